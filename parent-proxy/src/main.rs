@@ -1,0 +1,2 @@
+//! The relay on the parent instance.
+fn main() {}

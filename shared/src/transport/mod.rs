@@ -1,0 +1,1 @@
+//! Endpoints: how the parts of the service reach each other.
