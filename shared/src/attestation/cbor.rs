@@ -1,0 +1,355 @@
+//! A reader for the CBOR of attestation documents (RFC 8949), stricter than the general decoders:
+//! lengths in their shortest form only, no chunked strings, bounded nesting, nothing allocated for
+//! a length that is merely claimed, and positions that stay those of the whole document.
+
+use std::ops::Range;
+
+use thiserror::Error;
+
+/// Nesting allowed below a field that is skipped. Genuine documents nest two deep.
+const MAX_DEPTH: usize = 16;
+
+/// Why bytes are not the CBOR that attestation documents are made of, and at which offset.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("{fault} at offset {offset}")]
+pub struct CborError {
+    /// Offset into the document, in bytes.
+    pub offset: usize,
+    /// What is wrong there.
+    pub fault: CborFault,
+}
+
+/// What a [`CborError`] found.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum CborFault {
+    /// The input ends, or a length reaches, past its end.
+    #[error("the CBOR is cut short")]
+    Truncated,
+    /// A length or number in more bytes than it needs, or a reserved encoding.
+    #[error("a CBOR length or number is not in its shortest form")]
+    NotShortest,
+    /// A chunked (indefinite-length) string.
+    #[error("a CBOR string has indefinite length")]
+    IndefiniteString,
+    /// Another type than the one the field has.
+    #[error("expected CBOR type {expected}, found {found}")]
+    Type {
+        /// The type the field has.
+        expected: &'static str,
+        /// The type that is there.
+        found: &'static str,
+    },
+    /// A text string that is not UTF-8.
+    #[error("a CBOR text string is not UTF-8")]
+    Utf8,
+    /// Nested deeper than any genuine document.
+    #[error("the CBOR is nested too deeply")]
+    Depth,
+}
+
+/// How many items a map or an array still holds.
+#[derive(Debug)]
+pub(super) enum Items {
+    Left(u64),
+    UntilBreak,
+}
+
+#[derive(Clone, Copy)]
+struct Head {
+    major: u8,
+    /// `None`: indefinite length, or the break code.
+    argument: Option<u64>,
+}
+
+const UNSIGNED: u8 = 0;
+const BYTES: u8 = 2;
+const TEXT: u8 = 3;
+const ARRAY: u8 = 4;
+const MAP: u8 = 5;
+const TAG: u8 = 6;
+const SIMPLE: u8 = 7;
+const NULL: u8 = 0xf6;
+const BREAK: u8 = 0xff;
+
+const fn type_name(initial_byte: u8) -> &'static str {
+    match (initial_byte >> 5, initial_byte & 0x1f) {
+        (0, _) => "unsigned integer",
+        (1, _) => "negative integer",
+        (2, _) => "byte string",
+        (3, _) => "text string",
+        (4, _) => "array",
+        (5, _) => "map",
+        (6, _) => "tag",
+        (_, 20 | 21) => "boolean",
+        (_, 22) => "null",
+        (_, 25..=27) => "float",
+        (_, 31) => "break",
+        _ => "simple value",
+    }
+}
+
+/// Reads one data item after another from a range of the document.
+pub(super) struct Reader<'a> {
+    input: &'a [u8],
+    position: usize,
+    end: usize,
+}
+
+impl<'a> Reader<'a> {
+    /// Reads `range` of `input`; a range beyond the input reads as truncated.
+    pub(super) fn new(input: &'a [u8], range: Range<usize>) -> Self {
+        Self { input, position: range.start, end: range.end.min(input.len()) }
+    }
+
+    /// Bytes not yet read.
+    pub(super) fn remaining(&self) -> usize {
+        self.end.saturating_sub(self.position)
+    }
+
+    /// The next byte, unread.
+    pub(super) fn peek(&self) -> Option<u8> {
+        if self.remaining() == 0 { None } else { self.input.get(self.position).copied() }
+    }
+
+    fn fail<T>(&self, fault: CborFault) -> Result<T, CborError> {
+        Err(CborError { offset: self.position, fault })
+    }
+
+    /// Consumes `byte` if it is next.
+    pub(super) fn take_if(&mut self, byte: u8) -> bool {
+        let is_next = self.peek() == Some(byte);
+        if is_next {
+            self.position += 1;
+        }
+        is_next
+    }
+
+    /// Consumes a null if one is next.
+    pub(super) fn take_null(&mut self) -> bool {
+        self.take_if(NULL)
+    }
+
+    fn advance(&mut self, length: u64) -> Result<Range<usize>, CborError> {
+        match usize::try_from(length) {
+            Ok(length) if length <= self.remaining() => {
+                let start = self.position;
+                self.position += length;
+                Ok(start..self.position)
+            }
+            _ => self.fail(CborFault::Truncated),
+        }
+    }
+
+    fn slice(&self, range: Range<usize>) -> &'a [u8] {
+        self.input.get(range).unwrap_or_default()
+    }
+
+    fn head(&mut self) -> Result<Head, CborError> {
+        let start = self.position;
+        let Some(initial) = self.peek() else { return self.fail(CborFault::Truncated) };
+        self.position += 1;
+        let additional = initial & 0x1f;
+        let argument = match additional {
+            0..=23 => Some(u64::from(additional)),
+            24..=27 => Some(self.wide_argument(start, additional - 24)?),
+            31 => None,
+            _ => return Err(CborError { offset: start, fault: CborFault::NotShortest }),
+        };
+        Ok(Head { major: initial >> 5, argument })
+    }
+
+    /// An argument of `2^exponent` bytes, which must need that many. Floats are exempt: for them
+    /// the bytes are no number to be shortened.
+    fn wide_argument(&mut self, start: usize, exponent: u8) -> Result<u64, CborError> {
+        let range = self.advance(1 << exponent)?;
+        let value = self.slice(range).iter().fold(0, |sum, byte| (sum << 8) | u64::from(*byte));
+        let shortest = match exponent {
+            0 => value >= 24,
+            1 => value > u64::from(u8::MAX),
+            2 => value > u64::from(u16::MAX),
+            _ => value > u64::from(u32::MAX),
+        };
+        let is_float = exponent > 0 && self.input.get(start).is_some_and(|b| b >> 5 == SIMPLE);
+        if shortest || is_float {
+            Ok(value)
+        } else {
+            Err(CborError { offset: start, fault: CborFault::NotShortest })
+        }
+    }
+
+    fn expect(&mut self, major: u8, expected: &'static str) -> Result<Option<u64>, CborError> {
+        match self.peek() {
+            None => self.fail(CborFault::Truncated),
+            Some(byte) if byte >> 5 != major => {
+                self.fail(CborFault::Type { expected, found: type_name(byte) })
+            }
+            Some(_) => Ok(self.head()?.argument),
+        }
+    }
+
+    fn definite(&mut self, major: u8, expected: &'static str) -> Result<u64, CborError> {
+        let offset = self.position;
+        self.expect(major, expected)?
+            .ok_or(CborError { offset, fault: CborFault::IndefiniteString })
+    }
+
+    /// An unsigned integer.
+    pub(super) fn unsigned(&mut self) -> Result<u64, CborError> {
+        let offset = self.position;
+        self.expect(UNSIGNED, "unsigned integer")?
+            .ok_or(CborError { offset, fault: CborFault::NotShortest })
+    }
+
+    /// Where in the document the content of a definite-length byte string lies.
+    pub(super) fn bytes(&mut self) -> Result<Range<usize>, CborError> {
+        let length = self.definite(BYTES, "byte string")?;
+        self.advance(length)
+    }
+
+    /// Where a definite-length text string lies; it is UTF-8.
+    pub(super) fn text(&mut self) -> Result<Range<usize>, CborError> {
+        let length = self.definite(TEXT, "text string")?;
+        let offset = self.position;
+        let range = self.advance(length)?;
+        match std::str::from_utf8(self.slice(range.clone())) {
+            Ok(_) => Ok(range),
+            Err(_) => Err(CborError { offset, fault: CborFault::Utf8 }),
+        }
+    }
+
+    /// Begins a map, definite or not.
+    pub(super) fn map(&mut self) -> Result<Items, CborError> {
+        Ok(self.expect(MAP, "map")?.map_or(Items::UntilBreak, Items::Left))
+    }
+
+    /// Begins an array, definite or not.
+    pub(super) fn array(&mut self) -> Result<Items, CborError> {
+        Ok(self.expect(ARRAY, "array")?.map_or(Items::UntilBreak, Items::Left))
+    }
+
+    /// Whether another entry follows; consumes the break that ends an indefinite length.
+    pub(super) fn more(&mut self, items: &mut Items) -> bool {
+        match items {
+            Items::Left(0) => false,
+            Items::Left(left) => {
+                *left -= 1;
+                true
+            }
+            Items::UntilBreak => !self.take_if(BREAK),
+        }
+    }
+
+    /// Passes over one well-formed data item of any type.
+    pub(super) fn skip(&mut self) -> Result<(), CborError> {
+        self.skip_nested(0)
+    }
+
+    fn skip_nested(&mut self, depth: usize) -> Result<(), CborError> {
+        if depth > MAX_DEPTH {
+            return self.fail(CborFault::Depth);
+        }
+        match self.peek() {
+            Some(BREAK) => {
+                return self.fail(CborFault::Type { expected: "data item", found: "break" });
+            }
+            Some(byte) if byte >> 5 == TEXT => return self.text().map(drop),
+            Some(byte) if byte >> 5 == BYTES => return self.bytes().map(drop),
+            _ => {}
+        }
+        let head = self.head()?;
+        let (items_each, mut items) = match (head.major, head.argument) {
+            (ARRAY, count) => (1, count.map_or(Items::UntilBreak, Items::Left)),
+            (MAP, count) => (2, count.map_or(Items::UntilBreak, Items::Left)),
+            (TAG, Some(_)) => (1, Items::Left(1)),
+            (_, Some(_)) => return Ok(()),
+            (_, None) => return self.fail(CborFault::NotShortest),
+        };
+        while self.more(&mut items) {
+            for _ in 0..items_each {
+                self.skip_nested(depth + 1)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reader(input: &[u8]) -> Reader<'_> {
+        Reader::new(input, 0..input.len())
+    }
+
+    #[test]
+    fn refuses_lengths_longer_than_needed() {
+        for input in [
+            &[0x18, 0x17][..],
+            &[0x19, 0x00, 0xff],
+            &[0x1a, 0, 0, 0xff, 0xff],
+            &[0x1b, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff],
+            &[0x1c],
+            &[0x1f],
+        ] {
+            let fault = reader(input).unsigned().unwrap_err().fault;
+            assert_eq!(fault, CborFault::NotShortest, "{input:x?}");
+        }
+        assert_eq!(reader(&[0x18, 0x18]).unsigned(), Ok(24));
+    }
+
+    #[test]
+    fn refuses_a_length_past_the_end_whatever_it_claims() {
+        for input in [
+            &[0x42, 0x00][..],
+            &[0x5a, 0xff, 0xff, 0xff, 0xff],
+            &[0x5b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
+            &[0x58],
+            &[],
+        ] {
+            let fault = reader(input).bytes().unwrap_err().fault;
+            assert_eq!(fault, CborFault::Truncated, "{input:x?}");
+        }
+    }
+
+    #[test]
+    fn refuses_chunked_strings() {
+        let error = reader(&[0x5f, 0x41, 0x00, 0xff]).bytes().unwrap_err();
+        assert_eq!(error, CborError { offset: 0, fault: CborFault::IndefiniteString });
+    }
+
+    #[test]
+    fn skips_every_type_and_nothing_more() {
+        for input in [
+            &[0x00][..],
+            &[0x20],
+            &[0x41, 0x00],
+            &[0x61, b'a'],
+            &[0x82, 0x01, 0x02],
+            &[0x9f, 0x01, 0xff],
+            &[0xa1, 0x01, 0x02],
+            &[0xbf, 0x01, 0x02, 0xff],
+            &[0xc1, 0x00],
+            &[0xf4],
+            &[0xf9, 0x00, 0x00],
+            &[0xfb, 0, 0, 0, 0, 0, 0, 0, 0],
+        ] {
+            let mut reader = reader(input);
+            assert_eq!(reader.skip(), Ok(()), "{input:x?}");
+            assert_eq!(reader.remaining(), 0, "{input:x?}");
+        }
+    }
+
+    #[test]
+    fn refuses_to_skip_what_nests_too_deeply_or_is_broken() {
+        assert_eq!(reader(&[0x81; 100_000]).skip().unwrap_err().fault, CborFault::Depth);
+        assert_eq!(reader(&[0x82, 0x01]).skip().unwrap_err().fault, CborFault::Truncated);
+        assert_eq!(reader(&[0xbf, 0x01, 0xff]).skip().unwrap_err().offset, 2);
+        assert_eq!(reader(&[0x9f, 0x01]).skip().unwrap_err().fault, CborFault::Truncated);
+    }
+
+    #[test]
+    fn names_the_type_it_found() {
+        let fault = reader(&[0xc0, 0x00]).unsigned().unwrap_err().fault;
+        assert_eq!(fault, CborFault::Type { expected: "unsigned integer", found: "tag" });
+    }
+}

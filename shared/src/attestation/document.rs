@@ -1,0 +1,235 @@
+//! From bytes to a document that is trusted: one function alone crosses each border.
+
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use super::chain::Chain;
+use super::cose;
+use super::envelope::Envelope;
+use super::error::{MalformedDocument, UntrustedDocument};
+use super::payload::Payload;
+use super::pcr::Pcrs;
+use super::recipient_key::{RecipientKey, RecipientKeyError};
+use super::trust::{Trust, TrustAnchors};
+use crate::time::UnixMillis;
+
+/// How far a document's timestamp may be ahead of our clock, in seconds.
+pub const MAX_CLOCK_SKEW_SECS: u64 = 60;
+
+/// How old a live document may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MaxAge {
+    /// At most so many seconds.
+    Seconds(u64),
+    /// As long as its certificates are valid: about three hours.
+    Chain,
+}
+
+impl Default for MaxAge {
+    fn default() -> Self {
+        Self::Seconds(300)
+    }
+}
+
+/// What to do with an enclave in debug mode.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DebugMode {
+    /// Refuse it.
+    #[default]
+    Refuse,
+    /// Trust it, although the parent instance can read its console. For development.
+    Allow,
+}
+
+/// A document of the right form. Nothing in it is known to be true, so nothing in it can be read.
+#[derive(Debug)]
+pub struct UnverifiedDocument {
+    bytes: Vec<u8>,
+    signature: Range<usize>,
+    payload: Payload,
+}
+
+/// A document that was signed in the world `T`, and held at the time it was judged.
+#[derive(Debug)]
+pub struct VerifiedDocument<T: Trust> {
+    document: UnverifiedDocument,
+    trust: PhantomData<T>,
+}
+
+/// What a document says of itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Claims<'a> {
+    document: &'a UnverifiedDocument,
+}
+
+impl UnverifiedDocument {
+    /// Rules 1 to 7: the form.
+    ///
+    /// # Errors
+    /// The first rule that `bytes` break.
+    pub fn parse(bytes: Vec<u8>) -> Result<Self, MalformedDocument> {
+        let envelope = Envelope::parse(&bytes)?;
+        let payload = Payload::parse(&bytes, envelope.payload)?;
+        Ok(Self { bytes, signature: envelope.signature, payload })
+    }
+
+    /// Rules 8 to 16, for a document in use now: it is judged at `now`, and must be fresh.
+    ///
+    /// # Errors
+    /// The first rule that the document breaks.
+    pub fn verify_live<T: Trust>(
+        self,
+        anchors: &TrustAnchors<T>,
+        now: UnixMillis,
+        max_age: MaxAge,
+        debug_mode: DebugMode,
+    ) -> Result<VerifiedDocument<T>, UntrustedDocument> {
+        self.verify(anchors, now, Some(max_age), debug_mode)
+    }
+
+    /// Rules 8 to 16 but 13, for a stored document: it is judged at its own timestamp. That it was
+    /// good then says nothing about now.
+    ///
+    /// # Errors
+    /// The first rule that the document breaks.
+    pub fn verify_at_document_time<T: Trust>(
+        self,
+        anchors: &TrustAnchors<T>,
+        debug_mode: DebugMode,
+    ) -> Result<VerifiedDocument<T>, UntrustedDocument> {
+        let at = self.payload.timestamp;
+        self.verify(anchors, at, None, debug_mode)
+    }
+
+    /// What the document claims, true or not: to show to a person, never to decide upon.
+    pub fn dangerous_unverified_claims(&self) -> Claims<'_> {
+        Claims { document: self }
+    }
+
+    fn verify<T: Trust>(
+        self,
+        anchors: &TrustAnchors<T>,
+        at: UnixMillis,
+        live: Option<MaxAge>,
+        debug_mode: DebugMode,
+    ) -> Result<VerifiedDocument<T>, UntrustedDocument> {
+        let claims = Claims { document: &self };
+        // 8 to 10: each certificate's form and role, and their order
+        let chain = Chain::arrange(claims.cabundle(), claims.certificate())?;
+        // 11
+        chain.check_anchor(anchors)?;
+        // 12
+        chain.check_validity(at)?;
+        // 13
+        if let Some(max_age) = live {
+            check_freshness(self.payload.timestamp, at, max_age)?;
+        }
+        // 14: the first signatures
+        chain.verify_signatures(at)?;
+        // 15
+        cose::verify(&self.bytes, chain.leaf().public_key())?;
+        // 16
+        if debug_mode == DebugMode::Refuse && claims.pcrs().is_debug_mode() {
+            return Err(UntrustedDocument::DebugMode);
+        }
+        Ok(VerifiedDocument { document: self, trust: PhantomData })
+    }
+
+    fn slice(&self, range: &Range<usize>) -> &[u8] {
+        self.bytes.get(range.clone()).unwrap_or_default()
+    }
+}
+
+impl<T: Trust> VerifiedDocument<T> {
+    /// What the document says; its signer vouches for it.
+    pub fn claims(&self) -> Claims<'_> {
+        Claims { document: &self.document }
+    }
+
+    /// The key to seal to.
+    ///
+    /// # Errors
+    /// If the document carries none that is fit for it.
+    pub fn recipient_key(&self) -> Result<RecipientKey, RecipientKeyError> {
+        RecipientKey::parse(self.claims().public_key().ok_or(RecipientKeyError::Absent)?)
+    }
+}
+
+impl<'a> Claims<'a> {
+    fn slice(&self, range: &Range<usize>) -> &'a [u8] {
+        self.document.slice(range)
+    }
+
+    fn optional(&self, range: &Option<Range<usize>>) -> Option<&'a [u8]> {
+        range.as_ref().map(|range| self.slice(range))
+    }
+
+    /// Which Nitro Secure Module signed, such as `i-0a6d65e7122308898-enc017846bcd2f820da`.
+    pub fn module_id(&self) -> &'a str {
+        // The payload's reader has checked that it is UTF-8.
+        std::str::from_utf8(self.slice(&self.document.payload.module_id)).unwrap_or_default()
+    }
+
+    /// When it signed.
+    pub fn timestamp(&self) -> UnixMillis {
+        self.document.payload.timestamp
+    }
+
+    /// The measurements.
+    pub fn pcrs(&self) -> Pcrs<'a> {
+        Pcrs::new(&self.document.bytes, &self.document.payload.pcrs)
+    }
+
+    /// The leaf certificate, DER.
+    pub fn certificate(&self) -> &'a [u8] {
+        self.slice(&self.document.payload.certificate)
+    }
+
+    /// The certificates from the root to the leaf's issuer, DER.
+    pub fn cabundle(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let document = self.document;
+        document.payload.cabundle.iter().map(|range| document.slice(range))
+    }
+
+    /// The field `public_key`, whatever it holds; 1 to 1,024 bytes.
+    pub fn public_key(&self) -> Option<&'a [u8]> {
+        self.optional(&self.document.payload.public_key)
+    }
+
+    /// The field `user_data`; at most 1,024 bytes.
+    pub fn user_data(&self) -> Option<&'a [u8]> {
+        self.optional(&self.document.payload.user_data)
+    }
+
+    /// The field `nonce`; at most 1,024 bytes.
+    pub fn nonce(&self) -> Option<&'a [u8]> {
+        self.optional(&self.document.payload.nonce)
+    }
+
+    /// r and s, 48 bytes each.
+    pub fn signature(&self) -> &'a [u8] {
+        self.slice(&self.document.signature)
+    }
+}
+
+/// Rule 13.
+fn check_freshness(
+    timestamp: UnixMillis,
+    now: UnixMillis,
+    max_age: MaxAge,
+) -> Result<(), UntrustedDocument> {
+    if timestamp.millis_since(now) > MAX_CLOCK_SKEW_SECS * 1000 {
+        return Err(UntrustedDocument::FromTheFuture { timestamp, now });
+    }
+    let age_ms = now.millis_since(timestamp);
+    match max_age {
+        MaxAge::Seconds(max_age_secs) if age_ms > max_age_secs.saturating_mul(1000) => {
+            Err(UntrustedDocument::TooOld { age_ms, max_age_secs })
+        }
+        MaxAge::Seconds(_) | MaxAge::Chain => Ok(()),
+    }
+}
+
+#[cfg(all(test, feature = "simulator"))]
+#[path = "document_tests.rs"]
+mod tests;

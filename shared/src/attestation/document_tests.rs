@@ -1,0 +1,312 @@
+//! Each rule from 8 to 16, broken alone: the forge changes one thing and signs correctly again.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::attestation::{ChainPosition, PcrFamily, Simulated, TrustAnchors};
+use crate::simulator::{
+    CertificateSpec, DocumentRequest, DocumentSpec, Extension, Key, KeyUsage, World, default_pcrs,
+    sign_payload,
+};
+
+const NOW: UnixMillis = UnixMillis::from_secs(1_800_000_000);
+const LEAF: usize = 4;
+
+/// Five keys and what is certified of them; tests change a spec before anything is signed.
+struct Forgery {
+    keys: Vec<Key>,
+    specs: Vec<CertificateSpec>,
+    document: DocumentSpec,
+}
+
+struct Forged {
+    document: Vec<u8>,
+    anchors: TrustAnchors<Simulated>,
+}
+
+/// A Name that is told from the others by one letter.
+fn name(level: usize) -> Vec<u8> {
+    let letter = b'a' + u8::try_from(level).unwrap();
+    vec![0x30, 12, 0x31, 10, 0x30, 8, 0x06, 3, 0x55, 0x04, 0x03, 0x13, 1, letter]
+}
+
+impl Forgery {
+    fn new() -> Self {
+        let extensions = |level: usize| match level {
+            0 => vec![Extension::ca(None), Extension::key_usage(KeyUsage::Ca)],
+            LEAF => vec![Extension::not_ca(), Extension::key_usage(KeyUsage::Documents)],
+            _ => vec![
+                Extension::ca(Some(u8::try_from(3 - level).unwrap())),
+                Extension::key_usage(KeyUsage::Ca),
+            ],
+        };
+        let spec = |level: usize| CertificateSpec {
+            issuer: name(level.saturating_sub(1)),
+            subject: name(level),
+            not_before: NOW.minus_secs(100),
+            not_after: NOW.plus_secs(100),
+            extensions: extensions(level),
+        };
+        Self {
+            keys: (0..=LEAF).map(|_| Key::generate().unwrap().0).collect(),
+            specs: (0..=LEAF).map(spec).collect(),
+            document: DocumentSpec {
+                module_id: "simulated".to_owned(),
+                timestamp: NOW,
+                family: PcrFamily::NitroEnclave,
+                pcrs: default_pcrs(PcrFamily::NitroEnclave),
+                public_key: None,
+                user_data: None,
+                nonce: None,
+            },
+        }
+    }
+
+    fn certificates(&self) -> Vec<Vec<u8>> {
+        let issue = |level: usize| {
+            let issuer = &self.keys[level.saturating_sub(1)];
+            self.specs[level].issue(self.keys[level].public_key(), issuer).unwrap()
+        };
+        (0..=LEAF).map(issue).collect()
+    }
+
+    fn sign(&self, cabundle: &[&[u8]], leaf: &[u8]) -> Forged {
+        let payload = self.document.payload(leaf, cabundle);
+        Forged {
+            document: sign_payload(&payload, &self.keys[LEAF]).unwrap(),
+            anchors: TrustAnchors::simulator_root(cabundle[0]),
+        }
+    }
+
+    fn forge(&self) -> Forged {
+        let certificates = self.certificates();
+        let cabundle: Vec<&[u8]> = certificates[..LEAF].iter().map(Vec::as_slice).collect();
+        self.sign(&cabundle, &certificates[LEAF])
+    }
+
+    /// The verdict on the chain `order` (indexes of certificates, the leaf last).
+    fn verdict_on_order(&self, order: &[usize]) -> Option<UntrustedDocument> {
+        let certificates = self.certificates();
+        let chain: Vec<&[u8]> = order.iter().map(|index| certificates[*index].as_slice()).collect();
+        let (leaf, cabundle) = chain.split_last().unwrap();
+        self.sign(cabundle, leaf).verdict()
+    }
+}
+
+impl Forged {
+    fn verdict_at(&self, now: UnixMillis, max_age: MaxAge) -> Option<UntrustedDocument> {
+        UnverifiedDocument::parse(self.document.clone())
+            .unwrap()
+            .verify_live(&self.anchors, now, max_age, DebugMode::Refuse)
+            .err()
+    }
+
+    fn verdict(&self) -> Option<UntrustedDocument> {
+        self.verdict_at(NOW, MaxAge::default())
+    }
+}
+
+fn verdict(change: impl FnOnce(&mut Forgery)) -> Option<UntrustedDocument> {
+    let mut forgery = Forgery::new();
+    change(&mut forgery);
+    forgery.forge().verdict()
+}
+
+#[test]
+fn accepts_the_unchanged_chain() {
+    assert_eq!(verdict(|_| {}), None);
+}
+
+#[test]
+fn refuses_a_ca_that_is_none() {
+    use UntrustedDocument::{MayNotSignCertificates, NotCa, PathLength};
+    let certificate = ChainPosition::Cabundle(2);
+    let uncritical = |f: &mut Forgery| f.specs[2].extensions[0].critical = false;
+    assert_eq!(verdict(uncritical), Some(NotCa { certificate }));
+    let not_ca = |f: &mut Forgery| f.specs[2].extensions[0] = Extension::not_ca();
+    assert_eq!(verdict(not_ca), Some(NotCa { certificate }));
+    let absent = |f: &mut Forgery| drop(f.specs[2].extensions.remove(0));
+    assert_eq!(verdict(absent), Some(NotCa { certificate }));
+    let no_usage = |f: &mut Forgery| drop(f.specs[2].extensions.remove(1));
+    assert_eq!(verdict(no_usage), Some(MayNotSignCertificates { certificate }));
+    let documents =
+        |f: &mut Forgery| f.specs[2].extensions[1] = Extension::key_usage(KeyUsage::Documents);
+    assert_eq!(verdict(documents), Some(MayNotSignCertificates { certificate }));
+    let certificate = ChainPosition::Cabundle(1);
+    let short = |f: &mut Forgery| f.specs[1].extensions[0] = Extension::ca(Some(1));
+    assert_eq!(verdict(short), Some(PathLength { certificate, allowed: 1, below: 2 }));
+}
+
+#[test]
+fn refuses_a_leaf_that_is_a_ca_or_may_not_sign() {
+    let ca = |f: &mut Forgery| f.specs[LEAF].extensions[0] = Extension::ca(None);
+    assert_eq!(verdict(ca), Some(UntrustedDocument::LeafIsCa));
+    let usage = |f: &mut Forgery| {
+        f.specs[LEAF].extensions[1] = Extension::key_usage(KeyUsage::CertificatesOnly);
+    };
+    assert_eq!(verdict(usage), Some(UntrustedDocument::LeafMayNotSign));
+    let absent = |f: &mut Forgery| drop(f.specs[LEAF].extensions.remove(1));
+    assert_eq!(verdict(absent), Some(UntrustedDocument::LeafMayNotSign));
+}
+
+#[test]
+fn refuses_an_unknown_critical_extension() {
+    let change = |f: &mut Forgery| {
+        let oid = vec![0x2a, 0x03];
+        f.specs[3].extensions.push(Extension { oid, critical: true, value: vec![5, 0] });
+    };
+    let certificate = ChainPosition::Cabundle(3);
+    assert_eq!(verdict(change), Some(UntrustedDocument::CriticalExtension { certificate }));
+    let uncritical = |f: &mut Forgery| {
+        let oid = vec![0x2a, 0x03];
+        f.specs[3].extensions.push(Extension { oid, critical: false, value: vec![5, 0] });
+    };
+    assert_eq!(verdict(uncritical), None);
+}
+
+#[test]
+fn refuses_a_chain_in_another_order_or_with_gaps_or_repeats() {
+    use ChainPosition::{Cabundle, Leaf};
+    use UntrustedDocument::{ChainOrder, RepeatedSubject};
+    let forgery = Forgery::new();
+    let order = |order: &[usize]| forgery.verdict_on_order(order);
+    let out_of_order = |certificate| Some(ChainOrder { certificate });
+    assert_eq!(order(&[0, 1, 2, 3, LEAF]), None);
+    assert_eq!(order(&[0, 1, 3, LEAF]), out_of_order(Cabundle(2)));
+    assert_eq!(order(&[0, 1, 2, LEAF]), out_of_order(Leaf));
+    let repeated = Some(RepeatedSubject { certificate: Cabundle(1) });
+    assert_eq!(order(&[0, 0, 1, 2, 3, LEAF]), repeated);
+    // An unused or a duplicated CA is one too many for the path lengths before it is out of place.
+    assert!(matches!(
+        order(&[0, 1, 2, 3, 3, LEAF]),
+        Some(UntrustedDocument::PathLength { certificate: Cabundle(3), allowed: 0, below: 1 })
+    ));
+}
+
+#[test]
+fn refuses_a_root_that_is_no_anchor() {
+    let mut forged = Forgery::new().forge();
+    forged.anchors = Forgery::new().forge().anchors;
+    assert_eq!(forged.verdict(), Some(UntrustedDocument::UnknownRoot));
+}
+
+#[test]
+fn judges_every_certificate_at_the_given_time_to_the_second() {
+    for level in 0..=LEAF {
+        let certificate =
+            if level == LEAF { ChainPosition::Leaf } else { ChainPosition::Cabundle(level) };
+        let at = NOW;
+        let not_after = NOW.minus_secs(1);
+        let expired = verdict(|f| f.specs[level].not_after = not_after);
+        let expected = UntrustedDocument::CertificateExpired { certificate, not_after, at };
+        assert_eq!(expired, Some(expected));
+        let not_before = NOW.plus_secs(1);
+        let early = verdict(|f| f.specs[level].not_before = not_before);
+        let expected = UntrustedDocument::CertificateNotYetValid { certificate, not_before, at };
+        assert_eq!(early, Some(expected));
+        let last_second = |f: &mut Forgery| {
+            f.specs[level].not_before = NOW;
+            f.specs[level].not_after = NOW;
+        };
+        assert_eq!(verdict(last_second), None);
+    }
+}
+
+#[test]
+fn judges_the_age_of_a_live_document_to_the_millisecond() {
+    let at =
+        |offset_ms: i64| UnixMillis::new(NOW.as_millis().checked_add_signed(offset_ms).unwrap());
+    let mut forgery = Forgery::new();
+    for spec in &mut forgery.specs {
+        spec.not_before = NOW.minus_secs(1000);
+        spec.not_after = NOW.plus_secs(1000);
+    }
+    let forged = forgery.forge();
+    let age = |offset| forged.verdict_at(at(offset), MaxAge::Seconds(300));
+    assert_eq!(age(300_000), None);
+    let too_old = UntrustedDocument::TooOld { age_ms: 300_001, max_age_secs: 300 };
+    assert_eq!(age(300_001), Some(too_old));
+    assert_eq!(forged.verdict_at(at(999_000), MaxAge::Chain), None);
+    assert_eq!(age(-60_000), None);
+    let now = at(-60_001);
+    let early = UntrustedDocument::FromTheFuture { timestamp: NOW, now };
+    assert_eq!(age(-60_001), Some(early.clone()));
+    assert_eq!(forged.verdict_at(now, MaxAge::Chain), Some(early));
+}
+
+#[test]
+fn refuses_a_certificate_that_its_issuer_did_not_sign() {
+    for level in 1..=LEAF {
+        let forgery = Forgery::new();
+        let mut certificates = forgery.certificates();
+        let stranger = Key::generate().unwrap().0;
+        let public_key = forgery.keys[level].public_key();
+        certificates[level] = forgery.specs[level].issue(public_key, &stranger).unwrap();
+        let cabundle: Vec<&[u8]> = certificates[..LEAF].iter().map(Vec::as_slice).collect();
+        let forged = forgery.sign(&cabundle, &certificates[LEAF]);
+        assert_eq!(forged.verdict(), Some(UntrustedDocument::ChainSignature));
+    }
+}
+
+#[test]
+fn refuses_a_document_that_the_leaf_did_not_sign() {
+    let mut forgery = Forgery::new();
+    let certificates = forgery.certificates();
+    forgery.keys[LEAF] = Key::generate().unwrap().0;
+    let cabundle: Vec<&[u8]> = certificates[..LEAF].iter().map(Vec::as_slice).collect();
+    let forged = forgery.sign(&cabundle, &certificates[LEAF]);
+    assert_eq!(forged.verdict(), Some(UntrustedDocument::DocumentSignature));
+}
+
+#[test]
+fn refuses_a_flipped_bit_in_the_payload_or_the_signature() {
+    let good = Forgery::new().forge();
+    let nonce = good.document.windows(5).position(|w| w == b"nonce").unwrap();
+    for offset in [nonce, good.document.len() - 1, good.document.len() - 96] {
+        let mut forged = Forged { document: good.document.clone(), ..good_anchors(&good) };
+        forged.document[offset] ^= 1;
+        assert_eq!(forged.verdict(), Some(UntrustedDocument::DocumentSignature), "{offset}");
+    }
+}
+
+fn good_anchors(good: &Forged) -> Forged {
+    let claims = UnverifiedDocument::parse(good.document.clone()).unwrap();
+    let root = claims.dangerous_unverified_claims().cabundle().next().unwrap().to_vec();
+    Forged { document: Vec::new(), anchors: TrustAnchors::simulator_root(&root) }
+}
+
+#[test]
+fn refuses_debug_mode_unless_it_is_allowed() {
+    let mut forgery = Forgery::new();
+    for index in 0..3 {
+        forgery.document.pcrs.insert(index, [0; 48]);
+    }
+    let forged = forgery.forge();
+    assert_eq!(forged.verdict(), Some(UntrustedDocument::DebugMode));
+    let document = UnverifiedDocument::parse(forged.document).unwrap();
+    let allowed = document.verify_live(&forged.anchors, NOW, MaxAge::Chain, DebugMode::Allow);
+    assert!(allowed.is_ok());
+    forgery.document.pcrs.insert(2, [1; 48]);
+    assert_eq!(forgery.forge().verdict(), None);
+}
+
+#[test]
+fn a_simulated_document_verifies_with_either_family_and_any_age() {
+    let world = World::new(Arc::new(|| NOW)).unwrap();
+    let anchors = TrustAnchors::simulator_root(world.root_certificate());
+    for family in [PcrFamily::NitroEnclave, PcrFamily::NitroTpm] {
+        for age_seconds in [0, 1, 100_000_000] {
+            let pcrs = default_pcrs(family);
+            let (public_key, user_data, nonce) = (None, Some(vec![]), Some(vec![1; 1024]));
+            let request =
+                DocumentRequest { family, pcrs, public_key, user_data, nonce, age_seconds };
+            let document = UnverifiedDocument::parse(world.document(request).unwrap()).unwrap();
+            let verified = document.verify_at_document_time(&anchors, DebugMode::Refuse).unwrap();
+            let claims = verified.claims();
+            assert_eq!(claims.pcrs().family(), family);
+            assert_eq!(claims.timestamp(), NOW.minus_secs(age_seconds));
+            assert_eq!((claims.user_data(), claims.public_key()), (Some(&[][..]), None));
+            assert_eq!(verified.recipient_key().unwrap_err(), RecipientKeyError::Absent);
+        }
+    }
+}

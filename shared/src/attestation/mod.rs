@@ -1,0 +1,35 @@
+//! Attestation documents: who is asking, according to the hypervisor.
+//!
+//! The checklist is [`Rule`]; each rule's number stands beside the code that enforces it.
+//! [`UnverifiedDocument::parse`] enforces the form (1 to 7) and
+//! [`verify_live`](UnverifiedDocument::verify_live) the evidence (8 to 16). Only then are there
+//! claims to read, and a key to seal to.
+
+mod cbor;
+mod certificate;
+mod chain;
+mod cose;
+mod document;
+mod envelope;
+mod error;
+mod payload;
+mod pcr;
+mod recipient_key;
+mod rule;
+mod trust;
+
+pub use cbor::{CborError, CborFault};
+pub use document::{
+    Claims, DebugMode, MAX_CLOCK_SKEW_SECS, MaxAge, UnverifiedDocument, VerifiedDocument,
+};
+pub use envelope::MAX_DOCUMENT_LENGTH;
+pub use error::{ChainPosition, MalformedDocument, UntrustedDocument};
+pub use pcr::{MAX_PCRS, PCR_LENGTH, PcrFamily, PcrValue, Pcrs};
+pub use recipient_key::{RecipientKey, RecipientKeyError, check_spki};
+pub use rule::Rule;
+#[cfg(feature = "simulator")]
+pub use trust::Simulated;
+pub use trust::{AnchorError, Production, Trust, TrustAnchors};
+
+#[cfg(feature = "simulator")]
+pub(crate) use cose::Undigested;

@@ -1,0 +1,96 @@
+//! A reader for the BER (X.690) of EnvelopedData: definite and indefinite lengths, single-byte tags.
+
+use super::OpenError;
+
+/// Reads one element after another.
+pub(super) struct Reader<'a> {
+    input: &'a [u8],
+    /// Whether the enclosing element ends with end-of-contents rather than with its bytes.
+    indefinite: bool,
+}
+
+/// Nothing is known about where an indefinite element ends until its content has been read.
+pub(super) enum Content<'a> {
+    Definite(&'a [u8]),
+    Indefinite,
+}
+
+const END_OF_CONTENTS: [u8; 2] = [0, 0];
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(input: &'a [u8]) -> Self {
+        Self { input, indefinite: false }
+    }
+
+    /// The tag of the next element; `None` at the end of this one.
+    pub(super) fn peek(&self) -> Option<u8> {
+        match self.input.first() {
+            Some(0) if self.indefinite => None,
+            tag => tag.copied(),
+        }
+    }
+
+    fn take(&mut self, length: usize) -> Result<&'a [u8], OpenError> {
+        let (taken, rest) = self.input.split_at_checked(length).ok_or(OpenError::Truncated)?;
+        self.input = rest;
+        Ok(taken)
+    }
+
+    fn byte(&mut self) -> Result<u8, OpenError> {
+        self.take(1)?.first().copied().ok_or(OpenError::Truncated)
+    }
+
+    fn header(&mut self, tag: u8, what: &'static str) -> Result<Content<'a>, OpenError> {
+        if self.byte()? != tag {
+            return Err(OpenError::Unexpected { what });
+        }
+        let length = match self.byte()? {
+            0x80 => return Ok(Content::Indefinite),
+            short @ 0..=0x7f => usize::from(short),
+            // More than two bytes of length is more than the API can carry.
+            0x81 => usize::from(self.byte()?),
+            0x82 => usize::from(self.byte()?) << 8 | usize::from(self.byte()?),
+            _ => return Err(OpenError::Length { what }),
+        };
+        self.take(length).map(Content::Definite)
+    }
+
+    /// The content of a primitive element.
+    pub(super) fn primitive(&mut self, tag: u8, what: &'static str) -> Result<&'a [u8], OpenError> {
+        match self.header(tag, what)? {
+            Content::Definite(content) => Ok(content),
+            Content::Indefinite => Err(OpenError::Length { what }),
+        }
+    }
+
+    /// Reads a constructed element with `read`, which must consume all of it.
+    pub(super) fn constructed<T>(
+        &mut self,
+        tag: u8,
+        what: &'static str,
+        read: impl FnOnce(&mut Reader<'a>) -> Result<T, OpenError>,
+    ) -> Result<T, OpenError> {
+        match self.header(tag, what)? {
+            Content::Definite(content) => {
+                let mut inner = Reader::new(content);
+                let value = read(&mut inner)?;
+                inner.finish(what)?;
+                Ok(value)
+            }
+            Content::Indefinite => {
+                let mut inner = Reader { input: self.input, indefinite: true };
+                let value = read(&mut inner)?;
+                if inner.take(END_OF_CONTENTS.len())? != END_OF_CONTENTS {
+                    return Err(OpenError::LeftOver { what });
+                }
+                self.input = inner.input;
+                Ok(value)
+            }
+        }
+    }
+
+    /// Checks that nothing is left.
+    pub(super) fn finish(&self, what: &'static str) -> Result<(), OpenError> {
+        if self.input.is_empty() { Ok(()) } else { Err(OpenError::LeftOver { what }) }
+    }
+}

@@ -1,0 +1,155 @@
+//! The recipient's half: opens a `CiphertextForRecipient`.
+//!
+//! Opened are the form that [`seal`](super::seal()) writes, the primitive `[0]` that KMS has also
+//! emitted, several OCTET STRINGs, and plain DER. Refused is whatever is not RSAES-OAEP with
+//! SHA-256: KMS never sends it.
+
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use super::ber::Reader;
+use super::private_key::RecipientPrivateKey;
+use super::{RSAES_OAEP_SHA_256, oid};
+use crate::crypto::{self, AES_256_KEY_LENGTH, AES_BLOCK_LENGTH};
+
+/// Why nothing was opened.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum OpenError {
+    /// The bytes end too early.
+    #[error("the envelope is cut short")]
+    Truncated,
+    /// Another element than the one that must be there.
+    #[error("the envelope is no CMS EnvelopedData of the form KMS sends: {what} expected")]
+    Unexpected {
+        /// What must be there.
+        what: &'static str,
+    },
+    /// A length that this element cannot have.
+    #[error("the envelope's {what} has a length that is not allowed")]
+    Length {
+        /// Which element.
+        what: &'static str,
+    },
+    /// Bytes after the end.
+    #[error("bytes are left over after the envelope's {what}")]
+    LeftOver {
+        /// Which element.
+        what: &'static str,
+    },
+    /// Another key encryption than RSAES-OAEP with SHA-256, such as its SHA-1 default.
+    #[error("the content key is not encrypted with RSAES-OAEP and SHA-256 (RSAES_OAEP_SHA_256)")]
+    KeyEncryption,
+    /// Sealed to another key.
+    #[error("the envelope is sealed to another key (its subjectKeyIdentifier differs)")]
+    OtherRecipient,
+    /// The key, the content or its padding is wrong; which of them is not said.
+    #[error("the envelope does not open with this key")]
+    Decryption,
+}
+
+/// The parts of an envelope that matter for opening it.
+struct Envelope<'a> {
+    subject_key_identifier: &'a [u8],
+    encrypted_key: &'a [u8],
+    iv: &'a [u8; AES_BLOCK_LENGTH],
+    ciphertext: Vec<u8>,
+}
+
+/// Opens `ciphertext_for_recipient` with `key`.
+///
+/// # Errors
+/// If it is not of a form that KMS sends, or is sealed to another key, or was changed.
+pub fn open(
+    ciphertext_for_recipient: &[u8],
+    key: &RecipientPrivateKey,
+) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+    let mut envelope = parse(ciphertext_for_recipient)?;
+    if envelope.subject_key_identifier != key.subject_key_identifier() {
+        return Err(OpenError::OtherRecipient);
+    }
+    let content_key = key.decrypt(envelope.encrypted_key).ok_or(OpenError::Decryption)?;
+    let content_key: &[u8; AES_256_KEY_LENGTH] =
+        content_key.as_slice().try_into().map_err(|_| OpenError::Decryption)?;
+    let mut content = Zeroizing::new(std::mem::take(&mut envelope.ciphertext));
+    let length = crypto::aes_256_cbc_decrypt(content_key, envelope.iv, &mut content)
+        .map_err(|_| OpenError::Decryption)?
+        .len();
+    content.truncate(length);
+    Ok(content)
+}
+
+fn parse(bytes: &[u8]) -> Result<Envelope<'_>, OpenError> {
+    let mut reader = Reader::new(bytes);
+    let envelope = reader.constructed(0x30, "ContentInfo", |info| {
+        expect_oid(info, oid::ENVELOPED_DATA, "id-envelopedData")?;
+        info.constructed(0xa0, "[0] content", |content| {
+            content.constructed(0x30, "EnvelopedData", enveloped_data)
+        })
+    })?;
+    reader.finish("ContentInfo")?;
+    Ok(envelope)
+}
+
+fn enveloped_data<'a>(reader: &mut Reader<'a>) -> Result<Envelope<'a>, OpenError> {
+    expect(reader, 0x02, &[2], "version 2")?;
+    let (subject_key_identifier, encrypted_key) =
+        reader.constructed(0x31, "RecipientInfos", |infos| {
+            infos.constructed(0x30, "KeyTransRecipientInfo", key_trans_recipient_info)
+        })?;
+    let (iv, ciphertext) =
+        reader.constructed(0x30, "EncryptedContentInfo", encrypted_content_info)?;
+    Ok(Envelope { subject_key_identifier, encrypted_key, iv, ciphertext })
+}
+
+fn key_trans_recipient_info<'a>(
+    reader: &mut Reader<'a>,
+) -> Result<(&'a [u8], &'a [u8]), OpenError> {
+    expect(reader, 0x02, &[2], "KeyTransRecipientInfo version 2")?;
+    let subject_key_identifier = reader.primitive(0x80, "subjectKeyIdentifier")?;
+    // DER has one encoding of these parameters; only that one is opened.
+    let algorithm = RSAES_OAEP_SHA_256.get(2..).unwrap_or_default();
+    if reader.primitive(0x30, "keyEncryptionAlgorithm")? != algorithm {
+        return Err(OpenError::KeyEncryption);
+    }
+    let encrypted_key = reader.primitive(0x04, "encryptedKey")?;
+    Ok((subject_key_identifier, encrypted_key))
+}
+
+fn encrypted_content_info<'a>(
+    reader: &mut Reader<'a>,
+) -> Result<(&'a [u8; AES_BLOCK_LENGTH], Vec<u8>), OpenError> {
+    expect_oid(reader, oid::DATA, "id-data")?;
+    let iv = reader.constructed(0x30, "contentEncryptionAlgorithm", |algorithm| {
+        expect_oid(algorithm, oid::AES_256_CBC, "id-aes256-CBC")?;
+        algorithm.primitive(0x04, "IV")
+    })?;
+    let iv = iv.try_into().map_err(|_| OpenError::Length { what: "IV" })?;
+    let ciphertext = match reader.peek() {
+        Some(0x80) => reader.primitive(0x80, "encryptedContent")?.to_vec(),
+        _ => reader.constructed(0xa0, "encryptedContent", |chunks| {
+            let mut ciphertext = Vec::new();
+            while chunks.peek().is_some() {
+                ciphertext.extend(chunks.primitive(0x04, "OCTET STRING")?);
+            }
+            Ok(ciphertext)
+        })?,
+    };
+    Ok((iv, ciphertext))
+}
+
+fn expect(
+    reader: &mut Reader<'_>,
+    tag: u8,
+    content: &[u8],
+    what: &'static str,
+) -> Result<(), OpenError> {
+    if reader.primitive(tag, what)? == content {
+        Ok(())
+    } else {
+        Err(OpenError::Unexpected { what })
+    }
+}
+
+fn expect_oid(reader: &mut Reader<'_>, oid: &[u8], what: &'static str) -> Result<(), OpenError> {
+    expect(reader, 0x06, oid, what)
+}

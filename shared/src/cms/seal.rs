@@ -1,0 +1,145 @@
+//! The sender's half: seals random bytes to a recipient's key.
+//!
+//! The layout is the one seen in real KMS answers: BER with indefinite lengths in the four outer
+//! layers, on which AWS's own C parser (aws-nitro-enclaves-sdk-c) insists.
+
+use thiserror::Error;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use super::{RSAES_OAEP_SHA_256, oid};
+use crate::attestation::RecipientKey;
+use crate::crypto::{self, AES_256_KEY_LENGTH, AES_BLOCK_LENGTH, CryptoError};
+
+/// The most bytes a `CiphertextForRecipient` may have, by the API's model.
+pub const MAX_CIPHERTEXT_LENGTH: usize = 6144;
+
+const INTEGER_2: [u8; 3] = [0x02, 0x01, 0x02];
+const END_OF_CONTENTS: [u8; 2] = [0x00, 0x00];
+const SKI_LENGTH: usize = 32;
+
+/// The content-encryption key and IV of one envelope: fresh for each, wiped when it is sealed.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct ContentEncryption {
+    key: [u8; AES_256_KEY_LENGTH],
+    iv: [u8; AES_BLOCK_LENGTH],
+}
+
+impl ContentEncryption {
+    /// Random bytes needed for one envelope.
+    pub const LENGTH: usize = AES_256_KEY_LENGTH + AES_BLOCK_LENGTH;
+
+    /// From fresh random bytes; the caller wipes its own copy.
+    pub fn from_random(random: &[u8; Self::LENGTH]) -> Self {
+        let mut this = Self { key: [0; AES_256_KEY_LENGTH], iv: [0; AES_BLOCK_LENGTH] };
+        let (key, iv) = random.split_at(AES_256_KEY_LENGTH);
+        this.key.copy_from_slice(key);
+        this.iv.copy_from_slice(iv);
+        this
+    }
+}
+
+/// Why nothing was sealed: a fault of ours, never of the caller.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum SealError {
+    /// The provider failed.
+    #[error(transparent)]
+    Crypto(#[from] CryptoError),
+    /// More content than the API can carry.
+    #[error("the content does not fit a CiphertextForRecipient")]
+    TooLong,
+}
+
+/// Seals `content` to `recipient`: the `CiphertextForRecipient`.
+///
+/// # Errors
+/// If the provider fails, or the content does not fit.
+pub fn seal(
+    recipient: &RecipientKey,
+    content: &[u8],
+    encryption: ContentEncryption,
+) -> Result<Vec<u8>, SealError> {
+    let envelope_length = recipient.modulus_length() + content.len() + 256;
+    if envelope_length > MAX_CIPHERTEXT_LENGTH {
+        return Err(SealError::TooLong);
+    }
+    // Exactly once: a vector that grew would leave copies of the content behind.
+    let mut out = Vec::with_capacity(envelope_length);
+    out.extend([0x30, 0x80]); // ContentInfo
+    push_tlv(&mut out, 0x06, oid::ENVELOPED_DATA);
+    out.extend([0xa0, 0x80]); // [0] EXPLICIT
+    out.extend([0x30, 0x80]); // EnvelopedData
+    out.extend(INTEGER_2);
+    push_recipient_infos(&mut out, recipient, &encryption)?;
+    push_encrypted_content(&mut out, content, &encryption)?;
+    out.extend([END_OF_CONTENTS; 3].as_flattened());
+    Ok(out)
+}
+
+/// The SET of one KeyTransRecipientInfo, definite.
+fn push_recipient_infos(
+    out: &mut Vec<u8>,
+    recipient: &RecipientKey,
+    encryption: &ContentEncryption,
+) -> Result<(), SealError> {
+    let modulus_length = recipient.modulus_length();
+    let key_length = header_length(modulus_length) + modulus_length;
+    let info_length = INTEGER_2.len() + 2 + SKI_LENGTH + RSAES_OAEP_SHA_256.len() + key_length;
+    push_header(out, 0x31, header_length(info_length) + info_length);
+    push_header(out, 0x30, info_length);
+    out.extend(INTEGER_2);
+    push_tlv(out, 0x80, recipient.subject_key_identifier());
+    out.extend(RSAES_OAEP_SHA_256);
+    push_header(out, 0x04, modulus_length);
+    let from = out.len();
+    out.resize(from + modulus_length, 0);
+    let encrypted_key = out.get_mut(from..).unwrap_or_default();
+    Ok(recipient.oaep().encrypt(&encryption.key, encrypted_key)?)
+}
+
+/// EncryptedContentInfo, indefinite, its content one OCTET STRING.
+fn push_encrypted_content(
+    out: &mut Vec<u8>,
+    content: &[u8],
+    encryption: &ContentEncryption,
+) -> Result<(), SealError> {
+    out.extend([0x30, 0x80]);
+    push_tlv(out, 0x06, oid::DATA);
+    push_header(out, 0x30, 2 + oid::AES_256_CBC.len() + 2 + AES_BLOCK_LENGTH);
+    push_tlv(out, 0x06, oid::AES_256_CBC);
+    push_tlv(out, 0x04, &encryption.iv);
+    out.extend([0xa0, 0x80]);
+    // PKCS#7 always adds at least one byte.
+    let padded_length = (content.len() / AES_BLOCK_LENGTH + 1) * AES_BLOCK_LENGTH;
+    push_header(out, 0x04, padded_length);
+    let from = out.len();
+    out.extend(content);
+    crypto::aes_256_cbc_encrypt(&encryption.key, &encryption.iv, out, from).inspect_err(|_| {
+        out.get_mut(from..).unwrap_or_default().zeroize();
+    })?;
+    out.extend([END_OF_CONTENTS; 2].as_flattened());
+    Ok(())
+}
+
+fn push_tlv(out: &mut Vec<u8>, tag: u8, content: &[u8]) {
+    push_header(out, tag, content.len());
+    out.extend(content);
+}
+
+/// A tag and a definite length, in DER's shortest form (X.690 section 10.1).
+fn push_header(out: &mut Vec<u8>, tag: u8, length: usize) {
+    let [.., high, low] = length.to_be_bytes();
+    out.push(tag);
+    match length {
+        0..=0x7f => out.push(low),
+        0x80..=0xff => out.extend([0x81, low]),
+        _ => out.extend([0x82, high, low]),
+    }
+}
+
+const fn header_length(length: usize) -> usize {
+    match length {
+        0..=0x7f => 2,
+        0x80..=0xff => 3,
+        _ => 4,
+    }
+}

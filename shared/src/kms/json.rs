@@ -1,0 +1,307 @@
+//! JSON of a request's body, read strictly: a member that occurs twice is an error wherever it
+//! stands, a number stays what was written, and no more is kept than an operation can need.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use thiserror::Error;
+
+/// Members kept to find a duplicate among; no operation has more than a tenth of it.
+const MAX_MEMBERS: usize = 64;
+/// Levels of objects that operations read: the request and what it holds directly.
+const KEPT_LEVELS: usize = 2;
+
+/// Why a body is not JSON of the shape the operation has.
+#[derive(Debug, Error)]
+pub enum JsonError {
+    /// Not JSON, or a member twice.
+    #[error("{0}")]
+    Syntax(#[from] serde_json::Error),
+    /// A structure or list where another value belongs.
+    #[error("{found} found where not expected")]
+    Structure {
+        /// What was found.
+        found: TokenKind,
+    },
+    /// A scalar of another type.
+    #[error("{found} can not be converted to {expected}")]
+    Scalar {
+        /// What was found.
+        found: TokenKind,
+        /// What belongs there.
+        expected: &'static str,
+    },
+    /// A blob that is not base64.
+    #[error("{member} is not base64 (standard alphabet, padded, without white space)")]
+    Base64 {
+        /// The member.
+        member: &'static str,
+    },
+}
+
+/// What kind of JSON value was found, in the words of KMS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenKind {
+    /// `[`
+    List,
+    /// `{`
+    Structure,
+    /// `true`
+    True,
+    /// `false`
+    False,
+    /// A number without fraction and exponent that fits 64 bits.
+    Number,
+    /// Any other number.
+    Decimal,
+    /// A string.
+    String,
+}
+
+impl fmt::Display for TokenKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::List => "Start of list",
+            Self::Structure => "Start of structure or map",
+            Self::True => "TRUE_VALUE",
+            Self::False => "FALSE_VALUE",
+            Self::Number => "NUMBER_VALUE",
+            Self::Decimal => "DECIMAL_VALUE",
+            Self::String => "STRING_VALUE",
+        })
+    }
+}
+
+/// A JSON value. Of lists, and of objects too deep to matter, only the kind is kept.
+#[derive(Debug)]
+pub(super) enum Json<'a> {
+    Null,
+    Bool(bool),
+    Integer(i128),
+    Decimal,
+    String(Cow<'a, str>),
+    List,
+    Object(Object<'a>),
+}
+
+/// The members of an object, each name once.
+#[derive(Debug, Default)]
+pub(super) struct Object<'a> {
+    members: Vec<(Cow<'a, str>, Json<'a>)>,
+}
+
+impl<'a> Object<'a> {
+    /// Reads a body that must be one object.
+    pub(super) fn parse(body: &'a [u8]) -> Result<Self, JsonError> {
+        let mut deserializer = serde_json::Deserializer::from_slice(body);
+        let value = Level(0).deserialize(&mut deserializer)?;
+        deserializer.end()?;
+        value.into_object()
+    }
+
+    /// Takes a member; null is absent.
+    pub(super) fn take(&mut self, name: &str) -> Option<Json<'a>> {
+        let index = self.members.iter().position(|(member, _)| member == name)?;
+        match self.members.swap_remove(index).1 {
+            Json::Null => None,
+            value => Some(value),
+        }
+    }
+}
+
+impl<'a> Json<'a> {
+    fn kind(&self) -> TokenKind {
+        match self {
+            Self::Bool(true) => TokenKind::True,
+            Self::Null | Self::Bool(false) => TokenKind::False,
+            Self::Integer(_) => TokenKind::Number,
+            Self::Decimal => TokenKind::Decimal,
+            Self::String(_) => TokenKind::String,
+            Self::List => TokenKind::List,
+            Self::Object(_) => TokenKind::Structure,
+        }
+    }
+
+    fn mismatch(&self, expected: &'static str) -> JsonError {
+        match self.kind() {
+            found @ (TokenKind::List | TokenKind::Structure) => JsonError::Structure { found },
+            found => JsonError::Scalar { found, expected },
+        }
+    }
+
+    pub(super) fn into_object(self) -> Result<Object<'a>, JsonError> {
+        match self {
+            Self::Object(object) => Ok(object),
+            other => Err(other.mismatch("a structure")),
+        }
+    }
+
+    pub(super) fn into_integer(self) -> Result<i128, JsonError> {
+        match self {
+            Self::Integer(value) => Ok(value),
+            other => Err(other.mismatch("an Integer")),
+        }
+    }
+
+    pub(super) fn into_string(self) -> Result<Cow<'a, str>, JsonError> {
+        match self {
+            Self::String(value) => Ok(value),
+            other => Err(other.mismatch("a String")),
+        }
+    }
+}
+
+/// Reads a value at a depth of objects and lists.
+#[derive(Clone, Copy)]
+struct Level(usize);
+
+impl<'de> DeserializeSeed<'de> for Level {
+    type Value = Json<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json<'de>, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Level {
+    type Value = Json<'de>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a JSON value")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Json<'de>, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Json<'de>, E> {
+        Ok(Json::Bool(value))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Json<'de>, E> {
+        Ok(Json::Integer(value.into()))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Json<'de>, E> {
+        Ok(Json::Integer(value.into()))
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Json<'de>, E> {
+        Ok(Json::Decimal)
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Json<'de>, E> {
+        Ok(Json::String(Cow::Owned(value.to_owned())))
+    }
+
+    fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<Json<'de>, E> {
+        Ok(Json::String(Cow::Borrowed(value)))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json<'de>, A::Error> {
+        while items.next_element_seed(Self(KEPT_LEVELS))?.is_some() {}
+        Ok(Json::List)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Json<'de>, A::Error> {
+        let mut object = Object::default();
+        while let Some(name) = entries.next_key_seed(Name)? {
+            if object.members.iter().any(|(member, _)| *member == name) {
+                return Err(A::Error::custom("a member occurs twice"));
+            }
+            if object.members.len() == MAX_MEMBERS {
+                return Err(A::Error::custom("an object has more than 64 members"));
+            }
+            let value = entries.next_value_seed(Self(self.0 + 1))?;
+            object.members.push((name, if self.0 < KEPT_LEVELS { value } else { Json::Null }));
+        }
+        Ok(Json::Object(if self.0 < KEPT_LEVELS { object } else { Object::default() }))
+    }
+}
+
+/// Reads a member's name, borrowed where it holds no escapes.
+struct Name;
+
+impl<'de> DeserializeSeed<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Cow<'de, str>, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a member's name")
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Owned(value.to_owned()))
+    }
+
+    fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Borrowed(value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(body: &str) -> String {
+        Object::parse(body.as_bytes()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn refuses_a_member_that_occurs_twice_at_any_depth() {
+        for body in [
+            r#"{"a":1,"a":1}"#,
+            r#"{"a":1,"\u0061":1}"#,
+            r#"{"x":{"a":1,"a":null}}"#,
+            r#"{"x":[{"y":{"z":{"a":1,"a":2}}}]}"#,
+        ] {
+            assert!(error(body).starts_with("a member occurs twice"), "{body}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_not_one_json_object() {
+        for body in [
+            "",
+            "{",
+            "{}x",
+            "{} {}",
+            "{\"a\":01}",
+            "{\"a\":1,}",
+            "{'a':1}",
+            "{\"a\":NaN}",
+            "\u{feff}{}",
+            "{\"a\":\"\\ud800\"}",
+            "nul",
+        ] {
+            assert!(Object::parse(body.as_bytes()).is_err(), "{body}");
+        }
+        assert!(Object::parse(b"{\"a\":\"\xff\"}").is_err());
+        assert_eq!(error("[]"), "Start of list found where not expected");
+        assert_eq!(error("7"), "NUMBER_VALUE can not be converted to a structure");
+    }
+
+    #[test]
+    fn bounds_depth_and_width() {
+        let deep = format!("{{\"a\":{}{}}}", "[".repeat(128), "]".repeat(128));
+        assert!(error(&deep).starts_with("recursion limit exceeded"));
+        let wide: Vec<String> = (0..65).map(|n| format!("\"{n}\":0")).collect();
+        assert!(error(&format!("{{{}}}", wide.join(","))).contains("more than 64 members"));
+    }
+
+    #[test]
+    fn keeps_nothing_below_what_operations_read() {
+        let mut body = Object::parse(br#"{"x":{"y":{"z":1}}}"#).unwrap();
+        let mut x = body.take("x").unwrap().into_object().unwrap();
+        let y = x.take("y").unwrap().into_object().unwrap();
+        assert!(y.members.is_empty());
+    }
+}

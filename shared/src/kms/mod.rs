@@ -1,0 +1,19 @@
+//! The KMS API as it is on the wire: awsJson1_1, the operations, their members and limits, and the
+//! names and texts of errors. Source: the model `kms/2014-11-01/service-2.json` of botocore; the
+//! texts as seen in answers of AWS KMS.
+
+mod describe_custom_key_stores;
+mod error;
+mod generate_random;
+mod json;
+mod operation;
+mod violation;
+
+pub use describe_custom_key_stores::{DescribeCustomKeyStores, NO_CUSTOM_KEY_STORES};
+pub use error::{ErrorType, KmsError};
+pub use generate_random::{
+    GenerateRandom, GenerateRandomResponse, MAX_NUMBER_OF_BYTES, NumberOfBytes,
+};
+pub use json::{JsonError, TokenKind};
+pub use operation::{CONTENT_TYPE, Operation};
+pub use violation::{Constraint, RequestError, Violation};

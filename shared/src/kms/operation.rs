@@ -1,0 +1,41 @@
+//! Which operation a request names.
+
+/// The media type of requests and answers.
+pub const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
+
+/// The service's name in `X-Amz-Target`.
+const TARGET_PREFIX: &str = "TrentService.";
+
+/// An operation that this service has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// GenerateRandom.
+    GenerateRandom,
+    /// DescribeCustomKeyStores.
+    DescribeCustomKeyStores,
+}
+
+impl Operation {
+    /// From the value of `X-Amz-Target`, such as `TrentService.GenerateRandom`.
+    pub fn from_target(target: &str) -> Option<Self> {
+        match target.strip_prefix(TARGET_PREFIX)? {
+            "GenerateRandom" => Some(Self::GenerateRandom),
+            "DescribeCustomKeyStores" => Some(Self::DescribeCustomKeyStores),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_exactly_the_targets_it_serves() {
+        let target = Operation::from_target;
+        assert_eq!(target("TrentService.GenerateRandom"), Some(Operation::GenerateRandom));
+        for unknown in ["", "GenerateRandom", "TrentService.", "trentservice.GenerateRandom"] {
+            assert_eq!(target(unknown), None);
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Certificates to order, right ones and, for tests, wrong ones.
+
+use super::der::{self, oid};
+use super::key::Key;
+use crate::crypto::{self, CryptoError};
+use crate::time::UnixMillis;
+
+/// An extension.
+#[derive(Clone, Debug)]
+pub struct Extension {
+    /// Its identifier, as the content of an OBJECT IDENTIFIER.
+    pub oid: Vec<u8>,
+    /// Whether who does not know it must refuse the certificate.
+    pub critical: bool,
+    /// Its value, DER.
+    pub value: Vec<u8>,
+}
+
+/// keyUsage bits (RFC 5280 section 4.2.1.3) that occur in genuine chains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyUsage {
+    /// digitalSignature, keyCertSign, cRLSign: the root, the regional and the zonal CA.
+    Ca,
+    /// keyCertSign alone: the instance CA.
+    CertificatesOnly,
+    /// digitalSignature and nonRepudiation: the leaf.
+    Documents,
+}
+
+impl Extension {
+    /// basicConstraints of a CA, critical.
+    pub fn ca(path_length: Option<u8>) -> Self {
+        let path_length = path_length.map(|length| der::integer(&[length])).unwrap_or_default();
+        Self::basic_constraints(&der::sequence(&[&der::tlv(0x01, &[0xff]), &path_length]))
+    }
+
+    /// basicConstraints of a leaf, critical.
+    pub fn not_ca() -> Self {
+        Self::basic_constraints(&der::sequence(&[]))
+    }
+
+    fn basic_constraints(value: &[u8]) -> Self {
+        Self { oid: oid::BASIC_CONSTRAINTS.to_vec(), critical: true, value: value.to_vec() }
+    }
+
+    /// keyUsage, critical for CAs and not for leaves, as AWS has it.
+    pub fn key_usage(usage: KeyUsage) -> Self {
+        let (critical, value) = match usage {
+            KeyUsage::Ca => (true, der::bit_string(1, &[0x86])),
+            KeyUsage::CertificatesOnly => (true, der::bit_string(2, &[0x04])),
+            KeyUsage::Documents => (false, der::bit_string(6, &[0xc0])),
+        };
+        Self { oid: oid::KEY_USAGE.to_vec(), critical, value }
+    }
+
+    fn to_der(&self) -> Vec<u8> {
+        let critical = if self.critical { der::tlv(0x01, &[0xff]) } else { Vec::new() };
+        let value = der::tlv(0x04, &self.value);
+        der::sequence(&[&der::object_identifier(&self.oid), &critical, &value])
+    }
+}
+
+/// What a certificate is to say.
+#[derive(Clone, Debug)]
+pub struct CertificateSpec {
+    /// The issuer's Name, DER.
+    pub issuer: Vec<u8>,
+    /// The subject's Name, DER.
+    pub subject: Vec<u8>,
+    /// The first second of its validity.
+    pub not_before: UnixMillis,
+    /// The last second of its validity.
+    pub not_after: UnixMillis,
+    /// In this order.
+    pub extensions: Vec<Extension>,
+}
+
+impl CertificateSpec {
+    /// The certificate for `subject_key` (an uncompressed P-384 point), signed by `issuer_key`.
+    ///
+    /// # Errors
+    /// If the provider fails.
+    pub fn issue(&self, subject_key: &[u8], issuer_key: &Key) -> Result<Vec<u8>, CryptoError> {
+        let algorithm = der::sequence(&[&der::object_identifier(oid::ECDSA_WITH_SHA384)]);
+        let to_be_signed = self.to_be_signed(&algorithm, subject_key)?;
+        let signature = der::bit_string(0, &issuer_key.sign_der(&to_be_signed)?);
+        Ok(der::sequence(&[&to_be_signed, &algorithm, &signature]))
+    }
+
+    fn to_be_signed(&self, algorithm: &[u8], subject_key: &[u8]) -> Result<Vec<u8>, CryptoError> {
+        let mut serial = [0; 16];
+        crypto::fill_random(&mut serial)?;
+        let version_3 = der::tlv(0xa0, &der::integer(&[2]));
+        let validity = der::sequence(&[&der::time(self.not_before), &der::time(self.not_after)]);
+        let key_algorithm = der::sequence(&[
+            &der::object_identifier(oid::EC_PUBLIC_KEY),
+            &der::object_identifier(oid::SECP384R1),
+        ]);
+        let key = der::sequence(&[&key_algorithm, &der::bit_string(0, subject_key)]);
+        let extensions: Vec<u8> = self.extensions.iter().flat_map(Extension::to_der).collect();
+        let extensions = der::tlv(0xa3, &der::tlv(0x30, &extensions));
+        let serial = der::integer(&serial);
+        Ok(der::sequence(&[
+            &version_3,
+            &serial,
+            algorithm,
+            &self.issuer,
+            &validity,
+            &self.subject,
+            &key,
+            &extensions,
+        ]))
+    }
+}
