@@ -1,0 +1,70 @@
+use std::io::{self, ErrorKind};
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use super::{Endpoint, HEARTBEAT_PORT};
+
+/// Why an endpoint cannot be listened on.
+#[derive(Debug, Error)]
+pub enum ListenError {
+    /// The vsock port that `nitro-cli` listens on while an enclave boots.
+    #[error(
+        "vsock port {HEARTBEAT_PORT} belongs to the enclave's boot heartbeat: listen on another"
+    )]
+    HeartbeatPort,
+    /// Something that is not a socket has the path, and is left alone.
+    #[error("{} exists and is not a socket: move it away or choose another path", .path.display())]
+    NotASocket {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The operating system refused.
+    #[error("cannot listen on {endpoint}: {}", listen_advice(.source))]
+    Io {
+        /// Where we tried to listen.
+        endpoint: Endpoint,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+/// Why an endpoint could not be reached.
+#[derive(Debug, Error)]
+#[error("cannot connect to {endpoint}: {}", connect_advice(.source))]
+pub struct ConnectError {
+    /// What we tried to reach.
+    pub endpoint: Endpoint,
+    /// What the operating system said.
+    pub source: io::Error,
+}
+
+fn listen_advice(error: &io::Error) -> &'static str {
+    let kind = error.kind();
+    if kind == ErrorKind::AddrInUse {
+        "another process listens there; stop it or choose another endpoint"
+    } else if kind == ErrorKind::AddrNotAvailable {
+        "this machine does not have that address; listen on one it has, or on all of them"
+    } else if kind == ErrorKind::PermissionDenied {
+        "not permitted; ports below 1024 need CAP_NET_BIND_SERVICE, a path its directory's write bit"
+    } else if kind == ErrorKind::NotFound {
+        "the socket's directory does not exist; create it first"
+    } else {
+        "check the endpoint; for vsock, that /dev/vsock exists"
+    }
+}
+
+fn connect_advice(error: &io::Error) -> &'static str {
+    let kind = error.kind();
+    if kind == ErrorKind::ConnectionRefused || kind == ErrorKind::ConnectionReset {
+        "nothing listens there; start the enclave, or correct its port"
+    } else if kind == ErrorKind::NotFound {
+        "there is no such socket; start the enclave, or correct the path"
+    } else if kind == ErrorKind::PermissionDenied {
+        "not permitted; check the socket's owner and mode"
+    } else if kind == ErrorKind::TimedOut {
+        "no answer; check that the enclave runs and that its CID and port are these"
+    } else {
+        "check that the enclave runs and that the endpoint is its own"
+    }
+}

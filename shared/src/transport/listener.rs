@@ -1,0 +1,201 @@
+use std::io;
+use std::net::SocketAddr;
+
+use tokio::net::{TcpListener, TcpSocket, UnixListener, lookup_host};
+use tokio_vsock::{VsockAddr, VsockListener};
+
+use super::limits::LISTEN_BACKLOG;
+use super::stream::Socket;
+use super::unix_socket::{self, SocketFile};
+use super::{Endpoint, HEARTBEAT_PORT, ListenError, Stream};
+
+/// Listens on an endpoint. An abandoned Unix socket file is replaced, a live one is not.
+///
+/// # Errors
+/// [`ListenError`] names the endpoint and what to do.
+pub async fn listen(endpoint: &Endpoint) -> Result<Listener, ListenError> {
+    let io_error = |source| ListenError::Io { endpoint: endpoint.clone(), source };
+    match endpoint {
+        Endpoint::Tcp(address) => listen_tcp(address).await.map_err(io_error),
+        Endpoint::Vsock { port: HEARTBEAT_PORT, .. } => Err(ListenError::HeartbeatPort),
+        Endpoint::Vsock { cid, port } => listen_vsock(*cid, *port).map_err(io_error),
+        Endpoint::Unix(path) => {
+            let (listener, file) = unix_socket::listen(path).await?;
+            let acceptor = Acceptor::Unix { listener, _file: file };
+            Ok(Listener { acceptor, local: endpoint.clone() })
+        }
+    }
+}
+
+/// A listening socket of any of the three kinds.
+#[derive(Debug)]
+pub struct Listener {
+    acceptor: Acceptor,
+    local: Endpoint,
+}
+
+#[derive(Debug)]
+enum Acceptor {
+    Tcp(TcpListener),
+    Unix { listener: UnixListener, _file: SocketFile },
+    Vsock(VsockListener),
+}
+
+impl Listener {
+    /// The next connection. Cancel-safe: dropping the future loses none.
+    ///
+    /// # Errors
+    /// As accept(2): the process is out of descriptors, or one connection broke before it was
+    /// accepted. The listener stays usable.
+    pub async fn accept(&self) -> io::Result<Stream> {
+        let socket = match &self.acceptor {
+            Acceptor::Tcp(listener) => {
+                let (stream, _) = listener.accept().await?;
+                // Requests are small and each waits for its answer: Nagle's delay buys nothing.
+                // It fails only if the peer is gone already, which the first read tells better.
+                let _ = stream.set_nodelay(true);
+                Socket::Tcp(stream)
+            }
+            Acceptor::Unix { listener, .. } => Socket::Unix(listener.accept().await?.0),
+            Acceptor::Vsock(listener) => Socket::Vsock(listener.accept().await?.0),
+        };
+        Ok(Stream::new(socket))
+    }
+
+    /// Where this listens, with the port the kernel chose where that was left to it.
+    pub fn local_endpoint(&self) -> &Endpoint {
+        &self.local
+    }
+}
+
+async fn listen_tcp(address: &str) -> io::Result<Listener> {
+    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
+    for address in lookup_host(address).await? {
+        match bind_tcp(address) {
+            Ok(listener) => {
+                let local = Endpoint::Tcp(listener.local_addr()?.to_string());
+                return Ok(Listener { acceptor: Acceptor::Tcp(listener), local });
+            }
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A restart must not wait for the old connections' TIME_WAIT.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(LISTEN_BACKLOG)
+}
+
+fn listen_vsock(cid: u32, port: u32) -> io::Result<Listener> {
+    let listener = VsockListener::bind(VsockAddr::new(cid, port))?;
+    let bound = listener.local_addr()?;
+    let local = Endpoint::Vsock { cid: bound.cid(), port: bound.port() };
+    Ok(Listener { acceptor: Acceptor::Vsock(listener), local })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::time::timeout;
+
+    use super::super::connect;
+    use super::*;
+
+    async fn carries_bytes_both_ways(endpoint: &Endpoint) {
+        let listener = listen(endpoint).await.unwrap();
+        let exchange = async {
+            let mut client = connect(listener.local_endpoint()).await.unwrap();
+            let mut server = listener.accept().await.unwrap();
+            for stream in [&client, &server] {
+                assert_eq!(stream.peer_cid().unwrap(), None);
+            }
+            client.write_all(b"question").await.unwrap();
+            client.shutdown().await.unwrap();
+            let mut received = Vec::new();
+            server.read_to_end(&mut received).await.unwrap();
+            assert_eq!(received, b"question");
+            server.write_all(b"answer").await.unwrap();
+            drop(server);
+            received.clear();
+            client.read_to_end(&mut received).await.unwrap();
+            assert_eq!(received, b"answer");
+        };
+        timeout(Duration::from_secs(10), exchange).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn tcp_carries_bytes_and_half_closes_both_ways() {
+        carries_bytes_both_ways(&Endpoint::Tcp("127.0.0.1:0".to_owned())).await;
+    }
+
+    #[tokio::test]
+    async fn unix_carries_bytes_and_half_closes_both_ways() {
+        let directory = tempfile::tempdir().unwrap();
+        carries_bytes_both_ways(&Endpoint::Unix(directory.path().join("s"))).await;
+    }
+
+    #[tokio::test]
+    async fn tcp_sets_nodelay_on_both_ends() {
+        let listener = listen(&Endpoint::Tcp("127.0.0.1:0".to_owned())).await.unwrap();
+        let client = connect(listener.local_endpoint()).await.unwrap();
+        let server = listener.accept().await.unwrap();
+        for stream in [client, server] {
+            let Socket::Tcp(stream) = stream.into_socket() else { panic!("not TCP") };
+            assert!(stream.nodelay().unwrap());
+        }
+    }
+
+    #[tokio::test]
+    async fn local_endpoint_tells_the_port_the_kernel_chose() {
+        let listener = listen(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let Endpoint::Tcp(address) = listener.local_endpoint() else { panic!("not TCP") };
+        assert_ne!(address.parse::<SocketAddr>().unwrap().port(), 0);
+    }
+
+    #[tokio::test]
+    async fn an_occupied_port_is_an_error_that_names_the_endpoint() {
+        let listener = listen(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let taken = listener.local_endpoint();
+
+        let error = listen(taken).await.unwrap_err();
+
+        let text = error.to_string();
+        assert!(text.contains(&taken.to_string()) && text.contains("stop it or choose"), "{text}");
+        let ListenError::Io { source, .. } = error else { panic!("{error:?}") };
+        assert_eq!(source.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[tokio::test]
+    async fn a_refused_connection_is_an_error_that_names_the_endpoint() {
+        let directory = tempfile::tempdir().unwrap();
+        let absent = Endpoint::Unix(directory.path().join("absent"));
+
+        let error = connect(&absent).await.unwrap_err();
+
+        assert_eq!(error.endpoint, absent);
+        assert_eq!(error.source.kind(), io::ErrorKind::NotFound);
+        assert!(error.to_string().contains(&absent.to_string()));
+    }
+
+    #[tokio::test]
+    async fn refuses_to_listen_on_the_heartbeat_port() {
+        let error = listen(&Endpoint::Vsock { cid: u32::MAX, port: 9000 }).await.unwrap_err();
+        assert!(matches!(error, ListenError::HeartbeatPort));
+    }
+
+    /// Whether a machine has vsock differs; either way the answer is a value that names it.
+    #[tokio::test]
+    async fn listening_on_vsock_works_or_says_which_endpoint_failed() {
+        let endpoint = Endpoint::Vsock { cid: u32::MAX, port: 52_011 };
+        match listen(&endpoint).await {
+            Ok(listener) => assert_eq!(listener.local_endpoint(), &endpoint),
+            Err(error) => assert!(error.to_string().contains(&endpoint.to_string())),
+        }
+    }
+}

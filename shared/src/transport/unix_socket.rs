@@ -1,0 +1,155 @@
+use std::fs::{self, Metadata};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use tokio::net::{UnixListener, UnixSocket, UnixStream};
+
+use super::limits::LISTEN_BACKLOG;
+use super::{Endpoint, ListenError};
+
+/// Listens on `path`. A socket file nobody serves any more is replaced; anything else that has the
+/// path stays as it is.
+pub(super) async fn listen(path: &Path) -> Result<(UnixListener, SocketFile), ListenError> {
+    match bind(path) {
+        Err(error) if error.kind() == ErrorKind::AddrInUse => {
+            remove_abandoned(path).await?;
+            bind(path)
+        }
+        bound => bound,
+    }
+    .map_err(|source| io_error(path, source))
+}
+
+/// A socket's file, removed when dropped unless another one has taken its place.
+#[derive(Debug)]
+pub(super) struct SocketFile {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl SocketFile {
+    fn new(path: &Path, metadata: &Metadata) -> Self {
+        Self { path: path.to_owned(), device: metadata.dev(), inode: metadata.ino() }
+    }
+
+    fn is_still_there(&self) -> bool {
+        fs::symlink_metadata(&self.path)
+            .is_ok_and(|now| now.dev() == self.device && now.ino() == self.inode)
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if self.is_still_there() {
+            // A file that cannot be removed is replaced as abandoned by the next to listen.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn bind(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
+    let socket = UnixSocket::new_stream()?;
+    socket.bind(path)?;
+    let file = SocketFile::new(path, &fs::symlink_metadata(path)?);
+    Ok((socket.listen(LISTEN_BACKLOG)?, file))
+}
+
+/// Removes a socket file whose listener is gone, which a refused connection proves.
+async fn remove_abandoned(path: &Path) -> Result<(), ListenError> {
+    let metadata = match fs::symlink_metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(io_error(path, error)),
+    };
+    if !metadata.file_type().is_socket() {
+        return Err(ListenError::NotASocket { path: path.to_owned() });
+    }
+    // Not blocking: a full backlog is "would block", which proves a listener as an answer does.
+    match UnixStream::connect(path).await {
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
+            // Dropping it removes the file that refused us, and no other that came since.
+            drop(SocketFile::new(path, &metadata));
+            Ok(())
+        }
+        Ok(_) | Err(_) => Err(io_error(path, ErrorKind::AddrInUse.into())),
+    }
+}
+
+fn io_error(path: &Path, source: io::Error) -> ListenError {
+    ListenError::Io { endpoint: Endpoint::Unix(path.to_owned()), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener as StdListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn replaces_a_socket_file_nobody_listens_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        drop(StdListener::bind(&path).unwrap());
+        assert!(path.exists());
+
+        let (_listener, _file) = listen(&path).await.unwrap();
+
+        UnixStream::connect(&path).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn refuses_a_socket_somebody_listens_on_and_leaves_it_working() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        let _live = StdListener::bind(&path).unwrap();
+
+        let error = listen(&path).await.unwrap_err();
+
+        let ListenError::Io { endpoint, source } = error else { panic!("{error:?}") };
+        assert_eq!(endpoint, Endpoint::Unix(path.clone()));
+        assert_eq!(source.kind(), ErrorKind::AddrInUse);
+        UnixStream::connect(&path).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn never_removes_a_path_that_is_not_a_socket() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        fs::write(&path, "precious").unwrap();
+
+        let error = listen(&path).await.unwrap_err();
+
+        assert!(matches!(error, ListenError::NotASocket { path: named } if named == path));
+        assert_eq!(fs::read(&path).unwrap(), b"precious");
+    }
+
+    #[tokio::test]
+    async fn never_follows_a_link_to_what_it_removes() {
+        let directory = tempfile::tempdir().unwrap();
+        let (link, target) = (directory.path().join("link"), directory.path().join("target"));
+        drop(StdListener::bind(&target).unwrap());
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+
+        let error = listen(&link).await.unwrap_err();
+
+        assert!(matches!(error, ListenError::NotASocket { path } if path == link));
+        assert!(target.exists());
+    }
+
+    #[tokio::test]
+    async fn removes_its_file_when_dropped_but_not_a_successor() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        let ours = listen(&path).await.unwrap();
+        drop(ours);
+        assert!(!path.exists());
+
+        let ours = listen(&path).await.unwrap();
+        fs::rename(&path, directory.path().join("moved")).unwrap();
+        let _successor = StdListener::bind(&path).unwrap();
+        drop(ours);
+        assert!(path.exists());
+    }
+}
