@@ -1,1 +1,24 @@
 //! Relays client TCP to the enclave. It is untrusted: it sees bytes, and can drop or delay them.
+//!
+//! Bytes pass unread: no HTTP, no TLS and no verifier is linked here. What the relay does decide is
+//! how long and how many: every connection has deadlines ([`Config`]), memory is bounded in each
+//! direction, and an idle connection holds no buffer at all.
+//!
+//! `relay` accepts and drains, `connection` keeps one connection's deadlines, `pump` moves the bytes
+//! of one connection and `direction` those of one direction.
+
+mod acceptor;
+mod config;
+mod connection;
+mod descriptors;
+mod direction;
+mod episode;
+mod pump;
+mod relay;
+mod signals;
+mod upstream;
+
+pub use config::Config;
+pub use descriptors::warn_if_too_few;
+pub use relay::{Drained, Relay};
+pub use signals::shutdown_signal;

@@ -1,2 +1,44 @@
-//! The relay on the parent instance.
-fn main() {}
+//! The relay on the parent instance: command line, log, signals; the rest is in the library.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use parent_proxy::{Config, Relay};
+use shared::transport::Endpoint;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let config = Config::parse();
+    tracing_subscriber::fmt().with_writer(io::stderr).init();
+    match run(config).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(cause = error.source(), "{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(config: Config) -> Result<(), Box<dyn Error>> {
+    // Before anybody can know that this process exists, so that no signal finds it unprepared.
+    let shutdown = parent_proxy::shutdown_signal()?;
+    parent_proxy::warn_if_too_few(config.max_connections);
+    let relay = Relay::bind(config).await?;
+    announce(relay.local_endpoint())?;
+    relay.run(shutdown).await;
+    Ok(())
+}
+
+/// The one line on stdout, which whoever started the process waits for.
+fn announce(endpoint: &Endpoint) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match endpoint {
+        Endpoint::Tcp(address) => writeln!(stdout, "parent-proxy listening on {address}"),
+        Endpoint::Unix(_) | Endpoint::Vsock { .. } => {
+            writeln!(stdout, "parent-proxy listening on {endpoint}")
+        }
+    }?;
+    stdout.flush()
+}

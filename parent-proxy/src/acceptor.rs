@@ -1,0 +1,119 @@
+use std::io::{self, ErrorKind};
+use std::time::Duration;
+
+use shared::transport::{Endpoint, Listener, Stream};
+use tokio::time::{Instant, sleep_until};
+
+use crate::episode::Episode;
+
+/// How long accepting rests after a failure that the next attempt would meet again.
+const BACK_OFF: Duration = Duration::from_millis(100);
+
+/// A listener that outlives its errors.
+#[derive(Debug)]
+pub(crate) struct Acceptor {
+    listener: Listener,
+    resume_at: Option<Instant>,
+    failing: Episode,
+}
+
+impl Acceptor {
+    pub(crate) fn new(listener: Listener) -> Self {
+        Self { listener, resume_at: None, failing: Episode::default() }
+    }
+
+    pub(crate) fn local_endpoint(&self) -> &Endpoint {
+        self.listener.local_endpoint()
+    }
+
+    /// The next client. Cancel-safe: neither a client nor a rest is lost with the future.
+    pub(crate) async fn accept(&mut self) -> Stream {
+        loop {
+            if let Some(at) = self.resume_at {
+                sleep_until(at).await;
+                self.resume_at = None;
+            }
+            match self.listener.accept().await {
+                Ok(client) => return client,
+                Err(error) if ends_one_connection(&error) => {
+                    tracing::debug!(%error, "a client was gone before it was accepted");
+                }
+                Err(error) => self.rest(&error),
+            }
+        }
+    }
+
+    /// Ends a rest: a connection has ended, so its descriptors are free.
+    pub(crate) fn resume(&mut self) {
+        self.resume_at = None;
+    }
+
+    fn rest(&mut self, error: &io::Error) {
+        if self.failing.begins() {
+            tracing::warn!(%error, "cannot accept; clients wait, and this is retried");
+        }
+        self.resume_at = Some(Instant::now() + BACK_OFF);
+    }
+}
+
+/// accept(2): "Linux accept() passes already-pending network errors on the new socket as an error
+/// code from accept()": these consume one connection each, so to try again at once cannot spin.
+fn ends_one_connection(error: &io::Error) -> bool {
+    [
+        ErrorKind::ConnectionAborted,
+        ErrorKind::ConnectionReset,
+        ErrorKind::HostUnreachable,
+        ErrorKind::NetworkUnreachable,
+        ErrorKind::NetworkDown,
+    ]
+    .contains(&error.kind())
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::transport::{connect, listen};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    async fn acceptor() -> Acceptor {
+        Acceptor::new(listen(&"127.0.0.1:0".parse().unwrap()).await.unwrap())
+    }
+
+    const EMFILE: i32 = 24;
+
+    #[tokio::test(start_paused = true)]
+    async fn rests_after_a_failure_and_then_accepts() {
+        let mut acceptor = acceptor().await;
+        let _client = connect(acceptor.local_endpoint()).await.unwrap();
+
+        acceptor.rest(&io::Error::from_raw_os_error(EMFILE));
+
+        let start = Instant::now();
+        acceptor.accept().await;
+        assert!(start.elapsed() >= BACK_OFF);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_ends_also_ends_the_rest() {
+        let mut acceptor = acceptor().await;
+        let _client = connect(acceptor.local_endpoint()).await.unwrap();
+
+        acceptor.rest(&io::Error::from_raw_os_error(EMFILE));
+        assert!(timeout(BACK_OFF / 2, acceptor.accept()).await.is_err());
+        acceptor.resume();
+
+        let start = Instant::now();
+        acceptor.accept().await;
+        assert_eq!(start.elapsed(), Duration::ZERO);
+    }
+
+    #[test]
+    fn running_out_of_descriptors_is_no_error_of_one_connection() {
+        const ENFILE: i32 = 23;
+        const ECONNABORTED: i32 = 103;
+        assert!(!ends_one_connection(&io::Error::from_raw_os_error(EMFILE)));
+        assert!(!ends_one_connection(&io::Error::from_raw_os_error(ENFILE)));
+        assert!(ends_one_connection(&io::Error::from_raw_os_error(ECONNABORTED)));
+    }
+}

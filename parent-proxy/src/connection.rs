@@ -1,0 +1,255 @@
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared::transport::Stream;
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+use tokio::task::coop::unconstrained;
+use tokio::time::{Instant, sleep_until};
+
+use crate::Config;
+use crate::pump::Pump;
+use crate::upstream::Upstream;
+
+/// While draining, a connection between two requests may be quiet for this long. Long enough for a
+/// client that has just been answered to send its next request; a keep-alive client at rest must
+/// not hold up the end.
+const QUIET_WHILE_DRAINING: Duration = Duration::from_secs(1);
+
+/// How long a connection may take, whichever deadline comes first.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timeouts {
+    idle: Duration,
+    total: Duration,
+}
+
+impl From<&Config> for Timeouts {
+    fn from(config: &Config) -> Self {
+        Self { idle: config.idle_timeout, total: config.total_timeout }
+    }
+}
+
+/// Why a connection was over.
+#[derive(Debug, Error)]
+enum End {
+    #[error("both sides finished")]
+    Finished,
+    #[error("no byte for the idle timeout, or between two requests while draining")]
+    Quiet,
+    #[error("total timeout")]
+    Expired,
+    #[error("one side broke: {0}")]
+    Broken(io::Error),
+}
+
+/// One client, from accept to close.
+pub(crate) async fn serve(
+    client: Stream,
+    upstream: Arc<Upstream>,
+    timeouts: Timeouts,
+    draining: watch::Receiver<bool>,
+) {
+    let accepted = Instant::now();
+    if let Some(upstream) = upstream.connect().await {
+        let end = carry(client, upstream, timeouts, accepted, draining).await;
+        tracing::debug!(%end, lived = ?accepted.elapsed(), "connection closed");
+    }
+}
+
+async fn carry<C, U>(
+    client: C,
+    upstream: U,
+    timeouts: Timeouts,
+    accepted: Instant,
+    mut draining: watch::Receiver<bool>,
+) -> End
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+    U: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut pump = Pump::new(client, upstream);
+    let expires = after(accepted, timeouts.total);
+    let mut drains = false;
+    loop {
+        let quiet = quiet_limit(&pump, timeouts, drains);
+        let deadline = after(pump.last_activity(), quiet).min(expires);
+        let now = Instant::now();
+        if now >= deadline {
+            return if deadline == expires { End::Expired } else { End::Quiet };
+        }
+        // Bytes do not touch the timer: when it fires, it is set again to where the activity since
+        // has moved the deadline. That is later, except after an answer while draining.
+        let look_again = if drains { deadline.min(now + QUIET_WHILE_DRAINING) } else { deadline };
+        // Unconstrained, or bytes that use up the task's budget would hide the timer for ever.
+        tokio::select! {
+            biased;
+            ended = pump.run() => return ended.map_or_else(End::Broken, |()| End::Finished),
+            () = unconstrained(begins(&mut draining)), if !drains => drains = true,
+            () = unconstrained(sleep_until(look_again)) => {}
+        }
+    }
+}
+
+fn quiet_limit<C, U>(pump: &Pump<C, U>, timeouts: Timeouts, drains: bool) -> Duration
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+    U: AsyncRead + AsyncWrite + Unpin,
+{
+    // Nothing here parses requests. That the client spoke last is what tells a request in flight.
+    if drains && !pump.awaits_answer() {
+        timeouts.idle.min(QUIET_WHILE_DRAINING)
+    } else {
+        timeouts.idle
+    }
+}
+
+async fn begins(draining: &mut watch::Receiver<bool>) {
+    // An error is a relay that is gone, and its connections are about to be aborted.
+    let _ = draining.wait_for(|draining| *draining).await;
+}
+
+fn after(start: Instant, limit: Duration) -> Instant {
+    // A limit past what the clock can express is none.
+    const DECADES: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+    start + limit.min(DECADES)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::task::JoinHandle;
+    use tokio::time::sleep;
+
+    use super::*;
+
+    const IDLE: Duration = Duration::from_secs(60);
+    const TOTAL: Duration = Duration::from_secs(600);
+
+    /// A connection between two streams in memory, under a clock that jumps where all wait.
+    struct Carried {
+        client: DuplexStream,
+        upstream: DuplexStream,
+        draining: watch::Sender<bool>,
+        start: Instant,
+        task: JoinHandle<End>,
+    }
+
+    impl Carried {
+        fn start() -> Self {
+            let (client, client_end) = duplex(1024);
+            let (upstream, upstream_end) = duplex(1024);
+            let (draining, drains) = watch::channel(false);
+            let (start, timeouts) = (Instant::now(), Timeouts { idle: IDLE, total: TOTAL });
+            let carried = carry(client_end, upstream_end, timeouts, start, drains);
+            let task = tokio::spawn(carried);
+            Self { client, upstream, draining, start, task }
+        }
+
+        async fn ask(&mut self) {
+            self.client.write_u8(b'?').await.unwrap();
+            assert_eq!(self.upstream.read_u8().await.unwrap(), b'?');
+        }
+
+        async fn answer(&mut self) {
+            self.upstream.write_u8(b'!').await.unwrap();
+            assert_eq!(self.client.read_u8().await.unwrap(), b'!');
+        }
+
+        /// Why and how long after its start it ended.
+        async fn ended(self) -> (End, Duration) {
+            let end = self.task.await.unwrap();
+            (end, self.start.elapsed())
+        }
+    }
+
+    fn assert_about(elapsed: Duration, expected: Duration) {
+        let tolerance = Duration::from_millis(10);
+        assert!(elapsed >= expected && elapsed < expected + tolerance, "{elapsed:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_ends_a_connection_at_the_idle_timeout() {
+        let (end, elapsed) = Carried::start().ended().await;
+        assert!(matches!(end, End::Quiet), "{end:?}");
+        assert_about(elapsed, IDLE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_byte_in_either_direction_starts_the_idle_timeout_anew() {
+        let mut carried = Carried::start();
+        sleep(IDLE / 2).await;
+        carried.ask().await;
+        sleep(IDLE / 2).await;
+        carried.answer().await;
+        let (end, elapsed) = carried.ended().await;
+        assert!(matches!(end, End::Quiet), "{end:?}");
+        assert_about(elapsed, IDLE * 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_half_closed_connection_is_under_the_idle_timeout_too() {
+        let mut carried = Carried::start();
+        carried.client.shutdown().await.unwrap();
+        let (end, elapsed) = carried.ended().await;
+        assert!(matches!(end, End::Quiet), "{end:?}");
+        assert_about(elapsed, IDLE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_trickle_ends_at_the_total_timeout() {
+        let mut carried = Carried::start();
+        while !carried.task.is_finished() {
+            let _ = carried.client.write_u8(b'x').await;
+            sleep(Duration::from_secs(1)).await;
+        }
+        let (end, elapsed) = carried.ended().await;
+        assert!(matches!(end, End::Expired), "{end:?}");
+        assert!(elapsed >= TOTAL && elapsed <= TOTAL + Duration::from_secs(1), "{elapsed:?}");
+    }
+
+    #[tokio::test]
+    async fn a_flood_ends_at_the_total_timeout() {
+        let total = Duration::from_millis(50);
+        let (_draining, drains) = watch::channel(false);
+        let endless = || tokio::io::join(tokio::io::repeat(7), tokio::io::sink());
+        let timeouts = Timeouts { idle: IDLE, total };
+        let flood = carry(endless(), endless(), timeouts, Instant::now(), drains);
+        let end = tokio::time::timeout(Duration::from_secs(10), flood).await.unwrap();
+        assert!(matches!(end, End::Expired), "{end:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn draining_closes_a_connection_between_two_requests_after_a_second() {
+        let mut carried = Carried::start();
+        carried.ask().await;
+        carried.answer().await;
+        carried.draining.send_replace(true);
+        let (end, elapsed) = carried.ended().await;
+        assert!(matches!(end, End::Quiet), "{end:?}");
+        assert_about(elapsed, QUIET_WHILE_DRAINING);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn draining_closes_at_once_what_has_long_been_quiet() {
+        let carried = Carried::start();
+        sleep(IDLE / 2).await;
+        carried.draining.send_replace(true);
+        let (end, elapsed) = carried.ended().await;
+        assert!(matches!(end, End::Quiet), "{end:?}");
+        assert_about(elapsed, IDLE / 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn draining_waits_for_an_answer_that_takes_its_time() {
+        let mut carried = Carried::start();
+        carried.ask().await;
+        carried.draining.send_replace(true);
+        sleep(QUIET_WHILE_DRAINING * 10).await;
+        carried.answer().await;
+        let (end, elapsed) = carried.ended().await;
+        assert!(matches!(end, End::Quiet), "{end:?}");
+        assert_about(elapsed, QUIET_WHILE_DRAINING * 11);
+    }
+}

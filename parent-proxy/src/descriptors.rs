@@ -1,0 +1,40 @@
+use std::fs;
+use std::num::NonZeroUsize;
+
+/// Descriptors besides those of connections: standard streams, the listener, the runtime's own.
+const OWN_DESCRIPTORS: usize = 32;
+
+/// Warns where the process may open fewer file descriptors than its connections need: the client's
+/// and the upstream's for each. The relay works nevertheless, with fewer connections.
+pub fn warn_if_too_few(max_connections: NonZeroUsize) {
+    let needed = max_connections.get().saturating_mul(2).saturating_add(OWN_DESCRIPTORS);
+    let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    if let Some(limit) = soft_limit(&limits).filter(|limit| *limit < needed) {
+        tracing::warn!(
+            limit,
+            needed,
+            "too few file descriptors for --max-connections: raise `ulimit -n` or LimitNOFILE="
+        );
+    }
+}
+
+/// The soft limit on open files in the text of proc_pid_limits(5); `None` where it is unlimited.
+fn soft_limit(limits: &str) -> Option<usize> {
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_soft_limit_and_takes_unlimited_for_none() {
+        let limits = "Limit                     Soft Limit           Hard Limit           Units\n\
+                      Max processes             100                  200                  processes\n\
+                      Max open files            1024                 524288               files\n";
+        assert_eq!(soft_limit(limits), Some(1024));
+        assert_eq!(soft_limit(&limits.replace("1024", "unlimited")), None);
+        assert_eq!(soft_limit(""), None);
+    }
+}

@@ -1,0 +1,311 @@
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+use std::mem;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// The most bytes one direction holds for a reader that is slower than the writer.
+pub(crate) const MAX_PENDING: usize = 64 * 1024;
+
+/// How often one poll reads or writes before it lets other connections have the thread.
+const ROUNDS: usize = 16;
+
+/// One direction of a connection: bytes from a reader to a writer, then the reader's EOF.
+#[derive(Debug, Default)]
+pub(crate) struct Direction {
+    /// What was read and could not be written at once. Without capacity whenever it is empty, so
+    /// that an idle connection costs no buffer.
+    pending: VecDeque<u8>,
+    stage: Stage,
+    unflushed: bool,
+    moved: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Stage {
+    #[default]
+    Open,
+    /// The reader is at EOF; what is pending goes first, then the writer is told.
+    Closing,
+    Done,
+}
+
+impl Direction {
+    /// Moves what can be moved; ready once the reader's EOF has reached the writer, or the writer
+    /// is gone. `scratch` carries bytes within one call only.
+    ///
+    /// A writer that is gone ends this direction alone: the other may still hold its last answer.
+    pub(crate) fn poll<R, W>(
+        &mut self,
+        cx: &mut Context<'_>,
+        reader: &mut R,
+        writer: &mut W,
+        scratch: &mut [u8],
+    ) -> Poll<io::Result<()>>
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        for _ in 0..ROUNDS {
+            match self.stage {
+                Stage::Open => ready!(self.poll_copy(cx, reader, writer, scratch))?,
+                Stage::Closing => ready!(self.poll_close(cx, writer))?,
+                Stage::Done => return Poll::Ready(Ok(())),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Whether a byte or an EOF has passed since the last call.
+    pub(crate) fn take_moved(&mut self) -> bool {
+        mem::take(&mut self.moved)
+    }
+
+    /// One round: ready if anything moved, pending if both sides have to be waited for.
+    fn poll_copy<R, W>(
+        &mut self,
+        cx: &mut Context<'_>,
+        reader: &mut R,
+        writer: &mut W,
+        scratch: &mut [u8],
+    ) -> Poll<io::Result<()>>
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        let drained = self.poll_drain(cx, writer)?;
+        if self.stage == Stage::Done {
+            return Poll::Ready(Ok(()));
+        }
+        // A full buffer stops the reading: the reader's peer then meets its own full socket.
+        // `poll_drain` was pending, so the writer wakes us.
+        let room = MAX_PENDING.saturating_sub(self.pending.len());
+        if room == 0 {
+            return Poll::Pending;
+        }
+        let mut scratch = ReadBuf::new(scratch);
+        let mut received = scratch.take(room);
+        if Pin::new(reader).poll_read(cx, &mut received)?.is_pending() {
+            ready!(drained);
+            ready!(self.poll_flush(cx, writer))?;
+            return Poll::Pending;
+        }
+        self.moved = true;
+        if received.filled().is_empty() {
+            self.stage = Stage::Closing;
+        } else {
+            self.forward(cx, writer, received.filled())?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes `bytes` behind what is pending, and keeps what the writer does not take.
+    fn forward<W>(&mut self, cx: &mut Context<'_>, writer: &mut W, bytes: &[u8]) -> io::Result<()>
+    where
+        W: AsyncWrite + Unpin,
+    {
+        let mut rest = bytes;
+        if self.pending.is_empty()
+            && let Poll::Ready(written) = self.poll_write(cx, writer, bytes)?
+        {
+            rest = bytes.get(written..).unwrap_or_default();
+        }
+        if self.stage != Stage::Done && !rest.is_empty() {
+            if self.pending.capacity() == 0 {
+                // Once and exactly: growing by doubling could end at twice the bound.
+                self.pending.reserve_exact(MAX_PENDING);
+            }
+            self.pending.extend(rest);
+        }
+        Ok(())
+    }
+
+    /// Writes what is pending; ready once there is none.
+    fn poll_drain<W>(&mut self, cx: &mut Context<'_>, writer: &mut W) -> Poll<io::Result<()>>
+    where
+        W: AsyncWrite + Unpin,
+    {
+        if self.pending.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        let mut pending = mem::take(&mut self.pending);
+        while !pending.is_empty() {
+            match self.poll_write(cx, writer, pending.as_slices().0)? {
+                Poll::Ready(written) => drop(pending.drain(..written.min(pending.len()))),
+                Poll::Pending => {
+                    self.pending = pending;
+                    return Poll::Pending;
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close<W>(&mut self, cx: &mut Context<'_>, writer: &mut W) -> Poll<io::Result<()>>
+    where
+        W: AsyncWrite + Unpin,
+    {
+        ready!(self.poll_drain(cx, writer))?;
+        if self.stage == Stage::Closing {
+            // A shutdown implies a flush.
+            match ready!(Pin::new(writer).poll_shutdown(cx)) {
+                Err(error) if !is_gone(&error) => return Poll::Ready(Err(error)),
+                Ok(()) | Err(_) => self.stage = Stage::Done,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_flush<W>(&mut self, cx: &mut Context<'_>, writer: &mut W) -> Poll<io::Result<()>>
+    where
+        W: AsyncWrite + Unpin,
+    {
+        if self.unflushed {
+            ready!(Pin::new(writer).poll_flush(cx))?;
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// One write. A writer that is gone has taken everything, and this direction is done.
+    fn poll_write<W>(
+        &mut self,
+        cx: &mut Context<'_>,
+        writer: &mut W,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>>
+    where
+        W: AsyncWrite + Unpin,
+    {
+        match ready!(Pin::new(writer).poll_write(cx, bytes)) {
+            Ok(0) => Poll::Ready(Err(ErrorKind::WriteZero.into())),
+            Ok(written) => {
+                self.moved = true;
+                self.unflushed = true;
+                Poll::Ready(Ok(written))
+            }
+            Err(error) if is_gone(&error) => {
+                self.stage = Stage::Done;
+                Poll::Ready(Ok(bytes.len()))
+            }
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    [
+        ErrorKind::BrokenPipe,
+        ErrorKind::ConnectionReset,
+        ErrorKind::ConnectionAborted,
+        ErrorKind::NotConnected,
+    ]
+    .contains(&error.kind())
+}
+
+#[cfg(test)]
+impl Direction {
+    /// What the buffer occupies, in bytes, full or not.
+    pub(crate) fn capacity(&self) -> usize {
+        self.pending.capacity()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex, repeat, sink};
+
+    use super::*;
+
+    /// One poll, with a scratch buffer of its own.
+    fn poll_once<R, W>(direction: &mut Direction, reader: &mut R, writer: &mut W) -> Poll<()>
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        let mut scratch = vec![0; MAX_PENDING];
+        let mut cx = Context::from_waker(Waker::noop());
+        direction.poll(&mut cx, reader, writer, &mut scratch).map(Result::unwrap)
+    }
+
+    #[test]
+    fn lets_go_of_the_thread_though_there_is_always_more() {
+        let mut direction = Direction::default();
+        assert_eq!(poll_once(&mut direction, &mut repeat(7), &mut sink()), Poll::Pending);
+    }
+
+    #[test]
+    fn stops_reading_when_the_bound_is_pending() {
+        let (mut writer, _does_not_read) = duplex(1);
+        let mut reader = repeat(7);
+        let mut direction = Direction::default();
+        for _ in 0..3 {
+            assert_eq!(poll_once(&mut direction, &mut reader, &mut writer), Poll::Pending);
+            assert_eq!(direction.pending.len(), MAX_PENDING);
+            assert_eq!(direction.capacity(), MAX_PENDING);
+        }
+    }
+
+    #[tokio::test]
+    async fn holds_no_buffer_once_a_slow_reader_has_caught_up() {
+        let (mut from, mut reader) = duplex(MAX_PENDING);
+        let (mut writer, mut slow) = duplex(100);
+        let mut direction = Direction::default();
+        assert_eq!(poll_once(&mut direction, &mut reader, &mut writer), Poll::Pending);
+        assert_eq!(direction.capacity(), 0);
+
+        from.write_all(&[7; 1000]).await.unwrap();
+        assert_eq!(poll_once(&mut direction, &mut reader, &mut writer), Poll::Pending);
+        assert!(direction.capacity() > 0);
+
+        for _ in 0..10 {
+            slow.read_exact(&mut [0; 100]).await.unwrap();
+            assert_eq!(poll_once(&mut direction, &mut reader, &mut writer), Poll::Pending);
+        }
+        assert_eq!(direction.capacity(), 0);
+    }
+
+    #[tokio::test]
+    async fn delivers_what_is_pending_before_the_end() {
+        let (mut writer, mut slow) = duplex(100);
+        let mut direction = Direction::default();
+        assert_eq!(poll_once(&mut direction, &mut &[7; 250][..], &mut writer), Poll::Pending);
+
+        let mut received = vec![0; 250];
+        for part in received.chunks_mut(100) {
+            slow.read_exact(part).await.unwrap();
+            let _ = poll_once(&mut direction, &mut &[][..], &mut writer);
+        }
+        assert_eq!(received, [7; 250]);
+        assert_eq!(slow.read(&mut [0]).await.unwrap(), 0);
+        assert_eq!(poll_once(&mut direction, &mut &[][..], &mut writer), Poll::Ready(()));
+    }
+
+    #[tokio::test]
+    async fn flushes_what_it_has_written_before_it_waits() {
+        let (mut from, mut reader) = duplex(100);
+        let (buffered, mut to) = duplex(100);
+        let mut writer = tokio::io::BufWriter::new(buffered);
+        let mut direction = Direction::default();
+        from.write_all(b"x").await.unwrap();
+
+        assert_eq!(poll_once(&mut direction, &mut reader, &mut writer), Poll::Pending);
+
+        assert!(writer.buffer().is_empty());
+        assert_eq!(to.read_u8().await.unwrap(), b'x');
+    }
+
+    #[test]
+    fn a_writer_that_is_gone_ends_this_direction_without_an_error() {
+        let (mut writer, gone) = duplex(100);
+        drop(gone);
+        let mut direction = Direction::default();
+        assert_eq!(poll_once(&mut direction, &mut repeat(7), &mut writer), Poll::Ready(()));
+        assert_eq!(direction.capacity(), 0);
+    }
+}

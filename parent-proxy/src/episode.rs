@@ -1,0 +1,42 @@
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Failures further apart than this are two episodes.
+const SILENCE_BETWEEN: Duration = Duration::from_secs(10);
+
+/// A run of like failures, of which the log gets the first: a flood of clients must not become a
+/// flood of lines.
+#[derive(Debug, Default)]
+pub(crate) struct Episode {
+    last_failure: Mutex<Option<Instant>>,
+}
+
+impl Episode {
+    /// Notes a failure, and tells whether it is the first of its episode.
+    pub(crate) fn begins(&self) -> bool {
+        let now = Instant::now();
+        let mut last = self.last_failure.lock().unwrap_or_else(PoisonError::into_inner);
+        last.replace(now).is_none_or(|last| now.duration_since(last) >= SILENCE_BETWEEN)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn begins_again_only_after_silence() {
+        let episode = Episode::default();
+        assert!(episode.begins());
+        for _ in 0..5 {
+            advance(SILENCE_BETWEEN / 2).await;
+            assert!(!episode.begins());
+        }
+        advance(SILENCE_BETWEEN).await;
+        assert!(episode.begins());
+    }
+}

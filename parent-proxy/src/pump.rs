@@ -1,0 +1,138 @@
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
+
+use crate::direction::{Direction, MAX_PENDING};
+
+thread_local! {
+    /// Every connection of a thread reads into this one buffer. A read that is pending keeps no
+    /// reference to it, and what a read did bring is written or copied within the same poll.
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; MAX_PENDING].into_boxed_slice());
+}
+
+/// Both directions of one connection, as one future: no task, lock or split half for each.
+#[derive(Debug)]
+pub(crate) struct Pump<C, U> {
+    client: C,
+    upstream: U,
+    to_upstream: Direction,
+    to_client: Direction,
+    last_activity: Instant,
+    awaits_answer: bool,
+}
+
+impl<C, U> Pump<C, U>
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+    U: AsyncRead + AsyncWrite + Unpin,
+{
+    pub(crate) fn new(client: C, upstream: U) -> Self {
+        Self {
+            client,
+            upstream,
+            to_upstream: Direction::default(),
+            to_client: Direction::default(),
+            last_activity: Instant::now(),
+            awaits_answer: false,
+        }
+    }
+
+    /// Relays until both directions have ended. Cancel-safe: the state is in `self`.
+    pub(crate) async fn run(&mut self) -> io::Result<()> {
+        poll_fn(|cx| SCRATCH.with_borrow_mut(|scratch| self.poll(cx, scratch))).await
+    }
+
+    /// When a byte, or the end of a direction, last passed.
+    pub(crate) fn last_activity(&self) -> Instant {
+        self.last_activity
+    }
+
+    /// Whether the client was the last to send, so that an answer may be on its way.
+    pub(crate) fn awaits_answer(&self) -> bool {
+        self.awaits_answer
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<io::Result<()>> {
+        // The answers first: then what the client sent is the later, as `awaits_answer` has it.
+        let answered = self.to_client.poll(cx, &mut self.upstream, &mut self.client, scratch)?;
+        let asked = self.to_upstream.poll(cx, &mut self.client, &mut self.upstream, scratch)?;
+        if self.to_client.take_moved() {
+            self.last_activity = Instant::now();
+            self.awaits_answer = false;
+        }
+        if self.to_upstream.take_moved() {
+            self.last_activity = Instant::now();
+            self.awaits_answer = true;
+        }
+        if answered.is_ready() && asked.is_ready() { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_secs(10);
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_connection_holds_no_buffer_after_traffic() {
+        let (mut client, client_end) = duplex(16);
+        let (mut upstream, upstream_end) = duplex(16);
+        let mut pump = Pump::new(client_end, upstream_end);
+        let exchange = async {
+            let (question, answer) = ([1; 5000], [2; 5000]);
+            client.write_all(&question).await.unwrap();
+            upstream.read_exact(&mut [0; 5000]).await.unwrap();
+            upstream.write_all(&answer).await.unwrap();
+            client.read_exact(&mut [0; 5000]).await.unwrap();
+        };
+        tokio::select! {
+            ended = pump.run() => panic!("ended early: {ended:?}"),
+            () = exchange => {}
+        }
+        // Whatever was left to be written has been read: another poll only waits.
+        assert!(timeout(SOON, pump.run()).await.is_err());
+        assert_eq!(pump.to_client.capacity() + pump.to_upstream.capacity(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_upstream_that_refuses_the_rest_still_gets_its_answer_through() {
+        let (mut client, client_end) = duplex(1024);
+        let (mut upstream, upstream_end) = duplex(1024);
+        client.write_all(&[1; 1024]).await.unwrap();
+        upstream.write_all(b"too large").await.unwrap();
+        drop(upstream);
+
+        let mut pump = Pump::new(client_end, upstream_end);
+        timeout(SOON, pump.run()).await.unwrap().unwrap();
+
+        let mut answer = [0; 9];
+        client.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"too large");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tells_whether_the_client_was_the_last_to_send() {
+        let (mut client, client_end) = duplex(1024);
+        let (mut upstream, upstream_end) = duplex(1024);
+        let mut pump = Pump::new(client_end, upstream_end);
+        assert!(!pump.awaits_answer());
+
+        client.write_all(b"?").await.unwrap();
+        assert!(timeout(SOON, pump.run()).await.is_err());
+        assert!(pump.awaits_answer());
+
+        upstream.write_all(b"!").await.unwrap();
+        assert!(timeout(SOON, pump.run()).await.is_err());
+        assert!(!pump.awaits_answer());
+    }
+}
