@@ -1,0 +1,58 @@
+//! File descriptors of this process. Alone in its file: no other test may open any meanwhile.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod fixture;
+
+use std::fs;
+
+use fixture::{bounded, ends_without_a_byte, relay_to_listener};
+use shared::transport::{Endpoint, Listener};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::yield_now;
+
+fn open_descriptors() -> usize {
+    fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// A client that has been relayed to `upstream`, and then leaves: politely, or by a reset in
+/// mid-request or mid-response.
+async fn come_and_go(address: &str, upstream: &Listener, n: usize) {
+    let mut client = TcpStream::connect(address).await.unwrap();
+    let mut server = upstream.accept().await.unwrap();
+    client.write_u8(b'?').await.unwrap();
+    assert_eq!(server.read_u8().await.unwrap(), b'?');
+    match n % 3 {
+        0 => drop(client),
+        1 => {
+            client.set_zero_linger().unwrap();
+            drop(client);
+        }
+        _ => {
+            server.write_all(&[7; 1024]).await.unwrap();
+            client.read_u8().await.unwrap();
+            drop(client);
+        }
+    }
+    assert!(ends_without_a_byte(&mut server).await);
+}
+
+#[tokio::test]
+async fn two_hundred_connections_that_came_and_went_leave_no_descriptor() {
+    bounded(async {
+        let (running, upstream) = relay_to_listener().await;
+        let Endpoint::Tcp(address) = &running.endpoint else { panic!("not TCP") };
+        let before = open_descriptors();
+
+        for n in 0..200 {
+            come_and_go(address, &upstream, n).await;
+        }
+
+        // Ends by the bound on the whole test if one is never given back.
+        while open_descriptors() > before {
+            yield_now().await;
+        }
+    })
+    .await;
+}

@@ -1,0 +1,202 @@
+//! The real binary: its first line, its signals, its exit status, its log.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod fixture;
+
+use std::process::{Command as StdCommand, ExitStatus, Stdio};
+
+use fixture::{bounded, echo, ends_without_a_byte, loopback, read_all};
+use shared::transport::{Endpoint, Listener, Stream, connect, listen};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_parent-proxy");
+
+struct Process {
+    child: Child,
+    endpoint: Endpoint,
+    stdout: BufReader<ChildStdout>,
+    stderr: BufReader<ChildStderr>,
+}
+
+impl Process {
+    /// Starts the command, which gets its endpoints here, and waits for its first line.
+    async fn start(mut command: Command, upstream: &Endpoint) -> Self {
+        command.args(["--listen", "127.0.0.1:0", "--upstream", &upstream.to_string()]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).await.unwrap();
+        let address = line.strip_prefix("parent-proxy listening on ").unwrap().trim_end();
+        assert!(address.starts_with("127.0.0.1:"), "{line}");
+        let endpoint = Endpoint::Tcp(address.to_owned());
+        Self { child, endpoint, stdout, stderr }
+    }
+
+    /// One connection with a request in flight: the client's end and the upstream's.
+    async fn ask(&self, upstream: &Listener) -> (Stream, Stream) {
+        let mut client = connect(&self.endpoint).await.unwrap();
+        let mut server = upstream.accept().await.unwrap();
+        client.write_u8(b'?').await.unwrap();
+        assert_eq!(server.read_u8().await.unwrap(), b'?');
+        (client, server)
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.child.id().unwrap();
+        let sent = StdCommand::new("sh").args(["-c", &format!("kill -{name} {id}")]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Waits until the log says so.
+    async fn logged(&mut self, expected: &str) {
+        let mut line = String::new();
+        while !line.contains(expected) {
+            line.clear();
+            assert_ne!(self.stderr.read_line(&mut line).await.unwrap(), 0, "no `{expected}`");
+        }
+    }
+
+    /// The exit status, and what stdout and the log still had.
+    async fn finish(mut self) -> (ExitStatus, String, String) {
+        let (mut stdout, mut stderr) = (String::new(), String::new());
+        self.stdout.read_to_string(&mut stdout).await.unwrap();
+        self.stderr.read_to_string(&mut stderr).await.unwrap();
+        (self.child.wait().await.unwrap(), stdout, stderr)
+    }
+}
+
+#[tokio::test]
+async fn sigterm_lets_a_request_in_flight_complete_and_exits_with_success() {
+    bounded(async {
+        let upstream = listen(&loopback()).await.unwrap();
+        let mut process = Process::start(Command::new(BINARY), upstream.local_endpoint()).await;
+        let (mut client, mut server) = process.ask(&upstream).await;
+
+        process.signal("TERM");
+        process.logged("draining").await;
+        assert!(connect(&process.endpoint).await.is_err(), "still listening");
+
+        server.write_all(b"answer").await.unwrap();
+        drop(server);
+        assert_eq!(read_all(&mut client).await, b"answer");
+        drop(client);
+        let (status, stdout, _) = process.finish().await;
+        assert!(status.success(), "{status}");
+        assert_eq!(stdout, "", "more than one line on stdout");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_second_signal_exits_at_once_with_the_status_of_the_signal() {
+    bounded(async {
+        for (name, code) in [("TERM", 143), ("INT", 130)] {
+            let upstream = listen(&loopback()).await.unwrap();
+            let mut process = Process::start(Command::new(BINARY), upstream.local_endpoint()).await;
+            let (mut client, _server) = process.ask(&upstream).await;
+
+            process.signal(name);
+            process.logged("draining").await;
+            process.signal(name);
+
+            let (status, ..) = process.finish().await;
+            assert_eq!(status.code(), Some(code));
+            assert!(ends_without_a_byte(&mut client).await);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_keep_alive_client_at_rest_does_not_hold_up_sigterm() {
+    bounded(async {
+        let upstream = listen(&loopback()).await.unwrap();
+        // Without the rule this takes the drain timeout, and the bound on the test is shorter.
+        let mut command = Command::new(BINARY);
+        command.args(["--drain-timeout", "600", "--idle-timeout", "600"]);
+        let process = Process::start(command, upstream.local_endpoint()).await;
+        let (mut client, mut server) = process.ask(&upstream).await;
+        server.write_u8(b'!').await.unwrap();
+        assert_eq!(client.read_u8().await.unwrap(), b'!');
+
+        process.signal("TERM");
+
+        assert!(process.finish().await.0.success());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn running_out_of_descriptors_neither_ends_nor_floods_nor_wedges_it() {
+    bounded(async {
+        let upstream = listen(&loopback()).await.unwrap();
+        let endpoint = upstream.local_endpoint().clone();
+        echo(upstream);
+        let mut command = Command::new("sh");
+        command.args(["-c", "ulimit -n 64; exec \"$@\"", "sh", BINARY]);
+        let mut process = Process::start(command, &endpoint).await;
+        process.logged("too few file descriptors").await;
+
+        let mut crowd = Vec::new();
+        for _ in 0..200 {
+            crowd.push(connect(&process.endpoint).await.unwrap());
+        }
+        process.logged("cannot accept").await;
+        drop(crowd);
+
+        // Some of the crowd may be refused while descriptors come back; an honest client retries.
+        let mut echoed = [0];
+        while echoed != [b'x'] {
+            let mut client = connect(&process.endpoint).await.unwrap();
+            if client.write_u8(b'x').await.is_ok() {
+                let _ = client.read_exact(&mut echoed).await;
+            }
+        }
+        process.signal("TERM");
+        let (status, _, log) = process.finish().await;
+        assert!(status.success(), "{status}");
+        assert!(log.lines().count() < 10, "{log}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_absent_upstream_is_logged_once_for_many_clients_and_no_payload_ever() {
+    bounded(async {
+        let directory = tempfile::tempdir().unwrap();
+        let absent = Endpoint::Unix(directory.path().join("enclave"));
+        let process = Process::start(Command::new(BINARY), &absent).await;
+        for _ in 0..20 {
+            let mut client = connect(&process.endpoint).await.unwrap();
+            let _ = client.write_all(b"payload").await;
+            assert!(ends_without_a_byte(&mut client).await);
+        }
+        process.signal("TERM");
+        let (status, _, log) = process.finish().await;
+        assert!(status.success(), "{status}");
+        assert_eq!(log.matches("upstream unreachable").count(), 1, "{log}");
+        assert!(!log.contains("payload"), "{log}");
+    })
+    .await;
+}
+
+#[test]
+fn a_usage_error_exits_with_2_and_an_occupied_port_with_1() {
+    let run = |arguments: &[&str]| {
+        let output = StdCommand::new(BINARY).args(arguments).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, text) = run(&["--listen", "127.0.0.1:0", "--upstream", "ftp://x"]);
+    assert_eq!(code, Some(2));
+    assert!(text.contains("unknown scheme `ftp`"), "{text}");
+
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (code, text) = run(&["--listen", &address, "--upstream", "vsock:16:5000"]);
+    assert_eq!(code, Some(1));
+    assert!(text.contains(&address) && text.contains("another process listens there"), "{text}");
+}

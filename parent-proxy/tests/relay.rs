@@ -1,0 +1,265 @@
+//! The relay over real sockets, in this process.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod fixture;
+
+use std::time::Duration;
+
+use fixture::{
+    Running, bounded, config, echo, ends_without_a_byte, loopback, read_all, relay_to_listener,
+    relayed,
+};
+use parent_proxy::Drained;
+use shared::transport::{Endpoint, connect, listen};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::timeout;
+
+/// Long enough that what was going to happen has happened; used only where nothing must.
+const A_WHILE: Duration = Duration::from_millis(300);
+
+fn tcp_address(endpoint: &Endpoint) -> &str {
+    let Endpoint::Tcp(address) = endpoint else { panic!("{endpoint} is not TCP") };
+    address
+}
+
+#[tokio::test]
+async fn a_half_closing_client_gets_its_whole_answer() {
+    bounded(async {
+        let (_running, mut client, mut server) = relayed().await;
+        client.write_all(b"question").await.unwrap();
+        client.shutdown().await.unwrap();
+        assert_eq!(read_all(&mut server).await, b"question");
+
+        let answer: Vec<u8> = (0..1_000_000_u32).map(|n| n.to_le_bytes()[0]).collect();
+        let (written, received) = tokio::join!(
+            async {
+                server.write_all(&answer).await.unwrap();
+                server.shutdown().await.unwrap();
+            },
+            read_all(&mut client)
+        );
+        assert_eq!(((), answer), (written, received));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_upstream_half_close_keeps_the_other_direction_going() {
+    bounded(async {
+        let (_running, mut client, mut server) = relayed().await;
+        server.write_all(b"goodbye").await.unwrap();
+        server.shutdown().await.unwrap();
+        assert_eq!(read_all(&mut client).await, b"goodbye");
+
+        for byte in 0..100 {
+            client.write_u8(byte).await.unwrap();
+            assert_eq!(server.read_u8().await.unwrap(), byte);
+        }
+        client.shutdown().await.unwrap();
+        assert_eq!(read_all(&mut server).await, b"");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_byte_writes_arrive_byte_exact_in_both_directions() {
+    const LENGTH: u32 = 1024 * 1024;
+    fn bytes(factor: u32) -> Vec<u8> {
+        (0..LENGTH).map(|n| n.wrapping_mul(factor).to_be_bytes()[1]).collect()
+    }
+    async fn exchange(stream: shared::transport::Stream, sent: Vec<u8>) -> Vec<u8> {
+        let (mut reader, mut writer) = tokio::io::split(stream);
+        let mut received = Vec::new();
+        let write = async {
+            for byte in sent {
+                writer.write_u8(byte).await.unwrap();
+            }
+            writer.shutdown().await.unwrap();
+        };
+        let (_, read) = tokio::join!(write, reader.read_to_end(&mut received));
+        read.unwrap();
+        received
+    }
+    bounded(async {
+        let (_running, client, server) = relayed().await;
+        let (from_client, from_server) = (bytes(2_654_435_761), bytes(40_503));
+        let at_client = tokio::spawn(exchange(client, from_client.clone()));
+        let at_server = tokio::spawn(exchange(server, from_server.clone()));
+        assert!(at_client.await.unwrap() == from_server, "upstream to client");
+        assert!(at_server.await.unwrap() == from_client, "client to upstream");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_stalls_the_upstream_within_a_bound() {
+    // Both sockets' buffers in the kernel, which may grow to some MiB each, and the relay's 64 KiB.
+    const BOUND: usize = 32 * 1024 * 1024;
+    bounded(async {
+        let (_running, mut client, mut server) = relayed().await;
+        let block = vec![7; 64 * 1024];
+        let mut written = 0;
+        while let Ok(write) = timeout(A_WHILE, server.write(&block)).await {
+            written += write.unwrap();
+            assert!(written < BOUND, "the upstream could write {written} bytes nobody reads");
+        }
+
+        // What was held back is all there once the client reads.
+        drop(server);
+        assert_eq!(read_all(&mut client).await.len(), written);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_absent_upstream_closes_the_client_and_is_used_once_it_is_there() {
+    bounded(async {
+        let directory = tempfile::tempdir().unwrap();
+        let absent = Endpoint::Unix(directory.path().join("enclave"));
+        let running = Running::start(config(&absent)).await;
+        for _ in 0..3 {
+            assert!(ends_without_a_byte(&mut running.connect().await).await);
+        }
+
+        echo(listen(&absent).await.unwrap());
+
+        let mut client = running.connect().await;
+        client.write_u8(b'x').await.unwrap();
+        assert_eq!(client.read_u8().await.unwrap(), b'x');
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_upstream_that_does_not_answer_closes_the_client_at_the_connect_timeout() {
+    bounded(async {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let full = socket.listen(1).unwrap();
+        let address = full.local_addr().unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(connected) = timeout(A_WHILE, TcpStream::connect(address)).await {
+            waiting.push(connected.unwrap());
+        }
+        let mut config = config(&Endpoint::Tcp(address.to_string()));
+        config.connect_timeout = Duration::from_millis(50);
+
+        let running = Running::start(config).await;
+        let mut client = running.connect().await;
+
+        assert!(ends_without_a_byte(&mut client).await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn connections_past_the_cap_wait_and_are_served_when_one_ends() {
+    bounded(async {
+        let upstream = listen(&loopback()).await.unwrap();
+        let mut config = config(upstream.local_endpoint());
+        config.max_connections = 2.try_into().unwrap();
+        let running = Running::start(config).await;
+        let first = running.connect().await;
+        let _second = running.connect().await;
+        let served = (upstream.accept().await.unwrap(), upstream.accept().await.unwrap());
+
+        let mut third = running.connect().await;
+        third.write_u8(b'x').await.unwrap();
+        assert!(timeout(A_WHILE, upstream.accept()).await.is_err(), "served past the cap");
+
+        drop((first, served));
+        let mut served = upstream.accept().await.unwrap();
+        assert_eq!(served.read_u8().await.unwrap(), b'x');
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_client_that_resets_has_its_upstream_closed() {
+    bounded(async {
+        let (running, upstream) = relay_to_listener().await;
+        let client = TcpStream::connect(tcp_address(&running.endpoint)).await.unwrap();
+        let mut server = upstream.accept().await.unwrap();
+        client.set_zero_linger().unwrap();
+        drop(client);
+        assert!(ends_without_a_byte(&mut server).await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_upstream_that_resets_has_its_client_closed() {
+    bounded(async {
+        let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = Endpoint::Tcp(upstream.local_addr().unwrap().to_string());
+        let running = Running::start(config(&endpoint)).await;
+        let mut client = running.connect().await;
+        let (server, _) = upstream.accept().await.unwrap();
+        server.set_zero_linger().unwrap();
+        drop(server);
+        assert!(ends_without_a_byte(&mut client).await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn idle_and_total_timeouts_are_those_of_the_configuration() {
+    bounded(async {
+        let upstream = listen(&loopback()).await.unwrap();
+        let short = Duration::from_millis(50);
+        let (mut idle, mut total) =
+            (config(upstream.local_endpoint()), config(upstream.local_endpoint()));
+        idle.idle_timeout = short;
+        total.total_timeout = short;
+        for config in [idle, total] {
+            let running = Running::start(config).await;
+            let mut client = running.connect().await;
+            let mut server = upstream.accept().await.unwrap();
+            assert!(ends_without_a_byte(&mut client).await);
+            assert!(ends_without_a_byte(&mut server).await);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn shutdown_closes_the_listener_and_lets_a_request_in_flight_finish() {
+    bounded(async {
+        let (running, mut client, mut server) = relayed().await;
+        client.write_u8(b'?').await.unwrap();
+        assert_eq!(server.read_u8().await.unwrap(), b'?');
+        let endpoint = running.endpoint.clone();
+
+        let stopped = running.stop();
+        while connect(&endpoint).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+
+        server.write_all(b"answer").await.unwrap();
+        drop(server);
+        assert_eq!(read_all(&mut client).await, b"answer");
+        drop(client);
+        assert_eq!(stopped.await.unwrap(), Drained { aborted: 0 });
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn shutdown_aborts_what_is_open_at_the_drain_timeout() {
+    bounded(async {
+        let upstream = listen(&loopback()).await.unwrap();
+        let mut config = config(upstream.local_endpoint());
+        config.drain_timeout = Duration::from_millis(50);
+        let running = Running::start(config).await;
+        let mut client = running.connect().await;
+        let mut server = upstream.accept().await.unwrap();
+        client.write_u8(b'?').await.unwrap();
+        assert_eq!(server.read_u8().await.unwrap(), b'?');
+
+        assert_eq!(running.stop().await.unwrap(), Drained { aborted: 1 });
+        assert!(ends_without_a_byte(&mut client).await);
+    })
+    .await;
+}
