@@ -6,7 +6,7 @@ const OWN_DESCRIPTORS: usize = 32;
 
 /// Warns where the process may open fewer file descriptors than its connections need: the client's
 /// and the upstream's for each. The relay works nevertheless, with fewer connections.
-pub fn warn_if_too_few(max_connections: NonZeroUsize) {
+pub fn warn_of_few_descriptors(max_connections: NonZeroUsize) {
     let needed = max_connections.get().saturating_mul(2).saturating_add(OWN_DESCRIPTORS);
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
     if let Some(limit) = soft_limit(&limits).filter(|limit| *limit < needed) {

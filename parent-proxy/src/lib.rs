@@ -19,6 +19,6 @@ mod signals;
 mod upstream;
 
 pub use config::Config;
-pub use descriptors::warn_if_too_few;
+pub use descriptors::warn_of_few_descriptors;
 pub use relay::{Drained, Relay};
 pub use signals::shutdown_signal;

@@ -24,7 +24,7 @@ async fn main() -> ExitCode {
 async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     // Before anybody can know that this process exists, so that no signal finds it unprepared.
     let shutdown = parent_proxy::shutdown_signal()?;
-    parent_proxy::warn_if_too_few(config.max_connections);
+    parent_proxy::warn_of_few_descriptors(config.max_connections);
     let relay = Relay::bind(config).await?;
     announce(relay.local_endpoint())?;
     relay.run(shutdown).await;

@@ -15,6 +15,9 @@ thread_local! {
 }
 
 /// Both directions of one connection, as one future: no task, lock or split half for each.
+///
+/// A reset is noticed by reading or writing. A side that is at EOF already, or whose bytes are at
+/// the bound, is not read: there a reset shows at the next write, or at the idle timeout.
 #[derive(Debug)]
 pub(crate) struct Pump<C, U> {
     client: C,
