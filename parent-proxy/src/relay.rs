@@ -63,10 +63,7 @@ impl Relay {
             tokio::select! {
                 biased;
                 () = &mut shutdown => break,
-                Some(ended) = self.connections.join_next() => {
-                    report(ended);
-                    self.acceptor.resume();
-                }
+                Some(ended) = self.connections.join_next() => report(ended),
                 // At the cap nothing is accepted: further clients wait in the kernel's backlog,
                 // where they cost this process neither memory nor descriptors.
                 client = self.acceptor.accept(), if self.connections.len() < self.max_connections => {
