@@ -118,9 +118,12 @@ fn after(start: Instant, limit: Duration) -> Instant {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, Sink, duplex, join, repeat, sink};
     use tokio::task::JoinHandle;
-    use tokio::time::sleep;
+    use tokio::time::{sleep, timeout};
 
     use super::*;
 
@@ -209,14 +212,35 @@ mod tests {
         assert!(elapsed >= TOTAL && elapsed <= TOTAL + Duration::from_secs(1), "{elapsed:?}");
     }
 
+    /// Always ready, and so uses up the budget that the runtime gives to one poll of a task.
+    struct OneByteAWrite(Sink);
+
+    impl AsyncWrite for OneByteAWrite {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Pin::new(&mut self.0).poll_write(cx, &bytes[..1])
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
     #[tokio::test]
     async fn a_flood_ends_at_the_total_timeout() {
         let total = Duration::from_millis(50);
         let (_draining, drains) = watch::channel(false);
-        let endless = || tokio::io::join(tokio::io::repeat(7), tokio::io::sink());
+        let endless = || join(repeat(7), OneByteAWrite(sink()));
         let timeouts = Timeouts { idle: IDLE, total };
         let flood = carry(endless(), endless(), timeouts, Instant::now(), drains);
-        let end = tokio::time::timeout(Duration::from_secs(10), flood).await.unwrap();
+        let end = timeout(Duration::from_secs(10), tokio::spawn(flood)).await.unwrap().unwrap();
         assert!(matches!(end, End::Expired), "{end:?}");
     }
 
