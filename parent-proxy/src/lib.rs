@@ -7,18 +7,14 @@
 //! `relay` accepts and drains, `connection` keeps one connection's deadlines, `pump` moves the bytes
 //! of one connection and `direction` those of one direction.
 
-mod acceptor;
 mod config;
 mod connection;
 mod descriptors;
 mod direction;
-mod episode;
 mod pump;
 mod relay;
-mod signals;
 mod upstream;
 
 pub use config::Config;
 pub use descriptors::warn_of_few_descriptors;
 pub use relay::{Drained, Relay};
-pub use signals::shutdown_signal;

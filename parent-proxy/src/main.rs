@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use parent_proxy::{Config, Relay};
-use shared::transport::Endpoint;
+use shared::transport::{Endpoint, announcement, shutdown_signal};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -23,7 +23,7 @@ async fn main() -> ExitCode {
 
 async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     // Before anybody can know that this process exists, so that no signal finds it unprepared.
-    let shutdown = parent_proxy::shutdown_signal()?;
+    let shutdown = shutdown_signal()?;
     parent_proxy::warn_of_few_descriptors(config.max_connections);
     let relay = Relay::bind(config).await?;
     announce(relay.local_endpoint())?;
@@ -31,14 +31,9 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The one line on stdout, which whoever started the process waits for.
+/// Tells whoever started the process that it is ready.
 fn announce(endpoint: &Endpoint) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    match endpoint {
-        Endpoint::Tcp(address) => writeln!(stdout, "parent-proxy listening on {address}"),
-        Endpoint::Unix(_) | Endpoint::Vsock { .. } => {
-            writeln!(stdout, "parent-proxy listening on {endpoint}")
-        }
-    }?;
+    writeln!(stdout, "{}", announcement("parent-proxy", endpoint))?;
     stdout.flush()
 }

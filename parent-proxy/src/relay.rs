@@ -3,13 +3,12 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::transport::{Endpoint, ListenError, Stream, listen};
+use shared::transport::{Acceptor, Endpoint, ListenError, Stream, listen};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
 use crate::Config;
-use crate::acceptor::Acceptor;
 use crate::connection::{Timeouts, serve};
 use crate::upstream::Upstream;
 

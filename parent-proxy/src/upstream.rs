@@ -1,10 +1,8 @@
 use std::error::Error;
 use std::time::Duration;
 
-use shared::transport::{Endpoint, Stream, connect};
+use shared::transport::{Endpoint, Episode, Stream, connect};
 use tokio::time::timeout;
-
-use crate::episode::Episode;
 
 /// The way to the enclave. It is tried anew for every client, so it recovers by itself.
 #[derive(Debug)]

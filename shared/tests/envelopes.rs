@@ -1,5 +1,7 @@
 //! Envelopes that AWS KMS wrote.
 
+#![expect(clippy::unwrap_used, reason = "a failure here is a test's failure")]
+
 use std::fs;
 
 use shared::cms::{OpenError, RecipientPrivateKey, open};

@@ -230,6 +230,7 @@ fn check_freshness(
     }
 }
 
-#[cfg(all(test, feature = "simulator"))]
+#[cfg(test)]
+#[cfg(feature = "simulator")]
 #[path = "document_tests.rs"]
 mod tests;

@@ -148,11 +148,12 @@ mod tests {
 
     fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
         let length = content.len();
+        let [.., high, low] = length.to_be_bytes();
         let mut out = vec![tag];
         match length {
-            0..=0x7f => out.push(length as u8),
-            0x80..=0xff => out.extend([0x81, length as u8]),
-            _ => out.extend([0x82, (length >> 8) as u8, length as u8]),
+            0..=0x7f => out.push(low),
+            0x80..=0xff => out.extend([0x81, low]),
+            _ => out.extend([0x82, high, low]),
         }
         out.extend(content);
         out

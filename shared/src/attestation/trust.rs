@@ -65,6 +65,7 @@ pub enum AnchorError {
 impl TrustAnchors<Production> {
     /// AWS's root of the commercial partition. China and GovCloud have others, to be added with
     /// [`add_pem`](Self::add_pem).
+    #[expect(clippy::expect_used, reason = "the input is part of this crate")]
     pub fn aws_nitro() -> Self {
         let root = CertificateDer::from_pem_slice(AWS_NITRO_ROOT_G1)
             .expect("the embedded root is PEM, as a test shows");

@@ -132,6 +132,7 @@ pub enum GenerateRandomResponse<'a> {
 
 impl GenerateRandomResponse<'_> {
     /// The answer's body. It may hold the random bytes: the caller wipes it.
+    #[expect(clippy::expect_used, reason = "the slice is measured for its content")]
     pub fn to_json(self) -> Vec<u8> {
         let (member, blob) = match self {
             Self::Plaintext(blob) => ("Plaintext", blob),

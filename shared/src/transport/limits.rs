@@ -1,5 +1,7 @@
 //! The bounds both sides of a connection keep to, in one place, with their units.
 
+use std::time::Duration;
+
 /// Open client connections at a time, by default: the same number on both sides of the relay, so
 /// that neither admits what the other will not serve.
 ///
@@ -13,3 +15,26 @@ pub const MAX_CONNECTIONS: usize = 4096;
 /// This is the queue behind [`MAX_CONNECTIONS`]. Linux caps it at `net.core.somaxconn` (4,096 since
 /// Linux 5.4).
 pub const LISTEN_BACKLOG: u32 = 1024;
+
+/// How long a request's header may take, and a kept-alive connection may be silent between two
+/// requests.
+pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a request's body may take after its header.
+pub const BODY_READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bytes of a request's body: a document of the API's greatest length (262,144 bytes) in base64, and
+/// half as much again.
+pub const MAX_BODY_LENGTH: usize = 512 * 1024;
+
+/// Bytes of a body over the cap that are read and dropped, so that the client sees the answer.
+pub const BODY_DISCARD_LENGTH: usize = 4 * 1024 * 1024;
+
+/// Header fields of a request; SDKs send about 15.
+pub const MAX_HEADERS: usize = 100;
+
+/// Bytes of a request's header; SDKs send about 1,000.
+pub const MAX_HEADER_LENGTH: usize = 16 * 1024;
+
+/// How long connections may finish what they are doing when the service stops.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);

@@ -3,14 +3,20 @@
 //! vsock is the way into an enclave; Unix and TCP stand in for it where there is none, and TCP is
 //! what clients speak. Nothing here looks at a byte that passes.
 
+mod acceptor;
 mod endpoint;
+mod episode;
 mod error;
 pub mod limits;
 mod listener;
+mod signals;
 mod stream;
 mod unix_socket;
 
-pub use endpoint::{Endpoint, HEARTBEAT_PORT, InvalidEndpoint};
+pub use acceptor::Acceptor;
+pub use endpoint::{Endpoint, HEARTBEAT_PORT, InvalidEndpoint, announcement};
+pub use episode::Episode;
 pub use error::{ConnectError, ListenError};
 pub use listener::{Listener, listen};
+pub use signals::shutdown_signal;
 pub use stream::{Stream, connect};

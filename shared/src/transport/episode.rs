@@ -1,3 +1,5 @@
+//! Runs of like failures.
+
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,13 +11,13 @@ const SILENCE_BETWEEN: Duration = Duration::from_secs(10);
 /// A run of like failures, of which the log gets the first: a flood of clients must not become a
 /// flood of lines.
 #[derive(Debug, Default)]
-pub(crate) struct Episode {
+pub struct Episode {
     last_failure: Mutex<Option<Instant>>,
 }
 
 impl Episode {
     /// Notes a failure, and tells whether it is the first of its episode.
-    pub(crate) fn begins(&self) -> bool {
+    pub fn begins(&self) -> bool {
         let now = Instant::now();
         let mut last = self.last_failure.lock().unwrap_or_else(PoisonError::into_inner);
         last.replace(now).is_none_or(|last| now.duration_since(last) >= SILENCE_BETWEEN)

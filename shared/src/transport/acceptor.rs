@@ -1,33 +1,36 @@
+//! Accepting, whatever happens to single clients or to the process's limits.
+
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
-use shared::transport::{Endpoint, Listener, Stream};
 use tokio::time::{Instant, sleep_until};
 
-use crate::episode::Episode;
+use super::{Endpoint, Episode, Listener, Stream};
 
 /// How long accepting rests after a failure that the next attempt would meet again.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
 /// A listener that outlives its errors.
 #[derive(Debug)]
-pub(crate) struct Acceptor {
+pub struct Acceptor {
     listener: Listener,
     resume_at: Option<Instant>,
     failing: Episode,
 }
 
 impl Acceptor {
-    pub(crate) fn new(listener: Listener) -> Self {
+    /// Accepts from `listener`.
+    pub fn new(listener: Listener) -> Self {
         Self { listener, resume_at: None, failing: Episode::default() }
     }
 
-    pub(crate) fn local_endpoint(&self) -> &Endpoint {
+    /// Where it listens, with the port the kernel chose where that was left to it.
+    pub fn local_endpoint(&self) -> &Endpoint {
         self.listener.local_endpoint()
     }
 
     /// The next client. Cancel-safe: neither a client nor a rest is lost with the future.
-    pub(crate) async fn accept(&mut self) -> Stream {
+    pub async fn accept(&mut self) -> Stream {
         loop {
             if let Some(at) = self.resume_at {
                 sleep_until(at).await;
@@ -66,10 +69,10 @@ fn ends_one_connection(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use shared::transport::{connect, listen};
     use tokio::time::timeout;
 
     use super::*;
+    use crate::transport::{connect, listen};
 
     async fn acceptor() -> Acceptor {
         Acceptor::new(listen(&"127.0.0.1:0".parse().unwrap()).await.unwrap())

@@ -1,3 +1,5 @@
+//! The signals that end a process.
+
 use std::future::Future;
 use std::{io, process};
 
