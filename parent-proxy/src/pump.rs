@@ -100,7 +100,7 @@ mod tests {
         };
         tokio::select! {
             ended = pump.run() => panic!("ended early: {ended:?}"),
-            () = exchange => {}
+            done = timeout(SOON, exchange) => done.unwrap(),
         }
         // Whatever was left to be written has been read: another poll only waits.
         assert!(timeout(SOON, pump.run()).await.is_err());
