@@ -1,0 +1,44 @@
+//! The enclave on ordinary hardware: the same service, under a root that signs for anybody.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use enclave::clock::{Clock, SystemClock};
+use enclave::config::{Arguments, Config};
+use enclave::platform::Simulated;
+use enclave::{Service, exit_with, init_log};
+use shared::attestation::TrustAnchors;
+use shared::simulator::{Root, SimulatedNsm, World, load_or_create};
+
+/// A simulated enclave for development: never trust what it signs.
+#[derive(Debug, Parser)]
+struct SimulatorArguments {
+    #[command(flatten)]
+    common: Arguments,
+    /// Keep the simulated root in FILE (mode 0600) and share it with other simulators.
+    #[arg(long, value_name = "FILE")]
+    simulator_state: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = SimulatorArguments::parse();
+    init_log();
+    exit_with("enclave-simulator", run(arguments).await)
+}
+
+async fn run(arguments: SimulatorArguments) -> Result<(), Box<dyn std::error::Error>> {
+    let root = match &arguments.simulator_state {
+        Some(path) => load_or_create(path)?,
+        None => Root::generate()?,
+    };
+    let world = Arc::new(World::with_root(root, Arc::new(|| SystemClock.now()))?);
+    let mut anchors = TrustAnchors::simulator_root(world.root_certificate());
+    Config::load(arguments.common.config.as_deref())?.add_anchors(&mut anchors)?;
+    tracing::warn!("simulated: whoever can reach this process gets any document signed");
+    let nsm = SimulatedNsm::new(Arc::clone(&world));
+    let service = Service::start(Simulated::new(world, SystemClock), nsm, anchors).await?;
+    enclave::http::listen_and_serve("enclave-simulator", &arguments.common.listen, service).await
+}

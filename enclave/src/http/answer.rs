@@ -1,0 +1,116 @@
+//! What goes back to a client.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{self, HeaderValue};
+use hyper::{Response, StatusCode};
+use shared::kms::{CONTENT_TYPE, KmsError};
+use shared::time::UnixMillis;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+/// 9999-12-31T23:59:59Z, the last moment that a Date header can name.
+const LAST_DATE_SECS: u64 = 253_402_300_799;
+
+/// A status, a media type, a body.
+#[derive(Debug)]
+pub struct Answer {
+    status: StatusCode,
+    content_type: &'static str,
+    body: Bytes,
+    close: bool,
+}
+
+impl Answer {
+    /// An answer of any kind.
+    pub fn new(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Self {
+        Self { status, content_type, body: Bytes::from(body), close: false }
+    }
+
+    /// Plain text.
+    pub fn text(status: StatusCode, text: &'static str) -> Self {
+        Self::new(status, "text/plain; charset=utf-8", text.into())
+    }
+
+    /// The answer of a KMS operation. Its body, which may hold random bytes, is wiped after it was
+    /// handed to the connection.
+    pub fn kms(body: Zeroizing<Vec<u8>>) -> Self {
+        let body = Bytes::from_owner(body);
+        Self { status: StatusCode::OK, content_type: CONTENT_TYPE, body, close: false }
+    }
+
+    /// An error of the KMS API.
+    pub fn error(error: &KmsError) -> Self {
+        let status = StatusCode::from_u16(error.error_type.status());
+        Self::new(status.unwrap_or(StatusCode::BAD_REQUEST), CONTENT_TYPE, error.to_json())
+    }
+
+    /// The connection is of no further use.
+    pub(super) fn and_close(mut self) -> Self {
+        self.close = true;
+        self
+    }
+
+    /// With the headers that KMS sends. SDKs correct their clock's skew by `Date`, so it is that of
+    /// our own clock.
+    pub(super) fn into_response(self, now: UnixMillis) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::new(self.body));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        headers.insert("x-amzn-requestid", request_id());
+        headers.insert(header::DATE, date(now));
+        headers.insert(
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("no-cache, no-store, must-revalidate, private"),
+        );
+        headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
+        headers.insert(header::EXPIRES, HeaderValue::from_static("0"));
+        if self.close {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}
+
+fn request_id() -> HeaderValue {
+    let mut random = [0; 16];
+    // An identifier is no secret; that the nil one could be given twice does no harm.
+    let filled = shared::crypto::fill_random(&mut random).is_ok();
+    let id =
+        if filled { uuid::Builder::from_random_bytes(random).into_uuid() } else { Uuid::nil() };
+    let mut text = Uuid::encode_buffer();
+    let text = id.hyphenated().encode_lower(&mut text);
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
+}
+
+fn date(now: UnixMillis) -> HeaderValue {
+    let moment = UNIX_EPOCH + Duration::from_secs(now.as_secs().min(LAST_DATE_SECS));
+    let text = httpdate::fmt_http_date(moment);
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn carries_the_headers_of_kms() {
+        let now = UnixMillis::from_rfc3339("2026-02-03T10:12:02.437Z").unwrap();
+        let response = Answer::kms(Zeroizing::new(b"{}".to_vec())).into_response(now);
+        let header = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
+        assert_eq!(header("content-type"), "application/x-amz-json-1.1");
+        assert_eq!(header("date"), "Tue, 03 Feb 2026 10:12:02 GMT");
+        assert_eq!(header("cache-control"), "no-cache, no-store, must-revalidate, private");
+        assert_eq!((header("pragma"), header("expires")), ("no-cache".into(), "0".into()));
+        assert!(Uuid::parse_str(&header("x-amzn-requestid")).is_ok());
+        assert!(!response.headers().contains_key("connection"));
+    }
+
+    #[test]
+    fn names_a_date_whatever_the_clock_says() {
+        assert_eq!(date(UnixMillis::new(u64::MAX)), "Fri, 31 Dec 9999 23:59:59 GMT");
+    }
+}

@@ -1,0 +1,9 @@
+//! HTTP/1.1, within bounds: every connection, header, body and wait has one.
+
+mod answer;
+mod body;
+mod connection;
+mod server;
+
+pub use answer::Answer;
+pub use server::{listen_and_serve, serve};

@@ -1,0 +1,78 @@
+//! The one table from an error to what a stranger is told of it.
+
+use shared::attestation::{MalformedDocument, RecipientKeyError, UntrustedDocument};
+use shared::cms::SealError;
+use shared::kms::{ErrorType, KmsError, Operation, RequestError};
+use thiserror::Error;
+
+use crate::entropy::NsmFault;
+
+/// Why a request gets no bytes.
+#[derive(Debug, Error)]
+pub(crate) enum Refusal {
+    #[error("no operation of this service")]
+    UnknownOperation,
+    #[error("another content type than application/x-amz-json-1.1")]
+    ContentType,
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    #[error(transparent)]
+    Malformed(#[from] MalformedDocument),
+    #[error(transparent)]
+    Untrusted(#[from] UntrustedDocument),
+    #[error(transparent)]
+    RecipientKey(#[from] RecipientKeyError),
+    #[error("no custom key store {id:?}")]
+    CustomKeyStoreNotFound { id: String },
+    #[error("a marker that was not given out")]
+    InvalidMarker,
+    #[error(transparent)]
+    Nsm(#[from] NsmFault),
+    #[error(transparent)]
+    Seal(#[from] SealError),
+}
+
+impl Refusal {
+    /// What the caller is told. Rules are named, so that they can be kept; faults of ours are not
+    /// explained.
+    pub(crate) fn to_kms(&self) -> KmsError {
+        match self {
+            Self::UnknownOperation => KmsError::bare(ErrorType::UnknownOperation),
+            Self::ContentType => KmsError::new(
+                ErrorType::Validation,
+                "Content-Type must be application/x-amz-json-1.1",
+            ),
+            Self::Request(error @ RequestError::Serialization(_)) => {
+                KmsError::new(ErrorType::Serialization, error.to_string())
+            }
+            Self::Request(error) => KmsError::new(ErrorType::Validation, error.to_string()),
+            Self::Malformed(error) => attestation_document(error),
+            Self::Untrusted(error) => attestation_document(error),
+            Self::RecipientKey(error) => attestation_document(error),
+            Self::CustomKeyStoreNotFound { id } => KmsError::new(
+                ErrorType::CustomKeyStoreNotFound,
+                format!("The custom key store {id} does not exist."),
+            ),
+            Self::InvalidMarker => KmsError::new(
+                ErrorType::InvalidMarker,
+                "The marker was not returned by an earlier call of this operation.",
+            ),
+            Self::Nsm(_) | Self::Seal(_) => KmsError::new(
+                ErrorType::KmsInternal,
+                "An internal error prevented the request from being fulfilled. Try again.",
+            ),
+        }
+    }
+
+    /// Our own faults are errors; a caller's are not.
+    pub(crate) fn log(&self, operation: Operation) {
+        match self {
+            Self::Nsm(_) | Self::Seal(_) => tracing::error!(?operation, "failed: {self}"),
+            _ => tracing::info!(?operation, "refused: {self}"),
+        }
+    }
+}
+
+fn attestation_document(error: &dyn std::error::Error) -> KmsError {
+    KmsError::new(ErrorType::Validation, format!("Recipient.AttestationDocument: {error}"))
+}

@@ -1,0 +1,173 @@
+//! Ordinary hardware that plays an enclave, and gives anybody what only a hypervisor should.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hyper::http::request::Parts;
+use hyper::{Method, StatusCode, header};
+use serde::{Deserialize, Deserializer, de};
+use shared::attestation::{self, MAX_PCRS, PCR_LENGTH, PcrFamily, PcrValue};
+use shared::kms::{ErrorType, KmsError};
+use shared::simulator::{DocumentRequest, SimulatedNsm, World, WorldError, default_pcrs};
+
+use super::Platform;
+use crate::clock::Clock;
+use crate::http::Answer;
+
+/// Bytes that fit each field of a document.
+const MAX_FIELD_LENGTH: usize = 1024;
+
+/// A simulated enclave, and the world it is in.
+#[derive(Debug)]
+pub struct Simulated<C> {
+    world: Arc<World>,
+    clock: C,
+}
+
+impl<C: Clock> Simulated<C> {
+    /// An enclave in `world`.
+    pub fn new(world: Arc<World>, clock: C) -> Self {
+        Self { world, clock }
+    }
+}
+
+impl<C: Clock> Platform for Simulated<C> {
+    type Trust = attestation::Simulated;
+    type Nsm = SimulatedNsm;
+    type Clock = C;
+
+    fn clock(&self) -> &C {
+        &self.clock
+    }
+
+    fn answer(&self, head: &Parts, body: &[u8]) -> Option<Answer> {
+        match (&head.method, head.uri.path()) {
+            (&Method::POST, "/simulator/attest") => Some(self.attest(head, body)),
+            (&Method::GET, "/simulator/root.pem") => {
+                let pem = self.world.root_certificate_pem().into_bytes();
+                Some(Answer::new(StatusCode::OK, "application/x-pem-file", pem))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl<C: Clock> Simulated<C> {
+    /// Mints a document for a developer's own client.
+    fn attest(&self, head: &Parts, body: &[u8]) -> Answer {
+        let document = serde_json::from_slice::<AttestRequest>(body)
+            .map_err(|error| error.to_string())
+            .and_then(AttestRequest::into_document_request)
+            .and_then(|request| match self.world.document(request) {
+                Err(error @ WorldError::OutsideRoot { .. }) => Err(error.to_string()),
+                minted => Ok(minted),
+            });
+        match document {
+            Ok(Ok(document)) if accepts_json(head) => {
+                let document = STANDARD.encode(document);
+                let body = serde_json::json!({ "attestation_document": document }).to_string();
+                Answer::new(StatusCode::OK, "application/json", body.into_bytes())
+            }
+            Ok(Ok(document)) => Answer::new(StatusCode::OK, "application/octet-stream", document),
+            Ok(Err(error)) => {
+                tracing::error!("{error}");
+                Answer::error(&KmsError::bare(ErrorType::KmsInternal))
+            }
+            Err(message) => Answer::error(&KmsError::new(ErrorType::Validation, message)),
+        }
+    }
+}
+
+fn accepts_json(head: &Parts) -> bool {
+    let accept = head.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    accept.is_some_and(|accept| accept.contains("application/json"))
+}
+
+/// The body of `POST /simulator/attest`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AttestRequest {
+    #[serde(default)]
+    public_key: Option<Base64>,
+    #[serde(default)]
+    user_data: Option<Base64>,
+    #[serde(default)]
+    nonce: Option<Base64>,
+    /// By index, 48 bytes each in hexadecimal.
+    #[serde(default)]
+    pcrs: BTreeMap<u8, Measurement>,
+    #[serde(default)]
+    kind: Kind,
+    #[serde(default)]
+    debug: bool,
+    #[serde(default)]
+    age_seconds: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    #[default]
+    Enclave,
+    Nitrotpm,
+}
+
+impl AttestRequest {
+    fn into_document_request(self) -> Result<DocumentRequest, String> {
+        let family = match self.kind {
+            Kind::Enclave => PcrFamily::NitroEnclave,
+            Kind::Nitrotpm => PcrFamily::NitroTpm,
+        };
+        let mut pcrs = default_pcrs(family);
+        if self.debug {
+            pcrs.extend((0..3).map(|index| (index, [0; PCR_LENGTH])));
+        }
+        for (index, Measurement(value)) in self.pcrs {
+            if usize::from(index) >= MAX_PCRS {
+                return Err(format!("pcrs: {index} is out of range; 0 to 31 is allowed"));
+            }
+            pcrs.insert(index, value);
+        }
+        Ok(DocumentRequest {
+            family,
+            pcrs,
+            public_key: field("public_key", self.public_key)?,
+            user_data: field("user_data", self.user_data)?,
+            nonce: field("nonce", self.nonce)?,
+            age_seconds: self.age_seconds,
+        })
+    }
+}
+
+fn field(name: &str, value: Option<Base64>) -> Result<Option<Vec<u8>>, String> {
+    match value {
+        Some(Base64(bytes)) if bytes.len() > MAX_FIELD_LENGTH => {
+            Err(format!("{name} has {} bytes; at most {MAX_FIELD_LENGTH} fit", bytes.len()))
+        }
+        value => Ok(value.map(|Base64(bytes)| bytes)),
+    }
+}
+
+#[derive(Debug)]
+struct Base64(Vec<u8>);
+
+impl<'de> Deserialize<'de> for Base64 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let bytes = STANDARD.decode(text);
+        bytes.map(Self).map_err(|_| de::Error::custom("expected standard padded base64"))
+    }
+}
+
+#[derive(Debug)]
+struct Measurement(PcrValue);
+
+impl<'de> Deserialize<'de> for Measurement {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let value = const_hex::decode_to_array(text);
+        value.map(Self).map_err(|_| de::Error::custom("expected 48 bytes in hexadecimal"))
+    }
+}

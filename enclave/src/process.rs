@@ -1,0 +1,21 @@
+//! What both binaries do as processes: log to stderr, end with a status.
+
+use std::error::Error;
+use std::io;
+use std::process::ExitCode;
+
+/// Logs to stderr.
+pub fn init_log() {
+    tracing_subscriber::fmt().with_writer(io::stderr).with_target(false).init();
+}
+
+/// The process's status; what went wrong is said in one line on stderr.
+pub fn exit_with(program: &str, result: Result<(), Box<dyn Error>>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{program} stops: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

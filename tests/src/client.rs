@@ -1,0 +1,155 @@
+//! A client of the service: of its KMS API, as far as an attested recipient needs it, and of the
+//! simulator's own endpoint.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use thiserror::Error;
+
+use crate::document::Document;
+
+/// How long a whole request may take.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// Bytes of an answer at the most.
+const MAX_ANSWER_LENGTH: u64 = 64 * 1024;
+
+/// Why there is no answer.
+#[derive(Debug, Error)]
+pub enum ClientError {
+    /// The service cannot be reached.
+    #[error("{url}: {error}")]
+    Transport {
+        /// Where it should be.
+        url: String,
+        /// Why not.
+        error: Box<ureq::Error>,
+    },
+    /// The service refuses.
+    #[error("{error_type}: {message}")]
+    Refused {
+        /// The name of the KMS error.
+        error_type: String,
+        /// Its message.
+        message: String,
+    },
+    /// The answer is not what the service sends.
+    #[error("the answer (HTTP {status}) is not of the form that KMS sends")]
+    Malformed {
+        /// Its HTTP status.
+        status: u16,
+    },
+    /// The answer came in the clear, although a recipient was named. Somebody on the way has
+    /// dropped it: these bytes are not secret.
+    #[error(
+        "the answer carries a Plaintext although a Recipient was sent: it was not sealed, somebody \
+         else may know these bytes; refused"
+    )]
+    NotSealed,
+}
+
+/// A client of one endpoint.
+#[derive(Clone, Debug)]
+pub struct Client {
+    endpoint_url: String,
+    agent: ureq::Agent,
+}
+
+struct Reply {
+    status: u16,
+    body: Vec<u8>,
+}
+
+impl Client {
+    /// A client of the service at `endpoint_url`, such as `http://127.0.0.1:8000`.
+    pub fn new(endpoint_url: &str) -> Self {
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(TIMEOUT))
+            .proxy(None)
+            .build();
+        let endpoint_url = endpoint_url.trim_end_matches('/').to_owned();
+        Self { endpoint_url, agent: config.into() }
+    }
+
+    /// GenerateRandom with a Recipient: the `CiphertextForRecipient`.
+    ///
+    /// # Errors
+    /// If the service cannot be reached or refuses, and if the answer is not sealed.
+    pub fn generate_random_for(
+        &self,
+        number_of_bytes: u16,
+        attestation_document: &[u8],
+    ) -> Result<Vec<u8>, ClientError> {
+        let request = json!({
+            "NumberOfBytes": number_of_bytes,
+            "Recipient": {
+                "KeyEncryptionAlgorithm": "RSAES_OAEP_SHA_256",
+                "AttestationDocument": STANDARD.encode(attestation_document),
+            },
+        });
+        let reply = self.post(
+            "/",
+            &[
+                ("content-type", "application/x-amz-json-1.1"),
+                ("x-amz-target", "TrentService.GenerateRandom"),
+            ],
+            &request.to_string(),
+        )?;
+        let answer = reply.json()?;
+        if answer.get("Plaintext").is_some() {
+            return Err(ClientError::NotSealed);
+        }
+        answer
+            .get("CiphertextForRecipient")
+            .and_then(Value::as_str)
+            .and_then(|text| STANDARD.decode(text).ok())
+            .ok_or(ClientError::Malformed { status: reply.status })
+    }
+
+    /// A document from a simulator's `POST /simulator/attest`.
+    ///
+    /// # Errors
+    /// If there is no simulator, or it refuses.
+    pub fn document(&self, document: &Document) -> Result<Vec<u8>, ClientError> {
+        let content_type = [("content-type", "application/json")];
+        let reply = self.post("/simulator/attest", &content_type, &document.to_json())?;
+        if reply.status == 200 { Ok(reply.body) } else { Err(reply.refusal()) }
+    }
+
+    fn post(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Result<Reply, ClientError> {
+        let url = [&self.endpoint_url, path].concat();
+        let request = headers
+            .iter()
+            .fold(self.agent.post(&url), |request, (name, value)| request.header(*name, *value));
+        let reply = request.send(body).and_then(|mut response| {
+            let status = response.status().as_u16();
+            let body = response.body_mut().with_config().limit(MAX_ANSWER_LENGTH).read_to_vec()?;
+            Ok(Reply { status, body })
+        });
+        reply.map_err(|error| ClientError::Transport { url, error: Box::new(error) })
+    }
+}
+
+impl Reply {
+    fn json(&self) -> Result<Value, ClientError> {
+        if self.status != 200 {
+            return Err(self.refusal());
+        }
+        serde_json::from_slice(&self.body)
+            .map_err(|_| ClientError::Malformed { status: self.status })
+    }
+
+    fn refusal(&self) -> ClientError {
+        let body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        let text = |key: &str| body.get(key).and_then(Value::as_str).map(ToOwned::to_owned);
+        match text("__type") {
+            Some(error_type) => {
+                let message = text("message").or_else(|| text("Message")).unwrap_or_default();
+                ClientError::Refused { error_type, message }
+            }
+            None => ClientError::Malformed { status: self.status },
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! An attested recipient for your tests: a simulated enclave that speaks the KMS API on a free
+//! loopback port, keys, attestation documents signed under the simulator's own root, and the opener
+//! for what comes back.
+//!
+//! ```
+//! use attested_recipient::{Client, Document, RecipientKey, Simulator};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let simulator = Simulator::start()?; // point any KMS SDK at simulator.endpoint_url()
+//! let key = RecipientKey::generate()?;
+//! let document = simulator.document(&Document::for_key(&key))?;
+//!
+//! let sealed = Client::new(simulator.endpoint_url()).generate_random_for(32, &document)?;
+//! assert_eq!(key.open(&sealed)?.len(), 32);
+//! # Ok(())
+//! # }
+//! ```
+
+mod client;
+mod document;
+mod recipient;
+mod simulator;
+
+pub use client::{Client, ClientError};
+pub use document::{Document, Kind};
+pub use recipient::RecipientKey;
+pub use shared::cms::{OpenError, PrivateKeyError};
+pub use simulator::{Simulator, SimulatorError};
