@@ -28,7 +28,7 @@ pub(super) struct Certificate<'a> {
 }
 
 impl<'a> Certificate<'a> {
-    /// Rule 8.
+    /// Rule 9.
     pub(super) fn parse(der: &'a [u8], position: ChainPosition) -> Result<Self, UntrustedDocument> {
         let certificate = position;
         let x509 = match X509Certificate::from_der(der) {
@@ -79,7 +79,7 @@ impl<'a> Certificate<'a> {
         self.x509.key_usage().ok().flatten().map(|extension| extension.value)
     }
 
-    /// Rule 9, for a CA above `below` other CAs.
+    /// Rule 10, for a CA above `below` other CAs.
     pub(super) fn check_ca(&self, below: u32) -> Result<(), UntrustedDocument> {
         let certificate = self.position;
         let constraints = match self.basic_constraints() {
@@ -97,7 +97,7 @@ impl<'a> Certificate<'a> {
         }
     }
 
-    /// Rule 9, for the leaf. Genuine leaves have a keyUsage that is not critical; neither is asked
+    /// Rule 10, for the leaf. Genuine leaves have a keyUsage that is not critical; neither is asked
     /// for.
     pub(super) fn check_leaf(&self) -> Result<(), UntrustedDocument> {
         match self.x509.basic_constraints() {
@@ -112,7 +112,7 @@ impl<'a> Certificate<'a> {
         }
     }
 
-    /// Rule 12: valid from the first to the last second of its validity, both included.
+    /// Rule 13: valid from the first to the last second of its validity, both included.
     pub(super) fn check_validity(&self, at: UnixMillis) -> Result<(), UntrustedDocument> {
         let certificate = self.position;
         let (not_before, not_after) = self.validity();

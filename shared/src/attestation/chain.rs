@@ -1,4 +1,4 @@
-//! The chain from a trust anchor to the leaf: rules 8 to 12 and 14.
+//! The chain from a trust anchor to the leaf: rules 9 to 13 and 15.
 
 use rustls_pki_types::{CertificateDer, UnixTime};
 use webpki::{EndEntityCert, KeyUsage};
@@ -18,7 +18,7 @@ pub(super) struct Chain<'a> {
 }
 
 impl<'a> Chain<'a> {
-    /// Rules 8 to 10 over `cabundle` (2 to 5 certificates, the root first) and the leaf.
+    /// Rules 9 to 11 over `cabundle` (2 to 5 certificates, the root first) and the leaf.
     pub(super) fn arrange(
         cabundle: impl Iterator<Item = &'a [u8]>,
         leaf: &'a [u8],
@@ -42,7 +42,7 @@ impl<'a> Chain<'a> {
         self.cas.iter().chain([&self.leaf])
     }
 
-    /// Rule 9.
+    /// Rule 10.
     fn check_roles(&self) -> Result<(), UntrustedDocument> {
         for (below, ca) in (0..).zip(self.cas.iter().rev()) {
             // The root may, and AWS's does, allow any path length; those below it count the CAs
@@ -52,7 +52,7 @@ impl<'a> Chain<'a> {
         self.leaf.check_leaf()
     }
 
-    /// Rule 10. Distinct subjects leave a path library exactly one path to try.
+    /// Rule 11. Distinct subjects leave a path library exactly one path to try.
     fn check_order(&self) -> Result<(), UntrustedDocument> {
         let mut issuer = None;
         for (index, certificate) in self.iter().enumerate() {
@@ -69,7 +69,7 @@ impl<'a> Chain<'a> {
         Ok(())
     }
 
-    /// Rule 11.
+    /// Rule 12.
     pub(super) fn check_anchor<T: Trust>(
         &self,
         anchors: &TrustAnchors<T>,
@@ -80,12 +80,12 @@ impl<'a> Chain<'a> {
         }
     }
 
-    /// Rule 12. A path library takes an anchor's own validity for granted.
+    /// Rule 13. A path library takes an anchor's own validity for granted.
     pub(super) fn check_validity(&self, at: UnixMillis) -> Result<(), UntrustedDocument> {
         self.iter().try_for_each(|certificate| certificate.check_validity(at))
     }
 
-    /// Rule 14: one signature for each certificate but the root.
+    /// Rule 15: one signature for each certificate but the root.
     pub(super) fn verify_signatures(&self, at: UnixMillis) -> Result<(), UntrustedDocument> {
         let mut ders = self.cas.iter().map(Certificate::der);
         let root = ders.next().ok_or(UntrustedDocument::ChainPath)?;

@@ -1,4 +1,4 @@
-//! Rule 15: the document's own signature, through the COSE crate, over our crypto provider.
+//! Rule 16: the document's own signature, through the COSE crate, over our crypto provider.
 
 use aws_nitro_enclaves_cose::CoseSign1;
 use aws_nitro_enclaves_cose::crypto::{Hash, MessageDigest, SignatureAlgorithm, SigningPublicKey};

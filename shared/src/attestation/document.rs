@@ -63,7 +63,7 @@ pub struct Claims<'a> {
 }
 
 impl UnverifiedDocument {
-    /// Rules 1 to 7: the form.
+    /// Rules 1 to 8: the form.
     ///
     /// # Errors
     /// The first rule that `bytes` break.
@@ -73,7 +73,7 @@ impl UnverifiedDocument {
         Ok(Self { bytes, signature: envelope.signature, payload })
     }
 
-    /// Rules 8 to 16, for a document in use now: it is judged at `now`, and must be fresh.
+    /// Rules 9 to 17, for a document in use now: it is judged at `now`, and must be fresh.
     ///
     /// # Errors
     /// The first rule that the document breaks.
@@ -87,7 +87,7 @@ impl UnverifiedDocument {
         self.verify(anchors, now, Some(max_age), debug_mode)
     }
 
-    /// Rules 8 to 16 but 13, for a stored document: it is judged at its own timestamp. That it was
+    /// Rules 9 to 17 but 14, for a stored document: it is judged at its own timestamp. That it was
     /// good then says nothing about now.
     ///
     /// # Errors
@@ -114,21 +114,21 @@ impl UnverifiedDocument {
         debug_mode: DebugMode,
     ) -> Result<VerifiedDocument<T>, UntrustedDocument> {
         let claims = Claims { document: &self };
-        // 8 to 10: each certificate's form and role, and their order
+        // 9 to 11: each certificate's form and role, and their order
         let chain = Chain::arrange(claims.cabundle(), claims.certificate())?;
-        // 11
-        chain.check_anchor(anchors)?;
         // 12
-        chain.check_validity(at)?;
+        chain.check_anchor(anchors)?;
         // 13
+        chain.check_validity(at)?;
+        // 14
         if let Some(max_age) = live {
             check_freshness(self.payload.timestamp, at, max_age)?;
         }
-        // 14: the first signatures
+        // 15: the first signatures
         chain.verify_signatures(at)?;
-        // 15
-        cose::verify(&self.bytes, chain.leaf().public_key())?;
         // 16
+        cose::verify(&self.bytes, chain.leaf().public_key())?;
+        // 17
         if debug_mode == DebugMode::Refuse && claims.pcrs().is_debug_mode() {
             return Err(UntrustedDocument::DebugMode);
         }
@@ -212,7 +212,7 @@ impl<'a> Claims<'a> {
     }
 }
 
-/// Rule 13.
+/// Rule 14.
 fn check_freshness(
     timestamp: UnixMillis,
     now: UnixMillis,

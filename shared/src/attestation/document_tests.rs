@@ -1,4 +1,4 @@
-//! Each rule from 8 to 16, broken alone: the forge changes one thing and signs correctly again.
+//! Each rule from 9 to 17, broken alone: the forge changes one thing and signs correctly again.
 
 use std::sync::Arc;
 

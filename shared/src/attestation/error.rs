@@ -297,13 +297,11 @@ impl MalformedDocument {
     pub const fn rule(&self) -> Rule {
         match self {
             Self::Empty | Self::TooLong { .. } => Rule::Size,
-            Self::FileReference
-            | Self::EncodedTwice { .. }
-            | Self::NotCoseSign1
-            | Self::Payload(_)
+            Self::FileReference | Self::EncodedTwice { .. } | Self::NotCoseSign1 => Rule::Envelope,
+            Self::Payload(_)
             | Self::Signature(_)
             | Self::SignatureLength { .. }
-            | Self::TrailingBytes { .. } => Rule::Envelope,
+            | Self::TrailingBytes { .. } => Rule::Parts,
             Self::ProtectedHeader | Self::UnprotectedHeader => Rule::Headers,
             Self::Encoding(_)
             | Self::FieldName(_)

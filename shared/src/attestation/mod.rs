@@ -1,8 +1,8 @@
 //! Attestation documents: who is asking, according to the hypervisor.
 //!
 //! The checklist is [`Rule`]; each rule's number stands beside the code that enforces it.
-//! [`UnverifiedDocument::parse`] enforces the form (1 to 7) and
-//! [`verify_live`](UnverifiedDocument::verify_live) the evidence (8 to 16). Only then are there
+//! [`UnverifiedDocument::parse`] enforces the form (1 to 8) and
+//! [`verify_live`](UnverifiedDocument::verify_live) the evidence (9 to 17). Only then are there
 //! claims to read, and a key to seal to.
 
 mod cbor;

@@ -9,46 +9,49 @@ use std::fmt;
 pub enum Rule {
     /// 1. At least one byte, at most 16 KiB.
     Size,
-    /// 2. One COSE_Sign1 of definite parts, a 96-byte signature, nothing after it.
+    /// 2. A COSE_Sign1: a CBOR array of four, untagged or with tag 18 once.
     Envelope,
     /// 3. Protected header {1: -35}, unprotected header {}.
     Headers,
-    /// 4. The payload is one map with distinct text keys, nothing after it.
+    /// 4. The payload is one byte string, the signature another of 96 bytes, nothing follows.
+    Parts,
+    /// 5. The payload is one map with distinct text keys, nothing after it.
     Payload,
-    /// 5. Each field is there, of its type, within its size.
+    /// 6. Each field is there, of its type, within its size.
     Fields,
-    /// 6. One family of PCRs, 1 to 32 registers of 48 bytes, distinct indexes below 32.
+    /// 7. One family of PCRs, 1 to 32 registers of 48 bytes, distinct indexes below 32.
     Pcrs,
-    /// 7. Two to five certificates in the cabundle.
+    /// 8. Two to five certificates in the cabundle.
     Cabundle,
-    /// 8. Each certificate is X.509 v3 in DER, with a P-384 key, signed with ecdsa-with-SHA384,
+    /// 9. Each certificate is X.509 v3 in DER, with a P-384 key, signed with ecdsa-with-SHA384,
     ///    and has no unknown critical extension.
     Certificates,
-    /// 9. Each certificate may do what it does: CAs sign certificates within their path length,
-    ///    the leaf signs documents.
+    /// 10. Each certificate may do what it does: CAs sign certificates within their path length,
+    ///     the leaf signs documents.
     Roles,
-    /// 10. The cabundle runs from the root to the leaf's issuer, no name twice.
+    /// 11. The cabundle runs from the root to the leaf's issuer, no name twice.
     Order,
-    /// 11. `cabundle[0]` is a trust anchor, byte for byte.
+    /// 12. `cabundle[0]` is a trust anchor, byte for byte.
     Anchor,
-    /// 12. Each certificate, the root's too, is valid at the time of judgement.
+    /// 13. Each certificate, the root's too, is valid at the time of judgement.
     Validity,
-    /// 13. A live document is neither older than allowed nor from the future.
+    /// 14. A live document is neither older than allowed nor from the future.
     Freshness,
-    /// 14. Each certificate is signed by the one before it.
+    /// 15. Each certificate is signed by the one before it.
     ChainSignatures,
-    /// 15. The document is signed by the leaf.
+    /// 16. The document is signed by the leaf.
     DocumentSignature,
-    /// 16. The enclave does not run in debug mode.
+    /// 17. The enclave does not run in debug mode.
     DebugMode,
 }
 
 impl Rule {
     /// All rules, in the order of the checks.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Size,
         Self::Envelope,
         Self::Headers,
+        Self::Parts,
         Self::Payload,
         Self::Fields,
         Self::Pcrs,
@@ -64,12 +67,21 @@ impl Rule {
         Self::DebugMode,
     ];
 
+    /// Whether `self` is known to hold once `broken` is found broken: whether all its checks come
+    /// first. The payload's rules are checked in one pass, field by field, so none of them says
+    /// anything of another.
+    pub fn holds_if_broken(self, broken: Self) -> bool {
+        let in_payload = |rule| (Self::Payload..=Self::Cabundle).contains(&rule);
+        self < broken && !(in_payload(self) && in_payload(broken))
+    }
+
     /// A short name, fit for a report.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Size => "size",
             Self::Envelope => "COSE_Sign1 envelope",
             Self::Headers => "COSE headers",
+            Self::Parts => "COSE payload and signature",
             Self::Payload => "payload map",
             Self::Fields => "payload fields",
             Self::Pcrs => "PCRs",
@@ -102,5 +114,15 @@ mod tests {
         assert!(Rule::ALL.is_sorted());
         assert_eq!(Rule::ALL.first(), Some(&Rule::Size));
         assert_eq!(Rule::ALL.last(), Some(&Rule::DebugMode));
+    }
+
+    #[test]
+    fn a_broken_rule_tells_of_those_that_were_checked_before_it() {
+        assert!(Rule::Parts.holds_if_broken(Rule::Pcrs));
+        assert!(!Rule::Payload.holds_if_broken(Rule::Pcrs));
+        assert!(!Rule::Cabundle.holds_if_broken(Rule::Fields));
+        assert!(Rule::Cabundle.holds_if_broken(Rule::Certificates));
+        assert!(!Rule::Order.holds_if_broken(Rule::Order));
+        assert!(!Rule::DebugMode.holds_if_broken(Rule::Size));
     }
 }

@@ -1,0 +1,68 @@
+//! `attested-recipient document`.
+
+use std::fs;
+use std::path::PathBuf;
+
+use attested_recipient::{Client, Document, Kind};
+use clap::{Args, ValueEnum};
+
+use super::values::{Hex, Pcr};
+use super::{Failure, read};
+
+/// Have a simulator sign an attestation document.
+#[derive(Debug, Args)]
+pub(super) struct DocumentCommand {
+    /// The simulator, such as http://127.0.0.1:8000.
+    #[arg(long, value_name = "URL")]
+    endpoint: String,
+    /// The public key to carry: a file with a DER SubjectPublicKeyInfo.
+    #[arg(long, value_name = "SPKI_DER")]
+    public_key: PathBuf,
+    /// Where to write the document.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// The field nonce.
+    #[arg(long, value_name = "HEX")]
+    nonce: Option<Hex>,
+    /// The field user_data.
+    #[arg(long, value_name = "HEX")]
+    user_data: Option<Hex>,
+    /// Which platform measured.
+    #[arg(long, value_enum, default_value_t = KindArgument::Enclave)]
+    kind: KindArgument,
+    /// Debug mode: PCR0, PCR1 and PCR2 are zero.
+    #[arg(long)]
+    debug: bool,
+    /// How long ago it was signed.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    age: u64,
+    /// A measurement, 48 bytes; may be repeated.
+    #[arg(long, value_name = "N=HEX")]
+    pcr: Vec<Pcr>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum KindArgument {
+    Enclave,
+    Nitrotpm,
+}
+
+impl DocumentCommand {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let document = Document {
+            public_key: Some(read(&self.public_key)?),
+            user_data: self.user_data.map(|Hex(bytes)| bytes),
+            nonce: self.nonce.map(|Hex(bytes)| bytes),
+            pcrs: self.pcr.iter().map(|pcr| (pcr.index, pcr.value)).collect(),
+            kind: match self.kind {
+                KindArgument::Enclave => Kind::Enclave,
+                KindArgument::Nitrotpm => Kind::NitroTpm,
+            },
+            debug: self.debug,
+            age_seconds: self.age,
+        };
+        let document = Client::new(&self.endpoint).document(&document)?;
+        fs::write(&self.out, document)
+            .map_err(|error| Failure::File { path: self.out.clone(), error })
+    }
+}

@@ -1,0 +1,104 @@
+//! One module a subcommand. Exit status: 0 done, 1 refused or failed, 2 used wrongly.
+
+mod document;
+mod inspect;
+mod open;
+mod random;
+mod values;
+mod verify;
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use attested_recipient::{ClientError, OpenError, PrivateKeyError};
+use clap::{Parser, Subcommand};
+use shared::attestation::{AnchorError, MalformedDocument};
+use shared::nsm::NsmUnavailable;
+use thiserror::Error;
+
+/// Asks an enclave for random bytes that only this process can read, and looks into attestation
+/// documents and sealed answers.
+#[derive(Debug, Parser)]
+#[command(name = "attested-recipient", version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Random(random::Random),
+    Document(document::DocumentCommand),
+    Open(open::Open),
+    Inspect(inspect::Inspect),
+    Verify(verify::Verify),
+}
+
+/// Why a command fails.
+#[derive(Debug, Error)]
+enum Failure {
+    /// A file named on the command line cannot be used: used wrongly.
+    #[error("{}: {error}", path.display())]
+    File { path: PathBuf, error: io::Error },
+    /// A file named on the command line holds something else: used wrongly.
+    #[error("{}: {reason}", path.display())]
+    Content { path: PathBuf, reason: String },
+    /// Said already.
+    #[error("refused")]
+    Refused,
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    Key(#[from] PrivateKeyError),
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Document(#[from] MalformedDocument),
+    #[error(transparent)]
+    NsmUnavailable(#[from] NsmUnavailable),
+    #[error("the Nitro Secure Module does not attest this: {0}")]
+    Nsm(&'static str),
+    #[error("standard output: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl Failure {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::File { .. } | Self::Content { .. } => ExitCode::from(2),
+            _ => ExitCode::FAILURE,
+        }
+    }
+}
+
+impl Cli {
+    pub(crate) fn run(self) -> ExitCode {
+        let result = match self.command {
+            Command::Random(command) => command.run(),
+            Command::Document(command) => command.run(),
+            Command::Open(command) => command.run(),
+            Command::Inspect(command) => command.run(),
+            Command::Verify(command) => command.run(),
+        };
+        match result {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => {
+                if !matches!(failure, Failure::Refused) {
+                    // There is nowhere left to say that standard error is closed.
+                    drop(writeln!(io::stderr(), "attested-recipient: {failure}"));
+                }
+                failure.exit_code()
+            }
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    fs::read(path).map_err(|error| Failure::File { path: path.to_owned(), error })
+}
+
+fn anchor_failure(path: &Path, error: &AnchorError) -> Failure {
+    Failure::Content { path: path.to_owned(), reason: error.to_string() }
+}

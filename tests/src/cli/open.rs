@@ -1,0 +1,42 @@
+//! `attested-recipient open`.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use attested_recipient::RecipientKey;
+use clap::Args;
+use zeroize::Zeroizing;
+
+use super::{Failure, read};
+
+/// The first bytes of an envelope (30 80 06) in base64.
+const ENVELOPE_IN_BASE64: &[u8] = b"MIA";
+
+/// Open a CiphertextForRecipient, the simulator's or real KMS's, and write the raw bytes to
+/// standard output.
+#[derive(Debug, Args)]
+pub(super) struct Open {
+    /// The recipient's private key: PEM, PKCS#8 or PKCS#1.
+    #[arg(long, value_name = "PEM")]
+    key: PathBuf,
+    /// The value of CiphertextForRecipient, as raw bytes.
+    file: PathBuf,
+}
+
+impl Open {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let pem = Zeroizing::new(read(&self.key)?);
+        let content = |reason: String| Failure::Content { path: self.key.clone(), reason };
+        let pem = std::str::from_utf8(&pem).map_err(|_| content("is not PEM".to_owned()))?;
+        let key = RecipientKey::from_pem(pem).map_err(|error| content(error.to_string()))?;
+        let sealed = read(&self.file)?;
+        if sealed.starts_with(ENVELOPE_IN_BASE64) {
+            let reason = "is base64 text; decode it first (base64 -d)".to_owned();
+            return Err(Failure::Content { path: self.file.clone(), reason });
+        }
+        let opened = key.open(&sealed)?;
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(&opened)?;
+        Ok(stdout.flush()?)
+    }
+}
