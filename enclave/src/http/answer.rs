@@ -55,7 +55,7 @@ impl Answer {
 
     /// With the headers that KMS sends. SDKs correct their clock's skew by `Date`, so it is that of
     /// our own clock.
-    pub(super) fn into_response(self, now: UnixMillis) -> Response<Full<Bytes>> {
+    pub fn into_response(self, now: UnixMillis) -> Response<Full<Bytes>> {
         let mut response = Response::new(Full::new(self.body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();

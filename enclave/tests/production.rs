@@ -1,0 +1,44 @@
+//! The production binary where it does not belong.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a failure here is a test's failure")]
+
+use std::fs;
+use std::process::{Command, Output};
+
+use shared::nsm::NsmDevice;
+
+fn enclave(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_enclave")).args(arguments).output().unwrap()
+}
+
+#[test]
+fn without_the_device_it_stops_and_says_what_is_missing_and_what_to_do() {
+    assert!(!NsmDevice::is_present(), "this test is for machines that are no enclave");
+    let output = enclave(&["--listen", "127.0.0.1:0"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stdout.is_empty());
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let [line] = stderr.lines().collect::<Vec<_>>()[..] else { panic!("{stderr}") };
+    for part in ["/dev/nsm cannot be opened", "nitro-cli run-enclave", "enclave-simulator"] {
+        assert!(line.contains(part), "{line}");
+    }
+}
+
+#[test]
+fn it_has_no_switch_that_simulates() {
+    for switch in ["--simulator", "--simulator-state=state.pem"] {
+        let output = enclave(&["--listen", "127.0.0.1:0", switch]);
+        assert_eq!(output.status.code(), Some(2), "{switch}");
+    }
+}
+
+#[test]
+fn a_configuration_it_does_not_understand_stops_it_before_anything_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("enclave.toml");
+    fs::write(&path, "[simulator]\n").unwrap();
+    let output = enclave(&["--listen", "127.0.0.1:0", "--config", path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("unknown field `simulator`"), "{stderr}");
+}

@@ -1,0 +1,305 @@
+//! Every error of the wire contract that exists by now, with its exact text.
+
+use crate::service::{Answer, Service};
+use attested_recipient::{Document, RecipientKey};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+const KEY: &str = include_str!("../../keys/rsa-2048.pem");
+
+fn error(error_type: &str, message: &str) -> String {
+    format!(r#"{{"__type":"{error_type}","message":"{message}"}}"#)
+}
+
+fn validation(message: &str) -> String {
+    error("ValidationException", message)
+}
+
+fn one_violation(message: &str) -> String {
+    validation(&format!("1 validation error detected: Value {message}"))
+}
+
+fn serialization(message: &str) -> String {
+    format!(r#"{{"Message":"{message}","__type":"SerializationException"}}"#)
+}
+
+fn recipient(document: &str) -> String {
+    recipient_with("RSAES_OAEP_SHA_256", document)
+}
+
+fn recipient_with(algorithm: &str, document: &str) -> String {
+    format!(
+        r#"{{"NumberOfBytes":32,"Recipient":{{"KeyEncryptionAlgorithm":"{algorithm}","AttestationDocument":"{document}"}}}}"#
+    )
+}
+
+#[test]
+fn a_request_that_breaks_a_rule_is_told_which() {
+    let service = Service::start();
+    let generate = "GenerateRandom";
+    let describe = "DescribeCustomKeyStores";
+    let long_blob = STANDARD.encode(vec![0; 262_145]);
+    let long_id = "a".repeat(65);
+    let cases: Vec<(&str, String, String)> = vec![
+        (generate, "{}".into(), validation("NumberOfBytes is required.")),
+        (generate, r#"{"NumberOfBytes":null}"#.into(), validation("NumberOfBytes is required.")),
+        (
+            generate,
+            r#"{"NumberOfBytes":0}"#.into(),
+            one_violation(
+                "'0' at 'numberOfBytes' failed to satisfy constraint: Member must have value greater than or equal to 1",
+            ),
+        ),
+        (
+            generate,
+            r#"{"NumberOfBytes":1025}"#.into(),
+            one_violation(
+                "'1025' at 'numberOfBytes' failed to satisfy constraint: Member must have value less than or equal to 1024",
+            ),
+        ),
+        (
+            generate,
+            recipient_with("RSAES_OAEP_SHA_1", "AA=="),
+            one_violation(
+                "'RSAES_OAEP_SHA_1' at 'recipient.keyEncryptionAlgorithm' failed to satisfy constraint: Member must satisfy enum value set: [RSAES_OAEP_SHA_256]",
+            ),
+        ),
+        (
+            generate,
+            recipient(""),
+            one_violation(
+                "at 'recipient.attestationDocument' failed to satisfy constraint: Member must have length greater than or equal to 1",
+            ),
+        ),
+        (
+            generate,
+            recipient(&long_blob),
+            one_violation(
+                "at 'recipient.attestationDocument' failed to satisfy constraint: Member must have length less than or equal to 262144",
+            ),
+        ),
+        (
+            generate,
+            format!(r#"{{"NumberOfBytes":32,"CustomKeyStoreId":"{long_id}"}}"#),
+            one_violation(&format!(
+                "'{long_id}' at 'customKeyStoreId' failed to satisfy constraint: Member must have length less than or equal to 64"
+            )),
+        ),
+        (
+            generate,
+            r#"{"NumberOfBytes":0,"CustomKeyStoreId":""}"#.into(),
+            validation(
+                "2 validation errors detected: Value '0' at 'numberOfBytes' failed to satisfy constraint: Member must have value greater than or equal to 1; Value '' at 'customKeyStoreId' failed to satisfy constraint: Member must have length greater than or equal to 1",
+            ),
+        ),
+        (
+            generate,
+            r#"{"NumberOfBytes":32,"Recipient":{"KeyEncryptionAlgorithm":"RSAES_OAEP_SHA_256"}}"#
+                .into(),
+            validation("Recipient.AttestationDocument is required."),
+        ),
+        (
+            generate,
+            r#"{"NumberOfBytes":32,"Recipient":{"AttestationDocument":"AA=="}}"#.into(),
+            validation("Recipient.KeyEncryptionAlgorithm is required."),
+        ),
+        (
+            generate,
+            r#"{"NumberOfBytes":[32]}"#.into(),
+            serialization("Start of list found where not expected"),
+        ),
+        (
+            generate,
+            r#"{"NumberOfBytes":"32"}"#.into(),
+            serialization("STRING_VALUE can not be converted to an Integer"),
+        ),
+        (generate, "[]".into(), serialization("Start of list found where not expected")),
+        (
+            generate,
+            r#"{"NumberOfBytes":1,"NumberOfBytes":1}"#.into(),
+            serialization("a member occurs twice at line 1 column 34"),
+        ),
+        (generate, "NumberOfBytes=32".into(), serialization("expected value at line 1 column 1")),
+        (
+            generate,
+            recipient("AA"),
+            serialization(
+                "Recipient.AttestationDocument is not base64 (standard alphabet, padded, without white space)",
+            ),
+        ),
+        (
+            generate,
+            r#"{"NumberOfBytes":32,"CustomKeyStoreId":"cks-1"}"#.into(),
+            error("CustomKeyStoreNotFoundException", "The custom key store cks-1 does not exist."),
+        ),
+        (
+            describe,
+            r#"{"CustomKeyStoreId":"cks-1"}"#.into(),
+            error("CustomKeyStoreNotFoundException", "The custom key store cks-1 does not exist."),
+        ),
+        (
+            describe,
+            r#"{"Marker":"m"}"#.into(),
+            error(
+                "InvalidMarkerException",
+                "The marker was not returned by an earlier call of this operation.",
+            ),
+        ),
+        ("Encrypt", "{}".into(), r#"{"__type":"UnknownOperationException"}"#.into()),
+    ];
+    for (operation, body, expected) in cases {
+        let answer = service.kms(operation, &body);
+        assert_eq!((answer.status, answer.body), (400, expected), "{operation} {body:.200}");
+    }
+}
+
+#[test]
+fn a_document_that_breaks_a_rule_is_told_which() {
+    let service = Service::start();
+    let key = RecipientKey::from_pem(KEY).unwrap();
+    let fresh = || Document::for_key(&key);
+    let mint = |document: Document| service.simulator.document(&document).unwrap();
+    let mut bad_signature = mint(fresh());
+    *bad_signature.last_mut().unwrap() ^= 1;
+    let foreign = Service::start().simulator.document(&fresh()).unwrap();
+    let cases: Vec<(Vec<u8>, &str)> = vec![
+        (
+            b"fileb://document.bin".to_vec(),
+            "the document is the text of a file reference, not the file's content; with AWS CLI v1 write AttestationDocument@=fileb://FILE",
+        ),
+        (
+            STANDARD.encode(mint(fresh())).into_bytes(),
+            "the document is base64 text of an attestation document: it was encoded twice; send the raw bytes (with AWS CLI v1 write AttestationDocument@=fileb://FILE)",
+        ),
+        (
+            vec![0],
+            "the document is not a COSE_Sign1: a CBOR array of four, untagged or with tag 18 once",
+        ),
+        (vec![0; 16_385], "the document has 16385 bytes; at most 16384 are allowed"),
+        (bad_signature, "the document's signature does not verify"),
+        (foreign, "cabundle[0] is not a trust anchor of this service"),
+        (
+            mint(Document { debug: true, ..fresh() }),
+            "the enclave runs in debug mode (PCR0, PCR1 and PCR2 are zero): its measurements mean nothing; start it without --debug-mode",
+        ),
+        (
+            mint(Document { public_key: None, ..fresh() }),
+            "the document has no public_key; request one that carries an RSA key as DER SPKI",
+        ),
+        (
+            mint(Document { public_key: Some(KEY.as_bytes()[..1024].to_vec()), ..fresh() }),
+            "public_key is PEM; it must be DER (SubjectPublicKeyInfo)",
+        ),
+        (
+            mint(Document { public_key: Some(vec![0x30, 0]), ..fresh() }),
+            "public_key is not one canonical DER SubjectPublicKeyInfo",
+        ),
+    ];
+    for (document, expected) in cases {
+        let answer = service.kms("GenerateRandom", &recipient(&STANDARD.encode(document)));
+        let expected = validation(&format!("Recipient.AttestationDocument: {expected}"));
+        assert_eq!((answer.status, answer.body), (400, expected));
+    }
+}
+
+#[test]
+fn an_aged_document_is_told_its_age_or_its_certificates_end() {
+    let service = Service::start();
+    let key = RecipientKey::from_pem(KEY).unwrap();
+    let refused = |age_seconds| {
+        let document = Document { age_seconds, ..Document::for_key(&key) };
+        let document = service.simulator.document(&document).unwrap();
+        service.kms("GenerateRandom", &recipient(&STANDARD.encode(document))).body
+    };
+    let prefix = r#"{"__type":"ValidationException","message":"Recipient.AttestationDocument: "#;
+    let old = refused(400);
+    assert!(old.starts_with(&format!("{prefix}the document is too old: 400")), "{old}");
+    assert!(old.ends_with(r#" ms, 300 s are allowed; request a new one"}"#), "{old}");
+    let expired = refused(4 * 3600);
+    let start = format!("{prefix}the leaf certificate expired at ");
+    assert!(expired.starts_with(&start), "{expired}");
+    assert!(refused(290).starts_with(r#"{"CiphertextForRecipient":"#));
+}
+
+#[test]
+fn a_request_that_is_none_of_kms_is_refused_as_http_has_it() {
+    let service = Service::start();
+    let unknown = r#"{"__type":"UnknownOperationException"}"#;
+    let body = "\r\nContent-Length: 2\r\n\r\n{}";
+    let json = "Content-Type: application/x-amz-json-1.1";
+    let target = "X-Amz-Target: TrentService.GenerateRandom";
+    let cases = [
+        (format!("GET / HTTP/1.1\r\nHost: h\r\n\r\n"), 400, unknown.to_owned()),
+        (
+            format!("POST /other HTTP/1.1\r\nHost: h\r\n{json}\r\n{target}{body}"),
+            400,
+            unknown.into(),
+        ),
+        (format!("POST / HTTP/1.1\r\nHost: h\r\n{json}{body}"), 400, unknown.into()),
+        (
+            format!("POST / HTTP/1.1\r\nHost: h\r\n{json}\r\n{target}\r\n{target}{body}"),
+            400,
+            unknown.into(),
+        ),
+        (
+            format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Type: text/plain\r\n{target}{body}"),
+            400,
+            validation("Content-Type must be application/x-amz-json-1.1"),
+        ),
+        (
+            format!(
+                "POST / HTTP/1.1\r\nHost: h\r\n{json}\r\n{target}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+            ),
+            400,
+            validation("Transfer-Encoding is not supported; send the body with Content-Length"),
+        ),
+    ];
+    for (request, status, expected) in cases {
+        let answer = Answer::parse(&service.exchange(request.as_bytes()));
+        assert_eq!((answer.status, answer.body), (status, expected), "{request}");
+    }
+}
+
+#[test]
+fn a_body_over_the_cap_is_refused_and_the_connection_closed() {
+    let service = Service::start();
+    let at_cap = service.kms("GenerateRandom", &" ".repeat(512 * 1024));
+    assert_eq!(at_cap.status, 400);
+    let answer = service.kms("GenerateRandom", &" ".repeat(512 * 1024 + 1));
+    assert_eq!(answer.status, 413);
+    assert_eq!(answer.body, r#"{"__type":"RequestEntityTooLargeException"}"#);
+    assert_eq!(answer.header("connection"), Some("close"));
+}
+
+#[test]
+fn every_answer_carries_the_headers_of_kms() {
+    let service = Service::start();
+    let mut ids = Vec::new();
+    for body in [r#"{"NumberOfBytes":1}"#, "{}"] {
+        let answer = service.kms("GenerateRandom", body);
+        let header = |name| answer.header(name).unwrap_or_else(|| panic!("{name}: {answer:?}"));
+        assert_eq!(header("content-type"), "application/x-amz-json-1.1");
+        assert_eq!(header("content-length"), answer.body.len().to_string());
+        assert_eq!(header("cache-control"), "no-cache, no-store, must-revalidate, private");
+        assert_eq!((header("pragma"), header("expires")), ("no-cache", "0"));
+        assert!(header("date").ends_with(" GMT"));
+        ids.push(header("x-amzn-requestid").to_owned());
+    }
+    assert!(ids[0].len() == 36 && ids[0] != ids[1], "{ids:?}");
+}
+
+#[test]
+fn health_and_readiness_need_no_target() {
+    let service = Service::start();
+    for (path, body) in [("/healthz", "ok\n"), ("/readyz", "ready\n")] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n");
+        let answer = Answer::parse(&service.exchange(request.as_bytes()));
+        assert_eq!((answer.status, answer.body.as_str()), (200, body));
+    }
+}
+
+#[test]
+fn the_answer_names_no_key_stores() {
+    let answer = Service::start().kms("DescribeCustomKeyStores", "{}");
+    assert_eq!((answer.status, answer.body.as_str()), (200, r#"{"CustomKeyStores":[]}"#));
+}

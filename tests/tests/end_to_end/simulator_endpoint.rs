@@ -1,0 +1,42 @@
+//! `POST /simulator/attest`, as a developer's own client uses it.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::service::{Answer, Service};
+
+#[test]
+fn a_document_is_minted_as_json_where_that_is_asked_for() {
+    let service = Service::start();
+    let request = "POST /simulator/attest HTTP/1.1\r\nHost: h\r\nAccept: application/json\r\n\
+                   Content-Length: 2\r\n\r\n{}";
+    let answer = Answer::parse(&service.exchange(request.as_bytes()));
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    let body: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+    let document = STANDARD.decode(body["attestation_document"].as_str().unwrap()).unwrap();
+    assert!(document.starts_with(&[0x84, 0x44, 0xa1, 0x01, 0x38, 0x22, 0xa0]));
+}
+
+#[test]
+fn an_order_for_a_document_that_cannot_be_kept_is_refused_with_the_reason() {
+    let service = Service::start();
+    let long = STANDARD.encode([0; 1025]);
+    for (body, reason) in [
+        (r#"{"kind":"tpm"}"#.to_owned(), "unknown variant `tpm`, expected `enclave` or `nitrotpm`"),
+        (r#"{"pcr":{}}"#.to_owned(), "unknown field `pcr`"),
+        (r#"{"pcrs":{"0":"00"}}"#.to_owned(), "expected 48 bytes in hexadecimal"),
+        (format!(r#"{{"pcrs":{{"32":"{}"}}}}"#, "00".repeat(48)), "pcrs: 32 is out of range"),
+        (r#"{"nonce":"AA"}"#.to_owned(), "expected standard padded base64"),
+        (format!(r#"{{"nonce":"{long}"}}"#), "nonce has 1025 bytes; at most 1024 fit"),
+        (r#"{"age_seconds":99999999999}"#.to_owned(), "the simulated root is not valid at"),
+        ("".to_owned(), "EOF while parsing"),
+    ] {
+        let request = format!(
+            "POST /simulator/attest HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let answer = Answer::parse(&service.exchange(request.as_bytes()));
+        assert_eq!(answer.status, 400, "{body}");
+        assert!(answer.body.contains(reason), "{body}: {}", answer.body);
+    }
+}
