@@ -65,6 +65,7 @@ async fn discard(mut body: Incoming) -> BodyError {
             break;
         }
     }
-    let error = KmsError::bare(ErrorType::RequestEntityTooLarge);
+    let message = format!("The request body exceeds {MAX_BODY_LENGTH} bytes.");
+    let error = KmsError::new(ErrorType::RequestEntityTooLarge, message);
     BodyError::Refused(Answer::error(&error).and_close())
 }

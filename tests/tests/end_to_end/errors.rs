@@ -267,7 +267,8 @@ fn a_body_over_the_cap_is_refused_and_the_connection_closed() {
     assert_eq!(at_cap.status, 400);
     let answer = service.kms("GenerateRandom", &" ".repeat(512 * 1024 + 1));
     assert_eq!(answer.status, 413);
-    assert_eq!(answer.body, r#"{"__type":"RequestEntityTooLargeException"}"#);
+    let message = "The request body exceeds 524288 bytes.";
+    assert_eq!(answer.body, error("RequestEntityTooLargeException", message));
     assert_eq!(answer.header("connection"), Some("close"));
 }
 

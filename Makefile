@@ -1,0 +1,70 @@
+# All there is to build, run and check. `make` alone lists it.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# Where `make run` listens.
+LISTEN ?= 127.0.0.1:8000
+# The crypto provider under test: aws-lc-rs or ring.
+PROVIDER ?= aws-lc-rs
+
+TARGET_DIR := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
+PRODUCTION_DIR := $(TARGET_DIR)/production
+# A target must be named, or the static C runtime would be asked of build scripts as well.
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+PRODUCTION_FLAGS := --cfg production -C target-feature=+crt-static
+PRODUCTION_CARGO = RUSTFLAGS="$(PRODUCTION_FLAGS)" cargo build --release --locked \
+	--target $(HOST) --target-dir $(PRODUCTION_DIR)
+WITH_PROVIDER := --no-default-features --features \
+	attested-recipient/$(PROVIDER),enclave/$(PROVIDER),enclave/simulator,shared/$(PROVIDER),shared/kms,shared/nsm,shared/simulator,shared/transport
+
+.PHONY: help build run demo test test-production-main lint fmt build-production verify-production \
+	clients tools
+
+help: ## List the targets.
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+tools:
+	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust 1.95 or later with rustup" >&2; exit 1; }
+	@command -v cc >/dev/null || { echo "a C compiler is missing: install one, for example with apt-get install gcc" >&2; exit 1; }
+
+build: tools ## Build the release binaries for a laptop.
+	cargo build --release --locked -p enclave --features simulator --bin enclave-simulator
+	cargo build --release --locked -p parent-proxy
+	cargo build --release --locked -p attested-recipient
+
+run: build ## Run a simulated enclave behind the relay on LISTEN (127.0.0.1:8000), until Ctrl-C.
+	@LISTEN=$(LISTEN) BIN=$(TARGET_DIR)/release deploy/laptop/run.sh
+
+demo: build ## Start it, make one attested request step by step, stop it.
+	@BIN=$(TARGET_DIR)/release deploy/laptop/demo.sh
+
+clients: tools
+	@tests/clients/setup.sh
+
+test: clients ## Run all tests (PROVIDER=ring for the other provider, VECTORS=DIR for the vectors).
+	cargo test --locked --workspace $(WITH_PROVIDER)
+	cargo test --locked -p enclave --no-default-features --features $(PROVIDER) --test production
+	cargo test --locked -p shared --no-default-features \
+		--features $(if $(filter ring,$(PROVIDER)),aws-lc-rs,ring),kms,nsm,simulator,transport
+
+lint: tools ## Check format, clippy and the documentation.
+	cargo fmt --all --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked -p shared --no-default-features \
+		--features ring,kms,nsm,simulator,transport --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
+	bash -n deploy/*/*.sh tests/clients/*.sh .ci/run .ci/readme
+
+fmt: ## Format all Rust code.
+	cargo fmt --all
+
+build-production: tools ## Build the static production binaries, one cargo call each.
+	$(PRODUCTION_CARGO) -p enclave --bin enclave
+	$(PRODUCTION_CARGO) -p parent-proxy --bin parent-proxy
+	@ls -l $(PRODUCTION_DIR)/$(HOST)/release/{enclave,parent-proxy}
+
+verify-production: build-production build ## Prove that no simulator is in the production binaries.
+	@RUSTFLAGS="$(PRODUCTION_FLAGS)" HOST=$(HOST) PRODUCTION_DIR=$(PRODUCTION_DIR) \
+		BIN=$(TARGET_DIR)/release deploy/production/verify.sh

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Runs a simulated enclave behind the relay until Ctrl-C, and says how to reach it.
+set -euo pipefail
+: "${BIN:?the folder of the binaries}" "${LISTEN:?where to listen}"
+source "$(dirname "$0")/service.sh"
+start_service "$LISTEN"
+
+cat <<END
+
+attested-random is ready at $endpoint (simulated; Ctrl-C stops it)
+
+  # Any KMS client; the credentials can be anything:
+  export AWS_ENDPOINT_URL_KMS=$endpoint AWS_DEFAULT_REGION=eu-west-1
+  export AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any
+
+  # boto3
+  python3 -c 'import boto3; print(boto3.client("kms").generate_random(NumberOfBytes=32)["Plaintext"].hex())'
+
+  # A document of the simulator's for your key (public.der: DER SubjectPublicKeyInfo)
+  $BIN/attested-recipient document --endpoint $endpoint --public-key public.der --out document.bin
+
+  # AWS CLI v1
+  aws kms generate-random --number-of-bytes 32 --recipient 'KeyEncryptionAlgorithm=RSAES_OAEP_SHA_256,AttestationDocument@=fileb://document.bin'
+
+  # AWS CLI v2
+  aws kms generate-random --number-of-bytes 32 --recipient "KeyEncryptionAlgorithm=RSAES_OAEP_SHA_256,AttestationDocument=\$(base64 -w0 document.bin)"
+
+  # All of it in one command
+  $BIN/attested-recipient random --endpoint $endpoint --bytes 32
+
+END
+# Until the first of the two ends, or a signal comes.
+wait -n

@@ -1,0 +1,46 @@
+# Sourced: starts a simulated enclave and the relay in front of it, and stops both.
+# Sets `endpoint` (the URL clients use) and `folder` (a scratch folder, removed at the end).
+
+BIN=$(cd "$BIN" && pwd)
+folder=$(mktemp -d)
+pids=()
+
+# The relay holds two descriptors a connection.
+ulimit -n "$(ulimit -Hn)"
+# Each process in a group of its own: Ctrl-C reaches this script alone, which then ends them, once.
+set -m
+
+# Starts a program and waits until it says that it listens; sets `listening` to where.
+start() {
+    local program=$1 line
+    shift
+    mkfifo "$folder/ready"
+    "$BIN/$program" "$@" >"$folder/ready" &
+    pids+=($!)
+    if ! read -r line <"$folder/ready"; then
+        echo "$program did not start" >&2
+        exit 1
+    fi
+    rm "$folder/ready"
+    listening=${line#* listening on }
+}
+
+# In reverse order, so that the relay drains into an enclave that still answers.
+stop() {
+    trap '' INT TERM
+    local index
+    for ((index = ${#pids[@]} - 1; index >= 0; index--)); do
+        kill -TERM "${pids[index]}" 2>/dev/null || true
+        wait "${pids[index]}" 2>/dev/null || true
+    done
+    rm -rf "$folder"
+}
+trap stop EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+start_service() {
+    start enclave-simulator --listen "unix:$folder/enclave.sock"
+    start parent-proxy --listen "$1" --upstream "unix:$folder/enclave.sock"
+    endpoint=http://$listening
+}
