@@ -1,0 +1,59 @@
+"""Makes KMS calls with boto3.
+
+Reads a JSON list of calls from stdin, {"operation", "parameters"}; a blob is base64. Prints a JSON
+list of what became of each: its "answer" or its "error", and the raw "responses" of all attempts.
+The endpoint and credentials come from the environment, as with any use of boto3.
+"""
+
+import base64
+import json
+import sys
+
+import boto3
+import botocore.exceptions
+
+
+def main():
+    responses = []
+    client = boto3.client("kms")
+    # Before boto3 parses it: only the raw body tells an absent member from an empty one.
+    client.meta.events.register(
+        "before-parse.kms.*",
+        lambda response_dict, **_: responses.append(
+            {"status": response_dict["status_code"], "body": response_dict["body"].decode()}
+        ),
+    )
+    outcomes = []
+    for call in json.load(sys.stdin):
+        outcome = make(client, call["operation"], call["parameters"])
+        outcomes.append({**outcome, "responses": responses[:]})
+        responses.clear()
+    json.dump(outcomes, sys.stdout)
+
+
+def make(client, operation, parameters):
+    if "AttestationDocument" in parameters.get("Recipient", {}):
+        recipient = parameters["Recipient"]
+        recipient["AttestationDocument"] = base64.b64decode(recipient["AttestationDocument"])
+    try:
+        answer = getattr(client, botocore.xform_name(operation))(**parameters)
+    except botocore.exceptions.ClientError as error:
+        code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
+        return {"error": {"name": code, "message": message, "typed": is_typed(client, error, code)}}
+    except botocore.exceptions.ParamValidationError as error:
+        return {"error": {"name": type(error).__name__, "message": str(error), "typed": True}}
+    del answer["ResponseMetadata"]
+    return {"answer": {name: encoded(value) for name, value in answer.items()}}
+
+
+def is_typed(client, error, code):
+    """Whether `except client.exceptions.<code>` catches it."""
+    modelled = client.meta.service_model.shape_names
+    return code in modelled and isinstance(error, getattr(client.exceptions, code))
+
+
+def encoded(value):
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else value
+
+
+main()

@@ -1,0 +1,52 @@
+// Makes KMS calls with the AWS SDK for JavaScript v3: the same protocol as boto3_calls.py. The one
+// argument is the folder whose node_modules holds the SDK.
+
+import { createRequire } from "node:module";
+import { Readable } from "node:stream";
+import { buffer, json } from "node:stream/consumers";
+
+// An import would look for the SDK beside this file, where nothing is installed.
+const kms = createRequire(`${process.argv[2]}/`)("@aws-sdk/client-kms");
+const client = new kms.KMSClient();
+
+// Before the SDK parses it: only the raw body tells an absent member from an empty one.
+let responses = [];
+const { requestHandler } = client.config;
+const handle = requestHandler.handle.bind(requestHandler);
+requestHandler.handle = async (...request) => {
+  const { response } = await handle(...request);
+  const body = await buffer(response.body);
+  responses.push({ status: response.statusCode, body: body.toString() });
+  response.body = Readable.from([body]);
+  return { response };
+};
+
+async function make({ operation, parameters }) {
+  const recipient = parameters.Recipient;
+  if (recipient?.AttestationDocument !== undefined) {
+    recipient.AttestationDocument = Buffer.from(recipient.AttestationDocument, "base64");
+  }
+  try {
+    const answer = await client.send(new kms[`${operation}Command`](parameters));
+    delete answer.$metadata;
+    const members = Object.entries(answer).map(([name, value]) => [name, encoded(value)]);
+    return { answer: Object.fromEntries(members) };
+  } catch (error) {
+    const { name, message } = error;
+    return { error: { name, message, typed: name in kms && error instanceof kms[name] } };
+  }
+}
+
+// JSON has no undefined, and would hide a property of that value.
+function encoded(value) {
+  if (value === undefined) return "undefined";
+  return value instanceof Uint8Array ? Buffer.from(value).toString("base64") : value;
+}
+
+const outcomes = [];
+for (const call of await json(process.stdin)) {
+  responses = [];
+  outcomes.push({ ...(await make(call)), responses });
+}
+console.log(JSON.stringify(outcomes));
+client.destroy();
