@@ -1,0 +1,11 @@
+//! The real clients: processes in a clean environment, in front of the relay.
+
+mod envelope;
+mod process;
+mod relayed;
+mod sdk;
+
+pub(crate) use envelope::{TestKey, assert_form};
+pub(crate) use process::{cli, model};
+pub(crate) use relayed::{Canned, Relayed};
+pub(crate) use sdk::{Failure, Sdk};

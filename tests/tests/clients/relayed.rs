@@ -1,0 +1,99 @@
+//! A relay in this process, and what it relays to.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::thread;
+
+use attested_recipient::{Client, Document, Simulator};
+use clap::Parser;
+use parent_proxy::{Config, Relay};
+use shared::kms::KmsError;
+use shared::transport::Endpoint;
+use tokio::runtime::Runtime;
+
+/// A relay on a free loopback port. It ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Relayed {
+    endpoint_url: String,
+    // Dropped first: a relay outlived by its upstream has nothing to report.
+    _relay: Runtime,
+    _simulator: Option<Simulator>,
+}
+
+impl Relayed {
+    /// In front of a simulated enclave.
+    pub(crate) fn simulator() -> Self {
+        let simulator = Simulator::start().unwrap();
+        let relayed = Self::before(simulator.address());
+        Self { _simulator: Some(simulator), ..relayed }
+    }
+
+    /// In front of a server of the test's own.
+    pub(crate) fn before(upstream: SocketAddr) -> Self {
+        let upstream = upstream.to_string();
+        let arguments = ["parent-proxy", "--listen", "127.0.0.1:0", "--upstream", &upstream];
+        let config = Config::try_parse_from(arguments).unwrap();
+        let runtime = Runtime::new().unwrap();
+        let relay = runtime.block_on(Relay::bind(config)).unwrap();
+        let Endpoint::Tcp(address) = relay.local_endpoint() else { panic!("{relay:?}") };
+        let endpoint_url = format!("http://{address}");
+        drop(runtime.spawn(relay.run(std::future::pending())));
+        Self { endpoint_url, _relay: runtime, _simulator: None }
+    }
+
+    /// The relay's, never the simulator's own.
+    pub(crate) fn endpoint_url(&self) -> &str {
+        &self.endpoint_url
+    }
+
+    /// A document from the simulator's `POST /simulator/attest`.
+    pub(crate) fn document(&self, document: &Document) -> Vec<u8> {
+        Client::new(&self.endpoint_url).document(document).unwrap()
+    }
+}
+
+/// A server that gives the answers it was given, one for each connection, and never another.
+#[derive(Debug)]
+pub(crate) struct Canned {
+    address: SocketAddr,
+}
+
+impl Canned {
+    /// One that answers with `errors` as the service does, in order.
+    pub(crate) fn start(errors: Vec<KmsError>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            for error in errors {
+                answer(&listener.accept().unwrap().0, &error);
+            }
+        });
+        Self { address }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+fn answer(mut stream: &TcpStream, error: &KmsError) {
+    let mut reader = BufReader::new(stream);
+    let mut length = 0;
+    let mut line = String::new();
+    while reader.read_line(&mut line).unwrap() > 2 {
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        line.clear();
+    }
+    reader.read_exact(&mut vec![0; length]).unwrap();
+    let (status, body) = (error.error_type.status(), error.to_json());
+    let length = body.len();
+    write!(
+        stream,
+        "HTTP/1.1 {status} _\r\ncontent-type: application/x-amz-json-1.1\r\n\
+         connection: close\r\ncontent-length: {length}\r\n\r\n"
+    )
+    .unwrap();
+    stream.write_all(&body).unwrap();
+}
