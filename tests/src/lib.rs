@@ -26,3 +26,8 @@ pub use document::{Document, Kind};
 pub use recipient::RecipientKey;
 pub use shared::cms::{OpenError, PrivateKeyError};
 pub use simulator::{Simulator, SimulatorError};
+
+/// The README's example compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

@@ -147,3 +147,66 @@ fn bytes(out: &mut Vec<u8>, value: &[u8]) {
     head(out, BYTES, length(value.len()));
     out.extend(value);
 }
+
+#[cfg(test)]
+mod tests {
+    use ring::signature::{ECDSA_P384_SHA384_FIXED, UnparsedPublicKey};
+
+    use super::*;
+    use crate::simulator::Root;
+
+    const NOW: UnixMillis = UnixMillis::from_secs(1_800_000_000);
+
+    /// ["Signature1", protected, external_aad, payload], RFC 9052 section 4.4, by hand.
+    fn sig_structure(payload: &[u8]) -> Vec<u8> {
+        let mut out = vec![0x84];
+        text(&mut out, "Signature1");
+        bytes(&mut out, &[0xa1, 0x01, 0x38, 0x22]);
+        bytes(&mut out, &[]);
+        bytes(&mut out, payload);
+        out
+    }
+
+    #[test]
+    fn signs_what_another_library_verifies_over_a_sig_structure_written_by_hand() {
+        let chain = Root::generate().unwrap().issue_chain(NOW).unwrap();
+        let spec = DocumentSpec {
+            module_id: "simulated".to_owned(),
+            timestamp: NOW,
+            family: PcrFamily::NitroEnclave,
+            pcrs: default_pcrs(PcrFamily::NitroEnclave),
+            public_key: None,
+            user_data: Some(vec![1; 300]),
+            nonce: None,
+        };
+        let payload = spec.payload(chain.certificate(), &chain.cabundle());
+        let document = spec.sign(&chain).unwrap();
+        let signature = document.last_chunk::<96>().unwrap();
+        let key =
+            UnparsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, chain.key().unwrap().public_key());
+        key.verify(&sig_structure(&payload), signature).unwrap();
+        assert!(key.verify(&sig_structure(&payload[1..]), signature).is_err());
+    }
+
+    #[test]
+    fn writes_the_envelope_and_the_map_as_aws_does() {
+        let chain = Root::generate().unwrap().issue_chain(NOW).unwrap();
+        let spec = DocumentSpec {
+            module_id: "m".to_owned(),
+            timestamp: NOW,
+            family: PcrFamily::NitroTpm,
+            pcrs: BTreeMap::from([(7, [0xab; 48])]),
+            public_key: None,
+            user_data: None,
+            nonce: Some(vec![]),
+        };
+        let document = spec.sign(&chain).unwrap();
+        assert!(document.starts_with(&[0x84, 0x44, 0xa1, 0x01, 0x38, 0x22, 0xa0, 0x59]));
+        let payload = spec.payload(chain.certificate(), &chain.cabundle());
+        assert!(
+            payload.starts_with(b"\xbf\x69module_id\x61m\x66digest\x66SHA384\x69timestamp\x1b")
+        );
+        assert!(payload.ends_with(b"\x69user_data\xf6\x65nonce\x40\xff"));
+        assert!(payload.windows(5).any(|window| window == [0xa1, 0x07, 0x58, 0x30, 0xab]));
+    }
+}
