@@ -1,6 +1,6 @@
 //! The service without a network: what it draws, and what it says when it cannot.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failure here is a test's failure")]
+#![expect(clippy::unwrap_used, reason = "a failure here is a test's failure")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -229,7 +229,7 @@ fn a_request_that_is_none_of_kms_is_refused_as_http_has_it() {
     let json = "Content-Type: application/x-amz-json-1.1";
     let target = "X-Amz-Target: TrentService.GenerateRandom";
     let cases = [
-        (format!("GET / HTTP/1.1\r\nHost: h\r\n\r\n"), 400, unknown.to_owned()),
+        ("GET / HTTP/1.1\r\nHost: h\r\n\r\n".to_owned(), 400, unknown.to_owned()),
         (
             format!("POST /other HTTP/1.1\r\nHost: h\r\n{json}\r\n{target}{body}"),
             400,
