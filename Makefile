@@ -18,11 +18,10 @@ PRODUCTION_CARGO = RUSTFLAGS="$(PRODUCTION_FLAGS)" cargo build --release --locke
 WITH_PROVIDER := --no-default-features --features \
 	attested-recipient/$(PROVIDER),enclave/$(PROVIDER),enclave/simulator,shared/$(PROVIDER),shared/kms,shared/nsm,shared/simulator,shared/transport
 
-.PHONY: help build run demo test test-production-main lint fmt build-production verify-production \
-	clients tools
+.PHONY: help build run demo test lint fmt deny build-production verify-production clients tools
 
 help: ## List the targets.
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 tools:
 	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust 1.95 or later with rustup" >&2; exit 1; }
@@ -59,6 +58,10 @@ lint: tools ## Check format, clippy and the documentation.
 
 fmt: ## Format all Rust code.
 	cargo fmt --all
+
+deny: tools ## Check licences, sources and who may use what (needs cargo-deny).
+	@command -v cargo-deny >/dev/null || { echo "cargo-deny is missing: cargo install --locked cargo-deny" >&2; exit 1; }
+	cargo deny --config .deny.toml check bans licenses sources
 
 build-production: tools ## Build the static production binaries, one cargo call each.
 	$(PRODUCTION_CARGO) -p enclave --bin enclave

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failure here is a test's failure")]
 
+use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -9,6 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use enclave::clock::{Clock, SystemClock};
+use enclave::config::Config;
 use enclave::platform::Platform;
 use enclave::{Service, StartError};
 use http_body_util::BodyExt;
@@ -54,9 +56,21 @@ struct Fixture {
     calls: Arc<AtomicUsize>,
 }
 
+fn world() -> World {
+    World::new(Arc::new(|| SystemClock.now())).unwrap()
+}
+
 async fn start(blocks: usize) -> Result<Fixture, StartError> {
-    let world = World::new(Arc::new(|| SystemClock.now())).unwrap();
+    let world = world();
     let anchors = TrustAnchors::simulator_root(world.root_certificate());
+    start_in(world, anchors, blocks).await
+}
+
+async fn start_in(
+    world: World,
+    anchors: TrustAnchors<Simulated>,
+    blocks: usize,
+) -> Result<Fixture, StartError> {
     let calls = Arc::new(AtomicUsize::new(0));
     let nsm = FiniteNsm { blocks, calls: Arc::clone(&calls) };
     let service = Service::start(TestPlatform, nsm, anchors).await?;
@@ -177,4 +191,23 @@ async fn does_not_start_without_entropy() {
         error.to_string(),
         "the NSM answered with error InternalError; without entropy there is nothing to serve"
     );
+}
+
+#[tokio::test]
+async fn a_configured_root_is_trusted_beside_the_platforms_own_and_no_other_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let (own, configured, stranger) = (world(), world(), world());
+    fs::write(folder.path().join("root.pem"), configured.root_certificate_pem()).unwrap();
+    let path = folder.path().join("enclave.toml");
+    fs::write(&path, "[trust]\nanchors = [\"root.pem\"]\n").unwrap();
+    let own_root = own.root_certificate().to_vec();
+    for (world, expected) in
+        [(own, StatusCode::OK), (configured, StatusCode::OK), (stranger, StatusCode::BAD_REQUEST)]
+    {
+        let mut anchors = TrustAnchors::simulator_root(&own_root);
+        Config::load(Some(&path)).unwrap().add_anchors(&mut anchors).unwrap();
+        let fixture = start_in(world, anchors, 2).await.unwrap();
+        let (status, body) = fixture.generate(&fixture.attested(1, &spki())).await;
+        assert_eq!(status, expected, "{body}");
+    }
 }

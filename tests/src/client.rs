@@ -34,6 +34,15 @@ pub enum ClientError {
         /// Its message.
         message: String,
     },
+    /// The endpoint attests nothing.
+    #[error(
+        "{url} is no simulator: it signs no attestation documents; inside an enclave they come from \
+         /dev/nsm"
+    )]
+    NoSimulator {
+        /// The endpoint.
+        url: String,
+    },
     /// The answer is not what the service sends.
     #[error("the answer (HTTP {status}) is not of the form that KMS sends")]
     Malformed {
@@ -115,7 +124,16 @@ impl Client {
     pub fn document(&self, document: &Document) -> Result<Vec<u8>, ClientError> {
         let content_type = [("content-type", "application/json")];
         let reply = self.post("/simulator/attest", &content_type, &document.to_json())?;
-        if reply.status == 200 { Ok(reply.body) } else { Err(reply.refusal()) }
+        match reply.refusal_unless_ok() {
+            None => Ok(reply.body),
+            // KMS has no such operation, and an enclave signs no document for others.
+            Some(ClientError::Refused { error_type, .. })
+                if error_type == "UnknownOperationException" =>
+            {
+                Err(ClientError::NoSimulator { url: self.endpoint_url.clone() })
+            }
+            Some(refusal) => Err(refusal),
+        }
     }
 
     fn post(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Result<Reply, ClientError> {
@@ -134,22 +152,25 @@ impl Client {
 
 impl Reply {
     fn json(&self) -> Result<Value, ClientError> {
-        if self.status != 200 {
-            return Err(self.refusal());
+        if let Some(refusal) = self.refusal_unless_ok() {
+            return Err(refusal);
         }
         serde_json::from_slice(&self.body)
             .map_err(|_| ClientError::Malformed { status: self.status })
     }
 
-    fn refusal(&self) -> ClientError {
+    fn refusal_unless_ok(&self) -> Option<ClientError> {
+        if self.status == 200 {
+            return None;
+        }
         let body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
         let text = |key: &str| body.get(key).and_then(Value::as_str).map(ToOwned::to_owned);
-        match text("__type") {
+        Some(match text("__type") {
             Some(error_type) => {
                 let message = text("message").or_else(|| text("Message")).unwrap_or_default();
                 ClientError::Refused { error_type, message }
             }
             None => ClientError::Malformed { status: self.status },
-        }
+        })
     }
 }

@@ -1,0 +1,102 @@
+//! The simulator as a process.
+
+#![expect(clippy::unwrap_used, reason = "a failure here is a test's failure")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+/// A running simulator; killed if the test ends before it does.
+struct Simulator {
+    process: Child,
+    endpoint: String,
+}
+
+impl Simulator {
+    fn start(listen: &str, more: &[&str]) -> Self {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_enclave-simulator"))
+            .args(["--listen", listen])
+            .args(more)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let endpoint = line.strip_prefix("enclave-simulator listening on ").unwrap().trim();
+        Self { endpoint: endpoint.to_owned(), process }
+    }
+
+    fn root(&self) -> String {
+        let mut stream = TcpStream::connect(&self.endpoint).unwrap();
+        get(&mut stream, "/simulator/root.pem")
+    }
+
+    /// Sends SIGTERM and waits; the status tells whether it ended by itself.
+    fn terminate(mut self) -> Option<i32> {
+        let pid = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.process.wait().unwrap().code()
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+fn get(stream: &mut (impl Read + Write), path: &str) -> String {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    body.to_owned()
+}
+
+#[test]
+fn each_simulator_has_a_root_of_its_own_unless_they_share_a_state_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state.pem");
+    let shared = ["--simulator-state", state.to_str().unwrap()];
+    let start = |more: &[&str]| Simulator::start("127.0.0.1:0", more);
+    let (first, second) = (start(&shared), start(&shared));
+    let root = first.root();
+    assert!(root.starts_with("-----BEGIN CERTIFICATE-----\n"));
+    assert_eq!(second.root(), root);
+    assert_ne!(start(&[]).root(), root);
+    drop((first, second));
+    assert_eq!(start(&shared).root(), root);
+}
+
+#[test]
+fn it_listens_on_a_unix_socket_and_ends_by_itself_on_sigterm() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("enclave.sock");
+    let listen = format!("unix:{}", socket.display());
+    let simulator = Simulator::start(&listen, &[]);
+    assert_eq!(simulator.endpoint, listen);
+    assert_eq!(get(&mut UnixStream::connect(&socket).unwrap(), "/readyz"), "ready\n");
+    // A client that keeps its connection does not hold up the end.
+    let _idle = UnixStream::connect(&socket).unwrap();
+    assert_eq!(simulator.terminate(), Some(0));
+    assert!(!Path::new(&socket).exists());
+}
+
+#[test]
+fn a_state_file_that_is_none_stops_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state.pem");
+    std::fs::write(&state, "something else").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_enclave-simulator"))
+        .args(["--listen", "127.0.0.1:0", "--simulator-state", state.to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("chmod 600"), "{stderr}");
+}
