@@ -12,4 +12,5 @@ mod errors;
 mod service;
 mod simulated_time;
 mod simulator_endpoint;
+#[path = "../../../shared/tests/vectors/mod.rs"]
 mod vectors;
