@@ -1,13 +1,13 @@
 //! A simulated enclave within the test's own process.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::{io, thread};
 
 use enclave::Service;
 use enclave::clock::{Clock, SystemClock};
 use enclave::platform::Simulated;
-use shared::attestation::TrustAnchors;
+use shared::attestation::{self, TrustAnchors};
 use shared::crypto::CryptoError;
 use shared::simulator::{Now, SimulatedNsm, World};
 use shared::time::UnixMillis;
@@ -69,23 +69,32 @@ impl Simulator {
         let nsm = SimulatedNsm::new(Arc::clone(&world));
         let platform = Simulated::new(Arc::clone(&world), now);
 
-        let runtime = Runtime::new()?;
-        let loopback = Endpoint::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).to_string());
-        let (acceptor, service) = runtime.block_on(async {
-            let service = Service::start(platform, nsm, anchors).await?;
-            Ok::<_, SimulatorError>((Acceptor::new(listen(&loopback).await?), service))
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (started, start) = mpsc::channel();
+        // The runtime lives and dies on this thread: a caller may be within a runtime of its own.
+        let thread = thread::Builder::new().name("simulator".to_owned()).spawn(move || {
+            let listening = Runtime::new().map_err(SimulatorError::from).and_then(|runtime| {
+                let (acceptor, service) =
+                    runtime.block_on(listen_and_start(platform, nsm, anchors))?;
+                Ok((runtime, acceptor, service))
+            });
+            match listening {
+                Ok((runtime, acceptor, service)) => {
+                    // Whoever started it has gone if it does not want to know.
+                    drop(started.send(Ok(acceptor.local_endpoint().clone())));
+                    runtime.block_on(enclave::http::serve(acceptor, service, async {
+                        // Dropped without a word counts as well.
+                        drop(stopped.await);
+                    }));
+                }
+                Err(error) => drop(started.send(Err(error))),
+            }
         })?;
-        let address = match acceptor.local_endpoint() {
+        let endpoint = start.recv().map_err(io::Error::other)??;
+        let address = match endpoint {
             Endpoint::Tcp(address) => address.parse().map_err(io::Error::other)?,
             other => return Err(io::Error::other(format!("listening on {other}")).into()),
         };
-        let (stop, stopped) = oneshot::channel::<()>();
-        let thread = thread::Builder::new().name("simulator".to_owned()).spawn(move || {
-            runtime.block_on(enclave::http::serve(acceptor, service, async {
-                // Dropped without a word counts as well.
-                drop(stopped.await);
-            }));
-        })?;
         let endpoint_url = format!("http://{address}");
         Ok(Self { endpoint_url, address, world, stop: Some(stop), thread: Some(thread) })
     }
@@ -122,4 +131,14 @@ impl Drop for Simulator {
             drop(thread.join());
         }
     }
+}
+
+async fn listen_and_start<C: Clock>(
+    platform: Simulated<C>,
+    nsm: SimulatedNsm,
+    anchors: TrustAnchors<attestation::Simulated>,
+) -> Result<(Acceptor, Service<Simulated<C>>), SimulatorError> {
+    let loopback = Endpoint::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).to_string());
+    let service = Service::start(platform, nsm, anchors).await?;
+    Ok((Acceptor::new(listen(&loopback).await?), service))
 }

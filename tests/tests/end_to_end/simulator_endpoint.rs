@@ -1,9 +1,21 @@
 //! `POST /simulator/attest`, as a developer's own client uses it.
 
+use attested_recipient::{Client, Document, RecipientKey, Simulator};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::service::{Answer, Service};
+
+/// Starting and ending a simulator blocks, but brings no runtime into the caller's.
+#[tokio::test]
+async fn the_harness_works_within_an_asynchronous_test() {
+    let simulator = Simulator::start().unwrap();
+    let key = RecipientKey::from_pem(include_str!("../../keys/rsa-2048.pem")).unwrap();
+    let document = simulator.document(&Document::for_key(&key)).unwrap();
+    let client = Client::new(simulator.endpoint_url());
+    let sealed = client.generate_random_for(7, &document).unwrap();
+    assert_eq!(key.open(&sealed).unwrap().len(), 7);
+}
 
 #[test]
 fn a_document_is_minted_as_json_where_that_is_asked_for() {
