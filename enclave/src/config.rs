@@ -98,10 +98,14 @@ impl Config {
         for path in &self.anchors {
             let pem =
                 fs::read(path).map_err(|error| ConfigError::Read { path: path.clone(), error })?;
-            let count = anchors
+            let fingerprints = anchors
                 .add_pem(&pem)
                 .map_err(|error| ConfigError::Anchor { path: path.clone(), error })?;
-            tracing::info!(count, path = %path.display(), "trust anchors added");
+            for sha256 in fingerprints {
+                let sha256 = const_hex::encode(sha256);
+                // Whoever holds its key can have anything sealed to themselves: it must be seen.
+                tracing::warn!(path = %path.display(), sha256, "a further root is trusted");
+            }
         }
         Ok(())
     }

@@ -2,7 +2,6 @@
 
 use std::io;
 
-use bytes::Bytes;
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 use shared::attestation::TrustAnchors;
@@ -50,14 +49,14 @@ impl<P: Platform> Service<P> {
     }
 
     /// Answers one request.
-    pub async fn answer(&self, head: &Parts, body: Bytes) -> Answer {
+    pub async fn answer(&self, head: &Parts, body: &[u8]) -> Answer {
         match (&head.method, head.uri.path()) {
             (&Method::POST, "/") => kms::answer(self, head, body).await,
             (&Method::GET, "/healthz") => Answer::text(StatusCode::OK, "ok\n"),
             (&Method::GET, "/readyz") => self.readiness(),
             _ => self
                 .platform
-                .answer(head, &body)
+                .answer(head, body)
                 .unwrap_or_else(|| Answer::error(&KmsError::bare(ErrorType::UnknownOperation))),
         }
     }

@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
 use enclave::clock::{Clock, SystemClock};
 use enclave::config::Config;
 use enclave::platform::Platform;
@@ -89,7 +88,7 @@ fn head(method: Method, path: &str) -> Parts {
 
 impl Fixture {
     async fn answer(&self, method: Method, path: &str, body: &str) -> (StatusCode, String) {
-        let answer = self.service.answer(&head(method, path), Bytes::from(body.to_owned())).await;
+        let answer = self.service.answer(&head(method, path), body.as_bytes()).await;
         let response = answer.into_response(SystemClock.now());
         let status = response.status();
         let body = response.into_body().collect().await.unwrap().to_bytes();

@@ -88,6 +88,37 @@ fn it_listens_on_a_unix_socket_and_ends_by_itself_on_sigterm() {
 }
 
 #[test]
+fn no_request_can_write_a_line_of_its_own_into_the_log() {
+    let mut process = Command::new(env!("CARGO_BIN_EXE_enclave-simulator"))
+        .args(["--listen", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stderr = process.stderr.take().unwrap();
+    let mut line = String::new();
+    BufReader::new(process.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let endpoint = line.strip_prefix("enclave-simulator listening on ").unwrap().trim().to_owned();
+    let body = r#"{"NumberOfBytes":1,"Recipient":{"KeyEncryptionAlgorithm":"X\nFORGED line\u202e\u001b[2J"}}"#;
+    let request = format!(
+        "POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\
+         Content-Type: application/x-amz-json-1.1\r\n\
+         X-Amz-Target: TrentService.GenerateRandom\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(endpoint).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    stream.read_to_end(&mut Vec::new()).unwrap();
+    let simulator = Simulator { process, endpoint: String::new() };
+    assert_eq!(simulator.terminate(), Some(0));
+    let mut log = String::new();
+    stderr.read_to_string(&mut log).unwrap();
+    let refused = log.lines().find(|line| line.contains("FORGED")).unwrap();
+    assert!(refused.contains("refused"), "{log}");
+    assert!(!log.contains(['\u{1b}', '\u{202e}']), "{log}");
+}
+
+#[test]
 fn a_state_file_that_is_none_stops_it() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state.pem");

@@ -1,4 +1,4 @@
-//! Reads a request's body, up to a cap and a deadline.
+//! Reads a request's body, up to a cap, a deadline, and a share of the memory.
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -6,7 +6,10 @@ use hyper::body::{Body, Incoming};
 use hyper::header;
 use hyper::http::request::Parts;
 use shared::kms::{ErrorType, KmsError};
-use shared::transport::limits::{BODY_DISCARD_LENGTH, BODY_READ_TIMEOUT, MAX_BODY_LENGTH};
+use shared::transport::limits::{
+    BODY_DISCARD_LENGTH, BODY_READ_TIMEOUT, LARGE_BODIES_LENGTH, MAX_BODY_LENGTH, SMALL_BODY_LENGTH,
+};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::Answer;
@@ -20,7 +23,35 @@ pub(super) enum BodyError {
     Lost,
 }
 
-pub(super) async fn read(head: &Parts, body: Incoming) -> Result<Bytes, BodyError> {
+/// The memory that all large bodies share. Every request that can succeed is small; without a bound
+/// on the others, a few thousand clients that stop in the middle of one would exhaust an enclave.
+#[derive(Debug)]
+pub(super) struct LargeBodies(Semaphore);
+
+impl LargeBodies {
+    pub(super) fn new() -> Self {
+        Self(Semaphore::new(LARGE_BODIES_LENGTH))
+    }
+
+    /// Waits for room for a body of `length` bytes; a small one needs none.
+    async fn admit(&self, length: usize) -> Option<SemaphorePermit<'_>> {
+        let length = if length > SMALL_BODY_LENGTH { length } else { 0 };
+        self.0.acquire_many(u32::try_from(length).unwrap_or(u32::MAX)).await.ok()
+    }
+}
+
+/// A body, with its share of the memory.
+#[derive(Debug)]
+pub(super) struct ReadBody<'a> {
+    pub(super) bytes: Bytes,
+    _room: Option<SemaphorePermit<'a>>,
+}
+
+pub(super) async fn read<'a>(
+    head: &Parts,
+    body: Incoming,
+    large_bodies: &'a LargeBodies,
+) -> Result<ReadBody<'a>, BodyError> {
     // No KMS client sends a body without Content-Length, and what is not accepted cannot be
     // smuggled.
     if head.headers.contains_key(header::TRANSFER_ENCODING) {
@@ -29,35 +60,47 @@ pub(super) async fn read(head: &Parts, body: Incoming) -> Result<Bytes, BodyErro
             Answer::error(&KmsError::new(ErrorType::Validation, message)).and_close(),
         ));
     }
-    timeout(BODY_READ_TIMEOUT, collect(body)).await.unwrap_or(Err(BodyError::Lost))
+    let length = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if length > MAX_BODY_LENGTH {
+        return Err(refuse_too_large(head, body).await);
+    }
+    let read = async {
+        let room = large_bodies.admit(length).await;
+        Ok(ReadBody { bytes: collect(body, length).await?, _room: room })
+    };
+    timeout(BODY_READ_TIMEOUT, read).await.unwrap_or(Err(BodyError::Lost))
 }
 
-async fn collect(mut body: Incoming) -> Result<Bytes, BodyError> {
-    let claimed = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-    if claimed > MAX_BODY_LENGTH {
-        return Err(discard(body).await);
-    }
+async fn collect(mut body: Incoming, length: usize) -> Result<Bytes, BodyError> {
     let mut first = Bytes::new();
-    let mut more = BytesMut::new();
+    let mut all = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|_| BodyError::Lost)?.into_data() else { continue };
-        if first.is_empty() && more.is_empty() {
+        if data.len() == length {
             // Nearly every body arrives in one piece, which is then used as it stands.
             first = data;
-            continue;
+        } else {
+            all.reserve(length.saturating_sub(all.len()));
+            all.extend_from_slice(&data);
         }
-        if more.is_empty() {
-            more.reserve(claimed);
-            more.extend_from_slice(&first);
-        }
-        more.extend_from_slice(&data);
     }
-    Ok(if more.is_empty() { first } else { more.freeze() })
+    Ok(if first.is_empty() { all.freeze() } else { first })
+}
+
+async fn refuse_too_large(head: &Parts, body: Incoming) -> BodyError {
+    // Who waits to be asked for the body is not asked.
+    if !head.headers.contains_key(header::EXPECT) {
+        // Whether all of it came or not, the answer is the same.
+        drop(timeout(BODY_READ_TIMEOUT, discard(body)).await);
+    }
+    let message = format!("The request body exceeds {MAX_BODY_LENGTH} bytes.");
+    let error = KmsError::new(ErrorType::RequestEntityTooLarge, message);
+    BodyError::Refused(Answer::error(&error).and_close())
 }
 
 /// Reads on for a while: a connection closed over unread bytes is reset, and the client would see
 /// that instead of the answer.
-async fn discard(mut body: Incoming) -> BodyError {
+async fn discard(mut body: Incoming) {
     let mut discarded = 0;
     while let Some(Ok(frame)) = body.frame().await {
         discarded += frame.data_ref().map_or(0, Bytes::len);
@@ -65,7 +108,31 @@ async fn discard(mut body: Incoming) -> BodyError {
             break;
         }
     }
-    let message = format!("The request body exceeds {MAX_BODY_LENGTH} bytes.");
-    let error = KmsError::new(ErrorType::RequestEntityTooLarge, message);
-    BodyError::Refused(Answer::error(&error).and_close())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn large_bodies_share_a_bounded_memory_and_small_ones_are_never_kept_waiting() {
+        let large_bodies = LargeBodies::new();
+        let mut held = Vec::new();
+        for _ in 0..LARGE_BODIES_LENGTH / MAX_BODY_LENGTH {
+            held.push(large_bodies.admit(MAX_BODY_LENGTH).await.unwrap());
+        }
+        let soon = Duration::from_secs(1);
+        assert!(timeout(soon, large_bodies.admit(SMALL_BODY_LENGTH + 1)).await.is_err());
+        assert!(timeout(soon, large_bodies.admit(SMALL_BODY_LENGTH)).await.is_ok());
+        held.pop();
+        assert!(timeout(soon, large_bodies.admit(MAX_BODY_LENGTH)).await.is_ok());
+    }
+
+    #[test]
+    fn every_document_that_can_be_accepted_fits_a_small_body() {
+        let base64 = shared::attestation::MAX_DOCUMENT_LENGTH.div_ceil(3) * 4;
+        assert!(base64 + 1024 < SMALL_BODY_LENGTH);
+    }
 }

@@ -10,14 +10,30 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use shared::transport::Stream;
-use shared::transport::limits::{HEADER_READ_TIMEOUT, MAX_HEADER_LENGTH, MAX_HEADERS};
+use shared::transport::limits::{
+    CONNECTION_LIFETIME, HEADER_READ_TIMEOUT, MAX_HEADER_LENGTH, MAX_HEADERS, WRITE_TIMEOUT,
+};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
+use tokio::time::sleep;
 
-use super::body::{self, BodyError};
+use super::body::{self, BodyError, LargeBodies};
+use super::write_deadline::WriteDeadline;
 use crate::clock::Clock;
 use crate::platform::Platform;
 use crate::service::Service;
+
+/// What all connections share.
+pub(super) struct Shared<P: Platform> {
+    service: Service<P>,
+    large_bodies: LargeBodies,
+}
+
+impl<P: Platform> Shared<P> {
+    pub(super) fn new(service: Service<P>) -> Self {
+        Self { service, large_bodies: LargeBodies::new() }
+    }
+}
 
 /// The client gets no answer, only the end of its connection.
 #[derive(Debug)]
@@ -31,13 +47,14 @@ impl fmt::Display for Hangup {
 
 impl std::error::Error for Hangup {}
 
-/// Serves requests until the client closes, falls silent, or the service drains.
-pub(super) async fn serve<P: Platform>(
-    stream: Stream,
-    service: Arc<Service<P>>,
+/// Serves requests until the client closes or falls silent, the connection is old, or the service
+/// drains.
+pub(super) async fn serve<P: Platform, S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    shared: Arc<Shared<P>>,
     mut draining: watch::Receiver<bool>,
 ) {
-    let answer = service_fn(|request| respond(&service, request));
+    let answer = service_fn(|request| respond(&shared, request));
     let connection = http1::Builder::new()
         // A client that shuts down its sending side after the request still gets its answer.
         .half_close(true)
@@ -46,12 +63,16 @@ pub(super) async fn serve<P: Platform>(
         .max_header_size(MAX_HEADER_LENGTH)
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_READ_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), answer);
+        // An answer's body is written from where it stands and is wiped. Else it would be copied
+        // behind the header wherever a stream cannot write vectored, as vsock cannot.
+        .writev(true)
+        .serve_connection(TokioIo::new(WriteDeadline::new(stream, WRITE_TIMEOUT)), answer);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => Some(ended),
         // The guard this returns must not live on into the next await.
         _ = draining.wait_for(|draining| *draining) => None,
+        () = sleep(CONNECTION_LIFETIME) => None,
     };
     let ended = match ended {
         Some(ended) => ended,
@@ -66,14 +87,113 @@ pub(super) async fn serve<P: Platform>(
 }
 
 async fn respond<P: Platform>(
-    service: &Service<P>,
+    shared: &Shared<P>,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Hangup> {
+    let Shared { service, large_bodies } = shared;
     let (head, body) = request.into_parts();
-    let answer = match body::read(&head, body).await {
-        Ok(body) => service.answer(&head, body).await,
+    let answer = match body::read(&head, body, large_bodies).await {
+        Ok(body) => service.answer(&head, &body.bytes).await,
         Err(BodyError::Refused(answer)) => answer,
         Err(BodyError::Lost) => return Err(Hangup),
     };
     Ok(answer.into_response(service.platform.clock().now()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::pin::Pin;
+    use std::sync::Mutex;
+    use std::task::{Context, Poll};
+
+    use shared::attestation::{Production, TrustAnchors};
+    use shared::nsm::{Nsm, Request as NsmRequest, Response as NsmResponse};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
+
+    use super::*;
+    use crate::clock::SystemClock;
+
+    struct Sevens;
+
+    impl Nsm for Sevens {
+        fn process(&mut self, _: NsmRequest) -> NsmResponse {
+            NsmResponse::GetRandom { random: vec![7; 256] }
+        }
+    }
+
+    struct TestPlatform;
+
+    impl Platform for TestPlatform {
+        type Trust = Production;
+        type Nsm = Sevens;
+        type Clock = SystemClock;
+
+        fn clock(&self) -> &SystemClock {
+            &SystemClock
+        }
+    }
+
+    /// Cannot write vectored, like vsock; notes each write.
+    struct Recorder {
+        stream: DuplexStream,
+        writes: Arc<Mutex<Vec<Vec<u8>>>>,
+    }
+
+    impl AsyncRead for Recorder {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.stream).poll_read(context, buffer)
+        }
+    }
+
+    impl AsyncWrite for Recorder {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.writes.lock().unwrap().push(bytes.to_vec());
+            Pin::new(&mut self.stream).poll_write(context, bytes)
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.stream).poll_flush(context)
+        }
+
+        fn poll_shutdown(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+        ) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.stream).poll_shutdown(context)
+        }
+    }
+
+    #[tokio::test]
+    async fn random_bytes_are_not_copied_behind_the_header_where_writes_are_not_vectored() {
+        let service = Service::start(TestPlatform, Sevens, TrustAnchors::aws_nitro()).await;
+        let shared = Arc::new(Shared::new(service.unwrap()));
+        let (mut client, stream) = duplex(64 * 1024);
+        let writes = Arc::new(Mutex::new(Vec::new()));
+        let recorder = Recorder { stream, writes: Arc::clone(&writes) };
+        let draining = watch::Sender::new(false);
+        let request = b"POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\
+            Content-Type: application/x-amz-json-1.1\r\n\
+            X-Amz-Target: TrentService.GenerateRandom\r\n\
+            Content-Length: 19\r\n\r\n{\"NumberOfBytes\":3}";
+        client.write_all(request).await.unwrap();
+        let mut answer = Vec::new();
+        let (read, ()) = tokio::join!(
+            client.read_to_end(&mut answer),
+            serve(recorder, shared, draining.subscribe())
+        );
+        read.unwrap();
+        let body = br#"{"Plaintext":"BwcH"}"#;
+        assert!(answer.ends_with(body));
+        // The body is a write of its own: straight from the bytes that are wiped afterwards.
+        assert!(writes.lock().unwrap().iter().any(|write| write == body));
+    }
 }

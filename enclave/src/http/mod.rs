@@ -4,6 +4,7 @@ mod answer;
 mod body;
 mod connection;
 mod server;
+mod write_deadline;
 
 pub use answer::Answer;
 pub use server::{listen_and_serve, serve};

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::connection;
+use super::connection::{self, Shared};
 use crate::platform::Platform;
 use crate::service::Service;
 
@@ -42,7 +42,7 @@ pub async fn serve<P: Platform>(
     service: Service<P>,
     shutdown: impl Future<Output = ()>,
 ) {
-    let service = Arc::new(service);
+    let shared = Arc::new(Shared::new(service));
     let draining = watch::Sender::new(false);
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
@@ -53,8 +53,8 @@ pub async fn serve<P: Platform>(
             Some(ended) = connections.join_next() => report(ended),
             // At the cap nothing is accepted: further clients wait in the kernel's backlog.
             stream = acceptor.accept(), if connections.len() < MAX_CONNECTIONS => {
-                let (service, draining) = (Arc::clone(&service), draining.subscribe());
-                connections.spawn(connection::serve(stream, service, draining));
+                let (shared, draining) = (Arc::clone(&shared), draining.subscribe());
+                connections.spawn(connection::serve(stream, shared, draining));
             }
         }
     }

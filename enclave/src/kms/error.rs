@@ -1,11 +1,11 @@
 //! The one table from an error to what a stranger is told of it.
 
 use shared::attestation::{MalformedDocument, RecipientKeyError, UntrustedDocument};
-use shared::cms::SealError;
 use shared::kms::{ErrorType, KmsError, Operation, RequestError};
 use thiserror::Error;
 
 use crate::entropy::NsmFault;
+use crate::policy::DeliveryError;
 
 /// Why a request gets no bytes.
 #[derive(Debug, Error)]
@@ -29,7 +29,7 @@ pub(crate) enum Refusal {
     #[error(transparent)]
     Nsm(#[from] NsmFault),
     #[error(transparent)]
-    Seal(#[from] SealError),
+    Delivery(#[from] DeliveryError),
 }
 
 impl Refusal {
@@ -57,18 +57,20 @@ impl Refusal {
                 ErrorType::InvalidMarker,
                 "The marker was not returned by an earlier call of this operation.",
             ),
-            Self::Nsm(_) | Self::Seal(_) => KmsError::new(
+            Self::Nsm(_) | Self::Delivery(_) => KmsError::new(
                 ErrorType::KmsInternal,
                 "An internal error prevented the request from being fulfilled. Try again.",
             ),
         }
     }
 
-    /// Our own faults are errors; a caller's are not.
+    /// Our own faults are errors; a caller's are not. A refusal may repeat what the caller sent, so
+    /// it is logged escaped: no request can write a line of its own.
     pub(crate) fn log(&self, operation: Operation) {
+        let reason = self.to_string();
         match self {
-            Self::Nsm(_) | Self::Seal(_) => tracing::error!(?operation, "failed: {self}"),
-            _ => tracing::info!(?operation, "refused: {self}"),
+            Self::Nsm(_) | Self::Delivery(_) => tracing::error!(?operation, ?reason, "failed"),
+            _ => tracing::info!(?operation, ?reason, "refused"),
         }
     }
 }

@@ -3,14 +3,15 @@
 mod describe_custom_key_stores;
 mod error;
 mod generate_random;
+mod request;
 
-use bytes::Bytes;
 use hyper::header;
 use hyper::http::request::Parts;
 use shared::kms::{CONTENT_TYPE, Operation};
 use zeroize::Zeroizing;
 
 use self::error::Refusal;
+pub use self::request::{PlainRequest, ProvenRequest};
 use crate::http::Answer;
 use crate::platform::Platform;
 use crate::service::Service;
@@ -18,7 +19,7 @@ use crate::service::Service;
 const TARGET: &str = "x-amz-target";
 
 /// Answers an awsJson1_1 request.
-pub(crate) async fn answer<P: Platform>(service: &Service<P>, head: &Parts, body: Bytes) -> Answer {
+pub(crate) async fn answer<P: Platform>(service: &Service<P>, head: &Parts, body: &[u8]) -> Answer {
     match perform(service, head, body).await {
         Ok(body) => Answer::kms(body),
         Err(refusal) => Answer::error(&refusal.to_kms()),
@@ -28,13 +29,13 @@ pub(crate) async fn answer<P: Platform>(service: &Service<P>, head: &Parts, body
 async fn perform<P: Platform>(
     service: &Service<P>,
     head: &Parts,
-    body: Bytes,
+    body: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, Refusal> {
     let operation = operation(head)?;
     check_content_type(head)?;
     let result = match operation {
-        Operation::GenerateRandom => generate_random::perform(service, &body).await,
-        Operation::DescribeCustomKeyStores => describe_custom_key_stores::perform(&body),
+        Operation::GenerateRandom => generate_random::perform(service, body).await,
+        Operation::DescribeCustomKeyStores => describe_custom_key_stores::perform(body),
     };
     if let Err(refusal) = &result {
         refusal.log(operation);
@@ -54,7 +55,11 @@ fn operation(head: &Parts) -> Result<Operation, Refusal> {
 
 /// awsJson1_1 names one media type; parameters such as a charset do no harm.
 fn check_content_type(head: &Parts) -> Result<(), Refusal> {
-    let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let mut content_types = head.headers.get_all(header::CONTENT_TYPE).iter();
+    let content_type = match (content_types.next(), content_types.next()) {
+        (Some(content_type), None) => content_type.to_str().ok(),
+        _ => None,
+    };
     let media_type = content_type.and_then(|value| value.split(';').next()).map(str::trim);
     match media_type {
         Some(media_type) if media_type.eq_ignore_ascii_case(CONTENT_TYPE) => Ok(()),

@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::certificate::Certificate;
@@ -82,11 +83,11 @@ impl TrustAnchors<Simulated> {
 }
 
 impl<T: Trust> TrustAnchors<T> {
-    /// Adds each certificate of a PEM file; returns how many.
+    /// Adds each certificate of a PEM file; returns their SHA-256 fingerprints.
     ///
     /// # Errors
     /// If one is not a self-issued P-384 CA; then none is added.
-    pub fn add_pem(&mut self, pem: &[u8]) -> Result<usize, AnchorError> {
+    pub fn add_pem(&mut self, pem: &[u8]) -> Result<Vec<[u8; 32]>, AnchorError> {
         let roots = CertificateDer::pem_slice_iter(pem)
             .collect::<Result<Vec<CertificateDer<'static>>, _>>()
             .map_err(AnchorError::Pem)?;
@@ -94,9 +95,9 @@ impl<T: Trust> TrustAnchors<T> {
             return Err(AnchorError::NoCertificate);
         }
         roots.iter().try_for_each(|root| check_root(root))?;
-        let count = roots.len();
+        let fingerprints = roots.iter().map(|root| Sha256::digest(root).into()).collect();
         self.roots.extend(roots);
-        Ok(count)
+        Ok(fingerprints)
     }
 
     /// Whether `certificate` is an anchor, byte for byte.
@@ -113,8 +114,6 @@ fn check_root(root: &[u8]) -> Result<(), AnchorError> {
 
 #[cfg(test)]
 mod tests {
-    use sha2::{Digest, Sha256};
-
     use super::*;
 
     #[test]
@@ -137,6 +136,6 @@ mod tests {
             Err(AnchorError::Unfit(UntrustedDocument::CertificateEncoding { .. }))
         ));
         assert_eq!(anchors.roots.len(), 1);
-        assert_eq!(anchors.add_pem(AWS_NITRO_ROOT_G1).unwrap(), 1);
+        assert_eq!(anchors.add_pem(AWS_NITRO_ROOT_G1).unwrap().len(), 1);
     }
 }

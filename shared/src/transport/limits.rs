@@ -27,8 +27,22 @@ pub const BODY_READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// half as much again.
 pub const MAX_BODY_LENGTH: usize = 512 * 1024;
 
+/// Bytes of a body that costs no share of [`LARGE_BODIES_LENGTH`]: more than a request with the
+/// longest document that can be accepted (16 KiB, 21,848 bytes in base64).
+pub const SMALL_BODY_LENGTH: usize = 24 * 1024;
+
+/// Bytes of all bodies together that are longer than [`SMALL_BODY_LENGTH`]. They are only read to be
+/// refused with the right message.
+pub const LARGE_BODIES_LENGTH: usize = 8 * 1024 * 1024;
+
 /// Bytes of a body over the cap that are read and dropped, so that the client sees the answer.
 pub const BODY_DISCARD_LENGTH: usize = 4 * 1024 * 1024;
+
+/// How long a client may leave an answer unread.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a connection is kept alive; it ends with the request it is in.
+pub const CONNECTION_LIFETIME: Duration = Duration::from_secs(3600);
 
 /// Header fields of a request; SDKs send about 15.
 pub const MAX_HEADERS: usize = 100;

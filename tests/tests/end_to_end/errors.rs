@@ -242,6 +242,11 @@ fn a_request_that_is_none_of_kms_is_refused_as_http_has_it() {
             unknown.into(),
         ),
         (
+            format!("POST / HTTP/1.1\r\nHost: h\r\n{json}\r\n{json}\r\n{target}{body}"),
+            400,
+            validation("Content-Type must be application/x-amz-json-1.1"),
+        ),
+        (
             format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Type: text/plain\r\n{target}{body}"),
             400,
             validation("Content-Type must be application/x-amz-json-1.1"),
@@ -270,6 +275,14 @@ fn a_body_over_the_cap_is_refused_and_the_connection_closed() {
     let message = "The request body exceeds 524288 bytes.";
     assert_eq!(answer.body, error("RequestEntityTooLargeException", message));
     assert_eq!(answer.header("connection"), Some("close"));
+}
+
+#[test]
+fn a_client_that_waits_to_send_a_body_over_the_cap_is_not_asked_for_it() {
+    let request = "POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n\
+                   Content-Length: 524289\r\n\r\n";
+    let answer = Answer::parse(&Service::start().exchange(request.as_bytes()));
+    assert_eq!(answer.status, 413);
 }
 
 #[test]

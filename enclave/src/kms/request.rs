@@ -1,0 +1,88 @@
+//! A GenerateRandom request on its way to being proven. A request that came with a Recipient is of
+//! another type than one that came without, and no function leads from the first to the second: an
+//! answer in the clear to an attested request does not type-check.
+
+use shared::attestation::{
+    DebugMode, MaxAge, RecipientKey, RecipientKeyError, Trust, TrustAnchors, UntrustedDocument,
+    UnverifiedDocument, VerifiedDocument,
+};
+use shared::kms::{GenerateRandom, NumberOfBytes};
+use shared::time::UnixMillis;
+
+use super::error::Refusal;
+
+/// A request as it was parsed.
+pub(super) enum Request {
+    Plain(PlainRequest),
+    Attested(AttestedRequest),
+}
+
+/// A request without a Recipient.
+#[derive(Debug)]
+pub struct PlainRequest {
+    number_of_bytes: NumberOfBytes,
+}
+
+/// A request with a Recipient whose document nobody has verified yet.
+pub(super) struct AttestedRequest {
+    number_of_bytes: NumberOfBytes,
+    document: UnverifiedDocument,
+}
+
+/// A request with a Recipient whose document holds in the world `T`.
+#[derive(Debug)]
+pub struct ProvenRequest<T: Trust> {
+    number_of_bytes: NumberOfBytes,
+    document: VerifiedDocument<T>,
+}
+
+impl Request {
+    /// Reads a body; beside the request, the key store that it names.
+    pub(super) fn parse(body: &[u8]) -> Result<(Self, Option<String>), Refusal> {
+        let GenerateRandom { number_of_bytes, custom_key_store_id, attestation_document } =
+            GenerateRandom::parse(body)?;
+        let request = match attestation_document {
+            None => Self::Plain(PlainRequest { number_of_bytes }),
+            Some(bytes) => {
+                let document = UnverifiedDocument::parse(bytes)?;
+                Self::Attested(AttestedRequest { number_of_bytes, document })
+            }
+        };
+        Ok((request, custom_key_store_id))
+    }
+}
+
+impl AttestedRequest {
+    /// Verifies the document, which must be fresh and not of an enclave in debug mode.
+    pub(super) fn verify<T: Trust>(
+        self,
+        anchors: &TrustAnchors<T>,
+        now: UnixMillis,
+    ) -> Result<ProvenRequest<T>, UntrustedDocument> {
+        let Self { number_of_bytes, document } = self;
+        let document = document.verify_live(anchors, now, MaxAge::default(), DebugMode::Refuse)?;
+        Ok(ProvenRequest { number_of_bytes, document })
+    }
+}
+
+impl PlainRequest {
+    /// How many bytes are asked for.
+    pub fn number_of_bytes(&self) -> NumberOfBytes {
+        self.number_of_bytes
+    }
+}
+
+impl<T: Trust> ProvenRequest<T> {
+    /// How many bytes are asked for.
+    pub fn number_of_bytes(&self) -> NumberOfBytes {
+        self.number_of_bytes
+    }
+
+    /// The key to seal to.
+    ///
+    /// # Errors
+    /// If the document carries none that is fit for it.
+    pub fn recipient_key(&self) -> Result<RecipientKey, RecipientKeyError> {
+        self.document.recipient_key()
+    }
+}
