@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::attestation::{ChainPosition, PcrFamily, Simulated, TrustAnchors};
+use crate::attestation::{AnchorError, ChainPosition, PcrFamily, Simulated, TrustAnchors};
 use crate::simulator::{
-    CertificateSpec, DocumentRequest, DocumentSpec, Extension, Key, KeyUsage, World, default_pcrs,
-    sign_payload,
+    CertificateSpec, DocumentRequest, DocumentSpec, Extension, Form, Key, KeyUsage, World,
+    default_pcrs, sign_payload,
 };
 
 const NOW: UnixMillis = UnixMillis::from_secs(1_800_000_000);
@@ -46,6 +46,7 @@ impl Forgery {
             not_before: NOW.minus_secs(100),
             not_after: NOW.plus_secs(100),
             extensions: extensions(level),
+            form: Form::Genuine,
         };
         Self {
             keys: (0..=LEAF).map(|_| Key::generate().unwrap().0).collect(),
@@ -115,6 +116,61 @@ fn verdict(change: impl FnOnce(&mut Forgery)) -> Option<UntrustedDocument> {
 #[test]
 fn accepts_the_unchanged_chain() {
     assert_eq!(verdict(|_| {}), None);
+}
+
+#[test]
+fn refuses_certificates_of_another_form() {
+    use UntrustedDocument::{CertificateAlgorithm, CertificateEncoding, CertificateKey};
+    for level in 0..=LEAF {
+        let certificate =
+            if level == LEAF { ChainPosition::Leaf } else { ChainPosition::Cabundle(level) };
+        for (form, expected) in [
+            (Form::Version1, CertificateEncoding { certificate }),
+            (Form::Sha256, CertificateAlgorithm { certificate }),
+            (Form::Sha256Inside, CertificateAlgorithm { certificate }),
+            (Form::P256Key, CertificateKey { certificate }),
+            (Form::RsaKey, CertificateKey { certificate }),
+            (Form::ShortKey, CertificateKey { certificate }),
+        ] {
+            assert_eq!(verdict(|f| f.specs[level].form = form), Some(expected), "{form:?}");
+        }
+    }
+}
+
+#[test]
+fn refuses_a_certificate_with_a_byte_after_it() {
+    let forgery = Forgery::new();
+    for level in 0..=LEAF {
+        let mut certificates = forgery.certificates();
+        certificates[level].push(0);
+        let cabundle: Vec<&[u8]> = certificates[..LEAF].iter().map(Vec::as_slice).collect();
+        let certificate =
+            if level == LEAF { ChainPosition::Leaf } else { ChainPosition::Cabundle(level) };
+        let expected = UntrustedDocument::CertificateEncoding { certificate };
+        assert_eq!(forgery.sign(&cabundle, &certificates[LEAF]).verdict(), Some(expected));
+    }
+}
+
+#[test]
+fn refuses_a_root_that_another_issued_although_it_is_an_anchor() {
+    let change = |f: &mut Forgery| f.specs[0].issuer = name(7);
+    let certificate = ChainPosition::Cabundle(0);
+    assert_eq!(verdict(change), Some(UntrustedDocument::ChainOrder { certificate }));
+}
+
+#[test]
+fn only_a_root_can_be_added_as_an_anchor() {
+    let certificates = Forgery::new().certificates();
+    let add = |der: &[u8]| {
+        let pem = rsa::pkcs8::der::pem::encode_string("CERTIFICATE", Default::default(), der);
+        TrustAnchors::aws_nitro().add_pem(pem.unwrap().as_bytes())
+    };
+    assert_eq!(add(&certificates[0]).unwrap().len(), 1);
+    assert!(matches!(add(&certificates[1]), Err(AnchorError::NotSelfIssued)));
+    assert!(matches!(
+        add(&certificates[LEAF]),
+        Err(AnchorError::Unfit(UntrustedDocument::NotCa { .. }))
+    ));
 }
 
 #[test]

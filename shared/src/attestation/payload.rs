@@ -278,3 +278,7 @@ fn cabundle_count(entries: &Items, read: usize) -> MalformedDocument {
     };
     MalformedDocument::CabundleCount { count: read.saturating_add(unread) }
 }
+
+#[cfg(test)]
+#[path = "payload_tests.rs"]
+mod tests;

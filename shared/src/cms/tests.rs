@@ -148,6 +148,39 @@ fn refuses_other_algorithms_recipients_and_left_over_bytes() {
     assert_eq!(open(&[], &private).unwrap_err(), OpenError::Truncated);
 }
 
+/// Replaces the one occurrence of `from`.
+fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let places: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(from)).collect();
+    let [at] = places[..] else { panic!("{from:x?} occurs at {places:?}") };
+    [&bytes[..at], to, &bytes[at + from.len()..]].concat()
+}
+
+#[test]
+fn refuses_other_versions_and_identifiers() {
+    let (private, public) = pair(0);
+    let envelope = sealed(&public, &[7; 40]);
+    let other = |identifier: &[u8]| {
+        let mut identifier = identifier.to_vec();
+        *identifier.last_mut().unwrap() ^= 1;
+        identifier
+    };
+    let info_version = [&[0x67, 2, 1, 2, 0x80, 0x20][..]].concat();
+    for (from, to, what) in [
+        (&[0x30, 0x80, 2, 1, 2][..], vec![0x30, 0x80, 2, 1, 0], "version 2"),
+        (&info_version, vec![0x67, 2, 1, 0, 0x80, 0x20], "KeyTransRecipientInfo version 2"),
+        (oid::ENVELOPED_DATA, other(oid::ENVELOPED_DATA), "id-envelopedData"),
+        (oid::DATA, other(oid::DATA), "id-data"),
+        (oid::AES_256_CBC, other(oid::AES_256_CBC), "id-aes256-CBC"),
+        (&[0x80, 0x20], vec![0x81, 0x20], "subjectKeyIdentifier"),
+    ] {
+        let changed = replaced(&envelope, from, &to);
+        assert_eq!(open(&changed, &private).unwrap_err(), OpenError::Unexpected { what });
+    }
+    let long_iv = replaced(&envelope, &[0x1d, 0x06, 0x09], &[0x1e, 0x06, 0x09]);
+    let long_iv = replaced(&long_iv, &[0x2a, 0x04, 0x10], &[0x2a, 0x04, 0x11, 0]);
+    assert_eq!(open(&long_iv, &private).unwrap_err(), OpenError::Length { what: "IV" });
+}
+
 #[test]
 fn refuses_an_envelope_cut_anywhere() {
     let (private, public) = pair(0);

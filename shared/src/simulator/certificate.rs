@@ -73,6 +73,28 @@ pub struct CertificateSpec {
     pub not_after: UnixMillis,
     /// In this order.
     pub extensions: Vec<Extension>,
+    /// What the certificate says of its own form. The signature is P-384 with SHA-384 whatever it
+    /// says.
+    pub form: Form,
+}
+
+/// What a certificate says of its form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// X.509 v3, ecdsa-with-SHA384, a P-384 key, as AWS's are.
+    Genuine,
+    /// X.509 v1, though with extensions.
+    Version1,
+    /// ecdsa-with-SHA256.
+    Sha256,
+    /// ecdsa-with-SHA256 to be signed, ecdsa-with-SHA384 beside the signature.
+    Sha256Inside,
+    /// A key said to be on P-256.
+    P256Key,
+    /// A key said to be RSA.
+    RsaKey,
+    /// A key of two bytes less, and so no point.
+    ShortKey,
 }
 
 impl CertificateSpec {
@@ -81,27 +103,38 @@ impl CertificateSpec {
     /// # Errors
     /// If the provider fails.
     pub fn issue(&self, subject_key: &[u8], issuer_key: &Key) -> Result<Vec<u8>, CryptoError> {
-        let algorithm = der::sequence(&[&der::object_identifier(oid::ECDSA_WITH_SHA384)]);
-        let to_be_signed = self.to_be_signed(&algorithm, subject_key)?;
+        let algorithm = |oid| der::sequence(&[&der::object_identifier(oid)]);
+        let (inside, outside) = match self.form {
+            Form::Sha256 => (oid::ECDSA_WITH_SHA256, oid::ECDSA_WITH_SHA256),
+            Form::Sha256Inside => (oid::ECDSA_WITH_SHA256, oid::ECDSA_WITH_SHA384),
+            _ => (oid::ECDSA_WITH_SHA384, oid::ECDSA_WITH_SHA384),
+        };
+        let to_be_signed = self.to_be_signed(&algorithm(inside), subject_key)?;
         let signature = der::bit_string(0, &issuer_key.sign_der(&to_be_signed)?);
-        Ok(der::sequence(&[&to_be_signed, &algorithm, &signature]))
+        Ok(der::sequence(&[&to_be_signed, &algorithm(outside), &signature]))
     }
 
     fn to_be_signed(&self, algorithm: &[u8], subject_key: &[u8]) -> Result<Vec<u8>, CryptoError> {
         let mut serial = [0; 16];
         crypto::fill_random(&mut serial)?;
-        let version_3 = der::tlv(0xa0, &der::integer(&[2]));
+        let version = if self.form == Form::Version1 { 0 } else { 2 };
+        let version = der::tlv(0xa0, &der::integer(&[version]));
         let validity = der::sequence(&[&der::time(self.not_before), &der::time(self.not_after)]);
-        let key_algorithm = der::sequence(&[
-            &der::object_identifier(oid::EC_PUBLIC_KEY),
-            &der::object_identifier(oid::SECP384R1),
-        ]);
-        let key = der::sequence(&[&key_algorithm, &der::bit_string(0, subject_key)]);
+        let (kind, curve) = match self.form {
+            Form::P256Key => (oid::EC_PUBLIC_KEY, oid::SECP256R1),
+            Form::RsaKey => (oid::RSA_ENCRYPTION, oid::SECP384R1),
+            _ => (oid::EC_PUBLIC_KEY, oid::SECP384R1),
+        };
+        let key_algorithm =
+            der::sequence(&[&der::object_identifier(kind), &der::object_identifier(curve)]);
+        let shorter = if self.form == Form::ShortKey { 2 } else { 0 };
+        let point = subject_key.get(..subject_key.len() - shorter).unwrap_or_default();
+        let key = der::sequence(&[&key_algorithm, &der::bit_string(0, point)]);
         let extensions: Vec<u8> = self.extensions.iter().flat_map(Extension::to_der).collect();
         let extensions = der::tlv(0xa3, &der::tlv(0x30, &extensions));
         let serial = der::integer(&serial);
         Ok(der::sequence(&[
-            &version_3,
+            &version,
             &serial,
             algorithm,
             &self.issuer,

@@ -11,7 +11,7 @@ mod pki;
 mod state;
 mod world;
 
-pub use certificate::{CertificateSpec, Extension, KeyUsage};
+pub use certificate::{CertificateSpec, Extension, Form, KeyUsage};
 pub use forge::{DocumentSpec, ForgeError, default_pcrs, sign_payload};
 pub use key::Key;
 pub use nsm::SimulatedNsm;
