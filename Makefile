@@ -8,6 +8,11 @@ LISTEN ?= 127.0.0.1:8000
 # The crypto provider under test: aws-lc-rs or ring.
 PROVIDER ?= aws-lc-rs
 
+# Tests run in their package's folder, so a relative path must not reach them.
+ifdef VECTORS
+export VECTORS := $(abspath $(VECTORS))
+endif
+
 TARGET_DIR := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 PRODUCTION_DIR := $(TARGET_DIR)/production
 # A target must be named, or the static C runtime would be asked of build scripts as well.

@@ -2,6 +2,10 @@
 # Runs a simulated enclave behind the relay until Ctrl-C, and says how to reach it.
 set -euo pipefail
 : "${BIN:?the folder of the binaries}" "${LISTEN:?where to listen}"
+if [[ $LISTEN == unix:* || $LISTEN == vsock:* ]]; then
+    echo "LISTEN=$LISTEN: SDKs need HOST:PORT" >&2
+    exit 2
+fi
 source "$(dirname "$0")/service.sh"
 start_service "$LISTEN"
 

@@ -27,7 +27,7 @@ start() {
 
 # In reverse order, so that the relay drains into an enclave that still answers.
 stop() {
-    trap '' INT TERM
+    trap '' INT TERM HUP
     local index
     for ((index = ${#pids[@]} - 1; index >= 0; index--)); do
         kill -TERM "${pids[index]}" 2>/dev/null || true
@@ -37,7 +37,7 @@ stop() {
 }
 trap stop EXIT
 # Being told to stop is no failure.
-trap 'exit 0' INT TERM
+trap 'exit 0' INT TERM HUP
 
 start_service() {
     start enclave-simulator --listen "unix:$folder/enclave.sock"

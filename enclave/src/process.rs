@@ -4,9 +4,13 @@ use std::error::Error;
 use std::io;
 use std::process::ExitCode;
 
-/// Logs to stderr.
+/// Logs to stderr. Where stderr is gone or full, lines are lost; reporting that there would panic.
 pub fn init_log() {
-    tracing_subscriber::fmt().with_writer(io::stderr).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_target(false)
+        .log_internal_errors(false)
+        .init();
 }
 
 /// The process's status; what went wrong is said in one line on stderr.

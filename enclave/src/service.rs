@@ -6,7 +6,9 @@ use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 use shared::attestation::TrustAnchors;
 use shared::kms::{ErrorType, KmsError};
+use shared::transport::limits::READINESS_TIMEOUT;
 use thiserror::Error;
+use tokio::time::timeout;
 
 use crate::entropy::NsmFault;
 use crate::http::Answer;
@@ -45,6 +47,7 @@ impl<P: Platform> Service<P> {
     ) -> Result<Self, StartError> {
         let nsm = NsmThread::spawn(nsm)?;
         nsm.draw(1).await?;
+        tracing::info!(provider = shared::crypto::PROVIDER, "the NSM gives entropy; in service");
         Ok(Self { platform, anchors, nsm })
     }
 
@@ -53,7 +56,7 @@ impl<P: Platform> Service<P> {
         match (&head.method, head.uri.path()) {
             (&Method::POST, "/") => kms::answer(self, head, body).await,
             (&Method::GET, "/healthz") => Answer::text(StatusCode::OK, "ok\n"),
-            (&Method::GET, "/readyz") => self.readiness(),
+            (&Method::GET, "/readyz") => self.readiness().await,
             _ => self
                 .platform
                 .answer(head, body)
@@ -61,11 +64,14 @@ impl<P: Platform> Service<P> {
         }
     }
 
-    fn readiness(&self) -> Answer {
-        if self.nsm.is_healthy() {
-            Answer::text(StatusCode::OK, "ready\n")
-        } else {
-            Answer::text(StatusCode::SERVICE_UNAVAILABLE, "not ready: the NSM gives no entropy\n")
+    /// Ready is who gives entropy now: a fault shows at once, and its end too.
+    async fn readiness(&self) -> Answer {
+        match timeout(READINESS_TIMEOUT, self.nsm.draw(1)).await {
+            Ok(Ok(_)) => Answer::text(StatusCode::OK, "ready\n"),
+            Ok(Err(_)) | Err(_) => {
+                let reason = "not ready: the NSM gives no entropy\n";
+                Answer::text(StatusCode::SERVICE_UNAVAILABLE, reason)
+            }
         }
     }
 }

@@ -168,8 +168,8 @@ async fn draws_what_the_answer_needs_in_blocks_of_256_bytes() {
 
 #[tokio::test]
 async fn a_fault_of_the_nsm_is_an_internal_error_and_ends_readiness() {
-    // One block for the start, one for the first half of the answer.
-    let fixture = start(2).await.unwrap();
+    // One block for the start, one to be ready, one for the first half of the answer.
+    let fixture = start(3).await.unwrap();
     assert_eq!(fixture.answer(Method::GET, "/readyz", "").await.0, StatusCode::OK);
     let (status, body) = fixture.generate(r#"{"NumberOfBytes":512}"#).await;
     assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);

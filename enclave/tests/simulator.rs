@@ -119,6 +119,32 @@ fn no_request_can_write_a_line_of_its_own_into_the_log() {
 }
 
 #[test]
+fn a_log_that_nobody_reads_any_more_ends_nothing() {
+    let mut process = Command::new(env!("CARGO_BIN_EXE_enclave-simulator"))
+        .args(["--listen", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(process.stderr.take());
+    let mut line = String::new();
+    BufReader::new(process.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let endpoint = line.strip_prefix("enclave-simulator listening on ").unwrap().trim().to_owned();
+    let simulator = Simulator { process, endpoint };
+    // A refusal is logged.
+    let request = "POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\
+                   Content-Type: application/x-amz-json-1.1\r\n\
+                   X-Amz-Target: TrentService.GenerateRandom\r\nContent-Length: 2\r\n\r\n{}";
+    let mut stream = TcpStream::connect(&simulator.endpoint).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.ends_with("NumberOfBytes is required.\"}"), "{answer}");
+    assert!(simulator.root().starts_with("-----BEGIN CERTIFICATE-----"));
+    assert_eq!(simulator.terminate(), Some(0));
+}
+
+#[test]
 fn a_state_file_that_is_none_stops_it() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state.pem");

@@ -11,7 +11,12 @@ use shared::transport::{Endpoint, announcement, shutdown_signal};
 #[tokio::main]
 async fn main() -> ExitCode {
     let config = Config::parse();
-    tracing_subscriber::fmt().with_writer(io::stderr).init();
+    // Where stderr is gone or full, lines are lost; reporting that there would panic.
+    tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_target(false)
+        .log_internal_errors(false)
+        .init();
     match run(config).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -184,6 +184,28 @@ async fn an_absent_upstream_is_logged_once_for_many_clients_and_no_payload_ever(
     .await;
 }
 
+#[tokio::test]
+async fn a_log_that_nobody_reads_any_more_ends_nothing() {
+    bounded(async {
+        let upstream = listen(&loopback()).await.unwrap();
+        let endpoint = upstream.local_endpoint().clone();
+        let process = Process::start(Command::new(BINARY), &endpoint).await;
+        drop(upstream);
+        let Process { mut child, endpoint, stdout: _stdout, stderr } = process;
+        drop(stderr);
+
+        // The first of them is logged, and so is the end.
+        for _ in 0..2 {
+            assert!(ends_without_a_byte(&mut connect(&endpoint).await.unwrap()).await);
+        }
+        let id = child.id().unwrap();
+        let sent = StdCommand::new("sh").args(["-c", &format!("kill -TERM {id}")]).status();
+        assert!(sent.unwrap().success());
+        assert!(child.wait().await.unwrap().success());
+    })
+    .await;
+}
+
 #[test]
 fn a_usage_error_exits_with_2_and_an_occupied_port_with_1() {
     let run = |arguments: &[&str]| {

@@ -25,6 +25,7 @@ pub use client::{Client, ClientError};
 pub use document::{Document, Kind};
 pub use recipient::RecipientKey;
 pub use shared::cms::{OpenError, PrivateKeyError};
+pub use shared::time::UnixMillis;
 pub use simulator::{Simulator, SimulatorError};
 
 /// The README's example compiles and runs.

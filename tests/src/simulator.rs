@@ -1,17 +1,18 @@
 //! A simulated enclave within the test's own process.
 
+use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, mpsc};
-use std::{io, thread};
+use std::thread;
+use std::time::Duration;
 
 use enclave::Service;
 use enclave::clock::{Clock, SystemClock};
 use enclave::platform::Simulated;
 use shared::attestation::{self, TrustAnchors};
-use shared::crypto::CryptoError;
 use shared::simulator::{Now, SimulatedNsm, World};
 use shared::time::UnixMillis;
-use shared::transport::{Acceptor, Endpoint, ListenError, listen};
+use shared::transport::{Acceptor, Endpoint, listen};
 use thiserror::Error;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
@@ -19,25 +20,18 @@ use tokio::sync::oneshot;
 use crate::client::{Client, ClientError};
 use crate::document::Document;
 
-/// Why no simulator runs.
+/// Why no simulator runs: no port, no thread, or no randomness.
 #[derive(Debug, Error)]
-pub enum SimulatorError {
-    /// No root.
-    #[error(transparent)]
-    Crypto(#[from] CryptoError),
-    /// No thread or runtime.
-    #[error(transparent)]
-    Runtime(#[from] io::Error),
-    /// No port.
-    #[error(transparent)]
-    Listen(#[from] ListenError),
-    /// The service does not start.
-    #[error(transparent)]
-    Start(#[from] enclave::StartError),
+#[error("the simulator does not start: {0}")]
+pub struct SimulatorError(#[source] Box<dyn Error + Send + Sync>);
+
+fn failed(error: impl Into<Box<dyn Error + Send + Sync>>) -> SimulatorError {
+    SimulatorError(error.into())
 }
 
 /// A simulated enclave that speaks the KMS API on a free port of 127.0.0.1, under a root of its
-/// own. It ends when this is dropped.
+/// own. It ends when this is dropped, at once. Starting, ending and [`document`](Self::document)
+/// block, but can be called from asynchronous tests.
 #[derive(Debug)]
 pub struct Simulator {
     endpoint_url: String,
@@ -64,7 +58,7 @@ impl Simulator {
         now: impl Fn() -> UnixMillis + Clone + Send + Sync + 'static,
     ) -> Result<Self, SimulatorError> {
         let world_now: Now = Arc::new(now.clone());
-        let world = Arc::new(World::new(world_now)?);
+        let world = Arc::new(World::new(world_now).map_err(failed)?);
         let anchors = TrustAnchors::simulator_root(world.root_certificate());
         let nsm = SimulatedNsm::new(Arc::clone(&world));
         let platform = Simulated::new(Arc::clone(&world), now);
@@ -73,7 +67,7 @@ impl Simulator {
         let (started, start) = mpsc::channel();
         // The runtime lives and dies on this thread: a caller may be within a runtime of its own.
         let thread = thread::Builder::new().name("simulator".to_owned()).spawn(move || {
-            let listening = Runtime::new().map_err(SimulatorError::from).and_then(|runtime| {
+            let listening = Runtime::new().map_err(failed).and_then(|runtime| {
                 let (acceptor, service) =
                     runtime.block_on(listen_and_start(platform, nsm, anchors))?;
                 Ok((runtime, acceptor, service))
@@ -82,18 +76,19 @@ impl Simulator {
                 Ok((runtime, acceptor, service)) => {
                     // Whoever started it has gone if it does not want to know.
                     drop(started.send(Ok(acceptor.local_endpoint().clone())));
-                    runtime.block_on(enclave::http::serve(acceptor, service, async {
-                        // Dropped without a word counts as well.
-                        drop(stopped.await);
-                    }));
+                    // Dropped without a word, it stops as well. A test is over: nothing is drained.
+                    let stopped = async { drop(stopped.await) };
+                    let serve = enclave::http::serve(acceptor, service, stopped, Duration::ZERO);
+                    runtime.block_on(serve);
                 }
                 Err(error) => drop(started.send(Err(error))),
             }
-        })?;
-        let endpoint = start.recv().map_err(io::Error::other)??;
+        });
+        let thread = thread.map_err(failed)?;
+        let endpoint = start.recv().map_err(failed)??;
         let address = match endpoint {
-            Endpoint::Tcp(address) => address.parse().map_err(io::Error::other)?,
-            other => return Err(io::Error::other(format!("listening on {other}")).into()),
+            Endpoint::Tcp(address) => address.parse().map_err(failed)?,
+            other => return Err(failed(format!("it listens on {other}"))),
         };
         let endpoint_url = format!("http://{address}");
         Ok(Self { endpoint_url, address, world, stop: Some(stop), thread: Some(thread) })
@@ -139,6 +134,6 @@ async fn listen_and_start<C: Clock>(
     anchors: TrustAnchors<attestation::Simulated>,
 ) -> Result<(Acceptor, Service<Simulated<C>>), SimulatorError> {
     let loopback = Endpoint::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).to_string());
-    let service = Service::start(platform, nsm, anchors).await?;
-    Ok((Acceptor::new(listen(&loopback).await?), service))
+    let service = Service::start(platform, nsm, anchors).await.map_err(failed)?;
+    Ok((Acceptor::new(listen(&loopback).await.map_err(failed)?), service))
 }

@@ -14,6 +14,7 @@ use shared::simulator::{Root, SimulatedNsm, World, load_or_create};
 
 /// A simulated enclave for development: never trust what it signs.
 #[derive(Debug, Parser)]
+#[command(name = "enclave-simulator", version)]
 struct SimulatorArguments {
     #[command(flatten)]
     common: Arguments,

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::io::{self, Write};
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use shared::transport::limits::{DRAIN_TIMEOUT, MAX_CONNECTIONS};
 use shared::transport::{Acceptor, Endpoint, announcement, listen, shutdown_signal};
@@ -32,15 +33,17 @@ pub async fn listen_and_serve<P: Platform>(
     writeln!(stdout, "{}", announcement(program, acceptor.local_endpoint()))?;
     stdout.flush()?;
     drop(stdout);
-    serve(acceptor, service, shutdown).await;
+    serve(acceptor, service, shutdown, DRAIN_TIMEOUT).await;
     Ok(())
 }
 
-/// Serves connections until `shutdown`, then lets those in the middle of a request finish.
+/// Serves connections until `shutdown`, then lets those in the middle of a request finish, for
+/// `drain_timeout` at most.
 pub async fn serve<P: Platform>(
     mut acceptor: Acceptor,
     service: Service<P>,
     shutdown: impl Future<Output = ()>,
+    drain_timeout: Duration,
 ) {
     let shared = Arc::new(Shared::new(service));
     let draining = watch::Sender::new(false);
@@ -65,7 +68,7 @@ pub async fn serve<P: Platform>(
             report(ended);
         }
     };
-    if timeout(DRAIN_TIMEOUT, finish).await.is_err() {
+    if timeout(drain_timeout, finish).await.is_err() {
         tracing::warn!(count = connections.len(), "connections were still open at the end");
         connections.shutdown().await;
     }

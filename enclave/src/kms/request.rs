@@ -14,7 +14,7 @@ use super::error::Refusal;
 /// A request as it was parsed.
 pub(super) enum Request {
     Plain(PlainRequest),
-    Attested(AttestedRequest),
+    Attested(Box<AttestedRequest>),
 }
 
 /// A request without a Recipient.
@@ -45,7 +45,7 @@ impl Request {
             None => Self::Plain(PlainRequest { number_of_bytes }),
             Some(bytes) => {
                 let document = UnverifiedDocument::parse(bytes)?;
-                Self::Attested(AttestedRequest { number_of_bytes, document })
+                Self::Attested(Box::new(AttestedRequest { number_of_bytes, document }))
             }
         };
         Ok((request, custom_key_store_id))

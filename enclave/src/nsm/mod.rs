@@ -1,8 +1,6 @@
 //! The thread that owns the Nitro Secure Module. The kernel's driver serialises all calls on one
 //! mutex and may block for two minutes, so no call is ever made on a thread that serves requests.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::{io, thread};
 
 use shared::nsm::{Nsm, RANDOM_BLOCK_LENGTH, Request, Response};
@@ -15,7 +13,7 @@ use crate::entropy::RandomBytes;
 /// Draws that wait for the device at a time. Past that, callers wait to be queued.
 const QUEUE_LENGTH: usize = 64;
 
-/// Why the module gave no entropy. Nothing else does then.
+/// Why the module gave no entropy. There is no second source: the request fails.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum NsmFault {
     /// The module answered with an error code.
@@ -47,15 +45,12 @@ struct Draw {
 #[derive(Debug)]
 pub(crate) struct NsmThread {
     draws: mpsc::Sender<Draw>,
-    healthy: Arc<AtomicBool>,
 }
 
 impl NsmThread {
     /// Hands the module to a thread of its own, which ends with the last handle.
     pub(crate) fn spawn<N: Nsm>(mut nsm: N) -> io::Result<Self> {
         let (draws, mut queue) = mpsc::channel::<Draw>(QUEUE_LENGTH);
-        let healthy = Arc::new(AtomicBool::new(true));
-        let health = Arc::clone(&healthy);
         thread::Builder::new().name("nsm".to_owned()).spawn(move || {
             while let Some(Draw { length, reply }) = queue.blocking_recv() {
                 // Whoever has given up needs no entropy.
@@ -63,12 +58,11 @@ impl NsmThread {
                     continue;
                 }
                 let drawn = draw(&mut nsm, length);
-                health.store(drawn.is_ok(), Ordering::Relaxed);
                 // Unsent bytes are wiped as they are dropped.
                 drop(reply.send(drawn));
             }
         })?;
-        Ok(Self { draws, healthy })
+        Ok(Self { draws })
     }
 
     /// `length` random bytes, all or nothing.
@@ -77,11 +71,6 @@ impl NsmThread {
         let sent = self.draws.send(Draw { length, reply }).await;
         sent.map_err(|_| NsmFault::ThreadEnded)?;
         drawn.await.map_err(|_| NsmFault::ThreadEnded)?
-    }
-
-    /// Whether the latest draw succeeded.
-    pub(crate) fn is_healthy(&self) -> bool {
-        self.healthy.load(Ordering::Relaxed) && !self.draws.is_closed()
     }
 }
 
@@ -153,9 +142,7 @@ mod tests {
         script: impl IntoIterator<Item = Response>,
     ) -> Result<Vec<u8>, NsmFault> {
         let thread = NsmThread::spawn(Script(script.into_iter().collect())).unwrap();
-        let drawn = thread.draw(length).await;
-        assert_eq!(thread.is_healthy(), drawn.is_ok());
-        drawn.map(|bytes| bytes.expose().to_vec())
+        thread.draw(length).await.map(|bytes| bytes.expose().to_vec())
     }
 
     #[tokio::test]
@@ -189,6 +176,5 @@ mod tests {
         // The script has nothing to say, so its thread panics.
         assert_eq!(thread.draw(1).await.unwrap_err(), NsmFault::ThreadEnded);
         assert_eq!(thread.draw(1).await.unwrap_err(), NsmFault::ThreadEnded);
-        assert!(!thread.is_healthy());
     }
 }

@@ -143,6 +143,9 @@ impl AttestRequest {
 
 fn field(name: &str, value: Option<Base64>) -> Result<Option<Vec<u8>>, String> {
     match value {
+        Some(Base64(bytes)) if bytes.is_empty() && name == "public_key" => {
+            Err("public_key is empty; leave it out instead".to_owned())
+        }
         Some(Base64(bytes)) if bytes.len() > MAX_FIELD_LENGTH => {
             Err(format!("{name} has {} bytes; at most {MAX_FIELD_LENGTH} fit", bytes.len()))
         }

@@ -97,8 +97,8 @@ impl<'a> Certificate<'a> {
         }
     }
 
-    /// Rule 10, for the leaf. Genuine leaves have a keyUsage that is not critical; neither is asked
-    /// for.
+    /// Rule 10, for the leaf. Genuine leaves have a keyUsage that is not critical; it may be
+    /// either.
     pub(super) fn check_leaf(&self) -> Result<(), UntrustedDocument> {
         match self.x509.basic_constraints() {
             Ok(None) => {}

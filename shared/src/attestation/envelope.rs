@@ -29,26 +29,30 @@ pub(super) struct Envelope {
 
 impl Envelope {
     pub(super) fn parse(document: &[u8]) -> Result<Self, MalformedDocument> {
+        // 1: the size
         if document.is_empty() {
             return Err(MalformedDocument::Empty);
         }
-        if let Some(mistake) = mistaken_encoding(document) {
-            return Err(mistake);
-        }
         if document.len() > MAX_DOCUMENT_LENGTH {
             return Err(MalformedDocument::TooLong { length: document.len() });
+        }
+        // 2: the one array, with its tag or without
+        if let Some(mistake) = mistaken_encoding(document) {
+            return Err(mistake);
         }
         let mut reader = Reader::new(document, 0..document.len());
         reader.take_if(TAG_COSE_SIGN1);
         if !reader.take_if(ARRAY_OF_FOUR) {
             return Err(MalformedDocument::NotCoseSign1);
         }
+        // 3: both headers
         if !PROTECTED_HEADER.into_iter().all(|byte| reader.take_if(byte)) {
             return Err(MalformedDocument::ProtectedHeader);
         }
         if !reader.take_if(EMPTY_MAP) {
             return Err(MalformedDocument::UnprotectedHeader);
         }
+        // 4: payload and signature, and nothing more
         let payload = reader.bytes().map_err(MalformedDocument::Payload)?;
         let signature = reader.bytes().map_err(MalformedDocument::Signature)?;
         if signature.len() != SIGNATURE_LENGTH {

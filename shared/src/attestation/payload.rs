@@ -86,6 +86,7 @@ struct Fields<'a> {
 }
 
 impl Payload {
+    /// Rules 5 to 8, in one pass over the map.
     pub(super) fn parse(document: &[u8], range: Range<usize>) -> Result<Self, MalformedDocument> {
         let mut reader = Reader::new(document, range);
         let mut fields = Fields::unread(document);
@@ -190,6 +191,7 @@ fn in_field(field: &'static str) -> impl Fn(CborError) -> MalformedDocument {
     move |error| MalformedDocument::Field { field, error }
 }
 
+/// Rule 6.
 fn check_size(
     field: &'static str,
     allowed: &RangeInclusive<usize>,
@@ -230,6 +232,7 @@ fn timestamp(reader: &mut Reader<'_>) -> Result<UnixMillis, MalformedDocument> {
     }
 }
 
+/// Rule 7.
 fn pcrs(family: PcrFamily, reader: &mut Reader<'_>) -> Result<PcrRanges, MalformedDocument> {
     let field = family.field();
     let mut ranges = PcrRanges { family, values: [const { None }; MAX_PCRS] };
@@ -254,6 +257,7 @@ fn pcrs(family: PcrFamily, reader: &mut Reader<'_>) -> Result<PcrRanges, Malform
     Ok(ranges)
 }
 
+/// Rule 8.
 fn cabundle(reader: &mut Reader<'_>) -> Result<Vec<Range<usize>>, MalformedDocument> {
     let mut entries = reader.array().map_err(in_field("cabundle"))?;
     let mut certificates = Vec::with_capacity(*CABUNDLE_COUNT.end());

@@ -110,7 +110,11 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::as_conversions, reason = "a discriminant has no other name")]
     fn the_list_is_complete_and_in_order() {
+        for (index, rule) in Rule::ALL.into_iter().enumerate() {
+            assert_eq!(rule as usize, index);
+        }
         assert!(Rule::ALL.is_sorted());
         assert_eq!(Rule::ALL.first(), Some(&Rule::Size));
         assert_eq!(Rule::ALL.last(), Some(&Rule::DebugMode));

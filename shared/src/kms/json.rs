@@ -47,6 +47,8 @@ pub enum TokenKind {
     List,
     /// `{`
     Structure,
+    /// `null`, where a whole value was to be.
+    Null,
     /// `true`
     True,
     /// `false`
@@ -64,6 +66,7 @@ impl fmt::Display for TokenKind {
         formatter.write_str(match self {
             Self::List => "Start of list",
             Self::Structure => "Start of structure or map",
+            Self::Null => "NULL_VALUE",
             Self::True => "TRUE_VALUE",
             Self::False => "FALSE_VALUE",
             Self::Number => "NUMBER_VALUE",
@@ -114,7 +117,8 @@ impl<'a> Json<'a> {
     fn kind(&self) -> TokenKind {
         match self {
             Self::Bool(true) => TokenKind::True,
-            Self::Null | Self::Bool(false) => TokenKind::False,
+            Self::Bool(false) => TokenKind::False,
+            Self::Null => TokenKind::Null,
             Self::Integer(_) => TokenKind::Number,
             Self::Decimal => TokenKind::Decimal,
             Self::String(_) => TokenKind::String,
@@ -286,6 +290,7 @@ mod tests {
         }
         assert!(Object::parse(b"{\"a\":\"\xff\"}").is_err());
         assert_eq!(error("[]"), "Start of list found where not expected");
+        assert_eq!(error("null"), "NULL_VALUE can not be converted to a structure");
         assert_eq!(error("7"), "NUMBER_VALUE can not be converted to a structure");
     }
 

@@ -1,10 +1,13 @@
 //! `attested-recipient document`.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use attested_recipient::{Client, Document, Kind};
 use clap::{Args, ValueEnum};
+use shared::attestation::{PcrValue, check_spki};
 
 use super::values::{Hex, Pcr};
 use super::{Failure, read};
@@ -13,7 +16,7 @@ use super::{Failure, read};
 #[derive(Debug, Args)]
 pub(super) struct DocumentCommand {
     /// The simulator, such as http://127.0.0.1:8000.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = super::values::endpoint)]
     endpoint: String,
     /// The public key to carry: a file with a DER SubjectPublicKeyInfo.
     #[arg(long, value_name = "SPKI_DER")]
@@ -49,11 +52,16 @@ enum KindArgument {
 
 impl DocumentCommand {
     pub(super) fn run(self) -> Result<(), Failure> {
+        let public_key = read(&self.public_key)?;
+        if let Err(error) = check_spki(&public_key) {
+            // Documents may carry any key; but nothing can be sealed to this one.
+            drop(writeln!(io::stderr(), "attested-recipient: warning: {error}"));
+        }
         let document = Document {
-            public_key: Some(read(&self.public_key)?),
+            public_key: Some(public_key),
             user_data: self.user_data.map(|Hex(bytes)| bytes),
             nonce: self.nonce.map(|Hex(bytes)| bytes),
-            pcrs: self.pcr.iter().map(|pcr| (pcr.index, pcr.value)).collect(),
+            pcrs: distinct(&self.pcr)?,
             kind: match self.kind {
                 KindArgument::Enclave => Kind::Enclave,
                 KindArgument::Nitrotpm => Kind::NitroTpm,
@@ -65,4 +73,14 @@ impl DocumentCommand {
         fs::write(&self.out, document)
             .map_err(|error| Failure::File { path: self.out.clone(), error })
     }
+}
+
+fn distinct(pcrs: &[Pcr]) -> Result<BTreeMap<u8, PcrValue>, Failure> {
+    let mut distinct = BTreeMap::new();
+    for Pcr { index, value } in pcrs {
+        if distinct.insert(*index, *value).is_some() {
+            return Err(Failure::Usage(format!("--pcr {index} is given twice")));
+        }
+    }
+    Ok(distinct)
 }

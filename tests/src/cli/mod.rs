@@ -45,6 +45,9 @@ enum Failure {
     /// A file named on the command line holds something else: used wrongly.
     #[error("{}: {reason}", path.display())]
     Content { path: PathBuf, reason: String },
+    /// Options that do not go together: used wrongly.
+    #[error("{0}")]
+    Usage(String),
     /// Said already.
     #[error("refused")]
     Refused,
@@ -67,7 +70,7 @@ enum Failure {
 impl Failure {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::File { .. } | Self::Content { .. } => ExitCode::from(2),
+            Self::File { .. } | Self::Content { .. } | Self::Usage(_) => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }
     }

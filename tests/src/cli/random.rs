@@ -18,7 +18,7 @@ use super::Failure;
 #[derive(Debug, Args)]
 pub(super) struct Random {
     /// The service, such as http://127.0.0.1:8000.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = super::values::endpoint)]
     endpoint: String,
     /// How many bytes, 1 to 1024.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]

@@ -23,10 +23,26 @@ impl FromStr for Pcr {
             .ok()
             .filter(|index| usize::from(*index) < MAX_PCRS)
             .ok_or_else(|| format!("PCR {index:?} is not a number from 0 to 31"))?;
-        let value = const_hex::decode_to_array(value)
-            .map_err(|_| "the value is not 48 bytes in hexadecimal (96 digits)")?;
+        let value = digits(value)
+            .and_then(|bytes| bytes.try_into().ok())
+            .ok_or("the value is not 48 bytes in hexadecimal (96 digits)")?;
         Ok(Self { index, value })
     }
+}
+
+/// `http://HOST:PORT`.
+pub(crate) fn endpoint(text: &str) -> Result<String, String> {
+    match text.split_once("://") {
+        Some(("http", rest)) if !rest.is_empty() => Ok(text.to_owned()),
+        Some(("https", _)) => Err("there is no TLS yet; write http://HOST:PORT".to_owned()),
+        _ => Err("expected a URL: write http://HOST:PORT".to_owned()),
+    }
+}
+
+/// Hexadecimal digits and nothing else: no prefix.
+fn digits(text: &str) -> Option<Vec<u8>> {
+    let all = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    const_hex::decode(text).ok().filter(|_| all)
 }
 
 /// Bytes in hexadecimal.
@@ -37,7 +53,7 @@ impl FromStr for Hex {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        const_hex::decode(text).map(Self).map_err(|_| "expected hexadecimal digits".to_owned())
+        digits(text).map(Self).ok_or_else(|| "expected pairs of hexadecimal digits".to_owned())
     }
 }
 
@@ -84,6 +100,24 @@ mod tests {
         assert_eq!((pcr.index, pcr.value), (31, [0xab; 48]));
         for text in ["0", "32=00", "-1=00", "0=00", "0=zz"] {
             assert!(text.parse::<Pcr>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn reads_digits_and_no_prefix() {
+        assert_eq!("01fF".parse::<Hex>().unwrap().0, [1, 0xff]);
+        assert!("".parse::<Hex>().unwrap().0.is_empty());
+        for text in ["0x01", "1", "zz", " 01"] {
+            assert!(text.parse::<Hex>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn reads_plain_http_urls() {
+        assert_eq!(endpoint("http://h:1"), Ok("http://h:1".to_owned()));
+        assert!(endpoint("https://h").unwrap_err().contains("no TLS"));
+        for text in ["h:1", "http://", "ftp://h"] {
+            assert!(endpoint(text).unwrap_err().contains("http://HOST:PORT"), "{text}");
         }
     }
 
