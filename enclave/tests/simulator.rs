@@ -16,10 +16,15 @@ struct Simulator {
 
 impl Simulator {
     fn start(listen: &str, more: &[&str]) -> Self {
+        Self::start_with_log(listen, more, Stdio::inherit())
+    }
+
+    fn start_with_log(listen: &str, more: &[&str], log: Stdio) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_enclave-simulator"))
             .args(["--listen", listen])
             .args(more)
             .stdout(Stdio::piped())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut line = String::new();
@@ -31,6 +36,20 @@ impl Simulator {
     fn root(&self) -> String {
         let mut stream = TcpStream::connect(&self.endpoint).unwrap();
         get(&mut stream, "/simulator/root.pem")
+    }
+
+    fn generate_random(&self, body: &str) -> String {
+        let request = format!(
+            "POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\
+             Content-Type: application/x-amz-json-1.1\r\n\
+             X-Amz-Target: TrentService.GenerateRandom\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut stream = TcpStream::connect(&self.endpoint).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
     }
 
     /// Sends SIGTERM and waits; the status tells whether it ended by itself.
@@ -89,27 +108,10 @@ fn it_listens_on_a_unix_socket_and_ends_by_itself_on_sigterm() {
 
 #[test]
 fn no_request_can_write_a_line_of_its_own_into_the_log() {
-    let mut process = Command::new(env!("CARGO_BIN_EXE_enclave-simulator"))
-        .args(["--listen", "127.0.0.1:0"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stderr = process.stderr.take().unwrap();
-    let mut line = String::new();
-    BufReader::new(process.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-    let endpoint = line.strip_prefix("enclave-simulator listening on ").unwrap().trim().to_owned();
+    let mut simulator = Simulator::start_with_log("127.0.0.1:0", &[], Stdio::piped());
+    let mut stderr = simulator.process.stderr.take().unwrap();
     let body = r#"{"NumberOfBytes":1,"Recipient":{"KeyEncryptionAlgorithm":"X\nFORGED line\u202e\u001b[2J"}}"#;
-    let request = format!(
-        "POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\
-         Content-Type: application/x-amz-json-1.1\r\n\
-         X-Amz-Target: TrentService.GenerateRandom\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    let mut stream = TcpStream::connect(endpoint).unwrap();
-    stream.write_all(request.as_bytes()).unwrap();
-    stream.read_to_end(&mut Vec::new()).unwrap();
-    let simulator = Simulator { process, endpoint: String::new() };
+    simulator.generate_random(body);
     assert_eq!(simulator.terminate(), Some(0));
     let mut log = String::new();
     stderr.read_to_string(&mut log).unwrap();
@@ -120,25 +122,10 @@ fn no_request_can_write_a_line_of_its_own_into_the_log() {
 
 #[test]
 fn a_log_that_nobody_reads_any_more_ends_nothing() {
-    let mut process = Command::new(env!("CARGO_BIN_EXE_enclave-simulator"))
-        .args(["--listen", "127.0.0.1:0"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    drop(process.stderr.take());
-    let mut line = String::new();
-    BufReader::new(process.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-    let endpoint = line.strip_prefix("enclave-simulator listening on ").unwrap().trim().to_owned();
-    let simulator = Simulator { process, endpoint };
+    let mut simulator = Simulator::start_with_log("127.0.0.1:0", &[], Stdio::piped());
+    drop(simulator.process.stderr.take());
     // A refusal is logged.
-    let request = "POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\
-                   Content-Type: application/x-amz-json-1.1\r\n\
-                   X-Amz-Target: TrentService.GenerateRandom\r\nContent-Length: 2\r\n\r\n{}";
-    let mut stream = TcpStream::connect(&simulator.endpoint).unwrap();
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
+    let answer = simulator.generate_random("{}");
     assert!(answer.ends_with("NumberOfBytes is required.\"}"), "{answer}");
     assert!(simulator.root().starts_with("-----BEGIN CERTIFICATE-----"));
     assert_eq!(simulator.terminate(), Some(0));

@@ -3,6 +3,7 @@
 //! anchors are of another type ([`Simulated`](crate::attestation::Simulated)) than production's.
 
 mod certificate;
+mod conditions;
 mod der;
 mod forge;
 mod key;
@@ -12,6 +13,7 @@ mod state;
 mod world;
 
 pub use certificate::{CertificateSpec, Extension, Form, KeyUsage};
+pub use conditions::{Conditions, Fault};
 pub use forge::{DocumentSpec, ForgeError, default_pcrs, sign_payload};
 pub use key::Key;
 pub use nsm::SimulatedNsm;

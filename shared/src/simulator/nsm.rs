@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::thread;
 
 use serde_bytes::ByteBuf;
 use sha2::{Digest as _, Sha384};
 use zeroize::Zeroize;
 
+use super::conditions::{Conditions, Course};
 use super::forge::default_pcrs;
 use super::world::{DocumentRequest, World};
 use crate::attestation::{MAX_PCRS, PCR_LENGTH, PcrFamily, PcrValue};
@@ -21,6 +23,9 @@ const MAX_FIELD_LENGTH: usize = 1024;
 /// Registers that are locked when an enclave boots.
 const LOCKED_AT_BOOT: usize = 16;
 
+/// A CBOR break where an item should begin.
+const BREAK: u8 = 0xff;
+
 #[derive(Clone, Copy, Debug)]
 struct Register {
     value: PcrValue,
@@ -32,11 +37,17 @@ struct Register {
 pub struct SimulatedNsm {
     world: Arc<World>,
     registers: [Register; MAX_PCRS],
+    course: Course,
 }
 
 impl SimulatedNsm {
-    /// A freshly booted enclave in `world`.
+    /// A freshly booted enclave in `world`, whose module works well.
     pub fn new(world: Arc<World>) -> Self {
+        Self::under(Conditions::default(), world)
+    }
+
+    /// A freshly booted enclave in `world`, whose module is slow or breaks.
+    pub fn under(conditions: Conditions, world: Arc<World>) -> Self {
         let mut registers = [Register { value: [0; PCR_LENGTH], locked: false }; MAX_PCRS];
         for register in registers.iter_mut().take(LOCKED_AT_BOOT) {
             register.locked = true;
@@ -46,14 +57,18 @@ impl SimulatedNsm {
                 register.value = value;
             }
         }
-        Self { world, registers }
+        Self { world, registers, course: Course::new(conditions) }
     }
 
     /// What the driver's ioctl does: CBOR in, CBOR out. The caller wipes the answer, which may hold
     /// random bytes.
     pub fn ioctl(&mut self, request: &[u8]) -> Vec<u8> {
+        // The driver blocks its caller, and so does this.
+        thread::sleep(self.course.latency());
+        let malformed = self.course.is_malformed();
         let mut response = match serde_cbor::from_slice(request) {
             Ok(_) if request.len() > MAX_REQUEST_LENGTH => Err(ErrorCode::InputTooLarge),
+            Ok(Request::GetRandom) if malformed => return vec![BREAK],
             Ok(request) => self.answer(request),
             Err(_) => Err(ErrorCode::InvalidOperation),
         }
@@ -74,6 +89,7 @@ impl SimulatedNsm {
             Request::GetRandom => {
                 let mut random = vec![0; RANDOM_BLOCK_LENGTH];
                 crypto::fill_random(&mut random).map_err(|_| ErrorCode::InternalError)?;
+                self.course.spoil(&mut random)?;
                 Ok(Response::GetRandom { random })
             }
             Request::Attestation { user_data, nonce, public_key } => {
@@ -172,8 +188,11 @@ impl Nsm for SimulatedNsm {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::*;
     use crate::attestation::{DebugMode, TrustAnchors, UnverifiedDocument};
+    use crate::simulator::Fault;
     use crate::time::UnixMillis;
 
     const NOW: UnixMillis = UnixMillis::from_secs(1_800_000_000);
@@ -260,6 +279,66 @@ mod tests {
             public_key: None,
         };
         assert!(is_error(&nsm.process(too_long), "InputTooLarge"));
+    }
+
+    /// The answers of a module to `GetRandom`; `None` for an error.
+    fn blocks(conditions: Conditions, count: usize) -> Vec<Option<Vec<u8>>> {
+        let world = Arc::new(World::new(Arc::new(|| NOW)).unwrap());
+        let mut nsm = SimulatedNsm::under(conditions, world);
+        let block = |_| match nsm.process(Request::GetRandom) {
+            Response::GetRandom { random } => Some(random),
+            Response::Error(_) => None,
+            _ => panic!("another answer"),
+        };
+        (0..count).map(block).collect()
+    }
+
+    #[test]
+    fn breaks_as_it_is_told_to_after_the_calls_that_still_work() {
+        let counter: Vec<u8> = (0..=255).collect();
+        for fault in [
+            Fault::Empty,
+            Fault::Short,
+            Fault::Long,
+            Fault::Repeat,
+            Fault::Zeros,
+            Fault::Ones,
+            Fault::Counter,
+            Fault::Stuck,
+            Fault::Error,
+            Fault::Malformed,
+        ] {
+            let fault_after = Conditions { fault: Some((fault, 2)), ..Conditions::default() };
+            let blocks = blocks(fault_after, 4);
+            let [Some(first), Some(second), third, fourth] = &blocks[..] else { panic!() };
+            assert!(first.len() == 256 && second.len() == 256 && first != second, "{fault:?}");
+            for broken in [third, fourth] {
+                let length = broken.as_ref().map(Vec::len);
+                let holds = match fault {
+                    Fault::Empty => length == Some(0),
+                    Fault::Short => length == Some(255),
+                    Fault::Long => length == Some(257),
+                    Fault::Repeat => broken.as_ref() == Some(second),
+                    Fault::Zeros => *broken == Some(vec![0; 256]),
+                    Fault::Ones => *broken == Some(vec![0xff; 256]),
+                    Fault::Counter => broken.as_ref() == Some(&counter),
+                    Fault::Stuck => {
+                        let block = broken.as_ref().unwrap();
+                        block.len() == 256 && block.iter().all(|byte| *byte == block[0])
+                    }
+                    Fault::Error | Fault::Malformed => broken.is_none(),
+                };
+                assert!(holds, "{fault:?}: {broken:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn takes_as_long_as_it_is_told_to() {
+        let latency = Duration::from_millis(20);
+        let start = Instant::now();
+        blocks(Conditions { latency, fault: None }, 3);
+        assert!(start.elapsed() >= 3 * latency);
     }
 
     #[test]
