@@ -1,12 +1,15 @@
 //! The provider `aws-lc-rs`.
 
+/// The interface that *ring* defined and that this provider implements too.
+pub(super) use aws_lc_rs as api;
 use aws_lc_rs::cipher::{
     AES_256, DecryptionContext, EncryptionContext, PaddedBlockDecryptingKey,
     PaddedBlockEncryptingKey, UnboundCipherKey,
 };
 use aws_lc_rs::iv::FixedLength;
 use aws_lc_rs::rsa::{OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PublicEncryptingKey};
-use aws_lc_rs::signature::{self, UnparsedPublicKey};
+#[cfg(feature = "simulator")]
+use aws_lc_rs::signature;
 use rustls_pki_types::SignatureVerificationAlgorithm;
 
 use super::{AES_256_KEY_LENGTH, AES_BLOCK_LENGTH, CryptoError};
@@ -16,33 +19,10 @@ pub(super) const NAME: &str = "aws-lc-rs";
 pub(crate) const ECDSA_P384_SHA384: &dyn SignatureVerificationAlgorithm =
     webpki::aws_lc_rs::ECDSA_P384_SHA384;
 
-impl From<aws_lc_rs::error::Unspecified> for CryptoError {
-    fn from(_: aws_lc_rs::error::Unspecified) -> Self {
-        Self
-    }
-}
-
 impl From<aws_lc_rs::error::KeyRejected> for CryptoError {
     fn from(_: aws_lc_rs::error::KeyRejected) -> Self {
         Self
     }
-}
-
-pub(super) fn verify_es384(
-    public_key: &[u8],
-    message: &[u8],
-    signature: &[u8],
-) -> Result<(), CryptoError> {
-    let key = UnparsedPublicKey::new(&signature::ECDSA_P384_SHA384_FIXED, public_key);
-    Ok(key.verify(message, signature)?)
-}
-
-/// Fills `buffer` with random bytes of the operating system's quality.
-///
-/// # Errors
-/// If the source of randomness fails.
-pub fn fill_random(buffer: &mut [u8]) -> Result<(), CryptoError> {
-    Ok(aws_lc_rs::rand::fill(buffer)?)
 }
 
 /// An RSA key to encrypt to with OAEP (SHA-256, MGF1 with SHA-256, no label).
@@ -107,39 +87,10 @@ pub(crate) fn aes_256_cbc_decrypt<'a>(
     Ok(key.decrypt(buffer, DecryptionContext::Iv128(FixedLength::from(iv)))?)
 }
 
-/// A P-384 key that signs with ES384.
 #[cfg(feature = "simulator")]
-pub(crate) struct SigningKey {
-    pair: signature::EcdsaKeyPair,
-    random: aws_lc_rs::rand::SystemRandom,
-}
-
-#[cfg(feature = "simulator")]
-impl SigningKey {
-    /// A new key in PKCS#8, DER.
-    pub(crate) fn generate_pkcs8() -> Result<zeroize::Zeroizing<Vec<u8>>, CryptoError> {
-        let random = aws_lc_rs::rand::SystemRandom::new();
-        let algorithm = &signature::ECDSA_P384_SHA384_FIXED_SIGNING;
-        let key = signature::EcdsaKeyPair::generate_pkcs8(algorithm, &random)?;
-        Ok(zeroize::Zeroizing::new(key.as_ref().to_vec()))
-    }
-
-    pub(crate) fn from_pkcs8(pkcs8: &[u8]) -> Result<Self, CryptoError> {
-        let algorithm = &signature::ECDSA_P384_SHA384_FIXED_SIGNING;
-        Ok(Self {
-            pair: signature::EcdsaKeyPair::from_pkcs8(algorithm, pkcs8)?,
-            random: aws_lc_rs::rand::SystemRandom::new(),
-        })
-    }
-
-    /// The public key as an uncompressed point.
-    pub(crate) fn public_key(&self) -> &[u8] {
-        use aws_lc_rs::signature::KeyPair;
-        self.pair.public_key().as_ref()
-    }
-
-    /// Signs `message`: r and s, 48 bytes each.
-    pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, CryptoError> {
-        Ok(self.pair.sign(&self.random, message)?.as_ref().to_vec())
-    }
+pub(super) fn key_pair(
+    pkcs8: &[u8],
+    _: &api::rand::SystemRandom,
+) -> Result<signature::EcdsaKeyPair, CryptoError> {
+    Ok(signature::EcdsaKeyPair::from_pkcs8(&signature::ECDSA_P384_SHA384_FIXED_SIGNING, pkcs8)?)
 }

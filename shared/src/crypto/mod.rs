@@ -11,6 +11,8 @@ mod ring;
 #[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
 use ring as provider;
 
+mod ring_api;
+
 #[cfg(not(any(feature = "aws-lc-rs", feature = "ring")))]
 compile_error!("`attestation` needs a crypto provider: turn on the feature `aws-lc-rs` or `ring`");
 
@@ -23,10 +25,11 @@ pub const PROVIDER: &str = provider::NAME;
 /// ecdsa-with-SHA384 over P-384 keys, as certificates use it.
 pub(crate) use provider::ECDSA_P384_SHA384;
 pub(crate) use provider::OaepPublicKey;
-#[cfg(feature = "simulator")]
-pub(crate) use provider::SigningKey;
-pub use provider::fill_random;
 pub(crate) use provider::{aes_256_cbc_decrypt, aes_256_cbc_encrypt};
+#[cfg(feature = "simulator")]
+pub(crate) use ring_api::SigningKey;
+pub use ring_api::fill_random;
+pub(crate) use ring_api::verify_es384;
 
 /// Bytes of an AES-256 key.
 pub const AES_256_KEY_LENGTH: usize = 32;
@@ -38,19 +41,6 @@ pub const AES_BLOCK_LENGTH: usize = 16;
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("the cryptographic operation failed")]
 pub struct CryptoError;
-
-/// Verifies an ES384 signature (r and s, 48 bytes each) by an uncompressed P-384 point over
-/// `message`, which is not yet hashed.
-///
-/// # Errors
-/// If the signature or the point is not valid. Both forms of s are: AWS does not normalise it.
-pub(crate) fn verify_es384(
-    public_key: &[u8],
-    message: &[u8],
-    signature: &[u8],
-) -> Result<(), CryptoError> {
-    provider::verify_es384(public_key, message, signature)
-}
 
 /// The provider's source of randomness, for crates that draw from a generator.
 pub(crate) struct SystemRandom;

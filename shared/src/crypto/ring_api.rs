@@ -1,0 +1,67 @@
+//! What both providers offer through one interface: *ring*'s, which aws-lc-rs implements too.
+
+use super::CryptoError;
+use super::provider::api::error::Unspecified;
+use super::provider::api::rand::{SecureRandom, SystemRandom};
+use super::provider::api::signature::{self, UnparsedPublicKey};
+
+impl From<Unspecified> for CryptoError {
+    fn from(_: Unspecified) -> Self {
+        Self
+    }
+}
+
+/// Verifies an ES384 signature (r and s, 48 bytes each) by an uncompressed P-384 point over
+/// `message`, which is not yet hashed.
+///
+/// # Errors
+/// If the signature or the point is not valid. Both forms of s are: AWS does not normalise it.
+pub(crate) fn verify_es384(
+    public_key: &[u8],
+    message: &[u8],
+    signature: &[u8],
+) -> Result<(), CryptoError> {
+    let key = UnparsedPublicKey::new(&signature::ECDSA_P384_SHA384_FIXED, public_key);
+    Ok(key.verify(message, signature)?)
+}
+
+/// Fills `buffer` with random bytes of the operating system's quality.
+///
+/// # Errors
+/// If the source of randomness fails.
+pub fn fill_random(buffer: &mut [u8]) -> Result<(), CryptoError> {
+    Ok(SystemRandom::new().fill(buffer)?)
+}
+
+/// A P-384 key that signs with ES384.
+#[cfg(feature = "simulator")]
+pub(crate) struct SigningKey {
+    pair: signature::EcdsaKeyPair,
+    random: SystemRandom,
+}
+
+#[cfg(feature = "simulator")]
+impl SigningKey {
+    /// A new key in PKCS#8, DER.
+    pub(crate) fn generate_pkcs8() -> Result<zeroize::Zeroizing<Vec<u8>>, CryptoError> {
+        let algorithm = &signature::ECDSA_P384_SHA384_FIXED_SIGNING;
+        let key = signature::EcdsaKeyPair::generate_pkcs8(algorithm, &SystemRandom::new())?;
+        Ok(zeroize::Zeroizing::new(key.as_ref().to_vec()))
+    }
+
+    pub(crate) fn from_pkcs8(pkcs8: &[u8]) -> Result<Self, CryptoError> {
+        let random = SystemRandom::new();
+        Ok(Self { pair: super::provider::key_pair(pkcs8, &random)?, random })
+    }
+
+    /// The public key as an uncompressed point.
+    pub(crate) fn public_key(&self) -> &[u8] {
+        use signature::KeyPair;
+        self.pair.public_key().as_ref()
+    }
+
+    /// Signs `message`: r and s, 48 bytes each.
+    pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, CryptoError> {
+        Ok(self.pair.sign(&self.random, message)?.as_ref().to_vec())
+    }
+}
