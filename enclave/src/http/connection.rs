@@ -1,7 +1,8 @@
 //! One client's connection.
 
 use std::fmt;
-use std::sync::Arc;
+use std::future::Future;
+use std::pin::pin;
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -14,7 +15,6 @@ use shared::transport::limits::{
     CONNECTION_LIFETIME, HEADER_READ_TIMEOUT, MAX_HEADER_LENGTH, MAX_HEADERS, WRITE_TIMEOUT,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::body::{self, BodyError, LargeBodies};
@@ -23,15 +23,65 @@ use crate::clock::Clock;
 use crate::platform::Platform;
 use crate::service::Service;
 
-/// What all connections share.
-pub(super) struct Shared<P: Platform> {
+/// The service over HTTP/1.1: what all its connections share.
+pub struct Server<P: Platform> {
     service: Service<P>,
     large_bodies: LargeBodies,
 }
 
-impl<P: Platform> Shared<P> {
-    pub(super) fn new(service: Service<P>) -> Self {
+impl<P: Platform> Server<P> {
+    /// For `service`.
+    pub fn new(service: Service<P>) -> Self {
         Self { service, large_bodies: LargeBodies::new() }
+    }
+
+    /// Serves one client's requests until it closes or falls silent, the connection is old, or
+    /// `drain` is done: then until the answer that is due has been written.
+    pub async fn serve_connection<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: S,
+        drain: impl Future<Output = ()>,
+    ) {
+        let answer = service_fn(|request| self.respond(request));
+        let connection = http1::Builder::new()
+            // A client that shuts down its sending side after the request still gets its answer.
+            .half_close(true)
+            .auto_date_header(false)
+            .max_headers(MAX_HEADERS)
+            .max_header_size(MAX_HEADER_LENGTH)
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADER_READ_TIMEOUT)
+            // An answer's body is written from where it stands and is wiped. Else it would be
+            // copied behind the header wherever a stream cannot write vectored, as vsock cannot.
+            .writev(true)
+            .serve_connection(TokioIo::new(WriteDeadline::new(stream, WRITE_TIMEOUT)), answer);
+        let mut connection = pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => Some(ended),
+            () = drain => None,
+            () = sleep(CONNECTION_LIFETIME) => None,
+        };
+        let ended = match ended {
+            Some(ended) => ended,
+            None => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!("a connection ended early: {error}");
+        }
+    }
+
+    async fn respond(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Hangup> {
+        let Self { service, large_bodies } = self;
+        let (head, body) = request.into_parts();
+        let answer = match body::read(&head, body, large_bodies).await {
+            Ok(body) => service.answer(&head, &body.bytes).await,
+            Err(BodyError::Refused(answer)) => answer,
+            Err(BodyError::Lost) => return Err(Hangup),
+        };
+        Ok(answer.into_response(service.platform.clock().now()))
     }
 }
 
@@ -47,64 +97,12 @@ impl fmt::Display for Hangup {
 
 impl std::error::Error for Hangup {}
 
-/// Serves requests until the client closes or falls silent, the connection is old, or the service
-/// drains.
-pub(super) async fn serve<P: Platform, S: AsyncRead + AsyncWrite + Unpin>(
-    stream: S,
-    shared: Arc<Shared<P>>,
-    mut draining: watch::Receiver<bool>,
-) {
-    let answer = service_fn(|request| respond(&shared, request));
-    let connection = http1::Builder::new()
-        // A client that shuts down its sending side after the request still gets its answer.
-        .half_close(true)
-        .auto_date_header(false)
-        .max_headers(MAX_HEADERS)
-        .max_header_size(MAX_HEADER_LENGTH)
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_READ_TIMEOUT)
-        // An answer's body is written from where it stands and is wiped. Else it would be copied
-        // behind the header wherever a stream cannot write vectored, as vsock cannot.
-        .writev(true)
-        .serve_connection(TokioIo::new(WriteDeadline::new(stream, WRITE_TIMEOUT)), answer);
-    let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => Some(ended),
-        // The guard this returns must not live on into the next await.
-        _ = draining.wait_for(|draining| *draining) => None,
-        () = sleep(CONNECTION_LIFETIME) => None,
-    };
-    let ended = match ended {
-        Some(ended) => ended,
-        None => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!("a connection ended early: {error}");
-    }
-}
-
-async fn respond<P: Platform>(
-    shared: &Shared<P>,
-    request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Hangup> {
-    let Shared { service, large_bodies } = shared;
-    let (head, body) = request.into_parts();
-    let answer = match body::read(&head, body, large_bodies).await {
-        Ok(body) => service.answer(&head, &body.bytes).await,
-        Err(BodyError::Refused(answer)) => answer,
-        Err(BodyError::Lost) => return Err(Hangup),
-    };
-    Ok(answer.into_response(service.platform.clock().now()))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::future::pending;
     use std::io;
     use std::pin::Pin;
-    use std::sync::Mutex;
+    use std::sync::{Arc, Mutex};
     use std::task::{Context, Poll};
 
     use shared::attestation::{Production, TrustAnchors};
@@ -175,11 +173,10 @@ mod tests {
     #[tokio::test]
     async fn random_bytes_are_not_copied_behind_the_header_where_writes_are_not_vectored() {
         let service = Service::start(TestPlatform, Sevens, TrustAnchors::aws_nitro()).await;
-        let shared = Arc::new(Shared::new(service.unwrap()));
+        let server = Server::new(service.unwrap());
         let (mut client, stream) = duplex(64 * 1024);
         let writes = Arc::new(Mutex::new(Vec::new()));
         let recorder = Recorder { stream, writes: Arc::clone(&writes) };
-        let draining = watch::Sender::new(false);
         let request = b"POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\
             Content-Type: application/x-amz-json-1.1\r\n\
             X-Amz-Target: TrentService.GenerateRandom\r\n\
@@ -188,7 +185,7 @@ mod tests {
         let mut answer = Vec::new();
         let (read, ()) = tokio::join!(
             client.read_to_end(&mut answer),
-            serve(recorder, shared, draining.subscribe())
+            server.serve_connection(recorder, pending())
         );
         read.unwrap();
         let body = br#"{"Plaintext":"BwcH"}"#;

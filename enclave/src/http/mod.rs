@@ -7,4 +7,5 @@ mod server;
 mod write_deadline;
 
 pub use answer::Answer;
+pub use connection::Server;
 pub use server::{listen_and_serve, serve};

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::connection::{self, Shared};
+use super::connection::Server;
 use crate::platform::Platform;
 use crate::service::Service;
 
@@ -45,7 +45,7 @@ pub async fn serve<P: Platform>(
     shutdown: impl Future<Output = ()>,
     drain_timeout: Duration,
 ) {
-    let shared = Arc::new(Shared::new(service));
+    let server = Arc::new(Server::new(service));
     let draining = watch::Sender::new(false);
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
@@ -56,8 +56,12 @@ pub async fn serve<P: Platform>(
             Some(ended) = connections.join_next() => report(ended),
             // At the cap nothing is accepted: further clients wait in the kernel's backlog.
             stream = acceptor.accept(), if connections.len() < MAX_CONNECTIONS => {
-                let (shared, draining) = (Arc::clone(&shared), draining.subscribe());
-                connections.spawn(connection::serve(stream, shared, draining));
+                let (server, mut draining) = (Arc::clone(&server), draining.subscribe());
+                connections.spawn(async move {
+                    // The guard this returns must not live on into the next await.
+                    let drain = async { drop(draining.wait_for(|draining| *draining).await) };
+                    server.serve_connection(stream, drain).await;
+                });
             }
         }
     }
