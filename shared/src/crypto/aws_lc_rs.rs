@@ -25,17 +25,16 @@ impl From<aws_lc_rs::error::KeyRejected> for CryptoError {
     }
 }
 
-/// An RSA key to encrypt to with OAEP (SHA-256, MGF1 with SHA-256, no label).
-pub(crate) struct OaepPublicKey(OaepPublicEncryptingKey);
+pub(super) struct OaepPublicKey(OaepPublicEncryptingKey);
 
 impl OaepPublicKey {
-    pub(crate) fn from_spki(spki: &[u8]) -> Result<Self, CryptoError> {
+    pub(super) fn from_spki(spki: &[u8]) -> Result<Self, CryptoError> {
         Ok(Self(OaepPublicEncryptingKey::new(PublicEncryptingKey::from_der(spki)?)?))
     }
 
     /// Encrypts into `output`, which is as long as the modulus. The seed is drawn from AWS-LC's
     /// own DRBG, which takes none from outside.
-    pub(crate) fn encrypt(&self, plaintext: &[u8], output: &mut [u8]) -> Result<(), CryptoError> {
+    pub(super) fn encrypt(&self, plaintext: &[u8], output: &mut [u8]) -> Result<(), CryptoError> {
         let length = output.len();
         let written = self.0.encrypt(&OAEP_SHA256_MGF1SHA256, plaintext, output, None)?.len();
         if written == length { Ok(()) } else { Err(CryptoError) }

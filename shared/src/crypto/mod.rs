@@ -11,6 +11,8 @@ mod ring;
 #[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
 use ring as provider;
 
+#[cfg(feature = "simulator")]
+mod operations;
 mod ring_api;
 
 #[cfg(not(any(feature = "aws-lc-rs", feature = "ring")))]
@@ -22,14 +24,58 @@ use thiserror::Error;
 /// Which library computes.
 pub const PROVIDER: &str = provider::NAME;
 
-/// ecdsa-with-SHA384 over P-384 keys, as certificates use it.
-pub(crate) use provider::ECDSA_P384_SHA384;
-pub(crate) use provider::OaepPublicKey;
+#[cfg(feature = "simulator")]
+pub use operations::Operations;
 pub(crate) use provider::{aes_256_cbc_decrypt, aes_256_cbc_encrypt};
 #[cfg(feature = "simulator")]
 pub(crate) use ring_api::SigningKey;
 pub use ring_api::fill_random;
-pub(crate) use ring_api::verify_es384;
+
+/// ecdsa-with-SHA384 over P-384 keys, as certificates use it.
+#[cfg(not(feature = "simulator"))]
+pub(crate) use provider::ECDSA_P384_SHA384;
+/// ecdsa-with-SHA384 over P-384 keys, as certificates use it.
+#[cfg(feature = "simulator")]
+pub(crate) const ECDSA_P384_SHA384: &dyn rustls_pki_types::SignatureVerificationAlgorithm =
+    &operations::CountedEcdsaP384Sha384;
+
+/// Verifies an ES384 signature (r and s, 48 bytes each) by an uncompressed P-384 point over
+/// `message`, which is not yet hashed.
+///
+/// # Errors
+/// If the signature or the point is not valid. Both forms of s are: AWS does not normalise it.
+pub(crate) fn verify_es384(
+    public_key: &[u8],
+    message: &[u8],
+    signature: &[u8],
+) -> Result<(), CryptoError> {
+    #[cfg(feature = "simulator")]
+    operations::count_signature_verification();
+    ring_api::verify_es384(public_key, message, signature)
+}
+
+/// An RSA key to encrypt to with OAEP (SHA-256, MGF1 with SHA-256, no label).
+pub(crate) struct OaepPublicKey(provider::OaepPublicKey);
+
+impl OaepPublicKey {
+    /// From a SubjectPublicKeyInfo, DER.
+    ///
+    /// # Errors
+    /// If the provider refuses the key.
+    pub(crate) fn from_spki(spki: &[u8]) -> Result<Self, CryptoError> {
+        #[cfg(feature = "simulator")]
+        operations::count_rsa_key();
+        provider::OaepPublicKey::from_spki(spki).map(Self)
+    }
+
+    /// Encrypts into `output`, which is as long as the modulus.
+    ///
+    /// # Errors
+    /// If the plaintext is too long, or the source of randomness fails.
+    pub(crate) fn encrypt(&self, plaintext: &[u8], output: &mut [u8]) -> Result<(), CryptoError> {
+        self.0.encrypt(plaintext, output)
+    }
+}
 
 /// Bytes of an AES-256 key.
 pub const AES_256_KEY_LENGTH: usize = 32;

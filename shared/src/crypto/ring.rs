@@ -17,17 +17,16 @@ pub(super) const NAME: &str = "ring";
 pub(crate) const ECDSA_P384_SHA384: &dyn SignatureVerificationAlgorithm =
     webpki::ring::ECDSA_P384_SHA384;
 
-/// An RSA key to encrypt to with OAEP (SHA-256, MGF1 with SHA-256, no label).
-pub(crate) struct OaepPublicKey(rsa::PublicKey);
+pub(super) struct OaepPublicKey(rsa::PublicKey);
 
 impl OaepPublicKey {
-    pub(crate) fn from_spki(spki: &[u8]) -> Result<Self, CryptoError> {
+    pub(super) fn from_spki(spki: &[u8]) -> Result<Self, CryptoError> {
         rsa::PublicKey::from_public_key_der(spki).map(Self).map_err(|_| CryptoError)
     }
 
     /// Encrypts into `output`, which is as long as the modulus. The seed comes from the operating
     /// system.
-    pub(crate) fn encrypt(&self, plaintext: &[u8], output: &mut [u8]) -> Result<(), CryptoError> {
+    pub(super) fn encrypt(&self, plaintext: &[u8], output: &mut [u8]) -> Result<(), CryptoError> {
         let encrypted = self.0.oaep_encrypt::<Sha256>(plaintext).map_err(|_| CryptoError)?;
         if encrypted.len() != output.len() {
             return Err(CryptoError);

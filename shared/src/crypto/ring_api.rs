@@ -11,12 +11,7 @@ impl From<Unspecified> for CryptoError {
     }
 }
 
-/// Verifies an ES384 signature (r and s, 48 bytes each) by an uncompressed P-384 point over
-/// `message`, which is not yet hashed.
-///
-/// # Errors
-/// If the signature or the point is not valid. Both forms of s are: AWS does not normalise it.
-pub(crate) fn verify_es384(
+pub(super) fn verify_es384(
     public_key: &[u8],
     message: &[u8],
     signature: &[u8],
