@@ -4,94 +4,41 @@ use std::sync::Arc;
 
 use super::*;
 use crate::attestation::{AnchorError, ChainPosition, PcrFamily, Simulated, TrustAnchors};
+use crate::simulator::der::{self, oid};
 use crate::simulator::{
-    CertificateSpec, DocumentRequest, DocumentSpec, Extension, Form, Key, KeyUsage, World,
-    default_pcrs, sign_payload,
+    DocumentRequest, Extension, Forgery, Instead, Key, KeyUsage, World, default_pcrs, sign_payload,
 };
 
 const NOW: UnixMillis = UnixMillis::from_secs(1_800_000_000);
 const LEAF: usize = 4;
-
-/// Five keys and what is certified of them; tests change a spec before anything is signed.
-struct Forgery {
-    keys: Vec<Key>,
-    specs: Vec<CertificateSpec>,
-    document: DocumentSpec,
-}
 
 struct Forged {
     document: Vec<u8>,
     anchors: TrustAnchors<Simulated>,
 }
 
-/// A Name that is told from the others by one letter.
-fn name(level: usize) -> Vec<u8> {
-    let letter = b'a' + u8::try_from(level).unwrap();
-    vec![0x30, 12, 0x31, 10, 0x30, 8, 0x06, 3, 0x55, 0x04, 0x03, 0x13, 1, letter]
+fn forgery() -> Forgery {
+    Forgery::new(LEAF, NOW).unwrap()
 }
 
-impl Forgery {
-    fn new() -> Self {
-        let extensions = |level: usize| match level {
-            0 => vec![Extension::ca(None), Extension::key_usage(KeyUsage::Ca)],
-            LEAF => vec![Extension::not_ca(), Extension::key_usage(KeyUsage::Documents)],
-            _ => vec![
-                Extension::ca(Some(u8::try_from(3 - level).unwrap())),
-                Extension::key_usage(KeyUsage::Ca),
-            ],
-        };
-        let spec = |level: usize| CertificateSpec {
-            issuer: name(level.saturating_sub(1)),
-            subject: name(level),
-            not_before: NOW.minus_secs(100),
-            not_after: NOW.plus_secs(100),
-            extensions: extensions(level),
-            form: Form::Genuine,
-        };
-        Self {
-            keys: (0..=LEAF).map(|_| Key::generate().unwrap().0).collect(),
-            specs: (0..=LEAF).map(spec).collect(),
-            document: DocumentSpec {
-                module_id: "simulated".to_owned(),
-                timestamp: NOW,
-                family: PcrFamily::NitroEnclave,
-                pcrs: default_pcrs(PcrFamily::NitroEnclave),
-                public_key: None,
-                user_data: None,
-                nonce: None,
-            },
-        }
+/// Signs over `certificates`, the leaf last, and trusts the first of them.
+fn sign_over(forgery: &Forgery, certificates: &[Vec<u8>]) -> Forged {
+    let chain: Vec<&[u8]> = certificates.iter().map(Vec::as_slice).collect();
+    Forged {
+        document: forgery.sign_over(&chain).unwrap(),
+        anchors: TrustAnchors::simulator_root(chain[0]),
     }
+}
 
-    fn certificates(&self) -> Vec<Vec<u8>> {
-        let issue = |level: usize| {
-            let issuer = &self.keys[level.saturating_sub(1)];
-            self.specs[level].issue(self.keys[level].public_key(), issuer).unwrap()
-        };
-        (0..=LEAF).map(issue).collect()
-    }
+fn forge(forgery: &Forgery) -> Forged {
+    sign_over(forgery, &forgery.certificates().unwrap())
+}
 
-    fn sign(&self, cabundle: &[&[u8]], leaf: &[u8]) -> Forged {
-        let payload = self.document.payload(leaf, cabundle);
-        Forged {
-            document: sign_payload(&payload, &self.keys[LEAF]).unwrap(),
-            anchors: TrustAnchors::simulator_root(cabundle[0]),
-        }
-    }
-
-    fn forge(&self) -> Forged {
-        let certificates = self.certificates();
-        let cabundle: Vec<&[u8]> = certificates[..LEAF].iter().map(Vec::as_slice).collect();
-        self.sign(&cabundle, &certificates[LEAF])
-    }
-
-    /// The verdict on the chain `order` (indexes of certificates, the leaf last).
-    fn verdict_on_order(&self, order: &[usize]) -> Option<UntrustedDocument> {
-        let certificates = self.certificates();
-        let chain: Vec<&[u8]> = order.iter().map(|index| certificates[*index].as_slice()).collect();
-        let (leaf, cabundle) = chain.split_last().unwrap();
-        self.sign(cabundle, leaf).verdict()
-    }
+/// The verdict on the chain `order` (levels, the leaf last).
+fn verdict_on_order(forgery: &Forgery, order: &[usize]) -> Option<UntrustedDocument> {
+    let certificates = forgery.certificates().unwrap();
+    let chain: Vec<Vec<u8>> = order.iter().map(|level| certificates[*level].clone()).collect();
+    sign_over(forgery, &chain).verdict()
 }
 
 impl Forged {
@@ -108,9 +55,9 @@ impl Forged {
 }
 
 fn verdict(change: impl FnOnce(&mut Forgery)) -> Option<UntrustedDocument> {
-    let mut forgery = Forgery::new();
+    let mut forgery = forgery();
     change(&mut forgery);
-    forgery.forge().verdict()
+    forge(&forgery).verdict()
 }
 
 #[test]
@@ -124,43 +71,76 @@ fn refuses_certificates_of_another_form() {
     for level in 0..=LEAF {
         let certificate =
             if level == LEAF { ChainPosition::Leaf } else { ChainPosition::Cabundle(level) };
-        for (form, expected) in [
-            (Form::Version1, CertificateEncoding { certificate }),
-            (Form::Sha256, CertificateAlgorithm { certificate }),
-            (Form::Sha256Inside, CertificateAlgorithm { certificate }),
-            (Form::P256Key, CertificateKey { certificate }),
-            (Form::RsaKey, CertificateKey { certificate }),
-            (Form::ShortKey, CertificateKey { certificate }),
+        let version_1 = der::tlv(0xa0, &der::integer(&[0]));
+        let sha_256 = der::algorithm(oid::ECDSA_WITH_SHA256);
+        let point = [&[4][..], &[7; 95], &[0]].concat();
+        let key = |kind, curve, unused_bits, point: &[u8]| {
+            let curve = der::object_identifier(curve);
+            let kind = der::sequence(&[&der::object_identifier(kind), &curve]);
+            Some(der::sequence(&[&kind, &der::bit_string(unused_bits, point)]))
+        };
+        let (ec, p384) = (oid::EC_PUBLIC_KEY, oid::SECP384R1);
+        let none = Instead::default;
+        for (instead, expected) in [
+            (Instead { version: Some(version_1), ..none() }, CertificateEncoding { certificate }),
+            (
+                Instead { inner_algorithm: Some(sha_256.clone()), ..none() },
+                CertificateAlgorithm { certificate },
+            ),
+            (
+                Instead { outer_algorithm: Some(sha_256), ..none() },
+                CertificateAlgorithm { certificate },
+            ),
+            (
+                Instead { public_key: key(ec, oid::SECP256R1, 0, &point), ..none() },
+                CertificateKey { certificate },
+            ),
+            (
+                Instead { public_key: key(oid::RSA_ENCRYPTION, p384, 0, &point), ..none() },
+                CertificateKey { certificate },
+            ),
+            (
+                Instead { public_key: key(ec, p384, 0, &point[..95]), ..none() },
+                CertificateKey { certificate },
+            ),
+            (
+                Instead { public_key: key(ec, p384, 1, &point), ..none() },
+                CertificateKey { certificate },
+            ),
+            (
+                Instead { public_key: key(ec, p384, 0, &[7; 97]), ..none() },
+                CertificateKey { certificate },
+            ),
         ] {
-            assert_eq!(verdict(|f| f.specs[level].form = form), Some(expected), "{form:?}");
+            let refused = verdict(|f| f.specs[level].instead = instead.clone());
+            assert_eq!(refused, Some(expected), "{instead:?}");
         }
     }
 }
 
 #[test]
 fn refuses_a_certificate_with_a_byte_after_it() {
-    let forgery = Forgery::new();
+    let forgery = forgery();
     for level in 0..=LEAF {
-        let mut certificates = forgery.certificates();
+        let mut certificates = forgery.certificates().unwrap();
         certificates[level].push(0);
-        let cabundle: Vec<&[u8]> = certificates[..LEAF].iter().map(Vec::as_slice).collect();
         let certificate =
             if level == LEAF { ChainPosition::Leaf } else { ChainPosition::Cabundle(level) };
         let expected = UntrustedDocument::CertificateEncoding { certificate };
-        assert_eq!(forgery.sign(&cabundle, &certificates[LEAF]).verdict(), Some(expected));
+        assert_eq!(sign_over(&forgery, &certificates).verdict(), Some(expected));
     }
 }
 
 #[test]
 fn refuses_a_root_that_another_issued_although_it_is_an_anchor() {
-    let change = |f: &mut Forgery| f.specs[0].issuer = name(7);
+    let change = |f: &mut Forgery| f.specs[0].issuer = der::name(&[(oid::COMMON_NAME, "other")]);
     let certificate = ChainPosition::Cabundle(0);
     assert_eq!(verdict(change), Some(UntrustedDocument::ChainOrder { certificate }));
 }
 
 #[test]
 fn only_a_root_can_be_added_as_an_anchor() {
-    let certificates = Forgery::new().certificates();
+    let certificates = forgery().certificates().unwrap();
     let add = |der: &[u8]| {
         let pem = rsa::pkcs8::der::pem::encode_string("CERTIFICATE", Default::default(), der);
         TrustAnchors::aws_nitro().add_pem(pem.unwrap().as_bytes())
@@ -224,8 +204,8 @@ fn refuses_an_unknown_critical_extension() {
 fn refuses_a_chain_in_another_order_or_with_gaps_or_repeats() {
     use ChainPosition::{Cabundle, Leaf};
     use UntrustedDocument::{ChainOrder, RepeatedSubject};
-    let forgery = Forgery::new();
-    let order = |order: &[usize]| forgery.verdict_on_order(order);
+    let forgery = forgery();
+    let order = |order: &[usize]| verdict_on_order(&forgery, order);
     let out_of_order = |certificate| Some(ChainOrder { certificate });
     assert_eq!(order(&[0, 1, 2, 3, LEAF]), None);
     assert_eq!(order(&[0, 1, 3, LEAF]), out_of_order(Cabundle(2)));
@@ -241,8 +221,8 @@ fn refuses_a_chain_in_another_order_or_with_gaps_or_repeats() {
 
 #[test]
 fn refuses_a_root_that_is_no_anchor() {
-    let mut forged = Forgery::new().forge();
-    forged.anchors = Forgery::new().forge().anchors;
+    let mut forged = forge(&forgery());
+    forged.anchors = forge(&forgery()).anchors;
     assert_eq!(forged.verdict(), Some(UntrustedDocument::UnknownRoot));
 }
 
@@ -272,12 +252,7 @@ fn judges_every_certificate_at_the_given_time_to_the_second() {
 fn judges_the_age_of_a_live_document_to_the_millisecond() {
     let at =
         |offset_ms: i64| UnixMillis::new(NOW.as_millis().checked_add_signed(offset_ms).unwrap());
-    let mut forgery = Forgery::new();
-    for spec in &mut forgery.specs {
-        spec.not_before = NOW.minus_secs(1000);
-        spec.not_after = NOW.plus_secs(1000);
-    }
-    let forged = forgery.forge();
+    let forged = forge(&forgery());
     let age = |offset| forged.verdict_at(at(offset), MaxAge::Seconds(300));
     assert_eq!(age(300_000), None);
     let too_old = UntrustedDocument::TooOld { age_ms: 300_001, max_age_secs: 300 };
@@ -293,30 +268,31 @@ fn judges_the_age_of_a_live_document_to_the_millisecond() {
 #[test]
 fn refuses_a_certificate_that_its_issuer_did_not_sign() {
     for level in 1..=LEAF {
-        let forgery = Forgery::new();
-        let mut certificates = forgery.certificates();
+        let forgery = forgery();
+        let mut certificates = forgery.certificates().unwrap();
         let stranger = Key::generate().unwrap().0;
-        let public_key = forgery.keys[level].public_key();
+        let public_key = forgery.key(level).unwrap().public_key();
         certificates[level] = forgery.specs[level].issue(public_key, &stranger).unwrap();
-        let cabundle: Vec<&[u8]> = certificates[..LEAF].iter().map(Vec::as_slice).collect();
-        let forged = forgery.sign(&cabundle, &certificates[LEAF]);
+        let forged = sign_over(&forgery, &certificates);
         assert_eq!(forged.verdict(), Some(UntrustedDocument::ChainSignature));
     }
 }
 
 #[test]
 fn refuses_a_document_that_the_leaf_did_not_sign() {
-    let mut forgery = Forgery::new();
-    let certificates = forgery.certificates();
-    forgery.keys[LEAF] = Key::generate().unwrap().0;
+    let forgery = forgery();
+    let certificates = forgery.certificates().unwrap();
     let cabundle: Vec<&[u8]> = certificates[..LEAF].iter().map(Vec::as_slice).collect();
-    let forged = forgery.sign(&cabundle, &certificates[LEAF]);
+    let payload = forgery.document.payload(&certificates[LEAF], &cabundle);
+    let stranger = Key::generate().unwrap().0;
+    let document = sign_payload(&payload, &stranger).unwrap();
+    let forged = Forged { document, anchors: TrustAnchors::simulator_root(&certificates[0]) };
     assert_eq!(forged.verdict(), Some(UntrustedDocument::DocumentSignature));
 }
 
 #[test]
 fn refuses_a_flipped_bit_in_the_payload_or_the_signature() {
-    let good = Forgery::new().forge();
+    let good = forge(&forgery());
     let nonce = good.document.windows(5).position(|w| w == b"nonce").unwrap();
     for offset in [nonce, good.document.len() - 1, good.document.len() - 96] {
         let mut forged = Forged { document: good.document.clone(), ..good_anchors(&good) };
@@ -333,17 +309,17 @@ fn good_anchors(good: &Forged) -> Forged {
 
 #[test]
 fn refuses_debug_mode_unless_it_is_allowed() {
-    let mut forgery = Forgery::new();
+    let mut forgery = forgery();
     for index in 0..3 {
         forgery.document.pcrs.insert(index, [0; 48]);
     }
-    let forged = forgery.forge();
+    let forged = forge(&forgery);
     assert_eq!(forged.verdict(), Some(UntrustedDocument::DebugMode));
     let document = UnverifiedDocument::parse(forged.document).unwrap();
     let allowed = document.verify_live(&forged.anchors, NOW, MaxAge::Chain, DebugMode::Allow);
     assert!(allowed.is_ok());
     forgery.document.pcrs.insert(2, [1; 48]);
-    assert_eq!(forgery.forge().verdict(), None);
+    assert_eq!(forge(&forgery).verdict(), None);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::crypto::{self, CryptoError};
 use crate::time::UnixMillis;
 
 /// An extension.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extension {
     /// Its identifier, as the content of an OBJECT IDENTIFIER.
     pub oid: Vec<u8>,
@@ -61,7 +61,7 @@ impl Extension {
 }
 
 /// What a certificate is to say.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateSpec {
     /// The issuer's Name, DER.
     pub issuer: Vec<u8>,
@@ -73,28 +73,24 @@ pub struct CertificateSpec {
     pub not_after: UnixMillis,
     /// In this order.
     pub extensions: Vec<Extension>,
-    /// What the certificate says of its own form. The signature is P-384 with SHA-384 whatever it
-    /// says.
-    pub form: Form,
+    /// What the certificate says otherwise than AWS's do. The signature is P-384 with SHA-384
+    /// whatever it says.
+    pub instead: Instead,
 }
 
-/// What a certificate says of its form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// X.509 v3, ecdsa-with-SHA384, a P-384 key, as AWS's are.
-    Genuine,
-    /// X.509 v1, though with extensions.
-    Version1,
-    /// ecdsa-with-SHA256.
-    Sha256,
-    /// ecdsa-with-SHA256 to be signed, ecdsa-with-SHA384 beside the signature.
-    Sha256Inside,
-    /// A key said to be on P-256.
-    P256Key,
-    /// A key said to be RSA.
-    RsaKey,
-    /// A key of two bytes less, and so no point.
-    ShortKey,
+/// Parts of a certificate to be written as given, DER, instead of as AWS has them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Instead {
+    /// The version, in its tag `[0]`, instead of v3.
+    pub version: Option<Vec<u8>>,
+    /// The AlgorithmIdentifier to be signed, instead of ecdsa-with-SHA384.
+    pub inner_algorithm: Option<Vec<u8>>,
+    /// The AlgorithmIdentifier beside the signature, instead of ecdsa-with-SHA384.
+    pub outer_algorithm: Option<Vec<u8>>,
+    /// The Validity, instead of the spec's times.
+    pub validity: Option<Vec<u8>>,
+    /// The SubjectPublicKeyInfo, instead of the subject's P-384 key.
+    pub public_key: Option<Vec<u8>>,
 }
 
 impl CertificateSpec {
@@ -103,45 +99,35 @@ impl CertificateSpec {
     /// # Errors
     /// If the provider fails.
     pub fn issue(&self, subject_key: &[u8], issuer_key: &Key) -> Result<Vec<u8>, CryptoError> {
-        let algorithm = |oid| der::sequence(&[&der::object_identifier(oid)]);
-        let (inside, outside) = match self.form {
-            Form::Sha256 => (oid::ECDSA_WITH_SHA256, oid::ECDSA_WITH_SHA256),
-            Form::Sha256Inside => (oid::ECDSA_WITH_SHA256, oid::ECDSA_WITH_SHA384),
-            _ => (oid::ECDSA_WITH_SHA384, oid::ECDSA_WITH_SHA384),
-        };
-        let to_be_signed = self.to_be_signed(&algorithm(inside), subject_key)?;
+        let algorithm = der::algorithm(oid::ECDSA_WITH_SHA384);
+        let inner = self.instead.inner_algorithm.as_ref().unwrap_or(&algorithm);
+        let outer = self.instead.outer_algorithm.as_ref().unwrap_or(&algorithm);
+        let to_be_signed = self.to_be_signed(inner, subject_key)?;
         let signature = der::bit_string(0, &issuer_key.sign_der(&to_be_signed)?);
-        Ok(der::sequence(&[&to_be_signed, &algorithm(outside), &signature]))
+        Ok(der::sequence(&[&to_be_signed, outer, &signature]))
     }
 
     fn to_be_signed(&self, algorithm: &[u8], subject_key: &[u8]) -> Result<Vec<u8>, CryptoError> {
         let mut serial = [0; 16];
         crypto::fill_random(&mut serial)?;
-        let version = if self.form == Form::Version1 { 0 } else { 2 };
-        let version = der::tlv(0xa0, &der::integer(&[version]));
-        let validity = der::sequence(&[&der::time(self.not_before), &der::time(self.not_after)]);
-        let (kind, curve) = match self.form {
-            Form::P256Key => (oid::EC_PUBLIC_KEY, oid::SECP256R1),
-            Form::RsaKey => (oid::RSA_ENCRYPTION, oid::SECP384R1),
-            _ => (oid::EC_PUBLIC_KEY, oid::SECP384R1),
+        let instead = &self.instead;
+        let v3 = || der::tlv(0xa0, &der::integer(&[2]));
+        let times = || der::sequence(&[&der::time(self.not_before), &der::time(self.not_after)]);
+        let p384 = || {
+            let curve = der::object_identifier(oid::SECP384R1);
+            let kind = der::sequence(&[&der::object_identifier(oid::EC_PUBLIC_KEY), &curve]);
+            der::sequence(&[&kind, &der::bit_string(0, subject_key)])
         };
-        let key_algorithm =
-            der::sequence(&[&der::object_identifier(kind), &der::object_identifier(curve)]);
-        let shorter = if self.form == Form::ShortKey { 2 } else { 0 };
-        let point = subject_key.get(..subject_key.len() - shorter).unwrap_or_default();
-        let key = der::sequence(&[&key_algorithm, &der::bit_string(0, point)]);
         let extensions: Vec<u8> = self.extensions.iter().flat_map(Extension::to_der).collect();
-        let extensions = der::tlv(0xa3, &der::tlv(0x30, &extensions));
-        let serial = der::integer(&serial);
         Ok(der::sequence(&[
-            &version,
-            &serial,
+            &instead.version.clone().unwrap_or_else(v3),
+            &der::integer(&serial),
             algorithm,
             &self.issuer,
-            &validity,
+            &instead.validity.clone().unwrap_or_else(times),
             &self.subject,
-            &key,
-            &extensions,
+            &instead.public_key.clone().unwrap_or_else(p384),
+            &der::tlv(0xa3, &der::tlv(0x30, &extensions)),
         ]))
     }
 }

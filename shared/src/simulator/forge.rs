@@ -10,6 +10,7 @@ use thiserror::Error;
 use super::key::Key;
 use super::pki::Chain;
 use crate::attestation::{MAX_PCRS, PCR_LENGTH, PcrFamily, PcrValue, Undigested};
+use crate::crypto::CryptoError;
 use crate::time::UnixMillis;
 
 /// What a document is to say.
@@ -35,6 +36,12 @@ pub struct DocumentSpec {
 #[derive(Debug, Error)]
 #[error("the document could not be signed")]
 pub struct ForgeError;
+
+impl From<CryptoError> for ForgeError {
+    fn from(_: CryptoError) -> Self {
+        Self
+    }
+}
 
 /// The measurements of a simulated platform: fixed, and not zero where a genuine one's are not.
 pub fn default_pcrs(family: PcrFamily) -> BTreeMap<u8, PcrValue> {

@@ -4,19 +4,21 @@
 
 mod certificate;
 mod conditions;
-mod der;
+pub mod der;
 mod forge;
+mod forgery;
 mod key;
 mod nsm;
 mod pki;
 mod state;
 mod world;
 
-pub use certificate::{CertificateSpec, Extension, Form, KeyUsage};
+pub use certificate::{CertificateSpec, Extension, Instead, KeyUsage};
 pub use conditions::{Conditions, Fault};
 pub use forge::{DocumentSpec, ForgeError, default_pcrs, sign_payload};
+pub use forgery::Forgery;
 pub use key::Key;
-pub use nsm::SimulatedNsm;
+pub use nsm::{Draws, SimulatedNsm};
 pub use pki::{Chain, ROOT_COMMON_NAME, Root, RootError};
 pub use state::{StateError, load_or_create};
 pub use world::{DocumentRequest, Now, World, WorldError};

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use serde_bytes::ByteBuf;
@@ -38,6 +39,18 @@ pub struct SimulatedNsm {
     world: Arc<World>,
     registers: [Register; MAX_PCRS],
     course: Course,
+    draws: Draws,
+}
+
+/// How often a simulated module was asked for random bytes, to be read while the module is in use.
+#[derive(Clone, Debug, Default)]
+pub struct Draws(Arc<AtomicU64>);
+
+impl Draws {
+    /// Calls of `GetRandom` so far, answered well or not.
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
 }
 
 impl SimulatedNsm {
@@ -57,7 +70,12 @@ impl SimulatedNsm {
                 register.value = value;
             }
         }
-        Self { world, registers, course: Course::new(conditions) }
+        Self { world, registers, course: Course::new(conditions), draws: Draws::default() }
+    }
+
+    /// Its count of draws.
+    pub fn draws(&self) -> Draws {
+        self.draws.clone()
     }
 
     /// What the driver's ioctl does: CBOR in, CBOR out. The caller wipes the answer, which may hold
@@ -68,7 +86,10 @@ impl SimulatedNsm {
         let malformed = self.course.is_malformed();
         let mut response = match serde_cbor::from_slice(request) {
             Ok(_) if request.len() > MAX_REQUEST_LENGTH => Err(ErrorCode::InputTooLarge),
-            Ok(Request::GetRandom) if malformed => return vec![BREAK],
+            Ok(Request::GetRandom) if malformed => {
+                self.draws.0.fetch_add(1, Ordering::SeqCst);
+                return vec![BREAK];
+            }
             Ok(request) => self.answer(request),
             Err(_) => Err(ErrorCode::InvalidOperation),
         }
@@ -87,6 +108,7 @@ impl SimulatedNsm {
     fn answer(&mut self, request: Request) -> Result<Response, ErrorCode> {
         match request {
             Request::GetRandom => {
+                self.draws.0.fetch_add(1, Ordering::SeqCst);
                 let mut random = vec![0; RANDOM_BLOCK_LENGTH];
                 crypto::fill_random(&mut random).map_err(|_| ErrorCode::InternalError)?;
                 self.course.spoil(&mut random)?;

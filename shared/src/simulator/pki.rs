@@ -6,7 +6,7 @@ use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::certificate::{CertificateSpec, Extension, Form, KeyUsage};
+use super::certificate::{CertificateSpec, Extension, Instead, KeyUsage};
 use super::der::{self, oid};
 use super::key::Key;
 use crate::crypto::CryptoError;
@@ -122,7 +122,7 @@ impl Root {
             not_before: ROOT_NOT_BEFORE,
             not_after: ROOT_NOT_AFTER,
             extensions: vec![Extension::ca(None), Extension::key_usage(KeyUsage::Ca)],
-            form: Form::Genuine,
+            instead: Instead::default(),
         };
         let der = spec.issue(key.public_key(), &key)?;
         Ok(Self { issued: issued(key, der, &spec), pkcs8 })
@@ -232,7 +232,7 @@ impl Level {
             not_before: at.minus_secs(LEAF_BACKDATE),
             not_after: at.plus_secs(self.lifetime),
             extensions: vec![basic_constraints, Extension::key_usage(self.key_usage)],
-            form: Form::Genuine,
+            instead: Instead::default(),
         };
         let der = spec.issue(key.public_key(), &issuer.key)?;
         Ok(issued(key, der, &spec))
