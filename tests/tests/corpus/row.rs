@@ -1,0 +1,219 @@
+//! A row of the corpus: an id, and cases that say what must come of some input.
+
+use std::fmt;
+
+use shared::attestation::{
+    DebugMode, MalformedDocument, MaxAge, RecipientKeyError, Rule, UntrustedDocument,
+    UnverifiedDocument,
+};
+use shared::crypto::Operations;
+
+use crate::answer::Expected;
+use crate::stage::{NOW, Stage, generate_random};
+use crate::summary::{Outcome, Summary};
+
+/// A genuine document takes five: four certificates below the root, and the document itself.
+const MAX_SIGNATURE_VERIFICATIONS: u64 = 6;
+
+/// Why a document is refused: the exact value within.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    Malformed(MalformedDocument),
+    Untrusted(UntrustedDocument),
+    RecipientKey(RecipientKeyError),
+}
+
+impl From<MalformedDocument> for Refusal {
+    fn from(error: MalformedDocument) -> Self {
+        Self::Malformed(error)
+    }
+}
+
+impl From<UntrustedDocument> for Refusal {
+    fn from(error: UntrustedDocument) -> Self {
+        Self::Untrusted(error)
+    }
+}
+
+impl From<RecipientKeyError> for Refusal {
+    fn from(error: RecipientKeyError) -> Self {
+        Self::RecipientKey(error)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(error) => error.fmt(formatter),
+            Self::Untrusted(error) => error.fmt(formatter),
+            Self::RecipientKey(error) => error.fmt(formatter),
+        }
+    }
+}
+
+impl Refusal {
+    /// The rule of the checklist that is broken; a key that nothing can be sealed to breaks none.
+    pub(crate) fn rule(&self) -> Option<Rule> {
+        match self {
+            Self::Malformed(error) => Some(error.rule()),
+            Self::Untrusted(error) => Some(error.rule()),
+            Self::RecipientKey(_) => None,
+        }
+    }
+}
+
+/// What is sent, and what must come of it.
+pub(crate) enum Check {
+    /// A document in an otherwise good request.
+    /// `outside` is the answer where the API's model refuses before the document is looked at.
+    Document { document: Vec<u8>, expected: Option<Refusal>, outside: Option<Expected> },
+    /// Bytes on a connection, and the answers until it is closed.
+    Exchange { bytes: Vec<u8>, answers: Vec<Expected> },
+    /// A function called directly, for what fits no document; it gives what it refuses with.
+    Inner { expected: Refusal, refused: fn() -> Option<Refusal> },
+}
+
+pub(crate) struct Case {
+    what: String,
+    check: Check,
+}
+
+/// One row, named by its id.
+pub(crate) struct Row {
+    pub(crate) id: &'static str,
+    what: &'static str,
+    cases: Vec<Case>,
+}
+
+pub(crate) fn row(id: &'static str, what: &'static str) -> Row {
+    Row { id, what, cases: Vec::new() }
+}
+
+impl Row {
+    fn with(mut self, what: impl Into<String>, check: Check) -> Self {
+        self.cases.push(Case { what: what.into(), check });
+        self
+    }
+
+    /// `document` must be refused with exactly `expected`.
+    pub(crate) fn refused(
+        self,
+        what: impl Into<String>,
+        document: Vec<u8>,
+        expected: impl Into<Refusal>,
+    ) -> Self {
+        let expected = Some(expected.into());
+        self.with(what, Check::Document { document, expected, outside: None })
+    }
+
+    /// As [`refused`](Self::refused), but the API's own limits are broken as well.
+    pub(crate) fn refused_by_model(
+        self,
+        what: impl Into<String>,
+        document: Vec<u8>,
+        expected: impl Into<Refusal>,
+        outside: Expected,
+    ) -> Self {
+        let expected = Some(expected.into());
+        self.with(what, Check::Document { document, expected, outside: Some(outside) })
+    }
+
+    /// `document` must be accepted, and the answer must open.
+    pub(crate) fn accepted(self, what: impl Into<String>, document: Vec<u8>) -> Self {
+        self.with(what, Check::Document { document, expected: None, outside: None })
+    }
+
+    /// `bytes` on one connection must be answered with `answers`, and nothing more.
+    pub(crate) fn exchange(
+        self,
+        what: impl Into<String>,
+        bytes: impl Into<Vec<u8>>,
+        answers: Vec<Expected>,
+    ) -> Self {
+        self.with(what, Check::Exchange { bytes: bytes.into(), answers })
+    }
+
+    /// A function within must refuse what fits no document.
+    pub(crate) fn inner(
+        self,
+        what: impl Into<String>,
+        expected: impl Into<Refusal>,
+        refused: fn() -> Option<Refusal>,
+    ) -> Self {
+        self.with(what, Check::Inner { expected: expected.into(), refused })
+    }
+
+    /// The test's name.
+    pub(crate) fn name(&self) -> String {
+        format!("{} {}", self.id, self.what)
+    }
+
+    /// Checks each case against a service of its own.
+    pub(crate) fn run(&self, summary: &Summary) {
+        assert!(!self.cases.is_empty(), "{} has no case", self.id);
+        let stage = Stage::new();
+        for Case { what, check } in &self.cases {
+            let context = format!("{}: {what}", self.id);
+            let outcome = match check {
+                Check::Document { document, expected, outside } => {
+                    check_inside(&stage, document, expected.as_ref(), &context);
+                    let outside = outside.clone().unwrap_or_else(|| answer_to(expected.as_ref()));
+                    check_exchange(&stage, &generate_random(document), &[outside], &context)
+                }
+                Check::Exchange { bytes, answers } => {
+                    check_exchange(&stage, bytes, answers, &context)
+                }
+                Check::Inner { expected, refused } => {
+                    assert_eq!(refused().as_ref(), Some(expected), "{context}");
+                    Outcome::Refused
+                }
+            };
+            summary.count(outcome);
+        }
+        summary.count_row();
+    }
+}
+
+/// The exact variant, and no more work than a genuine document takes.
+fn check_inside(stage: &Stage, document: &[u8], expected: Option<&Refusal>, context: &str) {
+    let (verdict, operations) = Operations::of(|| verdict(stage, document));
+    assert_eq!(verdict.err().as_ref(), expected, "{context}");
+    let verifications = operations.signature_verifications;
+    assert!(verifications <= MAX_SIGNATURE_VERIFICATIONS, "{context}: {verifications} signatures");
+    let Some(refusal) = expected else { return };
+    if refusal.rule().is_some_and(|rule| rule < Rule::ChainSignatures) {
+        assert_eq!(operations, Operations::default(), "{context}: nothing dear before rule 15");
+    }
+    // A key that breaks a rule of form is never handed to the provider.
+    assert_eq!(operations.rsa_keys, 0, "{context}");
+}
+
+fn verdict(stage: &Stage, document: &[u8]) -> Result<(), Refusal> {
+    let document = UnverifiedDocument::parse(document.to_vec())?;
+    let max_age = MaxAge::default();
+    let verified = document.verify_live(stage.anchors(), NOW, max_age, DebugMode::Refuse)?;
+    verified.recipient_key()?;
+    Ok(())
+}
+
+/// What a caller is told of a document.
+fn answer_to(refusal: Option<&Refusal>) -> Expected {
+    match refusal {
+        None => Expected::Sealed { length: 32 },
+        Some(refusal) => Expected::validation(&format!("Recipient.AttestationDocument: {refusal}")),
+    }
+}
+
+/// The exact answers, and no entropy for who is refused.
+fn check_exchange(stage: &Stage, bytes: &[u8], answers: &[Expected], context: &str) -> Outcome {
+    let before = stage.draws();
+    let received = stage.exchange(bytes);
+    let drawn = stage.draws() - before;
+    assert_eq!(received.len(), answers.len(), "{context}: {received:#?}");
+    for (received, expected) in received.iter().zip(answers) {
+        received.assert_is(expected, context);
+    }
+    let answered = answers.iter().filter(|answer| answer.is_random()).count();
+    assert_eq!(usize::try_from(drawn), Ok(answered), "{context}: draws");
+    if answered == 0 { Outcome::Refused } else { Outcome::Accepted }
+}
