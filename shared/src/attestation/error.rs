@@ -111,6 +111,9 @@ pub enum MalformedDocument {
         /// The most allowed.
         max: usize,
     },
+    /// Control characters in the module's name, which nothing that prints it would expect.
+    #[error("the field module_id must not contain control characters")]
+    ModuleIdControl,
     /// Another digest than SHA-384.
     #[error("the field digest must be \"SHA384\"")]
     Digest,
@@ -311,6 +314,7 @@ impl MalformedDocument {
             Self::Field { .. }
             | Self::MissingField { .. }
             | Self::FieldLength { .. }
+            | Self::ModuleIdControl
             | Self::Digest
             | Self::ZeroTimestamp => Rule::Fields,
             Self::TwoPcrFamilies

@@ -127,7 +127,9 @@ impl<'a> Fields<'a> {
     ) -> Result<(), MalformedDocument> {
         let document = self.document;
         match document.get(key.clone()).unwrap_or_default() {
-            b"module_id" => self.module_id.fill("module_id", reader, module_id),
+            b"module_id" => {
+                self.module_id.fill("module_id", reader, |reader| module_id(document, reader))
+            }
             b"digest" => self.digest.fill("digest", reader, |reader| digest(document, reader)),
             b"timestamp" => self.timestamp.fill("timestamp", reader, timestamp),
             b"pcrs" => {
@@ -214,9 +216,13 @@ fn sized_bytes(
     Ok(range)
 }
 
-fn module_id(reader: &mut Reader<'_>) -> Result<Range<usize>, MalformedDocument> {
+fn module_id(document: &[u8], reader: &mut Reader<'_>) -> Result<Range<usize>, MalformedDocument> {
     let range = reader.text().map_err(in_field("module_id"))?;
     check_size("module_id", &MODULE_ID_LENGTH, range.len())?;
+    let name = document.get(range.clone()).and_then(|bytes| std::str::from_utf8(bytes).ok());
+    if name.is_some_and(|name| name.contains(char::is_control)) {
+        return Err(MalformedDocument::ModuleIdControl);
+    }
     Ok(range)
 }
 

@@ -216,6 +216,9 @@ fn b17_to_b21_refuses_fields_beyond_their_sizes() {
         assert_eq!(set(field, bytes(1025)), length(field, 1025, 0, 1024));
     }
     assert_eq!(set("module_id", text("")), length("module_id", 0, 1, 1024));
+    let huge = "i".repeat(64 * 1024 - 1);
+    assert_eq!(set("module_id", text(&huge)), length("module_id", huge.len(), 1, 1024));
+    assert_eq!(set("module_id", text("i\0")), MalformedDocument::ModuleIdControl);
     assert_eq!(set("certificate", bytes(0)), length("certificate", 0, 1, 1024));
     assert_eq!(set("certificate", bytes(1025)), length("certificate", 1025, 1, 1024));
     for size in [0, 1025] {

@@ -12,6 +12,10 @@
 
 mod a_cose;
 mod answer;
+mod b_payload;
+mod cbor;
+mod cose;
+mod payload;
 mod row;
 mod stage;
 mod summary;
@@ -25,7 +29,7 @@ use row::Row;
 use summary::Summary;
 
 fn rows() -> Vec<Row> {
-    [a_cose::rows()].into_iter().flatten().collect()
+    [a_cose::rows(), b_payload::rows()].into_iter().flatten().collect()
 }
 
 fn main() -> ExitCode {
