@@ -1,6 +1,8 @@
 //! What one certificate must be, by the shape of AWS's own: every rule that a general path library
 //! does not enforce, or enforces only for the web.
 
+use rsa::pkcs8::der::asn1::{AnyRef, GeneralizedTime, UtcTime};
+use rsa::pkcs8::der::{self, Decode, Reader, SliceReader, Tag};
 use rustls_pki_types::CertificateDer;
 use x509_parser::certificate::{BasicExtension, X509Certificate};
 use x509_parser::extensions::{BasicConstraints, KeyUsage};
@@ -18,6 +20,7 @@ use crate::time::UnixMillis;
 /// An uncompressed P-384 point: 0x04, x, y (SEC 1 section 2.3.3).
 const P384_POINT_LENGTH: usize = 97;
 const UNCOMPRESSED: u8 = 0x04;
+const FIRST_YEAR_OF_GENERALIZED_TIME: u16 = 2050;
 
 /// One certificate of a chain, decoded, of the right form.
 #[derive(Debug)]
@@ -32,7 +35,12 @@ impl<'a> Certificate<'a> {
     pub(super) fn parse(der: &'a [u8], position: ChainPosition) -> Result<Self, UntrustedDocument> {
         let certificate = position;
         let x509 = match X509Certificate::from_der(der) {
-            Ok(([], x509)) if x509.version() == X509Version::V3 => x509,
+            Ok(([], x509))
+                if x509.version() == X509Version::V3
+                    && has_der_times(x509.tbs_certificate.as_ref()) == Ok(true) =>
+            {
+                x509
+            }
             _ => return Err(UntrustedDocument::CertificateEncoding { certificate }),
         };
         if !is_ecdsa_with_sha384(&x509.signature_algorithm)
@@ -135,6 +143,31 @@ impl<'a> Certificate<'a> {
 /// Before 1970 reads as 1970.
 fn since_epoch(time: ASN1Time) -> UnixMillis {
     UnixMillis::from_secs(u64::try_from(time.timestamp()).unwrap_or(0))
+}
+
+/// RFC 5280 section 4.1.2.5: whole seconds in UTC, as UTCTime up to 2049 and as GeneralizedTime from
+/// then on. The general parser takes more.
+fn has_der_times(to_be_signed: &[u8]) -> der::Result<bool> {
+    let in_validity = |reader: &mut SliceReader<'_>| -> der::Result<bool> {
+        Ok(is_der_time(reader)? && is_der_time(reader)?)
+    };
+    SliceReader::new(to_be_signed)?.sequence(|reader| -> der::Result<bool> {
+        // Version, serial number, signature, issuer.
+        for _ in 0..4 {
+            AnyRef::decode(reader)?;
+        }
+        let has_der_times = reader.sequence(in_validity)?;
+        reader.drain(reader.remaining_len())?;
+        Ok(has_der_times)
+    })
+}
+
+fn is_der_time(reader: &mut SliceReader<'_>) -> der::Result<bool> {
+    if Tag::peek(reader)? == Tag::UtcTime {
+        return UtcTime::decode(reader).map(|_| true);
+    }
+    let time = GeneralizedTime::decode(reader)?.to_date_time();
+    Ok(time.year() >= FIRST_YEAR_OF_GENERALIZED_TIME)
 }
 
 /// RFC 5758 section 3.2: the parameters are absent.

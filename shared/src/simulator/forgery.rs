@@ -52,9 +52,25 @@ impl Forgery {
         Ok(Self { keys: Arc::new(keys), root, specs, document })
     }
 
+    /// A good chain of another length under the same root, and the same document.
+    pub fn with_cas(&self, cas: usize) -> Self {
+        let specs = (0..=cas).map(|level| good(level, cas, self.document.timestamp)).collect();
+        Self { specs, ..self.clone() }
+    }
+
     /// The root, DER, as long as nothing in its spec is changed.
     pub fn root(&self) -> &[u8] {
         &self.root.0
+    }
+
+    /// Issues the root as it is specified now, and keeps it from now on.
+    ///
+    /// # Errors
+    /// If the provider fails.
+    pub fn keep_root(&mut self) -> Result<(), CryptoError> {
+        let (key, spec) = (self.key(0)?, self.specs.first().ok_or(CryptoError)?);
+        self.root = (spec.issue(key.public_key(), key)?, spec.clone());
+        Ok(())
     }
 
     /// The key of one level; beyond the last level they begin anew.

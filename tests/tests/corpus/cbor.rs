@@ -11,7 +11,7 @@ pub(crate) const BREAK: [u8; 1] = [0xff];
 /// A head with its argument in the shortest form.
 pub(crate) fn head(major: u8, argument: u64) -> Vec<u8> {
     let exponent = match argument {
-        0..=23 => return vec![major << 5 | u8::try_from(argument).unwrap()],
+        0..=23 => return vec![(major << 5) | u8::try_from(argument).unwrap()],
         24..=0xff => 0,
         0x100..=0xffff => 1,
         0x1_0000..=0xffff_ffff => 2,
@@ -23,7 +23,7 @@ pub(crate) fn head(major: u8, argument: u64) -> Vec<u8> {
 /// A head with its argument in `2^exponent` bytes, needed or not.
 pub(crate) fn wide_head(major: u8, exponent: u8, argument: u64) -> Vec<u8> {
     let bytes = argument.to_be_bytes();
-    [&[major << 5 | 24 + exponent], &bytes[8 - (1 << exponent)..]].concat()
+    [&[(major << 5) | (24 + exponent)], &bytes[8 - (1 << exponent)..]].concat()
 }
 
 fn length(length: usize) -> u64 {

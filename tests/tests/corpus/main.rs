@@ -4,17 +4,20 @@
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
-    clippy::panic,
     clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a failure here is a test's failure"
 )]
 
 mod a_cose;
+mod a_encoding;
 mod answer;
 mod b_payload;
+mod c_certificates;
+mod c_chain;
 mod cbor;
 mod cose;
+mod d_key;
 mod payload;
 mod row;
 mod stage;
@@ -29,7 +32,17 @@ use row::Row;
 use summary::Summary;
 
 fn rows() -> Vec<Row> {
-    [a_cose::rows(), b_payload::rows()].into_iter().flatten().collect()
+    [
+        a_cose::rows(),
+        a_encoding::rows(),
+        b_payload::rows(),
+        c_chain::rows(),
+        c_certificates::rows(),
+        d_key::rows(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn main() -> ExitCode {

@@ -22,8 +22,15 @@ pub(crate) const NOW: UnixMillis = UnixMillis::from_secs(1_800_000_000);
 /// Certificates below the root and above the leaf: three, as AWS has them.
 pub(crate) const LEAF: usize = 4;
 
-static RECIPIENT: LazyLock<RecipientKey> =
-    LazyLock::new(|| RecipientKey::from_pem(include_str!("../../keys/rsa-2048.pem")).unwrap());
+/// Keys of 2048, 3072 and 4096 bits.
+pub(crate) static RECIPIENTS: LazyLock<[RecipientKey; 3]> = LazyLock::new(|| {
+    [
+        include_str!("../../keys/rsa-2048.pem"),
+        include_str!("../../keys/rsa-3072.pem"),
+        include_str!("../../keys/rsa-4096.pem"),
+    ]
+    .map(|pem| RecipientKey::from_pem(pem).unwrap())
+});
 
 static GOOD: LazyLock<Forgery> = LazyLock::new(|| {
     let mut forgery = Forgery::new(LEAF, NOW).unwrap();
@@ -31,9 +38,9 @@ static GOOD: LazyLock<Forgery> = LazyLock::new(|| {
     forgery
 });
 
-/// Whom good documents are of.
+/// Whose good documents are, unless they say otherwise.
 pub(crate) fn recipient() -> &'static RecipientKey {
-    &RECIPIENT
+    &RECIPIENTS[0]
 }
 
 /// A good document's chain and content, to be changed. All share keys and root.
@@ -54,8 +61,30 @@ fn now() -> UnixMillis {
     NOW
 }
 
+/// A chain under a root that has expired, and one under a root that is not valid yet. Both roots
+/// are anchors.
+pub(crate) static OUTSIDE_ROOTS: LazyLock<[Forgery; 2]> = LazyLock::new(|| {
+    let under_root = |not_before: UnixMillis, not_after: UnixMillis| {
+        let mut forgery = good();
+        forgery.specs[0].not_before = not_before;
+        forgery.specs[0].not_after = not_after;
+        forgery.keep_root().unwrap();
+        forgery
+    };
+    [
+        under_root(NOW.minus_secs(2), NOW.minus_secs(1)),
+        under_root(NOW.plus_secs(1), NOW.plus_secs(2)),
+    ]
+});
+
 fn anchors() -> TrustAnchors<attestation::Simulated> {
-    TrustAnchors::simulator_root(GOOD.root())
+    let mut anchors = TrustAnchors::simulator_root(GOOD.root());
+    for forgery in OUTSIDE_ROOTS.iter() {
+        let pem = STANDARD.encode(forgery.root());
+        let pem = format!("-----BEGIN CERTIFICATE-----\n{pem}\n-----END CERTIFICATE-----\n");
+        anchors.add_pem(pem.as_bytes()).unwrap();
+    }
+    anchors
 }
 
 impl Stage {
@@ -64,7 +93,8 @@ impl Stage {
         let world = Arc::new(World::new(Arc::new(now)).unwrap());
         let nsm = SimulatedNsm::new(Arc::clone(&world));
         let draws = nsm.draws();
-        let platform = Simulated::new(world, now as fn() -> UnixMillis);
+        let clock: fn() -> UnixMillis = now;
+        let platform = Simulated::new(world, clock);
         let service = runtime.block_on(Service::start(platform, nsm, anchors())).unwrap();
         let drawn_to_start = draws.count();
         Self { runtime, server: Server::new(service), anchors: anchors(), draws, drawn_to_start }
