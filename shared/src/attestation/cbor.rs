@@ -348,8 +348,39 @@ mod tests {
     }
 
     #[test]
+    fn skips_as_deep_as_is_allowed() {
+        assert_eq!(reader(&[[0x81; MAX_DEPTH].as_slice(), &[0]].concat()).skip(), Ok(()));
+        let deeper = [[0x81; MAX_DEPTH + 1].as_slice(), &[0]].concat();
+        let error = CborError { offset: MAX_DEPTH + 1, fault: CborFault::Depth };
+        assert_eq!(reader(&deeper).skip(), Err(error));
+    }
+
+    #[test]
     fn names_the_type_it_found() {
-        let fault = reader(&[0xc0, 0x00]).unsigned().unwrap_err().fault;
-        assert_eq!(fault, CborFault::Type { expected: "unsigned integer", found: "tag" });
+        for (byte, found) in [
+            (0x1b, "unsigned integer"),
+            (0x20, "negative integer"),
+            (0x40, "byte string"),
+            (0x60, "text string"),
+            (0x80, "array"),
+            (0xa0, "map"),
+            (0xc0, "tag"),
+            (0xf4, "boolean"),
+            (0xf5, "boolean"),
+            (0xf6, "null"),
+            (0xf7, "simple value"),
+            (0xf8, "simple value"),
+            (0xf9, "float"),
+            (0xfb, "float"),
+            (0xff, "break"),
+        ] {
+            let input = [byte];
+            let mut reader = reader(&input);
+            let (fault, expected) = match byte {
+                0x1b => (reader.text().unwrap_err().fault, "text string"),
+                _ => (reader.unsigned().unwrap_err().fault, "unsigned integer"),
+            };
+            assert_eq!(fault, CborFault::Type { expected, found }, "{byte:x}");
+        }
     }
 }

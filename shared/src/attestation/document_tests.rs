@@ -183,6 +183,8 @@ fn refuses_a_leaf_that_is_a_ca_or_may_not_sign() {
     assert_eq!(verdict(usage), Some(UntrustedDocument::LeafMayNotSign));
     let absent = |f: &mut Forgery| drop(f.specs[LEAF].extensions.remove(1));
     assert_eq!(verdict(absent), Some(UntrustedDocument::LeafMayNotSign));
+    let no_constraints = |f: &mut Forgery| drop(f.specs[LEAF].extensions.remove(0));
+    assert_eq!(verdict(no_constraints), None);
 }
 
 #[test]
@@ -332,12 +334,19 @@ fn a_simulated_document_verifies_with_either_family_and_any_age() {
             let (public_key, user_data, nonce) = (None, Some(vec![]), Some(vec![1; 1024]));
             let request =
                 DocumentRequest { family, pcrs, public_key, user_data, nonce, age_seconds };
-            let document = UnverifiedDocument::parse(world.document(request).unwrap()).unwrap();
+            let document_bytes = world.document(request).unwrap();
+            let document = UnverifiedDocument::parse(document_bytes.clone()).unwrap();
             let verified = document.verify_at_document_time(&anchors, DebugMode::Refuse).unwrap();
             let claims = verified.claims();
             assert_eq!(claims.pcrs().family(), family);
             assert_eq!(claims.timestamp(), NOW.minus_secs(age_seconds));
             assert_eq!((claims.user_data(), claims.public_key()), (Some(&[][..]), None));
+            assert_eq!(claims.nonce(), Some(&[1; 1024][..]));
+            assert_eq!(claims.module_id(), world.module_id(family));
+            assert_eq!(
+                Some(claims.signature()),
+                document_bytes.last_chunk().map(|s: &[u8; 96]| &s[..])
+            );
             assert_eq!(verified.recipient_key().unwrap_err(), RecipientKeyError::Absent);
         }
     }

@@ -108,6 +108,16 @@ mod tests {
     }
 
     #[test]
+    fn accepts_the_longest_document() {
+        let payload = vec![0; MAX_DOCUMENT_LENGTH - 1 - 5 - 1 - 3 - SIGNATURE.len()];
+        let [.., high, low] = payload.len().to_be_bytes();
+        let bytes = [&[0x59, high, low], &payload[..]].concat();
+        let longest = document(&[&[0x84], &PROTECTED_HEADER, &[0xa0], &bytes, &SIGNATURE]);
+        assert_eq!(longest.len(), MAX_DOCUMENT_LENGTH);
+        assert_eq!(Envelope::parse(&longest).unwrap().payload.len(), payload.len());
+    }
+
+    #[test]
     fn refuses_every_other_shape_by_its_rule() {
         let protected = &PROTECTED_HEADER[..];
         let good = document(&[&[0x84], protected, &[0xa0, 0x41, 0xa0], &SIGNATURE]);

@@ -349,3 +349,16 @@ impl UntrustedDocument {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_the_certificate_that_is_wrong() {
+        let of = |certificate| UntrustedDocument::NotCa { certificate }.to_string();
+        let rest = "is not a CA (critical basicConstraints with CA true)";
+        assert_eq!(of(ChainPosition::Cabundle(2)), format!("cabundle[2] {rest}"));
+        assert_eq!(of(ChainPosition::Leaf), format!("the leaf certificate {rest}"));
+    }
+}

@@ -187,6 +187,14 @@ mod tests {
     const F4: &[u8] = &[1, 0, 1];
 
     #[test]
+    fn shows_its_size_and_nothing_else() {
+        let pem = include_str!("../../../tests/keys/rsa-3072.pem");
+        let private = crate::cms::RecipientPrivateKey::from_pem(pem).unwrap();
+        let key = RecipientKey::parse(private.public_key_der()).unwrap();
+        assert_eq!(format!("{key:?}"), "RecipientKey(RSA-3072)");
+    }
+
+    #[test]
     fn accepts_the_three_sizes() {
         for (bits, length, encoded) in [(2048, 256, 294), (3072, 384, 422), (4096, 512, 550)] {
             let key = spki(&modulus(bits), F4);

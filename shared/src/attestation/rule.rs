@@ -107,6 +107,8 @@ impl fmt::Display for Rule {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -118,6 +120,14 @@ mod tests {
         assert!(Rule::ALL.is_sorted());
         assert_eq!(Rule::ALL.first(), Some(&Rule::Size));
         assert_eq!(Rule::ALL.last(), Some(&Rule::DebugMode));
+    }
+
+    #[test]
+    fn each_rule_has_a_name_of_its_own() {
+        let names: BTreeSet<String> = Rule::ALL.iter().map(Rule::to_string).collect();
+        assert_eq!(names.len(), Rule::ALL.len());
+        assert_eq!(Rule::Validity.name(), "certificate validity");
+        assert_eq!(Rule::Validity.to_string(), Rule::Validity.name());
     }
 
     #[test]

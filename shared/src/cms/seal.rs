@@ -16,6 +16,8 @@ pub const MAX_CIPHERTEXT_LENGTH: usize = 6144;
 const INTEGER_2: [u8; 3] = [0x02, 0x01, 0x02];
 const END_OF_CONTENTS: [u8; 2] = [0x00, 0x00];
 const SKI_LENGTH: usize = 32;
+/// Bytes of a tag and a length from 256 on, as whatever holds a modulus of 2048 bits or more has.
+const LONG_HEADER_LENGTH: usize = 4;
 
 /// The content-encryption key and IV of one envelope: fresh for each, wiped when it is sealed.
 #[derive(Zeroize, ZeroizeOnDrop)]
@@ -82,9 +84,9 @@ fn push_recipient_infos(
     encryption: &ContentEncryption,
 ) -> Result<(), SealError> {
     let modulus_length = recipient.modulus_length();
-    let key_length = header_length(modulus_length) + modulus_length;
+    let key_length = LONG_HEADER_LENGTH + modulus_length;
     let info_length = INTEGER_2.len() + 2 + SKI_LENGTH + RSAES_OAEP_SHA_256.len() + key_length;
-    push_header(out, 0x31, header_length(info_length) + info_length);
+    push_header(out, 0x31, LONG_HEADER_LENGTH + info_length);
     push_header(out, 0x30, info_length);
     out.extend(INTEGER_2);
     push_tlv(out, 0x80, recipient.subject_key_identifier());
@@ -133,13 +135,5 @@ fn push_header(out: &mut Vec<u8>, tag: u8, length: usize) {
         0..=0x7f => out.push(low),
         0x80..=0xff => out.extend([0x81, low]),
         _ => out.extend([0x82, high, low]),
-    }
-}
-
-const fn header_length(length: usize) -> usize {
-    match length {
-        0..=0x7f => 2,
-        0x80..=0xff => 3,
-        _ => 4,
     }
 }

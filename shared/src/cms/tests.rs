@@ -25,12 +25,16 @@ fn sealed(recipient: &RecipientKey, content: &[u8]) -> Vec<u8> {
 fn opens_what_it_sealed_for_every_key_size() {
     for (index, (_, modulus_length)) in KEYS.into_iter().enumerate() {
         let (private, public) = pair(index);
-        for length in [0, 1, 15, 16, 17, 32, 1023, 1024] {
+        for length in [0, 1, 15, 16, 17, 32, 111, 112, 200, 239, 240, 1023, 1024] {
             let content: Vec<u8> = (0..length).map(|n| u8::try_from(n % 251).unwrap()).collect();
             let envelope = sealed(&public, &content);
             assert_eq!(*open(&envelope, &private).unwrap(), content);
             let padded = (length / 16 + 1) * 16;
-            let header = if padded < 128 { 2 } else { 4 };
+            let header = match padded {
+                0..128 => 2,
+                128..256 => 3,
+                _ => 4,
+            };
             assert_eq!(envelope.len(), 187 + modulus_length + header + padded, "{length}");
         }
     }
@@ -84,8 +88,12 @@ fn has_the_form_of_kms_byte_by_byte() {
 
 #[test]
 fn refuses_content_that_the_api_cannot_carry() {
+    let recipient = pair(0).1;
+    // The modulus, and 256 bytes for all that is neither key nor content.
+    let most = MAX_CIPHERTEXT_LENGTH - 256 - 256;
+    assert!(sealed(&recipient, &vec![0; most]).len() <= MAX_CIPHERTEXT_LENGTH);
     let encryption = ContentEncryption::from_random(&RANDOM);
-    let refused = seal(&pair(0).1, &vec![0; 6144], encryption).unwrap_err();
+    let refused = seal(&recipient, &vec![0; most + 1], encryption).unwrap_err();
     assert_eq!(refused, SealError::TooLong);
 }
 
@@ -146,6 +154,19 @@ fn refuses_other_algorithms_recipients_and_left_over_bytes() {
     let left_over = OpenError::LeftOver { what: "ContentInfo" };
     assert_eq!(open(&trailing, &private).unwrap_err(), left_over);
     assert_eq!(open(&[], &private).unwrap_err(), OpenError::Truncated);
+}
+
+#[test]
+fn takes_no_end_of_contents_where_the_length_is_definite() {
+    let (private, public) = pair(0);
+    let envelope = sealed(&public, &[7; 40]);
+    let (key, ciphertext) = parts(&envelope);
+    for end in [&[0, 0][..], &[0]] {
+        let content = tlv(0xa0, &[&tlv(4, ciphertext), end].concat());
+        let envelope = der_envelope(&public, &RSAES_OAEP_SHA_256, key, &content);
+        let expected = OpenError::Unexpected { what: "OCTET STRING" };
+        assert_eq!(open(&envelope, &private).unwrap_err(), expected);
+    }
 }
 
 /// Replaces the one occurrence of `from`.
