@@ -46,7 +46,7 @@ fn keys() -> Vec<Row> {
     let twice = unknown.clone().with(cbor::text("x"), cbor::unsigned(1));
     let register = (cbor::unsigned(3), cbor::filled(PCR_LENGTH));
     let registers = cbor::map(&[register.clone(), register]);
-    let mut passed_over = row("B03", "unknown text key: passed over");
+    let mut passed_over = row("B03", "unknown text key: accepted");
     for (what, value) in [
         ("null", NULL.to_vec()),
         ("map", cbor::map(&[(cbor::unsigned(1), cbor::text("a"))])),

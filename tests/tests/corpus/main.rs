@@ -18,6 +18,7 @@ mod c_chain;
 mod cbor;
 mod cose;
 mod d_key;
+mod page;
 mod payload;
 mod row;
 mod stage;
@@ -27,7 +28,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Trial};
+use shared::crypto::Operations;
 
+use page::Index;
 use row::Row;
 use summary::Summary;
 
@@ -45,20 +48,64 @@ fn rows() -> Vec<Row> {
     .collect()
 }
 
+/// The ids of A to D that this service is to be tested by. B15 and B16 need policies.
+fn expected_ids() -> Vec<String> {
+    let sections: [(&str, u8, &[u8]); 4] =
+        [("A", 28, &[]), ("B", 24, &[15, 16]), ("C", 28, &[]), ("D", 16, &[])];
+    let ids = |(section, count, without): (&'static str, u8, &'static [u8])| {
+        (1..=count).filter(|n| !without.contains(n)).map(move |n| format!("{section}{n:02}"))
+    };
+    sections.into_iter().flat_map(ids).collect()
+}
+
+/// What is true of all rows together.
+fn trials_of_the_whole(rows: &[Row]) -> Vec<Trial> {
+    let trial = |name: &str, check: Box<dyn FnOnce() + Send>| {
+        Trial::test(name, move || {
+            check();
+            Ok(())
+        })
+    };
+    let mut ids: Vec<String> = rows.iter().map(|row| row.id.to_owned()).collect();
+    ids.sort();
+    let index = Index::of(rows);
+    let cost_of = |id: &str| rows.iter().filter(|row| row.id == id).flat_map(Row::costs).collect();
+    let good: Vec<Operations> = cost_of("C01");
+    let hostile: Vec<Operations> = [cost_of("C22"), cost_of("D05")].concat();
+    vec![
+        trial("every row is there", Box::new(move || assert_eq!(ids, expected_ids()))),
+        trial(
+            "docs/verification.md agrees with the rows",
+            Box::new(move || index.assert_page_agrees()),
+        ),
+        trial(
+            "C22 and D05 cost no more than a good document",
+            Box::new(move || assert_cheap(&good, &hostile)),
+        ),
+    ]
+}
+
+fn assert_cheap(good: &[Operations], hostile: &[Operations]) {
+    let genuine = Operations { signature_verifications: 5, rsa_keys: 1 };
+    assert!(!good.is_empty() && good.iter().all(|cost| *cost == genuine), "{good:?}");
+    assert_eq!(hostile.len(), 6);
+    assert!(hostile.iter().all(|cost| *cost == Operations::default()), "{hostile:?}");
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let summary = Arc::new(Summary::default());
     let rows = rows();
     let total = rows.len();
+    let of_the_whole = trials_of_the_whole(&rows);
     let trials = rows.into_iter().map(|row| {
         let summary = Arc::clone(&summary);
-        let name = row.name();
-        Trial::test(name, move || {
+        Trial::test(row.name(), move || {
             row.run(&summary);
             Ok(())
         })
     });
-    let conclusion = libtest_mimic::run(&arguments, trials.collect());
+    let conclusion = libtest_mimic::run(&arguments, trials.chain(of_the_whole).collect());
     summary.print(total);
     conclusion.exit_code()
 }

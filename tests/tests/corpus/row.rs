@@ -143,6 +143,28 @@ impl Row {
         self.with(what, Check::Inner { expected: expected.into(), refused })
     }
 
+    /// What the row's documents are refused with.
+    pub(crate) fn refusals(&self) -> impl Iterator<Item = &Refusal> {
+        self.cases.iter().filter_map(|case| match &case.check {
+            Check::Document { expected, .. } => expected.as_ref(),
+            Check::Inner { expected, .. } => Some(expected),
+            Check::Exchange { .. } => None,
+        })
+    }
+
+    /// What each of the row's documents and direct calls costs.
+    pub(crate) fn costs(&self) -> Vec<Operations> {
+        let stage = Stage::new();
+        let cost = |case: &Case| match &case.check {
+            Check::Document { document, .. } => {
+                Operations::of(|| verdict(&stage, document).is_ok()).1
+            }
+            Check::Inner { refused, .. } => Operations::of(refused).1,
+            Check::Exchange { .. } => Operations::default(),
+        };
+        self.cases.iter().map(cost).collect()
+    }
+
     /// The test's name.
     pub(crate) fn name(&self) -> String {
         format!("{} {}", self.id, self.what)
@@ -156,7 +178,8 @@ impl Row {
             let context = format!("{}: {what}", self.id);
             let outcome = match check {
                 Check::Document { document, expected, outside } => {
-                    check_inside(&stage, document, expected.as_ref(), &context);
+                    let operations = check_inside(&stage, document, expected.as_ref(), &context);
+                    summary.count_verifications(operations.signature_verifications);
                     let outside = outside.clone().unwrap_or_else(|| answer_to(expected.as_ref()));
                     check_exchange(&stage, &generate_random(document), &[outside], &context)
                 }
@@ -175,17 +198,23 @@ impl Row {
 }
 
 /// The exact variant, and no more work than a genuine document takes.
-fn check_inside(stage: &Stage, document: &[u8], expected: Option<&Refusal>, context: &str) {
+fn check_inside(
+    stage: &Stage,
+    document: &[u8],
+    expected: Option<&Refusal>,
+    context: &str,
+) -> Operations {
     let (verdict, operations) = Operations::of(|| verdict(stage, document));
     assert_eq!(verdict.err().as_ref(), expected, "{context}");
     let verifications = operations.signature_verifications;
     assert!(verifications <= MAX_SIGNATURE_VERIFICATIONS, "{context}: {verifications} signatures");
-    let Some(refusal) = expected else { return };
+    let Some(refusal) = expected else { return operations };
     if refusal.rule().is_some_and(|rule| rule < Rule::ChainSignatures) {
         assert_eq!(operations, Operations::default(), "{context}: nothing dear before rule 15");
     }
     // A key that breaks a rule of form is never handed to the provider.
     assert_eq!(operations.rsa_keys, 0, "{context}");
+    operations
 }
 
 fn verdict(stage: &Stage, document: &[u8]) -> Result<(), Refusal> {

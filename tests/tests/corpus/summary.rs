@@ -1,6 +1,6 @@
 //! What the corpus came to.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// What came of one case.
 pub(crate) enum Outcome {
@@ -13,6 +13,8 @@ pub(crate) struct Summary {
     rows: AtomicUsize,
     accepted: AtomicUsize,
     refused: AtomicUsize,
+    /// The most signatures verified for one document.
+    verifications: AtomicU64,
 }
 
 impl Summary {
@@ -22,6 +24,10 @@ impl Summary {
             Outcome::Refused => &self.refused,
         };
         counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_verifications(&self, count: u64) {
+        self.verifications.fetch_max(count, Ordering::Relaxed);
     }
 
     pub(crate) fn count_row(&self) {
@@ -34,9 +40,10 @@ impl Summary {
         let accepted = self.accepted.load(Ordering::Relaxed);
         let refused = self.refused.load(Ordering::Relaxed);
         let provider = shared::crypto::PROVIDER;
+        let verifications = self.verifications.load(Ordering::Relaxed);
         println!(
             "corpus with {provider}: {rows} of {total} rows passed, {} cases: {accepted} accepted, \
-             {refused} refused",
+             {refused} refused; at most {verifications} signatures verified for one document",
             accepted + refused
         );
     }
