@@ -37,3 +37,5 @@ const RSAES_OAEP_SHA_256: [u8; 62] = [
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wycheproof_tests;
