@@ -1,0 +1,153 @@
+//! What a request costs in memory, good or hostile: measured, printed (`--nocapture`) and bounded.
+//!
+//! Counted is what Rust code allocates, on the thread that measures. AWS-LC's own allocations are not
+//! seen: they are of the size of a key or a signature, whatever the document's.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a failure here is a test's failure"
+)]
+
+mod bodies;
+mod hostile;
+mod world;
+
+use allocation_counter::{AllocationInfo, measure};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use shared::attestation::{MAX_DOCUMENT_LENGTH, MalformedDocument, UntrustedDocument};
+use shared::cms::{ContentEncryption, seal};
+use shared::kms::{GenerateRandom, GenerateRandomResponse};
+use shared::transport::limits::SMALL_BODY_LENGTH;
+
+use crate::world::{Refusal, World};
+
+/// Reading a document's form, whatever it is: the places of at most 5 certificates and 16 unknown
+/// fields, of 16 bytes each, while a vector grows. Nothing is copied.
+const FORM_BOUND: usize = 1024;
+
+/// Judging a document of the right form: the COSE crate decodes it (one copy), puts the payload into
+/// a Sig_structure (two more, one of which grows) and hands that on as its own digest; and
+/// certificates like AWS's are read into small vectors of their parts.
+const fn judgement_bound(document_length: usize) -> usize {
+    6 * document_length + 16 * 1024
+}
+
+/// What reading one certificate costs if a stranger made it for that. x509-parser keeps about 140
+/// bytes for an alternative name, of which two bytes make one; 1,024 bytes hold 300 of them.
+const CERTIFICATE_BOUND: usize = 40 * 1024;
+
+/// The leaf and the most certificates of a cabundle. All are read before the root is looked at.
+const CERTIFICATES: usize = 6;
+
+/// One whole request with a document, from its body to that of the answer: the dearest certificates,
+/// the document as decoded, and room for the answer. What is dear is done without awaiting, so
+/// of these there are as many at a time as worker threads.
+const REQUEST_BOUND: usize = 320 * 1024;
+const _: () = assert!(
+    CERTIFICATES * CERTIFICATE_BOUND + MAX_DOCUMENT_LENGTH + 16 * 1024 <= REQUEST_BOUND
+        && judgement_bound(MAX_DOCUMENT_LENGTH) + MAX_DOCUMENT_LENGTH <= REQUEST_BOUND
+);
+
+fn peak(info: &AllocationInfo) -> usize {
+    info.bytes_max.try_into().unwrap()
+}
+
+fn report(what: &str, length: usize, info: &AllocationInfo) {
+    let (peak, total) = (info.bytes_max, info.bytes_total);
+    println!("{what}: {length} bytes; peak {peak}, total {total} in {}", info.count_total);
+}
+
+/// The document's fate, and what it cost beyond the document itself.
+fn judge(world: &World, document: &[u8]) -> (Result<(), Refusal>, AllocationInfo) {
+    let owned = document.to_vec();
+    let mut outcome = None;
+    let info = measure(|| outcome = Some(world.verify(owned).map(drop)));
+    (outcome.unwrap(), info)
+}
+
+#[test]
+fn a24_a_length_that_is_merely_claimed_costs_nothing() {
+    let world = World::new();
+    for (place, document) in hostile::claimed_lengths() {
+        let (outcome, info) = judge(&world, &document);
+        report(&place, document.len(), &info);
+        assert!(matches!(outcome, Err(Refusal::Malformed(_))), "{place}: {outcome:?}");
+        assert!(peak(&info) <= FORM_BOUND, "{place}: {info:?}");
+        assert!(info.bytes_total <= 2 * info.bytes_max, "{place}: {info:?}");
+    }
+}
+
+#[test]
+fn a_document_of_the_wrong_form_costs_what_its_form_costs_at_most() {
+    let world = World::new();
+    for (name, document) in hostile::malformed(&world) {
+        let (outcome, info) = judge(&world, &document);
+        report(name, document.len(), &info);
+        assert!(matches!(outcome, Err(Refusal::Malformed(_))), "{name}: {outcome:?}");
+        assert!(peak(&info) <= FORM_BOUND, "{name}: {info:?}");
+    }
+    let (outcome, info) = judge(&world, &vec![0; 262_144]);
+    report("the API's longest document", 262_144, &info);
+    let too_long = MalformedDocument::TooLong { length: 262_144 };
+    assert_eq!(outcome, Err(Refusal::Malformed(too_long)));
+    assert_eq!(info.bytes_total, 0);
+}
+
+#[test]
+fn a_document_that_must_be_judged_costs_a_small_multiple_of_its_length() {
+    let world = World::new();
+    for (name, document, expected) in hostile::well_formed(&world) {
+        assert!(document.len() <= MAX_DOCUMENT_LENGTH, "{name}: {}", document.len());
+        let (outcome, info) = judge(&world, &document);
+        report(name, document.len(), &info);
+        assert_eq!(outcome.err(), expected.clone().map(Refusal::Untrusted), "{name}");
+        let chain = if expected == Some(UntrustedDocument::UnknownRoot) {
+            CERTIFICATES * CERTIFICATE_BOUND
+        } else {
+            0
+        };
+        let bound = judgement_bound(document.len()) + chain;
+        assert!(peak(&info) <= bound, "{name}: {info:?}");
+    }
+}
+
+/// Parses, verifies, seals and writes the answer, as the service does.
+fn answer(world: &World, body: &[u8]) -> Result<Vec<u8>, Refusal> {
+    let request = GenerateRandom::parse(body).unwrap();
+    let document = world.verify(request.attestation_document.unwrap())?;
+    let content = vec![7; request.number_of_bytes.get()];
+    let encryption = ContentEncryption::from_random(&[7; ContentEncryption::LENGTH]);
+    let sealed = seal(&document.recipient_key().unwrap(), &content, encryption).unwrap();
+    Ok(GenerateRandomResponse::CiphertextForRecipient(&sealed).to_json())
+}
+
+#[test]
+fn a_whole_request_stays_within_its_bound() {
+    let world = World::new();
+    let signature = Some(UntrustedDocument::DocumentSignature);
+    let mut documents = hostile::well_formed(&world);
+    documents.push(("a usual document", world.usual(), None));
+    assert!(documents.iter().any(|(_, _, expected)| *expected == signature));
+    for (name, document, expected) in documents {
+        let body = bodies::request(&STANDARD.encode(&document));
+        assert!(body.len() <= SMALL_BODY_LENGTH);
+        let mut outcome = None;
+        let info = measure(|| outcome = Some(answer(&world, &body)));
+        report(&format!("request with {name}"), body.len(), &info);
+        assert_eq!(outcome.unwrap().err(), expected.map(Refusal::Untrusted), "{name}");
+        assert!(peak(&info) <= REQUEST_BOUND, "{name}: {info:?}");
+    }
+}
+
+#[test]
+fn reading_any_body_costs_less_than_four_times_its_length() {
+    for (name, body) in bodies::hostile() {
+        let mut parsed = None;
+        let info = measure(|| parsed = Some(GenerateRandom::parse(&body)));
+        report(name, body.len(), &info);
+        assert!(peak(&info) <= 4 * body.len(), "{name}: {info:?}");
+    }
+}
