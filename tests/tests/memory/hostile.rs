@@ -1,7 +1,7 @@
 //! Documents that would have a careless reader allocate.
 
 use shared::attestation::{MAX_DOCUMENT_LENGTH, UntrustedDocument};
-use shared::simulator::{CertificateSpec, Extension, Form, Key, KeyUsage};
+use shared::simulator::{CertificateSpec, Extension, Instead, Key, KeyUsage};
 
 use crate::world::{NOW, World};
 
@@ -153,7 +153,7 @@ fn stuffed(world: &World, stuffing: Stuffing) -> Vec<u8> {
             not_before: NOW.minus_secs(1),
             not_after: NOW.plus_secs(1),
             extensions,
-            form: Form::Genuine,
+            instead: Instead::default(),
         };
         spec.issue(keys[level].public_key(), &keys[level.saturating_sub(1)]).unwrap()
     };
