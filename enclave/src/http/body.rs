@@ -3,8 +3,8 @@
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
-use hyper::header;
 use hyper::http::request::Parts;
+use hyper::{Version, header};
 use shared::kms::{ErrorType, KmsError};
 use shared::transport::limits::{
     BODY_DISCARD_LENGTH, BODY_READ_TIMEOUT, LARGE_BODIES_LENGTH, MAX_BODY_LENGTH, SMALL_BODY_LENGTH,
@@ -89,13 +89,21 @@ async fn collect(mut body: Incoming, length: usize) -> Result<Bytes, BodyError> 
 
 async fn refuse_too_large(head: &Parts, body: Incoming) -> BodyError {
     // Who waits to be asked for the body is not asked.
-    if !head.headers.contains_key(header::EXPECT) {
+    if !waits_to_be_asked(head) {
         // Whether all of it came or not, the answer is the same.
         drop(timeout(BODY_READ_TIMEOUT, discard(body)).await);
     }
     let message = format!("The request body exceeds {MAX_BODY_LENGTH} bytes.");
     let error = KmsError::new(ErrorType::RequestEntityTooLarge, message);
     BodyError::Refused(Answer::error(&error).and_close())
+}
+
+/// Whether the client sends its body only after `100 Continue`, which hyper writes as soon as the
+/// body is read: for this one expectation, in the last such field, and from HTTP/1.1 on.
+fn waits_to_be_asked(head: &Parts) -> bool {
+    let expectation = head.headers.get_all(header::EXPECT).iter().next_back();
+    head.version > Version::HTTP_10
+        && expectation.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
 /// Reads on for a while: a connection closed over unread bytes is reset, and the client would see
