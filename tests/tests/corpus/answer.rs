@@ -3,6 +3,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
+use shared::cms::ContentEncryption;
+use shared::nsm::RANDOM_BLOCK_LENGTH;
 
 use crate::stage::RECIPIENTS;
 
@@ -28,6 +30,12 @@ pub(crate) enum Expected {
     Sealed { length: usize },
     /// Any other good answer: its body exactly.
     Ok { body: String },
+    /// The interim answer that asks a client for its body.
+    Continue,
+    /// What HEAD gets: the status and length of an answer to GET, without its body.
+    Head { status: u16, length: usize },
+    /// An answer that says it is the connection's last.
+    Last(Box<Self>),
 }
 
 impl Expected {
@@ -50,34 +58,66 @@ impl Expected {
         Self::Error { status: 400, body }
     }
 
-    /// Whether random bytes are given.
-    pub(crate) fn is_random(&self) -> bool {
-        matches!(self, Self::Plaintext { .. } | Self::Sealed { .. })
+    /// 400 UnknownOperationException.
+    pub(crate) fn unknown_operation() -> Self {
+        Self::Error { status: 400, body: r#"{"__type":"UnknownOperationException"}"#.to_owned() }
+    }
+
+    /// With `Connection: close`.
+    pub(crate) fn and_close(self) -> Self {
+        Self::Last(Box::new(self))
+    }
+
+    /// Blocks of entropy that the answer is worth: none unless it gives random bytes.
+    pub(crate) fn draws(&self) -> usize {
+        let drawn = match self {
+            Self::Plaintext { length } => *length,
+            Self::Sealed { length } => length + ContentEncryption::LENGTH,
+            Self::Last(answer) => return answer.draws(),
+            Self::Error { .. }
+            | Self::Http { .. }
+            | Self::Head { .. }
+            | Self::Ok { .. }
+            | Self::Continue => 0,
+        };
+        drawn.div_ceil(RANDOM_BLOCK_LENGTH)
+    }
+
+    /// Whether a request is refused with it.
+    pub(crate) fn is_refusal(&self) -> bool {
+        match self {
+            Self::Error { .. } | Self::Http { .. } | Self::Head { .. } => true,
+            Self::Last(answer) => answer.is_refusal(),
+            Self::Plaintext { .. } | Self::Sealed { .. } | Self::Ok { .. } | Self::Continue => {
+                false
+            }
+        }
+    }
+
+    /// Whether the answer ends with its head, whatever its Content-Length says.
+    pub(crate) fn is_bodiless(&self) -> bool {
+        matches!(self, Self::Continue | Self::Head { .. })
     }
 }
 
 impl Answer {
-    /// All answers of one connection, by their Content-Length.
-    pub(crate) fn parse_all(mut bytes: &[u8]) -> Vec<Self> {
-        let mut answers = Vec::new();
-        while !bytes.is_empty() {
-            let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("a head");
-            let head = std::str::from_utf8(&bytes[..end]).unwrap();
-            let mut answer = Self::parse_head(head);
-            let rest = &bytes[end + 4..];
-            let length = answer.header("content-length").map_or(0, |text| text.parse().unwrap());
-            let (body, next) = rest.split_at_checked(length).expect("a whole body");
-            answer.body = String::from_utf8(body.to_vec()).unwrap();
-            answers.push(answer);
-            bytes = next;
-        }
-        answers
+    /// Takes one answer off `bytes`, by its Content-Length; `None` if it is not whole yet.
+    pub(crate) fn take(bytes: &mut Vec<u8>, bodiless: bool) -> Option<Self> {
+        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
+        let head = std::str::from_utf8(&bytes[..end]).unwrap();
+        let mut answer = Self::parse_head(head);
+        let length = answer.header("content-length").map_or(0, |text| text.parse().unwrap());
+        let end = end + 4;
+        let length = if bodiless { 0 } else { length };
+        answer.body = String::from_utf8(bytes.get(end..end + length)?.to_vec()).unwrap();
+        bytes.drain(..end + length);
+        Some(answer)
     }
 
     fn parse_head(head: &str) -> Self {
         let mut lines = head.split("\r\n");
-        let status = lines.next().unwrap().strip_prefix("HTTP/1.1 ").expect("an HTTP/1.1 answer");
-        let status = status.split(' ').next().unwrap().parse().unwrap();
+        let status = lines.next().unwrap().strip_prefix("HTTP/1.").expect("an HTTP/1 answer");
+        let status = status.split(' ').nth(1).unwrap().parse().unwrap();
         let headers = lines
             .map(|line| {
                 let (name, value) = line.split_once(": ").unwrap();
@@ -104,6 +144,18 @@ impl Answer {
             }
             Expected::Ok { body } => {
                 assert_eq!((self.status, &self.body), (200, body), "{context}");
+            }
+            Expected::Continue => {
+                assert_eq!((self.status, &self.headers), (100, &Vec::new()), "{context}");
+            }
+            Expected::Head { status, length } => {
+                assert_eq!(self.status, *status, "{context}");
+                let length = length.to_string();
+                assert_eq!(self.header("content-length"), Some(length.as_str()), "{context}");
+            }
+            Expected::Last(answer) => {
+                assert_eq!(self.header("connection"), Some("close"), "{context}");
+                self.assert_is(answer, &context);
             }
             Expected::Plaintext { length } => {
                 assert_eq!(self.member("Plaintext", &context).len(), *length, "{context}");

@@ -18,6 +18,12 @@ mod c_chain;
 mod cbor;
 mod cose;
 mod d_key;
+mod e_bodies;
+mod e_http;
+mod e_json;
+mod e_members;
+mod e_requests;
+mod e_routing;
 mod page;
 mod payload;
 mod row;
@@ -42,16 +48,22 @@ fn rows() -> Vec<Row> {
         c_chain::rows(),
         c_certificates::rows(),
         d_key::rows(),
+        e_http::rows(),
+        e_bodies::rows(),
+        e_routing::rows(),
+        e_json::rows(),
+        e_members::rows(),
     ]
     .into_iter()
     .flatten()
     .collect()
 }
 
-/// The ids of A to D that this service is to be tested by. B15 and B16 need policies.
+/// The ids of A to E that this service is to be tested by. B15 and B16 need policies, E23 to E30
+/// need signatures.
 fn expected_ids() -> Vec<String> {
-    let sections: [(&str, u8, &[u8]); 4] =
-        [("A", 28, &[]), ("B", 24, &[15, 16]), ("C", 28, &[]), ("D", 16, &[])];
+    let sections: [(&str, u8, &[u8]); 5] =
+        [("A", 28, &[]), ("B", 24, &[15, 16]), ("C", 28, &[]), ("D", 16, &[]), ("E", 22, &[])];
     let ids = |(section, count, without): (&'static str, u8, &'static [u8])| {
         (1..=count).filter(|n| !without.contains(n)).map(move |n| format!("{section}{n:02}"))
     };

@@ -9,7 +9,7 @@ use shared::attestation::{
 use shared::crypto::Operations;
 
 use crate::answer::Expected;
-use crate::stage::{NOW, Stage, generate_random};
+use crate::stage::{Ending, NOW, Stage, Step, generate_random};
 use crate::summary::{Outcome, Summary};
 
 /// A genuine document takes five: four certificates below the root, and the document itself.
@@ -67,8 +67,8 @@ pub(crate) enum Check {
     /// A document in an otherwise good request.
     /// `outside` is the answer where the API's model refuses before the document is looked at.
     Document { document: Vec<u8>, expected: Option<Refusal>, outside: Option<Expected> },
-    /// Bytes on a connection, and the answers until it is closed.
-    Exchange { bytes: Vec<u8>, answers: Vec<Expected> },
+    /// What a client does on a connection, and the answers until it is closed.
+    Exchange { steps: Vec<Step>, ending: Ending },
     /// A function called directly, for what fits no document; it gives what it refuses with.
     Inner { expected: Refusal, refused: fn() -> Option<Refusal> },
 }
@@ -130,7 +130,28 @@ impl Row {
         bytes: impl Into<Vec<u8>>,
         answers: Vec<Expected>,
     ) -> Self {
-        self.with(what, Check::Exchange { bytes: bytes.into(), answers })
+        self.conversation(what, exchange(bytes.into(), answers), Ending::Client)
+    }
+
+    /// As [`exchange`](Self::exchange), but the client leaves its sending half open: the service
+    /// closes.
+    pub(crate) fn closed(
+        self,
+        what: impl Into<String>,
+        bytes: impl Into<Vec<u8>>,
+        answers: Vec<Expected>,
+    ) -> Self {
+        self.conversation(what, exchange(bytes.into(), answers), Ending::Service)
+    }
+
+    /// Each answer that `steps` receive must be as they say, and there must be no other.
+    pub(crate) fn conversation(
+        self,
+        what: impl Into<String>,
+        steps: Vec<Step>,
+        ending: Ending,
+    ) -> Self {
+        self.with(what, Check::Exchange { steps, ending })
     }
 
     /// A function within must refuse what fits no document.
@@ -181,10 +202,11 @@ impl Row {
                     let operations = check_inside(&stage, document, expected.as_ref(), &context);
                     summary.count_verifications(operations.signature_verifications);
                     let outside = outside.clone().unwrap_or_else(|| answer_to(expected.as_ref()));
-                    check_exchange(&stage, &generate_random(document), &[outside], &context)
+                    let steps = exchange(generate_random(document), vec![outside]);
+                    check_conversation(&stage, &steps, Ending::Client, &context)
                 }
-                Check::Exchange { bytes, answers } => {
-                    check_exchange(&stage, bytes, answers, &context)
+                Check::Exchange { steps, ending } => {
+                    check_conversation(&stage, steps, *ending, &context)
                 }
                 Check::Inner { expected, refused } => {
                     assert_eq!(refused().as_ref(), Some(expected), "{context}");
@@ -233,16 +255,28 @@ fn answer_to(refusal: Option<&Refusal>) -> Expected {
     }
 }
 
-/// The exact answers, and no entropy for who is refused.
-fn check_exchange(stage: &Stage, bytes: &[u8], answers: &[Expected], context: &str) -> Outcome {
+/// Everything is sent before anything is read.
+fn exchange(bytes: Vec<u8>, answers: Vec<Expected>) -> Vec<Step> {
+    let answers = answers.into_iter().map(Step::Receive);
+    std::iter::once(Step::Send(bytes)).chain(answers).collect()
+}
+
+/// The exact answers, and no entropy but for them.
+fn check_conversation(stage: &Stage, steps: &[Step], ending: Ending, context: &str) -> Outcome {
     let before = stage.draws();
-    let received = stage.exchange(bytes);
+    let received = stage.converse(steps, ending);
     let drawn = stage.draws() - before;
-    assert_eq!(received.len(), answers.len(), "{context}: {received:#?}");
-    for (received, expected) in received.iter().zip(answers) {
+    let expected = steps.iter().filter_map(|step| match step {
+        Step::Receive(expected) => Some(expected),
+        Step::Send(_) | Step::SendAll(_) => None,
+    });
+    assert_eq!(received.len(), expected.clone().count(), "{context}: {received:#?}");
+    for (received, expected) in received.iter().zip(expected.clone()) {
         received.assert_is(expected, context);
     }
-    let answered = answers.iter().filter(|answer| answer.is_random()).count();
-    assert_eq!(usize::try_from(drawn), Ok(answered), "{context}: draws");
-    if answered == 0 { Outcome::Refused } else { Outcome::Accepted }
+    let needed: usize = expected.clone().map(Expected::draws).sum();
+    assert_eq!(usize::try_from(drawn), Ok(needed), "{context}: draws");
+    // A good request behind a refused one shows where the refused one ended.
+    let refused = received.is_empty() || expected.clone().any(Expected::is_refusal);
+    if refused { Outcome::Refused } else { Outcome::Accepted }
 }

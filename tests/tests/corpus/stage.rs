@@ -2,6 +2,7 @@
 
 use std::future::pending;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use attested_recipient::RecipientKey;
 use base64::Engine;
@@ -12,15 +13,21 @@ use enclave::platform::Simulated;
 use shared::attestation::{self, TrustAnchors};
 use shared::simulator::{Draws, Forgery, SimulatedNsm, World};
 use shared::time::UnixMillis;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf, duplex, split};
 use tokio::runtime::{Builder, Runtime};
+use tokio::time;
 
-use crate::answer::Answer;
+use crate::answer::{Answer, Expected};
 
 /// The time of every forged document, and of the service that judges it.
 pub(crate) const NOW: UnixMillis = UnixMillis::from_secs(1_800_000_000);
 /// Certificates below the root and above the leaf: three, as AWS has them.
 pub(crate) const LEAF: usize = 4;
+
+/// Less than any deadline of the service: whoever is kept waiting so long waits for one.
+const PATIENCE: Duration = Duration::from_secs(8);
+/// More than any deadline of the service, by a clock that jumps from one to the next.
+const LONG_PATIENCE: Duration = Duration::from_secs(600);
 
 /// Keys of 2048, 3072 and 4096 bits.
 pub(crate) static RECIPIENTS: LazyLock<[RecipientKey; 3]> = LazyLock::new(|| {
@@ -46,6 +53,29 @@ pub(crate) fn recipient() -> &'static RecipientKey {
 /// A good document's chain and content, to be changed. All share keys and root.
 pub(crate) fn good() -> Forgery {
     GOOD.clone()
+}
+
+/// What a client does next.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    /// Sends bytes, of which the service may leave some unread.
+    Send(Vec<u8>),
+    /// Sends bytes, of which the service must take all that a network would not hold.
+    SendAll(Vec<u8>),
+    /// Reads one answer.
+    Receive(Expected),
+}
+
+/// How a connection ends after the last bytes were sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// The client closes its sending half at once, and reads on.
+    Client,
+    /// The client leaves its sending half open, and yet the service closes at once.
+    Service,
+    /// The client leaves its sending half open, and the service closes when its time is up. Random
+    /// bytes come from another thread, whom this clock does not wait for: no case with them.
+    Deadline,
 }
 
 /// A service that trusts the root of [`good`].
@@ -109,25 +139,75 @@ impl Stage {
         self.draws.count() - self.drawn_to_start
     }
 
-    /// Sends `bytes` on a connection of their own, closes the sending half, and reads all that
-    /// comes back.
-    pub(crate) fn exchange(&self, bytes: &[u8]) -> Vec<Answer> {
+    /// Takes `steps` on a connection of their own, and reads all that comes back until it is
+    /// closed.
+    pub(crate) fn converse(&self, steps: &[Step], ending: Ending) -> Vec<Answer> {
         let (client, server) = duplex(64 * 1024);
-        let (mut reading, mut writing) = tokio::io::split(client);
-        let talk = async {
-            let mut received = Vec::new();
-            let send = async {
-                // The service may answer and close before it has read everything.
-                drop(writing.write_all(bytes).await);
-                drop(writing.shutdown().await);
-            };
-            let (read, ()) = tokio::join!(reading.read_to_end(&mut received), send);
-            read.unwrap();
-            received
-        };
         let serve = self.server.serve_connection(server, pending());
-        let (received, ()) = self.runtime.block_on(async { tokio::join!(talk, serve) });
-        Answer::parse_all(&received)
+        let both = async {
+            let patience = if ending == Ending::Deadline {
+                time::pause();
+                LONG_PATIENCE
+            } else {
+                PATIENCE
+            };
+            let both = async { tokio::join!(Talker::new(client).take(steps, ending), serve) };
+            let both = time::timeout(patience, both).await;
+            if ending == Ending::Deadline {
+                time::resume();
+            }
+            both.expect("the service closes in time").0
+        };
+        self.runtime.block_on(both)
+    }
+}
+
+/// The other end of a connection.
+struct Talker {
+    reading: ReadHalf<DuplexStream>,
+    writing: WriteHalf<DuplexStream>,
+    received: Vec<u8>,
+}
+
+impl Talker {
+    fn new(stream: DuplexStream) -> Self {
+        let (reading, writing) = split(stream);
+        Self { reading, writing, received: Vec::new() }
+    }
+
+    async fn take(mut self, steps: &[Step], ending: Ending) -> Vec<Answer> {
+        let last_sent = steps.iter().rposition(|step| !matches!(step, Step::Receive(_)));
+        let mut answers = Vec::new();
+        for (index, step) in steps.iter().enumerate() {
+            match step {
+                // The service may answer and close before it has read everything.
+                Step::Send(bytes) => drop(self.writing.write_all(bytes).await),
+                Step::SendAll(bytes) => self.writing.write_all(bytes).await.unwrap(),
+                Step::Receive(expected) => {
+                    answers.extend(self.receive(expected.is_bodiless()).await);
+                }
+            }
+            if last_sent == Some(index) && ending == Ending::Client {
+                drop(self.writing.shutdown().await);
+            }
+        }
+        while let Some(answer) = self.receive(false).await {
+            answers.push(answer);
+        }
+        assert!(self.received.is_empty(), "{:?}", String::from_utf8_lossy(&self.received));
+        answers
+    }
+
+    /// The next answer; `None` at the end.
+    async fn receive(&mut self, bodiless: bool) -> Option<Answer> {
+        loop {
+            if let Some(answer) = Answer::take(&mut self.received, bodiless) {
+                return Some(answer);
+            }
+            if self.reading.read_buf(&mut self.received).await.unwrap() == 0 {
+                return None;
+            }
+        }
     }
 }
 
