@@ -42,6 +42,9 @@ pub enum CborFault {
     /// A text string that is not UTF-8.
     #[error("a CBOR text string is not UTF-8")]
     Utf8,
+    /// A simple value without a meaning, or in an encoding that is not well-formed.
+    #[error("a CBOR simple value is none of false, true, null and undefined")]
+    SimpleValue,
     /// Nested deeper than any genuine document.
     #[error("the CBOR is nested too deeply")]
     Depth,
@@ -159,16 +162,14 @@ impl<'a> Reader<'a> {
     }
 
     /// An argument of `2^exponent` bytes, which must need that many. Floats are exempt: for them
-    /// the bytes are no number to be shortened. A simple value in a byte of its own is 32 or more
-    /// (RFC 8949 section 3.3): below are those of one byte, and what is reserved.
+    /// the bytes are no number to be shortened.
     fn wide_argument(&mut self, start: usize, exponent: u8) -> Result<u64, CborError> {
         let range = self.advance(1 << exponent)?;
         let value = self.slice(range).iter().fold(0, |sum, byte| (sum << 8) | u64::from(*byte));
-        let is_simple = self.input.get(start).is_some_and(|b| b >> 5 == SIMPLE);
+        let is_float = self.input.get(start).is_some_and(|b| b >> 5 == SIMPLE);
         let shortest = match exponent {
-            0 if is_simple => value >= 32,
+            _ if is_float => true,
             0 => value >= 24,
-            _ if is_simple => true,
             1 => value > u64::from(u8::MAX),
             2 => value > u64::from(u16::MAX),
             _ => value > u64::from(u32::MAX),
@@ -257,6 +258,9 @@ impl<'a> Reader<'a> {
             }
             Some(byte) if byte >> 5 == TEXT => return self.text().map(drop),
             Some(byte) if byte >> 5 == BYTES => return self.bytes().map(drop),
+            // RFC 8949 section 3.3: unassigned, or in two bytes and then not even well-formed below
+            // 32. Other decoders refuse both.
+            Some(0xe0..=0xf3 | 0xf8) => return self.fail(CborFault::SimpleValue),
             _ => {}
         }
         let head = self.head()?;

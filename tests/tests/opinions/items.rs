@@ -61,10 +61,8 @@ fn leaf() -> impl Strategy<Value = Item> {
         9 => number().prop_map(|number| head(NEGATIVE, number)),
         9 => vec(any::<u8>(), 0..40).prop_map(|bytes| string(BYTES, &bytes)),
         9 => "\\PC{0,12}".prop_map(|content| text(&content)),
-        // false, true, null, undefined; then those without a meaning, which the others do not read
+        // false, true, null, undefined
         9 => (0xf4..=0xf7_u8).prop_map(|byte| vec![byte]),
-        1 => (0xe0..=0xf3_u8).prop_map(|byte| vec![byte]),
-        1 => (32..=255_u8).prop_map(|value| vec![0xf8, value]),
         9 => any::<[u8; 2]>().prop_map(|float| [&[0xf9], &float[..]].concat()),
         9 => any::<[u8; 4]>().prop_map(|float| [&[0xfa], &float[..]].concat()),
         9 => any::<[u8; 8]>().prop_map(|float| [&[0xfb], &float[..]].concat()),
@@ -76,8 +74,9 @@ fn leaf() -> impl Strategy<Value = Item> {
 fn broken() -> impl Strategy<Value = Item> {
     prop_oneof![
         vec(any::<u8>(), 0..6),
-        // a simple value in two bytes that is below 32
-        (0..32_u8).prop_map(|value| vec![0xf8, value]),
+        // simple values without a meaning, and those that are not well-formed
+        (0xe0..=0xf3_u8).prop_map(|byte| vec![byte]),
+        any::<u8>().prop_map(|value| vec![0xf8, value]),
         // reserved additional information, indefinite numbers and tags, a lone break
         (0..8_u8, 28..=31_u8).prop_map(|(major, additional)| vec![major << 5 | additional]),
         // not in the shortest form
