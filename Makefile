@@ -7,6 +7,9 @@ SHELL := /bin/bash
 LISTEN ?= 127.0.0.1:8000
 # The crypto provider under test: aws-lc-rs or ring.
 PROVIDER ?= aws-lc-rs
+OTHER_PROVIDER = $(if $(filter ring,$(PROVIDER)),aws-lc-rs,ring)
+# The part of the mutations to try: 0/1 is all of them.
+SHARD ?= 0/1
 
 # Tests run in their package's folder, so a relative path must not reach them.
 ifdef VECTORS
@@ -23,7 +26,7 @@ PRODUCTION_CARGO = RUSTFLAGS="$(PRODUCTION_FLAGS)" cargo build --release --locke
 WITH_PROVIDER := --no-default-features --features \
 	attested-recipient/$(PROVIDER),enclave/$(PROVIDER),enclave/simulator,shared/$(PROVIDER),shared/kms,shared/nsm,shared/simulator,shared/transport
 
-.PHONY: help build run demo test lint fmt deny build-production verify-production clients tools
+.PHONY: help build run demo test mutants lint fmt deny build-production verify-production clients tools
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,7 +53,11 @@ test: clients ## Run all tests (PROVIDER=ring for the other provider, VECTORS=DI
 	cargo test --locked --workspace $(WITH_PROVIDER)
 	cargo test --locked -p enclave --no-default-features --features $(PROVIDER) --test production
 	cargo test --locked -p shared --no-default-features \
-		--features $(if $(filter ring,$(PROVIDER)),aws-lc-rs,ring),kms,nsm,simulator,transport
+		--features $(OTHER_PROVIDER),kms,nsm,simulator,transport
+	cargo test --locked -p attested-recipient --no-default-features --features $(OTHER_PROVIDER) --test corpus
+
+mutants: tools ## Change the verifier in every way and see a test notice (hours; SHARD=k/n for a part).
+	@SHARD=$(SHARD) PROVIDER=$(PROVIDER) .ci/mutants
 
 lint: tools ## Check format, clippy and the documentation.
 	cargo fmt --all --check
@@ -59,7 +66,7 @@ lint: tools ## Check format, clippy and the documentation.
 	cargo clippy --locked -p shared --no-default-features \
 		--features ring,kms,nsm,simulator,transport --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
-	bash -n deploy/*/*.sh tests/clients/*.sh .ci/run .ci/readme
+	bash -n deploy/*/*.sh tests/clients/*.sh .ci/run .ci/readme .ci/mutants
 
 fmt: ## Format all Rust code.
 	cargo fmt --all
