@@ -17,6 +17,7 @@ mod b_payload;
 mod c_certificates;
 mod c_chain;
 mod cbor;
+mod chunking;
 mod cose;
 mod d_key;
 mod e_bodies;
@@ -86,6 +87,10 @@ fn trials_of_the_whole(rows: &[Row]) -> Vec<Trial> {
     let good: Vec<Operations> = cost_of("C01");
     let hostile: Vec<Operations> = [cost_of("C22"), cost_of("D05")].concat();
     vec![
+        trial(
+            "chunking of the HTTP stream changes nothing",
+            Box::new(chunking::assert_chunking_changes_nothing),
+        ),
         trial("every row is there", Box::new(move || assert_eq!(ids, expected_ids()))),
         trial(
             "docs/verification.md agrees with the rows",

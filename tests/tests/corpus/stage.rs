@@ -15,7 +15,7 @@ use shared::simulator::{Draws, Forgery, SimulatedNsm, World};
 use shared::time::UnixMillis;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf, duplex, split};
 use tokio::runtime::{Builder, Runtime};
-use tokio::time;
+use tokio::{task, time};
 
 use crate::answer::{Answer, Expected};
 
@@ -24,6 +24,8 @@ pub(crate) const NOW: UnixMillis = UnixMillis::from_secs(1_800_000_000);
 /// Certificates below the root and above the leaf: three, as AWS has them.
 pub(crate) const LEAF: usize = 4;
 
+/// Bytes that a pipe holds, unless a test says otherwise.
+pub(crate) const PIPE_LENGTH: usize = 64 * 1024;
 /// Less than any deadline of the service: whoever is kept waiting so long waits for one.
 const PATIENCE: Duration = Duration::from_secs(8);
 /// More than any deadline of the service, by a clock that jumps from one to the next.
@@ -142,7 +144,7 @@ impl Stage {
     /// Takes `steps` on a connection of their own, and reads all that comes back until it is
     /// closed.
     pub(crate) fn converse(&self, steps: &[Step], ending: Ending) -> Vec<Answer> {
-        let (client, server) = duplex(64 * 1024);
+        let (client, server) = duplex(PIPE_LENGTH);
         let serve = self.server.serve_connection(server, pending());
         let both = async {
             let patience = if ending == Ending::Deadline {
@@ -159,6 +161,31 @@ impl Stage {
             both.expect("the service closes in time").0
         };
         self.runtime.block_on(both)
+    }
+
+    /// Sends `pieces` one by one, closes the sending half, and reads what comes back meanwhile. The
+    /// service may read after each piece; the pipe holds so many bytes each way.
+    pub(crate) fn send_in_pieces(&self, pieces: &[&[u8]], pipe_length: usize) -> Vec<Answer> {
+        let (client, server) = duplex(pipe_length);
+        let Talker { mut reading, mut writing, mut received } = Talker::new(client);
+        let send = async {
+            for piece in pieces {
+                // The service may answer and close before it has read everything.
+                if writing.write_all(piece).await.and(writing.flush().await).is_err() {
+                    break;
+                }
+                task::yield_now().await;
+            }
+            drop(writing.shutdown().await);
+        };
+        let serve = self.server.serve_connection(server, pending());
+        let all = async { tokio::join!(send, reading.read_to_end(&mut received), serve) };
+        let all = async { time::timeout(PATIENCE, all).await };
+        let ((), read, ()) = self.runtime.block_on(all).expect("the service closes in time");
+        read.unwrap();
+        let answers = std::iter::from_fn(|| Answer::take(&mut received, false)).collect();
+        assert!(received.is_empty(), "{:?}", String::from_utf8_lossy(&received));
+        answers
     }
 }
 

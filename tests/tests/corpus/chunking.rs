@@ -1,0 +1,146 @@
+//! However a stream of requests is cut on its way, its answers are the same.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use proptest::test_runner::{Config, TestRunner};
+
+use crate::answer::Answer;
+use crate::e_requests::{
+    BODY, BODY_LENGTH, JSON, TARGET, attested, attested_body, framed, generate, plain, request,
+};
+use crate::stage::{PIPE_LENGTH, Stage};
+
+const CASES: u32 = 96;
+const CHUNKED: &str = "Transfer-Encoding: chunked";
+
+/// A request, good or not.
+#[derive(Clone, Copy, Debug)]
+enum Message {
+    Plain,
+    Large,
+    Attested,
+    ChangedDocument,
+    NotJson,
+    OutOfRange,
+    NoOperation,
+    Health,
+    Http10,
+    Asked,
+    Last,
+    AnnouncedTooLarge,
+    MalformedHead,
+    Chunked,
+    TwoLengths,
+    TooShort,
+    TooLong,
+}
+
+impl Message {
+    fn strategy() -> impl Strategy<Value = Self> {
+        // One in four ends the connection: with more, hardly a stream would be long.
+        let good = prop_oneof![
+            Just(Self::Plain),
+            Just(Self::Large),
+            Just(Self::Attested),
+            Just(Self::ChangedDocument),
+            Just(Self::NotJson),
+            Just(Self::OutOfRange),
+            Just(Self::NoOperation),
+            Just(Self::Health),
+            Just(Self::Asked),
+        ];
+        let fatal = prop_oneof![
+            Just(Self::Http10),
+            Just(Self::Last),
+            Just(Self::AnnouncedTooLarge),
+            Just(Self::MalformedHead),
+            Just(Self::Chunked),
+            Just(Self::TwoLengths),
+            Just(Self::TooShort),
+            Just(Self::TooLong),
+        ];
+        prop_oneof![3 => good, 1 => fatal]
+    }
+
+    fn bytes(self) -> Vec<u8> {
+        let lying = |length: &str| framed(&[&format!("Content-Length: {length}")], BODY);
+        match self {
+            Self::Plain => plain(),
+            Self::Large => generate(r#"{"NumberOfBytes":1024}"#),
+            Self::Attested => attested(),
+            Self::ChangedDocument => generate(attested_body().replacen("/", "+", 1)),
+            Self::NotJson => generate("{"),
+            Self::OutOfRange => generate(r#"{"NumberOfBytes":0}"#),
+            Self::NoOperation => request("PUT /x HTTP/1.1", &["Content-Length: 3"], "abc"),
+            Self::Health => request("GET /healthz HTTP/1.1", &["X-A: a"], ""),
+            Self::Http10 => request("POST / HTTP/1.0", &[JSON, TARGET, BODY_LENGTH], BODY),
+            Self::Asked => framed(&["Expect: 100-continue", BODY_LENGTH], BODY),
+            Self::Last => framed(&["Connection: close", BODY_LENGTH], BODY),
+            Self::AnnouncedTooLarge => lying("600000"),
+            Self::MalformedHead => framed(&["X-A : a", BODY_LENGTH], BODY),
+            Self::Chunked => framed(&[CHUNKED], "0\r\n\r\n"),
+            Self::TwoLengths => framed(&[BODY_LENGTH, "Content-Length: 0"], BODY),
+            Self::TooShort => lying("17"),
+            Self::TooLong => lying("23"),
+        }
+    }
+}
+
+/// One to five requests. The last may be cut, if nothing before it lies about its length.
+///
+/// hyper looks at a head that comes in pieces again only when it is whole: one that is malformed and
+/// never ends gets 400 when it comes at once, and nothing when it does not. No such head is made.
+fn stream(messages: &[Message], cut: Option<Index>) -> Vec<u8> {
+    let mut stream: Vec<u8> = messages.iter().flat_map(|message| message.bytes()).collect();
+    let lies = |message: &Message| matches!(message, Message::TooShort | Message::TooLong);
+    let (Some(last), before) = (messages.last(), messages.iter().rev().skip(1)) else {
+        return stream;
+    };
+    if before.clone().any(lies) || lies(last) {
+        // Ends whatever head begins with what was not announced.
+        stream.extend_from_slice(b"\r\n\r\n");
+    } else if let (Some(cut), Message::Plain | Message::Attested) = (cut, last) {
+        let length = last.bytes().len();
+        stream.truncate(stream.len() - length + cut.index(length));
+    }
+    stream
+}
+
+/// The pieces between `cuts`; a piece of one byte each if there are none.
+fn pieces<'a>(stream: &'a [u8], cuts: &[Index]) -> Vec<&'a [u8]> {
+    if cuts.is_empty() || stream.is_empty() {
+        return stream.chunks(1).collect();
+    }
+    let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(stream.len())).collect();
+    cuts.sort_unstable();
+    let starts = std::iter::once(0).chain(cuts.iter().copied());
+    let ends = cuts.iter().copied().chain([stream.len()]);
+    starts.zip(ends).map(|(start, end)| &stream[start..end]).collect()
+}
+
+/// What does not differ from one time to the next, and how much entropy was drawn.
+fn answers(stage: &Stage, pieces: &[&[u8]], pipe_length: usize) -> (Vec<Answer>, u64) {
+    let before = stage.draws();
+    let answers = stage.send_in_pieces(pieces, pipe_length);
+    (answers.into_iter().map(Answer::without_what_is_random).collect(), stage.draws() - before)
+}
+
+pub(crate) fn assert_chunking_changes_nothing() {
+    let stage = Stage::new();
+    let strategy = (
+        vec(Message::strategy(), 1..=5),
+        proptest::option::of(any::<Index>()),
+        vec(any::<Index>(), 0..24),
+        prop_oneof![Just(1), Just(7), Just(PIPE_LENGTH)],
+    );
+    let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
+    let property = |(messages, cut, cuts, pipe_length): (Vec<_>, _, Vec<_>, _)| {
+        let stream = stream(&messages, cut);
+        let whole = answers(&stage, &[&stream], PIPE_LENGTH);
+        let in_pieces = answers(&stage, &pieces(&stream, &cuts), pipe_length);
+        prop_assert_eq!(whole, in_pieces);
+        Ok(())
+    };
+    TestRunner::new(config).run(&strategy, property).unwrap();
+}
