@@ -281,6 +281,20 @@ fn refuses_a_certificate_that_its_issuer_did_not_sign() {
 }
 
 #[test]
+fn refuses_a_chain_in_which_the_path_library_finds_more_to_refuse() {
+    let server_auth = der::object_identifier(&[0x2b, 6, 1, 5, 5, 7, 3, 1]);
+    let ext_key_usage = Extension {
+        oid: vec![0x55, 0x1d, 0x25],
+        critical: false,
+        value: der::sequence(&[&server_auth]),
+    };
+    for level in 1..=LEAF {
+        let purpose = verdict(|f| f.specs[level].extensions.push(ext_key_usage.clone()));
+        assert_eq!(purpose, Some(UntrustedDocument::ChainPath), "{level}");
+    }
+}
+
+#[test]
 fn refuses_a_document_that_the_leaf_did_not_sign() {
     let forgery = forgery();
     let certificates = forgery.certificates().unwrap();
