@@ -1,0 +1,5 @@
+//! Certificates, for libFuzzer: see `fuzz::certificate`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::certificate::run(data));

@@ -1,0 +1,5 @@
+//! Requests' bodies, for libFuzzer: see `fuzz::json_body`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::json_body::run(data));

@@ -1,0 +1,5 @@
+//! Recipient keys, for libFuzzer: see `fuzz::recipient_key`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::recipient_key::run(data));

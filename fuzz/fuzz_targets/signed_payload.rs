@@ -1,0 +1,5 @@
+//! Signed payloads, for libFuzzer: see `fuzz::signed_payload`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::signed_payload::run(data));

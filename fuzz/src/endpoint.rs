@@ -1,0 +1,18 @@
+//! Endpoints: any text.
+
+use shared::transport::{Endpoint, InvalidEndpoint, announcement};
+
+/// What is printed parses to the same endpoint; what is refused is refused with its scheme, too.
+pub fn run(data: &[u8]) {
+    let Ok(text) = str::from_utf8(data) else { return };
+    let parsed: Result<Endpoint, InvalidEndpoint> = text.parse();
+    match parsed {
+        Ok(endpoint) => {
+            let printed = endpoint.to_string();
+            assert_eq!(printed.parse().as_ref(), Ok(&endpoint), "{printed}");
+            assert!(printed.ends_with(text), "one spelling only");
+            assert!(announcement("p", &endpoint).starts_with("p listening on "));
+        }
+        Err(error) => assert!(error.to_string().len() <= 200 + text.len()),
+    }
+}

@@ -1,0 +1,124 @@
+//! A simulated world that never changes, so that saved inputs keep their meaning: five certificates
+//! and their keys, valid from 2019 to 2049, and the documents that are good under them.
+
+use std::sync::OnceLock;
+
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use shared::attestation::{PcrFamily, Simulated, TrustAnchors};
+use shared::cms::RecipientPrivateKey;
+use shared::simulator::{DocumentSpec, Key, default_pcrs};
+use shared::time::UnixMillis;
+
+/// When every document of the fixture is signed, and judged.
+pub const NOW: UnixMillis = UnixMillis::from_secs(1_800_000_000);
+
+/// The recipient's private key, PKCS#8 in PEM.
+const RECIPIENT: &str = include_str!("../../tests/keys/rsa-2048.pem");
+
+const LEVELS: [&[u8]; 5] = [
+    include_bytes!("../fixtures/root.pem"),
+    include_bytes!("../fixtures/regional.pem"),
+    include_bytes!("../fixtures/zonal.pem"),
+    include_bytes!("../fixtures/instance.pem"),
+    include_bytes!("../fixtures/leaf.pem"),
+];
+
+/// One certificate and the key it certifies.
+#[derive(Debug)]
+pub struct Level {
+    /// The certificate, DER.
+    pub certificate: Vec<u8>,
+    /// Its key.
+    pub key: Key,
+}
+
+impl Level {
+    fn read(pem: &[u8]) -> Self {
+        let pkcs8 = PrivatePkcs8KeyDer::from_pem_slice(pem).expect("the fixture is PEM");
+        let certificate = CertificateDer::from_pem_slice(pem).expect("the fixture is PEM").to_vec();
+        let key = Key::from_pkcs8(pkcs8.secret_pkcs8_der()).expect("the fixture's key is P-384");
+        Self { certificate, key }
+    }
+}
+
+/// The chain: the root first, the leaf last.
+pub fn levels() -> &'static [Level; 5] {
+    static CHAIN: OnceLock<[Level; 5]> = OnceLock::new();
+    CHAIN.get_or_init(|| LEVELS.map(Level::read))
+}
+
+/// The key that signs documents.
+pub fn leaf_key() -> &'static Key {
+    let [.., leaf] = levels();
+    &leaf.key
+}
+
+/// The certificates: the root first, the leaf last.
+pub fn certificates() -> [&'static [u8]; 5] {
+    levels().each_ref().map(|level| &level.certificate[..])
+}
+
+/// The fixture's root, to be trusted.
+pub fn anchors() -> &'static TrustAnchors<Simulated> {
+    static ANCHORS: OnceLock<TrustAnchors<Simulated>> = OnceLock::new();
+    let [root, ..] = levels();
+    ANCHORS.get_or_init(|| TrustAnchors::simulator_root(&root.certificate))
+}
+
+/// The recipient.
+pub fn recipient() -> &'static RecipientPrivateKey {
+    static KEY: OnceLock<RecipientPrivateKey> = OnceLock::new();
+    KEY.get_or_init(|| RecipientPrivateKey::from_pem(RECIPIENT).expect("the fixture is a key"))
+}
+
+/// A document with the recipient's key, and nothing else that is optional.
+pub fn good_spec() -> DocumentSpec {
+    DocumentSpec {
+        module_id: "simulated-i-00000000000000000-enc0000000000000000".to_owned(),
+        timestamp: NOW,
+        family: PcrFamily::NitroEnclave,
+        pcrs: default_pcrs(PcrFamily::NitroEnclave),
+        public_key: Some(recipient().public_key_der().to_vec()),
+        user_data: None,
+        nonce: None,
+    }
+}
+
+/// The payloads of the documents that are good under the fixture's root.
+pub fn good_payloads() -> &'static [Vec<u8>] {
+    static PAYLOADS: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+    PAYLOADS.get_or_init(|| {
+        let zero = (0..3).map(|index| (index, [0; 48]));
+        let debug = good_spec().pcrs.into_iter().chain(zero).collect();
+        let tpm = PcrFamily::NitroTpm;
+        let (user_data, nonce) = (Some(vec![0x75; 1024]), Some(Vec::new()));
+        let specs = [
+            good_spec(),
+            DocumentSpec { public_key: None, user_data, nonce, ..good_spec() },
+            DocumentSpec { family: tpm, pcrs: default_pcrs(tpm), ..good_spec() },
+            DocumentSpec { pcrs: debug, ..good_spec() },
+        ];
+        specs.iter().map(over_the_chain).collect()
+    })
+}
+
+/// The payload over the fixture's chain.
+pub fn over_the_chain(spec: &DocumentSpec) -> Vec<u8> {
+    let [cabundle @ .., leaf] = certificates();
+    spec.payload(leaf, &cabundle)
+}
+
+/// The envelope (RFC 9052 section 4.2) around a payload, with a signature that is none.
+pub fn unsigned(payload: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(payload.len()).unwrap_or(u16::MAX).to_be_bytes();
+    let head: &[u8] = match payload.len() {
+        0..=23 => &[0x40 | length[1]],
+        24..=0xff => &[0x58, length[1]],
+        _ => &[0x59, length[0], length[1]],
+    };
+    [&ENVELOPE[..], head, payload, &[0x58, 96], &[0x5a; 96]].concat()
+}
+
+/// An array of four, the protected header {1: -35}, no unprotected header.
+const ENVELOPE: [u8; 7] = [0x84, 0x44, 0xa1, 0x01, 0x38, 0x22, 0xa0];

@@ -1,0 +1,99 @@
+//! Where requests and answers begin and end (RFC 9112), told by our own few lines: `httparse` reads
+//! the heads, as hyper has it do, but what a body is, is counted here.
+
+use shared::transport::limits::MAX_HEADERS;
+
+/// A request as far as it matters to its answer.
+pub(super) struct Request<'a> {
+    pub(super) is_head: bool,
+    pub(super) path: &'a str,
+    pub(super) targets: Vec<&'a [u8]>,
+    pub(super) body: &'a [u8],
+}
+
+/// An answer as it came.
+pub(super) struct Answer<'a> {
+    pub(super) status: u16,
+    pub(super) content_type: Option<&'a str>,
+    pub(super) closes: bool,
+    pub(super) body: &'a [u8],
+}
+
+type Headers<'h, 'b> = &'h [httparse::Header<'b>];
+
+fn values<'b>(headers: Headers<'_, 'b>, name: &str) -> Vec<&'b [u8]> {
+    let named = headers.iter().filter(|header| header.name.eq_ignore_ascii_case(name));
+    named.map(|header| header.value).collect()
+}
+
+fn content_length(headers: Headers<'_, '_>) -> Option<usize> {
+    let value = values(headers, "content-length").first().copied().unwrap_or(b"0");
+    str::from_utf8(value).ok()?.parse().ok()
+}
+
+/// The requests that can have an answer, up to the first that is no request, and the rest. The last
+/// body may be cut short.
+pub(super) fn requests(mut sent: &[u8]) -> (Vec<Request<'_>>, &[u8]) {
+    let mut requests = Vec::new();
+    loop {
+        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+        let mut head = httparse::Request::new(&mut headers);
+        let Ok(httparse::Status::Complete(length)) = head.parse(sent) else {
+            return (requests, sent);
+        };
+        let rest = &sent[length..];
+        // Whatever else Transfer-Encoding says, the connection ends with that request.
+        let chunked = !values(head.headers, "transfer-encoding").is_empty();
+        let claimed = if chunked { Some(0) } else { content_length(head.headers) };
+        let Some(claimed) = claimed else { return (requests, sent) };
+        let (body, after) = rest.split_at(claimed.min(rest.len()));
+        requests.push(Request {
+            is_head: head.method == Some("HEAD"),
+            path: head.path.expect("the head is complete"),
+            targets: values(head.headers, "x-amz-target"),
+            body,
+        });
+        if chunked || body.len() < claimed {
+            return (requests, after);
+        }
+        sent = after;
+    }
+}
+
+/// HTTP/1.0 closes unless it says otherwise, HTTP/1.1 if it says so (RFC 9112 section 9.3).
+fn closes(is_http_1_1: bool, headers: Headers<'_, '_>) -> bool {
+    let says = |option: &[u8]| values(headers, "connection").contains(&option);
+    if is_http_1_1 { says(b"close") } else { !says(b"keep-alive") }
+}
+
+/// The answers in `received`, which must consist of nothing else; `is_head` says which of them must
+/// not have a body. Interim ones are left out.
+pub(super) fn answers(mut received: &[u8], is_head: impl Fn(usize) -> bool) -> Vec<Answer<'_>> {
+    let mut answers = Vec::new();
+    while !received.is_empty() {
+        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+        let mut head = httparse::Response::new(&mut headers);
+        let parsed = head.parse(received).expect("an answer");
+        let rest = &received[parsed.unwrap()..];
+        let status = head.code.expect("the head is complete");
+        if status == 100 {
+            received = rest;
+            continue;
+        }
+        assert!(values(head.headers, "transfer-encoding").is_empty());
+        assert!(values(head.headers, "content-length").len() <= 1);
+        let length = content_length(head.headers).expect("a length");
+        let length = if is_head(answers.len()) { 0 } else { length };
+        assert!(length <= rest.len(), "an answer is cut short");
+        let (body, after) = rest.split_at(length);
+        let content_type = values(head.headers, "content-type").first().copied();
+        answers.push(Answer {
+            status,
+            content_type: content_type.map(|value| str::from_utf8(value).expect("ASCII")),
+            closes: closes(head.version == Some(1), head.headers),
+            body,
+        });
+        received = after;
+    }
+    answers
+}

@@ -1,0 +1,114 @@
+//! What answers must be like, whatever was sent.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+use shared::cms::open;
+use shared::kms::CONTENT_TYPE;
+
+use super::framing::{self, Answer, Request};
+use crate::fixture;
+
+/// What hyper itself answers with, without a body: not HTTP, a target or a header too long.
+const WITHOUT_BODY: [u16; 3] = [400, 414, 431];
+
+/// What stands for such an answer.
+const REFUSED: &str = "refused by hyper";
+
+/// What does not change from one time to the next: statuses and bodies, without random bytes.
+pub(super) type Comparable = Vec<(u16, String)>;
+
+/// The answers in `received` to what was `sent`.
+pub(super) fn answers(sent: &[u8], received: &[u8]) -> Comparable {
+    let (requests, rest) = framing::requests(sent);
+    let is_head = |index: usize| requests.get(index).is_some_and(|request| request.is_head);
+    let answers = framing::answers(received, is_head);
+    assert!(answers.len() <= requests.len() + 1, "more answers than requests");
+    let last = answers.len().saturating_sub(1);
+    let judged = answers.iter().enumerate().map(|(index, answer)| {
+        assert!(!answer.closes || index == last, "an answer after the last one");
+        let judged = judge(answer, requests.get(index));
+        // Which of its rules hyper finds broken first depends on the pieces.
+        (if judged == REFUSED { 400 } else { answer.status }, judged)
+    });
+    let mut judged: Comparable = judged.collect();
+    if !is_told(rest) && answers.last().is_some_and(|last| last.content_type.is_none()) {
+        judged.pop();
+    }
+    judged
+}
+
+/// Whether hyper always answers what is no request. A head that comes in pieces it only looks at once
+/// it is whole, so one that is cut short is refused or merely ends; and it says nothing to HTTP/2, if
+/// it has enough bytes to recognise it.
+fn is_told(rest: &[u8]) -> bool {
+    // Empty lines before a request are passed over (RFC 9112 section 2.2); they end no head.
+    let first = rest.iter().position(|byte| !b"\r\n".contains(byte)).unwrap_or(rest.len());
+    let rest = &rest[first..];
+    let ends: [&[u8]; 2] = [b"\n\r\n", b"\n\n"];
+    let is_whole = ends.iter().any(|end| rest.windows(end.len()).any(|bytes| bytes == *end));
+    is_whole && !rest.starts_with(b"PRI * HTTP/2.0")
+}
+
+fn judge(answer: &Answer<'_>, request: Option<&Request<'_>>) -> String {
+    match (answer.content_type, request) {
+        (None, _) => {
+            assert!(WITHOUT_BODY.contains(&answer.status), "{}", answer.status);
+            assert!(answer.closes && answer.body.is_empty());
+            REFUSED.to_owned()
+        }
+        (Some(_), None) => panic!("an answer to what is no request"),
+        (Some(_), Some(request)) if request.is_head => String::new(),
+        (Some(CONTENT_TYPE), Some(request)) => kms(answer, request),
+        (Some(_), Some(request)) => {
+            assert_eq!(answer.status, 200);
+            assert!(["healthz", "readyz"].contains(&path(request)));
+            str::from_utf8(answer.body).expect("text").to_owned()
+        }
+    }
+}
+
+/// Without query, scheme, authority and the first slash.
+fn path<'a>(request: &Request<'a>) -> &'a str {
+    let path = request.path.split('?').next().unwrap_or_default();
+    match path.split_once("://") {
+        Some((_, after)) => after.split_once('/').map_or("", |(_, path)| path),
+        None => path.strip_prefix('/').unwrap_or(path),
+    }
+}
+
+fn kms(answer: &Answer<'_>, request: &Request<'_>) -> String {
+    let body: Value = serde_json::from_slice(answer.body).expect("JSON");
+    let members = body.as_object().expect("an object");
+    match answer.status {
+        200 => {
+            assert_eq!((members.len(), request.targets.len()), (1, 1));
+            assert_eq!(path(request), "");
+            let Some((member, Value::String(blob))) = members.iter().next() else {
+                return body.to_string();
+            };
+            let blob = STANDARD.decode(blob).expect("base64");
+            random(member, &blob, request);
+            format!("{member}: {} bytes", blob.len())
+        }
+        400 | 413 => {
+            assert!(body["__type"].as_str().is_some_and(|name| name.ends_with("Exception")));
+            body.to_string()
+        }
+        status => panic!("{status}: {body}"),
+    }
+}
+
+/// Who sends a Recipient gets what only the recipient opens; who sends none gets what was asked for.
+fn random(member: &str, blob: &[u8], request: &Request<'_>) {
+    let asked: Value = serde_json::from_slice(request.body).expect("the request is JSON");
+    let number_of_bytes = asked["NumberOfBytes"].as_u64().expect("a number");
+    let length = |bytes: &[u8]| u64::try_from(bytes.len()).expect("a small number");
+    if asked["Recipient"].is_null() {
+        assert_eq!((member, length(blob)), ("Plaintext", number_of_bytes));
+    } else {
+        assert_eq!(member, "CiphertextForRecipient");
+        let opened = open(blob, fixture::recipient()).expect("it is sealed to the recipient");
+        assert_eq!(length(&opened), number_of_bytes);
+    }
+}

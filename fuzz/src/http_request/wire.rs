@@ -1,0 +1,65 @@
+//! A client's connection without a network: it sends piece after piece, then closes its side.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// The server's end.
+pub(super) struct Wire<'a> {
+    pieces: &'a [&'a [u8]],
+    /// Bytes of the first piece that were read.
+    read: usize,
+    /// Whether the next piece has yet to arrive, so that none is read together with the last.
+    waits: bool,
+    answer: &'a mut Vec<u8>,
+}
+
+impl<'a> Wire<'a> {
+    pub(super) fn new(pieces: &'a [&'a [u8]], answer: &'a mut Vec<u8>) -> Self {
+        Self { pieces, read: 0, waits: false, answer }
+    }
+}
+
+impl AsyncRead for Wire<'_> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if std::mem::take(&mut self.waits) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if let Some((piece, after)) = self.pieces.split_first() {
+            let unread = &piece[self.read..];
+            let length = unread.len().min(buffer.remaining());
+            buffer.put_slice(&unread[..length]);
+            self.read += length;
+            if self.read == piece.len() {
+                (self.pieces, self.read, self.waits) = (after, 0, true);
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Wire<'_> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.answer.extend(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}

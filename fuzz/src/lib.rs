@@ -1,0 +1,40 @@
+//! Everything that reads bytes of strangers, as functions of any bytes. A finding is a panic.
+//!
+//! libFuzzer calls them through `fuzz_targets/`; the tests call them with the inputs that were saved
+//! under `corpus/`; the program `seeds` writes the first of those.
+
+#![expect(
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a failure here is a finding"
+)]
+
+pub mod certificate;
+pub mod cms_open;
+mod decoders;
+pub mod document;
+pub mod endpoint;
+pub mod fixture;
+pub mod http_request;
+pub mod json_body;
+pub mod recipient_key;
+pub mod seeds;
+mod shortest;
+pub mod signed_payload;
+
+/// A target: its name, and what it does with an input.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets.
+pub const TARGETS: [Target; 8] = [
+    ("certificate", certificate::run),
+    ("cms_open", cms_open::run),
+    ("document", document::run),
+    ("endpoint", endpoint::run),
+    ("http_request", http_request::run),
+    ("json_body", json_body::run),
+    ("recipient_key", recipient_key::run),
+    ("signed_payload", signed_payload::run),
+];

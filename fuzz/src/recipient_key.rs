@@ -1,0 +1,56 @@
+//! The field `public_key`: whatever we seal to, the crate `rsa` must take for the same key, and the
+//! provider must be able to use.
+
+use rsa::PublicKey;
+use rsa::pkcs8::DecodePublicKey;
+use rsa::traits::PublicKeyParts;
+use shared::attestation::{DebugMode, UnverifiedDocument, check_spki};
+use shared::cms::{ContentEncryption, seal};
+use shared::simulator::{DocumentSpec, sign_payload};
+
+use crate::fixture;
+
+const CONTENT: [u8; 32] = [0x63; 32];
+
+/// Any bytes as a SubjectPublicKeyInfo.
+pub fn run(data: &[u8]) {
+    let Ok(modulus_length) = check_spki(data) else { return };
+    let key = PublicKey::from_public_key_der(data).expect("rsa reads what we accept");
+    assert!([256, 384, 512].contains(&modulus_length));
+    assert_eq!(key.size(), modulus_length);
+    assert!(key.n_bytes().first().is_some_and(|byte| byte & 0x80 != 0), "no bit less");
+    assert_eq!(key.e_bytes().iter().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte)), 65537);
+    seal_to(data, modulus_length);
+}
+
+/// The way of a key through the service: only a verified document gives one out.
+fn seal_to(spki: &[u8], modulus_length: usize) {
+    let spec = DocumentSpec { public_key: Some(spki.to_vec()), ..fixture::good_spec() };
+    let document = sign_payload(&fixture::over_the_chain(&spec), fixture::leaf_key());
+    let document = UnverifiedDocument::parse(document.expect("the provider signs"));
+    let verified = document
+        .expect("only the key differs from a good document")
+        .verify_at_document_time(fixture::anchors(), DebugMode::Refuse)
+        .expect("only the key differs from a good document");
+    let key = verified.recipient_key().expect("the provider takes what we accept");
+    assert_eq!(key.modulus_length(), modulus_length);
+    let encryption = ContentEncryption::from_random(&[7; ContentEncryption::LENGTH]);
+    let sealed = seal(&key, &CONTENT, encryption).expect("the provider seals to it");
+    assert_eq!(sealed.len(), sealed_length(modulus_length, CONTENT.len()));
+}
+
+/// What [`seal`] promises: everything but the key and the content has one size.
+pub(crate) fn sealed_length(modulus_length: usize, content_length: usize) -> usize {
+    let padded = (content_length / 16 + 1) * 16;
+    let header = match padded {
+        0..=0x7f => 2,
+        0x80..=0xff => 3,
+        _ => 4,
+    };
+    FIXED_LENGTH + modulus_length + header + padded
+}
+
+/// Bytes of an envelope that are neither encrypted key nor encrypted content, counted from RFC 5652:
+/// the outer layers to the version, the recipient, the content's beginning, all ends.
+const FIXED_LENGTH: usize =
+    (2 + 11 + 2 + 2 + 3) + (4 + 4 + 3 + 34 + 62 + 4) + (2 + 11 + 31 + 2) + 10;

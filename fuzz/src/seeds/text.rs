@@ -1,0 +1,131 @@
+//! Bodies in JSON, and endpoints.
+
+pub(super) fn bodies() -> Vec<Vec<u8>> {
+    let recipient = r#""Recipient":{"KeyEncryptionAlgorithm":"RSAES_OAEP_SHA_256","AttestationDocument":"hEShATgi"}"#;
+    let mut bodies: Vec<Vec<u8>> = BODIES.iter().map(|body| body.to_vec()).collect();
+    bodies.push(format!(r#"{{"NumberOfBytes":32,{recipient}}}"#).into());
+    bodies.push(format!(r#"{{"NumberOfBytes":32,{recipient},{recipient}}}"#).into());
+    for number in [
+        "0",
+        "1",
+        "1024",
+        "1025",
+        "-1",
+        "-0",
+        "1e3",
+        "32.0",
+        "\"32\"",
+        "true",
+        "null",
+        "18446744073709551616",
+        "9223372036854775808",
+        "NaN",
+        "01",
+        "1e999",
+    ] {
+        bodies.push(format!(r#"{{"NumberOfBytes":{number}}}"#).into());
+    }
+    for document in ["", "AA==", "AA=", "AA", "AB==", "A-_A", "A A=", "AA==\\n", "\\u0041A=="] {
+        bodies.push(
+            recipient
+                .replace("hEShATgi", document)
+                .replacen("\"Rec", "{\"NumberOfBytes\":1,\"Rec", 1)
+                .into_bytes(),
+        );
+        bodies.push(
+            format!("{{\"NumberOfBytes\":1,{}}}", recipient.replace("hEShATgi", document)).into(),
+        );
+    }
+    for length in [0, 1, 64, 65, 256, 257, 1024, 1025, 5000] {
+        let text = "é".repeat(length);
+        bodies.push(format!(r#"{{"NumberOfBytes":1,"CustomKeyStoreId":"{text}","CustomKeyStoreName":"{text}","Marker":"{text}"}}"#).into());
+    }
+    for depth in [3, 127, 128, 129, 1000] {
+        let (open, close) = ("[".repeat(depth), "]".repeat(depth));
+        bodies.push(format!(r#"{{"NumberOfBytes":1,"x":{open}{close}}}"#).into());
+        bodies.push(
+            format!(
+                r#"{{"NumberOfBytes":1,"x":{}1{}}}"#,
+                "{\"a\":".repeat(depth),
+                "}".repeat(depth)
+            )
+            .into(),
+        );
+    }
+    for members in [63, 64, 65] {
+        let members: Vec<String> = (0..members).map(|member| format!(r#""{member}":0"#)).collect();
+        bodies.push(format!("{{{}}}", members.join(",")).into());
+    }
+    bodies
+}
+
+const BODIES: [&[u8]; 26] = [
+    b"",
+    b"{}",
+    b"null",
+    b"[]",
+    b"1",
+    b"\"\"",
+    b"{",
+    b"{\"NumberOfBytes\":32}",
+    b"{\"NumberOfBytes\":32,}",
+    b"{\"NumberOfBytes\":32}x",
+    b"{\"NumberOfBytes\":32}\0",
+    b"\xef\xbb\xbf{\"NumberOfBytes\":32}",
+    b"\xff\xfe{\0}\0",
+    b"{\"NumberOfBytes\":1,\"NumberOfBytes\":2}",
+    b"{\"NumberOfBytes\":1,\"\\u004eumberOfBytes\":2}",
+    b"{\"CustomKeyStoreId\":\"\\ud800\",\"NumberOfBytes\":1}",
+    b"{\"CustomKeyStoreId\":\"\\ud83d\\ude00\",\"NumberOfBytes\":1}",
+    b"{\"CustomKeyStoreId\":\"\xff\",\"NumberOfBytes\":1}",
+    b"{\"CustomKeyStoreId\":\"\x01\"}",
+    b"{\"NumberOfBytes\":1,\"Recipient\":null}",
+    b"{\"NumberOfBytes\":1,\"Recipient\":{}}",
+    b"{\"NumberOfBytes\":1,\"Recipient\":{\"KeyEncryptionAlgorithm\":\"rsaes_oaep_sha_256\"}}",
+    b"{\"NumberOfBytes\":1,\"Recipient\":[]}",
+    b"{\"Limit\":1000,\"Marker\":\"m\"}",
+    b"{\"Limit\":0}",
+    b"{\"x\":{\"a\":1,\"a\":2},\"NumberOfBytes\":1}",
+];
+
+pub(super) fn endpoints() -> Vec<Vec<u8>> {
+    let longest = format!("unix:{}", "a".repeat(107));
+    let longer = format!("{longest}a");
+    let host = format!("{}:80", "a.".repeat(127));
+    let long = [longest, longer, host];
+    let all = ENDPOINTS.iter().copied().chain(long.iter().map(String::as_str));
+    all.map(|text| text.as_bytes().to_vec()).collect()
+}
+
+const ENDPOINTS: [&str; 30] = [
+    "",
+    "vsock:16:5000",
+    "vsock:4294967295:4294967295",
+    "vsock:4294967296:1",
+    "vsock:03:1",
+    "vsock:1",
+    "vsock:+1:1",
+    "unix:/run/a:b.sock",
+    "unix:",
+    "unix:a\0b",
+    "unix:rel/ä",
+    "tcp:127.0.0.1:0",
+    "127.0.0.1:65536",
+    "localhost:80",
+    "tcp:tcp:80",
+    "tcp:unix:80",
+    "[::1]:80",
+    "[::1",
+    "[::ffff:1.2.3.4]:1",
+    "[fe80::1%eth0]:80",
+    "::1:80",
+    "::1",
+    "1.2.3:80",
+    "0x7f.1:80",
+    "1234:80",
+    "http://localhost:80",
+    "a b:80",
+    "a-b.c_d:1",
+    ":80",
+    "tcp:",
+];

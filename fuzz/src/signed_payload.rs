@@ -1,0 +1,98 @@
+//! Any payload, signed correctly by the fixture's leaf: behind the signature, the decoder and the
+//! rules stand alone. Two other decoders must read what ours reads.
+
+use shared::attestation::{Claims, DebugMode, UnverifiedDocument, VerifiedDocument};
+use shared::cms::{ContentEncryption, MAX_CIPHERTEXT_LENGTH, open, seal};
+use shared::simulator::sign_payload;
+
+use crate::recipient_key::sealed_length;
+use crate::{decoders, document, fixture};
+
+const CONTENT: [u8; 100] = [0x63; 100];
+
+/// A byte string of two bytes, of which the first is this, stands for what the fixture holds: an
+/// input that fits a screen, most of whose bytes matter.
+const SHORTHAND: [u8; 2] = [0x42, b'$'];
+
+/// Any bytes, with shorthands.
+pub fn run(data: &[u8]) {
+    let payload = expand(data);
+    // The form does not depend on the signature, which costs a hundred times as much.
+    if UnverifiedDocument::parse(fixture::unsigned(&payload)).is_err() {
+        return;
+    }
+    let signed = sign_payload(&payload, fixture::leaf_key()).expect("the provider signs");
+    let document = UnverifiedDocument::parse(signed.clone()).expect("the form is as before");
+    let claims = document.dangerous_unverified_claims();
+    document::read(&claims, &signed);
+    decoders::compare(&claims, &payload);
+    let Ok(verified) = document.verify_at_document_time(fixture::anchors(), DebugMode::Refuse)
+    else {
+        return;
+    };
+    assert_chain(&verified.claims());
+    seal_to(&verified);
+}
+
+/// Nothing else can verify: of all these certificates the fixture's alone are signed.
+fn assert_chain(claims: &Claims<'_>) {
+    let [cabundle @ .., leaf] = fixture::certificates();
+    assert_eq!(claims.certificate(), leaf);
+    assert!(claims.cabundle().eq(cabundle));
+    assert!(!claims.pcrs().is_debug_mode());
+}
+
+fn seal_to<T: shared::attestation::Trust>(document: &VerifiedDocument<T>) {
+    let Ok(key) = document.recipient_key() else { return };
+    let encryption = ContentEncryption::from_random(&[7; ContentEncryption::LENGTH]);
+    let sealed = seal(&key, &CONTENT, encryption).expect("a checked key can be sealed to");
+    assert_eq!(sealed.len(), sealed_length(key.modulus_length(), CONTENT.len()));
+    assert!(sealed.len() <= MAX_CIPHERTEXT_LENGTH);
+    if document.claims().public_key() == Some(fixture::recipient().public_key_der()) {
+        assert_eq!(
+            open(&sealed, fixture::recipient()).as_deref().map(Vec::as_slice),
+            Ok(&CONTENT[..])
+        );
+    }
+}
+
+/// Writes each shorthand out: `$0` to `$4` are certificates, `$K` is the recipient's key, `$P` a
+/// register's value.
+pub fn expand(data: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(data.len());
+    let mut rest = data;
+    while let Some((first, after)) = rest.split_first() {
+        let meaning = rest.strip_prefix(&SHORTHAND).and_then(<[u8]>::split_first);
+        match meaning.and_then(|(name, after)| Some((value(*name)?, after))) {
+            Some((value, after)) => {
+                byte_string(&mut out, &value);
+                rest = after;
+            }
+            None => {
+                out.push(*first);
+                rest = after;
+            }
+        }
+    }
+    out
+}
+
+fn value(name: u8) -> Option<Vec<u8>> {
+    match name {
+        b'0'..=b'4' => Some(fixture::certificates()[usize::from(name - b'0')].to_vec()),
+        b'K' => Some(fixture::recipient().public_key_der().to_vec()),
+        b'P' => Some(vec![0x50; 48]),
+        _ => None,
+    }
+}
+
+fn byte_string(out: &mut Vec<u8>, content: &[u8]) {
+    match u8::try_from(content.len()) {
+        Ok(length) => out.extend([0x58, length]),
+        Err(_) => {
+            let [.., high, low] = content.len().to_be_bytes();
+            out.extend([0x59, high, low]);
+        }
+    }
+    out.extend(content);
+}
