@@ -24,9 +24,12 @@ PRODUCTION_FLAGS := --cfg production -C target-feature=+crt-static
 PRODUCTION_CARGO = RUSTFLAGS="$(PRODUCTION_FLAGS)" cargo build --release --locked \
 	--target $(HOST) --target-dir $(PRODUCTION_DIR)
 WITH_PROVIDER := --no-default-features --features \
-	attested-recipient/$(PROVIDER),enclave/$(PROVIDER),enclave/simulator,shared/$(PROVIDER),shared/kms,shared/nsm,shared/simulator,shared/transport
+	attested-recipient/$(PROVIDER),enclave/$(PROVIDER),enclave/simulator,shared/$(PROVIDER),shared/kms,shared/nsm,shared/simulator,shared/transport,fuzz/$(PROVIDER)
+# For each fuzz target.
+FUZZ_SECONDS ?= 60
 
-.PHONY: help build run demo test mutants lint fmt deny build-production verify-production clients tools
+.PHONY: help build run demo test fuzz fuzz-replay fuzz-save mutants lint fmt deny build-production \
+	verify-production clients tools
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +62,15 @@ test: clients ## Run all tests (PROVIDER=ring for the other provider, VECTORS=DI
 mutants: tools ## Change the verifier in every way and see a test notice (hours; SHARD=k/n for a part).
 	@SHARD=$(SHARD) PROVIDER=$(PROVIDER) .ci/mutants
 
+fuzz: tools ## Fuzz each target for FUZZ_SECONDS (needs cargo-fuzz and a nightly compiler).
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) fuzz/run.sh run
+
+fuzz-replay: tools ## Run the fuzzer's saved inputs, as `make test` also does.
+	cargo test --locked -p fuzz --no-default-features --features $(PROVIDER) -- --nocapture
+
+fuzz-save: tools ## Add what was found to the saved inputs, none twice.
+	@fuzz/run.sh save
+
 lint: tools ## Check format, clippy and the documentation.
 	cargo fmt --all --check
 	cargo clippy --locked --all-targets -- -D warnings
@@ -66,7 +78,7 @@ lint: tools ## Check format, clippy and the documentation.
 	cargo clippy --locked -p shared --no-default-features \
 		--features ring,kms,nsm,simulator,transport --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
-	bash -n deploy/*/*.sh tests/clients/*.sh .ci/run .ci/readme .ci/mutants
+	bash -n deploy/*/*.sh fuzz/*.sh tests/clients/*.sh .ci/run .ci/readme .ci/mutants
 
 fmt: ## Format all Rust code.
 	cargo fmt --all
