@@ -119,6 +119,20 @@ fn refuses_certificates_of_another_form() {
 }
 
 #[test]
+fn takes_each_kind_of_time_for_its_years_alone() {
+    let year_2051 = UnixMillis::from_secs(2_556_144_000);
+    assert_eq!(verdict(|f| f.specs[2].not_after = year_2051), None);
+    let certificate = ChainPosition::Cabundle(2);
+    let utc = |text: &str| der::tlv(0x17, text.as_bytes());
+    for not_after in [der::tlv(0x18, b"20400101000000Z"), utc("4001010000Z")] {
+        let validity = Some(der::sequence(&[&utc("200101000000Z"), &not_after]));
+        let instead = Instead { validity, ..Instead::default() };
+        let refused = verdict(|f| f.specs[2].instead = instead);
+        assert_eq!(refused, Some(UntrustedDocument::CertificateEncoding { certificate }));
+    }
+}
+
+#[test]
 fn refuses_a_certificate_with_a_byte_after_it() {
     let forgery = forgery();
     for level in 0..=LEAF {
