@@ -60,7 +60,7 @@ test: clients ## Run all tests (PROVIDER=ring for the other provider, VECTORS=DI
 	cargo test --locked -p attested-recipient --no-default-features --features $(OTHER_PROVIDER) --test corpus
 
 mutants: tools ## Change the verifier in every way and see a test notice (hours; SHARD=k/n for a part).
-	@SHARD=$(SHARD) PROVIDER=$(PROVIDER) .ci/mutants
+	@SHARD=$(SHARD) .ci/mutants
 
 fuzz: tools ## Fuzz each target for FUZZ_SECONDS (needs cargo-fuzz and a nightly compiler).
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) fuzz/run.sh run
