@@ -4,7 +4,8 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 use webpki::{EndEntityCert, KeyUsage};
 
 use super::certificate::Certificate;
-use super::error::{ChainPosition, UntrustedDocument};
+use super::error::UntrustedDocument;
+use super::position::ChainPosition;
 use super::trust::{Trust, TrustAnchors};
 use crate::crypto;
 use crate::time::UnixMillis;

@@ -21,7 +21,7 @@ pub const MAX_CLOCK_SKEW_SECS: u64 = 60;
 pub enum MaxAge {
     /// At most so many seconds.
     Seconds(u64),
-    /// As long as its certificates are valid: about three hours.
+    /// No older than its leaf, and as long as its certificates are valid: about three hours.
     Chain,
 }
 
@@ -122,7 +122,8 @@ impl UnverifiedDocument {
         chain.check_validity(at)?;
         // 14
         if let Some(max_age) = live {
-            check_freshness(self.payload.timestamp, at, max_age)?;
+            let oldest = chain.leaf().not_before();
+            check_freshness(self.payload.timestamp, at, max_age, oldest)?;
         }
         // 15: the first signatures
         chain.verify_signatures(at)?;
@@ -212,22 +213,25 @@ impl<'a> Claims<'a> {
     }
 }
 
-/// Rule 14.
+/// Rule 14. A document cannot be older than the leaf that signed it.
 fn check_freshness(
     timestamp: UnixMillis,
     now: UnixMillis,
     max_age: MaxAge,
+    leaf_not_before: UnixMillis,
 ) -> Result<(), UntrustedDocument> {
     if timestamp.millis_since(now) > MAX_CLOCK_SKEW_SECS * 1000 {
         return Err(UntrustedDocument::FromTheFuture { timestamp, now });
     }
     let age_ms = now.millis_since(timestamp);
-    match max_age {
-        MaxAge::Seconds(max_age_secs) if age_ms > max_age_secs.saturating_mul(1000) => {
-            Err(UntrustedDocument::TooOld { age_ms, max_age_secs })
-        }
-        MaxAge::Seconds(_) | MaxAge::Chain => Ok(()),
+    let max_age_secs = match max_age {
+        MaxAge::Seconds(seconds) => seconds,
+        MaxAge::Chain => now.millis_since(leaf_not_before).div_ceil(1000),
+    };
+    if age_ms > max_age_secs.saturating_mul(1000) {
+        return Err(UntrustedDocument::TooOld { age_ms, max_age_secs });
     }
+    Ok(())
 }
 
 #[cfg(test)]

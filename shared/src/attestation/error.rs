@@ -2,11 +2,10 @@
 //! [`UntrustedDocument`] for a document whose evidence does not hold,
 //! [`RecipientKeyError`](super::RecipientKeyError) for a key that nothing may be sealed to.
 
-use std::fmt;
-
 use thiserror::Error;
 
 use super::cbor::CborError;
+use super::position::ChainPosition;
 use super::rule::Rule;
 use crate::time::UnixMillis;
 
@@ -149,24 +148,6 @@ pub enum MalformedDocument {
         /// How many, as far as claimed.
         count: usize,
     },
-}
-
-/// Which certificate of a document's chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ChainPosition {
-    /// `cabundle[index]`; 0 is the root.
-    Cabundle(usize),
-    /// The field `certificate`, whose key signed the document.
-    Leaf,
-}
-
-impl fmt::Display for ChainPosition {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Cabundle(index) => write!(formatter, "cabundle[{index}]"),
-            Self::Leaf => formatter.write_str("the leaf certificate"),
-        }
-    }
 }
 
 /// The document is well-formed, but its evidence does not hold.
@@ -347,18 +328,5 @@ impl UntrustedDocument {
             Self::DocumentSignature => Rule::DocumentSignature,
             Self::DebugMode => Rule::DebugMode,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_the_certificate_that_is_wrong() {
-        let of = |certificate| UntrustedDocument::NotCa { certificate }.to_string();
-        let rest = "is not a CA (critical basicConstraints with CA true)";
-        assert_eq!(of(ChainPosition::Cabundle(2)), format!("cabundle[2] {rest}"));
-        assert_eq!(of(ChainPosition::Leaf), format!("the leaf certificate {rest}"));
     }
 }

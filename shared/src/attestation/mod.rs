@@ -14,17 +14,20 @@ mod envelope;
 mod error;
 mod payload;
 mod pcr;
+mod position;
 mod recipient_key;
 mod rule;
 mod trust;
+mod x509;
 
 pub use cbor::{CborError, CborFault};
 pub use document::{
     Claims, DebugMode, MAX_CLOCK_SKEW_SECS, MaxAge, UnverifiedDocument, VerifiedDocument,
 };
 pub use envelope::MAX_DOCUMENT_LENGTH;
-pub use error::{ChainPosition, MalformedDocument, UntrustedDocument};
+pub use error::{MalformedDocument, UntrustedDocument};
 pub use pcr::{MAX_PCRS, PCR_LENGTH, PcrFamily, PcrValue, Pcrs};
+pub use position::ChainPosition;
 pub use recipient_key::{RecipientKey, RecipientKeyError, check_spki};
 pub use rule::Rule;
 #[cfg(feature = "simulator")]

@@ -9,7 +9,8 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::certificate::Certificate;
-use super::error::{ChainPosition, UntrustedDocument};
+use super::error::UntrustedDocument;
+use super::position::ChainPosition;
 
 /// AWS Nitro Enclaves Root-G1 of the commercial partition:
 /// <https://docs.aws.amazon.com/enclaves/latest/user/verify-root.html#validation-process>.
@@ -109,7 +110,12 @@ impl<T: Trust> TrustAnchors<T> {
 fn check_root(root: &[u8]) -> Result<(), AnchorError> {
     let root = Certificate::parse(root, ChainPosition::Cabundle(0)).map_err(AnchorError::Unfit)?;
     root.check_ca(1).map_err(AnchorError::Unfit)?;
-    if root.issuer() == root.subject() { Ok(()) } else { Err(AnchorError::NotSelfIssued) }
+    if root.issuer() != root.subject() {
+        return Err(AnchorError::NotSelfIssued);
+    }
+    webpki::anchor_from_trusted_cert(&root.der())
+        .map(drop)
+        .map_err(|_| AnchorError::Unfit(UntrustedDocument::ChainPath))
 }
 
 #[cfg(test)]

@@ -53,7 +53,8 @@ impl Extension {
         Self { oid: oid::KEY_USAGE.to_vec(), critical, value }
     }
 
-    fn to_der(&self) -> Vec<u8> {
+    /// As it is written in a certificate.
+    pub fn to_der(&self) -> Vec<u8> {
         let critical = if self.critical { der::tlv(0x01, &[0xff]) } else { Vec::new() };
         let value = der::tlv(0x04, &self.value);
         der::sequence(&[&der::object_identifier(&self.oid), &critical, &value])
@@ -83,6 +84,8 @@ pub struct CertificateSpec {
 pub struct Instead {
     /// The version, in its tag `[0]`, instead of v3.
     pub version: Option<Vec<u8>>,
+    /// The serial number, instead of a random one.
+    pub serial: Option<Vec<u8>>,
     /// The AlgorithmIdentifier to be signed, instead of ecdsa-with-SHA384.
     pub inner_algorithm: Option<Vec<u8>>,
     /// The AlgorithmIdentifier beside the signature, instead of ecdsa-with-SHA384.
@@ -91,6 +94,8 @@ pub struct Instead {
     pub validity: Option<Vec<u8>>,
     /// The SubjectPublicKeyInfo, instead of the subject's P-384 key.
     pub public_key: Option<Vec<u8>>,
+    /// All that follows the key, instead of the extensions in their tag `[3]`.
+    pub extensions: Option<Vec<u8>>,
 }
 
 impl CertificateSpec {
@@ -108,8 +113,8 @@ impl CertificateSpec {
     }
 
     fn to_be_signed(&self, algorithm: &[u8], subject_key: &[u8]) -> Result<Vec<u8>, CryptoError> {
-        let mut serial = [0; 16];
-        crypto::fill_random(&mut serial)?;
+        let mut random = [0; 16];
+        crypto::fill_random(&mut random)?;
         let instead = &self.instead;
         let v3 = || der::tlv(0xa0, &der::integer(&[2]));
         let times = || der::sequence(&[&der::time(self.not_before), &der::time(self.not_after)]);
@@ -118,16 +123,19 @@ impl CertificateSpec {
             let kind = der::sequence(&[&der::object_identifier(oid::EC_PUBLIC_KEY), &curve]);
             der::sequence(&[&kind, &der::bit_string(0, subject_key)])
         };
-        let extensions: Vec<u8> = self.extensions.iter().flat_map(Extension::to_der).collect();
+        let extensions = || {
+            let list: Vec<u8> = self.extensions.iter().flat_map(Extension::to_der).collect();
+            der::tlv(0xa3, &der::tlv(0x30, &list))
+        };
         Ok(der::sequence(&[
             &instead.version.clone().unwrap_or_else(v3),
-            &der::integer(&serial),
+            &instead.serial.clone().unwrap_or_else(|| der::integer(&random)),
             algorithm,
             &self.issuer,
             &instead.validity.clone().unwrap_or_else(times),
             &self.subject,
             &instead.public_key.clone().unwrap_or_else(p384),
-            &der::tlv(0xa3, &der::tlv(0x30, &extensions)),
+            &instead.extensions.clone().unwrap_or_else(extensions),
         ]))
     }
 }

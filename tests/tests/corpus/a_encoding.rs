@@ -58,6 +58,13 @@ fn claimed_lengths() -> Row {
             envelope.encode(),
             M::Payload(truncated(7 + head_length)),
         );
+        let signed = Envelope::signed(&payload.encode());
+        let offset = Envelope::OFFSET_OF_PAYLOAD + signed.payload.len() + head_length;
+        row = row.refused(
+            format!("the signature, {claimed}"),
+            Envelope { signature: head(cbor::BYTES), ..signed }.encode(),
+            M::Signature(truncated(offset)),
+        );
         for (field, major) in
             [("module_id", cbor::TEXT), ("certificate", cbor::BYTES), ("nonce", cbor::BYTES)]
         {
@@ -129,7 +136,7 @@ fn not_shortest() -> Row {
     let field = |row: Row, (field, value): (&'static str, Vec<u8>), inside: usize| {
         let changed = payload.clone().set(field, value);
         let error = at(changed.offset_of_value(field) + inside);
-        row.refused(field, changed.sign(), M::Field { field, error })
+        row.refused(format!("{field}, {inside}"), changed.sign(), M::Field { field, error })
     };
     let row = row("A26", "non-minimal lengths")
         .refused("the array", [&[0x98, 4], &parts[..]].concat(), M::NotCoseSign1)
@@ -169,6 +176,10 @@ fn not_shortest() -> Row {
     let row = field(row, ("pcrs", [&[0xb8, 1][..], &[0], &cbor::filled(48)].concat()), 0);
     let row = field(row, ("cabundle", [&[0x98, 4], &payload.value("cabundle")[1..]].concat()), 0);
     let row = field(row, ("user_data", [0x58, 1, 0].to_vec()), 0);
+    // A register's number, and its length; a certificate's length.
+    let row = field(row, ("pcrs", [&[0xa1, 0x18, 0], &cbor::filled(48)[..]].concat()), 1);
+    let row = field(row, ("pcrs", [&[0xa1, 0, 0x59, 0, 48], &[7; 48][..]].concat()), 2);
+    let row = field(row, ("cabundle", [0x82, 0x58, 1, 7, 0x41, 7].to_vec()), 1);
     let key = payload.clone().rename("nonce", [&[0x78, 5], &b"nonce"[..]].concat());
     let offset = key.offset_of_last_key();
     row.refused("a key", key.sign(), M::FieldName(at(offset)))

@@ -61,13 +61,18 @@ fn keys() -> Vec<Row> {
             payload.with(cbor::text(&format!("x{index}")), cbor::unsigned(index))
         })
     };
+    let tpm = |registers: Vec<u8>| {
+        Payload::good().without("pcrs").with(cbor::text("nitrotpm_pcrs"), registers)
+    };
+    let twice_tpm = tpm(pcrs(24)).with(cbor::text("nitrotpm_pcrs"), pcrs(24));
+    let field = "nitrotpm_pcrs";
+    let duplicates = duplicates.refused(field, twice_tpm.sign(), M::DuplicateField { field });
+    let tpm_registers = tpm(registers.clone()).sign();
     vec![
         duplicates.refused("unknown", twice.sign(), M::DuplicateField { field: "(unknown)" }),
-        row("B02", "duplicate PCR index").refused(
-            "",
-            set("pcrs", registers).0,
-            M::DuplicatePcr { index: 3 },
-        ),
+        row("B02", "duplicate PCR index")
+            .refused("pcrs", set("pcrs", registers).0, M::DuplicatePcr { index: 3 })
+            .refused("nitrotpm_pcrs", tpm_registers, M::DuplicatePcr { index: 3 }),
         passed_over.accepted("sixteen of them", many(16).sign()).refused(
             "seventeen of them",
             many(17).sign(),
@@ -188,6 +193,7 @@ fn registers() -> Vec<Row> {
         row("B14", "PCR0, 1 and 2 all zero: debug mode")
             .refused("", zero(&[0, 1, 2]), UntrustedDocument::DebugMode)
             .accepted("PCR2 is not", zero(&[0, 1]))
+            .accepted("PCR1 is not", zero(&[0, 2]))
             .accepted("PCR0 is not", zero(&[1, 2])),
         row("B23", "both families of PCRs, or neither")
             .refused("both", tpm(Payload::good()).sign(), M::TwoPcrFamilies)

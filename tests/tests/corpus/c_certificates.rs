@@ -93,11 +93,15 @@ pub(crate) fn malformed_times(row: Row) -> Row {
 
 /// C10 to C16.
 fn roles() -> Vec<Row> {
-    let each_ca = |row: Row, change: fn(&mut CertificateSpec), expected: fn(ChainPosition) -> U| {
-        (1..LEAF).fold(row, |row, level| {
+    let each_ca = |row: Row,
+                   what: &str,
+                   change: fn(&mut CertificateSpec),
+                   expected: fn(ChainPosition) -> U| {
+        // The root's role too: it is looked at before it is known to be an anchor.
+        (0..LEAF).fold(row, |row, level| {
             let certificate = position(level);
             let document = changed(|specs| change(&mut specs[level]));
-            row.refused(certificate.to_string(), document, expected(certificate))
+            row.refused(format!("{what}, {certificate}"), document, expected(certificate))
         })
     };
     let not_ca = |certificate| U::NotCa { certificate };
@@ -106,7 +110,7 @@ fn roles() -> Vec<Row> {
         (what.to_owned(), changed(|specs| change(&mut specs[LEAF])))
     };
     let mut path_length = row("C14", "pathLen exceeded");
-    for (level, below) in [(1, 2), (2, 1)] {
+    for (level, below) in [(0, 3), (1, 2), (2, 1)] {
         let allowed = below - 1;
         let extension = Extension::ca(u8::try_from(allowed).ok());
         let document = changed(|specs| specs[level].extensions[0] = extension);
@@ -123,25 +127,30 @@ fn roles() -> Vec<Row> {
     vec![
         each_ca(
             row("C10", "intermediate with CA false"),
+            "no CA",
             |spec| spec.extensions[0] = Extension::not_ca(),
             not_ca,
         ),
         each_ca(
             each_ca(
                 row("C11", "no basicConstraints, or not critical"),
+                "none",
                 |spec| drop(spec.extensions.remove(0)),
                 not_ca,
             ),
+            "not critical",
             |spec| spec.extensions[0].critical = false,
             not_ca,
         ),
         each_ca(
             row("C12", "intermediate without keyCertSign"),
+            "documents only",
             |spec| spec.extensions[1] = Extension::key_usage(KeyUsage::Documents),
             may_not_sign,
         ),
         each_ca(
             row("C13", "CA without keyUsage"),
+            "none",
             |spec| drop(spec.extensions.remove(1)),
             may_not_sign,
         ),
@@ -211,11 +220,36 @@ fn forms() -> Vec<Row> {
                 c20.refused(certificate.to_string(), with_key(level, rsa), key_error(certificate));
         }
     }
+    // One thing wrong at a time; C17 and C18 alone have several.
+    let point = [&[4][..], &[7; 96]].concat();
+    let spki = |kind: &[u8], curve: &[u8], unused_bits: u8, point: &[u8]| {
+        let kind = der::sequence(&[&der::object_identifier(kind), &der::object_identifier(curve)]);
+        der::sequence(&[&kind, &der::bit_string(unused_bits, point)])
+    };
+    let (public_key, p384) = (oid::EC_PUBLIC_KEY, oid::SECP384R1);
+    let even_point = [&point[..96], &[6]].concat();
+    let algorithm = [der::object_identifier(public_key), der::object_identifier(p384)].concat();
+    let (bits, kind) = (der::bit_string(0, &point), der::tlv(0x30, &algorithm));
+    let single = [
+        ("a NULL behind the curve", {
+            der::sequence(&[&der::tlv(0x30, &[&algorithm[..], &[5, 0]].concat()), &bits])
+        }),
+        ("a NULL behind the point", der::sequence(&[&kind, &bits, &[5, 0]])),
+        ("a long length", der::sequence(&[&[&[0x30, 0x81, 16], &algorithm[..]].concat(), &bits])),
+        ("another kind of key", spki(oid::RSA_ENCRYPTION, p384, 0, &point)),
+        ("another curve", spki(public_key, oid::SECP256R1, 0, &point)),
+        ("an unused bit", spki(public_key, p384, 1, &even_point)),
+        ("a point too short", spki(public_key, p384, 0, &point[..96])),
+        ("a hybrid point", spki(public_key, p384, 0, &[&[6], &point[1..]].concat())),
+    ];
     let compressed = ec(oid::SECP384R1, &[&[2][..], &[7; 48]].concat());
     let c18 = row("C18", "P-256 leaf key")
         .refused("P-256", with_key(LEAF, &p256), key_error(Leaf))
         .refused("RSA", with_key(LEAF, recipient().public_key_der()), key_error(Leaf))
         .refused("compressed P-384", with_key(LEAF, &compressed), key_error(Leaf));
+    let c18 = single
+        .iter()
+        .fold(c18, |row, (what, key)| row.refused(*what, with_key(LEAF, key), key_error(Leaf)));
     vec![c17, c18, c19, c20, c24]
 }
 

@@ -8,6 +8,7 @@ use shared::simulator::{CertificateSpec, Extension, Forgery, sign_payload};
 use shared::time::UnixMillis;
 
 use crate::c_certificates::malformed_times;
+use crate::c_encodings::malformed;
 use crate::cbor;
 use crate::payload::Payload;
 use crate::row::{Row, row};
@@ -235,5 +236,5 @@ fn signatures() -> Vec<Row> {
         let document = sign_over(&forgery, &chain);
         row = row.refused(format!("{certificate} signed by itself"), document, U::ChainSignature);
     }
-    vec![row]
+    vec![malformed(row)]
 }

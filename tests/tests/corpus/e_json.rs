@@ -152,7 +152,7 @@ fn numbers() -> Row {
             _ => "expected value",
         };
         let message = format!("{message} at line 1 column {column}");
-        row = refuse(row, format!("{value:?}"), number(value), serialization(&message));
+        row = refuse(row, format!("bare {value:?}"), number(value), serialization(&message));
     }
     let message = "number out of range at line 1 column 24";
     row = refuse(row, "1e999", number("1e99999"), serialization(message));

@@ -16,6 +16,7 @@ mod answer;
 mod b_payload;
 mod c_certificates;
 mod c_chain;
+mod c_encodings;
 mod cbor;
 mod chunking;
 mod cose;
@@ -83,9 +84,6 @@ fn trials_of_the_whole(rows: &[Row]) -> Vec<Trial> {
     let mut ids: Vec<String> = rows.iter().map(|row| row.id.to_owned()).collect();
     ids.sort();
     let index = Index::of(rows);
-    let cost_of = |id: &str| rows.iter().filter(|row| row.id == id).flat_map(Row::costs).collect();
-    let good: Vec<Operations> = cost_of("C01");
-    let hostile: Vec<Operations> = [cost_of("C22"), cost_of("D05")].concat();
     vec![
         trial(
             "chunking of the HTTP stream changes nothing",
@@ -96,18 +94,23 @@ fn trials_of_the_whole(rows: &[Row]) -> Vec<Trial> {
             "docs/verification.md agrees with the rows",
             Box::new(move || index.assert_page_agrees()),
         ),
-        trial(
-            "C22 and D05 cost no more than a good document",
-            Box::new(move || assert_cheap(&good, &hostile)),
-        ),
+        trial("C22 and D05 cost no more than a good document", Box::new(assert_cheap)),
     ]
 }
 
-fn assert_cheap(good: &[Operations], hostile: &[Operations]) {
+fn assert_cheap() {
+    let rows = rows();
+    let cost_of = |id: &str| -> Vec<Operations> {
+        rows.iter().filter(|row| row.id == id).flat_map(Row::costs).collect()
+    };
     let genuine = Operations { signature_verifications: 5, rsa_keys: 1 };
+    let good = cost_of("C01");
     assert!(!good.is_empty() && good.iter().all(|cost| *cost == genuine), "{good:?}");
-    assert_eq!(hostile.len(), 6);
-    assert!(hostile.iter().all(|cost| *cost == Operations::default()), "{hostile:?}");
+    for id in ["C22", "D05"] {
+        let hostile = cost_of(id);
+        assert!(!hostile.is_empty(), "{id} has no case that is measured");
+        assert!(hostile.iter().all(|cost| *cost == Operations::default()), "{id}: {hostile:?}");
+    }
 }
 
 fn main() -> ExitCode {

@@ -1,5 +1,6 @@
 //! A row of the corpus: an id, and cases that say what must come of some input.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use shared::attestation::{
@@ -164,6 +165,13 @@ impl Row {
         self.with(what, Check::Inner { expected: expected.into(), refused })
     }
 
+    /// Whether one of the row's documents must be accepted.
+    pub(crate) fn accepts(&self) -> bool {
+        let is_accepted =
+            |case: &Case| matches!(case.check, Check::Document { expected: None, .. });
+        self.cases.iter().any(is_accepted)
+    }
+
     /// What the row's documents are refused with.
     pub(crate) fn refusals(&self) -> impl Iterator<Item = &Refusal> {
         self.cases.iter().filter_map(|case| match &case.check {
@@ -194,6 +202,8 @@ impl Row {
     /// Checks each case against a service of its own.
     pub(crate) fn run(&self, summary: &Summary) {
         assert!(!self.cases.is_empty(), "{} has no case", self.id);
+        let names: BTreeSet<&str> = self.cases.iter().map(|case| case.what.as_str()).collect();
+        assert_eq!(names.len(), self.cases.len(), "{}: two cases of one name", self.id);
         let stage = Stage::new();
         for Case { what, check } in &self.cases {
             let context = format!("{}: {what}", self.id);

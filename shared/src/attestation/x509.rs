@@ -1,0 +1,204 @@
+//! X.509 v3 certificates in DER (RFC 5280 section 4.1), read strictly: one encoding of everything that
+//! is looked at, nothing between the parts and nothing behind them. General parsers are more lenient,
+//! each in its own way.
+
+use rsa::pkcs8::ObjectIdentifier;
+use rsa::pkcs8::der::asn1::{
+    AnyRef, BitStringRef, GeneralizedTime, OctetStringRef, UintRef, UtcTime,
+};
+use rsa::pkcs8::der::{self, Decode, ErrorKind, Reader, SliceReader, Tag, Tagged};
+
+use crate::time::UnixMillis;
+
+/// `[0] { INTEGER 2 }`: version 3.
+const VERSION_3: [u8; 5] = [0xa0, 3, 2, 1, 2];
+/// RFC 5280 section 4.1.2.2.
+const MAX_SERIAL_LENGTH: usize = 20;
+/// `extensions [3]`, the one optional part there may be: AWS's certificates have no unique ids.
+const EXTENSIONS: u8 = 0xa3;
+const FIRST_YEAR_OF_GENERALIZED_TIME: u16 = 2050;
+
+const BASIC_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.19");
+const KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.15");
+
+/// A certificate's parts, as far as they matter here.
+#[derive(Debug)]
+pub(super) struct X509<'a> {
+    /// The AlgorithmIdentifier that is signed.
+    pub(super) inner_algorithm: &'a [u8],
+    /// The AlgorithmIdentifier beside the signature.
+    pub(super) outer_algorithm: &'a [u8],
+    pub(super) issuer: &'a [u8],
+    pub(super) subject: &'a [u8],
+    pub(super) not_before: UnixMillis,
+    pub(super) not_after: UnixMillis,
+    /// The SubjectPublicKeyInfo.
+    pub(super) public_key: &'a [u8],
+    pub(super) extensions: Extensions,
+}
+
+/// What the extensions say.
+#[derive(Debug, Default)]
+pub(super) struct Extensions {
+    pub(super) basic_constraints: Option<BasicConstraints>,
+    pub(super) key_usage: Option<KeyUsage>,
+    pub(super) unknown_critical: bool,
+}
+
+/// RFC 5280 section 4.2.1.9.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BasicConstraints {
+    pub(super) critical: bool,
+    pub(super) ca: bool,
+    pub(super) path_length: Option<u32>,
+}
+
+/// RFC 5280 section 4.2.1.3, the two bits that matter here.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct KeyUsage {
+    pub(super) digital_signature: bool,
+    pub(super) key_cert_sign: bool,
+}
+
+/// Well-formed, but not what it must be.
+fn unfit() -> der::Error {
+    ErrorKind::Failed.into()
+}
+
+fn require(holds: bool) -> der::Result<()> {
+    if holds { Ok(()) } else { Err(unfit()) }
+}
+
+impl<'a> X509<'a> {
+    pub(super) fn decode(certificate: &'a [u8]) -> der::Result<Self> {
+        let mut reader = SliceReader::new(certificate)?;
+        let x509 = reader.sequence(|certificate| {
+            let unsigned = certificate.sequence(Self::to_be_signed)?;
+            let outer_algorithm = certificate.tlv_bytes()?;
+            let signature = BitStringRef::decode(certificate)?;
+            require(signature.unused_bits() == 0)?;
+            der::Result::Ok(Self { outer_algorithm, ..unsigned })
+        })?;
+        reader.finish()?;
+        Ok(x509)
+    }
+
+    /// All but the outer algorithm, which is not part of what is signed.
+    fn to_be_signed(reader: &mut SliceReader<'a>) -> der::Result<Self> {
+        require(reader.tlv_bytes()? == VERSION_3)?;
+        let serial = UintRef::decode(reader)?;
+        require(serial.as_bytes() != [0] && serial.as_bytes().len() <= MAX_SERIAL_LENGTH)?;
+        let inner_algorithm = reader.tlv_bytes()?;
+        let issuer = name(reader)?;
+        let (not_before, not_after) =
+            reader.sequence(|validity| der::Result::Ok((time(validity)?, time(validity)?)))?;
+        let subject = name(reader)?;
+        let public_key = reader.tlv_bytes()?;
+        let extensions = extensions(reader)?;
+        let outer_algorithm = &[];
+        Ok(Self {
+            inner_algorithm,
+            outer_algorithm,
+            issuer,
+            subject,
+            not_before,
+            not_after,
+            public_key,
+            extensions,
+        })
+    }
+}
+
+/// A Name of at least one attribute, as it is encoded.
+fn name<'a>(reader: &mut SliceReader<'a>) -> der::Result<&'a [u8]> {
+    let name = reader.tlv_bytes()?;
+    let relative_names = AnyRef::from_der(name)?;
+    require(relative_names.tag() == Tag::Sequence && !relative_names.value().is_empty())?;
+    let mut relative_names = SliceReader::new(relative_names.value())?;
+    while !relative_names.is_finished() {
+        let attributes = AnyRef::decode(&mut relative_names)?;
+        require(attributes.tag() == Tag::Set && !attributes.value().is_empty())?;
+        let mut attributes = SliceReader::new(attributes.value())?;
+        while !attributes.is_finished() {
+            attributes.sequence(|attribute| {
+                let _kind: ObjectIdentifier = Decode::decode(attribute)?;
+                AnyRef::decode(attribute)
+            })?;
+        }
+    }
+    Ok(name)
+}
+
+/// Section 4.1.2.5: whole seconds in UTC, as UTCTime up to 2049, as GeneralizedTime from then on.
+fn time(reader: &mut SliceReader<'_>) -> der::Result<UnixMillis> {
+    let since_epoch = if Tag::peek(reader)? == Tag::UtcTime {
+        UtcTime::decode(reader)?.to_unix_duration()
+    } else {
+        let time = GeneralizedTime::decode(reader)?;
+        require(time.to_date_time().year() >= FIRST_YEAR_OF_GENERALIZED_TIME)?;
+        time.to_unix_duration()
+    };
+    Ok(UnixMillis::from_secs(since_epoch.as_secs()))
+}
+
+/// Section 4.2: none of them twice. What means nothing here is not decoded.
+fn extensions(reader: &mut SliceReader<'_>) -> der::Result<Extensions> {
+    let explicit = reader.tlv_bytes()?;
+    require(explicit.first() == Some(&EXTENSIONS))?;
+    let list = AnyRef::from_der(explicit)?.value();
+    let mut extensions = Extensions::default();
+    let mut seen: Vec<ObjectIdentifier> = Vec::new();
+    let mut reader = SliceReader::new(list)?;
+    reader.sequence(|list| {
+        while !list.is_finished() {
+            let identifier = list.sequence(|extension| extensions.read(extension))?;
+            require(!seen.contains(&identifier))?;
+            seen.push(identifier);
+        }
+        der::Result::Ok(())
+    })?;
+    reader.finish()?;
+    Ok(extensions)
+}
+
+impl Extensions {
+    fn read(&mut self, reader: &mut SliceReader<'_>) -> der::Result<ObjectIdentifier> {
+        let identifier = ObjectIdentifier::decode(reader)?;
+        let critical = default_false(reader)?;
+        let value = <&OctetStringRef>::decode(reader)?.as_bytes();
+        match identifier {
+            BASIC_CONSTRAINTS => self.basic_constraints = Some(basic_constraints(critical, value)?),
+            KEY_USAGE => self.key_usage = Some(key_usage(value)?),
+            _ => self.unknown_critical |= critical,
+        }
+        Ok(identifier)
+    }
+}
+
+/// BOOLEAN DEFAULT FALSE, which DER leaves out if it is FALSE (X.690 section 11.5).
+fn default_false(reader: &mut SliceReader<'_>) -> der::Result<bool> {
+    match Option::<bool>::decode(reader)? {
+        Some(false) => Err(unfit()),
+        value => Ok(value.is_some()),
+    }
+}
+
+fn basic_constraints(critical: bool, value: &[u8]) -> der::Result<BasicConstraints> {
+    let mut reader = SliceReader::new(value)?;
+    let (ca, path_length) = reader.sequence(|constraints| {
+        der::Result::Ok((default_false(constraints)?, Option::<u32>::decode(constraints)?))
+    })?;
+    reader.finish()?;
+    // Only a CA may have a path length.
+    require(ca || path_length.is_none())?;
+    Ok(BasicConstraints { critical, ca, path_length })
+}
+
+/// A list of named bits: the last one written is set (X.690 section 11.2.2).
+fn key_usage(value: &[u8]) -> der::Result<KeyUsage> {
+    let bits = BitStringRef::from_der(value)?;
+    let unused = u32::from(bits.unused_bits());
+    require(bits.raw_bytes().last().is_some_and(|last| last.trailing_zeros() == unused))?;
+    let first = bits.raw_bytes().first().copied().unwrap_or_default();
+    Ok(KeyUsage { digital_signature: first & 0x80 != 0, key_cert_sign: first & 0x04 != 0 })
+}
