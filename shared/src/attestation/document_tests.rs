@@ -9,6 +9,9 @@ use crate::simulator::{
     DocumentRequest, Extension, Forgery, Instead, Key, KeyUsage, World, default_pcrs, sign_payload,
 };
 
+#[path = "certificate_tests.rs"]
+mod certificates;
+
 const NOW: UnixMillis = UnixMillis::from_secs(1_800_000_000);
 const LEAF: usize = 4;
 
@@ -63,157 +66,6 @@ fn verdict(change: impl FnOnce(&mut Forgery)) -> Option<UntrustedDocument> {
 #[test]
 fn accepts_the_unchanged_chain() {
     assert_eq!(verdict(|_| {}), None);
-}
-
-#[test]
-fn refuses_certificates_of_another_form() {
-    use UntrustedDocument::{CertificateAlgorithm, CertificateEncoding, CertificateKey};
-    for level in 0..=LEAF {
-        let certificate =
-            if level == LEAF { ChainPosition::Leaf } else { ChainPosition::Cabundle(level) };
-        let version_1 = der::tlv(0xa0, &der::integer(&[0]));
-        let sha_256 = der::algorithm(oid::ECDSA_WITH_SHA256);
-        let point = [&[4][..], &[7; 95], &[0]].concat();
-        let key = |kind, curve, unused_bits, point: &[u8]| {
-            let curve = der::object_identifier(curve);
-            let kind = der::sequence(&[&der::object_identifier(kind), &curve]);
-            Some(der::sequence(&[&kind, &der::bit_string(unused_bits, point)]))
-        };
-        let (ec, p384) = (oid::EC_PUBLIC_KEY, oid::SECP384R1);
-        let none = Instead::default;
-        for (instead, expected) in [
-            (Instead { version: Some(version_1), ..none() }, CertificateEncoding { certificate }),
-            (
-                Instead { inner_algorithm: Some(sha_256.clone()), ..none() },
-                CertificateAlgorithm { certificate },
-            ),
-            (
-                Instead { outer_algorithm: Some(sha_256), ..none() },
-                CertificateAlgorithm { certificate },
-            ),
-            (
-                Instead { public_key: key(ec, oid::SECP256R1, 0, &point), ..none() },
-                CertificateKey { certificate },
-            ),
-            (
-                Instead { public_key: key(oid::RSA_ENCRYPTION, p384, 0, &point), ..none() },
-                CertificateKey { certificate },
-            ),
-            (
-                Instead { public_key: key(ec, p384, 0, &point[..95]), ..none() },
-                CertificateKey { certificate },
-            ),
-            (
-                Instead { public_key: key(ec, p384, 1, &point), ..none() },
-                CertificateKey { certificate },
-            ),
-            (
-                Instead { public_key: key(ec, p384, 0, &[7; 97]), ..none() },
-                CertificateKey { certificate },
-            ),
-        ] {
-            let refused = verdict(|f| f.specs[level].instead = instead.clone());
-            assert_eq!(refused, Some(expected), "{instead:?}");
-        }
-    }
-}
-
-#[test]
-fn takes_each_kind_of_time_for_its_years_alone() {
-    let year_2051 = UnixMillis::from_secs(2_556_144_000);
-    assert_eq!(verdict(|f| f.specs[2].not_after = year_2051), None);
-    let certificate = ChainPosition::Cabundle(2);
-    let utc = |text: &str| der::tlv(0x17, text.as_bytes());
-    for not_after in [der::tlv(0x18, b"20400101000000Z"), utc("4001010000Z")] {
-        let validity = Some(der::sequence(&[&utc("200101000000Z"), &not_after]));
-        let instead = Instead { validity, ..Instead::default() };
-        let refused = verdict(|f| f.specs[2].instead = instead);
-        assert_eq!(refused, Some(UntrustedDocument::CertificateEncoding { certificate }));
-    }
-}
-
-#[test]
-fn refuses_a_certificate_with_a_byte_after_it() {
-    let forgery = forgery();
-    for level in 0..=LEAF {
-        let mut certificates = forgery.certificates().unwrap();
-        certificates[level].push(0);
-        let certificate =
-            if level == LEAF { ChainPosition::Leaf } else { ChainPosition::Cabundle(level) };
-        let expected = UntrustedDocument::CertificateEncoding { certificate };
-        assert_eq!(sign_over(&forgery, &certificates).verdict(), Some(expected));
-    }
-}
-
-#[test]
-fn refuses_a_root_that_another_issued_although_it_is_an_anchor() {
-    let change = |f: &mut Forgery| f.specs[0].issuer = der::name(&[(oid::COMMON_NAME, "other")]);
-    let certificate = ChainPosition::Cabundle(0);
-    assert_eq!(verdict(change), Some(UntrustedDocument::ChainOrder { certificate }));
-}
-
-#[test]
-fn only_a_root_can_be_added_as_an_anchor() {
-    let certificates = forgery().certificates().unwrap();
-    let add = |der: &[u8]| {
-        let pem = rsa::pkcs8::der::pem::encode_string("CERTIFICATE", Default::default(), der);
-        TrustAnchors::aws_nitro().add_pem(pem.unwrap().as_bytes())
-    };
-    assert_eq!(add(&certificates[0]).unwrap().len(), 1);
-    assert!(matches!(add(&certificates[1]), Err(AnchorError::NotSelfIssued)));
-    assert!(matches!(
-        add(&certificates[LEAF]),
-        Err(AnchorError::Unfit(UntrustedDocument::NotCa { .. }))
-    ));
-}
-
-#[test]
-fn refuses_a_ca_that_is_none() {
-    use UntrustedDocument::{MayNotSignCertificates, NotCa, PathLength};
-    let certificate = ChainPosition::Cabundle(2);
-    let uncritical = |f: &mut Forgery| f.specs[2].extensions[0].critical = false;
-    assert_eq!(verdict(uncritical), Some(NotCa { certificate }));
-    let not_ca = |f: &mut Forgery| f.specs[2].extensions[0] = Extension::not_ca();
-    assert_eq!(verdict(not_ca), Some(NotCa { certificate }));
-    let absent = |f: &mut Forgery| drop(f.specs[2].extensions.remove(0));
-    assert_eq!(verdict(absent), Some(NotCa { certificate }));
-    let no_usage = |f: &mut Forgery| drop(f.specs[2].extensions.remove(1));
-    assert_eq!(verdict(no_usage), Some(MayNotSignCertificates { certificate }));
-    let documents =
-        |f: &mut Forgery| f.specs[2].extensions[1] = Extension::key_usage(KeyUsage::Documents);
-    assert_eq!(verdict(documents), Some(MayNotSignCertificates { certificate }));
-    let certificate = ChainPosition::Cabundle(1);
-    let short = |f: &mut Forgery| f.specs[1].extensions[0] = Extension::ca(Some(1));
-    assert_eq!(verdict(short), Some(PathLength { certificate, allowed: 1, below: 2 }));
-}
-
-#[test]
-fn refuses_a_leaf_that_is_a_ca_or_may_not_sign() {
-    let ca = |f: &mut Forgery| f.specs[LEAF].extensions[0] = Extension::ca(None);
-    assert_eq!(verdict(ca), Some(UntrustedDocument::LeafIsCa));
-    let usage = |f: &mut Forgery| {
-        f.specs[LEAF].extensions[1] = Extension::key_usage(KeyUsage::CertificatesOnly);
-    };
-    assert_eq!(verdict(usage), Some(UntrustedDocument::LeafMayNotSign));
-    let absent = |f: &mut Forgery| drop(f.specs[LEAF].extensions.remove(1));
-    assert_eq!(verdict(absent), Some(UntrustedDocument::LeafMayNotSign));
-    let no_constraints = |f: &mut Forgery| drop(f.specs[LEAF].extensions.remove(0));
-    assert_eq!(verdict(no_constraints), None);
-}
-
-#[test]
-fn refuses_an_unknown_critical_extension() {
-    let change = |f: &mut Forgery| {
-        let oid = vec![0x2a, 0x03];
-        f.specs[3].extensions.push(Extension { oid, critical: true, value: vec![5, 0] });
-    };
-    let certificate = ChainPosition::Cabundle(3);
-    assert_eq!(verdict(change), Some(UntrustedDocument::CriticalExtension { certificate }));
-    let uncritical = |f: &mut Forgery| {
-        let oid = vec![0x2a, 0x03];
-        f.specs[3].extensions.push(Extension { oid, critical: false, value: vec![5, 0] });
-    };
-    assert_eq!(verdict(uncritical), None);
 }
 
 #[test]
@@ -279,6 +131,18 @@ fn judges_the_age_of_a_live_document_to_the_millisecond() {
     let early = UntrustedDocument::FromTheFuture { timestamp: NOW, now };
     assert_eq!(age(-60_001), Some(early.clone()));
     assert_eq!(forged.verdict_at(now, MaxAge::Chain), Some(early));
+}
+
+#[test]
+fn a_live_document_is_not_older_than_its_leaf_whatever_age_is_allowed() {
+    let of_age = |millis: u64| {
+        let mut forgery = forgery();
+        forgery.document.timestamp = UnixMillis::new(NOW.as_millis() - millis);
+        forge(&forgery).verdict_at(NOW, MaxAge::Chain)
+    };
+    assert_eq!(of_age(1_000_000), None);
+    let too_old = UntrustedDocument::TooOld { age_ms: 1_000_001, max_age_secs: 1000 };
+    assert_eq!(of_age(1_000_001), Some(too_old));
 }
 
 #[test]

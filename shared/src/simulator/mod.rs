@@ -5,6 +5,7 @@
 mod certificate;
 mod conditions;
 pub mod der;
+mod draws;
 mod forge;
 mod forgery;
 mod key;
@@ -15,10 +16,11 @@ mod world;
 
 pub use certificate::{CertificateSpec, Extension, Instead, KeyUsage};
 pub use conditions::{Conditions, Fault};
+pub use draws::Draws;
 pub use forge::{DocumentSpec, ForgeError, default_pcrs, sign_payload};
 pub use forgery::Forgery;
 pub use key::Key;
-pub use nsm::{Draws, SimulatedNsm};
+pub use nsm::SimulatedNsm;
 pub use pki::{Chain, ROOT_COMMON_NAME, Root, RootError};
 pub use state::{StateError, load_or_create};
 pub use world::{DocumentRequest, Now, World, WorldError};

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use serde_bytes::ByteBuf;
@@ -10,6 +9,7 @@ use sha2::{Digest as _, Sha384};
 use zeroize::Zeroize;
 
 use super::conditions::{Conditions, Course};
+use super::draws::Draws;
 use super::forge::default_pcrs;
 use super::world::{DocumentRequest, World};
 use crate::attestation::{MAX_PCRS, PCR_LENGTH, PcrFamily, PcrValue};
@@ -40,17 +40,6 @@ pub struct SimulatedNsm {
     registers: [Register; MAX_PCRS],
     course: Course,
     draws: Draws,
-}
-
-/// How often a simulated module was asked for random bytes, to be read while the module is in use.
-#[derive(Clone, Debug, Default)]
-pub struct Draws(Arc<AtomicU64>);
-
-impl Draws {
-    /// Calls of `GetRandom` so far, answered well or not.
-    pub fn count(&self) -> u64 {
-        self.0.load(Ordering::SeqCst)
-    }
 }
 
 impl SimulatedNsm {
@@ -87,7 +76,7 @@ impl SimulatedNsm {
         let mut response = match serde_cbor::from_slice(request) {
             Ok(_) if request.len() > MAX_REQUEST_LENGTH => Err(ErrorCode::InputTooLarge),
             Ok(Request::GetRandom) if malformed => {
-                self.draws.0.fetch_add(1, Ordering::SeqCst);
+                self.draws.add_one();
                 return vec![BREAK];
             }
             Ok(request) => self.answer(request),
@@ -108,7 +97,7 @@ impl SimulatedNsm {
     fn answer(&mut self, request: Request) -> Result<Response, ErrorCode> {
         match request {
             Request::GetRandom => {
-                self.draws.0.fetch_add(1, Ordering::SeqCst);
+                self.draws.add_one();
                 let mut random = vec![0; RANDOM_BLOCK_LENGTH];
                 crypto::fill_random(&mut random).map_err(|_| ErrorCode::InternalError)?;
                 self.course.spoil(&mut random)?;
