@@ -51,7 +51,7 @@ impl<'a> Certificate<'a> {
         if x509.extensions.unknown_critical {
             return Err(UntrustedDocument::CriticalExtension { certificate });
         }
-        // What the path library cannot read is of no use, and should not fail as a path later.
+        // What the path library cannot read is of no use, and should rather fail here than as a path.
         if EndEntityCert::try_from(&CertificateDer::from(der)).is_err() {
             return Err(UntrustedDocument::CertificateEncoding { certificate });
         }

@@ -152,3 +152,44 @@ fn refuses_an_unknown_critical_extension() {
     };
     assert_eq!(verdict(uncritical), None);
 }
+
+/// Each well-formed, but for one thing; the corpus has more of them.
+#[test]
+fn refuses_names_serial_numbers_and_extensions_that_are_not_in_der() {
+    let certificate = ChainPosition::Leaf;
+    let expected = Some(UntrustedDocument::CertificateEncoding { certificate });
+    let attribute = [&[6, 3, 0x55, 4, 3][..], &[0x13, 1, b'x']].concat();
+    let set = der::tlv(0x31, &der::sequence(&[&attribute]));
+    for name in [
+        vec![0x30, 0],
+        vec![0x30, 2, 0x31, 0],
+        der::tlv(0x31, &set),
+        der::sequence(&[&der::sequence(&[&der::sequence(&[&attribute])])]),
+        der::sequence(&[&der::tlv(0x31, &[5, 0])]),
+        der::sequence(&[&set, &der::tlv(0x31, &der::sequence(&[&attribute[..5]]))]),
+        der::sequence(&[&der::tlv(0x31, &der::sequence(&[&[6, 4, 0x55, 4, 0x80, 3, 5, 0]]))]),
+    ] {
+        let refused = verdict(|f| f.specs[LEAF].subject.clone_from(&name));
+        assert_eq!(refused, expected, "{name:x?}");
+    }
+    for serial in [vec![2, 1, 0], der::integer(&[1; 21]), vec![2, 1, 0x80]] {
+        let instead = Instead { serial: Some(serial.clone()), ..Instead::default() };
+        assert_eq!(verdict(|f| f.specs[LEAF].instead = instead), expected, "{serial:x?}");
+    }
+    let longest = Instead { serial: Some(der::integer(&[1; 20])), ..Instead::default() };
+    assert_eq!(verdict(|f| f.specs[LEAF].instead = longest), None);
+    let none = Instead { extensions: Some(vec![0xa3, 2, 0x30, 0]), ..Instead::default() };
+    assert_eq!(verdict(|f| f.specs[LEAF].instead = none), expected);
+    for (oid, expected) in [
+        (vec![0x55, 0x1d, 0x80, 19], expected.clone()),
+        (vec![0x80, 1], expected.clone()),
+        (vec![0x2a, 0x83], expected.clone()),
+        (vec![0x2a, 0x83, 0x80, 1], None),
+        (vec![0x2a; 60], None),
+    ] {
+        let value = vec![5, 0];
+        let extension = Extension { oid: oid.clone(), critical: false, value };
+        let refused = verdict(|f| f.specs[LEAF].extensions.push(extension));
+        assert_eq!(refused, expected, "{oid:x?}");
+    }
+}

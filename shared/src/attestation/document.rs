@@ -21,7 +21,7 @@ pub const MAX_CLOCK_SKEW_SECS: u64 = 60;
 pub enum MaxAge {
     /// At most so many seconds.
     Seconds(u64),
-    /// No older than its leaf, and as long as its certificates are valid: about three hours.
+    /// As long as its certificates are valid: about three hours.
     Chain,
 }
 
@@ -122,8 +122,8 @@ impl UnverifiedDocument {
         chain.check_validity(at)?;
         // 14
         if let Some(max_age) = live {
-            let oldest = chain.leaf().not_before();
-            check_freshness(self.payload.timestamp, at, max_age, oldest)?;
+            let not_before = chain.leaf().not_before();
+            check_freshness(self.payload.timestamp, at, max_age, not_before)?;
         }
         // 15: the first signatures
         chain.verify_signatures(at)?;
@@ -213,23 +213,24 @@ impl<'a> Claims<'a> {
     }
 }
 
-/// Rule 14. A document cannot be older than the leaf that signed it.
+/// Rule 14. Nor can a document be older than the leaf that signed it.
 fn check_freshness(
     timestamp: UnixMillis,
     now: UnixMillis,
     max_age: MaxAge,
-    leaf_not_before: UnixMillis,
+    not_before: UnixMillis,
 ) -> Result<(), UntrustedDocument> {
     if timestamp.millis_since(now) > MAX_CLOCK_SKEW_SECS * 1000 {
         return Err(UntrustedDocument::FromTheFuture { timestamp, now });
     }
     let age_ms = now.millis_since(timestamp);
-    let max_age_secs = match max_age {
-        MaxAge::Seconds(seconds) => seconds,
-        MaxAge::Chain => now.millis_since(leaf_not_before).div_ceil(1000),
-    };
-    if age_ms > max_age_secs.saturating_mul(1000) {
+    if let MaxAge::Seconds(max_age_secs) = max_age
+        && age_ms > max_age_secs.saturating_mul(1000)
+    {
         return Err(UntrustedDocument::TooOld { age_ms, max_age_secs });
+    }
+    if timestamp < not_before {
+        return Err(UntrustedDocument::OlderThanLeaf { timestamp, not_before });
     }
     Ok(())
 }

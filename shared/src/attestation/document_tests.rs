@@ -135,14 +135,19 @@ fn judges_the_age_of_a_live_document_to_the_millisecond() {
 
 #[test]
 fn a_live_document_is_not_older_than_its_leaf_whatever_age_is_allowed() {
-    let of_age = |millis: u64| {
-        let mut forgery = forgery();
-        forgery.document.timestamp = UnixMillis::new(NOW.as_millis() - millis);
-        forge(&forgery).verdict_at(NOW, MaxAge::Chain)
-    };
-    assert_eq!(of_age(1_000_000), None);
-    let too_old = UntrustedDocument::TooOld { age_ms: 1_000_001, max_age_secs: 1000 };
-    assert_eq!(of_age(1_000_001), Some(too_old));
+    let leaf_not_before = NOW.minus_secs(1000);
+    for max_age in [MaxAge::Chain, MaxAge::Seconds(u64::MAX)] {
+        let signed_at = |timestamp: UnixMillis| {
+            let mut forgery = forgery();
+            forgery.document.timestamp = timestamp;
+            forge(&forgery).verdict_at(NOW, max_age)
+        };
+        assert_eq!(signed_at(leaf_not_before), None);
+        let timestamp = UnixMillis::new(leaf_not_before.as_millis() - 1);
+        let not_before = leaf_not_before;
+        let expected = UntrustedDocument::OlderThanLeaf { timestamp, not_before };
+        assert_eq!(signed_at(timestamp), Some(expected));
+    }
 }
 
 #[test]

@@ -251,6 +251,14 @@ pub enum UntrustedDocument {
         /// What is allowed, in seconds.
         max_age_secs: u64,
     },
+    /// A document from before its leaf.
+    #[error("the document's timestamp {timestamp} is before its leaf certificate's {not_before}")]
+    OlderThanLeaf {
+        /// Its timestamp.
+        timestamp: UnixMillis,
+        /// The first moment at which its leaf is valid.
+        not_before: UnixMillis,
+    },
     /// A document from the future.
     #[error("the document's timestamp {timestamp} is more than 60 s ahead of {now}")]
     FromTheFuture {
@@ -323,7 +331,9 @@ impl UntrustedDocument {
             Self::ChainOrder { .. } | Self::RepeatedSubject { .. } => Rule::Order,
             Self::UnknownRoot => Rule::Anchor,
             Self::CertificateExpired { .. } | Self::CertificateNotYetValid { .. } => Rule::Validity,
-            Self::TooOld { .. } | Self::FromTheFuture { .. } => Rule::Freshness,
+            Self::TooOld { .. } | Self::OlderThanLeaf { .. } | Self::FromTheFuture { .. } => {
+                Rule::Freshness
+            }
             Self::ChainSignature | Self::ChainPath => Rule::ChainSignatures,
             Self::DocumentSignature => Rule::DocumentSignature,
             Self::DebugMode => Rule::DebugMode,

@@ -2,7 +2,6 @@
 //! is looked at, nothing between the parts and nothing behind them. General parsers are more lenient,
 //! each in its own way.
 
-use rsa::pkcs8::ObjectIdentifier;
 use rsa::pkcs8::der::asn1::{
     AnyRef, BitStringRef, GeneralizedTime, OctetStringRef, UintRef, UtcTime,
 };
@@ -12,14 +11,15 @@ use crate::time::UnixMillis;
 
 /// `[0] { INTEGER 2 }`: version 3.
 const VERSION_3: [u8; 5] = [0xa0, 3, 2, 1, 2];
-/// RFC 5280 section 4.1.2.2.
+/// RFC 5280 section 4.1.2.2, a sign's byte not counted.
 const MAX_SERIAL_LENGTH: usize = 20;
 /// `extensions [3]`, the one optional part there may be: AWS's certificates have no unique ids.
 const EXTENSIONS: u8 = 0xa3;
 const FIRST_YEAR_OF_GENERALIZED_TIME: u16 = 2050;
 
-const BASIC_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.19");
-const KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.15");
+/// 2.5.29.19 and 2.5.29.15.
+const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 19];
+const KEY_USAGE: &[u8] = &[0x55, 0x1d, 15];
 
 /// A certificate's parts, as far as they matter here.
 #[derive(Debug)]
@@ -121,7 +121,7 @@ fn name<'a>(reader: &mut SliceReader<'a>) -> der::Result<&'a [u8]> {
         let mut attributes = SliceReader::new(attributes.value())?;
         while !attributes.is_finished() {
             attributes.sequence(|attribute| {
-                let _kind: ObjectIdentifier = Decode::decode(attribute)?;
+                identifier(attribute)?;
                 AnyRef::decode(attribute)
             })?;
         }
@@ -129,7 +129,20 @@ fn name<'a>(reader: &mut SliceReader<'a>) -> der::Result<&'a [u8]> {
     Ok(name)
 }
 
-/// Section 4.1.2.5: whole seconds in UTC, as UTCTime up to 2049, as GeneralizedTime from then on.
+/// An OBJECT IDENTIFIER of any length, as it is encoded: each arc whole and without leading zeros
+/// (X.690 section 8.19.2).
+fn identifier<'a>(reader: &mut SliceReader<'a>) -> der::Result<&'a [u8]> {
+    let identifier = AnyRef::decode(reader)?;
+    let bytes = identifier.value();
+    require(identifier.tag() == Tag::ObjectIdentifier)?;
+    require(bytes.last().is_some_and(|last| last & 0x80 == 0))?;
+    let mut arcs = bytes.split_inclusive(|byte| byte & 0x80 == 0);
+    require(arcs.all(|arc| arc.first() != Some(&0x80)))?;
+    Ok(bytes)
+}
+
+/// Section 4.1.2.5: whole seconds in UTC, as UTCTime up to 2049, as GeneralizedTime from then on. None
+/// is before 1970.
 fn time(reader: &mut SliceReader<'_>) -> der::Result<UnixMillis> {
     let since_epoch = if Tag::peek(reader)? == Tag::UtcTime {
         UtcTime::decode(reader)?.to_unix_duration()
@@ -147,9 +160,10 @@ fn extensions(reader: &mut SliceReader<'_>) -> der::Result<Extensions> {
     require(explicit.first() == Some(&EXTENSIONS))?;
     let list = AnyRef::from_der(explicit)?.value();
     let mut extensions = Extensions::default();
-    let mut seen: Vec<ObjectIdentifier> = Vec::new();
+    let mut seen: Vec<&[u8]> = Vec::new();
     let mut reader = SliceReader::new(list)?;
     reader.sequence(|list| {
+        require(!list.is_finished())?;
         while !list.is_finished() {
             let identifier = list.sequence(|extension| extensions.read(extension))?;
             require(!seen.contains(&identifier))?;
@@ -162,8 +176,8 @@ fn extensions(reader: &mut SliceReader<'_>) -> der::Result<Extensions> {
 }
 
 impl Extensions {
-    fn read(&mut self, reader: &mut SliceReader<'_>) -> der::Result<ObjectIdentifier> {
-        let identifier = ObjectIdentifier::decode(reader)?;
+    fn read<'a>(&mut self, reader: &mut SliceReader<'a>) -> der::Result<&'a [u8]> {
+        let identifier = identifier(reader)?;
         let critical = default_false(reader)?;
         let value = <&OctetStringRef>::decode(reader)?.as_bytes();
         match identifier {
@@ -186,12 +200,13 @@ fn default_false(reader: &mut SliceReader<'_>) -> der::Result<bool> {
 fn basic_constraints(critical: bool, value: &[u8]) -> der::Result<BasicConstraints> {
     let mut reader = SliceReader::new(value)?;
     let (ca, path_length) = reader.sequence(|constraints| {
-        der::Result::Ok((default_false(constraints)?, Option::<u32>::decode(constraints)?))
+        // The path library reads no longer one, and no chain here is as long.
+        der::Result::Ok((default_false(constraints)?, Option::<u8>::decode(constraints)?))
     })?;
     reader.finish()?;
     // Only a CA may have a path length.
     require(ca || path_length.is_none())?;
-    Ok(BasicConstraints { critical, ca, path_length })
+    Ok(BasicConstraints { critical, ca, path_length: path_length.map(u32::from) })
 }
 
 /// A list of named bits: the last one written is set (X.690 section 11.2.2).

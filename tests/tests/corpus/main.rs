@@ -115,6 +115,7 @@ fn assert_cheap() {
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
+    let is_list = arguments.list;
     let summary = Arc::new(Summary::default());
     let rows = rows();
     let total = rows.len();
@@ -127,6 +128,8 @@ fn main() -> ExitCode {
         })
     });
     let conclusion = libtest_mimic::run(&arguments, trials.chain(of_the_whole).collect());
-    summary.print(total);
+    if !is_list {
+        summary.print(total);
+    }
     conclusion.exit_code()
 }
