@@ -23,6 +23,7 @@ pub mod kms;
 mod nsm;
 pub mod platform;
 pub mod policy;
+pub mod principal;
 mod process;
 mod service;
 
