@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::{Date, Month, OffsetDateTime, Time};
 
 /// Milliseconds since the Unix epoch, the unit of an attestation document's `timestamp`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,6 +25,28 @@ impl UnixMillis {
     pub fn from_rfc3339(text: &str) -> Option<Self> {
         let nanos = OffsetDateTime::parse(text, &Rfc3339).ok()?.unix_timestamp_nanos();
         u64::try_from(nanos / 1_000_000).ok().map(Self)
+    }
+
+    /// From ISO 8601's basic form in UTC, such as `20240820T230143Z`; `None` if it is not exactly
+    /// that, or is before 1970.
+    pub fn from_basic_iso8601(text: &str) -> Option<Self> {
+        let &[y1, y2, y3, y4, m1, m2, d1, d2, b'T', h1, h2, n1, n2, s1, s2, b'Z'] = text.as_bytes()
+        else {
+            return None;
+        };
+        let (century, year) = (two_digits(y1, y2)?, two_digits(y3, y4)?);
+        let year = i32::from(century) * 100 + i32::from(year);
+        let month = Month::try_from(two_digits(m1, m2)?).ok()?;
+        let date = Date::from_calendar_date(year, month, two_digits(d1, d2)?).ok()?;
+        let (hour, minute) = (two_digits(h1, h2)?, two_digits(n1, n2)?);
+        let time = Time::from_hms(hour, minute, two_digits(s1, s2)?).ok()?;
+        let seconds = date.with_time(time).assume_utc().unix_timestamp();
+        u64::try_from(seconds).ok().map(Self::from_secs)
+    }
+
+    /// As ISO 8601's basic form in UTC, such as `20240820T230143Z`, rounded down.
+    pub const fn basic_iso8601(self) -> BasicIso8601 {
+        BasicIso8601(self)
     }
 
     /// Milliseconds since the epoch.
@@ -66,6 +88,28 @@ impl fmt::Display for UnixMillis {
     }
 }
 
+/// A point in time that prints as `20240820T230143Z`, the form that AWS signs; past the year 9999,
+/// which that cannot write, as the bare number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BasicIso8601(UnixMillis);
+
+impl fmt::Display for BasicIso8601 {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = i64::try_from(self.0.as_secs()).ok();
+        let moment = seconds.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
+        let Some(moment) = moment else { return self.0.fmt(formatter) };
+        let (year, month, day) = moment.to_calendar_date();
+        let (hour, minute, second) = moment.to_hms();
+        let month = u8::from(month);
+        write!(formatter, "{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
+    }
+}
+
+fn two_digits(tens: u8, ones: u8) -> Option<u8> {
+    let digit = |ascii: u8| ascii.is_ascii_digit().then(|| ascii - b'0');
+    Some(digit(tens)? * 10 + digit(ones)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,5 +126,58 @@ mod tests {
     #[test]
     fn prints_any_number() {
         assert_eq!(UnixMillis::new(u64::MAX).to_string(), format!("{} ms after 1970", u64::MAX));
+    }
+
+    #[test]
+    fn reads_and_writes_the_basic_form() {
+        for (text, seconds) in [
+            ("19700101T000000Z", 0),
+            ("20240229T235959Z", 1_709_251_199),
+            ("20240820T230143Z", 1_724_194_903),
+            ("99991231T235959Z", 253_402_300_799),
+        ] {
+            let moment = UnixMillis::from_secs(seconds);
+            assert_eq!(UnixMillis::from_basic_iso8601(text), Some(moment));
+            assert_eq!(moment.basic_iso8601().to_string(), text);
+        }
+        let last_millisecond = UnixMillis::new(1_724_194_903_999);
+        assert_eq!(last_millisecond.basic_iso8601().to_string(), "20240820T230143Z");
+    }
+
+    #[test]
+    fn reads_nothing_but_the_basic_form() {
+        for text in [
+            "",
+            "20240820",
+            "20240820T230143",
+            "20240820T230143z",
+            "20240820t230143Z",
+            "20240820 230143Z",
+            "20240820T230143Z ",
+            " 20240820T230143Z",
+            "20240820T2301433Z",
+            "2024-08-20T23:01:43Z",
+            "20240820T230143+0",
+            "2024+820T230143Z",
+            "2024 820T230143Z",
+            "20240820T23014\u{663}Z",
+            "20230229T000000Z",
+            "20241301T000000Z",
+            "20240001T000000Z",
+            "20240800T000000Z",
+            "20240832T000000Z",
+            "20240820T240000Z",
+            "20240820T236000Z",
+            "20240820T235960Z",
+            "19691231T235959Z",
+        ] {
+            assert_eq!(UnixMillis::from_basic_iso8601(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn prints_any_number_in_place_of_the_basic_form() {
+        let last = UnixMillis::new(u64::MAX);
+        assert_eq!(last.basic_iso8601().to_string(), last.to_string());
     }
 }
