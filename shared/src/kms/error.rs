@@ -5,18 +5,32 @@ use std::borrow::Cow;
 /// The errors of the API, by the names that SDKs resolve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorType {
+    /// A caller who may not do it.
+    AccessDenied,
     /// A custom key store that does not exist.
     CustomKeyStoreNotFound,
+    /// A right signature by credentials whose time is over.
+    ExpiredToken,
+    /// A signature that lacks a part, or has one of the wrong form.
+    IncompleteSignature,
     /// A marker that this service did not give out.
     InvalidMarker,
+    /// A signature that is wrong, or for another place or time.
+    InvalidSignature,
     /// A fault of ours.
     KmsInternal,
+    /// No signature.
+    MissingAuthenticationToken,
     /// A body over the cap.
     RequestEntityTooLarge,
     /// A body that is not JSON of the right shape.
     Serialization,
+    /// Requests at more than the rate.
+    Throttling,
     /// No operation of this service.
     UnknownOperation,
+    /// Credentials that are not known.
+    UnrecognizedClient,
     /// A value that breaks a rule.
     Validation,
 }
@@ -25,12 +39,19 @@ impl ErrorType {
     /// The name in `__type`.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::AccessDenied => "AccessDeniedException",
             Self::CustomKeyStoreNotFound => "CustomKeyStoreNotFoundException",
+            Self::ExpiredToken => "ExpiredTokenException",
+            Self::IncompleteSignature => "IncompleteSignatureException",
             Self::InvalidMarker => "InvalidMarkerException",
+            Self::InvalidSignature => "InvalidSignatureException",
             Self::KmsInternal => "KMSInternalException",
+            Self::MissingAuthenticationToken => "MissingAuthenticationTokenException",
             Self::RequestEntityTooLarge => "RequestEntityTooLargeException",
             Self::Serialization => "SerializationException",
+            Self::Throttling => "ThrottlingException",
             Self::UnknownOperation => "UnknownOperationException",
+            Self::UnrecognizedClient => "UnrecognizedClientException",
             Self::Validation => "ValidationException",
         }
     }
@@ -38,10 +59,17 @@ impl ErrorType {
     /// The HTTP status: SDKs retry by it.
     pub const fn status(self) -> u16 {
         match self {
-            Self::CustomKeyStoreNotFound
+            Self::AccessDenied
+            | Self::CustomKeyStoreNotFound
+            | Self::ExpiredToken
+            | Self::IncompleteSignature
             | Self::InvalidMarker
+            | Self::InvalidSignature
+            | Self::MissingAuthenticationToken
             | Self::Serialization
+            | Self::Throttling
             | Self::UnknownOperation
+            | Self::UnrecognizedClient
             | Self::Validation => 400,
             Self::RequestEntityTooLarge => 413,
             Self::KmsInternal => 500,
@@ -51,7 +79,7 @@ impl ErrorType {
     /// How real KMS spells the message's key, which differs by error.
     const fn message_key(self) -> &'static str {
         match self {
-            Self::Serialization => "Message",
+            Self::AccessDenied | Self::Serialization => "Message",
             _ => "message",
         }
     }
@@ -107,5 +135,43 @@ mod tests {
             body(KmsError::bare(ErrorType::UnknownOperation)),
             r#"{"__type":"UnknownOperationException"}"#
         );
+    }
+
+    #[test]
+    fn spells_the_key_of_the_message_as_kms_does() {
+        let key = |error_type: ErrorType| {
+            let body = KmsError::new(error_type, "m").to_json();
+            let body: serde_json::Map<_, _> = serde_json::from_slice(&body).unwrap();
+            assert_eq!((body.len(), &body["__type"]), (2, &error_type.name().into()));
+            body.keys().find(|key| *key != "__type").cloned().unwrap()
+        };
+        assert_eq!(key(ErrorType::AccessDenied), "Message");
+        assert_eq!(key(ErrorType::Serialization), "Message");
+        for error_type in [
+            ErrorType::ExpiredToken,
+            ErrorType::IncompleteSignature,
+            ErrorType::InvalidSignature,
+            ErrorType::MissingAuthenticationToken,
+            ErrorType::Throttling,
+            ErrorType::UnrecognizedClient,
+            ErrorType::Validation,
+        ] {
+            assert_eq!(key(error_type), "message", "{error_type:?}");
+        }
+    }
+
+    #[test]
+    fn names_errors_of_authentication_as_sdks_know_them_and_blames_the_caller() {
+        for (error_type, name) in [
+            (ErrorType::AccessDenied, "AccessDeniedException"),
+            (ErrorType::ExpiredToken, "ExpiredTokenException"),
+            (ErrorType::IncompleteSignature, "IncompleteSignatureException"),
+            (ErrorType::InvalidSignature, "InvalidSignatureException"),
+            (ErrorType::MissingAuthenticationToken, "MissingAuthenticationTokenException"),
+            (ErrorType::Throttling, "ThrottlingException"),
+            (ErrorType::UnrecognizedClient, "UnrecognizedClientException"),
+        ] {
+            assert_eq!((error_type.name(), error_type.status()), (name, 400));
+        }
     }
 }
