@@ -1,5 +1,6 @@
 //! The one place that names a crypto provider: `aws-lc-rs` by default, `ring` (with `rsa`, `aes`
-//! and `cbc` for what it lacks) as the alternative. With both features on, aws-lc-rs serves.
+//! and `cbc` for what it lacks) as the alternative. With both features on, aws-lc-rs serves. What
+//! is hashed under a secret is hashed by `sha2` and `hmac` with either, which wipe their state.
 
 #[cfg(feature = "aws-lc-rs")]
 mod aws_lc_rs;
@@ -11,6 +12,7 @@ mod ring;
 #[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
 use ring as provider;
 
+mod hash;
 #[cfg(feature = "simulator")]
 mod operations;
 mod ring_api;
@@ -24,6 +26,7 @@ use thiserror::Error;
 /// Which library computes.
 pub const PROVIDER: &str = provider::NAME;
 
+pub use hash::{HmacSha256, SHA_256_LENGTH, Sha256, constant_time_eq};
 #[cfg(feature = "simulator")]
 pub use operations::Operations;
 pub(crate) use provider::{aes_256_cbc_decrypt, aes_256_cbc_encrypt};

@@ -1,0 +1,124 @@
+//! SHA-256 and HMAC over it, of what may be secret: states and codes are wiped, though not what the
+//! computation leaves on its stack. One implementation serves whichever the provider is: *ring* does
+//! not wipe the key of an HMAC.
+
+use hmac::digest::CtOutput;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Digest;
+use zeroize::Zeroizing;
+
+/// Bytes of a SHA-256 digest, and of an HMAC over it.
+pub const SHA_256_LENGTH: usize = 32;
+
+/// SHA-256 of what is written piece by piece. Its state is wiped.
+#[derive(Debug, Default)]
+pub struct Sha256(sha2::Sha256);
+
+impl Sha256 {
+    /// Of nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Of these bytes.
+    pub fn digest(bytes: &[u8]) -> [u8; SHA_256_LENGTH] {
+        sha2::Sha256::digest(bytes).into()
+    }
+
+    /// And of these.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all.
+    pub fn finish(self) -> [u8; SHA_256_LENGTH] {
+        self.0.finalize().into()
+    }
+}
+
+/// HMAC-SHA-256 (RFC 2104) of what is written piece by piece. Its state is wiped.
+#[derive(Debug)]
+pub struct HmacSha256(Hmac<sha2::Sha256>);
+
+impl HmacSha256 {
+    /// Under a key of any length.
+    pub fn new(key: &[u8]) -> Self {
+        #[expect(clippy::expect_used, reason = "RFC 2104 has keys of any length")]
+        Self(Hmac::new_from_slice(key).expect("an HMAC's key has any length"))
+    }
+
+    /// And of these bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The authentication code of all, which may be a key in turn.
+    pub fn finish(self) -> Zeroizing<[u8; SHA_256_LENGTH]> {
+        let mut code = Zeroizing::new([0; SHA_256_LENGTH]);
+        code.copy_from_slice(self.0.finalize().as_bytes());
+        code
+    }
+
+    /// Whether `code` is the authentication code of all; the time it takes does not tell how much
+    /// of it is.
+    pub fn verify(self, code: &[u8; SHA_256_LENGTH]) -> bool {
+        self.0.verify(code.into()).is_ok()
+    }
+}
+
+/// Whether two secrets are equal; the time it takes tells their lengths at most.
+pub fn constant_time_eq(one: &[u8], other: &[u8]) -> bool {
+    let digest = |secret| CtOutput::<sha2::Sha256>::new(sha2::Sha256::digest(secret));
+    digest(one) == digest(other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_as_fips_180_has_it() {
+        // NIST's example of one block.
+        let expected = [
+            0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea, 0x41, 0x41, 0x40, 0xde, 0x5d, 0xae,
+            0x22, 0x23, 0xb0, 0x03, 0x61, 0xa3, 0x96, 0x17, 0x7a, 0x9c, 0xb4, 0x10, 0xff, 0x61,
+            0xf2, 0x00, 0x15, 0xad,
+        ];
+        let mut hash = Sha256::new();
+        hash.update(b"a");
+        hash.update(b"bc");
+        assert_eq!((hash.finish(), Sha256::digest(b"abc")), (expected, expected));
+    }
+
+    #[test]
+    fn authenticates_as_rfc_4231_has_it() {
+        // Test case 2.
+        let code = [
+            0x5b, 0xdc, 0xc1, 0x46, 0xbf, 0x60, 0x75, 0x4e, 0x6a, 0x04, 0x24, 0x26, 0x08, 0x95,
+            0x75, 0xc7, 0x5a, 0x00, 0x3f, 0x08, 0x9d, 0x27, 0x39, 0x83, 0x9d, 0xec, 0x58, 0xb9,
+            0x64, 0xec, 0x38, 0x43,
+        ];
+        let hmac = |message: &[u8]| {
+            let mut hmac = HmacSha256::new(b"Jefe");
+            hmac.update(b"what do ya want ");
+            hmac.update(message);
+            hmac
+        };
+        assert_eq!(*hmac(b"for nothing?").finish(), code);
+        assert!(hmac(b"for nothing?").verify(&code));
+        assert!(!hmac(b"for something?").verify(&code));
+        for index in 0..code.len() {
+            let mut other = code;
+            other[index] ^= 1;
+            assert!(!hmac(b"for nothing?").verify(&other), "byte {index}");
+        }
+    }
+
+    #[test]
+    fn equal_are_secrets_of_the_same_bytes() {
+        assert!(constant_time_eq(b"", b"") && constant_time_eq(b"token", b"token"));
+        for other in ["", "toke", "tokeN", "Token", "token1"] {
+            assert!(!constant_time_eq(b"token", other.as_bytes()), "{other}");
+        }
+    }
+}
