@@ -15,6 +15,7 @@
 #[cfg(all(production, feature = "simulator"))]
 compile_error!("the feature `simulator` must not be part of a production build");
 
+pub mod auth;
 pub mod clock;
 pub mod config;
 pub mod entropy;

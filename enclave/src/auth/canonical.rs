@@ -1,0 +1,55 @@
+//! The canonical request, hashed as it is written: it is never in memory as a whole.
+
+use hyper::http::HeaderValue;
+use hyper::http::request::Parts;
+use shared::crypto::{SHA_256_LENGTH, Sha256};
+
+use super::authorization::SignedHeaders;
+
+/// The SHA-256 of the canonical request; `None` if a signed header was not received.
+///
+/// "Create a canonical request", in "Create a signed AWS API request" of the IAM User Guide.
+pub(super) fn hash(
+    head: &Parts,
+    signed_headers: &SignedHeaders<'_>,
+    body: &[u8],
+) -> Option<[u8; SHA_256_LENGTH]> {
+    let mut hash = Sha256::new();
+    // The path as it is: encoding it once more would change what a client can have meant. The empty
+    // line is the query.
+    for part in [head.method.as_str(), "\n", head.uri.path(), "\n\n"] {
+        hash.update(part.as_bytes());
+    }
+    for name in signed_headers.names() {
+        hash.update(name.as_bytes());
+        let mut separator = b":";
+        for value in head.headers.get_all(name) {
+            hash.update(separator);
+            write_value(&mut hash, value);
+            separator = b",";
+        }
+        // Without a value there is no such header, whatever the client may have signed in its place.
+        if separator == b":" {
+            return None;
+        }
+        hash.update(b"\n");
+    }
+    hash.update(b"\n");
+    hash.update(signed_headers.as_str().as_bytes());
+    hash.update(b"\n");
+    // What was received, whatever X-Amz-Content-Sha256 says it is.
+    hash.update(const_hex::encode(Sha256::digest(body)).as_bytes());
+    Some(hash.finish())
+}
+
+/// "Trimall": no space at the ends, one in place of several.
+fn write_value(hash: &mut Sha256, value: &HeaderValue) {
+    let is_space = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let words = value.as_bytes().split(is_space).filter(|word| !word.is_empty());
+    for (index, word) in words.enumerate() {
+        if index > 0 {
+            hash.update(b" ");
+        }
+        hash.update(word);
+    }
+}

@@ -1,0 +1,107 @@
+//! Credentials, and the keys that are derived from their secrets.
+
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use shared::crypto::{HmacSha256, SHA_256_LENGTH};
+use shared::time::UnixMillis;
+use zeroize::Zeroizing;
+
+use super::secret::Secret;
+use super::sigv4::{SERVICE, TERMINATOR};
+use crate::principal::Principal;
+
+/// What proves a principal.
+#[derive(Debug)]
+pub struct Credential {
+    /// Its name: 1 to 128 letters, digits or underscores, or no request can name it.
+    pub access_key_id: String,
+    /// What it signs with.
+    pub secret_access_key: Secret,
+    /// What requests carry in X-Amz-Security-Token; without one, they must not have that header.
+    pub session_token: Option<Secret>,
+    /// When it is no longer valid.
+    pub expires: Option<UnixMillis>,
+    /// Whom it proves.
+    pub principal: Arc<Principal>,
+}
+
+/// The key that signs on one day, in one region, for KMS; wiped when dropped.
+pub(super) struct SigningKey(Zeroizing<[u8; SHA_256_LENGTH]>);
+
+impl SigningKey {
+    /// "Derive a signing key", in "Create a signed AWS API request" of the IAM User Guide. Each key
+    /// on the way is wiped.
+    pub(super) fn derive(secret: &Secret, date: &str, region: &str, service: &str) -> Self {
+        let key = Zeroizing::new(["AWS4", secret.expose()].concat());
+        let key = hmac_sha256(key.as_bytes(), date);
+        let key = hmac_sha256(&*key, region);
+        let key = hmac_sha256(&*key, service);
+        Self(hmac_sha256(&*key, TERMINATOR))
+    }
+
+    pub(super) fn hmac(&self) -> HmacSha256 {
+        HmacSha256::new(&*self.0)
+    }
+
+    #[cfg(test)]
+    pub(super) fn expose(&self) -> &[u8; SHA_256_LENGTH] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("SigningKey(..)")
+    }
+}
+
+fn hmac_sha256(key: &[u8], message: &str) -> Zeroizing<[u8; SHA_256_LENGTH]> {
+    let mut hmac = HmacSha256::new(key);
+    hmac.update(message.as_bytes());
+    hmac.finish()
+}
+
+/// One credential's keys of the last two days that were asked for: around midnight, both are.
+#[derive(Debug, Default)]
+pub(super) struct SigningKeys(RwLock<[Option<DatedKey>; 2]>);
+
+/// With the day since 1970.
+type DatedKey = (u64, Arc<SigningKey>);
+
+impl SigningKeys {
+    /// The key of the credential whose `secret` it is, always the same one, for the day of
+    /// `signed_at`, which `date` writes as YYYYMMDD.
+    pub(super) fn key(
+        &self,
+        secret: &Secret,
+        signed_at: UnixMillis,
+        date: &str,
+        region: &str,
+    ) -> Arc<SigningKey> {
+        let day = signed_at.as_secs() / SECONDS_OF_A_DAY;
+        // Whoever panicked left whole keys behind: there is no state between two of them.
+        let known = find(&self.0.read().unwrap_or_else(PoisonError::into_inner), day);
+        known.unwrap_or_else(|| {
+            let key = Arc::new(SigningKey::derive(secret, date, region, SERVICE));
+            let mut keys = self.0.write().unwrap_or_else(PoisonError::into_inner);
+            // Another request may have been as quick.
+            find(&keys, day).unwrap_or_else(|| {
+                let [newer, older] = &mut *keys;
+                *older = newer.replace((day, Arc::clone(&key)));
+                key
+            })
+        })
+    }
+
+    #[cfg(test)]
+    pub(super) fn days(&self) -> Vec<u64> {
+        self.0.read().unwrap().iter().flatten().map(|(day, _)| *day).collect()
+    }
+}
+
+const SECONDS_OF_A_DAY: u64 = 86_400;
+
+fn find(keys: &[Option<DatedKey>; 2], day: u64) -> Option<Arc<SigningKey>> {
+    keys.iter().flatten().find(|(known, _)| *known == day).map(|(_, key)| Arc::clone(key))
+}

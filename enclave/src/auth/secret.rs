@@ -1,0 +1,156 @@
+//! Text that is never shown.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, Visitor};
+use zeroize::Zeroizing;
+
+/// A secret access key or a session token: never shown, wiped when dropped.
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// This text.
+    pub fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
+    /// The text, to compute with.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Secret(..)")
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    /// From a string that is not empty. What else is found is not repeated: it may be the secret,
+    /// with its quotes forgotten.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_string(SecretVisitor)
+    }
+}
+
+const EXPECTED: &str = "a secret must be a string that is not empty";
+
+struct SecretVisitor;
+
+/// serde's own answers to what is not expected repeat the value.
+macro_rules! refuse {
+    ($($visit:ident($($value:ty)?);)*) => {
+        $(fn $visit<E: Error>(self $(, _: $value)?) -> Result<Secret, E> {
+            Err(E::custom(EXPECTED))
+        })*
+    };
+}
+
+impl<'de> Visitor<'de> for SecretVisitor {
+    type Value = Secret;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a string that is not empty")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Secret, E> {
+        self.visit_string(text.to_owned())
+    }
+
+    fn visit_string<E: Error>(self, text: String) -> Result<Secret, E> {
+        if text.is_empty() { Err(E::custom(EXPECTED)) } else { Ok(Secret::new(text)) }
+    }
+
+    // Every other method of the trait; those of narrower numbers, and of borrowed or owned bytes,
+    // come down to these.
+    refuse! {
+        visit_bool(bool);
+        visit_i64(i64);
+        visit_i128(i128);
+        visit_u64(u64);
+        visit_u128(u128);
+        visit_f64(f64);
+        visit_char(char);
+        visit_bytes(&[u8]);
+        visit_none();
+        visit_unit();
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, _: D) -> Result<Secret, D::Error> {
+        Err(D::Error::custom(EXPECTED))
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, _: D) -> Result<Secret, D::Error> {
+        Err(D::Error::custom(EXPECTED))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Secret, A::Error> {
+        Err(A::Error::custom(EXPECTED))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<Secret, A::Error> {
+        Err(A::Error::custom(EXPECTED))
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, _: A) -> Result<Secret, A::Error> {
+        Err(A::Error::custom(EXPECTED))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+    use serde::de::IntoDeserializer;
+    use serde::de::value::{
+        BorrowedBytesDeserializer, BytesDeserializer, Error as ValueError, I128Deserializer,
+        U128Deserializer,
+    };
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    struct Table {
+        secret: Secret,
+    }
+
+    fn from_toml(value: &str) -> Result<Table, toml::de::Error> {
+        toml::from_str(&format!("secret = {value}\n"))
+    }
+
+    #[test]
+    fn reads_a_string_and_never_shows_it() {
+        let table = from_toml("\"wJalr\"").unwrap();
+        assert_eq!(table.secret.expose(), "wJalr");
+        assert_eq!(format!("{table:?}"), "Table { secret: Secret(..) }");
+    }
+
+    #[test]
+    fn refuses_what_is_no_string_without_repeating_it() {
+        for value in
+            ["424242", "4242.42", "true", "1979-05-27", "[4242]", "{ key4242 = 4242 }", "''"]
+        {
+            assert_eq!(from_toml(value).unwrap_err().message(), EXPECTED, "{value}");
+        }
+    }
+
+    #[test]
+    fn refuses_every_other_type_of_serde_without_repeating_it() {
+        fn refused<'de>(deserializer: impl Deserializer<'de, Error = ValueError>) {
+            assert_eq!(Secret::deserialize(deserializer).unwrap_err().to_string(), EXPECTED);
+        }
+        refused(42i8.into_deserializer());
+        refused(42i64.into_deserializer());
+        refused(I128Deserializer::new(42));
+        refused(42u8.into_deserializer());
+        refused(42u64.into_deserializer());
+        refused(U128Deserializer::new(42));
+        refused(4.2f32.into_deserializer());
+        refused('4'.into_deserializer());
+        refused(().into_deserializer());
+        refused(BytesDeserializer::new(b"42"));
+        refused(BorrowedBytesDeserializer::new(b"42"));
+        refused(vec!["42"].into_deserializer());
+        refused(serde::de::value::MapDeserializer::new([("42", "42")].into_iter()));
+    }
+}

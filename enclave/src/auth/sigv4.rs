@@ -1,0 +1,273 @@
+//! The verification: see the module's head for what it establishes, in which order.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+use hyper::header::{AUTHORIZATION, HeaderValue};
+use hyper::http::request::Parts;
+use shared::crypto::constant_time_eq;
+use shared::time::UnixMillis;
+use thiserror::Error;
+
+use super::authorization::{ALGORITHM, Authorization, Scope, SignedHeaders};
+use super::canonical;
+use super::credential::{Credential, SigningKeys};
+use super::error::{AuthenticationError, IncompleteSignature, InvalidSignature, ScopeDate};
+use crate::principal::Principal;
+
+pub(super) const SERVICE: &str = "kms";
+pub(super) const TERMINATOR: &str = "aws4_request";
+
+/// How far X-Amz-Date may be from now; the texts of the errors say it too.
+const WINDOW_SECS: u64 = 300;
+
+const CONTENT_TYPE: &str = "content-type";
+const HOST: &str = "host";
+const X_AMZ_CONTENT_SHA256: &str = "x-amz-content-sha256";
+const X_AMZ_DATE: &str = "x-amz-date";
+const X_AMZ_SECURITY_TOKEN: &str = "x-amz-security-token";
+const X_AMZ_TARGET: &str = "x-amz-target";
+
+/// Two of them could mean one thing to us and another to whoever else reads the request.
+const SENT_ONCE: [&str; 6] =
+    [HOST, X_AMZ_DATE, X_AMZ_TARGET, CONTENT_TYPE, X_AMZ_SECURITY_TOKEN, X_AMZ_CONTENT_SHA256];
+
+/// What a signature must cover whatever it covers else: where to, when, and what for.
+const ALWAYS_SIGNED: [&str; 3] = [HOST, X_AMZ_DATE, X_AMZ_TARGET];
+
+/// Verifies signatures of requests to KMS in one region by known credentials.
+#[derive(Debug)]
+pub struct SigV4 {
+    region: String,
+    credentials: HashMap<String, Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    credential: Credential,
+    signing_keys: SigningKeys,
+}
+
+/// Whoever signed a request. Only [`SigV4::authenticate`] makes it.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller<'a> {
+    access_key_id: &'a str,
+    principal: &'a Arc<Principal>,
+}
+
+impl<'a> Caller<'a> {
+    /// The access key that signed.
+    pub fn access_key_id(&self) -> &'a str {
+        self.access_key_id
+    }
+
+    /// Whom it proves.
+    pub fn principal(&self) -> &'a Arc<Principal> {
+        self.principal
+    }
+}
+
+/// Two credentials with one access key id.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("two credentials have the access key id {access_key_id:?}")]
+pub struct DuplicateAccessKey {
+    /// The id.
+    pub access_key_id: String,
+}
+
+impl SigV4 {
+    /// For requests to `region`, such as `eu-west-1`, by these credentials.
+    ///
+    /// # Errors
+    /// If two have the same access key id.
+    pub fn new(
+        region: impl Into<String>,
+        credentials: Vec<Credential>,
+    ) -> Result<Self, DuplicateAccessKey> {
+        let mut known = HashMap::with_capacity(credentials.len());
+        for credential in credentials {
+            match known.entry(credential.access_key_id.clone()) {
+                Entry::Occupied(entry) => {
+                    return Err(DuplicateAccessKey { access_key_id: entry.remove_entry().0 });
+                }
+                Entry::Vacant(entry) => {
+                    entry.insert(Known { credential, signing_keys: SigningKeys::default() });
+                }
+            }
+        }
+        Ok(Self { region: region.into(), credentials: known })
+    }
+
+    /// Finds out who signed a request as it was received, at `now`.
+    ///
+    /// # Errors
+    /// If nobody did, in a way that is accepted; the error says what the caller is to be told.
+    pub fn authenticate(
+        &self,
+        head: &Parts,
+        body: &[u8],
+        now: UnixMillis,
+    ) -> Result<Caller<'_>, AuthenticationError> {
+        let value = authorization(head)?; // 1
+        let authorization = Authorization::parse(value)?; // 2
+        let date = check_headers(head, &authorization.signed_headers)?; // 3
+        let signed_at = SignedAt::parse(date)?;
+        self.check_scope(&authorization.scope, &signed_at)?; // 4
+        check_window(signed_at.moment, now)?; // 5
+        let known = self.known(head, authorization.access_key_id)?; // 6
+        self.check_signature(known, head, &authorization, &signed_at, body)?; // 7
+        known.credential.caller(now) // 8
+    }
+
+    fn check_scope(
+        &self,
+        scope: &Scope<'_>,
+        signed_at: &SignedAt<'_>,
+    ) -> Result<(), InvalidSignature> {
+        if scope.date != signed_at.date {
+            let (scope, signed_at) = (ScopeDate::new(scope.date), signed_at.moment);
+            return Err(InvalidSignature::ScopeDate { scope, signed_at });
+        }
+        if scope.region != self.region {
+            return Err(InvalidSignature::ScopeRegion);
+        }
+        if scope.service != SERVICE {
+            return Err(InvalidSignature::ScopeService);
+        }
+        if scope.terminator != TERMINATOR {
+            return Err(InvalidSignature::ScopeTerminator);
+        }
+        Ok(())
+    }
+
+    /// The credential of that name, if the request carries its session token.
+    fn known(&self, head: &Parts, access_key_id: &str) -> Result<&Known, AuthenticationError> {
+        let known =
+            self.credentials.get(access_key_id).ok_or(AuthenticationError::UnknownAccessKey)?;
+        let received = head.headers.get(X_AMZ_SECURITY_TOKEN);
+        let same = match (&known.credential.session_token, received) {
+            (Some(token), Some(value)) => {
+                constant_time_eq(token.expose().as_bytes(), value.as_bytes())
+            }
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        if same { Ok(known) } else { Err(AuthenticationError::SessionTokenMismatch) }
+    }
+
+    /// "Create a string to sign" and "Calculate the signature", in "Create a signed AWS API
+    /// request" of the IAM User Guide. The scope is known to be our own.
+    fn check_signature(
+        &self,
+        known: &Known,
+        head: &Parts,
+        authorization: &Authorization<'_>,
+        signed_at: &SignedAt<'_>,
+        body: &[u8],
+    ) -> Result<(), InvalidSignature> {
+        let hash = canonical::hash(head, &authorization.signed_headers, body)
+            .ok_or(InvalidSignature::Mismatch)?;
+        let secret = &known.credential.secret_access_key;
+        let SignedAt { moment, text, date } = *signed_at;
+        let mut hmac = known.signing_keys.key(secret, moment, date, &self.region).hmac();
+        for part in [
+            ALGORITHM,
+            "\n",
+            text,
+            "\n",
+            date,
+            "/",
+            &self.region,
+            "/",
+            SERVICE,
+            "/",
+            TERMINATOR,
+            "\n",
+            &const_hex::encode(hash),
+        ] {
+            hmac.update(part.as_bytes());
+        }
+        // In constant time.
+        if hmac.verify(&authorization.signature) { Ok(()) } else { Err(InvalidSignature::Mismatch) }
+    }
+
+    #[cfg(test)]
+    pub(super) fn cached_days(&self, access_key_id: &str) -> Vec<u64> {
+        self.credentials[access_key_id].signing_keys.days()
+    }
+}
+
+impl Credential {
+    /// Whom it proves, now that it has signed.
+    fn caller(&self, now: UnixMillis) -> Result<Caller<'_>, AuthenticationError> {
+        if self.expires.is_some_and(|expires| expires <= now) {
+            return Err(AuthenticationError::ExpiredToken);
+        }
+        Ok(Caller { access_key_id: &self.access_key_id, principal: &self.principal })
+    }
+}
+
+/// X-Amz-Date.
+struct SignedAt<'a> {
+    moment: UnixMillis,
+    /// YYYYMMDDTHHMMSSZ
+    text: &'a str,
+    /// YYYYMMDD
+    date: &'a str,
+}
+
+impl<'a> SignedAt<'a> {
+    fn parse(value: &'a HeaderValue) -> Result<Self, IncompleteSignature> {
+        let text = value.to_str().map_err(|_| IncompleteSignature::DateForm)?;
+        let moment = UnixMillis::from_basic_iso8601(text).ok_or(IncompleteSignature::DateForm)?;
+        let (date, _) = text.split_once('T').ok_or(IncompleteSignature::DateForm)?;
+        Ok(Self { moment, text, date })
+    }
+}
+
+/// The one Authorization header of a request that has no query.
+fn authorization(head: &Parts) -> Result<&HeaderValue, AuthenticationError> {
+    // First, so that who presigned learns why there is nothing else to look at.
+    if head.uri.query().is_some() {
+        return Err(IncompleteSignature::Query.into());
+    }
+    let mut values = head.headers.get_all(AUTHORIZATION).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => Ok(value),
+        (None, _) => Err(AuthenticationError::MissingAuthenticationToken),
+        (Some(_), Some(_)) => Err(IncompleteSignature::SeveralAuthorizations.into()),
+    }
+}
+
+/// The headers that matter are there once, and are signed. Gives the date.
+fn check_headers<'a>(
+    head: &'a Parts,
+    signed: &SignedHeaders<'_>,
+) -> Result<&'a HeaderValue, IncompleteSignature> {
+    let headers = &head.headers;
+    if let Some(name) = SENT_ONCE.into_iter().find(|name| headers.get_all(*name).iter().count() > 1)
+    {
+        return Err(IncompleteSignature::DuplicateHeader { name });
+    }
+    let date = headers.get(X_AMZ_DATE).ok_or(IncompleteSignature::MissingDate)?;
+    let content_type = headers.contains_key(CONTENT_TYPE).then_some(CONTENT_TYPE);
+    let mut must_be_signed = ALWAYS_SIGNED.into_iter().chain(content_type);
+    match must_be_signed.find(|name| !signed.contains(name)) {
+        Some(name) => Err(IncompleteSignature::HeaderNotSigned { name }),
+        None => Ok(date),
+    }
+}
+
+/// Five minutes either way, to the second.
+fn check_window(signed_at: UnixMillis, now: UnixMillis) -> Result<(), InvalidSignature> {
+    let now = UnixMillis::from_secs(now.as_secs());
+    let (earliest, latest) = (now.minus_secs(WINDOW_SECS), now.plus_secs(WINDOW_SECS));
+    if signed_at < earliest {
+        return Err(InvalidSignature::Expired { signed_at, earliest, now });
+    }
+    if signed_at > latest {
+        return Err(InvalidSignature::NotYetCurrent { signed_at, latest, now });
+    }
+    Ok(())
+}

@@ -1,0 +1,162 @@
+//! Requests that real clients sent.
+
+use super::*;
+
+const BOTO3: &[u8] = include_bytes!("../vectors/boto3.http");
+const BOTO3_SESSION_TOKEN: &[u8] = include_bytes!("../vectors/boto3-session-token.http");
+const AWS_CLI_V1: &[u8] = include_bytes!("../vectors/aws-cli-v1.http");
+const AWS_CLI_V1_RECIPIENT: &[u8] = include_bytes!("../vectors/aws-cli-v1-recipient.http");
+const AWS_SDK_JS_V3: &[u8] = include_bytes!("../vectors/aws-sdk-js-v3.http");
+const AWS_SDK_RUST: &[u8] = include_bytes!("../vectors/aws-sdk-rust.http");
+const ALL: [&[u8]; 6] =
+    [BOTO3, BOTO3_SESSION_TOKEN, AWS_CLI_V1, AWS_CLI_V1_RECIPIENT, AWS_SDK_JS_V3, AWS_SDK_RUST];
+
+fn parse(bytes: &[u8]) -> Request {
+    let mut headers = [httparse::EMPTY_HEADER; 32];
+    let mut request = httparse::Request::new(&mut headers);
+    let length = request.parse(bytes).unwrap().unwrap();
+    assert_eq!((request.method, request.path), (Some("POST"), Some("/")));
+    let headers =
+        request.headers.iter().map(|header| (header.name.to_owned(), header.value.to_vec()));
+    let (headers, body) = (headers.collect(), bytes[length..].to_vec());
+    let request = Request { method: "POST", uri: "/".to_owned(), headers, body };
+    assert_eq!(request.value("content-length"), request.body.len().to_string());
+    request
+}
+
+/// At its own time.
+fn judge(request: &Request) -> Result<String, AuthenticationError> {
+    request.at(&verifier(request), moment(&request.value("x-amz-date")))
+}
+
+/// Expects the session token that the request carries.
+fn verifier(request: &Request) -> SigV4 {
+    let has_token = request.head().headers.contains_key("x-amz-security-token");
+    let session_token = has_token.then(|| Secret::new("tok123".to_owned()));
+    sigv4(Credential { session_token, ..credential() })
+}
+
+fn signed_headers(request: &Request) -> Vec<String> {
+    let authorization = request.value("authorization");
+    let (_, signed) = authorization.split_once("SignedHeaders=").unwrap();
+    signed.split_once(',').unwrap().0.split(';').map(str::to_owned).collect()
+}
+
+#[test]
+fn accepts_what_real_clients_send() {
+    for bytes in ALL {
+        assert_eq!(judge(&parse(bytes)), accepted());
+    }
+}
+
+#[test]
+fn the_tests_own_signer_agrees_with_real_clients() {
+    for bytes in ALL {
+        let request = parse(bytes);
+        let signer = Signer::for_headers(&signed_headers(&request).join(";"));
+        let authorization = request.value("authorization");
+        assert_eq!(signer.authorization(&request.without("authorization")), authorization);
+    }
+}
+
+#[test]
+fn refuses_a_body_with_any_byte_changed_cut_or_added() {
+    for bytes in ALL {
+        let request = parse(bytes);
+        for index in 0..request.body.len() {
+            let mut changed = request.clone();
+            changed.body[index] ^= 1;
+            assert_eq!(judge(&changed), mismatch(), "byte {index}");
+        }
+        let (mut longer, mut shorter) = (request.clone(), request);
+        longer.body.push(b' ');
+        shorter.body.pop();
+        assert_eq!((judge(&longer), judge(&shorter)), (mismatch(), mismatch()));
+    }
+}
+
+#[test]
+fn refuses_a_signed_header_with_another_value() {
+    for bytes in ALL {
+        let request = parse(bytes);
+        for name in signed_headers(&request) {
+            let expected = match &*name {
+                "x-amz-date" => continue,
+                "x-amz-security-token" => Err(AuthenticationError::SessionTokenMismatch),
+                _ => mismatch(),
+            };
+            let value = request.value(&name);
+            assert_eq!(judge(&request.clone().set(&name, value.clone() + "0")), expected, "{name}");
+            assert_eq!(judge(&request.clone().set(&name, value.split_at(1).1)), expected, "{name}");
+        }
+        let later = moment(&request.value("x-amz-date")).plus_secs(1).basic_iso8601().to_string();
+        assert_eq!(judge(&request.set("x-amz-date", later)), mismatch());
+    }
+}
+
+#[test]
+fn refuses_a_request_from_which_a_signed_header_was_dropped() {
+    for bytes in ALL {
+        let request = parse(bytes);
+        for name in signed_headers(&request) {
+            let dropped = request.clone().without(&name);
+            let now = moment(&request.value("x-amz-date"));
+            let expected = match &*name {
+                "x-amz-date" => incomplete(IncompleteSignature::MissingDate),
+                "x-amz-security-token" => Err(AuthenticationError::SessionTokenMismatch),
+                _ => mismatch(),
+            };
+            assert_eq!(dropped.at(&verifier(&request), now), expected, "{name}");
+        }
+    }
+}
+
+#[test]
+fn refuses_a_list_of_signed_headers_that_was_changed() {
+    for bytes in ALL {
+        let request = parse(bytes);
+        let signed = signed_headers(&request);
+        for name in &signed {
+            let fewer: Vec<_> = signed.iter().filter(|other| *other != name).cloned().collect();
+            let authorization =
+                request.value("authorization").replace(&signed.join(";"), &fewer.join(";"));
+            let expected = match &**name {
+                "content-type" => not_signed("content-type"),
+                "host" => not_signed("host"),
+                "x-amz-date" => not_signed("x-amz-date"),
+                "x-amz-target" => not_signed("x-amz-target"),
+                _ => mismatch(),
+            };
+            let changed = request.clone().set("authorization", authorization);
+            assert_eq!(judge(&changed), expected, "{name}");
+        }
+    }
+}
+
+fn not_signed<T>(name: &'static str) -> Result<T, AuthenticationError> {
+    incomplete(IncompleteSignature::HeaderNotSigned { name })
+}
+
+#[test]
+fn refuses_a_signature_with_any_digit_changed() {
+    for bytes in ALL {
+        let request = parse(bytes);
+        let authorization = request.value("authorization");
+        let signature = authorization.len() - 64;
+        for index in signature..authorization.len() {
+            let mut changed = authorization.clone().into_bytes();
+            changed[index] = if changed[index] == b'0' { b'1' } else { b'0' };
+            assert_eq!(
+                judge(&request.clone().set("authorization", changed)),
+                mismatch(),
+                "{index}"
+            );
+        }
+    }
+}
+
+#[test]
+fn headers_that_are_not_signed_may_change_on_the_way() {
+    let request = parse(BOTO3).set("user-agent", "a proxy").with("via", "1.1 proxy");
+    assert_eq!(judge(&request), accepted());
+}

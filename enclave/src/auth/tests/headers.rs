@@ -1,0 +1,277 @@
+//! Rules of the Authorization header and of the headers it signs.
+
+use super::*;
+
+const SIGNATURE: &str = "c4afb1cc5771d871763a393e44b703571b55cc28424d1a5e86da6ed3c154a4b9";
+
+/// A request with this Authorization header.
+fn with_authorization(value: impl AsRef<[u8]>) -> Result<String, AuthenticationError> {
+    Request::new().with("authorization", value).judged()
+}
+
+fn parameters(credential: &str, signed_headers: &str, signature: &str) -> String {
+    format!(
+        "AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={signed_headers}, \
+         Signature={signature}"
+    )
+}
+
+fn scoped(access_key_id: &str) -> String {
+    format!("{access_key_id}/20261123/eu-west-1/kms/aws4_request")
+}
+
+#[test]
+fn no_authorization_is_a_missing_token() {
+    assert_eq!(Request::new().judged(), Err(AuthenticationError::MissingAuthenticationToken));
+}
+
+#[test]
+fn exactly_one_authorization_is_needed() {
+    let request = Request::new().signed();
+    let authorization = request.value("authorization");
+    assert_eq!(
+        request.with("authorization", authorization).judged(),
+        incomplete(IncompleteSignature::SeveralAuthorizations)
+    );
+}
+
+#[test]
+fn a_query_is_refused_even_an_empty_or_presigned_one() {
+    for uri in ["/?", "/?a", "/?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=00"] {
+        let request = Request { uri: uri.to_owned(), ..Request::new() };
+        let expected = incomplete(IncompleteSignature::Query);
+        assert_eq!(request.judged(), expected, "unsigned {uri}");
+        assert_eq!(request.signed().judged(), expected, "{uri}");
+    }
+}
+
+#[test]
+fn parameters_come_in_any_order_with_or_without_spaces() {
+    let request = Request::new().signed();
+    let authorization = request.value("authorization");
+    let (_, parameters) = authorization.split_once(' ').unwrap();
+    let [a, b, c] = *parameters.split(", ").collect::<Vec<_>>() else { panic!() };
+    for parameters in [[a, b, c], [a, c, b], [b, a, c], [b, c, a], [c, a, b], [c, b, a]] {
+        for separator in [", ", ",", " , ", ",\t "] {
+            let value = format!("AWS4-HMAC-SHA256 {}", parameters.join(separator));
+            assert_eq!(request.clone().set("authorization", value).judged(), accepted());
+        }
+    }
+}
+
+#[test]
+fn another_algorithm_is_named_as_the_fault() {
+    let signed = Request::new().signed().value("authorization");
+    for algorithm in ["AWS4-HMAC-SHA1", "aws4-hmac-sha256", "AWS4-ECDSA-P256-SHA256", "Bearer", ""]
+    {
+        let value = signed.replacen("AWS4-HMAC-SHA256", algorithm, 1);
+        let expected = incomplete(IncompleteSignature::Algorithm);
+        assert_eq!(with_authorization(value), expected, "{algorithm}");
+    }
+    assert_eq!(with_authorization(""), incomplete(IncompleteSignature::Algorithm));
+}
+
+#[test]
+fn missing_parameters_are_named_as_aws_names_them() {
+    let (key, signed, signature) =
+        (format!("Credential={}", scoped("A")), "SignedHeaders=host", "Signature=00");
+    for (parameters, credential, signature, signed_headers, text) in [
+        (format!("{signed},{signature}"), true, false, false, "'Credential'"),
+        (format!("{key},{signed}"), false, true, false, "'Signature'"),
+        (format!("{key},{signature}"), false, false, true, "'SignedHeaders'"),
+    ] {
+        let error =
+            IncompleteSignature::MissingParameters { credential, signature, signed_headers };
+        let judged = with_authorization(format!("AWS4-HMAC-SHA256 {parameters}"));
+        assert_eq!(judged, incomplete(error));
+        let text = format!("Authorization header requires {text} parameter. ");
+        assert_eq!(error.to_string(), text);
+    }
+    let all = IncompleteSignature::MissingParameters {
+        credential: true,
+        signature: true,
+        signed_headers: true,
+    };
+    for value in ["AWS4-HMAC-SHA256", "AWS4-HMAC-SHA256 ", "AWS4-HMAC-SHA256   "] {
+        assert_eq!(with_authorization(value), incomplete(all), "{value:?}");
+    }
+    assert_eq!(
+        all.to_string(),
+        "Authorization header requires 'Credential' parameter. \
+         Authorization header requires 'Signature' parameter. \
+         Authorization header requires 'SignedHeaders' parameter. "
+    );
+}
+
+#[test]
+fn a_parameter_comes_once() {
+    let signed = Request::new().signed().value("authorization");
+    for (parameter, more) in [
+        (Parameter::Credential, "Credential=a"),
+        (Parameter::SignedHeaders, "SignedHeaders=host"),
+        (Parameter::Signature, "Signature=00"),
+    ] {
+        let expected = incomplete(IncompleteSignature::DuplicateParameter(parameter));
+        assert_eq!(with_authorization(format!("{signed}, {more}")), expected);
+    }
+}
+
+#[test]
+fn nothing_but_the_three_parameters_is_accepted() {
+    let signed = Request::new().signed().value("authorization");
+    for more in
+        [",", ", Region=eu-west-1", ", signature=00", ", Signature", " ,,", ", =", ", Date ="]
+    {
+        let expected = incomplete(IncompleteSignature::UnknownParameter);
+        assert_eq!(with_authorization(format!("{signed}{more}")), expected, "{more}");
+    }
+}
+
+#[test]
+fn a_credential_is_an_access_key_and_a_scope_of_four() {
+    for credential in ["", "A", "A/20261123/eu-west-1/kms", &(scoped("A") + "/"), &scoped("A/B")] {
+        let value = parameters(credential, SIGNED, SIGNATURE);
+        let expected = incomplete(IncompleteSignature::Credential);
+        assert_eq!(with_authorization(value), expected, "{credential}");
+    }
+}
+
+#[test]
+fn an_access_key_id_is_1_to_128_letters_digits_or_underscores() {
+    for id in ["", "AKID EXAMPLE", "AKID-EXAMPLE", "AKID\tEXAMPLE", "AKID%0A", &"A".repeat(129)] {
+        let value = parameters(&scoped(id), SIGNED, SIGNATURE);
+        assert_eq!(with_authorization(value), incomplete(IncompleteSignature::AccessKeyId), "{id}");
+    }
+    for id in ["any", "a_0", &"A".repeat(128)] {
+        let value = parameters(&scoped(id), SIGNED, SIGNATURE);
+        assert_eq!(with_authorization(value), Err(AuthenticationError::UnknownAccessKey), "{id}");
+    }
+}
+
+#[test]
+fn an_authorization_is_short_printable_ascii() {
+    let longest = |padding: usize| parameters(&scoped("A"), SIGNED, &"0".repeat(padding));
+    let padding = 4096 - longest(0).len();
+    assert_eq!(with_authorization(longest(padding)), incomplete(IncompleteSignature::Signature));
+    for value in [
+        longest(padding + 1).into_bytes(),
+        parameters(&scoped(&"A".repeat(10_000)), SIGNED, SIGNATURE).into_bytes(),
+        parameters(&scoped("\u{e9}"), SIGNED, SIGNATURE).into_bytes(),
+        b"AWS4-HMAC-SHA256 \xff".to_vec(),
+    ] {
+        assert_eq!(with_authorization(value), incomplete(IncompleteSignature::Text));
+    }
+}
+
+#[test]
+fn signed_headers_are_lower_case_ascending_and_distinct() {
+    for signed in [
+        "",
+        "Host",
+        "host;",
+        ";host",
+        "host;;x-amz-date",
+        "content-type;Host;x-amz-date;x-amz-target",
+        "host;content-type;x-amz-date;x-amz-target",
+        "content-type;host;host;x-amz-date;x-amz-target",
+        "content-type; host;x-amz-date;x-amz-target",
+        "content-type;host:;x-amz-date;x-amz-target",
+        "content-type:host:x-amz-date:x-amz-target",
+    ] {
+        let value = parameters(&scoped(ACCESS_KEY_ID), signed, SIGNATURE);
+        let expected = incomplete(IncompleteSignature::SignedHeaders);
+        assert_eq!(with_authorization(value), expected, "{signed}");
+    }
+}
+
+#[test]
+fn a_signature_is_64_lower_case_digits() {
+    for signature in [
+        "",
+        "00",
+        SIGNATURE.split_at(1).1,
+        &format!("{SIGNATURE}0"),
+        &format!("0x{SIGNATURE}"),
+        &format!("0x{}", SIGNATURE.split_at(2).1),
+        &SIGNATURE.to_uppercase(),
+        &SIGNATURE.replace('c', "g"),
+        &SIGNATURE.replacen('c', " ", 1),
+    ] {
+        let value = parameters(&scoped(ACCESS_KEY_ID), SIGNED, signature);
+        let expected = incomplete(IncompleteSignature::Signature);
+        assert_eq!(with_authorization(value), expected, "{signature}");
+    }
+}
+
+#[test]
+fn headers_that_matter_must_be_signed() {
+    for name in ["host", "x-amz-date", "x-amz-target", "content-type"] {
+        let rest: Vec<_> = SIGNED.split(';').filter(|signed| *signed != name).collect();
+        let request = Request::new().signed_by(&Signer::for_headers(&rest.join(";")));
+        let error = IncompleteSignature::HeaderNotSigned { name };
+        assert_eq!(request.judged(), incomplete(error));
+        let text = format!("'{name}' must be a 'SignedHeader' in the AWS Authorization.");
+        assert_eq!(error.to_string(), text);
+    }
+}
+
+#[test]
+fn a_content_type_need_not_be_signed_if_there_is_none() {
+    let signer = Signer::for_headers("host;x-amz-date;x-amz-target");
+    assert_eq!(Request::new().without("content-type").signed_by(&signer).judged(), accepted());
+}
+
+#[test]
+fn headers_that_matter_come_once_signed_or_not() {
+    for name in [
+        "host",
+        "x-amz-date",
+        "x-amz-target",
+        "content-type",
+        "x-amz-security-token",
+        "x-amz-content-sha256",
+    ] {
+        let request = Request::new().set(name, DATE).with(name, DATE);
+        let error = IncompleteSignature::DuplicateHeader { name };
+        assert_eq!(request.signed().judged(), incomplete(error));
+        assert_eq!(error.to_string(), format!("The header '{name}' must be sent only once."));
+    }
+}
+
+#[test]
+fn a_signed_header_that_is_not_there_is_a_mismatch_even_if_it_was_signed_as_empty() {
+    let signer = Signer::for_headers("content-type;host;x-amz-date;x-amz-target;x-empty");
+    assert_eq!(Request::new().signed_by(&signer).judged(), mismatch());
+    assert_eq!(Request::new().with("x-empty", "").signed_by(&signer).judged(), accepted());
+}
+
+#[test]
+fn other_signed_headers_may_come_twice_and_their_order_matters() {
+    let signer = Signer::for_headers("content-type;host;x-amz-date;x-amz-target;x-twice");
+    let request = Request::new().with("x-twice", "b").with("X-Twice", "a").signed_by(&signer);
+    assert_eq!(request.judged(), accepted());
+    let swapped = request.clone().without("x-twice").with("x-twice", "a").with("x-twice", "b");
+    assert_eq!(swapped.judged(), mismatch());
+    // As AWS has it, which makes the two one: a list.
+    assert_eq!(request.set("x-twice", "b,a").judged(), accepted());
+}
+
+#[test]
+fn spaces_of_a_signed_value_are_trimmed_and_runs_of_them_count_as_one() {
+    let signer = Signer::for_headers("content-type;host;x-amz-date;x-amz-target;x-spaced");
+    let request = Request::new().with("x-spaced", "a b\tc").signed_by(&signer);
+    for value in ["a b c", "  a \t b   c\t", "\ta\tb\tc"] {
+        assert_eq!(request.clone().set("x-spaced", value).judged(), accepted(), "{value:?}");
+    }
+    for value in ["ab c", "a b c.", "A b c", "\"a b c\""] {
+        assert_eq!(request.clone().set("x-spaced", value).judged(), mismatch(), "{value:?}");
+    }
+}
+
+#[test]
+fn a_signed_value_is_any_bytes() {
+    let signer = Signer::for_headers("content-type;host;x-amz-date;x-amz-target;x-raw");
+    let request = Request::new().with("x-raw", [0xff, 0x80, b' ', 0xe9]).signed_by(&signer);
+    assert_eq!(request.judged(), accepted());
+    assert_eq!(request.set("x-raw", [0xff, 0x81, b' ', 0xe9]).judged(), mismatch());
+}

@@ -1,0 +1,318 @@
+//! Rules of date, scope, credentials and signature.
+
+use shared::kms::ErrorType;
+
+use super::super::credential::SigningKey;
+use super::*;
+
+/// Signed at this time, judged at that.
+fn signed_at(date: &str, now: UnixMillis) -> Result<String, AuthenticationError> {
+    let signer = Signer::for_scope(&scope_of(date));
+    let request = Request::new().set("x-amz-date", date).signed_by(&signer);
+    request.at(&sigv4(credential()), now)
+}
+
+fn scoped(scope: &str) -> Result<String, AuthenticationError> {
+    Request::new().signed_by(&Signer::for_scope(scope)).judged()
+}
+
+#[test]
+fn derives_the_key_of_awss_documentation() {
+    let secret = Secret::new("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY".to_owned());
+    let key = SigningKey::derive(&secret, "20150830", "us-east-1", "iam");
+    let expected = "c4afb1cc5771d871763a393e44b703571b55cc28424d1a5e86da6ed3c154a4b9";
+    assert_eq!(const_hex::encode(key.expose()), expected);
+}
+
+#[test]
+fn a_date_is_needed() {
+    let request = Request::new().signed().without("x-amz-date");
+    assert_eq!(request.judged(), incomplete(IncompleteSignature::MissingDate));
+    // A Date header is no substitute.
+    let request = request.with("date", DATE);
+    assert_eq!(request.judged(), incomplete(IncompleteSignature::MissingDate));
+}
+
+#[test]
+fn a_date_is_basic_iso_8601() {
+    for date in [
+        "",
+        "20261123",
+        "2026-11-23T18:19:00Z",
+        "20261123T181900",
+        "20261123T181900z",
+        "20261123T181900+0",
+        "20261131T181900Z",
+        "20261123T241900Z",
+        "20261123T181960Z",
+        "Mon, 23 Nov 2026 18:19:00 GMT",
+        "20261123T18190\u{e9}",
+    ] {
+        let request = Request::new().set("x-amz-date", date).signed();
+        assert_eq!(request.judged(), incomplete(IncompleteSignature::DateForm), "{date}");
+    }
+}
+
+#[test]
+fn the_scope_has_the_date_of_x_amz_date() {
+    let signed_at = moment(DATE);
+    for (date, scope, shown) in [
+        ("20261122", ScopeDate::Digits(20_261_122), "20261122"),
+        ("00000001", ScopeDate::Digits(1), "00000001"),
+        ("2026112", ScopeDate::Other, "?"),
+        ("202611233", ScopeDate::Other, "?"),
+        ("+2026112", ScopeDate::Other, "?"),
+        ("", ScopeDate::Other, "?"),
+        ("2026<br>", ScopeDate::Other, "?"),
+        ("20261123T181900Z", ScopeDate::Other, "?"),
+    ] {
+        let error = InvalidSignature::ScopeDate { scope, signed_at };
+        assert_eq!(scoped(&format!("{date}/{REGION}/kms/aws4_request")), invalid(error), "{date}");
+        let text = format!(
+            "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from \
+             HTTP: '{shown}' != '20261123', from '20261123T181900Z'."
+        );
+        assert_eq!(error.to_string(), text);
+    }
+}
+
+#[test]
+fn the_scope_is_our_region() {
+    for region in ["us-east-1", "EU-WEST-1", "eu-west-1 ", ""] {
+        let judged = scoped(&format!("20261123/{region}/kms/aws4_request"));
+        assert_eq!(judged, invalid(InvalidSignature::ScopeRegion), "{region}");
+    }
+    let text = "Credential should be scoped to a valid region. ";
+    assert_eq!(InvalidSignature::ScopeRegion.to_string(), text);
+}
+
+#[test]
+fn the_scope_is_kms() {
+    for service in ["sts", "KMS", ""] {
+        let judged = scoped(&format!("20261123/{REGION}/{service}/aws4_request"));
+        assert_eq!(judged, invalid(InvalidSignature::ScopeService), "{service}");
+    }
+    let text = "Credential should be scoped to correct service: 'kms'. ";
+    assert_eq!(InvalidSignature::ScopeService.to_string(), text);
+}
+
+#[test]
+fn the_scope_ends_as_aws_has_it() {
+    for terminator in ["aws4", "AWS4_REQUEST", ""] {
+        let judged = scoped(&format!("20261123/{REGION}/kms/{terminator}"));
+        assert_eq!(judged, invalid(InvalidSignature::ScopeTerminator), "{terminator}");
+    }
+    let text = "Credential should be scoped with a valid terminator: 'aws4_request'. ";
+    assert_eq!(InvalidSignature::ScopeTerminator.to_string(), text);
+}
+
+#[test]
+fn a_signature_is_good_for_300_seconds_and_not_for_301() {
+    let (last, first_after) = (UnixMillis::new(1_724_195_203_999), moment("20240820T230644Z"));
+    assert_eq!(signed_at("20240820T230143Z", last), accepted());
+    let error = InvalidSignature::Expired {
+        signed_at: moment("20240820T230143Z"),
+        earliest: moment("20240820T230144Z"),
+        now: first_after,
+    };
+    assert_eq!(signed_at("20240820T230143Z", first_after), invalid(error));
+}
+
+#[test]
+fn a_signature_may_be_300_seconds_ahead_and_not_301() {
+    let (first, last_before) = (moment("20240820T225643Z"), UnixMillis::new(1_724_194_602_999));
+    assert_eq!(signed_at("20240820T230143Z", first), accepted());
+    let error = InvalidSignature::NotYetCurrent {
+        signed_at: moment("20240820T230143Z"),
+        latest: moment("20240820T230142Z"),
+        now: moment("20240820T225642Z"),
+    };
+    assert_eq!(signed_at("20240820T230143Z", last_before), invalid(error));
+    assert_eq!(
+        error.to_string(),
+        "Signature not yet current: 20240820T230143Z is still later than 20240820T230142Z \
+         (20240820T225642Z + 5 min.)"
+    );
+}
+
+#[test]
+fn an_old_signature_is_refused_in_the_words_of_kms() {
+    let Err(error) = signed_at("20240820T230143Z", moment("20240820T230802Z")) else { panic!() };
+    assert_eq!(
+        error.to_string(),
+        "Signature expired: 20240820T230143Z is now earlier than 20240820T230302Z \
+         (20240820T230802Z - 5 min.)"
+    );
+}
+
+#[test]
+fn every_moment_that_a_clock_can_show_is_judged() {
+    for now in [UnixMillis::new(0), UnixMillis::new(u64::MAX)] {
+        let Err(AuthenticationError::InvalidSignature(error)) = signed_at(DATE, now) else {
+            panic!()
+        };
+        let expired = matches!(error, InvalidSignature::Expired { .. });
+        assert_eq!((expired, error.to_string().is_empty()), (now.as_millis() > 0, false));
+    }
+    assert_eq!(signed_at("19700101T000000Z", UnixMillis::new(0)), accepted());
+}
+
+#[test]
+fn an_access_key_must_be_known() {
+    let other = Credential { access_key_id: "AKIDOTHER".to_owned(), ..credential() };
+    let request = Request::new().signed();
+    let judged = request.at(&sigv4(other), moment(DATE));
+    assert_eq!(judged, Err(AuthenticationError::UnknownAccessKey));
+    let nobody = SigV4::new(REGION, Vec::new()).unwrap();
+    assert_eq!(request.at(&nobody, moment(DATE)), Err(AuthenticationError::UnknownAccessKey));
+}
+
+#[test]
+fn a_session_token_is_the_credentials_own_and_needed_if_it_has_one() {
+    let unsigned = Request::new().signed();
+    let with = |token: &str| unsigned.clone().with("x-amz-security-token", token);
+    let session_token = Some(Secret::new("tok123".to_owned()));
+    let with_token = sigv4(Credential { session_token, ..credential() });
+    let without_token = sigv4(credential());
+    let mismatch = Err(AuthenticationError::SessionTokenMismatch);
+    assert_eq!(with("tok123").at(&with_token, moment(DATE)), accepted());
+    assert_eq!(unsigned.at(&with_token, moment(DATE)), mismatch);
+    for token in ["", "tok12", "tok124", "TOK123", "tok1234"] {
+        assert_eq!(with(token).at(&with_token, moment(DATE)), mismatch, "{token}");
+        assert_eq!(with(token).at(&without_token, moment(DATE)), mismatch, "{token}");
+    }
+}
+
+#[test]
+fn the_signature_covers_method_and_path_as_received() {
+    let request = Request::new().signed();
+    assert_eq!(Request { method: "PUT", ..request.clone() }.judged(), mismatch());
+    assert_eq!(Request { uri: "/a".to_owned(), ..request }.judged(), mismatch());
+    for uri in ["/a%20b//../c", "/a+b", "/%E9"] {
+        let request = Request { method: "PUT", uri: uri.to_owned(), ..Request::new() };
+        assert_eq!(request.signed().judged(), accepted(), "{uri}");
+    }
+}
+
+#[test]
+fn another_secret_is_a_mismatch() {
+    let signer = Signer { secret: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEZ", ..Signer::default() };
+    assert_eq!(Request::new().signed_by(&signer).judged(), mismatch());
+    assert_eq!(
+        InvalidSignature::Mismatch.to_string(),
+        "The request signature we calculated does not match the signature you provided. Check \
+         your AWS Secret Access Key and signing method. Consult the service documentation for \
+         details."
+    );
+}
+
+#[test]
+fn the_body_is_hashed_whatever_a_header_says_of_it() {
+    let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    for claimed in ["UNSIGNED-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", empty] {
+        let request = Request::new().with("x-amz-content-sha256", claimed);
+        let signer = Signer { body_hash: Some(claimed), ..Signer::default() };
+        assert_eq!(request.clone().signed_by(&signer).judged(), mismatch(), "{claimed}");
+        assert_eq!(request.signed().judged(), accepted(), "{claimed}");
+    }
+}
+
+#[test]
+fn an_expired_credential_is_told_so_and_only_who_holds_it() {
+    let expires = |millis| {
+        let expires = Some(UnixMillis::new(millis));
+        sigv4(Credential { expires, ..credential() })
+    };
+    let (now, request) = (moment(DATE), Request::new().signed());
+    assert_eq!(request.at(&expires(now.as_millis() + 1), now), accepted());
+    let expired = Err(AuthenticationError::ExpiredToken);
+    assert_eq!(request.at(&expires(now.as_millis()), now), expired);
+    assert_eq!(request.at(&expires(0), now), expired);
+    let signer = Signer { secret: "another", ..Signer::default() };
+    assert_eq!(Request::new().signed_by(&signer).at(&expires(0), now), mismatch());
+}
+
+#[test]
+fn keys_are_kept_for_two_days_and_derived_for_nobody_else() {
+    let sigv4 = sigv4(credential());
+    let judge = |date: &str, secret| {
+        let signer = Signer { secret, ..Signer::for_scope(&scope_of(date)) };
+        let request = Request::new().set("x-amz-date", date).signed_by(&signer);
+        request.at(&sigv4, moment("20261123T235959Z"))
+    };
+    let days = || sigv4.cached_days(ACCESS_KEY_ID);
+    let now = moment("20261123T235959Z");
+    let (earliest, signed_at) = (now.minus_secs(300), moment("20261122T000000Z"));
+    let expired = InvalidSignature::Expired { signed_at, earliest, now };
+    assert_eq!(judge("20261122T000000Z", SECRET), invalid(expired));
+    assert_eq!(days(), [0; 0]);
+    let day = moment(DATE).as_secs() / 86_400;
+    for _ in 0..2 {
+        assert_eq!(judge("20261123T235959Z", SECRET), accepted());
+        assert_eq!(judge("20261124T000000Z", SECRET), accepted());
+        assert_eq!(judge("20261124T000000Z", "another"), mismatch());
+        assert_eq!(days(), [day + 1, day]);
+    }
+    let tomorrow = Request::new()
+        .set("x-amz-date", "20261125T000000Z")
+        .signed_by(&Signer::for_scope(&scope_of("20261125T000000Z")));
+    assert_eq!(tomorrow.at(&sigv4, moment("20261125T000000Z")), accepted());
+    assert_eq!(days(), [day + 2, day + 1]);
+}
+
+#[test]
+fn two_credentials_with_one_access_key_are_refused() {
+    let error = SigV4::new(REGION, vec![credential(), credential()]).unwrap_err();
+    assert_eq!(error, DuplicateAccessKey { access_key_id: ACCESS_KEY_ID.to_owned() });
+    let text = "two credentials have the access key id \"AKIDEXAMPLE\"";
+    assert_eq!(error.to_string(), text);
+}
+
+#[test]
+fn every_error_has_the_name_and_text_of_kms() {
+    for (error, error_type, text) in [
+        (
+            AuthenticationError::MissingAuthenticationToken,
+            ErrorType::MissingAuthenticationToken,
+            "Missing Authentication Token",
+        ),
+        (
+            AuthenticationError::UnknownAccessKey,
+            ErrorType::UnrecognizedClient,
+            "The security token included in the request is invalid.",
+        ),
+        (
+            AuthenticationError::SessionTokenMismatch,
+            ErrorType::UnrecognizedClient,
+            "The security token included in the request is invalid.",
+        ),
+        (
+            AuthenticationError::ExpiredToken,
+            ErrorType::ExpiredToken,
+            "The security token included in the request is expired",
+        ),
+        (
+            IncompleteSignature::SeveralAuthorizations.into(),
+            ErrorType::IncompleteSignature,
+            "Exactly one Authorization header is needed.",
+        ),
+        (
+            InvalidSignature::ScopeRegion.into(),
+            ErrorType::InvalidSignature,
+            "Credential should be scoped to a valid region. ",
+        ),
+    ] {
+        assert_eq!((error.error_type(), &*error.to_string()), (error_type, text));
+    }
+}
+
+#[test]
+fn nothing_secret_is_printed() {
+    let session_token = Some(Secret::new("tok123".to_owned()));
+    let sigv4 = sigv4(Credential { session_token, ..credential() });
+    let request = Request::new().with("x-amz-security-token", "tok123").signed();
+    assert_eq!(request.at(&sigv4, moment(DATE)), accepted());
+    let printed = format!("{sigv4:?}");
+    assert!(printed.contains("Secret(..)") && printed.contains("SigningKey(..)"), "{printed}");
+    assert!(!printed.contains("wJalr") && !printed.contains("tok123"), "{printed}");
+}
