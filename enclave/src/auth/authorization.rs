@@ -112,8 +112,8 @@ fn parse_credential(text: &str) -> Result<(&str, Scope<'_>), IncompleteSignature
     Ok((access_key_id, scope))
 }
 
-/// Whether a request can name an access key so.
-pub(crate) fn is_access_key_id(text: &str) -> bool {
+/// Whether a request can name an access key so: 1 to 128 letters, digits or underscores.
+pub fn is_access_key_id(text: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     (1..=MAX_ACCESS_KEY_ID_LENGTH).contains(&text.len()) && text.bytes().all(is_allowed)
 }

@@ -21,16 +21,14 @@ pub(super) fn hash(
         hash.update(part.as_bytes());
     }
     for name in signed_headers.names() {
+        let mut values = head.headers.get_all(name).iter();
+        let first = values.next()?;
         hash.update(name.as_bytes());
-        let mut separator = b":";
-        for value in head.headers.get_all(name) {
-            hash.update(separator);
+        hash.update(b":");
+        write_value(&mut hash, first);
+        for value in values {
+            hash.update(b",");
             write_value(&mut hash, value);
-            separator = b",";
-        }
-        // Without a value there is no such header, whatever the client may have signed in its place.
-        if separator == b":" {
-            return None;
         }
         hash.update(b"\n");
     }

@@ -14,7 +14,7 @@ use crate::principal::Principal;
 /// What proves a principal.
 #[derive(Debug)]
 pub struct Credential {
-    /// Its name: 1 to 128 letters, digits or underscores, or no request can name it.
+    /// Its name: see [`is_access_key_id`](super::is_access_key_id), or no request can name it.
     pub access_key_id: String,
     /// What it signs with.
     pub secret_access_key: Secret,
@@ -104,4 +104,33 @@ const SECONDS_OF_A_DAY: u64 = 86_400;
 
 fn find(keys: &[Option<DatedKey>; 2], day: u64) -> Option<Arc<SigningKey>> {
     keys.iter().flatten().find(|(known, _)| *known == day).map(|(_, key)| Arc::clone(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_outlive_a_panic_of_whoever_held_them() {
+        let keys = SigningKeys::default();
+        let secret = Secret::new("secret".to_owned());
+        let key = |keys: &SigningKeys, day| {
+            keys.key(
+                &secret,
+                UnixMillis::from_secs(day * SECONDS_OF_A_DAY),
+                "19700101",
+                "eu-west-1",
+            )
+        };
+        let before = key(&keys, 0);
+        std::thread::scope(|scope| {
+            let panics = scope.spawn(|| {
+                let _keys = keys.0.write().unwrap();
+                panic!("as the test wants");
+            });
+            assert!(panics.join().is_err() && keys.0.is_poisoned());
+        });
+        assert!(Arc::ptr_eq(&key(&keys, 0), &before));
+        assert!(!Arc::ptr_eq(&key(&keys, 1), &before));
+    }
 }

@@ -15,10 +15,11 @@
 //! Real IAM secrets cannot be verified outside AWS: credentials are the service's own.
 //!
 //! Why not the crate `scratchstack-aws-signature` (0.11.4): it brings 58 crates, 35 of them new
-//! here, among them a second `sha2` and `hmac`, `chrono`, `regex` and `tower`. Verification is
-//! async and derives the key through a tower service for each request; neither keys nor the secret
-//! are wiped, and the canonical request is built in memory. It accepts presigned queries, knows no
-//! header that may come only once, and writes the expected signature to the trace log.
+//! here, among them a second `sha2` and `hmac`, `chrono`, `regex` and `tower`. Its window is fixed at
+//! 15 minutes. It is async and asks a tower service for the key of each request; secrets and keys
+//! are `Copy` and never wiped; the canonical request is built in memory. It accepts presigned
+//! queries, takes the first of two headers and the last of two parameters, has the errors of STS
+//! and not of KMS, repeats the credential in them, and traces the signature it expected.
 
 mod authorization;
 mod canonical;
@@ -29,7 +30,7 @@ mod sigv4;
 #[cfg(test)]
 mod tests;
 
-pub use authorization::Parameter;
+pub use authorization::{Parameter, is_access_key_id};
 pub use credential::Credential;
 pub use error::{AuthenticationError, IncompleteSignature, InvalidSignature, ScopeDate};
 pub use secret::Secret;
