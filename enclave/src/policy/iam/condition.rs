@@ -1,0 +1,79 @@
+//! One condition: an operator, a key, and the values that it may have.
+
+use std::fmt::{self, Display, Formatter};
+
+use super::Effect;
+use super::context::{Context, Key, Value};
+use super::error::Fault;
+use super::operand::Operand;
+use super::operator::{Operator, Test};
+
+/// An operator, a key, and values of which one is enough; under a negated operator, none must be.
+#[derive(Debug)]
+pub struct Condition {
+    operator: Operator,
+    key: Key,
+    operands: Vec<Operand>,
+}
+
+impl Condition {
+    /// Without values; it takes at least one to say something.
+    pub(super) fn new(operator: Operator, key: Key) -> Self {
+        Self { operator, key, operands: Vec::new() }
+    }
+
+    /// Adds a value to a condition of a statement with `effect`.
+    pub(super) fn push(&mut self, value: &str, effect: Effect) -> Result<(), Fault> {
+        let Self { operator, key, .. } = *self;
+        if value.contains("${") {
+            return Err(Fault::Variable { value: value.to_owned() });
+        }
+        let operand = Operand::parse(operator, key, value)?;
+        let admits_what_matches = (effect == Effect::Allow) != operator.is_negated;
+        if key.register().is_some()
+            && operator.compares_text()
+            && admits_what_matches
+            && operand.is_all_zero()
+        {
+            return Err(Fault::AdmitsAllZero { effect, operator, key });
+        }
+        self.operands.push(operand);
+        Ok(())
+    }
+
+    pub(super) fn key(&self) -> Key {
+        self.key
+    }
+
+    /// What the request carries under the key, if that does not meet the condition.
+    ///
+    /// > If the key is not in the request: positive operators do not match, negated ones and
+    /// > `...IfExists` do.
+    ///
+    /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html>
+    pub(super) fn check<'c>(&self, context: &Context<'c>) -> Result<(), Option<Value<'c>>> {
+        let found = self.key.value(context);
+        let holds = match found {
+            _ if self.operator.test == Test::Null => {
+                self.operands.contains(&Operand::Bool(found.is_none()))
+            }
+            None => self.operator.is_negated || self.operator.if_exists,
+            Some(found) => {
+                self.operands.iter().any(|operand| operand.matches(self.operator.test, found))
+                    != self.operator.is_negated
+            }
+        };
+        if holds { Ok(()) } else { Err(found) }
+    }
+}
+
+impl Display for Condition {
+    /// Such as `StringEquals aws:PrincipalArn "a" or "b"`.
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        write!(out, "{} {}", self.operator, self.key)?;
+        for (number, operand) in self.operands.iter().enumerate() {
+            write!(out, "{} {operand}", if number == 0 { "" } else { " or" })?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,383 @@
+//! The exact words and places of what is refused at start.
+
+use super::Policy;
+
+/// `<a0>` stands for 48 bytes of it in hexadecimal, `ra:` for the prefix of the keys.
+fn expand(json: &str) -> String {
+    let mut text = json.replace('\'', "\"").replace("ra:", "kms:RecipientAttestation:");
+    for byte in ["00", "a0", "A0"] {
+        text = text.replace(&format!("<{byte}>"), &byte.repeat(48));
+    }
+    text
+}
+
+fn assert_error(json: &str, expected: &str) {
+    let error = Policy::parse("wallet.json", expand(json).as_bytes()).unwrap_err();
+    assert_eq!(
+        error.to_string().replace('\'', "\""),
+        format!("wallet.json: {}", expand(expected)),
+        "{json}"
+    );
+}
+
+#[test]
+fn refuses_what_is_not_strict_json() {
+    for (json, expected) in [
+        ("", "line 1 column 1: not JSON: EOF while parsing a value"),
+        ("{", "line 1 column 1: not JSON: EOF while parsing an object"),
+        ("{\n  'Version': '2012-10-17',\n}", "line 3 column 1: not JSON: trailing comma"),
+        ("{} x", "line 1 column 4: not JSON: trailing characters"),
+        ("{'Version': 2012-10-17}", "line 1 column 17: not JSON: expected `,` or `}`"),
+        ("\u{feff}{}", "line 1 column 1: not JSON: expected value"),
+        ("{'Id': '\\ud800'}", "line 1 column 15: not JSON: unexpected end of hex escape"),
+        ("{'Id': 1e999}", "line 1 column 13: not JSON: number out of range"),
+        ("{'Id': // no\n 1}", "line 1 column 8: not JSON: expected value"),
+        (
+            "{'Id': 'é', 'Id': 'b'}",
+            "line 1 column 13: 'Id' occurs twice in one object; put both into one, or remove one",
+        ),
+        (
+            "{'Statement': {\n 'Condition': {'Bool': {\n  'x': 1,\n  '\\u0078': 1}}}}",
+            "line 4 column 3: 'x' occurs twice in one object; put both into one, or remove one",
+        ),
+        (
+            "{'Statement': {'Effect': 'Allow',\n\t'Effect': 'Deny'}}",
+            "line 2 column 2: 'Effect' occurs twice in one object; put both into one, or remove one",
+        ),
+    ] {
+        assert_error(json, expected);
+    }
+    let bad_utf8 = Policy::parse("wallet.json", b"{\"Id\": \"\xff\"}").unwrap_err();
+    assert!(bad_utf8.to_string().contains("not JSON: invalid unicode code point"), "{bad_utf8}");
+    for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+        let deep = format!("{}1{}", open.repeat(100_000), close.repeat(100_000));
+        let error = Policy::parse("wallet.json", deep.as_bytes()).unwrap_err().to_string();
+        assert!(error.ends_with("nested too deeply for a policy"), "{error}");
+    }
+}
+
+#[test]
+fn refuses_what_is_not_a_policy() {
+    for (json, expected) in [
+        ("[]", "line 1 column 1: the policy is a list; write an object"),
+        ("null", "line 1 column 1: the policy is null; write an object"),
+        ("{}", "line 1 column 1: the policy has no Statement; add a list of at least one"),
+        (
+            " {'Statement': []}",
+            "line 1 column 16: Statement is empty; name at least one, or remove it",
+        ),
+        ("{'Statement': 'x'}", "line 1 column 15: a statement is a string; write an object"),
+        (
+            "{'Statement': [{}, 7]}",
+            "line 1 column 16: a statement has no Effect; add \"Allow\" or \"Deny\"",
+        ),
+        ("{'Version': 1}", "line 1 column 13: Version is a number; write a string"),
+        (
+            "{'Version':\n  '2012-10-18'}",
+            "line 2 column 3: Version is '2012-10-18'; write '2012-10-17'",
+        ),
+        ("{'Id': null}", "line 1 column 8: Id is null; write a string"),
+        (
+            "{'statement': []}",
+            "line 1 column 2: unknown element 'statement'; known are Version, Id, Statement",
+        ),
+    ] {
+        assert_error(json, expected);
+    }
+}
+
+/// Each row is a policy's statement from its second line on.
+#[test]
+fn refuses_what_is_not_a_statement() {
+    for (statement, expected) in [
+        (
+            "'Effect': 'Allow', 'Action': '*', 'Resource': '*',\n 'Conditions': {}",
+            "line 3 column 2: unknown element 'Conditions'; known are Sid, Effect, Action, \
+             NotAction, Resource, NotResource, Condition",
+        ),
+        (
+            "'Effect': 'Allow', 'Principal': '*'",
+            "line 2 column 20: identity-based policies have no Principal; remove it, and attach \
+             the policy to the principal",
+        ),
+        (
+            "'NotPrincipal': {'AWS': ['x']}",
+            "line 2 column 1: identity-based policies have no NotPrincipal; remove it, and attach \
+             the policy to the principal",
+        ),
+        (
+            "'Action': '*', 'Resource': '*'",
+            "line 1 column 16: a statement has no Effect; add 'Allow' or 'Deny'",
+        ),
+        (
+            "'Effect': 'allow', 'Action': '*', 'Resource': '*'",
+            "line 2 column 11: Effect is 'allow'; write 'Allow' or 'Deny'",
+        ),
+        ("'Effect': true", "line 2 column 11: Effect is a boolean; write a string"),
+        (
+            "'Effect': 'Allow', 'Resource': '*'",
+            "line 1 column 16: a statement has no Action; add 'Action': 'kms:GenerateRandom', for example",
+        ),
+        (
+            "'Effect': 'Allow', 'Action': '*'",
+            "line 1 column 16: a statement has no Resource; add 'Resource': '*'",
+        ),
+        (
+            "'Effect': 'Allow', 'Action': '*',\n'NotAction': '*', 'Resource': '*'",
+            "line 3 column 1: a statement has Action or NotAction, not both; remove one",
+        ),
+        (
+            "'Effect': 'Allow', 'Action': '*', 'NotResource': '*', 'Resource': '*'",
+            "line 2 column 55: a statement has Resource or NotResource, not both; remove one",
+        ),
+        (
+            "'Effect': 'Allow', 'Action': [], 'Resource': '*'",
+            "line 2 column 30: Action is empty; name at least one, or remove it",
+        ),
+        (
+            "'Effect': 'Allow', 'NotAction': ['*', 3], 'Resource': '*'",
+            "line 2 column 39: NotAction is a number; write a string",
+        ),
+        (
+            "'Effect': 'Allow', 'Action': ['GenerateRandom'], 'Resource': '*'",
+            "line 2 column 31: 'GenerateRandom' is not an action; write service:Name, such as \
+             kms:GenerateRandom, or *",
+        ),
+        (
+            "'Effect': 'Allow', 'Action': '*', 'Resource': [ '${*}' ]",
+            "line 2 column 49: policy variables (${...}) are not supported, and '${*}' would not \
+             mean what AWS has it mean; write the value",
+        ),
+        (
+            "'Effect': 'Allow', 'Action': '*', 'Resource': {}",
+            "line 2 column 47: Resource is an object; write a string",
+        ),
+        (
+            "'Sid': 'One image', 'Effect': 'Allow', 'Action': '*', 'Resource': '*'",
+            "line 2 column 8: Sid is 'One image'; write letters and digits alone",
+        ),
+        (
+            "'Sid': 'A', 'Effect': 'Allow', 'Action': '*', 'Resource': '*'},\n \
+             {'Sid': 'A', 'Effect': 'Deny', 'Action': '*', 'Resource': '*'",
+            "line 3 column 2: two statements have the Sid 'A'; a decision could not say which of \
+             them it was",
+        ),
+    ] {
+        assert_error(&format!("{{'Statement': [{{\n{statement}}}]}}"), expected);
+    }
+}
+
+const OPERATORS: &str = "known are StringEquals, StringNotEquals, StringEqualsIgnoreCase, \
+    StringNotEqualsIgnoreCase, StringLike, StringNotLike, Bool, IpAddress, NotIpAddress, \
+    NumericEquals, NumericNotEquals, NumericLessThan, NumericLessThanEquals, NumericGreaterThan, \
+    NumericGreaterThanEquals, DateEquals, DateNotEquals, DateLessThan, DateLessThanEquals, \
+    DateGreaterThan, DateGreaterThanEquals, each also with IfExists at its end, and Null";
+
+const KEYS: &str = "known are ra:ImageSha384, ra:PCR<0 to 31>, ra:NitroTPMPCR<0 to 31>, \
+    aws:SourceIp, aws:SecureTransport, aws:CurrentTime, aws:PrincipalArn";
+
+/// Each row is a condition, which begins in column 1 of the second line.
+fn assert_condition_error(effect: &str, condition: &str, expected: &str) {
+    assert_error(
+        // The effect comes last: what is wrong is told where it stands nevertheless.
+        &format!(
+            "{{'Statement': {{'Action': '*', 'Resource': '*', 'Condition':\n{condition}, \
+             'Effect': '{effect}'}}}}"
+        ),
+        expected,
+    );
+}
+
+#[test]
+fn refuses_unknown_operators_and_keys() {
+    for (condition, expected) in [
+        (
+            "{\n  'StringEqual': {'ra:PCR0': '<a0>'}}",
+            format!("line 3 column 3: unknown condition operator 'StringEqual'; {OPERATORS}"),
+        ),
+        (
+            "{'stringEquals': {'ra:PCR0': '<a0>'}}",
+            format!(
+                "line 2 column 2: unknown condition operator 'stringEquals' (write StringEquals); \
+                 {OPERATORS}"
+            ),
+        ),
+        (
+            "{'DateLessthanIfexists': {'ra:PCR0': '<a0>'}}",
+            format!(
+                "line 2 column 2: unknown condition operator 'DateLessthanIfexists' (write \
+                 DateLessThanIfExists); {OPERATORS}"
+            ),
+        ),
+        (
+            "{'ForAnyValue:StringEquals': {'ra:PCR0': '<a0>'}}",
+            format!(
+                "line 2 column 2: unknown condition operator 'ForAnyValue:StringEquals' (no key \
+                 here has several values); {OPERATORS}"
+            ),
+        ),
+        (
+            "{'NullIfExists': {'ra:PCR0': true}}",
+            format!("line 2 column 2: unknown condition operator 'NullIfExists'; {OPERATORS}"),
+        ),
+        (
+            "{'StringEqualsIfExistsIfExists': {'ra:PCR0': '<a0>'}}",
+            format!(
+                "line 2 column 2: unknown condition operator 'StringEqualsIfExistsIfExists'; \
+                 {OPERATORS}"
+            ),
+        ),
+        (
+            "{'ArnLike': {'aws:PrincipalArn': '*'}}",
+            format!("line 2 column 2: unknown condition operator 'ArnLike'; {OPERATORS}"),
+        ),
+        (
+            "{'Bool': {'aws:SecureTransport': true, 'aws:MultiFactorAuthPresent': true}}",
+            format!("line 2 column 40: unknown condition key 'aws:MultiFactorAuthPresent'; {KEYS}"),
+        ),
+        (
+            "{'StringEquals': {'ra:PCR00': '<a0>'}}",
+            format!("line 2 column 19: unknown condition key 'ra:PCR00'; {KEYS}"),
+        ),
+        (
+            "{'StringEquals': {'ra:PCR32': '<a0>'}}",
+            format!("line 2 column 19: unknown condition key 'ra:PCR32'; {KEYS}"),
+        ),
+    ] {
+        assert_condition_error("Allow", condition, &expected);
+    }
+}
+
+#[test]
+fn refuses_values_that_an_operator_cannot_compare() {
+    for (condition, expected) in [
+        ("[]", "line 2 column 1: Condition is a list; write an object"),
+        ("{'Bool': 'x'}", "line 2 column 10: Bool is a string; write an object"),
+        ("{'Bool': {}}", "line 2 column 10: Bool is empty; name at least one, or remove it"),
+        (
+            "{'Bool': {'aws:SecureTransport': []}}",
+            "line 2 column 34: aws:SecureTransport is empty; name at least one, or remove it",
+        ),
+        (
+            "{'Bool': {'aws:SecureTransport': null}}",
+            "line 2 column 34: aws:SecureTransport is null; write a string, number or boolean",
+        ),
+        (
+            "{'Bool': {'aws:SecureTransport': [true, [true]]}}",
+            "line 2 column 41: aws:SecureTransport is a list; write a string, number or boolean",
+        ),
+        (
+            "{'Bool': {'aws:SecureTransport': 'yes'}}",
+            "line 2 column 34: 'yes' under Bool is not true or false",
+        ),
+        ("{'Null': {'ra:PCR0': 1}}", "line 2 column 44: '1' under Null is not true or false"),
+        (
+            "{'NumericEqualsIfExists': {'aws:SourceIp': 'NaN'}}",
+            "line 2 column 44: 'NaN' under NumericEqualsIfExists is not a number",
+        ),
+        (
+            "{'DateLessThan': {'aws:CurrentTime': 2026}}",
+            "line 2 column 38: '2026' under DateLessThan is not a date such as 2026-02-03 or \
+             2026-02-03T10:12:02Z, or seconds since 1970",
+        ),
+        (
+            "{'DateLessThan': {'aws:CurrentTime': '2026-02-30'}}",
+            "line 2 column 38: '2026-02-30' under DateLessThan is not a date such as 2026-02-03 or \
+             2026-02-03T10:12:02Z, or seconds since 1970",
+        ),
+        (
+            "{'DateLessThan': {'aws:CurrentTime': '2026-02-03T10:12:02'}}",
+            "line 2 column 38: '2026-02-03T10:12:02' under DateLessThan is not a date such as \
+             2026-02-03 or 2026-02-03T10:12:02Z, or seconds since 1970",
+        ),
+        (
+            "{'IpAddress': {'aws:SourceIp': ['10.0.0.0/8', '10.0.0.0/33']}}",
+            "line 2 column 47: '10.0.0.0/33' under IpAddress is not an address such as 203.0.113.7 \
+             or a block of them such as 2001:db8::/32",
+        ),
+        (
+            "{'StringLike': {'aws:PrincipalArn': 'arn:aws:iam::*:role/${aws:username}'}}",
+            "line 2 column 37: policy variables (${...}) are not supported, and \
+             'arn:aws:iam::*:role/${aws:username}' would not mean what AWS has it mean; write the \
+             value",
+        ),
+        (
+            "{'Bool': {'aws:SecureTransport': true, 'aws:securetransport': false}}",
+            "line 2 column 40: aws:SecureTransport occurs twice under Bool, its case does not \
+             matter; put both into one",
+        ),
+        (
+            "{'StringEquals': {'ra:PCR0': '<A0>'}}",
+            "line 2 column 52: '<A0>' under StringEquals is not a measurement: 96 lower-case \
+             hexadecimal digits",
+        ),
+        (
+            "{'StringNotEqualsIfExists': {'ra:NitroTPMPCR4': ['<a0>', 'a0']}}",
+            "line 2 column 172: 'a0' under StringNotEqualsIfExists is not a measurement: 96 \
+             lower-case hexadecimal digits",
+        ),
+        (
+            "{'StringNotEqualsIgnoreCase': {'ra:ImageSha384': 'sha384:a0'}}",
+            "line 2 column 72: 'sha384:a0' under StringNotEqualsIgnoreCase is not a measurement: \
+             96 hexadecimal digits",
+        ),
+    ] {
+        assert_condition_error("Allow", condition, expected);
+    }
+}
+
+#[test]
+fn refuses_to_admit_debug_mode() {
+    for (effect, operator, key) in [
+        ("Allow", "StringEquals", "PCR0"),
+        ("Allow", "StringEquals", "ImageSha384"),
+        ("Allow", "StringEquals", "NitroTPMPCR4"),
+        ("Allow", "StringEqualsIfExists", "PCR0"),
+        ("Allow", "StringEqualsIgnoreCase", "PCR8"),
+        ("Allow", "StringLike", "PCR0"),
+        ("Deny", "StringNotEquals", "PCR0"),
+        ("Deny", "StringNotEqualsIfExists", "PCR0"),
+        ("Deny", "StringNotEqualsIgnoreCase", "PCR0"),
+        ("Deny", "StringNotLike", "PCR0"),
+    ] {
+        let condition = format!("{{'{operator}': {{'ra:{key}': ['<a0>',\n'<00>']}}}}");
+        assert_condition_error(
+            effect,
+            &condition,
+            &format!(
+                "line 3 column 1: {effect} with {operator} would admit a ra:{key} of all zeros, \
+                 which anyone has in debug mode or without measuring; remove the value, or refuse \
+                 it with Deny and a positive operator"
+            ),
+        );
+    }
+}
+
+#[test]
+fn reads_policies_that_refuse_debug_mode() {
+    for (effect, operator) in [
+        ("Deny", "StringEquals"),
+        ("Deny", "StringEqualsIgnoreCase"),
+        ("Deny", "StringLike"),
+        ("Allow", "StringNotEquals"),
+        ("Allow", "StringNotLike"),
+    ] {
+        let json = format!(
+            "{{'Statement': {{'Effect': '{effect}', 'Action': '*', 'Resource': '*', \
+             'Condition': {{'{operator}': {{'ra:PCR0': '<00>'}}}}}}}}"
+        );
+        Policy::parse("wallet.json", expand(&json).as_bytes()).unwrap();
+    }
+}
+
+#[test]
+fn reads_every_element_and_what_consoles_write() {
+    for json in [
+        "{'Version': '2008-10-17', 'Id': 'x', 'Statement': {'Sid': '', 'Effect': 'Deny', \
+         'NotAction': ['kms:NoSuchAction'], 'NotResource': '*', 'Condition': {}}}",
+        "{'Statement': [{'Sid': '', 'Effect': 'Allow', 'Action': '*', 'Resource': '*'}, \
+         {'Sid': '', 'Effect': 'Allow', 'Action': '*', 'Resource': '*'}]}",
+    ] {
+        Policy::parse("wallet.json", expand(json).as_bytes()).unwrap();
+    }
+}

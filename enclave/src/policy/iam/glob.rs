@@ -1,0 +1,89 @@
+//! Patterns with `*` (any characters, or none) and `?` (exactly one).
+//!
+//! The crate `wildmatch` does the same, for a dependency and an allocation a pattern; what it takes
+//! is this one loop. A mismatch returns to the last `*` alone, never to an earlier one: whatever an
+//! earlier one could still take, the last one can as well. So the work is at most the product of
+//! the lengths.
+
+use std::str::Chars;
+
+/// Whether `pattern` matches all of `text`.
+pub(super) fn matches(pattern: &str, text: &str) -> bool {
+    matches_by(pattern, text, |wanted, found| wanted == found)
+}
+
+/// Whether `pattern` matches all of `text`, whatever the case of ASCII letters.
+pub(super) fn matches_ignore_case(pattern: &str, text: &str) -> bool {
+    matches_by(pattern, text, |wanted, found| wanted.eq_ignore_ascii_case(&found))
+}
+
+fn matches_by(pattern: &str, text: &str, same: impl Fn(char, char) -> bool) -> bool {
+    let (mut pattern, mut text) = (pattern.chars(), text.chars());
+    // What follows the last star, and the text that the star has not taken.
+    let mut star: Option<(Chars<'_>, Chars<'_>)> = None;
+    loop {
+        let (mut next_pattern, mut next_text) = (pattern.clone(), text.clone());
+        match (next_pattern.next(), next_text.next()) {
+            (Some('*'), _) => {
+                star = Some((next_pattern.clone(), text.clone()));
+                pattern = next_pattern;
+                continue;
+            }
+            (Some(wanted), Some(found)) if wanted == '?' || same(wanted, found) => {
+                (pattern, text) = (next_pattern, next_text);
+                continue;
+            }
+            (None, None) => return true,
+            _ => {}
+        }
+        let Some((after, untaken)) = &mut star else { return false };
+        if untaken.next().is_none() {
+            return false;
+        }
+        (pattern, text) = (after.clone(), untaken.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The definition, in as much time as it takes.
+    fn naive(pattern: &[char], text: &[char]) -> bool {
+        match pattern.split_first() {
+            None => text.is_empty(),
+            Some(('*', rest)) => (0..=text.len()).any(|taken| naive(rest, &text[taken..])),
+            Some((wanted, rest)) => text.split_first().is_some_and(|(found, text)| {
+                (*wanted == '?' || wanted == found) && naive(rest, text)
+            }),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+
+        #[test]
+        fn agrees_with_the_definition(pattern in "[ab*?é]{0,8}", text in "[abé*]{0,10}") {
+            let chars = |text: &str| text.chars().collect::<Vec<_>>();
+            prop_assert_eq!(matches(&pattern, &text), naive(&chars(&pattern), &chars(&text)));
+        }
+    }
+
+    #[test]
+    fn takes_no_exponential_time() {
+        let pattern = format!("{}b", "*a".repeat(500));
+        let start = Instant::now();
+        assert!(!matches(&pattern, &"a".repeat(10_000)));
+        assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
+    }
+
+    #[test]
+    fn ignores_case_only_where_told() {
+        assert!(matches_ignore_case("kMs:Gen*m", "kms:GenerateRandom"));
+        assert!(!matches("kMs:Gen*m", "kms:GenerateRandom"));
+    }
+}

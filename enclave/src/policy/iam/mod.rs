@@ -1,0 +1,62 @@
+//! AWS's policy language, as far as it concerns this service: JSON policies, parsed once at start,
+//! evaluated for every request without I/O.
+//!
+//! What is not understood is refused at start with its place in the file, never skipped: an unknown
+//! operator or key that is ignored is a condition less.
+
+mod condition;
+mod context;
+mod error;
+mod evaluate;
+mod glob;
+mod json;
+mod operand;
+mod operator;
+mod parse;
+mod statement;
+
+use std::fmt::{self, Display, Formatter};
+
+pub use self::condition::Condition;
+pub use self::context::{Context, Key, Measurements, Value, action_name};
+pub use self::error::{Fault, PolicyError};
+pub use self::evaluate::{DecidedBy, Decision, Explanation, evaluate, explain};
+pub use self::operator::Operator;
+use self::statement::Statement;
+
+/// A policy that was read.
+#[derive(Debug)]
+pub struct Policy {
+    name: String,
+    statements: Vec<Statement>,
+}
+
+/// What a statement does to the requests that it applies to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It allows them, unless another one denies.
+    Allow,
+    /// It denies them, whatever others allow.
+    Deny,
+}
+
+impl Policy {
+    /// Its name, as it was given.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Display for Effect {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Allow => "Allow",
+            Self::Deny => "Deny",
+        })
+    }
+}
+
+#[cfg(test)]
+mod case_tests;
+#[cfg(test)]
+mod error_tests;

@@ -1,0 +1,144 @@
+//! A value that a policy gives, of the type that its operator compares.
+
+use std::fmt::{self, Display, Formatter};
+use std::net::IpAddr;
+
+use ipnet::{IpNet, Ipv4Net};
+use shared::attestation::PCR_LENGTH;
+use shared::time::UnixMillis;
+
+use super::context::{Key, Value};
+use super::error::Fault;
+use super::glob;
+use super::operator::{Operator, Test};
+
+/// A value in a policy, of the type that its operator compares.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Operand {
+    Text(String),
+    Bool(bool),
+    Number(f64),
+    Time(UnixMillis),
+    Network(IpNet),
+}
+
+impl Operand {
+    pub(super) fn parse(operator: Operator, key: Key, value: &str) -> Result<Self, Fault> {
+        let (parsed, expected) = match operator.test {
+            Test::Equals | Test::EqualsIgnoreCase | Test::Like => {
+                return text(operator, key, value);
+            }
+            Test::Null | Test::Bool => (boolean(value).map(Self::Bool), "true or false"),
+            Test::Numeric => {
+                let number = value.parse().ok().filter(|number: &f64| number.is_finite());
+                (number.map(Self::Number), "a number")
+            }
+            Test::Date(_) => (
+                date(value).map(Self::Time),
+                "a date such as 2026-02-03 or 2026-02-03T10:12:02Z, or seconds since 1970",
+            ),
+            Test::Address => (
+                network(value).map(Self::Network),
+                "an address such as 203.0.113.7 or a block of them such as 2001:db8::/32",
+            ),
+        };
+        parsed.ok_or_else(|| Fault::Operand { value: value.to_owned(), operator, expected })
+    }
+
+    /// A value of another type than the operator's matches nothing.
+    pub(super) fn matches(&self, test: Test, found: Value<'_>) -> bool {
+        match (test, self, found) {
+            (Test::Equals, Self::Text(wanted), _) => found.with_text(|text| text == wanted),
+            (Test::EqualsIgnoreCase, Self::Text(wanted), _) => {
+                found.with_text(|text| text.eq_ignore_ascii_case(wanted))
+            }
+            (Test::Like, Self::Text(wanted), _) => {
+                found.with_text(|text| glob::matches(wanted, text))
+            }
+            (Test::Bool, Self::Bool(wanted), Value::Bool(found)) => *wanted == found,
+            (Test::Date(orderings), Self::Time(wanted), Value::Time(found)) => {
+                orderings.contains(&found.cmp(wanted))
+            }
+            (Test::Address, Self::Network(wanted), Value::Address(found)) => {
+                wanted.contains(&found)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether it is the measurement that anyone has in debug mode.
+    pub(super) fn is_all_zero(&self) -> bool {
+        let Self::Text(text) = self else { return false };
+        text.len() == 2 * PCR_LENGTH && text.bytes().all(|digit| digit == b'0')
+    }
+}
+
+impl Display for Operand {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => write!(out, "{text:?}"),
+            Self::Bool(value) => write!(out, "{value}"),
+            Self::Number(number) => write!(out, "{number}"),
+            Self::Time(time) => write!(out, "{time}"),
+            Self::Network(network) => write!(out, "{network}"),
+        }
+    }
+}
+
+/// What a register cannot be is surely a mistake, and one that nobody would notice: a value in
+/// capitals never equals, and always differs.
+fn text(operator: Operator, key: Key, value: &str) -> Result<Operand, Fault> {
+    let (is_digit, digits): (fn(u8) -> bool, _) = match operator.test {
+        Test::Equals => {
+            (|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'), "96 lower-case hexadecimal digits")
+        }
+        _ => (|byte| byte.is_ascii_hexdigit(), "96 hexadecimal digits"),
+    };
+    let is_exact = key.register().is_some() && operator.test != Test::Like;
+    if is_exact && !(value.len() == 2 * PCR_LENGTH && value.bytes().all(is_digit)) {
+        return Err(Fault::Measurement { value: value.to_owned(), operator, digits });
+    }
+    Ok(Operand::Text(value.to_owned()))
+}
+
+fn boolean(text: &str) -> Option<bool> {
+    match text {
+        _ if text.eq_ignore_ascii_case("true") => Some(true),
+        _ if text.eq_ignore_ascii_case("false") => Some(false),
+        _ => None,
+    }
+}
+
+/// A date alone, with hours and minutes, with seconds as well; or seconds since the epoch. Four
+/// digits alone could be a year as well, so they are neither.
+///
+/// <https://www.w3.org/TR/NOTE-datetime>, which AWS names.
+fn date(text: &str) -> Option<UnixMillis> {
+    const DATE: usize = "2026-02-03".len();
+    const MINUTES: usize = "2026-02-03T10:12".len();
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return text.parse().ok().filter(|_| text.len() != 4).map(UnixMillis::from_secs);
+    }
+    if text.len() == DATE {
+        return UnixMillis::from_rfc3339(&format!("{text}T00:00:00Z"));
+    }
+    let (minutes, rest) = text.split_at_checked(MINUTES)?;
+    if rest.starts_with(':') {
+        return UnixMillis::from_rfc3339(text);
+    }
+    UnixMillis::from_rfc3339(&format!("{minutes}:00{rest}"))
+}
+
+/// A block or a single address; one of IPv4 mapped into IPv6 is one of IPv4.
+fn network(text: &str) -> Option<IpNet> {
+    const MAPPED: u8 = 96;
+    let network: IpNet = match text.parse() {
+        Ok(network) => network,
+        Err(_) => text.parse::<IpAddr>().ok()?.into(),
+    };
+    let IpNet::V6(v6) = network else { return Some(network) };
+    match (v6.addr().to_ipv4_mapped(), v6.prefix_len().checked_sub(MAPPED)) {
+        (Some(v4), Some(length)) => Ipv4Net::new(v4, length).ok().map(IpNet::V4),
+        _ => Some(network),
+    }
+}

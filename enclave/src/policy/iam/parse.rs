@@ -1,0 +1,211 @@
+//! From JSON to a policy: the grammar of the language, and nothing beside it.
+//!
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html>
+
+use super::condition::Condition;
+use super::context::Key;
+use super::error::{Fault, Located};
+use super::glob;
+use super::json::{Member, Node};
+use super::operator::Operator;
+use super::statement::{Actions, RESOURCE, Statement};
+use super::{Effect, Policy, PolicyError};
+
+const POLICY_ELEMENTS: &str = "Version, Id, Statement";
+const STATEMENT_ELEMENTS: &str = "Sid, Effect, Action, NotAction, Resource, NotResource, Condition";
+
+impl Policy {
+    /// Reads a policy. `name` is how decisions and errors call it, such as its file's name.
+    ///
+    /// # Errors
+    /// The first thing in it that is not of the language, that could not mean what it says, or that
+    /// would let debug mode in.
+    pub fn parse(name: &str, json: &[u8]) -> Result<Self, PolicyError> {
+        let statements = Node::parse(json).and_then(|policy| statements(&policy));
+        match statements {
+            Ok(statements) => Ok(Self { name: name.to_owned(), statements }),
+            Err(located) => Err(located.in_policy(name, json)),
+        }
+    }
+}
+
+fn statements(policy: &Node) -> Result<Vec<Statement>, Located> {
+    let mut statements = None;
+    for member in policy.object("the policy")? {
+        match member.name.as_str() {
+            "Version" => version(&member.value)?,
+            "Id" => {
+                member.value.text("Id")?;
+            }
+            "Statement" => statements = Some(&member.value),
+            _ => return Err(unknown_element(member, POLICY_ELEMENTS)),
+        }
+    }
+    let Some(nodes) = statements else {
+        return Err(missing(policy, "the policy", "Statement", "a list of at least one"));
+    };
+    let mut statements: Vec<Statement> = Vec::new();
+    for node in nodes.one_or_more("Statement")? {
+        let statement = statement(node)?;
+        if let Some(sid) = &statement.sid
+            && statements.iter().any(|other| other.sid.as_ref() == Some(sid))
+        {
+            return Err(node.fault(Fault::SameSid { sid: sid.clone() }));
+        }
+        statements.push(statement);
+    }
+    Ok(statements)
+}
+
+/// The older version, which is meant where there is none, lacks policy variables alone; and they
+/// are refused in both.
+fn version(node: &Node) -> Result<(), Located> {
+    match node.text("Version")? {
+        "2012-10-17" | "2008-10-17" => Ok(()),
+        other => Err(node.fault(Fault::Value {
+            element: "Version",
+            found: other.to_owned(),
+            expected: "\"2012-10-17\"",
+        })),
+    }
+}
+
+fn statement(node: &Node) -> Result<Statement, Located> {
+    let members = node.object("a statement")?;
+    for member in members {
+        match member.name.as_str() {
+            "Sid" | "Effect" | "Action" | "NotAction" | "Resource" | "NotResource"
+            | "Condition" => {}
+            "Principal" | "NotPrincipal" => {
+                return Err(member.fault(Fault::Principal { name: member.name.clone() }));
+            }
+            _ => return Err(unknown_element(member, STATEMENT_ELEMENTS)),
+        }
+    }
+    let find = |name| members.iter().find(|member| member.name == name);
+    let effect = match find("Effect") {
+        Some(member) => effect(&member.value)?,
+        None => return Err(missing(node, "a statement", "Effect", "\"Allow\" or \"Deny\"")),
+    };
+    Ok(Statement {
+        sid: find("Sid").map(|member| sid(&member.value)).transpose()?.flatten(),
+        effect,
+        actions: actions(node, members)?,
+        covers_resource: covers_resource(node, members)?,
+        conditions: match find("Condition") {
+            Some(member) => conditions(&member.value, effect)?,
+            None => Vec::new(),
+        },
+    })
+}
+
+/// Letters and digits, as AWS has it. AWS's console writes an empty one, which names nothing.
+fn sid(node: &Node) -> Result<Option<String>, Located> {
+    let sid = node.text("Sid")?;
+    if !sid.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        let (found, expected) = (sid.to_owned(), "letters and digits alone");
+        return Err(node.fault(Fault::Value { element: "Sid", found, expected }));
+    }
+    Ok(Some(sid.to_owned()).filter(|sid| !sid.is_empty()))
+}
+
+fn effect(node: &Node) -> Result<Effect, Located> {
+    match node.text("Effect")? {
+        "Allow" => Ok(Effect::Allow),
+        "Deny" => Ok(Effect::Deny),
+        other => {
+            let (found, expected) = (other.to_owned(), "\"Allow\" or \"Deny\"");
+            Err(node.fault(Fault::Value { element: "Effect", found, expected }))
+        }
+    }
+}
+
+fn actions(statement: &Node, members: &[Member]) -> Result<Actions, Located> {
+    let advice = "\"Action\": \"kms:GenerateRandom\", for example";
+    let (member, is_negated) = either(statement, members, "Action", "NotAction", advice)?;
+    let mut patterns = Vec::new();
+    for node in member.value.one_or_more(&member.name)? {
+        let action = node.text(&member.name)?;
+        // AWS takes names of no service for mistakes, and so they are: they would never match.
+        if !action.contains(':') && action != "*" {
+            return Err(node.fault(Fault::Action { action: action.to_owned() }));
+        }
+        patterns.push(action.to_owned());
+    }
+    Ok(Actions { is_negated, patterns })
+}
+
+fn covers_resource(statement: &Node, members: &[Member]) -> Result<bool, Located> {
+    let advice = "\"Resource\": \"*\"";
+    let (member, is_negated) = either(statement, members, "Resource", "NotResource", advice)?;
+    let mut is_named = false;
+    for node in member.value.one_or_more(&member.name)? {
+        let resource = node.text(&member.name)?;
+        if resource.contains("${") {
+            return Err(node.fault(Fault::Variable { value: resource.to_owned() }));
+        }
+        is_named |= glob::matches(resource, RESOURCE);
+    }
+    Ok(is_named != is_negated)
+}
+
+/// An element or its negation, and whether it is the negation.
+fn either<'m>(
+    statement: &Node,
+    members: &'m [Member],
+    element: &'static str,
+    negation: &str,
+    advice: &'static str,
+) -> Result<(&'m Member, bool), Located> {
+    let mut found = members.iter().filter(|m| m.name == element || m.name == negation);
+    match (found.next(), found.next()) {
+        (None, _) => Err(missing(statement, "a statement", element, advice)),
+        (Some(member), None) => Ok((member, member.name == negation)),
+        (Some(_), Some(second)) => Err(second.fault(Fault::Both { element })),
+    }
+}
+
+fn conditions(node: &Node, effect: Effect) -> Result<Vec<Condition>, Located> {
+    let mut conditions = Vec::new();
+    for member in node.object("Condition")? {
+        let operator = Operator::parse(&member.name).map_err(|fault| member.fault(fault))?;
+        let keys = member.value.object(&member.name)?;
+        if keys.is_empty() {
+            return Err(member.value.fault(Fault::Empty { what: member.name.clone() }));
+        }
+        let before = conditions.len();
+        for key in keys {
+            let condition = condition(operator, key, effect)?;
+            let mut same = conditions.iter().skip(before).map(Condition::key);
+            if same.any(|other| other == condition.key()) {
+                return Err(key.fault(Fault::SameKey { key: condition.key(), operator }));
+            }
+            conditions.push(condition);
+        }
+    }
+    Ok(conditions)
+}
+
+fn condition(operator: Operator, member: &Member, effect: Effect) -> Result<Condition, Located> {
+    let key = Key::parse(&member.name)
+        .ok_or_else(|| member.fault(Fault::UnknownKey { name: member.name.clone() }))?;
+    let mut condition = Condition::new(operator, key);
+    for node in member.value.one_or_more(&member.name)? {
+        let value = node.scalar(&member.name)?;
+        condition.push(value, effect).map_err(|fault| node.fault(fault))?;
+    }
+    Ok(condition)
+}
+
+fn unknown_element(member: &Member, known: &'static str) -> Located {
+    member.fault(Fault::UnknownElement { name: member.name.clone(), known })
+}
+
+fn missing(
+    node: &Node,
+    object: &'static str,
+    element: &'static str,
+    advice: &'static str,
+) -> Located {
+    node.fault(Fault::Missing { object, element, advice })
+}

@@ -1,0 +1,66 @@
+//! One statement: an effect, and which requests it applies to.
+
+use super::Effect;
+use super::condition::Condition;
+use super::context::{Context, Value, action_name};
+use super::glob;
+
+/// A statement.
+#[derive(Debug)]
+pub(super) struct Statement {
+    pub(super) sid: Option<String>,
+    pub(super) effect: Effect,
+    pub(super) actions: Actions,
+    /// Whether Resource or NotResource covers what operations without a resource are asked on: see
+    /// [`RESOURCE`].
+    pub(super) covers_resource: bool,
+    pub(super) conditions: Vec<Condition>,
+}
+
+/// Action or NotAction: patterns of names such as `kms:GenerateRandom`.
+#[derive(Debug)]
+pub(super) struct Actions {
+    pub(super) is_negated: bool,
+    pub(super) patterns: Vec<String>,
+}
+
+/// The resource of every request: neither operation names one.
+///
+/// > To use GenerateRandom, specify `"Resource": "*"`.
+///
+/// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_awskeymanagementservice.html>
+/// lists both operations without resource types.
+pub(super) const RESOURCE: &str = "*";
+
+/// The first reason for which a statement does not apply to a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Mismatch<'p, 'c> {
+    Action,
+    Resource,
+    /// A condition, and what the request carries under its key.
+    Condition(&'p Condition, Option<Value<'c>>),
+}
+
+impl Statement {
+    /// Whether the statement applies: everything in it must.
+    pub(super) fn check<'c>(&self, context: &Context<'c>) -> Result<(), Mismatch<'_, 'c>> {
+        if !self.actions.cover(action_name(context.action)) {
+            return Err(Mismatch::Action);
+        }
+        if !self.covers_resource {
+            return Err(Mismatch::Resource);
+        }
+        self.conditions.iter().try_for_each(|condition| {
+            condition.check(context).map_err(|found| Mismatch::Condition(condition, found))
+        })
+    }
+}
+
+impl Actions {
+    /// The case of actions does not matter.
+    fn cover(&self, action: &str) -> bool {
+        let is_named =
+            self.patterns.iter().any(|pattern| glob::matches_ignore_case(pattern, action));
+        is_named != self.is_negated
+    }
+}
