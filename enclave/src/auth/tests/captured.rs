@@ -160,3 +160,33 @@ fn headers_that_are_not_signed_may_change_on_the_way() {
     let request = parse(BOTO3).set("user-agent", "a proxy").with("via", "1.1 proxy");
     assert_eq!(judge(&request), accepted());
 }
+
+#[test]
+fn refuses_an_authorization_with_any_byte_changed_or_cut_and_repeats_nothing_of_it() {
+    let without_spaces = |value: &[u8]| {
+        let kept = value.iter().filter(|byte| !b" \t".contains(byte));
+        kept.copied().collect::<Vec<u8>>()
+    };
+    for bytes in ALL {
+        let request = parse(bytes);
+        let authorization = request.value("authorization");
+        let signature = authorization.split_at(authorization.len() - 8).1;
+        let refused = |changed: Vec<u8>| {
+            let judged = judge(&request.clone().set("authorization", &changed));
+            let same = without_spaces(&changed) == without_spaces(authorization.as_bytes());
+            assert!(judged.is_err() || same, "{changed:?}");
+            let text = judged.map_or_else(|error| format!("{error} {error:?}"), |_| String::new());
+            for told in [signature, ACCESS_KEY_ID, "tok123", SECRET] {
+                assert!(!text.contains(told), "{text}");
+            }
+        };
+        for index in 0..authorization.len() {
+            refused(authorization.split_at(index).0.into());
+            for byte in [b'A', b'a', b'0', b'/', b',', b'=', b';', b' ', b'\t', b'~', 0x80, 0xff] {
+                let mut changed = authorization.clone().into_bytes();
+                changed[index] = byte;
+                refused(changed);
+            }
+        }
+    }
+}
