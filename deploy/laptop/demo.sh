@@ -6,6 +6,7 @@ for tool in openssl curl; do
     command -v $tool >/dev/null || { echo "$tool is missing: install it, for example with apt-get install $tool" >&2; exit 1; }
 done
 source "$(dirname "$0")/service.sh"
+audit=$folder/audit.json
 
 step() {
     printf '\n== %s\n' "$1"
@@ -46,3 +47,6 @@ openssl cms -decrypt -inform DER -in sealed.bin -inkey key.pem | od -An -tx1
 
 step "8. All of it in one command"
 attested-recipient random --endpoint "$endpoint" --bytes 32
+
+step "9. What the enclave recorded of it"
+cat "$audit"

@@ -1,5 +1,6 @@
 # Sourced: starts a simulated enclave and the relay in front of it, and stops both.
-# Sets `endpoint` (the URL clients use) and `folder` (a scratch folder, removed at the end).
+# Sets `endpoint` (the URL clients use) and `folder` (a scratch folder, removed at the end). The
+# enclave's audit records go to `audit`, a file, or to stdout.
 
 BIN=$(cd "$BIN" && pwd)
 folder=$(mktemp -d)
@@ -10,18 +11,22 @@ ulimit -n "$(ulimit -Hn)"
 # Each process in a group of its own: Ctrl-C reaches this script alone, which then ends them, once.
 set -m
 
-# Starts a program and waits until it says that it listens; sets `listening` to where.
+# Starts a program and waits until it says that it listens; sets `listening` to where. What it
+# writes to stdout after that is passed on.
 start() {
-    local program=$1 line
+    local program=$1 line output
     shift
     mkfifo "$folder/ready"
     "$BIN/$program" "$@" >"$folder/ready" &
     pids+=($!)
-    if ! read -r line <"$folder/ready"; then
+    exec {output}<"$folder/ready"
+    rm "$folder/ready"
+    if ! read -r line <&$output; then
         echo "$program did not start" >&2
         exit 1
     fi
-    rm "$folder/ready"
+    cat <&$output >>"${audit:-/dev/stdout}" &
+    exec {output}<&-
     listening=${line#* listening on }
 }
 

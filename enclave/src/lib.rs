@@ -3,18 +3,22 @@
 //! One request, and where each step is taken:
 //!
 //! 1. [`http`] reads it, within bounds.
-//! 2. [`kms`] parses the operation, and with it the recipient's attestation document.
-//! 3. The document is verified: [`shared::attestation`].
-//! 4. [`policy`] admits the request; only it makes an [`Admitted`](policy::Admitted).
-//! 5. [`entropy`] draws random bytes, for admitted requests alone.
-//! 6. [`Admitted::deliver`](policy::Admitted::deliver) answers in the clear, or sealed, never both.
-//! 7. [`kms`] writes the answer; its `error.rs` alone says what a stranger is told.
+//! 2. [`auth`] finds out who calls, over the request as it came; [`throttle`] whether they may now.
+//! 3. [`kms`] parses the operation, and with it the recipient's attestation document.
+//! 4. The document is verified: [`shared::attestation`].
+//! 5. [`policy`] admits the request; only it makes an [`Admitted`](policy::Admitted).
+//! 6. [`entropy`] draws random bytes, for admitted requests alone.
+//! 7. [`Admitted::deliver`](policy::Admitted::deliver) answers in the clear, or sealed, never both.
+//! 8. [`kms`] writes the answer; its `error.rs` alone says what a stranger is told.
+//!
+//! What came of it is recorded: [`audit`].
 //!
 //! What differs between an enclave and a simulator is one type parameter: [`platform::Platform`].
 
 #[cfg(all(production, feature = "simulator"))]
 compile_error!("the feature `simulator` must not be part of a production build");
 
+pub mod audit;
 pub mod auth;
 pub mod clock;
 pub mod config;
@@ -27,6 +31,7 @@ pub mod policy;
 pub mod principal;
 mod process;
 mod service;
+pub mod throttle;
 
 pub use process::{exit_with, init_log};
 pub use service::{Service, StartError};

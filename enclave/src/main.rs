@@ -1,10 +1,12 @@
 //! The enclave: AWS's trust anchors, the Nitro Secure Module, the system's clock. Wiring only, and
 //! without a single switch: what is wired here is what runs in production.
 
+use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
-use enclave::config::{Arguments, Config};
+use enclave::audit::Audit;
+use enclave::config::{Arguments, Config, Posture};
 use enclave::platform::Nitro;
 use enclave::{Service, exit_with, init_log};
 use shared::attestation::TrustAnchors;
@@ -19,7 +21,10 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let mut anchors = TrustAnchors::aws_nitro();
-    Config::load(arguments.config.as_deref())?.add_anchors(&mut anchors)?;
-    let service = Service::start(Nitro, NsmDevice::open()?, anchors).await?;
+    let config = Config::load(arguments.config.as_deref())?;
+    config.add_anchors(&mut anchors)?;
+    let settings = config.settings(Posture::Production)?;
+    let audit = Audit::to(io::stdout())?;
+    let service = Service::start(Nitro, NsmDevice::open()?, anchors, settings, audit).await?;
     enclave::http::listen_and_serve("enclave", &arguments.listen, service).await
 }

@@ -1,19 +1,198 @@
-//! Who calls.
+//! Whom credentials prove.
+
+use thiserror::Error;
+
+use crate::policy::iam::Policy;
+use crate::throttle::Rate;
+
+/// As much as an ARN may be long: <https://docs.aws.amazon.com/IAM/latest/APIReference/API_User.html>.
+const MAX_ARN_LENGTH: usize = 2048;
+/// Digits of an AWS account's number.
+const ACCOUNT_ID_LENGTH: usize = 12;
 
 /// Somebody whom credentials prove, and to whom policies are attached.
 #[derive(Debug)]
 pub struct Principal {
     arn: String,
+    account_id: String,
+    kind: PrincipalKind,
+    user_name: Option<String>,
+    policies: Vec<Policy>,
+    rate: Rate,
+}
+
+/// What an ARN names, as CloudTrail calls it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PrincipalKind {
+    /// `arn:aws:iam::123456789012:root`.
+    Root,
+    /// `arn:aws:iam::123456789012:user/NAME`.
+    IamUser,
+    /// `arn:aws:iam::123456789012:role/NAME`.
+    Role,
+    /// `arn:aws:sts::123456789012:assumed-role/NAME/SESSION`.
+    AssumedRole,
+    /// `arn:aws:sts::123456789012:federated-user/NAME`.
+    FederatedUser,
+}
+
+/// Why a text names no principal.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error(
+    "{arn:?} is not the ARN of a principal, such as arn:aws:iam::123456789012:role/NAME, \
+     arn:aws:iam::123456789012:user/NAME or arn:aws:sts::123456789012:assumed-role/NAME/SESSION"
+)]
+pub struct InvalidPrincipal {
+    arn: String,
+}
+
+impl PrincipalKind {
+    fn of(service: &str, resource: &str) -> Option<Self> {
+        match (service, resource.split_once('/')) {
+            ("iam", None) if resource == "root" => Some(Self::Root),
+            ("iam", Some(("user", name))) if !name.is_empty() => Some(Self::IamUser),
+            ("iam", Some(("role", name))) if !name.is_empty() => Some(Self::Role),
+            ("sts", Some(("assumed-role", name))) if !name.is_empty() => Some(Self::AssumedRole),
+            ("sts", Some(("federated-user", name))) if !name.is_empty() => {
+                Some(Self::FederatedUser)
+            }
+            _ => None,
+        }
+    }
+
+    /// The name: <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html>.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Root => "Root",
+            Self::IamUser => "IAMUser",
+            Self::Role => "Role",
+            Self::AssumedRole => "AssumedRole",
+            Self::FederatedUser => "FederatedUser",
+        }
+    }
 }
 
 impl Principal {
-    /// The principal that `arn` names.
-    pub fn new(arn: impl Into<String>) -> Self {
-        Self { arn: arn.into() }
+    /// The principal that `arn` names. It may do nothing, but as often as it likes.
+    ///
+    /// # Errors
+    /// If it names none.
+    pub fn new(arn: &str) -> Result<Self, InvalidPrincipal> {
+        Self::parse(arn).ok_or_else(|| InvalidPrincipal { arn: arn.to_owned() })
+    }
+
+    fn parse(arn: &str) -> Option<Self> {
+        // It goes into messages and records as it is.
+        if arn.len() > MAX_ARN_LENGTH || !arn.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return None;
+        }
+        // arn:partition:service:region:account:resource; a resource may hold colons.
+        let mut parts = arn.splitn(6, ':');
+        let mut next = || parts.next();
+        let (scheme, partition, service) = (next()?, next()?, next()?);
+        let (region, account_id, resource) = (next()?, next()?, next()?);
+        let is_account = account_id.len() == ACCOUNT_ID_LENGTH
+            && account_id.bytes().all(|byte| byte.is_ascii_digit());
+        if scheme != "arn" || !partition.starts_with("aws") || !region.is_empty() || !is_account {
+            return None;
+        }
+        let kind = PrincipalKind::of(service, resource)?;
+        // A user's path is no part of the name.
+        let user_name = (kind == PrincipalKind::IamUser)
+            .then(|| resource.rsplit('/').next().unwrap_or_default().to_owned());
+        Some(Self {
+            arn: arn.to_owned(),
+            account_id: account_id.to_owned(),
+            kind,
+            user_name,
+            policies: Vec::new(),
+            rate: Rate::per_second(0),
+        })
+    }
+
+    /// The same, with what it may do and how often.
+    #[must_use]
+    pub fn with(self, policies: Vec<Policy>, rate: Rate) -> Self {
+        Self { policies, rate, ..self }
     }
 
     /// Its ARN, such as `arn:aws:iam::123456789012:role/wallet`.
     pub fn arn(&self) -> &str {
         &self.arn
+    }
+
+    /// The twelve digits of its account.
+    pub fn account_id(&self) -> &str {
+        &self.account_id
+    }
+
+    /// What it is.
+    pub fn kind(&self) -> PrincipalKind {
+        self.kind
+    }
+
+    /// What it may do.
+    pub(crate) fn policies(&self) -> &[Policy] {
+        &self.policies
+    }
+
+    /// How often it may call.
+    pub(crate) fn rate(&self) -> &Rate {
+        &self.rate
+    }
+
+    /// A user's name, without its path; only users have one.
+    pub fn user_name(&self) -> Option<&str> {
+        self.user_name.as_deref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_arns_of_principals() {
+        use PrincipalKind::*;
+        for (resource, kind, user_name) in [
+            ("iam::123456789012:root", Root, None),
+            ("iam::123456789012:user/alice", IamUser, Some("alice")),
+            ("iam::123456789012:user/division/team/alice", IamUser, Some("alice")),
+            ("iam::123456789012:role/wallet", Role, None),
+            ("sts::123456789012:assumed-role/wallet/session", AssumedRole, None),
+            ("sts::123456789012:federated-user/alice", FederatedUser, None),
+        ] {
+            for partition in ["aws", "aws-cn", "aws-us-gov"] {
+                let arn = format!("arn:{partition}:{resource}");
+                let principal = Principal::new(&arn).unwrap();
+                assert_eq!((principal.kind(), principal.user_name()), (kind, user_name), "{arn}");
+                assert_eq!((principal.arn(), principal.account_id()), (&*arn, "123456789012"));
+            }
+        }
+    }
+
+    #[test]
+    fn refuses_what_names_no_principal() {
+        let long = format!("arn:aws:iam::123456789012:role/{}", "a".repeat(MAX_ARN_LENGTH));
+        for arn in [
+            "",
+            "wallet",
+            "arn:aws:iam::123456789012",
+            "arn:aws:iam::123456789012:wallet",
+            "arn:aws:iam::123456789012:role/",
+            "arn:aws:iam::12345678901:role/wallet",
+            "arn:aws:iam::12345678901x:role/wallet",
+            "arn:aws:iam:eu-west-1:123456789012:role/wallet",
+            "arn:aws:kms::123456789012:role/wallet",
+            "arn:other:iam::123456789012:role/wallet",
+            "urn:aws:iam::123456789012:role/wallet",
+            "arn:aws:iam::123456789012:role/a b",
+            "arn:aws:iam::123456789012:role/a\nb",
+            "arn:aws:iam::123456789012:role/é",
+            &long,
+        ] {
+            let error = Principal::new(arn).unwrap_err();
+            assert_eq!(error, InvalidPrincipal { arn: arn.to_owned() });
+        }
     }
 }

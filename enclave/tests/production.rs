@@ -14,13 +14,27 @@ fn enclave(arguments: &[&str]) -> Output {
 #[test]
 fn without_the_device_it_stops_and_says_what_is_missing_and_what_to_do() {
     assert!(!NsmDevice::is_present(), "this test is for machines that are no enclave");
-    let output = enclave(&["--listen", "127.0.0.1:0"]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("enclave.toml");
+    fs::write(&path, "[auth]\nmode = \"none\"\n[recipient]\nrequire = true\n").unwrap();
+    let output = enclave(&["--listen", "127.0.0.1:0", "--config", path.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stdout.is_empty());
     let stderr = String::from_utf8(output.stderr).unwrap();
     let [line] = stderr.lines().collect::<Vec<_>>()[..] else { panic!("{stderr}") };
     for part in ["/dev/nsm cannot be opened", "nitro-cli run-enclave", "enclave-simulator"] {
         assert!(line.contains(part), "{line}");
+    }
+}
+
+#[test]
+fn without_a_configuration_it_answers_nobody_and_says_what_to_write() {
+    let output = enclave(&["--listen", "127.0.0.1:0"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stdout.is_empty());
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    for part in ["there is no configuration", "--config FILE", "[[credential]]"] {
+        assert!(stderr.contains(part), "{stderr}");
     }
 }
 

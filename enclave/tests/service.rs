@@ -8,8 +8,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use enclave::audit::Audit;
 use enclave::clock::{Clock, SystemClock};
-use enclave::config::Config;
+use enclave::config::{Config, Posture};
+use enclave::http::RequestId;
 use enclave::platform::Platform;
 use enclave::{Service, StartError};
 use http_body_util::BodyExt;
@@ -72,7 +74,8 @@ async fn start_in(
 ) -> Result<Fixture, StartError> {
     let calls = Arc::new(AtomicUsize::new(0));
     let nsm = FiniteNsm { blocks, calls: Arc::clone(&calls) };
-    let service = Service::start(TestPlatform, nsm, anchors).await?;
+    let settings = Config::default().settings(Posture::Laptop).unwrap();
+    let service = Service::start(TestPlatform, nsm, anchors, settings, Audit::none()).await?;
     Ok(Fixture { service, world, calls })
 }
 
@@ -88,8 +91,9 @@ fn head(method: Method, path: &str) -> Parts {
 
 impl Fixture {
     async fn answer(&self, method: Method, path: &str, body: &str) -> (StatusCode, String) {
-        let answer = self.service.answer(&head(method, path), body.as_bytes()).await;
-        let response = answer.into_response(SystemClock.now());
+        let id = RequestId::random();
+        let answer = self.service.answer(id, &head(method, path), body.as_bytes()).await;
+        let response = answer.into_response(id, SystemClock.now());
         let status = response.status();
         let body = response.into_body().collect().await.unwrap().to_bytes();
         (status, String::from_utf8(body.to_vec()).unwrap())

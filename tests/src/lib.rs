@@ -26,7 +26,7 @@ pub use document::{Document, Kind};
 pub use recipient::RecipientKey;
 pub use shared::cms::{OpenError, PrivateKeyError};
 pub use shared::time::UnixMillis;
-pub use simulator::{Simulator, SimulatorError};
+pub use simulator::{Simulator, SimulatorBuilder, SimulatorError};
 
 /// The README's example compiles and runs.
 #[cfg(doctest)]

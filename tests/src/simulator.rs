@@ -1,15 +1,20 @@
 //! A simulated enclave within the test's own process.
 
 use std::error::Error;
+use std::fmt;
+use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use enclave::Service;
+use enclave::audit::Audit;
 use enclave::clock::{Clock, SystemClock};
+use enclave::config::{Config, Posture};
 use enclave::platform::Simulated;
-use shared::attestation::{self, TrustAnchors};
+use shared::attestation::TrustAnchors;
 use shared::simulator::{Now, SimulatedNsm, World};
 use shared::time::UnixMillis;
 use shared::transport::{Acceptor, Endpoint, listen};
@@ -47,7 +52,7 @@ impl Simulator {
     /// # Errors
     /// If there is no port or no thread to be had.
     pub fn start() -> Result<Self, SimulatorError> {
-        Self::start_at(|| SystemClock.now())
+        Self::builder().start()
     }
 
     /// Starts one that takes the time from `now`, for its documents and its judgement alike.
@@ -55,22 +60,38 @@ impl Simulator {
     /// # Errors
     /// If there is no port or no thread to be had.
     pub fn start_at(
-        now: impl Fn() -> UnixMillis + Clone + Send + Sync + 'static,
+        now: impl Fn() -> UnixMillis + Send + Sync + 'static,
     ) -> Result<Self, SimulatorError> {
-        let world_now: Now = Arc::new(now.clone());
-        let world = Arc::new(World::new(world_now).map_err(failed)?);
-        let anchors = TrustAnchors::simulator_root(world.root_certificate());
+        Self::builder().now(now).start()
+    }
+
+    /// One that is to start otherwise than by default.
+    pub fn builder() -> SimulatorBuilder {
+        SimulatorBuilder::default()
+    }
+
+    fn start_by(builder: SimulatorBuilder) -> Result<Self, SimulatorError> {
+        let SimulatorBuilder { now, config, audit } = builder;
+        let world = Arc::new(World::new(Arc::clone(&now)).map_err(failed)?);
+        let mut anchors = TrustAnchors::simulator_root(world.root_certificate());
+        let config = Config::load(config.as_deref()).map_err(failed)?;
+        config.add_anchors(&mut anchors).map_err(failed)?;
+        let settings = config.settings(Posture::Laptop).map_err(failed)?;
+        let audit = audit.map_or(Ok(Audit::none()), Audit::to).map_err(failed)?;
         let nsm = SimulatedNsm::new(Arc::clone(&world));
-        let platform = Simulated::new(Arc::clone(&world), now);
+        let platform = Simulated::new(Arc::clone(&world), move || now());
 
         let (stop, stopped) = oneshot::channel::<()>();
         let (started, start) = mpsc::channel();
         // The runtime lives and dies on this thread: a caller may be within a runtime of its own.
         let thread = thread::Builder::new().name("simulator".to_owned()).spawn(move || {
             let listening = Runtime::new().map_err(failed).and_then(|runtime| {
-                let (acceptor, service) =
-                    runtime.block_on(listen_and_start(platform, nsm, anchors))?;
-                Ok((runtime, acceptor, service))
+                let service = Service::start(platform, nsm, anchors, settings, audit);
+                let service = runtime.block_on(service).map_err(failed)?;
+                let loopback =
+                    Endpoint::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).to_string());
+                let listener = runtime.block_on(listen(&loopback)).map_err(failed)?;
+                Ok((runtime, Acceptor::new(listener), service))
             });
             match listening {
                 Ok((runtime, acceptor, service)) => {
@@ -128,12 +149,50 @@ impl Drop for Simulator {
     }
 }
 
-async fn listen_and_start<C: Clock>(
-    platform: Simulated<C>,
-    nsm: SimulatedNsm,
-    anchors: TrustAnchors<attestation::Simulated>,
-) -> Result<(Acceptor, Service<Simulated<C>>), SimulatorError> {
-    let loopback = Endpoint::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).to_string());
-    let service = Service::start(platform, nsm, anchors).await.map_err(failed)?;
-    Ok((Acceptor::new(listen(&loopback).await.map_err(failed)?), service))
+/// What a [`Simulator`] may be told before it starts.
+pub struct SimulatorBuilder {
+    now: Now,
+    config: Option<PathBuf>,
+    audit: Option<Box<dyn Write + Send>>,
+}
+
+impl Default for SimulatorBuilder {
+    fn default() -> Self {
+        Self { now: Arc::new(|| SystemClock.now()), config: None, audit: None }
+    }
+}
+
+impl fmt::Debug for SimulatorBuilder {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("SimulatorBuilder").field("config", &self.config).finish()
+    }
+}
+
+impl SimulatorBuilder {
+    /// Takes the time from `now`, for its documents and its judgement alike.
+    #[must_use]
+    pub fn now(self, now: impl Fn() -> UnixMillis + Send + Sync + 'static) -> Self {
+        Self { now: Arc::new(now), ..self }
+    }
+
+    /// Reads the configuration that `enclave-simulator --config` reads: credentials, policies, what
+    /// is asked of Recipients.
+    #[must_use]
+    pub fn config_file(self, path: impl Into<PathBuf>) -> Self {
+        Self { config: Some(path.into()), ..self }
+    }
+
+    /// Writes the audit trail to `writer`, one JSON record a line. Without it there is none.
+    #[must_use]
+    pub fn audit(self, writer: impl Write + Send + 'static) -> Self {
+        Self { audit: Some(Box::new(writer)), ..self }
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    /// If the configuration is refused, or there is no port or no thread to be had.
+    pub fn start(self) -> Result<Simulator, SimulatorError> {
+        Simulator::start_by(self)
+    }
 }

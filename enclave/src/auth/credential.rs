@@ -15,7 +15,7 @@ use crate::principal::Principal;
 #[derive(Debug)]
 pub struct Credential {
     /// Its name: see [`is_access_key_id`](super::is_access_key_id), or no request can name it.
-    pub access_key_id: String,
+    pub access_key_id: Arc<str>,
     /// What it signs with.
     pub secret_access_key: Secret,
     /// What requests carry in X-Amz-Security-Token; without one, they must not have that header.

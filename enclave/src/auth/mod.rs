@@ -1,6 +1,6 @@
 //! Who calls: AWS Signature Version 4, verified over the request as received.
 //!
-//! What [`SigV4::authenticate`] establishes, in this order, before it makes a [`Caller`]:
+//! What [`SigV4`] establishes, in this order, before it makes a [`Caller`]:
 //!
 //! 1. The signature is in the one Authorization header; the request has no query.
 //! 2. That header has every parameter once, each of the right form.
@@ -22,6 +22,7 @@
 //! and not of KMS, repeats the credential in them, and traces the signature it expected.
 
 mod authorization;
+mod caller;
 mod canonical;
 mod credential;
 mod error;
@@ -31,7 +32,8 @@ mod sigv4;
 mod tests;
 
 pub use authorization::{Parameter, is_access_key_id};
+pub use caller::{Authenticator, Caller};
 pub use credential::Credential;
 pub use error::{AuthenticationError, IncompleteSignature, InvalidSignature, ScopeDate};
 pub use secret::Secret;
-pub use sigv4::{Caller, DuplicateAccessKey, SigV4};
+pub use sigv4::{DuplicateAccessKey, SigV4};

@@ -11,10 +11,10 @@ use shared::time::UnixMillis;
 use thiserror::Error;
 
 use super::authorization::{ALGORITHM, Authorization, Scope, SignedHeaders};
+use super::caller::Proven;
 use super::canonical;
 use super::credential::{Credential, SigningKeys};
 use super::error::{AuthenticationError, IncompleteSignature, InvalidSignature, ScopeDate};
-use crate::principal::Principal;
 
 pub(super) const SERVICE: &str = "kms";
 pub(super) const TERMINATOR: &str = "aws4_request";
@@ -40,32 +40,13 @@ const ALWAYS_SIGNED: [&str; 3] = [HOST, X_AMZ_DATE, X_AMZ_TARGET];
 #[derive(Debug)]
 pub struct SigV4 {
     region: String,
-    credentials: HashMap<String, Known>,
+    credentials: HashMap<Arc<str>, Known>,
 }
 
 #[derive(Debug)]
 struct Known {
     credential: Credential,
     signing_keys: SigningKeys,
-}
-
-/// Whoever signed a request. Only [`SigV4::authenticate`] makes it.
-#[derive(Clone, Copy, Debug)]
-pub struct Caller<'a> {
-    access_key_id: &'a str,
-    principal: &'a Arc<Principal>,
-}
-
-impl<'a> Caller<'a> {
-    /// The access key that signed.
-    pub fn access_key_id(&self) -> &'a str {
-        self.access_key_id
-    }
-
-    /// Whom it proves.
-    pub fn principal(&self) -> &'a Arc<Principal> {
-        self.principal
-    }
 }
 
 /// Two credentials with one access key id.
@@ -87,9 +68,9 @@ impl SigV4 {
     ) -> Result<Self, DuplicateAccessKey> {
         let mut known = HashMap::with_capacity(credentials.len());
         for credential in credentials {
-            match known.entry(credential.access_key_id.clone()) {
+            match known.entry(Arc::clone(&credential.access_key_id)) {
                 Entry::Occupied(entry) => {
-                    return Err(DuplicateAccessKey { access_key_id: entry.remove_entry().0 });
+                    return Err(DuplicateAccessKey { access_key_id: entry.key().to_string() });
                 }
                 Entry::Vacant(entry) => {
                     entry.insert(Known { credential, signing_keys: SigningKeys::default() });
@@ -99,16 +80,26 @@ impl SigV4 {
         Ok(Self { region: region.into(), credentials: known })
     }
 
+    /// The region that requests are signed for.
+    pub(crate) fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// How many credentials are known.
+    pub(crate) fn number_of_credentials(&self) -> usize {
+        self.credentials.len()
+    }
+
     /// Finds out who signed a request as it was received, at `now`.
     ///
     /// # Errors
     /// If nobody did, in a way that is accepted; the error says what the caller is to be told.
-    pub fn authenticate(
+    pub(super) fn authenticate(
         &self,
         head: &Parts,
         body: &[u8],
         now: UnixMillis,
-    ) -> Result<Caller<'_>, AuthenticationError> {
+    ) -> Result<Proven, AuthenticationError> {
         let value = authorization(head)?; // 1
         let authorization = Authorization::parse(value)?; // 2
         let date = check_headers(head, &authorization.signed_headers)?; // 3
@@ -200,11 +191,14 @@ impl SigV4 {
 
 impl Credential {
     /// Whom it proves, now that it has signed.
-    fn caller(&self, now: UnixMillis) -> Result<Caller<'_>, AuthenticationError> {
+    fn caller(&self, now: UnixMillis) -> Result<Proven, AuthenticationError> {
         if self.expires.is_some_and(|expires| expires <= now) {
             return Err(AuthenticationError::ExpiredToken);
         }
-        Ok(Caller { access_key_id: &self.access_key_id, principal: &self.principal })
+        Ok(Proven {
+            access_key_id: Arc::clone(&self.access_key_id),
+            principal: Arc::clone(&self.principal),
+        })
     }
 }
 

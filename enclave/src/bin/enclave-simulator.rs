@@ -1,12 +1,14 @@
 //! The enclave on ordinary hardware: the same service, under a root that signs for anybody.
 
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
+use enclave::audit::Audit;
 use enclave::clock::{Clock, SystemClock};
-use enclave::config::{Arguments, Config};
+use enclave::config::{Arguments, Config, Posture};
 use enclave::platform::Simulated;
 use enclave::{Service, exit_with, init_log};
 use shared::attestation::TrustAnchors;
@@ -37,9 +39,13 @@ async fn run(arguments: SimulatorArguments) -> Result<(), Box<dyn std::error::Er
     };
     let world = Arc::new(World::with_root(root, Arc::new(|| SystemClock.now()))?);
     let mut anchors = TrustAnchors::simulator_root(world.root_certificate());
-    Config::load(arguments.common.config.as_deref())?.add_anchors(&mut anchors)?;
+    let config = Config::load(arguments.common.config.as_deref())?;
+    config.add_anchors(&mut anchors)?;
+    let settings = config.settings(Posture::Laptop)?;
     tracing::warn!("simulated: whoever can reach this process gets any document signed");
     let nsm = SimulatedNsm::new(Arc::clone(&world));
-    let service = Service::start(Simulated::new(world, SystemClock), nsm, anchors).await?;
+    let platform = Simulated::new(world, SystemClock);
+    let audit = Audit::to(io::stdout())?;
+    let service = Service::start(platform, nsm, anchors, settings, audit).await?;
     enclave::http::listen_and_serve("enclave-simulator", &arguments.common.listen, service).await
 }

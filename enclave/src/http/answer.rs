@@ -8,8 +8,9 @@ use hyper::header::{self, HeaderValue};
 use hyper::{Response, StatusCode};
 use shared::kms::{CONTENT_TYPE, KmsError};
 use shared::time::UnixMillis;
-use uuid::Uuid;
 use zeroize::Zeroizing;
+
+use super::RequestId;
 
 /// 9999-12-31T23:59:59Z, the last moment that a Date header can name.
 const LAST_DATE_SECS: u64 = 253_402_300_799;
@@ -55,12 +56,12 @@ impl Answer {
 
     /// With the headers that KMS sends. SDKs correct their clock's skew by `Date`, so it is that of
     /// our own clock.
-    pub fn into_response(self, now: UnixMillis) -> Response<Full<Bytes>> {
+    pub fn into_response(self, id: RequestId, now: UnixMillis) -> Response<Full<Bytes>> {
         let mut response = Response::new(Full::new(self.body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));
-        headers.insert("x-amzn-requestid", request_id());
+        headers.insert("x-amzn-requestid", id.to_header());
         headers.insert(header::DATE, date(now));
         headers.insert(
             header::CACHE_CONTROL,
@@ -73,17 +74,6 @@ impl Answer {
         }
         response
     }
-}
-
-fn request_id() -> HeaderValue {
-    let mut random = [0; 16];
-    // An identifier is no secret; that the nil one could be given twice does no harm.
-    let filled = shared::crypto::fill_random(&mut random).is_ok();
-    let id =
-        if filled { uuid::Builder::from_random_bytes(random).into_uuid() } else { Uuid::nil() };
-    let mut text = Uuid::encode_buffer();
-    let text = id.hyphenated().encode_lower(&mut text);
-    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
 }
 
 fn date(now: UnixMillis) -> HeaderValue {
@@ -99,13 +89,14 @@ mod tests {
     #[test]
     fn carries_the_headers_of_kms() {
         let now = UnixMillis::from_rfc3339("2026-02-03T10:12:02.437Z").unwrap();
-        let response = Answer::kms(Zeroizing::new(b"{}".to_vec())).into_response(now);
+        let id = RequestId::random();
+        let response = Answer::kms(Zeroizing::new(b"{}".to_vec())).into_response(id, now);
         let header = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
         assert_eq!(header("content-type"), "application/x-amz-json-1.1");
         assert_eq!(header("date"), "Tue, 03 Feb 2026 10:12:02 GMT");
         assert_eq!(header("cache-control"), "no-cache, no-store, must-revalidate, private");
         assert_eq!((header("pragma"), header("expires")), ("no-cache".into(), "0".into()));
-        assert!(Uuid::parse_str(&header("x-amzn-requestid")).is_ok());
+        assert_eq!(header("x-amzn-requestid"), id.to_string());
         assert!(!response.headers().contains_key("connection"));
     }
 

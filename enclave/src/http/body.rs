@@ -12,13 +12,11 @@ use shared::transport::limits::{
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-use super::Answer;
-
 /// Why there is no body.
 #[derive(Debug)]
 pub(super) enum BodyError {
-    /// The client shall be told why.
-    Refused(Answer),
+    /// The client shall be told why, and the connection closed.
+    Refused(KmsError),
     /// The client is gone or too slow: nobody is there to be told.
     Lost,
 }
@@ -56,10 +54,9 @@ pub(super) async fn read<'a>(
     // smuggled.
     if head.headers.contains_key(header::TRANSFER_ENCODING) {
         let message = "Transfer-Encoding is not supported; send the body with Content-Length";
-        return Err(BodyError::Refused(
-            Answer::error(&KmsError::new(ErrorType::Validation, message)).and_close(),
-        ));
+        return Err(BodyError::Refused(KmsError::new(ErrorType::Validation, message)));
     }
+    check_host(head)?;
     let length = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if length > MAX_BODY_LENGTH {
         return Err(refuse_too_large(head, body).await);
@@ -69,6 +66,18 @@ pub(super) async fn read<'a>(
         Ok(ReadBody { bytes: collect(body, length).await?, _room: room })
     };
     timeout(BODY_READ_TIMEOUT, read).await.unwrap_or(Err(BodyError::Lost))
+}
+
+/// RFC 9112, section 3.2: a server must answer 400 to an HTTP/1.1 request that lacks Host, and to any
+/// request that has it more than once. Whoever forwards such a request and who answers it could take
+/// it for different ones.
+fn check_host(head: &Parts) -> Result<(), BodyError> {
+    let hosts = head.headers.get_all(header::HOST).iter().count();
+    if hosts == 1 || (hosts == 0 && head.version == Version::HTTP_10) {
+        return Ok(());
+    }
+    let message = "a request must have exactly one Host header";
+    Err(BodyError::Refused(KmsError::new(ErrorType::Validation, message)))
 }
 
 async fn collect(mut body: Incoming, length: usize) -> Result<Bytes, BodyError> {
@@ -94,8 +103,7 @@ async fn refuse_too_large(head: &Parts, body: Incoming) -> BodyError {
         drop(timeout(BODY_READ_TIMEOUT, discard(body)).await);
     }
     let message = format!("The request body exceeds {MAX_BODY_LENGTH} bytes.");
-    let error = KmsError::new(ErrorType::RequestEntityTooLarge, message);
-    BodyError::Refused(Answer::error(&error).and_close())
+    BodyError::Refused(KmsError::new(ErrorType::RequestEntityTooLarge, message))
 }
 
 /// Whether the client sends its body only after `100 Continue`, which hyper writes as soon as the

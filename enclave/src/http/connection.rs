@@ -17,6 +17,7 @@ use shared::transport::limits::{
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::sleep;
 
+use super::RequestId;
 use super::body::{self, BodyError, LargeBodies};
 use super::write_deadline::WriteDeadline;
 use crate::clock::Clock;
@@ -75,13 +76,14 @@ impl<P: Platform> Server<P> {
 
     async fn respond(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Hangup> {
         let Self { service, large_bodies } = self;
+        let id = RequestId::random();
         let (head, body) = request.into_parts();
         let answer = match body::read(&head, body, large_bodies).await {
-            Ok(body) => service.answer(&head, &body.bytes).await,
-            Err(BodyError::Refused(answer)) => answer,
+            Ok(body) => service.answer(id, &head, &body.bytes).await,
+            Err(BodyError::Refused(error)) => service.refuse(id, &head, &error).and_close(),
             Err(BodyError::Lost) => return Err(Hangup),
         };
-        Ok(answer.into_response(service.platform.clock().now()))
+        Ok(answer.into_response(id, service.platform.clock().now()))
     }
 }
 
@@ -110,7 +112,9 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
 
     use super::*;
+    use crate::audit::Audit;
     use crate::clock::SystemClock;
+    use crate::config::{Config, Posture};
 
     struct Sevens;
 
@@ -172,7 +176,9 @@ mod tests {
 
     #[tokio::test]
     async fn random_bytes_are_not_copied_behind_the_header_where_writes_are_not_vectored() {
-        let service = Service::start(TestPlatform, Sevens, TrustAnchors::aws_nitro()).await;
+        let settings = Config::default().settings(Posture::Laptop).unwrap();
+        let anchors = TrustAnchors::aws_nitro();
+        let service = Service::start(TestPlatform, Sevens, anchors, settings, Audit::none()).await;
         let server = Server::new(service.unwrap());
         let (mut client, stream) = duplex(64 * 1024);
         let writes = Arc::new(Mutex::new(Vec::new()));

@@ -3,9 +3,11 @@
 mod answer;
 mod body;
 mod connection;
+mod request_id;
 mod server;
 mod write_deadline;
 
 pub use answer::Answer;
 pub use connection::Server;
+pub use request_id::RequestId;
 pub use server::{listen_and_serve, serve};

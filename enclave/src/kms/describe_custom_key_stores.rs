@@ -1,12 +1,17 @@
 //! DescribeCustomKeyStores: this service has none yet.
 
-use shared::kms::{DescribeCustomKeyStores, NO_CUSTOM_KEY_STORES};
+use shared::kms::{DescribeCustomKeyStores, NO_CUSTOM_KEY_STORES, Operation};
 use zeroize::Zeroizing;
 
+use super::Call;
 use super::error::Refusal;
+use crate::policy::Policy;
 
-pub(super) fn perform(body: &[u8]) -> Result<Zeroizing<Vec<u8>>, Refusal> {
-    let request = DescribeCustomKeyStores::parse(body)?;
+pub(super) fn perform(policy: &Policy, call: &Call<'_>) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+    let request = DescribeCustomKeyStores::parse(call.body)?;
+    policy
+        .admit_describe(call.caller, call.now)
+        .map_err(|denied| call.denied(Operation::DescribeCustomKeyStores, denied))?;
     // Whoever names one names one that does not exist; and no list was ever cut by a marker.
     if let Some(id) = request.custom_key_store_id {
         return Err(Refusal::CustomKeyStoreNotFound { id });

@@ -1,15 +1,23 @@
 //! The one table from an error to what a stranger is told of it.
 
 use shared::attestation::{MalformedDocument, RecipientKeyError, UntrustedDocument};
-use shared::kms::{ErrorType, KmsError, Operation, RequestError};
+use shared::kms::{ErrorType, KmsError, RequestError};
 use thiserror::Error;
 
+use crate::auth::AuthenticationError;
 use crate::entropy::NsmFault;
-use crate::policy::DeliveryError;
+use crate::http::RequestId;
+use crate::policy::{DeliveryError, Denied};
 
 /// Why a request gets no bytes.
 #[derive(Debug, Error)]
 pub(crate) enum Refusal {
+    #[error(transparent)]
+    Authentication(#[from] AuthenticationError),
+    #[error("{caller} calls too often")]
+    Throttled { caller: String },
+    #[error("{caller} is denied {action}: {denied}")]
+    Denied { caller: String, action: &'static str, denied: Denied },
     #[error("no operation of this service")]
     UnknownOperation,
     #[error("another content type than application/x-amz-json-1.1")]
@@ -37,6 +45,13 @@ impl Refusal {
     /// explained.
     pub(crate) fn to_kms(&self) -> KmsError {
         match self {
+            Self::Authentication(error) => KmsError::new(error.error_type(), error.to_string()),
+            Self::Throttled { .. } => KmsError::new(
+                ErrorType::Throttling,
+                "You have exceeded the rate at which you may call KMS. Reduce the frequency of \
+                 your calls.",
+            ),
+            Self::Denied { caller, action, denied } => access_denied(caller, action, *denied),
             Self::UnknownOperation => KmsError::bare(ErrorType::UnknownOperation),
             Self::ContentType => KmsError::new(
                 ErrorType::Validation,
@@ -66,13 +81,29 @@ impl Refusal {
 
     /// Our own faults are errors; a caller's are not. A refusal may repeat what the caller sent, so
     /// it is logged escaped: no request can write a line of its own.
-    pub(crate) fn log(&self, operation: Operation) {
+    pub(crate) fn log(&self, request: RequestId) {
         let reason = self.to_string();
         match self {
-            Self::Nsm(_) | Self::Delivery(_) => tracing::error!(?operation, ?reason, "failed"),
-            _ => tracing::info!(?operation, ?reason, "refused"),
+            Self::Nsm(_) | Self::Delivery(_) => tracing::error!(%request, ?reason, "failed"),
+            _ => tracing::info!(%request, ?reason, "refused"),
         }
     }
+}
+
+/// In KMS's words, as far as it has any for the reason.
+fn access_denied(caller: &str, action: &str, denied: Denied) -> KmsError {
+    let reason = match denied {
+        Denied::Explicitly => "with an explicit deny in an identity-based policy".to_owned(),
+        Denied::Implicitly => {
+            format!("because no identity-based policy allows the {action} action")
+        }
+        Denied::NoRecipient | Denied::Plaintext | Denied::Measurements => {
+            format!("because {denied}")
+        }
+    };
+    let message =
+        format!("User: {caller} is not authorized to perform: {action} on resource: * {reason}");
+    KmsError::new(ErrorType::AccessDenied, message)
 }
 
 fn attestation_document(error: &dyn std::error::Error) -> KmsError {

@@ -1,33 +1,48 @@
 //! GenerateRandom.
 
+use shared::kms::{GenerateRandom, Operation};
 use zeroize::Zeroizing;
 
+use super::Call;
 use super::error::Refusal;
 use super::request::Request;
-use crate::clock::Clock;
+use crate::audit::Record;
 use crate::platform::Platform;
-use crate::policy::Admitted;
+use crate::policy::{Admitted, NotAdmitted};
 use crate::service::Service;
 
 pub(super) async fn perform<P: Platform>(
     service: &Service<P>,
-    body: &[u8],
+    call: &Call<'_>,
+    record: &mut Record,
 ) -> Result<Zeroizing<Vec<u8>>, Refusal> {
-    let admitted = consider(service, body)?;
+    let admitted = consider(service, call, record)?;
     let random = service.nsm.draw(admitted.draw_length()).await?;
     Ok(admitted.deliver(random)?)
 }
 
 /// Everything before entropy is drawn: cheap before dear, and no entropy for who will be refused.
-fn consider<P: Platform>(service: &Service<P>, body: &[u8]) -> Result<Admitted, Refusal> {
-    let (request, custom_key_store_id) = Request::parse(body)?;
+fn consider<P: Platform>(
+    service: &Service<P>,
+    call: &Call<'_>,
+    record: &mut Record,
+) -> Result<Admitted, Refusal> {
+    let request = GenerateRandom::parse(call.body)?;
+    record.set_parameters(&request);
+    let (request, custom_key_store_id) = Request::new(request)?;
+    let policy = &service.settings.policy;
     let admitted = match request {
-        Request::Plain(request) => Admitted::plain(request),
+        Request::Plain(request) => policy.admit_plain(call.caller, call.now, request),
         Request::Attested(request) => {
-            let now = service.platform.clock().now();
-            Admitted::attested(request.verify(&service.anchors, now)?)?
+            let proven = request.verify(&service.anchors, call.now, policy.of_documents())?;
+            record.set_recipient(&proven.claims());
+            policy.admit_attested(call.caller, call.now, proven)
         }
     };
+    let admitted = admitted.map_err(|error| match error {
+        NotAdmitted::Denied(denied) => call.denied(Operation::GenerateRandom, denied),
+        NotAdmitted::RecipientKey(error) => Refusal::RecipientKey(error),
+    })?;
     // Last: who is not admitted learns nothing of which stores there are.
     match custom_key_store_id {
         Some(id) => Err(Refusal::CustomKeyStoreNotFound { id }),

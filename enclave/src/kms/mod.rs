@@ -1,4 +1,4 @@
-//! The KMS operations: steps 3 to 8 of a request.
+//! The KMS operations: steps 2 to 8 of a request.
 
 mod describe_custom_key_stores;
 mod error;
@@ -8,21 +8,54 @@ mod request;
 use hyper::header;
 use hyper::http::request::Parts;
 use shared::kms::{CONTENT_TYPE, Operation};
+use shared::time::UnixMillis;
 use zeroize::Zeroizing;
 
 use self::error::Refusal;
 pub use self::request::{PlainRequest, ProvenRequest};
-use crate::http::Answer;
+use crate::audit::Record;
+use crate::auth::Caller;
+use crate::config::Settings;
+use crate::http::{Answer, RequestId};
 use crate::platform::Platform;
+use crate::policy::{Denied, iam};
 use crate::service::Service;
 
 const TARGET: &str = "x-amz-target";
 
-/// Answers an awsJson1_1 request.
-pub(crate) async fn answer<P: Platform>(service: &Service<P>, head: &Parts, body: &[u8]) -> Answer {
-    match perform(service, head, body).await {
-        Ok(body) => Answer::kms(body),
-        Err(refusal) => Answer::error(&refusal.to_kms()),
+/// A request of somebody who was let in.
+struct Call<'a> {
+    caller: &'a Caller,
+    now: UnixMillis,
+    body: &'a [u8],
+}
+
+impl Call<'_> {
+    fn denied(&self, operation: Operation, denied: Denied) -> Refusal {
+        let action = iam::action_name(operation);
+        Refusal::Denied { caller: self.caller.to_string(), action, denied }
+    }
+}
+
+/// Answers an awsJson1_1 request, and records that it did.
+pub(crate) async fn answer<P: Platform>(
+    service: &Service<P>,
+    id: RequestId,
+    head: &Parts,
+    body: &[u8],
+) -> Answer {
+    let mut entry = service.open_entry(id, head);
+    match perform(service, head, body, &mut entry).await {
+        Ok(body) => {
+            entry.grant();
+            Answer::kms(body)
+        }
+        Err(refusal) => {
+            refusal.log(id);
+            let error = refusal.to_kms();
+            entry.refuse(&error);
+            Answer::error(&error)
+        }
     }
 }
 
@@ -30,17 +63,26 @@ async fn perform<P: Platform>(
     service: &Service<P>,
     head: &Parts,
     body: &[u8],
+    record: &mut Record,
 ) -> Result<Zeroizing<Vec<u8>>, Refusal> {
-    let operation = operation(head)?;
-    check_content_type(head)?;
-    let result = match operation {
-        Operation::GenerateRandom => generate_random::perform(service, body).await,
-        Operation::DescribeCustomKeyStores => describe_custom_key_stores::perform(body),
-    };
-    if let Err(refusal) = &result {
-        refusal.log(operation);
+    let Settings { authenticator, throttle, .. } = &service.settings;
+    let now = record.time();
+    // Over the request as it came, before a byte of its body is understood.
+    let caller = authenticator.authenticate(head, body, now)?;
+    record.set_caller(&caller);
+    if !throttle.admits(&caller) {
+        return Err(Refusal::Throttled { caller: caller.to_string() });
     }
-    result
+    let operation = operation(head)?;
+    record.set_operation(operation);
+    check_content_type(head)?;
+    let call = Call { caller: &caller, now, body };
+    match operation {
+        Operation::GenerateRandom => generate_random::perform(service, &call, record).await,
+        Operation::DescribeCustomKeyStores => {
+            describe_custom_key_stores::perform(&service.settings.policy, &call)
+        }
+    }
 }
 
 /// From the one header that names it.

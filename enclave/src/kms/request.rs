@@ -3,13 +3,11 @@
 //! answer in the clear to an attested request does not type-check.
 
 use shared::attestation::{
-    DebugMode, MaxAge, RecipientKey, RecipientKeyError, Trust, TrustAnchors, UntrustedDocument,
-    UnverifiedDocument, VerifiedDocument,
+    Claims, DebugMode, MalformedDocument, MaxAge, RecipientKey, RecipientKeyError, Trust,
+    TrustAnchors, UntrustedDocument, UnverifiedDocument, VerifiedDocument,
 };
 use shared::kms::{GenerateRandom, NumberOfBytes};
 use shared::time::UnixMillis;
-
-use super::error::Refusal;
 
 /// A request as it was parsed.
 pub(super) enum Request {
@@ -37,10 +35,11 @@ pub struct ProvenRequest<T: Trust> {
 }
 
 impl Request {
-    /// Reads a body; beside the request, the key store that it names.
-    pub(super) fn parse(body: &[u8]) -> Result<(Self, Option<String>), Refusal> {
-        let GenerateRandom { number_of_bytes, custom_key_store_id, attestation_document } =
-            GenerateRandom::parse(body)?;
+    /// Reads the document; beside the request, the key store that it names.
+    pub(super) fn new(
+        request: GenerateRandom,
+    ) -> Result<(Self, Option<String>), MalformedDocument> {
+        let GenerateRandom { number_of_bytes, custom_key_store_id, attestation_document } = request;
         let request = match attestation_document {
             None => Self::Plain(PlainRequest { number_of_bytes }),
             Some(bytes) => {
@@ -53,14 +52,16 @@ impl Request {
 }
 
 impl AttestedRequest {
-    /// Verifies the document, which must be fresh and not of an enclave in debug mode.
+    /// Verifies the document, which must be fresh, and of an enclave in debug mode only where that
+    /// is allowed.
     pub(super) fn verify<T: Trust>(
         self,
         anchors: &TrustAnchors<T>,
         now: UnixMillis,
+        (max_age, debug): (MaxAge, DebugMode),
     ) -> Result<ProvenRequest<T>, UntrustedDocument> {
         let Self { number_of_bytes, document } = self;
-        let document = document.verify_live(anchors, now, MaxAge::default(), DebugMode::Refuse)?;
+        let document = document.verify_live(anchors, now, max_age, debug)?;
         Ok(ProvenRequest { number_of_bytes, document })
     }
 }
@@ -76,6 +77,11 @@ impl<T: Trust> ProvenRequest<T> {
     /// How many bytes are asked for.
     pub fn number_of_bytes(&self) -> NumberOfBytes {
         self.number_of_bytes
+    }
+
+    /// What the document says.
+    pub fn claims(&self) -> Claims<'_> {
+        self.document.claims()
     }
 
     /// The key to seal to.

@@ -9,10 +9,8 @@ use zeroize::Zeroizing;
 use crate::entropy::RandomBytes;
 use crate::kms::{PlainRequest, ProvenRequest};
 
-/// A request that may be answered: how many bytes, and to whom.
-///
-/// There are no policies yet: whoever proves what they claim is admitted; but a document whose key
-/// nothing can be sealed to admits nobody.
+/// A request that may be answered: how many bytes, and to whom. Only [`Policy`](super::Policy) makes
+/// one.
 #[derive(Debug)]
 pub struct Admitted {
     number_of_bytes: NumberOfBytes,
@@ -37,7 +35,7 @@ pub enum DeliveryError {
 
 impl Admitted {
     /// Admits a request without a Recipient.
-    pub fn plain(request: PlainRequest) -> Self {
+    pub(super) fn plain(request: PlainRequest) -> Self {
         Self { number_of_bytes: request.number_of_bytes(), recipient: None }
     }
 
@@ -45,7 +43,7 @@ impl Admitted {
     ///
     /// # Errors
     /// If the document carries no usable key.
-    pub fn attested<T: Trust>(request: ProvenRequest<T>) -> Result<Self, RecipientKeyError> {
+    pub(super) fn attested<T: Trust>(request: ProvenRequest<T>) -> Result<Self, RecipientKeyError> {
         let recipient = Some(request.recipient_key()?);
         Ok(Self { number_of_bytes: request.number_of_bytes(), recipient })
     }

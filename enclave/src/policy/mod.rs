@@ -1,6 +1,147 @@
 //! Who gets what: the one place that makes an [`Admitted`], without which nothing is drawn.
+//!
+//! Two judges, and both must agree: what the service asks of every Recipient ([`RecipientPolicy`]),
+//! and what the caller's own policies allow ([`iam`]).
 
 mod admitted;
 pub mod iam;
+mod recipient;
 
-pub use admitted::{Admitted, DeliveryError};
+use shared::attestation::{DebugMode, MaxAge, RecipientKeyError, Trust};
+use shared::kms::Operation;
+use shared::time::UnixMillis;
+use thiserror::Error;
+
+pub use self::admitted::{Admitted, DeliveryError};
+use self::iam::{Context, Decision, Measurements};
+pub use self::recipient::{InvalidMeasurement, Measurement, Plaintext, RecipientPolicy};
+use crate::auth::Caller;
+use crate::kms::{PlainRequest, ProvenRequest};
+
+/// Why a caller may not do what it asks for.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum Denied {
+    /// This service answers nobody without a Recipient.
+    #[error("this service answers no request without a Recipient")]
+    NoRecipient,
+    /// An answer in the clear would be readable by the parent instance.
+    #[error(
+        "a request without a Recipient is answered in the clear, which the parent instance and the \
+         network could read"
+    )]
+    Plaintext,
+    /// Measured is something else than what this service admits.
+    #[error("the attestation document's measurements are not among those that this service admits")]
+    Measurements,
+    /// A policy forbids it.
+    #[error("an explicit deny in an identity-based policy")]
+    Explicitly,
+    /// No policy allows it.
+    #[error("no identity-based policy allows the action")]
+    Implicitly,
+}
+
+/// Why a request is not admitted.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum NotAdmitted {
+    /// Its caller may not.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// Nothing can be sealed to its key.
+    #[error(transparent)]
+    RecipientKey(#[from] RecipientKeyError),
+}
+
+/// The judge of all requests.
+#[derive(Debug)]
+pub struct Policy {
+    recipient: RecipientPolicy,
+}
+
+impl Policy {
+    /// With what is asked of Recipients; what callers may do, their principals know.
+    pub fn new(recipient: RecipientPolicy) -> Self {
+        Self { recipient }
+    }
+
+    /// Says what is asked of Recipients, where it is not what one would expect.
+    pub(crate) fn announce(&self) {
+        let RecipientPolicy { require, plaintext, max_age, debug, measurements } = &self.recipient;
+        if *debug == DebugMode::Allow {
+            tracing::warn!(
+                "[recipient] allow_debug: enclaves that their parents can read are answered"
+            );
+        }
+        let measurements = measurements.len();
+        tracing::info!(require, ?plaintext, ?max_age, measurements, "[recipient]");
+    }
+
+    /// How old a document may be, and whether it may be in debug mode.
+    pub(crate) fn of_documents(&self) -> (MaxAge, DebugMode) {
+        (self.recipient.max_age, self.recipient.debug)
+    }
+
+    /// Whether `caller` may list custom key stores.
+    ///
+    /// # Errors
+    /// If not.
+    pub(crate) fn admit_describe(&self, caller: &Caller, now: UnixMillis) -> Result<(), Denied> {
+        allowed(Operation::DescribeCustomKeyStores, caller, now, None)
+    }
+
+    /// Admits a request without a Recipient.
+    ///
+    /// # Errors
+    /// If the caller may not send it.
+    pub(crate) fn admit_plain(
+        &self,
+        caller: &Caller,
+        now: UnixMillis,
+        request: PlainRequest,
+    ) -> Result<Admitted, NotAdmitted> {
+        self.recipient.admit_plain()?;
+        allowed(Operation::GenerateRandom, caller, now, None)?;
+        Ok(Admitted::plain(request))
+    }
+
+    /// Admits a request whose document was verified.
+    ///
+    /// # Errors
+    /// If the caller may not send it, or nothing can be sealed to the document's key.
+    pub(crate) fn admit_attested<T: Trust>(
+        &self,
+        caller: &Caller,
+        now: UnixMillis,
+        request: ProvenRequest<T>,
+    ) -> Result<Admitted, NotAdmitted> {
+        let pcrs = request.claims().pcrs();
+        self.recipient.admit(&pcrs)?;
+        allowed(Operation::GenerateRandom, caller, now, Some(&pcrs))?;
+        Ok(Admitted::attested(request)?)
+    }
+}
+
+/// What the caller's own policies say. Where nobody is authenticated, nobody has any.
+fn allowed(
+    action: Operation,
+    caller: &Caller,
+    now: UnixMillis,
+    measurements: Option<&dyn Measurements>,
+) -> Result<(), Denied> {
+    let Some(principal) = caller.principal() else { return Ok(()) };
+    let context = Context {
+        action,
+        principal_arn: Some(principal.arn()),
+        now,
+        // No TLS ends in the enclave yet.
+        secure_transport: Some(false),
+        // Whom the parent's relay took the connection from, nobody trustworthy says.
+        source_ip: None,
+        measurements,
+    };
+    match iam::evaluate(principal.policies(), &context) {
+        Decision::Allowed(_) => Ok(()),
+        Decision::Denied(_) => Err(Denied::Explicitly),
+        Decision::NotAllowed => Err(Denied::Implicitly),
+    }
+}

@@ -10,6 +10,8 @@ use std::sync::{Arc, OnceLock};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use enclave::Service;
+use enclave::audit::Audit;
+use enclave::config::{Config, Posture};
 use enclave::http::Server;
 use enclave::platform::Platform;
 use shared::attestation::{Simulated, TrustAnchors};
@@ -63,7 +65,9 @@ impl Enclave {
         let [root, ..] = fixture::certificates();
         let world = Arc::new(World::new(Arc::new(now)).expect("the provider works"));
         let anchors = TrustAnchors::simulator_root(root);
-        let service = Service::start(Fixed, SimulatedNsm::new(world), anchors);
+        let settings = Config::default().settings(Posture::Laptop).expect("the defaults");
+        let nsm = SimulatedNsm::new(world);
+        let service = Service::start(Fixed, nsm, anchors, settings, Audit::none());
         let service = runtime.block_on(service).expect("the module gives entropy");
         Self { runtime, server: Server::new(service) }
     }

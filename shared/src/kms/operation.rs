@@ -16,13 +16,20 @@ pub enum Operation {
 }
 
 impl Operation {
+    const ALL: [Self; 2] = [Self::GenerateRandom, Self::DescribeCustomKeyStores];
+
+    /// Its name in the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::GenerateRandom => "GenerateRandom",
+            Self::DescribeCustomKeyStores => "DescribeCustomKeyStores",
+        }
+    }
+
     /// From the value of `X-Amz-Target`, such as `TrentService.GenerateRandom`.
     pub fn from_target(target: &str) -> Option<Self> {
-        match target.strip_prefix(TARGET_PREFIX)? {
-            "GenerateRandom" => Some(Self::GenerateRandom),
-            "DescribeCustomKeyStores" => Some(Self::DescribeCustomKeyStores),
-            _ => None,
-        }
+        let name = target.strip_prefix(TARGET_PREFIX)?;
+        Self::ALL.into_iter().find(|operation| operation.name() == name)
     }
 }
 

@@ -107,7 +107,7 @@ fn lying_lengths() -> Row {
         .exchange("right, with a Recipient behind", lying(20, &both_attested), vec![PLAIN, SEALED])
         .exchange(
             "0, a health check as the body",
-            lying(0, b"GET /healthz HTTP/1.1\r\n\r\n"),
+            lying(0, b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"),
             vec![empty_body(), Expected::Ok { body: "ok\n".to_owned() }],
         )
         .exchange(

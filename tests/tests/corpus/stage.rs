@@ -8,6 +8,8 @@ use attested_recipient::RecipientKey;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use enclave::Service;
+use enclave::audit::Audit;
+use enclave::config::{Config, Posture};
 use enclave::http::Server;
 use enclave::platform::Simulated;
 use shared::attestation::{self, TrustAnchors};
@@ -127,7 +129,9 @@ impl Stage {
         let draws = nsm.draws();
         let clock: fn() -> UnixMillis = now;
         let platform = Simulated::new(world, clock);
-        let service = runtime.block_on(Service::start(platform, nsm, anchors())).unwrap();
+        let settings = Config::default().settings(Posture::Laptop).unwrap();
+        let start = Service::start(platform, nsm, anchors(), settings, Audit::none());
+        let service = runtime.block_on(start).unwrap();
         let drawn_to_start = draws.count();
         Self { runtime, server: Server::new(service), anchors: anchors(), draws, drawn_to_start }
     }

@@ -159,7 +159,7 @@ fn every_moment_that_a_clock_can_show_is_judged() {
 
 #[test]
 fn an_access_key_must_be_known() {
-    let other = Credential { access_key_id: "AKIDOTHER".to_owned(), ..credential() };
+    let other = Credential { access_key_id: "AKIDOTHER".into(), ..credential() };
     let request = Request::new().signed();
     let judged = request.at(&sigv4(other), moment(DATE));
     assert_eq!(judged, Err(AuthenticationError::UnknownAccessKey));

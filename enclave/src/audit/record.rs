@@ -1,0 +1,155 @@
+//! What is recorded of one request. It never holds a random byte, a key, a signature, a token or a document.
+
+use std::mem;
+use std::sync::Arc;
+
+use hyper::header::{HeaderMap, USER_AGENT};
+use shared::attestation::{Claims, PcrFamily, PcrValue};
+use shared::kms::{ErrorType, GenerateRandom, KmsError, Operation};
+use shared::time::UnixMillis;
+
+use crate::auth::Caller;
+use crate::http::RequestId;
+
+/// Bytes of a text that came from outside; CloudTrail's own limit for a user agent and a message.
+const MAX_TEXT_LENGTH: usize = 1024;
+
+/// The registers that AWS KMS records of an enclave; PCR0 is the image's digest.
+const ENCLAVE_PCRS: [usize; 6] = [0, 1, 2, 3, 4, 8];
+/// The registers that AWS KMS records of an instance with a NitroTPM.
+const NITRO_TPM_PCRS: [usize; 6] = [4, 7, 8, 9, 16, 23];
+
+/// What is known of a request. It grows as the request is understood, and nothing enters it that
+/// was only claimed: no principal without its signature, no measurement without its proof.
+#[derive(Debug)]
+pub struct Record {
+    pub(super) request_id: RequestId,
+    pub(super) time: UnixMillis,
+    pub(super) region: Option<Arc<str>>,
+    pub(super) user_agent: Option<String>,
+    pub(super) operation: Option<Operation>,
+    pub(super) caller: Option<Caller>,
+    pub(super) parameters: Option<Parameters>,
+    pub(super) recipient: Option<Recipient>,
+    pub(super) outcome: Outcome,
+}
+
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// The request's task ended before there was an answer.
+    Abandoned,
+    Granted,
+    Refused {
+        error: ErrorType,
+        message: Option<String>,
+    },
+}
+
+/// What was asked for, once it is known to be within the API's limits.
+#[derive(Debug)]
+pub(super) struct Parameters {
+    pub(super) number_of_bytes: usize,
+    pub(super) custom_key_store_id: Option<String>,
+}
+
+/// Who can read the answer, by a document that was verified.
+#[derive(Debug)]
+pub(super) struct Recipient {
+    pub(super) module_id: String,
+    pub(super) family: PcrFamily,
+    /// Those that are recorded, by index.
+    pub(super) pcrs: Vec<(usize, PcrValue)>,
+}
+
+impl Record {
+    /// Of a request that has just arrived.
+    pub(crate) fn new(
+        request_id: RequestId,
+        time: UnixMillis,
+        region: Option<Arc<str>>,
+        headers: &HeaderMap,
+    ) -> Self {
+        let user_agent =
+            headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
+        Self {
+            request_id,
+            time,
+            region,
+            user_agent: user_agent.map(|text| clip(&text)),
+            operation: None,
+            caller: None,
+            parameters: None,
+            recipient: None,
+            outcome: Outcome::Abandoned,
+        }
+    }
+
+    /// All that it holds; what is left holds nothing.
+    pub(super) fn take(&mut self) -> Self {
+        let blank = Self {
+            request_id: self.request_id,
+            time: self.time,
+            region: None,
+            user_agent: None,
+            operation: None,
+            caller: None,
+            parameters: None,
+            recipient: None,
+            outcome: Outcome::Abandoned,
+        };
+        mem::replace(self, blank)
+    }
+
+    /// When it arrived.
+    pub(crate) fn time(&self) -> UnixMillis {
+        self.time
+    }
+
+    /// It is known who calls.
+    pub(crate) fn set_caller(&mut self, caller: &Caller) {
+        self.caller = Some(caller.clone());
+    }
+
+    /// It names an operation of ours.
+    pub(crate) fn set_operation(&mut self, operation: Operation) {
+        self.operation = Some(operation);
+    }
+
+    /// It keeps the API's limits.
+    pub(crate) fn set_parameters(&mut self, request: &GenerateRandom) {
+        self.parameters = Some(Parameters {
+            number_of_bytes: request.number_of_bytes.get(),
+            custom_key_store_id: request.custom_key_store_id.clone(),
+        });
+    }
+
+    /// Its document was verified.
+    pub(crate) fn set_recipient(&mut self, claims: &Claims<'_>) {
+        let pcrs = claims.pcrs();
+        let recorded = match pcrs.family() {
+            PcrFamily::NitroEnclave => &ENCLAVE_PCRS,
+            PcrFamily::NitroTpm => &NITRO_TPM_PCRS,
+        };
+        self.recipient = Some(Recipient {
+            module_id: claims.module_id().to_owned(),
+            family: pcrs.family(),
+            pcrs: recorded.iter().filter_map(|&index| Some((index, *pcrs.value(index)?))).collect(),
+        });
+    }
+
+    /// It is answered with what it asked for.
+    pub(crate) fn grant(&mut self) {
+        self.outcome = Outcome::Granted;
+    }
+
+    /// It is answered with `error`.
+    pub(crate) fn refuse(&mut self, error: &KmsError) {
+        let message = error.message.as_deref().map(clip);
+        self.outcome = Outcome::Refused { error: error.error_type, message };
+    }
+}
+
+/// The beginning of `text`, cut between characters.
+fn clip(text: &str) -> String {
+    text.get(..text.floor_char_boundary(MAX_TEXT_LENGTH)).unwrap_or_default().to_owned()
+}

@@ -1,0 +1,145 @@
+use std::io;
+use std::sync::mpsc;
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use hyper::header::{HeaderMap, HeaderValue, USER_AGENT};
+use serde_json::Value;
+use shared::kms::{ErrorType, KmsError};
+use shared::time::UnixMillis;
+
+use super::*;
+use crate::http::RequestId;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn record(user_agent: &[u8]) -> Record {
+    let mut headers = HeaderMap::new();
+    headers.insert(USER_AGENT, HeaderValue::from_bytes(user_agent).unwrap());
+    let time = UnixMillis::from_rfc3339("2026-02-03T10:12:02.437Z").unwrap();
+    Record::new(RequestId::random(), time, None, &headers)
+}
+
+/// Collects what is written.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.0.lock().unwrap()
+    }
+
+    fn records(&self) -> Vec<Value> {
+        let text = String::from_utf8(self.lock().clone()).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.lock().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn every_entry_is_written_before_the_trail_ends_also_one_that_came_to_nothing() {
+    let lines = Lines::default();
+    let audit = Audit::to(lines.clone()).unwrap();
+    audit.open(record(b"first")).grant();
+    audit.open(record(b"second")).refuse(&KmsError::new(ErrorType::Validation, "why"));
+    drop(audit.open(record(b"third")));
+    drop(audit);
+    let records = lines.records();
+    let errors: Vec<_> = records
+        .iter()
+        .map(|record| (&record["userAgent"], &record["errorCode"], &record["errorMessage"]))
+        .map(|(agent, code, message)| [agent, code, message].map(Value::as_str))
+        .collect();
+    assert_eq!(
+        errors,
+        [
+            [Some("first"), None, None],
+            [Some("second"), Some("ValidationException"), Some("why")],
+            [Some("third"), Some("ClientDisconnected"), None],
+        ]
+    );
+}
+
+/// Takes nothing until it is let.
+struct Stuck(mpsc::Receiver<()>, Lines);
+
+impl Write for Stuck {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // An error means that all are let through.
+        self.0.recv().ok();
+        self.1.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_reader_that_takes_nothing_costs_records_that_are_counted_and_never_a_wait() {
+    let (let_through, gate) = mpsc::channel();
+    let lines = Lines::default();
+    let audit = Audit::to(Stuck(gate, lines.clone())).unwrap();
+    // One is being written, a queue is full, and ten are too many: or eleven, while the thread has
+    // not taken its first.
+    let submitted = AUDIT_QUEUE_LENGTH + 11;
+    for _ in 0..submitted {
+        drop(audit.open(record(b"agent")));
+    }
+    let dropped = audit.dropped();
+    assert!((10..=11).contains(&dropped), "{dropped}");
+    drop(let_through);
+    drop(audit);
+    assert_eq!(lines.records().len() + usize::try_from(dropped).unwrap(), submitted);
+}
+
+#[test]
+fn what_cannot_be_written_is_counted() {
+    struct Closed(mpsc::Sender<()>);
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            self.0.send(()).ok();
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let (tried, tries) = mpsc::channel();
+    let audit = Audit::to(Closed(tried)).unwrap();
+    for expected in 1..=3 {
+        drop(audit.open(record(b"agent")));
+        tries.recv_timeout(PATIENCE).unwrap();
+        while audit.dropped() < expected {
+            thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn a_record_is_bounded_and_escaped() {
+    let lines = Lines::default();
+    let audit = Audit::to(lines.clone()).unwrap();
+    // U+009B, which terminals take for the beginning of a control sequence.
+    let agent = "\u{9b}".repeat(2000);
+    let message = "\u{1b}[2J\r\n".repeat(2000);
+    audit.open(record(agent.as_bytes())).refuse(&KmsError::new(ErrorType::Validation, message));
+    drop(audit);
+    let written = lines.lock().clone();
+    assert!(written.len() < 20_000, "{}", written.len());
+    let (end, line) = written.split_last().unwrap();
+    assert!(*end == b'\n' && line.iter().all(|byte| (b' '..=b'~').contains(byte)));
+    let record = &lines.records()[0];
+    assert_eq!(record["userAgent"], "\u{9b}".repeat(512));
+    assert_eq!(record["errorMessage"].as_str().unwrap().len(), 1024);
+}

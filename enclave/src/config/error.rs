@@ -1,0 +1,142 @@
+//! Why the service does not start as configured. No message repeats a secret.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use shared::attestation::AnchorError;
+use thiserror::Error;
+
+use crate::auth::DuplicateAccessKey;
+use crate::policy::InvalidMeasurement;
+use crate::policy::iam::PolicyError;
+use crate::principal::InvalidPrincipal;
+
+/// Why the configuration cannot be used.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// Production without a file.
+    #[error(
+        "there is no configuration: give --config FILE, with region under [auth] and a \
+         [[credential]]; on a laptop, run enclave-simulator, which needs none"
+    )]
+    NoFile,
+    /// A file that cannot be read.
+    #[error("{}: {error}", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// Not the TOML it should be.
+    #[error("{}:{position} {message}", path.display())]
+    Parse {
+        /// Which file.
+        path: PathBuf,
+        /// Where.
+        position: Position,
+        /// Why.
+        message: String,
+    },
+    /// A file of `[trust] anchors` that holds none.
+    #[error("[trust] anchors: {}: {error}", path.display())]
+    Anchor {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        error: AnchorError,
+    },
+    /// SigV4 without a region.
+    #[error("[auth] region is missing: clients sign for one, so name it, such as \"eu-west-1\"")]
+    NoRegion,
+    /// A region that no client can sign for.
+    #[error("[auth] region: {region:?} is no region, such as \"eu-west-1\"")]
+    Region {
+        /// What is there instead.
+        region: String,
+    },
+    /// SigV4 with nobody who could sign.
+    #[error(
+        "[auth] mode is \"sigv4\" and there is no [[credential]], so nobody could call: add one, \
+         with access_key_id, secret_access_key, principal and policies"
+    )]
+    NoCredential,
+    /// Credentials that nobody would ask for.
+    #[error(
+        "there is a [[credential]], but [auth] mode is \"none\", so everybody would be answered: \
+         write mode = \"sigv4\" under [auth], or remove it"
+    )]
+    UnusedCredential,
+    /// Production that answers everybody in the clear.
+    #[error(
+        "[auth] mode is \"none\", so everybody is answered: in production that needs \
+         require = true under [recipient], or mode = \"sigv4\""
+    )]
+    OpenToAll,
+    /// No client sends such an identifier. It is not repeated: it may be the secret, misplaced.
+    #[error("[[credential]] access_key_id: it must be 1 to 128 letters, digits and underscores")]
+    AccessKeyId,
+    /// A credential that cannot be used.
+    #[error("[[credential]] {access_key_id}: {reason}")]
+    Credential {
+        /// Which.
+        access_key_id: String,
+        /// Why.
+        reason: CredentialError,
+    },
+    /// An access key given twice.
+    #[error("[[credential]]: {0}")]
+    DuplicateAccessKey(#[from] DuplicateAccessKey),
+    /// A policy that is none.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// A measurement that is none, or that must not be asked for.
+    #[error("[recipient] measurements: {0}")]
+    Measurement(#[from] InvalidMeasurement),
+    /// An entry that any document would satisfy.
+    #[error("[recipient] measurements: an empty entry admits every document: remove it")]
+    NoMeasurement,
+}
+
+/// Why a credential cannot be used.
+#[derive(Debug, Error)]
+pub enum CredentialError {
+    /// A principal that is none.
+    #[error("principal: {0}")]
+    Principal(#[from] InvalidPrincipal),
+    /// Another credential gives the same principal other policies.
+    #[error(
+        "another [[credential]] gives {arn} other policies: policies belong to a principal, so \
+         list the same files"
+    )]
+    OtherPolicies {
+        /// Whom.
+        arn: String,
+    },
+}
+
+/// A place in a file; both count from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The line.
+    pub line: usize,
+    /// The character in it.
+    pub column: usize,
+}
+
+impl Position {
+    /// Of the byte `offset` in `text`; its beginning if that is not known.
+    pub(super) fn of(text: &str, offset: Option<usize>) -> Self {
+        let before = text.get(..offset.unwrap_or_default()).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        Self { line, column }
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, " line {} column {}:", self.line, self.column)
+    }
+}

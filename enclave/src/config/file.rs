@@ -1,0 +1,155 @@
+//! The file's tables, with their final types. Secrets are read into what hides them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use serde::de::{self, Deserializer, Visitor};
+use shared::attestation::MaxAge;
+use shared::time::UnixMillis;
+use toml::value::Datetime;
+
+use crate::auth::Secret;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ConfigFile {
+    #[serde(default)]
+    pub(super) trust: TrustTable,
+    #[serde(default)]
+    pub(super) auth: AuthTable,
+    #[serde(default)]
+    pub(super) credential: Vec<CredentialTable>,
+    #[serde(default)]
+    pub(super) recipient: RecipientTable,
+    #[serde(default)]
+    pub(super) throttle: ThrottleTable,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TrustTable {
+    /// PEM files of roots to trust beside the platform's own, such as that of another partition.
+    #[serde(default)]
+    pub(super) anchors: Vec<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AuthTable {
+    pub(super) mode: Option<AuthMode>,
+    /// The region that clients sign for.
+    pub(super) region: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum AuthMode {
+    /// Everybody is answered.
+    None,
+    /// Who signs with a credential of this file.
+    Sigv4,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CredentialTable {
+    pub(super) access_key_id: String,
+    pub(super) secret_access_key: Secret,
+    /// An ARN.
+    pub(super) principal: String,
+    /// Files.
+    pub(super) policies: Vec<PathBuf>,
+    pub(super) session_token: Option<Secret>,
+    pub(super) expires: Option<Expires>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RecipientTable {
+    #[serde(default)]
+    pub(super) require: bool,
+    pub(super) max_age: Option<Age>,
+    #[serde(default)]
+    pub(super) allow_debug: bool,
+    /// By register, in hexadecimal.
+    #[serde(default)]
+    pub(super) measurements: Vec<BTreeMap<String, String>>,
+    pub(super) plaintext: Option<PlaintextMode>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum PlaintextMode {
+    Deny,
+    Allow,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ThrottleTable {
+    /// Requests a second; 0 is no limit.
+    #[serde(default)]
+    pub(super) per_principal: u32,
+    /// Requests a second of all principals together; 0 is no limit.
+    #[serde(default)]
+    pub(super) total: u32,
+}
+
+/// How old a document may be: seconds, or `"chain"`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Age(pub(super) MaxAge);
+
+impl<'de> Deserialize<'de> for Age {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AgeVisitor;
+        impl Visitor<'_> for AgeVisitor {
+            type Value = Age;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("seconds, at least 1, or \"chain\"")
+            }
+
+            fn visit_i64<E: de::Error>(self, seconds: i64) -> Result<Age, E> {
+                match u64::try_from(seconds) {
+                    Ok(seconds @ 1..) => Ok(Age(MaxAge::Seconds(seconds))),
+                    _ => Err(E::invalid_value(de::Unexpected::Signed(seconds), &self)),
+                }
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Age, E> {
+                match text {
+                    "chain" => Ok(Age(MaxAge::Chain)),
+                    other => Err(E::invalid_value(de::Unexpected::Str(other), &self)),
+                }
+            }
+        }
+        deserializer.deserialize_any(AgeVisitor)
+    }
+}
+
+/// A moment, as text or as TOML's own kind of value; RFC 3339 both.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Expires(pub(super) UnixMillis);
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a time such as 2027-01-31T12:00:00Z")]
+enum Moment {
+    Datetime(Datetime),
+    Text(String),
+}
+
+impl<'de> Deserialize<'de> for Expires {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = match Moment::deserialize(deserializer)? {
+            Moment::Datetime(moment) => moment.to_string(),
+            Moment::Text(text) => text,
+        };
+        UnixMillis::from_rfc3339(&text).map(Self).ok_or_else(|| {
+            de::Error::custom(format_args!(
+                "{text:?} is not a time such as 2027-01-31T12:00:00Z, with its offset"
+            ))
+        })
+    }
+}

@@ -1,0 +1,185 @@
+//! What the service is to do: the file's words, checked and put together.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use shared::attestation::{DebugMode, MaxAge};
+
+use super::error::{ConfigError, CredentialError};
+use super::file::{AuthMode, ConfigFile, CredentialTable, PlaintextMode, RecipientTable};
+use super::read;
+use crate::auth::{Authenticator, Credential, SigV4, is_access_key_id};
+use crate::policy::{Measurement, Plaintext, Policy, RecipientPolicy, iam};
+use crate::principal::Principal;
+use crate::throttle::{Rate, Throttle};
+
+/// Where a service stands, and so what it is to do where its configuration is silent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Posture {
+    /// In an enclave that others depend on: nobody is answered whom nothing proves, and nothing is
+    /// answered that others could read.
+    Production,
+    /// On a laptop, where everybody is answered.
+    Laptop,
+}
+
+/// What the service is to do.
+#[derive(Debug)]
+pub struct Settings {
+    pub(crate) authenticator: Authenticator,
+    pub(crate) policy: Policy,
+    pub(crate) throttle: Throttle,
+    /// The region, for the audit trail.
+    pub(crate) region: Option<Arc<str>>,
+}
+
+impl Settings {
+    /// Says what is in effect, so that nobody has to guess it.
+    pub(crate) fn announce(&self) {
+        match &self.authenticator {
+            Authenticator::None => {
+                tracing::warn!("[auth] mode is \"none\": whoever reaches this service is answered");
+            }
+            Authenticator::SigV4(sigv4) => {
+                let (region, credentials) = (sigv4.region(), sigv4.number_of_credentials());
+                tracing::info!(region, credentials, "[auth] mode is \"sigv4\"");
+            }
+        }
+        self.policy.announce();
+    }
+}
+
+pub(super) fn build(
+    file: ConfigFile,
+    folder: &Path,
+    posture: Posture,
+) -> Result<Settings, ConfigError> {
+    let ConfigFile { trust: _, auth, credential, recipient, throttle } = file;
+    let default_mode = match posture {
+        Posture::Production => AuthMode::Sigv4,
+        Posture::Laptop => AuthMode::None,
+    };
+    if let Some(region) = &auth.region {
+        check_region(region)?;
+    }
+    let authenticator = match auth.mode.unwrap_or(default_mode) {
+        AuthMode::None if !credential.is_empty() => return Err(ConfigError::UnusedCredential),
+        AuthMode::None if posture == Posture::Production && !recipient.require => {
+            return Err(ConfigError::OpenToAll);
+        }
+        AuthMode::None => Authenticator::None,
+        AuthMode::Sigv4 => {
+            let region = auth.region.as_deref().ok_or(ConfigError::NoRegion)?;
+            let mut principals = Principals::new(folder, throttle.per_principal);
+            Authenticator::SigV4(SigV4::new(region, principals.credentials(credential)?)?)
+        }
+    };
+    Ok(Settings {
+        authenticator,
+        policy: Policy::new(recipient_policy(recipient, posture)?),
+        throttle: Throttle {
+            anyone: Rate::per_second(throttle.per_principal),
+            total: Rate::per_second(throttle.total),
+        },
+        region: auth.region.map(Arc::from),
+    })
+}
+
+fn check_region(region: &str) -> Result<(), ConfigError> {
+    let is_known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if region.is_empty() || !region.bytes().all(is_known) {
+        return Err(ConfigError::Region { region: region.to_owned() });
+    }
+    Ok(())
+}
+
+fn recipient_policy(
+    table: RecipientTable,
+    posture: Posture,
+) -> Result<RecipientPolicy, ConfigError> {
+    let plaintext = match (table.plaintext, posture) {
+        (Some(PlaintextMode::Allow), _) | (None, Posture::Laptop) => Plaintext::Allow,
+        (Some(PlaintextMode::Deny), _) | (None, Posture::Production) => Plaintext::Deny,
+    };
+    let mut measurements = Vec::with_capacity(table.measurements.len());
+    for entry in table.measurements {
+        if entry.is_empty() {
+            return Err(ConfigError::NoMeasurement);
+        }
+        let entry = entry.iter().map(|(name, value)| Measurement::parse(name, value));
+        measurements.push(entry.collect::<Result<Vec<_>, _>>()?);
+    }
+    Ok(RecipientPolicy {
+        require: table.require,
+        plaintext,
+        max_age: table.max_age.map_or_else(MaxAge::default, |age| age.0),
+        debug: if table.allow_debug { DebugMode::Allow } else { DebugMode::Refuse },
+        measurements,
+    })
+}
+
+/// The principals of all credentials, each once: policies and rate belong to it, however many
+/// credentials it has.
+struct Principals<'a> {
+    folder: &'a Path,
+    per_principal: u32,
+    known: BTreeMap<String, (Arc<Principal>, Vec<PathBuf>)>,
+}
+
+impl<'a> Principals<'a> {
+    fn new(folder: &'a Path, per_principal: u32) -> Self {
+        Self { folder, per_principal, known: BTreeMap::new() }
+    }
+
+    fn credentials(
+        &mut self,
+        tables: Vec<CredentialTable>,
+    ) -> Result<Vec<Credential>, ConfigError> {
+        if tables.is_empty() {
+            return Err(ConfigError::NoCredential);
+        }
+        tables.into_iter().map(|table| self.credential(table)).collect()
+    }
+
+    fn credential(&mut self, table: CredentialTable) -> Result<Credential, ConfigError> {
+        let access_key_id = table.access_key_id;
+        if !is_access_key_id(&access_key_id) {
+            return Err(ConfigError::AccessKeyId);
+        }
+        let refused =
+            |reason| ConfigError::Credential { access_key_id: access_key_id.clone(), reason };
+        let principal = match self.known.get(&table.principal) {
+            Some((principal, policies)) if *policies == table.policies => Arc::clone(principal),
+            Some(_) => {
+                return Err(refused(CredentialError::OtherPolicies { arn: table.principal }));
+            }
+            None => {
+                let policies = self.policies(&table.policies)?;
+                let principal = Principal::new(&table.principal)
+                    .map_err(|error| refused(CredentialError::Principal(error)))?
+                    .with(policies, Rate::per_second(self.per_principal));
+                let principal = Arc::new(principal);
+                let known = (Arc::clone(&principal), table.policies);
+                self.known.insert(table.principal, known);
+                principal
+            }
+        };
+        Ok(Credential {
+            access_key_id: access_key_id.into(),
+            secret_access_key: table.secret_access_key,
+            session_token: table.session_token,
+            expires: table.expires.map(|expires| expires.0),
+            principal,
+        })
+    }
+
+    fn policies(&self, paths: &[PathBuf]) -> Result<Vec<iam::Policy>, ConfigError> {
+        let policy = |path: &PathBuf| {
+            let path = self.folder.join(path);
+            let json = read(&path)?;
+            Ok(iam::Policy::parse(&path.display().to_string(), json.as_bytes())?)
+        };
+        paths.iter().map(policy).collect()
+    }
+}

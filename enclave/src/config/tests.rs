@@ -1,0 +1,255 @@
+use std::fs;
+use std::path::Path;
+
+use shared::attestation::TrustAnchors;
+use shared::time::UnixMillis;
+
+use super::*;
+use crate::auth::Authenticator;
+
+const SECRET: &str = "wJalrXUtnFEMI-K7MDENG";
+const POLICY: &str =
+    r#"{"Statement": {"Effect": "Allow", "Action": "kms:GenerateRandom", "Resource": "*"}}"#;
+
+const CREDENTIAL: &str = r#"
+[[credential]]
+access_key_id = "AKIDEXAMPLE"
+secret_access_key = "wJalrXUtnFEMI-K7MDENG"
+principal = "arn:aws:iam::123456789012:role/wallet"
+policies = ["wallet.json"]
+"#;
+
+fn load(text: &str) -> Result<Config, ConfigError> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("enclave.toml");
+    fs::write(&path, text).unwrap();
+    Config::load(Some(&path))
+}
+
+/// What comes of `text` beside a file `wallet.json`.
+fn settings(text: &str, posture: Posture) -> Result<Settings, ConfigError> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("enclave.toml");
+    fs::write(folder.path().join("wallet.json"), POLICY).unwrap();
+    fs::write(&path, text).unwrap();
+    Config::load(Some(&path))?.settings(posture)
+}
+
+fn refused(text: &str, posture: Posture) -> String {
+    settings(text, posture).unwrap_err().to_string()
+}
+
+fn sigv4(credentials: &str) -> String {
+    format!("[auth]\nmode = \"sigv4\"\nregion = \"eu-west-1\"\n{credentials}")
+}
+
+#[test]
+fn reads_anchors_relative_to_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("enclave.toml");
+    fs::write(&path, "[trust]\nanchors = [\"root.pem\"]\n").unwrap();
+    fs::write(folder.path().join("root.pem"), "not PEM").unwrap();
+    let config = Config::load(Some(&path)).unwrap();
+    let error = config.add_anchors(&mut TrustAnchors::aws_nitro()).unwrap_err().to_string();
+    assert!(error.starts_with("[trust] anchors: /"), "{error}");
+    assert!(error.ends_with("root.pem: holds no CERTIFICATE section"), "{error}");
+}
+
+#[test]
+fn refuses_what_it_does_not_know_and_says_where() {
+    for (text, expected) in [
+        ("[trust]\nanchor = []\n", "enclave.toml: line 2 column 1: unknown field `anchor`"),
+        ("[other]\n", "line 1 column 2: unknown field `other`"),
+        ("[auth]\nmode = \"sigv5\"\n", "line 2 column 8: unknown variant `sigv5`"),
+        ("[trust\n", "line 1 column 7: "),
+        (
+            "[recipient]\nmax_age = 0\n",
+            "line 2 column 11: invalid value: integer `0`, expected seconds, at least 1, or \"chain\"",
+        ),
+        ("[recipient]\nmax_age = \"1h\"\n", "expected seconds, at least 1, or \"chain\""),
+        ("[recipient]\nplaintext = \"maybe\"\n", "unknown variant `maybe`"),
+        ("[throttle]\nper_principal = -1\n", "line 2 column 17: "),
+    ] {
+        let error = load(text).unwrap_err().to_string();
+        assert!(error.contains(expected), "{text:?}: {error}");
+    }
+    let missing = Config::load(Some(Path::new("/does/not/exist.toml"))).unwrap_err();
+    assert!(missing.to_string().starts_with("/does/not/exist.toml: "));
+}
+
+#[test]
+fn refuses_a_file_of_more_than_a_mebibyte() {
+    let text = format!("#{}", "x".repeat(usize_of(MAX_FILE_LENGTH)));
+    let error = load(&text).unwrap_err().to_string();
+    assert!(error.ends_with("it is longer than 1048576 bytes"), "{error}");
+}
+
+#[test]
+fn no_error_repeats_a_secret_however_it_is_misplaced() {
+    let credential =
+        |line: &str| sigv4(&format!("[[credential]]\naccess_key_id = \"A\"\n{line}\n"));
+    for line in [
+        // Not a string: what serde says of its own accord would repeat it.
+        "secret_access_key = 7319441377",
+        "secret_access_key = 7319441377.5",
+        "secret_access_key = [\"7319441377\"]",
+        "secret_access_key = { a = \"7319441377\" }",
+        "secret_access_key = 1977-05-27T07:32:00Z # 7319441377",
+        "session_token = 7319441377",
+        // Not TOML: what the parser prints of its own accord shows the line.
+        "secret_access_key = \"7319441377",
+        "secret_access_key = 7319441377x",
+        "secret_access_key = '7319441377\"",
+        "secret_access_key \"7319441377\"",
+        // In the wrong place.
+        "secret_acess_key = \"7319441377\"",
+    ] {
+        let error = load(&credential(line)).unwrap_err();
+        for text in [error.to_string(), format!("{error:?}")] {
+            assert!(!text.contains("73194"), "{line}: {text}");
+            assert!(text.contains("line 6") || text.contains("line: 6"), "{line}: {text}");
+        }
+    }
+    let misplaced = CREDENTIAL.replace("\"AKIDEXAMPLE\"", &format!("\"{SECRET}\""));
+    let error = refused(&sigv4(&misplaced), Posture::Production);
+    assert_eq!(
+        error,
+        "[[credential]] access_key_id: it must be 1 to 128 letters, digits and underscores"
+    );
+}
+
+#[test]
+fn neither_the_configuration_nor_the_settings_show_a_secret() {
+    let text = sigv4(&format!("{CREDENTIAL}session_token = \"{SECRET}\"\n"));
+    let config = load(&text).unwrap();
+    assert!(!format!("{config:?} {config:#?}").contains("wJalr"));
+    let settings = settings(&text, Posture::Production).unwrap();
+    let shown = format!("{settings:?}");
+    assert!(shown.contains("AKIDEXAMPLE") && !shown.contains("wJalr"), "{shown}");
+}
+
+#[test]
+fn production_answers_nobody_without_a_credential_and_a_laptop_everybody() {
+    let no_region = "[auth] region is missing";
+    let no_credential = "there is no [[credential]]";
+    for (text, expected) in [
+        ("", no_region),
+        ("[auth]\nregion = \"eu-west-1\"\n", no_credential),
+        ("[auth]\nmode = \"sigv4\"\n", no_region),
+        ("[auth]\nmode = \"sigv4\"\nregion = \"eu-west-1\"\n", no_credential),
+        ("[auth]\nmode = \"none\"\n", "require = true under [recipient]"),
+        ("[auth]\nmode = \"none\"\n[recipient]\nplaintext = \"deny\"\n", "require = true"),
+    ] {
+        let error = refused(text, Posture::Production);
+        assert!(error.contains(expected), "{text:?}: {error}");
+    }
+    for (text, posture) in [
+        ("", Posture::Laptop),
+        ("[auth]\nmode = \"none\"\n[recipient]\nrequire = true\n", Posture::Production),
+    ] {
+        let settings = settings(text, posture).unwrap();
+        assert!(matches!(settings.authenticator, Authenticator::None), "{text:?}");
+    }
+    for posture in [Posture::Production, Posture::Laptop] {
+        let settings = settings(&sigv4(CREDENTIAL), posture).unwrap();
+        assert!(matches!(settings.authenticator, Authenticator::SigV4(_)));
+        assert_eq!(settings.region.as_deref(), Some("eu-west-1"));
+    }
+}
+
+#[test]
+fn credentials_that_nobody_asks_for_are_refused() {
+    for text in [CREDENTIAL, &format!("[auth]\nmode = \"none\"\n{CREDENTIAL}")] {
+        let error = refused(text, Posture::Laptop);
+        assert!(error.contains("write mode = \"sigv4\" under [auth], or remove it"), "{error}");
+    }
+}
+
+#[test]
+fn credentials_are_checked() {
+    let changed = |from: &str, to: &str| {
+        let text = CREDENTIAL.replace(from, to);
+        assert_ne!(text, CREDENTIAL, "{from}");
+        refused(&sigv4(&text), Posture::Production)
+    };
+    for (from, to, expected) in [
+        (SECRET, "", "line 7 column 21: a secret must be a string that is not empty"),
+        ("policies", "session_token = \"\"\npolicies", "a secret must be a string"),
+        (
+            "arn:aws:iam::123456789012:role/wallet",
+            "wallet",
+            "[[credential]] AKIDEXAMPLE: principal: \"wallet\" is not the ARN of a principal",
+        ),
+        ("wallet.json", "other.json", "other.json: No such file"),
+        ("wallet.json", "enclave.toml", "enclave.toml: line 1 column "),
+        ("policies", "expires = \"tomorrow\"\npolicies", "\"tomorrow\" is not a time such as"),
+        ("policies", "expires = 5\npolicies", "expected a time such as 2027-01-31T12:00:00Z"),
+        ("policies", "expires = 2027-01-31\npolicies", "\"2027-01-31\" is not a time such as"),
+    ] {
+        let error = changed(from, to);
+        assert!(error.contains(expected), "{to}: {error}");
+    }
+    let without_policies = CREDENTIAL.replace("policies = [\"wallet.json\"]\n", "");
+    let error = refused(&sigv4(&without_policies), Posture::Production);
+    assert!(error.contains("missing field `policies`"), "{error}");
+    let region = sigv4(CREDENTIAL).replace("eu-west-1", "eu-west-1/kms");
+    let error = refused(&region, Posture::Production);
+    assert_eq!(error, "[auth] region: \"eu-west-1/kms\" is no region, such as \"eu-west-1\"");
+    let twice = refused(&sigv4(&[CREDENTIAL, CREDENTIAL].concat()), Posture::Production);
+    assert!(twice.contains("AKIDEXAMPLE"), "{twice}");
+}
+
+#[test]
+fn credentials_of_one_principal_share_it_and_must_agree_on_its_policies() {
+    let second = CREDENTIAL.replace("AKIDEXAMPLE", "AKIDOTHER");
+    let both = sigv4(&[CREDENTIAL, &second].concat());
+    assert!(settings(&both, Posture::Production).is_ok());
+    let disagreeing = second.replace("[\"wallet.json\"]", "[]");
+    let error = refused(&sigv4(&[CREDENTIAL, &disagreeing].concat()), Posture::Production);
+    assert_eq!(
+        error,
+        "[[credential]] AKIDOTHER: another [[credential]] gives \
+         arn:aws:iam::123456789012:role/wallet other policies: policies belong to a principal, so \
+         list the same files"
+    );
+}
+
+#[test]
+fn expiry_is_read_as_text_and_as_tomls_own_time() {
+    for expires in ["\"2027-01-31T12:00:00Z\"", "2027-01-31T12:00:00Z", "2027-01-31T13:00:00+01:00"]
+    {
+        let text = sigv4(&format!("{CREDENTIAL}expires = {expires}\n"));
+        let config = load(&text).unwrap();
+        let moment = UnixMillis::from_rfc3339("2027-01-31T12:00:00Z").unwrap();
+        assert_eq!(config.file.credential[0].expires.unwrap().0, moment, "{expires}");
+    }
+}
+
+#[test]
+fn measurements_are_checked() {
+    let value = "ab".repeat(48);
+    let measurements = |entry: &str| format!("[recipient]\nmeasurements = [{entry}]\n");
+    for entry in [
+        format!("{{ PCR0 = \"{value}\" }}"),
+        format!("{{ PCR0 = \"{value}\", PCR8 = \"{value}\" }}, {{ NitroTPMPCR4 = \"{value}\" }}"),
+        format!("{{ ImageSha384 = \"{}\" }}", value.to_uppercase()),
+        String::new(),
+    ] {
+        assert!(settings(&measurements(&entry), Posture::Laptop).is_ok(), "{entry}");
+    }
+    let zeros = "0".repeat(96);
+    for (entry, expected) in [
+        (format!("{{ PCR0 = \"{zeros}\" }}"), "PCR0 is all zeros"),
+        (format!("{{ PCR8 = \"{value}\", PCR1 = \"{zeros}\" }}"), "PCR1 is all zeros"),
+        (format!("{{ PCR32 = \"{value}\" }}"), "no register \"PCR32\": write PCR0 to PCR31"),
+        (format!("{{ PCR00 = \"{value}\" }}"), "no register \"PCR00\""),
+        (format!("{{ pcr = \"{value}\" }}"), "no register \"pcr\""),
+        ("{ PCR0 = \"abcd\" }".to_owned(), "PCR0 is not a measurement: 96 hexadecimal digits"),
+        (format!("{{ PCR0 = \"0x{}\" }}", "ab".repeat(47)), "PCR0 is not a measurement"),
+        ("{}".to_owned(), "an empty entry admits every document"),
+    ] {
+        let error = refused(&measurements(&entry), Posture::Laptop);
+        assert!(error.starts_with("[recipient] measurements: "), "{error}");
+        assert!(error.contains(expected), "{entry}: {error}");
+    }
+}

@@ -1,0 +1,120 @@
+//! What the service itself asks of a request's Recipient, whoever calls: the table `[recipient]`.
+
+use shared::attestation::{DebugMode, MaxAge, PCR_LENGTH, PcrFamily, PcrValue, Pcrs};
+use thiserror::Error;
+
+use super::Denied;
+use super::iam::Key;
+
+/// What is asked of Recipients.
+#[derive(Debug, Default)]
+pub struct RecipientPolicy {
+    /// Whether a request must have one.
+    pub require: bool,
+    /// Whether a request without one may be answered in the clear although nothing hides the answer
+    /// from the parent instance.
+    pub plaintext: Plaintext,
+    /// How old its document may be.
+    pub max_age: MaxAge,
+    /// Whether it may be in debug mode.
+    pub debug: DebugMode,
+    /// What its document must have measured: all of any one entry. Without an entry, anything.
+    pub measurements: Vec<Vec<Measurement>>,
+}
+
+/// Whether answers in the clear are given where no TLS ends in the enclave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Plaintext {
+    /// They are not.
+    #[default]
+    Deny,
+    /// They are.
+    Allow,
+}
+
+/// The value that one register must have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Measurement {
+    family: PcrFamily,
+    index: usize,
+    value: PcrValue,
+}
+
+/// Why a pair of texts is no measurement to ask for.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum InvalidMeasurement {
+    /// No register.
+    #[error(
+        "no register {name:?}: write PCR0 to PCR31, ImageSha384, or NitroTPMPCR0 to NitroTPMPCR31"
+    )]
+    Name {
+        /// What is there instead.
+        name: String,
+    },
+    /// Not 48 bytes.
+    #[error("{name} is not a measurement: 96 hexadecimal digits")]
+    Value {
+        /// Of which register.
+        name: String,
+    },
+    /// What an enclave in debug mode measures.
+    #[error(
+        "{name} is all zeros, which is what every enclave in debug mode measures: give the value \
+         that nitro-cli build-enclave printed"
+    )]
+    Zero {
+        /// Of which register.
+        name: String,
+    },
+}
+
+impl RecipientPolicy {
+    /// Judges a request without a Recipient.
+    pub(super) fn admit_plain(&self) -> Result<(), Denied> {
+        if self.require {
+            return Err(Denied::NoRecipient);
+        }
+        match self.plaintext {
+            Plaintext::Allow => Ok(()),
+            Plaintext::Deny => Err(Denied::Plaintext),
+        }
+    }
+
+    /// Judges what a verified document measured.
+    pub(super) fn admit(&self, pcrs: &Pcrs<'_>) -> Result<(), Denied> {
+        let admits = |all: &Vec<Measurement>| all.iter().all(|measurement| measurement.is_in(pcrs));
+        if self.measurements.is_empty() || self.measurements.iter().any(admits) {
+            Ok(())
+        } else {
+            Err(Denied::Measurements)
+        }
+    }
+}
+
+impl Measurement {
+    /// From a register's name, as condition keys have it, and its value in hexadecimal.
+    ///
+    /// # Errors
+    /// If it names no register, or its value admits enclaves in debug mode.
+    pub fn parse(name: &str, hex: &str) -> Result<Self, InvalidMeasurement> {
+        let key = Key::parse(&["kms:RecipientAttestation:", name].concat());
+        let (family, index) = key
+            .and_then(Key::register)
+            .ok_or_else(|| InvalidMeasurement::Name { name: name.to_owned() })?;
+        let invalid = || InvalidMeasurement::Value { name: name.to_owned() };
+        let mut value = [0; PCR_LENGTH];
+        // It would take the prefix 0x.
+        if !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(invalid());
+        }
+        const_hex::decode_to_slice(hex, &mut value).map_err(|_| invalid())?;
+        if value.iter().all(|byte| *byte == 0) {
+            return Err(InvalidMeasurement::Zero { name: name.to_owned() });
+        }
+        Ok(Self { family, index: index.into(), value })
+    }
+
+    fn is_in(&self, pcrs: &Pcrs<'_>) -> bool {
+        pcrs.family() == self.family && pcrs.value(self.index) == Some(&self.value)
+    }
+}
