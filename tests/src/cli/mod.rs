@@ -3,6 +3,7 @@
 mod document;
 mod inspect;
 mod open;
+mod policy;
 mod random;
 mod values;
 mod verify;
@@ -14,12 +15,13 @@ use std::process::ExitCode;
 
 use attested_recipient::{ClientError, OpenError, PrivateKeyError};
 use clap::{Parser, Subcommand};
+use enclave::policy::iam::PolicyError;
 use shared::attestation::{AnchorError, MalformedDocument};
 use shared::nsm::NsmUnavailable;
 use thiserror::Error;
 
 /// Asks an enclave for random bytes that only this process can read, and looks into attestation
-/// documents and sealed answers.
+/// documents, sealed answers and policies.
 #[derive(Debug, Parser)]
 #[command(name = "attested-recipient", version)]
 pub(crate) struct Cli {
@@ -34,6 +36,7 @@ enum Command {
     Open(open::Open),
     Inspect(inspect::Inspect),
     Verify(verify::Verify),
+    Policy(policy::PolicyCommand),
 }
 
 /// Why a command fails.
@@ -48,6 +51,9 @@ enum Failure {
     /// Options that do not go together: used wrongly.
     #[error("{0}")]
     Usage(String),
+    /// A policy that is not one: used wrongly.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     /// Said already.
     #[error("refused")]
     Refused,
@@ -70,7 +76,9 @@ enum Failure {
 impl Failure {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::File { .. } | Self::Content { .. } | Self::Usage(_) => ExitCode::from(2),
+            Self::File { .. } | Self::Content { .. } | Self::Usage(_) | Self::Policy(_) => {
+                ExitCode::from(2)
+            }
             _ => ExitCode::FAILURE,
         }
     }
@@ -84,6 +92,7 @@ impl Cli {
             Command::Open(command) => command.run(),
             Command::Inspect(command) => command.run(),
             Command::Verify(command) => command.run(),
+            Command::Policy(command) => command.run(),
         };
         match result {
             Ok(()) => ExitCode::SUCCESS,

@@ -9,6 +9,7 @@
 
 mod command;
 mod errors;
+mod policy_command;
 mod service;
 mod simulated_time;
 mod simulator_endpoint;
