@@ -10,6 +10,7 @@
 mod command;
 mod errors;
 mod policy_command;
+mod policy_page;
 mod service;
 mod simulated_time;
 mod simulator_endpoint;

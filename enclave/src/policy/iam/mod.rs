@@ -2,7 +2,16 @@
 //! evaluated for every request without I/O.
 //!
 //! What is not understood is refused at start with its place in the file, never skipped: an unknown
-//! operator or key that is ignored is a condition less.
+//! operator or key that is ignored is a condition less. What is taken, and how it is evaluated:
+//! `docs/policies.md`.
+//!
+//! Why no crate does it, as measured in 2026: `scratchstack-aspen` 0.3.1 (34 dependencies, `regex`
+//! among them) lets a request pass a `Deny` with `StringNotEquals` on a key that it does not carry,
+//! and takes several values under a negated operator for "not all" in place of "none"; values of no
+//! type that the operator has evaluate to false. `iam-rs` 0.8.0 (14 dependencies) evaluates as AWS
+//! does, but reads a statement with a misspelt `Condition` as one without, takes the last of two
+//! members of one name, knows no list of keys, and places every error at the end of the list that
+//! it is in. Cedar is another language.
 
 mod condition;
 mod context;
