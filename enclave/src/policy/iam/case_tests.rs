@@ -325,6 +325,7 @@ fn actions_and_resources_cover_what_they_name() {
         ("'Action': 'kms:*', 'Resource': ['*']", true),
         ("'Action': 'kms:*', 'Resource': 'arn:aws:kms:*:*:key/*'", false),
         ("'Action': 'kms:*', 'Resource': ['arn:aws:kms:*:*:key/*', '*']", true),
+        ("'Action': 'kms:*', 'Resource': ['*', 'arn:aws:kms:*:*:key/*']", true),
         ("'Action': 'kms:*', 'NotResource': '*'", false),
         ("'Action': 'kms:*', 'NotResource': 'arn:aws:kms:*:*:key/*'", true),
         ("'Action': 'kms:*', 'NotResource': ['arn:aws:kms:*:*:key/*', '*']", false),
@@ -375,6 +376,12 @@ fn explicit_deny_then_allow_then_implicit_deny() {
         (vec![two(&deny, &allow)], Caller::Plain, Decision::Denied(by("p0", "D", 1))),
         (vec![allow.clone(), deny.clone()], Caller::Plain, Decision::Denied(by("p1", "D", 1))),
         (vec![deny.clone(), allow.clone()], Caller::Plain, Decision::Denied(by("p0", "D", 1))),
+        // Of several that apply, the first has decided.
+        (
+            vec![allow.clone(), two(&other_image, &deny), statement("D2", "Deny", all)],
+            Caller::Plain,
+            Decision::Denied(by("p1", "D", 2)),
+        ),
         // The first that applies has decided; a statement without a Sid is called by its place.
         (
             vec![two(&other_image, unnamed), allow.clone()],

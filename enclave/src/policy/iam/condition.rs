@@ -10,7 +10,7 @@ use super::operator::{Operator, Test};
 
 /// An operator, a key, and values of which one is enough; under a negated operator, none must be.
 #[derive(Debug)]
-pub struct Condition {
+pub(super) struct Condition {
     operator: Operator,
     key: Key,
     operands: Vec<Operand>,

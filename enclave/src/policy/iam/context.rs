@@ -70,7 +70,7 @@ pub enum Key {
 
 /// What a request carries under a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Value<'a> {
+pub(super) enum Value<'a> {
     /// A register.
     Measurement(&'a PcrValue),
     /// An address, IPv4 as such and not mapped into IPv6.

@@ -221,6 +221,12 @@ fn refuses_unknown_operators_and_keys() {
             format!("line 2 column 2: unknown condition operator 'NullIfExists'; {OPERATORS}"),
         ),
         (
+            "{'StringEqualsIfExistz': {'ra:PCR0': '<a0>'}}",
+            format!(
+                "line 2 column 2: unknown condition operator 'StringEqualsIfExistz'; {OPERATORS}"
+            ),
+        ),
+        (
             "{'StringEqualsIfExistsIfExists': {'ra:PCR0': '<a0>'}}",
             format!(
                 "line 2 column 2: unknown condition operator 'StringEqualsIfExistsIfExists'; \
@@ -379,5 +385,31 @@ fn reads_every_element_and_what_consoles_write() {
          {'Sid': '', 'Effect': 'Allow', 'Action': '*', 'Resource': '*'}]}",
     ] {
         Policy::parse("wallet.json", expand(json).as_bytes()).unwrap();
+    }
+}
+
+/// Nothing makes the reader panic, and no place is outside the policy.
+#[test]
+fn places_every_fault_within_the_policy() {
+    let policy = expand(
+        "{'Version': '2012-10-17', 'Id': 'é',\n 'Statement': [{'Sid': 'A', 'Effect': 'Allow', \
+         'NotAction': ['s3:*'],\n 'Resource': '*', 'Condition': {'StringLike': \
+         {'aws:PrincipalArn': ['*', 'x']},\n 'Bool': {'aws:SecureTransport': true}}}]}\n",
+    );
+    Policy::parse("p", policy.as_bytes()).unwrap();
+    for index in 0..policy.len() {
+        let mut changed: Vec<Vec<u8>> = vec![policy.as_bytes()[..index].to_vec()];
+        for byte in b"\"{}[]:,0x\\\n\xff" {
+            let mut bytes = policy.clone().into_bytes();
+            bytes[index] = *byte;
+            changed.push(bytes);
+        }
+        for bytes in changed {
+            if let Err(error) = Policy::parse("p", &bytes) {
+                let text = String::from_utf8_lossy(&bytes);
+                let line = text.split('\n').nth(error.line - 1).unwrap();
+                assert!((1..=line.chars().count() + 1).contains(&error.column), "{error}: {text}");
+            }
+        }
     }
 }

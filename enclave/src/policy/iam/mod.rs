@@ -26,8 +26,7 @@ mod statement;
 
 use std::fmt::{self, Display, Formatter};
 
-pub use self::condition::Condition;
-pub use self::context::{Context, Key, Measurements, Value, action_name};
+pub use self::context::{Context, Key, Measurements, action_name};
 pub use self::error::{Fault, PolicyError};
 pub use self::evaluate::{DecidedBy, Decision, Explanation, evaluate, explain};
 pub use self::operator::Operator;
