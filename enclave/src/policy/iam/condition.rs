@@ -47,8 +47,11 @@ impl Condition {
 
     /// What the request carries under the key, if that does not meet the condition.
     ///
-    /// > If the key is not in the request: positive operators do not match, negated ones and
-    /// > `...IfExists` do.
+    /// > If the key that you specify in a policy condition is not present in the request context,
+    /// > the values do not match and the condition is false. If the policy condition requires that
+    /// > the key is not matched, such as StringNotLike or ArnNotLike, and the right key is not
+    /// > present, the condition is true. This logic applies to all condition operators except
+    /// > ...IfExists and Null check.
     ///
     /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html>
     pub(super) fn check<'c>(&self, context: &Context<'c>) -> Result<(), Option<Value<'c>>> {

@@ -115,7 +115,10 @@ pub enum Fault {
         value: String,
     },
     /// An operator that is not of the language.
-    #[error("unknown condition operator {name:?}{hint}; known are {known}", known = Operator::KNOWN)]
+    #[error(
+        "unknown condition operator {name:?}{hint}; known are {known}",
+        known = Operator::KNOWN
+    )]
     UnknownOperator {
         /// As it is written.
         name: String,

@@ -26,10 +26,11 @@ pub(super) struct Actions {
 
 /// The resource of every request: neither operation names one.
 ///
-/// > To use GenerateRandom, specify `"Resource": "*"`.
+/// > If there is no value for this column, you must specify all resources ("*") in the Resource
+/// > element of your policy statement.
 ///
-/// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_awskeymanagementservice.html>
-/// lists both operations without resource types.
+/// There is none for either in the column "Resource types" of
+/// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_awskeymanagementservice.html>.
 pub(super) const RESOURCE: &str = "*";
 
 /// The first reason for which a statement does not apply to a request.
