@@ -12,6 +12,7 @@
 
 mod bodies;
 mod hostile;
+mod policies;
 mod world;
 
 use allocation_counter::{AllocationInfo, measure};
