@@ -1,13 +1,16 @@
 //! A client of the service: of its KMS API, as far as an attested recipient needs it, and of the
 //! simulator's own endpoint.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use enclave::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
 use thiserror::Error;
 
+use crate::credentials::{Credentials, Signable};
 use crate::document::Document;
 
 /// How long a whole request may take.
@@ -63,6 +66,7 @@ pub enum ClientError {
 pub struct Client {
     endpoint_url: String,
     agent: ureq::Agent,
+    credentials: Option<Arc<Credentials>>,
 }
 
 struct Reply {
@@ -79,7 +83,13 @@ impl Client {
             .proxy(None)
             .build();
         let endpoint_url = endpoint_url.trim_end_matches('/').to_owned();
-        Self { endpoint_url, agent: config.into() }
+        Self { endpoint_url, agent: config.into(), credentials: None }
+    }
+
+    /// The same client, which signs what it asks of KMS.
+    #[must_use]
+    pub fn signed_by(self, credentials: Credentials) -> Self {
+        Self { credentials: Some(Arc::new(credentials)), ..self }
     }
 
     /// GenerateRandom with a Recipient: the `CiphertextForRecipient`.
@@ -98,14 +108,7 @@ impl Client {
                 "AttestationDocument": STANDARD.encode(attestation_document),
             },
         });
-        let reply = self.post(
-            "/",
-            &[
-                ("content-type", "application/x-amz-json-1.1"),
-                ("x-amz-target", "TrentService.GenerateRandom"),
-            ],
-            &request.to_string(),
-        )?;
+        let reply = self.kms("TrentService.GenerateRandom", &request.to_string())?;
         let answer = reply.json()?;
         if answer.get("Plaintext").is_some() {
             return Err(ClientError::NotSealed);
@@ -134,6 +137,23 @@ impl Client {
             }
             Some(refusal) => Err(refusal),
         }
+    }
+
+    fn kms(&self, target: &str, body: &str) -> Result<Reply, ClientError> {
+        let content_type = "application/x-amz-json-1.1";
+        let Some(credentials) = &self.credentials else {
+            return self.post(
+                "/",
+                &[("content-type", content_type), ("x-amz-target", target)],
+                body,
+            );
+        };
+        let (_, authority) = self.endpoint_url.split_once("://").unwrap_or_default();
+        let host = authority.split('/').next().unwrap_or_default();
+        let request = Signable { host, content_type, target, body: body.as_bytes() };
+        let headers = credentials.sign(&request, SystemClock.now());
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        self.post("/", &headers, body)
     }
 
     fn post(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Result<Reply, ClientError> {

@@ -17,11 +17,13 @@
 //! ```
 
 mod client;
+mod credentials;
 mod document;
 mod recipient;
 mod simulator;
 
 pub use client::{Client, ClientError};
+pub use credentials::Credentials;
 pub use document::{Document, Kind};
 pub use recipient::RecipientKey;
 pub use shared::cms::{OpenError, PrivateKeyError};

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use attested_recipient::{Client, Document, RecipientKey};
+use attested_recipient::{Client, Credentials, Document, RecipientKey};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Args, ValueEnum};
@@ -14,7 +14,8 @@ use super::Failure;
 /// Ask for random bytes, sealed to a key that is made for this one request, and print them.
 ///
 /// The attestation document comes from /dev/nsm where there is one, else from the simulator behind
-/// the endpoint. An answer in the clear is refused.
+/// the endpoint. The request is signed where AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION
+/// are set. An answer in the clear is refused.
 #[derive(Debug, Args)]
 pub(super) struct Random {
     /// The service, such as http://127.0.0.1:8000.
@@ -37,7 +38,10 @@ enum Output {
 
 impl Random {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let client = Client::new(&self.endpoint);
+        let mut client = Client::new(&self.endpoint);
+        if let Some(credentials) = Credentials::from_env() {
+            client = client.signed_by(credentials);
+        }
         let key = RecipientKey::generate()?;
         let document = if NsmDevice::is_present() {
             from_device(&key)?
