@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use enclave::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 use crate::credentials::{Credentials, Signable};
 use crate::document::Document;
@@ -113,11 +114,17 @@ impl Client {
         if answer.get("Plaintext").is_some() {
             return Err(ClientError::NotSealed);
         }
-        answer
-            .get("CiphertextForRecipient")
-            .and_then(Value::as_str)
-            .and_then(|text| STANDARD.decode(text).ok())
-            .ok_or(ClientError::Malformed { status: reply.status })
+        reply.blob(&answer, "CiphertextForRecipient")
+    }
+
+    /// GenerateRandom without a Recipient: the `Plaintext`, which everybody on the way can read.
+    ///
+    /// # Errors
+    /// If the service cannot be reached or refuses.
+    pub fn generate_random(&self, number_of_bytes: u16) -> Result<Zeroizing<Vec<u8>>, ClientError> {
+        let request = json!({ "NumberOfBytes": number_of_bytes });
+        let reply = self.kms("TrentService.GenerateRandom", &request.to_string())?;
+        reply.blob(&reply.json()?, "Plaintext").map(Zeroizing::new)
     }
 
     /// A document from a simulator's `POST /simulator/attest`.
@@ -177,6 +184,12 @@ impl Reply {
         }
         serde_json::from_slice(&self.body)
             .map_err(|_| ClientError::Malformed { status: self.status })
+    }
+
+    fn blob(&self, answer: &Value, member: &str) -> Result<Vec<u8>, ClientError> {
+        let text = answer.get(member).and_then(Value::as_str);
+        text.and_then(|text| STANDARD.decode(text).ok())
+            .ok_or(ClientError::Malformed { status: self.status })
     }
 
     fn refusal_unless_ok(&self) -> Option<ClientError> {

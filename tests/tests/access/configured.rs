@@ -1,0 +1,119 @@
+//! A simulator with a configuration, and clients that sign.
+
+use std::fs;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use attested_recipient::{Client, ClientError, Credentials, Document, RecipientKey, Simulator};
+use serde_json::Value;
+
+pub(crate) const ARN: &str = "arn:aws:iam::123456789012:role/wallet";
+pub(crate) const ACCESS_KEY_ID: &str = "AKIDEXAMPLE";
+pub(crate) const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+
+/// Allows all that there is.
+pub(crate) const ALLOW: &str =
+    r#"{"Statement":{"Effect":"Allow","Action":"kms:*","Resource":"*"}}"#;
+
+/// A simulator whose callers must sign, and what it has recorded.
+pub(crate) struct Configured {
+    simulator: Simulator,
+    pub(crate) key: RecipientKey,
+    trail: Trail,
+}
+
+/// Collects what is written.
+#[derive(Clone, Default)]
+pub(crate) struct Trail(Arc<Mutex<Vec<u8>>>);
+
+impl Trail {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Trail {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The tables for one credential whose principal has `wallet.json`.
+pub(crate) fn sigv4() -> String {
+    format!(
+        "[auth]\nmode = \"sigv4\"\nregion = \"eu-west-1\"\n\
+         [[credential]]\naccess_key_id = \"{ACCESS_KEY_ID}\"\nsecret_access_key = \"{SECRET}\"\n\
+         principal = \"{ARN}\"\npolicies = [\"wallet.json\"]\n"
+    )
+}
+
+pub(crate) fn credentials() -> Credentials {
+    Credentials::new(ACCESS_KEY_ID, SECRET, "eu-west-1")
+}
+
+impl Configured {
+    /// With this configuration, and `policy` beside it as `wallet.json`.
+    pub(crate) fn start(config: &str, policy: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("enclave.toml");
+        fs::write(folder.path().join("wallet.json"), policy).unwrap();
+        fs::write(&path, config).unwrap();
+        let trail = Trail::default();
+        let builder = Simulator::builder().config_file(path).audit(trail.clone());
+        let key = RecipientKey::from_pem(include_str!("../../keys/rsa-2048.pem")).unwrap();
+        Self { simulator: builder.start().unwrap(), key, trail }
+    }
+
+    /// A client that signs.
+    pub(crate) fn client(&self) -> Client {
+        Client::new(self.simulator.endpoint_url()).signed_by(credentials())
+    }
+
+    /// GenerateRandom of 32 bytes for a document, to be opened by `key` unless it says otherwise.
+    pub(crate) fn generate_for(&self, document: &Document) -> Result<Vec<u8>, ClientError> {
+        let key = || Some(self.key.public_key_der().to_vec());
+        let public_key = document.public_key.clone().or_else(key);
+        let document = Document { public_key, ..document.clone() };
+        let document = self.simulator.document(&document).unwrap();
+        self.client().generate_random_for(32, &document)
+    }
+
+    /// GenerateRandom of 32 bytes without a Recipient.
+    pub(crate) fn generate_plain(&self) -> Result<Vec<u8>, ClientError> {
+        self.client().generate_random(32).map(|bytes| bytes.to_vec())
+    }
+
+    /// The service's address.
+    pub(crate) fn endpoint_url(&self) -> &str {
+        self.simulator.endpoint_url()
+    }
+
+    /// Ends it, and gives what it recorded.
+    pub(crate) fn records(self) -> Vec<Value> {
+        drop(self.simulator);
+        self.trail.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+/// The error's type and message.
+#[track_caller]
+pub(crate) fn refusal(result: Result<Vec<u8>, ClientError>) -> (String, String) {
+    match result {
+        Err(ClientError::Refused { error_type, message }) => (error_type, message),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The message of an AccessDeniedException.
+#[track_caller]
+pub(crate) fn denied(result: Result<Vec<u8>, ClientError>) -> String {
+    let (error_type, message) = refusal(result);
+    assert_eq!(error_type, "AccessDeniedException");
+    let prefix =
+        format!("User: {ARN} is not authorized to perform: kms:GenerateRandom on resource: * ");
+    message.strip_prefix(&prefix).unwrap_or_else(|| panic!("{message}")).to_owned()
+}

@@ -1,0 +1,81 @@
+//! Policies, as the service asks them.
+
+use std::collections::BTreeMap;
+
+use attested_recipient::{Document, Kind};
+
+use super::configured::{Configured, denied, sigv4};
+
+const EXPLICIT: &str = "with an explicit deny in an identity-based policy";
+const IMPLICIT: &str = "because no identity-based policy allows the kms:GenerateRandom action";
+
+fn with_pcr(index: u8, byte: u8) -> Document {
+    Document { pcrs: BTreeMap::from([(index, [byte; 48])]), ..Document::default() }
+}
+
+fn nitro_tpm() -> Document {
+    Document { kind: Kind::NitroTpm, ..Document::default() }
+}
+
+fn statement(effect: &str, action: &str, condition: &str) -> String {
+    format!(r#"{{"Effect":"{effect}","Action":"{action}","Resource":"*","Condition":{condition}}}"#)
+}
+
+fn policy(statements: &[String]) -> String {
+    format!(r#"{{"Version":"2012-10-17","Statement":[{}]}}"#, statements.join(","))
+}
+
+fn pcr8(operator: &str) -> String {
+    let value = "ab".repeat(48);
+    format!(r#"{{"{operator}":{{"kms:RecipientAttestation:PCR8":"{value}"}}}}"#)
+}
+
+#[test]
+fn a_condition_on_a_measurement_admits_what_measured_it_and_nothing_else() {
+    let allow = policy(&[statement("Allow", "kms:GenerateRandom", &pcr8("StringEquals"))]);
+    let service = Configured::start(&sigv4(), &allow);
+    let sealed = service.generate_for(&with_pcr(8, 0xab)).unwrap();
+    assert_eq!(service.key.open(&sealed).unwrap().len(), 32);
+    assert_eq!(denied(service.generate_for(&with_pcr(8, 0xac))), IMPLICIT);
+    assert_eq!(denied(service.generate_for(&nitro_tpm())), IMPLICIT);
+    assert_eq!(denied(service.generate_plain()), IMPLICIT);
+}
+
+#[test]
+fn a_deny_under_a_negated_operator_also_denies_a_request_without_a_recipient() {
+    let both = policy(&[
+        statement("Allow", "kms:*", "{}"),
+        statement("Deny", "kms:*", &pcr8("StringNotEquals")),
+    ]);
+    let service = Configured::start(&sigv4(), &both);
+    assert!(service.generate_for(&with_pcr(8, 0xab)).is_ok());
+    assert_eq!(denied(service.generate_for(&with_pcr(8, 0xac))), EXPLICIT);
+    assert_eq!(denied(service.generate_plain()), EXPLICIT);
+}
+
+#[test]
+fn another_action_allows_nothing_here_and_no_policy_at_all_neither() {
+    let describe = policy(&[statement("Allow", "kms:DescribeCustomKeyStores", "{}")]);
+    let service = Configured::start(&sigv4(), &describe);
+    assert_eq!(denied(service.generate_plain()), IMPLICIT);
+    let without = sigv4().replace("[\"wallet.json\"]", "[]");
+    assert_eq!(denied(Configured::start(&without, "").generate_plain()), IMPLICIT);
+}
+
+#[test]
+fn the_principal_is_who_signed_and_the_transport_is_not_secure() {
+    for (condition, allowed) in [
+        (r#"{"StringLike":{"aws:PrincipalArn":"arn:aws:iam::123456789012:role/*"}}"#, true),
+        (r#"{"StringLike":{"aws:PrincipalArn":"arn:aws:iam::123456789012:user/*"}}"#, false),
+        (r#"{"Bool":{"aws:SecureTransport":"true"}}"#, false),
+        (r#"{"Bool":{"aws:SecureTransport":"false"}}"#, true),
+        (r#"{"IpAddress":{"aws:SourceIp":"0.0.0.0/0"}}"#, false),
+        (r#"{"Null":{"aws:SourceIp":"true"}}"#, true),
+        (r#"{"DateGreaterThan":{"aws:CurrentTime":"2026-01-01T00:00:00Z"}}"#, true),
+        (r#"{"DateGreaterThan":{"aws:CurrentTime":"2999-01-01T00:00:00Z"}}"#, false),
+    ] {
+        let allow = policy(&[statement("Allow", "kms:GenerateRandom", condition)]);
+        let service = Configured::start(&sigv4(), &allow);
+        assert_eq!(service.generate_plain().is_ok(), allowed, "{condition}");
+    }
+}

@@ -1,0 +1,94 @@
+//! The table `[recipient]`, as the service obeys it.
+
+use std::collections::BTreeMap;
+
+use attested_recipient::{Document, Kind};
+
+use super::configured::{ALLOW, Configured, denied, refusal, sigv4};
+
+const NOT_ADMITTED: &str =
+    "because the attestation document's measurements are not among those that this service admits";
+
+fn configured(recipient: &str) -> Configured {
+    Configured::start(&format!("{}[recipient]\n{recipient}\n", sigv4()), ALLOW)
+}
+
+#[test]
+fn require_refuses_a_request_without_a_recipient() {
+    let service = configured("require = true");
+    assert_eq!(
+        denied(service.generate_plain()),
+        "because this service answers no request without a Recipient"
+    );
+    assert!(service.generate_for(&Document::default()).is_ok());
+}
+
+#[test]
+fn plaintext_deny_refuses_an_answer_in_the_clear_and_says_why() {
+    let service = configured("plaintext = \"deny\"");
+    assert_eq!(
+        denied(service.generate_plain()),
+        "because a request without a Recipient is answered in the clear, which the parent instance \
+         and the network could read"
+    );
+    assert!(service.generate_for(&Document::default()).is_ok());
+    assert_eq!(configured("plaintext = \"allow\"").generate_plain().unwrap().len(), 32);
+}
+
+#[test]
+fn a_document_must_measure_all_of_one_entry() {
+    let [ab, cd] = ["ab", "cd"].map(|byte| byte.repeat(48));
+    let service = configured(&format!(
+        "measurements = [{{ PCR0 = \"{ab}\", PCR8 = \"{cd}\" }}, {{ NitroTPMPCR4 = \"{ab}\" }}]"
+    ));
+    let document = |kind, pcrs: &[(u8, u8)]| Document {
+        kind,
+        pcrs: pcrs.iter().map(|(index, byte)| (*index, [*byte; 48])).collect::<BTreeMap<_, _>>(),
+        ..Document::default()
+    };
+    for (kind, pcrs, admitted) in [
+        (Kind::Enclave, &[(0, 0xab), (8, 0xcd)][..], true),
+        (Kind::NitroTpm, &[(4, 0xab)], true),
+        (Kind::Enclave, &[(0, 0xab)], false),
+        (Kind::Enclave, &[(8, 0xcd)], false),
+        // The same numbers of another platform are other measurements.
+        (Kind::Enclave, &[(4, 0xab)], false),
+        (Kind::NitroTpm, &[(0, 0xab), (8, 0xcd)], false),
+        (Kind::Enclave, &[], false),
+    ] {
+        let result = service.generate_for(&document(kind, pcrs));
+        if admitted {
+            assert!(result.is_ok(), "{kind:?} {pcrs:?}");
+        } else {
+            assert_eq!(denied(result), NOT_ADMITTED, "{kind:?} {pcrs:?}");
+        }
+    }
+    // What is asked of Recipients does not ask for one.
+    assert!(service.generate_plain().is_ok());
+}
+
+#[test]
+fn max_age_is_how_old_a_document_may_be() {
+    let aged = |age_seconds| Document { age_seconds, ..Document::default() };
+    // Within the chain's validity, the simulator can look back an hour.
+    for (max_age, young, old) in
+        [("300", 200, Some(400)), ("30", 10, Some(100)), ("\"chain\"", 3000, None)]
+    {
+        let service = configured(&format!("max_age = {max_age}"));
+        assert!(service.generate_for(&aged(young)).is_ok(), "{max_age}");
+        if let Some(old) = old {
+            let (error_type, message) = refusal(service.generate_for(&aged(old)));
+            assert_eq!(error_type, "ValidationException");
+            assert!(message.contains("old"), "{message}");
+        }
+    }
+}
+
+#[test]
+fn debug_mode_is_refused_unless_it_is_allowed() {
+    let debug = Document { debug: true, ..Document::default() };
+    let (error_type, message) = refusal(configured("").generate_for(&debug));
+    assert_eq!(error_type, "ValidationException");
+    assert!(message.contains("debug mode"), "{message}");
+    assert!(configured("allow_debug = true").generate_for(&debug).is_ok());
+}

@@ -1,0 +1,64 @@
+//! The table `[throttle]`, as the service obeys it.
+
+use attested_recipient::{Client, ClientError, Credentials};
+
+use super::configured::{ALLOW, Configured, SECRET, credentials, refusal, sigv4};
+
+const THROTTLED: (&str, &str) = (
+    "ThrottlingException",
+    "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.",
+);
+
+fn ask(client: &Client) -> Result<Vec<u8>, ClientError> {
+    client.generate_random(1).map(|bytes| bytes.to_vec())
+}
+
+/// So many are answered, then one is not: the rate is so low that no token is added meanwhile.
+fn answered_until_throttled(client: &Client) -> usize {
+    for answered in 0..100 {
+        let result = ask(client);
+        if result.is_err() {
+            let (error_type, message) = refusal(result);
+            assert_eq!((error_type.as_str(), message.as_str()), THROTTLED);
+            return answered;
+        }
+    }
+    panic!("never throttled");
+}
+
+fn two_principals(throttle: &str) -> (Configured, Client, Client) {
+    let other = sigv4()
+        .split_once("[[credential]]")
+        .map(|(_, credential)| ["[[credential]]", credential].concat())
+        .unwrap()
+        .replace("AKIDEXAMPLE", "AKIDOTHER")
+        .replace("role/wallet", "role/other");
+    let config = format!("{}{other}[throttle]\n{throttle}\n", sigv4());
+    let service = Configured::start(&config, ALLOW);
+    let one = Client::new(service.endpoint_url()).signed_by(credentials());
+    let other = Credentials::new("AKIDOTHER", SECRET, "eu-west-1");
+    let other = Client::new(service.endpoint_url()).signed_by(other);
+    (service, one, other)
+}
+
+#[test]
+fn each_principal_has_its_own_rate_and_strangers_use_up_none_of_it() {
+    let (service, one, other) = two_principals("per_principal = 1");
+    let forger = Credentials::new("AKIDEXAMPLE", "another secret", "eu-west-1");
+    let forger = Client::new(service.endpoint_url()).signed_by(forger);
+    for _ in 0..10 {
+        let (error_type, _) = refusal(ask(&forger));
+        assert_eq!(error_type, "InvalidSignatureException");
+    }
+    // A second may pass meanwhile, and bring one more.
+    assert!((2..=3).contains(&answered_until_throttled(&one)));
+    assert!((2..=3).contains(&answered_until_throttled(&other)));
+}
+
+#[test]
+fn all_principals_share_the_total() {
+    let (_service, one, other) = two_principals("total = 1");
+    assert!(one.generate_random(1).is_ok());
+    assert!(other.generate_random(1).is_ok());
+    assert!(answered_until_throttled(&one) <= 1);
+}
