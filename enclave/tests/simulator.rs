@@ -6,11 +6,13 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 /// A running simulator; killed if the test ends before it does.
 struct Simulator {
     process: Child,
+    /// After the line that says where it listens: the audit trail.
+    stdout: Option<BufReader<ChildStdout>>,
     endpoint: String,
 }
 
@@ -28,9 +30,10 @@ impl Simulator {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(process.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let mut stdout = BufReader::new(process.stdout.take().unwrap());
+        stdout.read_line(&mut line).unwrap();
         let endpoint = line.strip_prefix("enclave-simulator listening on ").unwrap().trim();
-        Self { endpoint: endpoint.to_owned(), process }
+        Self { endpoint: endpoint.to_owned(), stdout: Some(stdout), process }
     }
 
     fn root(&self) -> String {
@@ -54,6 +57,10 @@ impl Simulator {
 
     /// Sends SIGTERM and waits; the status tells whether it ended by itself.
     fn terminate(mut self) -> Option<i32> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Option<i32> {
         let pid = self.process.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
         self.process.wait().unwrap().code()
@@ -118,6 +125,56 @@ fn no_request_can_write_a_line_of_its_own_into_the_log() {
     let refused = log.lines().find(|line| line.contains("FORGED")).unwrap();
     assert!(refused.contains("refused"), "{log}");
     assert!(!log.contains(['\u{1b}', '\u{202e}']), "{log}");
+}
+
+#[test]
+fn without_a_configuration_it_answers_everybody_and_says_so() {
+    let mut simulator = Simulator::start_with_log("127.0.0.1:0", &[], Stdio::piped());
+    let mut stderr = simulator.process.stderr.take().unwrap();
+    let answer = simulator.generate_random(r#"{"NumberOfBytes":1}"#);
+    assert!(answer.contains("\"Plaintext\""), "{answer}");
+    assert_eq!(simulator.terminate(), Some(0));
+    let mut log = String::new();
+    stderr.read_to_string(&mut log).unwrap();
+    let said = "[auth] mode is \"none\": whoever reaches this service is answered";
+    assert_eq!(log.lines().filter(|line| line.contains(said)).count(), 1, "{log}");
+}
+
+#[test]
+fn with_credentials_it_answers_nobody_else_and_records_that_on_stdout_before_it_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("enclave.toml");
+    let text = "[auth]\nmode = \"sigv4\"\nregion = \"eu-west-1\"\n[[credential]]\n\
+                access_key_id = \"AKIDEXAMPLE\"\nsecret_access_key = \"canary-secret\"\n\
+                principal = \"arn:aws:iam::123456789012:role/wallet\"\npolicies = []\n";
+    std::fs::write(&config, text).unwrap();
+    let more = ["--config", config.to_str().unwrap()];
+    let mut simulator = Simulator::start_with_log("127.0.0.1:0", &more, Stdio::piped());
+    let mut stderr = simulator.process.stderr.take().unwrap();
+    for _ in 0..3 {
+        let answer = simulator.generate_random(r#"{"NumberOfBytes":1}"#);
+        let body = r#"{"__type":"MissingAuthenticationTokenException","message":"Missing Authentication Token"}"#;
+        assert!(answer.ends_with(body), "{answer}");
+    }
+    assert_eq!(simulator.end(), Some(0));
+    let (mut audit, mut log) = (String::new(), String::new());
+    simulator.stdout.take().unwrap().read_to_string(&mut audit).unwrap();
+    stderr.read_to_string(&mut log).unwrap();
+    let code = r#""errorCode":"MissingAuthenticationTokenException""#;
+    assert_eq!(audit.lines().filter(|line| line.contains(code)).count(), 3, "{audit}");
+    assert!(log.contains("[auth] mode is \"sigv4\""), "{log}");
+    assert!(!audit.contains("canary") && !log.contains("canary"), "{audit}{log}");
+}
+
+#[test]
+fn an_audit_trail_that_nobody_reads_any_more_ends_nothing() {
+    let mut simulator = Simulator::start("127.0.0.1:0", &[]);
+    drop(simulator.stdout.take());
+    for _ in 0..3 {
+        let answer = simulator.generate_random(r#"{"NumberOfBytes":1}"#);
+        assert!(answer.contains("\"Plaintext\""), "{answer}");
+    }
+    assert_eq!(simulator.terminate(), Some(0));
 }
 
 #[test]

@@ -137,7 +137,10 @@ impl<W: Write> Writing<W> {
         if written.is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
-        self.report();
+        // The first one at once, and then seldom: the log must not take the audit trail's place.
+        if self.dropped.load(Ordering::Relaxed) >= self.reported.saturating_mul(2).max(1) {
+            self.report();
+        }
     }
 
     fn report(&mut self) {

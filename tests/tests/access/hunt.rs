@@ -34,7 +34,8 @@ fn writings(piece: &[u8]) -> Vec<Vec<u8>> {
         let padded = [&vec![0; before][..], piece].concat();
         for encoded in [STANDARD_NO_PAD.encode(&padded), URL_SAFE_NO_PAD.encode(&padded)] {
             let first = (before * 8).div_ceil(6);
-            texts.push(encoded[first..padded.len() * 8 / 6].to_owned());
+            let last = padded.len() * 8 / 6;
+            texts.push(encoded.chars().take(last).skip(first).collect());
         }
     }
     let reversed = piece.iter().rev().copied().collect();

@@ -1,7 +1,6 @@
 //! Who may call, and what is recorded of it: whole services with a configuration.
 
 #![expect(
-    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,

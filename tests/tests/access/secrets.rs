@@ -13,7 +13,7 @@ use enclave::clock::{Clock, SystemClock};
 use enclave::config::{Config, Posture};
 use enclave::http::serve;
 use enclave::platform::{Platform, Simulated};
-use hyper::http::request::Parts;
+
 use shared::attestation::{self, TrustAnchors};
 use shared::crypto::HmacSha256;
 use shared::nsm::{ErrorCode, Nsm, Request, Response};
@@ -22,6 +22,7 @@ use shared::transport::{Acceptor, Endpoint, listen};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tracing_subscriber::fmt::MakeWriter;
+use ureq::http::request::Parts;
 
 use super::configured::{ACCESS_KEY_ID, ALLOW, SECRET, Trail, sigv4};
 use super::hunt;
@@ -82,8 +83,9 @@ fn derived_keys(secret: &str) -> Vec<Vec<u8>> {
     let mut keys = Vec::new();
     for later in [0, 86_400] {
         let now = SystemClock.now().plus_secs(later).basic_iso8601().to_string();
+        let (date, _) = now.split_once('T').unwrap();
         let mut key = ["AWS4", secret].concat().into_bytes();
-        for part in [&now[..8], "eu-west-1", "kms", "aws4_request"] {
+        for part in [date, "eu-west-1", "kms", "aws4_request"] {
             key = hmac(&key, part);
             keys.push(key.clone());
         }
