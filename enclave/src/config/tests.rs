@@ -44,6 +44,17 @@ fn sigv4(credentials: &str) -> String {
 }
 
 #[test]
+fn the_documented_file_is_one_and_shows_the_defaults() {
+    let page = include_str!("../../../docs/configuration.md");
+    let (_, block) = page.split_once("```toml\n").unwrap();
+    let (text, _) = block.split_once("```").unwrap();
+    let documented = settings(text, Posture::Production).unwrap();
+    let default = settings(&sigv4(CREDENTIAL), Posture::Production).unwrap();
+    assert_eq!(format!("{:?}", documented.policy), format!("{:?}", default.policy));
+    assert_eq!(format!("{:?}", documented.throttle), format!("{:?}", default.throttle));
+}
+
+#[test]
 fn reads_anchors_relative_to_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("enclave.toml");

@@ -110,6 +110,24 @@ fn a_granted_request_of_an_enclave() {
 }
 
 #[test]
+fn the_documented_record_has_the_fields_of_a_real_one() {
+    fn names(value: &Value) -> Vec<&str> {
+        value.as_object().unwrap().keys().map(String::as_str).collect()
+    }
+    let page = include_str!("../../../docs/configuration.md");
+    let (_, block) = page.split_once("```json\n").unwrap();
+    let documented: Value = serde_json::from_str(block.split_once("```").unwrap().0).unwrap();
+    let service = Configured::start(&sigv4(), ALLOW);
+    service.generate_for(&document(Kind::Enclave)).unwrap();
+    let [real] = <[Value; 1]>::try_from(service.records()).unwrap();
+    assert_eq!(names(&documented), names(&real));
+    assert_eq!(names(&documented["userIdentity"]), names(&real["userIdentity"]));
+    let recipient = |record: &Value| record["additionalEventData"]["recipient"].clone();
+    let (documented, real) = (recipient(&documented), recipient(&real));
+    assert!(names(&documented).iter().all(|name| names(&real).contains(name)));
+}
+
+#[test]
 fn a_granted_request_of_a_nitro_tpm() {
     let service = Configured::start(&sigv4(), ALLOW);
     service.generate_for(&document(Kind::NitroTpm)).unwrap();
