@@ -46,8 +46,6 @@ fn matches_by(pattern: &str, text: &str, same: impl Fn(char, char) -> bool) -> b
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
-
     use proptest::prelude::*;
 
     use super::*;
@@ -73,12 +71,11 @@ mod tests {
         }
     }
 
+    /// In exponential time it would never end.
     #[test]
     fn takes_no_exponential_time() {
         let pattern = format!("{}b", "*a".repeat(500));
-        let start = Instant::now();
         assert!(!matches(&pattern, &"a".repeat(10_000)));
-        assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
     }
 
     #[test]
