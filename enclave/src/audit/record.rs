@@ -110,9 +110,9 @@ impl Record {
         self.caller = Some(caller.clone());
     }
 
-    /// It names an operation of ours.
-    pub(crate) fn set_operation(&mut self, operation: Operation) {
-        self.operation = Some(operation);
+    /// It names an operation of ours, or none.
+    pub(crate) fn set_operation(&mut self, operation: Option<Operation>) {
+        self.operation = operation;
     }
 
     /// It keeps the API's limits.

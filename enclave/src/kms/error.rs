@@ -51,7 +51,7 @@ impl Refusal {
                 "You have exceeded the rate at which you may call KMS. Reduce the frequency of \
                  your calls.",
             ),
-            Self::Denied { caller, action, denied } => access_denied(caller, action, *denied),
+            Self::Denied { caller, action, denied } => access_denied(caller, action, denied),
             Self::UnknownOperation => KmsError::bare(ErrorType::UnknownOperation),
             Self::ContentType => KmsError::new(
                 ErrorType::Validation,
@@ -91,9 +91,9 @@ impl Refusal {
 }
 
 /// In KMS's words, as far as it has any for the reason.
-fn access_denied(caller: &str, action: &str, denied: Denied) -> KmsError {
+fn access_denied(caller: &str, action: &str, denied: &Denied) -> KmsError {
     let reason = match denied {
-        Denied::Explicitly => "with an explicit deny in an identity-based policy".to_owned(),
+        Denied::Explicitly { .. } => "with an explicit deny in an identity-based policy".to_owned(),
         Denied::Implicitly => {
             format!("because no identity-based policy allows the {action} action")
         }

@@ -70,11 +70,12 @@ async fn perform<P: Platform>(
     // Over the request as it came, before a byte of its body is understood.
     let caller = authenticator.authenticate(head, body, now)?;
     record.set_caller(&caller);
+    let operation = operation(head);
+    record.set_operation(operation);
     if !throttle.admits(&caller) {
         return Err(Refusal::Throttled { caller: caller.to_string() });
     }
-    let operation = operation(head)?;
-    record.set_operation(operation);
+    let operation = operation.ok_or(Refusal::UnknownOperation)?;
     check_content_type(head)?;
     let call = Call { caller: &caller, now, body };
     match operation {
@@ -86,13 +87,12 @@ async fn perform<P: Platform>(
 }
 
 /// From the one header that names it.
-fn operation(head: &Parts) -> Result<Operation, Refusal> {
+fn operation(head: &Parts) -> Option<Operation> {
     let mut targets = head.headers.get_all(TARGET).iter();
     match (targets.next(), targets.next()) {
         (Some(target), None) => target.to_str().ok().and_then(Operation::from_target),
         _ => None,
     }
-    .ok_or(Refusal::UnknownOperation)
 }
 
 /// awsJson1_1 names one media type; parameters such as a charset do no harm.

@@ -19,7 +19,7 @@ use crate::auth::Caller;
 use crate::kms::{PlainRequest, ProvenRequest};
 
 /// Why a caller may not do what it asks for.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Denied {
     /// This service answers nobody without a Recipient.
     #[error("this service answers no request without a Recipient")]
@@ -34,8 +34,11 @@ pub enum Denied {
     #[error("the attestation document's measurements are not among those that this service admits")]
     Measurements,
     /// A policy forbids it.
-    #[error("an explicit deny in an identity-based policy")]
-    Explicitly,
+    #[error("an explicit deny in an identity-based policy: {statement}")]
+    Explicitly {
+        /// Which, for the service's own log: callers are not told.
+        statement: String,
+    },
     /// No policy allows it.
     #[error("no identity-based policy allows the action")]
     Implicitly,
@@ -141,7 +144,7 @@ fn allowed(
     };
     match iam::evaluate(principal.policies(), &context) {
         Decision::Allowed(_) => Ok(()),
-        Decision::Denied(_) => Err(Denied::Explicitly),
+        Decision::Denied(by) => Err(Denied::Explicitly { statement: by.to_string() }),
         Decision::NotAllowed => Err(Denied::Implicitly),
     }
 }
