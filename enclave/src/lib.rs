@@ -33,5 +33,5 @@ mod process;
 mod service;
 pub mod throttle;
 
-pub use process::{exit_with, init_log};
+pub use process::{exit_with, init_log, init_log_to};
 pub use service::{Service, StartError};

@@ -6,8 +6,13 @@ use std::process::ExitCode;
 
 /// Logs to stderr. Where stderr is gone or full, lines are lost; reporting that there would panic.
 pub fn init_log() {
+    init_log_to(io::stderr);
+}
+
+/// Logs as [`init_log`] does, but to what `writer` makes: what is tested is the log that runs.
+pub fn init_log_to<W: io::Write + 'static>(writer: impl Fn() -> W + Send + Sync + 'static) {
     tracing_subscriber::fmt()
-        .with_writer(io::stderr)
+        .with_writer(writer)
         .with_target(false)
         .log_internal_errors(false)
         .init();
