@@ -39,7 +39,7 @@ pub(crate) enum Expected {
 }
 
 impl Expected {
-    /// `{"__type": ..., "message": ...}`, as every error but SerializationException is written.
+    /// `{"__type": ..., "message": ...}`, as every error is written but two.
     pub(crate) fn error(status: u16, error_type: &str, message: &str) -> Self {
         let message = Value::from(message);
         let body = format!(r#"{{"__type":"{error_type}","message":{message}}}"#);
@@ -53,8 +53,18 @@ impl Expected {
 
     /// 400 SerializationException.
     pub(crate) fn serialization(message: &str) -> Self {
+        Self::capitalised("SerializationException", message)
+    }
+
+    /// 400 AccessDeniedException.
+    pub(crate) fn access_denied(message: &str) -> Self {
+        Self::capitalised("AccessDeniedException", message)
+    }
+
+    /// `{"Message": ..., "__type": ...}`
+    fn capitalised(error_type: &str, message: &str) -> Self {
         let message = Value::from(message);
-        let body = format!(r#"{{"Message":{message},"__type":"SerializationException"}}"#);
+        let body = format!(r#"{{"Message":{message},"__type":"{error_type}"}}"#);
         Self::Error { status: 400, body }
     }
 
@@ -66,6 +76,14 @@ impl Expected {
     /// With `Connection: close`.
     pub(crate) fn and_close(self) -> Self {
         Self::Last(Box::new(self))
+    }
+
+    /// What an error says.
+    pub(crate) fn message(&self) -> String {
+        let Self::Error { body, .. } = self else { panic!("{self:?} says nothing") };
+        let body: Value = serde_json::from_str(body).unwrap();
+        let message = body.get("message").or_else(|| body.get("Message"));
+        message.and_then(Value::as_str).unwrap().to_owned()
     }
 
     /// Blocks of entropy that the answer is worth: none unless it gives random bytes.

@@ -5,7 +5,8 @@ use shared::attestation::RecipientKeyError::{ModulusSize, NotRsaPublicKey, NotSp
 use shared::attestation::{MalformedDocument, check_spki};
 use shared::simulator::der::{self, oid};
 
-use crate::row::{Refusal, Row, row};
+use crate::refusal::Refusal;
+use crate::row::{Row, row};
 use crate::stage::{RECIPIENTS, good};
 
 /// OBJECT IDENTIFIERs, as their content.

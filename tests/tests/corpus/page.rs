@@ -6,7 +6,8 @@ use std::path::Path;
 
 use shared::attestation::{RecipientKeyError, Rule};
 
-use crate::row::{Refusal, Row};
+use crate::refusal::Refusal;
+use crate::row::Row;
 
 type Ids = BTreeSet<&'static str>;
 

@@ -1,67 +1,22 @@
 //! A row of the corpus: an id, and cases that say what must come of some input.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
-use shared::attestation::{
-    DebugMode, MalformedDocument, MaxAge, RecipientKeyError, Rule, UntrustedDocument,
-    UnverifiedDocument,
-};
+use enclave::audit::Audit;
+use enclave::config::{Config, Posture};
+use shared::attestation::{DebugMode, MaxAge, Rule, UnverifiedDocument};
 use shared::crypto::Operations;
 
 use crate::answer::Expected;
+use crate::configuration::Configuration;
+use crate::log;
+use crate::records::{Records, Trace};
+use crate::refusal::Refusal;
 use crate::stage::{Ending, NOW, Stage, Step, generate_random};
 use crate::summary::{Outcome, Summary};
 
 /// A genuine document takes five: four certificates below the root, and the document itself.
 const MAX_SIGNATURE_VERIFICATIONS: u64 = 6;
-
-/// Why a document is refused: the exact value within.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    Malformed(MalformedDocument),
-    Untrusted(UntrustedDocument),
-    RecipientKey(RecipientKeyError),
-}
-
-impl From<MalformedDocument> for Refusal {
-    fn from(error: MalformedDocument) -> Self {
-        Self::Malformed(error)
-    }
-}
-
-impl From<UntrustedDocument> for Refusal {
-    fn from(error: UntrustedDocument) -> Self {
-        Self::Untrusted(error)
-    }
-}
-
-impl From<RecipientKeyError> for Refusal {
-    fn from(error: RecipientKeyError) -> Self {
-        Self::RecipientKey(error)
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Malformed(error) => error.fmt(formatter),
-            Self::Untrusted(error) => error.fmt(formatter),
-            Self::RecipientKey(error) => error.fmt(formatter),
-        }
-    }
-}
-
-impl Refusal {
-    /// The rule of the checklist that is broken; a key that nothing can be sealed to breaks none.
-    pub(crate) fn rule(&self) -> Option<Rule> {
-        match self {
-            Self::Malformed(error) => Some(error.rule()),
-            Self::Untrusted(error) => Some(error.rule()),
-            Self::RecipientKey(_) => None,
-        }
-    }
-}
 
 /// What is sent, and what must come of it.
 pub(crate) enum Check {
@@ -72,28 +27,63 @@ pub(crate) enum Check {
     Exchange { steps: Vec<Step>, ending: Ending },
     /// A function called directly, for what fits no document; it gives what it refuses with.
     Inner { expected: Refusal, refused: fn() -> Option<Refusal> },
+    /// A configuration with which no service starts, and the error's text.
+    NoStart { configuration: Configuration, error: String },
+    /// A request, its answer, and what is to be recorded and logged of it.
+    Recorded { request: Vec<u8>, answer: Expected, trace: Trace },
 }
 
 pub(crate) struct Case {
     what: String,
     check: Check,
+    /// Of the service that it is checked against; without one, everybody is answered.
+    configuration: Option<Configuration>,
 }
 
 /// One row, named by its id.
 pub(crate) struct Row {
     pub(crate) id: &'static str,
     what: &'static str,
+    /// Of the cases that follow.
+    configuration: Option<Configuration>,
     cases: Vec<Case>,
 }
 
 pub(crate) fn row(id: &'static str, what: &'static str) -> Row {
-    Row { id, what, cases: Vec::new() }
+    Row { id, what, configuration: None, cases: Vec::new() }
 }
 
 impl Row {
     fn with(mut self, what: impl Into<String>, check: Check) -> Self {
-        self.cases.push(Case { what: what.into(), check });
+        let configuration = self.configuration.clone();
+        self.cases.push(Case { what: what.into(), check, configuration });
         self
+    }
+
+    /// The cases that follow are checked against a service that is configured so.
+    pub(crate) fn under(self, configuration: Configuration) -> Self {
+        Self { configuration: Some(configuration), ..self }
+    }
+
+    /// With `configuration` no service must start, for exactly this reason.
+    pub(crate) fn no_start(
+        self,
+        what: impl Into<String>,
+        configuration: Configuration,
+        error: impl Into<String>,
+    ) -> Self {
+        self.with(what, Check::NoStart { configuration, error: error.into() })
+    }
+
+    /// `request` must be answered with `answer`, and leave `trace`.
+    pub(crate) fn recorded(
+        self,
+        what: impl Into<String>,
+        request: Vec<u8>,
+        answer: Expected,
+        trace: Trace,
+    ) -> Self {
+        self.with(what, Check::Recorded { request, answer, trace })
     }
 
     /// `document` must be refused with exactly `expected`.
@@ -177,7 +167,7 @@ impl Row {
         self.cases.iter().filter_map(|case| match &case.check {
             Check::Document { expected, .. } => expected.as_ref(),
             Check::Inner { expected, .. } => Some(expected),
-            Check::Exchange { .. } => None,
+            Check::Exchange { .. } | Check::NoStart { .. } | Check::Recorded { .. } => None,
         })
     }
 
@@ -189,7 +179,9 @@ impl Row {
                 Operations::of(|| verdict(&stage, document).is_ok()).1
             }
             Check::Inner { refused, .. } => Operations::of(refused).1,
-            Check::Exchange { .. } => Operations::default(),
+            Check::Exchange { .. } | Check::NoStart { .. } | Check::Recorded { .. } => {
+                Operations::default()
+            }
         };
         self.cases.iter().map(cost).collect()
     }
@@ -199,14 +191,19 @@ impl Row {
         format!("{} {}", self.id, self.what)
     }
 
-    /// Checks each case against a service of its own.
+    /// Checks each case, those of one configuration in a row against one service.
     pub(crate) fn run(&self, summary: &Summary) {
         assert!(!self.cases.is_empty(), "{} has no case", self.id);
         let names: BTreeSet<&str> = self.cases.iter().map(|case| case.what.as_str()).collect();
         assert_eq!(names.len(), self.cases.len(), "{}: two cases of one name", self.id);
-        let stage = Stage::new();
-        for Case { what, check } in &self.cases {
+        let mut current: &Option<Configuration> = &None;
+        let mut stage = Stage::new();
+        for Case { what, check, configuration } in &self.cases {
             let context = format!("{}: {what}", self.id);
+            if configuration != current {
+                current = configuration;
+                stage = stage_of(configuration.as_ref());
+            }
             let outcome = match check {
                 Check::Document { document, expected, outside } => {
                     let operations = check_inside(&stage, document, expected.as_ref(), &context);
@@ -222,11 +219,23 @@ impl Row {
                     assert_eq!(refused().as_ref(), Some(expected), "{context}");
                     Outcome::Refused
                 }
+                Check::NoStart { configuration, error } => {
+                    configuration.assert_no_start(error, &context);
+                    Outcome::Refused
+                }
+                Check::Recorded { request, answer, trace } => {
+                    check_recorded(configuration.as_ref(), request, answer, trace, &context)
+                }
             };
+            log::assert_printable(&log::take(), &context);
             summary.count(outcome);
         }
         summary.count_row();
     }
+}
+
+fn stage_of(configuration: Option<&Configuration>) -> Stage {
+    configuration.map_or_else(Stage::new, Stage::under)
 }
 
 /// The exact variant, and no more work than a genuine document takes.
@@ -289,4 +298,27 @@ fn check_conversation(stage: &Stage, steps: &[Step], ending: Ending, context: &s
     // A good request behind a refused one shows where the refused one ended.
     let refused = received.is_empty() || expected.clone().any(Expected::is_refusal);
     if refused { Outcome::Refused } else { Outcome::Accepted }
+}
+
+/// The exact answer, record and log, of a service of the case's own: what ends writes its records.
+fn check_recorded(
+    configuration: Option<&Configuration>,
+    request: &[u8],
+    answer: &Expected,
+    trace: &Trace,
+    context: &str,
+) -> Outcome {
+    let records = Records::default();
+    let audit = Audit::to(records.clone()).unwrap();
+    let settings = match configuration {
+        Some(configuration) => configuration.settings(),
+        None => Config::default().settings(Posture::Laptop),
+    };
+    let stage = Stage::start(settings.unwrap(), audit);
+    drop(log::take());
+    let steps = exchange(request.to_vec(), vec![answer.clone()]);
+    let outcome = check_conversation(&stage, &steps, Ending::Client, context);
+    drop(stage);
+    trace.assert_is(&records.take(), &log::take(), context);
+    outcome
 }

@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use enclave::Service;
 use enclave::audit::Audit;
-use enclave::config::{Config, Posture};
+use enclave::config::{Config, Posture, Settings};
 use enclave::http::Server;
 use enclave::platform::Simulated;
 use shared::attestation::{self, TrustAnchors};
@@ -20,6 +20,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::{task, time};
 
 use crate::answer::{Answer, Expected};
+use crate::configuration::Configuration;
 
 /// The time of every forged document, and of the service that judges it.
 pub(crate) const NOW: UnixMillis = UnixMillis::from_secs(1_800_000_000);
@@ -122,15 +123,24 @@ fn anchors() -> TrustAnchors<attestation::Simulated> {
 }
 
 impl Stage {
+    /// Without configuration, as on a laptop: everybody is answered.
     pub(crate) fn new() -> Self {
+        Self::start(Config::default().settings(Posture::Laptop).unwrap(), Audit::none())
+    }
+
+    /// Configured so.
+    pub(crate) fn under(configuration: &Configuration) -> Self {
+        Self::start(configuration.settings().unwrap(), Audit::none())
+    }
+
+    pub(crate) fn start(settings: Settings, audit: Audit) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let world = Arc::new(World::new(Arc::new(now)).unwrap());
         let nsm = SimulatedNsm::new(Arc::clone(&world));
         let draws = nsm.draws();
         let clock: fn() -> UnixMillis = now;
         let platform = Simulated::new(world, clock);
-        let settings = Config::default().settings(Posture::Laptop).unwrap();
-        let start = Service::start(platform, nsm, anchors(), settings, Audit::none());
+        let start = Service::start(platform, nsm, anchors(), settings, audit);
         let service = runtime.block_on(start).unwrap();
         let drawn_to_start = draws.count();
         Self { runtime, server: Server::new(service), anchors: anchors(), draws, drawn_to_start }

@@ -1,0 +1,248 @@
+//! B: registers of zeros, which policies and the configuration must not ask for.
+
+use shared::attestation::PCR_LENGTH;
+
+use crate::b_policies::{
+    EXPLICITLY, IMPLICITLY, NOT_AMONG, allow, denied, denied_as, deny, document, measured,
+    signed_by, statement,
+};
+use crate::configuration::Configuration;
+use crate::e_requests::{PLAIN, SEALED};
+use crate::e_signed::then_signed;
+use crate::row::{Row, row};
+use crate::stage::generate_random;
+
+pub(crate) fn rows() -> Vec<Row> {
+    vec![zeros()]
+}
+
+fn zeros() -> Row {
+    let row = row("B16", "configuration names an all-zero measurement: no start");
+    policies_that_start(policies_of_zeros(good_measurements(measurements_of_zeros(row))))
+}
+
+/// Where everybody is answered who measured this.
+fn measuring(entries: &str) -> Configuration {
+    Configuration::new(format!(
+        "[auth]\nmode = \"none\"\n[recipient]\nrequire = true\nmeasurements = [{entries}]\n"
+    ))
+}
+
+fn zero() -> String {
+    "0".repeat(2 * PCR_LENGTH)
+}
+
+fn registers() -> impl Iterator<Item = String> {
+    let named = |prefix: &'static str| (0..32).map(move |index| format!("{prefix}{index}"));
+    named("PCR").chain(named("NitroTPMPCR")).chain(["ImageSha384".to_owned()])
+}
+
+fn measurements_of_zeros(mut row: Row) -> Row {
+    let (zero, value) = (zero(), measured(8));
+    let refused = |name: &str| {
+        format!(
+            "[recipient] measurements: {name} is all zeros, which is what every enclave in debug \
+             mode measures: give the value that nitro-cli build-enclave printed"
+        )
+    };
+    for name in registers() {
+        let entry = format!("{{ {name} = \"{zero}\" }}");
+        row = row
+            .no_start(format!("{name}, production"), measuring(&entry), refused(&name))
+            .no_start(format!("{name}, laptop"), measuring(&entry).on_laptop(), refused(&name));
+    }
+    for (entries, name) in [
+        (format!("{{ PCR0 = \"{value}\", PCR8 = \"{zero}\" }}"), "PCR8"),
+        (format!("{{ PCR0 = \"{zero}\", PCR8 = \"{value}\" }}"), "PCR0"),
+        (format!("{{ PCR0 = \"{value}\" }}, {{ PCR3 = \"{zero}\" }}"), "PCR3"),
+        (format!("{{ PCR3 = \"{zero}\" }}, {{ PCR0 = \"{value}\" }}"), "PCR3"),
+        (format!("{{ PCR0 = \"{zero}\", PCR1 = \"{zero}\", PCR2 = \"{zero}\" }}"), "PCR0"),
+        (
+            format!("{{ NitroTPMPCR4 = \"{value}\" }}, {{ NitroTPMPCR7 = \"{zero}\" }}"),
+            "NitroTPMPCR7",
+        ),
+        // However the register is written.
+        (format!("{{ pcr4 = \"{zero}\" }}"), "pcr4"),
+        (format!("{{ IMAGESHA384 = \"{zero}\" }}"), "IMAGESHA384"),
+        (format!("{{ nitrotpmpcr4 = \"{zero}\" }}"), "nitrotpmpcr4"),
+    ] {
+        let what = entries.replace(&zero, "0").replace(&value, "V");
+        row = row.no_start(what, measuring(&entries), refused(name));
+    }
+    // Zeros of another length are no measurement at all.
+    for zeros in [
+        "",
+        "0",
+        "00",
+        &zero[1..],
+        &zero[2..],
+        &format!("{zero}0"),
+        &format!("{zero}00"),
+        &format!("0x{}", &zero[2..]),
+    ] {
+        let entry = format!("{{ PCR8 = \"{zeros}\" }}");
+        let error = "[recipient] measurements: PCR8 is not a measurement: 96 hexadecimal digits";
+        row =
+            row.no_start(format!("{} digits: {:.2}", zeros.len(), zeros), measuring(&entry), error);
+    }
+    row
+}
+
+fn good_measurements(mut row: Row) -> Row {
+    let mixed = measured(8)
+        .chars()
+        .enumerate()
+        .map(|(index, digit)| if index % 2 == 0 { digit.to_ascii_uppercase() } else { digit })
+        .collect::<String>();
+    let last = format!("{}1", &zero()[1..]);
+    for (what, entries, answer) in [
+        ("lower case", format!("{{ PCR8 = \"{}\" }}", measured(8)), SEALED),
+        ("upper case", format!("{{ PCR8 = \"{}\" }}", measured(8).to_uppercase()), SEALED),
+        ("mixed case", format!("{{ PCR8 = \"{mixed}\" }}"), SEALED),
+        ("ImageSha384", format!("{{ ImageSha384 = \"{}\" }}", measured(0)), SEALED),
+        // Not zeros, however few digits differ: it starts, and nobody has measured that.
+        (
+            "one digit that is not zero",
+            format!("{{ PCR8 = \"{last}\" }}"),
+            denied_as("anonymous", NOT_AMONG),
+        ),
+        ("no entry", String::new(), SEALED),
+    ] {
+        row = row.under(measuring(&entries)).exchange(
+            format!("starts: {what}"),
+            generate_random(&document(|_| {})),
+            vec![answer],
+        );
+    }
+    row
+}
+
+/// Its error names the place of the first value of zeros.
+fn policy_of_zeros(row: Row, what: String, policy: &str, says: &str, key: &str) -> Row {
+    let column = 1 + policy.find(&format!("\"{}\"", zero())).unwrap();
+    let error = format!(
+        "AKIDZERO.json: line 1 column {column}: {says} would admit a kms:RecipientAttestation:{key} \
+         of all zeros, which anyone has in debug mode or without measuring; remove the value, or \
+         refuse it with Deny and a positive operator"
+    );
+    row.no_start(what, Configuration::signed().credential("AKIDZERO", "", policy), error)
+}
+
+fn policies_of_zeros(mut row: Row) -> Row {
+    let zero = format!("\"{}\"", zero());
+    for name in registers() {
+        let policy = allow("StringEquals", &name, &zero);
+        row = policy_of_zeros(
+            row,
+            format!("policy: {name}"),
+            &policy,
+            "Allow with StringEquals",
+            &name,
+        );
+    }
+    for operator in [
+        "StringEquals",
+        "StringEqualsIgnoreCase",
+        "StringLike",
+        "StringEqualsIfExists",
+        "StringEqualsIgnoreCaseIfExists",
+        "StringLikeIfExists",
+    ] {
+        let policy = allow(operator, "PCR8", &zero);
+        let says = format!("Allow with {operator}");
+        row = policy_of_zeros(row, format!("policy: {says}"), &policy, &says, "PCR8");
+    }
+    for operator in [
+        "StringNotEquals",
+        "StringNotEqualsIgnoreCase",
+        "StringNotLike",
+        "StringNotEqualsIfExists",
+        "StringNotEqualsIgnoreCaseIfExists",
+        "StringNotLikeIfExists",
+    ] {
+        let policy = deny(operator, "PCR8", &zero);
+        let says = format!("Deny with {operator}");
+        row = policy_of_zeros(row, format!("policy: {says}"), &policy, &says, "PCR8");
+    }
+    let value = format!("\"{}\"", measured(8));
+    for (what, values) in [
+        ("first of two", format!("[{zero},{value}]")),
+        ("last of two", format!("[{value},{zero}]")),
+        ("twice", format!("[{zero},{zero}]")),
+    ] {
+        let policy = allow("StringEquals", "PCR8", &values);
+        row = policy_of_zeros(
+            row,
+            format!("policy: {what}"),
+            &policy,
+            "Allow with StringEquals",
+            "PCR8",
+        );
+    }
+    let policy = allow("StringEquals", "pcr8", &zero);
+    row =
+        policy_of_zeros(row, "policy: pcr8".to_owned(), &policy, "Allow with StringEquals", "PCR8");
+    // An Allow that is fine beside it does not make it so.
+    let both = format!(
+        r#"{{"Statement":[{},{}]}}"#,
+        statement("Allow", "StringEquals", "PCR3", &value),
+        statement("Allow", "StringEquals", "PCR8", &zero)
+    );
+    policy_of_zeros(
+        row,
+        "policy: second statement".to_owned(),
+        &both,
+        "Allow with StringEquals",
+        "PCR8",
+    )
+}
+
+fn policies_that_start(mut row: Row) -> Row {
+    let zero = format!("\"{}\"", zero());
+    let zeroed = document(|document| document.pcrs.extend([(8, [0; PCR_LENGTH])]));
+    let whole = document(|_| {});
+    for (what, policy, of_zeros, of_whole) in [
+        ("Deny with StringEquals", deny("StringEquals", "PCR8", &zero), Err(EXPLICITLY), Ok(())),
+        (
+            "Deny with StringEqualsIgnoreCase",
+            deny("StringEqualsIgnoreCase", "PCR8", &zero),
+            Err(EXPLICITLY),
+            Ok(()),
+        ),
+        ("Deny with StringLike", deny("StringLike", "PCR8", &zero), Err(EXPLICITLY), Ok(())),
+        (
+            "Deny with StringEqualsIfExists",
+            deny("StringEqualsIfExists", "PCR8", &zero),
+            Err(EXPLICITLY),
+            Ok(()),
+        ),
+        (
+            "Allow with StringNotEquals",
+            allow("StringNotEquals", "PCR8", &zero),
+            Err(IMPLICITLY),
+            Ok(()),
+        ),
+        (
+            "Allow with StringNotLike",
+            allow("StringNotLike", "PCR8", &zero),
+            Err(IMPLICITLY),
+            Ok(()),
+        ),
+    ] {
+        row = row.under(Configuration::signed().credential("AKIDZERO", "", &policy));
+        for (which, document, verdict) in
+            [("zeros", &zeroed, of_zeros), ("a value", &whole, of_whole)]
+        {
+            let answer = match verdict {
+                Ok(()) => SEALED,
+                Err(why) => denied("AKIDZERO", why),
+            };
+            row = row.exchange(
+                format!("starts: {what}, of {which}"),
+                then_signed(signed_by("AKIDZERO", document)),
+                vec![answer, PLAIN],
+            );
+        }
+    }
+    row
+}

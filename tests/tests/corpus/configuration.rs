@@ -1,0 +1,88 @@
+//! What services are configured with: files in a folder of their own, read as the processes read
+//! them.
+
+use std::fs;
+
+use enclave::config::{Config, ConfigError, Posture, Settings};
+
+/// `enclave.toml`, and the policies beside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Configuration {
+    posture: Posture,
+    toml: String,
+    /// By file name.
+    policies: Vec<(String, String)>,
+}
+
+/// What requests to [`Configuration::signed`] are signed for.
+pub(crate) const REGION: &str = "eu-west-1";
+pub(crate) const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+/// Who may do everything.
+pub(crate) const ACCESS_KEY_ID: &str = "AKIDEXAMPLE";
+/// Who may do everything, and sends [`SESSION_TOKEN`].
+pub(crate) const SESSION_KEY_ID: &str = "AKIDSESSION";
+pub(crate) const SESSION_TOKEN: &str = "IQoJb3JpZ2luX2VjEXAMPLE//token+==";
+const ALLOW: &str =
+    r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"kms:*","Resource":"*"}}"#;
+
+impl Configuration {
+    pub(crate) fn new(toml: impl Into<String>) -> Self {
+        Self { posture: Posture::Production, toml: toml.into(), policies: Vec::new() }
+    }
+
+    /// Who signs is answered, also in the clear.
+    pub(crate) fn signed() -> Self {
+        Self::new(format!(
+            "[auth]\nmode = \"sigv4\"\nregion = \"{REGION}\"\n[recipient]\nplaintext = \"allow\"\n"
+        ))
+        .credential(ACCESS_KEY_ID, "", ALLOW)
+        .credential(
+            SESSION_KEY_ID,
+            &format!("session_token = \"{SESSION_TOKEN}\"\n"),
+            ALLOW,
+        )
+    }
+
+    pub(crate) fn on_laptop(self) -> Self {
+        Self { posture: Posture::Laptop, ..self }
+    }
+
+    /// One credential more, with a principal and a policy of its own, both named after it.
+    pub(crate) fn credential(mut self, access_key_id: &str, lines: &str, policy: &str) -> Self {
+        let principal = principal(access_key_id);
+        self.toml += &format!(
+            "[[credential]]\naccess_key_id = \"{access_key_id}\"\nsecret_access_key = \"{SECRET}\"\n\
+             principal = \"{principal}\"\npolicies = [\"{access_key_id}.json\"]\n{lines}"
+        );
+        self.policies.push((format!("{access_key_id}.json"), policy.to_owned()));
+        self
+    }
+
+    pub(crate) fn settings(&self) -> Result<Settings, ConfigError> {
+        self.read().0
+    }
+
+    /// What comes of it, and the folder that it was in.
+    fn read(&self) -> (Result<Settings, ConfigError>, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("enclave.toml");
+        fs::write(&path, &self.toml).unwrap();
+        for (name, json) in &self.policies {
+            fs::write(folder.path().join(name), json).unwrap();
+        }
+        let settings = Config::load(Some(&path)).and_then(|config| config.settings(self.posture));
+        (settings, folder.path().display().to_string())
+    }
+
+    /// It must be refused with this text, in which files are named without their folder.
+    pub(crate) fn assert_no_start(&self, expected: &str, context: &str) {
+        let (settings, folder) = self.read();
+        let error = settings.err().unwrap_or_else(|| panic!("{context}: it starts")).to_string();
+        assert_eq!(error.replace(&format!("{folder}/"), ""), expected, "{context}");
+    }
+}
+
+/// Whom an access key of [`Configuration::credential`] stands for.
+pub(crate) fn principal(access_key_id: &str) -> String {
+    format!("arn:aws:iam::123456789012:role/{access_key_id}")
+}

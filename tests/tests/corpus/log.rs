@@ -1,0 +1,49 @@
+//! The service's log, in the form in which it runs, kept apart by thread: each case is checked, and
+//! its service answers, on a thread of its own.
+
+use std::cell::RefCell;
+use std::io::{self, Write};
+
+thread_local! {
+    static LINES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What breaks lines, turns text around or hides in it, although it is no control character.
+const DECEIVING: [char; 8] = [
+    '\u{200b}', '\u{200f}', '\u{2028}', '\u{2029}', '\u{202e}', '\u{2066}', '\u{2069}', '\u{feff}',
+];
+
+struct OfThisThread;
+
+impl Write for OfThisThread {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        LINES.with_borrow_mut(|lines| lines.extend_from_slice(bytes));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Once for the process.
+pub(crate) fn init() {
+    enclave::init_log_to(|| OfThisThread);
+}
+
+/// What was logged on this thread since the last time.
+pub(crate) fn take() -> Vec<u8> {
+    LINES.take()
+}
+
+/// Lines that no terminal takes for more than text, whatever clients sent.
+pub(crate) fn assert_printable(log: &[u8], context: &str) {
+    let text = std::str::from_utf8(log).expect(context);
+    for line in text.lines() {
+        assert!(
+            !line.contains(char::is_control) && !line.contains(DECEIVING),
+            "{context}: {line:?}"
+        );
+    }
+    assert!(text.is_empty() || text.ends_with('\n'), "{context}: {text:?}");
+}
