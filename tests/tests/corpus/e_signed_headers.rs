@@ -7,7 +7,7 @@ use crate::e_signed::{
     not_signed, refuse, sent_twice, then_signed, unknown_parameter,
 };
 use crate::row::{Row, row};
-use crate::signer::{DATE, Draft, Signing};
+use crate::signer::{DATE, Draft, Signing, Spell};
 
 pub(crate) fn rows() -> Vec<Row> {
     vec![left_out(), sent_otherwise()]
@@ -309,7 +309,7 @@ fn wire(mut row: Row) -> Row {
             })
             .collect()
     };
-    let spellings: [(&str, fn(&str) -> String); 3] =
+    let spellings: [(&str, Spell); 3] =
         [("lower", str::to_lowercase), ("upper", str::to_uppercase), ("mixed", alternating)];
     for (what, spell) in spellings {
         row = accept(row, format!("names in {what} case"), draft().named(spell).signed());

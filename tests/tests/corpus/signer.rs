@@ -35,6 +35,9 @@ pub(crate) struct Signing {
     pub(crate) payload_hash: Option<String>,
 }
 
+/// How a field's name is written.
+pub(crate) type Spell = fn(&str) -> String;
+
 impl Draft {
     /// GenerateRandom with this body.
     pub(crate) fn new(body: impl AsRef<[u8]>) -> Self {
@@ -82,7 +85,7 @@ impl Draft {
     }
 
     /// The fields' names in another spelling.
-    pub(crate) fn named(mut self, spell: fn(&str) -> String) -> Self {
+    pub(crate) fn named(mut self, spell: Spell) -> Self {
         for (name, _) in &mut self.fields {
             *name = spell(name);
         }
