@@ -11,6 +11,9 @@
 )]
 
 mod clients;
+mod signed;
+#[path = "../sigv4/table.rs"]
+mod table;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -6,6 +6,6 @@ mod relayed;
 mod sdk;
 
 pub(crate) use envelope::{TestKey, assert_form};
-pub(crate) use process::{cli, model};
+pub(crate) use process::{cli, cli_as, model};
 pub(crate) use relayed::{Canned, Relayed};
-pub(crate) use sdk::{Failure, Sdk};
+pub(crate) use sdk::{Failure, Outcome, Sdk};

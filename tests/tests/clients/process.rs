@@ -13,6 +13,8 @@ use tokio::process::Command;
 use tokio::runtime::Builder;
 use tokio::time::timeout;
 
+use crate::table::{Identity, WALLET};
+
 /// Far longer than anything here takes: reached only by what hangs.
 const NEVER: Duration = Duration::from_secs(60);
 
@@ -47,13 +49,14 @@ pub(super) fn clean(mut command: Command) -> Command {
 }
 
 /// What every AWS client reads from the environment.
-pub(super) fn configure(command: &mut Command, endpoint_url: &str) {
+pub(super) fn configure(command: &mut Command, endpoint_url: &str, identity: &Identity) {
+    let Identity { region, access_key_id, secret_access_key, session_token } = *identity;
     command.envs([
         ("AWS_ENDPOINT_URL_KMS", endpoint_url),
-        ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
-        ("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"),
-        ("AWS_REGION", "eu-west-1"),
-        ("AWS_DEFAULT_REGION", "eu-west-1"),
+        ("AWS_ACCESS_KEY_ID", access_key_id),
+        ("AWS_SECRET_ACCESS_KEY", secret_access_key),
+        ("AWS_REGION", region),
+        ("AWS_DEFAULT_REGION", region),
         ("AWS_CONFIG_FILE", "/dev/null"),
         ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
         ("AWS_EC2_METADATA_DISABLED", "true"),
@@ -61,6 +64,7 @@ pub(super) fn configure(command: &mut Command, endpoint_url: &str) {
         ("AWS_RETRY_MODE", "standard"),
         ("AWS_MAX_ATTEMPTS", "2"),
     ]);
+    command.envs(session_token.map(|token| ("AWS_SESSION_TOKEN", token)));
 }
 
 /// Runs to the end. What does not come to one is killed, and fails the test.
@@ -89,9 +93,14 @@ fn file_of(input: &[u8]) -> Stdio {
 
 /// `aws kms generate-random` of version 1.
 pub(crate) fn cli(endpoint_url: &str, arguments: &[&str]) -> Output {
+    cli_as(&WALLET, endpoint_url, &[&["generate-random"], arguments].concat())
+}
+
+/// Any `aws kms` of version 1, by anybody.
+pub(crate) fn cli_as(identity: &Identity, endpoint_url: &str, arguments: &[&str]) -> Output {
     let mut command = python("aws");
-    configure(&mut command, endpoint_url);
-    command.args(["kms", "generate-random", "--output", "json"]).args(arguments);
+    configure(&mut command, endpoint_url, identity);
+    command.args(["kms", "--output", "json"]).args(arguments);
     run(command, b"")
 }
 

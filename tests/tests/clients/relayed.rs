@@ -23,7 +23,11 @@ pub(crate) struct Relayed {
 impl Relayed {
     /// In front of a simulated enclave.
     pub(crate) fn simulator() -> Self {
-        let simulator = Simulator::start().unwrap();
+        Self::enclave(Simulator::start().unwrap())
+    }
+
+    /// In front of a simulated enclave that was told more. It ends when this is dropped.
+    pub(crate) fn enclave(simulator: Simulator) -> Self {
         let relayed = Self::before(simulator.address());
         Self { _simulator: Some(simulator), ..relayed }
     }

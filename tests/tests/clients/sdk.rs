@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use tokio::process::Command;
 
 use super::process::{clean, configure, installed, python, run_well, source};
+use crate::table::{Identity, WALLET};
 
 /// An SDK, driven by a program in `tests/clients`.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +52,16 @@ pub(crate) struct Response {
 impl Sdk {
     /// Makes all `calls`, `{"operation", "parameters"}` each, in one process and in order.
     pub(crate) fn call(self, endpoint_url: &str, calls: &[Value]) -> Vec<Outcome> {
+        self.call_as(&WALLET, endpoint_url, calls)
+    }
+
+    /// Like [`call`](Self::call), by anybody.
+    pub(crate) fn call_as(
+        self,
+        identity: &Identity,
+        endpoint_url: &str,
+        calls: &[Value],
+    ) -> Vec<Outcome> {
         let mut command = match self {
             Self::Boto3 => {
                 let mut command = python("python");
@@ -63,7 +74,7 @@ impl Sdk {
                 command
             }
         };
-        configure(&mut command, endpoint_url);
+        configure(&mut command, endpoint_url, identity);
         let input = Value::from(calls.to_vec()).to_string();
         let outcomes: Vec<Outcome> =
             serde_json::from_slice(&run_well(command, input.as_bytes())).unwrap();

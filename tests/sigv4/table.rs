@@ -1,0 +1,169 @@
+//! Whom clients sign as, and what becomes of it under `config.toml`: the same for every client.
+
+/// Whom a client takes itself for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Identity {
+    pub(crate) region: &'static str,
+    pub(crate) access_key_id: &'static str,
+    pub(crate) secret_access_key: &'static str,
+    pub(crate) session_token: Option<&'static str>,
+}
+
+/// May do everything.
+pub(crate) const WALLET: Identity = Identity {
+    region: "eu-west-1",
+    access_key_id: "AKIDEXAMPLE",
+    secret_access_key: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
+    session_token: None,
+};
+/// The same principal, by a temporary credential.
+pub(crate) const TEMPORARY: Identity = Identity {
+    access_key_id: "ASIDEXAMPLE",
+    secret_access_key: "temporary/K7MDENG+bPxRfiCYEXAMPLEKEY",
+    session_token: Some("IQoJb3JpZ2luX2VjEXAMPLE//////////wEaCWV1+west/1IkcwRQIhAEXAMPLE=="),
+    ..WALLET
+};
+/// A temporary credential whose time is over.
+const EXPIRED: Identity = Identity {
+    access_key_id: "ASIDEXPIRED",
+    secret_access_key: "expired/K7MDENG+bPxRfiCYEXAMPLEKEY",
+    session_token: Some("FwoGZXIvYXdzEXAMPLE//////////EaDExpired=="),
+    ..WALLET
+};
+/// May list custom key stores, no more.
+const AUDITOR: Identity = Identity {
+    access_key_id: "AKIDAUDITOR",
+    secret_access_key: "auditor/K7MDENG+bPxRfiCYEXAMPLEKEY",
+    ..WALLET
+};
+/// Was allowed everything, and is denied GenerateRandom.
+const SUSPENDED: Identity = Identity {
+    access_key_id: "AKIDSUSPENDED",
+    secret_access_key: "suspended/K7MDENG+bPxRfiCYEXAMPLEKEY",
+    ..WALLET
+};
+
+/// The principal of [`WALLET`] and [`TEMPORARY`].
+pub(crate) const WALLET_ARN: &str = "arn:aws:iam::123456789012:role/wallet";
+
+/// What KMS says when the signature is not the one it calculates.
+pub(crate) const MISMATCH: (&str, &str) = (
+    "InvalidSignatureException",
+    "The request signature we calculated does not match the signature you provided. Check your AWS \
+     Secret Access Key and signing method. Consult the service documentation for details.",
+);
+const UNRECOGNIZED: (&str, &str) =
+    ("UnrecognizedClientException", "The security token included in the request is invalid.");
+
+/// What a client asks for, without a Recipient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    GenerateRandom,
+    DescribeCustomKeyStores,
+}
+
+/// A request that is refused.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Refused {
+    /// Why.
+    pub(crate) because: &'static str,
+    /// Who asks.
+    pub(crate) identity: Identity,
+    /// For what.
+    pub(crate) operation: Operation,
+    /// The error's name and its message.
+    pub(crate) error: (&'static str, &'static str),
+    /// The principal that is nevertheless proved, and so recorded.
+    pub(crate) proven: Option<&'static str>,
+}
+
+/// Every way to sign, or to be, that is not let in.
+pub(crate) const REFUSED: [Refused; 12] = [
+    unproven(
+        "another secret",
+        Identity { secret_access_key: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEZ", ..WALLET },
+        MISMATCH,
+    ),
+    unproven(
+        "the secret of another access key",
+        Identity { secret_access_key: AUDITOR.secret_access_key, ..WALLET },
+        MISMATCH,
+    ),
+    unproven(
+        "an access key that is not known",
+        Identity { access_key_id: "AKIDNOBODY", ..WALLET },
+        UNRECOGNIZED,
+    ),
+    unproven(
+        "another region",
+        Identity { region: "us-east-1", ..WALLET },
+        ("InvalidSignatureException", "Credential should be scoped to a valid region. "),
+    ),
+    unproven(
+        "another session token",
+        Identity { session_token: EXPIRED.session_token, ..TEMPORARY },
+        UNRECOGNIZED,
+    ),
+    unproven("no session token", Identity { session_token: None, ..TEMPORARY }, UNRECOGNIZED),
+    unproven(
+        "a session token where there is none",
+        Identity { session_token: TEMPORARY.session_token, ..WALLET },
+        UNRECOGNIZED,
+    ),
+    unproven(
+        "a credential whose time is over",
+        EXPIRED,
+        ("ExpiredTokenException", "The security token included in the request is expired"),
+    ),
+    unproven(
+        "another secret, of a credential whose time is over",
+        Identity { secret_access_key: WALLET.secret_access_key, ..EXPIRED },
+        MISMATCH,
+    ),
+    Refused {
+        operation: Operation::DescribeCustomKeyStores,
+        ..unproven(
+            "another secret, for the other operation",
+            Identity { secret_access_key: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEZ", ..WALLET },
+            MISMATCH,
+        )
+    },
+    Refused {
+        proven: Some("arn:aws:iam::123456789012:user/auditor"),
+        ..unproven(
+            "no policy that allows it",
+            AUDITOR,
+            (
+                "AccessDeniedException",
+                "User: arn:aws:iam::123456789012:user/auditor is not authorized to perform: \
+                 kms:GenerateRandom on resource: * because no identity-based policy allows the \
+                 kms:GenerateRandom action",
+            ),
+        )
+    },
+    Refused {
+        proven: Some("arn:aws:sts::123456789012:assumed-role/wallet/suspended"),
+        ..unproven(
+            "a policy that denies it, beside one that allows it",
+            SUSPENDED,
+            (
+                "AccessDeniedException",
+                "User: arn:aws:sts::123456789012:assumed-role/wallet/suspended is not authorized \
+                 to perform: kms:GenerateRandom on resource: * with an explicit deny in an \
+                 identity-based policy",
+            ),
+        )
+    },
+];
+
+/// GenerateRandom, by somebody who is not known afterwards either.
+const fn unproven(
+    because: &'static str,
+    identity: Identity,
+    error: (&'static str, &'static str),
+) -> Refused {
+    Refused { because, identity, operation: Operation::GenerateRandom, error, proven: None }
+}
+
+/// What policies that deny GenerateRandom leave.
+pub(crate) const ALLOWED_TO_LIST: [Identity; 4] = [WALLET, TEMPORARY, AUDITOR, SUSPENDED];
