@@ -12,8 +12,8 @@
 
 mod clients;
 mod signed;
-#[path = "../sigv4/table.rs"]
-mod table;
+#[path = "../sigv4/mod.rs"]
+mod sigv4;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::guarded::{Attempt, Guarded};
+use super::guarded::Guarded;
 use super::party::{Ask, Party};
 use crate::clients::TestKey;
-use crate::table::{ALLOWED_TO_LIST, TEMPORARY, WALLET, WALLET_ARN};
+use crate::sigv4::Attempt;
+use crate::sigv4::table::{ALLOWED_TO_LIST, TEMPORARY, WALLET, WALLET_ARN};
 
 #[test]
 fn boto3_is_served_when_it_signs_with_the_right_secret_and_session_token() {

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use crate::clients::{Outcome, Sdk, cli_as};
-use crate::table::{Identity, Operation};
+use crate::sigv4::table::{Identity, Operation};
 
 /// A client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

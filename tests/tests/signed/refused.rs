@@ -1,9 +1,10 @@
 //! Who does not sign with a known secret, or is not allowed to, is refused in KMS's words, once.
 
-use super::guarded::{Attempt, Guarded};
+use super::guarded::Guarded;
 use super::party::{Ask, Party};
 use crate::clients::TestKey;
-use crate::table::{Operation, REFUSED, Refused};
+use crate::sigv4::Attempt;
+use crate::sigv4::table::{Operation, REFUSED, Refused};
 
 #[test]
 fn boto3_is_refused_in_the_words_of_kms_after_one_attempt() {

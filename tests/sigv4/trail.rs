@@ -1,0 +1,80 @@
+//! The service, and its audit trail.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+use attested_recipient::{Simulator, UnixMillis};
+use serde_json::{Value, json};
+
+/// Far longer than a service takes to end.
+const NEVER: Duration = Duration::from_secs(60);
+
+/// All that anybody attempts.
+#[derive(Debug)]
+pub(crate) struct Trail(Receiver<Vec<u8>>);
+
+/// One attempt, as it was recorded.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Attempt {
+    /// Who was proved, if anybody was, and by which access key.
+    pub(crate) proven: Option<(String, String)>,
+    /// The error's name and its message, if it was refused.
+    pub(crate) error: Option<(String, String)>,
+}
+
+/// A simulated enclave under `config`, which takes the time from `now`.
+pub(crate) fn simulator(
+    config: &Path,
+    now: impl Fn() -> UnixMillis + Send + Sync + 'static,
+) -> (Simulator, Trail) {
+    let (lines, trail) = channel();
+    let simulator = Simulator::builder().config_file(config).now(now).audit(Lines(lines));
+    (simulator.start().unwrap(), Trail(trail))
+}
+
+impl Trail {
+    /// In order. The service must have ended: then it has written all, and let go of its writer.
+    pub(crate) fn attempts(self) -> Vec<Attempt> {
+        let mut attempts = Vec::new();
+        loop {
+            match self.0.recv_timeout(NEVER) {
+                Ok(line) => attempts.push(Attempt::of(&serde_json::from_slice(&line).unwrap())),
+                Err(RecvTimeoutError::Disconnected) => return attempts,
+                Err(RecvTimeoutError::Timeout) => panic!("the service has not ended"),
+            }
+        }
+    }
+}
+
+impl Attempt {
+    /// One that was granted.
+    pub(crate) fn granted(arn: &str, access_key_id: &str) -> Self {
+        Self { proven: Some((arn.to_owned(), access_key_id.to_owned())), error: None }
+    }
+
+    fn of(record: &Value) -> Self {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        assert_eq!(record["awsRegion"], "eu-west-1");
+        let user = &record["userIdentity"];
+        let anonymous = json!({ "type": "AWSAccount", "accountId": "ANONYMOUS_PRINCIPAL" });
+        let proven = (*user != anonymous).then(|| (text(&user["arn"]), text(&user["accessKeyId"])));
+        let error = record.get("errorCode").map(|code| (text(code), text(&record["errorMessage"])));
+        Self { proven, error }
+    }
+}
+
+/// Hands over each write: the audit trail makes one for each record.
+struct Lines(Sender<Vec<u8>>);
+
+impl Write for Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.send(line.to_vec()).map_err(io::Error::other)?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
