@@ -28,8 +28,8 @@ WITH_PROVIDER := --no-default-features --features \
 # For each fuzz target.
 FUZZ_SECONDS ?= 60
 
-.PHONY: help build run demo test fuzz fuzz-replay fuzz-save mutants lint fmt deny build-production \
-	verify-production clients tools
+.PHONY: help build run demo test test-rust-sdk fuzz fuzz-replay fuzz-save mutants lint fmt deny \
+	build-production verify-production clients tools
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,11 @@ test: clients ## Run all tests (PROVIDER=ring for the other provider, VECTORS=DI
 		--features $(OTHER_PROVIDER),kms,nsm,simulator,transport
 	cargo test --locked -p attested-recipient --no-default-features --features $(OTHER_PROVIDER) --test corpus
 
+test-rust-sdk: tools ## Run the tests with the AWS SDK for Rust, which takes minutes to build.
+	cargo test --locked --manifest-path tests/rust-sdk/Cargo.toml --target-dir $(TARGET_DIR)/rust-sdk
+	cargo clippy --locked --manifest-path tests/rust-sdk/Cargo.toml --target-dir $(TARGET_DIR)/rust-sdk \
+		--all-targets -- -D warnings
+
 mutants: tools ## Change the verifier in every way and see a test notice (hours; SHARD=k/n for a part).
 	@SHARD=$(SHARD) .ci/mutants
 
@@ -73,6 +78,7 @@ fuzz-save: tools ## Add what was found to the saved inputs, none twice.
 
 lint: tools ## Check format, clippy and the documentation.
 	cargo fmt --all --check
+	cargo fmt --manifest-path tests/rust-sdk/Cargo.toml --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo clippy --locked -p shared --no-default-features \
@@ -82,6 +88,7 @@ lint: tools ## Check format, clippy and the documentation.
 
 fmt: ## Format all Rust code.
 	cargo fmt --all
+	cargo fmt --manifest-path tests/rust-sdk/Cargo.toml
 
 deny: tools ## Check licences, sources and who may use what (needs cargo-deny).
 	@command -v cargo-deny >/dev/null || { echo "cargo-deny is missing: cargo install --locked cargo-deny" >&2; exit 1; }

@@ -1,0 +1,1 @@
+//! Nothing but tests: the AWS SDK for Rust as a client of the service.

@@ -1,0 +1,162 @@
+//! The SDK, and what its user gets.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_sdk_kms::config::interceptors::BeforeDeserializationInterceptorContextRef;
+use aws_sdk_kms::config::retry::RetryConfig;
+use aws_sdk_kms::config::{
+    BehaviorVersion, ConfigBag, Credentials, Intercept, Region, RuntimeComponents,
+};
+use aws_sdk_kms::error::{BoxError, ProvideErrorMetadata, SdkError};
+use aws_sdk_kms::primitives::Blob;
+use aws_sdk_kms::types::{KeyEncryptionMechanism, RecipientInfo};
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::timeout;
+
+use crate::sigv4::table::Identity;
+
+/// Far longer than anything here takes: reached only by what hangs.
+const NEVER: Duration = Duration::from_secs(60);
+
+/// A client of one identity.
+pub(crate) struct Sdk {
+    client: aws_sdk_kms::Client,
+    statuses: Statuses,
+    runtime: Runtime,
+}
+
+/// What it is asked to call.
+#[derive(Clone, Debug)]
+pub(crate) enum Ask {
+    /// GenerateRandom of 32 bytes.
+    Plain,
+    /// The same, sealed to the key in this document.
+    Sealed(Vec<u8>),
+    /// DescribeCustomKeyStores.
+    List,
+}
+
+/// What its user gets.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    /// An answer, or the error's name and its message.
+    pub(crate) result: Result<Answer, (String, String)>,
+    /// Of all attempts.
+    pub(crate) statuses: Vec<u16>,
+}
+
+/// The members of an answer.
+#[derive(Debug, Default)]
+pub(crate) struct Answer {
+    pub(crate) plaintext: Option<Vec<u8>>,
+    pub(crate) ciphertext_for_recipient: Option<Vec<u8>>,
+    /// How many.
+    pub(crate) custom_key_stores: Option<usize>,
+}
+
+impl Sdk {
+    /// One that may try twice.
+    pub(crate) fn new(identity: &Identity, endpoint_url: &str) -> Self {
+        Self::with_attempts(identity, endpoint_url, 2)
+    }
+
+    /// One that may not try again.
+    pub(crate) fn with_one_attempt(identity: &Identity, endpoint_url: &str) -> Self {
+        Self::with_attempts(identity, endpoint_url, 1)
+    }
+
+    fn with_attempts(identity: &Identity, endpoint_url: &str, attempts: u32) -> Self {
+        let Identity { region, access_key_id, secret_access_key, session_token } = *identity;
+        let token = session_token.map(ToOwned::to_owned);
+        let statuses = Statuses::default();
+        // Soon, so that a test need not wait.
+        let retries = RetryConfig::standard()
+            .with_max_attempts(attempts)
+            .with_initial_backoff(Duration::from_millis(1));
+        let config = aws_sdk_kms::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .endpoint_url(endpoint_url)
+            .region(Region::new(region))
+            .credentials_provider(Credentials::new(
+                access_key_id,
+                secret_access_key,
+                token,
+                None,
+                "test",
+            ))
+            .retry_config(retries)
+            .interceptor(statuses.clone())
+            .build();
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        Self { client: aws_sdk_kms::Client::from_conf(config), statuses, runtime }
+    }
+
+    /// Makes one call.
+    pub(crate) fn ask(&self, ask: &Ask) -> Reply {
+        let result = self.runtime.block_on(async { timeout(NEVER, self.call(ask)).await });
+        Reply { result: result.expect("must end"), statuses: self.statuses.take() }
+    }
+
+    async fn call(&self, ask: &Ask) -> Result<Answer, (String, String)> {
+        let recipient = match ask {
+            Ask::List => return self.list().await,
+            Ask::Plain => None,
+            Ask::Sealed(document) => Some(
+                RecipientInfo::builder()
+                    .key_encryption_algorithm(KeyEncryptionMechanism::RsaesOaepSha256)
+                    .attestation_document(Blob::new(document.clone()))
+                    .build(),
+            ),
+        };
+        let request = self.client.generate_random().number_of_bytes(32).set_recipient(recipient);
+        let output = request.send().await.map_err(named)?;
+        Ok(Answer {
+            plaintext: output.plaintext.map(Blob::into_inner),
+            ciphertext_for_recipient: output.ciphertext_for_recipient.map(Blob::into_inner),
+            ..Answer::default()
+        })
+    }
+
+    async fn list(&self) -> Result<Answer, (String, String)> {
+        let output = self.client.describe_custom_key_stores().send().await.map_err(named)?;
+        let stores = output.custom_key_stores.map(|stores| stores.len());
+        Ok(Answer { custom_key_stores: stores, ..Answer::default() })
+    }
+}
+
+/// What the service said; a call that did not get so far is not refused.
+fn named<E: ProvideErrorMetadata + std::error::Error + 'static>(
+    error: SdkError<E>,
+) -> (String, String) {
+    let SdkError::ServiceError(refused) = error else { panic!("{error:?}") };
+    let error = refused.into_err();
+    (error.code().unwrap().to_owned(), error.message().unwrap().to_owned())
+}
+
+/// The statuses of the attempts of a call, before the SDK makes anything of them.
+#[derive(Clone, Debug, Default)]
+struct Statuses(Arc<Mutex<Vec<u16>>>);
+
+impl Statuses {
+    fn take(&self) -> Vec<u16> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+}
+
+impl Intercept for Statuses {
+    fn name(&self) -> &'static str {
+        "Statuses"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.0.lock().unwrap().push(context.response().status().as_u16());
+        Ok(())
+    }
+}
