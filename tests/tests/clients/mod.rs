@@ -4,8 +4,10 @@ mod envelope;
 mod process;
 mod relayed;
 mod sdk;
+mod tamperer;
 
 pub(crate) use envelope::{TestKey, assert_form};
 pub(crate) use process::{cli, cli_as, model};
 pub(crate) use relayed::{Canned, Relayed};
 pub(crate) use sdk::{Failure, Outcome, Sdk};
+pub(crate) use tamperer::{Message, Tamperer};

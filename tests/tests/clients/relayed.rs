@@ -1,6 +1,6 @@
 //! A relay in this process, and what it relays to.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
@@ -10,6 +10,8 @@ use parent_proxy::{Config, Relay};
 use shared::kms::KmsError;
 use shared::transport::Endpoint;
 use tokio::runtime::Runtime;
+
+use super::tamperer::Message;
 
 /// A relay on a free loopback port. It ends when this is dropped.
 #[derive(Debug)]
@@ -81,16 +83,7 @@ impl Canned {
 }
 
 fn answer(mut stream: &TcpStream, error: &KmsError) {
-    let mut reader = BufReader::new(stream);
-    let mut length = 0;
-    let mut line = String::new();
-    while reader.read_line(&mut line).unwrap() > 2 {
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().unwrap();
-        }
-        line.clear();
-    }
-    reader.read_exact(&mut vec![0; length]).unwrap();
+    Message::read(&mut BufReader::new(stream)).unwrap();
     let (status, body) = (error.error_type.status(), error.to_json());
     let length = body.len();
     write!(

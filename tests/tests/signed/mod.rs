@@ -6,3 +6,4 @@ mod guarded;
 mod party;
 mod refused;
 mod skewed;
+mod tampered;

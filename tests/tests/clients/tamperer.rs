@@ -1,0 +1,121 @@
+//! Somebody between a client and the relay who changes what passes.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+/// Far longer than a client keeps a connection idle in a test.
+const NEVER: Duration = Duration::from_secs(60);
+
+/// An HTTP message with Content-Length.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Message {
+    /// The first line and the headers, each with its end, without the empty line.
+    pub(crate) head: Vec<String>,
+    /// Its body.
+    pub(crate) body: Vec<u8>,
+}
+
+type Change = Arc<dyn Fn(&mut Message) + Send + Sync>;
+
+/// Forwards each request changed, and each answer as it is. It listens as long as the process lives.
+#[derive(Debug)]
+pub(crate) struct Tamperer {
+    endpoint_url: String,
+}
+
+impl Tamperer {
+    /// In front of `upstream`, such as `http://127.0.0.1:8000`.
+    pub(crate) fn before(
+        upstream: &str,
+        change: impl Fn(&mut Message) + Send + Sync + 'static,
+    ) -> Self {
+        let upstream = upstream.strip_prefix("http://").unwrap().parse().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint_url = format!("http://{}", listener.local_addr().unwrap());
+        let change: Change = Arc::new(change);
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                let change = Arc::clone(&change);
+                thread::spawn(move || forward(&client.unwrap(), upstream, &change));
+            }
+        });
+        Self { endpoint_url }
+    }
+
+    /// Its own.
+    pub(crate) fn endpoint_url(&self) -> &str {
+        &self.endpoint_url
+    }
+}
+
+/// All requests of a connection, one after the other.
+fn forward(mut client: &TcpStream, upstream: SocketAddr, change: &Change) {
+    let mut server = TcpStream::connect(upstream).unwrap();
+    for stream in [client, &server] {
+        stream.set_read_timeout(Some(NEVER)).unwrap();
+    }
+    let mut requests = BufReader::new(client);
+    let mut answers = BufReader::new(server.try_clone().unwrap());
+    while let Some(mut request) = Message::read(&mut requests) {
+        change(&mut request);
+        server.write_all(&request.to_bytes()).unwrap();
+        let answer = Message::read(&mut answers).expect("an answer");
+        client.write_all(&answer.to_bytes()).unwrap();
+    }
+}
+
+impl Message {
+    /// The next one; `None` at the end.
+    pub(crate) fn read(reader: &mut impl BufRead) -> Option<Self> {
+        let mut head = Vec::new();
+        loop {
+            let mut line = String::new();
+            match reader.read_line(&mut line).unwrap() {
+                0 => {
+                    assert!(head.is_empty(), "cut off: {head:?}");
+                    return None;
+                }
+                _ if line == "\r\n" => break,
+                _ => head.push(line),
+            }
+        }
+        let mut message = Self { head, body: Vec::new() };
+        let length = message.header("content-length").map_or(0, |text| text.parse().unwrap());
+        message.body = vec![0; length];
+        reader.read_exact(&mut message.body).unwrap();
+        Some(message)
+    }
+
+    /// The value of a header, if it is there once.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut values = self.head.iter().filter_map(|line| {
+            let (header, value) = line.split_once(':')?;
+            header.eq_ignore_ascii_case(name).then_some(value.trim())
+        });
+        let value = values.next();
+        assert_eq!(values.next(), None, "{name} twice");
+        value
+    }
+
+    /// Gives a header that is there another value.
+    pub(crate) fn set_header(&mut self, name: &str, value: &str) {
+        let is_it = |line: &&mut String| {
+            line.split_once(':').is_some_and(|(header, _)| header.eq_ignore_ascii_case(name))
+        };
+        let line = self.head.iter_mut().find(is_it).unwrap();
+        *line = format!("{name}: {value}\r\n");
+    }
+
+    /// Another body, with its length.
+    pub(crate) fn set_body(&mut self, body: Vec<u8>) {
+        self.set_header("content-length", &body.len().to_string());
+        self.body = body;
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        [self.head.concat().as_bytes(), b"\r\n", &self.body].concat()
+    }
+}
