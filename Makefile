@@ -28,8 +28,8 @@ WITH_PROVIDER := --no-default-features --features \
 # For each fuzz target.
 FUZZ_SECONDS ?= 60
 
-.PHONY: help build run demo test test-rust-sdk fuzz fuzz-replay fuzz-save mutants lint fmt deny \
-	build-production verify-production clients tools
+.PHONY: help build run demo test test-rust-sdk fuzz fuzz-replay fuzz-save mutants lint \
+	lint-rust-sdk fmt deny build-production verify-production clients tools
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,8 +61,6 @@ test: clients ## Run all tests (PROVIDER=ring for the other provider, VECTORS=DI
 
 test-rust-sdk: tools ## Run the tests with the AWS SDK for Rust, which takes minutes to build.
 	cargo test --locked --manifest-path tests/rust-sdk/Cargo.toml --target-dir $(TARGET_DIR)/rust-sdk
-	cargo clippy --locked --manifest-path tests/rust-sdk/Cargo.toml --target-dir $(TARGET_DIR)/rust-sdk \
-		--all-targets -- -D warnings
 
 mutants: tools ## Change the verifier in every way and see a test notice (hours; SHARD=k/n for a part).
 	@SHARD=$(SHARD) .ci/mutants
@@ -85,6 +83,10 @@ lint: tools ## Check format, clippy and the documentation.
 		--features ring,kms,nsm,simulator,transport --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
 	bash -n deploy/*/*.sh fuzz/*.sh tests/clients/*.sh .ci/run .ci/readme .ci/mutants
+
+lint-rust-sdk: tools ## Check the tests with the AWS SDK for Rust with clippy (minutes to build).
+	cargo clippy --locked --manifest-path tests/rust-sdk/Cargo.toml \
+		--target-dir $(TARGET_DIR)/rust-sdk --all-targets -- -D warnings
 
 fmt: ## Format all Rust code.
 	cargo fmt --all
