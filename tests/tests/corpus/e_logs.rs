@@ -1,14 +1,20 @@
 //! E: what clients send, where people read it: in the audit trail and in the log.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::answer::Expected;
 use crate::configuration::{Configuration, SESSION_KEY_ID};
-use crate::e_requests::{PLAIN, SEALED, attested_body, recipient_body, too_large};
+use crate::e_requests::{
+    PLAIN, SEALED, attested_body, attested_body_with, recipient_body, too_large,
+};
 use crate::e_signed::{
     access_key_form, draft, mismatch, missing_token, not_printable, unrecognized,
 };
 use crate::records::Trace;
 use crate::row::{Row, row};
 use crate::signer::{Draft, Signing};
+use crate::stage::good;
 
 /// Bytes of a text that a record repeats.
 const MAX_TEXT: usize = 1024;
@@ -76,6 +82,9 @@ fn agents(mut row: Row) -> Row {
         let bytes = draft().with("User-Agent", agent).signed();
         row = row.recorded(what, bytes, PLAIN, granted(Some(recorded)));
     }
+    let mut named = good();
+    named.document.module_id = "i-0\u{202e}\u{2028}\"%s".to_owned();
+    let named = named.sign().unwrap();
     let two = draft().with("User-Agent", "first").with("User-Agent", "second \u{9b}");
     row.recorded("two of them", two.signed(), PLAIN, granted(Some("first")))
         .recorded("an empty one", draft().with("User-Agent", "").signed(), PLAIN, granted(Some("")))
@@ -85,6 +94,12 @@ fn agents(mut row: Row) -> Row {
             Draft::new(attested_body()).with("User-Agent", "\u{9b}").signed(),
             SEALED,
             granted(Some("\u{9b}")),
+        )
+        .recorded(
+            "with a Recipient whose module's name turns text around",
+            Draft::new(attested_body_with(&STANDARD.encode(named))).signed(),
+            SEALED,
+            granted(None),
         )
         .recorded(
             "of a body that is too large",
