@@ -146,7 +146,7 @@ fn conditions_hold_as_aws_has_it() {
         ("'StringNotEquals': {'ra:PCR0': '<a1>'}", Enclave, true),
         ("'StringLike': {'ra:PCR0': 'a0a0*'}", Enclave, true),
         ("'StringLike': {'ra:PCR0': '?0*a'}", Enclave, false),
-        ("'StringLike': {'ra:PCR0': '?0*0'}", Enclave, true),
+        ("'StringLike': {'ra:PCR0': '?0*a0'}", Enclave, true),
         ("'StringLike': {'ra:PCR0': 'A0*'}", Enclave, false),
         ("'StringNotLike': {'ra:PCR0': 'a0*'}", Enclave, false),
         ("'StringNotLike': {'ra:PCR0': 'b*'}", Enclave, true),

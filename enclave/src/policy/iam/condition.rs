@@ -33,7 +33,7 @@ impl Condition {
         if key.register().is_some()
             && operator.compares_text()
             && admits_what_matches
-            && operand.is_all_zero()
+            && operand.is_all_zero(operator.test)
         {
             return Err(Fault::AdmitsAllZero { effect, operator, key });
         }

@@ -1,6 +1,6 @@
 //! The exact words and places of what is refused at start.
 
-use super::Policy;
+use super::{Fault, Policy};
 
 /// `<a0>` stands for 48 bytes of it in hexadecimal, `ra:` for the prefix of the keys.
 fn expand(json: &str) -> String {
@@ -356,6 +356,28 @@ fn refuses_to_admit_debug_mode() {
                  it with Deny and a positive operator"
             ),
         );
+    }
+}
+
+#[test]
+fn refuses_to_admit_a_pattern_of_debug_mode() {
+    let statement = |effect: &str, operator: &str, pattern: &str| {
+        let json = format!(
+            "{{'Statement': {{'Effect': '{effect}', 'Action': '*', 'Resource': '*', \
+             'Condition': {{'{operator}': {{'ra:PCR0': '{pattern}'}}}}}}}}"
+        );
+        Policy::parse("wallet.json", expand(&json).as_bytes())
+    };
+    for pattern in ["0*", "*0", "*0*", "0?*", "*00000000*"] {
+        for (effect, operator) in [("Allow", "StringLike"), ("Deny", "StringNotLike")] {
+            let error = statement(effect, operator, pattern).unwrap_err();
+            assert!(matches!(*error.fault, Fault::AdmitsAllZero { .. }), "{pattern}: {error}");
+        }
+        statement("Deny", "StringLike", pattern).unwrap();
+    }
+    // That it is there, of whatever value; and what zeros do not match.
+    for pattern in ["*", "?*", "a0*", "0*1", "0"] {
+        statement("Allow", "StringLike", pattern).unwrap();
     }
 }
 

@@ -66,10 +66,15 @@ impl Operand {
         }
     }
 
-    /// Whether it is the measurement that anyone has in debug mode.
-    pub(super) fn is_all_zero(&self) -> bool {
+    /// Whether it names the measurement that anyone has in debug mode, or a pattern of it. What
+    /// consists of wildcards alone names none.
+    pub(super) fn is_all_zero(&self, test: Test) -> bool {
         let Self::Text(text) = self else { return false };
-        text.len() == 2 * PCR_LENGTH && text.bytes().all(|digit| digit == b'0')
+        let zeros = "0".repeat(2 * PCR_LENGTH);
+        match test {
+            Test::Like => text.contains('0') && glob::matches(text, &zeros),
+            _ => *text == zeros,
+        }
     }
 }
 
