@@ -213,6 +213,22 @@ fn sdks_try_again_after_a_fault_of_ours_but_not_after_one_of_theirs() {
 }
 
 #[test]
+fn sdks_wait_and_try_again_when_they_call_too_often() {
+    for sdk in [Sdk::Boto3, Sdk::JavaScript] {
+        let server = Canned::start(vec![
+            KmsError::new(ErrorType::Throttling, "slower"),
+            KmsError::new(ErrorType::Validation, "theirs"),
+        ]);
+        let relay = Relayed::before(server.address());
+        let calls = [generate_random(json!({ "NumberOfBytes": 32 }))];
+        let outcome = sdk.call(relay.endpoint_url(), &calls).remove(0);
+        // Of all that is answered with 400, only this is worth another attempt.
+        assert_eq!(outcome.statuses(), [400, 400], "{sdk:?}");
+        assert_eq!(outcome.error.unwrap().message, "theirs");
+    }
+}
+
+#[test]
 fn sdks_have_a_class_for_a_fault_of_ours() {
     for sdk in [Sdk::Boto3, Sdk::JavaScript] {
         let server = Canned::start(vec![KmsError::new(ErrorType::KmsInternal, "ours"); 2]);
