@@ -13,6 +13,7 @@
 
 pub mod certificate;
 pub mod cms_open;
+mod connection;
 mod decoders;
 pub mod document;
 pub mod endpoint;
@@ -22,6 +23,7 @@ pub mod json_body;
 pub mod recipient_key;
 pub mod seeds;
 mod shortest;
+mod shorthand;
 pub mod signed_payload;
 
 /// A target: its name, and what it does with an input.

@@ -1,5 +1,7 @@
 //! What a client may send: rows E of the corpus.
 
+use crate::shorthand;
+
 const TARGET: &str = "X-Amz-Target: TrentService.GenerateRandom\r\n";
 const TYPE: &str = "Content-Type: application/x-amz-json-1.1\r\n";
 const PLAIN: &str = r#"{"NumberOfBytes":32}"#;
@@ -21,6 +23,7 @@ pub(super) fn inputs() -> Vec<Vec<u8>> {
     inputs.push(with(&"a: b\r\n".repeat(97)));
     inputs.push(with(&format!("a: {}\r\n", "b".repeat(17_000))));
     inputs.push(post(PLAIN).replace("POST /", &format!("POST /{}", "a".repeat(17_000))));
+    inputs.push(post(PLAIN).replace("POST /", "POST /#?a"));
     inputs.push(with_length("Content-Length: 600000\r\nExpect: 100-continue\r\n"));
     let mut inputs: Vec<Vec<u8>> = inputs.into_iter().map(String::into_bytes).collect();
     inputs.push(post(PLAIN).into_bytes().into_iter().chain(*b"\0\xff").collect());
@@ -30,7 +33,7 @@ pub(super) fn inputs() -> Vec<Vec<u8>> {
 
 /// A good request with any body, whose length is right once shorthands are written out.
 fn post(body: &str) -> String {
-    let length = crate::http_request::expand(body.as_bytes()).len();
+    let length = shorthand::expand(body.as_bytes(), &[shorthand::document()]).len();
     format!("POST / HTTP/1.1\r\nHost: h\r\n{TYPE}{TARGET}Content-Length: {length}\r\n\r\n{body}")
 }
 

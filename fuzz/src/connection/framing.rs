@@ -4,19 +4,45 @@
 use shared::transport::limits::MAX_HEADERS;
 
 /// A request as far as it matters to its answer.
-pub(super) struct Request<'a> {
-    pub(super) is_head: bool,
-    pub(super) path: &'a str,
-    pub(super) targets: Vec<&'a [u8]>,
-    pub(super) body: &'a [u8],
+pub(crate) struct Request<'a> {
+    pub(crate) method: &'a str,
+    /// As it was sent.
+    target: &'a str,
+    headers: Vec<httparse::Header<'a>>,
+    pub(crate) body: &'a [u8],
+}
+
+impl<'a> Request<'a> {
+    pub(crate) fn is_head(&self) -> bool {
+        self.method == "HEAD"
+    }
+
+    /// Without query, scheme, authority and the first slash.
+    pub(crate) fn path(&self) -> &'a str {
+        let path = self.uri().split('?').next().unwrap_or_default();
+        match path.split_once("://") {
+            Some((_, after)) => after.split_once('/').map_or("", |(_, path)| path),
+            None => path.strip_prefix('/').unwrap_or(path),
+        }
+    }
+
+    /// A target has no fragment (RFC 9112 section 3.2); hyper passes over one that is sent.
+    fn uri(&self) -> &'a str {
+        self.target.split('#').next().unwrap_or_default()
+    }
+
+    /// The values of a header, in their order.
+    pub(crate) fn values(&self, name: &str) -> Vec<&'a [u8]> {
+        values(&self.headers, name)
+    }
 }
 
 /// An answer as it came.
-pub(super) struct Answer<'a> {
-    pub(super) status: u16,
-    pub(super) content_type: Option<&'a str>,
-    pub(super) closes: bool,
-    pub(super) body: &'a [u8],
+pub(crate) struct Answer<'a> {
+    pub(crate) status: u16,
+    pub(crate) content_type: Option<&'a str>,
+    pub(crate) closes: bool,
+    pub(crate) body: &'a [u8],
 }
 
 type Headers<'h, 'b> = &'h [httparse::Header<'b>];
@@ -33,7 +59,7 @@ fn content_length(headers: Headers<'_, '_>) -> Option<usize> {
 
 /// The requests that can have an answer, up to the first that is no request, and the rest. The last
 /// body may be cut short.
-pub(super) fn requests(mut sent: &[u8]) -> (Vec<Request<'_>>, &[u8]) {
+pub(crate) fn requests(mut sent: &[u8]) -> (Vec<Request<'_>>, &[u8]) {
     let mut requests = Vec::new();
     loop {
         let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
@@ -48,9 +74,9 @@ pub(super) fn requests(mut sent: &[u8]) -> (Vec<Request<'_>>, &[u8]) {
         let Some(claimed) = claimed else { return (requests, sent) };
         let (body, after) = rest.split_at(claimed.min(rest.len()));
         requests.push(Request {
-            is_head: head.method == Some("HEAD"),
-            path: head.path.expect("the head is complete"),
-            targets: values(head.headers, "x-amz-target"),
+            method: head.method.expect("the head is complete"),
+            target: head.path.expect("the head is complete"),
+            headers: head.headers.to_vec(),
             body,
         });
         if chunked || body.len() < claimed {
@@ -68,7 +94,7 @@ fn closes(is_http_1_1: bool, headers: Headers<'_, '_>) -> bool {
 
 /// The answers in `received`, which must consist of nothing else; `is_head` says which of them must
 /// not have a body. Interim ones are left out.
-pub(super) fn answers(mut received: &[u8], is_head: impl Fn(usize) -> bool) -> Vec<Answer<'_>> {
+pub(crate) fn answers(mut received: &[u8], is_head: impl Fn(usize) -> bool) -> Vec<Answer<'_>> {
     let mut answers = Vec::new();
     while !received.is_empty() {
         let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
@@ -86,10 +112,13 @@ pub(super) fn answers(mut received: &[u8], is_head: impl Fn(usize) -> bool) -> V
         let length = if is_head(answers.len()) { 0 } else { length };
         assert!(length <= rest.len(), "an answer is cut short");
         let (body, after) = rest.split_at(length);
-        let content_type = values(head.headers, "content-type").first().copied();
+        let text = |name| {
+            let value = values(head.headers, name).first().copied();
+            value.map(|value| str::from_utf8(value).expect("ASCII"))
+        };
         answers.push(Answer {
             status,
-            content_type: content_type.map(|value| str::from_utf8(value).expect("ASCII")),
+            content_type: text("content-type"),
             closes: closes(head.version == Some(1), head.headers),
             body,
         });

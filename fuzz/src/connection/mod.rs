@@ -1,0 +1,69 @@
+//! A simulated enclave, and one client's connection to it.
+
+pub(crate) mod framing;
+pub(crate) mod judge;
+mod wire;
+
+use std::future::pending;
+use std::sync::Arc;
+
+use enclave::Service;
+use enclave::audit::Audit;
+use enclave::config::{Config, Posture};
+use enclave::http::Server;
+use enclave::platform::Platform;
+use shared::attestation::{Simulated, TrustAnchors};
+use shared::simulator::{SimulatedNsm, World};
+use shared::time::UnixMillis;
+use tokio::runtime::{Builder, Runtime};
+
+use self::wire::Wire;
+use crate::fixture;
+
+/// A simulated enclave that trusts the fixture's root, at the fixture's time. It has none of the
+/// simulator's own routes, which would mint other documents each time.
+struct Fixed;
+
+impl Platform for Fixed {
+    type Trust = Simulated;
+    type Nsm = SimulatedNsm;
+    type Clock = fn() -> UnixMillis;
+
+    fn clock(&self) -> &Self::Clock {
+        &(now as fn() -> UnixMillis)
+    }
+}
+
+fn now() -> UnixMillis {
+    fixture::NOW
+}
+
+pub(crate) struct Enclave {
+    runtime: Runtime,
+    server: Server<Fixed>,
+}
+
+impl Enclave {
+    /// With this configuration, on a laptop.
+    pub(crate) fn start(config: Config, audit: Audit) -> Self {
+        // Deadlines run on a real clock, and none is ever reached: a client that has sent all of its
+        // bytes closes its side. A paused clock would leap over the NSM's thread while it works.
+        let runtime = Builder::new_current_thread().enable_time().build().expect("a runtime");
+        let [root, ..] = fixture::certificates();
+        let world = Arc::new(World::new(Arc::new(now)).expect("the provider works"));
+        let anchors = TrustAnchors::simulator_root(root);
+        let settings = config.settings(Posture::Laptop).expect("it can be meant");
+        let nsm = SimulatedNsm::new(world);
+        let service = Service::start(Fixed, nsm, anchors, settings, audit);
+        let service = runtime.block_on(service).expect("the module gives entropy");
+        Self { runtime, server: Server::new(service) }
+    }
+
+    /// What comes back until the connection ends.
+    pub(crate) fn exchange(&self, pieces: &[&[u8]]) -> Vec<u8> {
+        let Self { runtime, server } = self;
+        let mut answer = Vec::new();
+        runtime.block_on(server.serve_connection(Wire::new(pieces, &mut answer), pending()));
+        answer
+    }
+}

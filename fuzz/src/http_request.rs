@@ -1,0 +1,43 @@
+//! HTTP: any bytes as what one client sends on one connection, at once and in pieces.
+
+use std::sync::OnceLock;
+
+use enclave::audit::Audit;
+use enclave::config::Config;
+
+use crate::connection::{Enclave, judge};
+use crate::shorthand;
+
+/// Any bytes, with shorthands. However they are cut into pieces, the answers are the same.
+pub fn run(data: &[u8]) {
+    let sent = shorthand::expand(data, &[shorthand::document()]);
+    let at_once = judge::answers(&sent, &exchange(&[&sent]));
+    let pieces = pieces(&sent);
+    let in_pieces = judge::answers(&sent, &exchange(&pieces));
+    assert_eq!(in_pieces, at_once, "{} pieces", pieces.len());
+}
+
+/// What an enclave answers that lets everybody in.
+fn exchange(pieces: &[&[u8]]) -> Vec<u8> {
+    static ENCLAVE: OnceLock<Enclave> = OnceLock::new();
+    let enclave = ENCLAVE.get_or_init(|| Enclave::start(Config::default(), Audit::none()));
+    enclave.exchange(pieces)
+}
+
+/// Cuts what is sent, at places that the same input always gives: many small pieces and some large.
+fn pieces(sent: &[u8]) -> Vec<&[u8]> {
+    let mut state = sent
+        .iter()
+        .fold(0x9e37_79b9_u32, |state, byte| (state ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+    let mut pieces = Vec::new();
+    let mut rest = sent;
+    while !rest.is_empty() {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let [size, scale, ..] = state.to_be_bytes();
+        let size = 1 + usize::from(size) % if scale < 128 { 7 } else { 256 };
+        let (piece, after) = rest.split_at(size.min(rest.len()));
+        pieces.push(piece);
+        rest = after;
+    }
+    pieces
+}

@@ -1,0 +1,43 @@
+//! What stands for long texts that an input needs whole, so that it is short and nothing breaks them.
+
+use std::sync::OnceLock;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use shared::simulator::sign_payload;
+
+use crate::fixture;
+
+/// A shorthand, and what it stands for.
+pub(crate) type Shorthand<'a> = (&'a str, &'a str);
+
+/// A good document in base64, which would be nearly all of an input.
+pub(crate) fn document() -> Shorthand<'static> {
+    static DOCUMENT: OnceLock<String> = OnceLock::new();
+    let document = DOCUMENT.get_or_init(|| {
+        let payload = &fixture::good_payloads()[0];
+        let document = sign_payload(payload, fixture::leaf_key()).expect("the provider signs");
+        STANDARD.encode(document)
+    });
+    ("$D", document)
+}
+
+/// Writes each shorthand out.
+pub(crate) fn expand(data: &[u8], shorthands: &[Shorthand<'_>]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(data.len());
+    let mut rest = data;
+    while let Some((first, after)) = rest.split_first() {
+        let may_be_one = *first == b'$';
+        let found = shorthands.iter().filter(|_| may_be_one).find_map(|(shorthand, text)| {
+            rest.strip_prefix(shorthand.as_bytes()).map(|after| (text, after))
+        });
+        rest = if let Some((text, after)) = found {
+            out.extend(text.as_bytes());
+            after
+        } else {
+            out.push(*first);
+            after
+        };
+    }
+    out
+}
