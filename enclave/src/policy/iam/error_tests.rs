@@ -31,6 +31,11 @@ fn refuses_what_is_not_strict_json() {
         ("\u{feff}{}", "line 1 column 1: not JSON: expected value"),
         ("{'Id': '\\ud800'}", "line 1 column 15: not JSON: unexpected end of hex escape"),
         ("{'Id': 1e999}", "line 1 column 13: not JSON: number out of range"),
+        ("{'Id': 1e999\n}", "line 1 column 13: not JSON: number out of range"),
+        (
+            "{'Id': 'a\nb'}",
+            "line 1 column 10: not JSON: control character (\\u0000-\\u001F) found while parsing a string",
+        ),
         ("{'Id': // no\n 1}", "line 1 column 8: not JSON: expected value"),
         (
             "{'Id': 'é', 'Id': 'b'}",

@@ -117,14 +117,15 @@ impl Member {
     }
 }
 
-/// Where serde_json stopped.
+/// Where serde_json stopped: the last byte that it read. It calls the end of a line column 0 of the
+/// next one, but what is wrong is on the line that ends.
 fn offset(input: &[u8], error: &serde_json::Error) -> usize {
     let line_start: usize = input
         .split_inclusive(|byte| *byte == b'\n')
         .take(error.line().saturating_sub(1))
         .map(<[u8]>::len)
         .sum();
-    line_start + error.column().saturating_sub(1)
+    (line_start + error.column()).saturating_sub(1)
 }
 
 /// What serde_json says, without the place.
