@@ -25,12 +25,13 @@ pub mod seeds;
 mod shortest;
 mod shorthand;
 pub mod signed_payload;
+pub mod signed_request;
 
 /// A target: its name, and what it does with an input.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     ("certificate", certificate::run),
     ("cms_open", cms_open::run),
     ("document", document::run),
@@ -39,4 +40,5 @@ pub const TARGETS: [Target; 8] = [
     ("json_body", json_body::run),
     ("recipient_key", recipient_key::run),
     ("signed_payload", signed_payload::run),
+    ("signed_request", signed_request::run),
 ];

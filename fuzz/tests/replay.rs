@@ -53,6 +53,7 @@ replay! {
     json_body
     recipient_key
     signed_payload
+    signed_request
 }
 
 #[test]

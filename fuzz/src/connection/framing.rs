@@ -17,6 +17,10 @@ impl<'a> Request<'a> {
         self.method == "HEAD"
     }
 
+    pub(crate) fn has_query(&self) -> bool {
+        self.uri().contains('?')
+    }
+
     /// Without query, scheme, authority and the first slash.
     pub(crate) fn path(&self) -> &'a str {
         let path = self.uri().split('?').next().unwrap_or_default();
@@ -41,6 +45,7 @@ impl<'a> Request<'a> {
 pub(crate) struct Answer<'a> {
     pub(crate) status: u16,
     pub(crate) content_type: Option<&'a str>,
+    pub(crate) request_id: Option<&'a str>,
     pub(crate) closes: bool,
     pub(crate) body: &'a [u8],
 }
@@ -119,6 +124,7 @@ pub(crate) fn answers(mut received: &[u8], is_head: impl Fn(usize) -> bool) -> V
         answers.push(Answer {
             status,
             content_type: text("content-type"),
+            request_id: text("x-amzn-requestid"),
             closes: closes(head.version == Some(1), head.headers),
             body,
         });

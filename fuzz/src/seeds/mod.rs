@@ -7,6 +7,7 @@ mod document;
 mod http;
 mod key;
 mod payload;
+mod signed;
 mod text;
 
 /// The inputs of a target, by its name; none for a name that is no target's.
@@ -20,6 +21,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "json_body" => text::bodies(),
         "recipient_key" => key::inputs(),
         "signed_payload" => payload::inputs(),
+        "signed_request" => signed::inputs(),
         _ => Vec::new(),
     }
 }

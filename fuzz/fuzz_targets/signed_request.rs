@@ -1,0 +1,5 @@
+//! Signed requests, for libFuzzer: see `fuzz::signed_request`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::signed_request::run(data));

@@ -1,0 +1,177 @@
+//! Requests that are rightly signed, those that are changed afterwards, and those that are rightly
+//! signed and must be refused all the same: rows of "Credentials" in `docs/configuration.md`.
+
+use crate::signed_request::draft::{
+    ATTESTED, Credential, Draft, PAST, PLAIN, PLAIN_SHA_256, RECIPIENT, SESSION,
+};
+use crate::signed_request::known;
+
+pub(super) fn inputs() -> Vec<Vec<u8>> {
+    let [plain, attested, session, ..] = known::all() else { panic!("there are some") };
+    let [plain, attested, session] = [plain, attested, session].map(known::Known::input);
+    let mut inputs: Vec<String> = known::all().iter().map(known::Known::input).collect();
+    inputs.extend(CHANGES.map(|(from, to)| changed(&plain, from, to)));
+    inputs.extend(TOKEN_CHANGES.map(|(from, to)| changed(&session, from, to)));
+    // A Recipient that is taken away, added, or exchanged.
+    inputs.push(Draft::good().body(PLAIN).signed_with("$1"));
+    inputs.push(Draft::good().body(ATTESTED).signed_with("$0"));
+    const OTHER: &str = r#"{"NumberOfBytes":32,"Recipient":{"KeyEncryptionAlgorithm":"RSAES_OAEP_SHA_256","AttestationDocument":"hEShATgi"}}"#;
+    inputs.push(Draft::good().body(OTHER).signed_with("$1"));
+    // A hash that the signature covers, and that is not the body's.
+    let hashed = Draft::good().with("X-Amz-Content-Sha256", PLAIN_SHA_256);
+    inputs.push(changed(&hashed.signed(), ":32", ":33"));
+    inputs.extend(refused().iter().map(Draft::signed));
+    inputs.extend(orders(&plain));
+    // One connection, several requests: what one proves is of no use to the next.
+    let unsigned = changed(&plain, "Authorization", "X");
+    inputs.push([&*plain, &unsigned, &plain].concat());
+    inputs.push([&*session, &attested, &plain].concat());
+    inputs.push([&*plain, &changed(&plain, ":32", ":33")].concat());
+    inputs.into_iter().map(String::into_bytes).collect()
+}
+
+fn changed(input: &str, from: &str, to: &str) -> String {
+    assert!(input.contains(from), "{from} is there");
+    input.replacen(from, to, 1)
+}
+
+/// What is changed once it is signed.
+const CHANGES: [(&str, &str); 40] = [
+    ("NumberOfBytes\":32", "NumberOfBytes\":33"),
+    ("{\"NumberOfBytes\":32}", "{\"NumberOfBytes\":9 }"),
+    ("Host: kms", "Host: kmz"),
+    ("Host: kms", "Host: KMS"),
+    ("Host: kms", "Host: kms\r\nHost: kms"),
+    ("Host: kms\r\n", ""),
+    ("Host: kms", "Host:   kms  "),
+    ("20270115T080000Z", "20270115T080001Z"),
+    ("20270115T080000Z", "20270115t080000z"),
+    ("X-Amz-Date", "Date"),
+    ("X-Amz-Date: 2", "X-Amz-Date: 20270115T080000Z\r\nX-Amz-Date: 2"),
+    ("X-Amz-Target", "x-amz-target"),
+    ("GenerateRandom", "DescribeCustomKeyStores"),
+    ("X-Amz-Target: ", "X-Amz-Target: TrentService.GenerateRandom\r\nX-Amz-Target: "),
+    ("Content-Type: ", "Content-Type: text/plain\r\nContent-Type: "),
+    ("json-1.1", "json-1.0"),
+    ("json-1.1", "json-1.1; charset=utf-8"),
+    ("POST / ", "POST /? "),
+    ("POST / ", "POST /?X-Amz-Signature=0 "),
+    ("POST / ", "POST /# "),
+    ("POST / ", "POST // "),
+    ("POST / ", "POST http://kms/ "),
+    ("POST / ", "POST http://elsewhere "),
+    ("POST / ", "GET / "),
+    ("HTTP/1.1", "HTTP/1.0"),
+    ("Content-Length: 20", "Content-Length: 19"),
+    ("Content-Length: 20", "Transfer-Encoding: chunked"),
+    ("AKIDOFMANY", "AKIDOFARECIPIENT"),
+    ("AKIDOFMANY", "AKIDOFNOBODY"),
+    ("AKIDOFMANY", "AKID/OF/MANY"),
+    ("/20270115/", "/20270114/"),
+    ("eu-west-1", "eu-west-2"),
+    ("/kms/", "/sts/"),
+    ("aws4_request", "aws5_request"),
+    ("content-type;host;", "host;content-type;"),
+    ("content-type;host;", "content-type;host;host;"),
+    ("content-type;host;", "content-type;"),
+    ("content-type;host;", "absent;content-type;host;"),
+    ("AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256"),
+    ("Signature=$0", "Signature=$1"),
+];
+
+const TOKEN_CHANGES: [(&str, &str); 5] = [
+    ("token/of", "token/OF"),
+    ("X-Amz-Security-Token: ", "X-Amz-Security-Token: token\r\nX-Amz-Security-Token: "),
+    ("X-Amz-Security-Token: ", "X-Amz-Security-Tokem: "),
+    ("ASIAOFASESSION", "AKIDOFMANY"),
+    (";x-amz-security-token", ""),
+];
+
+/// The Authorization header in other shapes.
+fn orders(plain: &str) -> Vec<String> {
+    let header = plain.lines().find(|line| line.starts_with("Authorization: "));
+    let header = header.expect("it is there");
+    let (_, parameters) = header.split_once("SHA256 ").expect("an algorithm");
+    let [credential, signed_headers, signature] = &parameters.split(", ").collect::<Vec<_>>()[..]
+    else {
+        panic!("three parameters")
+    };
+    let with = |value: &str| {
+        plain.replacen(header, &format!("Authorization: AWS4-HMAC-SHA256 {value}"), 1)
+    };
+    vec![
+        with(&format!("{signature},{signed_headers},{credential}")),
+        with(&format!("  {signed_headers} , {credential} ,{signature}  ")),
+        with(&format!("{credential},{signed_headers},{signature},{signature}")),
+        with(&format!("{credential},{signed_headers},{signature},")),
+        with(&format!("{credential},{signed_headers}")),
+        with(&format!("{credential},{signed_headers},Signature=")),
+        with(&format!("{credential},{signed_headers},Signature=0x$0")),
+        with(&format!("{credential},{signed_headers},Signature={}", "A".repeat(64))),
+        with(""),
+        plain.replacen(header, &format!("{header}\r\n{header}"), 1),
+        plain.replacen(header, &format!("{header}\r\nAuthorization: Basic AA=="), 1),
+        plain.replacen(&format!("{header}\r\n"), "", 1).replacen(
+            "POST",
+            &format!("{header}\r\nPOST"),
+            1,
+        ),
+        plain.replacen("Host", &format!("{header}\r\nHost"), 1).replacen(
+            &format!("{header}\r\nContent"),
+            "Content",
+            1,
+        ),
+    ]
+}
+
+/// What its own secret has signed, over all that is sent, and what is refused for another reason.
+fn refused() -> Vec<Draft> {
+    const STRANGER: Credential =
+        Credential { access_key_id: "AKIDOFNOBODY", secret: "guessed", session_token: None };
+    const GUESSED: Credential =
+        Credential { access_key_id: "AKIDOFMANY", secret: "guessed", session_token: None };
+    const TOKENLESS: Credential = Credential { session_token: None, ..SESSION };
+    const OTHER_TOKEN: Credential = Credential { session_token: Some("token"), ..SESSION };
+    const NEEDLESS_TOKEN: Credential = Credential { session_token: Some("token"), ..RECIPIENT };
+    let good = Draft::good;
+    vec![
+        good().by(&STRANGER),
+        good().by(&GUESSED),
+        good().by(&PAST),
+        good().by(&TOKENLESS),
+        good().by(&OTHER_TOKEN),
+        good().by(&NEEDLESS_TOKEN).body(ATTESTED),
+        good().unsigned("Host"),
+        good().unsigned("X-Amz-Date"),
+        good().unsigned("X-Amz-Target"),
+        good().unsigned("Content-Type"),
+        good().with("Host", "kms"),
+        good().with("X-Amz-Date", "20270115T080000Z"),
+        good().with("X-Amz-Target", "TrentService.GenerateRandom"),
+        good().with("Content-Type", "application/x-amz-json-1.1"),
+        good().with("X-Amz-Content-Sha256", "a").with("X-Amz-Content-Sha256", "a"),
+        good().payload("UNSIGNED-PAYLOAD"),
+        good().with("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD").payload("UNSIGNED-PAYLOAD"),
+        good().with("X-Amz-Content-Sha256", PLAIN_SHA_256).body(ATTESTED).payload(PLAIN_SHA_256),
+        good().without("X-Amz-Date"),
+        good().without("X-Amz-Date").with("Date", "20270115T080000Z"),
+        good().without("X-Amz-Target"),
+        good().set("X-Amz-Date", "20270115T075459Z"),
+        good().set("X-Amz-Date", "20270115T080501Z"),
+        good().set("X-Amz-Date", "20270114T080000Z").scope("20270114/eu-west-1/kms/aws4_request"),
+        good().set("X-Amz-Date", "2027-01-15T08:00:00Z"),
+        good().set("X-Amz-Date", "20270115T080000+0000"),
+        good().set("X-Amz-Date", ""),
+        good().scope("20270114/eu-west-1/kms/aws4_request"),
+        good().scope("20270115/us-east-1/kms/aws4_request"),
+        good().scope("20270115/eu-west-1/sts/aws4_request"),
+        good().scope("20270115/eu-west-1/kms/aws5_request"),
+        good().scope("20270115/eu-west-1/kms"),
+        good().scope("20270115/eu-west-1/kms/aws4_request/"),
+        good().query(""),
+        good().query("Action=GenerateRandom"),
+        good().method("PUT"),
+        good().path("//"),
+        good().path("/x"),
+    ]
+}

@@ -1,0 +1,243 @@
+//! A request in the making, and its signature, by our own few lines: "Create a signed AWS API
+//! request" of the IAM User Guide. Nothing of the product helps but its hashes, and it signs what
+//! must be refused as readily as what must be answered.
+
+use std::collections::BTreeSet;
+
+use shared::crypto::{HmacSha256, SHA_256_LENGTH, Sha256};
+
+use crate::shorthand;
+
+/// What signs: as in `fixtures/signed.toml`.
+#[derive(Debug)]
+pub(crate) struct Credential {
+    pub(crate) access_key_id: &'static str,
+    pub(crate) secret: &'static str,
+    pub(crate) session_token: Option<&'static str>,
+}
+
+/// May ask for anything.
+pub(crate) const MANY: Credential = Credential {
+    access_key_id: "AKIDOFMANY",
+    secret: "secret/of+many/everybody+has+it",
+    session_token: None,
+};
+
+/// May ask for anything, with its token.
+pub(crate) const SESSION: Credential = Credential {
+    access_key_id: "ASIAOFASESSION",
+    secret: "secret/of+a+session/everybody+has+it",
+    session_token: Some("token/of+a+session/everybody+has+it=="),
+};
+
+/// May ask for random bytes that are sealed.
+pub(crate) const RECIPIENT: Credential = Credential {
+    access_key_id: "AKIDOFARECIPIENT",
+    secret: "secret/of+a+recipient/everybody+has+it",
+    session_token: None,
+};
+
+/// Is expired.
+pub(crate) const PAST: Credential = Credential {
+    access_key_id: "AKIDOFTHEPAST",
+    secret: "secret/of+the+past/everybody+has+it",
+    session_token: None,
+};
+
+/// When requests are signed: `fixture::NOW`.
+pub(crate) const DATE: &str = "20270115T080000Z";
+
+pub(crate) const PLAIN: &str = r#"{"NumberOfBytes":32}"#;
+pub(crate) const PLAIN_SHA_256: &str =
+    "b386e4217667b85b62d23d3751c5cd6ec17da520661d3785147076dbc373761c";
+pub(crate) const ATTESTED: &str = r#"{"NumberOfBytes":32,"Recipient":{"KeyEncryptionAlgorithm":"RSAES_OAEP_SHA_256","AttestationDocument":"$D"}}"#;
+
+/// A request; its body may hold the shorthand of a document.
+#[derive(Clone, Debug)]
+pub(crate) struct Draft {
+    method: &'static str,
+    path: &'static str,
+    query: Option<&'static str>,
+    /// As they are sent, in this order.
+    headers: Vec<(&'static str, &'static str)>,
+    /// Names of headers that the signature leaves out.
+    unsigned: BTreeSet<&'static str>,
+    credential: &'static Credential,
+    scope: &'static str,
+    body: &'static str,
+    /// What is signed in place of the body's hash.
+    payload: Option<&'static str>,
+}
+
+impl Draft {
+    /// GenerateRandom, as it should be.
+    pub(crate) fn good() -> Self {
+        Self {
+            method: "POST",
+            path: "/",
+            query: None,
+            headers: vec![
+                ("Host", "kms"),
+                ("Content-Type", "application/x-amz-json-1.1"),
+                ("X-Amz-Date", DATE),
+                ("X-Amz-Target", "TrentService.GenerateRandom"),
+            ],
+            unsigned: BTreeSet::new(),
+            credential: &MANY,
+            scope: "20270115/eu-west-1/kms/aws4_request",
+            body: PLAIN,
+            payload: None,
+        }
+    }
+
+    /// The same by another, with its token.
+    pub(crate) fn by(mut self, credential: &'static Credential) -> Self {
+        self.headers.extend(credential.session_token.map(|token| ("X-Amz-Security-Token", token)));
+        Self { credential, ..self }
+    }
+
+    pub(crate) fn body(self, body: &'static str) -> Self {
+        Self { body, ..self }
+    }
+
+    /// The same, signed over this text in place of the body's hash.
+    pub(crate) fn payload(self, payload: &'static str) -> Self {
+        Self { payload: Some(payload), ..self }
+    }
+
+    pub(crate) fn scope(self, scope: &'static str) -> Self {
+        Self { scope, ..self }
+    }
+
+    pub(crate) fn method(self, method: &'static str) -> Self {
+        Self { method, ..self }
+    }
+
+    pub(crate) fn path(self, path: &'static str) -> Self {
+        Self { path, ..self }
+    }
+
+    pub(crate) fn query(self, query: &'static str) -> Self {
+        Self { query: Some(query), ..self }
+    }
+
+    /// The same with a further header.
+    pub(crate) fn with(mut self, name: &'static str, value: &'static str) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// The same without a header.
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.headers.retain(|(known, _)| *known != name);
+        self
+    }
+
+    /// The same with another value of a header.
+    pub(crate) fn set(self, name: &'static str, value: &'static str) -> Self {
+        self.without(name).with(name, value)
+    }
+
+    /// The same with a header that is sent and not signed.
+    pub(crate) fn unsigned(mut self, name: &'static str) -> Self {
+        self.unsigned.insert(name);
+        self
+    }
+
+    pub(crate) fn credential(&self) -> &'static Credential {
+        self.credential
+    }
+
+    /// The body, written out.
+    pub(crate) fn expanded_body(&self) -> Vec<u8> {
+        shorthand::expand(self.body.as_bytes(), &[shorthand::document()])
+    }
+
+    /// The signed headers in their order, each with its canonical value.
+    pub(crate) fn signed_headers(&self) -> Vec<(String, Vec<u8>)> {
+        let signed = self.headers.iter().filter(|(name, _)| !self.unsigned.contains(name));
+        let names: BTreeSet<String> = signed.map(|(name, _)| name.to_lowercase()).collect();
+        let value = |wanted: &str| {
+            let of_name = self.headers.iter().filter(|(name, _)| name.to_lowercase() == wanted);
+            canonical_value(of_name.map(|(_, value)| value.as_bytes()))
+        };
+        names.into_iter().map(|name| (name.clone(), value(&name))).collect()
+    }
+
+    fn names(&self) -> String {
+        let names: Vec<String> = self.signed_headers().into_iter().map(|(name, _)| name).collect();
+        names.join(";")
+    }
+
+    /// In hexadecimal.
+    pub(crate) fn signature(&self) -> String {
+        let headers = self
+            .signed_headers()
+            .into_iter()
+            .flat_map(|(name, value)| [name.as_bytes(), b":", &value, b"\n"].concat());
+        let hash = hex(&Sha256::digest(&self.expanded_body()));
+        let payload = self.payload.unwrap_or(&hash);
+        let canonical = [
+            format!("{}\n{}\n{}\n", self.method, self.path, self.query.unwrap_or("")).into_bytes(),
+            headers.collect(),
+            format!("\n{}\n{payload}", self.names()).into_bytes(),
+        ]
+        .concat();
+        let date = self.headers.iter().find(|(name, _)| *name == "X-Amz-Date");
+        let date = date.map_or(DATE, |(_, date)| date);
+        let canonical = hex(&Sha256::digest(&canonical));
+        let to_sign = format!("AWS4-HMAC-SHA256\n{date}\n{}\n{canonical}", self.scope);
+        let key = format!("AWS4{}", self.credential.secret).into_bytes();
+        let key = self.scope.split('/').fold(key, |key, part| hmac(&key, part).to_vec());
+        hex(&hmac(&key, &to_sign))
+    }
+
+    /// The header's value, with any signature.
+    pub(crate) fn authorization(&self, signature: &str) -> String {
+        format!(
+            "AWS4-HMAC-SHA256 Credential={}/{}, SignedHeaders={}, Signature={signature}",
+            self.credential.access_key_id,
+            self.scope,
+            self.names()
+        )
+    }
+
+    /// The whole request, with any signature.
+    pub(crate) fn signed_with(&self, signature: &str) -> String {
+        let Self { method, path, .. } = self;
+        let query = self.query.map(|query| format!("?{query}")).unwrap_or_default();
+        let header = |(name, value): &(&str, &str)| format!("{name}: {value}\r\n");
+        let headers: String = self.headers.iter().map(header).collect();
+        let authorization = self.authorization(signature);
+        let length = self.expanded_body().len();
+        format!(
+            "{method} {path}{query} HTTP/1.1\r\n{headers}Authorization: {authorization}\r\n\
+             Content-Length: {length}\r\n\r\n{}",
+            self.body
+        )
+    }
+
+    /// The whole request, rightly signed.
+    pub(crate) fn signed(&self) -> String {
+        self.signed_with(&self.signature())
+    }
+}
+
+/// One space in place of several and none at the ends; a comma between several values.
+pub(crate) fn canonical_value<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
+    let one = |value: &[u8]| {
+        let words = value.split(|byte| b" \t".contains(byte)).filter(|word| !word.is_empty());
+        words.collect::<Vec<_>>().join(&b' ')
+    };
+    values.into_iter().map(one).collect::<Vec<_>>().join(&b',')
+}
+
+fn hmac(key: &[u8], message: &str) -> [u8; SHA_256_LENGTH] {
+    let mut hmac = HmacSha256::new(key);
+    hmac.update(message.as_bytes());
+    *hmac.finish()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

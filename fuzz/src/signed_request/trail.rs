@@ -1,0 +1,58 @@
+//! The audit trail of an enclave, read along with its answers.
+
+use std::io::{self, Write};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use enclave::audit::Audit;
+use serde_json::Value;
+
+use crate::connection::Enclave;
+use crate::connection::framing;
+
+/// Its records come in the order of their requests, from a thread of their own.
+pub(super) struct Trail(Receiver<String>);
+
+/// What anybody may send, and what marks the end of the records before.
+const MARK: &[u8] = b"POST / HTTP/1.1\r\nHost: h\r\n\r\n";
+
+/// Far longer than the thread takes to write a line.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Trail {
+    pub(super) fn start() -> (Audit, Self) {
+        let (lines, trail) = channel();
+        (Audit::to(Lines(lines)).expect("a thread"), Self(trail))
+    }
+
+    /// The records of all requests that `enclave` has answered since it was last asked.
+    pub(super) fn records_until_now(&self, enclave: &Enclave) -> Vec<String> {
+        let received = enclave.exchange(&[MARK]);
+        let [answer] = &framing::answers(&received, |_| false)[..] else { panic!("one answer") };
+        let mark = answer.request_id.expect("an id");
+        let next = || self.0.recv_timeout(PATIENCE).expect("the mark is on record");
+        std::iter::repeat_with(next).take_while(|line| !line.contains(mark)).collect()
+    }
+}
+
+/// A record, which is one line of printable ASCII.
+pub(super) fn parse(line: &str) -> Value {
+    let text = line.strip_suffix('\n').expect("a whole line");
+    assert!(text.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{text:?}");
+    serde_json::from_str(text).expect("JSON")
+}
+
+/// Sends on what is written, a line each time.
+struct Lines(Sender<String>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let line = String::from_utf8_lossy(bytes).into_owned();
+        self.0.send(line).map_err(|_| io::ErrorKind::BrokenPipe)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
