@@ -51,6 +51,7 @@ replay! {
     endpoint
     http_request
     json_body
+    policy
     recipient_key
     signed_payload
     signed_request

@@ -7,6 +7,7 @@ mod document;
 mod http;
 mod key;
 mod payload;
+mod policy;
 mod signed;
 mod text;
 
@@ -19,6 +20,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "endpoint" => text::endpoints(),
         "http_request" => http::inputs(),
         "json_body" => text::bodies(),
+        "policy" => policy::inputs(),
         "recipient_key" => key::inputs(),
         "signed_payload" => payload::inputs(),
         "signed_request" => signed::inputs(),

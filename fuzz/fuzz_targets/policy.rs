@@ -1,0 +1,5 @@
+//! Policies, for libFuzzer: see `fuzz::policy`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::policy::run(data));
