@@ -3,10 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a failure here is a test's failure")]
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+/// No answer takes as long as this.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running simulator; killed if the test ends before it does.
 struct Simulator {
@@ -186,6 +191,48 @@ fn a_log_that_nobody_reads_any_more_ends_nothing() {
     assert!(answer.ends_with("NumberOfBytes is required.\"}"), "{answer}");
     assert!(simulator.root().starts_with("-----BEGIN CERTIFICATE-----"));
     assert_eq!(simulator.terminate(), Some(0));
+}
+
+#[test]
+fn a_log_and_an_audit_trail_that_nobody_takes_keep_nobody_waiting() {
+    let mut simulator = Simulator::start_with_log("127.0.0.1:0", &[], Stdio::piped());
+    refuse_thousands(&simulator);
+    let mut stream = TcpStream::connect(&simulator.endpoint).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    assert_eq!(get(&mut stream, "/healthz"), "ok\n");
+    // It ends by itself, although neither can be written to the end.
+    assert_eq!(simulator.end(), Some(0));
+}
+
+#[test]
+fn the_log_counts_what_an_audit_trail_that_nobody_takes_has_lost() {
+    let mut simulator = Simulator::start_with_log("127.0.0.1:0", &[], Stdio::piped());
+    let mut stderr = simulator.process.stderr.take().unwrap();
+    let log = thread::spawn(move || {
+        let mut log = String::new();
+        stderr.read_to_string(&mut log).map(|_| log)
+    });
+    refuse_thousands(&simulator);
+    assert_eq!(simulator.end(), Some(0));
+    let log = log.join().unwrap().unwrap();
+    let lost = |text: &str| log.lines().filter(|line| line.contains(text)).count();
+    // At the first one, and whenever they have doubled: the log does not take the trail's place.
+    assert!((2..20).contains(&lost("audit records were dropped")), "{log}");
+    assert_eq!(lost("audit records were lost"), 1, "{log}");
+}
+
+/// Each is refused, logged and recorded: far more than a pipe, which holds 64 KiB, and a queue take.
+fn refuse_thousands(simulator: &Simulator) {
+    let refused = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n".repeat(100);
+    for _ in 0..40 {
+        let mut stream = TcpStream::connect(&simulator.endpoint).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(refused.as_bytes()).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let mut answers = String::new();
+        stream.read_to_string(&mut answers).unwrap();
+        assert_eq!(answers.matches("UnknownOperationException").count(), 100);
+    }
 }
 
 #[test]

@@ -3,27 +3,48 @@
 use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use clap::Parser;
 use parent_proxy::{Config, Relay};
+use shared::lines::{Lines, Log};
+use shared::transport::limits::FLUSH_TIMEOUT;
 use shared::transport::{Endpoint, announcement, shutdown_signal};
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let config = Config::parse();
-    // Where stderr is gone or full, lines are lost; reporting that there would panic.
-    tracing_subscriber::fmt()
-        .with_writer(io::stderr)
-        .with_target(false)
-        .log_internal_errors(false)
-        .init();
-    match run(config).await {
+    match Lines::to("log", io::stderr()) {
+        Ok(lines) => {
+            let lines = LOG.get_or_init(|| lines);
+            init_log(move || Log(lines));
+        }
+        // Without a thread, starting will fail as well, and say so.
+        Err(_) => init_log(io::stderr),
+    }
+    let code = match run(config).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(cause = error.source(), "{error}");
             ExitCode::FAILURE
         }
+    };
+    if let Some(lines) = LOG.get() {
+        lines.flush(FLUSH_TIMEOUT);
     }
+    code
+}
+
+/// The way to stderr: nobody waits for who reads it. Where it is gone or full, lines are lost;
+/// reporting that there would panic, or wait.
+static LOG: OnceLock<Lines<Vec<u8>>> = OnceLock::new();
+
+fn init_log<W: Write + 'static>(writer: impl Fn() -> W + Send + Sync + 'static) {
+    tracing_subscriber::fmt()
+        .with_writer(writer)
+        .with_target(false)
+        .log_internal_errors(false)
+        .init();
 }
 
 async fn run(config: Config) -> Result<(), Box<dyn Error>> {

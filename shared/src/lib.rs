@@ -16,6 +16,8 @@ pub mod cms;
 pub mod crypto;
 #[cfg(feature = "kms")]
 pub mod kms;
+#[cfg(feature = "transport")]
+pub mod lines;
 #[cfg(feature = "nsm")]
 pub mod nsm;
 #[cfg(feature = "simulator")]

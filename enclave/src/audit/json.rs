@@ -7,12 +7,11 @@ use serde::Serialize;
 use serde_json::Serializer;
 use serde_json::ser::Formatter;
 
-/// One line, with its end.
-pub(super) fn line(value: &impl Serialize) -> io::Result<Vec<u8>> {
-    let mut line = Vec::with_capacity(1024);
-    value.serialize(&mut Serializer::with_formatter(&mut line, Ascii))?;
-    line.push(b'\n');
-    Ok(line)
+/// One line at the end of `batch`, with its line feed.
+pub(super) fn line(value: &impl Serialize, batch: &mut Vec<u8>) -> io::Result<()> {
+    value.serialize(&mut Serializer::with_formatter(&mut *batch, Ascii))?;
+    batch.push(b'\n');
+    Ok(())
 }
 
 /// serde_json escapes the control characters below space; this escapes DEL and all that is not
@@ -47,7 +46,9 @@ mod tests {
     #[test]
     fn a_line_is_printable_ascii_and_the_same_text() {
         let text = "a\"\\\n\r\t\u{0}\u{1b}[31m\u{7f}\u{9b}31m\u{2028}é\u{1f512}z";
-        let line = line(&text).unwrap();
+        let mut written = Vec::new();
+        line(&text, &mut written).unwrap();
+        let line = written;
         let (end, printable) = line.split_last().unwrap();
         assert_eq!(*end, b'\n');
         assert!(printable.iter().all(|byte| (b' '..=b'~').contains(byte)), "{line:?}");

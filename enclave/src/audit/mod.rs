@@ -1,8 +1,9 @@
 //! The audit trail: one JSON record a line for each request to KMS, granted or refused, in
 //! CloudTrail's shape.
 //!
-//! A request never waits for it. Records queue for a thread of their own, which alone writes; what
-//! does not fit the queue, or cannot be written, is dropped and counted.
+//! A request never waits for it: what nobody takes fast enough is dropped and counted. Of the queue,
+//! strangers' records have half at the most, so that nobody without a credential can push the
+//! records of those who have one out of it.
 
 mod event;
 mod json;
@@ -11,15 +12,18 @@ mod record;
 mod tests;
 
 use std::io::{self, Write};
+use std::mem;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use shared::transport::limits::{AUDIT_FLUSH_TIMEOUT, AUDIT_QUEUE_LENGTH};
+use shared::lines::{Line, Lines, QUEUE_LENGTH};
+use shared::transport::limits::FLUSH_TIMEOUT;
 
 pub use self::record::Record;
+
+/// Records of strangers that wait at a time.
+const STRANGERS_QUEUE_LENGTH: usize = QUEUE_LENGTH / 2;
 
 /// Where records go.
 #[derive(Debug)]
@@ -27,11 +31,39 @@ pub struct Audit(Option<Trail>);
 
 #[derive(Debug)]
 struct Trail {
-    /// `None` once the trail ends.
-    queue: Option<SyncSender<Record>>,
-    /// Says nothing; ends with the thread.
-    ended: Mutex<Receiver<()>>,
-    dropped: Arc<AtomicU64>,
+    lines: Lines<Waiting>,
+    strangers: Arc<AtomicUsize>,
+}
+
+/// A record on its way, and its place among those of strangers if it has one.
+#[derive(Debug)]
+struct Waiting {
+    record: Record,
+    _place: Option<Place>,
+}
+
+/// One of the places that strangers' records have.
+#[derive(Debug)]
+struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    fn take(strangers: &Arc<AtomicUsize>) -> Option<Self> {
+        let place = Self(Arc::clone(strangers));
+        let before = strangers.fetch_add(1, Ordering::Relaxed);
+        (before < STRANGERS_QUEUE_LENGTH).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Line for Waiting {
+    fn append_to(self, batch: &mut Vec<u8>) -> io::Result<()> {
+        json::line(&self.record, batch)
+    }
 }
 
 impl Audit {
@@ -45,18 +77,8 @@ impl Audit {
     /// # Errors
     /// If there is no thread to be had.
     pub fn to(writer: impl Write + Send + 'static) -> io::Result<Self> {
-        let (queue, records) = sync_channel(AUDIT_QUEUE_LENGTH);
-        let (end, ended) = sync_channel(0);
-        let dropped = Arc::new(AtomicU64::new(0));
-        let mut writing = Writing { writer, dropped: Arc::clone(&dropped), reported: 0 };
-        thread::Builder::new().name("audit".to_owned()).spawn(move || {
-            for record in records {
-                writing.write(&record);
-            }
-            writing.report();
-            drop(end);
-        })?;
-        Ok(Self(Some(Trail { queue: Some(queue), ended: Mutex::new(ended), dropped })))
+        let lines = Lines::to("audit", writer)?;
+        Ok(Self(Some(Trail { lines, strangers: Arc::default() })))
     }
 
     /// Opens an entry, which is submitted when it goes out of scope, whatever came of it.
@@ -64,18 +86,38 @@ impl Audit {
         Entry { audit: self, record }
     }
 
-    /// Hands a record over, or drops it: at once either way.
-    fn submit(&self, record: Record) {
-        let Some(trail) = &self.0 else { return };
-        let queued = trail.queue.as_ref().is_some_and(|queue| queue.try_send(record).is_ok());
-        if !queued {
-            trail.dropped.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
     /// Records that were dropped so far.
     pub fn dropped(&self) -> u64 {
-        self.0.as_ref().map_or(0, |trail| trail.dropped.load(Ordering::Relaxed))
+        self.0.as_ref().map_or(0, |trail| trail.lines.dropped())
+    }
+}
+
+impl Trail {
+    /// Hands a record over, or drops it: at once either way.
+    fn submit(&self, record: Record) {
+        let dropped = if record.is_of_stranger() {
+            match Place::take(&self.strangers) {
+                Some(place) => self.lines.submit(Waiting { record, _place: Some(place) }),
+                None => Some(self.lines.drop_one()),
+            }
+        } else {
+            self.lines.submit(Waiting { record, _place: None })
+        };
+        // The first one at once, and then seldom.
+        if let Some(dropped) = dropped.filter(|dropped| dropped.is_power_of_two()) {
+            tracing::warn!(dropped, "audit records were dropped: nobody takes them fast enough");
+        }
+    }
+}
+
+impl Drop for Trail {
+    /// What is queued is written before the process ends, unless nobody takes it.
+    fn drop(&mut self) {
+        let unwritten = self.lines.flush(FLUSH_TIMEOUT);
+        let dropped = self.lines.dropped();
+        if unwritten > 0 || dropped > 0 {
+            tracing::warn!(unwritten, dropped, "audit records were lost: nobody took them");
+        }
     }
 }
 
@@ -103,51 +145,9 @@ impl DerefMut for Entry<'_> {
 
 impl Drop for Entry<'_> {
     fn drop(&mut self) {
-        self.audit.submit(self.record.take());
-    }
-}
-
-impl Drop for Trail {
-    /// What is queued is written before the process ends, unless nobody takes it.
-    fn drop(&mut self) {
-        drop(self.queue.take());
-        let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
-        // Nothing is ever sent: it is the thread's end that is waited for.
-        if ended.recv_timeout(AUDIT_FLUSH_TIMEOUT) == Err(RecvTimeoutError::Timeout) {
-            tracing::warn!("the last audit records are not written: nobody takes them");
-        }
-    }
-}
-
-/// The thread's own half.
-struct Writing<W> {
-    writer: W,
-    dropped: Arc<AtomicU64>,
-    reported: u64,
-}
-
-impl<W: Write> Writing<W> {
-    fn write(&mut self, record: &Record) {
-        let line = json::line(record);
-        // One write for the line, so that no two processes' records mix in a pipe.
-        let written = line.and_then(|line| {
-            self.writer.write_all(&line)?;
-            self.writer.flush()
-        });
-        if written.is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-        }
-        // The first one at once, and then seldom: the log must not take the audit trail's place.
-        if self.dropped.load(Ordering::Relaxed) >= self.reported.saturating_mul(2).max(1) {
-            self.report();
-        }
-    }
-
-    fn report(&mut self) {
-        let dropped = self.dropped.load(Ordering::Relaxed);
-        if dropped > self.reported {
-            tracing::warn!(dropped, "audit records were dropped: nobody takes them fast enough");
-            self.reported = dropped;
+        if let Some(trail) = &self.audit.0 {
+            let blank = self.record.blank();
+            trail.submit(mem::replace(&mut self.record, blank));
         }
     }
 }

@@ -1,6 +1,5 @@
 //! What is recorded of one request. It never holds a random byte, a key, a signature, a token or a document.
 
-use std::mem;
 use std::sync::Arc;
 
 use hyper::header::{HeaderMap, USER_AGENT};
@@ -84,9 +83,9 @@ impl Record {
         }
     }
 
-    /// All that it holds; what is left holds nothing.
-    pub(super) fn take(&mut self) -> Self {
-        let blank = Self {
+    /// One that holds nothing of it but its name.
+    pub(super) fn blank(&self) -> Self {
+        Self {
             request_id: self.request_id,
             time: self.time,
             region: None,
@@ -96,8 +95,12 @@ impl Record {
             parameters: None,
             recipient: None,
             outcome: Outcome::Abandoned,
-        };
-        mem::replace(self, blank)
+        }
+    }
+
+    /// Whether nobody was let in with it.
+    pub(super) fn is_of_stranger(&self) -> bool {
+        self.caller.is_none()
     }
 
     /// When it arrived.

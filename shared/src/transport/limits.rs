@@ -56,8 +56,5 @@ pub const READINESS_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long connections may finish what they are doing when the service stops.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Audit records that wait to be written; those that find no room are dropped and counted.
-pub const AUDIT_QUEUE_LENGTH: usize = 1024;
-
-/// How long the service waits at its end for the audit records that are not written yet.
-pub const AUDIT_FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a process waits at its end for what it has logged and recorded to be written.
+pub const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);

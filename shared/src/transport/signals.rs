@@ -15,11 +15,13 @@ pub fn shutdown_signal() -> io::Result<impl Future<Output = ()>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {
         let kind = either(&mut terminate, &mut interrupt).await;
-        tracing::info!(signal = kind.as_raw_value(), "shutting down; a second signal ends at once");
+        let first = kind.as_raw_value();
+        // Before anything else, which could take its time.
         tokio::spawn(async move {
             let kind = either(&mut terminate, &mut interrupt).await;
             process::exit(128 + kind.as_raw_value());
         });
+        tracing::info!(signal = first, "shutting down; a second signal ends at once");
     })
 }
 
