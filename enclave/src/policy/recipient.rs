@@ -66,6 +66,15 @@ pub enum InvalidMeasurement {
         /// Of which register.
         name: String,
     },
+    /// What no TPM measures whose firmware does.
+    #[error(
+        "{name} is all zeros, which a NitroTPM has only if its firmware measured nothing: give the \
+         value that nitro-tpm-pcr-compute printed"
+    )]
+    ZeroOfNitroTpm {
+        /// Of which register.
+        name: String,
+    },
 }
 
 impl RecipientPolicy {
@@ -95,11 +104,11 @@ impl Measurement {
     /// From a register's name, as condition keys have it, and its value in hexadecimal.
     ///
     /// # Errors
-    /// If it names no register, or its value admits enclaves in debug mode.
+    /// If it names no register, or its value admits those that have not measured.
     pub fn parse(name: &str, hex: &str) -> Result<Self, InvalidMeasurement> {
         let key = Key::parse(&["kms:RecipientAttestation:", name].concat());
-        let (family, index) = key
-            .and_then(Key::register)
+        let (key, (family, index)) = key
+            .and_then(|key| Some((key, key.register()?)))
             .ok_or_else(|| InvalidMeasurement::Name { name: name.to_owned() })?;
         let invalid = || InvalidMeasurement::Value { name: name.to_owned() };
         let mut value = [0; PCR_LENGTH];
@@ -108,8 +117,12 @@ impl Measurement {
             return Err(invalid());
         }
         const_hex::decode_to_slice(hex, &mut value).map_err(|_| invalid())?;
-        if value.iter().all(|byte| *byte == 0) {
-            return Err(InvalidMeasurement::Zero { name: name.to_owned() });
+        if key.is_unmeasured_if_zero() && value.iter().all(|byte| *byte == 0) {
+            let name = name.to_owned();
+            return Err(match family {
+                PcrFamily::NitroEnclave => InvalidMeasurement::Zero { name },
+                PcrFamily::NitroTpm => InvalidMeasurement::ZeroOfNitroTpm { name },
+            });
         }
         Ok(Self { family, index: index.into(), value })
     }

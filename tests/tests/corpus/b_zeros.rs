@@ -1,6 +1,6 @@
 //! B: registers of zeros, which policies and the configuration must not ask for.
 
-use shared::attestation::PCR_LENGTH;
+use shared::attestation::{PCR_LENGTH, PcrFamily};
 
 use crate::b_policies::{
     EXPLICITLY, IMPLICITLY, NOT_AMONG, allow, denied, denied_as, deny, document, measured,
@@ -18,7 +18,8 @@ pub(crate) fn rows() -> Vec<Row> {
 
 fn zeros() -> Row {
     let row = row("B16", "configuration names an all-zero measurement: no start");
-    policies_that_start(policies_of_zeros(good_measurements(measurements_of_zeros(row))))
+    let row = policies_of_zeros(good_measurements(measurements_of_zeros(row)));
+    zeros_of_nitro_tpms(policies_that_start(row))
 }
 
 /// Where everybody is answered who measured this.
@@ -32,18 +33,32 @@ fn zero() -> String {
     "0".repeat(2 * PCR_LENGTH)
 }
 
+/// Those that are never zeros where anything was measured.
 fn registers() -> impl Iterator<Item = String> {
-    let named = |prefix: &'static str| (0..32).map(move |index| format!("{prefix}{index}"));
-    named("PCR").chain(named("NitroTPMPCR")).chain(["ImageSha384".to_owned()])
+    let named = |prefix: &'static str, end| (0..end).map(move |index| format!("{prefix}{index}"));
+    named("PCR", 32).chain(named("NitroTPMPCR", 8)).chain(["ImageSha384".to_owned()])
+}
+
+/// Those that a TPM's firmware leaves to what it boots.
+fn registers_of_zeros() -> impl Iterator<Item = String> {
+    (8..32).map(|index| format!("NitroTPMPCR{index}"))
+}
+
+fn is_of_nitro_tpm(name: &str) -> bool {
+    name.to_ascii_lowercase().starts_with("nitrotpm")
 }
 
 fn measurements_of_zeros(mut row: Row) -> Row {
     let (zero, value) = (zero(), measured(8));
     let refused = |name: &str| {
-        format!(
-            "[recipient] measurements: {name} is all zeros, which is what every enclave in debug \
-             mode measures: give the value that nitro-cli build-enclave printed"
-        )
+        let whose = if is_of_nitro_tpm(name) {
+            "which a NitroTPM has only if its firmware measured nothing: give the value that \
+             nitro-tpm-pcr-compute printed"
+        } else {
+            "which is what every enclave in debug mode measures: give the value that nitro-cli \
+             build-enclave printed"
+        };
+        format!("[recipient] measurements: {name} is all zeros, {whose}")
     };
     for name in registers() {
         let entry = format!("{{ {name} = \"{zero}\" }}");
@@ -107,6 +122,11 @@ fn good_measurements(mut row: Row) -> Row {
             denied_as("anonymous", NOT_AMONG),
         ),
         ("no entry", String::new(), SEALED),
+        (
+            "zeros of a NitroTPM",
+            format!("{{ NitroTPMPCR4 = \"{}\", NitroTPMPCR12 = \"{}\" }}", measured(4), zero()),
+            denied_as("anonymous", NOT_AMONG),
+        ),
     ] {
         row = row.under(measuring(&entries)).exchange(
             format!("starts: {what}"),
@@ -120,10 +140,14 @@ fn good_measurements(mut row: Row) -> Row {
 /// Its error names the place of the first value of zeros.
 fn policy_of_zeros(row: Row, what: String, policy: &str, says: &str, key: &str) -> Row {
     let column = 1 + policy.find(&format!("\"{}\"", zero())).unwrap();
+    let whose = if is_of_nitro_tpm(key) {
+        "which a NitroTPM has only if its firmware measured nothing"
+    } else {
+        "which anyone has in debug mode or without measuring"
+    };
     let error = format!(
         "AKIDZERO.json: line 1 column {column}: {says} would admit a kms:RecipientAttestation:{key} \
-         of all zeros, which anyone has in debug mode or without measuring; remove the value, or \
-         refuse it with Deny and a positive operator"
+         of all zeros, {whose}; remove the value, or refuse it with Deny and a positive operator"
     );
     row.no_start(what, Configuration::signed().credential("AKIDZERO", "", policy), error)
 }
@@ -242,6 +266,42 @@ fn policies_that_start(mut row: Row) -> Row {
                 then_signed(signed_by("AKIDZERO", document)),
                 vec![answer, PLAIN],
             );
+        }
+    }
+    row
+}
+
+/// A register that firmware leaves to others may be asked to be zeros, and then it must.
+fn zeros_of_nitro_tpms(mut row: Row) -> Row {
+    let zero = format!("\"{}\"", zero());
+    let of_nitro_tpm = |value: u8| {
+        document(|document| {
+            document.family = PcrFamily::NitroTpm;
+            document.pcrs.extend((8..32).map(|index| (index, [value; PCR_LENGTH])));
+        })
+    };
+    let (zeros, others) = (of_nitro_tpm(0), of_nitro_tpm(1));
+    for name in registers_of_zeros() {
+        let policy = allow("StringEquals", &name, &zero);
+        row = row.under(Configuration::signed().credential("AKIDZERO", "", &policy));
+        for (which, document, answer) in [
+            ("zeros", &zeros, SEALED),
+            ("a value", &others, denied("AKIDZERO", IMPLICITLY)),
+            ("an enclave", &document(|_| {}), denied("AKIDZERO", IMPLICITLY)),
+        ] {
+            row = row.exchange(
+                format!("starts: {name}, of {which}"),
+                then_signed(signed_by("AKIDZERO", document)),
+                vec![answer, PLAIN],
+            );
+        }
+        let entry = measuring(&format!("{{ {name} = {zero} }}"));
+        row = row.under(entry.on_laptop());
+        for (which, document, answer) in
+            [("zeros", &zeros, SEALED), ("a value", &others, denied_as("anonymous", NOT_AMONG))]
+        {
+            let what = format!("starts: {name} configured, of {which}");
+            row = row.exchange(what, generate_random(document), vec![answer]);
         }
     }
     row

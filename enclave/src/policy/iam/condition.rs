@@ -30,7 +30,7 @@ impl Condition {
         }
         let operand = Operand::parse(operator, key, value)?;
         let admits_what_matches = (effect == Effect::Allow) != operator.is_negated;
-        if key.register().is_some()
+        if key.is_unmeasured_if_zero()
             && operator.compares_text()
             && admits_what_matches
             && operand.is_all_zero(operator.test)

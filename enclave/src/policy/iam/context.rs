@@ -125,6 +125,28 @@ impl Key {
         }
     }
 
+    /// Whether a value of all zeros in this register says that nobody has measured: then whoever
+    /// asks for it admits what nobody knows, and surely did not mean to.
+    ///
+    /// Every enclave in debug mode has zeros:
+    /// <https://docs.aws.amazon.com/enclaves/latest/user/set-up-attestation.html>.
+    ///
+    /// A TPM's registers 0 to 7 are the firmware's, which extends each of them before it boots
+    /// anything, if only by a separator. Those from 8 on are whoever's boots after it, and zeros
+    /// until they are extended: AWS itself asks for zeros in register 12, the kernel's command
+    /// line, of instances that boot without Secure Boot.
+    ///
+    /// <https://trustedcomputinggroup.org/resource/pc-client-specific-platform-firmware-profile-specification/>,
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/prepare-attestation-service.html>
+    pub const fn is_unmeasured_if_zero(self) -> bool {
+        const LAST_OF_FIRMWARE: u8 = 7;
+        match self.register() {
+            Some((PcrFamily::NitroEnclave, _)) => true,
+            Some((PcrFamily::NitroTpm, index)) => index <= LAST_OF_FIRMWARE,
+            None => false,
+        }
+    }
+
     /// What the request carries under it.
     pub(super) fn value<'a>(self, context: &Context<'a>) -> Option<Value<'a>> {
         match self {
@@ -205,6 +227,17 @@ mod tests {
                 assert_eq!(Key::parse(&spelling).unwrap().to_string(), name);
             }
         }
+    }
+
+    #[test]
+    fn zeros_are_unmeasured_but_in_what_firmware_leaves_alone() {
+        for index in 0..32 {
+            assert!(Key::Pcr(PcrFamily::NitroEnclave, index).is_unmeasured_if_zero(), "{index}");
+            let of_tpm = Key::Pcr(PcrFamily::NitroTpm, index);
+            assert_eq!(of_tpm.is_unmeasured_if_zero(), index < 8, "{index}");
+        }
+        assert!(Key::ImageSha384.is_unmeasured_if_zero());
+        assert!(!Key::PrincipalArn.is_unmeasured_if_zero());
     }
 
     #[test]

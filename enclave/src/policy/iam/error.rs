@@ -1,5 +1,6 @@
 //! Why a policy is refused at start.
 
+use shared::attestation::PcrFamily;
 use thiserror::Error;
 
 use super::Effect;
@@ -161,8 +162,9 @@ pub enum Fault {
     },
     /// A statement by which whoever measures zero gets in.
     #[error(
-        "{effect} with {operator} would admit a {key} of all zeros, which anyone has in debug mode \
-         or without measuring; remove the value, or refuse it with Deny and a positive operator"
+        "{effect} with {operator} would admit a {key} of all zeros, {}; remove the value, or refuse \
+         it with Deny and a positive operator",
+        whose_zeros(*key)
     )]
     AdmitsAllZero {
         /// The statement's effect.
@@ -172,6 +174,16 @@ pub enum Fault {
         /// The condition's key.
         key: Key,
     },
+}
+
+/// Who measures zeros where nobody should.
+fn whose_zeros(key: Key) -> &'static str {
+    match key.register() {
+        Some((PcrFamily::NitroTpm, _)) => {
+            "which a NitroTPM has only if its firmware measured nothing"
+        }
+        _ => "which anyone has in debug mode or without measuring",
+    }
 }
 
 /// A fault and where it is, in bytes.

@@ -342,7 +342,6 @@ fn refuses_to_admit_debug_mode() {
     for (effect, operator, key) in [
         ("Allow", "StringEquals", "PCR0"),
         ("Allow", "StringEquals", "ImageSha384"),
-        ("Allow", "StringEquals", "NitroTPMPCR4"),
         ("Allow", "StringEqualsIfExists", "PCR0"),
         ("Allow", "StringEqualsIgnoreCase", "PCR8"),
         ("Allow", "StringLike", "PCR0"),
@@ -361,6 +360,29 @@ fn refuses_to_admit_debug_mode() {
                  it with Deny and a positive operator"
             ),
         );
+    }
+}
+
+#[test]
+fn refuses_to_admit_what_no_firmware_leaves() {
+    for index in 0..32 {
+        let condition = format!("{{'StringEquals': {{'ra:NitroTPMPCR{index}':\n'<00>'}}}}");
+        if index < 8 {
+            let expected = format!(
+                "line 3 column 1: Allow with StringEquals would admit a ra:NitroTPMPCR{index} of \
+                 all zeros, which a NitroTPM has only if its firmware measured nothing; remove the \
+                 value, or refuse it with Deny and a positive operator"
+            );
+            assert_condition_error("Allow", &condition, &expected);
+            continue;
+        }
+        for effect in ["Allow", "Deny"] {
+            let json = format!(
+                "{{'Statement': {{'Effect': '{effect}', 'Action': '*', 'Resource': '*', \
+                 'Condition': {condition}}}}}"
+            );
+            Policy::parse("wallet.json", expand(&json).as_bytes()).unwrap();
+        }
     }
 }
 
