@@ -14,6 +14,7 @@ const ACCOUNT_ID_LENGTH: usize = 12;
 #[derive(Debug)]
 pub struct Principal {
     arn: String,
+    condition_arn: String,
     account_id: String,
     kind: PrincipalKind,
     user_name: Option<String>,
@@ -97,11 +98,16 @@ impl Principal {
             return None;
         }
         let kind = PrincipalKind::of(service, resource)?;
+        let condition_arn = match kind {
+            PrincipalKind::AssumedRole => role_arn(partition, account_id, resource)?,
+            _ => arn.to_owned(),
+        };
         // A user's path is no part of the name.
         let user_name = (kind == PrincipalKind::IamUser)
             .then(|| resource.rsplit('/').next().unwrap_or_default().to_owned());
         Some(Self {
             arn: arn.to_owned(),
+            condition_arn,
             account_id: account_id.to_owned(),
             kind,
             user_name,
@@ -119,6 +125,18 @@ impl Principal {
     /// Its ARN, such as `arn:aws:iam::123456789012:role/wallet`.
     pub fn arn(&self) -> &str {
         &self.arn
+    }
+
+    /// What conditions see under `aws:PrincipalArn`: its ARN, but of an assumed role the role's.
+    ///
+    /// > For IAM roles, the request context returns the ARN of the role, not the ARN of the user that
+    /// > assumed the role.
+    ///
+    /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalarn>
+    ///
+    /// The role's path, if it has one, is lost: the session's ARN does not hold it.
+    pub fn condition_arn(&self) -> &str {
+        &self.condition_arn
     }
 
     /// The twelve digits of its account.
@@ -147,6 +165,13 @@ impl Principal {
     }
 }
 
+/// The ARN of the role in `assumed-role/NAME/SESSION`, if it names one.
+fn role_arn(partition: &str, account_id: &str, resource: &str) -> Option<String> {
+    let (_, session) = resource.split_once('/')?;
+    let role = session.split('/').next().filter(|role| !role.is_empty())?;
+    Some(format!("arn:{partition}:iam::{account_id}:role/{role}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,6 +197,24 @@ mod tests {
     }
 
     #[test]
+    fn conditions_see_the_role_of_a_session_and_everybody_else_as_they_are() {
+        for (resource, seen) in [
+            ("iam::123456789012:root", "iam::123456789012:root"),
+            ("iam::123456789012:user/team/alice", "iam::123456789012:user/team/alice"),
+            ("iam::123456789012:role/path/wallet", "iam::123456789012:role/path/wallet"),
+            ("sts::123456789012:assumed-role/wallet/a:session", "iam::123456789012:role/wallet"),
+            ("sts::123456789012:assumed-role/wallet", "iam::123456789012:role/wallet"),
+            ("sts::123456789012:federated-user/alice", "sts::123456789012:federated-user/alice"),
+        ] {
+            for partition in ["aws", "aws-cn", "aws-us-gov"] {
+                let principal = Principal::new(&format!("arn:{partition}:{resource}")).unwrap();
+                assert_eq!(principal.arn(), format!("arn:{partition}:{resource}"));
+                assert_eq!(principal.condition_arn(), format!("arn:{partition}:{seen}"));
+            }
+        }
+    }
+
+    #[test]
     fn refuses_what_names_no_principal() {
         let long = format!("arn:aws:iam::123456789012:role/{}", "a".repeat(MAX_ARN_LENGTH));
         for arn in [
@@ -180,6 +223,7 @@ mod tests {
             "arn:aws:iam::123456789012",
             "arn:aws:iam::123456789012:wallet",
             "arn:aws:iam::123456789012:role/",
+            "arn:aws:sts::123456789012:assumed-role//session",
             "arn:aws:iam::12345678901:role/wallet",
             "arn:aws:iam::12345678901x:role/wallet",
             "arn:aws:iam:eu-west-1:123456789012:role/wallet",

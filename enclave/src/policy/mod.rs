@@ -134,7 +134,7 @@ fn allowed(
     let Some(principal) = caller.principal() else { return Ok(()) };
     let context = Context {
         action,
-        principal_arn: Some(principal.arn()),
+        principal_arn: Some(principal.condition_arn()),
         now,
         // No TLS ends in the enclave yet.
         secure_transport: Some(false),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use attested_recipient::{Document, Kind};
 
-use super::configured::{Configured, denied, sigv4};
+use super::configured::{ARN, Configured, denied, refusal, sigv4};
 
 const EXPLICIT: &str = "with an explicit deny in an identity-based policy";
 const IMPLICIT: &str = "because no identity-based policy allows the kms:GenerateRandom action";
@@ -60,6 +60,25 @@ fn another_action_allows_nothing_here_and_no_policy_at_all_neither() {
     assert_eq!(denied(service.generate_plain()), IMPLICIT);
     let without = sigv4().replace("[\"wallet.json\"]", "[]");
     assert_eq!(denied(Configured::start(&without, "").generate_plain()), IMPLICIT);
+}
+
+/// The message and the audit trail still say which session it was.
+#[test]
+fn conditions_see_the_role_of_an_assumed_role() {
+    let session = "arn:aws:sts::123456789012:assumed-role/wallet/session";
+    let config = sigv4().replace(ARN, session);
+    for (arn, allowed) in [(ARN, true), (session, false)] {
+        let condition = format!(r#"{{"StringEquals":{{"aws:PrincipalArn":"{arn}"}}}}"#);
+        let allow = policy(&[statement("Allow", "kms:GenerateRandom", &condition)]);
+        let service = Configured::start(&config, &allow);
+        let result = service.generate_plain();
+        assert_eq!(result.is_ok(), allowed, "{arn}");
+        if !allowed {
+            let (_, message) = refusal(result);
+            assert!(message.starts_with(&format!("User: {session} is not")), "{message}");
+        }
+        assert_eq!(service.records()[0]["userIdentity"]["arn"], session);
+    }
 }
 
 #[test]
