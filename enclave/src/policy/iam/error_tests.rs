@@ -149,6 +149,16 @@ fn refuses_what_is_not_a_statement() {
              kms:GenerateRandom, or *",
         ),
         (
+            "'Effect': 'Allow', 'Action': ['*',\n 'kms:${a}'], 'Resource': '*'",
+            "line 3 column 2: policy variables (${...}) are not supported, and 'kms:${a}' would \
+             not mean what AWS has it mean; write the value",
+        ),
+        (
+            "'Effect': 'Allow', 'NotAction': '${a}', 'Resource': '*'",
+            "line 2 column 33: policy variables (${...}) are not supported, and '${a}' would not \
+             mean what AWS has it mean; write the value",
+        ),
+        (
             "'Effect': 'Allow', 'Action': '*', 'Resource': [ '${*}' ]",
             "line 2 column 49: policy variables (${...}) are not supported, and '${*}' would not \
              mean what AWS has it mean; write the value",

@@ -125,7 +125,7 @@ fn actions(statement: &Node, members: &[Member]) -> Result<Actions, Located> {
     let (member, is_negated) = either(statement, members, "Action", "NotAction", advice)?;
     let mut patterns = Vec::new();
     for node in member.value.one_or_more(&member.name)? {
-        let action = node.text(&member.name)?;
+        let action = without_variables(node, &member.name)?;
         // AWS takes names of no service for mistakes, and so they are: they would never match.
         if !action.contains(':') && action != "*" {
             return Err(node.fault(Fault::Action { action: action.to_owned() }));
@@ -140,13 +140,17 @@ fn covers_resource(statement: &Node, members: &[Member]) -> Result<bool, Located
     let (member, is_negated) = either(statement, members, "Resource", "NotResource", advice)?;
     let mut is_named = false;
     for node in member.value.one_or_more(&member.name)? {
-        let resource = node.text(&member.name)?;
-        if resource.contains("${") {
-            return Err(node.fault(Fault::Variable { value: resource.to_owned() }));
-        }
-        is_named |= glob::matches(resource, RESOURCE);
+        is_named |= glob::matches(without_variables(node, &member.name)?, RESOURCE);
     }
     Ok(is_named != is_negated)
+}
+
+fn without_variables<'n>(node: &'n Node, what: &str) -> Result<&'n str, Located> {
+    let text = node.text(what)?;
+    if text.contains("${") {
+        return Err(node.fault(Fault::Variable { value: text.to_owned() }));
+    }
+    Ok(text)
 }
 
 /// An element or its negation, and whether it is the negation.
