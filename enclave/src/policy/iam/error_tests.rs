@@ -61,6 +61,27 @@ fn refuses_what_is_not_strict_json() {
     }
 }
 
+/// In quadratic time these would not end while somebody waits.
+#[test]
+fn reads_or_refuses_what_is_large() {
+    let members: Vec<_> = (0..95_000).map(|number| format!("'m{number}': 1")).collect();
+    let members = members.join(",\n");
+    assert_error(
+        &format!("{{'Statement': {{\n{members}}}}}"),
+        "line 2 column 1: unknown element 'm0'; known are Sid, Effect, Action, NotAction, \
+         Resource, NotResource, Condition",
+    );
+    assert_error(
+        &format!("{{{members},\n'm7': 2}}"),
+        "line 95001 column 1: 'm7' occurs twice in one object; put both into one, or remove one",
+    );
+    let statement =
+        |number| format!("{{'Sid': '{number}', 'Effect': 'Deny', 'Action': '*', 'Resource': '*'}}");
+    let statements: Vec<_> = (0..95_000).map(statement).collect();
+    let json = format!("{{'Statement': [{}]}}", statements.join(", "));
+    Policy::parse("wallet.json", expand(&json).as_bytes()).unwrap();
+}
+
 #[test]
 fn refuses_what_is_not_a_policy() {
     for (json, expected) in [

@@ -5,6 +5,7 @@
 //! wrong with a policy is often seen only later.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::fmt::{self, Formatter};
 use std::io::{self, Read};
 
@@ -248,9 +249,11 @@ impl<'de> Visitor<'de> for Within<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Json, A::Error> {
         let (name, value) = (self.below(true)?, self.below(false)?);
-        let mut members: Vec<Member> = Vec::new();
+        let mut members = Vec::new();
+        // To compare each with each would take seconds for the largest policy that is read.
+        let mut names = HashSet::new();
         while let Some(Node { at, value: Json::Text(name) }) = entries.next_key_seed(name)? {
-            if members.iter().any(|member| member.name == name) {
+            if !names.insert(name.clone()) {
                 return Err(self.start.source.fail(at, Fault::Duplicate { name }));
             }
             members.push(Member { at, name, value: entries.next_value_seed(value)? });

@@ -2,6 +2,8 @@
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html>
 
+use std::collections::HashSet;
+
 use super::condition::Condition;
 use super::context::Key;
 use super::error::{Fault, Located};
@@ -44,11 +46,11 @@ fn statements(policy: &Node) -> Result<Vec<Statement>, Located> {
     let Some(nodes) = statements else {
         return Err(missing(policy, "the policy", "Statement", "a list of at least one"));
     };
-    let mut statements: Vec<Statement> = Vec::new();
+    let (mut statements, mut sids) = (Vec::new(), HashSet::new());
     for node in nodes.one_or_more("Statement")? {
         let statement = statement(node)?;
         if let Some(sid) = &statement.sid
-            && statements.iter().any(|other| other.sid.as_ref() == Some(sid))
+            && !sids.insert(sid.clone())
         {
             return Err(node.fault(Fault::SameSid { sid: sid.clone() }));
         }
