@@ -140,6 +140,10 @@ fn takes_each_key_of_the_context() {
             "aws:PrincipalArn=x:role/a=b".to_owned(),
         ),
         (
+            "'StringEquals': {'aws:PrincipalArn': 'arn:aws:iam::123456789012:role/wallet'}",
+            "aws:PrincipalArn=arn:aws:sts::123456789012:assumed-role/wallet/session".to_owned(),
+        ),
+        (
             "'StringEquals': {'kms:RecipientAttestation:ImageSha384': '<a1>'}",
             format!("kms:RecipientAttestation:PCR0={measured}"),
         ),

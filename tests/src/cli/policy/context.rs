@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use enclave::clock::{Clock, SystemClock};
 use enclave::policy::iam::{Context, Key, Measurements, action_name};
+use enclave::principal::Principal;
 use shared::attestation::{MAX_PCRS, PcrFamily, PcrValue};
 use shared::kms::Operation;
 use shared::time::UnixMillis;
@@ -50,7 +51,11 @@ fn given(key: Key, value: &str) -> Result<Given, String> {
             let time = UnixMillis::from_rfc3339(value);
             (time.map(Given::Time), "a time such as 2026-02-03T10:12:02Z")
         }
-        Key::PrincipalArn => (Some(Given::Text(value.to_owned())), "an ARN"),
+        Key::PrincipalArn => {
+            // As the service has it, also if it is a session that is given.
+            let seen = Principal::new(value).map(|known| known.condition_arn().to_owned());
+            (Some(Given::Text(seen.unwrap_or_else(|_| value.to_owned()))), "an ARN")
+        }
         Key::ImageSha384 | Key::Pcr(..) => {
             let measured = value.parse().ok().and_then(|Hex(bytes)| bytes.try_into().ok());
             let given = key
@@ -72,7 +77,7 @@ pub(super) fn action(text: &str) -> Result<Operation, String> {
         .ok_or_else(|| format!("expected {}", known.map(action_name).join(" or ")))
 }
 
-/// A request as it is described, now unless it says otherwise.
+/// A request as it is described; what is not said of it is as the service has it, now.
 #[derive(Debug)]
 pub(super) struct Request {
     principal_arn: Option<String>,
@@ -94,7 +99,8 @@ impl Request {
         let mut request = Self {
             principal_arn: None,
             source_ip: None,
-            secure_transport: None,
+            // As the service has it: no TLS ends in the enclave yet.
+            secure_transport: Some(false),
             now: SystemClock.now(),
             registers: None,
         };
