@@ -8,8 +8,8 @@ mod random;
 mod values;
 mod verify;
 
-use std::fs;
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -19,6 +19,10 @@ use enclave::policy::iam::PolicyError;
 use shared::attestation::{AnchorError, MalformedDocument};
 use shared::nsm::NsmUnavailable;
 use thiserror::Error;
+
+/// As much as the service reads of a policy, and far more than documents, sealed answers and keys
+/// may have.
+const MAX_FILE_LENGTH: u64 = 1024 * 1024;
 
 /// Asks an enclave for random bytes that only this process can read, and looks into attestation
 /// documents, sealed answers and policies.
@@ -107,8 +111,18 @@ impl Cli {
     }
 }
 
+/// Reads a file that may be anything, such as a device that never ends.
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    fs::read(path).map_err(|error| Failure::File { path: path.to_owned(), error })
+    let read = || {
+        let mut bytes = Vec::new();
+        File::open(path)?.take(MAX_FILE_LENGTH + 1).read_to_end(&mut bytes)?;
+        if u64::try_from(bytes.len()).is_ok_and(|length| length <= MAX_FILE_LENGTH) {
+            Ok(bytes)
+        } else {
+            Err(io::Error::other(format!("it is longer than {MAX_FILE_LENGTH} bytes")))
+        }
+    };
+    read().map_err(|error| Failure::File { path: path.to_owned(), error })
 }
 
 fn anchor_failure(path: &Path, error: &AnchorError) -> Failure {

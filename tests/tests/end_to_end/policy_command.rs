@@ -166,6 +166,30 @@ fn takes_each_key_of_the_context() {
 }
 
 #[test]
+fn reads_a_policy_of_at_most_a_mebibyte() {
+    let folder = Folder::new();
+    let padded = |length: usize| {
+        let json = r#"{"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}"#;
+        format!("{json}{}", " ".repeat(length - json.len()))
+    };
+    folder.write("longest.json", padded(1024 * 1024));
+    folder.write("too-long.json", padded(1024 * 1024 + 1));
+    let (code, stdout, stderr) = folder.check(&["--policy", "longest.json"]);
+    assert_eq!(code, 0, "{stdout}{stderr}");
+    let document = ["--policy", "longest.json", "--document"];
+    for (arguments, path) in [
+        (vec!["--policy", "too-long.json"], "too-long.json"),
+        ([&document[..], &["too-long.json"]].concat(), "too-long.json"),
+        // They never end.
+        (vec!["--policy", "/dev/zero"], "/dev/zero"),
+        ([&document[..], &["/dev/zero"]].concat(), "/dev/zero"),
+    ] {
+        let expected = format!("attested-recipient: {path}: it is longer than 1048576 bytes\n");
+        assert_eq!(folder.check(&arguments), (2, String::new(), expected), "{arguments:?}");
+    }
+}
+
+#[test]
 fn wrong_use_is_told_and_ends_with_status_2() {
     let folder = Folder::new();
     folder.write("p.json", policy(WALLET));
