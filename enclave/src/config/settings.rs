@@ -178,7 +178,9 @@ impl<'a> Principals<'a> {
         let policy = |path: &PathBuf| {
             let path = self.folder.join(path);
             let json = read(&path)?;
-            Ok(iam::Policy::parse(&path.display().to_string(), json.as_bytes())?)
+            let policy = iam::Policy::parse(&path.display().to_string(), json.as_bytes())?;
+            policy.warnings().for_each(|warning| tracing::warn!("{warning}"));
+            Ok(policy)
         };
         paths.iter().map(policy).collect()
     }

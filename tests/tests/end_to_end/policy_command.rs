@@ -165,6 +165,26 @@ fn takes_each_key_of_the_context() {
     }
 }
 
+/// What only the service knows of a request is as the service has it.
+#[test]
+fn warns_on_standard_error_and_decides_nevertheless() {
+    let folder = Folder::new();
+    let statement = "'Effect': 'Allow', 'Action': '*', 'Resource': '*', 'Condition'";
+    let conditions = "'Bool': {'aws:SecureTransport': false}, \
+                      'NotIpAddress': {'aws:SourceIp': '10.0.0.0/8'}";
+    folder.write("p.json", policy(&format!("{{{statement}: {{{conditions}}}}}")));
+    let (code, stdout, stderr) = folder.check(&["--policy", "p.json"]);
+    assert_eq!(code, 0, "{stdout}{stderr}");
+    assert_eq!(
+        stderr,
+        "attested-recipient: warning: statement 1 of p.json: NotIpAddress aws:SourceIp always \
+         matches: no request carries the key yet\n"
+    );
+    let over_tls = ["--policy", "p.json", "--context", "aws:SecureTransport=true"];
+    let (code, stdout, stderr) = folder.check(&over_tls);
+    assert_eq!(code, 1, "{stdout}{stderr}");
+}
+
 #[test]
 fn reads_a_policy_of_at_most_a_mebibyte() {
     let folder = Folder::new();

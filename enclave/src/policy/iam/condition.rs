@@ -11,9 +11,9 @@ use super::operator::{Operator, Test};
 /// An operator, a key, and values of which one is enough; under a negated operator, none must be.
 #[derive(Debug)]
 pub(super) struct Condition {
-    operator: Operator,
-    key: Key,
-    operands: Vec<Operand>,
+    pub(super) operator: Operator,
+    pub(super) key: Key,
+    pub(super) operands: Vec<Operand>,
 }
 
 impl Condition {

@@ -75,7 +75,7 @@ pub fn explain<'p, 'c>(
     })
 }
 
-fn statements<'p>(
+pub(super) fn statements<'p>(
     policies: impl IntoIterator<Item = &'p Policy>,
 ) -> impl Iterator<Item = (&'p Statement, DecidedBy<'p>)> {
     policies.into_iter().flat_map(|policy| {

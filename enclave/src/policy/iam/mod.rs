@@ -23,6 +23,7 @@ mod operand;
 mod operator;
 mod parse;
 mod statement;
+mod warning;
 
 use std::fmt::{self, Display, Formatter};
 
@@ -68,3 +69,5 @@ impl Display for Effect {
 mod case_tests;
 #[cfg(test)]
 mod error_tests;
+#[cfg(test)]
+mod warning_tests;

@@ -84,8 +84,12 @@ impl Check {
         let mut stdout = io::stdout().lock();
         write!(stdout, "{report}")?;
         stdout.flush()?;
+        policies.iter().flat_map(Policy::warnings).for_each(|warning| warn(&warning));
         if pcrs.is_some_and(|pcrs| pcrs.is_debug_mode()) {
-            warn_of_debug_mode();
+            warn(
+                "the document is of an enclave in debug mode, which the service refuses by \
+                 default, whatever policies say",
+            );
         }
         let is_allowed = matches!(report.decision, Decision::Allowed(_));
         if is_allowed { Ok(()) } else { Err(Failure::Refused) }
@@ -125,10 +129,9 @@ fn measurements<'a>(
     }
 }
 
-fn warn_of_debug_mode() {
-    let warning = "attested-recipient: warning: the document is of an enclave in debug mode, which \
-                   the service refuses by default, whatever policies say";
-    drop(writeln!(io::stderr(), "{warning}"));
+fn warn(warning: &str) {
+    // There is nowhere left to say that standard error is closed.
+    drop(writeln!(io::stderr(), "attested-recipient: warning: {warning}"));
 }
 
 /// The verdict, and a line for each statement.

@@ -1,0 +1,76 @@
+//! Conditions that AWS takes, and that hold always or never: mistakes most likely, but none that
+//! policies written for AWS may be refused for.
+
+use shared::attestation::PCR_LENGTH;
+
+use super::Policy;
+use super::condition::Condition;
+use super::context::Key;
+use super::evaluate::statements;
+use super::operand::Operand;
+use super::operator::{Operator, Test};
+
+impl Policy {
+    /// What a person should look at, such as `statement "X" of wallet.json: Bool
+    /// kms:RecipientAttestation:PCR0 never matches: the key is no boolean`.
+    pub fn warnings(&self) -> impl Iterator<Item = String> {
+        statements([self]).flat_map(|(statement, by)| {
+            let warnings = statement.conditions.iter().flat_map(Condition::warnings);
+            warnings.map(move |warning| format!("{by}: {warning}"))
+        })
+    }
+}
+
+impl Condition {
+    fn warnings(&self) -> Vec<String> {
+        let Self { operator, key, operands } = self;
+        if let Some(reason) = reason(*operator, *key) {
+            return vec![format!("{operator} {key} {}: {reason}", outcome(*operator, *key))];
+        }
+        let patterns = operands.iter().filter(|_| operator.test == Test::Like);
+        patterns
+            .filter(|operand| key.register().is_some() && !is_of_measurements(operand))
+            .map(|operand| {
+                format!(
+                    "{operator} {key}: {operand} matches nothing: measurements are 96 lower-case \
+                     hexadecimal digits"
+                )
+            })
+            .collect()
+    }
+}
+
+/// Why no value of the request can match.
+fn reason(operator: Operator, key: Key) -> Option<&'static str> {
+    // Whether it is there may always be asked.
+    match (operator.test, key) {
+        (Test::Null, _) => None,
+        (_, Key::SourceIp) => Some("no request carries the key yet"),
+        (Test::Bool, Key::SecureTransport) | (Test::Date(_), Key::CurrentTime) => None,
+        (Test::Bool, _) => Some("the key is no boolean"),
+        (Test::Date(_), _) => Some("the key is no date"),
+        (Test::Address, _) => Some("the key is no IP address"),
+        (Test::Numeric, _) => Some("the key is no number"),
+        (Test::Equals | Test::EqualsIgnoreCase | Test::Like, _) => None,
+    }
+}
+
+/// What becomes of a condition whose values match nothing.
+fn outcome(operator: Operator, key: Key) -> &'static str {
+    match (operator.is_negated, operator.if_exists) {
+        (true, _) => "always matches",
+        (false, true) if key == Key::SourceIp => "always matches",
+        (false, true) => "matches only requests without the key",
+        (false, false) => "never matches",
+    }
+}
+
+/// Whether a pattern matches any measurement at all.
+fn is_of_measurements(pattern: &Operand) -> bool {
+    let Operand::Text(pattern) = pattern else { return false };
+    let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'?');
+    let (stars, others): (Vec<u8>, Vec<u8>) = pattern.bytes().partition(|byte| *byte == b'*');
+    let length = 2 * PCR_LENGTH;
+    let fits = others.len() == length || (others.len() < length && !stars.is_empty());
+    fits && others.into_iter().all(is_digit)
+}

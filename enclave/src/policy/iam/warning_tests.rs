@@ -1,0 +1,119 @@
+//! What is warned of, and what is not.
+
+use super::Policy;
+
+fn warnings(statement: &str) -> Vec<String> {
+    let json = format!("{{'Statement': [{statement}]}}");
+    let json = json.replace('\'', "\"").replace("ra:", "kms:RecipientAttestation:");
+    Policy::parse("wallet.json", json.as_bytes()).unwrap().warnings().collect()
+}
+
+fn under(condition: &str) -> String {
+    format!(
+        "{{'Sid': 'X', 'Effect': 'Allow', 'Action': '*', 'Resource': '*', \
+         'Condition': {{{condition}}}}}"
+    )
+}
+
+#[test]
+fn warns_of_conditions_that_match_always_or_never() {
+    for (condition, expected) in [
+        ("'Bool': {'ra:PCR0': true}", "Bool ra:PCR0 never matches: the key is no boolean"),
+        (
+            "'BoolIfExists': {'ra:PCR0': true}",
+            "BoolIfExists ra:PCR0 matches only requests without the key: the key is no boolean",
+        ),
+        (
+            "'Bool': {'aws:CurrentTime': true}",
+            "Bool aws:CurrentTime never matches: the key is no boolean",
+        ),
+        (
+            "'DateLessThan': {'aws:PrincipalArn': '2026-02-03'}",
+            "DateLessThan aws:PrincipalArn never matches: the key is no date",
+        ),
+        (
+            "'DateNotEquals': {'aws:SecureTransport': '2026-02-03'}",
+            "DateNotEquals aws:SecureTransport always matches: the key is no date",
+        ),
+        (
+            "'IpAddress': {'ra:NitroTPMPCR4': '10.0.0.0/8'}",
+            "IpAddress ra:NitroTPMPCR4 never matches: the key is no IP address",
+        ),
+        (
+            "'NotIpAddress': {'ra:ImageSha384': '10.0.0.0/8'}",
+            "NotIpAddress ra:ImageSha384 always matches: the key is no IP address",
+        ),
+        (
+            "'NumericEquals': {'ra:PCR0': 0}",
+            "NumericEquals ra:PCR0 never matches: the key is no number",
+        ),
+        (
+            "'NumericNotEqualsIfExists': {'aws:CurrentTime': 0}",
+            "NumericNotEqualsIfExists aws:CurrentTime always matches: the key is no number",
+        ),
+        (
+            "'IpAddress': {'aws:SourceIp': '10.0.0.0/8'}",
+            "IpAddress aws:SourceIp never matches: no request carries the key yet",
+        ),
+        (
+            "'NotIpAddress': {'aws:SourceIp': '10.0.0.0/8'}",
+            "NotIpAddress aws:SourceIp always matches: no request carries the key yet",
+        ),
+        (
+            "'IpAddressIfExists': {'aws:SourceIp': '10.0.0.0/8'}",
+            "IpAddressIfExists aws:SourceIp always matches: no request carries the key yet",
+        ),
+        (
+            "'StringEquals': {'aws:SourceIp': '10.0.0.7'}",
+            "StringEquals aws:SourceIp never matches: no request carries the key yet",
+        ),
+    ] {
+        let expected = expected.replace("ra:", "kms:RecipientAttestation:");
+        let expected = format!("statement \"X\" of wallet.json: {expected}");
+        assert_eq!(warnings(&under(condition)), [expected], "{condition}");
+    }
+}
+
+#[test]
+fn warns_of_patterns_that_no_measurement_matches() {
+    let long = "?".repeat(97);
+    for pattern in ["A*", "ab*C", "sha384:*", "a*g", "ab", "", &long] {
+        for operator in ["StringLike", "StringNotLike", "StringLikeIfExists"] {
+            let condition = format!("'{operator}': {{'ra:PCR8': ['a*', '{pattern}']}}");
+            let expected = format!(
+                "statement \"X\" of wallet.json: {operator} kms:RecipientAttestation:PCR8: \
+                 \"{pattern}\" matches nothing: measurements are 96 lower-case hexadecimal digits"
+            );
+            assert_eq!(warnings(&under(&condition)), [expected], "{condition}");
+        }
+    }
+}
+
+#[test]
+fn warns_of_each_condition_by_its_statement() {
+    let statement = "'Effect': 'Deny', 'Action': '*', 'Resource': '*'";
+    let both = "'Bool': {'ra:PCR0': true, 'ra:PCR1': true}";
+    let found = warnings(&format!("{{{statement}}}, {{{statement}, 'Condition': {{{both}}}}}"));
+    let expected = ["PCR0", "PCR1"].map(|register| {
+        format!(
+            "statement 2 of wallet.json: Bool kms:RecipientAttestation:{register} never matches: \
+             the key is no boolean"
+        )
+    });
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn warns_of_nothing_that_may_match() {
+    let (least, most) = ("a".repeat(96), format!("*{}*", "?".repeat(96)));
+    for condition in [
+        "'Null': {'aws:SourceIp': true, 'ra:PCR0': false}",
+        "'Bool': {'aws:SecureTransport': true}",
+        "'DateLessThan': {'aws:CurrentTime': '2026-02-03'}",
+        "'StringEquals': {'aws:SecureTransport': 'true'}",
+        "'StringLike': {'aws:PrincipalArn': 'A', 'ra:PCR0': ['*', '?*', 'a0*f9']}",
+        &format!("'StringLike': {{'ra:PCR0': ['{least}', '{most}']}}"),
+    ] {
+        assert_eq!(warnings(&under(condition)), Vec::<String>::new(), "{condition}");
+    }
+}
