@@ -71,3 +71,5 @@ mod case_tests;
 mod error_tests;
 #[cfg(test)]
 mod warning_tests;
+#[cfg(test)]
+mod zero_tests;

@@ -1,0 +1,92 @@
+//! Registers of zeros: which statements may name them.
+
+use super::error_tests::{assert_condition_error, expand};
+use super::{Fault, Policy};
+
+#[test]
+fn refuses_to_admit_debug_mode() {
+    for (effect, operator, key) in [
+        ("Allow", "StringEquals", "PCR0"),
+        ("Allow", "StringEquals", "ImageSha384"),
+        ("Allow", "StringEqualsIfExists", "PCR0"),
+        ("Allow", "StringEqualsIgnoreCase", "PCR8"),
+        ("Allow", "StringLike", "PCR0"),
+        ("Deny", "StringNotEquals", "PCR0"),
+        ("Deny", "StringNotEqualsIfExists", "PCR0"),
+        ("Deny", "StringNotEqualsIgnoreCase", "PCR0"),
+        ("Deny", "StringNotLike", "PCR0"),
+    ] {
+        let condition = format!("{{'{operator}': {{'ra:{key}': ['<a0>',\n'<00>']}}}}");
+        assert_condition_error(
+            effect,
+            &condition,
+            &format!(
+                "line 3 column 1: {effect} with {operator} would admit a ra:{key} of all zeros, \
+                 which anyone has in debug mode or without measuring; remove the value, or refuse \
+                 it with Deny and a positive operator"
+            ),
+        );
+    }
+}
+
+#[test]
+fn refuses_to_admit_what_no_firmware_leaves() {
+    for index in 0..32 {
+        let condition = format!("{{'StringEquals': {{'ra:NitroTPMPCR{index}':\n'<00>'}}}}");
+        if index < 8 {
+            let expected = format!(
+                "line 3 column 1: Allow with StringEquals would admit a ra:NitroTPMPCR{index} of \
+                 all zeros, which a NitroTPM has only if its firmware measured nothing; remove the \
+                 value, or refuse it with Deny and a positive operator"
+            );
+            assert_condition_error("Allow", &condition, &expected);
+            continue;
+        }
+        for effect in ["Allow", "Deny"] {
+            let json = format!(
+                "{{'Statement': {{'Effect': '{effect}', 'Action': '*', 'Resource': '*', \
+                 'Condition': {condition}}}}}"
+            );
+            Policy::parse("wallet.json", expand(&json).as_bytes()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn refuses_to_admit_a_pattern_of_debug_mode() {
+    let statement = |effect: &str, operator: &str, pattern: &str| {
+        let json = format!(
+            "{{'Statement': {{'Effect': '{effect}', 'Action': '*', 'Resource': '*', \
+             'Condition': {{'{operator}': {{'ra:PCR0': '{pattern}'}}}}}}}}"
+        );
+        Policy::parse("wallet.json", expand(&json).as_bytes())
+    };
+    for pattern in ["0*", "*0", "*0*", "0?*", "*00000000*"] {
+        for (effect, operator) in [("Allow", "StringLike"), ("Deny", "StringNotLike")] {
+            let error = statement(effect, operator, pattern).unwrap_err();
+            assert!(matches!(*error.fault, Fault::AdmitsAllZero { .. }), "{pattern}: {error}");
+        }
+        statement("Deny", "StringLike", pattern).unwrap();
+    }
+    // That it is there, of whatever value; and what zeros do not match.
+    for pattern in ["*", "?*", "a0*", "0*1", "0"] {
+        statement("Allow", "StringLike", pattern).unwrap();
+    }
+}
+
+#[test]
+fn reads_policies_that_refuse_debug_mode() {
+    for (effect, operator) in [
+        ("Deny", "StringEquals"),
+        ("Deny", "StringEqualsIgnoreCase"),
+        ("Deny", "StringLike"),
+        ("Allow", "StringNotEquals"),
+        ("Allow", "StringNotLike"),
+    ] {
+        let json = format!(
+            "{{'Statement': {{'Effect': '{effect}', 'Action': '*', 'Resource': '*', \
+             'Condition': {{'{operator}': {{'ra:PCR0': '<00>'}}}}}}}}"
+        );
+        Policy::parse("wallet.json", expand(&json).as_bytes()).unwrap();
+    }
+}
