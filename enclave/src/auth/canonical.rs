@@ -36,7 +36,8 @@ pub(super) fn hash(
     hash.update(signed_headers.as_str().as_bytes());
     hash.update(b"\n");
     // What was received, whatever X-Amz-Content-Sha256 says it is.
-    hash.update(const_hex::encode(Sha256::digest(body)).as_bytes());
+    let digest = Sha256::digest(body);
+    hash.update(const_hex::Buffer::<SHA_256_LENGTH>::new().format(&digest).as_bytes());
     Some(hash.finish())
 }
 

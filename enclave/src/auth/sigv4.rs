@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use hyper::header::{AUTHORIZATION, HeaderValue};
 use hyper::http::request::Parts;
-use shared::crypto::constant_time_eq;
+use shared::crypto::{SHA_256_LENGTH, constant_time_eq};
+use shared::kms::TARGET_HEADER;
 use shared::time::UnixMillis;
 use thiserror::Error;
 
@@ -27,14 +28,13 @@ const HOST: &str = "host";
 const X_AMZ_CONTENT_SHA256: &str = "x-amz-content-sha256";
 const X_AMZ_DATE: &str = "x-amz-date";
 const X_AMZ_SECURITY_TOKEN: &str = "x-amz-security-token";
-const X_AMZ_TARGET: &str = "x-amz-target";
 
 /// Two of them could mean one thing to us and another to whoever else reads the request.
 const SENT_ONCE: [&str; 6] =
-    [HOST, X_AMZ_DATE, X_AMZ_TARGET, CONTENT_TYPE, X_AMZ_SECURITY_TOKEN, X_AMZ_CONTENT_SHA256];
+    [HOST, X_AMZ_DATE, TARGET_HEADER, CONTENT_TYPE, X_AMZ_SECURITY_TOKEN, X_AMZ_CONTENT_SHA256];
 
 /// What a signature must cover whatever it covers else: where to, when, and what for.
-const ALWAYS_SIGNED: [&str; 3] = [HOST, X_AMZ_DATE, X_AMZ_TARGET];
+const ALWAYS_SIGNED: [&str; 3] = [HOST, X_AMZ_DATE, TARGET_HEADER];
 
 /// Verifies signatures of requests to KMS in one region by known credentials.
 #[derive(Debug)]
@@ -175,7 +175,7 @@ impl SigV4 {
             "/",
             TERMINATOR,
             "\n",
-            &const_hex::encode(hash),
+            const_hex::Buffer::<SHA_256_LENGTH>::new().format(&hash),
         ] {
             hmac.update(part.as_bytes());
         }

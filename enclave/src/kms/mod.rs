@@ -7,7 +7,7 @@ mod request;
 
 use hyper::header;
 use hyper::http::request::Parts;
-use shared::kms::{CONTENT_TYPE, Operation};
+use shared::kms::{CONTENT_TYPE, Operation, TARGET_HEADER};
 use shared::time::UnixMillis;
 use zeroize::Zeroizing;
 
@@ -20,8 +20,6 @@ use crate::http::{Answer, RequestId};
 use crate::platform::Platform;
 use crate::policy::{Denied, iam};
 use crate::service::Service;
-
-const TARGET: &str = "x-amz-target";
 
 /// A request of somebody who was let in.
 struct Call<'a> {
@@ -88,7 +86,7 @@ async fn perform<P: Platform>(
 
 /// From the one header that names it.
 fn operation(head: &Parts) -> Option<Operation> {
-    let mut targets = head.headers.get_all(TARGET).iter();
+    let mut targets = head.headers.get_all(TARGET_HEADER).iter();
     match (targets.next(), targets.next()) {
         (Some(target), None) => target.to_str().ok().and_then(Operation::from_target),
         _ => None,

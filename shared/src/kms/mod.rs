@@ -15,5 +15,5 @@ pub use generate_random::{
     GenerateRandom, GenerateRandomResponse, MAX_NUMBER_OF_BYTES, NumberOfBytes,
 };
 pub use json::{JsonError, TokenKind};
-pub use operation::{CONTENT_TYPE, Operation};
+pub use operation::{CONTENT_TYPE, Operation, TARGET_HEADER};
 pub use violation::{Constraint, RequestError, Violation};

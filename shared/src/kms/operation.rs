@@ -3,6 +3,9 @@
 /// The media type of requests and answers.
 pub const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 
+/// The header that names the operation.
+pub const TARGET_HEADER: &str = "x-amz-target";
+
 /// The service's name in `X-Amz-Target`.
 const TARGET_PREFIX: &str = "TrentService.";
 
