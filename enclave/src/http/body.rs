@@ -3,8 +3,9 @@
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
+use hyper::http::HeaderValue;
 use hyper::http::request::Parts;
-use hyper::{Version, header};
+use hyper::{Uri, Version, header};
 use shared::kms::{ErrorType, KmsError};
 use shared::transport::limits::{
     BODY_DISCARD_LENGTH, BODY_READ_TIMEOUT, LARGE_BODIES_LENGTH, MAX_BODY_LENGTH, SMALL_BODY_LENGTH,
@@ -72,12 +73,24 @@ pub(super) async fn read<'a>(
 /// request that has it more than once. Whoever forwards such a request and who answers it could take
 /// it for different ones.
 fn check_host(head: &Parts) -> Result<(), BodyError> {
-    let hosts = head.headers.get_all(header::HOST).iter().count();
-    if hosts == 1 || (hosts == 0 && head.version == Version::HTTP_10) {
-        return Ok(());
-    }
-    let message = "a request must have exactly one Host header";
+    let mut hosts = head.headers.get_all(header::HOST).iter();
+    let message = match (hosts.next(), hosts.next()) {
+        (Some(host), None) if is_of_target(host, &head.uri) => return Ok(()),
+        (Some(_), None) => "the Host header must be the authority of the request target",
+        (None, _) if head.version == Version::HTTP_10 => return Ok(()),
+        _ => "a request must have exactly one Host header",
+    };
     Err(BodyError::Refused(KmsError::new(ErrorType::Validation, message)))
+}
+
+/// RFC 9112, sections 3.2 and 3.2.2: beside a target in absolute form, Host is the target's
+/// authority without its user information, and a server goes by the target. A signature covers Host
+/// alone: where they differ, what was signed is not what was asked.
+fn is_of_target(host: &HeaderValue, target: &Uri) -> bool {
+    let (Some(_), Some(authority)) = (target.scheme(), target.authority()) else { return true };
+    let authority = authority.as_str();
+    let authority = authority.rsplit_once('@').map_or(authority, |(_, authority)| authority);
+    host.as_bytes().eq_ignore_ascii_case(authority.as_bytes())
 }
 
 async fn collect(mut body: Incoming, length: usize) -> Result<Bytes, BodyError> {
@@ -144,6 +157,35 @@ mod tests {
         assert!(timeout(soon, large_bodies.admit(SMALL_BODY_LENGTH)).await.is_ok());
         held.pop();
         assert!(timeout(soon, large_bodies.admit(MAX_BODY_LENGTH)).await.is_ok());
+    }
+
+    #[test]
+    fn host_is_the_authority_of_an_absolute_target() {
+        let matches = |target: &'static str, host: &'static str| {
+            is_of_target(&HeaderValue::from_static(host), &Uri::from_static(target))
+        };
+        for (target, host) in [
+            ("/", "kms.example"),
+            ("*", "kms.example"),
+            // Authority form, which no KMS operation has.
+            ("kms.example:443", "other.example"),
+            ("http://kms.example", "kms.example"),
+            ("http://kms.example/", "KMS.Example"),
+            ("http://KMS.example:80/", "kms.example:80"),
+            ("http://user:a@kms.example/", "kms.example"),
+            ("http://[::1]:80/", "[::1]:80"),
+        ] {
+            assert!(matches(target, host), "{target} {host}");
+        }
+        for (target, host) in [
+            ("http://other.example/", "kms.example"),
+            ("http://kms.example:80/", "kms.example"),
+            ("http://kms.example/", "kms.example:80"),
+            ("http://user@kms.example/", "user@kms.example"),
+            ("http://kms.example/", ""),
+        ] {
+            assert!(!matches(target, host), "{target} {host}");
+        }
     }
 
     #[test]

@@ -142,11 +142,14 @@ fn heads(mut row: Row) -> Row {
         ("Connection added", draft().with("Connection", "keep-alive")),
         ("Content-Length, as it is", draft().with("Content-Length", "20")),
         ("the absolute form", draft().line("POST http://localhost/ HTTP/1.1")),
-        ("the absolute form of another host", draft().line("POST http://other/ HTTP/1.1")),
     ] {
         row = accept(row, what, over_draft(changed));
     }
-    row
+    // The request line says where to, and only Host is signed.
+    let bytes = over_draft(draft().line("POST http://other/ HTTP/1.1"));
+    let message = "the Host header must be the authority of the request target";
+    let answer = Expected::validation(message).and_close();
+    row.exchange("the absolute form of another host", bytes, vec![answer])
 }
 
 fn signatures(mut row: Row) -> Row {

@@ -40,14 +40,15 @@ fn methods_and_forms() -> Row {
     for form in [
         "POST http://localhost/ HTTP/1.1",
         "POST http://localhost HTTP/1.1",
-        "POST https://kms.eu-west-1.amazonaws.com/ HTTP/1.1",
-        "POST http://user@localhost:80/ HTTP/1.1",
+        "POST https://LOCALHOST/ HTTP/1.1",
+        "POST http://user@localhost/ HTTP/1.1",
         // KMS has no parameters in the query.
         "POST /?Action=Encrypt HTTP/1.1",
         "POST http://localhost/?Action=Encrypt HTTP/1.1",
     ] {
         row = row.exchange(form, then_plain(request(form, &fields, BODY)), vec![PLAIN, PLAIN]);
     }
+    row = other_authorities(row, &fields);
     let body = attested_body();
     let attested_length = format!("Content-Length: {}", body.len());
     row = row.exchange(
@@ -78,6 +79,22 @@ fn methods_and_forms() -> Row {
     ] {
         let bytes = then_plain(request(form, &fields, BODY));
         row = row.exchange(form, bytes, vec![unknown(), PLAIN]);
+    }
+    row
+}
+
+/// What is signed is Host, localhost: a target elsewhere is not what was signed.
+fn other_authorities(mut row: Row, fields: &[&str]) -> Row {
+    let message = "the Host header must be the authority of the request target";
+    for form in [
+        "POST https://kms.eu-west-1.amazonaws.com/ HTTP/1.1",
+        "POST http://localhost:80/ HTTP/1.1",
+        "POST http://user@localhost:80/ HTTP/1.1",
+        "POST http://localhost@other/ HTTP/1.1",
+        "GET http://other/healthz HTTP/1.1",
+    ] {
+        let answer = Expected::validation(message).and_close();
+        row = row.exchange(form, then_plain(request(form, fields, BODY)), vec![answer]);
     }
     row
 }

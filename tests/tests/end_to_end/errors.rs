@@ -269,12 +269,16 @@ fn a_request_that_is_none_of_kms_is_refused_as_http_has_it() {
 fn a_request_has_exactly_one_host_but_before_http_1_1_it_needs_none() {
     let service = Service::start();
     let refused = || (400, validation("a request must have exactly one Host header"));
+    let message = "the Host header must be the authority of the request target";
+    let elsewhere = || (400, validation(message));
     for (request, expected) in [
         ("GET /healthz HTTP/1.1\r\n\r\n", refused()),
         ("GET /healthz HTTP/1.1\r\nHost: h\r\nHost: h\r\n\r\n", refused()),
         ("GET /healthz HTTP/1.0\r\nHost: h\r\nHost: i\r\n\r\n", refused()),
         ("GET /healthz HTTP/1.0\r\n\r\n", (200, "ok\n".to_owned())),
         ("GET /healthz HTTP/1.0\r\nHost: h\r\n\r\n", (200, "ok\n".to_owned())),
+        ("GET http://H/healthz HTTP/1.1\r\nHost: h\r\n\r\n", (200, "ok\n".to_owned())),
+        ("GET http://i/healthz HTTP/1.1\r\nHost: h\r\n\r\n", elsewhere()),
     ] {
         let answer = Answer::parse(&service.exchange(request.as_bytes()));
         assert_eq!((answer.status, answer.body), expected, "{request}");
