@@ -1,7 +1,6 @@
 //! The verification: see the module's head for what it establishes, in which order.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use hyper::header::{AUTHORIZATION, HeaderValue};
@@ -51,10 +50,12 @@ struct Known {
 
 /// Two credentials with one access key id.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("two credentials have the access key id {access_key_id:?}")]
+#[error("numbers {first} and {second} have the same access_key_id")]
 pub struct DuplicateAccessKey {
-    /// The id.
-    pub access_key_id: String,
+    /// Counted from 1, and so is the other. Not the id: it may be the secret, misplaced.
+    pub first: usize,
+    /// The other.
+    pub second: usize,
 }
 
 impl SigV4 {
@@ -66,16 +67,14 @@ impl SigV4 {
         region: impl Into<String>,
         credentials: Vec<Credential>,
     ) -> Result<Self, DuplicateAccessKey> {
+        let mut numbers = HashMap::with_capacity(credentials.len());
         let mut known = HashMap::with_capacity(credentials.len());
-        for credential in credentials {
-            match known.entry(Arc::clone(&credential.access_key_id)) {
-                Entry::Occupied(entry) => {
-                    return Err(DuplicateAccessKey { access_key_id: entry.key().to_string() });
-                }
-                Entry::Vacant(entry) => {
-                    entry.insert(Known { credential, signing_keys: SigningKeys::default() });
-                }
+        for (credential, second) in credentials.into_iter().zip(1..) {
+            let id = Arc::clone(&credential.access_key_id);
+            if let Some(first) = numbers.insert(Arc::clone(&id), second) {
+                return Err(DuplicateAccessKey { first, second });
             }
+            known.insert(id, Known { credential, signing_keys: SigningKeys::default() });
         }
         Ok(Self { region: region.into(), credentials: known })
     }

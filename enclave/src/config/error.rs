@@ -47,6 +47,19 @@ pub enum ConfigError {
         /// Why.
         error: AnchorError,
     },
+    /// A file that says what cannot be meant, or must not be.
+    #[error("{}: {error}", path.display())]
+    Meaning {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: MeaningError,
+    },
+}
+
+/// Why what the configuration says cannot be meant, or must not be. Entries count from 1.
+#[derive(Debug, Error)]
+pub enum MeaningError {
     /// SigV4 without a region.
     #[error("[auth] region is missing: clients sign for one, so name it, such as \"eu-west-1\"")]
     NoRegion,
@@ -74,46 +87,59 @@ pub enum ConfigError {
          require = true under [recipient], or mode = \"sigv4\""
     )]
     OpenToAll,
-    /// No client sends such an identifier. It is not repeated: it may be the secret, misplaced.
-    #[error("[[credential]] access_key_id: it must be 1 to 128 letters, digits and underscores")]
-    AccessKeyId,
-    /// A credential that cannot be used.
-    #[error("[[credential]] {access_key_id}: {reason}")]
+    /// A credential that cannot be used. It is not named by its access key, which may be the secret,
+    /// misplaced.
+    #[error("[[credential]] number {number}: {reason}")]
     Credential {
         /// Which.
-        access_key_id: String,
+        number: usize,
         /// Why.
         reason: CredentialError,
     },
     /// An access key given twice.
-    #[error("[[credential]]: {0}")]
+    #[error("[[credential]] {0}")]
     DuplicateAccessKey(#[from] DuplicateAccessKey),
-    /// A policy that is none.
-    #[error(transparent)]
-    Policy(#[from] PolicyError),
-    /// A measurement that is none, or that must not be asked for.
-    #[error("[recipient] measurements: {0}")]
-    Measurement(#[from] InvalidMeasurement),
-    /// An entry that any document would satisfy.
-    #[error("[recipient] measurements: an empty entry admits every document: remove it")]
-    NoMeasurement,
+    /// An entry that is no measurement, or that must not be asked for.
+    #[error("[recipient] measurements, entry {number}: {reason}")]
+    Measurements {
+        /// Which.
+        number: usize,
+        /// Why.
+        reason: InvalidMeasurement,
+    },
 }
 
 /// Why a credential cannot be used.
 #[derive(Debug, Error)]
 pub enum CredentialError {
+    /// No client sends such an identifier.
+    #[error("access_key_id must be 1 to 128 letters, digits and underscores")]
+    AccessKeyId,
     /// A principal that is none.
-    #[error("principal: {0}")]
+    #[error("principal {0}")]
     Principal(#[from] InvalidPrincipal),
     /// Another credential gives the same principal other policies.
     #[error(
-        "another [[credential]] gives {arn} other policies: policies belong to a principal, so \
-         list the same files"
+        "number {other} gives {arn} other policies: policies belong to a principal, so list the \
+         same files"
     )]
     OtherPolicies {
         /// Whom.
         arn: String,
+        /// Which credential does.
+        other: usize,
     },
+    /// A policy's file that cannot be read.
+    #[error("{}: {error}", path.display())]
+    ReadPolicy {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// A policy that is none.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
 }
 
 /// A place in a file; both count from 1.

@@ -6,7 +6,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ use shared::attestation::{Trust, TrustAnchors};
 use shared::transport::Endpoint;
 use zeroize::Zeroizing;
 
-pub use self::error::{ConfigError, Position};
+pub use self::error::{ConfigError, CredentialError, MeaningError, Position};
 use self::file::ConfigFile;
 pub use self::settings::{Posture, Settings};
 
@@ -40,7 +40,7 @@ pub struct Arguments {
 #[derive(Debug, Default)]
 pub struct Config {
     /// Of the file, if there is one.
-    folder: Option<PathBuf>,
+    path: Option<PathBuf>,
     file: ConfigFile,
 }
 
@@ -51,14 +51,18 @@ impl Config {
     /// If the file cannot be read, or says what is not known.
     pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
         let Some(path) = path else { return Ok(Self::default()) };
-        let text = read(path)?;
+        let unreadable = |error| ConfigError::Read { path: path.to_owned(), error };
+        let bytes = read(path).map_err(unreadable)?;
+        let text = str::from_utf8(&bytes).map_err(|_| {
+            unreadable(io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
+        })?;
         // What the parser says of its own accord quotes the line, which may hold a secret.
-        let file = toml::from_str(&text).map_err(|error| ConfigError::Parse {
+        let file = toml::from_str(text).map_err(|error| ConfigError::Parse {
             path: path.to_owned(),
-            position: Position::of(&text, error.span().map(|span| span.start)),
+            position: Position::of(text, error.span().map(|span| span.start)),
             message: error.message().to_owned(),
         })?;
-        Ok(Self { folder: Some(path.parent().unwrap_or(Path::new("")).to_owned()), file })
+        Ok(Self { path: Some(path.to_owned()), file })
     }
 
     /// Adds the configured trust anchors to the platform's own.
@@ -67,9 +71,9 @@ impl Config {
     /// If a file holds no trust anchor.
     pub fn add_anchors<T: Trust>(&self, anchors: &mut TrustAnchors<T>) -> Result<(), ConfigError> {
         for path in &self.file.trust.anchors {
-            let path = self.folder.as_deref().unwrap_or(Path::new("")).join(path);
+            let path = folder_of(self.path.as_deref()).join(path);
             let pem =
-                fs::read(&path).map_err(|error| ConfigError::Read { path: path.clone(), error })?;
+                read(&path).map_err(|error| ConfigError::Read { path: path.clone(), error })?;
             let fingerprints = anchors
                 .add_pem(&pem)
                 .map_err(|error| ConfigError::Anchor { path: path.clone(), error })?;
@@ -87,30 +91,31 @@ impl Config {
     /// # Errors
     /// If what it says cannot be meant, or must not be.
     pub fn settings(self, posture: Posture) -> Result<Settings, ConfigError> {
-        match (&self.folder, posture) {
-            (None, Posture::Production) => Err(ConfigError::NoFile),
-            (folder, _) => {
-                let folder = folder.as_deref().unwrap_or(Path::new(""));
-                settings::build(self.file, folder, posture)
-            }
-        }
+        let path = match (self.path, posture) {
+            (None, Posture::Production) => return Err(ConfigError::NoFile),
+            // What nobody has written says nothing wrong, so that its path is never named.
+            (path, _) => path.unwrap_or_default(),
+        };
+        settings::build(self.file, folder_of(Some(&path)), posture)
+            .map_err(|error| ConfigError::Meaning { path, error })
     }
 }
 
+/// What the paths in a file are relative to.
+fn folder_of(file: Option<&Path>) -> &Path {
+    file.and_then(Path::parent).unwrap_or(Path::new(""))
+}
+
 /// A whole file, which may hold secrets: it is wiped after use, and read without leaving copies.
-fn read(path: &Path) -> Result<Zeroizing<String>, ConfigError> {
-    let read = || {
-        let file = File::open(path)?;
-        let length = file.metadata()?.len().min(MAX_FILE_LENGTH);
-        // One byte more, or the last read, which finds the end, would make it grow.
-        let capacity = usize::try_from(length).unwrap_or(0).saturating_add(1);
-        let mut text = Zeroizing::new(String::with_capacity(capacity));
-        if file.take(MAX_FILE_LENGTH + 1).read_to_string(&mut text)? > usize_of(MAX_FILE_LENGTH) {
-            return Err(io::Error::other(format!("it is longer than {MAX_FILE_LENGTH} bytes")));
-        }
-        Ok(text)
-    };
-    read().map_err(|error| ConfigError::Read { path: path.to_owned(), error })
+fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    let file = File::open(path)?;
+    // All that is ever read, so that it never grows: a pipe does not say how long it is.
+    let length = MAX_FILE_LENGTH + 1;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize_of(length)));
+    if file.take(length).read_to_end(&mut bytes)? > usize_of(MAX_FILE_LENGTH) {
+        return Err(io::Error::other(format!("it is longer than {MAX_FILE_LENGTH} bytes")));
+    }
+    Ok(bytes)
 }
 
 fn usize_of(length: u64) -> usize {

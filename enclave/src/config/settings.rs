@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use shared::attestation::{DebugMode, MaxAge};
 
-use super::error::{ConfigError, CredentialError};
+use super::error::{CredentialError, MeaningError};
 use super::file::{AuthMode, ConfigFile, CredentialTable, PlaintextMode, RecipientTable};
 use super::read;
 use crate::auth::{Authenticator, Credential, SigV4, is_access_key_id};
@@ -54,7 +54,7 @@ pub(super) fn build(
     file: ConfigFile,
     folder: &Path,
     posture: Posture,
-) -> Result<Settings, ConfigError> {
+) -> Result<Settings, MeaningError> {
     let ConfigFile { trust: _, auth, credential, recipient, throttle } = file;
     let default_mode = match posture {
         Posture::Production => AuthMode::Sigv4,
@@ -64,13 +64,13 @@ pub(super) fn build(
         check_region(region)?;
     }
     let authenticator = match auth.mode.unwrap_or(default_mode) {
-        AuthMode::None if !credential.is_empty() => return Err(ConfigError::UnusedCredential),
+        AuthMode::None if !credential.is_empty() => return Err(MeaningError::UnusedCredential),
         AuthMode::None if posture == Posture::Production && !recipient.require => {
-            return Err(ConfigError::OpenToAll);
+            return Err(MeaningError::OpenToAll);
         }
         AuthMode::None => Authenticator::None,
         AuthMode::Sigv4 => {
-            let region = auth.region.as_deref().ok_or(ConfigError::NoRegion)?;
+            let region = auth.region.as_deref().ok_or(MeaningError::NoRegion)?;
             let mut principals = Principals::new(folder, throttle.per_principal);
             Authenticator::SigV4(SigV4::new(region, principals.credentials(credential)?)?)
         }
@@ -86,10 +86,10 @@ pub(super) fn build(
     })
 }
 
-fn check_region(region: &str) -> Result<(), ConfigError> {
+fn check_region(region: &str) -> Result<(), MeaningError> {
     let is_known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if region.is_empty() || !region.bytes().all(is_known) {
-        return Err(ConfigError::Region { region: region.to_owned() });
+        return Err(MeaningError::Region { region: region.to_owned() });
     }
     Ok(())
 }
@@ -97,18 +97,16 @@ fn check_region(region: &str) -> Result<(), ConfigError> {
 fn recipient_policy(
     table: RecipientTable,
     posture: Posture,
-) -> Result<RecipientPolicy, ConfigError> {
+) -> Result<RecipientPolicy, MeaningError> {
     let plaintext = match (table.plaintext, posture) {
         (Some(PlaintextMode::Allow), _) | (None, Posture::Laptop) => Plaintext::Allow,
         (Some(PlaintextMode::Deny), _) | (None, Posture::Production) => Plaintext::Deny,
     };
     let mut measurements = Vec::with_capacity(table.measurements.len());
-    for entry in table.measurements {
-        if entry.is_empty() {
-            return Err(ConfigError::NoMeasurement);
-        }
-        let entry = entry.iter().map(|(name, value)| Measurement::parse(name, value));
-        measurements.push(entry.collect::<Result<Vec<_>, _>>()?);
+    for (entry, number) in table.measurements.iter().zip(1..) {
+        let entry = Measurement::parse_all(entry)
+            .map_err(|reason| MeaningError::Measurements { number, reason })?;
+        measurements.push(entry);
     }
     Ok(RecipientPolicy {
         require: table.require,
@@ -124,7 +122,14 @@ fn recipient_policy(
 struct Principals<'a> {
     folder: &'a Path,
     per_principal: u32,
-    known: BTreeMap<String, (Arc<Principal>, Vec<PathBuf>)>,
+    known: BTreeMap<String, KnownPrincipal>,
+}
+
+/// What the first credential of a principal says of it.
+struct KnownPrincipal {
+    number: usize,
+    principal: Arc<Principal>,
+    policies: Vec<PathBuf>,
 }
 
 impl<'a> Principals<'a> {
@@ -135,50 +140,60 @@ impl<'a> Principals<'a> {
     fn credentials(
         &mut self,
         tables: Vec<CredentialTable>,
-    ) -> Result<Vec<Credential>, ConfigError> {
+    ) -> Result<Vec<Credential>, MeaningError> {
         if tables.is_empty() {
-            return Err(ConfigError::NoCredential);
+            return Err(MeaningError::NoCredential);
         }
-        tables.into_iter().map(|table| self.credential(table)).collect()
+        let credential = |(table, number)| {
+            self.credential(table, number)
+                .map_err(|reason| MeaningError::Credential { number, reason })
+        };
+        tables.into_iter().zip(1..).map(credential).collect()
     }
 
-    fn credential(&mut self, table: CredentialTable) -> Result<Credential, ConfigError> {
-        let access_key_id = table.access_key_id;
-        if !is_access_key_id(&access_key_id) {
-            return Err(ConfigError::AccessKeyId);
+    fn credential(
+        &mut self,
+        table: CredentialTable,
+        number: usize,
+    ) -> Result<Credential, CredentialError> {
+        if !is_access_key_id(&table.access_key_id) {
+            return Err(CredentialError::AccessKeyId);
         }
-        let refused =
-            |reason| ConfigError::Credential { access_key_id: access_key_id.clone(), reason };
-        let principal = match self.known.get(&table.principal) {
-            Some((principal, policies)) if *policies == table.policies => Arc::clone(principal),
-            Some(_) => {
-                return Err(refused(CredentialError::OtherPolicies { arn: table.principal }));
-            }
-            None => {
-                let policies = self.policies(&table.policies)?;
-                let principal = Principal::new(&table.principal)
-                    .map_err(|error| refused(CredentialError::Principal(error)))?
-                    .with(policies, Rate::per_second(self.per_principal));
-                let principal = Arc::new(principal);
-                let known = (Arc::clone(&principal), table.policies);
-                self.known.insert(table.principal, known);
-                principal
-            }
-        };
         Ok(Credential {
-            access_key_id: access_key_id.into(),
+            access_key_id: table.access_key_id.into(),
             secret_access_key: table.secret_access_key,
             session_token: table.session_token,
             expires: table.expires.map(|expires| expires.0),
-            principal,
+            principal: self.principal(table.principal, table.policies, number)?,
         })
     }
 
-    fn policies(&self, paths: &[PathBuf]) -> Result<Vec<iam::Policy>, ConfigError> {
+    fn principal(
+        &mut self,
+        arn: String,
+        policies: Vec<PathBuf>,
+        number: usize,
+    ) -> Result<Arc<Principal>, CredentialError> {
+        match self.known.get(&arn) {
+            Some(known) if known.policies == policies => Ok(Arc::clone(&known.principal)),
+            Some(known) => Err(CredentialError::OtherPolicies { arn, other: known.number }),
+            None => {
+                let principal = Principal::new(&arn)?
+                    .with(self.policies(&policies)?, Rate::per_second(self.per_principal));
+                let principal = Arc::new(principal);
+                let known = KnownPrincipal { number, principal: Arc::clone(&principal), policies };
+                self.known.insert(arn, known);
+                Ok(principal)
+            }
+        }
+    }
+
+    fn policies(&self, paths: &[PathBuf]) -> Result<Vec<iam::Policy>, CredentialError> {
         let policy = |path: &PathBuf| {
             let path = self.folder.join(path);
-            let json = read(&path)?;
-            let policy = iam::Policy::parse(&path.display().to_string(), json.as_bytes())?;
+            let json = read(&path)
+                .map_err(|error| CredentialError::ReadPolicy { path: path.clone(), error })?;
+            let policy = iam::Policy::parse(&path.display().to_string(), &json)?;
             policy.warnings().for_each(|warning| tracing::warn!("{warning}"));
             Ok(policy)
         };

@@ -35,8 +35,13 @@ fn settings(text: &str, posture: Posture) -> Result<Settings, ConfigError> {
     Config::load(Some(&path))?.settings(posture)
 }
 
+/// Why, behind the name of the file, which comes first; files are named without their folder.
 fn refused(text: &str, posture: Posture) -> String {
-    settings(text, posture).unwrap_err().to_string()
+    let error = settings(text, posture).unwrap_err().to_string();
+    let (folder, _) = error.split_once("enclave.toml:").unwrap();
+    assert!(folder.starts_with('/') && folder.ends_with('/'), "{error}");
+    let reason = error.replace(folder, "");
+    reason.strip_prefix("enclave.toml:").unwrap().trim_start().to_owned()
 }
 
 fn sigv4(credentials: &str) -> String {
@@ -96,6 +101,30 @@ fn refuses_a_file_of_more_than_a_mebibyte() {
 }
 
 #[test]
+fn anchors_are_bounded_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("enclave.toml");
+    fs::write(&path, "[trust]\nanchors = [\"/dev/zero\"]\n").unwrap();
+    let config = Config::load(Some(&path)).unwrap();
+    let error = config.add_anchors(&mut TrustAnchors::aws_nitro()).unwrap_err();
+    assert_eq!(error.to_string(), "/dev/zero: it is longer than 1048576 bytes");
+}
+
+#[test]
+fn a_file_is_read_into_one_piece_of_memory_whatever_its_length() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("enclave.toml");
+    for length in [0, 1, 31, usize_of(MAX_FILE_LENGTH) - 31, usize_of(MAX_FILE_LENGTH)] {
+        fs::write(&path, vec![b'#'; length]).unwrap();
+        let bytes = read(&path).unwrap();
+        assert_eq!((bytes.len(), bytes.capacity()), (length, usize_of(MAX_FILE_LENGTH) + 1));
+    }
+    fs::write(&path, b"# \xff").unwrap();
+    let error = Config::load(Some(&path)).unwrap_err();
+    assert_eq!(error.to_string(), format!("{}: it is not UTF-8", path.display()));
+}
+
+#[test]
 fn no_error_repeats_a_secret_however_it_is_misplaced() {
     let credential =
         |line: &str| sigv4(&format!("[[credential]]\naccess_key_id = \"A\"\n{line}\n"));
@@ -125,7 +154,7 @@ fn no_error_repeats_a_secret_however_it_is_misplaced() {
     let error = refused(&sigv4(&misplaced), Posture::Production);
     assert_eq!(
         error,
-        "[[credential]] access_key_id: it must be 1 to 128 letters, digits and underscores"
+        "[[credential]] number 1: access_key_id must be 1 to 128 letters, digits and underscores"
     );
 }
 
@@ -189,7 +218,7 @@ fn credentials_are_checked() {
         (
             "arn:aws:iam::123456789012:role/wallet",
             "wallet",
-            "[[credential]] AKIDEXAMPLE: principal: \"wallet\" is not the ARN of a principal",
+            "[[credential]] number 1: principal \"wallet\" is not the ARN of a principal",
         ),
         ("wallet.json", "other.json", "other.json: No such file"),
         ("wallet.json", "enclave.toml", "enclave.toml: line 1 column "),
@@ -206,8 +235,32 @@ fn credentials_are_checked() {
     let region = sigv4(CREDENTIAL).replace("eu-west-1", "eu-west-1/kms");
     let error = refused(&region, Posture::Production);
     assert_eq!(error, "[auth] region: \"eu-west-1/kms\" is no region, such as \"eu-west-1\"");
-    let twice = refused(&sigv4(&[CREDENTIAL, CREDENTIAL].concat()), Posture::Production);
-    assert!(twice.contains("AKIDEXAMPLE"), "{twice}");
+}
+
+#[test]
+fn errors_name_credentials_by_their_number() {
+    let other = CREDENTIAL.replace("AKIDEXAMPLE", "AKIDOTHER");
+    let without_policy = other.replace("wallet.json", "other.json");
+    let without_id = other.replace("AKIDOTHER", "AKID OTHER");
+    let without_policy = without_policy.replace("role/wallet", "role/other");
+    for (second, expected) in [
+        (CREDENTIAL.to_owned(), "[[credential]] numbers 1 and 2 have the same access_key_id"),
+        (
+            [&other, CREDENTIAL].concat(),
+            "[[credential]] numbers 1 and 3 have the same access_key_id",
+        ),
+        (
+            without_id,
+            "[[credential]] number 2: access_key_id must be 1 to 128 letters, digits and underscores",
+        ),
+        (
+            without_policy,
+            "[[credential]] number 2: other.json: No such file or directory (os error 2)",
+        ),
+    ] {
+        let error = refused(&sigv4(&[CREDENTIAL, &second].concat()), Posture::Production);
+        assert_eq!(error, expected);
+    }
 }
 
 #[test]
@@ -219,9 +272,8 @@ fn credentials_of_one_principal_share_it_and_must_agree_on_its_policies() {
     let error = refused(&sigv4(&[CREDENTIAL, &disagreeing].concat()), Posture::Production);
     assert_eq!(
         error,
-        "[[credential]] AKIDOTHER: another [[credential]] gives \
-         arn:aws:iam::123456789012:role/wallet other policies: policies belong to a principal, so \
-         list the same files"
+        "[[credential]] number 2: number 1 gives arn:aws:iam::123456789012:role/wallet other \
+         policies: policies belong to a principal, so list the same files"
     );
 }
 
@@ -257,10 +309,13 @@ fn measurements_are_checked() {
         (format!("{{ pcr = \"{value}\" }}"), "no register \"pcr\""),
         ("{ PCR0 = \"abcd\" }".to_owned(), "PCR0 is not a measurement: 96 hexadecimal digits"),
         (format!("{{ PCR0 = \"0x{}\" }}", "ab".repeat(47)), "PCR0 is not a measurement"),
-        ("{}".to_owned(), "an empty entry admits every document"),
+        ("{}".to_owned(), "it is empty, and would admit every document: remove it"),
     ] {
-        let error = refused(&measurements(&entry), Posture::Laptop);
-        assert!(error.starts_with("[recipient] measurements: "), "{error}");
-        assert!(error.contains(expected), "{entry}: {error}");
+        let second = format!("{{ PCR0 = \"{value}\" }}, {entry}");
+        for (number, entries) in [(1, &entry), (2, &second)] {
+            let error = refused(&measurements(entries), Posture::Laptop);
+            let start = format!("[recipient] measurements, entry {number}: {expected}");
+            assert!(error.starts_with(&start), "{entries}: {error}");
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! What the service itself asks of a request's Recipient, whoever calls: the table `[recipient]`.
 
+use std::collections::BTreeMap;
+
 use shared::attestation::{DebugMode, MaxAge, PCR_LENGTH, PcrFamily, PcrValue, Pcrs};
 use thiserror::Error;
 
@@ -40,9 +42,12 @@ pub struct Measurement {
     value: PcrValue,
 }
 
-/// Why a pair of texts is no measurement to ask for.
+/// Why an entry, of names and values, is none to ask for.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum InvalidMeasurement {
+    /// Without a measurement.
+    #[error("it is empty, and would admit every document: remove it")]
+    Empty,
     /// No register.
     #[error(
         "no register {name:?}: write PCR0 to PCR31, ImageSha384, or NitroTPMPCR0 to NitroTPMPCR31"
@@ -101,6 +106,17 @@ impl RecipientPolicy {
 }
 
 impl Measurement {
+    /// All that one entry asks for, by the registers' names.
+    ///
+    /// # Errors
+    /// If it asks for nothing, or one of its measurements is none.
+    pub fn parse_all(entry: &BTreeMap<String, String>) -> Result<Vec<Self>, InvalidMeasurement> {
+        if entry.is_empty() {
+            return Err(InvalidMeasurement::Empty);
+        }
+        entry.iter().map(|(name, hex)| Self::parse(name, hex)).collect()
+    }
+
     /// From a register's name, as condition keys have it, and its value in hexadecimal.
     ///
     /// # Errors

@@ -50,7 +50,7 @@ fn is_of_nitro_tpm(name: &str) -> bool {
 
 fn measurements_of_zeros(mut row: Row) -> Row {
     let (zero, value) = (zero(), measured(8));
-    let refused = |name: &str| {
+    let refused = |entry: usize, name: &str| {
         let whose = if is_of_nitro_tpm(name) {
             "which a NitroTPM has only if its firmware measured nothing: give the value that \
              nitro-tpm-pcr-compute printed"
@@ -58,31 +58,32 @@ fn measurements_of_zeros(mut row: Row) -> Row {
             "which is what every enclave in debug mode measures: give the value that nitro-cli \
              build-enclave printed"
         };
-        format!("[recipient] measurements: {name} is all zeros, {whose}")
+        format!("[recipient] measurements, entry {entry}: {name} is all zeros, {whose}")
     };
     for name in registers() {
         let entry = format!("{{ {name} = \"{zero}\" }}");
         row = row
-            .no_start(format!("{name}, production"), measuring(&entry), refused(&name))
-            .no_start(format!("{name}, laptop"), measuring(&entry).on_laptop(), refused(&name));
+            .no_start(format!("{name}, production"), measuring(&entry), refused(1, &name))
+            .no_start(format!("{name}, laptop"), measuring(&entry).on_laptop(), refused(1, &name));
     }
-    for (entries, name) in [
-        (format!("{{ PCR0 = \"{value}\", PCR8 = \"{zero}\" }}"), "PCR8"),
-        (format!("{{ PCR0 = \"{zero}\", PCR8 = \"{value}\" }}"), "PCR0"),
-        (format!("{{ PCR0 = \"{value}\" }}, {{ PCR3 = \"{zero}\" }}"), "PCR3"),
-        (format!("{{ PCR3 = \"{zero}\" }}, {{ PCR0 = \"{value}\" }}"), "PCR3"),
-        (format!("{{ PCR0 = \"{zero}\", PCR1 = \"{zero}\", PCR2 = \"{zero}\" }}"), "PCR0"),
+    for (number, entries, name) in [
+        (1, format!("{{ PCR0 = \"{value}\", PCR8 = \"{zero}\" }}"), "PCR8"),
+        (1, format!("{{ PCR0 = \"{zero}\", PCR8 = \"{value}\" }}"), "PCR0"),
+        (2, format!("{{ PCR0 = \"{value}\" }}, {{ PCR3 = \"{zero}\" }}"), "PCR3"),
+        (1, format!("{{ PCR3 = \"{zero}\" }}, {{ PCR0 = \"{value}\" }}"), "PCR3"),
+        (1, format!("{{ PCR0 = \"{zero}\", PCR1 = \"{zero}\", PCR2 = \"{zero}\" }}"), "PCR0"),
         (
+            2,
             format!("{{ NitroTPMPCR4 = \"{value}\" }}, {{ NitroTPMPCR7 = \"{zero}\" }}"),
             "NitroTPMPCR7",
         ),
         // However the register is written.
-        (format!("{{ pcr4 = \"{zero}\" }}"), "pcr4"),
-        (format!("{{ IMAGESHA384 = \"{zero}\" }}"), "IMAGESHA384"),
-        (format!("{{ nitrotpmpcr4 = \"{zero}\" }}"), "nitrotpmpcr4"),
+        (1, format!("{{ pcr4 = \"{zero}\" }}"), "pcr4"),
+        (1, format!("{{ IMAGESHA384 = \"{zero}\" }}"), "IMAGESHA384"),
+        (1, format!("{{ nitrotpmpcr4 = \"{zero}\" }}"), "nitrotpmpcr4"),
     ] {
         let what = entries.replace(&zero, "0").replace(&value, "V");
-        row = row.no_start(what, measuring(&entries), refused(name));
+        row = row.no_start(what, measuring(&entries), refused(number, name));
     }
     // Zeros of another length are no measurement at all.
     for zeros in [
@@ -96,7 +97,8 @@ fn measurements_of_zeros(mut row: Row) -> Row {
         &format!("0x{}", &zero[2..]),
     ] {
         let entry = format!("{{ PCR8 = \"{zeros}\" }}");
-        let error = "[recipient] measurements: PCR8 is not a measurement: 96 hexadecimal digits";
+        let error =
+            "[recipient] measurements, entry 1: PCR8 is not a measurement: 96 hexadecimal digits";
         row =
             row.no_start(format!("{} digits: {:.2}", zeros.len(), zeros), measuring(&entry), error);
     }
@@ -146,7 +148,7 @@ fn policy_of_zeros(row: Row, what: String, policy: &str, says: &str, key: &str) 
         "which anyone has in debug mode or without measuring"
     };
     let error = format!(
-        "AKIDZERO.json: line 1 column {column}: {says} would admit a kms:RecipientAttestation:{key} \
+        "[[credential]] number 3: AKIDZERO.json: line 1 column {column}: {says} would admit a kms:RecipientAttestation:{key} \
          of all zeros, {whose}; remove the value, or refuse it with Deny and a positive operator"
     );
     row.no_start(what, Configuration::signed().credential("AKIDZERO", "", policy), error)

@@ -74,11 +74,13 @@ impl Configuration {
         (settings, folder.path().display().to_string())
     }
 
-    /// It must be refused with this text, in which files are named without their folder.
+    /// It must be refused with this text, behind the name of the file; policies are named without
+    /// their folder.
     pub(crate) fn assert_no_start(&self, expected: &str, context: &str) {
         let (settings, folder) = self.read();
         let error = settings.err().unwrap_or_else(|| panic!("{context}: it starts")).to_string();
-        assert_eq!(error.replace(&format!("{folder}/"), ""), expected, "{context}");
+        let error = error.replace(&format!("{folder}/"), "");
+        assert_eq!(error.strip_prefix("enclave.toml: "), Some(expected), "{context}: {error}");
     }
 }
 

@@ -262,10 +262,10 @@ fn keys_are_kept_for_two_days_and_derived_for_nobody_else() {
 
 #[test]
 fn two_credentials_with_one_access_key_are_refused() {
-    let error = SigV4::new(REGION, vec![credential(), credential()]).unwrap_err();
-    assert_eq!(error, DuplicateAccessKey { access_key_id: ACCESS_KEY_ID.to_owned() });
-    let text = "two credentials have the access key id \"AKIDEXAMPLE\"";
-    assert_eq!(error.to_string(), text);
+    let other = Credential { access_key_id: "AKIDOTHER".into(), ..credential() };
+    let error = SigV4::new(REGION, vec![credential(), other, credential()]).unwrap_err();
+    assert_eq!(error, DuplicateAccessKey { first: 1, second: 3 });
+    assert_eq!(error.to_string(), "numbers 1 and 3 have the same access_key_id");
 }
 
 #[test]
