@@ -1,4 +1,8 @@
-//! Why the service does not start as configured. No message repeats a secret.
+//! Why the service does not start as configured.
+//!
+//! A secret may stand where something else belongs, so that no message repeats a string that is a
+//! value in the configuration, but for two: the name of a file, and an ARN that is a principal's.
+//! Numbers and names of keys are repeated, and so is what policies say.
 
 use std::fmt;
 use std::io;
@@ -64,11 +68,8 @@ pub enum MeaningError {
     #[error("[auth] region is missing: clients sign for one, so name it, such as \"eu-west-1\"")]
     NoRegion,
     /// A region that no client can sign for.
-    #[error("[auth] region: {region:?} is no region, such as \"eu-west-1\"")]
-    Region {
-        /// What is there instead.
-        region: String,
-    },
+    #[error("[auth] region must be lower-case letters, digits and hyphens, such as \"eu-west-1\"")]
+    Region,
     /// SigV4 with nobody who could sign.
     #[error(
         "[auth] mode is \"sigv4\" and there is no [[credential]], so nobody could call: add one, \
@@ -116,7 +117,7 @@ pub enum CredentialError {
     #[error("access_key_id must be 1 to 128 letters, digits and underscores")]
     AccessKeyId,
     /// A principal that is none.
-    #[error("principal {0}")]
+    #[error("principal: {0}")]
     Principal(#[from] InvalidPrincipal),
     /// Another credential gives the same principal other policies.
     #[error(
@@ -140,6 +141,23 @@ pub enum CredentialError {
     /// A policy that is none.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+}
+
+/// What the TOML reader says, without the string that it says it of: of a string that is none of what
+/// is expected, it says `invalid type: string "...", expected a boolean` and the like.
+pub(super) fn without_string(message: &str) -> String {
+    let found = [
+        ("invalid type: string \"", "a string"),
+        ("invalid value: string \"", "another string"),
+        ("unknown variant `", "another string"),
+    ];
+    let found = found.into_iter().find(|(start, _)| message.starts_with(start));
+    // What is expected comes last, and is this program's own text; the string may be anything.
+    match (found, message.rsplit_once(", expected ")) {
+        (Some((_, found)), Some((_, expected))) => format!("found {found}, expected {expected}"),
+        (Some((_, found)), None) => format!("found {found} that is not expected"),
+        (None, _) => message.to_owned(),
+    }
 }
 
 /// A place in a file; both count from 1.

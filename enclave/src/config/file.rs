@@ -134,7 +134,7 @@ impl<'de> Deserialize<'de> for Age {
 pub(super) struct Expires(pub(super) UnixMillis);
 
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "expected a time such as 2027-01-31T12:00:00Z")]
+#[serde(untagged, expecting = "expected a time such as 2027-01-31T12:00:00Z, with its offset")]
 enum Moment {
     Datetime(Datetime),
     Text(String),
@@ -146,10 +146,9 @@ impl<'de> Deserialize<'de> for Expires {
             Moment::Datetime(moment) => moment.to_string(),
             Moment::Text(text) => text,
         };
+        // It is not repeated: it may be a secret, misplaced.
         UnixMillis::from_rfc3339(&text).map(Self).ok_or_else(|| {
-            de::Error::custom(format_args!(
-                "{text:?} is not a time such as 2027-01-31T12:00:00Z, with its offset"
-            ))
+            de::Error::custom("expected a time such as 2027-01-31T12:00:00Z, with its offset")
         })
     }
 }

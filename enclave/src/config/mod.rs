@@ -60,7 +60,7 @@ impl Config {
         let file = toml::from_str(text).map_err(|error| ConfigError::Parse {
             path: path.to_owned(),
             position: Position::of(text, error.span().map(|span| span.start)),
-            message: error.message().to_owned(),
+            message: error::without_string(error.message()),
         })?;
         Ok(Self { path: Some(path.to_owned()), file })
     }

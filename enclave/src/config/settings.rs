@@ -89,7 +89,7 @@ pub(super) fn build(
 fn check_region(region: &str) -> Result<(), MeaningError> {
     let is_known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if region.is_empty() || !region.bytes().all(is_known) {
-        return Err(MeaningError::Region { region: region.to_owned() });
+        return Err(MeaningError::Region);
     }
     Ok(())
 }
