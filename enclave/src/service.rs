@@ -57,7 +57,7 @@ impl<P: Platform> Service<P> {
     ) -> Result<Self, StartError> {
         let nsm = NsmThread::spawn(nsm)?;
         nsm.draw(1).await?;
-        settings.announce();
+        settings.announce(platform.clock().now());
         tracing::info!(provider = shared::crypto::PROVIDER, "the NSM gives entropy; in service");
         Ok(Self { platform, anchors, settings, nsm, audit })
     }

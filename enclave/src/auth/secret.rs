@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, Visitor};
+use shared::transport::limits::MAX_HEADER_LENGTH;
 use zeroize::Zeroizing;
 
 /// A secret access key or a session token: never shown, wiped when dropped.
@@ -12,6 +13,15 @@ impl Secret {
     /// This text.
     pub fn new(text: String) -> Self {
         Self(Zeroizing::new(text))
+    }
+
+    /// Whether a request can carry it in a header, as it is: the spaces around a value are none of
+    /// it, and what is not visible ASCII is sent in more than one way.
+    pub fn fits_a_header(&self) -> bool {
+        let is_visible = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
+        self.0.len() < MAX_HEADER_LENGTH
+            && self.0.trim_ascii().len() == self.0.len()
+            && self.0.bytes().all(is_visible)
     }
 
     /// The text, to compute with.

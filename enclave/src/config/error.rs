@@ -116,6 +116,12 @@ pub enum CredentialError {
     /// No client sends such an identifier.
     #[error("access_key_id must be 1 to 128 letters, digits and underscores")]
     AccessKeyId,
+    /// No client can send it.
+    #[error(
+        "session_token must be what a header can carry: visible ASCII, no space at either end, \
+         less than 16384 bytes"
+    )]
+    SessionToken,
     /// A principal that is none.
     #[error("principal: {0}")]
     Principal(#[from] InvalidPrincipal),

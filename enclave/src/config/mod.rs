@@ -3,6 +3,7 @@
 mod error;
 mod file;
 mod settings;
+mod surprise;
 #[cfg(test)]
 mod tests;
 

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use shared::attestation::{DebugMode, MaxAge};
+use shared::time::UnixMillis;
 
 use super::error::{CredentialError, MeaningError};
 use super::file::{AuthMode, ConfigFile, CredentialTable, PlaintextMode, RecipientTable};
 use super::read;
+use super::surprise::Surprise;
 use crate::auth::{Authenticator, Credential, SigV4, is_access_key_id};
 use crate::policy::{Measurement, Plaintext, Policy, RecipientPolicy, iam};
 use crate::principal::Principal;
@@ -32,11 +34,12 @@ pub struct Settings {
     pub(crate) throttle: Throttle,
     /// The region, for the audit trail.
     pub(crate) region: Option<Arc<str>>,
+    pub(super) surprises: Vec<Surprise>,
 }
 
 impl Settings {
-    /// Says what is in effect, so that nobody has to guess it.
-    pub(crate) fn announce(&self) {
+    /// Says what is in effect at `now`, so that nobody has to guess it.
+    pub(crate) fn announce(&self, now: UnixMillis) {
         match &self.authenticator {
             Authenticator::None => {
                 tracing::warn!("[auth] mode is \"none\": whoever reaches this service is answered");
@@ -47,6 +50,7 @@ impl Settings {
             }
         }
         self.policy.announce();
+        self.surprises.iter().for_each(|surprise| surprise.warn(now));
     }
 }
 
@@ -63,6 +67,10 @@ pub(super) fn build(
     if let Some(region) = &auth.region {
         check_region(region)?;
     }
+    let mut surprises = Vec::new();
+    if let (Some(PlaintextMode::Allow), Posture::Production) = (recipient.plaintext, posture) {
+        surprises.push(Surprise::Plaintext);
+    }
     let authenticator = match auth.mode.unwrap_or(default_mode) {
         AuthMode::None if !credential.is_empty() => return Err(MeaningError::UnusedCredential),
         AuthMode::None if posture == Posture::Production && !recipient.require => {
@@ -72,7 +80,9 @@ pub(super) fn build(
         AuthMode::Sigv4 => {
             let region = auth.region.as_deref().ok_or(MeaningError::NoRegion)?;
             let mut principals = Principals::new(folder, throttle.per_principal);
-            Authenticator::SigV4(SigV4::new(region, principals.credentials(credential)?)?)
+            let credentials = principals.credentials(credential)?;
+            surprises.append(&mut principals.surprises);
+            Authenticator::SigV4(SigV4::new(region, credentials)?)
         }
     };
     Ok(Settings {
@@ -83,6 +93,7 @@ pub(super) fn build(
             total: Rate::per_second(throttle.total),
         },
         region: auth.region.map(Arc::from),
+        surprises,
     })
 }
 
@@ -123,6 +134,7 @@ struct Principals<'a> {
     folder: &'a Path,
     per_principal: u32,
     known: BTreeMap<String, KnownPrincipal>,
+    surprises: Vec<Surprise>,
 }
 
 /// What the first credential of a principal says of it.
@@ -134,7 +146,7 @@ struct KnownPrincipal {
 
 impl<'a> Principals<'a> {
     fn new(folder: &'a Path, per_principal: u32) -> Self {
-        Self { folder, per_principal, known: BTreeMap::new() }
+        Self { folder, per_principal, known: BTreeMap::new(), surprises: Vec::new() }
     }
 
     fn credentials(
@@ -159,11 +171,16 @@ impl<'a> Principals<'a> {
         if !is_access_key_id(&table.access_key_id) {
             return Err(CredentialError::AccessKeyId);
         }
+        if table.session_token.as_ref().is_some_and(|token| !token.fits_a_header()) {
+            return Err(CredentialError::SessionToken);
+        }
+        let expires = table.expires.map(|expires| expires.0);
+        self.surprises.extend(expires.map(|at| Surprise::Expires { number, at }));
         Ok(Credential {
             access_key_id: table.access_key_id.into(),
             secret_access_key: table.secret_access_key,
             session_token: table.session_token,
-            expires: table.expires.map(|expires| expires.0),
+            expires,
             principal: self.principal(table.principal, table.policies, number)?,
         })
     }
@@ -178,6 +195,9 @@ impl<'a> Principals<'a> {
             Some(known) if known.policies == policies => Ok(Arc::clone(&known.principal)),
             Some(known) => Err(CredentialError::OtherPolicies { arn, other: known.number }),
             None => {
+                if policies.is_empty() {
+                    self.surprises.push(Surprise::NoPolicies { number, arn: arn.clone() });
+                }
                 let principal = Principal::new(&arn)?
                     .with(self.policies(&policies)?, Rate::per_second(self.per_principal));
                 let principal = Arc::new(principal);

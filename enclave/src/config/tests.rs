@@ -318,6 +318,51 @@ fn errors_name_credentials_by_their_number() {
 }
 
 #[test]
+fn a_session_token_is_what_a_header_carries() {
+    let with = |token: &str| {
+        let text = sigv4(&format!("{CREDENTIAL}session_token = \"{token}\"\n"));
+        settings(&text, Posture::Production).map_err(|error| error.to_string())
+    };
+    for token in ["a", "IQoJb3JpZ2luX2Vj//token+==", "two words", &"a".repeat(16_383)] {
+        assert!(with(token).is_ok(), "{token}");
+    }
+    for token in [" ", " a", "a ", "a\\n", "a\\tb", "a\\u0000", "\u{e9}", &"a".repeat(16_384)] {
+        let error = with(token).unwrap_err();
+        let expected = "enclave.toml: [[credential]] number 1: session_token must be what a header \
+                        can carry: visible ASCII, no space at either end, less than 16384 bytes";
+        assert!(error.ends_with(expected), "{token}: {error}");
+    }
+}
+
+#[test]
+fn what_may_surprise_is_said_at_start() {
+    let plaintext = "[recipient]\nplaintext = \"allow\"\n";
+    let second = CREDENTIAL.replace("AKIDEXAMPLE", "AKIDOTHER").replace("role/wallet", "role/idle");
+    let idle = second.replace("[\"wallet.json\"]", "[]");
+    let again = idle.replace("AKIDOTHER", "AKIDAGAIN");
+    let expires = "expires = 2027-01-31T12:00:00Z\n";
+    let text = sigv4(&[CREDENTIAL, &idle, expires, &again, plaintext].concat());
+    let said = |posture, now: &str| {
+        let now = UnixMillis::from_rfc3339(now).unwrap();
+        let surprises = settings(&text, posture).unwrap().surprises.into_iter();
+        surprises
+            .filter(|surprise| surprise.is_at(now))
+            .map(|surprise| surprise.to_string())
+            .collect::<Vec<_>>()
+    };
+    let plaintext = "[recipient] plaintext is \"allow\": the parent instance and the network can read \
+                     what requests without a Recipient are answered";
+    let expired = "[[credential]] number 2: it expired at 2027-01-31T12:00:00Z, so nobody can call \
+                   with it";
+    let idle = "[[credential]] number 2: policies is empty, so arn:aws:iam::123456789012:role/idle \
+                may do nothing";
+    let (before, after) = ("2027-01-31T11:59:59Z", "2027-01-31T12:00:00Z");
+    assert_eq!(said(Posture::Production, before), [plaintext, idle]);
+    assert_eq!(said(Posture::Production, after), [plaintext, expired, idle]);
+    assert_eq!(said(Posture::Laptop, after), [expired, idle]);
+}
+
+#[test]
 fn credentials_of_one_principal_share_it_and_must_agree_on_its_policies() {
     let second = CREDENTIAL.replace("AKIDEXAMPLE", "AKIDOTHER");
     let both = sigv4(&[CREDENTIAL, &second].concat());
@@ -364,6 +409,27 @@ fn measurements_are_checked() {
         ("{ PCR0 = \"abcd\" }".to_owned(), "PCR0 is not a measurement: 96 hexadecimal digits"),
         (format!("{{ PCR0 = \"0x{}\" }}", "ab".repeat(47)), "PCR0 is not a measurement"),
         ("{}".to_owned(), "it is empty, and would admit every document: remove it"),
+        (
+            format!("{{ PCR0 = \"{value}\", NitroTPMPCR4 = \"{value}\" }}"),
+            "PCR0 is of an enclave and NitroTPMPCR4 of a NitroTPM, which no document has together: \
+             write two entries",
+        ),
+        (
+            format!("{{ nitrotpmpcr4 = \"{value}\", PCR4 = \"{value}\", a = \"\" }}"),
+            "no register \"a\"",
+        ),
+        (
+            format!("{{ NitroTPMPCR4 = \"{value}\", pcr4 = \"{value}\" }}"),
+            "pcr4 is of an enclave and NitroTPMPCR4 of a NitroTPM",
+        ),
+        (
+            format!("{{ ImageSha384 = \"{value}\", PCR0 = \"{value}\" }}"),
+            "ImageSha384 and PCR0 are one register: write one of them",
+        ),
+        (
+            format!("{{ PCR8 = \"{value}\", PCR1 = \"{value}\", pcr8 = \"{value}\" }}"),
+            "PCR8 and pcr8 are one register: write one of them",
+        ),
     ] {
         let second = format!("{{ PCR0 = \"{value}\" }}, {entry}");
         for (number, entries) in [(1, &entry), (2, &second)] {

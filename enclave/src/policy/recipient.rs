@@ -48,6 +48,25 @@ pub enum InvalidMeasurement {
     /// Without a measurement.
     #[error("it is empty, and would admit every document: remove it")]
     Empty,
+    /// Of two families, which no document has both of.
+    #[error(
+        "{first} is of an enclave and {second} of a NitroTPM, which no document has together: \
+         write two entries"
+    )]
+    Families {
+        /// An enclave's.
+        first: String,
+        /// A NitroTPM's.
+        second: String,
+    },
+    /// One register by two names.
+    #[error("{first} and {second} are one register: write one of them")]
+    Twice {
+        /// One.
+        first: String,
+        /// The other.
+        second: String,
+    },
     /// No register.
     #[error(
         "no register {name:?}: write PCR0 to PCR31, ImageSha384, or NitroTPMPCR0 to NitroTPMPCR31"
@@ -109,12 +128,41 @@ impl Measurement {
     /// All that one entry asks for, by the registers' names.
     ///
     /// # Errors
-    /// If it asks for nothing, or one of its measurements is none.
+    /// If it asks for nothing, for what no document has, or for one register twice, or if one of its
+    /// measurements is none.
     pub fn parse_all(entry: &BTreeMap<String, String>) -> Result<Vec<Self>, InvalidMeasurement> {
         if entry.is_empty() {
             return Err(InvalidMeasurement::Empty);
         }
-        entry.iter().map(|(name, hex)| Self::parse(name, hex)).collect()
+        let mut known = Vec::<(&String, Self)>::with_capacity(entry.len());
+        for (name, hex) in entry {
+            let measurement = Self::parse(name, hex)?;
+            for (first, other) in &known {
+                measurement.check_beside(other, first, name)?;
+            }
+            known.push((name, measurement));
+        }
+        Ok(known.into_iter().map(|(_, measurement)| measurement).collect())
+    }
+
+    /// Whether one entry can ask for it and for `other`; their names are `second` and `first`.
+    fn check_beside(
+        &self,
+        other: &Self,
+        first: &str,
+        second: &str,
+    ) -> Result<(), InvalidMeasurement> {
+        let (first, second) = (first.to_owned(), second.to_owned());
+        match (other.family, self.family) {
+            (PcrFamily::NitroEnclave, PcrFamily::NitroTpm) => {
+                Err(InvalidMeasurement::Families { first, second })
+            }
+            (PcrFamily::NitroTpm, PcrFamily::NitroEnclave) => {
+                Err(InvalidMeasurement::Families { first: second, second: first })
+            }
+            _ if other.index == self.index => Err(InvalidMeasurement::Twice { first, second }),
+            _ => Ok(()),
+        }
     }
 
     /// From a register's name, as condition keys have it, and its value in hexadecimal.

@@ -1,0 +1,62 @@
+//! What a configuration can mean, and whoever wrote it may not have meant.
+
+use std::fmt;
+
+use shared::time::UnixMillis;
+
+/// Something to be said at start; credentials count from 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Surprise {
+    /// A principal without policies.
+    NoPolicies {
+        /// Its first credential.
+        number: usize,
+        /// Whom.
+        arn: String,
+    },
+    /// A credential that expires; no surprise until it has.
+    Expires {
+        /// Which.
+        number: usize,
+        /// When.
+        at: UnixMillis,
+    },
+    /// Answers in the clear, from an enclave.
+    Plaintext,
+}
+
+impl Surprise {
+    /// Says so, if it is one at `now`.
+    pub(super) fn warn(&self, now: UnixMillis) {
+        if self.is_at(now) {
+            tracing::warn!("{self}");
+        }
+    }
+
+    /// Whether it is one at `now`.
+    pub(super) fn is_at(&self, now: UnixMillis) -> bool {
+        match self {
+            Self::NoPolicies { .. } | Self::Plaintext => true,
+            Self::Expires { at, .. } => *at <= now,
+        }
+    }
+}
+
+impl fmt::Display for Surprise {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoPolicies { number, arn } => write!(
+                formatter,
+                "[[credential]] number {number}: policies is empty, so {arn} may do nothing"
+            ),
+            Self::Expires { number, at } => write!(
+                formatter,
+                "[[credential]] number {number}: it expired at {at}, so nobody can call with it"
+            ),
+            Self::Plaintext => formatter.write_str(
+                "[recipient] plaintext is \"allow\": the parent instance and the network can read \
+                 what requests without a Recipient are answered",
+            ),
+        }
+    }
+}
