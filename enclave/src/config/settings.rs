@@ -60,31 +60,28 @@ pub(super) fn build(
     posture: Posture,
 ) -> Result<Settings, MeaningError> {
     let ConfigFile { trust: _, auth, credential, recipient, throttle } = file;
-    let default_mode = match posture {
-        Posture::Production => AuthMode::Sigv4,
-        Posture::Laptop => AuthMode::None,
-    };
     if let Some(region) = &auth.region {
         check_region(region)?;
     }
-    let mut surprises = Vec::new();
+    let mode = auth.mode.unwrap_or(match posture {
+        Posture::Production => AuthMode::Sigv4,
+        Posture::Laptop => AuthMode::None,
+    });
+    if mode == AuthMode::None && !credential.is_empty() {
+        return Err(MeaningError::UnusedCredential);
+    }
+    if mode == AuthMode::None && posture == Posture::Production && !recipient.require {
+        return Err(MeaningError::OpenToAll);
+    }
+    let mut principals = Principals::new(folder, throttle.per_principal);
+    let authenticator = match mode {
+        AuthMode::None => Authenticator::None,
+        AuthMode::Sigv4 => sigv4(auth.region.as_deref(), credential, &mut principals)?,
+    };
+    let mut surprises = principals.surprises;
     if let (Some(PlaintextMode::Allow), Posture::Production) = (recipient.plaintext, posture) {
         surprises.push(Surprise::Plaintext);
     }
-    let authenticator = match auth.mode.unwrap_or(default_mode) {
-        AuthMode::None if !credential.is_empty() => return Err(MeaningError::UnusedCredential),
-        AuthMode::None if posture == Posture::Production && !recipient.require => {
-            return Err(MeaningError::OpenToAll);
-        }
-        AuthMode::None => Authenticator::None,
-        AuthMode::Sigv4 => {
-            let region = auth.region.as_deref().ok_or(MeaningError::NoRegion)?;
-            let mut principals = Principals::new(folder, throttle.per_principal);
-            let credentials = principals.credentials(credential)?;
-            surprises.append(&mut principals.surprises);
-            Authenticator::SigV4(SigV4::new(region, credentials)?)
-        }
-    };
     Ok(Settings {
         authenticator,
         policy: Policy::new(recipient_policy(recipient, posture)?),
@@ -95,6 +92,16 @@ pub(super) fn build(
         region: auth.region.map(Arc::from),
         surprises,
     })
+}
+
+fn sigv4(
+    region: Option<&str>,
+    credentials: Vec<CredentialTable>,
+    principals: &mut Principals<'_>,
+) -> Result<Authenticator, MeaningError> {
+    let region = region.ok_or(MeaningError::NoRegion)?;
+    let credentials = principals.credentials(credentials)?;
+    Ok(Authenticator::SigV4(SigV4::new(region, credentials)?))
 }
 
 fn check_region(region: &str) -> Result<(), MeaningError> {

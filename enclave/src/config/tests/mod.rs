@@ -1,3 +1,6 @@
+mod credentials;
+mod secrets;
+
 use std::fs;
 use std::path::Path;
 
@@ -50,7 +53,7 @@ fn sigv4(credentials: &str) -> String {
 
 #[test]
 fn the_documented_file_is_one_and_shows_the_defaults() {
-    let page = include_str!("../../../docs/configuration.md");
+    let page = include_str!("../../../../docs/configuration.md");
     let (_, block) = page.split_once("```toml\n").unwrap();
     let (text, _) = block.split_once("```").unwrap();
     let documented = settings(text, Posture::Production).unwrap();
@@ -134,88 +137,6 @@ fn a_file_is_read_into_one_piece_of_memory_whatever_its_length() {
 }
 
 #[test]
-fn no_error_repeats_a_secret_however_it_is_misplaced() {
-    let credential =
-        |line: &str| sigv4(&format!("[[credential]]\naccess_key_id = \"A\"\n{line}\n"));
-    for line in [
-        // Not a string: what serde says of its own accord would repeat it.
-        "secret_access_key = 7319441377",
-        "secret_access_key = 7319441377.5",
-        "secret_access_key = [\"7319441377\"]",
-        "secret_access_key = { a = \"7319441377\" }",
-        "secret_access_key = 1977-05-27T07:32:00Z # 7319441377",
-        "session_token = 7319441377",
-        // Not TOML: what the parser prints of its own accord shows the line.
-        "secret_access_key = \"7319441377",
-        "secret_access_key = 7319441377x",
-        "secret_access_key = '7319441377\"",
-        "secret_access_key \"7319441377\"",
-        // In the wrong place.
-        "secret_acess_key = \"7319441377\"",
-    ] {
-        let error = load(&credential(line)).unwrap_err();
-        for text in [error.to_string(), format!("{error:?}")] {
-            assert!(!text.contains("73194"), "{line}: {text}");
-            assert!(text.contains("line 6") || text.contains("line: 6"), "{line}: {text}");
-        }
-    }
-    let misplaced = CREDENTIAL.replace("\"AKIDEXAMPLE\"", &format!("\"{SECRET}\""));
-    let error = refused(&sigv4(&misplaced), Posture::Production);
-    assert_eq!(
-        error,
-        "[[credential]] number 1: access_key_id must be 1 to 128 letters, digits and underscores"
-    );
-}
-
-#[test]
-fn no_error_repeats_a_string_wherever_it_stands() {
-    // It cannot be taken for the reader's own words either.
-    for secret in ["7319441377/a", "7319, expected 73194", "73194`, expected `73194"] {
-        for (from, to) in [
-            ("mode = \"sigv4\"", "mode = SECRET"),
-            ("\"eu-west-1\"", "SECRET"),
-            ("\"AKIDEXAMPLE\"", "SECRET"),
-            ("\"arn:aws:iam::123456789012:role/wallet\"", "SECRET"),
-            ("[\"wallet.json\"]", "SECRET"),
-            ("policies", "expires = SECRET\npolicies"),
-            ("[[credential]]", "[recipient]\nrequire = SECRET\n[[credential]]"),
-            ("[[credential]]", "[recipient]\nmax_age = SECRET\n[[credential]]"),
-            ("[[credential]]", "[recipient]\nallow_debug = SECRET\n[[credential]]"),
-            ("[[credential]]", "[recipient]\nplaintext = SECRET\n[[credential]]"),
-            ("[[credential]]", "[recipient]\nmeasurements = SECRET\n[[credential]]"),
-            ("[[credential]]", "[recipient]\nmeasurements = [SECRET]\n[[credential]]"),
-            ("[[credential]]", "[recipient]\nmeasurements = [{ PCR0 = SECRET }]\n[[credential]]"),
-            ("[[credential]]", "[throttle]\ntotal = SECRET\n[[credential]]"),
-            ("[[credential]]", "[trust]\nanchors = SECRET\n[[credential]]"),
-            ("[[credential]]", "[trust]\nanchors = [{ SECRET = 1 }]\n[[credential]]"),
-            ("[[credential]]", "[[credential]]\n[credential.secret_access_key]\na = SECRET"),
-            ("[auth]", "auth = SECRET"),
-            ("[auth]", "throttle = SECRET\n[auth]"),
-            ("[auth]", "credential = SECRET\n[auth]"),
-            ("[auth]", "credential = [SECRET]\n[auth]"),
-        ] {
-            let changed = sigv4(CREDENTIAL).replacen(from, to, 1);
-            let text = changed.replace("SECRET", &format!("'{secret}'"));
-            assert_ne!(text, sigv4(CREDENTIAL), "{from}");
-            let error = settings(&text, Posture::Production).unwrap_err();
-            for said in [error.to_string(), format!("{error:?}")] {
-                assert!(!said.contains("7319"), "{to}: {said}");
-            }
-        }
-    }
-}
-
-#[test]
-fn neither_the_configuration_nor_the_settings_show_a_secret() {
-    let text = sigv4(&format!("{CREDENTIAL}session_token = \"{SECRET}\"\n"));
-    let config = load(&text).unwrap();
-    assert!(!format!("{config:?} {config:#?}").contains("wJalr"));
-    let settings = settings(&text, Posture::Production).unwrap();
-    let shown = format!("{settings:?}");
-    assert!(shown.contains("AKIDEXAMPLE") && !shown.contains("wJalr"), "{shown}");
-}
-
-#[test]
 fn production_answers_nobody_without_a_credential_and_a_laptop_everybody() {
     let no_region = "[auth] region is missing";
     let no_credential = "there is no [[credential]]";
@@ -245,96 +166,6 @@ fn production_answers_nobody_without_a_credential_and_a_laptop_everybody() {
 }
 
 #[test]
-fn credentials_that_nobody_asks_for_are_refused() {
-    for text in [CREDENTIAL, &format!("[auth]\nmode = \"none\"\n{CREDENTIAL}")] {
-        let error = refused(text, Posture::Laptop);
-        assert!(error.contains("write mode = \"sigv4\" under [auth], or remove it"), "{error}");
-    }
-}
-
-#[test]
-fn credentials_are_checked() {
-    let changed = |from: &str, to: &str| {
-        let text = CREDENTIAL.replace(from, to);
-        assert_ne!(text, CREDENTIAL, "{from}");
-        refused(&sigv4(&text), Posture::Production)
-    };
-    for (from, to, expected) in [
-        (SECRET, "", "line 7 column 21: a secret must be a string that is not empty"),
-        ("policies", "session_token = \"\"\npolicies", "a secret must be a string"),
-        (
-            "arn:aws:iam::123456789012:role/wallet",
-            "wallet",
-            "[[credential]] number 1: principal: not the ARN of a principal, such as ",
-        ),
-        ("wallet.json", "other.json", "other.json: No such file"),
-        ("wallet.json", "enclave.toml", "enclave.toml: line 1 column "),
-        (
-            "policies",
-            "expires = \"tomorrow\"\npolicies",
-            "expected a time such as 2027-01-31T12:00:00Z, with its offset",
-        ),
-        ("policies", "expires = 5\npolicies", "expected a time such as 2027-01-31T12:00:00Z"),
-        ("policies", "expires = 2027-01-31\npolicies", "expected a time such as"),
-    ] {
-        let error = changed(from, to);
-        assert!(error.contains(expected), "{to}: {error}");
-    }
-    let without_policies = CREDENTIAL.replace("policies = [\"wallet.json\"]\n", "");
-    let error = refused(&sigv4(&without_policies), Posture::Production);
-    assert!(error.contains("missing field `policies`"), "{error}");
-    let region = sigv4(CREDENTIAL).replace("eu-west-1", "eu-west-1/kms");
-    let error = refused(&region, Posture::Production);
-    assert_eq!(
-        error,
-        "[auth] region must be lower-case letters, digits and hyphens, such as \"eu-west-1\""
-    );
-}
-
-#[test]
-fn errors_name_credentials_by_their_number() {
-    let other = CREDENTIAL.replace("AKIDEXAMPLE", "AKIDOTHER");
-    let without_policy = other.replace("wallet.json", "other.json");
-    let without_id = other.replace("AKIDOTHER", "AKID OTHER");
-    let without_policy = without_policy.replace("role/wallet", "role/other");
-    for (second, expected) in [
-        (CREDENTIAL.to_owned(), "[[credential]] numbers 1 and 2 have the same access_key_id"),
-        (
-            [&other, CREDENTIAL].concat(),
-            "[[credential]] numbers 1 and 3 have the same access_key_id",
-        ),
-        (
-            without_id,
-            "[[credential]] number 2: access_key_id must be 1 to 128 letters, digits and underscores",
-        ),
-        (
-            without_policy,
-            "[[credential]] number 2: other.json: No such file or directory (os error 2)",
-        ),
-    ] {
-        let error = refused(&sigv4(&[CREDENTIAL, &second].concat()), Posture::Production);
-        assert_eq!(error, expected);
-    }
-}
-
-#[test]
-fn a_session_token_is_what_a_header_carries() {
-    let with = |token: &str| {
-        let text = sigv4(&format!("{CREDENTIAL}session_token = \"{token}\"\n"));
-        settings(&text, Posture::Production).map_err(|error| error.to_string())
-    };
-    for token in ["a", "IQoJb3JpZ2luX2Vj//token+==", "two words", &"a".repeat(16_383)] {
-        assert!(with(token).is_ok(), "{token}");
-    }
-    for token in [" ", " a", "a ", "a\\n", "a\\tb", "a\\u0000", "\u{e9}", &"a".repeat(16_384)] {
-        let error = with(token).unwrap_err();
-        let expected = "enclave.toml: [[credential]] number 1: session_token must be what a header \
-                        can carry: visible ASCII, no space at either end, less than 16384 bytes";
-        assert!(error.ends_with(expected), "{token}: {error}");
-    }
-}
-
-#[test]
 fn what_may_surprise_is_said_at_start() {
     let plaintext = "[recipient]\nplaintext = \"allow\"\n";
     let second = CREDENTIAL.replace("AKIDEXAMPLE", "AKIDOTHER").replace("role/wallet", "role/idle");
@@ -357,34 +188,9 @@ fn what_may_surprise_is_said_at_start() {
     let idle = "[[credential]] number 2: policies is empty, so arn:aws:iam::123456789012:role/idle \
                 may do nothing";
     let (before, after) = ("2027-01-31T11:59:59Z", "2027-01-31T12:00:00Z");
-    assert_eq!(said(Posture::Production, before), [plaintext, idle]);
-    assert_eq!(said(Posture::Production, after), [plaintext, expired, idle]);
+    assert_eq!(said(Posture::Production, before), [idle, plaintext]);
+    assert_eq!(said(Posture::Production, after), [expired, idle, plaintext]);
     assert_eq!(said(Posture::Laptop, after), [expired, idle]);
-}
-
-#[test]
-fn credentials_of_one_principal_share_it_and_must_agree_on_its_policies() {
-    let second = CREDENTIAL.replace("AKIDEXAMPLE", "AKIDOTHER");
-    let both = sigv4(&[CREDENTIAL, &second].concat());
-    assert!(settings(&both, Posture::Production).is_ok());
-    let disagreeing = second.replace("[\"wallet.json\"]", "[]");
-    let error = refused(&sigv4(&[CREDENTIAL, &disagreeing].concat()), Posture::Production);
-    assert_eq!(
-        error,
-        "[[credential]] number 2: number 1 gives arn:aws:iam::123456789012:role/wallet other \
-         policies: policies belong to a principal, so list the same files"
-    );
-}
-
-#[test]
-fn expiry_is_read_as_text_and_as_tomls_own_time() {
-    for expires in ["\"2027-01-31T12:00:00Z\"", "2027-01-31T12:00:00Z", "2027-01-31T13:00:00+01:00"]
-    {
-        let text = sigv4(&format!("{CREDENTIAL}expires = {expires}\n"));
-        let config = load(&text).unwrap();
-        let moment = UnixMillis::from_rfc3339("2027-01-31T12:00:00Z").unwrap();
-        assert_eq!(config.file.credential[0].expires.unwrap().0, moment, "{expires}");
-    }
 }
 
 #[test]

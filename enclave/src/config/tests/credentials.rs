@@ -1,0 +1,120 @@
+//! `[[credential]]`.
+
+use shared::time::UnixMillis;
+
+use super::*;
+
+#[test]
+fn credentials_that_nobody_asks_for_are_refused() {
+    for text in [CREDENTIAL, &format!("[auth]\nmode = \"none\"\n{CREDENTIAL}")] {
+        let error = refused(text, Posture::Laptop);
+        assert!(error.contains("write mode = \"sigv4\" under [auth], or remove it"), "{error}");
+    }
+}
+
+#[test]
+fn credentials_are_checked() {
+    let changed = |from: &str, to: &str| {
+        let text = CREDENTIAL.replace(from, to);
+        assert_ne!(text, CREDENTIAL, "{from}");
+        refused(&sigv4(&text), Posture::Production)
+    };
+    for (from, to, expected) in [
+        (SECRET, "", "line 7 column 21: a secret must be a string that is not empty"),
+        ("policies", "session_token = \"\"\npolicies", "a secret must be a string"),
+        (
+            "arn:aws:iam::123456789012:role/wallet",
+            "wallet",
+            "[[credential]] number 1: principal: not the ARN of a principal, such as ",
+        ),
+        ("wallet.json", "other.json", "other.json: No such file"),
+        ("wallet.json", "enclave.toml", "enclave.toml: line 1 column "),
+        (
+            "policies",
+            "expires = \"tomorrow\"\npolicies",
+            "expected a time such as 2027-01-31T12:00:00Z, with its offset",
+        ),
+        ("policies", "expires = 5\npolicies", "expected a time such as 2027-01-31T12:00:00Z"),
+        ("policies", "expires = 2027-01-31\npolicies", "expected a time such as"),
+    ] {
+        let error = changed(from, to);
+        assert!(error.contains(expected), "{to}: {error}");
+    }
+    let without_policies = CREDENTIAL.replace("policies = [\"wallet.json\"]\n", "");
+    let error = refused(&sigv4(&without_policies), Posture::Production);
+    assert!(error.contains("missing field `policies`"), "{error}");
+    let region = sigv4(CREDENTIAL).replace("eu-west-1", "eu-west-1/kms");
+    let error = refused(&region, Posture::Production);
+    assert_eq!(
+        error,
+        "[auth] region must be lower-case letters, digits and hyphens, such as \"eu-west-1\""
+    );
+}
+
+#[test]
+fn errors_name_credentials_by_their_number() {
+    let other = CREDENTIAL.replace("AKIDEXAMPLE", "AKIDOTHER");
+    let without_policy = other.replace("wallet.json", "other.json");
+    let without_id = other.replace("AKIDOTHER", "AKID OTHER");
+    let without_policy = without_policy.replace("role/wallet", "role/other");
+    for (second, expected) in [
+        (CREDENTIAL.to_owned(), "[[credential]] numbers 1 and 2 have the same access_key_id"),
+        (
+            [&other, CREDENTIAL].concat(),
+            "[[credential]] numbers 1 and 3 have the same access_key_id",
+        ),
+        (
+            without_id,
+            "[[credential]] number 2: access_key_id must be 1 to 128 letters, digits and underscores",
+        ),
+        (
+            without_policy,
+            "[[credential]] number 2: other.json: No such file or directory (os error 2)",
+        ),
+    ] {
+        let error = refused(&sigv4(&[CREDENTIAL, &second].concat()), Posture::Production);
+        assert_eq!(error, expected);
+    }
+}
+
+#[test]
+fn a_session_token_is_what_a_header_carries() {
+    let with = |token: &str| {
+        let text = sigv4(&format!("{CREDENTIAL}session_token = \"{token}\"\n"));
+        settings(&text, Posture::Production).map_err(|error| error.to_string())
+    };
+    for token in ["a", "IQoJb3JpZ2luX2Vj//token+==", "two words", &"a".repeat(16_383)] {
+        assert!(with(token).is_ok(), "{token}");
+    }
+    for token in [" ", " a", "a ", "a\\n", "a\\tb", "a\\u0000", "\u{e9}", &"a".repeat(16_384)] {
+        let error = with(token).unwrap_err();
+        let expected = "enclave.toml: [[credential]] number 1: session_token must be what a header \
+                        can carry: visible ASCII, no space at either end, less than 16384 bytes";
+        assert!(error.ends_with(expected), "{token}: {error}");
+    }
+}
+
+#[test]
+fn credentials_of_one_principal_share_it_and_must_agree_on_its_policies() {
+    let second = CREDENTIAL.replace("AKIDEXAMPLE", "AKIDOTHER");
+    let both = sigv4(&[CREDENTIAL, &second].concat());
+    assert!(settings(&both, Posture::Production).is_ok());
+    let disagreeing = second.replace("[\"wallet.json\"]", "[]");
+    let error = refused(&sigv4(&[CREDENTIAL, &disagreeing].concat()), Posture::Production);
+    assert_eq!(
+        error,
+        "[[credential]] number 2: number 1 gives arn:aws:iam::123456789012:role/wallet other \
+         policies: policies belong to a principal, so list the same files"
+    );
+}
+
+#[test]
+fn expiry_is_read_as_text_and_as_tomls_own_time() {
+    for expires in ["\"2027-01-31T12:00:00Z\"", "2027-01-31T12:00:00Z", "2027-01-31T13:00:00+01:00"]
+    {
+        let text = sigv4(&format!("{CREDENTIAL}expires = {expires}\n"));
+        let config = load(&text).unwrap();
+        let moment = UnixMillis::from_rfc3339("2027-01-31T12:00:00Z").unwrap();
+        assert_eq!(config.file.credential[0].expires.unwrap().0, moment, "{expires}");
+    }
+}

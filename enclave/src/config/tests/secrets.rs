@@ -1,0 +1,85 @@
+//! What no text shows.
+
+use super::*;
+
+#[test]
+fn no_error_repeats_a_secret_however_it_is_misplaced() {
+    let credential =
+        |line: &str| sigv4(&format!("[[credential]]\naccess_key_id = \"A\"\n{line}\n"));
+    for line in [
+        // Not a string: what serde says of its own accord would repeat it.
+        "secret_access_key = 7319441377",
+        "secret_access_key = 7319441377.5",
+        "secret_access_key = [\"7319441377\"]",
+        "secret_access_key = { a = \"7319441377\" }",
+        "secret_access_key = 1977-05-27T07:32:00Z # 7319441377",
+        "session_token = 7319441377",
+        // Not TOML: what the parser prints of its own accord shows the line.
+        "secret_access_key = \"7319441377",
+        "secret_access_key = 7319441377x",
+        "secret_access_key = '7319441377\"",
+        "secret_access_key \"7319441377\"",
+        // In the wrong place.
+        "secret_acess_key = \"7319441377\"",
+    ] {
+        let error = load(&credential(line)).unwrap_err();
+        for text in [error.to_string(), format!("{error:?}")] {
+            assert!(!text.contains("73194"), "{line}: {text}");
+            assert!(text.contains("line 6") || text.contains("line: 6"), "{line}: {text}");
+        }
+    }
+    let misplaced = CREDENTIAL.replace("\"AKIDEXAMPLE\"", &format!("\"{SECRET}\""));
+    let error = refused(&sigv4(&misplaced), Posture::Production);
+    assert_eq!(
+        error,
+        "[[credential]] number 1: access_key_id must be 1 to 128 letters, digits and underscores"
+    );
+}
+
+#[test]
+fn no_error_repeats_a_string_wherever_it_stands() {
+    // It cannot be taken for the reader's own words either.
+    for secret in ["7319441377/a", "7319, expected 73194", "73194`, expected `73194"] {
+        for (from, to) in [
+            ("mode = \"sigv4\"", "mode = SECRET"),
+            ("\"eu-west-1\"", "SECRET"),
+            ("\"AKIDEXAMPLE\"", "SECRET"),
+            ("\"arn:aws:iam::123456789012:role/wallet\"", "SECRET"),
+            ("[\"wallet.json\"]", "SECRET"),
+            ("policies", "expires = SECRET\npolicies"),
+            ("[[credential]]", "[recipient]\nrequire = SECRET\n[[credential]]"),
+            ("[[credential]]", "[recipient]\nmax_age = SECRET\n[[credential]]"),
+            ("[[credential]]", "[recipient]\nallow_debug = SECRET\n[[credential]]"),
+            ("[[credential]]", "[recipient]\nplaintext = SECRET\n[[credential]]"),
+            ("[[credential]]", "[recipient]\nmeasurements = SECRET\n[[credential]]"),
+            ("[[credential]]", "[recipient]\nmeasurements = [SECRET]\n[[credential]]"),
+            ("[[credential]]", "[recipient]\nmeasurements = [{ PCR0 = SECRET }]\n[[credential]]"),
+            ("[[credential]]", "[throttle]\ntotal = SECRET\n[[credential]]"),
+            ("[[credential]]", "[trust]\nanchors = SECRET\n[[credential]]"),
+            ("[[credential]]", "[trust]\nanchors = [{ SECRET = 1 }]\n[[credential]]"),
+            ("[[credential]]", "[[credential]]\n[credential.secret_access_key]\na = SECRET"),
+            ("[auth]", "auth = SECRET"),
+            ("[auth]", "throttle = SECRET\n[auth]"),
+            ("[auth]", "credential = SECRET\n[auth]"),
+            ("[auth]", "credential = [SECRET]\n[auth]"),
+        ] {
+            let changed = sigv4(CREDENTIAL).replacen(from, to, 1);
+            let text = changed.replace("SECRET", &format!("'{secret}'"));
+            assert_ne!(text, sigv4(CREDENTIAL), "{from}");
+            let error = settings(&text, Posture::Production).unwrap_err();
+            for said in [error.to_string(), format!("{error:?}")] {
+                assert!(!said.contains("7319"), "{to}: {said}");
+            }
+        }
+    }
+}
+
+#[test]
+fn neither_the_configuration_nor_the_settings_show_a_secret() {
+    let text = sigv4(&format!("{CREDENTIAL}session_token = \"{SECRET}\"\n"));
+    let config = load(&text).unwrap();
+    assert!(!format!("{config:?} {config:#?}").contains("wJalr"));
+    let settings = settings(&text, Posture::Production).unwrap();
+    let shown = format!("{settings:?}");
+    assert!(shown.contains("AKIDEXAMPLE") && !shown.contains("wJalr"), "{shown}");
+}
