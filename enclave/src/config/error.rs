@@ -43,14 +43,6 @@ pub enum ConfigError {
         /// Why.
         message: String,
     },
-    /// A file of `[trust] anchors` that holds none.
-    #[error("[trust] anchors: {}: {error}", path.display())]
-    Anchor {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        error: AnchorError,
-    },
     /// A file that says what cannot be meant, or must not be.
     #[error("{}: {error}", path.display())]
     Meaning {
@@ -64,6 +56,26 @@ pub enum ConfigError {
 /// Why what the configuration says cannot be meant, or must not be. Entries count from 1.
 #[derive(Debug, Error)]
 pub enum MeaningError {
+    /// A file of anchors that cannot be read.
+    #[error("[trust] anchors, entry {number}: {}: {error}", path.display())]
+    ReadAnchors {
+        /// Which.
+        number: usize,
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// A file of anchors that holds none.
+    #[error("[trust] anchors, entry {number}: {}: {error}", path.display())]
+    Anchors {
+        /// Which.
+        number: usize,
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        error: AnchorError,
+    },
     /// SigV4 without a region.
     #[error("[auth] region is missing: clients sign for one, so name it, such as \"eu-west-1\"")]
     NoRegion,

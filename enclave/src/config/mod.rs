@@ -71,18 +71,11 @@ impl Config {
     /// # Errors
     /// If a file holds no trust anchor.
     pub fn add_anchors<T: Trust>(&self, anchors: &mut TrustAnchors<T>) -> Result<(), ConfigError> {
-        for path in &self.file.trust.anchors {
-            let path = folder_of(self.path.as_deref()).join(path);
-            let pem =
-                read(&path).map_err(|error| ConfigError::Read { path: path.clone(), error })?;
-            let fingerprints = anchors
-                .add_pem(&pem)
-                .map_err(|error| ConfigError::Anchor { path: path.clone(), error })?;
-            for sha256 in fingerprints {
-                let sha256 = const_hex::encode(sha256);
-                // Whoever holds its key can have anything sealed to themselves: it must be seen.
-                tracing::warn!(path = %path.display(), sha256, "a further root is trusted");
-            }
+        // Without a file there are no anchors, so that its path is never named.
+        let file = self.path.as_deref().unwrap_or(Path::new(""));
+        for (path, number) in self.file.trust.anchors.iter().zip(1..) {
+            add_anchors_of(number, folder_of(file).join(path), anchors)
+                .map_err(|error| ConfigError::Meaning { path: file.to_owned(), error })?;
         }
         Ok(())
     }
@@ -97,14 +90,37 @@ impl Config {
             // What nobody has written says nothing wrong, so that its path is never named.
             (path, _) => path.unwrap_or_default(),
         };
-        settings::build(self.file, folder_of(Some(&path)), posture)
+        settings::build(self.file, folder_of(&path), posture)
             .map_err(|error| ConfigError::Meaning { path, error })
     }
 }
 
+/// Adds the anchors in the file `path`, which is entry `number`.
+fn add_anchors_of<T: Trust>(
+    number: usize,
+    path: PathBuf,
+    anchors: &mut TrustAnchors<T>,
+) -> Result<(), MeaningError> {
+    let pem = match read(&path) {
+        Ok(pem) => pem,
+        Err(error) => return Err(MeaningError::ReadAnchors { number, path, error }),
+    };
+    match anchors.add_pem(&pem) {
+        Ok(fingerprints) => {
+            for sha256 in fingerprints {
+                let sha256 = const_hex::encode(sha256);
+                // Whoever holds its key can have anything sealed to themselves: it must be seen.
+                tracing::warn!(path = %path.display(), sha256, "a further root is trusted");
+            }
+            Ok(())
+        }
+        Err(error) => Err(MeaningError::Anchors { number, path, error }),
+    }
+}
+
 /// What the paths in a file are relative to.
-fn folder_of(file: Option<&Path>) -> &Path {
-    file.and_then(Path::parent).unwrap_or(Path::new(""))
+fn folder_of(file: &Path) -> &Path {
+    file.parent().unwrap_or(Path::new(""))
 }
 
 /// A whole file, which may hold secrets: it is wiped after use, and read without leaving copies.
