@@ -100,8 +100,8 @@ pub enum MeaningError {
          require = true under [recipient], or mode = \"sigv4\""
     )]
     OpenToAll,
-    /// A credential that cannot be used. It is not named by its access key, which may be the secret,
-    /// misplaced.
+    /// A credential that cannot be used. It is not named by its access key, which may be the
+    /// secret, misplaced.
     #[error("[[credential]] number {number}: {reason}")]
     Credential {
         /// Which.
@@ -161,8 +161,8 @@ pub enum CredentialError {
     Policy(#[from] PolicyError),
 }
 
-/// What the TOML reader says, without the string that it says it of: of a string that is none of what
-/// is expected, it says `invalid type: string "...", expected a boolean` and the like.
+/// What the TOML reader says, without the string that it says it of: of a string that is none of
+/// what is expected, it says `invalid type: string "...", expected a boolean` and the like.
 pub(super) fn without_string(message: &str) -> String {
     let found = [
         ("invalid type: string \"", "a string"),
