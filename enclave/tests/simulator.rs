@@ -141,8 +141,14 @@ fn without_a_configuration_it_answers_everybody_and_says_so() {
     assert_eq!(simulator.terminate(), Some(0));
     let mut log = String::new();
     stderr.read_to_string(&mut log).unwrap();
-    let said = "[auth] mode is \"none\": whoever reaches this service is answered";
-    assert_eq!(log.lines().filter(|line| line.contains(said)).count(), 1, "{log}");
+    let said = |text: &str| log.lines().filter(|line| line.contains(text)).count();
+    assert_eq!(
+        said("[auth] mode is \"none\": whoever reaches this service is answered"),
+        1,
+        "{log}"
+    );
+    assert_eq!(said("[recipient] require=false"), 1, "{log}");
+    assert_eq!(said("allow_debug"), 0, "{log}");
 }
 
 #[test]
@@ -151,7 +157,8 @@ fn with_credentials_it_answers_nobody_else_and_records_that_on_stdout_before_it_
     let config = folder.path().join("enclave.toml");
     let text = "[auth]\nmode = \"sigv4\"\nregion = \"eu-west-1\"\n[[credential]]\n\
                 access_key_id = \"AKIDEXAMPLE\"\nsecret_access_key = \"canary-secret\"\n\
-                principal = \"arn:aws:iam::123456789012:role/wallet\"\npolicies = []\n";
+                principal = \"arn:aws:iam::123456789012:role/wallet\"\npolicies = []\n\
+                [recipient]\nallow_debug = true\n";
     std::fs::write(&config, text).unwrap();
     let more = ["--config", config.to_str().unwrap()];
     let mut simulator = Simulator::start_with_log("127.0.0.1:0", &more, Stdio::piped());
@@ -167,7 +174,13 @@ fn with_credentials_it_answers_nobody_else_and_records_that_on_stdout_before_it_
     stderr.read_to_string(&mut log).unwrap();
     let code = r#""errorCode":"MissingAuthenticationTokenException""#;
     assert_eq!(audit.lines().filter(|line| line.contains(code)).count(), 3, "{audit}");
-    assert!(log.contains("[auth] mode is \"sigv4\""), "{log}");
+    for said in [
+        "[auth] mode is \"sigv4\" region=\"eu-west-1\" credentials=1",
+        "[recipient] allow_debug",
+        "[[credential]] number 1: policies is empty",
+    ] {
+        assert!(log.contains(said), "{log}");
+    }
     assert!(!audit.contains("canary") && !log.contains("canary"), "{audit}{log}");
 }
 
