@@ -5,6 +5,7 @@
 //! which blocks or panics in the very case that matters here.
 
 use std::io::{self, Write};
+use std::mem;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -14,8 +15,9 @@ use std::time::Duration;
 /// Lines that wait to be written; those that find no room are dropped and counted.
 pub const QUEUE_LENGTH: usize = 1024;
 
-/// Bytes that are written at once, where so many wait.
-const BATCH_LENGTH: usize = 64 * 1024;
+/// Bytes that are written at once, where so many wait: what a pipe takes in one piece (`PIPE_BUF`),
+/// so that the lines of two writers never mix in it. A longer line is written alone.
+const BATCH_LENGTH: usize = 4096;
 
 /// What becomes a line.
 pub trait Line: Send + 'static {
@@ -47,9 +49,13 @@ pub struct Log<'a>(pub &'a Lines<Vec<u8>>);
 impl Write for Log<'_> {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let Self(lines) = self;
-        if let Some(dropped) = lines.state.unreported() {
+        let (dropped, reported) = (lines.dropped(), &lines.state.reported);
+        if reported.load(Ordering::Relaxed) < dropped {
             let note = format!("{dropped} lines of this log were dropped: nobody took them\n");
-            lines.submit(note.into_bytes());
+            // A note that finds no room is none of them: the next event tries again.
+            if lines.offer(note.into_bytes()) {
+                reported.fetch_max(dropped, Ordering::Relaxed);
+            }
         }
         lines.submit(event.to_vec());
         Ok(event.len())
@@ -91,20 +97,27 @@ impl<T: Line> Lines<T> {
         Ok(Self { queue, state })
     }
 
-    /// Hands a line over, or drops it: at once either way. If it is dropped, gives how many were.
-    pub fn submit(&self, line: T) -> Option<u64> {
-        // Before the thread can see it, or it would be counted off before it is counted.
-        self.state.pending.fetch_add(1, Ordering::AcqRel);
-        if self.queue.try_send(line).is_ok() {
-            return None;
+    /// Hands a line over, or drops it: at once either way.
+    pub fn submit(&self, line: T) {
+        if !self.offer(line) {
+            self.drop_one();
         }
-        self.state.settle(1);
-        Some(self.state.drop_lines(1))
     }
 
-    /// Counts a line as dropped that the caller has no room for; gives how many were.
-    pub fn drop_one(&self) -> u64 {
-        self.state.drop_lines(1)
+    /// Hands a line over if there is room for it.
+    fn offer(&self, line: T) -> bool {
+        // Before the thread can see it, or it would be counted off before it is counted.
+        self.state.pending.fetch_add(1, Ordering::AcqRel);
+        let queued = self.queue.try_send(line).is_ok();
+        if !queued {
+            self.state.settle(1);
+        }
+        queued
+    }
+
+    /// Counts a line as dropped for which the caller itself finds no room.
+    pub fn drop_one(&self) {
+        self.state.drop_lines(1);
     }
 
     /// How many lines were dropped.
@@ -133,38 +146,59 @@ impl State {
         }
     }
 
-    fn unreported(&self) -> Option<u64> {
-        let dropped = self.dropped.load(Ordering::Relaxed);
-        (self.reported.swap(dropped, Ordering::Relaxed) < dropped).then_some(dropped)
-    }
-
-    fn drop_lines(&self, lines: u64) -> u64 {
-        self.dropped.fetch_add(lines, Ordering::Relaxed).saturating_add(lines)
+    fn drop_lines(&self, lines: u64) {
+        self.dropped.fetch_add(lines, Ordering::Relaxed);
     }
 }
 
-fn write_all<T: Line>(lines: &Receiver<T>, mut writer: impl Write, state: &State) {
-    let mut batch = Vec::new();
+fn write_all<T: Line>(lines: &Receiver<T>, writer: impl Write, state: &State) {
+    let mut batch = Batch { bytes: Vec::new(), lines: 0, writer, state };
     while let Ok(first) = lines.recv() {
-        let (mut taken, mut written) = (0, 0);
-        let mut next = Some(first);
-        while let Some(line) = next {
-            let length = batch.len();
-            taken += 1;
-            match line.append_to(&mut batch) {
-                Ok(()) => written += 1,
-                Err(_) => {
-                    batch.truncate(length);
-                    state.drop_lines(1);
-                }
-            }
-            next = if batch.len() < BATCH_LENGTH { lines.try_recv().ok() } else { None };
+        batch.push(first);
+        // Nobody is kept waiting for a batch to be full.
+        while let Ok(next) = lines.try_recv() {
+            batch.push(next);
         }
-        if writer.write_all(&batch).and_then(|()| writer.flush()).is_err() {
-            state.drop_lines(written);
+        batch.write();
+    }
+}
+
+/// Whole lines that are written at once.
+struct Batch<'a, W> {
+    bytes: Vec<u8>,
+    lines: usize,
+    writer: W,
+    state: &'a State,
+}
+
+impl<W: Write> Batch<'_, W> {
+    /// Adds a line; what is before it is written first if both are too long together.
+    fn push(&mut self, line: impl Line) {
+        let before = self.bytes.len();
+        if line.append_to(&mut self.bytes).is_err() {
+            self.bytes.truncate(before);
+            self.state.drop_lines(1);
+            self.state.settle(1);
+            return;
         }
-        batch.clear();
-        state.settle(taken);
+        if self.bytes.len() > BATCH_LENGTH && before > 0 {
+            let line = self.bytes.split_off(before);
+            self.write();
+            self.bytes = line;
+        }
+        self.lines += 1;
+    }
+
+    fn write(&mut self) {
+        let lines = mem::take(&mut self.lines);
+        if lines == 0 {
+            return;
+        }
+        if self.writer.write_all(&self.bytes).and_then(|()| self.writer.flush()).is_err() {
+            self.state.drop_lines(u64::try_from(lines).unwrap_or(u64::MAX));
+        }
+        self.bytes.clear();
+        self.state.settle(lines);
     }
 }
 
@@ -205,7 +239,7 @@ mod tests {
         let (lines, let_through, written) = gated();
         let sent: Vec<u8> = (0..100_u8).flat_map(|number| [number, b'\n']).collect();
         for line in sent.chunks(2) {
-            assert_eq!(lines.submit(line.to_vec()), None);
+            lines.submit(line.to_vec());
         }
         assert!(lines.flush(Duration::ZERO) > 0);
         drop(let_through);
@@ -218,16 +252,16 @@ mod tests {
     fn drops_and_counts_what_finds_no_room_and_never_waits() {
         const LENGTH: usize = 1024;
         let (lines, let_through, written) = gated();
-        let results: Vec<_> =
-            (0..QUEUE_LENGTH * 2).map(|_| lines.submit(vec![b'-'; LENGTH])).collect();
+        for _ in 0..QUEUE_LENGTH * 2 {
+            lines.submit(vec![b'-'; LENGTH]);
+        }
         let dropped = usize::try_from(lines.dropped()).unwrap();
         // What the thread has taken for its batch, and what its queue holds, found room.
-        assert!(dropped >= QUEUE_LENGTH - BATCH_LENGTH / LENGTH, "{dropped}");
-        assert_eq!(results.iter().flatten().count(), dropped);
+        assert!(dropped >= QUEUE_LENGTH - BATCH_LENGTH / LENGTH - 1, "{dropped}");
         drop(let_through);
         assert_eq!(lines.flush(PATIENCE), 0);
         let written = written.lock().unwrap().len() / LENGTH;
-        assert_eq!(written + dropped, results.len());
+        assert_eq!(written + dropped, QUEUE_LENGTH * 2);
     }
 
     #[test]
@@ -238,16 +272,19 @@ mod tests {
             assert_eq!(log.write(&[b'-'; 1024]).unwrap(), 1024);
         }
         let dropped = lines.dropped();
+        assert!(dropped > 0);
         drop(let_through);
         assert_eq!(lines.flush(PATIENCE), 0);
-        log.write_all(b"event\n").unwrap();
+        for _ in 0..2 {
+            log.write_all(b"event\n").unwrap();
+        }
         assert_eq!(lines.flush(PATIENCE), 0);
         let written = written.lock().unwrap();
         let text = String::from_utf8_lossy(&written);
-        let (_, notes) = text.rsplit_once("--").unwrap();
-        assert!(dropped > 0);
-        assert!(notes.contains(" lines of this log were dropped: nobody took them\n"), "{notes}");
-        assert!(notes.ends_with("\nevent\n"), "{notes}");
+        let (lines, notes) = text.rsplit_once("--").unwrap();
+        assert_eq!(lines.len() + 2, (QUEUE_LENGTH * 2 - usize::try_from(dropped).unwrap()) * 1024);
+        let note = format!("{dropped} lines of this log were dropped: nobody took them\n");
+        assert_eq!(notes, [&note, "event\n", "event\n"].concat());
     }
 
     #[test]
@@ -264,9 +301,42 @@ mod tests {
         }
         let lines = Lines::to("lines", Closed).unwrap();
         for _ in 0..3 {
-            assert_eq!(lines.submit(b"line\n".to_vec()), None);
+            lines.submit(b"line\n".to_vec());
         }
         assert_eq!((lines.flush(PATIENCE), lines.dropped()), (0, 3));
+    }
+
+    #[test]
+    fn writes_whole_lines_as_many_at_once_as_a_pipe_takes_in_one_piece() {
+        struct Pieces(Arc<Mutex<Vec<Vec<u8>>>>, Receiver<()>);
+        impl Write for Pieces {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.1.recv().ok();
+                self.0.lock().unwrap().push(bytes.to_vec());
+                Ok(bytes.len())
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let (let_through, gate) = mpsc::channel();
+        let pieces = Arc::new(Mutex::new(Vec::new()));
+        let lines = Lines::to("lines", Pieces(Arc::clone(&pieces), gate)).unwrap();
+        // The first piece is whatever the thread found; the others wait until it is let through.
+        for length in [10, 1500, 1500, 1500, 5000, 10, 10] {
+            lines.submit([&vec![b'-'; length - 1][..], b"\n"].concat());
+        }
+        drop(let_through);
+        assert_eq!(lines.flush(PATIENCE), 0);
+        let pieces = pieces.lock().unwrap();
+        for piece in pieces.iter() {
+            assert_eq!(piece.last(), Some(&b'\n'));
+            let lines = piece.iter().filter(|byte| **byte == b'\n').count();
+            assert!(piece.len() <= BATCH_LENGTH || lines == 1, "{} bytes", piece.len());
+        }
+        assert_eq!(pieces.iter().map(Vec::len).sum::<usize>(), 9530);
+        assert!(pieces.len() < 7, "some were written at once");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::io::{self, Write};
 use std::mem;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use shared::lines::{Line, Lines, QUEUE_LENGTH};
 use shared::transport::limits::FLUSH_TIMEOUT;
@@ -33,6 +33,8 @@ pub struct Audit(Option<Trail>);
 struct Trail {
     lines: Lines<Waiting>,
     strangers: Arc<AtomicUsize>,
+    /// Of the records that were lost, how many the log has told of.
+    reported: AtomicU64,
 }
 
 /// A record on its way, and its place among those of strangers if it has one.
@@ -78,7 +80,7 @@ impl Audit {
     /// If there is no thread to be had.
     pub fn to(writer: impl Write + Send + 'static) -> io::Result<Self> {
         let lines = Lines::to("audit", writer)?;
-        Ok(Self(Some(Trail { lines, strangers: Arc::default() })))
+        Ok(Self(Some(Trail { lines, strangers: Arc::default(), reported: AtomicU64::new(0) })))
     }
 
     /// Opens an entry, which is submitted when it goes out of scope, whatever came of it.
@@ -95,17 +97,24 @@ impl Audit {
 impl Trail {
     /// Hands a record over, or drops it: at once either way.
     fn submit(&self, record: Record) {
-        let dropped = if record.is_of_stranger() {
-            match Place::take(&self.strangers) {
-                Some(place) => self.lines.submit(Waiting { record, _place: Some(place) }),
-                None => Some(self.lines.drop_one()),
-            }
-        } else {
-            self.lines.submit(Waiting { record, _place: None })
-        };
-        // The first one at once, and then seldom.
-        if let Some(dropped) = dropped.filter(|dropped| dropped.is_power_of_two()) {
-            tracing::warn!(dropped, "audit records were dropped: nobody takes them fast enough");
+        let place = record.is_of_stranger().then(|| Place::take(&self.strangers));
+        match place {
+            None => self.lines.submit(Waiting { record, _place: None }),
+            Some(Some(place)) => self.lines.submit(Waiting { record, _place: Some(place) }),
+            Some(None) => self.lines.drop_one(),
+        }
+        self.report();
+    }
+
+    /// Says that records were lost: the first time at once, and then whenever they have doubled, lest
+    /// the log takes the trail's place. Whatever the cause, the next request tells.
+    fn report(&self) {
+        let (dropped, reported) = (self.lines.dropped(), self.reported.load(Ordering::Relaxed));
+        let order = Ordering::Relaxed;
+        if dropped >= reported.saturating_mul(2).max(1)
+            && self.reported.compare_exchange(reported, dropped, order, order).is_ok()
+        {
+            tracing::warn!(dropped, "audit records are lost: nobody takes them fast enough");
         }
     }
 }

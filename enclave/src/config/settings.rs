@@ -1,6 +1,6 @@
 //! What the service is to do: the file's words, checked and put together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -142,6 +142,8 @@ struct Principals<'a> {
     per_principal: u32,
     known: BTreeMap<String, KnownPrincipal>,
     surprises: Vec<Surprise>,
+    /// Files of policies whose warnings were logged.
+    warned: BTreeSet<PathBuf>,
 }
 
 /// What the first credential of a principal says of it.
@@ -153,7 +155,13 @@ struct KnownPrincipal {
 
 impl<'a> Principals<'a> {
     fn new(folder: &'a Path, per_principal: u32) -> Self {
-        Self { folder, per_principal, known: BTreeMap::new(), surprises: Vec::new() }
+        Self {
+            folder,
+            per_principal,
+            known: BTreeMap::new(),
+            surprises: Vec::new(),
+            warned: BTreeSet::new(),
+        }
     }
 
     fn credentials(
@@ -215,13 +223,16 @@ impl<'a> Principals<'a> {
         }
     }
 
-    fn policies(&self, paths: &[PathBuf]) -> Result<Vec<iam::Policy>, CredentialError> {
+    fn policies(&mut self, paths: &[PathBuf]) -> Result<Vec<iam::Policy>, CredentialError> {
+        let Self { folder, warned, .. } = self;
         let policy = |path: &PathBuf| {
-            let path = self.folder.join(path);
+            let path = folder.join(path);
             let json = read(&path)
                 .map_err(|error| CredentialError::ReadPolicy { path: path.clone(), error })?;
             let policy = iam::Policy::parse(&path.display().to_string(), &json)?;
-            policy.warnings().for_each(|warning| tracing::warn!("{warning}"));
+            if warned.insert(path) {
+                policy.warnings().for_each(|warning| tracing::warn!("{warning}"));
+            }
             Ok(policy)
         };
         paths.iter().map(policy).collect()

@@ -47,8 +47,10 @@ struct Lines(Sender<String>);
 
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let line = String::from_utf8_lossy(bytes).into_owned();
-        self.0.send(line).map_err(|_| io::ErrorKind::BrokenPipe)?;
+        // Whole lines, as many as were waiting.
+        for line in String::from_utf8_lossy(bytes).split_inclusive('\n') {
+            self.0.send(line.to_owned()).map_err(|_| io::ErrorKind::BrokenPipe)?;
+        }
         Ok(bytes.len())
     }
 

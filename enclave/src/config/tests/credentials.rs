@@ -83,10 +83,10 @@ fn a_session_token_is_what_a_header_carries() {
         let text = sigv4(&format!("{CREDENTIAL}session_token = \"{token}\"\n"));
         settings(&text, Posture::Production).map_err(|error| error.to_string())
     };
-    for token in ["a", "IQoJb3JpZ2luX2Vj//token+==", "two words", &"a".repeat(16_383)] {
+    for token in ["a", "IQoJb3JpZ2luX2Vj//token+==", "two words", &"a".repeat(8192)] {
         assert!(with(token).is_ok(), "{token}");
     }
-    for token in [" ", " a", "a ", "a\\n", "a\\tb", "a\\u0000", "\u{e9}", &"a".repeat(16_384)] {
+    for token in [" ", " a", "a ", "a\\n", "a\\tb", "a\\u0000", "\u{e9}", &"a".repeat(8193)] {
         let error = with(token).unwrap_err();
         let expected = "enclave.toml: [[credential]] number 1: session_token must be what a header \
                         can carry: visible ASCII, no space at either end, less than 16384 bytes";

@@ -24,6 +24,18 @@ impl Policy {
 impl Condition {
     fn warnings(&self) -> Vec<String> {
         let Self { operator, key, operands } = self;
+        if *key == Key::SecureTransport && (operator.test == Test::Bool || operator.compares_text())
+        {
+            let reason = "the key is always false yet, for no TLS ends in the enclave";
+            return vec![format!("{operator} {key}: {reason}")];
+        }
+        let session = |operand: &&Operand| matches!(operand, Operand::Text(text) if text.contains(":assumed-role/"));
+        if *key == Key::PrincipalArn
+            && let Some(operand) = operands.iter().find(session)
+        {
+            let reason = "conditions see an assumed role's role, arn:aws:iam::ACCOUNT:role/NAME";
+            return vec![format!("{operator} {key}: {operand} matches nothing: {reason}")];
+        }
         if let Some(reason) = reason(*operator, *key) {
             return vec![format!("{operator} {key} {}: {reason}", outcome(*operator, *key))];
         }
@@ -45,8 +57,8 @@ fn reason(operator: Operator, key: Key) -> Option<&'static str> {
     // Whether it is there may always be asked.
     match (operator.test, key) {
         (Test::Null, _) => None,
-        (_, Key::SourceIp) => Some("no request carries the key yet"),
-        (Test::Bool, Key::SecureTransport) | (Test::Date(_), Key::CurrentTime) => None,
+        (_, Key::SourceIp) => Some("no request to the service carries the key yet"),
+        (Test::Date(_), Key::CurrentTime) | (Test::Bool, Key::SecureTransport) => None,
         (Test::Bool, _) => Some("the key is no boolean"),
         (Test::Date(_), _) => Some("the key is no date"),
         (Test::Address, _) => Some("the key is no IP address"),

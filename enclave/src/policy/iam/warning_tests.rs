@@ -53,19 +53,19 @@ fn warns_of_conditions_that_match_always_or_never() {
         ),
         (
             "'IpAddress': {'aws:SourceIp': '10.0.0.0/8'}",
-            "IpAddress aws:SourceIp never matches: no request carries the key yet",
+            "IpAddress aws:SourceIp never matches: no request to the service carries the key yet",
         ),
         (
             "'NotIpAddress': {'aws:SourceIp': '10.0.0.0/8'}",
-            "NotIpAddress aws:SourceIp always matches: no request carries the key yet",
+            "NotIpAddress aws:SourceIp always matches: no request to the service carries the key yet",
         ),
         (
             "'IpAddressIfExists': {'aws:SourceIp': '10.0.0.0/8'}",
-            "IpAddressIfExists aws:SourceIp always matches: no request carries the key yet",
+            "IpAddressIfExists aws:SourceIp always matches: no request to the service carries the key yet",
         ),
         (
             "'StringEquals': {'aws:SourceIp': '10.0.0.7'}",
-            "StringEquals aws:SourceIp never matches: no request carries the key yet",
+            "StringEquals aws:SourceIp never matches: no request to the service carries the key yet",
         ),
     ] {
         let expected = expected.replace("ra:", "kms:RecipientAttestation:");
@@ -108,12 +108,35 @@ fn warns_of_nothing_that_may_match() {
     let (least, most) = ("a".repeat(96), format!("*{}*", "?".repeat(96)));
     for condition in [
         "'Null': {'aws:SourceIp': true, 'ra:PCR0': false}",
-        "'Bool': {'aws:SecureTransport': true}",
         "'DateLessThan': {'aws:CurrentTime': '2026-02-03'}",
-        "'StringEquals': {'aws:SecureTransport': 'true'}",
+        "'Null': {'aws:SecureTransport': true}",
+        "'StringEquals': {'aws:PrincipalArn': 'arn:aws:iam::123456789012:role/wallet'}",
         "'StringLike': {'aws:PrincipalArn': 'A', 'ra:PCR0': ['*', '?*', 'a0*f9']}",
         &format!("'StringLike': {{'ra:PCR0': ['{least}', '{most}']}}"),
     ] {
         assert_eq!(warnings(&under(condition)), Vec::<String>::new(), "{condition}");
     }
+}
+
+#[test]
+fn warns_of_keys_that_are_not_what_they_are_elsewhere() {
+    for condition in [
+        "'Bool': {'aws:SecureTransport': 'false'}",
+        "'BoolIfExists': {'aws:SecureTransport': true}",
+        "'StringEquals': {'aws:SecureTransport': 'TRUE'}",
+    ] {
+        let found = warnings(&under(condition));
+        let [warning] = &found[..] else { panic!("{condition}: {found:?}") };
+        let reason =
+            "aws:SecureTransport: the key is always false yet, for no TLS ends in the enclave";
+        assert!(warning.ends_with(reason), "{warning}");
+    }
+    let session = "arn:aws:sts::123456789012:assumed-role/wallet/session";
+    let found =
+        warnings(&under(&format!("'StringLike': {{'aws:PrincipalArn': ['a', '{session}']}}")));
+    let [warning] = &found[..] else { panic!("{found:?}") };
+    assert!(
+        warning.contains("matches nothing: conditions see an assumed role's role"),
+        "{warning}"
+    );
 }

@@ -36,7 +36,7 @@ impl FromStr for Entry {
     fn from_str(text: &str) -> Result<Self, String> {
         let (name, value) = text
             .split_once('=')
-            .ok_or("expected KEY=VALUE, for example aws:SourceIp=203.0.113.7")?;
+            .ok_or("expected KEY=VALUE, for example aws:CurrentTime=2026-02-03T10:12:02Z")?;
         let key = Key::parse(name)
             .ok_or_else(|| format!("unknown condition key {name:?}; known are {}", Key::KNOWN))?;
         Ok(Self { key, value: given(key, value)? })

@@ -43,7 +43,7 @@ struct Check {
     /// A further trust anchor for the document, such as a simulator's root; may be repeated.
     #[arg(long, value_name = "PEM")]
     root: Vec<PathBuf>,
-    /// What the request carries under a condition key, such as aws:SourceIp=203.0.113.7, or
+    /// What the request carries under a condition key, such as aws:CurrentTime=2026-02-03T10:12:02Z, or
     /// kms:RecipientAttestation:PCR0=HEX in place of a document; may be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
     context: Vec<Entry>,
