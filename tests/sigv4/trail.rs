@@ -65,13 +65,15 @@ impl Attempt {
     }
 }
 
-/// Hands over each write: the audit trail makes one for each record.
+/// Hands over each record: a write holds as many lines as were waiting, whole ones.
 struct Lines(Sender<Vec<u8>>);
 
 impl Write for Lines {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.send(line.to_vec()).map_err(io::Error::other)?;
-        Ok(line.len())
+    fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
+        for line in lines.split_inclusive(|byte| *byte == b'\n') {
+            self.0.send(line.to_vec()).map_err(io::Error::other)?;
+        }
+        Ok(lines.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
