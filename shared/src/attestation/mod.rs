@@ -12,6 +12,7 @@ mod cose;
 mod document;
 mod envelope;
 mod error;
+mod own;
 mod payload;
 mod pcr;
 mod position;
@@ -26,6 +27,7 @@ pub use document::{
 };
 pub use envelope::MAX_DOCUMENT_LENGTH;
 pub use error::{MalformedDocument, UntrustedDocument};
+pub use own::{OwnDocumentError, own_document_time};
 pub use pcr::{MAX_PCRS, PCR_LENGTH, PcrFamily, PcrValue, Pcrs};
 pub use position::ChainPosition;
 pub use recipient_key::{RecipientKey, RecipientKeyError, check_spki};

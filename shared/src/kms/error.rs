@@ -9,6 +9,8 @@ pub enum ErrorType {
     AccessDenied,
     /// A custom key store that does not exist.
     CustomKeyStoreNotFound,
+    /// What we depend on did not answer in time.
+    DependencyTimeout,
     /// A right signature by credentials whose time is over.
     ExpiredToken,
     /// A signature that lacks a part, or has one of the wrong form.
@@ -41,6 +43,7 @@ impl ErrorType {
         match self {
             Self::AccessDenied => "AccessDeniedException",
             Self::CustomKeyStoreNotFound => "CustomKeyStoreNotFoundException",
+            Self::DependencyTimeout => "DependencyTimeoutException",
             Self::ExpiredToken => "ExpiredTokenException",
             Self::IncompleteSignature => "IncompleteSignatureException",
             Self::InvalidMarker => "InvalidMarkerException",
@@ -56,7 +59,8 @@ impl ErrorType {
         }
     }
 
-    /// The HTTP status: SDKs retry by it.
+    /// The HTTP status: SDKs retry by it. (For DependencyTimeout AWS's own sources differ; here it is
+    /// a fault of the server's like any other.)
     pub const fn status(self) -> u16 {
         match self {
             Self::AccessDenied
@@ -72,7 +76,7 @@ impl ErrorType {
             | Self::UnrecognizedClient
             | Self::Validation => 400,
             Self::RequestEntityTooLarge => 413,
-            Self::KmsInternal => 500,
+            Self::DependencyTimeout | Self::KmsInternal => 500,
         }
     }
 
@@ -172,6 +176,16 @@ mod tests {
             (ErrorType::UnrecognizedClient, "UnrecognizedClientException"),
         ] {
             assert_eq!((error_type.name(), error_type.status()), (name, 400));
+        }
+    }
+
+    #[test]
+    fn takes_the_blame_for_its_own_faults() {
+        for (error_type, name) in [
+            (ErrorType::DependencyTimeout, "DependencyTimeoutException"),
+            (ErrorType::KmsInternal, "KMSInternalException"),
+        ] {
+            assert_eq!((error_type.name(), error_type.status()), (name, 500));
         }
     }
 }
