@@ -25,6 +25,7 @@ pub mod config;
 pub mod entropy;
 pub mod http;
 pub mod kms;
+mod metrics;
 mod nsm;
 pub mod platform;
 pub mod policy;

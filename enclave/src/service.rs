@@ -1,23 +1,26 @@
 //! The service: routes a request to KMS, to a health check, or to the platform.
 
 use std::io;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::thread;
 
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 use shared::attestation::TrustAnchors;
 use shared::kms::{ErrorType, KmsError};
-use shared::transport::limits::READINESS_TIMEOUT;
+use shared::time::UnixMillis;
 use thiserror::Error;
-use tokio::time::timeout;
 
 use crate::audit::{Audit, Entry, Record};
-use crate::clock::Clock;
+use crate::clock::{ClockFault, TrustedClock};
 use crate::config::Settings;
-use crate::entropy::NsmFault;
+use crate::entropy::{Entropy, EntropyFault, KnownAnswerError, known_answers};
 use crate::http::{Answer, RequestId};
 use crate::kms;
-use crate::nsm::NsmThread;
-use crate::platform::Platform;
+use crate::metrics::{self, Metrics, Moment};
+use crate::nsm::{Booted, NsmFault, NsmThread};
+use crate::platform::{Platform, PlatformError, check_pcr0};
 
 /// Where KMS is asked.
 const KMS_PATH: &str = "/";
@@ -28,23 +31,35 @@ pub struct Service<P: Platform> {
     pub(crate) platform: P,
     pub(crate) anchors: TrustAnchors<P::Trust>,
     pub(crate) settings: Settings,
-    pub(crate) nsm: NsmThread,
+    pub(crate) entropy: Entropy,
+    clock: Arc<TrustedClock<P::Clock>>,
+    metrics: Arc<Metrics>,
     audit: Audit,
 }
 
 /// Why the service does not start.
 #[derive(Debug, Error)]
 pub enum StartError {
+    /// Not where it should run.
+    #[error(transparent)]
+    Platform(#[from] PlatformError),
+    /// It does not compute what it should.
+    #[error(transparent)]
+    KnownAnswer(#[from] KnownAnswerError),
     /// No thread for the NSM.
     #[error("no thread for the NSM: {0}")]
     Thread(#[from] io::Error),
-    /// The NSM gives no entropy.
+    /// The NSM does not work.
     #[error("{0}; without entropy there is nothing to serve")]
     Nsm(#[from] NsmFault),
+    /// There is no entropy.
+    #[error("{0}; without entropy there is nothing to serve")]
+    Entropy(#[from] EntropyFault),
 }
 
 impl<P: Platform> Service<P> {
-    /// Takes the platform into service: it must give entropy before anybody is served.
+    /// Takes the platform into service: everything that an answer needs must work before anybody
+    /// is served.
     ///
     /// # Errors
     /// If it does not.
@@ -55,11 +70,25 @@ impl<P: Platform> Service<P> {
         settings: Settings,
         audit: Audit,
     ) -> Result<Self, StartError> {
-        let nsm = NsmThread::spawn(nsm)?;
-        nsm.draw(1).await?;
-        settings.announce(platform.clock().now());
+        platform.examine(&settings.platform)?;
+        known_answers::run()?;
+        let metrics = Arc::new(Metrics::new());
+        let booted =
+            NsmThread::start(nsm, platform.clock(), &settings.entropy, Arc::clone(&metrics));
+        let Booted { nsm, clock, pcr0 } = booted.await??;
+        check_pcr0(&pcr0, settings.policy.of_documents().1)?;
+        let prediction_resistance = settings.entropy.prediction_resistance;
+        let entropy = Entropy::instantiate(
+            nsm,
+            number_of_workers(),
+            prediction_resistance,
+            Arc::clone(&metrics),
+        );
+        let entropy = entropy.await?;
+        settings.announce(clock.now());
         tracing::info!(provider = shared::crypto::PROVIDER, "the NSM gives entropy; in service");
-        Ok(Self { platform, anchors, settings, nsm, audit })
+        platform.in_service();
+        Ok(Self { platform, anchors, settings, entropy, clock, metrics, audit })
     }
 
     /// Answers one request.
@@ -67,7 +96,8 @@ impl<P: Platform> Service<P> {
         match (&head.method, head.uri.path()) {
             (&Method::POST, KMS_PATH) => kms::answer(self, id, head, body).await,
             (&Method::GET, "/healthz") => Answer::text(StatusCode::OK, "ok\n"),
-            (&Method::GET, "/readyz") => self.readiness().await,
+            (&Method::GET, "/readyz") => self.readiness(),
+            (&Method::GET, "/metrics") => self.show_metrics(),
             _ => self
                 .platform
                 .answer(head, body)
@@ -86,18 +116,48 @@ impl<P: Platform> Service<P> {
     /// Begins the record of a request to KMS.
     pub(crate) fn open_entry(&self, id: RequestId, head: &Parts) -> Entry<'_> {
         let region = self.settings.region.clone();
-        let now = self.platform.clock().now();
-        self.audit.open(Record::new(id, now, region, &head.headers))
+        self.audit.open(Record::new(id, self.now(), region, &head.headers))
     }
 
-    /// Ready is who gives entropy now: a fault shows at once, and its end too.
-    async fn readiness(&self) -> Answer {
-        match timeout(READINESS_TIMEOUT, self.nsm.draw(1)).await {
-            Ok(Ok(_)) => Answer::text(StatusCode::OK, "ready\n"),
-            Ok(Err(_)) | Err(_) => {
-                let reason = "not ready: the NSM gives no entropy\n";
-                Answer::text(StatusCode::SERVICE_UNAVAILABLE, reason)
-            }
+    /// What time it is, as the NSM has it.
+    pub(crate) fn now(&self) -> UnixMillis {
+        self.clock.now()
+    }
+
+    /// Whether [`now`](Self::now) can be judged by.
+    pub(crate) fn check_clock(&self) -> Result<(), ClockFault> {
+        self.clock.check()
+    }
+
+    /// Ready is whom a request would find able to answer it, as far as is known: a fault shows
+    /// before the first caller is told of it, and its end too.
+    fn unreadiness(&self) -> Option<String> {
+        let nsm = self.entropy.nsm().fault().map(|fault| fault.to_string());
+        nsm.or_else(|| self.check_clock().err().map(|fault| fault.to_string()))
+    }
+
+    fn readiness(&self) -> Answer {
+        match self.unreadiness() {
+            None => Answer::text(StatusCode::OK, "ready\n"),
+            Some(reason) => Answer::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                Answer::TEXT,
+                format!("not ready: {reason}\n").into_bytes(),
+            ),
         }
     }
+
+    fn show_metrics(&self) -> Answer {
+        let (stock, expired) = self.entropy.nsm().stock();
+        let moment = Moment { ready: self.unreadiness().is_none(), stock, expired };
+        match self.metrics.encode(moment) {
+            Ok(text) => Answer::new(StatusCode::OK, metrics::CONTENT_TYPE, text.into_bytes()),
+            Err(_) => Answer::error(&KmsError::bare(ErrorType::KmsInternal)),
+        }
+    }
+}
+
+/// Threads that serve requests: the runtime's default, as many as there are processors.
+fn number_of_workers() -> usize {
+    thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }

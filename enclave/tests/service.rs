@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -18,47 +18,57 @@ use http_body_util::BodyExt;
 use hyper::http::request::Parts;
 use hyper::{Method, Request, StatusCode};
 use shared::attestation::{PcrFamily, Simulated, TrustAnchors};
-use shared::nsm::{ErrorCode, Nsm, Request as NsmRequest, Response as NsmResponse};
-use shared::simulator::{DocumentRequest, World, default_pcrs};
+use shared::nsm::{ErrorCode, Nsm, NsmError, Request as NsmRequest, Response as NsmResponse};
+use shared::simulator::{DocumentRequest, SimulatedNsm, World, default_pcrs};
 
-/// Gives `blocks` blocks of entropy, then errors; counts its calls.
+/// Gives `blocks` blocks of entropy once it is in service, then errors; counts what it is asked for
+/// from then on.
 struct FiniteNsm {
+    nsm: SimulatedNsm,
     blocks: usize,
+    in_service: Arc<AtomicBool>,
     calls: Arc<AtomicUsize>,
 }
 
 impl Nsm for FiniteNsm {
-    fn process(&mut self, request: NsmRequest) -> NsmResponse {
-        assert!(matches!(request, NsmRequest::GetRandom));
-        let call = self.calls.fetch_add(1, Ordering::SeqCst);
-        if call < self.blocks {
-            NsmResponse::GetRandom { random: vec![7; 256] }
-        } else {
-            NsmResponse::Error(ErrorCode::InternalError)
+    fn process(&mut self, request: NsmRequest) -> Result<NsmResponse, NsmError> {
+        let counts = matches!(request, NsmRequest::GetRandom);
+        if counts
+            && self.in_service.load(Ordering::SeqCst)
+            && self.calls.fetch_add(1, Ordering::SeqCst) >= self.blocks
+        {
+            return Ok(NsmResponse::Error(ErrorCode::InternalError));
         }
+        self.nsm.process(request)
     }
 }
 
-struct TestPlatform;
+struct TestPlatform {
+    in_service: Arc<AtomicBool>,
+}
 
 impl Platform for TestPlatform {
     type Trust = Simulated;
     type Nsm = FiniteNsm;
     type Clock = SystemClock;
 
-    fn clock(&self) -> &SystemClock {
-        &SystemClock
+    fn clock(&self) -> SystemClock {
+        SystemClock
+    }
+
+    fn in_service(&self) {
+        self.in_service.store(true, Ordering::SeqCst);
     }
 }
 
 struct Fixture {
     service: Service<TestPlatform>,
-    world: World,
+    world: Arc<World>,
     calls: Arc<AtomicUsize>,
 }
 
-fn world() -> World {
-    World::new(Arc::new(|| SystemClock.now())).unwrap()
+fn world() -> Arc<World> {
+    Arc::new(World::new(Arc::new(|| SystemClock.now())).unwrap())
 }
 
 async fn start(blocks: usize) -> Result<Fixture, StartError> {
@@ -68,14 +78,23 @@ async fn start(blocks: usize) -> Result<Fixture, StartError> {
 }
 
 async fn start_in(
-    world: World,
+    world: Arc<World>,
     anchors: TrustAnchors<Simulated>,
     blocks: usize,
 ) -> Result<Fixture, StartError> {
-    let calls = Arc::new(AtomicUsize::new(0));
-    let nsm = FiniteNsm { blocks, calls: Arc::clone(&calls) };
-    let settings = Config::default().settings(Posture::Laptop).unwrap();
-    let service = Service::start(TestPlatform, nsm, anchors, settings, Audit::none()).await?;
+    let (in_service, calls) = (Arc::default(), Arc::default());
+    let nsm = FiniteNsm {
+        nsm: SimulatedNsm::new(Arc::clone(&world)),
+        blocks,
+        in_service: Arc::clone(&in_service),
+        calls: Arc::clone(&calls),
+    };
+    // Nothing is fetched ahead, so that each draw is somebody's.
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(&file, "[entropy]\nprefetch = 0\n").unwrap();
+    let settings = Config::load(Some(file.path())).unwrap().settings(Posture::Laptop).unwrap();
+    let platform = TestPlatform { in_service };
+    let service = Service::start(platform, nsm, anchors, settings, Audit::none()).await?;
     Ok(Fixture { service, world, calls })
 }
 
@@ -103,9 +122,9 @@ impl Fixture {
         self.answer(Method::POST, "/", body).await
     }
 
-    /// Draws since the start, which takes one.
+    /// Draws since the start.
     fn draws(&self) -> usize {
-        self.calls.load(Ordering::SeqCst) - 1
+        self.calls.load(Ordering::SeqCst)
     }
 
     fn attested(&self, number_of_bytes: usize, spki: &[u8]) -> String {
@@ -151,19 +170,14 @@ async fn draws_no_entropy_for_a_request_that_is_refused() {
 }
 
 #[tokio::test]
-async fn draws_what_the_answer_needs_in_blocks_of_256_bytes() {
-    for (body, draws) in [
-        (r#"{"NumberOfBytes":256}"#.to_owned(), 1),
-        (r#"{"NumberOfBytes":257}"#.to_owned(), 2),
-        (r#"{"NumberOfBytes":1024}"#.to_owned(), 4),
-    ] {
-        let fixture = start(5).await.unwrap();
+async fn each_answer_has_a_block_of_its_own() {
+    let fixture = start(6).await.unwrap();
+    for (number_of_bytes, draws) in [(1, 1), (256, 2), (1024, 3)] {
+        let body = format!(r#"{{"NumberOfBytes":{number_of_bytes}}}"#);
         assert_eq!(fixture.generate(&body).await.0, StatusCode::OK);
-        assert_eq!(fixture.draws(), draws, "{body}");
+        assert_eq!(fixture.draws(), draws, "{number_of_bytes}");
     }
-    // The content key and the IV take 48 bytes more.
-    for (number_of_bytes, draws) in [(208, 1), (209, 2), (1024, 5)] {
-        let fixture = start(6).await.unwrap();
+    for (number_of_bytes, draws) in [(1, 4), (1024, 5)] {
         let body = fixture.attested(number_of_bytes, &spki());
         assert_eq!(fixture.generate(&body).await.0, StatusCode::OK);
         assert_eq!(fixture.draws(), draws, "{number_of_bytes}");
@@ -172,9 +186,10 @@ async fn draws_what_the_answer_needs_in_blocks_of_256_bytes() {
 
 #[tokio::test]
 async fn a_fault_of_the_nsm_is_an_internal_error_and_ends_readiness() {
-    // One block for the start, one to be ready, one for the first half of the answer.
-    let fixture = start(3).await.unwrap();
-    assert_eq!(fixture.answer(Method::GET, "/readyz", "").await.0, StatusCode::OK);
+    let fixture = start(1).await.unwrap();
+    assert_eq!(fixture.generate(r#"{"NumberOfBytes":512}"#).await.0, StatusCode::OK);
+    let (status, body) = fixture.answer(Method::GET, "/readyz", "").await;
+    assert_eq!((status, body.as_str()), (StatusCode::OK, "ready\n"));
     let (status, body) = fixture.generate(r#"{"NumberOfBytes":512}"#).await;
     assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
     assert_eq!(
@@ -183,17 +198,19 @@ async fn a_fault_of_the_nsm_is_an_internal_error_and_ends_readiness() {
     );
     let (status, body) = fixture.answer(Method::GET, "/readyz", "").await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(body, "not ready: the NSM gives no entropy\n");
+    assert_eq!(body, "not ready: the NSM answered with error InternalError\n");
     assert_eq!(fixture.answer(Method::GET, "/healthz", "").await.0, StatusCode::OK);
-}
-
-#[tokio::test]
-async fn does_not_start_without_entropy() {
-    let error = start(0).await.err().expect("there is none");
-    assert_eq!(
-        error.to_string(),
-        "the NSM answered with error InternalError; without entropy there is nothing to serve"
-    );
+    let (status, metrics) = fixture.answer(Method::GET, "/metrics", "").await;
+    assert_eq!(status, StatusCode::OK);
+    for line in [
+        "attested_random_ready 0",
+        "attested_random_entropy_failures_total{cause=\"error_code\"} 1",
+        "attested_random_entropy_failures_total{cause=\"deadline\"} 0",
+        "attested_random_drbg_reseeds_total 1",
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "{line} in\n{metrics}");
+    }
+    assert!(metrics.ends_with("# EOF\n"));
 }
 
 #[tokio::test]

@@ -274,3 +274,78 @@ fn a_state_file_that_is_none_stops_it() {
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(stderr.contains("chmod 600"), "{stderr}");
 }
+
+/// All that a simulated module can suffer from, and what the simulator says of it.
+const FAULTS: [(&str, &str); 10] = [
+    ("short", "it returned 255 random bytes instead of 256"),
+    ("long", "it returned 257 random bytes instead of 256"),
+    ("empty", "it returned 0 random bytes instead of 256"),
+    ("repeat", "it returned the same block twice"),
+    ("zeros", "the repetition count test failed"),
+    ("ones", "the repetition count test failed"),
+    ("counter", "the repetition count test failed"),
+    ("stuck", "the repetition count test failed"),
+    ("error", "the NSM answered with error InternalError"),
+    ("malformed", "the answer is not CBOR of the NSM's"),
+];
+
+fn configured(lines: &str) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("simulator.toml");
+    std::fs::write(&path, lines).unwrap();
+    let path = path.to_str().unwrap().to_owned();
+    (folder, path)
+}
+
+#[test]
+fn it_does_not_start_with_a_module_that_is_broken_from_the_boot_on() {
+    for (fault, reason) in FAULTS {
+        let (_folder, path) = configured(&format!("[simulator.nsm]\nfault = \"{fault}\"\n"));
+        let output = Command::new(env!("CARGO_BIN_EXE_enclave-simulator"))
+            .args(["--listen", "127.0.0.1:0", "--config", &path])
+            .output()
+            .unwrap();
+        assert_eq!((output.status.code(), output.stdout), (Some(1), Vec::new()), "{fault}");
+        let log = String::from_utf8(output.stderr).unwrap();
+        let last = log.lines().last().unwrap();
+        assert!(last.contains("enclave-simulator stops: ") && last.contains(reason), "{log}");
+    }
+}
+
+#[test]
+fn a_module_that_breaks_later_is_one_that_works_until_then() {
+    for (fault, reason) in FAULTS {
+        let (_folder, path) = configured(&format!(
+            "[entropy]\nprefetch = 0\n[simulator.nsm]\nfault = \"{fault}\"\nafter = 3\n"
+        ));
+        let simulator = Simulator::start("127.0.0.1:0", &["--config", &path]);
+        for status in [200, 200, 200, 500, 500] {
+            let answer = simulator.generate_random(r#"{"NumberOfBytes":32}"#);
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{fault}: {answer}");
+        }
+        let mut stream = TcpStream::connect(&simulator.endpoint).unwrap();
+        stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains(reason), "{answer}");
+        assert_eq!(simulator.terminate(), Some(0));
+    }
+}
+
+#[test]
+fn a_module_that_hangs_costs_a_caller_its_deadline_and_no_more() {
+    let (_folder, path) = configured(
+        "[entropy]\nprefetch = 0\ndeadline_ms = 50\nwatchdog_ms = 1000\n\
+         [simulator.nsm]\nlatency_ms = 0.1\nfault = \"hang\"\nafter = 1\n",
+    );
+    let simulator = Simulator::start("127.0.0.1:0", &["--config", &path]);
+    let ask = || simulator.generate_random(r#"{"NumberOfBytes":32}"#);
+    assert!(ask().starts_with("HTTP/1.1 200 "));
+    let answer = ask();
+    assert!(answer.contains(r#""__type":"DependencyTimeoutException""#), "{answer}");
+    // Once the watchdog has noticed, nobody waits any more.
+    while ask().contains("DependencyTimeoutException") {}
+    assert!(ask().contains(r#""__type":"KMSInternalException""#));
+    // The thread that is held does not hold up the end.
+    assert_eq!(simulator.terminate(), Some(0));
+}

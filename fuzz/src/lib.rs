@@ -4,7 +4,6 @@
 //! under `corpus/`; the program `seeds` writes the first of those.
 
 #![expect(
-    clippy::as_conversions,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,

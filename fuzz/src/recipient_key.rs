@@ -1,6 +1,8 @@
 //! The field `public_key`: whatever we seal to, the crate `rsa` must take for the same key, and the
 //! provider must be able to use.
 
+use std::convert::Infallible;
+
 use rsa::PublicKey;
 use rsa::pkcs8::DecodePublicKey;
 use rsa::traits::PublicKeyParts;
@@ -34,9 +36,18 @@ fn seal_to(spki: &[u8], modulus_length: usize) {
         .expect("only the key differs from a good document");
     let key = verified.recipient_key().expect("the provider takes what we accept");
     assert_eq!(key.modulus_length(), modulus_length);
-    let encryption = ContentEncryption::from_random(&[7; ContentEncryption::LENGTH]);
+    let encryption = encryption();
     let sealed = seal(&key, &CONTENT, encryption).expect("the provider seals to it");
     assert_eq!(sealed.len(), sealed_length(modulus_length, CONTENT.len()));
+}
+
+/// One that is always the same.
+pub(crate) fn encryption() -> ContentEncryption {
+    let fill = |part: &mut [u8]| {
+        part.fill(7);
+        Ok::<_, Infallible>(())
+    };
+    ContentEncryption::draw(fill).unwrap_or_else(|never| match never {})
 }
 
 /// What [`seal`] promises: everything but the key and the content has one size.

@@ -2,10 +2,10 @@
 //! rules stand alone. Two other decoders must read what ours reads.
 
 use shared::attestation::{Claims, DebugMode, UnverifiedDocument, VerifiedDocument};
-use shared::cms::{ContentEncryption, MAX_CIPHERTEXT_LENGTH, open, seal};
+use shared::cms::{MAX_CIPHERTEXT_LENGTH, open, seal};
 use shared::simulator::sign_payload;
 
-use crate::recipient_key::sealed_length;
+use crate::recipient_key::{encryption, sealed_length};
 use crate::{decoders, document, fixture};
 
 const CONTENT: [u8; 100] = [0x63; 100];
@@ -44,7 +44,7 @@ fn assert_chain(claims: &Claims<'_>) {
 
 fn seal_to<T: shared::attestation::Trust>(document: &VerifiedDocument<T>) {
     let Ok(key) = document.recipient_key() else { return };
-    let encryption = ContentEncryption::from_random(&[7; ContentEncryption::LENGTH]);
+    let encryption = encryption();
     let sealed = seal(&key, &CONTENT, encryption).expect("a checked key can be sealed to");
     assert_eq!(sealed.len(), sealed_length(key.modulus_length(), CONTENT.len()));
     assert!(sealed.len() <= MAX_CIPHERTEXT_LENGTH);

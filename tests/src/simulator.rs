@@ -76,10 +76,11 @@ impl Simulator {
         let mut anchors = TrustAnchors::simulator_root(world.root_certificate());
         let config = Config::load(config.as_deref()).map_err(failed)?;
         config.add_anchors(&mut anchors).map_err(failed)?;
+        let conditions = config.simulated_nsm().map_err(failed)?;
         let settings = config.settings(Posture::Laptop).map_err(failed)?;
         let audit = audit.map_or(Ok(Audit::none()), Audit::to).map_err(failed)?;
-        let nsm = SimulatedNsm::new(Arc::clone(&world));
-        let platform = Simulated::new(Arc::clone(&world), move || now());
+        let nsm = SimulatedNsm::under(conditions, Arc::clone(&world));
+        let platform = Simulated::new(Arc::clone(&world), move || now(), nsm.readiness());
 
         let (stop, stopped) = oneshot::channel::<()>();
         let (started, start) = mpsc::channel();

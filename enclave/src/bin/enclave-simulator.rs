@@ -41,10 +41,11 @@ async fn run(arguments: SimulatorArguments) -> Result<(), Box<dyn std::error::Er
     let mut anchors = TrustAnchors::simulator_root(world.root_certificate());
     let config = Config::load(arguments.common.config.as_deref())?;
     config.add_anchors(&mut anchors)?;
+    let conditions = config.simulated_nsm()?;
     let settings = config.settings(Posture::Laptop)?;
     tracing::warn!("simulated: whoever can reach this process gets any document signed");
-    let nsm = SimulatedNsm::new(Arc::clone(&world));
-    let platform = Simulated::new(world, SystemClock);
+    let nsm = SimulatedNsm::under(conditions, Arc::clone(&world));
+    let platform = Simulated::new(world, SystemClock, nsm.readiness());
     let audit = Audit::to(io::stdout())?;
     let service = Service::start(platform, nsm, anchors, settings, audit).await?;
     enclave::http::listen_and_serve("enclave-simulator", &arguments.common.listen, service).await

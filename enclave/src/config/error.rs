@@ -112,6 +112,23 @@ pub enum MeaningError {
     /// An access key given twice.
     #[error("[[credential]] {0}")]
     DuplicateAccessKey(#[from] DuplicateAccessKey),
+    /// How often to reseed, where each answer is reseeded for.
+    #[error(
+        "[entropy] reseed_requests and reseed_interval_ms need prediction_resistance = \"interval\": \
+         without it every answer has entropy of its own"
+    )]
+    UnusedReseedInterval,
+    /// No clocksource that is accepted.
+    #[error("[platform] clocksources must name at least one, such as \"kvm-clock\"")]
+    NoClocksource,
+    /// A simulated module that breaks in no way.
+    #[cfg(feature = "simulator")]
+    #[error("[simulator.nsm] after says when a fault begins: name the fault as well")]
+    AfterWithoutFault,
+    /// A simulated module, in production.
+    #[cfg(feature = "simulator")]
+    #[error("[simulator] is for enclave-simulator: remove it")]
+    SimulatorInProduction,
     /// An entry that is no measurement, or that must not be asked for.
     #[error("[recipient] measurements, entry {number}: {reason}")]
     Measurements {

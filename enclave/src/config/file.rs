@@ -10,6 +10,9 @@ use shared::attestation::MaxAge;
 use shared::time::UnixMillis;
 use toml::value::Datetime;
 
+#[cfg(feature = "simulator")]
+use super::platform::SimulatorTable;
+use super::platform::{EntropyTable, PlatformTable};
 use crate::auth::Secret;
 
 #[derive(Debug, Default, Deserialize)]
@@ -25,6 +28,13 @@ pub(super) struct ConfigFile {
     pub(super) recipient: RecipientTable,
     #[serde(default)]
     pub(super) throttle: ThrottleTable,
+    #[serde(default)]
+    pub(super) entropy: EntropyTable,
+    #[serde(default)]
+    pub(super) platform: PlatformTable,
+    /// What the second binary alone understands, and the first has not even a name for.
+    #[cfg(feature = "simulator")]
+    pub(super) simulator: Option<SimulatorTable>,
 }
 
 #[derive(Debug, Default, Deserialize)]

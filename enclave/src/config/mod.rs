@@ -1,7 +1,9 @@
 //! The command line and the configuration file.
 
+mod bounded;
 mod error;
 mod file;
+mod platform;
 mod settings;
 mod surprise;
 #[cfg(test)]
@@ -13,11 +15,15 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use shared::attestation::{Trust, TrustAnchors};
+#[cfg(feature = "simulator")]
+use shared::simulator::Conditions;
 use shared::transport::Endpoint;
 use zeroize::Zeroizing;
 
 pub use self::error::{ConfigError, CredentialError, MeaningError, Position};
 use self::file::ConfigFile;
+#[cfg(feature = "simulator")]
+use self::platform::SimulatorTable;
 pub use self::settings::{Posture, Settings};
 
 /// Bytes of a configuration or policy file: far more than a person writes.
@@ -78,6 +84,19 @@ impl Config {
                 .map_err(|error| ConfigError::Meaning { path: file.to_owned(), error })?;
         }
         Ok(())
+    }
+
+    /// What the simulated module is like.
+    ///
+    /// # Errors
+    /// If what the file says of it cannot be meant.
+    #[cfg(feature = "simulator")]
+    pub fn simulated_nsm(&self) -> Result<Conditions, ConfigError> {
+        let conditions = self.file.simulator.as_ref().map(SimulatorTable::conditions);
+        conditions.unwrap_or(Ok(Conditions::default())).map_err(|error| {
+            let path = self.path.clone().unwrap_or_default();
+            ConfigError::Meaning { path, error }
+        })
     }
 
     /// What the service is to do, by what the file says and by what `posture` defaults to.

@@ -12,6 +12,8 @@ use super::file::{AuthMode, ConfigFile, CredentialTable, PlaintextMode, Recipien
 use super::read;
 use super::surprise::Surprise;
 use crate::auth::{Authenticator, Credential, SigV4, is_access_key_id};
+use crate::entropy::EntropySettings;
+use crate::platform::PlatformSettings;
 use crate::policy::{Measurement, Plaintext, Policy, RecipientPolicy, iam};
 use crate::principal::Principal;
 use crate::throttle::{Rate, Throttle};
@@ -34,6 +36,8 @@ pub struct Settings {
     pub(crate) throttle: Throttle,
     /// The region, for the audit trail.
     pub(crate) region: Option<Arc<str>>,
+    pub(crate) entropy: EntropySettings,
+    pub(crate) platform: PlatformSettings,
     pub(super) surprises: Vec<Surprise>,
 }
 
@@ -59,7 +63,11 @@ pub(super) fn build(
     folder: &Path,
     posture: Posture,
 ) -> Result<Settings, MeaningError> {
-    let ConfigFile { trust: _, auth, credential, recipient, throttle } = file;
+    #[cfg(feature = "simulator")]
+    if file.simulator.is_some() && posture == Posture::Production {
+        return Err(MeaningError::SimulatorInProduction);
+    }
+    let ConfigFile { auth, credential, recipient, throttle, entropy, platform, .. } = file;
     if let Some(region) = &auth.region {
         check_region(region)?;
     }
@@ -90,6 +98,8 @@ pub(super) fn build(
             total: Rate::per_second(throttle.total),
         },
         region: auth.region.map(Arc::from),
+        entropy: entropy.settings()?,
+        platform: platform.settings()?,
         surprises,
     })
 }

@@ -1,10 +1,58 @@
-//! Random bytes: the product.
+//! Random bytes: the product. `docs/entropy.md` shows how they come about.
+
+mod ctr_drbg;
+mod health;
+mod instances;
+pub(crate) mod known_answers;
+mod settings;
+mod source;
 
 use std::fmt;
 
+use shared::cms::ContentEncryption;
 use zeroize::Zeroizing;
 
+pub use self::ctr_drbg::DrbgError;
+pub use self::health::HealthFault;
+pub(crate) use self::health::{HealthTests, START_UP_BLOCKS};
+pub use self::known_answers::KnownAnswerError;
+pub use self::settings::{EntropySettings, PredictionResistance};
+pub(crate) use self::source::Entropy;
+pub use self::source::EntropyFault;
 pub use crate::nsm::NsmFault;
+
+/// What one answer takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Random bytes.
+    pub(crate) number_of_bytes: usize,
+    /// Whether they are to be sealed.
+    pub(crate) sealed: bool,
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { number_of_bytes, sealed } = self;
+        let kind = if *sealed { "sealed" } else { "plain" };
+        write!(formatter, "{number_of_bytes} bytes, {kind}")
+    }
+}
+
+/// What was drawn for one answer, each part by a generate of its own.
+#[derive(Debug)]
+pub struct Drawn {
+    pub(crate) random: RandomBytes,
+    /// If they are to be sealed.
+    pub(crate) encryption: Option<ContentEncryption>,
+}
+
+impl Drawn {
+    /// What it is, as one would have wanted it.
+    pub(crate) fn what(&self) -> Wanted {
+        let (number_of_bytes, sealed) = (self.random.expose().len(), self.encryption.is_some());
+        Wanted { number_of_bytes, sealed }
+    }
+}
 
 /// Bytes that nobody else has seen: wiped on drop, moved and never copied, not shown by Debug.
 pub struct RandomBytes(Zeroizing<Vec<u8>>);

@@ -25,6 +25,9 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// The media type of plain text.
+    pub(crate) const TEXT: &'static str = "text/plain; charset=utf-8";
+
     /// An answer of any kind.
     pub fn new(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Self {
         Self { status, content_type, body: Bytes::from(body), close: false }
@@ -32,7 +35,7 @@ impl Answer {
 
     /// Plain text.
     pub fn text(status: StatusCode, text: &'static str) -> Self {
-        Self::new(status, "text/plain; charset=utf-8", text.into())
+        Self::new(status, Self::TEXT, text.into())
     }
 
     /// The answer of a KMS operation. Its body, which may hold random bytes, is wiped after it was

@@ -5,7 +5,8 @@ use shared::kms::{ErrorType, KmsError, RequestError};
 use thiserror::Error;
 
 use crate::auth::AuthenticationError;
-use crate::entropy::NsmFault;
+use crate::clock::ClockFault;
+use crate::entropy::EntropyFault;
 use crate::http::RequestId;
 use crate::policy::{DeliveryError, Denied};
 
@@ -35,7 +36,9 @@ pub(crate) enum Refusal {
     #[error("a marker that was not given out")]
     InvalidMarker,
     #[error(transparent)]
-    Nsm(#[from] NsmFault),
+    Clock(#[from] ClockFault),
+    #[error(transparent)]
+    Entropy(#[from] EntropyFault),
     #[error(transparent)]
     Delivery(#[from] DeliveryError),
 }
@@ -72,7 +75,11 @@ impl Refusal {
                 ErrorType::InvalidMarker,
                 "The marker was not returned by an earlier call of this operation.",
             ),
-            Self::Nsm(_) | Self::Delivery(_) => KmsError::new(
+            Self::Entropy(fault) if fault.is_timeout() => KmsError::new(
+                ErrorType::DependencyTimeout,
+                "The source of entropy did not answer in time. Try again.",
+            ),
+            Self::Clock(_) | Self::Entropy(_) | Self::Delivery(_) => KmsError::new(
                 ErrorType::KmsInternal,
                 "An internal error prevented the request from being fulfilled. Try again.",
             ),
@@ -84,7 +91,9 @@ impl Refusal {
     pub(crate) fn log(&self, request: RequestId) {
         let reason = self.to_string();
         match self {
-            Self::Nsm(_) | Self::Delivery(_) => tracing::error!(%request, ?reason, "failed"),
+            Self::Clock(_) | Self::Entropy(_) | Self::Delivery(_) => {
+                tracing::error!(%request, ?reason, "failed");
+            }
             _ => tracing::info!(%request, ?reason, "refused"),
         }
     }

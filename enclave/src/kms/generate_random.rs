@@ -17,8 +17,8 @@ pub(super) async fn perform<P: Platform>(
     record: &mut Record,
 ) -> Result<Zeroizing<Vec<u8>>, Refusal> {
     let admitted = consider(service, call, record)?;
-    let random = service.nsm.draw(admitted.draw_length()).await?;
-    Ok(admitted.deliver(random)?)
+    let drawn = service.entropy.draw(admitted.wanted()).await?;
+    Ok(admitted.deliver(drawn)?)
 }
 
 /// Everything before entropy is drawn: cheap before dear, and no entropy for who will be refused.

@@ -64,6 +64,8 @@ async fn perform<P: Platform>(
     record: &mut Record,
 ) -> Result<Zeroizing<Vec<u8>>, Refusal> {
     let Settings { authenticator, throttle, .. } = &service.settings;
+    // Signatures, credentials and documents are judged by it.
+    service.check_clock()?;
     let now = record.time();
     // Over the request as it came, before a byte of its body is understood.
     let caller = authenticator.authenticate(head, body, now)?;

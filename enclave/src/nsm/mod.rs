@@ -1,180 +1,189 @@
-//! The thread that owns the Nitro Secure Module. The kernel's driver serialises all calls on one
-//! mutex and may block for two minutes, so no call is ever made on a thread that serves requests.
+//! The thread that owns the Nitro Secure Module: the only place that talks to it.
+//!
+//! The kernel's driver serialises all calls on one mutex and may block for two minutes, so no call
+//! is ever made on a thread that serves requests. Blocks are fetched ahead of need, so that a
+//! request seldom waits for one; if it does, it waits until its deadline and not for the device. A
+//! watchdog ends the service's trust in a device that hangs, and health tests in one that gives
+//! what is not random: both until the restart.
 
-use std::{io, thread};
+mod attendant;
+mod block;
+mod device;
+mod fault;
+mod queue;
+mod sync;
+#[cfg(test)]
+pub(crate) mod tests;
+mod watchdog;
 
-use shared::nsm::{Nsm, RANDOM_BLOCK_LENGTH, Request, Response};
-use thiserror::Error;
-use tokio::sync::{mpsc, oneshot};
-use zeroize::Zeroizing;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use crate::entropy::RandomBytes;
+use shared::nsm::Nsm;
+use shared::transport::limits::MAX_CONNECTIONS;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
-/// Draws that wait for the device at a time. Past that, callers wait to be queued.
-const QUEUE_LENGTH: usize = 64;
+use self::attendant::Attendant;
+pub(crate) use self::block::Block;
+use self::device::Device;
+pub use self::fault::NsmFault;
+use self::queue::{Condition, Limits, NotTaken, Taken};
+use self::watchdog::Flight;
+use crate::clock::{Clock, TrustedClock};
+use crate::entropy::EntropySettings;
+use crate::metrics::Metrics;
 
-/// Why the module gave no entropy. There is no second source: the request fails.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum NsmFault {
-    /// The module answered with an error code.
-    #[error("the NSM answered with error {code}")]
-    Refused {
-        /// Its name.
-        code: &'static str,
-    },
-    /// A block of another size than 256 bytes.
-    #[error("the NSM returned {length} random bytes instead of 256")]
-    BlockLength {
-        /// How many bytes came.
-        length: usize,
-    },
-    /// An answer to another question.
-    #[error("the NSM answered another request")]
-    UnexpectedResponse,
-    /// The thread is gone.
-    #[error("the NSM thread has ended")]
-    ThreadEnded,
+type Queue = queue::Queue<Block, NsmFault>;
+
+/// What is found at start: the clock, and PCR0.
+type Boot<C> = Result<(Arc<TrustedClock<C>>, Vec<u8>), NsmFault>;
+
+/// The one report of how the start went, by whoever knows first.
+struct Report<C>(Arc<Mutex<Option<oneshot::Sender<Boot<C>>>>>);
+
+impl<C> Report<C> {
+    fn new() -> (Self, oneshot::Receiver<Boot<C>>) {
+        let (sender, receiver) = oneshot::channel();
+        (Self(Arc::new(Mutex::new(Some(sender)))), receiver)
+    }
+
+    fn send(&self, boot: Boot<C>) {
+        let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(sender) = sender {
+            // Whoever started it has gone if it does not want to know.
+            drop(sender.send(boot));
+        }
+    }
 }
 
-struct Draw {
-    length: usize,
-    reply: oneshot::Sender<Result<RandomBytes, NsmFault>>,
+impl<C> Clone for Report<C> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
 }
 
-/// The way to the thread.
-#[derive(Debug)]
+/// Also a thread that panics has told how the start went.
+struct ReportedEnd<C>(Report<C>);
+
+impl<C> Drop for ReportedEnd<C> {
+    fn drop(&mut self) {
+        self.0.send(Err(NsmFault::ThreadEnded));
+    }
+}
+
+/// The way to the thread, which ends with it.
 pub(crate) struct NsmThread {
-    draws: mpsc::Sender<Draw>,
+    queue: Arc<Queue>,
+    flight: Arc<Flight>,
+    deadline: Duration,
+    metrics: Arc<Metrics>,
+}
+
+/// What a module that works was found to give at start.
+pub(crate) struct Booted<C: Clock> {
+    pub(crate) nsm: NsmThread,
+    /// Kept by the thread.
+    pub(crate) clock: Arc<TrustedClock<C>>,
+    pub(crate) pcr0: Vec<u8>,
 }
 
 impl NsmThread {
-    /// Hands the module to a thread of its own, which ends with the last handle.
-    pub(crate) fn spawn<N: Nsm>(mut nsm: N) -> io::Result<Self> {
-        let (draws, mut queue) = mpsc::channel::<Draw>(QUEUE_LENGTH);
+    /// Hands the module to a thread of its own, which tests it, anchors the clock and then keeps
+    /// blocks ready. Returns once it has, or has found a fault.
+    pub(crate) async fn start<N: Nsm, C: Clock>(
+        nsm: N,
+        clock: C,
+        settings: &EntropySettings,
+        metrics: Arc<Metrics>,
+    ) -> io::Result<Result<Booted<C>, NsmFault>> {
+        let queue = Arc::new(Queue::new(Limits {
+            ready: settings.prefetch,
+            max_age: settings.max_age,
+            // A connection waits for one block at a time.
+            waiting: MAX_CONNECTIONS,
+        }));
+        let (report, boot) = Report::new();
+        let flight = {
+            let (queue, metrics, report) =
+                (Arc::clone(&queue), Arc::clone(&metrics), report.clone());
+            let fault = NsmFault::Stuck { limit: settings.watchdog };
+            Flight::watch(settings.watchdog, move || {
+                metrics.count_fault(&fault);
+                tracing::error!("{fault}");
+                queue.latch(fault);
+                report.send(Err(fault));
+            })?
+        };
+        let this = Self { queue, flight, deadline: settings.deadline, metrics };
+        let mut device = Device::new(nsm, Arc::clone(&this.flight), Arc::clone(&this.metrics));
+        let (queue, metrics) = (Arc::clone(&this.queue), Arc::clone(&this.metrics));
         thread::Builder::new().name("nsm".to_owned()).spawn(move || {
-            while let Some(Draw { length, reply }) = queue.blocking_recv() {
-                // Whoever has given up needs no entropy.
-                if reply.is_closed() {
-                    continue;
+            let report = ReportedEnd(report);
+            match attendant::boot(&mut device, clock, &metrics) {
+                Ok((clock, pcr0)) => {
+                    let clock = Arc::new(clock);
+                    report.0.send(Ok((Arc::clone(&clock), pcr0)));
+                    Attendant::new(device, queue, clock, metrics).run();
                 }
-                let drawn = draw(&mut nsm, length);
-                // Unsent bytes are wiped as they are dropped.
-                drop(reply.send(drawn));
+                Err(fault) => report.0.send(Err(fault)),
             }
         })?;
-        Ok(Self { draws })
+        let booted = boot.await.unwrap_or(Err(NsmFault::ThreadEnded));
+        Ok(booted.map(|(clock, pcr0)| Booted { nsm: this, clock, pcr0 }))
     }
 
-    /// `length` random bytes, all or nothing.
-    pub(crate) async fn draw(&self, length: usize) -> Result<RandomBytes, NsmFault> {
-        let (reply, drawn) = oneshot::channel();
-        let sent = self.draws.send(Draw { length, reply }).await;
-        sent.map_err(|_| NsmFault::ThreadEnded)?;
-        drawn.await.map_err(|_| NsmFault::ThreadEnded)?
-    }
-}
-
-fn draw(nsm: &mut impl Nsm, length: usize) -> Result<RandomBytes, NsmFault> {
-    // Exactly once: a vector that grew would leave copies behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(length));
-    while bytes.len() < length {
-        let block = random_block(nsm)?;
-        let wanted = block.iter().take(length - bytes.len());
-        bytes.extend(wanted);
-    }
-    Ok(RandomBytes::new(bytes))
-}
-
-/// One answer of the module. It is never formatted: its Debug prints the bytes.
-fn random_block(nsm: &mut impl Nsm) -> Result<Zeroizing<Vec<u8>>, NsmFault> {
-    match nsm.process(Request::GetRandom) {
-        Response::GetRandom { random } => {
-            let random = Zeroizing::new(random);
-            match random.len() {
-                RANDOM_BLOCK_LENGTH => Ok(random),
-                length => Err(NsmFault::BlockLength { length }),
+    /// A fresh block, within the deadline.
+    pub(crate) async fn block(&self) -> Result<Block, NsmFault> {
+        let fault = match self.queue.take(Instant::now()) {
+            Ok(Taken::Ready(block)) => {
+                self.metrics.blocks.ready.inc();
+                return Ok(block);
             }
+            Ok(Taken::Wait(place)) => {
+                self.metrics.blocks.waited.inc();
+                match timeout(self.deadline, place).await {
+                    Ok(Ok(answer)) => return answer,
+                    Ok(Err(_)) => NsmFault::ThreadEnded,
+                    Err(_) => NsmFault::Deadline { deadline: self.deadline },
+                }
+            }
+            Err(NotTaken::Latched(fault)) => return Err(fault),
+            Err(NotTaken::Full) => NsmFault::Full,
+        };
+        // Before the caller is told, so that whoever asks next whether this is ready knows as well.
+        self.queue.overdue(fault);
+        Err(fault)
+    }
+
+    /// What is the matter now, if anything is.
+    pub(crate) fn fault(&self) -> Option<NsmFault> {
+        match self.queue.condition() {
+            Condition::Good => None,
+            Condition::Faulty(fault) | Condition::Latched(fault) => Some(fault),
         }
-        Response::Error(code) => Err(NsmFault::Refused { code: code_name(&code) }),
-        _ => Err(NsmFault::UnexpectedResponse),
+    }
+
+    /// Blocks that are ready, and how many grew too old to be used so far.
+    pub(crate) fn stock(&self) -> (usize, u64) {
+        self.queue.stock()
     }
 }
 
-const fn code_name(code: &shared::nsm::ErrorCode) -> &'static str {
-    use shared::nsm::ErrorCode;
-    match code {
-        ErrorCode::Success => "Success",
-        ErrorCode::InvalidArgument => "InvalidArgument",
-        ErrorCode::InvalidIndex => "InvalidIndex",
-        ErrorCode::InvalidResponse => "InvalidResponse",
-        ErrorCode::ReadOnlyIndex => "ReadOnlyIndex",
-        ErrorCode::InvalidOperation => "InvalidOperation",
-        ErrorCode::BufferTooSmall => "BufferTooSmall",
-        ErrorCode::InputTooLarge => "InputTooLarge",
-        ErrorCode::InternalError => "InternalError",
+impl Drop for NsmThread {
+    fn drop(&mut self) {
+        self.queue.close();
+        self.flight.end();
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::collections::VecDeque;
-
-    use shared::nsm::ErrorCode;
-
-    use super::*;
-
-    /// Answers what it was told to, in order.
-    struct Script(VecDeque<Response>);
-
-    impl Nsm for Script {
-        fn process(&mut self, request: Request) -> Response {
-            assert!(matches!(request, Request::GetRandom));
-            self.0.pop_front().expect("no more calls than the draw needs")
-        }
-    }
-
-    fn block(length: usize, byte: u8) -> Response {
-        Response::GetRandom { random: vec![byte; length] }
-    }
-
-    async fn drawn(
-        length: usize,
-        script: impl IntoIterator<Item = Response>,
-    ) -> Result<Vec<u8>, NsmFault> {
-        let thread = NsmThread::spawn(Script(script.into_iter().collect())).unwrap();
-        thread.draw(length).await.map(|bytes| bytes.expose().to_vec())
-    }
-
-    #[tokio::test]
-    async fn draws_whole_blocks_and_gives_exactly_what_was_asked_for() {
-        assert_eq!(drawn(1, [block(256, 7)]).await.unwrap(), [7]);
-        assert_eq!(drawn(256, [block(256, 7)]).await.unwrap(), [7; 256]);
-        let two = drawn(257, [block(256, 7), block(256, 8)]).await.unwrap();
-        assert_eq!((two.len(), two[255], two[256]), (257, 7, 8));
-    }
-
-    #[tokio::test]
-    async fn gives_nothing_when_a_later_block_fails() {
-        let refused = [block(256, 7), Response::Error(ErrorCode::InternalError)];
-        let fault = drawn(300, refused).await.unwrap_err();
-        assert_eq!(fault, NsmFault::Refused { code: "InternalError" });
-    }
-
-    #[tokio::test]
-    async fn refuses_blocks_of_another_size_and_other_answers() {
-        for length in [0, 1, 255, 257] {
-            let fault = drawn(1, [block(length, 7)]).await.unwrap_err();
-            assert_eq!(fault, NsmFault::BlockLength { length });
-        }
-        let fault = drawn(1, [Response::LockPCR]).await.unwrap_err();
-        assert_eq!(fault, NsmFault::UnexpectedResponse);
-    }
-
-    #[tokio::test]
-    async fn says_so_when_the_thread_is_gone() {
-        let thread = NsmThread::spawn(Script(VecDeque::new())).unwrap();
-        // The script has nothing to say, so its thread panics.
-        assert_eq!(thread.draw(1).await.unwrap_err(), NsmFault::ThreadEnded);
-        assert_eq!(thread.draw(1).await.unwrap_err(), NsmFault::ThreadEnded);
+impl std::fmt::Debug for NsmThread {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("NsmThread")
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
     }
 }

@@ -1,12 +1,17 @@
 //! What an enclave stands on. Anchors, NSM and clock come as one, so that a simulated NSM under the
 //! production anchors cannot be written down.
 
+mod checks;
 mod nitro;
+mod settings;
 #[cfg(feature = "simulator")]
 mod simulated;
 
+pub use checks::PlatformError;
+pub(crate) use checks::check_pcr0;
 use hyper::http::request::Parts;
 pub use nitro::Nitro;
+pub use settings::PlatformSettings;
 use shared::attestation::Trust;
 use shared::nsm::Nsm;
 #[cfg(feature = "simulator")]
@@ -25,7 +30,18 @@ pub trait Platform: Send + Sync + Sized + 'static {
     type Clock: Clock;
 
     /// The clock.
-    fn clock(&self) -> &Self::Clock;
+    fn clock(&self) -> Self::Clock;
+
+    /// Looks at the machine before anything else is done.
+    ///
+    /// # Errors
+    /// If it is no place to serve from.
+    fn examine(&self, _settings: &PlatformSettings) -> Result<(), PlatformError> {
+        Ok(())
+    }
+
+    /// Learns that the service is ready.
+    fn in_service(&self) {}
 
     /// Answers a request that is none of KMS's; nothing does in production.
     fn answer(&self, _head: &Parts, _body: &[u8]) -> Option<Answer> {

@@ -1,9 +1,12 @@
 //! The real thing.
 
+use std::path::Path;
+
 use shared::attestation::Production;
 use shared::nsm::NsmDevice;
 
-use super::Platform;
+use super::checks::check_kernel;
+use super::{Platform, PlatformError, PlatformSettings};
 use crate::clock::SystemClock;
 
 /// A Nitro Enclave.
@@ -15,7 +18,11 @@ impl Platform for Nitro {
     type Nsm = NsmDevice;
     type Clock = SystemClock;
 
-    fn clock(&self) -> &SystemClock {
-        &SystemClock
+    fn clock(&self) -> SystemClock {
+        SystemClock
+    }
+
+    fn examine(&self, settings: &PlatformSettings) -> Result<(), PlatformError> {
+        check_kernel(Path::new("/sys"), settings)
     }
 }

@@ -10,7 +10,9 @@ use hyper::{Method, StatusCode, header};
 use serde::{Deserialize, Deserializer, de};
 use shared::attestation::{self, MAX_PCRS, PCR_LENGTH, PcrFamily, PcrValue};
 use shared::kms::{ErrorType, KmsError};
-use shared::simulator::{DocumentRequest, SimulatedNsm, World, WorldError, default_pcrs};
+use shared::simulator::{
+    DocumentRequest, Readiness, SimulatedNsm, World, WorldError, default_pcrs,
+};
 
 use super::Platform;
 use crate::clock::Clock;
@@ -24,12 +26,13 @@ const MAX_FIELD_LENGTH: usize = 1024;
 pub struct Simulated<C> {
     world: Arc<World>,
     clock: C,
+    readiness: Readiness,
 }
 
 impl<C: Clock> Simulated<C> {
-    /// An enclave in `world`.
-    pub fn new(world: Arc<World>, clock: C) -> Self {
-        Self { world, clock }
+    /// An enclave in `world`, whose module learns from `readiness` when it is in service.
+    pub fn new(world: Arc<World>, clock: C, readiness: Readiness) -> Self {
+        Self { world, clock, readiness }
     }
 }
 
@@ -38,8 +41,12 @@ impl<C: Clock> Platform for Simulated<C> {
     type Nsm = SimulatedNsm;
     type Clock = C;
 
-    fn clock(&self) -> &C {
-        &self.clock
+    fn clock(&self) -> C {
+        self.clock.clone()
+    }
+
+    fn in_service(&self) {
+        self.readiness.announce();
     }
 
     fn answer(&self, head: &Parts, body: &[u8]) -> Option<Answer> {

@@ -1,12 +1,12 @@
 //! What was admitted, and its one delivery.
 
 use shared::attestation::{RecipientKey, RecipientKeyError, Trust};
-use shared::cms::{ContentEncryption, SealError, seal};
+use shared::cms::{SealError, seal};
 use shared::kms::{GenerateRandomResponse, NumberOfBytes};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::entropy::RandomBytes;
+use crate::entropy::{Drawn, Wanted};
 use crate::kms::{PlainRequest, ProvenRequest};
 
 /// A request that may be answered: how many bytes, and to whom. Only [`Policy`](super::Policy) makes
@@ -20,13 +20,13 @@ pub struct Admitted {
 /// Why an admitted request gets no answer: a fault of ours.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum DeliveryError {
-    /// Another number of random bytes than the answer takes.
-    #[error("{drawn} random bytes were drawn for an answer that takes {needed}")]
+    /// Something else was drawn than the answer takes.
+    #[error("{drawn} was drawn for an answer that takes {wanted}")]
     Drawn {
-        /// How many there are.
-        drawn: usize,
-        /// How many there should be.
-        needed: usize,
+        /// What there is.
+        drawn: Wanted,
+        /// What there should be.
+        wanted: Wanted,
     },
     /// Sealing failed.
     #[error(transparent)]
@@ -48,10 +48,9 @@ impl Admitted {
         Ok(Self { number_of_bytes: request.number_of_bytes(), recipient })
     }
 
-    /// Random bytes to draw: those asked for and, if they are to be sealed, the content key and IV.
-    pub fn draw_length(&self) -> usize {
-        let for_sealing = if self.recipient.is_some() { ContentEncryption::LENGTH } else { 0 };
-        self.number_of_bytes.get() + for_sealing
+    /// What to draw for it.
+    pub fn wanted(&self) -> Wanted {
+        Wanted { number_of_bytes: self.number_of_bytes.get(), sealed: self.recipient.is_some() }
     }
 
     /// The answer's body: sealed if the request came with a document, in the clear if not. Consumes
@@ -59,38 +58,49 @@ impl Admitted {
     ///
     /// # Errors
     /// If sealing fails, or not exactly what was to be drawn is given; nothing is delivered then.
-    pub fn deliver(self, random: RandomBytes) -> Result<Zeroizing<Vec<u8>>, DeliveryError> {
-        let (drawn, needed) = (random.expose().len(), self.draw_length());
-        let wrong_length = DeliveryError::Drawn { drawn, needed };
-        if drawn != needed {
-            return Err(wrong_length);
+    pub fn deliver(self, drawn: Drawn) -> Result<Zeroizing<Vec<u8>>, DeliveryError> {
+        let wrong = DeliveryError::Drawn { drawn: drawn.what(), wanted: self.wanted() };
+        let Drawn { random, encryption } = drawn;
+        if random.expose().len() != self.number_of_bytes.get() {
+            return Err(wrong);
         }
-        let Some(recipient) = self.recipient else {
-            let plaintext = GenerateRandomResponse::Plaintext(random.expose());
-            return Ok(Zeroizing::new(plaintext.to_json()));
+        let response = match (self.recipient, encryption) {
+            (Some(recipient), Some(encryption)) => {
+                let sealed = seal(&recipient, random.expose(), encryption)?;
+                GenerateRandomResponse::CiphertextForRecipient(&sealed).to_json()
+            }
+            (None, None) => GenerateRandomResponse::Plaintext(random.expose()).to_json(),
+            (Some(_), None) | (None, Some(_)) => return Err(wrong),
         };
-        let (content, for_sealing) = random.expose().split_last_chunk().ok_or(wrong_length)?;
-        let encryption = ContentEncryption::from_random(for_sealing);
-        let sealed = seal(&recipient, content, encryption)?;
-        Ok(Zeroizing::new(GenerateRandomResponse::CiphertextForRecipient(&sealed).to_json()))
+        Ok(Zeroizing::new(response))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use shared::cms::ContentEncryption;
+    use shared::crypto::CryptoError;
+
     use super::*;
+    use crate::entropy::RandomBytes;
 
     #[test]
-    fn delivers_nothing_but_the_number_that_was_asked_for() {
+    fn delivers_nothing_but_what_was_asked_for() {
         let admitted = || {
             let number_of_bytes = NumberOfBytes::new(3).unwrap();
             Admitted { number_of_bytes, recipient: None }
         };
-        let deliver =
-            |drawn: usize| admitted().deliver(RandomBytes::new(Zeroizing::new(vec![0; drawn])));
-        assert_eq!(*deliver(3).unwrap(), br#"{"Plaintext":"AAAA"}"#);
-        for drawn in [0, 2, 4] {
-            assert_eq!(deliver(drawn), Err(DeliveryError::Drawn { drawn, needed: 3 }));
+        let deliver = |number_of_bytes: usize, sealed: bool| {
+            let random = RandomBytes::new(Zeroizing::new(vec![0; number_of_bytes]));
+            let draw = || ContentEncryption::draw(|_| Ok::<_, CryptoError>(())).unwrap();
+            admitted().deliver(Drawn { random, encryption: sealed.then(draw) })
+        };
+        assert_eq!(*deliver(3, false).unwrap(), br#"{"Plaintext":"AAAA"}"#);
+        let wanted = Wanted { number_of_bytes: 3, sealed: false };
+        for (number_of_bytes, sealed) in [(0, false), (2, false), (4, false), (3, true)] {
+            let drawn = Wanted { number_of_bytes, sealed };
+            let error = DeliveryError::Drawn { drawn, wanted };
+            assert_eq!(deliver(number_of_bytes, sealed), Err(error));
         }
     }
 }

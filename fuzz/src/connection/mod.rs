@@ -29,8 +29,8 @@ impl Platform for Fixed {
     type Nsm = SimulatedNsm;
     type Clock = fn() -> UnixMillis;
 
-    fn clock(&self) -> &Self::Clock {
-        &(now as fn() -> UnixMillis)
+    fn clock(&self) -> Self::Clock {
+        now
     }
 }
 

@@ -1,10 +1,11 @@
 //! Envelopes: as we seal them, as KMS has also written them, and damaged.
 
 use shared::attestation::{DebugMode, UnverifiedDocument};
-use shared::cms::{ContentEncryption, seal};
+use shared::cms::seal;
 use shared::simulator::{der, sign_payload};
 
 use crate::fixture;
+use crate::recipient_key::encryption;
 
 /// Bytes before the RecipientInfos, and of their header.
 const OUTER: usize = 20;
@@ -53,6 +54,5 @@ fn sealed(length: usize) -> Vec<u8> {
         .expect("it is good")
         .verify_at_document_time(fixture::anchors(), DebugMode::Refuse);
     let key = verified.expect("it is good").recipient_key().expect("it is good");
-    let encryption = ContentEncryption::from_random(&[7; ContentEncryption::LENGTH]);
-    seal(&key, &vec![0x63; length], encryption).expect("the provider seals")
+    seal(&key, &vec![0x63; length], encryption()).expect("the provider seals")
 }

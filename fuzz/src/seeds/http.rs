@@ -83,11 +83,12 @@ const BODY_HEADERS: [&str; 14] = [
     "Transfer-Encoding: xchunked\r\n",
 ];
 
-const REQUESTS: [&str; 17] = [
+const REQUESTS: [&str; 18] = [
     "",
     "\r\n\r\n",
     "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n",
     "GET /readyz HTTP/1.1\r\n\r\n",
+    "GET /metrics HTTP/1.1\r\n\r\n",
     "HEAD /healthz HTTP/1.1\r\n\r\nGET /healthz HTTP/1.1\r\n\r\n",
     "GET http://h/healthz?x HTTP/1.1\r\n\r\n",
     "OPTIONS * HTTP/1.1\r\n\r\n",

@@ -3,12 +3,16 @@
 //! The layout is the one seen in real KMS answers: BER with indefinite lengths in the four outer
 //! layers, on which AWS's own C parser (aws-nitro-enclaves-sdk-c) insists.
 
+use std::fmt;
+
 use thiserror::Error;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::{RSAES_OAEP_SHA_256, oid};
 use crate::attestation::RecipientKey;
-use crate::crypto::{self, AES_256_KEY_LENGTH, AES_BLOCK_LENGTH, CryptoError};
+use crate::crypto::{
+    self, AES_256_KEY_LENGTH, AES_BLOCK_LENGTH, CryptoError, OAEP_SEED_LENGTH, TAKES_OAEP_SEED,
+};
 
 /// The most bytes a `CiphertextForRecipient` may have, by the API's model.
 pub const MAX_CIPHERTEXT_LENGTH: usize = 6144;
@@ -19,24 +23,41 @@ const SKI_LENGTH: usize = 32;
 /// Bytes of a tag and a length from 256 on, as whatever holds a modulus of 2048 bits or more has.
 const LONG_HEADER_LENGTH: usize = 4;
 
-/// The content-encryption key and IV of one envelope: fresh for each, wiped when it is sealed.
+/// What is random in one envelope: the content-encryption key, the IV, and OAEP's seed. Fresh for
+/// each, wiped when it is sealed. It stays where it was drawn, so that no move leaves a copy.
+pub struct ContentEncryption(Box<Parts>);
+
 #[derive(Zeroize, ZeroizeOnDrop)]
-pub struct ContentEncryption {
+struct Parts {
     key: [u8; AES_256_KEY_LENGTH],
     iv: [u8; AES_BLOCK_LENGTH],
+    oaep_seed: [u8; OAEP_SEED_LENGTH],
 }
 
 impl ContentEncryption {
-    /// Random bytes needed for one envelope.
-    pub const LENGTH: usize = AES_256_KEY_LENGTH + AES_BLOCK_LENGTH;
+    /// Has `fill` draw each part by itself. The seed is drawn if the crypto provider takes one
+    /// ([`TAKES_OAEP_SEED`]).
+    ///
+    /// # Errors
+    /// Those of `fill`.
+    pub fn draw<E>(mut fill: impl FnMut(&mut [u8]) -> Result<(), E>) -> Result<Self, E> {
+        let mut parts = Box::new(Parts {
+            key: [0; AES_256_KEY_LENGTH],
+            iv: [0; AES_BLOCK_LENGTH],
+            oaep_seed: [0; OAEP_SEED_LENGTH],
+        });
+        fill(&mut parts.key)?;
+        fill(&mut parts.iv)?;
+        if TAKES_OAEP_SEED {
+            fill(&mut parts.oaep_seed)?;
+        }
+        Ok(Self(parts))
+    }
+}
 
-    /// From fresh random bytes; the caller wipes its own copy.
-    pub fn from_random(random: &[u8; Self::LENGTH]) -> Self {
-        let mut this = Self { key: [0; AES_256_KEY_LENGTH], iv: [0; AES_BLOCK_LENGTH] };
-        let (key, iv) = random.split_at(AES_256_KEY_LENGTH);
-        this.key.copy_from_slice(key);
-        this.iv.copy_from_slice(iv);
-        this
+impl fmt::Debug for ContentEncryption {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("ContentEncryption(..)")
     }
 }
 
@@ -71,8 +92,8 @@ pub fn seal(
     out.extend([0xa0, 0x80]); // [0] EXPLICIT
     out.extend([0x30, 0x80]); // EnvelopedData
     out.extend(INTEGER_2);
-    push_recipient_infos(&mut out, recipient, &encryption)?;
-    push_encrypted_content(&mut out, content, &encryption)?;
+    push_recipient_infos(&mut out, recipient, &encryption.0)?;
+    push_encrypted_content(&mut out, content, &encryption.0)?;
     out.extend([END_OF_CONTENTS; 3].as_flattened());
     Ok(out)
 }
@@ -81,7 +102,7 @@ pub fn seal(
 fn push_recipient_infos(
     out: &mut Vec<u8>,
     recipient: &RecipientKey,
-    encryption: &ContentEncryption,
+    encryption: &Parts,
 ) -> Result<(), SealError> {
     let modulus_length = recipient.modulus_length();
     let key_length = LONG_HEADER_LENGTH + modulus_length;
@@ -95,14 +116,14 @@ fn push_recipient_infos(
     let from = out.len();
     out.resize(from + modulus_length, 0);
     let encrypted_key = out.get_mut(from..).unwrap_or_default();
-    Ok(recipient.oaep().encrypt(&encryption.key, encrypted_key)?)
+    Ok(recipient.oaep().encrypt(&encryption.key, &encryption.oaep_seed, encrypted_key)?)
 }
 
 /// EncryptedContentInfo, indefinite, its content one OCTET STRING.
 fn push_encrypted_content(
     out: &mut Vec<u8>,
     content: &[u8],
-    encryption: &ContentEncryption,
+    encryption: &Parts,
 ) -> Result<(), SealError> {
     out.extend([0x30, 0x80]);
     push_tlv(out, 0x06, oid::DATA);

@@ -1,5 +1,7 @@
 //! The envelope's form, byte by byte, and every form that is opened or refused.
 
+use std::convert::Infallible;
+
 use super::*;
 use crate::attestation::RecipientKey;
 
@@ -9,7 +11,13 @@ const KEYS: [(&str, usize); 3] = [
     (include_str!("../../../tests/keys/rsa-4096.pem"), 512),
 ];
 
-const RANDOM: [u8; ContentEncryption::LENGTH] = [0x5a; ContentEncryption::LENGTH];
+fn encryption() -> ContentEncryption {
+    let fill = |part: &mut [u8]| {
+        part.fill(0x5a);
+        Ok::<_, Infallible>(())
+    };
+    ContentEncryption::draw(fill).unwrap()
+}
 
 fn pair(index: usize) -> (RecipientPrivateKey, RecipientKey) {
     let private = RecipientPrivateKey::from_pem(KEYS[index].0).unwrap();
@@ -18,7 +26,7 @@ fn pair(index: usize) -> (RecipientPrivateKey, RecipientKey) {
 }
 
 fn sealed(recipient: &RecipientKey, content: &[u8]) -> Vec<u8> {
-    seal(recipient, content, ContentEncryption::from_random(&RANDOM)).unwrap()
+    seal(recipient, content, encryption()).unwrap()
 }
 
 #[test]
@@ -92,8 +100,7 @@ fn refuses_content_that_the_api_cannot_carry() {
     // The modulus, and 256 bytes for all that is neither key nor content.
     let most = MAX_CIPHERTEXT_LENGTH - 256 - 256;
     assert!(sealed(&recipient, &vec![0; most]).len() <= MAX_CIPHERTEXT_LENGTH);
-    let encryption = ContentEncryption::from_random(&RANDOM);
-    let refused = seal(&recipient, &vec![0; most + 1], encryption).unwrap_err();
+    let refused = seal(&recipient, &vec![0; most + 1], encryption()).unwrap_err();
     assert_eq!(refused, SealError::TooLong);
 }
 

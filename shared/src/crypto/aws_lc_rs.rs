@@ -12,9 +12,11 @@ use aws_lc_rs::rsa::{OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PublicEncr
 use aws_lc_rs::signature;
 use rustls_pki_types::SignatureVerificationAlgorithm;
 
-use super::{AES_256_KEY_LENGTH, AES_BLOCK_LENGTH, CryptoError};
+use super::{AES_256_KEY_LENGTH, AES_BLOCK_LENGTH, CryptoError, OAEP_SEED_LENGTH};
 
 pub(super) const NAME: &str = "aws-lc-rs";
+
+pub(super) const TAKES_OAEP_SEED: bool = false;
 
 pub(crate) const ECDSA_P384_SHA384: &dyn SignatureVerificationAlgorithm =
     webpki::aws_lc_rs::ECDSA_P384_SHA384;
@@ -34,7 +36,12 @@ impl OaepPublicKey {
 
     /// Encrypts into `output`, which is as long as the modulus. The seed is drawn from AWS-LC's
     /// own DRBG, which takes none from outside.
-    pub(super) fn encrypt(&self, plaintext: &[u8], output: &mut [u8]) -> Result<(), CryptoError> {
+    pub(super) fn encrypt(
+        &self,
+        plaintext: &[u8],
+        _seed: &[u8; OAEP_SEED_LENGTH],
+        output: &mut [u8],
+    ) -> Result<(), CryptoError> {
         let length = output.len();
         let written = self.0.encrypt(&OAEP_SHA256_MGF1SHA256, plaintext, output, None)?.len();
         if written == length { Ok(()) } else { Err(CryptoError) }

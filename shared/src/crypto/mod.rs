@@ -12,6 +12,7 @@ mod ring;
 #[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
 use ring as provider;
 
+mod aes_block;
 mod hash;
 #[cfg(feature = "simulator")]
 mod operations;
@@ -26,6 +27,13 @@ use thiserror::Error;
 /// Which library computes.
 pub const PROVIDER: &str = provider::NAME;
 
+/// Whether OAEP takes its seed from the caller. AWS-LC takes none: it draws it from its own DRBG.
+pub const TAKES_OAEP_SEED: bool = provider::TAKES_OAEP_SEED;
+
+/// Bytes of OAEP's seed: as many as SHA-256 gives (RFC 8017 section 7.1.1).
+pub const OAEP_SEED_LENGTH: usize = 32;
+
+pub use aes_block::{Aes256, AesBlock};
 pub use hash::{HmacSha256, SHA_256_LENGTH, Sha256, constant_time_eq};
 #[cfg(feature = "simulator")]
 pub use operations::Operations;
@@ -71,12 +79,18 @@ impl OaepPublicKey {
         provider::OaepPublicKey::from_spki(spki).map(Self)
     }
 
-    /// Encrypts into `output`, which is as long as the modulus.
+    /// Encrypts into `output`, which is as long as the modulus, with `seed` if the provider takes
+    /// one ([`TAKES_OAEP_SEED`]).
     ///
     /// # Errors
-    /// If the plaintext is too long, or the source of randomness fails.
-    pub(crate) fn encrypt(&self, plaintext: &[u8], output: &mut [u8]) -> Result<(), CryptoError> {
-        self.0.encrypt(plaintext, output)
+    /// If the plaintext is too long, or the provider's own source of randomness fails.
+    pub(crate) fn encrypt(
+        &self,
+        plaintext: &[u8],
+        seed: &[u8; OAEP_SEED_LENGTH],
+        output: &mut [u8],
+    ) -> Result<(), CryptoError> {
+        self.0.encrypt(plaintext, seed, output)
     }
 }
 

@@ -7,12 +7,15 @@ pub(super) use ring as api;
 #[cfg(feature = "simulator")]
 use ring::signature;
 use rsa::pkcs8::DecodePublicKey;
+use rsa::rand_core::{TryCryptoRng, TryRng};
 use rsa::sha2::Sha256;
 use rustls_pki_types::SignatureVerificationAlgorithm;
 
-use super::{AES_256_KEY_LENGTH, AES_BLOCK_LENGTH, CryptoError};
+use super::{AES_256_KEY_LENGTH, AES_BLOCK_LENGTH, CryptoError, OAEP_SEED_LENGTH};
 
 pub(super) const NAME: &str = "ring";
+
+pub(super) const TAKES_OAEP_SEED: bool = true;
 
 pub(crate) const ECDSA_P384_SHA384: &dyn SignatureVerificationAlgorithm =
     webpki::ring::ECDSA_P384_SHA384;
@@ -24,10 +27,15 @@ impl OaepPublicKey {
         rsa::PublicKey::from_public_key_der(spki).map(Self).map_err(|_| CryptoError)
     }
 
-    /// Encrypts into `output`, which is as long as the modulus. The seed comes from the operating
-    /// system.
-    pub(super) fn encrypt(&self, plaintext: &[u8], output: &mut [u8]) -> Result<(), CryptoError> {
-        let encrypted = self.0.oaep_encrypt::<Sha256>(plaintext).map_err(|_| CryptoError)?;
+    /// Encrypts into `output`, which is as long as the modulus.
+    pub(super) fn encrypt(
+        &self,
+        plaintext: &[u8],
+        seed: &[u8; OAEP_SEED_LENGTH],
+        output: &mut [u8],
+    ) -> Result<(), CryptoError> {
+        let encrypted = self.0.oaep_encrypt_with_rng::<Sha256, _>(&mut Once(Some(seed)), plaintext);
+        let encrypted = encrypted.map_err(|_| CryptoError)?;
         if encrypted.len() != output.len() {
             return Err(CryptoError);
         }
@@ -35,6 +43,32 @@ impl OaepPublicKey {
         Ok(())
     }
 }
+
+/// Gives the seed, whole, to the one who asks for it, and nothing more.
+struct Once<'a>(Option<&'a [u8; OAEP_SEED_LENGTH]>);
+
+impl TryRng for Once<'_> {
+    type Error = CryptoError;
+
+    fn try_next_u32(&mut self) -> Result<u32, CryptoError> {
+        Err(CryptoError)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, CryptoError> {
+        Err(CryptoError)
+    }
+
+    fn try_fill_bytes(&mut self, buffer: &mut [u8]) -> Result<(), CryptoError> {
+        let seed = self.0.take().ok_or(CryptoError)?;
+        if buffer.len() != seed.len() {
+            return Err(CryptoError);
+        }
+        buffer.copy_from_slice(seed);
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for Once<'_> {}
 
 /// Pads (PKCS#7) and encrypts all of `buffer` after the first `from` bytes, in place.
 pub(crate) fn aes_256_cbc_encrypt(

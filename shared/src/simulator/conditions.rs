@@ -1,5 +1,7 @@
 //! How well a simulated module works: its latency, and what goes wrong from when on.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use zeroize::{Zeroize, Zeroizing};
@@ -29,22 +31,54 @@ pub enum Fault {
     Error,
     /// Bytes that are not CBOR.
     Malformed,
+    /// A call that blocks until the driver's time-out of two minutes.
+    Hang,
+}
+
+/// From when on a fault is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Onset {
+    /// From the beginning.
+    Boot,
+    /// After so many calls of `GetRandom` that still work, counted from when the service was first
+    /// ready.
+    AfterReady {
+        /// How many.
+        calls: u64,
+    },
 }
 
 /// The conditions under which a module works. The default is at once and for ever.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Conditions {
-    /// How long every call takes. A module that hangs is one that takes very long.
+    /// How long every call takes.
     pub latency: Duration,
-    /// What breaks, and how many calls of `GetRandom` still work.
-    pub fault: Option<(Fault, u64)>,
+    /// What breaks, and when.
+    pub fault: Option<(Fault, Onset)>,
+}
+
+/// By which a module learns that its service is ready.
+#[derive(Clone, Debug, Default)]
+pub struct Readiness(Arc<AtomicBool>);
+
+impl Readiness {
+    /// It is.
+    pub fn announce(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    fn is_announced(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
 }
 
 /// Conditions, and how far things have come.
 #[derive(Debug, Default)]
 pub(super) struct Course {
     conditions: Conditions,
-    blocks: u64,
+    readiness: Readiness,
+    /// Calls since the service was ready.
+    calls: u64,
     last_good: Zeroizing<Vec<u8>>,
 }
 
@@ -57,40 +91,58 @@ impl Course {
         self.conditions.latency
     }
 
-    /// The fault from which the block that is next suffers.
-    fn fault(&self) -> Option<Fault> {
-        let (fault, after) = self.conditions.fault?;
-        (self.blocks >= after).then_some(fault)
+    pub(super) fn readiness(&self) -> Readiness {
+        self.readiness.clone()
     }
 
-    /// Whether the next block's answer is not even CBOR.
-    pub(super) fn is_malformed(&self) -> bool {
-        self.fault() == Some(Fault::Malformed)
+    /// The fault from which this call of `GetRandom` suffers.
+    pub(super) fn next(&mut self) -> Option<Fault> {
+        let (fault, onset) = self.conditions.fault?;
+        match onset {
+            Onset::Boot => Some(fault),
+            Onset::AfterReady { .. } if !self.readiness.is_announced() => None,
+            Onset::AfterReady { calls } => {
+                let call = self.calls;
+                self.calls = call.saturating_add(1);
+                (call >= calls).then_some(fault)
+            }
+        }
     }
 
     /// What becomes of a good block.
-    pub(super) fn spoil(&mut self, block: &mut Vec<u8>) -> Result<(), ErrorCode> {
-        let fault = self.fault();
-        self.blocks = self.blocks.saturating_add(1);
+    pub(super) fn spoil(
+        &mut self,
+        fault: Option<Fault>,
+        block: &mut Vec<u8>,
+    ) -> Result<(), ErrorCode> {
         let first = block.first().copied().unwrap_or_default();
         match fault {
             None => self.remember(block),
             Some(Fault::Empty) => empty(block),
             Some(Fault::Short) => block.truncate(RANDOM_BLOCK_LENGTH - 1),
             Some(Fault::Long) => block.push(first),
-            Some(Fault::Repeat) => block.clone_from(&self.last_good),
+            Some(Fault::Repeat) => self.repeat(block),
             Some(Fault::Zeros) => block.fill(0),
             Some(Fault::Ones) => block.fill(0xff),
             Some(Fault::Counter) => {
                 block.iter_mut().zip((0..=u8::MAX).cycle()).for_each(|(byte, n)| *byte = n);
             }
             Some(Fault::Stuck) => block.fill(first),
-            Some(Fault::Error | Fault::Malformed) => {
+            Some(Fault::Error | Fault::Malformed | Fault::Hang) => {
                 empty(block);
                 return Err(ErrorCode::InternalError);
             }
         }
         Ok(())
+    }
+
+    /// The last good block again; if there is none, this one from now on.
+    fn repeat(&mut self, block: &mut Vec<u8>) {
+        if self.last_good.is_empty() {
+            self.remember(block);
+        } else {
+            block.clone_from(&self.last_good);
+        }
     }
 
     /// Only for a fault that needs it: otherwise nobody keeps a block.

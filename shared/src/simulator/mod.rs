@@ -15,7 +15,7 @@ mod state;
 mod world;
 
 pub use certificate::{CertificateSpec, Extension, Instead, KeyUsage};
-pub use conditions::{Conditions, Fault};
+pub use conditions::{Conditions, Fault, Onset, Readiness};
 pub use draws::Draws;
 pub use forge::{DocumentSpec, ForgeError, default_pcrs, sign_payload};
 pub use forgery::Forgery;

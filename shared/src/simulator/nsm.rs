@@ -3,18 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use serde_bytes::ByteBuf;
 use sha2::{Digest as _, Sha384};
 use zeroize::Zeroize;
 
-use super::conditions::{Conditions, Course};
+use super::conditions::{Conditions, Course, Fault, Readiness};
 use super::draws::Draws;
 use super::forge::default_pcrs;
 use super::world::{DocumentRequest, World};
 use crate::attestation::{MAX_PCRS, PCR_LENGTH, PcrFamily, PcrValue};
 use crate::crypto;
-use crate::nsm::{Digest, ErrorCode, Nsm, RANDOM_BLOCK_LENGTH, Request, Response};
+use crate::nsm::{Digest, ErrorCode, Nsm, NsmError, RANDOM_BLOCK_LENGTH, Request, Response};
 
 /// The driver's buffers, in bytes.
 const MAX_REQUEST_LENGTH: usize = 4096;
@@ -23,6 +24,10 @@ const MAX_RESPONSE_LENGTH: usize = 12_288;
 const MAX_FIELD_LENGTH: usize = 1024;
 /// Registers that are locked when an enclave boots.
 const LOCKED_AT_BOOT: usize = 16;
+
+/// How long the driver waits for the hypervisor before it gives up (`NSM_DEFAULT_MSECS` of Linux's
+/// nsm.c).
+const DRIVER_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A CBOR break where an item should begin.
 const BREAK: u8 = 0xff;
@@ -67,17 +72,31 @@ impl SimulatedNsm {
         self.draws.clone()
     }
 
+    /// What it is told by once the service that it is for is ready.
+    pub fn readiness(&self) -> Readiness {
+        self.course.readiness()
+    }
+
     /// What the driver's ioctl does: CBOR in, CBOR out. The caller wipes the answer, which may hold
     /// random bytes.
-    pub fn ioctl(&mut self, request: &[u8]) -> Vec<u8> {
+    ///
+    /// # Errors
+    /// If the module hangs: the driver gives up after two minutes.
+    pub fn ioctl(&mut self, request: &[u8]) -> Result<Vec<u8>, NsmError> {
         // The driver blocks its caller, and so does this.
         thread::sleep(self.course.latency());
-        let malformed = self.course.is_malformed();
         let mut response = match serde_cbor::from_slice(request) {
             Ok(_) if request.len() > MAX_REQUEST_LENGTH => Err(ErrorCode::InputTooLarge),
-            Ok(Request::GetRandom) if malformed => {
+            Ok(Request::GetRandom) => {
                 self.draws.add_one();
-                return vec![BREAK];
+                match self.course.next() {
+                    Some(Fault::Hang) => {
+                        thread::sleep(DRIVER_TIMEOUT);
+                        return Err(NsmError::Ioctl { errno: libc::ETIMEDOUT });
+                    }
+                    Some(Fault::Malformed) => return Ok(vec![BREAK]),
+                    fault => self.random(fault),
+                }
             }
             Ok(request) => self.answer(request),
             Err(_) => Err(ErrorCode::InvalidOperation),
@@ -89,20 +108,20 @@ impl SimulatedNsm {
         }
         if encoded.len() > MAX_RESPONSE_LENGTH {
             let error = Response::Error(ErrorCode::BufferTooSmall);
-            return serde_cbor::to_vec(&error).unwrap_or_default();
+            return Ok(serde_cbor::to_vec(&error).unwrap_or_default());
         }
-        encoded
+        Ok(encoded)
+    }
+
+    fn random(&mut self, fault: Option<Fault>) -> Result<Response, ErrorCode> {
+        let mut random = vec![0; RANDOM_BLOCK_LENGTH];
+        crypto::fill_random(&mut random).map_err(|_| ErrorCode::InternalError)?;
+        self.course.spoil(fault, &mut random)?;
+        Ok(Response::GetRandom { random })
     }
 
     fn answer(&mut self, request: Request) -> Result<Response, ErrorCode> {
         match request {
-            Request::GetRandom => {
-                self.draws.add_one();
-                let mut random = vec![0; RANDOM_BLOCK_LENGTH];
-                crypto::fill_random(&mut random).map_err(|_| ErrorCode::InternalError)?;
-                self.course.spoil(&mut random)?;
-                Ok(Response::GetRandom { random })
-            }
             Request::Attestation { user_data, nonce, public_key } => {
                 self.attest(user_data, nonce, public_key)
             }
@@ -186,30 +205,32 @@ impl SimulatedNsm {
 }
 
 impl Nsm for SimulatedNsm {
-    fn process(&mut self, request: Request) -> Response {
-        let Ok(request) = serde_cbor::to_vec(&request) else {
-            return Response::Error(ErrorCode::InternalError);
-        };
-        let mut response = self.ioctl(&request);
+    fn process(&mut self, request: Request) -> Result<Response, NsmError> {
+        let request = serde_cbor::to_vec(&request).map_err(|_| NsmError::RequestTooLong)?;
+        let mut response = self.ioctl(&request)?;
         let decoded = serde_cbor::from_slice(&response);
         response.zeroize();
-        decoded.unwrap_or(Response::Error(ErrorCode::InternalError))
+        decoded.map_err(|_| NsmError::Malformed)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     use super::*;
     use crate::attestation::{DebugMode, TrustAnchors, UnverifiedDocument};
-    use crate::simulator::Fault;
+    use crate::simulator::Onset;
     use crate::time::UnixMillis;
 
     const NOW: UnixMillis = UnixMillis::from_secs(1_800_000_000);
 
     fn nsm() -> SimulatedNsm {
         SimulatedNsm::new(Arc::new(World::new(Arc::new(|| NOW)).unwrap()))
+    }
+
+    fn ask(nsm: &mut SimulatedNsm, request: Request) -> Response {
+        nsm.process(request).unwrap()
     }
 
     fn is_error(response: &Response, expected: &str) -> bool {
@@ -219,7 +240,7 @@ mod tests {
     #[test]
     fn get_random_returns_a_block_that_differs() {
         let mut nsm = nsm();
-        let mut draw = || match nsm.process(Request::GetRandom) {
+        let mut draw = || match ask(&mut nsm, Request::GetRandom) {
             Response::GetRandom { random } => random,
             _ => panic!("not random bytes"),
         };
@@ -232,28 +253,31 @@ mod tests {
     fn registers_extend_until_they_are_locked() {
         let mut nsm = nsm();
         let extend = |index| Request::ExtendPCR { index, data: b"data".to_vec() };
-        assert!(is_error(&nsm.process(extend(0)), "ReadOnlyIndex"));
-        assert!(is_error(&nsm.process(extend(32)), "InvalidIndex"));
+        assert!(is_error(&ask(&mut nsm, extend(0)), "ReadOnlyIndex"));
+        assert!(is_error(&ask(&mut nsm, extend(32)), "InvalidIndex"));
         let expected: PcrValue =
             Sha384::new().chain_update([0; PCR_LENGTH]).chain_update(b"data").finalize().into();
-        let Response::ExtendPCR { data } = nsm.process(extend(16)) else { panic!("not extended") };
+        let Response::ExtendPCR { data } = ask(&mut nsm, extend(16)) else {
+            panic!("not extended")
+        };
         assert_eq!(data, expected);
-        assert!(matches!(nsm.process(Request::LockPCR { index: 16 }), Response::LockPCR));
-        assert!(is_error(&nsm.process(extend(16)), "ReadOnlyIndex"));
-        let Response::DescribePCR { lock, data } = nsm.process(Request::DescribePCR { index: 16 })
+        assert!(matches!(ask(&mut nsm, Request::LockPCR { index: 16 }), Response::LockPCR));
+        assert!(is_error(&ask(&mut nsm, extend(16)), "ReadOnlyIndex"));
+        let Response::DescribePCR { lock, data } =
+            ask(&mut nsm, Request::DescribePCR { index: 16 })
         else {
             panic!("not described")
         };
         assert!(lock && data == expected);
-        assert!(matches!(nsm.process(Request::LockPCRs { range: 32 }), Response::LockPCRs));
-        assert!(is_error(&nsm.process(Request::LockPCRs { range: 33 }), "InvalidIndex"));
-        assert!(is_error(&nsm.process(extend(31)), "ReadOnlyIndex"));
+        assert!(matches!(ask(&mut nsm, Request::LockPCRs { range: 32 }), Response::LockPCRs));
+        assert!(is_error(&ask(&mut nsm, Request::LockPCRs { range: 33 }), "InvalidIndex"));
+        assert!(is_error(&ask(&mut nsm, extend(31)), "ReadOnlyIndex"));
     }
 
     #[test]
     fn describes_itself() {
         let Response::DescribeNSM { module_id, max_pcrs, locked_pcrs, .. } =
-            nsm().process(Request::DescribeNSM)
+            ask(&mut nsm(), Request::DescribeNSM)
         else {
             panic!("not described")
         };
@@ -265,14 +289,14 @@ mod tests {
     #[test]
     fn attests_the_locked_registers_and_what_it_was_given() {
         let mut nsm = nsm();
-        nsm.process(Request::ExtendPCR { index: 16, data: b"data".to_vec() });
-        nsm.process(Request::LockPCR { index: 16 });
+        ask(&mut nsm, Request::ExtendPCR { index: 16, data: b"data".to_vec() });
+        ask(&mut nsm, Request::LockPCR { index: 16 });
         let request = Request::Attestation {
             user_data: Some(ByteBuf::from(vec![1; 1024])),
             nonce: None,
             public_key: Some(ByteBuf::from(vec![2])),
         };
-        let Response::Attestation { document } = nsm.process(request) else {
+        let Response::Attestation { document } = ask(&mut nsm, request) else {
             panic!("not attested")
         };
         let anchors = TrustAnchors::simulator_root(nsm.world.root_certificate());
@@ -289,18 +313,22 @@ mod tests {
             nonce: None,
             public_key: None,
         };
-        assert!(is_error(&nsm.process(too_long), "InputTooLarge"));
+        assert!(is_error(&ask(&mut nsm, too_long), "InputTooLarge"));
     }
 
     /// The answers of a module to `GetRandom`; `None` for an error.
     fn blocks(conditions: Conditions, count: usize) -> Vec<Option<Vec<u8>>> {
         let world = Arc::new(World::new(Arc::new(|| NOW)).unwrap());
         let mut nsm = SimulatedNsm::under(conditions, world);
-        let block = |_| match nsm.process(Request::GetRandom) {
-            Response::GetRandom { random } => Some(random),
-            Response::Error(_) => None,
+        let readiness = nsm.readiness();
+        let mut block = |_| match nsm.process(Request::GetRandom) {
+            Ok(Response::GetRandom { random }) => Some(random),
+            Ok(Response::Error(_)) | Err(NsmError::Malformed) => None,
             _ => panic!("another answer"),
         };
+        // What is drawn until then does not count, and works.
+        assert!((0..3).all(|number| block(number).is_some_and(|block| block.len() == 256)));
+        readiness.announce();
         (0..count).map(block).collect()
     }
 
@@ -319,7 +347,10 @@ mod tests {
             Fault::Error,
             Fault::Malformed,
         ] {
-            let fault_after = Conditions { fault: Some((fault, 2)), ..Conditions::default() };
+            let fault_after = Conditions {
+                fault: Some((fault, Onset::AfterReady { calls: 2 })),
+                ..Conditions::default()
+            };
             let blocks = blocks(fault_after, 4);
             let [Some(first), Some(second), third, fourth] = &blocks[..] else { panic!() };
             assert!(first.len() == 256 && second.len() == 256 && first != second, "{fault:?}");
@@ -338,6 +369,7 @@ mod tests {
                         block.len() == 256 && block.iter().all(|byte| *byte == block[0])
                     }
                     Fault::Error | Fault::Malformed => broken.is_none(),
+                    Fault::Hang => panic!("it takes two minutes"),
                 };
                 assert!(holds, "{fault:?}: {broken:?}");
             }
@@ -354,10 +386,10 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_request() {
-        let response = nsm().ioctl(&[0xff]);
+        let response = nsm().ioctl(&[0xff]).unwrap();
         let response: Response = serde_cbor::from_slice(&response).unwrap();
         assert!(is_error(&response, "InvalidOperation"));
         let large = Request::ExtendPCR { index: 16, data: vec![0; MAX_REQUEST_LENGTH] };
-        assert!(is_error(&nsm().process(large), "InputTooLarge"));
+        assert!(is_error(&ask(&mut nsm(), large), "InputTooLarge"));
     }
 }

@@ -50,9 +50,6 @@ pub const MAX_HEADERS: usize = 100;
 /// Bytes of a request's header; SDKs send about 1,000.
 pub const MAX_HEADER_LENGTH: usize = 16 * 1024;
 
-/// How long the NSM may take before the service is not ready. It answers in less than a millisecond.
-pub const READINESS_TIMEOUT: Duration = Duration::from_secs(1);
-
 /// How long connections may finish what they are doing when the service stops.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 

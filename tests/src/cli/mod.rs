@@ -72,7 +72,7 @@ enum Failure {
     #[error(transparent)]
     NsmUnavailable(#[from] NsmUnavailable),
     #[error("the Nitro Secure Module does not attest this: {0}")]
-    Nsm(&'static str),
+    Nsm(String),
     #[error("standard output: {0}")]
     Output(#[from] io::Error),
 }

@@ -67,8 +67,9 @@ fn from_device(key: &RecipientKey) -> Result<Vec<u8>, Failure> {
         public_key: Some(key.public_key_der().to_vec().into()),
     };
     match NsmDevice::open()?.process(request) {
-        Response::Attestation { document } => Ok(document),
-        Response::Error(_) => Err(Failure::Nsm("it answered with an error")),
-        _ => Err(Failure::Nsm("it answered another request")),
+        Ok(Response::Attestation { document }) => Ok(document),
+        Ok(Response::Error(_)) => Err(Failure::Nsm("it answered with an error".to_owned())),
+        Ok(_) => Err(Failure::Nsm("it answered another request".to_owned())),
+        Err(error) => Err(Failure::Nsm(error.to_string())),
     }
 }

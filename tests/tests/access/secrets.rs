@@ -4,7 +4,7 @@
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use attested_recipient::{Client, Credentials, Document, RecipientKey};
 use enclave::Service;
@@ -15,13 +15,14 @@ use enclave::http::serve;
 use enclave::platform::{Platform, Simulated};
 
 use shared::attestation::{self, TrustAnchors};
-use shared::crypto::HmacSha256;
-use shared::nsm::{ErrorCode, Nsm, Request, Response};
-use shared::simulator::World;
+use shared::crypto::{HmacSha256, fill_random};
+use shared::nsm::{ErrorCode, Nsm, NsmError, Request, Response};
+use shared::simulator::{SimulatedNsm, World};
 use shared::transport::{Acceptor, Endpoint, listen};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tracing_subscriber::fmt::MakeWriter;
+use ureq::Agent;
 use ureq::http::request::Parts;
 
 use super::configured::{ACCESS_KEY_ID, ALLOW, SECRET, Trail, sigv4};
@@ -29,39 +30,65 @@ use super::hunt;
 
 const TOKEN: &str = "IQoJb3JpZ2luX2VjEPT//////////wEaCXVzLWVhc3QtMSJGMEQCIAcanary";
 
-/// What the module gives, again and again.
+/// What the module gives, again and again, but for a few bytes.
 fn canary() -> Vec<u8> {
-    (0..=255_u8).map(|byte| byte.wrapping_mul(167) ^ 0x5a).collect()
+    (0..240_u8).map(|byte| byte.wrapping_mul(167) ^ 0x5a).collect()
 }
 
+/// Blocks that differ in so many bytes: one that came before would be refused.
+const OWN_LENGTH: usize = 16;
+
+/// Draws after which it gives what no health test lets pass.
+const HEALTHY_DRAWS: usize = 60;
+
 /// Gives nothing but the canary, and fails in a different way every fourth time after the start.
-struct Canary(AtomicUsize);
+struct Canary {
+    nsm: SimulatedNsm,
+    in_service: Arc<AtomicBool>,
+    draws: usize,
+}
 
 impl Nsm for Canary {
-    fn process(&mut self, _: Request) -> Response {
-        match self.0.fetch_add(1, Ordering::Relaxed) {
-            call if call == 0 || call % 4 != 0 => Response::GetRandom { random: canary() },
-            call if call % 3 == 0 => Response::Error(ErrorCode::InternalError),
-            call if call % 3 == 1 => Response::GetRandom { random: canary()[..255].to_vec() },
-            _ => Response::Attestation { document: canary() },
+    fn process(&mut self, request: Request) -> Result<Response, NsmError> {
+        if !matches!(request, Request::GetRandom) {
+            return self.nsm.process(request);
+        }
+        let mut random = canary();
+        let mut own = [0; OWN_LENGTH];
+        fill_random(&mut own).unwrap();
+        random.extend(own);
+        self.draws += usize::from(self.in_service.load(Ordering::SeqCst));
+        match self.draws {
+            HEALTHY_DRAWS.. => Ok(Response::GetRandom { random: random[..255].to_vec() }),
+            draw if draw % 4 != 3 => Ok(Response::GetRandom { random }),
+            draw if draw % 3 == 0 => Ok(Response::Error(ErrorCode::InternalError)),
+            draw if draw % 3 == 1 => Err(NsmError::Malformed),
+            _ => Ok(Response::Attestation { document: random }),
         }
     }
 }
 
 /// A simulated platform whose module gives the canary.
-struct CanaryPlatform(Simulated<SystemClock>);
+struct CanaryPlatform {
+    simulated: Simulated<SystemClock>,
+    in_service: Arc<AtomicBool>,
+}
 
 impl Platform for CanaryPlatform {
     type Trust = attestation::Simulated;
     type Nsm = Canary;
     type Clock = SystemClock;
 
-    fn clock(&self) -> &SystemClock {
-        self.0.clock()
+    fn clock(&self) -> SystemClock {
+        SystemClock
+    }
+
+    fn in_service(&self) {
+        self.in_service.store(true, Ordering::SeqCst);
     }
 
     fn answer(&self, head: &Parts, body: &[u8]) -> Option<enclave::http::Answer> {
-        self.0.answer(head, body)
+        self.simulated.answer(head, body)
     }
 }
 
@@ -98,6 +125,7 @@ struct Said {
     log: String,
     audit: String,
     debug: String,
+    shown: String,
     refusals: Vec<String>,
 }
 
@@ -112,7 +140,9 @@ fn config(folder: &std::path::Path) -> Config {
     let temporary = [temporary("AKIDEXPIRED", 2020), temporary("AKIDTEMPORARY", 2999)].concat();
     let path = folder.join("enclave.toml");
     fs::write(folder.join("wallet.json"), ALLOW).unwrap();
-    fs::write(&path, [sigv4(), temporary].concat()).unwrap();
+    // Nothing is fetched ahead, so that who draws meets what the module does.
+    let entropy = "[entropy]\nprefetch = 0\n".to_owned();
+    fs::write(&path, [entropy, sigv4(), temporary].concat()).unwrap();
     Config::load(Some(&path)).unwrap()
 }
 
@@ -142,12 +172,12 @@ fn ask_for_everything(url: &str) -> Vec<String> {
     let mut opened = 0;
     for _ in 0..12 {
         match good.generate_random(256) {
-            Ok(random) => assert_eq!(*random, canary()),
+            Ok(random) => assert_eq!(hunt::find(&canary(), &random), None),
             Err(error) => refusals.push(format!("{error} {error:?}")),
         }
         match good.generate_random_for(200, &document) {
             Ok(sealed) => {
-                assert_eq!(*key.open(&sealed).unwrap(), canary()[..200]);
+                assert_eq!(hunt::find(&canary(), &key.open(&sealed).unwrap()), None);
                 opened += 1;
             }
             Err(error) => refusals.push(format!("{error} {error:?}")),
@@ -165,7 +195,28 @@ fn ask_for_everything(url: &str) -> Vec<String> {
     }
     let error = good.generate_random_for(32, &stale).unwrap_err();
     refusals.push(format!("{error} {error:?}"));
+    // Until it is not trusted any more.
+    for _ in 0..HEALTHY_DRAWS {
+        refusals.extend(good.generate_random(1).err().map(|error| format!("{error} {error:?}")));
+    }
     refusals
+}
+
+/// What anybody may ask.
+fn shown(url: &str) -> String {
+    let agent: Agent = Agent::config_builder().http_status_as_error(false).build().into();
+    let get = |path: &str| {
+        let mut response = agent.get(format!("{url}{path}")).call().unwrap();
+        response.body_mut().read_to_string().unwrap()
+    };
+    let readiness = get("/readyz");
+    assert!(readiness.contains("255 random bytes instead of 256"), "{readiness}");
+    let metrics = get("/metrics");
+    for line in ["attested_random_nsm_faults_total{cause=\"length\"} 1", "attested_random_ready 0"]
+    {
+        assert!(metrics.lines().any(|shown| shown == line), "{metrics}");
+    }
+    [readiness, metrics].concat()
 }
 
 fn run() -> Said {
@@ -185,9 +236,12 @@ fn run() -> Said {
     let settings = config.settings(Posture::Laptop).unwrap();
     debug += &format!("{settings:?}");
     let audit = Trail::default();
-    let platform = CanaryPlatform(Simulated::new(world, SystemClock));
+    let nsm = SimulatedNsm::new(Arc::clone(&world));
+    let simulated = Simulated::new(world, SystemClock, nsm.readiness());
+    let in_service = Arc::new(AtomicBool::new(false));
+    let platform = CanaryPlatform { simulated, in_service: Arc::clone(&in_service) };
     let runtime = Runtime::new().unwrap();
-    let nsm = Canary(AtomicUsize::new(0));
+    let nsm = Canary { nsm, in_service, draws: 0 };
     let service =
         Service::start(platform, nsm, anchors, settings, Audit::to(audit.clone()).unwrap());
     let service = runtime.block_on(service).unwrap();
@@ -197,14 +251,15 @@ fn run() -> Said {
     let (stop, stopped) = oneshot::channel::<()>();
     let drain = std::time::Duration::from_secs(5);
     let serving = runtime.spawn(serve(acceptor, service, async { drop(stopped.await) }, drain));
-    let refusals = ask_for_everything(&format!("http://{address}"));
+    let url = format!("http://{address}");
+    let (refusals, shown) = (ask_for_everything(&url), shown(&url));
     drop(stop);
     runtime.block_on(serving).unwrap();
-    Said { log: log.text(), audit: audit.text(), debug, refusals }
+    Said { log: log.text(), audit: audit.text(), debug, shown, refusals }
 }
 
 #[test]
-fn neither_log_nor_audit_nor_refusal_shows_a_secret_in_any_encoding() {
+fn f29_neither_log_nor_audit_nor_metric_nor_refusal_shows_a_secret_in_any_encoding() {
     let said = run();
     // There was something to find.
     assert!(said.log.contains("refused") && said.log.contains("failed"), "{}", said.log);
@@ -216,6 +271,7 @@ fn neither_log_nor_audit_nor_refusal_shows_a_secret_in_any_encoding() {
         ("log", &said.log),
         ("audit", &said.audit),
         ("debug", &said.debug),
+        ("metrics and readiness", &said.shown),
         ("refusals", &refusals),
     ];
     for (place, text) in places {

@@ -3,8 +3,6 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
-use shared::cms::ContentEncryption;
-use shared::nsm::RANDOM_BLOCK_LENGTH;
 
 use crate::stage::RECIPIENTS;
 
@@ -88,17 +86,15 @@ impl Expected {
 
     /// Blocks of entropy that the answer is worth: none unless it gives random bytes.
     pub(crate) fn draws(&self) -> usize {
-        let drawn = match self {
-            Self::Plaintext { length } => *length,
-            Self::Sealed { length } => length + ContentEncryption::LENGTH,
-            Self::Last(answer) => return answer.draws(),
+        match self {
+            Self::Plaintext { .. } | Self::Sealed { .. } => 1,
+            Self::Last(answer) => answer.draws(),
             Self::Error { .. }
             | Self::Http { .. }
             | Self::Head { .. }
             | Self::Ok { .. }
             | Self::Continue => 0,
-        };
-        drawn.div_ceil(RANDOM_BLOCK_LENGTH)
+        }
     }
 
     /// Whether a request is refused with it.
@@ -143,6 +139,14 @@ impl Answer {
             })
             .collect();
         Self { status, headers, body: String::new() }
+    }
+
+    pub(crate) fn status(&self) -> u16 {
+        self.status
+    }
+
+    pub(crate) fn body(&self) -> &str {
+        &self.body
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
@@ -200,7 +204,7 @@ impl Answer {
     }
 
     /// A member of the body that is a blob.
-    fn blob(&self, name: &str) -> Option<Vec<u8>> {
+    pub(crate) fn blob(&self, name: &str) -> Option<Vec<u8>> {
         let body: Value = serde_json::from_str(&self.body).ok()?;
         STANDARD.decode(body.get(name)?.as_str()?).ok()
     }

@@ -12,6 +12,8 @@ pub(crate) struct Configuration {
     toml: String,
     /// By file name.
     policies: Vec<(String, String)>,
+    /// Lines of the table `[entropy]`.
+    entropy: String,
 }
 
 /// What requests to [`Configuration::signed`] are signed for.
@@ -25,9 +27,17 @@ pub(crate) const SESSION_TOKEN: &str = "IQoJb3JpZ2luX2VjEXAMPLE//token+==";
 const ALLOW: &str =
     r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"kms:*","Resource":"*"}}"#;
 
+/// Nothing is fetched ahead, so that each draw is a request's.
+const NO_PREFETCH: &str = "prefetch = 0\n";
+
 impl Configuration {
     pub(crate) fn new(toml: impl Into<String>) -> Self {
-        Self { posture: Posture::Production, toml: toml.into(), policies: Vec::new() }
+        Self {
+            posture: Posture::Production,
+            toml: toml.into(),
+            policies: Vec::new(),
+            entropy: NO_PREFETCH.to_owned(),
+        }
     }
 
     /// Who signs is answered, also in the clear.
@@ -41,6 +51,16 @@ impl Configuration {
             &format!("session_token = \"{SESSION_TOKEN}\"\n"),
             ALLOW,
         )
+    }
+
+    /// As on a laptop without a file: everybody is answered.
+    pub(crate) fn none() -> Self {
+        Self::new("").on_laptop()
+    }
+
+    /// With these lines as the table `[entropy]`.
+    pub(crate) fn with_entropy(self, lines: &str) -> Self {
+        Self { entropy: [NO_PREFETCH, lines].concat(), ..self }
     }
 
     pub(crate) fn on_laptop(self) -> Self {
@@ -66,7 +86,8 @@ impl Configuration {
     fn read(&self) -> (Result<Settings, ConfigError>, String) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("enclave.toml");
-        fs::write(&path, &self.toml).unwrap();
+        // Last, where it moves no line.
+        fs::write(&path, [&self.toml, "\n[entropy]\n", &self.entropy].concat()).unwrap();
         for (name, json) in &self.policies {
             fs::write(folder.path().join(name), json).unwrap();
         }

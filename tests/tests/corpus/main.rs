@@ -38,6 +38,13 @@ mod e_routing;
 mod e_scopes;
 mod e_signed;
 mod e_signed_headers;
+mod envelope;
+mod f_clock;
+mod f_crowd;
+mod f_source;
+mod faulty;
+#[path = "../access/hunt.rs"]
+mod hunt;
 mod log;
 mod page;
 mod payload;
@@ -79,18 +86,23 @@ fn rows() -> Vec<Row> {
         e_changes::rows(),
         e_logs::rows(),
         e_literals::rows(),
+        f_source::rows(),
+        f_clock::rows(),
+        f_crowd::rows(),
     ]
     .into_iter()
     .flatten()
     .collect()
 }
 
-/// The ids of A to E that this service is to be tested by: all of them.
+/// The ids that this service is to be tested by: all of A to E, and of F what its entropy and its
+/// time can suffer.
 fn expected_ids() -> Vec<String> {
     let sections = [("A", 28), ("B", 24), ("C", 28), ("D", 16), ("E", 30)];
     let ids =
         |(section, count): (&'static str, u8)| (1..=count).map(move |n| format!("{section}{n:02}"));
-    sections.into_iter().flat_map(ids).collect()
+    let of_the_source = (16..=25).chain([27, 29]).map(|n| format!("F{n}"));
+    sections.into_iter().flat_map(ids).chain(of_the_source).collect()
 }
 
 /// What is true of all rows together.

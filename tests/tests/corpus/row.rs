@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use enclave::audit::Audit;
-use enclave::config::{Config, Posture};
 use shared::attestation::{DebugMode, MaxAge, Rule, UnverifiedDocument};
 use shared::crypto::Operations;
 
@@ -29,6 +28,8 @@ pub(crate) enum Check {
     Inner { expected: Refusal, refused: fn() -> Option<Refusal> },
     /// A configuration with which no service starts, and the error's text.
     NoStart { configuration: Configuration, error: String },
+    /// A service of the case's own, whose surroundings fail, and what it makes of it.
+    Scene { play: Box<dyn Fn() + Send + Sync>, outcome: Outcome },
     /// A request, its answer, and what is to be recorded and logged of it.
     Recorded { request: Vec<u8>, answer: Expected, trace: Trace },
 }
@@ -73,6 +74,16 @@ impl Row {
         error: impl Into<String>,
     ) -> Self {
         self.with(what, Check::NoStart { configuration, error: error.into() })
+    }
+
+    /// `play` asserts what must come of it: an answer, or a refusal.
+    pub(crate) fn scene(
+        self,
+        what: impl Into<String>,
+        outcome: Outcome,
+        play: impl Fn() + Send + Sync + 'static,
+    ) -> Self {
+        self.with(what, Check::Scene { play: Box::new(play), outcome })
     }
 
     /// `request` must be answered with `answer`, and leave `trace`.
@@ -167,7 +178,10 @@ impl Row {
         self.cases.iter().filter_map(|case| match &case.check {
             Check::Document { expected, .. } => expected.as_ref(),
             Check::Inner { expected, .. } => Some(expected),
-            Check::Exchange { .. } | Check::NoStart { .. } | Check::Recorded { .. } => None,
+            Check::Exchange { .. }
+            | Check::NoStart { .. }
+            | Check::Scene { .. }
+            | Check::Recorded { .. } => None,
         })
     }
 
@@ -179,9 +193,10 @@ impl Row {
                 Operations::of(|| verdict(&stage, document).is_ok()).1
             }
             Check::Inner { refused, .. } => Operations::of(refused).1,
-            Check::Exchange { .. } | Check::NoStart { .. } | Check::Recorded { .. } => {
-                Operations::default()
-            }
+            Check::Exchange { .. }
+            | Check::NoStart { .. }
+            | Check::Scene { .. }
+            | Check::Recorded { .. } => Operations::default(),
         };
         self.cases.iter().map(cost).collect()
     }
@@ -214,6 +229,10 @@ impl Row {
                 }
                 Check::Exchange { steps, ending } => {
                     check_conversation(&stage, steps, *ending, &context)
+                }
+                Check::Scene { play, outcome } => {
+                    play();
+                    *outcome
                 }
                 Check::Inner { expected, refused } => {
                     assert_eq!(refused().as_ref(), Some(expected), "{context}");
@@ -312,7 +331,7 @@ fn check_recorded(
     let audit = Audit::to(records.clone()).unwrap();
     let settings = match configuration {
         Some(configuration) => configuration.settings(),
-        None => Config::default().settings(Posture::Laptop),
+        None => Configuration::none().settings(),
     };
     let stage = Stage::start(settings.unwrap(), audit);
     drop(log::take());

@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use enclave::Service;
 use enclave::audit::Audit;
-use enclave::config::{Config, Posture, Settings};
+use enclave::config::Settings;
 use enclave::http::Server;
 use enclave::platform::Simulated;
 use shared::attestation::{self, TrustAnchors};
@@ -112,7 +112,7 @@ pub(crate) static OUTSIDE_ROOTS: LazyLock<[Forgery; 2]> = LazyLock::new(|| {
     ]
 });
 
-fn anchors() -> TrustAnchors<attestation::Simulated> {
+pub(crate) fn anchors() -> TrustAnchors<attestation::Simulated> {
     let mut anchors = TrustAnchors::simulator_root(GOOD.root());
     for forgery in OUTSIDE_ROOTS.iter() {
         let pem = STANDARD.encode(forgery.root());
@@ -125,7 +125,7 @@ fn anchors() -> TrustAnchors<attestation::Simulated> {
 impl Stage {
     /// Without configuration, as on a laptop: everybody is answered.
     pub(crate) fn new() -> Self {
-        Self::start(Config::default().settings(Posture::Laptop).unwrap(), Audit::none())
+        Self::under(&Configuration::none())
     }
 
     /// Configured so.
@@ -139,7 +139,7 @@ impl Stage {
         let nsm = SimulatedNsm::new(Arc::clone(&world));
         let draws = nsm.draws();
         let clock: fn() -> UnixMillis = now;
-        let platform = Simulated::new(world, clock);
+        let platform = Simulated::new(world, clock, nsm.readiness());
         let start = Service::start(platform, nsm, anchors(), settings, audit);
         let service = runtime.block_on(start).unwrap();
         let drawn_to_start = draws.count();

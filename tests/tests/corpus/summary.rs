@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// What came of one case.
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Outcome {
     Accepted,
     Refused,

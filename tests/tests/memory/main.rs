@@ -15,6 +15,8 @@ mod hostile;
 mod policies;
 mod world;
 
+use std::convert::Infallible;
+
 use allocation_counter::{AllocationInfo, measure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -103,8 +105,11 @@ fn answer(world: &World, body: &[u8]) -> Result<Vec<u8>, Refusal> {
     let request = GenerateRandom::parse(body).unwrap();
     let document = world.verify(request.attestation_document.unwrap())?;
     let content = vec![7; request.number_of_bytes.get()];
-    let encryption = ContentEncryption::from_random(&[7; ContentEncryption::LENGTH]);
-    let sealed = seal(&document.recipient_key().unwrap(), &content, encryption).unwrap();
+    let encryption = ContentEncryption::draw(|part| {
+        part.fill(7);
+        Ok::<_, Infallible>(())
+    });
+    let sealed = seal(&document.recipient_key().unwrap(), &content, encryption.unwrap()).unwrap();
     Ok(GenerateRandomResponse::CiphertextForRecipient(&sealed).to_json())
 }
 

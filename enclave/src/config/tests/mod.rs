@@ -1,4 +1,5 @@
 mod credentials;
+mod platform;
 mod secrets;
 
 use std::fs;
@@ -60,6 +61,8 @@ fn the_documented_file_is_one_and_shows_the_defaults() {
     let default = settings(&sigv4(CREDENTIAL), Posture::Production).unwrap();
     assert_eq!(format!("{:?}", documented.policy), format!("{:?}", default.policy));
     assert_eq!(format!("{:?}", documented.throttle), format!("{:?}", default.throttle));
+    assert_eq!(format!("{:?}", documented.entropy), format!("{:?}", default.entropy));
+    assert_eq!(format!("{:?}", documented.platform), format!("{:?}", default.platform));
 }
 
 #[test]

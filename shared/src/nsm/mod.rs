@@ -1,13 +1,17 @@
 //! The Nitro Secure Module: `/dev/nsm` inside an enclave, one CBOR request and response an ioctl.
 
+mod exchange;
+mod ioctl;
+
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::AsRawFd;
 use std::path::Path;
 
 pub use aws_nitro_enclaves_nsm_api::api::{Digest, ErrorCode, Request, Response};
-use aws_nitro_enclaves_nsm_api::driver::nsm_process_request;
 use thiserror::Error;
+
+pub use self::exchange::NsmError;
+use self::exchange::{Buffer, exchange};
 
 /// Where the kernel's `nsm` driver puts the device.
 pub const DEVICE_PATH: &str = "/dev/nsm";
@@ -19,7 +23,10 @@ pub const RANDOM_BLOCK_LENGTH: usize = 256;
 /// random bytes and prints them in its Debug, so it is never formatted.
 pub trait Nsm: Send + 'static {
     /// Answers one request.
-    fn process(&mut self, request: Request) -> Response;
+    ///
+    /// # Errors
+    /// If the device does not take the request, or gives what is no answer.
+    fn process(&mut self, request: Request) -> Result<Response, NsmError>;
 }
 
 /// The device could not be opened.
@@ -31,6 +38,7 @@ pub struct NsmUnavailable(#[source] io::Error);
 #[derive(Debug)]
 pub struct NsmDevice {
     file: File,
+    buffer: Buffer,
 }
 
 impl NsmDevice {
@@ -45,13 +53,14 @@ impl NsmDevice {
     /// If there is none, or it may not be opened.
     pub fn open() -> Result<Self, NsmUnavailable> {
         let file = OpenOptions::new().read(true).write(true).open(DEVICE_PATH);
-        file.map(|file| Self { file }).map_err(NsmUnavailable)
+        file.map(|file| Self { file, buffer: Buffer::new() }).map_err(NsmUnavailable)
     }
 }
 
 impl Nsm for NsmDevice {
-    fn process(&mut self, request: Request) -> Response {
-        nsm_process_request(self.file.as_raw_fd(), request)
+    fn process(&mut self, request: Request) -> Result<Response, NsmError> {
+        let Self { file, buffer } = self;
+        exchange(&request, buffer, |request, response| ioctl::process(file, request, response))
     }
 }
 

@@ -1,0 +1,48 @@
+//! What time it is: the one place that asks.
+
+mod trusted;
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use shared::time::UnixMillis;
+
+pub use self::trusted::ClockFault;
+pub(crate) use self::trusted::{AnchorError, Anchoring, TrustedClock};
+
+/// A machine's clock.
+pub trait Clock: Clone + Send + Sync + 'static {
+    /// Now, as the machine has it.
+    fn now(&self) -> UnixMillis;
+
+    /// Time since some moment, which no one sets.
+    fn monotonic(&self) -> Duration;
+}
+
+/// The system's clock.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock that everybody else asks")]
+    fn now(&self) -> UnixMillis {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        UnixMillis::new(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn monotonic(&self) -> Duration {
+        static START: OnceLock<Instant> = OnceLock::new();
+        START.get_or_init(Instant::now).elapsed()
+    }
+}
+
+/// Whoever makes up the time makes up all of it: no other passes.
+impl<F: Fn() -> UnixMillis + Clone + Send + Sync + 'static> Clock for F {
+    fn now(&self) -> UnixMillis {
+        self()
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_millis(self().as_millis())
+    }
+}

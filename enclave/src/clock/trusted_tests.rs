@@ -1,0 +1,166 @@
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use super::*;
+
+const HOUR_MS: u64 = 3_600_000;
+
+/// A machine whose clocks are set by hand, in milliseconds.
+#[derive(Clone, Debug)]
+struct Machine(Arc<Mutex<Clocks>>);
+
+#[derive(Debug)]
+struct Clocks {
+    system: u64,
+    monotonic: u64,
+    /// The hypervisor's, which is right.
+    nsm: u64,
+}
+
+impl Clock for Machine {
+    fn now(&self) -> UnixMillis {
+        UnixMillis::new(self.0.lock().unwrap().system)
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_millis(self.0.lock().unwrap().monotonic)
+    }
+}
+
+impl Machine {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(Clocks { system: 1_000_000, monotonic: 77, nsm: 1_000_000 })))
+    }
+
+    fn set(&self, set: impl FnOnce(&mut Clocks)) {
+        set(&mut self.0.lock().unwrap());
+    }
+
+    fn passes(&self, milliseconds: u64) {
+        self.set(|clocks| {
+            clocks.system += milliseconds;
+            clocks.monotonic += milliseconds;
+            clocks.nsm += milliseconds;
+        });
+    }
+
+    fn attest(&self) -> Result<UnixMillis, Infallible> {
+        Ok(UnixMillis::new(self.0.lock().unwrap().nsm))
+    }
+
+    fn start(&self) -> TrustedClock<Self> {
+        TrustedClock::start(self.clone(), || self.attest()).unwrap().0
+    }
+
+    fn anchor(&self, clock: &TrustedClock<Self>) -> Anchoring {
+        clock.anchor(|| self.attest()).unwrap()
+    }
+}
+
+#[test]
+fn goes_on_from_what_the_nsm_signed() {
+    let machine = Machine::new();
+    let clock = machine.start();
+    assert_eq!(clock.now(), UnixMillis::new(1_000_000));
+    machine.passes(12_345);
+    assert_eq!(clock.now(), UnixMillis::new(1_012_345));
+}
+
+#[test]
+fn f24_a_system_clock_that_jumps_changes_nothing_and_is_told_of() {
+    for (system, offset_ms) in [(1_000_000 + HOUR_MS, 3_600_000), (0, -1_000_000)] {
+        let machine = Machine::new();
+        let clock = machine.start();
+        machine.set(|clocks| clocks.system = system);
+        assert_eq!(clock.now(), UnixMillis::new(1_000_000));
+        let anchoring = machine.anchor(&clock);
+        assert_eq!((anchoring, anchoring.disagrees()), (Anchoring { offset_ms }, true));
+        assert_eq!(clock.now(), UnixMillis::new(1_000_000));
+    }
+}
+
+#[test]
+fn f24_a_system_clock_that_stalls_changes_nothing_and_is_told_of() {
+    let machine = Machine::new();
+    let clock = machine.start();
+    machine.passes(30_000);
+    machine.set(|clocks| clocks.system = 1_000_000);
+    assert_eq!(clock.now(), UnixMillis::new(1_030_000));
+    assert!(machine.anchor(&clock).disagrees());
+}
+
+#[test]
+fn f24_a_monotonic_clock_that_stalls_or_drifts_is_put_right_by_the_next_anchoring() {
+    for wrong in [0, 15_000, 60_000] {
+        let machine = Machine::new();
+        let clock = machine.start();
+        machine.passes(30_000);
+        machine.set(|clocks| clocks.monotonic = 77 + wrong);
+        assert_eq!(clock.now(), UnixMillis::new(1_000_000 + wrong));
+        machine.anchor(&clock);
+        assert_eq!(clock.now(), UnixMillis::new(1_030_000));
+    }
+}
+
+#[test]
+fn a_system_clock_may_be_off_by_two_seconds_either_way() {
+    let machine = Machine::new();
+    let clock = machine.start();
+    for (system, disagrees) in
+        [(1_002_000, false), (1_002_001, true), (998_000, false), (997_999, true)]
+    {
+        machine.set(|clocks| clocks.system = system);
+        assert_eq!(machine.anchor(&clock).disagrees(), disagrees, "{system}");
+    }
+}
+
+#[test]
+fn the_document_was_signed_in_the_middle_of_the_call() {
+    let machine = Machine::new();
+    let clock = machine.start();
+    let anchored = clock.anchor(|| {
+        machine.passes(50);
+        let time = machine.attest();
+        machine.passes(50);
+        time
+    });
+    assert_eq!(anchored, Ok(Anchoring { offset_ms: 0 }));
+    assert_eq!(clock.now(), UnixMillis::new(1_000_100));
+}
+
+#[test]
+fn an_anchoring_that_fails_leaves_the_clock_as_it_was() {
+    let machine = Machine::new();
+    let clock = machine.start();
+    let due = clock.due();
+    machine.passes(30_000);
+    assert_eq!(clock.anchor(|| Err("broken")), Err(AnchorError::Attest("broken")));
+    assert_eq!((clock.now(), clock.due()), (UnixMillis::new(1_030_000), due));
+}
+
+#[test]
+fn does_not_start_without_a_document() {
+    let started = TrustedClock::start(Machine::new(), || Err("broken"));
+    assert_eq!(started.err(), Some(AnchorError::Attest("broken")));
+}
+
+#[test]
+fn an_anchor_is_due_before_it_is_too_old_and_too_old_after_a_minute() {
+    let clock = Machine::new().start();
+    let anchored = clock.anchored();
+    assert_eq!(clock.due(), anchored + Duration::from_secs(30));
+    assert_eq!(clock.check_at(anchored + Duration::from_secs(60)), Ok(()));
+    let late = anchored + Duration::from_secs(60) + Duration::from_nanos(1);
+    assert_eq!(clock.check_at(late), Err(ClockFault));
+}
+
+#[test]
+fn a_made_up_clock_may_go_back() {
+    let time = Arc::new(Mutex::new(UnixMillis::from_secs(2000)));
+    let told = Arc::clone(&time);
+    let now = move || *told.lock().unwrap();
+    let (clock, _) = TrustedClock::start(now, || Ok::<_, Infallible>(UnixMillis::from_secs(2000)))
+        .expect("it is anchored");
+    *time.lock().unwrap() = UnixMillis::from_secs(1000);
+    assert_eq!(clock.now(), UnixMillis::from_secs(1000));
+}

@@ -1,0 +1,165 @@
+//! The tables of what the service stands on: `[entropy]`, `[platform]` and, on a laptop,
+//! `[simulator]`.
+
+use serde::Deserialize;
+
+use super::bounded::Bounded;
+#[cfg(feature = "simulator")]
+use super::bounded::Latency;
+use super::error::MeaningError;
+use crate::entropy::{EntropySettings, PredictionResistance};
+use crate::platform::PlatformSettings;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EntropyTable {
+    /// How long a caller waits for the NSM.
+    deadline_ms: Option<Bounded<10, 60_000>>,
+    /// How long a call of the NSM may take.
+    watchdog_ms: Option<Bounded<100, 120_000>>,
+    /// Blocks kept ready; 0 is none.
+    prefetch: Option<Bounded<0, 1024>>,
+    /// How old one may be when it is used.
+    max_age_ms: Option<Bounded<100, 600_000>>,
+    #[serde(default)]
+    prediction_resistance: PredictionResistanceMode,
+    reseed_requests: Option<Bounded<1, 65_536>>,
+    reseed_interval_ms: Option<Bounded<100, 600_000>>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum PredictionResistanceMode {
+    /// Each answer has entropy of its own.
+    #[default]
+    Request,
+    /// Several share it.
+    Interval,
+}
+
+impl EntropyTable {
+    pub(super) fn settings(self) -> Result<EntropySettings, MeaningError> {
+        let default = EntropySettings::default();
+        let prefetch = self.prefetch.map(|prefetch| prefetch.get());
+        Ok(EntropySettings {
+            deadline: self.deadline_ms.map_or(default.deadline, Bounded::milliseconds),
+            watchdog: self.watchdog_ms.map_or(default.watchdog, Bounded::milliseconds),
+            prefetch: prefetch
+                .and_then(|prefetch| usize::try_from(prefetch).ok())
+                .unwrap_or(default.prefetch),
+            max_age: self.max_age_ms.map_or(default.max_age, Bounded::milliseconds),
+            prediction_resistance: self.prediction_resistance()?,
+        })
+    }
+
+    fn prediction_resistance(&self) -> Result<PredictionResistance, MeaningError> {
+        let (requests, period) = (self.reseed_requests, self.reseed_interval_ms);
+        match self.prediction_resistance {
+            PredictionResistanceMode::Interval => Ok(PredictionResistance::Interval {
+                requests: requests.map_or(1024, Bounded::get).into(),
+                period: period.map_or(EntropySettings::default().max_age, Bounded::milliseconds),
+            }),
+            PredictionResistanceMode::Request if requests.is_none() && period.is_none() => {
+                Ok(PredictionResistance::Request)
+            }
+            PredictionResistanceMode::Request => Err(MeaningError::UnusedReseedInterval),
+        }
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PlatformTable {
+    /// Clocksources that are accepted, as sysfs names them.
+    clocksources: Option<Vec<String>>,
+}
+
+impl PlatformTable {
+    pub(super) fn settings(self) -> Result<PlatformSettings, MeaningError> {
+        match self.clocksources {
+            None => Ok(PlatformSettings::default()),
+            Some(clocksources)
+                if clocksources.is_empty() || clocksources.iter().any(String::is_empty) =>
+            {
+                Err(MeaningError::NoClocksource)
+            }
+            Some(clocksources) => Ok(PlatformSettings { clocksources }),
+        }
+    }
+}
+
+#[cfg(feature = "simulator")]
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SimulatorTable {
+    #[serde(default)]
+    nsm: SimulatedNsmTable,
+}
+
+#[cfg(feature = "simulator")]
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SimulatedNsmTable {
+    #[serde(default)]
+    latency_ms: Latency,
+    fault: Option<FaultName>,
+    /// Calls that still work once the service is ready.
+    after: Option<Bounded<0, { u32::MAX }>>,
+}
+
+#[cfg(feature = "simulator")]
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum FaultName {
+    Short,
+    Long,
+    Empty,
+    Repeat,
+    Zeros,
+    Ones,
+    Counter,
+    Stuck,
+    Error,
+    Malformed,
+    Hang,
+}
+
+#[cfg(feature = "simulator")]
+mod simulated {
+    use shared::simulator::{Conditions, Fault, Onset};
+
+    use super::{Bounded, FaultName, MeaningError, SimulatorTable};
+
+    impl SimulatorTable {
+        pub(in crate::config) fn conditions(&self) -> Result<Conditions, MeaningError> {
+            let nsm = &self.nsm;
+            let calls = nsm.after.map(Bounded::get);
+            let onset =
+                calls.map_or(Onset::Boot, |calls| Onset::AfterReady { calls: calls.into() });
+            let fault = match nsm.fault {
+                Some(fault) => Some((Fault::from(fault), onset)),
+                None if nsm.after.is_some() => return Err(MeaningError::AfterWithoutFault),
+                None => None,
+            };
+            Ok(Conditions { latency: nsm.latency_ms.0, fault })
+        }
+    }
+
+    impl From<FaultName> for Fault {
+        fn from(name: FaultName) -> Self {
+            match name {
+                FaultName::Short => Self::Short,
+                FaultName::Long => Self::Long,
+                FaultName::Empty => Self::Empty,
+                FaultName::Repeat => Self::Repeat,
+                FaultName::Zeros => Self::Zeros,
+                FaultName::Ones => Self::Ones,
+                FaultName::Counter => Self::Counter,
+                FaultName::Stuck => Self::Stuck,
+                FaultName::Error => Self::Error,
+                FaultName::Malformed => Self::Malformed,
+                FaultName::Hang => Self::Hang,
+            }
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The tables `[entropy]`, `[platform]` and `[simulator]`.
+
+use std::time::Duration;
+
+use super::*;
+use crate::entropy::{EntropySettings, PredictionResistance};
+
+fn entropy(lines: &str) -> Result<EntropySettings, String> {
+    let settings = settings(&format!("[entropy]\n{lines}\n"), Posture::Laptop);
+    settings.map(|settings| settings.entropy).map_err(|error| error.to_string())
+}
+
+#[test]
+fn reads_what_is_asked_of_entropy() {
+    let settings = entropy(
+        "deadline_ms = 10\nwatchdog_ms = 120000\nprefetch = 0\nmax_age_ms = 600000\n\
+         prediction_resistance = \"interval\"\nreseed_requests = 65536\nreseed_interval_ms = 100",
+    );
+    let EntropySettings { deadline, watchdog, prefetch, max_age, prediction_resistance } =
+        settings.unwrap();
+    assert_eq!((deadline, watchdog), (Duration::from_millis(10), Duration::from_secs(120)));
+    assert_eq!((prefetch, max_age), (0, Duration::from_secs(600)));
+    let period = Duration::from_millis(100);
+    let expected = PredictionResistance::Interval { requests: 65_536, period };
+    assert_eq!(prediction_resistance, expected);
+}
+
+#[test]
+fn each_number_has_its_bounds() {
+    let interval = "prediction_resistance = \"interval\"\n";
+    for (key, least, most) in [
+        ("deadline_ms", 10, 60_000),
+        ("watchdog_ms", 100, 120_000),
+        ("prefetch", 0, 1024),
+        ("max_age_ms", 100, 600_000),
+        ("reseed_requests", 1, 65_536),
+        ("reseed_interval_ms", 100, 600_000),
+    ] {
+        for number in [least, most] {
+            entropy(&format!("{interval}{key} = {number}")).unwrap();
+        }
+        for number in [least - 1, most + 1, i64::MAX, i64::MIN] {
+            let error = entropy(&format!("{interval}{key} = {number}")).unwrap_err();
+            let expected = format!(
+                "invalid value: integer `{number}`, expected a whole number from {least} to {most}"
+            );
+            assert!(error.contains("line 3 ") && error.ends_with(&expected), "{key}: {error}");
+        }
+        let error = entropy(&format!("{interval}{key} = 100.5")).unwrap_err();
+        assert!(error.contains("invalid type: floating point"), "{key}: {error}");
+    }
+}
+
+#[test]
+fn an_interval_without_its_mode_would_not_be_kept() {
+    let expected = "[entropy] reseed_requests and reseed_interval_ms need prediction_resistance = \
+                    \"interval\": without it every answer has entropy of its own";
+    for lines in ["reseed_requests = 9", "reseed_interval_ms = 900"] {
+        for mode in ["", "prediction_resistance = \"request\"\n"] {
+            let error = refused(&format!("[entropy]\n{mode}{lines}\n"), Posture::Laptop);
+            assert_eq!(error, expected);
+        }
+    }
+}
+
+#[test]
+fn accepts_the_clocksources_that_are_listed_and_an_empty_list_is_none() {
+    let platform = |list: &str| format!("[platform]\nclocksources = {list}\n");
+    let listed = settings(&platform("[\"tsc\", \"kvm-clock\"]"), Posture::Laptop).unwrap();
+    assert_eq!(listed.platform.clocksources, ["tsc", "kvm-clock"]);
+    for list in ["[]", "[\"\"]", "[\"tsc\", \"\"]"] {
+        let error = refused(&platform(list), Posture::Laptop);
+        let expected = "[platform] clocksources must name at least one, such as \"kvm-clock\"";
+        assert_eq!(error, expected);
+    }
+}
+
+#[cfg(not(feature = "simulator"))]
+#[test]
+fn production_has_no_name_for_what_is_simulated() {
+    let error = load("[simulator.nsm]\nlatency_ms = 1\n").unwrap_err().to_string();
+    assert!(error.contains("unknown field `simulator`"), "{error}");
+}
+
+#[cfg(feature = "simulator")]
+mod simulated {
+    use shared::simulator::{Conditions, Fault, Onset};
+
+    use super::*;
+
+    fn conditions(lines: &str) -> Result<Conditions, String> {
+        let config = load(&format!("[simulator.nsm]\n{lines}\n"));
+        config.and_then(|config| config.simulated_nsm()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn reads_how_long_a_call_takes() {
+        for (text, latency) in [
+            ("0", Duration::ZERO),
+            ("0.1", Duration::from_micros(100)),
+            ("1", Duration::from_millis(1)),
+            ("10", Duration::from_millis(10)),
+            ("500.0", Duration::from_millis(500)),
+        ] {
+            let expected = Conditions { latency, fault: None };
+            assert_eq!(conditions(&format!("latency_ms = {text}")), Ok(expected));
+        }
+        for text in ["-1", "501", "-0.5", "500.1", "inf", "nan", "\"1\""] {
+            let error = conditions(&format!("latency_ms = {text}")).unwrap_err();
+            let expected = "expected milliseconds from 0 to 500, such as 1 or 0.1";
+            assert!(error.ends_with(expected), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn reads_each_fault_and_when_it_begins() {
+        for (name, fault) in [
+            ("short", Fault::Short),
+            ("long", Fault::Long),
+            ("empty", Fault::Empty),
+            ("repeat", Fault::Repeat),
+            ("zeros", Fault::Zeros),
+            ("ones", Fault::Ones),
+            ("counter", Fault::Counter),
+            ("stuck", Fault::Stuck),
+            ("error", Fault::Error),
+            ("malformed", Fault::Malformed),
+            ("hang", Fault::Hang),
+        ] {
+            for (after, onset) in [
+                ("", Onset::Boot),
+                ("after = 0", Onset::AfterReady { calls: 0 }),
+                ("after = 100", Onset::AfterReady { calls: 100 }),
+            ] {
+                let fault = Some((fault, onset));
+                let expected = Conditions { latency: Duration::ZERO, fault };
+                assert_eq!(conditions(&format!("fault = \"{name}\"\n{after}")), Ok(expected));
+            }
+        }
+        let error = conditions("fault = \"broken\"").unwrap_err();
+        assert!(error.contains("found another string, expected one of `short`"), "{error}");
+        let error = conditions("after = 3").unwrap_err();
+        assert!(error.ends_with("name the fault as well"), "{error}");
+    }
+
+    #[test]
+    fn works_well_where_nothing_is_said() {
+        for text in ["", "[simulator]\n", "[simulator.nsm]\n"] {
+            let conditions = load(text).unwrap().simulated_nsm().unwrap();
+            assert_eq!(conditions, Conditions::default());
+        }
+    }
+
+    #[test]
+    fn the_documented_module_is_one() {
+        let page = include_str!("../../../../docs/configuration.md");
+        let block = page.split("```toml\n").nth(2).unwrap();
+        let (text, _) = block.split_once("```").unwrap();
+        let onset = Onset::AfterReady { calls: 100 };
+        let expected =
+            Conditions { latency: Duration::from_micros(100), fault: Some((Fault::Stuck, onset)) };
+        assert_eq!(load(text).unwrap().simulated_nsm().unwrap(), expected);
+    }
+
+    #[test]
+    fn an_enclave_simulates_nothing() {
+        let text = sigv4(&[CREDENTIAL, "[simulator.nsm]\nlatency_ms = 0\n"].concat());
+        let expected = "[simulator] is for enclave-simulator: remove it";
+        assert_eq!(refused(&text, Posture::Production), expected);
+    }
+}

@@ -1,0 +1,288 @@
+//! CTR_DRBG with AES-256 and a derivation function: NIST SP 800-90A Rev. 1, section 10.2.1. The names
+//! are the standard's.
+//!
+//! No crate that is kept well gives this construction: AWS-LC's and BoringSSL's CTR_DRBG have no
+//! derivation function and are not offered to callers, RustCrypto has none, OpenSSL's cannot be given
+//! its entropy input. So it is written here, over a block cipher that is not, and held to NIST's
+//! vectors.
+
+use std::fmt;
+
+use shared::crypto::{AES_256_KEY_LENGTH, AES_BLOCK_LENGTH, Aes256, AesBlock};
+use thiserror::Error;
+use zeroize::{Zeroize, Zeroizing};
+
+/// Bytes of the seed: a key and a block (table 3).
+const SEED_LENGTH: usize = AES_256_KEY_LENGTH + AES_BLOCK_LENGTH;
+
+/// Bytes of entropy input at least: the security strength of 256 bits (table 3).
+const MIN_ENTROPY_INPUT_LENGTH: usize = 32;
+
+/// Bytes of a nonce at least: half the security strength (section 8.6.7).
+const MIN_NONCE_LENGTH: usize = 16;
+
+/// Bytes of one request at most: 2^19 bits (table 3).
+const MAX_REQUEST_LENGTH: usize = 1 << 16;
+
+/// Requests between two reseeds at most (table 3).
+const RESEED_INTERVAL: u64 = 1 << 48;
+
+/// The derivation function's key: 0x00, 0x01 and so on to 0x1f (section 10.3.2, step 8).
+const DERIVATION_KEY: [u8; AES_256_KEY_LENGTH] = {
+    let mut key = [0; AES_256_KEY_LENGTH];
+    let (mut index, mut byte) = (0, 0);
+    while index < key.len() {
+        #[expect(clippy::indexing_slicing, reason = "the loop ends before the array")]
+        {
+            key[index] = byte;
+        }
+        index += 1;
+        byte += 1;
+    }
+    key
+};
+
+type SeedMaterial = Zeroizing<[u8; SEED_LENGTH]>;
+
+/// Why a DRBG does not do what was asked.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum DrbgError {
+    /// Too little entropy for the security strength.
+    #[error("a DRBG needs an entropy input of {MIN_ENTROPY_INPUT_LENGTH} bytes, not {length}")]
+    EntropyInput {
+        /// How many bytes there are.
+        length: usize,
+    },
+    /// Too short a nonce.
+    #[error("a DRBG needs a nonce of {MIN_NONCE_LENGTH} bytes, not {length}")]
+    Nonce {
+        /// How many bytes there are.
+        length: usize,
+    },
+    /// Too much for one request.
+    #[error("a DRBG generates {MAX_REQUEST_LENGTH} bytes a request, not {length}")]
+    RequestTooLong {
+        /// How many bytes were asked for.
+        length: usize,
+    },
+    /// Too many requests since the last reseed.
+    #[error("a DRBG must be reseeded before it goes on")]
+    ReseedRequired,
+}
+
+/// One instance. Its working state is wiped on drop, and shown by nothing.
+pub(crate) struct CtrDrbg {
+    /// The cipher under Key.
+    cipher: Aes256,
+    v: Zeroizing<AesBlock>,
+    reseed_counter: u64,
+    derivation: Aes256,
+}
+
+impl CtrDrbg {
+    /// CTR_DRBG_Instantiate_algorithm (section 10.2.1.3.2).
+    pub(crate) fn instantiate(
+        entropy_input: &[u8],
+        nonce: &[u8],
+        personalization_string: &[u8],
+    ) -> Result<Self, DrbgError> {
+        check_entropy_input(entropy_input)?;
+        if nonce.len() < MIN_NONCE_LENGTH {
+            return Err(DrbgError::Nonce { length: nonce.len() });
+        }
+        let mut this = Self {
+            // Steps 3 and 4: Key and V are zero.
+            cipher: Aes256::new(&[0; AES_256_KEY_LENGTH]),
+            v: Zeroizing::new([0; AES_BLOCK_LENGTH]),
+            reseed_counter: 1,
+            derivation: Aes256::new(&DERIVATION_KEY),
+        };
+        // Steps 1 and 2.
+        let mut seed_material = Zeroizing::new([0; SEED_LENGTH]);
+        this.derive(&[entropy_input, nonce, personalization_string], &mut seed_material);
+        this.update(&seed_material);
+        Ok(this)
+    }
+
+    /// CTR_DRBG_Reseed_algorithm (section 10.2.1.4.2). The additional input is that of all parts, one
+    /// behind the other.
+    pub(crate) fn reseed(
+        &mut self,
+        entropy_input: &[u8],
+        additional_input: [&[u8]; 2],
+    ) -> Result<(), DrbgError> {
+        check_entropy_input(entropy_input)?;
+        let [first, second] = additional_input;
+        let mut seed_material = Zeroizing::new([0; SEED_LENGTH]);
+        self.derive(&[entropy_input, first, second], &mut seed_material);
+        self.update(&seed_material);
+        self.reseed_counter = 1;
+        Ok(())
+    }
+
+    /// CTR_DRBG_Generate_algorithm (section 10.2.1.5.2): fills `out`. Without an additional input it
+    /// is empty. On an error `out` is zero.
+    pub(crate) fn generate(
+        &mut self,
+        out: &mut [u8],
+        additional_input: &[u8],
+    ) -> Result<(), DrbgError> {
+        out.zeroize();
+        if out.len() > MAX_REQUEST_LENGTH {
+            return Err(DrbgError::RequestTooLong { length: out.len() });
+        }
+        // Step 1.
+        if self.reseed_counter > RESEED_INTERVAL {
+            return Err(DrbgError::ReseedRequired);
+        }
+        // Step 2.
+        let mut additional = Zeroizing::new([0; SEED_LENGTH]);
+        if !additional_input.is_empty() {
+            self.derive(&[additional_input], &mut additional);
+            self.update(&additional);
+        }
+        // Steps 3 to 5.
+        let mut block = Zeroizing::new([0; AES_BLOCK_LENGTH]);
+        for chunk in out.chunks_mut(AES_BLOCK_LENGTH) {
+            self.next_block(&mut block);
+            chunk.copy_from_slice(block.get(..chunk.len()).unwrap_or_default());
+        }
+        // Step 6: who learns this state does not learn what was generated.
+        self.update(&additional);
+        // Step 7.
+        self.reseed_counter += 1;
+        Ok(())
+    }
+
+    /// Requests since it was seeded last.
+    pub(crate) fn requests_since_reseed(&self) -> u64 {
+        self.reseed_counter - 1
+    }
+
+    /// V = (V + 1) mod 2^128; Block_Encrypt(Key, V).
+    fn next_block(&mut self, block: &mut AesBlock) {
+        *self.v = u128::from_be_bytes(*self.v).wrapping_add(1).to_be_bytes();
+        block.copy_from_slice(&*self.v);
+        self.cipher.encrypt(block);
+    }
+
+    /// CTR_DRBG_Update (section 10.2.1.2).
+    fn update(&mut self, provided_data: &SeedMaterial) {
+        let mut temp = Zeroizing::new([0; SEED_LENGTH]);
+        for block in temp.as_chunks_mut().0 {
+            self.next_block(block);
+        }
+        xor(&mut *temp, &**provided_data);
+        self.set(&temp);
+    }
+
+    /// Key = leftmost, V = rightmost bytes.
+    fn set(&mut self, seed: &SeedMaterial) {
+        if let Some((key, v)) = seed.split_first_chunk() {
+            self.cipher = Aes256::new(key);
+            self.v.copy_from_slice(v);
+        }
+    }
+
+    /// Block_Cipher_df (section 10.3.2) of all parts, one behind the other: a seed.
+    fn derive(&self, input: &[&[u8]], seed: &mut SeedMaterial) {
+        // Steps 1 to 4: S = L || N || input || 0x80 || zeros.
+        let length: usize = input.iter().map(|part| part.len()).sum();
+        let length = u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
+        let mut chains = Chains::new(&self.derivation);
+        chains.absorb(&length);
+        chains.absorb(&SEED_LENGTH_FIELD);
+        input.iter().for_each(|part| chains.absorb(part));
+        chains.absorb(&[0x80]);
+        let temp = chains.finish();
+        // Steps 10 to 15: K = leftmost, X = next; X = Block_Encrypt(K, X), as often as needed.
+        if let Some((key, x)) = temp.split_first_chunk() {
+            let cipher = Aes256::new(key);
+            let mut block = Zeroizing::new([0; AES_BLOCK_LENGTH]);
+            block.copy_from_slice(x);
+            for chunk in seed.chunks_exact_mut(AES_BLOCK_LENGTH) {
+                cipher.encrypt(&mut block);
+                chunk.copy_from_slice(&*block);
+            }
+        }
+    }
+}
+
+/// N of the derivation function: how many bytes it is to return.
+const SEED_LENGTH_FIELD: [u8; 4] = [0, 0, 0, 48];
+const _: () = assert!(SEED_LENGTH == 48);
+
+/// BCC (section 10.3.3) of IV || S, for the IVs 0, 1 and 2 at once: the derivation function's steps 5
+/// to 9.
+struct Chains<'a> {
+    cipher: &'a Aes256,
+    values: Zeroizing<[AesBlock; 3]>,
+    /// Bytes of the current block of S, and how many of them there are.
+    block: Zeroizing<AesBlock>,
+    filled: usize,
+}
+
+impl<'a> Chains<'a> {
+    fn new(cipher: &'a Aes256) -> Self {
+        // The chaining value is zero, so that its sum with an IV is that IV.
+        let mut values = Zeroizing::new([[0; AES_BLOCK_LENGTH]; 3]);
+        for (value, number) in values.iter_mut().zip(0_u32..) {
+            let [first, second, third, fourth, ..] = value;
+            let iv = number.to_be_bytes();
+            [first, second, third, fourth].into_iter().zip(iv).for_each(|(byte, iv)| *byte = iv);
+        }
+        cipher.encrypt_three(&mut values);
+        Self { cipher, values, block: Zeroizing::new([0; AES_BLOCK_LENGTH]), filled: 0 }
+    }
+
+    fn absorb(&mut self, mut input: &[u8]) {
+        while !input.is_empty() {
+            let room = self.block.get_mut(self.filled..).unwrap_or_default();
+            let (now, later) = input.split_at(room.len().min(input.len()));
+            room.iter_mut().zip(now).for_each(|(byte, input)| *byte = *input);
+            self.filled += now.len();
+            input = later;
+            if self.filled == AES_BLOCK_LENGTH {
+                self.chain();
+            }
+        }
+    }
+
+    fn chain(&mut self) {
+        for value in self.values.iter_mut() {
+            xor(value, &*self.block);
+        }
+        self.cipher.encrypt_three(&mut self.values);
+        self.block.fill(0);
+        self.filled = 0;
+    }
+
+    /// The last block is padded with zeros.
+    fn finish(&mut self) -> &[u8] {
+        if self.filled > 0 {
+            self.chain();
+        }
+        self.values.as_flattened()
+    }
+}
+
+fn xor(into: &mut [u8], with: &[u8]) {
+    into.iter_mut().zip(with).for_each(|(byte, with)| *byte ^= with);
+}
+
+fn check_entropy_input(entropy_input: &[u8]) -> Result<(), DrbgError> {
+    match entropy_input.len() {
+        length @ ..MIN_ENTROPY_INPUT_LENGTH => Err(DrbgError::EntropyInput { length }),
+        _ => Ok(()),
+    }
+}
+
+impl fmt::Debug for CtrDrbg {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("CtrDrbg(..)")
+    }
+}
+
+#[cfg(test)]
+#[path = "ctr_drbg_tests.rs"]
+mod tests;

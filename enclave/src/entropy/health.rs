@@ -1,0 +1,162 @@
+//! Health tests of what the NSM gives, in the style of SP 800-90B section 4.
+//!
+//! They are to notice that the source has failed altogether, in a way that shows: that it repeats
+//! itself, counts, or is stuck. They cannot tell good randomness from bad that is well mixed. The
+//! samples are bytes, of which each is taken to have [`MIN_ENTROPY`] bits of min-entropy at least;
+//! a source that is as good as that fails a test once in 2^40 samples at most.
+//!
+//! 1. Exactly 256 bytes.
+//! 2. Repetition count (SP 800-90B section 4.4.1), over the bytes, and over the differences of
+//!    each to the one before: a counter's differences repeat. As good bytes are independent, so
+//!    are their differences.
+//! 3. Adaptive proportion (section 4.4.2).
+//! 4. No block that was among the last 1,024.
+
+use std::collections::VecDeque;
+
+use shared::crypto::{SHA_256_LENGTH, Sha256};
+use shared::nsm::RANDOM_BLOCK_LENGTH;
+use thiserror::Error;
+
+/// Bits of min-entropy that a byte has at least.
+#[cfg(test)]
+const MIN_ENTROPY: u32 = 6;
+
+/// The chance of a false alarm is 2 to the minus so many.
+#[cfg(test)]
+const ALPHA_EXPONENT: u32 = 40;
+
+/// As many equal samples in a row are a failure: 1 + ceil(40 / 6).
+const REPETITION_CUTOFF: u32 = 8;
+
+/// Samples in a window of the adaptive proportion test; SP 800-90B has 512 where a sample is not
+/// one bit.
+const PROPORTION_WINDOW: u32 = 512;
+
+/// As many samples equal to a window's first are a failure: 1 + CRITBINOM(512, 2^-6, 1 - 2^-40).
+const PROPORTION_CUTOFF: u32 = 35;
+
+/// Blocks that are remembered, by their digest.
+const REMEMBERED_BLOCKS: usize = 1024;
+
+/// Blocks that are tested, and not used, before any is: 1,024 samples (SP 800-90B section 4.3).
+pub(crate) const START_UP_BLOCKS: usize = 4;
+
+/// A test that failed. The source is not used again.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum HealthFault {
+    /// A block of another size than 256 bytes.
+    #[error("it returned {length} random bytes instead of 256")]
+    Length {
+        /// How many bytes came.
+        length: usize,
+    },
+    /// Equal samples, or equal differences, in a row.
+    #[error("the repetition count test failed")]
+    RepetitionCount,
+    /// One sample too often.
+    #[error("the adaptive proportion test failed")]
+    AdaptiveProportion,
+    /// A block that came before.
+    #[error("it returned the same block twice")]
+    RepeatedBlock,
+}
+
+/// The tests, and what they remember from block to block.
+#[derive(Debug)]
+pub(crate) struct HealthTests {
+    bytes: Repetition,
+    differences: Repetition,
+    last: Option<u8>,
+    proportion: Proportion,
+    recent: VecDeque<[u8; SHA_256_LENGTH]>,
+}
+
+impl HealthTests {
+    pub(crate) fn new() -> Self {
+        Self {
+            bytes: Repetition::default(),
+            differences: Repetition::default(),
+            last: None,
+            proportion: Proportion::default(),
+            recent: VecDeque::with_capacity(REMEMBERED_BLOCKS),
+        }
+    }
+
+    /// Tests the next block that the source gave.
+    pub(crate) fn check(&mut self, block: &[u8]) -> Result<(), HealthFault> {
+        // 1: its length
+        if block.len() != RANDOM_BLOCK_LENGTH {
+            return Err(HealthFault::Length { length: block.len() });
+        }
+        for &sample in block {
+            // 2: repetition
+            let difference = self.last.replace(sample).map(|last| sample.wrapping_sub(last));
+            let repeats = self.bytes.fails(sample)
+                || difference.is_some_and(|difference| self.differences.fails(difference));
+            if repeats {
+                return Err(HealthFault::RepetitionCount);
+            }
+            // 3: proportion
+            if self.proportion.fails(sample) {
+                return Err(HealthFault::AdaptiveProportion);
+            }
+        }
+        // 4: a block that is known
+        self.remember(Sha256::digest(block))
+    }
+
+    fn remember(&mut self, digest: [u8; SHA_256_LENGTH]) -> Result<(), HealthFault> {
+        if self.recent.contains(&digest) {
+            return Err(HealthFault::RepeatedBlock);
+        }
+        if self.recent.len() == REMEMBERED_BLOCKS {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(digest);
+        Ok(())
+    }
+}
+
+/// How often the last sample came in a row.
+#[derive(Debug, Default)]
+struct Repetition {
+    sample: u8,
+    count: u32,
+}
+
+impl Repetition {
+    fn fails(&mut self, sample: u8) -> bool {
+        if self.count > 0 && sample == self.sample {
+            self.count += 1;
+        } else {
+            *self = Self { sample, count: 1 };
+        }
+        self.count >= REPETITION_CUTOFF
+    }
+}
+
+/// How often a window's first sample came in it.
+#[derive(Debug, Default)]
+struct Proportion {
+    first: u8,
+    count: u32,
+    seen: u32,
+}
+
+impl Proportion {
+    fn fails(&mut self, sample: u8) -> bool {
+        if self.seen == 0 {
+            *self = Self { first: sample, count: 0, seen: 0 };
+        }
+        self.seen = (self.seen + 1) % PROPORTION_WINDOW;
+        if sample == self.first {
+            self.count += 1;
+        }
+        self.count >= PROPORTION_CUTOFF
+    }
+}
+
+#[cfg(test)]
+#[path = "health_tests.rs"]
+mod tests;

@@ -1,0 +1,132 @@
+use shared::crypto::fill_random;
+
+use super::*;
+
+fn block() -> Vec<u8> {
+    let mut block = vec![0; RANDOM_BLOCK_LENGTH];
+    fill_random(&mut block).unwrap();
+    block
+}
+
+#[test]
+fn passes_what_is_random() {
+    let mut tests = HealthTests::new();
+    for number in 0..4096 {
+        assert_eq!(tests.check(&block()), Ok(()), "block {number}");
+    }
+}
+
+#[test]
+fn refuses_a_block_of_another_length() {
+    for length in [0, 1, 255, 257, 512] {
+        let result = HealthTests::new().check(&vec![0; length]);
+        assert_eq!(result, Err(HealthFault::Length { length }));
+    }
+}
+
+#[test]
+fn refuses_eight_equal_bytes_in_a_row_and_not_seven() {
+    for (run, expected) in [(7, Ok(())), (8, Err(HealthFault::RepetitionCount))] {
+        let mut block = block();
+        // Whatever is beside the run is none of it.
+        block[99] = 1;
+        block[100..100 + run].fill(7);
+        block[100 + run] = 1;
+        assert_eq!(HealthTests::new().check(&block), expected, "{run}");
+    }
+}
+
+#[test]
+fn counts_a_run_across_two_blocks() {
+    for (before, expected) in [(3, Ok(())), (4, Err(HealthFault::RepetitionCount))] {
+        let (mut first, mut second) = (block(), block());
+        first[255 - before] = 1;
+        first[256 - before..].fill(7);
+        second[..4].fill(7);
+        second[4] = 1;
+        let mut tests = HealthTests::new();
+        assert_eq!(tests.check(&first), Ok(()));
+        assert_eq!(tests.check(&second), expected, "{before}");
+    }
+}
+
+#[test]
+fn refuses_what_counts_up_or_down_by_any_step() {
+    for step in [1, 2, 3, 127, 128, 255_u8] {
+        let block: Vec<u8> = (0..=u8::MAX).map(|n| n.wrapping_mul(step)).collect();
+        let result = HealthTests::new().check(&block);
+        assert_eq!(result, Err(HealthFault::RepetitionCount), "{step}");
+    }
+}
+
+#[test]
+fn refuses_thirty_five_equal_bytes_in_a_window_and_not_thirty_four() {
+    // The window's first byte, spread over both of its blocks.
+    for (count, expected) in [(34, Ok(())), (35, Err(HealthFault::AdaptiveProportion))] {
+        let mut samples: Vec<u8> = [block(), block()].concat();
+        samples.iter_mut().filter(|byte| **byte == 7).for_each(|byte| *byte = 8);
+        samples.iter_mut().step_by(14).take(count).for_each(|byte| *byte = 7);
+        let mut tests = HealthTests::new();
+        assert_eq!(tests.check(&samples[..256]), Ok(()));
+        assert_eq!(tests.check(&samples[256..]), expected, "{count}");
+    }
+}
+
+#[test]
+fn counts_each_window_anew() {
+    // In each window of two blocks 20 of the same byte, in two windows 40.
+    let mut tests = HealthTests::new();
+    for number in 0..4 {
+        let mut block = block();
+        block.iter_mut().filter(|byte| **byte == 7).for_each(|byte| *byte = 8);
+        block.iter_mut().step_by(20).take(10).for_each(|byte| *byte = 7);
+        assert_eq!(tests.check(&block), Ok(()), "block {number}");
+    }
+}
+
+#[test]
+fn refuses_a_block_that_was_among_the_last_1024_and_no_older_one() {
+    for (between, expected) in [
+        (0, Err(HealthFault::RepeatedBlock)),
+        (1023, Err(HealthFault::RepeatedBlock)),
+        (1024, Ok(())),
+    ] {
+        let mut tests = HealthTests::new();
+        let known = block();
+        assert_eq!(tests.check(&known), Ok(()));
+        for _ in 0..between {
+            assert_eq!(tests.check(&block()), Ok(()));
+        }
+        assert_eq!(tests.check(&known), expected, "{between}");
+    }
+}
+
+#[test]
+fn tests_1024_samples_at_start_up() {
+    assert_eq!(START_UP_BLOCKS * RANDOM_BLOCK_LENGTH, 1024);
+}
+
+/// SP 800-90B section 4.4.1: C = 1 + ceil(-log2(alpha) / H).
+#[test]
+fn the_cutoff_of_the_repetition_count_test_is_that_of_the_standard() {
+    assert_eq!(REPETITION_CUTOFF, 1 + ALPHA_EXPONENT.div_ceil(MIN_ENTROPY));
+}
+
+/// SP 800-90B section 4.4.2: C = 1 + CRITBINOM(W, 2^-H, 1 - alpha), the least number of samples
+/// that are exceeded with a probability of alpha at most.
+#[test]
+fn the_cutoff_of_the_adaptive_proportion_test_is_that_of_the_standard() {
+    let (window, p) = (f64::from(PROPORTION_WINDOW), 0.5_f64.powi(6));
+    assert_eq!(MIN_ENTROPY, 6);
+    let alpha = 0.5_f64.powi(40);
+    // From the far end, so that what is added up is not lost beside 1; as a logarithm, since the
+    // first is far too small for a number.
+    let mut log_probability = window * p.log2();
+    let (mut exceeded, mut critical) = (0.0, window);
+    while exceeded + log_probability.exp2() <= alpha {
+        exceeded += log_probability.exp2();
+        log_probability += (critical / (window - critical + 1.0) * (1.0 - p) / p).log2();
+        critical -= 1.0;
+    }
+    assert_eq!(f64::from(PROPORTION_CUTOFF), 1.0 + critical);
+}

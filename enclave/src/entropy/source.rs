@@ -1,0 +1,140 @@
+//! Draws random bytes: a fresh block of the NSM, a DRBG reseeded from it, and separate generates for
+//! each thing that one answer needs.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use shared::cms::ContentEncryption;
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use super::ctr_drbg::DrbgError;
+use super::instances::{Instance, Instances};
+use super::settings::PredictionResistance;
+use super::{Drawn, RandomBytes, Wanted};
+use crate::metrics::Metrics;
+use crate::nsm::{NsmFault, NsmThread};
+
+/// Why there are no random bytes. There is no second source, and no older state: the request fails.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum EntropyFault {
+    /// The NSM gives no entropy.
+    #[error(transparent)]
+    Nsm(#[from] NsmFault),
+    /// The DRBG refused.
+    #[error(transparent)]
+    Drbg(#[from] DrbgError),
+    /// A DRBG that somebody left in the middle of its work.
+    #[error("a DRBG was left in the middle of its work")]
+    Interrupted,
+    /// No randomness of the operating system, which is mixed in.
+    #[error("the operating system gives no randomness")]
+    System,
+}
+
+impl EntropyFault {
+    /// Whether it is the time that ran out, and nothing else that is known.
+    pub(crate) fn is_timeout(&self) -> bool {
+        matches!(self, Self::Nsm(fault) if fault.is_timeout())
+    }
+
+    /// Its name in metrics, one of [`causes`](Self::causes).
+    pub(crate) fn cause(&self) -> &'static str {
+        match self {
+            Self::Nsm(fault) => fault.cause(),
+            Self::Drbg(_) => "drbg",
+            Self::Interrupted => "interrupted",
+            Self::System => "system",
+        }
+    }
+
+    /// All names, so that each is shown before it first happens.
+    pub(crate) fn causes() -> impl Iterator<Item = &'static str> {
+        NsmFault::CAUSES.into_iter().chain(["drbg", "interrupted", "system"])
+    }
+}
+
+/// Where random bytes come from.
+#[derive(Debug)]
+pub(crate) struct Entropy {
+    nsm: NsmThread,
+    instances: Instances,
+    prediction_resistance: PredictionResistance,
+    metrics: Arc<Metrics>,
+}
+
+impl Entropy {
+    /// Instantiates `count` DRBGs, each from blocks of its own.
+    pub(crate) async fn instantiate(
+        nsm: NsmThread,
+        count: usize,
+        prediction_resistance: PredictionResistance,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, EntropyFault> {
+        let mut instances = Vec::with_capacity(count);
+        for _ in 0..count {
+            let (entropy_input, nonce) = (nsm.block().await?, nsm.block().await?);
+            instances.push(Instance::instantiate(&entropy_input, &nonce)?);
+        }
+        Ok(Self { nsm, instances: Instances::new(instances), prediction_resistance, metrics })
+    }
+
+    /// What one answer needs, all or nothing.
+    pub(crate) async fn draw(&self, wanted: Wanted) -> Result<Drawn, EntropyFault> {
+        let drawn = match self.draw_seeded(wanted) {
+            Ok(Some(drawn)) => Ok(drawn),
+            Ok(None) => self.draw_fresh(wanted).await,
+            Err(fault) => Err(fault),
+        };
+        drawn.inspect_err(|fault| self.metrics.count_failure(fault))
+    }
+
+    /// From an instance that need not be reseeded yet, if there is one and nothing is the matter.
+    fn draw_seeded(&self, wanted: Wanted) -> Result<Option<Drawn>, EntropyFault> {
+        let PredictionResistance::Interval { requests, period } = self.prediction_resistance else {
+            return Ok(None);
+        };
+        // Old state does not stand in for a source that fails.
+        if let Some(fault) = self.nsm.fault() {
+            return Err(fault.into());
+        }
+        let mut instance = self.instances.free()?;
+        if instance.is_due(requests, period, Instant::now()) {
+            return Ok(None);
+        }
+        generate(&mut instance, wanted).map(Some)
+    }
+
+    /// From an instance that is reseeded first.
+    async fn draw_fresh(&self, wanted: Wanted) -> Result<Drawn, EntropyFault> {
+        let block = self.nsm.block().await?;
+        // From here on nothing is awaited: as many instances as threads are enough, and nobody can
+        // leave one half-way.
+        let mut instance = self.instances.free()?;
+        instance.reseed(block, Instant::now())?;
+        self.metrics.reseeds.inc();
+        generate(&mut instance, wanted)
+    }
+
+    /// The way to the NSM.
+    pub(crate) fn nsm(&self) -> &NsmThread {
+        &self.nsm
+    }
+}
+
+/// Separate generates for the answer, the content key, the IV and the seed: none can be computed
+/// from another.
+fn generate(instance: &mut Instance, wanted: Wanted) -> Result<Drawn, EntropyFault> {
+    let Wanted { number_of_bytes, sealed } = wanted;
+    let mut random = Zeroizing::new(vec![0; number_of_bytes]);
+    instance.generate(&mut random)?;
+    let encryption = match sealed {
+        true => Some(ContentEncryption::draw(|part| instance.generate(part))?),
+        false => None,
+    };
+    Ok(Drawn { random: RandomBytes::new(random), encryption })
+}
+
+#[cfg(test)]
+#[path = "source_tests.rs"]
+mod tests;

@@ -1,0 +1,175 @@
+//! What is counted, and shown at `GET /metrics` in the text format of OpenMetrics 1.0.
+//!
+//! No label's value comes from a caller, and no value is a random byte or tells of one.
+
+use std::fmt;
+use std::sync::atomic::Ordering;
+
+use prometheus_client::encoding::text;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use crate::clock::Anchoring;
+use crate::entropy::EntropyFault;
+use crate::nsm::NsmFault;
+
+/// The media type of [`Metrics::encode`].
+pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Before each name.
+const PREFIX: &str = "attested_random";
+
+/// One label and its value.
+type Label = [(&'static str, &'static str); 1];
+
+/// All that is counted. Who counts on the way of a request holds the counter itself: none is looked
+/// up there.
+pub(crate) struct Metrics {
+    registry: Registry,
+    /// Calls made to the NSM.
+    pub(crate) nsm_calls: NsmCalls,
+    /// Blocks handed to requests.
+    pub(crate) blocks: Blocks,
+    /// DRBG instances reseeded.
+    pub(crate) reseeds: Counter,
+    faults: Family<Label, Counter>,
+    failures: Family<Label, Counter>,
+    expired: Counter,
+    clock_disagreements: Counter,
+    clock_offset: Gauge,
+    stock: Gauge,
+    ready: Gauge,
+}
+
+/// By request.
+#[derive(Debug)]
+pub(crate) struct NsmCalls {
+    pub(crate) get_random: Counter,
+    pub(crate) attestation: Counter,
+    pub(crate) describe_pcr: Counter,
+}
+
+/// By whether they were kept ready or waited for.
+#[derive(Debug)]
+pub(crate) struct Blocks {
+    pub(crate) ready: Counter,
+    pub(crate) waited: Counter,
+}
+
+/// How things are at the moment of a scrape.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    /// Whether `/readyz` says so.
+    pub(crate) ready: bool,
+    /// Blocks kept ready.
+    pub(crate) stock: usize,
+    /// Blocks that grew too old, so far.
+    pub(crate) expired: u64,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut root = Registry::default();
+        let registry = root.sub_registry_with_prefix(PREFIX);
+        let calls = counters(registry, "nsm_calls", "Calls made to the NSM");
+        let blocks = counters(registry, "blocks", "Blocks of the NSM given to requests");
+        let faults = counters(registry, "nsm_faults", "Faults of the NSM");
+        NsmFault::CAUSES.into_iter().for_each(|cause| drop(of(&faults, "cause", cause)));
+        let failures = counters(registry, "entropy_failures", "Draws that failed");
+        EntropyFault::causes().for_each(|cause| drop(of(&failures, "cause", cause)));
+        let (reseeds, expired) = (Counter::default(), Counter::default());
+        let (clock_disagreements, clock_offset) = (Counter::default(), Gauge::default());
+        let (stock, ready) = (Gauge::default(), Gauge::default());
+        registry.register("drbg_reseeds", "DRBG instances reseeded", reseeds.clone());
+        let help = "Blocks of the NSM that grew too old to be used";
+        registry.register("blocks_expired", help, expired.clone());
+        let help = "Anchorings at which the system's clock was over 2 s from the NSM's time";
+        registry.register("clock_disagreements", help, clock_disagreements.clone());
+        let help = "The system's clock minus the NSM's time in milliseconds, when last compared";
+        registry.register("clock_offset_milliseconds", help, clock_offset.clone());
+        registry.register("blocks_ready", "Blocks of the NSM kept ready", stock.clone());
+        registry.register("ready", "1 if /readyz says ready, else 0", ready.clone());
+        Self {
+            nsm_calls: NsmCalls {
+                get_random: of(&calls, "request", "GetRandom"),
+                attestation: of(&calls, "request", "Attestation"),
+                describe_pcr: of(&calls, "request", "DescribePCR"),
+            },
+            blocks: Blocks {
+                ready: of(&blocks, "source", "ready"),
+                waited: of(&blocks, "source", "waited"),
+            },
+            registry: root,
+            reseeds,
+            faults,
+            failures,
+            expired,
+            clock_disagreements,
+            clock_offset,
+            stock,
+            ready,
+        }
+    }
+
+    /// The NSM was at fault.
+    pub(crate) fn count_fault(&self, fault: &NsmFault) {
+        of(&self.faults, "cause", fault.cause()).inc();
+    }
+
+    /// How often requests got no entropy like this.
+    #[cfg(test)]
+    pub(crate) fn failures(&self, fault: &EntropyFault) -> u64 {
+        of(&self.failures, "cause", fault.cause()).get()
+    }
+
+    /// How often the NSM was at fault like this.
+    #[cfg(test)]
+    pub(crate) fn faults(&self, fault: &NsmFault) -> u64 {
+        of(&self.faults, "cause", fault.cause()).get()
+    }
+
+    /// A request got no entropy.
+    pub(crate) fn count_failure(&self, fault: &EntropyFault) {
+        of(&self.failures, "cause", fault.cause()).inc();
+    }
+
+    /// The clock was anchored.
+    pub(crate) fn count_anchoring(&self, anchoring: &Anchoring) {
+        self.clock_offset.set(anchoring.offset_ms);
+        if anchoring.disagrees() {
+            self.clock_disagreements.inc();
+        }
+    }
+
+    /// All of it, as text.
+    ///
+    /// # Errors
+    /// None that a string could give.
+    pub(crate) fn encode(&self, moment: Moment) -> Result<String, fmt::Error> {
+        self.ready.set(moment.ready.into());
+        self.stock.set(i64::try_from(moment.stock).unwrap_or(i64::MAX));
+        self.expired.inner().store(moment.expired, Ordering::Relaxed);
+        let mut text = String::new();
+        text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Metrics(..)")
+    }
+}
+
+/// Counters that differ in one label.
+fn counters(registry: &mut Registry, name: &str, help: &str) -> Family<Label, Counter> {
+    let family = Family::default();
+    registry.register(name, help, family.clone());
+    family
+}
+
+fn of(family: &Family<Label, Counter>, name: &'static str, value: &'static str) -> Counter {
+    family.get_or_create(&[(name, value)]).clone()
+}

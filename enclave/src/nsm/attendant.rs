@@ -1,0 +1,148 @@
+//! What the thread does, from the boot to the end.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use shared::nsm::Nsm;
+
+use super::Queue;
+use super::device::Device;
+use super::fault::NsmFault;
+use super::queue::{Condition, Work};
+use crate::clock::{AnchorError, Anchoring, Clock, TrustedClock};
+use crate::entropy::START_UP_BLOCKS;
+use crate::metrics::Metrics;
+
+/// After how long the thread sees whether a device that failed works again, unless somebody asks for
+/// a block before.
+const RETRY_INTERVAL: Duration = Duration::from_millis(250);
+
+/// How long after it could not be anchored the clock is to be tried again.
+const ANCHOR_RETRY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What must work before anybody is served: the module's time, its measurement, its entropy. The
+/// blocks that are tested here are not used.
+pub(super) fn boot<N: Nsm, C: Clock>(
+    device: &mut Device<N>,
+    clock: C,
+    metrics: &Metrics,
+) -> Result<(TrustedClock<C>, Vec<u8>), NsmFault> {
+    let (clock, anchoring) = TrustedClock::start(clock, || device.time()).map_err(anchor_fault)?;
+    note(anchoring, metrics);
+    let pcr0 = device.pcr0()?;
+    for _ in 0..START_UP_BLOCKS {
+        device.block()?;
+    }
+    Ok((clock, pcr0))
+}
+
+fn anchor_fault(error: AnchorError<NsmFault>) -> NsmFault {
+    match error {
+        AnchorError::Attest(fault) => fault,
+        AnchorError::Slow { .. } => NsmFault::SlowTime,
+    }
+}
+
+/// Whatever the system's clock says, the NSM wins.
+fn note(anchoring: Anchoring, metrics: &Metrics) {
+    metrics.count_anchoring(&anchoring);
+    if anchoring.disagrees() {
+        let offset_ms = anchoring.offset_ms;
+        tracing::warn!(offset_ms, "the system's clock is wrong by the NSM's time, which is used");
+    }
+}
+
+/// Who keeps blocks ready and the clock anchored.
+pub(super) struct Attendant<N, C: Clock> {
+    device: Device<N>,
+    queue: Arc<Queue>,
+    clock: Arc<TrustedClock<C>>,
+    metrics: Arc<Metrics>,
+    /// What the device suffered from when last a block was asked of it.
+    fault: Option<NsmFault>,
+    /// Before that, blocks are fetched for those who wait alone.
+    refill_at: Instant,
+    pub(super) anchor_at: Instant,
+}
+
+impl<N: Nsm, C: Clock> Attendant<N, C> {
+    pub(super) fn new(
+        device: Device<N>,
+        queue: Arc<Queue>,
+        clock: Arc<TrustedClock<C>>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let (refill_at, anchor_at) = (Instant::now(), clock.due());
+        Self { device, queue, clock, metrics, fault: None, refill_at, anchor_at }
+    }
+
+    pub(super) fn run(mut self) {
+        loop {
+            let refill = self.refill_at <= Instant::now();
+            let tick = if refill { self.anchor_at } else { self.anchor_at.min(self.refill_at) };
+            match self.queue.work(tick, refill) {
+                Work::Block => self.fetch(),
+                Work::Tick if self.anchor_at <= Instant::now() => self.anchor(),
+                Work::Tick => {}
+                Work::End => return,
+            }
+        }
+    }
+
+    fn fetch(&mut self) {
+        // It is no younger than the call.
+        let made = Instant::now();
+        match self.device.block() {
+            Ok(block) => {
+                if self.fault.take().is_some() {
+                    tracing::info!("the NSM gives entropy again");
+                }
+                self.queue.put(made, block);
+            }
+            Err(fault) => self.suffer(fault),
+        }
+    }
+
+    fn anchor(&mut self) {
+        let Self { clock, device, .. } = self;
+        match clock.anchor(|| device.time()) {
+            Ok(anchoring) => {
+                note(anchoring, &self.metrics);
+                self.anchor_at = self.clock.due();
+            }
+            Err(error) => {
+                // The clock itself says when it was not anchored for too long.
+                self.anchor_at = Instant::now() + ANCHOR_RETRY_INTERVAL;
+                let fault = anchor_fault(error);
+                tracing::error!("the clock is not anchored anew: {fault}");
+                self.metrics.count_fault(&fault);
+            }
+        }
+    }
+
+    fn suffer(&mut self, fault: NsmFault) {
+        // The watchdog was here first, and has said so.
+        if matches!(fault, NsmFault::Stuck { .. })
+            && matches!(self.queue.condition(), Condition::Latched(_))
+        {
+            return;
+        }
+        self.metrics.count_fault(&fault);
+        if self.fault.replace(fault) != Some(fault) {
+            tracing::error!("{fault}");
+        }
+        if fault.latches() {
+            self.queue.latch(fault);
+        } else {
+            self.queue.fail(fault);
+            self.refill_at = Instant::now() + RETRY_INTERVAL;
+        }
+    }
+}
+
+/// However it ends, nobody waits for a thread that is not there.
+impl<N, C: Clock> Drop for Attendant<N, C> {
+    fn drop(&mut self) {
+        self.queue.latch(NsmFault::ThreadEnded);
+    }
+}

@@ -1,0 +1,84 @@
+//! The calls that are made to the NSM: each under watch, counted, and tested where it gives entropy.
+//!
+//! A [`Response`] is never formatted: its Debug prints the bytes.
+
+use std::sync::Arc;
+
+use shared::attestation::own_document_time;
+use shared::nsm::{Nsm, Request, Response};
+use shared::time::UnixMillis;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::block::Block;
+use super::fault::NsmFault;
+use super::watchdog::Flight;
+use crate::entropy::HealthTests;
+use crate::metrics::Metrics;
+
+/// The module, and who watches it.
+pub(super) struct Device<N> {
+    nsm: N,
+    flight: Arc<Flight>,
+    health: HealthTests,
+    metrics: Arc<Metrics>,
+}
+
+impl<N: Nsm> Device<N> {
+    pub(super) fn new(nsm: N, flight: Arc<Flight>, metrics: Arc<Metrics>) -> Self {
+        Self { nsm, flight, health: HealthTests::new(), metrics }
+    }
+
+    /// A fresh block that passed all tests.
+    pub(super) fn block(&mut self) -> Result<Block, NsmFault> {
+        self.metrics.nsm_calls.get_random.inc();
+        let random = self.call(Request::GetRandom, |response| match response {
+            Response::GetRandom { random } => Some(Zeroizing::new(random)),
+            other => wiped(other),
+        })?;
+        self.health.check(&random)?;
+        Ok(Block::new(random))
+    }
+
+    /// The time at which the module signed a document of its own. It came over the device, which is
+    /// trusted: it is read and not verified.
+    pub(super) fn time(&mut self) -> Result<UnixMillis, NsmFault> {
+        self.metrics.nsm_calls.attestation.inc();
+        let request = Request::Attestation { user_data: None, nonce: None, public_key: None };
+        let document = self.call(request, |response| match response {
+            Response::Attestation { document } => Some(document),
+            other => wiped(other),
+        })?;
+        own_document_time(&document).map_err(|_| NsmFault::NoTime)
+    }
+
+    /// This enclave's own measurement of its image.
+    pub(super) fn pcr0(&mut self) -> Result<Vec<u8>, NsmFault> {
+        self.metrics.nsm_calls.describe_pcr.inc();
+        self.call(Request::DescribePCR { index: 0 }, |response| match response {
+            Response::DescribePCR { data, .. } => Some(data),
+            other => wiped(other),
+        })
+    }
+
+    /// One call. What it answers is taken apart at once: nothing unwiped is kept.
+    fn call<T>(
+        &mut self,
+        request: Request,
+        take: impl FnOnce(Response) -> Option<T>,
+    ) -> Result<T, NsmFault> {
+        let Self { nsm, flight, .. } = self;
+        let answer = flight.call(|| match nsm.process(request)? {
+            Response::Error(code) => Err(NsmFault::refused(&code)),
+            response => take(response).ok_or(NsmFault::UnexpectedResponse),
+        });
+        answer.unwrap_or(Err(NsmFault::Stuck { limit: flight.limit() }))
+    }
+}
+
+/// An answer that was not asked for may hold random bytes all the same.
+fn wiped<T>(response: Response) -> Option<T> {
+    if let Response::GetRandom { mut random } = response {
+        random.zeroize();
+    }
+    None
+}

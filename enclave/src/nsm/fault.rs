@@ -1,0 +1,131 @@
+//! Why there is no fresh entropy. There is no second source: the request fails.
+
+use std::time::Duration;
+
+use shared::nsm::{ErrorCode, NsmError};
+use thiserror::Error;
+
+use crate::entropy::HealthFault;
+
+/// Why the NSM gives no entropy.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum NsmFault {
+    /// The device failed.
+    #[error("the NSM's device failed: {0}")]
+    Device(#[from] NsmError),
+    /// The module answered with an error code.
+    #[error("the NSM answered with error {code}")]
+    Refused {
+        /// Its name.
+        code: &'static str,
+    },
+    /// An answer to another question.
+    #[error("the NSM answered another request")]
+    UnexpectedResponse,
+    /// A document that tells no time.
+    #[error("the NSM's attestation document tells no time")]
+    NoTime,
+    /// A document that came so slowly that its time means little.
+    #[error("the NSM took too long over an attestation document")]
+    SlowTime,
+    /// What it gave is not random.
+    #[error("the NSM is unhealthy until this service is restarted: {0}")]
+    Unhealthy(#[from] HealthFault),
+    /// A call that did not return.
+    #[error("the NSM is unhealthy until this service is restarted: a call took over {limit:?}")]
+    Stuck {
+        /// How long a call may take.
+        limit: Duration,
+    },
+    /// A caller waited as long as it may.
+    #[error("the NSM gave no entropy within {deadline:?}")]
+    Deadline {
+        /// How long that is.
+        deadline: Duration,
+    },
+    /// More callers wait than there is room for.
+    #[error("too many wait for the NSM")]
+    Full,
+    /// The thread is gone.
+    #[error("the thread of the NSM has ended")]
+    ThreadEnded,
+}
+
+impl NsmFault {
+    /// Of an error code in an answer.
+    pub(super) fn refused(code: &ErrorCode) -> Self {
+        Self::Refused { code: code_name(code) }
+    }
+
+    /// Whether nothing but a restart ends it: what gave bytes that are not random, or hung, is not
+    /// asked again.
+    pub(super) fn latches(&self) -> bool {
+        match self {
+            Self::Unhealthy(_) | Self::Stuck { .. } | Self::ThreadEnded => true,
+            Self::Device(_)
+            | Self::Refused { .. }
+            | Self::UnexpectedResponse
+            | Self::NoTime
+            | Self::SlowTime
+            | Self::Deadline { .. }
+            | Self::Full => false,
+        }
+    }
+
+    /// Whether it is the time that ran out, and nothing else that is known.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::Deadline { .. } | Self::Full)
+    }
+
+    /// Its name in metrics, one of [`CAUSES`](Self::CAUSES).
+    pub(crate) fn cause(&self) -> &'static str {
+        match self {
+            Self::Device(NsmError::Malformed) => "malformed",
+            Self::Device(_) => "device",
+            Self::Refused { .. } => "error_code",
+            Self::UnexpectedResponse => "unexpected_response",
+            Self::NoTime => "no_time",
+            Self::SlowTime => "slow_time",
+            Self::Unhealthy(HealthFault::Length { .. }) => "length",
+            Self::Unhealthy(HealthFault::RepetitionCount) => "repetition_count",
+            Self::Unhealthy(HealthFault::AdaptiveProportion) => "adaptive_proportion",
+            Self::Unhealthy(HealthFault::RepeatedBlock) => "repeated_block",
+            Self::Stuck { .. } => "stuck",
+            Self::Deadline { .. } => "deadline",
+            Self::Full => "full",
+            Self::ThreadEnded => "thread_ended",
+        }
+    }
+
+    /// All names, so that each is shown before it first happens.
+    pub(crate) const CAUSES: [&str; 14] = [
+        "malformed",
+        "device",
+        "error_code",
+        "unexpected_response",
+        "no_time",
+        "slow_time",
+        "length",
+        "repetition_count",
+        "adaptive_proportion",
+        "repeated_block",
+        "stuck",
+        "deadline",
+        "full",
+        "thread_ended",
+    ];
+}
+
+const fn code_name(code: &ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::Success => "Success",
+        ErrorCode::InvalidArgument => "InvalidArgument",
+        ErrorCode::InvalidIndex => "InvalidIndex",
+        ErrorCode::InvalidResponse => "InvalidResponse",
+        ErrorCode::ReadOnlyIndex => "ReadOnlyIndex",
+        ErrorCode::InvalidOperation => "InvalidOperation",
+        ErrorCode::BufferTooSmall => "BufferTooSmall",
+        ErrorCode::InputTooLarge => "InputTooLarge",
+        ErrorCode::InternalError => "InternalError",
+    }
+}

@@ -1,0 +1,415 @@
+//! The thread, with a module that works but where a test says otherwise.
+
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+
+use shared::crypto::fill_random;
+use shared::nsm::{ErrorCode, NsmError, Request, Response};
+
+use super::*;
+use crate::clock::SystemClock;
+use crate::entropy::HealthFault;
+
+/// Calls of a module before the service is ready: a document, a register, and the start-up test.
+const START_UP_CALLS: usize = 2 + 4;
+
+/// Longer than anything here takes.
+const BOUND: Duration = Duration::from_secs(60);
+
+/// A module that does what it should, unless `otherwise` says what it does with the call of that
+/// number.
+pub(crate) struct FakeNsm<F> {
+    calls: usize,
+    otherwise: F,
+}
+
+type Answer = Result<Response, NsmError>;
+
+impl<F: FnMut(usize, &Request) -> Option<Answer> + Send + 'static> FakeNsm<F> {
+    pub(crate) fn new(otherwise: F) -> Self {
+        Self { calls: 0, otherwise }
+    }
+}
+
+/// One that always does.
+pub(crate) fn working() -> FakeNsm<fn(usize, &Request) -> Option<Answer>> {
+    FakeNsm::new(|_, _| None)
+}
+
+impl<F: FnMut(usize, &Request) -> Option<Answer> + Send + 'static> Nsm for FakeNsm<F> {
+    fn process(&mut self, request: Request) -> Answer {
+        let call = self.calls;
+        self.calls += 1;
+        (self.otherwise)(call, &request).unwrap_or_else(|| Ok(answer(&request)))
+    }
+}
+
+fn answer(request: &Request) -> Response {
+    match request {
+        Request::GetRandom => {
+            let mut random = vec![0; 256];
+            fill_random(&mut random).unwrap();
+            Response::GetRandom { random }
+        }
+        Request::Attestation { .. } => Response::Attestation { document: document() },
+        Request::DescribePCR { .. } => Response::DescribePCR { lock: true, data: vec![1; 48] },
+        _ => Response::Error(ErrorCode::InvalidOperation),
+    }
+}
+
+/// A document that holds the time and nothing else.
+fn document() -> Vec<u8> {
+    let now = SystemClock.now().as_millis().to_be_bytes();
+    [b"\x84\x40\xa0\x54\xa1\x69timestamp\x1b", &now[..], b"\x40"].concat()
+}
+
+fn settings() -> EntropySettings {
+    EntropySettings { prefetch: 0, deadline: BOUND, watchdog: BOUND, ..EntropySettings::default() }
+}
+
+async fn start(nsm: impl Nsm, settings: EntropySettings) -> Result<NsmThread, NsmFault> {
+    let metrics = Arc::new(Metrics::new());
+    let booted = NsmThread::start(nsm, SystemClock, &settings, metrics).await.unwrap();
+    booted.map(|booted| booted.nsm)
+}
+
+/// A module that answers so from the call of number `from` on, if it is asked for random bytes.
+fn broken(
+    from: usize,
+    mut answer: impl FnMut() -> Answer + Send + 'static,
+) -> FakeNsm<impl FnMut(usize, &Request) -> Option<Answer> + Send + 'static> {
+    FakeNsm::new(move |call, request| {
+        (call >= from && matches!(request, Request::GetRandom)).then(&mut answer)
+    })
+}
+
+/// What a module may do instead of giving random bytes, and what comes of it.
+fn faults() -> Vec<(fn() -> Answer, NsmFault)> {
+    fn block(bytes: impl IntoIterator<Item = u8>) -> Answer {
+        Ok(Response::GetRandom { random: bytes.into_iter().collect() })
+    }
+    vec![
+        (|| Ok(Response::Error(ErrorCode::InternalError)), refused("InternalError")),
+        (|| Ok(Response::Error(ErrorCode::InvalidArgument)), refused("InvalidArgument")),
+        (|| Ok(Response::Error(ErrorCode::InvalidIndex)), refused("InvalidIndex")),
+        (|| Ok(Response::Error(ErrorCode::InvalidResponse)), refused("InvalidResponse")),
+        (|| Ok(Response::Error(ErrorCode::ReadOnlyIndex)), refused("ReadOnlyIndex")),
+        (|| Ok(Response::Error(ErrorCode::InvalidOperation)), refused("InvalidOperation")),
+        (|| Ok(Response::Error(ErrorCode::BufferTooSmall)), refused("BufferTooSmall")),
+        (|| Ok(Response::Error(ErrorCode::InputTooLarge)), refused("InputTooLarge")),
+        (|| Ok(Response::Error(ErrorCode::Success)), refused("Success")),
+        (|| Ok(Response::LockPCR), NsmFault::UnexpectedResponse),
+        (|| Err(NsmError::Malformed), NsmFault::Device(NsmError::Malformed)),
+        (|| Err(NsmError::Ioctl { errno: 5 }), NsmFault::Device(NsmError::Ioctl { errno: 5 })),
+        (|| block([]), length(0)),
+        (|| block([7]), length(1)),
+        (|| block((0..=254).rev()), length(255)),
+        (|| block((0..=255).chain([0])), length(257)),
+        (|| block([0; 256]), NsmFault::Unhealthy(HealthFault::RepetitionCount)),
+        (|| block([0xff; 256]), NsmFault::Unhealthy(HealthFault::RepetitionCount)),
+        (|| block(0..=255), NsmFault::Unhealthy(HealthFault::RepetitionCount)),
+    ]
+}
+
+fn refused(code: &'static str) -> NsmFault {
+    NsmFault::Refused { code }
+}
+
+fn length(length: usize) -> NsmFault {
+    NsmFault::Unhealthy(HealthFault::Length { length })
+}
+
+#[tokio::test]
+async fn gives_each_block_once() {
+    for prefetch in [0, 1, 8] {
+        let nsm = start(working(), EntropySettings { prefetch, ..settings() }).await.unwrap();
+        let mut blocks = BTreeSet::new();
+        for _ in 0..64 {
+            assert!(blocks.insert(nsm.block().await.unwrap().expose().to_vec()));
+        }
+        assert_eq!(nsm.fault(), None);
+    }
+}
+
+#[tokio::test]
+async fn tests_four_blocks_and_uses_none_of_them() {
+    let given = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&given);
+    let nsm = broken(0, move || {
+        let block = answer(&Request::GetRandom);
+        if let Response::GetRandom { random } = &block {
+            noted.lock().unwrap().push(random.clone());
+        }
+        Ok(block)
+    });
+    let nsm = start(nsm, settings()).await.unwrap();
+    let block = nsm.block().await.unwrap();
+    let given = given.lock().unwrap();
+    assert_eq!(given.iter().position(|given| given == block.expose()), Some(4));
+}
+
+#[tokio::test]
+async fn does_not_start_with_a_module_that_is_broken() {
+    for (answer, fault) in faults() {
+        assert_eq!(start(broken(0, answer), settings()).await.err(), Some(fault));
+    }
+}
+
+#[tokio::test]
+async fn does_not_start_with_a_module_that_breaks_within_the_start_up_test() {
+    for (answer, fault) in faults() {
+        let nsm = broken(START_UP_CALLS - 1, answer);
+        assert_eq!(start(nsm, settings()).await.err(), Some(fault));
+    }
+}
+
+#[tokio::test]
+async fn does_not_start_without_the_time_or_its_own_measurement() {
+    let no_time = FakeNsm::new(|_, request| match request {
+        Request::Attestation { .. } => Some(Ok(Response::Attestation { document: vec![0x84] })),
+        _ => None,
+    });
+    assert_eq!(start(no_time, settings()).await.err(), Some(NsmFault::NoTime));
+    let no_document = FakeNsm::new(|_, request| match request {
+        Request::Attestation { .. } => Some(Ok(Response::GetRandom { random: vec![7; 256] })),
+        _ => None,
+    });
+    assert_eq!(start(no_document, settings()).await.err(), Some(NsmFault::UnexpectedResponse));
+    let no_register = FakeNsm::new(|_, request| match request {
+        Request::DescribePCR { .. } => Some(Ok(Response::Error(ErrorCode::InvalidIndex))),
+        _ => None,
+    });
+    assert_eq!(start(no_register, settings()).await.err(), Some(refused("InvalidIndex")));
+}
+
+#[tokio::test]
+async fn every_fault_reaches_the_caller_and_shows_by_then() {
+    for (answer, fault) in faults() {
+        let nsm = start(broken(START_UP_CALLS, answer), settings()).await.unwrap();
+        assert_eq!(nsm.fault(), None);
+        assert_eq!(nsm.block().await.err(), Some(fault));
+        assert_eq!(nsm.fault(), Some(fault));
+        assert!(nsm.metrics.faults(&fault) >= 1, "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn a_fault_shows_without_any_caller() {
+    let settings = EntropySettings { prefetch: 1, ..settings() };
+    let nsm = start(broken(START_UP_CALLS, || Err(NsmError::Malformed)), settings).await.unwrap();
+    while nsm.fault().is_none() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(nsm.fault(), Some(NsmFault::Device(NsmError::Malformed)));
+}
+
+#[tokio::test]
+async fn a_fault_of_the_device_ends_when_it_works_again() {
+    for asked in [true, false] {
+        let works = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&works);
+        let nsm = broken(START_UP_CALLS, move || match told.load(Ordering::SeqCst) {
+            true => Ok(answer(&Request::GetRandom)),
+            false => Err(NsmError::Malformed),
+        });
+        let nsm = start(nsm, settings()).await.unwrap();
+        for _ in 0..2 {
+            assert_eq!(nsm.block().await.err(), Some(NsmFault::Device(NsmError::Malformed)));
+        }
+        works.store(true, Ordering::SeqCst);
+        if asked {
+            nsm.block().await.unwrap();
+        }
+        // Also where nobody asks, for it says that it is not ready.
+        while nsm.fault().is_some() {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_random_is_never_asked_again() {
+    let mut calls = 0;
+    let nsm = broken(START_UP_CALLS, move || {
+        calls += 1;
+        assert_eq!(calls, 1, "it was asked again");
+        Ok(Response::GetRandom { random: vec![0; 256] })
+    });
+    let nsm = start(nsm, settings()).await.unwrap();
+    let fault = NsmFault::Unhealthy(HealthFault::RepetitionCount);
+    for _ in 0..3 {
+        assert_eq!(nsm.block().await.err(), Some(fault));
+        assert_eq!(nsm.fault(), Some(fault));
+    }
+}
+
+#[tokio::test]
+async fn what_was_ready_is_not_given_once_a_test_has_failed() {
+    let (go_on, told) = mpsc::channel::<()>();
+    let mut good = 4;
+    let nsm = broken(START_UP_CALLS, move || {
+        if good == 0 {
+            told.recv().unwrap();
+            return Ok(Response::GetRandom { random: vec![0; 256] });
+        }
+        good -= 1;
+        Ok(answer(&Request::GetRandom))
+    });
+    let nsm = start(nsm, EntropySettings { prefetch: 5, ..settings() }).await.unwrap();
+    while nsm.stock().0 < 4 {
+        tokio::task::yield_now().await;
+    }
+    nsm.block().await.unwrap();
+    go_on.send(()).unwrap();
+    while nsm.fault().is_none() {
+        tokio::task::yield_now().await;
+    }
+    let fault = NsmFault::Unhealthy(HealthFault::RepetitionCount);
+    assert_eq!((nsm.block().await.err(), nsm.stock().0), (Some(fault), 0));
+}
+
+#[tokio::test]
+async fn the_same_block_twice_is_a_fault() {
+    let block = answer(&Request::GetRandom);
+    let Response::GetRandom { random } = block else { panic!("another answer") };
+    let nsm = broken(START_UP_CALLS, move || Ok(Response::GetRandom { random: random.clone() }));
+    let nsm = start(nsm, settings()).await.unwrap();
+    nsm.block().await.unwrap();
+    let fault = NsmFault::Unhealthy(HealthFault::RepeatedBlock);
+    assert_eq!(nsm.block().await.err(), Some(fault));
+}
+
+#[tokio::test]
+async fn a_caller_waits_until_its_deadline_and_not_for_a_call_that_is_stuck() {
+    let (release, held) = mpsc::channel::<()>();
+    let nsm = broken(START_UP_CALLS, move || {
+        held.recv().unwrap_or_default();
+        Ok(answer(&Request::GetRandom))
+    });
+    let deadline = Duration::from_millis(20);
+    let nsm = start(nsm, EntropySettings { deadline, ..settings() }).await.unwrap();
+    let fault = NsmFault::Deadline { deadline };
+    // All wait for the same call: one thread is held.
+    let (one, other) = tokio::join!(nsm.block(), nsm.block());
+    assert_eq!((one.err(), other.err()), (Some(fault), Some(fault)));
+    assert_eq!(nsm.fault(), Some(fault));
+    // It returns: its block is nobody's, or the next one's, and all is well.
+    drop(release);
+    while nsm.block().await.is_err() {}
+    assert_eq!(nsm.fault(), None);
+}
+
+#[tokio::test]
+async fn a_call_that_takes_longer_than_it_may_is_the_last() {
+    let (release, held) = mpsc::channel::<()>();
+    let nsm = broken(START_UP_CALLS, move || {
+        held.recv().unwrap_or_default();
+        Ok(answer(&Request::GetRandom))
+    });
+    let limit = Duration::from_millis(20);
+    let nsm = start(nsm, EntropySettings { watchdog: limit, ..settings() }).await;
+    // On a machine as slow as that the module is not even taken into service.
+    let Ok(nsm) = nsm else { return };
+    let fault = NsmFault::Stuck { limit };
+    assert_eq!(nsm.block().await.err(), Some(fault));
+    drop(release);
+    assert_eq!((nsm.block().await.err(), nsm.fault()), (Some(fault), Some(fault)));
+    assert_eq!(nsm.metrics.faults(&fault), 1);
+}
+
+#[tokio::test]
+async fn does_not_wait_at_start_for_a_module_that_hangs() {
+    let (_release, held) = mpsc::channel::<()>();
+    let nsm = broken(0, move || {
+        held.recv().unwrap_or_default();
+        Err(NsmError::Malformed)
+    });
+    let limit = Duration::from_millis(20);
+    let started = start(nsm, EntropySettings { watchdog: limit, ..settings() }).await;
+    assert_eq!(started.err(), Some(NsmFault::Stuck { limit }));
+}
+
+#[tokio::test]
+async fn a_block_that_is_too_old_is_not_given() {
+    let max_age = Duration::from_millis(5);
+    let settings = EntropySettings { prefetch: 3, max_age, ..settings() };
+    let nsm = start(working(), settings).await.unwrap();
+    // Nobody asks, and still they are replaced.
+    while nsm.stock().1 < 9 {
+        tokio::task::yield_now().await;
+    }
+    nsm.block().await.unwrap();
+}
+
+#[tokio::test]
+async fn keeps_as_many_blocks_ready_as_it_is_told_to() {
+    let nsm = start(working(), EntropySettings { prefetch: 3, ..settings() }).await.unwrap();
+    while nsm.stock().0 < 3 {
+        tokio::task::yield_now().await;
+    }
+    let metrics = Arc::clone(&nsm.metrics);
+    let calls = metrics.nsm_calls.get_random.get();
+    for _ in 0..3 {
+        nsm.block().await.unwrap();
+    }
+    assert!(metrics.blocks.ready.get() >= 3);
+    while nsm.stock().0 < 3 {
+        tokio::task::yield_now().await;
+    }
+    assert!(metrics.nsm_calls.get_random.get() >= calls + 3);
+}
+
+#[tokio::test]
+async fn a_thread_that_panics_leaves_nobody_waiting() {
+    let nsm = broken(START_UP_CALLS, || panic!("a bug"));
+    let nsm = start(nsm, settings()).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(nsm.block().await.err(), Some(NsmFault::ThreadEnded));
+    }
+    assert_eq!(nsm.fault(), Some(NsmFault::ThreadEnded));
+}
+
+#[tokio::test]
+async fn a_thread_that_panics_at_start_does_not_start() {
+    let nsm = broken(0, || panic!("a bug"));
+    assert_eq!(start(nsm, settings()).await.err(), Some(NsmFault::ThreadEnded));
+}
+
+#[tokio::test]
+async fn the_thread_ends_with_its_handle() {
+    let (alive, ended) = mpsc::channel::<Infallible>();
+    // Whatever the thread owns is dropped with it.
+    let nsm = FakeNsm::new(move |_, _| {
+        let _ = &alive;
+        None
+    });
+    drop(start(nsm, settings()).await.unwrap());
+    assert_eq!(ended.recv_timeout(BOUND), Err(mpsc::RecvTimeoutError::Disconnected));
+}
+
+#[tokio::test]
+async fn the_clock_is_anchored_anew_when_that_is_due() {
+    let metrics = Arc::new(Metrics::new());
+    let flight = Flight::watch(BOUND, || ()).unwrap();
+    let mut device = Device::new(working(), Arc::clone(&flight), Arc::clone(&metrics));
+    let (clock, _) = attendant::boot(&mut device, SystemClock, &metrics).unwrap();
+    let queue = Arc::new(Queue::new(Limits { ready: 0, max_age: BOUND, waiting: 1 }));
+    let (clock, calls) = (Arc::new(clock), metrics.nsm_calls.attestation.clone());
+    let due = clock.due();
+    let mut attendant =
+        Attendant::new(device, Arc::clone(&queue), Arc::clone(&clock), Arc::clone(&metrics));
+    attendant.anchor_at = Instant::now();
+    let thread = thread::spawn(move || attendant.run());
+    while calls.get() < 2 {
+        thread::yield_now();
+    }
+    while clock.due() == due {
+        thread::yield_now();
+    }
+    queue.close();
+    flight.end();
+    thread.join().unwrap();
+    assert_eq!(calls.get(), 2);
+}

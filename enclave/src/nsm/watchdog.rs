@@ -1,0 +1,135 @@
+//! Notices a call that does not return. The kernel's driver may hold one for two minutes, and the
+//! thread that made it can say nothing meanwhile.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use std::{io, thread};
+
+/// The call that is under way, if one is.
+#[derive(Debug)]
+pub(super) struct Flight {
+    limit: Duration,
+    state: Mutex<State>,
+    landed: Condvar,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Grounded,
+    Since(Instant),
+    Over,
+}
+
+impl Flight {
+    /// Watches calls, each of which may take `limit`, on a thread of its own. If one takes longer
+    /// `on_stuck` is called, once, and the watch is over.
+    pub(super) fn watch(
+        limit: Duration,
+        on_stuck: impl FnOnce() + Send + 'static,
+    ) -> io::Result<Arc<Self>> {
+        let state = Mutex::new(State::Grounded);
+        let flight = Arc::new(Self { limit, state, landed: Condvar::new() });
+        let watched = Arc::clone(&flight);
+        thread::Builder::new().name("nsm-watchdog".to_owned()).spawn(move || {
+            if watched.is_stuck() {
+                on_stuck();
+            }
+        })?;
+        Ok(flight)
+    }
+
+    /// Makes a call under watch. `None` if it took too long, whether that was told or not.
+    pub(super) fn call<T>(&self, call: impl FnOnce() -> T) -> Option<T> {
+        let start = Instant::now();
+        self.enter(State::Since(start));
+        let result = call();
+        self.enter(State::Grounded);
+        (start.elapsed() < self.limit).then_some(result)
+    }
+
+    /// How long a call may take.
+    pub(super) fn limit(&self) -> Duration {
+        self.limit
+    }
+
+    /// No call will be made any more.
+    pub(super) fn end(&self) {
+        *self.lock() = State::Over;
+        self.landed.notify_one();
+    }
+
+    fn enter(&self, next: State) {
+        let mut state = self.lock();
+        if !matches!(*state, State::Over) {
+            *state = next;
+        }
+    }
+
+    /// Waits for a call to be stuck, or for the end. Nobody wakes it when a call begins: if none
+    /// is under way it looks again after `limit`, when a call that began since is not yet stuck.
+    fn is_stuck(&self) -> bool {
+        let mut state = self.lock();
+        loop {
+            let pause = match *state {
+                State::Over => return false,
+                State::Grounded => self.limit,
+                State::Since(start) => match self.limit.checked_sub(start.elapsed()) {
+                    None | Some(Duration::ZERO) => return true,
+                    Some(left) => left,
+                },
+            };
+            let woken = self.landed.wait_timeout(state, pause);
+            (state, _) = woken.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// Far longer than any call here takes, and far shorter than the test may.
+    const BOUND: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn tells_of_a_call_that_is_still_under_way() {
+        let (stuck, told) = mpsc::channel();
+        let limit = Duration::from_millis(1);
+        let flight = Flight::watch(limit, move || stuck.send(()).unwrap()).unwrap();
+        // It returns because it was told of.
+        let result = flight.call(|| told.recv_timeout(BOUND).unwrap());
+        assert_eq!(result, None);
+        flight.end();
+    }
+
+    #[test]
+    fn does_not_tell_of_calls_that_return_however_many() {
+        let (stuck, told) = mpsc::channel::<()>();
+        let flight = Flight::watch(BOUND, move || stuck.send(()).unwrap()).unwrap();
+        for number in 0..1000 {
+            assert_eq!(flight.call(|| number), Some(number));
+        }
+        flight.end();
+        // The thread ends and with it the sender, unused.
+        assert_eq!(told.recv_timeout(BOUND), Err(mpsc::RecvTimeoutError::Disconnected));
+    }
+
+    #[test]
+    fn a_call_that_began_between_two_looks_is_told_of_in_its_time() {
+        let (stuck, told) = mpsc::channel();
+        let limit = Duration::from_millis(20);
+        let flight = Flight::watch(limit, move || stuck.send(Instant::now()).unwrap()).unwrap();
+        let mut times = None;
+        let call = || times = Some((Instant::now(), told.recv_timeout(BOUND).unwrap()));
+        assert_eq!(flight.call(call), None);
+        let (begun, noticed) = times.unwrap();
+        assert!(noticed.duration_since(begun) + Duration::from_millis(1) >= limit);
+        flight.end();
+    }
+}

@@ -1,0 +1,155 @@
+//! What an enclave must stand on before it serves.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use shared::attestation::{DebugMode, PCR_LENGTH};
+use thiserror::Error;
+
+use super::PlatformSettings;
+
+/// What the processor's time is counted by. <https://docs.kernel.org/timers/timekeeping.html>
+const CLOCKSOURCE: &str = "devices/system/clocksource/clocksource0/current_clocksource";
+
+/// What feeds the kernel's generator. <https://docs.kernel.org/admin-guide/hw_random.html>
+const RNG_CURRENT: &str = "class/misc/hw_random/rng_current";
+
+/// The NSM, as the kernel's `nsm` driver registers it.
+const NSM_HWRNG: &str = "nsm-hwrng";
+
+/// Why this is no place to serve from.
+#[derive(Debug, Error)]
+pub enum PlatformError {
+    /// The kernel does not say what must be known.
+    #[error("{}: {error}; a Nitro Enclave's kernel has it", path.display())]
+    Read {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// Time is counted by something else.
+    #[error(
+        "the clocksource is {found:?}, which clocksources under [platform] does not list: boot with \
+         clocksource=kvm-clock, or list it if its rate can be trusted"
+    )]
+    Clocksource {
+        /// By what.
+        found: String,
+    },
+    /// The kernel's generator is fed by something else.
+    #[error(
+        "rng_current is {found:?}, and must be {NSM_HWRNG:?}: run a kernel with the nsm driver, \
+         and no other hardware generator before it"
+    )]
+    Rng {
+        /// By what.
+        found: String,
+    },
+    /// PCR0 of another length than 48 bytes.
+    #[error("the NSM gave a PCR0 of {length} bytes")]
+    PcrLength {
+        /// How many.
+        length: usize,
+    },
+    /// This enclave runs in debug mode.
+    #[error(
+        "PCR0 is zero: this enclave runs in debug mode, where the parent instance reads its \
+         console and nobody can tell it from another; run it without --debug-mode, or write \
+         allow_debug = true under [recipient] for development"
+    )]
+    DebugMode,
+}
+
+/// Checks what the kernel says of itself under `sysfs`.
+pub(super) fn check_kernel(sysfs: &Path, settings: &PlatformSettings) -> Result<(), PlatformError> {
+    let found = read(sysfs.join(CLOCKSOURCE))?;
+    if !settings.clocksources.contains(&found) {
+        return Err(PlatformError::Clocksource { found });
+    }
+    match read(sysfs.join(RNG_CURRENT))? {
+        found if found == NSM_HWRNG => Ok(()),
+        found => Err(PlatformError::Rng { found }),
+    }
+}
+
+/// Checks this enclave's own measurement.
+pub(crate) fn check_pcr0(pcr0: &[u8], debug: DebugMode) -> Result<(), PlatformError> {
+    match (pcr0.len(), debug) {
+        (PCR_LENGTH, DebugMode::Allow) => Ok(()),
+        (PCR_LENGTH, DebugMode::Refuse) if pcr0.iter().any(|byte| *byte != 0) => Ok(()),
+        (PCR_LENGTH, DebugMode::Refuse) => Err(PlatformError::DebugMode),
+        (length, _) => Err(PlatformError::PcrLength { length }),
+    }
+}
+
+fn read(path: PathBuf) -> Result<String, PlatformError> {
+    match fs::read_to_string(&path) {
+        Ok(text) => Ok(text.trim_end().to_owned()),
+        Err(error) => Err(PlatformError::Read { path, error }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A kernel that says this.
+    fn checked(clocksource: &str, rng: &str, accepted: &[&str]) -> Result<(), PlatformError> {
+        let sysfs = tempfile::tempdir().unwrap();
+        for (path, text) in [(CLOCKSOURCE, clocksource), (RNG_CURRENT, rng)] {
+            let path = sysfs.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let clocksources = accepted.iter().map(|name| (*name).to_owned()).collect();
+        check_kernel(sysfs.path(), &PlatformSettings { clocksources })
+    }
+
+    #[test]
+    fn accepts_a_nitro_enclaves_kernel() {
+        checked("kvm-clock\n", "nsm-hwrng\n", &["kvm-clock"]).unwrap();
+        checked("tsc\n", "nsm-hwrng\n", &["kvm-clock", "tsc"]).unwrap();
+    }
+
+    #[test]
+    fn refuses_another_clocksource() {
+        for found in ["tsc", "", "kvm-clock2"] {
+            let error = checked(&format!("{found}\n"), "nsm-hwrng\n", &["kvm-clock"]).unwrap_err();
+            assert!(matches!(error, PlatformError::Clocksource { found: f } if f == found));
+        }
+    }
+
+    #[test]
+    fn refuses_another_hardware_generator() {
+        for found in ["virtio_rng.0", "none", ""] {
+            let error = checked("kvm-clock\n", &format!("{found}\n"), &["kvm-clock"]).unwrap_err();
+            assert!(matches!(error, PlatformError::Rng { found: f } if f == found));
+        }
+    }
+
+    #[test]
+    fn refuses_a_kernel_that_says_nothing() {
+        let sysfs = tempfile::tempdir().unwrap();
+        let error = check_kernel(sysfs.path(), &PlatformSettings::default()).unwrap_err();
+        let expected = sysfs.path().join(CLOCKSOURCE);
+        assert!(matches!(error, PlatformError::Read { path, .. } if path == expected));
+    }
+
+    #[test]
+    fn refuses_its_own_debug_mode_unless_that_is_allowed() {
+        let mut pcr0 = [0; PCR_LENGTH];
+        let error = check_pcr0(&pcr0, DebugMode::Refuse).unwrap_err();
+        assert!(matches!(error, PlatformError::DebugMode));
+        check_pcr0(&pcr0, DebugMode::Allow).unwrap();
+        pcr0[47] = 1;
+        check_pcr0(&pcr0, DebugMode::Refuse).unwrap();
+        for debug in [DebugMode::Refuse, DebugMode::Allow] {
+            for length in [0, 32, 47] {
+                let error = check_pcr0(&pcr0[..length], debug).unwrap_err();
+                assert!(matches!(error, PlatformError::PcrLength { length: l } if l == length));
+            }
+        }
+    }
+}

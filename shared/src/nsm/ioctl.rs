@@ -1,0 +1,58 @@
+//! The system call. The one place here that the compiler cannot vouch for.
+#![expect(unsafe_code, reason = "the standard library has no ioctl")]
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+
+/// `struct nsm_raw` of Linux's uapi/linux/nsm.h, whose `struct nsm_iovec` is an `iovec` where
+/// pointers have 64 bits.
+#[repr(C)]
+struct NsmRaw {
+    request: libc::iovec,
+    response: libc::iovec,
+}
+
+/// `NSM_IOCTL_RAW`: `_IOWR(0x0A, 0x0, struct nsm_raw)`.
+const NSM_IOCTL_RAW: libc::Ioctl = libc::_IOWR::<NsmRaw>(0x0a, 0);
+
+/// Sends `request`; gives the length of the answer in `response`, as the driver states it, or the
+/// `errno`.
+pub(super) fn process(file: &File, request: &[u8], response: &mut [u8]) -> Result<usize, i32> {
+    let mut raw = NsmRaw {
+        // The driver only reads it; `iovec` has one type for both directions.
+        request: libc::iovec {
+            iov_base: request.as_ptr().cast_mut().cast(),
+            iov_len: request.len(),
+        },
+        response: libc::iovec { iov_base: response.as_mut_ptr().cast(), iov_len: response.len() },
+    };
+    // SAFETY: the descriptor is open for as long as `file` is borrowed. The driver reads `raw` and
+    // the request, writes at most as many bytes of the response as `raw` says there is room for, and
+    // writes `raw` back; all three are borrowed until it returns, the latter two mutably. A device of
+    // another kind answers ENOTTY to this number.
+    let status = unsafe { libc::ioctl(file.as_raw_fd(), NSM_IOCTL_RAW, &raw mut raw) };
+    match status {
+        0 => Ok(raw.response.iov_len),
+        _ => Err(io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_the_number_of_the_kernels_header() {
+        // _IOC_READ | _IOC_WRITE, 32 bytes, 0x0a, 0.
+        assert_eq!(NSM_IOCTL_RAW, 3 << 30 | 32 << 16 | 0x0a << 8);
+    }
+
+    #[test]
+    fn says_that_another_file_is_no_nsm() {
+        let file = tempfile::tempfile().unwrap();
+        let mut response = [7; 16];
+        assert_eq!(process(&file, b"request", &mut response), Err(libc::ENOTTY));
+        assert_eq!(response, [7; 16]);
+    }
+}
