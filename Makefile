@@ -28,7 +28,8 @@ WITH_PROVIDER := --no-default-features --features \
 # For each fuzz target.
 FUZZ_SECONDS ?= 60
 
-.PHONY: help build run demo test test-rust-sdk fuzz fuzz-replay fuzz-save mutants lint \
+.PHONY: help build run demo test test-rust-sdk test-model test-statistics \
+	bench-entropy fuzz fuzz-replay fuzz-save mutants lint \
 	lint-rust-sdk fmt deny build-production verify-production clients tools
 
 help: ## List the targets.
@@ -58,9 +59,19 @@ test: clients ## Run all tests (PROVIDER=ring for the other provider, VECTORS=DI
 	cargo test --locked -p shared --no-default-features \
 		--features $(OTHER_PROVIDER),kms,nsm,simulator,transport
 	cargo test --locked -p attested-recipient --no-default-features --features $(OTHER_PROVIDER) --test corpus
+	@$(MAKE) --no-print-directory test-model
 
 test-rust-sdk: tools ## Run the tests with the AWS SDK for Rust, which takes minutes to build.
 	cargo test --locked --manifest-path tests/rust-sdk/Cargo.toml --target-dir $(TARGET_DIR)/rust-sdk
+
+test-model: tools ## Run the NSM's queue under every interleaving that the model checker finds.
+	cargo test --locked --manifest-path tests/model/Cargo.toml --target-dir $(TARGET_DIR)/model
+
+test-statistics: tools ## Run ent and rngtest over 64 MiB of output, and over that of a broken DRBG.
+	@tests/statistics/run.sh
+
+bench-entropy: tools ## Measure what entropy costs requests, with an NSM that takes a millisecond.
+	cargo bench --locked -p attested-recipient --bench entropy
 
 mutants: tools ## Change the verifier in every way and see a test notice (hours; SHARD=k/n for a part).
 	@SHARD=$(SHARD) .ci/mutants
@@ -77,12 +88,15 @@ fuzz-save: tools ## Add what was found to the saved inputs, none twice.
 lint: tools ## Check format, clippy and the documentation.
 	cargo fmt --all --check
 	cargo fmt --manifest-path tests/rust-sdk/Cargo.toml --check
+	cargo fmt --manifest-path tests/model/Cargo.toml --check
+	cargo clippy --locked --manifest-path tests/model/Cargo.toml --target-dir $(TARGET_DIR)/model \
+		--all-targets -- -D warnings
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo clippy --locked -p shared --no-default-features \
 		--features ring,kms,nsm,simulator,transport --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
-	bash -n deploy/*/*.sh fuzz/*.sh tests/clients/*.sh .ci/run .ci/readme .ci/mutants
+	bash -n deploy/*/*.sh fuzz/*.sh tests/clients/*.sh tests/statistics/*.sh .ci/run .ci/readme .ci/mutants
 
 lint-rust-sdk: tools ## Check the tests with the AWS SDK for Rust with clippy (minutes to build).
 	cargo clippy --locked --manifest-path tests/rust-sdk/Cargo.toml \
@@ -91,6 +105,7 @@ lint-rust-sdk: tools ## Check the tests with the AWS SDK for Rust with clippy (m
 fmt: ## Format all Rust code.
 	cargo fmt --all
 	cargo fmt --manifest-path tests/rust-sdk/Cargo.toml
+	cargo fmt --manifest-path tests/model/Cargo.toml
 
 deny: tools ## Check licences, sources and who may use what (needs cargo-deny).
 	@command -v cargo-deny >/dev/null || { echo "cargo-deny is missing: cargo install --locked cargo-deny" >&2; exit 1; }

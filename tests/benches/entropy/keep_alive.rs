@@ -1,0 +1,51 @@
+//! A client that does as little as can be: the same request, again and again, on one connection.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+/// One connection.
+pub(crate) struct KeepAlive {
+    stream: BufReader<TcpStream>,
+    request: Vec<u8>,
+}
+
+impl KeepAlive {
+    /// Asks for so many random bytes, in the clear.
+    pub(crate) fn connect(address: SocketAddr, number_of_bytes: usize) -> io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        let body = format!(r#"{{"NumberOfBytes":{number_of_bytes}}}"#);
+        let request = format!(
+            "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-amz-json-1.1\r\n\
+             X-Amz-Target: TrentService.GenerateRandom\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        Ok(Self { stream: BufReader::new(stream), request: request.into_bytes() })
+    }
+
+    /// The body of the answer, which must be a good one.
+    pub(crate) fn ask(&mut self) -> io::Result<String> {
+        self.stream.get_mut().write_all(&self.request)?;
+        let mut status = String::new();
+        self.stream.read_line(&mut status)?;
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            self.stream.read_line(&mut line)?;
+            let line = line.trim_end().to_ascii_lowercase();
+            if line.is_empty() {
+                break;
+            }
+            if let Some(text) = line.strip_prefix("content-length: ") {
+                length = text.parse().map_err(io::Error::other)?;
+            }
+        }
+        let mut body = vec![0; length];
+        self.stream.read_exact(&mut body)?;
+        let body = String::from_utf8(body).map_err(io::Error::other)?;
+        match status.starts_with("HTTP/1.1 200 ") {
+            true => Ok(body),
+            false => Err(io::Error::other(format!("{status}{body}"))),
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What entropy costs a request, where each call of the NSM takes a millisecond: requests a second
+//! with and without blocks kept ready, and with both kinds of prediction resistance; then how many
+//! requests wait for the NSM at up to 80% of what it can give.
+//!
+//! Rounds are interleaved, and figures are to be compared within one run: machines are noisy.
+
+#![expect(clippy::print_stdout, reason = "it is what a benchmark is for")]
+
+use std::error::Error;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use attested_recipient::Simulator;
+
+use self::keep_alive::KeepAlive;
+
+mod keep_alive;
+
+/// Clients at a time.
+const CLIENTS: u64 = 16;
+const ROUNDS: usize = 3;
+const ROUND: Duration = Duration::from_secs(3);
+
+const SETTINGS: [(&str, &str); 4] = [
+    ("request, nothing ready", "prefetch = 0\n"),
+    ("request, 64 blocks ready", "prefetch = 64\n"),
+    ("interval, nothing ready", "prefetch = 0\nprediction_resistance = \"interval\"\n"),
+    ("interval, 64 blocks ready", "prefetch = 64\nprediction_resistance = \"interval\"\n"),
+];
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+fn main() -> Result<(), Failure> {
+    let folder = tempfile::tempdir()?;
+    let simulators = SETTINGS
+        .into_iter()
+        .enumerate()
+        .map(|(number, (_, lines))| simulator(folder.path(), number, lines))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut rates = vec![Vec::new(); simulators.len()];
+    for _ in 0..ROUNDS {
+        for (simulator, rates) in simulators.iter().zip(&mut rates) {
+            rates.push(saturated(simulator.address())?);
+        }
+    }
+    println!("NSM latency 1 ms, {CLIENTS} clients, plain requests of 32 bytes");
+    let medians: Vec<f64> = rates.iter_mut().map(|rates| median(rates)).collect();
+    let [first, ready, ..] = medians[..] else { return Err("no settings".into()) };
+    for ((name, _), rate) in SETTINGS.iter().zip(&medians) {
+        println!("{name:<28}{rate:>8.0} requests/s  {:>6.2} times the first", rate / first);
+    }
+    // Saturated, a request takes a block each: that is all that the NSM can give.
+    let [_, simulator, ..] = &simulators[..] else { return Err("no settings".into()) };
+    for percent in [20, 40, 60, 80] {
+        let rate = ready * f64::from(percent) / 100.0;
+        let (asked, waited) = paced(simulator, rate)?;
+        let share = 100.0 * waited / asked;
+        let verdict = if share < 1.0 { "under 1%" } else { "1% OR MORE" };
+        println!(
+            "at {percent}% of the NSM's rate: {waited:.0} of {asked:.0} requests waited for it, \
+             {share:.2}%: {verdict}"
+        );
+    }
+    Ok(())
+}
+
+fn simulator(folder: &Path, number: usize, lines: &str) -> Result<Simulator, Failure> {
+    let path = folder.join(format!("{number}.toml"));
+    fs::write(&path, format!("[entropy]\n{lines}[simulator.nsm]\nlatency_ms = 1\n"))?;
+    Ok(Simulator::builder().config_file(path).start()?)
+}
+
+/// Requests a second of clients who ask as fast as they are answered.
+fn saturated(address: SocketAddr) -> Result<f64, Failure> {
+    let (stop, count) = (AtomicBool::new(false), AtomicU64::new(0));
+    let start = Instant::now();
+    thread::scope(|scope| {
+        let client = || -> Result<(), Failure> {
+            let mut client = KeepAlive::connect(address, 32)?;
+            while !stop.load(Ordering::Relaxed) {
+                client.ask()?;
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok(())
+        };
+        let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(client)).collect();
+        thread::sleep(ROUND);
+        stop.store(true, Ordering::Relaxed);
+        clients.into_iter().try_for_each(|client| client.join().map_err(|_| "a client panicked")?)
+    })?;
+    let count = u32::try_from(count.into_inner())?;
+    Ok(f64::from(count) / start.elapsed().as_secs_f64())
+}
+
+/// Requests at even intervals, `rate` a second: how many, and how many of them waited.
+fn paced(simulator: &Simulator, rate: f64) -> Result<(f64, f64), Failure> {
+    let before = blocks(simulator)?;
+    let interval = Duration::from_secs_f64(1.0 / rate);
+    let start = Instant::now();
+    let number = AtomicU64::new(0);
+    thread::scope(|scope| {
+        let client = || -> Result<(), Failure> {
+            let mut client = KeepAlive::connect(simulator.address(), 32)?;
+            loop {
+                let number = u32::try_from(number.fetch_add(1, Ordering::Relaxed))?;
+                let due = interval * number;
+                if due > ROUND {
+                    return Ok(());
+                }
+                thread::sleep(due.saturating_sub(start.elapsed()));
+                client.ask()?;
+            }
+        };
+        let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(client)).collect();
+        clients.into_iter().try_for_each(|client| client.join().map_err(|_| "a client panicked")?)
+    })?;
+    let after = blocks(simulator)?;
+    let (ready, waited) = (after.0 - before.0, after.1 - before.1);
+    Ok((ready + waited, waited))
+}
+
+/// Blocks that were ready, and blocks that were waited for, so far.
+fn blocks(simulator: &Simulator) -> Result<(f64, f64), Failure> {
+    let url = format!("{}/metrics", simulator.endpoint_url());
+    let metrics = ureq::get(url).call()?.body_mut().read_to_string()?;
+    let value = |source: &str| -> Result<f64, Failure> {
+        let name = format!("attested_random_blocks_total{{source=\"{source}\"}} ");
+        let value = metrics.lines().find_map(|line| line.strip_prefix(&name));
+        Ok(value.ok_or("no such metric")?.parse()?)
+    };
+    Ok((value("ready")?, value("waited")?))
+}
+
+fn median(rates: &mut [f64]) -> f64 {
+    rates.sort_by(f64::total_cmp);
+    rates.get(rates.len() / 2).copied().unwrap_or_default()
+}

@@ -1,0 +1,30 @@
+//! Writes what the service answers to standard output, so many MiB of random bytes: food for
+//! statistical tests. See `make test-statistics`.
+
+use std::error::Error;
+use std::io::{self, Write};
+
+use attested_recipient::Simulator;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use self::keep_alive::KeepAlive;
+
+#[path = "../benches/entropy/keep_alive.rs"]
+mod keep_alive;
+
+/// The most that one request gives.
+const NUMBER_OF_BYTES: usize = 1024;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mebibytes: usize = std::env::args().nth(1).ok_or("usage: random_output MIB")?.parse()?;
+    let simulator = Simulator::start()?;
+    let mut client = KeepAlive::connect(simulator.address(), NUMBER_OF_BYTES)?;
+    let mut stdout = io::BufWriter::new(io::stdout().lock());
+    for _ in 0..mebibytes * 1024 * 1024 / NUMBER_OF_BYTES {
+        let body: serde_json::Value = serde_json::from_str(&client.ask()?)?;
+        let random = body.get("Plaintext").and_then(serde_json::Value::as_str);
+        stdout.write_all(&STANDARD.decode(random.ok_or("no Plaintext")?)?)?;
+    }
+    Ok(stdout.flush()?)
+}

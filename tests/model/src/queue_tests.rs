@@ -1,0 +1,190 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use loom::future::block_on;
+use loom::model::Builder;
+use loom::sync::Arc;
+use loom::thread::{self, JoinHandle};
+use tokio::sync::oneshot::error::TryRecvError;
+
+use super::queue::{Condition, Limits, NotTaken, Queue, Taken, Work};
+
+/// Longer than any test.
+const LONG: Duration = Duration::from_secs(3600);
+
+/// A block that says when it is wiped.
+#[derive(Debug)]
+struct Block {
+    number: usize,
+    wiped: std::sync::Arc<AtomicUsize>,
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        self.wiped.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    Broken,
+    Unhealthy,
+}
+
+/// Every order in which a thread is interrupted three times at most, which is where mistakes of this
+/// kind are found; all orders take minutes.
+fn model(run: impl Fn() + Sync + Send + 'static) {
+    let mut builder = Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(run);
+}
+
+type Blocks = Arc<Queue<Block, Fault>>;
+
+fn queue(ready: usize) -> Blocks {
+    Arc::new(Queue::new(Limits { ready, max_age: LONG, waiting: 8 }))
+}
+
+/// Makes what is asked for, until it is to end; gives how many blocks it made.
+fn produce(queue: &Blocks, wiped: &std::sync::Arc<AtomicUsize>) -> JoinHandle<usize> {
+    let (queue, wiped) = (Arc::clone(queue), std::sync::Arc::clone(wiped));
+    thread::spawn(move || {
+        let mut made = 0;
+        loop {
+            match queue.work(Instant::now() + LONG, true) {
+                Work::Block => {
+                    queue.put(Instant::now(), Block { number: made, wiped: wiped.clone() });
+                    made += 1;
+                }
+                Work::End => return made,
+                Work::Tick => panic!("it is never time"),
+            }
+        }
+    })
+}
+
+/// Takes one, waiting if it must.
+fn take(queue: &Blocks) -> Result<Block, Fault> {
+    match queue.take(Instant::now()) {
+        Ok(Taken::Ready(block)) => Ok(block),
+        Ok(Taken::Wait(place)) => block_on(place).expect("an answer"),
+        Err(NotTaken::Latched(fault)) => Err(fault),
+        Err(NotTaken::Full) => panic!("there is room"),
+    }
+}
+
+#[test]
+fn every_caller_gets_a_block_of_its_own_and_what_is_left_is_wiped() {
+    for ready in [0, 1] {
+        model(move || {
+            let wiped = std::sync::Arc::new(AtomicUsize::new(0));
+            let queue = queue(ready);
+            let producer = produce(&queue, &wiped);
+            let other = Arc::clone(&queue);
+            let caller = thread::spawn(move || take(&other).unwrap().number);
+            let own = take(&queue).unwrap().number;
+            assert_ne!(own, caller.join().unwrap());
+            queue.close();
+            let made = producer.join().unwrap();
+            assert!((2..=2 + 2 * ready).contains(&made), "{made}");
+            drop(queue);
+            assert_eq!(wiped.load(Ordering::SeqCst), made);
+        });
+    }
+}
+
+#[test]
+fn a_caller_that_leaves_costs_nobody_their_block() {
+    model(|| {
+        let wiped = std::sync::Arc::new(AtomicUsize::new(0));
+        let queue = queue(0);
+        let producer = produce(&queue, &wiped);
+        let other = Arc::clone(&queue);
+        // It stands in the line and leaves it, before or after it was served.
+        let leaver = thread::spawn(move || drop(other.take(Instant::now())));
+        take(&queue).unwrap();
+        leaver.join().unwrap();
+        queue.close();
+        let made = producer.join().unwrap();
+        drop(queue);
+        assert_eq!(wiped.load(Ordering::SeqCst), made);
+    });
+}
+
+#[test]
+fn a_fault_reaches_all_who_wait_and_those_who_come_after_try_again() {
+    model(|| {
+        let wiped = std::sync::Arc::new(AtomicUsize::new(0));
+        let queue = queue(0);
+        let (device, wipes) = (Arc::clone(&queue), std::sync::Arc::clone(&wiped));
+        // It fails once, and works from then on.
+        let producer = thread::spawn(move || {
+            let tick = Instant::now() + LONG;
+            assert_eq!(device.work(tick, false), Work::Block);
+            device.fail(Fault::Broken);
+            while device.work(tick, false) == Work::Block {
+                device.put(Instant::now(), Block { number: 0, wiped: wipes.clone() });
+            }
+        });
+        let other = Arc::clone(&queue);
+        let caller = thread::spawn(move || take(&other).map(|block| block.number));
+        let outcomes = [take(&queue).map(|block| block.number), caller.join().unwrap()];
+        assert!(outcomes.contains(&Err(Fault::Broken)), "{outcomes:?}");
+        assert_eq!(take(&queue).map(|block| block.number), Ok(0));
+        assert_eq!(queue.condition(), Condition::Good);
+        assert_eq!(queue.stock(), (0, 0));
+        queue.close();
+        producer.join().unwrap();
+    });
+}
+
+#[test]
+fn once_latched_nobody_gets_a_block_and_the_first_cause_stays() {
+    model(|| {
+        let wiped = std::sync::Arc::new(AtomicUsize::new(0));
+        let queue = queue(1);
+        let producer = produce(&queue, &wiped);
+        let watchdog = Arc::clone(&queue);
+        let watchdog = thread::spawn(move || watchdog.latch(Fault::Unhealthy));
+        // Before it is latched a block may come; never is anybody left waiting.
+        let before = take(&queue).map(drop);
+        assert!(matches!(before, Ok(()) | Err(Fault::Unhealthy)));
+        watchdog.join().unwrap();
+        queue.fail(Fault::Broken);
+        queue.latch(Fault::Broken);
+        queue.overdue(Fault::Broken);
+        assert_eq!(queue.condition(), Condition::Latched(Fault::Unhealthy));
+        // The producer ends, although nobody closed anything, and what it had made is gone.
+        let made = producer.join().unwrap();
+        assert_eq!(wiped.load(Ordering::SeqCst), made);
+        queue.put(Instant::now(), Block { number: 9, wiped: wiped.clone() });
+        assert_eq!(take(&queue).unwrap_err(), Fault::Unhealthy);
+    });
+}
+
+#[test]
+fn a_caller_that_waits_when_it_is_latched_is_told() {
+    model(|| {
+        let queue = queue(0);
+        let place = match queue.take(Instant::now()) {
+            Ok(Taken::Wait(place)) => place,
+            other => panic!("there is no block yet: {other:?}"),
+        };
+        let watchdog = Arc::clone(&queue);
+        let watchdog = thread::spawn(move || watchdog.latch(Fault::Unhealthy));
+        assert_eq!(block_on(place).unwrap().unwrap_err(), Fault::Unhealthy);
+        watchdog.join().unwrap();
+    });
+}
+
+#[test]
+fn those_who_left_take_up_no_room_in_the_line() {
+    model(|| {
+        let queue = Queue::<Block, Fault>::new(Limits { ready: 0, max_age: LONG, waiting: 1 });
+        let Ok(Taken::Wait(mut first)) = queue.take(Instant::now()) else { panic!("no place") };
+        assert!(matches!(queue.take(Instant::now()), Err(NotTaken::Full)));
+        assert_eq!(first.try_recv().unwrap_err(), TryRecvError::Empty);
+        drop(first);
+        assert!(matches!(queue.take(Instant::now()), Ok(Taken::Wait(_))));
+    });
+}

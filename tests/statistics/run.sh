@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# 64 MiB of the service's output must pass ent and rngtest; and the same of a service whose DRBG does
+# not count must fail both, or the tests would tell nothing.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+for tool in ent rngtest; do
+    command -v "$tool" >/dev/null ||
+        { echo "$tool is missing: apt-get install ent rng-tools5" >&2; exit 1; }
+done
+
+mebibytes=64
+target=${CARGO_TARGET_DIR:-$PWD/target}
+work=$target/statistics
+mkdir -p "$work"
+
+# generate TREE OUTPUT: what the service built from TREE answers.
+generate() {
+    (cd "$1" && cargo build --release --locked --quiet --target-dir "$target" \
+        -p attested-recipient --example random_output)
+    "$target/release/examples/random_output" "$mebibytes" >"$2"
+    [ "$(stat -c %s "$2")" -eq $((mebibytes * 1024 * 1024)) ]
+}
+
+# passes_ent FILE: entropy, chi-square, mean, and correlation from byte to byte. Of good output the
+# first is 7.9999973, and the others are off by as much once in thousands of runs.
+passes_ent() {
+    ent -t "$1" | awk -F, '
+        $1 == 1 {
+            # The 255 degrees of freedom make the chi-square distribution nearly normal.
+            z = ($4 - 255) / sqrt(510)
+            printf "ent: entropy %s, chi-square %s (%.2f sigma), mean %s, correlation %s\n", $3, $4, z, $5, $7
+            exit !($3 >= 7.99999 && z > -4 && z < 4 && $5 > 127.46 && $5 < 127.54 && $7 > -0.0005 && $7 < 0.0005)
+        }'
+}
+
+# passes_rngtest FILE: FIPS 140-2, in blocks of 20,000 bits, of which 8 in 10,000 fail by chance.
+passes_rngtest() {
+    (rngtest <"$1" 2>&1 || true) | awk '
+        /FIPS 140-2 successes:/ {good = $NF}
+        /FIPS 140-2 failures:/ {bad = $NF}
+        END {
+            printf "rngtest: %d blocks passed, %d failed\n", good, bad
+            exit !(good > 26000 && bad < 60)
+        }'
+}
+
+echo "## the service's output, $mebibytes MiB"
+generate . "$work/output.bin"
+passes_ent "$work/output.bin" || { echo "ent: FAILED" >&2; exit 1; }
+passes_rngtest "$work/output.bin" || { echo "rngtest: FAILED" >&2; exit 1; }
+
+echo "## the same, with a DRBG whose V is not counted"
+broken=$work/broken
+rm -rf "$broken"
+mkdir -p "$broken"
+git ls-files -z | xargs -0 cp --parents -t "$broken"
+source=$broken/enclave/src/entropy/ctr_drbg.rs
+sed -i 's/from_be_bytes(\*self\.v)\.wrapping_add(1)/from_be_bytes(*self.v).wrapping_add(0)/' "$source"
+# It also fails the known-answer tests, and so would not start.
+sed -i 's/VECTORS\.iter()\.try_for_each(check)/VECTORS.iter().take(0).try_for_each(check)/' \
+    "$broken/enclave/src/entropy/known_answers.rs"
+[ "$(diff -rq enclave/src "$broken/enclave/src" | wc -l)" -eq 2 ] ||
+    { echo "the source has changed: nothing was broken" >&2; exit 1; }
+generate "$broken" "$work/broken.bin"
+if passes_ent "$work/broken.bin"; then echo "ent does not notice" >&2; exit 1; fi
+if passes_rngtest "$work/broken.bin"; then echo "rngtest does not notice" >&2; exit 1; fi
+rm -r "$broken" "$work/output.bin" "$work/broken.bin"
+echo "the output passes, and that of a broken DRBG fails"
