@@ -7,7 +7,7 @@
 //! 3. [`kms`] parses the operation, and with it the recipient's attestation document.
 //! 4. The document is verified: [`shared::attestation`].
 //! 5. [`policy`] admits the request; only it makes an [`Admitted`](policy::Admitted).
-//! 6. [`entropy`] draws random bytes, for admitted requests alone.
+//! 6. [`entropy`] draws random bytes, for admitted requests alone, from what the NSM's thread gives.
 //! 7. [`Admitted::deliver`](policy::Admitted::deliver) answers in the clear, or sealed, never both.
 //! 8. [`kms`] writes the answer; its `error.rs` alone says what a stranger is told.
 //!

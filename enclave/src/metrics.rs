@@ -37,6 +37,8 @@ pub(crate) struct Metrics {
     faults: Family<Label, Counter>,
     failures: Family<Label, Counter>,
     expired: Counter,
+    /// Requests that came when the time could not be judged by.
+    pub(crate) clock_failures: Counter,
     clock_disagreements: Counter,
     clock_offset: Gauge,
     stock: Gauge,
@@ -80,11 +82,14 @@ impl Metrics {
         let failures = counters(registry, "entropy_failures", "Draws that failed");
         EntropyFault::causes().for_each(|cause| drop(of(&failures, "cause", cause)));
         let (reseeds, expired) = (Counter::default(), Counter::default());
+        let clock_failures = Counter::default();
         let (clock_disagreements, clock_offset) = (Counter::default(), Gauge::default());
         let (stock, ready) = (Gauge::default(), Gauge::default());
         registry.register("drbg_reseeds", "DRBG instances reseeded", reseeds.clone());
         let help = "Blocks of the NSM that grew too old to be used";
         registry.register("blocks_expired", help, expired.clone());
+        let help = "Requests refused because the NSM had not confirmed the time";
+        registry.register("clock_failures", help, clock_failures.clone());
         let help = "Anchorings at which the system's clock was over 2 s from the NSM's time";
         registry.register("clock_disagreements", help, clock_disagreements.clone());
         let help = "The system's clock minus the NSM's time in milliseconds, when last compared";
@@ -106,6 +111,7 @@ impl Metrics {
             faults,
             failures,
             expired,
+            clock_failures,
             clock_disagreements,
             clock_offset,
             stock,
@@ -116,6 +122,12 @@ impl Metrics {
     /// The NSM was at fault.
     pub(crate) fn count_fault(&self, fault: &NsmFault) {
         of(&self.faults, "cause", fault.cause()).inc();
+    }
+
+    /// How often the system's clock was wrong.
+    #[cfg(test)]
+    pub(crate) fn clock_disagreements(&self) -> u64 {
+        self.clock_disagreements.get()
     }
 
     /// How often requests got no entropy like this.

@@ -124,16 +124,18 @@ impl<P: Platform> Service<P> {
         self.clock.now()
     }
 
-    /// Whether [`now`](Self::now) can be judged by.
+    /// Whether a request can be judged by [`now`](Self::now).
     pub(crate) fn check_clock(&self) -> Result<(), ClockFault> {
-        self.clock.check()
+        self.clock.check().inspect_err(|_| {
+            self.metrics.clock_failures.inc();
+        })
     }
 
     /// Ready is whom a request would find able to answer it, as far as is known: a fault shows
     /// before the first caller is told of it, and its end too.
     fn unreadiness(&self) -> Option<String> {
         let nsm = self.entropy.nsm().fault().map(|fault| fault.to_string());
-        nsm.or_else(|| self.check_clock().err().map(|fault| fault.to_string()))
+        nsm.or_else(|| self.clock.check().err().map(|fault| fault.to_string()))
     }
 
     fn readiness(&self) -> Answer {

@@ -10,9 +10,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use enclave::audit::Audit;
 use enclave::clock::{Clock, SystemClock};
-use enclave::config::{Config, Posture};
+use enclave::config::{Config, Posture, Settings};
 use enclave::http::RequestId;
-use enclave::platform::Platform;
+use enclave::platform::{Platform, PlatformError, PlatformSettings};
 use enclave::{Service, StartError};
 use http_body_util::BodyExt;
 use hyper::http::request::Parts;
@@ -26,6 +26,8 @@ use shared::simulator::{DocumentRequest, SimulatedNsm, World, default_pcrs};
 struct FiniteNsm {
     nsm: SimulatedNsm,
     blocks: usize,
+    /// What it measured of this enclave's image, if that is not what the simulator measures.
+    pcr0: Option<Vec<u8>>,
     in_service: Arc<AtomicBool>,
     calls: Arc<AtomicUsize>,
 }
@@ -39,12 +41,20 @@ impl Nsm for FiniteNsm {
         {
             return Ok(NsmResponse::Error(ErrorCode::InternalError));
         }
-        self.nsm.process(request)
+        match (&self.pcr0, &request) {
+            (Some(pcr0), NsmRequest::DescribePCR { .. }) => {
+                Ok(NsmResponse::DescribePCR { lock: true, data: pcr0.clone() })
+            }
+            _ => self.nsm.process(request),
+        }
     }
 }
 
+#[derive(Default)]
 struct TestPlatform {
     in_service: Arc<AtomicBool>,
+    /// It is no place to serve from.
+    is_wrong: bool,
 }
 
 impl Platform for TestPlatform {
@@ -54,6 +64,13 @@ impl Platform for TestPlatform {
 
     fn clock(&self) -> SystemClock {
         SystemClock
+    }
+
+    fn examine(&self, _: &PlatformSettings) -> Result<(), PlatformError> {
+        match self.is_wrong {
+            true => Err(PlatformError::Rng { found: "none".to_owned() }),
+            false => Ok(()),
+        }
     }
 
     fn in_service(&self) {
@@ -86,16 +103,39 @@ async fn start_in(
     let nsm = FiniteNsm {
         nsm: SimulatedNsm::new(Arc::clone(&world)),
         blocks,
+        pcr0: None,
         in_service: Arc::clone(&in_service),
         calls: Arc::clone(&calls),
     };
     // Nothing is fetched ahead, so that each draw is somebody's.
-    let file = tempfile::NamedTempFile::new().unwrap();
-    fs::write(&file, "[entropy]\nprefetch = 0\n").unwrap();
-    let settings = Config::load(Some(file.path())).unwrap().settings(Posture::Laptop).unwrap();
-    let platform = TestPlatform { in_service };
+    let settings = settings("[entropy]\nprefetch = 0\n");
+    let platform = TestPlatform { in_service, is_wrong: false };
     let service = Service::start(platform, nsm, anchors, settings, Audit::none()).await?;
     Ok(Fixture { service, world, calls })
+}
+
+fn settings(text: &str) -> Settings {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(&file, text).unwrap();
+    Config::load(Some(file.path())).unwrap().settings(Posture::Laptop).unwrap()
+}
+
+/// A start in an enclave whose image measures `pcr0`.
+async fn start_measured(
+    platform: TestPlatform,
+    pcr0: Vec<u8>,
+    text: &str,
+) -> Result<Service<TestPlatform>, StartError> {
+    let world = world();
+    let anchors = TrustAnchors::simulator_root(world.root_certificate());
+    let nsm = FiniteNsm {
+        nsm: SimulatedNsm::new(world),
+        blocks: usize::MAX,
+        pcr0: Some(pcr0),
+        in_service: Arc::clone(&platform.in_service),
+        calls: Arc::default(),
+    };
+    Service::start(platform, nsm, anchors, settings(text), Audit::none()).await
 }
 
 fn head(method: Method, path: &str) -> Parts {
@@ -211,6 +251,25 @@ async fn a_fault_of_the_nsm_is_an_internal_error_and_ends_readiness() {
         assert!(metrics.lines().any(|found| found == line), "{line} in\n{metrics}");
     }
     assert!(metrics.ends_with("# EOF\n"));
+}
+
+#[tokio::test]
+async fn does_not_start_in_debug_mode_unless_that_is_allowed() {
+    let start = |pcr0: Vec<u8>, text| start_measured(TestPlatform::default(), pcr0, text);
+    let error = start(vec![0; 48], "").await.err().unwrap();
+    assert!(matches!(error, StartError::Platform(PlatformError::DebugMode)), "{error}");
+    assert!(error.to_string().contains("--debug-mode"), "{error}");
+    start(vec![0; 48], "[recipient]\nallow_debug = true\n").await.unwrap();
+    start(vec![1; 48], "").await.unwrap();
+    let error = start(Vec::new(), "").await.err().unwrap();
+    assert!(matches!(error, StartError::Platform(PlatformError::PcrLength { length: 0 })));
+}
+
+#[tokio::test]
+async fn does_not_start_where_the_platform_says_no() {
+    let platform = TestPlatform { is_wrong: true, ..TestPlatform::default() };
+    let error = start_measured(platform, vec![1; 48], "").await.err().unwrap();
+    assert!(matches!(error, StartError::Platform(PlatformError::Rng { .. })), "{error}");
 }
 
 #[tokio::test]

@@ -1,10 +1,10 @@
 //! CTR_DRBG with AES-256 and a derivation function: NIST SP 800-90A Rev. 1, section 10.2.1. The names
 //! are the standard's.
 //!
-//! No crate that is kept well gives this construction: AWS-LC's and BoringSSL's CTR_DRBG have no
-//! derivation function and are not offered to callers, RustCrypto has none, OpenSSL's cannot be given
-//! its entropy input. So it is written here, over a block cipher that is not, and held to NIST's
-//! vectors.
+//! No crate that is kept well gives this construction by itself: AWS-LC's and BoringSSL's CTR_DRBG
+//! have no derivation function and are not offered to callers, RustCrypto has none, and those of
+//! OpenSSL and Mbed TLS would bring a second library of C. So it is written here, over a block cipher
+//! that is not, and held to NIST's vectors.
 
 use std::fmt;
 

@@ -62,8 +62,7 @@ pub enum HealthFault {
     RepeatedBlock,
 }
 
-/// The tests, and what they remember from block to block.
-#[derive(Debug)]
+/// The tests, and what they remember from block to block: bytes among it, so that nothing shows it.
 pub(crate) struct HealthTests {
     bytes: Repetition,
     differences: Repetition,
@@ -119,7 +118,7 @@ impl HealthTests {
 }
 
 /// How often the last sample came in a row.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Repetition {
     sample: u8,
     count: u32,
@@ -137,7 +136,7 @@ impl Repetition {
 }
 
 /// How often a window's first sample came in it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Proportion {
     first: u8,
     count: u32,

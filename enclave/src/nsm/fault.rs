@@ -129,3 +129,32 @@ const fn code_name(code: &ErrorCode) -> &'static str {
         ErrorCode::InternalError => "InternalError",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fault_is_counted_under_a_cause_that_is_shown() {
+        let faults = [
+            NsmFault::Device(NsmError::Malformed),
+            NsmFault::Device(NsmError::RequestTooLong),
+            NsmFault::Device(NsmError::Ioctl { errno: 5 }),
+            NsmFault::Refused { code: "Success" },
+            NsmFault::UnexpectedResponse,
+            NsmFault::NoTime,
+            NsmFault::SlowTime,
+            NsmFault::Unhealthy(HealthFault::Length { length: 0 }),
+            NsmFault::Unhealthy(HealthFault::RepetitionCount),
+            NsmFault::Unhealthy(HealthFault::AdaptiveProportion),
+            NsmFault::Unhealthy(HealthFault::RepeatedBlock),
+            NsmFault::Stuck { limit: Duration::ZERO },
+            NsmFault::Deadline { deadline: Duration::ZERO },
+            NsmFault::Full,
+            NsmFault::ThreadEnded,
+        ];
+        let shown: Vec<_> = faults.iter().map(NsmFault::cause).collect();
+        assert!(NsmFault::CAUSES.iter().all(|cause| shown.contains(cause)));
+        assert!(shown.iter().all(|cause| NsmFault::CAUSES.contains(cause)));
+    }
+}

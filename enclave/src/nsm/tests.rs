@@ -7,6 +7,7 @@ use std::sync::mpsc;
 
 use shared::crypto::fill_random;
 use shared::nsm::{ErrorCode, NsmError, Request, Response};
+use shared::time::UnixMillis;
 
 use super::*;
 use crate::clock::SystemClock;
@@ -59,9 +60,13 @@ fn answer(request: &Request) -> Response {
     }
 }
 
-/// A document that holds the time and nothing else.
 fn document() -> Vec<u8> {
-    let now = SystemClock.now().as_millis().to_be_bytes();
+    document_at(SystemClock.now())
+}
+
+/// A document that holds the time and nothing else.
+fn document_at(now: UnixMillis) -> Vec<u8> {
+    let now = now.as_millis().to_be_bytes();
     [b"\x84\x40\xa0\x54\xa1\x69timestamp\x1b", &now[..], b"\x40"].concat()
 }
 
@@ -387,6 +392,25 @@ async fn the_thread_ends_with_its_handle() {
     });
     drop(start(nsm, settings()).await.unwrap());
     assert_eq!(ended.recv_timeout(BOUND), Err(mpsc::RecvTimeoutError::Disconnected));
+}
+
+#[tokio::test]
+async fn the_nsms_time_wins_over_the_systems_and_a_difference_is_counted() {
+    for (hours, disagreements) in [(0, 0), (1, 1)] {
+        let later = SystemClock.now().plus_secs(hours * 3600);
+        let nsm = FakeNsm::new(move |_, request| match request {
+            Request::Attestation { .. } => {
+                Some(Ok(Response::Attestation { document: document_at(later) }))
+            }
+            _ => None,
+        });
+        let metrics = Arc::new(Metrics::new());
+        let settings = settings();
+        let booted = NsmThread::start(nsm, SystemClock, &settings, Arc::clone(&metrics));
+        let clock = booted.await.unwrap().unwrap().clock;
+        assert!(clock.now() >= later && clock.now() < later.plus_secs(60));
+        assert_eq!(metrics.clock_disagreements(), disagreements);
+    }
 }
 
 #[tokio::test]
