@@ -6,7 +6,7 @@ use shared::crypto::TAKES_OAEP_SEED;
 use super::*;
 use crate::clock::SystemClock;
 use crate::entropy::EntropySettings;
-use crate::nsm::tests::working;
+use crate::nsm::fake::working;
 
 /// One instance, and nothing fetched ahead.
 async fn entropy(prediction_resistance: PredictionResistance) -> Entropy {

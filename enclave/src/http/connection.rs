@@ -107,20 +107,20 @@ mod tests {
     use std::task::{Context, Poll};
 
     use shared::attestation::{Production, TrustAnchors};
-    use shared::nsm::{NsmError, Request as NsmRequest, Response as NsmResponse};
+    use shared::nsm::Request as NsmRequest;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
 
     use super::*;
     use crate::audit::Audit;
     use crate::clock::SystemClock;
     use crate::config::{Config, Posture};
-    use crate::nsm::tests::{FakeNsm, working};
+    use crate::nsm::fake::{Answer, FakeNsm, working};
 
     struct TestPlatform;
 
     impl Platform for TestPlatform {
         type Trust = Production;
-        type Nsm = FakeNsm<fn(usize, &NsmRequest) -> Option<Result<NsmResponse, NsmError>>>;
+        type Nsm = FakeNsm<fn(usize, &NsmRequest) -> Option<Answer>>;
         type Clock = SystemClock;
 
         fn clock(&self) -> SystemClock {

@@ -9,11 +9,13 @@
 mod attendant;
 mod block;
 mod device;
+#[cfg(test)]
+pub(crate) mod fake;
 mod fault;
 mod queue;
 mod sync;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 mod watchdog;
 
 use std::io;

@@ -5,10 +5,9 @@ use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
-use shared::crypto::fill_random;
 use shared::nsm::{ErrorCode, NsmError, Request, Response};
-use shared::time::UnixMillis;
 
+use super::fake::{Answer, FakeNsm, answer, document_at, working};
 use super::*;
 use crate::clock::SystemClock;
 use crate::entropy::HealthFault;
@@ -18,57 +17,6 @@ const START_UP_CALLS: usize = 2 + 4;
 
 /// Longer than anything here takes.
 const BOUND: Duration = Duration::from_secs(60);
-
-/// A module that does what it should, unless `otherwise` says what it does with the call of that
-/// number.
-pub(crate) struct FakeNsm<F> {
-    calls: usize,
-    otherwise: F,
-}
-
-type Answer = Result<Response, NsmError>;
-
-impl<F: FnMut(usize, &Request) -> Option<Answer> + Send + 'static> FakeNsm<F> {
-    pub(crate) fn new(otherwise: F) -> Self {
-        Self { calls: 0, otherwise }
-    }
-}
-
-/// One that always does.
-pub(crate) fn working() -> FakeNsm<fn(usize, &Request) -> Option<Answer>> {
-    FakeNsm::new(|_, _| None)
-}
-
-impl<F: FnMut(usize, &Request) -> Option<Answer> + Send + 'static> Nsm for FakeNsm<F> {
-    fn process(&mut self, request: Request) -> Answer {
-        let call = self.calls;
-        self.calls += 1;
-        (self.otherwise)(call, &request).unwrap_or_else(|| Ok(answer(&request)))
-    }
-}
-
-fn answer(request: &Request) -> Response {
-    match request {
-        Request::GetRandom => {
-            let mut random = vec![0; 256];
-            fill_random(&mut random).unwrap();
-            Response::GetRandom { random }
-        }
-        Request::Attestation { .. } => Response::Attestation { document: document() },
-        Request::DescribePCR { .. } => Response::DescribePCR { lock: true, data: vec![1; 48] },
-        _ => Response::Error(ErrorCode::InvalidOperation),
-    }
-}
-
-fn document() -> Vec<u8> {
-    document_at(SystemClock.now())
-}
-
-/// A document that holds the time and nothing else.
-fn document_at(now: UnixMillis) -> Vec<u8> {
-    let now = now.as_millis().to_be_bytes();
-    [b"\x84\x40\xa0\x54\xa1\x69timestamp\x1b", &now[..], b"\x40"].concat()
-}
 
 fn settings() -> EntropySettings {
     EntropySettings { prefetch: 0, deadline: BOUND, watchdog: BOUND, ..EntropySettings::default() }

@@ -5,6 +5,7 @@ use loom::future::block_on;
 use loom::model::Builder;
 use loom::sync::Arc;
 use loom::thread::{self, JoinHandle};
+use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 
 use super::queue::{Condition, Limits, NotTaken, Queue, Taken, Work};
@@ -166,14 +167,58 @@ fn once_latched_nobody_gets_a_block_and_the_first_cause_stays() {
 fn a_caller_that_waits_when_it_is_latched_is_told() {
     model(|| {
         let queue = queue(0);
-        let place = match queue.take(Instant::now()) {
-            Ok(Taken::Wait(place)) => place,
-            other => panic!("there is no block yet: {other:?}"),
-        };
+        let place = place(&queue);
         let watchdog = Arc::clone(&queue);
         let watchdog = thread::spawn(move || watchdog.latch(Fault::Unhealthy));
         assert_eq!(block_on(place).unwrap().unwrap_err(), Fault::Unhealthy);
         watchdog.join().unwrap();
+    });
+}
+
+/// A place in the line of a queue that has no block.
+fn place(queue: &Queue<Block, Fault>) -> oneshot::Receiver<Result<Block, Fault>> {
+    match queue.take(Instant::now()) {
+        Ok(Taken::Wait(place)) => place,
+        other => panic!("there is no block yet: {other:?}"),
+    }
+}
+
+#[test]
+fn the_block_of_who_left_goes_to_the_next_in_line_and_no_other_is_made() {
+    model(|| {
+        let wiped = std::sync::Arc::new(AtomicUsize::new(0));
+        let queue = queue(0);
+        let leaver = place(&queue);
+        let mut next = place(&queue);
+        drop(leaver);
+        queue.put(Instant::now(), Block { number: 0, wiped: wiped.clone() });
+        let block = next.try_recv().unwrap().unwrap();
+        assert_eq!((block.number, wiped.load(Ordering::SeqCst)), (0, 0));
+    });
+}
+
+#[test]
+fn the_block_of_who_leaves_after_it_was_served_is_wiped() {
+    model(|| {
+        let wiped = std::sync::Arc::new(AtomicUsize::new(0));
+        let queue = queue(0);
+        let (leaver, mut next) = (place(&queue), place(&queue));
+        queue.put(Instant::now(), Block { number: 0, wiped: wiped.clone() });
+        drop(leaver);
+        assert_eq!(wiped.load(Ordering::SeqCst), 1);
+        assert_eq!(next.try_recv().unwrap_err(), TryRecvError::Empty);
+    });
+}
+
+#[test]
+fn a_fault_is_told_to_all_in_the_line() {
+    model(|| {
+        let queue = queue(0);
+        let places = [place(&queue), place(&queue), place(&queue)];
+        queue.fail(Fault::Broken);
+        for mut place in places {
+            assert_eq!(place.try_recv().unwrap().unwrap_err(), Fault::Broken);
+        }
     });
 }
 
