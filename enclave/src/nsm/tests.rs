@@ -28,6 +28,16 @@ async fn start(nsm: impl Nsm, settings: EntropySettings) -> Result<NsmThread, Ns
     booted.map(|booted| booted.nsm)
 }
 
+/// Waits for what must come about.
+async fn eventually(condition: impl Fn() -> bool) {
+    let wait = async {
+        while !condition() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(BOUND, wait).await.expect("it never came about");
+}
+
 /// A module that answers so from the call of number `from` on, if it is asked for random bytes.
 fn broken(
     from: usize,
@@ -152,9 +162,7 @@ async fn every_fault_reaches_the_caller_and_shows_by_then() {
 async fn a_fault_shows_without_any_caller() {
     let settings = EntropySettings { prefetch: 1, ..settings() };
     let nsm = start(broken(START_UP_CALLS, || Err(NsmError::Malformed)), settings).await.unwrap();
-    while nsm.fault().is_none() {
-        tokio::task::yield_now().await;
-    }
+    eventually(|| nsm.fault().is_some()).await;
     assert_eq!(nsm.fault(), Some(NsmFault::Device(NsmError::Malformed)));
 }
 
@@ -176,9 +184,7 @@ async fn a_fault_of_the_device_ends_when_it_works_again() {
             nsm.block().await.unwrap();
         }
         // Also where nobody asks, for it says that it is not ready.
-        while nsm.fault().is_some() {
-            tokio::task::yield_now().await;
-        }
+        eventually(|| nsm.fault().is_none()).await;
     }
 }
 
@@ -211,14 +217,10 @@ async fn what_was_ready_is_not_given_once_a_test_has_failed() {
         Ok(answer(&Request::GetRandom))
     });
     let nsm = start(nsm, EntropySettings { prefetch: 5, ..settings() }).await.unwrap();
-    while nsm.stock().0 < 4 {
-        tokio::task::yield_now().await;
-    }
+    eventually(|| nsm.stock().0 >= 4).await;
     nsm.block().await.unwrap();
     go_on.send(()).unwrap();
-    while nsm.fault().is_none() {
-        tokio::task::yield_now().await;
-    }
+    eventually(|| nsm.fault().is_some()).await;
     let fault = NsmFault::Unhealthy(HealthFault::RepetitionCount);
     assert_eq!((nsm.block().await.err(), nsm.stock().0), (Some(fault), 0));
 }
@@ -250,8 +252,8 @@ async fn a_caller_waits_until_its_deadline_and_not_for_a_call_that_is_stuck() {
     assert_eq!(nsm.fault(), Some(fault));
     // It returns: its block is nobody's, or the next one's, and all is well.
     drop(release);
-    while nsm.block().await.is_err() {}
-    assert_eq!(nsm.fault(), None);
+    eventually(|| nsm.fault().is_none()).await;
+    nsm.block().await.unwrap();
 }
 
 #[tokio::test]
@@ -284,33 +286,40 @@ async fn does_not_wait_at_start_for_a_module_that_hangs() {
     assert_eq!(started.err(), Some(NsmFault::Stuck { limit }));
 }
 
+#[test]
+fn a_block_may_be_as_old_as_it_may_be_and_no_older() {
+    let (max_age, made) = (Duration::from_secs(60), Instant::now());
+    let queue = queue::Queue::<u8, ()>::new(Limits { ready: 2, max_age, waiting: 1 });
+    queue.put(made, 7);
+    let young = made + max_age - Duration::from_nanos(1);
+    assert!(matches!(queue.take(young), Ok(Taken::Ready(7))));
+    queue.put(made, 8);
+    queue.put(made + Duration::from_nanos(1), 9);
+    assert!(matches!(queue.take(made + max_age), Ok(Taken::Ready(9))));
+    assert_eq!(queue.stock(), (0, 1));
+}
+
 #[tokio::test]
-async fn a_block_that_is_too_old_is_not_given() {
+async fn a_block_that_is_too_old_is_replaced() {
     let max_age = Duration::from_millis(5);
     let settings = EntropySettings { prefetch: 3, max_age, ..settings() };
     let nsm = start(working(), settings).await.unwrap();
     // Nobody asks, and still they are replaced.
-    while nsm.stock().1 < 9 {
-        tokio::task::yield_now().await;
-    }
+    eventually(|| nsm.stock().1 >= 9).await;
     nsm.block().await.unwrap();
 }
 
 #[tokio::test]
 async fn keeps_as_many_blocks_ready_as_it_is_told_to() {
     let nsm = start(working(), EntropySettings { prefetch: 3, ..settings() }).await.unwrap();
-    while nsm.stock().0 < 3 {
-        tokio::task::yield_now().await;
-    }
+    eventually(|| nsm.stock().0 >= 3).await;
     let metrics = Arc::clone(&nsm.metrics);
     let calls = metrics.nsm_calls.get_random.get();
     for _ in 0..3 {
         nsm.block().await.unwrap();
     }
     assert!(metrics.blocks.ready.get() >= 3);
-    while nsm.stock().0 < 3 {
-        tokio::task::yield_now().await;
-    }
+    eventually(|| nsm.stock().0 >= 3).await;
     assert!(metrics.nsm_calls.get_random.get() >= calls + 3);
 }
 
@@ -374,12 +383,7 @@ async fn the_clock_is_anchored_anew_when_that_is_due() {
         Attendant::new(device, Arc::clone(&queue), Arc::clone(&clock), Arc::clone(&metrics));
     attendant.anchor_at = Instant::now();
     let thread = thread::spawn(move || attendant.run());
-    while calls.get() < 2 {
-        thread::yield_now();
-    }
-    while clock.due() == due {
-        thread::yield_now();
-    }
+    eventually(|| calls.get() >= 2 && clock.due() != due).await;
     queue.close();
     flight.end();
     thread.join().unwrap();
