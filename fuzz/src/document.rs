@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use sha2::{Digest, Sha256};
 use shared::attestation::{
     Claims, DebugMode, MAX_DOCUMENT_LENGTH, MaxAge, Production, Trust, TrustAnchors,
-    UnverifiedDocument,
+    UnverifiedDocument, own_document_time,
 };
 
 use crate::fixture;
@@ -33,8 +33,11 @@ const GENUINE: [&str; 9] = [
 /// twin (r, n - s), are not covered by a signature.
 pub fn run(data: &[u8]) {
     let parse = || UnverifiedDocument::parse(data.to_vec());
+    let own_time = own_document_time(data);
     let Ok(document) = parse() else { return };
     assert!(data.len() <= MAX_DOCUMENT_LENGTH);
+    // One's own document is read by less, and what it says is the same.
+    assert_eq!(own_time, Ok(document.dangerous_unverified_claims().timestamp()));
     read(&document.dangerous_unverified_claims(), data);
     let signed = signed_part(data);
     if verifies(parse, aws()) {

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use shared::attestation::{
     DebugMode, MalformedDocument, MaxAge, PcrFamily, Production, RecipientKeyError, TrustAnchors,
-    UntrustedDocument, UnverifiedDocument, VerifiedDocument,
+    UntrustedDocument, UnverifiedDocument, VerifiedDocument, own_document_time,
 };
 use shared::time::UnixMillis;
 
@@ -50,6 +50,8 @@ fn good_documents_hold_at_their_own_time_and_debug_mode_only_if_allowed() {
         assert_eq!(refused, debug.then_some(UntrustedDocument::DebugMode), "{name}");
         let document = at_document_time(&bytes, DebugMode::Allow).unwrap();
         let claims = document.claims();
+        // What a module says of its own documents is what others verify.
+        assert_eq!(own_document_time(&bytes), Ok(claims.timestamp()), "{name}");
         assert_eq!(claims.pcrs().iter().count(), pcrs, "{name}");
         let is_tpm = claims.pcrs().family() == PcrFamily::NitroTpm;
         assert_eq!(is_tpm, name.contains("nitrotpm"), "{name}");
