@@ -76,7 +76,8 @@ impl Metrics {
         let mut root = Registry::default();
         let registry = root.sub_registry_with_prefix(PREFIX);
         let calls = counters(registry, "nsm_calls", "Calls made to the NSM");
-        let blocks = counters(registry, "blocks", "Blocks of the NSM given to requests");
+        let blocks =
+            counters(registry, "blocks", "Blocks of the NSM taken, and whether they were ready");
         let faults = counters(registry, "nsm_faults", "Faults of the NSM");
         NsmFault::CAUSES.into_iter().for_each(|cause| drop(of(&faults, "cause", cause)));
         let failures = counters(registry, "entropy_failures", "Draws that failed");

@@ -335,7 +335,7 @@ fn a_module_that_breaks_later_is_one_that_works_until_then() {
 #[test]
 fn a_module_that_hangs_costs_a_caller_its_deadline_and_no_more() {
     let (_folder, path) = configured(
-        "[entropy]\nprefetch = 0\ndeadline_ms = 50\nwatchdog_ms = 1000\n\
+        "[entropy]\nprefetch = 0\ndeadline_ms = 400\nwatchdog_ms = 2000\n\
          [simulator.nsm]\nlatency_ms = 0.1\nfault = \"hang\"\nafter = 1\n",
     );
     let simulator = Simulator::start("127.0.0.1:0", &["--config", &path]);

@@ -12,7 +12,7 @@ use enclave::config::{Arguments, Config, Posture};
 use enclave::platform::Simulated;
 use enclave::{Service, exit_with, init_log};
 use shared::attestation::TrustAnchors;
-use shared::simulator::{Root, SimulatedNsm, World, load_or_create};
+use shared::simulator::{Conditions, Root, SimulatedNsm, World, load_or_create};
 
 /// A simulated enclave for development: never trust what it signs.
 #[derive(Debug, Parser)]
@@ -44,6 +44,12 @@ async fn run(arguments: SimulatorArguments) -> Result<(), Box<dyn std::error::Er
     let conditions = config.simulated_nsm()?;
     let settings = config.settings(Posture::Laptop)?;
     tracing::warn!("simulated: whoever can reach this process gets any document signed");
+    if conditions != Conditions::default() {
+        tracing::warn!(
+            ?conditions,
+            "[simulator.nsm]: the module is slow, or breaks, as configured"
+        );
+    }
     let nsm = SimulatedNsm::under(conditions, Arc::clone(&world));
     let platform = Simulated::new(world, SystemClock, nsm.readiness());
     let audit = Audit::to(io::stdout())?;

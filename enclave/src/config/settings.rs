@@ -54,6 +54,7 @@ impl Settings {
             }
         }
         self.policy.announce();
+        self.entropy.announce();
         self.surprises.iter().for_each(|surprise| surprise.warn(now));
     }
 }

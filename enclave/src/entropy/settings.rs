@@ -17,6 +17,21 @@ pub struct EntropySettings {
     pub(crate) prediction_resistance: PredictionResistance,
 }
 
+impl EntropySettings {
+    /// Says what is in effect.
+    pub(crate) fn announce(&self) {
+        let Self { deadline, watchdog, prefetch, max_age, prediction_resistance } = self;
+        tracing::info!(
+            ?prediction_resistance,
+            prefetch,
+            ?max_age,
+            ?deadline,
+            ?watchdog,
+            "[entropy]"
+        );
+    }
+}
+
 /// When DRBGs are reseeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PredictionResistance {

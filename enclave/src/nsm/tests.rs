@@ -243,7 +243,7 @@ async fn a_caller_waits_until_its_deadline_and_not_for_a_call_that_is_stuck() {
         held.recv().unwrap_or_default();
         Ok(answer(&Request::GetRandom))
     });
-    let deadline = Duration::from_millis(20);
+    let deadline = Duration::from_millis(300);
     let nsm = start(nsm, EntropySettings { deadline, ..settings() }).await.unwrap();
     let fault = NsmFault::Deadline { deadline };
     // All wait for the same call: one thread is held.

@@ -205,11 +205,11 @@ fn blocked() -> Row {
     row("F22", "NSM blocks: an answer at the deadline, one thread held, the watchdog latches")
         .scene("until after the deadline", Refused, || {
             let held = Held::default();
-            let entropy = "deadline_ms = 100\nwatchdog_ms = 60000\n";
+            let entropy = "deadline_ms = 400\nwatchdog_ms = 60000\n";
             let faulty = Faulty::under(entropy, false, holding(0..1, &held)).unwrap();
             let calls = faulty.metric("nsm_calls_total{request=\"GetRandom\"}");
             faulty.assert_answers(&timeout(), &timeout(), "held");
-            let reason = "the NSM gave no entropy within 100ms";
+            let reason = "the NSM gave no entropy within 400ms";
             assert_eq!(faulty.readiness(), Readiness::not(reason));
             // Both waited for the same call.
             assert_eq!(faulty.metric("nsm_calls_total{request=\"GetRandom\"}"), calls + 1);
@@ -223,11 +223,11 @@ fn blocked() -> Row {
         })
         .scene("for longer than the watchdog waits", Refused, || {
             let held = Held::default();
-            let entropy = "deadline_ms = 60000\nwatchdog_ms = 1500\n";
+            let entropy = "deadline_ms = 60000\nwatchdog_ms = 2500\n";
             let faulty = Faulty::under(entropy, false, holding(0..1, &held)).unwrap();
             faulty.assert_answers(&internal(), &internal(), "held");
             let reason = "the NSM is unhealthy until this service is restarted: a call took over \
-                          1.5s";
+                          2.5s";
             assert_eq!(faulty.readiness(), Readiness::not(reason));
             held.release();
             faulty.assert_answers(&internal(), &internal(), "let go");
