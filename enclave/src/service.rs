@@ -134,8 +134,8 @@ impl<P: Platform> Service<P> {
     /// Ready is whom a request would find able to answer it, as far as is known: a fault shows
     /// before the first caller is told of it, and its end too.
     fn unreadiness(&self) -> Option<String> {
-        let nsm = self.entropy.nsm().fault().map(|fault| fault.to_string());
-        nsm.or_else(|| self.clock.check().err().map(|fault| fault.to_string()))
+        let entropy = self.entropy.fault().map(|fault| fault.to_string());
+        entropy.or_else(|| self.clock.check().err().map(|fault| fault.to_string()))
     }
 
     fn readiness(&self) -> Answer {

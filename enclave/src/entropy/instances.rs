@@ -1,7 +1,7 @@
 //! The DRBG's instances: one a thread, each behind a lock that nobody else wants meanwhile.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
@@ -39,7 +39,7 @@ impl Instance {
     /// Uses up a fresh block.
     pub(super) fn reseed(&mut self, block: Block, now: Instant) -> Result<(), EntropyFault> {
         let mut system = Zeroizing::new([0; SYSTEM_RANDOM_LENGTH]);
-        getrandom::fill(&mut *system).map_err(|_| EntropyFault::System)?;
+        fill_from_system(&mut *system)?;
         Ok(self.reseed_with(block, &system, now)?)
     }
 
@@ -91,19 +91,41 @@ impl Instances {
     }
 
     /// One that nobody uses. Where all are in use, which takes more threads than instances, it
-    /// waits for its own.
+    /// waits for one.
     pub(super) fn free(&self) -> Result<MutexGuard<'_, Instance>, EntropyFault> {
-        let own = FIRST.with(|first| first.checked_rem(self.0.len()).unwrap_or_default());
-        for instance in self.0.iter().cycle().skip(own).take(self.0.len()) {
-            match instance.try_lock() {
-                Ok(instance) => return Ok(instance),
-                // Another may be whole; if none is, the last word is below.
-                Err(TryLockError::Poisoned(_) | TryLockError::WouldBlock) => {}
-            }
+        // One that was left half-way is passed over.
+        match self.in_order().find_map(|instance| instance.try_lock().ok()) {
+            Some(instance) => Ok(instance),
+            None => self.whole()?.lock().map_err(|_| EntropyFault::Interrupted),
         }
-        let own = self.0.get(own).ok_or(EntropyFault::Interrupted)?;
-        own.lock().map_err(|_| EntropyFault::Interrupted)
     }
+
+    /// Whether there is one that was not left half-way.
+    pub(super) fn check(&self) -> Result<(), EntropyFault> {
+        self.whole().map(drop)
+    }
+
+    fn whole(&self) -> Result<&Mutex<Instance>, EntropyFault> {
+        let whole = self.in_order().find(|instance| !instance.is_poisoned());
+        whole.ok_or(EntropyFault::Interrupted)
+    }
+
+    /// All of them, this thread's first.
+    fn in_order(&self) -> impl Iterator<Item = &Mutex<Instance>> {
+        let count = self.0.len();
+        let own = FIRST.with(|first| first.checked_rem(count).unwrap_or_default());
+        self.0.iter().cycle().skip(own).take(count)
+    }
+}
+
+/// Randomness of the operating system's.
+fn fill_from_system(bytes: &mut [u8]) -> Result<(), EntropyFault> {
+    getrandom::fill(bytes).map_err(|_| EntropyFault::System)
+}
+
+/// Whether the operating system gives any.
+pub(super) fn check_system() -> Result<(), EntropyFault> {
+    fill_from_system(&mut [0])
 }
 
 #[cfg(test)]
@@ -171,7 +193,26 @@ mod tests {
         let instances = Instances::new(vec![instance(), instance()]);
         let (one, other) = (instances.free().unwrap(), instances.free().unwrap());
         drop((one, other));
-        let instances = Instances::new(vec![instance()]);
+        let instances = Instances::new(vec![instance(), instance()]);
+        leave_one_half_way(&instances);
+        // The other one still serves, also while somebody must wait for it.
+        assert_eq!(instances.check(), Ok(()));
+        generated(&mut instances.free().unwrap());
+        let held = instances.free().unwrap();
+        std::thread::scope(|scope| {
+            let waits =
+                scope.spawn(|| instances.free().map(|mut instance| generated(&mut instance)));
+            drop(held);
+            assert!(waits.join().unwrap().is_ok());
+        });
+        leave_one_half_way(&instances);
+        assert_eq!(instances.check(), Err(EntropyFault::Interrupted));
+        assert_eq!(instances.free().err(), Some(EntropyFault::Interrupted));
+        assert_eq!(Instances::new(Vec::new()).free().err(), Some(EntropyFault::Interrupted));
+    }
+
+    /// As no code does: it panics with one in its hands.
+    fn leave_one_half_way(instances: &Instances) {
         std::thread::scope(|scope| {
             let panics = || {
                 let _instance = instances.free().unwrap();
@@ -179,7 +220,5 @@ mod tests {
             };
             assert!(scope.spawn(panics).join().is_err());
         });
-        assert_eq!(instances.free().err(), Some(EntropyFault::Interrupted));
-        assert_eq!(Instances::new(Vec::new()).free().err(), Some(EntropyFault::Interrupted));
     }
 }

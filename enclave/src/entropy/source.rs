@@ -9,7 +9,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use super::ctr_drbg::DrbgError;
-use super::instances::{Instance, Instances};
+use super::instances::{Instance, Instances, check_system};
 use super::settings::PredictionResistance;
 use super::{Drawn, RandomBytes, Wanted};
 use crate::metrics::Metrics;
@@ -114,6 +114,12 @@ impl Entropy {
         instance.reseed(block, Instant::now())?;
         self.metrics.reseeds.inc();
         generate(&mut instance, wanted)
+    }
+
+    /// What a request would suffer from, as far as is known.
+    pub(crate) fn fault(&self) -> Option<EntropyFault> {
+        let nsm = self.nsm.fault().map(EntropyFault::from);
+        nsm.or_else(|| self.instances.check().and_then(|()| check_system()).err())
     }
 
     /// The way to the NSM.
