@@ -163,3 +163,60 @@ impl<P: Platform> Service<P> {
 fn number_of_workers() -> usize {
     thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+    use hyper::Request;
+    use shared::attestation::Production;
+    use shared::nsm::Request as NsmRequest;
+
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::config::{Config, Posture};
+    use crate::nsm::fake::{Answer as NsmAnswer, FakeNsm, working};
+
+    struct TestPlatform;
+
+    impl Platform for TestPlatform {
+        type Trust = Production;
+        type Nsm = FakeNsm<fn(usize, &NsmRequest) -> Option<NsmAnswer>>;
+        type Clock = SystemClock;
+
+        fn clock(&self) -> SystemClock {
+            SystemClock
+        }
+    }
+
+    async fn ask(service: &Service<TestPlatform>, method: Method, path: &str) -> (u16, String) {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("content-type", "application/x-amz-json-1.1")
+            .header("x-amz-target", "TrentService.GenerateRandom");
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        let id = RequestId::random();
+        let answer = service.answer(id, &head, br#"{"NumberOfBytes":1}"#).await;
+        let response = answer.into_response(id, service.now());
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn answers_nobody_by_a_time_that_the_nsm_has_not_confirmed() {
+        let settings = Config::default().settings(Posture::Laptop).unwrap();
+        let anchors = TrustAnchors::aws_nitro();
+        let start = Service::start(TestPlatform, working(), anchors, settings, Audit::none());
+        let service = start.await.unwrap();
+        assert_eq!(ask(&service, Method::POST, "/").await.0, 200);
+        service.clock.expire();
+        let (status, body) = ask(&service, Method::POST, "/").await;
+        assert!(status == 500 && body.contains("KMSInternalException"), "{body}");
+        let unready = "not ready: the NSM has not confirmed the time for over 60s\n".to_owned();
+        assert_eq!(ask(&service, Method::GET, "/readyz").await, (503, unready));
+        let (_, metrics) = ask(&service, Method::GET, "/metrics").await;
+        let counted = "attested_random_clock_failures_total 1";
+        assert!(metrics.lines().any(|line| line == counted), "{metrics}");
+    }
+}

@@ -92,9 +92,7 @@ impl<C: Clock> TrustedClock<C> {
         let (start, before) = (Instant::now(), self.clock.monotonic());
         let time = attest()?;
         let (took, after) = (start.elapsed(), self.clock.monotonic());
-        if took > MAX_CALL {
-            return Err(AnchorError::Slow { took });
-        }
+        check_call(took)?;
         // In the middle of the call: half of what it took is the most that this can be off by.
         let difference_ms = millis(time).saturating_sub(milliseconds((before + after) / 2));
         self.difference_ms.store(difference_ms, Ordering::Relaxed);
@@ -121,6 +119,14 @@ impl<C: Clock> TrustedClock<C> {
         }
     }
 
+    /// Makes its anchor too old.
+    #[cfg(test)]
+    pub(crate) fn expire(&self) {
+        let age = MAX_ANCHOR_AGE + Duration::from_secs(1);
+        let anchored = Instant::now().checked_sub(age).expect("this machine is up for longer");
+        *self.anchored.lock().unwrap() = anchored;
+    }
+
     /// When it is to be anchored anew.
     pub(crate) fn due(&self) -> Instant {
         self.anchored() + ANCHOR_INTERVAL
@@ -128,6 +134,13 @@ impl<C: Clock> TrustedClock<C> {
 
     fn anchored(&self) -> Instant {
         *self.anchored.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn check_call<E>(took: Duration) -> Result<(), AnchorError<E>> {
+    match took <= MAX_CALL {
+        true => Ok(()),
+        false => Err(AnchorError::Slow { took }),
     }
 }
 

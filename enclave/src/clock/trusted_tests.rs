@@ -155,6 +155,24 @@ fn an_anchor_is_due_before_it_is_too_old_and_too_old_after_a_minute() {
 }
 
 #[test]
+fn an_old_anchor_is_not_judged_by_until_there_is_another() {
+    let machine = Machine::new();
+    let clock = machine.start();
+    assert_eq!(clock.check(), Ok(()));
+    clock.expire();
+    assert_eq!(clock.check(), Err(ClockFault));
+    machine.anchor(&clock);
+    assert_eq!(clock.check(), Ok(()));
+}
+
+#[test]
+fn a_document_that_takes_longer_than_a_second_tells_no_time() {
+    assert_eq!(check_call::<Infallible>(Duration::from_secs(1)), Ok(()));
+    let took = Duration::from_secs(1) + Duration::from_nanos(1);
+    assert_eq!(check_call::<Infallible>(took), Err(AnchorError::Slow { took }));
+}
+
+#[test]
 fn a_made_up_clock_may_go_back() {
     let time = Arc::new(Mutex::new(UnixMillis::from_secs(2000)));
     let told = Arc::clone(&time);
