@@ -75,6 +75,45 @@ fn computes_what_nist_computed() {
     }
 }
 
+/// Block_Cipher_df and BCC as sections 10.3.2 and 10.3.3 write them, one step after the other.
+fn derived_as_written(input: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(input.len()).unwrap().to_be_bytes();
+    let mut s = [&length, &48_u32.to_be_bytes(), input, &[0x80]].concat();
+    while s.len() % 16 != 0 {
+        s.push(0);
+    }
+    let key: Vec<u8> = (0..32).collect();
+    let bcc = |iv: u32| {
+        let data = [&iv.to_be_bytes()[..], &[0; 12], &s].concat();
+        let mut chaining_value = [0; 16];
+        for block in data.chunks(16) {
+            chaining_value.iter_mut().zip(block).for_each(|(value, byte)| *value ^= byte);
+            Aes256::new(key.as_array().unwrap()).encrypt(&mut chaining_value);
+        }
+        chaining_value
+    };
+    let temp = [bcc(0), bcc(1), bcc(2)].concat();
+    let (key, mut x) = (&temp[..32], *temp[32..].as_array::<16>().unwrap());
+    let mut blocks = Vec::new();
+    while blocks.len() < 48 {
+        Aes256::new(key.as_array().unwrap()).encrypt(&mut x);
+        blocks.extend(x);
+    }
+    blocks
+}
+
+#[test]
+fn derives_as_the_standard_writes_it_for_every_length() {
+    let input: Vec<u8> = (0..=255).cycle().take(600).collect();
+    for length in 0..input.len() {
+        let mut seed = Zeroizing::new([0; SEED_LENGTH]);
+        // In two parts, wherever they meet.
+        let (first, second) = input[..length].split_at(length / 3);
+        drbg().derive(&[first, second], &mut seed);
+        assert_eq!(seed[..], derived_as_written(&input[..length]), "{length}");
+    }
+}
+
 #[test]
 fn a_reseed_changes_what_is_generated() {
     let (mut one, mut other) = (drbg(), drbg());
