@@ -126,11 +126,10 @@ struct Repetition {
 
 impl Repetition {
     fn fails(&mut self, sample: u8) -> bool {
-        if self.count > 0 && sample == self.sample {
-            self.count += 1;
-        } else {
-            *self = Self { sample, count: 1 };
+        if sample != self.sample {
+            *self = Self { sample, count: 0 };
         }
+        self.count += 1;
         self.count >= REPETITION_CUTOFF
     }
 }

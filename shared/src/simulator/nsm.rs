@@ -25,7 +25,7 @@ const MAX_FIELD_LENGTH: usize = 1024;
 /// Registers that are locked when an enclave boots.
 const LOCKED_AT_BOOT: usize = 16;
 
-/// How long the driver waits for the hypervisor before it gives up (`NSM_DEFAULT_MSECS` of Linux's
+/// How long the driver waits for the hypervisor before it gives up (`NSM_DEFAULT_TIMEOUT_MSECS` of Linux's
 /// nsm.c).
 const DRIVER_TIMEOUT: Duration = Duration::from_secs(120);
 
