@@ -70,7 +70,30 @@ async fn what_is_too_much_for_a_generate_is_a_failure_that_is_counted() {
 }
 
 #[test]
-fn every_cause_has_a_name_of_its_own() {
-    let causes: Vec<_> = EntropyFault::causes().collect();
-    assert_eq!(causes.iter().collect::<BTreeSet<_>>().len(), causes.len());
+fn every_fault_is_counted_under_a_cause_that_is_shown() {
+    let faults = [
+        EntropyFault::Drbg(DrbgError::ReseedRequired),
+        EntropyFault::Interrupted,
+        EntropyFault::System,
+    ];
+    let own: Vec<_> = faults.iter().map(EntropyFault::cause).collect();
+    let shown: Vec<_> = EntropyFault::causes().collect();
+    assert_eq!(shown, [&NsmFault::CAUSES[..], &own].concat());
+    assert_eq!(shown.iter().collect::<BTreeSet<_>>().len(), shown.len());
+    assert_eq!(EntropyFault::Nsm(NsmFault::Full).cause(), "full");
+}
+
+#[test]
+fn only_time_that_ran_out_is_a_timeout() {
+    let deadline = Duration::from_secs(1);
+    for (fault, is_timeout) in [
+        (NsmFault::Deadline { deadline }, true),
+        (NsmFault::Full, true),
+        (NsmFault::Stuck { limit: deadline }, false),
+        (NsmFault::ThreadEnded, false),
+        (NsmFault::UnexpectedResponse, false),
+    ] {
+        assert_eq!(EntropyFault::Nsm(fault).is_timeout(), is_timeout, "{fault}");
+    }
+    assert!(!EntropyFault::System.is_timeout());
 }
