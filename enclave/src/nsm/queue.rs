@@ -167,12 +167,15 @@ impl<B, F: Copy> Queue<B, F> {
         state.refuse_all(fault);
     }
 
-    /// Somebody waited for too long. Whether the others do is up to them.
+    /// Somebody waited for too long. Whether the others do is up to them; whether it is over is for
+    /// the thread to see, which may have handed over the block at the same moment.
     pub(super) fn overdue(&self, fault: F) {
         let mut state = self.lock();
         if matches!(state.condition, Condition::Good) {
             state.condition = Condition::Faulty(fault);
         }
+        drop(state);
+        self.work.notify_one();
     }
 
     /// From now on nobody is given anything; the first cause is kept. What was ready is dropped.

@@ -211,6 +211,18 @@ fn the_block_of_who_leaves_after_it_was_served_is_wiped() {
 }
 
 #[test]
+fn a_caller_that_was_overdue_has_the_thread_see_whether_it_is_over() {
+    model(|| {
+        let queue = queue(0);
+        let device = Arc::clone(&queue);
+        // Nobody waits, and nothing is to be kept ready.
+        let thread = thread::spawn(move || device.work(Instant::now() + LONG, true));
+        queue.overdue(Fault::Broken);
+        assert_eq!(thread.join().unwrap(), Work::Block);
+    });
+}
+
+#[test]
 fn a_fault_is_told_to_all_in_the_line() {
     model(|| {
         let queue = queue(0);
