@@ -39,6 +39,30 @@ fn without_a_configuration_it_answers_nobody_and_says_what_to_write() {
 }
 
 #[test]
+fn warns_of_a_condition_that_never_matches() {
+    let folder = tempfile::tempdir().unwrap();
+    let never = r#"{"Bool":{"kms:RecipientAttestation:PCR0":"true"}}"#;
+    let allow = format!(
+        r#"{{"Statement":{{"Effect":"Allow","Action":"*","Resource":"*","Condition":{never}}}}}"#
+    );
+    fs::write(folder.path().join("wallet.json"), allow).unwrap();
+    let path = folder.path().join("enclave.toml");
+    let config = "[auth]\nregion = \"eu-west-1\"\n\
+                  [[credential]]\naccess_key_id = \"AKIDEXAMPLE\"\nsecret_access_key = \"s\"\n\
+                  principal = \"arn:aws:iam::123456789012:role/wallet\"\n\
+                  policies = [\"wallet.json\"]\n";
+    fs::write(&path, config).unwrap();
+    let output = enclave(&["--listen", "127.0.0.1:0", "--config", path.to_str().unwrap()]);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let warning = format!(
+        "statement 1 of {}: Bool kms:RecipientAttestation:PCR0 never matches: the key is no boolean",
+        folder.path().join("wallet.json").display()
+    );
+    let warned: Vec<_> = stderr.lines().filter(|line| line.ends_with(&warning)).collect();
+    assert!(matches!(&warned[..], [line] if line.contains(" WARN ")), "{stderr}");
+}
+
+#[test]
 fn it_has_no_switch_that_simulates() {
     for switch in ["--simulator", "--simulator-state=state.pem"] {
         let output = enclave(&["--listen", "127.0.0.1:0", switch]);

@@ -1,54 +1,18 @@
 //! A simulator with a configuration, and clients that sign.
 
 use std::fs;
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
 
 use attested_recipient::{Client, ClientError, Credentials, Document, RecipientKey, Simulator};
 use serde_json::Value;
 
-pub(crate) const ARN: &str = "arn:aws:iam::123456789012:role/wallet";
-pub(crate) const ACCESS_KEY_ID: &str = "AKIDEXAMPLE";
-pub(crate) const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
-
-/// Allows all that there is.
-pub(crate) const ALLOW: &str =
-    r#"{"Statement":{"Effect":"Allow","Action":"kms:*","Resource":"*"}}"#;
+use super::trail::Trail;
+use super::wallet::{ACCESS_KEY_ID, ARN, SECRET};
 
 /// A simulator whose callers must sign, and what it has recorded.
 pub(crate) struct Configured {
     simulator: Simulator,
     pub(crate) key: RecipientKey,
     trail: Trail,
-}
-
-/// Collects what is written.
-#[derive(Clone, Default)]
-pub(crate) struct Trail(Arc<Mutex<Vec<u8>>>);
-
-impl Trail {
-    pub(crate) fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl Write for Trail {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// The tables for one credential whose principal has `wallet.json`.
-pub(crate) fn sigv4() -> String {
-    format!(
-        "[auth]\nmode = \"sigv4\"\nregion = \"eu-west-1\"\n\
-         [[credential]]\naccess_key_id = \"{ACCESS_KEY_ID}\"\nsecret_access_key = \"{SECRET}\"\n\
-         principal = \"{ARN}\"\npolicies = [\"wallet.json\"]\n"
-    )
 }
 
 pub(crate) fn credentials() -> Credentials {

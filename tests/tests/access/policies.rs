@@ -1,12 +1,11 @@
 //! Policies, as the service asks them.
 
 use std::collections::BTreeMap;
-use std::fs;
 
 use attested_recipient::{Document, Kind};
-use enclave::config::{Config, Posture};
 
-use super::configured::{ARN, Configured, Trail, denied, refusal, sigv4};
+use super::configured::{Configured, denied, refusal};
+use super::wallet::{ARN, sigv4};
 
 const EXPLICIT: &str = "with an explicit deny in an identity-based policy";
 const IMPLICIT: &str = "because no identity-based policy allows the kms:GenerateRandom action";
@@ -81,29 +80,6 @@ fn conditions_see_the_role_of_an_assumed_role() {
         }
         assert_eq!(service.records()[0]["userIdentity"]["arn"], session);
     }
-}
-
-#[test]
-fn the_log_warns_at_start_of_a_condition_that_never_matches() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("enclave.toml");
-    let never = r#"{"Bool":{"kms:RecipientAttestation:PCR0":"true"}}"#;
-    let allow = policy(&[statement("Allow", "kms:GenerateRandom", never)]);
-    fs::write(folder.path().join("wallet.json"), allow).unwrap();
-    fs::write(&path, sigv4()).unwrap();
-    let log = Trail::default();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
-    tracing::subscriber::with_default(subscriber, || {
-        Config::load(Some(&path)).unwrap().settings(Posture::Laptop).unwrap();
-    });
-    let warning = format!(
-        "statement 1 of {}: Bool kms:RecipientAttestation:PCR0 never matches: the key is no \
-         boolean\n",
-        folder.path().join("wallet.json").display()
-    );
-    let text = log.text();
-    assert_eq!(text.matches(&warning).count(), 1, "{text}");
-    assert!(text.contains(" WARN "), "{text}");
 }
 
 #[test]

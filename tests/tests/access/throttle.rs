@@ -2,7 +2,8 @@
 
 use attested_recipient::{Client, ClientError, Credentials};
 
-use super::configured::{ALLOW, Configured, SECRET, credentials, refusal, sigv4};
+use super::configured::{Configured, credentials, refusal};
+use super::wallet::{ALLOW, SECRET, sigv4};
 
 const THROTTLED: (&str, &str) = (
     "ThrottlingException",

@@ -43,7 +43,7 @@ mod f_clock;
 mod f_crowd;
 mod f_source;
 mod faulty;
-#[path = "../access/hunt.rs"]
+#[path = "../secrets/hunt.rs"]
 mod hunt;
 mod log;
 mod page;

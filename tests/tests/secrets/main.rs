@@ -1,5 +1,19 @@
 //! Secrets appear nowhere: neither in the log at its most talkative, nor in the audit trail, nor in
-//! what a stranger is told.
+//! what a stranger is told. A process of its own: the log is everybody's, and one that is set up while
+//! others already log can miss lines for good.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a failure here is a test's failure"
+)]
+
+mod hunt;
+#[path = "../access/trail.rs"]
+mod trail;
+#[path = "../access/wallet.rs"]
+mod wallet;
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -25,8 +39,8 @@ use tracing_subscriber::fmt::MakeWriter;
 use ureq::Agent;
 use ureq::http::request::Parts;
 
-use super::configured::{ACCESS_KEY_ID, ALLOW, SECRET, Trail, sigv4};
-use super::hunt;
+use self::trail::Trail;
+use self::wallet::{ACCESS_KEY_ID, ALLOW, SECRET, sigv4};
 
 const TOKEN: &str = "IQoJb3JpZ2luX2VjEPT//////////wEaCXVzLWVhc3QtMSJGMEQCIAcanary";
 

@@ -1,0 +1,24 @@
+//! What a service writes, to be read by a test.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+/// Collects what is written.
+#[derive(Clone, Default)]
+pub(crate) struct Trail(Arc<Mutex<Vec<u8>>>);
+
+impl Trail {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Trail {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
