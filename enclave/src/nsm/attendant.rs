@@ -8,7 +8,7 @@ use shared::nsm::Nsm;
 use super::Queue;
 use super::device::Device;
 use super::fault::NsmFault;
-use super::queue::{Condition, Work};
+use super::queue::Work;
 use crate::clock::{AnchorError, Anchoring, Clock, TrustedClock};
 use crate::entropy::START_UP_BLOCKS;
 use crate::metrics::Metrics;
@@ -110,21 +110,22 @@ impl<N: Nsm, C: Clock> Attendant<N, C> {
                 note(anchoring, &self.metrics);
                 self.anchor_at = self.clock.due();
             }
-            Err(error) => {
+            Err(error) => match anchor_fault(error) {
+                // Done with already: see `suffer`.
+                NsmFault::Stuck { .. } => {}
                 // The clock itself says when it was not anchored for too long.
-                self.anchor_at = Instant::now() + ANCHOR_RETRY_INTERVAL;
-                let fault = anchor_fault(error);
-                tracing::error!("the clock is not anchored anew: {fault}");
-                self.metrics.count_fault(&fault);
-            }
+                fault => {
+                    self.anchor_at = Instant::now() + ANCHOR_RETRY_INTERVAL;
+                    tracing::error!("the clock is not anchored anew: {fault}");
+                    self.metrics.count_fault(&fault);
+                }
+            },
         }
     }
 
     fn suffer(&mut self, fault: NsmFault) {
-        // The watchdog was here first, and has said so.
-        if matches!(fault, NsmFault::Stuck { .. })
-            && matches!(self.queue.condition(), Condition::Latched(_))
-        {
+        // Who watches the calls has told of it, and latched.
+        if matches!(fault, NsmFault::Stuck { .. }) {
             return;
         }
         self.metrics.count_fault(&fault);

@@ -263,10 +263,8 @@ async fn a_call_that_takes_longer_than_it_may_is_the_last() {
         held.recv().unwrap_or_default();
         Ok(answer(&Request::GetRandom))
     });
-    let limit = Duration::from_millis(20);
-    let nsm = start(nsm, EntropySettings { watchdog: limit, ..settings() }).await;
-    // On a machine as slow as that the module is not even taken into service.
-    let Ok(nsm) = nsm else { return };
+    let limit = Duration::from_secs(2);
+    let nsm = start(nsm, EntropySettings { watchdog: limit, ..settings() }).await.unwrap();
     let fault = NsmFault::Stuck { limit };
     assert_eq!(nsm.block().await.err(), Some(fault));
     drop(release);
@@ -388,4 +386,22 @@ async fn the_clock_is_anchored_anew_when_that_is_due() {
     flight.end();
     thread.join().unwrap();
     assert_eq!(calls.get(), 2);
+}
+
+#[tokio::test]
+async fn a_document_that_takes_as_long_as_a_call_that_is_stuck_ends_it_as_well() {
+    let metrics = Arc::new(Metrics::new());
+    let watched = Flight::watch(BOUND, || ()).unwrap();
+    let mut device = Device::new(working(), watched, Arc::clone(&metrics));
+    let (clock, _) = attendant::boot(&mut device, SystemClock, &metrics).unwrap();
+    let queue = Arc::new(Queue::new(Limits { ready: 0, max_age: BOUND, waiting: 1 }));
+    let (latched, fault) = (Arc::clone(&queue), NsmFault::Stuck { limit: Duration::ZERO });
+    // Nobody notices in time: every call is too long by itself.
+    let flight = Flight::unwatched(Duration::ZERO, move || latched.latch(fault));
+    let device = Device::new(working(), Arc::new(flight), Arc::clone(&metrics));
+    let mut attendant = Attendant::new(device, Arc::clone(&queue), Arc::new(clock), metrics);
+    attendant.anchor_at = Instant::now();
+    let thread = thread::spawn(move || attendant.run());
+    eventually(|| queue.condition() == Condition::Latched(fault)).await;
+    thread.join().unwrap();
 }

@@ -3,15 +3,18 @@
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use std::{io, thread};
+use std::{fmt, io, thread};
 
 /// The call that is under way, if one is.
-#[derive(Debug)]
 pub(super) struct Flight {
     limit: Duration,
     state: Mutex<State>,
     landed: Condvar,
+    /// What is done about a call that took too long; done once.
+    on_stuck: Mutex<Option<OnStuck>>,
 }
+
+type OnStuck = Box<dyn FnOnce() + Send>;
 
 #[derive(Clone, Copy, Debug)]
 enum State {
@@ -27,24 +30,46 @@ impl Flight {
         limit: Duration,
         on_stuck: impl FnOnce() + Send + 'static,
     ) -> io::Result<Arc<Self>> {
-        let state = Mutex::new(State::Grounded);
-        let flight = Arc::new(Self { limit, state, landed: Condvar::new() });
+        let flight = Arc::new(Self::unwatched(limit, on_stuck));
         let watched = Arc::clone(&flight);
         thread::Builder::new().name("nsm-watchdog".to_owned()).spawn(move || {
             if watched.is_stuck() {
-                on_stuck();
+                watched.tell();
             }
         })?;
         Ok(flight)
     }
 
-    /// Makes a call under watch. `None` if it took too long, whether that was told or not.
+    /// One whose calls nobody but who makes them finds to be too long.
+    pub(super) fn unwatched(limit: Duration, on_stuck: impl FnOnce() + Send + 'static) -> Self {
+        Self {
+            limit,
+            state: Mutex::new(State::Grounded),
+            landed: Condvar::new(),
+            on_stuck: Mutex::new(Some(Box::new(on_stuck))),
+        }
+    }
+
+    /// Makes a call under watch. `None` if it took too long; what is done about it has been done by
+    /// then, by whoever noticed first.
     pub(super) fn call<T>(&self, call: impl FnOnce() -> T) -> Option<T> {
         let start = Instant::now();
         self.enter(State::Since(start));
         let result = call();
         self.enter(State::Grounded);
-        (start.elapsed() < self.limit).then_some(result)
+        if start.elapsed() < self.limit {
+            return Some(result);
+        }
+        self.tell();
+        None
+    }
+
+    /// Whoever comes second waits for the first.
+    fn tell(&self) {
+        let mut on_stuck = self.on_stuck.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(on_stuck) = on_stuck.take() {
+            on_stuck();
+        }
     }
 
     /// How long a call may take.
@@ -88,8 +113,15 @@ impl Flight {
     }
 }
 
+impl fmt::Debug for Flight {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Flight").field("limit", &self.limit).finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::mpsc;
 
     use super::*;
@@ -109,6 +141,32 @@ mod tests {
     }
 
     #[test]
+    fn a_call_that_took_too_long_unnoticed_is_told_of_when_it_returns_and_once() {
+        let (stuck, told) = mpsc::channel();
+        let flight = Flight::unwatched(Duration::ZERO, move || stuck.send(()).unwrap());
+        for _ in 0..2 {
+            assert_eq!(flight.call(|| ()), None);
+        }
+        drop(flight);
+        assert_eq!(told.iter().count(), 1);
+    }
+
+    #[test]
+    fn a_call_that_was_told_of_does_not_return_before_that_is_done() {
+        let (begun, told) = mpsc::channel();
+        let done = Arc::new(AtomicBool::new(false));
+        let doing = Arc::clone(&done);
+        let flight = Flight::watch(Duration::from_millis(1), move || {
+            begun.send(()).unwrap();
+            // Long enough for the call to return meanwhile.
+            (0..1000).for_each(|_| thread::yield_now());
+            doing.store(true, Ordering::SeqCst);
+        });
+        let result = flight.unwrap().call(|| told.recv_timeout(BOUND).unwrap());
+        assert_eq!((result, done.load(Ordering::SeqCst)), (None, true));
+    }
+
+    #[test]
     fn does_not_tell_of_calls_that_return_however_many() {
         let (stuck, told) = mpsc::channel::<()>();
         let flight = Flight::watch(BOUND, move || stuck.send(()).unwrap()).unwrap();
@@ -116,6 +174,7 @@ mod tests {
             assert_eq!(flight.call(|| number), Some(number));
         }
         flight.end();
+        drop(flight);
         // The thread ends and with it the sender, unused.
         assert_eq!(told.recv_timeout(BOUND), Err(mpsc::RecvTimeoutError::Disconnected));
     }
