@@ -90,11 +90,20 @@ impl Instances {
         Self(instances.into_iter().map(Mutex::new).collect())
     }
 
+    /// One that nobody uses and that is `wanted`. One that was left half-way is passed over.
+    pub(super) fn find(
+        &self,
+        wanted: impl Fn(&Instance) -> bool,
+    ) -> Option<MutexGuard<'_, Instance>> {
+        self.in_order()
+            .filter_map(|instance| instance.try_lock().ok())
+            .find(|instance| wanted(instance))
+    }
+
     /// One that nobody uses. Where all are in use, which takes more threads than instances, it
     /// waits for one.
     pub(super) fn free(&self) -> Result<MutexGuard<'_, Instance>, EntropyFault> {
-        // One that was left half-way is passed over.
-        match self.in_order().find_map(|instance| instance.try_lock().ok()) {
+        match self.find(|_| true) {
             Some(instance) => Ok(instance),
             None => self.whole()?.lock().map_err(|_| EntropyFault::Interrupted),
         }

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use shared::cms::ContentEncryption;
 use thiserror::Error;
+use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
 use super::ctr_drbg::DrbgError;
@@ -60,6 +61,8 @@ pub(crate) struct Entropy {
     nsm: NsmThread,
     instances: Instances,
     prediction_resistance: PredictionResistance,
+    /// Held by who reseeds an instance that others will use as well.
+    turn: Mutex<()>,
     metrics: Arc<Metrics>,
 }
 
@@ -73,45 +76,57 @@ impl Entropy {
     ) -> Result<Self, EntropyFault> {
         let mut instances = Vec::with_capacity(count);
         for _ in 0..count {
-            let (entropy_input, nonce) = (nsm.block().await?, nsm.block().await?);
+            let (entropy_input, nonce) =
+                (nsm.block(nsm.deadline()).await?, nsm.block(nsm.deadline()).await?);
             instances.push(Instance::instantiate(&entropy_input, &nonce)?);
         }
-        Ok(Self { nsm, instances: Instances::new(instances), prediction_resistance, metrics })
+        let instances = Instances::new(instances);
+        Ok(Self { nsm, instances, prediction_resistance, turn: Mutex::new(()), metrics })
     }
 
     /// What one answer needs, all or nothing.
     pub(crate) async fn draw(&self, wanted: Wanted) -> Result<Drawn, EntropyFault> {
-        let drawn = match self.draw_seeded(wanted) {
-            Ok(Some(drawn)) => Ok(drawn),
-            Ok(None) => self.draw_fresh(wanted).await,
-            Err(fault) => Err(fault),
+        let deadline = self.nsm.deadline();
+        let drawn = match self.prediction_resistance {
+            PredictionResistance::Request => self.draw_fresh(wanted, deadline).await,
+            PredictionResistance::Interval { .. } => self.draw_shared(wanted, deadline).await,
         };
         drawn.inspect_err(|fault| self.metrics.count_failure(fault))
     }
 
-    /// From an instance that need not be reseeded yet, if there is one and nothing is the matter.
+    /// From an instance that need not be reseeded yet. If there is none, one caller reseeds one for
+    /// all who wait.
+    async fn draw_shared(&self, wanted: Wanted, deadline: Instant) -> Result<Drawn, EntropyFault> {
+        if let Some(drawn) = self.draw_seeded(wanted)? {
+            return Ok(drawn);
+        }
+        let _turn = self.nsm.within(deadline, self.turn.lock()).await?;
+        match self.draw_seeded(wanted)? {
+            Some(drawn) => Ok(drawn),
+            None => self.draw_fresh(wanted, deadline).await,
+        }
+    }
+
     fn draw_seeded(&self, wanted: Wanted) -> Result<Option<Drawn>, EntropyFault> {
-        let PredictionResistance::Interval { requests, period } = self.prediction_resistance else {
-            return Ok(None);
-        };
-        // Old state does not stand in for a source that fails.
-        if let Some(fault) = self.nsm.fault() {
+        // Old state does not stand in for a source that fails; one that is slow does not fail.
+        if let Some(fault) = self.nsm.fault().filter(|fault| !fault.is_timeout()) {
             return Err(fault.into());
         }
-        let mut instance = self.instances.free()?;
-        if instance.is_due(requests, period, Instant::now()) {
-            return Ok(None);
-        }
-        generate(&mut instance, wanted).map(Some)
+        let now = Instant::now();
+        let seeded = |instance: &Instance| !self.prediction_resistance.is_due(instance, now);
+        let instance = self.instances.find(seeded);
+        instance.map(|mut instance| generate(&mut instance, wanted)).transpose()
     }
 
     /// From an instance that is reseeded first.
-    async fn draw_fresh(&self, wanted: Wanted) -> Result<Drawn, EntropyFault> {
-        let block = self.nsm.block().await?;
+    async fn draw_fresh(&self, wanted: Wanted, deadline: Instant) -> Result<Drawn, EntropyFault> {
+        let block = self.nsm.block(deadline).await?;
         // From here on nothing is awaited: as many instances as threads are enough, and nobody can
         // leave one half-way.
-        let mut instance = self.instances.free()?;
-        instance.reseed(block, Instant::now())?;
+        let now = Instant::now();
+        let due = |instance: &Instance| self.prediction_resistance.is_due(instance, now);
+        let mut instance = self.instances.find(due).map_or_else(|| self.instances.free(), Ok)?;
+        instance.reseed(block, now)?;
         self.metrics.reseeds.inc();
         generate(&mut instance, wanted)
     }
@@ -125,6 +140,16 @@ impl Entropy {
     /// The way to the NSM.
     pub(crate) fn nsm(&self) -> &NsmThread {
         &self.nsm
+    }
+}
+
+impl PredictionResistance {
+    /// Whether an instance must be reseeded before it generates anything.
+    fn is_due(self, instance: &Instance, now: Instant) -> bool {
+        match self {
+            Self::Request => true,
+            Self::Interval { requests, period } => instance.is_due(requests, period, now),
+        }
     }
 }
 

@@ -1,20 +1,54 @@
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use shared::crypto::TAKES_OAEP_SEED;
+use shared::nsm::Nsm;
 
 use super::*;
 use crate::clock::SystemClock;
 use crate::entropy::EntropySettings;
-use crate::nsm::fake::working;
+use crate::nsm::fake::{FakeNsm, working};
+
+/// Longer than anything here takes.
+const BOUND: Duration = Duration::from_secs(60);
 
 /// One instance, and nothing fetched ahead.
 async fn entropy(prediction_resistance: PredictionResistance) -> Entropy {
+    entropy_of(working(), 1, prediction_resistance, BOUND).await
+}
+
+async fn entropy_of(
+    nsm: impl Nsm,
+    count: usize,
+    prediction_resistance: PredictionResistance,
+    deadline: Duration,
+) -> Entropy {
     let metrics = Arc::new(Metrics::new());
-    let settings = EntropySettings { prefetch: 0, ..EntropySettings::default() };
-    let booted = NsmThread::start(working(), SystemClock, &settings, Arc::clone(&metrics));
+    let settings = EntropySettings { prefetch: 0, deadline, ..EntropySettings::default() };
+    let booted = NsmThread::start(nsm, SystemClock, &settings, Arc::clone(&metrics));
     let nsm = booted.await.unwrap().unwrap().nsm;
-    Entropy::instantiate(nsm, 1, prediction_resistance, metrics).await.unwrap()
+    Entropy::instantiate(nsm, count, prediction_resistance, metrics).await.unwrap()
+}
+
+/// So many generates; in so short a test the time does not run out.
+fn interval(requests: u64) -> PredictionResistance {
+    PredictionResistance::Interval { requests, period: Duration::from_secs(3600) }
+}
+
+/// A module that holds calls from when it is told to until its lever is dropped.
+fn held() -> (impl Nsm, Arc<AtomicBool>, mpsc::Sender<()>) {
+    let (lever, pulled) = mpsc::channel::<()>();
+    let hold = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&hold);
+    let nsm = FakeNsm::new(move |_, _| {
+        if told.load(Ordering::SeqCst) {
+            pulled.recv().unwrap_or_default();
+        }
+        None
+    });
+    (nsm, hold, lever)
 }
 
 async fn draw(entropy: &Entropy, sealed: bool) -> Vec<u8> {
@@ -49,8 +83,7 @@ async fn each_part_of_an_answer_is_a_generate_of_its_own_after_a_reseed() {
 
 #[tokio::test]
 async fn an_interval_is_as_many_generates_as_it_says() {
-    let period = Duration::from_secs(3600);
-    let entropy = entropy(PredictionResistance::Interval { requests: 3, period }).await;
+    let entropy = entropy(interval(3)).await;
     let mut reseeds = Vec::new();
     let mut outputs = BTreeSet::new();
     for _ in 0..7 {
@@ -58,6 +91,61 @@ async fn an_interval_is_as_many_generates_as_it_says() {
         reseeds.push(entropy.metrics.reseeds.get());
     }
     assert_eq!(reseeds, [1, 1, 1, 2, 2, 2, 3]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_instance_serves_whichever_thread_asks_until_it_is_due() {
+    let entropy = Arc::new(entropy_of(working(), 4, interval(1000), BOUND).await);
+    for _ in 0..200 {
+        let entropy = Arc::clone(&entropy);
+        tokio::spawn(async move { draw(&entropy, false).await }).await.unwrap();
+    }
+    assert_eq!(entropy.metrics.reseeds.get(), 1);
+}
+
+#[tokio::test]
+async fn one_caller_reseeds_for_all_who_wait() {
+    let (nsm, hold, lever) = held();
+    let entropy = Arc::new(entropy_of(nsm, 2, interval(1000), BOUND).await);
+    hold.store(true, Ordering::SeqCst);
+    let calls = entropy.metrics.nsm_calls.get_random.get();
+    let callers: Vec<_> = (0..32)
+        .map(|_| {
+            let entropy = Arc::clone(&entropy);
+            tokio::spawn(async move { draw(&entropy, false).await })
+        })
+        .collect();
+    // On this one thread each of them comes to where it waits.
+    tokio::task::yield_now().await;
+    drop(lever);
+    let mut outputs = BTreeSet::new();
+    for caller in callers {
+        assert!(outputs.insert(caller.await.unwrap()));
+    }
+    assert_eq!(entropy.metrics.reseeds.get(), 1);
+    assert_eq!(entropy.metrics.nsm_calls.get_random.get(), calls + 1);
+}
+
+#[tokio::test]
+async fn a_module_that_is_slow_delays_nobody_who_needs_nothing_of_it() {
+    let (nsm, hold, lever) = held();
+    let deadline = Duration::from_millis(300);
+    let entropy = entropy_of(nsm, 1, interval(3), deadline).await;
+    draw(&entropy, false).await;
+    hold.store(true, Ordering::SeqCst);
+    let late = NsmFault::Deadline { deadline };
+    assert_eq!(entropy.nsm.block(entropy.nsm.deadline()).await.err(), Some(late));
+    assert_eq!(entropy.fault(), Some(late.into()));
+    draw(&entropy, false).await;
+    draw(&entropy, false).await;
+    // What must be reseeded now waits, also for who is to reseed it, and not for longer.
+    let wanted = Wanted { number_of_bytes: 32, sealed: false };
+    let draws = tokio::join!(entropy.draw(wanted), entropy.draw(wanted));
+    assert_eq!((draws.0.err(), draws.1.err()), (Some(late.into()), Some(late.into())));
+    assert_eq!(entropy.metrics.failures(&late.into()), 2);
+    assert_eq!(entropy.metrics.reseeds.get(), 1);
+    drop(lever);
+    draw(&entropy, false).await;
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 use shared::nsm::Nsm;
 use shared::transport::limits::MAX_CONNECTIONS;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 
 use self::attendant::Attendant;
 pub(crate) use self::block::Block;
@@ -80,7 +80,8 @@ impl<C> Drop for ReportedEnd<C> {
 pub(crate) struct NsmThread {
     queue: Arc<Queue>,
     flight: Arc<Flight>,
-    deadline: Duration,
+    /// How long a caller waits.
+    patience: Duration,
     metrics: Arc<Metrics>,
 }
 
@@ -119,7 +120,7 @@ impl NsmThread {
                 report.send(Err(fault));
             })?
         };
-        let this = Self { queue, flight, deadline: settings.deadline, metrics };
+        let this = Self { queue, flight, patience: settings.deadline, metrics };
         let mut device = Device::new(nsm, Arc::clone(&this.flight), Arc::clone(&this.metrics));
         let (queue, metrics) = (Arc::clone(&this.queue), Arc::clone(&this.metrics));
         thread::Builder::new().name("nsm".to_owned()).spawn(move || {
@@ -137,27 +138,43 @@ impl NsmThread {
         Ok(booted.map(|(clock, pcr0)| Booted { nsm: this, clock, pcr0 }))
     }
 
-    /// A fresh block, within the deadline.
-    pub(crate) async fn block(&self) -> Result<Block, NsmFault> {
-        let fault = match self.queue.take(Instant::now()) {
+    /// Until when a caller that comes now waits.
+    pub(crate) fn deadline(&self) -> Instant {
+        Instant::now() + self.patience
+    }
+
+    /// A fresh block, by the deadline.
+    pub(crate) async fn block(&self, deadline: Instant) -> Result<Block, NsmFault> {
+        match self.queue.take(Instant::now()) {
             Ok(Taken::Ready(block)) => {
                 self.metrics.blocks.ready.inc();
-                return Ok(block);
+                Ok(block)
             }
             Ok(Taken::Wait(place)) => {
+                let answer = self.within(deadline, place).await?;
+                let block = answer.unwrap_or(Err(NsmFault::ThreadEnded))?;
                 self.metrics.blocks.waited.inc();
-                match timeout(self.deadline, place).await {
-                    Ok(Ok(answer)) => return answer,
-                    Ok(Err(_)) => NsmFault::ThreadEnded,
-                    Err(_) => NsmFault::Deadline { deadline: self.deadline },
-                }
+                Ok(block)
             }
-            Err(NotTaken::Latched(fault)) => return Err(fault),
-            Err(NotTaken::Full) => NsmFault::Full,
-        };
-        // Before the caller is told, so that whoever asks next whether this is ready knows as well.
+            Err(NotTaken::Latched(fault)) => Err(fault),
+            Err(NotTaken::Full) => Err(self.overdue(NsmFault::Full)),
+        }
+    }
+
+    /// Waits for what it takes the NSM to bring about, no longer than until the deadline.
+    pub(crate) async fn within<T>(
+        &self,
+        deadline: Instant,
+        wait: impl Future<Output = T>,
+    ) -> Result<T, NsmFault> {
+        let late = NsmFault::Deadline { deadline: self.patience };
+        timeout_at(deadline.into(), wait).await.map_err(|_| self.overdue(late))
+    }
+
+    /// Before the caller is told, so that whoever asks next whether this is ready knows as well.
+    fn overdue(&self, fault: NsmFault) -> NsmFault {
         self.queue.overdue(fault);
-        Err(fault)
+        fault
     }
 
     /// What is the matter now, if anything is.
@@ -185,7 +202,7 @@ impl std::fmt::Debug for NsmThread {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
             .debug_struct("NsmThread")
-            .field("deadline", &self.deadline)
+            .field("patience", &self.patience)
             .finish_non_exhaustive()
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
 use shared::nsm::{ErrorCode, NsmError, Request, Response};
+use tokio::time::timeout;
 
 use super::fake::{Answer, FakeNsm, answer, document_at, working};
 use super::*;
@@ -26,6 +27,10 @@ async fn start(nsm: impl Nsm, settings: EntropySettings) -> Result<NsmThread, Ns
     let metrics = Arc::new(Metrics::new());
     let booted = NsmThread::start(nsm, SystemClock, &settings, metrics).await.unwrap();
     booted.map(|booted| booted.nsm)
+}
+
+async fn take(nsm: &NsmThread) -> Result<Block, NsmFault> {
+    nsm.block(nsm.deadline()).await
 }
 
 /// Waits for what must come about.
@@ -90,7 +95,7 @@ async fn gives_each_block_once() {
         let nsm = start(working(), EntropySettings { prefetch, ..settings() }).await.unwrap();
         let mut blocks = BTreeSet::new();
         for _ in 0..64 {
-            assert!(blocks.insert(nsm.block().await.unwrap().expose().to_vec()));
+            assert!(blocks.insert(take(&nsm).await.unwrap().expose().to_vec()));
         }
         assert_eq!(nsm.fault(), None);
     }
@@ -108,7 +113,7 @@ async fn tests_four_blocks_and_uses_none_of_them() {
         Ok(block)
     });
     let nsm = start(nsm, settings()).await.unwrap();
-    let block = nsm.block().await.unwrap();
+    let block = take(&nsm).await.unwrap();
     let given = given.lock().unwrap();
     assert_eq!(given.iter().position(|given| given == block.expose()), Some(4));
 }
@@ -152,7 +157,7 @@ async fn every_fault_reaches_the_caller_and_shows_by_then() {
     for (answer, fault) in faults() {
         let nsm = start(broken(START_UP_CALLS, answer), settings()).await.unwrap();
         assert_eq!(nsm.fault(), None);
-        assert_eq!(nsm.block().await.err(), Some(fault));
+        assert_eq!(take(&nsm).await.err(), Some(fault));
         assert_eq!(nsm.fault(), Some(fault));
         assert!(nsm.metrics.faults(&fault) >= 1, "{fault}");
     }
@@ -177,11 +182,11 @@ async fn a_fault_of_the_device_ends_when_it_works_again() {
         });
         let nsm = start(nsm, settings()).await.unwrap();
         for _ in 0..2 {
-            assert_eq!(nsm.block().await.err(), Some(NsmFault::Device(NsmError::Malformed)));
+            assert_eq!(take(&nsm).await.err(), Some(NsmFault::Device(NsmError::Malformed)));
         }
         works.store(true, Ordering::SeqCst);
         if asked {
-            nsm.block().await.unwrap();
+            take(&nsm).await.unwrap();
         }
         // Also where nobody asks, for it says that it is not ready.
         eventually(|| nsm.fault().is_none()).await;
@@ -199,7 +204,7 @@ async fn what_is_not_random_is_never_asked_again() {
     let nsm = start(nsm, settings()).await.unwrap();
     let fault = NsmFault::Unhealthy(HealthFault::RepetitionCount);
     for _ in 0..3 {
-        assert_eq!(nsm.block().await.err(), Some(fault));
+        assert_eq!(take(&nsm).await.err(), Some(fault));
         assert_eq!(nsm.fault(), Some(fault));
     }
 }
@@ -218,11 +223,11 @@ async fn what_was_ready_is_not_given_once_a_test_has_failed() {
     });
     let nsm = start(nsm, EntropySettings { prefetch: 5, ..settings() }).await.unwrap();
     eventually(|| nsm.stock().0 >= 4).await;
-    nsm.block().await.unwrap();
+    take(&nsm).await.unwrap();
     go_on.send(()).unwrap();
     eventually(|| nsm.fault().is_some()).await;
     let fault = NsmFault::Unhealthy(HealthFault::RepetitionCount);
-    assert_eq!((nsm.block().await.err(), nsm.stock().0), (Some(fault), 0));
+    assert_eq!((take(&nsm).await.err(), nsm.stock().0), (Some(fault), 0));
 }
 
 #[tokio::test]
@@ -231,9 +236,9 @@ async fn the_same_block_twice_is_a_fault() {
     let Response::GetRandom { random } = block else { panic!("another answer") };
     let nsm = broken(START_UP_CALLS, move || Ok(Response::GetRandom { random: random.clone() }));
     let nsm = start(nsm, settings()).await.unwrap();
-    nsm.block().await.unwrap();
+    take(&nsm).await.unwrap();
     let fault = NsmFault::Unhealthy(HealthFault::RepeatedBlock);
-    assert_eq!(nsm.block().await.err(), Some(fault));
+    assert_eq!(take(&nsm).await.err(), Some(fault));
 }
 
 #[tokio::test]
@@ -247,13 +252,13 @@ async fn a_caller_waits_until_its_deadline_and_not_for_a_call_that_is_stuck() {
     let nsm = start(nsm, EntropySettings { deadline, ..settings() }).await.unwrap();
     let fault = NsmFault::Deadline { deadline };
     // All wait for the same call: one thread is held.
-    let (one, other) = tokio::join!(nsm.block(), nsm.block());
+    let (one, other) = tokio::join!(take(&nsm), take(&nsm));
     assert_eq!((one.err(), other.err()), (Some(fault), Some(fault)));
     assert_eq!(nsm.fault(), Some(fault));
     // It returns: its block is nobody's, or the next one's, and all is well.
     drop(release);
     eventually(|| nsm.fault().is_none()).await;
-    nsm.block().await.unwrap();
+    take(&nsm).await.unwrap();
 }
 
 #[tokio::test]
@@ -266,9 +271,9 @@ async fn a_call_that_takes_longer_than_it_may_is_the_last() {
     let limit = Duration::from_secs(2);
     let nsm = start(nsm, EntropySettings { watchdog: limit, ..settings() }).await.unwrap();
     let fault = NsmFault::Stuck { limit };
-    assert_eq!(nsm.block().await.err(), Some(fault));
+    assert_eq!(take(&nsm).await.err(), Some(fault));
     drop(release);
-    assert_eq!((nsm.block().await.err(), nsm.fault()), (Some(fault), Some(fault)));
+    assert_eq!((take(&nsm).await.err(), nsm.fault()), (Some(fault), Some(fault)));
     assert_eq!(nsm.metrics.faults(&fault), 1);
 }
 
@@ -304,7 +309,7 @@ async fn a_block_that_is_too_old_is_replaced() {
     let nsm = start(working(), settings).await.unwrap();
     // Nobody asks, and still they are replaced.
     eventually(|| nsm.stock().1 >= 9).await;
-    nsm.block().await.unwrap();
+    take(&nsm).await.unwrap();
 }
 
 #[tokio::test]
@@ -314,7 +319,7 @@ async fn keeps_as_many_blocks_ready_as_it_is_told_to() {
     let metrics = Arc::clone(&nsm.metrics);
     let calls = metrics.nsm_calls.get_random.get();
     for _ in 0..3 {
-        nsm.block().await.unwrap();
+        take(&nsm).await.unwrap();
     }
     assert!(metrics.blocks.ready.get() >= 3);
     eventually(|| nsm.stock().0 >= 3).await;
@@ -326,7 +331,7 @@ async fn a_thread_that_panics_leaves_nobody_waiting() {
     let nsm = broken(START_UP_CALLS, || panic!("a bug"));
     let nsm = start(nsm, settings()).await.unwrap();
     for _ in 0..2 {
-        assert_eq!(nsm.block().await.err(), Some(NsmFault::ThreadEnded));
+        assert_eq!(take(&nsm).await.err(), Some(NsmFault::ThreadEnded));
     }
     assert_eq!(nsm.fault(), Some(NsmFault::ThreadEnded));
 }
