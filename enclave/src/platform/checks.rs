@@ -32,7 +32,8 @@ pub enum PlatformError {
     /// Time is counted by something else.
     #[error(
         "the clocksource is {found:?}, which clocksources under [platform] does not list: boot with \
-         clocksource=kvm-clock, or list it if its rate can be trusted"
+         clocksource=kvm-clock on the kernel's command line, or, if its rate can be trusted, write \
+         clocksources = [{found:?}]"
     )]
     Clocksource {
         /// By what.
@@ -40,8 +41,9 @@ pub enum PlatformError {
     },
     /// The kernel's generator is fed by something else.
     #[error(
-        "rng_current is {found:?}, and must be {NSM_HWRNG:?}: run a kernel with the nsm driver, \
-         and no other hardware generator before it"
+        "rng_current is {found:?}, and must be {NSM_HWRNG:?}: run a kernel with the nsm driver, and \
+         where rng_available lists it beside another, have what starts this service write \
+         {NSM_HWRNG} to /sys/{RNG_CURRENT} first"
     )]
     Rng {
         /// By what.

@@ -8,8 +8,12 @@ pub struct PlatformSettings {
 }
 
 impl Default for PlatformSettings {
-    /// The one that AWS documents for enclaves.
+    /// The hypervisor's clock; on Arm processors, which have none, the architecture's own counter.
     fn default() -> Self {
-        Self { clocksources: vec!["kvm-clock".to_owned()] }
+        let clocksource = match cfg!(target_arch = "aarch64") {
+            true => "arch_sys_counter",
+            false => "kvm-clock",
+        };
+        Self { clocksources: vec![clocksource.to_owned()] }
     }
 }
