@@ -79,7 +79,8 @@ impl Metrics {
         let blocks =
             counters(registry, "blocks", "Blocks of the NSM taken, and whether they were ready");
         let faults = counters(registry, "nsm_faults", "Faults of the NSM");
-        NsmFault::CAUSES.into_iter().for_each(|cause| drop(of(&faults, "cause", cause)));
+        let causes = NsmFault::CAUSES.into_iter().chain(NsmFault::CAUSES_OF_THE_CLOCK);
+        causes.for_each(|cause| drop(of(&faults, "cause", cause)));
         let failures = counters(registry, "entropy_failures", "Draws that failed");
         EntropyFault::causes().for_each(|cause| drop(of(&failures, "cause", cause)));
         let (reseeds, expired) = (Counter::default(), Counter::default());

@@ -51,7 +51,8 @@ impl EntropyFault {
 
     /// All names, so that each is shown before it first happens.
     pub(crate) fn causes() -> impl Iterator<Item = &'static str> {
-        NsmFault::CAUSES.into_iter().chain(["drbg", "interrupted", "system"])
+        let of_the_nsm = NsmFault::CAUSES.into_iter().chain(NsmFault::CAUSES_OF_CALLERS);
+        of_the_nsm.chain(["drbg", "interrupted", "system"])
     }
 }
 

@@ -166,7 +166,7 @@ fn every_fault_is_counted_under_a_cause_that_is_shown() {
     ];
     let own: Vec<_> = faults.iter().map(EntropyFault::cause).collect();
     let shown: Vec<_> = EntropyFault::causes().collect();
-    assert_eq!(shown, [&NsmFault::CAUSES[..], &own].concat());
+    assert_eq!(shown, [&NsmFault::CAUSES[..], &NsmFault::CAUSES_OF_CALLERS, &own].concat());
     assert_eq!(shown.iter().collect::<BTreeSet<_>>().len(), shown.len());
     assert_eq!(EntropyFault::Nsm(NsmFault::Full).cause(), "full");
 }

@@ -1,6 +1,7 @@
 //! What the thread does, from the boot to the end.
 
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use shared::nsm::Nsm;
@@ -144,6 +145,9 @@ impl<N: Nsm, C: Clock> Attendant<N, C> {
 /// However it ends, nobody waits for a thread that is not there.
 impl<N, C: Clock> Drop for Attendant<N, C> {
     fn drop(&mut self) {
+        if thread::panicking() {
+            self.metrics.count_fault(&NsmFault::ThreadEnded);
+        }
         self.queue.latch(NsmFault::ThreadEnded);
     }
 }

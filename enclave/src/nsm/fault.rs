@@ -77,7 +77,7 @@ impl NsmFault {
         matches!(self, Self::Deadline { .. } | Self::Full)
     }
 
-    /// Its name in metrics, one of [`CAUSES`](Self::CAUSES).
+    /// Its name in metrics, one of [`CAUSES`](Self::CAUSES) and those after it.
     pub(crate) fn cause(&self) -> &'static str {
         match self {
             Self::Device(NsmError::Malformed) => "malformed",
@@ -97,23 +97,26 @@ impl NsmFault {
         }
     }
 
-    /// All names, so that each is shown before it first happens.
-    pub(crate) const CAUSES: [&str; 14] = [
+    /// Causes of faults that a call for a block can meet, so that each is shown before it first
+    /// happens. Callers fail by them as well.
+    pub(crate) const CAUSES: [&str; 10] = [
         "malformed",
         "device",
         "error_code",
         "unexpected_response",
-        "no_time",
-        "slow_time",
         "length",
         "repetition_count",
         "adaptive_proportion",
         "repeated_block",
         "stuck",
-        "deadline",
-        "full",
         "thread_ended",
     ];
+
+    /// Those that only a call for the time can meet. Nobody waits for it.
+    pub(crate) const CAUSES_OF_THE_CLOCK: [&str; 2] = ["no_time", "slow_time"];
+
+    /// Those of callers alone: nothing need be wrong with the NSM.
+    pub(crate) const CAUSES_OF_CALLERS: [&str; 2] = ["deadline", "full"];
 }
 
 const fn code_name(code: &ErrorCode) -> &'static str {
@@ -154,7 +157,9 @@ mod tests {
             NsmFault::ThreadEnded,
         ];
         let shown: Vec<_> = faults.iter().map(NsmFault::cause).collect();
-        assert!(NsmFault::CAUSES.iter().all(|cause| shown.contains(cause)));
-        assert!(shown.iter().all(|cause| NsmFault::CAUSES.contains(cause)));
+        let all = [NsmFault::CAUSES_OF_THE_CLOCK, NsmFault::CAUSES_OF_CALLERS].concat();
+        let all = [&NsmFault::CAUSES[..], &all].concat();
+        assert!(all.iter().all(|cause| shown.contains(cause)));
+        assert!(shown.iter().all(|cause| all.contains(cause)));
     }
 }

@@ -334,6 +334,7 @@ async fn a_thread_that_panics_leaves_nobody_waiting() {
         assert_eq!(take(&nsm).await.err(), Some(NsmFault::ThreadEnded));
     }
     assert_eq!(nsm.fault(), Some(NsmFault::ThreadEnded));
+    assert_eq!(nsm.metrics.faults(&NsmFault::ThreadEnded), 1);
 }
 
 #[tokio::test]
