@@ -32,7 +32,7 @@ pub trait Platform: Send + Sync + Sized + 'static {
     /// The clock.
     fn clock(&self) -> Self::Clock;
 
-    /// Looks at the machine before anything else is done.
+    /// Looks at the machine before the module is asked for anything.
     ///
     /// # Errors
     /// If it is no place to serve from.

@@ -167,6 +167,10 @@ fn marked() -> Row {
             assert_eq!(faulty.metric("nsm_faults_total{cause=\"length\"}"), 1);
             said.extend_from_slice(faulty.shown().as_bytes());
             said.extend(log::take());
+            let of_modules = log::of_modules();
+            let fault = b"257 random bytes instead of 256";
+            assert!(of_modules.windows(fault.len()).any(|window| window == fault));
+            said.extend(of_modules);
             assert_eq!(hunt::find(&mark(), &said), None);
         },
     )

@@ -3,10 +3,15 @@
 
 use std::cell::RefCell;
 use std::io::{self, Write};
+use std::sync::Mutex;
+use std::thread;
 
 thread_local! {
     static LINES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
+
+/// What the threads of all modules logged, which are no case's own.
+static OF_MODULES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
 /// What breaks lines, turns text around or hides in it, although it is no control character.
 const DECEIVING: [char; 8] = [
@@ -17,7 +22,10 @@ struct OfThisThread;
 
 impl Write for OfThisThread {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        LINES.with_borrow_mut(|lines| lines.extend_from_slice(bytes));
+        match thread::current().name() {
+            Some("nsm" | "nsm-watchdog") => OF_MODULES.lock().unwrap().extend_from_slice(bytes),
+            _ => LINES.with_borrow_mut(|lines| lines.extend_from_slice(bytes)),
+        }
         Ok(bytes.len())
     }
 
@@ -34,6 +42,11 @@ pub(crate) fn init() {
 /// What was logged on this thread since the last time.
 pub(crate) fn take() -> Vec<u8> {
     LINES.take()
+}
+
+/// What the threads of modules logged so far.
+pub(crate) fn of_modules() -> Vec<u8> {
+    OF_MODULES.lock().unwrap().clone()
 }
 
 /// Lines that no terminal takes for more than text, whatever clients sent.
