@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use shared::cms::ContentEncryption;
 use thiserror::Error;
-use tokio::sync::Mutex;
+use tokio::select;
+use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 use super::ctr_drbg::DrbgError;
@@ -62,8 +63,8 @@ pub(crate) struct Entropy {
     nsm: NsmThread,
     instances: Instances,
     prediction_resistance: PredictionResistance,
-    /// Held by who reseeds an instance that others will use as well.
-    turn: Mutex<()>,
+    /// Told whenever an instance was reseeded that others may use as well.
+    reseeded: Notify,
     metrics: Arc<Metrics>,
 }
 
@@ -81,8 +82,8 @@ impl Entropy {
                 (nsm.block(nsm.deadline()).await?, nsm.block(nsm.deadline()).await?);
             instances.push(Instance::instantiate(&entropy_input, &nonce)?);
         }
-        let instances = Instances::new(instances);
-        Ok(Self { nsm, instances, prediction_resistance, turn: Mutex::new(()), metrics })
+        let (instances, reseeded) = (Instances::new(instances), Notify::new());
+        Ok(Self { nsm, instances, prediction_resistance, reseeded, metrics })
     }
 
     /// What one answer needs, all or nothing.
@@ -95,16 +96,22 @@ impl Entropy {
         drawn.inspect_err(|fault| self.metrics.count_failure(fault))
     }
 
-    /// From an instance that need not be reseeded yet. If there is none, one caller reseeds one for
-    /// all who wait.
+    /// From an instance that need not be reseeded yet. If there is none, whoever has a block first
+    /// reseeds one for all who wait: each waits for a block and for somebody who has one, so that
+    /// nobody holds up the others.
     async fn draw_shared(&self, wanted: Wanted, deadline: Instant) -> Result<Drawn, EntropyFault> {
-        if let Some(drawn) = self.draw_seeded(wanted)? {
-            return Ok(drawn);
-        }
-        let _turn = self.nsm.within(deadline, self.turn.lock()).await?;
-        match self.draw_seeded(wanted)? {
-            Some(drawn) => Ok(drawn),
-            None => self.draw_fresh(wanted, deadline).await,
+        loop {
+            let reseeded = self.reseeded.notified();
+            if let Some(drawn) = self.draw_seeded(wanted)? {
+                return Ok(drawn);
+            }
+            select! {
+                biased;
+                drawn = self.draw_fresh(wanted, deadline) => {
+                    return drawn.inspect(|_| self.reseeded.notify_waiters());
+                }
+                () = reseeded => {}
+            }
         }
     }
 

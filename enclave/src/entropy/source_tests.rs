@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use shared::crypto::TAKES_OAEP_SEED;
-use shared::nsm::Nsm;
+use shared::nsm::{Nsm, NsmError};
 
 use super::*;
 use crate::clock::SystemClock;
@@ -26,7 +26,8 @@ async fn entropy_of(
     deadline: Duration,
 ) -> Entropy {
     let metrics = Arc::new(Metrics::new());
-    let settings = EntropySettings { prefetch: 0, deadline, ..EntropySettings::default() };
+    let settings =
+        EntropySettings { prefetch: 0, deadline, watchdog: BOUND, ..EntropySettings::default() };
     let booted = NsmThread::start(nsm, SystemClock, &settings, Arc::clone(&metrics));
     let nsm = booted.await.unwrap().unwrap().nsm;
     Entropy::instantiate(nsm, count, prediction_resistance, metrics).await.unwrap()
@@ -37,7 +38,8 @@ fn interval(requests: u64) -> PredictionResistance {
     PredictionResistance::Interval { requests, period: Duration::from_secs(3600) }
 }
 
-/// A module that holds calls from when it is told to until its lever is dropped.
+/// A module that, once it is told to, makes each call only when it is let to; and all, once its lever
+/// is dropped.
 fn held() -> (impl Nsm, Arc<AtomicBool>, mpsc::Sender<()>) {
     let (lever, pulled) = mpsc::channel::<()>();
     let hold = Arc::new(AtomicBool::new(false));
@@ -104,11 +106,11 @@ async fn one_instance_serves_whichever_thread_asks_until_it_is_due() {
 }
 
 #[tokio::test]
-async fn one_caller_reseeds_for_all_who_wait() {
+async fn who_has_a_block_reseeds_for_all_who_wait() {
     let (nsm, hold, lever) = held();
-    let entropy = Arc::new(entropy_of(nsm, 2, interval(1000), BOUND).await);
+    let deadline = Duration::from_secs(20);
+    let entropy = Arc::new(entropy_of(nsm, 2, interval(1000), deadline).await);
     hold.store(true, Ordering::SeqCst);
-    let calls = entropy.metrics.nsm_calls.get_random.get();
     let callers: Vec<_> = (0..32)
         .map(|_| {
             let entropy = Arc::clone(&entropy);
@@ -117,13 +119,13 @@ async fn one_caller_reseeds_for_all_who_wait() {
         .collect();
     // On this one thread each of them comes to where it waits.
     tokio::task::yield_now().await;
-    drop(lever);
+    lever.send(()).unwrap();
     let mut outputs = BTreeSet::new();
     for caller in callers {
         assert!(outputs.insert(caller.await.unwrap()));
     }
+    // The module gave one block and no more.
     assert_eq!(entropy.metrics.reseeds.get(), 1);
-    assert_eq!(entropy.metrics.nsm_calls.get_random.get(), calls + 1);
 }
 
 #[tokio::test]
@@ -138,7 +140,7 @@ async fn a_module_that_is_slow_delays_nobody_who_needs_nothing_of_it() {
     assert_eq!(entropy.fault(), Some(late.into()));
     draw(&entropy, false).await;
     draw(&entropy, false).await;
-    // What must be reseeded now waits, also for who is to reseed it, and not for longer.
+    // What must be reseeded now waits, and not for longer.
     let wanted = Wanted { number_of_bytes: 32, sealed: false };
     let draws = tokio::join!(entropy.draw(wanted), entropy.draw(wanted));
     assert_eq!((draws.0.err(), draws.1.err()), (Some(late.into()), Some(late.into())));
@@ -146,6 +148,21 @@ async fn a_module_that_is_slow_delays_nobody_who_needs_nothing_of_it() {
     assert_eq!(entropy.metrics.reseeds.get(), 1);
     drop(lever);
     draw(&entropy, false).await;
+}
+
+#[tokio::test]
+async fn state_that_is_good_for_longer_does_not_stand_in_for_a_module_that_fails() {
+    let broken = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&broken);
+    let nsm =
+        FakeNsm::new(move |_, _| told.load(Ordering::SeqCst).then_some(Err(NsmError::Malformed)));
+    let entropy = entropy_of(nsm, 1, interval(1000), BOUND).await;
+    draw(&entropy, false).await;
+    broken.store(true, Ordering::SeqCst);
+    let fault = NsmFault::Device(NsmError::Malformed);
+    assert_eq!(entropy.nsm.block(entropy.nsm.deadline()).await.err(), Some(fault));
+    let wanted = Wanted { number_of_bytes: 32, sealed: false };
+    assert_eq!(entropy.draw(wanted).await.err(), Some(fault.into()));
 }
 
 #[tokio::test]

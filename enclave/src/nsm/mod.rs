@@ -151,7 +151,9 @@ impl NsmThread {
                 Ok(block)
             }
             Ok(Taken::Wait(place)) => {
-                let answer = self.within(deadline, place).await?;
+                let late = NsmFault::Deadline { deadline: self.patience };
+                let answer = timeout_at(deadline.into(), place).await;
+                let answer = answer.map_err(|_| self.overdue(late))?;
                 let block = answer.unwrap_or(Err(NsmFault::ThreadEnded))?;
                 self.metrics.blocks.waited.inc();
                 Ok(block)
@@ -159,16 +161,6 @@ impl NsmThread {
             Err(NotTaken::Latched(fault)) => Err(fault),
             Err(NotTaken::Full) => Err(self.overdue(NsmFault::Full)),
         }
-    }
-
-    /// Waits for what it takes the NSM to bring about, no longer than until the deadline.
-    pub(crate) async fn within<T>(
-        &self,
-        deadline: Instant,
-        wait: impl Future<Output = T>,
-    ) -> Result<T, NsmFault> {
-        let late = NsmFault::Deadline { deadline: self.patience };
-        timeout_at(deadline.into(), wait).await.map_err(|_| self.overdue(late))
     }
 
     /// Before the caller is told, so that whoever asks next whether this is ready knows as well.

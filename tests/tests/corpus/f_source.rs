@@ -263,8 +263,7 @@ fn later() -> Row {
         let script = at(1..u64::MAX, || Err(NsmError::Malformed));
         let faulty = Faulty::under(entropy, false, script).unwrap();
         let statuses: Vec<_> = (0..6).map(|_| faulty.generate(false).status()).collect();
-        // One block serves two requests; what needs another fails, and from then on what would not
-        // need one as well.
+        // One block serves two requests, and what needs another fails.
         assert_eq!(statuses, [200, 200, 500, 500, 500, 500]);
         let reason = "the NSM's device failed: the answer is not CBOR of the NSM's";
         assert_eq!(faulty.readiness(), Readiness::not(reason));
