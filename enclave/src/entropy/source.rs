@@ -8,6 +8,7 @@ use shared::cms::ContentEncryption;
 use thiserror::Error;
 use tokio::select;
 use tokio::sync::Notify;
+use tokio::time::Instant as Deadline;
 use zeroize::Zeroizing;
 
 use super::ctr_drbg::DrbgError;
@@ -99,7 +100,7 @@ impl Entropy {
     /// From an instance that need not be reseeded yet. If there is none, whoever has a block first
     /// reseeds one for all who wait: each waits for a block and for somebody who has one, so that
     /// nobody holds up the others.
-    async fn draw_shared(&self, wanted: Wanted, deadline: Instant) -> Result<Drawn, EntropyFault> {
+    async fn draw_shared(&self, wanted: Wanted, deadline: Deadline) -> Result<Drawn, EntropyFault> {
         loop {
             let reseeded = self.reseeded.notified();
             if let Some(drawn) = self.draw_seeded(wanted)? {
@@ -127,7 +128,7 @@ impl Entropy {
     }
 
     /// From an instance that is reseeded first.
-    async fn draw_fresh(&self, wanted: Wanted, deadline: Instant) -> Result<Drawn, EntropyFault> {
+    async fn draw_fresh(&self, wanted: Wanted, deadline: Deadline) -> Result<Drawn, EntropyFault> {
         let block = self.nsm.block(deadline).await?;
         // From here on nothing is awaited: as many instances as threads are enough, and nobody can
         // leave one half-way.

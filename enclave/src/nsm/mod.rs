@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 use shared::nsm::Nsm;
 use shared::transport::limits::MAX_CONNECTIONS;
 use tokio::sync::oneshot;
-use tokio::time::timeout_at;
+use tokio::time::{Instant as Deadline, timeout_at};
 
 use self::attendant::Attendant;
 pub(crate) use self::block::Block;
@@ -139,12 +139,12 @@ impl NsmThread {
     }
 
     /// Until when a caller that comes now waits.
-    pub(crate) fn deadline(&self) -> Instant {
-        Instant::now() + self.patience
+    pub(crate) fn deadline(&self) -> Deadline {
+        Deadline::now() + self.patience
     }
 
     /// A fresh block, by the deadline.
-    pub(crate) async fn block(&self, deadline: Instant) -> Result<Block, NsmFault> {
+    pub(crate) async fn block(&self, deadline: Deadline) -> Result<Block, NsmFault> {
         match self.queue.take(Instant::now()) {
             Ok(Taken::Ready(block)) => {
                 self.metrics.blocks.ready.inc();
@@ -152,7 +152,7 @@ impl NsmThread {
             }
             Ok(Taken::Wait(place)) => {
                 let late = NsmFault::Deadline { deadline: self.patience };
-                let answer = timeout_at(deadline.into(), place).await;
+                let answer = timeout_at(deadline, place).await;
                 let answer = answer.map_err(|_| self.overdue(late))?;
                 let block = answer.unwrap_or(Err(NsmFault::ThreadEnded))?;
                 self.metrics.blocks.waited.inc();
