@@ -118,6 +118,12 @@ pub enum MeaningError {
          without it every answer has entropy of its own"
     )]
     UnusedReseedInterval,
+    /// Blocks that grow too old sooner than anybody wants.
+    #[error(
+        "[entropy] prefetch blocks every max_age_ms would keep an idle NSM busy: at most 100 a second, \
+         so make prefetch smaller or max_age_ms longer"
+    )]
+    IdleRate,
     /// No clocksource that is accepted.
     #[error("[platform] clocksources must name at least one, such as \"kvm-clock\"")]
     NoClocksource,

@@ -1,6 +1,8 @@
 //! The tables of what the service stands on: `[entropy]`, `[platform]` and, on a laptop,
 //! `[simulator]`.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 
 use super::bounded::Bounded;
@@ -41,13 +43,16 @@ impl EntropyTable {
     pub(super) fn settings(self) -> Result<EntropySettings, MeaningError> {
         let default = EntropySettings::default();
         let prefetch = self.prefetch.map(|prefetch| prefetch.get());
+        let prefetch = prefetch
+            .and_then(|prefetch| usize::try_from(prefetch).ok())
+            .unwrap_or(default.prefetch);
+        let max_age = self.max_age_ms.map_or(default.max_age, Bounded::milliseconds);
+        check_idle_rate(prefetch, max_age)?;
         Ok(EntropySettings {
             deadline: self.deadline_ms.map_or(default.deadline, Bounded::milliseconds),
             watchdog: self.watchdog_ms.map_or(default.watchdog, Bounded::milliseconds),
-            prefetch: prefetch
-                .and_then(|prefetch| usize::try_from(prefetch).ok())
-                .unwrap_or(default.prefetch),
-            max_age: self.max_age_ms.map_or(default.max_age, Bounded::milliseconds),
+            prefetch,
+            max_age,
             prediction_resistance: self.prediction_resistance()?,
         })
     }
@@ -64,6 +69,19 @@ impl EntropyTable {
             }
             PredictionResistanceMode::Request => Err(MeaningError::UnusedReseedInterval),
         }
+    }
+}
+
+/// Blocks a second that an idle service may ask for: a module gives some thousands, and the kernel's
+/// own generator needs some of them.
+const MAX_IDLE_RATE: u128 = 100;
+
+/// Whatever is ready is replaced when it is too old, whether anybody asks or not.
+fn check_idle_rate(prefetch: usize, max_age: Duration) -> Result<(), MeaningError> {
+    let blocks = u128::try_from(prefetch).unwrap_or(u128::MAX).saturating_mul(1000);
+    match blocks <= MAX_IDLE_RATE * max_age.as_millis() {
+        true => Ok(()),
+        false => Err(MeaningError::IdleRate),
     }
 }
 

@@ -36,6 +36,9 @@ fn each_number_has_its_bounds() {
         ("reseed_requests", 1, 65_536),
         ("reseed_interval_ms", 100, 600_000),
     ] {
+        // Few enough blocks, for long enough, with each of the two at its bounds.
+        let other = if key == "max_age_ms" { "prefetch = 1\n" } else { "max_age_ms = 600000\n" };
+        let interval = format!("{interval}{other}");
         for number in [least, most] {
             entropy(&format!("{interval}{key} = {number}")).unwrap();
         }
@@ -44,10 +47,22 @@ fn each_number_has_its_bounds() {
             let expected = format!(
                 "invalid value: integer `{number}`, expected a whole number from {least} to {most}"
             );
-            assert!(error.contains("line 3 ") && error.ends_with(&expected), "{key}: {error}");
+            assert!(error.contains("line 4 ") && error.ends_with(&expected), "{key}: {error}");
         }
         let error = entropy(&format!("{interval}{key} = 100.5")).unwrap_err();
         assert!(error.contains("invalid type: floating point"), "{key}: {error}");
+    }
+}
+
+#[test]
+fn blocks_that_grow_old_keep_no_idle_module_busy() {
+    let expected = "[entropy] prefetch blocks every max_age_ms would keep an idle NSM busy: at most \
+                    100 a second, so make prefetch smaller or max_age_ms longer";
+    for (prefetch, max_age_ms) in [(10, 100), (64, 640), (1000, 10_000)] {
+        let lines = |more| format!("prefetch = {}\nmax_age_ms = {max_age_ms}", prefetch + more);
+        entropy(&lines(0)).unwrap();
+        let error = refused(&format!("[entropy]\n{}\n", lines(1)), Posture::Laptop);
+        assert_eq!(error, expected);
     }
 }
 
