@@ -129,6 +129,19 @@ fn the_document_was_signed_in_the_middle_of_the_call() {
 }
 
 #[test]
+fn an_anchor_is_as_old_as_the_call_for_it() {
+    let machine = Machine::new();
+    let clock = machine.start();
+    let mut within = None;
+    let attest = || {
+        within = Some(Instant::now());
+        machine.attest()
+    };
+    clock.anchor(attest).unwrap();
+    assert!(clock.anchored() <= within.unwrap());
+}
+
+#[test]
 fn an_anchoring_that_fails_leaves_the_clock_as_it_was() {
     let machine = Machine::new();
     let clock = machine.start();

@@ -104,7 +104,7 @@ impl<N: Nsm, C: Clock> Attendant<N, C> {
         }
     }
 
-    fn anchor(&mut self) {
+    pub(super) fn anchor(&mut self) {
         let Self { clock, device, .. } = self;
         match clock.anchor(|| device.time()) {
             Ok(anchoring) => {
@@ -119,6 +119,8 @@ impl<N: Nsm, C: Clock> Attendant<N, C> {
                     self.anchor_at = Instant::now() + ANCHOR_RETRY_INTERVAL;
                     tracing::error!("the clock is not anchored anew: {fault}");
                     self.metrics.count_fault(&fault);
+                    // A block will show whether it is over.
+                    self.queue.overdue(fault);
                 }
             },
         }

@@ -167,8 +167,9 @@ impl<B, F: Copy> Queue<B, F> {
         state.refuse_all(fault);
     }
 
-    /// Somebody waited for too long. Whether the others do is up to them; whether it is over is for
-    /// the thread to see, which may have handed over the block at the same moment.
+    /// Somebody waited for too long, or something else than a block did not come. Whether others wait
+    /// too long is up to them; whether it is over is for the thread to see, which may have handed over
+    /// a block at the same moment.
     pub(super) fn overdue(&self, fault: F) {
         let mut state = self.lock();
         if matches!(state.condition, Condition::Good) {

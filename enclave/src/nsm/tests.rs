@@ -9,6 +9,7 @@ use shared::nsm::{ErrorCode, NsmError, Request, Response};
 use tokio::time::timeout;
 
 use super::fake::{Answer, FakeNsm, answer, document_at, working};
+use super::queue::Work;
 use super::*;
 use crate::clock::SystemClock;
 use crate::entropy::HealthFault;
@@ -374,38 +375,92 @@ async fn the_nsms_time_wins_over_the_systems_and_a_difference_is_counted() {
     }
 }
 
-#[tokio::test]
-async fn the_clock_is_anchored_anew_when_that_is_due() {
+/// Who attends to a module, and what it keeps.
+struct Attended<N: Nsm> {
+    attendant: Attendant<N, SystemClock>,
+    clock: Arc<TrustedClock<SystemClock>>,
+    queue: Arc<Queue>,
+    metrics: Arc<Metrics>,
+}
+
+fn attended<N: Nsm>(nsm: N) -> Attended<N> {
     let metrics = Arc::new(Metrics::new());
     let flight = Flight::watch(BOUND, || ()).unwrap();
-    let mut device = Device::new(working(), Arc::clone(&flight), Arc::clone(&metrics));
+    let mut device = Device::new(nsm, flight, Arc::clone(&metrics));
     let (clock, _) = attendant::boot(&mut device, SystemClock, &metrics).unwrap();
-    let queue = Arc::new(Queue::new(Limits { ready: 0, max_age: BOUND, waiting: 1 }));
-    let (clock, calls) = (Arc::new(clock), metrics.nsm_calls.attestation.clone());
-    let due = clock.due();
-    let mut attendant =
+    let (clock, queue) = (Arc::new(clock), Arc::new(queue_of(0)));
+    let attendant =
         Attendant::new(device, Arc::clone(&queue), Arc::clone(&clock), Arc::clone(&metrics));
+    Attended { attendant, clock, queue, metrics }
+}
+
+fn queue_of(waiting: usize) -> Queue {
+    Queue::new(Limits { ready: 0, max_age: BOUND, waiting })
+}
+
+#[tokio::test]
+async fn the_clock_is_anchored_anew_when_that_is_due() {
+    let Attended { mut attendant, clock, queue, metrics } = attended(working());
+    let due = clock.due();
+    assert_eq!(attendant.anchor_at, due);
     attendant.anchor_at = Instant::now();
     let thread = thread::spawn(move || attendant.run());
-    eventually(|| calls.get() >= 2 && clock.due() != due).await;
+    eventually(|| metrics.nsm_calls.attestation.get() >= 2 && clock.due() != due).await;
     queue.close();
-    flight.end();
     thread.join().unwrap();
-    assert_eq!(calls.get(), 2);
+    assert_eq!(metrics.nsm_calls.attestation.get(), 2);
+}
+
+#[test]
+fn the_next_anchoring_is_due_by_the_last_one() {
+    let Attended { mut attendant, clock, .. } = attended(working());
+    attendant.anchor();
+    assert_eq!(attendant.anchor_at, clock.due());
+}
+
+#[test]
+fn an_anchoring_that_fails_shows_is_counted_and_is_tried_again_soon() {
+    let mut documents = 0;
+    let nsm = FakeNsm::new(move |_, request| {
+        documents += usize::from(matches!(request, Request::Attestation { .. }));
+        (documents > 1).then_some(Err(NsmError::Malformed))
+    });
+    let Attended { mut attendant, clock, queue, metrics } = attended(nsm);
+    let due = clock.due();
+    attendant.anchor();
+    let fault = NsmFault::Device(NsmError::Malformed);
+    assert_eq!((queue.condition(), metrics.faults(&fault)), (Condition::Faulty(fault), 1));
+    assert!(attendant.anchor_at <= Instant::now() + Duration::from_secs(1));
+    assert_eq!(clock.due(), due);
+}
+
+#[test]
+fn the_clock_is_anchored_however_many_wait_for_blocks() {
+    let queue = queue_of(1);
+    let _place = queue.take(Instant::now());
+    let now = Instant::now();
+    assert_eq!(queue.work(now, true), Work::Tick);
+    assert_eq!(queue.work(now + BOUND, true), Work::Block);
+}
+
+#[tokio::test]
+async fn a_line_that_is_full_shows_by_the_time_that_a_caller_is_told() {
+    let (queue, metrics) = (Arc::new(queue_of(0)), Arc::new(Metrics::new()));
+    let flight = Arc::new(Flight::unwatched(BOUND, || ()));
+    let nsm = NsmThread { queue, flight, patience: BOUND, metrics };
+    assert_eq!(take(&nsm).await.err(), Some(NsmFault::Full));
+    assert_eq!(nsm.fault(), Some(NsmFault::Full));
 }
 
 #[tokio::test]
 async fn a_document_that_takes_as_long_as_a_call_that_is_stuck_ends_it_as_well() {
-    let metrics = Arc::new(Metrics::new());
-    let watched = Flight::watch(BOUND, || ()).unwrap();
-    let mut device = Device::new(working(), watched, Arc::clone(&metrics));
-    let (clock, _) = attendant::boot(&mut device, SystemClock, &metrics).unwrap();
-    let queue = Arc::new(Queue::new(Limits { ready: 0, max_age: BOUND, waiting: 1 }));
+    let Attended { clock, metrics, .. } = attended(working());
+    let queue = Arc::new(queue_of(0));
     let (latched, fault) = (Arc::clone(&queue), NsmFault::Stuck { limit: Duration::ZERO });
     // Nobody notices in time: every call is too long by itself.
     let flight = Flight::unwatched(Duration::ZERO, move || latched.latch(fault));
     let device = Device::new(working(), Arc::new(flight), Arc::clone(&metrics));
-    let mut attendant = Attendant::new(device, Arc::clone(&queue), Arc::new(clock), metrics);
+    let mut attendant = Attendant::new(device, Arc::clone(&queue), clock, metrics);
     attendant.anchor_at = Instant::now();
     let thread = thread::spawn(move || attendant.run());
     eventually(|| queue.condition() == Condition::Latched(fault)).await;

@@ -55,8 +55,9 @@ impl Flight {
     pub(super) fn call<T>(&self, call: impl FnOnce() -> T) -> Option<T> {
         let start = Instant::now();
         self.enter(State::Since(start));
+        let landing = Landing(self);
         let result = call();
-        self.enter(State::Grounded);
+        drop(landing);
         if start.elapsed() < self.limit {
             return Some(result);
         }
@@ -113,6 +114,15 @@ impl Flight {
     }
 }
 
+/// Also a call that panics has landed.
+struct Landing<'a>(&'a Flight);
+
+impl Drop for Landing<'_> {
+    fn drop(&mut self) {
+        self.0.enter(State::Grounded);
+    }
+}
+
 impl fmt::Debug for Flight {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Flight").field("limit", &self.limit).finish_non_exhaustive()
@@ -164,6 +174,19 @@ mod tests {
         });
         let result = flight.unwrap().call(|| told.recv_timeout(BOUND).unwrap());
         assert_eq!((result, done.load(Ordering::SeqCst)), (None, true));
+    }
+
+    #[test]
+    fn a_call_that_returned_or_panicked_is_not_under_way() {
+        let (stuck, told) = mpsc::channel();
+        let limit = Duration::from_millis(700);
+        let flight = Flight::watch(limit, move || stuck.send(()).unwrap()).unwrap();
+        assert_eq!(flight.call(|| 7), Some(7));
+        assert_eq!(told.recv_timeout(2 * limit), Err(mpsc::RecvTimeoutError::Timeout));
+        let panics = || flight.call(|| panic!("a bug"));
+        assert!(thread::scope(|scope| scope.spawn(panics).join()).is_err());
+        assert_eq!(told.recv_timeout(2 * limit), Err(mpsc::RecvTimeoutError::Timeout));
+        flight.end();
     }
 
     #[test]
