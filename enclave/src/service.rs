@@ -71,7 +71,7 @@ impl<P: Platform> Service<P> {
         audit: Audit,
     ) -> Result<Self, StartError> {
         platform.examine(&settings.platform)?;
-        known_answers::run()?;
+        let passed = known_answers::run()?;
         let metrics = Arc::new(Metrics::new());
         let booted =
             NsmThread::start(nsm, platform.clock(), &settings.entropy, Arc::clone(&metrics));
@@ -79,6 +79,7 @@ impl<P: Platform> Service<P> {
         check_pcr0(&pcr0, settings.policy.of_documents().1)?;
         let prediction_resistance = settings.entropy.prediction_resistance;
         let entropy = Entropy::instantiate(
+            passed,
             nsm,
             number_of_workers(),
             prediction_resistance,

@@ -74,7 +74,7 @@ impl Instance {
 
 /// All instances.
 #[derive(Debug)]
-pub(super) struct Instances(Box<[Mutex<Instance>]>);
+pub(super) struct Instances(Vec<Mutex<Instance>>);
 
 thread_local! {
     /// Which instance this thread tries first, so that each thread has its own.
@@ -85,9 +85,9 @@ thread_local! {
 }
 
 impl Instances {
-    /// At least one.
-    pub(super) fn new(instances: Vec<Instance>) -> Self {
-        Self(instances.into_iter().map(Mutex::new).collect())
+    /// At least one, each where it was made: what is moved to another allocation leaves a copy.
+    pub(super) fn new(instances: Vec<Mutex<Instance>>) -> Self {
+        Self(instances)
     }
 
     /// One that nobody uses and that is `wanted`. One that was left half-way is passed over.
@@ -199,10 +199,10 @@ mod tests {
 
     #[test]
     fn another_is_free_while_one_is_in_use_and_one_left_half_way_is_none() {
-        let instances = Instances::new(vec![instance(), instance()]);
+        let instances = Instances::new([instance(), instance()].map(Mutex::new).into());
         let (one, other) = (instances.free().unwrap(), instances.free().unwrap());
         drop((one, other));
-        let instances = Instances::new(vec![instance(), instance()]);
+        let instances = Instances::new([instance(), instance()].map(Mutex::new).into());
         leave_one_half_way(&instances);
         // The other one still serves, also while somebody must wait for it.
         assert_eq!(instances.check(), Ok(()));

@@ -35,12 +35,17 @@ struct Vector {
     returned_bits: [u8; 64],
 }
 
+/// That they were run, and none failed: without it there is no DRBG to draw from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Passed(());
+
 /// Runs them.
 ///
 /// # Errors
 /// The first that fails.
-pub(crate) fn run() -> Result<(), KnownAnswerError> {
-    VECTORS.iter().try_for_each(check)
+pub(crate) fn run() -> Result<Passed, KnownAnswerError> {
+    VECTORS.iter().try_for_each(check)?;
+    Ok(Passed(()))
 }
 
 fn check(vector: &Vector) -> Result<(), KnownAnswerError> {
@@ -153,7 +158,7 @@ mod tests {
 
     #[test]
     fn this_build_computes_what_nist_computed() {
-        assert_eq!(run(), Ok(()));
+        assert_eq!(run(), Ok(Passed(())));
     }
 
     #[test]

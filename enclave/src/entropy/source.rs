@@ -1,7 +1,7 @@
 //! Draws random bytes: a fresh block of the NSM, a DRBG reseeded from it, and separate generates for
 //! each thing that one answer needs.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use shared::cms::ContentEncryption;
@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use super::ctr_drbg::DrbgError;
 use super::instances::{Instance, Instances, check_system};
+use super::known_answers::Passed;
 use super::settings::PredictionResistance;
 use super::{Drawn, RandomBytes, Wanted};
 use crate::metrics::Metrics;
@@ -72,6 +73,7 @@ pub(crate) struct Entropy {
 impl Entropy {
     /// Instantiates `count` DRBGs, each from blocks of its own.
     pub(crate) async fn instantiate(
+        _: Passed,
         nsm: NsmThread,
         count: usize,
         prediction_resistance: PredictionResistance,
@@ -81,7 +83,7 @@ impl Entropy {
         for _ in 0..count {
             let (entropy_input, nonce) =
                 (nsm.block(nsm.deadline()).await?, nsm.block(nsm.deadline()).await?);
-            instances.push(Instance::instantiate(&entropy_input, &nonce)?);
+            instances.push(Mutex::new(Instance::instantiate(&entropy_input, &nonce)?));
         }
         let (instances, reseeded) = (Instances::new(instances), Notify::new());
         Ok(Self { nsm, instances, prediction_resistance, reseeded, metrics })

@@ -8,7 +8,7 @@ use shared::nsm::{Nsm, NsmError};
 
 use super::*;
 use crate::clock::SystemClock;
-use crate::entropy::EntropySettings;
+use crate::entropy::{EntropySettings, known_answers};
 use crate::nsm::fake::{FakeNsm, working};
 
 /// Longer than anything here takes.
@@ -30,7 +30,8 @@ async fn entropy_of(
         EntropySettings { prefetch: 0, deadline, watchdog: BOUND, ..EntropySettings::default() };
     let booted = NsmThread::start(nsm, SystemClock, &settings, Arc::clone(&metrics));
     let nsm = booted.await.unwrap().unwrap().nsm;
-    Entropy::instantiate(nsm, count, prediction_resistance, metrics).await.unwrap()
+    let passed = known_answers::run().unwrap();
+    Entropy::instantiate(passed, nsm, count, prediction_resistance, metrics).await.unwrap()
 }
 
 /// So many generates; in so short a test the time does not run out.
@@ -163,6 +164,20 @@ async fn state_that_is_good_for_longer_does_not_stand_in_for_a_module_that_fails
     assert_eq!(entropy.nsm.block(entropy.nsm.deadline()).await.err(), Some(fault));
     let wanted = Wanted { number_of_bytes: 32, sealed: false };
     assert_eq!(entropy.draw(wanted).await.err(), Some(fault.into()));
+}
+
+#[tokio::test]
+async fn is_unready_without_an_instance_that_is_whole() {
+    let entropy = entropy(PredictionResistance::Request).await;
+    assert_eq!(entropy.fault(), None);
+    std::thread::scope(|scope| {
+        let panics = || {
+            let _instance = entropy.instances.free().unwrap();
+            panic!("half-way");
+        };
+        assert!(scope.spawn(panics).join().is_err());
+    });
+    assert_eq!(entropy.fault(), Some(EntropyFault::Interrupted));
 }
 
 #[tokio::test]

@@ -42,8 +42,14 @@ pub(crate) async fn answer<P: Platform>(
     head: &Parts,
     body: &[u8],
 ) -> Answer {
+    // Before the time is read by which signatures, credentials and documents are judged.
+    let confirmed = service.check_clock();
     let mut entry = service.open_entry(id, head);
-    match perform(service, head, body, &mut entry).await {
+    let result = match confirmed {
+        Ok(()) => perform(service, head, body, &mut entry).await,
+        Err(fault) => Err(fault.into()),
+    };
+    match result {
         Ok(body) => {
             entry.grant();
             Answer::kms(body)
@@ -64,8 +70,6 @@ async fn perform<P: Platform>(
     record: &mut Record,
 ) -> Result<Zeroizing<Vec<u8>>, Refusal> {
     let Settings { authenticator, throttle, .. } = &service.settings;
-    // Signatures, credentials and documents are judged by it.
-    service.check_clock()?;
     let now = record.time();
     // Over the request as it came, before a byte of its body is understood.
     let caller = authenticator.authenticate(head, body, now)?;

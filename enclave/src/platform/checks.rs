@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn refuses_another_hardware_generator() {
-        for found in ["virtio_rng.0", "none", ""] {
+        for found in ["virtio_rng.0", "none", "", "nsm-hwrng2", "nsm"] {
             let error = checked("kvm-clock\n", &format!("{found}\n"), &["kvm-clock"]).unwrap_err();
             assert!(matches!(error, PlatformError::Rng { found: f } if f == found));
         }
