@@ -90,33 +90,28 @@ impl Instances {
         Self(instances)
     }
 
-    /// One that nobody uses and that is `wanted`. One that was left half-way is passed over.
+    /// One that is `wanted`, if possible one that nobody uses at the moment: nobody uses one for
+    /// longer than it takes to generate. One that was left half-way is passed over.
     pub(super) fn find(
         &self,
         wanted: impl Fn(&Instance) -> bool,
     ) -> Option<MutexGuard<'_, Instance>> {
-        self.in_order()
-            .filter_map(|instance| instance.try_lock().ok())
-            .find(|instance| wanted(instance))
+        let free = self.in_order().filter_map(|instance| instance.try_lock().ok());
+        let any = self.in_order().filter_map(|instance| instance.lock().ok());
+        free.chain(any).find(|instance| wanted(instance))
     }
 
-    /// One that nobody uses. Where all are in use, which takes more threads than instances, it
-    /// waits for one.
-    pub(super) fn free(&self) -> Result<MutexGuard<'_, Instance>, EntropyFault> {
-        match self.find(|_| true) {
-            Some(instance) => Ok(instance),
-            None => self.whole()?.lock().map_err(|_| EntropyFault::Interrupted),
-        }
+    /// Whichever; in use are all only where there are more threads than instances.
+    pub(super) fn any(&self) -> Result<MutexGuard<'_, Instance>, EntropyFault> {
+        self.find(|_| true).ok_or(EntropyFault::Interrupted)
     }
 
     /// Whether there is one that was not left half-way.
     pub(super) fn check(&self) -> Result<(), EntropyFault> {
-        self.whole().map(drop)
-    }
-
-    fn whole(&self) -> Result<&Mutex<Instance>, EntropyFault> {
-        let whole = self.in_order().find(|instance| !instance.is_poisoned());
-        whole.ok_or(EntropyFault::Interrupted)
+        match self.0.iter().all(Mutex::is_poisoned) {
+            true => Err(EntropyFault::Interrupted),
+            false => Ok(()),
+        }
     }
 
     /// All of them, this thread's first.
@@ -200,31 +195,31 @@ mod tests {
     #[test]
     fn another_is_free_while_one_is_in_use_and_one_left_half_way_is_none() {
         let instances = Instances::new([instance(), instance()].map(Mutex::new).into());
-        let (one, other) = (instances.free().unwrap(), instances.free().unwrap());
+        let (one, other) = (instances.any().unwrap(), instances.any().unwrap());
         drop((one, other));
         let instances = Instances::new([instance(), instance()].map(Mutex::new).into());
         leave_one_half_way(&instances);
         // The other one still serves, also while somebody must wait for it.
         assert_eq!(instances.check(), Ok(()));
-        generated(&mut instances.free().unwrap());
-        let held = instances.free().unwrap();
+        generated(&mut instances.any().unwrap());
+        let held = instances.any().unwrap();
         std::thread::scope(|scope| {
             let waits =
-                scope.spawn(|| instances.free().map(|mut instance| generated(&mut instance)));
+                scope.spawn(|| instances.any().map(|mut instance| generated(&mut instance)));
             drop(held);
             assert!(waits.join().unwrap().is_ok());
         });
         leave_one_half_way(&instances);
         assert_eq!(instances.check(), Err(EntropyFault::Interrupted));
-        assert_eq!(instances.free().err(), Some(EntropyFault::Interrupted));
-        assert_eq!(Instances::new(Vec::new()).free().err(), Some(EntropyFault::Interrupted));
+        assert_eq!(instances.any().err(), Some(EntropyFault::Interrupted));
+        assert_eq!(Instances::new(Vec::new()).any().err(), Some(EntropyFault::Interrupted));
     }
 
     /// As no code does: it panics with one in its hands.
     fn leave_one_half_way(instances: &Instances) {
         std::thread::scope(|scope| {
             let panics = || {
-                let _instance = instances.free().unwrap();
+                let _instance = instances.any().unwrap();
                 panic!("half-way");
             };
             assert!(scope.spawn(panics).join().is_err());

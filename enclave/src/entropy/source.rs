@@ -1,6 +1,7 @@
 //! Draws random bytes: a fresh block of the NSM, a DRBG reseeded from it, and separate generates for
 //! each thing that one answer needs.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -103,6 +104,8 @@ impl Entropy {
     /// reseeds one for all who wait: each waits for a block and for somebody who has one, so that
     /// nobody holds up the others.
     async fn draw_shared(&self, wanted: Wanted, deadline: Deadline) -> Result<Drawn, EntropyFault> {
+        // It keeps its place in line whoever reseeds meanwhile.
+        let mut fresh = pin!(self.draw_fresh(wanted, deadline));
         loop {
             let reseeded = self.reseeded.notified();
             if let Some(drawn) = self.draw_seeded(wanted)? {
@@ -110,9 +113,7 @@ impl Entropy {
             }
             select! {
                 biased;
-                drawn = self.draw_fresh(wanted, deadline) => {
-                    return drawn.inspect(|_| self.reseeded.notify_waiters());
-                }
+                drawn = &mut fresh => return drawn,
                 () = reseeded => {}
             }
         }
@@ -136,10 +137,16 @@ impl Entropy {
         // leave one half-way.
         let now = Instant::now();
         let due = |instance: &Instance| self.prediction_resistance.is_due(instance, now);
-        let mut instance = self.instances.find(due).map_or_else(|| self.instances.free(), Ok)?;
+        let mut instance = self.instances.find(due).map_or_else(|| self.instances.any(), Ok)?;
         instance.reseed(block, now)?;
         self.metrics.reseeds.inc();
-        generate(&mut instance, wanted)
+        let drawn = generate(&mut instance, wanted);
+        let serves_others = !due(&instance);
+        drop(instance);
+        if serves_others {
+            self.reseeded.notify_waiters();
+        }
+        drawn
     }
 
     /// What a request would suffer from, as far as is known.

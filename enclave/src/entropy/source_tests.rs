@@ -77,7 +77,7 @@ async fn each_part_of_an_answer_is_a_generate_of_its_own_after_a_reseed() {
         let calls = entropy.metrics.nsm_calls.get_random.get();
         assert!(outputs.insert(draw(&entropy, sealed).await));
         // Since the reseed, and not since the last one.
-        let instance = entropy.instances.free().unwrap();
+        let instance = entropy.instances.any().unwrap();
         assert_eq!(instance.requests_since_reseed(), generates(sealed));
         assert_eq!(entropy.metrics.nsm_calls.get_random.get(), calls + 1);
         assert_eq!(entropy.metrics.reseeds.get(), u64::try_from(count).unwrap() + 1);
@@ -130,6 +130,27 @@ async fn who_has_a_block_reseeds_for_all_who_wait() {
 }
 
 #[tokio::test]
+async fn an_instance_that_is_in_use_is_waited_for_and_no_other_reseeded() {
+    let entropy = entropy_of(working(), 2, interval(1000), BOUND).await;
+    draw(&entropy, false).await;
+    let (held, told) = mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let seeded =
+                |instance: &Instance| !interval(1000).is_due(instance, std::time::Instant::now());
+            let _instance = entropy.instances.find(seeded).unwrap();
+            held.send(()).unwrap();
+            // Long enough for the other to come.
+            (0..1000).for_each(|_| std::thread::yield_now());
+        });
+        told.recv().unwrap();
+        let wanted = Wanted { number_of_bytes: 32, sealed: false };
+        assert!(entropy.draw_seeded(wanted).unwrap().is_some());
+    });
+    assert_eq!(entropy.metrics.reseeds.get(), 1);
+}
+
+#[tokio::test]
 async fn a_module_that_is_slow_delays_nobody_who_needs_nothing_of_it() {
     let (nsm, hold, lever) = held();
     let deadline = Duration::from_millis(300);
@@ -172,7 +193,7 @@ async fn is_unready_without_an_instance_that_is_whole() {
     assert_eq!(entropy.fault(), None);
     std::thread::scope(|scope| {
         let panics = || {
-            let _instance = entropy.instances.free().unwrap();
+            let _instance = entropy.instances.any().unwrap();
             panic!("half-way");
         };
         assert!(scope.spawn(panics).join().is_err());
