@@ -18,8 +18,10 @@ if [[ -n ${missing:-} ]]; then
   exit 1
 fi
 
-# All that decides what gets installed, and by which interpreters.
+# All that decides what gets installed, where, for a virtual environment does not move, and by which
+# interpreters.
 wanted() (
+  realpath -m "$clients"
   python3 --version
   node --version
   cd "$here"

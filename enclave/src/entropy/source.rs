@@ -113,7 +113,15 @@ impl Entropy {
             }
             select! {
                 biased;
-                drawn = &mut fresh => return drawn,
+                drawn = &mut fresh => {
+                    return match drawn {
+                        // Both may have come about before this caller was looked at.
+                        Err(fault) if fault.is_timeout() => {
+                            self.draw_seeded(wanted)?.ok_or(fault)
+                        }
+                        drawn => drawn,
+                    };
+                }
                 () = reseeded => {}
             }
         }

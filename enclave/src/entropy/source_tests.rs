@@ -143,17 +143,18 @@ async fn an_instance_that_is_in_use_is_waited_for_and_no_other_reseeded() {
             // Long enough for the other to come.
             (0..1000).for_each(|_| std::thread::yield_now());
         });
-        told.recv().unwrap();
+        told.recv_timeout(BOUND).unwrap();
         let wanted = Wanted { number_of_bytes: 32, sealed: false };
         assert!(entropy.draw_seeded(wanted).unwrap().is_some());
     });
+    draw(&entropy, false).await;
     assert_eq!(entropy.metrics.reseeds.get(), 1);
 }
 
 #[tokio::test]
 async fn a_module_that_is_slow_delays_nobody_who_needs_nothing_of_it() {
     let (nsm, hold, lever) = held();
-    let deadline = Duration::from_millis(300);
+    let deadline = Duration::from_secs(1);
     let entropy = entropy_of(nsm, 1, interval(3), deadline).await;
     draw(&entropy, false).await;
     hold.store(true, Ordering::SeqCst);
@@ -233,6 +234,8 @@ fn only_time_that_ran_out_is_a_timeout() {
         (NsmFault::Stuck { limit: deadline }, false),
         (NsmFault::ThreadEnded, false),
         (NsmFault::UnexpectedResponse, false),
+        (NsmFault::SlowTime, true),
+        (NsmFault::NoTime, false),
     ] {
         assert_eq!(EntropyFault::Nsm(fault).is_timeout(), is_timeout, "{fault}");
     }

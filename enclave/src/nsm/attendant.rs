@@ -119,8 +119,10 @@ impl<N: Nsm, C: Clock> Attendant<N, C> {
                     self.anchor_at = Instant::now() + ANCHOR_RETRY_INTERVAL;
                     tracing::error!("the clock is not anchored anew: {fault}");
                     self.metrics.count_fault(&fault);
-                    // A block will show whether it is over.
-                    self.queue.overdue(fault);
+                    match fault.is_timeout() {
+                        true => self.queue.overdue(fault),
+                        false => self.queue.report(fault),
+                    }
                 }
             },
         }

@@ -74,7 +74,7 @@ impl NsmFault {
 
     /// Whether it is the time that ran out, and nothing else that is known.
     pub fn is_timeout(&self) -> bool {
-        matches!(self, Self::Deadline { .. } | Self::Full)
+        matches!(self, Self::Deadline { .. } | Self::Full | Self::SlowTime)
     }
 
     /// Its name in metrics, one of [`CAUSES`](Self::CAUSES) and those after it.
@@ -97,13 +97,14 @@ impl NsmFault {
         }
     }
 
-    /// Causes of faults that a call for a block can meet, so that each is shown before it first
-    /// happens. Callers fail by them as well.
-    pub(crate) const CAUSES: [&str; 10] = [
+    /// Causes of faults of the NSM by which callers fail as well, so that each is shown before it
+    /// first happens.
+    pub(crate) const CAUSES: [&str; 11] = [
         "malformed",
         "device",
         "error_code",
         "unexpected_response",
+        "no_time",
         "length",
         "repetition_count",
         "adaptive_proportion",
@@ -112,8 +113,8 @@ impl NsmFault {
         "thread_ended",
     ];
 
-    /// Those that only a call for the time can meet. Nobody waits for it.
-    pub(crate) const CAUSES_OF_THE_CLOCK: [&str; 2] = ["no_time", "slow_time"];
+    /// That of the clock alone: nobody waits for the time.
+    pub(crate) const CAUSES_OF_THE_CLOCK: [&str; 1] = ["slow_time"];
 
     /// Those of callers alone: nothing need be wrong with the NSM.
     pub(crate) const CAUSES_OF_CALLERS: [&str; 2] = ["deadline", "full"];
@@ -157,8 +158,9 @@ mod tests {
             NsmFault::ThreadEnded,
         ];
         let shown: Vec<_> = faults.iter().map(NsmFault::cause).collect();
-        let all = [NsmFault::CAUSES_OF_THE_CLOCK, NsmFault::CAUSES_OF_CALLERS].concat();
-        let all = [&NsmFault::CAUSES[..], &all].concat();
+        let all =
+            [&NsmFault::CAUSES[..], &NsmFault::CAUSES_OF_THE_CLOCK, &NsmFault::CAUSES_OF_CALLERS]
+                .concat();
         assert!(all.iter().all(|cause| shown.contains(cause)));
         assert!(shown.iter().all(|cause| all.contains(cause)));
     }

@@ -161,15 +161,22 @@ impl<B, F: Copy> Queue<B, F> {
     /// There is a fault instead of a block: all who wait are told, those who come may try again.
     pub(super) fn fail(&self, fault: F) {
         let mut state = self.lock();
-        if !matches!(state.condition, Condition::Latched(_)) {
-            state.condition = Condition::Faulty(fault);
-        }
+        state.suffer(fault);
         state.refuse_all(fault);
     }
 
-    /// Somebody waited for too long, or something else than a block did not come. Whether others wait
-    /// too long is up to them; whether it is over is for the thread to see, which may have handed over
-    /// a block at the same moment.
+    /// There is a fault, and no block was asked for: who waits goes on, and a block will show whether
+    /// it is over.
+    pub(super) fn report(&self, fault: F) {
+        let mut state = self.lock();
+        state.suffer(fault);
+        drop(state);
+        self.work.notify_one();
+    }
+
+    /// Somebody waited for too long, which tells less than any other fault. Whether others do is up
+    /// to them; whether it is over is for the thread to see, which may have handed over the block at
+    /// the same moment.
     pub(super) fn overdue(&self, fault: F) {
         let mut state = self.lock();
         if matches!(state.condition, Condition::Good) {
@@ -243,6 +250,12 @@ impl<B, F: Copy> State<B, F> {
             self.waiting.pop_front();
         }
         !self.waiting.is_empty()
+    }
+
+    fn suffer(&mut self, fault: F) {
+        if !matches!(self.condition, Condition::Latched(_)) {
+            self.condition = Condition::Faulty(fault);
+        }
     }
 
     fn refuse_all(&mut self, fault: F) {

@@ -432,6 +432,12 @@ fn an_anchoring_that_fails_shows_is_counted_and_is_tried_again_soon() {
     assert_eq!((queue.condition(), metrics.faults(&fault)), (Condition::Faulty(fault), 1));
     assert!(attendant.anchor_at <= Instant::now() + Duration::from_secs(1));
     assert_eq!(clock.due(), due);
+    // It tells more than that somebody waited too long.
+    queue.put(Instant::now(), Block::new(vec![0; 256].into()));
+    queue.overdue(NsmFault::Full);
+    attendant.anchor();
+    queue.overdue(NsmFault::Full);
+    assert_eq!(queue.condition(), Condition::Faulty(fault));
 }
 
 #[test]

@@ -31,13 +31,15 @@ pub enum PlatformError {
     },
     /// Time is counted by something else.
     #[error(
-        "the clocksource is {found:?}, which clocksources under [platform] does not list: boot with \
-         clocksource=kvm-clock on the kernel's command line, or, if its rate can be trusted, write \
-         clocksources = [{found:?}]"
+        "the clocksource is {found:?}, and clocksources under [platform] are {accepted:?}: boot with \
+         one of them as clocksource= on the kernel's command line, or, if the rate of this one can be \
+         trusted, write clocksources = [{found:?}]"
     )]
     Clocksource {
         /// By what.
         found: String,
+        /// What it may be.
+        accepted: Vec<String>,
     },
     /// The kernel's generator is fed by something else.
     #[error(
@@ -68,7 +70,8 @@ pub enum PlatformError {
 pub(super) fn check_kernel(sysfs: &Path, settings: &PlatformSettings) -> Result<(), PlatformError> {
     let found = read(sysfs.join(CLOCKSOURCE))?;
     if !settings.clocksources.contains(&found) {
-        return Err(PlatformError::Clocksource { found });
+        let accepted = settings.clocksources.clone();
+        return Err(PlatformError::Clocksource { found, accepted });
     }
     match read(sysfs.join(RNG_CURRENT))? {
         found if found == NSM_HWRNG => Ok(()),
@@ -119,7 +122,7 @@ mod tests {
     fn refuses_another_clocksource() {
         for found in ["tsc", "", "kvm-clock2"] {
             let error = checked(&format!("{found}\n"), "nsm-hwrng\n", &["kvm-clock"]).unwrap_err();
-            assert!(matches!(error, PlatformError::Clocksource { found: f } if f == found));
+            assert!(matches!(error, PlatformError::Clocksource { found: f, .. } if f == found));
         }
     }
 

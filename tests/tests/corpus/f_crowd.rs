@@ -76,13 +76,15 @@ fn dropped() -> Row {
         "after each of its steps",
         Accepted,
         || {
-            for request in [plain(), attested()] {
-                let mut steps = 0;
-                while !ends_after(steps, &request) {
-                    steps += 1;
+            for mode in ["request", "interval"] {
+                for request in [plain(), attested()] {
+                    let mut steps = 0;
+                    while !ends_after(steps, mode, &request) {
+                        steps += 1;
+                    }
+                    // It waits at least for the request, for the block and for the client.
+                    assert!(steps >= 2, "{steps}");
                 }
-                // It waits at least for the request, for the block and for the client.
-                assert!(steps >= 2, "{steps}");
             }
         },
     )
@@ -90,7 +92,7 @@ fn dropped() -> Row {
 
 /// Drops a request after so many steps, while the module is held; whether there are no more. After
 /// that everything is as before.
-fn ends_after(steps: usize, request: &[u8]) -> bool {
+fn ends_after(steps: usize, mode: &str, request: &[u8]) -> bool {
     let held = Held::default();
     let letting_go = held.clone();
     let script: Script = Box::new(move |draw| {
@@ -99,7 +101,8 @@ fn ends_after(steps: usize, request: &[u8]) -> bool {
         }
         None
     });
-    let faulty = Faulty::under("deadline_ms = 60000\n", false, script).unwrap();
+    let lines = format!("deadline_ms = 60000\nprediction_resistance = \"{mode}\"\n");
+    let faulty = Faulty::under(&lines, false, script).unwrap();
     let ended = faulty.block_on(async {
         let (mut client, stream) = duplex(PIPE_LENGTH);
         let mut connection = pin!(faulty.server.serve_connection(stream, pending()));
@@ -152,7 +155,7 @@ fn marked() -> Row {
                 match draw {
                     0..4 => Some(Ok(Response::GetRandom { random })),
                     4 => Some(Ok(Response::Attestation { document: random })),
-                    _ => Some(Ok(Response::GetRandom { random: [random, vec![7]].concat() })),
+                    _ => Some(Ok(Response::GetRandom { random: [random, vec![7; 2]].concat() })),
                 }
             });
             let faulty = Faulty::start(script);
@@ -168,7 +171,7 @@ fn marked() -> Row {
             said.extend_from_slice(faulty.shown().as_bytes());
             said.extend(log::take());
             let of_modules = log::of_modules();
-            let fault = b"257 random bytes instead of 256";
+            let fault = b"258 random bytes instead of 256";
             assert!(of_modules.windows(fault.len()).any(|window| window == fault));
             said.extend(of_modules);
             assert_eq!(hunt::find(&mark(), &said), None);
