@@ -154,6 +154,7 @@ fn once_latched_nobody_gets_a_block_and_the_first_cause_stays() {
         queue.fail(Fault::Broken);
         queue.latch(Fault::Broken);
         queue.overdue(Fault::Broken);
+        queue.report(Fault::Broken);
         assert_eq!(queue.condition(), Condition::Latched(Fault::Unhealthy));
         // The producer ends, although nobody closed anything, and what it had made is gone.
         let made = producer.join().unwrap();
@@ -172,6 +173,19 @@ fn a_caller_that_waits_when_it_is_latched_is_told() {
         let watchdog = thread::spawn(move || watchdog.latch(Fault::Unhealthy));
         assert_eq!(block_on(place).unwrap().unwrap_err(), Fault::Unhealthy);
         watchdog.join().unwrap();
+    });
+}
+
+#[test]
+fn a_fault_that_is_reported_has_the_thread_see_whether_it_is_over() {
+    model(|| {
+        let queue = queue(0);
+        let device = Arc::clone(&queue);
+        let thread = thread::spawn(move || device.work(Instant::now() + LONG, true));
+        queue.report(Fault::Unhealthy);
+        queue.overdue(Fault::Broken);
+        assert_eq!(queue.condition(), Condition::Faulty(Fault::Unhealthy));
+        assert_eq!(thread.join().unwrap(), Work::Block);
     });
 }
 
