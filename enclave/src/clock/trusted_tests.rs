@@ -186,6 +186,20 @@ fn a_document_that_takes_longer_than_a_second_tells_no_time() {
 }
 
 #[test]
+fn a_clock_is_not_anchored_to_a_document_that_came_late() {
+    let machine = Machine::new();
+    let clock = machine.start();
+    let (due, now) = (clock.due(), clock.now());
+    let late = || {
+        // As slow as that module.
+        std::thread::sleep(MAX_CALL + Duration::from_millis(1));
+        Ok::<_, Infallible>(UnixMillis::new(HOUR_MS))
+    };
+    assert!(matches!(clock.anchor(late), Err(AnchorError::Slow { took }) if took > MAX_CALL));
+    assert_eq!((clock.due(), clock.now()), (due, now));
+}
+
+#[test]
 fn a_made_up_clock_may_go_back() {
     let time = Arc::new(Mutex::new(UnixMillis::from_secs(2000)));
     let told = Arc::clone(&time);
