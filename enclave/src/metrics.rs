@@ -51,6 +51,8 @@ pub(crate) struct NsmCalls {
     pub(crate) get_random: Counter,
     pub(crate) attestation: Counter,
     pub(crate) describe_pcr: Counter,
+    pub(crate) extend_pcr: Counter,
+    pub(crate) lock_pcr: Counter,
 }
 
 /// By whether they were kept ready or waited for.
@@ -103,6 +105,8 @@ impl Metrics {
                 get_random: of(&calls, "request", "GetRandom"),
                 attestation: of(&calls, "request", "Attestation"),
                 describe_pcr: of(&calls, "request", "DescribePCR"),
+                extend_pcr: of(&calls, "request", "ExtendPCR"),
+                lock_pcr: of(&calls, "request", "LockPCR"),
             },
             blocks: Blocks {
                 ready: of(&blocks, "source", "ready"),

@@ -20,6 +20,7 @@ use crate::http::{Answer, RequestId};
 use crate::kms;
 use crate::metrics::{self, Metrics, Moment};
 use crate::nsm::{Booted, NsmFault, NsmThread};
+use crate::own_document::{self, OwnDocuments};
 use crate::platform::{Platform, PlatformError, check_pcr0};
 
 /// Where KMS is asked.
@@ -35,6 +36,7 @@ pub struct Service<P: Platform> {
     clock: Arc<TrustedClock<P::Clock>>,
     metrics: Arc<Metrics>,
     audit: Audit,
+    own_documents: OwnDocuments,
 }
 
 /// Why the service does not start.
@@ -73,8 +75,13 @@ impl<P: Platform> Service<P> {
         platform.examine(&settings.platform)?;
         let passed = known_answers::run()?;
         let metrics = Arc::new(Metrics::new());
-        let booted =
-            NsmThread::start(nsm, platform.clock(), &settings.entropy, Arc::clone(&metrics));
+        let booted = NsmThread::start(
+            nsm,
+            platform.clock(),
+            &settings.entropy,
+            settings.measurement,
+            Arc::clone(&metrics),
+        );
         let Booted { nsm, clock, pcr0 } = booted.await??;
         check_pcr0(&pcr0, settings.policy.of_documents().1)?;
         let prediction_resistance = settings.entropy.prediction_resistance;
@@ -89,7 +96,8 @@ impl<P: Platform> Service<P> {
         settings.announce(clock.now());
         tracing::info!(provider = shared::crypto::PROVIDER, "the NSM gives entropy; in service");
         platform.in_service();
-        Ok(Self { platform, anchors, settings, entropy, clock, metrics, audit })
+        let own_documents = OwnDocuments::new();
+        Ok(Self { platform, anchors, settings, entropy, clock, metrics, audit, own_documents })
     }
 
     /// Answers one request.
@@ -99,6 +107,9 @@ impl<P: Platform> Service<P> {
             (&Method::GET, "/healthz") => Answer::text(StatusCode::OK, "ok\n"),
             (&Method::GET, "/readyz") => self.readiness(),
             (&Method::GET, "/metrics") => self.show_metrics(),
+            (&Method::GET, own_document::PATH) => {
+                self.own_documents.answer(self.entropy.nsm(), head).await
+            }
             _ => self
                 .platform
                 .answer(head, body)

@@ -17,6 +17,7 @@ fn without_the_device_it_stops_and_says_what_is_missing_and_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("enclave.toml");
     fs::write(&path, "[auth]\nmode = \"none\"\n[recipient]\nrequire = true\n").unwrap();
+    fs::write(folder.path().join("salt"), [7; 32]).unwrap();
     let output = enclave(&["--listen", "127.0.0.1:0", "--config", path.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stdout.is_empty());

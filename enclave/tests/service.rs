@@ -10,14 +10,16 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use enclave::audit::Audit;
 use enclave::clock::{Clock, SystemClock};
-use enclave::config::{Config, Posture, Settings};
+use enclave::config::{Config, Files, Posture, Settings};
 use enclave::http::RequestId;
 use enclave::platform::{Platform, PlatformError, PlatformSettings};
 use enclave::{Service, StartError};
 use http_body_util::BodyExt;
 use hyper::http::request::Parts;
 use hyper::{Method, Request, StatusCode};
-use shared::attestation::{PcrFamily, Simulated, TrustAnchors};
+use shared::attestation::{
+    DebugMode, MaxAge, PcrFamily, Simulated, TrustAnchors, UnverifiedDocument,
+};
 use shared::nsm::{ErrorCode, Nsm, NsmError, Request as NsmRequest, Response as NsmResponse};
 use shared::simulator::{DocumentRequest, SimulatedNsm, World, default_pcrs};
 
@@ -289,4 +291,88 @@ async fn a_configured_root_is_trusted_beside_the_platforms_own_and_no_other_is()
         let (status, body) = fixture.generate(&fixture.attested(1, &spki())).await;
         assert_eq!(status, expected, "{body}");
     }
+}
+
+/// The service of a configuration, asked for a path.
+async fn ask_for(service: &Service<TestPlatform>, path: &str, accept: &str) -> (u16, Vec<u8>) {
+    let request = Request::builder().uri(path).header("accept", accept).body(()).unwrap();
+    let (head, ()) = request.into_parts();
+    let id = RequestId::random();
+    let answer = service.answer(id, &head, b"").await;
+    let response = answer.into_response(id, SystemClock.now());
+    let status = response.status().as_u16();
+    (status, response.into_body().collect().await.unwrap().to_bytes().to_vec())
+}
+
+#[tokio::test]
+async fn gives_its_own_document_with_the_nonce_and_what_measures_its_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("enclave.toml");
+    fs::write(&path, "[recipient]\nrequire = true\n").unwrap();
+    fs::write(folder.path().join("salt"), [7; 32]).unwrap();
+    let measured = Files::of(&path).unwrap().measurement(&[0; 32]).unwrap();
+    let settings = Config::load(Some(&path)).unwrap().settings(Posture::Laptop).unwrap();
+    let world = world();
+    let anchors = TrustAnchors::simulator_root(world.root_certificate());
+    let nsm = FiniteNsm {
+        nsm: SimulatedNsm::new(Arc::clone(&world)),
+        blocks: usize::MAX,
+        pcr0: None,
+        in_service: Arc::default(),
+        calls: Arc::default(),
+    };
+    let platform = TestPlatform::default();
+    let service = Service::start(platform, nsm, anchors, settings, Audit::none()).await.unwrap();
+
+    let ask = async |accept| {
+        let nonce = "0123456789abcdef0123456789ABCDEF";
+        ask_for(&service, &format!("/attestation?nonce={nonce}"), accept).await
+    };
+    let (status, document) = ask("*/*").await;
+    assert_eq!(status, 200);
+    let verify = |document: Vec<u8>| {
+        let anchors = TrustAnchors::simulator_root(world.root_certificate());
+        let document = UnverifiedDocument::parse(document).unwrap();
+        let live = document.verify_live(
+            &anchors,
+            SystemClock.now(),
+            MaxAge::Seconds(60),
+            DebugMode::Refuse,
+        );
+        live.unwrap()
+    };
+    let verified = verify(document);
+    let nonce = const_hex::decode("0123456789abcdef0123456789abcdef").unwrap();
+    let claims = verified.claims();
+    assert_eq!(claims.nonce(), Some(&nonce[..]));
+    assert_eq!((claims.user_data(), claims.public_key()), (None, None));
+    assert_eq!(claims.pcrs().value(16), Some(&measured.configuration_pcr()));
+    assert_eq!(claims.pcrs().value(17), Some(&measured.secrets_pcr()));
+
+    let (status, json) = ask("application/json").await;
+    assert_eq!(status, 200);
+    let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    let document = STANDARD.decode(json["attestation_document"].as_str().unwrap()).unwrap();
+    assert_eq!(verify(document).claims().nonce(), Some(&nonce[..]));
+
+    for path in ["/attestation", "/attestation?nonce=00", "/attestation?nonce="] {
+        let (status, text) = ask_for(&service, path, "*/*").await;
+        assert_eq!(status, 400);
+        assert!(String::from_utf8(text).unwrap().starts_with("write /attestation?nonce=HEX"));
+    }
+    // Within a second no more than a burst, of whoever asks.
+    let mut statuses = Vec::new();
+    for _ in 0..64 {
+        statuses.push(ask("*/*").await.0);
+    }
+    assert!(statuses.contains(&429), "{statuses:?}");
+    assert!(statuses.iter().filter(|status| **status == 200).count() < 64, "{statuses:?}");
+}
+
+#[tokio::test]
+async fn gives_a_document_though_there_is_no_entropy() {
+    let fixture = start(0).await.unwrap();
+    let (status, _) =
+        ask_for(&fixture.service, &format!("/attestation?nonce={:032}", 0), "*/*").await;
+    assert_eq!(status, 200, "a fault of random bytes alone");
 }

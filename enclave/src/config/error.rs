@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use shared::attestation::AnchorError;
 use thiserror::Error;
 
+use super::archive::ArchiveError;
 use crate::auth::DuplicateAccessKey;
 use crate::policy::InvalidMeasurement;
 use crate::policy::iam::PolicyError;
@@ -22,7 +23,8 @@ pub enum ConfigError {
     /// Production without a file.
     #[error(
         "there is no configuration: give --config FILE, with region under [auth] and a \
-         [[credential]]; on a laptop, run enclave-simulator, which needs none"
+         [[credential]], or --config-from-parent PORT; on a laptop, run enclave-simulator, which \
+         needs none"
     )]
     NoFile,
     /// A file that cannot be read.
@@ -42,6 +44,23 @@ pub enum ConfigError {
         position: Position,
         /// Why.
         message: String,
+    },
+    /// An archive that is none of a configuration.
+    #[error("{}: {error}", path.display())]
+    Archive {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: ArchiveError,
+    },
+    /// Something else than 32 bytes.
+    #[error(
+        "{}: a salt has 32 bytes, and this has not: make a new one with head -c 32 /dev/urandom",
+        path.display()
+    )]
+    Salt {
+        /// Which.
+        path: PathBuf,
     },
     /// A file that says what cannot be meant, or must not be.
     #[error("{}: {error}", path.display())]
@@ -109,6 +128,15 @@ pub enum MeaningError {
         /// Why.
         reason: CredentialError,
     },
+    /// Secrets whose measurement anybody could try to guess them from.
+    #[error(
+        "there is no file salt beside it, without which its secrets could be guessed from PCR17: make \
+         one with head -c 32 /dev/urandom >salt, and keep it as secret as they are"
+    )]
+    NoSalt,
+    /// The system has no randomness.
+    #[error("the system gives no random bytes to salt the measurement of its secrets with")]
+    NoRandomness,
     /// An access key given twice.
     #[error("[[credential]] {0}")]
     DuplicateAccessKey(#[from] DuplicateAccessKey),

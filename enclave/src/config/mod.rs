@@ -1,16 +1,18 @@
 //! The command line and the configuration file.
 
+mod archive;
 mod bounded;
+mod contents;
 mod error;
 mod file;
+mod files;
 mod platform;
 mod settings;
 mod surprise;
 #[cfg(test)]
 mod tests;
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::mem;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
@@ -18,16 +20,14 @@ use shared::attestation::{Trust, TrustAnchors};
 #[cfg(feature = "simulator")]
 use shared::simulator::Conditions;
 use shared::transport::Endpoint;
-use zeroize::Zeroizing;
 
+pub use self::archive::{ArchiveError, MAX_ARCHIVE_LENGTH};
 pub use self::error::{ConfigError, CredentialError, MeaningError, Position};
 use self::file::ConfigFile;
+pub use self::files::{Files, SALT_LENGTH, SALT_NAME, TOML_NAME};
 #[cfg(feature = "simulator")]
 use self::platform::SimulatorTable;
 pub use self::settings::{Posture, Settings};
-
-/// Bytes of a configuration or policy file: far more than a person writes.
-const MAX_FILE_LENGTH: u64 = 1024 * 1024;
 
 /// The command line of both binaries.
 ///
@@ -38,38 +38,40 @@ pub struct Arguments {
     /// Where to listen: vsock:CID:PORT, unix:PATH, tcp:HOST:PORT or HOST:PORT.
     #[arg(long, value_name = "ENDPOINT")]
     pub listen: Endpoint,
-    /// Configuration, TOML.
+    /// Configuration: TOML, or as FILE.tar the archive of it and its files.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 }
 
-/// The configuration file. Paths in it are relative to it; what is not known is an error.
+/// The configuration, and all that it is made of. What is not known is an error.
 #[derive(Debug, Default)]
 pub struct Config {
-    /// Of the file, if there is one.
-    path: Option<PathBuf>,
+    /// Those of the file, if there is one.
+    files: Option<Files>,
     file: ConfigFile,
 }
 
 impl Config {
-    /// Reads `path`; without one, everything has its default.
+    /// Reads `path`, a TOML with its files beside it or, as `.tar`, an archive of them; without one,
+    /// everything has its default.
     ///
     /// # Errors
-    /// If the file cannot be read, or says what is not known.
+    /// If it cannot be read, or says what is not known.
     pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
-        let Some(path) = path else { return Ok(Self::default()) };
-        let unreadable = |error| ConfigError::Read { path: path.to_owned(), error };
-        let bytes = read(path).map_err(unreadable)?;
-        let text = str::from_utf8(&bytes).map_err(|_| {
-            unreadable(io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
-        })?;
-        // What the parser says of its own accord quotes the line, which may hold a secret.
-        let file = toml::from_str(text).map_err(|error| ConfigError::Parse {
-            path: path.to_owned(),
-            position: Position::of(text, error.span().map(|span| span.start)),
-            message: error::without_string(error.message()),
-        })?;
-        Ok(Self { path: Some(path.to_owned()), file })
+        match path {
+            None => Ok(Self::default()),
+            Some(path) => Self::of(Files::of(path)?),
+        }
+    }
+
+    /// Reads these files.
+    ///
+    /// # Errors
+    /// If they say what is not known.
+    pub fn of(files: Files) -> Result<Self, ConfigError> {
+        let file = toml::from_str(files.toml())
+            .map_err(|error| files::parse_error(files.path(), files.toml(), &error))?;
+        Ok(Self { files: Some(files), file })
     }
 
     /// Adds the configured trust anchors to the platform's own.
@@ -77,11 +79,10 @@ impl Config {
     /// # Errors
     /// If a file holds no trust anchor.
     pub fn add_anchors<T: Trust>(&self, anchors: &mut TrustAnchors<T>) -> Result<(), ConfigError> {
-        // Without a file there are no anchors, so that its path is never named.
-        let file = self.path.as_deref().unwrap_or(Path::new(""));
-        for (path, number) in self.file.trust.anchors.iter().zip(1..) {
-            add_anchors_of(number, folder_of(file).join(path), anchors)
-                .map_err(|error| ConfigError::Meaning { path: file.to_owned(), error })?;
+        // Without files there are no anchors.
+        let Some(files) = &self.files else { return Ok(()) };
+        for (name, number) in self.file.trust.anchors.iter().zip(1..) {
+            add_anchors_of(number, files, name, anchors).map_err(|error| self.meaning(error))?;
         }
         Ok(())
     }
@@ -93,38 +94,56 @@ impl Config {
     #[cfg(feature = "simulator")]
     pub fn simulated_nsm(&self) -> Result<Conditions, ConfigError> {
         let conditions = self.file.simulator.as_ref().map(SimulatorTable::conditions);
-        conditions.unwrap_or(Ok(Conditions::default())).map_err(|error| {
-            let path = self.path.clone().unwrap_or_default();
-            ConfigError::Meaning { path, error }
-        })
+        conditions.unwrap_or(Ok(Conditions::default())).map_err(|error| self.meaning(error))
     }
 
     /// What the service is to do, by what the file says and by what `posture` defaults to.
     ///
     /// # Errors
     /// If what it says cannot be meant, or must not be.
-    pub fn settings(self, posture: Posture) -> Result<Settings, ConfigError> {
-        let path = match (self.path, posture) {
-            (None, Posture::Production) => return Err(ConfigError::NoFile),
-            // What nobody has written says nothing wrong, so that its path is never named.
-            (path, _) => path.unwrap_or_default(),
+    pub fn settings(mut self, posture: Posture) -> Result<Settings, ConfigError> {
+        let file = mem::take(&mut self.file);
+        let Some(files) = &self.files else {
+            return match posture {
+                Posture::Production => Err(ConfigError::NoFile),
+                // What nobody has written says nothing wrong.
+                Posture::Laptop => settings::build(file, &Files::default(), posture)
+                    .map_err(|error| self.meaning(error)),
+            };
         };
-        settings::build(self.file, folder_of(&path), posture)
-            .map_err(|error| ConfigError::Meaning { path, error })
+        let mut settings =
+            settings::build(file, files, posture).map_err(|error| self.meaning(error))?;
+        if posture == Posture::Production && !files.is_salted() {
+            return Err(self.meaning(MeaningError::NoSalt));
+        }
+        // On a laptop nobody need be able to compute it.
+        let mut fresh = [0; SALT_LENGTH];
+        shared::crypto::fill_random(&mut fresh)
+            .map_err(|_| self.meaning(MeaningError::NoRandomness))?;
+        settings.measurement = Some(files.measurement(&fresh)?);
+        Ok(settings)
+    }
+
+    /// Of a file that says what cannot be meant.
+    fn meaning(&self, error: MeaningError) -> ConfigError {
+        let path = self.files.as_ref().map(|files| files.path().to_owned()).unwrap_or_default();
+        ConfigError::Meaning { path, error }
     }
 }
 
-/// Adds the anchors in the file `path`, which is entry `number`.
+/// Adds the anchors in the file `name`, which is entry `number`.
 fn add_anchors_of<T: Trust>(
     number: usize,
-    path: PathBuf,
+    files: &Files,
+    name: &Path,
     anchors: &mut TrustAnchors<T>,
 ) -> Result<(), MeaningError> {
-    let pem = match read(&path) {
+    let path = files.display(name);
+    let pem = match files.read(name) {
         Ok(pem) => pem,
         Err(error) => return Err(MeaningError::ReadAnchors { number, path, error }),
     };
-    match anchors.add_pem(&pem) {
+    match anchors.add_pem(pem) {
         Ok(fingerprints) => {
             for sha256 in fingerprints {
                 let sha256 = const_hex::encode(sha256);
@@ -135,25 +154,4 @@ fn add_anchors_of<T: Trust>(
         }
         Err(error) => Err(MeaningError::Anchors { number, path, error }),
     }
-}
-
-/// What the paths in a file are relative to.
-fn folder_of(file: &Path) -> &Path {
-    file.parent().unwrap_or(Path::new(""))
-}
-
-/// A whole file, which may hold secrets: it is wiped after use, and read without leaving copies.
-fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
-    let file = File::open(path)?;
-    // All that is ever read, so that it never grows: a pipe does not say how long it is.
-    let length = MAX_FILE_LENGTH + 1;
-    let mut bytes = Zeroizing::new(Vec::with_capacity(usize_of(length)));
-    if file.take(length).read_to_end(&mut bytes)? > usize_of(MAX_FILE_LENGTH) {
-        return Err(io::Error::other(format!("it is longer than {MAX_FILE_LENGTH} bytes")));
-    }
-    Ok(bytes)
-}
-
-fn usize_of(length: u64) -> usize {
-    usize::try_from(length).unwrap_or(usize::MAX)
 }

@@ -1,7 +1,7 @@
 //! What the service is to do: the file's words, checked and put together.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use shared::attestation::{DebugMode, MaxAge};
@@ -9,10 +9,11 @@ use shared::time::UnixMillis;
 
 use super::error::{CredentialError, MeaningError};
 use super::file::{AuthMode, ConfigFile, CredentialTable, PlaintextMode, RecipientTable};
-use super::read;
+use super::files::Files;
 use super::surprise::Surprise;
 use crate::auth::{Authenticator, Credential, SigV4, is_access_key_id};
 use crate::entropy::EntropySettings;
+use crate::measurement::Measured;
 use crate::platform::PlatformSettings;
 use crate::policy::{Measurement, Plaintext, Policy, RecipientPolicy, iam};
 use crate::principal::Principal;
@@ -38,6 +39,8 @@ pub struct Settings {
     pub(crate) region: Option<Arc<str>>,
     pub(crate) entropy: EntropySettings,
     pub(crate) platform: PlatformSettings,
+    /// Of the configuration, if there is one.
+    pub(crate) measurement: Option<Measured>,
     pub(super) surprises: Vec<Surprise>,
 }
 
@@ -61,7 +64,7 @@ impl Settings {
 
 pub(super) fn build(
     file: ConfigFile,
-    folder: &Path,
+    files: &Files,
     posture: Posture,
 ) -> Result<Settings, MeaningError> {
     #[cfg(feature = "simulator")]
@@ -82,7 +85,7 @@ pub(super) fn build(
     if mode == AuthMode::None && posture == Posture::Production && !recipient.require {
         return Err(MeaningError::OpenToAll);
     }
-    let mut principals = Principals::new(folder, throttle.per_principal);
+    let mut principals = Principals::new(files, throttle.per_principal);
     let authenticator = match mode {
         AuthMode::None => Authenticator::None,
         AuthMode::Sigv4 => sigv4(auth.region.as_deref(), credential, &mut principals)?,
@@ -101,6 +104,7 @@ pub(super) fn build(
         region: auth.region.map(Arc::from),
         entropy: entropy.settings()?,
         platform: platform.settings()?,
+        measurement: None,
         surprises,
     })
 }
@@ -149,7 +153,7 @@ fn recipient_policy(
 /// The principals of all credentials, each once: policies and rate belong to it, however many
 /// credentials it has.
 struct Principals<'a> {
-    folder: &'a Path,
+    files: &'a Files,
     per_principal: u32,
     known: BTreeMap<String, KnownPrincipal>,
     surprises: Vec<Surprise>,
@@ -165,9 +169,9 @@ struct KnownPrincipal {
 }
 
 impl<'a> Principals<'a> {
-    fn new(folder: &'a Path, per_principal: u32) -> Self {
+    fn new(files: &'a Files, per_principal: u32) -> Self {
         Self {
-            folder,
+            files,
             per_principal,
             known: BTreeMap::new(),
             surprises: Vec::new(),
@@ -235,12 +239,14 @@ impl<'a> Principals<'a> {
     }
 
     fn policies(&mut self, paths: &[PathBuf]) -> Result<Vec<iam::Policy>, CredentialError> {
-        let Self { folder, warned, .. } = self;
-        let policy = |path: &PathBuf| {
-            let path = folder.join(path);
-            let json = read(&path)
-                .map_err(|error| CredentialError::ReadPolicy { path: path.clone(), error })?;
-            let policy = iam::Policy::parse(&path.display().to_string(), &json)?;
+        let Self { files, warned, .. } = self;
+        let policy = |name: &PathBuf| {
+            let path = files.display(name);
+            let json = match files.read(name) {
+                Ok(json) => json,
+                Err(error) => return Err(CredentialError::ReadPolicy { path, error }),
+            };
+            let policy = iam::Policy::parse(&path.display().to_string(), json)?;
             if warned.insert(path) {
                 policy.warnings().for_each(|warning| tracing::warn!("{warning}"));
             }

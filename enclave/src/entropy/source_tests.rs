@@ -28,7 +28,7 @@ async fn entropy_of(
     let metrics = Arc::new(Metrics::new());
     let settings =
         EntropySettings { prefetch: 0, deadline, watchdog: BOUND, ..EntropySettings::default() };
-    let booted = NsmThread::start(nsm, SystemClock, &settings, Arc::clone(&metrics));
+    let booted = NsmThread::start(nsm, SystemClock, &settings, None, Arc::clone(&metrics));
     let nsm = booted.await.unwrap().unwrap().nsm;
     let passed = known_answers::run().unwrap();
     Entropy::instantiate(passed, nsm, count, prediction_resistance, metrics).await.unwrap()

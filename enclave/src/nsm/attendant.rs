@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use shared::nsm::Nsm;
 
-use super::Queue;
 use super::device::Device;
 use super::fault::NsmFault;
 use super::queue::Work;
+use super::{Errand, Queue};
 use crate::clock::{AnchorError, Anchoring, Clock, TrustedClock};
 use crate::entropy::START_UP_BLOCKS;
+use crate::measurement::{CONFIGURATION_PCR, Measured, SECRETS_PCR};
 use crate::metrics::Metrics;
 
 /// After how long the thread sees whether a device that failed works again, unless somebody asks for
@@ -22,10 +23,12 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(250);
 const ANCHOR_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What must work before anybody is served: the module's time, its measurement, its entropy. The
-/// blocks that are tested here are not used.
+/// blocks that are tested here are not used. Last comes what cannot be undone: the configuration is
+/// measured.
 pub(super) fn boot<N: Nsm, C: Clock>(
     device: &mut Device<N>,
     clock: C,
+    measurement: Option<Measured>,
     metrics: &Metrics,
 ) -> Result<(TrustedClock<C>, Vec<u8>), NsmFault> {
     let (clock, anchoring) = TrustedClock::start(clock, || device.time()).map_err(anchor_fault)?;
@@ -33,6 +36,17 @@ pub(super) fn boot<N: Nsm, C: Clock>(
     let pcr0 = device.pcr0()?;
     for _ in 0..START_UP_BLOCKS {
         device.block()?;
+    }
+    match measurement {
+        Some(Measured { public, secrets }) => {
+            device.measure(CONFIGURATION_PCR, public)?;
+            device.measure(SECRETS_PCR, secrets)?;
+        }
+        // Zero then says that there is no configuration, for good.
+        None => {
+            device.lock(CONFIGURATION_PCR)?;
+            device.lock(SECRETS_PCR)?;
+        }
     }
     Ok((clock, pcr0))
 }
@@ -83,6 +97,7 @@ impl<N: Nsm, C: Clock> Attendant<N, C> {
             let tick = if refill { self.anchor_at } else { self.anchor_at.min(self.refill_at) };
             match self.queue.work(tick, refill) {
                 Work::Block => self.fetch(),
+                Work::Errand(errand) => self.attest(errand),
                 Work::Tick if self.anchor_at <= Instant::now() => self.anchor(),
                 Work::Tick => {}
                 Work::End => return,
@@ -102,6 +117,22 @@ impl<N: Nsm, C: Clock> Attendant<N, C> {
             }
             Err(fault) => self.suffer(fault),
         }
+    }
+
+    /// Whether blocks come is for blocks to tell: a document that does not is told to who asked.
+    fn attest(&mut self, errand: Errand) {
+        if errand.reply.is_closed() {
+            return;
+        }
+        let document = self.device.document(Some(errand.nonce)).inspect_err(|fault| {
+            // Who watches the calls has told of one that was stuck.
+            if !matches!(fault, NsmFault::Stuck { .. }) {
+                self.metrics.count_fault(fault);
+                tracing::error!("no document for a caller: {fault}");
+            }
+        });
+        // Who left meanwhile is not told.
+        drop(errand.reply.send(document));
     }
 
     pub(super) fn anchor(&mut self) {

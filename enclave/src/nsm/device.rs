@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use shared::attestation::own_document_time;
+use shared::attestation::{PcrValue, own_document_time};
 use shared::nsm::{Nsm, Request, Response};
 use shared::time::UnixMillis;
 use zeroize::{Zeroize, Zeroizing};
@@ -13,6 +13,7 @@ use super::block::Block;
 use super::fault::NsmFault;
 use super::watchdog::Flight;
 use crate::entropy::HealthTests;
+use crate::measurement::extended;
 use crate::metrics::Metrics;
 
 /// The module, and who watches it.
@@ -42,13 +43,42 @@ impl<N: Nsm> Device<N> {
     /// The time at which the module signed a document of its own. It came over the device, which is
     /// trusted: it is read and not verified.
     pub(super) fn time(&mut self) -> Result<UnixMillis, NsmFault> {
+        let document = self.document(None)?;
+        own_document_time(&document).map_err(|_| NsmFault::NoTime)
+    }
+
+    /// A document of this enclave's own, with `nonce` in it.
+    pub(super) fn document(&mut self, nonce: Option<Vec<u8>>) -> Result<Vec<u8>, NsmFault> {
         self.metrics.nsm_calls.attestation.inc();
-        let request = Request::Attestation { user_data: None, nonce: None, public_key: None };
-        let document = self.call(request, |response| match response {
+        let nonce = nonce.map(Into::into);
+        let request = Request::Attestation { user_data: None, nonce, public_key: None };
+        self.call(request, |response| match response {
             Response::Attestation { document } => Some(document),
             other => wiped(other),
+        })
+    }
+
+    /// Extends the register, which is zero, by `digest`, and locks it for the life of the enclave.
+    pub(super) fn measure(&mut self, index: u16, digest: PcrValue) -> Result<(), NsmFault> {
+        self.metrics.nsm_calls.extend_pcr.inc();
+        let request = Request::ExtendPCR { index, data: digest.to_vec() };
+        let value = self.call(request, |response| match response {
+            Response::ExtendPCR { data } => Some(data),
+            other => wiped(other),
         })?;
-        own_document_time(&document).map_err(|_| NsmFault::NoTime)
+        if value != extended(digest) {
+            return Err(NsmFault::Register { index });
+        }
+        self.lock(index)
+    }
+
+    /// Locks the register for the life of the enclave.
+    pub(super) fn lock(&mut self, index: u16) -> Result<(), NsmFault> {
+        self.metrics.nsm_calls.lock_pcr.inc();
+        self.call(Request::LockPCR { index }, |response| match response {
+            Response::LockPCR => Some(()),
+            other => wiped(other),
+        })
     }
 
     /// This enclave's own measurement of its image.

@@ -22,6 +22,15 @@ pub enum NsmFault {
     /// An answer to another question.
     #[error("the NSM answered another request")]
     UnexpectedResponse,
+    /// A register that does not hold what it was extended with and nothing else.
+    #[error(
+        "the NSM's PCR{index} measures something else beside the configuration: it must be zero when \
+         this service starts, once an enclave"
+    )]
+    Register {
+        /// Which.
+        index: u16,
+    },
     /// A document that tells no time.
     #[error("the NSM's attestation document tells no time")]
     NoTime,
@@ -65,6 +74,7 @@ impl NsmFault {
             Self::Device(_)
             | Self::Refused { .. }
             | Self::UnexpectedResponse
+            | Self::Register { .. }
             | Self::NoTime
             | Self::SlowTime
             | Self::Deadline { .. }
@@ -83,7 +93,7 @@ impl NsmFault {
             Self::Device(NsmError::Malformed) => "malformed",
             Self::Device(_) => "device",
             Self::Refused { .. } => "error_code",
-            Self::UnexpectedResponse => "unexpected_response",
+            Self::UnexpectedResponse | Self::Register { .. } => "unexpected_response",
             Self::NoTime => "no_time",
             Self::SlowTime => "slow_time",
             Self::Unhealthy(HealthFault::Length { .. }) => "length",
@@ -146,6 +156,7 @@ mod tests {
             NsmFault::Device(NsmError::Ioctl { errno: 5 }),
             NsmFault::Refused { code: "Success" },
             NsmFault::UnexpectedResponse,
+            NsmFault::Register { index: 16 },
             NsmFault::NoTime,
             NsmFault::SlowTime,
             NsmFault::Unhealthy(HealthFault::Length { length: 0 }),

@@ -36,9 +36,20 @@ use self::queue::{Condition, Limits, NotTaken, Taken};
 use self::watchdog::Flight;
 use crate::clock::{Clock, TrustedClock};
 use crate::entropy::EntropySettings;
+use crate::measurement::Measured;
 use crate::metrics::Metrics;
 
-type Queue = queue::Queue<Block, NsmFault>;
+type Queue = queue::Queue<Block, NsmFault, Errand>;
+
+/// Callers that may wait for a document of the enclave's own; few may ask in a second.
+const MAX_ERRANDS: usize = 64;
+
+/// A document with `nonce` in it, for who waits at the other end.
+#[derive(Debug)]
+struct Errand {
+    nonce: Vec<u8>,
+    reply: oneshot::Sender<Result<Vec<u8>, NsmFault>>,
+}
 
 /// What is found at start: the clock, and PCR0.
 type Boot<C> = Result<(Arc<TrustedClock<C>>, Vec<u8>), NsmFault>;
@@ -94,12 +105,13 @@ pub(crate) struct Booted<C: Clock> {
 }
 
 impl NsmThread {
-    /// Hands the module to a thread of its own, which tests it, anchors the clock and then keeps
-    /// blocks ready. Returns once it has, or has found a fault.
+    /// Hands the module to a thread of its own, which tests it, anchors the clock, measures the
+    /// configuration and then keeps blocks ready. Returns once it has, or has found a fault.
     pub(crate) async fn start<N: Nsm, C: Clock>(
         nsm: N,
         clock: C,
         settings: &EntropySettings,
+        measurement: Option<Measured>,
         metrics: Arc<Metrics>,
     ) -> io::Result<Result<Booted<C>, NsmFault>> {
         let queue = Arc::new(Queue::new(Limits {
@@ -107,6 +119,7 @@ impl NsmThread {
             max_age: settings.max_age,
             // A connection waits for one block at a time.
             waiting: MAX_CONNECTIONS,
+            errands: MAX_ERRANDS,
         }));
         let (report, boot) = Report::new();
         let flight = {
@@ -125,7 +138,7 @@ impl NsmThread {
         let (queue, metrics) = (Arc::clone(&this.queue), Arc::clone(&this.metrics));
         thread::Builder::new().name("nsm".to_owned()).spawn(move || {
             let report = ReportedEnd(report);
-            match attendant::boot(&mut device, clock, &metrics) {
+            match attendant::boot(&mut device, clock, measurement, &metrics) {
                 Ok((clock, pcr0)) => {
                     let clock = Arc::new(clock);
                     report.0.send(Ok((Arc::clone(&clock), pcr0)));
@@ -160,6 +173,26 @@ impl NsmThread {
             }
             Err(NotTaken::Latched(fault)) => Err(fault),
             Err(NotTaken::Full) => Err(self.overdue(NsmFault::Full)),
+        }
+    }
+
+    /// A document of the enclave's own, with `nonce` in it, by the deadline.
+    pub(crate) async fn document(
+        &self,
+        nonce: Vec<u8>,
+        deadline: Deadline,
+    ) -> Result<Vec<u8>, NsmFault> {
+        let (reply, answer) = oneshot::channel();
+        match self.queue.send(Errand { nonce, reply }) {
+            Ok(()) => match timeout_at(deadline, answer).await {
+                Ok(Ok(document)) => document,
+                // It was dropped: nothing is done for anybody any more.
+                Ok(Err(_)) => Err(self.fault().unwrap_or(NsmFault::ThreadEnded)),
+                // Blocks may come all the same.
+                Err(_) => Err(NsmFault::Deadline { deadline: self.patience }),
+            },
+            Err(NotTaken::Latched(fault)) => Err(fault),
+            Err(NotTaken::Full) => Err(NsmFault::Full),
         }
     }
 

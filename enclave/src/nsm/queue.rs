@@ -1,5 +1,6 @@
 //! Between the one thread that has blocks and the many callers that want them: a few blocks kept
-//! ready, callers in the order they came, and the latch that ends it all.
+//! ready, callers in the order they came, and the latch that ends it all. What else the thread is
+//! asked for, which is little, are errands; they go first.
 //!
 //! Neither side ever waits for the other while it holds the lock. A block is handed to one caller or
 //! to none; one whose caller has gone by then is handed to the next. What is dropped is wiped, by
@@ -13,10 +14,10 @@ use tokio::sync::oneshot;
 
 use super::sync::{Condvar, Mutex, MutexGuard};
 
-/// Blocks of the type `B`, or faults of the type `F` in their stead.
-pub(super) struct Queue<B, F> {
+/// Blocks of the type `B`, or faults of the type `F` in their stead; errands of the type `E`.
+pub(super) struct Queue<B, F, E> {
     limits: Limits,
-    state: Mutex<State<B, F>>,
+    state: Mutex<State<B, F, E>>,
     /// There may be something to do for the thread.
     work: Condvar,
 }
@@ -30,12 +31,15 @@ pub(super) struct Limits {
     pub(super) max_age: Duration,
     /// Callers that wait.
     pub(super) waiting: usize,
+    /// Errands that wait.
+    pub(super) errands: usize,
 }
 
-struct State<B, F> {
+struct State<B, F, E> {
     /// The oldest first, each with the moment it was made. Empty while anybody waits.
     ready: VecDeque<(Instant, B)>,
     waiting: VecDeque<oneshot::Sender<Result<B, F>>>,
+    errands: VecDeque<E>,
     condition: Condition<F>,
     /// Blocks that grew too old.
     expired: u64,
@@ -73,20 +77,23 @@ pub(super) enum NotTaken<F> {
 
 /// What the thread is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Work {
+pub(super) enum Work<E> {
     /// Make a block.
     Block,
+    /// Do this.
+    Errand(E),
     /// See what else there is: it is time.
     Tick,
     /// End: nobody can ask any more, or nobody will be answered.
     End,
 }
 
-impl<B, F: Copy> Queue<B, F> {
+impl<B, F: Copy, E> Queue<B, F, E> {
     pub(super) fn new(limits: Limits) -> Self {
         let state = State {
             ready: VecDeque::with_capacity(limits.ready),
             waiting: VecDeque::new(),
+            errands: VecDeque::new(),
             condition: Condition::Good,
             expired: 0,
             closed: false,
@@ -110,10 +117,26 @@ impl<B, F: Copy> Queue<B, F> {
         Ok(taken)
     }
 
+    /// Has something else done. An errand that cannot be done any more is dropped, and tells its
+    /// owner so by that.
+    pub(super) fn send(&self, errand: E) -> Result<(), NotTaken<F>> {
+        let mut state = self.lock();
+        if let Condition::Latched(fault) = state.condition {
+            return Err(NotTaken::Latched(fault));
+        }
+        if state.errands.len() >= self.limits.errands {
+            return Err(NotTaken::Full);
+        }
+        state.errands.push_back(errand);
+        drop(state);
+        self.work.notify_one();
+        Ok(())
+    }
+
     /// Waits until there is something to do, or until `tick`. Without `refill` only callers count;
     /// with it also that there could be more blocks ready, and that a fault may be over: nobody asks
     /// a service that says it is not ready.
-    pub(super) fn work(&self, tick: Instant, refill: bool) -> Work {
+    pub(super) fn work(&self, tick: Instant, refill: bool) -> Work<E> {
         let mut state = self.lock();
         loop {
             if state.closed || matches!(state.condition, Condition::Latched(_)) {
@@ -122,6 +145,9 @@ impl<B, F: Copy> Queue<B, F> {
             let now = Instant::now();
             if now >= tick {
                 return Work::Tick;
+            }
+            if let Some(errand) = state.errands.pop_front() {
+                return Work::Errand(errand);
             }
             state.drop_expired(now, self.limits.max_age);
             let room = state.ready.len() < self.limits.ready;
@@ -193,6 +219,7 @@ impl<B, F: Copy> Queue<B, F> {
             state.condition = Condition::Latched(fault);
         }
         state.ready.clear();
+        state.errands.clear();
         state.refuse_all(fault);
         drop(state);
         self.work.notify_one();
@@ -203,6 +230,7 @@ impl<B, F: Copy> Queue<B, F> {
         let mut state = self.lock();
         state.closed = true;
         state.ready.clear();
+        state.errands.clear();
         drop(state);
         self.work.notify_one();
     }
@@ -218,13 +246,13 @@ impl<B, F: Copy> Queue<B, F> {
         (state.ready.len(), state.expired)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<B, F>> {
+    fn lock(&self) -> MutexGuard<'_, State<B, F, E>> {
         // The state is whole after every step.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<B, F: Copy> State<B, F> {
+impl<B, F: Copy, E> State<B, F, E> {
     fn drop_expired(&mut self, now: Instant, max_age: Duration) {
         while self.ready.front().is_some_and(|(made, _)| now.duration_since(*made) >= max_age) {
             self.ready.pop_front();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper::http::request::Parts;
-use hyper::{Method, StatusCode, header};
+use hyper::{Method, StatusCode};
 use serde::{Deserialize, Deserializer, de};
 use shared::attestation::{self, MAX_PCRS, PCR_LENGTH, PcrFamily, PcrValue};
 use shared::kms::{ErrorType, KmsError};
@@ -17,6 +17,7 @@ use shared::simulator::{
 use super::Platform;
 use crate::clock::Clock;
 use crate::http::Answer;
+use crate::own_document::{accepts_json, json};
 
 /// Bytes that fit each field of a document.
 const MAX_FIELD_LENGTH: usize = 1024;
@@ -72,11 +73,7 @@ impl<C: Clock> Simulated<C> {
                 minted => Ok(minted),
             });
         match document {
-            Ok(Ok(document)) if accepts_json(head) => {
-                let document = STANDARD.encode(document);
-                let body = serde_json::json!({ "attestation_document": document }).to_string();
-                Answer::new(StatusCode::OK, "application/json", body.into_bytes())
-            }
+            Ok(Ok(document)) if accepts_json(head) => json(&document),
             Ok(Ok(document)) => Answer::new(StatusCode::OK, "application/octet-stream", document),
             Ok(Err(error)) => {
                 tracing::error!("{error}");
@@ -85,11 +82,6 @@ impl<C: Clock> Simulated<C> {
             Err(message) => Answer::error(&KmsError::new(ErrorType::Validation, message)),
         }
     }
-}
-
-fn accepts_json(head: &Parts) -> bool {
-    let accept = head.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
-    accept.is_some_and(|accept| accept.contains("application/json"))
 }
 
 /// The body of `POST /simulator/attest`.

@@ -1,6 +1,6 @@
-//! SHA-256 and HMAC over it, of what may be secret: states and codes are wiped, though not what the
-//! computation leaves on its stack. One implementation serves whichever the provider is: *ring* does
-//! not wipe the key of an HMAC.
+//! SHA-256 and HMAC over it, and SHA-384, of what may be secret: states and codes are wiped, though
+//! not what the computation leaves on its stack. One implementation serves whichever the provider is:
+//! *ring* does not wipe the key of an HMAC.
 
 use hmac::digest::CtOutput;
 use hmac::{Hmac, KeyInit, Mac};
@@ -32,6 +32,35 @@ impl Sha256 {
 
     /// The digest of all.
     pub fn finish(self) -> [u8; SHA_256_LENGTH] {
+        self.0.finalize().into()
+    }
+}
+
+/// Bytes of a SHA-384 digest.
+pub const SHA_384_LENGTH: usize = 48;
+
+/// SHA-384 of what is written piece by piece. Its state is wiped.
+#[derive(Debug, Default)]
+pub struct Sha384(sha2::Sha384);
+
+impl Sha384 {
+    /// Of nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Of these bytes.
+    pub fn digest(bytes: &[u8]) -> [u8; SHA_384_LENGTH] {
+        sha2::Sha384::digest(bytes).into()
+    }
+
+    /// And of these.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all.
+    pub fn finish(self) -> [u8; SHA_384_LENGTH] {
         self.0.finalize().into()
     }
 }
@@ -88,6 +117,19 @@ mod tests {
         hash.update(b"a");
         hash.update(b"bc");
         assert_eq!((hash.finish(), Sha256::digest(b"abc")), (expected, expected));
+    }
+
+    #[test]
+    fn hashes_to_384_bits_as_fips_180_has_it() {
+        // NIST's example of one block.
+        let expected = const_hex::const_decode_to_array(
+            b"cb00753f45a35e8bb5a03d699ac65007272c32ab0eded163\
+              1a8b605a43ff5bed8086072ba1e7cc2358baeca134c825a7",
+        );
+        let mut hash = Sha384::new();
+        hash.update(b"a");
+        hash.update(b"bc");
+        assert_eq!((hash.finish(), Sha384::digest(b"abc")), (expected.unwrap(), expected.unwrap()));
     }
 
     #[test]

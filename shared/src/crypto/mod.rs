@@ -34,7 +34,7 @@ pub const TAKES_OAEP_SEED: bool = provider::TAKES_OAEP_SEED;
 pub const OAEP_SEED_LENGTH: usize = 32;
 
 pub use aes_block::{Aes256, AesBlock};
-pub use hash::{HmacSha256, SHA_256_LENGTH, Sha256, constant_time_eq};
+pub use hash::{HmacSha256, SHA_256_LENGTH, SHA_384_LENGTH, Sha256, Sha384, constant_time_eq};
 #[cfg(feature = "simulator")]
 pub use operations::Operations;
 pub(crate) use provider::{aes_256_cbc_decrypt, aes_256_cbc_encrypt};

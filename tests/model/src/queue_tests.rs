@@ -40,10 +40,13 @@ fn model(run: impl Fn() + Sync + Send + 'static) {
     builder.check(run);
 }
 
-type Blocks = Arc<Queue<Block, Fault>>;
+type Blocks = Arc<Queue<Block, Fault, Errand>>;
+
+/// Something to do, and whom to tell.
+type Errand = oneshot::Sender<()>;
 
 fn queue(ready: usize) -> Blocks {
-    Arc::new(Queue::new(Limits { ready, max_age: LONG, waiting: 8 }))
+    Arc::new(Queue::new(Limits { ready, max_age: LONG, waiting: 8, errands: 1 }))
 }
 
 /// Makes what is asked for, until it is to end; gives how many blocks it made.
@@ -57,6 +60,7 @@ fn produce(queue: &Blocks, wiped: &std::sync::Arc<AtomicUsize>) -> JoinHandle<us
                     queue.put(Instant::now(), Block { number: made, wiped: wiped.clone() });
                     made += 1;
                 }
+                Work::Errand(errand) => drop(errand.send(())),
                 Work::End => return made,
                 Work::Tick => panic!("it is never time"),
             }
@@ -121,9 +125,9 @@ fn a_fault_reaches_all_who_wait_and_those_who_come_after_try_again() {
         // It fails once, and works from then on.
         let producer = thread::spawn(move || {
             let tick = Instant::now() + LONG;
-            assert_eq!(device.work(tick, false), Work::Block);
+            assert!(matches!(device.work(tick, false), Work::Block));
             device.fail(Fault::Broken);
-            while device.work(tick, false) == Work::Block {
+            while let Work::Block = device.work(tick, false) {
                 device.put(Instant::now(), Block { number: 0, wiped: wipes.clone() });
             }
         });
@@ -185,12 +189,12 @@ fn a_fault_that_is_reported_has_the_thread_see_whether_it_is_over() {
         queue.report(Fault::Unhealthy);
         queue.overdue(Fault::Broken);
         assert_eq!(queue.condition(), Condition::Faulty(Fault::Unhealthy));
-        assert_eq!(thread.join().unwrap(), Work::Block);
+        assert!(matches!(thread.join().unwrap(), Work::Block));
     });
 }
 
 /// A place in the line of a queue that has no block.
-fn place(queue: &Queue<Block, Fault>) -> oneshot::Receiver<Result<Block, Fault>> {
+fn place(queue: &Queue<Block, Fault, Errand>) -> oneshot::Receiver<Result<Block, Fault>> {
     match queue.take(Instant::now()) {
         Ok(Taken::Wait(place)) => place,
         other => panic!("there is no block yet: {other:?}"),
@@ -232,7 +236,7 @@ fn a_caller_that_was_overdue_has_the_thread_see_whether_it_is_over() {
         // Nobody waits, and nothing is to be kept ready.
         let thread = thread::spawn(move || device.work(Instant::now() + LONG, true));
         queue.overdue(Fault::Broken);
-        assert_eq!(thread.join().unwrap(), Work::Block);
+        assert!(matches!(thread.join().unwrap(), Work::Block));
     });
 }
 
@@ -251,11 +255,63 @@ fn a_fault_is_told_to_all_in_the_line() {
 #[test]
 fn those_who_left_take_up_no_room_in_the_line() {
     model(|| {
-        let queue = Queue::<Block, Fault>::new(Limits { ready: 0, max_age: LONG, waiting: 1 });
+        let limits = Limits { ready: 0, max_age: LONG, waiting: 1, errands: 0 };
+        let queue = Queue::<Block, Fault, Errand>::new(limits);
         let Ok(Taken::Wait(mut first)) = queue.take(Instant::now()) else { panic!("no place") };
         assert!(matches!(queue.take(Instant::now()), Err(NotTaken::Full)));
         assert_eq!(first.try_recv().unwrap_err(), TryRecvError::Empty);
         drop(first);
         assert!(matches!(queue.take(Instant::now()), Ok(Taken::Wait(_))));
+    });
+}
+
+#[test]
+fn an_errand_is_done_or_refused_or_dropped_and_nobody_waits_for_ever() {
+    model(|| {
+        let wiped = std::sync::Arc::new(AtomicUsize::new(0));
+        let queue = queue(0);
+        let producer = produce(&queue, &wiped);
+        let watchdog = Arc::clone(&queue);
+        let (errand, done) = oneshot::channel();
+        queue.send(errand).unwrap();
+        let watchdog = thread::spawn(move || watchdog.latch(Fault::Unhealthy));
+        // Its end is told either way.
+        drop(block_on(done));
+        watchdog.join().unwrap();
+        producer.join().unwrap();
+        let (errand, done) = oneshot::channel();
+        assert_eq!(queue.send(errand), Err(NotTaken::Latched(Fault::Unhealthy)));
+        block_on(done).unwrap_err();
+    });
+}
+
+#[test]
+fn an_errand_wakes_the_thread_and_a_block_is_not_forgotten_over_it() {
+    model(|| {
+        let wiped = std::sync::Arc::new(AtomicUsize::new(0));
+        let queue = queue(0);
+        let producer = produce(&queue, &wiped);
+        let other = Arc::clone(&queue);
+        let caller = thread::spawn(move || take(&other).unwrap().number);
+        let (errand, done) = oneshot::channel();
+        queue.send(errand).unwrap();
+        block_on(done).unwrap();
+        assert_eq!(caller.join().unwrap(), 0);
+        queue.close();
+        assert_eq!(producer.join().unwrap(), 1);
+    });
+}
+
+#[test]
+fn errands_are_bounded_and_dropped_at_the_end() {
+    model(|| {
+        let queue = queue(0);
+        let [(one, mut kept), (other, refused)] = [oneshot::channel(), oneshot::channel()];
+        queue.send(one).unwrap();
+        assert_eq!(queue.send(other), Err(NotTaken::Full));
+        block_on(refused).unwrap_err();
+        assert_eq!(kept.try_recv().unwrap_err(), TryRecvError::Empty);
+        queue.close();
+        assert_eq!(kept.try_recv().unwrap_err(), TryRecvError::Closed);
     });
 }

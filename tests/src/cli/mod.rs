@@ -1,5 +1,6 @@
 //! One module a subcommand. Exit status: 0 done, 1 refused or failed, 2 used wrongly.
 
+mod config;
 mod document;
 mod inspect;
 mod open;
@@ -15,6 +16,7 @@ use std::process::ExitCode;
 
 use attested_recipient::{ClientError, OpenError, PrivateKeyError};
 use clap::{Parser, Subcommand};
+use enclave::config::ConfigError;
 use enclave::policy::iam::PolicyError;
 use shared::attestation::{AnchorError, MalformedDocument};
 use shared::nsm::NsmUnavailable;
@@ -41,6 +43,8 @@ enum Command {
     Inspect(inspect::Inspect),
     Verify(verify::Verify),
     Policy(policy::PolicyCommand),
+    ConfigArchive(config::ConfigArchive),
+    ConfigPcr(config::ConfigPcr),
 }
 
 /// Why a command fails.
@@ -58,6 +62,9 @@ enum Failure {
     /// A policy that is not one: used wrongly.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// A configuration that is none: used wrongly.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// Said already.
     #[error("refused")]
     Refused,
@@ -80,9 +87,11 @@ enum Failure {
 impl Failure {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::File { .. } | Self::Content { .. } | Self::Usage(_) | Self::Policy(_) => {
-                ExitCode::from(2)
-            }
+            Self::File { .. }
+            | Self::Content { .. }
+            | Self::Usage(_)
+            | Self::Policy(_)
+            | Self::Config(_) => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }
     }
@@ -97,6 +106,8 @@ impl Cli {
             Command::Inspect(command) => command.run(),
             Command::Verify(command) => command.run(),
             Command::Policy(command) => command.run(),
+            Command::ConfigArchive(command) => command.run(),
+            Command::ConfigPcr(command) => command.run(),
         };
         match result {
             Ok(()) => ExitCode::SUCCESS,

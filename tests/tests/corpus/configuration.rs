@@ -88,6 +88,7 @@ impl Configuration {
         let path = folder.path().join("enclave.toml");
         // Last, where it moves no line.
         fs::write(&path, [&self.toml, "\n[entropy]\n", &self.entropy].concat()).unwrap();
+        fs::write(folder.path().join("salt"), [7; 32]).unwrap();
         for (name, json) in &self.policies {
             fs::write(folder.path().join(name), json).unwrap();
         }

@@ -28,7 +28,12 @@ fn credentials_are_checked() {
             "[[credential]] number 1: principal: not the ARN of a principal, such as ",
         ),
         ("wallet.json", "other.json", "other.json: No such file"),
-        ("wallet.json", "enclave.toml", "enclave.toml: line 1 column "),
+        ("wallet.json", "enclave.toml", "enclave.toml: it has its own place in a configuration"),
+        (
+            "wallet.json",
+            "../wallet.json",
+            "wallet.json: write a path below the configuration's folder",
+        ),
         (
             "policies",
             "expires = \"tomorrow\"\npolicies",

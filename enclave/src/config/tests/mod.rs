@@ -1,13 +1,16 @@
 mod credentials;
+mod files;
 mod platform;
 mod secrets;
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use shared::attestation::TrustAnchors;
 use shared::time::UnixMillis;
 
+use super::files::{MAX_FILE_LENGTH, read};
 use super::*;
 use crate::auth::Authenticator;
 
@@ -35,6 +38,7 @@ fn settings(text: &str, posture: Posture) -> Result<Settings, ConfigError> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("enclave.toml");
     fs::write(folder.path().join("wallet.json"), POLICY).unwrap();
+    fs::write(folder.path().join("salt"), [7; 32]).unwrap();
     fs::write(&path, text).unwrap();
     Config::load(Some(&path))?.settings(posture)
 }
@@ -115,7 +119,7 @@ fn refuses_what_it_does_not_know_and_says_where() {
 
 #[test]
 fn refuses_a_file_of_more_than_a_mebibyte() {
-    let text = format!("#{}", "x".repeat(usize_of(MAX_FILE_LENGTH)));
+    let text = format!("#{}", "x".repeat(MAX_FILE_LENGTH));
     let error = load(&text).unwrap_err().to_string();
     assert!(error.ends_with("it is longer than 1048576 bytes"), "{error}");
 }
@@ -124,21 +128,27 @@ fn refuses_a_file_of_more_than_a_mebibyte() {
 fn anchors_are_bounded_as_well() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("enclave.toml");
-    fs::write(&path, "[trust]\nanchors = [\"/dev/zero\"]\n").unwrap();
+    fs::write(&path, "[trust]\nanchors = [\"zero\"]\n").unwrap();
+    let zero = folder.path().join("zero");
+    symlink("/dev/zero", &zero).unwrap();
     let config = Config::load(Some(&path)).unwrap();
-    let error = config.add_anchors(&mut TrustAnchors::aws_nitro()).unwrap_err();
-    let expected = "[trust] anchors, entry 1: /dev/zero: it is longer than 1048576 bytes";
-    assert_eq!(error.to_string(), format!("{}: {expected}", path.display()));
+    let error = config.add_anchors(&mut TrustAnchors::aws_nitro()).unwrap_err().to_string();
+    let expected = format!(
+        "{}: [trust] anchors, entry 1: {}: it is longer than 1048576 bytes",
+        path.display(),
+        zero.display()
+    );
+    assert_eq!(error, expected);
 }
 
 #[test]
-fn a_file_is_read_into_one_piece_of_memory_whatever_its_length() {
+fn a_file_is_kept_in_no_more_memory_than_it_needs() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("enclave.toml");
-    for length in [0, 1, 31, usize_of(MAX_FILE_LENGTH) - 31, usize_of(MAX_FILE_LENGTH)] {
+    for length in [0, 1, 31, MAX_FILE_LENGTH - 31, MAX_FILE_LENGTH] {
         fs::write(&path, vec![b'#'; length]).unwrap();
-        let bytes = read(&path).unwrap();
-        assert_eq!((bytes.len(), bytes.capacity()), (length, usize_of(MAX_FILE_LENGTH) + 1));
+        let bytes = read(&path, MAX_FILE_LENGTH).unwrap();
+        assert_eq!((bytes.len(), bytes.capacity()), (length, length));
     }
     fs::write(&path, b"# \xff").unwrap();
     let error = Config::load(Some(&path)).unwrap_err();

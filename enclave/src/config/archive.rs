@@ -1,0 +1,202 @@
+//! Files by name as one tar archive (POSIX ustar), in the one way in which the same files are always
+//! written: in the order of their names' bytes, each of mode 0600, of nobody, made in 1970. So
+//! anything that reads tar can look into one, and its bytes can be measured.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::path::{Component, Path};
+
+use tar::{EntryType, Header};
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+/// Bytes of an archive: a few files of the greatest length, and far more than people write.
+pub const MAX_ARCHIVE_LENGTH: usize = 8 * 1024 * 1024;
+
+/// What tar writes is a multiple of this.
+const BLOCK_LENGTH: usize = 512;
+
+/// Bytes of a name: what a ustar header holds.
+const MAX_NAME_LENGTH: usize = 100;
+
+/// Files in the order of their names.
+pub(super) type Named<'a> = BTreeMap<&'a str, &'a [u8]>;
+
+/// Why bytes are not such an archive.
+#[derive(Debug, Error)]
+pub enum ArchiveError {
+    /// No archive, or one that is cut short.
+    #[error("it is no tar archive: {0}")]
+    Tar(#[from] io::Error),
+    /// A name that is none for a file here.
+    #[error("{0:?} is no name of a file in it: {RULE}", RULE = NAME_RULE)]
+    Name(String),
+    /// Without what every configuration has.
+    #[error("it holds no enclave.toml: make it with attested-recipient config-archive")]
+    NoToml,
+    /// A file that none has.
+    #[error("it holds {0:?}, which its enclave.toml does not name: leave it out")]
+    Unnamed(String),
+    /// Another spelling of what it holds.
+    #[error(
+        "it is not written as it should be, so that its measurement would not be that of its files: \
+         make it with attested-recipient config-archive"
+    )]
+    NotCanonical,
+}
+
+/// What the name of a file must be.
+pub(super) const NAME_RULE: &str =
+    "write a path below the configuration's folder, of at most 100 bytes, without . and ..";
+
+/// Whether `name` is a path below the folder, in the one way of writing it.
+pub(super) fn is_name(name: &str) -> bool {
+    let mut parts = Vec::new();
+    for part in Path::new(name).components() {
+        match part {
+            Component::Normal(part) => parts.push(part.to_str().unwrap_or_default()),
+            _ => return false,
+        }
+    }
+    !parts.is_empty()
+        && name.len() <= MAX_NAME_LENGTH
+        && parts.join("/") == name
+        && !name.contains(char::is_control)
+}
+
+/// The archive of these files. It may hold secrets, and is never reallocated.
+pub(super) fn encode(files: &Named<'_>) -> io::Result<Zeroizing<Vec<u8>>> {
+    let padded = |length: usize| length.next_multiple_of(BLOCK_LENGTH);
+    let length: usize = files.values().map(|bytes| BLOCK_LENGTH + padded(bytes.len())).sum();
+    let mut archive = Zeroizing::new(Vec::with_capacity(length + 2 * BLOCK_LENGTH));
+    for (name, bytes) in files {
+        let mut header = Header::new_ustar();
+        header.set_path(name)?;
+        header.set_entry_type(EntryType::Regular);
+        header.set_mode(0o600);
+        header.set_size(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
+        header.set_cksum();
+        archive.extend_from_slice(header.as_bytes());
+        archive.extend_from_slice(bytes);
+        let end = padded(archive.len());
+        archive.resize(end, 0);
+    }
+    let end = archive.len() + 2 * BLOCK_LENGTH;
+    archive.resize(end, 0);
+    Ok(archive)
+}
+
+/// The files in `archive`, if it is what [`encode`] makes of them.
+pub(super) fn decode(archive: &[u8]) -> Result<BTreeMap<String, Zeroizing<Vec<u8>>>, ArchiveError> {
+    let mut files = BTreeMap::new();
+    for entry in tar::Archive::new(archive).entries()? {
+        let mut entry = entry?;
+        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        if !is_name(&name) {
+            return Err(ArchiveError::Name(name));
+        }
+        // What it claims to be long may be anything.
+        let length = usize::try_from(entry.size()).unwrap_or(usize::MAX).min(archive.len());
+        let mut bytes = Zeroizing::new(Vec::with_capacity(length));
+        entry.read_to_end(&mut bytes)?;
+        files.insert(name, bytes);
+    }
+    let named = files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
+    match encode(&named) {
+        Ok(canonical) if *canonical == archive => Ok(files),
+        _ => Err(ArchiveError::NotCanonical),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn example() -> Zeroizing<Vec<u8>> {
+        let long = [7; 513];
+        encode(&Named::from([("enclave.toml", &b"a"[..]), ("b/c.json", &long), ("d", b"")]))
+            .unwrap()
+    }
+
+    #[test]
+    fn reads_what_it_writes() {
+        let archive = example();
+        // A header each, what they hold, and the two blocks at the end.
+        assert_eq!(archive.len(), 512 * (3 + 1 + 2 + 2));
+        let files = decode(&archive).unwrap();
+        let lengths: Vec<_> = files.iter().map(|(name, bytes)| (&**name, bytes.len())).collect();
+        assert_eq!(lengths, [("b/c.json", 513), ("d", 0), ("enclave.toml", 1)]);
+        assert!(decode(&encode(&Named::new()).unwrap()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn refuses_every_other_way_of_writing_it() {
+        let good = example();
+        for length in 0..good.len() {
+            assert!(decode(&good[..length]).is_err(), "cut at {length}");
+        }
+        let longer = [&good[..], &[0; 512]].concat();
+        assert!(matches!(decode(&longer), Err(ArchiveError::NotCanonical)));
+        // Within each header, each byte; the first file's one byte may be anything.
+        for at in (0..512).chain(1536 + 512..1536 + 1024) {
+            for flip in [0x01, 0x20, 0x80] {
+                let mut other = good.clone();
+                other[at] ^= flip;
+                assert!(decode(&other).is_err(), "byte {at} ^ {flip:#x}");
+            }
+        }
+    }
+
+    #[test]
+    fn refuses_files_in_another_order_or_twice() {
+        let one = |name, bytes| encode(&Named::from([(name, bytes)])).unwrap();
+        let (a, b) = (one("a", b"1".as_slice()), one("b", b"2"));
+        let [a, b, end] = [&a[..1024], &b[..1024], &a[1024..]];
+        decode(&[a, b, end].concat()).unwrap();
+        for other in [[b, a, end].concat(), [a, a, end].concat(), [a, end, b].concat()] {
+            assert!(matches!(decode(&other), Err(ArchiveError::NotCanonical)));
+        }
+    }
+
+    #[test]
+    fn names_are_paths_below_the_folder() {
+        for name in ["a", "a/b.json", "ü", "..a", "a..", &"n".repeat(100)] {
+            assert!(is_name(name), "{name}");
+            decode(&encode(&Named::from([(name, &b"1"[..])])).unwrap()).unwrap();
+        }
+        for name in
+            ["", "/a", "../a", "a/../b", ".", "./a", "a/./b", "a//b", "a/", "a\n", &"n".repeat(101)]
+        {
+            assert!(!is_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_no_file() {
+        let mut header = Header::new_ustar();
+        header.set_path("link").unwrap();
+        header.set_entry_type(EntryType::Symlink);
+        header.set_link_name("/etc/passwd").unwrap();
+        header.set_size(0);
+        header.set_cksum();
+        let archive = [header.as_bytes().as_slice(), &[0; 1024]].concat();
+        assert!(matches!(decode(&archive), Err(ArchiveError::NotCanonical)));
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(start in proptest::collection::vec(any::<u8>(), 0..600), cut in 0..4096_usize) {
+            drop(decode(&start));
+            let mut spoilt = example().to_vec();
+            let at = cut.min(spoilt.len());
+            let end = (at + start.len()).min(spoilt.len());
+            spoilt[at..end].copy_from_slice(&start[..end - at]);
+            drop(decode(&spoilt));
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! What a configuration file names and what it hides, told from its TOML alone: also from a published
+//! one, whose secrets are empty and which nobody could start with.
+
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// Keys whose value is a secret, wherever they stand: no table has one of these names for anything
+/// else.
+const SECRETS: [&str; 2] = ["secret_access_key", "session_token"];
+
+/// Keys whose value is a list of files.
+const FILES: [&str; 2] = ["anchors", "policies"];
+
+/// What a file holds beside its words, in the order in which they stand there.
+#[derive(Default)]
+pub(super) struct Contents<'a> {
+    /// The files that it names.
+    pub(super) files: Vec<&'a str>,
+    /// Where each secret stands, with its quotes, and the secret.
+    pub(super) secrets: Vec<(Range<usize>, &'a str)>,
+}
+
+impl<'a> Contents<'a> {
+    pub(super) fn of(table: &'a DeTable<'_>) -> Self {
+        let mut contents = Self::default();
+        contents.add_table(table);
+        // Tables are kept by the names of their keys.
+        contents.secrets.sort_by_key(|(place, _)| place.start);
+        contents
+    }
+
+    fn add_table(&mut self, table: &'a DeTable<'_>) {
+        for (key, value) in table {
+            let key = key.get_ref().as_ref();
+            match value.get_ref() {
+                DeValue::String(secret) if SECRETS.contains(&key) => {
+                    self.secrets.push((value.span(), secret));
+                }
+                DeValue::Array(files) if FILES.contains(&key) => {
+                    self.files.extend(files.iter().filter_map(|file| file.get_ref().as_str()));
+                }
+                _ => self.add_value(value),
+            }
+        }
+    }
+
+    fn add_value(&mut self, value: &'a Spanned<DeValue<'_>>) {
+        match value.get_ref() {
+            DeValue::Table(table) => self.add_table(table),
+            DeValue::Array(values) => values.iter().for_each(|value| self.add_value(value)),
+            _ => {}
+        }
+    }
+}
+
+/// `text` with `""` for each secret.
+pub(super) fn without_secrets(text: &str, secrets: &[(Range<usize>, &str)]) -> String {
+    let mut public = String::with_capacity(text.len());
+    let mut rest = 0;
+    for (place, _) in secrets {
+        public += text.get(rest..place.start).unwrap_or_default();
+        public += "\"\"";
+        rest = place.end;
+    }
+    public += text.get(rest..).unwrap_or_default();
+    public
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn public(text: &str) -> (String, Vec<String>, Vec<String>) {
+        let table = DeTable::parse(text).unwrap();
+        let contents = Contents::of(table.get_ref());
+        let owned = |texts: Vec<&str>| texts.into_iter().map(str::to_owned).collect();
+        let secrets = contents.secrets.iter().map(|(_, secret)| *secret).collect();
+        (without_secrets(text, &contents.secrets), owned(secrets), owned(contents.files))
+    }
+
+    #[test]
+    fn hides_every_secret_however_it_is_written_and_nothing_else() {
+        let text = "# a\n[[credential]]\nsecret_access_key = \"b\\\"c\" # d\nsession_token='e'\n\
+                    access_key_id = \"f\"\n[[credential]]\nsecret_access_key = '''\ng'''\n\
+                    [x]\ncredential = [{ session_token = \"\"\"h\"\"\", y = 1 }]\n";
+        let (public, secrets, _) = public(text);
+        assert_eq!(
+            public,
+            "# a\n[[credential]]\nsecret_access_key = \"\" # d\nsession_token=\"\"\n\
+             access_key_id = \"f\"\n[[credential]]\nsecret_access_key = \"\"\n\
+             [x]\ncredential = [{ session_token = \"\", y = 1 }]\n"
+        );
+        assert_eq!(secrets, ["b\"c", "e", "g", "h"]);
+    }
+
+    #[test]
+    fn what_hides_nothing_is_left_as_it_is_and_so_is_what_was_hidden() {
+        for text in ["", "# secret_access_key = \"a\"\n", "session_token = \"\"\r\n[a]\nb = 'ü'"] {
+            assert_eq!(public(text).0, text);
+        }
+    }
+
+    #[test]
+    fn finds_the_files_in_the_order_of_their_tables() {
+        let text = "[trust]\nanchors = ['r.pem']\n[[credential]]\npolicies = ['a', 'b/c']\n\
+                    [[credential]]\npolicies = [\"a\", 7]\n[auth]\nregion = 'policies'\n";
+        assert_eq!(public(text).2, ["a", "b/c", "a", "r.pem"]);
+    }
+}

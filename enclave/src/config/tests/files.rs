@@ -1,0 +1,186 @@
+use shared::crypto::Sha384;
+
+use super::*;
+use crate::measurement::{Measured, extended};
+
+const FRESH: [u8; SALT_LENGTH] = [9; SALT_LENGTH];
+
+/// A folder of a configuration, and its TOML.
+fn folder(toml: &str) -> (tempfile::TempDir, std::path::PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("enclave.toml");
+    fs::write(&path, toml).unwrap();
+    fs::write(folder.path().join("wallet.json"), POLICY).unwrap();
+    fs::write(folder.path().join("salt"), [7; 32]).unwrap();
+    (folder, path)
+}
+
+fn measured(toml: &str) -> Measured {
+    let (_folder, path) = folder(toml);
+    Files::of(&path).unwrap().measurement(&FRESH).unwrap()
+}
+
+fn example() -> String {
+    sigv4(&[CREDENTIAL, "session_token = \"AQoDYXdz\"\n"].concat())
+}
+
+/// Which of the two registers another configuration changes.
+fn changes(from: &str, to: &str) -> (bool, bool) {
+    let changed = example().replace(from, to);
+    assert_ne!(changed, example(), "{from}");
+    let (one, other) = (measured(&example()), measured(&changed));
+    (one.public != other.public, one.secrets != other.secrets)
+}
+
+#[test]
+fn every_byte_is_measured_and_secrets_apart() {
+    for (from, to) in [
+        ("AKIDEXAMPLE", "AKIDEXAMPLF"),
+        ("role/wallet", "role/mallet"),
+        ("eu-west-1", "eu-west-2"),
+        ("[auth]", "[auth] # a remark"),
+        ("mode = ", "mode  = "),
+    ] {
+        assert_eq!(changes(from, to), (true, false), "{to}");
+    }
+    assert_eq!(changes(SECRET, "another"), (false, true));
+    assert_eq!(changes("AQoDYXdz", "AQoDYXdy"), (false, true));
+    // However it is written.
+    assert_eq!(changes("\"AQoDYXdz\"", "'AQoDYXdz'"), (false, false));
+    assert_eq!(changes("session_token = \"AQoDYXdz\"\n", ""), (true, true));
+    // Nothing passes from one secret to the next.
+    let moved = example().replace(SECRET, &[SECRET, "A"].concat()).replace("AQoDYXdz", "QoDYXdz");
+    assert_ne!(measured(&moved).secrets, measured(&example()).secrets);
+}
+
+#[test]
+fn the_files_that_it_names_are_measured_as_well() {
+    let (folder, path) = folder(&example());
+    let measure = || Files::of(&path).unwrap().measurement(&FRESH).unwrap();
+    let before = measure();
+    fs::write(folder.path().join("beside.json"), "of no account").unwrap();
+    assert_eq!(measure(), before);
+    fs::write(folder.path().join("wallet.json"), POLICY.replace("Allow", "Deny")).unwrap();
+    assert_ne!(measure().public, before.public);
+    assert_eq!(measure().secrets, before.secrets);
+    fs::remove_file(folder.path().join("wallet.json")).unwrap();
+    let error = Files::of(&path).unwrap().measurement(&FRESH).unwrap_err().to_string();
+    assert!(error.ends_with("/wallet.json: No such file or directory (os error 2)"), "{error}");
+}
+
+#[test]
+fn the_salt_is_measured_with_the_secrets() {
+    let (folder, path) = folder(&example());
+    let measure = |fresh| Files::of(&path).unwrap().measurement(fresh).unwrap();
+    let before = measure(&FRESH);
+    assert_eq!(measure(&[8; SALT_LENGTH]), before);
+    fs::write(folder.path().join("salt"), [6; 32]).unwrap();
+    let salted = measure(&FRESH);
+    assert_eq!(salted.public, before.public);
+    assert_ne!(salted.secrets, before.secrets);
+    fs::remove_file(folder.path().join("salt")).unwrap();
+    assert_ne!(measure(&FRESH).secrets, measure(&[8; SALT_LENGTH]).secrets);
+    fs::write(folder.path().join("salt"), [7; 31]).unwrap();
+    let error = Files::of(&path).unwrap_err().to_string();
+    assert!(error.contains("/salt: a salt has 32 bytes"), "{error}");
+}
+
+/// What the documentation says is hashed, put together by hand.
+#[test]
+fn the_registers_can_be_computed_from_the_files() {
+    let (_folder, path) = folder(&example());
+    let files = Files::of(&path).unwrap();
+    let measured = files.measurement(&FRESH).unwrap();
+    let archive = files.public_archive().unwrap();
+    assert_eq!(measured.configuration_pcr(), extended(Sha384::digest(&archive)));
+    let text = String::from_utf8_lossy(&archive);
+    assert!(text.contains("secret_access_key = \"\"\n") && text.contains("AKIDEXAMPLE"));
+    assert!(!text.contains(SECRET) && !text.contains("AQoDYXdz"));
+    let secrets = [
+        &[7; 32][..],
+        &[0, 0, 0, 0, 0, 0, 0, 21],
+        SECRET.as_bytes(),
+        &[0, 0, 0, 0, 0, 0, 0, 8],
+        b"AQoDYXdz",
+    ];
+    assert_eq!(measured.secrets_pcr(), extended(Sha384::digest(&secrets.concat())));
+}
+
+#[test]
+fn an_archive_says_what_its_folder_says_and_so_does_a_published_one() {
+    let (folder, path) = folder(&example());
+    let files = Files::of(&path).unwrap();
+    let archive = folder.path().join("config.tar");
+    fs::write(&archive, &*files.archive().unwrap()).unwrap();
+    let unpacked = Files::of(&archive).unwrap();
+    let measured = files.measurement(&FRESH).unwrap();
+    assert_eq!(unpacked.measurement(&FRESH).unwrap(), measured);
+    let settings = Config::load(Some(&archive)).unwrap().settings(Posture::Production).unwrap();
+    assert_eq!(settings.measurement, Some(measured));
+
+    let public = files.public_archive().unwrap();
+    let published = Files::of_archive(Path::new("p.tar"), &public).unwrap();
+    assert_eq!(published.measurement(&FRESH).unwrap().public, measured.public);
+    let public = archive::decode(&public).unwrap();
+    let published = tempfile::tempdir().unwrap();
+    for (name, bytes) in &public {
+        fs::write(published.path().join(name), bytes).unwrap();
+    }
+    assert_eq!(public.keys().collect::<Vec<_>>(), ["enclave.toml", "wallet.json"]);
+    let published = Files::of(&published.path().join("enclave.toml")).unwrap();
+    assert!(!published.is_salted());
+    assert_eq!(published.measurement(&FRESH).unwrap().public, measured.public);
+}
+
+#[test]
+fn an_archive_holds_a_configuration_and_nothing_else() {
+    let toml = example();
+    let named = |files: &[(&'static str, &'static str)]| {
+        let mut all = archive::Named::from([(TOML_NAME, toml.as_bytes()), (SALT_NAME, &[7; 32])]);
+        all.extend(files.iter().map(|(name, text)| (*name, text.as_bytes())));
+        Files::of_archive(Path::new("a.tar"), &archive::encode(&all).unwrap())
+    };
+    named(&[("wallet.json", POLICY)]).unwrap();
+    let refused = |files| named(files).unwrap_err().to_string();
+    assert_eq!(
+        refused(&[("wallet.json", POLICY), ("other.json", POLICY)]),
+        "a.tar: it holds \"other.json\", which its enclave.toml does not name: leave it out"
+    );
+    let error = Config::of(named(&[]).unwrap()).unwrap().settings(Posture::Production).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "a.tar/enclave.toml: [[credential]] number 1: a.tar/wallet.json: not in the archive"
+    );
+    let nothing = archive::encode(&archive::Named::new()).unwrap();
+    let error = Files::of_archive(Path::new("a.tar"), &nothing).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "a.tar: it holds no enclave.toml: make it with attested-recipient config-archive"
+    );
+    let error = Files::of_archive(Path::new("a.tar"), b"").unwrap_err().to_string();
+    assert!(error.starts_with("a.tar: it is not written as it should be"), "{error}");
+}
+
+#[test]
+fn production_needs_a_salt_and_a_laptop_makes_one_up() {
+    let (folder, path) = folder(&example());
+    fs::remove_file(folder.path().join("salt")).unwrap();
+    let settings = |posture| Config::load(Some(&path)).unwrap().settings(posture);
+    let error = settings(Posture::Production).unwrap_err().to_string();
+    assert!(error.contains("enclave.toml: there is no file salt beside it"), "{error}");
+    let [one, other] = [(); 2].map(|()| settings(Posture::Laptop).unwrap().measurement.unwrap());
+    assert_eq!(one.public, other.public);
+    assert_ne!(one.secrets, other.secrets);
+    let default = Config::default().settings(Posture::Laptop).unwrap();
+    assert_eq!(default.measurement, None);
+}
+
+#[test]
+fn debug_shows_no_content() {
+    let (_folder, path) = folder(&example());
+    let text = format!("{:?}", Files::of(&path).unwrap());
+    assert!(
+        text.contains("wallet.json") && !text.contains(SECRET) && !text.contains("AKID"),
+        "{text}"
+    );
+}

@@ -1,0 +1,119 @@
+//! `attested-recipient config-archive` and `config-pcr`.
+
+use std::fs::OpenOptions;
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use enclave::config::{Config, Files, Posture, SALT_LENGTH, SALT_NAME, TOML_NAME};
+use serde_json::{Value, json};
+use shared::attestation::TrustAnchors;
+use shared::crypto::fill_random;
+use zeroize::Zeroizing;
+
+use super::Failure;
+
+/// Write an enclave's configuration as the archive that it takes from its parent, secrets included, or
+/// with --public as one that can be published. It is checked as the enclave will.
+#[derive(Debug, Args)]
+pub(super) struct ConfigArchive {
+    /// The folder, with enclave.toml and the files that it names; a file `salt` is added to it.
+    folder: PathBuf,
+    /// Leave out all secrets, so that others can compute PCR16.
+    #[arg(long)]
+    public: bool,
+    /// Where to write it.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+/// Print what an enclave with this configuration shows in PCR16 and, where the salt and all secrets are
+/// there, in PCR17.
+#[derive(Debug, Args)]
+pub(super) struct ConfigPcr {
+    /// The folder, with enclave.toml and the files that it names, or an archive of them.
+    folder: PathBuf,
+}
+
+impl ConfigArchive {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let toml = self.folder.join(TOML_NAME);
+        // A mistake is better known before anything is written.
+        Files::of(&toml)?;
+        if !self.public {
+            add_salt(&self.folder)?;
+        }
+        let files = Files::of(&toml)?;
+        let (archive, mode) = match self.public {
+            true => (files.public_archive()?, 0o644),
+            false => (files.archive()?, 0o600),
+        };
+        if !self.public {
+            let config = Config::of(files)?;
+            config.add_anchors(&mut TrustAnchors::aws_nitro())?;
+            config.settings(Posture::Production)?;
+        }
+        replace(&self.out, &archive, mode).map_err(|error| Failure::File { path: self.out, error })
+    }
+}
+
+/// Makes the file `salt`, unless there is one.
+fn add_salt(folder: &Path) -> Result<(), Failure> {
+    let path = folder.join(SALT_NAME);
+    let failed = |error| Failure::File { path: path.clone(), error };
+    let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+    let mut file = match created {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(()),
+        created => created.map_err(failed)?,
+    };
+    let mut salt = Zeroizing::new([0; SALT_LENGTH]);
+    fill_random(salt.as_mut_slice())
+        .map_err(|error| failed(io::Error::other(error.to_string())))?;
+    file.write_all(salt.as_slice()).map_err(failed)
+}
+
+/// Writes a file that has its name only once it is whole, and its mode from the start.
+fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let mut name = path.file_name().ok_or(ErrorKind::InvalidInput)?.to_owned();
+    name.push(".new");
+    let new = path.with_file_name(name);
+    match std::fs::remove_file(&new) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&new)?;
+    file.write_all(bytes)?;
+    std::fs::rename(&new, path)
+}
+
+impl ConfigPcr {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let path = match self.folder.is_dir() {
+            true => self.folder.join(TOML_NAME),
+            false => self.folder,
+        };
+        let files = Files::of(&path)?;
+        let measured = files.measurement(&[0; SALT_LENGTH])?;
+        let secrets = match files.is_salted() {
+            true => Value::from(const_hex::encode(measured.secrets_pcr())),
+            false => Value::Null,
+        };
+        if secrets.is_null() {
+            let name = path.display();
+            // There is nowhere left to say that standard error is closed.
+            drop(writeln!(
+                io::stderr(),
+                "attested-recipient: {name} has no file {SALT_NAME} beside it, so that only its \
+                 owner knows PCR17"
+            ));
+        }
+        let pcrs = json!({
+            "PCR16": const_hex::encode(measured.configuration_pcr()),
+            "PCR17": secrets,
+        });
+        let mut stdout = io::stdout().lock();
+        writeln!(stdout, "{pcrs:#}")?;
+        Ok(stdout.flush()?)
+    }
+}
