@@ -24,6 +24,7 @@ pub mod clock;
 pub mod config;
 pub mod entropy;
 pub mod http;
+pub mod init;
 pub mod kms;
 pub mod measurement;
 mod metrics;

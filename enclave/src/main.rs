@@ -1,30 +1,34 @@
 //! The enclave: AWS's trust anchors, the Nitro Secure Module, the system's clock. Wiring only, and
 //! without a single switch: what is wired here is what runs in production.
 
-use std::io;
+use std::error::Error;
 use std::process::ExitCode;
 
-use clap::Parser;
-use enclave::audit::Audit;
-use enclave::config::{Arguments, Config, Posture};
+use enclave::config::{Config, EnclaveArguments, Files, Posture};
+use enclave::init::{self, Place};
 use enclave::platform::Nitro;
-use enclave::{Service, exit_with, init_log};
+use enclave::{Service, http};
 use shared::attestation::TrustAnchors;
 use shared::nsm::NsmDevice;
+use shared::transport::Endpoint;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    init_log();
-    exit_with("enclave", run(arguments).await)
+fn main() -> ExitCode {
+    init::run("enclave", run)
 }
 
-async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
+async fn run(arguments: EnclaveArguments, place: Place) -> Result<(), Box<dyn Error>> {
+    let EnclaveArguments { common, config_from_parent } = arguments;
     let mut anchors = TrustAnchors::aws_nitro();
-    let config = Config::load(arguments.config.as_deref())?;
+    let config = match config_from_parent {
+        None => Config::load(common.config.as_deref())?,
+        Some(port) => {
+            let parent = Endpoint::Vsock { cid: place.parent_cid, port };
+            Config::of(Files::from_parent(&parent).await?)?
+        }
+    };
     config.add_anchors(&mut anchors)?;
     let settings = config.settings(Posture::Production)?;
-    let audit = Audit::to(io::stdout())?;
-    let service = Service::start(Nitro, NsmDevice::open()?, anchors, settings, audit).await?;
-    enclave::http::listen_and_serve("enclave", &arguments.listen, service).await
+    let service =
+        Service::start(Nitro, NsmDevice::open()?, anchors, settings, place.audit()?).await?;
+    http::listen_and_serve("enclave", &common.listen, service).await
 }

@@ -6,6 +6,7 @@ mod contents;
 mod error;
 mod file;
 mod files;
+mod parent;
 mod platform;
 mod settings;
 mod surprise;
@@ -15,7 +16,7 @@ mod tests;
 use std::mem;
 use std::path::{Path, PathBuf};
 
-use clap::Parser;
+use clap::{Args, Parser};
 use shared::attestation::{Trust, TrustAnchors};
 #[cfg(feature = "simulator")]
 use shared::simulator::Conditions;
@@ -29,11 +30,8 @@ pub use self::files::{Files, SALT_LENGTH, SALT_NAME, TOML_NAME};
 use self::platform::SimulatorTable;
 pub use self::settings::{Posture, Settings};
 
-/// The command line of both binaries.
-///
-/// Answers KMS GenerateRandom, sealed to the key in the caller's attestation document.
-#[derive(Debug, Parser)]
-#[command(version)]
+/// What the command lines of both binaries have in common.
+#[derive(Debug, Args)]
 pub struct Arguments {
     /// Where to listen: vsock:CID:PORT, unix:PATH, tcp:HOST:PORT or HOST:PORT.
     #[arg(long, value_name = "ENDPOINT")]
@@ -41,6 +39,20 @@ pub struct Arguments {
     /// Configuration: TOML, or as FILE.tar the archive of it and its files.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+/// The command line of an enclave.
+///
+/// Answers KMS GenerateRandom, sealed to the key in the caller's attestation document.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub struct EnclaveArguments {
+    /// What both binaries have.
+    #[command(flatten)]
+    pub common: Arguments,
+    /// Take the configuration from the parent instance, from that vsock port, instead.
+    #[arg(long, value_name = "PORT", conflicts_with = "config")]
+    pub config_from_parent: Option<u32>,
 }
 
 /// The configuration, and all that it is made of. What is not known is an error.

@@ -1,0 +1,68 @@
+//! The one byte by which whoever started an enclave learns that it has come up, and the same byte in
+//! answer, as `aws-nitro-enclaves-sdk-bootstrap`'s init and nitro-cli exchange it:
+//! <https://github.com/aws/aws-nitro-enclaves-sdk-bootstrap/blob/main/init/init.c>.
+
+use std::io;
+use std::time::Duration;
+
+use shared::transport::{Endpoint, HEARTBEAT_PORT, connect};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+
+use super::InitError;
+
+const HEARTBEAT: u8 = 0xb7;
+
+/// How long the parent may take. It has nothing else to do.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(super) async fn send(cid: u32) -> Result<(), InitError> {
+    let port = HEARTBEAT_PORT;
+    let exchanged = timeout(PATIENCE, async {
+        let mut stream =
+            connect(&Endpoint::Vsock { cid, port }).await.map_err(|error| error.source)?;
+        exchange(&mut stream).await
+    });
+    let reason = match exchanged.await {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("no answer within {PATIENCE:?}"),
+    };
+    Err(InitError::Heartbeat { cid, port, reason })
+}
+
+async fn exchange(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<()> {
+    stream.write_u8(HEARTBEAT).await?;
+    stream.flush().await?;
+    match stream.read_u8().await? {
+        HEARTBEAT => Ok(()),
+        other => Err(io::Error::other(format!("the answer is {other:#04x}, not {HEARTBEAT:#04x}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::duplex;
+
+    use super::*;
+
+    /// What comes of an answer.
+    async fn answered(answer: &[u8]) -> io::Result<()> {
+        let (mut enclave, mut parent) = duplex(8);
+        let parent = async {
+            assert_eq!(parent.read_u8().await.unwrap(), 0xb7);
+            parent.write_all(answer).await.unwrap();
+            drop(parent);
+        };
+        let (exchanged, ()) = tokio::join!(exchange(&mut enclave), parent);
+        exchanged
+    }
+
+    #[tokio::test]
+    async fn a_heartbeat_is_answered_by_itself() {
+        answered(&[0xb7]).await.unwrap();
+        let error = answered(&[0xb6]).await.unwrap_err().to_string();
+        assert_eq!(error, "the answer is 0xb6, not 0xb7");
+        assert_eq!(answered(&[]).await.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    }
+}

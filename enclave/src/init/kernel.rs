@@ -1,0 +1,119 @@
+//! File systems, modules, and the source of the kernel's own generator.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::kmod::{ModuleInitFlags, finit_module};
+use nix::mount::{MsFlags, mount};
+
+use super::{InitError, failed};
+
+/// The NSM, as its driver registers it with the kernel's generator.
+const NSM_HWRNG: &str = "nsm-hwrng";
+
+/// One that stays at 1: no module is loaded any more.
+/// <https://docs.kernel.org/admin-guide/sysctl/kernel.html#modules-disabled>
+const MODULES_DISABLED: &str = "/proc/sys/kernel/modules_disabled";
+
+/// Mounts what this program and its runtime read: devices, processes, the kernel's settings; and room
+/// for files.
+pub(super) fn mount_all() -> Result<(), InitError> {
+    let harmless = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
+    let without_devices = harmless | MsFlags::MS_NODEV;
+    for (kind, target, flags, options) in [
+        ("devtmpfs", "/dev", harmless, "mode=0755"),
+        ("proc", "/proc", without_devices, ""),
+        ("sysfs", "/sys", without_devices, ""),
+        ("tmpfs", "/run", without_devices, "mode=0755"),
+        ("tmpfs", "/tmp", without_devices, "mode=1777"),
+    ] {
+        let mounted = fs::create_dir_all(target).and_then(|()| {
+            match mount(Some(kind), target, Some(kind), flags, Some(options)) {
+                // The kernel has done it.
+                Ok(()) | Err(Errno::EBUSY) => Ok(()),
+                Err(error) => Err(error.into()),
+            }
+        });
+        mounted.map_err(failed(|| format!("mounting {kind} on {target}")))?;
+    }
+    Ok(())
+}
+
+/// Loads the modules in `folder`, if there is one, in the order of their names; then none can be any
+/// more. Gives how many there were.
+pub(super) fn load_modules(folder: &Path) -> Result<usize, InitError> {
+    let names = module_names(folder).map_err(failed(|| format!("reading {}", folder.display())))?;
+    for name in &names {
+        let path = folder.join(name);
+        let loaded = File::open(&path).and_then(|file| {
+            match finit_module(file, c"", ModuleInitFlags::empty()) {
+                // It is part of the kernel.
+                Ok(()) | Err(Errno::EEXIST) => Ok(()),
+                Err(error) => Err(error.into()),
+            }
+        });
+        loaded.map_err(failed(|| format!("loading {}", path.display())))?;
+    }
+    match fs::write(MODULES_DISABLED, "1") {
+        Ok(()) => Ok(names.len()),
+        // A kernel without modules.
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(names.len()),
+        Err(error) => Err(failed(|| format!("writing {MODULES_DISABLED}"))(error)),
+    }
+}
+
+/// In the order of their bytes.
+fn module_names(folder: &Path) -> io::Result<Vec<OsString>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.map(|entry| entry.file_name())).collect::<Result<_, _>>()?;
+    names.sort();
+    Ok(names)
+}
+
+/// Has the kernel's generator fed by the NSM, where it could be and is not. Whether it is, is checked
+/// later, for every start.
+pub(super) fn prefer_the_nsm(hw_random: &Path) -> Result<(), InitError> {
+    let read = |name| fs::read_to_string(hw_random.join(name)).unwrap_or_default();
+    let is_available = read("rng_available").split_ascii_whitespace().any(|rng| rng == NSM_HWRNG);
+    if !is_available || read("rng_current").trim_end() == NSM_HWRNG {
+        return Ok(());
+    }
+    let path = hw_random.join("rng_current");
+    fs::write(&path, NSM_HWRNG)
+        .map_err(failed(|| format!("writing {NSM_HWRNG} to {}", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::folder_with;
+    use super::*;
+
+    #[test]
+    fn modules_are_loaded_in_the_order_of_their_names() {
+        let (_folder, path) = folder_with(&[("01-b.ko", ""), ("10-c.ko", ""), ("00-z.ko", "")]);
+        assert_eq!(module_names(&path).unwrap(), ["00-z.ko", "01-b.ko", "10-c.ko"]);
+        assert!(module_names(&path.join("none")).unwrap().is_empty());
+    }
+
+    #[test]
+    fn the_nsm_feeds_the_generator_where_it_can() {
+        let current = |available, current| {
+            let (_folder, path) =
+                folder_with(&[("rng_available", available), ("rng_current", current)]);
+            prefer_the_nsm(&path).unwrap();
+            fs::read_to_string(path.join("rng_current")).unwrap()
+        };
+        assert_eq!(current("virtio_rng.0 nsm-hwrng\n", "virtio_rng.0\n"), "nsm-hwrng");
+        assert_eq!(current("virtio_rng.0 nsm-hwrng\n", "nsm-hwrng\n"), "nsm-hwrng\n");
+        assert_eq!(current("virtio_rng.0 nsm-hwrng2\n", "virtio_rng.0\n"), "virtio_rng.0\n");
+        let (_folder, path) = folder_with(&[]);
+        prefer_the_nsm(&path).unwrap();
+    }
+}

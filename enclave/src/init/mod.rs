@@ -1,0 +1,223 @@
+//! What the first process of an enclave does before it serves: the kernel starts it with nothing
+//! mounted, loaded or reachable, and ends when it ends.
+//!
+//! The same binary started by another init, such as nitro-cli's own, does none of it.
+
+mod heartbeat;
+mod kernel;
+mod loopback;
+mod reaper;
+
+use std::error::Error;
+use std::future::Future;
+use std::path::Path;
+use std::process::{self, ExitCode};
+use std::{fs, io};
+
+use clap::Parser;
+use nix::sys::reboot::{RebootMode, reboot};
+use thiserror::Error;
+use tokio::runtime::Runtime;
+
+use crate::audit::Audit;
+use crate::config::EnclaveArguments;
+use crate::process::{exit_with, init_log};
+
+/// The context identifier of the parent instance, as an enclave sees it.
+/// <https://docs.aws.amazon.com/enclaves/latest/user/nitro-enclave-concepts.html>
+const PARENT_CID: u32 = 3;
+
+/// The command line of the first process, an argument a line, as nitro-cli's own init reads it: part of
+/// the image, and so measured, which what the kernel passes need not be.
+const COMMAND: &str = "/cmd";
+
+/// What the kernel was booted with.
+const KERNEL_COMMAND_LINE: &str = "/proc/cmdline";
+
+/// Why an enclave does not come up.
+#[derive(Debug, Error)]
+pub enum InitError {
+    /// What an enclave's kernel must give is not there.
+    #[error("{what}: {error}")]
+    Kernel {
+        /// What was tried.
+        what: String,
+        /// Why it failed.
+        error: io::Error,
+    },
+    /// No command line, or not this program's.
+    #[error("{COMMAND}: {0}")]
+    Command(String),
+    /// A number that is none.
+    #[error("parent_cid={0} on the kernel's command line is no CID: write a number, such as 3")]
+    ParentCid(String),
+    /// Nobody on the parent instance waits for this enclave.
+    #[error(
+        "no heartbeat with the parent, CID {cid} port {port}: {reason}; nitro-cli run-enclave \
+         listens there, and so must whatever else starts this image"
+    )]
+    Heartbeat {
+        /// Whom.
+        cid: u32,
+        /// Where.
+        port: u32,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Where a service was started.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// The context identifier of the parent instance.
+    pub parent_cid: u32,
+    is_init: bool,
+}
+
+impl Place {
+    /// Where records of requests go: standard output, but for the first process, whose standard output
+    /// is the enclave's console. That shows nothing of a request, and each byte costs an exit to the
+    /// hypervisor.
+    ///
+    /// # Errors
+    /// If there is no thread for it.
+    pub fn audit(&self) -> io::Result<Audit> {
+        if !self.is_init {
+            return Audit::to(io::stdout());
+        }
+        tracing::info!("audit records are not written: they do not go to an enclave's console");
+        Ok(Audit::none())
+    }
+}
+
+/// Runs `service`, called `program`: as the first process with what that has to do, or as an ordinary
+/// one. As the first process it does not return: the machine restarts, by which an enclave ends.
+pub fn run<F>(program: &str, service: impl FnOnce(EnclaveArguments, Place) -> F) -> ExitCode
+where
+    F: Future<Output = Result<(), Box<dyn Error>>>,
+{
+    if !is_init() {
+        let arguments = EnclaveArguments::parse();
+        init_log();
+        return exit_with(program, as_process(arguments, service));
+    }
+    init_log();
+    let code = exit_with(program, as_init(service));
+    // It does not return, unless it fails; then the kernel says that its first process has ended.
+    let _ = reboot(RebootMode::RB_AUTOBOOT);
+    code
+}
+
+/// A container's first process is none of a machine: that has no command line in its image.
+fn is_init() -> bool {
+    process::id() == 1 && Path::new(COMMAND).exists()
+}
+
+fn as_process<F>(
+    arguments: EnclaveArguments,
+    service: impl FnOnce(EnclaveArguments, Place) -> F,
+) -> Result<(), Box<dyn Error>>
+where
+    F: Future<Output = Result<(), Box<dyn Error>>>,
+{
+    // Another init has mounted it, or there is no other parent to be told of.
+    let line = fs::read_to_string(KERNEL_COMMAND_LINE).unwrap_or_default();
+    let place = Place { parent_cid: parent_cid(&line)?, is_init: false };
+    Runtime::new()?.block_on(service(arguments, place))
+}
+
+fn as_init<F>(service: impl FnOnce(EnclaveArguments, Place) -> F) -> Result<(), Box<dyn Error>>
+where
+    F: Future<Output = Result<(), Box<dyn Error>>>,
+{
+    kernel::mount_all()?;
+    let modules = kernel::load_modules(Path::new("/modules"))?;
+    kernel::prefer_the_nsm(Path::new("/sys/class/misc/hw_random"))?;
+    let line = fs::read_to_string(KERNEL_COMMAND_LINE)
+        .map_err(failed(|| format!("reading {KERNEL_COMMAND_LINE}")))?;
+    let place = Place { parent_cid: parent_cid(&line)?, is_init: true };
+    loopback::up().map_err(failed(|| "bringing lo up".to_owned()))?;
+    let arguments = fs::read_to_string(COMMAND)
+        .map_err(failed(|| format!("reading {COMMAND}")))
+        .and_then(|text| arguments(&text))?;
+    tracing::info!(
+        modules,
+        parent_cid = place.parent_cid,
+        "started as the enclave's first process"
+    );
+    Runtime::new()?.block_on(async {
+        reaper::start()?;
+        heartbeat::send(place.parent_cid).await?;
+        service(arguments, place).await
+    })
+}
+
+/// A line each, the program's name first.
+fn arguments(text: &str) -> Result<EnclaveArguments, InitError> {
+    EnclaveArguments::try_parse_from(text.lines())
+        .map_err(|error| InitError::Command(error.to_string().trim_end().to_owned()))
+}
+
+/// What the kernel's command line says of the parent.
+fn parent_cid(line: &str) -> Result<u32, InitError> {
+    let words = line.split_ascii_whitespace().rev();
+    let mut given = words.filter_map(|word| word.strip_prefix("parent_cid="));
+    match given.next() {
+        None => Ok(PARENT_CID),
+        Some(cid) => cid.parse().map_err(|_| InitError::ParentCid(cid.to_owned())),
+    }
+}
+
+/// What the kernel refused.
+fn failed<E: Into<io::Error>>(what: impl FnOnce() -> String) -> impl FnOnce(E) -> InitError {
+    |error| InitError::Kernel { what: what(), error: error.into() }
+}
+
+/// Where a test finds what the kernel's files would be.
+#[cfg(test)]
+fn folder_with(files: &[(&str, &str)]) -> (tempfile::TempDir, std::path::PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    let path = folder.path().to_owned();
+    (folder, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::transport::Endpoint;
+
+    use super::*;
+
+    #[test]
+    fn the_parent_is_cid_3_unless_the_kernel_is_told_another() {
+        assert_eq!(parent_cid("reboot=k panic=30\n").unwrap(), 3);
+        assert_eq!(parent_cid("a=b parent_cid=2\n").unwrap(), 2);
+        assert_eq!(parent_cid("parent_cid=2 parent_cid=16").unwrap(), 16);
+        assert_eq!(parent_cid("xparent_cid=2").unwrap(), 3);
+        for line in ["parent_cid=", "parent_cid=-1", "parent_cid=4294967296", "parent_cid=host"] {
+            let error = parent_cid(line).unwrap_err().to_string();
+            assert!(error.starts_with(line) && error.contains("is no CID"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_command_is_one_argument_a_line() {
+        let text = "/init\n--listen\nvsock:4294967295:5000\n--config-from-parent\n5001\n";
+        let given = arguments(text).unwrap();
+        assert_eq!(given.common.listen, Endpoint::Vsock { cid: u32::MAX, port: 5000 });
+        assert_eq!((given.common.config, given.config_from_parent), (None, Some(5001)));
+        for (text, expected) in [
+            ("", "--listen"),
+            ("/init\n--listen\n127.0.0.1:0\n--simulator\n", "--simulator"),
+            (
+                "/init\n--listen\n127.0.0.1:0\n--config\na\n--config-from-parent\n1\n",
+                "cannot be used",
+            ),
+        ] {
+            let error = arguments(text).unwrap_err().to_string();
+            assert!(error.starts_with("/cmd: ") && error.contains(expected), "{error}");
+        }
+    }
+}
