@@ -1,4 +1,5 @@
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
@@ -20,6 +21,16 @@ pub struct Config {
     /// Where the enclave listens, such as vsock:16:5000.
     #[arg(long, value_name = "ENDPOINT")]
     pub upstream: Endpoint,
+
+    /// Hand this file to the enclave, which takes its configuration from it when it boots.
+    ///
+    /// It is an archive as `attested-recipient config-archive` makes it, and holds secrets.
+    #[arg(long, value_name = "FILE", requires = "config_listen")]
+    pub config_archive: Option<PathBuf>,
+
+    /// Where the enclave takes it, such as vsock:4294967295:5001.
+    #[arg(long, value_name = "ENDPOINT", requires = "config_archive")]
+    pub config_listen: Option<Endpoint>,
 
     /// Connections relayed at a time; more wait in the kernel's queue.
     #[arg(long, value_name = "N", default_value_t = max_connections())]
@@ -102,6 +113,18 @@ mod tests {
                 assert!(error.to_string().contains("whole seconds, from 1"), "{error}");
                 assert_eq!(error.exit_code(), 2);
             }
+        }
+    }
+
+    #[test]
+    fn the_file_and_where_it_is_taken_go_together() {
+        let both = ["--config-archive", "c.tar", "--config-listen", "vsock:4294967295:5001"];
+        let config = parse(&both).unwrap();
+        assert_eq!(config.config_archive, Some("c.tar".into()));
+        assert_eq!(config.config_listen, Some(Endpoint::Vsock { cid: u32::MAX, port: 5001 }));
+        for one in [&both[..2], &both[2..]] {
+            let error = parse(one).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::MissingRequiredArgument, "{error}");
         }
     }
 

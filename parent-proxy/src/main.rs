@@ -1,12 +1,13 @@
 //! The relay on the parent instance: command line, log, signals; the rest is in the library.
 
 use std::error::Error;
+use std::future::pending;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
 use clap::Parser;
-use parent_proxy::{Config, Relay};
+use parent_proxy::{Config, Handout, Relay};
 use shared::lines::{Lines, Log};
 use shared::transport::limits::FLUSH_TIMEOUT;
 use shared::transport::{Endpoint, announcement, shutdown_signal};
@@ -51,9 +52,27 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     // Before anybody can know that this process exists, so that no signal finds it unprepared.
     let shutdown = shutdown_signal()?;
     parent_proxy::warn_of_few_descriptors(config.max_connections);
+    let handout = match (&config.config_archive, &config.config_listen) {
+        (Some(path), Some(endpoint)) => {
+            let handout = Handout::bind(path.clone(), endpoint, &config.upstream).await?;
+            handout.check().map_err(|error| format!("{}: {error}", path.display()))?;
+            tracing::info!(on = %handout.local_endpoint(), "the enclave can take its configuration");
+            Some(handout)
+        }
+        _ => None,
+    };
     let relay = Relay::bind(config).await?;
     announce(relay.local_endpoint())?;
-    relay.run(shutdown).await;
+    let handout = async {
+        match handout {
+            Some(handout) => handout.run().await,
+            None => pending().await,
+        }
+    };
+    tokio::select! {
+        _ = relay.run(shutdown) => {}
+        () = handout => {}
+    }
     Ok(())
 }
 

@@ -1,0 +1,124 @@
+//! The enclave's configuration, handed to it when it boots: a file's bytes, which nothing here looks
+//! into, from the beginning of a connection to its end.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared::transport::{Acceptor, Endpoint, ListenError, Stream, listen};
+use tokio::io::AsyncWriteExt;
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::timeout;
+use zeroize::Zeroizing;
+
+/// Bytes of a file that an enclave takes, and one to tell.
+const MAX_LENGTH: u64 = 8 * 1024 * 1024;
+
+/// Enclaves served at a time; there are four on a parent instance at most.
+const MAX_CONNECTIONS: usize = 16;
+
+/// How long one may take.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A file, and where enclaves take it.
+#[derive(Debug)]
+pub struct Handout {
+    acceptor: Acceptor,
+    shelf: Arc<Shelf>,
+}
+
+#[derive(Debug)]
+struct Shelf {
+    path: PathBuf,
+    /// The one enclave that may have it: others on this instance belong to others.
+    cid: Option<u32>,
+}
+
+impl Handout {
+    /// Listens on `listen_on` with the file `path`, for the enclave at `upstream` alone if that says
+    /// which it is.
+    ///
+    /// # Errors
+    /// When the endpoint cannot be listened on.
+    pub async fn bind(
+        path: PathBuf,
+        listen_on: &Endpoint,
+        upstream: &Endpoint,
+    ) -> Result<Self, ListenError> {
+        let cid = match upstream {
+            Endpoint::Vsock { cid, .. } => Some(*cid),
+            _ => None,
+        };
+        let acceptor = Acceptor::new(listen(listen_on).await?);
+        Ok(Self { acceptor, shelf: Arc::new(Shelf { path, cid }) })
+    }
+
+    /// Where it listens, with the port the kernel chose where that was left to it.
+    pub fn local_endpoint(&self) -> &Endpoint {
+        self.acceptor.local_endpoint()
+    }
+
+    /// Whether the file can be read: it is read anew for every enclave, but who starts this would
+    /// rather know at once.
+    ///
+    /// # Errors
+    /// If not.
+    pub fn check(&self) -> io::Result<()> {
+        self.shelf.read().map(drop)
+    }
+
+    /// Hands it to whoever may have it, until the future is dropped.
+    pub async fn run(mut self) {
+        let mut connections = JoinSet::new();
+        loop {
+            tokio::select! {
+                Some(_) = connections.join_next() => {}
+                stream = self.acceptor.accept(), if connections.len() < MAX_CONNECTIONS => {
+                    connections.spawn(Arc::clone(&self.shelf).serve(stream));
+                }
+            }
+        }
+    }
+}
+
+impl Shelf {
+    async fn serve(self: Arc<Self>, stream: Stream) {
+        let path = self.path.clone();
+        match timeout(WRITE_TIMEOUT, self.hand_over(stream)).await {
+            Ok(Ok(length)) => tracing::info!(length, "the enclave has its configuration"),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, path = %path.display(), "an enclave got no configuration");
+            }
+            Err(_) => tracing::warn!("an enclave did not take its configuration in time"),
+        }
+    }
+
+    async fn hand_over(self: Arc<Self>, mut stream: Stream) -> io::Result<usize> {
+        let peer = stream.peer_cid()?;
+        if self.cid.is_some() && peer.is_some() && peer != self.cid {
+            let cid = peer.unwrap_or_default();
+            return Err(io::Error::other(format!("CID {cid} is not the upstream's")));
+        }
+        let bytes = spawn_blocking(move || self.read()).await.map_err(io::Error::other)??;
+        stream.write_all(&bytes).await?;
+        stream.shutdown().await?;
+        Ok(bytes.len())
+    }
+
+    /// The file, which may hold secrets: it is wiped after use.
+    fn read(&self) -> io::Result<Zeroizing<Vec<u8>>> {
+        let file = File::open(&self.path)?;
+        let length = file.metadata()?.len();
+        let too_long = || io::Error::other(format!("it is longer than {MAX_LENGTH} bytes"));
+        let room = usize::try_from(length.min(MAX_LENGTH)).map_err(|_| too_long())?;
+        // So that it need not grow, which would leave copies.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(room + 1));
+        file.take(MAX_LENGTH + 1).read_to_end(&mut bytes)?;
+        match u64::try_from(bytes.len()) {
+            Ok(..=MAX_LENGTH) => Ok(bytes),
+            _ => Err(too_long()),
+        }
+    }
+}

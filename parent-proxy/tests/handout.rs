@@ -1,0 +1,76 @@
+//! The file that an enclave takes when it boots.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod fixture;
+
+use std::fs;
+use std::process::Stdio;
+
+use fixture::{bounded, loopback, read_all};
+use parent_proxy::Handout;
+use shared::transport::{Endpoint, connect};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
+
+async fn take(endpoint: &Endpoint) -> Vec<u8> {
+    let mut stream = bounded(connect(endpoint)).await.unwrap();
+    bounded(read_all(&mut stream)).await
+}
+
+#[tokio::test]
+async fn each_boot_gets_the_file_as_it_is_then() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.tar");
+    fs::write(&path, vec![7; 100_000]).unwrap();
+    let upstream = Endpoint::Vsock { cid: 16, port: 5000 };
+    let handout = Handout::bind(path.clone(), &loopback(), &upstream).await.unwrap();
+    handout.check().unwrap();
+    let endpoint = handout.local_endpoint().clone();
+    let running = tokio::spawn(handout.run());
+    assert_eq!(take(&endpoint).await, vec![7; 100_000]);
+    fs::write(&path, b"another").unwrap();
+    assert_eq!(take(&endpoint).await, b"another");
+    // Nothing is half a file: it is refused before the first byte.
+    fs::write(&path, vec![7; 8 * 1024 * 1024 + 1]).unwrap();
+    assert_eq!(take(&endpoint).await, b"");
+    fs::remove_file(&path).unwrap();
+    assert_eq!(take(&endpoint).await, b"");
+    fs::write(&path, b"and it goes on").unwrap();
+    let (one, other) = tokio::join!(take(&endpoint), take(&endpoint));
+    assert_eq!((one, other), (b"and it goes on".to_vec(), b"and it goes on".to_vec()));
+    running.abort();
+}
+
+#[tokio::test]
+async fn the_process_hands_it_out_beside_the_relay_and_will_not_start_without_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.tar");
+    let socket = folder.path().join("config.sock");
+    let listen = Endpoint::Unix(socket.clone());
+    let start = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_parent-proxy"));
+        command.args(["--listen", "127.0.0.1:0", "--upstream", "127.0.0.1:1"]);
+        command.arg("--config-archive").arg(&path).args(["--config-listen", &listen.to_string()]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command
+    };
+    let output = bounded(start().output()).await.unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("config.tar: No such file or directory"), "{stderr}");
+
+    fs::write(&path, b"archive").unwrap();
+    let mut child = start().spawn().unwrap();
+    let mut line = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    bounded(stdout.read_line(&mut line)).await.unwrap();
+    assert!(line.starts_with("parent-proxy listening on 127.0.0.1:"), "{line}");
+    assert_eq!(take(&listen).await, b"archive");
+    bounded(child.kill()).await.unwrap();
+}
