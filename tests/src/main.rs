@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod cli;
+mod eif;
 
 fn main() -> ExitCode {
     cli::Cli::parse().run()

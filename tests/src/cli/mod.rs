@@ -1,7 +1,10 @@
 //! One module a subcommand. Exit status: 0 done, 1 refused or failed, 2 used wrongly.
 
+mod build_eif;
 mod config;
 mod document;
+mod draft;
+mod eif;
 mod inspect;
 mod open;
 mod policy;
@@ -21,6 +24,8 @@ use enclave::policy::iam::PolicyError;
 use shared::attestation::{AnchorError, MalformedDocument};
 use shared::nsm::NsmUnavailable;
 use thiserror::Error;
+
+use crate::eif::{EifError, RamdiskError};
 
 /// As much as the service reads of a policy, and far more than documents, sealed answers and keys
 /// may have.
@@ -45,6 +50,8 @@ enum Command {
     Policy(policy::PolicyCommand),
     ConfigArchive(config::ConfigArchive),
     ConfigPcr(config::ConfigPcr),
+    Eif(eif::Eif),
+    BuildEif(build_eif::BuildEif),
 }
 
 /// Why a command fails.
@@ -65,6 +72,9 @@ enum Failure {
     /// A configuration that is none: used wrongly.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// Files and options that make no ramdisk: used wrongly.
+    #[error(transparent)]
+    Ramdisk(#[from] RamdiskError),
     /// Said already.
     #[error("refused")]
     Refused,
@@ -76,6 +86,8 @@ enum Failure {
     Open(#[from] OpenError),
     #[error(transparent)]
     Document(#[from] MalformedDocument),
+    #[error("{}: {error}", path.display())]
+    Image { path: PathBuf, error: EifError },
     #[error(transparent)]
     NsmUnavailable(#[from] NsmUnavailable),
     #[error("the Nitro Secure Module does not attest this: {0}")]
@@ -91,7 +103,8 @@ impl Failure {
             | Self::Content { .. }
             | Self::Usage(_)
             | Self::Policy(_)
-            | Self::Config(_) => ExitCode::from(2),
+            | Self::Config(_)
+            | Self::Ramdisk(_) => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }
     }
@@ -108,6 +121,8 @@ impl Cli {
             Command::Policy(command) => command.run(),
             Command::ConfigArchive(command) => command.run(),
             Command::ConfigPcr(command) => command.run(),
+            Command::Eif(command) => command.run(),
+            Command::BuildEif(command) => command.run(),
         };
         match result {
             Ok(()) => ExitCode::SUCCESS,
@@ -124,13 +139,17 @@ impl Cli {
 
 /// Reads a file that may be anything, such as a device that never ends.
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    read_at_most(MAX_FILE_LENGTH, path)
+}
+
+fn read_at_most(max_length: u64, path: &Path) -> Result<Vec<u8>, Failure> {
     let read = || {
         let mut bytes = Vec::new();
-        File::open(path)?.take(MAX_FILE_LENGTH + 1).read_to_end(&mut bytes)?;
-        if u64::try_from(bytes.len()).is_ok_and(|length| length <= MAX_FILE_LENGTH) {
+        File::open(path)?.take(max_length + 1).read_to_end(&mut bytes)?;
+        if u64::try_from(bytes.len()).is_ok_and(|length| length <= max_length) {
             Ok(bytes)
         } else {
-            Err(io::Error::other(format!("it is longer than {MAX_FILE_LENGTH} bytes")))
+            Err(io::Error::other(format!("it is longer than {max_length} bytes")))
         }
     };
     read().map_err(|error| Failure::File { path: path.to_owned(), error })

@@ -8,6 +8,7 @@
 )]
 
 mod command;
+mod eif_command;
 mod errors;
 mod policy_command;
 mod policy_page;

@@ -1,0 +1,50 @@
+//! Files that have their name only once they are whole.
+
+use std::fs::Permissions;
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use super::Failure;
+
+/// What any new file has, before the umask; temporary ones are the owner's alone otherwise.
+const PERMISSIONS: u32 = 0o666;
+
+/// A file that is written beside its place. It is removed if it is not published.
+pub(super) struct Draft {
+    file: NamedTempFile,
+    path: PathBuf,
+}
+
+impl Draft {
+    /// Writes a draft of the file `path`, down to the disk.
+    pub(super) fn write(
+        path: &Path,
+        content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<Self, Failure> {
+        let draft = || {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let file = tempfile::Builder::new()
+                .permissions(Permissions::from_mode(PERMISSIONS))
+                .tempfile_in(folder.unwrap_or(Path::new(".")))?;
+            let mut out = BufWriter::new(file.as_file());
+            content(&mut out)?;
+            out.flush()?;
+            drop(out);
+            file.as_file().sync_all()?;
+            Ok(Self { file, path: path.to_owned() })
+        };
+        draft().map_err(|error| Failure::File { path: path.to_owned(), error })
+    }
+
+    /// Gives it its name, whatever had it before.
+    pub(super) fn publish(self) -> Result<(), Failure> {
+        let Self { file, path } = self;
+        match file.persist(&path) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Failure::File { path, error: error.error }),
+        }
+    }
+}

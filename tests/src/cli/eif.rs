@@ -1,0 +1,33 @@
+//! `attested-recipient eif`.
+
+use std::fs::File;
+use std::io::{self, BufReader, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::Value;
+
+use super::Failure;
+use crate::eif::{EifError, measure};
+
+/// Print what an enclave image (EIF) measures, as JSON: PCR0, PCR1, PCR2, and PCR8 where it is
+/// signed. The signature is not verified: Nitro does.
+#[derive(Debug, Args)]
+pub(super) struct Eif {
+    /// The image.
+    file: PathBuf,
+}
+
+impl Eif {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let measurements = File::open(&self.file)
+            .map_err(EifError::Io)
+            .and_then(|file| measure(BufReader::new(file)))
+            .map_err(|error| match error {
+                EifError::Io(error) => Failure::File { path: self.file.clone(), error },
+                error => Failure::Image { path: self.file.clone(), error },
+            })?;
+        let json = Value::Object(measurements.to_json());
+        Ok(writeln!(io::stdout(), "{json:#}")?)
+    }
+}

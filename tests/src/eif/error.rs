@@ -1,0 +1,79 @@
+//! Which rule of the format a file breaks.
+
+use std::fmt::{self, Display, Formatter};
+use std::io;
+
+use thiserror::Error;
+
+use super::format::{Kind, MAX_HELD_LENGTH};
+use super::signature::SignatureError;
+
+/// Why a file is not an enclave image. Sections are counted from 0.
+#[derive(Debug, Error)]
+pub(crate) enum EifError {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error("not an enclave image: it does not begin with \".eif\"")]
+    Magic,
+    #[error("the file ends within {0}")]
+    Truncated(Part),
+    #[error("EIF version {0} is not known: 3 and 4 are")]
+    Version(u16),
+    #[error("the header's flags {0:#06x} are not known: 0 is x86_64, 1 is aarch64")]
+    Flags(u16),
+    #[error("the header's field {field} must be zero")]
+    NotZero { field: &'static str },
+    #[error("the header counts {0} sections: there must be 3 to 32")]
+    SectionCount(u16),
+    #[error("the header's tables must be zero past the last section, and entry {0} is not")]
+    UnusedEntry(usize),
+    #[error(
+        "section {index} begins at {offset} and must begin at {expected}: sections follow each \
+         other without gap or overlap"
+    )]
+    Offset { index: usize, offset: u64, expected: u64 },
+    #[error("section {index} ends past what 64 bits can address")]
+    Unaddressable { index: usize },
+    #[error("section {index} has {in_table} bytes in the header's table, {in_section} in its own")]
+    Size { index: usize, in_table: u64, in_section: u64 },
+    #[error("section {index} has the type {code}, which is not known: 1 to 5 are")]
+    Kind { index: usize, code: u16 },
+    #[error("section {index} has the flags {flags:#06x}: they must be zero")]
+    SectionFlags { index: usize, flags: u16 },
+    #[error("section {index} is a {found}: it must be the {expected}")]
+    Order { index: usize, found: Kind, expected: Kind },
+    #[error("section {index} is another {kind}: there may be one")]
+    Twice { index: usize, kind: Kind },
+    #[error("section {index} is metadata, which EIF version 3 does not have")]
+    MetadataTooEarly { index: usize },
+    #[error("no section is a ramdisk: there must be one at least")]
+    NoRamdisk,
+    #[error("section {index}, the {kind}, has {size} bytes: at most {MAX_HELD_LENGTH} are read")]
+    TooLong { index: usize, kind: Kind, size: u64 },
+    #[error("the file goes on after the last section")]
+    TrailingBytes,
+    #[error("the CRC-32 does not match: the header has {in_header:08x}, the file {computed:08x}")]
+    Checksum { in_header: u32, computed: u32 },
+    #[error("the signature section: {0}")]
+    Signature(#[from] SignatureError),
+    #[error("the metadata section is not the JSON that nitro-cli reads: {0}")]
+    Metadata(#[source] serde_json::Error),
+}
+
+/// Where a file ends too early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Header,
+    SectionHeader(usize),
+    Section(usize, Kind),
+}
+
+impl Display for Part {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header => out.write_str("the header"),
+            Self::SectionHeader(index) => write!(out, "the header of section {index}"),
+            Self::Section(index, kind) => write!(out, "section {index}, the {kind}"),
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What reader and writer must agree on. Names and values are those of the crate
+//! `aws-nitro-enclaves-image-format`.
+
+use std::env::consts::ARCH;
+use std::fmt::{self, Display, Formatter};
+use std::str::FromStr;
+
+pub(super) const MAGIC: [u8; 4] = *b".eif";
+/// The first version with a signature section. Version 2 has no signature, version 1 no CRC-32.
+pub(super) const OLDEST_VERSION: u16 = 3;
+/// The first version with a metadata section, and the newest.
+pub(super) const VERSION: u16 = 4;
+pub(super) const MAX_SECTIONS: usize = 32;
+/// A kernel, a command line and a ramdisk.
+pub(super) const MIN_SECTIONS: usize = 3;
+pub(super) const HEADER_LENGTH: u64 = 548;
+pub(super) const SECTION_HEADER_LENGTH: u64 = 12;
+/// Far more than certificates, signatures and descriptions of images have, in bytes. The other
+/// sections are never held in memory.
+pub(super) const MAX_HELD_LENGTH: u64 = 1024 * 1024;
+
+/// Bit 0 of the header's flags; the others are not used.
+const AARCH64: u16 = 1;
+
+/// Whose instructions the kernel has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Architecture {
+    X86_64,
+    Aarch64,
+}
+
+impl Architecture {
+    /// The one that this program runs on, if Nitro has it.
+    pub(crate) fn host() -> Option<Self> {
+        ARCH.parse().ok()
+    }
+
+    pub(super) const fn flags(self) -> u16 {
+        match self {
+            Self::X86_64 => 0,
+            Self::Aarch64 => AARCH64,
+        }
+    }
+
+    pub(super) const fn from_flags(flags: u16) -> Option<Self> {
+        match flags {
+            0 => Some(Self::X86_64),
+            AARCH64 => Some(Self::Aarch64),
+            _ => None,
+        }
+    }
+}
+
+impl FromStr for Architecture {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "x86_64" => Ok(Self::X86_64),
+            "aarch64" => Ok(Self::Aarch64),
+            _ => Err("expected x86_64 or aarch64".to_owned()),
+        }
+    }
+}
+
+/// What a section holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Kernel,
+    Cmdline,
+    Ramdisk,
+    Signature,
+    Metadata,
+}
+
+impl Kind {
+    pub(super) const fn code(self) -> u16 {
+        match self {
+            Self::Kernel => 1,
+            Self::Cmdline => 2,
+            Self::Ramdisk => 3,
+            Self::Signature => 4,
+            Self::Metadata => 5,
+        }
+    }
+
+    pub(super) const fn from_code(code: u16) -> Option<Self> {
+        match code {
+            1 => Some(Self::Kernel),
+            2 => Some(Self::Cmdline),
+            3 => Some(Self::Ramdisk),
+            4 => Some(Self::Signature),
+            5 => Some(Self::Metadata),
+            _ => None,
+        }
+    }
+}
+
+impl Display for Kind {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Kernel => "kernel",
+            Self::Cmdline => "command line",
+            Self::Ramdisk => "ramdisk",
+            Self::Signature => "signature",
+            Self::Metadata => "metadata",
+        })
+    }
+}
+
+/// A row of the header's two tables.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) offset: u64,
+    pub(super) size: u64,
+}
+
+impl Entry {
+    /// Where the next section begins; `None` past what 64 bits can say.
+    pub(super) fn end(self) -> Option<u64> {
+        self.offset.checked_add(SECTION_HEADER_LENGTH)?.checked_add(self.size)
+    }
+}

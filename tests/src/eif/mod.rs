@@ -1,0 +1,33 @@
+//! The Enclave Image Format (EIF), in which Nitro boots an enclave: a header, then sections one
+//! after the other, all numbers big-endian.
+//!
+//! ```text
+//! header, 548 bytes          ".eif", version u16, flags u16, memory u64, CPUs u64, reserved u16,
+//!                            sections u16, offsets 32 × u64, sizes 32 × u64, unused u32, CRC-32 u32
+//! section header, 12 bytes   type u16, flags u16, size u64; the section's bytes follow
+//! ```
+//!
+//! A section's offset is that of its header, its size that of its bytes alone. The CRC-32 covers all
+//! but its own field. What Nitro measures is in [`measurement`].
+
+mod cpio;
+mod error;
+mod format;
+mod measurement;
+mod metadata;
+mod ramdisk;
+mod reader;
+mod signature;
+mod writer;
+
+#[cfg(test)]
+mod reader_tests;
+
+pub(crate) use cpio::Name;
+pub(crate) use error::EifError;
+pub(crate) use format::Architecture;
+pub(crate) use measurement::Measurements;
+pub(crate) use metadata::{Build, Metadata};
+pub(crate) use ramdisk::{Module, RamdiskError, application, boot, given};
+pub(crate) use reader::measure;
+pub(crate) use writer::Image;

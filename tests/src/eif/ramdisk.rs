@@ -1,0 +1,184 @@
+//! The two ramdisks of an image: what boots, and what is run. The kernel unpacks one after the
+//! other into the same root.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use thiserror::Error;
+
+use super::cpio::{Archive, ArchiveError, Name};
+
+/// Where the enclave mounts what the kernel offers, and may write; with permissions.
+const DIRECTORIES: [(&str, u32); 5] =
+    [("dev", 0o755), ("proc", 0o755), ("run", 0o755), ("sys", 0o755), ("tmp", 0o1777)];
+/// Two digits number the modules.
+const MAX_MODULES: usize = 100;
+/// Where the kernel looks for an archive that is not compressed.
+const ALIGNMENT: usize = 4;
+const INIT: &str = "init";
+const CMD: &str = "cmd";
+
+/// Why a ramdisk cannot be made.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(crate) enum RamdiskError {
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    #[error("the ramdisk: {0}")]
+    Name(String),
+    #[error("{0} modules are given: two digits number at most {MAX_MODULES}")]
+    Modules(usize),
+    #[error(
+        "the ramdisk has {0} bytes: the kernel finds what follows it at multiples of {ALIGNMENT} \
+         alone, so append zeros"
+    )]
+    Alignment(usize),
+}
+
+/// A module of the kernel: a file whose name ends in `.ko`.
+#[derive(Clone, Debug)]
+pub(crate) struct Module {
+    pub(crate) path: PathBuf,
+    name: String,
+}
+
+impl FromStr for Module {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let path = PathBuf::from(text);
+        let name = path.file_name().and_then(|name| name.to_str());
+        let name = name.filter(|name| name.ends_with(".ko"));
+        let name = name.ok_or("a module's name ends in .ko: decompress it first")?.to_owned();
+        Ok(Self { path, name })
+    }
+}
+
+/// The ramdisk that boots: empty directories, and the modules, numbered in the order to load them.
+pub(crate) fn boot(modules: Vec<(Module, Vec<u8>)>) -> Result<Vec<u8>, RamdiskError> {
+    if modules.len() > MAX_MODULES {
+        return Err(RamdiskError::Modules(modules.len()));
+    }
+    let mut archive = Archive::default();
+    for (directory, permissions) in DIRECTORIES {
+        archive.directory(name(directory)?, permissions)?;
+    }
+    for (number, (module, content)) in modules.into_iter().enumerate() {
+        let name = name(&format!("modules/{number:02}-{}", module.name))?;
+        archive.file(name, 0o644, content)?;
+    }
+    Ok(archive.to_bytes())
+}
+
+/// A ramdisk that was made elsewhere, as it is.
+pub(crate) fn given(ramdisk: Vec<u8>) -> Result<Vec<u8>, RamdiskError> {
+    if ramdisk.len().is_multiple_of(ALIGNMENT) {
+        Ok(ramdisk)
+    } else {
+        Err(RamdiskError::Alignment(ramdisk.len()))
+    }
+}
+
+/// The ramdisk that is run: `/init`, which is the enclave, `/cmd`, its arguments, and its files.
+pub(crate) fn application(
+    enclave: Vec<u8>,
+    arguments: &[String],
+    files: Vec<(Name, Vec<u8>)>,
+) -> Result<Vec<u8>, RamdiskError> {
+    let mut archive = Archive::default();
+    archive.file(name(INIT)?, 0o755, enclave)?;
+    archive.file(name(CMD)?, 0o644, command(arguments).into_bytes())?;
+    for (name, content) in files {
+        archive.file(name, 0o644, content)?;
+    }
+    Ok(archive.to_bytes())
+}
+
+/// As `nitro-cli` writes it for its own init: each argument, the program's name first, and a newline.
+fn command(arguments: &[String]) -> String {
+    let program = format!("/{INIT}");
+    let lines = std::iter::once(program.as_str()).chain(arguments.iter().map(String::as_str));
+    lines.flat_map(|line| [line, "\n"]).collect()
+}
+
+fn name(text: &str) -> Result<Name, RamdiskError> {
+    text.parse().map_err(RamdiskError::Name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::cpio::tests::list;
+    use super::*;
+
+    fn listed(ramdisk: &[u8]) -> Vec<(String, u32, Vec<u8>)> {
+        list(ramdisk)
+            .into_iter()
+            .map(|entry| (entry.name.clone(), entry.mode(), entry.content))
+            .collect()
+    }
+
+    fn row(name: &str, mode: u32, content: &[u8]) -> (String, u32, Vec<u8>) {
+        (name.to_owned(), mode, content.to_vec())
+    }
+
+    #[test]
+    fn the_first_has_directories_and_numbered_modules() {
+        let modules = ["/a/vsock.ko", "b/nsm.ko"].map(|path| {
+            let module: Module = path.parse().unwrap();
+            (module, path.as_bytes().to_vec())
+        });
+        let ramdisk = boot(modules.into()).unwrap();
+        let expected = [
+            row("dev", 0o040_755, b""),
+            row("modules", 0o040_755, b""),
+            row("modules/00-vsock.ko", 0o100_644, b"/a/vsock.ko"),
+            row("modules/01-nsm.ko", 0o100_644, b"b/nsm.ko"),
+            row("proc", 0o040_755, b""),
+            row("run", 0o040_755, b""),
+            row("sys", 0o040_755, b""),
+            row("tmp", 0o041_777, b""),
+            row("TRAILER!!!", 0, b""),
+        ];
+        assert_eq!(listed(&ramdisk), expected);
+        assert_eq!(ramdisk.len() % 512, 0);
+    }
+
+    #[test]
+    fn modules_are_not_compressed_and_at_most_a_hundred() {
+        for path in ["nsm.ko.xz", "nsm", "", "nsm.ko/.."] {
+            let error = path.parse::<Module>().unwrap_err();
+            assert!(error.contains("decompress"), "{path}: {error}");
+        }
+        let module: Module = "nsm.ko".parse().unwrap();
+        let modules = |count| vec![(module.clone(), Vec::new()); count];
+        assert!(boot(modules(100)).is_ok());
+        assert_eq!(boot(modules(101)), Err(RamdiskError::Modules(101)));
+    }
+
+    #[test]
+    fn the_second_has_the_enclave_its_arguments_and_its_files() {
+        let arguments = ["--listen".to_owned(), "vsock:1:2".to_owned(), String::new()];
+        let files = vec![("etc/enclave.toml".parse().unwrap(), b"toml".to_vec())];
+        let ramdisk = application(b"ELF".to_vec(), &arguments, files).unwrap();
+        let expected = [
+            row("cmd", 0o100_644, b"/init\n--listen\nvsock:1:2\n\n"),
+            row("etc", 0o040_755, b""),
+            row("etc/enclave.toml", 0o100_644, b"toml"),
+            row("init", 0o100_755, b"ELF"),
+            row("TRAILER!!!", 0, b""),
+        ];
+        assert_eq!(listed(&ramdisk), expected);
+    }
+
+    #[test]
+    fn no_file_replaces_the_enclave() {
+        let files = vec![("init".parse().unwrap(), Vec::new())];
+        let twice = ArchiveError::Twice("init".parse().unwrap());
+        assert_eq!(application(Vec::new(), &[], files), Err(twice.into()));
+    }
+
+    #[test]
+    fn a_given_ramdisk_is_as_it_was_and_of_a_length_that_the_kernel_goes_on_after() {
+        assert_eq!(given(vec![7; 8]), Ok(vec![7; 8]));
+        assert_eq!(given(vec![7; 9]), Err(RamdiskError::Alignment(9)));
+    }
+}

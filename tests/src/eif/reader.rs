@@ -1,0 +1,258 @@
+//! Reads an image in one pass, strictly: what this accepts, every loader reads alike, whether it
+//! follows the header's tables or goes from section to section. In the order of the checks:
+//!
+//!  1. the file begins with ".eif"
+//!  2. the version is 3 or 4
+//!  3. the flags name an architecture
+//!  4. fields that are not used are zero
+//!  5. there are 3 to 32 sections
+//!  6. sections follow each other in the tables' order, without gap or overlap
+//!  7. the tables are zero past the last section
+//!  8. a section's type is known, its flags are zero, and its size is the table's
+//!  9. the kernel is first, the command line second; ramdisks, one at least, at most one signature
+//!     and, in version 4, at most one metadata section follow
+//! 10. nothing is cut off, and nothing follows
+//! 11. the CRC-32 matches
+//! 12. the signature section holds a certificate
+//! 13. the metadata section is what `nitro-cli` reads
+
+use std::io::{self, ErrorKind, Read, Write};
+
+use super::error::{EifError, Part};
+use super::format::{
+    Architecture, Entry, HEADER_LENGTH, Kind, MAGIC, MAX_HELD_LENGTH, MAX_SECTIONS, MIN_SECTIONS,
+    OLDEST_VERSION, VERSION,
+};
+use super::measurement::{Measurements, Measurer};
+use super::metadata::Metadata;
+use super::signature::signing_certificate;
+
+/// Reads an image to its end and measures it. Memory does not grow with the image. `source` is read
+/// in small pieces too: it should be buffered.
+pub(crate) fn measure(source: impl Read) -> Result<Measurements, EifError> {
+    let mut source = Source { inner: source, crc: crc32fast::Hasher::new() };
+    let header = Header::read(&mut source)?;
+    let mut sections = Sections { version: header.version, ..Sections::default() };
+    for (index, entry) in header.sections.iter().enumerate() {
+        sections.read(&mut source, index, *entry)?;
+    }
+    source.end()?; // 10
+    let computed = source.crc.finalize();
+    if computed != header.crc {
+        return Err(EifError::Checksum { in_header: header.crc, computed }); // 11
+    }
+    sections.finish()
+}
+
+struct Header {
+    version: u16,
+    sections: Vec<Entry>,
+    crc: u32,
+}
+
+impl Header {
+    fn read(source: &mut Source<impl Read>) -> Result<Self, EifError> {
+        let magic = source.array(Part::Header);
+        if matches!(magic, Err(EifError::Truncated(_))) || magic? != MAGIC {
+            return Err(EifError::Magic); // 1
+        }
+        let version = source.u16(Part::Header)?;
+        if !(OLDEST_VERSION..=VERSION).contains(&version) {
+            return Err(EifError::Version(version)); // 2
+        }
+        let flags = source.u16(Part::Header)?;
+        Architecture::from_flags(flags).ok_or(EifError::Flags(flags))?; // 3
+        // Memory and CPUs are defaults, and may be anything.
+        let [_memory, _cpus] = [source.u64(Part::Header)?, source.u64(Part::Header)?];
+        if source.u16(Part::Header)? != 0 {
+            return Err(EifError::NotZero { field: "reserved" }); // 4
+        }
+        let count = source.u16(Part::Header)?;
+        let sections = Self::tables(source, count)?;
+        if source.u32(Part::Header)? != 0 {
+            return Err(EifError::NotZero { field: "unused" }); // 4
+        }
+        let crc = u32::from_be_bytes(source.array_outside_crc(Part::Header)?);
+        Ok(Self { version, sections, crc })
+    }
+
+    fn tables(source: &mut Source<impl Read>, count: u16) -> Result<Vec<Entry>, EifError> {
+        let mut table = [Entry::default(); MAX_SECTIONS];
+        for entry in &mut table {
+            entry.offset = source.u64(Part::Header)?;
+        }
+        for entry in &mut table {
+            entry.size = source.u64(Part::Header)?;
+        }
+        let (sections, unused) = table
+            .split_at_checked(usize::from(count))
+            .filter(|(sections, _)| sections.len() >= MIN_SECTIONS)
+            .ok_or(EifError::SectionCount(count))?; // 5
+        let mut expected = HEADER_LENGTH;
+        for (index, entry) in sections.iter().enumerate() {
+            if entry.offset != expected {
+                return Err(EifError::Offset { index, offset: entry.offset, expected }); // 6
+            }
+            expected = entry.end().ok_or(EifError::Unaddressable { index })?;
+        }
+        if let Some(index) = unused.iter().position(|entry| *entry != Entry::default()) {
+            return Err(EifError::UnusedEntry(sections.len() + index)); // 7
+        }
+        Ok(sections.to_vec())
+    }
+}
+
+/// What was read of the sections.
+#[derive(Default)]
+struct Sections {
+    version: u16,
+    measurer: Measurer,
+    signature: Option<Vec<u8>>,
+    metadata: Option<Vec<u8>>,
+}
+
+impl Sections {
+    fn read(
+        &mut self,
+        source: &mut Source<impl Read>,
+        index: usize,
+        entry: Entry,
+    ) -> Result<(), EifError> {
+        let part = Part::SectionHeader(index);
+        let code = source.u16(part)?;
+        let kind = Kind::from_code(code).ok_or(EifError::Kind { index, code })?; // 8
+        let flags = source.u16(part)?;
+        if flags != 0 {
+            return Err(EifError::SectionFlags { index, flags }); // 8
+        }
+        let size = source.u64(part)?;
+        if size != entry.size {
+            return Err(EifError::Size { index, in_table: entry.size, in_section: size }); // 8
+        }
+        self.check_order(index, kind)?; // 9
+        let part = Part::Section(index, kind);
+        self.measurer.begin(kind);
+        let held = match kind {
+            Kind::Kernel | Kind::Cmdline | Kind::Ramdisk => {
+                return source.pass(size, part, &mut self.measurer);
+            }
+            Kind::Signature => &mut self.signature,
+            Kind::Metadata => &mut self.metadata,
+        };
+        if size > MAX_HELD_LENGTH {
+            return Err(EifError::TooLong { index, kind, size });
+        }
+        source.pass(size, part, held.insert(Vec::new()))
+    }
+
+    fn check_order(&self, index: usize, found: Kind) -> Result<(), EifError> {
+        let first = [Kind::Kernel, Kind::Cmdline];
+        match first.get(index) {
+            Some(&expected) if expected != found => Err(EifError::Order { index, found, expected }),
+            Some(_) => Ok(()),
+            None => {
+                let twice = match found {
+                    Kind::Kernel | Kind::Cmdline => true,
+                    Kind::Ramdisk => false,
+                    Kind::Signature => self.signature.is_some(),
+                    Kind::Metadata if self.version < VERSION => {
+                        return Err(EifError::MetadataTooEarly { index });
+                    }
+                    Kind::Metadata => self.metadata.is_some(),
+                };
+                if twice { Err(EifError::Twice { index, kind: found }) } else { Ok(()) }
+            }
+        }
+    }
+
+    fn finish(mut self) -> Result<Measurements, EifError> {
+        if self.measurer.ramdisks() == 0 {
+            return Err(EifError::NoRamdisk); // 9
+        }
+        if let Some(section) = self.signature {
+            self.measurer.certificate(&signing_certificate(&section)?); // 12
+        }
+        if let Some(section) = self.metadata {
+            let _: Metadata = serde_json::from_slice(&section).map_err(EifError::Metadata)?; // 13
+        }
+        Ok(self.measurer.finish())
+    }
+}
+
+impl Write for Measurer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A file, and the CRC-32 of what was read of it.
+struct Source<R> {
+    inner: R,
+    crc: crc32fast::Hasher,
+}
+
+impl<R: Read> Source<R> {
+    fn u16(&mut self, part: Part) -> Result<u16, EifError> {
+        self.array(part).map(u16::from_be_bytes)
+    }
+
+    fn u32(&mut self, part: Part) -> Result<u32, EifError> {
+        self.array(part).map(u32::from_be_bytes)
+    }
+
+    fn u64(&mut self, part: Part) -> Result<u64, EifError> {
+        self.array(part).map(u64::from_be_bytes)
+    }
+
+    fn array<const N: usize>(&mut self, part: Part) -> Result<[u8; N], EifError> {
+        let bytes = self.array_outside_crc(part)?;
+        self.crc.update(&bytes);
+        Ok(bytes)
+    }
+
+    fn array_outside_crc<const N: usize>(&mut self, part: Part) -> Result<[u8; N], EifError> {
+        let mut bytes = [0; N];
+        self.inner.read_exact(&mut bytes).map_err(|error| match error.kind() {
+            ErrorKind::UnexpectedEof => EifError::Truncated(part),
+            _ => EifError::Io(error),
+        })?;
+        Ok(bytes)
+    }
+
+    /// Passes the next `length` bytes to `out`.
+    fn pass(&mut self, length: u64, part: Part, out: &mut impl Write) -> Result<(), EifError> {
+        let mut counted = Counted { crc: &mut self.crc, out };
+        let passed = io::copy(&mut self.inner.by_ref().take(length), &mut counted)?;
+        if passed == length { Ok(()) } else { Err(EifError::Truncated(part)) }
+    }
+
+    fn end(&mut self) -> Result<(), EifError> {
+        match io::copy(&mut self.inner.by_ref().take(1), &mut io::sink())? {
+            0 => Ok(()),
+            _ => Err(EifError::TrailingBytes),
+        }
+    }
+}
+
+/// Counts bytes into the CRC-32 on their way.
+struct Counted<'a, W> {
+    crc: &'a mut crc32fast::Hasher,
+    out: &'a mut W,
+}
+
+impl<W: Write> Write for Counted<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.write_all(bytes)?;
+        self.crc.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
