@@ -146,23 +146,20 @@ impl Sections {
     }
 
     fn check_order(&self, index: usize, found: Kind) -> Result<(), EifError> {
-        let first = [Kind::Kernel, Kind::Cmdline];
-        match first.get(index) {
-            Some(&expected) if expected != found => Err(EifError::Order { index, found, expected }),
-            Some(_) => Ok(()),
-            None => {
-                let twice = match found {
-                    Kind::Kernel | Kind::Cmdline => true,
-                    Kind::Ramdisk => false,
-                    Kind::Signature => self.signature.is_some(),
-                    Kind::Metadata if self.version < VERSION => {
-                        return Err(EifError::MetadataTooEarly { index });
-                    }
-                    Kind::Metadata => self.metadata.is_some(),
-                };
-                if twice { Err(EifError::Twice { index, kind: found }) } else { Ok(()) }
-            }
+        if let Some(&expected) = [Kind::Kernel, Kind::Cmdline].get(index) {
+            let order = EifError::Order { index, found, expected };
+            return if found == expected { Ok(()) } else { Err(order) };
         }
+        let twice = match found {
+            Kind::Kernel | Kind::Cmdline => true,
+            Kind::Ramdisk => false,
+            Kind::Signature => self.signature.is_some(),
+            Kind::Metadata if self.version < VERSION => {
+                return Err(EifError::MetadataTooEarly { index });
+            }
+            Kind::Metadata => self.metadata.is_some(),
+        };
+        if twice { Err(EifError::Twice { index, kind: found }) } else { Ok(()) }
     }
 
     fn finish(mut self) -> Result<Measurements, EifError> {
