@@ -13,6 +13,7 @@ use shared::crypto::fill_random;
 use zeroize::Zeroizing;
 
 use super::Failure;
+use super::draft::Draft;
 
 /// Write an enclave's configuration as the archive that it takes from its parent, secrets included, or
 /// with --public as one that can be published. It is checked as the enclave will.
@@ -45,16 +46,15 @@ impl ConfigArchive {
             add_salt(&self.folder)?;
         }
         let files = Files::of(&toml)?;
-        let (archive, mode) = match self.public {
-            true => (files.public_archive()?, 0o644),
-            false => (files.archive()?, 0o600),
-        };
-        if !self.public {
-            let config = Config::of(files)?;
-            config.add_anchors(&mut TrustAnchors::aws_nitro())?;
-            config.settings(Posture::Production)?;
+        if self.public {
+            let archive = files.public_archive()?;
+            return Draft::write(&self.out, |out| out.write_all(&archive))?.publish();
         }
-        replace(&self.out, &archive, mode).map_err(|error| Failure::File { path: self.out, error })
+        let archive = files.archive()?;
+        let config = Config::of(files)?;
+        config.add_anchors(&mut TrustAnchors::aws_nitro())?;
+        config.settings(Posture::Production)?;
+        Draft::write_secret(&self.out, &archive)?.publish()
     }
 }
 
@@ -71,20 +71,6 @@ fn add_salt(folder: &Path) -> Result<(), Failure> {
     fill_random(salt.as_mut_slice())
         .map_err(|error| failed(io::Error::other(error.to_string())))?;
     file.write_all(salt.as_slice()).map_err(failed)
-}
-
-/// Writes a file that has its name only once it is whole, and its mode from the start.
-fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let mut name = path.file_name().ok_or(ErrorKind::InvalidInput)?.to_owned();
-    name.push(".new");
-    let new = path.with_file_name(name);
-    match std::fs::remove_file(&new) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&new)?;
-    file.write_all(bytes)?;
-    std::fs::rename(&new, path)
 }
 
 impl ConfigPcr {

@@ -1,6 +1,6 @@
 //! Files that have their name only once they are whole.
 
-use std::fs::Permissions;
+use std::fs::{File, Permissions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -11,6 +11,9 @@ use super::Failure;
 
 /// What any new file has, before the umask; temporary ones are the owner's alone otherwise.
 const PERMISSIONS: u32 = 0o666;
+
+/// What a file of secrets has.
+const SECRET_PERMISSIONS: u32 = 0o600;
 
 /// A file that is written beside its place. It is removed if it is not published.
 pub(super) struct Draft {
@@ -24,15 +27,29 @@ impl Draft {
         path: &Path,
         content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<Self, Failure> {
+        Self::make(path, PERMISSIONS, |file| {
+            let mut out = BufWriter::new(file);
+            content(&mut out)?;
+            out.flush()
+        })
+    }
+
+    /// Writes a draft of a file for its owner alone, without a copy of these bytes in between.
+    pub(super) fn write_secret(path: &Path, bytes: &[u8]) -> Result<Self, Failure> {
+        Self::make(path, SECRET_PERMISSIONS, |mut file| file.write_all(bytes))
+    }
+
+    fn make(
+        path: &Path,
+        permissions: u32,
+        content: impl FnOnce(&File) -> io::Result<()>,
+    ) -> Result<Self, Failure> {
         let draft = || {
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
             let file = tempfile::Builder::new()
-                .permissions(Permissions::from_mode(PERMISSIONS))
+                .permissions(Permissions::from_mode(permissions))
                 .tempfile_in(folder.unwrap_or(Path::new(".")))?;
-            let mut out = BufWriter::new(file.as_file());
-            content(&mut out)?;
-            out.flush()?;
-            drop(out);
+            content(file.as_file())?;
             file.as_file().sync_all()?;
             Ok(Self { file, path: path.to_owned() })
         };
