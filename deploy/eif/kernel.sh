@@ -1,0 +1,116 @@
+#!/usr/bin/env bash
+# Makes the folder of the kernel that kernel.lock pins, target/eif/kernel/VERSION (under
+# $CARGO_TARGET_DIR where that is set), and prints its path as the last line on stdout. In it:
+#   vmlinuz            the kernel
+#   00-NAME.ko ...     the modules that an enclave needs, in the order in which to load them
+#   version            the kernel's release, as `uname -r` prints it
+# What is there already is used as it is, without the network.
+#
+# With --or-current, the suite's current kernel takes the place of a pinned one that Debian has dropped.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+source "$here/debian.sh"
+
+# NSM and vsock are virtio devices of the enclave's machine, which are found through virtio_mmio.
+modules=(virtio_mmio vsock vmw_vsock_virtio_transport_common vmw_vsock_virtio_transport nsm)
+
+or_current=
+case ${1:-} in
+    "") ;;
+    --or-current) or_current=yes ;;
+    *) fail "usage: kernel.sh [--or-current]" ;;
+esac
+
+eif=$(realpath -m "${CARGO_TARGET_DIR:-$here/../../target}/eif")
+kernels=$eif/kernel
+
+main() {
+    source "$here/kernel.lock"
+    pinned=$package
+    local substitute=$kernels/instead-of-$version
+    ready && finish
+    if [[ -n $or_current && -r $substitute ]]; then
+        source "$substitute"
+        ready && finish
+        source "$here/kernel.lock"
+    fi
+
+    require "the enclave's kernel" apt-get=apt dpkg-deb=dpkg xz=xz-utils flock=util-linux \
+        "$debian_keyring=debian-archive-keyring"
+    mkdir -p "$kernels"
+    exec {lock}>"$eif/lock"
+    flock "$lock"
+    ready && finish # by a run that this one waited for
+
+    debian_open "$eif/apt" "deb $suite main"
+    if [[ -z $(debian_field SHA256 "$package=$version") ]]; then
+        [[ -n $or_current ]] || fail "Debian's $suite no longer has $package $version: run make kernel-update"
+        debian_kernel "$suite" >"$substitute.new"
+        mv "$substitute.new" "$substitute"
+        source "$substitute"
+    fi
+    ready || make_folder
+    finish
+}
+
+# What decides the content of the folder: the package and these scripts.
+wanted() {
+    echo "$package $version $sha256"
+    cat "$here"/{kernel,debian}.sh
+}
+
+ready() {
+    wanted | cmp -s - "$kernels/$version/stamp"
+}
+
+finish() {
+    [[ $package == "$pinned" ]] ||
+        echo "the pinned kernel $pinned is gone from Debian's $suite: $package $version takes its place" >&2
+    echo "$kernels/$version"
+    exit
+}
+
+# All or nothing: a folder has its name only once it is complete.
+make_folder() {
+    trap 'rm -rf "$kernels/.new"' EXIT
+    rm -rf "$kernels/.new"
+    mkdir "$kernels/.new"
+    fill
+    rm -rf "${kernels:?}/$version"
+    mv "$kernels/.new/kernel" "$kernels/$version"
+}
+
+fill() (
+    cd "$kernels/.new"
+    echo "fetching $package $version (35 MB)" >&2
+    logged "$eif/download.log" debian apt-get download "$package=$version"
+    sha256sum --check --status <<<"$sha256  $(echo ./*.deb)" ||
+        fail "$package $version is not the one that kernel.lock pins: its SHA-256 is $(sha256sum ./*.deb | cut -d' ' -f1)"
+    dpkg-deb -x ./*.deb root
+    mkdir kernel
+    release=${package#linux-image-}
+    cp "root/boot/vmlinuz-$release" kernel/vmlinuz
+    echo "$release" >kernel/version
+    add_modules "root/lib/modules/$release" kernel
+    wanted >kernel/stamp
+)
+
+# add_modules FROM TO: those that are not part of the kernel itself, and no dependency forgotten.
+add_modules() {
+    local from=$1 to=$2 name file found need loaded=" " number=0
+    for name in "${modules[@]}"; do
+        if ! grep -q "/$name\.ko$" "$from/modules.builtin"; then
+            found=$(find "$from/kernel" -name "$name.ko.xz")
+            [[ -n $found ]] || fail "$package $version has no module $name"
+            file=$(printf '%s/%02d-%s.ko' "$to" $number "$name")
+            xz -dc "$found" >"$file"
+            number=$((number + 1))
+            for need in $(tr '\0' '\n' <"$file" | sed -n 's/^depends=//p' | tr , ' '); do
+                [[ $loaded == *" $need "* ]] || fail "the module $name of $package needs $need, which kernel.sh does not load before it"
+            done
+        fi
+        loaded+="$name "
+    done
+}
+
+main
