@@ -96,7 +96,8 @@ lint: tools ## Check format, clippy and the documentation.
 	cargo clippy --locked -p shared --no-default-features \
 		--features ring,kms,nsm,simulator,transport --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
-	bash -n deploy/*/*.sh fuzz/*.sh tests/clients/*.sh tests/statistics/*.sh .ci/run .ci/readme .ci/mutants
+	@for script in deploy/*/*.sh fuzz/*.sh tests/clients/*.sh tests/qemu/*.sh tests/statistics/*.sh \
+		.ci/run .ci/readme .ci/mutants; do bash -n $$script || exit 1; done
 
 lint-rust-sdk: tools ## Check the tests with the AWS SDK for Rust with clippy (minutes to build).
 	cargo clippy --locked --manifest-path tests/rust-sdk/Cargo.toml \
