@@ -2,7 +2,7 @@
 # Runs a simulated enclave behind the relay until Ctrl-C, and says how to reach it.
 set -euo pipefail
 : "${BIN:?the folder of the binaries}" "${LISTEN:?where to listen}"
-if [[ $LISTEN == unix:* || $LISTEN == vsock:* ]]; then
+if [[ $LISTEN == unix:* || $LISTEN == vsock:* || $LISTEN == vsock-mux:* ]]; then
     echo "LISTEN=$LISTEN: SDKs need HOST:PORT" >&2
     exit 2
 fi

@@ -10,7 +10,8 @@ const MAX_SECONDS: u64 = 365 * 24 * 60 * 60;
 
 /// Relays client connections to an enclave, byte by byte.
 ///
-/// ENDPOINT is vsock:CID:PORT, unix:PATH, tcp:HOST:PORT or HOST:PORT.
+/// ENDPOINT is vsock:CID:PORT, vsock-mux:PATH:PORT, unix:PATH, tcp:HOST:PORT or HOST:PORT.
+/// vsock-mux is a guest's vsock on the Unix socket PATH, as Firecracker and vhost-device-vsock serve it.
 #[derive(Clone, Debug, Parser)]
 #[command(version)]
 pub struct Config {

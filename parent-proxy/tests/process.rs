@@ -185,6 +185,28 @@ async fn an_absent_upstream_is_logged_once_for_many_clients_and_no_payload_ever(
 }
 
 #[tokio::test]
+async fn the_log_tells_a_guest_without_a_listener_by_the_port() {
+    bounded(async {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("vsock");
+        let multiplexer = tokio::net::UnixListener::bind(&path).unwrap();
+        let upstream = Endpoint::VsockMux { path, port: 5000 };
+        let process = Process::start(Command::new(BINARY), &upstream).await;
+        let mut client = connect(&process.endpoint).await.unwrap();
+        drop(multiplexer.accept().await.unwrap());
+        assert!(ends_without_a_byte(&mut client).await);
+
+        process.signal("TERM");
+
+        let (_, _, log) = process.finish().await;
+        for part in [&upstream.to_string(), "nothing listens on port 5000 in the guest"] {
+            assert!(log.contains(part), "{log}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_log_that_nobody_reads_any_more_ends_nothing() {
     bounded(async {
         let upstream = listen(&loopback()).await.unwrap();

@@ -33,7 +33,7 @@ pub use self::settings::{Posture, Settings};
 /// What the command lines of both binaries have in common.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Where to listen: vsock:CID:PORT, unix:PATH, tcp:HOST:PORT or HOST:PORT.
+    /// Where to listen: vsock:CID:PORT, vsock-mux:PATH:PORT, unix:PATH, tcp:HOST:PORT or HOST:PORT.
     #[arg(long, value_name = "ENDPOINT")]
     pub listen: Endpoint,
     /// Configuration: TOML, or as FILE.tar the archive of it and its files.

@@ -11,15 +11,15 @@ use thiserror::Error;
 pub const HEARTBEAT_PORT: u32 = 9000;
 
 /// The longest path in a `sockaddr_un`: 108 bytes with the final NUL (unix(7)).
-const MAX_UNIX_PATH: usize = 107;
+pub(super) const MAX_UNIX_PATH: usize = 107;
 
 /// The longest host name in text form (RFC 1035 section 2.3.4, without the root's dot).
 const MAX_HOST_NAME: usize = 253;
 
 /// Where to listen, or what to connect to.
 ///
-/// As text: `vsock:CID:PORT`, `unix:PATH`, `tcp:HOST:PORT`; a bare `HOST:PORT` is TCP. Parsing what
-/// [`Display`](fmt::Display) prints gives the same endpoint again.
+/// As text: `vsock:CID:PORT`, `vsock-mux:PATH:PORT`, `unix:PATH`, `tcp:HOST:PORT`; a bare `HOST:PORT`
+/// is TCP. Parsing what [`Display`](fmt::Display) prints gives the same endpoint again.
 ///
 /// ```
 /// use shared::transport::Endpoint;
@@ -37,6 +37,15 @@ pub enum Endpoint {
         /// The port, out of a space of its own that has 32 bits.
         port: u32,
     },
+    /// A guest's vsock as its host has it from Firecracker or vhost-device-vsock: on a Unix socket that
+    /// all ports share.
+    VsockMux {
+        /// The multiplexer's socket. Listening is on a socket beside it, `PATH_PORT`, which the
+        /// multiplexer connects to for a guest that connects to that port of its host.
+        path: PathBuf,
+        /// The port: the guest's when connecting, the host's when listening.
+        port: u32,
+    },
     /// A Unix stream socket's path.
     Unix(PathBuf),
     /// `HOST:PORT`, where an IPv6 host is in brackets. Port 0 lets the kernel choose, when listening.
@@ -47,11 +56,14 @@ pub enum Endpoint {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum InvalidEndpoint {
     /// No text at all.
-    #[error("an endpoint is missing: write vsock:CID:PORT, unix:PATH or HOST:PORT")]
-    Empty,
-    /// A scheme other than the three.
     #[error(
-        "unknown scheme `{scheme}`: write vsock:CID:PORT, unix:PATH, tcp:HOST:PORT or HOST:PORT"
+        "an endpoint is missing: write vsock:CID:PORT, vsock-mux:PATH:PORT, unix:PATH or HOST:PORT"
+    )]
+    Empty,
+    /// A scheme other than the four.
+    #[error(
+        "unknown scheme `{scheme}`: write vsock:CID:PORT, vsock-mux:PATH:PORT, unix:PATH, \
+         tcp:HOST:PORT or HOST:PORT"
     )]
     UnknownScheme {
         /// What stands before the first colon.
@@ -63,6 +75,12 @@ pub enum InvalidEndpoint {
         /// What follows `vsock:`.
         rest: String,
     },
+    /// `vsock-mux:` is not followed by a path without NUL and a port.
+    #[error(
+        "`vsock-mux:` needs the path of a socket, without NUL, and a port: write \
+         vsock-mux:PATH:PORT, such as vsock-mux:/run/enclave.vsock:5000"
+    )]
+    NotPathAndPort,
     /// A context identifier that is not a plain decimal of 32 bits.
     #[error("vsock CID `{cid}` is not a decimal number from 0 to 4294967295")]
     Cid {
@@ -114,6 +132,7 @@ impl FromStr for Endpoint {
         match text.split_once(':') {
             None if text.is_empty() => Err(InvalidEndpoint::Empty),
             Some(("vsock", rest)) => parse_vsock(rest),
+            Some(("vsock-mux", rest)) => parse_vsock_mux(rest),
             Some(("unix", path)) => parse_unix(path),
             Some(("tcp", address)) => parse_tcp(address),
             Some((scheme, rest)) if rest.starts_with("//") => {
@@ -128,6 +147,7 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Vsock { cid, port } => write!(f, "vsock:{cid}:{port}"),
+            Self::VsockMux { path, port } => write!(f, "vsock-mux:{}:{port}", path.display()),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
             Self::Tcp(address) => write!(f, "tcp:{address}"),
         }
@@ -139,7 +159,7 @@ impl fmt::Display for Endpoint {
 pub fn announcement(program: &str, endpoint: &Endpoint) -> String {
     match endpoint {
         Endpoint::Tcp(address) => format!("{program} listening on {address}"),
-        Endpoint::Unix(_) | Endpoint::Vsock { .. } => {
+        Endpoint::Unix(_) | Endpoint::Vsock { .. } | Endpoint::VsockMux { .. } => {
             format!("{program} listening on {endpoint}")
         }
     }
@@ -151,18 +171,33 @@ fn parse_vsock(rest: &str) -> Result<Endpoint, InvalidEndpoint> {
         .ok_or_else(|| InvalidEndpoint::NotCidAndPort { rest: rest.to_owned() })?;
     Ok(Endpoint::Vsock {
         cid: decimal(cid).ok_or_else(|| InvalidEndpoint::Cid { cid: cid.to_owned() })?,
-        port: decimal(port).ok_or_else(|| InvalidEndpoint::VsockPort { port: port.to_owned() })?,
+        port: parse_vsock_port(port)?,
     })
 }
 
+fn parse_vsock_mux(rest: &str) -> Result<Endpoint, InvalidEndpoint> {
+    // A path may have colons of its own.
+    let (path, port) = rest.rsplit_once(':').ok_or(InvalidEndpoint::NotPathAndPort)?;
+    let path = parse_path(path, InvalidEndpoint::NotPathAndPort)?;
+    Ok(Endpoint::VsockMux { path, port: parse_vsock_port(port)? })
+}
+
+fn parse_vsock_port(port: &str) -> Result<u32, InvalidEndpoint> {
+    decimal(port).ok_or_else(|| InvalidEndpoint::VsockPort { port: port.to_owned() })
+}
+
 fn parse_unix(path: &str) -> Result<Endpoint, InvalidEndpoint> {
+    parse_path(path, InvalidEndpoint::UnixPath).map(Endpoint::Unix)
+}
+
+fn parse_path(path: &str, no_path: InvalidEndpoint) -> Result<PathBuf, InvalidEndpoint> {
     if path.is_empty() || path.contains('\0') {
-        return Err(InvalidEndpoint::UnixPath);
+        return Err(no_path);
     }
     if path.len() > MAX_UNIX_PATH {
         return Err(InvalidEndpoint::UnixPathTooLong { length: path.len() });
     }
-    Ok(Endpoint::Unix(PathBuf::from(path)))
+    Ok(PathBuf::from(path))
 }
 
 fn parse_tcp(text: &str) -> Result<Endpoint, InvalidEndpoint> {
@@ -204,7 +239,7 @@ fn is_digit(c: char) -> bool {
 }
 
 /// A decimal number with one spelling only: no sign, no leading zero.
-fn decimal<T: FromStr + fmt::Display>(text: &str) -> Option<T> {
+pub(super) fn decimal<T: FromStr + fmt::Display>(text: &str) -> Option<T> {
     text.parse::<T>().ok().filter(|number| number.to_string() == text)
 }
 
@@ -220,6 +255,8 @@ mod tests {
     fn parses_each_scheme_and_takes_a_bare_address_for_tcp() {
         assert_eq!(parse("vsock:16:5000"), Ok(Endpoint::Vsock { cid: 16, port: 5000 }));
         assert_eq!(parse("unix:/run/a:b.sock"), Ok(Endpoint::Unix("/run/a:b.sock".into())));
+        let expected = Ok(Endpoint::VsockMux { path: "/run/a:b.vsock".into(), port: 5000 });
+        assert_eq!(parse("vsock-mux:/run/a:b.vsock:5000"), expected);
         for address in ["127.0.0.1:0", "localhost:65535", "[::1]:80", "a-b.c_d.example:1"] {
             let expected = Ok(Endpoint::Tcp(address.to_owned()));
             assert_eq!(parse(address), expected);
@@ -229,8 +266,15 @@ mod tests {
 
     #[test]
     fn what_is_displayed_parses_to_the_same_endpoint() {
-        let texts =
-            ["vsock:4294967295:4294967295", "vsock:0:0", "unix:rel/x", "tcp:tcp:80", "[::]:0"];
+        let texts = [
+            "vsock:4294967295:4294967295",
+            "vsock:0:0",
+            "vsock-mux:rel/x:4294967295",
+            "vsock-mux:a:1:0",
+            "unix:rel/x",
+            "tcp:tcp:80",
+            "[::]:0",
+        ];
         for text in texts {
             let endpoint = parse(text).unwrap();
             assert_eq!(parse(&endpoint.to_string()), Ok(endpoint));
@@ -246,6 +290,10 @@ mod tests {
         for port in ["", "-1", "+1", "05", "1:2", "4294967296"] {
             let expected = Err(InvalidEndpoint::VsockPort { port: port.to_owned() });
             assert_eq!(parse(&format!("vsock:16:{port}")), expected);
+        }
+        for port in ["", "-1", "+1", "05", "/run/s", "4294967296"] {
+            let expected = Err(InvalidEndpoint::VsockPort { port: port.to_owned() });
+            assert_eq!(parse(&format!("vsock-mux:/run/s:{port}")), expected);
         }
         let expected = Err(InvalidEndpoint::NotCidAndPort { rest: "5000".to_owned() });
         assert_eq!(parse("vsock:5000"), expected);
@@ -284,7 +332,9 @@ mod tests {
         {
             let error = parse(text).unwrap_err();
             assert_eq!(error, InvalidEndpoint::UnknownScheme { scheme: scheme.to_owned() });
-            assert!(error.to_string().contains("vsock:CID:PORT, unix:PATH, tcp:HOST:PORT"));
+            assert!(error.to_string().contains(
+                "write vsock:CID:PORT, vsock-mux:PATH:PORT, unix:PATH, tcp:HOST:PORT or HOST:PORT"
+            ));
         }
         assert_eq!(parse(""), Err(InvalidEndpoint::Empty));
     }
@@ -296,5 +346,10 @@ mod tests {
         assert!(parse(&format!("unix:{}", "a".repeat(107))).is_ok());
         let expected = Err(InvalidEndpoint::UnixPathTooLong { length: 108 });
         assert_eq!(parse(&format!("unix:{}", "a".repeat(108))), expected);
+        assert!(parse(&format!("vsock-mux:{}:5000", "a".repeat(107))).is_ok());
+        assert_eq!(parse(&format!("vsock-mux:{}:5000", "a".repeat(108))), expected);
+        for text in ["vsock-mux:", "vsock-mux:/run/s", "vsock-mux::5000", "vsock-mux:/a\0b:5000"] {
+            assert_eq!(parse(text), Err(InvalidEndpoint::NotPathAndPort), "{text}");
+        }
     }
 }

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use super::endpoint::MAX_UNIX_PATH;
 use super::{Endpoint, HEARTBEAT_PORT};
 
 /// Why an endpoint cannot be listened on.
@@ -18,6 +19,17 @@ pub enum ListenError {
     NotASocket {
         /// The path.
         path: PathBuf,
+    },
+    /// The multiplexer's path with `_PORT`, which the kernel's address structure cannot hold.
+    #[error(
+        "the socket path {} has {length} bytes: use one of at most {MAX_UNIX_PATH}, with the port",
+        .path.display()
+    )]
+    UnixPathTooLong {
+        /// The path that is listened on.
+        path: PathBuf,
+        /// Its length in bytes.
+        length: usize,
     },
     /// The operating system refused.
     #[error("cannot listen on {endpoint}: {}", listen_advice(.source))]

@@ -16,6 +16,12 @@ pub const MAX_CONNECTIONS: usize = 4096;
 /// Linux 5.4).
 pub const LISTEN_BACKLOG: u32 = 1024;
 
+/// Bytes of one write to a vsock, multiplexed or not.
+///
+/// A larger one from a guest stalls its connection under vhost-device-vsock 0.3. Whole answers to
+/// GenerateRandom are far below it.
+pub const MAX_VSOCK_WRITE: usize = 32 * 1024;
+
 /// How long a request's header may take, and a kept-alive connection may be silent between two
 /// requests.
 pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);

@@ -1,13 +1,15 @@
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use tokio::net::{TcpListener, TcpSocket, UnixListener, lookup_host};
 use tokio_vsock::{VsockAddr, VsockListener};
 
+use super::endpoint::MAX_UNIX_PATH;
 use super::limits::LISTEN_BACKLOG;
 use super::stream::Socket;
 use super::unix_socket::{self, SocketFile};
-use super::{Endpoint, HEARTBEAT_PORT, ListenError, Stream};
+use super::{Endpoint, HEARTBEAT_PORT, ListenError, Stream, vsock_mux};
 
 /// Listens on an endpoint. An abandoned Unix socket file is replaced, a live one is not.
 ///
@@ -17,8 +19,14 @@ pub async fn listen(endpoint: &Endpoint) -> Result<Listener, ListenError> {
     let io_error = |source| ListenError::Io { endpoint: endpoint.clone(), source };
     match endpoint {
         Endpoint::Tcp(address) => listen_tcp(address).await.map_err(io_error),
-        Endpoint::Vsock { port: HEARTBEAT_PORT, .. } => Err(ListenError::HeartbeatPort),
+        Endpoint::Vsock { port: HEARTBEAT_PORT, .. }
+        | Endpoint::VsockMux { port: HEARTBEAT_PORT, .. } => Err(ListenError::HeartbeatPort),
         Endpoint::Vsock { cid, port } => listen_vsock(*cid, *port).map_err(io_error),
+        Endpoint::VsockMux { path, port } => {
+            let (listener, file) = listen_vsock_mux(path, *port).await?;
+            let acceptor = Acceptor::VsockMux { listener, _file: file };
+            Ok(Listener { acceptor, local: endpoint.clone() })
+        }
         Endpoint::Unix(path) => {
             let (listener, file) = unix_socket::listen(path).await?;
             let acceptor = Acceptor::Unix { listener, _file: file };
@@ -27,7 +35,7 @@ pub async fn listen(endpoint: &Endpoint) -> Result<Listener, ListenError> {
     }
 }
 
-/// A listening socket of any of the three kinds.
+/// A listening socket of any of the four kinds.
 #[derive(Debug)]
 pub struct Listener {
     acceptor: Acceptor,
@@ -39,6 +47,7 @@ enum Acceptor {
     Tcp(TcpListener),
     Unix { listener: UnixListener, _file: SocketFile },
     Vsock(VsockListener),
+    VsockMux { listener: UnixListener, _file: SocketFile },
 }
 
 impl Listener {
@@ -58,6 +67,7 @@ impl Listener {
             }
             Acceptor::Unix { listener, .. } => Socket::Unix(listener.accept().await?.0),
             Acceptor::Vsock(listener) => Socket::Vsock(listener.accept().await?.0),
+            Acceptor::VsockMux { listener, .. } => Socket::VsockMux(listener.accept().await?.0),
         };
         Ok(Stream::new(socket))
     }
@@ -97,11 +107,24 @@ fn listen_vsock(cid: u32, port: u32) -> io::Result<Listener> {
     Ok(Listener { acceptor: Acceptor::Vsock(listener), local })
 }
 
+async fn listen_vsock_mux(
+    path: &Path,
+    port: u32,
+) -> Result<(UnixListener, SocketFile), ListenError> {
+    let path = vsock_mux::listening_path(path, port);
+    let length = path.as_os_str().len();
+    if length > MAX_UNIX_PATH {
+        return Err(ListenError::UnixPathTooLong { path, length });
+    }
+    unix_socket::listen(&path).await
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::UnixStream;
     use tokio::time::timeout;
 
     use super::super::connect;
@@ -185,8 +208,48 @@ mod tests {
 
     #[tokio::test]
     async fn refuses_to_listen_on_the_heartbeat_port() {
-        let error = listen(&Endpoint::Vsock { cid: u32::MAX, port: 9000 }).await.unwrap_err();
-        assert!(matches!(error, ListenError::HeartbeatPort));
+        let directory = tempfile::tempdir().unwrap();
+        let multiplexed = Endpoint::VsockMux { path: directory.path().join("s"), port: 9000 };
+        for endpoint in [Endpoint::Vsock { cid: u32::MAX, port: 9000 }, multiplexed] {
+            let error = listen(&endpoint).await.unwrap_err();
+            assert!(matches!(error, ListenError::HeartbeatPort));
+        }
+    }
+
+    #[tokio::test]
+    async fn listens_beside_a_multiplexer_for_what_the_guest_opens() {
+        let directory = tempfile::tempdir().unwrap();
+        let endpoint = Endpoint::VsockMux { path: directory.path().join("s"), port: 5000 };
+        let listener = listen(&endpoint).await.unwrap();
+        assert_eq!(listener.local_endpoint(), &endpoint);
+        let beside = directory.path().join("s_5000");
+
+        // The multiplexer sends no line of its own: the first byte is the guest's.
+        let mut guest = UnixStream::connect(&beside).await.unwrap();
+        guest.write_all(b"question").await.unwrap();
+        let mut received = [0; 8];
+        listener.accept().await.unwrap().read_exact(&mut received).await.unwrap();
+        assert_eq!(&received, b"question");
+
+        drop(listener);
+        assert!(!beside.exists());
+    }
+
+    #[tokio::test]
+    async fn refuses_a_multiplexer_path_that_is_too_long_with_its_port() {
+        let directory = tempfile::tempdir().unwrap();
+        let base = directory.path().join("a");
+        let fits = 107 - "_5000".len();
+        let padding = "a".repeat(fits - base.as_os_str().len());
+        let mut path = base.into_os_string();
+        path.push(padding);
+        listen(&Endpoint::VsockMux { path: path.clone().into(), port: 5000 }).await.unwrap();
+
+        let error =
+            listen(&Endpoint::VsockMux { path: path.into(), port: 50_000 }).await.unwrap_err();
+
+        assert!(matches!(error, ListenError::UnixPathTooLong { length: 108, .. }), "{error:?}");
+        assert!(error.to_string().contains("at most 107, with the port"), "{error}");
     }
 
     /// Whether a machine has vsock differs; either way the answer is a value that names it.

@@ -1,7 +1,8 @@
 //! How the parts of the service reach each other: one [`Endpoint`] type for vsock, Unix and TCP.
 //!
 //! vsock is the way into an enclave; Unix and TCP stand in for it where there is none, and TCP is
-//! what clients speak. Nothing here looks at a byte that passes.
+//! what clients speak. A virtual machine monitor may serve vsock to its host on a Unix socket. Nothing
+//! here looks at a byte that passes.
 
 mod acceptor;
 mod endpoint;
@@ -12,6 +13,7 @@ mod listener;
 mod signals;
 mod stream;
 mod unix_socket;
+mod vsock_mux;
 
 pub use acceptor::Acceptor;
 pub use endpoint::{Endpoint, HEARTBEAT_PORT, InvalidEndpoint, announcement};

@@ -6,7 +6,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_vsock::{VsockAddr, VsockStream};
 
-use super::{ConnectError, Endpoint};
+use super::limits::MAX_VSOCK_WRITE;
+use super::{ConnectError, Endpoint, vsock_mux};
 
 /// Connects to an endpoint. There is no deadline here: the caller has one.
 ///
@@ -16,7 +17,7 @@ pub async fn connect(endpoint: &Endpoint) -> Result<Stream, ConnectError> {
     open(endpoint).await.map_err(|source| ConnectError { endpoint: endpoint.clone(), source })
 }
 
-/// An open connection of any of the three kinds.
+/// An open connection of any of the four kinds.
 #[derive(Debug)]
 pub struct Stream(Socket);
 
@@ -25,23 +26,32 @@ pub(super) enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
     Vsock(VsockStream),
+    VsockMux(UnixStream),
 }
 
 impl Stream {
-    /// The context identifier of a vsock peer, which the hypervisor vouches for; `None` on TCP and
-    /// Unix.
+    /// The context identifier of a vsock peer, which the hypervisor vouches for; `None` on TCP, Unix
+    /// and a multiplexed vsock.
     ///
     /// # Errors
     /// When the connection is gone.
     pub fn peer_cid(&self) -> io::Result<Option<u32>> {
         match &self.0 {
-            Socket::Tcp(_) | Socket::Unix(_) => Ok(None),
+            Socket::Tcp(_) | Socket::Unix(_) | Socket::VsockMux(_) => Ok(None),
             Socket::Vsock(stream) => stream.peer_addr().map(|peer| Some(peer.cid())),
         }
     }
 
     pub(super) fn new(socket: Socket) -> Self {
         Self(socket)
+    }
+
+    /// Bytes that one write may take at most.
+    fn max_write(&self) -> usize {
+        match &self.0 {
+            Socket::Tcp(_) | Socket::Unix(_) => usize::MAX,
+            Socket::Vsock(_) | Socket::VsockMux(_) => MAX_VSOCK_WRITE,
+        }
     }
 
     #[cfg(test)]
@@ -62,6 +72,9 @@ async fn open(endpoint: &Endpoint) -> io::Result<Stream> {
         Endpoint::Vsock { cid, port } => {
             Socket::Vsock(VsockStream::connect(VsockAddr::new(*cid, *port)).await?)
         }
+        Endpoint::VsockMux { path, port } => {
+            Socket::VsockMux(vsock_mux::connect(path, *port).await?)
+        }
     };
     Ok(Stream(socket))
 }
@@ -73,6 +86,7 @@ macro_rules! delegate {
             Socket::Tcp(socket) => Pin::new(socket).$method($($argument),*),
             Socket::Unix(socket) => Pin::new(socket).$method($($argument),*),
             Socket::Vsock(socket) => Pin::new(socket).$method($($argument),*),
+            Socket::VsockMux(socket) => Pin::new(socket).$method($($argument),*),
         }
     };
 }
@@ -93,6 +107,7 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        let bytes = bytes.get(..self.max_write()).unwrap_or(bytes);
         delegate!(self, poll_write(cx, bytes))
     }
 
@@ -101,7 +116,10 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        delegate!(self, poll_write_vectored(cx, slices))
+        match capped(slices, self.max_write()) {
+            Capped::Whole(slices) => delegate!(self, poll_write_vectored(cx, slices)),
+            Capped::Part(bytes) => delegate!(self, poll_write(cx, bytes)),
+        }
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -109,6 +127,7 @@ impl AsyncWrite for Stream {
             Socket::Tcp(socket) => socket.is_write_vectored(),
             Socket::Unix(socket) => socket.is_write_vectored(),
             Socket::Vsock(socket) => socket.is_write_vectored(),
+            Socket::VsockMux(socket) => socket.is_write_vectored(),
         }
     }
 
@@ -118,5 +137,92 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         delegate!(self, poll_shutdown(cx))
+    }
+}
+
+/// What one write takes of several slices: as many as are within its bound, or a part of the first.
+enum Capped<'a> {
+    Whole(&'a [IoSlice<'a>]),
+    Part(&'a [u8]),
+}
+
+fn capped<'a>(slices: &'a [IoSlice<'a>], bound: usize) -> Capped<'a> {
+    let mut room = bound;
+    for (index, slice) in slices.iter().enumerate() {
+        match room.checked_sub(slice.len()) {
+            Some(left) => room = left,
+            // Nothing but empty slices came before it.
+            None if room == bound => return Capped::Part(slice.get(..bound).unwrap_or(slice)),
+            None => return Capped::Whole(slices.get(..index).unwrap_or(slices)),
+        }
+    }
+    Capped::Whole(slices)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::OwnedFd;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// Each kind of vsock, and with it its other end, in whose buffers more than a bound has room.
+    fn vsocks() -> [(Stream, UnixStream); 2] {
+        let (multiplexed, multiplexed_end) = UnixStream::pair().unwrap();
+        let (vsock, vsock_end) = UnixStream::pair().unwrap();
+        // To read and write, any connected descriptor does.
+        let vsock = VsockStream::from(OwnedFd::from(vsock.into_std().unwrap()));
+        [
+            (Stream::new(Socket::VsockMux(multiplexed)), multiplexed_end),
+            (Stream::new(Socket::Vsock(vsock)), vsock_end),
+        ]
+    }
+
+    #[tokio::test]
+    async fn a_write_to_a_vsock_takes_32_kib_at_most() {
+        let bytes = vec![7; 100_000];
+        for (mut stream, _end) in vsocks() {
+            assert_eq!(stream.write(&bytes).await.unwrap(), 32 * 1024);
+            assert_eq!(stream.write(&bytes[..32 * 1024]).await.unwrap(), 32 * 1024);
+            assert_eq!(stream.write(&bytes[..9]).await.unwrap(), 9);
+        }
+        let (unix, _end) = UnixStream::pair().unwrap();
+        assert_eq!(Stream::new(Socket::Unix(unix)).write(&bytes).await.unwrap(), 100_000);
+    }
+
+    #[tokio::test]
+    async fn so_does_a_write_of_several_slices() {
+        let (large, half) = (vec![7; 100_000], vec![8; 16 * 1024]);
+        for (mut stream, _end) in vsocks() {
+            let mut write = async |parts: &[&[u8]]| {
+                let slices: Vec<_> = parts.iter().map(|part| IoSlice::new(part)).collect();
+                stream.write_vectored(&slices).await.unwrap()
+            };
+            assert_eq!(write(&[&[], &large, &half]).await, 32 * 1024);
+            assert!((1..=32 * 1024).contains(&write(&[&half, &half, &half]).await));
+            assert!((1..=32 * 1024).contains(&write(&[&half, &large]).await));
+        }
+    }
+
+    #[tokio::test]
+    async fn all_slices_arrive_in_order_however_often_they_are_cut() {
+        let bytes: Vec<u8> = (0..200_000_u32).map(|n| n.to_le_bytes()[1]).collect();
+        for (mut stream, mut end) in vsocks() {
+            let send = async {
+                let mut sent = 0;
+                while sent < bytes.len() {
+                    let rest = &bytes[sent..];
+                    let (first, second) = rest.split_at(rest.len().min(20_000));
+                    let slices = [IoSlice::new(first), IoSlice::new(&[]), IoSlice::new(second)];
+                    sent += stream.write_vectored(&slices).await.unwrap();
+                }
+                stream.shutdown().await.unwrap();
+            };
+            let mut received = Vec::new();
+            let ((), read) = tokio::join!(send, end.read_to_end(&mut received));
+            read.unwrap();
+            assert!(received == bytes);
+        }
     }
 }

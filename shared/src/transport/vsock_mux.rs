@@ -1,0 +1,160 @@
+//! The host's side of a multiplexed vsock: what Firecracker and vhost-device-vsock serve to the host on
+//! a Unix socket, in place of the kernel's vsock. A connection to a guest's port begins with a line each
+//! way, as Firecracker's `docs/vsock.md` has it:
+//!
+//! ```text
+//! host:        CONNECT 5000\n
+//! multiplexer: OK 1073741824\n       the port on the host's side, decimal; from then on it is the stream
+//! ```
+//!
+//! Where nothing listens in the guest, the multiplexer closes without a line. For connections that a
+//! guest opens to a port of the host it connects, without a line, to the Unix socket `PATH_PORT`.
+
+use std::ffi::OsString;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+
+use super::endpoint::decimal;
+
+/// Bytes of the longest answer with its line feed: `OK 4294967295\n`.
+const MAX_ANSWER: usize = 14;
+
+/// Connects to a port in the guest. There is no deadline here: the caller has one.
+///
+/// # Errors
+/// Those of connect(2); `ConnectionRefused` where the multiplexer does not connect, with what it did.
+pub(super) async fn connect(path: &Path, port: u32) -> io::Result<UnixStream> {
+    let mut stream = UnixStream::connect(path).await?;
+    let mut answer = Vec::with_capacity(MAX_ANSWER);
+    match ask(&mut stream, port, &mut answer).await {
+        Err(error) if !is_gone(&error) => Err(error),
+        _ if is_ok(&answer) => Ok(stream),
+        _ => {
+            let answer = answer.escape_ascii().to_string();
+            Err(io::Error::new(ErrorKind::ConnectionRefused, Refused { port, answer }))
+        }
+    }
+}
+
+/// Where the multiplexer connects to for a guest that connects to the host's `port`.
+pub(super) fn listening_path(path: &Path, port: u32) -> PathBuf {
+    let mut path = OsString::from(path);
+    path.push(format!("_{port}"));
+    path.into()
+}
+
+/// The multiplexer did not connect.
+#[derive(Debug, Error)]
+#[error("nothing listens on port {port} in the guest: the multiplexer {}", said(.answer))]
+struct Refused {
+    port: u32,
+    /// What came in place of the answer, escaped; empty where it closed at once.
+    answer: String,
+}
+
+fn said(answer: &str) -> String {
+    if answer.is_empty() {
+        "closed the connection".to_owned()
+    } else {
+        format!("answered \"{answer}\" and not \"OK PORT\"")
+    }
+}
+
+/// Asks, and fills in the answer up to and with its line feed, or what there is of it.
+async fn ask(stream: &mut UnixStream, port: u32, answer: &mut Vec<u8>) -> io::Result<()> {
+    stream.write_all(format!("CONNECT {port}\n").as_bytes()).await?;
+    // Byte by byte: what follows the line is the guest's already.
+    while answer.len() < MAX_ANSWER && !answer.ends_with(b"\n") {
+        answer.push(stream.read_u8().await?);
+    }
+    Ok(())
+}
+
+/// Whether the multiplexer has closed, before or after it read the question.
+fn is_gone(error: &io::Error) -> bool {
+    [ErrorKind::UnexpectedEof, ErrorKind::BrokenPipe, ErrorKind::ConnectionReset]
+        .contains(&error.kind())
+}
+
+fn is_ok(answer: &[u8]) -> bool {
+    let port = answer.strip_prefix(b"OK ").and_then(|rest| rest.strip_suffix(b"\n"));
+    port.and_then(|port| str::from_utf8(port).ok()).and_then(decimal::<u32>).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use tokio::net::UnixListener;
+
+    use super::super::{ConnectError, Endpoint, Stream};
+    use super::*;
+
+    /// What connecting to port 5000 gives where the multiplexer says this and closes.
+    async fn connect_to(answer: &[u8]) -> Result<Stream, ConnectError> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        let listener = UnixListener::bind(&path).unwrap();
+        let multiplexer = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut question = [0; 13];
+            stream.read_exact(&mut question).await.unwrap();
+            assert_eq!(&question, b"CONNECT 5000\n");
+            stream.write_all(answer).await.unwrap();
+        };
+        let endpoint = Endpoint::VsockMux { path: path.clone(), port: 5000 };
+        tokio::join!(super::super::connect(&endpoint), multiplexer).0
+    }
+
+    #[tokio::test]
+    async fn nothing_behind_the_answer_is_lost() {
+        for answer in ["OK 0\n", "OK 4294967295\n"] {
+            let mut stream = connect_to(format!("{answer}OK 1\nrest").as_bytes()).await.unwrap();
+            let mut received = String::new();
+            stream.read_to_string(&mut received).await.unwrap();
+            assert_eq!(received, "OK 1\nrest");
+        }
+    }
+
+    #[tokio::test]
+    async fn any_other_answer_is_a_refusal_that_says_what_came() {
+        let answers = [
+            ("", "the multiplexer closed the connection"),
+            ("OK 10737", "answered \"OK 10737\" and not"),
+            ("OK 10737\r\n", "answered \"OK 10737\\r\\n\""),
+            ("OK\n", "answered \"OK\\n\""),
+            ("OK \n", "answered \"OK \\n\""),
+            ("OK 4294967296\n", "answered \"OK 4294967296\\n\""),
+            ("OK 01\n", "answered \"OK 01\\n\""),
+            ("OK 000000000000000000000001\n", "answered \"OK 00000000000\""),
+            ("\nOK 1\n", "answered \"\\n\""),
+            ("HTTP/1.1 400 Bad Request\r\n", "answered \"HTTP/1.1 400 B\""),
+        ];
+        for (answer, said) in answers {
+            let error = connect_to(answer.as_bytes()).await.unwrap_err();
+            assert_eq!(error.source.kind(), ErrorKind::ConnectionRefused, "{answer}");
+            assert!(error.to_string().contains("nothing listens there"), "{error}");
+            let cause = error.source().unwrap().to_string();
+            assert!(cause.starts_with("nothing listens on port 5000 in the guest"), "{cause}");
+            assert!(cause.contains(said), "{cause}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_multiplexer_that_closes_without_reading_refuses() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let closing = std::thread::spawn(move || drop(listener.accept().unwrap()));
+
+        let error = connect(&path, 5000).await.unwrap_err();
+
+        closing.join().unwrap();
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+        assert!(error.to_string().contains("closed the connection"), "{error}");
+    }
+}
