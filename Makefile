@@ -27,10 +27,14 @@ WITH_PROVIDER := --no-default-features --features \
 	attested-recipient/$(PROVIDER),enclave/$(PROVIDER),enclave/simulator,shared/$(PROVIDER),shared/kms,shared/nsm,shared/simulator,shared/transport,fuzz/$(PROVIDER)
 # For each fuzz target.
 FUZZ_SECONDS ?= 60
+# Where the static binaries are, and the command that builds and measures images.
+PRODUCTION_BIN = $(PRODUCTION_DIR)/$(HOST)/release
+TOOL = $(TARGET_DIR)/release/attested-recipient
 
 .PHONY: help build run demo test test-rust-sdk test-model test-statistics \
 	bench-entropy fuzz fuzz-replay fuzz-save mutants lint \
-	lint-rust-sdk fmt deny build-production verify-production clients tools
+	lint-rust-sdk fmt deny build-production verify-production eif eif-test kernel-update qemu-test \
+	clients tools FORCE
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -116,6 +120,27 @@ build-production: tools ## Build the static production binaries, one cargo call 
 	$(PRODUCTION_CARGO) -p enclave --bin enclave
 	$(PRODUCTION_CARGO) -p parent-proxy --bin parent-proxy
 	@ls -l $(PRODUCTION_DIR)/$(HOST)/release/{enclave,parent-proxy}
+
+$(TOOL): FORCE
+	cargo build --release --locked -p attested-recipient
+FORCE:
+
+eif: build-production $(TOOL) ## Build the enclave's image (KERNEL=, CMDLINE=, RAMDISK=, CONFIG=: docs/enclave.md).
+	@ENCLAVE=$(PRODUCTION_BIN)/enclave TOOL=$(TOOL) KERNEL="$(KERNEL)" CMDLINE="$(CMDLINE)" \
+		RAMDISK="$(RAMDISK)" CONFIG="$(CONFIG)" OR_CURRENT="$(OR_CURRENT)" deploy/eif/build.sh
+
+kernel-update: tools ## Move the enclave's kernel, which is pinned, to Debian's current one.
+	@deploy/eif/update-kernel.sh
+
+qemu-test: clients ## Boot the image in QEMU, in which nothing but AWS's signature is missing, and try it.
+	@tests/qemu/setup.sh
+	@$(MAKE) --no-print-directory eif OR_CURRENT=yes
+	EIF=$(abspath $(TARGET_DIR)/eif) QEMU=$(abspath $(TARGET_DIR)/qemu) \
+		PROXY=$(abspath $(PRODUCTION_BIN)/parent-proxy) ENCLAVE=$(abspath $(PRODUCTION_BIN)/enclave) \
+		cargo test --locked -p attested-recipient --no-default-features --features $(PROVIDER) --test qemu
+
+eif-test: eif ## Compare what the image measures by us and by nitro-cli (installs it, minutes to build).
+	@BIN=$(TARGET_DIR)/release tests/eif/nitro-cli.sh $(TARGET_DIR)/eif/enclave.eif
 
 verify-production: build-production build ## Prove that no simulator is in the production binaries.
 	@RUSTFLAGS="$(PRODUCTION_FLAGS)" HOST=$(HOST) PRODUCTION_DIR=$(PRODUCTION_DIR) \

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use clap::{ArgGroup, Args};
+use clap::Args;
 use serde_json::{Value, json};
 use shared::time::UnixMillis;
 
@@ -27,7 +27,6 @@ const LAST_SECOND: u64 = 253_402_300_799;
 /// Build an enclave image (EIF) from a kernel and the enclave's binary, with the measurements to
 /// expect of it. The same inputs give the same bytes; SOURCE_DATE_EPOCH is among them.
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("bootstrap").required(true).args(["module", "ramdisk"])))]
 pub(super) struct BuildEif {
     /// The kernel: a bzImage, or for aarch64 an Image.
     #[arg(long, value_name = "FILE")]
@@ -39,7 +38,7 @@ pub(super) struct BuildEif {
     #[arg(long, value_name = "FILE")]
     module: Vec<Module>,
     /// The first ramdisk as it is, instead of one with the modules.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "module")]
     ramdisk: Option<PathBuf>,
     /// The enclave's binary, which is /init.
     #[arg(long, value_name = "FILE")]
