@@ -27,7 +27,8 @@ main() {
     elif [[ ${1:-} == --check ]]; then
         exit 1
     fi
-    require "the QEMU test" apt-get=apt dpkg-deb=dpkg cargo=rustup python3=python3 \
+    command -v cargo >/dev/null || fail "cargo is missing: install Rust 1.95 or later with rustup"
+    require "the QEMU test" apt-get=apt dpkg-deb=dpkg python3=python3 \
         "$debian_keyring=debian-archive-keyring"
     # Without a stamp until all is done: what was interrupted starts over.
     rm -rf "$qemu"
