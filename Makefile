@@ -18,23 +18,27 @@ endif
 
 TARGET_DIR := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 PRODUCTION_DIR := $(TARGET_DIR)/production
-# A target must be named, or the static C runtime would be asked of build scripts as well.
-HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+# A target is always named, or the static C runtime would be asked of build scripts as well.
+PRODUCTION_TARGET := $(shell uname -m)-unknown-linux-gnu
 PRODUCTION_FLAGS := --cfg production -C target-feature=+crt-static
-PRODUCTION_CARGO = RUSTFLAGS="$(PRODUCTION_FLAGS)" cargo build --release --locked \
-	--target $(HOST) --target-dir $(PRODUCTION_DIR)
+# With this the binaries are the same, byte for byte, in whatever folder they are built and by whom.
+# Without a history, as in an image, time starts at zero: nothing that is built may show it anyway.
+PRODUCTION_ENV = RUSTFLAGS="$(PRODUCTION_FLAGS)" RUSTC_WRAPPER="$(CURDIR)/deploy/production/rustc.sh" \
+	CFLAGS= CARGO_INCREMENTAL=0 SOURCE_DATE_EPOCH=$(or $(shell git log -1 --format=%ct 2>/dev/null),0)
+PRODUCTION_CARGO = $(PRODUCTION_ENV) cargo build --release --locked \
+	--target $(PRODUCTION_TARGET) --target-dir $(PRODUCTION_DIR)
 WITH_PROVIDER := --no-default-features --features \
 	attested-recipient/$(PROVIDER),enclave/$(PROVIDER),enclave/simulator,shared/$(PROVIDER),shared/kms,shared/nsm,shared/simulator,shared/transport,fuzz/$(PROVIDER)
 # For each fuzz target.
 FUZZ_SECONDS ?= 60
 # Where the static binaries are, and the command that builds and measures images.
-PRODUCTION_BIN = $(PRODUCTION_DIR)/$(HOST)/release
+PRODUCTION_BIN = $(PRODUCTION_DIR)/$(PRODUCTION_TARGET)/release
 TOOL = $(TARGET_DIR)/release/attested-recipient
 
 .PHONY: help build run demo test test-rust-sdk test-model test-statistics \
 	bench-entropy fuzz fuzz-replay fuzz-save mutants lint \
-	lint-rust-sdk fmt deny build-production verify-production eif eif-test kernel-update qemu-test \
-	clients tools FORCE
+	lint-rust-sdk fmt deny build-production verify-production image-test eif eif-test \
+	kernel-update qemu-test clients tools FORCE
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -100,8 +104,8 @@ lint: tools ## Check format, clippy and the documentation.
 	cargo clippy --locked -p shared --no-default-features \
 		--features ring,kms,nsm,simulator,transport --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
-	@for script in deploy/*/*.sh fuzz/*.sh tests/clients/*.sh tests/qemu/*.sh tests/statistics/*.sh \
-		.ci/run .ci/readme .ci/mutants; do bash -n $$script || exit 1; done
+	@for script in deploy/*/*.sh fuzz/*.sh tests/clients/*.sh tests/eif/*.sh tests/image/*.sh \
+		tests/qemu/*.sh tests/statistics/*.sh .ci/run .ci/readme .ci/mutants; do bash -n $$script || exit 1; done
 
 lint-rust-sdk: tools ## Check the tests with the AWS SDK for Rust with clippy (minutes to build).
 	cargo clippy --locked --manifest-path tests/rust-sdk/Cargo.toml \
@@ -117,17 +121,20 @@ deny: tools ## Check licences, sources and who may use what (needs cargo-deny).
 	cargo deny --config .deny.toml check bans licenses sources
 
 build-production: tools ## Build the static production binaries, one cargo call each.
+	@# Cargo does not notice that its wrapper has changed.
+	@cmp -s deploy/production/rustc.sh $(PRODUCTION_DIR)/rustc.sh || rm -rf $(PRODUCTION_DIR)
+	@mkdir -p $(PRODUCTION_DIR) && cp deploy/production/rustc.sh $(PRODUCTION_DIR)/rustc.sh
 	$(PRODUCTION_CARGO) -p enclave --bin enclave
 	$(PRODUCTION_CARGO) -p parent-proxy --bin parent-proxy
-	@ls -l $(PRODUCTION_DIR)/$(HOST)/release/{enclave,parent-proxy}
+	@ls -l $(PRODUCTION_DIR)/$(PRODUCTION_TARGET)/release/{enclave,parent-proxy}
 
 $(TOOL): FORCE
 	cargo build --release --locked -p attested-recipient
 FORCE:
 
-eif: build-production $(TOOL) ## Build the enclave's image (KERNEL=, CMDLINE=, RAMDISK=, CONFIG=: docs/enclave.md).
+eif: build-production $(TOOL) ## Build the enclave's image (KERNEL=, MODULES=, RAMDISK=, CMDLINE=, CONFIG=).
 	@ENCLAVE=$(PRODUCTION_BIN)/enclave TOOL=$(TOOL) KERNEL="$(KERNEL)" CMDLINE="$(CMDLINE)" \
-		RAMDISK="$(RAMDISK)" CONFIG="$(CONFIG)" OR_CURRENT="$(OR_CURRENT)" deploy/eif/build.sh
+		MODULES="$(MODULES)" RAMDISK="$(RAMDISK)" CONFIG="$(CONFIG)" OR_CURRENT="$(OR_CURRENT)" deploy/eif/build.sh
 
 kernel-update: tools ## Move the enclave's kernel, which is pinned, to Debian's current one.
 	@deploy/eif/update-kernel.sh
@@ -135,6 +142,7 @@ kernel-update: tools ## Move the enclave's kernel, which is pinned, to Debian's 
 qemu-test: clients ## Boot the image in QEMU, in which nothing but AWS's signature is missing, and try it.
 	@tests/qemu/setup.sh
 	@$(MAKE) --no-print-directory eif OR_CURRENT=yes
+	KERNEL_DIR="$$(deploy/eif/kernel.sh --or-current | tail -n 1)" \
 	EIF=$(abspath $(TARGET_DIR)/eif) QEMU=$(abspath $(TARGET_DIR)/qemu) \
 		PROXY=$(abspath $(PRODUCTION_BIN)/parent-proxy) ENCLAVE=$(abspath $(PRODUCTION_BIN)/enclave) \
 		cargo test --locked -p attested-recipient --no-default-features --features $(PROVIDER) --test qemu
@@ -142,6 +150,9 @@ qemu-test: clients ## Boot the image in QEMU, in which nothing but AWS's signatu
 eif-test: eif ## Compare what the image measures by us and by nitro-cli (installs it, minutes to build).
 	@BIN=$(TARGET_DIR)/release tests/eif/nitro-cli.sh $(TARGET_DIR)/eif/enclave.eif
 
-verify-production: build-production build ## Prove that no simulator is in the production binaries.
-	@RUSTFLAGS="$(PRODUCTION_FLAGS)" HOST=$(HOST) PRODUCTION_DIR=$(PRODUCTION_DIR) \
+verify-production: build-production build ## Prove that production has no simulator and no path of this machine.
+	@$(PRODUCTION_ENV) TARGET=$(PRODUCTION_TARGET) PRODUCTION_DIR=$(PRODUCTION_DIR) \
 		BIN=$(TARGET_DIR)/release deploy/production/verify.sh
+
+image-test: build-production ## Build enclave.Dockerfile without Docker, expect the same binary (root, Debian).
+	@TARGET_DIR=$(TARGET_DIR) BINARY=$(PRODUCTION_BIN)/enclave tests/image/run.sh

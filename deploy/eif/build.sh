@@ -3,8 +3,9 @@
 # target/eif/pcrs.json of its measurements. Settings, from the environment:
 #   ENCLAVE    the production binary
 #   TOOL       the command attested-recipient
-#   KERNEL     another kernel than the pinned one, such as nitro-cli's; it comes without modules
-#   RAMDISK    what such a kernel needs to boot, as a cpio archive: the first ramdisk
+#   KERNEL     another kernel than the pinned one, such as nitro-cli's
+#   MODULES    the modules that such a kernel needs, in their order; none by default
+#   RAMDISK    the first ramdisk as it is, a cpio archive, in the place of one with the modules
 #   CMDLINE    another kernel command line
 #   CONFIG     the folder of a configuration to be part of the image; without one, it is the parent's
 #   OR_CURRENT the kernel's suite's current one may take the place of one that Debian has dropped
@@ -24,8 +25,12 @@ options=(--cmdline "$cmdline" --enclave "$ENCLAVE" --argument=--listen --argumen
 if [[ -n ${KERNEL:-} ]]; then
     options+=(--kernel "$KERNEL")
     [[ -z ${RAMDISK:-} ]] || options+=(--ramdisk "$RAMDISK")
+    for module in ${MODULES:-}; do
+        options+=(--module "$module")
+    done
 else
-    [[ -z ${RAMDISK:-} ]] || { echo "RAMDISK goes with KERNEL: the pinned kernel has its own" >&2; exit 1; }
+    [[ -z ${RAMDISK:-}${MODULES:-} ]] ||
+        { echo "RAMDISK and MODULES go with KERNEL: the pinned kernel has its own" >&2; exit 1; }
     kernel=$("$here/kernel.sh" ${OR_CURRENT:+--or-current} | tail -n 1)
     options+=(--kernel "$kernel/vmlinuz" --kernel-version "$(cat "$kernel/version")")
     for module in "$kernel"/*.ko; do
@@ -42,7 +47,10 @@ else
     options+=(--argument=--config-from-parent --argument=5001)
 fi
 
+# Two builds of a commit are the same file. Without a history, time starts at zero.
 commit=unknown
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$root" log -1 --format=%ct 2>/dev/null || echo 0)}
+export SOURCE_DATE_EPOCH
 if git -C "$root" rev-parse --verify --quiet HEAD >/dev/null; then
     commit=$(git -C "$root" describe --always --abbrev=40 --dirty --exclude='*')
 fi

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# The locks that keep the simulator out of production, each tried.
+# The locks that keep the simulator out of production, each tried, and what else must hold of it.
 set -euo pipefail
-: "${BIN:?}" "${PRODUCTION_DIR:?}" "${HOST:?}" "${RUSTFLAGS:?}"
+: "${BIN:?}" "${PRODUCTION_DIR:?}" "${TARGET:?}" "${RUSTFLAGS:?}"
 
 root_name='NITRO SIMULATOR ROOT - DO NOT TRUST'
-production=$PRODUCTION_DIR/$HOST/release
+production=$PRODUCTION_DIR/$TARGET/release
 
 pass() { echo "ok: $1"; }
 fail() {
@@ -20,7 +20,7 @@ grep -qaF "$root_name" "$BIN/enclave-simulator" || fail "the simulated root is n
 pass "the simulated root's name is present in enclave-simulator"
 
 for package in shared enclave; do
-    if output=$(cargo check --locked --release --target "$HOST" --target-dir "$PRODUCTION_DIR" \
+    if output=$(cargo check --locked --release --target "$TARGET" --target-dir "$PRODUCTION_DIR" \
         -p $package --features simulator 2>&1); then
         fail "$package compiles with the feature simulator under cfg(production)"
     fi
@@ -59,3 +59,17 @@ for binary in enclave parent-proxy; do
     ! readelf -d "$production/$binary" | grep -q NEEDED || fail "$binary is not static"
 done
 pass "the production binaries are static"
+
+# Where this machine has what the binaries were made of.
+folders=("$HOME" "$PWD" "${CARGO_HOME:-$HOME/.cargo}" "$(realpath "$PRODUCTION_DIR")"
+    "$(rustc --print sysroot)")
+for folder in "${folders[@]}"; do
+    # A home of / says nothing: every path begins with it.
+    [[ $folder != / ]] || continue
+    for binary in enclave parent-proxy; do
+        ! grep -qaF "${folder%/}/" "$production/$binary" || fail "$binary has a path in $folder"
+    done
+done
+pass "no path of the build machine is in the production binaries"
+grep -qaF "${CARGO_HOME:-$HOME/.cargo}/" "$BIN/enclave-simulator" || fail "no path of this machine is in enclave-simulator"
+pass "one is in enclave-simulator, which is built without that care"

@@ -1,0 +1,135 @@
+//! The enclaves that the checks look at, each booted when the first of them asks for it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use tempfile::TempDir;
+
+use crate::configuration::Configuration;
+use crate::machine::{Boot, Machine, setting};
+
+/// The kernel shows each call that makes or uses a socket, by the kind of socket.
+const TRACE: &str = "loglevel=8 tp_printk trace_event=syscalls:sys_enter_socket,\
+                     syscalls:sys_enter_socketpair,syscalls:sys_enter_bind,\
+                     syscalls:sys_enter_listen,syscalls:sys_enter_connect";
+
+#[derive(Default)]
+pub(crate) struct Boots {
+    configuration: OnceLock<Configuration>,
+    first: OnceLock<Mutex<Option<Machine>>>,
+    second: OnceLock<Mutex<Option<Machine>>>,
+    /// Answers of the first.
+    answers: Mutex<Vec<Vec<u8>>>,
+    /// What the one showed that was traced.
+    console: Mutex<String>,
+}
+
+impl Boots {
+    pub(crate) fn configuration(&self) -> &Configuration {
+        self.configuration.get_or_init(Configuration::new)
+    }
+
+    /// The image of `make eif`, with the configuration from the parent.
+    pub(crate) fn first(&self) -> MutexGuard<'_, Option<Machine>> {
+        lock(self.first.get_or_init(|| {
+            let archive = self.configuration().archive();
+            let boot = Boot { image: &image(), config: Some(&archive), append: "", preload: None };
+            Mutex::new(Some(boot.to_service()))
+        }))
+    }
+
+    /// The same once more, with a configuration of which one byte is another.
+    pub(crate) fn second(&self) -> MutexGuard<'_, Option<Machine>> {
+        lock(self.second.get_or_init(|| {
+            drop(self.first().take());
+            self.configuration().change_a_byte();
+            let archive = self.configuration().archive();
+            let boot = Boot { image: &image(), config: Some(&archive), append: "", preload: None };
+            Mutex::new(Some(boot.to_service()))
+        }))
+    }
+
+    /// Keeps an answer of the first, for comparison.
+    pub(crate) fn keep(&self, answers: impl IntoIterator<Item = Vec<u8>>) {
+        lock(&self.answers).extend(answers);
+    }
+
+    pub(crate) fn answers(&self) -> Vec<Vec<u8>> {
+        lock(&self.answers).clone()
+    }
+
+    pub(crate) fn keep_console(&self, console: String) {
+        *lock(&self.console) = console;
+    }
+
+    pub(crate) fn console_of_traced(&self) -> String {
+        lock(&self.console).clone()
+    }
+
+    /// An image with the configuration in it, whose kernel shows what sockets there are.
+    pub(crate) fn traced(&self) -> (Machine, Built) {
+        let archive = self.configuration().archive();
+        let built = Built::with(&modules(), &["--config", "/config.tar"], Some(&archive));
+        let machine =
+            Boot { image: &built.image(), config: None, append: TRACE, preload: None }.to_service();
+        (machine, built)
+    }
+}
+
+/// After a check that failed the others go on.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// `make eif`'s.
+pub(crate) fn image() -> PathBuf {
+    setting("EIF").join("enclave.eif")
+}
+
+/// The modules of its kernel, in order.
+pub(crate) fn modules() -> Vec<PathBuf> {
+    let mut modules: Vec<_> = fs::read_dir(setting("KERNEL_DIR"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "ko"))
+        .collect();
+    modules.sort();
+    modules
+}
+
+/// An image made for one test.
+pub(crate) struct Built(TempDir);
+
+impl Built {
+    pub(crate) fn with(modules: &[PathBuf], arguments: &[&str], config: Option<&Path>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_attested-recipient"));
+        command.args(["build-eif", "--cmdline", "reboot=k panic=30 console=ttyS0 quiet"]);
+        command.arg("--kernel").arg(setting("KERNEL_DIR").join("vmlinuz"));
+        for module in modules {
+            command.arg("--module").arg(module);
+        }
+        command.arg("--enclave").arg(setting("ENCLAVE"));
+        for argument in ["--listen", "vsock:4294967295:5000"].iter().chain(arguments) {
+            command.arg(format!("--argument={argument}"));
+        }
+        if let Some(config) = config {
+            command.arg("--file").arg(format!("config.tar={}", config.display()));
+        }
+        command.args(["--commit", "test", "--toolchain", "test", "--out"]);
+        command.arg(folder.path().join("e.eif"));
+        command.arg("--pcrs").arg(folder.path().join("p.json"));
+        assert!(command.status().unwrap().success());
+        Self(folder)
+    }
+
+    pub(crate) fn image(&self) -> PathBuf {
+        self.0.path().join("e.eif")
+    }
+
+    pub(crate) fn pcrs(&self) -> PathBuf {
+        self.0.path().join("p.json")
+    }
+}

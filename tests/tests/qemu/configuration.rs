@@ -1,0 +1,109 @@
+//! The configuration of the enclaves that are booted here.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use enclave::clock::{Clock, SystemClock};
+use serde_json::Value;
+use shared::attestation::{PCR_LENGTH, PcrFamily};
+use shared::simulator::{DocumentRequest, World, default_pcrs};
+use tempfile::TempDir;
+
+use crate::sigv4::table::Identity;
+
+/// Its one credential. Each of its secrets is one that nothing else can be.
+pub(crate) const IDENTITY: Identity = Identity {
+    region: "eu-west-1",
+    access_key_id: "AKIDQEMUTEST",
+    secret_access_key: "canary/secretAccessKey/b7Vx0",
+    session_token: Some("canary/sessionToken/Qk29w"),
+};
+
+/// A configuration with a root of its own as a further anchor.
+pub(crate) struct Configuration {
+    folder: TempDir,
+    world: World,
+}
+
+impl Configuration {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let world = world();
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        write("enclave.toml", &toml("every caller"));
+        write("root.pem", &world.root_certificate_pem());
+        let allow = r#"{"Statement":{"Effect":"Allow","Action":"kms:*","Resource":"*"}}"#;
+        write("wallet.json", allow);
+        Self { folder, world }
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The archive of it as it is now.
+    pub(crate) fn archive(&self) -> PathBuf {
+        let archive = self.folder.path().join("config.tar");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_attested-recipient"));
+        command.arg("config-archive").arg(self.folder()).arg("--out").arg(&archive);
+        assert!(command.status().unwrap().success());
+        archive
+    }
+
+    /// What PCR16 and PCR17 are to be, as the command says it.
+    pub(crate) fn pcrs(&self) -> [[u8; PCR_LENGTH]; 2] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_attested-recipient"));
+        let output = command.arg("config-pcr").arg(self.folder()).output().unwrap();
+        let pcrs: Value = serde_json::from_slice(&output.stdout).unwrap();
+        ["PCR16", "PCR17"].map(|name| pcr(&pcrs[name]))
+    }
+
+    /// One byte is another.
+    pub(crate) fn change_a_byte(&self) {
+        fs::write(self.folder().join("enclave.toml"), toml("Every caller")).unwrap();
+    }
+
+    /// A document under the root that it names.
+    pub(crate) fn document(&self, public_key: Vec<u8>) -> Vec<u8> {
+        document(&self.world, public_key)
+    }
+}
+
+/// A value in hexadecimal.
+pub(crate) fn pcr(value: &Value) -> [u8; PCR_LENGTH] {
+    const_hex::decode_to_array(value.as_str().unwrap()).unwrap()
+}
+
+pub(crate) fn world() -> World {
+    World::new(Arc::new(|| SystemClock.now())).unwrap()
+}
+
+pub(crate) fn document(world: &World, public_key: Vec<u8>) -> Vec<u8> {
+    let family = PcrFamily::NitroEnclave;
+    let request = DocumentRequest {
+        family,
+        pcrs: default_pcrs(family),
+        public_key: Some(public_key),
+        user_data: Some(b"canary-user-data".to_vec()),
+        nonce: Some(b"canary-nonce".to_vec()),
+        age_seconds: 0,
+    };
+    world.document(request).unwrap()
+}
+
+fn toml(remark: &str) -> String {
+    let Identity { region, access_key_id, secret_access_key, session_token } = IDENTITY;
+    let session_token = session_token.unwrap();
+    format!(
+        "# {remark} has this credential\n\
+         [auth]\nregion = \"{region}\"\n\
+         [[credential]]\naccess_key_id = \"{access_key_id}\"\n\
+         secret_access_key = \"{secret_access_key}\"\nsession_token = \"{session_token}\"\n\
+         principal = \"arn:aws:iam::123456789012:role/wallet\"\npolicies = [\"wallet.json\"]\n\
+         [recipient]\nplaintext = \"allow\"\n\
+         [platform]\nclocksources = [\"tsc\"]\n\
+         [trust]\nanchors = [\"root.pem\"]\n"
+    )
+}
