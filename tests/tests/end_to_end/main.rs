@@ -8,6 +8,7 @@
 )]
 
 mod command;
+mod config_command;
 mod eif_command;
 mod errors;
 mod policy_command;
