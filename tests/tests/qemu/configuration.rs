@@ -93,6 +93,7 @@ pub(crate) fn document(world: &World, public_key: Vec<u8>) -> Vec<u8> {
     world.document(request).unwrap()
 }
 
+/// `tsc-early` is what a kernel that has booted within a second has until it has the other.
 fn toml(remark: &str) -> String {
     let Identity { region, access_key_id, secret_access_key, session_token } = IDENTITY;
     let session_token = session_token.unwrap();
@@ -103,7 +104,7 @@ fn toml(remark: &str) -> String {
          secret_access_key = \"{secret_access_key}\"\nsession_token = \"{session_token}\"\n\
          principal = \"arn:aws:iam::123456789012:role/wallet\"\npolicies = [\"wallet.json\"]\n\
          [recipient]\nplaintext = \"allow\"\n\
-         [platform]\nclocksources = [\"tsc\"]\n\
+         [platform]\nclocksources = [\"tsc\", \"tsc-early\"]\n\
          [trust]\nanchors = [\"root.pem\"]\n"
     )
 }
