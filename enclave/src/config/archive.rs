@@ -92,8 +92,13 @@ pub(super) fn encode(files: &Named<'_>) -> io::Result<Zeroizing<Vec<u8>>> {
 /// The files in `archive`, if it is what [`encode`] makes of them.
 pub(super) fn decode(archive: &[u8]) -> Result<BTreeMap<String, Zeroizing<Vec<u8>>>, ArchiveError> {
     let mut files = BTreeMap::new();
-    for entry in tar::Archive::new(archive).entries()? {
+    // Each header for itself: what others would have files be, such as sparse ones, which end nowhere
+    // near the end of the archive, is refused.
+    for entry in tar::Archive::new(archive).entries()?.raw(true) {
         let mut entry = entry?;
+        if entry.header().entry_type() != EntryType::Regular {
+            return Err(ArchiveError::NotCanonical);
+        }
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         if !is_name(&name) {
             return Err(ArchiveError::Name(name));
@@ -178,11 +183,31 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_file() {
-        let mut header = Header::new_ustar();
-        header.set_path("link").unwrap();
-        header.set_entry_type(EntryType::Symlink);
-        header.set_link_name("/etc/passwd").unwrap();
+        let mut kinds = vec![EntryType::Symlink, EntryType::Directory, EntryType::XHeader];
+        kinds.extend([EntryType::GNULongName, EntryType::Continuous, EntryType::Link]);
+        for kind in kinds {
+            let mut header = Header::new_ustar();
+            header.set_path("other").unwrap();
+            header.set_entry_type(kind);
+            header.set_link_name("/etc/passwd").unwrap();
+            header.set_size(0);
+            header.set_cksum();
+            let archive = [header.as_bytes().as_slice(), &[0; 1024]].concat();
+            assert!(matches!(decode(&archive), Err(ArchiveError::NotCanonical)), "{kind:?}");
+        }
+    }
+
+    /// A header alone that stands for as many zeros as a number can say.
+    #[test]
+    fn refuses_a_sparse_file_without_making_it() {
+        let mut header = Header::new_gnu();
+        header.set_path("enclave.toml").unwrap();
+        header.set_entry_type(EntryType::GNUSparse);
         header.set_size(0);
+        let gnu = header.as_gnu_mut().unwrap();
+        gnu.realsize = *b"777777777777";
+        gnu.sparse[0].offset = *b"777777777777";
+        gnu.sparse[0].numbytes = *b"000000000000";
         header.set_cksum();
         let archive = [header.as_bytes().as_slice(), &[0; 1024]].concat();
         assert!(matches!(decode(&archive), Err(ArchiveError::NotCanonical)));
