@@ -52,6 +52,11 @@ impl Handout {
             _ => None,
         };
         let acceptor = Acceptor::new(listen(listen_on).await?);
+        if matches!(listen_on, Endpoint::Tcp(_)) {
+            tracing::warn!(
+                "whoever reaches --config-listen gets the configuration and its secrets"
+            );
+        }
         Ok(Self { acceptor, shelf: Arc::new(Shelf { path, cid }) })
     }
 
@@ -83,6 +88,16 @@ impl Handout {
     }
 }
 
+/// Whether who came may have it: on vsock the one enclave alone.
+fn check_peer(only: Option<u32>, peer: Option<u32>) -> io::Result<()> {
+    match (only, peer) {
+        (Some(only), Some(peer)) if only != peer => {
+            Err(io::Error::other(format!("CID {peer} is not the upstream's, which is {only}")))
+        }
+        _ => Ok(()),
+    }
+}
+
 impl Shelf {
     async fn serve(self: Arc<Self>, stream: Stream) {
         let path = self.path.clone();
@@ -96,11 +111,7 @@ impl Shelf {
     }
 
     async fn hand_over(self: Arc<Self>, mut stream: Stream) -> io::Result<usize> {
-        let peer = stream.peer_cid()?;
-        if self.cid.is_some() && peer.is_some() && peer != self.cid {
-            let cid = peer.unwrap_or_default();
-            return Err(io::Error::other(format!("CID {cid} is not the upstream's")));
-        }
+        check_peer(self.cid, stream.peer_cid()?)?;
         let bytes = spawn_blocking(move || self.read()).await.map_err(io::Error::other)??;
         stream.write_all(&bytes).await?;
         stream.shutdown().await?;
@@ -120,5 +131,20 @@ impl Shelf {
             Ok(..=MAX_LENGTH) => Ok(bytes),
             _ => Err(too_long()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_enclave_gets_nothing() {
+        check_peer(Some(16), Some(16)).unwrap();
+        // Not vsock, or not known which.
+        check_peer(Some(16), None).unwrap();
+        check_peer(None, Some(17)).unwrap();
+        let error = check_peer(Some(16), Some(17)).unwrap_err().to_string();
+        assert_eq!(error, "CID 17 is not the upstream's, which is 16");
     }
 }

@@ -29,8 +29,17 @@ pub enum ArchiveError {
     #[error("it is no tar archive: {0}")]
     Tar(#[from] io::Error),
     /// A name that is none for a file here.
-    #[error("{0:?} is no name of a file in it: {RULE}", RULE = NAME_RULE)]
+    #[error(
+        "{0:?} is no name of a file in it: {NAME_RULE}, or make it with attested-recipient \
+         config-archive"
+    )]
     Name(String),
+    /// A file that would be too long in a folder.
+    #[error("{0:?} in it is longer than 1 MiB")]
+    TooLong(String),
+    /// One that is not called so.
+    #[error("it is an archive: give it a name that ends in .tar")]
+    Extension,
     /// Without what every configuration has.
     #[error("it holds no enclave.toml: make it with attested-recipient config-archive")]
     NoToml,

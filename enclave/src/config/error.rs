@@ -134,6 +134,12 @@ pub enum MeaningError {
          one with head -c 32 /dev/urandom >salt, and keep it as secret as they are"
     )]
     NoSalt,
+    /// Secrets or files that no key names.
+    #[error(
+        "[[credential]] or [trust] is written as a list of values: write each with its key, by which \
+         secrets are told from what is measured in PCR16"
+    )]
+    WithoutKeys,
     /// The system has no randomness.
     #[error("the system gives no random bytes to salt the measurement of its secrets with")]
     NoRandomness,

@@ -37,6 +37,19 @@ pub(super) struct ConfigFile {
     pub(super) simulator: Option<SimulatorTable>,
 }
 
+impl ConfigFile {
+    /// How many secrets it holds, and how many files it names.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        let secrets =
+            |credential: &CredentialTable| 1 + usize::from(credential.session_token.is_some());
+        let policies = |credential: &CredentialTable| credential.policies.len();
+        (
+            self.credential.iter().map(secrets).sum(),
+            self.trust.anchors.len() + self.credential.iter().map(policies).sum::<usize>(),
+        )
+    }
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TrustTable {

@@ -19,6 +19,9 @@ use crate::measurement::Measured;
 /// Bytes of a configuration or policy file: far more than a person writes.
 pub(super) const MAX_FILE_LENGTH: usize = 1024 * 1024;
 
+/// Where an archive says that it is one.
+const USTAR_AT: usize = 257;
+
 /// The TOML's name in an archive, and for who looks for it in a folder.
 pub const TOML_NAME: &str = "enclave.toml";
 
@@ -66,6 +69,10 @@ impl Files {
             Err(error) => return Err(ConfigError::Read { path: at, error }),
         };
         let toml = read(path, MAX_FILE_LENGTH).map_err(unreadable(path))?;
+        if toml.get(USTAR_AT..).is_some_and(|rest| rest.starts_with(b"ustar")) {
+            let path = path.to_owned();
+            return Err(ConfigError::Archive { path, error: ArchiveError::Extension });
+        }
         Self::new(path.to_owned(), toml, salt, |name| read(&folder.join(name), MAX_FILE_LENGTH))
     }
 
@@ -76,6 +83,9 @@ impl Files {
     pub fn of_archive(path: &Path, bytes: &[u8]) -> Result<Self, ConfigError> {
         let refused = |error| ConfigError::Archive { path: path.to_owned(), error };
         let mut files = archive::decode(bytes).map_err(refused)?;
+        if let Some((name, _)) = files.iter().find(|(_, bytes)| bytes.len() > MAX_FILE_LENGTH) {
+            return Err(refused(ArchiveError::TooLong(name.clone())));
+        }
         let toml = files.remove(TOML_NAME).ok_or_else(|| refused(ArchiveError::NoToml))?;
         let salt = files.remove(SALT_NAME);
         let this = Self::new(path.join(TOML_NAME), toml, salt, |name| {
@@ -132,6 +142,35 @@ impl Files {
     /// Whether there is a salt.
     pub fn is_salted(&self) -> bool {
         self.salt.is_some()
+    }
+
+    /// How many secrets, and names of files, the TOML shows to who looks for them by their keys.
+    pub(super) fn counts(&self) -> Result<(usize, usize), ConfigError> {
+        let table = parse(&self.path, &self.toml)?;
+        let Contents { files, secrets } = Contents::of(&table);
+        Ok((secrets.len(), files.len()))
+    }
+
+    /// Whether no secret was left empty, as all are in what was published.
+    ///
+    /// # Errors
+    /// If the TOML is none.
+    pub fn has_its_secrets(&self) -> Result<bool, ConfigError> {
+        let table = parse(&self.path, &self.toml)?;
+        Ok(Contents::of(&table).secrets.iter().all(|(_, secret)| !secret.is_empty()))
+    }
+
+    /// Whether a secret stands in `public` all the same, such as in a remark. What is so short that
+    /// anything may hold it does not count.
+    ///
+    /// # Errors
+    /// If the TOML is none.
+    pub fn are_secrets_in(&self, public: &[u8]) -> Result<bool, ConfigError> {
+        let table = parse(&self.path, &self.toml)?;
+        let mut secrets = Contents::of(&table).secrets.into_iter().map(|(_, secret)| secret);
+        Ok(secrets.any(|secret| {
+            secret.len() >= 8 && public.windows(secret.len()).any(|part| part == secret.as_bytes())
+        }))
     }
 
     /// What messages call the file that the TOML names `name`.

@@ -81,9 +81,15 @@ impl Config {
     /// # Errors
     /// If they say what is not known.
     pub fn of(files: Files) -> Result<Self, ConfigError> {
-        let file = toml::from_str(files.toml())
+        let file: ConfigFile = toml::from_str(files.toml())
             .map_err(|error| files::parse_error(files.path(), files.toml(), &error))?;
-        Ok(Self { files: Some(files), file })
+        // A table can also be written as a list of its values, whose keys then say nothing.
+        let shown = files.counts()?;
+        let this = Self { files: Some(files), file };
+        match shown == this.file.counts() {
+            true => Ok(this),
+            false => Err(this.meaning(MeaningError::WithoutKeys)),
+        }
     }
 
     /// Adds the configured trust anchors to the platform's own.

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use shared::transport::{Endpoint, Episode, Stream, connect};
+use shared::transport::{Endpoint, Stream, connect};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::{sleep, timeout};
 use zeroize::Zeroizing;
@@ -26,7 +26,7 @@ impl Files {
     /// # Errors
     /// If what it gives is no configuration's archive.
     pub async fn from_parent(endpoint: &Endpoint) -> Result<Self, ConfigError> {
-        let waiting = Episode::default();
+        let mut told = String::new();
         loop {
             let error = match connect(endpoint).await {
                 Ok(stream) => match fetch(stream).await {
@@ -35,8 +35,11 @@ impl Files {
                 },
                 Err(error) => error.source,
             };
-            if waiting.begins() {
-                tracing::warn!(%error, %endpoint, "waiting for the configuration from the parent");
+            // Each reason once, so that the last line is what is wrong.
+            let error = error.to_string();
+            if told != error {
+                tracing::warn!(error, %endpoint, "waiting for the configuration from the parent");
+                told = error;
             }
             sleep(RETRY_INTERVAL).await;
         }
@@ -56,23 +59,56 @@ async fn read_to_end(stream: impl AsyncRead + Unpin) -> io::Result<Zeroizing<Vec
     let mut stream = stream.take(limit);
     while stream.read_buf(&mut *archive).await? > 0 {}
     match archive.len() {
-        0..=MAX_ARCHIVE_LENGTH => Ok(archive),
+        0 => Err(io::Error::other("it gave nothing: parent-proxy's log says why")),
+        // Whoever gave it has gone; an archive ends in two empty blocks.
+        1..=MAX_ARCHIVE_LENGTH if !archive.ends_with(&[0; 1024]) => {
+            Err(io::Error::other("it was cut short, or is no archive"))
+        }
+        1..=MAX_ARCHIVE_LENGTH => Ok(archive),
         _ => Err(io::Error::other(format!("it is longer than {MAX_ARCHIVE_LENGTH} bytes"))),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use shared::transport::listen;
+    use tokio::io::AsyncWriteExt;
+
     use super::*;
+    use crate::config::TOML_NAME;
+    use crate::config::archive::{Named, encode};
 
     #[tokio::test]
     async fn reads_to_the_end_but_not_for_ever() {
-        let archive = read_to_end(&b"archive"[..]).await.unwrap();
-        assert_eq!(
-            (archive.as_slice(), archive.capacity()),
-            (&b"archive"[..], MAX_ARCHIVE_LENGTH + 1)
-        );
+        let whole = [&[7; 512][..], &[0; 1024]].concat();
+        let archive = read_to_end(&whole[..]).await.unwrap();
+        assert_eq!((archive.as_slice(), archive.capacity()), (&whole[..], MAX_ARCHIVE_LENGTH + 1));
+        for (bytes, expected) in [
+            (&whole[..0], "it gave nothing: parent-proxy's log says why"),
+            (&whole[..1535], "it was cut short, or is no archive"),
+            (&whole[..512], "it was cut short, or is no archive"),
+        ] {
+            assert_eq!(read_to_end(bytes).await.unwrap_err().to_string(), expected);
+        }
         let error = read_to_end(tokio::io::repeat(0)).await.unwrap_err().to_string();
         assert_eq!(error, "it is longer than 8388608 bytes");
+    }
+
+    /// As long as the parent has nothing whole to give, it is asked again.
+    #[tokio::test(start_paused = true)]
+    async fn asks_until_there_is_a_whole_archive() {
+        let folder = tempfile::tempdir().unwrap();
+        let endpoint = Endpoint::Unix(folder.path().join("parent"));
+        let listener = listen(&endpoint).await.unwrap();
+        let toml = "[recipient]\nrequire = true\n";
+        let archive = encode(&Named::from([(TOML_NAME, toml.as_bytes())])).unwrap();
+        let parent = async {
+            for bytes in [&archive[..0], &archive[..700], &archive[..]] {
+                let mut stream = listener.accept().await.unwrap();
+                stream.write_all(bytes).await.unwrap();
+            }
+        };
+        let (files, ()) = tokio::join!(Files::from_parent(&endpoint), parent);
+        assert_eq!(files.unwrap().toml(), toml);
     }
 }

@@ -90,7 +90,11 @@ impl BuildEif {
             metadata: &metadata,
         };
         let pcrs = self.measured(&image.measurements());
-        let image = Draft::write(&self.out, |mut out| image.write(&mut out))?;
+        // A configuration is as secret within an image as without.
+        let image = match self.file.is_empty() {
+            true => Draft::write(&self.out, |mut out| image.write(&mut out))?,
+            false => Draft::write_private(&self.out, |mut out| image.write(&mut out))?,
+        };
         let pcrs = Draft::write(&self.pcrs, |out| writeln!(out, "{pcrs:#}"))?;
         image.publish()?;
         pcrs.publish()

@@ -6,7 +6,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use enclave::config::{Config, Files, Posture, SALT_LENGTH, SALT_NAME, TOML_NAME};
+use enclave::config::{
+    Config, ConfigError, Files, MeaningError, Posture, SALT_LENGTH, SALT_NAME, TOML_NAME,
+};
 use serde_json::{Value, json};
 use shared::attestation::TrustAnchors;
 use shared::crypto::fill_random;
@@ -21,7 +23,8 @@ use super::draft::Draft;
 pub(super) struct ConfigArchive {
     /// The folder, with enclave.toml and the files that it names; a file `salt` is added to it.
     folder: PathBuf,
-    /// Leave out all secrets, so that others can compute PCR16.
+    /// Leave out the salt and the values of all secrets, so that others can compute PCR16. Remarks are
+    /// published as they are.
     #[arg(long)]
     public: bool,
     /// Where to write it.
@@ -46,15 +49,26 @@ impl ConfigArchive {
             add_salt(&self.folder)?;
         }
         let files = Files::of(&toml)?;
-        if self.public {
-            let archive = files.public_archive()?;
-            return Draft::write(&self.out, |out| out.write_all(&archive))?.publish();
+        let archive = match self.public {
+            true => files.public_archive()?,
+            false => files.archive()?,
+        };
+        if self.public && files.are_secrets_in(&archive)? {
+            let reason = "a secret stands in a remark or in another file as well, and would be \
+                          published: remove it there";
+            return Err(Failure::Content { path: toml, reason: reason.to_owned() });
         }
-        let archive = files.archive()?;
+        // Also before anything is published: a key that is misspelt hides no secret.
         let config = Config::of(files)?;
         config.add_anchors(&mut TrustAnchors::aws_nitro())?;
-        config.settings(Posture::Production)?;
-        Draft::write_secret(&self.out, &archive)?.publish()
+        match config.settings(Posture::Production) {
+            Err(ConfigError::Meaning { error: MeaningError::NoSalt, .. }) if self.public => {}
+            settings => drop(settings?),
+        }
+        match self.public {
+            true => Draft::write(&self.out, |out| out.write_all(&archive))?.publish(),
+            false => Draft::write_secret(&self.out, &archive)?.publish(),
+        }
     }
 }
 
@@ -81,7 +95,7 @@ impl ConfigPcr {
         };
         let files = Files::of(&path)?;
         let measured = files.measurement(&[0; SALT_LENGTH])?;
-        let secrets = match files.is_salted() {
+        let secrets = match files.is_salted() && files.has_its_secrets()? {
             true => Value::from(const_hex::encode(measured.secrets_pcr())),
             false => Value::Null,
         };
@@ -90,8 +104,8 @@ impl ConfigPcr {
             // There is nowhere left to say that standard error is closed.
             drop(writeln!(
                 io::stderr(),
-                "attested-recipient: {name} has no file {SALT_NAME} beside it, so that only its \
-                 owner knows PCR17"
+                "attested-recipient: {name} has no file {SALT_NAME} beside it, or not its secrets, so \
+                 that only its owner knows PCR17"
             ));
         }
         let pcrs = json!({

@@ -21,17 +21,31 @@ pub(super) struct Draft {
     path: PathBuf,
 }
 
+fn buffered(
+    content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> impl FnOnce(&File) -> io::Result<()> {
+    |file| {
+        let mut out = BufWriter::new(file);
+        content(&mut out)?;
+        out.flush()
+    }
+}
+
 impl Draft {
     /// Writes a draft of the file `path`, down to the disk.
     pub(super) fn write(
         path: &Path,
         content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<Self, Failure> {
-        Self::make(path, PERMISSIONS, |file| {
-            let mut out = BufWriter::new(file);
-            content(&mut out)?;
-            out.flush()
-        })
+        Self::make(path, PERMISSIONS, buffered(content))
+    }
+
+    /// Writes a draft of a file for its owner alone.
+    pub(super) fn write_private(
+        path: &Path,
+        content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<Self, Failure> {
+        Self::make(path, SECRET_PERMISSIONS, buffered(content))
     }
 
     /// Writes a draft of a file for its owner alone, without a copy of these bytes in between.

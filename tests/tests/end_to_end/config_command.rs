@@ -166,3 +166,23 @@ fn what_an_enclave_would_refuse_is_refused_and_leaves_no_archive() {
         assert!(!folder.path("config.tar").exists());
     }
 }
+
+#[test]
+fn what_would_publish_a_secret_is_refused() {
+    let folder = Folder::new();
+    let toml = fs::read_to_string(folder.path("enclave.toml")).unwrap();
+    for (changed, expected) in [
+        (toml.replace("secret_access_key", "secret_acces_key"), "unknown field `secret_acces_key`"),
+        (format!("# {SECRET}\n{toml}"), "a secret stands in a remark"),
+    ] {
+        folder.write("enclave.toml", &changed);
+        let output = folder.archive("public.tar", &["--public"]);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(stderr(&output).contains(expected), "{}", stderr(&output));
+        assert!(!folder.path("public.tar").exists());
+    }
+    // A published TOML beside any salt says nothing of PCR17.
+    folder.write("enclave.toml", &toml.replace(SECRET, ""));
+    fs::write(folder.path("salt"), [7; 32]).unwrap();
+    assert_eq!(folder.pcrs("").1, None);
+}

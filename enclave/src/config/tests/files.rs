@@ -184,3 +184,44 @@ fn debug_shows_no_content() {
         "{text}"
     );
 }
+
+#[test]
+fn a_secret_without_its_key_is_refused_for_it_would_be_published() {
+    let by_position = format!(
+        "credential = [[\"AKIDEXAMPLE\", \"{SECRET}\", \"arn:aws:iam::123456789012:role/wallet\", \
+         [], \"AQoDYXdz\", 2030-01-01T00:00:00Z]]\n[auth]\nregion = \"eu-west-1\"\n"
+    );
+    for text in [by_position.as_str(), "trust = [[\"wallet.json\"]]\n"] {
+        let error = load(text).unwrap_err().to_string();
+        assert!(error.contains("is written as a list of values"), "{error}");
+        assert!(!error.contains(SECRET), "{error}");
+    }
+}
+
+#[test]
+fn says_that_an_archive_needs_its_name_and_that_a_file_in_it_is_too_long() {
+    let (folder, path) = folder(&example());
+    let archive = folder.path().join("config.bin");
+    fs::write(&archive, &*Files::of(&path).unwrap().archive().unwrap()).unwrap();
+    let error = Files::of(&archive).unwrap_err().to_string();
+    assert!(error.ends_with("config.bin: it is an archive: give it a name that ends in .tar"));
+    let long = vec![b' '; MAX_FILE_LENGTH + 1];
+    let toml = example();
+    let files = archive::Named::from([("wallet.json", &long[..]), (TOML_NAME, toml.as_bytes())]);
+    let archive = archive::encode(&files).unwrap();
+    let error = Files::of_archive(Path::new("a.tar"), &archive).unwrap_err().to_string();
+    assert_eq!(error, "a.tar: \"wallet.json\" in it is longer than 1 MiB");
+}
+
+#[test]
+fn tells_whether_the_secrets_are_there_and_where_they_should_not_be() {
+    let (_folder, path) = folder(&example());
+    let files = Files::of(&path).unwrap();
+    assert!(files.has_its_secrets().unwrap());
+    assert!(!files.are_secrets_in(&files.public_archive().unwrap()).unwrap());
+    let (_folder, path) = folder(&example().replace("[auth]", &format!("# once {SECRET}\n[auth]")));
+    let files = Files::of(&path).unwrap();
+    assert!(files.are_secrets_in(&files.public_archive().unwrap()).unwrap());
+    let (_folder, path) = folder(&example().replace(SECRET, ""));
+    assert!(!Files::of(&path).unwrap().has_its_secrets().unwrap());
+}
