@@ -22,9 +22,9 @@ PRODUCTION_DIR := $(TARGET_DIR)/production
 PRODUCTION_TARGET := $(shell uname -m)-unknown-linux-gnu
 PRODUCTION_FLAGS := --cfg production -C target-feature=+crt-static
 # With this the binaries are the same, byte for byte, in whatever folder they are built and by whom.
-# Without a history, as in an image, time starts at zero: nothing that is built may show it anyway.
-PRODUCTION_ENV = RUSTFLAGS="$(PRODUCTION_FLAGS)" RUSTC_WRAPPER="$(CURDIR)/deploy/production/rustc.sh" \
-	CFLAGS= CARGO_INCREMENTAL=0 SOURCE_DATE_EPOCH=$(or $(shell git log -1 --format=%ct 2>/dev/null),0)
+# Time stands still: nothing that is built shows it, and another time would build AWS-LC anew.
+PRODUCTION_ENV = env -u CARGO_ENCODED_RUSTFLAGS RUSTFLAGS="$(PRODUCTION_FLAGS)" RUSTC_WRAPPER="$(CURDIR)/deploy/production/rustc.sh" \
+	CFLAGS= CARGO_INCREMENTAL=0 SOURCE_DATE_EPOCH=0
 PRODUCTION_CARGO = $(PRODUCTION_ENV) cargo build --release --locked \
 	--target $(PRODUCTION_TARGET) --target-dir $(PRODUCTION_DIR)
 WITH_PROVIDER := --no-default-features --features \

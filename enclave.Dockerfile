@@ -3,7 +3,7 @@
 #   nitro-cli build-enclave --docker-uri attested-random-enclave --output-file enclave.eif
 # The binary is the one that `make build-production` makes with the same compilers, byte for byte. Who
 # wants others to come to the same one names the builder by its digest:
-#   docker build --build-arg BUILDER=docker.io/library/rust@sha256:...
+#   docker build -f enclave.Dockerfile --build-arg BUILDER=docker.io/library/rust@sha256:... .
 #
 # As it is, the enclave takes its configuration from the parent as it boots. One that is part of the
 # image, and so of the image's measurements, takes a folder with the archive of it that

@@ -1,7 +1,7 @@
 //! The enclave's configuration, handed to it when it boots: a file's bytes, which nothing here looks
 //! into, from the beginning of a connection to its end.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -120,6 +120,10 @@ impl Shelf {
 
     /// The file, which may hold secrets: it is wiped after use.
     fn read(&self) -> io::Result<Zeroizing<Vec<u8>>> {
+        // A pipe would wait for somebody to write.
+        if !fs::metadata(&self.path)?.is_file() {
+            return Err(io::Error::other("it is no regular file"));
+        }
         let file = File::open(&self.path)?;
         let length = file.metadata()?.len();
         let too_long = || io::Error::other(format!("it is longer than {MAX_LENGTH} bytes"));

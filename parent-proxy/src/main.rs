@@ -53,6 +53,13 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let shutdown = shutdown_signal()?;
     parent_proxy::warn_of_few_descriptors(config.max_connections);
     let handout = match (&config.config_archive, &config.config_listen) {
+        (Some(_), Some(Endpoint::Tcp(_))) => {
+            return Err(
+                "--config-listen: whoever reaches a TCP port would get the configuration and \
+                        its secrets: listen on vsock, vsock-mux or unix"
+                    .into(),
+            );
+        }
         (Some(path), Some(endpoint)) => {
             let handout = Handout::bind(path.clone(), endpoint, &config.upstream).await?;
             handout.check().map_err(|error| format!("{}: {error}", path.display()))?;

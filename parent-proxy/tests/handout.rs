@@ -65,6 +65,25 @@ async fn the_process_hands_it_out_beside_the_relay_and_will_not_start_without_it
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(stderr.contains("config.tar: No such file or directory"), "{stderr}");
 
+    let folder_as_file = bounded(
+        Command::new(env!("CARGO_BIN_EXE_parent-proxy"))
+            .args(["--listen", "127.0.0.1:0", "--upstream", "127.0.0.1:1", "--config-archive"])
+            .arg(folder.path())
+            .args(["--config-listen", &listen.to_string()])
+            .output(),
+    );
+    let stderr = String::from_utf8(folder_as_file.await.unwrap().stderr).unwrap();
+    assert!(stderr.contains("it is no regular file"), "{stderr}");
+    let over_tcp = bounded(
+        Command::new(env!("CARGO_BIN_EXE_parent-proxy"))
+            .args(["--listen", "127.0.0.1:0", "--upstream", "127.0.0.1:1", "--config-archive"])
+            .arg(&path)
+            .args(["--config-listen", "127.0.0.1:0"])
+            .output(),
+    );
+    let stderr = String::from_utf8(over_tcp.await.unwrap().stderr).unwrap();
+    assert!(stderr.contains("whoever reaches a TCP port"), "{stderr}");
+
     fs::write(&path, b"archive").unwrap();
     let mut child = start().spawn().unwrap();
     let mut line = String::new();

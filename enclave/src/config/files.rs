@@ -139,6 +139,12 @@ impl Files {
         &self.toml
     }
 
+    /// The names of all files.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let others = self.others.keys().map(String::as_str);
+        [TOML_NAME, SALT_NAME].into_iter().chain(others)
+    }
+
     /// Whether there is a salt.
     pub fn is_salted(&self) -> bool {
         self.salt.is_some()

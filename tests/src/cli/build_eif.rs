@@ -2,7 +2,7 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 use std::str::FromStr;
 
 use clap::Args;
@@ -71,7 +71,8 @@ pub(super) struct BuildEif {
 
 impl BuildEif {
     pub(super) fn run(self) -> Result<(), Failure> {
-        if self.out == self.pcrs {
+        // Also as ./NAME and NAME.
+        if absolute(&self.out).ok() == absolute(&self.pcrs).ok() {
             return Err(Failure::Usage("--out and --pcrs are the same file".to_owned()));
         }
         let architecture = self.arch.or_else(Architecture::host).ok_or_else(|| {

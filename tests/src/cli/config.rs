@@ -43,8 +43,15 @@ pub(super) struct ConfigPcr {
 impl ConfigArchive {
     pub(super) fn run(self) -> Result<(), Failure> {
         let toml = self.folder.join(TOML_NAME);
-        // A mistake is better known before anything is written.
-        Files::of(&toml)?;
+        let files = Files::of(&toml)?;
+        if let Some(name) = files.names().find(|name| is_same(&self.out, &self.folder.join(name))) {
+            let reason =
+                format!("--out would replace the configuration's own {name}: choose another");
+            return Err(Failure::Usage(reason));
+        }
+        // A mistake is better known before anything is written; and a key that is misspelt hides no
+        // secret.
+        check(files)?;
         if !self.public {
             add_salt(&self.folder)?;
         }
@@ -58,17 +65,28 @@ impl ConfigArchive {
                           published: remove it there";
             return Err(Failure::Content { path: toml, reason: reason.to_owned() });
         }
-        // Also before anything is published: a key that is misspelt hides no secret.
-        let config = Config::of(files)?;
-        config.add_anchors(&mut TrustAnchors::aws_nitro())?;
-        match config.settings(Posture::Production) {
-            Err(ConfigError::Meaning { error: MeaningError::NoSalt, .. }) if self.public => {}
-            settings => drop(settings?),
-        }
         match self.public {
             true => Draft::write(&self.out, |out| out.write_all(&archive))?.publish(),
             false => Draft::write_secret(&self.out, &archive)?.publish(),
         }
+    }
+}
+
+/// Whether an enclave would accept it, but for the salt, which is made last.
+fn check(files: Files) -> Result<(), Failure> {
+    let config = Config::of(files)?;
+    config.add_anchors(&mut TrustAnchors::aws_nitro())?;
+    match config.settings(Posture::Production) {
+        Ok(_) | Err(ConfigError::Meaning { error: MeaningError::NoSalt, .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether both are names of one file that exists.
+fn is_same(one: &Path, other: &Path) -> bool {
+    match (one.canonicalize(), other.canonicalize()) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => false,
     }
 }
 

@@ -186,3 +186,25 @@ fn what_would_publish_a_secret_is_refused() {
     fs::write(folder.path("salt"), [7; 32]).unwrap();
     assert_eq!(folder.pcrs("").1, None);
 }
+
+#[test]
+fn an_archive_does_not_take_the_place_of_what_it_is_made_of() {
+    let folder = Folder::new();
+    fs::write(folder.path("salt"), [7; 32]).unwrap();
+    std::os::unix::fs::symlink(".", folder.path("here")).unwrap();
+    for name in ["enclave.toml", "salt", "wallet.json", "here/enclave.toml"] {
+        let before = fs::read(folder.path("enclave.toml")).unwrap();
+        let output = folder.archive(name, &[]);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(stderr(&output).contains("would replace the configuration's own"), "{name}");
+        assert_eq!(fs::read(folder.path("enclave.toml")).unwrap(), before);
+    }
+}
+
+#[test]
+fn a_configuration_that_is_refused_gets_no_salt() {
+    let folder = Folder::new();
+    folder.write_toml("");
+    assert_eq!(folder.archive("config.tar", &[]).status.code(), Some(2));
+    assert!(!folder.path("salt").exists());
+}

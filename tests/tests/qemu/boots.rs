@@ -22,8 +22,8 @@ pub(crate) struct Boots {
     second: OnceLock<Mutex<Option<Machine>>>,
     /// Answers of the first.
     answers: Mutex<Vec<Vec<u8>>>,
-    /// What the one showed that was traced.
-    console: Mutex<String>,
+    /// What those showed that were traced.
+    consoles: Mutex<Vec<String>>,
 }
 
 impl Boots {
@@ -46,7 +46,8 @@ impl Boots {
             drop(self.first().take());
             self.configuration().change_a_byte();
             let archive = self.configuration().archive();
-            let boot = Boot { image: &image(), config: Some(&archive), append: "", preload: None };
+            let (image, config) = (image(), Some(&*archive));
+            let boot = Boot { image: &image, config, append: TRACE, preload: None };
             Mutex::new(Some(boot.to_service()))
         }))
     }
@@ -61,19 +62,20 @@ impl Boots {
     }
 
     pub(crate) fn keep_console(&self, console: String) {
-        *lock(&self.console) = console;
+        lock(&self.consoles).push(console);
     }
 
-    pub(crate) fn console_of_traced(&self) -> String {
-        lock(&self.console).clone()
+    pub(crate) fn consoles_of_traced(&self) -> Vec<String> {
+        lock(&self.consoles).clone()
     }
 
     /// An image with the configuration in it, whose kernel shows what sockets there are.
     pub(crate) fn traced(&self) -> (Machine, Built) {
         let archive = self.configuration().archive();
         let built = Built::with(&modules(), &["--config", "/config.tar"], Some(&archive));
-        let machine =
-            Boot { image: &built.image(), config: None, append: TRACE, preload: None }.to_service();
+        let append = format!("{TRACE},syscalls:sys_enter_ioctl");
+        let machine = Boot { image: &built.image(), config: None, append: &append, preload: None }
+            .to_service();
         (machine, built)
     }
 }

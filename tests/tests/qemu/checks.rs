@@ -301,7 +301,7 @@ fn reboot(boots: &Boots) {
     let mut machine = boots.second();
     let after = of_a_crowd(boots, machine.as_ref().unwrap());
     assert!(after.iter().all(|answer| !before.contains(answer)));
-    drop(machine.take());
+    boots.keep_console(machine.take().unwrap().console());
 }
 
 fn in_image(boots: &Boots) {
@@ -317,21 +317,34 @@ fn in_image(boots: &Boots) {
 }
 
 fn sockets(boots: &Boots) {
-    let console = boots.console_of_traced();
-    let families = |call: &str| -> Vec<&str> {
-        let start = format!("{call}(family: ");
-        let calls = console.lines().filter_map(|line| line.split_once(&start));
-        calls.map(|(_, rest)| rest.split(',').next().unwrap()).collect()
-    };
-    // AF_VSOCK is 40, 0x28. The runtime wakes itself by a pair of AF_UNIX, 1, which reaches nobody.
-    let sockets = families("sys_socket");
-    assert!(sockets.len() >= 3 && sockets.iter().all(|family| *family == "28"), "{console}");
-    let pairs = families("sys_socketpair");
-    assert!(!pairs.is_empty() && pairs.iter().all(|family| *family == "1"), "{console}");
-    let count = |call: &str| console.lines().filter(|line| line.contains(call)).count();
-    assert_eq!(["sys_bind(", "sys_listen("].map(count), [1, 1], "{console}");
-    // The heartbeat, and no more: nothing else leaves.
-    assert_eq!(count("sys_connect("), 1, "{console}");
+    let consoles = boots.consoles_of_traced();
+    let [from_parent, in_image] = &consoles[..] else { panic!("two were traced: {consoles:?}") };
+    for console in [from_parent, in_image] {
+        let families = |call: &str| -> Vec<&str> {
+            let start = format!("{call}(family: ");
+            let calls = console.lines().filter_map(|line| line.split_once(&start));
+            calls.map(|(_, rest)| rest.split(',').next().unwrap()).collect()
+        };
+        // AF_VSOCK is 40, 0x28. The runtime wakes itself by a pair of AF_UNIX, 1, which reaches nobody.
+        let sockets = families("sys_socket");
+        assert!(sockets.len() >= 3 && sockets.iter().all(|family| *family == "28"), "{console}");
+        let pairs = families("sys_socketpair");
+        assert!(!pairs.is_empty() && pairs.iter().all(|family| *family == "1"), "{console}");
+        assert_eq!(
+            ["sys_bind(", "sys_listen("].map(|call| count(console, call)),
+            [1, 1],
+            "{console}"
+        );
+    }
+    // The heartbeat and the configuration, or the heartbeat alone: nothing else leaves.
+    assert_eq!(count(from_parent, "sys_connect("), 2, "{from_parent}");
+    assert_eq!(count(in_image, "sys_connect("), 1, "{in_image}");
+    // SIOCSIFFLAGS: lo is brought up.
+    assert_eq!(count(in_image, "cmd: 8914,"), 1, "{in_image}");
+}
+
+fn count(console: &str, call: &str) -> usize {
+    console.lines().filter(|line| line.contains(call)).count()
 }
 
 /// What is on the console at the end of an enclave that does not come up.
