@@ -1,8 +1,8 @@
 //! An enclave in QEMU's machine `nitro-enclave`, and the parent's end of its vsock: the processes, and
 //! what the console shows. All end with the value.
 
-use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -23,6 +23,9 @@ pub(crate) const PARENT_ID: &str = "i-0123456789abcdef0";
 
 /// What the service prints last of its start.
 const LISTENING: &str = "enclave listening on vsock:4294967295:5000";
+
+/// What the relay says, which a check that fails shows.
+const RELAYS_LOG: &str = "relay.log";
 
 /// How an enclave is booted.
 pub(crate) struct Boot<'a> {
@@ -91,7 +94,8 @@ impl Boot<'_> {
                 .arg("--uds-path")
                 .arg(&vsock)
                 .stdout(Stdio::null())
-                .stderr(Stdio::inherit())
+                // It complains when QEMU has gone.
+                .stderr(Stdio::null())
                 .spawn()
                 .unwrap(),
         );
@@ -107,7 +111,8 @@ impl Boot<'_> {
         if let Some(archive) = self.config {
             command.arg("--config-archive").arg(archive).args(["--config-listen", &mux(5001)]);
         }
-        let mut process = Process(command.stdout(Stdio::piped()).spawn().unwrap());
+        let log = File::create(vsock.with_file_name(RELAYS_LOG)).unwrap();
+        let mut process = Process(command.stdout(Stdio::piped()).stderr(log).spawn().unwrap());
         let mut line = String::new();
         BufReader::new(process.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim_end().strip_prefix("parent-proxy listening on ").unwrap();
@@ -177,7 +182,10 @@ impl Drop for Machine {
         // First of all, so that nobody talks to what has gone.
         self.relay.take();
         let _ = self.qemu.0.kill();
-        let _ = self.folder.path();
+        if thread::panicking() {
+            let log = fs::read(self.folder.path().join(RELAYS_LOG)).unwrap_or_default();
+            let _ = io::stderr().write_all(&log);
+        }
     }
 }
 
