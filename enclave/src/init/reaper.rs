@@ -24,3 +24,40 @@ pub(super) fn start() -> io::Result<()> {
     });
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::process::Command;
+    use std::time::Duration;
+
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+
+    /// A child that nobody waits for. No other test of this program has any.
+    fn child() -> u32 {
+        Command::new("true").spawn().unwrap().id()
+    }
+
+    /// A child that has ended is there until it is reaped.
+    async fn is_reaped(id: u32) {
+        let gone = async {
+            while Path::new(&format!("/proc/{id}")).exists() {
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(Duration::from_secs(60), gone).await.expect("it is still there");
+    }
+
+    #[tokio::test]
+    async fn reaps_who_ended_before_and_who_ends_later() {
+        let before = child();
+        start().unwrap();
+        is_reaped(before).await;
+        let later = [child(), child(), child()];
+        for id in later {
+            is_reaped(id).await;
+        }
+    }
+}
