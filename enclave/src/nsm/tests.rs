@@ -1,5 +1,8 @@
 //! The thread, with a module that works but where a test says otherwise.
 
+mod documents;
+mod measured;
+
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +16,6 @@ use super::queue::Work;
 use super::*;
 use crate::clock::SystemClock;
 use crate::entropy::HealthFault;
-use crate::measurement::Measured;
 
 /// Calls of a module before the service is ready: a document, a register, the start-up test, and the two
 /// registers of the configuration.
@@ -474,179 +476,4 @@ async fn a_document_that_takes_as_long_as_a_call_that_is_stuck_ends_it_as_well()
     let thread = thread::spawn(move || attendant.run());
     eventually(|| queue.condition() == Condition::Latched(fault)).await;
     thread.join().unwrap();
-}
-
-fn measured() -> Measured {
-    Measured { public: [1; 48], secrets: [2; 48] }
-}
-
-/// What a module is asked at start after the start-up test, and what comes of it if it answers one of
-/// these otherwise.
-async fn measure(
-    measured: Option<Measured>,
-    mut otherwise: impl FnMut(&Request) -> Option<Answer> + Send + 'static,
-) -> (Option<NsmFault>, Vec<Request>) {
-    let (sender, requests) = mpsc::channel();
-    let nsm = FakeNsm::new(move |_, request| {
-        let copy = match request {
-            Request::ExtendPCR { index, data } => {
-                Some(Request::ExtendPCR { index: *index, data: data.clone() })
-            }
-            Request::LockPCR { index } => Some(Request::LockPCR { index: *index }),
-            _ => None,
-        };
-        if let Some(copy) = copy {
-            sender.send(copy).unwrap();
-        }
-        otherwise(request)
-    });
-    let metrics = Arc::new(Metrics::new());
-    let settings = settings();
-    let started = NsmThread::start(nsm, SystemClock, &settings, measured, metrics);
-    let fault = started.await.unwrap().err();
-    (fault, requests.try_iter().collect())
-}
-
-#[tokio::test]
-async fn the_configuration_is_measured_and_both_registers_are_locked() {
-    let (fault, requests) = measure(Some(measured()), |_| None).await;
-    assert_eq!(fault, None);
-    let expected = [
-        Request::ExtendPCR { index: 16, data: vec![1; 48] },
-        Request::LockPCR { index: 16 },
-        Request::ExtendPCR { index: 17, data: vec![2; 48] },
-        Request::LockPCR { index: 17 },
-    ];
-    assert_eq!(format!("{requests:?}"), format!("{expected:?}"));
-    let (fault, requests) = measure(None, |_| None).await;
-    assert_eq!(fault, None);
-    let expected = [Request::LockPCR { index: 16 }, Request::LockPCR { index: 17 }];
-    assert_eq!(format!("{requests:?}"), format!("{expected:?}"));
-}
-
-#[tokio::test]
-async fn does_not_start_unless_the_registers_measure_the_configuration_alone() {
-    for index in [16, 17] {
-        let other = move |request: &Request| match request {
-            Request::ExtendPCR { index: i, .. } if *i == index => {
-                Some(Ok(Response::ExtendPCR { data: vec![3; 48] }))
-            }
-            _ => None,
-        };
-        let (fault, requests) = measure(Some(measured()), other).await;
-        assert_eq!(fault, Some(NsmFault::Register { index }));
-        assert_eq!(requests.len(), if index == 16 { 1 } else { 3 });
-        for extends in [true, false] {
-            let refuse = move |request: &Request| {
-                let refused = match request {
-                    Request::ExtendPCR { index: i, .. } => *i == index && extends,
-                    Request::LockPCR { index: i } => *i == index && !extends,
-                    _ => false,
-                };
-                refused.then_some(Ok(Response::Error(ErrorCode::ReadOnlyIndex)))
-            };
-            let (fault, _) = measure(Some(measured()), refuse).await;
-            assert_eq!(fault, Some(refused("ReadOnlyIndex")));
-        }
-    }
-}
-
-/// A module whose documents are nonces, or a fault.
-fn attesting(
-    document: impl Fn(Vec<u8>) -> Answer + Send + 'static,
-) -> FakeNsm<impl FnMut(usize, &Request) -> Option<Answer> + Send + 'static> {
-    FakeNsm::new(move |_, request| match request {
-        Request::Attestation { nonce: Some(nonce), user_data: None, public_key: None } => {
-            Some(document(nonce.to_vec()))
-        }
-        _ => None,
-    })
-}
-
-#[tokio::test]
-async fn each_caller_gets_the_document_with_its_own_nonce() {
-    let nsm = attesting(|nonce| Ok(Response::Attestation { document: nonce }));
-    let nsm = start(nsm, settings()).await.unwrap();
-    let ask = |nonce: u8| nsm.document(vec![nonce; 16], nsm.deadline());
-    let (one, two, block, three) = tokio::join!(ask(1), ask(2), take(&nsm), ask(3));
-    assert_eq!([one, two, three], [1, 2, 3].map(|nonce| Ok(vec![nonce; 16])));
-    block.unwrap();
-}
-
-#[tokio::test]
-async fn a_document_that_fails_is_told_to_its_caller_alone() {
-    let nsm = attesting(|_| Ok(Response::Error(ErrorCode::InternalError)));
-    let nsm = start(nsm, settings()).await.unwrap();
-    let failed = nsm.document(vec![1; 16], nsm.deadline()).await;
-    assert_eq!(failed, Err(refused("InternalError")));
-    assert_eq!((nsm.fault(), nsm.metrics.faults(&refused("InternalError"))), (None, 1));
-    take(&nsm).await.unwrap();
-}
-
-#[tokio::test]
-async fn nobody_waits_for_a_document_of_a_module_that_is_not_asked_any_more() {
-    let stuck = NsmFault::Unhealthy(HealthFault::RepetitionCount);
-    let nsm = broken(START_UP_CALLS, || Ok(Response::GetRandom { random: vec![0; 256] }));
-    let nsm = start(nsm, settings()).await.unwrap();
-    assert_eq!(take(&nsm).await.err(), Some(stuck));
-    assert_eq!(nsm.document(vec![1; 16], nsm.deadline()).await, Err(stuck));
-    // One that waits when it happens.
-    let (nsm, begun, hold) = held(|| Ok(Response::GetRandom { random: vec![0; 256] }));
-    let nsm = start(nsm, settings()).await.unwrap();
-    let (block, document, ()) = tokio::join!(
-        biased;
-        take(&nsm),
-        async {
-            eventually(|| begun.load(Ordering::SeqCst)).await;
-            nsm.document(vec![1; 16], nsm.deadline()).await
-        },
-        async {
-            eventually(|| begun.load(Ordering::SeqCst)).await;
-            drop(hold);
-        },
-    );
-    assert_eq!((block.err(), document), (Some(stuck), Err(stuck)));
-}
-
-/// A module whose first call after the start is held until the sender is dropped, and whether it has
-/// been made.
-fn held(answer: fn() -> Answer) -> (impl Nsm, Arc<AtomicBool>, mpsc::Sender<()>) {
-    let (hold, held) = mpsc::channel::<()>();
-    let begun = Arc::new(AtomicBool::new(false));
-    let began = Arc::clone(&begun);
-    let nsm = FakeNsm::new(move |call, _| {
-        (call == START_UP_CALLS).then(|| {
-            began.store(true, Ordering::SeqCst);
-            // It ends by the sender's end.
-            let _ = held.recv();
-            answer()
-        })
-    });
-    (nsm, begun, hold)
-}
-
-#[tokio::test]
-async fn a_document_is_waited_for_until_the_deadline_by_so_many() {
-    let (nsm, begun, hold) = held(|| Err(NsmError::Malformed));
-    let nsm = start(nsm, settings()).await.unwrap();
-    let place = nsm.queue.take(Instant::now());
-    eventually(|| begun.load(Ordering::SeqCst)).await;
-    let ask = || nsm.document(vec![1; 16], Deadline::now());
-    assert_eq!(ask().await, Err(NsmFault::Deadline { deadline: BOUND }));
-    let mut places = Vec::new();
-    for _ in 1..MAX_ERRANDS {
-        let (reply, place) = oneshot::channel();
-        nsm.queue.send(Errand { nonce: Vec::new(), reply }).unwrap();
-        places.push(place);
-    }
-    assert_eq!(ask().await, Err(NsmFault::Full));
-    drop(hold);
-    // Whoever has left is not asked for, and those who wait are.
-    for place in places {
-        place.await.unwrap().unwrap();
-    }
-    // One was made at start.
-    let made = nsm.metrics.nsm_calls.attestation.get();
-    assert_eq!(usize::try_from(made).unwrap(), 1 + MAX_ERRANDS - 1);
-    drop(place);
 }

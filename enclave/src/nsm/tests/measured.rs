@@ -1,0 +1,79 @@
+//! The two registers of the configuration.
+
+use super::*;
+use crate::measurement::Measured;
+
+fn measured() -> Measured {
+    Measured { public: [1; 48], secrets: [2; 48] }
+}
+
+/// What a module is asked at start after the start-up test, and what comes of it if it answers one of
+/// these otherwise.
+async fn measure(
+    measured: Option<Measured>,
+    mut otherwise: impl FnMut(&Request) -> Option<Answer> + Send + 'static,
+) -> (Option<NsmFault>, Vec<Request>) {
+    let (sender, requests) = mpsc::channel();
+    let nsm = FakeNsm::new(move |_, request| {
+        let copy = match request {
+            Request::ExtendPCR { index, data } => {
+                Some(Request::ExtendPCR { index: *index, data: data.clone() })
+            }
+            Request::LockPCR { index } => Some(Request::LockPCR { index: *index }),
+            _ => None,
+        };
+        if let Some(copy) = copy {
+            sender.send(copy).unwrap();
+        }
+        otherwise(request)
+    });
+    let metrics = Arc::new(Metrics::new());
+    let settings = settings();
+    let started = NsmThread::start(nsm, SystemClock, &settings, measured, metrics);
+    let fault = started.await.unwrap().err();
+    (fault, requests.try_iter().collect())
+}
+
+#[tokio::test]
+async fn the_configuration_is_measured_and_both_registers_are_locked() {
+    let (fault, requests) = measure(Some(measured()), |_| None).await;
+    assert_eq!(fault, None);
+    let expected = [
+        Request::ExtendPCR { index: 16, data: vec![1; 48] },
+        Request::LockPCR { index: 16 },
+        Request::ExtendPCR { index: 17, data: vec![2; 48] },
+        Request::LockPCR { index: 17 },
+    ];
+    assert_eq!(format!("{requests:?}"), format!("{expected:?}"));
+    let (fault, requests) = measure(None, |_| None).await;
+    assert_eq!(fault, None);
+    let expected = [Request::LockPCR { index: 16 }, Request::LockPCR { index: 17 }];
+    assert_eq!(format!("{requests:?}"), format!("{expected:?}"));
+}
+
+#[tokio::test]
+async fn does_not_start_unless_the_registers_measure_the_configuration_alone() {
+    for index in [16, 17] {
+        let other = move |request: &Request| match request {
+            Request::ExtendPCR { index: i, .. } if *i == index => {
+                Some(Ok(Response::ExtendPCR { data: vec![3; 48] }))
+            }
+            _ => None,
+        };
+        let (fault, requests) = measure(Some(measured()), other).await;
+        assert_eq!(fault, Some(NsmFault::Register { index }));
+        assert_eq!(requests.len(), if index == 16 { 1 } else { 3 });
+        for extends in [true, false] {
+            let refuse = move |request: &Request| {
+                let refused = match request {
+                    Request::ExtendPCR { index: i, .. } => *i == index && extends,
+                    Request::LockPCR { index: i } => *i == index && !extends,
+                    _ => false,
+                };
+                refused.then_some(Ok(Response::Error(ErrorCode::ReadOnlyIndex)))
+            };
+            let (fault, _) = measure(Some(measured()), refuse).await;
+            assert_eq!(fault, Some(refused("ReadOnlyIndex")));
+        }
+    }
+}
