@@ -9,6 +9,7 @@
 //!
 //! Neither headers nor metadata are measured, nor where one section ends and the next begins.
 
+use enclave::measurement::extended;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha384};
 use shared::attestation::PcrValue;
@@ -88,7 +89,7 @@ impl Measurer {
 
     /// Takes the signing certificate, as DER.
     pub(super) fn certificate(&mut self, der: &[u8]) {
-        self.certificate = Some(extended(Sha384::new_with_prefix(der)));
+        self.certificate = Some(measured(Sha384::new_with_prefix(der)));
     }
 
     pub(super) const fn ramdisks(&self) -> usize {
@@ -97,17 +98,17 @@ impl Measurer {
 
     pub(super) fn finish(self) -> Measurements {
         Measurements {
-            pcr0: extended(self.image),
-            pcr1: extended(self.bootstrap),
-            pcr2: extended(self.application),
+            pcr0: measured(self.image),
+            pcr1: measured(self.bootstrap),
+            pcr2: measured(self.application),
             pcr8: self.certificate,
         }
     }
 }
 
-/// A register that was zero, extended with a digest.
-fn extended(digest: Sha384) -> PcrValue {
-    Sha384::new_with_prefix([0; 48]).chain_update(digest.finalize()).finalize().into()
+/// A register that was zero, extended with what was hashed.
+fn measured(hash: Sha384) -> PcrValue {
+    extended(hash.finalize().into())
 }
 
 #[cfg(test)]
