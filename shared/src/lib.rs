@@ -1,6 +1,6 @@
 //! What both sides of a wire agree on, as pure functions over bytes: the KMS API ([`kms`]),
 //! attestation documents ([`attestation`]), what is sealed to their keys ([`cms`]), the Nitro
-//! Secure Module ([`nsm`]) and how the parts reach each other ([`transport`]).
+//! Secure Module ([`nsm`]), what binds TLS to a document ([`tls`]) and how the parts reach each other ([`transport`]).
 //!
 //! Time, randomness and trust anchors are parameters. The crypto provider is named in [`crypto`]
 //! alone. The feature `simulator` adds a forged Nitro world; a production build refuses it.
@@ -23,5 +23,7 @@ pub mod nsm;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 pub mod time;
+#[cfg(feature = "tls")]
+pub mod tls;
 #[cfg(feature = "transport")]
 pub mod transport;

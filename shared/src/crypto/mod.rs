@@ -17,6 +17,8 @@ mod hash;
 #[cfg(feature = "simulator")]
 mod operations;
 mod ring_api;
+#[cfg(feature = "tls")]
+mod tls;
 
 #[cfg(not(any(feature = "aws-lc-rs", feature = "ring")))]
 compile_error!("`attestation` needs a crypto provider: turn on the feature `aws-lc-rs` or `ring`");
@@ -37,10 +39,14 @@ pub use aes_block::{Aes256, AesBlock};
 pub use hash::{HmacSha256, SHA_256_LENGTH, SHA_384_LENGTH, Sha256, Sha384, constant_time_eq};
 #[cfg(feature = "simulator")]
 pub use operations::Operations;
+#[cfg(feature = "tls")]
+pub(crate) use provider::ECDSA_P256_SHA256;
 pub(crate) use provider::{aes_256_cbc_decrypt, aes_256_cbc_encrypt};
 #[cfg(feature = "simulator")]
 pub(crate) use ring_api::SigningKey;
 pub use ring_api::fill_random;
+#[cfg(feature = "tls")]
+pub use tls::{generate_tls_key, load_tls_key, tls_provider, tls_ticketer};
 
 /// ecdsa-with-SHA384 over P-384 keys, as certificates use it.
 #[cfg(not(feature = "simulator"))]

@@ -20,6 +20,13 @@ pub(super) const TAKES_OAEP_SEED: bool = true;
 pub(crate) const ECDSA_P384_SHA384: &dyn SignatureVerificationAlgorithm =
     webpki::ring::ECDSA_P384_SHA384;
 
+#[cfg(feature = "tls")]
+pub(crate) const ECDSA_P256_SHA256: &dyn SignatureVerificationAlgorithm =
+    webpki::ring::ECDSA_P256_SHA256;
+
+#[cfg(feature = "tls")]
+pub(super) use rustls::crypto::ring as tls;
+
 pub(super) struct OaepPublicKey(rsa::PublicKey);
 
 impl OaepPublicKey {

@@ -28,6 +28,14 @@ pub fn fill_random(buffer: &mut [u8]) -> Result<(), CryptoError> {
     Ok(SystemRandom::new().fill(buffer)?)
 }
 
+/// A new P-256 key in PKCS#8, DER.
+#[cfg(feature = "tls")]
+pub(super) fn generate_p256_key() -> Result<zeroize::Zeroizing<Vec<u8>>, CryptoError> {
+    let algorithm = &signature::ECDSA_P256_SHA256_ASN1_SIGNING;
+    let key = signature::EcdsaKeyPair::generate_pkcs8(algorithm, &SystemRandom::new())?;
+    Ok(zeroize::Zeroizing::new(key.as_ref().to_vec()))
+}
+
 /// A P-384 key that signs with ES384.
 #[cfg(feature = "simulator")]
 pub(crate) struct SigningKey {

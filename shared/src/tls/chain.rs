@@ -1,0 +1,81 @@
+use std::time::Duration;
+
+use rsa::pkcs8::der::asn1::BitStringRef;
+use rsa::pkcs8::der::{self, Decode, Reader, SliceReader};
+use rustls_pki_types::{CertificateDer, UnixTime};
+use thiserror::Error;
+use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
+
+use super::CaBinding;
+use crate::crypto::ECDSA_P256_SHA256;
+use crate::time::UnixMillis;
+
+/// Why a TLS connection does not end at the authority that a document binds.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum UnboundTls {
+    /// None of the certificates that were presented is the authority's.
+    #[error("none of the certificates that it presents has the key that the document attests")]
+    NoAuthority,
+    /// The authority's certificate says what its key did not sign.
+    #[error("the certificate with the attested key is not signed by that key")]
+    NotSelfSigned,
+    /// The authority did not issue the certificate.
+    #[error("the authority with the attested key did not issue its certificate for now: {0}")]
+    Path(webpki::Error),
+}
+
+/// Judges the certificates that a server has `presented`, the first of them its own, at `now`: that
+/// one must be issued, for TLS servers, by the authority in `binding`, which must be among them with a
+/// certificate that its own key signed. Returns the authority's certificate.
+///
+/// That the server holds the key of its certificate is for TLS to verify.
+///
+/// # Errors
+/// If the connection ends elsewhere.
+pub fn verify_chain(
+    presented: &[CertificateDer<'_>],
+    binding: &CaBinding,
+    now: UnixMillis,
+) -> Result<CertificateDer<'static>, UnboundTls> {
+    let is_bound = |certificate: &EndEntityCert<'_>| {
+        CaBinding::of_spki(&certificate.subject_public_key_info()) == *binding
+    };
+    let (authority, parsed) = presented
+        .iter()
+        .filter_map(|der| Some((der, EndEntityCert::try_from(der).ok()?)))
+        .find(|(_, certificate)| is_bound(certificate))
+        .ok_or(UnboundTls::NoAuthority)?;
+    // The document binds its key alone: the rest of it is true if that key signed it.
+    let (signed, signature) = signed_parts(authority).map_err(|_| UnboundTls::NotSelfSigned)?;
+    parsed
+        .verify_signature(ECDSA_P256_SHA256, signed, signature)
+        .map_err(|_| UnboundTls::NotSelfSigned)?;
+    let anchor = anchor_from_trusted_cert(authority).map_err(UnboundTls::Path)?;
+    let server = presented.first().ok_or(UnboundTls::NoAuthority)?;
+    let server = EndEntityCert::try_from(server).map_err(UnboundTls::Path)?;
+    let now = UnixTime::since_unix_epoch(Duration::from_secs(now.as_secs()));
+    server
+        .verify_for_usage(
+            &[ECDSA_P256_SHA256],
+            &[anchor],
+            &[],
+            now,
+            KeyUsage::server_auth(),
+            None,
+            None,
+        )
+        .map_err(UnboundTls::Path)?;
+    Ok(authority.clone().into_owned())
+}
+
+/// What is signed, and the signature (RFC 5280 section 4.1).
+fn signed_parts(certificate: &[u8]) -> der::Result<(&[u8], &[u8])> {
+    let mut reader = SliceReader::new(certificate)?;
+    let parts = reader.sequence(|certificate| {
+        let signed = certificate.tlv_bytes()?;
+        certificate.tlv_bytes()?;
+        der::Result::Ok((signed, BitStringRef::decode(certificate)?.raw_bytes()))
+    })?;
+    reader.finish()?;
+    Ok(parts)
+}
