@@ -5,7 +5,6 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread;
 
-use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 use shared::attestation::TrustAnchors;
 use shared::kms::{ErrorType, KmsError};
@@ -16,7 +15,7 @@ use crate::audit::{Audit, Entry, Record};
 use crate::clock::{ClockFault, TrustedClock};
 use crate::config::Settings;
 use crate::entropy::{Entropy, EntropyFault, KnownAnswerError, known_answers};
-use crate::http::{Answer, RequestId};
+use crate::http::{Answer, Received};
 use crate::kms;
 use crate::metrics::{self, Metrics, Moment};
 use crate::nsm::{Booted, NsmFault, NsmThread};
@@ -101,9 +100,10 @@ impl<P: Platform> Service<P> {
     }
 
     /// Answers one request.
-    pub async fn answer(&self, id: RequestId, head: &Parts, body: &[u8]) -> Answer {
+    pub async fn answer(&self, request: Received<'_>) -> Answer {
+        let Received { head, body, .. } = request;
         match (&head.method, head.uri.path()) {
-            (&Method::POST, KMS_PATH) => kms::answer(self, id, head, body).await,
+            (&Method::POST, KMS_PATH) => kms::answer(self, request).await,
             (&Method::GET, "/healthz") => Answer::text(StatusCode::OK, "ok\n"),
             (&Method::GET, "/readyz") => self.readiness(),
             (&Method::GET, "/metrics") => self.show_metrics(),
@@ -118,17 +118,18 @@ impl<P: Platform> Service<P> {
     }
 
     /// Answers a request that HTTP itself refuses. One to KMS is recorded all the same.
-    pub(crate) fn refuse(&self, id: RequestId, head: &Parts, error: &KmsError) -> Answer {
+    pub(crate) fn refuse(&self, request: Received<'_>, error: &KmsError) -> Answer {
+        let head = request.head;
         if head.method == Method::POST && head.uri.path() == KMS_PATH {
-            self.open_entry(id, head).refuse(error);
+            self.open_entry(request).refuse(error);
         }
         Answer::error(error)
     }
 
     /// Begins the record of a request to KMS.
-    pub(crate) fn open_entry(&self, id: RequestId, head: &Parts) -> Entry<'_> {
+    pub(crate) fn open_entry(&self, request: Received<'_>) -> Entry<'_> {
         let region = self.settings.region.clone();
-        self.audit.open(Record::new(id, self.now(), region, &head.headers))
+        self.audit.open(Record::new(request, self.now(), region))
     }
 
     /// What time it is, as the NSM has it.
@@ -186,6 +187,7 @@ mod tests {
     use super::*;
     use crate::clock::SystemClock;
     use crate::config::{Config, Posture};
+    use crate::http::{Channel, RequestId};
     use crate::nsm::fake::{Answer as NsmAnswer, FakeNsm, working};
 
     struct TestPlatform;
@@ -208,7 +210,9 @@ mod tests {
             .header("x-amz-target", "TrentService.GenerateRandom");
         let (head, ()) = request.body(()).unwrap().into_parts();
         let id = RequestId::random();
-        let answer = service.answer(id, &head, br#"{"NumberOfBytes":1}"#).await;
+        let body = br#"{"NumberOfBytes":1}"#;
+        let received = Received { id, channel: Channel::Plain, head: &head, body };
+        let answer = service.answer(received).await;
         let response = answer.into_response(id, service.now());
         let status = response.status().as_u16();
         let body = response.into_body().collect().await.unwrap().to_bytes();

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use enclave::audit::Audit;
 use enclave::clock::{Clock, SystemClock};
 use enclave::config::{Config, Files, Posture, Settings};
-use enclave::http::RequestId;
+use enclave::http::{Channel, Received, RequestId};
 use enclave::platform::{Platform, PlatformError, PlatformSettings};
 use enclave::{Service, StartError};
 use http_body_util::BodyExt;
@@ -153,7 +153,9 @@ fn head(method: Method, path: &str) -> Parts {
 impl Fixture {
     async fn answer(&self, method: Method, path: &str, body: &str) -> (StatusCode, String) {
         let id = RequestId::random();
-        let answer = self.service.answer(id, &head(method, path), body.as_bytes()).await;
+        let (head, body) = (head(method, path), body.as_bytes());
+        let received = Received { id, channel: Channel::Plain, head: &head, body };
+        let answer = self.service.answer(received).await;
         let response = answer.into_response(id, SystemClock.now());
         let status = response.status();
         let body = response.into_body().collect().await.unwrap().to_bytes();
@@ -298,7 +300,8 @@ async fn ask_for(service: &Service<TestPlatform>, path: &str, accept: &str) -> (
     let request = Request::builder().uri(path).header("accept", accept).body(()).unwrap();
     let (head, ()) = request.into_parts();
     let id = RequestId::random();
-    let answer = service.answer(id, &head, b"").await;
+    let received = Received { id, channel: Channel::Plain, head: &head, body: b"" };
+    let answer = service.answer(received).await;
     let response = answer.into_response(id, SystemClock.now());
     let status = response.status().as_u16();
     (status, response.into_body().collect().await.unwrap().to_bytes().to_vec())

@@ -12,7 +12,7 @@ use serde::ser::{SerializeMap, Serializer};
 use shared::attestation::PcrFamily;
 use shared::time::UnixMillis;
 
-use super::record::{Outcome, Parameters, Recipient, Record};
+use super::record::{Outcome, Parameters, Recipient, Record, Tls};
 use crate::auth::Caller;
 use crate::http::RequestId;
 
@@ -50,6 +50,16 @@ struct Event<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     recipient_account_id: Option<&'a str>,
     event_category: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_details: Option<TlsDetails<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TlsDetails<'a> {
+    tls_version: &'static str,
+    cipher_suite: &'static str,
+    client_provided_host_header: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -109,9 +119,20 @@ impl Serialize for Record {
             management_event: true,
             recipient_account_id: user_identity.arn.map(|_| user_identity.account_id),
             event_category: "Management",
+            tls_details: self.tls.as_ref().map(TlsDetails::of),
             user_identity,
         }
         .serialize(serializer)
+    }
+}
+
+impl<'a> TlsDetails<'a> {
+    fn of(tls: &'a Tls) -> Self {
+        Self {
+            tls_version: tls.details.version,
+            cipher_suite: tls.details.cipher_suite,
+            client_provided_host_header: tls.host.as_deref(),
+        }
     }
 }
 

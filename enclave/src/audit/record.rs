@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use hyper::header::{HeaderMap, USER_AGENT};
+use hyper::header::{HOST, HeaderValue, USER_AGENT};
 use shared::attestation::{Claims, PcrFamily, PcrValue};
 use shared::kms::{ErrorType, GenerateRandom, KmsError, Operation};
 use shared::time::UnixMillis;
 
 use crate::auth::Caller;
-use crate::http::RequestId;
+use crate::http::{Channel, Received, RequestId, TlsDetails};
 
 /// Bytes of a text that came from outside; CloudTrail's own limit for a user agent and a message.
 const MAX_TEXT_LENGTH: usize = 1024;
@@ -26,11 +26,19 @@ pub struct Record {
     pub(super) time: UnixMillis,
     pub(super) region: Option<Arc<str>>,
     pub(super) user_agent: Option<String>,
+    pub(super) tls: Option<Tls>,
     pub(super) operation: Option<Operation>,
     pub(super) caller: Option<Caller>,
     pub(super) parameters: Option<Parameters>,
     pub(super) recipient: Option<Recipient>,
     pub(super) outcome: Outcome,
+}
+
+/// The TLS that ended here, and the name that the client has for this service.
+#[derive(Debug)]
+pub(super) struct Tls {
+    pub(super) details: TlsDetails,
+    pub(super) host: Option<String>,
 }
 
 #[derive(Debug)]
@@ -62,19 +70,21 @@ pub(super) struct Recipient {
 
 impl Record {
     /// Of a request that has just arrived.
-    pub(crate) fn new(
-        request_id: RequestId,
-        time: UnixMillis,
-        region: Option<Arc<str>>,
-        headers: &HeaderMap,
-    ) -> Self {
-        let user_agent =
-            headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    pub(crate) fn new(request: Received<'_>, time: UnixMillis, region: Option<Arc<str>>) -> Self {
+        let Received { id: request_id, channel, head, .. } = request;
+        let header = |name| {
+            let value = head.headers.get(name).map(HeaderValue::as_bytes);
+            value.map(|value| clip(&String::from_utf8_lossy(value)))
+        };
         Self {
             request_id,
             time,
             region,
-            user_agent: user_agent.map(|text| clip(&text)),
+            user_agent: header(USER_AGENT),
+            tls: match channel {
+                Channel::Plain => None,
+                Channel::Tls(details) => Some(Tls { details, host: header(HOST) }),
+            },
             operation: None,
             caller: None,
             parameters: None,
@@ -90,6 +100,7 @@ impl Record {
             time: self.time,
             region: None,
             user_agent: None,
+            tls: None,
             operation: None,
             caller: None,
             parameters: None,

@@ -2,20 +2,27 @@ use std::io;
 use std::sync::mpsc;
 use std::sync::{Mutex, MutexGuard};
 
-use hyper::header::{HeaderMap, HeaderValue, USER_AGENT};
+use hyper::Request;
+use hyper::header::{HOST, HeaderValue, USER_AGENT};
 use serde_json::Value;
 use shared::kms::{ErrorType, KmsError};
 use shared::time::UnixMillis;
 
 use super::*;
 use crate::auth::Caller;
-use crate::http::RequestId;
+use crate::http::{Channel, Received, RequestId, TlsDetails};
 
 fn record(user_agent: &[u8]) -> Record {
-    let mut headers = HeaderMap::new();
-    headers.insert(USER_AGENT, HeaderValue::from_bytes(user_agent).unwrap());
+    record_over(Channel::Plain, user_agent)
+}
+
+fn record_over(channel: Channel, user_agent: &[u8]) -> Record {
+    let request =
+        Request::builder().header(USER_AGENT, HeaderValue::from_bytes(user_agent).unwrap());
+    let (head, ()) = request.header(HOST, "kms.example").body(()).unwrap().into_parts();
     let time = UnixMillis::from_rfc3339("2026-02-03T10:12:02.437Z").unwrap();
-    Record::new(RequestId::random(), time, None, &headers)
+    let request = Received { id: RequestId::random(), channel, head: &head, body: &[] };
+    Record::new(request, time, None)
 }
 
 /// Collects what is written.
@@ -124,4 +131,17 @@ fn a_record_is_bounded_and_escaped() {
     let record = &lines.records()[0];
     assert_eq!(record["userAgent"], "\u{9b}".repeat(512));
     assert_eq!(record["errorMessage"].as_str().unwrap().len(), 1024);
+}
+
+#[test]
+fn tls_that_ended_here_is_recorded_as_cloudtrail_does_and_no_other() {
+    let details = TlsDetails { version: "TLSv1.3", cipher_suite: "TLS_AES_128_GCM_SHA256" };
+    let recorded = |channel| serde_json::to_value(record_over(channel, b"agent")).unwrap();
+    let expected = serde_json::json!({
+        "tlsVersion": "TLSv1.3",
+        "cipherSuite": "TLS_AES_128_GCM_SHA256",
+        "clientProvidedHostHeader": "kms.example",
+    });
+    assert_eq!(recorded(Channel::Tls(details))["tlsDetails"], expected);
+    assert!(recorded(Channel::Plain).get("tlsDetails").is_none());
 }

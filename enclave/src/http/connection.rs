@@ -17,9 +17,9 @@ use shared::transport::limits::{
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::sleep;
 
-use super::RequestId;
 use super::body::{self, BodyError, LargeBodies};
 use super::write_deadline::WriteDeadline;
+use super::{Channel, Received, RequestId};
 use crate::platform::Platform;
 use crate::service::Service;
 
@@ -40,9 +40,10 @@ impl<P: Platform> Server<P> {
     pub async fn serve_connection<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         stream: S,
+        channel: Channel,
         drain: impl Future<Output = ()>,
     ) {
-        let answer = service_fn(|request| self.respond(request));
+        let answer = service_fn(|request| self.respond(channel, request));
         let connection = http1::Builder::new()
             // A client that shuts down its sending side after the request still gets its answer.
             .half_close(true)
@@ -73,13 +74,18 @@ impl<P: Platform> Server<P> {
         }
     }
 
-    async fn respond(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Hangup> {
+    async fn respond(
+        &self,
+        channel: Channel,
+        request: Request<Incoming>,
+    ) -> Result<Response<Full<Bytes>>, Hangup> {
         let Self { service, large_bodies } = self;
         let id = RequestId::random();
         let (head, body) = request.into_parts();
+        let unread = Received { id, channel, head: &head, body: &[] };
         let answer = match body::read(&head, body, large_bodies).await {
-            Ok(body) => service.answer(id, &head, &body.bytes).await,
-            Err(BodyError::Refused(error)) => service.refuse(id, &head, &error).and_close(),
+            Ok(body) => service.answer(Received { body: &body.bytes, ..unread }).await,
+            Err(BodyError::Refused(error)) => service.refuse(unread, &error).and_close(),
             Err(BodyError::Lost) => return Err(Hangup),
         };
         Ok(answer.into_response(id, service.now()))
@@ -184,7 +190,7 @@ mod tests {
         let mut answer = Vec::new();
         let (read, ()) = tokio::join!(
             client.read_to_end(&mut answer),
-            server.serve_connection(recorder, pending())
+            server.serve_connection(recorder, Channel::Plain, pending())
         );
         read.unwrap();
         let head_end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap();

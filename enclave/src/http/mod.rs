@@ -3,11 +3,13 @@
 mod answer;
 mod body;
 mod connection;
+mod received;
 mod request_id;
 mod server;
 mod write_deadline;
 
 pub use answer::Answer;
 pub use connection::Server;
+pub use received::{Channel, Received, TlsDetails};
 pub use request_id::RequestId;
 pub use server::{listen_and_serve, serve};

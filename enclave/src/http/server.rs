@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::Channel;
 use super::connection::Server;
 use crate::platform::Platform;
 use crate::service::Service;
@@ -60,7 +61,7 @@ pub async fn serve<P: Platform>(
                 connections.spawn(async move {
                     // The guard this returns must not live on into the next await.
                     let drain = async { drop(draining.wait_for(|draining| *draining).await) };
-                    server.serve_connection(stream, drain).await;
+                    server.serve_connection(stream, Channel::Plain, drain).await;
                 });
             }
         }

@@ -10,7 +10,7 @@ use crate::policy::Policy;
 pub(super) fn perform(policy: &Policy, call: &Call<'_>) -> Result<Zeroizing<Vec<u8>>, Refusal> {
     let request = DescribeCustomKeyStores::parse(call.body)?;
     policy
-        .admit_describe(call.caller, call.now)
+        .admit_describe(&call.asker)
         .map_err(|denied| call.denied(Operation::DescribeCustomKeyStores, denied))?;
     // Whoever names one names one that does not exist; and no list was ever cut by a marker.
     if let Some(id) = request.custom_key_store_id {

@@ -32,11 +32,11 @@ fn consider<P: Platform>(
     let (request, custom_key_store_id) = Request::new(request)?;
     let policy = &service.settings.policy;
     let admitted = match request {
-        Request::Plain(request) => policy.admit_plain(call.caller, call.now, request),
+        Request::Plain(request) => policy.admit_plain(&call.asker, request),
         Request::Attested(request) => {
-            let proven = request.verify(&service.anchors, call.now, policy.of_documents())?;
+            let proven = request.verify(&service.anchors, call.asker.now, policy.of_documents())?;
             record.set_recipient(&proven.claims());
-            policy.admit_attested(call.caller, call.now, proven)
+            policy.admit_attested(&call.asker, proven)
         }
     };
     let admitted = admitted.map_err(|error| match error {

@@ -8,45 +8,37 @@ mod request;
 use hyper::header;
 use hyper::http::request::Parts;
 use shared::kms::{CONTENT_TYPE, Operation, TARGET_HEADER};
-use shared::time::UnixMillis;
 use zeroize::Zeroizing;
 
 use self::error::Refusal;
 pub use self::request::{PlainRequest, ProvenRequest};
 use crate::audit::Record;
-use crate::auth::Caller;
 use crate::config::Settings;
-use crate::http::{Answer, RequestId};
+use crate::http::{Answer, Received};
 use crate::platform::Platform;
-use crate::policy::{Denied, iam};
+use crate::policy::{Asker, Denied, iam};
 use crate::service::Service;
 
 /// A request of somebody who was let in.
 struct Call<'a> {
-    caller: &'a Caller,
-    now: UnixMillis,
+    asker: Asker<'a>,
     body: &'a [u8],
 }
 
 impl Call<'_> {
     fn denied(&self, operation: Operation, denied: Denied) -> Refusal {
         let action = iam::action_name(operation);
-        Refusal::Denied { caller: self.caller.to_string(), action, denied }
+        Refusal::Denied { caller: self.asker.caller.to_string(), action, denied }
     }
 }
 
 /// Answers an awsJson1_1 request, and records that it did.
-pub(crate) async fn answer<P: Platform>(
-    service: &Service<P>,
-    id: RequestId,
-    head: &Parts,
-    body: &[u8],
-) -> Answer {
+pub(crate) async fn answer<P: Platform>(service: &Service<P>, request: Received<'_>) -> Answer {
     // Before the time is read by which signatures, credentials and documents are judged.
     let confirmed = service.check_clock();
-    let mut entry = service.open_entry(id, head);
+    let mut entry = service.open_entry(request);
     let result = match confirmed {
-        Ok(()) => perform(service, head, body, &mut entry).await,
+        Ok(()) => perform(service, request, &mut entry).await,
         Err(fault) => Err(fault.into()),
     };
     match result {
@@ -55,7 +47,7 @@ pub(crate) async fn answer<P: Platform>(
             Answer::kms(body)
         }
         Err(refusal) => {
-            refusal.log(id);
+            refusal.log(request.id);
             let error = refusal.to_kms();
             entry.refuse(&error);
             Answer::error(&error)
@@ -65,10 +57,10 @@ pub(crate) async fn answer<P: Platform>(
 
 async fn perform<P: Platform>(
     service: &Service<P>,
-    head: &Parts,
-    body: &[u8],
+    request: Received<'_>,
     record: &mut Record,
 ) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+    let Received { channel, head, body, .. } = request;
     let Settings { authenticator, throttle, .. } = &service.settings;
     let now = record.time();
     // Over the request as it came, before a byte of its body is understood.
@@ -81,7 +73,7 @@ async fn perform<P: Platform>(
     }
     let operation = operation.ok_or(Refusal::UnknownOperation)?;
     check_content_type(head)?;
-    let call = Call { caller: &caller, now, body };
+    let call = Call { asker: Asker { caller: &caller, now, channel }, body };
     match operation {
         Operation::GenerateRandom => generate_random::perform(service, &call, record).await,
         Operation::DescribeCustomKeyStores => {

@@ -16,6 +16,7 @@ pub use self::admitted::{Admitted, DeliveryError};
 use self::iam::{Context, Decision, Measurements};
 pub use self::recipient::{InvalidMeasurement, Measurement, Plaintext, RecipientPolicy};
 use crate::auth::Caller;
+use crate::http::Channel;
 use crate::kms::{PlainRequest, ProvenRequest};
 
 /// Why a caller may not do what it asks for.
@@ -27,7 +28,7 @@ pub enum Denied {
     /// An answer in the clear would be readable by the parent instance.
     #[error(
         "a request without a Recipient is answered in the clear, which the parent instance and the \
-         network could read"
+         network could read, for it did not come over TLS that ends in the enclave; send a Recipient"
     )]
     Plaintext,
     /// Measured is something else than what this service admits.
@@ -53,6 +54,14 @@ pub enum NotAdmitted {
     /// Nothing can be sealed to its key.
     #[error(transparent)]
     RecipientKey(#[from] RecipientKeyError),
+}
+
+/// Who asks, and under what circumstances.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asker<'a> {
+    pub(crate) caller: &'a Caller,
+    pub(crate) now: UnixMillis,
+    pub(crate) channel: Channel,
 }
 
 /// The judge of all requests.
@@ -84,12 +93,12 @@ impl Policy {
         (self.recipient.max_age, self.recipient.debug)
     }
 
-    /// Whether `caller` may list custom key stores.
+    /// Whether `asker` may list custom key stores.
     ///
     /// # Errors
     /// If not.
-    pub(crate) fn admit_describe(&self, caller: &Caller, now: UnixMillis) -> Result<(), Denied> {
-        allowed(Operation::DescribeCustomKeyStores, caller, now, None)
+    pub(crate) fn admit_describe(&self, asker: &Asker<'_>) -> Result<(), Denied> {
+        allowed(Operation::DescribeCustomKeyStores, asker, None)
     }
 
     /// Admits a request without a Recipient.
@@ -98,12 +107,11 @@ impl Policy {
     /// If the caller may not send it.
     pub(crate) fn admit_plain(
         &self,
-        caller: &Caller,
-        now: UnixMillis,
+        asker: &Asker<'_>,
         request: PlainRequest,
     ) -> Result<Admitted, NotAdmitted> {
-        self.recipient.admit_plain()?;
-        allowed(Operation::GenerateRandom, caller, now, None)?;
+        self.recipient.admit_plain(asker.channel)?;
+        allowed(Operation::GenerateRandom, asker, None)?;
         Ok(Admitted::plain(request))
     }
 
@@ -113,13 +121,12 @@ impl Policy {
     /// If the caller may not send it, or nothing can be sealed to the document's key.
     pub(crate) fn admit_attested<T: Trust>(
         &self,
-        caller: &Caller,
-        now: UnixMillis,
+        asker: &Asker<'_>,
         request: ProvenRequest<T>,
     ) -> Result<Admitted, NotAdmitted> {
         let pcrs = request.claims().pcrs();
         self.recipient.admit(&pcrs)?;
-        allowed(Operation::GenerateRandom, caller, now, Some(&pcrs))?;
+        allowed(Operation::GenerateRandom, asker, Some(&pcrs))?;
         Ok(Admitted::attested(request)?)
     }
 }
@@ -127,17 +134,17 @@ impl Policy {
 /// What the caller's own policies say. Where nobody is authenticated, nobody has any.
 fn allowed(
     action: Operation,
-    caller: &Caller,
-    now: UnixMillis,
+    asker: &Asker<'_>,
     measurements: Option<&dyn Measurements>,
 ) -> Result<(), Denied> {
+    let Asker { caller, now, channel } = *asker;
     let Some(principal) = caller.principal() else { return Ok(()) };
     let context = Context {
         action,
         principal_arn: Some(principal.condition_arn()),
         now,
-        // No TLS ends in the enclave yet.
-        secure_transport: Some(false),
+        // TLS that ends before the enclave is none: whoever ends it reads the answer.
+        secure_transport: Some(channel.is_tls()),
         // Whom the parent's relay took the connection from, nobody trustworthy says.
         source_ip: None,
         measurements,

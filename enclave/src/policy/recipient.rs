@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::Denied;
 use super::iam::Key;
+use crate::http::Channel;
 
 /// What is asked of Recipients.
 #[derive(Debug, Default)]
@@ -102,14 +103,14 @@ pub enum InvalidMeasurement {
 }
 
 impl RecipientPolicy {
-    /// Judges a request without a Recipient.
-    pub(super) fn admit_plain(&self) -> Result<(), Denied> {
+    /// Judges a request without a Recipient, which came over `channel`.
+    pub(super) fn admit_plain(&self, channel: Channel) -> Result<(), Denied> {
         if self.require {
             return Err(Denied::NoRecipient);
         }
-        match self.plaintext {
-            Plaintext::Allow => Ok(()),
-            Plaintext::Deny => Err(Denied::Plaintext),
+        match (channel, self.plaintext) {
+            (Channel::Tls(_), _) | (Channel::Plain, Plaintext::Allow) => Ok(()),
+            (Channel::Plain, Plaintext::Deny) => Err(Denied::Plaintext),
         }
     }
 

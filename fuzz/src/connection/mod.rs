@@ -10,7 +10,7 @@ use std::sync::Arc;
 use enclave::Service;
 use enclave::audit::Audit;
 use enclave::config::{Config, Posture};
-use enclave::http::Server;
+use enclave::http::{Channel, Server};
 use enclave::platform::Platform;
 use shared::attestation::{Simulated, TrustAnchors};
 use shared::simulator::{SimulatedNsm, World};
@@ -63,7 +63,11 @@ impl Enclave {
     pub(crate) fn exchange(&self, pieces: &[&[u8]]) -> Vec<u8> {
         let Self { runtime, server } = self;
         let mut answer = Vec::new();
-        runtime.block_on(server.serve_connection(Wire::new(pieces, &mut answer), pending()));
+        runtime.block_on(server.serve_connection(
+            Wire::new(pieces, &mut answer),
+            Channel::Plain,
+            pending(),
+        ));
         answer
     }
 }

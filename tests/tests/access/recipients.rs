@@ -30,7 +30,8 @@ fn plaintext_deny_refuses_an_answer_in_the_clear_and_says_why() {
     assert_eq!(
         denied(service.generate_plain()),
         "because a request without a Recipient is answered in the clear, which the parent instance \
-         and the network could read"
+         and the network could read, for it did not come over TLS that ends in the enclave; send a \
+         Recipient"
     );
     assert!(service.generate_for(&Document::default()).is_ok());
     assert_eq!(configured("plaintext = \"allow\"").generate_plain().unwrap().len(), 32);

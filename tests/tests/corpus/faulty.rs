@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use enclave::audit::Audit;
 use enclave::clock::Clock;
-use enclave::http::Server;
+use enclave::http::{Channel, Server};
 use enclave::platform::Platform;
 use enclave::{Service, StartError};
 use shared::attestation::{self, TrustAnchors};
@@ -199,7 +199,8 @@ pub(crate) async fn ask(server: &Server<FaultyPlatform>, request: Vec<u8>) -> An
         client.read_to_end(&mut received).await.unwrap();
         received
     };
-    let (mut received, ()) = tokio::join!(talk, server.serve_connection(stream, pending()));
+    let (mut received, ()) =
+        tokio::join!(talk, server.serve_connection(stream, Channel::Plain, pending()));
     let answer = Answer::take(&mut received, false).unwrap();
     assert!(received.is_empty());
     answer

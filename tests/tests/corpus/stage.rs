@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use enclave::Service;
 use enclave::audit::Audit;
 use enclave::config::Settings;
-use enclave::http::Server;
+use enclave::http::{Channel, Server};
 use enclave::platform::Simulated;
 use shared::attestation::{self, TrustAnchors};
 use shared::simulator::{Draws, Forgery, SimulatedNsm, World};
@@ -159,7 +159,7 @@ impl Stage {
     /// closed.
     pub(crate) fn converse(&self, steps: &[Step], ending: Ending) -> Vec<Answer> {
         let (client, server) = duplex(PIPE_LENGTH);
-        let serve = self.server.serve_connection(server, pending());
+        let serve = self.server.serve_connection(server, Channel::Plain, pending());
         let both = async {
             let patience = if ending == Ending::Deadline {
                 time::pause();
@@ -192,7 +192,7 @@ impl Stage {
             }
             drop(writing.shutdown().await);
         };
-        let serve = self.server.serve_connection(server, pending());
+        let serve = self.server.serve_connection(server, Channel::Plain, pending());
         let all = async { tokio::join!(send, reading.read_to_end(&mut received), serve) };
         let all = async { time::timeout(PATIENCE, all).await };
         let ((), read, ()) = self.runtime.block_on(all).expect("the service closes in time");
