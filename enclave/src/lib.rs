@@ -36,6 +36,7 @@ pub mod principal;
 mod process;
 mod service;
 pub mod throttle;
+pub mod tls;
 
 pub use process::{exit_with, init_log, init_log_to};
 pub use service::{Service, StartError};

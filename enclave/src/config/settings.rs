@@ -18,6 +18,7 @@ use crate::platform::PlatformSettings;
 use crate::policy::{Measurement, Plaintext, Policy, RecipientPolicy, iam};
 use crate::principal::Principal;
 use crate::throttle::{Rate, Throttle};
+use crate::tls::TlsSettings;
 
 /// Where a service stands, and so what it is to do where its configuration is silent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,7 @@ pub struct Settings {
     pub(crate) region: Option<Arc<str>>,
     pub(crate) entropy: EntropySettings,
     pub(crate) platform: PlatformSettings,
+    pub(crate) tls: TlsSettings,
     /// Of the configuration, if there is one.
     pub(crate) measurement: Option<Measured>,
     pub(super) surprises: Vec<Surprise>,
@@ -56,6 +58,7 @@ impl Settings {
                 tracing::info!(region, credentials, "[auth] mode is \"sigv4\"");
             }
         }
+        self.tls.announce();
         self.policy.announce();
         self.entropy.announce();
         self.surprises.iter().for_each(|surprise| surprise.warn(now));
@@ -104,6 +107,7 @@ pub(super) fn build(
         region: auth.region.map(Arc::from),
         entropy: entropy.settings()?,
         platform: platform.settings()?,
+        tls: TlsSettings::default(),
         measurement: None,
         surprises,
     })

@@ -1,0 +1,5 @@
+//! TLS that ends here.
+
+mod settings;
+
+pub use settings::TlsSettings;
