@@ -30,5 +30,5 @@ async fn run(arguments: EnclaveArguments, place: Place) -> Result<(), Box<dyn Er
     let settings = config.settings(Posture::Production)?;
     let service =
         Service::start(Nitro, NsmDevice::open()?, anchors, settings, place.audit()?).await?;
-    http::listen_and_serve("enclave", &common.listen, service).await
+    http::listen_and_serve("enclave", &common, service).await
 }

@@ -34,6 +34,8 @@ pub(crate) struct Metrics {
     pub(crate) blocks: Blocks,
     /// DRBG instances reseeded.
     pub(crate) reseeds: Counter,
+    /// TLS handshakes.
+    pub(crate) tls_handshakes: TlsHandshakes,
     faults: Family<Label, Counter>,
     failures: Family<Label, Counter>,
     expired: Counter,
@@ -62,6 +64,15 @@ pub(crate) struct Blocks {
     pub(crate) waited: Counter,
 }
 
+/// By how they ended.
+#[derive(Clone, Debug)]
+pub(crate) struct TlsHandshakes {
+    pub(crate) full: Counter,
+    pub(crate) resumed: Counter,
+    pub(crate) failed: Counter,
+    pub(crate) late: Counter,
+}
+
 /// How things are at the moment of a scrape.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment {
@@ -85,6 +96,7 @@ impl Metrics {
         causes.for_each(|cause| drop(of(&faults, "cause", cause)));
         let failures = counters(registry, "entropy_failures", "Draws that failed");
         EntropyFault::causes().for_each(|cause| drop(of(&failures, "cause", cause)));
+        let handshakes = counters(registry, "tls_handshakes", "TLS handshakes, by how they ended");
         let (reseeds, expired) = (Counter::default(), Counter::default());
         let clock_failures = Counter::default();
         let (clock_disagreements, clock_offset) = (Counter::default(), Gauge::default());
@@ -111,6 +123,12 @@ impl Metrics {
             blocks: Blocks {
                 ready: of(&blocks, "source", "ready"),
                 waited: of(&blocks, "source", "waited"),
+            },
+            tls_handshakes: TlsHandshakes {
+                full: of(&handshakes, "outcome", "full"),
+                resumed: of(&handshakes, "outcome", "resumed"),
+                failed: of(&handshakes, "outcome", "failed"),
+                late: of(&handshakes, "outcome", "late"),
             },
             registry: root,
             reseeds,

@@ -1,10 +1,12 @@
 //! `GET /attestation?nonce=HEX`: this enclave's own document, by which a caller learns what it talks
-//! to. The nonce in it, which the caller chose, tells that it is new.
+//! to. The nonce in it, which the caller chose, tells that it is new; its `user_data`, where TLS must end
+//! that this enclave ends ([`CaBinding`]).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper::http::request::Parts;
 use hyper::{StatusCode, header};
+use shared::tls::CaBinding;
 
 use crate::http::Answer;
 use crate::nsm::NsmThread;
@@ -22,13 +24,16 @@ const NONCE_LENGTHS: std::ops::RangeInclusive<usize> = 16..=64;
 const NO_NONCE: &str =
     "write /attestation?nonce=HEX, and nothing else: 16 to 64 random bytes in hexadecimal\n";
 
-/// How many may be had, of whoever asks.
+/// How many may be had, of whoever asks, and what they say.
 #[derive(Debug)]
-pub(crate) struct OwnDocuments(Rate);
+pub(crate) struct OwnDocuments {
+    rate: Rate,
+    binding: Option<CaBinding>,
+}
 
 impl OwnDocuments {
-    pub(crate) fn new() -> Self {
-        Self(Rate::per_second(PER_SECOND))
+    pub(crate) fn new(binding: Option<CaBinding>) -> Self {
+        Self { rate: Rate::per_second(PER_SECOND), binding }
     }
 
     /// Answers one request for a document.
@@ -36,11 +41,12 @@ impl OwnDocuments {
         let Some(nonce) = nonce(head.uri.query()) else {
             return Answer::text(StatusCode::BAD_REQUEST, NO_NONCE);
         };
-        if !self.0.admits_one() {
+        if !self.rate.admits_one() {
             let text = "too many documents in a second: try again in one\n";
             return Answer::text(StatusCode::TOO_MANY_REQUESTS, text);
         }
-        match nsm.document(nonce, nsm.deadline()).await {
+        let user_data = self.binding.map(|binding| binding.to_user_data());
+        match nsm.document(nonce, user_data, nsm.deadline()).await {
             Ok(document) if accepts_json(head) => json(&document),
             Ok(document) => Answer::new(StatusCode::OK, "application/octet-stream", document),
             Err(fault) => Answer::new(

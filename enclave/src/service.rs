@@ -21,6 +21,7 @@ use crate::metrics::{self, Metrics, Moment};
 use crate::nsm::{Booted, NsmFault, NsmThread};
 use crate::own_document::{self, OwnDocuments};
 use crate::platform::{Platform, PlatformError, check_pcr0};
+use crate::tls::{Tls, TlsError};
 
 /// Where KMS is asked.
 const KMS_PATH: &str = "/";
@@ -36,6 +37,7 @@ pub struct Service<P: Platform> {
     metrics: Arc<Metrics>,
     audit: Audit,
     own_documents: OwnDocuments,
+    tls: Option<Tls>,
 }
 
 /// Why the service does not start.
@@ -56,6 +58,9 @@ pub enum StartError {
     /// There is no entropy.
     #[error("{0}; without entropy there is nothing to serve")]
     Entropy(#[from] EntropyFault),
+    /// There are no keys for TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 impl<P: Platform> Service<P> {
@@ -92,11 +97,38 @@ impl<P: Platform> Service<P> {
             Arc::clone(&metrics),
         );
         let entropy = entropy.await?;
+        let now = {
+            let clock = Arc::clone(&clock);
+            Arc::new(move || clock.now())
+        };
+        let tls = Tls::start(&settings.tls, now, &metrics)?;
         settings.announce(clock.now());
         tracing::info!(provider = shared::crypto::PROVIDER, "the NSM gives entropy; in service");
         platform.in_service();
-        let own_documents = OwnDocuments::new();
-        Ok(Self { platform, anchors, settings, entropy, clock, metrics, audit, own_documents })
+        let own_documents = OwnDocuments::new(tls.as_ref().and_then(Tls::binding));
+        let this = Self {
+            platform,
+            anchors,
+            settings,
+            entropy,
+            clock,
+            metrics,
+            audit,
+            own_documents,
+            tls,
+        };
+        Ok(this)
+    }
+
+    /// The TLS that ends here, if any does.
+    pub(crate) fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
+    }
+
+    /// The certificate, in PEM, of the authority that was born in this service and that all of its TLS
+    /// ends at: `[tls] mode = "attested"`.
+    pub fn certificate_authority_pem(&self) -> Option<&str> {
+        self.tls.as_ref().and_then(Tls::certificate_pem)
     }
 
     /// Answers one request.
@@ -104,16 +136,23 @@ impl<P: Platform> Service<P> {
         let Received { head, body, .. } = request;
         match (&head.method, head.uri.path()) {
             (&Method::POST, KMS_PATH) => kms::answer(self, request).await,
-            (&Method::GET, "/healthz") => Answer::text(StatusCode::OK, "ok\n"),
-            (&Method::GET, "/readyz") => self.readiness(),
-            (&Method::GET, "/metrics") => self.show_metrics(),
             (&Method::GET, own_document::PATH) => {
                 self.own_documents.answer(self.entropy.nsm(), head).await
             }
-            _ => self
-                .platform
-                .answer(head, body)
+            (method, path) => self
+                .health(method, path)
+                .or_else(|| self.platform.answer(head, body))
                 .unwrap_or_else(|| Answer::error(&KmsError::bare(ErrorType::UnknownOperation))),
+        }
+    }
+
+    /// How the service is, for whoever asks.
+    pub(crate) fn health(&self, method: &Method, path: &str) -> Option<Answer> {
+        match (method, path) {
+            (&Method::GET, "/healthz") => Some(Answer::text(StatusCode::OK, "ok\n")),
+            (&Method::GET, "/readyz") => Some(self.readiness()),
+            (&Method::GET, "/metrics") => Some(self.show_metrics()),
+            _ => None,
         }
     }
 

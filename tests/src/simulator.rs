@@ -100,7 +100,8 @@ impl Simulator {
                     drop(started.send(Ok(acceptor.local_endpoint().clone())));
                     // Dropped without a word, it stops as well. A test is over: nothing is drained.
                     let stopped = async { drop(stopped.await) };
-                    let serve = enclave::http::serve(acceptor, service, stopped, Duration::ZERO);
+                    let serve =
+                        enclave::http::serve(acceptor, None, service, stopped, Duration::ZERO);
                     runtime.block_on(serve);
                 }
                 Err(error) => drop(started.send(Err(error))),

@@ -54,5 +54,5 @@ async fn run(arguments: SimulatorArguments) -> Result<(), Box<dyn std::error::Er
     let platform = Simulated::new(world, SystemClock, nsm.readiness());
     let audit = Audit::to(io::stdout())?;
     let service = Service::start(platform, nsm, anchors, settings, audit).await?;
-    enclave::http::listen_and_serve("enclave-simulator", &arguments.common.listen, service).await
+    enclave::http::listen_and_serve("enclave-simulator", &arguments.common, service).await
 }

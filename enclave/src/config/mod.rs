@@ -36,6 +36,9 @@ pub struct Arguments {
     /// Where to listen: vsock:CID:PORT, vsock-mux:PATH:PORT, unix:PATH, tcp:HOST:PORT or HOST:PORT.
     #[arg(long, value_name = "ENDPOINT")]
     pub listen: Endpoint,
+    /// Where to serve /healthz, /readyz and /metrics in plain, and nothing else.
+    #[arg(long, value_name = "ENDPOINT")]
+    pub admin_listen: Option<Endpoint>,
     /// Configuration: TOML, or as FILE.tar the archive of it and its files.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,

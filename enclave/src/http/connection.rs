@@ -7,18 +7,12 @@ use std::pin::pin;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use shared::transport::limits::{
-    CONNECTION_LIFETIME, HEADER_READ_TIMEOUT, MAX_HEADER_LENGTH, MAX_HEADERS, WRITE_TIMEOUT,
-};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::sleep;
 
 use super::body::{self, BodyError, LargeBodies};
-use super::write_deadline::WriteDeadline;
+use super::http1::serve_requests;
 use super::{Channel, Received, RequestId};
 use crate::platform::Platform;
 use crate::service::Service;
@@ -35,6 +29,32 @@ impl<P: Platform> Server<P> {
         Self { service, large_bodies: LargeBodies::new() }
     }
 
+    /// What is served.
+    pub(super) fn service(&self) -> &Service<P> {
+        &self.service
+    }
+
+    /// Serves one client, over TLS if it ends here.
+    pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: S,
+        drain: impl Future<Output = ()>,
+    ) {
+        let Some(tls) = self.service.tls() else {
+            return self.serve_connection(stream, Channel::Plain, drain).await;
+        };
+        let mut drain = pin!(drain);
+        let accepted = tokio::select! {
+            accepted = tls.accept(stream) => accepted,
+            // Who has not asked for anything yet is not waited for.
+            () = drain.as_mut() => return,
+        };
+        match accepted {
+            Ok((stream, channel)) => self.serve_connection(stream, channel, drain).await,
+            Err(error) => tracing::debug!("a client is not served: {error}"),
+        }
+    }
+
     /// Serves one client's requests until it closes or falls silent, the connection is old, or
     /// `drain` is done: then until the answer that is due has been written.
     pub async fn serve_connection<S: AsyncRead + AsyncWrite + Unpin>(
@@ -43,35 +63,7 @@ impl<P: Platform> Server<P> {
         channel: Channel,
         drain: impl Future<Output = ()>,
     ) {
-        let answer = service_fn(|request| self.respond(channel, request));
-        let connection = http1::Builder::new()
-            // A client that shuts down its sending side after the request still gets its answer.
-            .half_close(true)
-            .auto_date_header(false)
-            .max_headers(MAX_HEADERS)
-            .max_header_size(MAX_HEADER_LENGTH)
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEADER_READ_TIMEOUT)
-            // An answer's body is written from where it stands and is wiped. Else it would be
-            // copied behind the header wherever a stream cannot write vectored, as vsock cannot.
-            .writev(true)
-            .serve_connection(TokioIo::new(WriteDeadline::new(stream, WRITE_TIMEOUT)), answer);
-        let mut connection = pin!(connection);
-        let ended = tokio::select! {
-            ended = connection.as_mut() => Some(ended),
-            () = drain => None,
-            () = sleep(CONNECTION_LIFETIME) => None,
-        };
-        let ended = match ended {
-            Some(ended) => ended,
-            None => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
-        };
-        if let Err(error) = ended {
-            tracing::debug!("a connection ended early: {error}");
-        }
+        serve_requests(stream, service_fn(|request| self.respond(channel, request)), drain).await;
     }
 
     async fn respond(

@@ -1,8 +1,10 @@
 //! HTTP/1.1, within bounds: every connection, header, body and wait has one.
 
+mod admin;
 mod answer;
 mod body;
 mod connection;
+mod http1;
 mod received;
 mod request_id;
 mod server;

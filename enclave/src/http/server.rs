@@ -1,82 +1,109 @@
 //! Accepts connections, and drains them at the end.
 
 use std::error::Error;
-use std::future::Future;
+use std::future::{Future, pending};
 use std::io::{self, Write};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::transport::limits::{DRAIN_TIMEOUT, MAX_CONNECTIONS};
-use shared::transport::{Acceptor, Endpoint, announcement, listen, shutdown_signal};
+use shared::transport::limits::{DRAIN_TIMEOUT, MAX_ADMIN_CONNECTIONS, MAX_CONNECTIONS};
+use shared::transport::{Acceptor, Stream, announcement, listen, shutdown_signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::Channel;
 use super::connection::Server;
+use crate::config::Arguments;
 use crate::platform::Platform;
 use crate::service::Service;
 
-/// Listens on `endpoint`, says so on stdout in `program`'s name, and serves until a signal.
+/// Listens where `arguments` say, says so on stdout in `program`'s name, and serves until a signal.
 ///
 /// # Errors
 /// If it cannot listen.
 pub async fn listen_and_serve<P: Platform>(
     program: &str,
-    endpoint: &Endpoint,
+    arguments: &Arguments,
     service: Service<P>,
 ) -> Result<(), Box<dyn Error>> {
     // Before anybody can know that this process exists, so that no signal finds it unprepared.
     let shutdown = shutdown_signal()?;
-    let acceptor = Acceptor::new(listen(endpoint).await?);
+    let clients = Acceptor::new(listen(&arguments.listen).await?);
+    let admin = match &arguments.admin_listen {
+        Some(endpoint) => Some(Acceptor::new(listen(endpoint).await?)),
+        None => None,
+    };
     let mut stdout = io::stdout().lock();
-    writeln!(stdout, "{}", announcement(program, acceptor.local_endpoint()))?;
+    writeln!(stdout, "{}", announcement(program, clients.local_endpoint()))?;
+    if let Some(admin) = &admin {
+        writeln!(stdout, "{}", announcement(&format!("{program} admin"), admin.local_endpoint()))?;
+    }
     stdout.flush()?;
     drop(stdout);
-    serve(acceptor, service, shutdown, DRAIN_TIMEOUT).await;
+    serve(clients, admin, service, shutdown, DRAIN_TIMEOUT).await;
     Ok(())
 }
 
-/// Serves connections until `shutdown`, then lets those in the middle of a request finish, for
-/// `drain_timeout` at most.
+/// Serves clients, and on a listener of their own those who watch, until `shutdown`; then lets those in
+/// the middle of a request finish, for `drain_timeout` at most.
 pub async fn serve<P: Platform>(
-    mut acceptor: Acceptor,
+    mut clients: Acceptor,
+    mut admin: Option<Acceptor>,
     service: Service<P>,
     shutdown: impl Future<Output = ()>,
     drain_timeout: Duration,
 ) {
     let server = Arc::new(Server::new(service));
     let draining = watch::Sender::new(false);
-    let mut connections = JoinSet::new();
+    let (mut served, mut watched) = (JoinSet::new(), JoinSet::new());
     let mut shutdown = pin!(shutdown);
     loop {
         tokio::select! {
             biased;
             () = &mut shutdown => break,
-            Some(ended) = connections.join_next() => report(ended),
+            Some(ended) = served.join_next() => report(ended),
+            Some(ended) = watched.join_next() => report(ended),
+            // First: they are few, and must get through when clients are many.
+            stream = accept(&mut admin), if watched.len() < MAX_ADMIN_CONNECTIONS => {
+                let (server, drain) = (Arc::clone(&server), begins(draining.subscribe()));
+                watched.spawn(async move { server.serve_admin(stream, drain).await });
+            }
             // At the cap nothing is accepted: further clients wait in the kernel's backlog.
-            stream = acceptor.accept(), if connections.len() < MAX_CONNECTIONS => {
-                let (server, mut draining) = (Arc::clone(&server), draining.subscribe());
-                connections.spawn(async move {
-                    // The guard this returns must not live on into the next await.
-                    let drain = async { drop(draining.wait_for(|draining| *draining).await) };
-                    server.serve_connection(stream, Channel::Plain, drain).await;
-                });
+            stream = clients.accept(), if served.len() < MAX_CONNECTIONS => {
+                let (server, drain) = (Arc::clone(&server), begins(draining.subscribe()));
+                served.spawn(async move { server.serve(stream, drain).await });
             }
         }
     }
-    drop(acceptor);
+    drop((clients, admin));
     draining.send_replace(true);
     let finish = async {
-        while let Some(ended) = connections.join_next().await {
-            report(ended);
+        for connections in [&mut served, &mut watched] {
+            while let Some(ended) = connections.join_next().await {
+                report(ended);
+            }
         }
     };
     if timeout(drain_timeout, finish).await.is_err() {
-        tracing::warn!(count = connections.len(), "connections were still open at the end");
-        connections.shutdown().await;
+        let count = served.len() + watched.len();
+        tracing::warn!(count, "connections were still open at the end");
+        served.shutdown().await;
+        watched.shutdown().await;
     }
+}
+
+/// The next one who watches, if anybody can.
+async fn accept(admin: &mut Option<Acceptor>) -> Stream {
+    match admin {
+        Some(admin) => admin.accept().await,
+        None => pending().await,
+    }
+}
+
+async fn begins(mut draining: watch::Receiver<bool>) {
+    // The guard this returns must not live on into the next await.
+    drop(draining.wait_for(|draining| *draining).await);
 }
 
 fn report(ended: Result<(), tokio::task::JoinError>) {

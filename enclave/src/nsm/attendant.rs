@@ -124,7 +124,8 @@ impl<N: Nsm, C: Clock> Attendant<N, C> {
         if errand.reply.is_closed() {
             return;
         }
-        let document = self.device.document(Some(errand.nonce)).inspect_err(|fault| {
+        let Errand { nonce, user_data, reply } = errand;
+        let document = self.device.document(Some(nonce), user_data).inspect_err(|fault| {
             // Who watches the calls has told of one that was stuck.
             if !matches!(fault, NsmFault::Stuck { .. }) {
                 self.metrics.count_fault(fault);
@@ -132,7 +133,7 @@ impl<N: Nsm, C: Clock> Attendant<N, C> {
             }
         });
         // Who left meanwhile is not told.
-        drop(errand.reply.send(document));
+        drop(reply.send(document));
     }
 
     pub(super) fn anchor(&mut self) {

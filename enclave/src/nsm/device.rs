@@ -43,15 +43,19 @@ impl<N: Nsm> Device<N> {
     /// The time at which the module signed a document of its own. It came over the device, which is
     /// trusted: it is read and not verified.
     pub(super) fn time(&mut self) -> Result<UnixMillis, NsmFault> {
-        let document = self.document(None)?;
+        let document = self.document(None, None)?;
         own_document_time(&document).map_err(|_| NsmFault::NoTime)
     }
 
-    /// A document of this enclave's own, with `nonce` in it.
-    pub(super) fn document(&mut self, nonce: Option<Vec<u8>>) -> Result<Vec<u8>, NsmFault> {
+    /// A document of this enclave's own, with `nonce` and `user_data` in it.
+    pub(super) fn document(
+        &mut self,
+        nonce: Option<Vec<u8>>,
+        user_data: Option<Vec<u8>>,
+    ) -> Result<Vec<u8>, NsmFault> {
         self.metrics.nsm_calls.attestation.inc();
-        let nonce = nonce.map(Into::into);
-        let request = Request::Attestation { user_data: None, nonce, public_key: None };
+        let (nonce, user_data) = (nonce.map(Into::into), user_data.map(Into::into));
+        let request = Request::Attestation { user_data, nonce, public_key: None };
         self.call(request, |response| match response {
             Response::Attestation { document } => Some(document),
             other => wiped(other),

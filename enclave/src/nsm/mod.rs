@@ -44,10 +44,11 @@ type Queue = queue::Queue<Block, NsmFault, Errand>;
 /// Callers that may wait for a document of the enclave's own; few may ask in a second.
 const MAX_ERRANDS: usize = 64;
 
-/// A document with `nonce` in it, for who waits at the other end.
+/// A document with `nonce` and `user_data` in it, for who waits at the other end.
 #[derive(Debug)]
 struct Errand {
     nonce: Vec<u8>,
+    user_data: Option<Vec<u8>>,
     reply: oneshot::Sender<Result<Vec<u8>, NsmFault>>,
 }
 
@@ -176,14 +177,15 @@ impl NsmThread {
         }
     }
 
-    /// A document of the enclave's own, with `nonce` in it, by the deadline.
+    /// A document of the enclave's own, with `nonce` and `user_data` in it, by the deadline.
     pub(crate) async fn document(
         &self,
         nonce: Vec<u8>,
+        user_data: Option<Vec<u8>>,
         deadline: Deadline,
     ) -> Result<Vec<u8>, NsmFault> {
         let (reply, answer) = oneshot::channel();
-        match self.queue.send(Errand { nonce, reply }) {
+        match self.queue.send(Errand { nonce, user_data, reply }) {
             Ok(()) => match timeout_at(deadline, answer).await {
                 Ok(Ok(document)) => document,
                 // It was dropped: nothing is done for anybody any more.

@@ -1,5 +1,163 @@
-//! TLS that ends here.
+//! TLS that ends here, so that nobody between a client and this process reads what they say.
+//!
+//! The keys of its certificates are born here and never leave, unless the configuration brings them.
+//! Session tickets are sealed under keys of the provider's that live six hours each. Nothing is
+//! accepted before a handshake has ended (no early data), nothing renegotiates, and no key is logged.
 
+mod handshakes;
+mod identity;
 mod settings;
 
-pub use settings::TlsSettings;
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::server::{NoServerSessionStorage, ServerConfig};
+use rustls::{CipherSuite, HandshakeKind, ProtocolVersion, ServerConnection};
+use shared::crypto::{CryptoError, tls_provider, tls_ticketer};
+use shared::time::UnixMillis;
+use shared::tls::{AuthorityError, CaBinding};
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use self::handshakes::{HandshakeError, Handshakes};
+use self::identity::{Fixed, Renewing, TrustedTime};
+pub use self::settings::TlsSettings;
+use crate::http::{Channel, TlsDetails};
+use crate::metrics::{Metrics, TlsHandshakes};
+
+/// The one protocol that is spoken, also to who offers h2 before it.
+const ALPN: &[u8] = b"http/1.1";
+
+/// What time it is.
+pub(crate) type Now = Arc<dyn Fn() -> UnixMillis + Send + Sync>;
+
+/// What TLS is served with.
+pub(crate) struct Tls {
+    acceptor: TlsAcceptor,
+    handshakes: Handshakes,
+    authority: Option<BoundAuthority>,
+    counted: TlsHandshakes,
+}
+
+/// What others must know of the authority that was born here.
+#[derive(Debug)]
+struct BoundAuthority {
+    binding: CaBinding,
+    certificate_pem: String,
+}
+
+/// Why there is no TLS.
+#[derive(Debug, Error)]
+pub enum TlsError {
+    /// No authority, or no certificate of it.
+    #[error("no certificate for TLS: {0}")]
+    Authority(#[from] AuthorityError),
+    /// No randomness.
+    #[error("no keys for the session tickets of TLS: {0}")]
+    Tickets(#[from] CryptoError),
+    /// Not what rustls can serve with.
+    #[error("TLS cannot be served: {0}")]
+    Config(#[from] rustls::Error),
+}
+
+impl Tls {
+    /// As `settings` ask for, by the time that `now` tells; `None` if they ask for none.
+    ///
+    /// # Errors
+    /// If there is no randomness for its keys.
+    pub(crate) fn start(
+        settings: &TlsSettings,
+        now: Now,
+        metrics: &Metrics,
+    ) -> Result<Option<Self>, TlsError> {
+        let time = Arc::new(TrustedTime(Arc::clone(&now)));
+        let config = ServerConfig::builder_with_details(tls_provider(), time)
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth();
+        let (mut config, authority) = match settings {
+            TlsSettings::Off => return Ok(None),
+            TlsSettings::Provided(certified) => {
+                let fixed = Fixed(Arc::clone(certified));
+                (config.with_cert_resolver(Arc::new(fixed)), None)
+            }
+            TlsSettings::Attested { names } => {
+                let renewing = Renewing::start(names, now)?;
+                let authority = BoundAuthority {
+                    binding: renewing.authority().binding(),
+                    certificate_pem: renewing.authority().certificate_pem(),
+                };
+                (config.with_cert_resolver(Arc::new(renewing)), Some(authority))
+            }
+        };
+        config.alpn_protocols = vec![ALPN.to_vec()];
+        config.ticketer = tls_ticketer()?;
+        // Tickets carry the sessions: nothing is kept for clients that may not come back.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        Ok(Some(Self {
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+            handshakes: Handshakes::new(),
+            authority,
+            counted: metrics.tls_handshakes.clone(),
+        }))
+    }
+
+    /// What the enclave's own document says of this TLS, if its authority was born here.
+    pub(crate) fn binding(&self) -> Option<CaBinding> {
+        self.authority.as_ref().map(|authority| authority.binding)
+    }
+
+    /// The certificate of the authority that was born here, PEM.
+    pub(crate) fn certificate_pem(&self) -> Option<&str> {
+        self.authority.as_ref().map(|authority| authority.certificate_pem.as_str())
+    }
+
+    /// Shakes hands with a client, within the limits.
+    ///
+    /// # Errors
+    /// If it is not to be had.
+    pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: S,
+    ) -> Result<(TlsStream<S>, Channel), HandshakeError> {
+        let accepted = self.handshakes.perform(|| self.acceptor.accept(stream)).await;
+        let counted = &self.counted;
+        match &accepted {
+            Ok(stream) => match stream.get_ref().1.handshake_kind() {
+                Some(HandshakeKind::Resumed) => counted.resumed.inc(),
+                _ => counted.full.inc(),
+            },
+            Err(HandshakeError::Failed(_)) => counted.failed.inc(),
+            Err(HandshakeError::Late | HandshakeError::GaveWay) => counted.late.inc(),
+        };
+        let stream = accepted?;
+        let channel = Channel::Tls(details(stream.get_ref().1));
+        Ok((stream, channel))
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Tls").field("authority", &self.authority).finish_non_exhaustive()
+    }
+}
+
+fn details(connection: &ServerConnection) -> TlsDetails {
+    // After a handshake both are known.
+    let suite = connection.negotiated_cipher_suite().map(|suite| suite.suite());
+    TlsDetails {
+        version: match connection.protocol_version() {
+            Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
+            Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",
+            _ => "unknown",
+        },
+        cipher_suite: match suite {
+            // IANA's names, which rustls gives a prefix of its own.
+            Some(CipherSuite::TLS13_AES_128_GCM_SHA256) => "TLS_AES_128_GCM_SHA256",
+            Some(CipherSuite::TLS13_AES_256_GCM_SHA384) => "TLS_AES_256_GCM_SHA384",
+            Some(CipherSuite::TLS13_CHACHA20_POLY1305_SHA256) => "TLS_CHACHA20_POLY1305_SHA256",
+            suite => suite.and_then(|suite| suite.as_str()).unwrap_or("unknown"),
+        },
+    }
+}

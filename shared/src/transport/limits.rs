@@ -2,6 +2,21 @@
 
 use std::time::Duration;
 
+/// TLS handshakes at a time; further clients wait.
+///
+/// Over 200 ms of network they are some 1,000 a second, which is what two processors compute.
+pub const MAX_HANDSHAKES: usize = 512;
+
+/// How long a TLS handshake may take.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long it may take while others wait for its place: several round trips around the world.
+pub const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Open connections of who watches the service at a time: they are few, and must get through when
+/// clients are many.
+pub const MAX_ADMIN_CONNECTIONS: usize = 64;
+
 /// Open client connections at a time, by default: the same number on both sides of the relay, so
 /// that neither admits what the other will not serve.
 ///

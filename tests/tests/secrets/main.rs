@@ -264,7 +264,8 @@ fn run() -> Said {
     let Endpoint::Tcp(address) = acceptor.local_endpoint().clone() else { panic!("not TCP") };
     let (stop, stopped) = oneshot::channel::<()>();
     let drain = std::time::Duration::from_secs(5);
-    let serving = runtime.spawn(serve(acceptor, service, async { drop(stopped.await) }, drain));
+    let serving =
+        runtime.spawn(serve(acceptor, None, service, async { drop(stopped.await) }, drain));
     let url = format!("http://{address}");
     let (refusals, shown) = (ask_for_everything(&url), shown(&url));
     drop(stop);

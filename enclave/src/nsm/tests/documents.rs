@@ -18,7 +18,7 @@ fn attesting(
 async fn each_caller_gets_the_document_with_its_own_nonce() {
     let nsm = attesting(|nonce| Ok(Response::Attestation { document: nonce }));
     let nsm = start(nsm, settings()).await.unwrap();
-    let ask = |nonce: u8| nsm.document(vec![nonce; 16], nsm.deadline());
+    let ask = |nonce: u8| nsm.document(vec![nonce; 16], None, nsm.deadline());
     let (one, two, block, three) = tokio::join!(ask(1), ask(2), take(&nsm), ask(3));
     assert_eq!([one, two, three], [1, 2, 3].map(|nonce| Ok(vec![nonce; 16])));
     block.unwrap();
@@ -28,7 +28,7 @@ async fn each_caller_gets_the_document_with_its_own_nonce() {
 async fn a_document_that_fails_is_told_to_its_caller_alone() {
     let nsm = attesting(|_| Ok(Response::Error(ErrorCode::InternalError)));
     let nsm = start(nsm, settings()).await.unwrap();
-    let failed = nsm.document(vec![1; 16], nsm.deadline()).await;
+    let failed = nsm.document(vec![1; 16], None, nsm.deadline()).await;
     assert_eq!(failed, Err(refused("InternalError")));
     assert_eq!((nsm.fault(), nsm.metrics.faults(&refused("InternalError"))), (None, 1));
     take(&nsm).await.unwrap();
@@ -40,7 +40,7 @@ async fn nobody_waits_for_a_document_of_a_module_that_is_not_asked_any_more() {
     let nsm = broken(START_UP_CALLS, || Ok(Response::GetRandom { random: vec![0; 256] }));
     let nsm = start(nsm, settings()).await.unwrap();
     assert_eq!(take(&nsm).await.err(), Some(stuck));
-    assert_eq!(nsm.document(vec![1; 16], nsm.deadline()).await, Err(stuck));
+    assert_eq!(nsm.document(vec![1; 16], None, nsm.deadline()).await, Err(stuck));
     // One that waits when it happens.
     let (nsm, begun, hold) = held(|| Ok(Response::GetRandom { random: vec![0; 256] }));
     let nsm = start(nsm, settings()).await.unwrap();
@@ -49,7 +49,7 @@ async fn nobody_waits_for_a_document_of_a_module_that_is_not_asked_any_more() {
         take(&nsm),
         async {
             eventually(|| begun.load(Ordering::SeqCst)).await;
-            nsm.document(vec![1; 16], nsm.deadline()).await
+            nsm.document(vec![1; 16], None, nsm.deadline()).await
         },
         async {
             eventually(|| begun.load(Ordering::SeqCst)).await;
@@ -82,12 +82,12 @@ async fn a_document_is_waited_for_until_the_deadline_by_so_many() {
     let nsm = start(nsm, settings()).await.unwrap();
     let place = nsm.queue.take(Instant::now());
     eventually(|| begun.load(Ordering::SeqCst)).await;
-    let ask = || nsm.document(vec![1; 16], Deadline::now());
+    let ask = || nsm.document(vec![1; 16], None, Deadline::now());
     assert_eq!(ask().await, Err(NsmFault::Deadline { deadline: BOUND }));
     let mut places = Vec::new();
     for _ in 1..MAX_ERRANDS {
         let (reply, place) = oneshot::channel();
-        nsm.queue.send(Errand { nonce: Vec::new(), reply }).unwrap();
+        nsm.queue.send(Errand { nonce: Vec::new(), user_data: None, reply }).unwrap();
         places.push(place);
     }
     assert_eq!(ask().await, Err(NsmFault::Full));

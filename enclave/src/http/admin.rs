@@ -1,0 +1,36 @@
+//! What whoever watches the service may ask in plain: health, readiness and metrics, and nothing else.
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::connection::Server;
+use super::http1::serve_requests;
+use super::{Answer, RequestId};
+use crate::platform::Platform;
+
+const NOTHING_ELSE: &str = "nothing else is here than GET /healthz, /readyz and /metrics\n";
+
+impl<P: Platform> Server<P> {
+    /// Serves one who watches.
+    pub(super) async fn serve_admin<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: S,
+        drain: impl Future<Output = ()>,
+    ) {
+        let answer = service_fn(async |request| self.tell(&request));
+        serve_requests(stream, answer, drain).await;
+    }
+
+    /// What is asked for is in the head: a body is left unread, and ends its connection.
+    fn tell(&self, request: &Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+        let answer = self.service().health(request.method(), request.uri().path());
+        let answer = answer.unwrap_or(Answer::text(StatusCode::NOT_FOUND, NOTHING_ELSE));
+        Ok(answer.into_response(RequestId::random(), self.service().now()))
+    }
+}

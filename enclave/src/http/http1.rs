@@ -1,0 +1,56 @@
+//! HTTP/1.1 on one stream.
+
+use std::error::Error;
+use std::pin::pin;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::HttpService;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use shared::transport::limits::{
+    CONNECTION_LIFETIME, HEADER_READ_TIMEOUT, MAX_HEADER_LENGTH, MAX_HEADERS, WRITE_TIMEOUT,
+};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::sleep;
+
+use super::write_deadline::WriteDeadline;
+
+/// Serves requests until the client closes or falls silent, the connection is old, or `drain` is done:
+/// then until the answer that is due has been written.
+pub(super) async fn serve_requests<S, A>(stream: S, answer: A, drain: impl Future<Output = ()>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    A: HttpService<Incoming, ResBody = Full<Bytes>>,
+    A::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let connection = http1::Builder::new()
+        // A client that shuts down its sending side after the request still gets its answer.
+        .half_close(true)
+        .auto_date_header(false)
+        .max_headers(MAX_HEADERS)
+        .max_header_size(MAX_HEADER_LENGTH)
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_READ_TIMEOUT)
+        // An answer's body is written from where it stands and is wiped. Else it would be
+        // copied behind the header wherever a stream cannot write vectored, as vsock cannot.
+        .writev(true)
+        .serve_connection(TokioIo::new(WriteDeadline::new(stream, WRITE_TIMEOUT)), answer);
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => Some(ended),
+        () = drain => None,
+        () = sleep(CONNECTION_LIFETIME) => None,
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        None => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!("a connection ended early: {error}");
+    }
+}

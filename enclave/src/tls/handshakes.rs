@@ -1,0 +1,169 @@
+//! How many handshakes there may be at a time, and how long each may take.
+//!
+//! Who begins a handshake and does not go on holds a place. Without a bound on the places a flood of
+//! such clients takes all memory; with one, it takes all places. So a place is held for as long as a
+//! slow client needs only while nobody waits for one; else for as long as one client in a hurry needs.
+
+use std::future::IntoFuture;
+use std::io;
+
+use shared::transport::limits::{HANDSHAKE_PATIENCE, HANDSHAKE_TIMEOUT, MAX_HANDSHAKES};
+use thiserror::Error;
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
+use tokio::time::{sleep, timeout};
+
+/// Why a client is not served.
+#[derive(Debug, Error)]
+pub(crate) enum HandshakeError {
+    /// It does not speak TLS, or none that is spoken here.
+    #[error("the handshake failed: {0}")]
+    Failed(#[source] io::Error),
+    /// It took too long, or no place came free.
+    #[error("the handshake was not over after {HANDSHAKE_TIMEOUT:?}")]
+    Late,
+    /// Others waited.
+    #[error("the handshake was not over after {HANDSHAKE_PATIENCE:?}, and others waited")]
+    GaveWay,
+}
+
+/// The places for handshakes.
+#[derive(Debug)]
+pub(super) struct Handshakes {
+    places: Semaphore,
+    waiting: watch::Sender<usize>,
+}
+
+impl Handshakes {
+    pub(super) fn new() -> Self {
+        Self { places: Semaphore::new(MAX_HANDSHAKES), waiting: watch::Sender::new(0) }
+    }
+
+    /// Performs a handshake, once there is a place for it.
+    pub(super) async fn perform<T, F>(
+        &self,
+        handshake: impl FnOnce() -> F,
+    ) -> Result<T, HandshakeError>
+    where
+        F: IntoFuture<Output = io::Result<T>>,
+    {
+        let place = timeout(HANDSHAKE_TIMEOUT, self.place()).await;
+        let _place = place.map_err(|_| HandshakeError::Late)?;
+        tokio::select! {
+            biased;
+            done = handshake().into_future() => done.map_err(HandshakeError::Failed),
+            () = sleep(HANDSHAKE_TIMEOUT) => Err(HandshakeError::Late),
+            () = self.is_in_the_way() => Err(HandshakeError::GaveWay),
+        }
+    }
+
+    async fn place(&self) -> Option<SemaphorePermit<'_>> {
+        if let Ok(place) = self.places.try_acquire() {
+            return Some(place);
+        }
+        let _waiting = Waiting::begin(&self.waiting);
+        // It is never closed.
+        self.places.acquire().await.ok()
+    }
+
+    /// Returns when its place has been held for a while and somebody else waits for one.
+    async fn is_in_the_way(&self) {
+        let mut waiting = self.waiting.subscribe();
+        sleep(HANDSHAKE_PATIENCE).await;
+        // The sender is this.
+        let _ = waiting.wait_for(|waiting| *waiting > 0).await;
+    }
+}
+
+/// Counted among those who wait.
+struct Waiting<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Waiting<'a> {
+    fn begin(waiting: &'a watch::Sender<usize>) -> Self {
+        waiting.send_modify(|waiting| *waiting += 1);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|waiting| *waiting -= 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use tokio::task::JoinSet;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// Clients that begin and do not go on.
+    fn flood(handshakes: &Arc<Handshakes>, clients: usize) -> JoinSet<HandshakeError> {
+        let mut flood = JoinSet::new();
+        for _ in 0..clients {
+            let handshakes = Arc::clone(handshakes);
+            flood.spawn(
+                async move { handshakes.perform(pending::<io::Result<()>>).await.unwrap_err() },
+            );
+        }
+        flood
+    }
+
+    /// One that takes its time, but less than anybody's patience.
+    async fn honest() -> io::Result<u8> {
+        sleep(HANDSHAKE_PATIENCE / 2).await;
+        Ok(7)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_does_not_go_on_has_its_place_until_the_deadline_if_nobody_waits() {
+        let handshakes = Arc::new(Handshakes::new());
+        let start = Instant::now();
+        let mut flood = flood(&handshakes, MAX_HANDSHAKES);
+        while let Some(ended) = flood.join_next().await {
+            assert!(matches!(ended.unwrap(), HandshakeError::Late));
+            assert!(start.elapsed() >= HANDSHAKE_TIMEOUT);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_honest_client_gets_a_place_however_many_take_one_and_do_not_go_on() {
+        let handshakes = Arc::new(Handshakes::new());
+        let mut flood = flood(&handshakes, 2 * MAX_HANDSHAKES);
+        // They have all come before it.
+        tokio::task::yield_now().await;
+        let start = Instant::now();
+        assert_eq!(handshakes.perform(honest).await.unwrap(), 7);
+        let patience = 3 * HANDSHAKE_PATIENCE;
+        assert!(start.elapsed() < patience, "{:?}", start.elapsed());
+        // Who comes next finds the second half of the flood in its place.
+        assert_eq!(handshakes.perform(honest).await.unwrap(), 7);
+        flood.shutdown().await;
+        // Nobody is waited for who has gone.
+        assert_eq!(*handshakes.waiting.borrow(), 0);
+        assert_eq!(handshakes.places.available_permits(), MAX_HANDSHAKES);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_in_vain_is_told_so_at_the_deadline() {
+        let handshakes = Handshakes::new();
+        let all = u32::try_from(MAX_HANDSHAKES).unwrap();
+        let _held = handshakes.places.acquire_many(all).await.unwrap();
+        let start = Instant::now();
+        let refused = handshakes.perform(honest).await;
+        assert!(matches!(refused, Err(HandshakeError::Late)));
+        let late = start.elapsed() - HANDSHAKE_TIMEOUT;
+        assert!(late < Duration::from_millis(10), "{late:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handshake_that_fails_says_why() {
+        let handshakes = Handshakes::new();
+        let fails = || async { Err::<(), _>(io::ErrorKind::InvalidData.into()) };
+        assert!(matches!(handshakes.perform(fails).await, Err(HandshakeError::Failed(_))));
+    }
+}

@@ -1,0 +1,138 @@
+//! As whom this service presents itself.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rustls::pki_types::{ServerName, UnixTime};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::time_provider::TimeProvider;
+use shared::time::UnixMillis;
+use shared::tls::{Authority, AuthorityError, Issued};
+
+use super::Now;
+
+/// The service's own time, for rustls.
+pub(super) struct TrustedTime(pub(super) Now);
+
+impl TimeProvider for TrustedTime {
+    fn current_time(&self) -> Option<UnixTime> {
+        Some(UnixTime::since_unix_epoch(Duration::from_secs((self.0)().as_secs())))
+    }
+}
+
+impl fmt::Debug for TrustedTime {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("TrustedTime")
+    }
+}
+
+/// The one certificate that the configuration brings, whatever name a client asks for.
+#[derive(Debug)]
+pub(super) struct Fixed(pub(super) Arc<CertifiedKey>);
+
+impl ResolvesServerCert for Fixed {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+}
+
+/// Certificates of the authority that was born here. One that grows old is replaced by the first
+/// handshake that finds it so; connections that are open know nothing of it.
+pub(super) struct Renewing {
+    authority: Authority,
+    now: Now,
+    current: Mutex<Issued>,
+}
+
+impl Renewing {
+    pub(super) fn start(names: &[ServerName<'_>], now: Now) -> Result<Self, AuthorityError> {
+        let born = now();
+        let authority = Authority::generate(names, born)?;
+        let current = Mutex::new(authority.issue(born)?);
+        Ok(Self { authority, now, current })
+    }
+
+    pub(super) fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// The certificate for now, which may be of now.
+    fn current(&self) -> Arc<CertifiedKey> {
+        let now = (self.now)();
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if !is_good(&current, now) {
+            match self.authority.issue(now) {
+                Ok(issued) => {
+                    tracing::info!(not_after = %issued.not_after, "a new certificate for TLS");
+                    *current = issued;
+                }
+                // It is tried again at the next handshake; clients judge what they get until then.
+                Err(error) => tracing::error!("no new certificate for TLS: {error}"),
+            }
+        }
+        Arc::clone(&current.certified)
+    }
+}
+
+/// Time may also have been set back.
+fn is_good(issued: &Issued, now: UnixMillis) -> bool {
+    (issued.not_before..issued.renew_at).contains(&now)
+}
+
+impl ResolvesServerCert for Renewing {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.current())
+    }
+}
+
+impl fmt::Debug for Renewing {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Renewing").field(&self.authority).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use rustls::pki_types::CertificateDer;
+    use shared::tls::verify_chain;
+
+    use super::*;
+
+    const BIRTH: u64 = 1_790_000_000;
+    const HOUR: u64 = 60 * 60;
+
+    #[test]
+    fn a_certificate_is_replaced_before_it_expires_and_the_authority_stays() {
+        let clock = Arc::new(AtomicU64::new(BIRTH));
+        let now: Now = {
+            let clock = Arc::clone(&clock);
+            Arc::new(move || UnixMillis::from_secs(clock.load(Ordering::Relaxed)))
+        };
+        let names = [ServerName::try_from("localhost").unwrap()];
+        let renewing = Renewing::start(&names, now).unwrap();
+        let binding = renewing.authority().binding();
+        // What a client sees that comes `after` the birth, and whose clock is right.
+        let seen = |after: u64| -> CertificateDer<'static> {
+            clock.store(BIRTH + after, Ordering::Relaxed);
+            let chain = renewing.current().cert.clone();
+            let at = UnixMillis::from_secs(BIRTH + after);
+            let authority = verify_chain(&chain, &binding, at).unwrap();
+            assert_eq!(&authority, renewing.authority().certificate());
+            chain[0].clone()
+        };
+        let first = seen(0);
+        assert_eq!(seen(12 * HOUR - 1), first);
+        let second = seen(12 * HOUR);
+        assert_ne!(second, first);
+        assert_eq!(seen(13 * HOUR), second);
+        // Nobody came for years.
+        let third = seen(10_000 * HOUR);
+        assert_ne!(third, second);
+        // Set back to before the third was valid.
+        assert_ne!(seen(24 * HOUR), third);
+    }
+}
