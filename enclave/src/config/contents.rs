@@ -11,15 +11,31 @@ use toml::de::{DeTable, DeValue};
 const SECRETS: [&str; 2] = ["secret_access_key", "session_token"];
 
 /// Keys whose value is a list of files.
-const FILES: [&str; 2] = ["anchors", "policies"];
+const FILE_LISTS: [&str; 2] = ["anchors", "policies"];
+
+/// Keys whose value is a file.
+const FILES: [&str; 1] = ["certificate"];
+
+/// Keys whose value is a file that is a secret.
+const SECRET_FILES: [&str; 1] = ["private_key"];
 
 /// What a file holds beside its words, in the order in which they stand there.
 #[derive(Default)]
 pub(super) struct Contents<'a> {
-    /// The files that it names.
+    /// The files that it names, but for those that are secret.
     pub(super) files: Vec<&'a str>,
+    /// The files that it names and that are secret.
+    pub(super) secret_files: Vec<&'a str>,
     /// Where each secret stands, with its quotes, and the secret.
     pub(super) secrets: Vec<(Range<usize>, &'a str)>,
+}
+
+/// How much there is of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) secrets: usize,
+    pub(super) files: usize,
+    pub(super) secret_files: usize,
 }
 
 impl<'a> Contents<'a> {
@@ -31,6 +47,14 @@ impl<'a> Contents<'a> {
         contents
     }
 
+    pub(super) fn counts(&self) -> Counts {
+        Counts {
+            secrets: self.secrets.len(),
+            files: self.files.len(),
+            secret_files: self.secret_files.len(),
+        }
+    }
+
     fn add_table(&mut self, table: &'a DeTable<'_>) {
         for (key, value) in table {
             let key = key.get_ref().as_ref();
@@ -38,7 +62,11 @@ impl<'a> Contents<'a> {
                 DeValue::String(secret) if SECRETS.contains(&key) => {
                     self.secrets.push((value.span(), secret));
                 }
-                DeValue::Array(files) if FILES.contains(&key) => {
+                DeValue::String(file) if FILES.contains(&key) => self.files.push(file),
+                DeValue::String(file) if SECRET_FILES.contains(&key) => {
+                    self.secret_files.push(file);
+                }
+                DeValue::Array(files) if FILE_LISTS.contains(&key) => {
                     self.files.extend(files.iter().filter_map(|file| file.get_ref().as_str()));
                 }
                 _ => self.add_value(value),
@@ -107,5 +135,19 @@ mod tests {
         let text = "[trust]\nanchors = ['r.pem']\n[[credential]]\npolicies = ['a', 'b/c']\n\
                     [[credential]]\npolicies = [\"a\", 7]\n[auth]\nregion = 'policies'\n";
         assert_eq!(public(text).2, ["a", "b/c", "a", "r.pem"]);
+    }
+
+    #[test]
+    fn tells_the_files_that_are_secret_from_the_others() {
+        let text = "[tls]\ncertificate = 'a.crt'\nprivate_key = \"a.key\"\n\
+                    [b]\ntls = { private_key = 'b.key', anchors = ['r.pem'] }\n\
+                    [c]\nprivate_key = ['c.key']\ncertificate = 7\n";
+        let table = DeTable::parse(text).unwrap();
+        let contents = Contents::of(table.get_ref());
+        assert_eq!(contents.secret_files, ["b.key", "a.key"]);
+        assert_eq!(contents.files, ["r.pem", "a.crt"]);
+        assert_eq!(contents.counts(), Counts { secrets: 0, files: 2, secret_files: 2 });
+        // Their names are no secrets.
+        assert_eq!(public(text).0, text);
     }
 }

@@ -12,6 +12,7 @@ use shared::attestation::AnchorError;
 use thiserror::Error;
 
 use super::archive::ArchiveError;
+use super::tls::TlsError;
 use crate::auth::DuplicateAccessKey;
 use crate::policy::InvalidMeasurement;
 use crate::policy::iam::PolicyError;
@@ -136,8 +137,8 @@ pub enum MeaningError {
     NoSalt,
     /// Secrets or files that no key names.
     #[error(
-        "[[credential]] or [trust] is written as a list of values: write each with its key, by which \
-         secrets are told from what is measured in PCR16"
+        "[[credential]], [trust] or [tls] is written as a list of values: write each with its key, by \
+         which secrets are told from what is measured in PCR16"
     )]
     WithoutKeys,
     /// The system has no randomness.
@@ -146,6 +147,9 @@ pub enum MeaningError {
     /// An access key given twice.
     #[error("[[credential]] {0}")]
     DuplicateAccessKey(#[from] DuplicateAccessKey),
+    /// TLS that cannot be.
+    #[error("[tls] {0}")]
+    Tls(#[from] TlsError),
     /// How often to reseed, where each answer is reseeded for.
     #[error(
         "[entropy] reseed_requests and reseed_interval_ms need prediction_resistance = \"interval\": \

@@ -10,9 +10,11 @@ use shared::attestation::MaxAge;
 use shared::time::UnixMillis;
 use toml::value::Datetime;
 
+use super::contents::Counts;
 #[cfg(feature = "simulator")]
 use super::platform::SimulatorTable;
 use super::platform::{EntropyTable, PlatformTable};
+use super::tls::TlsTable;
 use crate::auth::Secret;
 
 #[derive(Debug, Default, Deserialize)]
@@ -32,21 +34,26 @@ pub(super) struct ConfigFile {
     pub(super) entropy: EntropyTable,
     #[serde(default)]
     pub(super) platform: PlatformTable,
+    #[serde(default)]
+    pub(super) tls: TlsTable,
     /// What the second binary alone understands, and the first has not even a name for.
     #[cfg(feature = "simulator")]
     pub(super) simulator: Option<SimulatorTable>,
 }
 
 impl ConfigFile {
-    /// How many secrets it holds, and how many files it names.
-    pub(super) fn counts(&self) -> (usize, usize) {
+    /// How much it has of what is measured in its own way.
+    pub(super) fn counts(&self) -> Counts {
         let secrets =
             |credential: &CredentialTable| 1 + usize::from(credential.session_token.is_some());
         let policies = |credential: &CredentialTable| credential.policies.len();
-        (
-            self.credential.iter().map(secrets).sum(),
-            self.trust.anchors.len() + self.credential.iter().map(policies).sum::<usize>(),
-        )
+        Counts {
+            secrets: self.credential.iter().map(secrets).sum(),
+            files: self.trust.anchors.len()
+                + self.credential.iter().map(policies).sum::<usize>()
+                + usize::from(self.tls.certificate.is_some()),
+            secret_files: usize::from(self.tls.private_key.is_some()),
+        }
     }
 }
 

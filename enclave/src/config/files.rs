@@ -1,7 +1,7 @@
 //! The TOML, its salt, and every file that it names: all that a configuration is made of, held in
 //! memory, and so all that is measured. What is not here cannot be read later.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
@@ -12,8 +12,9 @@ use toml::de::DeTable;
 use zeroize::Zeroizing;
 
 use super::archive::{self, ArchiveError, MAX_ARCHIVE_LENGTH, NAME_RULE, Named};
-use super::contents::{Contents, without_secrets};
-use super::error::{self, ConfigError, Position};
+use super::contents::{Contents, Counts, without_secrets};
+use super::error::{self, ConfigError, MeaningError, Position};
+use super::tls::{TlsError, holds_private_key};
 use crate::measurement::Measured;
 
 /// Bytes of a configuration or policy file: far more than a person writes.
@@ -40,6 +41,8 @@ pub struct Files {
     salt: Option<Zeroizing<Vec<u8>>>,
     /// By name; one that cannot be read is an error only for who reads it.
     others: BTreeMap<String, io::Result<Zeroizing<Vec<u8>>>>,
+    /// The names of those that are secret as a whole.
+    secret: BTreeSet<String>,
 }
 
 impl Files {
@@ -113,8 +116,14 @@ impl Files {
         })?;
         let toml = Zeroizing::new(text.to_owned());
         let table = parse(&path, &toml)?;
+        let Contents { files, secret_files, .. } = Contents::of(&table);
+        if secret_files.iter().any(|name| files.contains(name)) {
+            let error = MeaningError::Tls(TlsError::PublicPrivateKey);
+            return Err(ConfigError::Meaning { path, error });
+        }
+        let secret = secret_files.iter().map(|name| (*name).to_owned()).collect();
         let mut others = BTreeMap::new();
-        for name in Contents::of(&table).files {
+        for name in files.into_iter().chain(secret_files) {
             if !others.contains_key(name) {
                 let bytes = match name {
                     TOML_NAME | SALT_NAME => {
@@ -126,7 +135,7 @@ impl Files {
                 others.insert(name.to_owned(), bytes);
             }
         }
-        Ok(Self { path, toml, salt, others })
+        Ok(Self { path, toml, salt, others, secret })
     }
 
     /// The TOML, as messages name it.
@@ -151,10 +160,9 @@ impl Files {
     }
 
     /// How many secrets, and names of files, the TOML shows to who looks for them by their keys.
-    pub(super) fn counts(&self) -> Result<(usize, usize), ConfigError> {
+    pub(super) fn counts(&self) -> Result<Counts, ConfigError> {
         let table = parse(&self.path, &self.toml)?;
-        let Contents { files, secrets } = Contents::of(&table);
-        Ok((secrets.len(), files.len()))
+        Ok(Contents::of(&table).counts())
     }
 
     /// Whether no secret was left empty, as all are in what was published.
@@ -163,20 +171,27 @@ impl Files {
     /// If the TOML is none.
     pub fn has_its_secrets(&self) -> Result<bool, ConfigError> {
         let table = parse(&self.path, &self.toml)?;
-        Ok(Contents::of(&table).secrets.iter().all(|(_, secret)| !secret.is_empty()))
+        let is_there =
+            |name: &String| self.read(Path::new(name)).is_ok_and(|file| !file.is_empty());
+        Ok(Contents::of(&table).secrets.iter().all(|(_, secret)| !secret.is_empty())
+            && self.secret.iter().all(is_there))
     }
 
-    /// Whether a secret stands in `public` all the same, such as in a remark. What is so short that
-    /// anything may hold it does not count.
+    /// Whether a secret stands in `public` all the same, such as in a remark, or any private key in
+    /// PEM. What is so short that anything may hold it does not count.
     ///
     /// # Errors
     /// If the TOML is none.
     pub fn are_secrets_in(&self, public: &[u8]) -> Result<bool, ConfigError> {
         let table = parse(&self.path, &self.toml)?;
-        let mut secrets = Contents::of(&table).secrets.into_iter().map(|(_, secret)| secret);
-        Ok(secrets.any(|secret| {
-            secret.len() >= 8 && public.windows(secret.len()).any(|part| part == secret.as_bytes())
-        }))
+        let is_in = |secret: &[u8]| {
+            secret.len() >= 8 && public.windows(secret.len()).any(|part| part == secret)
+        };
+        let is_file_in =
+            |name: &String| self.read(Path::new(name)).is_ok_and(|file| is_in(file.trim_ascii()));
+        Ok(holds_private_key(public)
+            || Contents::of(&table).secrets.iter().any(|(_, secret)| is_in(secret.as_bytes()))
+            || self.secret.iter().any(is_file_in))
     }
 
     /// What messages call the file that the TOML names `name`.
@@ -207,20 +222,23 @@ impl Files {
         self.encode(&files)
     }
 
-    /// All of it without its secrets and their salt: what an operator may publish, and what PCR16
-    /// measures.
+    /// All of it without its secrets and their salt, files that are secret being empty: what an
+    /// operator may publish, and what PCR16 measures.
     ///
     /// # Errors
     /// As of [`archive`](Self::archive).
     pub fn public_archive(&self) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
         let table = parse(&self.path, &self.toml)?;
         let public = without_secrets(&self.toml, &Contents::of(&table).secrets);
-        self.encode(&self.named(public.as_bytes())?)
+        let mut files = self.named(public.as_bytes())?;
+        files.extend(self.secret.iter().map(|name| (name.as_str(), &[][..])));
+        self.encode(&files)
     }
 
     /// What PCR16 and PCR17 measure: the SHA-384 of the [public archive](Self::public_archive), and
-    /// that of the salt and each secret in the order of the TOML, its length in bytes before it as
-    /// eight bytes, the most significant first. Without a salt of its own it is salted with `fresh`.
+    /// that of the salt, each secret in the order of the TOML, and each file that is secret in the
+    /// order of their names, its length in bytes before it as eight bytes, the most significant first.
+    /// Without a salt of its own it is salted with `fresh`.
     ///
     /// # Errors
     /// As of [`archive`](Self::archive).
@@ -229,9 +247,15 @@ impl Files {
         let mut secrets = Sha384::new();
         secrets.update(self.salt.as_ref().map_or(fresh.as_slice(), |salt| salt));
         let table = parse(&self.path, &self.toml)?;
-        for (_, secret) in Contents::of(&table).secrets {
+        let mut add = |secret: &[u8]| {
             secrets.update(&u64::try_from(secret.len()).unwrap_or(u64::MAX).to_be_bytes());
-            secrets.update(secret.as_bytes());
+            secrets.update(secret);
+        };
+        for (_, secret) in Contents::of(&table).secrets {
+            add(secret.as_bytes());
+        }
+        for name in &self.secret {
+            add(self.read(Path::new(name)).map_err(|error| self.unread(name, error))?);
         }
         Ok(Measured { public, secrets: secrets.finish() })
     }
@@ -242,13 +266,22 @@ impl Files {
         for (name, bytes) in &self.others {
             match bytes {
                 Ok(bytes) => files.insert(name, bytes),
-                Err(error) => {
-                    let path = self.path.with_file_name(name);
-                    return Err(ConfigError::Read { path, error: same(error) });
-                }
+                Err(error) => return Err(self.unread(name, same(error))),
             };
         }
         Ok(files)
+    }
+
+    /// Of the file `name`, which could not be read.
+    fn unread(&self, name: &str, error: io::Error) -> ConfigError {
+        match self.secret.contains(name) {
+            // Its name may be its content, misplaced.
+            true => {
+                let error = MeaningError::Tls(TlsError::ReadPrivateKey(error));
+                ConfigError::Meaning { path: self.path.clone(), error }
+            }
+            false => ConfigError::Read { path: self.path.with_file_name(name), error },
+        }
     }
 
     fn encode(&self, files: &Named<'_>) -> Result<Zeroizing<Vec<u8>>, ConfigError> {

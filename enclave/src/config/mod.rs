@@ -12,6 +12,7 @@ mod settings;
 mod surprise;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::mem;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,7 @@ pub use self::files::{Files, SALT_LENGTH, SALT_NAME, TOML_NAME};
 #[cfg(feature = "simulator")]
 use self::platform::SimulatorTable;
 pub use self::settings::{Posture, Settings};
+pub use self::tls::{InvalidCertificate, TlsError};
 
 /// What the command lines of both binaries have in common.
 #[derive(Debug, Args)]

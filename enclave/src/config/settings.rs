@@ -74,7 +74,7 @@ pub(super) fn build(
     if file.simulator.is_some() && posture == Posture::Production {
         return Err(MeaningError::SimulatorInProduction);
     }
-    let ConfigFile { auth, credential, recipient, throttle, entropy, platform, .. } = file;
+    let ConfigFile { auth, credential, recipient, throttle, entropy, platform, tls, .. } = file;
     if let Some(region) = &auth.region {
         check_region(region)?;
     }
@@ -94,6 +94,8 @@ pub(super) fn build(
         AuthMode::Sigv4 => sigv4(auth.region.as_deref(), credential, &mut principals)?,
     };
     let mut surprises = principals.surprises;
+    let tls = tls.settings(files)?;
+    surprises.extend(Surprise::of_tls(&tls));
     if let (Some(PlaintextMode::Allow), Posture::Production) = (recipient.plaintext, posture) {
         surprises.push(Surprise::Plaintext);
     }
@@ -107,7 +109,7 @@ pub(super) fn build(
         region: auth.region.map(Arc::from),
         entropy: entropy.settings()?,
         platform: platform.settings()?,
-        tls: TlsSettings::default(),
+        tls,
         measurement: None,
         surprises,
     })

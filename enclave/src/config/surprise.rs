@@ -3,6 +3,12 @@
 use std::fmt;
 
 use shared::time::UnixMillis;
+use shared::tls::not_after;
+
+use crate::tls::TlsSettings;
+
+/// Seconds before a certificate ends from which that is said: nothing here replaces it.
+const NOTICE: u64 = 30 * 24 * 60 * 60;
 
 /// Something to be said at start; credentials count from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,11 +27,27 @@ pub(crate) enum Surprise {
         /// When.
         at: UnixMillis,
     },
+    /// A server's certificate that ends; no surprise until it soon does.
+    CertificateEnds {
+        /// When.
+        at: UnixMillis,
+    },
     /// Answers in the clear, from an enclave.
     Plaintext,
 }
 
 impl Surprise {
+    /// What there is of these settings.
+    pub(super) fn of_tls(settings: &TlsSettings) -> Option<Self> {
+        match settings {
+            TlsSettings::Off | TlsSettings::Attested { .. } => None,
+            TlsSettings::Provided(certified) => {
+                let at = not_after(certified.cert.first()?)?;
+                Some(Self::CertificateEnds { at })
+            }
+        }
+    }
+
     /// Says so, if it is one at `now`.
     pub(super) fn warn(&self, now: UnixMillis) {
         if self.is_at(now) {
@@ -38,6 +60,7 @@ impl Surprise {
         match self {
             Self::NoPolicies { .. } | Self::Plaintext => true,
             Self::Expires { at, .. } => *at <= now,
+            Self::CertificateEnds { at } => *at <= now.plus_secs(NOTICE),
         }
     }
 }
@@ -52,6 +75,11 @@ impl fmt::Display for Surprise {
             Self::Expires { number, at } => write!(
                 formatter,
                 "[[credential]] number {number}: it expired at {at}, so nobody can call with it"
+            ),
+            Self::CertificateEnds { at } => write!(
+                formatter,
+                "[tls] certificate: it ends at {at}, after which clients refuse it: replace it, with \
+                 the configuration"
             ),
             Self::Plaintext => formatter.write_str(
                 "[recipient] plaintext is \"allow\": the parent instance and the network can read \

@@ -191,7 +191,8 @@ fn a_secret_without_its_key_is_refused_for_it_would_be_published() {
         "credential = [[\"AKIDEXAMPLE\", \"{SECRET}\", \"arn:aws:iam::123456789012:role/wallet\", \
          [], \"AQoDYXdz\", 2030-01-01T00:00:00Z]]\n[auth]\nregion = \"eu-west-1\"\n"
     );
-    for text in [by_position.as_str(), "trust = [[\"wallet.json\"]]\n"] {
+    let tls = "tls = [\"provided\", [], \"wallet.json\", \"salt\"]\n";
+    for text in [by_position.as_str(), "trust = [[\"wallet.json\"]]\n", tls] {
         let error = load(text).unwrap_err().to_string();
         assert!(error.contains("is written as a list of values"), "{error}");
         assert!(!error.contains(SECRET), "{error}");

@@ -1,7 +1,10 @@
 mod credentials;
 mod files;
+mod folder;
 mod platform;
+mod private_key;
 mod secrets;
+mod tls;
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -67,6 +70,7 @@ fn the_documented_file_is_one_and_shows_the_defaults() {
     assert_eq!(format!("{:?}", documented.throttle), format!("{:?}", default.throttle));
     assert_eq!(format!("{:?}", documented.entropy), format!("{:?}", default.entropy));
     assert_eq!(format!("{:?}", documented.platform), format!("{:?}", default.platform));
+    assert_eq!(format!("{:?}", documented.tls), format!("{:?}", default.tls));
 }
 
 #[test]

@@ -169,7 +169,8 @@ mod simulated {
     #[test]
     fn the_documented_module_is_one() {
         let page = include_str!("../../../../docs/configuration.md");
-        let block = page.split("```toml\n").nth(2).unwrap();
+        let mut blocks = page.split("```toml\n");
+        let block = blocks.find(|block| block.starts_with("[simulator.nsm]\n")).unwrap();
         let (text, _) = block.split_once("```").unwrap();
         let onset = Onset::AfterReady { calls: 100 };
         let expected =

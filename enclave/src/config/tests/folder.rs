@@ -1,0 +1,53 @@
+//! A configuration with a certificate and its key.
+
+use super::*;
+use crate::tls::TlsSettings;
+
+pub(super) const CERTIFICATE: &str = include_str!("../../../../tests/keys/tls/p256.crt.pem");
+pub(super) const KEY: &str = include_str!("../../../../tests/keys/tls/p256.pkcs8.pem");
+pub(super) const RSA_CERTIFICATE: &str = include_str!("../../../../tests/keys/tls/rsa.crt.pem");
+pub(super) const RSA_KEY: &str = include_str!("../../../../tests/keys/tls/rsa.pkcs1.pem");
+
+pub(super) const PROVIDED: &str =
+    "[tls]\nmode = \"provided\"\ncertificate = \"tls.crt\"\nprivate_key = \"tls.key\"\n";
+
+/// A folder with a certificate and its key, beside what other tests have.
+pub(super) struct Folder(pub(super) tempfile::TempDir);
+
+impl Folder {
+    pub(super) fn new(tls: &str) -> Self {
+        let this = Self(tempfile::tempdir().unwrap());
+        this.write("wallet.json", POLICY);
+        this.write("salt", "7".repeat(32));
+        this.write("tls.crt", CERTIFICATE);
+        this.write("tls.key", KEY);
+        this.write("enclave.toml", sigv4(&[CREDENTIAL, tls].concat()));
+        this
+    }
+
+    pub(super) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        fs::write(self.0.path().join(name), bytes).unwrap();
+    }
+
+    pub(super) fn files(&self) -> Result<Files, ConfigError> {
+        Files::of(&self.0.path().join("enclave.toml"))
+    }
+
+    pub(super) fn settings(&self) -> Result<Settings, ConfigError> {
+        Config::of(self.files()?)?.settings(Posture::Production)
+    }
+
+    pub(super) fn tls(&self) -> TlsSettings {
+        self.settings().unwrap().tls
+    }
+
+    /// Why it is refused, without the folder's name.
+    pub(super) fn refused(&self) -> String {
+        self.told(&self.settings().unwrap_err())
+    }
+
+    pub(super) fn told(&self, error: &ConfigError) -> String {
+        let folder = format!("{}/", self.0.path().display());
+        error.to_string().replace(&folder, "").replace("enclave.toml: [tls] ", "")
+    }
+}

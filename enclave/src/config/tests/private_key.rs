@@ -1,0 +1,143 @@
+//! What becomes of a private key.
+
+use shared::crypto::Sha384;
+
+use super::folder::{CERTIFICATE, Folder, KEY, PROVIDED, RSA_CERTIFICATE, RSA_KEY};
+use super::*;
+use crate::measurement::Measured;
+
+const FRESH: [u8; SALT_LENGTH] = [9; SALT_LENGTH];
+
+fn measured(folder: &Folder) -> Measured {
+    folder.files().unwrap().measurement(&FRESH).unwrap()
+}
+
+#[test]
+fn a_key_is_in_no_public_archive_and_in_the_whole_one() {
+    let folder = Folder::new(PROVIDED);
+    let files = folder.files().unwrap();
+    let public = archive::decode(&files.public_archive().unwrap()).unwrap();
+    let whole = archive::decode(&files.archive().unwrap()).unwrap();
+    assert_eq!(
+        public.keys().collect::<Vec<_>>(),
+        ["enclave.toml", "tls.crt", "tls.key", "wallet.json"]
+    );
+    assert_eq!(
+        (public["tls.key"].as_slice(), whole["tls.key"].as_slice()),
+        (&b""[..], KEY.as_bytes())
+    );
+    assert_eq!(public["tls.crt"].as_slice(), CERTIFICATE.as_bytes());
+    assert!(!files.are_secrets_in(&files.public_archive().unwrap()).unwrap());
+    assert!(files.are_secrets_in(&files.archive().unwrap()).unwrap());
+    assert!(files.has_its_secrets().unwrap());
+
+    // The published one is a configuration that nobody can start with.
+    let published =
+        Files::of_archive(Path::new("p.tar"), &files.public_archive().unwrap()).unwrap();
+    assert_eq!(published.measurement(&FRESH).unwrap().public, measured(&folder).public);
+    folder.write("tls.key", "");
+    assert!(!folder.files().unwrap().has_its_secrets().unwrap());
+    assert!(folder.refused().contains("it holds no private key"));
+}
+
+#[test]
+fn a_key_is_measured_with_the_secrets_and_its_certificate_is_not() {
+    let folder = Folder::new(PROVIDED);
+    let before = measured(&folder);
+    folder.write("tls.key", RSA_KEY);
+    let other = measured(&folder);
+    assert_eq!(other.public, before.public);
+    assert_ne!(other.secrets, before.secrets);
+    folder.write("tls.crt", RSA_CERTIFICATE);
+    let both = measured(&folder);
+    assert_ne!(both.public, other.public);
+    assert_eq!(both.secrets, other.secrets);
+    fs::rename(folder.0.path().join("tls.key"), folder.0.path().join("t.key")).unwrap();
+    folder
+        .write("enclave.toml", sigv4(&[CREDENTIAL, PROVIDED].concat()).replace("tls.key", "t.key"));
+    assert_ne!(measured(&folder).public, both.public);
+    assert_eq!(measured(&folder).secrets, both.secrets);
+}
+
+/// What the documentation says is hashed, put together by hand.
+#[test]
+fn pcr17_can_be_computed_from_the_secrets_and_the_key() {
+    let folder = Folder::new(PROVIDED);
+    let mut secrets = "7".repeat(32).into_bytes();
+    for secret in [SECRET, KEY] {
+        secrets.extend(u64::try_from(secret.len()).unwrap().to_be_bytes());
+        secrets.extend(secret.as_bytes());
+    }
+    assert_eq!(measured(&folder).secrets, Sha384::digest(&secrets));
+}
+
+#[test]
+fn a_key_in_a_file_that_is_published_is_refused() {
+    let named_twice = "private_key names a file that another key names as well, by which it would be \
+                       published: give the private key a file of its own";
+    for (from, to) in [
+        ("\"tls.crt\"", "\"tls.key\""),
+        ("[\"wallet.json\"]", "[\"wallet.json\", \"tls.key\"]"),
+        ("[tls]", "[trust]\nanchors = [\"tls.key\"]\n[tls]"),
+    ] {
+        let folder = Folder::new(PROVIDED);
+        let toml = sigv4(&[CREDENTIAL, PROVIDED].concat());
+        let changed = toml.replacen(from, to, 1);
+        assert_ne!(changed, toml, "{from}");
+        folder.write("enclave.toml", changed);
+        // Before anything is made of it, be it a measurement or an archive.
+        assert_eq!(folder.told(&folder.files().unwrap_err()), named_twice);
+    }
+    let encrypted = KEY.replace("PRIVATE", "ENCRYPTED PRIVATE");
+    for key in [KEY, RSA_KEY, &encrypted] {
+        let folder = Folder::new(PROVIDED);
+        folder.write("tls.crt", [CERTIFICATE, key].concat());
+        assert_eq!(
+            folder.refused(),
+            "certificate: tls.crt: it holds a private key as well, which would be published with it: \
+             move that to the file that private_key names"
+        );
+    }
+    // Another name of the same file, or a copy, under which nothing looks at it.
+    for (name, key) in [("beside", KEY.to_owned()), ("beside", KEY.replace('\n', "\r\n"))] {
+        let folder = Folder::new(&[PROVIDED, "[trust]\nanchors = [\"beside\"]\n"].concat());
+        folder.write(name, key);
+        let files = folder.files().unwrap();
+        assert!(files.are_secrets_in(&files.public_archive().unwrap()).unwrap());
+    }
+}
+
+#[test]
+fn no_error_repeats_a_key_that_stands_where_its_file_should_be_named() {
+    let body = KEY.lines().nth(1).unwrap();
+    for inline in [format!("'''{KEY}'''"), format!("\"{body}\"")] {
+        let folder = Folder::new(&PROVIDED.replace("\"tls.key\"", &inline));
+        for error in [
+            folder.settings().unwrap_err(),
+            folder.files().unwrap().measurement(&FRESH).unwrap_err(),
+            folder.files().unwrap().public_archive().unwrap_err(),
+        ] {
+            assert!(folder.told(&error).starts_with("private_key: the file that it names: "));
+            assert!(!format!("{error} {error:?}").contains(body), "{error:?}");
+        }
+    }
+}
+
+#[test]
+fn the_settings_show_nothing_of_the_key() {
+    let der = {
+        let body: String = RSA_KEY.lines().filter(|line| !line.starts_with('-')).collect();
+        base64::Engine::decode(&base64::engine::general_purpose::STANDARD, body).unwrap()
+    };
+    let folder = Folder::new(PROVIDED);
+    folder.write("tls.crt", RSA_CERTIFICATE);
+    folder.write("tls.key", RSA_KEY);
+    let shown = format!("{:?}", folder.settings().unwrap());
+    assert!(shown.contains("Provided(CertifiedKey"), "{shown}");
+    // Past the modulus, which is public, are the exponents and primes; each as any Debug shows it.
+    for part in der[300..].chunks_exact(8) {
+        assert!(!shown.contains(&const_hex::encode(part)), "{shown}");
+        let list = format!("{part:?}");
+        assert!(!shown.contains(list.trim_matches(['[', ']'])), "{shown}");
+    }
+}

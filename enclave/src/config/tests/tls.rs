@@ -1,0 +1,202 @@
+//! The table `[tls]`.
+
+use rustls::SignatureAlgorithm;
+
+use super::folder::{CERTIFICATE, Folder, KEY, PROVIDED, RSA_CERTIFICATE, RSA_KEY};
+use super::*;
+use crate::tls::TlsSettings;
+
+fn attested(names: &str) -> Folder {
+    Folder::new(&format!("[tls]\nmode = \"attested\"\nnames = {names}\n"))
+}
+
+/// All but the last of its lines.
+fn cut(pem: &str) -> String {
+    let (cut, _) = pem.split_once("-----END").unwrap();
+    cut.to_owned()
+}
+
+#[test]
+fn there_is_no_tls_unless_it_is_asked_for() {
+    for text in ["", "[tls]\n", "[tls]\nmode = \"off\"\n"] {
+        assert!(matches!(Folder::new(text).tls(), TlsSettings::Off), "{text}");
+    }
+}
+
+#[test]
+fn attested_takes_dns_names_and_addresses() {
+    let names = r#"["localhost", "10.0.0.5", "kms.eu-west-1.amazonaws.com", "::1", "A-1.example"]"#;
+    let TlsSettings::Attested { names } = attested(names).tls() else { panic!() };
+    let names: Vec<_> = names.iter().map(|name| name.to_str().into_owned()).collect();
+    assert_eq!(
+        names,
+        ["localhost", "10.0.0.5", "kms.eu-west-1.amazonaws.com", "::1", "A-1.example"]
+    );
+    let many = |number: usize| {
+        let names: Vec<_> = (0..number).map(|index| format!("\"n{index}\"")).collect();
+        attested(&format!("[{}]", names.join(",")))
+    };
+    assert!(matches!(many(100).tls(), TlsSettings::Attested { names } if names.len() == 100));
+    assert_eq!(many(101).refused(), "names has more than 100 entries: list fewer");
+}
+
+#[test]
+fn attested_needs_names_that_certificates_can_be_for() {
+    let none = "mode \"attested\" needs names: list those by which clients reach this service, such \
+                as names = [\"localhost\"]";
+    assert_eq!(attested("[]").refused(), none);
+    assert_eq!(Folder::new("[tls]\nmode = \"attested\"\n").refused(), none);
+    for name in [
+        "",
+        "*",
+        "*.example",
+        "a b",
+        "localhost:8443",
+        "https://localhost",
+        "[::1]",
+        "10.0.0.0/8",
+        "10.0.0.256",
+        "localhost.",
+        "-a",
+        "ü",
+        "a..b",
+    ] {
+        for (number, names) in [(1, format!("['{name}', 'b']")), (2, format!("['b', '{name}']"))] {
+            let expected = format!(
+                "names, entry {number}: it is neither a DNS name nor an IP address: write one such as \
+                 \"localhost\" or \"10.0.0.5\", without *, a port, or a dot at its end"
+            );
+            assert_eq!(attested(&names).refused(), expected, "{name}");
+        }
+    }
+    for names in ["['a', 'b', 'a']", "['a', 'b', 'A']", "['::1', 'b', '0:0::1']"] {
+        let expected = "names, entry 3: entry 1 is the same name: remove one";
+        assert_eq!(attested(names).refused(), expected, "{names}");
+    }
+}
+
+#[test]
+fn each_key_needs_its_mode() {
+    let no_mode = "mode is missing, so that there would be no TLS: write mode = \"attested\" beside \
+                   names, or mode = \"provided\" beside certificate and private_key";
+    let names = "names are for mode \"attested\": write that mode, or remove them";
+    let files = "certificate and private_key are for mode \"provided\": write that mode, or remove \
+                 them";
+    let no_files =
+        "mode \"provided\" needs both certificate and private_key: name a PEM file for each";
+    for (text, expected) in [
+        ("names = [\"localhost\"]", no_mode),
+        ("names = []", no_mode),
+        ("certificate = \"tls.crt\"", no_mode),
+        ("private_key = \"tls.key\"", no_mode),
+        ("mode = \"off\"\nnames = []", names),
+        ("mode = \"provided\"\nnames = []\ncertificate = \"tls.crt\"", names),
+        ("mode = \"off\"\ncertificate = \"tls.crt\"", files),
+        ("mode = \"off\"\nprivate_key = \"tls.key\"", files),
+        ("mode = \"attested\"\nnames = [\"a\"]\nprivate_key = \"tls.key\"", files),
+        ("mode = \"provided\"", no_files),
+        ("mode = \"provided\"\ncertificate = \"tls.crt\"", no_files),
+        ("mode = \"provided\"\nprivate_key = \"tls.key\"", no_files),
+    ] {
+        assert_eq!(Folder::new(&format!("[tls]\n{text}\n")).refused(), expected, "{text}");
+    }
+    let error = load("[tls]\nmode = \"on\"\n").unwrap_err().to_string();
+    let expected = "line 2 column 8: found another string, expected one of `off`, `attested`, \
+                    `provided`";
+    assert!(error.ends_with(expected), "{error}");
+}
+
+#[test]
+fn provided_takes_a_chain_and_a_key_in_any_form() {
+    let folder = Folder::new(PROVIDED);
+    for (key, certificate, algorithm) in [
+        (KEY, CERTIFICATE, SignatureAlgorithm::ECDSA),
+        (
+            include_str!("../../../../tests/keys/tls/p256.sec1.pem"),
+            CERTIFICATE,
+            SignatureAlgorithm::ECDSA,
+        ),
+        (RSA_KEY, RSA_CERTIFICATE, SignatureAlgorithm::RSA),
+        (
+            include_str!("../../../../tests/keys/tls/rsa.pkcs8.pem"),
+            RSA_CERTIFICATE,
+            SignatureAlgorithm::RSA,
+        ),
+        (
+            include_str!("../../../../tests/keys/tls/ed25519.pkcs8.pem"),
+            include_str!("../../../../tests/keys/tls/ed25519.crt.pem"),
+            SignatureAlgorithm::ED25519,
+        ),
+    ] {
+        folder.write("tls.key", key);
+        folder.write("tls.crt", [certificate, CERTIFICATE].concat());
+        let TlsSettings::Provided(certified) = folder.tls() else { panic!() };
+        assert_eq!((certified.cert.len(), certified.key.algorithm()), (2, algorithm));
+        assert_eq!(certified.keys_match(), Ok(()));
+    }
+}
+
+#[test]
+fn provided_needs_a_certificate_and_its_own_key() {
+    let key = "private_key: the file that it names: ";
+    let no_key = "it holds no private key in PEM: PKCS#8, PKCS#1 or SEC1, not encrypted";
+    let other = "private_key is not that of the first certificate in the file that certificate names: \
+                 the server's comes first, then its chain";
+    let broken = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+    for (name, content, expected) in [
+        ("tls.crt", "", "certificate: tls.crt: it holds no CERTIFICATE section"),
+        ("tls.crt", "CERTIFICATE", "certificate: tls.crt: it holds no CERTIFICATE section"),
+        ("tls.crt", &cut(CERTIFICATE), "certificate: tls.crt: it is not PEM"),
+        ("tls.crt", broken, "certificate: tls.crt: its first certificate cannot be read"),
+        ("tls.crt", RSA_CERTIFICATE, other),
+        ("tls.crt", &[RSA_CERTIFICATE, CERTIFICATE].concat(), other),
+        ("tls.key", RSA_KEY, other),
+        ("tls.key", "", &[key, no_key].concat()),
+        ("tls.key", CERTIFICATE, &[key, no_key].concat()),
+        ("tls.key", &KEY.repeat(2), &[key, "it holds more than one private key"].concat()),
+        (
+            "tls.key",
+            &cut(KEY),
+            &[key, "the private key in it is not written as PEM is"].concat(),
+        ),
+        (
+            "tls.key",
+            include_str!("../../../../tests/keys/tls/secp256k1.pkcs8.pem"),
+            &[
+                key,
+                "the private key in it is of no kind that can be used: RSA of 2048 bits or more, ECDSA \
+                 over P-256 or P-384, or Ed25519",
+            ]
+            .concat(),
+        ),
+    ] {
+        let folder = Folder::new(PROVIDED);
+        folder.write(name, content);
+        assert_eq!(folder.refused(), *expected, "{name}: {content}");
+    }
+    for (name, expected) in [
+        ("tls.crt", "certificate: tls.crt: No such file or directory (os error 2)"),
+        ("tls.key", "private_key: the file that it names: No such file or directory (os error 2)"),
+    ] {
+        let folder = Folder::new(PROVIDED);
+        fs::remove_file(folder.0.path().join(name)).unwrap();
+        assert_eq!(folder.refused(), expected);
+    }
+}
+
+#[test]
+fn a_certificate_that_soon_ends_is_warned_of() {
+    let folder = Folder::new(PROVIDED);
+    let said = |now: &str| {
+        let now = UnixMillis::from_rfc3339(now).unwrap();
+        let surprises = folder.settings().unwrap().surprises.into_iter();
+        let said: Vec<_> =
+            surprises.filter(|surprise| surprise.is_at(now)).map(|said| said.to_string()).collect();
+        said
+    };
+    let expected = "[tls] certificate: it ends at 2126-01-01T00:00:00Z, after which clients refuse it: \
+                    replace it, with the configuration";
+    assert_eq!(said("2125-12-01T23:59:59Z"), [""; 0]);
+    assert_eq!(said("2125-12-02T00:00:00Z"), [expected]);
+    assert_eq!(said("2127-01-01T00:00:00Z"), [expected]);
+}

@@ -1,0 +1,233 @@
+//! The table `[tls]`.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::Error as RustlsError;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::sign::CertifiedKey;
+use serde::Deserialize;
+use shared::tls::{InvalidPrivateKey, private_key_from_pem};
+use thiserror::Error;
+
+use super::files::Files;
+use crate::tls::TlsSettings;
+
+/// Names that a certificate is for: each handshake carries them all.
+const MAX_NAMES: usize = 100;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TlsTable {
+    mode: Option<TlsMode>,
+    /// Whom certificates are for.
+    names: Option<Vec<String>>,
+    /// A PEM file: the server's, then its chain.
+    pub(super) certificate: Option<PathBuf>,
+    /// A PEM file, which is secret.
+    pub(super) private_key: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum TlsMode {
+    /// There is no TLS that ends here.
+    Off,
+    /// Keys are born here.
+    Attested,
+    /// They are in the configuration.
+    Provided,
+}
+
+/// Why there can be no such TLS. A name of `private_key` is not repeated: it may be the key.
+#[derive(Debug, Error)]
+pub enum TlsError {
+    /// Keys that say nothing.
+    #[error(
+        "mode is missing, so that there would be no TLS: write mode = \"attested\" beside names, or \
+         mode = \"provided\" beside certificate and private_key"
+    )]
+    NoMode,
+    /// Names where the certificate has them.
+    #[error("names are for mode \"attested\": write that mode, or remove them")]
+    UnusedNames,
+    /// A certificate where one is made, or where there is none.
+    #[error(
+        "certificate and private_key are for mode \"provided\": write that mode, or remove them"
+    )]
+    UnusedFiles,
+    /// Nobody to make certificates for.
+    #[error(
+        "mode \"attested\" needs names: list those by which clients reach this service, such as \
+         names = [\"localhost\"]"
+    )]
+    NoNames,
+    /// More than clients would take.
+    #[error("names has more than {MAX_NAMES} entries: list fewer")]
+    TooManyNames,
+    /// What no certificate is for.
+    #[error(
+        "names, entry {number}: it is neither a DNS name nor an IP address: write one such as \
+         \"localhost\" or \"10.0.0.5\", without *, a port, or a dot at its end"
+    )]
+    Name {
+        /// Which.
+        number: usize,
+    },
+    /// A name given twice.
+    #[error("names, entry {number}: entry {other} is the same name: remove one")]
+    DuplicateName {
+        /// Which.
+        number: usize,
+        /// The first of the two.
+        other: usize,
+    },
+    /// One of the two files alone, or neither.
+    #[error("mode \"provided\" needs both certificate and private_key: name a PEM file for each")]
+    NoFiles,
+    /// A file of certificates that cannot be read.
+    #[error("certificate: {}: {error}", path.display())]
+    ReadCertificate {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// A file of certificates that cannot be served.
+    #[error("certificate: {}: {reason}", path.display())]
+    Certificate {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        reason: InvalidCertificate,
+    },
+    /// A key's file that cannot be read.
+    #[error("private_key: the file that it names: {0}")]
+    ReadPrivateKey(io::Error),
+    /// A key's file that gives none.
+    #[error("private_key: the file that it names: {0}")]
+    PrivateKey(#[from] InvalidPrivateKey),
+    /// A key that PCR16 would measure, and a published configuration show.
+    #[error(
+        "private_key names a file that another key names as well, by which it would be published: \
+         give the private key a file of its own"
+    )]
+    PublicPrivateKey,
+    /// The key of another certificate.
+    #[error(
+        "private_key is not that of the first certificate in the file that certificate names: the \
+         server's comes first, then its chain"
+    )]
+    KeyMismatch,
+}
+
+/// Why a file is none of certificates.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum InvalidCertificate {
+    /// Something else between the lines that begin and end a section, or no end.
+    #[error("it is not PEM")]
+    NotPem,
+    /// No certificate.
+    #[error("it holds no CERTIFICATE section")]
+    Absent,
+    /// The first is none of X.509, version 3.
+    #[error("its first certificate cannot be read")]
+    Unreadable,
+    /// What would be published with it.
+    #[error(
+        "it holds a private key as well, which would be published with it: move that to the file that \
+         private_key names"
+    )]
+    HoldsKey,
+}
+
+impl TlsTable {
+    pub(super) fn settings(self, files: &Files) -> Result<TlsSettings, TlsError> {
+        let Self { mode, names, certificate, private_key } = self;
+        let has_files = certificate.is_some() || private_key.is_some();
+        let mode = match mode {
+            Some(mode) => mode,
+            None if has_files || names.is_some() => return Err(TlsError::NoMode),
+            None => TlsMode::Off,
+        };
+        if names.is_some() && mode != TlsMode::Attested {
+            return Err(TlsError::UnusedNames);
+        }
+        if has_files && mode != TlsMode::Provided {
+            return Err(TlsError::UnusedFiles);
+        }
+        match mode {
+            TlsMode::Off => Ok(TlsSettings::Off),
+            TlsMode::Attested => {
+                Ok(TlsSettings::Attested { names: server_names(names.unwrap_or_default())? })
+            }
+            TlsMode::Provided => {
+                let (Some(certificate), Some(key)) = (certificate, private_key) else {
+                    return Err(TlsError::NoFiles);
+                };
+                Ok(TlsSettings::Provided(Arc::new(certified_key(files, &certificate, &key)?)))
+            }
+        }
+    }
+}
+
+fn server_names(texts: Vec<String>) -> Result<Vec<ServerName<'static>>, TlsError> {
+    match texts.len() {
+        0 => return Err(TlsError::NoNames),
+        1..=MAX_NAMES => {}
+        _ => return Err(TlsError::TooManyNames),
+    }
+    let mut names = Vec::with_capacity(texts.len());
+    for (text, number) in texts.into_iter().zip(1..) {
+        // What has a dot at its end is a DNS name, but no certificate has it.
+        let name = match text.ends_with('.') {
+            true => None,
+            false => ServerName::try_from(text).ok(),
+        };
+        let name = name.ok_or(TlsError::Name { number })?;
+        if let Some(index) = names.iter().position(|other| *other == name) {
+            return Err(TlsError::DuplicateName { number, other: index + 1 });
+        }
+        names.push(name);
+    }
+    Ok(names)
+}
+
+fn certified_key(files: &Files, certificate: &Path, key: &Path) -> Result<CertifiedKey, TlsError> {
+    let path = files.display(certificate);
+    let pem = match files.read(certificate) {
+        Ok(pem) => pem,
+        Err(error) => return Err(TlsError::ReadCertificate { path, error }),
+    };
+    let chain = match chain(pem) {
+        Ok(chain) => chain,
+        Err(reason) => return Err(TlsError::Certificate { path, reason }),
+    };
+    let key = private_key_from_pem(files.read(key).map_err(TlsError::ReadPrivateKey)?)?;
+    let certified = CertifiedKey::new(chain, key);
+    match certified.keys_match() {
+        Ok(()) => Ok(certified),
+        Err(RustlsError::InconsistentKeys(_)) => Err(TlsError::KeyMismatch),
+        Err(_) => Err(TlsError::Certificate { path, reason: InvalidCertificate::Unreadable }),
+    }
+}
+
+fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, InvalidCertificate> {
+    if holds_private_key(pem) {
+        return Err(InvalidCertificate::HoldsKey);
+    }
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    match chain {
+        Ok(chain) if chain.is_empty() => Err(InvalidCertificate::Absent),
+        Ok(chain) => Ok(chain),
+        Err(_) => Err(InvalidCertificate::NotPem),
+    }
+}
+
+/// Whether PEM of any kind of private key is there, be it encrypted.
+pub(super) fn holds_private_key(bytes: &[u8]) -> bool {
+    const LABEL: &[u8] = b"PRIVATE KEY-----";
+    bytes.windows(LABEL.len()).any(|part| part == LABEL)
+}
