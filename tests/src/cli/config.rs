@@ -23,8 +23,8 @@ use super::draft::Draft;
 pub(super) struct ConfigArchive {
     /// The folder, with enclave.toml and the files that it names; a file `salt` is added to it.
     folder: PathBuf,
-    /// Leave out the salt and the values of all secrets, so that others can compute PCR16. Remarks are
-    /// published as they are.
+    /// Leave out the salt, the values of all secrets and the content of the private key's file, so that
+    /// others can compute PCR16. Remarks are published as they are.
     #[arg(long)]
     public: bool,
     /// Where to write it.

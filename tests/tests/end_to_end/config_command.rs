@@ -71,6 +71,11 @@ fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
+/// The lines of PEM that hold its content.
+fn body(pem: &str) -> Vec<&str> {
+    pem.lines().filter(|line| !line.starts_with("-----")).collect()
+}
+
 fn is_there(haystack: &[u8], needle: &str) -> bool {
     haystack.windows(needle.len()).any(|window| window == needle.as_bytes())
 }
@@ -111,6 +116,49 @@ fn an_archive_measures_what_its_folder_measures_and_so_does_what_is_published() 
     let (same, other, _) = folder.pcrs("");
     assert_eq!(same, public);
     assert_ne!(other, secrets);
+}
+
+#[test]
+fn a_private_key_is_in_no_published_archive_and_in_pcr17() {
+    let folder = Folder::new();
+    let mut toml = fs::read_to_string(folder.path("enclave.toml")).unwrap();
+    toml += "[tls]\nmode = \"provided\"\ncertificate = \"tls.crt\"\nprivate_key = \"tls.key\"\n";
+    folder.write("enclave.toml", &toml);
+    folder.write("tls.crt", include_str!("../../keys/tls/p256.crt.pem"));
+    let key = include_str!("../../keys/tls/p256.pkcs8.pem");
+    folder.write("tls.key", key);
+    for (out, more, shows_it) in
+        [("config.tar", &[][..], true), ("public.tar", &["--public"][..], false)]
+    {
+        let output = folder.archive(out, more);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let archive = fs::read(folder.path(out)).unwrap();
+        assert!(is_there(&archive, "-----BEGIN CERTIFICATE-----"));
+        assert!(is_there(&archive, "tls.key"));
+        for line in body(key) {
+            assert_eq!(is_there(&archive, line), shows_it, "{out}: {line}");
+        }
+    }
+    assert_eq!(folder.mode("config.tar"), 0o600);
+    let (public, secrets, _) = folder.pcrs("");
+    assert!(secrets.is_some());
+    assert_eq!(folder.pcrs("config.tar"), (public.clone(), secrets.clone(), String::new()));
+    let (same, none, _) = folder.pcrs("public.tar");
+    assert_eq!((same, none), (public.clone(), None));
+
+    // The same key, written in another way.
+    folder.write("tls.key", include_str!("../../keys/tls/p256.sec1.pem"));
+    let (same, other, _) = folder.pcrs("");
+    assert_eq!(same, public);
+    assert_ne!(other, secrets);
+    // As it is published, but beside the salt.
+    folder.write("tls.key", "");
+    assert_eq!(folder.pcrs("").1, None);
+    folder.write("tls.key", include_str!("../../keys/tls/rsa.pkcs8.pem"));
+    let output = folder.archive("other.tar", &[]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = stderr(&output);
+    assert!(said.contains("private_key is not that of the first certificate"), "{said}");
 }
 
 #[test]
@@ -174,6 +222,7 @@ fn what_would_publish_a_secret_is_refused() {
     for (changed, expected) in [
         (toml.replace("secret_access_key", "secret_acces_key"), "unknown field `secret_acces_key`"),
         (format!("# {SECRET}\n{toml}"), "a secret stands in a remark"),
+        (format!("{toml}# -----BEGIN EC PRIVATE KEY-----\n"), "a secret stands in a remark"),
     ] {
         folder.write("enclave.toml", &changed);
         let output = folder.archive("public.tar", &["--public"]);
