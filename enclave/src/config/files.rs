@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use super::archive::{self, ArchiveError, MAX_ARCHIVE_LENGTH, NAME_RULE, Named};
 use super::contents::{Contents, Counts, without_secrets};
 use super::error::{self, ConfigError, MeaningError, Position};
-use super::tls::{TlsError, holds_private_key};
+use super::tls::{TlsError, first_line_of_key, holds_private_key};
 use crate::measurement::Measured;
 
 /// Bytes of a configuration or policy file: far more than a person writes.
@@ -187,11 +187,13 @@ impl Files {
         let is_in = |secret: &[u8]| {
             secret.len() >= 8 && public.windows(secret.len()).any(|part| part == secret)
         };
-        let is_file_in =
-            |name: &String| self.read(Path::new(name)).is_ok_and(|file| is_in(file.trim_ascii()));
+        let is_key_in = |name: &String| {
+            let key = self.read(Path::new(name)).ok().and_then(first_line_of_key);
+            key.is_some_and(is_in)
+        };
         Ok(holds_private_key(public)
             || Contents::of(&table).secrets.iter().any(|(_, secret)| is_in(secret.as_bytes()))
-            || self.secret.iter().any(is_file_in))
+            || self.secret.iter().any(is_key_in))
     }
 
     /// What messages call the file that the TOML names `name`.

@@ -226,8 +226,18 @@ fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, InvalidCertificate>
     }
 }
 
-/// Whether PEM of any kind of private key is there, be it encrypted.
+/// What ends the line that begins a private key of any kind, be it encrypted.
+const KEY_LABEL: &[u8] = b"PRIVATE KEY-----";
+
+/// Whether there is a private key in PEM.
 pub(super) fn holds_private_key(bytes: &[u8]) -> bool {
-    const LABEL: &[u8] = b"PRIVATE KEY-----";
-    bytes.windows(LABEL.len()).any(|part| part == LABEL)
+    bytes.windows(KEY_LABEL.len()).any(|part| part == KEY_LABEL)
+}
+
+/// The first line of what a private key's PEM holds, by which it is known: later ones can be parts of
+/// the public key, which its certificate has as well.
+pub(super) fn first_line_of_key(pem: &[u8]) -> Option<&[u8]> {
+    let mut lines = pem.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    lines.find(|line| line.ends_with(KEY_LABEL))?;
+    lines.next()
 }

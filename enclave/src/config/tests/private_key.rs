@@ -98,12 +98,30 @@ fn a_key_in_a_file_that_is_published_is_refused() {
              move that to the file that private_key names"
         );
     }
-    // Another name of the same file, or a copy, under which nothing looks at it.
-    for (name, key) in [("beside", KEY.to_owned()), ("beside", KEY.replace('\n', "\r\n"))] {
+}
+
+#[test]
+fn a_copy_of_a_key_in_what_is_published_is_found() {
+    for (key, certificate) in [
+        (KEY, CERTIFICATE),
+        (include_str!("../../../../tests/keys/tls/p256.sec1.pem"), CERTIFICATE),
+        (RSA_KEY, RSA_CERTIFICATE),
+    ] {
         let folder = Folder::new(&[PROVIDED, "[trust]\nanchors = [\"beside\"]\n"].concat());
-        folder.write(name, key);
-        let files = folder.files().unwrap();
-        assert!(files.are_secrets_in(&files.public_archive().unwrap()).unwrap());
+        folder.write("tls.crt", certificate);
+        folder.write("tls.key", key);
+        let is_found = |beside: &str| {
+            folder.write("beside", beside);
+            let files = folder.files().unwrap();
+            files.are_secrets_in(&files.public_archive().unwrap()).unwrap()
+        };
+        assert!(!is_found(certificate));
+        assert!(is_found(key));
+        assert!(is_found(&key.replace('\n', "\r\n")));
+        // Another's, too.
+        assert!(is_found(include_str!("../../../../tests/keys/tls/ed25519.pkcs8.pem")));
+        let lines = key.lines().filter(|line| !line.starts_with('-'));
+        assert!(is_found(&lines.map(|line| format!("# {line}\n")).collect::<String>()));
     }
 }
 
