@@ -1,7 +1,8 @@
 //! Why the service does not start as configured.
 //!
 //! A secret may stand where something else belongs, so that no message repeats a string that is a
-//! value in the configuration, but for two: the name of a file, and an ARN that is a principal's.
+//! value in the configuration, but for two: the name of a file that is not secret, and an ARN that is a
+//! principal's.
 //! Numbers and names of keys are repeated, and so is what policies say.
 
 use std::fmt;

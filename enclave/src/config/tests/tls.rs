@@ -200,3 +200,15 @@ fn a_certificate_that_soon_ends_is_warned_of() {
     assert_eq!(said("2125-12-02T00:00:00Z"), [expected]);
     assert_eq!(said("2127-01-01T00:00:00Z"), [expected]);
 }
+
+#[test]
+fn the_documented_tables_are_each_one() {
+    let page = include_str!("../../../../docs/configuration.md");
+    let blocks = page.split("```toml\n").filter(|block| block.starts_with("[tls]\n"));
+    let texts: Vec<_> = blocks.map(|block| block.split_once("```").unwrap().0).collect();
+    let [attested, provided] = texts[..] else { panic!("{texts:?}") };
+    assert!(
+        matches!(Folder::new(attested).tls(), TlsSettings::Attested { names } if names.len() == 3)
+    );
+    assert!(matches!(Folder::new(provided).tls(), TlsSettings::Provided(_)));
+}
