@@ -31,6 +31,11 @@ impl CaBinding {
         Self(Sha256::digest(spki))
     }
 
+    /// The SHA-256 of the authority's SubjectPublicKeyInfo.
+    pub const fn digest(&self) -> &[u8; SHA_256_LENGTH] {
+        &self.0
+    }
+
     /// As an attestation document's `user_data`.
     pub fn to_user_data(&self) -> Vec<u8> {
         self.to_string().into_bytes()

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use rsa::pkcs8::der::asn1::BitStringRef;
 use rsa::pkcs8::der::{self, Decode, Reader, SliceReader};
-use rustls_pki_types::{CertificateDer, UnixTime};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use thiserror::Error;
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
@@ -66,6 +66,12 @@ pub fn verify_chain(
         )
         .map_err(UnboundTls::Path)?;
     Ok(authority.clone().into_owned())
+}
+
+/// Whether a server's certificate is for `name`, so that clients take it there (RFC 9525).
+pub fn is_valid_for(certificate: &CertificateDer<'_>, name: &ServerName<'_>) -> bool {
+    EndEntityCert::try_from(certificate)
+        .is_ok_and(|certificate| certificate.verify_is_valid_for_subject_name(name).is_ok())
 }
 
 /// What is signed, and the signature (RFC 5280 section 4.1).

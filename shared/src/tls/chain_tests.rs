@@ -1,6 +1,6 @@
 use rustls_pki_types::{CertificateDer, ServerName};
 
-use super::{Authority, AuthorityError, CaBinding, UnboundTls, verify_chain};
+use super::{Authority, AuthorityError, CaBinding, UnboundTls, is_valid_for, verify_chain};
 use crate::time::UnixMillis;
 
 const NOW: UnixMillis = UnixMillis::from_secs(1_790_000_000);
@@ -76,6 +76,16 @@ fn a_certificate_is_good_for_a_day_and_its_authority_for_ever() {
     let renewed = chain(&authority, later);
     assert!(verify_chain(&renewed, &authority.binding(), later).is_ok());
     assert_ne!(renewed[0], issued.certified.cert[0]);
+}
+
+#[test]
+fn a_certificate_is_for_its_names_alone() {
+    let certificate = &chain(&authority(&["localhost", "127.0.0.1", "::1"]), NOW)[0];
+    let is_valid = |name: &str| is_valid_for(certificate, &ServerName::try_from(name).unwrap());
+    assert!(["localhost", "LOCALHOST", "127.0.0.1", "::1"].into_iter().all(is_valid));
+    assert!(!["local", "a.localhost", "127.0.0.2", "::2"].into_iter().any(is_valid));
+    let name = ServerName::try_from("localhost").unwrap();
+    assert!(!is_valid_for(&CertificateDer::from(vec![0x30]), &name));
 }
 
 #[test]

@@ -12,6 +12,6 @@ mod validity;
 
 pub use authority::{Authority, AuthorityError, Issued, certificate_pem};
 pub use binding::{CaBinding, InvalidBinding};
-pub use chain::{UnboundTls, verify_chain};
+pub use chain::{UnboundTls, is_valid_for, verify_chain};
 pub use private_key::{InvalidPrivateKey, private_key_from_pem};
 pub use validity::not_after;
