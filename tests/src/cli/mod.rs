@@ -1,4 +1,5 @@
-//! One module a subcommand. Exit status: 0 done, 1 refused or failed, 2 used wrongly.
+//! One module a subcommand. Exit status: 0 done, 1 refused or failed, 2 used wrongly; `trust` tells
+//! refusals apart.
 
 mod build_eif;
 mod config;
@@ -9,6 +10,7 @@ mod inspect;
 mod open;
 mod policy;
 mod random;
+mod trust;
 mod values;
 mod verify;
 
@@ -47,6 +49,7 @@ enum Command {
     Open(open::Open),
     Inspect(inspect::Inspect),
     Verify(verify::Verify),
+    Trust(trust::Trust),
     Policy(policy::PolicyCommand),
     ConfigArchive(config::ConfigArchive),
     ConfigPcr(config::ConfigPcr),
@@ -88,6 +91,9 @@ enum Failure {
     Document(#[from] MalformedDocument),
     #[error("{}: {error}", path.display())]
     Image { path: PathBuf, error: EifError },
+    /// An enclave, or what says that it is one.
+    #[error("{url}: {refusal}")]
+    Untrusted { url: String, refusal: Box<trust::Refusal> },
     #[error(transparent)]
     NsmUnavailable(#[from] NsmUnavailable),
     #[error("the Nitro Secure Module does not attest this: {0}")]
@@ -105,6 +111,7 @@ impl Failure {
             | Self::Policy(_)
             | Self::Config(_)
             | Self::Ramdisk(_) => ExitCode::from(2),
+            Self::Untrusted { refusal, .. } => ExitCode::from(refusal.exit_status()),
             _ => ExitCode::FAILURE,
         }
     }
@@ -118,6 +125,7 @@ impl Cli {
             Command::Open(command) => command.run(),
             Command::Inspect(command) => command.run(),
             Command::Verify(command) => command.run(),
+            Command::Trust(command) => command.run(),
             Command::Policy(command) => command.run(),
             Command::ConfigArchive(command) => command.run(),
             Command::ConfigPcr(command) => command.run(),

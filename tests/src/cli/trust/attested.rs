@@ -1,0 +1,148 @@
+//! What the attestation document of one URL says, and whether its TLS is what the document says.
+//!
+//! 1. The document verifies under AWS's root, is of now, and not of debug mode.
+//! 2. It was made for the nonce that was just sent: it is not replayed.
+//! 3. Its measurements are the expected ones: it is not another enclave's.
+//! 4. It binds a TLS authority.
+//! 5. That one issued the certificate of the connection on which the document came, whose key the
+//!    handshake has proved: nobody ends the TLS in between.
+
+use std::sync::Arc;
+
+use enclave::clock::{Clock, SystemClock};
+use rustls::ClientConfig;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use shared::attestation::{
+    Claims, DebugMode, MAX_DOCUMENT_LENGTH, MaxAge, Production, Simulated, TrustAnchors,
+    UntrustedDocument, UnverifiedDocument, VerifiedDocument,
+};
+use shared::crypto::fill_random;
+use shared::simulator::ROOT_COMMON_NAME;
+use shared::tls::{CaBinding, is_valid_for, verify_chain};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer;
+
+use super::connection::Connection;
+use super::expected::Expected;
+use super::refusal::Unbound;
+use super::{Refusal, Target};
+
+/// Bytes of a nonce: nobody has a document with it.
+const NONCE_LENGTH: usize = 32;
+
+/// What is asked of an enclave.
+pub(super) struct Demands {
+    pub(super) anchors: TrustAnchors<Production>,
+    pub(super) expected: Expected,
+    /// Whether a simulator will do.
+    pub(super) admits_simulator: bool,
+}
+
+/// An enclave whose authority can be trusted with the TLS of one URL.
+pub(super) struct Attested {
+    pub(super) module_id: String,
+    pub(super) binding: CaBinding,
+    /// The authority's certificate.
+    pub(super) authority: CertificateDer<'static>,
+    /// Whether its documents prove nothing.
+    pub(super) is_simulator: bool,
+    /// Whether clients will take the certificate for the URL's host.
+    pub(super) is_for_host: bool,
+}
+
+enum Verified {
+    Enclave(VerifiedDocument<Production>),
+    Simulator(VerifiedDocument<Simulated>),
+}
+
+impl Verified {
+    fn claims(&self) -> Claims<'_> {
+        match self {
+            Self::Enclave(document) => document.claims(),
+            Self::Simulator(document) => document.claims(),
+        }
+    }
+}
+
+impl Demands {
+    /// Judges what answers at `target`, on one connection.
+    pub(super) async fn judge(
+        &self,
+        target: &Target,
+        tls: Arc<ClientConfig>,
+    ) -> Result<Attested, Refusal> {
+        let mut nonce = [0; NONCE_LENGTH];
+        fill_random(&mut nonce).map_err(|error| Refusal::Local(error.to_string()))?;
+        let mut connection = Connection::open(target, tls).await?;
+        let path = format!("/attestation?nonce={}", const_hex::encode(nonce));
+        let document = connection.get(&path, MAX_DOCUMENT_LENGTH).await?;
+        // 1
+        let document = self.verify(document, &mut connection).await?;
+        let claims = document.claims();
+        // 2
+        if claims.nonce() != Some(&nonce) {
+            return Err(Refusal::Replayed);
+        }
+        // 3
+        if let Some(mismatch) = self.expected.mismatch(claims.pcrs()) {
+            return Err(Refusal::Measurements(mismatch));
+        }
+        // 4
+        let user_data = claims.user_data().ok_or(Refusal::NoAuthority(Unbound::Absent))?;
+        let binding = CaBinding::from_user_data(user_data)
+            .map_err(|error| Refusal::NoAuthority(error.into()))?;
+        // 5
+        let certificates = connection.certificates();
+        let authority =
+            verify_chain(certificates, &binding, SystemClock.now()).map_err(Refusal::Elsewhere)?;
+        let is_for_host = |server| is_valid_for(server, target.host());
+        Ok(Attested {
+            module_id: claims.module_id().to_owned(),
+            binding,
+            authority,
+            is_simulator: calls_itself_simulated(&claims),
+            is_for_host: certificates.first().is_some_and(is_for_host),
+        })
+    }
+
+    async fn verify(
+        &self,
+        bytes: Vec<u8>,
+        connection: &mut Connection,
+    ) -> Result<Verified, Refusal> {
+        let document = UnverifiedDocument::parse(bytes.clone())?;
+        let is_simulators = calls_itself_simulated(&document.dangerous_unverified_claims());
+        let error = match verify_live(document, &self.anchors) {
+            Ok(document) => return Ok(Verified::Enclave(document)),
+            Err(error) => error,
+        };
+        if !is_simulators || error != UntrustedDocument::UnknownRoot {
+            return Err(error.into());
+        }
+        if !self.admits_simulator {
+            return Err(Refusal::Simulator);
+        }
+        let pem = connection.get("/simulator/root.pem", MAX_DOCUMENT_LENGTH).await?;
+        let root = CertificateDer::from_pem_slice(&pem).map_err(|_| Refusal::NoRoot)?;
+        let anchors = TrustAnchors::simulator_root(&root);
+        let document = UnverifiedDocument::parse(bytes)?;
+        Ok(Verified::Simulator(verify_live(document, &anchors)?))
+    }
+}
+
+fn verify_live<T: shared::attestation::Trust>(
+    document: UnverifiedDocument,
+    anchors: &TrustAnchors<T>,
+) -> Result<VerifiedDocument<T>, UntrustedDocument> {
+    document.verify_live(anchors, SystemClock.now(), MaxAge::default(), DebugMode::Refuse)
+}
+
+/// Whether the root that the document names is, by its own name, a simulator's.
+fn calls_itself_simulated(claims: &Claims<'_>) -> bool {
+    let Some(root) = claims.cabundle().next() else { return false };
+    X509Certificate::from_der(root).is_ok_and(|(_, root)| {
+        let mut names = root.subject().iter_common_name();
+        names.any(|name| name.as_str() == Ok(ROOT_COMMON_NAME))
+    })
+}
