@@ -7,8 +7,13 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use enclave::clock::{Clock, SystemClock};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
+use shared::crypto::tls_provider;
 use thiserror::Error;
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use zeroize::Zeroizing;
 
 use crate::credentials::{Credentials, Signable};
@@ -38,6 +43,20 @@ pub enum ClientError {
         /// Its message.
         message: String,
     },
+    /// TLS, and no certificate authority to know the service by.
+    #[error(
+        "{url}: https needs the certificate authority of the enclave (`Client::trusting`), which \
+         `attested-recipient trust` verifies and writes"
+    )]
+    NoAuthority {
+        /// The endpoint.
+        url: String,
+    },
+    /// What was to be trusted is no certificate authority.
+    #[error(
+        "{0}: expected certificate authorities in PEM, as `attested-recipient trust` writes them"
+    )]
+    Authority(&'static str),
     /// The endpoint attests nothing.
     #[error(
         "{url} is no simulator: it signs no attestation documents; inside an enclave they come from \
@@ -67,6 +86,8 @@ pub enum ClientError {
 pub struct Client {
     endpoint_url: String,
     agent: ureq::Agent,
+    /// Whether there is an authority by which to know a service with TLS.
+    is_trusting: bool,
     credentials: Option<Arc<Credentials>>,
 }
 
@@ -76,15 +97,30 @@ struct Reply {
 }
 
 impl Client {
-    /// A client of the service at `endpoint_url`, such as `http://127.0.0.1:8000`.
+    /// A client of the service at `endpoint_url`, such as `http://127.0.0.1:8000`; with TLS, it needs
+    /// an authority to [trust](Self::trusting).
     pub fn new(endpoint_url: &str) -> Self {
-        let config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(TIMEOUT))
-            .proxy(None)
-            .build();
         let endpoint_url = endpoint_url.trim_end_matches('/').to_owned();
-        Self { endpoint_url, agent: config.into(), credentials: None }
+        Self { endpoint_url, agent: agent(Vec::new()), is_trusting: false, credentials: None }
+    }
+
+    /// The same client, which knows a service with TLS by these certificate authorities and no others:
+    /// those of enclaves, as `attested-recipient trust` writes them. It asks nothing without TLS.
+    ///
+    /// # Errors
+    /// If `pem` holds none, or something that is none.
+    pub fn trusting(self, pem: &[u8]) -> Result<Self, ClientError> {
+        let mut authorities = Vec::new();
+        let mut store = RootCertStore::empty();
+        for der in CertificateDer::pem_slice_iter(pem) {
+            let der = der.map_err(|_| ClientError::Authority("broken PEM"))?;
+            authorities.push(Certificate::from_der(&der).to_owned());
+            store.add(der).map_err(|_| ClientError::Authority("no certificate"))?;
+        }
+        if authorities.is_empty() {
+            return Err(ClientError::Authority("no CERTIFICATE section"));
+        }
+        Ok(Self { agent: agent(authorities), is_trusting: true, ..self })
     }
 
     /// The same client, which signs what it asks of KMS.
@@ -165,6 +201,9 @@ impl Client {
 
     fn post(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Result<Reply, ClientError> {
         let url = [&self.endpoint_url, path].concat();
+        if self.endpoint_url.starts_with("https://") && !self.is_trusting {
+            return Err(ClientError::NoAuthority { url });
+        }
         let request = headers
             .iter()
             .fold(self.agent.post(&url), |request, (name, value)| request.header(*name, *value));
@@ -175,6 +214,23 @@ impl Client {
         });
         reply.map_err(|error| ClientError::Transport { url, error: Box::new(error) })
     }
+}
+
+/// With TLS alone, if there are authorities to know a service by.
+fn agent(authorities: Vec<Certificate<'static>>) -> ureq::Agent {
+    let https_only = !authorities.is_empty();
+    let tls = TlsConfig::builder()
+        .unversioned_rustls_crypto_provider(tls_provider())
+        .root_certs(RootCerts::Specific(Arc::new(authorities)))
+        .build();
+    ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .https_only(https_only)
+        .timeout_global(Some(TIMEOUT))
+        .proxy(None)
+        .tls_config(tls)
+        .build()
+        .into()
 }
 
 impl Reply {

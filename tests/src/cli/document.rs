@@ -5,19 +5,19 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use attested_recipient::{Client, Document, Kind};
+use attested_recipient::{Document, Kind};
 use clap::{Args, ValueEnum};
 use shared::attestation::{PcrValue, check_spki};
 
+use super::service::Service;
 use super::values::{Hex, Pcr};
 use super::{Failure, read};
 
 /// Have a simulator sign an attestation document.
 #[derive(Debug, Args)]
 pub(super) struct DocumentCommand {
-    /// The simulator, such as http://127.0.0.1:8000.
-    #[arg(long, value_name = "URL", value_parser = super::values::endpoint)]
-    endpoint: String,
+    #[command(flatten)]
+    simulator: Service,
     /// The public key to carry: a file with a DER SubjectPublicKeyInfo.
     #[arg(long, value_name = "SPKI_DER")]
     public_key: PathBuf,
@@ -69,7 +69,7 @@ impl DocumentCommand {
             debug: self.debug,
             age_seconds: self.age,
         };
-        let document = Client::new(&self.endpoint).document(&document)?;
+        let document = self.simulator.client()?.document(&document)?;
         fs::write(&self.out, document)
             .map_err(|error| Failure::File { path: self.out.clone(), error })
     }

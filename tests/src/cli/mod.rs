@@ -10,6 +10,7 @@ mod inspect;
 mod open;
 mod policy;
 mod random;
+mod service;
 mod trust;
 mod values;
 mod verify;

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use attested_recipient::{Client, Credentials, Document, RecipientKey};
+use attested_recipient::{Credentials, Document, RecipientKey};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Args, ValueEnum};
@@ -10,6 +10,7 @@ use shared::nsm::{Nsm, NsmDevice, Request, Response};
 use zeroize::Zeroizing;
 
 use super::Failure;
+use super::service::Service;
 
 /// Ask for random bytes, sealed to a key that is made for this one request, and print them.
 ///
@@ -18,9 +19,8 @@ use super::Failure;
 /// are set. An answer in the clear is refused.
 #[derive(Debug, Args)]
 pub(super) struct Random {
-    /// The service, such as http://127.0.0.1:8000.
-    #[arg(long, value_name = "URL", value_parser = super::values::endpoint)]
-    endpoint: String,
+    #[command(flatten)]
+    service: Service,
     /// How many bytes, 1 to 1024.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     bytes: u16,
@@ -38,7 +38,7 @@ enum Output {
 
 impl Random {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let mut client = Client::new(&self.endpoint);
+        let mut client = self.service.client()?;
         if let Some(credentials) = Credentials::from_env() {
             client = client.signed_by(credentials);
         }

@@ -30,12 +30,11 @@ impl FromStr for Pcr {
     }
 }
 
-/// `http://HOST:PORT`.
+/// `http://HOST:PORT` or `https://HOST:PORT`.
 pub(crate) fn endpoint(text: &str) -> Result<String, String> {
     match text.split_once("://") {
-        Some(("http", rest)) if !rest.is_empty() => Ok(text.to_owned()),
-        Some(("https", _)) => Err("there is no TLS yet; write http://HOST:PORT".to_owned()),
-        _ => Err("expected a URL: write http://HOST:PORT".to_owned()),
+        Some(("http" | "https", rest)) if !rest.is_empty() => Ok(text.to_owned()),
+        _ => Err("expected a URL: write http://HOST:PORT or https://HOST:PORT".to_owned()),
     }
 }
 
@@ -113,10 +112,11 @@ mod tests {
     }
 
     #[test]
-    fn reads_plain_http_urls() {
-        assert_eq!(endpoint("http://h:1"), Ok("http://h:1".to_owned()));
-        assert!(endpoint("https://h").unwrap_err().contains("no TLS"));
-        for text in ["h:1", "http://", "ftp://h"] {
+    fn reads_urls_with_tls_and_without() {
+        for text in ["http://h:1", "https://h"] {
+            assert_eq!(endpoint(text), Ok(text.to_owned()));
+        }
+        for text in ["h:1", "http://", "https://", "ftp://h"] {
             assert!(endpoint(text).unwrap_err().contains("http://HOST:PORT"), "{text}");
         }
     }

@@ -5,7 +5,9 @@
 
 mod accepted;
 mod bundle;
+mod client;
 mod command;
+mod constraints;
 mod enclave;
 mod man_in_the_middle;
 mod no_enclave;
