@@ -125,6 +125,11 @@ impl<P: Platform> Service<P> {
         self.tls.as_ref()
     }
 
+    /// Whether clients must speak TLS to it.
+    pub fn has_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
     /// The certificate, in PEM, of the authority that was born in this service and that all of its TLS
     /// ends at: `[tls] mode = "attested"`.
     pub fn certificate_authority_pem(&self) -> Option<&str> {

@@ -40,7 +40,7 @@ def make(client, operation, parameters):
     except botocore.exceptions.ClientError as error:
         code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
         return {"error": {"name": code, "message": message, "typed": is_typed(client, error, code)}}
-    except botocore.exceptions.ParamValidationError as error:
+    except (botocore.exceptions.ParamValidationError, botocore.exceptions.SSLError) as error:
         return {"error": {"name": type(error).__name__, "message": str(error), "typed": True}}
     del answer["ResponseMetadata"]
     return {"answer": {name: encoded(value) for name, value in answer.items()}}

@@ -41,6 +41,7 @@ fn failed(error: impl Into<Box<dyn Error + Send + Sync>>) -> SimulatorError {
 pub struct Simulator {
     endpoint_url: String,
     address: SocketAddr,
+    authority_pem: Option<String>,
     world: Arc<World>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
@@ -96,8 +97,10 @@ impl Simulator {
             });
             match listening {
                 Ok((runtime, acceptor, service)) => {
+                    let endpoint = acceptor.local_endpoint().clone();
+                    let authority_pem = service.certificate_authority_pem().map(str::to_owned);
                     // Whoever started it has gone if it does not want to know.
-                    drop(started.send(Ok(acceptor.local_endpoint().clone())));
+                    drop(started.send(Ok((endpoint, service.has_tls(), authority_pem))));
                     // Dropped without a word, it stops as well. A test is over: nothing is drained.
                     let stopped = async { drop(stopped.await) };
                     let serve =
@@ -108,13 +111,21 @@ impl Simulator {
             }
         });
         let thread = thread.map_err(failed)?;
-        let endpoint = start.recv().map_err(failed)??;
+        let (endpoint, has_tls, authority_pem) = start.recv().map_err(failed)??;
         let address = match endpoint {
             Endpoint::Tcp(address) => address.parse().map_err(failed)?,
             other => return Err(failed(format!("it listens on {other}"))),
         };
-        let endpoint_url = format!("http://{address}");
-        Ok(Self { endpoint_url, address, world, stop: Some(stop), thread: Some(thread) })
+        let scheme = if has_tls { "https" } else { "http" };
+        let endpoint_url = format!("{scheme}://{address}");
+        Ok(Self {
+            endpoint_url,
+            address,
+            authority_pem,
+            world,
+            stop: Some(stop),
+            thread: Some(thread),
+        })
     }
 
     /// Where an SDK finds it: the value of `AWS_ENDPOINT_URL_KMS`.
@@ -127,6 +138,25 @@ impl Simulator {
         self.address
     }
 
+    /// The authority, in PEM, that all of its TLS ends at: with `[tls] mode = "attested"` in its
+    /// [configuration](SimulatorBuilder::config_file). A client trusts it as it trusts what
+    /// `attested-recipient trust` writes.
+    pub fn certificate_authority_pem(&self) -> Option<&str> {
+        self.authority_pem.as_deref()
+    }
+
+    /// A client that trusts this simulator, and asks for it at `url`, such as a relay's.
+    ///
+    /// # Errors
+    /// None, but for what would be a fault of the simulator's.
+    pub fn client_at(&self, url: &str) -> Result<Client, ClientError> {
+        let client = Client::new(url);
+        match &self.authority_pem {
+            Some(pem) => client.trusting(pem.as_bytes()),
+            None => Ok(client),
+        }
+    }
+
     /// The root that its documents end in, in PEM.
     pub fn root_certificate_pem(&self) -> String {
         self.world.root_certificate_pem()
@@ -137,7 +167,7 @@ impl Simulator {
     /// # Errors
     /// If the simulator refuses, for a field that is too long, say.
     pub fn document(&self, document: &Document) -> Result<Vec<u8>, ClientError> {
-        Client::new(&self.endpoint_url).document(document)
+        self.client_at(&self.endpoint_url)?.document(document)
     }
 }
 

@@ -1,5 +1,5 @@
 //! Real clients, through the relay: boto3, the AWS SDK for JavaScript, the AWS CLI version 1, and
-//! OpenSSL for what they receive. `tests/clients/setup.sh` installs them. The model that botocore
+//! OpenSSL for what they receive, and as a client of its own. `tests/clients/setup.sh` installs them. The model that botocore
 //! has decides what is right.
 
 #![expect(
@@ -11,6 +11,9 @@
 )]
 
 mod clients;
+#[path = "secrets/hunt.rs"]
+mod hunt;
+mod over_tls;
 mod signed;
 #[path = "../sigv4/mod.rs"]
 mod sigv4;

@@ -34,7 +34,8 @@ impl Configured {
 
     /// A client that signs.
     pub(crate) fn client(&self) -> Client {
-        Client::new(self.simulator.endpoint_url()).signed_by(credentials())
+        let client = self.simulator.client_at(self.simulator.endpoint_url()).unwrap();
+        client.signed_by(credentials())
     }
 
     /// GenerateRandom of 32 bytes for a document, to be opened by `key` unless it says otherwise.

@@ -83,6 +83,29 @@ fn conditions_see_the_role_of_an_assumed_role() {
 }
 
 #[test]
+fn the_transport_is_secure_if_tls_ends_in_the_enclave_and_the_record_says_how() {
+    let config = format!("[tls]\nmode = \"attested\"\nnames = [\"127.0.0.1\"]\n{}", sigv4());
+    for (condition, allowed) in [
+        (r#"{"Bool":{"aws:SecureTransport":"true"}}"#, true),
+        (r#"{"Bool":{"aws:SecureTransport":"false"}}"#, false),
+    ] {
+        let allow = policy(&[statement("Allow", "kms:GenerateRandom", condition)]);
+        let service = Configured::start(&config, &allow);
+        assert_eq!(service.generate_plain().is_ok(), allowed, "{condition}");
+        assert_eq!(service.generate_for(&Document::default()).is_ok(), allowed, "{condition}");
+        let host = service.endpoint_url().strip_prefix("https://").unwrap().to_owned();
+        let records = service.records();
+        let [plain, attested] = &records[..] else { panic!("{records:?}") };
+        for record in [plain, attested] {
+            let details = &record["tlsDetails"];
+            assert_eq!(details["tlsVersion"], "TLSv1.3");
+            assert_eq!(details["cipherSuite"], "TLS_AES_256_GCM_SHA384");
+            assert_eq!(details["clientProvidedHostHeader"], host);
+        }
+    }
+}
+
+#[test]
 fn the_principal_is_who_signed_and_the_transport_is_not_secure() {
     for (condition, allowed) in [
         (r#"{"StringLike":{"aws:PrincipalArn":"arn:aws:iam::123456789012:role/*"}}"#, true),

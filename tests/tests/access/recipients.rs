@@ -35,6 +35,11 @@ fn plaintext_deny_refuses_an_answer_in_the_clear_and_says_why() {
     );
     assert!(service.generate_for(&Document::default()).is_ok());
     assert_eq!(configured("plaintext = \"allow\"").generate_plain().unwrap().len(), 32);
+    // Over TLS that ends in the enclave nobody else can read it.
+    let tls = "plaintext = \"deny\"\n[tls]\nmode = \"attested\"\nnames = [\"127.0.0.1\"]\n";
+    assert_eq!(configured(tls).generate_plain().unwrap().len(), 32);
+    let requiring = configured(&format!("require = true\n{tls}"));
+    assert!(denied(requiring.generate_plain()).contains("no request without a Recipient"));
 }
 
 #[test]

@@ -48,11 +48,26 @@ pub(super) fn clean(mut command: Command) -> Command {
     command
 }
 
+/// Where a client finds the service, and whom it trusts there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Site<'a> {
+    /// Its URL.
+    pub(crate) url: &'a str,
+    /// A file of certificate authorities, PEM; without one, those of the client's own.
+    pub(crate) ca: Option<&'a Path>,
+}
+
+impl<'a> From<&'a str> for Site<'a> {
+    fn from(url: &'a str) -> Self {
+        Self { url, ca: None }
+    }
+}
+
 /// What every AWS client reads from the environment.
-pub(super) fn configure(command: &mut Command, endpoint_url: &str, identity: &Identity) {
+pub(super) fn configure(command: &mut Command, site: Site<'_>, identity: &Identity) {
     let Identity { region, access_key_id, secret_access_key, session_token } = *identity;
     command.envs([
-        ("AWS_ENDPOINT_URL_KMS", endpoint_url),
+        ("AWS_ENDPOINT_URL_KMS", site.url),
         ("AWS_ACCESS_KEY_ID", access_key_id),
         ("AWS_SECRET_ACCESS_KEY", secret_access_key),
         ("AWS_REGION", region),
@@ -65,6 +80,9 @@ pub(super) fn configure(command: &mut Command, endpoint_url: &str, identity: &Id
         ("AWS_MAX_ATTEMPTS", "2"),
     ]);
     command.envs(session_token.map(|token| ("AWS_SESSION_TOKEN", token)));
+    for variable in ["AWS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"] {
+        command.envs(site.ca.map(|ca| (variable, ca)));
+    }
 }
 
 /// Runs to the end. What does not come to one is killed, and fails the test.
@@ -92,14 +110,18 @@ fn file_of(input: &[u8]) -> Stdio {
 }
 
 /// `aws kms generate-random` of version 1.
-pub(crate) fn cli(endpoint_url: &str, arguments: &[&str]) -> Output {
-    cli_as(&WALLET, endpoint_url, &[&["generate-random"], arguments].concat())
+pub(crate) fn cli<'a>(site: impl Into<Site<'a>>, arguments: &[&str]) -> Output {
+    cli_as(&WALLET, site, &[&["generate-random"], arguments].concat())
 }
 
 /// Any `aws kms` of version 1, by anybody.
-pub(crate) fn cli_as(identity: &Identity, endpoint_url: &str, arguments: &[&str]) -> Output {
+pub(crate) fn cli_as<'a>(
+    identity: &Identity,
+    site: impl Into<Site<'a>>,
+    arguments: &[&str],
+) -> Output {
     let mut command = python("aws");
-    configure(&mut command, endpoint_url, identity);
+    configure(&mut command, site.into(), identity);
     command.args(["kms", "--output", "json"]).args(arguments);
     run(command, b"")
 }

@@ -4,7 +4,7 @@ use std::io::{BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
-use attested_recipient::{Client, Document, Simulator};
+use attested_recipient::{Document, Simulator};
 use clap::Parser;
 use parent_proxy::{Config, Relay};
 use shared::kms::KmsError;
@@ -19,7 +19,7 @@ pub(crate) struct Relayed {
     endpoint_url: String,
     // Dropped first: a relay outlived by its upstream has nothing to report.
     _relay: Runtime,
-    _simulator: Option<Simulator>,
+    simulator: Option<Simulator>,
 }
 
 impl Relayed {
@@ -31,7 +31,12 @@ impl Relayed {
     /// In front of a simulated enclave that was told more. It ends when this is dropped.
     pub(crate) fn enclave(simulator: Simulator) -> Self {
         let relayed = Self::before(simulator.address());
-        Self { _simulator: Some(simulator), ..relayed }
+        let endpoint_url = match simulator.certificate_authority_pem() {
+            // The relay does not see whether what passes is TLS.
+            Some(_) => relayed.endpoint_url.replace("http://127.0.0.1", "https://localhost"),
+            None => relayed.endpoint_url.clone(),
+        };
+        Self { endpoint_url, simulator: Some(simulator), ..relayed }
     }
 
     /// In front of a server of the test's own.
@@ -44,7 +49,7 @@ impl Relayed {
         let Endpoint::Tcp(address) = relay.local_endpoint() else { panic!("{relay:?}") };
         let endpoint_url = format!("http://{address}");
         drop(runtime.spawn(relay.run(std::future::pending())));
-        Self { endpoint_url, _relay: runtime, _simulator: None }
+        Self { endpoint_url, _relay: runtime, simulator: None }
     }
 
     /// The relay's, never the simulator's own.
@@ -54,7 +59,8 @@ impl Relayed {
 
     /// A document from the simulator's `POST /simulator/attest`.
     pub(crate) fn document(&self, document: &Document) -> Vec<u8> {
-        Client::new(&self.endpoint_url).document(document).unwrap()
+        let simulator = self.simulator.as_ref().unwrap();
+        simulator.client_at(&self.endpoint_url).unwrap().document(document).unwrap()
     }
 }
 

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::process::Command;
 
-use super::process::{clean, configure, installed, python, run_well, source};
+use super::process::{Site, clean, configure, installed, python, run_well, source};
 use crate::sigv4::table::{Identity, WALLET};
 
 /// An SDK, driven by a program in `tests/clients`.
@@ -51,15 +51,15 @@ pub(crate) struct Response {
 
 impl Sdk {
     /// Makes all `calls`, `{"operation", "parameters"}` each, in one process and in order.
-    pub(crate) fn call(self, endpoint_url: &str, calls: &[Value]) -> Vec<Outcome> {
-        self.call_as(&WALLET, endpoint_url, calls)
+    pub(crate) fn call<'a>(self, site: impl Into<Site<'a>>, calls: &[Value]) -> Vec<Outcome> {
+        self.call_as(&WALLET, site, calls)
     }
 
     /// Like [`call`](Self::call), by anybody.
-    pub(crate) fn call_as(
+    pub(crate) fn call_as<'a>(
         self,
         identity: &Identity,
-        endpoint_url: &str,
+        site: impl Into<Site<'a>>,
         calls: &[Value],
     ) -> Vec<Outcome> {
         let mut command = match self {
@@ -74,7 +74,7 @@ impl Sdk {
                 command
             }
         };
-        configure(&mut command, endpoint_url, identity);
+        configure(&mut command, site.into(), identity);
         let input = Value::from(calls.to_vec()).to_string();
         let outcomes: Vec<Outcome> =
             serde_json::from_slice(&run_well(command, input.as_bytes())).unwrap();

@@ -1,0 +1,40 @@
+//! Clients who begin a handshake and do not go on.
+
+use std::io::Write;
+use std::net::TcpStream;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use super::Trusted;
+use crate::clients::{Sdk, Site};
+use crate::generate_random;
+
+const HALF_OPEN: u64 = 1000;
+
+/// The flood's own, the relay's two, and the enclave's.
+const DESCRIPTORS: u64 = 4 * HALF_OPEN + 200;
+
+#[test]
+fn a_thousand_half_open_handshakes_leave_an_honest_client_served() {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    assert!(hard >= DESCRIPTORS, "needs {DESCRIPTORS} file descriptors: raise ulimit -Hn");
+    setrlimit(Resource::RLIMIT_NOFILE, soft.max(DESCRIPTORS), hard).unwrap();
+    let service = Trusted::start();
+    let begin = |number: u64| {
+        let mut client = TcpStream::connect(service.authority()).unwrap();
+        // A record that announces a ClientHello; of it there is the beginning, or nothing.
+        let hello = [&[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3][..], &[7; 40]].concat();
+        let sent = [0, 5, 11, hello.len()][usize::try_from(number % 4).unwrap()];
+        client.write_all(&hello[..sent]).unwrap();
+        client
+    };
+    let flood: Vec<_> = (0..HALF_OPEN).map(begin).collect();
+    let ca = service.ca();
+    let calls = [generate_random(serde_json::json!({ "NumberOfBytes": 32 }))];
+    for _ in 0..3 {
+        let outcome = Sdk::Boto3.call(Site { url: service.url(), ca: Some(&ca) }, &calls).remove(0);
+        // At the first attempt.
+        assert_eq!(outcome.only_blob("Plaintext").len(), 32);
+    }
+    drop(flood);
+}

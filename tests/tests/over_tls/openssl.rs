@@ -1,0 +1,83 @@
+//! `openssl s_client`, which shares no code with the service.
+
+use std::fmt;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+/// What a run of it said.
+pub(super) struct SClient {
+    succeeded: bool,
+    /// What it says of the connection, and what it received.
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+}
+
+impl SClient {
+    /// Connects to `authority` and sends `input`; with a request, it waits for the server to close.
+    pub(super) fn run(authority: &str, arguments: &[&str], input: &str) -> Self {
+        let mut command = Command::new("timeout");
+        command.args(["60", "openssl", "s_client", "-connect", authority]).args(arguments);
+        if input.contains("HTTP/1.1") {
+            command.arg("-ign_eof");
+        }
+        let piped = || Stdio::piped();
+        command.stdin(piped()).stdout(piped()).stderr(piped());
+        let mut child = command.spawn().unwrap();
+        // It may have left already, having been refused.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        let (stdout, stderr) = (output.stdout, output.stderr);
+        Self { succeeded: output.status.success(), stdout, stderr }
+    }
+
+    pub(super) fn succeeded(&self) -> bool {
+        self.succeeded
+    }
+
+    /// Whether it says exactly this line.
+    pub(super) fn says(&self, line: &str) -> bool {
+        self.said().lines().any(|said| said == line)
+    }
+
+    /// Whether this stands in what it says.
+    pub(super) fn says_something_with(&self, text: &str) -> bool {
+        self.said().contains(text)
+    }
+
+    /// The HTTP answer that it received, or nothing.
+    pub(super) fn answer(&self) -> &[u8] {
+        let start = self.stdout.windows(9).position(|window| window == b"HTTP/1.1 ");
+        let answer = &self.stdout[start.unwrap_or(self.stdout.len())..];
+        answer.strip_suffix(b"closed\n").unwrap_or(answer)
+    }
+
+    /// The first certificate that it shows, PEM.
+    pub(super) fn first_certificate(&self) -> String {
+        const END: &str = "-----END CERTIFICATE-----\n";
+        let said = self.said();
+        let (certificate, _) = said.split_once(END).unwrap();
+        let start = certificate.find("-----BEGIN CERTIFICATE-----").unwrap();
+        [certificate.get(start..).unwrap(), END].concat()
+    }
+
+    fn said(&self) -> String {
+        let said = [&self.stdout[..], &self.stderr].concat();
+        String::from_utf8_lossy(&said).into_owned()
+    }
+}
+
+impl fmt::Debug for SClient {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "succeeded: {}; said:\n{}", self.succeeded, self.said())
+    }
+}
+
+/// The SubjectPublicKeyInfo, DER, of a certificate in PEM.
+pub(super) fn public_key_of(certificate: &std::path::Path) -> Vec<u8> {
+    let run =
+        |program: &str| Command::new("sh").args(["-c", program, "sh"]).arg(certificate).output();
+    let program = "openssl x509 -in \"$1\" -noout -pubkey | openssl pkey -pubin -outform DER";
+    let output = run(program).unwrap();
+    assert!(output.status.success(), "{output:?}");
+    output.stdout
+}

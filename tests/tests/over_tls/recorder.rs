@@ -1,0 +1,59 @@
+//! A relay that passes everything on, and keeps it.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// What passed, of all connections and both ways.
+type Tape = Arc<Mutex<Vec<u8>>>;
+
+/// It listens as long as the process lives.
+pub(super) struct Recorder {
+    port: u16,
+    tape: Tape,
+}
+
+impl Recorder {
+    /// In front of `upstream`, as `HOST:PORT`.
+    pub(super) fn before(upstream: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (tape, upstream) = (Tape::default(), upstream.to_owned());
+        let recording = Arc::clone(&tape);
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                let client = client.unwrap();
+                let server = TcpStream::connect(&upstream).unwrap();
+                let ways = [(&client, &server), (&server, &client)];
+                for (from, to) in ways.map(|(from, to)| (from.try_clone(), to.try_clone())) {
+                    let (from, to, tape) = (from.unwrap(), to.unwrap(), Arc::clone(&recording));
+                    thread::spawn(move || pass(&from, &to, &tape));
+                }
+            }
+        });
+        Self { port, tape }
+    }
+
+    /// `HOST:PORT`.
+    pub(super) fn authority(&self) -> String {
+        format!("localhost:{}", self.port)
+    }
+
+    /// All that has passed so far.
+    pub(super) fn recorded(&self) -> Vec<u8> {
+        self.tape.lock().unwrap().clone()
+    }
+}
+
+fn pass(mut from: &TcpStream, mut to: &TcpStream, tape: &Tape) {
+    let mut buffer = vec![0; 64 * 1024];
+    // A side that breaks off is as good an end as one that closes.
+    while let Ok(length @ 1..) = from.read(&mut buffer) {
+        tape.lock().unwrap().extend_from_slice(&buffer[..length]);
+        if to.write_all(&buffer[..length]).is_err() {
+            break;
+        }
+    }
+    let _ = to.shutdown(Shutdown::Write);
+}
