@@ -88,15 +88,18 @@ pub(super) fn build(
     if mode == AuthMode::None && posture == Posture::Production && !recipient.require {
         return Err(MeaningError::OpenToAll);
     }
-    let mut principals = Principals::new(files, throttle.per_principal);
+    let tls = tls.settings(files)?;
+    let has_tls = !matches!(tls, TlsSettings::Off);
+    let mut principals = Principals::new(files, has_tls, throttle.per_principal);
     let authenticator = match mode {
         AuthMode::None => Authenticator::None,
         AuthMode::Sigv4 => sigv4(auth.region.as_deref(), credential, &mut principals)?,
     };
     let mut surprises = principals.surprises;
-    let tls = tls.settings(files)?;
     surprises.extend(Surprise::of_tls(&tls));
-    if let (Some(PlaintextMode::Allow), Posture::Production) = (recipient.plaintext, posture) {
+    if let (Some(PlaintextMode::Allow), Posture::Production, false) =
+        (recipient.plaintext, posture, has_tls)
+    {
         surprises.push(Surprise::Plaintext);
     }
     Ok(Settings {
@@ -160,6 +163,7 @@ fn recipient_policy(
 /// credentials it has.
 struct Principals<'a> {
     files: &'a Files,
+    has_tls: bool,
     per_principal: u32,
     known: BTreeMap<String, KnownPrincipal>,
     surprises: Vec<Surprise>,
@@ -175,9 +179,10 @@ struct KnownPrincipal {
 }
 
 impl<'a> Principals<'a> {
-    fn new(files: &'a Files, per_principal: u32) -> Self {
+    fn new(files: &'a Files, has_tls: bool, per_principal: u32) -> Self {
         Self {
             files,
+            has_tls,
             per_principal,
             known: BTreeMap::new(),
             surprises: Vec::new(),
@@ -245,7 +250,7 @@ impl<'a> Principals<'a> {
     }
 
     fn policies(&mut self, paths: &[PathBuf]) -> Result<Vec<iam::Policy>, CredentialError> {
-        let Self { files, warned, .. } = self;
+        let Self { files, has_tls, warned, .. } = self;
         let policy = |name: &PathBuf| {
             let path = files.display(name);
             let json = match files.read(name) {
@@ -255,6 +260,9 @@ impl<'a> Principals<'a> {
             let policy = iam::Policy::parse(&path.display().to_string(), json)?;
             if warned.insert(path) {
                 policy.warnings().for_each(|warning| tracing::warn!("{warning}"));
+                if !*has_tls {
+                    policy.warnings_without_tls().for_each(|warning| tracing::warn!("{warning}"));
+                }
             }
             Ok(policy)
         };

@@ -19,16 +19,29 @@ impl Policy {
             warnings.map(move |warning| format!("{by}: {warning}"))
         })
     }
+
+    /// What a person should look at as well, where no TLS ends in the enclave.
+    pub fn warnings_without_tls(&self) -> impl Iterator<Item = String> {
+        statements([self]).flat_map(|(statement, by)| {
+            let conditions = statement.conditions.iter();
+            conditions.filter(|condition| condition.asks_for_tls()).map(move |condition| {
+                let Condition { operator, key, .. } = condition;
+                format!(
+                    "{by}: {operator} {key}: the key is always false, for [tls] mode is \"off\""
+                )
+            })
+        })
+    }
 }
 
 impl Condition {
+    fn asks_for_tls(&self) -> bool {
+        let Self { operator, key, .. } = self;
+        *key == Key::SecureTransport && (operator.test == Test::Bool || operator.compares_text())
+    }
+
     fn warnings(&self) -> Vec<String> {
         let Self { operator, key, operands } = self;
-        if *key == Key::SecureTransport && (operator.test == Test::Bool || operator.compares_text())
-        {
-            let reason = "the key is always false yet, for no TLS ends in the enclave";
-            return vec![format!("{operator} {key}: {reason}")];
-        }
         let session = |operand: &&Operand| matches!(operand, Operand::Text(text) if text.contains(":assumed-role/"));
         if *key == Key::PrincipalArn
             && let Some(operand) = operands.iter().find(session)
