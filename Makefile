@@ -36,7 +36,7 @@ PRODUCTION_BIN = $(PRODUCTION_DIR)/$(PRODUCTION_TARGET)/release
 TOOL = $(TARGET_DIR)/release/attested-recipient
 
 .PHONY: help build run demo test test-rust-sdk test-model test-statistics \
-	bench-entropy fuzz fuzz-replay fuzz-save mutants lint \
+	bench-entropy bench-tls fuzz fuzz-replay fuzz-save mutants lint \
 	lint-rust-sdk fmt deny build-production verify-production image-test eif eif-test \
 	kernel-update qemu-test clients tools FORCE
 
@@ -80,6 +80,9 @@ test-statistics: tools ## Run ent and rngtest over 64 MiB of output, and over th
 
 bench-entropy: tools ## Measure what entropy costs requests, with an NSM that takes a millisecond.
 	cargo bench --locked -p attested-recipient --bench entropy
+
+bench-tls: tools ## Measure what TLS costs, in connections and requests a second.
+	cargo bench --locked -p attested-recipient --bench tls
 
 mutants: tools ## Change the verifier in every way and see a test notice (hours; SHARD=k/n for a part).
 	@SHARD=$(SHARD) .ci/mutants

@@ -3,6 +3,7 @@
 
 use std::error::Error;
 use std::io::{self, Write};
+use std::net::TcpStream;
 
 use attested_recipient::Simulator;
 use base64::Engine;
@@ -10,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use self::keep_alive::KeepAlive;
 
-#[path = "../benches/entropy/keep_alive.rs"]
+#[path = "../benches/keep_alive/mod.rs"]
 mod keep_alive;
 
 /// The most that one request gives.
@@ -19,7 +20,9 @@ const NUMBER_OF_BYTES: usize = 1024;
 fn main() -> Result<(), Box<dyn Error>> {
     let mebibytes: usize = std::env::args().nth(1).ok_or("usage: random_output MIB")?.parse()?;
     let simulator = Simulator::start()?;
-    let mut client = KeepAlive::connect(simulator.address(), NUMBER_OF_BYTES)?;
+    let stream = TcpStream::connect(simulator.address())?;
+    stream.set_nodelay(true)?;
+    let mut client = KeepAlive::over(stream, NUMBER_OF_BYTES);
     let mut stdout = io::BufWriter::new(io::stdout().lock());
     for _ in 0..mebibytes * 1024 * 1024 / NUMBER_OF_BYTES {
         let body: serde_json::Value = serde_json::from_str(&client.ask()?)?;

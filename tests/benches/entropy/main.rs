@@ -8,7 +8,8 @@
 
 use std::error::Error;
 use std::fs;
-use std::net::SocketAddr;
+use std::io;
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -18,6 +19,7 @@ use attested_recipient::Simulator;
 
 use self::keep_alive::KeepAlive;
 
+#[path = "../keep_alive/mod.rs"]
 mod keep_alive;
 
 /// Clients at a time.
@@ -74,13 +76,19 @@ fn simulator(folder: &Path, number: usize, lines: &str) -> Result<Simulator, Fai
     Ok(Simulator::builder().config_file(path).start()?)
 }
 
+fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
 /// Requests a second of clients who ask as fast as they are answered.
 fn saturated(address: SocketAddr) -> Result<f64, Failure> {
     let (stop, count) = (AtomicBool::new(false), AtomicU64::new(0));
     let start = Instant::now();
     thread::scope(|scope| {
         let client = || -> Result<(), Failure> {
-            let mut client = KeepAlive::connect(address, 32)?;
+            let mut client = KeepAlive::over(connect(address)?, 32);
             while !stop.load(Ordering::Relaxed) {
                 client.ask()?;
                 count.fetch_add(1, Ordering::Relaxed);
@@ -104,7 +112,7 @@ fn paced(simulator: &Simulator, rate: f64) -> Result<(f64, f64), Failure> {
     let number = AtomicU64::new(0);
     thread::scope(|scope| {
         let client = || -> Result<(), Failure> {
-            let mut client = KeepAlive::connect(simulator.address(), 32)?;
+            let mut client = KeepAlive::over(connect(simulator.address())?, 32);
             loop {
                 let number = u32::try_from(number.fetch_add(1, Ordering::Relaxed))?;
                 let due = interval * number;

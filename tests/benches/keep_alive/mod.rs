@@ -1,26 +1,23 @@
 //! A client that does as little as can be: the same request, again and again, on one connection.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
 
 /// One connection.
-pub(crate) struct KeepAlive {
-    stream: BufReader<TcpStream>,
+pub(crate) struct KeepAlive<S> {
+    stream: BufReader<S>,
     request: Vec<u8>,
 }
 
-impl KeepAlive {
+impl<S: Read + Write> KeepAlive<S> {
     /// Asks for so many random bytes, in the clear.
-    pub(crate) fn connect(address: SocketAddr, number_of_bytes: usize) -> io::Result<Self> {
-        let stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
+    pub(crate) fn over(stream: S, number_of_bytes: usize) -> Self {
         let body = format!(r#"{{"NumberOfBytes":{number_of_bytes}}}"#);
         let request = format!(
             "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-amz-json-1.1\r\n\
              X-Amz-Target: TrentService.GenerateRandom\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         );
-        Ok(Self { stream: BufReader::new(stream), request: request.into_bytes() })
+        Self { stream: BufReader::new(stream), request: request.into_bytes() }
     }
 
     /// The body of the answer, which must be a good one.

@@ -1,0 +1,126 @@
+//! What TLS costs: connections a second with one request each, and requests a second on connections
+//! that are kept, with TLS and without; and that sessions are resumed.
+//!
+//! Clients run on the processors that serve them, and their part of a handshake is about half of it.
+//! Rounds are interleaved, and figures are to be compared within one run: machines are noisy.
+
+#![expect(clippy::print_stdout, reason = "it is what a benchmark is for")]
+
+use std::error::Error;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use attested_recipient::Simulator;
+
+use self::connector::{Connector, Session};
+use self::keep_alive::KeepAlive;
+
+mod connector;
+#[path = "../keep_alive/mod.rs"]
+mod keep_alive;
+
+/// Clients at a time.
+const CLIENTS: usize = 16;
+const ROUNDS: usize = 3;
+const ROUND: Duration = Duration::from_secs(3);
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// One way to ask, and what is counted of it.
+struct Setting {
+    name: &'static str,
+    connector: Connector,
+    keeps_alive: bool,
+}
+
+fn main() -> Result<(), Failure> {
+    let folder = tempfile::tempdir()?;
+    let plain = simulator(folder.path(), "")?;
+    let tls = simulator(folder.path(), "[tls]\nmode = \"attested\"\nnames = [\"localhost\"]\n")?;
+    let pem = tls.certificate_authority_pem().ok_or("no TLS")?;
+    let over_tls = |session| Connector::tls(tls.address(), pem, session);
+    let setting = |name, connector, keeps_alive| Setting { name, connector, keeps_alive };
+    let settings = [
+        setting("connections, no TLS", Connector::plain(plain.address()), false),
+        setting("connections, full handshake", over_tls(Session::New)?, false),
+        setting("connections, resumed", over_tls(Session::Resumed)?, false),
+        setting("requests, no TLS", Connector::plain(plain.address()), true),
+        setting("requests, TLS", over_tls(Session::New)?, true),
+    ];
+    let mut rates = vec![Vec::new(); settings.len()];
+    for _ in 0..ROUNDS {
+        for (setting, rates) in settings.iter().zip(&mut rates) {
+            rates.push(saturated(setting)?);
+        }
+    }
+    println!("{CLIENTS} clients, plain requests of 32 bytes; ratios to the same without TLS");
+    let medians: Vec<f64> = rates.iter_mut().map(|rates| median(rates)).collect();
+    let [connections, .., requests, _] = medians[..] else { return Err("no settings".into()) };
+    for (setting, rate) in settings.iter().zip(&medians) {
+        let without = if setting.keeps_alive { requests } else { connections };
+        println!("{:<28}{rate:>8.0} a second  {:>6.3}", setting.name, rate / without);
+    }
+    let [full, resumed] = handshakes(&tls, pem)?;
+    println!("handshakes of all rounds: {full:.0} full, {resumed:.0} resumed");
+    match resumed > 0.0 && full > 0.0 {
+        true => Ok(()),
+        false => Err("sessions are not resumed as they should be".into()),
+    }
+}
+
+fn simulator(folder: &Path, lines: &str) -> Result<Simulator, Failure> {
+    let path = folder.join("enclave.toml");
+    // As fast as the source can be, or it would be measured.
+    let entropy = "[entropy]\nprediction_resistance = \"interval\"\n";
+    fs::write(&path, [lines, entropy].concat())?;
+    Ok(Simulator::builder().config_file(path).start()?)
+}
+
+/// Connections, or requests, a second of clients who ask as fast as they are answered.
+fn saturated(setting: &Setting) -> Result<f64, Failure> {
+    let (stop, count) = (AtomicBool::new(false), AtomicU64::new(0));
+    let start = Instant::now();
+    thread::scope(|scope| {
+        let client = || -> Result<(), Failure> {
+            // Each client has sessions of its own.
+            let connector = setting.connector.for_one_client();
+            let connect = || io::Result::Ok(KeepAlive::over(connector.connect()?, 32));
+            let mut client = connect()?;
+            while !stop.load(Ordering::Relaxed) {
+                client.ask()?;
+                count.fetch_add(1, Ordering::Relaxed);
+                if !setting.keeps_alive {
+                    client = connect()?;
+                }
+            }
+            Ok(())
+        };
+        let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(client)).collect();
+        thread::sleep(ROUND);
+        stop.store(true, Ordering::Relaxed);
+        clients.into_iter().try_for_each(|client| client.join().map_err(|_| "a client panicked")?)
+    })?;
+    let count = u32::try_from(count.into_inner())?;
+    Ok(f64::from(count) / start.elapsed().as_secs_f64())
+}
+
+/// Full and resumed ones so far, as the service counts them.
+fn handshakes(simulator: &Simulator, pem: &str) -> Result<[f64; 2], Failure> {
+    let connector = Connector::tls(simulator.address(), pem, Session::New)?;
+    let metrics = connector.get("/metrics")?;
+    let value = |outcome: &str| -> Result<f64, Failure> {
+        let name = format!("attested_random_tls_handshakes_total{{outcome=\"{outcome}\"}} ");
+        let value = metrics.lines().find_map(|line| line.strip_prefix(&name));
+        Ok(value.ok_or("no such metric")?.parse()?)
+    };
+    Ok([value("full")?, value("resumed")?])
+}
+
+fn median(rates: &mut [f64]) -> f64 {
+    rates.sort_by(f64::total_cmp);
+    rates.get(rates.len() / 2).copied().unwrap_or_default()
+}
