@@ -2,8 +2,7 @@
 //!
 //! A secret may stand where something else belongs, so that no message repeats a string that is a
 //! value in the configuration, but for two: the name of a file that is not secret, and an ARN that is a
-//! principal's.
-//! Numbers and names of keys are repeated, and so is what policies say.
+//! principal's. Numbers and names of keys are repeated, and so is what policies say.
 
 use std::fmt;
 use std::io;
