@@ -53,6 +53,8 @@ fn a_simulator_is_admitted_loudly_with_measurements_or_without() {
         assert_eq!(outcome.status, 0, "{}", outcome.stderr);
         assert_eq!(outcome.bundle, Some(lines(&enclave.url(), &enclave).1));
         assert!(outcome.stderr.contains("NOTHING IS PROVED"), "{}", outcome.stderr);
+        let is_warned_of = outcome.stderr.contains("any enclave of anybody passes as well");
+        assert_eq!(is_warned_of, more.is_empty(), "{}", outcome.stderr);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The file, as others read it, and as it is left alone.
 
-use std::fs;
+use std::fs::{self, File};
 use std::process::Command;
 
 use rustls::pki_types::CertificateDer;
@@ -67,4 +67,17 @@ fn one_refusal_among_several_leaves_the_file_as_it_was() {
         assert_eq!((outcome.status, &*outcome.stdout), (14, ""), "{outcome:?}");
         assert_eq!(outcome.bundle.as_deref(), Some("old"));
     }
+}
+
+#[test]
+fn nothing_is_written_where_nothing_can_be_said() {
+    let enclave = Enclave::start();
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("enclave-ca.pem");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_attested-recipient"));
+    command.args(["trust", &enclave.url(), "--root", &enclave.root(), "--pcr", &pcr0(), "--out"]);
+    command.arg(&out).stdout(File::options().write(true).open("/dev/full").unwrap());
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::OnceLock;
 
-use attested_recipient::{Document, Kind};
+use attested_recipient::{Document, Kind, Simulator};
 
 use crate::command::{trust, trust_at};
 use crate::enclave::{Enclave, authority, now, pcr0, serve};
@@ -142,4 +142,14 @@ fn no_authority_or_what_is_none() {
         15,
         "is not 64 lower-case hexadecimal digits",
     );
+}
+
+/// The service itself, behind TLS that ends outside.
+#[test]
+fn a_service_whose_tls_is_somebody_elses() {
+    let simulator = Simulator::start().unwrap();
+    let certified = authority(&["127.0.0.1"]).issue(now()).unwrap().certified;
+    let terminator = Terminator::start(certified, simulator.address());
+    let outcome = trust(&[&terminator.url(), "--simulator"]);
+    outcome.assert_refused(15, "(its document has no user_data)");
 }
