@@ -7,6 +7,8 @@
 mod handshakes;
 mod identity;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::sync::Arc;

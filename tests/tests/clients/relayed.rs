@@ -31,10 +31,10 @@ impl Relayed {
     /// In front of a simulated enclave that was told more. It ends when this is dropped.
     pub(crate) fn enclave(simulator: Simulator) -> Self {
         let relayed = Self::before(simulator.address());
-        let endpoint_url = match simulator.certificate_authority_pem() {
+        let endpoint_url = match simulator.endpoint_url().starts_with("https:") {
             // The relay does not see whether what passes is TLS.
-            Some(_) => relayed.endpoint_url.replace("http://127.0.0.1", "https://localhost"),
-            None => relayed.endpoint_url.clone(),
+            true => relayed.endpoint_url.replace("http://127.0.0.1", "https://localhost"),
+            false => relayed.endpoint_url.clone(),
         };
         Self { endpoint_url, simulator: Some(simulator), ..relayed }
     }

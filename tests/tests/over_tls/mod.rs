@@ -3,6 +3,7 @@
 
 mod flood;
 mod openssl;
+mod provided;
 mod recorder;
 
 use std::fs;

@@ -2,93 +2,22 @@
 
 #![expect(clippy::unwrap_used, reason = "a failure here is a test's failure")]
 
+mod admin;
+mod process;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use process::{Simulator, get};
+
 /// No answer takes as long as this.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A running simulator; killed if the test ends before it does.
-struct Simulator {
-    process: Child,
-    /// After the line that says where it listens: the audit trail.
-    stdout: Option<BufReader<ChildStdout>>,
-    endpoint: String,
-}
-
-impl Simulator {
-    fn start(listen: &str, more: &[&str]) -> Self {
-        Self::start_with_log(listen, more, Stdio::inherit())
-    }
-
-    fn start_with_log(listen: &str, more: &[&str], log: Stdio) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_enclave-simulator"))
-            .args(["--listen", listen])
-            .args(more)
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        let mut stdout = BufReader::new(process.stdout.take().unwrap());
-        stdout.read_line(&mut line).unwrap();
-        let endpoint = line.strip_prefix("enclave-simulator listening on ").unwrap().trim();
-        Self { endpoint: endpoint.to_owned(), stdout: Some(stdout), process }
-    }
-
-    fn root(&self) -> String {
-        let mut stream = TcpStream::connect(&self.endpoint).unwrap();
-        get(&mut stream, "/simulator/root.pem")
-    }
-
-    fn generate_random(&self, body: &str) -> String {
-        let request = format!(
-            "POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\
-             Content-Type: application/x-amz-json-1.1\r\n\
-             X-Amz-Target: TrentService.GenerateRandom\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        let mut stream = TcpStream::connect(&self.endpoint).unwrap();
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
-    }
-
-    /// Sends SIGTERM and waits; the status tells whether it ended by itself.
-    fn terminate(mut self) -> Option<i32> {
-        self.end()
-    }
-
-    fn end(&mut self) -> Option<i32> {
-        let pid = self.process.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-        self.process.wait().unwrap().code()
-    }
-}
-
-impl Drop for Simulator {
-    fn drop(&mut self) {
-        drop(self.process.kill());
-        drop(self.process.wait());
-    }
-}
-
-fn get(stream: &mut (impl Read + Write), path: &str) -> String {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
-    body.to_owned()
-}
 
 #[test]
 fn each_simulator_has_a_root_of_its_own_unless_they_share_a_state_file() {

@@ -1,0 +1,88 @@
+//! A simulator as a process, and what asks it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+/// A running simulator; killed if the test ends before it does.
+pub(crate) struct Simulator {
+    pub(crate) process: Child,
+    /// After the line that says where it listens: the audit trail.
+    pub(crate) stdout: Option<BufReader<ChildStdout>>,
+    pub(crate) endpoint: String,
+}
+
+impl Simulator {
+    pub(crate) fn start(listen: &str, more: &[&str]) -> Self {
+        Self::start_with_log(listen, more, Stdio::inherit())
+    }
+
+    pub(crate) fn start_with_log(listen: &str, more: &[&str], log: Stdio) -> Self {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_enclave-simulator"))
+            .args(["--listen", listen])
+            .args(more)
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut stdout = BufReader::new(process.stdout.take().unwrap());
+        stdout.read_line(&mut line).unwrap();
+        let endpoint = line.strip_prefix("enclave-simulator listening on ").unwrap().trim();
+        Self { endpoint: endpoint.to_owned(), stdout: Some(stdout), process }
+    }
+
+    pub(crate) fn root(&self) -> String {
+        let mut stream = TcpStream::connect(&self.endpoint).unwrap();
+        get(&mut stream, "/simulator/root.pem")
+    }
+
+    pub(crate) fn generate_random(&self, body: &str) -> String {
+        let request = format!(
+            "POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\
+             Content-Type: application/x-amz-json-1.1\r\n\
+             X-Amz-Target: TrentService.GenerateRandom\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut stream = TcpStream::connect(&self.endpoint).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    /// Sends SIGTERM and waits; the status tells whether it ended by itself.
+    pub(crate) fn terminate(mut self) -> Option<i32> {
+        self.end()
+    }
+
+    pub(crate) fn end(&mut self) -> Option<i32> {
+        let pid = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.process.wait().unwrap().code()
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+/// The body of a good answer.
+pub(crate) fn get(stream: &mut (impl Read + Write), path: &str) -> String {
+    let (head, body) = ask(stream, "GET", path);
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    body
+}
+
+/// The head and the body of any answer.
+pub(crate) fn ask(stream: &mut (impl Read + Write), method: &str, path: &str) -> (String, String) {
+    let request = format!("{method} {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.to_owned(), body.to_owned())
+}
