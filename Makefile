@@ -28,7 +28,7 @@ PRODUCTION_ENV = env -u CARGO_ENCODED_RUSTFLAGS RUSTFLAGS="$(PRODUCTION_FLAGS)" 
 PRODUCTION_CARGO = $(PRODUCTION_ENV) cargo build --release --locked \
 	--target $(PRODUCTION_TARGET) --target-dir $(PRODUCTION_DIR)
 WITH_PROVIDER := --no-default-features --features \
-	attested-recipient/$(PROVIDER),enclave/$(PROVIDER),enclave/simulator,shared/$(PROVIDER),shared/kms,shared/nsm,shared/simulator,shared/transport,fuzz/$(PROVIDER)
+	attested-recipient/$(PROVIDER),enclave/$(PROVIDER),enclave/simulator,shared/$(PROVIDER),shared/kms,shared/nsm,shared/simulator,shared/tls,shared/transport,fuzz/$(PROVIDER)
 # For each fuzz target.
 FUZZ_SECONDS ?= 60
 # Where the static binaries are, and the command that builds and measures images.
@@ -52,8 +52,8 @@ build: tools ## Build the release binaries for a laptop.
 	cargo build --release --locked -p parent-proxy
 	cargo build --release --locked -p attested-recipient
 
-run: build ## Run a simulated enclave behind the relay on LISTEN (127.0.0.1:8000), until Ctrl-C.
-	@LISTEN=$(LISTEN) BIN=$(TARGET_DIR)/release deploy/laptop/run.sh
+run: build ## Run a simulated enclave behind the relay on LISTEN (127.0.0.1:8000), until Ctrl-C (TLS=yes).
+	@LISTEN=$(LISTEN) TLS=$(TLS) BIN=$(TARGET_DIR)/release deploy/laptop/run.sh
 
 demo: build ## Start it, make one attested request step by step, stop it.
 	@BIN=$(TARGET_DIR)/release deploy/laptop/demo.sh
@@ -65,7 +65,7 @@ test: clients ## Run all tests (PROVIDER=ring for the other provider, VECTORS=DI
 	cargo test --locked --workspace $(WITH_PROVIDER)
 	cargo test --locked -p enclave --no-default-features --features $(PROVIDER) --test production
 	cargo test --locked -p shared --no-default-features \
-		--features $(OTHER_PROVIDER),kms,nsm,simulator,transport
+		--features $(OTHER_PROVIDER),kms,nsm,simulator,tls,transport
 	cargo test --locked -p attested-recipient --no-default-features --features $(OTHER_PROVIDER) --test corpus
 	@$(MAKE) --no-print-directory test-model
 
@@ -105,7 +105,7 @@ lint: tools ## Check format, clippy and the documentation.
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo clippy --locked -p shared --no-default-features \
-		--features ring,kms,nsm,simulator,transport --all-targets -- -D warnings
+		--features ring,kms,nsm,simulator,tls,transport --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
 	@for script in deploy/*/*.sh fuzz/*.sh tests/clients/*.sh tests/eif/*.sh tests/image/*.sh \
 		tests/qemu/*.sh tests/statistics/*.sh .ci/run .ci/readme .ci/mutants; do bash -n $$script || exit 1; done

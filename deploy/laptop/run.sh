@@ -7,11 +7,22 @@ if [[ $LISTEN == unix:* || $LISTEN == vsock:* || $LISTEN == vsock-mux:* ]]; then
     exit 2
 fi
 source "$(dirname "$0")/service.sh"
-start_service "$LISTEN"
+start_service "$LISTEN" "${TLS:-}"
 
 cat <<END
 
 attested-random is ready at $endpoint (simulated; Ctrl-C stops it)
+END
+if [[ -n ${TLS:-} ]]; then
+    cat <<END
+
+  # Clients trust it by a file; a real enclave is trusted by its measurements instead of --simulator
+  $BIN/attested-recipient trust $endpoint --simulator --out enclave-ca.pem
+  export AWS_CA_BUNDLE=\$PWD/enclave-ca.pem
+END
+    trusting=" --ca enclave-ca.pem"
+fi
+cat <<END
 
   # Any KMS client; the credentials can be anything:
   export AWS_ENDPOINT_URL_KMS=$endpoint AWS_DEFAULT_REGION=eu-west-1
@@ -21,7 +32,7 @@ attested-random is ready at $endpoint (simulated; Ctrl-C stops it)
   python3 -c 'import boto3; print(boto3.client("kms").generate_random(NumberOfBytes=32)["Plaintext"].hex())'
 
   # A document of the simulator's for your key (public.der: DER SubjectPublicKeyInfo)
-  $BIN/attested-recipient document --endpoint $endpoint --public-key public.der --out document.bin
+  $BIN/attested-recipient document --endpoint $endpoint${trusting:-} --public-key public.der --out document.bin
 
   # AWS CLI v1
   aws kms generate-random --number-of-bytes 32 --recipient 'KeyEncryptionAlgorithm=RSAES_OAEP_SHA_256,AttestationDocument@=fileb://document.bin'
@@ -30,7 +41,7 @@ attested-random is ready at $endpoint (simulated; Ctrl-C stops it)
   aws kms generate-random --number-of-bytes 32 --recipient "KeyEncryptionAlgorithm=RSAES_OAEP_SHA_256,AttestationDocument=\$(base64 -w0 document.bin)"
 
   # All of it in one command
-  $BIN/attested-recipient random --endpoint $endpoint --bytes 32
+  $BIN/attested-recipient random --endpoint $endpoint${trusting:-} --bytes 32
 
 END
 # Until the first of the two ends, or a signal comes.
