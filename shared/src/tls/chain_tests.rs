@@ -103,3 +103,20 @@ fn no_two_authorities_are_bound_alike() {
     assert_ne!(one.binding(), other.binding());
     assert_eq!(CaBinding::from_user_data(&one.binding().to_user_data()), Ok(one.binding()));
 }
+
+#[test]
+fn no_bit_of_either_certificate_can_be_another() {
+    let authority = authority(&["localhost"]);
+    let good = chain(&authority, NOW);
+    for (position, certificate) in good.iter().enumerate() {
+        for at in 0..certificate.len() {
+            let mut changed = certificate.to_vec();
+            // Each byte in one bit: which, differs.
+            changed[at] ^= 1 << (at % 8);
+            let mut chain = good.clone();
+            chain[position] = CertificateDer::from(changed);
+            let verified = verify_chain(&chain, &authority.binding(), NOW);
+            assert!(verified.is_err(), "certificate {position}, byte {at}");
+        }
+    }
+}

@@ -249,3 +249,28 @@ fn openssl_verifies_each_certificate_by_itself() {
     assert!(!verify(&["-verify_hostname", "other.example"], &ca).status.success());
     assert!(!verify(&[], &leaf).status.success());
 }
+
+#[test]
+fn the_authority_may_do_nothing_but_issue_for_these_names() {
+    let service = Trusted::start();
+    let mut show = Command::new("openssl");
+    let shown = show.args(["x509", "-noout", "-text", "-in"]).arg(service.ca()).output().unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    let lines: Vec<_> = shown.lines().map(str::trim).collect();
+    let after = |title: &str, number: usize| {
+        let at = lines.iter().position(|line| *line == title).unwrap_or_else(|| panic!("{shown}"));
+        lines[at + 1..=at + number].to_vec()
+    };
+    assert_eq!(after("X509v3 Basic Constraints: critical", 1), ["CA:TRUE, pathlen:0"]);
+    assert_eq!(after("X509v3 Key Usage: critical", 1), ["Certificate Sign"]);
+    assert_eq!(
+        after("X509v3 Name Constraints: critical", 5),
+        [
+            "Permitted:",
+            "DNS:localhost",
+            "IP:127.0.0.1/255.255.255.255",
+            "IP:0:0:0:0:0:0:0:1/FFFF:FFFF:FFFF:FFFF:FFFF:FFFF:FFFF:FFFF",
+            "DNS:kms.eu-west-1.amazonaws.com",
+        ]
+    );
+}

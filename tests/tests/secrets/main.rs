@@ -10,6 +10,7 @@
 )]
 
 mod hunt;
+mod tls;
 #[path = "../access/trail.rs"]
 mod trail;
 #[path = "../access/wallet.rs"]
@@ -141,6 +142,8 @@ struct Said {
     debug: String,
     shown: String,
     refusals: Vec<String>,
+    /// Of TLS.
+    secrets: Vec<Vec<u8>>,
 }
 
 fn config(folder: &std::path::Path) -> Config {
@@ -270,7 +273,9 @@ fn run() -> Said {
     let (refusals, shown) = (ask_for_everything(&url), shown(&url));
     drop(stop);
     runtime.block_on(serving).unwrap();
-    Said { log: log.text(), audit: audit.text(), debug, shown, refusals }
+    let tls::Spoken { secrets, debug: of_tls } = tls::speak();
+    debug += &of_tls;
+    Said { log: log.text(), audit: audit.text(), debug, shown, refusals, secrets }
 }
 
 #[test]
@@ -281,6 +286,8 @@ fn f29_neither_log_nor_audit_nor_metric_nor_refusal_shows_a_secret_in_any_encodi
     assert!(said.audit.lines().count() > 30, "{}", said.audit);
     let mut secrets = vec![canary(), SECRET.as_bytes().to_vec(), TOKEN.as_bytes().to_vec()];
     secrets.extend(derived_keys(SECRET));
+    secrets.extend(said.secrets);
+    assert!(said.log.contains("a client is not served"), "{}", said.log);
     let refusals = said.refusals.join("\n");
     let places = [
         ("log", &said.log),
