@@ -8,19 +8,18 @@ use rcgen::string::Ia5String;
 use rcgen::{
     BasicConstraints, CertificateParams, CidrSubnet, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyIdMethod, KeyUsagePurpose,
-    NameConstraints, PKCS_ECDSA_P256_SHA256, PublicKeyData, SanType, SerialNumber,
-    SignatureAlgorithm, SigningKey,
+    NameConstraints, PublicKeyData, SanType, SerialNumber,
 };
 use rsa::pkcs8::LineEnding;
 use rsa::pkcs8::der::pem;
-use rustls::SignatureScheme;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, ServerName};
 use thiserror::Error;
 use time::OffsetDateTime;
 
 use super::CaBinding;
-use crate::crypto::{CryptoError, Sha256, fill_random, generate_tls_key};
+use super::key::Key;
+use crate::crypto::{CryptoError, fill_random};
 use crate::time::UnixMillis;
 
 /// Seconds before its birth from which a certificate is valid: clients' clocks are not all right.
@@ -34,9 +33,6 @@ const RENEWAL: u64 = LIFETIME / 2;
 
 /// 9999-12-31T23:59:59Z: no end (RFC 5280 section 4.1.2.5). An authority lives as long as its enclave.
 const NO_END: i64 = 253_402_300_799;
-
-/// Bytes of a key identifier, the first of a SHA-256 (RFC 7093 section 2, method 1).
-const KEY_ID_LENGTH: usize = 20;
 
 /// Bytes of a serial number (RFC 5280 section 4.1.2.2 allows 20).
 const SERIAL_LENGTH: usize = 16;
@@ -99,7 +95,7 @@ impl Authority {
         // Several of them may be in one bundle, where each is looked up by its name.
         let [first, second, third, fourth, ..] = key.id();
         let digits = u32::from_be_bytes([first, second, third, fourth]);
-        let mut params = key.params(&format!("attested-random enclave CA {digits:08x}"), now)?;
+        let mut params = params(&key, &format!("attested-random enclave CA {digits:08x}"), now)?;
         params.not_after =
             OffsetDateTime::from_unix_timestamp(NO_END).map_err(|_| AuthorityError::Time(now))?;
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -131,7 +127,7 @@ impl Authority {
     /// If there is no randomness.
     pub fn issue(&self, now: UnixMillis) -> Result<Issued, AuthorityError> {
         let key = Key::generate()?;
-        let mut params = key.params("attested-random enclave", now)?;
+        let mut params = params(&key, "attested-random enclave", now)?;
         let not_after = now.plus_secs(LIFETIME);
         params.not_after = moment(not_after)?;
         // Not a CA, and with a key identifier of its own.
@@ -168,67 +164,24 @@ pub fn certificate_pem(certificate: &CertificateDer<'_>) -> String {
     pem::encode_string("CERTIFICATE", LineEnding::LF, certificate).unwrap_or_default()
 }
 
-/// A key that the provider keeps, as the issuer of certificates wants it.
-struct Key {
-    signer: Arc<dyn rustls::sign::SigningKey>,
-    /// The uncompressed point.
-    public: Vec<u8>,
-}
-
-/// Bytes of a P-256 point, uncompressed: the last ones of its SubjectPublicKeyInfo.
-const POINT_LENGTH: usize = 65;
-
-impl Key {
-    fn generate() -> Result<Self, CryptoError> {
-        let signer = generate_tls_key()?;
-        let spki = signer.public_key().ok_or(CryptoError)?;
-        let (_, point) = spki.split_last_chunk::<POINT_LENGTH>().ok_or(CryptoError)?;
-        Ok(Self { public: point.to_vec(), signer })
-    }
-
-    /// What every certificate of this key has.
-    fn params(
-        &self,
-        common_name: &str,
-        now: UnixMillis,
-    ) -> Result<CertificateParams, AuthorityError> {
-        let mut serial = [0; SERIAL_LENGTH];
-        fill_random(&mut serial)?;
-        // Positive, and as long as all others.
-        let [first, ..] = &mut serial;
-        *first = *first & 0x3f | 0x40;
-        let mut params = CertificateParams::default();
-        params.distinguished_name = DistinguishedName::new();
-        params.distinguished_name.push(DnType::CommonName, common_name);
-        params.serial_number = Some(SerialNumber::from_slice(&serial));
-        params.not_before = moment(now.minus_secs(BACKDATING))?;
-        params.key_identifier_method = KeyIdMethod::PreSpecified(self.id().to_vec());
-        Ok(params)
-    }
-
-    /// Its identifier in certificates.
-    fn id(&self) -> [u8; KEY_ID_LENGTH] {
-        let digest = Sha256::digest(&self.public);
-        std::array::from_fn(|index| digest.get(index).copied().unwrap_or_default())
-    }
-}
-
-impl PublicKeyData for Key {
-    fn der_bytes(&self) -> &[u8] {
-        &self.public
-    }
-
-    fn algorithm(&self) -> &'static SignatureAlgorithm {
-        &PKCS_ECDSA_P256_SHA256
-    }
-}
-
-impl SigningKey for Key {
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
-        let signer = self.signer.choose_scheme(&[SignatureScheme::ECDSA_NISTP256_SHA256]);
-        let signature = signer.and_then(|signer| signer.sign(message).ok());
-        signature.ok_or(rcgen::Error::RemoteKeyError)
-    }
+/// What every certificate of `key` has.
+fn params(
+    key: &Key,
+    common_name: &str,
+    now: UnixMillis,
+) -> Result<CertificateParams, AuthorityError> {
+    let mut serial = [0; SERIAL_LENGTH];
+    fill_random(&mut serial)?;
+    // Positive, and as long as all others.
+    let [first, ..] = &mut serial;
+    *first = *first & 0x3f | 0x40;
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, common_name);
+    params.serial_number = Some(SerialNumber::from_slice(&serial));
+    params.not_before = moment(now.minus_secs(BACKDATING))?;
+    params.key_identifier_method = KeyIdMethod::PreSpecified(key.id().to_vec());
+    Ok(params)
 }
 
 fn moment(at: UnixMillis) -> Result<OffsetDateTime, AuthorityError> {
@@ -276,38 +229,5 @@ fn constraints(names: &[SanType]) -> Result<NameConstraints, AuthorityError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::{UnboundTls, verify_chain};
-    use super::*;
-
-    const NOW: UnixMillis = UnixMillis::from_secs(1_790_000_000);
-
-    /// Whoever had the key could still issue for no other name.
-    #[test]
-    fn it_can_issue_for_its_own_names_alone() {
-        let names = |names: &[&str]| -> Vec<_> {
-            names.iter().map(|name| ServerName::try_from((*name).to_owned()).unwrap()).collect()
-        };
-        for (own, other, may) in [
-            (&["localhost"][..], "localhost", true),
-            (&["localhost"], "other.example", false),
-            (&["localhost"], "127.0.0.1", false),
-            (&["localhost"], "::1", false),
-            (&["10.0.0.5"], "10.0.0.5", true),
-            (&["10.0.0.5"], "10.0.0.6", false),
-            (&["10.0.0.5"], "::1", false),
-            (&["10.0.0.5"], "localhost", false),
-            (&["kms.eu-west-1.amazonaws.com", "::1"], "kms.us-east-1.amazonaws.com", false),
-            (&["kms.eu-west-1.amazonaws.com", "::1"], "amazonaws.com", false),
-            (&["kms.eu-west-1.amazonaws.com", "::1"], "::2", false),
-            (&["kms.eu-west-1.amazonaws.com", "::1"], "::1", true),
-        ] {
-            let mut authority = Authority::generate(&names(own), NOW).unwrap();
-            authority.names = vec![san(&names(&[other])[0]).unwrap()];
-            let chain = &authority.issue(NOW).unwrap().certified.cert;
-            let verified = verify_chain(chain, &authority.binding(), NOW).map(drop);
-            let refused = UnboundTls::Path(webpki::Error::NameConstraintViolation);
-            assert_eq!(verified, if may { Ok(()) } else { Err(refused) }, "{own:?}: {other}");
-        }
-    }
-}
+#[path = "authority_tests.rs"]
+mod tests;

@@ -7,6 +7,7 @@ mod binding;
 mod chain;
 #[cfg(test)]
 mod chain_tests;
+mod key;
 mod private_key;
 mod validity;
 

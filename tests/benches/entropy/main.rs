@@ -6,21 +6,23 @@
 
 #![expect(clippy::print_stdout, reason = "it is what a benchmark is for")]
 
-use std::error::Error;
 use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use attested_recipient::Simulator;
 
 use self::keep_alive::KeepAlive;
+use self::load::{Failure, median, rate};
 
 #[path = "../keep_alive/mod.rs"]
 mod keep_alive;
+#[path = "../load/mod.rs"]
+mod load;
 
 /// Clients at a time.
 const CLIENTS: u64 = 16;
@@ -33,8 +35,6 @@ const SETTINGS: [(&str, &str); 4] = [
     ("interval, nothing ready", "prefetch = 0\nprediction_resistance = \"interval\"\n"),
     ("interval, 64 blocks ready", "prefetch = 64\nprediction_resistance = \"interval\"\n"),
 ];
-
-type Failure = Box<dyn Error + Send + Sync>;
 
 fn main() -> Result<(), Failure> {
     let folder = tempfile::tempdir()?;
@@ -84,24 +84,14 @@ fn connect(address: SocketAddr) -> io::Result<TcpStream> {
 
 /// Requests a second of clients who ask as fast as they are answered.
 fn saturated(address: SocketAddr) -> Result<f64, Failure> {
-    let (stop, count) = (AtomicBool::new(false), AtomicU64::new(0));
-    let start = Instant::now();
-    thread::scope(|scope| {
-        let client = || -> Result<(), Failure> {
-            let mut client = KeepAlive::over(connect(address)?, 32);
-            while !stop.load(Ordering::Relaxed) {
-                client.ask()?;
-                count.fetch_add(1, Ordering::Relaxed);
-            }
-            Ok(())
-        };
-        let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(client)).collect();
-        thread::sleep(ROUND);
-        stop.store(true, Ordering::Relaxed);
-        clients.into_iter().try_for_each(|client| client.join().map_err(|_| "a client panicked")?)
-    })?;
-    let count = u32::try_from(count.into_inner())?;
-    Ok(f64::from(count) / start.elapsed().as_secs_f64())
+    rate(CLIENTS, ROUND, |round| {
+        let mut client = KeepAlive::over(connect(address)?, 32);
+        while round.goes_on() {
+            client.ask()?;
+            round.count_one();
+        }
+        Ok(())
+    })
 }
 
 /// Requests at even intervals, `rate` a second: how many, and how many of them waited.
@@ -141,9 +131,4 @@ fn blocks(simulator: &Simulator) -> Result<(f64, f64), Failure> {
         Ok(value.ok_or("no such metric")?.parse()?)
     };
     Ok((value("ready")?, value("waited")?))
-}
-
-fn median(rates: &mut [f64]) -> f64 {
-    rates.sort_by(f64::total_cmp);
-    rates.get(rates.len() / 2).copied().unwrap_or_default()
 }

@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConnection, RootCertStore, StreamOwned};
 use shared::crypto::tls_provider;
 
-use super::Failure;
+use super::load::Failure;
 
 /// Whether a connection takes up an earlier one's session.
 #[derive(Clone, Copy)]

@@ -6,29 +6,26 @@
 
 #![expect(clippy::print_stdout, reason = "it is what a benchmark is for")]
 
-use std::error::Error;
-use std::fs;
-use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use std::{fs, io};
 
 use attested_recipient::Simulator;
 
 use self::connector::{Connector, Session};
 use self::keep_alive::KeepAlive;
+use self::load::{Failure, median, rate};
 
 mod connector;
 #[path = "../keep_alive/mod.rs"]
 mod keep_alive;
+#[path = "../load/mod.rs"]
+mod load;
 
 /// Clients at a time.
-const CLIENTS: usize = 16;
+const CLIENTS: u64 = 16;
 const ROUNDS: usize = 3;
 const ROUND: Duration = Duration::from_secs(3);
-
-type Failure = Box<dyn Error + Send + Sync>;
 
 /// One way to ask, and what is counted of it.
 struct Setting {
@@ -82,30 +79,20 @@ fn simulator(folder: &Path, lines: &str) -> Result<Simulator, Failure> {
 
 /// Connections, or requests, a second of clients who ask as fast as they are answered.
 fn saturated(setting: &Setting) -> Result<f64, Failure> {
-    let (stop, count) = (AtomicBool::new(false), AtomicU64::new(0));
-    let start = Instant::now();
-    thread::scope(|scope| {
-        let client = || -> Result<(), Failure> {
-            // Each client has sessions of its own.
-            let connector = setting.connector.for_one_client();
-            let connect = || io::Result::Ok(KeepAlive::over(connector.connect()?, 32));
-            let mut client = connect()?;
-            while !stop.load(Ordering::Relaxed) {
-                client.ask()?;
-                count.fetch_add(1, Ordering::Relaxed);
-                if !setting.keeps_alive {
-                    client = connect()?;
-                }
+    rate(CLIENTS, ROUND, |round| {
+        // Each client has sessions of its own.
+        let connector = setting.connector.for_one_client();
+        let connect = || io::Result::Ok(KeepAlive::over(connector.connect()?, 32));
+        let mut client = connect()?;
+        while round.goes_on() {
+            client.ask()?;
+            round.count_one();
+            if !setting.keeps_alive {
+                client = connect()?;
             }
-            Ok(())
-        };
-        let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(client)).collect();
-        thread::sleep(ROUND);
-        stop.store(true, Ordering::Relaxed);
-        clients.into_iter().try_for_each(|client| client.join().map_err(|_| "a client panicked")?)
-    })?;
-    let count = u32::try_from(count.into_inner())?;
-    Ok(f64::from(count) / start.elapsed().as_secs_f64())
+        }
+        Ok(())
+    })
 }
 
 /// Full and resumed ones so far, as the service counts them.
@@ -118,9 +105,4 @@ fn handshakes(simulator: &Simulator, pem: &str) -> Result<[f64; 2], Failure> {
         Ok(value.ok_or("no such metric")?.parse()?)
     };
     Ok([value("full")?, value("resumed")?])
-}
-
-fn median(rates: &mut [f64]) -> f64 {
-    rates.sort_by(f64::total_cmp);
-    rates.get(rates.len() / 2).copied().unwrap_or_default()
 }

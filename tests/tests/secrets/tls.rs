@@ -53,7 +53,8 @@ pub(super) fn speak() -> Spoken {
             .unwrap()
             .with_root_certificates(roots.clone())
             .with_no_client_auth();
-        config.key_log = Arc::clone(&known) as Arc<dyn KeyLog>;
+        let key_log = Arc::clone(&known);
+        config.key_log = key_log;
         let config = Arc::new(config);
         // The second is resumed.
         for _ in 0..2 {

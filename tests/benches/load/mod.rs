@@ -1,0 +1,48 @@
+//! Clients that ask as fast as they are answered, and what comes of it.
+
+use std::error::Error;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub(crate) type Failure = Box<dyn Error + Send + Sync>;
+
+/// What a client counts on, and by what it knows that it is over.
+#[derive(Default)]
+pub(crate) struct Round {
+    over: AtomicBool,
+    count: AtomicU64,
+}
+
+impl Round {
+    pub(crate) fn goes_on(&self) -> bool {
+        !self.over.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_one(&self) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// What `clients` of them count together, a second.
+pub(crate) fn rate(
+    clients: u64,
+    length: Duration,
+    client: impl Fn(&Round) -> Result<(), Failure> + Sync,
+) -> Result<f64, Failure> {
+    let round = Round::default();
+    let start = Instant::now();
+    thread::scope(|scope| {
+        let clients: Vec<_> = (0..clients).map(|_| scope.spawn(|| client(&round))).collect();
+        thread::sleep(length);
+        round.over.store(true, Ordering::Relaxed);
+        clients.into_iter().try_for_each(|client| client.join().map_err(|_| "a client panicked")?)
+    })?;
+    let count = u32::try_from(round.count.into_inner())?;
+    Ok(f64::from(count) / start.elapsed().as_secs_f64())
+}
+
+pub(crate) fn median(rates: &mut [f64]) -> f64 {
+    rates.sort_by(f64::total_cmp);
+    rates.get(rates.len() / 2).copied().unwrap_or_default()
+}
