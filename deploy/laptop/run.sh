@@ -13,7 +13,8 @@ cat <<END
 
 attested-random is ready at $endpoint (simulated; Ctrl-C stops it)
 END
-if [[ -n ${TLS:-} ]]; then
+trusting=
+if [[ ${TLS:-} == yes ]]; then
     cat <<END
 
   # Clients trust it by a file; a real enclave is trusted by its measurements instead of --simulator
@@ -32,7 +33,7 @@ cat <<END
   python3 -c 'import boto3; print(boto3.client("kms").generate_random(NumberOfBytes=32)["Plaintext"].hex())'
 
   # A document of the simulator's for your key (public.der: DER SubjectPublicKeyInfo)
-  $BIN/attested-recipient document --endpoint $endpoint${trusting:-} --public-key public.der --out document.bin
+  $BIN/attested-recipient document --endpoint $endpoint$trusting --public-key public.der --out document.bin
 
   # AWS CLI v1
   aws kms generate-random --number-of-bytes 32 --recipient 'KeyEncryptionAlgorithm=RSAES_OAEP_SHA_256,AttestationDocument@=fileb://document.bin'
@@ -41,7 +42,7 @@ cat <<END
   aws kms generate-random --number-of-bytes 32 --recipient "KeyEncryptionAlgorithm=RSAES_OAEP_SHA_256,AttestationDocument=\$(base64 -w0 document.bin)"
 
   # All of it in one command
-  $BIN/attested-recipient random --endpoint $endpoint${trusting:-} --bytes 32
+  $BIN/attested-recipient random --endpoint $endpoint$trusting --bytes 32
 
 END
 # Until the first of the two ends, or a signal comes.

@@ -44,10 +44,10 @@ trap stop EXIT
 # Being told to stop is no failure.
 trap 'exit 0' INT TERM HUP
 
-# The relay listens on $1. With a second argument TLS ends in the enclave, for this machine's names.
+# The relay listens on $1. If the second argument is yes, TLS ends in the enclave, for this machine's names.
 start_service() {
     local scheme=http config=()
-    if [[ -n ${2:-} ]]; then
+    if [[ ${2:-} == yes ]]; then
         scheme=https config=(--config "$folder/enclave.toml")
         printf '[tls]\nmode = "attested"\nnames = ["localhost", "127.0.0.1", "::1"]\n' >"$folder/enclave.toml"
     fi

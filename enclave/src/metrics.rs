@@ -71,6 +71,7 @@ pub(crate) struct TlsHandshakes {
     pub(crate) resumed: Counter,
     pub(crate) failed: Counter,
     pub(crate) late: Counter,
+    pub(crate) gave_way: Counter,
 }
 
 /// How things are at the moment of a scrape.
@@ -129,6 +130,7 @@ impl Metrics {
                 resumed: of(&handshakes, "outcome", "resumed"),
                 failed: of(&handshakes, "outcome", "failed"),
                 late: of(&handshakes, "outcome", "late"),
+                gave_way: of(&handshakes, "outcome", "gave way"),
             },
             registry: root,
             reseeds,

@@ -7,9 +7,9 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use enclave::clock::{Clock, SystemClock};
-use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::{CertificateError, RootCertStore};
 use serde_json::{Value, json};
 use shared::crypto::tls_provider;
 use thiserror::Error;
@@ -34,6 +34,15 @@ pub enum ClientError {
         url: String,
         /// Why not.
         error: Box<ureq::Error>,
+    },
+    /// Its TLS ends at another authority than those that are trusted.
+    #[error(
+        "{url}: its certificate is of no authority that is trusted: the enclave has restarted, or \
+         somebody else answers there; verify it anew with attested-recipient trust"
+    )]
+    OtherAuthority {
+        /// Where it should be.
+        url: String,
     },
     /// The service refuses.
     #[error("{error_type}: {message}")]
@@ -212,8 +221,17 @@ impl Client {
             let body = response.body_mut().with_config().limit(MAX_ANSWER_LENGTH).read_to_vec()?;
             Ok(Reply { status, body })
         });
-        reply.map_err(|error| ClientError::Transport { url, error: Box::new(error) })
+        reply.map_err(|error| match is_of_another_authority(&error) {
+            true => ClientError::OtherAuthority { url },
+            false => ClientError::Transport { url, error: Box::new(error) },
+        })
     }
+}
+
+fn is_of_another_authority(error: &ureq::Error) -> bool {
+    let ureq::Error::Io(error) = error else { return false };
+    let error = error.get_ref().and_then(|error| error.downcast_ref());
+    matches!(error, Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)))
 }
 
 /// With TLS alone, if there are authorities to know a service by.

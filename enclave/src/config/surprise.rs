@@ -78,8 +78,7 @@ impl fmt::Display for Surprise {
             ),
             Self::CertificateEnds { at } => write!(
                 formatter,
-                "[tls] certificate: it ends at {at}, after which clients refuse it: replace it, with \
-                 the configuration"
+                "[tls] certificate: clients refuse it after {at}: replace it, with the configuration"
             ),
             Self::Plaintext => formatter.write_str(
                 "[recipient] plaintext is \"allow\": the parent instance and the network can read \

@@ -130,7 +130,7 @@ pub enum InvalidCertificate {
     #[error("it is not PEM")]
     NotPem,
     /// No certificate.
-    #[error("it holds no CERTIFICATE section")]
+    #[error("it holds no CERTIFICATE section: write the certificate in PEM")]
     Absent,
     /// The first is none of X.509, version 3.
     #[error("its first certificate cannot be read")]

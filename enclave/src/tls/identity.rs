@@ -28,16 +28,6 @@ impl fmt::Debug for TrustedTime {
     }
 }
 
-/// The one certificate that the configuration brings, whatever name a client asks for.
-#[derive(Debug)]
-pub(super) struct Fixed(pub(super) Arc<CertifiedKey>);
-
-impl ResolvesServerCert for Fixed {
-    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0))
-    }
-}
-
 /// Certificates of the authority that was born here. One that grows old is replaced by the first
 /// handshake that finds it so; connections that are open know nothing of it.
 pub(super) struct Renewing {

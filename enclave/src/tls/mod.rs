@@ -1,8 +1,8 @@
 //! TLS that ends here, so that nobody between a client and this process reads what they say.
 //!
 //! The keys of its certificates are born here and never leave, unless the configuration brings them.
-//! Session tickets are sealed under keys of the provider's that live six hours each. Nothing is
-//! accepted before a handshake has ended (no early data), nothing renegotiates, and no key is logged.
+//! Session tickets are sealed under keys of the provider's, each for six hours, and opened for six
+//! more by the system's clock. Nothing is accepted before a handshake has ended (no early data), nothing renegotiates, and no key is logged.
 
 mod handshakes;
 mod identity;
@@ -14,6 +14,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use rustls::server::{NoServerSessionStorage, ServerConfig};
+use rustls::sign::SingleCertAndKey;
 use rustls::{CipherSuite, HandshakeKind, ProtocolVersion, ServerConnection};
 use shared::crypto::{CryptoError, tls_provider, tls_ticketer};
 use shared::time::UnixMillis;
@@ -24,7 +25,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use self::handshakes::{HandshakeError, Handshakes};
-use self::identity::{Fixed, Renewing, TrustedTime};
+use self::identity::{Renewing, TrustedTime};
 pub use self::settings::TlsSettings;
 use crate::http::{Channel, TlsDetails};
 use crate::metrics::{Metrics, TlsHandshakes};
@@ -81,7 +82,8 @@ impl Tls {
         let (mut config, authority) = match settings {
             TlsSettings::Off => return Ok(None),
             TlsSettings::Provided(certified) => {
-                let fixed = Fixed(Arc::clone(certified));
+                // Whatever name a client asks for.
+                let fixed = SingleCertAndKey::from(Arc::clone(certified));
                 (config.with_cert_resolver(Arc::new(fixed)), None)
             }
             TlsSettings::Attested { names } => {
@@ -131,7 +133,8 @@ impl Tls {
                 _ => counted.full.inc(),
             },
             Err(HandshakeError::Failed(_)) => counted.failed.inc(),
-            Err(HandshakeError::Late | HandshakeError::GaveWay) => counted.late.inc(),
+            Err(HandshakeError::Late) => counted.late.inc(),
+            Err(HandshakeError::GaveWay) => counted.gave_way.inc(),
         };
         let stream = accepted?;
         let channel = Channel::Tls(details(stream.get_ref().1));

@@ -8,7 +8,9 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConnection, RootCertStore, SupportedProtocolVersion};
+use shared::transport::limits::MAX_HANDSHAKES;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::task::JoinSet;
 use tokio_rustls::{TlsConnector, client};
 
 use super::*;
@@ -66,9 +68,10 @@ impl Fixture {
         Ok(connected)
     }
 
-    fn counted(&self) -> [u64; 4] {
-        let TlsHandshakes { full, resumed, failed, late } = &self.metrics.tls_handshakes;
-        [full, resumed, failed, late].map(|counter| counter.get())
+    /// Full, resumed, failed, late, and given way.
+    fn counted(&self) -> [u64; 5] {
+        let TlsHandshakes { full, resumed, failed, late, gave_way } = &self.metrics.tls_handshakes;
+        [full, resumed, failed, late, gave_way].map(|counter| counter.get())
     }
 }
 
@@ -125,7 +128,7 @@ async fn sessions_are_resumed_by_tickets_in_both_versions() {
         assert_eq!(details.version, name);
         assert!(details.cipher_suite.starts_with("TLS_"), "{details:?}");
         assert_eq!(kind(&fixture.connect().await.unwrap()), Some(HandshakeKind::Resumed));
-        assert_eq!(fixture.counted(), [1, 1, 0, 0], "{name}");
+        assert_eq!(fixture.counted(), [1, 1, 0, 0, 0], "{name}");
     }
 }
 
@@ -144,7 +147,7 @@ async fn a_client_is_told_http_1_1_whatever_it_offers_before() {
     let mut fixture = Fixture::new(&[&TLS13]);
     fixture.config.alpn_protocols = vec![b"h2".to_vec()];
     assert!(fixture.connect().await.is_err());
-    assert_eq!(fixture.counted(), [0, 0, 1, 0]);
+    assert_eq!(fixture.counted(), [0, 0, 1, 0, 0]);
 }
 
 #[tokio::test]
@@ -157,5 +160,26 @@ async fn what_is_no_tls_is_a_failure_and_no_more() {
         let refused = fixture.tls.accept(server).await.map(drop);
         assert!(matches!(refused, Err(HandshakeError::Failed(_))), "{refused:?}");
     }
-    assert_eq!(fixture.counted(), [0, 0, 4, 0]);
+    assert_eq!(fixture.counted(), [0, 0, 4, 0, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_go_on_is_late_and_gives_way_if_another_waits() {
+    let fixture = Arc::new(Fixture::new(&[&TLS13]));
+    let silent = |fixture: Arc<Fixture>| async move {
+        let (_client, server) = duplex(1024);
+        fixture.tls.accept(server).await.map(drop).unwrap_err()
+    };
+    assert!(matches!(silent(Arc::clone(&fixture)).await, HandshakeError::Late));
+    assert_eq!(fixture.counted(), [0, 0, 0, 1, 0]);
+    let mut crowd = JoinSet::new();
+    for _ in 0..=MAX_HANDSHAKES {
+        crowd.spawn(silent(Arc::clone(&fixture)));
+    }
+    // All but the one who waited, and then had nobody behind it.
+    for _ in 0..MAX_HANDSHAKES {
+        assert!(matches!(crowd.join_next().await, Some(Ok(HandshakeError::GaveWay))));
+    }
+    assert!(matches!(crowd.join_next().await, Some(Ok(HandshakeError::Late))));
+    assert_eq!(fixture.counted(), [0, 0, 0, 2, MAX_HANDSHAKES.try_into().unwrap()]);
 }

@@ -39,8 +39,8 @@ const SERIAL_LENGTH: usize = 16;
 
 /// A certificate authority for the names of one server.
 ///
-/// It can issue for no other: its certificate says so (RFC 5280 section 4.2.1.10), so that who trusts
-/// it trusts it for these names alone. Keys are ECDSA over P-256.
+/// It can issue for these names, and for DNS names below them, alone: its certificate says so (RFC 5280
+/// section 4.2.1.10), and so it is trusted for no other. Keys are ECDSA over P-256.
 pub struct Authority {
     params: CertificateParams,
     key: Key,

@@ -3,12 +3,21 @@
 use std::sync::Arc;
 
 use rsa::pkcs8::der::pem::Decoder;
+use rustls::SignatureScheme;
 use rustls::sign::SigningKey;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::crypto::load_tls_key;
+
+/// What a key must sign with one of: what both providers do.
+const SCHEMES: [SignatureScheme; 4] = [
+    SignatureScheme::RSA_PSS_SHA256,
+    SignatureScheme::ECDSA_NISTP256_SHA256,
+    SignatureScheme::ECDSA_NISTP384_SHA384,
+    SignatureScheme::ED25519,
+];
 
 /// Why a text gives no key.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -20,7 +29,9 @@ pub enum InvalidPrivateKey {
     #[error("it holds more than one private key")]
     Several,
     /// A section that is cut short, or not what PEM has in it.
-    #[error("the private key in it is not written as PEM is")]
+    #[error(
+        "the private key in it is not written as PEM is, or it is encrypted: write it as it is"
+    )]
     Malformed,
     /// One that TLS has no use for.
     #[error(
@@ -42,7 +53,8 @@ pub fn private_key_from_pem(pem: &[u8]) -> Result<Arc<dyn SigningKey>, InvalidPr
         return Err(InvalidPrivateKey::Several);
     }
     let der = decode(section).ok_or(InvalidPrivateKey::Malformed)?;
-    load_tls_key(&form(&der)).map_err(|_| InvalidPrivateKey::Kind)
+    let key = load_tls_key(&form(&der)).map_err(|_| InvalidPrivateKey::Kind)?;
+    key.choose_scheme(&SCHEMES).map(|_| key).ok_or(InvalidPrivateKey::Kind)
 }
 
 /// How the content of a section is read.
@@ -159,6 +171,7 @@ mod tests {
         }
         for pem in [
             include_str!("../../../tests/keys/tls/secp256k1.pkcs8.pem"),
+            include_str!("../../../tests/keys/tls/p521.pkcs8.pem"),
             &PKCS8.replace("PRIVATE", "RSA PRIVATE"),
         ] {
             assert_eq!(read(pem), Err(InvalidPrivateKey::Kind), "{pem}");

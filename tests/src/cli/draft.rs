@@ -1,6 +1,6 @@
 //! Files that have their name only once they are whole.
 
-use std::fs::{File, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -28,6 +28,21 @@ fn buffered(
         let mut out = BufWriter::new(file);
         content(&mut out)?;
         out.flush()
+    }
+}
+
+/// Where the file is, or is to be: not a link to it, which would be replaced, and no device.
+fn place(path: &Path) -> io::Result<PathBuf> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path.to_owned()),
+        Err(error) => Err(error),
+        Ok(_) => {
+            let file = fs::canonicalize(path)?;
+            match fs::metadata(&file)?.is_file() {
+                true => Ok(file),
+                false => Err(io::Error::other("it is no file that could be replaced")),
+            }
+        }
     }
 }
 
@@ -59,6 +74,7 @@ impl Draft {
         content: impl FnOnce(&File) -> io::Result<()>,
     ) -> Result<Self, Failure> {
         let draft = || {
+            let path = &place(path)?;
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
             let file = tempfile::Builder::new()
                 .permissions(Permissions::from_mode(permissions))
@@ -70,7 +86,7 @@ impl Draft {
         draft().map_err(|error| Failure::File { path: path.to_owned(), error })
     }
 
-    /// Gives it its name, whatever had it before.
+    /// Gives it its name, whatever file had it before.
     pub(super) fn publish(self) -> Result<(), Failure> {
         let Self { file, path } = self;
         match file.persist(&path) {

@@ -1,6 +1,9 @@
 //! The file, as others read it, and as it is left alone.
 
 use std::fs::{self, File};
+use std::os::unix::fs::{FileTypeExt, symlink};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::process::Command;
 
 use rustls::pki_types::CertificateDer;
@@ -69,14 +72,42 @@ fn one_refusal_among_several_leaves_the_file_as_it_was() {
     }
 }
 
+/// The command, that writes to `out`.
+fn command(enclave: &Enclave, out: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_attested-recipient"));
+    command.args(["trust", &enclave.url(), "--root", &enclave.root(), "--pcr", &pcr0(), "--out"]);
+    command.arg(out);
+    command
+}
+
+#[test]
+fn a_link_leads_to_the_file_and_what_is_no_file_is_not_replaced() {
+    let enclave = Enclave::start();
+    let folder = tempfile::tempdir().unwrap();
+    let [file, link, socket] = ["file", "link", "socket"].map(|name| folder.path().join(name));
+    fs::write(&file, "old").unwrap();
+    symlink(&file, &link).unwrap();
+    let _listener = UnixListener::bind(&socket).unwrap();
+    assert!(command(&enclave, &link).output().unwrap().status.success());
+    assert_eq!(fs::read_link(&link).unwrap(), file);
+    assert!(fs::read_to_string(&file).unwrap().contains("BEGIN CERTIFICATE"));
+    for out in [&socket, folder.path()] {
+        let refused = command(&enclave, out).output().unwrap();
+        assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+        let stderr = String::from_utf8(refused.stderr).unwrap();
+        assert!(stderr.contains("no file that could be replaced"), "{stderr}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
+    assert!(fs::symlink_metadata(&socket).unwrap().file_type().is_socket());
+}
+
 #[test]
 fn nothing_is_written_where_nothing_can_be_said() {
     let enclave = Enclave::start();
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("enclave-ca.pem");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_attested-recipient"));
-    command.args(["trust", &enclave.url(), "--root", &enclave.root(), "--pcr", &pcr0(), "--out"]);
-    command.arg(&out).stdout(File::options().write(true).open("/dev/full").unwrap());
+    let mut command = command(&enclave, &out);
+    command.stdout(File::options().write(true).open("/dev/full").unwrap());
     let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);

@@ -144,8 +144,8 @@ fn provided_needs_a_certificate_and_its_own_key() {
                  the server's comes first, then its chain";
     let broken = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
     for (name, content, expected) in [
-        ("tls.crt", "", "certificate: tls.crt: it holds no CERTIFICATE section"),
-        ("tls.crt", "CERTIFICATE", "certificate: tls.crt: it holds no CERTIFICATE section"),
+        ("tls.crt", "", "certificate: tls.crt: it holds no CERTIFICATE section: write the certificate in PEM"),
+        ("tls.crt", "CERTIFICATE", "certificate: tls.crt: it holds no CERTIFICATE section: write the certificate in PEM"),
         ("tls.crt", &cut(CERTIFICATE), "certificate: tls.crt: it is not PEM"),
         ("tls.crt", broken, "certificate: tls.crt: its first certificate cannot be read"),
         ("tls.crt", RSA_CERTIFICATE, other),
@@ -157,7 +157,7 @@ fn provided_needs_a_certificate_and_its_own_key() {
         (
             "tls.key",
             &cut(KEY),
-            &[key, "the private key in it is not written as PEM is"].concat(),
+            &[key, "the private key in it is not written as PEM is, or it is encrypted: write it as it is"].concat(),
         ),
         (
             "tls.key",
@@ -194,8 +194,8 @@ fn a_certificate_that_soon_ends_is_warned_of() {
             surprises.filter(|surprise| surprise.is_at(now)).map(|said| said.to_string()).collect();
         said
     };
-    let expected = "[tls] certificate: it ends at 2126-01-01T00:00:00Z, after which clients refuse it: \
-                    replace it, with the configuration";
+    let expected = "[tls] certificate: clients refuse it after 2126-01-01T00:00:00Z: replace it, with the \
+                    configuration";
     assert_eq!(said("2125-12-01T23:59:59Z"), [""; 0]);
     assert_eq!(said("2125-12-02T00:00:00Z"), [expected]);
     assert_eq!(said("2127-01-01T00:00:00Z"), [expected]);

@@ -1,10 +1,13 @@
 //! What the attestation document of one URL says, and whether its TLS is what the document says.
 //!
-//! 1. The document verifies under AWS's root, is of now, and not of debug mode.
-//! 2. It was made for the nonce that was just sent: it is not replayed.
-//! 3. Its measurements are the expected ones: it is not another enclave's.
-//! 4. It binds a TLS authority.
-//! 5. That one issued the certificate of the connection on which the document came, whose key the
+//! The checks of docs/trust.md, by their numbers:
+//!
+//! 2. The document verifies under AWS's root and is of now.
+//! 3. It is not of debug mode.
+//! 4. It was made for the nonce that was just sent: it is not replayed.
+//! 5. Its measurements are the expected ones: it is not another enclave's.
+//! 6. It binds a TLS authority.
+//! 7. That one issued the certificate of the connection on which the document came, whose key the
 //!    handshake has proved: nobody ends the TLS in between.
 
 use std::sync::Arc;

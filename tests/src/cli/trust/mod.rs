@@ -32,8 +32,8 @@ use super::{Failure, anchor_failure, read};
 ///
 /// Each URL's enclave is asked, on one TLS connection, for an attestation document with a fresh nonce.
 /// It must verify under AWS's root, hold the expected measurements, and attest the authority that
-/// issued the certificate of that very connection. Give the file to clients as AWS_CA_BUNDLE, or as
-/// NODE_EXTRA_CA_CERTS; an enclave that restarts has another authority.
+/// issued the certificate of that very connection. Give the file to clients as AWS_CA_BUNDLE, or as what
+/// else replaces their roots; an enclave that restarts has another authority.
 ///
 /// Prints one line a URL: the URL, the enclave's module_id, and the SHA-256 of the authority's
 /// SubjectPublicKeyInfo.
