@@ -2,6 +2,7 @@
 //! `attested-recipient trust` writes they are served, without it they refuse.
 
 mod flood;
+mod half_closed;
 mod openssl;
 mod provided;
 mod recorder;

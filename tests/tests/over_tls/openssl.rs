@@ -51,13 +51,13 @@ impl SClient {
         answer.strip_suffix(b"closed\n").unwrap_or(answer)
     }
 
-    /// The first certificate that it shows, PEM.
-    pub(super) fn first_certificate(&self) -> String {
+    /// The certificates that it shows, PEM: the server's own first.
+    pub(super) fn certificates(&self) -> Vec<String> {
+        const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
         const END: &str = "-----END CERTIFICATE-----\n";
         let said = self.said();
-        let (certificate, _) = said.split_once(END).unwrap();
-        let start = certificate.find("-----BEGIN CERTIFICATE-----").unwrap();
-        [certificate.get(start..).unwrap(), END].concat()
+        let certificates = said.split(BEGIN).skip(1);
+        certificates.map(|text| [BEGIN, text.split_once(END).unwrap().0, END].concat()).collect()
     }
 
     fn said(&self) -> String {

@@ -82,7 +82,7 @@ fn openssl_verifies_each_certificate_by_itself() {
     let service = Trusted::start();
     let leaf = service.folder.path().join("leaf.pem");
     let shown = service.connect(&["-showcerts"], "");
-    fs::write(&leaf, shown.first_certificate()).unwrap();
+    fs::write(&leaf, &shown.certificates()[0]).unwrap();
     let verify = |arguments: &[&str], ca: &Path| {
         let mut command = Command::new("openssl");
         command.args(["verify", "-x509_strict", "-purpose", "sslserver"]).args(arguments);
