@@ -11,7 +11,8 @@
 # --docker-dir`. The entry point is repeated in whole there: beside a CMD nitro-cli does not read it.
 #   FROM attested-random-enclave
 #   COPY config.tar /
-#   ENTRYPOINT ["/enclave", "--listen", "vsock:4294967295:5000", "--config", "/config.tar"]
+#   ENTRYPOINT ["/enclave", "--listen", "vsock:4294967295:5000", \
+#     "--admin-listen", "vsock:4294967295:5002", "--config", "/config.tar"]
 ARG BUILDER=docker.io/library/rust:1.95-bookworm
 FROM ${BUILDER} AS build
 WORKDIR /build
@@ -23,4 +24,5 @@ COPY --from=build /enclave /enclave
 # nitro-cli asks for an environment and measures it; builders differ in what they give by themselves.
 ENV PATH=/
 # VMADDR_CID_ANY: whatever CID this enclave is given.
-ENTRYPOINT ["/enclave", "--listen", "vsock:4294967295:5000", "--config-from-parent", "5001"]
+ENTRYPOINT ["/enclave", "--listen", "vsock:4294967295:5000", \
+  "--admin-listen", "vsock:4294967295:5002", "--config-from-parent", "5001"]

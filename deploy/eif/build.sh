@@ -20,7 +20,8 @@ mkdir -p "$out"
 # its distributor's signature.
 cmdline=${CMDLINE:-reboot=k panic=30 console=ttyS0 quiet random.trust_cpu=on module.sig_enforce=1}
 
-options=(--cmdline "$cmdline" --enclave "$ENCLAVE" --argument=--listen --argument=vsock:4294967295:5000)
+options=(--cmdline "$cmdline" --enclave "$ENCLAVE" --argument=--listen --argument=vsock:4294967295:5000
+    --argument=--admin-listen --argument=vsock:4294967295:5002)
 
 if [[ -n ${KERNEL:-} ]]; then
     options+=(--kernel "$KERNEL")

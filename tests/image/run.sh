@@ -6,7 +6,8 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 : "${TARGET_DIR:?}" "${BINARY:?}"
 
-entry_point='"/enclave" "--listen" "vsock:4294967295:5000" "--config-from-parent" "5001"'
+entry_point='"/enclave" "--listen" "vsock:4294967295:5000"'
+entry_point+=' "--admin-listen" "vsock:4294967295:5002" "--config-from-parent" "5001"'
 environment='"PATH=/"'
 mirror=http://deb.debian.org
 builder=localhost/attested-random-builder

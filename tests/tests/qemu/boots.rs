@@ -3,12 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tempfile::TempDir;
 
 use crate::configuration::Configuration;
 use crate::machine::{Boot, Machine, setting};
+use crate::tls_guest::{Authority, TlsGuest};
 
 /// The kernel shows each call that makes or uses a socket, by the kind of socket.
 const TRACE: &str = "loglevel=8 tp_printk trace_event=syscalls:sys_enter_socket,\
@@ -20,7 +21,11 @@ pub(crate) struct Boots {
     configuration: OnceLock<Configuration>,
     first: OnceLock<Mutex<Option<Machine>>>,
     second: OnceLock<Mutex<Option<Machine>>>,
-    /// Answers of the first.
+    tls_configuration: OnceLock<Configuration>,
+    tls: OnceLock<Mutex<Option<TlsGuest>>>,
+    /// By which that one was known, when it has gone.
+    authority: OnceLock<Arc<Authority>>,
+    /// Answers of the first, and of the one with TLS.
     answers: Mutex<Vec<Vec<u8>>>,
     /// What those showed that were traced.
     consoles: Mutex<Vec<String>>,
@@ -28,7 +33,7 @@ pub(crate) struct Boots {
 
 impl Boots {
     pub(crate) fn configuration(&self) -> &Configuration {
-        self.configuration.get_or_init(Configuration::new)
+        self.configuration.get_or_init(Configuration::without_tls)
     }
 
     /// The image of `make eif`, with the configuration from the parent.
@@ -52,7 +57,26 @@ impl Boots {
         }))
     }
 
-    /// Keeps an answer of the first, for comparison.
+    pub(crate) fn tls_configuration(&self) -> &Configuration {
+        self.tls_configuration.get_or_init(Configuration::with_tls)
+    }
+
+    /// The image of `make eif`, with a configuration with TLS from the parent.
+    pub(crate) fn tls(&self) -> MutexGuard<'_, Option<TlsGuest>> {
+        lock(self.tls.get_or_init(|| {
+            let archive = self.tls_configuration().archive();
+            let boot = Boot { image: &image(), config: Some(&archive), append: "", preload: None };
+            let guest = TlsGuest::of(boot.to_service());
+            self.authority.get_or_init(|| Arc::clone(&guest.authority));
+            Mutex::new(Some(guest))
+        }))
+    }
+
+    pub(crate) fn earlier_authority(&self) -> &Authority {
+        self.authority.get().expect("an enclave with TLS was there before")
+    }
+
+    /// Keeps answers, for comparison.
     pub(crate) fn keep(&self, answers: impl IntoIterator<Item = Vec<u8>>) {
         lock(&self.answers).extend(answers);
     }
@@ -69,14 +93,14 @@ impl Boots {
         lock(&self.consoles).clone()
     }
 
-    /// An image with the configuration in it, whose kernel shows what sockets there are.
-    pub(crate) fn traced(&self) -> (Machine, Built) {
-        let archive = self.configuration().archive();
+    /// An image with a configuration with TLS in it, whose kernel shows what sockets there are.
+    pub(crate) fn traced(&self) -> (TlsGuest, Built) {
+        let archive = self.tls_configuration().archive();
         let built = Built::with(&modules(), &["--config", "/config.tar"], Some(&archive));
         let append = format!("{TRACE},syscalls:sys_enter_ioctl");
         let machine = Boot { image: &built.image(), config: None, append: &append, preload: None }
             .to_service();
-        (machine, built)
+        (TlsGuest::of(machine), built)
     }
 }
 
@@ -114,7 +138,9 @@ impl Built {
             command.arg("--module").arg(module);
         }
         command.arg("--enclave").arg(setting("ENCLAVE"));
-        for argument in ["--listen", "vsock:4294967295:5000"].iter().chain(arguments) {
+        let listeners =
+            ["--listen", "vsock:4294967295:5000", "--admin-listen", "vsock:4294967295:5002"];
+        for argument in listeners.iter().chain(arguments) {
             command.arg(format!("--argument={argument}"));
         }
         if let Some(config) = config {

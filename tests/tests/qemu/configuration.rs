@@ -21,6 +21,9 @@ pub(crate) const IDENTITY: Identity = Identity {
     session_token: Some("canary/sessionToken/Qk29w"),
 };
 
+/// By what a service with TLS is known: a name, an address, and what clients call who know AWS alone.
+pub(crate) const TLS_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "kms.eu-west-1.amazonaws.com"];
+
 /// A configuration with a root of its own as a further anchor.
 pub(crate) struct Configuration {
     folder: TempDir,
@@ -28,11 +31,21 @@ pub(crate) struct Configuration {
 }
 
 impl Configuration {
-    pub(crate) fn new() -> Self {
+    /// Without TLS, and with answers in plain all the same.
+    pub(crate) fn without_tls() -> Self {
+        Self::of(&without_tls("\n"))
+    }
+
+    /// With TLS that ends in the enclave, and what it takes to be answered left as it is by default.
+    pub(crate) fn with_tls() -> Self {
+        Self::of(&format!("[tls]\nmode = \"attested\"\nnames = {TLS_NAMES:?}\n"))
+    }
+
+    fn of(what_differs: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let world = world();
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
-        write("enclave.toml", &toml("every caller"));
+        write("enclave.toml", &toml(what_differs));
         write("root.pem", &world.root_certificate_pem());
         let allow = r#"{"Statement":{"Effect":"Allow","Action":"kms:*","Resource":"*"}}"#;
         write("wallet.json", allow);
@@ -60,9 +73,9 @@ impl Configuration {
         ["PCR16", "PCR17"].map(|name| pcr(&pcrs[name]))
     }
 
-    /// One byte is another.
+    /// One byte is another: that of [`without_tls`](Self::without_tls) by which it answers in plain.
     pub(crate) fn change_a_byte(&self) {
-        fs::write(self.folder().join("enclave.toml"), toml("Every caller")).unwrap();
+        fs::write(self.folder().join("enclave.toml"), toml(&without_tls(" "))).unwrap();
     }
 
     /// A document under the root that it names.
@@ -93,17 +106,22 @@ pub(crate) fn document(world: &World, public_key: Vec<u8>) -> Vec<u8> {
     world.document(request).unwrap()
 }
 
+/// Behind `end_of_remark`, which ends the remark or does not.
+fn without_tls(end_of_remark: &str) -> String {
+    format!("[recipient] # each byte counts{end_of_remark}plaintext = \"allow\"\n")
+}
+
 /// `tsc-early` is what a kernel that has booted within a second has until it has the other.
-fn toml(remark: &str) -> String {
+fn toml(what_differs: &str) -> String {
     let Identity { region, access_key_id, secret_access_key, session_token } = IDENTITY;
     let session_token = session_token.unwrap();
     format!(
-        "# {remark} has this credential\n\
+        "# every caller has this credential\n\
          [auth]\nregion = \"{region}\"\n\
          [[credential]]\naccess_key_id = \"{access_key_id}\"\n\
          secret_access_key = \"{secret_access_key}\"\nsession_token = \"{session_token}\"\n\
          principal = \"arn:aws:iam::123456789012:role/wallet\"\npolicies = [\"wallet.json\"]\n\
-         [recipient]\nplaintext = \"allow\"\n\
+         {what_differs}\
          [platform]\nclocksources = [\"tsc\", \"tsc-early\"]\n\
          [trust]\nanchors = [\"root.pem\"]\n"
     )

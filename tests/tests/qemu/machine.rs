@@ -2,7 +2,7 @@
 //! what the console shows. All end with the value.
 
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -14,8 +14,10 @@ use std::time::{Duration, Instant};
 use shared::transport::HEARTBEAT_PORT;
 use tempfile::TempDir;
 
+use crate::relay::Relay;
+
 /// Many times what a boot takes on two busy cores.
-const BOOT_TIMEOUT: Duration = Duration::from_secs(240);
+pub(crate) const BOOT_TIMEOUT: Duration = Duration::from_secs(240);
 
 /// Whom QEMU says has started the enclave, and on which instance.
 pub(crate) const PARENT_ROLE: &str = "arn:aws:iam::123456789012:role/parent";
@@ -24,8 +26,8 @@ pub(crate) const PARENT_ID: &str = "i-0123456789abcdef0";
 /// What the service prints last of its start.
 const LISTENING: &str = "enclave listening on vsock:4294967295:5000";
 
-/// What the relay says, which a check that fails shows.
-const RELAYS_LOG: &str = "relay.log";
+/// What the relays say, which a check that fails shows.
+const RELAYS_LOG: &str = "relays.log";
 
 /// How an enclave is booted.
 pub(crate) struct Boot<'a> {
@@ -39,19 +41,20 @@ pub(crate) struct Boot<'a> {
     pub(crate) preload: Option<&'a Path>,
 }
 
-/// A running enclave, with a relay in front of it.
+/// A running enclave, with relays in front of it.
 pub(crate) struct Machine {
     /// For all sockets; short, for their names have 107 bytes at most.
     folder: TempDir,
     console: Arc<Console>,
     heartbeat: mpsc::Receiver<u8>,
-    relay: Option<Relay>,
+    /// To the service, and to what whoever watches it may ask.
+    relays: Option<[Relay; 2]>,
     qemu: Process,
     _vsock: Process,
 }
 
 /// A process that ends with this value.
-struct Process(Child);
+pub(crate) struct Process(pub(crate) Child);
 
 impl Drop for Process {
     fn drop(&mut self) {
@@ -59,11 +62,6 @@ impl Drop for Process {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-struct Relay {
-    url: String,
-    _process: Process,
 }
 
 impl Boot<'_> {
@@ -85,7 +83,7 @@ impl Boot<'_> {
         let folder = tempfile::Builder::new().prefix("eif").tempdir_in("/tmp").unwrap();
         let vsock = folder.path().join("v");
         let heartbeat = answer_heartbeats(&vsock);
-        let relay = self.relay(&vsock);
+        let relays = Some(self.relays(&vsock));
         let host = folder.path().join("h");
         let guest = Process(
             Command::new(setting("QEMU").join("bin/vhost-device-vsock"))
@@ -101,22 +99,23 @@ impl Boot<'_> {
         );
         wait_until("vhost-device-vsock listens", || host.exists());
         let (qemu, console) = self.qemu(&host);
-        Machine { folder, console, heartbeat, relay, qemu, _vsock: guest }
+        Machine { folder, console, heartbeat, relays, qemu, _vsock: guest }
     }
 
-    fn relay(&self, vsock: &Path) -> Option<Relay> {
-        let mux = |port: u32| format!("vsock-mux:{}:{port}", vsock.display());
-        let mut command = Command::new(setting("PROXY"));
-        command.args(["--listen", "127.0.0.1:0", "--upstream", &mux(5000)]);
-        if let Some(archive) = self.config {
-            command.arg("--config-archive").arg(archive).args(["--config-listen", &mux(5001)]);
-        }
+    fn relays(&self, vsock: &Path) -> [Relay; 2] {
         let log = File::create(vsock.with_file_name(RELAYS_LOG)).unwrap();
-        let mut process = Process(command.stdout(Stdio::piped()).stderr(log).spawn().unwrap());
-        let mut line = String::new();
-        BufReader::new(process.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim_end().strip_prefix("parent-proxy listening on ").unwrap();
-        Some(Relay { url: format!("http://{address}"), _process: process })
+        let mux = |port: u32| format!("vsock-mux:{}:{port}", vsock.display());
+        let to = |port: u32| {
+            let mut command = Command::new(setting("PROXY"));
+            command.args(["--listen", "127.0.0.1:0", "--upstream", &mux(port)]);
+            command.stderr(log.try_clone().unwrap());
+            command
+        };
+        let mut service = to(5000);
+        if let Some(archive) = self.config {
+            service.arg("--config-archive").arg(archive).args(["--config-listen", &mux(5001)]);
+        }
+        [service, to(5002)].map(Relay::start)
     }
 
     fn qemu(&self, host: &Path) -> (Process, Arc<Console>) {
@@ -155,9 +154,14 @@ impl Boot<'_> {
 }
 
 impl Machine {
-    /// Where the relay is.
-    pub(crate) fn url(&self) -> &str {
-        &self.relay.as_ref().unwrap().url
+    /// The way to the service.
+    pub(crate) fn service(&self) -> &Relay {
+        &self.relays.as_ref().unwrap()[0]
+    }
+
+    /// The way to what whoever watches it may ask.
+    pub(crate) fn admin(&self) -> &Relay {
+        &self.relays.as_ref().unwrap()[1]
     }
 
     /// What the console has shown so far.
@@ -165,22 +169,16 @@ impl Machine {
         self.console.text()
     }
 
-    /// Asks for a path; the status and the body.
-    pub(crate) fn get(&self, path: &str) -> (u16, Vec<u8>) {
-        let agent = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(BOOT_TIMEOUT))
-            .build()
-            .new_agent();
-        let mut response = agent.get(format!("{}{path}", self.url())).call().unwrap();
-        (response.status().as_u16(), response.body_mut().read_to_vec().unwrap())
+    /// What it has shown, once that is in it.
+    pub(crate) fn console_with(&self, expected: &str) -> String {
+        self.console.wait_for(expected)
     }
 }
 
 impl Drop for Machine {
     fn drop(&mut self) {
         // First of all, so that nobody talks to what has gone.
-        self.relay.take();
+        self.relays.take();
         let _ = self.qemu.0.kill();
         if thread::panicking() {
             let log = fs::read(self.folder.path().join(RELAYS_LOG)).unwrap_or_default();
@@ -220,9 +218,10 @@ impl Console {
         self.shown.lock().unwrap().0.clone()
     }
 
-    fn wait_for(&self, expected: &str) {
+    fn wait_for(&self, expected: &str) -> String {
         let shown = self.wait(|text, _| text.contains(expected));
         assert!(shown.contains(expected), "the console does not show {expected:?}:\n{shown}");
+        shown
     }
 
     fn wait_for_end(&self) -> String {

@@ -13,16 +13,24 @@
 )]
 
 mod boots;
+mod calls;
 mod checks;
 #[path = "../clients/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "other tests use the rest")]
 mod clients;
 mod configuration;
+#[path = "../over_tls/half_closed.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod half_closed;
 mod machine;
+#[path = "../over_tls/openssl.rs"]
+mod openssl;
 mod own;
+mod relay;
 #[path = "../../sigv4/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "other tests use the rest")]
 mod sigv4;
+mod tls_guest;
 
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -1,0 +1,94 @@
+//! What clients ask of an enclave.
+
+use std::collections::BTreeSet;
+use std::thread;
+
+use attested_recipient::{Client, Credentials};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use crate::clients::{Outcome, Sdk, Site, TestKey};
+use crate::configuration::{Configuration, IDENTITY};
+
+/// Numbers of bytes that are asked for.
+pub(crate) const LENGTHS: [usize; 3] = [1, 32, 1024];
+
+/// A nonce that is in nothing else.
+pub(crate) const NONCE: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+/// A call of GenerateRandom, sealed if there is a document.
+pub(crate) fn generate_random(number_of_bytes: usize, document: Option<&[u8]>) -> Value {
+    let mut parameters = json!({ "NumberOfBytes": number_of_bytes });
+    if let Some(document) = document {
+        parameters["Recipient"] = json!({
+            "KeyEncryptionAlgorithm": "RSAES_OAEP_SHA_256",
+            "AttestationDocument": STANDARD.encode(document),
+        });
+    }
+    json!({ "operation": "GenerateRandom", "parameters": parameters })
+}
+
+/// What becomes of `calls` with boto3.
+pub(crate) fn boto3<'a>(site: impl Into<Site<'a>>, calls: &[Value]) -> Vec<Outcome> {
+    Sdk::Boto3.call_as(&IDENTITY, site, calls)
+}
+
+/// Bytes of each length, in plain.
+pub(crate) fn plain<'a>(site: impl Into<Site<'a>>) -> Vec<Vec<u8>> {
+    let outcomes = boto3(site, &LENGTHS.map(|length| generate_random(length, None)));
+    let answers: Vec<_> = outcomes.iter().map(|outcome| outcome.only_blob("Plaintext")).collect();
+    assert_eq!(answers.iter().map(Vec::len).collect::<Vec<_>>(), LENGTHS);
+    answers
+}
+
+/// Bytes of each length, sealed to a key of so many bits, and opened.
+pub(crate) fn sealed<'a>(
+    site: impl Into<Site<'a>>,
+    configuration: &Configuration,
+    bits: usize,
+) -> Vec<Vec<u8>> {
+    let key = TestKey::of_bits(bits);
+    let document = configuration.document(key.document().public_key.unwrap());
+    let outcomes = boto3(site, &LENGTHS.map(|length| generate_random(length, Some(&document))));
+    let opened: Vec<_> = outcomes
+        .iter()
+        .map(|outcome| key.open(&outcome.only_blob("CiphertextForRecipient")))
+        .collect();
+    assert_eq!(opened.iter().map(Vec::len).collect::<Vec<_>>(), LENGTHS);
+    opened
+}
+
+/// The harness's client, which signs.
+pub(crate) fn client(url: &str) -> Client {
+    let credentials =
+        Credentials::new(IDENTITY.access_key_id, IDENTITY.secret_access_key, IDENTITY.region);
+    let credentials = credentials.with_session_token(IDENTITY.session_token.unwrap());
+    Client::new(url).signed_by(credentials)
+}
+
+/// 32 bytes for each of 64 clients at a time, each with a connection of its own: those whose number
+/// is a multiple of `sealed_each` get them sealed.
+pub(crate) fn of_a_crowd(
+    client: impl Fn() -> Client + Sync,
+    configuration: &Configuration,
+    sealed_each: usize,
+) -> Vec<Vec<u8>> {
+    let key = TestKey::of_bits(2048);
+    let document = configuration.document(key.document().public_key.unwrap());
+    let answers = thread::scope(|scope| {
+        let clients: Vec<_> = (0..64)
+            .map(|number| {
+                let (key, document, client) = (&key, &document, &client);
+                scope.spawn(move || match number % sealed_each {
+                    0 => key.open(&client().generate_random_for(32, document).unwrap()),
+                    _ => client().generate_random(32).unwrap().to_vec(),
+                })
+            })
+            .collect();
+        clients.into_iter().map(|client| client.join().unwrap()).collect::<Vec<_>>()
+    });
+    let distinct: BTreeSet<_> = answers.iter().collect();
+    assert_eq!((answers.len(), distinct.len()), (64, 64));
+    answers
+}

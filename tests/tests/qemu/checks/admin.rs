@@ -1,0 +1,71 @@
+//! What whoever watches an enclave is told.
+
+use super::service::on_first;
+use super::tls::on_tls;
+use crate::boots::Boots;
+use crate::calls::NONCE;
+use crate::machine::Machine;
+
+/// The values of what is called that, or begins so.
+fn values(metrics: &str, name: &str) -> Vec<u64> {
+    let name = format!("attested_random_{name}");
+    let lines = metrics.lines().filter(|line| line.starts_with(&name));
+    lines.map(|line| line.rsplit(' ').next().unwrap().parse().unwrap()).collect()
+}
+
+fn text((status, body): (u16, Vec<u8>)) -> String {
+    let text = String::from_utf8(body).unwrap();
+    assert_eq!(status, 200, "{text}");
+    text
+}
+
+pub(super) fn metrics(boots: &Boots) {
+    on_first(boots, |machine| {
+        let text = text(machine.service().get("/metrics"));
+        for call in ["GetRandom", "Attestation", "DescribePCR", "ExtendPCR", "LockPCR"] {
+            let count = values(&text, &format!("nsm_calls_total{{request=\"{call}\"}}"));
+            assert!(matches!(count[..], [count] if count > 0), "{call}: {count:?}");
+        }
+        let faults = values(&text, "nsm_faults_total{");
+        assert!(faults.len() > 5 && faults.iter().all(|count| *count == 0), "{text}");
+        assert_eq!(values(&text, "ready"), [1]);
+    });
+}
+
+pub(super) fn nothing_else(boots: &Boots) {
+    on_first(boots, |machine| {
+        let text = admin(machine);
+        assert_eq!(values(&text, "tls_handshakes_total{"), [0, 0, 0, 0], "{text}");
+    });
+}
+
+pub(super) fn beside_tls(boots: &Boots) {
+    on_tls(boots, |guest| {
+        let text = admin(&guest.machine);
+        for outcome in ["full", "resumed", "failed"] {
+            let count = values(&text, &format!("tls_handshakes_total{{outcome=\"{outcome}\"}}"));
+            assert!(matches!(count[..], [count] if count > 0), "{outcome}: {text}");
+        }
+    });
+}
+
+/// Asks for all that it has, and for what it must not have; its metrics.
+fn admin(machine: &Machine) -> String {
+    let admin = machine.admin();
+    assert_eq!(admin.get("/healthz"), (200, b"ok\n".to_vec()));
+    assert_eq!(admin.get("/readyz"), (200, b"ready\n".to_vec()));
+    let refused = [
+        admin.post("/", "{\"NumberOfBytes\":32}"),
+        admin.post("/healthz", ""),
+        admin.get("/"),
+        admin.get(&format!("/attestation?nonce={NONCE}")),
+    ];
+    for (status, body) in refused {
+        let text = String::from_utf8(body).unwrap();
+        assert_eq!(status, 404, "{text}");
+        assert!(text.starts_with("nothing else is here than GET /healthz"), "{text}");
+    }
+    let text = text(admin.get("/metrics"));
+    assert_eq!(values(&text, "ready"), [1]);
+    text
+}

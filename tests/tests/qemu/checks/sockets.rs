@@ -1,0 +1,32 @@
+//! What an enclave opens, as its kernel shows it.
+
+use crate::boots::Boots;
+
+pub(super) fn all_are_vsock(boots: &Boots) {
+    let consoles = boots.consoles_of_traced();
+    let [from_parent, in_image] = &consoles[..] else { panic!("two were traced: {consoles:?}") };
+    for console in [from_parent, in_image] {
+        let families = |call: &str| -> Vec<&str> {
+            let start = format!("{call}(family: ");
+            let calls = console.lines().filter_map(|line| line.split_once(&start));
+            calls.map(|(_, rest)| rest.split(',').next().unwrap()).collect()
+        };
+        // AF_VSOCK is 40, 0x28. The runtime wakes itself by a pair of AF_UNIX, 1, which reaches nobody.
+        let sockets = families("sys_socket");
+        assert!(sockets.len() >= 3 && sockets.iter().all(|family| *family == "28"), "{console}");
+        let pairs = families("sys_socketpair");
+        assert!(!pairs.is_empty() && pairs.iter().all(|family| *family == "1"), "{console}");
+        // The service's and the admin listener's.
+        let bound = ["sys_bind(", "sys_listen("].map(|call| count(console, call));
+        assert_eq!(bound, [2, 2], "{console}");
+    }
+    // The heartbeat and the configuration, or the heartbeat alone: nothing else leaves.
+    assert_eq!(count(from_parent, "sys_connect("), 2, "{from_parent}");
+    assert_eq!(count(in_image, "sys_connect("), 1, "{in_image}");
+    // SIOCSIFFLAGS: lo is brought up.
+    assert_eq!(count(in_image, "cmd: 8914,"), 1, "{in_image}");
+}
+
+fn count(console: &str, call: &str) -> usize {
+    console.lines().filter(|line| line.contains(call)).count()
+}

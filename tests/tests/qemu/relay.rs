@@ -1,0 +1,59 @@
+//! The relay between TCP and one of an enclave's ports, and what is asked through it in plain.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use crate::machine::{BOOT_TIMEOUT, Process};
+
+/// A relay to one of an enclave's ports.
+pub(crate) struct Relay {
+    authority: String,
+    _process: Process,
+}
+
+impl Relay {
+    pub(crate) fn start(mut command: Command) -> Self {
+        let mut process = Process(command.stdout(Stdio::piped()).spawn().unwrap());
+        let mut line = String::new();
+        BufReader::new(process.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim_end().strip_prefix("parent-proxy listening on ").unwrap();
+        Self { authority: address.to_owned(), _process: process }
+    }
+
+    /// `HOST:PORT`.
+    pub(crate) fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// For who speaks no TLS.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.authority)
+    }
+
+    /// Asks for a path; the status and the body.
+    pub(crate) fn get(&self, path: &str) -> (u16, Vec<u8>) {
+        read(agent().get([&self.url(), path].concat()).call())
+    }
+
+    /// Sends a body, which the path is to take for a request to KMS.
+    pub(crate) fn post(&self, path: &str, body: &str) -> (u16, Vec<u8>) {
+        let request = agent()
+            .post([&self.url(), path].concat())
+            .header("content-type", "application/x-amz-json-1.1")
+            .header("x-amz-target", "TrentService.GenerateRandom");
+        read(request.send(body))
+    }
+}
+
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(BOOT_TIMEOUT))
+        .build()
+        .new_agent()
+}
+
+fn read(response: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> (u16, Vec<u8>) {
+    let mut response = response.unwrap();
+    (response.status().as_u16(), response.body_mut().read_to_vec().unwrap())
+}
