@@ -104,6 +104,8 @@ lint: tools ## Check format, clippy and the documentation.
 		--all-targets -- -D warnings
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	@# What `make test` does not run is not among all targets.
+	cargo clippy --locked -p attested-recipient --test qemu -- -D warnings
 	cargo clippy --locked -p shared --no-default-features \
 		--features ring,kms,nsm,simulator,tls,transport --all-targets -- -D warnings
 	@# A feature of a dependency's can bring a provider that nobody asked for.
