@@ -11,14 +11,12 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use shared::crypto::tls_provider;
 
-use super::Trusted;
-
 /// Far longer than an answer takes.
 const NEVER: Duration = Duration::from_secs(60);
 
 /// How it says that no more will come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+pub(super) enum End {
     /// With TLS's close_notify.
     OfTls,
     /// And that of the connection below.
@@ -26,7 +24,7 @@ enum End {
 }
 
 /// What localhost answers to a request behind which everything ends. The answer must end as TLS does.
-fn ask(authority: &str, ca: &Path, request: &str, end: End) -> String {
+pub(super) fn ask(authority: &str, ca: &Path, request: &str, end: End) -> String {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(ca).unwrap()).unwrap();
     let config = ClientConfig::builder_with_provider(tls_provider())
@@ -48,15 +46,4 @@ fn ask(authority: &str, ca: &Path, request: &str, end: End) -> String {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer
-}
-
-#[test]
-fn a_client_that_ends_what_it_sends_gets_its_whole_answer() {
-    let service = Trusted::start();
-    let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    for end in [End::OfTls, End::OfTcpToo] {
-        let answer = ask(service.authority(), &service.ca(), request, end);
-        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{end:?}: {answer}");
-        assert!(answer.ends_with("# EOF\n"), "{end:?}: {answer}");
-    }
 }

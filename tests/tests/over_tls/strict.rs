@@ -7,6 +7,7 @@ use std::process::Command;
 use shared::tls::CaBinding;
 
 use super::Trusted;
+use super::half_closed::{self, End};
 use super::openssl::{SClient, public_key_of};
 
 #[test]
@@ -121,4 +122,15 @@ fn the_authority_may_do_nothing_but_issue_for_these_names() {
             "DNS:kms.eu-west-1.amazonaws.com",
         ]
     );
+}
+
+#[test]
+fn a_client_that_ends_what_it_sends_gets_its_whole_answer() {
+    let service = Trusted::start();
+    let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    for end in [End::OfTls, End::OfTcpToo] {
+        let answer = half_closed::ask(service.authority(), &service.ca(), request, end);
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{end:?}: {answer}");
+        assert!(answer.ends_with("# EOF\n"), "{end:?}: {answer}");
+    }
 }
