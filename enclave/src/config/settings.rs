@@ -97,14 +97,13 @@ pub(super) fn build(
     };
     let mut surprises = principals.surprises;
     surprises.extend(Surprise::of_tls(&tls));
-    if let (Some(PlaintextMode::Allow), Posture::Production, false) =
-        (recipient.plaintext, posture, has_tls)
-    {
-        surprises.push(Surprise::Plaintext);
+    let recipient = recipient_policy(recipient, &tls, posture)?;
+    if posture == Posture::Production {
+        surprises.extend(Surprise::of_plaintext(&recipient, &tls));
     }
     Ok(Settings {
         authenticator,
-        policy: Policy::new(recipient_policy(recipient, posture)?),
+        policy: Policy::new(recipient),
         throttle: Throttle {
             anyone: Rate::per_second(throttle.per_principal),
             total: Rate::per_second(throttle.total),
@@ -138,11 +137,13 @@ fn check_region(region: &str) -> Result<(), MeaningError> {
 
 fn recipient_policy(
     table: RecipientTable,
+    tls: &TlsSettings,
     posture: Posture,
 ) -> Result<RecipientPolicy, MeaningError> {
-    let plaintext = match (table.plaintext, posture) {
-        (Some(PlaintextMode::Allow), _) | (None, Posture::Laptop) => Plaintext::Allow,
-        (Some(PlaintextMode::Deny), _) | (None, Posture::Production) => Plaintext::Deny,
+    let plaintext = match (table.plaintext, tls, posture) {
+        (Some(PlaintextMode::Allow), ..) | (None, _, Posture::Laptop) => Plaintext::Allow,
+        (Some(PlaintextMode::Deny), TlsSettings::Provided(_), _) => Plaintext::Deny,
+        (Some(PlaintextMode::Deny), ..) | (None, _, Posture::Production) => Plaintext::OverTls,
     };
     let mut measurements = Vec::with_capacity(table.measurements.len());
     for (entry, number) in table.measurements.iter().zip(1..) {

@@ -5,6 +5,7 @@ use std::fmt;
 use shared::time::UnixMillis;
 use shared::tls::not_after;
 
+use crate::policy::{Plaintext, RecipientPolicy};
 use crate::tls::TlsSettings;
 
 /// Seconds before a certificate ends from which that is said: nothing here replaces it.
@@ -34,6 +35,8 @@ pub(crate) enum Surprise {
     },
     /// Answers in the clear, from an enclave.
     Plaintext,
+    /// The same, over TLS whose key others may have.
+    PlaintextUnderProvidedKey,
 }
 
 impl Surprise {
@@ -48,6 +51,20 @@ impl Surprise {
         }
     }
 
+    /// What there is of these in an enclave.
+    pub(super) fn of_plaintext(recipient: &RecipientPolicy, tls: &TlsSettings) -> Option<Self> {
+        match (tls, recipient.plaintext) {
+            _ if recipient.require => None,
+            (TlsSettings::Off, Plaintext::Allow) => Some(Self::Plaintext),
+            (TlsSettings::Provided(_), Plaintext::OverTls | Plaintext::Allow) => {
+                Some(Self::PlaintextUnderProvidedKey)
+            }
+            (TlsSettings::Off, _)
+            | (TlsSettings::Provided(_), _)
+            | (TlsSettings::Attested { .. }, _) => None,
+        }
+    }
+
     /// Says so, if it is one at `now`.
     pub(super) fn warn(&self, now: UnixMillis) {
         if self.is_at(now) {
@@ -58,7 +75,7 @@ impl Surprise {
     /// Whether it is one at `now`.
     pub(super) fn is_at(&self, now: UnixMillis) -> bool {
         match self {
-            Self::NoPolicies { .. } | Self::Plaintext => true,
+            Self::NoPolicies { .. } | Self::Plaintext | Self::PlaintextUnderProvidedKey => true,
             Self::Expires { at, .. } => *at <= now,
             Self::CertificateEnds { at } => *at <= now.plus_secs(NOTICE),
         }
@@ -83,6 +100,11 @@ impl fmt::Display for Surprise {
             Self::Plaintext => formatter.write_str(
                 "[recipient] plaintext is \"allow\": the parent instance and the network can read \
                  what requests without a Recipient are answered",
+            ),
+            Self::PlaintextUnderProvidedKey => formatter.write_str(
+                "[tls] mode is \"provided\": whoever holds the configuration, such as the parent \
+                 instance, can read what requests without a Recipient are answered: write plaintext \
+                 = \"deny\" under [recipient] to refuse them",
             ),
         }
     }

@@ -31,6 +31,12 @@ pub enum Denied {
          network could read, for it did not come over TLS that ends in the enclave; send a Recipient"
     )]
     Plaintext,
+    /// An answer in the clear would be readable by whoever has the configuration.
+    #[error(
+        "a request without a Recipient is answered in the clear, which whoever holds the key of this \
+         service's TLS could read, such as the parent instance; send a Recipient"
+    )]
+    PlaintextUnderProvidedKey,
     /// Measured is something else than what this service admits.
     #[error("the attestation document's measurements are not among those that this service admits")]
     Measurements,

@@ -14,8 +14,7 @@ use crate::http::Channel;
 pub struct RecipientPolicy {
     /// Whether a request must have one.
     pub require: bool,
-    /// Whether a request without one may be answered in the clear although nothing hides the answer
-    /// from the parent instance.
+    /// Whether a request without one may be answered in the clear.
     pub plaintext: Plaintext,
     /// How old its document may be.
     pub max_age: MaxAge,
@@ -25,13 +24,15 @@ pub struct RecipientPolicy {
     pub measurements: Vec<Vec<Measurement>>,
 }
 
-/// Whether answers in the clear are given where no TLS ends in the enclave.
+/// To whom answers in the clear are given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Plaintext {
-    /// They are not.
-    #[default]
+    /// To nobody: others may hold the key of the TLS that ends in the enclave.
     Deny,
-    /// They are.
+    /// Over TLS that ends in the enclave.
+    #[default]
+    OverTls,
+    /// To everybody.
     Allow,
 }
 
@@ -108,9 +109,10 @@ impl RecipientPolicy {
         if self.require {
             return Err(Denied::NoRecipient);
         }
-        match (channel, self.plaintext) {
-            (Channel::Tls(_), _) | (Channel::Plain, Plaintext::Allow) => Ok(()),
-            (Channel::Plain, Plaintext::Deny) => Err(Denied::Plaintext),
+        match (self.plaintext, channel) {
+            (Plaintext::Allow, _) | (Plaintext::OverTls, Channel::Tls(_)) => Ok(()),
+            (Plaintext::OverTls, Channel::Plain) => Err(Denied::Plaintext),
+            (Plaintext::Deny, _) => Err(Denied::PlaintextUnderProvidedKey),
         }
     }
 

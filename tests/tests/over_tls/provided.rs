@@ -25,7 +25,7 @@ struct Provided {
 }
 
 impl Provided {
-    fn start(certificate: &str, form: &str) -> Self {
+    fn start(certificate: &str, form: &str, more: &str) -> Self {
         let keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("keys/tls");
         let certificate = keys.join(format!("{certificate}.crt.pem"));
         let key = certificate.with_file_name(
@@ -36,7 +36,7 @@ impl Provided {
         fs::copy(key, folder.path().join("tls.key")).unwrap();
         let config = folder.path().join("enclave.toml");
         let tls = "mode = \"provided\"\ncertificate = \"tls.crt\"\nprivate_key = \"tls.key\"\n";
-        fs::write(&config, format!("[tls]\n{tls}[recipient]\nplaintext = \"deny\"\n")).unwrap();
+        fs::write(&config, ["[tls]\n", tls, more].concat()).unwrap();
         let simulator = Simulator::builder().config_file(config).start().unwrap();
         Self { relayed: Relayed::enclave(simulator), certificate, folder }
     }
@@ -51,7 +51,7 @@ impl Provided {
 #[test]
 fn a_certificate_of_every_kind_is_served_in_both_versions() {
     for (certificate, form) in KEYS {
-        let service = Provided::start(certificate, form);
+        let service = Provided::start(certificate, form, "");
         for version in ["-tls1_2", "-tls1_3"] {
             let client = service.connect(&[version, "-verify_hostname", "localhost"], REQUEST);
             assert!(client.succeeded(), "{certificate} {form} {version}: {client:?}");
@@ -61,19 +61,24 @@ fn a_certificate_of_every_kind_is_served_in_both_versions() {
 }
 
 #[test]
-fn an_sdk_that_trusts_its_issuer_gets_plain_bytes() {
-    let service = Provided::start("p256", "pkcs8");
-    let site = Site { url: service.relayed.endpoint_url(), ca: Some(&service.certificate) };
+fn an_sdk_that_trusts_its_issuer_gets_plain_bytes_unless_they_are_denied() {
     let calls = [generate_random(json!({ "NumberOfBytes": 32 }))];
+    let service = Provided::start("p256", "pkcs8", "");
+    let site = Site { url: service.relayed.endpoint_url(), ca: Some(&service.certificate) };
     for sdk in [Sdk::Boto3, Sdk::JavaScript] {
         assert_eq!(sdk.call(site, &calls)[0].only_blob("Plaintext").len(), 32, "{sdk:?}");
     }
+    let service = Provided::start("p256", "pkcs8", "[recipient]\nplaintext = \"deny\"\n");
+    let site = Site { url: service.relayed.endpoint_url(), ca: Some(&service.certificate) };
+    let refused = Sdk::Boto3.call(site, &calls).remove(0).error.unwrap();
+    assert_eq!(refused.name, "AccessDeniedException");
+    assert!(refused.message.contains("whoever holds the key of this service's TLS"), "{refused:?}");
 }
 
 /// Whoever has the configuration has the key: no document says that TLS ends here.
 #[test]
 fn nothing_attests_a_key_that_others_have() {
-    let service = Provided::start("p256", "pkcs8");
+    let service = Provided::start("p256", "pkcs8", "");
     let out = service.folder.path().join("enclave-ca.pem");
     let trust = Command::new(env!("CARGO_BIN_EXE_attested-recipient"))
         .args(["trust", "--simulator", service.relayed.endpoint_url(), "--out"])
