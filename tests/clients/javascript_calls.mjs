@@ -1,13 +1,18 @@
 // Makes KMS calls with the AWS SDK for JavaScript v3: the same protocol as boto3_calls.py. The one
 // argument is the folder whose node_modules holds the SDK.
 
+import { readFileSync } from "node:fs";
+import { Agent } from "node:https";
 import { createRequire } from "node:module";
 import { Readable } from "node:stream";
 import { buffer, json } from "node:stream/consumers";
 
 // An import would look for the SDK beside this file, where nothing is installed.
 const kms = createRequire(`${process.argv[2]}/`)("@aws-sdk/client-kms");
-const client = new kms.KMSClient();
+// The SDK does not read this variable; and what Node.js reads adds to the public authorities.
+const bundle = process.env.AWS_CA_BUNDLE;
+const httpsAgent = bundle && new Agent({ ca: readFileSync(bundle) });
+const client = new kms.KMSClient(bundle ? { requestHandler: { httpsAgent } } : {});
 
 // Before the SDK parses it: only the raw body tells an absent member from an empty one.
 let responses = [];

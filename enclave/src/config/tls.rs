@@ -218,6 +218,10 @@ fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, InvalidCertificate>
     if holds_private_key(pem) {
         return Err(InvalidCertificate::HoldsKey);
     }
+    // What is published with it is text: a key in DER, say, could stand between the sections.
+    if str::from_utf8(pem).is_err() {
+        return Err(InvalidCertificate::NotPem);
+    }
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match chain {
         Ok(chain) if chain.is_empty() => Err(InvalidCertificate::Absent),

@@ -7,6 +7,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
+use shared::transport::limits::ADMIN_HEADER_READ_TIMEOUT;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::connection::Server;
@@ -24,7 +25,7 @@ impl<P: Platform> Server<P> {
         drain: impl Future<Output = ()>,
     ) {
         let answer = service_fn(async |request| self.tell(&request));
-        serve_requests(stream, answer, drain).await;
+        serve_requests(stream, answer, ADMIN_HEADER_READ_TIMEOUT, drain).await;
     }
 
     /// What is asked for is in the head: a body is left unread, and ends its connection.

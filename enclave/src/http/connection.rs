@@ -9,6 +9,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
+use shared::transport::limits::HEADER_READ_TIMEOUT;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::body::{self, BodyError, LargeBodies};
@@ -63,7 +64,8 @@ impl<P: Platform> Server<P> {
         channel: Channel,
         drain: impl Future<Output = ()>,
     ) {
-        serve_requests(stream, service_fn(|request| self.respond(channel, request)), drain).await;
+        let answer = service_fn(|request| self.respond(channel, request));
+        serve_requests(stream, answer, HEADER_READ_TIMEOUT, drain).await;
     }
 
     async fn respond(

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::pin::pin;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -10,7 +11,7 @@ use hyper::server::conn::http1;
 use hyper::service::HttpService;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use shared::transport::limits::{
-    CONNECTION_LIFETIME, HEADER_READ_TIMEOUT, MAX_HEADER_LENGTH, MAX_HEADERS, WRITE_TIMEOUT,
+    CONNECTION_LIFETIME, MAX_HEADER_LENGTH, MAX_HEADERS, WRITE_TIMEOUT,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::sleep;
@@ -19,8 +20,13 @@ use super::write_deadline::WriteDeadline;
 
 /// Serves requests until the client closes or falls silent, the connection is old, or `drain` is done:
 /// then until the answer that is due has been written.
-pub(super) async fn serve_requests<S, A>(stream: S, answer: A, drain: impl Future<Output = ()>)
-where
+/// A request's header may take as long as `header_timeout`, and so may silence between two.
+pub(super) async fn serve_requests<S, A>(
+    stream: S,
+    answer: A,
+    header_timeout: Duration,
+    drain: impl Future<Output = ()>,
+) where
     S: AsyncRead + AsyncWrite + Unpin,
     A: HttpService<Incoming, ResBody = Full<Bytes>>,
     A::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -32,7 +38,7 @@ where
         .max_headers(MAX_HEADERS)
         .max_header_size(MAX_HEADER_LENGTH)
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_READ_TIMEOUT)
+        .header_read_timeout(header_timeout)
         // An answer's body is written from where it stands and is wiped. Else it would be
         // copied behind the header wherever a stream cannot write vectored, as vsock cannot.
         .writev(true)

@@ -41,6 +41,9 @@ pub const MAX_VSOCK_WRITE: usize = 32 * 1024;
 /// requests.
 pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The same for who watches the service, all of whose connections somebody could hold.
+pub const ADMIN_HEADER_READ_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// How long a request's body may take after its header.
 pub const BODY_READ_TIMEOUT: Duration = Duration::from_secs(10);
 

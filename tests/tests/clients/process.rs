@@ -80,9 +80,7 @@ pub(super) fn configure(command: &mut Command, site: Site<'_>, identity: &Identi
         ("AWS_MAX_ATTEMPTS", "2"),
     ]);
     command.envs(session_token.map(|token| ("AWS_SESSION_TOKEN", token)));
-    for variable in ["AWS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"] {
-        command.envs(site.ca.map(|ca| (variable, ca)));
-    }
+    command.envs(site.ca.map(|ca| ("AWS_CA_BUNDLE", ca)));
 }
 
 /// Runs to the end. What does not come to one is killed, and fails the test.

@@ -80,7 +80,16 @@ fn measurements_come_from_files_of_each_kind_together() {
             fs::write(&config_path, config.to_string()).unwrap();
             let (image, config) = (image_path.to_str().unwrap(), config_path.to_str().unwrap());
             let (url, root) = (enclave.url(), enclave.root());
-            trust(&[&url, "--root", &root, "--pcrs-file", image, "--pcrs-file", config])
+            trust(&[
+                &url,
+                "--simulator",
+                "--root",
+                &root,
+                "--pcrs-file",
+                image,
+                "--pcrs-file",
+                config,
+            ])
         };
         let outcome = run(0xb6);
         assert_eq!(outcome.status, 0, "{image}: {}", outcome.stderr);
@@ -106,7 +115,8 @@ fn registers_that_anybody_can_set_are_warned_of() {
         document.pcrs.insert(16, [0xb6; 48]);
     });
     let pcr16 = format!("16={}", "b6".repeat(48));
-    let outcome = trust(&[&enclave.url(), "--root", &enclave.root(), "--pcr", &pcr16]);
+    let outcome =
+        trust(&[&enclave.url(), "--simulator", "--root", &enclave.root(), "--pcr", &pcr16]);
     assert_eq!(outcome.status, 0, "{}", outcome.stderr);
     assert!(outcome.stderr.contains("neither PCR0"), "{}", outcome.stderr);
 }

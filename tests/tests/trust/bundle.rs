@@ -15,7 +15,8 @@ use crate::enclave::{Enclave, pcr0};
 fn trust_both(existing: Option<&str>, one: &Enclave, other: &Enclave, more: &[&str]) -> Outcome {
     let (url, other_url, pcr0) = (one.url(), other.url(), pcr0());
     let (root, other_root) = (one.root(), other.root());
-    let arguments = [&url, &other_url, "--root", &root, "--root", &other_root, "--pcr", &pcr0];
+    let arguments =
+        [&url, &other_url, "--simulator", "--root", &root, "--root", &other_root, "--pcr", &pcr0];
     trust_over(existing, &[&arguments, more].concat())
 }
 
@@ -49,7 +50,8 @@ fn an_authority_stands_once_behind_all_its_urls() {
     let enclave = Enclave::start();
     let url = enclave.url();
     let by_name = format!("https://localhost:{}", enclave.terminator.address.port());
-    let outcome = trust(&[&url, &by_name, &url, "--root", &enclave.root(), "--pcr", &pcr0()]);
+    let outcome =
+        trust(&[&url, &by_name, &url, "--simulator", "--root", &enclave.root(), "--pcr", &pcr0()]);
     let bundle = outcome.bundle.unwrap();
     assert_eq!(bundle.matches("BEGIN CERTIFICATE").count(), 1, "{bundle}");
     let comments: Vec<_> = bundle.lines().filter(|line| line.starts_with("# ")).collect();
@@ -75,7 +77,16 @@ fn one_refusal_among_several_leaves_the_file_as_it_was() {
 /// The command, that writes to `out`.
 fn command(enclave: &Enclave, out: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_attested-recipient"));
-    command.args(["trust", &enclave.url(), "--root", &enclave.root(), "--pcr", &pcr0(), "--out"]);
+    command.args([
+        "trust",
+        &enclave.url(),
+        "--simulator",
+        "--root",
+        &enclave.root(),
+        "--pcr",
+        &pcr0(),
+        "--out",
+    ]);
     command.arg(out);
     command
 }
@@ -106,9 +117,15 @@ fn nothing_is_written_where_nothing_can_be_said() {
     let enclave = Enclave::start();
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("enclave-ca.pem");
-    let mut command = command(&enclave, &out);
-    command.stdout(File::options().write(true).open("/dev/full").unwrap());
-    let output = command.output().unwrap();
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    let full = || File::options().write(true).open("/dev/full").unwrap();
+    let mut unsaid = command(&enclave, &out);
+    unsaid.stdout(full());
+    // That it is a simulator is what must be known of it.
+    let mut unwarned = command(&enclave, &out);
+    unwarned.stderr(full());
+    for mut command in [unsaid, unwarned] {
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
 }

@@ -40,10 +40,10 @@ pub(crate) fn trust_over(existing: Option<&str>, arguments: &[&str]) -> Outcome 
     }
 }
 
-/// Judges `url` with the root of `enclave` as a trust anchor and its PCR0 expected.
+/// Judges `url` with the root of `enclave`, a simulator's, as a trust anchor and its PCR0 expected.
 pub(crate) fn trust_at(url: &str, enclave: &Enclave, more: &[&str]) -> Outcome {
     let (root, pcr0) = (enclave.root(), pcr0());
-    trust(&[&[url, "--root", &root, "--pcr", &pcr0], more].concat())
+    trust(&[&[url, "--simulator", "--root", &root, "--pcr", &pcr0], more].concat())
 }
 
 impl Outcome {

@@ -71,7 +71,7 @@ fn another_service() {
     // Its text is shown, but no terminal obeys it.
     outcome.assert_refused(1, r"answers with HTTP 404: there is nothing\n\u{1b}[2J");
     let outcome = trust_behind_tls(serve(|_| Some(b"welcome".to_vec())));
-    outcome.assert_refused(1, "the answer is no attestation document: ");
+    outcome.assert_refused(10, "the answer is no attestation document: ");
     let outcome = trust_behind_tls(serve(|_| Some(vec![0; 16 * 1024 + 1])));
     outcome.assert_refused(1, "more than 16384 bytes");
 }

@@ -86,10 +86,12 @@ fn a_simulator_that_nobody_admitted() {
 }
 
 #[test]
-fn another_simulator_than_the_one_whose_root_is_trusted() {
+fn a_simulator_whose_root_is_a_further_anchor_and_that_nobody_admitted() {
     let (enclave, other) = (Enclave::start(), Enclave::start());
-    let outcome = trust_at(&enclave.url(), &other, &[]);
-    outcome.assert_refused(11, "this is a simulator");
+    for root in [enclave.root(), other.root()] {
+        let outcome = trust(&[&enclave.url(), "--root", &root, "--pcr", &pcr0()]);
+        outcome.assert_refused(11, "this is a simulator");
+    }
 }
 
 #[test]

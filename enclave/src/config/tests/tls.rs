@@ -143,10 +143,12 @@ fn provided_needs_a_certificate_and_its_own_key() {
     let no_key = "it holds no private key in PEM: PKCS#8, PKCS#1 or SEC1, not encrypted";
     let other = "private_key is not that of the first certificate in the file that certificate names: \
                  the server's comes first, then its chain";
+    let absent =
+        "certificate: tls.crt: it holds no CERTIFICATE section: write the certificate in PEM";
     let broken = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
     for (name, content, expected) in [
-        ("tls.crt", "", "certificate: tls.crt: it holds no CERTIFICATE section: write the certificate in PEM"),
-        ("tls.crt", "CERTIFICATE", "certificate: tls.crt: it holds no CERTIFICATE section: write the certificate in PEM"),
+        ("tls.crt", "", absent),
+        ("tls.crt", "CERTIFICATE", absent),
         ("tls.crt", &cut(CERTIFICATE), "certificate: tls.crt: it is not PEM"),
         ("tls.crt", broken, "certificate: tls.crt: its first certificate cannot be read"),
         ("tls.crt", RSA_CERTIFICATE, other),
@@ -200,6 +202,14 @@ fn a_certificate_that_soon_ends_is_warned_of() {
     assert_eq!(said("2125-12-01T23:59:59Z"), [""; 0]);
     assert_eq!(said("2125-12-02T00:00:00Z"), [expected]);
     assert_eq!(said("2127-01-01T00:00:00Z"), [expected]);
+}
+
+/// Such as a key in DER, which would be published with it.
+#[test]
+fn a_certificate_stands_among_text_alone() {
+    let folder = Folder::new(PROVIDED);
+    folder.write("tls.crt", [CERTIFICATE.as_bytes(), &[0x30, 0x81, 0x87, 2, 1, 0]].concat());
+    assert_eq!(folder.refused(), "certificate: tls.crt: it is not PEM");
 }
 
 #[test]

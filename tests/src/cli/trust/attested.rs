@@ -80,22 +80,22 @@ impl Demands {
         let mut connection = Connection::open(target, tls).await?;
         let path = format!("/attestation?nonce={}", const_hex::encode(nonce));
         let document = connection.get(&path, MAX_DOCUMENT_LENGTH).await?;
-        // 1
+        // 2 and 3
         let document = self.verify(document, &mut connection).await?;
         let claims = document.claims();
-        // 2
+        // 4
         if claims.nonce() != Some(&nonce) {
             return Err(Refusal::Replayed);
         }
-        // 3
+        // 5
         if let Some(mismatch) = self.expected.mismatch(claims.pcrs()) {
             return Err(Refusal::Measurements(mismatch));
         }
-        // 4
+        // 6
         let user_data = claims.user_data().ok_or(Refusal::NoAuthority(Unbound::Absent))?;
         let binding = CaBinding::from_user_data(user_data)
             .map_err(|error| Refusal::NoAuthority(error.into()))?;
-        // 5
+        // 7
         let certificates = connection.certificates();
         let authority =
             verify_chain(certificates, &binding, SystemClock.now()).map_err(Refusal::Elsewhere)?;
@@ -116,15 +116,15 @@ impl Demands {
     ) -> Result<Verified, Refusal> {
         let document = UnverifiedDocument::parse(bytes.clone())?;
         let is_simulators = calls_itself_simulated(&document.dangerous_unverified_claims());
-        let error = match verify_live(document, &self.anchors) {
+        // Also one whose root was given as a further anchor.
+        let refuses = is_simulators && !self.admits_simulator;
+        match verify_live(document, &self.anchors) {
+            Ok(_) | Err(UntrustedDocument::UnknownRoot) if refuses => {
+                return Err(Refusal::Simulator);
+            }
             Ok(document) => return Ok(Verified::Enclave(document)),
-            Err(error) => error,
-        };
-        if !is_simulators || error != UntrustedDocument::UnknownRoot {
-            return Err(error.into());
-        }
-        if !self.admits_simulator {
-            return Err(Refusal::Simulator);
+            Err(UntrustedDocument::UnknownRoot) if is_simulators => {}
+            Err(error) => return Err(error.into()),
         }
         let pem = connection.get("/simulator/root.pem", MAX_DOCUMENT_LENGTH).await?;
         let root = CertificateDer::from_pem_slice(&pem).map_err(|_| Refusal::NoRoot)?;

@@ -13,6 +13,9 @@ use super::super::{Failure, read};
 /// The object in which `nitro-cli` has its measurements.
 const MEASUREMENTS: &str = "Measurements";
 
+/// The register that `config-pcr` does not always know.
+const SECRETS: &str = "17";
+
 /// What an enclave must have measured.
 #[derive(Debug, Default)]
 pub(super) struct Expected(BTreeMap<u8, PcrValue>);
@@ -100,6 +103,9 @@ fn registers(json: &[u8]) -> Result<Vec<Pcr>, String> {
                     registers.extend(register(&name, &member)?);
                 }
             }
+            _ if name.eq_ignore_ascii_case(MEASUREMENTS) => {
+                return Err(format!("{name} is not the object {MEASUREMENTS} of nitro-cli"));
+            }
             member => registers.extend(register(&name, &member)?),
         }
     }
@@ -109,11 +115,21 @@ fn registers(json: &[u8]) -> Result<Vec<Pcr>, String> {
     Ok(registers)
 }
 
-/// One, unless the member is about something else, or null: `config-pcr` does not always know PCR17.
+/// One, unless the member is about something else. What looks like one and is none is an error: nothing
+/// that was meant to be compared is left out.
 fn register(name: &str, member: &Member) -> Result<Option<Pcr>, String> {
-    let Some(index) = name.strip_prefix("PCR") else { return Ok(None) };
+    let looks_like_one = name.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("PCR"));
+    if !looks_like_one && !name.eq_ignore_ascii_case("ImageSha384") {
+        return Ok(None);
+    }
+    let index = name.strip_prefix("PCR").unwrap_or_default();
+    if index.is_empty() || !index.bytes().all(|digit| digit.is_ascii_digit()) {
+        return Err(format!("{name} is no register: write PCR0 to PCR31"));
+    }
     match member {
-        Member::Null(()) => Ok(None),
+        // Of secrets that were left out.
+        Member::Null(()) if index == SECRETS => Ok(None),
+        Member::Null(()) => Err(format!("{name} is null")),
         Member::Text(value) => match format!("{index}={value}").parse() {
             Ok(pcr) => Ok(Some(pcr)),
             Err(error) => Err(format!("{name}: {error}")),

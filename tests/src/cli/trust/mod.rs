@@ -95,12 +95,12 @@ impl Trust {
             return Err(Failure::Usage(reason.to_owned()));
         }
         if expected.is_empty() {
-            warn("no measurement is compared: any enclave of anybody passes as well");
+            warn("no measurement is compared: any enclave of anybody passes as well")?;
         } else if !expected.names_an_image() {
             warn(
                 "neither PCR0 (the image) nor PCR8 (its signer) is compared: an enclave of somebody \
                  else can have all the others",
-            );
+            )?;
         }
         let mut anchors = TrustAnchors::aws_nitro();
         for path in &self.root {
@@ -123,7 +123,7 @@ impl Trust {
                     let url = target.url();
                     Failure::Untrusted { url, refusal: Box::new(refusal) }
                 })?;
-                warn_of(target, &attested);
+                warn_of(target, &attested)?;
                 Ok((target, attested))
             })
             .collect()
@@ -143,26 +143,27 @@ impl Trust {
 }
 
 /// What does not refuse, but should be known.
-fn warn_of(target: &Target, attested: &Attested) {
+fn warn_of(target: &Target, attested: &Attested) -> Result<(), Failure> {
     let url = target.url();
     if attested.is_simulator {
         warn(format_args!(
             "{url}: THIS IS A SIMULATOR. IT SIGNS WHATEVER IT IS ASKED TO: NOTHING IS PROVED, and \
              whoever runs it reads everything. Never give its certificate to a client in production."
-        ));
+        ))?;
     }
     if !attested.is_for_host {
         let host = target.host().to_str();
         warn(format_args!(
             "{url}: the enclave's certificate is not for {host}: clients will refuse it there; add \
              \"{host}\" to names in [tls] of its configuration, or use a name that is"
-        ));
+        ))?;
     }
+    Ok(())
 }
 
-fn warn(text: impl Display) {
-    // There is nowhere left to say that standard error is closed.
-    drop(writeln!(io::stderr(), "attested-recipient: warning: {text}"));
+/// A warning that nobody can read is none: nothing is written then.
+fn warn(text: impl Display) -> Result<(), Failure> {
+    Ok(writeln!(io::stderr(), "attested-recipient: warning: {text}")?)
 }
 
 /// Each authority's certificate once, behind the URLs that it is for.

@@ -18,9 +18,9 @@ const ELSEWHERE: u8 = 16;
 /// Each exit status, and what is said of it in the command's help.
 const EXIT_STATUSES: [(u8, &str); 10] = [
     (0, "every URL is an enclave as asked for; the bundle is written"),
-    (FAILED, "unreachable, no TLS, or an answer that is none"),
+    (FAILED, "unreachable, no TLS, no answer, or nowhere to say what was found"),
     (USED_WRONGLY, "used wrongly, or a file cannot be read or written"),
-    (UNVERIFIED, "the attestation document does not verify under AWS's root"),
+    (UNVERIFIED, "no attestation document that verifies under AWS's root"),
     (SIMULATOR, "a simulator, and no --simulator"),
     (DEBUG_MODE, "an enclave in debug mode"),
     (OLD, "a document for another nonce (replayed), or too old"),
@@ -153,9 +153,8 @@ impl Refusal {
             | Self::Status { .. }
             | Self::TooLong { .. }
             | Self::Deadline(_)
-            | Self::Malformed(_)
             | Self::NoRoot => FAILED,
-            Self::Unverified(_) => UNVERIFIED,
+            Self::Malformed(_) | Self::Unverified(_) => UNVERIFIED,
             Self::Simulator => SIMULATOR,
             Self::DebugMode => DEBUG_MODE,
             Self::Replayed | Self::Stale(_) => OLD,
