@@ -130,7 +130,7 @@ impl Metrics {
                 resumed: of(&handshakes, "outcome", "resumed"),
                 failed: of(&handshakes, "outcome", "failed"),
                 late: of(&handshakes, "outcome", "late"),
-                gave_way: of(&handshakes, "outcome", "gave way"),
+                gave_way: of(&handshakes, "outcome", "gave_way"),
             },
             registry: root,
             reseeds,
