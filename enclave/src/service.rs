@@ -223,30 +223,13 @@ fn number_of_workers() -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use crate::http::{Channel, RequestId};
+    use crate::platform::fake::{self, FakePlatform};
     use http_body_util::BodyExt;
     use hyper::Request;
-    use shared::attestation::Production;
-    use shared::nsm::Request as NsmRequest;
 
-    use super::*;
-    use crate::clock::SystemClock;
-    use crate::config::{Config, Posture};
-    use crate::http::{Channel, RequestId};
-    use crate::nsm::fake::{Answer as NsmAnswer, FakeNsm, working};
-
-    struct TestPlatform;
-
-    impl Platform for TestPlatform {
-        type Trust = Production;
-        type Nsm = FakeNsm<fn(usize, &NsmRequest) -> Option<NsmAnswer>>;
-        type Clock = SystemClock;
-
-        fn clock(&self) -> SystemClock {
-            SystemClock
-        }
-    }
-
-    async fn ask(service: &Service<TestPlatform>, method: Method, path: &str) -> (u16, String) {
+    async fn ask(service: &Service<FakePlatform>, method: Method, path: &str) -> (u16, String) {
         let request = Request::builder()
             .method(method)
             .uri(path)
@@ -265,10 +248,7 @@ mod tests {
 
     #[tokio::test]
     async fn answers_nobody_by_a_time_that_the_nsm_has_not_confirmed() {
-        let settings = Config::default().settings(Posture::Laptop).unwrap();
-        let anchors = TrustAnchors::aws_nitro();
-        let start = Service::start(TestPlatform, working(), anchors, settings, Audit::none());
-        let service = start.await.unwrap();
+        let service = fake::service().await;
         assert_eq!(ask(&service, Method::POST, "/").await.0, 200);
         service.clock.expire();
         let (status, body) = ask(&service, Method::POST, "/").await;

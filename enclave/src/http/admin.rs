@@ -35,3 +35,37 @@ impl<P: Platform> Server<P> {
         Ok(answer.into_response(RequestId::random(), self.service().now()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use shared::transport::limits::HEADER_READ_TIMEOUT;
+    use tokio::io::{AsyncReadExt, duplex};
+    use tokio::time::{Instant, pause};
+
+    use super::*;
+    use crate::platform::fake;
+
+    #[tokio::test]
+    async fn who_asks_for_nothing_has_its_connection_for_less_time_than_a_client() {
+        let server = Server::new(fake::service().await);
+        // The module's thread, which the start waits for, knows no such time.
+        pause();
+        for (of_a_client, limit) in
+            [(false, ADMIN_HEADER_READ_TIMEOUT), (true, HEADER_READ_TIMEOUT)]
+        {
+            let (mut client, stream) = duplex(1024);
+            let start = Instant::now();
+            let served = async {
+                match of_a_client {
+                    true => server.serve(stream, pending()).await,
+                    false => server.serve_admin(stream, pending()).await,
+                }
+            };
+            let (read, ()) = tokio::join!(client.read_u8(), served);
+            read.unwrap_err();
+            assert_eq!(start.elapsed().as_secs(), limit.as_secs());
+        }
+    }
+}

@@ -106,27 +106,10 @@ mod tests {
     use std::sync::{Arc, Mutex};
     use std::task::{Context, Poll};
 
-    use shared::attestation::{Production, TrustAnchors};
-    use shared::nsm::Request as NsmRequest;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
 
     use super::*;
-    use crate::audit::Audit;
-    use crate::clock::SystemClock;
-    use crate::config::{Config, Posture};
-    use crate::nsm::fake::{Answer, FakeNsm, working};
-
-    struct TestPlatform;
-
-    impl Platform for TestPlatform {
-        type Trust = Production;
-        type Nsm = FakeNsm<fn(usize, &NsmRequest) -> Option<Answer>>;
-        type Clock = SystemClock;
-
-        fn clock(&self) -> SystemClock {
-            SystemClock
-        }
-    }
+    use crate::platform::fake;
 
     /// Cannot write vectored, like vsock; notes each write.
     struct Recorder {
@@ -168,11 +151,7 @@ mod tests {
 
     #[tokio::test]
     async fn random_bytes_are_not_copied_behind_the_header_where_writes_are_not_vectored() {
-        let settings = Config::default().settings(Posture::Laptop).unwrap();
-        let anchors = TrustAnchors::aws_nitro();
-        let service =
-            Service::start(TestPlatform, working(), anchors, settings, Audit::none()).await;
-        let server = Server::new(service.unwrap());
+        let server = Server::new(fake::service().await);
         let (mut client, stream) = duplex(64 * 1024);
         let writes = Arc::new(Mutex::new(Vec::new()));
         let recorder = Recorder { stream, writes: Arc::clone(&writes) };

@@ -2,6 +2,8 @@
 //! production anchors cannot be written down.
 
 mod checks;
+#[cfg(test)]
+pub(crate) mod fake;
 mod nitro;
 mod settings;
 #[cfg(feature = "simulator")]

@@ -1,0 +1,31 @@
+//! A platform whose module works, for tests of what stands on one.
+
+use shared::attestation::{Production, TrustAnchors};
+use shared::nsm::Request;
+
+use super::Platform;
+use crate::audit::Audit;
+use crate::clock::SystemClock;
+use crate::config::{Config, Posture};
+use crate::nsm::fake::{Answer, FakeNsm, working};
+use crate::service::Service;
+
+/// AWS's anchors, and nobody who could sign under them.
+pub(crate) struct FakePlatform;
+
+impl Platform for FakePlatform {
+    type Trust = Production;
+    type Nsm = FakeNsm<fn(usize, &Request) -> Option<Answer>>;
+    type Clock = SystemClock;
+
+    fn clock(&self) -> SystemClock {
+        SystemClock
+    }
+}
+
+/// A service that answers everybody.
+pub(crate) async fn service() -> Service<FakePlatform> {
+    let settings = Config::default().settings(Posture::Laptop).unwrap();
+    let anchors = TrustAnchors::aws_nitro();
+    Service::start(FakePlatform, working(), anchors, settings, Audit::none()).await.unwrap()
+}
