@@ -7,7 +7,8 @@ use rustls::client::{ClientConfig, Resumption, WebPkiServerVerifier};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConnection, RootCertStore, SupportedProtocolVersion};
+use rustls::{ClientConnection, NamedGroup, RootCertStore, SupportedProtocolVersion};
+use shared::crypto::PROVIDER;
 use shared::transport::limits::MAX_HANDSHAKES;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::JoinSet;
@@ -182,4 +183,16 @@ async fn who_does_not_go_on_is_late_and_gives_way_if_another_waits() {
     }
     assert!(matches!(crowd.join_next().await, Some(Ok(HandshakeError::Late))));
     assert_eq!(fixture.counted(), [0, 0, 0, 2, MAX_HANDSHAKES.try_into().unwrap()]);
+}
+
+/// What is recorded today is not read by a quantum computer later, between those who both can.
+#[tokio::test]
+async fn keys_are_agreed_on_by_a_hybrid_where_the_provider_has_one() {
+    let connected = Fixture::new(&[&TLS13]).connect().await.unwrap();
+    let group = connected.session().negotiated_key_exchange_group().unwrap().name();
+    let expected = match PROVIDER {
+        "aws-lc-rs" => NamedGroup::X25519MLKEM768,
+        _ => NamedGroup::X25519,
+    };
+    assert_eq!(group, expected);
 }
