@@ -109,8 +109,8 @@ lint: tools ## Check format, clippy and the documentation.
 	cargo clippy --locked -p shared --no-default-features \
 		--features ring,kms,nsm,simulator,tls,transport --all-targets -- -D warnings
 	@# A feature of a dependency's can bring a provider that nobody asked for.
-	@! cargo tree --locked --workspace $(subst $(PROVIDER),ring,$(WITH_PROVIDER)) -e normal | grep aws-lc || \
-		{ echo "aws-lc-rs is linked with the provider ring" >&2; exit 1; }
+	@tree=$$(cargo tree --locked --workspace $(subst $(PROVIDER),ring,$(WITH_PROVIDER)) -e normal) || exit 1; \
+		if grep aws-lc <<<"$$tree"; then echo "aws-lc-rs is linked with the provider ring" >&2; exit 1; fi
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
 	@for script in deploy/*/*.sh fuzz/*.sh tests/clients/*.sh tests/eif/*.sh tests/image/*.sh \
 		tests/qemu/*.sh tests/statistics/*.sh .ci/run .ci/readme .ci/mutants; do bash -n $$script || exit 1; done

@@ -24,7 +24,7 @@ use crate::tls::TlsSettings;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Posture {
     /// In an enclave that others depend on: nobody is answered whom nothing proves, and nothing is
-    /// answered that others could read.
+    /// answered that the network could read.
     Production,
     /// On a laptop, where everybody is answered.
     Laptop,

@@ -11,24 +11,25 @@ use shared::transport::limits::ADMIN_HEADER_READ_TIMEOUT;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::connection::Server;
-use super::http1::serve_requests;
+use super::http1::{Manner, serve_requests};
 use super::{Answer, RequestId};
 use crate::platform::Platform;
 
 const NOTHING_ELSE: &str = "nothing else is here than GET /healthz, /readyz and /metrics\n";
 
 impl<P: Platform> Server<P> {
-    /// Serves one who watches.
+    /// Serves one who watches: one request a connection, so that nobody holds one for long.
     pub(super) async fn serve_admin<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         stream: S,
         drain: impl Future<Output = ()>,
     ) {
         let answer = service_fn(async |request| self.tell(&request));
-        serve_requests(stream, answer, ADMIN_HEADER_READ_TIMEOUT, drain).await;
+        let manner = Manner { header_timeout: ADMIN_HEADER_READ_TIMEOUT, keep_alive: false };
+        serve_requests(stream, answer, manner, drain).await;
     }
 
-    /// What is asked for is in the head: a body is left unread, and ends its connection.
+    /// What is asked for is in the head.
     fn tell(&self, request: &Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
         let answer = self.service().health(request.method(), request.uri().path());
         let answer = answer.unwrap_or(Answer::text(StatusCode::NOT_FOUND, NOTHING_ELSE));

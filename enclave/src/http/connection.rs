@@ -13,7 +13,7 @@ use shared::transport::limits::HEADER_READ_TIMEOUT;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::body::{self, BodyError, LargeBodies};
-use super::http1::serve_requests;
+use super::http1::{Manner, serve_requests};
 use super::{Channel, Received, RequestId};
 use crate::platform::Platform;
 use crate::service::Service;
@@ -65,7 +65,8 @@ impl<P: Platform> Server<P> {
         drain: impl Future<Output = ()>,
     ) {
         let answer = service_fn(|request| self.respond(channel, request));
-        serve_requests(stream, answer, HEADER_READ_TIMEOUT, drain).await;
+        let manner = Manner { header_timeout: HEADER_READ_TIMEOUT, keep_alive: true };
+        serve_requests(stream, answer, manner, drain).await;
     }
 
     async fn respond(

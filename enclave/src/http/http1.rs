@@ -18,13 +18,21 @@ use tokio::time::sleep;
 
 use super::write_deadline::WriteDeadline;
 
+/// How long who asks may take, and how often.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manner {
+    /// How long a request's header may take, and silence between two requests.
+    pub(super) header_timeout: Duration,
+    /// Whether there may be two.
+    pub(super) keep_alive: bool,
+}
+
 /// Serves requests until the client closes or falls silent, the connection is old, or `drain` is done:
 /// then until the answer that is due has been written.
-/// A request's header may take as long as `header_timeout`, and so may silence between two.
 pub(super) async fn serve_requests<S, A>(
     stream: S,
     answer: A,
-    header_timeout: Duration,
+    manner: Manner,
     drain: impl Future<Output = ()>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -38,7 +46,8 @@ pub(super) async fn serve_requests<S, A>(
         .max_headers(MAX_HEADERS)
         .max_header_size(MAX_HEADER_LENGTH)
         .timer(TokioTimer::new())
-        .header_read_timeout(header_timeout)
+        .keep_alive(manner.keep_alive)
+        .header_read_timeout(manner.header_timeout)
         // An answer's body is written from where it stands and is wiped. Else it would be
         // copied behind the header wherever a stream cannot write vectored, as vsock cannot.
         .writev(true)

@@ -163,6 +163,34 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn the_wait_for_a_place_is_part_of_the_time_that_there_is() {
+        let handshakes = Handshakes::new();
+        let all = u32::try_from(MAX_HANDSHAKES).unwrap();
+        let held = handshakes.places.acquire_many(all).await.unwrap();
+        let start = Instant::now();
+        let frees = async {
+            sleep(HANDSHAKE_TIMEOUT - HANDSHAKE_PATIENCE).await;
+            drop(held);
+        };
+        let (refused, ()) = tokio::join!(handshakes.perform(pending::<io::Result<()>>), frees);
+        assert!(matches!(refused, Err(HandshakeError::Late)));
+        let late = start.elapsed() - HANDSHAKE_TIMEOUT;
+        assert!(late < Duration::from_millis(10), "{late:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_long_been_at_it_gives_way_to_who_comes_only_then() {
+        let handshakes = Arc::new(Handshakes::new());
+        let mut flood = flood(&handshakes, MAX_HANDSHAKES);
+        sleep(3 * HANDSHAKE_PATIENCE).await;
+        assert_eq!(handshakes.places.available_permits(), 0);
+        let start = Instant::now();
+        assert_eq!(handshakes.perform(honest).await.unwrap(), 7);
+        assert!(start.elapsed() < HANDSHAKE_PATIENCE, "{:?}", start.elapsed());
+        flood.shutdown().await;
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_handshake_that_fails_says_why() {
         let handshakes = Handshakes::new();
         let fails = || async { Err::<(), _>(io::ErrorKind::InvalidData.into()) };

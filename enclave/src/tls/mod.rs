@@ -2,7 +2,8 @@
 //!
 //! The keys of its certificates are born here and never leave, unless the configuration brings them.
 //! Session tickets are sealed under keys of the provider's, each for six hours, and opened for six
-//! more by the system's clock. Nothing is accepted before a handshake has ended (no early data), nothing renegotiates, and no key is logged.
+//! more by the system's clock. Nothing is accepted before a handshake has ended (no early data),
+//! nothing renegotiates, and no key is logged.
 
 mod handshakes;
 mod identity;

@@ -82,12 +82,17 @@ fn check(files: Files) -> Result<(), Failure> {
     }
 }
 
-/// Whether both are names of one file that exists.
+/// Whether both are names of one file, which may yet have to be made.
 fn is_same(one: &Path, other: &Path) -> bool {
-    match (one.canonicalize(), other.canonicalize()) {
-        (Ok(one), Ok(other)) => one == other,
-        _ => false,
-    }
+    let whole = |path: &Path| match path.canonicalize() {
+        Ok(path) => Some(path),
+        Err(_) => {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let folder = folder.unwrap_or(Path::new(".")).canonicalize().ok()?;
+            Some(folder.join(path.file_name()?))
+        }
+    };
+    whole(one).is_some_and(|one| whole(other) == Some(one))
 }
 
 /// Makes the file `salt`, unless there is one.

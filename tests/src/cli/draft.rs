@@ -31,18 +31,19 @@ fn buffered(
     }
 }
 
-/// Where the file is, or is to be: not a link to it, which would be replaced, and no device.
-fn place(path: &Path) -> io::Result<PathBuf> {
+/// Whether it is a file, or can become one. A link could lead to what a stranger chose, and a device or a
+/// folder would be replaced by a file.
+fn check_place(path: &Path) -> io::Result<()> {
+    let refused = |reason| Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
+    if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+        return refused("it is the name of a folder: name a file");
+    }
     match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path.to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
-        Ok(_) => {
-            let file = fs::canonicalize(path)?;
-            match fs::metadata(&file)?.is_file() {
-                true => Ok(file),
-                false => Err(io::Error::other("it is no file that could be replaced")),
-            }
-        }
+        Ok(there) if there.is_symlink() => refused("it is a link: name the file itself"),
+        Ok(there) if !there.is_file() => refused("it is no file that could be replaced"),
+        Ok(_) => Ok(()),
     }
 }
 
@@ -74,7 +75,7 @@ impl Draft {
         content: impl FnOnce(&File) -> io::Result<()>,
     ) -> Result<Self, Failure> {
         let draft = || {
-            let path = &place(path)?;
+            check_place(path)?;
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
             let file = tempfile::Builder::new()
                 .permissions(Permissions::from_mode(permissions))

@@ -239,6 +239,12 @@ fn what_would_publish_a_secret_is_refused() {
 #[test]
 fn an_archive_does_not_take_the_place_of_what_it_is_made_of() {
     let folder = Folder::new();
+    // Nor of a salt that is yet to be made.
+    for more in [&[][..], &["--public"]] {
+        let output = folder.archive("salt", more);
+        assert!(stderr(&output).contains("would replace the configuration's own"), "{more:?}");
+        assert!(!folder.path("salt").exists());
+    }
     fs::write(folder.path("salt"), [7; 32]).unwrap();
     std::os::unix::fs::symlink(".", folder.path("here")).unwrap();
     for name in ["enclave.toml", "salt", "wallet.json", "here/enclave.toml"] {

@@ -92,22 +92,27 @@ fn command(enclave: &Enclave, out: &Path) -> Command {
 }
 
 #[test]
-fn a_link_leads_to_the_file_and_what_is_no_file_is_not_replaced() {
+fn what_is_no_file_is_not_replaced() {
     let enclave = Enclave::start();
     let folder = tempfile::tempdir().unwrap();
     let [file, link, socket] = ["file", "link", "socket"].map(|name| folder.path().join(name));
     fs::write(&file, "old").unwrap();
     symlink(&file, &link).unwrap();
     let _listener = UnixListener::bind(&socket).unwrap();
-    assert!(command(&enclave, &link).output().unwrap().status.success());
-    assert_eq!(fs::read_link(&link).unwrap(), file);
-    assert!(fs::read_to_string(&file).unwrap().contains("BEGIN CERTIFICATE"));
-    for out in [&socket, folder.path()] {
+    let named_as_folder = folder.path().join("new/");
+    for (out, message) in [
+        (&*link, "it is a link: name the file itself"),
+        (&socket, "no file that could be replaced"),
+        (folder.path(), "no file that could be replaced"),
+        (&named_as_folder, "the name of a folder"),
+    ] {
         let refused = command(&enclave, out).output().unwrap();
         assert_eq!(refused.status.code(), Some(2), "{refused:?}");
         let stderr = String::from_utf8(refused.stderr).unwrap();
-        assert!(stderr.contains("no file that could be replaced"), "{stderr}");
+        assert!(stderr.contains(message), "{stderr}");
     }
+    assert_eq!(fs::read_link(&link).unwrap(), file);
+    assert_eq!(fs::read_to_string(&file).unwrap(), "old");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
     assert!(fs::symlink_metadata(&socket).unwrap().file_type().is_socket());
 }

@@ -24,12 +24,13 @@ fn urls_are_of_https_and_without_a_path() {
 fn an_expectation_is_one_thing_and_none_of_debug_mode() {
     let hex = |byte: &str| byte.repeat(48);
     let run = |pcr: &str| trust(&[URL, "--pcr", &pcr0(), "--pcr", pcr]);
-    run(&format!("0={}", hex("00"))).assert_refused(2, "PCR0 is zero, as in debug mode alone");
-    run(&format!("2={}", hex("00"))).assert_refused(2, "PCR2 is zero, as in debug mode alone");
+    run(&format!("0={}", hex("00"))).assert_refused(2, "PCR0 is zero: nothing was measured there");
+    run(&format!("2={}", hex("00"))).assert_refused(2, "PCR2 is zero: nothing was measured there");
     run(&format!("0={}", hex("01"))).assert_refused(2, "PCR0 is expected to be two things");
-    // The same thing twice is no contradiction, and zero means something elsewhere.
+    // Of everybody's image that is not signed.
+    run(&format!("8={}", hex("00"))).assert_refused(2, "PCR8 is zero: nothing was measured there");
+    // The same thing twice is no contradiction.
     run(&pcr0()).assert_refused(1, "unreachable");
-    run(&format!("8={}", hex("00"))).assert_refused(1, "unreachable");
 }
 
 #[test]
@@ -50,6 +51,11 @@ fn files_of_measurements_are_read_strictly() {
         (format!(r#"{{"PCR8": "{one}", "pcr0": "{one}"}}"#), "pcr0 is no register"),
         (format!(r#"{{"PCR8": "{one}", "PCR+0": "{one}"}}"#), "PCR+0 is no register"),
         (format!(r#"{{"PCR8": "{one}", "PCR": "{one}"}}"#), "PCR is no register"),
+        (format!(r#"{{"PCR8": "{one}", " PCR0": "{one}"}}"#), " PCR0 is no register"),
+        (
+            format!(r#"{{"PCR8": "{one}", "Measurement": {{"PCR0": "{one}"}}}}"#),
+            "Measurement holds registers, which only Measurements may",
+        ),
         (format!(r#"{{"PCR8": "{one}", "ImageSha384": "{one}"}}"#), "ImageSha384 is no register"),
         (
             format!(r#"{{"PCR8": "{one}", "measurements": {{"PCR0": "{one}"}}}}"#),

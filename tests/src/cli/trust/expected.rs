@@ -38,10 +38,10 @@ impl Expected {
 
     fn add(&mut self, pcr: &Pcr) -> Result<(), String> {
         let Pcr { index, value } = pcr;
-        if *index < 3 && value.iter().all(|byte| *byte == 0) {
+        if value.iter().all(|byte| *byte == 0) {
             return Err(format!(
-                "PCR{index} is zero, as in debug mode alone, which is never trusted: write what the \
-                 image measures"
+                "PCR{index} is zero: nothing was measured there, as in debug mode or in an image that \
+                 is not signed; write what is measured, or leave it out"
             ));
         }
         match self.0.entry(*index) {
@@ -118,9 +118,15 @@ fn registers(json: &[u8]) -> Result<Vec<Pcr>, String> {
 /// One, unless the member is about something else. What looks like one and is none is an error: nothing
 /// that was meant to be compared is left out.
 fn register(name: &str, member: &Member) -> Result<Option<Pcr>, String> {
-    let looks_like_one = name.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("PCR"));
-    if !looks_like_one && !name.eq_ignore_ascii_case("ImageSha384") {
-        return Ok(None);
+    if !looks_like_one(name) {
+        return match member {
+            Member::Object(Members(members))
+                if members.iter().any(|(name, _)| looks_like_one(name)) =>
+            {
+                Err(format!("{name} holds registers, which only {MEASUREMENTS} may"))
+            }
+            _ => Ok(None),
+        };
     }
     let index = name.strip_prefix("PCR").unwrap_or_default();
     if index.is_empty() || !index.bytes().all(|digit| digit.is_ascii_digit()) {
@@ -136,6 +142,13 @@ fn register(name: &str, member: &Member) -> Result<Option<Pcr>, String> {
         },
         Member::Object(_) | Member::Other(_) => Err(format!("{name} is no text")),
     }
+}
+
+/// Whether whoever wrote it meant a register.
+fn looks_like_one(name: &str) -> bool {
+    let name = name.trim();
+    let start = name.get(..3).unwrap_or_default();
+    start.eq_ignore_ascii_case("PCR") || name.eq_ignore_ascii_case("ImageSha384")
 }
 
 #[derive(Deserialize)]
