@@ -18,13 +18,21 @@ impl Simulator {
     }
 
     pub(crate) fn start_with_log(listen: &str, more: &[&str], log: Stdio) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_enclave-simulator"))
-            .args(["--listen", listen])
-            .args(more)
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let mut command = Self::command(listen, more);
+        command.stderr(log);
+        Self::spawn(command)
+    }
+
+    /// What starts one.
+    pub(crate) fn command(listen: &str, more: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_enclave-simulator"));
+        command.args(["--listen", listen]).args(more);
+        command
+    }
+
+    /// Starts it, and waits until it listens.
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         let mut stdout = BufReader::new(process.stdout.take().unwrap());
         stdout.read_line(&mut line).unwrap();

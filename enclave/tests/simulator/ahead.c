@@ -1,0 +1,19 @@
+/* A system whose clock is as many seconds ahead as the file AHEAD says. */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+    char digits[32] = "";
+    long result = syscall(SYS_clock_gettime, clock, now);
+    int file = clock == CLOCK_REALTIME ? open(getenv("AHEAD"), O_RDONLY) : -1;
+    if (file >= 0) {
+        if (read(file, digits, sizeof digits - 1) > 0)
+            now->tv_sec += atol(digits);
+        close(file);
+    }
+    return result;
+}

@@ -1,0 +1,64 @@
+//! Session tickets, as time passes.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::process::Simulator;
+
+const HOUR: u64 = 60 * 60;
+
+/// What OpenSSL says of a handshake in this `version`, and of the session that it took up or was given.
+fn connect(simulator: &Simulator, version: &str, session: [&str; 2]) -> String {
+    let mut command = Command::new("timeout");
+    command.args([
+        "60",
+        "openssl",
+        "s_client",
+        "-connect",
+        &simulator.endpoint,
+        version,
+        "-ign_eof",
+    ]);
+    let piped = || Stdio::piped();
+    command.args(session).stdin(piped()).stdout(piped()).stderr(Stdio::null());
+    let mut client = command.spawn().unwrap();
+    let request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    client.stdin.take().unwrap().write_all(request).unwrap();
+    let said = client.wait_with_output().unwrap().stdout;
+    let said = String::from_utf8_lossy(&said).into_owned();
+    assert!(said.contains("HTTP/1.1 200 OK"), "{said}");
+    said
+}
+
+/// A ticket is opened as long as its key is there: that is replaced after six hours, and gone after as
+/// many again.
+#[test]
+fn a_ticket_is_good_for_no_longer_than_its_key_which_is_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let [library, ahead, config, session] =
+        ["ahead.so", "ahead", "enclave.toml", "session"].map(|name| folder.path().join(name));
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/simulator/ahead.c");
+    let mut compile = Command::new("cc");
+    compile.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(source);
+    assert!(compile.status().unwrap().success());
+    fs::write(&config, "[tls]\nmode = \"attested\"\nnames = [\"localhost\"]\n").unwrap();
+    let pass = |hours: u64| fs::write(&ahead, (hours * HOUR).to_string()).unwrap();
+    for version in ["-tls1_2", "-tls1_3"] {
+        pass(0);
+        let more = ["--config", config.to_str().unwrap()];
+        let mut command = Simulator::command("127.0.0.1:0", &more);
+        command.env("LD_PRELOAD", &library).env("AHEAD", &ahead);
+        let simulator = Simulator::spawn(command);
+        let session = session.to_str().unwrap();
+        let resumes =
+            || connect(&simulator, version, ["-sess_in", session]).contains("Reused, TLSv1");
+        assert!(connect(&simulator, version, ["-sess_out", session]).contains("New, TLSv1"));
+        assert!(resumes(), "{version}");
+        pass(7);
+        assert!(resumes(), "{version}");
+        pass(14);
+        assert!(!resumes(), "{version}");
+    }
+}
