@@ -118,6 +118,13 @@ mod tests {
         Ok(7)
     }
 
+    #[track_caller]
+    fn assert_late_since<T>(start: Instant, refused: &Result<T, HandshakeError>) {
+        assert!(matches!(refused, Err(HandshakeError::Late)));
+        let late = start.elapsed() - HANDSHAKE_TIMEOUT;
+        assert!(late < Duration::from_millis(10), "{late:?}");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_client_that_does_not_go_on_has_its_place_until_the_deadline_if_nobody_waits() {
         let handshakes = Arc::new(Handshakes::new());
@@ -157,9 +164,7 @@ mod tests {
         let _held = handshakes.places.acquire_many(all).await.unwrap();
         let start = Instant::now();
         let refused = handshakes.perform(honest).await;
-        assert!(matches!(refused, Err(HandshakeError::Late)));
-        let late = start.elapsed() - HANDSHAKE_TIMEOUT;
-        assert!(late < Duration::from_millis(10), "{late:?}");
+        assert_late_since(start, &refused);
     }
 
     #[tokio::test(start_paused = true)]
@@ -173,9 +178,7 @@ mod tests {
             drop(held);
         };
         let (refused, ()) = tokio::join!(handshakes.perform(pending::<io::Result<()>>), frees);
-        assert!(matches!(refused, Err(HandshakeError::Late)));
-        let late = start.elapsed() - HANDSHAKE_TIMEOUT;
-        assert!(late < Duration::from_millis(10), "{late:?}");
+        assert_late_since(start, &refused);
     }
 
     #[tokio::test(start_paused = true)]
