@@ -28,7 +28,7 @@ PRODUCTION_ENV = env -u CARGO_ENCODED_RUSTFLAGS RUSTFLAGS="$(PRODUCTION_FLAGS)" 
 PRODUCTION_CARGO = $(PRODUCTION_ENV) cargo build --release --locked \
 	--target $(PRODUCTION_TARGET) --target-dir $(PRODUCTION_DIR)
 WITH_PROVIDER := --no-default-features --features \
-	attested-recipient/$(PROVIDER),enclave/$(PROVIDER),enclave/simulator,shared/$(PROVIDER),shared/kms,shared/nsm,shared/simulator,shared/tls,shared/transport,fuzz/$(PROVIDER)
+	attested-recipient/$(PROVIDER),enclave/$(PROVIDER),enclave/simulator,enclave/pkcs11,shared/$(PROVIDER),shared/kms,shared/nsm,shared/simulator,shared/tls,shared/transport,fuzz/$(PROVIDER)
 # For each fuzz target.
 FUZZ_SECONDS ?= 60
 # Where the static binaries are, and the command that builds and measures images.
@@ -48,7 +48,7 @@ tools:
 	@command -v cc >/dev/null || { echo "a C compiler is missing: install one, for example with apt-get install gcc" >&2; exit 1; }
 
 build: tools ## Build the release binaries for a laptop.
-	cargo build --release --locked -p enclave --features simulator --bin enclave-simulator
+	cargo build --release --locked -p enclave --features simulator,pkcs11 --bin enclave-simulator
 	cargo build --release --locked -p parent-proxy
 	cargo build --release --locked -p attested-recipient
 
