@@ -1,16 +1,17 @@
-//! Health tests of what the NSM gives, in the style of SP 800-90B section 4.
+//! Health tests of what the NSM or an HSM gives, in the style of SP 800-90B section 4.
 //!
 //! They are to notice that the source has failed altogether, in a way that shows: that it repeats
 //! itself, counts, or is stuck. They cannot tell good randomness from bad that is well mixed. The
 //! samples are bytes, of which each is taken to have [`MIN_ENTROPY`] bits of min-entropy at least;
 //! a source that is as good as that fails a test once in 2^40 samples at most.
 //!
-//! 1. Exactly 256 bytes.
+//! 1. Of the NSM exactly 256 bytes.
 //! 2. Repetition count (SP 800-90B section 4.4.1), over the bytes, and over the differences of
 //!    each to the one before: a counter's differences repeat. As good bytes are independent, so
 //!    are their differences.
 //! 3. Adaptive proportion (section 4.4.2).
-//! 4. No block that was among the last 1,024.
+//! 4. No output of 16 bytes or more that was among the last 1,024 of these: good ones are so once in
+//!    2^86. Shorter ones that are always the same fail the third test, by every fifteenth byte.
 
 use std::collections::VecDeque;
 
@@ -36,8 +37,11 @@ const PROPORTION_WINDOW: u32 = 512;
 /// As many samples equal to a window's first are a failure: 1 + CRITBINOM(512, 2^-6, 1 - 2^-40).
 const PROPORTION_CUTOFF: u32 = 35;
 
-/// Blocks that are remembered, by their digest.
-const REMEMBERED_BLOCKS: usize = 1024;
+/// Outputs that are remembered, by their digest.
+const REMEMBERED_OUTPUTS: usize = 1024;
+
+/// Bytes of an output that is remembered.
+const MIN_REMEMBERED_LENGTH: usize = 16;
 
 /// Blocks that are tested, and not used, before any is: 1,024 samples (SP 800-90B section 4.3).
 pub(crate) const START_UP_BLOCKS: usize = 4;
@@ -57,12 +61,13 @@ pub enum HealthFault {
     /// One sample too often.
     #[error("the adaptive proportion test failed")]
     AdaptiveProportion,
-    /// A block that came before.
-    #[error("it returned the same block twice")]
+    /// An output that came before.
+    #[error("it returned the same bytes twice")]
     RepeatedBlock,
 }
 
-/// The tests, and what they remember from block to block: bytes among it, so that nothing shows it.
+/// The tests of one source, and what they remember from output to output: bytes among it, so that
+/// nothing shows it.
 pub(crate) struct HealthTests {
     bytes: Repetition,
     differences: Repetition,
@@ -78,17 +83,22 @@ impl HealthTests {
             differences: Repetition::default(),
             last: None,
             proportion: Proportion::default(),
-            recent: VecDeque::with_capacity(REMEMBERED_BLOCKS),
+            recent: VecDeque::with_capacity(REMEMBERED_OUTPUTS),
         }
     }
 
-    /// Tests the next block that the source gave.
-    pub(crate) fn check(&mut self, block: &[u8]) -> Result<(), HealthFault> {
+    /// Tests the next block that the NSM gave.
+    pub(crate) fn check_block(&mut self, block: &[u8]) -> Result<(), HealthFault> {
         // 1: its length
         if block.len() != RANDOM_BLOCK_LENGTH {
             return Err(HealthFault::Length { length: block.len() });
         }
-        for &sample in block {
+        self.check(block)
+    }
+
+    /// Tests the next output of the source, of any length.
+    pub(crate) fn check(&mut self, output: &[u8]) -> Result<(), HealthFault> {
+        for &sample in output {
             // 2: repetition
             let difference = self.last.replace(sample).map(|last| sample.wrapping_sub(last));
             let repeats = self.bytes.fails(sample)
@@ -101,15 +111,18 @@ impl HealthTests {
                 return Err(HealthFault::AdaptiveProportion);
             }
         }
-        // 4: a block that is known
-        self.remember(Sha256::digest(block))
+        // 4: an output that is known
+        if output.len() < MIN_REMEMBERED_LENGTH {
+            return Ok(());
+        }
+        self.remember(Sha256::digest(output))
     }
 
     fn remember(&mut self, digest: [u8; SHA_256_LENGTH]) -> Result<(), HealthFault> {
         if self.recent.contains(&digest) {
             return Err(HealthFault::RepeatedBlock);
         }
-        if self.recent.len() == REMEMBERED_BLOCKS {
+        if self.recent.len() == REMEMBERED_OUTPUTS {
             self.recent.pop_front();
         }
         self.recent.push_back(digest);

@@ -19,7 +19,7 @@ fn passes_what_is_random() {
 #[test]
 fn refuses_a_block_of_another_length() {
     for length in [0, 1, 255, 257, 512] {
-        let result = HealthTests::new().check(&vec![0; length]);
+        let result = HealthTests::new().check_block(&vec![0; length]);
         assert_eq!(result, Err(HealthFault::Length { length }));
     }
 }
@@ -98,6 +98,29 @@ fn refuses_a_block_that_was_among_the_last_1024_and_no_older_one() {
             assert_eq!(tests.check(&block()), Ok(()));
         }
         assert_eq!(tests.check(&known), expected, "{between}");
+    }
+}
+
+#[test]
+fn refuses_a_source_that_gives_the_same_again_and_again_however_short() {
+    for length in 1..=1024 {
+        let mut output = vec![0; length];
+        fill_random(&mut output).unwrap();
+        let mut tests = HealthTests::new();
+        // Two windows.
+        let outputs = 2 + 1024 / length;
+        let failed = (0..outputs).map(|_| tests.check(&output)).find(Result::is_err);
+        assert!(failed.is_some(), "{length}");
+    }
+}
+
+#[test]
+fn passes_outputs_of_any_length() {
+    let mut tests = HealthTests::new();
+    for length in (1..=1024).chain([1; 4096]) {
+        let mut output = vec![0; length];
+        fill_random(&mut output).unwrap();
+        assert_eq!(tests.check(&output), Ok(()), "{length}");
     }
 }
 

@@ -36,7 +36,7 @@ impl<N: Nsm> Device<N> {
             Response::GetRandom { random } => Some(Zeroizing::new(random)),
             other => wiped(other),
         })?;
-        self.health.check(&random)?;
+        self.health.check_block(&random)?;
         Ok(Block::new(random))
     }
 

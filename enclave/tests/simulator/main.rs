@@ -210,7 +210,7 @@ const FAULTS: [(&str, &str); 10] = [
     ("short", "it returned 255 random bytes instead of 256"),
     ("long", "it returned 257 random bytes instead of 256"),
     ("empty", "it returned 0 random bytes instead of 256"),
-    ("repeat", "it returned the same block twice"),
+    ("repeat", "it returned the same bytes twice"),
     ("zeros", "the repetition count test failed"),
     ("ones", "the repetition count test failed"),
     ("counter", "the repetition count test failed"),
