@@ -7,7 +7,8 @@
 //! 3. [`kms`] parses the operation, and with it the recipient's attestation document.
 //! 4. The document is verified: [`shared::attestation`].
 //! 5. [`policy`] admits the request; only it makes an [`Admitted`](policy::Admitted).
-//! 6. [`entropy`] draws random bytes, for admitted requests alone, from what the NSM's thread gives.
+//! 6. [`entropy`] draws random bytes, for admitted requests alone, from what the NSM's thread gives; or
+//!    a custom key store does, from its HSM.
 //! 7. [`Admitted::deliver`](policy::Admitted::deliver) answers in the clear, or sealed, never both.
 //! 8. [`kms`] writes the answer; its `error.rs` alone says what a stranger is told.
 //!
@@ -25,6 +26,7 @@ pub mod config;
 pub mod entropy;
 pub mod http;
 pub mod init;
+mod key_store;
 pub mod kms;
 pub mod measurement;
 mod metrics;
@@ -38,5 +40,6 @@ mod service;
 pub mod throttle;
 pub mod tls;
 
+pub use key_store::{KeyStoreError, KeyStoreErrorReason};
 pub use process::{exit_with, init_log, init_log_to};
 pub use service::{Service, StartError};

@@ -10,6 +10,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use shared::kms::ConnectionState;
 
 use crate::clock::Anchoring;
 use crate::entropy::EntropyFault;
@@ -36,6 +37,13 @@ pub(crate) struct Metrics {
     pub(crate) reseeds: Counter,
     /// TLS handshakes.
     pub(crate) tls_handshakes: TlsHandshakes,
+    /// Draws from HSMs.
+    #[cfg_attr(not(feature = "pkcs11"), expect(dead_code, reason = "there are no HSMs"))]
+    pub(crate) key_store_draws: KeyStoreDraws,
+    /// Connections to HSMs that failed, or could not be made.
+    #[cfg_attr(not(feature = "pkcs11"), expect(dead_code, reason = "there are no HSMs"))]
+    pub(crate) key_store_failures: Counter,
+    key_stores: Family<Label, Gauge>,
     faults: Family<Label, Counter>,
     failures: Family<Label, Counter>,
     expired: Counter,
@@ -74,8 +82,18 @@ pub(crate) struct TlsHandshakes {
     pub(crate) gave_way: Counter,
 }
 
+/// By how they ended.
+#[derive(Clone, Debug)]
+#[cfg_attr(not(feature = "pkcs11"), expect(dead_code, reason = "there are no HSMs"))]
+pub(crate) struct KeyStoreDraws {
+    pub(crate) granted: Counter,
+    pub(crate) deadline: Counter,
+    pub(crate) full: Counter,
+    pub(crate) failed: Counter,
+}
+
 /// How things are at the moment of a scrape.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Moment {
     /// Whether `/readyz` says so.
     pub(crate) ready: bool,
@@ -83,6 +101,8 @@ pub(crate) struct Moment {
     pub(crate) stock: usize,
     /// Blocks that grew too old, so far.
     pub(crate) expired: u64,
+    /// Custom key stores, by ConnectionState.
+    pub(crate) key_stores: [(ConnectionState, usize); 4],
 }
 
 impl Metrics {
@@ -98,6 +118,16 @@ impl Metrics {
         let failures = counters(registry, "entropy_failures", "Draws that failed");
         EntropyFault::causes().for_each(|cause| drop(of(&failures, "cause", cause)));
         let handshakes = counters(registry, "tls_handshakes", "TLS handshakes, by how they ended");
+        let draws = counters(registry, "key_store_draws", "Draws from HSMs, by how they ended");
+        let key_store_failures = Counter::default();
+        let help = "Connections to HSMs that failed, or could not be made";
+        registry.register("key_store_failures", help, key_store_failures.clone());
+        let key_stores = Family::<Label, Gauge>::default();
+        registry.register(
+            "key_stores",
+            "Custom key stores, by ConnectionState",
+            key_stores.clone(),
+        );
         let (reseeds, expired) = (Counter::default(), Counter::default());
         let clock_failures = Counter::default();
         let (clock_disagreements, clock_offset) = (Counter::default(), Gauge::default());
@@ -132,6 +162,14 @@ impl Metrics {
                 late: of(&handshakes, "outcome", "late"),
                 gave_way: of(&handshakes, "outcome", "gave_way"),
             },
+            key_store_draws: KeyStoreDraws {
+                granted: of(&draws, "outcome", "granted"),
+                deadline: of(&draws, "outcome", "deadline"),
+                full: of(&draws, "outcome", "full"),
+                failed: of(&draws, "outcome", "failed"),
+            },
+            key_store_failures,
+            key_stores,
             registry: root,
             reseeds,
             faults,
@@ -189,6 +227,10 @@ impl Metrics {
         self.ready.set(moment.ready.into());
         self.stock.set(i64::try_from(moment.stock).unwrap_or(i64::MAX));
         self.expired.inner().store(moment.expired, Ordering::Relaxed);
+        for (state, count) in moment.key_stores {
+            let gauge = self.key_stores.get_or_create(&[("state", state.name())]);
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
         let mut text = String::new();
         text::encode(&mut text, &self.registry)?;
         Ok(text)

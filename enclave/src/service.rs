@@ -1,6 +1,7 @@
 //! The service: routes a request to KMS, to a health check, or to the platform.
 
 use std::io;
+use std::mem;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread;
@@ -16,6 +17,7 @@ use crate::clock::{ClockFault, TrustedClock};
 use crate::config::Settings;
 use crate::entropy::{Entropy, EntropyFault, KnownAnswerError, known_answers};
 use crate::http::{Answer, Received};
+use crate::key_store::{KeyStoreError, KeyStores};
 use crate::kms;
 use crate::metrics::{self, Metrics, Moment};
 use crate::nsm::{Booted, NsmFault, NsmThread};
@@ -33,6 +35,7 @@ pub struct Service<P: Platform> {
     pub(crate) anchors: TrustAnchors<P::Trust>,
     pub(crate) settings: Settings,
     pub(crate) entropy: Entropy,
+    pub(crate) key_stores: KeyStores,
     clock: Arc<TrustedClock<P::Clock>>,
     metrics: Arc<Metrics>,
     audit: Audit,
@@ -61,6 +64,9 @@ pub enum StartError {
     /// There are no keys for TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// A key store cannot be.
+    #[error(transparent)]
+    KeyStore(#[from] KeyStoreError),
 }
 
 impl<P: Platform> Service<P> {
@@ -73,7 +79,7 @@ impl<P: Platform> Service<P> {
         platform: P,
         nsm: P::Nsm,
         anchors: TrustAnchors<P::Trust>,
-        settings: Settings,
+        mut settings: Settings,
         audit: Audit,
     ) -> Result<Self, StartError> {
         platform.examine(&settings.platform)?;
@@ -102,6 +108,8 @@ impl<P: Platform> Service<P> {
             Arc::new(move || clock.now())
         };
         let tls = Tls::start(&settings.tls, now, &metrics)?;
+        let stores = mem::take(&mut settings.key_stores);
+        let key_stores = KeyStores::start(stores, clock.now(), &metrics)?;
         settings.announce(clock.now());
         tracing::info!(provider = shared::crypto::PROVIDER, "the NSM gives entropy; in service");
         platform.in_service();
@@ -111,6 +119,7 @@ impl<P: Platform> Service<P> {
             anchors,
             settings,
             entropy,
+            key_stores,
             clock,
             metrics,
             audit,
@@ -208,7 +217,9 @@ impl<P: Platform> Service<P> {
 
     fn show_metrics(&self) -> Answer {
         let (stock, expired) = self.entropy.nsm().stock();
-        let moment = Moment { ready: self.unreadiness().is_none(), stock, expired };
+        let ready = self.unreadiness().is_none();
+        let key_stores = self.key_stores.count();
+        let moment = Moment { ready, stock, expired, key_stores };
         match self.metrics.encode(moment) {
             Ok(text) => Answer::new(StatusCode::OK, metrics::CONTENT_TYPE, text.into_bytes()),
             Err(_) => Answer::error(&KmsError::bare(ErrorType::KmsInternal)),

@@ -14,10 +14,20 @@ const SECRETS: [&str; 2] = ["secret_access_key", "session_token"];
 const FILE_LISTS: [&str; 2] = ["anchors", "policies"];
 
 /// Keys whose value is a file.
-const FILES: [&str; 1] = ["certificate"];
+const FILES: [&str; 2] = ["certificate", "trust_anchor_certificate"];
 
 /// Keys whose value is a file that is a secret.
-const SECRET_FILES: [&str; 1] = ["private_key"];
+const SECRET_FILES: [(&str, SecretFile); 2] =
+    [("private_key", SecretFile::PrivateKey), ("pin_file", SecretFile::Pin)];
+
+/// What a file is that is secret as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SecretFile {
+    /// That of TLS, in PEM.
+    PrivateKey,
+    /// That of a token's user.
+    Pin,
+}
 
 /// What a file holds beside its words, in the order in which they stand there.
 #[derive(Default)]
@@ -25,7 +35,7 @@ pub(super) struct Contents<'a> {
     /// The files that it names, but for those that are secret.
     pub(super) files: Vec<&'a str>,
     /// The files that it names and that are secret.
-    pub(super) secret_files: Vec<&'a str>,
+    pub(super) secret_files: Vec<(&'a str, SecretFile)>,
     /// Where each secret stands, with its quotes, and the secret.
     pub(super) secrets: Vec<(Range<usize>, &'a str)>,
 }
@@ -63,8 +73,8 @@ impl<'a> Contents<'a> {
                     self.secrets.push((value.span(), secret));
                 }
                 DeValue::String(file) if FILES.contains(&key) => self.files.push(file),
-                DeValue::String(file) if SECRET_FILES.contains(&key) => {
-                    self.secret_files.push(file);
+                DeValue::String(file) if let Some(secret) = secret_file(key) => {
+                    self.secret_files.push((file, secret));
                 }
                 DeValue::Array(files) if FILE_LISTS.contains(&key) => {
                     self.files.extend(files.iter().filter_map(|file| file.get_ref().as_str()));
@@ -81,6 +91,10 @@ impl<'a> Contents<'a> {
             _ => {}
         }
     }
+}
+
+fn secret_file(key: &str) -> Option<SecretFile> {
+    SECRET_FILES.iter().find(|(known, _)| *known == key).map(|(_, secret)| *secret)
 }
 
 /// `text` with `""` for each secret.
@@ -144,10 +158,16 @@ mod tests {
                     [c]\nprivate_key = ['c.key']\ncertificate = 7\n";
         let table = DeTable::parse(text).unwrap();
         let contents = Contents::of(table.get_ref());
-        assert_eq!(contents.secret_files, ["b.key", "a.key"]);
+        let key = SecretFile::PrivateKey;
+        assert_eq!(contents.secret_files, [("b.key", key), ("a.key", key)]);
         assert_eq!(contents.files, ["r.pem", "a.crt"]);
         assert_eq!(contents.counts(), Counts { secrets: 0, files: 2, secret_files: 2 });
         // Their names are no secrets.
         assert_eq!(public(text).0, text);
+        let text = "[[key_store]]\npin_file = 'pin'\ntrust_anchor_certificate = 'ca.crt'\n";
+        let table = DeTable::parse(text).unwrap();
+        let contents = Contents::of(table.get_ref());
+        assert_eq!(contents.secret_files, [("pin", SecretFile::Pin)]);
+        assert_eq!(contents.files, ["ca.crt"]);
     }
 }

@@ -12,6 +12,7 @@ use shared::attestation::AnchorError;
 use thiserror::Error;
 
 use super::archive::ArchiveError;
+use super::key_store::InvalidKeyStore;
 use super::tls::TlsError;
 use crate::auth::DuplicateAccessKey;
 use crate::policy::InvalidMeasurement;
@@ -137,10 +138,30 @@ pub enum MeaningError {
     NoSalt,
     /// Secrets or files that no key names.
     #[error(
-        "[[credential]], [trust] or [tls] is written as a list of values: write each with its key, by \
-         which secrets are told from what is measured in PCR16"
+        "[[credential]], [trust], [tls] or [[key_store]] is written as a list of values: write each \
+         with its key, by which secrets are told from what is measured in PCR16"
     )]
     WithoutKeys,
+    /// A secret that PCR16 would measure, and a published configuration show.
+    #[error(
+        "private_key or pin_file names a file that another key names as well, by which it would be \
+         published: give each secret a file of its own"
+    )]
+    PublicSecretFile,
+    /// A key store that cannot be.
+    #[error("[[key_store]] number {number}: {reason}")]
+    KeyStore {
+        /// Which.
+        number: usize,
+        /// Why.
+        reason: InvalidKeyStore,
+    },
+    /// More than anybody has threads for.
+    #[error("there are more than 100 [[key_store]]: remove some")]
+    TooManyKeyStores,
+    /// A PIN's file that cannot be read.
+    #[error("[[key_store]] pin_file: the file that it names: {0}")]
+    ReadPin(io::Error),
     /// The system has no randomness.
     #[error("the system gives no random bytes to salt the measurement of its secrets with")]
     NoRandomness,

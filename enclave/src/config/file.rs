@@ -11,6 +11,7 @@ use shared::time::UnixMillis;
 use toml::value::Datetime;
 
 use super::contents::Counts;
+use super::key_store::KeyStoreTable;
 #[cfg(feature = "simulator")]
 use super::platform::SimulatorTable;
 use super::platform::{EntropyTable, PlatformTable};
@@ -36,6 +37,8 @@ pub(super) struct ConfigFile {
     pub(super) platform: PlatformTable,
     #[serde(default)]
     pub(super) tls: TlsTable,
+    #[serde(default)]
+    pub(super) key_store: Vec<KeyStoreTable>,
     /// What the second binary alone understands, and the first has not even a name for.
     #[cfg(feature = "simulator")]
     pub(super) simulator: Option<SimulatorTable>,
@@ -47,12 +50,17 @@ impl ConfigFile {
         let secrets =
             |credential: &CredentialTable| 1 + usize::from(credential.session_token.is_some());
         let policies = |credential: &CredentialTable| credential.policies.len();
+        let of_stores = |has: fn(&KeyStoreTable) -> bool| {
+            self.key_store.iter().filter(|store| has(store)).count()
+        };
         Counts {
             secrets: self.credential.iter().map(secrets).sum(),
             files: self.trust.anchors.len()
                 + self.credential.iter().map(policies).sum::<usize>()
-                + usize::from(self.tls.certificate.is_some()),
-            secret_files: usize::from(self.tls.private_key.is_some()),
+                + usize::from(self.tls.certificate.is_some())
+                + of_stores(|store| store.trust_anchor_certificate.is_some()),
+            secret_files: usize::from(self.tls.private_key.is_some())
+                + of_stores(|store| store.pin_file.is_some()),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 mod forms;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
@@ -13,9 +13,8 @@ use toml::de::DeTable;
 use zeroize::Zeroizing;
 
 use super::archive::{self, ArchiveError, MAX_ARCHIVE_LENGTH, NAME_RULE};
-use super::contents::{Contents, Counts};
+use super::contents::{Contents, Counts, SecretFile};
 use super::error::{self, ConfigError, MeaningError, Position};
-use super::tls::TlsError;
 
 /// Bytes of a configuration or policy file: far more than a person writes.
 pub(super) const MAX_FILE_LENGTH: usize = 1024 * 1024;
@@ -41,8 +40,8 @@ pub struct Files {
     salt: Option<Zeroizing<Vec<u8>>>,
     /// By name; one that cannot be read is an error only for who reads it.
     others: BTreeMap<String, io::Result<Zeroizing<Vec<u8>>>>,
-    /// The names of those that are secret as a whole.
-    secret: BTreeSet<String>,
+    /// The names of those that are secret as a whole, and what they are.
+    secret: BTreeMap<String, SecretFile>,
 }
 
 impl Files {
@@ -117,11 +116,11 @@ impl Files {
         let toml = Zeroizing::new(text.to_owned());
         let table = parse(&path, &toml)?;
         let Contents { files, secret_files, .. } = Contents::of(&table);
-        if secret_files.iter().any(|name| files.contains(name)) {
-            let error = MeaningError::Tls(TlsError::PublicPrivateKey);
-            return Err(ConfigError::Meaning { path, error });
+        if secret_files.iter().any(|(name, _)| files.contains(name)) {
+            return Err(ConfigError::Meaning { path, error: MeaningError::PublicSecretFile });
         }
-        let secret = secret_files.iter().map(|name| (*name).to_owned()).collect();
+        let secret = secret_files.iter().map(|(name, kind)| ((*name).to_owned(), *kind)).collect();
+        let secret_files = secret_files.into_iter().map(|(name, _)| name);
         let mut others = BTreeMap::new();
         for name in files.into_iter().chain(secret_files) {
             if !others.contains_key(name) {

@@ -6,6 +6,7 @@ mod contents;
 mod error;
 mod file;
 mod files;
+mod key_store;
 mod parent;
 mod platform;
 mod settings;
@@ -27,6 +28,7 @@ pub use self::archive::{ArchiveError, MAX_ARCHIVE_LENGTH};
 pub use self::error::{ConfigError, CredentialError, MeaningError, Position};
 use self::file::ConfigFile;
 pub use self::files::{Files, SALT_LENGTH, SALT_NAME, TOML_NAME};
+pub use self::key_store::InvalidKeyStore;
 #[cfg(feature = "simulator")]
 use self::platform::SimulatorTable;
 pub use self::settings::{Posture, Settings};

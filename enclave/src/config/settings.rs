@@ -10,9 +10,11 @@ use shared::time::UnixMillis;
 use super::error::{CredentialError, MeaningError};
 use super::file::{AuthMode, ConfigFile, CredentialTable, PlaintextMode, RecipientTable};
 use super::files::Files;
+use super::key_store::key_stores;
 use super::surprise::Surprise;
 use crate::auth::{Authenticator, Credential, SigV4, is_access_key_id};
 use crate::entropy::EntropySettings;
+use crate::key_store::KeyStoreSettings;
 use crate::measurement::Measured;
 use crate::platform::PlatformSettings;
 use crate::policy::{Measurement, Plaintext, Policy, RecipientPolicy, iam};
@@ -41,6 +43,7 @@ pub struct Settings {
     pub(crate) entropy: EntropySettings,
     pub(crate) platform: PlatformSettings,
     pub(crate) tls: TlsSettings,
+    pub(crate) key_stores: Vec<KeyStoreSettings>,
     /// Of the configuration, if there is one.
     pub(crate) measurement: Option<Measured>,
     pub(super) surprises: Vec<Surprise>,
@@ -74,7 +77,9 @@ pub(super) fn build(
     if file.simulator.is_some() && posture == Posture::Production {
         return Err(MeaningError::SimulatorInProduction);
     }
-    let ConfigFile { auth, credential, recipient, throttle, entropy, platform, tls, .. } = file;
+    let ConfigFile {
+        auth, credential, recipient, throttle, entropy, platform, tls, key_store, ..
+    } = file;
     if let Some(region) = &auth.region {
         check_region(region)?;
     }
@@ -112,6 +117,7 @@ pub(super) fn build(
         entropy: entropy.settings()?,
         platform: platform.settings()?,
         tls,
+        key_stores: key_stores(key_store, files)?,
         measurement: None,
         surprises,
     })

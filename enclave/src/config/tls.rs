@@ -109,12 +109,6 @@ pub enum TlsError {
     /// A key's file that gives none.
     #[error("private_key: the file that it names: {0}")]
     PrivateKey(#[from] InvalidPrivateKey),
-    /// A key that PCR16 would measure, and a published configuration show.
-    #[error(
-        "private_key names a file that another key names as well, by which it would be published: \
-         give the private key a file of its own"
-    )]
-    PublicPrivateKey,
     /// The key of another certificate.
     #[error(
         "private_key is not that of the first certificate in the file that certificate names: the \
@@ -214,7 +208,8 @@ fn certified_key(files: &Files, certificate: &Path, key: &Path) -> Result<Certif
     }
 }
 
-fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, InvalidCertificate> {
+/// The certificates in a PEM file, which is published.
+pub(super) fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, InvalidCertificate> {
     if holds_private_key(pem) {
         return Err(InvalidCertificate::HoldsKey);
     }

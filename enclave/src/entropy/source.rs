@@ -92,34 +92,48 @@ impl Entropy {
 
     /// What one answer needs, all or nothing.
     pub(crate) async fn draw(&self, wanted: Wanted) -> Result<Drawn, EntropyFault> {
+        self.take(|instance| generate(instance, wanted)).await
+    }
+
+    /// What another source's bytes are sealed with.
+    pub(crate) async fn draw_encryption(&self) -> Result<ContentEncryption, EntropyFault> {
+        self.take(generate_encryption).await
+    }
+
+    /// From an instance that is seeded as is configured.
+    async fn take<T>(&self, generate: impl Generate<T>) -> Result<T, EntropyFault> {
         let deadline = self.nsm.deadline();
-        let drawn = match self.prediction_resistance {
-            PredictionResistance::Request => self.draw_fresh(wanted, deadline).await,
-            PredictionResistance::Interval { .. } => self.draw_shared(wanted, deadline).await,
+        let taken = match self.prediction_resistance {
+            PredictionResistance::Request => self.take_fresh(generate, deadline).await,
+            PredictionResistance::Interval { .. } => self.take_shared(generate, deadline).await,
         };
-        drawn.inspect_err(|fault| self.metrics.count_failure(fault))
+        taken.inspect_err(|fault| self.metrics.count_failure(fault))
     }
 
     /// From an instance that need not be reseeded yet. If there is none, whoever has a block first
     /// reseeds one for all who wait: each waits for a block and for somebody who has one, so that
     /// nobody holds up the others.
-    async fn draw_shared(&self, wanted: Wanted, deadline: Deadline) -> Result<Drawn, EntropyFault> {
+    async fn take_shared<T>(
+        &self,
+        generate: impl Generate<T>,
+        deadline: Deadline,
+    ) -> Result<T, EntropyFault> {
         // It keeps its place in line whoever reseeds meanwhile.
-        let mut fresh = pin!(self.draw_fresh(wanted, deadline));
+        let mut fresh = pin!(self.take_fresh(generate, deadline));
         loop {
             let reseeded = self.reseeded.notified();
-            if let Some(drawn) = self.draw_seeded(wanted)? {
-                return Ok(drawn);
+            if let Some(taken) = self.take_seeded(generate)? {
+                return Ok(taken);
             }
             select! {
                 biased;
-                drawn = &mut fresh => {
-                    return match drawn {
+                taken = &mut fresh => {
+                    return match taken {
                         // Both may have come about before this caller was looked at.
                         Err(fault) if fault.is_timeout() => {
-                            self.draw_seeded(wanted)?.ok_or(fault)
+                            self.take_seeded(generate)?.ok_or(fault)
                         }
-                        drawn => drawn,
+                        taken => taken,
                     };
                 }
                 () = reseeded => {}
@@ -127,7 +141,7 @@ impl Entropy {
         }
     }
 
-    fn draw_seeded(&self, wanted: Wanted) -> Result<Option<Drawn>, EntropyFault> {
+    fn take_seeded<T>(&self, generate: impl Generate<T>) -> Result<Option<T>, EntropyFault> {
         // Old state does not stand in for a source that fails; one that is slow does not fail.
         if let Some(fault) = self.nsm.fault().filter(|fault| !fault.is_timeout()) {
             return Err(fault.into());
@@ -135,11 +149,15 @@ impl Entropy {
         let now = Instant::now();
         let seeded = |instance: &Instance| !self.prediction_resistance.is_due(instance, now);
         let instance = self.instances.find(seeded);
-        instance.map(|mut instance| generate(&mut instance, wanted)).transpose()
+        instance.map(|mut instance| generate(&mut instance)).transpose()
     }
 
     /// From an instance that is reseeded first.
-    async fn draw_fresh(&self, wanted: Wanted, deadline: Deadline) -> Result<Drawn, EntropyFault> {
+    async fn take_fresh<T>(
+        &self,
+        generate: impl Generate<T>,
+        deadline: Deadline,
+    ) -> Result<T, EntropyFault> {
         let block = self.nsm.block(deadline).await?;
         // From here on nothing is awaited: as many instances as threads are enough, and nobody can
         // leave one half-way.
@@ -148,13 +166,13 @@ impl Entropy {
         let mut instance = self.instances.find(due).map_or_else(|| self.instances.any(), Ok)?;
         instance.reseed(block, now)?;
         self.metrics.reseeds.inc();
-        let drawn = generate(&mut instance, wanted);
+        let taken = generate(&mut instance);
         let serves_others = !due(&instance);
         drop(instance);
         if serves_others {
             self.reseeded.notify_waiters();
         }
-        drawn
+        taken
     }
 
     /// What a request would suffer from, as far as is known.
@@ -179,6 +197,11 @@ impl PredictionResistance {
     }
 }
 
+/// What is taken from an instance, by generates of its own.
+trait Generate<T>: Fn(&mut Instance) -> Result<T, EntropyFault> + Copy {}
+
+impl<T, F: Fn(&mut Instance) -> Result<T, EntropyFault> + Copy> Generate<T> for F {}
+
 /// Separate generates for the answer, the content key, the IV and the seed: none can be computed
 /// from another.
 fn generate(instance: &mut Instance, wanted: Wanted) -> Result<Drawn, EntropyFault> {
@@ -186,10 +209,14 @@ fn generate(instance: &mut Instance, wanted: Wanted) -> Result<Drawn, EntropyFau
     let mut random = Zeroizing::new(vec![0; number_of_bytes]);
     instance.generate(&mut random)?;
     let encryption = match sealed {
-        true => Some(ContentEncryption::draw(|part| instance.generate(part))?),
+        true => Some(generate_encryption(instance)?),
         false => None,
     };
     Ok(Drawn { random: RandomBytes::new(random), encryption })
+}
+
+fn generate_encryption(instance: &mut Instance) -> Result<ContentEncryption, EntropyFault> {
+    Ok(ContentEncryption::draw(|part| instance.generate(part))?)
 }
 
 #[cfg(test)]

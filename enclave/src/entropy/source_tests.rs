@@ -145,7 +145,7 @@ async fn an_instance_that_is_in_use_is_waited_for_and_no_other_reseeded() {
         });
         told.recv_timeout(BOUND).unwrap();
         let wanted = Wanted { number_of_bytes: 32, sealed: false };
-        assert!(entropy.draw_seeded(wanted).unwrap().is_some());
+        assert!(entropy.take_seeded(|instance| generate(instance, wanted)).unwrap().is_some());
     });
     draw(&entropy, false).await;
     assert_eq!(entropy.metrics.reseeds.get(), 1);

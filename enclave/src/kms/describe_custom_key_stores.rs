@@ -1,26 +1,67 @@
-//! DescribeCustomKeyStores: this service has none yet.
+//! DescribeCustomKeyStores.
 
-use shared::kms::{DescribeCustomKeyStores, NO_CUSTOM_KEY_STORES, Operation};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use shared::kms::{DescribeCustomKeyStores, DescribeCustomKeyStoresResponse, Operation};
 use zeroize::Zeroizing;
 
 use super::Call;
 use super::error::Refusal;
-use crate::policy::Policy;
+use crate::key_store::KeyStore;
+use crate::platform::Platform;
+use crate::service::Service;
 
-pub(super) fn perform(policy: &Policy, call: &Call<'_>) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+pub(super) fn perform<P: Platform>(
+    service: &Service<P>,
+    call: &Call<'_>,
+) -> Result<Zeroizing<Vec<u8>>, Refusal> {
     let request = DescribeCustomKeyStores::parse(call.body)?;
+    let policy = &service.settings.policy;
     policy
         .admit_describe(&call.asker)
         .map_err(|denied| call.denied(Operation::DescribeCustomKeyStores, denied))?;
-    // Whoever names one names one that does not exist; and no list was ever cut by a marker.
-    if let Some(id) = request.custom_key_store_id {
-        return Err(Refusal::CustomKeyStoreNotFound { id });
-    }
-    if let Some(name) = request.custom_key_store_name {
-        return Err(Refusal::CustomKeyStoreNotFound { id: name });
-    }
-    if request.marker.is_some() {
-        return Err(Refusal::InvalidMarker);
-    }
-    Ok(Zeroizing::new(NO_CUSTOM_KEY_STORES.to_vec()))
+    let json = list(service.key_stores.as_slice(), request)?.to_json()?;
+    Ok(Zeroizing::new(json))
+}
+
+/// The part of `stores` that is asked for.
+fn list(
+    stores: &[KeyStore],
+    request: DescribeCustomKeyStores,
+) -> Result<DescribeCustomKeyStoresResponse<'_>, Refusal> {
+    let DescribeCustomKeyStores { custom_key_store_id, custom_key_store_name, limit, marker } =
+        request;
+    let named = match (custom_key_store_id, custom_key_store_name) {
+        (Some(id), _) => Some((stores.iter().position(|store| store.id() == id), id)),
+        (None, Some(name)) => Some((stores.iter().position(|store| store.name() == name), name)),
+        (None, None) => None,
+    };
+    let stores = match named {
+        None => stores,
+        Some((Some(at), _)) => stores.get(at..=at).unwrap_or_default(),
+        Some((None, name)) => return Err(Refusal::CustomKeyStoreNotFound { name }),
+    };
+    let rest = match marker {
+        None => stores,
+        Some(marker) => after(stores, &marker).ok_or(Refusal::InvalidMarker)?,
+    };
+    let part = rest.get(..limit).unwrap_or(rest);
+    let next_marker = match part.last() {
+        Some(last) if part.len() < rest.len() => Some(marker_of(last)),
+        _ => None,
+    };
+    let entries = part.iter().map(KeyStore::entry).collect();
+    Ok(DescribeCustomKeyStoresResponse::new(entries, next_marker))
+}
+
+/// By which to ask for what follows `store`. It is no secret, and the same whenever it is made: a list
+/// that was begun goes on at another enclave with the same configuration.
+fn marker_of(store: &KeyStore) -> String {
+    URL_SAFE_NO_PAD.encode(store.id())
+}
+
+/// What follows the store that the marker is of. There is none of the last.
+fn after<'a>(stores: &'a [KeyStore], marker: &str) -> Option<&'a [KeyStore]> {
+    let last = stores.iter().position(|store| marker_of(store) == marker)?;
+    stores.get(last + 1..).filter(|rest| !rest.is_empty())
 }

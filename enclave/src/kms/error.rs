@@ -8,6 +8,7 @@ use crate::auth::AuthenticationError;
 use crate::clock::ClockFault;
 use crate::entropy::EntropyFault;
 use crate::http::RequestId;
+use crate::key_store::KeyStoreFault;
 use crate::policy::{DeliveryError, Denied};
 
 /// Why a request gets no bytes.
@@ -31,8 +32,10 @@ pub(crate) enum Refusal {
     Untrusted(#[from] UntrustedDocument),
     #[error(transparent)]
     RecipientKey(#[from] RecipientKeyError),
-    #[error("no custom key store {id:?}")]
-    CustomKeyStoreNotFound { id: String },
+    #[error("no custom key store {name:?}")]
+    CustomKeyStoreNotFound { name: String },
+    #[error("custom key store {id:?}: {fault}")]
+    CustomKeyStore { id: String, fault: KeyStoreFault },
     #[error("a marker that was not given out")]
     InvalidMarker,
     #[error(transparent)]
@@ -41,6 +44,8 @@ pub(crate) enum Refusal {
     Entropy(#[from] EntropyFault),
     #[error(transparent)]
     Delivery(#[from] DeliveryError),
+    #[error("the answer cannot be written: {0}")]
+    Answer(#[from] serde_json::Error),
 }
 
 impl Refusal {
@@ -67,10 +72,11 @@ impl Refusal {
             Self::Malformed(error) => attestation_document(error),
             Self::Untrusted(error) => attestation_document(error),
             Self::RecipientKey(error) => attestation_document(error),
-            Self::CustomKeyStoreNotFound { id } => KmsError::new(
+            Self::CustomKeyStoreNotFound { name } => KmsError::new(
                 ErrorType::CustomKeyStoreNotFound,
-                format!("The custom key store {id} does not exist."),
+                format!("The custom key store {name} does not exist."),
             ),
+            Self::CustomKeyStore { id, fault } => custom_key_store(id, fault),
             Self::InvalidMarker => KmsError::new(
                 ErrorType::InvalidMarker,
                 "The marker was not returned by an earlier call of this operation.",
@@ -79,10 +85,7 @@ impl Refusal {
                 ErrorType::DependencyTimeout,
                 "The source of entropy did not answer in time. Try again.",
             ),
-            Self::Clock(_) | Self::Entropy(_) | Self::Delivery(_) => KmsError::new(
-                ErrorType::KmsInternal,
-                "An internal error prevented the request from being fulfilled. Try again.",
-            ),
+            Self::Clock(_) | Self::Entropy(_) | Self::Delivery(_) | Self::Answer(_) => internal(),
         }
     }
 
@@ -91,11 +94,45 @@ impl Refusal {
     pub(crate) fn log(&self, request: RequestId) {
         let reason = self.to_string();
         match self {
-            Self::Clock(_) | Self::Entropy(_) | Self::Delivery(_) => {
+            Self::Clock(_) | Self::Entropy(_) | Self::Delivery(_) | Self::Answer(_) => {
+                tracing::error!(%request, ?reason, "failed");
+            }
+            Self::CustomKeyStore { fault, .. } if fault.is_ours() => {
                 tracing::error!(%request, ?reason, "failed");
             }
             _ => tracing::info!(%request, ?reason, "refused"),
         }
+    }
+}
+
+fn internal() -> KmsError {
+    KmsError::new(
+        ErrorType::KmsInternal,
+        "An internal error prevented the request from being fulfilled. Try again.",
+    )
+}
+
+/// What is wrong with an HSM is for who runs it.
+fn custom_key_store(id: &str, fault: &KeyStoreFault) -> KmsError {
+    match fault {
+        KeyStoreFault::Unsupported => KmsError::new(
+            ErrorType::UnsupportedOperation,
+            format!(
+                "The custom key store {id} is an external key store, which gives no random bytes."
+            ),
+        ),
+        KeyStoreFault::NotConnected(state) => KmsError::new(
+            ErrorType::CustomKeyStoreInvalidState,
+            format!(
+                "The custom key store {id} is not connected: its ConnectionState is {}.",
+                state.name()
+            ),
+        ),
+        fault if fault.is_timeout() => KmsError::new(
+            ErrorType::DependencyTimeout,
+            "The custom key store did not answer in time. Try again.",
+        ),
+        _ => internal(),
     }
 }
 

@@ -7,6 +7,7 @@ use super::Call;
 use super::error::Refusal;
 use super::request::Request;
 use crate::audit::Record;
+use crate::entropy::{Drawn, Wanted};
 use crate::platform::Platform;
 use crate::policy::{Admitted, NotAdmitted};
 use crate::service::Service;
@@ -16,17 +17,22 @@ pub(super) async fn perform<P: Platform>(
     call: &Call<'_>,
     record: &mut Record,
 ) -> Result<Zeroizing<Vec<u8>>, Refusal> {
-    let admitted = consider(service, call, record)?;
-    let drawn = service.entropy.draw(admitted.wanted()).await?;
+    let (admitted, custom_key_store_id) = consider(service, call, record)?;
+    let drawn = match custom_key_store_id {
+        None => service.entropy.draw(admitted.wanted()).await?,
+        Some(id) => draw_from_key_store(service, id, admitted.wanted()).await?,
+    };
     Ok(admitted.deliver(drawn)?)
 }
 
 /// Everything before entropy is drawn: cheap before dear, and no entropy for who will be refused.
+/// Beside what is admitted, the key store that it names: who is not admitted learns nothing of which
+/// there are.
 fn consider<P: Platform>(
     service: &Service<P>,
     call: &Call<'_>,
     record: &mut Record,
-) -> Result<Admitted, Refusal> {
+) -> Result<(Admitted, Option<String>), Refusal> {
     let request = GenerateRandom::parse(call.body)?;
     record.set_parameters(&request);
     let (request, custom_key_store_id) = Request::new(request)?;
@@ -43,9 +49,27 @@ fn consider<P: Platform>(
         NotAdmitted::Denied(denied) => call.denied(Operation::GenerateRandom, denied),
         NotAdmitted::RecipientKey(error) => Refusal::RecipientKey(error),
     })?;
-    // Last: who is not admitted learns nothing of which stores there are.
-    match custom_key_store_id {
-        Some(id) => Err(Refusal::CustomKeyStoreNotFound { id }),
-        None => Ok(admitted),
-    }
+    Ok((admitted, custom_key_store_id))
+}
+
+/// The random bytes are the HSM's, as they are. What they are sealed with is this service's own, and
+/// drawn only once they are there.
+async fn draw_from_key_store<P: Platform>(
+    service: &Service<P>,
+    id: String,
+    wanted: Wanted,
+) -> Result<Drawn, Refusal> {
+    let Some(store) = service.key_stores.find(&id) else {
+        return Err(Refusal::CustomKeyStoreNotFound { name: id });
+    };
+    let random = match store.source() {
+        Ok(hsm) => hsm.draw(wanted.number_of_bytes).await,
+        Err(fault) => Err(fault),
+    };
+    let random = random.map_err(|fault| Refusal::CustomKeyStore { id, fault })?;
+    let encryption = match wanted.sealed {
+        true => Some(service.entropy.draw_encryption().await?),
+        false => None,
+    };
+    Ok(Drawn { random, encryption })
 }

@@ -76,9 +76,7 @@ async fn perform<P: Platform>(
     let call = Call { asker: Asker { caller: &caller, now, channel }, body };
     match operation {
         Operation::GenerateRandom => generate_random::perform(service, &call, record).await,
-        Operation::DescribeCustomKeyStores => {
-            describe_custom_key_stores::perform(&service.settings.policy, &call)
-        }
+        Operation::DescribeCustomKeyStores => describe_custom_key_stores::perform(service, &call),
     }
 }
 

@@ -1,11 +1,18 @@
 //! DescribeCustomKeyStores:
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_DescribeCustomKeyStores.html>.
 
+use serde::Serialize;
+
+use super::custom_key_store::CustomKeyStoresListEntry;
 use super::json::Object;
 use super::violation::{RequestError, check_number, check_string, none_of};
 
-/// The answer of a service without custom key stores.
-pub const NO_CUSTOM_KEY_STORES: &[u8] = br#"{"CustomKeyStores":[]}"#;
+/// The greatest Limit of the model.
+const MAX_LIMIT: u16 = 1000;
+
+/// What Limit is where there is none; the API's reference leaves it open here, and has this for other
+/// lists.
+const DEFAULT_LIMIT: u16 = 100;
 
 /// A request: which key stores to list.
 #[derive(Debug)]
@@ -14,6 +21,8 @@ pub struct DescribeCustomKeyStores {
     pub custom_key_store_id: Option<String>,
     /// CustomKeyStoreName; 1 to 256 characters.
     pub custom_key_store_name: Option<String>,
+    /// Limit, or its default; 1 to 1,000 entries.
+    pub limit: usize,
     /// Marker; 1 to 1,024 characters.
     pub marker: Option<String>,
 }
@@ -34,14 +43,50 @@ impl DescribeCustomKeyStores {
         let mut violations = Vec::new();
         check_string(&mut violations, "customKeyStoreId", id.as_deref(), 64);
         check_string(&mut violations, "customKeyStoreName", name.as_deref(), 256);
-        check_number(&mut violations, "limit", limit, 1000);
+        check_number(&mut violations, "limit", limit, MAX_LIMIT.into());
         check_string(&mut violations, "marker", marker.as_deref(), 1024);
         none_of(violations)?;
+        if id.is_some() && name.is_some() {
+            let members = ["CustomKeyStoreId", "CustomKeyStoreName"];
+            return Err(RequestError::Exclusive { members });
+        }
+        let limit = limit.and_then(|limit| u16::try_from(limit).ok()).unwrap_or(DEFAULT_LIMIT);
         Ok(Self {
             custom_key_store_id: id.map(Into::into),
             custom_key_store_name: name.map(Into::into),
+            limit: limit.into(),
             marker: marker.map(Into::into),
         })
+    }
+}
+
+/// A response: a part of the list.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct DescribeCustomKeyStoresResponse<'a> {
+    /// The stores, in their order.
+    pub custom_key_stores: Vec<CustomKeyStoresListEntry<'a>>,
+    /// The Marker by which to ask for what follows, if anything does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_marker: Option<String>,
+    /// Whether anything follows; absent from an empty list, as KMS answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub truncated: Option<bool>,
+}
+
+impl<'a> DescribeCustomKeyStoresResponse<'a> {
+    /// Of these stores; others follow if there is a marker.
+    pub fn new(stores: Vec<CustomKeyStoresListEntry<'a>>, next_marker: Option<String>) -> Self {
+        let truncated = (!stores.is_empty()).then_some(next_marker.is_some());
+        Self { custom_key_stores: stores, next_marker, truncated }
+    }
+
+    /// The answer's body.
+    ///
+    /// # Errors
+    /// None that a list of strings and numbers could give.
+    pub fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
+        serde_json::to_vec(self)
     }
 }
 
@@ -54,11 +99,16 @@ mod tests {
         let body = br#"{"CustomKeyStoreId":"cks-1","Limit":1000,"Marker":"m"}"#;
         let request = DescribeCustomKeyStores::parse(body).unwrap();
         assert_eq!(request.custom_key_store_id.as_deref(), Some("cks-1"));
-        assert_eq!(request.marker.as_deref(), Some("m"));
+        assert_eq!((request.marker.as_deref(), request.limit), (Some("m"), 1000));
+        assert_eq!(DescribeCustomKeyStores::parse(b"{}").unwrap().limit, 100);
         for (body, start) in [
             (r#"{"Limit":0}"#, "1 validation error detected: Value '0' at 'limit'"),
             (r#"{"Limit":1001}"#, "1 validation error detected: Value '1001' at 'limit'"),
             (r#"{"CustomKeyStoreName":""}"#, "1 validation error detected: Value '' at "),
+            (
+                r#"{"CustomKeyStoreName":"a","CustomKeyStoreId":"b"}"#,
+                "CustomKeyStoreId and CustomKeyStoreName cannot both be given.",
+            ),
         ] {
             let error = DescribeCustomKeyStores::parse(body.as_bytes()).unwrap_err();
             assert!(error.to_string().starts_with(start), "{error}");

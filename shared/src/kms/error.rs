@@ -7,6 +7,8 @@ use std::borrow::Cow;
 pub enum ErrorType {
     /// A caller who may not do it.
     AccessDenied,
+    /// A custom key store that is not connected.
+    CustomKeyStoreInvalidState,
     /// A custom key store that does not exist.
     CustomKeyStoreNotFound,
     /// What we depend on did not answer in time.
@@ -33,6 +35,8 @@ pub enum ErrorType {
     UnknownOperation,
     /// Credentials that are not known.
     UnrecognizedClient,
+    /// What this kind of custom key store cannot do.
+    UnsupportedOperation,
     /// A value that breaks a rule.
     Validation,
 }
@@ -42,6 +46,7 @@ impl ErrorType {
     pub const fn name(self) -> &'static str {
         match self {
             Self::AccessDenied => "AccessDeniedException",
+            Self::CustomKeyStoreInvalidState => "CustomKeyStoreInvalidStateException",
             Self::CustomKeyStoreNotFound => "CustomKeyStoreNotFoundException",
             Self::DependencyTimeout => "DependencyTimeoutException",
             Self::ExpiredToken => "ExpiredTokenException",
@@ -55,6 +60,7 @@ impl ErrorType {
             Self::Throttling => "ThrottlingException",
             Self::UnknownOperation => "UnknownOperationException",
             Self::UnrecognizedClient => "UnrecognizedClientException",
+            Self::UnsupportedOperation => "UnsupportedOperationException",
             Self::Validation => "ValidationException",
         }
     }
@@ -64,6 +70,7 @@ impl ErrorType {
     pub const fn status(self) -> u16 {
         match self {
             Self::AccessDenied
+            | Self::CustomKeyStoreInvalidState
             | Self::CustomKeyStoreNotFound
             | Self::ExpiredToken
             | Self::IncompleteSignature
@@ -74,6 +81,7 @@ impl ErrorType {
             | Self::Throttling
             | Self::UnknownOperation
             | Self::UnrecognizedClient
+            | Self::UnsupportedOperation
             | Self::Validation => 400,
             Self::RequestEntityTooLarge => 413,
             Self::DependencyTimeout | Self::KmsInternal => 500,
@@ -176,6 +184,19 @@ mod tests {
             (ErrorType::UnrecognizedClient, "UnrecognizedClientException"),
         ] {
             assert_eq!((error_type.name(), error_type.status()), (name, 400));
+        }
+    }
+
+    #[test]
+    fn names_errors_of_custom_key_stores_as_sdks_know_them() {
+        for (error_type, name) in [
+            (ErrorType::CustomKeyStoreInvalidState, "CustomKeyStoreInvalidStateException"),
+            (ErrorType::CustomKeyStoreNotFound, "CustomKeyStoreNotFoundException"),
+            (ErrorType::InvalidMarker, "InvalidMarkerException"),
+            (ErrorType::UnsupportedOperation, "UnsupportedOperationException"),
+        ] {
+            assert_eq!((error_type.name(), error_type.status()), (name, 400));
+            assert_eq!(error_type.message_key(), "message");
         }
     }
 

@@ -2,6 +2,7 @@
 //! names and texts of errors. Source: the model `kms/2014-11-01/service-2.json` of botocore; the
 //! texts as seen in answers of AWS KMS.
 
+mod custom_key_store;
 mod describe_custom_key_stores;
 mod error;
 mod generate_random;
@@ -9,7 +10,11 @@ mod json;
 mod operation;
 mod violation;
 
-pub use describe_custom_key_stores::{DescribeCustomKeyStores, NO_CUSTOM_KEY_STORES};
+pub use custom_key_store::{
+    ConnectionErrorCode, ConnectionState, CreationDate, CustomKeyStoreType,
+    CustomKeyStoresListEntry, XksProxyConfiguration, XksProxyConnectivity,
+};
+pub use describe_custom_key_stores::{DescribeCustomKeyStores, DescribeCustomKeyStoresResponse};
 pub use error::{ErrorType, KmsError};
 pub use generate_random::{
     GenerateRandom, GenerateRandomResponse, MAX_NUMBER_OF_BYTES, NumberOfBytes,

@@ -18,6 +18,12 @@ pub enum RequestError {
     /// Values outside the model's constraints: ValidationException.
     #[error("{}", Violations(.0))]
     Constraints(Vec<Violation>),
+    /// Members of which one alone may be there: ValidationException.
+    #[error("{} and {} cannot both be given.", members[0], members[1])]
+    Exclusive {
+        /// Their names.
+        members: [&'static str; 2],
+    },
     /// A member that must be there is not: ValidationException.
     #[error("{member} is required.")]
     Required {

@@ -7,8 +7,9 @@ use shared::crypto::Sha384;
 use zeroize::Zeroizing;
 
 use super::super::archive::{self, MAX_ARCHIVE_LENGTH, Named};
-use super::super::contents::{Contents, without_secrets};
+use super::super::contents::{Contents, SecretFile, without_secrets};
 use super::super::error::{ConfigError, MeaningError};
+use super::super::key_store::pin;
 use super::super::tls::{TlsError, first_line_of_key, holds_private_key};
 use super::{Files, SALT_LENGTH, SALT_NAME, TOML_NAME, parse, same, unreadable};
 use crate::measurement::Measured;
@@ -33,7 +34,7 @@ impl Files {
         let table = parse(&self.path, &self.toml)?;
         let public = without_secrets(&self.toml, &Contents::of(&table).secrets);
         let mut files = self.named(public.as_bytes())?;
-        files.extend(self.secret.iter().map(|name| (name.as_str(), &[][..])));
+        files.extend(self.secret.keys().map(|name| (name.as_str(), &[][..])));
         self.encode(&files)
     }
 
@@ -56,7 +57,7 @@ impl Files {
         for (_, secret) in Contents::of(&table).secrets {
             add(secret.as_bytes());
         }
-        for name in &self.secret {
+        for name in self.secret.keys() {
             add(self.read(Path::new(name)).map_err(|error| self.unread(name, error))?);
         }
         Ok(Measured { public, secrets: secrets.finish() })
@@ -76,14 +77,15 @@ impl Files {
 
     /// Of the file `name`, which could not be read.
     fn unread(&self, name: &str, error: io::Error) -> ConfigError {
-        match self.secret.contains(name) {
-            // Its name may be its content, misplaced.
-            true => {
-                let error = MeaningError::Tls(TlsError::ReadPrivateKey(error));
-                ConfigError::Meaning { path: self.path.clone(), error }
+        // The name of one that is secret may be its content, misplaced.
+        let error = match self.secret.get(name) {
+            Some(SecretFile::PrivateKey) => MeaningError::Tls(TlsError::ReadPrivateKey(error)),
+            Some(SecretFile::Pin) => MeaningError::ReadPin(error),
+            None => {
+                return ConfigError::Read { path: self.path.with_file_name(name), error };
             }
-            false => ConfigError::Read { path: self.path.with_file_name(name), error },
-        }
+        };
+        ConfigError::Meaning { path: self.path.clone(), error }
     }
 
     fn encode(&self, files: &Named<'_>) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
@@ -103,7 +105,7 @@ impl Files {
         let is_there =
             |name: &String| self.read(Path::new(name)).is_ok_and(|file| !file.is_empty());
         Ok(Contents::of(&table).secrets.iter().all(|(_, secret)| !secret.is_empty())
-            && self.secret.iter().all(is_there))
+            && self.secret.keys().all(is_there))
     }
 
     /// Whether a secret stands in `public` all the same, such as in a remark, or any private key in
@@ -116,12 +118,15 @@ impl Files {
         let is_in = |secret: &[u8]| {
             secret.len() >= 8 && public.windows(secret.len()).any(|part| part == secret)
         };
-        let is_key_in = |name: &String| {
-            let key = self.read(Path::new(name)).ok().and_then(first_line_of_key);
-            key.is_some_and(is_in)
+        let is_file_in = |(name, kind): (&String, &SecretFile)| {
+            let what_to_find = match kind {
+                SecretFile::PrivateKey => first_line_of_key,
+                SecretFile::Pin => pin,
+            };
+            self.read(Path::new(name)).ok().and_then(what_to_find).is_some_and(is_in)
         };
         Ok(holds_private_key(public)
             || Contents::of(&table).secrets.iter().any(|(_, secret)| is_in(secret.as_bytes()))
-            || self.secret.iter().any(is_key_in))
+            || self.secret.iter().any(is_file_in))
     }
 }

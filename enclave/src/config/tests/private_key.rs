@@ -73,8 +73,8 @@ fn pcr17_can_be_computed_from_the_secrets_and_the_key() {
 
 #[test]
 fn a_key_in_a_file_that_is_published_is_refused() {
-    let named_twice = "private_key names a file that another key names as well, by which it would be \
-                       published: give the private key a file of its own";
+    let named_twice = "enclave.toml: private_key or pin_file names a file that another key names \
+                       as well, by which it would be published: give each secret a file of its own";
     for (from, to) in [
         ("\"tls.crt\"", "\"tls.key\""),
         ("[\"wallet.json\"]", "[\"wallet.json\", \"tls.key\"]"),

@@ -1,0 +1,353 @@
+//! The tables `[[key_store]]`.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use super::bounded::Bounded;
+use super::error::MeaningError;
+use super::files::Files;
+use super::tls::{InvalidCertificate, chain};
+use crate::key_store::{HsmSettings, KeyStoreKind, KeyStoreSettings, Pin, Token, XksProxy};
+
+/// Stores of one service: each that is connected has threads of its own.
+const MAX_KEY_STORES: usize = 100;
+
+/// Characters of a PEM that the API shows: its model's TrustAnchorCertificateType.
+const MAX_TRUST_ANCHOR_LENGTH: usize = 5000;
+
+/// Bytes of a token's label: PKCS#11's CK_TOKEN_INFO.
+const MAX_LABEL_LENGTH: usize = 32;
+
+/// Bytes of a PIN, more than any token takes.
+const MAX_PIN_LENGTH: usize = 1024;
+
+const DEFAULT_DEADLINE: Duration = Duration::from_millis(500);
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KeyStoreTable {
+    id: String,
+    name: String,
+    #[serde(rename = "type")]
+    kind: KeyStoreType,
+    /// Of an external key store.
+    uri: Option<String>,
+    /// The rest is of an HSM: its PKCS#11 module, which token, and its user's PIN.
+    module: Option<PathBuf>,
+    token_label: Option<String>,
+    slot: Option<u64>,
+    /// A file, which is secret.
+    pub(super) pin_file: Option<PathBuf>,
+    /// An environment variable.
+    pin_env: Option<String>,
+    cluster_id: Option<String>,
+    /// A PEM file.
+    pub(super) trust_anchor_certificate: Option<PathBuf>,
+    /// How long a caller waits for the HSM.
+    deadline_ms: Option<Bounded<10, 60_000>>,
+    connect: Option<bool>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum KeyStoreType {
+    AwsCloudhsm,
+    ExternalKeyStore,
+}
+
+/// Why a key store cannot be meant. Names of files that are secret, and of variables that hold secrets,
+/// are not repeated: they may be the secret.
+#[derive(Debug, Error)]
+pub enum InvalidKeyStore {
+    /// No id that clients send.
+    #[error(
+        "id must be cks- and 1 to 60 letters, digits or hyphens, such as \"cks-1234567890abcdef0\""
+    )]
+    Id,
+    /// No name that clients send.
+    #[error("name must have 1 to 256 characters, none of them a control character")]
+    Name,
+    /// What belongs to one store alone.
+    #[error("{key} is that of number {other}: give each key store its own")]
+    Duplicate {
+        /// Which.
+        key: &'static str,
+        /// Whose it is.
+        other: usize,
+    },
+    /// A key of the other kind of store.
+    #[error("{key} is not for type \"{kind}\": remove it")]
+    Unused {
+        /// Which.
+        key: &'static str,
+        /// What this is.
+        kind: &'static str,
+    },
+    /// A key that this kind of store needs.
+    #[error("type \"{kind}\" needs {key}")]
+    Missing {
+        /// Which.
+        key: &'static str,
+        /// What this is.
+        kind: &'static str,
+    },
+    /// A proxy that the API cannot show.
+    #[error(
+        "uri must be https://, a host name, and a path that ends in /kms/xks/v1 or another version, \
+         such as \"https://xks.example.com/kms/xks/v1\""
+    )]
+    Uri,
+    /// A module that is looked for in places that nobody names.
+    #[error("module must be an absolute path, such as \"/usr/lib/softhsm/libsofthsm2.so\"")]
+    RelativeModule,
+    /// No token, or two.
+    #[error("it needs one of token_label and slot, by which its token is found, and not both")]
+    TokenChoice,
+    /// No label that a token has.
+    #[error("token_label must have 1 to 32 bytes, the last of them no space")]
+    TokenLabel,
+    /// No PIN, or two.
+    #[error("it needs one of pin_file and pin_env, which hold its user's PIN, and not both")]
+    PinChoice,
+    /// A PIN's file that cannot be read.
+    #[error("pin_file: the file that it names: {0}")]
+    ReadPin(io::Error),
+    /// A PIN's file that holds none.
+    #[error(
+        "pin_file: the file that it names must hold the PIN, 1 to 1024 bytes in one line, and nothing \
+         else"
+    )]
+    Pin,
+    /// No name of a variable.
+    #[error("pin_env must be the name of an environment variable")]
+    PinVariable,
+    /// No id that a cluster has.
+    #[error(
+        "cluster_id must be cluster- and 11 to 16 letters or digits, such as \"cluster-1a23b4cdefg\""
+    )]
+    ClusterId,
+    /// A file that cannot be read.
+    #[error("trust_anchor_certificate: {}: {error}", path.display())]
+    ReadTrustAnchor {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// A file that holds no certificate.
+    #[error("trust_anchor_certificate: {}: {reason}", path.display())]
+    TrustAnchor {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        reason: InvalidCertificate,
+    },
+    /// A file that the API cannot show.
+    #[error("trust_anchor_certificate: {}: it has more than 5000 characters", path.display())]
+    LongTrustAnchor {
+        /// Which.
+        path: PathBuf,
+    },
+}
+
+/// All stores, none of which is like another.
+pub(super) fn key_stores(
+    tables: Vec<KeyStoreTable>,
+    files: &Files,
+) -> Result<Vec<KeyStoreSettings>, MeaningError> {
+    if tables.len() > MAX_KEY_STORES {
+        return Err(MeaningError::TooManyKeyStores);
+    }
+    let mut stores = Vec::with_capacity(tables.len());
+    for (table, number) in tables.into_iter().zip(1..) {
+        let store = table
+            .settings(files)
+            .and_then(|store| unlike(&store, &stores).map(|()| store))
+            .map_err(|reason| MeaningError::KeyStore { number, reason })?;
+        stores.push(store);
+    }
+    Ok(stores)
+}
+
+/// Whether `store` shares nothing with those before it.
+fn unlike(store: &KeyStoreSettings, others: &[KeyStoreSettings]) -> Result<(), InvalidKeyStore> {
+    for (other, number) in others.iter().zip(1..) {
+        let shared = match (&store.kind, &other.kind) {
+            _ if store.id == other.id => Some("id"),
+            _ if store.name == other.name => Some("name"),
+            (KeyStoreKind::Hsm(hsm), KeyStoreKind::Hsm(other)) => shared(hsm, other),
+            _ => None,
+        };
+        if let Some(key) = shared {
+            return Err(InvalidKeyStore::Duplicate { key, other: number });
+        }
+    }
+    Ok(())
+}
+
+/// A token's user is logged in for the whole process: a second store would not need its PIN.
+fn shared(hsm: &HsmSettings, other: &HsmSettings) -> Option<&'static str> {
+    if hsm.cluster_id == other.cluster_id {
+        Some("cluster_id")
+    } else if hsm.module == other.module && hsm.token == other.token {
+        Some(match hsm.token {
+            Token::Label(_) => "token_label",
+            Token::Slot(_) => "slot",
+        })
+    } else {
+        None
+    }
+}
+
+impl KeyStoreTable {
+    fn settings(mut self, files: &Files) -> Result<KeyStoreSettings, InvalidKeyStore> {
+        if !is_id(&self.id) {
+            return Err(InvalidKeyStore::Id);
+        }
+        if !(1..=256).contains(&self.name.chars().count()) || self.name.contains(char::is_control) {
+            return Err(InvalidKeyStore::Name);
+        }
+        let kind = match self.kind {
+            KeyStoreType::AwsCloudhsm => KeyStoreKind::Hsm(Box::new(self.hsm(files)?)),
+            KeyStoreType::ExternalKeyStore => KeyStoreKind::External(self.external()?),
+        };
+        Ok(KeyStoreSettings { id: self.id, name: self.name, kind })
+    }
+
+    fn external(&mut self) -> Result<XksProxy, InvalidKeyStore> {
+        const KIND: &str = "EXTERNAL_KEY_STORE";
+        let unused = [
+            ("module", self.module.is_some()),
+            ("token_label", self.token_label.is_some()),
+            ("slot", self.slot.is_some()),
+            ("pin_file", self.pin_file.is_some()),
+            ("pin_env", self.pin_env.is_some()),
+            ("cluster_id", self.cluster_id.is_some()),
+            ("trust_anchor_certificate", self.trust_anchor_certificate.is_some()),
+            ("deadline_ms", self.deadline_ms.is_some()),
+            ("connect", self.connect.is_some()),
+        ];
+        if let Some((key, _)) = unused.into_iter().find(|(_, is_there)| *is_there) {
+            return Err(InvalidKeyStore::Unused { key, kind: KIND });
+        }
+        let uri = self.uri.take();
+        let uri = uri.ok_or(InvalidKeyStore::Missing { key: "uri", kind: KIND })?;
+        proxy(&uri).ok_or(InvalidKeyStore::Uri)
+    }
+
+    fn hsm(&mut self, files: &Files) -> Result<HsmSettings, InvalidKeyStore> {
+        const KIND: &str = "AWS_CLOUDHSM";
+        let missing = |key| InvalidKeyStore::Missing { key, kind: KIND };
+        if self.uri.is_some() {
+            return Err(InvalidKeyStore::Unused { key: "uri", kind: KIND });
+        }
+        let module = self.module.take().ok_or(missing("module"))?;
+        if !module.is_absolute() {
+            return Err(InvalidKeyStore::RelativeModule);
+        }
+        let cluster_id = self.cluster_id.take().ok_or(missing("cluster_id"))?;
+        if !is_cluster_id(&cluster_id) {
+            return Err(InvalidKeyStore::ClusterId);
+        }
+        Ok(HsmSettings {
+            module,
+            token: self.token()?,
+            pin: self.pin(files)?,
+            cluster_id,
+            trust_anchor_certificate: self.trust_anchor(files)?,
+            deadline: self.deadline_ms.map_or(DEFAULT_DEADLINE, Bounded::milliseconds),
+            connect: self.connect.unwrap_or(true),
+        })
+    }
+
+    fn token(&mut self) -> Result<Token, InvalidKeyStore> {
+        match (self.token_label.take(), self.slot) {
+            (Some(label), None) => {
+                let fits = (1..=MAX_LABEL_LENGTH).contains(&label.len()) && !label.ends_with(' ');
+                if fits { Ok(Token::Label(label)) } else { Err(InvalidKeyStore::TokenLabel) }
+            }
+            (None, Some(slot)) => Ok(Token::Slot(slot)),
+            (Some(_), Some(_)) | (None, None) => Err(InvalidKeyStore::TokenChoice),
+        }
+    }
+
+    fn pin(&mut self, files: &Files) -> Result<Pin, InvalidKeyStore> {
+        match (self.pin_file.take(), self.pin_env.take()) {
+            (Some(file), None) => {
+                let file = files.read(&file).map_err(InvalidKeyStore::ReadPin)?;
+                let pin = pin(file).ok_or(InvalidKeyStore::Pin)?;
+                Ok(Pin::Known(Zeroizing::new(pin.to_vec())))
+            }
+            (None, Some(name)) if name.is_empty() || name.contains(['=', '\0']) => {
+                Err(InvalidKeyStore::PinVariable)
+            }
+            (None, Some(name)) => Ok(Pin::Environment(name)),
+            (Some(_), Some(_)) | (None, None) => Err(InvalidKeyStore::PinChoice),
+        }
+    }
+
+    fn trust_anchor(&self, files: &Files) -> Result<Option<String>, InvalidKeyStore> {
+        let Some(name) = &self.trust_anchor_certificate else { return Ok(None) };
+        let path = files.display(name);
+        let pem = match files.read(name) {
+            Ok(pem) => pem,
+            Err(error) => return Err(InvalidKeyStore::ReadTrustAnchor { path, error }),
+        };
+        if let Err(reason) = chain(pem) {
+            return Err(InvalidKeyStore::TrustAnchor { path, reason });
+        }
+        match str::from_utf8(pem) {
+            Ok(text) if text.chars().count() <= MAX_TRUST_ANCHOR_LENGTH => {
+                Ok(Some(text.to_owned()))
+            }
+            Ok(_) | Err(_) => Err(InvalidKeyStore::LongTrustAnchor { path }),
+        }
+    }
+}
+
+/// AWS's own have 17 hexadecimal digits behind `cks-`.
+fn is_id(id: &str) -> bool {
+    let is_known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    id.strip_prefix("cks-")
+        .is_some_and(|rest| (1..=60).contains(&rest.len()) && rest.bytes().all(is_known))
+}
+
+/// The model's CloudHsmClusterIdType, and the digits that AWS's own examples have beside its.
+fn is_cluster_id(id: &str) -> bool {
+    let is_known = |byte: u8| byte.is_ascii_alphanumeric();
+    id.strip_prefix("cluster-")
+        .is_some_and(|rest| (11..=16).contains(&rest.len()) && rest.bytes().all(is_known))
+}
+
+/// The model's XksProxyUriEndpointType and XksProxyUriPathType.
+fn proxy(uri: &str) -> Option<XksProxy> {
+    let host = uri.strip_prefix("https://")?;
+    let host_length = host.find('/')?;
+    let (endpoint, path) = uri.split_at_checked("https://".len() + host_length)?;
+    let is_host = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-';
+    let is_path = |byte: u8| byte.is_ascii_alphanumeric() || b"/_-".contains(&byte);
+    let (before, version) = path.rsplit_once("/kms/xks/v")?;
+    let fits = (10..=128).contains(&endpoint.len())
+        && host.bytes().take(host_length).all(is_host)
+        && path.len() <= 128
+        && before.bytes().all(is_path)
+        // With something between its slashes.
+        && before != "/"
+        && (1..=2).contains(&version.len())
+        && version.bytes().all(|byte| byte.is_ascii_digit());
+    fits.then(|| XksProxy { endpoint: endpoint.to_owned(), path: path.to_owned() })
+}
+
+/// The one line of a file, whether it is ended or not.
+pub(super) fn pin(file: &[u8]) -> Option<&[u8]> {
+    let line = file.strip_suffix(b"\n").unwrap_or(file);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let is_pin = (1..=MAX_PIN_LENGTH).contains(&line.len())
+        && !line.iter().any(|byte| matches!(byte, b'\n' | b'\r' | 0));
+    is_pin.then_some(line)
+}

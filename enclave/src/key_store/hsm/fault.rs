@@ -1,0 +1,233 @@
+//! What is wrong with an HSM, and what that means for its store.
+
+use std::fmt;
+use std::time::Duration;
+
+use cryptoki::context::Function;
+use cryptoki::error::{Error as Pkcs11Error, RvError};
+use shared::kms::ConnectionErrorCode;
+use thiserror::Error;
+
+use crate::entropy::HealthFault;
+
+/// Why an HSM gives no random bytes, or cannot be connected.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub(crate) enum HsmFault {
+    /// The module is none, or lacks something.
+    #[error("the PKCS#11 module cannot be loaded: {0}")]
+    Module(String),
+    /// A module that keeps to its own rules.
+    #[error("the PKCS#11 module gave what no module gives: {0}")]
+    Unexpected(String),
+    /// A call of the module failed.
+    #[error("{function} returned {code}")]
+    Call {
+        /// Which.
+        function: FunctionName,
+        /// Why.
+        code: ReturnValue,
+    },
+    /// No slot has the token.
+    #[error("no slot has the token that is configured")]
+    NoToken,
+    /// Its label does not tell which is meant.
+    #[error("several slots have a token with the label that is configured: name the slot")]
+    SeveralTokens,
+    /// What it gave is not random.
+    #[error("the HSM is unhealthy until this service is restarted: {0}")]
+    Unhealthy(#[from] HealthFault),
+    /// A call that does not return.
+    #[error("a call has taken over {limit:?} and none after it has returned")]
+    Stuck {
+        /// How long a call may take.
+        limit: Duration,
+    },
+    /// The connection ended before a request's turn came.
+    #[error("the connection ended while the request waited")]
+    Lost,
+}
+
+impl HsmFault {
+    /// What the API calls it.
+    pub(super) fn code(&self) -> ConnectionErrorCode {
+        match self {
+            Self::NoToken | Self::SeveralTokens => ConnectionErrorCode::ClusterNotFound,
+            Self::Stuck { .. } => ConnectionErrorCode::NetworkErrors,
+            Self::Call { code, .. } => code.meaning(),
+            Self::Module(_) | Self::Unexpected(_) | Self::Unhealthy(_) | Self::Lost => {
+                ConnectionErrorCode::InternalError
+            }
+        }
+    }
+
+    /// Whether nothing but a restart ends it: what gave bytes that are not random is not asked again,
+    /// and a wrong PIN that is tried again and again locks its user out.
+    pub(super) fn is_final(&self) -> bool {
+        let is_wrong_pin = matches!(
+            self.code(),
+            ConnectionErrorCode::InvalidCredentials | ConnectionErrorCode::UserLockedOut
+        );
+        is_wrong_pin || matches!(self, Self::Unhealthy(_))
+    }
+
+    /// Whether it is the session that is gone, so that another may do.
+    pub(super) fn is_of_session(&self) -> bool {
+        matches!(
+            self,
+            Self::Call {
+                code: ReturnValue(
+                    RvError::SessionHandleInvalid
+                        | RvError::SessionClosed
+                        | RvError::DeviceRemoved
+                        | RvError::TokenNotPresent
+                        | RvError::TokenNotRecognized
+                        | RvError::UserNotLoggedIn
+                        | RvError::OperationNotInitialized
+                        | RvError::CryptokiNotInitialized
+                ),
+                ..
+            }
+        )
+    }
+
+    /// Of a call that returned that a login was not necessary.
+    pub(super) fn is_logged_in(&self) -> bool {
+        matches!(self, Self::Call { code: ReturnValue(RvError::UserAlreadyLoggedIn), .. })
+    }
+
+    /// Of a call that returned that there was nothing left to set up.
+    pub(super) fn is_initialized(&self) -> bool {
+        matches!(self, Self::Call { code: ReturnValue(RvError::CryptokiAlreadyInitialized), .. })
+    }
+}
+
+impl From<Pkcs11Error> for HsmFault {
+    fn from(error: Pkcs11Error) -> Self {
+        match error {
+            Pkcs11Error::Pkcs11(code, function) => {
+                Self::Call { function: FunctionName::of(function), code: ReturnValue(code) }
+            }
+            error @ (Pkcs11Error::LibraryLoading(_)
+            | Pkcs11Error::MissingSymbol(_)
+            | Pkcs11Error::NullFunctionPointer) => Self::Module(error.to_string()),
+            error => Self::Unexpected(error.to_string()),
+        }
+    }
+}
+
+/// A function by its name in the standard, such as `C_GenerateRandom`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FunctionName(String);
+
+impl FunctionName {
+    fn of(function: Function) -> Self {
+        Self(format!("C_{function:?}"))
+    }
+}
+
+impl fmt::Display for FunctionName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// What a call returned, by its name in the standard, such as `CKR_FUNCTION_FAILED`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ReturnValue(RvError);
+
+impl ReturnValue {
+    /// What it means for a connection.
+    fn meaning(self) -> ConnectionErrorCode {
+        match self.0 {
+            RvError::PinIncorrect
+            | RvError::PinInvalid
+            | RvError::PinLenRange
+            | RvError::PinExpired => ConnectionErrorCode::InvalidCredentials,
+            RvError::PinLocked => ConnectionErrorCode::UserLockedOut,
+            RvError::UserPinNotInitialized => ConnectionErrorCode::UserNotFound,
+            RvError::UserAnotherAlreadyLoggedIn | RvError::UserTooManyTypes => {
+                ConnectionErrorCode::UserLoggedIn
+            }
+            RvError::SlotIdInvalid | RvError::TokenNotRecognized => {
+                ConnectionErrorCode::ClusterNotFound
+            }
+            RvError::DeviceError
+            | RvError::DeviceRemoved
+            | RvError::TokenNotPresent
+            | RvError::SessionClosed
+            | RvError::SessionHandleInvalid => ConnectionErrorCode::NetworkErrors,
+            _ => ConnectionErrorCode::InternalError,
+        }
+    }
+}
+
+impl fmt::Display for ReturnValue {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            RvError::VendorDefined(code) | RvError::UnknownErrorCode(code) => {
+                write!(formatter, "{code:#x}")
+            }
+            known => {
+                formatter.write_str("CKR")?;
+                for letter in format!("{known:?}").chars() {
+                    if letter.is_ascii_uppercase() {
+                        formatter.write_str("_")?;
+                    }
+                    write!(formatter, "{}", letter.to_ascii_uppercase())?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(code: RvError) -> HsmFault {
+        Pkcs11Error::Pkcs11(code, Function::GenerateRandom).into()
+    }
+
+    #[test]
+    fn names_functions_and_values_as_the_standard_does() {
+        for (code, text) in [
+            (RvError::FunctionFailed, "C_GenerateRandom returned CKR_FUNCTION_FAILED"),
+            (RvError::PinIncorrect, "C_GenerateRandom returned CKR_PIN_INCORRECT"),
+            (RvError::VendorDefined(0x8000_0001), "C_GenerateRandom returned 0x80000001"),
+        ] {
+            assert_eq!(call(code).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_wrong_pin_and_bytes_that_are_not_random_are_final_and_nothing_else_is() {
+        for (fault, expected) in [
+            (call(RvError::PinIncorrect), true),
+            (call(RvError::PinExpired), true),
+            (call(RvError::PinLocked), true),
+            (HsmFault::Unhealthy(HealthFault::RepetitionCount), true),
+            (call(RvError::UserPinNotInitialized), false),
+            (call(RvError::FunctionFailed), false),
+            (call(RvError::DeviceRemoved), false),
+            (HsmFault::NoToken, false),
+            (HsmFault::Lost, false),
+        ] {
+            assert_eq!(fault.is_final(), expected, "{fault}");
+        }
+    }
+
+    #[test]
+    fn a_session_that_is_gone_is_told_from_a_call_that_failed() {
+        for (code, expected) in [
+            (RvError::SessionHandleInvalid, true),
+            (RvError::DeviceRemoved, true),
+            (RvError::TokenNotPresent, true),
+            (RvError::FunctionFailed, false),
+            (RvError::GeneralError, false),
+            (RvError::RandomNoRng, false),
+        ] {
+            assert_eq!(call(code).is_of_session(), expected, "{code:?}");
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The thread that keeps a store connected: it connects, looks after the token, and connects again.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use cryptoki::types::RawAuthPin;
+use shared::nsm::RANDOM_BLOCK_LENGTH;
+use zeroize::Zeroizing;
+
+use super::super::settings::Token;
+use super::fault::HsmFault;
+use super::link::{Connection, Kept, Link, Seat};
+use super::module::{Module, Session};
+use crate::entropy::{HealthTests, START_UP_BLOCKS};
+use crate::metrics::Metrics;
+
+/// How often the token of a connection is looked for.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long after a first failure it is tried again; twice as long after each that follows.
+const FIRST_DELAY: Duration = Duration::from_millis(250);
+
+/// The longest that is waited.
+const LAST_DELAY: Duration = Duration::from_secs(30);
+
+/// What all threads of a store have.
+pub(super) struct Store {
+    /// For the log.
+    pub(super) id: String,
+    pub(super) module: Arc<Module>,
+    pub(super) link: Link,
+    pub(super) health: Mutex<HealthTests>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+impl Store {
+    /// Tests what the HSM gave.
+    pub(super) fn test(&self, output: &[u8]) -> Result<(), HsmFault> {
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(health.check(output)?)
+    }
+
+    /// One thread found that the connection has ended.
+    pub(super) fn lost(&self, connection: Connection, fault: &HsmFault) {
+        if self.link.lost(connection, fault) {
+            self.report(fault);
+        }
+    }
+
+    /// Says what is wrong.
+    pub(super) fn report(&self, fault: &HsmFault) {
+        self.metrics.key_store_failures.inc();
+        let (id, code) = (&self.id, fault.code().name());
+        match fault.is_final() {
+            true => tracing::error!(
+                "key store {id} failed ({code}): {fault}; it is not tried again before a restart"
+            ),
+            false => tracing::error!("key store {id} failed ({code}): {fault}"),
+        }
+    }
+}
+
+/// The thread's own.
+pub(super) struct Keeper {
+    pub(super) store: Arc<Store>,
+    pub(super) token: Token,
+    pub(super) pin: RawAuthPin,
+}
+
+impl Keeper {
+    /// Returns when nobody needs the store any more, or nothing but a restart would help.
+    pub(super) fn run(self) {
+        let link = &self.store.link;
+        let mut delay = FIRST_DELAY;
+        // After a first failure.
+        let mut again = false;
+        loop {
+            link.begin(Seat::KEEPER);
+            let connected = self.connect(again);
+            link.end(Seat::KEEPER);
+            match connected {
+                Ok((session, slot)) => {
+                    let since = Instant::now();
+                    let connection = link.connected(slot);
+                    tracing::info!("key store {} is connected", self.store.id);
+                    self.keep(connection, session);
+                    // One that fails as soon as it is connected is tried less and less often, too.
+                    if since.elapsed() > delay {
+                        delay = FIRST_DELAY;
+                    }
+                }
+                Err(fault) => {
+                    // The same again and again is said once.
+                    if link.fault().as_ref() != Some(&fault) {
+                        self.store.report(&fault);
+                    }
+                    link.not_connected(fault);
+                }
+            }
+            again = true;
+            let is_final = link.fault().is_some_and(|fault| fault.is_final());
+            if is_final || link.keep(None, delay) == Kept::Closed {
+                return;
+            }
+            delay = (delay * 2).min(LAST_DELAY);
+        }
+    }
+
+    /// A session whose user is logged in, with a token that gives random bytes.
+    fn connect(&self, again: bool) -> Result<(Session, u64), HsmFault> {
+        let Store { module, .. } = &*self.store;
+        module.prepare(again)?;
+        let slot = module.find(&self.token)?;
+        let session = module.open(slot)?;
+        session.log_in(&self.pin)?;
+        // Tested, and not used (SP 800-90B section 4.3).
+        for _ in 0..START_UP_BLOCKS {
+            let mut block = Zeroizing::new([0; RANDOM_BLOCK_LENGTH]);
+            session.generate(&mut *block)?;
+            self.store.test(&*block)?;
+        }
+        Ok((session, slot))
+    }
+
+    /// Looks after a connection until it ends; the session is what keeps its user logged in.
+    fn keep(&self, connection: Connection, session: Session) {
+        let Store { module, link, .. } = &*self.store;
+        while link.keep(Some(connection), CHECK_INTERVAL) == Kept::Still {
+            link.begin(Seat::KEEPER);
+            let checked = module.check(connection.slot, &self.token).and_then(|()| session.check());
+            link.end(Seat::KEEPER);
+            if let Err(fault) = checked {
+                self.store.lost(connection, &fault);
+            }
+        }
+        link.begin(Seat::KEEPER);
+        drop(session);
+        link.end(Seat::KEEPER);
+    }
+}

@@ -1,0 +1,317 @@
+//! What a store's threads and its callers share: how the connection is, who waits, and which calls of
+//! the module are under way. Whoever holds the lock does nothing else meanwhile.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use shared::transport::limits::MAX_CONNECTIONS;
+use tokio::sync::oneshot;
+
+use super::fault::HsmFault;
+use crate::entropy::RandomBytes;
+
+/// Sessions by which requests are answered at a time, each with a thread.
+pub(super) const SESSIONS: usize = 4;
+
+/// A call that takes longer, while none after it returns, is taken for one that never will.
+pub(super) const STUCK_AFTER: Duration = Duration::from_secs(10);
+
+/// Who calls the module.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seat(usize);
+
+impl Seat {
+    /// Who keeps the connection.
+    pub(super) const KEEPER: Self = Self(SESSIONS);
+
+    /// Those who answer requests.
+    pub(super) fn workers() -> impl Iterator<Item = Self> {
+        (0..SESSIONS).map(Self)
+    }
+}
+
+/// Connections count from one, so that whoever has lost the last does not take the next for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Connection {
+    number: u64,
+    /// The id of the slot with the token, which may be another each time.
+    pub(super) slot: u64,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Connecting,
+    Connected(Connection),
+    Failed(HsmFault),
+}
+
+/// How a store is, to who looks at it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Condition {
+    Connecting,
+    Connected,
+    Failed(HsmFault),
+}
+
+/// Why there is no place in the line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum NoPlace {
+    /// It is not connected.
+    NotConnected(Condition),
+    /// All are taken.
+    Full,
+}
+
+/// Somebody who waits for random bytes.
+#[derive(Debug)]
+pub(super) struct Request {
+    /// How many.
+    pub(super) length: usize,
+    reply: oneshot::Sender<Result<RandomBytes, HsmFault>>,
+}
+
+impl Request {
+    /// Gives what came of it. Whoever has gone in the meantime has it wiped.
+    pub(super) fn answer(self, result: Result<RandomBytes, HsmFault>) {
+        drop(self.reply.send(result));
+    }
+}
+
+/// What is shared.
+#[derive(Debug)]
+pub(super) struct Link {
+    state: Mutex<State>,
+    /// Workers wait here for requests, and for the end of their connection.
+    work: Condvar,
+    /// The keeper waits here for the end of what it keeps.
+    ended: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    connections: u64,
+    waiting: VecDeque<Request>,
+    /// When each call that is under way began.
+    calls: [Option<Instant>; SESSIONS + 1],
+    /// When any call returned last.
+    returned: Option<Instant>,
+    closed: bool,
+}
+
+/// What a worker is to do next.
+#[derive(Debug)]
+pub(super) enum Work {
+    /// Answer this, over this connection.
+    Answer(Connection, Request),
+    /// Let go of the session that it has: its connection has ended.
+    LetGo,
+    /// End.
+    End,
+}
+
+/// What the keeper wakes up to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// It is as it was when it went to sleep.
+    Still,
+    /// The connection has ended.
+    Ended,
+    /// Nobody needs it any more.
+    Closed,
+}
+
+impl Link {
+    pub(super) fn new() -> Self {
+        let state = State {
+            phase: Phase::Connecting,
+            connections: 0,
+            waiting: VecDeque::new(),
+            calls: [None; SESSIONS + 1],
+            returned: None,
+            closed: false,
+        };
+        Self { state: Mutex::new(state), work: Condvar::new(), ended: Condvar::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing that is done under it can leave it half-way.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How it is.
+    pub(super) fn condition(&self) -> Condition {
+        self.lock().condition(Instant::now())
+    }
+
+    /// Takes a place in the line.
+    pub(super) fn ask(
+        &self,
+        length: usize,
+    ) -> Result<oneshot::Receiver<Result<RandomBytes, HsmFault>>, NoPlace> {
+        let mut state = self.lock();
+        match state.condition(Instant::now()) {
+            Condition::Connected => {}
+            other => return Err(NoPlace::NotConnected(other)),
+        }
+        if state.waiting.len() >= MAX_CONNECTIONS {
+            // Those who have gone need no place.
+            state.waiting.retain(|request| !request.reply.is_closed());
+        }
+        if state.waiting.len() >= MAX_CONNECTIONS {
+            return Err(NoPlace::Full);
+        }
+        let (reply, answer) = oneshot::channel();
+        state.waiting.push_back(Request { length, reply });
+        self.work.notify_one();
+        Ok(answer)
+    }
+
+    /// Waits for work, with a session of `connection` in hand or with none. The call that the work
+    /// takes has then begun.
+    pub(super) fn work(&self, seat: Seat, connection: Option<Connection>) -> Work {
+        let mut state = self.lock();
+        loop {
+            if state.closed {
+                return Work::End;
+            }
+            let current = match state.phase {
+                Phase::Connected(current) => Some(current),
+                Phase::Connecting | Phase::Failed(_) => None,
+            };
+            if connection.is_some() && connection != current {
+                state.begin(seat);
+                return Work::LetGo;
+            }
+            if let Some(current) = current
+                && let Some(request) = state.next()
+            {
+                state.begin(seat);
+                return Work::Answer(current, request);
+            }
+            state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Begins a call.
+    pub(super) fn begin(&self, seat: Seat) {
+        self.lock().begin(seat);
+    }
+
+    /// A call has returned.
+    pub(super) fn end(&self, seat: Seat) {
+        let mut state = self.lock();
+        if let Some(call) = state.calls.get_mut(seat.0) {
+            *call = None;
+        }
+        state.returned = Some(Instant::now());
+    }
+
+    /// It is connected, to the token in `slot`.
+    pub(super) fn connected(&self, slot: u64) -> Connection {
+        let mut state = self.lock();
+        state.connections += 1;
+        let connection = Connection { number: state.connections, slot };
+        state.phase = Phase::Connected(connection);
+        connection
+    }
+
+    /// It could not be connected.
+    pub(super) fn not_connected(&self, fault: HsmFault) {
+        self.lock().phase = Phase::Failed(fault);
+    }
+
+    /// Whoever first finds that `connection` has ended ends it for all: those who wait as well.
+    /// Returns whether it was the first.
+    pub(super) fn lost(&self, connection: Connection, fault: &HsmFault) -> bool {
+        let mut state = self.lock();
+        match state.phase {
+            Phase::Connected(current) if current == connection => {}
+            _ => return false,
+        }
+        state.phase = Phase::Failed(fault.clone());
+        // Each learns it by its sender's end.
+        state.waiting.clear();
+        self.work.notify_all();
+        self.ended.notify_all();
+        true
+    }
+
+    /// Why it ended, if it has.
+    pub(super) fn fault(&self) -> Option<HsmFault> {
+        match &self.lock().phase {
+            Phase::Failed(fault) => Some(fault.clone()),
+            Phase::Connecting | Phase::Connected(_) => None,
+        }
+    }
+
+    /// Sleeps for so long, or until `connection` ends.
+    pub(super) fn keep(&self, connection: Option<Connection>, period: Duration) -> Kept {
+        let is_same = |state: &State| match (&state.phase, connection) {
+            (Phase::Connected(current), Some(connection)) => *current == connection,
+            (_, connection) => connection.is_none(),
+        };
+        let slept = self
+            .ended
+            .wait_timeout_while(self.lock(), period, |state| !state.closed && is_same(state));
+        let (state, _) = slept.unwrap_or_else(PoisonError::into_inner);
+        match (state.closed, is_same(&state)) {
+            (true, _) => Kept::Closed,
+            (false, true) => Kept::Still,
+            (false, false) => Kept::Ended,
+        }
+    }
+
+    /// Ends all threads, as they come back.
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        state.waiting.clear();
+        self.work.notify_all();
+        self.ended.notify_all();
+    }
+}
+
+impl State {
+    fn begin(&mut self, seat: Seat) {
+        if let Some(call) = self.calls.get_mut(seat.0) {
+            *call = Some(Instant::now());
+        }
+    }
+
+    /// The next who still waits.
+    fn next(&mut self) -> Option<Request> {
+        loop {
+            let request = self.waiting.pop_front()?;
+            if !request.reply.is_closed() {
+                return Some(request);
+            }
+        }
+    }
+
+    /// How it is at `now`. A thread that does not return cannot say so itself, so that whoever asks
+    /// looks.
+    fn condition(&self, now: Instant) -> Condition {
+        match &self.phase {
+            Phase::Failed(fault) => Condition::Failed(fault.clone()),
+            Phase::Connecting | Phase::Connected(_) if self.is_stuck(now) => {
+                Condition::Failed(HsmFault::Stuck { limit: STUCK_AFTER })
+            }
+            Phase::Connecting => Condition::Connecting,
+            Phase::Connected(_) => Condition::Connected,
+        }
+    }
+
+    fn is_stuck(&self, now: Instant) -> bool {
+        let returned_since = |began: Instant| self.returned.is_some_and(|at| at >= began);
+        let calls = self.calls.iter().flatten();
+        calls.into_iter().any(|&began| {
+            now.saturating_duration_since(began) >= STUCK_AFTER && !returned_since(began)
+        })
+    }
+}
+
+#[cfg(test)]
+#[path = "link_tests.rs"]
+mod tests;

@@ -1,0 +1,122 @@
+use tokio::sync::oneshot::error::TryRecvError;
+use zeroize::Zeroizing;
+
+use super::*;
+
+fn seat() -> Seat {
+    Seat::workers().next().unwrap()
+}
+
+fn connected() -> (Link, Connection) {
+    let link = Link::new();
+    let connection = link.connected(7);
+    (link, connection)
+}
+
+fn bytes() -> RandomBytes {
+    RandomBytes::new(Zeroizing::new(vec![1, 2, 3]))
+}
+
+#[test]
+fn nobody_waits_for_a_store_that_is_not_connected() {
+    let link = Link::new();
+    assert_eq!(link.ask(1).unwrap_err(), NoPlace::NotConnected(Condition::Connecting));
+    link.not_connected(HsmFault::NoToken);
+    let failed = Condition::Failed(HsmFault::NoToken);
+    assert_eq!(link.ask(1).unwrap_err(), NoPlace::NotConnected(failed.clone()));
+    assert_eq!(link.condition(), failed);
+    link.connected(7);
+    assert!(link.ask(1).is_ok());
+}
+
+#[test]
+fn a_request_is_answered_over_the_connection_that_there_is() {
+    let (link, connection) = connected();
+    let mut answer = link.ask(3).unwrap();
+    let Work::Answer(over, request) = link.work(seat(), None) else { panic!("other work") };
+    assert_eq!((over, over.slot, request.length), (connection, 7, 3));
+    request.answer(Ok(bytes()));
+    assert_eq!(answer.try_recv().unwrap().unwrap().expose(), [1, 2, 3]);
+}
+
+#[test]
+fn who_has_gone_is_passed_over() {
+    let (link, _) = connected();
+    drop(link.ask(1).unwrap());
+    let _waits = link.ask(2).unwrap();
+    let Work::Answer(_, request) = link.work(seat(), None) else { panic!("other work") };
+    assert_eq!(request.length, 2);
+}
+
+#[test]
+fn the_line_is_as_long_as_there_can_be_connections_and_who_has_gone_takes_no_place_in_it() {
+    let (link, _) = connected();
+    let mut line: Vec<_> = (0..MAX_CONNECTIONS).map(|_| link.ask(1).unwrap()).collect();
+    assert_eq!(link.ask(1).unwrap_err(), NoPlace::Full);
+    line.pop();
+    assert!(link.ask(1).is_ok());
+}
+
+#[test]
+fn the_end_of_a_connection_is_that_of_all_who_wait_and_is_found_once() {
+    let (link, connection) = connected();
+    let mut answer = link.ask(1).unwrap();
+    assert!(link.lost(connection, &HsmFault::NoToken));
+    assert!(!link.lost(connection, &HsmFault::Lost));
+    assert_eq!(answer.try_recv().unwrap_err(), TryRecvError::Closed);
+    assert_eq!(link.fault(), Some(HsmFault::NoToken));
+    assert_eq!(link.keep(Some(connection), Duration::from_secs(60)), Kept::Ended);
+    assert!(matches!(link.work(seat(), Some(connection)), Work::LetGo));
+}
+
+#[test]
+fn the_end_of_an_earlier_connection_is_not_that_of_a_later() {
+    let (link, earlier) = connected();
+    assert!(link.lost(earlier, &HsmFault::Lost));
+    let later = link.connected(7);
+    assert_ne!(earlier, later);
+    assert!(!link.lost(earlier, &HsmFault::Lost));
+    assert_eq!(link.condition(), Condition::Connected);
+    // Also a session of the same slot is let go.
+    assert!(matches!(link.work(seat(), Some(earlier)), Work::LetGo));
+}
+
+#[test]
+fn a_call_that_goes_on_while_none_returns_is_stuck() {
+    let (link, _) = connected();
+    link.begin(seat());
+    let began = Instant::now();
+    let at = |after: Duration| link.lock().condition(began + after);
+    let stuck = Condition::Failed(HsmFault::Stuck { limit: STUCK_AFTER });
+    assert_eq!(at(STUCK_AFTER - Duration::from_secs(1)), Condition::Connected);
+    assert_eq!(at(STUCK_AFTER), stuck);
+    // Another, which returns, shows that the module is alive.
+    link.begin(Seat::KEEPER);
+    link.end(Seat::KEEPER);
+    assert_eq!(at(STUCK_AFTER), Condition::Connected);
+    // It returns at last.
+    link.end(seat());
+    assert_eq!(at(STUCK_AFTER * 2), Condition::Connected);
+}
+
+#[test]
+fn who_cannot_be_connected_because_a_call_does_not_return_has_failed() {
+    let link = Link::new();
+    link.begin(Seat::KEEPER);
+    let stuck = Condition::Failed(HsmFault::Stuck { limit: STUCK_AFTER });
+    let later = Instant::now() + STUCK_AFTER;
+    assert_eq!(link.lock().condition(later), stuck);
+    assert_eq!(link.condition(), Condition::Connecting);
+}
+
+#[test]
+fn all_end_when_nobody_needs_it() {
+    let (link, connection) = connected();
+    let mut answer = link.ask(1).unwrap();
+    link.close();
+    assert!(matches!(link.work(seat(), None), Work::End));
+    assert!(matches!(link.work(seat(), Some(connection)), Work::End));
+    assert_eq!(link.keep(Some(connection), Duration::from_secs(60)), Kept::Closed);
+    assert_eq!(link.keep(None, Duration::from_secs(60)), Kept::Closed);
+    assert_eq!(answer.try_recv().unwrap_err(), TryRecvError::Closed);
+}

@@ -1,0 +1,148 @@
+//! An HSM behind a PKCS#11 module, and the threads that call it: one that keeps it connected
+//! ([`keeper`]), and some that answer requests ([`worker`]). Callers see no more of them than what all
+//! share ([`link`]), so that a call that does not return holds up nobody but its thread.
+
+mod fault;
+mod keeper;
+mod link;
+mod module;
+mod worker;
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use cryptoki::types::RawAuthPin;
+use shared::kms::{ConnectionErrorCode, ConnectionState};
+use tokio::time::{Instant, timeout_at};
+
+pub(super) use self::fault::HsmFault;
+use self::keeper::{Keeper, Store};
+use self::link::{Condition, Link, NoPlace, Seat};
+use self::module::Module;
+use self::worker::Worker;
+use super::fault::KeyStoreFault;
+use super::settings::{HsmSettings, KeyStoreErrorReason};
+use crate::entropy::{HealthTests, RandomBytes};
+use crate::metrics::Metrics;
+
+/// The way to an HSM. Its threads end with it, as they come back.
+pub(super) struct Hsm {
+    store: Arc<Store>,
+    /// How long a caller waits.
+    deadline: Duration,
+    /// Whether it was said that a call does not return.
+    said_stuck: AtomicBool,
+}
+
+impl Hsm {
+    /// Begins to connect it.
+    ///
+    /// # Errors
+    /// If there is no module, no PIN, or no thread.
+    pub(super) fn start(
+        id: &str,
+        settings: HsmSettings,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Self, KeyStoreErrorReason> {
+        let HsmSettings { module: path, token, pin, deadline, .. } = settings;
+        let mut pin = pin.read()?;
+        let module =
+            Module::at(&path).map_err(|error| KeyStoreErrorReason::Module { path, error })?;
+        let store = Arc::new(Store {
+            id: id.to_owned(),
+            module,
+            link: Link::new(),
+            health: Mutex::new(HealthTests::new()),
+            metrics: Arc::clone(metrics),
+        });
+        // From here on its threads end if not all can be started.
+        let this = Self { store, deadline, said_stuck: AtomicBool::new(false) };
+        for seat in Seat::workers() {
+            let worker = Worker::new(Arc::clone(&this.store), seat);
+            spawn(move || worker.run())?;
+        }
+        // Moved, and wiped at the end.
+        let pin = RawAuthPin::new(Box::new(std::mem::take(&mut *pin)));
+        let keeper = Keeper { store: Arc::clone(&this.store), token, pin };
+        spawn(move || keeper.run())?;
+        Ok(this)
+    }
+
+    /// How it is, and if it failed, why.
+    pub(super) fn state(&self) -> (ConnectionState, Option<ConnectionErrorCode>) {
+        self.shown(&self.store.link.condition())
+    }
+
+    /// What the API calls it.
+    fn shown(&self, condition: &Condition) -> (ConnectionState, Option<ConnectionErrorCode>) {
+        let is_stuck = matches!(condition, Condition::Failed(HsmFault::Stuck { .. }));
+        let was_stuck = self.said_stuck.swap(is_stuck, Ordering::Relaxed);
+        match condition {
+            Condition::Connecting => (ConnectionState::Connecting, None),
+            Condition::Connected => {
+                if was_stuck {
+                    tracing::info!("key store {} answers again", self.store.id);
+                }
+                (ConnectionState::Connected, None)
+            }
+            Condition::Failed(fault) => {
+                if is_stuck && !was_stuck {
+                    self.store.report(fault);
+                }
+                (ConnectionState::Failed, Some(fault.code()))
+            }
+        }
+    }
+
+    /// Exactly what it gives for `length` bytes, by the deadline.
+    pub(super) async fn draw(&self, length: usize) -> Result<RandomBytes, KeyStoreFault> {
+        let deadline = Instant::now() + self.deadline;
+        let drawn = self.draw_by(deadline, length).await;
+        let draws = &self.store.metrics.key_store_draws;
+        let counter = match &drawn {
+            Ok(_) => &draws.granted,
+            Err(KeyStoreFault::Deadline { .. }) => &draws.deadline,
+            Err(KeyStoreFault::Full) => &draws.full,
+            Err(_) => &draws.failed,
+        };
+        counter.inc();
+        drawn
+    }
+
+    async fn draw_by(
+        &self,
+        deadline: Instant,
+        length: usize,
+    ) -> Result<RandomBytes, KeyStoreFault> {
+        let answer = self.store.link.ask(length).map_err(|reason| match reason {
+            NoPlace::NotConnected(condition) => {
+                KeyStoreFault::NotConnected(self.shown(&condition).0)
+            }
+            NoPlace::Full => KeyStoreFault::Full,
+        })?;
+        match timeout_at(deadline, answer).await {
+            Err(_) => Err(KeyStoreFault::Deadline { deadline: self.deadline }),
+            Ok(answer) => Ok(answer.unwrap_or(Err(HsmFault::Lost))?),
+        }
+    }
+}
+
+impl Drop for Hsm {
+    fn drop(&mut self) {
+        self.store.link.close();
+    }
+}
+
+impl fmt::Debug for Hsm {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Hsm").field("id", &self.store.id).finish_non_exhaustive()
+    }
+}
+
+fn spawn(run: impl FnOnce() + Send + 'static) -> Result<(), KeyStoreErrorReason> {
+    let thread = thread::Builder::new().name("key-store".to_owned());
+    thread.spawn(run).map(drop).map_err(KeyStoreErrorReason::Thread)
+}

@@ -1,0 +1,71 @@
+//! A thread that answers requests, each by one call of the module.
+
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use super::fault::HsmFault;
+use super::keeper::Store;
+use super::link::{Connection, Seat, Work};
+use super::module::Session;
+use crate::entropy::RandomBytes;
+
+/// The thread's own: a session, once there was a request, and the connection that it is of.
+pub(super) struct Worker {
+    pub(super) store: Arc<Store>,
+    pub(super) seat: Seat,
+    session: Option<(Connection, Session)>,
+}
+
+impl Worker {
+    pub(super) fn new(store: Arc<Store>, seat: Seat) -> Self {
+        Self { store, seat, session: None }
+    }
+
+    /// Returns when nobody needs the store any more.
+    pub(super) fn run(mut self) {
+        let store = Arc::clone(&self.store);
+        let link = &store.link;
+        loop {
+            match link.work(self.seat, self.session.as_ref().map(|(connection, _)| *connection)) {
+                Work::End => return,
+                Work::LetGo => {
+                    self.session = None;
+                    link.end(self.seat);
+                }
+                Work::Answer(connection, request) => {
+                    let drawn = self.draw(connection, request.length);
+                    link.end(self.seat);
+                    if let Err(fault) = &drawn {
+                        // Before the caller is told, so that whoever looks next knows as well.
+                        store.lost(connection, fault);
+                    }
+                    request.answer(drawn);
+                }
+            }
+        }
+    }
+
+    /// Exactly what the HSM gives, tested. If it is only the session that is gone, another has a try.
+    fn draw(&mut self, connection: Connection, length: usize) -> Result<RandomBytes, HsmFault> {
+        let mut random = Zeroizing::new(vec![0; length]);
+        match self.generate(connection, &mut random) {
+            Err(fault) if fault.is_of_session() => {
+                self.session = None;
+                self.generate(connection, &mut random)?;
+            }
+            result => result?,
+        }
+        self.store.test(&random)?;
+        Ok(RandomBytes::new(random))
+    }
+
+    fn generate(&mut self, connection: Connection, out: &mut [u8]) -> Result<(), HsmFault> {
+        let session = match self.session.take() {
+            Some((of, session)) if of == connection => session,
+            _ => self.store.module.open(connection.slot)?,
+        };
+        let (_, session) = self.session.insert((connection, session));
+        session.generate(out)
+    }
+}

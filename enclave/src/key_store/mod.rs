@@ -1,0 +1,200 @@
+//! Custom key stores: hardware security modules (HSMs) that callers can name as the source of their
+//! random bytes. `docs/key-stores.md` says how they are configured and what becomes of their faults.
+//!
+//! An HSM is reached over PKCS#11, by a module that is foreign code: it blocks for as long as it likes.
+//! So each store has threads of its own, which alone call it, and a request waits for them until its
+//! deadline and no longer. Nothing else in the service waits for a store, its start included.
+
+#[cfg_attr(not(feature = "pkcs11"), expect(dead_code, reason = "faults are an HSM's"))]
+mod fault;
+#[cfg(feature = "pkcs11")]
+mod hsm;
+#[cfg(not(feature = "pkcs11"))]
+mod no_hsm;
+#[cfg_attr(not(feature = "pkcs11"), expect(dead_code, reason = "there is no HSM to connect"))]
+mod settings;
+
+use std::sync::Arc;
+
+use shared::kms::{
+    ConnectionErrorCode, ConnectionState, CreationDate, CustomKeyStoreType,
+    CustomKeyStoresListEntry, XksProxyConfiguration, XksProxyConnectivity,
+};
+use shared::time::UnixMillis;
+
+pub(crate) use self::fault::KeyStoreFault;
+#[cfg(feature = "pkcs11")]
+use self::hsm::Hsm;
+#[cfg(not(feature = "pkcs11"))]
+use self::no_hsm::Hsm;
+pub(crate) use self::settings::{
+    HsmSettings, KeyStoreKind, KeyStoreSettings, Pin, Token, XksProxy,
+};
+pub use self::settings::{KeyStoreError, KeyStoreErrorReason};
+use crate::entropy::RandomBytes;
+use crate::metrics::Metrics;
+
+/// All key stores, in the order of the configuration.
+#[derive(Debug)]
+pub(crate) struct KeyStores {
+    stores: Vec<KeyStore>,
+}
+
+/// One of them.
+#[derive(Debug)]
+pub(crate) struct KeyStore {
+    id: String,
+    name: String,
+    /// When the service came to know it.
+    created: UnixMillis,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Hsm {
+        cluster_id: String,
+        trust_anchor_certificate: Option<String>,
+        /// `None` if it is not to be connected.
+        hsm: Option<Hsm>,
+    },
+    External(XksProxy),
+}
+
+impl KeyStores {
+    /// Begins to connect those that are to be. That takes as long as their modules take; nobody waits
+    /// for it.
+    ///
+    /// # Errors
+    /// What no waiting would mend.
+    pub(crate) fn start(
+        settings: Vec<KeyStoreSettings>,
+        now: UnixMillis,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Self, KeyStoreError> {
+        let store = |(settings, number)| {
+            KeyStore::start(settings, now, metrics)
+                .map_err(|reason| KeyStoreError { number, reason })
+        };
+        let stores = settings.into_iter().zip(1..).map(store).collect::<Result<_, _>>()?;
+        Ok(Self { stores })
+    }
+
+    /// The one with this id.
+    pub(crate) fn find(&self, id: &str) -> Option<&KeyStore> {
+        self.stores.iter().find(|store| store.id == id)
+    }
+
+    /// How many are in each state.
+    pub(crate) fn count(&self) -> [(ConnectionState, usize); 4] {
+        let states: Vec<_> = self.stores.iter().map(|store| store.state().0).collect();
+        let count = |state| states.iter().filter(|other| **other == state).count();
+        ConnectionState::ALL.map(|state| (state, count(state)))
+    }
+
+    /// All of them.
+    pub(crate) fn as_slice(&self) -> &[KeyStore] {
+        &self.stores
+    }
+}
+
+impl KeyStore {
+    fn start(
+        settings: KeyStoreSettings,
+        created: UnixMillis,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Self, KeyStoreErrorReason> {
+        let KeyStoreSettings { id, name, kind } = settings;
+        let kind = match kind {
+            KeyStoreKind::External(proxy) => Kind::External(proxy),
+            KeyStoreKind::Hsm(mut settings) => Kind::Hsm {
+                cluster_id: std::mem::take(&mut settings.cluster_id),
+                trust_anchor_certificate: settings.trust_anchor_certificate.take(),
+                hsm: match settings.connect {
+                    true => Some(Hsm::start(&id, *settings, metrics)?),
+                    false => None,
+                },
+            },
+        };
+        Ok(Self { id, name, created, kind })
+    }
+
+    /// Its id.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What random bytes are to be drawn from.
+    ///
+    /// # Errors
+    /// If it is none of that, or not at the moment.
+    pub(crate) fn source(&self) -> Result<HsmSource<'_>, KeyStoreFault> {
+        let hsm = match &self.kind {
+            Kind::External(_) => return Err(KeyStoreFault::Unsupported),
+            Kind::Hsm { hsm, .. } => hsm,
+        };
+        match (hsm, self.state()) {
+            (Some(hsm), (ConnectionState::Connected, _)) => Ok(HsmSource(hsm)),
+            (_, (state, _)) => Err(KeyStoreFault::NotConnected(state)),
+        }
+    }
+
+    /// How it is, and if it failed, why.
+    pub(crate) fn state(&self) -> (ConnectionState, Option<ConnectionErrorCode>) {
+        match &self.kind {
+            Kind::Hsm { hsm: Some(hsm), .. } => hsm.state(),
+            // Nothing here ever asks an external one.
+            Kind::Hsm { hsm: None, .. } | Kind::External(_) => {
+                (ConnectionState::Disconnected, None)
+            }
+        }
+    }
+
+    /// As it is shown.
+    pub(crate) fn entry(&self) -> CustomKeyStoresListEntry<'_> {
+        let (connection_state, connection_error_code) = self.state();
+        let entry = CustomKeyStoresListEntry {
+            custom_key_store_id: &self.id,
+            custom_key_store_name: &self.name,
+            custom_key_store_type: CustomKeyStoreType::AwsCloudhsm,
+            cloud_hsm_cluster_id: None,
+            trust_anchor_certificate: None,
+            connection_state,
+            connection_error_code,
+            creation_date: CreationDate(self.created),
+            xks_proxy_configuration: None,
+        };
+        match &self.kind {
+            Kind::Hsm { cluster_id, trust_anchor_certificate, .. } => CustomKeyStoresListEntry {
+                cloud_hsm_cluster_id: Some(cluster_id),
+                trust_anchor_certificate: trust_anchor_certificate.as_deref(),
+                ..entry
+            },
+            Kind::External(XksProxy { endpoint, path }) => CustomKeyStoresListEntry {
+                custom_key_store_type: CustomKeyStoreType::ExternalKeyStore,
+                xks_proxy_configuration: Some(XksProxyConfiguration {
+                    connectivity: XksProxyConnectivity::PublicEndpoint,
+                    uri_endpoint: endpoint,
+                    uri_path: path,
+                }),
+                ..entry
+            },
+        }
+    }
+}
+
+/// An HSM that was connected a moment ago.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HsmSource<'a>(&'a Hsm);
+
+impl HsmSource<'_> {
+    /// Exactly what the HSM gives for `length` bytes, by its deadline.
+    pub(crate) async fn draw(self, length: usize) -> Result<RandomBytes, KeyStoreFault> {
+        self.0.draw(length).await
+    }
+}
