@@ -143,7 +143,7 @@ fn repeated() -> Row {
         faulty.generate(false).assert_is(&PLAIN, "the block");
         faulty.assert_answers(&internal(), &internal(), "the block again, and good ones");
         let reason = "the NSM is unhealthy until this service is restarted: it returned the same \
-                      block twice";
+                      bytes twice";
         assert_eq!(faulty.readiness(), Readiness::not(reason));
         assert_eq!(faulty.metric("nsm_faults_total{cause=\"repeated_block\"}"), 1);
         assert_eq!(faulty.metric("entropy_failures_total{cause=\"repeated_block\"}"), 2);
