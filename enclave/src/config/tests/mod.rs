@@ -1,6 +1,7 @@
 mod credentials;
 mod files;
 mod folder;
+mod key_store;
 mod platform;
 mod private_key;
 mod secrets;

@@ -1,0 +1,350 @@
+//! The tables `[[key_store]]`, and what becomes of their PINs.
+
+use std::time::Duration;
+
+use shared::crypto::Sha384;
+
+use super::folder::{CERTIFICATE, Folder, KEY};
+use super::*;
+use crate::key_store::{KeyStoreKind, KeyStoreSettings, Pin, Token};
+
+const PIN: &str = "crypto_user:0pen-sesame";
+
+const HSM: &str = r#"[[key_store]]
+id = "cks-1234567890abcdef0"
+name = "vault"
+type = "AWS_CLOUDHSM"
+module = "/usr/lib/softhsm/libsofthsm2.so"
+token_label = "vault"
+pin_file = "pin"
+cluster_id = "cluster-1a23b4cdefg"
+"#;
+
+const EXTERNAL: &str = r#"[[key_store]]
+id = "cks-x"
+name = "elsewhere"
+type = "EXTERNAL_KEY_STORE"
+uri = "https://xks.example.com/kms/xks/v1"
+"#;
+
+fn folder(toml: &str) -> Folder {
+    let folder = Folder::new(toml);
+    folder.write("pin", PIN);
+    folder.write("ca.crt", CERTIFICATE);
+    folder
+}
+
+fn stores(toml: &str) -> Vec<KeyStoreSettings> {
+    folder(toml).settings().unwrap().key_stores
+}
+
+fn refused(toml: &str) -> String {
+    folder(toml).refused().replace("enclave.toml: ", "")
+}
+
+/// What is said of the one store, with `line` in the place of the line that begins as it does.
+fn told(store: &str, line: &str) -> String {
+    let (key, _) = line.split_once(" =").unwrap();
+    let mut lines: Vec<_> =
+        store.lines().filter(|other| !other.starts_with(&format!("{key} ="))).collect();
+    lines.push(line);
+    told_of(&lines.join("\n"))
+}
+
+fn told_of(toml: &str) -> String {
+    let refused = refused(toml);
+    refused.strip_prefix("[[key_store]] number 1: ").unwrap_or(&refused).to_owned()
+}
+
+fn without(store: &str, key: &str) -> String {
+    let lines = store.lines().filter(|line| !line.starts_with(&format!("{key} =")));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn there_are_none_unless_they_are_written() {
+    assert!(stores("").is_empty());
+}
+
+#[test]
+fn an_hsm_is_its_module_a_token_and_a_pin() {
+    let [hsm, external] = &stores(&[HSM, EXTERNAL].concat())[..] else { panic!() };
+    assert_eq!((&*hsm.id, &*hsm.name), ("cks-1234567890abcdef0", "vault"));
+    let KeyStoreKind::Hsm(hsm) = &hsm.kind else { panic!("{hsm:?}") };
+    assert_eq!(hsm.module, Path::new("/usr/lib/softhsm/libsofthsm2.so"));
+    assert_eq!(hsm.token, Token::Label("vault".to_owned()));
+    assert!(matches!(&hsm.pin, Pin::Known(pin) if ***pin == *PIN.as_bytes()));
+    assert_eq!(hsm.cluster_id, "cluster-1a23b4cdefg");
+    assert_eq!((&hsm.trust_anchor_certificate, hsm.connect), (&None, true));
+    assert_eq!(hsm.deadline, Duration::from_millis(500));
+    let KeyStoreKind::External(proxy) = &external.kind else { panic!("{external:?}") };
+    assert_eq!((&*proxy.endpoint, &*proxy.path), ("https://xks.example.com", "/kms/xks/v1"));
+
+    let other = without(&without(HSM, "token_label"), "pin_file")
+        + "\nslot = 404535067\npin_env = \"HSM_PIN\"\ndeadline_ms = 60000\nconnect = false\n\
+           trust_anchor_certificate = \"ca.crt\"\n";
+    let [other] = &stores(&other)[..] else { panic!() };
+    let KeyStoreKind::Hsm(hsm) = &other.kind else { panic!("{other:?}") };
+    assert_eq!((&hsm.token, hsm.connect), (&Token::Slot(404_535_067), false));
+    assert!(matches!(&hsm.pin, Pin::Environment(name) if name == "HSM_PIN"));
+    assert_eq!(hsm.deadline, Duration::from_secs(60));
+    assert_eq!(hsm.trust_anchor_certificate.as_deref(), Some(CERTIFICATE));
+}
+
+#[test]
+fn ids_and_names_are_what_clients_send() {
+    let id = "id must be cks- and 1 to 60 letters, digits or hyphens, such as \
+              \"cks-1234567890abcdef0\"";
+    let long = "a".repeat(61);
+    for wrong in ["", "cks-", "vault", "CKS-1", "cks-a b", "cks-ä", &format!("cks-{long}")] {
+        assert_eq!(told(HSM, &format!("id = \"{wrong}\"")), id, "{wrong}");
+    }
+    let name = "name must have 1 to 256 characters, none of them a control character";
+    for wrong in ["", "a\\nb", &"ä".repeat(257)] {
+        assert_eq!(told(HSM, &format!("name = \"{wrong}\"")), name, "{wrong}");
+    }
+    assert_eq!(
+        stores(&HSM.replace("vault\"\ntype", &format!("{}\"\ntype", "ä".repeat(256)))).len(),
+        1
+    );
+    let cluster = "cluster_id must be cluster- and 11 to 16 letters or digits, such as \
+                   \"cluster-1a23b4cdefg\"";
+    for wrong in ["", "cluster-", "cluster-1a23b4cdef", "1a23b4cdefg", "cluster-1a23b4cdef_"] {
+        assert_eq!(told(HSM, &format!("cluster_id = \"{wrong}\"")), cluster, "{wrong}");
+    }
+}
+
+#[test]
+fn each_kind_has_its_own_keys_and_needs_them() {
+    for key in ["module", "cluster_id"] {
+        assert_eq!(told_of(&without(HSM, key)), format!("type \"AWS_CLOUDHSM\" needs {key}"));
+    }
+    assert_eq!(told_of(&without(EXTERNAL, "uri")), "type \"EXTERNAL_KEY_STORE\" needs uri");
+    let uri = "uri = \"https://xks.example.com/kms/xks/v1\"";
+    assert_eq!(told(HSM, uri), "uri is not for type \"AWS_CLOUDHSM\": remove it");
+    for line in [
+        "module = \"/a\"",
+        "token_label = \"a\"",
+        "slot = 0",
+        "pin_file = \"pin\"",
+        "pin_env = \"PIN\"",
+        "cluster_id = \"cluster-1a23b4cdefg\"",
+        "trust_anchor_certificate = \"ca.crt\"",
+        "deadline_ms = 500",
+        "connect = false",
+    ] {
+        let (key, _) = line.split_once(' ').unwrap();
+        let unused = format!("{key} is not for type \"EXTERNAL_KEY_STORE\": remove it");
+        assert_eq!(told(EXTERNAL, line), unused);
+    }
+    let token = "it needs one of token_label and slot, by which its token is found, and not both";
+    assert_eq!(told_of(&without(HSM, "token_label")), token);
+    assert_eq!(told(HSM, "slot = 0"), token);
+    let pin = "it needs one of pin_file and pin_env, which hold its user's PIN, and not both";
+    assert_eq!(told_of(&without(HSM, "pin_file")), pin);
+    assert_eq!(told(HSM, "pin_env = \"PIN\""), pin);
+}
+
+#[test]
+fn what_is_not_known_is_refused_and_not_repeated() {
+    for (line, expected) in [
+        ("type = \"SECRET\"", "found another string, expected `AWS_CLOUDHSM` or"),
+        ("pin = \"SECRET\"", "unknown field `pin`"),
+        ("deadline_ms = 9", "expected a whole number from 10 to 60000"),
+        ("deadline_ms = 60001", "expected a whole number from 10 to 60000"),
+        ("slot = -1", "expected u64"),
+        ("connect = \"SECRET\"", "found a string, expected a boolean"),
+    ] {
+        let told = told(HSM, line);
+        assert!(told.contains(expected) && !told.contains("SECRET"), "{line}: {told}");
+    }
+}
+
+#[test]
+fn a_module_and_a_label_must_be_ones_that_can_be_found() {
+    let relative = "module must be an absolute path, such as \"/usr/lib/softhsm/libsofthsm2.so\"";
+    for wrong in ["libsofthsm2.so", "./a.so", ""] {
+        assert_eq!(told(HSM, &format!("module = \"{wrong}\"")), relative);
+    }
+    let label = "token_label must have 1 to 32 bytes, the last of them no space";
+    for wrong in ["", "vault ", &"a".repeat(33), &"ä".repeat(17)] {
+        assert_eq!(told(HSM, &format!("token_label = \"{wrong}\"")), label);
+    }
+}
+
+#[test]
+fn a_proxy_is_one_that_the_api_can_show() {
+    let rule = "uri must be https://, a host name, and a path that ends in /kms/xks/v1 or another \
+                version, such as \"https://xks.example.com/kms/xks/v1\"";
+    let long = "a".repeat(121);
+    for wrong in [
+        "",
+        "http://xks.example.com/kms/xks/v1",
+        "https://xks.example.com",
+        "https:///kms/xks/v1",
+        "https://xks.example.com:8443/kms/xks/v1",
+        "https://user@xks.example.com/kms/xks/v1",
+        "https://xks.example.com/kms/xks/v",
+        "https://xks.example.com/kms/xks/v123",
+        "https://xks.example.com/kms/xks/v1/",
+        "https://xks.example.com//kms/xks/v1",
+        "https://xks.example.com/a?b/kms/xks/v1",
+        &format!("https://{long}/kms/xks/v1"),
+        &format!("https://xks.example.com/{long}/kms/xks/v1"),
+    ] {
+        assert_eq!(told(EXTERNAL, &format!("uri = \"{wrong}\"")), rule, "{wrong}");
+    }
+    for uri in ["https://a.b/kms/xks/v1", "https://a.b/c/d_e-f/kms/xks/v12"] {
+        let toml = EXTERNAL.replace("https://xks.example.com/kms/xks/v1", uri);
+        let [store] = &stores(&toml)[..] else { panic!() };
+        let KeyStoreKind::External(proxy) = &store.kind else { panic!() };
+        assert_eq!(format!("{}{}", proxy.endpoint, proxy.path), uri);
+    }
+}
+
+#[test]
+fn stores_share_nothing_by_which_one_could_be_taken_for_another() {
+    let second = HSM
+        .replace("cks-1234567890abcdef0", "cks-2")
+        .replace("name = \"vault\"", "name = \"second\"")
+        .replace("token_label = \"vault\"", "token_label = \"second\"")
+        .replace("1a23b4cdefg", "2b34c5defgh");
+    assert_eq!(stores(&[HSM, &second].concat()).len(), 2);
+    for (own, line) in [
+        ("id = \"cks-2\"", "id = \"cks-1234567890abcdef0\""),
+        ("name = \"second\"", "name = \"vault\""),
+        ("token_label = \"second\"", "token_label = \"vault\""),
+        ("cluster_id = \"cluster-2b34c5defgh\"", "cluster_id = \"cluster-1a23b4cdefg\""),
+    ] {
+        let (key, _) = line.split_once(' ').unwrap();
+        let told = format!(
+            "[[key_store]] number 2: {key} is that of number 1: give each key store its own"
+        );
+        let second = second.replace(own, line);
+        assert_eq!(refused(&[HSM, &second].concat()), told);
+    }
+    let many = |count: usize| {
+        let store = |index| {
+            EXTERNAL
+                .replace("cks-x", &format!("cks-{index}"))
+                .replace("elsewhere", &format!("{index}"))
+        };
+        (0..count).map(store).collect::<String>()
+    };
+    assert_eq!(stores(&many(100)).len(), 100);
+    assert_eq!(refused(&many(101)), "there are more than 100 [[key_store]]: remove some");
+}
+
+#[test]
+fn a_pin_is_one_line_of_a_file() {
+    for (file, pin) in [
+        (&b"1234"[..], &b"1234"[..]),
+        (b"1234\n", b"1234"),
+        (b"1234\r\n", b"1234"),
+        (b" user:pass word \n", b" user:pass word "),
+        (b"\xff\xfe\n", b"\xff\xfe"),
+        (&[b'a'; 1024], &[b'a'; 1024]),
+    ] {
+        let folder = folder(HSM);
+        folder.write("pin", file);
+        let settings = folder.settings().unwrap();
+        let KeyStoreKind::Hsm(hsm) = &settings.key_stores[0].kind else { panic!() };
+        assert!(matches!(&hsm.pin, Pin::Known(known) if ***known == *pin), "{file:?}");
+    }
+    let rule = "enclave.toml: [[key_store]] number 1: pin_file: the file that it names must hold the \
+                PIN, 1 to 1024 bytes in one line, and nothing else";
+    for file in [&b""[..], b"\n", b"\r\n", b"a\nb", b"a\n\n", b"a\0b", &[b'a'; 1025]] {
+        let folder = folder(HSM);
+        folder.write("pin", file);
+        assert_eq!(folder.refused(), rule, "{file:?}");
+    }
+    let absent = told(HSM, "pin_file = \"absent\"");
+    assert_eq!(absent, "pin_file: the file that it names: No such file or directory (os error 2)");
+    for name in ["", "A=B"] {
+        let toml = without(HSM, "pin_file") + &format!("\npin_env = \"{name}\"\n");
+        assert_eq!(told_of(&toml), "pin_env must be the name of an environment variable");
+    }
+}
+
+#[test]
+fn a_trust_anchor_is_a_certificate_that_the_api_can_show() {
+    let line = "trust_anchor_certificate = \"ca.crt\"\n";
+    let told = |pem: &str| {
+        let folder = folder(&[HSM, line].concat());
+        folder.write("ca.crt", pem);
+        folder.refused().replace("enclave.toml: [[key_store]] number 1: ", "")
+    };
+    for (pem, why) in [
+        ("", "it holds no CERTIFICATE section"),
+        (&[CERTIFICATE, KEY].concat(), "it holds a private key as well"),
+        (&CERTIFICATE.repeat(12), "it has more than 5000 characters"),
+    ] {
+        let told = told(pem);
+        assert!(told.starts_with("trust_anchor_certificate: ca.crt: "), "{told}");
+        assert!(told.contains(why), "{told}");
+    }
+    let absent = told_of(&[HSM, "trust_anchor_certificate = \"absent\"\n"].concat());
+    assert!(absent.starts_with("trust_anchor_certificate: absent: No such file"), "{absent}");
+}
+
+#[test]
+fn a_pin_is_in_no_public_archive_and_is_measured_with_the_secrets() {
+    const FRESH: [u8; SALT_LENGTH] = [9; SALT_LENGTH];
+    let folder = folder(&[HSM, "trust_anchor_certificate = \"ca.crt\"\n"].concat());
+    let files = folder.files().unwrap();
+    let public = files.public_archive().unwrap();
+    let listed = archive::decode(&public).unwrap();
+    assert_eq!(listed.keys().collect::<Vec<_>>(), ["ca.crt", "enclave.toml", "pin", "wallet.json"]);
+    assert!(listed["pin"].is_empty() && !listed["ca.crt"].is_empty());
+    assert!(!files.are_secrets_in(&public).unwrap() && files.has_its_secrets().unwrap());
+    // What the documentation says is hashed, put together by hand.
+    let mut secrets = "7".repeat(32).into_bytes();
+    for secret in [SECRET, PIN] {
+        secrets.extend(u64::try_from(secret.len()).unwrap().to_be_bytes());
+        secrets.extend(secret.as_bytes());
+    }
+    let before = files.measurement(&FRESH).unwrap();
+    assert_eq!(before.secrets, Sha384::digest(&secrets));
+
+    folder.write("pin", "another");
+    let after = folder.files().unwrap().measurement(&FRESH).unwrap();
+    assert_eq!(after.public, before.public);
+    assert_ne!(after.secrets, before.secrets);
+    folder.write("pin", "");
+    assert!(!folder.files().unwrap().has_its_secrets().unwrap());
+}
+
+#[test]
+fn a_pin_that_would_be_published_all_the_same_is_found() {
+    let folder = folder(&[&format!("# {PIN}\n"), HSM].concat());
+    let files = folder.files().unwrap();
+    assert!(files.are_secrets_in(&files.public_archive().unwrap()).unwrap());
+    for line in ["trust_anchor_certificate = \"pin\"\n", "[trust]\nanchors = [\"pin\"]\n"] {
+        let told = Folder::new(&[HSM, line].concat()).files().unwrap_err().to_string();
+        assert!(told.contains("private_key or pin_file names a file that another key"), "{told}");
+    }
+    // By its values alone nobody could tell that one of them is a secret's.
+    let folder = self::folder("");
+    let listed = "key_store = [[\"cks-a\", \"a\", \"AWS_CLOUDHSM\", \"u\", \"/a\", \"a\", 0, \"pin\", \
+                  \"E\", \"c\", \"ca.crt\", 500, true]]\n";
+    folder.write("enclave.toml", listed);
+    let told = folder.refused();
+    assert!(told.contains("[[key_store]] is written as a list of values"), "{told}");
+}
+
+#[test]
+fn no_settings_and_no_error_shows_a_pin() {
+    let folder = folder(HSM);
+    let shown = format!("{:?}", folder.settings().unwrap().key_stores);
+    assert!(shown.contains("Pin(..)"), "{shown}");
+    assert!(!shown.contains(PIN) && !shown.contains(&format!("{:?}", PIN.as_bytes())), "{shown}");
+    for line in [format!("pin_file = \"{PIN}\""), format!("pin_env = \"{PIN}=\"")] {
+        let folder = self::folder(&[&without(HSM, "pin_file"), "\n", &line, "\n"].concat());
+        let error = folder.settings().unwrap_err();
+        assert!(!format!("{error} {error:?}").contains(PIN), "{error:?}");
+        if line.starts_with("pin_file") {
+            let error = folder.files().unwrap().public_archive().unwrap_err();
+            assert!(!format!("{error} {error:?}").contains(PIN), "{error:?}");
+        }
+    }
+}
