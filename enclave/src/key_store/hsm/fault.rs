@@ -42,6 +42,9 @@ pub(crate) enum HsmFault {
         /// How long a call may take.
         limit: Duration,
     },
+    /// A thread is gone.
+    #[error("a thread of the key store has ended")]
+    ThreadEnded,
     /// The connection ended before a request's turn came.
     #[error("the connection ended while the request waited")]
     Lost,
@@ -54,9 +57,11 @@ impl HsmFault {
             Self::NoToken | Self::SeveralTokens => ConnectionErrorCode::ClusterNotFound,
             Self::Stuck { .. } => ConnectionErrorCode::NetworkErrors,
             Self::Call { code, .. } => code.meaning(),
-            Self::Module(_) | Self::Unexpected(_) | Self::Unhealthy(_) | Self::Lost => {
-                ConnectionErrorCode::InternalError
-            }
+            Self::Module(_)
+            | Self::Unexpected(_)
+            | Self::Unhealthy(_)
+            | Self::ThreadEnded
+            | Self::Lost => ConnectionErrorCode::InternalError,
         }
     }
 
@@ -67,7 +72,7 @@ impl HsmFault {
             self.code(),
             ConnectionErrorCode::InvalidCredentials | ConnectionErrorCode::UserLockedOut
         );
-        is_wrong_pin || matches!(self, Self::Unhealthy(_))
+        is_wrong_pin || matches!(self, Self::Unhealthy(_) | Self::ThreadEnded)
     }
 
     /// Whether it is the session that is gone, so that another may do.

@@ -71,10 +71,11 @@ impl Keeper {
     /// Returns when nobody needs the store any more, or nothing but a restart would help.
     pub(super) fn run(self) {
         let link = &self.store.link;
+        let _attendance = link.attend();
         let mut delay = FIRST_DELAY;
         // After a first failure.
         let mut again = false;
-        loop {
+        while link.keep(None, Duration::ZERO) != Kept::Closed {
             link.begin(Seat::KEEPER);
             let connected = self.connect(again);
             link.end(Seat::KEEPER);
@@ -111,8 +112,7 @@ impl Keeper {
         let Store { module, .. } = &*self.store;
         module.prepare(again)?;
         let slot = module.find(&self.token)?;
-        let session = module.open(slot)?;
-        session.log_in(&self.pin)?;
+        let session = self.open(slot)?;
         // Tested, and not used (SP 800-90B section 4.3).
         for _ in 0..START_UP_BLOCKS {
             let mut block = Zeroizing::new([0; RANDOM_BLOCK_LENGTH]);
@@ -122,12 +122,19 @@ impl Keeper {
         Ok((session, slot))
     }
 
+    fn open(&self, slot: u64) -> Result<Session, HsmFault> {
+        let session = self.store.module.open(slot)?;
+        session.log_in(&self.pin)?;
+        Ok(session)
+    }
+
     /// Looks after a connection until it ends; the session is what keeps its user logged in.
     fn keep(&self, connection: Connection, session: Session) {
-        let Store { module, link, .. } = &*self.store;
+        let link = &self.store.link;
+        let mut session = Some(session);
         while link.keep(Some(connection), CHECK_INTERVAL) == Kept::Still {
             link.begin(Seat::KEEPER);
-            let checked = module.check(connection.slot, &self.token).and_then(|()| session.check());
+            let checked = self.check(connection, &mut session);
             link.end(Seat::KEEPER);
             if let Err(fault) = checked {
                 self.store.lost(connection, &fault);
@@ -136,5 +143,20 @@ impl Keeper {
         link.begin(Seat::KEEPER);
         drop(session);
         link.end(Seat::KEEPER);
+    }
+
+    /// Whether the token is still there, and the session; if that alone is gone, there is another.
+    fn check(&self, connection: Connection, session: &mut Option<Session>) -> Result<(), HsmFault> {
+        self.store.module.check(connection.slot, &self.token)?;
+        match session.as_ref().map(Session::check) {
+            Some(Err(fault)) if !fault.is_of_session() => Err(fault),
+            Some(Ok(())) => Ok(()),
+            Some(Err(_)) | None => {
+                // First: its handle may be the next one's.
+                *session = None;
+                *session = Some(self.open(connection.slot)?);
+                Ok(())
+            }
+        }
     }
 }

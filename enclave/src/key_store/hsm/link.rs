@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use shared::transport::limits::MAX_CONNECTIONS;
@@ -84,7 +85,7 @@ pub(super) struct Link {
     state: Mutex<State>,
     /// Workers wait here for requests, and for the end of their connection.
     work: Condvar,
-    /// The keeper waits here for the end of what it keeps.
+    /// The keeper waits here for the end of what it keeps, and whoever closes it for that of threads.
     ended: Condvar,
 }
 
@@ -97,7 +98,25 @@ struct State {
     calls: [Option<Instant>; SESSIONS + 1],
     /// When any call returned last.
     returned: Option<Instant>,
+    /// Threads that may still call.
+    threads: usize,
     closed: bool,
+}
+
+/// A thread that may call the module, for as long as this is kept.
+pub(super) struct Attendance<'a>(&'a Link);
+
+impl Drop for Attendance<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.threads -= 1;
+        if thread::panicking() {
+            state.phase = Phase::Failed(HsmFault::ThreadEnded);
+            state.waiting.clear();
+            self.0.work.notify_all();
+        }
+        self.0.ended.notify_all();
+    }
 }
 
 /// What a worker is to do next.
@@ -130,6 +149,7 @@ impl Link {
             waiting: VecDeque::new(),
             calls: [None; SESSIONS + 1],
             returned: None,
+            threads: 0,
             closed: false,
         };
         Self { state: Mutex::new(state), work: Condvar::new(), ended: Condvar::new() }
@@ -263,13 +283,21 @@ impl Link {
         }
     }
 
-    /// Ends all threads, as they come back.
-    pub(super) fn close(&self) {
+    /// A thread begins.
+    pub(super) fn attend(&self) -> Attendance<'_> {
+        self.lock().threads += 1;
+        Attendance(self)
+    }
+
+    /// Ends all threads, and waits for them so long: a process that ends takes the module from under
+    /// whoever calls it. Who does not return by then does so when it likes.
+    pub(super) fn close(&self, patience: Duration) {
         let mut state = self.lock();
         state.closed = true;
         state.waiting.clear();
         self.work.notify_all();
         self.ended.notify_all();
+        drop(self.ended.wait_timeout_while(state, patience, |state| state.threads > 0));
     }
 }
 

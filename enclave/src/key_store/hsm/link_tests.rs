@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use tokio::sync::oneshot::error::TryRecvError;
 use zeroize::Zeroizing;
 
@@ -113,10 +115,41 @@ fn who_cannot_be_connected_because_a_call_does_not_return_has_failed() {
 fn all_end_when_nobody_needs_it() {
     let (link, connection) = connected();
     let mut answer = link.ask(1).unwrap();
-    link.close();
+    link.close(Duration::ZERO);
     assert!(matches!(link.work(seat(), None), Work::End));
     assert!(matches!(link.work(seat(), Some(connection)), Work::End));
     assert_eq!(link.keep(Some(connection), Duration::from_secs(60)), Kept::Closed);
     assert_eq!(link.keep(None, Duration::from_secs(60)), Kept::Closed);
+    assert_eq!(answer.try_recv().unwrap_err(), TryRecvError::Closed);
+}
+
+#[test]
+fn whoever_closes_it_waits_for_its_threads() {
+    let link = Arc::new(Link::new());
+    let attended = Arc::clone(&link);
+    let (begun, begins) = std::sync::mpsc::channel();
+    let thread = thread::spawn(move || {
+        let _attendance = attended.attend();
+        begun.send(()).unwrap();
+        while attended.keep(None, Duration::from_secs(60)) != Kept::Closed {}
+    });
+    begins.recv().unwrap();
+    link.close(Duration::from_secs(60));
+    assert_eq!(link.lock().threads, 0);
+    thread.join().unwrap();
+}
+
+#[test]
+fn a_thread_that_panics_takes_the_store_with_it() {
+    let link = Arc::new(Link::new());
+    link.connected(7);
+    let mut answer = link.ask(1).unwrap();
+    let attended = Arc::clone(&link);
+    let thread = thread::spawn(move || {
+        let _attendance = attended.attend();
+        panic!("a test's own");
+    });
+    thread.join().unwrap_err();
+    assert_eq!(link.condition(), Condition::Failed(HsmFault::ThreadEnded));
     assert_eq!(answer.try_recv().unwrap_err(), TryRecvError::Closed);
 }

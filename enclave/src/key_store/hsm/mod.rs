@@ -28,6 +28,9 @@ use super::settings::{HsmSettings, KeyStoreErrorReason};
 use crate::entropy::{HealthTests, RandomBytes};
 use crate::metrics::Metrics;
 
+/// How long the end of a service waits for threads that are in a call.
+const END_PATIENCE: Duration = Duration::from_secs(1);
+
 /// The way to an HSM. Its threads end with it, as they come back.
 pub(super) struct Hsm {
     store: Arc<Store>,
@@ -132,7 +135,7 @@ impl Hsm {
 
 impl Drop for Hsm {
     fn drop(&mut self) {
-        self.store.link.close();
+        self.store.link.close(END_PATIENCE);
     }
 }
 

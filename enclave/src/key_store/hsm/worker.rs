@@ -23,8 +23,14 @@ impl Worker {
     }
 
     /// Returns when nobody needs the store any more.
-    pub(super) fn run(mut self) {
+    pub(super) fn run(self) {
         let store = Arc::clone(&self.store);
+        // To the end of its session.
+        let _attendance = store.link.attend();
+        self.serve(&store);
+    }
+
+    fn serve(mut self, store: &Store) {
         let link = &store.link;
         loop {
             match link.work(self.seat, self.session.as_ref().map(|(connection, _)| *connection)) {
