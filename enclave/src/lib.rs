@@ -23,6 +23,7 @@ pub mod audit;
 pub mod auth;
 pub mod clock;
 pub mod config;
+pub mod egress;
 pub mod entropy;
 pub mod http;
 pub mod init;

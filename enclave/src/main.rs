@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use enclave::config::{Config, EnclaveArguments, Files, Posture};
 use enclave::init::{self, Place};
 use enclave::platform::Nitro;
-use enclave::{Service, http};
+use enclave::{Service, egress, http};
 use shared::attestation::TrustAnchors;
 use shared::nsm::NsmDevice;
 use shared::transport::Endpoint;
@@ -28,7 +28,8 @@ async fn run(arguments: EnclaveArguments, place: Place) -> Result<(), Box<dyn Er
     };
     config.add_anchors(&mut anchors)?;
     let settings = config.settings(Posture::Production)?;
-    let service =
-        Service::start(Nitro, NsmDevice::open()?, anchors, settings, place.audit()?).await?;
+    let nsm = NsmDevice::open()?;
+    egress::open(&settings, place.parent_cid).await?;
+    let service = Service::start(Nitro, nsm, anchors, settings, place.audit()?).await?;
     http::listen_and_serve("enclave", &common, service).await
 }

@@ -12,6 +12,7 @@ use shared::attestation::AnchorError;
 use thiserror::Error;
 
 use super::archive::ArchiveError;
+use super::egress::InvalidRoute;
 use super::key_store::InvalidKeyStore;
 use super::tls::TlsError;
 use crate::auth::DuplicateAccessKey;
@@ -171,6 +172,26 @@ pub enum MeaningError {
     /// TLS that cannot be.
     #[error("[tls] {0}")]
     Tls(#[from] TlsError),
+    /// A way out of what is no enclave.
+    #[error(
+        "[[egress]] is for an enclave, which has no network of its own: remove it, and what it leads \
+         to is reached directly"
+    )]
+    EgressOnLaptop,
+    /// More than are opened.
+    #[error("[[egress]] is there more than {most} times: at most that many routes are opened")]
+    TooManyRoutes {
+        /// How many are.
+        most: usize,
+    },
+    /// A route that leads nowhere.
+    #[error("[[egress]] number {number}: {reason}")]
+    Egress {
+        /// Which.
+        number: usize,
+        /// Why.
+        reason: InvalidRoute,
+    },
     /// How often to reseed, where each answer is reseeded for.
     #[error(
         "[entropy] reseed_requests and reseed_interval_ms need prediction_resistance = \"interval\": \

@@ -11,6 +11,7 @@ use shared::time::UnixMillis;
 use toml::value::Datetime;
 
 use super::contents::Counts;
+use super::egress::EgressTable;
 use super::key_store::KeyStoreTable;
 #[cfg(feature = "simulator")]
 use super::platform::SimulatorTable;
@@ -39,6 +40,8 @@ pub(super) struct ConfigFile {
     pub(super) tls: TlsTable,
     #[serde(default)]
     pub(super) key_store: Vec<KeyStoreTable>,
+    #[serde(default)]
+    pub(super) egress: Vec<EgressTable>,
     /// What the second binary alone understands, and the first has not even a name for.
     #[cfg(feature = "simulator")]
     pub(super) simulator: Option<SimulatorTable>,

@@ -3,6 +3,7 @@
 mod archive;
 mod bounded;
 mod contents;
+mod egress;
 mod error;
 mod file;
 mod files;
@@ -25,6 +26,7 @@ use shared::simulator::Conditions;
 use shared::transport::Endpoint;
 
 pub use self::archive::{ArchiveError, MAX_ARCHIVE_LENGTH};
+pub use self::egress::InvalidRoute;
 pub use self::error::{ConfigError, CredentialError, MeaningError, Position};
 use self::file::ConfigFile;
 pub use self::files::{Files, SALT_LENGTH, SALT_NAME, TOML_NAME};

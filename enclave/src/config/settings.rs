@@ -7,12 +7,14 @@ use std::sync::Arc;
 use shared::attestation::{DebugMode, MaxAge};
 use shared::time::UnixMillis;
 
+use super::egress;
 use super::error::{CredentialError, MeaningError};
 use super::file::{AuthMode, ConfigFile, CredentialTable, PlaintextMode, RecipientTable};
 use super::files::Files;
 use super::key_store::key_stores;
 use super::surprise::Surprise;
 use crate::auth::{Authenticator, Credential, SigV4, is_access_key_id};
+use crate::egress::Route;
 use crate::entropy::EntropySettings;
 use crate::key_store::KeyStoreSettings;
 use crate::measurement::Measured;
@@ -44,6 +46,8 @@ pub struct Settings {
     pub(crate) platform: PlatformSettings,
     pub(crate) tls: TlsSettings,
     pub(crate) key_stores: Vec<KeyStoreSettings>,
+    /// The ways out of an enclave.
+    pub(crate) egress: Vec<Route>,
     /// Of the configuration, if there is one.
     pub(crate) measurement: Option<Measured>,
     pub(super) surprises: Vec<Surprise>,
@@ -78,7 +82,16 @@ pub(super) fn build(
         return Err(MeaningError::SimulatorInProduction);
     }
     let ConfigFile {
-        auth, credential, recipient, throttle, entropy, platform, tls, key_store, ..
+        auth,
+        credential,
+        recipient,
+        throttle,
+        entropy,
+        platform,
+        tls,
+        key_store,
+        egress,
+        ..
     } = file;
     if let Some(region) = &auth.region {
         check_region(region)?;
@@ -118,6 +131,7 @@ pub(super) fn build(
         platform: platform.settings()?,
         tls,
         key_stores: key_stores(key_store, files)?,
+        egress: egress::routes(egress, posture)?,
         measurement: None,
         surprises,
     })

@@ -17,7 +17,8 @@ struct Request {
 
 const _: () = assert!(size_of::<Request>() == size_of::<libc::ifreq>());
 
-pub(super) fn up() -> io::Result<()> {
+/// Brings it up, where it is not yet.
+pub(crate) fn up() -> io::Result<()> {
     let socket = socket(AddressFamily::Vsock, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
     let mut name = [0; libc::IFNAMSIZ];
     name[..2].copy_from_slice(b"lo");

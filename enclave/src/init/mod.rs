@@ -5,7 +5,7 @@
 
 mod heartbeat;
 mod kernel;
-mod loopback;
+pub(crate) mod loopback;
 mod reaper;
 
 use std::error::Error;

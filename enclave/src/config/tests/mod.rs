@@ -1,4 +1,5 @@
 mod credentials;
+mod egress;
 mod files;
 mod folder;
 mod key_store;

@@ -1,0 +1,121 @@
+//! The tables `[[egress]]`.
+
+use std::net::{IpAddr, SocketAddr};
+
+use serde::Deserialize;
+use shared::transport::HEARTBEAT_PORT;
+use thiserror::Error;
+
+use super::bounded::Bounded;
+use super::error::MeaningError;
+use super::settings::Posture;
+use crate::egress::Route;
+
+/// Far more than a cluster has modules.
+const MAX_ROUTES: usize = 64;
+
+/// The last vsock port: the one after it stands for any.
+const MAX_VSOCK_PORT: u32 = u32::MAX - 1;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EgressTable {
+    /// An IP address and a port.
+    address: String,
+    /// Of the parent, on vsock.
+    parent_port: Bounded<1, MAX_VSOCK_PORT>,
+}
+
+/// Why there can be no such route. Tables count from 1.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum InvalidRoute {
+    /// Anything else than an address and a port; names cannot be resolved in an enclave.
+    #[error(
+        "address must be an IP address and a port, such as \"10.0.1.5:2223\" or \
+         \"[fd00::5]:2223\": an enclave can resolve no name"
+    )]
+    Address,
+    /// Where nobody listens.
+    #[error("address has port 0, where nobody listens: write the one of the module, such as 2223")]
+    Port,
+    /// An address of the enclave's own, of many hosts, of none, or of one link.
+    #[error(
+        "address is that of no single other host: a loopback, unspecified, broadcast, multicast, \
+         link-local or IPv4-mapped address has no route"
+    )]
+    Host,
+    /// An address given twice.
+    #[error("address is that of number {other}: remove one")]
+    DuplicateAddress {
+        /// The first of the two.
+        other: usize,
+    },
+    /// What nitro-cli listens on.
+    #[error("parent_port {HEARTBEAT_PORT} is where nitro-cli waits for heartbeats: choose another")]
+    Heartbeat,
+    /// Two ways to one place.
+    #[error(
+        "parent_port is that of number {other}, so both would lead to one module: give each a port \
+         of its own"
+    )]
+    DuplicatePort {
+        /// The first of the two.
+        other: usize,
+    },
+}
+
+pub(super) fn routes(
+    tables: Vec<EgressTable>,
+    posture: Posture,
+) -> Result<Vec<Route>, MeaningError> {
+    if posture == Posture::Laptop && !tables.is_empty() {
+        return Err(MeaningError::EgressOnLaptop);
+    }
+    if tables.len() > MAX_ROUTES {
+        return Err(MeaningError::TooManyRoutes { most: MAX_ROUTES });
+    }
+    let mut routes: Vec<Route> = Vec::with_capacity(tables.len());
+    for (table, number) in tables.into_iter().zip(1..) {
+        let route = route(&table, &routes);
+        routes.push(route.map_err(|reason| MeaningError::Egress { number, reason })?);
+    }
+    Ok(routes)
+}
+
+fn route(table: &EgressTable, others: &[Route]) -> Result<Route, InvalidRoute> {
+    let address: SocketAddr = table.address.parse().map_err(|_| InvalidRoute::Address)?;
+    let parent_port = table.parent_port.get();
+    if address.port() == 0 {
+        return Err(InvalidRoute::Port);
+    }
+    if !is_of_another_host(address) {
+        return Err(InvalidRoute::Host);
+    }
+    if parent_port == HEARTBEAT_PORT {
+        return Err(InvalidRoute::Heartbeat);
+    }
+    let number_of = |is_it: &dyn Fn(&Route) -> bool| others.iter().position(is_it).map(|it| it + 1);
+    if let Some(other) = number_of(&|other| other.address == address) {
+        return Err(InvalidRoute::DuplicateAddress { other });
+    }
+    if let Some(other) = number_of(&|other| other.parent_port == parent_port) {
+        return Err(InvalidRoute::DuplicatePort { other });
+    }
+    Ok(Route { address, parent_port })
+}
+
+fn is_of_another_host(address: SocketAddr) -> bool {
+    let is_special = match address {
+        SocketAddr::V4(v4) => {
+            let ip = v4.ip();
+            ip.is_broadcast() || ip.is_link_local()
+        }
+        SocketAddr::V6(v6) => {
+            v6.scope_id() != 0
+                || v6.ip().is_unicast_link_local()
+                || matches!(v6.ip().to_canonical(), IpAddr::V4(_))
+        }
+    };
+    let ip = address.ip();
+    !(is_special || ip.is_loopback() || ip.is_unspecified() || ip.is_multicast())
+}

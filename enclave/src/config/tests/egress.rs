@@ -1,0 +1,143 @@
+//! The tables `[[egress]]`.
+
+use super::*;
+use crate::egress::Route;
+
+fn table(address: &str, parent_port: &str) -> String {
+    format!("[[egress]]\naddress = {address}\nparent_port = {parent_port}\n")
+}
+
+/// A whole file in production, beside the tables.
+fn enclave(tables: &str) -> String {
+    sigv4(&[CREDENTIAL, tables].concat())
+}
+
+fn routes(tables: &str) -> Vec<Route> {
+    settings(&enclave(tables), Posture::Production).unwrap().egress
+}
+
+#[test]
+fn a_route_is_an_address_and_a_port_of_the_parents() {
+    assert_eq!(routes(""), []);
+    let tables = [
+        table("\"10.0.1.5:2223\"", "1"),
+        table("\"10.0.1.5:2224\"", "8102"),
+        table("\"[FD00:0::5]:65535\"", "4294967294"),
+    ];
+    let route =
+        |address: &str, parent_port| Route { address: address.parse().unwrap(), parent_port };
+    let expected = [
+        route("10.0.1.5:2223", 1),
+        route("10.0.1.5:2224", 8102),
+        route("[fd00::5]:65535", 4_294_967_294),
+    ];
+    assert_eq!(routes(&tables.concat()), expected);
+}
+
+#[test]
+fn each_broken_rule_has_its_own_message() {
+    let no_address = "address must be an IP address and a port, such as \"10.0.1.5:2223\" or \
+                      \"[fd00::5]:2223\": an enclave can resolve no name";
+    let no_host = "address is that of no single other host: a loopback, unspecified, broadcast, \
+                   multicast, link-local or IPv4-mapped address has no route";
+    let no_port =
+        "address has port 0, where nobody listens: write the one of the module, such as 2223";
+    let heartbeat = "parent_port 9000 is where nitro-cli waits for heartbeats: choose another";
+    for (address, port, expected) in [
+        ("", "1", no_address),
+        ("10.0.1.5", "1", no_address),
+        ("10.0.1.5:", "1", no_address),
+        ("10.0.1.5:65536", "1", no_address),
+        ("10.0.1:2223", "1", no_address),
+        ("fd00::5:2223", "1", no_address),
+        ("hsm.example:2223", "1", no_address),
+        ("tcp:10.0.1.5:2223", "1", no_address),
+        ("10.0.1.5:0", "1", no_port),
+        ("127.0.0.1:2223", "1", no_host),
+        ("127.9.9.9:2223", "1", no_host),
+        ("0.0.0.0:2223", "1", no_host),
+        ("255.255.255.255:2223", "1", no_host),
+        ("224.0.0.1:2223", "1", no_host),
+        ("169.254.169.254:80", "1", no_host),
+        ("[::1]:2223", "1", no_host),
+        ("[::]:2223", "1", no_host),
+        ("[ff02::1]:2223", "1", no_host),
+        ("[fe80::5]:2223", "1", no_host),
+        ("[fd00::5%1]:2223", "1", no_host),
+        ("[::ffff:10.0.1.5]:2223", "1", no_host),
+        ("10.0.1.5:2223", "9000", heartbeat),
+    ] {
+        let tables = [table("\"10.0.1.9:2223\"", "8109"), table(&format!("\"{address}\""), port)];
+        let error = refused(&enclave(&tables.concat()), Posture::Production);
+        assert_eq!(error, format!("[[egress]] number 2: {expected}"), "{address:?}");
+    }
+}
+
+#[test]
+fn no_two_routes_have_an_address_or_a_port_together() {
+    for (address, port, expected) in [
+        ("\"[FD00::9]:2223\"", "8101", "address is that of number 2: remove one"),
+        (
+            "\"10.0.1.5:2223\"",
+            "8109",
+            "parent_port is that of number 2, so both would lead to one module: give each a port of \
+             its own",
+        ),
+    ] {
+        let tables = [
+            table("\"10.0.1.8:2223\"", "8108"),
+            table("\"[fd00::9]:2223\"", "8109"),
+            table(address, port),
+        ];
+        let error = refused(&enclave(&tables.concat()), Posture::Production);
+        assert_eq!(error, format!("[[egress]] number 3: {expected}"));
+    }
+}
+
+#[test]
+fn a_port_is_one_of_vsock_and_nothing_is_left_out() {
+    for port in ["0", "-1", "4294967295", "\"8101\""] {
+        let error = load(&table("\"10.0.1.5:2223\"", port)).unwrap_err().to_string();
+        assert!(error.contains("expected a whole number from 1 to 4294967294"), "{error}");
+    }
+    for (text, expected) in [
+        ("[[egress]]\nparent_port = 1\n", "missing field `address`"),
+        ("[[egress]]\naddress = \"10.0.1.5:2223\"\n", "missing field `parent_port`"),
+        ("[[egress]]\nport = 1\n", "unknown field `port`"),
+    ] {
+        let error = load(text).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn at_most_64_routes_are_opened() {
+    let tables = |count: u16| -> String {
+        let table = |index: u16| table(&format!("\"10.0.1.5:{index}\""), &index.to_string());
+        (1..=count).map(table).collect()
+    };
+    assert_eq!(routes(&tables(64)).len(), 64);
+    let error = refused(&enclave(&tables(65)), Posture::Production);
+    assert_eq!(
+        error,
+        "[[egress]] is there more than 64 times: at most that many routes are opened"
+    );
+}
+
+#[test]
+fn a_laptop_has_a_network_of_its_own() {
+    let error = refused(&table("\"10.0.1.5:2223\"", "8101"), Posture::Laptop);
+    let expected = "[[egress]] is for an enclave, which has no network of its own: remove it, and \
+                    what it leads to is reached directly";
+    assert_eq!(error, expected);
+}
+
+#[test]
+fn the_documented_routes_are_some() {
+    let page = include_str!("../../../../docs/configuration.md");
+    let mut blocks = page.split("```toml\n");
+    let block = blocks.find(|block| block.starts_with("[[egress]]\n")).unwrap();
+    let (text, _) = block.split_once("```").unwrap();
+    let expected = Route { address: "10.0.1.5:2223".parse().unwrap(), parent_port: 8101 };
+    assert_eq!(routes(text), [expected]);
+}

@@ -1,0 +1,123 @@
+//! Addresses of `lo`, asked for over netlink: rtnetlink(7).
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::net::IpAddr;
+
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
+
+/// `lo` is the first interface of every network namespace: LOOPBACK_IFINDEX of Linux's
+/// include/net/net_namespace.h.
+const LOOPBACK: u32 = 1;
+
+/// `struct nlmsghdr`, in bytes.
+const HEADER_LENGTH: usize = 16;
+
+/// Far more than an acknowledgement has, which repeats the request.
+const MAX_ANSWER_LENGTH: usize = 1024;
+
+/// Gives `lo` that one address. One that it has already is no error.
+pub(super) fn add_to_loopback(address: IpAddr) -> io::Result<()> {
+    let protocol = SockProtocol::NetlinkRoute;
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, protocol)?;
+    // Of a message to no address the kernel is the receiver, and its answer is there when it is sent.
+    let mut kernel = File::from(socket);
+    let request = request(address);
+    let sent = kernel.write(&request)?;
+    if sent != request.len() {
+        return Err(io::ErrorKind::WriteZero.into());
+    }
+    let mut answer = [0; MAX_ANSWER_LENGTH];
+    let length = kernel.read(&mut answer)?;
+    match acknowledged(answer.get(..length).unwrap_or_default()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// RTM_NEWADDR, which is to be acknowledged.
+fn request(address: IpAddr) -> Vec<u8> {
+    let (family, octets) = match address {
+        IpAddr::V4(v4) => (libc::AF_INET, v4.octets().to_vec()),
+        IpAddr::V6(v6) => (libc::AF_INET6, v6.octets().to_vec()),
+    };
+    let family = u8::try_from(family).unwrap_or_default();
+    let bits = u8::try_from(octets.len() * 8).unwrap_or_default();
+    let mut body = Vec::new();
+    // struct ifaddrmsg: family, prefix length, flags, scope, interface. That of an address that only
+    // this host can use is RT_SCOPE_HOST.
+    body.extend([family, bits, 0, libc::RT_SCOPE_HOST]);
+    body.extend(LOOPBACK.to_ne_bytes());
+    // struct rtattr: the length with itself, the kind, the value. All are multiples of four.
+    for kind in [libc::IFA_LOCAL, libc::IFA_ADDRESS] {
+        body.extend(u16::try_from(4 + octets.len()).unwrap_or_default().to_ne_bytes());
+        body.extend(kind.to_ne_bytes());
+        body.extend(&octets);
+    }
+    let flags = libc::NLM_F_REQUEST | libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_EXCL;
+    let mut message = Vec::new();
+    // struct nlmsghdr: length, type, flags, sequence, port.
+    message.extend(u32::try_from(HEADER_LENGTH + body.len()).unwrap_or_default().to_ne_bytes());
+    message.extend(libc::RTM_NEWADDR.to_ne_bytes());
+    message.extend(u16::try_from(flags).unwrap_or_default().to_ne_bytes());
+    message.extend([0; 8]);
+    message.extend(body);
+    message
+}
+
+/// `struct nlmsgerr` in a message NLMSG_ERROR: zero, or the number of an error below it.
+fn acknowledged(answer: &[u8]) -> io::Result<()> {
+    let kind = answer.get(4..6).and_then(|bytes| bytes.try_into().ok()).map(u16::from_ne_bytes);
+    let status = answer.get(HEADER_LENGTH..HEADER_LENGTH + 4);
+    let status = status.and_then(|bytes| bytes.try_into().ok()).map(i32::from_ne_bytes);
+    match (kind.map(i32::from), status) {
+        (Some(libc::NLMSG_ERROR), Some(0)) => Ok(()),
+        (Some(libc::NLMSG_ERROR), Some(error @ i32::MIN..0)) => {
+            Err(Errno::from_raw(error.saturating_neg()).into())
+        }
+        _ => Err(io::Error::other("the kernel's answer is no acknowledgement")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Header, interface, and the address twice.
+    #[test]
+    fn asks_for_an_address_of_its_own_length() {
+        let v4 = "28000000 1400 0506 00000000 00000000 02 20 00 fe 01000000 \
+                  0800 0200 0a000105 0800 0100 0a000105";
+        let v6 = "40000000 1400 0506 00000000 00000000 0a 80 00 fe 01000000 \
+                  1400 0200 fd000000000000000000000000000005 \
+                  1400 0100 fd000000000000000000000000000005";
+        if cfg!(target_endian = "little") {
+            for (address, expected) in [("10.0.1.5", v4), ("fd00::5", v6)] {
+                let request = const_hex::encode(request(address.parse().unwrap()));
+                assert_eq!(request, expected.replace(' ', ""), "{address}");
+            }
+        }
+    }
+
+    fn answer(kind: u16, status: i32) -> Vec<u8> {
+        let mut answer = vec![36, 0, 0, 0];
+        answer.extend(kind.to_ne_bytes());
+        answer.extend([0; 10]);
+        answer.extend(status.to_ne_bytes());
+        answer
+    }
+
+    #[test]
+    fn an_acknowledgement_is_an_error_that_is_none() {
+        acknowledged(&answer(2, 0)).unwrap();
+        let refused = acknowledged(&answer(2, -1)).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied);
+        for none in [answer(3, 0), answer(2, 1), answer(2, 0)[..19].to_vec(), Vec::new()] {
+            let error = acknowledged(&none).unwrap_err().to_string();
+            assert!(error.contains("no acknowledgement"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The connections of one route, byte by byte.
+
+use std::error::Error;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared::transport::{Acceptor, Endpoint, Episode, Stream, connect};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, copy, split};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+/// Connections at a time; further ones wait. The library of a module has some, and keeps them.
+const MAX_CONNECTIONS: usize = 64;
+
+/// How long the parent may take to accept one. The kernel itself gives up after 2 s, and says why.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long one side may go on when the other has finished, so that nobody keeps what is half closed.
+const LAST_WORDS: Duration = Duration::from_secs(30);
+
+/// Relays to `parent` whatever connects.
+pub(super) async fn run(mut acceptor: Acceptor, parent: Endpoint) {
+    let parent = Arc::new((parent, Episode::default()));
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            Some(ended) = connections.join_next() => {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "a connection's task panicked");
+                }
+            }
+            client = acceptor.accept(), if connections.len() < MAX_CONNECTIONS => {
+                connections.spawn(serve(client, Arc::clone(&parent)));
+            }
+        }
+    }
+}
+
+/// One connection. Without the parent's end it is closed, and whoever opened it may try again.
+async fn serve(client: Stream, parent: Arc<(Endpoint, Episode)>) {
+    let (parent, unreachable) = &*parent;
+    let error: Box<dyn Error + Send + Sync> = match timeout(CONNECT_TIMEOUT, connect(parent)).await
+    {
+        Ok(Ok(upstream)) => {
+            // Whichever end broke knows it, and so does the other now.
+            let _ = carry(client, upstream).await;
+            return;
+        }
+        Ok(Err(error)) => error.into(),
+        Err(late) => late.into(),
+    };
+    if unreachable.begins() {
+        let cause = error.source().map(ToString::to_string);
+        tracing::warn!(%error, cause, "[[egress]] leads nowhere: is the parent's relay up?");
+    }
+}
+
+/// Carries bytes both ways until both sides have finished, or one has broken.
+async fn carry<C, U>(client: C, upstream: U) -> io::Result<()>
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+    U: AsyncRead + AsyncWrite + Unpin,
+{
+    let (mut from_client, mut to_client) = split(client);
+    let (mut from_upstream, mut to_upstream) = split(upstream);
+    let mut asked = pin!(pass(&mut from_client, &mut to_upstream));
+    let mut answered = pin!(pass(&mut from_upstream, &mut to_client));
+    tokio::select! {
+        ended = &mut asked => {
+            ended?;
+            timeout(LAST_WORDS, answered).await?
+        }
+        ended = &mut answered => {
+            ended?;
+            timeout(LAST_WORDS, asked).await?
+        }
+    }
+}
+
+/// One direction: all bytes, then their end.
+async fn pass(
+    reader: &mut (impl AsyncRead + Unpin),
+    writer: &mut (impl AsyncWrite + Unpin),
+) -> io::Result<()> {
+    copy(reader, writer).await?;
+    writer.shutdown().await
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::transport::listen;
+    use tokio::io::{AsyncReadExt, DuplexStream, duplex};
+    use tokio::task::JoinHandle;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// A connection between two streams in memory.
+    fn carried() -> (DuplexStream, DuplexStream, JoinHandle<io::Result<()>>) {
+        let (client, client_end) = duplex(64);
+        let (upstream, upstream_end) = duplex(64);
+        (client, upstream, tokio::spawn(carry(client_end, upstream_end)))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn carries_both_ways_and_the_end_of_each() {
+        let (mut client, mut upstream, task) = carried();
+        let (question, answer) = (vec![1; 5000], vec![2; 7000]);
+        let ask = async {
+            client.write_all(&question).await.unwrap();
+            client.shutdown().await.unwrap();
+            let mut received = Vec::new();
+            client.read_to_end(&mut received).await.unwrap();
+            assert_eq!(received, answer);
+        };
+        let reply = async {
+            let mut received = Vec::new();
+            upstream.read_to_end(&mut received).await.unwrap();
+            assert_eq!(received, question);
+            upstream.write_all(&answer).await.unwrap();
+            upstream.shutdown().await.unwrap();
+        };
+        tokio::join!(ask, reply);
+        task.await.unwrap().unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_side_that_does_not_finish_is_closed_after_a_while() {
+        let (mut client, upstream, task) = carried();
+        let start = Instant::now();
+        client.shutdown().await.unwrap();
+        assert_eq!(task.await.unwrap().unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert!((LAST_WORDS..LAST_WORDS * 2).contains(&start.elapsed()));
+        drop(upstream);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_silent_and_whole_stays_open() {
+        let (mut client, mut upstream, task) = carried();
+        tokio::time::sleep(LAST_WORDS * 100).await;
+        client.write_u8(7).await.unwrap();
+        assert_eq!(upstream.read_u8().await.unwrap(), 7);
+        assert!(!task.is_finished());
+    }
+
+    /// A route on TCP, and where its parent would listen.
+    async fn route() -> (Endpoint, Endpoint, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let parent = Endpoint::Unix(folder.path().join("parent"));
+        let acceptor = Acceptor::new(listen(&"127.0.0.1:0".parse().unwrap()).await.unwrap());
+        let address = acceptor.local_endpoint().clone();
+        tokio::spawn(run(acceptor, parent.clone()));
+        (address, parent, folder)
+    }
+
+    #[tokio::test]
+    async fn without_a_parent_a_connection_is_closed_and_with_one_the_next_is_carried() {
+        let (address, parent, _folder) = route().await;
+        let mut client = connect(&address).await.unwrap();
+        let mut received = Vec::new();
+        // A reset is an end as well.
+        let _ = client.read_to_end(&mut received).await;
+        assert!(received.is_empty());
+
+        let parent = listen(&parent).await.unwrap();
+        let mut client = connect(&address).await.unwrap();
+        client.write_all(b"question").await.unwrap();
+        let mut upstream = parent.accept().await.unwrap();
+        upstream.read_exact(&mut [0; 8]).await.unwrap();
+        upstream.write_all(b"answer").await.unwrap();
+        drop(upstream);
+        client.read_to_end(&mut received).await.unwrap();
+        assert_eq!(received, b"answer");
+    }
+
+    #[tokio::test]
+    async fn so_many_connections_are_carried_at_a_time_and_then_the_next() {
+        let (address, parent, _folder) = route().await;
+        let parent = listen(&parent).await.unwrap();
+        let mut open = Vec::new();
+        for _ in 0..MAX_CONNECTIONS {
+            open.push((connect(&address).await.unwrap(), parent.accept().await.unwrap()));
+        }
+        let mut waiting = connect(&address).await.unwrap();
+        waiting.write_u8(7).await.unwrap();
+        let soon = Duration::from_millis(200);
+        assert!(timeout(soon, parent.accept()).await.is_err(), "one too many is carried");
+        open.pop();
+        let mut carried = timeout(Duration::from_secs(60), parent.accept()).await.unwrap().unwrap();
+        assert_eq!(carried.read_u8().await.unwrap(), 7);
+    }
+}
