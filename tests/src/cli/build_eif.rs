@@ -46,6 +46,10 @@ pub(super) struct BuildEif {
     /// An argument of the enclave; may be repeated.
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true, value_parser = argument)]
     argument: Vec<String>,
+    /// A program that the enclave needs, such as lib64/ld-linux-x86-64.so.2=PATH or a library, which can
+    /// be executed; may be repeated.
+    #[arg(long, value_name = "NAME=PATH")]
+    program: Vec<NamedFile>,
     /// A file for the enclave, such as etc/enclave.toml=enclave.toml; may be repeated.
     #[arg(long, value_name = "NAME=PATH")]
     file: Vec<NamedFile>,
@@ -111,8 +115,9 @@ impl BuildEif {
 
     fn application(&self) -> Result<Vec<u8>, Failure> {
         let read = |file: &NamedFile| Ok((file.name.clone(), read_input(&file.path)?));
-        let files = self.file.iter().map(read).collect::<Result<_, Failure>>()?;
-        Ok(application(read_input(&self.enclave)?, &self.argument, files)?)
+        let read_all = |files: &[NamedFile]| files.iter().map(read).collect::<Result<_, Failure>>();
+        let (programs, files) = (read_all(&self.program)?, read_all(&self.file)?);
+        Ok(application(read_input(&self.enclave)?, &self.argument, programs, files)?)
     }
 
     fn metadata(&self, build_time: UnixMillis) -> Metadata {

@@ -78,15 +78,20 @@ pub(crate) fn given(ramdisk: Vec<u8>) -> Result<Vec<u8>, RamdiskError> {
     }
 }
 
-/// The ramdisk that is run: `/init`, which is the enclave, `/cmd`, its arguments, and its files.
+/// The ramdisk that is run: `/init`, which is the enclave, `/cmd`, its arguments, the programs that it
+/// needs, which can be executed, and its files, which cannot.
 pub(crate) fn application(
     enclave: Vec<u8>,
     arguments: &[String],
+    programs: Vec<(Name, Vec<u8>)>,
     files: Vec<(Name, Vec<u8>)>,
 ) -> Result<Vec<u8>, RamdiskError> {
     let mut archive = Archive::default();
     archive.file(name(INIT)?, 0o755, enclave)?;
     archive.file(name(CMD)?, 0o644, command(arguments).into_bytes())?;
+    for (name, content) in programs {
+        archive.file(name, 0o755, content)?;
+    }
     for (name, content) in files {
         archive.file(name, 0o644, content)?;
     }
@@ -155,25 +160,30 @@ mod tests {
     }
 
     #[test]
-    fn the_second_has_the_enclave_its_arguments_and_its_files() {
+    fn the_second_has_the_enclave_its_arguments_its_programs_and_its_files() {
         let arguments = ["--listen".to_owned(), "vsock:1:2".to_owned(), String::new()];
+        let programs = vec![("lib64/ld.so.2".parse().unwrap(), b"loader".to_vec())];
         let files = vec![("etc/enclave.toml".parse().unwrap(), b"toml".to_vec())];
-        let ramdisk = application(b"ELF".to_vec(), &arguments, files).unwrap();
+        let ramdisk = application(b"ELF".to_vec(), &arguments, programs, files).unwrap();
         let expected = [
             row("cmd", 0o100_644, b"/init\n--listen\nvsock:1:2\n\n"),
             row("etc", 0o040_755, b""),
             row("etc/enclave.toml", 0o100_644, b"toml"),
             row("init", 0o100_755, b"ELF"),
+            row("lib64", 0o040_755, b""),
+            row("lib64/ld.so.2", 0o100_755, b"loader"),
             row("TRAILER!!!", 0, b""),
         ];
         assert_eq!(listed(&ramdisk), expected);
     }
 
     #[test]
-    fn no_file_replaces_the_enclave() {
-        let files = vec![("init".parse().unwrap(), Vec::new())];
+    fn no_file_and_no_program_replaces_the_enclave() {
+        let init = || vec![("init".parse().unwrap(), Vec::new())];
         let twice = ArchiveError::Twice("init".parse().unwrap());
-        assert_eq!(application(Vec::new(), &[], files), Err(twice.into()));
+        for (programs, files) in [(init(), Vec::new()), (Vec::new(), init())] {
+            assert_eq!(application(Vec::new(), &[], programs, files), Err(twice.clone().into()));
+        }
     }
 
     #[test]

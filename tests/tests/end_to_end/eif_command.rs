@@ -113,9 +113,10 @@ const MODULES: [&str; 4] = ["--module", "vsock.ko", "--module", "nsm.ko"];
 #[test]
 fn an_image_holds_what_it_was_built_from_and_measures_as_it_says() {
     let workshop = Workshop::new();
-    let more =
-        ["--argument", "--listen", "--argument", "vsock:1:2", "--file", "etc/e.toml=enclave.toml"];
-    let (file, pcrs) = workshop.built(Some("1762795210"), &[&MODULES[..], &more].concat());
+    let command = ["--argument", "--listen", "--argument", "vsock:1:2"];
+    let files = ["--file", "etc/e.toml=enclave.toml", "--program", "lib64/ld.so=initrd"];
+    let more = [&MODULES[..], &command, &files].concat();
+    let (file, pcrs) = workshop.built(Some("1762795210"), &more);
 
     let sections = sections(&file);
     let codes: Vec<_> = sections.iter().map(|(code, _)| *code).collect();
@@ -125,6 +126,7 @@ fn an_image_holds_what_it_was_built_from_and_measures_as_it_says() {
     assert!(holds(first, "modules/00-vsock.ko") && holds(first, "modules/01-nsm.ko"));
     assert!(holds(second, "/init\n--listen\nvsock:1:2\n") && holds(second, "region = "));
     assert!(holds(second, "etc/e.toml") && !holds(second, "modules"));
+    assert!(holds(second, "lib64/ld.so\0") && holds(second, "twelve bytes"));
 
     let metadata: Value = serde_json::from_slice(metadata).unwrap();
     assert_eq!(metadata["BuildMetadata"]["BuildTime"], "2025-11-10T17:20:10Z");
