@@ -33,11 +33,13 @@ WITH_PROVIDER := --no-default-features --features \
 FUZZ_SECONDS ?= 60
 # Where the static binaries are, and the command that builds and measures images.
 PRODUCTION_BIN = $(PRODUCTION_DIR)/$(PRODUCTION_TARGET)/release
+PKCS11_DIR := $(TARGET_DIR)/production-pkcs11
+PKCS11_BIN = $(PKCS11_DIR)/$(PRODUCTION_TARGET)/release
 TOOL = $(TARGET_DIR)/release/attested-recipient
 
 .PHONY: help build run demo test test-rust-sdk test-model test-statistics \
 	bench-entropy bench-tls fuzz fuzz-replay fuzz-save mutants lint \
-	lint-rust-sdk fmt deny build-production verify-production image-test eif eif-test \
+	lint-rust-sdk fmt deny build-production build-production-pkcs11 verify-production image-test eif eif-test \
 	kernel-update qemu-test clients tools FORCE
 
 help: ## List the targets.
@@ -128,39 +130,56 @@ deny: tools ## Check licences, sources and who may use what (needs cargo-deny).
 	@command -v cargo-deny >/dev/null || { echo "cargo-deny is missing: cargo install --locked cargo-deny" >&2; exit 1; }
 	cargo deny --config .deny.toml check bans licenses sources
 
-build-production: tools ## Build the static production binaries, one cargo call each.
-	@# Cargo does not notice that its wrapper has changed.
+# Cargo does not notice that its wrapper has changed.
+define PRODUCTION_FOLDER
 	@cmp -s deploy/production/rustc.sh $(PRODUCTION_DIR)/rustc.sh || rm -rf $(PRODUCTION_DIR)
 	@mkdir -p $(PRODUCTION_DIR) && cp deploy/production/rustc.sh $(PRODUCTION_DIR)/rustc.sh
+endef
+
+build-production: tools ## Build the static production binaries, one cargo call each.
+	$(PRODUCTION_FOLDER)
 	$(PRODUCTION_CARGO) -p enclave --bin enclave
 	$(PRODUCTION_CARGO) -p parent-proxy --bin parent-proxy
 	@ls -l $(PRODUCTION_DIR)/$(PRODUCTION_TARGET)/release/{enclave,parent-proxy}
+
+# Another flavour of the enclave, in a folder of its own: key stores load the module of a hardware security
+# module, for which it takes the dynamic loader, and so the C library that goes with that.
+build-production-pkcs11: PRODUCTION_FLAGS := --cfg production
+build-production-pkcs11: PRODUCTION_DIR := $(PKCS11_DIR)
+build-production-pkcs11: tools ## Build the production enclave that has key stores over PKCS#11; not static.
+	$(PRODUCTION_FOLDER)
+	$(PRODUCTION_CARGO) -p enclave --bin enclave --features pkcs11
+	@ls -l $(PKCS11_BIN)/enclave
 
 $(TOOL): FORCE
 	cargo build --release --locked -p attested-recipient
 FORCE:
 
-eif: build-production $(TOOL) ## Build the enclave's image (KERNEL=, MODULES=, RAMDISK=, CMDLINE=, CONFIG=).
-	@ENCLAVE=$(PRODUCTION_BIN)/enclave TOOL=$(TOOL) KERNEL="$(KERNEL)" CMDLINE="$(CMDLINE)" \
-		MODULES="$(MODULES)" RAMDISK="$(RAMDISK)" CONFIG="$(CONFIG)" OR_CURRENT="$(OR_CURRENT)" deploy/eif/build.sh
+eif: build-production$(if $(PKCS11),-pkcs11) $(TOOL) ## Build the enclave's image (KERNEL=, MODULES=, RAMDISK=, CMDLINE=, CONFIG=, PKCS11=yes, FILES=).
+	@ENCLAVE=$(if $(PKCS11),$(PKCS11_BIN),$(PRODUCTION_BIN))/enclave TOOL=$(TOOL) KERNEL="$(KERNEL)" CMDLINE="$(CMDLINE)" \
+		MODULES="$(MODULES)" RAMDISK="$(RAMDISK)" CONFIG="$(CONFIG)" OR_CURRENT="$(OR_CURRENT)" \
+		PKCS11="$(PKCS11)" FILES="$(FILES)" deploy/eif/build.sh
 
 kernel-update: tools ## Move the enclave's kernel, which is pinned, to Debian's current one.
 	@deploy/eif/update-kernel.sh
 
 qemu-test: clients ## Boot the image in QEMU, in which nothing but AWS's signature is missing, and try it.
 	@tests/qemu/setup.sh
+	@tests/qemu/softhsm.sh
 	@$(MAKE) --no-print-directory eif OR_CURRENT=yes
+	@$(MAKE) --no-print-directory eif OR_CURRENT=yes PKCS11=yes
 	KERNEL_DIR="$$(deploy/eif/kernel.sh --or-current | tail -n 1)" \
 	EIF=$(abspath $(TARGET_DIR)/eif) QEMU=$(abspath $(TARGET_DIR)/qemu) \
 		PROXY=$(abspath $(PRODUCTION_BIN)/parent-proxy) ENCLAVE=$(abspath $(PRODUCTION_BIN)/enclave) \
+		PKCS11_ENCLAVE=$(abspath $(PKCS11_BIN)/enclave) \
 		cargo test --locked -p attested-recipient --no-default-features --features $(PROVIDER) --test qemu
 
 eif-test: eif ## Compare what the image measures by us and by nitro-cli (installs it, minutes to build).
 	@BIN=$(TARGET_DIR)/release tests/eif/nitro-cli.sh $(TARGET_DIR)/eif/enclave.eif
 
-verify-production: build-production build ## Prove that production has no simulator and no path of this machine.
-	@$(PRODUCTION_ENV) TARGET=$(PRODUCTION_TARGET) PRODUCTION_DIR=$(PRODUCTION_DIR) \
+verify-production: build-production build-production-pkcs11 build ## Prove that production has no simulator and no path of this machine.
+	@$(PRODUCTION_ENV) TARGET=$(PRODUCTION_TARGET) PRODUCTION_DIR=$(PRODUCTION_DIR) PKCS11_BIN=$(PKCS11_BIN) \
 		BIN=$(TARGET_DIR)/release deploy/production/verify.sh
 
-image-test: build-production ## Build enclave.Dockerfile without Docker, expect the same binary (root, Debian).
-	@TARGET_DIR=$(TARGET_DIR) BINARY=$(PRODUCTION_BIN)/enclave tests/image/run.sh
+image-test: build-production build-production-pkcs11 ## Build enclave.Dockerfile without Docker, expect the same binary (root, Debian).
+	@TARGET_DIR=$(TARGET_DIR) BINARY=$(PRODUCTION_BIN)/enclave PKCS11_BINARY=$(PKCS11_BIN)/enclave tests/image/run.sh

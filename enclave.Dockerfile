@@ -13,12 +13,35 @@
 #   COPY config.tar /
 #   ENTRYPOINT ["/enclave", "--listen", "vsock:4294967295:5000", \
 #     "--admin-listen", "vsock:4294967295:5002", "--config", "/config.tar"]
+#
+# The stage `pkcs11` is the flavour whose key stores load the module of a hardware security module: that
+# of `make build-production-pkcs11`, on a base with a dynamic loader. The base's glibc must not be older
+# than the builder's. Its bytes are measured: name it by its digest, as the builder.
+#   docker build -f enclave.Dockerfile --target pkcs11 -t attested-random-enclave-pkcs11 .
+# It has no module. A team adds its vendor's, all libraries that it needs beside glibc's, and its
+# configuration, where the module looks for it (docs/key-stores.md):
+#   FROM attested-random-enclave-pkcs11
+#   COPY libcloudhsm_pkcs11.so /opt/cloudhsm/lib/
+#   COPY cloudhsm-pkcs11.cfg customerCA.crt /opt/cloudhsm/etc/
 ARG BUILDER=docker.io/library/rust:1.95-bookworm
-FROM ${BUILDER} AS build
+ARG BASE=docker.io/library/debian:bookworm-slim
+FROM ${BUILDER} AS source
 WORKDIR /build
 COPY . .
+
+FROM source AS build-pkcs11
+RUN make build-production-pkcs11 && cp target/production-pkcs11/*/release/enclave /enclave
+
+FROM ${BASE} AS pkcs11
+COPY --from=build-pkcs11 /enclave /enclave
+ENV PATH=/
+ENTRYPOINT ["/enclave", "--listen", "vsock:4294967295:5000", \
+  "--admin-listen", "vsock:4294967295:5002", "--config-from-parent", "5001"]
+
+FROM source AS build
 RUN make build-production && cp target/production/*/release/enclave /enclave
 
+# The last stage is the one that is built where none is named.
 FROM scratch
 COPY --from=build /enclave /enclave
 # nitro-cli asks for an environment and measures it; builders differ in what they give by themselves.

@@ -1,20 +1,21 @@
 #!/usr/bin/env bash
 # The locks that keep the simulator out of production, each tried, and what else must hold of it.
 set -euo pipefail
-: "${BIN:?}" "${PRODUCTION_DIR:?}" "${TARGET:?}" "${RUSTFLAGS:?}"
+: "${BIN:?}" "${PRODUCTION_DIR:?}" "${PKCS11_BIN:?}" "${TARGET:?}" "${RUSTFLAGS:?}"
 
 root_name='NITRO SIMULATOR ROOT - DO NOT TRUST'
 production=$PRODUCTION_DIR/$TARGET/release
+binaries=("$production/enclave" "$production/parent-proxy" "$PKCS11_BIN/enclave")
 
-pass() { echo "ok: $1"; }
+pass() { echo "ok: $*"; }
 fail() {
     echo "FAILED: $1" >&2
     exit 1
 }
 
-for binary in enclave parent-proxy; do
-    ! grep -qaF "$root_name" "$production/$binary" || fail "the simulated root is in $binary"
-    pass "the simulated root's name is absent from the production $binary"
+for binary in "${binaries[@]}"; do
+    ! grep -qaF "$root_name" "$binary" || fail "the simulated root is in $binary"
+    pass "the simulated root's name is absent from $binary"
 done
 grep -qaF "$root_name" "$BIN/enclave-simulator" || fail "the simulated root is not in enclave-simulator"
 pass "the simulated root's name is present in enclave-simulator"
@@ -52,6 +53,17 @@ if cargo tree --locked --prefix none -e normal -p parent-proxy |
 fi
 pass "the relay links neither verifier nor crypto nor TLS nor HTTP"
 
+# The code that loads foreign modules, and what it stands on.
+loads_modules() {
+    cargo tree --locked --prefix none -e normal -p enclave "$@" |
+        sed -nE 's/^(cryptoki|cryptoki-sys|libloading) v.*/\1/p' | sort -u | xargs
+}
+linked=$(loads_modules)
+[[ -z $linked ]] || fail "the enclave links what loads modules: $linked"
+linked=$(loads_modules --features pkcs11)
+[[ $linked == "cryptoki cryptoki-sys libloading" ]] || fail "with the feature pkcs11 the enclave links only: $linked"
+pass "with the feature pkcs11 the enclave links $linked; without it, none of these"
+
 if grep -nE 'cfg|feature' enclave/src/main.rs; then fail "enclave/src/main.rs has a switch"; fi
 pass "enclave/src/main.rs has no cfg"
 
@@ -60,14 +72,22 @@ for binary in enclave parent-proxy; do
 done
 pass "the production binaries are static"
 
+# The C library's own, as glibc and libgcc name them; the loader is one of them.
+needed=$(readelf --dynamic --wide "$PKCS11_BIN/enclave" | sed -n 's/.*(NEEDED) *Shared library: \[\(.*\)\]$/\1/p')
+grep -qx 'libc\.so\.6' <<<"$needed" || fail "the enclave with pkcs11 is not dynamic"
+if grep -vxE 'libc\.so\.6|libm\.so\.6|libgcc_s\.so\.1|ld-linux-[a-z0-9-]*\.so\.[0-9]' <<<"$needed"; then
+    fail "the enclave with pkcs11 needs a library that is not the C library's"
+fi
+pass "the enclave with pkcs11 is dynamic, and needs the C library alone:" $needed
+
 # Where this machine has what the binaries were made of.
 folders=("$HOME" "$PWD" "${CARGO_HOME:-$HOME/.cargo}" "$(realpath "$PRODUCTION_DIR")"
     "$(rustc --print sysroot)")
 for folder in "${folders[@]}"; do
     # A home of / says nothing: every path begins with it.
     [[ $folder != / ]] || continue
-    for binary in enclave parent-proxy; do
-        ! grep -qaF "${folder%/}/" "$production/$binary" || fail "$binary has a path in $folder"
+    for binary in "${binaries[@]}"; do
+        ! grep -qaF "${folder%/}/" "$binary" || fail "$binary has a path in $folder"
     done
 done
 pass "no path of the build machine is in the production binaries"

@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
 # Builds enclave.Dockerfile with buildah, so without Docker's engine and without its registry: what
-# the file calls the builder is made here, of the same release of Debian and the same toolchain as
-# this machine's. The binary in the image must then be the one that `make build-production` made.
+# the file calls the base is made here, of the same release of Debian as this machine's, and of that the
+# builder, with this machine's toolchain. The binaries in the two images must then be those that `make
+# build-production` and `make build-production-pkcs11` made.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-: "${TARGET_DIR:?}" "${BINARY:?}"
+: "${TARGET_DIR:?}" "${BINARY:?}" "${PKCS11_BINARY:?}"
 
 entry_point='"/enclave" "--listen" "vsock:4294967295:5000"'
 entry_point+=' "--admin-listen" "vsock:4294967295:5002" "--config-from-parent" "5001"'
 environment='"PATH=/"'
 mirror=http://deb.debian.org
+base=localhost/attested-random-base
 builder=localhost/attested-random-builder
 image=localhost/attested-random-enclave
 
@@ -48,20 +50,30 @@ clean_up
 # version PACKAGE [ROOT]: of what is installed on this machine or under ROOT.
 version() { dpkg-query --admindir="${2:-}/var/lib/dpkg" -W -f '${Package} ${Version}\n' "$1"; }
 
-make_builder() {
-    local container root package host
+make_base() {
+    local container root
     b rmi --all --force >/dev/null
     container=$(b from scratch)
     root=$(b mount "$container")
-    debootstrap --variant=minbase --include=gcc,libc6-dev,make "$release" "$root" "$mirror/debian" \
-        >"$work/debootstrap.log" 2>&1 || fail "debootstrap: $(tail -n 5 "$work/debootstrap.log")"
+    debootstrap --variant=minbase "$release" "$root" "$mirror/debian" >"$work/debootstrap.log" 2>&1 ||
+        fail "debootstrap: $(tail -n 5 "$work/debootstrap.log")"
     cat >"$root/etc/apt/sources.list" <<END
 deb $mirror/debian $release main
 deb $mirror/debian $release-updates main
 deb $mirror/debian-security $release-security main
 END
-    b run --isolation chroot "$container" sh -ec 'apt-get update; apt-get -y dist-upgrade; apt-get clean' \
+    b run --isolation chroot "$container" sh -ec 'apt-get update; apt-get -y dist-upgrade' \
         >"$work/upgrade.log" 2>&1 || fail "apt-get: $(tail -n 5 "$work/upgrade.log")"
+    b commit --quiet --rm "$container" "$base" >/dev/null
+}
+
+make_builder() {
+    local container root package host
+    container=$(b from --pull-never "$base")
+    root=$(b mount "$container")
+    b run --isolation chroot "$container" \
+        sh -ec 'apt-get install -y --no-install-recommends gcc libc6-dev make; apt-get clean' \
+        >"$work/install.log" 2>&1 || fail "apt-get: $(tail -n 5 "$work/install.log")"
     for package in "${packages[@]}"; do
         cmp -s <(version "$package") <(version "$package" "$root") ||
             fail "this machine has $(version "$package") and Debian $(version "$package" "$root"): apt-get upgrade"
@@ -82,7 +94,7 @@ wanted() {
     echo "Debian $release"
     for package in "${packages[@]}"; do version "$package"; done
     rustc -vV
-    declare -f make_builder
+    declare -f make_base make_builder
 }
 stamp=$(wanted | sha256sum | cut -d ' ' -f 1)
 
@@ -90,6 +102,7 @@ found=$(b inspect --type image --format '{{index .OCIv1.Config.Labels "stamp"}}'
 if [[ $found == "$stamp" ]]; then
     pass "the builder is there: Debian $release with $(rustc --version)"
 else
+    make_base
     make_builder
     pass "the builder is made: Debian $release with $(rustc --version) ($SECONDS s)"
 fi
@@ -101,9 +114,28 @@ left_in=$(cd "$context" && find . \( -name target -o -name .git \) -print)
 [[ -z $left_in ]] || fail "the build is given $left_in: see .dockerignore"
 pass "the build is given $(find "$context" -type f | wc -l) files, none of them in target/ or .git/"
 
-b bud --isolation chroot --layers=false --pull-never --build-arg "BUILDER=$builder" \
-    --volume "$registry:/usr/local/cargo/registry:ro" --file enclave.Dockerfile --tag "$image" . \
-    >"$work/build.log" 2>&1 || fail "enclave.Dockerfile does not build: $(tail -n 20 "$work/build.log")"
+# build TARGET...: an image of the file.
+build() {
+    b bud --isolation chroot --layers=false --pull-never --build-arg "BUILDER=$builder" \
+        --build-arg "BASE=$base" --volume "$registry:/usr/local/cargo/registry:ro" \
+        --file enclave.Dockerfile "$@" . >"$work/build.log" 2>&1 ||
+        fail "enclave.Dockerfile does not build: $(tail -n 20 "$work/build.log")"
+}
+
+# nitro-cli takes CMD, or else ENTRYPOINT, and never both; the environment it takes is measured.
+expect() {
+    local words
+    words=$(b inspect --type image --format "{{range .OCIv1.Config.$2}}{{printf \"%q \" .}}{{end}}" "$1")
+    [[ ${words% } == "$3" ]] || fail "the $2 of $1 is $words, not $3"
+}
+expect_command() {
+    expect "$1" Entrypoint "$entry_point"
+    expect "$1" Cmd ""
+    expect "$1" Env "$environment"
+    pass "its command is $entry_point, its environment $environment"
+}
+
+build --tag "$image"
 pass "enclave.Dockerfile builds ($SECONDS s)"
 
 root=$(b mount "$(b from --pull-never "$image")")
@@ -118,15 +150,21 @@ segments=$(readelf --dynamic --program-headers --wide "$root/enclave")
 if grep -E 'NEEDED|INTERP' <<<"$segments"; then fail "the image's enclave is not static"; fi
 chroot "$root" /enclave --help >/dev/null || fail "the image's enclave does not start"
 pass "it is static, and starts where there is nothing else"
+expect_command "$image"
 
-# nitro-cli takes CMD, or else ENTRYPOINT, and never both; the environment it takes is measured.
-expect() {
-    local words
-    words=$(b inspect --type image --format "{{range .OCIv1.Config.$1}}{{printf \"%q \" .}}{{end}}" "$image")
-    [[ ${words% } == "$2" ]] || fail "the image's $1 is $words, not $2"
-}
-expect Entrypoint "$entry_point"
-expect Cmd ""
-expect Env "$environment"
-pass "its command is $entry_point, its environment $environment"
-echo "the image is what enclave.Dockerfile says, in $SECONDS s"
+build --target pkcs11 --tag "$image-pkcs11"
+pass "its stage pkcs11 builds ($SECONDS s)"
+
+root=$(b mount "$(b from --pull-never "$image-pkcs11")")
+below=$(b mount "$(b from --pull-never "$base")")
+files=$(diff --brief --recursive --no-dereference "$below" "$root" || true)
+[[ $files == "Only in $root: enclave" ]] || fail "the image is not its base with the enclave: $files"
+pass "the image is its base with one more file, /enclave"
+
+cmp "$root/enclave" "$PKCS11_BINARY" ||
+    fail "the image's enclave is not the one that make build-production-pkcs11 made"
+pass "it is byte for byte the one that make build-production-pkcs11 made: $(sha256sum <"$PKCS11_BINARY" | cut -c 1-64)"
+chroot "$root" /enclave --help >/dev/null || fail "the image's enclave does not start on its base"
+pass "it starts there"
+expect_command "$image-pkcs11"
+echo "the images are what enclave.Dockerfile says, in $SECONDS s"
