@@ -40,7 +40,13 @@ impl Boots {
     pub(crate) fn first(&self) -> MutexGuard<'_, Option<Machine>> {
         lock(self.first.get_or_init(|| {
             let archive = self.configuration().archive();
-            let boot = Boot { image: &image(), config: Some(&archive), append: "", preload: None };
+            let boot = Boot {
+                image: &image(),
+                config: Some(&archive),
+                append: "",
+                preload: None,
+                out: &[],
+            };
             Mutex::new(Some(boot.to_service()))
         }))
     }
@@ -52,7 +58,7 @@ impl Boots {
             self.configuration().change_a_byte();
             let archive = self.configuration().archive();
             let (image, config) = (image(), Some(&*archive));
-            let boot = Boot { image: &image, config, append: TRACE, preload: None };
+            let boot = Boot { image: &image, config, append: TRACE, preload: None, out: &[] };
             Mutex::new(Some(boot.to_service()))
         }))
     }
@@ -65,7 +71,13 @@ impl Boots {
     pub(crate) fn tls(&self) -> MutexGuard<'_, Option<TlsGuest>> {
         lock(self.tls.get_or_init(|| {
             let archive = self.tls_configuration().archive();
-            let boot = Boot { image: &image(), config: Some(&archive), append: "", preload: None };
+            let boot = Boot {
+                image: &image(),
+                config: Some(&archive),
+                append: "",
+                preload: None,
+                out: &[],
+            };
             let guest = TlsGuest::of(boot.to_service());
             self.authority.get_or_init(|| Arc::clone(&guest.authority));
             Mutex::new(Some(guest))
@@ -98,8 +110,9 @@ impl Boots {
         let archive = self.tls_configuration().archive();
         let built = Built::with(&modules(), &["--config", "/config.tar"], Some(&archive));
         let append = format!("{TRACE},syscalls:sys_enter_ioctl");
-        let machine = Boot { image: &built.image(), config: None, append: &append, preload: None }
-            .to_service();
+        let machine =
+            Boot { image: &built.image(), config: None, append: &append, preload: None, out: &[] }
+                .to_service();
         (TlsGuest::of(machine), built)
     }
 }

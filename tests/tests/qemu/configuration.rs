@@ -41,6 +41,13 @@ impl Configuration {
         Self::of(&format!("[tls]\nmode = \"attested\"\nnames = {TLS_NAMES:?}\n"))
     }
 
+    /// With these tables, and this PIN in the file `pin`; else without TLS.
+    pub(crate) fn with_key_stores(tables: &str, pin: &str) -> Self {
+        let configuration = Self::of(&[tables, &without_tls("\n")].concat());
+        fs::write(configuration.folder().join("pin"), pin).unwrap();
+        configuration
+    }
+
     fn of(what_differs: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let world = world();

@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::net::SocketAddr;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -39,6 +40,8 @@ pub(crate) struct Boot<'a> {
     pub(crate) append: &'a str,
     /// A library that QEMU is run with.
     pub(crate) preload: Option<&'a Path>,
+    /// Where the parent relays what the enclave sends to these ports of its.
+    pub(crate) out: &'a [(u32, SocketAddr)],
 }
 
 /// A running enclave, with relays in front of it.
@@ -49,6 +52,7 @@ pub(crate) struct Machine {
     heartbeat: mpsc::Receiver<u8>,
     /// To the service, and to what whoever watches it may ask.
     relays: Option<[Relay; 2]>,
+    _out: Vec<Relay>,
     qemu: Process,
     _vsock: Process,
 }
@@ -84,6 +88,7 @@ impl Boot<'_> {
         let vsock = folder.path().join("v");
         let heartbeat = answer_heartbeats(&vsock);
         let relays = Some(self.relays(&vsock));
+        let out = self.relays_out(&vsock);
         let host = folder.path().join("h");
         let guest = Process(
             Command::new(setting("QEMU").join("bin/vhost-device-vsock"))
@@ -99,23 +104,23 @@ impl Boot<'_> {
         );
         wait_until("vhost-device-vsock listens", || host.exists());
         let (qemu, console) = self.qemu(&host);
-        Machine { folder, console, heartbeat, relays, qemu, _vsock: guest }
+        Machine { folder, console, heartbeat, relays, _out: out, qemu, _vsock: guest }
     }
 
     fn relays(&self, vsock: &Path) -> [Relay; 2] {
-        let log = File::create(vsock.with_file_name(RELAYS_LOG)).unwrap();
-        let mux = |port: u32| format!("vsock-mux:{}:{port}", vsock.display());
-        let to = |port: u32| {
-            let mut command = Command::new(setting("PROXY"));
-            command.args(["--listen", "127.0.0.1:0", "--upstream", &mux(port)]);
-            command.stderr(log.try_clone().unwrap());
-            command
-        };
+        let to = |port: u32| relay("127.0.0.1:0", &mux(vsock, port), vsock);
         let mut service = to(5000);
         if let Some(archive) = self.config {
-            service.arg("--config-archive").arg(archive).args(["--config-listen", &mux(5001)]);
+            service.arg("--config-archive").arg(archive);
+            service.args(["--config-listen", &mux(vsock, 5001)]);
         }
         [service, to(5002)].map(Relay::start)
+    }
+
+    fn relays_out(&self, vsock: &Path) -> Vec<Relay> {
+        let out = self.out.iter();
+        out.map(|(port, host)| Relay::start(relay(&mux(vsock, *port), &host.to_string(), vsock)))
+            .collect()
     }
 
     fn qemu(&self, host: &Path) -> (Process, Arc<Console>) {
@@ -151,6 +156,19 @@ impl Boot<'_> {
         let console = Console::of(process.0.stdout.take().unwrap());
         (process, console)
     }
+}
+
+/// A port of the guest's, or where it finds one of its host's.
+fn mux(vsock: &Path, port: u32) -> String {
+    format!("vsock-mux:{}:{port}", vsock.display())
+}
+
+fn relay(listen: &str, upstream: &str, vsock: &Path) -> Command {
+    let log = vsock.with_file_name(RELAYS_LOG);
+    let log = File::options().create(true).append(true).open(log).unwrap();
+    let mut command = Command::new(setting("PROXY"));
+    command.args(["--listen", listen, "--upstream", upstream]).stderr(log);
+    command
 }
 
 impl Machine {

@@ -22,6 +22,7 @@ mod configuration;
 #[path = "../over_tls/half_closed.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod half_closed;
+mod hsm;
 mod machine;
 #[path = "../over_tls/openssl.rs"]
 mod openssl;

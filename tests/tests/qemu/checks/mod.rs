@@ -2,6 +2,7 @@
 
 mod admin;
 mod again;
+mod pkcs11;
 mod service;
 mod sockets;
 mod stops;
@@ -12,7 +13,7 @@ use crate::boots::Boots;
 type Check = fn(&Boots);
 
 /// In the order in which their enclaves are booted.
-pub(crate) const ALL: [(&str, Check); 30] = [
+pub(crate) const ALL: [(&str, Check); 32] = [
     ("it boots, sends its heartbeat, takes its configuration and is ready", service::ready),
     ("boto3 gets 1, 32 and 1024 bytes", service::boto3_plain),
     (
@@ -55,6 +56,11 @@ pub(crate) const ALL: [(&str, Check); 30] = [
         again::in_image,
     ),
     ("no socket is of another kind than vsock", sockets::all_are_vsock),
+    ("the flavour with PKCS#11 boots, is ready, and is measured", pkcs11::ready),
+    (
+        "boto3 gets bytes of an HSM in the image, and of one that is reached through the parent",
+        pkcs11::key_stores,
+    ),
     ("without the driver of the NSM it stops and says so", stops::without_nsm),
     ("with an NSM that gives zeros it stops and says so", stops::with_zeros),
     ("with a configuration that is none it stops and says so", stops::with_a_wrong_configuration),

@@ -21,7 +21,8 @@ pub(super) fn without_nsm(boots: &Boots) {
     assert_eq!(modules.len(), 4);
     let built = Built::with(&modules, &["--config-from-parent", "5001"], None);
     let archive = boots.configuration().archive();
-    let boot = Boot { image: &built.image(), config: Some(&archive), append: "", preload: None };
+    let boot =
+        Boot { image: &built.image(), config: Some(&archive), append: "", preload: None, out: &[] };
     assert_stops(&boot, "the Nitro Secure Module /dev/nsm cannot be opened");
 }
 
@@ -33,8 +34,13 @@ pub(super) fn with_zeros(boots: &Boots) {
     compiler.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(source);
     assert!(compiler.status().unwrap().success());
     let archive = boots.configuration().archive();
-    let boot =
-        Boot { image: &image(), config: Some(&archive), append: "", preload: Some(&library) };
+    let boot = Boot {
+        image: &image(),
+        config: Some(&archive),
+        append: "",
+        preload: Some(&library),
+        out: &[],
+    };
     assert_stops(&boot, "the NSM is unhealthy until this service is restarted");
 }
 
@@ -46,14 +52,20 @@ pub(super) fn with_a_wrong_configuration(boots: &Boots) {
     let folder = tempfile::tempdir().unwrap();
     let changed = folder.path().join("config.tar");
     fs::write(&changed, bytes).unwrap();
-    let boot = Boot { image: &image(), config: Some(&changed), append: "", preload: None };
+    let boot =
+        Boot { image: &image(), config: Some(&changed), append: "", preload: None, out: &[] };
     assert_stops(&boot, "(parent): it is no tar archive");
 }
 
 pub(super) fn without_heartbeat(boots: &Boots) {
     let archive = boots.configuration().archive();
     // A parent that is another's: nobody is there.
-    let boot =
-        Boot { image: &image(), config: Some(&archive), append: "parent_cid=7", preload: None };
+    let boot = Boot {
+        image: &image(),
+        config: Some(&archive),
+        append: "parent_cid=7",
+        preload: None,
+        out: &[],
+    };
     assert_stops(&boot, "no heartbeat with the parent, CID 7 port 9000: ");
 }

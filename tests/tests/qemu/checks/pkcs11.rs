@@ -1,0 +1,65 @@
+//! The flavour of the image whose key stores load a PKCS#11 module.
+
+use serde_json::Value;
+
+use super::service::{own, pcrs_of_image};
+use crate::boots::Boots;
+use crate::calls::{boto3, generate_random, plain, sealed};
+use crate::clients::TestKey;
+use crate::configuration::Configuration;
+use crate::hsm::{FAR, FarHost, HsmImage, NEAR, configuration};
+use crate::machine::{Boot, Machine, setting};
+
+/// `make eif PKCS11=yes`'s, without any module.
+pub(super) fn ready(boots: &Boots) {
+    let folder = setting("EIF").join("pkcs11");
+    let (image, archive) = (folder.join("enclave.eif"), boots.configuration().archive());
+    let boot = Boot { image: &image, config: Some(&archive), append: "", preload: None, out: &[] };
+    let machine = boot.to_service();
+    assert_eq!(machine.service().get("/readyz"), (200, b"ready\n".to_vec()));
+    plain(&*machine.service().url());
+    sealed(&*machine.service().url(), boots.configuration(), 2048);
+    let own = own(&machine);
+    for (index, value) in (0..).zip(pcrs_of_image(&folder.join("pcrs.json"))) {
+        assert_eq!(own.pcrs[&index], value, "PCR{index}");
+    }
+    // It has ways out when it is given some, and else none.
+    assert!(!machine.console().contains("[[egress]]"), "{}", machine.console());
+}
+
+pub(super) fn key_stores(_boots: &Boots) {
+    let (image, host, configuration) = (HsmImage::build(), FarHost::start(), configuration());
+    let (archive, image, route) = (configuration.archive(), image.image(), host.route());
+    let boot =
+        Boot { image: &image, config: Some(&archive), append: "", preload: None, out: &route };
+    let machine = boot.to_service();
+    machine.console_with(&format!("key store {NEAR} is connected"));
+    draws(&machine, &configuration, NEAR);
+    // Its host did not want it at first.
+    let console = machine.console_with(&format!("key store {FAR} is connected"));
+    assert!(console.contains(&format!("key store {FAR} failed")), "{console}");
+    assert!(console.contains("[[egress]] is open address=10.77.0.5:2223"), "{console}");
+    assert!(!console.contains("canary"), "{console}");
+    assert_eq!(host.asked(), 2);
+    draws(&machine, &configuration, FAR);
+}
+
+/// Draws from a store, in plain and sealed.
+fn draws(machine: &Machine, configuration: &Configuration, store: &str) {
+    let key = TestKey::of_bits(2048);
+    let document = configuration.document(key.document().public_key.unwrap());
+    let from_store = |document| {
+        let mut call: Value = generate_random(32, document);
+        call["parameters"]["CustomKeyStoreId"] = store.into();
+        call
+    };
+    let calls = [from_store(None), from_store(Some(&document[..])), from_store(None)];
+    let outcomes = boto3(&*machine.service().url(), &calls);
+    let [first, sealed, second] = &outcomes[..] else { panic!("three calls: {outcomes:?}") };
+    let opened = key.open(&sealed.only_blob("CiphertextForRecipient"));
+    let drawn = [first.only_blob("Plaintext"), opened, second.only_blob("Plaintext")];
+    for bytes in &drawn {
+        assert_eq!(bytes.len(), 32);
+        assert_eq!(drawn.iter().filter(|other| *other == bytes).count(), 1, "{drawn:?}");
+    }
+}
