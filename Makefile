@@ -40,7 +40,7 @@ TOOL = $(TARGET_DIR)/release/attested-recipient
 .PHONY: help build run demo test test-rust-sdk test-model test-statistics \
 	bench-entropy bench-tls fuzz fuzz-replay fuzz-save mutants lint \
 	lint-rust-sdk fmt deny build-production build-production-pkcs11 verify-production image-test eif eif-test \
-	kernel-update qemu-test clients tools FORCE
+	kernel-update qemu-test clients key-stores tools FORCE
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,7 +63,10 @@ demo: build ## Start it, make one attested request step by step, stop it.
 clients: tools
 	@tests/clients/setup.sh
 
-test: clients ## Run all tests (PROVIDER=ring for the other provider, VECTORS=DIR for the vectors).
+key-stores: tools
+	@tests/key-stores/setup.sh >/dev/null
+
+test: clients key-stores ## Run all tests (PROVIDER=ring for the other provider, VECTORS=DIR for the vectors).
 	cargo test --locked --workspace $(WITH_PROVIDER)
 	cargo test --locked -p enclave --no-default-features --features $(PROVIDER) --test production
 	cargo test --locked -p shared --no-default-features \
@@ -114,7 +117,7 @@ lint: tools ## Check format, clippy and the documentation.
 	@tree=$$(cargo tree --locked --workspace $(subst $(PROVIDER),ring,$(WITH_PROVIDER)) -e normal) || exit 1; \
 		if grep aws-lc <<<"$$tree"; then echo "aws-lc-rs is linked with the provider ring" >&2; exit 1; fi
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
-	@for script in deploy/*/*.sh fuzz/*.sh tests/clients/*.sh tests/eif/*.sh tests/image/*.sh \
+	@for script in deploy/*/*.sh fuzz/*.sh tests/clients/*.sh tests/eif/*.sh tests/image/*.sh tests/key-stores/*.sh \
 		tests/qemu/*.sh tests/statistics/*.sh .ci/run .ci/readme .ci/mutants; do bash -n $$script || exit 1; done
 
 lint-rust-sdk: tools ## Check the tests with the AWS SDK for Rust with clippy (minutes to build).

@@ -1,7 +1,9 @@
 """Makes KMS calls with boto3.
 
-Reads a JSON list of calls from stdin, {"operation", "parameters"}; a blob is base64. Prints a JSON
-list of what became of each: its "answer" or its "error", and the raw "responses" of all attempts.
+Reads a JSON list of calls from stdin, {"operation", "parameters"}; a blob is base64. With "pages" as
+well, a PaginationConfig, the operation's paginator makes the call. Prints a JSON list of what became of
+each: its "answer" (of a paginator {"pages"}: the answers) or its "error", and the raw "responses" of
+all attempts.
 The endpoint and credentials come from the environment, as with any use of boto3.
 """
 
@@ -25,25 +27,30 @@ def main():
     )
     outcomes = []
     for call in json.load(sys.stdin):
-        outcome = make(client, call["operation"], call["parameters"])
+        outcome = make(client, call["operation"], call["parameters"], call.get("pages"))
         outcomes.append({**outcome, "responses": responses[:]})
         responses.clear()
-    json.dump(outcomes, sys.stdout)
+    json.dump(outcomes, sys.stdout, default=encoded)
 
 
-def make(client, operation, parameters):
+def make(client, operation, parameters, pages):
     if "AttestationDocument" in parameters.get("Recipient", {}):
         recipient = parameters["Recipient"]
         recipient["AttestationDocument"] = base64.b64decode(recipient["AttestationDocument"])
     try:
-        answer = getattr(client, botocore.xform_name(operation))(**parameters)
+        if pages is None:
+            answers = [getattr(client, botocore.xform_name(operation))(**parameters)]
+        else:
+            paginator = client.get_paginator(botocore.xform_name(operation))
+            answers = list(paginator.paginate(**parameters, PaginationConfig=pages))
     except botocore.exceptions.ClientError as error:
         code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
         return {"error": {"name": code, "message": message, "typed": is_typed(client, error, code)}}
     except (botocore.exceptions.ParamValidationError, botocore.exceptions.SSLError) as error:
         return {"error": {"name": type(error).__name__, "message": str(error), "typed": True}}
-    del answer["ResponseMetadata"]
-    return {"answer": {name: encoded(value) for name, value in answer.items()}}
+    for answer in answers:
+        del answer["ResponseMetadata"]
+    return {"answer": answers[0] if pages is None else {"pages": answers}}
 
 
 def is_typed(client, error, code):
@@ -53,7 +60,8 @@ def is_typed(client, error, code):
 
 
 def encoded(value):
-    return base64.b64encode(value).decode() if isinstance(value, bytes) else value
+    """What JSON has no form for: a blob is base64, a time the seconds since 1970."""
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else value.timestamp()
 
 
 main()

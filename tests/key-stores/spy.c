@@ -1,0 +1,198 @@
+/* A PKCS#11 module that forwards to the one at $SPY_MODULE, and on the way logs and breaks what it is told.
+ *
+ * $SPY_CONTROL, if it is there, is read at each call of a watched function. A line is
+ *
+ *     FUNCTION hold           the call waits until the file says so no longer, then goes on
+ *     FUNCTION sleep N        it goes on after N milliseconds
+ *     FUNCTION return N       it returns the CK_RV N, in decimal or 0x..., and is not forwarded
+ *     FUNCTION return N K     the same for one call alone: K counts up, and each K counts once
+ *     C_GenerateRandom zeros  its bytes are zeros
+ *     C_GenerateRandom same   its bytes are 0, 48, 170, ... every time, which neither repeat nor count
+ *
+ * Writers replace the file as a whole. $SPY_LOG gets a line for each call that returns, by one write:
+ * FUNCTION RV, and after C_GenerateRandom's its bytes in hexadecimal.
+ *
+ * Watched are C_Initialize, C_Finalize, C_GetTokenInfo, C_OpenSession, C_Login and C_GenerateRandom. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+typedef unsigned long ulong;
+typedef ulong (*function)(void);
+
+/* Places in CK_FUNCTION_LIST, PKCS#11 2.40. */
+enum {
+    INITIALIZE = 0,
+    FINALIZE = 1,
+    GET_FUNCTION_LIST = 3,
+    GET_TOKEN_INFO = 6,
+    OPEN_SESSION = 12,
+    LOGIN = 18,
+    GENERATE_RANDOM = 64,
+    FUNCTIONS = 68,
+};
+
+struct function_list {
+    unsigned char version[2];
+    function functions[FUNCTIONS];
+};
+
+enum { OK = 0, GENERAL_ERROR = 5 };
+
+static struct function_list *real, spy;
+
+/* What one line of the control file says. */
+struct order {
+    char verb[16];
+    ulong number, count;
+};
+
+static int find_order(const char *name, struct order *order)
+{
+    const char *path = getenv("SPY_CONTROL");
+    FILE *file = path ? fopen(path, "re") : NULL;
+    char line[256], subject[64];
+    int found = 0;
+    while (file && !found && fgets(line, sizeof line, file)) {
+        char number[32] = "0";
+        memset(order, 0, sizeof *order);
+        if (sscanf(line, "%63s %15s %31s %lu", subject, order->verb, number, &order->count) >= 2)
+            found = strcmp(subject, name) == 0;
+        order->number = strtoul(number, NULL, 0);
+    }
+    if (file)
+        fclose(file);
+    return found;
+}
+
+static void sleep_ms(ulong ms)
+{
+    struct timespec time = {ms / 1000, (long)(ms % 1000) * 1000000};
+    nanosleep(&time, NULL);
+}
+
+static int is_new(atomic_ulong *last, ulong count)
+{
+    ulong before = atomic_load(last);
+    while (before < count)
+        if (atomic_compare_exchange_weak(last, &before, count))
+            return 1;
+    return 0;
+}
+
+/* Does what is ordered before a call; whether it is not to be forwarded, and then what it returns. */
+static int is_kept(int place, const char *name, struct order *order, ulong *rv)
+{
+    static atomic_ulong last[FUNCTIONS];
+    if (!find_order(name, order))
+        memset(order, 0, sizeof *order);
+    if (!strcmp(order->verb, "sleep"))
+        sleep_ms(order->number);
+    while (!strcmp(order->verb, "hold")) {
+        sleep_ms(10);
+        if (!find_order(name, order))
+            memset(order, 0, sizeof *order);
+    }
+    *rv = order->number;
+    return !strcmp(order->verb, "return") &&
+        (order->count == 0 || is_new(&last[place], order->count));
+}
+
+static ulong logged(const char *name, ulong rv, const unsigned char *bytes, ulong length)
+{
+    const char *path = getenv("SPY_LOG");
+    int file = path ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600) : -1;
+    char *line = malloc(128 + 2 * length);
+    if (file >= 0 && line) {
+        int end = sprintf(line, "%s %lu ", name, rv);
+        for (ulong i = 0; i < length; i++)
+            end += sprintf(line + end, "%02x", bytes[i]);
+        line[end++] = '\n';
+        if (write(file, line, (size_t)end) != end)
+            abort();
+    }
+    free(line);
+    if (file >= 0)
+        close(file);
+    return rv;
+}
+
+/* A watched function with these parameters and arguments, of the type that the standard gives it. */
+#define WATCHED(place, spied, name, parameters, arguments)                                          \
+    static ulong spied parameters                                                                   \
+    {                                                                                               \
+        struct order order;                                                                         \
+        ulong rv;                                                                                   \
+        if (!is_kept(place, name, &order, &rv))                                                     \
+            rv = ((ulong (*) parameters)real->functions[place])arguments;                           \
+        return logged(name, rv, NULL, 0);                                                           \
+    }
+
+WATCHED(INITIALIZE, initialize, "C_Initialize", (void *settings), (settings))
+WATCHED(FINALIZE, finalize, "C_Finalize", (void *reserved), (reserved))
+WATCHED(GET_TOKEN_INFO, get_token_info, "C_GetTokenInfo", (ulong slot, void *info), (slot, info))
+WATCHED(OPEN_SESSION, open_session, "C_OpenSession",
+        (ulong slot, ulong flags, void *application, void *notify, ulong *session),
+        (slot, flags, application, notify, session))
+WATCHED(LOGIN, login, "C_Login", (ulong session, ulong user, unsigned char *pin, ulong length),
+        (session, user, pin, length))
+
+static ulong generate_random(ulong session, unsigned char *bytes, ulong length)
+{
+    struct order order;
+    ulong rv;
+    if (is_kept(GENERATE_RANDOM, "C_GenerateRandom", &order, &rv))
+        return logged("C_GenerateRandom", rv, NULL, 0);
+    rv = ((ulong (*)(ulong, unsigned char *, ulong))real->functions[GENERATE_RANDOM])(
+        session, bytes, length);
+    for (ulong i = 0; !strcmp(order.verb, "zeros") && i < length; i++)
+        bytes[i] = 0;
+    for (ulong i = 0; !strcmp(order.verb, "same") && i < length; i++)
+        bytes[i] = (unsigned char)(i * (i * 37 + 11));
+    return logged("C_GenerateRandom", rv, bytes, rv == OK ? length : 0);
+}
+
+static ulong get_function_list(struct function_list **list);
+
+static void load(void)
+{
+    const char *path = getenv("SPY_MODULE");
+    void *module = path ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
+    ulong (*list)(struct function_list **) = NULL;
+    if (module)
+        *(void **)&list = dlsym(module, "C_GetFunctionList");
+    if (!list || list(&real) != OK) {
+        real = NULL;
+        return;
+    }
+    spy = *real;
+    spy.functions[GET_FUNCTION_LIST] = (function)get_function_list;
+    spy.functions[INITIALIZE] = (function)initialize;
+    spy.functions[FINALIZE] = (function)finalize;
+    spy.functions[GET_TOKEN_INFO] = (function)get_token_info;
+    spy.functions[OPEN_SESSION] = (function)open_session;
+    spy.functions[LOGIN] = (function)login;
+    spy.functions[GENERATE_RANDOM] = (function)generate_random;
+}
+
+static ulong get_function_list(struct function_list **list)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, load);
+    if (!real)
+        return GENERAL_ERROR;
+    *list = &spy;
+    return OK;
+}
+
+ulong C_GetFunctionList(struct function_list **list)
+{
+    return get_function_list(list);
+}

@@ -1,0 +1,243 @@
+//! A service on a stage, behind a relay, and what is asked of it.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use ureq::Agent;
+
+use crate::clients::Relayed;
+use crate::hunt;
+use crate::served;
+use crate::stage::{PIN, SPARE_PIN, Stage};
+use crate::store::Store;
+
+/// Far longer than anything here takes: reached only by what hangs.
+pub(crate) const NEVER: Duration = Duration::from_secs(60);
+/// How often what is awaited is looked at.
+const GLANCE: Duration = Duration::from_millis(20);
+
+/// A running service; killed if the test ends before it does.
+pub(crate) struct Service<'a> {
+    pub(crate) stage: &'a Stage,
+    process: Process,
+    relayed: Relayed,
+    agent: Agent,
+}
+
+/// A process that does not outlive its test.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// What came over the wire.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Value,
+}
+
+impl Answer {
+    /// The error's name and status.
+    pub(crate) fn refusal(&self) -> (&str, u16) {
+        (self.body["__type"].as_str().unwrap_or("no error"), self.status)
+    }
+
+    /// What is in a good answer in the clear.
+    pub(crate) fn plaintext(&self) -> Vec<u8> {
+        assert_eq!(self.status, 200, "{self:?}");
+        STANDARD.decode(self.body["Plaintext"].as_str().unwrap()).unwrap()
+    }
+}
+
+/// What DescribeCustomKeyStores shows of a store: its ConnectionState and ConnectionErrorCode.
+pub(crate) type State = (&'static str, Option<&'static str>);
+pub(crate) const CONNECTED: State = ("CONNECTED", None);
+pub(crate) const CONNECTING: State = ("CONNECTING", None);
+pub(crate) const DISCONNECTED: State = ("DISCONNECTED", None);
+/// A token that is gone, once its slot was looked for.
+pub(crate) const GONE: State = ("FAILED", Some("CLUSTER_NOT_FOUND"));
+pub(crate) const BROKEN: State = ("FAILED", Some("INTERNAL_ERROR"));
+
+impl<'a> Service<'a> {
+    /// One that listens: whatever its stores do.
+    pub(crate) fn start(stage: &'a Stage) -> Self {
+        Self::start_in(stage, &[])
+    }
+
+    /// One with more in its environment.
+    pub(crate) fn start_in(stage: &'a Stage, environment: &[(&str, &str)]) -> Self {
+        let mut process = spawn(stage, environment);
+        let mut stdout = BufReader::new(process.0.stdout.take().unwrap());
+        let (said, heard) = mpsc::channel();
+        thread::spawn(move || {
+            let mut line = String::new();
+            stdout.read_line(&mut line).unwrap();
+            // Whoever waited may have given up.
+            drop(said.send(line));
+        });
+        let line = heard.recv_timeout(NEVER).unwrap();
+        let address = line.trim().parse();
+        let address = address.unwrap_or_else(|_| panic!("it does not start: {}", log(stage)));
+        let relayed = Relayed::before(address);
+        let config = Agent::config_builder().http_status_as_error(false);
+        let agent = config.timeout_global(Some(NEVER)).proxy(None).build().into();
+        Self { stage, process, relayed, agent }
+    }
+
+    /// The status and the log of one that does not start.
+    pub(crate) fn refuses_to_start(stage: &Stage) -> (ExitStatus, String) {
+        let mut process = spawn(stage, &[]);
+        let status = until("it ends", || process.0.try_wait().unwrap());
+        (status, log(stage))
+    }
+
+    /// The relay's.
+    pub(crate) fn url(&self) -> &str {
+        self.relayed.endpoint_url()
+    }
+
+    pub(crate) fn call(&self, operation: &str, parameters: &Value) -> Answer {
+        let request = self.agent.post(self.url());
+        let request = request.header("content-type", "application/x-amz-json-1.1");
+        let request = request.header("x-amz-target", format!("TrentService.{operation}"));
+        let mut response = request.send(parameters.to_string()).unwrap();
+        let status = response.status().as_u16();
+        let body = response.body_mut().read_to_string().unwrap();
+        let body = serde_json::from_str(&body).unwrap_or_else(|_| panic!("{status} {body}"));
+        Answer { status, body }
+    }
+
+    /// GenerateRandom, from the store.
+    pub(crate) fn draw(&self, id: &str, number_of_bytes: usize) -> Answer {
+        let parameters = json!({ "NumberOfBytes": number_of_bytes, "CustomKeyStoreId": id });
+        self.call("GenerateRandom", &parameters)
+    }
+
+    /// A document that carries `public_key`.
+    pub(crate) fn document(&self, document: &attested_recipient::Document) -> Vec<u8> {
+        attested_recipient::Client::new(self.url()).document(document).unwrap()
+    }
+
+    /// What is shown of the store.
+    pub(crate) fn describe(&self, id: &str) -> Value {
+        let answer = self.call("DescribeCustomKeyStores", &json!({ "CustomKeyStoreId": id }));
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.body["CustomKeyStores"][0].clone()
+    }
+
+    /// Waits until the store is shown in this state.
+    pub(crate) fn until_is(&self, store: &Store<'_>, state: State) {
+        let mut last = Value::Null;
+        let is_there = || {
+            last = self.describe(store.id);
+            is(&last, state).then_some(())
+        };
+        let start = Instant::now();
+        if glance(is_there).is_none() {
+            let log = log(self.stage);
+            panic!("{state:?} did not come in {:?}: {last}\n{log}", start.elapsed());
+        }
+    }
+
+    pub(crate) fn assert_is(&self, store: &Store<'_>, state: State) {
+        let shown = self.describe(store.id);
+        assert!(is(&shown, state), "{state:?}: {shown}");
+    }
+
+    /// For two seconds, in which whoever tries again after 250 ms, 500 ms and 1 s would have, nothing
+    /// changes: neither what is shown, nor does anybody log in.
+    pub(crate) fn assert_stays(&self, store: &Store<'_>, state: State) {
+        let logins = self.stage.calls("C_Login").len();
+        let end = Instant::now() + Duration::from_secs(2);
+        while Instant::now() < end {
+            self.assert_is(store, state);
+            assert_eq!(self.stage.calls("C_Login").len(), logins);
+            thread::sleep(GLANCE);
+        }
+    }
+
+    /// The store's bytes are the module's: those of one call, of just that length.
+    pub(crate) fn assert_serves(&self, store: &Store<'_>, number_of_bytes: usize) {
+        let before = self.stage.calls("C_GenerateRandom").len();
+        let random = self.draw(store.id, number_of_bytes).plaintext();
+        assert_eq!(random.len(), number_of_bytes);
+        let calls = self.stage.calls("C_GenerateRandom");
+        // Others may return now that were stuck.
+        let given = calls[before..].iter().filter(|call| call.bytes == random);
+        assert_eq!(given.count(), 1, "{calls:?}");
+    }
+
+    /// Whoever asks for no store does not notice any.
+    pub(crate) fn assert_serves_others(&self) {
+        let answer = self.call("GenerateRandom", &json!({ "NumberOfBytes": 32 }));
+        assert_eq!(answer.plaintext().len(), 32);
+        let ready = self.agent.get(format!("{}/readyz", self.url())).call().unwrap();
+        assert_eq!(ready.status().as_u16(), 200);
+    }
+
+    /// Ends it, by itself, however stuck its modules are. Nowhere has it said a PIN.
+    pub(crate) fn end(mut self) {
+        drop(self.process.0.stdin.take());
+        let status = until("it ends", || self.process.0.try_wait().unwrap());
+        assert!(status.success(), "{status}: {}", log(self.stage));
+        assert_no_pin(self.stage);
+    }
+}
+
+/// Neither log nor audit trail show a PIN.
+pub(crate) fn assert_no_pin(stage: &Stage) {
+    let log = log(stage);
+    // There was something to look through.
+    assert!(log.contains("in service"), "{log}");
+    let audit = fs::read_to_string(stage.path("audit")).unwrap();
+    for (place, text) in [("log", &log), ("audit trail", &audit)] {
+        for pin in [PIN, SPARE_PIN] {
+            assert_eq!(hunt::find(pin.as_bytes(), text.as_bytes()), None, "in the {place}: {text}");
+        }
+    }
+}
+
+fn spawn(stage: &Stage, environment: &[(&str, &str)]) -> Process {
+    let mut command = served::command(stage.path("").as_path());
+    command.envs(stage.environment()).envs(environment.iter().copied());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    command.stderr(File::create(stage.path("log")).unwrap());
+    Process(command.spawn().unwrap())
+}
+
+fn log(stage: &Stage) -> String {
+    fs::read_to_string(stage.path("log")).unwrap()
+}
+
+fn is(shown: &Value, (state, code): State) -> bool {
+    shown["ConnectionState"] == state
+        && shown.get("ConnectionErrorCode").and_then(Value::as_str) == code
+}
+
+/// Looks again and again until there is something to see.
+pub(crate) fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    glance(look).unwrap_or_else(|| panic!("it does not come to it that {what}"))
+}
+
+fn glance<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    let end = Instant::now() + NEVER;
+    loop {
+        let seen = look();
+        if seen.is_some() || Instant::now() > end {
+            return seen;
+        }
+        thread::sleep(GLANCE);
+    }
+}

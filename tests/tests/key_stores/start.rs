@@ -1,0 +1,120 @@
+//! How a store comes by its module, token and PIN, and what is asked before any store is.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::slice;
+
+use serde_json::json;
+
+use crate::Case;
+use crate::clients::Sdk;
+use crate::service::{BROKEN, CONNECTED, Service, until};
+use crate::stage::{PIN, Stage};
+use crate::store::{Store, VAULT};
+
+pub(crate) const CASES: &[Case] = &[
+    ("a_module_that_does_not_exist_refuses_the_start", a_module_that_does_not_exist),
+    ("a_module_that_is_no_library_is_said_to_be_none", || {
+        is_no_module(|stage| stage.path("pin"));
+    }),
+    ("a_library_that_is_no_module_is_said_to_be_none", || {
+        // A spy before nothing has a list of functions to offer as little as any other library.
+        is_no_module(|stage| {
+            let library = stage.path("library.so");
+            let mut compile = Command::new("cc");
+            compile.args(["-shared", "-x", "c", "/dev/null", "-o"]).arg(&library);
+            assert!(compile.status().unwrap().success());
+            library
+        });
+    }),
+    ("a_pin_can_come_from_the_environment", a_pin_can_come_from_the_environment),
+    ("a_token_can_be_named_by_its_slot", a_token_can_be_named_by_its_slot),
+    ("who_may_not_does_not_learn_of_stores", who_may_not_does_not_learn_of_stores),
+];
+
+fn a_module_that_does_not_exist() {
+    let stage = Stage::empty();
+    let module = stage.path("nowhere.so");
+    stage.configure(&VAULT.toml(&module));
+    let (status, log) = Service::refuses_to_start(&stage);
+    assert_eq!(status.code(), Some(1), "{log}");
+    let said = log.lines().find(|line| line.contains(module.to_str().unwrap()));
+    assert!(said.is_some_and(|line| line.contains("key_store")), "{log}");
+}
+
+fn is_no_module(module: fn(&Stage) -> PathBuf) {
+    let stage = Stage::empty();
+    let module = module(&stage);
+    stage.configure(&VAULT.toml(&module));
+    let service = Service::start(&stage);
+    service.until_is(&VAULT, BROKEN);
+    assert_eq!(service.draw(VAULT.id, 32).refusal(), ("CustomKeyStoreInvalidStateException", 400));
+    service.assert_serves_others();
+    let log = fs::read_to_string(stage.path("log")).unwrap();
+    let said = log.lines().find(|line| line.contains("the PKCS#11 module cannot be loaded"));
+    assert!(said.is_some_and(|line| line.contains(VAULT.id)), "{log}");
+    service.end();
+}
+
+fn a_pin_can_come_from_the_environment() {
+    let stage = Stage::with(&[Store { pin: r#"pin_env = "VAULT_PIN""#, ..VAULT }]);
+    fs::remove_file(stage.path("pin")).unwrap();
+    let service = Service::start_in(&stage, &[("VAULT_PIN", PIN)]);
+    service.until_is(&VAULT, CONNECTED);
+    service.assert_serves(&VAULT, 32);
+    service.end();
+}
+
+fn a_token_can_be_named_by_its_slot() {
+    let stage = Stage::empty();
+    let by_slot = VAULT.toml(&stage.spy());
+    let by_slot = by_slot.replace(VAULT.token, &format!("slot = {}", stage.slot("vault")));
+    stage.configure(&by_slot);
+    let service = Service::start(&stage);
+    service.until_is(&VAULT, CONNECTED);
+    service.assert_serves(&VAULT, 32);
+    service.end();
+}
+
+/// Signature, then form, then policy, then the store.
+fn who_may_not_does_not_learn_of_stores() {
+    const SIGV4: &str = r#"
+[auth]
+mode = "sigv4"
+region = "eu-west-1"
+
+[[credential]]
+access_key_id = "AKIDEXAMPLE"
+secret_access_key = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+principal = "arn:aws:iam::123456789012:role/wallet"
+policies = ["policy.json"]
+"#;
+    const DESCRIBE_ALONE: &str = r#"{"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "kms:DescribeCustomKeyStores", "Resource": "*"}]}"#;
+    let stage = Stage::empty();
+    fs::write(stage.path("policy.json"), DESCRIBE_ALONE).unwrap();
+    stage.configure(&[SIGV4, &VAULT.toml(&stage.spy())].concat());
+    let service = Service::start(&stage);
+    let unsigned = json!({ "NumberOfBytes": 32, "CustomKeyStoreId": VAULT.id });
+    let refusal = service.call("GenerateRandom", &unsigned);
+    assert_eq!(refusal.refusal(), ("MissingAuthenticationTokenException", 400));
+    let draw = |id: &str, n: u64| {
+        let parameters = json!({ "NumberOfBytes": n, "CustomKeyStoreId": id });
+        json!({ "operation": "GenerateRandom", "parameters": parameters })
+    };
+    let describe = json!({ "operation": "DescribeCustomKeyStores", "parameters": {} });
+    until("it is connected", || {
+        let shown = Sdk::Boto3.call(service.url(), slice::from_ref(&describe));
+        let stores = shown[0].answer.as_ref().unwrap()["CustomKeyStores"].clone();
+        (stores[0]["ConnectionState"] == "CONNECTED").then_some(())
+    });
+    let calls = stage.calls("C_GenerateRandom").len();
+    let asked = [draw(VAULT.id, 1025), draw(VAULT.id, 32), draw("cks-fffffffffffffffff", 32)];
+    let outcomes = Sdk::Boto3.call(service.url(), &asked);
+    let names: Vec<_> =
+        outcomes.iter().map(|outcome| outcome.error.as_ref().unwrap().name.as_str()).collect();
+    assert_eq!(names, ["ValidationException", "AccessDeniedException", "AccessDeniedException"]);
+    assert_eq!(stage.calls("C_GenerateRandom").len(), calls);
+    service.end();
+}
