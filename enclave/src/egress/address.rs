@@ -40,16 +40,18 @@ pub(super) fn add_to_loopback(address: IpAddr) -> io::Result<()> {
 
 /// RTM_NEWADDR, which is to be acknowledged.
 fn request(address: IpAddr) -> Vec<u8> {
-    let (family, octets) = match address {
-        IpAddr::V4(v4) => (libc::AF_INET, v4.octets().to_vec()),
-        IpAddr::V6(v6) => (libc::AF_INET6, v6.octets().to_vec()),
+    // Without IFA_F_NODAD, that no other host has an IPv6 address would first be made sure of.
+    let (family, flags, octets) = match address {
+        IpAddr::V4(v4) => (libc::AF_INET, 0, v4.octets().to_vec()),
+        IpAddr::V6(v6) => (libc::AF_INET6, libc::IFA_F_NODAD, v6.octets().to_vec()),
     };
     let family = u8::try_from(family).unwrap_or_default();
+    let flags = u8::try_from(flags).unwrap_or_default();
     let bits = u8::try_from(octets.len() * 8).unwrap_or_default();
     let mut body = Vec::new();
     // struct ifaddrmsg: family, prefix length, flags, scope, interface. That of an address that only
     // this host can use is RT_SCOPE_HOST.
-    body.extend([family, bits, 0, libc::RT_SCOPE_HOST]);
+    body.extend([family, bits, flags, libc::RT_SCOPE_HOST]);
     body.extend(LOOPBACK.to_ne_bytes());
     // struct rtattr: the length with itself, the kind, the value. All are multiples of four.
     for kind in [libc::IFA_LOCAL, libc::IFA_ADDRESS] {
@@ -57,12 +59,13 @@ fn request(address: IpAddr) -> Vec<u8> {
         body.extend(kind.to_ne_bytes());
         body.extend(&octets);
     }
-    let flags = libc::NLM_F_REQUEST | libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_EXCL;
+    let kind_of_request =
+        libc::NLM_F_REQUEST | libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_EXCL;
     let mut message = Vec::new();
     // struct nlmsghdr: length, type, flags, sequence, port.
     message.extend(u32::try_from(HEADER_LENGTH + body.len()).unwrap_or_default().to_ne_bytes());
     message.extend(libc::RTM_NEWADDR.to_ne_bytes());
-    message.extend(u16::try_from(flags).unwrap_or_default().to_ne_bytes());
+    message.extend(u16::try_from(kind_of_request).unwrap_or_default().to_ne_bytes());
     message.extend([0; 8]);
     message.extend(body);
     message
@@ -91,7 +94,7 @@ mod tests {
     fn asks_for_an_address_of_its_own_length() {
         let v4 = "28000000 1400 0506 00000000 00000000 02 20 00 fe 01000000 \
                   0800 0200 0a000105 0800 0100 0a000105";
-        let v6 = "40000000 1400 0506 00000000 00000000 0a 80 00 fe 01000000 \
+        let v6 = "40000000 1400 0506 00000000 00000000 0a 80 02 fe 01000000 \
                   1400 0200 fd000000000000000000000000000005 \
                   1400 0100 fd000000000000000000000000000005";
         if cfg!(target_endian = "little") {

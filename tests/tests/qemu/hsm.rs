@@ -45,10 +45,14 @@ pub(crate) fn configuration() -> Configuration {
              cluster_id = \"{cluster}\"\ndeadline_ms = 10000\n"
         )
     };
-    let route = format!("[[egress]]\naddress = \"10.77.0.5:2223\"\nparent_port = {PARENT_PORT}\n");
+    let route = |address: &str, port: u32| {
+        format!("[[egress]]\naddress = \"{address}\"\nparent_port = {port}\n")
+    };
+    // The second leads to nobody: that the kernel gives such an address is seen by its being open.
+    let routes = [route("10.77.0.5:2223", PARENT_PORT), route("[fd77::5]:2223", 8102)].concat();
     let near = store(NEAR, SOFTHSM, "cluster-1a23b4cdefg");
     let far = store(FAR, FAR_MODULE, "cluster-2b34c5defgh");
-    Configuration::with_key_stores(&[route, near, far].concat(), PIN)
+    Configuration::with_key_stores(&[routes, near, far].concat(), PIN)
 }
 
 /// An image with the modules, made as its users make one; all ends with the value.

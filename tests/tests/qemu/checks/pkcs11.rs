@@ -11,14 +11,14 @@ use crate::hsm::{FAR, FarHost, HsmImage, NEAR, configuration};
 use crate::machine::{Boot, Machine, setting};
 
 /// `make eif PKCS11=yes`'s, without any module.
-pub(super) fn ready(boots: &Boots) {
-    let folder = setting("EIF").join("pkcs11");
-    let (image, archive) = (folder.join("enclave.eif"), boots.configuration().archive());
+pub(super) fn ready(_boots: &Boots) {
+    let (folder, configuration) = (setting("EIF").join("pkcs11"), Configuration::without_tls());
+    let (image, archive) = (folder.join("enclave.eif"), configuration.archive());
     let boot = Boot { image: &image, config: Some(&archive), append: "", preload: None, out: &[] };
     let machine = boot.to_service();
     assert_eq!(machine.service().get("/readyz"), (200, b"ready\n".to_vec()));
     plain(&*machine.service().url());
-    sealed(&*machine.service().url(), boots.configuration(), 2048);
+    sealed(&*machine.service().url(), &configuration, 2048);
     let own = own(&machine);
     for (index, value) in (0..).zip(pcrs_of_image(&folder.join("pcrs.json"))) {
         assert_eq!(own.pcrs[&index], value, "PCR{index}");
@@ -38,7 +38,10 @@ pub(super) fn key_stores(_boots: &Boots) {
     // Its host did not want it at first.
     let console = machine.console_with(&format!("key store {FAR} is connected"));
     assert!(console.contains(&format!("key store {FAR} failed")), "{console}");
-    assert!(console.contains("[[egress]] is open address=10.77.0.5:2223"), "{console}");
+    for address in ["10.77.0.5:2223", "[fd77::5]:2223"] {
+        let open = format!("[[egress]] is open address={address} parent=vsock:2:");
+        assert!(console.contains(&open), "{console}");
+    }
     assert!(!console.contains("canary"), "{console}");
     assert_eq!(host.asked(), 2);
     draws(&machine, &configuration, FAR);
