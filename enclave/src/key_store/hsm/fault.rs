@@ -36,8 +36,8 @@ pub(crate) enum HsmFault {
     /// What it gave is not random.
     #[error("the HSM is unhealthy until this service is restarted: {0}")]
     Unhealthy(#[from] HealthFault),
-    /// A call that does not return.
-    #[error("a call has taken over {limit:?} and none after it has returned")]
+    /// Calls that do not return.
+    #[error("calls have taken over {limit:?} and do not return")]
     Stuck {
         /// How long a call may take.
         limit: Duration,

@@ -4,14 +4,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use cryptoki::types::RawAuthPin;
-use shared::nsm::RANDOM_BLOCK_LENGTH;
+use shared::kms::MAX_NUMBER_OF_BYTES;
 use zeroize::Zeroizing;
 
 use super::super::settings::Token;
 use super::fault::HsmFault;
 use super::link::{Connection, Kept, Link, Seat};
 use super::module::{Module, Session};
-use crate::entropy::{HealthTests, START_UP_BLOCKS};
+use crate::entropy::HealthTests;
 use crate::metrics::Metrics;
 
 /// How often the token of a connection is looked for.
@@ -22,6 +22,9 @@ const FIRST_DELAY: Duration = Duration::from_millis(250);
 
 /// The longest that is waited.
 const LAST_DELAY: Duration = Duration::from_secs(30);
+
+/// Outputs that are tested, and not used, before any is: two, so that one which repeats itself shows.
+const START_UP_OUTPUTS: usize = 2;
 
 /// What all threads of a store have.
 pub(super) struct Store {
@@ -113,11 +116,12 @@ impl Keeper {
         module.prepare(again)?;
         let slot = module.find(&self.token)?;
         let session = self.open(slot)?;
-        // Tested, and not used (SP 800-90B section 4.3).
-        for _ in 0..START_UP_BLOCKS {
-            let mut block = Zeroizing::new([0; RANDOM_BLOCK_LENGTH]);
-            session.generate(&mut *block)?;
-            self.store.test(&*block)?;
+        // Tested, and not used (SP 800-90B section 4.3, which asks for 1,024 samples). A token that does
+        // not give so much at once must not be found out by a caller, who would end the connection.
+        for _ in 0..START_UP_OUTPUTS {
+            let mut output = Zeroizing::new(vec![0; MAX_NUMBER_OF_BYTES.into()]);
+            session.generate(&mut output)?;
+            self.store.test(&output)?;
         }
         Ok((session, slot))
     }

@@ -15,7 +15,8 @@ use crate::entropy::RandomBytes;
 /// Sessions by which requests are answered at a time, each with a thread.
 pub(super) const SESSIONS: usize = 4;
 
-/// A call that takes longer, while none after it returns, is taken for one that never will.
+/// A call that takes longer, while none after it returns, is taken for one that never will; so are those
+/// of all workers.
 pub(super) const STUCK_AFTER: Duration = Duration::from_secs(10);
 
 /// Who calls the module.
@@ -332,11 +333,15 @@ impl State {
     }
 
     fn is_stuck(&self, now: Instant) -> bool {
+        let is_long = |began: Instant| now.saturating_duration_since(began) >= STUCK_AFTER;
         let returned_since = |began: Instant| self.returned.is_some_and(|at| at >= began);
-        let calls = self.calls.iter().flatten();
-        calls.into_iter().any(|&began| {
-            now.saturating_duration_since(began) >= STUCK_AFTER && !returned_since(began)
-        })
+        // Either nothing returns any more, or there is nobody left to answer requests.
+        let is_hung = |&began: &Instant| is_long(began) && !returned_since(began);
+        self.calls.iter().flatten().any(is_hung)
+            || Seat::workers().all(|Seat(worker)| {
+                let call = self.calls.get(worker).copied().flatten();
+                call.is_some_and(is_long)
+            })
     }
 }
 

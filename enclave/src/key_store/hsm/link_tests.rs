@@ -102,6 +102,19 @@ fn a_call_that_goes_on_while_none_returns_is_stuck() {
 }
 
 #[test]
+fn a_store_whose_workers_are_all_in_calls_is_stuck_though_its_token_can_be_looked_at() {
+    let (link, _) = connected();
+    Seat::workers().for_each(|seat| link.begin(seat));
+    let later = Instant::now() + STUCK_AFTER;
+    link.begin(Seat::KEEPER);
+    link.end(Seat::KEEPER);
+    let stuck = Condition::Failed(HsmFault::Stuck { limit: STUCK_AFTER });
+    assert_eq!(link.lock().condition(later), stuck);
+    link.end(seat());
+    assert_eq!(link.lock().condition(later), Condition::Connected);
+}
+
+#[test]
 fn who_cannot_be_connected_because_a_call_does_not_return_has_failed() {
     let link = Link::new();
     link.begin(Seat::KEEPER);
