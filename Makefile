@@ -38,7 +38,7 @@ PKCS11_BIN = $(PKCS11_DIR)/$(PRODUCTION_TARGET)/release
 TOOL = $(TARGET_DIR)/release/attested-recipient
 
 .PHONY: help build run demo test test-rust-sdk test-model test-statistics \
-	bench-entropy bench-tls fuzz fuzz-replay fuzz-save mutants lint \
+	bench-entropy bench-key-store bench-tls fuzz fuzz-replay fuzz-save mutants lint \
 	lint-rust-sdk fmt deny build-production build-production-pkcs11 verify-production image-test eif eif-test \
 	kernel-update qemu-test clients key-stores tools FORCE
 
@@ -89,6 +89,9 @@ bench-entropy: tools ## Measure what entropy costs requests, with an NSM that ta
 bench-tls: tools ## Measure what TLS costs, in connections and requests a second.
 	cargo bench --locked -p attested-recipient --bench tls
 
+bench-key-store: key-stores ## Measure whether a stuck HSM slows those who ask for none.
+	cargo bench --locked -p attested-recipient --bench key_store
+
 mutants: tools ## Change the verifier in every way and see a test notice (hours; SHARD=k/n for a part).
 	@SHARD=$(SHARD) .ci/mutants
 
@@ -117,7 +120,8 @@ lint: tools ## Check format, clippy and the documentation.
 	@tree=$$(cargo tree --locked --workspace $(subst $(PROVIDER),ring,$(WITH_PROVIDER)) -e normal) || exit 1; \
 		if grep aws-lc <<<"$$tree"; then echo "aws-lc-rs is linked with the provider ring" >&2; exit 1; fi
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
-	@for script in deploy/*/*.sh fuzz/*.sh tests/clients/*.sh tests/eif/*.sh tests/image/*.sh tests/key-stores/*.sh \
+	@for script in deploy/*/*.sh fuzz/*.sh tests/clients/*.sh tests/eif/*.sh tests/image/*.sh \
+		tests/key-stores/*.sh \
 		tests/qemu/*.sh tests/statistics/*.sh .ci/run .ci/readme .ci/mutants; do bash -n $$script || exit 1; done
 
 lint-rust-sdk: tools ## Check the tests with the AWS SDK for Rust with clippy (minutes to build).

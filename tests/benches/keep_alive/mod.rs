@@ -11,7 +11,11 @@ pub(crate) struct KeepAlive<S> {
 impl<S: Read + Write> KeepAlive<S> {
     /// Asks for so many random bytes, in the clear.
     pub(crate) fn over(stream: S, number_of_bytes: usize) -> Self {
-        let body = format!(r#"{{"NumberOfBytes":{number_of_bytes}}}"#);
+        Self::asking(stream, &format!(r#"{{"NumberOfBytes":{number_of_bytes}}}"#))
+    }
+
+    /// Asks GenerateRandom for what `body` says.
+    pub(crate) fn asking(stream: S, body: &str) -> Self {
         let request = format!(
             "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-amz-json-1.1\r\n\
              X-Amz-Target: TrentService.GenerateRandom\r\nContent-Length: {}\r\n\r\n{body}",

@@ -1,0 +1,163 @@
+//! Whether an HSM that is stuck slows those who do not ask it: the 99th percentile of how long
+//! GenerateRandom without CustomKeyStoreId takes, with the store idle, and while as many clients ask for
+//! its bytes as for others and none of its calls returns. It must be within 1.5 times.
+//!
+//! Rounds are interleaved, and the quietest of each kind are compared: what else the machine does can only
+//! add to a round, and an HSM that is stuck is so for the whole of it. Medians are shown beside them.
+
+#![expect(clippy::print_stdout, reason = "it is what a benchmark is for")]
+#![expect(clippy::unwrap_used, reason = "in what it shares with tests")]
+
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use std::{env, fs, io, thread};
+
+use attested_recipient::Simulator;
+
+use self::keep_alive::KeepAlive;
+use self::load::{Failure, median, rate};
+use self::stage::Stage;
+use self::store::{Store, VAULT};
+
+#[path = "../keep_alive/mod.rs"]
+mod keep_alive;
+#[path = "../load/mod.rs"]
+mod load;
+#[path = "../../tests/key_stores/stage.rs"]
+#[allow(dead_code, reason = "tests use the rest")]
+mod stage;
+#[path = "../../tests/key_stores/store.rs"]
+#[allow(dead_code, reason = "tests use the rest")]
+mod store;
+
+/// Clients at a time of each kind.
+const CLIENTS: u64 = 8;
+const ROUNDS: usize = 12;
+const ROUND: Duration = Duration::from_millis(1500);
+/// Longer than a round, and not so long that the store is taken for failed.
+const STUCK_MS: u64 = 2500;
+/// Far longer than anything here takes: reached only by what hangs.
+const NEVER: Duration = Duration::from_secs(60);
+const DEADLINE_MS: u64 = 500;
+const MAX_RATIO: f64 = 1.5;
+/// Names the folder of the stage, to the process that has its environment.
+const STAGE: &str = "KEY_STORE_BENCH";
+
+fn main() -> Result<(), Failure> {
+    if let Some(folder) = env::var_os(STAGE) {
+        return measure(Path::new(&folder));
+    }
+    // A module is told what to do by the environment of the process that it is in.
+    let stage = Stage::with(&[Store { deadline_ms: DEADLINE_MS, ..VAULT }]);
+    let mut command = Command::new(env::current_exe()?);
+    command.envs(stage.environment()).env(STAGE, stage.path(""));
+    match command.status()?.success() {
+        true => Ok(()),
+        false => Err("a stuck HSM slows others, or nothing was measured".into()),
+    }
+}
+
+fn measure(folder: &Path) -> Result<(), Failure> {
+    let order = |orders: &str| {
+        fs::write(folder.join("new"), orders)?;
+        fs::rename(folder.join("new"), folder.join("spy.control"))
+    };
+    let simulator = Simulator::builder().config_file(folder.join("enclave.toml")).start()?;
+    let address = simulator.address();
+    let (mut idle, mut stuck, mut timeouts) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        order("")?;
+        await_store(address)?;
+        idle.push(percentile_99(address)?);
+        order(&format!("C_GenerateRandom sleep {STUCK_MS}\n"))?;
+        thread::scope(|scope| -> Result<(), Failure> {
+            let asking = scope.spawn(|| timeouts_a_second(address));
+            stuck.push(percentile_99(address)?);
+            timeouts.push(asking.join().map_err(|_| "a client panicked")??);
+            Ok(())
+        })?;
+    }
+    let timeouts = median(&mut timeouts);
+    println!("{CLIENTS} clients, 32 bytes without CustomKeyStoreId: 99 % take no longer than");
+    println!("{:<14}{:>10}{:>10}", "", "quietest", "median");
+    let [idle, stuck] = [("store idle", idle), ("store stuck", stuck)].map(|(name, mut rounds)| {
+        let median = median(&mut rounds);
+        let quietest = rounds.into_iter().fold(f64::INFINITY, f64::min);
+        println!("{name:<14}{quietest:>7.3} ms{median:>7.3} ms");
+        quietest
+    });
+    println!("beside {CLIENTS} clients of the store, of whom {timeouts:.0} a second time out");
+    let ratio = stuck / idle;
+    println!("ratio {ratio:.2}, which must be within {MAX_RATIO}");
+    match ratio <= MAX_RATIO && timeouts > 0.0 {
+        true => Ok(()),
+        false => Err("a stuck HSM slows those who do not ask it".into()),
+    }
+}
+
+fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// A client of the store.
+fn of_the_store(address: SocketAddr) -> io::Result<KeepAlive<TcpStream>> {
+    let body = format!(r#"{{"NumberOfBytes":32,"CustomKeyStoreId":"{}"}}"#, VAULT.id);
+    Ok(KeepAlive::asking(connect(address)?, &body))
+}
+
+/// Waits until the store answers: at the start it connects, and what was stuck returns.
+fn await_store(address: SocketAddr) -> Result<(), Failure> {
+    let start = Instant::now();
+    let mut client = of_the_store(address)?;
+    while let Err(error) = client.ask() {
+        if start.elapsed() > NEVER {
+            return Err(error.into());
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+/// What 99 of 100 plain requests take no longer than, in milliseconds, if clients ask as fast as they
+/// are answered.
+fn percentile_99(address: SocketAddr) -> Result<f64, Failure> {
+    let all = Mutex::new(Vec::new());
+    rate(CLIENTS, ROUND, |round| {
+        let mut client = KeepAlive::over(connect(address)?, 32);
+        let mut taken = Vec::new();
+        while round.goes_on() {
+            let start = Instant::now();
+            client.ask()?;
+            taken.push(start.elapsed());
+            round.count_one();
+        }
+        all.lock().unwrap_or_else(PoisonError::into_inner).append(&mut taken);
+        Ok(())
+    })?;
+    let mut all = all.into_inner().unwrap_or_else(PoisonError::into_inner);
+    all.sort_unstable();
+    let percentile = all.get(all.len() * 99 / 100).ok_or("nobody was answered")?;
+    Ok(percentile.as_secs_f64() * 1e3)
+}
+
+/// How often a second clients of the store that is stuck are told so: never anything else.
+fn timeouts_a_second(address: SocketAddr) -> Result<f64, Failure> {
+    rate(CLIENTS, ROUND, |round| {
+        let mut client = of_the_store(address)?;
+        while round.goes_on() {
+            match client.ask() {
+                Err(error) if error.to_string().contains("DependencyTimeoutException") => {
+                    round.count_one();
+                }
+                Err(error) => return Err(error.into()),
+                Ok(_) => return Err("an HSM that is stuck has answered".into()),
+            }
+        }
+        Ok(())
+    })
+}
