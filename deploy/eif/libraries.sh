@@ -18,7 +18,8 @@ loader=$(sed -n 's/.*\[Requesting program interpreter: \(.*\)\]$/\1/p' <<<"$head
 
 declare -A paths=(["${loader#/}"]=$loader)
 for file; do
-    listed=$("$loader" --inhibit-cache --list "$file") || fail "$file: $loader cannot load it"
+    # As --list, but that goes no further than the first library that is not there.
+    listed=$(LD_TRACE_LOADED_OBJECTS=1 "$loader" --inhibit-cache "$file") || fail "$file: $loader cannot load it"
     while read -r library arrow path _; do
         [[ $arrow == "=>" ]] || continue # the loader itself, and what the kernel provides
         [[ " ${GIVEN:-} " != *" $library "* ]] || continue

@@ -1,7 +1,7 @@
 //! Ways out of an enclave, which has no network: for foreign code that knows TCP alone, such as the
 //! library of a networked hardware security module.
 //!
-//! Each [`Route`] takes the address of one host to itself: `lo` has it, connections to it end here, and
+//! Each route takes the address of one host to itself: `lo` has it, connections to it end here, and
 //! their bytes go to a vsock port of the parent, where a relay passes them on to that host. The parent
 //! sees every byte, and can keep, change and answer each: what connects must have TLS of its own, by
 //! which it knows the host.
