@@ -16,6 +16,7 @@ pub(crate) const CASES: &[Case] = &[
         "boto3_gets_the_bytes_of_the_module_sealed_under_a_key_that_is_not",
         boto3_gets_the_bytes_of_the_module_sealed_under_a_key_that_is_not,
     ),
+    ("what_a_token_is_tested_by_is_given_to_nobody", what_a_token_is_tested_by_is_given_to_nobody),
     ("without_a_store_nothing_is_the_module_s", without_a_store_nothing_is_the_module_s),
     (
         "what_an_nsm_that_fails_takes_away_is_the_seal_and_not_the_module",
@@ -79,6 +80,19 @@ fn boto3_gets_the_bytes_of_the_module_sealed_under_a_key_that_is_not() {
     for (sealed, length) in sealed.iter().zip(LENGTHS) {
         assert_form(sealed, &key, length);
     }
+    service.end();
+}
+
+fn what_a_token_is_tested_by_is_given_to_nobody() {
+    let stage = Stage::with(&[VAULT]);
+    let service = connected(&stage);
+    let tested = stage.calls("C_GenerateRandom");
+    // As much at once as anybody may ask for.
+    assert_eq!(tested.iter().map(|call| call.bytes.len()).collect::<Vec<_>>(), [1024, 1024]);
+    let asked = call(json!({ "NumberOfBytes": 1024, "CustomKeyStoreId": VAULT.id }));
+    let (outcomes, given) = outcomes(&service, &[asked]);
+    assert_eq!(vec![outcomes[0].only_blob("Plaintext")], given);
+    assert!(tested.iter().all(|call| call.bytes != given[0]));
     service.end();
 }
 
