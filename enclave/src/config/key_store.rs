@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
+use shared::tls::not_after;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -298,7 +299,12 @@ impl KeyStoreTable {
             Ok(pem) => pem,
             Err(error) => return Err(InvalidKeyStore::ReadTrustAnchor { path, error }),
         };
-        if let Err(reason) = chain(pem) {
+        let is_readable = match chain(pem) {
+            Ok(chain) => chain.iter().all(|certificate| not_after(certificate).is_some()),
+            Err(reason) => return Err(InvalidKeyStore::TrustAnchor { path, reason }),
+        };
+        if !is_readable {
+            let reason = InvalidCertificate::Unreadable;
             return Err(InvalidKeyStore::TrustAnchor { path, reason });
         }
         match str::from_utf8(pem) {

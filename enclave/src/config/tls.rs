@@ -131,8 +131,7 @@ pub enum InvalidCertificate {
     Unreadable,
     /// What would be published with it.
     #[error(
-        "it holds a private key as well, which would be published with it: move that to the file that \
-         private_key names"
+        "it holds a private key as well, which would be published with it: move that to a file of its own"
     )]
     HoldsKey,
 }

@@ -63,7 +63,7 @@ pub enum HealthFault {
     AdaptiveProportion,
     /// An output that came before.
     #[error("it returned the same bytes twice")]
-    RepeatedBlock,
+    RepeatedOutput,
 }
 
 /// The tests of one source, and what they remember from output to output: bytes among it, so that
@@ -120,7 +120,7 @@ impl HealthTests {
 
     fn remember(&mut self, digest: [u8; SHA_256_LENGTH]) -> Result<(), HealthFault> {
         if self.recent.contains(&digest) {
-            return Err(HealthFault::RepeatedBlock);
+            return Err(HealthFault::RepeatedOutput);
         }
         if self.recent.len() == REMEMBERED_OUTPUTS {
             self.recent.pop_front();

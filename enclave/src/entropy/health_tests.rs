@@ -87,8 +87,8 @@ fn counts_each_window_anew() {
 #[test]
 fn refuses_a_block_that_was_among_the_last_1024_and_no_older_one() {
     for (between, expected) in [
-        (0, Err(HealthFault::RepeatedBlock)),
-        (1023, Err(HealthFault::RepeatedBlock)),
+        (0, Err(HealthFault::RepeatedOutput)),
+        (1023, Err(HealthFault::RepeatedOutput)),
         (1024, Ok(())),
     ] {
         let mut tests = HealthTests::new();

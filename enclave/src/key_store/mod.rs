@@ -14,7 +14,9 @@ mod no_hsm;
 #[cfg_attr(not(feature = "pkcs11"), expect(dead_code, reason = "there is no HSM to connect"))]
 mod settings;
 
+use std::mem;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use shared::kms::{
     ConnectionErrorCode, ConnectionState, CreationDate, CustomKeyStoreType,
@@ -24,15 +26,19 @@ use shared::time::UnixMillis;
 
 pub(crate) use self::fault::KeyStoreFault;
 #[cfg(feature = "pkcs11")]
-use self::hsm::Hsm;
+use self::hsm::{Claims, Hsm};
 #[cfg(not(feature = "pkcs11"))]
-use self::no_hsm::Hsm;
+use self::no_hsm::{Claims, Hsm};
 pub(crate) use self::settings::{
     HsmSettings, KeyStoreKind, KeyStoreSettings, Pin, Token, XksProxy,
 };
 pub use self::settings::{KeyStoreError, KeyStoreErrorReason};
 use crate::entropy::RandomBytes;
 use crate::metrics::Metrics;
+
+/// How long the end of a service waits for calls that are under way: a process that ends takes a module
+/// from under whoever calls it.
+const END_PATIENCE: Duration = Duration::from_secs(1);
 
 /// All key stores, in the order of the configuration.
 #[derive(Debug)]
@@ -72,8 +78,9 @@ impl KeyStores {
         now: UnixMillis,
         metrics: &Arc<Metrics>,
     ) -> Result<Self, KeyStoreError> {
+        let claims = Arc::new(Claims::default());
         let store = |(settings, number)| {
-            KeyStore::start(settings, now, metrics)
+            KeyStore::start(settings, now, &claims, metrics)
                 .map_err(|reason| KeyStoreError { number, reason })
         };
         let stores = settings.into_iter().zip(1..).map(store).collect::<Result<_, _>>()?;
@@ -92,9 +99,26 @@ impl KeyStores {
         ConnectionState::ALL.map(|state| (state, count(state)))
     }
 
+    /// Those that are to be connected.
+    fn hsms(&self) -> impl Iterator<Item = &Hsm> {
+        self.stores.iter().filter_map(|store| match &store.kind {
+            Kind::Hsm { hsm, .. } => hsm.as_ref(),
+            Kind::External(_) => None,
+        })
+    }
+
     /// All of them.
     pub(crate) fn as_slice(&self) -> &[KeyStore] {
         &self.stores
+    }
+}
+
+impl Drop for KeyStores {
+    fn drop(&mut self) {
+        // All at once, and then one wait for all.
+        self.hsms().for_each(Hsm::close);
+        let deadline = Instant::now() + END_PATIENCE;
+        self.hsms().for_each(|hsm| hsm.end(deadline));
     }
 }
 
@@ -102,16 +126,17 @@ impl KeyStore {
     fn start(
         settings: KeyStoreSettings,
         created: UnixMillis,
+        claims: &Arc<Claims>,
         metrics: &Arc<Metrics>,
     ) -> Result<Self, KeyStoreErrorReason> {
         let KeyStoreSettings { id, name, kind } = settings;
         let kind = match kind {
             KeyStoreKind::External(proxy) => Kind::External(proxy),
             KeyStoreKind::Hsm(mut settings) => Kind::Hsm {
-                cluster_id: std::mem::take(&mut settings.cluster_id),
+                cluster_id: mem::take(&mut settings.cluster_id),
                 trust_anchor_certificate: settings.trust_anchor_certificate.take(),
                 hsm: match settings.connect {
-                    true => Some(Hsm::start(&id, *settings, metrics)?),
+                    true => Some(Hsm::start(&id, *settings, claims, metrics)?),
                     false => None,
                 },
             },

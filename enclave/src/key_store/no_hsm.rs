@@ -1,6 +1,7 @@
 //! A build that loads no PKCS#11 module: it knows what an HSM is, and has none.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use shared::kms::{ConnectionErrorCode, ConnectionState};
 
@@ -8,6 +9,10 @@ use super::fault::KeyStoreFault;
 use super::settings::{HsmSettings, KeyStoreErrorReason};
 use crate::entropy::RandomBytes;
 use crate::metrics::Metrics;
+
+/// None, of nothing.
+#[derive(Debug, Default)]
+pub(super) struct Claims {}
 
 /// None.
 #[derive(Debug)]
@@ -17,6 +22,7 @@ impl Hsm {
     pub(super) fn start(
         _id: &str,
         _settings: HsmSettings,
+        _claims: &Arc<Claims>,
         _metrics: &Arc<Metrics>,
     ) -> Result<Self, KeyStoreErrorReason> {
         Err(KeyStoreErrorReason::NoPkcs11)
@@ -27,6 +33,14 @@ impl Hsm {
     }
 
     pub(super) async fn draw(&self, _length: usize) -> Result<RandomBytes, KeyStoreFault> {
+        match *self {}
+    }
+
+    pub(super) fn close(&self) {
+        match *self {}
+    }
+
+    pub(super) fn end(&self, _deadline: Instant) {
         match *self {}
     }
 }

@@ -104,8 +104,8 @@ pub struct KeyStoreError {
 pub enum KeyStoreErrorReason {
     /// A build that loads no modules.
     #[error(
-        "this build loads no PKCS#11 module, for it is static: run the image flavour with PKCS#11 (see \
-         docs/key-stores.md), or remove the key store"
+        "this program was built without PKCS#11, as the default image is: run the flavour that has it \
+         (docs/key-stores.md), or write connect = false"
     )]
     NoPkcs11,
     /// A module that is not there.

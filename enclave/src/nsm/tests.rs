@@ -242,7 +242,7 @@ async fn the_same_block_twice_is_a_fault() {
     let nsm = broken(START_UP_CALLS, move || Ok(Response::GetRandom { random: random.clone() }));
     let nsm = start(nsm, settings()).await.unwrap();
     take(&nsm).await.unwrap();
-    let fault = NsmFault::Unhealthy(HealthFault::RepeatedBlock);
+    let fault = NsmFault::Unhealthy(HealthFault::RepeatedOutput);
     assert_eq!(take(&nsm).await.err(), Some(fault));
 }
 

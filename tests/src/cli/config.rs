@@ -23,8 +23,8 @@ use super::draft::Draft;
 pub(super) struct ConfigArchive {
     /// The folder, with enclave.toml and the files that it names; a file `salt` is added to it.
     folder: PathBuf,
-    /// Leave out the salt, the values of all secrets and the content of the private key's file, so that
-    /// others can compute PCR16. Remarks are published as they are.
+    /// Leave out the salt, the values of all secrets and the content of the files of private keys and
+    /// PINs, so that others can compute PCR16. Remarks are published as they are.
     #[arg(long)]
     public: bool,
     /// Where to write it.
@@ -61,8 +61,9 @@ impl ConfigArchive {
             false => files.archive()?,
         };
         if self.public && files.are_secrets_in(&archive)? {
-            let reason = "a secret stands in a remark or in another file as well, and would be \
-                          published: remove it there";
+            let reason = "a secret, such as a PIN, stands in a remark, a value or another file as \
+                          well, be it by chance, and would be published: remove it there, or choose \
+                          another secret";
             return Err(Failure::Content { path: toml, reason: reason.to_owned() });
         }
         match self.public {

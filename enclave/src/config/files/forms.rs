@@ -119,11 +119,15 @@ impl Files {
             secret.len() >= 8 && public.windows(secret.len()).any(|part| part == secret)
         };
         let is_file_in = |(name, kind): (&String, &SecretFile)| {
-            let what_to_find = match kind {
-                SecretFile::PrivateKey => first_line_of_key,
-                SecretFile::Pin => pin,
-            };
-            self.read(Path::new(name)).ok().and_then(what_to_find).is_some_and(is_in)
+            let Ok(file) = self.read(Path::new(name)) else { return false };
+            match kind {
+                SecretFile::PrivateKey => first_line_of_key(file).is_some_and(is_in),
+                // CloudHSM's is a user's name and password: the latter alone is as good.
+                SecretFile::Pin => pin(file).is_some_and(|pin| {
+                    let password = pin.splitn(2, |byte| *byte == b':').last();
+                    is_in(pin) || password.is_some_and(is_in)
+                }),
+            }
         };
         Ok(holds_private_key(public)
             || Contents::of(&table).secrets.iter().any(|(_, secret)| is_in(secret.as_bytes()))

@@ -277,6 +277,10 @@ fn a_trust_anchor_is_a_certificate_that_the_api_can_show() {
     for (pem, why) in [
         ("", "it holds no CERTIFICATE section"),
         (&[CERTIFICATE, KEY].concat(), "it holds a private key as well"),
+        (
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+            "its first certificate cannot be read",
+        ),
         (&CERTIFICATE.repeat(12), "it has more than 5000 characters"),
     ] {
         let told = told(pem);
@@ -319,6 +323,9 @@ fn a_pin_that_would_be_published_all_the_same_is_found() {
     let folder = folder(&[&format!("# {PIN}\n"), HSM].concat());
     let files = folder.files().unwrap();
     assert!(files.are_secrets_in(&files.public_archive().unwrap()).unwrap());
+    // The password alone is as good.
+    let half = self::folder(&["# 0pen-sesame\n", HSM].concat()).files().unwrap();
+    assert!(half.are_secrets_in(&half.public_archive().unwrap()).unwrap());
     for line in ["trust_anchor_certificate = \"pin\"\n", "[trust]\nanchors = [\"pin\"]\n"] {
         let told = Folder::new(&[HSM, line].concat()).files().unwrap_err().to_string();
         assert!(told.contains("private_key or pin_file names a file that another key"), "{told}");

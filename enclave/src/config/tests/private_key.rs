@@ -95,7 +95,7 @@ fn a_key_in_a_file_that_is_published_is_refused() {
         assert_eq!(
             folder.refused(),
             "certificate: tls.crt: it holds a private key as well, which would be published with it: \
-             move that to the file that private_key names"
+             move that to a file of its own"
         );
     }
 }

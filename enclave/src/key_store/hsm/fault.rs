@@ -16,11 +16,11 @@ pub(crate) enum HsmFault {
     /// The module is none, or lacks something.
     #[error("the PKCS#11 module cannot be loaded: {0}")]
     Module(String),
-    /// A module that keeps to its own rules.
+    /// What the standard lets no module give.
     #[error("the PKCS#11 module gave what no module gives: {0}")]
     Unexpected(String),
     /// A call of the module failed.
-    #[error("{function} returned {code}")]
+    #[error("{function} returned {code}{}", function.hint())]
     Call {
         /// Which.
         function: FunctionName,
@@ -28,11 +28,26 @@ pub(crate) enum HsmFault {
         code: ReturnValue,
     },
     /// No slot has the token.
-    #[error("no slot has the token that is configured")]
-    NoToken,
+    #[error(
+        "no slot has the token that token_label, or slot by its id, names; what the module shows: {}",
+        Tokens(there)
+    )]
+    NoToken {
+        /// Those that have another.
+        there: Vec<Found>,
+    },
     /// Its label does not tell which is meant.
-    #[error("several slots have a token with the label that is configured: name the slot")]
+    #[error("several slots have a token with that token_label: write slot, the id of one, instead")]
     SeveralTokens,
+    /// Another has taken its place.
+    #[error("its slot has another token")]
+    OtherToken,
+    /// Its token is another store's.
+    #[error("its token is that of key store {store}: give each key store its own")]
+    TakenToken {
+        /// Whose it is.
+        store: String,
+    },
     /// What it gave is not random.
     #[error("the HSM is unhealthy until this service is restarted: {0}")]
     Unhealthy(#[from] HealthFault),
@@ -54,7 +69,10 @@ impl HsmFault {
     /// What the API calls it.
     pub(super) fn code(&self) -> ConnectionErrorCode {
         match self {
-            Self::NoToken | Self::SeveralTokens => ConnectionErrorCode::ClusterNotFound,
+            Self::NoToken { .. } | Self::SeveralTokens | Self::OtherToken => {
+                ConnectionErrorCode::ClusterNotFound
+            }
+            Self::TakenToken { .. } => ConnectionErrorCode::UserLoggedIn,
             Self::Stuck { .. } => ConnectionErrorCode::NetworkErrors,
             Self::Call { code, .. } => code.meaning(),
             Self::Module(_)
@@ -120,6 +138,32 @@ impl From<Pkcs11Error> for HsmFault {
     }
 }
 
+/// A token that a module shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(super) slot: u64,
+    /// `None` if it is not initialised.
+    pub(super) label: Option<String>,
+}
+
+struct Tokens<'a>(&'a [Found]);
+
+impl fmt::Display for Tokens<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return formatter.write_str("none");
+        }
+        for (Found { slot, label }, index) in self.0.iter().zip(0..) {
+            let separator = if index == 0 { "" } else { ", " };
+            match label {
+                Some(label) => write!(formatter, "{separator}{label:?} in slot {slot}")?,
+                None => write!(formatter, "{separator}one not initialised in slot {slot}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
 /// A function by its name in the standard, such as `C_GenerateRandom`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FunctionName(String);
@@ -127,6 +171,14 @@ pub(crate) struct FunctionName(String);
 impl FunctionName {
     fn of(function: Function) -> Self {
         Self(format!("C_{function:?}"))
+    }
+
+    /// What to look at.
+    fn hint(&self) -> &'static str {
+        match self.0.as_str() {
+            "C_Initialize" => ": the module cannot set itself up; look at its own configuration",
+            _ => "",
+        }
     }
 }
 
@@ -206,6 +258,21 @@ mod tests {
     }
 
     #[test]
+    fn tells_which_tokens_there_are() {
+        let found = |slot, label: Option<&str>| Found { slot, label: label.map(str::to_owned) };
+        for (there, end) in [
+            (vec![], ": none"),
+            (
+                vec![found(7, Some("a\n")), found(8, None)],
+                ": \"a\\n\" in slot 7, one not initialised in slot 8",
+            ),
+        ] {
+            let told = HsmFault::NoToken { there }.to_string();
+            assert!(told.ends_with(end), "{told}");
+        }
+    }
+
+    #[test]
     fn a_wrong_pin_and_bytes_that_are_not_random_are_final_and_nothing_else_is() {
         for (fault, expected) in [
             (call(RvError::PinIncorrect), true),
@@ -215,7 +282,8 @@ mod tests {
             (call(RvError::UserPinNotInitialized), false),
             (call(RvError::FunctionFailed), false),
             (call(RvError::DeviceRemoved), false),
-            (HsmFault::NoToken, false),
+            (HsmFault::NoToken { there: Vec::new() }, false),
+            (HsmFault::TakenToken { store: "cks-a".to_owned() }, false),
             (HsmFault::Lost, false),
         ] {
             assert_eq!(fault.is_final(), expected, "{fault}");

@@ -8,6 +8,7 @@ use shared::kms::MAX_NUMBER_OF_BYTES;
 use zeroize::Zeroizing;
 
 use super::super::settings::Token;
+use super::claims::{Claim, Claims};
 use super::fault::HsmFault;
 use super::link::{Connection, Kept, Link, Seat};
 use super::module::{Module, Session};
@@ -32,6 +33,7 @@ pub(super) struct Store {
     pub(super) id: String,
     pub(super) module: Arc<Module>,
     pub(super) link: Link,
+    pub(super) claims: Arc<Claims>,
     pub(super) health: Mutex<HealthTests>,
     pub(super) metrics: Arc<Metrics>,
 }
@@ -46,13 +48,13 @@ impl Store {
     /// One thread found that the connection has ended.
     pub(super) fn lost(&self, connection: Connection, fault: &HsmFault) {
         if self.link.lost(connection, fault) {
+            self.metrics.key_store_failures.inc();
             self.report(fault);
         }
     }
 
     /// Says what is wrong.
     pub(super) fn report(&self, fault: &HsmFault) {
-        self.metrics.key_store_failures.inc();
         let (id, code) = (&self.id, fault.code().name());
         match fault.is_final() {
             true => tracing::error!(
@@ -79,42 +81,52 @@ impl Keeper {
         // After a first failure.
         let mut again = false;
         while link.keep(None, Duration::ZERO) != Kept::Closed {
-            link.begin(Seat::KEEPER);
-            let connected = self.connect(again);
-            link.end(Seat::KEEPER);
-            match connected {
-                Ok((session, slot)) => {
-                    let since = Instant::now();
-                    let connection = link.connected(slot);
-                    tracing::info!("key store {} is connected", self.store.id);
-                    self.keep(connection, session);
-                    // One that fails as soon as it is connected is tried less and less often, too.
-                    if since.elapsed() > delay {
-                        delay = FIRST_DELAY;
-                    }
-                }
-                Err(fault) => {
-                    // The same again and again is said once.
-                    if link.fault().as_ref() != Some(&fault) {
-                        self.store.report(&fault);
-                    }
-                    link.not_connected(fault);
-                }
+            // One that fails as soon as it is connected is tried less and less often, too.
+            if self.connect_and_keep(again) > delay {
+                delay = FIRST_DELAY;
             }
-            again = true;
             let is_final = link.fault().is_some_and(|fault| fault.is_final());
             if is_final || link.keep(None, delay) == Kept::Closed {
                 return;
             }
             delay = (delay * 2).min(LAST_DELAY);
+            again = true;
         }
     }
 
-    /// A session whose user is logged in, with a token that gives random bytes.
-    fn connect(&self, again: bool) -> Result<(Session, u64), HsmFault> {
-        let Store { module, .. } = &*self.store;
+    /// One connection, from the attempt to its end: how long it was there.
+    fn connect_and_keep(&self, again: bool) -> Duration {
+        let link = &self.store.link;
+        link.begin(Seat::KEEPER);
+        let connected = self.connect(again);
+        link.end(Seat::KEEPER);
+        match connected {
+            Ok((session, slot, _claim)) => {
+                let since = Instant::now();
+                let connection = link.connected(slot);
+                tracing::info!("key store {} is connected", self.store.id);
+                self.keep(connection, session);
+                since.elapsed()
+            }
+            Err(fault) => {
+                self.store.metrics.key_store_failures.inc();
+                // The same again and again is said once.
+                if link.fault().as_ref() != Some(&fault) {
+                    self.store.report(&fault);
+                }
+                link.not_connected(fault);
+                Duration::ZERO
+            }
+        }
+    }
+
+    /// A session whose user is logged in, with a token that gives random bytes and is no other store's.
+    fn connect(&self, again: bool) -> Result<(Session, u64, Claim), HsmFault> {
+        let Store { id, module, claims, .. } = &*self.store;
         module.prepare(again)?;
         let slot = module.find(&self.token)?;
+        let claim = claims.claim(module.path().to_owned(), slot, id);
+        let claim = claim.map_err(|store| HsmFault::TakenToken { store })?;
         let session = self.open(slot)?;
         // Tested, and not used (SP 800-90B section 4.3, which asks for 1,024 samples). A token that does
         // not give so much at once must not be found out by a caller, who would end the connection.
@@ -123,7 +135,7 @@ impl Keeper {
             session.generate(&mut output)?;
             self.store.test(&output)?;
         }
-        Ok((session, slot))
+        Ok((session, slot, claim))
     }
 
     fn open(&self, slot: u64) -> Result<Session, HsmFault> {

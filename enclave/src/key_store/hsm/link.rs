@@ -290,15 +290,20 @@ impl Link {
         Attendance(self)
     }
 
-    /// Ends all threads, and waits for them so long: a process that ends takes the module from under
-    /// whoever calls it. Who does not return by then does so when it likes.
-    pub(super) fn close(&self, patience: Duration) {
+    /// Ends all threads, as they come back.
+    pub(super) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
         state.waiting.clear();
         self.work.notify_all();
         self.ended.notify_all();
-        drop(self.ended.wait_timeout_while(state, patience, |state| state.threads > 0));
+    }
+
+    /// Waits for the end of all threads, or for the deadline.
+    pub(super) fn ended(&self, deadline: Instant) {
+        let patience = deadline.saturating_duration_since(Instant::now());
+        let has_threads = |state: &mut State| state.threads > 0;
+        drop(self.ended.wait_timeout_while(self.lock(), patience, has_threads));
     }
 }
 

@@ -23,8 +23,8 @@ fn bytes() -> RandomBytes {
 fn nobody_waits_for_a_store_that_is_not_connected() {
     let link = Link::new();
     assert_eq!(link.ask(1).unwrap_err(), NoPlace::NotConnected(Condition::Connecting));
-    link.not_connected(HsmFault::NoToken);
-    let failed = Condition::Failed(HsmFault::NoToken);
+    link.not_connected(HsmFault::SeveralTokens);
+    let failed = Condition::Failed(HsmFault::SeveralTokens);
     assert_eq!(link.ask(1).unwrap_err(), NoPlace::NotConnected(failed.clone()));
     assert_eq!(link.condition(), failed);
     link.connected(7);
@@ -63,10 +63,10 @@ fn the_line_is_as_long_as_there_can_be_connections_and_who_has_gone_takes_no_pla
 fn the_end_of_a_connection_is_that_of_all_who_wait_and_is_found_once() {
     let (link, connection) = connected();
     let mut answer = link.ask(1).unwrap();
-    assert!(link.lost(connection, &HsmFault::NoToken));
+    assert!(link.lost(connection, &HsmFault::SeveralTokens));
     assert!(!link.lost(connection, &HsmFault::Lost));
     assert_eq!(answer.try_recv().unwrap_err(), TryRecvError::Closed);
-    assert_eq!(link.fault(), Some(HsmFault::NoToken));
+    assert_eq!(link.fault(), Some(HsmFault::SeveralTokens));
     assert_eq!(link.keep(Some(connection), Duration::from_secs(60)), Kept::Ended);
     assert!(matches!(link.work(seat(), Some(connection)), Work::LetGo));
 }
@@ -128,7 +128,7 @@ fn who_cannot_be_connected_because_a_call_does_not_return_has_failed() {
 fn all_end_when_nobody_needs_it() {
     let (link, connection) = connected();
     let mut answer = link.ask(1).unwrap();
-    link.close(Duration::ZERO);
+    link.close();
     assert!(matches!(link.work(seat(), None), Work::End));
     assert!(matches!(link.work(seat(), Some(connection)), Work::End));
     assert_eq!(link.keep(Some(connection), Duration::from_secs(60)), Kept::Closed);
@@ -147,7 +147,8 @@ fn whoever_closes_it_waits_for_its_threads() {
         while attended.keep(None, Duration::from_secs(60)) != Kept::Closed {}
     });
     begins.recv().unwrap();
-    link.close(Duration::from_secs(60));
+    link.close();
+    link.ended(Instant::now() + Duration::from_secs(60));
     assert_eq!(link.lock().threads, 0);
     thread.join().unwrap();
 }

@@ -2,6 +2,7 @@
 //! ([`keeper`]), and some that answer requests ([`worker`]). Callers see no more of them than what all
 //! share ([`link`]), so that a call that does not return holds up nobody but its thread.
 
+mod claims;
 mod fault;
 mod keeper;
 mod link;
@@ -18,6 +19,7 @@ use cryptoki::types::RawAuthPin;
 use shared::kms::{ConnectionErrorCode, ConnectionState};
 use tokio::time::{Instant, timeout_at};
 
+pub(super) use self::claims::Claims;
 pub(super) use self::fault::HsmFault;
 use self::keeper::{Keeper, Store};
 use self::link::{Condition, Link, NoPlace, Seat};
@@ -27,9 +29,6 @@ use super::fault::KeyStoreFault;
 use super::settings::{HsmSettings, KeyStoreErrorReason};
 use crate::entropy::{HealthTests, RandomBytes};
 use crate::metrics::Metrics;
-
-/// How long the end of a service waits for threads that are in a call.
-const END_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The way to an HSM. Its threads end with it, as they come back.
 pub(super) struct Hsm {
@@ -48,6 +47,7 @@ impl Hsm {
     pub(super) fn start(
         id: &str,
         settings: HsmSettings,
+        claims: &Arc<Claims>,
         metrics: &Arc<Metrics>,
     ) -> Result<Self, KeyStoreErrorReason> {
         let HsmSettings { module: path, token, pin, deadline, .. } = settings;
@@ -58,6 +58,7 @@ impl Hsm {
             id: id.to_owned(),
             module,
             link: Link::new(),
+            claims: Arc::clone(claims),
             health: Mutex::new(HealthTests::new()),
             metrics: Arc::clone(metrics),
         });
@@ -133,9 +134,22 @@ impl Hsm {
     }
 }
 
+impl Hsm {
+    /// Waits until its threads have ended, or the deadline: once it is dropped nobody knows of them.
+    pub(super) fn end(&self, deadline: std::time::Instant) {
+        self.store.link.close();
+        self.store.link.ended(deadline);
+    }
+
+    /// Ends its threads, as they come back.
+    pub(super) fn close(&self) {
+        self.store.link.close();
+    }
+}
+
 impl Drop for Hsm {
     fn drop(&mut self) {
-        self.store.link.close(END_PATIENCE);
+        self.close();
     }
 }
 

@@ -17,7 +17,7 @@ use cryptoki::slot::Slot;
 use cryptoki::types::RawAuthPin;
 
 use super::super::settings::Token;
-use super::fault::HsmFault;
+use super::fault::{Found, HsmFault};
 
 /// All modules that were asked for. None is ever unloaded: its threads, if it has any, would be left
 /// without their code.
@@ -58,6 +58,11 @@ impl Module {
         Ok(module)
     }
 
+    /// Where it is, whatever the configuration calls it.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Loads it and sets it up, unless that is done; `anew` also then, if nobody else uses it: there
     /// are modules that look for tokens only as they are set up.
     pub(super) fn prepare(&self, anew: bool) -> Result<(), HsmFault> {
@@ -91,26 +96,31 @@ impl Module {
 
     /// The slot with the token.
     pub(super) fn find(&self, token: &Token) -> Result<u64, HsmFault> {
-        let label = match token {
-            Token::Slot(slot) => return Ok(*slot),
-            Token::Label(label) => label,
-        };
-        let mut found = None;
+        let mut there = Vec::new();
         for slot in self.call(|pkcs11| Ok(pkcs11.get_slots_with_token()?))? {
-            // A slot that cannot be looked at may be anybody's.
-            let info = self.call(|pkcs11| Ok(pkcs11.get_token_info(slot)?));
-            if info.is_ok_and(|info| info.label() == label) && found.replace(slot.id()).is_some() {
-                return Err(HsmFault::SeveralTokens);
+            // One that cannot be looked at may be anybody's.
+            if let Ok(info) = self.call(|pkcs11| Ok(pkcs11.get_token_info(slot)?)) {
+                let label = info.token_initialized().then(|| info.label().to_owned());
+                there.push(Found { slot: slot.id(), label });
             }
         }
-        found.ok_or(HsmFault::NoToken)
+        let is_meant = |found: &&Found| match token {
+            Token::Slot(slot) => found.slot == *slot && found.label.is_some(),
+            Token::Label(label) => found.label.as_ref() == Some(label),
+        };
+        let mut meant = there.iter().filter(is_meant).map(|found| found.slot);
+        match (meant.next(), meant.next()) {
+            (Some(slot), None) => Ok(slot),
+            (Some(_), Some(_)) => Err(HsmFault::SeveralTokens),
+            (None, _) => Err(HsmFault::NoToken { there }),
+        }
     }
 
     /// Whether the token is still in its slot.
     pub(super) fn check(&self, slot: u64, token: &Token) -> Result<(), HsmFault> {
         let info = self.call(|pkcs11| Ok(pkcs11.get_token_info(Slot::try_from(slot)?)?))?;
         match token {
-            Token::Label(label) if info.label() != label => Err(HsmFault::NoToken),
+            Token::Label(label) if info.label() != label => Err(HsmFault::OtherToken),
             Token::Label(_) | Token::Slot(_) => Ok(()),
         }
     }
