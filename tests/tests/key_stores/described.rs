@@ -235,7 +235,6 @@ fn shows_what_is_known() {
 
 fn boto3_raises_each_error_of_a_store() {
     const INVALID_STATE: Refusal = ("CustomKeyStoreInvalidStateException", true, &[400]);
-    // Not among the errors that the model declares for GenerateRandom, but it has the class.
     const UNSUPPORTED: Refusal = ("UnsupportedOperationException", true, &[400]);
     // A fault of ours, so it is tried again.
     const TIMEOUT: Refusal = ("DependencyTimeoutException", true, &[500, 500]);

@@ -221,7 +221,8 @@ fn log(stage: &Stage) -> String {
     fs::read_to_string(stage.path("log")).unwrap()
 }
 
-fn is(shown: &Value, (state, code): State) -> bool {
+/// Whether a store is shown in this state.
+pub(crate) fn is(shown: &Value, (state, code): State) -> bool {
     shown["ConnectionState"] == state
         && shown.get("ConnectionErrorCode").and_then(Value::as_str) == code
 }

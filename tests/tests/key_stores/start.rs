@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::slice;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::Case;
 use crate::clients::Sdk;
-use crate::service::{BROKEN, CONNECTED, Service, until};
+use crate::service::{BROKEN, CONNECTED, CONNECTING, Service, State, is, until};
 use crate::stage::{PIN, Stage};
-use crate::store::{Store, VAULT};
+use crate::store::{SPARE, Store, VAULT};
 
 pub(crate) const CASES: &[Case] = &[
     ("a_module_that_does_not_exist_refuses_the_start", a_module_that_does_not_exist),
@@ -30,6 +30,8 @@ pub(crate) const CASES: &[Case] = &[
     }),
     ("a_pin_can_come_from_the_environment", a_pin_can_come_from_the_environment),
     ("a_token_can_be_named_by_its_slot", a_token_can_be_named_by_its_slot),
+    ("a_token_is_one_store_s_however_it_is_named", a_token_is_one_store_s_however_it_is_named),
+    ("stores_that_are_stuck_end_together", stores_that_are_stuck_end_together),
     ("who_may_not_does_not_learn_of_stores", who_may_not_does_not_learn_of_stores),
 ];
 
@@ -74,6 +76,49 @@ fn a_token_can_be_named_by_its_slot() {
     let service = Service::start(&stage);
     service.until_is(&VAULT, CONNECTED);
     service.assert_serves(&VAULT, 32);
+    service.end();
+}
+
+/// Once its user is logged in, nobody else in the process needs the PIN.
+fn a_token_is_one_store_s_however_it_is_named() {
+    const TAKEN: State = ("FAILED", Some("USER_LOGGED_IN"));
+    let stage = Stage::empty();
+    let slot = format!("slot = {}", stage.slot("vault"));
+    let by_slot = Store { token: &slot, pin: VAULT.pin, ..SPARE };
+    let elsewhere = stage.path("tokens/../spy.so");
+    stage.configure(&[VAULT.toml(&stage.spy()), by_slot.toml(&elsewhere)].concat());
+    let service = Service::start(&stage);
+    let (one, other) = until("one is connected, and the other is not", || {
+        let shown = [VAULT, by_slot].map(|store| service.describe(store.id));
+        let is_connected = |shown: &Value| is(shown, CONNECTED);
+        let has_failed = |shown: &Value| is(shown, TAKEN);
+        match &shown {
+            [first, second] if is_connected(first) && has_failed(second) => Some((VAULT, by_slot)),
+            [first, second] if is_connected(second) && has_failed(first) => Some((by_slot, VAULT)),
+            _ => None,
+        }
+    });
+    assert_eq!(stage.calls("C_Login").len(), 1);
+    service.assert_serves(&one, 32);
+    assert_eq!(service.draw(other.id, 32).refusal(), ("CustomKeyStoreInvalidStateException", 400));
+    let log = fs::read_to_string(stage.path("log")).unwrap();
+    assert!(log.contains(&format!("its token is that of key store {}", one.id)), "{log}");
+    service.end();
+}
+
+/// So many that a second for each would be far too long.
+fn stores_that_are_stuck_end_together() {
+    let stage = Stage::empty();
+    stage.order("C_Initialize hold\n");
+    let store = |number: usize| {
+        let (id, name) = (format!("cks-1234567890abc{number:04}"), number.to_string());
+        let token = format!("token_label = \"{number}\"");
+        Store { id: &id, name: &name, token: &token, ..VAULT }.toml(&stage.spy())
+    };
+    stage.configure(&(0..99).map(store).collect::<String>());
+    let service = Service::start(&stage);
+    let shown = service.call("DescribeCustomKeyStores", &json!({})).body["CustomKeyStores"].clone();
+    assert!(shown.as_array().unwrap().iter().all(|store| is(store, CONNECTING)), "{shown}");
     service.end();
 }
 
