@@ -54,8 +54,8 @@ build: tools ## Build the release binaries for a laptop.
 	cargo build --release --locked -p parent-proxy
 	cargo build --release --locked -p attested-recipient
 
-run: build ## Run a simulated enclave behind the relay on LISTEN (127.0.0.1:8000), until Ctrl-C (TLS=yes).
-	@LISTEN=$(LISTEN) TLS=$(TLS) BIN=$(TARGET_DIR)/release deploy/laptop/run.sh
+run: build ## Run a simulated enclave behind the relay on LISTEN (127.0.0.1:8000), until Ctrl-C (TLS=yes, KEY_STORE=softhsm).
+	@LISTEN=$(LISTEN) TLS=$(TLS) KEY_STORE=$(KEY_STORE) BIN=$(TARGET_DIR)/release deploy/laptop/run.sh
 
 demo: build ## Start it, make one attested request step by step, stop it.
 	@BIN=$(TARGET_DIR)/release deploy/laptop/demo.sh

@@ -6,8 +6,20 @@ if [[ $LISTEN == unix:* || $LISTEN == vsock:* || $LISTEN == vsock-mux:* ]]; then
     echo "LISTEN=$LISTEN: SDKs need HOST:PORT" >&2
     exit 2
 fi
+source "$(dirname "$0")/softhsm.sh"
+case ${KEY_STORE:-} in
+'') ;;
+softhsm)
+    softhsm_module >/dev/null ||
+        { echo "KEY_STORE=softhsm: SoftHSM 2 is missing: apt-get install softhsm2" >&2; exit 1; }
+    ;;
+*)
+    echo "KEY_STORE=$KEY_STORE: only softhsm is known" >&2
+    exit 2
+    ;;
+esac
 source "$(dirname "$0")/service.sh"
-start_service "$LISTEN" "${TLS:-}"
+start_service "$LISTEN" "${TLS:-}" "${KEY_STORE:-}"
 
 cat <<END
 
@@ -45,5 +57,14 @@ cat <<END
   $BIN/attested-recipient random --endpoint $endpoint$trusting --bytes 32
 
 END
+if [[ ${KEY_STORE:-} == softhsm ]]; then
+    cat <<END
+  # From the custom key store: the bytes are SoftHSM's (boto3, AWS CLI); and how it is
+  python3 -c 'import boto3; print(boto3.client("kms").generate_random(NumberOfBytes=32, CustomKeyStoreId="$softhsm_key_store_id")["Plaintext"].hex())'
+  aws kms generate-random --number-of-bytes 32 --custom-key-store-id $softhsm_key_store_id
+  aws kms describe-custom-key-stores
+
+END
+fi
 # Until the first of the two ends, or a signal comes.
 wait -n

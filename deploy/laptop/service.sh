@@ -44,12 +44,20 @@ trap stop EXIT
 # Being told to stop is no failure.
 trap 'exit 0' INT TERM HUP
 
-# The relay listens on $1. If the second argument is yes, TLS ends in the enclave, for this machine's names.
+# The relay listens on $1. If the second argument is yes, TLS ends in the enclave, for this machine's names;
+# if the third is softhsm, there is a custom key store, on a token that is made for it.
 start_service() {
-    local scheme=http config=()
+    local scheme=http file=$folder/enclave.toml config=()
     if [[ ${2:-} == yes ]]; then
-        scheme=https config=(--config "$folder/enclave.toml")
-        printf '[tls]\nmode = "attested"\nnames = ["localhost", "127.0.0.1", "::1"]\n' >"$folder/enclave.toml"
+        scheme=https
+        printf '[tls]\nmode = "attested"\nnames = ["localhost", "127.0.0.1", "::1"]\n' >>"$file"
+    fi
+    if [[ ${3:-} == softhsm ]]; then
+        softhsm_key_store "$folder" >>"$file"
+        export SOFTHSM2_CONF=$folder/softhsm2.conf
+    fi
+    if [[ -e $file ]]; then
+        config=(--config "$file")
     fi
     start enclave-simulator --listen "unix:$folder/enclave.sock" "${config[@]}"
     start parent-proxy --listen "$1" --upstream "unix:$folder/enclave.sock"
