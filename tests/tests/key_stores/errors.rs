@@ -59,7 +59,7 @@ fn obey(service: &Service<'_>) {
     service.stage.order("");
 }
 
-const ROWS: [Row; 16] = [
+const ROWS: [Row; 17] = [
     Row {
         name: "an_id_that_is_not_configured_is_not_found",
         asked: "cks-fffffffffffffffff",
@@ -137,6 +137,21 @@ const ROWS: [Row; 16] = [
         breaks: |service| {
             service.stage.order("C_GenerateRandom hold\nC_GetTokenInfo hold\n");
             assert_eq!(service.draw(VAULT.id, 32).refusal(), TIMEOUT);
+            service.until_is(&VAULT, UNREACHABLE);
+        },
+        refused: INVALID_STATE,
+        becomes: UNREACHABLE,
+        ..ROW
+    },
+    Row {
+        name: "a_module_all_of_whose_sessions_are_stuck_is_in_another_state_until_they_return",
+        store: HASTY,
+        breaks: |service| {
+            // What it still tells of its token helps nobody.
+            hold(service);
+            for _ in 0..4 {
+                assert_eq!(service.draw(VAULT.id, 32).refusal(), TIMEOUT);
+            }
             service.until_is(&VAULT, UNREACHABLE);
         },
         refused: INVALID_STATE,
