@@ -115,9 +115,11 @@ pub(super) fn build(
     };
     let mut surprises = principals.surprises;
     surprises.extend(Surprise::of_tls(&tls));
+    let key_stores = key_stores(key_store, files)?;
     let recipient = recipient_policy(recipient, &tls, posture)?;
     if posture == Posture::Production {
         surprises.extend(Surprise::of_plaintext(&recipient, &tls));
+        surprises.extend(Surprise::of_key_stores(&key_stores));
     }
     Ok(Settings {
         authenticator,
@@ -130,7 +132,7 @@ pub(super) fn build(
         entropy: entropy.settings()?,
         platform: platform.settings()?,
         tls,
-        key_stores: key_stores(key_store, files)?,
+        key_stores,
         egress: egress::routes(egress, posture)?,
         measurement: None,
         surprises,

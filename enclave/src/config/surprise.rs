@@ -5,6 +5,7 @@ use std::fmt;
 use shared::time::UnixMillis;
 use shared::tls::not_after;
 
+use crate::key_store::{KeyStoreKind, KeyStoreSettings, Pin};
 use crate::policy::{Plaintext, RecipientPolicy};
 use crate::tls::TlsSettings;
 
@@ -33,6 +34,11 @@ pub(crate) enum Surprise {
         /// When.
         at: UnixMillis,
     },
+    /// A PIN that an enclave can have from its image alone.
+    PinEnvironment {
+        /// Which key store's.
+        number: usize,
+    },
     /// Answers in the clear, from an enclave.
     Plaintext,
     /// The same, over TLS whose key others may have.
@@ -49,6 +55,18 @@ impl Surprise {
                 Some(Self::CertificateEnds { at })
             }
         }
+    }
+
+    /// What there is of these key stores in an enclave.
+    pub(super) fn of_key_stores(stores: &[KeyStoreSettings]) -> impl Iterator<Item = Self> {
+        let has_variable = |store: &KeyStoreSettings| match &store.kind {
+            KeyStoreKind::Hsm(hsm) => matches!(hsm.pin, Pin::Environment(_)),
+            KeyStoreKind::External(_) => false,
+        };
+        let stores = stores.iter().zip(1..);
+        stores
+            .filter(move |(store, _)| has_variable(store))
+            .map(|(_, number)| Self::PinEnvironment { number })
     }
 
     /// What there is of these in an enclave.
@@ -75,7 +93,10 @@ impl Surprise {
     /// Whether it is one at `now`.
     pub(super) fn is_at(&self, now: UnixMillis) -> bool {
         match self {
-            Self::NoPolicies { .. } | Self::Plaintext | Self::PlaintextUnderProvidedKey => true,
+            Self::NoPolicies { .. }
+            | Self::PinEnvironment { .. }
+            | Self::Plaintext
+            | Self::PlaintextUnderProvidedKey => true,
             Self::Expires { at, .. } => *at <= now,
             Self::CertificateEnds { at } => *at <= now.plus_secs(NOTICE),
         }
@@ -96,6 +117,11 @@ impl fmt::Display for Surprise {
             Self::CertificateEnds { at } => write!(
                 formatter,
                 "[tls] certificate: clients refuse it after {at}: replace it, with the configuration"
+            ),
+            Self::PinEnvironment { number } => write!(
+                formatter,
+                "[[key_store]] number {number}: pin_env: an enclave has no environment but that of its \
+                 image, which whoever has the image can read: write pin_file instead"
             ),
             Self::Plaintext => formatter.write_str(
                 "[recipient] plaintext is \"allow\": the parent instance and the network can read \

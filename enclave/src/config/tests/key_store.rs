@@ -1,16 +1,14 @@
-//! The tables `[[key_store]]`, and what becomes of their PINs.
+//! The tables `[[key_store]]`.
 
 use std::time::Duration;
-
-use shared::crypto::Sha384;
 
 use super::folder::{CERTIFICATE, Folder, KEY};
 use super::*;
 use crate::key_store::{KeyStoreKind, KeyStoreSettings, Pin, Token};
 
-const PIN: &str = "crypto_user:0pen-sesame";
+pub(super) const PIN: &str = "crypto_user:0pen-sesame";
 
-const HSM: &str = r#"[[key_store]]
+pub(super) const HSM: &str = r#"[[key_store]]
 id = "cks-1234567890abcdef0"
 name = "vault"
 type = "AWS_CLOUDHSM"
@@ -27,7 +25,7 @@ type = "EXTERNAL_KEY_STORE"
 uri = "https://xks.example.com/kms/xks/v1"
 "#;
 
-fn folder(toml: &str) -> Folder {
+pub(super) fn folder(toml: &str) -> Folder {
     let folder = Folder::new(toml);
     folder.write("pin", PIN);
     folder.write("ca.crt", CERTIFICATE);
@@ -43,7 +41,7 @@ fn refused(toml: &str) -> String {
 }
 
 /// What is said of the one store, with `line` in the place of the line that begins as it does.
-fn told(store: &str, line: &str) -> String {
+pub(super) fn told(store: &str, line: &str) -> String {
     let (key, _) = line.split_once(" =").unwrap();
     let mut lines: Vec<_> =
         store.lines().filter(|other| !other.starts_with(&format!("{key} ="))).collect();
@@ -51,12 +49,12 @@ fn told(store: &str, line: &str) -> String {
     told_of(&lines.join("\n"))
 }
 
-fn told_of(toml: &str) -> String {
+pub(super) fn told_of(toml: &str) -> String {
     let refused = refused(toml);
     refused.strip_prefix("[[key_store]] number 1: ").unwrap_or(&refused).to_owned()
 }
 
-fn without(store: &str, key: &str) -> String {
+pub(super) fn without(store: &str, key: &str) -> String {
     let lines = store.lines().filter(|line| !line.starts_with(&format!("{key} =")));
     lines.collect::<Vec<_>>().join("\n")
 }
@@ -236,37 +234,6 @@ fn stores_share_nothing_by_which_one_could_be_taken_for_another() {
 }
 
 #[test]
-fn a_pin_is_one_line_of_a_file() {
-    for (file, pin) in [
-        (&b"1234"[..], &b"1234"[..]),
-        (b"1234\n", b"1234"),
-        (b"1234\r\n", b"1234"),
-        (b" user:pass word \n", b" user:pass word "),
-        (b"\xff\xfe\n", b"\xff\xfe"),
-        (&[b'a'; 1024], &[b'a'; 1024]),
-    ] {
-        let folder = folder(HSM);
-        folder.write("pin", file);
-        let settings = folder.settings().unwrap();
-        let KeyStoreKind::Hsm(hsm) = &settings.key_stores[0].kind else { panic!() };
-        assert!(matches!(&hsm.pin, Pin::Known(known) if ***known == *pin), "{file:?}");
-    }
-    let rule = "enclave.toml: [[key_store]] number 1: pin_file: the file that it names must hold the \
-                PIN, 1 to 1024 bytes in one line, and nothing else";
-    for file in [&b""[..], b"\n", b"\r\n", b"a\nb", b"a\n\n", b"a\0b", &[b'a'; 1025]] {
-        let folder = folder(HSM);
-        folder.write("pin", file);
-        assert_eq!(folder.refused(), rule, "{file:?}");
-    }
-    let absent = told(HSM, "pin_file = \"absent\"");
-    assert_eq!(absent, "pin_file: the file that it names: No such file or directory (os error 2)");
-    for name in ["", "A=B"] {
-        let toml = without(HSM, "pin_file") + &format!("\npin_env = \"{name}\"\n");
-        assert_eq!(told_of(&toml), "pin_env must be the name of an environment variable");
-    }
-}
-
-#[test]
 fn a_trust_anchor_is_a_certificate_that_the_api_can_show() {
     let line = "trust_anchor_certificate = \"ca.crt\"\n";
     let told = |pem: &str| {
@@ -289,69 +256,4 @@ fn a_trust_anchor_is_a_certificate_that_the_api_can_show() {
     }
     let absent = told_of(&[HSM, "trust_anchor_certificate = \"absent\"\n"].concat());
     assert!(absent.starts_with("trust_anchor_certificate: absent: No such file"), "{absent}");
-}
-
-#[test]
-fn a_pin_is_in_no_public_archive_and_is_measured_with_the_secrets() {
-    const FRESH: [u8; SALT_LENGTH] = [9; SALT_LENGTH];
-    let folder = folder(&[HSM, "trust_anchor_certificate = \"ca.crt\"\n"].concat());
-    let files = folder.files().unwrap();
-    let public = files.public_archive().unwrap();
-    let listed = archive::decode(&public).unwrap();
-    assert_eq!(listed.keys().collect::<Vec<_>>(), ["ca.crt", "enclave.toml", "pin", "wallet.json"]);
-    assert!(listed["pin"].is_empty() && !listed["ca.crt"].is_empty());
-    assert!(!files.are_secrets_in(&public).unwrap() && files.has_its_secrets().unwrap());
-    // What the documentation says is hashed, put together by hand.
-    let mut secrets = "7".repeat(32).into_bytes();
-    for secret in [SECRET, PIN] {
-        secrets.extend(u64::try_from(secret.len()).unwrap().to_be_bytes());
-        secrets.extend(secret.as_bytes());
-    }
-    let before = files.measurement(&FRESH).unwrap();
-    assert_eq!(before.secrets, Sha384::digest(&secrets));
-
-    folder.write("pin", "another");
-    let after = folder.files().unwrap().measurement(&FRESH).unwrap();
-    assert_eq!(after.public, before.public);
-    assert_ne!(after.secrets, before.secrets);
-    folder.write("pin", "");
-    assert!(!folder.files().unwrap().has_its_secrets().unwrap());
-}
-
-#[test]
-fn a_pin_that_would_be_published_all_the_same_is_found() {
-    let folder = folder(&[&format!("# {PIN}\n"), HSM].concat());
-    let files = folder.files().unwrap();
-    assert!(files.are_secrets_in(&files.public_archive().unwrap()).unwrap());
-    // The password alone is as good.
-    let half = self::folder(&["# 0pen-sesame\n", HSM].concat()).files().unwrap();
-    assert!(half.are_secrets_in(&half.public_archive().unwrap()).unwrap());
-    for line in ["trust_anchor_certificate = \"pin\"\n", "[trust]\nanchors = [\"pin\"]\n"] {
-        let told = Folder::new(&[HSM, line].concat()).files().unwrap_err().to_string();
-        assert!(told.contains("private_key or pin_file names a file that another key"), "{told}");
-    }
-    // By its values alone nobody could tell that one of them is a secret's.
-    let folder = self::folder("");
-    let listed = "key_store = [[\"cks-a\", \"a\", \"AWS_CLOUDHSM\", \"u\", \"/a\", \"a\", 0, \"pin\", \
-                  \"E\", \"c\", \"ca.crt\", 500, true]]\n";
-    folder.write("enclave.toml", listed);
-    let told = folder.refused();
-    assert!(told.contains("[[key_store]] is written as a list of values"), "{told}");
-}
-
-#[test]
-fn no_settings_and_no_error_shows_a_pin() {
-    let folder = folder(HSM);
-    let shown = format!("{:?}", folder.settings().unwrap().key_stores);
-    assert!(shown.contains("Pin(..)"), "{shown}");
-    assert!(!shown.contains(PIN) && !shown.contains(&format!("{:?}", PIN.as_bytes())), "{shown}");
-    for line in [format!("pin_file = \"{PIN}\""), format!("pin_env = \"{PIN}=\"")] {
-        let folder = self::folder(&[&without(HSM, "pin_file"), "\n", &line, "\n"].concat());
-        let error = folder.settings().unwrap_err();
-        assert!(!format!("{error} {error:?}").contains(PIN), "{error:?}");
-        if line.starts_with("pin_file") {
-            let error = folder.files().unwrap().public_archive().unwrap_err();
-            assert!(!format!("{error} {error:?}").contains(PIN), "{error:?}");
-        }
-    }
 }

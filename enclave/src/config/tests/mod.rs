@@ -3,6 +3,7 @@ mod egress;
 mod files;
 mod folder;
 mod key_store;
+mod pins;
 mod platform;
 mod private_key;
 mod secrets;

@@ -1,0 +1,103 @@
+//! What is wrong with a `[[key_store]]`.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use super::super::tls::InvalidCertificate;
+
+/// Why a key store cannot be meant. Names of files that are secret, and of variables that hold secrets,
+/// are not repeated: they may be the secret.
+#[derive(Debug, Error)]
+pub enum InvalidKeyStore {
+    /// No id that clients send.
+    #[error(
+        "id must be cks- and 1 to 60 letters, digits or hyphens, such as \"cks-1234567890abcdef0\""
+    )]
+    Id,
+    /// No name that clients send.
+    #[error("name must have 1 to 256 characters, none of them a control character")]
+    Name,
+    /// What belongs to one store alone.
+    #[error("{key} is that of number {other}: give each key store its own")]
+    Duplicate {
+        /// Which.
+        key: &'static str,
+        /// Whose it is.
+        other: usize,
+    },
+    /// A key of the other kind of store.
+    #[error("{key} is not for type \"{kind}\": remove it")]
+    Unused {
+        /// Which.
+        key: &'static str,
+        /// What this is.
+        kind: &'static str,
+    },
+    /// A key that this kind of store needs.
+    #[error("type \"{kind}\" needs {key}")]
+    Missing {
+        /// Which.
+        key: &'static str,
+        /// What this is.
+        kind: &'static str,
+    },
+    /// A proxy that the API cannot show.
+    #[error(
+        "uri must be https://, a host name, and a path that ends in /kms/xks/v1 or another version, \
+         such as \"https://xks.example.com/kms/xks/v1\""
+    )]
+    Uri,
+    /// A module that is looked for in places that nobody names.
+    #[error("module must be an absolute path, such as \"/usr/lib/softhsm/libsofthsm2.so\"")]
+    RelativeModule,
+    /// No token, or two.
+    #[error("it needs one of token_label and slot, by which its token is found, and not both")]
+    TokenChoice,
+    /// No label that a token has.
+    #[error("token_label must have 1 to 32 bytes, the last of them no space")]
+    TokenLabel,
+    /// No PIN, or two.
+    #[error("it needs one of pin_file and pin_env, which hold its user's PIN, and not both")]
+    PinChoice,
+    /// A PIN's file that cannot be read.
+    #[error("pin_file: the file that it names: {0}")]
+    ReadPin(io::Error),
+    /// A PIN's file that holds none.
+    #[error(
+        "pin_file: the file that it names must hold the PIN, 1 to 1024 bytes in one line, and nothing \
+         else"
+    )]
+    Pin,
+    /// No name of a variable.
+    #[error("pin_env must be the name of an environment variable")]
+    PinVariable,
+    /// No id that a cluster has.
+    #[error(
+        "cluster_id must be cluster- and 11 to 16 letters or digits, such as \"cluster-1a23b4cdefg\""
+    )]
+    ClusterId,
+    /// A file that cannot be read.
+    #[error("trust_anchor_certificate: {}: {error}", path.display())]
+    ReadTrustAnchor {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// A file that holds no certificate.
+    #[error("trust_anchor_certificate: {}: {reason}", path.display())]
+    TrustAnchor {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        reason: InvalidCertificate,
+    },
+    /// A file that the API cannot show.
+    #[error("trust_anchor_certificate: {}: it has more than 5000 characters", path.display())]
+    LongTrustAnchor {
+        /// Which.
+        path: PathBuf,
+    },
+}
