@@ -170,9 +170,8 @@ eif: build-production$(if $(PKCS11),-pkcs11) $(TOOL) ## Build the enclave's imag
 kernel-update: tools ## Move the enclave's kernel, which is pinned, to Debian's current one.
 	@deploy/eif/update-kernel.sh
 
-qemu-test: clients ## Boot the image in QEMU, in which nothing but AWS's signature is missing, and try it.
+qemu-test: clients key-stores ## Boot the image in QEMU, in which nothing but AWS's signature is missing, and try it.
 	@tests/qemu/setup.sh
-	@tests/qemu/softhsm.sh
 	@$(MAKE) --no-print-directory eif OR_CURRENT=yes
 	@$(MAKE) --no-print-directory eif OR_CURRENT=yes PKCS11=yes
 	KERNEL_DIR="$$(deploy/eif/kernel.sh --or-current | tail -n 1)" \

@@ -66,7 +66,10 @@ for file in ${FILES:-}; do
     options+=(--file "$file")
     given+=("$(basename "${file%%=*}")")
     # A library, by the first bytes of ELF; what cannot be read is the tool's to refuse.
-    if [[ $(head -c 4 "${file#*=}" 2>/dev/null | tr -d '\0') == $'\x7fELF' ]]; then libraries+=("${file#*=}"); fi
+    if [[ $(head -c 4 "${file#*=}" 2>/dev/null | tr -d '\0') == $'\x7fELF' ]]; then
+        # Without a folder a loader would look for it where libraries are.
+        libraries+=("$(realpath -- "${file#*=}")")
+    fi
 done
 
 toolchain=$(rustc --version)

@@ -39,14 +39,8 @@ impl Boots {
     /// The image of `make eif`, with the configuration from the parent.
     pub(crate) fn first(&self) -> MutexGuard<'_, Option<Machine>> {
         lock(self.first.get_or_init(|| {
-            let archive = self.configuration().archive();
-            let boot = Boot {
-                image: &image(),
-                config: Some(&archive),
-                append: "",
-                preload: None,
-                out: &[],
-            };
+            let (image, archive) = (image(), self.configuration().archive());
+            let boot = Boot { config: Some(&archive), ..Boot::of(&image) };
             Mutex::new(Some(boot.to_service()))
         }))
     }
@@ -58,7 +52,7 @@ impl Boots {
             self.configuration().change_a_byte();
             let archive = self.configuration().archive();
             let (image, config) = (image(), Some(&*archive));
-            let boot = Boot { image: &image, config, append: TRACE, preload: None, out: &[] };
+            let boot = Boot { config, append: TRACE, ..Boot::of(&image) };
             Mutex::new(Some(boot.to_service()))
         }))
     }
@@ -70,14 +64,8 @@ impl Boots {
     /// The image of `make eif`, with a configuration with TLS from the parent.
     pub(crate) fn tls(&self) -> MutexGuard<'_, Option<TlsGuest>> {
         lock(self.tls.get_or_init(|| {
-            let archive = self.tls_configuration().archive();
-            let boot = Boot {
-                image: &image(),
-                config: Some(&archive),
-                append: "",
-                preload: None,
-                out: &[],
-            };
+            let (image, archive) = (image(), self.tls_configuration().archive());
+            let boot = Boot { config: Some(&archive), ..Boot::of(&image) };
             let guest = TlsGuest::of(boot.to_service());
             self.authority.get_or_init(|| Arc::clone(&guest.authority));
             Mutex::new(Some(guest))
@@ -110,9 +98,7 @@ impl Boots {
         let archive = self.tls_configuration().archive();
         let built = Built::with(&modules(), &["--config", "/config.tar"], Some(&archive));
         let append = format!("{TRACE},syscalls:sys_enter_ioctl");
-        let machine =
-            Boot { image: &built.image(), config: None, append: &append, preload: None, out: &[] }
-                .to_service();
+        let machine = Boot { append: &append, ..Boot::of(&built.image()) }.to_service();
         (TlsGuest::of(machine), built)
     }
 }

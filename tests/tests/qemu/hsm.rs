@@ -61,11 +61,12 @@ pub(crate) struct HsmImage(TempDir);
 impl HsmImage {
     pub(crate) fn build() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let far = far_module(folder.path());
+        far_module(folder.path());
         let mut files = vec![
             file(SOFTHSM, Path::new(SOFTHSM)),
             file(SOFTHSM_COPY, Path::new(SOFTHSM)),
-            file(FAR_MODULE, &far),
+            // Without a folder: it is looked for in that which this is called in.
+            file(FAR_MODULE, Path::new("far.so")),
         ];
         let tokens = folder.path().join("tokens");
         files.push(file(SOFTHSM_CONF, &softhsm_conf(folder.path(), "image.conf", TOKENS)));
@@ -75,6 +76,7 @@ impl HsmImage {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/eif/build.sh");
         let mut build = Command::new(script);
         build
+            .current_dir(folder.path())
             .env("CARGO_TARGET_DIR", folder.path())
             .env("ENCLAVE", setting("PKCS11_ENCLAVE"))
             .env("TOOL", env!("CARGO_BIN_EXE_attested-recipient"))
@@ -110,14 +112,14 @@ fn softhsm_conf(folder: &Path, name: &str, tokens: &str) -> PathBuf {
     path
 }
 
-fn far_module(folder: &Path) -> PathBuf {
+/// As `far.so`.
+fn far_module(folder: &Path) {
     let module = folder.join("far.so");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/qemu/far.c");
     let mut compiler = Command::new("cc");
     compiler.args(["-shared", "-fPIC", "-Wall", "-Werror", "-o"]).arg(&module).arg(source);
     compiler.arg(format!("-DFAR_MODULE=\"{SOFTHSM_COPY}\""));
     succeed(&mut compiler);
-    module
 }
 
 fn succeed(command: &mut Command) {

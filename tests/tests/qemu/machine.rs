@@ -44,6 +44,13 @@ pub(crate) struct Boot<'a> {
     pub(crate) out: &'a [(u32, SocketAddr)],
 }
 
+impl<'a> Boot<'a> {
+    /// Of an image that needs nothing else.
+    pub(crate) fn of(image: &'a Path) -> Self {
+        Self { image, config: None, append: "", preload: None, out: &[] }
+    }
+}
+
 /// A running enclave, with relays in front of it.
 pub(crate) struct Machine {
     /// For all sockets; short, for their names have 107 bytes at most.

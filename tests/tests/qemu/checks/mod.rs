@@ -13,7 +13,7 @@ use crate::boots::Boots;
 type Check = fn(&Boots);
 
 /// In the order in which their enclaves are booted.
-pub(crate) const ALL: [(&str, Check); 32] = [
+pub(crate) const ALL: [(&str, Check); 33] = [
     ("it boots, sends its heartbeat, takes its configuration and is ready", service::ready),
     ("boto3 gets 1, 32 and 1024 bytes", service::boto3_plain),
     (
@@ -64,5 +64,6 @@ pub(crate) const ALL: [(&str, Check); 32] = [
     ("without the driver of the NSM it stops and says so", stops::without_nsm),
     ("with an NSM that gives zeros it stops and says so", stops::with_zeros),
     ("with a configuration that is none it stops and says so", stops::with_a_wrong_configuration),
+    ("the default image with an HSM to connect stops and says so", stops::with_a_key_store),
     ("with a parent that does not answer it stops and says so", stops::without_heartbeat),
 ];

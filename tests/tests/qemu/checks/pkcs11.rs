@@ -14,7 +14,7 @@ use crate::machine::{Boot, Machine, setting};
 pub(super) fn ready(_boots: &Boots) {
     let (folder, configuration) = (setting("EIF").join("pkcs11"), Configuration::without_tls());
     let (image, archive) = (folder.join("enclave.eif"), configuration.archive());
-    let boot = Boot { image: &image, config: Some(&archive), append: "", preload: None, out: &[] };
+    let boot = Boot { config: Some(&archive), ..Boot::of(&image) };
     let machine = boot.to_service();
     assert_eq!(machine.service().get("/readyz"), (200, b"ready\n".to_vec()));
     plain(&*machine.service().url());
@@ -30,8 +30,7 @@ pub(super) fn ready(_boots: &Boots) {
 pub(super) fn key_stores(_boots: &Boots) {
     let (image, host, configuration) = (HsmImage::build(), FarHost::start(), configuration());
     let (archive, image, route) = (configuration.archive(), image.image(), host.route());
-    let boot =
-        Boot { image: &image, config: Some(&archive), append: "", preload: None, out: &route };
+    let boot = Boot { config: Some(&archive), out: &route, ..Boot::of(&image) };
     let machine = boot.to_service();
     machine.console_with(&format!("key store {NEAR} is connected"));
     draws(&machine, &configuration, NEAR);

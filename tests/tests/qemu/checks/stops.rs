@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::boots::{Boots, Built, image, modules};
+use crate::hsm;
 use crate::machine::Boot;
 
 /// What is on the console at the end of an enclave that does not come up.
@@ -21,8 +22,8 @@ pub(super) fn without_nsm(boots: &Boots) {
     assert_eq!(modules.len(), 4);
     let built = Built::with(&modules, &["--config-from-parent", "5001"], None);
     let archive = boots.configuration().archive();
-    let boot =
-        Boot { image: &built.image(), config: Some(&archive), append: "", preload: None, out: &[] };
+    let image = built.image();
+    let boot = Boot { config: Some(&archive), ..Boot::of(&image) };
     assert_stops(&boot, "the Nitro Secure Module /dev/nsm cannot be opened");
 }
 
@@ -34,13 +35,8 @@ pub(super) fn with_zeros(boots: &Boots) {
     compiler.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(source);
     assert!(compiler.status().unwrap().success());
     let archive = boots.configuration().archive();
-    let boot = Boot {
-        image: &image(),
-        config: Some(&archive),
-        append: "",
-        preload: Some(&library),
-        out: &[],
-    };
+    let image = image();
+    let boot = Boot { config: Some(&archive), preload: Some(&library), ..Boot::of(&image) };
     assert_stops(&boot, "the NSM is unhealthy until this service is restarted");
 }
 
@@ -52,20 +48,23 @@ pub(super) fn with_a_wrong_configuration(boots: &Boots) {
     let folder = tempfile::tempdir().unwrap();
     let changed = folder.path().join("config.tar");
     fs::write(&changed, bytes).unwrap();
-    let boot =
-        Boot { image: &image(), config: Some(&changed), append: "", preload: None, out: &[] };
+    let image = image();
+    let boot = Boot { config: Some(&changed), ..Boot::of(&image) };
     assert_stops(&boot, "(parent): it is no tar archive");
 }
 
 pub(super) fn without_heartbeat(boots: &Boots) {
     let archive = boots.configuration().archive();
     // A parent that is another's: nobody is there.
-    let boot = Boot {
-        image: &image(),
-        config: Some(&archive),
-        append: "parent_cid=7",
-        preload: None,
-        out: &[],
-    };
+    let image = image();
+    let boot = Boot { config: Some(&archive), append: "parent_cid=7", ..Boot::of(&image) };
     assert_stops(&boot, "no heartbeat with the parent, CID 7 port 9000: ");
+}
+
+/// The default image is static.
+pub(super) fn with_a_key_store(_boots: &Boots) {
+    let (image, configuration) = (image(), hsm::configuration());
+    let archive = configuration.archive();
+    let boot = Boot { config: Some(&archive), ..Boot::of(&image) };
+    assert_stops(&boot, "[[key_store]] number 1: this program was built without PKCS#11");
 }
