@@ -82,11 +82,11 @@ fn measure(folder: &Path) -> Result<(), Failure> {
     }
     let timeouts = median(&mut timeouts);
     println!("{CLIENTS} clients, 32 bytes without CustomKeyStoreId: 99 % take no longer than");
-    println!("{:<14}{:>10}{:>10}", "", "quietest", "median");
+    println!("{:<14}{:>12}{:>12}", "", "quietest", "median");
     let [idle, stuck] = [("store idle", idle), ("store stuck", stuck)].map(|(name, mut rounds)| {
         let median = median(&mut rounds);
         let quietest = rounds.into_iter().fold(f64::INFINITY, f64::min);
-        println!("{name:<14}{quietest:>7.3} ms{median:>7.3} ms");
+        println!("{name:<14}{quietest:>9.3} ms{median:>9.3} ms");
         quietest
     });
     println!("beside {CLIENTS} clients of the store, of whom {timeouts:.0} a second time out");
