@@ -190,10 +190,8 @@ impl KeyStoreTable {
                 let pin = pin(file).ok_or(InvalidKeyStore::Pin)?;
                 Ok(Pin::Known(Zeroizing::new(pin.to_vec())))
             }
-            (None, Some(name)) if name.is_empty() || name.contains(['=', '\0']) => {
-                Err(InvalidKeyStore::PinVariable)
-            }
-            (None, Some(name)) => Ok(Pin::Environment(name)),
+            (None, Some(name)) if is_variable(&name) => Ok(Pin::Environment(name)),
+            (None, Some(_)) => Err(InvalidKeyStore::PinVariable),
             (Some(_), Some(_)) | (None, None) => Err(InvalidKeyStore::PinChoice),
         }
     }
@@ -227,6 +225,12 @@ fn is_id(id: &str) -> bool {
     let is_known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     id.strip_prefix("cks-")
         .is_some_and(|rest| (1..=60).contains(&rest.len()) && rest.bytes().all(is_known))
+}
+
+/// POSIX's names of variables. The PIN itself, in its place, would be published.
+fn is_variable(name: &str) -> bool {
+    let is_known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    name.bytes().all(is_known) && name.starts_with(|first: char| !first.is_ascii_digit())
 }
 
 /// The model's CloudHsmClusterIdType, and the digits that AWS's own examples have beside its.

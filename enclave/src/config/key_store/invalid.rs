@@ -71,7 +71,10 @@ pub enum InvalidKeyStore {
     )]
     Pin,
     /// No name of a variable.
-    #[error("pin_env must be the name of an environment variable")]
+    #[error(
+        "pin_env must be the name of an environment variable, of letters, digits and underscores, such as \
+         \"HSM_PIN\""
+    )]
     PinVariable,
     /// No id that a cluster has.
     #[error(

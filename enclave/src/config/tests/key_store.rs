@@ -107,7 +107,14 @@ fn ids_and_names_are_what_clients_send() {
     );
     let cluster = "cluster_id must be cluster- and 11 to 16 letters or digits, such as \
                    \"cluster-1a23b4cdefg\"";
-    for wrong in ["", "cluster-", "cluster-1a23b4cdef", "1a23b4cdefg", "cluster-1a23b4cdef_"] {
+    for wrong in [
+        "",
+        "cluster-",
+        "cluster-1a23b4cdef",
+        "1a23b4cdefg",
+        "cluster-1a23b4cdef_",
+        "cluster-1a23b4cdefghijklm",
+    ] {
         assert_eq!(told(HSM, &format!("cluster_id = \"{wrong}\"")), cluster, "{wrong}");
     }
 }

@@ -48,6 +48,12 @@ pub(crate) enum HsmFault {
         /// Whose it is.
         store: String,
     },
+    /// Logins that the token refused in a row.
+    #[error("{last}, and so it did before: a further login could lock the user out")]
+    Refused {
+        /// Of the last one.
+        last: Box<HsmFault>,
+    },
     /// What it gave is not random.
     #[error("the HSM is unhealthy until this service is restarted: {0}")]
     Unhealthy(#[from] HealthFault),
@@ -75,6 +81,7 @@ impl HsmFault {
             Self::TakenToken { .. } => ConnectionErrorCode::UserLoggedIn,
             Self::Stuck { .. } => ConnectionErrorCode::NetworkErrors,
             Self::Call { code, .. } => code.meaning(),
+            Self::Refused { last } => last.code(),
             Self::Module(_)
             | Self::Unexpected(_)
             | Self::Unhealthy(_)
@@ -90,7 +97,8 @@ impl HsmFault {
             self.code(),
             ConnectionErrorCode::InvalidCredentials | ConnectionErrorCode::UserLockedOut
         );
-        is_wrong_pin || matches!(self, Self::Unhealthy(_) | Self::ThreadEnded)
+        is_wrong_pin
+            || matches!(self, Self::Refused { .. } | Self::Unhealthy(_) | Self::ThreadEnded)
     }
 
     /// Whether it is the session that is gone, so that another may do.
@@ -111,6 +119,11 @@ impl HsmFault {
                 ..
             }
         )
+    }
+
+    /// Whether a call failed for want of the device or a session, and so whatever was asked of it.
+    pub(super) fn is_of_device(&self) -> bool {
+        self.is_of_session() || self.code() == ConnectionErrorCode::NetworkErrors
     }
 
     /// Of a call that returned that a login was not necessary.
@@ -142,8 +155,8 @@ impl From<Pkcs11Error> for HsmFault {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Found {
     pub(super) slot: u64,
-    /// `None` if it is not initialised.
-    pub(super) label: Option<String>,
+    /// `None` if it is not initialised; or why it cannot be looked at.
+    pub(super) label: Result<Option<String>, HsmFault>,
 }
 
 struct Tokens<'a>(&'a [Found]);
@@ -156,8 +169,9 @@ impl fmt::Display for Tokens<'_> {
         for (Found { slot, label }, index) in self.0.iter().zip(0..) {
             let separator = if index == 0 { "" } else { ", " };
             match label {
-                Some(label) => write!(formatter, "{separator}{label:?} in slot {slot}")?,
-                None => write!(formatter, "{separator}one not initialised in slot {slot}")?,
+                Ok(Some(label)) => write!(formatter, "{separator}{label:?} in slot {slot}")?,
+                Ok(None) => write!(formatter, "{separator}one not initialised in slot {slot}")?,
+                Err(fault) => write!(formatter, "{separator}one in slot {slot}, but {fault}")?,
             }
         }
         Ok(())
@@ -259,12 +273,17 @@ mod tests {
 
     #[test]
     fn tells_which_tokens_there_are() {
-        let found = |slot, label: Option<&str>| Found { slot, label: label.map(str::to_owned) };
+        let found = |slot, label: Option<&str>| Found { slot, label: Ok(label.map(str::to_owned)) };
         for (there, end) in [
             (vec![], ": none"),
             (
-                vec![found(7, Some("a\n")), found(8, None)],
-                ": \"a\\n\" in slot 7, one not initialised in slot 8",
+                vec![
+                    found(7, Some("a\n")),
+                    found(8, None),
+                    Found { slot: 9, label: Err(call(RvError::DeviceError)) },
+                ],
+                ": \"a\\n\" in slot 7, one not initialised in slot 8, one in slot 9, but \
+                 C_GenerateRandom returned CKR_DEVICE_ERROR",
             ),
         ] {
             let told = HsmFault::NoToken { there }.to_string();
@@ -291,11 +310,42 @@ mod tests {
     }
 
     #[test]
+    fn each_value_means_what_the_documentation_says() {
+        use ConnectionErrorCode as Code;
+        for (value, code) in [
+            (RvError::PinIncorrect, Code::InvalidCredentials),
+            (RvError::PinInvalid, Code::InvalidCredentials),
+            (RvError::PinLenRange, Code::InvalidCredentials),
+            (RvError::PinExpired, Code::InvalidCredentials),
+            (RvError::PinLocked, Code::UserLockedOut),
+            (RvError::UserPinNotInitialized, Code::UserNotFound),
+            (RvError::UserAnotherAlreadyLoggedIn, Code::UserLoggedIn),
+            (RvError::UserTooManyTypes, Code::UserLoggedIn),
+            (RvError::SlotIdInvalid, Code::ClusterNotFound),
+            (RvError::TokenNotRecognized, Code::ClusterNotFound),
+            (RvError::DeviceRemoved, Code::NetworkErrors),
+            (RvError::DeviceError, Code::NetworkErrors),
+            (RvError::TokenNotPresent, Code::NetworkErrors),
+            (RvError::SessionClosed, Code::NetworkErrors),
+            (RvError::SessionHandleInvalid, Code::NetworkErrors),
+            (RvError::FunctionFailed, Code::InternalError),
+            (RvError::VendorDefined(7), Code::InternalError),
+        ] {
+            assert_eq!(call(value).code(), code, "{value:?}");
+        }
+    }
+
+    #[test]
     fn a_session_that_is_gone_is_told_from_a_call_that_failed() {
         for (code, expected) in [
             (RvError::SessionHandleInvalid, true),
             (RvError::DeviceRemoved, true),
+            (RvError::SessionClosed, true),
             (RvError::TokenNotPresent, true),
+            (RvError::TokenNotRecognized, true),
+            (RvError::UserNotLoggedIn, true),
+            (RvError::OperationNotInitialized, true),
+            (RvError::CryptokiNotInitialized, true),
             (RvError::FunctionFailed, false),
             (RvError::GeneralError, false),
             (RvError::RandomNoRng, false),

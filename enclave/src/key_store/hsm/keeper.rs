@@ -1,5 +1,6 @@
 //! The thread that keeps a store connected: it connects, looks after the token, and connects again.
 
+use std::cell::Cell;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use super::claims::{Claim, Claims};
 use super::fault::HsmFault;
 use super::link::{Connection, Kept, Link, Seat};
 use super::module::{Module, Session};
-use crate::entropy::HealthTests;
+use crate::entropy::{HealthFault, HealthTests};
 use crate::metrics::Metrics;
 
 /// How often the token of a connection is looked for.
@@ -24,6 +25,10 @@ const FIRST_DELAY: Duration = Duration::from_millis(250);
 /// The longest that is waited.
 const LAST_DELAY: Duration = Duration::from_secs(30);
 
+/// After so many logins in a row that the token refused, whatever it says of why, there is no further
+/// one: each may count as one by a wrong PIN, and lock the user out.
+const MAX_REFUSALS: u32 = 3;
+
 /// Outputs that are tested, and not used, before any is: two, so that one which repeats itself shows.
 const START_UP_OUTPUTS: usize = 2;
 
@@ -34,15 +39,21 @@ pub(super) struct Store {
     pub(super) module: Arc<Module>,
     pub(super) link: Link,
     pub(super) claims: Arc<Claims>,
-    pub(super) health: Mutex<HealthTests>,
+    /// Or how they failed, for good.
+    pub(super) health: Mutex<Result<HealthTests, HealthFault>>,
     pub(super) metrics: Arc<Metrics>,
 }
 
 impl Store {
-    /// Tests what the HSM gave.
+    /// Tests what the HSM gave. After a first failure nothing passes.
     pub(super) fn test(&self, output: &[u8]) -> Result<(), HsmFault> {
         let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(health.check(output)?)
+        let tests = health.as_mut().map_err(|fault| *fault)?;
+        if let Err(fault) = tests.check(output) {
+            *health = Err(fault);
+            return Err(fault.into());
+        }
+        Ok(())
     }
 
     /// One thread found that the connection has ended.
@@ -65,11 +76,30 @@ impl Store {
     }
 }
 
+/// How long was waited last before a connection was tried again, if any was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Delay(Option<Duration>);
+
+impl Delay {
+    /// How long is waited next, after a connection that was there so long. One that fails as soon as it
+    /// is connected is tried less and less often, too.
+    fn after(&mut self, kept: Duration) -> Duration {
+        let delay = match self.0 {
+            Some(last) if kept <= last => (last * 2).min(LAST_DELAY),
+            Some(_) | None => FIRST_DELAY,
+        };
+        self.0 = Some(delay);
+        delay
+    }
+}
+
 /// The thread's own.
 pub(super) struct Keeper {
     pub(super) store: Arc<Store>,
     pub(super) token: Token,
     pub(super) pin: RawAuthPin,
+    /// Logins that the token refused in a row.
+    pub(super) refusals: Cell<u32>,
 }
 
 impl Keeper {
@@ -77,20 +107,13 @@ impl Keeper {
     pub(super) fn run(self) {
         let link = &self.store.link;
         let _attendance = link.attend();
-        let mut delay = FIRST_DELAY;
-        // After a first failure.
-        let mut again = false;
+        let mut delay = Delay(None);
         while link.keep(None, Duration::ZERO) != Kept::Closed {
-            // One that fails as soon as it is connected is tried less and less often, too.
-            if self.connect_and_keep(again) > delay {
-                delay = FIRST_DELAY;
-            }
+            let kept = self.connect_and_keep(delay != Delay(None));
             let is_final = link.fault().is_some_and(|fault| fault.is_final());
-            if is_final || link.keep(None, delay) == Kept::Closed {
+            if is_final || link.keep(None, delay.after(kept)) == Kept::Closed {
                 return;
             }
-            delay = (delay * 2).min(LAST_DELAY);
-            again = true;
         }
     }
 
@@ -122,25 +145,43 @@ impl Keeper {
 
     /// A session whose user is logged in, with a token that gives random bytes and is no other store's.
     fn connect(&self, again: bool) -> Result<(Session, u64, Claim), HsmFault> {
-        let Store { id, module, claims, .. } = &*self.store;
+        let Store { id, module, link, claims, .. } = &*self.store;
         module.prepare(again)?;
+        link.go_on(Seat::KEEPER);
         let slot = module.find(&self.token)?;
         let claim = claims.claim(module.path().to_owned(), slot, id);
         let claim = claim.map_err(|store| HsmFault::TakenToken { store })?;
+        link.go_on(Seat::KEEPER);
         let session = self.open(slot)?;
+        link.go_on(Seat::KEEPER);
         // Tested, and not used (SP 800-90B section 4.3, which asks for 1,024 samples). A token that does
         // not give so much at once must not be found out by a caller, who would end the connection.
         for _ in 0..START_UP_OUTPUTS {
             let mut output = Zeroizing::new(vec![0; MAX_NUMBER_OF_BYTES.into()]);
             session.generate(&mut output)?;
+            link.go_on(Seat::KEEPER);
             self.store.test(&output)?;
         }
+        // Nor that it allows too few sessions.
+        let workers: Result<Vec<_>, _> = Seat::workers().map(|_| module.open(slot)).collect();
+        drop(workers?);
         Ok((session, slot, claim))
     }
 
     fn open(&self, slot: u64) -> Result<Session, HsmFault> {
         let session = self.store.module.open(slot)?;
-        session.log_in(&self.pin)?;
+        self.store.link.go_on(Seat::KEEPER);
+        match session.log_in(&self.pin) {
+            Ok(()) => self.refusals.set(0),
+            Err(fault) if fault.is_of_device() => return Err(fault),
+            Err(fault) => {
+                self.refusals.set(self.refusals.get() + 1);
+                return Err(match self.refusals.get() {
+                    ..MAX_REFUSALS => fault,
+                    _ => HsmFault::Refused { last: Box::new(fault) },
+                });
+            }
+        }
         Ok(session)
     }
 
@@ -174,5 +215,21 @@ impl Keeper {
                 Ok(())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_tried_again_less_and_less_often_until_one_lasts() {
+        let mut delay = Delay(None);
+        let none = Duration::ZERO;
+        let waited: Vec<_> = (0..9).map(|_| delay.after(none).as_millis()).collect();
+        assert_eq!(waited, [250, 500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]);
+        assert_eq!(delay.after(Duration::from_secs(30)), LAST_DELAY);
+        assert_eq!(delay.after(Duration::from_secs(31)), FIRST_DELAY);
+        assert_eq!(delay.after(none), FIRST_DELAY * 2);
     }
 }

@@ -112,7 +112,7 @@ impl Drop for Attendance<'_> {
         let mut state = self.0.lock();
         state.threads -= 1;
         if thread::panicking() {
-            state.phase = Phase::Failed(HsmFault::ThreadEnded);
+            state.turn_to(Phase::Failed(HsmFault::ThreadEnded));
             state.waiting.clear();
             self.0.work.notify_all();
         }
@@ -220,6 +220,12 @@ impl Link {
         self.lock().begin(seat);
     }
 
+    /// One call has returned, and the next begins.
+    pub(super) fn go_on(&self, seat: Seat) {
+        self.end(seat);
+        self.begin(seat);
+    }
+
     /// A call has returned.
     pub(super) fn end(&self, seat: Seat) {
         let mut state = self.lock();
@@ -234,24 +240,28 @@ impl Link {
         let mut state = self.lock();
         state.connections += 1;
         let connection = Connection { number: state.connections, slot };
-        state.phase = Phase::Connected(connection);
+        state.turn_to(Phase::Connected(connection));
         connection
     }
 
     /// It could not be connected.
     pub(super) fn not_connected(&self, fault: HsmFault) {
-        self.lock().phase = Phase::Failed(fault);
+        self.lock().turn_to(Phase::Failed(fault));
+    }
+
+    /// Whether this is the connection that there is.
+    pub(super) fn is_current(&self, connection: Connection) -> bool {
+        self.lock().is_current(connection)
     }
 
     /// Whoever first finds that `connection` has ended ends it for all: those who wait as well.
     /// Returns whether it was the first.
     pub(super) fn lost(&self, connection: Connection, fault: &HsmFault) -> bool {
         let mut state = self.lock();
-        match state.phase {
-            Phase::Connected(current) if current == connection => {}
-            _ => return false,
+        if !state.is_current(connection) {
+            return false;
         }
-        state.phase = Phase::Failed(fault.clone());
+        state.turn_to(Phase::Failed(fault.clone()));
         // Each learns it by its sender's end.
         state.waiting.clear();
         self.work.notify_all();
@@ -269,10 +279,8 @@ impl Link {
 
     /// Sleeps for so long, or until `connection` ends.
     pub(super) fn keep(&self, connection: Option<Connection>, period: Duration) -> Kept {
-        let is_same = |state: &State| match (&state.phase, connection) {
-            (Phase::Connected(current), Some(connection)) => *current == connection,
-            (_, connection) => connection.is_none(),
-        };
+        let is_same =
+            |state: &State| connection.is_none_or(|connection| state.is_current(connection));
         let slept = self
             .ended
             .wait_timeout_while(self.lock(), period, |state| !state.closed && is_same(state));
@@ -308,6 +316,18 @@ impl Link {
 }
 
 impl State {
+    /// What nothing but a restart ends stays so, whoever finds what else.
+    fn turn_to(&mut self, phase: Phase) {
+        match &self.phase {
+            Phase::Failed(fault) if fault.is_final() => {}
+            _ => self.phase = phase,
+        }
+    }
+
+    fn is_current(&self, connection: Connection) -> bool {
+        matches!(self.phase, Phase::Connected(current) if current == connection)
+    }
+
     fn begin(&mut self, seat: Seat) {
         if let Some(call) = self.calls.get_mut(seat.0) {
             *call = Some(Instant::now());
@@ -328,10 +348,10 @@ impl State {
     /// looks.
     fn condition(&self, now: Instant) -> Condition {
         match &self.phase {
+            Phase::Failed(fault) if fault.is_final() => Condition::Failed(fault.clone()),
+            // Also in the middle of another attempt.
+            _ if self.is_stuck(now) => Condition::Failed(HsmFault::Stuck { limit: STUCK_AFTER }),
             Phase::Failed(fault) => Condition::Failed(fault.clone()),
-            Phase::Connecting | Phase::Connected(_) if self.is_stuck(now) => {
-                Condition::Failed(HsmFault::Stuck { limit: STUCK_AFTER })
-            }
             Phase::Connecting => Condition::Connecting,
             Phase::Connected(_) => Condition::Connected,
         }

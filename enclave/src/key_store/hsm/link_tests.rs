@@ -4,6 +4,7 @@ use tokio::sync::oneshot::error::TryRecvError;
 use zeroize::Zeroizing;
 
 use super::*;
+use crate::entropy::HealthFault;
 
 fn seat() -> Seat {
     Seat::workers().next().unwrap()
@@ -122,6 +123,37 @@ fn who_cannot_be_connected_because_a_call_does_not_return_has_failed() {
     let later = Instant::now() + STUCK_AFTER;
     assert_eq!(link.lock().condition(later), stuck);
     assert_eq!(link.condition(), Condition::Connecting);
+}
+
+#[test]
+fn an_attempt_that_does_not_return_is_told_from_the_fault_before_it() {
+    let link = Link::new();
+    link.not_connected(HsmFault::Lost);
+    link.begin(Seat::KEEPER);
+    let later = Instant::now() + STUCK_AFTER;
+    let stuck = Condition::Failed(HsmFault::Stuck { limit: STUCK_AFTER });
+    assert_eq!(link.lock().condition(later), stuck);
+    // Each call of an attempt counts for itself.
+    link.go_on(Seat::KEEPER);
+    assert_eq!(
+        link.lock().condition(later - Duration::from_secs(1)),
+        Condition::Failed(HsmFault::Lost)
+    );
+}
+
+#[test]
+fn what_is_final_stays_whatever_else_is_found() {
+    let (link, connection) = connected();
+    let unhealthy = HsmFault::Unhealthy(HealthFault::RepetitionCount);
+    assert!(link.is_current(connection));
+    assert!(link.lost(connection, &unhealthy));
+    link.begin(seat());
+    link.not_connected(HsmFault::Lost);
+    let later = link.connected(7);
+    assert!(!link.is_current(later) && !link.is_current(connection));
+    let found = link.lock().condition(Instant::now() + STUCK_AFTER);
+    assert_eq!(found, Condition::Failed(unhealthy));
+    assert_eq!(link.keep(Some(later), Duration::from_secs(60)), Kept::Ended);
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod link;
 mod module;
 mod worker;
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -59,7 +60,7 @@ impl Hsm {
             module,
             link: Link::new(),
             claims: Arc::clone(claims),
-            health: Mutex::new(HealthTests::new()),
+            health: Mutex::new(Ok(HealthTests::new())),
             metrics: Arc::clone(metrics),
         });
         // From here on its threads end if not all can be started.
@@ -70,7 +71,7 @@ impl Hsm {
         }
         // Moved, and wiped at the end.
         let pin = RawAuthPin::new(Box::new(std::mem::take(&mut *pin)));
-        let keeper = Keeper { store: Arc::clone(&this.store), token, pin };
+        let keeper = Keeper { store: Arc::clone(&this.store), token, pin, refusals: Cell::new(0) };
         spawn(move || keeper.run())?;
         Ok(this)
     }

@@ -98,15 +98,16 @@ impl Module {
     pub(super) fn find(&self, token: &Token) -> Result<u64, HsmFault> {
         let mut there = Vec::new();
         for slot in self.call(|pkcs11| Ok(pkcs11.get_slots_with_token()?))? {
-            // One that cannot be looked at may be anybody's.
-            if let Ok(info) = self.call(|pkcs11| Ok(pkcs11.get_token_info(slot)?)) {
-                let label = info.token_initialized().then(|| info.label().to_owned());
-                there.push(Found { slot: slot.id(), label });
-            }
+            // One that cannot be looked at may be another's.
+            let label = self.call(|pkcs11| {
+                let info = pkcs11.get_token_info(slot)?;
+                Ok(info.token_initialized().then(|| info.label().to_owned()))
+            });
+            there.push(Found { slot: slot.id(), label });
         }
         let is_meant = |found: &&Found| match token {
-            Token::Slot(slot) => found.slot == *slot && found.label.is_some(),
-            Token::Label(label) => found.label.as_ref() == Some(label),
+            Token::Slot(slot) => found.slot == *slot && matches!(found.label, Ok(Some(_))),
+            Token::Label(label) => matches!(&found.label, Ok(Some(found)) if found == label),
         };
         let mut meant = there.iter().filter(is_meant).map(|found| found.slot);
         match (meant.next(), meant.next()) {

@@ -63,7 +63,11 @@ impl Worker {
             result => result?,
         }
         self.store.test(&random)?;
-        Ok(RandomBytes::new(random))
+        // What was given up meanwhile gives nothing, though it may be good.
+        match self.store.link.is_current(connection) {
+            true => Ok(RandomBytes::new(random)),
+            false => Err(HsmFault::Lost),
+        }
     }
 
     fn generate(&mut self, connection: Connection, out: &mut [u8]) -> Result<(), HsmFault> {
