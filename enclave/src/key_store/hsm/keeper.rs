@@ -9,9 +9,10 @@ use shared::kms::MAX_NUMBER_OF_BYTES;
 use zeroize::Zeroizing;
 
 use super::super::settings::Token;
+use super::calls::Seat;
 use super::claims::{Claim, Claims};
 use super::fault::HsmFault;
-use super::link::{Connection, Kept, Link, Seat};
+use super::link::{Connection, Kept, Link};
 use super::module::{Module, Session};
 use crate::entropy::{HealthFault, HealthTests};
 use crate::metrics::Metrics;

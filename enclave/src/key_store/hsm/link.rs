@@ -9,29 +9,9 @@ use std::time::{Duration, Instant};
 use shared::transport::limits::MAX_CONNECTIONS;
 use tokio::sync::oneshot;
 
+use super::calls::{Calls, STUCK_AFTER, Seat};
 use super::fault::HsmFault;
 use crate::entropy::RandomBytes;
-
-/// Sessions by which requests are answered at a time, each with a thread.
-pub(super) const SESSIONS: usize = 4;
-
-/// A call that takes longer, while none after it returns, is taken for one that never will; so are those
-/// of all workers.
-pub(super) const STUCK_AFTER: Duration = Duration::from_secs(10);
-
-/// Who calls the module.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Seat(usize);
-
-impl Seat {
-    /// Who keeps the connection.
-    pub(super) const KEEPER: Self = Self(SESSIONS);
-
-    /// Those who answer requests.
-    pub(super) fn workers() -> impl Iterator<Item = Self> {
-        (0..SESSIONS).map(Self)
-    }
-}
 
 /// Connections count from one, so that whoever has lost the last does not take the next for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,10 +75,7 @@ struct State {
     phase: Phase,
     connections: u64,
     waiting: VecDeque<Request>,
-    /// When each call that is under way began.
-    calls: [Option<Instant>; SESSIONS + 1],
-    /// When any call returned last.
-    returned: Option<Instant>,
+    calls: Calls,
     /// Threads that may still call.
     threads: usize,
     closed: bool,
@@ -148,8 +125,7 @@ impl Link {
             phase: Phase::Connecting,
             connections: 0,
             waiting: VecDeque::new(),
-            calls: [None; SESSIONS + 1],
-            returned: None,
+            calls: Calls::default(),
             threads: 0,
             closed: false,
         };
@@ -202,13 +178,13 @@ impl Link {
                 Phase::Connecting | Phase::Failed(_) => None,
             };
             if connection.is_some() && connection != current {
-                state.begin(seat);
+                state.calls.begin(seat);
                 return Work::LetGo;
             }
             if let Some(current) = current
                 && let Some(request) = state.next()
             {
-                state.begin(seat);
+                state.calls.begin(seat);
                 return Work::Answer(current, request);
             }
             state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -217,7 +193,7 @@ impl Link {
 
     /// Begins a call.
     pub(super) fn begin(&self, seat: Seat) {
-        self.lock().begin(seat);
+        self.lock().calls.begin(seat);
     }
 
     /// One call has returned, and the next begins.
@@ -228,11 +204,7 @@ impl Link {
 
     /// A call has returned.
     pub(super) fn end(&self, seat: Seat) {
-        let mut state = self.lock();
-        if let Some(call) = state.calls.get_mut(seat.0) {
-            *call = None;
-        }
-        state.returned = Some(Instant::now());
+        self.lock().calls.end(seat);
     }
 
     /// It is connected, to the token in `slot`.
@@ -328,12 +300,6 @@ impl State {
         matches!(self.phase, Phase::Connected(current) if current == connection)
     }
 
-    fn begin(&mut self, seat: Seat) {
-        if let Some(call) = self.calls.get_mut(seat.0) {
-            *call = Some(Instant::now());
-        }
-    }
-
     /// The next who still waits.
     fn next(&mut self) -> Option<Request> {
         loop {
@@ -350,23 +316,13 @@ impl State {
         match &self.phase {
             Phase::Failed(fault) if fault.is_final() => Condition::Failed(fault.clone()),
             // Also in the middle of another attempt.
-            _ if self.is_stuck(now) => Condition::Failed(HsmFault::Stuck { limit: STUCK_AFTER }),
+            _ if self.calls.are_stuck(now) => {
+                Condition::Failed(HsmFault::Stuck { limit: STUCK_AFTER })
+            }
             Phase::Failed(fault) => Condition::Failed(fault.clone()),
             Phase::Connecting => Condition::Connecting,
             Phase::Connected(_) => Condition::Connected,
         }
-    }
-
-    fn is_stuck(&self, now: Instant) -> bool {
-        let is_long = |began: Instant| now.saturating_duration_since(began) >= STUCK_AFTER;
-        let returned_since = |began: Instant| self.returned.is_some_and(|at| at >= began);
-        // Either nothing returns any more, or there is nobody left to answer requests.
-        let is_hung = |&began: &Instant| is_long(began) && !returned_since(began);
-        self.calls.iter().flatten().any(is_hung)
-            || Seat::workers().all(|Seat(worker)| {
-                let call = self.calls.get(worker).copied().flatten();
-                call.is_some_and(is_long)
-            })
     }
 }
 

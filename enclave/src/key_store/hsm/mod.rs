@@ -2,11 +2,13 @@
 //! ([`keeper`]), and some that answer requests ([`worker`]). Callers see no more of them than what all
 //! share ([`link`]), so that a call that does not return holds up nobody but its thread.
 
+mod calls;
 mod claims;
 mod fault;
 mod keeper;
 mod link;
 mod module;
+mod returned;
 mod worker;
 
 use std::cell::Cell;
@@ -20,10 +22,11 @@ use cryptoki::types::RawAuthPin;
 use shared::kms::{ConnectionErrorCode, ConnectionState};
 use tokio::time::{Instant, timeout_at};
 
+use self::calls::Seat;
 pub(super) use self::claims::Claims;
 pub(super) use self::fault::HsmFault;
 use self::keeper::{Keeper, Store};
-use self::link::{Condition, Link, NoPlace, Seat};
+use self::link::{Condition, Link, NoPlace};
 use self::module::Module;
 use self::worker::Worker;
 use super::fault::KeyStoreFault;

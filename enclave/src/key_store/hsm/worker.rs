@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use super::calls::Seat;
 use super::fault::HsmFault;
 use super::keeper::Store;
-use super::link::{Connection, Seat, Work};
+use super::link::{Connection, Work};
 use super::module::Session;
 use crate::entropy::RandomBytes;
 
