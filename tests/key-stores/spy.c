@@ -2,17 +2,21 @@
  *
  * $SPY_CONTROL, if it is there, is read at each call of a watched function. A line is
  *
- *     FUNCTION hold           the call waits until the file says so no longer, then goes on
- *     FUNCTION sleep N        it goes on after N milliseconds
- *     FUNCTION return N       it returns the CK_RV N, in decimal or 0x..., and is not forwarded
- *     FUNCTION return N K     the same for one call alone: K counts up, and each K counts once
- *     C_GenerateRandom zeros  its bytes are zeros
- *     C_GenerateRandom same   its bytes are 0, 48, 170, ... every time, which neither repeat nor count
+ *     FUNCTION hold            the call waits until the file says so no longer, then goes on
+ *     FUNCTION sleep N         it goes on after N milliseconds
+ *     FUNCTION return N        it returns the CK_RV N, in decimal or 0x..., and is not forwarded
+ *     FUNCTION return N K T    the same for T calls alone: K counts up, and each K counts once
+ *     C_OpenSession limit N    it returns CKR_SESSION_COUNT while N sessions are open
+ *     C_GenerateRandom hold N  hold, for calls for N bytes alone
+ *     C_GenerateRandom zeros   its bytes are zeros
+ *     C_GenerateRandom same    its bytes are 0, 48, 170, ... every time, which neither repeat nor count
  *
- * Writers replace the file as a whole. $SPY_LOG gets a line for each call that returns, by one write:
- * FUNCTION RV, and after C_GenerateRandom's its bytes in hexadecimal.
+ * Of the lines that a call meets the first counts. Writers replace the file as a whole. $SPY_LOG gets a
+ * line for each call that returns, by one write: FUNCTION RV, and after C_GenerateRandom's its bytes in
+ * hexadecimal.
  *
- * Watched are C_Initialize, C_Finalize, C_GetTokenInfo, C_OpenSession, C_Login and C_GenerateRandom. */
+ * Watched are C_Initialize, C_Finalize, C_GetTokenInfo, C_OpenSession, C_CloseSession, C_GetSessionInfo,
+ * C_Login and C_GenerateRandom. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -34,6 +38,8 @@ enum {
     GET_FUNCTION_LIST = 3,
     GET_TOKEN_INFO = 6,
     OPEN_SESSION = 12,
+    CLOSE_SESSION = 13,
+    GET_SESSION_INFO = 15,
     LOGIN = 18,
     GENERATE_RANDOM = 64,
     FUNCTIONS = 68,
@@ -44,17 +50,18 @@ struct function_list {
     function functions[FUNCTIONS];
 };
 
-enum { OK = 0, GENERAL_ERROR = 5 };
+enum { OK = 0, GENERAL_ERROR = 5, SESSION_COUNT = 0xb1 };
 
 static struct function_list *real, spy;
 
 /* What one line of the control file says. */
 struct order {
     char verb[16];
-    ulong number, count;
+    ulong number, count, times;
 };
 
-static int find_order(const char *name, struct order *order)
+/* The first for a call of `name`, for `length` bytes if it is for any; otherwise none, with no verb. */
+static void find_order(const char *name, ulong length, struct order *order)
 {
     const char *path = getenv("SPY_CONTROL");
     FILE *file = path ? fopen(path, "re") : NULL;
@@ -63,13 +70,16 @@ static int find_order(const char *name, struct order *order)
     while (file && !found && fgets(line, sizeof line, file)) {
         char number[32] = "0";
         memset(order, 0, sizeof *order);
-        if (sscanf(line, "%63s %15s %31s %lu", subject, order->verb, number, &order->count) >= 2)
-            found = strcmp(subject, name) == 0;
+        int fields = sscanf(line, "%63s %15s %31s %lu %lu", subject, order->verb, number,
+                            &order->count, &order->times);
         order->number = strtoul(number, NULL, 0);
+        int is_other = !strcmp(order->verb, "hold") && order->number && order->number != length;
+        found = fields >= 2 && !strcmp(subject, name) && !is_other;
     }
     if (file)
         fclose(file);
-    return found;
+    if (!found)
+        memset(order, 0, sizeof *order);
 }
 
 static void sleep_ms(ulong ms)
@@ -78,31 +88,43 @@ static void sleep_ms(ulong ms)
     nanosleep(&time, NULL);
 }
 
-static int is_new(atomic_ulong *last, ulong count)
+/* Whether an order of so many times is still to be obeyed, and once more now. */
+static int is_due(int place, const struct order *order)
 {
-    ulong before = atomic_load(last);
-    while (before < count)
-        if (atomic_compare_exchange_weak(last, &before, count))
-            return 1;
-    return 0;
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static struct {
+        ulong count, times;
+    } obeyed[FUNCTIONS];
+    pthread_mutex_lock(&lock);
+    if (obeyed[place].count < order->count) {
+        obeyed[place].count = order->count;
+        obeyed[place].times = 0;
+    }
+    int due = obeyed[place].count == order->count && obeyed[place].times < order->times;
+    obeyed[place].times += (ulong)due;
+    pthread_mutex_unlock(&lock);
+    return due;
 }
 
+/* Sessions that are open. */
+static atomic_ulong sessions;
+
 /* Does what is ordered before a call; whether it is not to be forwarded, and then what it returns. */
-static int is_kept(int place, const char *name, struct order *order, ulong *rv)
+static int is_kept(int place, const char *name, ulong length, struct order *order, ulong *rv)
 {
-    static atomic_ulong last[FUNCTIONS];
-    if (!find_order(name, order))
-        memset(order, 0, sizeof *order);
+    find_order(name, length, order);
     if (!strcmp(order->verb, "sleep"))
         sleep_ms(order->number);
     while (!strcmp(order->verb, "hold")) {
         sleep_ms(10);
-        if (!find_order(name, order))
-            memset(order, 0, sizeof *order);
+        find_order(name, length, order);
+    }
+    if (!strcmp(order->verb, "limit")) {
+        *rv = SESSION_COUNT;
+        return atomic_load(&sessions) >= order->number;
     }
     *rv = order->number;
-    return !strcmp(order->verb, "return") &&
-        (order->count == 0 || is_new(&last[place], order->count));
+    return !strcmp(order->verb, "return") && (order->count == 0 || is_due(place, order));
 }
 
 static ulong logged(const char *name, ulong rv, const unsigned char *bytes, ulong length)
@@ -124,14 +146,24 @@ static ulong logged(const char *name, ulong rv, const unsigned char *bytes, ulon
     return rv;
 }
 
+static void count_sessions(int place, ulong rv)
+{
+    if (rv == OK && place == OPEN_SESSION)
+        atomic_fetch_add(&sessions, 1);
+    if (rv == OK && place == CLOSE_SESSION)
+        atomic_fetch_sub(&sessions, 1);
+}
+
 /* A watched function with these parameters and arguments, of the type that the standard gives it. */
 #define WATCHED(place, spied, name, parameters, arguments)                                          \
     static ulong spied parameters                                                                   \
     {                                                                                               \
         struct order order;                                                                         \
         ulong rv;                                                                                   \
-        if (!is_kept(place, name, &order, &rv))                                                     \
+        if (!is_kept(place, name, 0, &order, &rv)) {                                                \
             rv = ((ulong (*) parameters)real->functions[place])arguments;                           \
+            count_sessions(place, rv);                                                              \
+        }                                                                                           \
         return logged(name, rv, NULL, 0);                                                           \
     }
 
@@ -141,6 +173,9 @@ WATCHED(GET_TOKEN_INFO, get_token_info, "C_GetTokenInfo", (ulong slot, void *inf
 WATCHED(OPEN_SESSION, open_session, "C_OpenSession",
         (ulong slot, ulong flags, void *application, void *notify, ulong *session),
         (slot, flags, application, notify, session))
+WATCHED(CLOSE_SESSION, close_session, "C_CloseSession", (ulong session), (session))
+WATCHED(GET_SESSION_INFO, get_session_info, "C_GetSessionInfo", (ulong session, void *info),
+        (session, info))
 WATCHED(LOGIN, login, "C_Login", (ulong session, ulong user, unsigned char *pin, ulong length),
         (session, user, pin, length))
 
@@ -148,7 +183,7 @@ static ulong generate_random(ulong session, unsigned char *bytes, ulong length)
 {
     struct order order;
     ulong rv;
-    if (is_kept(GENERATE_RANDOM, "C_GenerateRandom", &order, &rv))
+    if (is_kept(GENERATE_RANDOM, "C_GenerateRandom", length, &order, &rv))
         return logged("C_GenerateRandom", rv, NULL, 0);
     rv = ((ulong (*)(ulong, unsigned char *, ulong))real->functions[GENERATE_RANDOM])(
         session, bytes, length);
@@ -178,6 +213,8 @@ static void load(void)
     spy.functions[FINALIZE] = (function)finalize;
     spy.functions[GET_TOKEN_INFO] = (function)get_token_info;
     spy.functions[OPEN_SESSION] = (function)open_session;
+    spy.functions[CLOSE_SESSION] = (function)close_session;
+    spy.functions[GET_SESSION_INFO] = (function)get_session_info;
     spy.functions[LOGIN] = (function)login;
     spy.functions[GENERATE_RANDOM] = (function)generate_random;
 }

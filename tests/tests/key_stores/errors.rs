@@ -14,7 +14,8 @@ const UNSUPPORTED: (&str, u16) = ("UnsupportedOperationException", 400);
 const TIMEOUT: (&str, u16) = ("DependencyTimeoutException", 500);
 const INTERNAL: (&str, u16) = ("KMSInternalException", 500);
 
-const HASTY: Store<'_> = Store { deadline_ms: 300, ..VAULT };
+// Long enough for a good answer, once there is one again.
+const HASTY: Store<'_> = Store { deadline_ms: 1000, ..VAULT };
 
 /// One way to be refused.
 struct Row {
@@ -32,6 +33,8 @@ struct Row {
     /// The store's state after that.
     becomes: State,
     then: Then,
+    /// How often it is said that its calls do not return, and how often that they do again.
+    said_stuck: usize,
 }
 
 /// How a store ends.
@@ -52,6 +55,7 @@ const ROW: Row = Row {
     refused: INTERNAL,
     becomes: BROKEN,
     then: Then::Recovers(obey),
+    said_stuck: 0,
 };
 
 /// The spy is as it was.
@@ -59,7 +63,7 @@ fn obey(service: &Service<'_>) {
     service.stage.order("");
 }
 
-const ROWS: [Row; 17] = [
+const ROWS: [Row; 19] = [
     Row {
         name: "an_id_that_is_not_configured_is_not_found",
         asked: "cks-fffffffffffffffff",
@@ -111,6 +115,23 @@ const ROWS: [Row; 17] = [
         ..ROW
     },
     Row {
+        name: "a_login_that_is_refused_three_times_is_not_tried_again",
+        orders: "C_Login return 0x05\n",
+        begins: BROKEN,
+        breaks: |service| service.until_called("C_Login", 3),
+        refused: INVALID_STATE,
+        then: Then::Stays { logins: 3 },
+        ..ROW
+    },
+    Row {
+        name: "a_token_that_allows_too_few_sessions_is_in_another_state_before_anybody_asks",
+        // One of the keeper's, and three for four workers.
+        orders: "C_OpenSession limit 4\n",
+        begins: BROKEN,
+        refused: INVALID_STATE,
+        ..ROW
+    },
+    Row {
         name: "a_module_that_sleeps_times_out_at_the_deadline",
         store: HASTY,
         breaks: hold,
@@ -141,6 +162,7 @@ const ROWS: [Row; 17] = [
         },
         refused: INVALID_STATE,
         becomes: UNREACHABLE,
+        said_stuck: 1,
         ..ROW
     },
     Row {
@@ -156,6 +178,7 @@ const ROWS: [Row; 17] = [
         },
         refused: INVALID_STATE,
         becomes: UNREACHABLE,
+        said_stuck: 1,
         ..ROW
     },
     Row {
@@ -264,6 +287,9 @@ impl Row {
             }
         }
         service.assert_serves_others();
+        for what in ["and do not return", "answers again"] {
+            assert_eq!(service.said(what), self.said_stuck, "{what}");
+        }
         service.end();
     }
 }

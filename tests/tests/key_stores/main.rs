@@ -16,6 +16,7 @@ mod bytes;
 #[path = "../clients/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "other tests use the rest")]
 mod clients;
+mod counted;
 mod described;
 mod errors;
 #[path = "../secrets/hunt.rs"]
@@ -24,6 +25,7 @@ mod model;
 mod recovery;
 mod served;
 mod service;
+mod sessions;
 #[path = "../../sigv4/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "other tests use the rest")]
 mod sigv4;
@@ -42,13 +44,20 @@ fn main() -> ExitCode {
     if let Some(ended) = served::serve_if_told() {
         return ended;
     }
-    let cases = [bytes::CASES, recovery::CASES, start::CASES, described::CASES].concat();
+    let cases = [
+        bytes::CASES,
+        counted::CASES,
+        recovery::CASES,
+        sessions::CASES,
+        start::CASES,
+        described::CASES,
+    ];
     let trial = |(name, play): Case| {
         Trial::test(name, move || {
             play();
             Ok(())
         })
     };
-    let trials = cases.into_iter().map(trial).chain(errors::trials());
+    let trials = cases.concat().into_iter().map(trial).chain(errors::trials());
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
 }

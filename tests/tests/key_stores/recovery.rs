@@ -45,6 +45,11 @@ fn is_answered_all_the_same(rv: u64) {
         let given: Vec<_> = calls.iter().filter(|call| call.bytes.len() == 32).collect();
         let [call] = given[..] else { panic!("{calls:?}") };
         assert_eq!(call.bytes, random);
+        // Over another session, for which the first made room.
+        let calls = stage.calls_of(&["C_CloseSession", "C_OpenSession", "C_GenerateRandom"]);
+        let functions: Vec<_> = calls.iter().map(|call| call.function.as_str()).collect();
+        let last = ["C_GenerateRandom", "C_CloseSession", "C_OpenSession", "C_GenerateRandom"];
+        assert!(functions.ends_with(&last), "{calls:?}");
         service.assert_is(&VAULT, CONNECTED);
     }
     service.assert_serves_others();

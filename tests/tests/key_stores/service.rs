@@ -137,6 +137,29 @@ impl<'a> Service<'a> {
         answer.body["CustomKeyStores"][0].clone()
     }
 
+    /// What /metrics says of `sample`, a name with its labels.
+    pub(crate) fn metric(&self, sample: &str) -> u64 {
+        let mut response = self.agent.get(format!("{}/metrics", self.url())).call().unwrap();
+        let text = response.body_mut().read_to_string().unwrap();
+        let value = |line: &str| {
+            let rest = line.strip_prefix("attested_random_")?.strip_prefix(sample)?;
+            rest.strip_prefix(' ')?.parse().ok()
+        };
+        text.lines().find_map(value).unwrap_or_else(|| panic!("{sample}: {text}"))
+    }
+
+    /// How many lines of its log have this.
+    pub(crate) fn said(&self, what: &str) -> usize {
+        log(self.stage).lines().filter(|line| line.contains(what)).count()
+    }
+
+    /// Waits until so many calls of `function` have returned.
+    pub(crate) fn until_called(&self, function: &str, times: usize) {
+        until(&format!("{function} is called {times} times"), || {
+            (self.stage.calls(function).len() >= times).then_some(())
+        });
+    }
+
     /// Waits until the store is shown in this state.
     pub(crate) fn until_is(&self, store: &Store<'_>, state: State) {
         let mut last = Value::Null;

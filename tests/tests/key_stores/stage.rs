@@ -15,24 +15,28 @@ pub(crate) const PIN: &str = "canary-pin-5309-vault";
 pub(crate) const SPARE_PIN: &str = "canary-pin-8675-spare";
 
 /// `CK_RV`s, PKCS#11 2.40.
+pub(crate) const CKR_GENERAL_ERROR: u64 = 0x05;
 pub(crate) const CKR_FUNCTION_FAILED: u64 = 0x06;
 pub(crate) const CKR_DEVICE_ERROR: u64 = 0x30;
 pub(crate) const CKR_DEVICE_REMOVED: u64 = 0x32;
 pub(crate) const CKR_SESSION_CLOSED: u64 = 0xb0;
 pub(crate) const CKR_SESSION_HANDLE_INVALID: u64 = 0xb3;
 pub(crate) const CKR_TOKEN_NOT_PRESENT: u64 = 0xe0;
+pub(crate) const CKR_USER_ALREADY_LOGGED_IN: u64 = 0x100;
+pub(crate) const CKR_CRYPTOKI_ALREADY_INITIALIZED: u64 = 0x191;
 
 /// All that a service needs whose key stores are on SoftHSM. `vault` and `spare` are its tokens.
 #[derive(Debug)]
 pub(crate) struct Stage {
     folder: TempDir,
-    /// Faults that count once, so far.
+    /// Orders for some calls alone, so far.
     counted: AtomicU64,
 }
 
 /// A call that has returned.
 #[derive(Debug)]
 pub(crate) struct Call {
+    pub(crate) function: String,
     /// Its `CK_RV`.
     pub(crate) rv: u64,
     /// What `C_GenerateRandom` gave.
@@ -60,13 +64,18 @@ impl Stage {
         let config = format!("directories.tokendir = {}\n", tokens.display());
         fs::write(stage.path("softhsm2.conf"), config).unwrap();
         for (label, pin, file) in [("vault", PIN, "pin"), ("spare", SPARE_PIN, "spare.pin")] {
-            let mut token = stage.softhsm();
-            token.args(["--init-token", "--free", "--label", label, "--so-pin", "so-pin"]);
-            let made = token.args(["--pin", pin]).output().unwrap();
-            assert!(made.status.success(), "{made:?}");
+            stage.make_token(label, pin);
             fs::write(stage.path(file), pin).unwrap();
         }
         stage
+    }
+
+    /// One more token.
+    pub(crate) fn make_token(&self, label: &str, pin: &str) {
+        let mut token = self.softhsm();
+        token.args(["--init-token", "--free", "--label", label, "--so-pin", "so-pin"]);
+        let made = token.args(["--pin", pin]).output().unwrap();
+        assert!(made.status.success(), "{made:?}");
     }
 
     pub(crate) fn configure(&self, text: &str) {
@@ -108,21 +117,37 @@ impl Stage {
 
     /// Its next call of `function` returns `rv`, and those after it are good again.
     pub(crate) fn order_once(&self, function: &str, rv: u64) {
+        self.order_times(function, rv, 1);
+    }
+
+    /// So many do.
+    pub(crate) fn order_times(&self, function: &str, rv: u64, times: usize) {
         let count = self.counted.fetch_add(1, Ordering::Relaxed) + 1;
-        self.order(&format!("{function} return {rv} {count}\n"));
+        self.order(&format!("{function} return {rv} {count} {times}\n"));
     }
 
     /// Calls of `function` that have returned so far.
     pub(crate) fn calls(&self, function: &str) -> Vec<Call> {
+        self.calls_of(&[function])
+    }
+
+    /// Calls of any of `functions` that have returned so far, in their order.
+    pub(crate) fn calls_of(&self, functions: &[&str]) -> Vec<Call> {
         // Without a call there is no file.
         let log = fs::read_to_string(self.path("spy.log")).unwrap_or_default();
-        let lines = log.lines().filter_map(|line| line.strip_prefix(function)?.strip_prefix(' '));
-        lines
-            .map(|line| {
-                let (rv, bytes) = line.split_once(' ').unwrap();
-                Call { rv: rv.parse().unwrap(), bytes: const_hex::decode(bytes).unwrap() }
-            })
-            .collect()
+        let calls = log.lines().map(|line| {
+            let [function, rv, bytes] = line.split(' ').collect::<Vec<_>>()[..] else {
+                panic!("{line}")
+            };
+            let bytes = const_hex::decode(bytes).unwrap();
+            Call { function: function.to_owned(), rv: rv.parse().unwrap(), bytes }
+        });
+        calls.filter(|call| functions.contains(&call.function.as_str())).collect()
+    }
+
+    /// What each call of `function` returned.
+    pub(crate) fn returned(&self, function: &str) -> Vec<u64> {
+        self.calls(function).iter().map(|call| call.rv).collect()
     }
 
     /// The slot in which SoftHSM has the token.
@@ -159,7 +184,7 @@ impl Stage {
 }
 
 /// SoftHSM's module, which must be installed.
-fn softhsm_module() -> &'static str {
+pub(crate) fn softhsm_module() -> &'static str {
     static MODULE: OnceLock<String> = OnceLock::new();
     MODULE.get_or_init(|| {
         let setup = Path::new(env!("CARGO_MANIFEST_DIR")).join("key-stores/setup.sh");

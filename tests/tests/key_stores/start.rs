@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::Case;
 use crate::clients::Sdk;
-use crate::service::{BROKEN, CONNECTED, CONNECTING, Service, State, is, until};
-use crate::stage::{PIN, Stage};
+use crate::service::{BROKEN, CONNECTED, CONNECTING, GONE, Service, State, is, until};
+use crate::stage::{CKR_CRYPTOKI_ALREADY_INITIALIZED, PIN, Stage, softhsm_module};
 use crate::store::{SPARE, Store, VAULT};
 
 pub(crate) const CASES: &[Case] = &[
@@ -30,6 +30,11 @@ pub(crate) const CASES: &[Case] = &[
     }),
     ("a_pin_can_come_from_the_environment", a_pin_can_come_from_the_environment),
     ("a_token_can_be_named_by_its_slot", a_token_can_be_named_by_its_slot),
+    ("a_label_that_two_tokens_have_names_neither", a_label_that_two_tokens_have_names_neither),
+    (
+        "a_module_that_others_have_set_up_is_used_as_it_is",
+        a_module_that_others_have_set_up_is_used_as_it_is,
+    ),
     ("a_token_is_one_store_s_however_it_is_named", a_token_is_one_store_s_however_it_is_named),
     ("stores_that_are_stuck_end_together", stores_that_are_stuck_end_together),
     ("who_may_not_does_not_learn_of_stores", who_may_not_does_not_learn_of_stores),
@@ -76,6 +81,32 @@ fn a_token_can_be_named_by_its_slot() {
     let service = Service::start(&stage);
     service.until_is(&VAULT, CONNECTED);
     service.assert_serves(&VAULT, 32);
+    service.end();
+}
+
+fn a_label_that_two_tokens_have_names_neither() {
+    let stage = Stage::with(&[VAULT]);
+    stage.make_token("vault", PIN);
+    let service = Service::start(&stage);
+    service.until_is(&VAULT, GONE);
+    assert_eq!(service.said("several slots have a token with that token_label: write slot"), 1);
+    assert!(stage.calls("C_Login").is_empty());
+    service.end();
+}
+
+/// The spy is one module, what it forwards to another: but that can be set up only once.
+fn a_module_that_others_have_set_up_is_used_as_it_is() {
+    let stage = Stage::empty();
+    stage.configure(&[SPARE.toml(softhsm_module().as_ref()), VAULT.toml(&stage.spy())].concat());
+    stage.order("C_Initialize hold\n");
+    let service = Service::start(&stage);
+    service.until_is(&SPARE, CONNECTED);
+    service.assert_is(&VAULT, CONNECTING);
+    stage.order("");
+    service.until_is(&VAULT, CONNECTED);
+    assert_eq!(stage.returned("C_Initialize"), [CKR_CRYPTOKI_ALREADY_INITIALIZED]);
+    service.assert_serves(&VAULT, 32);
+    assert_eq!(service.draw(SPARE.id, 32).plaintext().len(), 32);
     service.end();
 }
 

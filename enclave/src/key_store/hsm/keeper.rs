@@ -220,8 +220,31 @@ impl Keeper {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use std::env;
+
     use super::*;
+
+    /// One without threads, before a module that nobody loads.
+    pub(in super::super) fn store() -> Arc<Store> {
+        Arc::new(Store {
+            id: "cks-a".to_owned(),
+            module: Module::at(&env::current_exe().unwrap()).unwrap(),
+            link: Link::new(),
+            claims: Arc::default(),
+            health: Mutex::new(Ok(HealthTests::new())),
+            metrics: Arc::new(Metrics::new()),
+        })
+    }
+
+    #[test]
+    fn nothing_is_good_after_bytes_that_are_not() {
+        let store = store();
+        assert_eq!(store.test(&[1, 2, 4]), Ok(()));
+        let unhealthy = Err(HsmFault::Unhealthy(HealthFault::RepetitionCount));
+        assert_eq!(store.test(&[7; 32]), unhealthy);
+        assert_eq!(store.test(&[8, 16, 32]), unhealthy);
+    }
 
     #[test]
     fn a_connection_is_tried_again_less_and_less_often_until_one_lasts() {

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use tokio::sync::oneshot::error::TryRecvError;
 use zeroize::Zeroizing;
@@ -10,10 +10,18 @@ fn seat() -> Seat {
     Seat::workers().next().unwrap()
 }
 
-fn connected() -> (Link, Connection) {
-    let link = Link::new();
+fn connected() -> (Arc<Link>, Connection) {
+    let link = Arc::new(Link::new());
     let connection = link.connected(7);
     (link, connection)
+}
+
+/// The work that there is. Who waits for some fails, and does not wait for ever.
+fn work(link: &Arc<Link>, connection: Option<Connection>) -> Work {
+    let link = Arc::clone(link);
+    let (found, finds) = mpsc::channel();
+    thread::spawn(move || drop(found.send(link.work(seat(), connection))));
+    finds.recv_timeout(Duration::from_secs(60)).unwrap()
 }
 
 fn bytes() -> RandomBytes {
@@ -36,7 +44,7 @@ fn nobody_waits_for_a_store_that_is_not_connected() {
 fn a_request_is_answered_over_the_connection_that_there_is() {
     let (link, connection) = connected();
     let mut answer = link.ask(3).unwrap();
-    let Work::Answer(over, request) = link.work(seat(), None) else { panic!("other work") };
+    let Work::Answer(over, request) = work(&link, None) else { panic!("other work") };
     assert_eq!((over, over.slot, request.length), (connection, 7, 3));
     request.answer(Ok(bytes()));
     assert_eq!(answer.try_recv().unwrap().unwrap().expose(), [1, 2, 3]);
@@ -47,7 +55,7 @@ fn who_has_gone_is_passed_over() {
     let (link, _) = connected();
     drop(link.ask(1).unwrap());
     let _waits = link.ask(2).unwrap();
-    let Work::Answer(_, request) = link.work(seat(), None) else { panic!("other work") };
+    let Work::Answer(_, request) = work(&link, None) else { panic!("other work") };
     assert_eq!(request.length, 2);
 }
 
@@ -69,7 +77,7 @@ fn the_end_of_a_connection_is_that_of_all_who_wait_and_is_found_once() {
     assert_eq!(answer.try_recv().unwrap_err(), TryRecvError::Closed);
     assert_eq!(link.fault(), Some(HsmFault::SeveralTokens));
     assert_eq!(link.keep(Some(connection), Duration::from_secs(60)), Kept::Ended);
-    assert!(matches!(link.work(seat(), Some(connection)), Work::LetGo));
+    assert!(matches!(work(&link, Some(connection)), Work::LetGo));
 }
 
 #[test]
@@ -81,7 +89,7 @@ fn the_end_of_an_earlier_connection_is_not_that_of_a_later() {
     assert!(!link.lost(earlier, &HsmFault::Lost));
     assert_eq!(link.condition(), Condition::Connected);
     // Also a session of the same slot is let go.
-    assert!(matches!(link.work(seat(), Some(earlier)), Work::LetGo));
+    assert!(matches!(work(&link, Some(earlier)), Work::LetGo));
 }
 
 #[test]
@@ -161,8 +169,8 @@ fn all_end_when_nobody_needs_it() {
     let (link, connection) = connected();
     let mut answer = link.ask(1).unwrap();
     link.close();
-    assert!(matches!(link.work(seat(), None), Work::End));
-    assert!(matches!(link.work(seat(), Some(connection)), Work::End));
+    assert!(matches!(work(&link, None), Work::End));
+    assert!(matches!(work(&link, Some(connection)), Work::End));
     assert_eq!(link.keep(Some(connection), Duration::from_secs(60)), Kept::Closed);
     assert_eq!(link.keep(None, Duration::from_secs(60)), Kept::Closed);
     assert_eq!(answer.try_recv().unwrap_err(), TryRecvError::Closed);
@@ -172,7 +180,7 @@ fn all_end_when_nobody_needs_it() {
 fn whoever_closes_it_waits_for_its_threads() {
     let link = Arc::new(Link::new());
     let attended = Arc::clone(&link);
-    let (begun, begins) = std::sync::mpsc::channel();
+    let (begun, begins) = mpsc::channel();
     let thread = thread::spawn(move || {
         let _attendance = attended.attend();
         begun.send(()).unwrap();

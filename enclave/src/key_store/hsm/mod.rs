@@ -167,3 +167,21 @@ fn spawn(run: impl FnOnce() + Send + 'static) -> Result<(), KeyStoreErrorReason>
     let thread = thread::Builder::new().name("key-store".to_owned());
     thread.spawn(run).map(drop).map_err(KeyStoreErrorReason::Thread)
 }
+
+#[cfg(test)]
+mod tests {
+    use shared::transport::limits::MAX_CONNECTIONS;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_finds_no_place_in_the_line_is_counted() {
+        let store = keeper::tests::store();
+        store.link.connected(7);
+        let hsm =
+            Hsm { store, deadline: Duration::from_secs(60), said_stuck: AtomicBool::new(false) };
+        let _line: Vec<_> = (0..MAX_CONNECTIONS).map(|_| hsm.store.link.ask(1).unwrap()).collect();
+        assert_eq!(hsm.draw(1).await.unwrap_err(), KeyStoreFault::Full);
+        assert_eq!(hsm.store.metrics.key_store_draws.full.get(), 1);
+    }
+}
