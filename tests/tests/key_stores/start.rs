@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 use std::slice;
+use std::thread;
 
 use serde_json::{Value, json};
 
@@ -14,6 +15,7 @@ use crate::stage::{CKR_CRYPTOKI_ALREADY_INITIALIZED, PIN, Stage, softhsm_module}
 use crate::store::{SPARE, Store, VAULT};
 
 pub(crate) const CASES: &[Case] = &[
+    ("an_attempt_goes_on_for_as_long_as_each_of_its_calls_returns", an_attempt_goes_on),
     ("a_module_that_does_not_exist_refuses_the_start", a_module_that_does_not_exist),
     ("a_module_that_is_no_library_is_said_to_be_none", || {
         is_no_module(|stage| stage.path("pin"));
@@ -39,6 +41,37 @@ pub(crate) const CASES: &[Case] = &[
     ("stores_that_are_stuck_end_together", stores_that_are_stuck_end_together),
     ("who_may_not_does_not_learn_of_stores", who_may_not_does_not_learn_of_stores),
 ];
+
+/// Of calls in a row that are slow, any two take longer than one may.
+fn an_attempt_goes_on() {
+    let slow = |functions: &[&str]| {
+        functions.iter().map(|function| format!("{function} sleep 5500\n")).collect::<String>()
+    };
+    let is_slow_in = |phases: &[(&[&str], &str, usize)]| {
+        let stage = Stage::with(&[VAULT]);
+        // From the first call on.
+        stage.order(&slow(phases[0].0));
+        let service = Service::start(&stage);
+        for (functions, last, times) in phases {
+            stage.order(&slow(functions));
+            until(&format!("{last} is called {times} times"), || {
+                service.assert_is(&VAULT, CONNECTING);
+                (stage.calls(last).len() >= *times).then_some(())
+            });
+        }
+        stage.order("");
+        service.until_is(&VAULT, CONNECTED);
+        service.end();
+    };
+    let [token, login, bytes, session] =
+        ["C_GetTokenInfo", "C_Login", "C_GenerateRandom", "C_OpenSession"];
+    thread::scope(|scope| {
+        // Three slots are looked at.
+        scope.spawn(|| is_slow_in(&[(&["C_Initialize", token, session, login], login, 1)]));
+        // The sessions after the first are for workers.
+        scope.spawn(|| is_slow_in(&[(&[login, bytes], bytes, 1), (&[bytes, session], session, 3)]));
+    });
+}
 
 fn a_module_that_does_not_exist() {
     let stage = Stage::empty();

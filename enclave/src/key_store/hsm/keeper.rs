@@ -147,25 +147,33 @@ impl Keeper {
     /// A session whose user is logged in, with a token that gives random bytes and is no other store's.
     fn connect(&self, again: bool) -> Result<(Session, u64, Claim), HsmFault> {
         let Store { id, module, link, claims, .. } = &*self.store;
+        let go_on = || link.go_on(Seat::KEEPER);
         module.prepare(again)?;
-        link.go_on(Seat::KEEPER);
-        let slot = module.find(&self.token)?;
+        go_on();
+        let slot = module.find(&self.token, go_on)?;
         let claim = claims.claim(module.path().to_owned(), slot, id);
         let claim = claim.map_err(|store| HsmFault::TakenToken { store })?;
-        link.go_on(Seat::KEEPER);
+        go_on();
         let session = self.open(slot)?;
-        link.go_on(Seat::KEEPER);
+        go_on();
         // Tested, and not used (SP 800-90B section 4.3, which asks for 1,024 samples). A token that does
         // not give so much at once must not be found out by a caller, who would end the connection.
         for _ in 0..START_UP_OUTPUTS {
             let mut output = Zeroizing::new(vec![0; MAX_NUMBER_OF_BYTES.into()]);
             session.generate(&mut output)?;
-            link.go_on(Seat::KEEPER);
+            go_on();
             self.store.test(&output)?;
         }
         // Nor that it allows too few sessions.
-        let workers: Result<Vec<_>, _> = Seat::workers().map(|_| module.open(slot)).collect();
-        drop(workers?);
+        let mut workers = Vec::new();
+        for _ in Seat::workers() {
+            workers.push(module.open(slot)?);
+            go_on();
+        }
+        for session in workers {
+            drop(session);
+            go_on();
+        }
         Ok((session, slot, claim))
     }
 

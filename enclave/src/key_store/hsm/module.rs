@@ -94,10 +94,12 @@ impl Module {
         context.initialize(&self.path)
     }
 
-    /// The slot with the token.
-    pub(super) fn find(&self, token: &Token) -> Result<u64, HsmFault> {
+    /// The slot with the token; `go_on` is called as each call has returned, of which there may be
+    /// many.
+    pub(super) fn find(&self, token: &Token, go_on: impl Fn()) -> Result<u64, HsmFault> {
         let mut there = Vec::new();
         for slot in self.call(|pkcs11| Ok(pkcs11.get_slots_with_token()?))? {
+            go_on();
             // One that cannot be looked at may be another's.
             let label = self.call(|pkcs11| {
                 let info = pkcs11.get_token_info(slot)?;
