@@ -108,7 +108,9 @@ fn every_session_is_closed_at_the_end() {
         service.until_called("C_OpenSession", opened + 4);
         // Whoever does not wait for it ends before.
         stage.order("C_CloseSession sleep 100\n");
-        held.map(|held| assert_eq!(held.join().unwrap().plaintext().len(), 32));
+        for held in held {
+            assert_eq!(held.join().unwrap().plaintext().len(), 32);
+        }
     });
     service.end();
     let closed = stage.returned("C_CloseSession");
