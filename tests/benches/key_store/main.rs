@@ -6,7 +6,7 @@
 //! add to a round, and an HSM that is stuck is so for the whole of it. Medians are shown beside them.
 
 #![expect(clippy::print_stdout, reason = "it is what a benchmark is for")]
-#![expect(clippy::unwrap_used, reason = "in what it shares with tests")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "in what it shares with tests")]
 
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
