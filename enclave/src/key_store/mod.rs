@@ -79,12 +79,20 @@ impl KeyStores {
         metrics: &Arc<Metrics>,
     ) -> Result<Self, KeyStoreError> {
         let claims = Arc::new(Claims::default());
+        let numbered = |number, reason| KeyStoreError { number, reason };
+        // First all that can be refused: a process that ends as it starts has called no module.
         let store = |(settings, number)| {
-            KeyStore::start(settings, now, &claims, metrics)
-                .map_err(|reason| KeyStoreError { number, reason })
+            KeyStore::new(settings, now, &claims, metrics)
+                .map_err(|reason| numbered(number, reason))
         };
         let stores = settings.into_iter().zip(1..).map(store).collect::<Result<_, _>>()?;
-        Ok(Self { stores })
+        let mut this = Self { stores };
+        for (store, number) in this.stores.iter_mut().zip(1..) {
+            if let Kind::Hsm { hsm: Some(hsm), .. } = &mut store.kind {
+                hsm.connect().map_err(|reason| numbered(number, reason))?;
+            }
+        }
+        Ok(this)
     }
 
     /// The one with this id.
@@ -123,7 +131,7 @@ impl Drop for KeyStores {
 }
 
 impl KeyStore {
-    fn start(
+    fn new(
         settings: KeyStoreSettings,
         created: UnixMillis,
         claims: &Arc<Claims>,
@@ -136,7 +144,7 @@ impl KeyStore {
                 cluster_id: mem::take(&mut settings.cluster_id),
                 trust_anchor_certificate: settings.trust_anchor_certificate.take(),
                 hsm: match settings.connect {
-                    true => Some(Hsm::start(&id, *settings, claims, metrics)?),
+                    true => Some(Hsm::new(&id, *settings, claims, metrics)?),
                     false => None,
                 },
             },

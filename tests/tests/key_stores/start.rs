@@ -17,6 +17,7 @@ use crate::store::{SPARE, Store, VAULT};
 pub(crate) const CASES: &[Case] = &[
     ("an_attempt_goes_on_for_as_long_as_each_of_its_calls_returns", an_attempt_goes_on),
     ("a_module_that_does_not_exist_refuses_the_start", a_module_that_does_not_exist),
+    ("a_start_that_is_refused_has_called_no_module", a_start_that_is_refused_has_called_no_module),
     ("a_module_that_is_no_library_is_said_to_be_none", || {
         is_no_module(|stage| stage.path("pin"));
     }),
@@ -81,6 +82,19 @@ fn a_module_that_does_not_exist() {
     assert_eq!(status.code(), Some(1), "{log}");
     let said = log.lines().find(|line| line.contains(module.to_str().unwrap()));
     assert!(said.is_some_and(|line| line.contains("key_store")), "{log}");
+}
+
+/// Whoever ends as it starts would take a module from under the threads that are in it.
+fn a_start_that_is_refused_has_called_no_module() {
+    let stage = Stage::empty();
+    let nowhere = stage.path("nowhere.so");
+    stage.configure(&[VAULT.toml(&stage.spy()), SPARE.toml(&nowhere)].concat());
+    for _ in 0..10 {
+        let (status, log) = Service::refuses_to_start(&stage);
+        assert_eq!(status.code(), Some(1), "{log}");
+        assert!(log.contains("[[key_store]] number 2: module: "), "{log}");
+    }
+    assert!(stage.calls("C_Initialize").is_empty());
 }
 
 fn is_no_module(module: fn(&Stage) -> PathBuf) {

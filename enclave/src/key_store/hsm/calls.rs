@@ -48,6 +48,12 @@ impl Calls {
         }
     }
 
+    /// Workers that are in none.
+    pub(super) fn idle_workers(&self) -> usize {
+        let is_idle = |seat: &Seat| self.began.get(seat.0).is_some_and(Option::is_none);
+        Seat::workers().filter(is_idle).count()
+    }
+
     /// Whether nothing returns any more, or there is nobody left to answer requests.
     pub(super) fn are_stuck(&self, now: Instant) -> bool {
         let is_long = |began: Instant| now.saturating_duration_since(began) >= STUCK_AFTER;

@@ -6,10 +6,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The tokens of one service's stores, each with whose it is.
 #[derive(Debug, Default)]
-pub(in super::super) struct Claims(Mutex<Vec<Entry>>);
+pub(in super::super) struct Claims(Mutex<Entries>);
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Default)]
+struct Entries {
+    entries: Vec<Entry>,
+    /// Made so far.
+    count: u64,
+}
+
+#[derive(Debug)]
 struct Entry {
+    number: u64,
     /// Whatever the configuration calls it.
     module: PathBuf,
     slot: u64,
@@ -17,39 +25,42 @@ struct Entry {
 }
 
 impl Claims {
-    /// Claims a token, as long as the claim is kept. If it is another store's, names that.
+    /// Claims a token, as long as the claim is kept; a store may have several on the same. If it is
+    /// another store's, names that.
     pub(super) fn claim(
         self: &Arc<Self>,
         module: PathBuf,
         slot: u64,
         store: &str,
     ) -> Result<Claim, String> {
-        let mut entries = self.lock();
-        if let Some(other) =
-            entries.iter().find(|entry| entry.module == module && entry.slot == slot)
-        {
+        let mut claims = self.lock();
+        let is_same = |entry: &&Entry| entry.module == module && entry.slot == slot;
+        let mut others = claims.entries.iter().filter(is_same);
+        if let Some(other) = others.find(|entry| entry.store != store) {
             return Err(other.store.clone());
         }
-        let entry = Entry { module, slot, store: store.to_owned() };
-        entries.push(entry.clone());
-        Ok(Claim { claims: Arc::clone(self), entry })
+        claims.count += 1;
+        let number = claims.count;
+        claims.entries.push(Entry { number, module, slot, store: store.to_owned() });
+        Ok(Claim { claims: Arc::clone(self), number })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
+    fn lock(&self) -> MutexGuard<'_, Entries> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A token that is one store's.
+/// A token that is one store's: each session with it keeps this, for as long as one is open the token's
+/// user is logged in.
 #[derive(Debug)]
 pub(super) struct Claim {
     claims: Arc<Claims>,
-    entry: Entry,
+    number: u64,
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        self.claims.lock().retain(|entry| *entry != self.entry);
+        self.claims.lock().entries.retain(|entry| entry.number != self.number);
     }
 }
 
@@ -65,7 +76,10 @@ mod tests {
         assert_eq!(claim("/a", 7, "cks-b").unwrap_err(), "cks-a");
         let _other_slot = claim("/a", 8, "cks-b").unwrap();
         let _other_module = claim("/b", 7, "cks-c").unwrap();
+        let again = claim("/a", 7, "cks-a").unwrap();
         drop(first);
+        assert_eq!(claim("/a", 7, "cks-b").unwrap_err(), "cks-a");
+        drop(again);
         assert!(claim("/a", 7, "cks-b").is_ok());
     }
 }

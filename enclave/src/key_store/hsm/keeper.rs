@@ -1,6 +1,6 @@
 //! The thread that keeps a store connected: it connects, looks after the token, and connects again.
 
-use std::cell::Cell;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,11 +9,11 @@ use shared::kms::MAX_NUMBER_OF_BYTES;
 use zeroize::Zeroizing;
 
 use super::super::settings::Token;
-use super::calls::Seat;
+use super::caller::Caller;
 use super::claims::{Claim, Claims};
 use super::fault::HsmFault;
 use super::link::{Connection, Kept, Link};
-use super::module::{Module, Session};
+use super::module::{Module, Place, Session};
 use crate::entropy::{HealthFault, HealthTests};
 use crate::metrics::Metrics;
 
@@ -30,6 +30,10 @@ const LAST_DELAY: Duration = Duration::from_secs(30);
 /// one: each may count as one by a wrong PIN, and lock the user out.
 const MAX_REFUSALS: u32 = 3;
 
+/// How long after such a login the next one is tried: what an HSM refuses in a bad moment is not to be
+/// taken for good.
+const REFUSAL_DELAY: Duration = Duration::from_secs(10);
+
 /// Outputs that are tested, and not used, before any is: two, so that one which repeats itself shows.
 const START_UP_OUTPUTS: usize = 2;
 
@@ -38,8 +42,10 @@ pub(super) struct Store {
     /// For the log.
     pub(super) id: String,
     pub(super) module: Arc<Module>,
-    pub(super) link: Link,
+    pub(super) link: Arc<Link>,
     pub(super) claims: Arc<Claims>,
+    /// That of the token of the connection that there is.
+    pub(super) claim: Mutex<Option<Arc<Claim>>>,
     /// Or how they failed, for good.
     pub(super) health: Mutex<Result<HealthTests, HealthFault>>,
     pub(super) metrics: Arc<Metrics>,
@@ -55,6 +61,16 @@ impl Store {
             return Err(fault.into());
         }
         Ok(())
+    }
+
+    /// Of the token of the connection that there is.
+    pub(super) fn claim(&self) -> Result<Arc<Claim>, HsmFault> {
+        let claim = self.claim.lock().unwrap_or_else(PoisonError::into_inner);
+        claim.clone().ok_or(HsmFault::Lost)
+    }
+
+    fn set_claim(&self, claim: Option<Arc<Claim>>) {
+        *self.claim.lock().unwrap_or_else(PoisonError::into_inner) = claim;
     }
 
     /// One thread found that the connection has ended.
@@ -97,10 +113,11 @@ impl Delay {
 /// The thread's own.
 pub(super) struct Keeper {
     pub(super) store: Arc<Store>,
+    pub(super) caller: Caller,
     pub(super) token: Token,
     pub(super) pin: RawAuthPin,
     /// Logins that the token refused in a row.
-    pub(super) refusals: Cell<u32>,
+    pub(super) refusals: AtomicU32,
 }
 
 impl Keeper {
@@ -108,11 +125,16 @@ impl Keeper {
     pub(super) fn run(self) {
         let link = &self.store.link;
         let _attendance = link.attend();
-        let mut delay = Delay(None);
-        while link.keep(None, Duration::ZERO) != Kept::Closed {
-            let kept = self.connect_and_keep(delay != Delay(None));
+        let (mut delay, mut again) = (Delay(None), false);
+        while !link.is_closed() {
+            let kept = self.connect_and_keep(again);
+            again = true;
+            let pause = match self.refusals.load(Ordering::Relaxed) {
+                0 => delay.after(kept),
+                _ => REFUSAL_DELAY,
+            };
             let is_final = link.fault().is_some_and(|fault| fault.is_final());
-            if is_final || link.keep(None, delay.after(kept)) == Kept::Closed {
+            if is_final || link.keep(None, pause) == Kept::Closed {
                 return;
             }
         }
@@ -121,18 +143,19 @@ impl Keeper {
     /// One connection, from the attempt to its end: how long it was there.
     fn connect_and_keep(&self, again: bool) -> Duration {
         let link = &self.store.link;
-        link.begin(Seat::KEEPER);
-        let connected = self.connect(again);
-        link.end(Seat::KEEPER);
-        match connected {
-            Ok((session, slot, _claim)) => {
+        match self.connect(again) {
+            Ok((session, place)) => {
                 let since = Instant::now();
-                let connection = link.connected(slot);
+                let connection = link.connected(place);
                 tracing::info!("key store {} is connected", self.store.id);
                 self.keep(connection, session);
+                self.store.set_claim(None);
                 since.elapsed()
             }
+            // It is given up, and nothing is wrong with it.
+            Err(_) if link.is_closed() => Duration::ZERO,
             Err(fault) => {
+                self.store.set_claim(None);
                 self.store.metrics.key_store_failures.inc();
                 // The same again and again is said once.
                 if link.fault().as_ref() != Some(&fault) {
@@ -145,47 +168,38 @@ impl Keeper {
     }
 
     /// A session whose user is logged in, with a token that gives random bytes and is no other store's.
-    fn connect(&self, again: bool) -> Result<(Session, u64, Claim), HsmFault> {
+    fn connect(&self, again: bool) -> Result<(Session, Place), HsmFault> {
         let Store { id, module, link, claims, .. } = &*self.store;
-        let go_on = || link.go_on(Seat::KEEPER);
-        module.prepare(again)?;
-        go_on();
-        let slot = module.find(&self.token, go_on)?;
-        let claim = claims.claim(module.path().to_owned(), slot, id);
+        module.prepare(&self.caller, again)?;
+        let place = module.find(&self.caller, &self.token)?;
+        let claim = claims.claim(module.path().to_owned(), place.slot, id);
         let claim = claim.map_err(|store| HsmFault::TakenToken { store })?;
-        go_on();
-        let session = self.open(slot)?;
-        go_on();
+        let claim = Arc::new(claim);
+        self.store.set_claim(Some(Arc::clone(&claim)));
+        let session = self.open(place)?;
         // Tested, and not used (SP 800-90B section 4.3, which asks for 1,024 samples). A token that does
         // not give so much at once must not be found out by a caller, who would end the connection.
         for _ in 0..START_UP_OUTPUTS {
             let mut output = Zeroizing::new(vec![0; MAX_NUMBER_OF_BYTES.into()]);
             session.generate(&mut output)?;
-            go_on();
             self.store.test(&output)?;
         }
-        // Nor that it allows too few sessions.
-        let mut workers = Vec::new();
-        for _ in Seat::workers() {
-            workers.push(module.open(slot)?);
-            go_on();
-        }
-        for session in workers {
-            drop(session);
-            go_on();
-        }
-        Ok((session, slot, claim))
+        // Nor that it allows too few sessions. Who is still in a call of before may have one.
+        let idle = 0..link.idle_workers();
+        let sessions: Vec<_> =
+            idle.map(|_| module.open(&self.caller, &claim, place)).collect::<Result<_, _>>()?;
+        drop(sessions);
+        Ok((session, place))
     }
 
-    fn open(&self, slot: u64) -> Result<Session, HsmFault> {
-        let session = self.store.module.open(slot)?;
-        self.store.link.go_on(Seat::KEEPER);
+    fn open(&self, place: Place) -> Result<Session, HsmFault> {
+        let session = self.store.module.open(&self.caller, &self.store.claim()?, place)?;
         match session.log_in(&self.pin) {
-            Ok(()) => self.refusals.set(0),
+            Ok(()) => self.refusals.store(0, Ordering::Relaxed),
             Err(fault) if fault.is_of_device() => return Err(fault),
             Err(fault) => {
-                self.refusals.set(self.refusals.get() + 1);
-                return Err(match self.refusals.get() {
+                let before = self.refusals.fetch_add(1, Ordering::Relaxed);
+                return Err(match before + 1 {
                     ..MAX_REFUSALS => fault,
                     _ => HsmFault::Refused { last: Box::new(fault) },
                 });
@@ -196,31 +210,24 @@ impl Keeper {
 
     /// Looks after a connection until it ends; the session is what keeps its user logged in.
     fn keep(&self, connection: Connection, session: Session) {
-        let link = &self.store.link;
         let mut session = Some(session);
-        while link.keep(Some(connection), CHECK_INTERVAL) == Kept::Still {
-            link.begin(Seat::KEEPER);
-            let checked = self.check(connection, &mut session);
-            link.end(Seat::KEEPER);
-            if let Err(fault) = checked {
+        while self.store.link.keep(Some(connection), CHECK_INTERVAL) == Kept::Still {
+            if let Err(fault) = self.check(connection, &mut session) {
                 self.store.lost(connection, &fault);
             }
         }
-        link.begin(Seat::KEEPER);
-        drop(session);
-        link.end(Seat::KEEPER);
     }
 
     /// Whether the token is still there, and the session; if that alone is gone, there is another.
     fn check(&self, connection: Connection, session: &mut Option<Session>) -> Result<(), HsmFault> {
-        self.store.module.check(connection.slot, &self.token)?;
+        self.store.module.check(&self.caller, connection.place, &self.token)?;
         match session.as_ref().map(Session::check) {
             Some(Err(fault)) if !fault.is_of_session() => Err(fault),
             Some(Ok(())) => Ok(()),
             Some(Err(_)) | None => {
                 // First: its handle may be the next one's.
                 *session = None;
-                *session = Some(self.open(connection.slot)?);
+                *session = Some(self.open(connection.place)?);
                 Ok(())
             }
         }
@@ -238,8 +245,9 @@ pub(super) mod tests {
         Arc::new(Store {
             id: "cks-a".to_owned(),
             module: Module::at(&env::current_exe().unwrap()).unwrap(),
-            link: Link::new(),
+            link: Arc::new(Link::new()),
             claims: Arc::default(),
+            claim: Mutex::new(None),
             health: Mutex::new(Ok(HealthTests::new())),
             metrics: Arc::new(Metrics::new()),
         })

@@ -11,14 +11,15 @@ use tokio::sync::oneshot;
 
 use super::calls::{Calls, STUCK_AFTER, Seat};
 use super::fault::HsmFault;
+use super::module::Place;
 use crate::entropy::RandomBytes;
 
 /// Connections count from one, so that whoever has lost the last does not take the next for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Connection {
     number: u64,
-    /// The id of the slot with the token, which may be another each time.
-    pub(super) slot: u64,
+    /// Where the token is, which may be elsewhere each time.
+    pub(super) place: Place,
 }
 
 #[derive(Debug)]
@@ -165,9 +166,8 @@ impl Link {
         Ok(answer)
     }
 
-    /// Waits for work, with a session of `connection` in hand or with none. The call that the work
-    /// takes has then begun.
-    pub(super) fn work(&self, seat: Seat, connection: Option<Connection>) -> Work {
+    /// Waits for work, with a session of `connection` in hand or with none.
+    pub(super) fn work(&self, connection: Option<Connection>) -> Work {
         let mut state = self.lock();
         loop {
             if state.closed {
@@ -178,28 +178,22 @@ impl Link {
                 Phase::Connecting | Phase::Failed(_) => None,
             };
             if connection.is_some() && connection != current {
-                state.calls.begin(seat);
                 return Work::LetGo;
             }
             if let Some(current) = current
                 && let Some(request) = state.next()
             {
-                state.calls.begin(seat);
                 return Work::Answer(current, request);
             }
             state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    /// Begins a call.
-    pub(super) fn begin(&self, seat: Seat) {
-        self.lock().calls.begin(seat);
-    }
-
-    /// One call has returned, and the next begins.
-    pub(super) fn go_on(&self, seat: Seat) {
-        self.end(seat);
-        self.begin(seat);
+    /// Begins a call. Whether one is still to be made.
+    pub(super) fn begin(&self, seat: Seat) -> bool {
+        let mut state = self.lock();
+        state.calls.begin(seat);
+        !state.closed
     }
 
     /// A call has returned.
@@ -207,11 +201,11 @@ impl Link {
         self.lock().calls.end(seat);
     }
 
-    /// It is connected, to the token in `slot`.
-    pub(super) fn connected(&self, slot: u64) -> Connection {
+    /// It is connected, to the token there.
+    pub(super) fn connected(&self, place: Place) -> Connection {
         let mut state = self.lock();
         state.connections += 1;
-        let connection = Connection { number: state.connections, slot };
+        let connection = Connection { number: state.connections, place };
         state.turn_to(Phase::Connected(connection));
         connection
     }
@@ -219,6 +213,16 @@ impl Link {
     /// It could not be connected.
     pub(super) fn not_connected(&self, fault: HsmFault) {
         self.lock().turn_to(Phase::Failed(fault));
+    }
+
+    /// Whether nobody needs it any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    /// Workers that are in no call.
+    pub(super) fn idle_workers(&self) -> usize {
+        self.lock().calls.idle_workers()
     }
 
     /// Whether this is the connection that there is.
@@ -230,7 +234,12 @@ impl Link {
     /// Returns whether it was the first.
     pub(super) fn lost(&self, connection: Connection, fault: &HsmFault) -> bool {
         let mut state = self.lock();
-        if !state.is_current(connection) {
+        // What nothing but a restart ends counts wherever it was found; and once.
+        let is_news = match &state.phase {
+            Phase::Failed(known) if known.is_final() => false,
+            _ => fault.is_final() || state.is_current(connection),
+        };
+        if !is_news {
             return false;
         }
         state.turn_to(Phase::Failed(fault.clone()));

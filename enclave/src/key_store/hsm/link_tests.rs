@@ -3,8 +3,11 @@ use std::sync::{Arc, mpsc};
 use tokio::sync::oneshot::error::TryRecvError;
 use zeroize::Zeroizing;
 
+use super::super::caller::Caller;
 use super::*;
 use crate::entropy::HealthFault;
+
+const PLACE: Place = Place { slot: 7, set_ups: 1 };
 
 fn seat() -> Seat {
     Seat::workers().next().unwrap()
@@ -12,7 +15,7 @@ fn seat() -> Seat {
 
 fn connected() -> (Arc<Link>, Connection) {
     let link = Arc::new(Link::new());
-    let connection = link.connected(7);
+    let connection = link.connected(PLACE);
     (link, connection)
 }
 
@@ -20,7 +23,7 @@ fn connected() -> (Arc<Link>, Connection) {
 fn work(link: &Arc<Link>, connection: Option<Connection>) -> Work {
     let link = Arc::clone(link);
     let (found, finds) = mpsc::channel();
-    thread::spawn(move || drop(found.send(link.work(seat(), connection))));
+    thread::spawn(move || drop(found.send(link.work(connection))));
     finds.recv_timeout(Duration::from_secs(60)).unwrap()
 }
 
@@ -36,7 +39,7 @@ fn nobody_waits_for_a_store_that_is_not_connected() {
     let failed = Condition::Failed(HsmFault::SeveralTokens);
     assert_eq!(link.ask(1).unwrap_err(), NoPlace::NotConnected(failed.clone()));
     assert_eq!(link.condition(), failed);
-    link.connected(7);
+    link.connected(PLACE);
     assert!(link.ask(1).is_ok());
 }
 
@@ -45,7 +48,7 @@ fn a_request_is_answered_over_the_connection_that_there_is() {
     let (link, connection) = connected();
     let mut answer = link.ask(3).unwrap();
     let Work::Answer(over, request) = work(&link, None) else { panic!("other work") };
-    assert_eq!((over, over.slot, request.length), (connection, 7, 3));
+    assert_eq!((over, over.place, request.length), (connection, PLACE, 3));
     request.answer(Ok(bytes()));
     assert_eq!(answer.try_recv().unwrap().unwrap().expose(), [1, 2, 3]);
 }
@@ -84,7 +87,7 @@ fn the_end_of_a_connection_is_that_of_all_who_wait_and_is_found_once() {
 fn the_end_of_an_earlier_connection_is_not_that_of_a_later() {
     let (link, earlier) = connected();
     assert!(link.lost(earlier, &HsmFault::Lost));
-    let later = link.connected(7);
+    let later = link.connected(PLACE);
     assert_ne!(earlier, later);
     assert!(!link.lost(earlier, &HsmFault::Lost));
     assert_eq!(link.condition(), Condition::Connected);
@@ -113,7 +116,7 @@ fn a_call_that_goes_on_while_none_returns_is_stuck() {
 #[test]
 fn a_store_whose_workers_are_all_in_calls_is_stuck_though_its_token_can_be_looked_at() {
     let (link, _) = connected();
-    Seat::workers().for_each(|seat| link.begin(seat));
+    assert!(Seat::workers().all(|seat| link.begin(seat)));
     let later = Instant::now() + STUCK_AFTER;
     link.begin(Seat::KEEPER);
     link.end(Seat::KEEPER);
@@ -142,7 +145,8 @@ fn an_attempt_that_does_not_return_is_told_from_the_fault_before_it() {
     let stuck = Condition::Failed(HsmFault::Stuck { limit: STUCK_AFTER });
     assert_eq!(link.lock().condition(later), stuck);
     // Each call of an attempt counts for itself.
-    link.go_on(Seat::KEEPER);
+    link.end(Seat::KEEPER);
+    link.begin(Seat::KEEPER);
     assert_eq!(
         link.lock().condition(later - Duration::from_secs(1)),
         Condition::Failed(HsmFault::Lost)
@@ -157,11 +161,42 @@ fn what_is_final_stays_whatever_else_is_found() {
     assert!(link.lost(connection, &unhealthy));
     link.begin(seat());
     link.not_connected(HsmFault::Lost);
-    let later = link.connected(7);
+    let later = link.connected(PLACE);
     assert!(!link.is_current(later) && !link.is_current(connection));
     let found = link.lock().condition(Instant::now() + STUCK_AFTER);
     assert_eq!(found, Condition::Failed(unhealthy));
     assert_eq!(link.keep(Some(later), Duration::from_secs(60)), Kept::Ended);
+}
+
+#[test]
+fn what_is_final_counts_also_when_it_is_found_of_an_earlier_connection() {
+    let (link, earlier) = connected();
+    assert!(link.lost(earlier, &HsmFault::Lost));
+    let later = link.connected(PLACE);
+    let unhealthy = HsmFault::Unhealthy(HealthFault::RepetitionCount);
+    assert!(!link.lost(earlier, &HsmFault::SeveralTokens));
+    assert!(link.is_current(later));
+    assert!(link.lost(earlier, &unhealthy) && !link.lost(later, &unhealthy));
+    assert_eq!(link.condition(), Condition::Failed(unhealthy));
+}
+
+#[test]
+fn at_the_end_no_further_call_is_made_but_what_is_open_is_closed() {
+    let link = Arc::new(Link::new());
+    let caller = Caller::new(&link, seat());
+    let busy = || Ok((link.idle_workers(), link.lock().calls.are_stuck(Instant::now())));
+    assert_eq!(caller.call(busy), Ok((3, false)));
+    assert_eq!(link.idle_workers(), 4);
+    link.close();
+    let mut called = false;
+    let call = || {
+        called = true;
+        Ok(())
+    };
+    assert_eq!(caller.call(call), Err(HsmFault::Lost));
+    assert!(!called);
+    caller.close(|| called = true);
+    assert!(called);
 }
 
 #[test]
@@ -196,7 +231,7 @@ fn whoever_closes_it_waits_for_its_threads() {
 #[test]
 fn a_thread_that_panics_takes_the_store_with_it() {
     let link = Arc::new(Link::new());
-    link.connected(7);
+    link.connected(PLACE);
     let mut answer = link.ask(1).unwrap();
     let attended = Arc::clone(&link);
     let thread = thread::spawn(move || {

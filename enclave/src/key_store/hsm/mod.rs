@@ -2,6 +2,7 @@
 //! ([`keeper`]), and some that answer requests ([`worker`]). Callers see no more of them than what all
 //! share ([`link`]), so that a call that does not return holds up nobody but its thread.
 
+mod caller;
 mod calls;
 mod claims;
 mod fault;
@@ -11,9 +12,8 @@ mod module;
 mod returned;
 mod worker;
 
-use std::cell::Cell;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -22,6 +22,7 @@ use cryptoki::types::RawAuthPin;
 use shared::kms::{ConnectionErrorCode, ConnectionState};
 use tokio::time::{Instant, timeout_at};
 
+use self::caller::Caller;
 use self::calls::Seat;
 pub(super) use self::claims::Claims;
 pub(super) use self::fault::HsmFault;
@@ -41,14 +42,16 @@ pub(super) struct Hsm {
     deadline: Duration,
     /// Whether it was said that a call does not return.
     said_stuck: AtomicBool,
+    /// Until it has a thread.
+    keeper: Option<Keeper>,
 }
 
 impl Hsm {
-    /// Begins to connect it.
+    /// One that is not connected yet: nothing has been called.
     ///
     /// # Errors
-    /// If there is no module, no PIN, or no thread.
-    pub(super) fn start(
+    /// If there is no module, or no PIN.
+    pub(super) fn new(
         id: &str,
         settings: HsmSettings,
         claims: &Arc<Claims>,
@@ -61,22 +64,31 @@ impl Hsm {
         let store = Arc::new(Store {
             id: id.to_owned(),
             module,
-            link: Link::new(),
+            link: Arc::new(Link::new()),
             claims: Arc::clone(claims),
+            claim: Mutex::new(None),
             health: Mutex::new(Ok(HealthTests::new())),
             metrics: Arc::clone(metrics),
         });
-        // From here on its threads end if not all can be started.
-        let this = Self { store, deadline, said_stuck: AtomicBool::new(false) };
-        for seat in Seat::workers() {
-            let worker = Worker::new(Arc::clone(&this.store), seat);
-            spawn(move || worker.run())?;
-        }
+        let caller = Caller::new(&store.link, Seat::KEEPER);
         // Moved, and wiped at the end.
         let pin = RawAuthPin::new(Box::new(std::mem::take(&mut *pin)));
-        let keeper = Keeper { store: Arc::clone(&this.store), token, pin, refusals: Cell::new(0) };
-        spawn(move || keeper.run())?;
-        Ok(this)
+        let refusals = AtomicU32::new(0);
+        let keeper = Keeper { store: Arc::clone(&store), caller, token, pin, refusals };
+        Ok(Self { store, deadline, said_stuck: AtomicBool::new(false), keeper: Some(keeper) })
+    }
+
+    /// Begins to connect it, once.
+    ///
+    /// # Errors
+    /// If there is no thread.
+    pub(super) fn connect(&mut self) -> Result<(), KeyStoreErrorReason> {
+        let Some(keeper) = self.keeper.take() else { return Ok(()) };
+        for seat in Seat::workers() {
+            let worker = Worker::new(Arc::clone(&self.store), seat);
+            spawn(move || worker.run())?;
+        }
+        spawn(move || keeper.run())
     }
 
     /// How it is, and if it failed, why.
@@ -177,9 +189,13 @@ mod tests {
     #[tokio::test]
     async fn who_finds_no_place_in_the_line_is_counted() {
         let store = keeper::tests::store();
-        store.link.connected(7);
-        let hsm =
-            Hsm { store, deadline: Duration::from_secs(60), said_stuck: AtomicBool::new(false) };
+        store.link.connected(module::Place { slot: 7, set_ups: 1 });
+        let hsm = Hsm {
+            store,
+            deadline: Duration::from_secs(60),
+            said_stuck: AtomicBool::new(false),
+            keeper: None,
+        };
         let _line: Vec<_> = (0..MAX_CONNECTIONS).map(|_| hsm.store.link.ask(1).unwrap()).collect();
         assert_eq!(hsm.draw(1).await.unwrap_err(), KeyStoreFault::Full);
         assert_eq!(hsm.store.metrics.key_store_draws.full.get(), 1);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use super::caller::Caller;
 use super::calls::Seat;
 use super::fault::HsmFault;
 use super::keeper::Store;
@@ -13,14 +14,15 @@ use crate::entropy::RandomBytes;
 
 /// The thread's own: a session, once there was a request, and the connection that it is of.
 pub(super) struct Worker {
-    pub(super) store: Arc<Store>,
-    pub(super) seat: Seat,
+    store: Arc<Store>,
+    caller: Caller,
     session: Option<(Connection, Session)>,
 }
 
 impl Worker {
     pub(super) fn new(store: Arc<Store>, seat: Seat) -> Self {
-        Self { store, seat, session: None }
+        let caller = Caller::new(&store.link, seat);
+        Self { store, caller, session: None }
     }
 
     /// Returns when nobody needs the store any more.
@@ -34,15 +36,11 @@ impl Worker {
     fn serve(mut self, store: &Store) {
         let link = &store.link;
         loop {
-            match link.work(self.seat, self.session.as_ref().map(|(connection, _)| *connection)) {
+            match link.work(self.session.as_ref().map(|(connection, _)| *connection)) {
                 Work::End => return,
-                Work::LetGo => {
-                    self.session = None;
-                    link.end(self.seat);
-                }
+                Work::LetGo => self.session = None,
                 Work::Answer(connection, request) => {
                     let drawn = self.draw(connection, request.length);
-                    link.end(self.seat);
                     if let Err(fault) = &drawn {
                         // Before the caller is told, so that whoever looks next knows as well.
                         store.lost(connection, fault);
@@ -74,7 +72,11 @@ impl Worker {
     fn generate(&mut self, connection: Connection, out: &mut [u8]) -> Result<(), HsmFault> {
         let session = match self.session.take() {
             Some((of, session)) if of == connection => session,
-            _ => self.store.module.open(connection.slot)?,
+            // An earlier one's is closed before.
+            _ => {
+                let claim = self.store.claim()?;
+                self.store.module.open(&self.caller, &claim, connection.place)?
+            }
         };
         let (_, session) = self.session.insert((connection, session));
         session.generate(out)
