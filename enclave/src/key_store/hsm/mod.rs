@@ -10,6 +10,7 @@ mod keeper;
 mod link;
 mod module;
 mod returned;
+mod store;
 mod worker;
 
 use std::fmt;
@@ -26,9 +27,10 @@ use self::caller::Caller;
 use self::calls::Seat;
 pub(super) use self::claims::Claims;
 pub(super) use self::fault::HsmFault;
-use self::keeper::{Keeper, Store};
+use self::keeper::Keeper;
 use self::link::{Condition, Link, NoPlace};
 use self::module::Module;
+use self::store::Store;
 use self::worker::Worker;
 use super::fault::KeyStoreFault;
 use super::settings::{HsmSettings, KeyStoreErrorReason};
@@ -188,7 +190,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_finds_no_place_in_the_line_is_counted() {
-        let store = keeper::tests::store();
+        let store = store::tests::store();
         store.link.connected(module::Place { slot: 7, set_ups: 1 });
         let hsm = Hsm {
             store,

@@ -7,9 +7,9 @@ use zeroize::Zeroizing;
 use super::caller::Caller;
 use super::calls::Seat;
 use super::fault::HsmFault;
-use super::keeper::Store;
 use super::link::{Connection, Work};
 use super::module::Session;
+use super::store::Store;
 use crate::entropy::RandomBytes;
 
 /// The thread's own: a session, once there was a request, and the connection that it is of.
