@@ -15,7 +15,10 @@ elif [[ $EUID -ne 0 ]] || ! command -v apt-get >/dev/null; then
     exit 1
 fi
 
-# The lists of a fresh system are empty.
-apt-cache show softhsm2 >/dev/null 2>&1 || apt-get update --quiet=2 >&2
-DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends softhsm2 >&2
+install() {
+    DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends softhsm2 >&2
+}
+
+# The lists of a fresh system are empty, those of an old one name what is gone.
+install || { apt-get update --quiet=2 >&2 && install; }
 softhsm_module || { echo "softhsm2 is installed, but where is libsofthsm2.so?" >&2; exit 1; }
