@@ -126,7 +126,7 @@ impl Drop for KeyStores {
         // All at once, and then one wait for all.
         self.hsms().for_each(Hsm::close);
         let deadline = Instant::now() + END_PATIENCE;
-        self.hsms().for_each(|hsm| hsm.end(deadline));
+        self.hsms().for_each(|hsm| hsm.ended(deadline));
     }
 }
 
@@ -162,18 +162,17 @@ impl KeyStore {
         &self.name
     }
 
-    /// What random bytes are to be drawn from.
+    /// Exactly what its HSM gives for `length` bytes, by its deadline.
     ///
     /// # Errors
-    /// If it is none of that, or not at the moment.
-    pub(crate) fn source(&self) -> Result<HsmSource<'_>, KeyStoreFault> {
-        let hsm = match &self.kind {
-            Kind::External(_) => return Err(KeyStoreFault::Unsupported),
-            Kind::Hsm { hsm, .. } => hsm,
-        };
-        match (hsm, self.state()) {
-            (Some(hsm), (ConnectionState::Connected, _)) => Ok(HsmSource(hsm)),
-            (_, (state, _)) => Err(KeyStoreFault::NotConnected(state)),
+    /// If it has none, or not at the moment, or that fails.
+    pub(crate) async fn draw(&self, length: usize) -> Result<RandomBytes, KeyStoreFault> {
+        match &self.kind {
+            Kind::External(_) => Err(KeyStoreFault::Unsupported),
+            Kind::Hsm { hsm: None, .. } => {
+                Err(KeyStoreFault::NotConnected(ConnectionState::Disconnected))
+            }
+            Kind::Hsm { hsm: Some(hsm), .. } => hsm.draw(length).await,
         }
     }
 
@@ -218,16 +217,5 @@ impl KeyStore {
                 ..entry
             },
         }
-    }
-}
-
-/// An HSM that was connected a moment ago.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct HsmSource<'a>(&'a Hsm);
-
-impl HsmSource<'_> {
-    /// Exactly what the HSM gives for `length` bytes, by its deadline.
-    pub(crate) async fn draw(self, length: usize) -> Result<RandomBytes, KeyStoreFault> {
-        self.0.draw(length).await
     }
 }

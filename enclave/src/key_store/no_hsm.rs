@@ -44,7 +44,7 @@ impl Hsm {
         match *self {}
     }
 
-    pub(super) fn end(&self, _deadline: Instant) {
+    pub(super) fn ended(&self, _deadline: Instant) {
         match *self {}
     }
 }

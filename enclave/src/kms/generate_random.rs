@@ -62,10 +62,7 @@ async fn draw_from_key_store<P: Platform>(
     let Some(store) = service.key_stores.find(&id) else {
         return Err(Refusal::CustomKeyStoreNotFound { name: id });
     };
-    let random = match store.source() {
-        Ok(hsm) => hsm.draw(wanted.number_of_bytes).await,
-        Err(fault) => Err(fault),
-    };
+    let random = store.draw(wanted.number_of_bytes).await;
     let random = random.map_err(|fault| Refusal::CustomKeyStore { id, fault })?;
     let encryption = match wanted.sealed {
         true => Some(service.entropy.draw_encryption().await?),

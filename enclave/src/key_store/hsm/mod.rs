@@ -128,6 +128,8 @@ impl Hsm {
             Ok(_) => &draws.granted,
             Err(KeyStoreFault::Deadline { .. }) => &draws.deadline,
             Err(KeyStoreFault::Full) => &draws.full,
+            // Nothing was drawn.
+            Err(KeyStoreFault::NotConnected(_)) => return drawn,
             Err(_) => &draws.failed,
         };
         counter.inc();
@@ -153,15 +155,14 @@ impl Hsm {
 }
 
 impl Hsm {
-    /// Waits until its threads have ended, or the deadline: once it is dropped nobody knows of them.
-    pub(super) fn end(&self, deadline: std::time::Instant) {
-        self.store.link.close();
-        self.store.link.ended(deadline);
-    }
-
     /// Ends its threads, as they come back.
     pub(super) fn close(&self) {
         self.store.link.close();
+    }
+
+    /// Waits until they have ended, or for the deadline: once it is dropped nobody knows of them.
+    pub(super) fn ended(&self, deadline: std::time::Instant) {
+        self.store.link.ended(deadline);
     }
 }
 
