@@ -1,0 +1,71 @@
+//! A server that only answers: hyper, and the same bytes to whatever was asked. No service on hyper can
+//! answer faster, so it is the floor of ours.
+
+use std::env;
+use std::io::{Write, stdout};
+use std::process::Command;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{HeaderName, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+use crate::load::Failure;
+use crate::process::Process;
+
+/// Tells a process of this program's that it is to be the server.
+const ROLE: &str = "BARE_HYPER_SERVER";
+
+/// As many bytes as 32 random ones take.
+const BODY: &[u8] = br#"{"Plaintext":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}"#;
+
+/// The headers that KMS sends beside the length.
+const HEADERS: [(&str, &str); 6] = [
+    ("content-type", "application/x-amz-json-1.1"),
+    ("x-amzn-requestid", "00000000-0000-4000-8000-000000000000"),
+    ("date", "Thu, 01 Jan 1970 00:00:00 GMT"),
+    ("cache-control", "no-cache, no-store, must-revalidate, private"),
+    ("pragma", "no-cache"),
+    ("expires", "0"),
+];
+
+/// Starts one in a process of its own.
+pub(crate) fn start() -> Result<Process, Failure> {
+    Process::announced(Command::new(env::current_exe()?).env(ROLE, "1"))
+}
+
+/// Whether this process is to be the server: to be asked first of all by `main`, which then serves.
+pub(crate) fn is_to_be_served() -> bool {
+    env::var_os(ROLE).is_some()
+}
+
+/// Serves until the process is ended.
+pub(crate) fn serve() -> Result<(), Failure> {
+    Runtime::new()?.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        writeln!(stdout(), "bare server listening on tcp:{}", listener.local_addr()?)?;
+        loop {
+            let (stream, _) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            let connection = http1::Builder::new()
+                .auto_date_header(false)
+                .serve_connection(TokioIo::new(stream), service_fn(answer));
+            tokio::spawn(connection);
+        }
+    })
+}
+
+async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, hyper::Error> {
+    request.into_body().collect().await?;
+    let mut response = Response::new(Full::new(Bytes::from_static(BODY)));
+    for (name, value) in HEADERS {
+        let (name, value) = (HeaderName::from_static(name), HeaderValue::from_static(value));
+        response.headers_mut().insert(name, value);
+    }
+    Ok(response)
+}

@@ -1,0 +1,159 @@
+//! Many clients on one thread, each asking the same again as soon as it is answered: as little work as
+//! can be between the answer of one request and the next.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::runtime::Builder;
+use tokio::task::JoinSet;
+
+use crate::load::Failure;
+
+const HEAD_END: &[u8] = b"\r\n\r\n";
+const CONTENT_LENGTH: &[u8] = b"content-length: ";
+
+/// Clients that ask one thing.
+#[derive(Clone, Debug)]
+pub(crate) struct Crowd {
+    address: SocketAddr,
+    clients: usize,
+    request: Arc<[u8]>,
+    /// Whether each request has a connection of its own.
+    reconnects: bool,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    /// Answers with status 200.
+    pub(crate) answered: u32,
+    /// Others.
+    pub(crate) refused: u32,
+    /// What each request of the first kind took.
+    pub(crate) taken: Vec<Duration>,
+    /// How long it all took.
+    pub(crate) elapsed: Duration,
+}
+
+impl Crowd {
+    /// So many who ask `request` over connections that they keep.
+    pub(crate) fn new(address: SocketAddr, clients: usize, request: &[u8]) -> Self {
+        Self { address, clients, request: request.into(), reconnects: false }
+    }
+
+    /// With a new connection for each request.
+    pub(crate) fn reconnecting(self) -> Self {
+        Self { reconnects: true, ..self }
+    }
+
+    /// All connect; then they ask for so long.
+    pub(crate) fn ask_for(&self, length: Duration) -> Result<Tally, Failure> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let mut streams = Vec::new();
+            for _ in 0..self.clients {
+                streams.push(connect(self.address).await?);
+            }
+            let start = Instant::now();
+            let end = start + length;
+            let mut clients = JoinSet::new();
+            for stream in streams {
+                clients.spawn(self.clone().client(stream, end));
+            }
+            let mut all = Tally::default();
+            while let Some(tally) = clients.join_next().await {
+                let mut tally = tally??;
+                all.answered += tally.answered;
+                all.refused += tally.refused;
+                all.taken.append(&mut tally.taken);
+            }
+            all.elapsed = start.elapsed();
+            all.taken.sort_unstable();
+            Ok(all)
+        })
+    }
+
+    async fn client(self, mut stream: TcpStream, end: Instant) -> Result<Tally, Failure> {
+        let mut tally = Tally::default();
+        let mut buffer = Vec::with_capacity(16 * 1024);
+        loop {
+            let start = Instant::now();
+            if start >= end {
+                return Ok(tally);
+            }
+            stream.write_all(&self.request).await?;
+            match read_answer(&mut stream, &mut buffer).await? {
+                true => {
+                    tally.answered += 1;
+                    tally.taken.push(start.elapsed());
+                }
+                false => tally.refused += 1,
+            }
+            if self.reconnects {
+                stream = connect(self.address).await?;
+            }
+        }
+    }
+}
+
+impl Tally {
+    /// Answers a second.
+    pub(crate) fn rate(&self) -> f64 {
+        f64::from(self.answered) / self.elapsed.as_secs_f64()
+    }
+
+    /// What so many of 100 requests took no longer than, in milliseconds.
+    pub(crate) fn percentile_ms(&self, percent: usize) -> Result<f64, Failure> {
+        let taken = self.taken.get(self.taken.len() * percent / 100);
+        Ok(taken.ok_or("nobody was answered")?.as_secs_f64() * 1e3)
+    }
+}
+
+async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// Whether the answer's status is 200.
+async fn read_answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<bool, Failure> {
+    buffer.clear();
+    let body = loop {
+        if stream.read_buf(buffer).await? == 0 {
+            return Err("the connection ended before the answer".into());
+        }
+        if let Some(at) = find(buffer, HEAD_END) {
+            break at + HEAD_END.len();
+        }
+    };
+    let head = buffer.get(..body).unwrap_or_default().to_ascii_lowercase();
+    let good = head.starts_with(b"http/1.1 200");
+    let length = find(&head, CONTENT_LENGTH).ok_or("an answer without a length")?;
+    let digits = head.get(length + CONTENT_LENGTH.len()..).unwrap_or_default();
+    let digits = digits.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let end = body + std::str::from_utf8(digits)?.parse::<usize>()?;
+    while buffer.len() < end {
+        if stream.read_buf(buffer).await? == 0 {
+            return Err("the connection ended within the answer".into());
+        }
+    }
+    Ok(good)
+}
+
+fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
+    bytes.windows(part.len()).position(|window| window == part)
+}
+
+/// A request of GenerateRandom.
+pub(crate) fn generate_random(body: &str) -> Vec<u8> {
+    let head = format!(
+        "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-amz-json-1.1\r\n\
+         X-Amz-Target: TrentService.GenerateRandom\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body.as_bytes()].concat()
+}

@@ -1,0 +1,90 @@
+//! What was measured: shown as a table, and kept in `target/bench/summary.json`, to which each benchmark
+//! adds what it measured in place of what it measured before.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::load::Failure;
+
+/// One figure: the median of its rounds, and how far they were apart.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct Figure {
+    pub(crate) name: String,
+    pub(crate) value: f64,
+    pub(crate) unit: String,
+    /// The lowest round.
+    pub(crate) low: f64,
+    /// The highest.
+    pub(crate) high: f64,
+}
+
+/// The figures of one run, in the order in which they were added.
+#[derive(Debug, Default)]
+pub(crate) struct Figures(Vec<Figure>);
+
+impl Figures {
+    /// Adds the median of `rounds`.
+    pub(crate) fn add(
+        &mut self,
+        name: &str,
+        unit: &str,
+        rounds: impl IntoIterator<Item = f64>,
+    ) -> Result<f64, Failure> {
+        let mut rounds: Vec<f64> = rounds.into_iter().collect();
+        rounds.sort_by(f64::total_cmp);
+        let (Some(&low), Some(&high), Some(&value)) =
+            (rounds.first(), rounds.last(), rounds.get(rounds.len() / 2))
+        else {
+            return Err(format!("{name} was not measured").into());
+        };
+        self.0.push(Figure { name: name.to_owned(), value, unit: unit.to_owned(), low, high });
+        Ok(value)
+    }
+
+    /// Adds how many times `those` are of `these`, round by round: what both shared in a round,
+    /// such as a neighbour's load, is in neither.
+    pub(crate) fn add_ratio(
+        &mut self,
+        name: &str,
+        those: &[f64],
+        these: &[f64],
+    ) -> Result<f64, Failure> {
+        self.add(name, "ratio", those.iter().zip(these).map(|(that, this)| that / this))
+    }
+
+    /// Shows them, and keeps them.
+    pub(crate) fn publish(&self) -> Result<(), Failure> {
+        println!("{:<48}{:>14}  {:<12}{:>14}{:>14}", "", "median", "unit", "low", "high");
+        for Figure { name, value, unit, low, high } in &self.0 {
+            println!("{name:<48}{value:>14.3}  {unit:<12}{low:>14.3}{high:>14.3}");
+        }
+        let path = summary();
+        let mut all = read(&path)?;
+        all.extend(self.0.iter().map(|figure| (figure.name.clone(), figure.clone())));
+        let all: Vec<&Figure> = all.values().collect();
+        fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
+        fs::write(&path, serde_json::to_string_pretty(&all)?)?;
+        println!("all figures of the last runs: {}", path.display());
+        Ok(())
+    }
+}
+
+/// In the folder that Cargo builds into.
+fn summary() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("bench").join("summary.json")
+}
+
+fn read(path: &Path) -> Result<BTreeMap<String, Figure>, Failure> {
+    match fs::read(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(BTreeMap::new()),
+        Err(error) => Err(error.into()),
+        Ok(bytes) => {
+            let figures: Vec<Figure> = serde_json::from_slice(&bytes)?;
+            Ok(figures.into_iter().map(|figure| (figure.name.clone(), figure)).collect())
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Servers in processes of their own, so that what each costs can be told apart.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::load::Failure;
+
+/// A server that runs until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Process {
+    /// Starts `command`, which says on stdout where it listens: the last word of its first line.
+    pub(crate) fn announced(command: &mut Command) -> Result<Self, Failure> {
+        let mut child = command.stdout(Stdio::piped()).spawn()?;
+        let stdout = child.stdout.take().ok_or("no stdout")?;
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        let word = line.split_whitespace().next_back().unwrap_or_default();
+        match word.trim_start_matches("tcp:").parse() {
+            Ok(address) => Ok(Self { child, address }),
+            Err(_) => {
+                // It says on stderr why.
+                drop(child.kill());
+                child.wait()?;
+                Err(format!("{:?} does not say where it listens: {line:?}", command).into())
+            }
+        }
+    }
+
+    /// Starts `command`, which is known to listen on `address` soon: it is waited for.
+    pub(crate) fn listening(command: &mut Command, address: SocketAddr) -> Result<Self, Failure> {
+        let child = command.stdout(Stdio::null()).spawn()?;
+        let mut this = Self { child, address };
+        let deadline = std::time::Instant::now() + Duration::from_secs(30);
+        while std::net::TcpStream::connect(address).is_err() {
+            if let Some(status) = this.child.try_wait()? {
+                return Err(format!("{command:?} ended: {status}").into());
+            }
+            if std::time::Instant::now() > deadline {
+                return Err(format!("{command:?} does not listen on {address}").into());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(this)
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The processor time that it and its children have used.
+    pub(crate) fn cpu_time(&self) -> Result<Duration, Failure> {
+        let mut total = Duration::ZERO;
+        for id in self.family()? {
+            total += cpu_time(id)?;
+        }
+        Ok(total)
+    }
+
+    /// Bytes of its and its children's memory that are resident.
+    pub(crate) fn resident(&self) -> Result<u64, Failure> {
+        let mut total = 0;
+        for id in self.family()? {
+            let status = fs::read_to_string(format!("/proc/{id}/status"))?;
+            let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+            let kib = line.and_then(|line| line.trim().strip_suffix(" kB")).ok_or("no VmRSS")?;
+            total += kib.trim().parse::<u64>()? * 1024;
+        }
+        Ok(total)
+    }
+
+    /// Its id, and those of the workers that it has started.
+    fn family(&self) -> Result<Vec<u32>, Failure> {
+        let id = self.child.id();
+        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"))?;
+        let children = children.split_whitespace().map(str::parse);
+        Ok([Ok(id)].into_iter().chain(children).collect::<Result<_, _>>()?)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Those that have ended by themselves cannot be killed.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn cpu_time(id: u32) -> Result<Duration, Failure> {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat"))?;
+    // The name before it may hold anything.
+    let (_, fields) = stat.rsplit_once(") ").ok_or("no process")?;
+    let mut ticks = 0;
+    for field in fields.split(' ').skip(11).take(2) {
+        ticks += field.parse::<u64>()?;
+    }
+    // USER_HZ is 100 on every Linux that there is.
+    Ok(Duration::from_millis(ticks * 10))
+}
+
+/// A binary that `make build` has made.
+pub(crate) fn binary(name: impl AsRef<OsStr>) -> Result<PathBuf, Failure> {
+    let path =
+        PathBuf::from(env!("CARGO_TARGET_TMPDIR")).with_file_name("release").join(name.as_ref());
+    match path.is_file() {
+        true => Ok(path),
+        false => Err(format!("{} is missing: run `make build`", path.display()).into()),
+    }
+}
