@@ -45,7 +45,8 @@ pub enum DebugMode {
 #[derive(Debug)]
 pub struct UnverifiedDocument {
     bytes: Vec<u8>,
-    signature: Range<usize>,
+    /// What is signed, and the signature.
+    envelope: Envelope,
     payload: Payload,
 }
 
@@ -69,8 +70,8 @@ impl UnverifiedDocument {
     /// The first rule that `bytes` break.
     pub fn parse(bytes: Vec<u8>) -> Result<Self, MalformedDocument> {
         let envelope = Envelope::parse(&bytes)?;
-        let payload = Payload::parse(&bytes, envelope.payload)?;
-        Ok(Self { bytes, signature: envelope.signature, payload })
+        let payload = Payload::parse(&bytes, envelope.payload.clone())?;
+        Ok(Self { bytes, envelope, payload })
     }
 
     /// Rules 9 to 17, for a document in use now: it is judged at `now`, and must be fresh.
@@ -128,7 +129,8 @@ impl UnverifiedDocument {
         // 15: the first signatures
         chain.verify_signatures(at)?;
         // 16
-        cose::verify(&self.bytes, chain.leaf().public_key())?;
+        let signed = self.slice(&self.envelope.payload);
+        cose::verify(signed, claims.signature(), chain.leaf().public_key())?;
         // 17
         if debug_mode == DebugMode::Refuse && claims.pcrs().is_debug_mode() {
             return Err(UntrustedDocument::DebugMode);
@@ -209,7 +211,7 @@ impl<'a> Claims<'a> {
 
     /// r and s, 48 bytes each.
     pub fn signature(&self) -> &'a [u8] {
-        self.slice(&self.document.signature)
+        self.slice(&self.document.envelope.signature)
     }
 }
 

@@ -1,5 +1,5 @@
 //! The COSE_Sign1 envelope (RFC 9052 section 4.2), compared byte for byte with the only shape AWS
-//! emits. The COSE crate then verifies the signature over exactly these bytes; by itself it would
+//! emits. So what is signed is known without decoding anything; AWS's own COSE library would
 //! also accept a doubled tag, chunked strings and `crit`.
 
 use std::ops::Range;

@@ -35,6 +35,3 @@ pub use rule::Rule;
 #[cfg(feature = "simulator")]
 pub use trust::Simulated;
 pub use trust::{AnchorError, Production, Trust, TrustAnchors};
-
-#[cfg(feature = "simulator")]
-pub(crate) use cose::Undigested;

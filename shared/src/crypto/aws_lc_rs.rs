@@ -6,10 +6,10 @@ use aws_lc_rs::cipher::{
     AES_256, DecryptionContext, EncryptionContext, PaddedBlockDecryptingKey,
     PaddedBlockEncryptingKey, UnboundCipherKey,
 };
+use aws_lc_rs::digest::{self, SHA384};
 use aws_lc_rs::iv::FixedLength;
 use aws_lc_rs::rsa::{OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PublicEncryptingKey};
-#[cfg(feature = "simulator")]
-use aws_lc_rs::signature;
+use aws_lc_rs::signature::{self, UnparsedPublicKey};
 use rustls_pki_types::SignatureVerificationAlgorithm;
 
 use super::{AES_256_KEY_LENGTH, AES_BLOCK_LENGTH, CryptoError, OAEP_SEED_LENGTH};
@@ -32,6 +32,18 @@ impl From<aws_lc_rs::error::KeyRejected> for CryptoError {
     fn from(_: aws_lc_rs::error::KeyRejected) -> Self {
         Self
     }
+}
+
+/// The parts are hashed where they stand.
+pub(super) fn verify_es384(
+    public_key: &[u8],
+    message: &[&[u8]],
+    signature: &[u8],
+) -> Result<(), CryptoError> {
+    let mut digest = digest::Context::new(&SHA384);
+    message.iter().for_each(|part| digest.update(part));
+    let key = UnparsedPublicKey::new(&signature::ECDSA_P384_SHA384_FIXED, public_key);
+    Ok(key.verify_digest(&digest.finish(), signature)?)
 }
 
 pub(super) struct OaepPublicKey(OaepPublicEncryptingKey);

@@ -57,18 +57,18 @@ pub(crate) const ECDSA_P384_SHA384: &dyn rustls_pki_types::SignatureVerification
     &operations::CountedEcdsaP384Sha384;
 
 /// Verifies an ES384 signature (r and s, 48 bytes each) by an uncompressed P-384 point over
-/// `message`, which is not yet hashed.
+/// `message`, the parts of which are one after the other and not yet hashed.
 ///
 /// # Errors
 /// If the signature or the point is not valid. Both forms of s are: AWS does not normalise it.
 pub(crate) fn verify_es384(
     public_key: &[u8],
-    message: &[u8],
+    message: &[&[u8]],
     signature: &[u8],
 ) -> Result<(), CryptoError> {
     #[cfg(feature = "simulator")]
     operations::count_signature_verification();
-    ring_api::verify_es384(public_key, message, signature)
+    provider::verify_es384(public_key, message, signature)
 }
 
 /// An RSA key to encrypt to with OAEP (SHA-256, MGF1 with SHA-256, no label).

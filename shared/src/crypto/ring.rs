@@ -4,8 +4,7 @@ use aes::Aes256;
 use cbc::cipher::block_padding::Pkcs7;
 use cbc::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit};
 pub(super) use ring as api;
-#[cfg(feature = "simulator")]
-use ring::signature;
+use ring::signature::{self, UnparsedPublicKey};
 use rsa::pkcs8::DecodePublicKey;
 use rsa::rand_core::{TryCryptoRng, TryRng};
 use rsa::sha2::Sha256;
@@ -26,6 +25,16 @@ pub(crate) const ECDSA_P256_SHA256: &dyn SignatureVerificationAlgorithm =
 
 #[cfg(feature = "tls")]
 pub(super) use rustls::crypto::ring as tls;
+
+/// *ring* takes no digest, so that the parts must become one.
+pub(super) fn verify_es384(
+    public_key: &[u8],
+    message: &[&[u8]],
+    signature: &[u8],
+) -> Result<(), CryptoError> {
+    let key = UnparsedPublicKey::new(&signature::ECDSA_P384_SHA384_FIXED, public_key);
+    Ok(key.verify(&message.concat(), signature)?)
+}
 
 pub(super) struct OaepPublicKey(rsa::PublicKey);
 

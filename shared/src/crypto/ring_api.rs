@@ -3,21 +3,13 @@
 use super::CryptoError;
 use super::provider::api::error::Unspecified;
 use super::provider::api::rand::{SecureRandom, SystemRandom};
-use super::provider::api::signature::{self, UnparsedPublicKey};
+#[cfg(any(feature = "simulator", feature = "tls"))]
+use super::provider::api::signature;
 
 impl From<Unspecified> for CryptoError {
     fn from(_: Unspecified) -> Self {
         Self
     }
-}
-
-pub(super) fn verify_es384(
-    public_key: &[u8],
-    message: &[u8],
-    signature: &[u8],
-) -> Result<(), CryptoError> {
-    let key = UnparsedPublicKey::new(&signature::ECDSA_P384_SHA384_FIXED, public_key);
-    Ok(key.verify(message, signature)?)
 }
 
 /// Fills `buffer` with random bytes of the operating system's quality.

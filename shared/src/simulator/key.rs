@@ -68,7 +68,7 @@ impl SigningPublicKey for Key {
     }
 
     fn verify(&self, sig_structure: &[u8], signature: &[u8]) -> Result<bool, CoseError> {
-        Ok(crypto::verify_es384(self.public_key(), sig_structure, signature).is_ok())
+        Ok(crypto::verify_es384(self.public_key(), &[sig_structure], signature).is_ok())
     }
 }
 
