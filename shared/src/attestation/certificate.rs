@@ -62,6 +62,16 @@ impl<'a> Certificate<'a> {
         CertificateDer::from(self.der)
     }
 
+    /// As it was received.
+    pub(super) fn as_bytes(&self) -> &'a [u8] {
+        self.der
+    }
+
+    /// Whether it limits the names in certificates below it.
+    pub(super) fn constrains_names(&self) -> bool {
+        self.x509.extensions.name_constraints
+    }
+
     /// The public key as an uncompressed point.
     pub(super) fn public_key(&self) -> &'a [u8] {
         self.public_key

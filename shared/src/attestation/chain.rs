@@ -5,8 +5,10 @@ use webpki::{EndEntityCert, KeyUsage};
 
 use super::certificate::Certificate;
 use super::error::UntrustedDocument;
+use super::known::{self, Known};
 use super::position::ChainPosition;
 use super::trust::{Trust, TrustAnchors};
+use super::verifier::Familiarity;
 use crate::crypto;
 use crate::time::UnixMillis;
 
@@ -86,13 +88,70 @@ impl<'a> Chain<'a> {
         self.iter().try_for_each(|certificate| certificate.check_validity(at))
     }
 
-    /// Rule 15: one signature for each certificate but the root.
-    pub(super) fn verify_signatures(&self, at: UnixMillis) -> Result<(), UntrustedDocument> {
-        let mut ders = self.cas.iter().map(Certificate::der);
-        let root = ders.next().ok_or(UntrustedDocument::ChainPath)?;
-        let intermediates: Vec<CertificateDer<'a>> = ders.collect();
+    /// Rule 15: one signature for each certificate but the root, unless it was verified before.
+    pub(super) fn verify_signatures(
+        &self,
+        chains: &Known,
+        leaves: &Known,
+        at: UnixMillis,
+    ) -> Result<Familiarity, UntrustedDocument> {
+        let mut familiarity = Familiarity::Leaf;
+        leaves.verify(
+            || known::name(self.iter().map(Certificate::as_bytes)),
+            || {
+                familiarity = self.verify_by_chain(chains, at)?;
+                Ok(())
+            },
+        )?;
+        Ok(familiarity)
+    }
+
+    /// The same for a leaf that is not known.
+    fn verify_by_chain(
+        &self,
+        chains: &Known,
+        at: UnixMillis,
+    ) -> Result<Familiarity, UntrustedDocument> {
+        if self.cas.iter().any(Certificate::constrains_names) {
+            // Then what the CAs are good for depends on the leaf.
+            return self.verify_whole(at);
+        }
+        let name = || known::name(self.cas.iter().map(Certificate::as_bytes));
+        let mut first = None;
+        let known = chains.verify(name, || {
+            let whole = self.verify_whole(at);
+            first = Some(whole.clone());
+            whole.map(drop)
+        });
+        match (first, known) {
+            (Some(whole), _) => whole,
+            (None, Ok(())) => {
+                self.verify_path(self.cas.last(), &[], at).map(|()| Familiarity::Chain)
+            }
+            // Somebody else's leaf was refused with the chain, which says nothing of this one.
+            (None, Err(_)) => self.verify_whole(at).inspect(|_| chains.remember(name)),
+        }
+    }
+
+    /// All signatures.
+    fn verify_whole(&self, at: UnixMillis) -> Result<Familiarity, UntrustedDocument> {
+        let (root, intermediates) = self.cas.split_first().unzip();
+        self.verify_path(root, intermediates.unwrap_or_default(), at)?;
+        Ok(Familiarity::Nothing)
+    }
+
+    /// The signatures of `intermediates`, the first of which `anchor` has signed, and of the leaf.
+    fn verify_path(
+        &self,
+        anchor: Option<&Certificate<'a>>,
+        intermediates: &[Certificate<'a>],
+        at: UnixMillis,
+    ) -> Result<(), UntrustedDocument> {
+        let anchor = anchor.ok_or(UntrustedDocument::ChainPath)?.der();
+        let intermediates: Vec<CertificateDer<'a>> =
+            intermediates.iter().map(Certificate::der).collect();
         let anchor =
-            webpki::anchor_from_trusted_cert(&root).map_err(|_| UntrustedDocument::ChainPath)?;
+            webpki::anchor_from_trusted_cert(&anchor).map_err(|_| UntrustedDocument::ChainPath)?;
         let leaf = self.leaf.der();
         EndEntityCert::try_from(&leaf)
             .and_then(|leaf| {

@@ -7,10 +7,12 @@ use super::chain::Chain;
 use super::cose;
 use super::envelope::Envelope;
 use super::error::{MalformedDocument, UntrustedDocument};
+use super::known;
 use super::payload::Payload;
 use super::pcr::Pcrs;
 use super::recipient_key::{RecipientKey, RecipientKeyError};
 use super::trust::{Trust, TrustAnchors};
+use super::verifier::{Familiarity, Memory};
 use crate::time::UnixMillis;
 
 /// How far a document's timestamp may be ahead of our clock, in seconds.
@@ -85,7 +87,8 @@ impl UnverifiedDocument {
         max_age: MaxAge,
         debug_mode: DebugMode,
     ) -> Result<VerifiedDocument<T>, UntrustedDocument> {
-        self.verify(anchors, now, Some(max_age), debug_mode)
+        let verified = self.verify(anchors, &Memory::NONE, now, Some(max_age), debug_mode);
+        verified.map(|(document, _)| document)
     }
 
     /// Rules 9 to 17 but 14, for a stored document: it is judged at its own timestamp. That it was
@@ -99,7 +102,8 @@ impl UnverifiedDocument {
         debug_mode: DebugMode,
     ) -> Result<VerifiedDocument<T>, UntrustedDocument> {
         let at = self.payload.timestamp;
-        self.verify(anchors, at, None, debug_mode)
+        let verified = self.verify(anchors, &Memory::NONE, at, None, debug_mode);
+        verified.map(|(document, _)| document)
     }
 
     /// What the document claims, true or not: to show to a person, never to decide upon.
@@ -107,13 +111,15 @@ impl UnverifiedDocument {
         Claims { document: self }
     }
 
-    fn verify<T: Trust>(
+    /// Beside what is verified, how much of it had been before, as `memory` has it.
+    pub(super) fn verify<T: Trust>(
         self,
         anchors: &TrustAnchors<T>,
+        memory: &Memory,
         at: UnixMillis,
         live: Option<MaxAge>,
         debug_mode: DebugMode,
-    ) -> Result<VerifiedDocument<T>, UntrustedDocument> {
+    ) -> Result<(VerifiedDocument<T>, Familiarity), UntrustedDocument> {
         let claims = Claims { document: &self };
         // 9 to 11: each certificate's form and role, and their order
         let chain = Chain::arrange(claims.cabundle(), claims.certificate())?;
@@ -126,16 +132,32 @@ impl UnverifiedDocument {
             let not_before = chain.leaf().not_before();
             check_freshness(self.payload.timestamp, at, max_age, not_before)?;
         }
-        // 15: the first signatures
-        chain.verify_signatures(at)?;
-        // 16
-        let signed = self.slice(&self.envelope.payload);
-        cose::verify(signed, claims.signature(), chain.leaf().public_key())?;
+        // 15 and 16: the signatures, if they were not verified before
+        let familiarity = self.verify_signatures(&chain, memory, at)?;
         // 17
         if debug_mode == DebugMode::Refuse && claims.pcrs().is_debug_mode() {
             return Err(UntrustedDocument::DebugMode);
         }
-        Ok(VerifiedDocument { document: self, trust: PhantomData })
+        Ok((VerifiedDocument { document: self, trust: PhantomData }, familiarity))
+    }
+
+    fn verify_signatures(
+        &self,
+        chain: &Chain<'_>,
+        memory: &Memory,
+        at: UnixMillis,
+    ) -> Result<Familiarity, UntrustedDocument> {
+        let mut familiarity = Familiarity::Document;
+        let name = || known::name([&self.bytes[..]]);
+        memory.documents.verify(name, || {
+            // 15
+            familiarity = chain.verify_signatures(&memory.chains, &memory.leaves, at)?;
+            // 16
+            let signature = self.slice(&self.envelope.signature);
+            let signed = self.slice(&self.envelope.payload);
+            cose::verify(signed, signature, chain.leaf().public_key())
+        })?;
+        Ok(familiarity)
     }
 
     fn slice(&self, range: &Range<usize>) -> &[u8] {

@@ -12,6 +12,7 @@ mod cose;
 mod document;
 mod envelope;
 mod error;
+mod known;
 mod own;
 mod payload;
 mod pcr;
@@ -19,6 +20,7 @@ mod position;
 mod recipient_key;
 mod rule;
 mod trust;
+mod verifier;
 mod x509;
 
 pub use cbor::{CborError, CborFault};
@@ -35,3 +37,4 @@ pub use rule::Rule;
 #[cfg(feature = "simulator")]
 pub use trust::Simulated;
 pub use trust::{AnchorError, Production, Trust, TrustAnchors};
+pub use verifier::{CacheSizes, Familiarity, Verifier};

@@ -20,6 +20,8 @@ const FIRST_YEAR_OF_GENERALIZED_TIME: u16 = 2050;
 /// 2.5.29.19 and 2.5.29.15.
 const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 19];
 const KEY_USAGE: &[u8] = &[0x55, 0x1d, 15];
+/// 2.5.29.30.
+const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 30];
 
 /// A certificate's parts, as far as they matter here.
 #[derive(Debug)]
@@ -42,6 +44,8 @@ pub(super) struct X509<'a> {
 pub(super) struct Extensions {
     pub(super) basic_constraints: Option<BasicConstraints>,
     pub(super) key_usage: Option<KeyUsage>,
+    /// There are some, whatever they say (RFC 5280 section 4.2.1.10).
+    pub(super) name_constraints: bool,
     pub(super) unknown_critical: bool,
 }
 
@@ -183,7 +187,10 @@ impl Extensions {
         match identifier {
             BASIC_CONSTRAINTS => self.basic_constraints = Some(basic_constraints(critical, value)?),
             KEY_USAGE => self.key_usage = Some(key_usage(value)?),
-            _ => self.unknown_critical |= critical,
+            _ => {
+                self.name_constraints |= identifier == NAME_CONSTRAINTS;
+                self.unknown_critical |= critical;
+            }
         }
         Ok(identifier)
     }
