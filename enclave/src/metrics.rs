@@ -10,6 +10,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use shared::attestation::Familiarity;
 use shared::kms::ConnectionState;
 
 use crate::clock::Anchoring;
@@ -47,6 +48,7 @@ pub(crate) struct Metrics {
     faults: Family<Label, Counter>,
     failures: Family<Label, Counter>,
     expired: Counter,
+    verified: Family<Label, Counter>,
     /// Requests that came when the time could not be judged by.
     pub(crate) clock_failures: Counter,
     clock_disagreements: Counter,
@@ -101,6 +103,8 @@ pub(crate) struct Moment {
     pub(crate) stock: usize,
     /// Blocks that grew too old, so far.
     pub(crate) expired: u64,
+    /// Documents verified so far, by how much of each had been before.
+    pub(crate) verified: [(Familiarity, u64); 4],
     /// Custom key stores, by ConnectionState.
     pub(crate) key_stores: [(ConnectionState, usize); 4],
 }
@@ -128,6 +132,8 @@ impl Metrics {
             "Custom key stores, by ConnectionState",
             key_stores.clone(),
         );
+        let help = "Attestation documents verified, and how much of each had been before";
+        let verified = counters(registry, "documents_verified", help);
         let (reseeds, expired) = (Counter::default(), Counter::default());
         let clock_failures = Counter::default();
         let (clock_disagreements, clock_offset) = (Counter::default(), Gauge::default());
@@ -175,6 +181,7 @@ impl Metrics {
             faults,
             failures,
             expired,
+            verified,
             clock_failures,
             clock_disagreements,
             clock_offset,
@@ -227,6 +234,10 @@ impl Metrics {
         self.ready.set(moment.ready.into());
         self.stock.set(i64::try_from(moment.stock).unwrap_or(i64::MAX));
         self.expired.inner().store(moment.expired, Ordering::Relaxed);
+        for (familiarity, count) in moment.verified {
+            let counter = of(&self.verified, "known", familiarity.name());
+            counter.inner().store(count, Ordering::Relaxed);
+        }
         for (state, count) in moment.key_stores {
             let gauge = self.key_stores.get_or_create(&[("state", state.name())]);
             gauge.set(i64::try_from(count).unwrap_or(i64::MAX));

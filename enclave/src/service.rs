@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread;
 
 use hyper::{Method, StatusCode};
-use shared::attestation::TrustAnchors;
+use shared::attestation::{Familiarity, TrustAnchors, Verifier};
 use shared::kms::{ErrorType, KmsError};
 use shared::time::UnixMillis;
 use thiserror::Error;
@@ -32,7 +32,7 @@ const KMS_PATH: &str = "/";
 #[derive(Debug)]
 pub struct Service<P: Platform> {
     pub(crate) platform: P,
-    pub(crate) anchors: TrustAnchors<P::Trust>,
+    pub(crate) verifier: Verifier<P::Trust>,
     pub(crate) settings: Settings,
     pub(crate) entropy: Entropy,
     pub(crate) key_stores: KeyStores,
@@ -113,10 +113,11 @@ impl<P: Platform> Service<P> {
         settings.announce(clock.now());
         tracing::info!(provider = shared::crypto::PROVIDER, "the NSM gives entropy; in service");
         platform.in_service();
+        let verifier = Verifier::new(anchors, settings.caches);
         let own_documents = OwnDocuments::new(tls.as_ref().and_then(Tls::binding));
         let this = Self {
             platform,
-            anchors,
+            verifier,
             settings,
             entropy,
             key_stores,
@@ -219,7 +220,8 @@ impl<P: Platform> Service<P> {
         let (stock, expired) = self.entropy.nsm().stock();
         let ready = self.unreadiness().is_none();
         let key_stores = self.key_stores.count();
-        let moment = Moment { ready, stock, expired, key_stores };
+        let verified = Familiarity::ALL.map(|known| (known, self.verifier.verified(known)));
+        let moment = Moment { ready, stock, expired, verified, key_stores };
         match self.metrics.encode(moment) {
             Ok(text) => Answer::new(StatusCode::OK, metrics::CONTENT_TYPE, text.into_bytes()),
             Err(_) => Answer::error(&KmsError::bare(ErrorType::KmsInternal)),

@@ -229,6 +229,21 @@ async fn each_answer_has_a_block_of_its_own() {
 }
 
 #[tokio::test]
+async fn tells_how_much_of_each_document_was_known() {
+    let fixture = start(8).await.unwrap();
+    let [first, second] = [fixture.attested(1, &spki()), fixture.attested(2, &spki())];
+    for body in [&first, &first, &second] {
+        assert_eq!(fixture.generate(body).await.0, StatusCode::OK);
+    }
+    let (_, metrics) = fixture.answer(Method::GET, "/metrics", "").await;
+    for (known, count) in [("nothing", 1), ("chain", 0), ("leaf", 1), ("document", 1)] {
+        let name = "attested_random_documents_verified_total";
+        let line = format!("{name}{{known=\"{known}\"}} {count}");
+        assert!(metrics.lines().any(|found| found == line), "{line} in\n{metrics}");
+    }
+}
+
+#[tokio::test]
 async fn a_fault_of_the_nsm_is_an_internal_error_and_ends_readiness() {
     let fixture = start(1).await.unwrap();
     assert_eq!(fixture.generate(r#"{"NumberOfBytes":512}"#).await.0, StatusCode::OK);

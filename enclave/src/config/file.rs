@@ -17,6 +17,7 @@ use super::key_store::KeyStoreTable;
 use super::platform::SimulatorTable;
 use super::platform::{EntropyTable, PlatformTable};
 use super::tls::TlsTable;
+use super::verification::VerificationTable;
 use crate::auth::Secret;
 
 #[derive(Debug, Default, Deserialize)]
@@ -32,6 +33,8 @@ pub(super) struct ConfigFile {
     pub(super) recipient: RecipientTable,
     #[serde(default)]
     pub(super) throttle: ThrottleTable,
+    #[serde(default)]
+    pub(super) verification: VerificationTable,
     #[serde(default)]
     pub(super) entropy: EntropyTable,
     #[serde(default)]

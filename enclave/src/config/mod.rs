@@ -15,6 +15,7 @@ mod surprise;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod verification;
 
 use std::mem;
 use std::path::{Path, PathBuf};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use shared::attestation::{DebugMode, MaxAge};
+use shared::attestation::{CacheSizes, DebugMode, MaxAge};
 use shared::time::UnixMillis;
 
 use super::egress;
@@ -42,6 +42,8 @@ pub struct Settings {
     pub(crate) throttle: Throttle,
     /// The region, for the audit trail.
     pub(crate) region: Option<Arc<str>>,
+    /// How much is remembered of verified documents.
+    pub(crate) caches: CacheSizes,
     pub(crate) entropy: EntropySettings,
     pub(crate) platform: PlatformSettings,
     pub(crate) tls: TlsSettings,
@@ -86,6 +88,7 @@ pub(super) fn build(
         credential,
         recipient,
         throttle,
+        verification,
         entropy,
         platform,
         tls,
@@ -129,6 +132,7 @@ pub(super) fn build(
             total: Rate::per_second(throttle.total),
         },
         region: auth.region.map(Arc::from),
+        caches: verification.caches(),
         entropy: entropy.settings()?,
         platform: platform.settings()?,
         tls,

@@ -40,7 +40,8 @@ fn consider<P: Platform>(
     let admitted = match request {
         Request::Plain(request) => policy.admit_plain(&call.asker, request),
         Request::Attested(request) => {
-            let proven = request.verify(&service.anchors, call.asker.now, policy.of_documents())?;
+            let proven =
+                request.verify(&service.verifier, call.asker.now, policy.of_documents())?;
             record.set_recipient(&proven.claims());
             policy.admit_attested(&call.asker, proven)
         }

@@ -4,7 +4,7 @@
 
 use shared::attestation::{
     Claims, DebugMode, MalformedDocument, MaxAge, RecipientKey, RecipientKeyError, Trust,
-    TrustAnchors, UntrustedDocument, UnverifiedDocument, VerifiedDocument,
+    UntrustedDocument, UnverifiedDocument, VerifiedDocument, Verifier,
 };
 use shared::kms::{GenerateRandom, NumberOfBytes};
 use shared::time::UnixMillis;
@@ -56,12 +56,12 @@ impl AttestedRequest {
     /// is allowed.
     pub(super) fn verify<T: Trust>(
         self,
-        anchors: &TrustAnchors<T>,
+        verifier: &Verifier<T>,
         now: UnixMillis,
         (max_age, debug): (MaxAge, DebugMode),
     ) -> Result<ProvenRequest<T>, UntrustedDocument> {
         let Self { number_of_bytes, document } = self;
-        let document = document.verify_live(anchors, now, max_age, debug)?;
+        let document = verifier.verify_live(document, now, max_age, debug)?;
         Ok(ProvenRequest { number_of_bytes, document })
     }
 }

@@ -8,6 +8,7 @@ mod platform;
 mod private_key;
 mod secrets;
 mod tls;
+mod verification;
 
 use std::fs;
 use std::os::unix::fs::symlink;
