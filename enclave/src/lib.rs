@@ -40,6 +40,7 @@ mod process;
 mod service;
 pub mod throttle;
 pub mod tls;
+mod workers;
 
 pub use key_store::{KeyStoreError, KeyStoreErrorReason};
 pub use process::{exit_with, init_log, init_log_to};

@@ -48,6 +48,8 @@ pub(crate) struct Metrics {
     faults: Family<Label, Counter>,
     failures: Family<Label, Counter>,
     expired: Counter,
+    /// Requests for which no worker had a place.
+    pub(crate) workers_full: Counter,
     verified: Family<Label, Counter>,
     /// Requests that came when the time could not be judged by.
     pub(crate) clock_failures: Counter,
@@ -132,6 +134,9 @@ impl Metrics {
             "Custom key stores, by ConnectionState",
             key_stores.clone(),
         );
+        let workers_full = Counter::default();
+        let help = "Requests with a Recipient refused because the workers had no place for them";
+        registry.register("workers_full", help, workers_full.clone());
         let help = "Attestation documents verified, and how much of each had been before";
         let verified = counters(registry, "documents_verified", help);
         let (reseeds, expired) = (Counter::default(), Counter::default());
@@ -182,6 +187,7 @@ impl Metrics {
             failures,
             expired,
             verified,
+            workers_full,
             clock_failures,
             clock_disagreements,
             clock_offset,

@@ -2,15 +2,14 @@
 
 use std::io;
 use std::mem;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::thread;
 
 use hyper::{Method, StatusCode};
-use shared::attestation::{Familiarity, TrustAnchors, Verifier};
-use shared::kms::{ErrorType, KmsError};
+use shared::attestation::{Familiarity, TrustAnchors, UnverifiedDocument, Verifier};
+use shared::kms::{ErrorType, KmsError, NumberOfBytes};
 use shared::time::UnixMillis;
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 use crate::audit::{Audit, Entry, Record};
 use crate::clock::{ClockFault, TrustedClock};
@@ -18,12 +17,13 @@ use crate::config::Settings;
 use crate::entropy::{Entropy, EntropyFault, KnownAnswerError, known_answers};
 use crate::http::{Answer, Received};
 use crate::key_store::{KeyStoreError, KeyStores};
-use crate::kms;
+use crate::kms::{self, Generator};
 use crate::metrics::{self, Metrics, Moment};
 use crate::nsm::{Booted, NsmFault, NsmThread};
 use crate::own_document::{self, OwnDocuments};
 use crate::platform::{Platform, PlatformError, check_pcr0};
 use crate::tls::{Tls, TlsError};
+use crate::workers::{self, Workers};
 
 /// Where KMS is asked.
 const KMS_PATH: &str = "/";
@@ -32,12 +32,11 @@ const KMS_PATH: &str = "/";
 #[derive(Debug)]
 pub struct Service<P: Platform> {
     pub(crate) platform: P,
-    pub(crate) verifier: Verifier<P::Trust>,
     pub(crate) settings: Settings,
-    pub(crate) entropy: Entropy,
-    pub(crate) key_stores: KeyStores,
+    pub(crate) generator: Arc<Generator<P::Trust>>,
+    pub(crate) workers: Workers,
     clock: Arc<TrustedClock<P::Clock>>,
-    metrics: Arc<Metrics>,
+    pub(crate) metrics: Arc<Metrics>,
     audit: Audit,
     own_documents: OwnDocuments,
     tls: Option<Tls>,
@@ -52,8 +51,8 @@ pub enum StartError {
     /// It does not compute what it should.
     #[error(transparent)]
     KnownAnswer(#[from] KnownAnswerError),
-    /// No thread for the NSM.
-    #[error("no thread for the NSM: {0}")]
+    /// No thread for the NSM, or to verify documents.
+    #[error("no thread is to be had: {0}")]
     Thread(#[from] io::Error),
     /// The NSM does not work.
     #[error("{0}; without entropy there is nothing to serve")]
@@ -98,7 +97,7 @@ impl<P: Platform> Service<P> {
         let entropy = Entropy::instantiate(
             passed,
             nsm,
-            number_of_workers(),
+            workers::default_number().get() + settings.workers.get(),
             prediction_resistance,
             Arc::clone(&metrics),
         );
@@ -114,13 +113,15 @@ impl<P: Platform> Service<P> {
         tracing::info!(provider = shared::crypto::PROVIDER, "the NSM gives entropy; in service");
         platform.in_service();
         let verifier = Verifier::new(anchors, settings.caches);
+        let policy = Arc::clone(&settings.policy);
+        let generator = Arc::new(Generator { verifier, policy, entropy, key_stores });
+        let workers = Workers::start(settings.workers)?;
         let own_documents = OwnDocuments::new(tls.as_ref().and_then(Tls::binding));
         let this = Self {
             platform,
-            verifier,
             settings,
-            entropy,
-            key_stores,
+            generator,
+            workers,
             clock,
             metrics,
             audit,
@@ -146,13 +147,26 @@ impl<P: Platform> Service<P> {
         self.tls.as_ref().and_then(Tls::certificate_pem)
     }
 
+    /// What a worker does for a request with a Recipient, without the way there and back: steps 4 to 7 of
+    /// a request, on the calling task. For who measures it.
+    ///
+    /// # Errors
+    /// What the caller would be told; also where callers must be authenticated, for nobody is here.
+    pub async fn generate_attested(
+        &self,
+        number_of_bytes: NumberOfBytes,
+        document: UnverifiedDocument,
+    ) -> Result<Zeroizing<Vec<u8>>, KmsError> {
+        kms::generate_attested(self, number_of_bytes, document).await
+    }
+
     /// Answers one request.
     pub async fn answer(&self, request: Received<'_>) -> Answer {
         let Received { head, body, .. } = request;
         match (&head.method, head.uri.path()) {
             (&Method::POST, KMS_PATH) => kms::answer(self, request).await,
             (&Method::GET, own_document::PATH) => {
-                self.own_documents.answer(self.entropy.nsm(), head).await
+                self.own_documents.answer(self.generator.entropy.nsm(), head).await
             }
             (method, path) => self
                 .health(method, path)
@@ -201,7 +215,7 @@ impl<P: Platform> Service<P> {
     /// Ready is whom a request would find able to answer it, as far as is known: a fault shows
     /// before the first caller is told of it, and its end too.
     fn unreadiness(&self) -> Option<String> {
-        let entropy = self.entropy.fault().map(|fault| fault.to_string());
+        let entropy = self.generator.entropy.fault().map(|fault| fault.to_string());
         entropy.or_else(|| self.clock.check().err().map(|fault| fault.to_string()))
     }
 
@@ -217,21 +231,17 @@ impl<P: Platform> Service<P> {
     }
 
     fn show_metrics(&self) -> Answer {
-        let (stock, expired) = self.entropy.nsm().stock();
+        let (stock, expired) = self.generator.entropy.nsm().stock();
         let ready = self.unreadiness().is_none();
-        let key_stores = self.key_stores.count();
-        let verified = Familiarity::ALL.map(|known| (known, self.verifier.verified(known)));
+        let key_stores = self.generator.key_stores.count();
+        let verified =
+            Familiarity::ALL.map(|known| (known, self.generator.verifier.verified(known)));
         let moment = Moment { ready, stock, expired, verified, key_stores };
         match self.metrics.encode(moment) {
             Ok(text) => Answer::new(StatusCode::OK, metrics::CONTENT_TYPE, text.into_bytes()),
             Err(_) => Answer::error(&KmsError::bare(ErrorType::KmsInternal)),
         }
     }
-}
-
-/// Threads that serve requests: the runtime's default, as many as there are processors.
-fn number_of_workers() -> usize {
-    thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use shared::lines::{Line, Lines, QUEUE_LENGTH};
 use shared::transport::limits::FLUSH_TIMEOUT;
 
+pub(crate) use self::record::Recipient;
 pub use self::record::Record;
 
 /// Records of strangers that wait at a time.

@@ -61,7 +61,7 @@ pub(super) struct Parameters {
 
 /// Who can read the answer, by a document that was verified.
 #[derive(Debug)]
-pub(super) struct Recipient {
+pub(crate) struct Recipient {
     pub(super) module_id: String,
     pub(super) family: PcrFamily,
     /// Those that are recorded, by index.
@@ -138,17 +138,8 @@ impl Record {
     }
 
     /// Its document was verified.
-    pub(crate) fn set_recipient(&mut self, claims: &Claims<'_>) {
-        let pcrs = claims.pcrs();
-        let recorded = match pcrs.family() {
-            PcrFamily::NitroEnclave => &ENCLAVE_PCRS,
-            PcrFamily::NitroTpm => &NITRO_TPM_PCRS,
-        };
-        self.recipient = Some(Recipient {
-            module_id: claims.module_id().to_owned(),
-            family: pcrs.family(),
-            pcrs: recorded.iter().filter_map(|&index| Some((index, *pcrs.value(index)?))).collect(),
-        });
+    pub(crate) fn set_recipient(&mut self, recipient: Recipient) {
+        self.recipient = Some(recipient);
     }
 
     /// It is answered with what it asked for.
@@ -160,6 +151,22 @@ impl Record {
     pub(crate) fn refuse(&mut self, error: &KmsError) {
         let message = error.message.as_deref().map(clip);
         self.outcome = Outcome::Refused { error: error.error_type, message };
+    }
+}
+
+impl Recipient {
+    /// As a verified document says.
+    pub(crate) fn of(claims: &Claims<'_>) -> Self {
+        let pcrs = claims.pcrs();
+        let recorded = match pcrs.family() {
+            PcrFamily::NitroEnclave => &ENCLAVE_PCRS,
+            PcrFamily::NitroTpm => &NITRO_TPM_PCRS,
+        };
+        Self {
+            module_id: claims.module_id().to_owned(),
+            family: pcrs.family(),
+            pcrs: recorded.iter().filter_map(|&index| Some((index, *pcrs.value(index)?))).collect(),
+        }
     }
 }
 

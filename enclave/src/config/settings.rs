@@ -1,6 +1,7 @@
 //! What the service is to do: the file's words, checked and put together.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -38,12 +39,14 @@ pub enum Posture {
 #[derive(Debug)]
 pub struct Settings {
     pub(crate) authenticator: Authenticator,
-    pub(crate) policy: Policy,
+    pub(crate) policy: Arc<Policy>,
     pub(crate) throttle: Throttle,
     /// The region, for the audit trail.
     pub(crate) region: Option<Arc<str>>,
     /// How much is remembered of verified documents.
     pub(crate) caches: CacheSizes,
+    /// Threads that verify them.
+    pub(crate) workers: NonZeroUsize,
     pub(crate) entropy: EntropySettings,
     pub(crate) platform: PlatformSettings,
     pub(crate) tls: TlsSettings,
@@ -126,13 +129,14 @@ pub(super) fn build(
     }
     Ok(Settings {
         authenticator,
-        policy: Policy::new(recipient),
+        policy: Arc::new(Policy::new(recipient)),
         throttle: Throttle {
             anyone: Rate::per_second(throttle.per_principal),
             total: Rate::per_second(throttle.total),
         },
         region: auth.region.map(Arc::from),
         caches: verification.caches(),
+        workers: verification.workers(),
         entropy: entropy.settings()?,
         platform: platform.settings()?,
         tls,

@@ -1,9 +1,12 @@
-//! The table `[verification]`: what is remembered of verified documents.
+//! The table `[verification]`: who verifies documents, and what is remembered of them.
+
+use std::num::NonZeroUsize;
 
 use serde::Deserialize;
 use shared::attestation::CacheSizes;
 
 use super::bounded::Bounded;
+use crate::workers;
 
 /// At the most some 200 MB each.
 type Entries = Bounded<0, 1_000_000>;
@@ -11,12 +14,19 @@ type Entries = Bounded<0, 1_000_000>;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct VerificationTable {
+    /// Threads.
+    workers: Option<Bounded<1, 256>>,
     cached_chains: Option<Entries>,
     cached_leaves: Option<Entries>,
     cached_documents: Option<Entries>,
 }
 
 impl VerificationTable {
+    pub(super) fn workers(&self) -> NonZeroUsize {
+        let number = self.workers.and_then(|number| usize::try_from(number.get()).ok());
+        number.and_then(NonZeroUsize::new).unwrap_or_else(workers::default_number)
+    }
+
     pub(super) fn caches(&self) -> CacheSizes {
         let CacheSizes { chains, leaves, documents } = CacheSizes::default();
         CacheSizes {

@@ -16,11 +16,11 @@ pub(super) fn perform<P: Platform>(
     call: &Call<'_>,
 ) -> Result<Zeroizing<Vec<u8>>, Refusal> {
     let request = DescribeCustomKeyStores::parse(call.body)?;
-    let policy = &service.settings.policy;
-    policy
-        .admit_describe(&call.asker)
-        .map_err(|denied| call.denied(Operation::DescribeCustomKeyStores, denied))?;
-    let json = list(service.key_stores.as_slice(), request)?.to_json()?;
+    let policy = &service.generator.policy;
+    policy.admit_describe(&call.asker).map_err(|denied| {
+        Refusal::denied(&call.asker, Operation::DescribeCustomKeyStores, denied)
+    })?;
+    let json = list(service.generator.key_stores.as_slice(), request)?.to_json()?;
     Ok(Zeroizing::new(json))
 }
 

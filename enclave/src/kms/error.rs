@@ -1,7 +1,7 @@
 //! The one table from an error to what a stranger is told of it.
 
 use shared::attestation::{MalformedDocument, RecipientKeyError, UntrustedDocument};
-use shared::kms::{ErrorType, KmsError, RequestError};
+use shared::kms::{ErrorType, KmsError, Operation, RequestError};
 use thiserror::Error;
 
 use crate::auth::AuthenticationError;
@@ -9,7 +9,8 @@ use crate::clock::ClockFault;
 use crate::entropy::EntropyFault;
 use crate::http::RequestId;
 use crate::key_store::KeyStoreFault;
-use crate::policy::{DeliveryError, Denied};
+use crate::policy::{Asker, DeliveryError, Denied, iam};
+use crate::workers::NotWorked;
 
 /// Why a request gets no bytes.
 #[derive(Debug, Error)]
@@ -39,6 +40,8 @@ pub(crate) enum Refusal {
     #[error("a marker that was not given out")]
     InvalidMarker,
     #[error(transparent)]
+    NotWorked(#[from] NotWorked),
+    #[error(transparent)]
     Clock(#[from] ClockFault),
     #[error(transparent)]
     Entropy(#[from] EntropyFault),
@@ -49,6 +52,12 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
+    /// `asker` may not do it.
+    pub(super) fn denied(asker: &Asker<'_>, operation: Operation, denied: Denied) -> Self {
+        let action = iam::action_name(operation);
+        Self::Denied { caller: asker.caller.to_string(), action, denied }
+    }
+
     /// What the caller is told. Rules are named, so that they can be kept; faults of ours are not
     /// explained.
     pub(crate) fn to_kms(&self) -> KmsError {
@@ -58,6 +67,11 @@ impl Refusal {
                 ErrorType::Throttling,
                 "You have exceeded the rate at which you may call KMS. Reduce the frequency of \
                  your calls.",
+            ),
+            Self::NotWorked(NotWorked::Full) => KmsError::new(
+                ErrorType::Throttling,
+                "The rate of requests with a Recipient exceeds what this service can verify. Reduce \
+                 the frequency of your calls.",
             ),
             Self::Denied { caller, action, denied } => access_denied(caller, action, denied),
             Self::UnknownOperation => KmsError::bare(ErrorType::UnknownOperation),
@@ -85,7 +99,11 @@ impl Refusal {
                 ErrorType::DependencyTimeout,
                 "The source of entropy did not answer in time. Try again.",
             ),
-            Self::Clock(_) | Self::Entropy(_) | Self::Delivery(_) | Self::Answer(_) => internal(),
+            Self::NotWorked(NotWorked::Unfinished)
+            | Self::Clock(_)
+            | Self::Entropy(_)
+            | Self::Delivery(_)
+            | Self::Answer(_) => internal(),
         }
     }
 
@@ -94,7 +112,11 @@ impl Refusal {
     pub(crate) fn log(&self, request: RequestId) {
         let reason = self.to_string();
         match self {
-            Self::Clock(_) | Self::Entropy(_) | Self::Delivery(_) | Self::Answer(_) => {
+            Self::NotWorked(NotWorked::Unfinished)
+            | Self::Clock(_)
+            | Self::Entropy(_)
+            | Self::Delivery(_)
+            | Self::Answer(_) => {
                 tracing::error!(%request, ?reason, "failed");
             }
             Self::CustomKeyStore { fault, .. } if fault.is_ours() => {

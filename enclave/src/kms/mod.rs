@@ -3,20 +3,24 @@
 mod describe_custom_key_stores;
 mod error;
 mod generate_random;
+mod generator;
 mod request;
 
 use hyper::header;
 use hyper::http::request::Parts;
-use shared::kms::{CONTENT_TYPE, Operation, TARGET_HEADER};
+use shared::attestation::UnverifiedDocument;
+use shared::kms::{CONTENT_TYPE, KmsError, NumberOfBytes, Operation, TARGET_HEADER};
 use zeroize::Zeroizing;
 
 use self::error::Refusal;
+pub(crate) use self::generator::Generator;
+use self::request::AttestedRequest;
 pub use self::request::{PlainRequest, ProvenRequest};
 use crate::audit::Record;
 use crate::config::Settings;
-use crate::http::{Answer, Received};
+use crate::http::{Answer, Channel, Received};
 use crate::platform::Platform;
-use crate::policy::{Asker, Denied, iam};
+use crate::policy::Asker;
 use crate::service::Service;
 
 /// A request of somebody who was let in.
@@ -25,11 +29,20 @@ struct Call<'a> {
     body: &'a [u8],
 }
 
-impl Call<'_> {
-    fn denied(&self, operation: Operation, denied: Denied) -> Refusal {
-        let action = iam::action_name(operation);
-        Refusal::Denied { caller: self.asker.caller.to_string(), action, denied }
-    }
+/// Steps 4 to 7 for who is not authenticated.
+pub(crate) async fn generate_attested<P: Platform>(
+    service: &Service<P>,
+    number_of_bytes: NumberOfBytes,
+    document: UnverifiedDocument,
+) -> Result<Zeroizing<Vec<u8>>, KmsError> {
+    let (head, ()) = hyper::Request::new(()).into_parts();
+    let now = service.now();
+    let caller = service.settings.authenticator.authenticate(&head, &[], now);
+    let caller = caller.map_err(|error| Refusal::from(error).to_kms())?;
+    let asker = Asker { caller: &caller, now, channel: Channel::Plain };
+    let request = AttestedRequest::new(number_of_bytes, document);
+    let (_, outcome) = service.generator.attested(&asker, request, None).await;
+    outcome.map_err(|refusal| refusal.to_kms())
 }
 
 /// Answers an awsJson1_1 request, and records that it did.

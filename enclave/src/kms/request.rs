@@ -44,7 +44,7 @@ impl Request {
             None => Self::Plain(PlainRequest { number_of_bytes }),
             Some(bytes) => {
                 let document = UnverifiedDocument::parse(bytes)?;
-                Self::Attested(Box::new(AttestedRequest { number_of_bytes, document }))
+                Self::Attested(Box::new(AttestedRequest::new(number_of_bytes, document)))
             }
         };
         Ok((request, custom_key_store_id))
@@ -52,6 +52,11 @@ impl Request {
 }
 
 impl AttestedRequest {
+    /// For so many bytes, sealed to the key in `document`.
+    pub(super) fn new(number_of_bytes: NumberOfBytes, document: UnverifiedDocument) -> Self {
+        Self { number_of_bytes, document }
+    }
+
     /// Verifies the document, which must be fresh, and of an enclave in debug mode only where that
     /// is allowed.
     pub(super) fn verify<T: Trust>(

@@ -79,3 +79,7 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a process waits at its end for what it has logged and recorded to be written.
 pub const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Requests with a Recipient that are with one of the threads that verify, at a time. A document of which
+/// nothing is known takes over a millisecond, so that the last of them waits for a third of a second.
+pub const REQUESTS_PER_WORKER: usize = 256;

@@ -1,0 +1,161 @@
+//! Threads for what is dear: signatures and seals, a millisecond and more for one request. On the threads
+//! that serve connections it would hold up all others, whose requests take a hundredth of that.
+//!
+//! They are a runtime of their own, so that what waits, such as for the NSM, holds none of them. Who finds
+//! all places taken is told so at once: a queue without end would only let everybody wait.
+
+use std::future::Future;
+use std::io;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::thread;
+
+use shared::transport::limits::REQUESTS_PER_WORKER;
+use thiserror::Error;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+
+/// The threads, and how many requests may be with them.
+#[derive(Debug)]
+pub(crate) struct Workers {
+    /// Taken when this is dropped.
+    runtime: Option<Runtime>,
+    places: Arc<Semaphore>,
+}
+
+/// Why a request was not worked on.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub(crate) enum NotWorked {
+    /// As many are there as may be.
+    #[error("all places for requests with a Recipient are taken")]
+    Full,
+    /// Its work panicked, or the service ends.
+    #[error("the work on a request was not finished")]
+    Unfinished,
+}
+
+impl Workers {
+    /// So many threads.
+    ///
+    /// # Errors
+    /// If there are none to be had.
+    pub(crate) fn start(number: NonZeroUsize) -> io::Result<Self> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(number.get())
+            .thread_name("worker")
+            .enable_time()
+            .build()?;
+        let places = number.get().saturating_mul(REQUESTS_PER_WORKER);
+        Ok(Self { runtime: Some(runtime), places: Arc::new(Semaphore::new(places)) })
+    }
+
+    /// Does `work` on one of the threads, in its turn. Whoever stops waiting for it ends it.
+    ///
+    /// # Errors
+    /// If there is no place, or the work is not finished.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, NotWorked> {
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| NotWorked::Full)?;
+        let runtime = self.runtime.as_ref().ok_or(NotWorked::Unfinished)?;
+        let work = runtime.spawn(async move {
+            // Free again when the work is done, however it ends.
+            let _place = place;
+            work.await
+        });
+        EndedWithoutWaiter(work).wait().await
+    }
+}
+
+/// As many as there are processors.
+pub(crate) fn default_number() -> NonZeroUsize {
+    thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // Often on a thread that must not block.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Work that ends when nobody waits for it any more.
+struct EndedWithoutWaiter<T>(JoinHandle<T>);
+
+impl<T> EndedWithoutWaiter<T> {
+    async fn wait(mut self) -> Result<T, NotWorked> {
+        (&mut self.0).await.map_err(|_| NotWorked::Unfinished)
+    }
+}
+
+impl<T> Drop for EndedWithoutWaiter<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use tokio::sync::oneshot;
+    use tokio::task::yield_now;
+
+    use super::*;
+
+    fn one() -> Workers {
+        Workers::start(NonZeroUsize::MIN).unwrap()
+    }
+
+    #[tokio::test]
+    async fn who_finds_no_place_is_told_at_once_and_a_place_is_free_again_when_it_is_left() {
+        let workers = Arc::new(one());
+        let mut waiting = Vec::new();
+        for _ in 0..REQUESTS_PER_WORKER {
+            let workers = Arc::clone(&workers);
+            waiting.push(tokio::spawn(async move { workers.run(pending::<()>()).await }));
+        }
+        while workers.places.available_permits() > 0 {
+            yield_now().await;
+        }
+        assert_eq!(workers.run(async {}).await, Err(NotWorked::Full));
+        // A client that goes away.
+        waiting.pop().unwrap().abort();
+        while workers.places.available_permits() == 0 {
+            yield_now().await;
+        }
+        assert_eq!(workers.run(async { 7 }).await, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn what_waits_holds_no_thread() {
+        let workers = one();
+        let (sender, receiver) = oneshot::channel();
+        let waits = workers.run(async { receiver.await.unwrap() });
+        let wakes = workers.run(async { sender.send(7).unwrap() });
+        assert_eq!(tokio::join!(waits, wakes), (Ok(7), Ok(())));
+    }
+
+    #[tokio::test]
+    async fn work_that_panics_is_not_finished_and_leaves_the_thread_and_its_place() {
+        let workers = one();
+        for _ in 0..2 * REQUESTS_PER_WORKER {
+            assert_eq!(
+                workers.run(async { panic!("on purpose") }).await,
+                Err::<(), _>(NotWorked::Unfinished)
+            );
+        }
+        assert_eq!(workers.run(async { 7 }).await, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn work_is_not_done_where_it_is_waited_for() {
+        let here = thread::current().id();
+        let there = one().run(async { thread::current().id() }).await.unwrap();
+        assert_ne!(here, there);
+    }
+}
