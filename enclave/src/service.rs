@@ -253,6 +253,15 @@ mod tests {
     use hyper::Request;
 
     async fn ask(service: &Service<FakePlatform>, method: Method, path: &str) -> (u16, String) {
+        ask_for(service, method, path, r#"{"NumberOfBytes":1}"#).await
+    }
+
+    async fn ask_for(
+        service: &Service<FakePlatform>,
+        method: Method,
+        path: &str,
+        body: &str,
+    ) -> (u16, String) {
         let request = Request::builder()
             .method(method)
             .uri(path)
@@ -260,8 +269,7 @@ mod tests {
             .header("x-amz-target", "TrentService.GenerateRandom");
         let (head, ()) = request.body(()).unwrap().into_parts();
         let id = RequestId::random();
-        let body = br#"{"NumberOfBytes":1}"#;
-        let received = Received { id, channel: Channel::Plain, head: &head, body };
+        let received = Received { id, channel: Channel::Plain, head: &head, body: body.as_bytes() };
         let answer = service.answer(received).await;
         let response = answer.into_response(id, service.now());
         let status = response.status().as_u16();
@@ -281,5 +289,48 @@ mod tests {
         let (_, metrics) = ask(&service, Method::GET, "/metrics").await;
         let counted = "attested_random_clock_failures_total 1";
         assert!(metrics.lines().any(|line| line == counted), "{metrics}");
+    }
+
+    #[cfg(feature = "simulator")]
+    #[tokio::test]
+    async fn who_finds_no_worker_is_throttled_at_once_and_who_needs_none_is_answered() {
+        use std::future::pending;
+
+        use base64::Engine;
+        use base64::engine::general_purpose::STANDARD;
+        use shared::simulator::Forgery;
+        use shared::transport::limits::REQUESTS_PER_WORKER;
+
+        let service = Arc::new(fake::service().await);
+        let document = STANDARD.encode(Forgery::new(4, service.now()).unwrap().sign().unwrap());
+        let attested = format!(
+            r#"{{"NumberOfBytes":1,"Recipient":{{"KeyEncryptionAlgorithm":"RSAES_OAEP_SHA_256",
+                "AttestationDocument":"{document}"}}}}"#
+        );
+        // Under another root than the service's: so far it comes, if a worker has it.
+        let untrusted = ask_for(&service, Method::POST, "/", &attested).await.1;
+        assert!(untrusted.contains("trust anchor"), "{untrusted}");
+
+        let places = service.settings.workers.get() * REQUESTS_PER_WORKER;
+        let mut works = tokio::task::JoinSet::new();
+        for _ in 0..places {
+            let service = Arc::clone(&service);
+            works.spawn(async move { service.workers.run(pending::<()>()).await });
+        }
+        while !service.workers.is_full() {
+            tokio::task::yield_now().await;
+        }
+        let (status, body) = ask_for(&service, Method::POST, "/", &attested).await;
+        assert!(status == 400 && body.contains(r#""__type":"ThrottlingException""#), "{body}");
+        assert_eq!(ask(&service, Method::POST, "/").await.0, 200);
+        let (_, metrics) = ask(&service, Method::GET, "/metrics").await;
+        let counted = "attested_random_workers_full_total 1";
+        assert!(metrics.lines().any(|line| line == counted), "{metrics}");
+
+        works.shutdown().await;
+        while service.workers.is_full() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(ask_for(&service, Method::POST, "/", &attested).await.1, untrusted);
     }
 }

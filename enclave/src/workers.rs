@@ -69,6 +69,14 @@ impl Workers {
     }
 }
 
+#[cfg(test)]
+impl Workers {
+    /// Whether no more can come.
+    pub(crate) fn is_full(&self) -> bool {
+        self.places.available_permits() == 0
+    }
+}
+
 /// As many as there are processors.
 pub(crate) fn default_number() -> NonZeroUsize {
     thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
@@ -119,13 +127,13 @@ mod tests {
             let workers = Arc::clone(&workers);
             waiting.push(tokio::spawn(async move { workers.run(pending::<()>()).await }));
         }
-        while workers.places.available_permits() > 0 {
+        while !workers.is_full() {
             yield_now().await;
         }
         assert_eq!(workers.run(async {}).await, Err(NotWorked::Full));
         // A client that goes away.
         waiting.pop().unwrap().abort();
-        while workers.places.available_permits() == 0 {
+        while workers.is_full() {
             yield_now().await;
         }
         assert_eq!(workers.run(async { 7 }).await, Ok(7));
