@@ -38,7 +38,7 @@ PKCS11_BIN = $(PKCS11_DIR)/$(PRODUCTION_TARGET)/release
 TOOL = $(TARGET_DIR)/release/attested-recipient
 
 .PHONY: help build run demo test test-rust-sdk test-model test-statistics \
-	bench-entropy bench-key-store bench-tls fuzz fuzz-replay fuzz-save mutants lint \
+	bench-entropy bench-instructions bench-key-store bench-tls fuzz fuzz-replay fuzz-save mutants lint \
 	lint-rust-sdk fmt deny build-production build-production-pkcs11 verify-production image-test eif eif-test \
 	kernel-update qemu-test clients key-stores tools FORCE
 
@@ -85,6 +85,9 @@ test-statistics: tools ## Run ent and rngtest over 64 MiB of output, and over th
 
 bench-entropy: tools ## Measure what entropy costs requests, with an NSM that takes a millisecond.
 	cargo bench --locked -p attested-recipient --bench entropy
+
+bench-instructions: tools ## Count the instructions of verifying, sealing and a plain request (needs valgrind; RECORD=yes).
+	RECORD=$(RECORD) cargo bench --locked -p attested-recipient --bench instructions
 
 bench-tls: tools ## Measure what TLS costs, in connections and requests a second.
 	cargo bench --locked -p attested-recipient --bench tls
