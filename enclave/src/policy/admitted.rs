@@ -1,7 +1,7 @@
 //! What was admitted, and its one delivery.
 
 use shared::attestation::{RecipientKey, RecipientKeyError, Trust};
-use shared::cms::{SealError, seal};
+use shared::cms::{SealError, seal_into, sealed_length};
 use shared::kms::{GenerateRandomResponse, NumberOfBytes};
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -66,10 +66,13 @@ impl Admitted {
         }
         let response = match (self.recipient, encryption) {
             (Some(recipient), Some(encryption)) => {
-                let sealed = seal(&recipient, random.expose(), encryption)?;
-                GenerateRandomResponse::CiphertextForRecipient(&sealed).to_json()
+                let random = random.expose();
+                let length = sealed_length(&recipient, random.len())?;
+                GenerateRandomResponse::ciphertext_for_recipient(length, |envelope| {
+                    seal_into(&recipient, random, encryption, envelope)
+                })?
             }
-            (None, None) => GenerateRandomResponse::Plaintext(random.expose()).to_json(),
+            (None, None) => GenerateRandomResponse::plaintext(random.expose()),
             (Some(_), None) | (None, Some(_)) => return Err(wrong),
         };
         Ok(Zeroizing::new(response))

@@ -7,7 +7,9 @@ mod seal;
 
 pub use open::{OpenError, open};
 pub use private_key::{PrivateKeyError, RecipientPrivateKey};
-pub use seal::{ContentEncryption, MAX_CIPHERTEXT_LENGTH, SealError, seal};
+pub use seal::{
+    ContentEncryption, MAX_CIPHERTEXT_LENGTH, SealError, seal, seal_into, sealed_length,
+};
 
 /// The object identifiers, as the content of a DER OBJECT IDENTIFIER.
 mod oid {

@@ -3,7 +3,7 @@
 //! The layout is the one seen in real KMS answers: BER with indefinite lengths in the four outer
 //! layers, on which AWS's own C parser (aws-nitro-enclaves-sdk-c) insists.
 
-use std::fmt;
+use std::{fmt, mem};
 
 use thiserror::Error;
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -20,6 +20,8 @@ pub const MAX_CIPHERTEXT_LENGTH: usize = 6144;
 const INTEGER_2: [u8; 3] = [0x02, 0x01, 0x02];
 const END_OF_CONTENTS: [u8; 2] = [0x00, 0x00];
 const SKI_LENGTH: usize = 32;
+/// Bytes of all that is neither the encrypted key nor the content's OCTET STRING.
+const FORM_LENGTH: usize = 187;
 /// Bytes of a tag and a length from 256 on, as whatever holds a modulus of 2048 bits or more has.
 const LONG_HEADER_LENGTH: usize = 4;
 
@@ -70,6 +72,9 @@ pub enum SealError {
     /// More content than the API can carry.
     #[error("the content does not fit a CiphertextForRecipient")]
     TooLong,
+    /// Other room than the envelope takes.
+    #[error("the room for the CiphertextForRecipient is not of its length")]
+    Room,
 }
 
 /// Seals `content` to `recipient`: the `CiphertextForRecipient`.
@@ -81,80 +86,141 @@ pub fn seal(
     content: &[u8],
     encryption: ContentEncryption,
 ) -> Result<Vec<u8>, SealError> {
-    let envelope_length = recipient.modulus_length() + content.len() + 256;
-    if envelope_length > MAX_CIPHERTEXT_LENGTH {
+    let mut envelope = vec![0; sealed_length(recipient, content.len())?];
+    seal_into(recipient, content, encryption, &mut envelope)?;
+    Ok(envelope)
+}
+
+/// Bytes of the envelope of so many bytes to `recipient`.
+///
+/// # Errors
+/// If they do not fit one.
+pub fn sealed_length(recipient: &RecipientKey, content_length: usize) -> Result<usize, SealError> {
+    let modulus_length = recipient.modulus_length();
+    if modulus_length + content_length + 256 > MAX_CIPHERTEXT_LENGTH {
         return Err(SealError::TooLong);
     }
-    // Exactly once: a vector that grew would leave copies of the content behind.
-    let mut out = Vec::with_capacity(envelope_length);
-    out.extend([0x30, 0x80]); // ContentInfo
-    push_tlv(&mut out, 0x06, oid::ENVELOPED_DATA);
-    out.extend([0xa0, 0x80]); // [0] EXPLICIT
-    out.extend([0x30, 0x80]); // EnvelopedData
-    out.extend(INTEGER_2);
-    push_recipient_infos(&mut out, recipient, &encryption.0)?;
-    push_encrypted_content(&mut out, content, &encryption.0)?;
-    out.extend([END_OF_CONTENTS; 3].as_flattened());
-    Ok(out)
+    let padded_length = padded_length(content_length);
+    Ok(FORM_LENGTH + modulus_length + header_length(padded_length) + padded_length)
+}
+
+/// Seals `content` to `recipient` into `envelope`, which has just its length
+/// ([`sealed_length`]).
+///
+/// # Errors
+/// If the provider fails, or the content does not fit; then `envelope` is wiped.
+pub fn seal_into(
+    recipient: &RecipientKey,
+    content: &[u8],
+    encryption: ContentEncryption,
+    envelope: &mut [u8],
+) -> Result<(), SealError> {
+    write_envelope(Writer(envelope), recipient, content, &encryption.0)
+        .inspect_err(|_| envelope.zeroize())
+}
+
+fn write_envelope(
+    mut out: Writer<'_>,
+    recipient: &RecipientKey,
+    content: &[u8],
+    encryption: &Parts,
+) -> Result<(), SealError> {
+    out.put(&[0x30, 0x80])?; // ContentInfo
+    out.put_tlv(0x06, oid::ENVELOPED_DATA)?;
+    out.put(&[0xa0, 0x80])?; // [0] EXPLICIT
+    out.put(&[0x30, 0x80])?; // EnvelopedData
+    out.put(&INTEGER_2)?;
+    put_recipient_infos(&mut out, recipient, encryption)?;
+    put_encrypted_content(&mut out, content, encryption)?;
+    out.put([END_OF_CONTENTS; 3].as_flattened())?;
+    match out.0 {
+        [] => Ok(()),
+        _ => Err(SealError::Room),
+    }
 }
 
 /// The SET of one KeyTransRecipientInfo, definite.
-fn push_recipient_infos(
-    out: &mut Vec<u8>,
+fn put_recipient_infos(
+    out: &mut Writer<'_>,
     recipient: &RecipientKey,
     encryption: &Parts,
 ) -> Result<(), SealError> {
     let modulus_length = recipient.modulus_length();
     let key_length = LONG_HEADER_LENGTH + modulus_length;
     let info_length = INTEGER_2.len() + 2 + SKI_LENGTH + RSAES_OAEP_SHA_256.len() + key_length;
-    push_header(out, 0x31, LONG_HEADER_LENGTH + info_length);
-    push_header(out, 0x30, info_length);
-    out.extend(INTEGER_2);
-    push_tlv(out, 0x80, recipient.subject_key_identifier());
-    out.extend(RSAES_OAEP_SHA_256);
-    push_header(out, 0x04, modulus_length);
-    let from = out.len();
-    out.resize(from + modulus_length, 0);
-    let encrypted_key = out.get_mut(from..).unwrap_or_default();
+    out.put_header(0x31, LONG_HEADER_LENGTH + info_length)?;
+    out.put_header(0x30, info_length)?;
+    out.put(&INTEGER_2)?;
+    out.put_tlv(0x80, recipient.subject_key_identifier())?;
+    out.put(&RSAES_OAEP_SHA_256)?;
+    out.put_header(0x04, modulus_length)?;
+    let encrypted_key = out.take(modulus_length)?;
     Ok(recipient.oaep().encrypt(&encryption.key, &encryption.oaep_seed, encrypted_key)?)
 }
 
 /// EncryptedContentInfo, indefinite, its content one OCTET STRING.
-fn push_encrypted_content(
-    out: &mut Vec<u8>,
+fn put_encrypted_content(
+    out: &mut Writer<'_>,
     content: &[u8],
     encryption: &Parts,
 ) -> Result<(), SealError> {
-    out.extend([0x30, 0x80]);
-    push_tlv(out, 0x06, oid::DATA);
-    push_header(out, 0x30, 2 + oid::AES_256_CBC.len() + 2 + AES_BLOCK_LENGTH);
-    push_tlv(out, 0x06, oid::AES_256_CBC);
-    push_tlv(out, 0x04, &encryption.iv);
-    out.extend([0xa0, 0x80]);
-    // PKCS#7 always adds at least one byte.
-    let padded_length = (content.len() / AES_BLOCK_LENGTH + 1) * AES_BLOCK_LENGTH;
-    push_header(out, 0x04, padded_length);
-    let from = out.len();
-    out.extend(content);
-    crypto::aes_256_cbc_encrypt(&encryption.key, &encryption.iv, out, from).inspect_err(|_| {
-        out.get_mut(from..).unwrap_or_default().zeroize();
-    })?;
-    out.extend([END_OF_CONTENTS; 2].as_flattened());
-    Ok(())
+    out.put(&[0x30, 0x80])?;
+    out.put_tlv(0x06, oid::DATA)?;
+    out.put_header(0x30, 2 + oid::AES_256_CBC.len() + 2 + AES_BLOCK_LENGTH)?;
+    out.put_tlv(0x06, oid::AES_256_CBC)?;
+    out.put_tlv(0x04, &encryption.iv)?;
+    out.put(&[0xa0, 0x80])?;
+    let padded_length = padded_length(content.len());
+    out.put_header(0x04, padded_length)?;
+    let padded = out.take(padded_length)?;
+    Writer(padded).put(content)?;
+    crypto::aes_256_cbc_encrypt(&encryption.key, &encryption.iv, padded, content.len())?;
+    out.put([END_OF_CONTENTS; 2].as_flattened())
 }
 
-fn push_tlv(out: &mut Vec<u8>, tag: u8, content: &[u8]) {
-    push_header(out, tag, content.len());
-    out.extend(content);
+/// PKCS#7 always adds at least one byte.
+fn padded_length(content_length: usize) -> usize {
+    (content_length / AES_BLOCK_LENGTH + 1) * AES_BLOCK_LENGTH
 }
 
-/// A tag and a definite length, in DER's shortest form (X.690 section 10.1).
-fn push_header(out: &mut Vec<u8>, tag: u8, length: usize) {
-    let [.., high, low] = length.to_be_bytes();
-    out.push(tag);
+/// What is still to be written.
+struct Writer<'a>(&'a mut [u8]);
+
+impl<'a> Writer<'a> {
+    /// The next bytes, to be written elsewhere.
+    fn take(&mut self, length: usize) -> Result<&'a mut [u8], SealError> {
+        let (taken, rest) =
+            mem::take(&mut self.0).split_at_mut_checked(length).ok_or(SealError::Room)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<(), SealError> {
+        self.take(bytes.len())?.copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn put_tlv(&mut self, tag: u8, content: &[u8]) -> Result<(), SealError> {
+        self.put_header(tag, content.len())?;
+        self.put(content)
+    }
+
+    /// A tag and a definite length, in DER's shortest form (X.690 section 10.1).
+    fn put_header(&mut self, tag: u8, length: usize) -> Result<(), SealError> {
+        let [.., high, low] = length.to_be_bytes();
+        match header_length(length) {
+            2 => self.put(&[tag, low]),
+            3 => self.put(&[tag, 0x81, low]),
+            _ => self.put(&[tag, 0x82, high, low]),
+        }
+    }
+}
+
+/// Bytes of a tag and such a length.
+fn header_length(length: usize) -> usize {
     match length {
-        0..=0x7f => out.push(low),
-        0x80..=0xff => out.extend([0x81, low]),
-        _ => out.extend([0x82, high, low]),
+        0..=0x7f => 2,
+        0x80..=0xff => 3,
+        _ => LONG_HEADER_LENGTH,
     }
 }

@@ -253,3 +253,18 @@ fn a_generated_key_opens_what_is_sealed_to_it() {
     let public = RecipientKey::parse(private.public_key_der()).unwrap();
     assert_eq!(*open(&sealed(&public, b"content"), &private).unwrap(), *b"content");
 }
+
+#[test]
+fn seals_into_just_its_length_and_leaves_nothing_in_other_room() {
+    let (private, public) = pair(0);
+    let length = sealed_length(&public, 32).unwrap();
+    let mut envelope = vec![0; length];
+    seal_into(&public, &[7; 32], encryption(), &mut envelope).unwrap();
+    assert_eq!(*open(&envelope, &private).unwrap(), [7; 32]);
+    for other in [0, 1, length - 1, length + 1] {
+        let mut room = vec![7; other];
+        let refused = seal_into(&public, &[7; 32], encryption(), &mut room);
+        assert_eq!(refused, Err(SealError::Room), "{other}");
+        assert!(room.iter().all(|byte| *byte == 0), "{other}");
+    }
+}

@@ -71,35 +71,43 @@ fn aes_256(key: &[u8; AES_256_KEY_LENGTH]) -> Result<UnboundCipherKey, CryptoErr
     Ok(UnboundCipherKey::new(&AES_256, key)?)
 }
 
-/// The end of a vector, as the provider's in-place interface wants it.
-struct Tail<'a> {
-    buffer: &'a mut Vec<u8>,
-    from: usize,
+/// A message with room for its padding behind it, as the provider's in-place interface wants it.
+struct Padded<'a> {
+    buffer: &'a mut [u8],
+    length: usize,
 }
 
-impl AsMut<[u8]> for Tail<'_> {
+impl AsMut<[u8]> for Padded<'_> {
     fn as_mut(&mut self) -> &mut [u8] {
-        self.buffer.get_mut(self.from..).unwrap_or_default()
+        self.buffer.get_mut(..self.length).unwrap_or_default()
     }
 }
 
-impl<'b> Extend<&'b u8> for Tail<'_> {
+impl<'b> Extend<&'b u8> for Padded<'_> {
+    /// Beyond the room nothing is written; the length then tells.
     fn extend<I: IntoIterator<Item = &'b u8>>(&mut self, bytes: I) {
-        self.buffer.extend(bytes);
+        for byte in bytes {
+            if let Some(place) = self.buffer.get_mut(self.length) {
+                *place = *byte;
+            }
+            self.length += 1;
+        }
     }
 }
 
-/// Pads (PKCS#7) and encrypts all of `buffer` after the first `from` bytes, in place.
+/// Pads (PKCS#7) and encrypts the first `length` bytes of `buffer`, all of which that takes, in place.
 pub(crate) fn aes_256_cbc_encrypt(
     key: &[u8; AES_256_KEY_LENGTH],
     iv: &[u8; AES_BLOCK_LENGTH],
-    buffer: &mut Vec<u8>,
-    from: usize,
+    buffer: &mut [u8],
+    length: usize,
 ) -> Result<(), CryptoError> {
     let key = PaddedBlockEncryptingKey::cbc_pkcs7(aes_256(key)?)?;
     let context = EncryptionContext::Iv128(FixedLength::from(iv));
-    key.less_safe_encrypt(&mut Tail { buffer, from }, context)?;
-    Ok(())
+    let room = buffer.len();
+    let mut padded = Padded { buffer, length };
+    key.less_safe_encrypt(&mut padded, context)?;
+    if padded.length == room { Ok(()) } else { Err(CryptoError) }
 }
 
 /// Decrypts `buffer` in place and removes the padding.

@@ -86,21 +86,18 @@ impl TryRng for Once<'_> {
 
 impl TryCryptoRng for Once<'_> {}
 
-/// Pads (PKCS#7) and encrypts all of `buffer` after the first `from` bytes, in place.
+/// Pads (PKCS#7) and encrypts the first `length` bytes of `buffer`, all of which that takes, in place.
 pub(crate) fn aes_256_cbc_encrypt(
     key: &[u8; AES_256_KEY_LENGTH],
     iv: &[u8; AES_BLOCK_LENGTH],
-    buffer: &mut Vec<u8>,
-    from: usize,
+    buffer: &mut [u8],
+    length: usize,
 ) -> Result<(), CryptoError> {
-    let length = buffer.len().checked_sub(from).ok_or(CryptoError)?;
-    let padding = AES_BLOCK_LENGTH - length % AES_BLOCK_LENGTH;
-    buffer.resize(buffer.len() + padding, 0);
-    let message = buffer.get_mut(from..).ok_or(CryptoError)?;
-    cbc::Encryptor::<Aes256>::new(key.into(), iv.into())
-        .encrypt_padded::<Pkcs7>(message, length)
+    let room = buffer.len();
+    let encrypted = cbc::Encryptor::<Aes256>::new(key.into(), iv.into())
+        .encrypt_padded::<Pkcs7>(buffer, length)
         .map_err(|_| CryptoError)?;
-    Ok(())
+    if encrypted.len() == room { Ok(()) } else { Err(CryptoError) }
 }
 
 /// Decrypts `buffer` in place and removes the padding.

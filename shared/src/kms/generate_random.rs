@@ -1,5 +1,7 @@
 //! GenerateRandom: <https://docs.aws.amazon.com/kms/latest/APIReference/API_GenerateRandom.html>.
 
+use std::ops::Range;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -120,35 +122,81 @@ impl Recipient {
     }
 }
 
-/// The one blob of an answer. With a Recipient there is no Plaintext, not even an empty or null
-/// one: SDKs would take either for a value.
-#[derive(Clone, Copy)]
-pub enum GenerateRandomResponse<'a> {
-    /// The random bytes.
-    Plaintext(&'a [u8]),
-    /// The random bytes, sealed.
-    CiphertextForRecipient(&'a [u8]),
+/// The answer's body, which is one allocation of just its length: what grew would leave copies behind. It
+/// has one blob: with a Recipient there is no Plaintext, not even an empty or null one, which SDKs would
+/// take for a value. It may hold the random bytes: the caller wipes it.
+#[derive(Debug)]
+pub enum GenerateRandomResponse {}
+
+impl GenerateRandomResponse {
+    /// With the random bytes.
+    pub fn plaintext(random: &[u8]) -> Vec<u8> {
+        let mut body = Body::of("Plaintext", random.len());
+        encode(random, body.encoded());
+        body.bytes
+    }
+
+    /// With a ciphertext of `length` bytes, which `seal` writes: it is given just as many.
+    ///
+    /// # Errors
+    /// Those of `seal`, which leaves nothing behind that must be wiped.
+    pub fn ciphertext_for_recipient<E>(
+        length: usize,
+        seal: impl FnOnce(&mut [u8]) -> Result<(), E>,
+    ) -> Result<Vec<u8>, E> {
+        let mut body = Body::of("CiphertextForRecipient", length);
+        let encoded = body.encoded();
+        let from = encoded.len().saturating_sub(length);
+        seal(encoded.get_mut(from..).unwrap_or_default())?;
+        encode_in_place(encoded, from);
+        Ok(body.bytes)
+    }
 }
 
-impl GenerateRandomResponse<'_> {
-    /// The answer's body. It may hold the random bytes: the caller wipes it.
-    #[expect(clippy::expect_used, reason = "the slice is measured for its content")]
-    pub fn to_json(self) -> Vec<u8> {
-        let (member, blob) = match self {
-            Self::Plaintext(blob) => ("Plaintext", blob),
-            Self::CiphertextForRecipient(blob) => ("CiphertextForRecipient", blob),
-        };
-        let prefix = [r#"{""#, member, r#"":""#].concat();
-        let suffix = br#""}"#;
-        let encoded_length = blob.len().div_ceil(3) * 4;
-        // Exactly once: a vector that grew would leave copies behind.
-        let mut body = vec![0; prefix.len() + encoded_length + suffix.len()];
-        let (head, rest) = body.split_at_mut(prefix.len());
-        let (encoded, tail) = rest.split_at_mut(encoded_length);
-        head.copy_from_slice(prefix.as_bytes());
-        STANDARD.encode_slice(blob, encoded).expect("the length is that of padded base64");
-        tail.copy_from_slice(suffix);
-        body
+/// The JSON around one blob.
+struct Body {
+    bytes: Vec<u8>,
+    encoded: Range<usize>,
+}
+
+impl Body {
+    const SUFFIX: &[u8] = br#""}"#;
+
+    /// With room for a blob of `length` bytes in base64.
+    fn of(member: &str, length: usize) -> Self {
+        let prefix = [br#"{""#, member.as_bytes(), br#"":""#];
+        let from = prefix.iter().map(|part| part.len()).sum::<usize>();
+        let to = from + length.div_ceil(3) * 4;
+        let mut bytes = Vec::with_capacity(to + Self::SUFFIX.len());
+        prefix.iter().for_each(|part| bytes.extend_from_slice(part));
+        bytes.resize(to, 0);
+        bytes.extend_from_slice(Self::SUFFIX);
+        Self { bytes, encoded: from..to }
+    }
+
+    fn encoded(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(self.encoded.clone()).unwrap_or_default()
+    }
+}
+
+#[expect(clippy::expect_used, reason = "whoever calls has measured the room")]
+fn encode(bytes: &[u8], room: &mut [u8]) {
+    STANDARD.encode_slice(bytes, room).expect("there is room for base64");
+}
+
+/// Encodes what stands at the end of `buffer`, after `from`, over all of it. What is written never passes
+/// what is read: at the last byte they meet.
+fn encode_in_place(buffer: &mut [u8], from: usize) {
+    const READ: usize = 48;
+    const WRITTEN: usize = READ / 3 * 4;
+    let mut part = [0; READ];
+    let ends = (from..buffer.len()).step_by(READ);
+    for (read, written) in ends.zip((0..).step_by(WRITTEN)) {
+        let unread = buffer.get(read..).unwrap_or_default();
+        let unread = unread.get(..READ).unwrap_or(unread);
+        let (part, _) = part.split_at_mut(unread.len());
+        part.copy_from_slice(unread);
+        encode(part, buffer.get_mut(written..).unwrap_or_default());
     }
 }
 
@@ -250,9 +298,27 @@ mod tests {
 
     #[test]
     fn answers_with_one_member() {
-        let plain = GenerateRandomResponse::Plaintext(&[0, 255]).to_json();
+        let plain = GenerateRandomResponse::plaintext(&[0, 255]);
         assert_eq!(plain, br#"{"Plaintext":"AP8="}"#);
-        let sealed = GenerateRandomResponse::CiphertextForRecipient(&[0]).to_json();
-        assert_eq!(sealed, br#"{"CiphertextForRecipient":"AA=="}"#);
+        let sealed = GenerateRandomResponse::ciphertext_for_recipient(1, |room| {
+            assert_eq!(room, [0]);
+            Ok::<_, JsonError>(())
+        });
+        assert_eq!(sealed.unwrap(), br#"{"CiphertextForRecipient":"AA=="}"#);
+    }
+
+    #[test]
+    fn encodes_a_ciphertext_of_any_length_where_it_was_written() {
+        for length in (0..200).chain([493, 1487, 1615, 1743, 6143, 6144]) {
+            let blob: Vec<u8> = (0..length).map(|n| u8::try_from(n % 251).unwrap()).collect();
+            let body = GenerateRandomResponse::ciphertext_for_recipient(length, |room| {
+                room.copy_from_slice(&blob);
+                Ok::<_, JsonError>(())
+            });
+            let body = String::from_utf8(body.unwrap()).unwrap();
+            let expected = format!(r#"{{"CiphertextForRecipient":"{}"}}"#, STANDARD.encode(&blob));
+            assert_eq!(body, expected, "{length}");
+            assert_eq!(GenerateRandomResponse::plaintext(&blob).len(), body.len() - 13);
+        }
     }
 }

@@ -13,7 +13,7 @@ use shared::attestation::{
     CacheSizes, DebugMode, MaxAge, PcrFamily, RecipientKey, TrustAnchors, UnverifiedDocument,
     Verifier,
 };
-use shared::cms::{ContentEncryption, RecipientPrivateKey, seal};
+use shared::cms::{ContentEncryption, RecipientPrivateKey, seal_into, sealed_length};
 use shared::crypto::fill_random;
 use shared::kms::GenerateRandomResponse;
 use shared::simulator::{DocumentRequest, SimulatedNsm, World, default_pcrs};
@@ -115,8 +115,10 @@ fn seals(repetitions: u64) -> Result<(), Failure> {
         let encryption = ContentEncryption::draw(fill_random)?;
         let body = measured(|| -> Result<Vec<u8>, Failure> {
             let key: RecipientKey = document.recipient_key()?;
-            let sealed = seal(&key, &[7; 32], encryption)?;
-            Ok(GenerateRandomResponse::CiphertextForRecipient(&sealed).to_json())
+            let length = sealed_length(&key, 32)?;
+            Ok(GenerateRandomResponse::ciphertext_for_recipient(length, |envelope| {
+                seal_into(&key, &[7; 32], encryption, envelope)
+            })?)
         })?;
         assert!(body.len() > 600);
     }

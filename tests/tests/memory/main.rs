@@ -20,8 +20,10 @@ use std::convert::Infallible;
 use allocation_counter::{AllocationInfo, measure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use shared::attestation::{MAX_DOCUMENT_LENGTH, MalformedDocument, UntrustedDocument};
-use shared::cms::{ContentEncryption, seal};
+use shared::attestation::{
+    MAX_DOCUMENT_LENGTH, MalformedDocument, RecipientKey, UntrustedDocument,
+};
+use shared::cms::{ContentEncryption, seal_into, sealed_length};
 use shared::crypto::PROVIDER;
 use shared::kms::{GenerateRandom, GenerateRandomResponse};
 use shared::transport::limits::SMALL_BODY_LENGTH;
@@ -104,6 +106,14 @@ fn a_document_that_must_be_judged_costs_a_small_multiple_of_its_length() {
     }
 }
 
+fn sealed_answer(key: &RecipientKey, content: &[u8], encryption: ContentEncryption) -> Vec<u8> {
+    let length = sealed_length(key, content.len()).unwrap();
+    GenerateRandomResponse::ciphertext_for_recipient(length, |envelope| {
+        seal_into(key, content, encryption, envelope)
+    })
+    .unwrap()
+}
+
 /// Parses, verifies, seals and writes the answer, as the service does.
 fn answer(world: &World, body: &[u8]) -> Result<Vec<u8>, Refusal> {
     let request = GenerateRandom::parse(body).unwrap();
@@ -113,8 +123,8 @@ fn answer(world: &World, body: &[u8]) -> Result<Vec<u8>, Refusal> {
         part.fill(7);
         Ok::<_, Infallible>(())
     });
-    let sealed = seal(&document.recipient_key().unwrap(), &content, encryption.unwrap()).unwrap();
-    Ok(GenerateRandomResponse::CiphertextForRecipient(&sealed).to_json())
+    let key = document.recipient_key().unwrap();
+    Ok(sealed_answer(&key, &content, encryption.unwrap()))
 }
 
 #[test]
@@ -142,5 +152,26 @@ fn reading_any_body_costs_less_than_four_times_its_length() {
         let info = measure(|| parsed = Some(GenerateRandom::parse(&body)));
         report(name, body.len(), &info);
         assert!(peak(&info) <= 4 * body.len(), "{name}: {info:?}");
+    }
+}
+
+#[test]
+fn an_answer_is_one_allocation_of_its_length() {
+    let world = World::new();
+    let document = world.verify(world.usual()).unwrap();
+    let key = document.recipient_key().unwrap();
+    for number_of_bytes in [1, 32, 1024] {
+        let content = vec![7; number_of_bytes];
+        let encryption = ContentEncryption::draw(|_| Ok::<_, Infallible>(())).unwrap();
+        let mut body = Vec::new();
+        let info = measure(|| body = sealed_answer(&key, &content, encryption));
+        report("a sealed answer", number_of_bytes, &info);
+        assert_eq!(body.capacity(), body.len());
+        let beside = info.bytes_total - u64::try_from(body.len()).unwrap();
+        // AWS-LC keeps the content key; RSA in Rust allocates its numbers.
+        assert!(PROVIDER == "ring" || beside == 32, "{info:?}");
+        let mut body = Vec::new();
+        let info = measure(|| body = GenerateRandomResponse::plaintext(&content));
+        assert_eq!((info.count_total, info.bytes_total), (1, body.len().try_into().unwrap()));
     }
 }
