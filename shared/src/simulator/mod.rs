@@ -2,6 +2,7 @@
 //! under a root of its own. Whoever asks gets any document signed, so it must never be trusted: its
 //! anchors are of another type ([`Simulated`](crate::attestation::Simulated)) than production's.
 
+mod bare;
 mod certificate;
 mod conditions;
 pub mod der;
@@ -14,6 +15,7 @@ mod pki;
 mod state;
 mod world;
 
+pub use bare::BareArithmetic;
 pub use certificate::{CertificateSpec, Extension, Instead, KeyUsage};
 pub use conditions::{Conditions, Fault, Onset, Readiness};
 pub use draws::Draws;
