@@ -86,9 +86,10 @@ impl<'a> Certificate<'a> {
         self.x509.issuer
     }
 
-    /// The first moment at which it is valid.
-    pub(super) fn not_before(&self) -> UnixMillis {
-        self.x509.not_before
+    /// When it is valid.
+    pub(super) fn validity(&self) -> Validity {
+        let X509 { not_before, not_after, .. } = self.x509;
+        Validity { not_before, not_after }
     }
 
     /// Rule 10, for a CA above `below` other CAs.
@@ -121,11 +122,23 @@ impl<'a> Certificate<'a> {
             Err(UntrustedDocument::LeafMayNotSign)
         }
     }
+}
 
-    /// Rule 13: valid from the first to the last second of its validity, both included.
-    pub(super) fn check_validity(&self, at: UnixMillis) -> Result<(), UntrustedDocument> {
-        let certificate = self.position;
-        let X509 { not_before, not_after, .. } = self.x509;
+/// From the first to the last second, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Validity {
+    pub(super) not_before: UnixMillis,
+    pub(super) not_after: UnixMillis,
+}
+
+impl Validity {
+    /// Rule 13, for the certificate whose validity it is.
+    pub(super) fn check(
+        self,
+        certificate: ChainPosition,
+        at: UnixMillis,
+    ) -> Result<(), UntrustedDocument> {
+        let Self { not_before, not_after } = self;
         if at.as_secs() < not_before.as_secs() {
             return Err(UntrustedDocument::CertificateNotYetValid { certificate, not_before, at });
         }

@@ -1,9 +1,11 @@
 //! The chain from a trust anchor to the leaf: rules 9 to 13 and 15.
 
+use std::sync::Arc;
+
 use rustls_pki_types::{CertificateDer, UnixTime};
 use webpki::{EndEntityCert, KeyUsage};
 
-use super::certificate::Certificate;
+use super::certificate::{Certificate, Validity};
 use super::error::UntrustedDocument;
 use super::known::{self, Known};
 use super::position::ChainPosition;
@@ -18,6 +20,28 @@ pub(super) struct Chain<'a> {
     /// Root, then each issued by the one before it.
     cas: Vec<Certificate<'a>>,
     leaf: Certificate<'a>,
+}
+
+/// When the certificates of a chain are valid, the leaf last.
+#[derive(Clone, Debug)]
+pub(super) struct Lifetimes(Arc<[Validity]>);
+
+impl Lifetimes {
+    /// Rule 13. A path library takes an anchor's own validity for granted.
+    pub(super) fn check(&self, at: UnixMillis) -> Result<(), UntrustedDocument> {
+        let leaf = self.0.len().saturating_sub(1);
+        self.0.iter().enumerate().try_for_each(|(level, validity)| {
+            let is_leaf = level == leaf;
+            let position =
+                if is_leaf { ChainPosition::Leaf } else { ChainPosition::Cabundle(level) };
+            validity.check(position, at)
+        })
+    }
+
+    /// The leaf's: nothing it has signed is older.
+    pub(super) fn of_leaf(&self) -> Option<Validity> {
+        self.0.last().copied()
+    }
 }
 
 impl<'a> Chain<'a> {
@@ -83,16 +107,16 @@ impl<'a> Chain<'a> {
         }
     }
 
-    /// Rule 13. A path library takes an anchor's own validity for granted.
-    pub(super) fn check_validity(&self, at: UnixMillis) -> Result<(), UntrustedDocument> {
-        self.iter().try_for_each(|certificate| certificate.check_validity(at))
+    /// When its certificates are valid.
+    pub(super) fn lifetimes(&self) -> Lifetimes {
+        Lifetimes(self.iter().map(Certificate::validity).collect())
     }
 
     /// Rule 15: one signature for each certificate but the root, unless it was verified before.
     pub(super) fn verify_signatures(
         &self,
-        chains: &Known,
-        leaves: &Known,
+        chains: &Known<()>,
+        leaves: &Known<()>,
         at: UnixMillis,
     ) -> Result<Familiarity, UntrustedDocument> {
         let mut familiarity = Familiarity::Leaf;
@@ -109,7 +133,7 @@ impl<'a> Chain<'a> {
     /// The same for a leaf that is not known.
     fn verify_by_chain(
         &self,
-        chains: &Known,
+        chains: &Known<()>,
         at: UnixMillis,
     ) -> Result<Familiarity, UntrustedDocument> {
         if self.cas.iter().any(Certificate::constrains_names) {
@@ -129,7 +153,7 @@ impl<'a> Chain<'a> {
                 self.verify_path(self.cas.last(), &[], at).map(|()| Familiarity::Chain)
             }
             // Somebody else's leaf was refused with the chain, which says nothing of this one.
-            (None, Err(_)) => self.verify_whole(at).inspect(|_| chains.remember(name)),
+            (None, Err(_)) => self.verify_whole(at).inspect(|_| chains.remember(name, ())),
         }
     }
 

@@ -108,7 +108,7 @@ impl UnverifiedDocument {
 
     /// What the document claims, true or not: to show to a person, never to decide upon.
     pub fn dangerous_unverified_claims(&self) -> Claims<'_> {
-        Claims { document: self }
+        self.claims()
     }
 
     /// Beside what is verified, how much of it had been before, as `memory` has it.
@@ -120,44 +120,67 @@ impl UnverifiedDocument {
         live: Option<MaxAge>,
         debug_mode: DebugMode,
     ) -> Result<(VerifiedDocument<T>, Familiarity), UntrustedDocument> {
-        let claims = Claims { document: &self };
-        // 9 to 11: each certificate's form and role, and their order
-        let chain = Chain::arrange(claims.cabundle(), claims.certificate())?;
-        // 12
-        chain.check_anchor(anchors)?;
+        let known = &memory.documents;
+        let name = known.is_kept().then(|| known::name([&self.bytes[..]]));
+        let found = name.and_then(|name| known.find(&name));
+        let (lifetimes, chain) = match found {
+            // 9 to 12, 15 and 16 hold of these bytes
+            Some(lifetimes) => (lifetimes, None),
+            None => {
+                let chain = self.arrange(anchors)?;
+                (chain.lifetimes(), Some(chain))
+            }
+        };
         // 13
-        chain.check_validity(at)?;
+        lifetimes.check(at)?;
         // 14
         if let Some(max_age) = live {
-            let not_before = chain.leaf().not_before();
-            check_freshness(self.payload.timestamp, at, max_age, not_before)?;
+            let leaf = lifetimes.of_leaf().ok_or(UntrustedDocument::ChainPath)?;
+            check_freshness(self.payload.timestamp, at, max_age, leaf.not_before)?;
         }
-        // 15 and 16: the signatures, if they were not verified before
-        let familiarity = self.verify_signatures(&chain, memory, at)?;
+        let mut familiarity = Familiarity::Document;
+        if let Some(chain) = chain {
+            // 15 and 16: the first signatures
+            let verify = || {
+                familiarity = self.verify_signatures(&chain, memory, at)?;
+                Ok(lifetimes)
+            };
+            known.verify(|| name.unwrap_or_default(), verify)?;
+        }
         // 17
-        if debug_mode == DebugMode::Refuse && claims.pcrs().is_debug_mode() {
+        if debug_mode == DebugMode::Refuse && self.claims().pcrs().is_debug_mode() {
             return Err(UntrustedDocument::DebugMode);
         }
         Ok((VerifiedDocument { document: self, trust: PhantomData }, familiarity))
     }
 
+    /// Rules 9 to 12: what every certificate is by itself, and beside the others.
+    fn arrange<T: Trust>(&self, anchors: &TrustAnchors<T>) -> Result<Chain<'_>, UntrustedDocument> {
+        let claims = self.claims();
+        // 9 to 11: each certificate's form and role, and their order
+        let chain = Chain::arrange(claims.cabundle(), claims.certificate())?;
+        // 12
+        chain.check_anchor(anchors)?;
+        Ok(chain)
+    }
+
+    /// Rules 15 and 16, but for what `memory` holds of the chain.
     fn verify_signatures(
         &self,
         chain: &Chain<'_>,
         memory: &Memory,
         at: UnixMillis,
     ) -> Result<Familiarity, UntrustedDocument> {
-        let mut familiarity = Familiarity::Document;
-        let name = || known::name([&self.bytes[..]]);
-        memory.documents.verify(name, || {
-            // 15
-            familiarity = chain.verify_signatures(&memory.chains, &memory.leaves, at)?;
-            // 16
-            let signature = self.slice(&self.envelope.signature);
-            let signed = self.slice(&self.envelope.payload);
-            cose::verify(signed, signature, chain.leaf().public_key())
-        })?;
+        // 15
+        let familiarity = chain.verify_signatures(&memory.chains, &memory.leaves, at)?;
+        // 16
+        let signed = self.slice(&self.envelope.payload);
+        cose::verify(signed, self.claims().signature(), chain.leaf().public_key())?;
         Ok(familiarity)
+    }
+
+    fn claims(&self) -> Claims<'_> {
+        Claims { document: self }
     }
 
     fn slice(&self, range: &Range<usize>) -> &[u8] {

@@ -1,9 +1,11 @@
 //! What was seen to hold, so that it need not be computed again: signatures.
 //!
-//! Remembered are SHA-256 digests of exact bytes, and only of such whose signatures were verified. That
-//! a signature is one is a fact of those bytes and of nothing else: not of the time, nor of who asks, nor
-//! of a policy. So every rule but 15 and 16 is judged anew for each document, whatever is remembered;
-//! `docs/verification.md` has the argument whole.
+//! Remembered are SHA-256 digests of exact bytes, and only of such whose signatures were verified; of a
+//! document also when its certificates are valid, as they say themselves. That a signature is one is a
+//! fact of those bytes and of nothing else: not of the time, nor of who asks, nor of a policy. Nor are the
+//! form of certificates, their roles, their order and their root. All that is a matter of time, age or
+//! policy is judged anew for each document, whatever is remembered; `docs/verification.md` has the
+//! argument whole.
 
 use std::sync::{Arc, OnceLock};
 
@@ -27,13 +29,14 @@ pub(super) fn name<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Name {
 }
 
 /// What came of a verification, for all who wait for it.
-type Verdict = Arc<OnceLock<Result<(), UntrustedDocument>>>;
+type Verdict<V> = Arc<OnceLock<Result<V, UntrustedDocument>>>;
 
-/// Names of what was verified, and of what is being verified now.
+/// Names of what was verified, and of what is being verified now; and what else was found in the bytes
+/// on the way.
 #[derive(Debug)]
-pub(super) struct Known(Option<Cache<Name, Verdict>>);
+pub(super) struct Known<V>(Option<Cache<Name, Verdict<V>>>);
 
-impl Known {
+impl<V: Clone> Known<V> {
     /// None at all.
     pub(super) const NOTHING: Self = Self(None);
 
@@ -42,14 +45,25 @@ impl Known {
         Self((size > 0).then(|| Cache::new(size)))
     }
 
+    /// Whether anything is ever remembered; if not, a name is of no use.
+    pub(super) fn is_kept(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// What was found in the bytes of this name, if they were verified.
+    pub(super) fn find(&self, name: &Name) -> Option<V> {
+        let verdict = self.0.as_ref()?.get(name)?;
+        verdict.get()?.as_ref().ok().cloned()
+    }
+
     /// Verifies what has this name, unless that was done. Who comes while another verifies the same
     /// waits for what comes of it, which takes no longer than to do it too. What is refused is told to
     /// those who wait, and not remembered.
     pub(super) fn verify(
         &self,
         name: impl FnOnce() -> Name,
-        verify: impl FnOnce() -> Result<(), UntrustedDocument>,
-    ) -> Result<(), UntrustedDocument> {
+        verify: impl FnOnce() -> Result<V, UntrustedDocument>,
+    ) -> Result<V, UntrustedDocument> {
         let Some(cache) = &self.0 else { return verify() };
         let name = name();
         let verdict = cache.get_or_insert_with(&name, || Ok(Verdict::default()))?;
@@ -61,15 +75,15 @@ impl Known {
     }
 
     /// Remembers what was verified otherwise.
-    pub(super) fn remember(&self, name: impl FnOnce() -> Name) {
+    pub(super) fn remember(&self, name: impl FnOnce() -> Name, found: V) {
         if let Some(cache) = &self.0 {
-            cache.insert(name(), Arc::new(OnceLock::from(Ok(()))));
+            cache.insert(name(), Arc::new(OnceLock::from(Ok(found))));
         }
     }
 }
 
 #[cfg(test)]
-impl Known {
+impl<V: Clone> Known<V> {
     /// As it is for who comes while somebody else is being refused.
     pub(super) fn refuse(&self, name: Name, refusal: UntrustedDocument) {
         let verdict = Arc::new(OnceLock::from(Err(refusal)));

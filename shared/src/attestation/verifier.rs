@@ -3,13 +3,15 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::chain::Lifetimes;
 use super::document::{DebugMode, MaxAge, UnverifiedDocument, VerifiedDocument};
 use super::error::UntrustedDocument;
 use super::known::Known;
 use super::trust::{Trust, TrustAnchors};
 use crate::time::UnixMillis;
 
-/// How much is remembered of each kind: at most so many entries, of which each takes some 200 bytes.
+/// How much is remembered of each kind: at most so many entries, of which each takes some 200 bytes, and
+/// a document twice that.
 /// The least recently used make room for others. With 0 nothing is remembered of that kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheSizes {
@@ -36,9 +38,9 @@ impl Default for CacheSizes {
 /// The signatures that were verified under one set of trust anchors, of each kind.
 #[derive(Debug)]
 pub(super) struct Memory {
-    pub(super) chains: Known,
-    pub(super) leaves: Known,
-    pub(super) documents: Known,
+    pub(super) chains: Known<()>,
+    pub(super) leaves: Known<()>,
+    pub(super) documents: Known<Lifetimes>,
 }
 
 impl Memory {

@@ -183,6 +183,30 @@ fn what_is_known_is_judged_by_every_other_rule_anew() {
 }
 
 #[test]
+fn each_certificate_of_a_known_document_is_judged_at_each_time() {
+    for level in 0..=LEAF {
+        let certificate =
+            if level == LEAF { ChainPosition::Leaf } else { ChainPosition::Cabundle(level) };
+        let (not_before, not_after) = (NOW.minus_secs(10), NOW.plus_secs(10));
+        let mut forgery = Forgery::new(LEAF, NOW).unwrap();
+        forgery.specs[level].not_before = not_before;
+        forgery.specs[level].not_after = not_after;
+        let issuer = Issuer::of(forgery);
+        let verifier = issuer.verifier(MANY);
+        let document = issuer.document(1);
+        judge(&verifier, &document).unwrap();
+        assert_eq!(judge_at(&verifier, &document, not_before), Ok(()));
+        assert_eq!(judge_at(&verifier, &document, not_after), Ok(()));
+        let at = not_after.plus_secs(1);
+        let expired = UntrustedDocument::CertificateExpired { certificate, not_after, at };
+        assert_eq!(judge_at(&verifier, &document, at), Err(expired));
+        let at = not_before.minus_secs(1);
+        let early = UntrustedDocument::CertificateNotYetValid { certificate, not_before, at };
+        assert_eq!(judge_at(&verifier, &document, at), Err(early));
+    }
+}
+
+#[test]
 fn debug_mode_is_refused_of_a_document_that_was_admitted_with_it() {
     let issuer = Issuer::new();
     let verifier = issuer.verifier(MANY);
