@@ -19,7 +19,8 @@ pub enum Operation {
 }
 
 impl Operation {
-    const ALL: [Self; 2] = [Self::GenerateRandom, Self::DescribeCustomKeyStores];
+    /// All there are.
+    pub const ALL: [Self; 2] = [Self::GenerateRandom, Self::DescribeCustomKeyStores];
 
     /// Its name in the API.
     pub const fn name(self) -> &'static str {

@@ -134,7 +134,7 @@ fn actions(statement: &Node, members: &[Member]) -> Result<Actions, Located> {
         }
         patterns.push(action.to_owned());
     }
-    Ok(Actions { is_negated, patterns })
+    Ok(Actions::new(is_negated, &patterns))
 }
 
 fn covers_resource(statement: &Node, members: &[Member]) -> Result<bool, Located> {

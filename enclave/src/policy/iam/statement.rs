@@ -1,5 +1,7 @@
 //! One statement: an effect, and which requests it applies to.
 
+use shared::kms::Operation;
+
 use super::Effect;
 use super::condition::Condition;
 use super::context::{Context, Value, action_name};
@@ -17,12 +19,9 @@ pub(super) struct Statement {
     pub(super) conditions: Vec<Condition>,
 }
 
-/// Action or NotAction: patterns of names such as `kms:GenerateRandom`.
+/// Action or NotAction: which operations they cover, found out once.
 #[derive(Debug)]
-pub(super) struct Actions {
-    pub(super) is_negated: bool,
-    pub(super) patterns: Vec<String>,
-}
+pub(super) struct Actions(Vec<Operation>);
 
 /// The resource of every request: neither operation names one.
 ///
@@ -45,7 +44,7 @@ pub(super) enum Mismatch<'p, 'c> {
 impl Statement {
     /// Whether the statement applies: everything in it must.
     pub(super) fn check<'c>(&self, context: &Context<'c>) -> Result<(), Mismatch<'_, 'c>> {
-        if !self.actions.cover(action_name(context.action)) {
+        if !self.actions.cover(context.action) {
             return Err(Mismatch::Action);
         }
         if !self.covers_resource {
@@ -58,10 +57,17 @@ impl Statement {
 }
 
 impl Actions {
-    /// The case of actions does not matter.
-    fn cover(&self, action: &str) -> bool {
-        let is_named =
-            self.patterns.iter().any(|pattern| glob::matches_ignore_case(pattern, action));
-        is_named != self.is_negated
+    /// From patterns of names such as `kms:GenerateRandom`, whose case does not matter.
+    pub(super) fn new(is_negated: bool, patterns: &[String]) -> Self {
+        let is_named = |operation: Operation| {
+            let action = action_name(operation);
+            patterns.iter().any(|pattern| glob::matches_ignore_case(pattern, action))
+        };
+        let covered = Operation::ALL.into_iter();
+        Self(covered.filter(|operation| is_named(*operation) != is_negated).collect())
+    }
+
+    fn cover(&self, action: Operation) -> bool {
+        self.0.contains(&action)
     }
 }
