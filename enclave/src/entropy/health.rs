@@ -13,7 +13,7 @@
 //! 4. No output of 16 bytes or more that was among the last 1,024 of these: good ones are so once in
 //!    2^86. Shorter ones that are always the same fail the third test, by every fifteenth byte.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use shared::crypto::{SHA_256_LENGTH, Sha256};
 use shared::nsm::RANDOM_BLOCK_LENGTH;
@@ -73,8 +73,12 @@ pub(crate) struct HealthTests {
     differences: Repetition,
     last: Option<u8>,
     proportion: Proportion,
-    recent: VecDeque<[u8; SHA_256_LENGTH]>,
+    recent: VecDeque<Digest>,
+    /// The same, to be found at once: it is searched for each output that anybody waits for.
+    known: HashSet<Digest>,
 }
+
+type Digest = [u8; SHA_256_LENGTH];
 
 impl HealthTests {
     pub(crate) fn new() -> Self {
@@ -84,6 +88,7 @@ impl HealthTests {
             last: None,
             proportion: Proportion::default(),
             recent: VecDeque::with_capacity(REMEMBERED_OUTPUTS),
+            known: HashSet::with_capacity(REMEMBERED_OUTPUTS),
         }
     }
 
@@ -101,9 +106,8 @@ impl HealthTests {
         for &sample in output {
             // 2: repetition
             let difference = self.last.replace(sample).map(|last| sample.wrapping_sub(last));
-            let repeats = self.bytes.fails(sample)
-                || difference.is_some_and(|difference| self.differences.fails(difference));
-            if repeats {
+            let repeats = difference.is_some_and(|difference| self.differences.fails(difference));
+            if self.bytes.fails(sample) | repeats {
                 return Err(HealthFault::RepetitionCount);
             }
             // 3: proportion
@@ -118,12 +122,14 @@ impl HealthTests {
         self.remember(Sha256::digest(output))
     }
 
-    fn remember(&mut self, digest: [u8; SHA_256_LENGTH]) -> Result<(), HealthFault> {
-        if self.recent.contains(&digest) {
+    fn remember(&mut self, digest: Digest) -> Result<(), HealthFault> {
+        if !self.known.insert(digest) {
             return Err(HealthFault::RepeatedOutput);
         }
-        if self.recent.len() == REMEMBERED_OUTPUTS {
-            self.recent.pop_front();
+        if self.recent.len() == REMEMBERED_OUTPUTS
+            && let Some(oldest) = self.recent.pop_front()
+        {
+            self.known.remove(&oldest);
         }
         self.recent.push_back(digest);
         Ok(())
@@ -139,10 +145,9 @@ struct Repetition {
 
 impl Repetition {
     fn fails(&mut self, sample: u8) -> bool {
-        if sample != self.sample {
-            *self = Self { sample, count: 0 };
-        }
-        self.count += 1;
+        // Without a branch, as they nearly always differ: 1 then.
+        self.count = self.count * u32::from(sample == self.sample) + 1;
+        self.sample = sample;
         self.count >= REPETITION_CUTOFF
     }
 }
@@ -161,9 +166,7 @@ impl Proportion {
             *self = Self { first: sample, count: 0, seen: 0 };
         }
         self.seen = (self.seen + 1) % PROPORTION_WINDOW;
-        if sample == self.first {
-            self.count += 1;
-        }
+        self.count += u32::from(sample == self.first);
         self.count >= PROPORTION_CUTOFF
     }
 }
