@@ -142,10 +142,12 @@ impl CtrDrbg {
             self.update(&additional);
         }
         // Steps 3 to 5.
-        let mut block = Zeroizing::new([0; AES_BLOCK_LENGTH]);
-        for chunk in out.chunks_mut(AES_BLOCK_LENGTH) {
-            self.next_block(&mut block);
-            chunk.copy_from_slice(block.get(..chunk.len()).unwrap_or_default());
+        let (blocks, rest) = out.as_chunks_mut();
+        self.next_blocks(blocks);
+        if !rest.is_empty() {
+            let mut block = Zeroizing::new([[0; AES_BLOCK_LENGTH]]);
+            self.next_blocks(&mut *block);
+            rest.iter_mut().zip(block.as_flattened()).for_each(|(byte, next)| *byte = *next);
         }
         // Step 6: who learns this state does not learn what was generated.
         self.update(&additional);
@@ -159,19 +161,15 @@ impl CtrDrbg {
         self.reseed_counter - 1
     }
 
-    /// V = (V + 1) mod 2^128; Block_Encrypt(Key, V).
-    fn next_block(&mut self, block: &mut AesBlock) {
-        *self.v = u128::from_be_bytes(*self.v).wrapping_add(1).to_be_bytes();
-        block.copy_from_slice(&*self.v);
-        self.cipher.encrypt(block);
+    /// For each block: V = (V + 1) mod 2^128; Block_Encrypt(Key, V).
+    fn next_blocks(&mut self, blocks: &mut [AesBlock]) {
+        self.cipher.count(&mut self.v, blocks);
     }
 
     /// CTR_DRBG_Update (section 10.2.1.2).
     fn update(&mut self, provided_data: &SeedMaterial) {
         let mut temp = Zeroizing::new([0; SEED_LENGTH]);
-        for block in temp.as_chunks_mut().0 {
-            self.next_block(block);
-        }
+        self.next_blocks(temp.as_chunks_mut().0);
         xor(&mut *temp, &**provided_data);
         self.set(&temp);
     }
@@ -217,10 +215,13 @@ const _: () = assert!(SEED_LENGTH == 48);
 struct Chains<'a> {
     cipher: &'a Aes256,
     values: Zeroizing<[AesBlock; 3]>,
-    /// Bytes of the current block of S, and how many of them there are.
-    block: Zeroizing<AesBlock>,
+    /// What of S is still to be chained, zeros behind it, and how many bytes that is.
+    input: Zeroizing<[AesBlock; INPUT_BLOCKS]>,
     filled: usize,
 }
+
+/// Blocks of S that are chained at once: all of a reseed's, which is the common case.
+const INPUT_BLOCKS: usize = 24;
 
 impl<'a> Chains<'a> {
     fn new(cipher: &'a Aes256) -> Self {
@@ -231,29 +232,28 @@ impl<'a> Chains<'a> {
             let iv = number.to_be_bytes();
             [first, second, third, fourth].into_iter().zip(iv).for_each(|(byte, iv)| *byte = iv);
         }
-        cipher.encrypt_three(&mut values);
-        Self { cipher, values, block: Zeroizing::new([0; AES_BLOCK_LENGTH]), filled: 0 }
+        cipher.chain(&mut values, &[[0; AES_BLOCK_LENGTH]]);
+        let input = Zeroizing::new([[0; AES_BLOCK_LENGTH]; INPUT_BLOCKS]);
+        Self { cipher, values, input, filled: 0 }
     }
 
     fn absorb(&mut self, mut input: &[u8]) {
         while !input.is_empty() {
-            let room = self.block.get_mut(self.filled..).unwrap_or_default();
+            let room = self.input.as_flattened_mut().get_mut(self.filled..).unwrap_or_default();
             let (now, later) = input.split_at(room.len().min(input.len()));
             room.iter_mut().zip(now).for_each(|(byte, input)| *byte = *input);
             self.filled += now.len();
             input = later;
-            if self.filled == AES_BLOCK_LENGTH {
+            if self.filled == INPUT_BLOCKS * AES_BLOCK_LENGTH {
                 self.chain();
             }
         }
     }
 
     fn chain(&mut self) {
-        for value in self.values.iter_mut() {
-            xor(value, &*self.block);
-        }
-        self.cipher.encrypt_three(&mut self.values);
-        self.block.fill(0);
+        let blocks = self.input.get(..self.filled.div_ceil(AES_BLOCK_LENGTH));
+        self.cipher.chain(&mut self.values, blocks.unwrap_or_default());
+        *self.input = [[0; AES_BLOCK_LENGTH]; INPUT_BLOCKS];
         self.filled = 0;
     }
 

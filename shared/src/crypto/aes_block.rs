@@ -3,7 +3,10 @@
 
 use std::fmt;
 
-use aes::cipher::{Array, BlockCipherEncrypt, KeyInit};
+use aes::cipher::consts::U16;
+use aes::cipher::{
+    Array, BlockCipherEncBackend, BlockCipherEncClosure, BlockCipherEncrypt, BlockSizeUser, KeyInit,
+};
 
 use super::{AES_256_KEY_LENGTH, AES_BLOCK_LENGTH};
 
@@ -24,9 +27,58 @@ impl Aes256 {
         self.0.encrypt_block(block.into());
     }
 
-    /// Encrypts each of three blocks in place, which takes hardly longer than one.
-    pub fn encrypt_three(&self, blocks: &mut [AesBlock; 3]) {
-        self.0.encrypt_blocks(Array::cast_slice_from_core_mut(blocks));
+    /// Encrypts `counter` plus 1, plus 2 and so on, each into the next of `out`; `counter` is left at
+    /// the last.
+    pub fn count(&self, counter: &mut AesBlock, out: &mut [AesBlock]) {
+        for block in &mut *out {
+            *counter = u128::from_be_bytes(*counter).wrapping_add(1).to_be_bytes();
+            *block = *counter;
+        }
+        self.0.encrypt_with_backend(Each(out));
+    }
+
+    /// Chains all of `blocks` onto each of three values, which takes hardly longer than onto one:
+    /// value = encrypt(value xor block).
+    pub fn chain(&self, values: &mut [AesBlock; 3], blocks: &[AesBlock]) {
+        self.0.encrypt_with_backend(Chain { values, blocks });
+    }
+}
+
+/// To encrypt each in place. What the processor's instructions need is set up once for all of them.
+struct Each<'a>(&'a mut [AesBlock]);
+
+/// To chain all blocks onto each value.
+struct Chain<'a> {
+    values: &'a mut [AesBlock; 3],
+    blocks: &'a [AesBlock],
+}
+
+impl BlockSizeUser for Each<'_> {
+    type BlockSize = U16;
+}
+
+impl BlockCipherEncClosure for Each<'_> {
+    #[inline(always)]
+    fn call<B: BlockCipherEncBackend<BlockSize = U16>>(self, backend: &B) {
+        for block in self.0 {
+            backend.encrypt_block(Array::cast_from_core_mut(block).into());
+        }
+    }
+}
+
+impl BlockSizeUser for Chain<'_> {
+    type BlockSize = U16;
+}
+
+impl BlockCipherEncClosure for Chain<'_> {
+    #[inline(always)]
+    fn call<B: BlockCipherEncBackend<BlockSize = U16>>(self, backend: &B) {
+        for block in self.blocks {
+            for value in &mut *self.values {
+                *value = (u128::from_ne_bytes(*value) ^ u128::from_ne_bytes(*block)).to_ne_bytes();
+                backend.encrypt_block(Array::cast_from_core_mut(value).into());
+            }
+        }
     }
 }
 
@@ -47,14 +99,25 @@ mod tests {
         key.iter_mut().zip(0_u8..).for_each(|(byte, n)| *byte = n);
         let mut block = [0; AES_BLOCK_LENGTH];
         block.iter_mut().zip(0_u8..).for_each(|(byte, n)| *byte = n * 0x11);
-        let mut blocks = [block; 3];
+        let (mut values, mut counted) = ([[0; AES_BLOCK_LENGTH]; 3], [[0; AES_BLOCK_LENGTH]; 2]);
         let cipher = Aes256::new(&key);
+        cipher.chain(&mut values, &[block]);
+        let mut counter = (u128::from_be_bytes(block) - 2).to_be_bytes();
+        cipher.count(&mut counter, &mut counted);
+        assert_eq!(counter, block);
         cipher.encrypt(&mut block);
-        cipher.encrypt_three(&mut blocks);
         let expected = [
             0x8e, 0xa2, 0xb7, 0xca, 0x51, 0x67, 0x45, 0xbf, 0xea, 0xfc, 0x49, 0x90, 0x4b, 0x49,
             0x60, 0x89,
         ];
-        assert_eq!((block, blocks), (expected, [expected; 3]));
+        assert_eq!((block, values, counted[1]), (expected, [expected; 3], expected));
+        assert_ne!(counted[0], expected);
+        // One block behind the other is what the two are at once.
+        let mut one = [[0; AES_BLOCK_LENGTH], [1; AES_BLOCK_LENGTH], [2; AES_BLOCK_LENGTH]];
+        let mut both = one;
+        cipher.chain(&mut one, &[counter]);
+        cipher.chain(&mut one, &[expected]);
+        cipher.chain(&mut both, &[counter, expected]);
+        assert_eq!(one, both);
     }
 }
