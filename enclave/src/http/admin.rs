@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 
-use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -12,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::connection::Server;
 use super::http1::{Manner, serve_requests};
-use super::{Answer, RequestId};
+use super::{Answer, Content, RequestId};
 use crate::platform::Platform;
 
 const NOTHING_ELSE: &str = "nothing else is here than GET /healthz, /readyz and /metrics\n";
@@ -30,7 +29,7 @@ impl<P: Platform> Server<P> {
     }
 
     /// What is asked for is in the head.
-    fn tell(&self, request: &Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    fn tell(&self, request: &Request<Incoming>) -> Result<Response<Full<Content>>, Infallible> {
         let answer = self.service().health(request.method(), request.uri().path());
         let answer = answer.unwrap_or(Answer::text(StatusCode::NOT_FOUND, NOTHING_ELSE));
         Ok(answer.into_response(RequestId::random(), self.service().now()))

@@ -1,26 +1,37 @@
 //! What goes back to a client.
 
+use std::cell::RefCell;
 use std::time::{Duration, UNIX_EPOCH};
 
-use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{self, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use shared::kms::{CONTENT_TYPE, KmsError};
 use shared::time::UnixMillis;
 use zeroize::Zeroizing;
 
-use super::RequestId;
+use super::{Content, RequestId};
 
 /// 9999-12-31T23:59:59Z, the last moment that a Date header can name.
 const LAST_DATE_SECS: u64 = 253_402_300_799;
+
+/// Headers that an answer has at most, its length among them.
+const MAX_HEADERS: usize = 8;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+
+thread_local! {
+    /// The last Date header, and the second that it names: all answers within it have the same.
+    static DATE: RefCell<(u64, HeaderValue)> =
+        const { RefCell::new((u64::MAX, HeaderValue::from_static(""))) };
+}
 
 /// A status, a media type, a body.
 #[derive(Debug)]
 pub struct Answer {
     status: StatusCode,
     content_type: &'static str,
-    body: Bytes,
+    body: Content,
     close: bool,
 }
 
@@ -30,7 +41,7 @@ impl Answer {
 
     /// An answer of any kind.
     pub fn new(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Self {
-        Self { status, content_type, body: Bytes::from(body), close: false }
+        Self { status, content_type, body: Content::new(Zeroizing::new(body)), close: false }
     }
 
     /// Plain text.
@@ -41,7 +52,7 @@ impl Answer {
     /// The answer of a KMS operation. Its body, which may hold random bytes, is wiped after it was
     /// handed to the connection.
     pub fn kms(body: Zeroizing<Vec<u8>>) -> Self {
-        let body = Bytes::from_owner(body);
+        let body = Content::new(body);
         Self { status: StatusCode::OK, content_type: CONTENT_TYPE, body, close: false }
     }
 
@@ -59,12 +70,13 @@ impl Answer {
 
     /// With the headers that KMS sends. SDKs correct their clock's skew by `Date`, so it is that of
     /// our own clock.
-    pub fn into_response(self, id: RequestId, now: UnixMillis) -> Response<Full<Bytes>> {
+    pub fn into_response(self, id: RequestId, now: UnixMillis) -> Response<Full<Content>> {
         let mut response = Response::new(Full::new(self.body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
+        *headers = HeaderMap::with_capacity(MAX_HEADERS);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));
-        headers.insert("x-amzn-requestid", id.to_header());
+        headers.insert(REQUEST_ID, id.to_header());
         headers.insert(header::DATE, date(now));
         headers.insert(
             header::CACHE_CONTROL,
@@ -80,9 +92,15 @@ impl Answer {
 }
 
 fn date(now: UnixMillis) -> HeaderValue {
-    let moment = UNIX_EPOCH + Duration::from_secs(now.as_secs().min(LAST_DATE_SECS));
-    let text = httpdate::fmt_http_date(moment);
-    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
+    let seconds = now.as_secs().min(LAST_DATE_SECS);
+    DATE.with_borrow_mut(|(last, date)| {
+        if *last != seconds {
+            let text = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds));
+            *date = HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""));
+            *last = seconds;
+        }
+        date.clone()
+    })
 }
 
 #[cfg(test)]
@@ -104,7 +122,11 @@ mod tests {
     }
 
     #[test]
-    fn names_a_date_whatever_the_clock_says() {
+    fn names_each_second_and_no_date_that_there_is_not_whatever_the_clock_says() {
+        for (millis, second) in [(999, "00"), (1000, "01"), (0, "00")] {
+            let date = date(UnixMillis::new(millis));
+            assert_eq!(date, format!("Thu, 01 Jan 1970 00:00:{second} GMT"));
+        }
         assert_eq!(date(UnixMillis::new(u64::MAX)), "Fri, 31 Dec 9999 23:59:59 GMT");
     }
 }

@@ -4,7 +4,6 @@ use std::fmt;
 use std::future::Future;
 use std::pin::pin;
 
-use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -14,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::body::{self, BodyError, LargeBodies};
 use super::http1::{Manner, serve_requests};
-use super::{Channel, Received, RequestId};
+use super::{Channel, Content, Received, RequestId};
 use crate::platform::Platform;
 use crate::service::Service;
 
@@ -73,7 +72,7 @@ impl<P: Platform> Server<P> {
         &self,
         channel: Channel,
         request: Request<Incoming>,
-    ) -> Result<Response<Full<Bytes>>, Hangup> {
+    ) -> Result<Response<Full<Content>>, Hangup> {
         let Self { service, large_bodies } = self;
         let id = RequestId::random();
         let (head, body) = request.into_parts();

@@ -4,7 +4,6 @@ use std::error::Error;
 use std::pin::pin;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -16,6 +15,7 @@ use shared::transport::limits::{
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::sleep;
 
+use super::Content;
 use super::write_deadline::WriteDeadline;
 
 /// How long who asks may take, and how often.
@@ -36,7 +36,7 @@ pub(super) async fn serve_requests<S, A>(
     drain: impl Future<Output = ()>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
-    A: HttpService<Incoming, ResBody = Full<Bytes>>,
+    A: HttpService<Incoming, ResBody = Full<Content>>,
     A::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let connection = http1::Builder::new()

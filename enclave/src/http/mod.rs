@@ -4,6 +4,7 @@ mod admin;
 mod answer;
 mod body;
 mod connection;
+mod content;
 mod http1;
 mod received;
 mod request_id;
@@ -12,6 +13,7 @@ mod write_deadline;
 
 pub use answer::Answer;
 pub use connection::Server;
+pub use content::Content;
 pub use received::{Channel, Received, TlsDetails};
 pub use request_id::RequestId;
 pub use server::{listen_and_serve, serve};

@@ -1,0 +1,56 @@
+//! An answer's body.
+
+use std::fmt;
+
+use bytes::Buf;
+use zeroize::Zeroizing;
+
+/// Bytes that may be random ones: sent from where they stand, and wiped when they are sent or nobody
+/// wants them any more.
+pub struct Content {
+    bytes: Zeroizing<Vec<u8>>,
+    sent: usize,
+}
+
+impl Content {
+    /// All of `bytes`.
+    pub(super) fn new(bytes: Zeroizing<Vec<u8>>) -> Self {
+        Self { bytes, sent: 0 }
+    }
+}
+
+impl Buf for Content {
+    fn remaining(&self) -> usize {
+        self.chunk().len()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.bytes.get(self.sent..).unwrap_or_default()
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.sent = self.sent.saturating_add(count);
+    }
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Content(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_sent_in_pieces_and_shown_by_nothing() {
+        let mut content = Content::new(Zeroizing::new(b"secret".to_vec()));
+        assert_eq!(format!("{content:?}"), "Content(..)");
+        assert_eq!((content.remaining(), content.chunk()), (6, &b"secret"[..]));
+        content.advance(2);
+        assert_eq!((content.remaining(), content.chunk()), (4, &b"cret"[..]));
+        content.advance(4);
+        assert!(!content.has_remaining());
+    }
+}
