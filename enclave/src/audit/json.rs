@@ -24,6 +24,10 @@ impl Formatter for Ascii {
         writer: &mut W,
         fragment: &str,
     ) -> io::Result<()> {
+        // Nearly every text is, which many bytes at a time are looked at for.
+        if fragment.bytes().fold(true, |all, byte| all & matches!(byte, b' '..=b'~')) {
+            return writer.write_all(fragment.as_bytes());
+        }
         let mut units = [0; 2];
         for character in fragment.chars() {
             if matches!(character, ' '..='~') {
