@@ -38,7 +38,7 @@ PKCS11_BIN = $(PKCS11_DIR)/$(PRODUCTION_TARGET)/release
 TOOL = $(TARGET_DIR)/release/attested-recipient
 
 .PHONY: help build run demo test test-rust-sdk test-model test-statistics \
-	bench-entropy bench-instructions bench-key-store bench-tls fuzz fuzz-replay fuzz-save mutants lint \
+	bench bench-peers bench-entropy bench-instructions bench-key-store bench-tls fuzz fuzz-replay fuzz-save mutants lint \
 	lint-rust-sdk fmt deny build-production build-production-pkcs11 verify-production image-test eif eif-test \
 	kernel-update qemu-test clients key-stores tools FORCE
 
@@ -83,6 +83,16 @@ test-model: tools ## Run the NSM's queue under every interleaving that the model
 test-statistics: tools ## Run ent and rngtest over 64 MiB of output, and over that of a broken DRBG.
 	@tests/statistics/run.sh
 
+bench: build ## Measure the service beside the floor of its arithmetic and a server that only answers (minutes).
+	cargo bench --locked -p attested-recipient --bench arithmetic
+	cargo bench --locked -p attested-recipient --bench service
+
+peers: tools
+	@tests/peers/setup.sh
+
+bench-peers: build peers ## Measure the service beside other programs (minutes; installs moto).
+	cargo bench --locked -p attested-recipient --bench peers
+
 bench-entropy: tools ## Measure what entropy costs requests, with an NSM that takes a millisecond.
 	cargo bench --locked -p attested-recipient --bench entropy
 
@@ -124,7 +134,7 @@ lint: tools ## Check format, clippy and the documentation.
 		if grep aws-lc <<<"$$tree"; then echo "aws-lc-rs is linked with the provider ring" >&2; exit 1; fi
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
 	@for script in deploy/*/*.sh fuzz/*.sh tests/clients/*.sh tests/eif/*.sh tests/image/*.sh \
-		tests/key-stores/*.sh \
+		tests/key-stores/*.sh tests/peers/*.sh \
 		tests/qemu/*.sh tests/statistics/*.sh .ci/run .ci/readme .ci/mutants; do bash -n $$script || exit 1; done
 
 lint-rust-sdk: tools ## Check the tests with the AWS SDK for Rust with clippy (minutes to build).

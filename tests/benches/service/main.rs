@@ -1,65 +1,71 @@
-//! The whole service behind its relay, over HTTP, beside a server that only answers.
+//! The whole service behind its relay, over HTTP, beside a server that only answers: how many requests,
+//! how fast, by whom, in how much memory. Names of groups as arguments measure those alone.
 //!
-//! Rounds are interleaved, and figures are to be compared within one run: machines are noisy.
+//! Rounds are interleaved, and figures are to be compared within one run: machines are noisy. Clients
+//! run on the processors that serve them.
 
 #![expect(clippy::print_stdout, reason = "it is what a benchmark is for")]
 
-use std::net::SocketAddr;
-use std::process::Command;
-use std::time::Duration;
+use std::env;
 
-use self::crowd::{Crowd, generate_random};
 use self::figures::Figures;
 use self::load::Failure;
-use self::process::{Process, binary};
 
+mod access;
 #[path = "../bare/mod.rs"]
 mod bare;
+mod cells;
+#[path = "../tls/connector.rs"]
+#[allow(dead_code, reason = "other benchmarks use the rest")]
+mod connector;
 #[path = "../crowd/mod.rs"]
+#[allow(dead_code, reason = "other benchmarks use the rest")]
 mod crowd;
 #[path = "../figures/mod.rs"]
 mod figures;
+#[path = "../keep_alive/mod.rs"]
+#[allow(dead_code, reason = "other benchmarks use the rest")]
+mod keep_alive;
 #[path = "../load/mod.rs"]
+#[allow(dead_code, reason = "other benchmarks use the rest")]
 mod load;
+mod over_tls;
 #[path = "../process/mod.rs"]
 mod process;
+#[allow(dead_code, reason = "other benchmarks use the rest")]
+mod servers;
+mod signed;
+mod under_load;
 
-const ROUNDS: usize = 7;
-const ROUND: Duration = Duration::from_millis(700);
-const CLIENTS: usize = 32;
+/// Keys of recipients, by name; the first where it is not the key that matters.
+const KEYS: [(&str, &str); 3] = [
+    ("rsa_2048", include_str!("../../keys/rsa-2048.pem")),
+    ("rsa_3072", include_str!("../../keys/rsa-3072.pem")),
+    ("rsa_4096", include_str!("../../keys/rsa-4096.pem")),
+];
+
+type Group = fn(&mut Figures) -> Result<(), Failure>;
+
+const GROUPS: [(&str, Group); 6] = [
+    ("plain", cells::plain),
+    ("attested", cells::attested),
+    ("tls", over_tls::tls),
+    ("signed", access::signed),
+    ("latency", under_load::latency),
+    ("memory", under_load::memory),
+];
 
 fn main() -> Result<(), Failure> {
     if bare::is_to_be_served() {
         return bare::serve();
     }
+    // Cargo adds an option of its own.
+    let wanted: Vec<String> = env::args().skip(1).filter(|name| !name.starts_with('-')).collect();
     let mut figures = Figures::default();
-    plain(&mut figures)?;
-    figures.publish()
-}
-
-fn plain(figures: &mut Figures) -> Result<(), Failure> {
-    let (enclave, bare) = (simulator()?, bare::start()?);
-    let relays = [relay(enclave.address())?, relay(bare.address())?];
-    let request = generate_random(r#"{"NumberOfBytes":32}"#);
-    let [mut ours, mut floor] = [Vec::new(), Vec::new()];
-    for _ in 0..ROUNDS {
-        for (relay, rates) in relays.iter().zip([&mut ours, &mut floor]) {
-            rates.push(Crowd::new(relay.address(), CLIENTS, &request).ask_for(ROUND)?.rate());
+    for (name, measure) in GROUPS {
+        if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
+            measure(&mut figures)?;
         }
     }
-    figures.add("plain_c32", "requests/s", ours.iter().copied())?;
-    figures.add("bare_hyper_c32", "requests/s", floor.iter().copied())?;
-    figures.add_ratio("plain_vs_bare_hyper", &ours, &floor)?;
-    Ok(())
-}
-
-fn simulator() -> Result<Process, Failure> {
-    let mut command = Command::new(binary("enclave-simulator")?);
-    Process::announced(command.args(["--listen", "127.0.0.1:0"]))
-}
-
-fn relay(upstream: SocketAddr) -> Result<Process, Failure> {
-    let mut command = Command::new(binary("parent-proxy")?);
-    let upstream = upstream.to_string();
-    Process::announced(command.args(["--listen", "127.0.0.1:0", "--upstream", &upstream]))
+    figures.publish()
 }

@@ -1,0 +1,96 @@
+//! The same requests with TLS and without, by clients of one kind.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::process::Command;
+use std::time::Duration;
+
+use attested_recipient::Client;
+
+use crate::KEYS;
+use crate::cells::{PLAIN, Relayed};
+use crate::connector::{Connector, Session};
+use crate::figures::Figures;
+use crate::keep_alive::KeepAlive;
+use crate::load::{Failure, rate};
+use crate::process::binary;
+use crate::servers::{Known, attested_body};
+
+const ROUNDS: usize = 5;
+const ROUND: Duration = Duration::from_millis(600);
+const CLIENTS: [u64; 3] = [1, 32, 256];
+
+const TLS: &str = "[tls]\nmode = \"attested\"\nnames = [\"localhost\", \"127.0.0.1\"]\n";
+
+struct Cell {
+    name: String,
+    clients: u64,
+    connector: Connector,
+    body: String,
+    rates: Vec<f64>,
+}
+
+/// Requests a second over connections that are kept.
+pub(crate) fn tls(figures: &mut Figures) -> Result<(), Failure> {
+    let cold = Known::Nothing.to_toml();
+    let plain = Relayed::start(&cold, &[])?;
+    let tls = Relayed::start(&[TLS, &cold].concat(), &[])?;
+    let (plain_address, tls_address) = (plain.relay.address(), tls.relay.address());
+    let plain_client = Client::new(&format!("http://{plain_address}"));
+    let pem = authority(tls_address)?;
+    let tls_client = Client::new(&format!("https://{tls_address}")).trusting(pem.as_bytes())?;
+    let [(_, key), ..] = KEYS;
+    let mut cells = Vec::new();
+    for clients in CLIENTS {
+        let mut add = |name: &str, connector, body: &str| {
+            let name = format!("{name}_c{clients}");
+            cells.push(Cell { name, clients, connector, body: body.to_owned(), rates: Vec::new() });
+        };
+        let over_tls = || Connector::tls(tls_address, &pem, Session::New);
+        add("tls_off_plain", Connector::plain(plain_address), PLAIN);
+        add("tls_plain", over_tls()?, PLAIN);
+        add(
+            "tls_off_attested_cold",
+            Connector::plain(plain_address),
+            &attested_body(&plain_client, key)?,
+        );
+        add("tls_attested_cold", over_tls()?, &attested_body(&tls_client, key)?);
+    }
+    for _ in 0..ROUNDS {
+        for cell in &mut cells {
+            cell.rates.push(measure(cell)?);
+        }
+    }
+    for cell in &cells {
+        figures.add(&cell.name, "requests/s", cell.rates.iter().copied())?;
+    }
+    for pair in cells.chunks_exact(2) {
+        let [off, on] = pair else { continue };
+        figures.add_ratio(&format!("{}_vs_off", on.name), &on.rates, &off.rates)?;
+    }
+    Ok(())
+}
+
+fn measure(cell: &Cell) -> Result<f64, Failure> {
+    rate(cell.clients, ROUND, |round| {
+        let mut client = KeepAlive::asking(cell.connector.for_one_client().connect()?, &cell.body);
+        while round.goes_on() {
+            client.ask()?;
+            round.count_one();
+        }
+        Ok(())
+    })
+}
+
+/// The authority that the service's TLS ends at, in PEM.
+fn authority(address: SocketAddr) -> Result<String, Failure> {
+    let folder = tempfile::tempdir()?;
+    let pem = folder.path().join("ca.pem");
+    let mut command = Command::new(binary("attested-recipient")?);
+    command.args(["trust", "--simulator", &format!("https://{address}"), "--out"]).arg(&pem);
+    let output = command.output()?;
+    match output.status.success() {
+        true => Ok(fs::read_to_string(pem)?),
+        false => Err(String::from_utf8_lossy(&output.stderr).into()),
+    }
+}

@@ -1,0 +1,122 @@
+//! The service in a process of its own, and a relay before it in another, as they are deployed.
+
+use std::fs::{self, File};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use attested_recipient::{Client, Document, RecipientKey};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use tempfile::TempDir;
+
+use crate::crowd::generate_random;
+use crate::load::Failure;
+use crate::process::{Process, binary};
+
+/// What a service knows of a document before it is shown it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// Nothing, as it keeps nothing.
+    Nothing,
+    /// The certificates that are above the leaf.
+    Chain,
+    /// The leaf too, which signs.
+    Leaf,
+    /// All of it: it was shown the same before.
+    Document,
+}
+
+/// Whether the service has caches that `[verification]` bounds. Without, nothing is ever known.
+pub(crate) const HAS_CACHES: bool = false;
+
+impl Known {
+    /// The table of the configuration by which a service knows so much, once it was asked.
+    pub(crate) fn to_toml(self) -> String {
+        let [chains, leaves, documents] = match self {
+            Self::Nothing => [0, 0, 0],
+            Self::Chain => [64, 0, 0],
+            Self::Leaf => [64, 64, 0],
+            Self::Document => [64, 64, 64],
+        };
+        match HAS_CACHES {
+            true => format!(
+                "[verification]\ncached_chains = {chains}\ncached_leaves = {leaves}\n\
+                 cached_documents = {documents}\n"
+            ),
+            false => String::new(),
+        }
+    }
+}
+
+/// A simulated enclave, its audit trail to `/dev/null`.
+#[derive(Debug)]
+pub(crate) struct Enclave {
+    process: Process,
+    /// With its configuration and its log.
+    _folder: TempDir,
+}
+
+impl Enclave {
+    /// With this configuration; beside it lie `files`, by name.
+    pub(crate) fn start(toml: &str, files: &[(&str, &str)]) -> Result<Self, Failure> {
+        let folder = tempfile::tempdir()?;
+        let path = |name: &str| folder.path().join(name);
+        for (name, text) in [&[("enclave.toml", toml)], files].concat() {
+            fs::write(path(name), text)?;
+        }
+        let address = free_address()?;
+        let mut command = Command::new(binary("enclave-simulator")?);
+        command.arg("--listen").arg(address.to_string()).arg("--config").arg(path("enclave.toml"));
+        command.stderr(Stdio::from(File::create(path("log"))?));
+        match Process::listening(&mut command, address) {
+            Ok(process) => Ok(Self { process, _folder: folder }),
+            Err(error) => Err(format!("{error}: {}", log(&path("log"))).into()),
+        }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.process.address()
+    }
+
+    pub(crate) fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// A request with a document that it signs now, for this key in PEM.
+    pub(crate) fn attested_request(&self, key: &str) -> Result<Vec<u8>, Failure> {
+        let client = Client::new(&format!("http://{}", self.address()));
+        attested_request(&client, key)
+    }
+}
+
+/// A request with a document that the simulator behind `client` signs now, for this key in PEM.
+pub(crate) fn attested_request(client: &Client, key: &str) -> Result<Vec<u8>, Failure> {
+    Ok(generate_random(&attested_body(client, key)?))
+}
+
+/// The body of such a request.
+pub(crate) fn attested_body(client: &Client, key: &str) -> Result<String, Failure> {
+    let document = client.document(&Document::for_key(&RecipientKey::from_pem(key)?))?;
+    let document = STANDARD.encode(document);
+    Ok(format!(
+        r#"{{"NumberOfBytes":32,"Recipient":{{"KeyEncryptionAlgorithm":"RSAES_OAEP_SHA_256","AttestationDocument":"{document}"}}}}"#
+    ))
+}
+
+/// A relay before whatever listens there.
+pub(crate) fn relay(upstream: SocketAddr) -> Result<Process, Failure> {
+    let mut command = Command::new(binary("parent-proxy")?);
+    let upstream = upstream.to_string();
+    command.args(["--listen", "127.0.0.1:0", "--upstream", &upstream]).stderr(Stdio::null());
+    Process::announced(&mut command)
+}
+
+/// Where nothing listened a moment ago.
+pub(crate) fn free_address() -> Result<SocketAddr, Failure> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+fn log(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_default()
+}

@@ -1,0 +1,32 @@
+//! A signed request, as it goes over the wire.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::thread;
+
+use attested_recipient::{Client, ClientError, Credentials};
+
+use crate::load::Failure;
+
+/// What a client sends that signs: it is sent to nobody, who keeps it. The same is good for five
+/// minutes.
+pub(crate) fn request(credentials: Credentials) -> Result<Vec<u8>, Failure> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let client = Client::new(&format!("http://{}", listener.local_addr()?));
+    let kept = thread::spawn(move || -> Result<Vec<u8>, Failure> {
+        let (mut stream, _) = listener.accept()?;
+        let mut request = Vec::new();
+        while !request.ends_with(b"}") {
+            let mut buffer = [0; 4096];
+            let length = stream.read(&mut buffer)?;
+            request.extend(buffer.get(..length).filter(|piece| !piece.is_empty()).ok_or("cut")?);
+        }
+        stream
+            .write_all(b"HTTP/1.1 503 Nobody\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?;
+        Ok(request)
+    });
+    match client.signed_by(credentials).generate_random(32) {
+        Err(ClientError::Malformed { status: 503 }) => kept.join().map_err(|_| "it panicked")?,
+        other => Err(format!("it was answered: {other:?}").into()),
+    }
+}
