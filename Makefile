@@ -38,7 +38,7 @@ PKCS11_BIN = $(PKCS11_DIR)/$(PRODUCTION_TARGET)/release
 TOOL = $(TARGET_DIR)/release/attested-recipient
 
 .PHONY: help build run demo test test-rust-sdk test-model test-statistics \
-	bench bench-peers bench-entropy bench-instructions bench-key-store bench-tls fuzz fuzz-replay fuzz-save mutants lint \
+	bench bench-peers peers bench-entropy bench-instructions bench-key-store bench-tls fuzz fuzz-replay fuzz-save mutants lint \
 	lint-rust-sdk fmt deny build-production build-production-pkcs11 verify-production image-test eif eif-test \
 	kernel-update qemu-test clients key-stores tools FORCE
 
