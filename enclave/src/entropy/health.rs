@@ -32,10 +32,10 @@ const REPETITION_CUTOFF: u32 = 8;
 
 /// Samples in a window of the adaptive proportion test; SP 800-90B has 512 where a sample is not
 /// one bit.
-const PROPORTION_WINDOW: u32 = 512;
+const PROPORTION_WINDOW: u16 = 512;
 
 /// As many samples equal to a window's first are a failure: 1 + CRITBINOM(512, 2^-6, 1 - 2^-40).
-const PROPORTION_CUTOFF: u32 = 35;
+const PROPORTION_CUTOFF: u16 = 35;
 
 /// Outputs that are remembered, by their digest.
 const REMEMBERED_OUTPUTS: usize = 1024;
@@ -103,23 +103,37 @@ impl HealthTests {
 
     /// Tests the next output of the source, of any length.
     pub(crate) fn check(&mut self, output: &[u8]) -> Result<(), HealthFault> {
-        for &sample in output {
-            // 2: repetition
-            let difference = self.last.replace(sample).map(|last| sample.wrapping_sub(last));
-            let repeats = difference.is_some_and(|difference| self.differences.fails(difference));
-            if self.bytes.fails(sample) | repeats {
-                return Err(HealthFault::RepetitionCount);
-            }
-            // 3: proportion
-            if self.proportion.fails(sample) {
-                return Err(HealthFault::AdaptiveProportion);
-            }
+        // 2: repetition
+        if self.repeats(output) {
+            return Err(HealthFault::RepetitionCount);
+        }
+        // 3: proportion
+        if self.proportion.fails(output) {
+            return Err(HealthFault::AdaptiveProportion);
         }
         // 4: an output that is known
         if output.len() < MIN_REMEMBERED_LENGTH {
             return Ok(());
         }
         self.remember(Sha256::digest(output))
+    }
+
+    /// Over all of it whatever it finds, and without a branch for each sample.
+    fn repeats(&mut self, output: &[u8]) -> bool {
+        let Self { bytes, differences, last, .. } = self;
+        let mut samples = output.iter().copied();
+        let Some(before) = last.or_else(|| samples.next().inspect(|&first| bytes.see(first)))
+        else {
+            return false;
+        };
+        let mut before = before;
+        for sample in samples {
+            bytes.see(sample);
+            differences.see(sample.wrapping_sub(before));
+            before = sample;
+        }
+        *last = Some(before);
+        bytes.longest.max(differences.longest) >= REPETITION_CUTOFF
     }
 
     fn remember(&mut self, digest: Digest) -> Result<(), HealthFault> {
@@ -136,19 +150,19 @@ impl HealthTests {
     }
 }
 
-/// How often the last sample came in a row.
+/// How often the last sample came in a row, and how often any did.
 #[derive(Default)]
 struct Repetition {
     sample: u8,
     count: u32,
+    longest: u32,
 }
 
 impl Repetition {
-    fn fails(&mut self, sample: u8) -> bool {
-        // Without a branch, as they nearly always differ: 1 then.
-        self.count = self.count * u32::from(sample == self.sample) + 1;
+    fn see(&mut self, sample: u8) {
+        self.count = if sample == self.sample { self.count + 1 } else { 1 };
         self.sample = sample;
-        self.count >= REPETITION_CUTOFF
+        self.longest = self.longest.max(self.count);
     }
 }
 
@@ -156,18 +170,26 @@ impl Repetition {
 #[derive(Default)]
 struct Proportion {
     first: u8,
-    count: u32,
-    seen: u32,
+    count: usize,
+    seen: usize,
 }
 
 impl Proportion {
-    fn fails(&mut self, sample: u8) -> bool {
-        if self.seen == 0 {
-            *self = Self { first: sample, count: 0, seen: 0 };
+    fn fails(&mut self, mut output: &[u8]) -> bool {
+        let (window, cutoff) = (usize::from(PROPORTION_WINDOW), usize::from(PROPORTION_CUTOFF));
+        while let Some(&first) = output.first() {
+            if self.seen == 0 {
+                *self = Self { first, count: 0, seen: 0 };
+            }
+            let (now, later) = output.split_at(output.len().min(window - self.seen));
+            self.count += now.iter().filter(|&&sample| sample == self.first).count();
+            if self.count >= cutoff {
+                return true;
+            }
+            self.seen = (self.seen + now.len()) % window;
+            output = later;
         }
-        self.seen = (self.seen + 1) % PROPORTION_WINDOW;
-        self.count += u32::from(sample == self.first);
-        self.count >= PROPORTION_CUTOFF
+        false
     }
 }
 
