@@ -65,7 +65,7 @@ impl Drop for Place {
 
 impl Line for Waiting {
     fn append_to(self, batch: &mut Vec<u8>) -> io::Result<()> {
-        json::line(&self.record, batch)
+        event::append(&self.record, batch)
     }
 }
 

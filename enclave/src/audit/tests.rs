@@ -136,7 +136,11 @@ fn a_record_is_bounded_and_escaped() {
 #[test]
 fn tls_that_ended_here_is_recorded_as_cloudtrail_does_and_no_other() {
     let details = TlsDetails { version: "TLSv1.3", cipher_suite: "TLS_AES_128_GCM_SHA256" };
-    let recorded = |channel| serde_json::to_value(record_over(channel, b"agent")).unwrap();
+    let recorded = |channel| {
+        let mut line = Vec::new();
+        event::append(&record_over(channel, b"agent"), &mut line).unwrap();
+        serde_json::from_slice::<Value>(&line).unwrap()
+    };
     let expected = serde_json::json!({
         "tlsVersion": "TLSv1.3",
         "cipherSuite": "TLS_AES_128_GCM_SHA256",

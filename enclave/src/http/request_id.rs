@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::fmt;
 
 use hyper::header::HeaderValue;
+use uuid::fmt::Hyphenated;
 use uuid::{Builder, Uuid};
 
 /// How many are made at a time.
@@ -19,6 +20,9 @@ thread_local! {
 pub struct RequestId(Uuid);
 
 impl RequestId {
+    /// Bytes of one as text.
+    pub(crate) const LENGTH: usize = Hyphenated::LENGTH;
+
     /// A new one.
     pub fn random() -> Self {
         // An identifier is no secret; that the nil one could be given twice does no harm.
@@ -33,11 +37,15 @@ impl RequestId {
         Self(random.map_or(Uuid::nil(), |random| Builder::from_random_bytes(random).into_uuid()))
     }
 
+    /// As text, in this buffer.
+    pub(crate) fn encode(self, buffer: &mut [u8; Self::LENGTH]) -> &str {
+        self.0.hyphenated().encode_lower(buffer)
+    }
+
     /// As a header's value.
     pub(super) fn to_header(self) -> HeaderValue {
-        let mut text = Uuid::encode_buffer();
-        let text = self.0.hyphenated().encode_lower(&mut text);
-        HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
+        HeaderValue::from_str(self.encode(&mut [0; Self::LENGTH]))
+            .unwrap_or(HeaderValue::from_static(""))
     }
 }
 
