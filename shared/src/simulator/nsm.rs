@@ -83,23 +83,19 @@ impl SimulatedNsm {
     /// # Errors
     /// If the module hangs: the driver gives up after two minutes.
     pub fn ioctl(&mut self, request: &[u8]) -> Result<Vec<u8>, NsmError> {
-        // The driver blocks its caller, and so does this.
-        thread::sleep(self.course.latency());
         let mut response = match serde_cbor::from_slice(request) {
-            Ok(_) if request.len() > MAX_REQUEST_LENGTH => Err(ErrorCode::InputTooLarge),
-            Ok(Request::GetRandom) => {
-                self.draws.add_one();
-                match self.course.next() {
-                    Some(Fault::Hang) => {
-                        thread::sleep(DRIVER_TIMEOUT);
-                        return Err(NsmError::Ioctl { errno: libc::ETIMEDOUT });
-                    }
-                    Some(Fault::Malformed) => return Ok(vec![BREAK]),
-                    fault => self.random(fault),
+            Ok(Request::GetRandom) if request.len() <= MAX_REQUEST_LENGTH => match self.draw() {
+                Err(NsmError::Malformed) => return Ok(vec![BREAK]),
+                drawn => Ok(drawn?),
+            },
+            request_or_error => {
+                self.block();
+                match request_or_error {
+                    Ok(_) if request.len() > MAX_REQUEST_LENGTH => Err(ErrorCode::InputTooLarge),
+                    Ok(request) => self.answer(request),
+                    Err(_) => Err(ErrorCode::InvalidOperation),
                 }
             }
-            Ok(request) => self.answer(request),
-            Err(_) => Err(ErrorCode::InvalidOperation),
         }
         .unwrap_or_else(Response::Error);
         let encoded = serde_cbor::to_vec(&response).unwrap_or_default();
@@ -111,6 +107,25 @@ impl SimulatedNsm {
             return Ok(serde_cbor::to_vec(&error).unwrap_or_default());
         }
         Ok(encoded)
+    }
+
+    /// The driver blocks its caller, and so does this.
+    fn block(&self) {
+        thread::sleep(self.course.latency());
+    }
+
+    /// What is answered to `GetRandom`, without the CBOR.
+    fn draw(&mut self) -> Result<Response, NsmError> {
+        self.block();
+        self.draws.add_one();
+        match self.course.next() {
+            Some(Fault::Hang) => {
+                thread::sleep(DRIVER_TIMEOUT);
+                Err(NsmError::Ioctl { errno: libc::ETIMEDOUT })
+            }
+            Some(Fault::Malformed) => Err(NsmError::Malformed),
+            fault => Ok(self.random(fault).unwrap_or_else(Response::Error)),
+        }
     }
 
     fn random(&mut self, fault: Option<Fault>) -> Result<Response, ErrorCode> {
@@ -206,6 +221,11 @@ impl SimulatedNsm {
 
 impl Nsm for SimulatedNsm {
     fn process(&mut self, request: Request) -> Result<Response, NsmError> {
+        // There is one for each request to the service, which is not to be measured by what the
+        // simulation adds to it.
+        if matches!(request, Request::GetRandom) {
+            return self.draw();
+        }
         let request = serde_cbor::to_vec(&request).map_err(|_| NsmError::RequestTooLong)?;
         let mut response = self.ioctl(&request)?;
         let decoded = serde_cbor::from_slice(&response);
