@@ -194,14 +194,10 @@ impl CtrDrbg {
         chains.absorb(&[0x80]);
         let temp = chains.finish();
         // Steps 10 to 15: K = leftmost, X = next; X = Block_Encrypt(K, X), as often as needed.
-        if let Some((key, x)) = temp.split_first_chunk() {
-            let cipher = Aes256::new(key);
-            let mut block = Zeroizing::new([0; AES_BLOCK_LENGTH]);
-            block.copy_from_slice(x);
-            for chunk in seed.chunks_exact_mut(AES_BLOCK_LENGTH) {
-                cipher.encrypt(&mut block);
-                chunk.copy_from_slice(&*block);
-            }
+        if let Some((key, x)) = temp.split_first_chunk()
+            && let Some(x) = x.first_chunk()
+        {
+            Aes256::new(key).feed_back(x, seed.as_chunks_mut().0);
         }
     }
 }

@@ -37,6 +37,11 @@ impl Aes256 {
         self.0.encrypt_with_backend(Each(out));
     }
 
+    /// Encrypts `block` into the first of `out`, that into the next and so on.
+    pub fn feed_back(&self, block: &AesBlock, out: &mut [AesBlock]) {
+        self.0.encrypt_with_backend(FeedBack { block, out });
+    }
+
     /// Chains all of `blocks` onto each of three values, which takes hardly longer than onto one:
     /// value = encrypt(value xor block).
     pub fn chain(&self, values: &mut [AesBlock; 3], blocks: &[AesBlock]) {
@@ -46,6 +51,12 @@ impl Aes256 {
 
 /// To encrypt each in place. What the processor's instructions need is set up once for all of them.
 struct Each<'a>(&'a mut [AesBlock]);
+
+/// To encrypt each from the one before.
+struct FeedBack<'a> {
+    block: &'a AesBlock,
+    out: &'a mut [AesBlock],
+}
 
 /// To chain all blocks onto each value.
 struct Chain<'a> {
@@ -62,6 +73,22 @@ impl BlockCipherEncClosure for Each<'_> {
     fn call<B: BlockCipherEncBackend<BlockSize = U16>>(self, backend: &B) {
         for block in self.0 {
             backend.encrypt_block(Array::cast_from_core_mut(block).into());
+        }
+    }
+}
+
+impl BlockSizeUser for FeedBack<'_> {
+    type BlockSize = U16;
+}
+
+impl BlockCipherEncClosure for FeedBack<'_> {
+    #[inline(always)]
+    fn call<B: BlockCipherEncBackend<BlockSize = U16>>(self, backend: &B) {
+        let mut before = self.block;
+        for block in self.out {
+            *block = *before;
+            backend.encrypt_block(Array::cast_from_core_mut(block).into());
+            before = block;
         }
     }
 }
@@ -105,7 +132,12 @@ mod tests {
         let mut counter = (u128::from_be_bytes(block) - 2).to_be_bytes();
         cipher.count(&mut counter, &mut counted);
         assert_eq!(counter, block);
+        let mut fed_back = [[0; AES_BLOCK_LENGTH]; 2];
+        cipher.feed_back(&block, &mut fed_back);
         cipher.encrypt(&mut block);
+        let mut twice = block;
+        cipher.encrypt(&mut twice);
+        assert_eq!(fed_back, [block, twice]);
         let expected = [
             0x8e, 0xa2, 0xb7, 0xca, 0x51, 0x67, 0x45, 0xbf, 0xea, 0xfc, 0x49, 0x90, 0x4b, 0x49,
             0x60, 0x89,
