@@ -9,8 +9,8 @@ use crate::process::Process;
 use crate::servers::{Enclave, HAS_CACHES, Known, relay};
 use crate::{KEYS, bare};
 
-const ROUNDS: usize = 7;
-const ROUND: Duration = Duration::from_millis(600);
+const ROUNDS: usize = 11;
+const ROUND: Duration = Duration::from_millis(400);
 
 /// What few bytes in the clear are asked for with.
 pub(crate) const PLAIN: &str = r#"{"NumberOfBytes":32}"#;

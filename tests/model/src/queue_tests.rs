@@ -315,3 +315,19 @@ fn errands_are_bounded_and_dropped_at_the_end() {
         assert_eq!(kept.try_recv().unwrap_err(), TryRecvError::Closed);
     });
 }
+
+#[test]
+fn a_thread_that_sleeps_is_woken_before_more_than_half_of_what_was_ready_is_gone() {
+    model(|| {
+        let wiped = std::sync::Arc::new(AtomicUsize::new(0));
+        let queue = queue(3);
+        for number in 0..3 {
+            queue.put(Instant::now(), Block { number, wiped: wiped.clone() });
+        }
+        let device = Arc::clone(&queue);
+        let thread = thread::spawn(move || device.work(Instant::now() + LONG, true));
+        drop((take(&queue).unwrap(), take(&queue).unwrap()));
+        // It would sleep for ever, with one that is ready and nobody who waits.
+        assert!(matches!(thread.join().unwrap(), Work::Block));
+    });
+}
