@@ -90,7 +90,8 @@ bench: build ## Measure the service beside the floor of its arithmetic and a ser
 peers: tools
 	@tests/peers/setup.sh
 
-bench-peers: build peers ## Measure the service beside other programs (minutes; installs moto).
+bench-peers: build peers ## Measure the relay beside HAProxy and nginx, which it needs, and the service beside moto (minutes).
+	cargo bench --locked -p attested-recipient --bench relay
 	cargo bench --locked -p attested-recipient --bench peers
 
 bench-entropy: tools ## Measure what entropy costs requests, with an NSM that takes a millisecond.

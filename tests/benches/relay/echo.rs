@@ -1,0 +1,57 @@
+//! A server that sends back what it gets: as little as can be behind a relay, so that the relay shows.
+
+use std::env;
+use std::io::{self, Write, stdout};
+use std::process::Command;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Builder;
+
+use crate::load::Failure;
+use crate::process::Process;
+
+/// Tells a process of this program's that it is to be the server.
+const ROLE: &str = "ECHO_SERVER";
+
+/// A request that is the answer to itself, as long as one of GenerateRandom.
+pub(crate) const REQUEST: &[u8] =
+    b"HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.1\r\n\
+    x-amzn-requestid: 00000000-0000-4000-8000-000000000000\r\ncontent-length: 60\r\n\r\n\
+    {\"Plaintext\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"}";
+
+/// Bytes read and written at a time.
+pub(crate) const BLOCK: usize = 64 * 1024;
+
+/// Starts one in a process of its own.
+pub(crate) fn start() -> Result<Process, Failure> {
+    Process::announced(Command::new(env::current_exe()?).env(ROLE, "1"))
+}
+
+/// Whether this process is to be the server: to be asked first of all by `main`, which then serves.
+pub(crate) fn is_to_be_served() -> bool {
+    env::var_os(ROLE).is_some()
+}
+
+/// Serves until the process is ended.
+pub(crate) fn serve() -> Result<(), Failure> {
+    Builder::new_current_thread().enable_io().build()?.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        writeln!(stdout(), "echo server listening on tcp:{}", listener.local_addr()?)?;
+        loop {
+            let (stream, _) = listener.accept().await?;
+            tokio::spawn(echo(stream));
+        }
+    })
+}
+
+async fn echo(mut stream: TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut block = vec![0; BLOCK];
+    loop {
+        match stream.read(&mut block).await? {
+            0 => return Ok(()),
+            length => stream.write_all(block.get(..length).unwrap_or_default()).await?,
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The relay alone, beside HAProxy (TCP mode) and nginx (stream): requests, new connections, bulk, and
+//! what an idle connection keeps in memory.
+//!
+//! All are in front of one server that sends back what it gets, and their rounds are interleaved.
+//! Ratios are to the peer whose median is the better.
+
+#![expect(clippy::print_stdout, reason = "it is what a benchmark is for")]
+
+use std::env;
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use self::crowd::Crowd;
+use self::echo::{BLOCK, REQUEST};
+use self::figures::Figures;
+use self::load::{Failure, rate};
+use self::relays::{NAMES, Relay};
+
+#[path = "../crowd/mod.rs"]
+#[allow(dead_code, reason = "other benchmarks use the rest")]
+mod crowd;
+mod echo;
+#[path = "../figures/mod.rs"]
+mod figures;
+#[path = "../load/mod.rs"]
+#[allow(dead_code, reason = "other benchmarks use the rest")]
+mod load;
+#[path = "../process/mod.rs"]
+mod process;
+mod relays;
+
+const ROUNDS: usize = 11;
+const ROUND: Duration = Duration::from_millis(700);
+/// Streams at a time where bytes are counted.
+const STREAMS: u64 = 4;
+/// Connections that are idle.
+const IDLE: usize = 5000;
+const IDLE_ROUNDS: usize = 3;
+
+/// One figure of each of [`NAMES`], round by round.
+type Rounds = [Vec<f64>; NAMES.len()];
+
+fn main() -> Result<(), Failure> {
+    if echo::is_to_be_served() {
+        return echo::serve();
+    }
+    relays::require_peers()?;
+    raise_descriptors()?;
+    let echo = echo::start()?;
+    let mut figures = Figures::default();
+    let relays = relays::start(echo.address())?;
+    if wanted("requests") {
+        for clients in [1, 32, 256] {
+            requests(&relays, clients, &mut figures)?;
+        }
+    }
+    if wanted("connections") {
+        connections(&relays, &mut figures)?;
+    }
+    if wanted("bulk") {
+        bulk(&relays, &mut figures)?;
+    }
+    drop(relays);
+    if wanted("idle") {
+        idle(echo.address(), &mut figures)?;
+    }
+    figures.publish()
+}
+
+/// Whether this part is to be measured: all are, or those that the command line names.
+fn wanted(part: &str) -> bool {
+    let mut parts = env::args().skip(1).filter(|argument| !argument.starts_with('-')).peekable();
+    parts.peek().is_none() || parts.any(|named| named == part)
+}
+
+/// Each end of each idle connection is a descriptor, of which a relay has both.
+fn raise_descriptors() -> Result<(), Failure> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    let needed = u64::try_from(2 * IDLE + 500)?;
+    if hard < needed {
+        return Err(
+            format!("{needed} file descriptors are needed, see `ulimit -Hn`: {hard}").into()
+        );
+    }
+    Ok(setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?)
+}
+
+fn requests(relays: &[Relay; 3], clients: usize, figures: &mut Figures) -> Result<(), Failure> {
+    let [mut rates, mut costs] = [Rounds::default(), Rounds::default()];
+    for round in 0..ROUNDS {
+        let all = relays.iter().zip(rates.iter_mut().zip(&mut costs));
+        for (Relay { process, .. }, (rates, costs)) in turns(round, all) {
+            let before = process.cpu_time()?;
+            let tally = Crowd::new(process.address(), clients, REQUEST).ask_for(ROUND)?;
+            let used = process.cpu_time()? - before;
+            rates.push(tally.rate());
+            costs.push(used.as_secs_f64() * 1e6 / f64::from(tally.answered));
+        }
+    }
+    add(figures, &format!("requests_c{clients}"), "requests/s", &rates)?;
+    add(figures, &format!("cpu_per_request_c{clients}"), "us", &costs)?;
+    add_ratio(figures, &format!("relay_vs_best_proxy_c{clients}"), &rates, f64::max)?;
+    let name = match clients {
+        32 => "relay_cpu_vs_best_proxy".to_owned(),
+        _ => format!("relay_cpu_vs_best_proxy_c{clients}"),
+    };
+    add_ratio(figures, &name, &costs, f64::min)
+}
+
+fn connections(relays: &[Relay; 3], figures: &mut Figures) -> Result<(), Failure> {
+    let mut rates = Rounds::default();
+    for round in 0..ROUNDS {
+        for (relay, rates) in turns(round, relays.iter().zip(&mut rates)) {
+            let crowd = Crowd::new(relay.process.address(), 32, REQUEST).reconnecting();
+            rates.push(crowd.ask_for(ROUND)?.rate());
+        }
+    }
+    add(figures, "connections", "connections/s", &rates)?;
+    add_ratio(figures, "relay_connections_vs_best_proxy", &rates, f64::max)
+}
+
+fn bulk(relays: &[Relay; 3], figures: &mut Figures) -> Result<(), Failure> {
+    let mut rates = Rounds::default();
+    for round in 0..ROUNDS {
+        for (relay, rates) in turns(round, relays.iter().zip(&mut rates)) {
+            let address = relay.process.address();
+            let blocks = rate(STREAMS, ROUND, |round| stream(address, round))?;
+            rates.push(blocks * f64::from(u32::try_from(BLOCK)?) / 1e6);
+        }
+    }
+    add(figures, "bulk", "MB/s", &rates)?;
+    add_ratio(figures, "relay_bulk_vs_best_proxy", &rates, f64::max)
+}
+
+/// Sends without a pause, and counts the blocks that come back.
+fn stream(address: SocketAddr, round: &load::Round) -> Result<(), Failure> {
+    let stream = TcpStream::connect(address)?;
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let block = vec![7; BLOCK];
+            while round.goes_on() {
+                (&stream).write_all(&block)?;
+            }
+            stream.shutdown(Shutdown::Write)
+        });
+        let mut block = vec![0; BLOCK];
+        while (&stream).read_exact(&mut block).is_ok() {
+            round.count_one();
+        }
+        Ok(writer.join().map_err(|_| "the writer panicked")??)
+    })
+}
+
+fn idle(upstream: SocketAddr, figures: &mut Figures) -> Result<(), Failure> {
+    let mut bytes = Rounds::default();
+    for _ in 0..IDLE_ROUNDS {
+        for (relay, bytes) in relays::start(upstream)?.iter().zip(&mut bytes) {
+            bytes.push(bytes_per_connection(relay)?);
+        }
+    }
+    add(figures, "idle_bytes_per_connection", "bytes", &bytes)?;
+    Ok(())
+}
+
+/// What many connections keep resident, once each has been used.
+fn bytes_per_connection(relay: &Relay) -> Result<f64, Failure> {
+    // What the first ones bring about is not theirs.
+    drop(connected(relay, 32)?);
+    let before = relay.process.resident()?;
+    let _connections = connected(relay, IDLE)?;
+    let after = relay.process.resident()?;
+    let bytes = u32::try_from(after.saturating_sub(before))?;
+    Ok(f64::from(bytes) / f64::from(u32::try_from(IDLE)?))
+}
+
+fn connected(relay: &Relay, count: usize) -> Result<Vec<TcpStream>, Failure> {
+    let connect = |_| {
+        let mut stream = TcpStream::connect(relay.process.address())?;
+        stream.write_all(REQUEST)?;
+        stream.read_exact(&mut [0; REQUEST.len()])?;
+        Ok(stream)
+    };
+    (0..count).map(connect).collect()
+}
+
+/// Another is the first in each round.
+fn turns<T>(round: usize, all: impl Iterator<Item = T>) -> Vec<T> {
+    let mut all: Vec<T> = all.collect();
+    all.rotate_left(round % NAMES.len());
+    all
+}
+
+fn add(figures: &mut Figures, what: &str, unit: &str, rounds: &Rounds) -> Result<(), Failure> {
+    for (name, rounds) in NAMES.iter().zip(rounds) {
+        figures.add(&format!("{name}_{what}"), unit, rounds.iter().copied())?;
+    }
+    Ok(())
+}
+
+/// Adds ours over that of the peer whose median is the one that `choose` takes.
+fn add_ratio(
+    figures: &mut Figures,
+    name: &str,
+    rounds: &Rounds,
+    choose: fn(f64, f64) -> f64,
+) -> Result<(), Failure> {
+    let [ours, haproxy, nginx] = rounds;
+    let [first, second] = [haproxy, nginx].map(|rounds| load::median(&mut rounds.clone()));
+    let best = if choose(first, second) == first { haproxy } else { nginx };
+    figures.add_ratio(name, ours, best)?;
+    Ok(())
+}

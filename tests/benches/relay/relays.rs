@@ -1,0 +1,142 @@
+//! The relays that are compared, each as many threads wide as there are processors, without a log, and
+//! with timeouts that nothing here reaches.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread::{available_parallelism, sleep};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::load::Failure;
+use crate::process::{Process, binary};
+
+/// More than any measurement opens at a time.
+const MAX_CONNECTIONS: usize = 8192;
+
+/// Where Debian has what nginx loads to relay; elsewhere it is often built in.
+const STREAM_MODULE: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
+
+/// One relay, which ends with this.
+pub(crate) struct Relay {
+    pub(crate) process: Process,
+    /// nginx does not take its workers with it when it is killed, so it is asked to end.
+    stop: Option<Command>,
+    folder: TempDir,
+}
+
+/// Ours, HAProxy and nginx.
+pub(crate) const NAMES: [&str; 3] = ["relay", "haproxy", "nginx"];
+
+/// Starts the three of [`NAMES`] in front of `upstream`.
+pub(crate) fn start(upstream: SocketAddr) -> Result<[Relay; 3], Failure> {
+    Ok([ours(upstream)?, haproxy(upstream)?, nginx(upstream)?])
+}
+
+/// Says what is missing of that with which ours is compared.
+pub(crate) fn require_peers() -> Result<(), Failure> {
+    let version = |name: &str, argument| Command::new(program(name)).arg(argument).output();
+    let is_absent = |output: &io::Result<_>| matches!(output, Err(error) if error.kind() == ErrorKind::NotFound);
+    let mut missing = Vec::new();
+    if is_absent(&version("haproxy", "-v")) {
+        missing.push("haproxy");
+    }
+    let nginx = version("nginx", "-V");
+    if is_absent(&nginx) {
+        missing.push("nginx");
+    } else if String::from_utf8_lossy(&nginx?.stderr).contains("--with-stream=dynamic")
+        && !Path::new(STREAM_MODULE).exists()
+    {
+        missing.push("nginx's stream module");
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let missing = missing.join(" and ");
+    Err(format!("{missing} missing: apt-get install haproxy nginx-light libnginx-mod-stream")
+        .into())
+}
+
+fn ours(upstream: SocketAddr) -> Result<Relay, Failure> {
+    let mut command = Command::new(binary("parent-proxy")?);
+    command.args(["--listen", "127.0.0.1:0", "--upstream", &upstream.to_string()]);
+    command.args(["--max-connections", &MAX_CONNECTIONS.to_string()]);
+    command.args(["--idle-timeout", "3600"]);
+    command.stderr(Stdio::null());
+    let process = Process::announced(&mut command)?;
+    Ok(Relay { process, stop: None, folder: tempfile::tempdir()? })
+}
+
+fn haproxy(upstream: SocketAddr) -> Result<Relay, Failure> {
+    let (folder, address, threads) = (tempfile::tempdir()?, free()?, available_parallelism()?);
+    let file = folder.path().join("haproxy.cfg");
+    let text = format!(
+        "global\n nbthread {threads}\n maxconn {MAX_CONNECTIONS}\n\
+         defaults\n mode tcp\n maxconn {MAX_CONNECTIONS}\n timeout connect 10s\n\
+         \x20timeout client 1h\n timeout server 1h\n\
+         listen relay\n bind {address}\n server upstream {upstream}\n"
+    );
+    fs::write(&file, text)?;
+    let mut command = Command::new(program("haproxy"));
+    command.args(["-db", "-f"]).arg(&file).stderr(Stdio::null());
+    Ok(Relay { process: Process::listening(&mut command, address)?, stop: None, folder })
+}
+
+fn nginx(upstream: SocketAddr) -> Result<Relay, Failure> {
+    let (folder, address, threads) = (tempfile::tempdir()?, free()?, available_parallelism()?);
+    let module = if Path::new(STREAM_MODULE).exists() {
+        format!("load_module {STREAM_MODULE};\n")
+    } else {
+        String::new()
+    };
+    // A worker counts both of a connection's ends.
+    let (pid, ends) = (pid_file(&folder), 2 * MAX_CONNECTIONS);
+    let text = format!(
+        "{module}daemon off;\nworker_processes {threads};\nerror_log stderr crit;\n\
+         pid {};\nevents {{ worker_connections {ends}; }}\n\
+         stream {{ server {{ listen {address} reuseport backlog=1024; proxy_pass {upstream}; \
+         proxy_timeout 1h; tcp_nodelay on; }} }}\n",
+        pid.display()
+    );
+    let file = folder.path().join("nginx.conf");
+    fs::write(&file, text)?;
+    let command = || {
+        let mut command = Command::new(program("nginx"));
+        command.arg("-p").arg(folder.path()).args(["-e", "stderr", "-c"]).arg(&file);
+        command
+    };
+    let process = Process::listening(&mut command(), address)?;
+    let mut stop = command();
+    stop.args(["-s", "stop"]).stderr(Stdio::null());
+    Ok(Relay { process, stop: Some(stop), folder })
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        let Some(stop) = &mut self.stop else { return };
+        drop(stop.status());
+        // It is there until the workers have ended.
+        let (file, start) = (pid_file(&self.folder), Instant::now());
+        while file.exists() && start.elapsed() < Duration::from_secs(5) {
+            sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+fn pid_file(folder: &TempDir) -> PathBuf {
+    folder.path().join("nginx.pid")
+}
+
+/// Where nobody listens yet.
+fn free() -> io::Result<SocketAddr> {
+    TcpListener::bind("127.0.0.1:0")?.local_addr()
+}
+
+/// Debian has servers in a folder that not everybody looks into.
+fn program(name: &str) -> PathBuf {
+    let path = Path::new("/usr/sbin").join(name);
+    if path.exists() { path } else { name.into() }
+}
