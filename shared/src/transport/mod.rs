@@ -5,6 +5,7 @@
 //! here looks at a byte that passes.
 
 mod acceptor;
+mod detached;
 mod endpoint;
 mod episode;
 mod error;
@@ -16,6 +17,7 @@ mod unix_socket;
 mod vsock_mux;
 
 pub use acceptor::Acceptor;
+pub use detached::DetachedStream;
 pub use endpoint::{Endpoint, HEARTBEAT_PORT, InvalidEndpoint, announcement};
 pub use episode::Episode;
 pub use error::{ConnectError, ListenError};

@@ -54,7 +54,6 @@ impl Stream {
         }
     }
 
-    #[cfg(test)]
     pub(super) fn into_socket(self) -> Socket {
         self.0
     }
