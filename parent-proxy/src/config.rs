@@ -1,5 +1,6 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use clap::Parser;
@@ -37,6 +38,12 @@ pub struct Config {
     #[arg(long, value_name = "N", default_value_t = max_connections())]
     pub max_connections: NonZeroUsize,
 
+    /// Threads that relay.
+    ///
+    /// The default is one for each processor, up to 4, which are more than an enclave can keep busy.
+    #[arg(long, value_name = "N", default_value_t = threads())]
+    pub threads: NonZeroUsize,
+
     /// How long a connection attempt to the enclave may take, in seconds.
     ///
     /// The default leaves room for the kernel's own vsock timeout of 2 s, whose error says more.
@@ -71,6 +78,11 @@ fn max_connections() -> NonZeroUsize {
     NonZeroUsize::new(limits::MAX_CONNECTIONS).unwrap_or(NonZeroUsize::MIN)
 }
 
+fn threads() -> NonZeroUsize {
+    const MOST: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
+    available_parallelism().map_or(NonZeroUsize::MIN, |processors| processors.min(MOST))
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     text.parse()
         .ok()
@@ -96,6 +108,7 @@ mod tests {
         assert_eq!(config.listen, Endpoint::Tcp("127.0.0.1:0".to_owned()));
         assert_eq!(config.upstream, Endpoint::Vsock { cid: 16, port: 5000 });
         assert_eq!(config.max_connections.get(), 4096);
+        assert!((1..=4).contains(&config.threads.get()));
         let timeouts = [
             config.connect_timeout,
             config.idle_timeout,

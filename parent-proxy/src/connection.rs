@@ -1,5 +1,7 @@
+use std::future::{Future, poll_fn};
 use std::io;
-use std::sync::Arc;
+use std::pin::pin;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use shared::transport::Stream;
@@ -47,7 +49,7 @@ enum End {
 /// One client, from accept to close.
 pub(crate) async fn serve(
     client: Stream,
-    upstream: Arc<Upstream>,
+    upstream: &Upstream,
     timeouts: Timeouts,
     draining: watch::Receiver<bool>,
 ) {
@@ -82,14 +84,72 @@ where
         // Bytes do not touch the timer: when it fires, it is set again to where the activity since
         // has moved the deadline. That is later, except after an answer while draining.
         let look_again = if drains { deadline.min(now + QUIET_WHILE_DRAINING) } else { deadline };
-        // Unconstrained, or bytes that use up the task's budget would hide the timer for ever.
-        tokio::select! {
-            biased;
-            ended = pump.run() => return ended.map_or_else(End::Broken, |()| End::Finished),
-            () = unconstrained(begins(&mut draining)), if !drains => drains = true,
-            () = unconstrained(sleep_until(look_again)) => {}
+        let rare = Rare { look_again, draining: draining.clone(), drains, told: None };
+        match relay_until(&mut pump, &mut draining, rare).await {
+            Event::Ended(ended) => return ended.map_or_else(End::Broken, |()| End::Finished),
+            Event::Drains => drains = true,
+            Event::LookAgain => {}
         }
     }
+}
+
+/// What a connection wakes for.
+enum Event {
+    Ended(io::Result<()>),
+    Drains,
+    LookAgain,
+}
+
+/// What happens beside bytes, and seldom.
+struct Rare {
+    look_again: Instant,
+    draining: watch::Receiver<bool>,
+    drains: bool,
+    /// Whom the timer and the beginning of a drain will wake.
+    told: Option<Waker>,
+}
+
+impl Rare {
+    /// Whether nothing of it can have happened by `now`, and what does will wake this task. To ask
+    /// the timer and the channel instead takes locks, and most polls are for bytes alone.
+    fn is_still_ahead(&self, now: Instant, waker: &Waker) -> bool {
+        now < self.look_again
+            && self.told.as_ref().is_some_and(|told| told.will_wake(waker))
+            && !self.draining.has_changed().unwrap_or(true)
+    }
+}
+
+async fn relay_until<C, U>(
+    pump: &mut Pump<C, U>,
+    draining: &mut watch::Receiver<bool>,
+    mut rare: Rare,
+) -> Event
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+    U: AsyncRead + AsyncWrite + Unpin,
+{
+    // Unconstrained, or bytes that use up the task's budget would hide the timer for ever.
+    let mut timer = pin!(unconstrained(sleep_until(rare.look_again)));
+    let mut begins = pin!(unconstrained(begins(draining)));
+    poll_fn(|cx| {
+        let before = pump.last_activity();
+        if let Poll::Ready(ended) = pump.poll(cx) {
+            return Poll::Ready(Event::Ended(ended));
+        }
+        let now = pump.last_activity();
+        if now != before && rare.is_still_ahead(now, cx.waker()) {
+            return Poll::Pending;
+        }
+        if !rare.drains && begins.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Event::Drains);
+        }
+        if now >= rare.look_again || timer.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Event::LookAgain);
+        }
+        rare.told = Some(cx.waker().clone());
+        Poll::Pending
+    })
+    .await
 }
 
 fn quiet_limit<C, U>(pump: &Pump<C, U>, timeouts: Timeouts, drains: bool) -> Duration
@@ -119,7 +179,7 @@ fn after(start: Instant, limit: Duration) -> Instant {
 #[cfg(test)]
 mod tests {
     use std::pin::Pin;
-    use std::task::{Context, Poll};
+    use std::task::Context;
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, Sink, duplex, join, repeat, sink};
     use tokio::task::JoinHandle;
@@ -263,6 +323,19 @@ mod tests {
         let (end, elapsed) = carried.ended().await;
         assert!(matches!(end, End::Quiet), "{end:?}");
         assert_about(elapsed, IDLE / 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn draining_is_noticed_though_it_begins_together_with_bytes() {
+        let mut carried = Carried::start();
+        carried.ask().await;
+        sleep(IDLE / 2).await;
+        // The task runs once for both.
+        carried.upstream.write_u8(b'!').await.unwrap();
+        carried.draining.send_replace(true);
+        let (end, elapsed) = carried.ended().await;
+        assert!(matches!(end, End::Quiet), "{end:?}");
+        assert_about(elapsed, IDLE / 2 + QUIET_WHILE_DRAINING);
     }
 
     #[tokio::test(start_paused = true)]

@@ -21,6 +21,9 @@ pub(crate) struct Direction {
     stage: Stage,
     unflushed: bool,
     moved: bool,
+    /// Whether the streams are dropped once this direction is done, which says it to the writer: a
+    /// shutdown(2) less for each connection.
+    is_last: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,6 +65,11 @@ impl Direction {
     /// Whether a byte or an EOF has passed since the last call.
     pub(crate) fn take_moved(&mut self) -> bool {
         mem::take(&mut self.moved)
+    }
+
+    /// Tells that the other direction is done already.
+    pub(crate) fn set_last(&mut self) {
+        self.is_last = true;
     }
 
     /// One round: ready if anything moved, pending if both sides have to be waited for.
@@ -149,6 +157,10 @@ impl Direction {
         W: AsyncWrite + Unpin,
     {
         ready!(self.poll_drain(cx, writer))?;
+        if self.stage == Stage::Closing && self.is_last {
+            ready!(self.poll_flush(cx, writer))?;
+            self.stage = Stage::Done;
+        }
         if self.stage == Stage::Closing {
             // A shutdown implies a flush.
             match ready!(Pin::new(writer).poll_shutdown(cx)) {

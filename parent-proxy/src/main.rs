@@ -12,7 +12,8 @@ use shared::lines::{Lines, Log};
 use shared::transport::limits::FLUSH_TIMEOUT;
 use shared::transport::{Endpoint, announcement, shutdown_signal};
 
-#[tokio::main]
+// Of the relay's threads the first is this one.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let config = Config::parse();
     match Lines::to("log", io::stderr()) {

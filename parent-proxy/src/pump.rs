@@ -1,5 +1,4 @@
 use std::cell::RefCell;
-use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll};
 
@@ -44,9 +43,9 @@ where
         }
     }
 
-    /// Relays until both directions have ended. Cancel-safe: the state is in `self`.
-    pub(crate) async fn run(&mut self) -> io::Result<()> {
-        poll_fn(|cx| SCRATCH.with_borrow_mut(|scratch| self.poll(cx, scratch))).await
+    /// Relays what there is; ready once both directions have ended.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        SCRATCH.with_borrow_mut(|scratch| self.poll_with(cx, scratch))
     }
 
     /// When a byte, or the end of a direction, last passed.
@@ -59,10 +58,16 @@ where
         self.awaits_answer
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<io::Result<()>> {
+    fn poll_with(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<io::Result<()>> {
         // The answers first: then what the client sent is the later, as `awaits_answer` has it.
         let answered = self.to_client.poll(cx, &mut self.upstream, &mut self.client, scratch)?;
+        if answered.is_ready() {
+            self.to_upstream.set_last();
+        }
         let asked = self.to_upstream.poll(cx, &mut self.client, &mut self.upstream, scratch)?;
+        if asked.is_ready() {
+            self.to_client.set_last();
+        }
         if self.to_client.take_moved() {
             self.last_activity = Instant::now();
             self.awaits_answer = false;
@@ -77,6 +82,7 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
     use std::time::Duration;
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
@@ -85,6 +91,16 @@ mod tests {
     use super::*;
 
     const SOON: Duration = Duration::from_secs(10);
+
+    impl<C, U> Pump<C, U>
+    where
+        C: AsyncRead + AsyncWrite + Unpin,
+        U: AsyncRead + AsyncWrite + Unpin,
+    {
+        async fn run(&mut self) -> io::Result<()> {
+            poll_fn(|cx| self.poll(cx)).await
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn an_idle_connection_holds_no_buffer_after_traffic() {
@@ -121,6 +137,26 @@ mod tests {
         let mut answer = [0; 9];
         client.read_exact(&mut answer).await.unwrap();
         assert_eq!(&answer, b"too large");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_of_the_last_direction_is_told_by_the_drop() {
+        let (mut client, client_end) = duplex(1024);
+        let (mut upstream, upstream_end) = duplex(1024);
+        let mut pump = Pump::new(client_end, upstream_end);
+        client.shutdown().await.unwrap();
+        assert!(timeout(SOON, pump.run()).await.is_err());
+        assert_eq!(upstream.read(&mut [0]).await.unwrap(), 0);
+
+        upstream.write_all(b"last").await.unwrap();
+        drop(upstream);
+        timeout(SOON, pump.run()).await.unwrap().unwrap();
+
+        let mut answer = Vec::new();
+        assert!(timeout(SOON, client.read_to_end(&mut answer)).await.is_err());
+        drop(pump);
+        client.read_to_end(&mut answer).await.unwrap();
+        assert_eq!(answer, b"last");
     }
 
     #[tokio::test(start_paused = true)]

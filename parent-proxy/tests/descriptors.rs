@@ -43,6 +43,10 @@ async fn two_hundred_connections_that_came_and_went_leave_no_descriptor() {
     bounded(async {
         let (running, upstream) = relay_to_listener().await;
         let Endpoint::Tcp(address) = &running.endpoint else { panic!("not TCP") };
+        // The relay's threads have some of their own, once they have started.
+        for n in 0..200 {
+            come_and_go(address, &upstream, n).await;
+        }
         let before = open_descriptors();
 
         for n in 0..200 {

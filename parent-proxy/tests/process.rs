@@ -4,6 +4,7 @@
 
 mod fixture;
 
+use std::fs;
 use std::process::{Command as StdCommand, ExitStatus, Stdio};
 
 use fixture::{bounded, echo, ends_without_a_byte, loopback, read_all};
@@ -126,6 +127,40 @@ async fn a_keep_alive_client_at_rest_does_not_hold_up_sigterm() {
         process.signal("TERM");
 
         assert!(process.finish().await.0.success());
+    })
+    .await;
+}
+
+/// How many descriptors each runtime of the process watches, by its epoll(7) descriptors.
+fn watched(id: u32) -> Vec<usize> {
+    fs::read_dir(format!("/proc/{id}/fdinfo"))
+        .unwrap()
+        .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap_or_default())
+        .map(|text| text.lines().filter(|line| line.starts_with("tfd:")).count())
+        .filter(|count| *count > 0)
+        .collect()
+}
+
+#[tokio::test]
+async fn clients_are_spread_evenly_over_the_threads() {
+    const EACH: usize = 5;
+    bounded(async {
+        let upstream = listen(&loopback()).await.unwrap();
+        let mut command = Command::new(BINARY);
+        command.args(["--threads", "3"]);
+        let process = Process::start(command, upstream.local_endpoint()).await;
+        let id = process.child.id().unwrap();
+        let mut pairs = Vec::new();
+        for _ in 0..3 * EACH {
+            pairs.push(process.ask(&upstream).await);
+        }
+        // Both ends of each, and some of the runtime's own, in one of them the listener too.
+        let watched = watched(id);
+        let few = 2 * EACH..2 * EACH + 5;
+        assert!(
+            watched.len() >= 3 && watched.iter().all(|count| few.contains(count)),
+            "{watched:?}"
+        );
     })
     .await;
 }

@@ -11,7 +11,7 @@ use fixture::{
     relayed,
 };
 use parent_proxy::Drained;
-use shared::transport::{Endpoint, connect, listen};
+use shared::transport::{Endpoint, Listener, Stream, connect, listen};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
@@ -260,6 +260,67 @@ async fn shutdown_aborts_what_is_open_at_the_drain_timeout() {
 
         assert_eq!(running.stop().await.unwrap(), Drained { aborted: 1 });
         assert!(ends_without_a_byte(&mut client).await);
+    })
+    .await;
+}
+
+/// So many clients with a request in flight, and with each its upstream's end: of two threads each has
+/// half of them.
+async fn asking(running: &Running, upstream: &Listener, count: usize) -> Vec<(Stream, Stream)> {
+    let mut pairs = Vec::new();
+    for _ in 0..count {
+        let mut client = running.connect().await;
+        let mut server = upstream.accept().await.unwrap();
+        client.write_u8(b'?').await.unwrap();
+        assert_eq!(server.read_u8().await.unwrap(), b'?');
+        pairs.push((client, server));
+    }
+    pairs
+}
+
+#[tokio::test]
+async fn shutdown_counts_what_it_aborts_in_all_threads() {
+    bounded(async {
+        let upstream = listen(&loopback()).await.unwrap();
+        let mut config = config(upstream.local_endpoint());
+        config.drain_timeout = Duration::from_millis(50);
+        let running = Running::start(config).await;
+        let mut pairs = asking(&running, &upstream, 4).await;
+
+        assert_eq!(running.stop().await.unwrap(), Drained { aborted: 4 });
+        for (client, _) in &mut pairs {
+            assert!(ends_without_a_byte(client).await);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn shutdown_waits_for_requests_in_flight_in_all_threads() {
+    bounded(async {
+        let (running, upstream) = relay_to_listener().await;
+        let pairs = asking(&running, &upstream, 4).await;
+        let stopped = running.stop();
+        for (mut client, mut server) in pairs {
+            server.write_all(b"answer").await.unwrap();
+            drop(server);
+            assert_eq!(read_all(&mut client).await, b"answer");
+        }
+        assert_eq!(stopped.await.unwrap(), Drained { aborted: 0 });
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_relay_that_is_dropped_closes_what_its_threads_have() {
+    bounded(async {
+        let (running, upstream) = relay_to_listener().await;
+        let mut pairs = asking(&running, &upstream, 4).await;
+        running.abandon();
+        for (client, server) in &mut pairs {
+            assert!(ends_without_a_byte(client).await);
+            assert!(ends_without_a_byte(server).await);
+        }
     })
     .await;
 }

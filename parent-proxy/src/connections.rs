@@ -1,0 +1,128 @@
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use shared::transport::{DetachedStream, Stream};
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::timeout;
+
+use crate::connection::{Timeouts, serve};
+use crate::upstream::Upstream;
+
+/// What all connections have in common, whichever thread has them.
+#[derive(Debug)]
+pub(crate) struct Common {
+    pub(crate) upstream: Upstream,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) drain_timeout: Duration,
+}
+
+/// The connections of one thread.
+#[derive(Debug)]
+pub(crate) struct Connections {
+    common: Arc<Common>,
+    drains: watch::Receiver<bool>,
+    load: Load,
+    tasks: JoinSet<()>,
+}
+
+/// How many connections a thread has, or is about to get.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Load(Arc<AtomicUsize>);
+
+/// What a connection takes up, given back when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    load: Load,
+    _slot: OwnedSemaphorePermit,
+}
+
+impl Load {
+    pub(crate) fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Counts one more.
+    pub(crate) fn place(&self, slot: OwnedSemaphorePermit) -> Place {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Place { load: self.clone(), _slot: slot }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.load.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Connections {
+    pub(crate) fn new(common: Arc<Common>, drains: watch::Receiver<bool>) -> Self {
+        Self { common, drains, load: Load::default(), tasks: JoinSet::new() }
+    }
+
+    /// None yet, for another thread of the same relay.
+    pub(crate) fn of_another_thread(&self) -> Self {
+        Self::new(Arc::clone(&self.common), self.drains.clone())
+    }
+
+    pub(crate) fn load(&self) -> &Load {
+        &self.load
+    }
+
+    pub(crate) fn start(&mut self, client: Stream, place: Place) {
+        let (common, drains) = (Arc::clone(&self.common), self.drains.clone());
+        self.tasks.spawn(async move {
+            serve(client, &common.upstream, common.timeouts, drains).await;
+            // Not before the descriptors are closed.
+            drop(place);
+        });
+    }
+
+    pub(crate) fn start_detached(&mut self, client: DetachedStream, place: Place) {
+        match client.attach() {
+            Ok(client) => self.start(client, place),
+            Err(error) => tracing::warn!(%error, "a client could not change the thread"),
+        }
+    }
+
+    /// When a connection has ended; never while there is none.
+    pub(crate) async fn one_ended(&mut self) {
+        match self.tasks.join_next().await {
+            Some(ended) => report(ended),
+            None => pending().await,
+        }
+    }
+
+    /// Whether the relay drains; if not, and nobody brings clients any more, it was dropped.
+    pub(crate) fn are_draining(&self) -> bool {
+        *self.drains.borrow()
+    }
+
+    /// Lets all end, for the drain timeout at most, or while the relay is there; then aborts, and
+    /// says how many.
+    pub(crate) async fn drain(self) -> usize {
+        let Self { common, mut drains, mut tasks, .. } = self;
+        drains.mark_unchanged();
+        let finish = async {
+            while let Some(ended) = tasks.join_next().await {
+                report(ended);
+            }
+        };
+        tokio::select! {
+            _ = timeout(common.drain_timeout, finish) => {}
+            // An error is all that can still come.
+            _ = drains.changed() => {}
+        }
+        let late = tasks.len();
+        tasks.shutdown().await;
+        late
+    }
+}
+
+fn report(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a connection's task panicked");
+    }
+}
