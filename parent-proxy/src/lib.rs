@@ -19,7 +19,7 @@
 //! |---|---|---|---|
 //! | one runtime whose threads share all tasks, as it was | 0.97, 0.90, 0.68 | 1.16 | 0.93 |
 //! | every thread accepts from the one listener | 0.97, 0.99, 0.93 | 1.12 | 0.98 |
-//! | as it is | 0.96, 1.07, 1.05 | 0.98 | 0.98 to 1.04 |
+//! | as it is | 0.96, 1.07, 1.05 | 0.98 | 0.90 to 1.04, by the run |
 //!
 //! Where every thread accepts, one of them got all of 32 clients that came at once. Both newer rows ask
 //! timer and drain only when they may have something to say, set TCP_NODELAY on the listener alone, and

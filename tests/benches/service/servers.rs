@@ -27,9 +27,6 @@ pub(crate) enum Known {
     Document,
 }
 
-/// Whether the service has caches that `[verification]` bounds. Without, nothing is ever known.
-pub(crate) const HAS_CACHES: bool = false;
-
 impl Known {
     /// The table of the configuration by which a service knows so much, once it was asked.
     pub(crate) fn to_toml(self) -> String {
@@ -39,13 +36,10 @@ impl Known {
             Self::Leaf => [64, 64, 0],
             Self::Document => [64, 64, 64],
         };
-        match HAS_CACHES {
-            true => format!(
-                "[verification]\ncached_chains = {chains}\ncached_leaves = {leaves}\n\
-                 cached_documents = {documents}\n"
-            ),
-            false => String::new(),
-        }
+        format!(
+            "[verification]\ncached_chains = {chains}\ncached_leaves = {leaves}\n\
+             cached_documents = {documents}\n"
+        )
     }
 }
 
