@@ -9,13 +9,13 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::HttpService;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use shared::transport::limits::{
-    CONNECTION_LIFETIME, MAX_HEADER_LENGTH, MAX_HEADERS, WRITE_TIMEOUT,
-};
+use shared::transport::limits::{CONNECTION_LIFETIME, MAX_HEADER_LENGTH, WRITE_TIMEOUT};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::coop::unconstrained;
 use tokio::time::sleep;
 
 use super::Content;
+use super::rarely::Rarely;
 use super::write_deadline::WriteDeadline;
 
 /// How long who asks may take, and how often.
@@ -43,7 +43,7 @@ pub(super) async fn serve_requests<S, A>(
         // A client that shuts down its sending side after the request still gets its answer.
         .half_close(true)
         .auto_date_header(false)
-        .max_headers(MAX_HEADERS)
+        // At most 100 headers, which is the default; where it is set, hyper allocates room for them.
         .max_header_size(MAX_HEADER_LENGTH)
         .timer(TokioTimer::new())
         .keep_alive(manner.keep_alive)
@@ -53,10 +53,17 @@ pub(super) async fn serve_requests<S, A>(
         .writev(true)
         .serve_connection(TokioIo::new(WriteDeadline::new(stream, WRITE_TIMEOUT)), answer);
     let mut connection = pin!(connection);
+    // Unconstrained, or requests that use up the task's budget would hide the timer for ever.
+    let last_request = Rarely::new(unconstrained(async {
+        tokio::select! {
+            () = drain => {}
+            () = sleep(CONNECTION_LIFETIME) => {}
+        }
+    }));
     let ended = tokio::select! {
+        biased;
         ended = connection.as_mut() => Some(ended),
-        () = drain => None,
-        () = sleep(CONNECTION_LIFETIME) => None,
+        () = last_request => None,
     };
     let ended = match ended {
         Some(ended) => ended,

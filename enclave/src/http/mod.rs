@@ -6,6 +6,7 @@ mod body;
 mod connection;
 mod content;
 mod http1;
+mod rarely;
 mod received;
 mod request_id;
 mod server;

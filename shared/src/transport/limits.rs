@@ -68,7 +68,7 @@ pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a connection is kept alive; it ends with the request it is in.
 pub const CONNECTION_LIFETIME: Duration = Duration::from_secs(3600);
 
-/// Header fields of a request; SDKs send about 15.
+/// Header fields of a request, which is hyper's own limit; SDKs send about 15.
 pub const MAX_HEADERS: usize = 100;
 
 /// Bytes of a request's header; SDKs send about 1,000.
