@@ -83,6 +83,7 @@ impl<V: Clone> Known<V> {
 }
 
 #[cfg(test)]
+#[cfg(feature = "simulator")]
 impl<V: Clone> Known<V> {
     /// As it is for who comes while somebody else is being refused.
     pub(super) fn refuse(&self, name: Name, refusal: UntrustedDocument) {
