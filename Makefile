@@ -84,8 +84,8 @@ test-statistics: tools ## Run ent and rngtest over 64 MiB of output, and over th
 	@tests/statistics/run.sh
 
 bench: build ## Measure the service beside the floor of its arithmetic and a server that only answers (minutes).
-	cargo bench --locked -p attested-recipient --bench arithmetic
 	cargo bench --locked -p attested-recipient --bench service
+	cargo bench --locked -p attested-recipient --bench arithmetic
 
 peers: tools
 	@tests/peers/setup.sh
