@@ -28,7 +28,7 @@ PRODUCTION_ENV = env -u CARGO_ENCODED_RUSTFLAGS RUSTFLAGS="$(PRODUCTION_FLAGS)" 
 PRODUCTION_CARGO = $(PRODUCTION_ENV) cargo build --release --locked \
 	--target $(PRODUCTION_TARGET) --target-dir $(PRODUCTION_DIR)
 WITH_PROVIDER := --no-default-features --features \
-	attested-recipient/$(PROVIDER),enclave/$(PROVIDER),enclave/simulator,enclave/pkcs11,shared/$(PROVIDER),shared/kms,shared/nsm,shared/simulator,shared/tls,shared/transport,fuzz/$(PROVIDER)
+	attested-recipient/$(PROVIDER),enclave/$(PROVIDER),enclave/simulator,enclave/pkcs11,shared/$(PROVIDER),shared/kms,shared/logging,shared/nsm,shared/simulator,shared/tls,shared/transport,fuzz/$(PROVIDER)
 # For each fuzz target.
 FUZZ_SECONDS ?= 60
 # Where the static binaries are, and the command that builds and measures images.
@@ -70,7 +70,7 @@ test: clients key-stores ## Run all tests (PROVIDER=ring for the other provider,
 	cargo test --locked --workspace $(WITH_PROVIDER)
 	cargo test --locked -p enclave --no-default-features --features $(PROVIDER) --test production
 	cargo test --locked -p shared --no-default-features \
-		--features $(OTHER_PROVIDER),kms,nsm,simulator,tls,transport
+		--features $(OTHER_PROVIDER),kms,logging,nsm,simulator,tls,transport
 	cargo test --locked -p attested-recipient --no-default-features --features $(OTHER_PROVIDER) --test corpus
 	@$(MAKE) --no-print-directory test-model
 
@@ -129,7 +129,7 @@ lint: tools ## Check format, clippy and the documentation.
 	@# What `make test` does not run is not among all targets.
 	cargo clippy --locked -p attested-recipient --test qemu -- -D warnings
 	cargo clippy --locked -p shared --no-default-features \
-		--features ring,kms,nsm,simulator,tls,transport --all-targets -- -D warnings
+		--features ring,kms,logging,nsm,simulator,tls,transport --all-targets -- -D warnings
 	@# A feature of a dependency's can bring a provider that nobody asked for.
 	@tree=$$(cargo tree --locked --workspace $(subst $(PROVIDER),ring,$(WITH_PROVIDER)) -e normal) || exit 1; \
 		if grep aws-lc <<<"$$tree"; then echo "aws-lc-rs is linked with the provider ring" >&2; exit 1; fi

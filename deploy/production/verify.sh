@@ -44,9 +44,9 @@ expect_features() {
     pass "$what is linked with the features $expected of shared, and no others"
 }
 # That the question can tell the difference is seen by asking it of the simulator.
-expect_features "enclave-simulator" attestation,aws-lc-rs,kms,nsm,simulator,tls,transport -p enclave --features simulator
-expect_features "the enclave" attestation,aws-lc-rs,kms,nsm,tls,transport -p enclave
-expect_features "the relay" transport -p parent-proxy
+expect_features "enclave-simulator" attestation,aws-lc-rs,kms,logging,nsm,simulator,tls,transport -p enclave --features simulator
+expect_features "the enclave" attestation,aws-lc-rs,kms,logging,nsm,tls,transport -p enclave
+expect_features "the relay" logging,transport -p parent-proxy
 if cargo tree --locked --prefix none -e normal -p parent-proxy |
     grep -E '^(rustls|tokio-rustls|rcgen|x509-parser|rsa|ring|aws-lc|hyper|http)[a-z-]* v'; then
     fail "the relay links a verifier, crypto, TLS or HTTP"

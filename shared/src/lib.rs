@@ -18,6 +18,8 @@ pub mod crypto;
 pub mod kms;
 #[cfg(feature = "transport")]
 pub mod lines;
+#[cfg(feature = "logging")]
+pub mod logging;
 #[cfg(feature = "nsm")]
 pub mod nsm;
 #[cfg(feature = "simulator")]

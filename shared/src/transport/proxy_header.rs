@@ -1,0 +1,316 @@
+//! Who a relayed client is, told to the enclave in front of its bytes: the PROXY protocol, version 2,
+//! <https://www.haproxy.org/download/2.9/doc/proxy-protocol.txt>.
+//!
+//! It is the word of whoever relays, and proves nothing.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+/// What a header begins with; neither HTTP nor TLS does.
+const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
+
+/// Bytes of the part that all have: signature, version and command, family, length.
+const FIXED_LENGTH: usize = 16;
+
+/// Bytes that may follow it. Unix addresses have 216, and what is added to addresses is short.
+const MAX_REST_LENGTH: usize = 1024;
+
+const VERSION_2: u8 = 0x20;
+const LOCAL: u8 = 0;
+const PROXY: u8 = 1;
+const UNSPECIFIED: u8 = 0x00;
+const TCP_OVER_IPV4: u8 = 0x11;
+const TCP_OVER_IPV6: u8 = 0x21;
+const UNIX_STREAM: u8 = 0x31;
+/// PP2_TYPE_CRC32C.
+const CHECKSUM: u8 = 0x03;
+/// PP2_TYPE_UNIQUE_ID.
+const UNIQUE_ID: u8 = 0x05;
+
+/// Names one connection in the logs of both sides: its text is the beginning of the identifiers that its
+/// requests get, `xxxxxxxx-xxxx`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionId(pub [u8; ConnectionId::LENGTH]);
+
+impl ConnectionId {
+    /// In bytes.
+    pub const LENGTH: usize = 6;
+
+    /// The lower bytes of `number`.
+    pub fn of(number: u64) -> Self {
+        let [_, _, id @ ..] = number.to_be_bytes();
+        Self(id)
+    }
+}
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, f] = self.0;
+        write!(formatter, "{a:02x}{b:02x}{c:02x}{d:02x}-{e:02x}{f:02x}")
+    }
+}
+
+/// What a header says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProxyHeader {
+    /// The client; `None` where whoever relays speaks for itself, or does not know.
+    pub client: Option<SocketAddr>,
+    /// The connection; `None` where it is not named, or in another way than here.
+    pub connection: Option<ConnectionId>,
+}
+
+/// Which rule is broken by what came in place of a header.
+#[derive(Debug, Error)]
+pub enum ProxyHeaderError {
+    /// The connection broke, or ended before the header did.
+    #[error("the connection ended within the PROXY header: {0}")]
+    Io(#[from] io::Error),
+    /// It begins otherwise: with version 1, or with a client's own bytes.
+    #[error("no PROXY header of version 2 came first: let the relay send one (--proxy-protocol)")]
+    Signature,
+    /// Neither PROXY nor LOCAL.
+    #[error("version and command of the PROXY header are {0:#04x}, and not 0x20 or 0x21")]
+    Command(u8),
+    /// Something else than a stream.
+    #[error("the PROXY header's family is {0:#04x}: only TCP and Unix streams are relayed")]
+    Family(u8),
+    /// More than any relay sends.
+    #[error("the PROXY header has {0} bytes behind its length: {MAX_REST_LENGTH} at most")]
+    TooLong(usize),
+    /// Its length does not hold what it should.
+    #[error("the PROXY header ends within an address or an addition")]
+    Cut,
+    /// A checksum, which nothing here can check.
+    #[error("the PROXY header has a checksum: have the relay leave it out")]
+    Checksum,
+}
+
+impl ProxyHeader {
+    /// The bytes of it, for a client that connected to `local`.
+    pub fn encode(&self, local: Option<SocketAddr>) -> Vec<u8> {
+        let mut rest = Vec::with_capacity(FIXED_LENGTH + 64);
+        let addresses = self.client.map(canonical).zip(local.map(canonical));
+        let family = match addresses {
+            Some((SocketAddr::V4(client), SocketAddr::V4(local))) => {
+                rest.extend(client.ip().octets());
+                rest.extend(local.ip().octets());
+                TCP_OVER_IPV4
+            }
+            Some((client, local)) => {
+                rest.extend(mapped(client.ip()).octets());
+                rest.extend(mapped(local.ip()).octets());
+                TCP_OVER_IPV6
+            }
+            None => UNSPECIFIED,
+        };
+        if let Some((client, local)) = addresses {
+            rest.extend(client.port().to_be_bytes());
+            rest.extend(local.port().to_be_bytes());
+        }
+        if let Some(ConnectionId(id)) = self.connection {
+            rest.push(UNIQUE_ID);
+            rest.extend(u16::try_from(id.len()).unwrap_or_default().to_be_bytes());
+            rest.extend(id);
+        }
+        let mut header = SIGNATURE.to_vec();
+        header.extend([VERSION_2 | PROXY, family]);
+        header.extend(u16::try_from(rest.len()).unwrap_or_default().to_be_bytes());
+        header.extend(rest);
+        header
+    }
+
+    /// Reads one, and not a byte behind it. There is no deadline here: the caller has one.
+    ///
+    /// # Errors
+    /// [`ProxyHeaderError`]; then nothing that follows can be made sense of.
+    pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<Self, ProxyHeaderError> {
+        let mut signature = [0; SIGNATURE.len()];
+        stream.read_exact(&mut signature).await?;
+        if signature != SIGNATURE {
+            return Err(ProxyHeaderError::Signature);
+        }
+        let command = stream.read_u8().await?;
+        let family = stream.read_u8().await?;
+        let length = usize::from(stream.read_u16().await?);
+        if length > MAX_REST_LENGTH {
+            return Err(ProxyHeaderError::TooLong(length));
+        }
+        let mut rest = [0; MAX_REST_LENGTH];
+        let rest = rest.get_mut(..length).unwrap_or_default();
+        stream.read_exact(rest).await?;
+        match command ^ VERSION_2 {
+            // It may say more, which is to be ignored.
+            LOCAL => Ok(Self::default()),
+            PROXY => Self::parse(family, rest),
+            _ => Err(ProxyHeaderError::Command(command)),
+        }
+    }
+
+    fn parse(family: u8, rest: &[u8]) -> Result<Self, ProxyHeaderError> {
+        let (client, additions) = match family {
+            UNSPECIFIED => (None, rest),
+            UNIX_STREAM => (None, split::<216>(rest)?.1),
+            TCP_OVER_IPV4 => {
+                let (ip, ports, additions) = address::<4>(rest)?;
+                (Some(SocketAddr::new(Ipv4Addr::from(ip).into(), ports)), additions)
+            }
+            TCP_OVER_IPV6 => {
+                let (ip, ports, additions) = address::<16>(rest)?;
+                (Some(SocketAddr::new(Ipv6Addr::from(ip).into(), ports)), additions)
+            }
+            other => return Err(ProxyHeaderError::Family(other)),
+        };
+        Ok(Self { client: client.map(canonical), connection: connection(additions)? })
+    }
+}
+
+/// Source and destination, a port of each: the source's, and what follows.
+fn address<const N: usize>(rest: &[u8]) -> Result<([u8; N], u16, &[u8]), ProxyHeaderError> {
+    let (source, rest) = split::<N>(rest)?;
+    let (_, rest) = split::<N>(rest)?;
+    let (port, rest) = split::<2>(rest)?;
+    let (_, rest) = split::<2>(rest)?;
+    Ok((*source, u16::from_be_bytes(*port), rest))
+}
+
+/// The connection's name, if it is as long as those of this relay: a type, a length and a value each.
+fn connection(mut additions: &[u8]) -> Result<Option<ConnectionId>, ProxyHeaderError> {
+    let mut connection = None;
+    while !additions.is_empty() {
+        let ([kind, high, low], rest) = split::<3>(additions)?;
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        let (value, rest) = rest.split_at_checked(length).ok_or(ProxyHeaderError::Cut)?;
+        match *kind {
+            CHECKSUM => return Err(ProxyHeaderError::Checksum),
+            UNIQUE_ID => connection = value.try_into().ok().map(ConnectionId),
+            _ => {}
+        }
+        additions = rest;
+    }
+    Ok(connection)
+}
+
+fn split<const N: usize>(bytes: &[u8]) -> Result<(&[u8; N], &[u8]), ProxyHeaderError> {
+    bytes.split_first_chunk().ok_or(ProxyHeaderError::Cut)
+}
+
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+fn mapped(address: IpAddr) -> Ipv6Addr {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped(),
+        IpAddr::V6(address) => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: ConnectionId = ConnectionId([0x1b, 0x2c, 0x3d, 0x4e, 0x5f, 0x60]);
+
+    async fn read(bytes: &[u8]) -> Result<ProxyHeader, ProxyHeaderError> {
+        ProxyHeader::read(&mut &bytes[..]).await
+    }
+
+    /// A header of these parts.
+    fn header(command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(rest.len()).unwrap().to_be_bytes();
+        [&SIGNATURE[..], &[command, family], &length, rest].concat()
+    }
+
+    #[test]
+    fn is_written_as_the_protocol_has_it() {
+        let client = Some("192.0.2.7:50000".parse().unwrap());
+        let written = ProxyHeader { client, connection: Some(ID) };
+        let expected = [
+            &b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x15"[..],
+            &[192, 0, 2, 7, 127, 0, 0, 1, 0xc3, 0x50, 0x1f, 0x40],
+            &[0x05, 0, 6, 0x1b, 0x2c, 0x3d, 0x4e, 0x5f, 0x60],
+        ];
+        let local = "127.0.0.1:8000".parse().unwrap();
+        assert_eq!(written.encode(Some(local)), expected.concat());
+        assert_eq!(ID.to_string(), "1b2c3d4e-5f60");
+        assert_eq!(ConnectionId::of(0x0102_1b2c_3d4e_5f60), ID);
+    }
+
+    #[tokio::test]
+    async fn what_is_written_is_read_and_not_a_byte_behind_it() {
+        for (client, local) in [
+            ("192.0.2.7:50000", "127.0.0.1:8000"),
+            ("[2001:db8::7]:1", "[::1]:65535"),
+            ("[2001:db8::7]:1", "127.0.0.1:8000"),
+        ] {
+            for connection in [None, Some(ID)] {
+                let client = Some(client.parse().unwrap());
+                let written = ProxyHeader { client, connection };
+                let mut bytes = written.encode(Some(local.parse().unwrap()));
+                bytes.extend(b"GET");
+                let mut stream = &bytes[..];
+                assert_eq!(ProxyHeader::read(&mut stream).await.unwrap(), written);
+                assert_eq!(stream, b"GET");
+            }
+        }
+        // Of a client whose address has no family here.
+        let written = ProxyHeader { client: None, connection: Some(ID) };
+        assert_eq!(read(&written.encode(None)).await.unwrap(), written);
+    }
+
+    #[tokio::test]
+    async fn an_address_is_the_same_however_its_family_has_it() {
+        let client = Some("[::ffff:192.0.2.7]:9".parse().unwrap());
+        let local = Some("[::ffff:127.0.0.1]:8".parse().unwrap());
+        let bytes = ProxyHeader { client, connection: None }.encode(local);
+        assert_eq!(bytes[13], 0x11);
+        assert_eq!(read(&bytes).await.unwrap().client, Some("192.0.2.7:9".parse().unwrap()));
+    }
+
+    #[tokio::test]
+    async fn what_others_write_is_read() {
+        let unknown = [0x21, 0, 2, 7, 7];
+        let long_id = [0x05, 0, 7, 1, 2, 3, 4, 5, 6, 7];
+        let tcp = [192, 0, 2, 7, 127, 0, 0, 1, 0, 9, 0, 8];
+        for (bytes, has_client) in [
+            (header(0x20, 0x00, &[]), false),
+            // What LOCAL says beside is ignored, whatever it is.
+            (header(0x20, 0x11, &[1]), false),
+            (header(0x21, 0x00, &[]), false),
+            (header(0x21, 0x31, &[7; 216][..]), false),
+            (header(0x21, 0x11, &[&tcp[..], &unknown, &long_id].concat()), true),
+        ] {
+            let header = read(&bytes).await.unwrap();
+            assert_eq!((header.client.is_some(), header.connection), (has_client, None));
+        }
+    }
+
+    #[tokio::test]
+    async fn anything_else_is_refused_by_its_rule() {
+        let tcp = [192, 0, 2, 7, 127, 0, 0, 1, 0, 9, 0, 8];
+        let with = |addition: &[u8]| header(0x21, 0x11, &[&tcp[..], addition].concat());
+        for (bytes, rule) in [
+            (b"GET / HTTP/1.1\r\n\r\n".to_vec(), "no PROXY header of version 2 came first"),
+            (b"PROXY TCP4 192.0.2.7 127.0.0.1 9 8\r\n".to_vec(), "no PROXY header of version 2"),
+            (header(0x22, 0x11, &tcp), "version and command of the PROXY header are 0x22"),
+            (header(0x11, 0x11, &tcp), "version and command of the PROXY header are 0x11"),
+            (header(0x21, 0x12, &tcp), "the PROXY header's family is 0x12"),
+            (header(0x21, 0x00, &[4; 1025]), "has 1025 bytes behind its length: 1024 at most"),
+            (header(0x21, 0x11, &tcp[..11]), "ends within an address"),
+            (header(0x21, 0x21, &tcp), "ends within an address"),
+            (header(0x21, 0x31, &[7; 215]), "ends within an address"),
+            (with(&[0x04, 0]), "ends within an address or an addition"),
+            (with(&[0x04, 0, 2, 7]), "ends within an address or an addition"),
+            (with(&[0x03, 0, 4, 0, 0, 0, 0]), "has a checksum"),
+            (with(&[0x04, 0, 1, 7])[..30].to_vec(), "the connection ended within"),
+            (SIGNATURE[..11].to_vec(), "the connection ended within"),
+        ] {
+            let error = read(&bytes).await.unwrap_err().to_string();
+            assert!(error.contains(rule), "{error}: {rule}");
+        }
+    }
+}
