@@ -29,6 +29,7 @@
 //! for a request are one recv(2) and one send(2) each way, as the peers' are. splice(2) is not used: it
 //! would take two pipes, so four descriptors more for each connection, and vsock has no zero-copy for it.
 
+mod channel;
 mod config;
 mod connection;
 mod connections;
@@ -40,6 +41,7 @@ mod relay;
 mod upstream;
 mod worker;
 
+pub use channel::{Channel, Counts};
 pub use config::Config;
 pub use descriptors::warn_of_few_descriptors;
 pub use handout::Handout;

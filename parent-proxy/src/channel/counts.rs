@@ -1,0 +1,100 @@
+//! What a channel counts, for who watches it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use shared::lines::Lines;
+
+use super::whole::Held;
+
+/// Bytes of all lines that wait for the sink: of ordinary ones as many as its queue has places for.
+const MAX_HELD_LENGTH: usize = 4 * 1024 * 1024;
+
+/// What a channel has counted so far; a clone counts the same.
+#[derive(Clone, Debug)]
+pub struct Counts(Arc<Counted>);
+
+struct Counted {
+    to_sink: Lines<Held>,
+    lines: AtomicU64,
+    too_long: AtomicU64,
+    cut: AtomicU64,
+    open: AtomicUsize,
+    /// Bytes that wait.
+    held: Arc<AtomicUsize>,
+}
+
+impl Counts {
+    pub(super) fn of(to_sink: Lines<Held>) -> Self {
+        Self(Arc::new(Counted {
+            to_sink,
+            lines: AtomicU64::new(0),
+            too_long: AtomicU64::new(0),
+            cut: AtomicU64::new(0),
+            open: AtomicUsize::new(0),
+            held: Arc::default(),
+        }))
+    }
+
+    /// Whole lines that came, those that were dropped as full among them.
+    pub fn lines(&self) -> u64 {
+        self.0.lines.load(Ordering::Relaxed)
+    }
+
+    /// Lines that the sink did not take, or not fast enough.
+    pub fn full(&self) -> u64 {
+        self.0.to_sink.dropped()
+    }
+
+    /// Lines that were dropped because they are longer than 64 KiB.
+    pub fn too_long(&self) -> u64 {
+        self.0.too_long.load(Ordering::Relaxed)
+    }
+
+    /// Lines whose connection ended before they did.
+    pub fn cut(&self) -> u64 {
+        self.0.cut.load(Ordering::Relaxed)
+    }
+
+    /// Connections that are open.
+    pub fn connections_open(&self) -> usize {
+        self.0.open.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn add_line(&self) {
+        self.0.lines.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn add_too_long(&self) {
+        self.0.too_long.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn add_cut(&self) {
+        self.0.cut.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a connection as open until it goes out of scope.
+    pub(super) fn open(&self) -> impl Drop + use<> {
+        struct Open(Counts);
+        impl Drop for Open {
+            fn drop(&mut self) {
+                self.0.0.open.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        self.0.open.fetch_add(1, Ordering::Relaxed);
+        Open(self.clone())
+    }
+
+    /// A place for a line among those that wait, if there is one.
+    pub(super) fn hold(&self, line: Vec<u8>) -> Option<Held> {
+        let held = Held::new(line, &self.0.held);
+        (held.total() <= MAX_HELD_LENGTH).then_some(held)
+    }
+}
+
+impl fmt::Debug for Counted {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Counted").field("lines", &self.lines).finish_non_exhaustive()
+    }
+}

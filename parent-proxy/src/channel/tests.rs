@@ -1,0 +1,246 @@
+use std::io::ErrorKind;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
+
+use shared::lines::QUEUE_LENGTH;
+use shared::transport::connect;
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+use super::lines::MAX_LINE_LENGTH;
+use super::*;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Collects what is written, as long as it may.
+#[derive(Clone, Default)]
+struct Sink(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Sink {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    /// What was written, once there are so many lines.
+    async fn of(&self, lines: usize) -> String {
+        until(|| self.text().matches('\n').count() >= lines).await;
+        self.text()
+    }
+}
+
+/// Waits until it is so.
+async fn until(is_so: impl Fn() -> bool) {
+    let wait = async {
+        while !is_so() {
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(PATIENCE, wait).await.unwrap();
+}
+
+/// A channel that runs, and a folder with its socket.
+struct Running {
+    folder: TempDir,
+    counts: Counts,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    async fn to(sink: impl Write + Send + 'static) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let endpoint = Endpoint::Unix(folder.path().join("lines"));
+        let channel = Channel::bind(&endpoint, vec![16], sink).await.unwrap();
+        let counts = channel.counts();
+        Self { folder, counts, task: tokio::spawn(channel.run()) }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("lines")
+    }
+
+    async fn enclave(&self) -> Stream {
+        connect(&Endpoint::Unix(self.path())).await.unwrap()
+    }
+
+    async fn send(&self, bytes: &[u8]) {
+        self.enclave().await.write_all(bytes).await.unwrap();
+    }
+
+    /// Waits until what is counted is so.
+    async fn until(&self, is_so: impl Fn(&Counts) -> bool) {
+        until(|| is_so(&self.counts)).await;
+    }
+}
+
+#[test]
+fn only_upstreams_may_send_lines_where_the_kernel_knows_who_does() {
+    for (peers, peer) in [(&[][..], Some(7)), (&[16, 17], Some(17)), (&[16], None), (&[], None)] {
+        check_peer(peers, peer).unwrap();
+    }
+    let error = check_peer(&[16, 17], Some(18)).unwrap_err();
+    assert_eq!(error.to_string(), "CID 18 is that of no upstream");
+}
+
+#[tokio::test]
+async fn lines_of_two_enclaves_at_once_all_come_whole_and_in_order() {
+    const COUNT: usize = 400;
+    let sink = Sink::default();
+    let running = Running::to(sink.clone()).await;
+    let mut enclaves = [running.enclave().await, running.enclave().await];
+    // In pieces that end within a line of each.
+    for number in 0..COUNT {
+        for (enclave, name) in enclaves.iter_mut().zip(["a", "b"]) {
+            enclave.write_all(format!("{name}\n{name}{number}").as_bytes()).await.unwrap();
+        }
+    }
+    for enclave in &mut enclaves {
+        enclave.write_all(b"\n").await.unwrap();
+    }
+    let all = u64::try_from(2 * (COUNT + 1)).unwrap();
+    running.until(|counts| counts.lines() == all).await;
+    assert_eq!(running.counts.connections_open(), 2);
+    drop(enclaves);
+    running.until(|counts| counts.connections_open() == 0).await;
+    running.task.abort();
+    assert!(running.task.await.unwrap_err().is_cancelled());
+    let text = sink.of(2 * (COUNT + 1)).await;
+    for name in ["a", "b"] {
+        let lines: Vec<_> = text.lines().filter(|line| line.starts_with(name)).collect();
+        let expected = (0..COUNT).map(|number| format!("{name}{number}{name}"));
+        let expected: Vec<_> = [name.to_owned()].into_iter().chain(expected).collect();
+        assert_eq!(lines[..COUNT], expected[..COUNT]);
+        assert_eq!(lines[COUNT], format!("{name}{}", COUNT - 1));
+    }
+    assert_eq!((running.counts.full(), running.counts.cut()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_line_that_is_cut_or_too_long_is_dropped_and_counted_and_no_other() {
+    let sink = Sink::default();
+    let running = Running::to(sink.clone()).await;
+    let long = vec![b'-'; MAX_LINE_LENGTH + 1];
+    running.send(&[b"one\n", &long[..], b"\ntwo\ncut"].concat()).await;
+    running.until(|counts| counts.cut() == 1).await;
+    assert_eq!((running.counts.lines(), running.counts.too_long()), (2, 1));
+    running.send(b"three\n").await;
+    assert_eq!(sink.of(3).await, "one\ntwo\nthree\n");
+    assert_eq!(running.counts.full(), 0);
+}
+
+/// Lets through what it is told to.
+struct Gate(Receiver<()>, Sink);
+
+impl Write for Gate {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // An error means that all are let through.
+        self.0.recv().ok();
+        self.1.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_sink_that_is_stuck_holds_up_no_enclave() {
+    let (let_through, gate) = mpsc::channel();
+    let sink = Sink::default();
+    let running = Running::to(Gate(gate, sink.clone())).await;
+    let count = QUEUE_LENGTH * 3;
+    // Far more than the queue and every buffer on the way hold.
+    let line = [&[b'-'; 1023][..], b"\n"].concat();
+    let mut enclave = running.enclave().await;
+    let send = async {
+        for _ in 0..count {
+            enclave.write_all(&line).await.unwrap();
+        }
+    };
+    timeout(PATIENCE, send).await.unwrap();
+    running.until(|counts| counts.lines() == u64::try_from(count).unwrap()).await;
+    let full = usize::try_from(running.counts.full()).unwrap();
+    assert!((QUEUE_LENGTH..=count - QUEUE_LENGTH).contains(&full), "{full}");
+    drop(let_through);
+    assert_eq!(sink.of(count - full).await.len(), (count - full) * 1024);
+}
+
+#[tokio::test]
+async fn long_lines_that_wait_have_a_bound_in_bytes() {
+    let (let_through, gate) = mpsc::channel::<()>();
+    let sink = Sink::default();
+    let running = Running::to(Gate(gate, sink.clone())).await;
+    let line = [&[b'-'; MAX_LINE_LENGTH][..], b"\n"].concat();
+    let mut enclave = running.enclave().await;
+    for _ in 0..200 {
+        enclave.write_all(&line).await.unwrap();
+    }
+    running.until(|counts| counts.lines() == 200).await;
+    // 4 MiB hold 63; one more is with the sink, and another in its batch.
+    assert!((135..=137).contains(&running.counts.full()), "{}", running.counts.full());
+    drop(let_through);
+    sink.of(63).await;
+    // Their room is free again.
+    let before = running.counts.full();
+    enclave.write_all(b"more\n").await.unwrap();
+    running.until(|counts| counts.lines() == 201).await;
+    assert_eq!(running.counts.full(), before);
+}
+
+#[tokio::test]
+async fn a_sink_that_breaks_within_a_line_mixes_it_with_no_other() {
+    /// Takes a part of what it is given and breaks, once.
+    struct Breaks(Sink, u32);
+    impl Write for Breaks {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.1 += 1;
+            match self.1 {
+                1 => self.0.write(&bytes[..2]),
+                2 => Err(ErrorKind::StorageFull.into()),
+                _ => self.0.write(bytes),
+            }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let sink = Sink::default();
+    let running = Running::to(Breaks(sink.clone(), 0)).await;
+    running.send(b"one\n").await;
+    running.until(|counts| counts.full() == 1).await;
+    running.send(b"two\nthree\n").await;
+    assert_eq!(sink.of(3).await, "on\ntwo\nthree\n");
+    assert_eq!((running.counts.lines(), running.counts.full()), (3, 1));
+}
+
+#[tokio::test]
+async fn as_many_connections_as_there_may_be_keep_the_next_one_waiting_only() {
+    let sink = Sink::default();
+    let running = Running::to(sink.clone()).await;
+    let mut enclaves = Vec::new();
+    for _ in 0..=MAX_CONNECTIONS {
+        enclaves.push(running.enclave().await);
+    }
+    running.until(|counts| counts.connections_open() == MAX_CONNECTIONS).await;
+    enclaves[MAX_CONNECTIONS].write_all(b"waits\n").await.unwrap();
+    enclaves[0].write_all(b"first\n").await.unwrap();
+    assert_eq!(sink.of(1).await, "first\n");
+    drop(enclaves.remove(0));
+    running.until(|counts| counts.lines() == 2).await;
+    assert_eq!(sink.of(2).await, "first\nwaits\n");
+}
