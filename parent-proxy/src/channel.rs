@@ -10,16 +10,18 @@ mod lines;
 mod tests;
 mod whole;
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::sync::Arc;
 
 use shared::lines::Lines;
 use shared::transport::limits::FLUSH_TIMEOUT;
-use shared::transport::{Acceptor, Endpoint, Episode, ListenError, Stream, listen};
+use shared::transport::{Acceptor, Endpoint, ListenError, Stream, listen};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::task::JoinSet;
 
-pub use self::counts::Counts;
+use crate::gate::Gate;
+
+pub(crate) use self::counts::Counts;
 use self::lines::{Came, Splitter};
 use self::whole::{Held, WholeLines};
 
@@ -31,7 +33,7 @@ const READ_LENGTH: usize = 16 * 1024;
 
 /// A listener for enclaves' lines, and where those go.
 #[derive(Debug)]
-pub struct Channel {
+pub(crate) struct Channel {
     acceptor: Acceptor,
     desk: Arc<Desk>,
 }
@@ -39,49 +41,39 @@ pub struct Channel {
 /// What all connections share.
 #[derive(Debug)]
 struct Desk {
-    /// The enclaves that may; any, if there are none.
-    peers: Vec<u32>,
+    /// Who may send them.
+    gate: Gate,
     lines: Lines<Held>,
     counts: Counts,
-    refusing: Episode,
 }
 
 impl Channel {
-    /// Listens on `endpoint` for the enclaves whose CIDs are `peers`, for any if that is empty, and
-    /// writes what they send to `sink`, by a thread of its own. Where the kernel knows no CID, which is
-    /// on TCP, Unix and a multiplexed vsock, everybody may who can connect.
+    /// Listens on `endpoint` for whomever `gate` admits, and writes what they send to `sink`, by a
+    /// thread of its own.
     ///
     /// # Errors
     /// If the endpoint cannot be listened on, or there is no thread to be had.
-    pub async fn bind(
+    pub(crate) async fn bind(
         endpoint: &Endpoint,
-        peers: Vec<u32>,
+        gate: Gate,
         sink: impl Write + Send + 'static,
     ) -> Result<Self, ListenError> {
         let acceptor = Acceptor::new(listen(endpoint).await?);
-        if matches!(endpoint, Endpoint::Tcp(_)) {
-            tracing::warn!("whoever reaches --log-listen can write lines among the enclaves' own");
-        }
         let lines = Lines::to("channel", WholeLines::new(sink))
             .map_err(|source| ListenError::Io { endpoint: endpoint.clone(), source })?;
         let counts = Counts::of(lines.clone());
-        let desk = Arc::new(Desk { peers, lines, counts, refusing: Episode::default() });
+        let desk = Arc::new(Desk { gate, lines, counts });
         Ok(Self { acceptor, desk })
     }
 
-    /// Where it listens, with the port the kernel chose where that was left to it.
-    pub fn local_endpoint(&self) -> &Endpoint {
-        self.acceptor.local_endpoint()
-    }
-
     /// What it counts, also once it runs.
-    pub fn counts(&self) -> Counts {
+    pub(crate) fn counts(&self) -> Counts {
         self.desk.counts.clone()
     }
 
     /// Takes lines until the future is dropped. What is with the sink's thread then is still written,
     /// unless the sink takes it too slowly.
-    pub async fn run(mut self) {
+    pub(crate) async fn run(mut self) {
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
@@ -95,24 +87,10 @@ impl Channel {
     }
 }
 
-/// Whether an enclave may send lines: one of `peers`, or any if there are none.
-fn check_peer(peers: &[u32], peer: Option<u32>) -> io::Result<()> {
-    match peer {
-        Some(cid) if !peers.is_empty() && !peers.contains(&cid) => {
-            Err(io::Error::other(format!("CID {cid} is that of no upstream")))
-        }
-        _ => Ok(()),
-    }
-}
-
 impl Desk {
     async fn serve(self: Arc<Self>, stream: Stream) {
-        match stream.peer_cid().and_then(|peer| check_peer(&self.peers, peer)) {
-            Ok(()) => self.read(stream).await,
-            Err(error) if self.refusing.begins() => {
-                tracing::warn!(%error, "a connection with lines was refused");
-            }
-            Err(_) => {}
+        if let Some(_ticket) = self.gate.admit(&stream) {
+            self.read(stream).await;
         }
     }
 

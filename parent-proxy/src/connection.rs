@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use shared::transport::Stream;
+use shared::transport::{ProxyHeader, Stream};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
@@ -12,8 +12,9 @@ use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, sleep_until};
 
 use crate::Config;
+use crate::connections::Common;
 use crate::pump::Pump;
-use crate::upstream::Upstream;
+use crate::upstream::Traffic;
 
 /// While draining, a connection between two requests may be quiet for this long. Long enough for a
 /// client that has just been answered to send its next request; a keep-alive client at rest must
@@ -33,6 +34,14 @@ impl From<&Config> for Timeouts {
     }
 }
 
+impl Timeouts {
+    /// Those of a way out: the library of a module keeps its connections, busy or not.
+    pub(crate) fn of_route() -> Self {
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        Self { idle: DAY, total: DAY * 365 }
+    }
+}
+
 /// Why a connection was over.
 #[derive(Debug, Error)]
 enum End {
@@ -47,22 +56,35 @@ enum End {
 }
 
 /// One client, from accept to close.
-pub(crate) async fn serve(
-    client: Stream,
-    upstream: &Upstream,
-    timeouts: Timeouts,
-    draining: watch::Receiver<bool>,
-) {
+pub(crate) async fn serve(client: Stream, common: &Common) {
     let accepted = Instant::now();
-    if let Some(upstream) = upstream.connect().await {
-        let end = carry(client, upstream, timeouts, accepted, draining).await;
-        tracing::debug!(%end, lived = ?accepted.elapsed(), "connection closed");
-    }
+    let connection = common.ids.next();
+    let header = match common.introduces {
+        true => ProxyHeader { client: client.peer_address(), connection: Some(connection) }
+            .encode(client.local_address()),
+        false => Vec::new(),
+    };
+    let Some((stream, lease)) = common.pool.connect(&header).await else {
+        tracing::debug!(%connection, "no upstream; the client is closed");
+        return;
+    };
+    drop(header);
+    let upstream = lease.upstream();
+    tracing::debug!(
+        %connection,
+        client = client.peer_address().map(tracing::field::display),
+        upstream = %upstream.endpoint(),
+        "connection opened"
+    );
+    let (traffic, closing) = (&upstream.traffic, lease.closing());
+    let end = carry(client, stream, traffic, common.timeouts, accepted, closing).await;
+    tracing::debug!(%connection, %end, lived = ?accepted.elapsed(), "connection closed");
 }
 
 async fn carry<C, U>(
     client: C,
     upstream: U,
+    traffic: &Traffic,
     timeouts: Timeouts,
     accepted: Instant,
     mut draining: watch::Receiver<bool>,
@@ -71,7 +93,7 @@ where
     C: AsyncRead + AsyncWrite + Unpin,
     U: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut pump = Pump::new(client, upstream);
+    let mut pump = Pump::new(client, upstream, traffic);
     let expires = after(accepted, timeouts.total);
     let mut drains = false;
     loop {
@@ -120,7 +142,7 @@ impl Rare {
 }
 
 async fn relay_until<C, U>(
-    pump: &mut Pump<C, U>,
+    pump: &mut Pump<'_, C, U>,
     draining: &mut watch::Receiver<bool>,
     mut rare: Rare,
 ) -> Event
@@ -152,7 +174,7 @@ where
     .await
 }
 
-fn quiet_limit<C, U>(pump: &Pump<C, U>, timeouts: Timeouts, drains: bool) -> Duration
+fn quiet_limit<C, U>(pump: &Pump<'_, C, U>, timeouts: Timeouts, drains: bool) -> Duration
 where
     C: AsyncRead + AsyncWrite + Unpin,
     U: AsyncRead + AsyncWrite + Unpin,
@@ -205,8 +227,9 @@ mod tests {
             let (upstream, upstream_end) = duplex(1024);
             let (draining, drains) = watch::channel(false);
             let (start, timeouts) = (Instant::now(), Timeouts { idle: IDLE, total: TOTAL });
-            let carried = carry(client_end, upstream_end, timeouts, start, drains);
-            let task = tokio::spawn(carried);
+            let task = tokio::spawn(async move {
+                carry(client_end, upstream_end, &Traffic::default(), timeouts, start, drains).await
+            });
             Self { client, upstream, draining, start, task }
         }
 
@@ -299,7 +322,10 @@ mod tests {
         let (_draining, drains) = watch::channel(false);
         let endless = || join(repeat(7), OneByteAWrite(sink()));
         let timeouts = Timeouts { idle: IDLE, total };
-        let flood = carry(endless(), endless(), timeouts, Instant::now(), drains);
+        let flood = async move {
+            let traffic = Traffic::default();
+            carry(endless(), endless(), &traffic, timeouts, Instant::now(), drains).await
+        };
         let end = timeout(Duration::from_secs(10), tokio::spawn(flood)).await.unwrap().unwrap();
         assert!(matches!(end, End::Expired), "{end:?}");
     }

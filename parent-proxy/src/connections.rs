@@ -1,22 +1,43 @@
 use std::future::pending;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use shared::transport::{DetachedStream, Stream};
+use shared::transport::{ConnectionId, DetachedStream, Stream};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
 use crate::connection::{Timeouts, serve};
-use crate::upstream::Upstream;
+use crate::gate::{Gate, Ticket};
+use crate::pool::Pool;
 
 /// What all connections have in common, whichever thread has them.
 #[derive(Debug)]
 pub(crate) struct Common {
-    pub(crate) upstream: Upstream,
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) gate: Gate,
+    /// Whether enclaves are told who a client is.
+    pub(crate) introduces: bool,
+    pub(crate) ids: Ids,
     pub(crate) timeouts: Timeouts,
     pub(crate) drain_timeout: Duration,
+}
+
+/// Names for connections.
+#[derive(Debug)]
+pub(crate) struct Ids(AtomicU64);
+
+impl Ids {
+    /// From a random one on, so that those of two relays, or of one before and after a restart, differ.
+    pub(crate) fn new() -> Self {
+        // An identifier is no secret, and that two relays begin alike does no harm.
+        Self(AtomicU64::new(getrandom::u64().unwrap_or_default()))
+    }
+
+    pub(crate) fn next(&self) -> ConnectionId {
+        ConnectionId::of(self.0.fetch_add(1, Ordering::Relaxed))
+    }
 }
 
 /// The connections of one thread.
@@ -37,6 +58,7 @@ pub(crate) struct Load(Arc<AtomicUsize>);
 pub(crate) struct Place {
     load: Load,
     _slot: OwnedSemaphorePermit,
+    _ticket: Ticket,
 }
 
 impl Load {
@@ -45,9 +67,9 @@ impl Load {
     }
 
     /// Counts one more.
-    pub(crate) fn place(&self, slot: OwnedSemaphorePermit) -> Place {
+    pub(crate) fn place(&self, slot: OwnedSemaphorePermit, ticket: Ticket) -> Place {
         self.0.fetch_add(1, Ordering::Relaxed);
-        Place { load: self.clone(), _slot: slot }
+        Place { load: self.clone(), _slot: slot, _ticket: ticket }
     }
 }
 
@@ -72,9 +94,9 @@ impl Connections {
     }
 
     pub(crate) fn start(&mut self, client: Stream, place: Place) {
-        let (common, drains) = (Arc::clone(&self.common), self.drains.clone());
+        let common = Arc::clone(&self.common);
         self.tasks.spawn(async move {
-            serve(client, &common.upstream, common.timeouts, drains).await;
+            serve(client, &common).await;
             // Not before the descriptors are closed.
             drop(place);
         });

@@ -21,6 +21,8 @@ pub(crate) struct Direction {
     stage: Stage,
     unflushed: bool,
     moved: bool,
+    /// Bytes read that nobody has counted yet.
+    uncounted: usize,
     /// Whether the streams are dropped once this direction is done, which says it to the writer: a
     /// shutdown(2) less for each connection.
     is_last: bool,
@@ -67,6 +69,11 @@ impl Direction {
         mem::take(&mut self.moved)
     }
 
+    /// Bytes that have come since the last call.
+    pub(crate) fn take_count(&mut self) -> usize {
+        mem::take(&mut self.uncounted)
+    }
+
     /// Tells that the other direction is done already.
     pub(crate) fn set_last(&mut self) {
         self.is_last = true;
@@ -102,6 +109,7 @@ impl Direction {
             return Poll::Pending;
         }
         self.moved = true;
+        self.uncounted += received.filled().len();
         if received.filled().is_empty() {
             self.stage = Stage::Closing;
         } else {

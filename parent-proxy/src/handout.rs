@@ -13,6 +13,8 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
+use crate::gate::Gate;
+
 /// Bytes of a file that an enclave takes, and one to tell.
 const MAX_LENGTH: u64 = 8 * 1024 * 1024;
 
@@ -24,7 +26,7 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A file, and where enclaves take it.
 #[derive(Debug)]
-pub struct Handout {
+pub(crate) struct Handout {
     acceptor: Acceptor,
     shelf: Arc<Shelf>,
 }
@@ -32,36 +34,26 @@ pub struct Handout {
 #[derive(Debug)]
 struct Shelf {
     path: PathBuf,
-    /// The one enclave that may have it: others on this instance belong to others.
-    cid: Option<u32>,
+    /// Who may have it.
+    gate: Gate,
 }
 
 impl Handout {
-    /// Listens on `listen_on` with the file `path`, for the enclave at `upstream` alone if that says
-    /// which it is.
+    /// Listens on `listen_on` with the file `path`, for whomever `gate` admits.
     ///
     /// # Errors
     /// When the endpoint cannot be listened on.
-    pub async fn bind(
+    pub(crate) async fn bind(
         path: PathBuf,
         listen_on: &Endpoint,
-        upstream: &Endpoint,
+        gate: Gate,
     ) -> Result<Self, ListenError> {
-        let cid = match upstream {
-            Endpoint::Vsock { cid, .. } => Some(*cid),
-            _ => None,
-        };
         let acceptor = Acceptor::new(listen(listen_on).await?);
-        if matches!(listen_on, Endpoint::Tcp(_)) {
-            tracing::warn!(
-                "whoever reaches --config-listen gets the configuration and its secrets"
-            );
-        }
-        Ok(Self { acceptor, shelf: Arc::new(Shelf { path, cid }) })
+        Ok(Self { acceptor, shelf: Arc::new(Shelf { path, gate }) })
     }
 
     /// Where it listens, with the port the kernel chose where that was left to it.
-    pub fn local_endpoint(&self) -> &Endpoint {
+    pub(crate) fn local_endpoint(&self) -> &Endpoint {
         self.acceptor.local_endpoint()
     }
 
@@ -70,12 +62,12 @@ impl Handout {
     ///
     /// # Errors
     /// If not.
-    pub fn check(&self) -> io::Result<()> {
+    pub(crate) fn check(&self) -> io::Result<()> {
         self.shelf.read().map(drop)
     }
 
     /// Hands it to whoever may have it, until the future is dropped.
-    pub async fn run(mut self) {
+    pub(crate) async fn run(mut self) {
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
@@ -88,18 +80,9 @@ impl Handout {
     }
 }
 
-/// Whether who came may have it: on vsock the one enclave alone.
-fn check_peer(only: Option<u32>, peer: Option<u32>) -> io::Result<()> {
-    match (only, peer) {
-        (Some(only), Some(peer)) if only != peer => {
-            Err(io::Error::other(format!("CID {peer} is not the upstream's, which is {only}")))
-        }
-        _ => Ok(()),
-    }
-}
-
 impl Shelf {
     async fn serve(self: Arc<Self>, stream: Stream) {
+        let Some(_ticket) = self.gate.admit(&stream) else { return };
         let path = self.path.clone();
         match timeout(WRITE_TIMEOUT, self.hand_over(stream)).await {
             Ok(Ok(length)) => tracing::info!(length, "the enclave has its configuration"),
@@ -111,7 +94,6 @@ impl Shelf {
     }
 
     async fn hand_over(self: Arc<Self>, mut stream: Stream) -> io::Result<usize> {
-        check_peer(self.cid, stream.peer_cid()?)?;
         let bytes = spawn_blocking(move || self.read()).await.map_err(io::Error::other)??;
         stream.write_all(&bytes).await?;
         stream.shutdown().await?;
@@ -135,20 +117,5 @@ impl Shelf {
             Ok(..=MAX_LENGTH) => Ok(bytes),
             _ => Err(too_long()),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn another_enclave_gets_nothing() {
-        check_peer(Some(16), Some(16)).unwrap();
-        // Not vsock, or not known which.
-        check_peer(Some(16), None).unwrap();
-        check_peer(None, Some(17)).unwrap();
-        let error = check_peer(Some(16), Some(17)).unwrap_err().to_string();
-        assert_eq!(error, "CID 17 is not the upstream's, which is 16");
     }
 }

@@ -1,14 +1,19 @@
 //! Relays client TCP to the enclave. It is untrusted: it sees bytes, and can drop or delay them.
 //!
-//! Bytes pass unread: no HTTP, no TLS and no verifier is linked here. What the relay does decide is
-//! how long and how many: every connection has deadlines ([`Config`]), memory is bounded in each
-//! direction, and an idle connection holds no buffer at all.
+//! Bytes pass unread: no TLS and no verifier is linked here, and of HTTP only what asks enclaves how they
+//! are (`ask`) and answers who watches the relay (`admin`). What the relay does decide is where to, how
+//! long and how many: every connection goes to the enclave that has fewest (`pool`, `upstream`), and has
+//! deadlines ([`Config`]); memory is bounded in each direction, and an idle connection holds no buffer at
+//! all.
 //!
-//! Beside that it can hand the enclave a file at boot: its configuration.
+//! `relay` accepts, places and drains, a `gate` says whom, a `worker` is a thread beside its own, and
+//! `connections` are those of one thread; `connection` keeps one connection's deadlines, `pump` moves the
+//! bytes of one connection and `direction` those of one direction. `checks` finds out which enclaves are
+//! ready.
 //!
-//! `relay` accepts, places and drains, a `worker` is a thread beside its own, and `connections` are those
-//! of one thread; `connection` keeps one connection's deadlines, `pump` moves the bytes of one
-//! connection and `direction` those of one direction.
+//! Beside that the process hands enclaves a file at boot, their configuration (`handout`), takes what they
+//! log (`channel`), lets them reach single hosts (a relay each), and shows what it counts, with what they
+//! count (`metrics`, `scrape`): `proxy` is all of it.
 //!
 //! # Threads
 //! Each has a runtime of its own, and one of them accepts and gives a client to whichever has fewest:
@@ -29,20 +34,31 @@
 //! for a request are one recv(2) and one send(2) each way, as the peers' are. splice(2) is not used: it
 //! would take two pipes, so four descriptors more for each connection, and vsock has no zero-copy for it.
 
+mod admin;
+mod ask;
 mod channel;
+mod checks;
 mod config;
 mod connection;
 mod connections;
 mod descriptors;
 mod direction;
+mod gate;
 mod handout;
+mod log_file;
+mod metrics;
+mod pool;
+mod proxy;
 mod pump;
 mod relay;
+mod scrape;
+mod systemd;
 mod upstream;
 mod worker;
 
-pub use channel::{Channel, Counts};
-pub use config::Config;
+pub use config::{
+    Archive, Checks, Command, Config, ConfigError, Enclave, InvalidRoute, Listen, Log, Route,
+};
 pub use descriptors::warn_of_few_descriptors;
-pub use handout::Handout;
+pub use proxy::{Proxy, StartError};
 pub use relay::{Drained, Relay};

@@ -1,11 +1,13 @@
 use std::cell::RefCell;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use crate::direction::{Direction, MAX_PENDING};
+use crate::upstream::Traffic;
 
 thread_local! {
     /// Every connection of a thread reads into this one buffer. A read that is pending keeps no
@@ -18,7 +20,8 @@ thread_local! {
 /// A reset is noticed by reading or writing. A side that is at EOF already, or whose bytes are at
 /// the bound, is not read: there a reset shows at the next write, or at the idle timeout.
 #[derive(Debug)]
-pub(crate) struct Pump<C, U> {
+pub(crate) struct Pump<'a, C, U> {
+    traffic: &'a Traffic,
     client: C,
     upstream: U,
     to_upstream: Direction,
@@ -27,13 +30,14 @@ pub(crate) struct Pump<C, U> {
     awaits_answer: bool,
 }
 
-impl<C, U> Pump<C, U>
+impl<'a, C, U> Pump<'a, C, U>
 where
     C: AsyncRead + AsyncWrite + Unpin,
     U: AsyncRead + AsyncWrite + Unpin,
 {
-    pub(crate) fn new(client: C, upstream: U) -> Self {
+    pub(crate) fn new(client: C, upstream: U, traffic: &'a Traffic) -> Self {
         Self {
+            traffic,
             client,
             upstream,
             to_upstream: Direction::default(),
@@ -71,13 +75,19 @@ where
         if self.to_client.take_moved() {
             self.last_activity = Instant::now();
             self.awaits_answer = false;
+            add(&self.traffic.to_client, self.to_client.take_count());
         }
         if self.to_upstream.take_moved() {
             self.last_activity = Instant::now();
             self.awaits_answer = true;
+            add(&self.traffic.to_enclave, self.to_upstream.take_count());
         }
         if answered.is_ready() && asked.is_ready() { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
+}
+
+fn add(counter: &AtomicU64, bytes: usize) {
+    counter.fetch_add(u64::try_from(bytes).unwrap_or_default(), Ordering::Relaxed);
 }
 
 #[cfg(test)]
@@ -92,7 +102,7 @@ mod tests {
 
     const SOON: Duration = Duration::from_secs(10);
 
-    impl<C, U> Pump<C, U>
+    impl<C, U> Pump<'_, C, U>
     where
         C: AsyncRead + AsyncWrite + Unpin,
         U: AsyncRead + AsyncWrite + Unpin,
@@ -106,7 +116,8 @@ mod tests {
     async fn an_idle_connection_holds_no_buffer_after_traffic() {
         let (mut client, client_end) = duplex(16);
         let (mut upstream, upstream_end) = duplex(16);
-        let mut pump = Pump::new(client_end, upstream_end);
+        let traffic = Traffic::default();
+        let mut pump = Pump::new(client_end, upstream_end, &traffic);
         let exchange = async {
             let (question, answer) = ([1; 5000], [2; 5000]);
             client.write_all(&question).await.unwrap();
@@ -131,7 +142,8 @@ mod tests {
         upstream.write_all(b"too large").await.unwrap();
         drop(upstream);
 
-        let mut pump = Pump::new(client_end, upstream_end);
+        let traffic = Traffic::default();
+        let mut pump = Pump::new(client_end, upstream_end, &traffic);
         timeout(SOON, pump.run()).await.unwrap().unwrap();
 
         let mut answer = [0; 9];
@@ -143,7 +155,8 @@ mod tests {
     async fn the_end_of_the_last_direction_is_told_by_the_drop() {
         let (mut client, client_end) = duplex(1024);
         let (mut upstream, upstream_end) = duplex(1024);
-        let mut pump = Pump::new(client_end, upstream_end);
+        let traffic = Traffic::default();
+        let mut pump = Pump::new(client_end, upstream_end, &traffic);
         client.shutdown().await.unwrap();
         assert!(timeout(SOON, pump.run()).await.is_err());
         assert_eq!(upstream.read(&mut [0]).await.unwrap(), 0);
@@ -163,7 +176,8 @@ mod tests {
     async fn tells_whether_the_client_was_the_last_to_send() {
         let (mut client, client_end) = duplex(1024);
         let (mut upstream, upstream_end) = duplex(1024);
-        let mut pump = Pump::new(client_end, upstream_end);
+        let traffic = Traffic::default();
+        let mut pump = Pump::new(client_end, upstream_end, &traffic);
         assert!(!pump.awaits_answer());
 
         client.write_all(b"?").await.unwrap();

@@ -3,14 +3,19 @@ use std::num::NonZeroUsize;
 use std::pin::pin;
 use std::sync::Arc;
 
-use shared::transport::{Acceptor, Endpoint, ListenError, Stream, listen};
+use shared::transport::{Acceptor, Endpoint, ListenError, Listener, Stream, listen};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::Config;
+use crate::config::{Checks, Config, Enclave, Listen, Route};
 use crate::connection::Timeouts;
-use crate::connections::{Common, Connections};
-use crate::upstream::Upstream;
+use crate::connections::{Common, Connections, Ids};
+use crate::gate::{Gate, Ticket};
+use crate::pool::Pool;
 use crate::worker::Worker;
+use crate::{checks, systemd};
+
+/// Connections of one way out at a time, which an enclave has as many of.
+const MAX_ROUTED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
 
 /// The relay, listening.
 #[derive(Debug)]
@@ -29,24 +34,64 @@ pub struct Drained {
 }
 
 impl Relay {
-    /// Listens where the configuration says. The enclave need not be up yet.
+    /// Listens where the configuration says. No enclave need be up yet.
     ///
     /// # Errors
     /// When the endpoint cannot be listened on.
-    pub async fn bind(config: Config) -> Result<Self, ListenError> {
-        let listener = listen(&config.listen).await?;
-        let common = Common {
-            timeouts: Timeouts::from(&config),
-            drain_timeout: config.drain_timeout,
-            upstream: Upstream::new(config.upstream, config.connect_timeout),
+    pub async fn bind(config: &Config) -> Result<Self, ListenError> {
+        let listener = match &config.listen {
+            Listen::Endpoint(endpoint) => listen(endpoint).await?,
+            Listen::Systemd => systemd::listener()?,
         };
-        let max_connections = config.max_connections.get().min(Semaphore::MAX_PERMITS);
-        Ok(Self {
+        let common = Common {
+            pool: Arc::new(Pool::new(&config.upstreams, config.connect_timeout, config.checks)),
+            gate: Gate::new(config.max_connections_per_client),
+            introduces: config.proxy_protocol,
+            ids: Ids::new(),
+            timeouts: Timeouts::from(config),
+            drain_timeout: config.drain_timeout,
+        };
+        Ok(Self::new(listener, common, config.max_connections, config.threads))
+    }
+
+    /// Listens on one end of `route`, for the enclaves of `pool` alone.
+    pub(crate) async fn of_route(
+        config: &Config,
+        route: &Route,
+        pool: Arc<Pool>,
+    ) -> Result<Self, ListenError> {
+        let host = Enclave { endpoint: route.host.clone(), admin: None };
+        let checks = Checks { interval: None, ..config.checks };
+        let common = Common {
+            pool: Arc::new(Pool::new(&[host], config.connect_timeout, checks)),
+            gate: Gate::enclaves(pool),
+            introduces: false,
+            ids: Ids::new(),
+            timeouts: Timeouts::of_route(),
+            drain_timeout: config.drain_timeout,
+        };
+        let listener = listen(&route.listen).await?;
+        Ok(Self::new(listener, common, MAX_ROUTED, NonZeroUsize::MIN))
+    }
+
+    fn new(
+        listener: Listener,
+        common: Common,
+        max_connections: NonZeroUsize,
+        threads: NonZeroUsize,
+    ) -> Self {
+        let max_connections = max_connections.get().min(Semaphore::MAX_PERMITS);
+        Self {
             acceptor: Acceptor::new(listener),
             common: Arc::new(common),
             slots: Arc::new(Semaphore::new(max_connections)),
-            threads: config.threads,
-        })
+            threads,
+        }
+    }
+
+    /// What its connections have in common.
+    pub(crate) fn common(&self) -> &Arc<Common> {
+        &self.common
     }
 
     /// Where clients connect, with the port the kernel chose where that was left to it.
@@ -62,20 +107,26 @@ impl Relay {
         let (drain, drains) = watch::channel(false);
         let mut own = Connections::new(Arc::clone(&self.common), drains);
         let mut workers = start_workers(self.threads, &own);
+        let checks = checks::run(Arc::clone(&self.common.pool), self.common.introduces);
+        let mut checks = pin!(checks);
         let mut shutdown = pin!(shutdown);
         loop {
             tokio::select! {
                 biased;
                 () = &mut shutdown => break,
+                () = &mut checks => {}
                 () = own.one_ended() => {}
                 // Without a slot nothing is accepted: further clients wait in the kernel's backlog,
                 // where they cost this process neither memory nor descriptors.
                 Some((slot, client)) = next(&self.slots, &mut self.acceptor) => {
-                    place(client, slot, &mut own, &mut workers);
+                    if let Some(ticket) = self.common.gate.admit(&client) {
+                        place(client, (slot, ticket), &mut own, &mut workers);
+                    }
                 }
             }
         }
         drop(self.acceptor);
+        self.common.pool.close();
         drain.send_replace(true);
         drained(own, workers).await
     }
@@ -104,16 +155,17 @@ async fn next(
 /// Gives a client to the thread that has fewest, which at a tie is this one: it need not be moved.
 fn place(
     client: Stream,
-    slot: OwnedSemaphorePermit,
+    (slot, ticket): (OwnedSemaphorePermit, Ticket),
     own: &mut Connections,
     workers: &mut Vec<Worker>,
 ) {
     let idlest = workers.iter().min_by_key(|worker| worker.load().count());
     match idlest.filter(|worker| worker.load().count() < own.load().count()) {
-        None => own.start(client, own.load().place(slot)),
+        None => own.start(client, own.load().place(slot, ticket)),
         Some(worker) => match client.detach() {
             Ok(client) => {
-                if let Err((client, place)) = worker.give(client, worker.load().place(slot)) {
+                if let Err((client, place)) = worker.give(client, worker.load().place(slot, ticket))
+                {
                     // Its thread is gone, which the log has told.
                     own.start_detached(client, place);
                     workers.retain(Worker::is_there);

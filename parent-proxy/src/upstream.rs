@@ -1,41 +1,196 @@
+//! One enclave, as the relay sees it.
+
 use std::error::Error;
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use shared::transport::{Endpoint, Episode, Stream, connect};
+use tokio::io::AsyncWriteExt;
+use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
-/// The way to the enclave. It is tried anew for every client, so it recovers by itself.
+use crate::config::Enclave;
+
+/// The way to one enclave. It is tried anew for every client, so it recovers by itself.
 #[derive(Debug)]
 pub(crate) struct Upstream {
-    endpoint: Endpoint,
-    connect_timeout: Duration,
+    enclave: Enclave,
+    health: AtomicU8,
+    open: AtomicUsize,
+    /// Whether its connections are to end once they are quiet.
+    closing: watch::Sender<bool>,
+    /// Whether that is for good.
+    left: AtomicBool,
+    /// There is a reason to ask how it is.
+    pub(crate) doubt: Notify,
     unreachable: Episode,
+    pub(crate) counts: Counts,
+    pub(crate) traffic: Traffic,
+}
+
+/// What is known of an enclave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Health {
+    /// Nothing yet: it is tried.
+    Unknown,
+    Ready,
+    /// It gets no client while another can.
+    Ejected,
+}
+
+/// What has happened so far.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) connections: AtomicU64,
+    pub(crate) connect_failures: AtomicU64,
+    pub(crate) ready: AtomicU64,
+    pub(crate) not_ready: AtomicU64,
+    pub(crate) failed: AtomicU64,
+    pub(crate) ejections: AtomicU64,
+    pub(crate) scrape_failures: AtomicU64,
+}
+
+/// Bytes relayed so far.
+#[derive(Debug, Default)]
+pub(crate) struct Traffic {
+    pub(crate) to_enclave: AtomicU64,
+    pub(crate) to_client: AtomicU64,
+}
+
+impl Health {
+    const ALL: [Self; 3] = [Self::Unknown, Self::Ready, Self::Ejected];
+
+    fn to_number(self) -> u8 {
+        match self {
+            Self::Unknown => 0,
+            Self::Ready => 1,
+            Self::Ejected => 2,
+        }
+    }
+
+    fn of_number(number: u8) -> Self {
+        Self::ALL.get(usize::from(number)).copied().unwrap_or(Self::Unknown)
+    }
 }
 
 impl Upstream {
-    pub(crate) fn new(endpoint: Endpoint, connect_timeout: Duration) -> Self {
-        Self { endpoint, connect_timeout, unreachable: Episode::default() }
+    pub(crate) fn new(enclave: Enclave) -> Self {
+        Self {
+            enclave,
+            health: AtomicU8::new(Health::Unknown.to_number()),
+            open: AtomicUsize::new(0),
+            closing: watch::Sender::new(false),
+            left: AtomicBool::new(false),
+            doubt: Notify::new(),
+            unreachable: Episode::default(),
+            counts: Counts::default(),
+            traffic: Traffic::default(),
+        }
     }
 
-    /// A connection to the enclave; `None` where there is none, which the log then tells.
-    pub(crate) async fn connect(&self) -> Option<Stream> {
-        match timeout(self.connect_timeout, connect(&self.endpoint)).await {
-            Ok(Ok(stream)) => Some(stream),
+    pub(crate) fn enclave(&self) -> &Enclave {
+        &self.enclave
+    }
+
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        &self.enclave.endpoint
+    }
+
+    /// Connections to it, and attempts at some.
+    pub(crate) fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn health(&self) -> Health {
+        Health::of_number(self.health.load(Ordering::Relaxed))
+    }
+
+    /// It is ready from now on. Says whether that is news.
+    pub(crate) fn restore(&self) -> bool {
+        let before = self.health.swap(Health::Ready.to_number(), Ordering::Relaxed);
+        if !self.left.load(Ordering::Relaxed) {
+            self.closing.send_if_modified(mem::take);
+        }
+        Health::of_number(before) != Health::Ready
+    }
+
+    /// It gets no more clients, and those it has may find another when they are quiet. Says whether
+    /// that is news.
+    pub(crate) fn eject(&self) -> bool {
+        let before = self.health.swap(Health::Ejected.to_number(), Ordering::Relaxed);
+        self.closing.send_replace(true);
+        let is_news = Health::of_number(before) != Health::Ejected;
+        if is_news {
+            self.counts.ejections.fetch_add(1, Ordering::Relaxed);
+        }
+        is_news
+    }
+
+    /// Its connections are to end, whatever becomes of it.
+    pub(crate) fn leave(&self) {
+        self.left.store(true, Ordering::Relaxed);
+        self.closing.send_replace(true);
+    }
+
+    /// A place among those connected to it.
+    pub(crate) fn lease(self: &Arc<Self>) -> Lease {
+        self.open.fetch_add(1, Ordering::Relaxed);
+        Lease(Arc::clone(self))
+    }
+
+    /// A connection to it, at whose beginning `header` has been sent; `None` where there is none, which
+    /// the log then tells.
+    pub(crate) async fn connect(&self, header: &[u8], limit: Duration) -> Option<Stream> {
+        let opened = async {
+            let mut stream = connect(self.endpoint()).await?;
+            stream.write_all(header).await?;
+            Ok::<_, Box<dyn Error + Send + Sync>>(stream)
+        };
+        match timeout(limit, opened).await {
+            Ok(Ok(stream)) => {
+                self.counts.connections.fetch_add(1, Ordering::Relaxed);
+                Some(stream)
+            }
             Ok(Err(error)) => {
-                self.warn(&error);
+                self.failed(&*error);
                 None
             }
             Err(elapsed) => {
-                self.warn(&elapsed);
+                self.failed(&elapsed);
                 None
             }
         }
     }
 
-    fn warn(&self, error: &dyn Error) {
+    fn failed(&self, error: &(dyn Error + 'static)) {
+        self.counts.connect_failures.fetch_add(1, Ordering::Relaxed);
+        self.doubt.notify_one();
         if self.unreachable.begins() {
-            let (upstream, cause) = (&self.endpoint, error.source());
-            tracing::warn!(%upstream, %error, cause, "upstream unreachable; clients are closed");
+            let (upstream, cause) = (self.endpoint(), error.source());
+            tracing::warn!(%upstream, %error, cause, "upstream unreachable");
         }
+    }
+}
+
+/// A place among an upstream's connections, given back when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Lease(Arc<Upstream>);
+
+impl Lease {
+    pub(crate) fn upstream(&self) -> &Upstream {
+        &self.0
+    }
+
+    /// Tells when the connection is to end once it is quiet.
+    pub(crate) fn closing(&self) -> watch::Receiver<bool> {
+        self.0.closing.subscribe()
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -12,8 +12,8 @@ mod fixture;
 use std::fs;
 use std::process::Stdio;
 
-use fixture::{bounded, loopback, read_all};
-use parent_proxy::Handout;
+use fixture::{bounded, config, loopback, read_all};
+use parent_proxy::{Archive, Config, Proxy};
 use shared::transport::{Endpoint, connect};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
@@ -28,11 +28,11 @@ async fn each_boot_gets_the_file_as_it_is_then() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.tar");
     fs::write(&path, vec![7; 100_000]).unwrap();
-    let upstream = Endpoint::Vsock { cid: 16, port: 5000 };
-    let handout = Handout::bind(path.clone(), &loopback(), &upstream).await.unwrap();
-    handout.check().unwrap();
-    let endpoint = handout.local_endpoint().clone();
-    let running = tokio::spawn(handout.run());
+    let endpoint = Endpoint::Unix(folder.path().join("config.sock"));
+    let archive = Archive { path: path.clone(), listen: endpoint.clone() };
+    let config = Config { archive: Some(archive), ..config(&loopback()) };
+    let proxy = Proxy::bind(&config, || 0).await.unwrap();
+    let running = tokio::spawn(proxy.run(std::future::pending()));
     assert_eq!(take(&endpoint).await, vec![7; 100_000]);
     fs::write(&path, b"another").unwrap();
     assert_eq!(take(&endpoint).await, b"another");

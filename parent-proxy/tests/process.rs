@@ -25,6 +25,8 @@ impl Process {
     /// Starts the command, which gets its endpoints here, and waits for its first line.
     async fn start(mut command: Command, upstream: &Endpoint) -> Self {
         command.args(["--listen", "127.0.0.1:0", "--upstream", &upstream.to_string()]);
+        // An upstream of the test's own sees its clients alone.
+        command.args(["--health-interval", "0"]);
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());

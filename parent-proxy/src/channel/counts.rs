@@ -13,7 +13,7 @@ const MAX_HELD_LENGTH: usize = 4 * 1024 * 1024;
 
 /// What a channel has counted so far; a clone counts the same.
 #[derive(Clone, Debug)]
-pub struct Counts(Arc<Counted>);
+pub(crate) struct Counts(Arc<Counted>);
 
 struct Counted {
     to_sink: Lines<Held>,
@@ -38,28 +38,33 @@ impl Counts {
     }
 
     /// Whole lines that came, those that were dropped as full among them.
-    pub fn lines(&self) -> u64 {
+    pub(crate) fn lines(&self) -> u64 {
         self.0.lines.load(Ordering::Relaxed)
     }
 
     /// Lines that the sink did not take, or not fast enough.
-    pub fn full(&self) -> u64 {
+    pub(crate) fn full(&self) -> u64 {
         self.0.to_sink.dropped()
     }
 
     /// Lines that were dropped because they are longer than 64 KiB.
-    pub fn too_long(&self) -> u64 {
+    pub(crate) fn too_long(&self) -> u64 {
         self.0.too_long.load(Ordering::Relaxed)
     }
 
     /// Lines whose connection ended before they did.
-    pub fn cut(&self) -> u64 {
+    pub(crate) fn cut(&self) -> u64 {
         self.0.cut.load(Ordering::Relaxed)
     }
 
     /// Connections that are open.
-    pub fn connections_open(&self) -> usize {
+    pub(crate) fn connections_open(&self) -> usize {
         self.0.open.load(Ordering::Relaxed)
+    }
+
+    /// Lines that were lost, by why.
+    pub(crate) fn dropped(&self) -> [(&'static str, u64); 3] {
+        [("full", self.full()), ("too_long", self.too_long()), ("cut", self.cut())]
     }
 
     pub(super) fn add_line(&self) {

@@ -31,6 +31,11 @@ pub enum ListenError {
         /// Its length in bytes.
         length: usize,
     },
+    /// Whoever started the process should have passed a socket.
+    #[error(
+        "no socket is inherited: {0}; start this from a .socket unit with one ListenStream= of TCP"
+    )]
+    Inherited(io::Error),
     /// The operating system refused.
     #[error("cannot listen on {endpoint}: {}", listen_advice(.source))]
     Io {

@@ -1,5 +1,6 @@
 use std::io;
-use std::net::SocketAddr;
+use std::net::{self, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use tokio::net::{TcpListener, TcpSocket, UnixListener, lookup_host};
@@ -32,6 +33,22 @@ pub async fn listen(endpoint: &Endpoint) -> Result<Listener, ListenError> {
             let acceptor = Acceptor::Unix { listener, _file: file };
             Ok(Listener { acceptor, local: endpoint.clone() })
         }
+    }
+}
+
+impl Listener {
+    /// One on which another process has listened, such as systemd.
+    ///
+    /// # Errors
+    /// When the runtime does not take it, or it is none.
+    pub fn inherited(listener: net::TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        // Of a listener it is asked by the type of a stream; what is accepted has it from there.
+        let stream = net::TcpStream::from(OwnedFd::from(listener));
+        stream.set_nodelay(true)?;
+        let listener = TcpListener::from_std(OwnedFd::from(stream).into())?;
+        let local = Endpoint::Tcp(listener.local_addr()?.to_string());
+        Ok(Self { acceptor: Acceptor::Tcp(listener), local })
     }
 }
 
@@ -169,6 +186,21 @@ mod tests {
             let Socket::Tcp(stream) = stream.into_socket() else { panic!("not TCP") };
             assert!(stream.nodelay().unwrap());
         }
+    }
+
+    #[tokio::test]
+    async fn one_of_another_process_is_like_its_own() {
+        let other = net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = other.local_addr().unwrap();
+        let listener = Listener::inherited(other).unwrap();
+        assert_eq!(listener.local_endpoint(), &Endpoint::Tcp(address.to_string()));
+        let client = connect(listener.local_endpoint()).await.unwrap();
+        let server = listener.accept().await.unwrap();
+        assert_eq!(server.local_address(), Some(address));
+        assert_eq!(server.peer_address(), client.local_address());
+        assert!(server.peer_address().is_some());
+        let Socket::Tcp(stream) = server.into_socket() else { panic!("not TCP") };
+        assert!(stream.nodelay().unwrap());
     }
 
     #[tokio::test]

@@ -1,4 +1,5 @@
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -39,6 +40,22 @@ impl Stream {
         match &self.0 {
             Socket::Tcp(_) | Socket::Unix(_) | Socket::VsockMux(_) => Ok(None),
             Socket::Vsock(stream) => stream.peer_addr().map(|peer| Some(peer.cid())),
+        }
+    }
+
+    /// The address of a TCP peer; `None` of others, and where the connection is gone.
+    pub fn peer_address(&self) -> Option<SocketAddr> {
+        match &self.0 {
+            Socket::Tcp(stream) => stream.peer_addr().ok(),
+            Socket::Unix(_) | Socket::Vsock(_) | Socket::VsockMux(_) => None,
+        }
+    }
+
+    /// The own address of a TCP connection.
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        match &self.0 {
+            Socket::Tcp(stream) => stream.local_addr().ok(),
+            Socket::Unix(_) | Socket::Vsock(_) | Socket::VsockMux(_) => None,
         }
     }
 

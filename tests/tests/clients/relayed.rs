@@ -5,7 +5,6 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
 use attested_recipient::{Document, Simulator};
-use clap::Parser;
 use parent_proxy::{Config, Relay};
 use shared::kms::KmsError;
 use shared::transport::Endpoint;
@@ -43,9 +42,9 @@ impl Relayed {
     pub(crate) fn before(upstream: SocketAddr) -> Self {
         let upstream = upstream.to_string();
         let arguments = ["parent-proxy", "--listen", "127.0.0.1:0", "--upstream", &upstream];
-        let config = Config::try_parse_from(arguments).unwrap();
+        let config = Config::from_arguments(arguments).unwrap();
         let runtime = Runtime::new().unwrap();
-        let relay = runtime.block_on(Relay::bind(config)).unwrap();
+        let relay = runtime.block_on(Relay::bind(&config)).unwrap();
         let Endpoint::Tcp(address) = relay.local_endpoint() else { panic!("{relay:?}") };
         let endpoint_url = format!("http://{address}");
         drop(runtime.spawn(relay.run(std::future::pending())));

@@ -5,7 +5,6 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use attested_recipient::Simulator;
-use clap::Parser;
 use parent_proxy::{Config, Relay};
 use shared::transport::Endpoint;
 use tokio::runtime::Runtime;
@@ -28,9 +27,9 @@ impl Service {
     pub(crate) fn in_front_of(simulator: Simulator) -> Self {
         let upstream = simulator.address().to_string();
         let arguments = ["parent-proxy", "--listen", "127.0.0.1:0", "--upstream", &upstream];
-        let config = Config::try_parse_from(arguments).unwrap();
+        let config = Config::from_arguments(arguments).unwrap();
         let runtime = Runtime::new().unwrap();
-        let relay = runtime.block_on(Relay::bind(config)).unwrap();
+        let relay = runtime.block_on(Relay::bind(&config)).unwrap();
         let Endpoint::Tcp(address) = relay.local_endpoint() else { panic!("not TCP") };
         let address = address.parse().unwrap();
         runtime.spawn(relay.run(std::future::pending()));

@@ -1,0 +1,73 @@
+//! What whoever watches the relay may ask in plain: health, readiness and metrics, and nothing else.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use shared::transport::limits::{ADMIN_HEADER_READ_TIMEOUT, MAX_ADMIN_CONNECTIONS, WRITE_TIMEOUT};
+use shared::transport::{Acceptor, Stream};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::metrics::{self, Watched};
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const NOTHING_ELSE: &str = "nothing else is here than GET /healthz, /readyz and /metrics\n";
+
+/// Answers whoever connects, until the future is dropped.
+pub(crate) async fn run(mut acceptor: Acceptor, watched: Arc<Watched>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            Some(ended) = connections.join_next() => {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "a connection's task panicked");
+                }
+            }
+            stream = acceptor.accept(), if connections.len() < MAX_ADMIN_CONNECTIONS => {
+                connections.spawn(serve(stream, Arc::clone(&watched)));
+            }
+        }
+    }
+}
+
+/// One request a connection, so that nobody holds one for long.
+async fn serve(stream: Stream, watched: Arc<Watched>) {
+    let answer = service_fn(async |request| answer(&request, &watched).await);
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(ADMIN_HEADER_READ_TIMEOUT)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), answer);
+    // How it ended is the client's to know.
+    drop(timeout(ADMIN_HEADER_READ_TIMEOUT + WRITE_TIMEOUT, connection).await);
+}
+
+async fn answer(
+    request: &Request<Incoming>,
+    watched: &Watched,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (status, kind, body) = match (request.method(), request.uri().path()) {
+        (&Method::GET, "/healthz") => (StatusCode::OK, TEXT, "ok\n".into()),
+        (&Method::GET, "/readyz") => match watched.pool.unreadiness() {
+            None => (StatusCode::OK, TEXT, "ready\n".into()),
+            Some(reason) => {
+                (StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("not ready: {reason}\n"))
+            }
+        },
+        (&Method::GET, "/metrics") => {
+            (StatusCode::OK, metrics::CONTENT_TYPE, watched.metrics().await)
+        }
+        _ => (StatusCode::NOT_FOUND, TEXT, NOTHING_ELSE.into()),
+    };
+    let mut response = Response::new(Full::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    Ok(response)
+}

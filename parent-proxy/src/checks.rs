@@ -1,0 +1,147 @@
+//! Whether enclaves are ready: each is asked, again and again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::StatusCode;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tokio::time::sleep;
+
+use crate::ask::{self, AskError};
+use crate::config::Enclave;
+use crate::pool::Pool;
+use crate::upstream::Upstream;
+
+/// Bytes of an answer that says why an enclave is not ready.
+const MAX_ANSWER_LENGTH: usize = 4096;
+
+/// What came of one question.
+#[derive(Debug)]
+enum Finding {
+    Ready,
+    /// Somebody is there; more cannot be known.
+    Present,
+    /// It says so.
+    NotReady(String),
+    /// Nobody is there.
+    Absent(String),
+    /// One bad answer is none yet.
+    Failed(String),
+}
+
+/// Watches whatever is in the pool, until the future is dropped.
+pub(crate) async fn run(pool: Arc<Pool>, introduced: bool) {
+    let Some(interval) = pool.checks.interval else {
+        return std::future::pending().await;
+    };
+    let mut news = pool.news();
+    let mut watched: Vec<Watched> = Vec::new();
+    loop {
+        let upstreams = pool.upstreams();
+        watched.retain(|one| upstreams.iter().any(|other| Arc::ptr_eq(&one.upstream, other)));
+        for upstream in upstreams.iter() {
+            if !watched.iter().any(|other| Arc::ptr_eq(upstream, &other.upstream)) {
+                let task = watch(Arc::clone(upstream), Arc::clone(&pool), interval, introduced);
+                let task = tokio::spawn(task).abort_handle();
+                watched.push(Watched { upstream: Arc::clone(upstream), task });
+            }
+        }
+        wait(&mut news).await;
+    }
+}
+
+async fn wait(news: &mut watch::Receiver<()>) {
+    // Who tells is there as long as the pool is.
+    let _ = news.changed().await;
+}
+
+/// A task that ends with this.
+struct Watched {
+    upstream: Arc<Upstream>,
+    task: AbortHandle,
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn watch(upstream: Arc<Upstream>, pool: Arc<Pool>, interval: Duration, introduced: bool) {
+    let mut failures = 0_usize;
+    let mut told_of_present = false;
+    loop {
+        let finding = look(upstream.enclave(), introduced, pool.checks.timeout).await;
+        count(&upstream, &finding);
+        if matches!(finding, Finding::Present) && !told_of_present {
+            told_of_present = true;
+            tracing::warn!(
+                upstream = %upstream.endpoint(),
+                "whether it is ready cannot be known: it does not speak HTTP in plain there; give its \
+                 ,admin=ENDPOINT"
+            );
+        }
+        let is_news = match finding {
+            Finding::Ready | Finding::Present => {
+                failures = 0;
+                let is_news = upstream.restore();
+                if is_news {
+                    tracing::info!(upstream = %upstream.endpoint(), "upstream ready");
+                }
+                is_news
+            }
+            Finding::NotReady(reason) | Finding::Absent(reason) => eject(&upstream, &reason),
+            Finding::Failed(reason) => {
+                failures += 1;
+                failures >= pool.checks.unhealthy_after.get() && eject(&upstream, &reason)
+            }
+        };
+        if is_news {
+            pool.tell();
+        }
+        tokio::select! {
+            () = sleep(interval) => {}
+            // A client had no luck with it: it may be gone, and the next must not find out as well. But
+            // a crowd of them must not ask as often as they come.
+            () = async {
+                upstream.doubt.notified().await;
+                sleep(SOON.min(interval)).await;
+            } => {}
+        }
+    }
+}
+
+/// How long after a client had no luck it is looked into.
+const SOON: Duration = Duration::from_millis(50);
+
+fn eject(upstream: &Upstream, reason: &str) -> bool {
+    let is_news = upstream.eject();
+    if is_news {
+        tracing::warn!(upstream = %upstream.endpoint(), reason, "upstream gets no more clients");
+    }
+    is_news
+}
+
+fn count(upstream: &Upstream, finding: &Finding) {
+    let counts = &upstream.counts;
+    let counter = match finding {
+        Finding::Ready | Finding::Present => &counts.ready,
+        Finding::NotReady(_) => &counts.not_ready,
+        Finding::Absent(_) | Finding::Failed(_) => &counts.failed,
+    };
+    counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+}
+
+async fn look(enclave: &Enclave, introduced: bool, limit: Duration) -> Finding {
+    match ask::get(enclave, introduced, "/readyz", MAX_ANSWER_LENGTH, limit).await {
+        Ok((StatusCode::OK, _)) => Finding::Ready,
+        Ok((StatusCode::SERVICE_UNAVAILABLE, body)) => {
+            Finding::NotReady(String::from_utf8_lossy(&body).trim_end().to_owned())
+        }
+        Ok((status, _)) => Finding::Failed(format!("its answer to /readyz is {status}")),
+        Err(error @ AskError::Absent(_)) => Finding::Absent(error.to_string()),
+        Err(AskError::NotPlain(_)) if enclave.admin.is_none() => Finding::Present,
+        Err(error) => Finding::Failed(error.to_string()),
+    }
+}

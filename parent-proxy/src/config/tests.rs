@@ -1,0 +1,207 @@
+use std::fs;
+
+use clap::error::ErrorKind;
+use tempfile::TempDir;
+
+use super::*;
+
+const REQUIRED: [&str; 4] = ["--listen", "127.0.0.1:0", "--upstream", "vsock:16:5000"];
+
+fn settings(arguments: &[&str]) -> Result<Settings, clap::Error> {
+    Settings::try_parse_from(["parent-proxy"].iter().chain(arguments))
+}
+
+fn parse(arguments: &[&str]) -> Result<Config, ConfigError> {
+    Config::from_arguments([&["parent-proxy"][..], &REQUIRED, arguments].concat())
+}
+
+/// A file that says so, and the argument that names it.
+fn file(text: &str) -> (TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("proxy.toml");
+    fs::write(&path, text).unwrap();
+    (folder, format!("--config={}", path.display()))
+}
+
+#[test]
+fn defaults_are_what_the_help_explains() {
+    let config = parse(&[]).unwrap();
+    assert_eq!(config.listen, Listen::Endpoint(Endpoint::Tcp("127.0.0.1:0".to_owned())));
+    let upstream = Enclave { endpoint: Endpoint::Vsock { cid: 16, port: 5000 }, admin: None };
+    assert_eq!(config.upstreams, [upstream]);
+    assert_eq!((config.max_connections.get(), config.max_connections_per_client), (4096, None));
+    assert!((1..=4).contains(&config.threads.get()));
+    let Checks { interval, timeout, unhealthy_after } = config.checks;
+    let times = [
+        interval.unwrap(),
+        timeout,
+        config.connect_timeout,
+        config.idle_timeout,
+        config.total_timeout,
+        config.drain_timeout,
+    ];
+    assert_eq!(times.map(|timeout| timeout.as_secs()), [2, 1, 3, 60, 3600, 25]);
+    assert_eq!(unhealthy_after.get(), 2);
+    assert!(!config.proxy_protocol && config.admin_listen.is_none() && config.source.is_none());
+    assert!(config.archive.is_none() && config.egress.is_empty() && config.log.is_none());
+    let help = Settings::try_parse_from(["parent-proxy", "--help"]).unwrap_err().to_string();
+    for default in
+        ["[default: 2]", "[default: 1]", "[default: 3]", "[default: 60]", "[default: 25]"]
+    {
+        assert!(help.contains(default), "{default}");
+    }
+}
+
+#[test]
+fn an_option_overrides_the_file_and_what_neither_says_has_its_default() {
+    let (_folder, config) = file(
+        "listen = \"systemd\"\nupstream = [\"vsock:17:5000,admin=vsock:17:5002\"]\n\
+         idle_timeout = 7\ntotal_timeout = 8\nproxy_protocol = true\nhealth_interval = 0\n\
+         max_connections_per_client = 9\nlog_format = \"json\"\n",
+    );
+    let both = Config::from_arguments(["parent-proxy", &config, "--total-timeout", "80"]).unwrap();
+    assert_eq!(both.listen, Listen::Systemd);
+    assert_eq!(both.upstreams[0].to_string(), "vsock:17:5000,admin=vsock:17:5002");
+    assert_eq!((both.idle_timeout.as_secs(), both.total_timeout.as_secs()), (7, 80));
+    assert_eq!((both.connect_timeout.as_secs(), both.checks.interval), (3, None));
+    assert!(both.proxy_protocol && both.log_format == Format::Json);
+    assert_eq!(both.max_connections_per_client.map(NonZeroUsize::get), Some(9));
+    // The file lists the enclaves, and so can be read anew.
+    assert!(both.source.is_some());
+    let above = [&["parent-proxy", &config, "--proxy-protocol=false"], &REQUIRED[..]].concat();
+    let above = Config::from_arguments(above).unwrap();
+    assert_eq!(above.upstreams[0].endpoint.to_string(), "vsock:16:5000");
+    assert!(!above.proxy_protocol && above.source.is_none());
+}
+
+#[test]
+fn every_option_comes_from_the_environment_and_the_file_by_the_same_name() {
+    let command = <Settings as clap::CommandFactory>::command();
+    let mut keys = Vec::new();
+    for argument in command.get_arguments() {
+        let name = argument.get_id().as_str();
+        if ["help", "version", "print_config"].contains(&name) {
+            continue;
+        }
+        let variable = argument.get_env().unwrap().to_str().unwrap();
+        assert_eq!(variable, format!("PARENT_PROXY_{}", name.to_uppercase()));
+        keys.extend((name != "config").then(|| name.to_owned()));
+    }
+    // What is not known is answered with what is.
+    let (_folder, config) = file("unknown = 1\n");
+    let error = Config::from_arguments(["parent-proxy", &config]).unwrap_err().to_string();
+    for key in keys {
+        assert!(error.contains(&format!("`{key}`")), "{key}: {error}");
+    }
+}
+
+#[test]
+fn what_a_file_says_wrong_is_told_with_its_line_and_column() {
+    let cases = [
+        ("listen = \"a:1\"\nlisten_on = 1\n", "proxy.toml:2:1: unknown field `listen_on`"),
+        ("listen = 1\n", "proxy.toml:1:10: invalid type: integer `1`, expected a string"),
+        ("listen = \"a\"\n", "proxy.toml:1:10: `a` has no port"),
+        ("\nidle_timeout = 0\n", "proxy.toml:2:16: write whole seconds, from 1 to 31536000"),
+        ("\nidle_timeout = -1\n", "proxy.toml:2:16: write whole seconds"),
+        ("health_interval = -1\n", "proxy.toml:1:19: write whole seconds, from 0"),
+        ("threads = 0\n", "proxy.toml:1:11: invalid value: integer `0`"),
+        ("upstream = [\"vsock:16:5000,admin=x\"]\n", "proxy.toml:1:12: `x` has no port"),
+        ("log_level = \"loud\"\n", "proxy.toml:1:13: write error, warn, info, debug or trace"),
+        ("[table]\n", "proxy.toml:1:2: unknown field `table`"),
+        ("listen = \n", "proxy.toml:1:10: "),
+    ];
+    for (text, expected) in cases {
+        let (_folder, config) = file(text);
+        let error = Config::from_arguments(["parent-proxy", &config]).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}: {expected}");
+    }
+}
+
+#[test]
+fn what_is_in_effect_is_shown_as_a_file_that_says_the_same() {
+    let arguments = [
+        "--admin-listen=127.0.0.1:9100",
+        "--health-interval=0",
+        "--proxy-protocol",
+        "--config-archive=c.tar",
+        "--config-listen=vsock:4294967295:5001",
+        "--egress=vsock:4294967295:8101=hsm.internal:2223",
+        "--egress=vsock:4294967295:8102=[fd00::5]:2223",
+        "--log-listen=vsock:4294967295:5003",
+        "--log-file=/var/log/enclaves.json",
+        "--log-format=json",
+        "--upstream=vsock:17:5000,admin=vsock:17:5002",
+    ];
+    let given = [&REQUIRED[..], &arguments, &["--print-config"]].concat();
+    let Command::Print(shown) = Command::of(settings(&given).unwrap()).unwrap() else { panic!() };
+    assert!(shown.contains("egress = [\"vsock:4294967295:8101=hsm.internal:2223\", "), "{shown}");
+    assert!(shown.contains("health_interval = 0\n") && shown.contains("max_connections = 4096\n"));
+    let (_folder, config) = file(&shown);
+    let again = settings(&[&config, "--print-config"]).unwrap();
+    let Command::Print(again) = Command::of(again).unwrap() else { panic!() };
+    assert_eq!(again, shown);
+}
+
+#[test]
+fn rejects_timeouts_that_are_not_positive_whole_seconds() {
+    for flag in ["--connect-timeout", "--idle-timeout", "--total-timeout", "--drain-timeout"] {
+        for value in ["0", "-1", "1.5", "", "ten", "31536001", "18446744073709551616"] {
+            let error = settings(&[flag, value]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ValueValidation, "{flag} {value}: {error}");
+            assert!(error.to_string().contains("whole seconds, from 1"), "{error}");
+            assert_eq!(error.exit_code(), 2);
+        }
+    }
+}
+
+#[test]
+fn what_is_missing_is_told_with_all_ways_to_give_it() {
+    let missing = |arguments: &[&str]| {
+        let arguments = [&["parent-proxy"][..], arguments].concat();
+        Config::from_arguments(arguments).unwrap_err().to_string()
+    };
+    let error = missing(&[]);
+    let expected = "listen is missing: give --listen, or PARENT_PROXY_LISTEN in the environment, or \
+                    listen in the file of --config";
+    assert_eq!(error, expected);
+    assert!(missing(&REQUIRED[..2]).starts_with("upstream is missing: "));
+    for (argument, expected) in [
+        ("--config-archive=c.tar", "config_listen is missing"),
+        ("--config-listen=unix:/c", "config_archive is missing"),
+        ("--log-file=l", "log_listen is missing"),
+    ] {
+        let error = parse(&[argument]).unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{error}");
+    }
+}
+
+#[test]
+fn what_is_for_enclaves_alone_is_on_no_tcp_port() {
+    for (arguments, key) in [
+        (&["--config-archive=c.tar", "--config-listen=127.0.0.1:1"][..], "config_listen: "),
+        (&["--log-listen=127.0.0.1:1"], "log_listen: "),
+        (&["--egress=127.0.0.1:1=a:1"], "egress: "),
+    ] {
+        let error = parse(arguments).unwrap_err().to_string();
+        assert!(error.starts_with(key) && error.contains("listen on vsock"), "{error}");
+    }
+}
+
+#[test]
+fn rejects_what_is_no_upstream_and_no_route() {
+    for (argument, expected) in [
+        ("--upstream=http://a:1", "vsock:CID:PORT"),
+        ("--upstream=a:1,admin=", "an endpoint is missing"),
+        ("--egress=unix:/a", "write ENDPOINT=HOST:PORT"),
+        ("--egress=unix:/a=unix:/b", "unix:/b is no HOST:PORT"),
+        ("--egress=unix:/a=b", "`b` has no port"),
+        ("--max-connections=0", "max-connections"),
+        ("--unhealthy-after=0", "unhealthy-after"),
+    ] {
+        let error = settings(&[argument]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ValueValidation, "{error}");
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+    let error = parse(&["--upstream=vsock:16:5000,admin=vsock:16:5002"]).unwrap_err().to_string();
+    assert_eq!(error, "upstream vsock:16:5000 is listed twice: list each enclave once");
+}

@@ -1,0 +1,215 @@
+//! Values as they are written: the same text on the command line, in the environment and in the file.
+
+use std::fmt::{self, Display};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::de::{Deserialize, Deserializer, Error};
+use serde::ser::{Serialize, Serializer};
+use shared::transport::{Endpoint, InvalidEndpoint};
+use thiserror::Error as ThisError;
+
+/// The longest time that can be asked for: a year, in seconds.
+const MAX_SECONDS: u64 = 365 * 24 * 60 * 60;
+
+/// What is read from text, and shown as text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Text<T>(pub(super) T);
+
+impl<T: FromStr> FromStr for Text<T> {
+    type Err = T::Err;
+
+    fn from_str(text: &str) -> Result<Self, T::Err> {
+        text.parse().map(Self)
+    }
+}
+
+impl<T: Display> Serialize for Text<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Text<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(D::Error::custom)
+    }
+}
+
+/// A time in whole seconds, at least `LEAST`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Seconds<const LEAST: u64>(u64);
+
+impl<const LEAST: u64> Seconds<LEAST> {
+    pub(super) fn of(duration: Duration) -> Self {
+        Self(duration.as_secs())
+    }
+
+    pub(super) fn duration(self) -> Duration {
+        Duration::from_secs(self.0)
+    }
+
+    fn check(seconds: u64) -> Result<Self, String> {
+        Some(Self(seconds))
+            .filter(|_| (LEAST..=MAX_SECONDS).contains(&seconds))
+            .ok_or_else(Self::rule)
+    }
+
+    fn rule() -> String {
+        format!("write whole seconds, from {LEAST} to {MAX_SECONDS}")
+    }
+}
+
+impl<const LEAST: u64> FromStr for Seconds<LEAST> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse().map_or_else(|_| Err(Self::rule()), Self::check)
+    }
+}
+
+impl<const LEAST: u64> Serialize for Seconds<LEAST> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(self.0)
+    }
+}
+
+impl<'de, const LEAST: u64> Deserialize<'de> for Seconds<LEAST> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let seconds = i64::deserialize(deserializer)?;
+        u64::try_from(seconds)
+            .map_or_else(|_| Err(Self::rule()), Self::check)
+            .map_err(D::Error::custom)
+    }
+}
+
+/// Where clients connect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// There.
+    Endpoint(Endpoint),
+    /// The one socket that systemd has listened on, and passes: it outlives this process, so that a
+    /// restart refuses nobody.
+    Systemd,
+}
+
+impl FromStr for Listen {
+    type Err = InvalidEndpoint;
+
+    fn from_str(text: &str) -> Result<Self, InvalidEndpoint> {
+        match text {
+            "systemd" => Ok(Self::Systemd),
+            _ => text.parse().map(Self::Endpoint),
+        }
+    }
+}
+
+impl Display for Listen {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Endpoint(endpoint) => endpoint.fmt(formatter),
+            Self::Systemd => formatter.write_str("systemd"),
+        }
+    }
+}
+
+/// An enclave: `ENDPOINT`, or `ENDPOINT,admin=ENDPOINT`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Enclave {
+    /// Where it takes clients.
+    pub endpoint: Endpoint,
+    /// Where it says whether it is ready, and shows its metrics. Without one it is asked among its
+    /// clients, which shows nothing where these have to speak TLS.
+    pub admin: Option<Endpoint>,
+}
+
+/// What separates the two endpoints of an enclave.
+const ADMIN: &str = ",admin=";
+
+impl FromStr for Enclave {
+    type Err = InvalidEndpoint;
+
+    fn from_str(text: &str) -> Result<Self, InvalidEndpoint> {
+        Ok(match text.split_once(ADMIN) {
+            Some((endpoint, admin)) => {
+                Self { endpoint: endpoint.parse()?, admin: Some(admin.parse()?) }
+            }
+            None => Self { endpoint: text.parse()?, admin: None },
+        })
+    }
+}
+
+impl Display for Enclave {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.endpoint.fmt(formatter)?;
+        match &self.admin {
+            Some(admin) => write!(formatter, "{ADMIN}{admin}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A way out for enclaves, to one host: `ENDPOINT=HOST:PORT`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Where the enclaves connect.
+    pub listen: Endpoint,
+    /// Where their connections go: `HOST:PORT`, a name being resolved for each.
+    pub host: Endpoint,
+}
+
+/// A text that is no [`Route`].
+#[derive(Debug, ThisError)]
+pub enum InvalidRoute {
+    /// It has not two sides.
+    #[error("write ENDPOINT=HOST:PORT, such as vsock:4294967295:8101=hsm.internal:2223")]
+    Form,
+    /// One of them is no endpoint.
+    #[error(transparent)]
+    Endpoint(#[from] InvalidEndpoint),
+    /// It leads elsewhere than to a host.
+    #[error("{0} is no HOST:PORT, and a way out leads to nothing else")]
+    Host(Endpoint),
+}
+
+impl FromStr for Route {
+    type Err = InvalidRoute;
+
+    fn from_str(text: &str) -> Result<Self, InvalidRoute> {
+        let (listen, host) = text.rsplit_once('=').ok_or(InvalidRoute::Form)?;
+        let (listen, host) = (listen.parse()?, host.parse()?);
+        match host {
+            Endpoint::Tcp(_) => Ok(Self { listen, host }),
+            other => Err(InvalidRoute::Host(other)),
+        }
+    }
+}
+
+impl Display for Route {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.host {
+            Endpoint::Tcp(host) => write!(formatter, "{}={host}", self.listen),
+            other => write!(formatter, "{}={other}", self.listen),
+        }
+    }
+}
+
+/// A file, and where enclaves take it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Archive {
+    /// An archive as `attested-recipient config-archive` makes it.
+    pub path: PathBuf,
+    /// On vsock or a Unix socket.
+    pub listen: Endpoint,
+}
+
+/// Where enclaves send their lines, and where these go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// On vsock or a Unix socket.
+    pub listen: Endpoint,
+    /// Standard output without one.
+    pub file: Option<PathBuf>,
+}

@@ -1,0 +1,71 @@
+//! The file that enclaves' lines are added to.
+
+use std::fs::{File, OpenOptions, metadata};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Who may read what is recorded of requests: its owner, and a group that collects it.
+const MODE: u32 = 0o640;
+
+/// A file that is added to. If it is moved away, as who rotates logs does, the next line is the first of
+/// a new one.
+#[derive(Debug)]
+pub(crate) struct LogFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl LogFile {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self { path: path.to_owned(), file: open(path)? })
+    }
+
+    fn is_there(&self) -> io::Result<bool> {
+        let open = self.file.metadata()?;
+        // None, or another.
+        Ok(metadata(&self.path)
+            .is_ok_and(|there| (there.dev(), there.ino()) == (open.dev(), open.ino())))
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).mode(MODE).open(path)
+}
+
+impl Write for LogFile {
+    fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
+        if !self.is_there()? {
+            self.file = open(&self.path)?;
+        }
+        self.file.write(lines)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn what_was_there_stays_and_a_file_that_is_moved_away_is_begun_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, moved) = (folder.path().join("log"), folder.path().join("log.1"));
+        fs::write(&path, "before\n").unwrap();
+        let mut file = LogFile::open(&path).unwrap();
+        file.write_all(b"one\n").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "before\none\n");
+        fs::rename(&path, &moved).unwrap();
+        file.write_all(b"two\n").unwrap();
+        fs::write(folder.path().join("other"), "").unwrap();
+        fs::rename(folder.path().join("other"), &path).unwrap();
+        file.write_all(b"three\n").unwrap();
+        assert_eq!(fs::read_to_string(&moved).unwrap(), "before\none\n");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "three\n");
+    }
+}

@@ -1,0 +1,150 @@
+//! The enclaves of one relay, and which of them gets a client.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use shared::transport::{Endpoint, Stream};
+use tokio::sync::watch;
+
+use crate::config::{Checks, Enclave};
+use crate::upstream::{Health, Lease, Upstream};
+
+/// The upstreams, which can change.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    upstreams: RwLock<Arc<[Arc<Upstream>]>>,
+    connect_timeout: Duration,
+    pub(crate) checks: Checks,
+    /// Where those with as few connections as others are begun with.
+    turn: AtomicUsize,
+    closed: AtomicBool,
+    /// That the upstreams, or what is known of them, changed.
+    news: watch::Sender<()>,
+    /// Attempts made because another one failed.
+    pub(crate) retries: AtomicU64,
+    /// Clients for whom there was no upstream.
+    pub(crate) unserved: AtomicU64,
+}
+
+impl Pool {
+    pub(crate) fn new(upstreams: &[Enclave], connect_timeout: Duration, checks: Checks) -> Self {
+        let upstreams = upstreams.iter().cloned().map(|enclave| Arc::new(Upstream::new(enclave)));
+        Self {
+            upstreams: RwLock::new(upstreams.collect()),
+            connect_timeout,
+            checks,
+            turn: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
+            news: watch::Sender::new(()),
+            retries: AtomicU64::new(0),
+            unserved: AtomicU64::new(0),
+        }
+    }
+
+    /// Those there are now.
+    pub(crate) fn upstreams(&self) -> Arc<[Arc<Upstream>]> {
+        Arc::clone(&self.upstreams.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Tells of every change from now on.
+    pub(crate) fn news(&self) -> watch::Receiver<()> {
+        self.news.subscribe()
+    }
+
+    pub(crate) fn tell(&self) {
+        self.news.send_replace(());
+    }
+
+    /// A connection that begins with `header`, to the one that has fewest. Those that fail are gone
+    /// through, as nothing of the client's has been sent yet; `None` if all do.
+    pub(crate) async fn connect(&self, header: &[u8]) -> Option<(Stream, Lease)> {
+        let upstreams = self.upstreams();
+        let mut untried: Vec<&Arc<Upstream>> = upstreams.iter().collect();
+        // The first of those at a tie is tried first.
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed).checked_rem(untried.len());
+        untried.rotate_left(turn.unwrap_or_default());
+        while let Some(next) = best(&untried) {
+            if untried.len() < upstreams.len() {
+                self.retries.fetch_add(1, Ordering::Relaxed);
+            }
+            let upstream = untried.swap_remove(next);
+            let lease = upstream.lease();
+            if let Some(stream) = upstream.connect(header, self.connect_timeout).await {
+                return Some((stream, lease));
+            }
+        }
+        self.unserved.fetch_add(1, Ordering::Relaxed);
+        None
+    }
+
+    /// Takes `listed` for those there are. What is listed already goes on as it is; connections to what
+    /// is not any more end once they are quiet.
+    pub(crate) fn replace(&self, listed: &[Enclave]) {
+        let before = self.upstreams();
+        let known = |enclave: &Enclave| {
+            before.iter().find(|upstream| upstream.enclave() == enclave).map(Arc::clone)
+        };
+        let now: Arc<[Arc<Upstream>]> = listed
+            .iter()
+            .map(|enclave| {
+                known(enclave).unwrap_or_else(|| Arc::new(Upstream::new(enclave.clone())))
+            })
+            .collect();
+        let left = before.iter().filter(|one| !now.iter().any(|other| Arc::ptr_eq(one, other)));
+        for upstream in left {
+            tracing::info!(upstream = %upstream.endpoint(), "upstream removed");
+            upstream.leave();
+        }
+        for upstream in now.iter().filter(|one| known(one.enclave()).is_none()) {
+            tracing::info!(upstream = %upstream.endpoint(), "upstream added");
+        }
+        *self.upstreams.write().unwrap_or_else(PoisonError::into_inner) = now;
+        if self.is_closed() {
+            self.close();
+        }
+        self.tell();
+    }
+
+    /// All connections are to end.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+        self.upstreams().iter().for_each(|upstream| upstream.leave());
+        self.tell();
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    /// Why a client would not be served, as far as is known.
+    pub(crate) fn unreadiness(&self) -> Option<&'static str> {
+        if self.is_closed() {
+            return Some("draining");
+        }
+        (self.number_of_ready() == 0).then_some("no enclave is ready")
+    }
+
+    /// Upstreams that say they are ready; where they are not asked, all of them.
+    pub(crate) fn number_of_ready(&self) -> usize {
+        let upstreams = self.upstreams();
+        match self.checks.interval {
+            None => upstreams.len(),
+            Some(_) => upstreams.iter().filter(|one| one.health() == Health::Ready).count(),
+        }
+    }
+
+    /// Whether an enclave of this CID is one of them.
+    pub(crate) fn has_cid(&self, cid: u32) -> bool {
+        let is_it = |upstream: &Arc<Upstream>| matches!(upstream.endpoint(), Endpoint::Vsock { cid: known, .. } if *known == cid);
+        self.upstreams().iter().any(is_it)
+    }
+}
+
+/// Where among `untried` the next to try is: one that is not known to fail, of those the one with the
+/// fewest connections.
+fn best(untried: &[&Arc<Upstream>]) -> Option<usize> {
+    let rank = |upstream: &Upstream| (upstream.health() == Health::Ejected, upstream.open());
+    let next = untried.iter().enumerate().min_by_key(|(_, upstream)| rank(upstream));
+    next.map(|(place, _)| place)
+}

@@ -1,0 +1,80 @@
+//! What the service manager and this process tell each other: sd_notify(3), sd_listen_fds(3).
+//!
+//! Without one, all of it does nothing.
+
+use std::sync::Arc;
+
+use listenfd::ListenFd;
+use sd_notify::NotifyState;
+use shared::transport::{ListenError, Listener};
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::pool::Pool;
+
+/// The socket that was passed.
+///
+/// # Errors
+/// If there is none, or it is not one for TCP.
+pub(crate) fn listener() -> Result<Listener, ListenError> {
+    let passed = ListenFd::from_env().take_tcp_listener(0).map_err(ListenError::Inherited)?;
+    let listener = passed.ok_or_else(|| {
+        ListenError::Inherited(std::io::Error::other("LISTEN_FDS and LISTEN_PID name no socket"))
+    })?;
+    Listener::inherited(listener).map_err(ListenError::Inherited)
+}
+
+/// It serves.
+pub(crate) fn ready(pool: &Pool) {
+    tell(&[NotifyState::Ready, NotifyState::Status(&status(pool))]);
+}
+
+/// It takes its configuration anew; [`ready`] ends that.
+pub(crate) fn reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => tell(&[NotifyState::Reloading, now]),
+        Err(error) => tracing::debug!(%error, "the service manager is not told of a reload"),
+    }
+}
+
+/// It ends.
+pub(crate) fn stopping() {
+    tell(&[NotifyState::Stopping]);
+}
+
+/// Tells how things are whenever that changes, and that this thread, which accepts, is alive as often as
+/// it is asked to; until the future is dropped.
+pub(crate) async fn keep_told(pool: Arc<Pool>) {
+    let mut news = pool.news();
+    let mut alive = sd_notify::watchdog_enabled().map(|limit| {
+        let mut alive = interval(limit / 2);
+        alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        alive
+    });
+    loop {
+        tokio::select! {
+            _ = news.changed() => tell(&[NotifyState::Status(&status(&pool))]),
+            () = tick(&mut alive) => tell(&[NotifyState::Watchdog]),
+        }
+    }
+}
+
+async fn tick(alive: &mut Option<tokio::time::Interval>) {
+    match alive {
+        Some(alive) => drop(alive.tick().await),
+        None => std::future::pending().await,
+    }
+}
+
+fn status(pool: &Pool) -> String {
+    let (ready, all) = (pool.number_of_ready(), pool.upstreams().len());
+    match pool.is_closed() {
+        true => "draining".to_owned(),
+        false => format!("{ready} of {all} enclaves ready"),
+    }
+}
+
+fn tell(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::debug!(%error, "the service manager is not told");
+    }
+}
