@@ -150,6 +150,9 @@ impl Counted {
                     .collect::<Vec<_>>()
             })
             .collect();
+        if all.is_empty() {
+            return Ok(());
+        }
         let each = || all.iter().map(|(route, one)| ([("route", *route)], one));
         let connections = each().map(|(label, one)| (label, of(&one.counts.connections)));
         shown.counter("egress_connections", "Connections of enclaves to the host", connections)?;
@@ -195,7 +198,7 @@ impl Shown<'_> {
     ) -> fmt::Result {
         let mut family = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
         for (labels, value) in values {
-            let encode = |mut encoder: MetricEncoder<'_>| {
+            let encode = |encoder: &mut MetricEncoder<'_>| {
                 encoder.encode_counter::<NoLabelSet, u64, u64>(&value, None)
             };
             in_family(&mut family, &labels, encode)?;
@@ -211,7 +214,7 @@ impl Shown<'_> {
     ) -> fmt::Result {
         let mut family = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
         for (labels, value) in values {
-            in_family(&mut family, &labels, |mut encoder| encoder.encode_gauge(&value))?;
+            in_family(&mut family, &labels, |encoder| encoder.encode_gauge(&value))?;
         }
         Ok(())
     }
@@ -220,10 +223,14 @@ impl Shown<'_> {
 fn in_family<const N: usize>(
     family: &mut MetricEncoder<'_>,
     labels: &[(&str, &str); N],
-    encode: impl FnOnce(MetricEncoder<'_>) -> fmt::Result,
+    encode: impl FnOnce(&mut MetricEncoder<'_>) -> fmt::Result,
 ) -> fmt::Result
 where
     for<'a> [(&'a str, &'a str); N]: EncodeLabelSet,
 {
-    encode(family.encode_family(labels)?)
+    match N {
+        // Without labels there is no list of them either.
+        0 => encode(family),
+        _ => encode(&mut family.encode_family(labels)?),
+    }
 }
