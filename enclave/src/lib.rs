@@ -20,6 +20,7 @@
 #[cfg(all(production, feature = "simulator"))]
 compile_error!("the feature `simulator` must not be part of a production build");
 
+mod account;
 pub mod audit;
 pub mod auth;
 pub mod clock;

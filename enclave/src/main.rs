@@ -5,9 +5,10 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use enclave::config::{Config, EnclaveArguments, Files, Posture};
+use enclave::http::{self, Entrance};
 use enclave::init::{self, Place};
 use enclave::platform::Nitro;
-use enclave::{Service, egress, http};
+use enclave::{Service, egress};
 use shared::attestation::TrustAnchors;
 use shared::nsm::NsmDevice;
 use shared::transport::Endpoint;
@@ -27,7 +28,9 @@ async fn run(arguments: EnclaveArguments, place: Place) -> Result<(), Box<dyn Er
         }
     };
     config.add_anchors(&mut anchors)?;
-    let settings = config.settings(Posture::Production)?;
+    let entrance =
+        Entrance { parent_cid: Some(place.parent_cid), proxy_protocol: common.proxy_protocol };
+    let settings = config.settings(Posture::Production)?.through(entrance);
     let nsm = NsmDevice::open()?;
     egress::open(&settings, place.parent_cid).await?;
     let service = Service::start(Nitro, nsm, anchors, settings, place.audit()?).await?;

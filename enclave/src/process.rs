@@ -33,6 +33,11 @@ pub fn init_log_to<W: Write + 'static>(writer: impl Fn() -> W + Send + Sync + 's
         .init();
 }
 
+/// Lines of the log that were dropped so far.
+pub(crate) fn log_dropped() -> u64 {
+    LOG.get().map_or(0, Lines::dropped)
+}
+
 /// The process's status; what went wrong is said in one line on stderr.
 pub fn exit_with(program: &str, result: Result<(), Box<dyn Error>>) -> ExitCode {
     let code = match result {

@@ -1,5 +1,6 @@
 //! The service: routes a request to KMS, to a health check, or to the platform.
 
+use std::fmt;
 use std::io;
 use std::mem;
 use std::sync::Arc;
@@ -11,7 +12,8 @@ use shared::time::UnixMillis;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::audit::{Audit, Entry, Record};
+use crate::account::Account;
+use crate::audit::{Audit, Record};
 use crate::clock::{ClockFault, TrustedClock};
 use crate::config::Settings;
 use crate::entropy::{Entropy, EntropyFault, KnownAnswerError, known_answers};
@@ -22,6 +24,7 @@ use crate::metrics::{self, Metrics, Moment};
 use crate::nsm::{Booted, NsmFault, NsmThread};
 use crate::own_document::{self, OwnDocuments};
 use crate::platform::{Platform, PlatformError, check_pcr0};
+use crate::process;
 use crate::tls::{Tls, TlsError};
 use crate::workers::{self, Workers};
 
@@ -189,15 +192,16 @@ impl<P: Platform> Service<P> {
     pub(crate) fn refuse(&self, request: Received<'_>, error: &KmsError) -> Answer {
         let head = request.head;
         if head.method == Method::POST && head.uri.path() == KMS_PATH {
-            self.open_entry(request).refuse(error);
+            self.open_account(request).refuse(error);
         }
         Answer::error(error)
     }
 
-    /// Begins the record of a request to KMS.
-    pub(crate) fn open_entry(&self, request: Received<'_>) -> Entry<'_> {
+    /// Begins the account of a request to KMS.
+    pub(crate) fn open_account(&self, request: Received<'_>) -> Account<'_> {
         let region = self.settings.region.clone();
-        self.audit.open(Record::new(request, self.now(), region))
+        let entry = self.audit.open(Record::new(request, self.now(), region));
+        Account::open(entry, &self.metrics.requests)
     }
 
     /// What time it is, as the NSM has it.
@@ -231,16 +235,29 @@ impl<P: Platform> Service<P> {
     }
 
     fn show_metrics(&self) -> Answer {
+        match self.metrics_text() {
+            Ok(text) => Answer::new(StatusCode::OK, metrics::CONTENT_TYPE, text.into_bytes()),
+            Err(_) => Answer::error(&KmsError::bare(ErrorType::KmsInternal)),
+        }
+    }
+
+    /// What `GET /metrics` shows.
+    pub(crate) fn metrics_text(&self) -> Result<String, fmt::Error> {
         let (stock, expired) = self.generator.entropy.nsm().stock();
         let ready = self.unreadiness().is_none();
         let key_stores = self.generator.key_stores.count();
         let verified =
             Familiarity::ALL.map(|known| (known, self.generator.verifier.verified(known)));
-        let moment = Moment { ready, stock, expired, verified, key_stores };
-        match self.metrics.encode(moment) {
-            Ok(text) => Answer::new(StatusCode::OK, metrics::CONTENT_TYPE, text.into_bytes()),
-            Err(_) => Answer::error(&KmsError::bare(ErrorType::KmsInternal)),
-        }
+        let (audit_dropped, log_dropped) = (self.audit.dropped(), process::log_dropped());
+        let moment =
+            Moment { ready, stock, expired, verified, key_stores, audit_dropped, log_dropped };
+        self.metrics.encode(moment)
+    }
+
+    /// Makes it know the time no longer.
+    #[cfg(test)]
+    pub(crate) fn expire_clock(&self) {
+        self.clock.expire();
     }
 }
 
@@ -269,7 +286,8 @@ mod tests {
             .header("x-amz-target", "TrentService.GenerateRandom");
         let (head, ()) = request.body(()).unwrap().into_parts();
         let id = RequestId::random();
-        let received = Received { id, channel: Channel::Plain, head: &head, body: body.as_bytes() };
+        let (channel, body) = (Channel::Plain, body.as_bytes());
+        let received = Received { id, channel, source: None, head: &head, body };
         let answer = service.answer(received).await;
         let response = answer.into_response(id, service.now());
         let status = response.status().as_u16();

@@ -154,7 +154,8 @@ impl Fixture {
     async fn answer(&self, method: Method, path: &str, body: &str) -> (StatusCode, String) {
         let id = RequestId::random();
         let (head, body) = (head(method, path), body.as_bytes());
-        let received = Received { id, channel: Channel::Plain, head: &head, body };
+        let channel = Channel::Plain;
+        let received = Received { id, channel, source: None, head: &head, body };
         let answer = self.service.answer(received).await;
         let response = answer.into_response(id, SystemClock.now());
         let status = response.status();
@@ -315,7 +316,8 @@ async fn ask_for(service: &Service<TestPlatform>, path: &str, accept: &str) -> (
     let request = Request::builder().uri(path).header("accept", accept).body(()).unwrap();
     let (head, ()) = request.into_parts();
     let id = RequestId::random();
-    let received = Received { id, channel: Channel::Plain, head: &head, body: b"" };
+    let channel = Channel::Plain;
+    let received = Received { id, channel, source: None, head: &head, body: b"" };
     let answer = service.answer(received).await;
     let response = answer.into_response(id, SystemClock.now());
     let status = response.status().as_u16();

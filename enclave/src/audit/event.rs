@@ -3,7 +3,7 @@
 //! <https://docs.aws.amazon.com/kms/latest/developerguide/ct-nitro-tpm.html>.
 //!
 //! What is not known is null, as CloudTrail has it: the name of an operation that is none of ours,
-//! and the client's address, which only whoever it connected to knows.
+//! and the client's address where the parent's relay does not tell it.
 
 use std::fmt::Write as _;
 use std::io;
@@ -14,7 +14,7 @@ use shared::attestation::PcrFamily;
 use shared::time::UnixMillis;
 
 use super::json::{self, Object};
-use super::record::{Outcome, Parameters, Recipient, Record, Tls};
+use super::record::{Ending, Outcome, Parameters, Recipient, Record, Tls};
 use crate::auth::Caller;
 use crate::http::RequestId;
 use crate::principal::Principal;
@@ -33,7 +33,7 @@ pub(super) fn append(record: &Record, line: &mut Vec<u8>) -> io::Result<()> {
     let (error_code, error_message) = match &record.outcome {
         Outcome::Granted => (None, None),
         Outcome::Refused { error, message } => (Some(error.name()), message.as_deref()),
-        Outcome::Abandoned => (Some("ClientDisconnected"), None),
+        Outcome::Abandoned => (Some(Ending::ABANDONED), None),
     };
     let principal = record.caller.as_ref().and_then(Caller::principal);
     json::line(line, |event| {
@@ -46,7 +46,8 @@ pub(super) fn append(record: &Record, line: &mut Vec<u8>) -> io::Result<()> {
         event.constant(SOURCE);
         event.nullable("eventName", record.operation.map(|operation| operation.name()))?;
         event.nullable("awsRegion", record.region.as_deref())?;
-        event.null("sourceIPAddress");
+        let source = record.source.map(|source| source.to_string());
+        event.nullable("sourceIPAddress", source.as_deref())?;
         event.nullable("userAgent", record.user_agent.as_deref())?;
         event.optional("errorCode", error_code)?;
         event.optional("errorMessage", error_message)?;

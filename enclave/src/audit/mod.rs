@@ -20,8 +20,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use shared::lines::{Line, Lines, QUEUE_LENGTH};
 use shared::transport::limits::FLUSH_TIMEOUT;
 
-pub(crate) use self::record::Recipient;
 pub use self::record::Record;
+pub(crate) use self::record::{Ending, Recipient};
 
 /// Records of strangers that wait at a time.
 const STRANGERS_QUEUE_LENGTH: usize = QUEUE_LENGTH / 2;

@@ -1,5 +1,6 @@
 //! What is recorded of one request. It never holds a random byte, a key, a signature, a token or a document.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use hyper::header::{HOST, HeaderValue, USER_AGENT};
@@ -25,6 +26,8 @@ pub struct Record {
     pub(super) request_id: RequestId,
     pub(super) time: UnixMillis,
     pub(super) region: Option<Arc<str>>,
+    /// By the word of the parent's relay.
+    pub(super) source: Option<IpAddr>,
     pub(super) user_agent: Option<String>,
     pub(super) tls: Option<Tls>,
     pub(super) operation: Option<Operation>,
@@ -52,6 +55,28 @@ pub(super) enum Outcome {
     },
 }
 
+/// What came of a request, in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    Granted,
+    Refused(ErrorType),
+    Abandoned,
+}
+
+impl Ending {
+    /// What the audit trail, which has CloudTrail's names, has for a request whose client has gone.
+    pub(crate) const ABANDONED: &str = "ClientDisconnected";
+
+    /// For the log and the metrics: an error's name, or what it is instead.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Granted => "granted",
+            Self::Refused(error) => error.name(),
+            Self::Abandoned => Self::ABANDONED,
+        }
+    }
+}
+
 /// What was asked for, once it is known to be within the API's limits.
 #[derive(Debug)]
 pub(super) struct Parameters {
@@ -71,7 +96,7 @@ pub(crate) struct Recipient {
 impl Record {
     /// Of a request that has just arrived.
     pub(crate) fn new(request: Received<'_>, time: UnixMillis, region: Option<Arc<str>>) -> Self {
-        let Received { id: request_id, channel, head, .. } = request;
+        let Received { id: request_id, channel, source, head, .. } = request;
         let header = |name| {
             let value = head.headers.get(name).map(HeaderValue::as_bytes);
             value.map(|value| clip(&String::from_utf8_lossy(value)))
@@ -80,6 +105,7 @@ impl Record {
             request_id,
             time,
             region,
+            source,
             user_agent: header(USER_AGENT),
             tls: match channel {
                 Channel::Plain => None,
@@ -99,6 +125,7 @@ impl Record {
             request_id: self.request_id,
             time: self.time,
             region: None,
+            source: None,
             user_agent: None,
             tls: None,
             operation: None,
@@ -112,6 +139,25 @@ impl Record {
     /// Whether nobody was let in with it.
     pub(super) fn is_of_stranger(&self) -> bool {
         self.caller.is_none()
+    }
+
+    /// Its name.
+    pub(crate) fn request_id(&self) -> RequestId {
+        self.request_id
+    }
+
+    /// What it asks for, if it named an operation of ours.
+    pub(crate) fn operation(&self) -> Option<Operation> {
+        self.operation
+    }
+
+    /// What has come of it so far.
+    pub(crate) fn ending(&self) -> Ending {
+        match self.outcome {
+            Outcome::Abandoned => Ending::Abandoned,
+            Outcome::Granted => Ending::Granted,
+            Outcome::Refused { error, .. } => Ending::Refused(error),
+        }
     }
 
     /// When it arrived.

@@ -21,7 +21,8 @@ fn record_over(channel: Channel, user_agent: &[u8]) -> Record {
         Request::builder().header(USER_AGENT, HeaderValue::from_bytes(user_agent).unwrap());
     let (head, ()) = request.header(HOST, "kms.example").body(()).unwrap().into_parts();
     let time = UnixMillis::from_rfc3339("2026-02-03T10:12:02.437Z").unwrap();
-    let request = Received { id: RequestId::random(), channel, head: &head, body: &[] };
+    let request =
+        Received { id: RequestId::random(), channel, source: None, head: &head, body: &[] };
     Record::new(request, time, None)
 }
 

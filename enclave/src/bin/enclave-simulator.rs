@@ -9,6 +9,7 @@ use clap::Parser;
 use enclave::audit::Audit;
 use enclave::clock::{Clock, SystemClock};
 use enclave::config::{Arguments, Config, Posture};
+use enclave::http::Entrance;
 use enclave::platform::Simulated;
 use enclave::{Service, exit_with, init_log};
 use shared::attestation::TrustAnchors;
@@ -42,7 +43,8 @@ async fn run(arguments: SimulatorArguments) -> Result<(), Box<dyn std::error::Er
     let config = Config::load(arguments.common.config.as_deref())?;
     config.add_anchors(&mut anchors)?;
     let conditions = config.simulated_nsm()?;
-    let settings = config.settings(Posture::Laptop)?;
+    let entrance = Entrance { parent_cid: None, proxy_protocol: arguments.common.proxy_protocol };
+    let settings = config.settings(Posture::Laptop)?.through(entrance);
     tracing::warn!("simulated: whoever can reach this process gets any document signed");
     if conditions != Conditions::default() {
         tracing::warn!(

@@ -46,6 +46,9 @@ pub struct Arguments {
     /// Where to serve /healthz, /readyz and /metrics in plain, and nothing else.
     #[arg(long, value_name = "ENDPOINT")]
     pub admin_listen: Option<Endpoint>,
+    /// Each connection begins with a PROXY header, version 2: parent-proxy's --proxy-protocol.
+    #[arg(long)]
+    pub proxy_protocol: bool,
     /// Configuration: TOML, or as FILE.tar the archive of it and its files.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,

@@ -17,6 +17,7 @@ use super::surprise::Surprise;
 use crate::auth::{Authenticator, Credential, SigV4, is_access_key_id};
 use crate::egress::Route;
 use crate::entropy::EntropySettings;
+use crate::http::Entrance;
 use crate::key_store::KeyStoreSettings;
 use crate::measurement::Measured;
 use crate::platform::PlatformSettings;
@@ -51,14 +52,24 @@ pub struct Settings {
     pub(crate) platform: PlatformSettings,
     pub(crate) tls: TlsSettings,
     pub(crate) key_stores: Vec<KeyStoreSettings>,
+    /// Who may connect.
+    pub(crate) entrance: Entrance,
     /// The ways out of an enclave.
     pub(crate) egress: Vec<Route>,
     /// Of the configuration, if there is one.
     pub(crate) measurement: Option<Measured>,
     pub(super) surprises: Vec<Surprise>,
+    /// Of policies, where no request tells where it comes from.
+    without_sources: Vec<String>,
 }
 
 impl Settings {
+    /// The same, for who connects through `entrance`.
+    #[must_use]
+    pub fn through(self, entrance: Entrance) -> Self {
+        Self { entrance, ..self }
+    }
+
     /// Says what is in effect at `now`, so that nobody has to guess it.
     pub(crate) fn announce(&self, now: UnixMillis) {
         match &self.authenticator {
@@ -74,6 +85,9 @@ impl Settings {
         self.policy.announce();
         self.entropy.announce();
         self.surprises.iter().for_each(|surprise| surprise.warn(now));
+        if !self.entrance.proxy_protocol {
+            self.without_sources.iter().for_each(|warning| tracing::warn!("{warning}"));
+        }
     }
 }
 
@@ -119,6 +133,7 @@ pub(super) fn build(
         AuthMode::None => Authenticator::None,
         AuthMode::Sigv4 => sigv4(auth.region.as_deref(), credential, &mut principals)?,
     };
+    let without_sources = principals.without_sources;
     let mut surprises = principals.surprises;
     surprises.extend(Surprise::of_tls(&tls));
     let key_stores = key_stores(key_store, files)?;
@@ -141,9 +156,11 @@ pub(super) fn build(
         platform: platform.settings()?,
         tls,
         key_stores,
+        entrance: Entrance::default(),
         egress: egress::routes(egress, posture)?,
         measurement: None,
         surprises,
+        without_sources,
     })
 }
 
@@ -198,6 +215,7 @@ struct Principals<'a> {
     per_principal: u32,
     known: BTreeMap<String, KnownPrincipal>,
     surprises: Vec<Surprise>,
+    without_sources: Vec<String>,
     /// Files of policies whose warnings were logged.
     warned: BTreeSet<PathBuf>,
 }
@@ -217,6 +235,7 @@ impl<'a> Principals<'a> {
             per_principal,
             known: BTreeMap::new(),
             surprises: Vec::new(),
+            without_sources: Vec::new(),
             warned: BTreeSet::new(),
         }
     }
@@ -281,7 +300,7 @@ impl<'a> Principals<'a> {
     }
 
     fn policies(&mut self, paths: &[PathBuf]) -> Result<Vec<iam::Policy>, CredentialError> {
-        let Self { files, has_tls, warned, .. } = self;
+        let Self { files, has_tls, without_sources, warned, .. } = self;
         let policy = |name: &PathBuf| {
             let path = files.display(name);
             let json = match files.read(name) {
@@ -291,6 +310,7 @@ impl<'a> Principals<'a> {
             let policy = iam::Policy::parse(&path.display().to_string(), json)?;
             if warned.insert(path) {
                 policy.warnings().for_each(|warning| tracing::warn!("{warning}"));
+                without_sources.extend(policy.warnings_without_sources());
                 if !*has_tls {
                     policy.warnings_without_tls().for_each(|warning| tracing::warn!("{warning}"));
                 }

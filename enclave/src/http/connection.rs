@@ -9,11 +9,16 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use shared::transport::limits::HEADER_READ_TIMEOUT;
+use shared::transport::{ProxyHeader, Stream};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::body::{self, BodyError, LargeBodies};
+use super::caught::caught;
+use super::entrance::{Door, Peer, Refusals};
 use super::http1::{Manner, serve_requests};
-use super::{Channel, Content, Received, RequestId};
+use super::metered::Metered;
+use super::{Answer, Channel, Content, Received, RequestId};
+use crate::kms;
 use crate::platform::Platform;
 use crate::service::Service;
 
@@ -21,17 +26,30 @@ use crate::service::Service;
 pub struct Server<P: Platform> {
     service: Service<P>,
     large_bodies: LargeBodies,
+    refusals: Refusals,
 }
 
 impl<P: Platform> Server<P> {
     /// For `service`.
     pub fn new(service: Service<P>) -> Self {
-        Self { service, large_bodies: LargeBodies::new() }
+        Self { service, large_bodies: LargeBodies::new(), refusals: Refusals::default() }
     }
 
     /// What is served.
     pub(super) fn service(&self) -> &Service<P> {
         &self.service
+    }
+
+    /// Whether whoever connected to `door` may; who may not is counted and told of.
+    pub(super) fn admits(&self, door: Door, stream: &Stream) -> bool {
+        // Of who has gone already nothing is known.
+        let Some(peer) = Peer::of(stream) else { return false };
+        let admits = self.service.settings.entrance.admits(door, peer);
+        if !admits {
+            self.service.metrics.connections.refused.peer.inc();
+            self.refusals.tell_of_peer(door, peer);
+        }
+        admits
     }
 
     /// Serves one client, over TLS if it ends here.
@@ -40,17 +58,32 @@ impl<P: Platform> Server<P> {
         stream: S,
         drain: impl Future<Output = ()>,
     ) {
-        let Some(tls) = self.service.tls() else {
-            return self.serve_connection(stream, Channel::Plain, drain).await;
-        };
+        let connections = &self.service.metrics.connections;
+        let _open = connections.open();
+        let mut stream = Metered::new(stream, connections);
         let mut drain = pin!(drain);
+        // Who has not asked for anything yet is not waited for.
+        let header = tokio::select! {
+            biased;
+            header = self.service.settings.entrance.read_header(&mut stream) => header,
+            () = drain.as_mut() => return,
+        };
+        let origin = match header {
+            Ok(header) => header,
+            Err(error) => {
+                connections.refused.proxy_header.inc();
+                return self.refusals.tell_of_header(&error);
+            }
+        };
+        let Some(tls) = self.service.tls() else {
+            return self.serve_from(origin, stream, Channel::Plain, drain).await;
+        };
         let accepted = tokio::select! {
             accepted = tls.accept(stream) => accepted,
-            // Who has not asked for anything yet is not waited for.
             () = drain.as_mut() => return,
         };
         match accepted {
-            Ok((stream, channel)) => self.serve_connection(stream, channel, drain).await,
+            Ok((stream, channel)) => self.serve_from(origin, stream, channel, drain).await,
             Err(error) => tracing::debug!("a client is not served: {error}"),
         }
     }
@@ -63,26 +96,54 @@ impl<P: Platform> Server<P> {
         channel: Channel,
         drain: impl Future<Output = ()>,
     ) {
-        let answer = service_fn(|request| self.respond(channel, request));
+        self.serve_from(ProxyHeader::default(), stream, channel, drain).await;
+    }
+
+    /// As [`serve_connection`](Self::serve_connection), whom the connection comes from being known.
+    async fn serve_from<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        origin: ProxyHeader,
+        stream: S,
+        channel: Channel,
+        drain: impl Future<Output = ()>,
+    ) {
+        let answer = service_fn(|request| self.respond(origin, channel, request));
         let manner = Manner { header_timeout: HEADER_READ_TIMEOUT, keep_alive: true };
         serve_requests(stream, answer, manner, drain).await;
     }
 
     async fn respond(
         &self,
+        origin: ProxyHeader,
         channel: Channel,
         request: Request<Incoming>,
     ) -> Result<Response<Full<Content>>, Hangup> {
-        let Self { service, large_bodies } = self;
-        let id = RequestId::random();
+        let request_id = RequestId::on(origin.connection);
+        let answer = caught(self.answer(request_id, origin, channel, request)).await;
+        let answer = answer.unwrap_or_else(|_| {
+            // A bug; where it is, the panic has said.
+            tracing::error!(%request_id, "the handler of a request panicked");
+            Ok(Answer::error(&kms::internal()).and_close())
+        });
+        Ok(answer?.into_response(request_id, self.service.now()))
+    }
+
+    async fn answer(
+        &self,
+        id: RequestId,
+        origin: ProxyHeader,
+        channel: Channel,
+        request: Request<Incoming>,
+    ) -> Result<Answer, Hangup> {
+        let Self { service, large_bodies, .. } = self;
         let (head, body) = request.into_parts();
-        let unread = Received { id, channel, head: &head, body: &[] };
-        let answer = match body::read(&head, body, large_bodies).await {
-            Ok(body) => service.answer(Received { body: &body.bytes, ..unread }).await,
-            Err(BodyError::Refused(error)) => service.refuse(unread, &error).and_close(),
-            Err(BodyError::Lost) => return Err(Hangup),
-        };
-        Ok(answer.into_response(id, service.now()))
+        let source = origin.client.map(|client| client.ip());
+        let unread = Received { id, channel, source, head: &head, body: &[] };
+        match body::read(&head, body, large_bodies).await {
+            Ok(body) => Ok(service.answer(Received { body: &body.bytes, ..unread }).await),
+            Err(BodyError::Refused(error)) => Ok(service.refuse(unread, &error).and_close()),
+            Err(BodyError::Lost) => Err(Hangup),
+        }
     }
 }
 
@@ -99,77 +160,5 @@ impl fmt::Display for Hangup {
 impl std::error::Error for Hangup {}
 
 #[cfg(test)]
-mod tests {
-    use std::future::pending;
-    use std::io;
-    use std::pin::Pin;
-    use std::sync::{Arc, Mutex};
-    use std::task::{Context, Poll};
-
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
-
-    use super::*;
-    use crate::platform::fake;
-
-    /// Cannot write vectored, like vsock; notes each write.
-    struct Recorder {
-        stream: DuplexStream,
-        writes: Arc<Mutex<Vec<Vec<u8>>>>,
-    }
-
-    impl AsyncRead for Recorder {
-        fn poll_read(
-            mut self: Pin<&mut Self>,
-            context: &mut Context<'_>,
-            buffer: &mut ReadBuf<'_>,
-        ) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.stream).poll_read(context, buffer)
-        }
-    }
-
-    impl AsyncWrite for Recorder {
-        fn poll_write(
-            mut self: Pin<&mut Self>,
-            context: &mut Context<'_>,
-            bytes: &[u8],
-        ) -> Poll<io::Result<usize>> {
-            self.writes.lock().unwrap().push(bytes.to_vec());
-            Pin::new(&mut self.stream).poll_write(context, bytes)
-        }
-
-        fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.stream).poll_flush(context)
-        }
-
-        fn poll_shutdown(
-            mut self: Pin<&mut Self>,
-            context: &mut Context<'_>,
-        ) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.stream).poll_shutdown(context)
-        }
-    }
-
-    #[tokio::test]
-    async fn random_bytes_are_not_copied_behind_the_header_where_writes_are_not_vectored() {
-        let server = Server::new(fake::service().await);
-        let (mut client, stream) = duplex(64 * 1024);
-        let writes = Arc::new(Mutex::new(Vec::new()));
-        let recorder = Recorder { stream, writes: Arc::clone(&writes) };
-        let request = b"POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\
-            Content-Type: application/x-amz-json-1.1\r\n\
-            X-Amz-Target: TrentService.GenerateRandom\r\n\
-            Content-Length: 19\r\n\r\n{\"NumberOfBytes\":3}";
-        client.write_all(request).await.unwrap();
-        let mut answer = Vec::new();
-        let (read, ()) = tokio::join!(
-            client.read_to_end(&mut answer),
-            server.serve_connection(recorder, Channel::Plain, pending())
-        );
-        read.unwrap();
-        let head_end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
-        let body = &answer[head_end + 4..];
-        assert!(body.starts_with(br#"{"Plaintext":""#), "{body:?}");
-        // The body is a write of its own: straight from the bytes that are wiped afterwards.
-        assert!(writes.lock().unwrap().iter().any(|write| write == body));
-    }
-}
+#[path = "connection_tests.rs"]
+mod tests;

@@ -1,5 +1,7 @@
 //! A request as it was received.
 
+use std::net::IpAddr;
+
 use hyper::http::request::Parts;
 
 use super::RequestId;
@@ -11,6 +13,8 @@ pub struct Received<'a> {
     pub id: RequestId,
     /// What it came over.
     pub channel: Channel,
+    /// From where, by the word of the parent's relay, which proves nothing; `None` if it gives none.
+    pub source: Option<IpAddr>,
     /// Its method, target and headers.
     pub head: &'a Parts,
     /// Its body, whole.

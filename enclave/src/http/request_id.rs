@@ -4,8 +4,9 @@ use std::cell::RefCell;
 use std::fmt;
 
 use hyper::header::HeaderValue;
+use shared::transport::ConnectionId;
 use uuid::fmt::Hyphenated;
-use uuid::{Builder, Uuid};
+use uuid::{Builder, Bytes, Uuid};
 
 /// How many are made at a time.
 const POOL_LENGTH: usize = 64;
@@ -25,16 +26,18 @@ impl RequestId {
 
     /// A new one.
     pub fn random() -> Self {
+        Self::on(None)
+    }
+
+    /// A new one on a connection. It begins as the connection's does in the log of whoever relays it;
+    /// the rest, 74 bits, is random, so that the relay can neither foretell nor choose it.
+    pub(super) fn on(connection: Option<ConnectionId>) -> Self {
         // An identifier is no secret; that the nil one could be given twice does no harm.
-        let random = POOL.with_borrow_mut(|pool| {
-            if pool.is_empty() {
-                let mut random = [[0; 16]; POOL_LENGTH];
-                shared::crypto::fill_random(random.as_flattened_mut()).ok()?;
-                pool.extend(random);
-            }
-            pool.pop()
-        });
-        Self(random.map_or(Uuid::nil(), |random| Builder::from_random_bytes(random).into_uuid()))
+        let Some(mut bytes) = random_bytes() else { return Self(Uuid::nil()) };
+        if let (Some(ConnectionId(id)), Some(begin)) = (connection, bytes.first_chunk_mut()) {
+            *begin = id;
+        }
+        Self(Builder::from_random_bytes(bytes).into_uuid())
     }
 
     /// As text, in this buffer.
@@ -47,6 +50,17 @@ impl RequestId {
         HeaderValue::from_str(self.encode(&mut [0; Self::LENGTH]))
             .unwrap_or(HeaderValue::from_static(""))
     }
+}
+
+fn random_bytes() -> Option<Bytes> {
+    POOL.with_borrow_mut(|pool| {
+        if pool.is_empty() {
+            let mut random = [[0; 16]; POOL_LENGTH];
+            shared::crypto::fill_random(random.as_flattened_mut()).ok()?;
+            pool.extend(random);
+        }
+        pool.pop()
+    })
 }
 
 impl fmt::Display for RequestId {
@@ -69,5 +83,17 @@ mod tests {
         let ids = [thread::spawn(some).join().unwrap(), some()].concat();
         assert!(ids.iter().all(|id| id.get_version_num() == 4));
         assert_eq!(ids.iter().collect::<HashSet<_>>().len(), ids.len());
+    }
+
+    #[test]
+    fn those_of_a_connection_begin_with_its_own_and_differ_in_the_rest() {
+        let connection = ConnectionId([0x1b, 0x2c, 0x3d, 0x4e, 0x5f, 0x60]);
+        let ids: Vec<_> = (0..100).map(|_| RequestId::on(Some(connection))).collect();
+        for id in &ids {
+            assert!(id.to_string().starts_with("1b2c3d4e-5f60-4"), "{id}");
+            assert_eq!(id.0.get_variant(), uuid::Variant::RFC4122);
+        }
+        let rests: HashSet<_> = ids.iter().map(|id| id.0.into_bytes()[6..].to_vec()).collect();
+        assert_eq!(rests.len(), ids.len());
     }
 }

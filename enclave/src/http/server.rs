@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::connection::Server;
+use super::entrance::Door;
 use crate::config::Arguments;
 use crate::platform::Platform;
 use crate::service::Service;
@@ -66,11 +67,17 @@ pub async fn serve<P: Platform>(
             Some(ended) = watched.join_next() => report(ended),
             // First: they are few, and must get through when clients are many.
             stream = accept(&mut admin), if watched.len() < MAX_ADMIN_CONNECTIONS => {
+                if !server.admits(Door::Admin, &stream) {
+                    continue;
+                }
                 let (server, drain) = (Arc::clone(&server), begins(draining.subscribe()));
                 watched.spawn(async move { server.serve_admin(stream, drain).await });
             }
             // At the cap nothing is accepted: further clients wait in the kernel's backlog.
             stream = clients.accept(), if served.len() < MAX_CONNECTIONS => {
+                if !server.admits(Door::Clients, &stream) {
+                    continue;
+                }
                 let (server, drain) = (Arc::clone(&server), begins(draining.subscribe()));
                 served.spawn(async move { server.serve(stream, drain).await });
             }

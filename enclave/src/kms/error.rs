@@ -109,7 +109,7 @@ impl Refusal {
 
     /// Our own faults are errors; a caller's are not. A refusal may repeat what the caller sent, so
     /// it is logged escaped: no request can write a line of its own.
-    pub(crate) fn log(&self, request: RequestId) {
+    pub(crate) fn log(&self, request_id: RequestId) {
         let reason = self.to_string();
         match self {
             Self::NotWorked(NotWorked::Unfinished)
@@ -117,17 +117,18 @@ impl Refusal {
             | Self::Entropy(_)
             | Self::Delivery(_)
             | Self::Answer(_) => {
-                tracing::error!(%request, ?reason, "failed");
+                tracing::error!(%request_id, ?reason, "failed");
             }
             Self::CustomKeyStore { fault, .. } if fault.is_ours() => {
-                tracing::error!(%request, ?reason, "failed");
+                tracing::error!(%request_id, ?reason, "failed");
             }
-            _ => tracing::info!(%request, ?reason, "refused"),
+            _ => tracing::info!(%request_id, ?reason, "refused"),
         }
     }
 }
 
-fn internal() -> KmsError {
+/// A fault of ours, of which callers are told no more.
+pub(crate) fn internal() -> KmsError {
     KmsError::new(
         ErrorType::KmsInternal,
         "An internal error prevented the request from being fulfilled. Try again.",

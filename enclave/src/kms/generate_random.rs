@@ -30,10 +30,10 @@ pub(super) async fn perform<P: Platform>(
         }
         Request::Attested(request) => *request,
     };
-    let Asker { caller, now, channel } = call.asker;
+    let Asker { caller, now, channel, source_ip } = call.asker;
     let (generator, caller) = (Arc::clone(generator), caller.clone());
     let work = async move {
-        let asker = Asker { caller: &caller, now, channel };
+        let asker = Asker { caller: &caller, now, channel, source_ip };
         generator.attested(&asker, request, custom_key_store_id).await
     };
     let (recipient, outcome) = service.workers.run(work).await.inspect_err(|error| {

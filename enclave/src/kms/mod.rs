@@ -13,6 +13,7 @@ use shared::kms::{CONTENT_TYPE, KmsError, NumberOfBytes, Operation, TARGET_HEADE
 use zeroize::Zeroizing;
 
 use self::error::Refusal;
+pub(crate) use self::error::internal;
 pub(crate) use self::generator::Generator;
 use self::request::AttestedRequest;
 pub use self::request::{PlainRequest, ProvenRequest};
@@ -39,7 +40,7 @@ pub(crate) async fn generate_attested<P: Platform>(
     let now = service.now();
     let caller = service.settings.authenticator.authenticate(&head, &[], now);
     let caller = caller.map_err(|error| Refusal::from(error).to_kms())?;
-    let asker = Asker { caller: &caller, now, channel: Channel::Plain };
+    let asker = Asker { caller: &caller, now, channel: Channel::Plain, source_ip: None };
     let request = AttestedRequest::new(number_of_bytes, document);
     let (_, outcome) = service.generator.attested(&asker, request, None).await;
     outcome.map_err(|refusal| refusal.to_kms())
@@ -49,20 +50,20 @@ pub(crate) async fn generate_attested<P: Platform>(
 pub(crate) async fn answer<P: Platform>(service: &Service<P>, request: Received<'_>) -> Answer {
     // Before the time is read by which signatures, credentials and documents are judged.
     let confirmed = service.check_clock();
-    let mut entry = service.open_entry(request);
+    let mut account = service.open_account(request);
     let result = match confirmed {
-        Ok(()) => perform(service, request, &mut entry).await,
+        Ok(()) => perform(service, request, &mut account).await,
         Err(fault) => Err(fault.into()),
     };
     match result {
         Ok(body) => {
-            entry.grant();
+            account.grant();
             Answer::kms(body)
         }
         Err(refusal) => {
             refusal.log(request.id);
             let error = refusal.to_kms();
-            entry.refuse(&error);
+            account.refuse(&error);
             Answer::error(&error)
         }
     }
@@ -73,7 +74,7 @@ async fn perform<P: Platform>(
     request: Received<'_>,
     record: &mut Record,
 ) -> Result<Zeroizing<Vec<u8>>, Refusal> {
-    let Received { channel, head, body, .. } = request;
+    let Received { channel, source: source_ip, head, body, .. } = request;
     let Settings { authenticator, throttle, .. } = &service.settings;
     let now = record.time();
     // Over the request as it came, before a byte of its body is understood.
@@ -86,7 +87,8 @@ async fn perform<P: Platform>(
     }
     let operation = operation.ok_or(Refusal::UnknownOperation)?;
     check_content_type(head)?;
-    let call = Call { asker: Asker { caller: &caller, now, channel }, body };
+    let asker = Asker { caller: &caller, now, channel, source_ip };
+    let call = Call { asker, body };
     match operation {
         Operation::GenerateRandom => generate_random::perform(service, &call, record).await,
         Operation::DescribeCustomKeyStores => describe_custom_key_stores::perform(service, &call),

@@ -3,6 +3,7 @@
 //! A [`Response`] is never formatted: its Debug prints the bytes.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use shared::attestation::{PcrValue, own_document_time};
 use shared::nsm::{Nsm, Request, Response};
@@ -14,7 +15,7 @@ use super::fault::NsmFault;
 use super::watchdog::Flight;
 use crate::entropy::HealthTests;
 use crate::measurement::extended;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, NsmCall, NsmCalls};
 
 /// The module, and who watches it.
 pub(super) struct Device<N> {
@@ -31,11 +32,14 @@ impl<N: Nsm> Device<N> {
 
     /// A fresh block that passed all tests.
     pub(super) fn block(&mut self) -> Result<Block, NsmFault> {
-        self.metrics.nsm_calls.get_random.inc();
-        let random = self.call(Request::GetRandom, |response| match response {
-            Response::GetRandom { random } => Some(Zeroizing::new(random)),
-            other => wiped(other),
-        })?;
+        let random = self.call(
+            |calls| &calls.get_random,
+            Request::GetRandom,
+            |response| match response {
+                Response::GetRandom { random } => Some(Zeroizing::new(random)),
+                other => wiped(other),
+            },
+        )?;
         self.health.check_block(&random)?;
         Ok(Block::new(random))
     }
@@ -53,23 +57,29 @@ impl<N: Nsm> Device<N> {
         nonce: Option<Vec<u8>>,
         user_data: Option<Vec<u8>>,
     ) -> Result<Vec<u8>, NsmFault> {
-        self.metrics.nsm_calls.attestation.inc();
         let (nonce, user_data) = (nonce.map(Into::into), user_data.map(Into::into));
         let request = Request::Attestation { user_data, nonce, public_key: None };
-        self.call(request, |response| match response {
-            Response::Attestation { document } => Some(document),
-            other => wiped(other),
-        })
+        self.call(
+            |calls| &calls.attestation,
+            request,
+            |response| match response {
+                Response::Attestation { document } => Some(document),
+                other => wiped(other),
+            },
+        )
     }
 
     /// Extends the register, which is zero, by `digest`, and locks it for the life of the enclave.
     pub(super) fn measure(&mut self, index: u16, digest: PcrValue) -> Result<(), NsmFault> {
-        self.metrics.nsm_calls.extend_pcr.inc();
         let request = Request::ExtendPCR { index, data: digest.to_vec() };
-        let value = self.call(request, |response| match response {
-            Response::ExtendPCR { data } => Some(data),
-            other => wiped(other),
-        })?;
+        let value = self.call(
+            |calls| &calls.extend_pcr,
+            request,
+            |response| match response {
+                Response::ExtendPCR { data } => Some(data),
+                other => wiped(other),
+            },
+        )?;
         if value != extended(digest) {
             return Err(NsmFault::Register { index });
         }
@@ -78,33 +88,44 @@ impl<N: Nsm> Device<N> {
 
     /// Locks the register for the life of the enclave.
     pub(super) fn lock(&mut self, index: u16) -> Result<(), NsmFault> {
-        self.metrics.nsm_calls.lock_pcr.inc();
-        self.call(Request::LockPCR { index }, |response| match response {
-            Response::LockPCR => Some(()),
-            other => wiped(other),
-        })
+        self.call(
+            |calls| &calls.lock_pcr,
+            Request::LockPCR { index },
+            |response| match response {
+                Response::LockPCR => Some(()),
+                other => wiped(other),
+            },
+        )
     }
 
     /// This enclave's own measurement of its image.
     pub(super) fn pcr0(&mut self) -> Result<Vec<u8>, NsmFault> {
-        self.metrics.nsm_calls.describe_pcr.inc();
-        self.call(Request::DescribePCR { index: 0 }, |response| match response {
-            Response::DescribePCR { data, .. } => Some(data),
-            other => wiped(other),
-        })
+        self.call(
+            |calls| &calls.describe_pcr,
+            Request::DescribePCR { index: 0 },
+            |response| match response {
+                Response::DescribePCR { data, .. } => Some(data),
+                other => wiped(other),
+            },
+        )
     }
 
     /// One call. What it answers is taken apart at once: nothing unwiped is kept.
     fn call<T>(
         &mut self,
+        counted: fn(&NsmCalls) -> &NsmCall,
         request: Request,
         take: impl FnOnce(Response) -> Option<T>,
     ) -> Result<T, NsmFault> {
-        let Self { nsm, flight, .. } = self;
+        let Self { nsm, flight, metrics, .. } = self;
+        let counted = counted(&metrics.nsm_calls);
+        counted.begin();
+        let start = Instant::now();
         let answer = flight.call(|| match nsm.process(request)? {
             Response::Error(code) => Err(NsmFault::refused(&code)),
             response => take(response).ok_or(NsmFault::UnexpectedResponse),
         });
+        counted.end(start.elapsed());
         answer.unwrap_or(Err(NsmFault::Stuck { limit: flight.limit() }))
     }
 }

@@ -330,6 +330,9 @@ async fn keeps_as_many_blocks_ready_as_it_is_told_to() {
     assert!(metrics.blocks.ready.get() >= 3);
     eventually(|| nsm.stock().0 >= 3).await;
     assert!(metrics.nsm_calls.get_random.get() >= calls + 3);
+    // Each of them took some time, which is known once it has returned.
+    eventually(|| metrics.nsm_calls.get_random.returned() >= calls + 3).await;
+    assert!(metrics.nsm_calls.describe_pcr.returned() > 0);
 }
 
 #[tokio::test]

@@ -7,6 +7,8 @@ mod admitted;
 pub mod iam;
 mod recipient;
 
+use std::net::IpAddr;
+
 use shared::attestation::{DebugMode, MaxAge, RecipientKeyError, Trust};
 use shared::kms::Operation;
 use shared::time::UnixMillis;
@@ -68,6 +70,8 @@ pub(crate) struct Asker<'a> {
     pub(crate) caller: &'a Caller,
     pub(crate) now: UnixMillis,
     pub(crate) channel: Channel,
+    /// From where, by the word of the parent's relay.
+    pub(crate) source_ip: Option<IpAddr>,
 }
 
 /// The judge of all requests.
@@ -143,7 +147,7 @@ fn allowed(
     asker: &Asker<'_>,
     measurements: Option<&dyn Measurements>,
 ) -> Result<(), Denied> {
-    let Asker { caller, now, channel } = *asker;
+    let Asker { caller, now, channel, source_ip } = *asker;
     let Some(principal) = caller.principal() else { return Ok(()) };
     let context = Context {
         action,
@@ -151,8 +155,7 @@ fn allowed(
         now,
         // TLS that ends before the enclave is none: whoever ends it reads the answer.
         secure_transport: Some(channel.is_tls()),
-        // Whom the parent's relay took the connection from, nobody trustworthy says.
-        source_ip: None,
+        source_ip,
         measurements,
     };
     match iam::evaluate(principal.policies(), &context) {

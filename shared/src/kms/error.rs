@@ -42,6 +42,27 @@ pub enum ErrorType {
 }
 
 impl ErrorType {
+    /// All there are.
+    pub const ALL: [Self; 17] = [
+        Self::AccessDenied,
+        Self::CustomKeyStoreInvalidState,
+        Self::CustomKeyStoreNotFound,
+        Self::DependencyTimeout,
+        Self::ExpiredToken,
+        Self::IncompleteSignature,
+        Self::InvalidMarker,
+        Self::InvalidSignature,
+        Self::KmsInternal,
+        Self::MissingAuthenticationToken,
+        Self::RequestEntityTooLarge,
+        Self::Serialization,
+        Self::Throttling,
+        Self::UnknownOperation,
+        Self::UnrecognizedClient,
+        Self::UnsupportedOperation,
+        Self::Validation,
+    ];
+
     /// The name in `__type`.
     pub const fn name(self) -> &'static str {
         match self {

@@ -13,6 +13,10 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long it may take while others wait for its place: several round trips around the world.
 pub const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long the PROXY header in front of a relayed client's bytes may take: whoever relays sends it at
+/// once.
+pub const PROXY_HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Open connections of who watches the service at a time: they are few, and must get through when
 /// clients are many.
 pub const MAX_ADMIN_CONNECTIONS: usize = 64;

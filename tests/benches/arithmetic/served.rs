@@ -91,7 +91,8 @@ impl Served {
                         let number = next.replace_with(|number| *number + 1);
                         let body = bodies.get(number % bodies.len()).ok_or("no body")?.as_bytes();
                         let (id, channel) = (RequestId::random(), Channel::Plain);
-                        let answer = service.answer(Received { id, channel, head: &head, body });
+                        let received = Received { id, channel, source: None, head: &head, body };
+                        let answer = service.answer(received);
                         let response = answer.await.into_response(id, SystemClock.now());
                         if response.status() != 200 {
                             return Err(Failure::from("a request was refused"));

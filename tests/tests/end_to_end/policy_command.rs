@@ -178,8 +178,10 @@ fn warns_on_standard_error_and_decides_nevertheless() {
     assert_eq!(
         stderr,
         "attested-recipient: warning: statement 1 of p.json: NotIpAddress aws:SourceIp always \
-         matches: no request to the service carries the key yet\n"
+         matches: no request carries the key; turn on [server] proxy_protocol\n"
     );
+    let from = ["--policy", "p.json", "--context", "aws:SourceIp=192.0.2.7"];
+    assert_eq!(folder.check(&from).2, "");
     let over_tls = ["--policy", "p.json", "--context", "aws:SecureTransport=true"];
     let (code, stdout, stderr) = folder.check(&over_tls);
     assert_eq!(code, 1, "{stdout}{stderr}");

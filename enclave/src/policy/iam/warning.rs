@@ -34,7 +34,33 @@ impl Policy {
     }
 }
 
+impl Policy {
+    /// What a person should look at as well, where nobody tells where requests come from.
+    pub fn warnings_without_sources(&self) -> impl Iterator<Item = String> {
+        statements([self]).flat_map(|(statement, by)| {
+            let conditions = statement.conditions.iter();
+            conditions.filter(|condition| condition.asks_for_source()).map(move |condition| {
+                let Condition { operator, key, .. } = condition;
+                let outcome = match operator.is_negated || operator.if_exists {
+                    true => "always matches",
+                    false => "never matches",
+                };
+                format!(
+                    "{by}: {operator} {key} {outcome}: no request carries the key; turn on [server] \
+                     proxy_protocol"
+                )
+            })
+        })
+    }
+}
+
 impl Condition {
+    /// Where the key is there, what it says matters.
+    fn asks_for_source(&self) -> bool {
+        let Self { operator, key, .. } = self;
+        *key == Key::SourceIp && operator.test != Test::Null && reason(*operator, *key).is_none()
+    }
+
     fn asks_for_tls(&self) -> bool {
         let Self { operator, key, .. } = self;
         *key == Key::SecureTransport && (operator.test == Test::Bool || operator.compares_text())
@@ -50,7 +76,7 @@ impl Condition {
             return vec![format!("{operator} {key}: {operand} matches nothing: {reason}")];
         }
         if let Some(reason) = reason(*operator, *key) {
-            return vec![format!("{operator} {key} {}: {reason}", outcome(*operator, *key))];
+            return vec![format!("{operator} {key} {}: {reason}", outcome(*operator))];
         }
         let patterns = operands.iter().filter(|_| operator.test == Test::Like);
         patterns
@@ -70,8 +96,9 @@ fn reason(operator: Operator, key: Key) -> Option<&'static str> {
     // Whether it is there may always be asked.
     match (operator.test, key) {
         (Test::Null, _) => None,
-        (_, Key::SourceIp) => Some("no request to the service carries the key yet"),
-        (Test::Date(_), Key::CurrentTime) | (Test::Bool, Key::SecureTransport) => None,
+        (Test::Date(_), Key::CurrentTime)
+        | (Test::Bool, Key::SecureTransport)
+        | (Test::Address, Key::SourceIp) => None,
         (Test::Bool, _) => Some("the key is no boolean"),
         (Test::Date(_), _) => Some("the key is no date"),
         (Test::Address, _) => Some("the key is no IP address"),
@@ -81,10 +108,9 @@ fn reason(operator: Operator, key: Key) -> Option<&'static str> {
 }
 
 /// What becomes of a condition whose values match nothing.
-fn outcome(operator: Operator, key: Key) -> &'static str {
+fn outcome(operator: Operator) -> &'static str {
     match (operator.is_negated, operator.if_exists) {
         (true, _) => "always matches",
-        (false, true) if key == Key::SourceIp => "always matches",
         (false, true) => "matches only requests without the key",
         (false, false) => "never matches",
     }

@@ -56,25 +56,46 @@ fn warns_of_conditions_that_match_always_or_never() {
             "NumericNotEqualsIfExists aws:CurrentTime always matches: the key is no number",
         ),
         (
-            "'IpAddress': {'aws:SourceIp': '10.0.0.0/8'}",
-            "IpAddress aws:SourceIp never matches: no request to the service carries the key yet",
+            "'Bool': {'aws:SourceIp': true}",
+            "Bool aws:SourceIp never matches: the key is no boolean",
         ),
         (
-            "'NotIpAddress': {'aws:SourceIp': '10.0.0.0/8'}",
-            "NotIpAddress aws:SourceIp always matches: no request to the service carries the key yet",
-        ),
-        (
-            "'IpAddressIfExists': {'aws:SourceIp': '10.0.0.0/8'}",
-            "IpAddressIfExists aws:SourceIp always matches: no request to the service carries the key yet",
-        ),
-        (
-            "'StringEquals': {'aws:SourceIp': '10.0.0.7'}",
-            "StringEquals aws:SourceIp never matches: no request to the service carries the key yet",
+            "'NumericLessThanIfExists': {'aws:SourceIp': 1}",
+            "NumericLessThanIfExists aws:SourceIp matches only requests without the key: the key is \
+             no number",
         ),
     ] {
         let expected = expected.replace("ra:", "kms:RecipientAttestation:");
         let expected = format!("statement \"X\" of wallet.json: {expected}");
         assert_eq!(warnings(&under(condition)), [expected], "{condition}");
+    }
+}
+
+#[test]
+fn warns_of_an_address_that_nobody_tells() {
+    for (condition, expected) in [
+        ("'IpAddress': {'aws:SourceIp': '10.0.0.0/8'}", "IpAddress aws:SourceIp never matches"),
+        (
+            "'NotIpAddress': {'aws:SourceIp': '10.0.0.0/8'}",
+            "NotIpAddress aws:SourceIp always matches",
+        ),
+        (
+            "'IpAddressIfExists': {'aws:SourceIp': '10.0.0.0/8'}",
+            "IpAddressIfExists aws:SourceIp always matches",
+        ),
+        ("'StringEquals': {'aws:SourceIp': '10.0.0.7'}", "StringEquals aws:SourceIp never matches"),
+    ] {
+        let policy = parse(&under(condition));
+        // Where somebody tells it, they may match.
+        assert_eq!(policy.warnings().count(), 0, "{condition}");
+        let found: Vec<_> = policy.warnings_without_sources().collect();
+        let reason = "no request carries the key; turn on [server] proxy_protocol";
+        let expected = format!("statement \"X\" of wallet.json: {expected}: {reason}");
+        assert_eq!(found, [expected], "{condition}");
+    }
+    for condition in ["'Null': {'aws:SourceIp': true}", "'Bool': {'aws:SourceIp': true}"] {
+        let policy = parse(&under(condition));
+        assert_eq!(policy.warnings_without_sources().count(), 0, "{condition}");
     }
 }
 

@@ -85,6 +85,10 @@ impl Check {
         write!(stdout, "{report}")?;
         stdout.flush()?;
         policies.iter().flat_map(Policy::warnings).for_each(|warning| warn(&warning));
+        if context.source_ip.is_none() {
+            let warnings = policies.iter().flat_map(Policy::warnings_without_sources);
+            warnings.for_each(|warning| warn(&warning));
+        }
         if pcrs.is_some_and(|pcrs| pcrs.is_debug_mode()) {
             warn(
                 "the document is of an enclave in debug mode, which the service refuses by \

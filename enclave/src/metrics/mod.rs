@@ -2,6 +2,11 @@
 //!
 //! No label's value comes from a caller, and no value is a random byte or tells of one.
 
+mod connections;
+mod histogram;
+mod nsm_calls;
+mod requests;
+
 use std::fmt;
 use std::sync::atomic::Ordering;
 
@@ -13,6 +18,10 @@ use prometheus_client::registry::Registry;
 use shared::attestation::Familiarity;
 use shared::kms::ConnectionState;
 
+pub(crate) use self::connections::Connections;
+use self::histogram::Histogram;
+pub(crate) use self::nsm_calls::{NsmCall, NsmCalls};
+pub(crate) use self::requests::{Requests, UNKNOWN_OPERATION};
 use crate::clock::Anchoring;
 use crate::entropy::EntropyFault;
 use crate::nsm::NsmFault;
@@ -30,6 +39,10 @@ type Label = [(&'static str, &'static str); 1];
 /// up there.
 pub(crate) struct Metrics {
     registry: Registry,
+    /// Requests to KMS.
+    pub(crate) requests: Requests,
+    /// Clients' connections.
+    pub(crate) connections: Connections,
     /// Calls made to the NSM.
     pub(crate) nsm_calls: NsmCalls,
     /// Blocks handed to requests.
@@ -55,18 +68,10 @@ pub(crate) struct Metrics {
     pub(crate) clock_failures: Counter,
     clock_disagreements: Counter,
     clock_offset: Gauge,
+    audit_dropped: Counter,
+    log_dropped: Counter,
     stock: Gauge,
     ready: Gauge,
-}
-
-/// By request.
-#[derive(Debug)]
-pub(crate) struct NsmCalls {
-    pub(crate) get_random: Counter,
-    pub(crate) attestation: Counter,
-    pub(crate) describe_pcr: Counter,
-    pub(crate) extend_pcr: Counter,
-    pub(crate) lock_pcr: Counter,
 }
 
 /// By whether they were kept ready or waited for.
@@ -109,13 +114,19 @@ pub(crate) struct Moment {
     pub(crate) verified: [(Familiarity, u64); 4],
     /// Custom key stores, by ConnectionState.
     pub(crate) key_stores: [(ConnectionState, usize); 4],
+    /// Audit records that were dropped so far.
+    pub(crate) audit_dropped: u64,
+    /// Lines of the log that were dropped so far.
+    pub(crate) log_dropped: u64,
 }
 
 impl Metrics {
     pub(crate) fn new() -> Self {
         let mut root = Registry::default();
         let registry = root.sub_registry_with_prefix(PREFIX);
-        let calls = counters(registry, "nsm_calls", "Calls made to the NSM");
+        let requests = Requests::register(registry);
+        let connections = Connections::register(registry);
+        let nsm_calls = NsmCalls::register(registry);
         let blocks =
             counters(registry, "blocks", "Blocks of the NSM taken, and whether they were ready");
         let faults = counters(registry, "nsm_faults", "Faults of the NSM");
@@ -154,14 +165,18 @@ impl Metrics {
         registry.register("clock_offset_milliseconds", help, clock_offset.clone());
         registry.register("blocks_ready", "Blocks of the NSM kept ready", stock.clone());
         registry.register("ready", "1 if /readyz says ready, else 0", ready.clone());
+        let (audit_dropped, log_dropped) = (Counter::default(), Counter::default());
+        let help = "Audit records that were dropped because nobody took them fast enough";
+        registry.register("audit_dropped", help, audit_dropped.clone());
+        let help = "Lines of the log that were dropped because nobody took them fast enough";
+        registry.register("log_dropped", help, log_dropped.clone());
+        let build = Family::<Label, Gauge>::default();
+        registry.register("build_info", "1, and what was built", build.clone());
+        build.get_or_create(&[("version", env!("CARGO_PKG_VERSION"))]).set(1);
         Self {
-            nsm_calls: NsmCalls {
-                get_random: of(&calls, "request", "GetRandom"),
-                attestation: of(&calls, "request", "Attestation"),
-                describe_pcr: of(&calls, "request", "DescribePCR"),
-                extend_pcr: of(&calls, "request", "ExtendPCR"),
-                lock_pcr: of(&calls, "request", "LockPCR"),
-            },
+            requests,
+            connections,
+            nsm_calls,
             blocks: Blocks {
                 ready: of(&blocks, "source", "ready"),
                 waited: of(&blocks, "source", "waited"),
@@ -191,6 +206,8 @@ impl Metrics {
             clock_failures,
             clock_disagreements,
             clock_offset,
+            audit_dropped,
+            log_dropped,
             stock,
             ready,
         }
@@ -240,6 +257,8 @@ impl Metrics {
         self.ready.set(moment.ready.into());
         self.stock.set(i64::try_from(moment.stock).unwrap_or(i64::MAX));
         self.expired.inner().store(moment.expired, Ordering::Relaxed);
+        self.audit_dropped.inner().store(moment.audit_dropped, Ordering::Relaxed);
+        self.log_dropped.inner().store(moment.log_dropped, Ordering::Relaxed);
         for (familiarity, count) in moment.verified {
             let counter = of(&self.verified, "known", familiarity.name());
             counter.inner().store(count, Ordering::Relaxed);

@@ -1,0 +1,65 @@
+//! What is told of one request to KMS when it is over: a record in the audit trail, a count, a line in
+//! the log. All by the same name and with the same outcome, also where its client has gone, or its
+//! handler panicked.
+
+use std::ops::{Deref, DerefMut};
+use std::thread;
+use std::time::Instant;
+
+use shared::kms::Operation;
+
+use crate::audit::{Ending, Entry, Record};
+use crate::kms;
+use crate::metrics::{Requests, UNKNOWN_OPERATION};
+
+/// The account of a request that is under way; it is given when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Account<'a> {
+    entry: Entry<'a>,
+    requests: &'a Requests,
+    begun: Instant,
+}
+
+impl<'a> Account<'a> {
+    /// Of a request that has arrived.
+    pub(crate) fn open(entry: Entry<'a>, requests: &'a Requests) -> Self {
+        Self { entry, requests, begun: Instant::now() }
+    }
+}
+
+impl Deref for Account<'_> {
+    type Target = Record;
+
+    fn deref(&self) -> &Record {
+        &self.entry
+    }
+}
+
+impl DerefMut for Account<'_> {
+    fn deref_mut(&mut self) -> &mut Record {
+        &mut self.entry
+    }
+}
+
+impl Drop for Account<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            // What its client is told: see `http::Server`.
+            self.entry.refuse(&kms::internal());
+        }
+        let (took, ending) = (self.begun.elapsed(), self.entry.ending());
+        let operation = self.entry.operation();
+        self.requests.count(operation, ending, took);
+        let request_id = self.entry.request_id();
+        let operation = operation.map_or(UNKNOWN_OPERATION, Operation::name);
+        let outcome = ending.name();
+        // In seconds, as in the metrics.
+        let duration = took.as_secs_f64();
+        match ending {
+            Ending::Refused(error) if error.status() >= 500 => {
+                tracing::warn!(%request_id, operation, outcome, duration, "answered");
+            }
+            _ => tracing::debug!(%request_id, operation, outcome, duration, "answered"),
+        }
+    }
+}

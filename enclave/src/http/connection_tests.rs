@@ -1,0 +1,244 @@
+use std::future::pending;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
+
+use shared::transport::ConnectionId;
+use tracing::Level;
+
+use super::*;
+use crate::http::Entrance;
+use crate::platform::fake::{self, FakePlatform};
+
+/// Cannot write vectored, like vsock; notes each write.
+struct Recorder {
+    stream: DuplexStream,
+    writes: Arc<Mutex<Vec<Vec<u8>>>>,
+}
+
+impl AsyncRead for Recorder {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Recorder {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.writes.lock().unwrap().push(bytes.to_vec());
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+/// A good request, and the last on its connection.
+const PLAIN: &[u8] = b"POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\
+    Content-Type: application/x-amz-json-1.1\r\n\
+    X-Amz-Target: TrentService.GenerateRandom\r\n\
+    Content-Length: 19\r\n\r\n{\"NumberOfBytes\":3}";
+
+#[tokio::test]
+async fn random_bytes_are_not_copied_behind_the_header_where_writes_are_not_vectored() {
+    let server = Server::new(fake::service().await);
+    let (mut client, stream) = duplex(64 * 1024);
+    let writes = Arc::new(Mutex::new(Vec::new()));
+    let recorder = Recorder { stream, writes: Arc::clone(&writes) };
+    client.write_all(PLAIN).await.unwrap();
+    let mut answer = Vec::new();
+    let (read, ()) = tokio::join!(
+        client.read_to_end(&mut answer),
+        server.serve_connection(recorder, Channel::Plain, pending())
+    );
+    read.unwrap();
+    let head_end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+    let body = &answer[head_end + 4..];
+    assert!(body.starts_with(br#"{"Plaintext":""#), "{body:?}");
+    // The body is a write of its own: straight from the bytes that are wiped afterwards.
+    assert!(writes.lock().unwrap().iter().any(|write| write == body));
+}
+
+/// A server whose clients' connections begin with a header.
+async fn behind_a_relay() -> Server<FakePlatform> {
+    let mut service = fake::service().await;
+    service.settings.entrance = Entrance { parent_cid: Some(3), proxy_protocol: true };
+    Server::new(service)
+}
+
+/// All that is sent back on one connection.
+async fn exchange(server: &Server<FakePlatform>, bytes: &[u8]) -> String {
+    let (mut client, stream) = duplex(64 * 1024);
+    client.write_all(bytes).await.unwrap();
+    client.shutdown().await.unwrap();
+    let mut answer = String::new();
+    let (read, ()) =
+        tokio::join!(client.read_to_string(&mut answer), server.serve(stream, pending()));
+    read.unwrap();
+    answer
+}
+
+/// What `GET /metrics` shows under this name and these labels.
+fn metric(server: &Server<FakePlatform>, name: &str) -> u64 {
+    let text = server.service().metrics_text().unwrap();
+    let value =
+        text.lines().find_map(|line| line.strip_prefix(&format!("attested_random_{name} ")));
+    value.unwrap_or_else(|| panic!("{name} in {text}")).parse().unwrap()
+}
+
+fn header(client: Option<&str>) -> Vec<u8> {
+    let client = client.map(|client| client.parse().unwrap());
+    let connection = Some(ConnectionId([0x1b, 0x2c, 0x3d, 0x4e, 0x5f, 0x60]));
+    ProxyHeader { client, connection }.encode(Some("127.0.0.1:8000".parse().unwrap()))
+}
+
+#[tokio::test]
+async fn what_comes_behind_a_header_is_served_under_the_name_of_its_connection() {
+    let server = behind_a_relay().await;
+    for client in [Some("192.0.2.7:50000"), Some("[2001:db8::7]:1"), None] {
+        let answer = exchange(&server, &[&header(client), PLAIN].concat()).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        assert!(answer.contains("\r\nx-amzn-requestid: 1b2c3d4e-5f60-4"), "{answer}");
+    }
+    assert_eq!(metric(&server, "connections_refused_total{reason=\"proxy_header\"}"), 0);
+}
+
+#[tokio::test]
+async fn what_begins_otherwise_is_closed_without_an_answer_and_counted() {
+    let server = behind_a_relay().await;
+    let mut cut = header(None);
+    cut.pop();
+    let version_1 = [b"PROXY TCP4 192.0.2.7 127.0.0.1 9 8\r\n", PLAIN].concat();
+    for bytes in [PLAIN, &version_1, &cut, b""] {
+        assert_eq!(exchange(&server, bytes).await, "");
+    }
+    assert_eq!(metric(&server, "connections_refused_total{reason=\"proxy_header\"}"), 4);
+    assert_eq!(metric(&server, "connections_open"), 0);
+    // And where none is to come, it is no request.
+    let plain = Server::new(fake::service().await);
+    let answer = exchange(&plain, &[&header(None), PLAIN].concat()).await;
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+}
+
+#[tokio::test]
+async fn who_has_sent_no_header_when_the_service_stops_is_not_waited_for() {
+    let server = behind_a_relay().await;
+    let (_client, stream) = duplex(64);
+    server.serve(stream, async {}).await;
+}
+
+#[tokio::test]
+async fn connections_bytes_and_requests_are_counted() {
+    let server = Server::new(fake::service().await);
+    let unknown = PLAIN.to_vec();
+    let unknown = String::from_utf8(unknown).unwrap().replace("GenerateRandom", "Encrypt");
+    let missing =
+        String::from_utf8(PLAIN.to_vec()).unwrap().replace("NumberOfBytes", "numberOfBytes");
+    let describe = "POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\
+        Content-Type: application/x-amz-json-1.1\r\n\
+        X-Amz-Target: TrentService.DescribeCustomKeyStores\r\nContent-Length: 2\r\n\r\n{}";
+    let requests = [PLAIN, PLAIN, unknown.as_bytes(), missing.as_bytes(), describe.as_bytes()];
+    let (mut received, mut sent) = (0, 0);
+    for request in requests {
+        let answer = exchange(&server, request).await;
+        received += request.len();
+        sent += answer.len();
+    }
+    for (name, value) in [
+        ("requests_total{operation=\"GenerateRandom\",outcome=\"granted\"}", 2),
+        ("requests_total{operation=\"GenerateRandom\",outcome=\"ValidationException\"}", 1),
+        ("requests_total{operation=\"GenerateRandom\",outcome=\"ClientDisconnected\"}", 0),
+        ("requests_total{operation=\"DescribeCustomKeyStores\",outcome=\"granted\"}", 1),
+        ("requests_total{operation=\"unknown\",outcome=\"UnknownOperationException\"}", 1),
+        ("request_duration_seconds_count{operation=\"GenerateRandom\"}", 3),
+        ("request_duration_seconds_bucket{le=\"+Inf\",operation=\"unknown\"}", 1),
+        ("connections_total", 5),
+        ("connections_open", 0),
+        ("received_bytes_total", u64::try_from(received).unwrap()),
+        ("sent_bytes_total", u64::try_from(sent).unwrap()),
+        ("audit_dropped_total", 0),
+        ("log_dropped_total", 0),
+        ("build_info{version=\"0.1.0\"}", 1),
+    ] {
+        assert_eq!(metric(&server, name), value, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_is_counted_as_open_as_long_as_it_is() {
+    let server = Server::new(fake::service().await);
+    let (client, stream) = duplex(64);
+    let mut serve = pin!(server.serve(stream, pending()));
+    let turn = async { tokio::task::yield_now().await };
+    tokio::select! {
+        biased;
+        () = serve.as_mut() => panic!("it is not over"),
+        () = turn => {}
+    }
+    assert_eq!(metric(&server, "connections_open"), 1);
+    drop(client);
+    serve.await;
+    assert_eq!(metric(&server, "connections_open"), 0);
+}
+
+/// Collects what is logged.
+#[derive(Clone, Default)]
+struct Logged(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Logged {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        io::Write::write(&mut *self.0.lock().unwrap(), bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn each_request_is_logged_once_with_what_came_of_it() {
+    let server = behind_a_relay().await;
+    let logged = Logged::default();
+    let log = {
+        let logged = logged.clone();
+        let log = tracing_subscriber::fmt().with_max_level(Level::DEBUG);
+        log.with_ansi(false).with_writer(move || logged.clone()).finish()
+    };
+    let _log = tracing::subscriber::set_default(log);
+    for expired in [false, true] {
+        if expired {
+            server.service().expire_clock();
+        }
+        exchange(&server, &[&header(None), PLAIN].concat()).await;
+    }
+    let text = String::from_utf8(logged.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<_> = text.lines().filter(|line| line.contains("answered")).collect();
+    let [granted, failed] = &lines[..] else { panic!("{text}") };
+    for (line, level, outcome, operation) in [
+        (granted, "DEBUG", "granted", "GenerateRandom"),
+        (failed, " WARN", "KMSInternalException", "unknown"),
+    ] {
+        assert!(line.contains(level) && line.contains("request_id=1b2c3d4e-5f60-4"), "{line}");
+        assert!(
+            line.contains(&format!("operation=\"{operation}\" outcome=\"{outcome}\"")),
+            "{line}"
+        );
+        let (_, duration) = line.rsplit_once("duration=").unwrap();
+        assert!(duration.parse::<f64>().unwrap() > 0.0, "{line}");
+    }
+}

@@ -1,0 +1,178 @@
+//! Who may connect, and what a client's connection begins with.
+//!
+//! All that comes into an enclave comes from its parent. On a vsock the hypervisor says who connects, so
+//! that nobody else gets as far as a byte; on a Unix socket the permissions of its file do, and what may
+//! connect over TCP is for who chose to listen there.
+
+use std::net::IpAddr;
+
+use shared::transport::limits::PROXY_HEADER_TIMEOUT;
+use shared::transport::{Episode, ProxyHeader, ProxyHeaderError, Stream};
+use thiserror::Error;
+use tokio::io::AsyncRead;
+use tokio::time::timeout;
+
+/// What is asked of who connects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Entrance {
+    /// The context identifier of the parent instance, which alone may connect over vsock; `None` where
+    /// there is no parent, and whoever can connect may.
+    pub parent_cid: Option<u32>,
+    /// Whether each of a client's connections begins with a PROXY header, by which the parent's relay
+    /// tells whom it comes from.
+    pub proxy_protocol: bool,
+}
+
+/// Which listener was connected to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Door {
+    Clients,
+    Admin,
+}
+
+/// Who connected, as the kernel knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Peer {
+    Vsock {
+        cid: u32,
+    },
+    Tcp(IpAddr),
+    /// Over a Unix socket, multiplexed vsock among them.
+    Unix,
+}
+
+impl Peer {
+    /// `None` where it has gone already.
+    pub(super) fn of(stream: &Stream) -> Option<Self> {
+        match (stream.peer_cid().ok()?, stream.peer_address(), stream.local_address()) {
+            (Some(cid), ..) => Some(Self::Vsock { cid }),
+            (None, Some(address), _) => Some(Self::Tcp(address.ip())),
+            (None, None, Some(_)) => None,
+            (None, None, None) => Some(Self::Unix),
+        }
+    }
+}
+
+impl Entrance {
+    /// Whether `peer` may connect to `door`.
+    pub(super) fn admits(&self, door: Door, peer: Peer) -> bool {
+        match peer {
+            Peer::Vsock { cid } => self.parent_cid.is_none_or(|parent| parent == cid),
+            // Whom a header names, the audit trail and policies believe: no stranger writes one.
+            Peer::Tcp(ip) if door == Door::Clients && self.proxy_protocol => {
+                ip.to_canonical().is_loopback()
+            }
+            Peer::Tcp(_) | Peer::Unix => true,
+        }
+    }
+
+    /// Whom a client's connection comes from, by the header that it begins with, if it is to have one;
+    /// not a byte behind that is read.
+    pub(super) async fn read_header(
+        &self,
+        stream: &mut (impl AsyncRead + Unpin),
+    ) -> Result<ProxyHeader, NoHeader> {
+        if !self.proxy_protocol {
+            return Ok(ProxyHeader::default());
+        }
+        let read = timeout(PROXY_HEADER_TIMEOUT, ProxyHeader::read(stream)).await;
+        Ok(read.map_err(|_| NoHeader::Late)??)
+    }
+}
+
+/// Why it is not known whom a connection comes from.
+#[derive(Debug, Error)]
+pub(super) enum NoHeader {
+    /// It broke a rule.
+    #[error(transparent)]
+    Broken(#[from] ProxyHeaderError),
+    /// It took too long.
+    #[error("no whole PROXY header came within {PROXY_HEADER_TIMEOUT:?}")]
+    Late,
+}
+
+/// Says who was refused, once a flood.
+#[derive(Debug, Default)]
+pub(super) struct Refusals {
+    peers: Episode,
+    headers: Episode,
+}
+
+impl Refusals {
+    pub(super) fn tell_of_peer(&self, door: Door, peer: Peer) {
+        if self.peers.begins() {
+            tracing::warn!(?door, ?peer, "a connection is refused: it is not from the parent");
+        }
+    }
+
+    pub(super) fn tell_of_header(&self, error: &NoHeader) {
+        if self.headers.begins() {
+            tracing::warn!("[server] proxy_protocol: a connection is refused: {error}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncWriteExt, duplex};
+    use tokio::time::Instant;
+
+    use super::*;
+
+    const DOORS: [Door; 2] = [Door::Clients, Door::Admin];
+
+    fn tcp(ip: &str) -> Peer {
+        Peer::Tcp(ip.parse().unwrap())
+    }
+
+    #[test]
+    fn f15_a_vsock_peer_other_than_the_parent_is_refused_at_both_doors() {
+        for proxy_protocol in [false, true] {
+            let entrance = Entrance { parent_cid: Some(3), proxy_protocol };
+            for door in DOORS {
+                // The hypervisor, this machine itself, the host, another enclave, any.
+                for cid in [0, 1, 2, 4, 16, u32::MAX] {
+                    assert!(!entrance.admits(door, Peer::Vsock { cid }), "{door:?} {cid}");
+                }
+                assert!(entrance.admits(door, Peer::Vsock { cid: 3 }));
+            }
+        }
+        let simulator = Entrance::default();
+        assert!(DOORS.into_iter().all(|door| simulator.admits(door, Peer::Vsock { cid: 16 })));
+    }
+
+    #[test]
+    fn over_tcp_who_is_to_send_a_header_must_be_on_this_machine() {
+        let plain = Entrance { parent_cid: Some(3), proxy_protocol: false };
+        let proxied = Entrance { proxy_protocol: true, ..plain };
+        for ip in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"] {
+            assert!(proxied.admits(Door::Clients, tcp(ip)), "{ip}");
+        }
+        for ip in ["192.0.2.7", "::ffff:192.0.2.7", "2001:db8::7", "0.0.0.0"] {
+            assert!(!proxied.admits(Door::Clients, tcp(ip)), "{ip}");
+            // There is no header there, or none that anybody believes.
+            assert!(proxied.admits(Door::Admin, tcp(ip)), "{ip}");
+            assert!(plain.admits(Door::Clients, tcp(ip)), "{ip}");
+        }
+        assert!(DOORS.into_iter().all(|door| proxied.admits(door, Peer::Unix)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_header_that_does_not_end_is_waited_for_until_the_deadline() {
+        let entrance = Entrance { proxy_protocol: true, ..Entrance::default() };
+        let header = ProxyHeader::default().encode(None);
+        let (mut relay, mut stream) = duplex(64);
+        relay.write_all(&header[..header.len() - 1]).await.unwrap();
+        let start = Instant::now();
+        let error = entrance.read_header(&mut stream).await.unwrap_err();
+        assert!(matches!(error, NoHeader::Late), "{error}");
+        assert_eq!(start.elapsed().as_secs(), PROXY_HEADER_TIMEOUT.as_secs());
+    }
+
+    #[tokio::test]
+    async fn without_the_protocol_nothing_is_read() {
+        let mut stream = &b"GET"[..];
+        let header = Entrance::default().read_header(&mut stream).await.unwrap();
+        assert_eq!((header, stream), (ProxyHeader::default(), &b"GET"[..]));
+    }
+}

@@ -1,0 +1,99 @@
+//! Counts the bytes on a connection.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::metrics::Connections;
+
+/// A stream whose bytes are counted with those of all clients.
+pub(super) struct Metered<'a, S> {
+    stream: S,
+    all: &'a Connections,
+}
+
+impl<'a, S> Metered<'a, S> {
+    pub(super) fn new(stream: S, all: &'a Connections) -> Self {
+        Self { stream, all }
+    }
+
+    fn sent(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(length)) = written {
+            self.all.sent_bytes.inc_by(u64::try_from(length).unwrap_or_default());
+        }
+        written
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Metered<'_, S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let length = buffer.filled().len().saturating_sub(before);
+        if length > 0 {
+            self.all.received_bytes.inc_by(u64::try_from(length).unwrap_or_default());
+        }
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<'_, S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.sent(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.sent(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+    use crate::metrics::Metrics;
+
+    #[tokio::test]
+    async fn each_byte_is_counted_once_either_way_however_it_is_cut() {
+        let metrics = Metrics::new();
+        let (mut client, stream) = duplex(16);
+        let mut metered = Metered::new(stream, &metrics.connections);
+        let (sends, receives) = ([7; 100], &mut [0; 100]);
+        let (sent, received) = tokio::join!(client.write_all(&sends), metered.read_exact(receives));
+        assert_eq!((sent.unwrap(), received.unwrap()), ((), 100));
+        let (sent, received) =
+            tokio::join!(metered.write_all(&sends[..77]), client.read_exact(&mut receives[..77]));
+        assert_eq!((sent.unwrap(), received.unwrap()), ((), 77));
+        let Connections { received_bytes, sent_bytes, .. } = &metrics.connections;
+        assert_eq!((received_bytes.get(), sent_bytes.get()), (100, 77));
+    }
+}

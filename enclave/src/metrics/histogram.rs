@@ -1,0 +1,128 @@
+//! How long things take, by how many took how long.
+//!
+//! That of `prometheus-client` takes a lock for each observation; this one adds to two atomics.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::{MetricType, TypedMetric};
+
+/// The longest that each bucket holds, in microseconds: from what a plain answer takes to what no
+/// caller waits for. Whatever takes longer is in one more.
+const BOUNDS_MICROS: [u64; 17] = [
+    25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
+    1_000_000, 2_500_000, 10_000_000,
+];
+
+const BUCKETS: usize = BOUNDS_MICROS.len() + 1;
+
+/// Durations in seconds. Clones are the same one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Histogram(Arc<Observed>);
+
+#[derive(Debug, Default)]
+struct Observed {
+    /// By bucket, each without those before it.
+    counts: [AtomicU64; BUCKETS],
+    /// Of all together.
+    nanos: AtomicU64,
+}
+
+impl Histogram {
+    /// Something took so long.
+    pub(crate) fn observe(&self, took: Duration) {
+        let Self(observed) = self;
+        // In whole ones, rounded up: a bucket holds its bound, and nothing above it.
+        let micros = took.as_nanos().div_ceil(1000);
+        let bucket = BOUNDS_MICROS.partition_point(|bound| u128::from(*bound) < micros);
+        if let Some(count) = observed.counts.get(bucket) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        observed.nanos.fetch_add(nanos, Ordering::Relaxed);
+    }
+
+    /// How many were observed.
+    #[cfg(test)]
+    pub(crate) fn count(&self) -> u64 {
+        self.0.counts.iter().map(|count| count.load(Ordering::Relaxed)).sum()
+    }
+}
+
+impl EncodeMetric for Histogram {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        let Self(observed) = self;
+        let bounds = BOUNDS_MICROS.map(|bound| Duration::from_micros(bound).as_secs_f64());
+        let bounds = bounds.into_iter().chain([f64::INFINITY]);
+        let counts = observed.counts.iter().map(|count| count.load(Ordering::Relaxed));
+        let buckets: Vec<(f64, u64)> = bounds.zip(counts).collect();
+        // Of the same counts: the last bucket and the number of all must be the same.
+        let count = buckets.iter().map(|(_, count)| count).sum();
+        let sum = Duration::from_nanos(observed.nanos.load(Ordering::Relaxed)).as_secs_f64();
+        encoder.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        Self::TYPE
+    }
+}
+
+impl TypedMetric for Histogram {
+    const TYPE: MetricType = MetricType::Histogram;
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::text;
+    use prometheus_client::registry::Registry;
+
+    use super::*;
+
+    fn encoded(histogram: &Histogram) -> Vec<String> {
+        let mut registry = Registry::default();
+        registry.register("took_seconds", "How long", histogram.clone());
+        let mut text = String::new();
+        text::encode(&mut text, &registry).unwrap();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn what_takes_as_long_as_a_bound_is_within_it_and_what_takes_longer_is_not() {
+        let histogram = Histogram::default();
+        for nanos in [0, 25_000, 25_001, 1_000_000, 1_000_001, 10_000_000_001] {
+            histogram.observe(Duration::from_nanos(nanos));
+        }
+        let lines = encoded(&histogram);
+        for line in [
+            "# TYPE took_seconds histogram",
+            "took_seconds_bucket{le=\"0.000025\"} 2",
+            "took_seconds_bucket{le=\"0.00005\"} 3",
+            "took_seconds_bucket{le=\"0.001\"} 4",
+            "took_seconds_bucket{le=\"0.0025\"} 5",
+            "took_seconds_bucket{le=\"10.0\"} 5",
+            "took_seconds_bucket{le=\"+Inf\"} 6",
+            "took_seconds_count 6",
+            "took_seconds_sum 10.002050003",
+        ] {
+            assert!(lines.iter().any(|shown| shown == line), "no {line} in {lines:#?}");
+        }
+    }
+
+    #[test]
+    fn the_bounds_rise_and_are_as_many_as_there_are_buckets_but_the_last() {
+        assert!(BOUNDS_MICROS.is_sorted_by(|one, next| one < next));
+        let buckets = encoded(&Histogram::default());
+        let buckets = buckets.iter().filter(|line| line.contains("_bucket{")).count();
+        assert_eq!(buckets, BUCKETS);
+    }
+
+    #[test]
+    fn a_duration_that_no_counter_holds_is_counted_all_the_same() {
+        let histogram = Histogram::default();
+        histogram.observe(Duration::MAX);
+        assert_eq!(histogram.count(), 1);
+    }
+}

@@ -1,0 +1,81 @@
+//! Requests to KMS: how many came to what, and how long they took.
+
+use std::time::Duration;
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::Registry;
+use shared::kms::{ErrorType, Operation};
+
+use super::{Histogram, Label};
+use crate::audit::Ending;
+
+/// A request's operation and its outcome.
+type Labels = [(&'static str, &'static str); 2];
+
+/// By operation; what names none of ours, or was not let in, is unknown.
+#[derive(Debug)]
+pub(crate) struct Requests {
+    generate_random: Outcomes,
+    describe_custom_key_stores: Outcomes,
+    unknown: Outcomes,
+}
+
+/// By outcome. A series is there from the start, so that its first request is a rise.
+#[derive(Debug)]
+struct Outcomes {
+    granted: Counter,
+    abandoned: Counter,
+    refused: [(ErrorType, Counter); ErrorType::ALL.len()],
+    duration: Histogram,
+}
+
+impl Requests {
+    pub(super) fn register(registry: &mut Registry) -> Self {
+        let counters = Family::<Labels, Counter>::default();
+        let help = "Requests to KMS, and what came of them: granted, or an error's name";
+        registry.register("requests", help, counters.clone());
+        let durations = Family::<Label, Histogram>::default();
+        let help = "From when a request to KMS had arrived until there was an answer to it";
+        registry.register("request_duration_seconds", help, durations.clone());
+        let of = |operation| {
+            let counter = |outcome| {
+                let labels = [("operation", operation), ("outcome", outcome)];
+                counters.get_or_create(&labels).clone()
+            };
+            Outcomes {
+                granted: counter("granted"),
+                abandoned: counter(Ending::ABANDONED),
+                refused: ErrorType::ALL.map(|error| (error, counter(error.name()))),
+                duration: durations.get_or_create(&[("operation", operation)]).clone(),
+            }
+        };
+        Self {
+            generate_random: of(Operation::GenerateRandom.name()),
+            describe_custom_key_stores: of(Operation::DescribeCustomKeyStores.name()),
+            unknown: of(UNKNOWN_OPERATION),
+        }
+    }
+
+    /// One is over.
+    pub(crate) fn count(&self, operation: Option<Operation>, ending: Ending, took: Duration) {
+        let outcomes = match operation {
+            Some(Operation::GenerateRandom) => &self.generate_random,
+            Some(Operation::DescribeCustomKeyStores) => &self.describe_custom_key_stores,
+            None => &self.unknown,
+        };
+        let counter = match ending {
+            Ending::Granted => Some(&outcomes.granted),
+            Ending::Abandoned => Some(&outcomes.abandoned),
+            Ending::Refused(error) => {
+                let refused = outcomes.refused.iter().find(|(refused, _)| *refused == error);
+                refused.map(|(_, counter)| counter)
+            }
+        };
+        counter.map(Counter::inc);
+        outcomes.duration.observe(took);
+    }
+}
+
+/// The operation of a request that names none, or nobody who may.
+pub(crate) const UNKNOWN_OPERATION: &str = "unknown";
