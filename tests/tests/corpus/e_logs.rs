@@ -57,7 +57,7 @@ fn agents(mut row: Row) -> Row {
         ("backslashes", r"\n\r\u001b[2J\x1b\\"),
         ("a shell's own", "$(reboot) `reboot` ; | & > ${jndi:ldap://x}"),
         ("a record of its own", r#"{"eventVersion":"1.08","eventName":"GenerateRandom"}"#),
-        ("a line of a log", "2027-01-15T08:00:00.000000Z  INFO refused request=x"),
+        ("a line of a log", "2027-01-15T08:00:00.000000Z  INFO refused request_id=x"),
         ("markup", "<script>alert(1)</script> &amp;"),
         ("line and paragraph separators", "a\u{2028}b\u{2029}c\u{85}d"),
         ("text turned around", "\u{202e}cba\u{2066}\u{200f}"),

@@ -26,7 +26,7 @@ pub(crate) fn rows() -> Vec<Row> {
 }
 
 /// What anybody is told of a fault.
-fn internal() -> Expected {
+pub(crate) fn internal() -> Expected {
     Expected::error(
         500,
         "KMSInternalException",

@@ -20,6 +20,7 @@ use tokio::runtime::Runtime;
 use crate::answer::{Answer, Expected};
 use crate::configuration::Configuration;
 use crate::e_requests::{attested, plain};
+use crate::records::Records;
 use crate::stage::{NOW, PIPE_LENGTH, anchors};
 
 /// What a module does instead with the draw of that number, counted from when the service is ready.
@@ -98,11 +99,25 @@ impl Faulty {
         Self::under("", false, script).unwrap()
     }
 
+    /// One whose module works, and that records what it is asked.
+    pub(crate) fn recorded(records: Records) -> Self {
+        Self::with("", false, Box::new(|_| None), Audit::to(records).unwrap()).unwrap()
+    }
+
     /// With these lines in its configuration; the script may hold from the boot on.
     pub(crate) fn under(
         entropy: &str,
         from_boot: bool,
         script: Script,
+    ) -> Result<Self, StartError> {
+        Self::with(entropy, from_boot, script, Audit::none())
+    }
+
+    fn with(
+        entropy: &str,
+        from_boot: bool,
+        script: Script,
+        audit: Audit,
     ) -> Result<Self, StartError> {
         let settings = Configuration::new(String::new()).on_laptop().with_entropy(entropy);
         let settings = settings.settings().unwrap();
@@ -114,7 +129,7 @@ impl Faulty {
         let platform = FaultyPlatform { clock: clock.clone(), in_service };
         let anchors: TrustAnchors<attestation::Simulated> = anchors();
         let runtime = Runtime::new().unwrap();
-        let start = Service::start(platform, nsm, anchors, settings, Audit::none());
+        let start = Service::start(platform, nsm, anchors, settings, audit);
         let server = Arc::new(Server::new(runtime.block_on(start)?));
         Ok(Self { server, clock, runtime })
     }
@@ -124,7 +139,7 @@ impl Faulty {
     }
 
     /// The answer to a request on a connection of its own.
-    fn ask(&self, request: Vec<u8>) -> Answer {
+    pub(crate) fn ask(&self, request: Vec<u8>) -> Answer {
         self.block_on(ask(&self.server, request))
     }
 

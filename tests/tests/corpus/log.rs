@@ -1,13 +1,15 @@
 //! The service's log, in the form in which it runs, kept apart by thread: each case is checked, and
 //! its service answers, on a thread of its own.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, Write};
 use std::sync::Mutex;
 use std::thread;
 
 thread_local! {
     static LINES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// Whether whoever logs next panics.
+    static PANICS: Cell<bool> = const { Cell::new(false) };
 }
 
 /// What the threads of all modules logged, which are no case's own.
@@ -22,6 +24,7 @@ struct OfThisThread;
 
 impl Write for OfThisThread {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        assert!(!PANICS.take(), "on purpose");
         match thread::current().name() {
             Some("nsm" | "nsm-watchdog") => OF_MODULES.lock().unwrap().extend_from_slice(bytes),
             _ => LINES.with_borrow_mut(|lines| lines.extend_from_slice(bytes)),
@@ -37,6 +40,11 @@ impl Write for OfThisThread {
 /// Once for the process.
 pub(crate) fn init() {
     enclave::init_log_to(|| OfThisThread);
+}
+
+/// Whoever logs next on this thread panics.
+pub(crate) fn panic_once() {
+    PANICS.set(true);
 }
 
 /// What was logged on this thread since the last time.

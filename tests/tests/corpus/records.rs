@@ -55,7 +55,7 @@ impl Trace {
         assert_eq!(log.lines().count(), usize::from(self.logged.is_some()), "{context}: {log}");
         if let Some(reason) = &self.logged {
             let id = text("requestID").expect(context);
-            let end = format!("  INFO refused request={id} reason={reason:?}\n");
+            let end = format!("  INFO refused request_id={id} reason={reason:?}\n");
             assert!(log.ends_with(&end), "{context}: {log} does not end with {end}");
         }
     }

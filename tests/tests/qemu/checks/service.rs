@@ -156,7 +156,7 @@ pub(super) fn console_after(machine: &Machine, answers: &[Vec<u8>]) -> String {
     assert!(answers.iter().all(|answer| answer.starts_with("HTTP/1.1 400")), "{answers:?}");
     let mut lines = answers.last().unwrap().lines();
     let id = lines.find_map(|line| line.strip_prefix("x-amzn-requestid: ")).unwrap();
-    machine.console_with(&format!("refused request={id}"))
+    machine.console_with(&format!("refused request_id={id}"))
 }
 
 /// Requests that are wrong, with a canary wherever there can be one.
