@@ -13,6 +13,7 @@ use enclave::Service;
 use enclave::audit::Audit;
 use enclave::clock::{Clock, SystemClock};
 use enclave::config::{Config, Posture};
+use enclave::http::Entrance;
 use enclave::platform::Simulated;
 use shared::attestation::TrustAnchors;
 use shared::simulator::{Now, SimulatedNsm, World};
@@ -72,13 +73,14 @@ impl Simulator {
     }
 
     fn start_by(builder: SimulatorBuilder) -> Result<Self, SimulatorError> {
-        let SimulatorBuilder { now, config, audit } = builder;
+        let SimulatorBuilder { now, config, audit, proxy_protocol } = builder;
         let world = Arc::new(World::new(Arc::clone(&now)).map_err(failed)?);
         let mut anchors = TrustAnchors::simulator_root(world.root_certificate());
         let config = Config::load(config.as_deref()).map_err(failed)?;
         config.add_anchors(&mut anchors).map_err(failed)?;
         let conditions = config.simulated_nsm().map_err(failed)?;
         let settings = config.settings(Posture::Laptop).map_err(failed)?;
+        let settings = settings.through(Entrance { parent_cid: None, proxy_protocol });
         let audit = audit.map_or(Ok(Audit::none()), Audit::to).map_err(failed)?;
         let nsm = SimulatedNsm::under(conditions, Arc::clone(&world));
         let platform = Simulated::new(Arc::clone(&world), move || now(), nsm.readiness());
@@ -186,11 +188,17 @@ pub struct SimulatorBuilder {
     now: Now,
     config: Option<PathBuf>,
     audit: Option<Box<dyn Write + Send>>,
+    proxy_protocol: bool,
 }
 
 impl Default for SimulatorBuilder {
     fn default() -> Self {
-        Self { now: Arc::new(|| SystemClock.now()), config: None, audit: None }
+        Self {
+            now: Arc::new(|| SystemClock.now()),
+            config: None,
+            audit: None,
+            proxy_protocol: false,
+        }
     }
 }
 
@@ -218,6 +226,13 @@ impl SimulatorBuilder {
     #[must_use]
     pub fn audit(self, writer: impl Write + Send + 'static) -> Self {
         Self { audit: Some(Box::new(writer)), ..self }
+    }
+
+    /// Reads a PROXY header, version 2, at the beginning of each connection, as with `enclave-simulator
+    /// --proxy-protocol`: then it is asked through what writes one.
+    #[must_use]
+    pub fn proxy_protocol(self) -> Self {
+        Self { proxy_protocol: true, ..self }
     }
 
     /// Starts it.

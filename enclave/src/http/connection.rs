@@ -43,7 +43,10 @@ impl<P: Platform> Server<P> {
     /// Whether whoever connected to `door` may; who may not is counted and told of.
     pub(super) fn admits(&self, door: Door, stream: &Stream) -> bool {
         // Of who has gone already nothing is known.
-        let Some(peer) = Peer::of(stream) else { return false };
+        Peer::of(stream).is_some_and(|peer| self.admits_peer(door, peer))
+    }
+
+    fn admits_peer(&self, door: Door, peer: Peer) -> bool {
         let admits = self.service.settings.entrance.admits(door, peer);
         if !admits {
             self.service.metrics.connections.refused.peer.inc();

@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
 
 use shared::transport::ConnectionId;
 use tracing::Level;
+use tracing::subscriber::DefaultGuard;
 
 use super::*;
 use crate::http::Entrance;
@@ -136,6 +137,22 @@ async fn what_begins_otherwise_is_closed_without_an_answer_and_counted() {
 }
 
 #[tokio::test]
+async fn f15_who_is_not_the_parent_is_counted_and_told_of_once() {
+    let server = behind_a_relay().await;
+    let (logged, _log) = logs();
+    for door in [Door::Clients, Door::Admin] {
+        assert!(server.admits_peer(door, Peer::Vsock { cid: 3 }));
+        for cid in [2, 16] {
+            assert!(!server.admits_peer(door, Peer::Vsock { cid }));
+        }
+    }
+    assert_eq!(metric(&server, "connections_refused_total{reason=\"peer\"}"), 4);
+    let text = logged.text();
+    assert_eq!(text.matches("it is not from the parent").count(), 1, "{text}");
+    assert!(text.contains("door=Clients peer=Vsock { cid: 2 }"), "{text}");
+}
+
+#[tokio::test]
 async fn who_has_sent_no_header_when_the_service_stops_is_not_waited_for() {
     let server = behind_a_relay().await;
     let (_client, stream) = duplex(64);
@@ -210,23 +227,32 @@ impl io::Write for Logged {
     }
 }
 
+impl Logged {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+/// What this thread logs from now on, until the guard is dropped.
+fn logs() -> (Logged, DefaultGuard) {
+    let logged = Logged::default();
+    let writer = logged.clone();
+    let log = tracing_subscriber::fmt().with_max_level(Level::DEBUG).with_ansi(false);
+    let log = log.with_writer(move || writer.clone()).finish();
+    (logged, tracing::subscriber::set_default(log))
+}
+
 #[tokio::test]
 async fn each_request_is_logged_once_with_what_came_of_it() {
     let server = behind_a_relay().await;
-    let logged = Logged::default();
-    let log = {
-        let logged = logged.clone();
-        let log = tracing_subscriber::fmt().with_max_level(Level::DEBUG);
-        log.with_ansi(false).with_writer(move || logged.clone()).finish()
-    };
-    let _log = tracing::subscriber::set_default(log);
+    let (logged, _log) = logs();
     for expired in [false, true] {
         if expired {
             server.service().expire_clock();
         }
         exchange(&server, &[&header(None), PLAIN].concat()).await;
     }
-    let text = String::from_utf8(logged.0.lock().unwrap().clone()).unwrap();
+    let text = logged.text();
     let lines: Vec<_> = text.lines().filter(|line| line.contains("answered")).collect();
     let [granted, failed] = &lines[..] else { panic!("{text}") };
     for (line, level, outcome, operation) in [

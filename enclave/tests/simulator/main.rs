@@ -4,6 +4,7 @@
 
 mod admin;
 mod process;
+mod proxied;
 mod tickets;
 
 use std::io::{BufRead, BufReader, Read, Write};

@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use attested_recipient::{Client, ClientError, Credentials, Document, RecipientKey, Simulator};
+use attested_recipient::{
+    Client, ClientError, Credentials, Document, RecipientKey, Simulator, SimulatorBuilder,
+};
 use serde_json::Value;
 
 use super::trail::Trail;
@@ -22,20 +24,29 @@ pub(crate) fn credentials() -> Credentials {
 impl Configured {
     /// With this configuration, and `policy` beside it as `wallet.json`.
     pub(crate) fn start(config: &str, policy: &str) -> Self {
+        Self::built(Simulator::builder(), config, policy)
+    }
+
+    /// As `builder` has it as well.
+    pub(crate) fn built(builder: SimulatorBuilder, config: &str, policy: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("enclave.toml");
         fs::write(folder.path().join("wallet.json"), policy).unwrap();
         fs::write(&path, config).unwrap();
         let trail = Trail::default();
-        let builder = Simulator::builder().config_file(path).audit(trail.clone());
+        let builder = builder.config_file(path).audit(trail.clone());
         let key = RecipientKey::from_pem(include_str!("../../keys/rsa-2048.pem")).unwrap();
         Self { simulator: builder.start().unwrap(), key, trail }
     }
 
     /// A client that signs.
     pub(crate) fn client(&self) -> Client {
-        let client = self.simulator.client_at(self.simulator.endpoint_url()).unwrap();
-        client.signed_by(credentials())
+        self.client_at(self.simulator.endpoint_url())
+    }
+
+    /// One that asks for it there.
+    pub(crate) fn client_at(&self, url: &str) -> Client {
+        self.simulator.client_at(url).unwrap().signed_by(credentials())
     }
 
     /// GenerateRandom of 32 bytes for a document, to be opened by `key` unless it says otherwise.

@@ -6,6 +6,8 @@ mod audit;
 mod configured;
 mod policies;
 mod recipients;
+mod relay;
+mod sources;
 mod throttle;
 mod trail;
 mod wallet;

@@ -18,11 +18,11 @@ fn nitro_tpm() -> Document {
     Document { kind: Kind::NitroTpm, ..Document::default() }
 }
 
-fn statement(effect: &str, action: &str, condition: &str) -> String {
+pub(crate) fn statement(effect: &str, action: &str, condition: &str) -> String {
     format!(r#"{{"Effect":"{effect}","Action":"{action}","Resource":"*","Condition":{condition}}}"#)
 }
 
-fn policy(statements: &[String]) -> String {
+pub(crate) fn policy(statements: &[String]) -> String {
     format!(r#"{{"Version":"2012-10-17","Statement":[{}]}}"#, statements.join(","))
 }
 

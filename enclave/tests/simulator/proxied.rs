@@ -1,0 +1,97 @@
+//! Behind a relay that tells whom it relays.
+
+use std::fs;
+use std::io::{BufRead, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::process::Stdio;
+
+use shared::transport::{ConnectionId, ProxyHeader};
+
+use super::process::{Simulator, get};
+
+fn header() -> Vec<u8> {
+    let client = Some("192.0.2.7:50000".parse().unwrap());
+    let connection = Some(ConnectionId([0x1b, 0x2c, 0x3d, 0x4e, 0x5f, 0x60]));
+    ProxyHeader { client, connection }.encode(Some("127.0.0.1:8000".parse().unwrap()))
+}
+
+const REQUEST: &[u8] = b"POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\
+    Content-Type: application/x-amz-json-1.1\r\nX-Amz-Target: TrentService.GenerateRandom\r\n\
+    Content-Length: 19\r\n\r\n{\"NumberOfBytes\":1}";
+
+#[test]
+fn a_client_is_known_by_its_header_and_who_watches_needs_none() {
+    let more = ["--proxy-protocol", "--admin-listen", "127.0.0.1:0"];
+    let mut simulator = Simulator::start("127.0.0.1:0", &more);
+    let mut stdout = simulator.stdout.take().unwrap();
+    let mut line = String::new();
+    stdout.read_line(&mut line).unwrap();
+    let admin = line.strip_prefix("enclave-simulator admin listening on ").unwrap().trim();
+
+    let ask = |bytes: &[u8]| {
+        let mut stream = TcpStream::connect(&simulator.endpoint).unwrap();
+        stream.write_all(bytes).unwrap();
+        let mut answer = Vec::new();
+        // It may be cut off, with what it sent unread.
+        drop(stream.read_to_end(&mut answer));
+        String::from_utf8(answer).unwrap()
+    };
+    let answer = ask(&[&header(), REQUEST].concat());
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert!(answer.contains("\r\nx-amzn-requestid: 1b2c3d4e-5f60-4"), "{answer}");
+    assert_eq!(ask(REQUEST), "");
+
+    let metrics = get(&mut TcpStream::connect(admin).unwrap(), "/metrics");
+    for line in [
+        "attested_random_connections_total 2",
+        "attested_random_connections_refused_total{reason=\"proxy_header\"} 1",
+        "attested_random_connections_refused_total{reason=\"peer\"} 0",
+        "attested_random_requests_total{operation=\"GenerateRandom\",outcome=\"granted\"} 1",
+    ] {
+        assert!(metrics.lines().any(|shown| shown == line), "no {line} in {metrics}");
+    }
+    assert_eq!(simulator.terminate(), Some(0));
+    let mut records = String::new();
+    stdout.read_to_string(&mut records).unwrap();
+    let [record] = &records.lines().collect::<Vec<_>>()[..] else { panic!("{records}") };
+    assert!(record.contains(r#""sourceIPAddress":"192.0.2.7""#), "{record}");
+    assert!(record.contains(r#""requestID":"1b2c3d4e-5f60-4"#), "{record}");
+}
+
+#[test]
+fn the_files_permissions_are_the_guard_on_a_unix_socket() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("enclave.sock");
+    let _simulator = Simulator::start(&format!("unix:{}", socket.display()), &["--proxy-protocol"]);
+    let mut stream = UnixStream::connect(&socket).unwrap();
+    stream.write_all(&header()).unwrap();
+    assert_eq!(get(&mut stream, "/readyz"), "ready\n");
+}
+
+#[test]
+fn a_policy_that_asks_for_addresses_is_warned_of_where_nobody_tells_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = r#"{"Statement":{"Effect":"Allow","Action":"*","Resource":"*",
+        "Condition":{"IpAddress":{"aws:SourceIp":"192.0.2.0/24"}}}}"#;
+    fs::write(folder.path().join("p.json"), policy).unwrap();
+    let config = "[auth]\nmode = \"sigv4\"\nregion = \"eu-west-1\"\n\
+        [[credential]]\naccess_key_id = \"AKIDEXAMPLE\"\nsecret_access_key = \"a-secret\"\n\
+        principal = \"arn:aws:iam::123456789012:role/wallet\"\npolicies = [\"p.json\"]\n";
+    let path = folder.path().join("enclave.toml");
+    fs::write(&path, config).unwrap();
+    let log = |more: &[&str]| {
+        let more = [&["--config", path.to_str().unwrap()], more].concat();
+        let mut simulator = Simulator::start_with_log("127.0.0.1:0", &more, Stdio::piped());
+        let mut stderr = simulator.process.stderr.take().unwrap();
+        assert_eq!(simulator.terminate(), Some(0));
+        let mut log = String::new();
+        stderr.read_to_string(&mut log).unwrap();
+        log
+    };
+    let warning = "IpAddress aws:SourceIp never matches: no request carries the key; turn on \
+        [server] proxy_protocol";
+    let (off, on) = (log(&[]), log(&["--proxy-protocol"]));
+    assert!(off.contains(warning), "{off}");
+    assert!(!on.contains("aws:SourceIp"), "{on}");
+}
