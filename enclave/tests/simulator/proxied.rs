@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, Read, Write};
-use std::net::TcpStream;
+use std::net::{IpAddr, TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 
@@ -57,6 +57,39 @@ fn a_client_is_known_by_its_header_and_who_watches_needs_none() {
     let [record] = &records.lines().collect::<Vec<_>>()[..] else { panic!("{records}") };
     assert!(record.contains(r#""sourceIPAddress":"192.0.2.7""#), "{record}");
     assert!(record.contains(r#""requestID":"1b2c3d4e-5f60-4"#), "{record}");
+}
+
+/// An address of this machine that others could have; none where it has no network.
+fn own_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+    // It sends nothing: the kernel chooses the address that it would send from.
+    socket.connect("192.0.2.1:9").ok()?;
+    Some(socket.local_addr().unwrap().ip())
+}
+
+#[test]
+fn over_tcp_nobody_from_another_address_writes_a_header() {
+    let Some(own) = own_address() else { return };
+    let more = ["--proxy-protocol", "--admin-listen", "0.0.0.0:0"];
+    let mut simulator = Simulator::start("0.0.0.0:0", &more);
+    let mut line = String::new();
+    simulator.stdout.as_mut().unwrap().read_line(&mut line).unwrap();
+    let (_, admin_port) = line.trim().rsplit_once(':').unwrap();
+    let (_, port) = simulator.endpoint.rsplit_once(':').unwrap();
+    let connect = |ip: &str, port: &str| TcpStream::connect(format!("{ip}:{port}")).unwrap();
+
+    let mut stranger = connect(&own.to_string(), port);
+    let mut answer = Vec::new();
+    // It is closed, with or without what it sent having been read.
+    drop(stranger.write_all(&[&header(), REQUEST].concat()));
+    drop(stranger.read_to_end(&mut answer));
+    assert_eq!(answer, b"");
+    let mut relay = connect("127.0.0.1", port);
+    relay.write_all(&header()).unwrap();
+    assert_eq!(get(&mut relay, "/readyz"), "ready\n");
+    let metrics = get(&mut connect(&own.to_string(), admin_port), "/metrics");
+    let refused = "attested_random_connections_refused_total{reason=\"peer\"} 1";
+    assert!(metrics.lines().any(|line| line == refused), "{metrics}");
 }
 
 #[test]
