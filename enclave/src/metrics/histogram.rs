@@ -10,14 +10,33 @@ use std::time::Duration;
 use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::{MetricType, TypedMetric};
 
-/// The longest that each bucket holds, in microseconds: from what a plain answer takes to what no
+/// Nanoseconds.
+const MICROSECOND: u64 = 1_000;
+const MILLISECOND: u64 = 1_000_000;
+
+/// The longest that each bucket holds, in nanoseconds: from what a plain answer takes to what no
 /// caller waits for. Whatever takes longer is in one more.
-const BOUNDS_MICROS: [u64; 17] = [
-    25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
-    1_000_000, 2_500_000, 10_000_000,
+const BOUNDS: [u64; 17] = [
+    25 * MICROSECOND,
+    50 * MICROSECOND,
+    100 * MICROSECOND,
+    250 * MICROSECOND,
+    500 * MICROSECOND,
+    MILLISECOND,
+    2_500 * MICROSECOND,
+    5 * MILLISECOND,
+    10 * MILLISECOND,
+    25 * MILLISECOND,
+    50 * MILLISECOND,
+    100 * MILLISECOND,
+    250 * MILLISECOND,
+    500 * MILLISECOND,
+    1_000 * MILLISECOND,
+    2_500 * MILLISECOND,
+    10_000 * MILLISECOND,
 ];
 
-const BUCKETS: usize = BOUNDS_MICROS.len() + 1;
+const BUCKETS: usize = BOUNDS.len() + 1;
 
 /// Durations in seconds. Clones are the same one.
 #[derive(Clone, Debug, Default)]
@@ -35,13 +54,11 @@ impl Histogram {
     /// Something took so long.
     pub(crate) fn observe(&self, took: Duration) {
         let Self(observed) = self;
-        // In whole ones, rounded up: a bucket holds its bound, and nothing above it.
-        let micros = took.as_nanos().div_ceil(1000);
-        let bucket = BOUNDS_MICROS.partition_point(|bound| u128::from(*bound) < micros);
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        let bucket = BOUNDS.partition_point(|bound| *bound < nanos);
         if let Some(count) = observed.counts.get(bucket) {
             count.fetch_add(1, Ordering::Relaxed);
         }
-        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         observed.nanos.fetch_add(nanos, Ordering::Relaxed);
     }
 
@@ -55,7 +72,7 @@ impl Histogram {
 impl EncodeMetric for Histogram {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
         let Self(observed) = self;
-        let bounds = BOUNDS_MICROS.map(|bound| Duration::from_micros(bound).as_secs_f64());
+        let bounds = BOUNDS.map(|bound| Duration::from_nanos(bound).as_secs_f64());
         let bounds = bounds.into_iter().chain([f64::INFINITY]);
         let counts = observed.counts.iter().map(|count| count.load(Ordering::Relaxed));
         let buckets: Vec<(f64, u64)> = bounds.zip(counts).collect();
@@ -113,7 +130,7 @@ mod tests {
 
     #[test]
     fn the_bounds_rise_and_are_as_many_as_there_are_buckets_but_the_last() {
-        assert!(BOUNDS_MICROS.is_sorted_by(|one, next| one < next));
+        assert!(BOUNDS.is_sorted_by(|one, next| one < next));
         let buckets = encoded(&Histogram::default());
         let buckets = buckets.iter().filter(|line| line.contains("_bucket{")).count();
         assert_eq!(buckets, BUCKETS);
