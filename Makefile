@@ -39,7 +39,7 @@ TOOL = $(TARGET_DIR)/release/attested-recipient
 
 .PHONY: help build run demo test test-rust-sdk test-model test-statistics \
 	bench bench-peers peers bench-entropy bench-instructions bench-key-store bench-tls fuzz fuzz-replay fuzz-save mutants lint \
-	lint-rust-sdk fmt deny build-production build-production-pkcs11 verify-production image-test eif eif-test \
+	lint-rust-sdk fmt deny check-deploy build-production build-production-pkcs11 verify-production image-test eif eif-test \
 	kernel-update qemu-test clients key-stores tools FORCE
 
 help: ## List the targets.
@@ -146,6 +146,10 @@ fmt: ## Format all Rust code.
 	cargo fmt --all
 	cargo fmt --manifest-path tests/rust-sdk/Cargo.toml
 	cargo fmt --manifest-path tests/model/Cargo.toml
+
+check-deploy: ## Validate manifests, units, alerts and dashboard offline, and see a seeded mistake in each caught.
+	@deploy/check/run.sh
+	@deploy/check/mistakes.sh
 
 deny: tools ## Check licences, sources and who may use what (needs cargo-deny).
 	@command -v cargo-deny >/dev/null || { echo "cargo-deny is missing: cargo install --locked cargo-deny" >&2; exit 1; }

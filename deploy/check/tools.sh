@@ -1,10 +1,11 @@
-# Sourced: finds what `make check-deploy` runs, under target/check or on the system, and brings what is
-# missing. Sets `kubectl`, `promtool`, `python` and `validate`. No package is installed and no service
-# started: Debian's are unpacked into target/check, PyPI's go into a virtual environment there.
+# Sourced, with `check` set to this folder: finds what `make check-deploy` runs, under target/check or on the
+# system, and brings what is missing. Sets `kubectl`, `promtool`, `python` and `validate`. No package is
+# installed and no service started: Debian's are unpacked into target/check, PyPI's go into a virtual
+# environment there.
 #
 # KUBECTL and PROMTOOL name others.
 
-tools=$(realpath -m "${CARGO_TARGET_DIR:-$deploy/../target}/check")
+tools=$(realpath -m "${CARGO_TARGET_DIR:-$check/../../target}/check")
 
 missing() {
     echo "make check-deploy needs $1" >&2
@@ -40,7 +41,7 @@ command -v systemd-analyze >/dev/null ||
 python=$tools/venv/bin/python
 wanted() {
     echo "$tools"
-    python3 --version && cat "$deploy/check/requirements.txt"
+    python3 --version && cat "$check/requirements.txt"
 }
 command -v python3 >/dev/null && python3 -c 'import ensurepip, venv' 2>/dev/null ||
     missing "python3 with venv: apt-get install python3-venv"
@@ -48,8 +49,8 @@ if ! wanted | cmp -s - "$tools/venv/stamp"; then
     rm -rf "$tools/venv"
     python3 -m venv "$tools/venv"
     "$tools/venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes \
-        --only-binary :all: --requirement "$deploy/check/requirements.txt" ||
-        missing "PyPI, for $deploy/check/requirements.txt"
+        --only-binary :all: --requirement "$check/requirements.txt" ||
+        missing "PyPI, for deploy/check/requirements.txt"
     wanted >"$tools/venv/stamp"
 fi
 validate=("$tools/venv/bin/kubernetes-validate" --strict)

@@ -1,0 +1,104 @@
+"""What must agree between the manifests, and no schema tells. Reads the built manifests from stdin.
+
+kubernetes.py DEPLOY
+"""
+
+import ctypes
+import json
+import pathlib
+import sys
+import tomllib
+
+import yaml
+
+DEPLOY = pathlib.Path(sys.argv[1])
+objects = {(item["kind"], item["metadata"]["name"]): item
+           for item in yaml.safe_load_all(sys.stdin.read())}
+wrong = []
+
+
+def demand(holds, otherwise):
+    if not holds:
+        wrong.append(otherwise)
+
+
+def one(kind, name="attested-random"):
+    return objects[kind, name]
+
+
+deployment = one("Deployment")
+pod = deployment["spec"]["template"]["spec"]
+labels = deployment["spec"]["template"]["metadata"]["labels"].items()
+enclave, = pod["initContainers"]
+proxy, = pod["containers"]
+
+# Who selects the pods.
+selectors = {
+    "Service": one("Service")["spec"]["selector"],
+    "the headless Service": one("Service", "attested-random-metrics")["spec"]["selector"],
+    "PodDisruptionBudget": one("PodDisruptionBudget")["spec"]["selector"]["matchLabels"],
+    "NetworkPolicy": one("NetworkPolicy")["spec"]["podSelector"]["matchLabels"],
+    "the spread": pod["topologySpreadConstraints"][0]["labelSelector"]["matchLabels"],
+}
+for who, selector in selectors.items():
+    demand(selector.items() <= labels, f"{who} selects {selector}, which the pods are not")
+
+# Ports by name.
+ports = {port["name"]: port["containerPort"] for port in proxy["ports"]}
+named = [port["targetPort"] for name in ("attested-random", "attested-random-metrics")
+         for port in one("Service", name)["spec"]["ports"]]
+named += [port["port"] for rule in one("NetworkPolicy")["spec"]["ingress"] for port in rule["ports"]]
+named += [proxy[probe]["httpGet"]["port"] for probe in ("livenessProbe", "readinessProbe")]
+for port in named:
+    demand(port in ports, f"no container has a port {port}")
+demand(enclave["livenessProbe"]["httpGet"]["port"] == ports.get("metrics"),
+       "the enclave's probe does not ask the relay")
+
+# The relay's file.
+settings, = (item for (kind, name), item in objects.items() if kind == "ConfigMap")
+file = tomllib.loads(settings["data"]["parent-proxy.toml"])
+environment = {entry["name"]: entry["value"] for entry in enclave["env"]}
+cid = environment["ENCLAVE_CID"]
+demand(file["upstream"] == [f"vsock:{cid}:5000,admin=vsock:{cid}:5002"],
+       f"the relay's upstream is not the enclave of CID {cid}")
+demand(file["listen"].endswith(f":{ports.get('kms')}"), "the relay does not listen where clients go")
+demand(file["admin_listen"].endswith(f":{ports.get('metrics')}"), "no probe reaches the relay")
+mounts = {mount["name"]: mount["mountPath"] for mount in proxy["volumeMounts"]}
+demand(file["config_archive"].startswith(mounts["configuration"] + "/"), "no Secret at config_archive")
+
+# How a pod ends.
+grace = pod["terminationGracePeriodSeconds"]
+least = proxy["lifecycle"]["preStop"]["sleep"]["seconds"] + file["drain_timeout"] + 10
+demand(grace > least, f"terminationGracePeriodSeconds: {grace} is not more than {least}")
+
+# What the enclave takes is what the node gives.
+limits = enclave["resources"]["limits"]
+memory = f"{environment['ENCLAVE_MEMORY_MIB']}Mi"
+demand(limits["hugepages-2Mi"] == memory, f"hugepages are {limits['hugepages-2Mi']}, not {memory}")
+demand(limits["aws.ec2.nitro/nitro_enclaves"] == "1", "not one enclave")
+node = (DEPLOY / "kubernetes/node.sh").read_text()
+demand(f"memory_mib: {environment['ENCLAVE_MEMORY_MIB']}\\ncpu_count: {environment['ENCLAVE_CPU_COUNT']}\\n"
+       in node, "node.sh sets aside something else than the enclave takes")
+
+# Nothing may do more than it must.
+demand(not pod["automountServiceAccountToken"] and not pod["enableServiceLinks"], "the pod has a token or links")
+for container in (enclave, proxy):
+    rights = container["securityContext"]
+    demand(rights["readOnlyRootFilesystem"] and not rights["allowPrivilegeEscalation"]
+           and rights["capabilities"] == {"drop": ["ALL"]} and not rights.get("privileged"),
+           f"container {container['name']} may do more than it must")
+
+# The scaling's metrics.
+given = {rule["name"]["as"] for rule in
+         yaml.safe_load((DEPLOY / "kubernetes/prometheus-adapter.yaml").read_text())["rules"]["custom"]}
+asked = {metric["pods"]["metric"]["name"] for metric in one("HorizontalPodAutoscaler")["spec"]["metrics"]}
+demand(asked == given, f"the scaling asks for {sorted(asked)}, prometheus-adapter gives {sorted(given)}")
+
+# The seccomp profile: a call that is misspelt is one that is not forbidden.
+seccomp = ctypes.CDLL("libseccomp.so.2")
+for rule in json.loads((DEPLOY / "kubernetes/seccomp.json").read_text())["syscalls"]:
+    for name in rule["names"]:
+        demand(seccomp.seccomp_syscall_resolve_name(name.encode()) != -1, f"seccomp.json: no system call {name}")
+
+if wrong:
+    sys.exit("\n".join(wrong))

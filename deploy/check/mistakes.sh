@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# Plants one mistake at a time in a copy of deploy/, and demands that run.sh fails and says so.
+set -euo pipefail
+check=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
+source "$check/tools.sh"
+copy=$(mktemp -d)
+trap 'rm -rf "$copy"' EXIT
+caught=0 missed=0
+
+# seeded KIND FILE SED-SCRIPT MESSAGE: KIND's check fails with MESSAGE, an extended regular expression, once
+# the script has changed the file.
+seeded() {
+    local kind=$1 file=$copy/deploy/$2 script=$3 message=$4 said
+    rm -rf "$copy/deploy" && cp -r "$check/.." "$copy/deploy"
+    sed -i -E "$script" "$file"
+    if cmp -s "$file" "$check/../$2"; then
+        echo "not planted: $2: $script" >&2
+    elif said=$(DEPLOY=$copy/deploy "$check/run.sh" "$kind" 2>&1); then
+        echo "not noticed: $2: $script" >&2
+    elif ! grep -qE -- "$message" <<<"$said"; then
+        echo "noticed for another reason: $2: $script: $said" >&2
+    else
+        caught=$((caught + 1))
+        return
+    fi
+    missed=$((missed + 1))
+}
+
+# What the schemas and kustomize notice.
+seeded kubernetes kubernetes/kustomization.yaml 's/- service.yaml/- services.yaml/' 'services.yaml'
+seeded kubernetes kubernetes/namespace.yaml 's/^  labels:/  label:/' "label"
+seeded kubernetes kubernetes/serviceaccount.yaml 's/automountServiceAccountToken/automountToken/' 'automountToken'
+seeded kubernetes kubernetes/deployment.yaml 's/terminationGracePeriodSeconds: 60/terminationGracePeriodSeconds: 60s/' '60s'
+seeded kubernetes kubernetes/deployment.yaml 's/enableServiceLinks/enableServiceLink/' 'enableServiceLink'
+seeded kubernetes kubernetes/deployment.yaml 's/failureThreshold: 30/failureTreshold: 30/' 'failureTreshold'
+seeded kubernetes kubernetes/service.yaml 's/port: 443/port: "443"/' '443'
+seeded kubernetes kubernetes/poddisruptionbudget.yaml 's/maxUnavailable/maxUnavailables/' 'maxUnavailables'
+seeded kubernetes kubernetes/networkpolicy.yaml 's/podSelector:/podSelectors:/' 'podSelector'
+seeded kubernetes kubernetes/horizontalpodautoscaler.yaml 's/maxReplicas: 12/maxReplica: 12/' 'maxReplica'
+# What none of them does.
+seeded kubernetes kubernetes/service.yaml '0,/targetPort: kms/s//targetPort: kmss/' 'no container has a port kmss'
+seeded kubernetes kubernetes/deployment.yaml 's/terminationGracePeriodSeconds: 60/terminationGracePeriodSeconds: 30/' 'terminationGracePeriodSeconds: 30 is not more'
+seeded kubernetes kubernetes/deployment.yaml 's/hugepages-2Mi: 960Mi/hugepages-2Mi: 512Mi/' 'hugepages are 512Mi'
+seeded kubernetes kubernetes/deployment.yaml 's/value: "16"/value: "17"/' 'not the enclave of CID 17'
+seeded kubernetes kubernetes/deployment.yaml '0,/drop: \["ALL"\]/s//drop: ["KILL"]/' 'container enclave may do more'
+seeded kubernetes kubernetes/node.sh 's/memory_mib: 960/memory_mib: 512/' 'node.sh sets aside something else'
+seeded kubernetes kubernetes/seccomp.json 's/"ptrace"/"ptrase"/' 'no system call ptrase'
+seeded kubernetes kubernetes/parent-proxy.toml 's/0.0.0.0:9100/0.0.0.0:9101/' 'no probe reaches the relay'
+seeded kubernetes kubernetes/parent-proxy.toml 's/^drain_timeout/drain_time/' 'drain_time'
+seeded kubernetes kubernetes/prometheus-adapter.yaml 's/as: attested_random_nsm_busy/as: attested_random_nsm/' 'attested_random_nsm_busy'
+seeded kubernetes kubernetes/scrape.yaml 's/action: keep/action: keeps/' 'keeps'
+
+seeded systemd systemd/parent-proxy.service 's/^WatchdogSec/WatchdogSecs/' 'Unknown key .*WatchdogSecs'
+seeded systemd systemd/parent-proxy.service 's/^Type=notify/Type=notified/' 'notified'
+seeded systemd systemd/parent-proxy.service 's/AF_VSOCK/AF_VSOKK/' 'AF_VSOKK'
+seeded systemd systemd/parent-proxy.service 's#^ExecStart=/usr/local/bin/#&the-#' 'the-parent-proxy is not executable'
+seeded systemd systemd/parent-proxy.service 's/^(ProtectSystem|CapabilityBoundingSet|NoNewPrivileges|DynamicUser)=.*//' 'exposure level for parent-proxy.service'
+seeded systemd systemd/parent-proxy.service 's/^LimitNOFILE=.*/LimitNOFILE=4096/' '4096 files are too few'
+seeded systemd systemd/parent-proxy.socket 's/^ListenStream=8000/ListenStream=80000/' 'ListenStream|80000'
+seeded systemd systemd/attested-random-enclave@.service 's/^KillMode=mixed/KillMode=mix/' 'KillMode|mix'
+seeded systemd systemd/attested-random-enclave@.service 's/^After=(nitro.*)/After=\1\nRequires=\1/' 'allocator'
+seeded systemd systemd/attested-random-enclave@.service 's/^(ProtectSystem|CapabilityBoundingSet|NoNewPrivileges|DynamicUser|SystemCallFilter|DevicePolicy|DeviceAllow)=.*//' 'exposure level for attested-random-enclave'
+seeded systemd systemd/allocator.yaml 's/memory_mib: 4096/memory_mib: 2048/' 'memory_mib is 2048, the enclaves take 4096'
+seeded systemd systemd/allocator.yaml 's/cpu_count: 8/cpus: 8/' 'does not understand: cpus: 8'
+seeded systemd systemd/parent-proxy.toml 's/vsock:19:5000/vsock:18:5000/' 'an upstream is not vsock'
+
+seeded prometheus prometheus/alerts.yaml 's/histogram_quantile\(0.99, /histogram_quantile(/' 'expected 2 argument'
+seeded prometheus prometheus/alerts.yaml 's/\$labels\.cause/$label.cause/' 'undefined variable'
+seeded prometheus prometheus/alerts.yaml 's/attested_random_workers_full_total/attested_random_workers_filled_total/' 'AttestedRandomWorkersFull|no metric is named'
+seeded prometheus prometheus/alerts.yaml 's/> 0.01/> 0.05/' 'AttestedRandomErrors'
+seeded prometheus prometheus/alerts.yaml 's/(proxy_connections_open\)) > 3276/\1 > 32/' 'AttestedRandomConnectionsNearCap'
+seeded prometheus prometheus/alerts_test.yaml 's/AttestedRandomClockDisagrees fires/AttestedRandomClockDisagrees/' 'has no test in which it fires'
+seeded prometheus prometheus/prometheus.yaml 's/static_configs/static_config/' 'static_config'
+
+seeded grafana grafana/dashboard.json '1s/\{/{,/' 'Expecting property name'
+seeded grafana grafana/dashboard.json 's/histogram_quantile\(0.5,/histogram_quantile(0.5/' 'parse error|unexpected'
+seeded grafana grafana/dashboard.json 's/attested_random_blocks_ready/attested_random_blocks_stocked/' 'no metric is named attested_random_blocks_stocked'
+seeded grafana grafana/dashboard.json 's/sum by \(known\)/sum by (familiarity)/' 'nothing in it has the label familiarity'
+seeded grafana grafana/dashboard.json 's/outcome!=\\"ready\\"/outcome!=\\"fine\\"/' 'outcome of attested_random_proxy_health_checks_total is never fine'
+seeded grafana grafana/dashboard.json 's/\$instance/$relay/' 'a variable that nobody sets'
+
+seeded enclave nitro-cli/run-enclave.sh 's/terminate-enclave/console/' 'told'
+seeded enclave nitro-cli/run-enclave.sh 's/^exit 1$/exit 0/' 'ended: status 0'
+
+echo "mistakes: $caught noticed, $missed not"
+[[ $missed == 0 ]]

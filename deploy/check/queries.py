@@ -1,0 +1,127 @@
+"""The expressions of the alerts, the dashboard and the scaling.
+
+queries.py DEPLOY rules     prints them as recording rules, for `promtool check rules`
+queries.py DEPLOY names     demands that what they select by name and label is in metrics.txt
+queries.py DEPLOY tests     demands that each alert has a test that it fires, and one that it does not
+queries.py DEPLOY metrics   prints the families that they use
+"""
+
+import json
+import pathlib
+import re
+import sys
+
+import yaml
+
+DEPLOY = pathlib.Path(sys.argv[1])
+SUFFIXES = {"counter": ["_total"], "gauge": [""], "histogram": ["_bucket", "_count", "_sum"]}
+# What Prometheus adds, and what the relay adds to an enclave's.
+ADDED = {"job", "instance", "namespace", "pod", "le", "upstream"}
+FAMILY = r"attested_random_\w+"
+
+
+def alerts():
+    """Alerts as (name, expression)."""
+    groups = yaml.safe_load((DEPLOY / "prometheus/alerts.yaml").read_text())["groups"]
+    return [(rule["alert"], rule["expr"]) for group in groups for rule in group["rules"]]
+
+
+def panels():
+    """Panels' expressions as (where, expression), their variables replaced."""
+    dashboard = json.loads((DEPLOY / "grafana/dashboard.json").read_text())
+    found = [(panel["title"], target["expr"]) for panel in dashboard["panels"]
+             for target in panel.get("targets", [])]
+    found += [(entry["name"], entry["expr"]) for entry in dashboard["annotations"]["list"]]
+    for variable in dashboard["templating"]["list"]:
+        if variable["type"] == "query":
+            metric = re.fullmatch(r"label_values\((\w+), \w+\)", variable["query"]["query"])
+            assert metric, f"dashboard: variable {variable['name']}: not label_values(METRIC, LABEL)"
+            found.append((variable["name"], metric[1]))
+    plain = [(where, expr.replace("$__rate_interval", "5m").replace("$instance", ".*"))
+             for where, expr in found]
+    for where, expr in plain:
+        assert "$" not in expr, f"dashboard: {where}: a variable that nobody sets: {expr}"
+    return [(f"dashboard: {where}", expr) for where, expr in plain]
+
+
+def scaling():
+    """prometheus-adapter's queries as (where, expression), its placeholders replaced."""
+    rules = yaml.safe_load((DEPLOY / "kubernetes/prometheus-adapter.yaml").read_text())["rules"]
+    for rule in rules["custom"]:
+        where = f"prometheus-adapter.yaml: {rule['name']['as']}"
+        series = re.match(r"\w+", rule["seriesQuery"])[0]
+        yield where, rule["seriesQuery"]
+        yield where, (rule["metricsQuery"].replace("<<.Series>>", series)
+                      .replace("<<.LabelMatchers>>", 'namespace="n",pod=~"a|b"')
+                      .replace("<<.GroupBy>>", "pod"))
+
+
+def expressions():
+    return [(f"alert {name}", expr) for name, expr in alerts()] + panels() + list(scaling())
+
+
+def known():
+    """Series as {name: {label: values, or None for any}}."""
+    series = {}
+    for line in (DEPLOY / "check/metrics.txt").read_text().splitlines():
+        if line.startswith("#"):
+            continue
+        family, kind, *labels = line.split()
+        split = [label.partition("=") for label in labels]
+        values = {label: set(listed.split("|")) if listed else None for label, _, listed in split}
+        series |= {family + suffix: values for suffix in SUFFIXES[kind]}
+    return series
+
+
+def unknown(where, expr, series):
+    """What of an expression no scrape would show."""
+    for name, selector in re.findall(rf"\b({FAMILY})(?:\{{([^}}]*)\}})?", expr):
+        if name not in series:
+            yield f"{where}: no metric is named {name}"
+            continue
+        for label, operator, text in re.findall(r'(\w+)(=~|!~|!=|=)"([^"]*)"', selector):
+            values = series[name].get(label)
+            if label not in series[name] and label not in ADDED:
+                yield f"{where}: {name} has no label {label}"
+            elif values and (wrong := set(text.split("|")) - values):
+                yield f"{where}: {label} of {name} is never {' or '.join(sorted(wrong))}"
+    used = {label for name in re.findall(FAMILY, expr) for label in series.get(name, ())}
+    for labels in re.findall(r"\bby \(([^)]*)\)", expr):
+        for label in re.split(r",\s*", labels):
+            if label not in used | ADDED:
+                yield f"{where}: nothing in it has the label {label}"
+
+
+def untested():
+    """Alerts that lack one of their tests."""
+    tests = yaml.safe_load((DEPLOY / "prometheus/alerts_test.yaml").read_text())["tests"]
+    cases = [(case["expr"], bool(case["exp_samples"]), test["name"]) for test in tests
+             for case in test["promql_expr_test"]]
+    for name, _ in alerts():
+        for fires, word in ((True, "fires"), (False, "stays quiet")):
+            if not any(f'alertname="{name}"' in expr and seen == fires and word in test
+                       for expr, seen, test in cases):
+                yield f"alert {name}: alerts_test.yaml has no test in which it {word}"
+
+
+def main():
+    mode = sys.argv[2]
+    if mode == "rules":
+        rules = [{"record": f"checked:{number}", "expr": expr, "labels": {"where": where}}
+                 for number, (where, expr) in enumerate(expressions())]
+        print(yaml.safe_dump({"groups": [{"name": "checked", "rules": rules}]}, width=10000))
+        return
+    if mode == "metrics":
+        names = {name for _, expr in expressions() for name in re.findall(FAMILY, expr)}
+        print("\n".join(sorted(re.sub(r"_(total|bucket|count|sum)$", "", name) for name in names)))
+        return
+    if mode == "tests":
+        wrong = list(untested())
+    else:
+        series = known()
+        wrong = [line for where, expr in expressions() for line in unknown(where, expr, series)]
+    if wrong:
+        sys.exit("\n".join(wrong))
+
+
+main()

@@ -1,0 +1,115 @@
+#!/usr/bin/env bash
+# Validates what deploy/ has for more than one machine, without any: `run.sh [KIND...]`, KIND being
+# kubernetes, systemd, prometheus, grafana or enclave; all of them without.
+#
+# DEPLOY names another folder than deploy/, as mistakes.sh does.
+set -euo pipefail
+deploy=$(realpath "${DEPLOY:-$(dirname "${BASH_SOURCE[0]}")/..}")
+check=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
+source "$check/tools.sh"
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+# The oldest and the newest Kubernetes that the manifests are for: sidecars are final in 1.33.
+kubernetes_versions=(1.33 1.37)
+
+check_kubernetes() {
+    local version
+    "$kubectl" kustomize "$deploy/kubernetes" >"$scratch/built.yaml"
+    for version in "${kubernetes_versions[@]}"; do
+        "${validate[@]}" -k "$version" --quiet "$scratch/built.yaml"
+    done
+    "$python" "$check/kubernetes.py" "$deploy" <"$scratch/built.yaml"
+    # Debian's Prometheus knows no Kubernetes. All else of the file it judges.
+    "$python" - "$deploy/kubernetes/scrape.yaml" >"$scratch/scrape.yaml" <<'END'
+import sys, yaml
+file = yaml.safe_load(open(sys.argv[1]))
+for job in file["scrape_configs"]:
+    assert job.pop("kubernetes_sd_configs")[0]["role"] == "endpoints"
+print(yaml.safe_dump(file))
+END
+    "$promtool" check config "$scratch/scrape.yaml" >/dev/null
+}
+
+# In a root of its own, in which the programs are that no build machine has where the units look.
+check_systemd() {
+    local root=$scratch/root program said units=()
+    mkdir -p "$root/usr/lib" "$root/etc/systemd/system" "$root/usr/local/bin" "$root/bin" "$root/opt/attested-random"
+    cp -r /usr/lib/systemd "$root/usr/lib/"
+    for program in usr/local/bin/parent-proxy bin/kill; do
+        printf '#!/bin/sh\n' >"$root/$program" && chmod +x "$root/$program"
+    done
+    cp "$deploy/nitro-cli/run-enclave.sh" "$root/opt/attested-random/"
+    cp "$deploy"/systemd/*.{service,socket} "$root/etc/systemd/system/"
+    units=(parent-proxy.socket parent-proxy.service attested-random-enclave@16.service)
+    # Of what it does not know it warns, and is content.
+    said=$(systemd-analyze verify --man=no --root="$root" "${units[@]}" 2>&1) || said+=" (it fails)"
+    [[ -z $said ]] || { echo "$said" >&2; return 1; }
+    # How much a unit may do, in tenths, as systemd judges it: 10 is a unit without any of its settings.
+    systemd-analyze security --no-pager --offline=yes --root="$root" --threshold=20 parent-proxy.service >"$scratch/security" ||
+        { tail -n 1 "$scratch/security" >&2; return 1; }
+    systemd-analyze security --no-pager --offline=yes --root="$root" --threshold=35 attested-random-enclave@16.service >"$scratch/security" ||
+        { tail -n 1 "$scratch/security" >&2; return 1; }
+    "$python" "$check/units.py" "$deploy"
+}
+
+check_prometheus() {
+    (cd "$deploy/prometheus" && "$promtool" check config prometheus.yaml && "$promtool" test rules alerts_test.yaml) \
+        >"$scratch/promtool" 2>&1 || { cat "$scratch/promtool" >&2; return 1; }
+    "$python" "$check/queries.py" "$deploy" tests
+    check_queries
+}
+
+check_grafana() {
+    "$python" -m json.tool "$deploy/grafana/dashboard.json" >/dev/null
+    check_queries
+}
+
+check_queries() {
+    "$python" "$check/queries.py" "$deploy" rules >"$scratch/rules.yaml"
+    "$promtool" check rules "$scratch/rules.yaml" >"$scratch/promtool" 2>&1 || { cat "$scratch/promtool" >&2; return 1; }
+    "$python" "$check/queries.py" "$deploy" names
+}
+
+# run-enclave.sh with a nitro-cli that runs nothing: told to stop it terminates the enclave, and it ends
+# with status 1 when the enclave does.
+check_enclave() {
+    local how status keeper answer
+    mkdir "$scratch/bin"
+    cat >"$scratch/bin/nitro-cli" <<'END'
+#!/bin/bash
+echo "$*" >>"$SCRATCH/calls"
+if [[ $1 == run-enclave ]]; then
+    tail -f /dev/null >/dev/null 2>&1 &
+    printf '{\n  "EnclaveID": "i-1-enc1",\n  "ProcessID": %d,\n  "EnclaveCID": 16\n}\n' $!
+else
+    kill "$(cat "$SCRATCH/keeper")"
+fi
+END
+    chmod +x "$scratch/bin/nitro-cli"
+    for how in told ended; do
+        rm -f "$scratch/calls" "$scratch/answer" && mkfifo "$scratch/answer"
+        # Both ways, so that neither end waits for the other, nor the script writes to nobody.
+        exec {answer}<>"$scratch/answer"
+        SCRATCH=$scratch PATH=$scratch/bin:$PATH ENCLAVE_CID=16 timeout --foreground 30 "$deploy/nitro-cli/run-enclave.sh" \
+            >&$answer 2>/dev/null &
+        keeper=$(timeout 10 sed -n '/}/q; s/.*"ProcessID": \([0-9]*\).*/\1/p' <&$answer)
+        echo "$keeper" >"$scratch/keeper"
+        if [[ $how == told ]]; then kill -TERM $!; else kill "$keeper"; fi
+        status=0 && wait $! || status=$?
+        exec {answer}>&-
+        case $how-$status in
+        told-0) grep -qx 'terminate-enclave --enclave-name attested-random-16' "$scratch/calls" ;;
+        ended-1) ! grep -q terminate "$scratch/calls" ;;
+        *) false ;;
+        esac || { echo "run-enclave.sh, $how: status $status, calls: $(cat "$scratch/calls")" >&2; return 1; }
+    done
+}
+
+for kind in "${@:-kubernetes systemd prometheus grafana enclave}"; do
+    # shellcheck disable=SC2086
+    for kind in $kind; do
+        "check_$kind"
+        echo "ok: $kind"
+    done
+done
