@@ -82,5 +82,14 @@ seeded grafana grafana/dashboard.json 's/\$instance/$relay/' 'a variable that no
 seeded enclave nitro-cli/run-enclave.sh 's/terminate-enclave/console/' 'told'
 seeded enclave nitro-cli/run-enclave.sh 's/^exit 1$/exit 0/' 'ended: status 0'
 
+if [[ ${BIN:-} ]]; then
+    seeded metrics check/metrics.txt 's/^attested_random_proxy_ready gauge/attested_random_proxy_ready counter/' 'proxy_ready is a gauge, not a counter'
+    seeded metrics check/metrics.txt 's/^attested_random_proxy_connections_open/&ed/' 'connections_opened is in metrics.txt, and shown by nobody'
+    seeded metrics check/metrics.txt 's/^(attested_random_nsm_faults counter) cause/\1/' 'nsm_faults has the label cause'
+    seeded metrics check/metrics.txt 's/source=ready\|waited/source=ready/' 'source="waited"'
+    seeded metrics systemd/parent-proxy.toml 's/^drain_timeout/drain_time/' 'systemd/parent-proxy.toml: .*drain_time'
+    seeded metrics kubernetes/parent-proxy.toml 's/vsock:16:5000/vsock:sixteen:5000/' 'kubernetes/parent-proxy.toml'
+fi
+
 echo "mistakes: $caught noticed, $missed not"
 [[ $missed == 0 ]]

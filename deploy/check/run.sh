@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Validates what deploy/ has for more than one machine, without any: `run.sh [KIND...]`, KIND being
-# kubernetes, systemd, prometheus, grafana or enclave; all of them without.
+# kubernetes, systemd, prometheus, grafana, enclave or metrics; all of them without.
 #
-# DEPLOY names another folder than deploy/, as mistakes.sh does.
+# BIN is the folder of enclave-simulator and parent-proxy, for `metrics`, which is left out without it. DEPLOY
+# names another folder than deploy/, as mistakes.sh does.
 set -euo pipefail
 deploy=$(realpath "${DEPLOY:-$(dirname "${BASH_SOURCE[0]}")/..}")
 check=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
@@ -106,7 +107,11 @@ END
     done
 }
 
-for kind in "${@:-kubernetes systemd prometheus grafana enclave}"; do
+check_metrics() {
+    "$python" "$check/scrape.py" "$deploy" "$BIN"
+}
+
+for kind in "${@:-kubernetes systemd prometheus grafana enclave ${BIN:+metrics}}"; do
     # shellcheck disable=SC2086
     for kind in $kind; do
         "check_$kind"
