@@ -77,6 +77,8 @@ seeded grafana grafana/dashboard.json 's/histogram_quantile\(0.5,/histogram_quan
 seeded grafana grafana/dashboard.json 's/attested_random_blocks_ready/attested_random_blocks_stocked/' 'no metric is named attested_random_blocks_stocked'
 seeded grafana grafana/dashboard.json 's/sum by \(known\)/sum by (familiarity)/' 'nothing in it has the label familiarity'
 seeded grafana grafana/dashboard.json 's/outcome!=\\"ready\\"/outcome!=\\"fine\\"/' 'outcome of attested_random_proxy_health_checks_total is never fine'
+seeded grafana grafana/dashboard.json 's/\{\{outcome\}\}/{{result}}/' 'a legend has .*result'
+seeded grafana grafana/dashboard.json 's/"id": 7,/"id": 8,/' 'an id is there twice'
 seeded grafana grafana/dashboard.json 's/\$instance/$relay/' 'a variable that nobody sets'
 
 seeded enclave nitro-cli/run-enclave.sh 's/terminate-enclave/console/' 'told'

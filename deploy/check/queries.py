@@ -92,6 +92,22 @@ def unknown(where, expr, series):
                 yield f"{where}: nothing in it has the label {label}"
 
 
+def illegible(series):
+    """Legends of the dashboard that name a label which their expression has not, and ids that are there twice."""
+    listed = json.loads((DEPLOY / "grafana/dashboard.json").read_text())["panels"]
+    ids = [panel["id"] for panel in listed]
+    if len(set(ids)) < len(ids):
+        yield "dashboard: an id is there twice"
+    for panel in listed:
+        for target in panel.get("targets", []):
+            kept = {label for labels in re.findall(r"\bby \(([^)]*)\)", target["expr"])
+                    for label in re.split(r",\s*", labels)}
+            if "sum" not in target["expr"]:
+                kept |= ADDED | set(series.get(re.search(FAMILY, target["expr"])[0], ()))
+            for label in set(re.findall(r"{{(\w+)}}", target["legendFormat"])) - kept:
+                yield f"dashboard: {panel['title']}: a legend has {{{{{label}}}}}, its expression has not"
+
+
 def untested():
     """Alerts that lack one of their tests."""
     tests = yaml.safe_load((DEPLOY / "prometheus/alerts_test.yaml").read_text())["tests"]
@@ -120,6 +136,7 @@ def main():
     else:
         series = known()
         wrong = [line for where, expr in expressions() for line in unknown(where, expr, series)]
+        wrong += illegible(series)
     if wrong:
         sys.exit("\n".join(wrong))
 
