@@ -60,6 +60,8 @@ seeded systemd systemd/parent-proxy.socket 's/^ListenStream=8000/ListenStream=80
 seeded systemd systemd/attested-random-enclave@.service 's/^KillMode=mixed/KillMode=mix/' 'KillMode|mix'
 seeded systemd systemd/attested-random-enclave@.service 's/^After=(nitro.*)/After=\1\nRequires=\1/' 'allocator'
 seeded systemd systemd/attested-random-enclave@.service 's/^(ProtectSystem|CapabilityBoundingSet|NoNewPrivileges|DynamicUser|SystemCallFilter|DevicePolicy|DeviceAllow)=.*//' 'exposure level for attested-random-enclave'
+seeded systemd systemd/attested-random-unready@.service 's/^Type=oneshot/Type=once/' 'once'
+seeded systemd systemd/attested-random-unready@.timer 's/^OnUnitInactiveSec=30s/OnUnitInactiveSec=often/' 'often'
 seeded systemd systemd/allocator.yaml 's/memory_mib: 4096/memory_mib: 2048/' 'memory_mib is 2048, the enclaves take 4096'
 seeded systemd systemd/allocator.yaml 's/cpu_count: 8/cpus: 8/' 'does not understand: cpus: 8'
 seeded systemd systemd/parent-proxy.toml 's/vsock:19:5000/vsock:18:5000/' 'an upstream is not vsock'
@@ -81,8 +83,11 @@ seeded grafana grafana/dashboard.json 's/\{\{outcome\}\}/{{result}}/' 'a legend 
 seeded grafana grafana/dashboard.json 's/"id": 7,/"id": 8,/' 'an id is there twice'
 seeded grafana grafana/dashboard.json 's/\$instance/$relay/' 'a variable that nobody sets'
 
-seeded enclave nitro-cli/run-enclave.sh 's/terminate-enclave/console/' 'told'
-seeded enclave nitro-cli/run-enclave.sh 's/^exit 1$/exit 0/' 'ended: status 0'
+seeded scripts nitro-cli/run-enclave.sh 's/terminate-enclave/console/' 'told'
+seeded scripts nitro-cli/run-enclave.sh 's/^exit 1$/exit 0/' 'ended: status 0'
+
+seeded scripts systemd/restart-unready.sh 's/-mmin \+5/-mmin +3/' 'after 4 minutes of 16 0'
+seeded scripts systemd/restart-unready.sh 's/vsock:\$cid:/vsock:[0-9]*:/' 'after 6 minutes of 17 0'
 
 if [[ ${BIN:-} ]]; then
     seeded metrics check/metrics.txt 's/^attested_random_proxy_ready gauge/attested_random_proxy_ready counter/' 'proxy_ready is a gauge, not a counter'

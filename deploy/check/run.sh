@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Validates what deploy/ has for more than one machine, without any: `run.sh [KIND...]`, KIND being
-# kubernetes, systemd, prometheus, grafana, enclave or metrics; all of them without.
+# kubernetes, systemd, prometheus, grafana, scripts or metrics; all of them without.
 #
 # BIN is the folder of enclave-simulator and parent-proxy, for `metrics`, which is left out without it. DEPLOY
 # names another folder than deploy/, as mistakes.sh does.
@@ -40,17 +40,18 @@ check_systemd() {
     for program in usr/local/bin/parent-proxy bin/kill; do
         printf '#!/bin/sh\n' >"$root/$program" && chmod +x "$root/$program"
     done
-    cp "$deploy/nitro-cli/run-enclave.sh" "$root/opt/attested-random/"
-    cp "$deploy"/systemd/*.{service,socket} "$root/etc/systemd/system/"
-    units=(parent-proxy.socket parent-proxy.service attested-random-enclave@16.service)
+    cp "$deploy"/{nitro-cli/run-enclave,systemd/restart-unready}.sh "$root/opt/attested-random/"
+    cp "$deploy"/systemd/*.{service,socket,timer} "$root/etc/systemd/system/"
+    units=(parent-proxy.socket parent-proxy.service attested-random-enclave@16.service
+        attested-random-unready@16.service attested-random-unready@16.timer)
     # Of what it does not know it warns, and is content.
     said=$(systemd-analyze verify --man=no --root="$root" "${units[@]}" 2>&1) || said+=" (it fails)"
     [[ -z $said ]] || { echo "$said" >&2; return 1; }
     # How much a unit may do, in tenths, as systemd judges it: 10 is a unit without any of its settings.
-    systemd-analyze security --no-pager --offline=yes --root="$root" --threshold=20 parent-proxy.service >"$scratch/security" ||
-        { tail -n 1 "$scratch/security" >&2; return 1; }
-    systemd-analyze security --no-pager --offline=yes --root="$root" --threshold=35 attested-random-enclave@16.service >"$scratch/security" ||
-        { tail -n 1 "$scratch/security" >&2; return 1; }
+    for program in parent-proxy=20 attested-random-enclave@16=35 attested-random-unready@16=35; do
+        systemd-analyze security --no-pager --offline=yes --root="$root" --threshold="${program#*=}" \
+            "${program%=*}.service" >"$scratch/security" || { tail -n 1 "$scratch/security" >&2; return 1; }
+    done
     "$python" "$check/units.py" "$deploy"
 }
 
@@ -72,9 +73,14 @@ check_queries() {
     "$python" "$check/queries.py" "$deploy" names
 }
 
-# run-enclave.sh with a nitro-cli that runs nothing: told to stop it terminates the enclave, and it ends
-# with status 1 when the enclave does.
-check_enclave() {
+check_scripts() {
+    check_run_enclave
+    check_restart_unready
+}
+
+# With a nitro-cli that runs nothing: told to stop it terminates the enclave, and it ends with status 1 when
+# the enclave does.
+check_run_enclave() {
     local how status keeper answer
     mkdir "$scratch/bin"
     cat >"$scratch/bin/nitro-cli" <<'END'
@@ -107,11 +113,30 @@ END
     done
 }
 
+# With a relay that says what it is to say: a restart comes after five minutes of 0, and of nothing else.
+check_restart_unready() {
+    local said minutes restarts
+    export RUNTIME_DIRECTORY=$scratch/unready
+    mkdir -p "$scratch/bin" "$RUNTIME_DIRECTORY"
+    printf '#!/bin/bash\n[[ $SAID ]] && printf "attested_random_proxy_upstream_healthy{upstream=\\"vsock:%%s:5000\\"} %%s\\n" $SAID\n' \
+        >"$scratch/bin/curl"
+    printf '#!/bin/bash\necho "$*" >>"%s/restarts"\n' "$scratch" >"$scratch/bin/systemctl"
+    chmod +x "$scratch"/bin/{curl,systemctl}
+    for restarts in '16 1=6=0' '16 0=4=0' '16 0=6=1' '17 0 16 1=6=0' '=6=0' '17 0 16 0=6=1'; do
+        IFS== read -r said minutes restarts <<<"$restarts"
+        : >"$scratch/restarts"
+        touch -d "-$minutes minutes" "$RUNTIME_DIRECTORY/16"
+        SAID=$said PATH=$scratch/bin:$PATH "$deploy/systemd/restart-unready.sh" 16 >/dev/null
+        [[ $(grep -cx '--no-block try-restart attested-random-enclave@16.service' "$scratch/restarts") == "$restarts" ]] ||
+            { echo "restart-unready.sh: after $minutes minutes of $said: not $restarts restarts" >&2; return 1; }
+    done
+}
+
 check_metrics() {
     "$python" "$check/scrape.py" "$deploy" "$BIN"
 }
 
-for kind in "${@:-kubernetes systemd prometheus grafana enclave ${BIN:+metrics}}"; do
+for kind in "${@:-kubernetes systemd prometheus grafana scripts ${BIN:+metrics}}"; do
     # shellcheck disable=SC2086
     for kind in $kind; do
         "check_$kind"
