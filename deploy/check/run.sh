@@ -127,7 +127,7 @@ check_restart_unready() {
         : >"$scratch/restarts"
         touch -d "-$minutes minutes" "$RUNTIME_DIRECTORY/16"
         SAID=$said PATH=$scratch/bin:$PATH "$deploy/systemd/restart-unready.sh" 16 >/dev/null
-        [[ $(grep -cx '--no-block try-restart attested-random-enclave@16.service' "$scratch/restarts") == "$restarts" ]] ||
+        [[ $(grep -cx -- '--no-block try-restart attested-random-enclave@16.service' "$scratch/restarts") == "$restarts" ]] ||
             { echo "restart-unready.sh: after $minutes minutes of $said: not $restarts restarts" >&2; return 1; }
     done
 }
