@@ -147,9 +147,10 @@ fmt: ## Format all Rust code.
 	cargo fmt --manifest-path tests/rust-sdk/Cargo.toml
 	cargo fmt --manifest-path tests/model/Cargo.toml
 
-check-deploy: tools ## Validate manifests, units, alerts and dashboard offline, and see a seeded mistake in each caught (SCRAPE=yes).
-	@$(if $(SCRAPE),cargo build --locked -p enclave --features simulator --bin enclave-simulator -p parent-proxy)
-	@export BIN=$(if $(SCRAPE),$(abspath $(TARGET_DIR))/debug); deploy/check/run.sh && deploy/check/mistakes.sh
+check-deploy: tools ## Validate manifests, units, alerts and dashboard offline, and see a seeded mistake in each caught.
+	cargo build --locked -p enclave --features simulator --bin enclave-simulator
+	cargo build --locked -p parent-proxy
+	@export BIN=$(abspath $(TARGET_DIR))/debug; deploy/check/run.sh && deploy/check/mistakes.sh
 
 deny: tools ## Check licences, sources and who may use what (needs cargo-deny).
 	@command -v cargo-deny >/dev/null || { echo "cargo-deny is missing: cargo install --locked cargo-deny" >&2; exit 1; }
