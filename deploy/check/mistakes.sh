@@ -94,6 +94,7 @@ if [[ ${BIN:-} ]]; then
     seeded metrics check/metrics.txt 's/^attested_random_proxy_connections_open/&ed/' 'connections_opened is in metrics.txt, and shown by nobody'
     seeded metrics check/metrics.txt 's/^(attested_random_nsm_faults counter) cause/\1/' 'nsm_faults has the label cause'
     seeded metrics check/metrics.txt 's/source=ready\|waited/source=ready/' 'source="waited"'
+    seeded metrics check/metrics.txt 's/^(attested_random_blocks_expired counter)/\1 cause/' 'blocks_expired is not seen with the label cause'
     seeded metrics systemd/parent-proxy.toml 's/^drain_timeout/drain_time/' 'systemd/parent-proxy.toml: .*drain_time'
     seeded metrics kubernetes/parent-proxy.toml 's/vsock:16:5000/vsock:sixteen:5000/' 'kubernetes/parent-proxy.toml'
 fi

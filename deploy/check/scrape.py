@@ -65,7 +65,7 @@ def scraped():
 
 
 def shown(exposition):
-    """Families as {name: (type, {label: values seen})}."""
+    """Families as {name: (type, {label: values seen})}, {} for a family without a sample or a label."""
     families = {name: (kind, {}) for name, kind in
                 re.findall(r"^# TYPE (attested_random\w*) (\w+)$", exposition, re.MULTILINE)}
     for name, labels in re.findall(r"^(attested_random\w*)(?:\{(.*)\})? ", exposition, re.MULTILINE):
@@ -102,6 +102,8 @@ def differences(seen, told):
                     yield f"{name} has the label {label}"
                 elif (of := told[name][1].get(label)) and not values <= of:
                     yield f"{name} has {label}=\"{' '.join(values - of)}\""
+            for label in told[name][1].keys() - seen[name][1].keys():
+                yield f"{name} is not seen with the label {label}"
 
 
 wrong = list(differences(shown(scraped()), listed()))
