@@ -31,6 +31,7 @@ pub mod http;
 pub mod init;
 mod key_store;
 pub mod kms;
+mod log_channel;
 pub mod measurement;
 mod metrics;
 mod nsm;

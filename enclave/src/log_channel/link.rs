@@ -1,0 +1,86 @@
+//! A connection on which one side sends and waits for nothing but room.
+
+use std::io::{self, ErrorKind};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::socket::sockopt::SendTimeout;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockType, SockaddrLike, UnixAddr, VsockAddr, connect, recv,
+    send, setsockopt, socket,
+};
+use nix::sys::time::{TimeVal, TimeValLike};
+use shared::transport::Endpoint;
+use shared::transport::limits::MAX_VSOCK_WRITE;
+
+/// The open connection.
+#[derive(Debug)]
+pub(super) struct Link(OwnedFd);
+
+impl Link {
+    /// Connects; neither that nor any write waits for longer than `patience`.
+    ///
+    /// # Errors
+    /// As of connect(2).
+    pub(super) fn open(endpoint: &Endpoint, patience: Duration) -> io::Result<Self> {
+        match endpoint {
+            Endpoint::Vsock { cid, port } => Self::to(&VsockAddr::new(*cid, *port), patience),
+            Endpoint::Unix(path) => Self::to(&UnixAddr::new(path)?, patience),
+            Endpoint::Tcp(address) => {
+                let mut failure = io::Error::new(ErrorKind::NotFound, "the name has no address");
+                for address in address.to_socket_addrs()? {
+                    match TcpStream::connect_timeout(&address, patience) {
+                        Ok(stream) => return Self::of(stream.into(), patience),
+                        Err(error) => failure = error,
+                    }
+                }
+                Err(failure)
+            }
+            Endpoint::VsockMux { .. } => Err(ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// socket(7): SO_SNDTIMEO is the limit of connect(2) as well.
+    fn to(address: &impl SockaddrLike, patience: Duration) -> io::Result<Self> {
+        let family = address.family().unwrap_or(AddressFamily::Unspec);
+        let socket = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+        let link = Self::of(socket, patience)?;
+        match connect(link.0.as_raw_fd(), address) {
+            Ok(()) => Ok(link),
+            Err(Errno::EINPROGRESS | Errno::EAGAIN) => Err(ErrorKind::TimedOut.into()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn of(socket: OwnedFd, patience: Duration) -> io::Result<Self> {
+        let milliseconds = i64::try_from(patience.as_millis()).unwrap_or(i64::MAX);
+        setsockopt(&socket, SendTimeout, &TimeVal::milliseconds(milliseconds))?;
+        Ok(Self(socket))
+    }
+
+    /// Whether the other end is there, as far as is known here. It has nothing to say.
+    pub(super) fn is_up(&self) -> bool {
+        let heard = recv(self.0.as_raw_fd(), &mut [0; 64], MsgFlags::MSG_DONTWAIT);
+        matches!(heard, Ok(1..) | Err(Errno::EAGAIN | Errno::EINTR))
+    }
+
+    /// Sends all of `bytes`.
+    ///
+    /// # Errors
+    /// As of send(2), with how many bytes were sent.
+    pub(super) fn send(&self, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
+        let mut sent = 0;
+        while let Some(rest @ [_, ..]) = bytes.get(sent..) {
+            let piece = rest.get(..MAX_VSOCK_WRITE).unwrap_or(rest);
+            match send(self.0.as_raw_fd(), piece, MsgFlags::MSG_NOSIGNAL) {
+                Ok(length) => sent += length,
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return Err((sent, ErrorKind::TimedOut.into())),
+                Err(error) => return Err((sent, error.into())),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,168 @@
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Receiver};
+use std::time::Instant;
+
+use shared::lines::{Lines, QUEUE_LENGTH};
+use tempfile::TempDir;
+
+use super::*;
+
+const LONG_ENOUGH: Duration = Duration::from_secs(30);
+
+/// Where lines go, and those that get there.
+struct Outside {
+    _folder: TempDir,
+    path: PathBuf,
+    told: Receiver<String>,
+    lines: Lines<Vec<u8>>,
+}
+
+impl Outside {
+    fn new(patience: Duration) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lines");
+        let (tell, told) = mpsc::channel();
+        let tell = move |text| tell.send(text).unwrap();
+        let mut channel = LogChannel::new(Endpoint::Unix(path.clone()), tell);
+        channel.patience = patience;
+        let lines = Lines::to("lines", channel).unwrap();
+        Self { _folder: folder, path, told, lines }
+    }
+
+    fn listen(&self) -> UnixListener {
+        drop(std::fs::remove_file(&self.path));
+        UnixListener::bind(&self.path).unwrap()
+    }
+
+    fn submit(&self, number: usize) {
+        self.lines.submit(line(number));
+    }
+}
+
+fn accept(listener: &UnixListener) -> BufReader<UnixStream> {
+    let stream = listener.accept().unwrap().0;
+    stream.set_read_timeout(Some(LONG_ENOUGH)).unwrap();
+    BufReader::new(stream)
+}
+
+fn line(number: usize) -> Vec<u8> {
+    format!("{number}\n").into_bytes()
+}
+
+/// The next line's number.
+fn next(reader: &mut impl BufRead) -> usize {
+    let mut line = String::new();
+    reader.read_line(&mut line).unwrap();
+    line.strip_suffix('\n').unwrap().parse().unwrap()
+}
+
+#[test]
+fn lines_wait_for_who_takes_them_and_go_on_after_who_took_them_has_gone() {
+    let outside = Outside::new(PATIENCE);
+    outside.submit(0);
+    let told = outside.told.recv_timeout(LONG_ENOUGH).unwrap();
+    assert!(told.starts_with("no line gets to unix:") && told.contains("No such file"), "{told}");
+    let listener = outside.listen();
+    let mut taken = accept(&listener);
+    outside.submit(1);
+    assert_eq!([next(&mut taken), next(&mut taken)], [0, 1]);
+    assert_eq!(outside.lines.flush(LONG_ENOUGH), 0);
+
+    drop((taken, listener));
+    (2..10).for_each(|number| outside.submit(number));
+    let told = outside.told.recv_timeout(LONG_ENOUGH).unwrap();
+    assert!(told.contains("Connection refused"), "{told}");
+    let mut taken = accept(&outside.listen());
+    for number in 2..10 {
+        assert_eq!(next(&mut taken), number);
+    }
+    assert_eq!((outside.lines.flush(LONG_ENOUGH), outside.lines.dropped()), (0, 0));
+    // Once each.
+    assert!(outside.told.try_recv().is_err());
+}
+
+#[test]
+fn what_finds_no_room_meanwhile_is_dropped_and_counted_and_nothing_else() {
+    let outside = Outside::new(PATIENCE);
+    const COUNT: usize = QUEUE_LENGTH * 2;
+    (0..COUNT).for_each(|number| outside.submit(number));
+    assert!(outside.lines.flush(Duration::ZERO) > 0);
+    let dropped = usize::try_from(outside.lines.dropped()).unwrap();
+    assert_eq!(dropped, COUNT - QUEUE_LENGTH);
+    let mut taken = accept(&outside.listen());
+    for number in 0..QUEUE_LENGTH {
+        assert_eq!(next(&mut taken), number);
+    }
+    outside.submit(COUNT);
+    assert_eq!(next(&mut taken), COUNT);
+}
+
+#[test]
+fn who_takes_nothing_is_left_and_a_line_that_was_cut_is_sent_again_as_a_whole() {
+    let outside = Outside::new(Duration::from_millis(50));
+    let listener = outside.listen();
+    // More than the socket holds, in lines that are longer than one write.
+    let lines: Vec<_> = (b'a'..b'z').map(|byte| [&[byte; 49_999][..], b"\n"].concat()).collect();
+    lines.iter().for_each(|line| outside.lines.submit(line.clone()));
+    let mut stuck = accept(&listener);
+    let told = outside.told.recv_timeout(LONG_ENOUGH).unwrap();
+    assert!(told.ends_with("timed out"), "{told}");
+    let mut taken = accept(&listener);
+    let (mut first, mut second) = (Vec::new(), vec![0; 50_000]);
+    stuck.read_to_end(&mut first).unwrap();
+    let whole = first.len() / 50_000;
+    assert!(first.len() % 50_000 > 0 && whole < lines.len(), "{}", first.len());
+    assert!(first[..whole * 50_000] == lines[..whole].concat());
+    for line in &lines[whole..] {
+        taken.read_exact(&mut second).unwrap();
+        assert!(second == *line);
+    }
+    assert_eq!((outside.lines.flush(LONG_ENOUGH), outside.lines.dropped()), (0, 0));
+}
+
+#[test]
+fn nobody_waits_at_the_end_for_who_never_comes() {
+    let outside = Outside::new(PATIENCE);
+    outside.submit(0);
+    let before = Instant::now();
+    assert_eq!(outside.lines.flush(Duration::from_millis(20)), 1);
+    drop(outside);
+    assert!(before.elapsed() < Duration::from_secs(2));
+}
+
+#[test]
+fn over_tcp_an_end_that_has_gone_is_noticed_before_a_line_is_lost_to_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = Endpoint::Tcp(listener.local_addr().unwrap().to_string());
+    let mut channel = LogChannel::new(endpoint, |told| panic!("{told}"));
+    for number in 0..3 {
+        channel.write_all(&line(number)).unwrap();
+        let mut taken = BufReader::new(listener.accept().unwrap().0);
+        assert_eq!(next(&mut taken), number);
+    }
+}
+
+#[test]
+fn begins_again_where_the_first_line_begins_that_was_not_sent_as_a_whole() {
+    let lines = b"one\ntwo\nthree\n";
+    for (sent, expected) in [(0, "one"), (3, "one"), (4, "two"), (7, "two"), (8, "three")] {
+        let rest = from_first_unsent(lines, sent);
+        assert!(rest.starts_with(expected.as_bytes()), "{sent}: {rest:?}");
+        assert!(lines.ends_with(rest));
+    }
+    assert!(from_first_unsent(lines, lines.len()).is_empty());
+}
+
+#[test]
+fn lines_go_nowhere_where_nobody_keeps_them() {
+    for text in ["vsock:3:5003", "unix:/run/log", "127.0.0.1:1"] {
+        check(&text.parse().unwrap()).unwrap();
+    }
+    for (text, expected) in [("vsock-mux:/run/a:1", "into a guest"), ("vsock:3:9000", "heartbeats")]
+    {
+        assert!(check(&text.parse().unwrap()).unwrap_err().contains(expected), "{text}");
+    }
+}
