@@ -58,9 +58,8 @@ impl Write for Log<'_> {
         let Self(lines) = self;
         let (dropped, reported) = (lines.dropped(), &lines.0.0.reported);
         if reported.load(Ordering::Relaxed) < dropped {
-            let note = format!("{dropped} lines of this log were dropped: nobody took them\n");
             // A note that finds no room is none of them: the next event tries again.
-            if lines.offer(note.into_bytes()) {
+            if lines.offer(note(dropped, event).into_bytes()) {
                 reported.fetch_max(dropped, Ordering::Relaxed);
             }
         }
@@ -70,6 +69,17 @@ impl Write for Log<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// Of lines that were dropped before `event`, in JSON where that is.
+fn note(dropped: u64, event: &[u8]) -> String {
+    let text = format!("{dropped} lines of this log were dropped: nobody took them");
+    match event.first() {
+        Some(b'{') => {
+            format!("{{\"level\":\"WARN\",\"message\":\"{text}\",\"dropped\":{dropped}}}\n")
+        }
+        _ => format!("{text}\n"),
     }
 }
 

@@ -83,6 +83,16 @@ fn a_log_that_is_read_again_says_how_much_is_missing() {
 }
 
 #[test]
+fn a_log_of_json_says_so_in_json() {
+    assert_eq!(
+        note(7, b"{\"level\":\"INFO\"}\n"),
+        "{\"level\":\"WARN\",\"message\":\"7 lines of this log were dropped: nobody took them\",\
+         \"dropped\":7}\n"
+    );
+    assert_eq!(note(7, b""), "7 lines of this log were dropped: nobody took them\n");
+}
+
+#[test]
 fn counts_what_cannot_be_written() {
     struct Closed;
     impl Write for Closed {

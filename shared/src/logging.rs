@@ -3,9 +3,13 @@
 use std::fmt;
 use std::io::Write;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use thiserror::Error;
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, Registry, registry, reload};
 
 /// What a line is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,6 +83,23 @@ impl fmt::Display for Level {
     }
 }
 
+/// By which a log that has begun is changed: what it is to be may be known only later.
+pub struct Change(Box<dyn Fn(Format, Level) + Send + Sync>);
+
+impl Change {
+    /// Logs in this format, from this level on, from now on.
+    pub fn to(&self, format: Format, level: Level) {
+        let Self(change) = self;
+        change(format, level);
+    }
+}
+
+impl fmt::Debug for Change {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Change").finish_non_exhaustive()
+    }
+}
+
 /// Logs to what `writer` makes, from now on and for the whole process. A line that cannot be written is
 /// lost: reporting that in the log would panic, or wait.
 pub fn init<W: Write + 'static>(
@@ -86,19 +107,48 @@ pub fn init<W: Write + 'static>(
     level: Level,
     writer: impl Fn() -> W + Send + Sync + 'static,
 ) {
-    let log = tracing_subscriber::fmt()
-        .with_max_level(level.0)
-        .with_writer(writer)
+    begin(format, level, writer);
+}
+
+/// Logs as [`init`] does, until it is changed.
+pub fn begin<W: Write + 'static>(
+    format: Format,
+    level: Level,
+    writer: impl Fn() -> W + Send + Sync + 'static,
+) -> Change {
+    let writer = Arc::new(writer);
+    let (log, handle) = reload::Layer::new(log(format, level, &writer));
+    registry().with(log).init();
+    Change(Box::new(move |format, level| {
+        // It fails only where there is no log any more.
+        let _ = handle.reload(self::log(format, level, &writer));
+    }))
+}
+
+fn log<W: Write + 'static>(
+    format: Format,
+    Level(level): Level,
+    writer: &Arc<impl Fn() -> W + Send + Sync + 'static>,
+) -> Box<dyn Layer<Registry> + Send + Sync> {
+    let writer = Arc::clone(writer);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(move || writer())
         .with_target(false)
         .log_internal_errors(false);
     match format {
-        Format::Text => log.init(),
-        Format::Json => log.json().flatten_event(true).with_current_span(false).init(),
+        Format::Text => Box::new(level.and_then(lines)),
+        Format::Json => {
+            Box::new(level.and_then(lines.json().flatten_event(true).with_current_span(false)))
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+    use std::sync::mpsc;
+    use std::thread::{self, ThreadId};
+
     use super::*;
 
     #[test]
@@ -113,6 +163,49 @@ mod tests {
         for other in ["", "off", "INFO", "JSON", "text "] {
             assert_eq!(other.parse::<Format>(), Err(UnknownFormat));
             assert_eq!(other.parse::<Level>(), Err(UnknownLevel));
+        }
+    }
+
+    /// All in one: the log is the process's.
+    #[test]
+    fn a_log_is_changed_from_one_event_to_the_next() {
+        let (send, written) = mpsc::channel();
+        let this = thread::current().id();
+        let change = begin(Format::Text, Level::default(), move || Sends(send.clone(), this));
+        let lines = || -> Vec<String> { written.try_iter().collect() };
+        let log = || {
+            tracing::debug!(count = 1, "one");
+            tracing::warn!(count = 2, "two \"");
+        };
+        log();
+        let [text] = &lines()[..] else { panic!("not one line") };
+        assert!(text.ends_with(" WARN two \" count=2\n"), "{text}");
+
+        change.to(Format::Json, "debug".parse().unwrap());
+        log();
+        let [one, two] = &lines()[..] else { panic!("not two lines") };
+        assert!(one.starts_with("{\"timestamp\":\""), "{one}");
+        assert!(one.ends_with(",\"level\":\"DEBUG\",\"message\":\"one\",\"count\":1}\n"), "{one}");
+        assert!(two.ends_with("\"message\":\"two \\\"\",\"count\":2}\n"), "{two}");
+
+        change.to(Format::Text, "error".parse().unwrap());
+        log();
+        assert!(lines().is_empty());
+    }
+
+    /// What one thread logs; other tests log as well.
+    struct Sends(mpsc::Sender<String>, ThreadId);
+
+    impl Write for Sends {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if thread::current().id() == self.1 {
+                self.0.send(String::from_utf8(bytes.to_vec()).unwrap()).unwrap();
+            }
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
         }
     }
 }
