@@ -46,5 +46,5 @@ pub mod tls;
 mod workers;
 
 pub use key_store::{KeyStoreError, KeyStoreErrorReason};
-pub use process::{exit_with, init_log, init_log_to};
+pub use process::{direct_log, exit_with, init_log, init_log_to};
 pub use service::{Service, StartError};

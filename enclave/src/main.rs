@@ -8,7 +8,7 @@ use enclave::config::{Config, EnclaveArguments, Files, Posture};
 use enclave::http::{self, Entrance};
 use enclave::init::{self, Place};
 use enclave::platform::Nitro;
-use enclave::{Service, egress};
+use enclave::{Service, direct_log, egress};
 use shared::attestation::TrustAnchors;
 use shared::nsm::NsmDevice;
 use shared::transport::Endpoint;
@@ -27,12 +27,19 @@ async fn run(arguments: EnclaveArguments, place: Place) -> Result<(), Box<dyn Er
             Config::of(Files::from_parent(&parent).await?)?
         }
     };
+    let server = config.server(&common)?;
+    if !common.print_config {
+        direct_log(&server)?;
+    }
     config.add_anchors(&mut anchors)?;
-    let entrance =
-        Entrance { parent_cid: Some(place.parent_cid), proxy_protocol: common.proxy_protocol };
+    if common.print_config {
+        return config.print(&server, Posture::Production);
+    }
+    let proxy_protocol = server.proxy_protocol;
+    let entrance = Entrance { parent_cid: Some(place.parent_cid), proxy_protocol };
     let settings = config.settings(Posture::Production)?.through(entrance);
     let nsm = NsmDevice::open()?;
     egress::open(&settings, place.parent_cid).await?;
-    let service = Service::start(Nitro, nsm, anchors, settings, place.audit()?).await?;
-    http::listen_and_serve("enclave", &common, service).await
+    let service = Service::start(Nitro, nsm, anchors, settings, place.audit(&server)?).await?;
+    http::listen_and_serve("enclave", &server, service).await
 }

@@ -1,54 +1,96 @@
-//! What both binaries do as processes: log to stderr, end with a status.
+//! What both binaries do as processes: log to stderr or a channel, end with a status.
 
 use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::OnceLock;
+use std::time::Instant;
 
 use shared::lines::{Lines, Log};
+use shared::logging::{self, Change, Format, Level};
 use shared::transport::limits::FLUSH_TIMEOUT;
 
-/// The way to stderr, and what is not written yet.
-static LOG: OnceLock<Lines<Vec<u8>>> = OnceLock::new();
+use crate::config::{Arguments, Server};
+use crate::log_channel::LogChannel;
 
-/// Logs to stderr, by a thread of its own: nobody waits for who reads it. Where stderr is gone or
-/// full, lines are lost; reporting that there would panic, or wait.
-pub fn init_log() {
-    match Lines::to("log", io::stderr()) {
+/// The way to stderr, and what is not written yet.
+static CONSOLE: OnceLock<Lines<Vec<u8>>> = OnceLock::new();
+
+/// The way out, where the log goes there.
+static CHANNEL: OnceLock<Lines<Vec<u8>>> = OnceLock::new();
+
+static CHANGE: OnceLock<Change> = OnceLock::new();
+
+/// Logs to stderr as `arguments` say, by a thread of its own: nobody waits for who reads it. Where
+/// stderr is gone or full, lines are lost; reporting that there would panic, or wait.
+pub fn init_log(arguments: &Arguments) {
+    let format = arguments.log_format.unwrap_or_default();
+    let level = arguments.log_level.unwrap_or_default();
+    let change = match Lines::to("log", io::stderr()) {
         Ok(lines) => {
-            let lines = LOG.get_or_init(|| lines);
-            init_log_to(move || Log(lines));
+            let console = CONSOLE.get_or_init(|| lines);
+            logging::begin(format, level, || Log(CHANNEL.get().unwrap_or(console)))
         }
         // Without a thread, the service itself will say what is wrong.
-        Err(_) => init_log_to(io::stderr),
-    }
+        Err(_) => logging::begin(format, level, io::stderr),
+    };
+    CHANGE.get_or_init(|| change);
 }
 
 /// Logs as [`init_log`] does, but to what `writer` makes: what is tested is the log that runs.
 pub fn init_log_to<W: Write + 'static>(writer: impl Fn() -> W + Send + Sync + 'static) {
-    tracing_subscriber::fmt()
-        .with_writer(writer)
-        .with_target(false)
-        .log_internal_errors(false)
-        .init();
+    logging::init(Format::default(), Level::default(), writer);
 }
 
-/// Lines of the log that were dropped so far.
+/// From now on logs as `server` says, which the configuration has a part in: to its channel in JSON, or
+/// to stderr.
+///
+/// # Errors
+/// If there is no thread for it.
+pub fn direct_log(server: &Server) -> io::Result<()> {
+    let format = match &server.log_to {
+        Some(endpoint) => {
+            let lines = Lines::to("log-channel", LogChannel::new(endpoint.clone(), tell))?;
+            CHANNEL.get_or_init(|| lines);
+            Format::Json
+        }
+        None => server.log_format,
+    };
+    if let Some(change) = CHANGE.get() {
+        change.to(format, server.log_level);
+    }
+    Ok(())
+}
+
+/// Lines of the log that were dropped so far, as nobody took them.
 pub(crate) fn log_dropped() -> u64 {
-    LOG.get().map_or(0, Lines::dropped)
+    CHANNEL.get().or(CONSOLE.get()).map_or(0, Lines::dropped)
 }
 
-/// The process's status; what went wrong is said in one line on stderr.
+/// Says on stderr what a log cannot, that goes elsewhere.
+pub(crate) fn tell(mut text: String) {
+    if let Some(console) = CONSOLE.get() {
+        text.push('\n');
+        console.submit(text.into_bytes());
+    }
+}
+
+/// The process's status; what went wrong is said in one line on stderr, and in the log where that goes
+/// elsewhere.
 pub fn exit_with(program: &str, result: Result<(), Box<dyn Error>>) -> ExitCode {
     let code = match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{program} stops: {error}");
+            if CHANNEL.get().is_some() {
+                tell(format!("{program} stops: {error}"));
+            }
             ExitCode::FAILURE
         }
     };
-    if let Some(lines) = LOG.get() {
-        lines.flush(FLUSH_TIMEOUT);
+    let start = Instant::now();
+    for lines in [CONSOLE.get(), CHANNEL.get()].into_iter().flatten() {
+        lines.flush(FLUSH_TIMEOUT.saturating_sub(start.elapsed()));
     }
     code
 }

@@ -22,6 +22,8 @@ use shared::transport::limits::FLUSH_TIMEOUT;
 
 pub use self::record::Record;
 pub(crate) use self::record::{Ending, Recipient};
+use crate::config::Server;
+use crate::log_channel::LogChannel;
 
 /// Records of strangers that wait at a time.
 const STRANGERS_QUEUE_LENGTH: usize = QUEUE_LENGTH / 2;
@@ -82,6 +84,24 @@ impl Audit {
     pub fn to(writer: impl Write + Send + 'static) -> io::Result<Self> {
         let lines = Lines::to("audit", writer)?;
         Ok(Self(Some(Trail { lines, strangers: Arc::default(), reported: AtomicU64::new(0) })))
+    }
+
+    /// To where `server` has its log go, else to standard output.
+    ///
+    /// # Errors
+    /// If there is no thread to be had.
+    pub fn of(server: &Server) -> io::Result<Self> {
+        match &server.log_to {
+            // The log's own channel says on stderr that nobody takes its lines.
+            Some(endpoint) => Self::to(LogChannel::new(endpoint.clone(), drop)),
+            None => Self::to(io::stdout()),
+        }
+    }
+
+    /// Whether records go anywhere.
+    #[cfg(test)]
+    pub(crate) fn is_written(&self) -> bool {
+        self.0.is_some()
     }
 
     /// Opens an entry, which is submitted when it goes out of scope, whatever came of it.

@@ -1,6 +1,5 @@
 //! The enclave on ordinary hardware: the same service, under a root that signs for anybody.
 
-use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,7 +10,7 @@ use enclave::clock::{Clock, SystemClock};
 use enclave::config::{Arguments, Config, Posture};
 use enclave::http::Entrance;
 use enclave::platform::Simulated;
-use enclave::{Service, exit_with, init_log};
+use enclave::{Service, direct_log, exit_with, init_log};
 use shared::attestation::TrustAnchors;
 use shared::simulator::{Conditions, Root, SimulatedNsm, World, load_or_create};
 
@@ -29,7 +28,7 @@ struct SimulatorArguments {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = SimulatorArguments::parse();
-    init_log();
+    init_log(&arguments.common);
     exit_with("enclave-simulator", run(arguments).await)
 }
 
@@ -41,9 +40,16 @@ async fn run(arguments: SimulatorArguments) -> Result<(), Box<dyn std::error::Er
     let world = Arc::new(World::with_root(root, Arc::new(|| SystemClock.now()))?);
     let mut anchors = TrustAnchors::simulator_root(world.root_certificate());
     let config = Config::load(arguments.common.config.as_deref())?;
+    let server = config.server(&arguments.common)?;
+    if !arguments.common.print_config {
+        direct_log(&server)?;
+    }
     config.add_anchors(&mut anchors)?;
+    if arguments.common.print_config {
+        return config.print(&server, Posture::Laptop);
+    }
     let conditions = config.simulated_nsm()?;
-    let entrance = Entrance { parent_cid: None, proxy_protocol: arguments.common.proxy_protocol };
+    let entrance = Entrance { parent_cid: None, proxy_protocol: server.proxy_protocol };
     let settings = config.settings(Posture::Laptop)?.through(entrance);
     tracing::warn!("simulated: whoever can reach this process gets any document signed");
     if conditions != Conditions::default() {
@@ -54,7 +60,7 @@ async fn run(arguments: SimulatorArguments) -> Result<(), Box<dyn std::error::Er
     }
     let nsm = SimulatedNsm::under(conditions, Arc::clone(&world));
     let platform = Simulated::new(world, SystemClock, nsm.readiness());
-    let audit = Audit::to(io::stdout())?;
+    let audit = Audit::of(&server)?;
     let service = Service::start(platform, nsm, anchors, settings, audit).await?;
-    enclave::http::listen_and_serve("enclave-simulator", &arguments.common, service).await
+    enclave::http::listen_and_serve("enclave-simulator", &server, service).await
 }

@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 /// Keys whose value is a secret, wherever they stand: no table has one of these names for anything
 /// else.
-const SECRETS: [&str; 2] = ["secret_access_key", "session_token"];
+pub(super) const SECRETS: [&str; 2] = ["secret_access_key", "session_token"];
 
 /// Keys whose value is a list of files.
 const FILE_LISTS: [&str; 2] = ["anchors", "policies"];

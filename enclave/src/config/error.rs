@@ -30,6 +30,16 @@ pub enum ConfigError {
          needs none"
     )]
     NoFile,
+    /// Nobody could reach it.
+    #[error(
+        "there is no address to listen on: give --listen ENDPOINT, or ENCLAVE_LISTEN in the \
+         environment, or listen under [server] in the configuration, such as \
+         \"vsock:4294967295:5000\""
+    )]
+    NoListen,
+    /// Lines that would go nowhere.
+    #[error("log_to: {0}")]
+    LogTo(&'static str),
     /// A file that cannot be read.
     #[error("{}: {error}", path.display())]
     Read {

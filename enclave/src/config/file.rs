@@ -16,6 +16,8 @@ use super::key_store::KeyStoreTable;
 #[cfg(feature = "simulator")]
 use super::platform::SimulatorTable;
 use super::platform::{EntropyTable, PlatformTable};
+use super::server::ServerTable;
+use super::settings::Posture;
 use super::tls::TlsTable;
 use super::verification::VerificationTable;
 use crate::auth::Secret;
@@ -23,6 +25,8 @@ use crate::auth::Secret;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ConfigFile {
+    #[serde(default)]
+    pub(super) server: ServerTable,
     #[serde(default)]
     pub(super) trust: TrustTable,
     #[serde(default)]
@@ -82,9 +86,19 @@ pub(super) struct TrustTable {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AuthTable {
-    pub(super) mode: Option<AuthMode>,
+    mode: Option<AuthMode>,
     /// The region that clients sign for.
     pub(super) region: Option<String>,
+}
+
+impl AuthTable {
+    /// Whom to answer, of whom nothing may be written.
+    pub(super) fn mode(&self, posture: Posture) -> AuthMode {
+        self.mode.unwrap_or(match posture {
+            Posture::Production => AuthMode::Sigv4,
+            Posture::Laptop => AuthMode::None,
+        })
+    }
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]

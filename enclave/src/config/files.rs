@@ -195,7 +195,7 @@ impl fmt::Debug for Files {
 }
 
 /// `text` as TOML. What the parser says of its own accord quotes the line, which may hold a secret.
-fn parse<'a>(path: &Path, text: &'a str) -> Result<DeTable<'a>, ConfigError> {
+pub(super) fn parse<'a>(path: &Path, text: &'a str) -> Result<DeTable<'a>, ConfigError> {
     let table = DeTable::parse(text).map_err(|error| parse_error(path, text, &error))?;
     Ok(table.into_inner())
 }

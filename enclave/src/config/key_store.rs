@@ -28,7 +28,8 @@ const MAX_LABEL_LENGTH: usize = 32;
 /// Bytes of a PIN, more than any token takes.
 const MAX_PIN_LENGTH: usize = 1024;
 
-const DEFAULT_DEADLINE: Duration = Duration::from_millis(500);
+/// How long a caller waits for an HSM.
+pub(super) const DEFAULT_DEADLINE: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

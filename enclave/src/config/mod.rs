@@ -1,8 +1,10 @@
 //! The command line and the configuration file.
 
 mod archive;
+mod arguments;
 mod bounded;
 mod contents;
+mod effective;
 mod egress;
 mod error;
 mod file;
@@ -10,6 +12,7 @@ mod files;
 mod key_store;
 mod parent;
 mod platform;
+mod server;
 mod settings;
 mod surprise;
 #[cfg(test)]
@@ -18,15 +21,14 @@ mod tls;
 mod verification;
 
 use std::mem;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use clap::{Args, Parser};
 use shared::attestation::{Trust, TrustAnchors};
 #[cfg(feature = "simulator")]
 use shared::simulator::Conditions;
-use shared::transport::Endpoint;
 
 pub use self::archive::{ArchiveError, MAX_ARCHIVE_LENGTH};
+pub use self::arguments::{Arguments, EnclaveArguments};
 pub use self::egress::InvalidRoute;
 pub use self::error::{ConfigError, CredentialError, MeaningError, Position};
 use self::file::ConfigFile;
@@ -34,39 +36,9 @@ pub use self::files::{Files, SALT_LENGTH, SALT_NAME, TOML_NAME};
 pub use self::key_store::InvalidKeyStore;
 #[cfg(feature = "simulator")]
 use self::platform::SimulatorTable;
+pub use self::server::Server;
 pub use self::settings::{Posture, Settings};
 pub use self::tls::{InvalidCertificate, TlsError};
-
-/// What the command lines of both binaries have in common.
-#[derive(Debug, Args)]
-pub struct Arguments {
-    /// Where to listen: vsock:CID:PORT, vsock-mux:PATH:PORT, unix:PATH, tcp:HOST:PORT or HOST:PORT.
-    #[arg(long, value_name = "ENDPOINT")]
-    pub listen: Endpoint,
-    /// Where to serve /healthz, /readyz and /metrics in plain, and nothing else.
-    #[arg(long, value_name = "ENDPOINT")]
-    pub admin_listen: Option<Endpoint>,
-    /// Each connection begins with a PROXY header, version 2: parent-proxy's --proxy-protocol.
-    #[arg(long)]
-    pub proxy_protocol: bool,
-    /// Configuration: TOML, or as FILE.tar the archive of it and its files.
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-}
-
-/// The command line of an enclave.
-///
-/// Answers KMS GenerateRandom, sealed to the key in the caller's attestation document.
-#[derive(Debug, Parser)]
-#[command(version)]
-pub struct EnclaveArguments {
-    /// What both binaries have.
-    #[command(flatten)]
-    pub common: Arguments,
-    /// Take the configuration from the parent instance, from that vsock port, instead.
-    #[arg(long, value_name = "PORT", conflicts_with = "config")]
-    pub config_from_parent: Option<u32>,
-}
 
 /// The configuration, and all that it is made of. What is not known is an error.
 #[derive(Debug, Default)]
@@ -103,6 +75,14 @@ impl Config {
             true => Ok(this),
             false => Err(this.meaning(MeaningError::WithoutKeys)),
         }
+    }
+
+    /// How the process is reached, and where it logs: by `arguments`, else by the file.
+    ///
+    /// # Errors
+    /// If neither says where to listen, or if lines cannot be sent to where they should.
+    pub fn server(&self, arguments: &Arguments) -> Result<Server, ConfigError> {
+        self.file.server.under(arguments)
     }
 
     /// Adds the configured trust anchors to the platform's own.

@@ -12,6 +12,9 @@ use super::error::MeaningError;
 use crate::entropy::{EntropySettings, PredictionResistance};
 use crate::platform::PlatformSettings;
 
+/// Generates between two reseeds of a DRBG that is not reseeded for each.
+pub(super) const RESEED_REQUESTS: u32 = 1024;
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EntropyTable {
@@ -57,11 +60,16 @@ impl EntropyTable {
         })
     }
 
+    /// Whether DRBGs are reseeded now and then.
+    pub(super) fn has_intervals(&self) -> bool {
+        matches!(self.prediction_resistance, PredictionResistanceMode::Interval)
+    }
+
     fn prediction_resistance(&self) -> Result<PredictionResistance, MeaningError> {
         let (requests, period) = (self.reseed_requests, self.reseed_interval_ms);
         match self.prediction_resistance {
             PredictionResistanceMode::Interval => Ok(PredictionResistance::Interval {
-                requests: requests.map_or(1024, Bounded::get).into(),
+                requests: requests.map_or(RESEED_REQUESTS, Bounded::get).into(),
                 period: period.map_or(EntropySettings::default().max_age, Bounded::milliseconds),
             }),
             PredictionResistanceMode::Request if requests.is_none() && period.is_none() => {

@@ -116,10 +116,7 @@ pub(super) fn build(
     if let Some(region) = &auth.region {
         check_region(region)?;
     }
-    let mode = auth.mode.unwrap_or(match posture {
-        Posture::Production => AuthMode::Sigv4,
-        Posture::Laptop => AuthMode::None,
-    });
+    let mode = auth.mode(posture);
     if mode == AuthMode::None && !credential.is_empty() {
         return Err(MeaningError::UnusedCredential);
     }

@@ -137,6 +137,11 @@ pub enum InvalidCertificate {
 }
 
 impl TlsTable {
+    /// Whether its keys are in the configuration.
+    pub(super) fn is_provided(&self) -> bool {
+        self.mode == Some(TlsMode::Provided)
+    }
+
     pub(super) fn settings(self, files: &Files) -> Result<TlsSettings, TlsError> {
         let Self { mode, names, certificate, private_key } = self;
         let has_files = certificate.is_some() || private_key.is_some();

@@ -15,23 +15,23 @@ use tokio::time::timeout;
 
 use super::connection::Server;
 use super::entrance::Door;
-use crate::config::Arguments;
+use crate::config;
 use crate::platform::Platform;
 use crate::service::Service;
 
-/// Listens where `arguments` say, says so on stdout in `program`'s name, and serves until a signal.
+/// Listens where `settings` say, says so on stdout in `program`'s name, and serves until a signal.
 ///
 /// # Errors
 /// If it cannot listen.
 pub async fn listen_and_serve<P: Platform>(
     program: &str,
-    arguments: &Arguments,
+    settings: &config::Server,
     service: Service<P>,
 ) -> Result<(), Box<dyn Error>> {
     // Before anybody can know that this process exists, so that no signal finds it unprepared.
     let shutdown = shutdown_signal()?;
-    let clients = Acceptor::new(listen(&arguments.listen).await?);
-    let admin = match &arguments.admin_listen {
+    let clients = Acceptor::new(listen(&settings.listen).await?);
+    let admin = match &settings.admin_listen {
         Some(endpoint) => Some(Acceptor::new(listen(endpoint).await?)),
         None => None,
     };

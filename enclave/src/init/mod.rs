@@ -14,13 +14,14 @@ use std::path::Path;
 use std::process::{self, ExitCode};
 use std::{fs, io};
 
-use clap::Parser;
+use clap::builder::Resettable;
+use clap::{Command, CommandFactory, FromArgMatches, Parser};
 use nix::sys::reboot::{RebootMode, reboot};
 use thiserror::Error;
 use tokio::runtime::Runtime;
 
 use crate::audit::Audit;
-use crate::config::EnclaveArguments;
+use crate::config::{Arguments, EnclaveArguments, Server};
 use crate::process::{exit_with, init_log};
 
 /// The context identifier of the parent instance, as an enclave sees it.
@@ -75,17 +76,19 @@ pub struct Place {
 }
 
 impl Place {
-    /// Where records of requests go: standard output, but for the first process, whose standard output
-    /// is the enclave's console. That shows nothing of a request, and each byte costs an exit to the
-    /// hypervisor.
+    /// Where records of requests go: to where the log does, or to standard output, but for the first
+    /// process, whose standard output is the enclave's console. That shows nothing of a request, and each
+    /// byte costs an exit to the hypervisor.
     ///
     /// # Errors
     /// If there is no thread for it.
-    pub fn audit(&self) -> io::Result<Audit> {
-        if !self.is_init {
-            return Audit::to(io::stdout());
+    pub fn audit(&self, server: &Server) -> io::Result<Audit> {
+        if server.log_to.is_some() || !self.is_init {
+            return Audit::of(server);
         }
-        tracing::info!("audit records are not written: they do not go to an enclave's console");
+        tracing::info!(
+            "audit records are not written: they do not go to an enclave's console: give --log-to"
+        );
         Ok(Audit::none())
     }
 }
@@ -98,10 +101,11 @@ where
 {
     if !is_init() {
         let arguments = EnclaveArguments::parse();
-        init_log();
+        init_log(&arguments.common);
         return exit_with(program, as_process(arguments, service));
     }
-    init_log();
+    // What its command line says is known only once file systems are there.
+    init_log(&Arguments::default());
     let code = exit_with(program, as_init(service));
     // It does not return, unless it fails; then the kernel says that its first process has ended.
     let _ = reboot(RebootMode::RB_AUTOBOOT);
@@ -154,8 +158,15 @@ where
 
 /// A line each, the program's name first.
 fn arguments(text: &str) -> Result<EnclaveArguments, InitError> {
-    EnclaveArguments::try_parse_from(text.lines())
+    command()
+        .try_get_matches_from(text.lines())
+        .and_then(|matches| EnclaveArguments::from_arg_matches(&matches))
         .map_err(|error| InitError::Command(error.to_string().trim_end().to_owned()))
+}
+
+/// The command line of the first process, whose environment is what the kernel passes.
+fn command() -> Command {
+    EnclaveArguments::command().mut_args(|argument| argument.env(Resettable::Reset))
 }
 
 /// What the kernel's command line says of the parent.
@@ -189,6 +200,7 @@ mod tests {
     use shared::transport::Endpoint;
 
     use super::*;
+    use crate::config::Config;
 
     #[test]
     fn the_parent_is_cid_3_unless_the_kernel_is_told_another() {
@@ -206,10 +218,10 @@ mod tests {
     fn the_command_is_one_argument_a_line() {
         let text = "/init\n--listen\nvsock:4294967295:5000\n--config-from-parent\n5001\n";
         let given = arguments(text).unwrap();
-        assert_eq!(given.common.listen, Endpoint::Vsock { cid: u32::MAX, port: 5000 });
+        assert_eq!(given.common.listen, Some(Endpoint::Vsock { cid: u32::MAX, port: 5000 }));
         assert_eq!((given.common.config, given.config_from_parent), (None, Some(5001)));
         for (text, expected) in [
-            ("", "--listen"),
+            ("/init\n--listen\n5000\n", "has no port"),
             ("/init\n--listen\n127.0.0.1:0\n--simulator\n", "--simulator"),
             (
                 "/init\n--listen\n127.0.0.1:0\n--config\na\n--config-from-parent\n1\n",
@@ -218,6 +230,31 @@ mod tests {
         ] {
             let error = arguments(text).unwrap_err().to_string();
             assert!(error.starts_with("/cmd: ") && error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn no_argument_of_the_first_process_comes_from_what_the_kernel_passes() {
+        let variables = |command: Command| {
+            command.get_arguments().filter(|argument| argument.get_env().is_some()).count()
+        };
+        assert_eq!(variables(EnclaveArguments::command()), 8);
+        assert_eq!(variables(command()), 0);
+    }
+
+    #[test]
+    fn records_are_written_by_the_first_process_only_where_lines_get_out() {
+        let file = Config::default();
+        let arguments = |log_to: Option<&str>| Arguments {
+            listen: Some(Endpoint::Vsock { cid: u32::MAX, port: 5000 }),
+            log_to: log_to.map(|text| text.parse().unwrap()),
+            ..Arguments::default()
+        };
+        let init = Place { parent_cid: 3, is_init: true };
+        for (log_to, expected) in [(None, false), (Some("unix:/nonexistent/log"), true)] {
+            let server = file.server(&arguments(log_to)).unwrap();
+            assert_eq!(init.audit(&server).unwrap().is_written(), expected);
+            assert!(Place { is_init: false, ..init }.audit(&server).unwrap().is_written());
         }
     }
 }

@@ -1,4 +1,5 @@
 mod credentials;
+mod effective;
 mod egress;
 mod files;
 mod folder;
@@ -7,6 +8,7 @@ mod pins;
 mod platform;
 mod private_key;
 mod secrets;
+mod server;
 mod tls;
 mod verification;
 

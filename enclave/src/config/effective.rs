@@ -1,0 +1,185 @@
+//! What is in effect, as TOML: what the file says, what flags and environment say in its place, and
+//! the defaults of all else. No secret is in it, and none was copied to make it.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::time::Duration;
+
+use shared::attestation::{CacheSizes, MaxAge};
+use toml::value::Array;
+use toml::{Table, Value};
+
+use super::contents::{Contents, SECRETS, without_secrets};
+use super::file::AuthMode;
+use super::key_store::DEFAULT_DEADLINE;
+use super::platform::RESEED_REQUESTS;
+use super::settings::Posture;
+use super::{Config, ConfigError, Server, files};
+use crate::entropy::EntropySettings;
+use crate::platform::PlatformSettings;
+
+/// In place of a secret.
+const REDACTED: &str = "(redacted)";
+
+impl Config {
+    /// Prints what is in effect, if the service could start so.
+    ///
+    /// # Errors
+    /// If it could not, as of [`settings`](Self::settings); if nobody takes it.
+    pub fn print(self, server: &Server, posture: Posture) -> Result<(), Box<dyn Error>> {
+        let text = self.effective(server, posture)?.to_string();
+        #[cfg(feature = "simulator")]
+        self.simulated_nsm()?;
+        self.settings(posture)?;
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(text.as_bytes())?;
+        stdout.flush()?;
+        Ok(())
+    }
+
+    /// What is in effect.
+    pub(super) fn effective(
+        &self,
+        server: &Server,
+        posture: Posture,
+    ) -> Result<Table, ConfigError> {
+        let mut table = self.written()?;
+        table.insert("server".to_owned(), Value::Table(server_table(server)));
+        for (name, key, value) in self.defaults(posture) {
+            let entry = table.entry(name).or_insert_with(|| Value::Table(Table::new()));
+            // What stands there is a table, or the file would not have been read.
+            if let Value::Table(table) = entry {
+                table.entry(key).or_insert(value);
+            }
+        }
+        if let Some(Value::Array(stores)) = table.get_mut("key_store") {
+            stores.iter_mut().filter_map(Value::as_table_mut).for_each(complete_key_store);
+        }
+        #[cfg(feature = "simulator")]
+        if posture == Posture::Laptop {
+            complete_simulator(&mut table);
+        }
+        Ok(table)
+    }
+
+    /// What the file says.
+    fn written(&self) -> Result<Table, ConfigError> {
+        let Some(files) = &self.files else { return Ok(Table::new()) };
+        let parsed = files::parse(files.path(), files.toml())?;
+        let public = without_secrets(files.toml(), &Contents::of(&parsed).secrets);
+        let mut table: Table = toml::from_str(&public)
+            .map_err(|error| files::parse_error(files.path(), &public, &error))?;
+        redact(&mut table);
+        Ok(table)
+    }
+
+    /// What is in effect where the file is silent: table, key, value. What has no default, or none that
+    /// can be written, is not there.
+    fn defaults(&self, posture: Posture) -> Vec<(&'static str, &'static str, Value)> {
+        let entropy = EntropySettings::default();
+        let CacheSizes { chains, leaves, documents } = self.file.verification.caches();
+        let nothing = || Value::Array(Array::new());
+        let mode = match self.file.auth.mode(posture) {
+            AuthMode::None => "none",
+            AuthMode::Sigv4 => "sigv4",
+        };
+        let max_age = match MaxAge::default() {
+            MaxAge::Seconds(seconds) => number(seconds),
+            MaxAge::Chain => "chain".into(),
+        };
+        let mut defaults = vec![
+            ("auth", "mode", mode.into()),
+            ("entropy", "prediction_resistance", "request".into()),
+            ("entropy", "prefetch", number(entropy.prefetch)),
+            ("entropy", "max_age_ms", milliseconds(entropy.max_age)),
+            ("entropy", "deadline_ms", milliseconds(entropy.deadline)),
+            ("entropy", "watchdog_ms", milliseconds(entropy.watchdog)),
+            ("platform", "clocksources", PlatformSettings::default().clocksources.into()),
+            ("recipient", "require", false.into()),
+            ("recipient", "max_age", max_age),
+            ("recipient", "allow_debug", false.into()),
+            ("recipient", "measurements", nothing()),
+            ("throttle", "per_principal", number(0_u32)),
+            ("throttle", "total", number(0_u32)),
+            ("tls", "mode", "off".into()),
+            ("trust", "anchors", nothing()),
+            ("verification", "workers", number(self.file.verification.workers().get())),
+            ("verification", "cached_chains", number(chains)),
+            ("verification", "cached_leaves", number(leaves)),
+            ("verification", "cached_documents", number(documents)),
+        ];
+        if self.file.entropy.has_intervals() {
+            defaults.push(("entropy", "reseed_requests", number(RESEED_REQUESTS)));
+            defaults.push(("entropy", "reseed_interval_ms", milliseconds(entropy.max_age)));
+        }
+        match posture {
+            Posture::Laptop => defaults.push(("recipient", "plaintext", "allow".into())),
+            // Written, it refuses what is answered where it is not.
+            Posture::Production if self.file.tls.is_provided() => {}
+            Posture::Production => defaults.push(("recipient", "plaintext", "deny".into())),
+        }
+        defaults
+    }
+}
+
+fn server_table(server: &Server) -> Table {
+    let Server { listen, admin_listen, proxy_protocol, log_to, log_format, log_level } = server;
+    let text = |value: &dyn ToString| Value::String(value.to_string());
+    let mut table = Table::new();
+    let mut insert = |key: &str, value| table.insert(key.to_owned(), value);
+    insert("listen", text(listen));
+    insert("proxy_protocol", Value::Boolean(*proxy_protocol));
+    insert("log_format", text(log_format));
+    insert("log_level", text(log_level));
+    for (key, endpoint) in [("admin_listen", admin_listen), ("log_to", log_to)] {
+        if let Some(endpoint) = endpoint {
+            insert(key, text(endpoint));
+        }
+    }
+    table
+}
+
+fn complete_key_store(store: &mut Table) {
+    if store.get("type").and_then(Value::as_str) == Some("AWS_CLOUDHSM") {
+        store.entry("deadline_ms").or_insert(milliseconds(DEFAULT_DEADLINE));
+        store.entry("connect").or_insert(true.into());
+    }
+}
+
+#[cfg(feature = "simulator")]
+fn complete_simulator(table: &mut Table) {
+    let empty = || Value::Table(Table::new());
+    if let Value::Table(simulator) = table.entry("simulator").or_insert_with(empty)
+        && let Value::Table(nsm) = simulator.entry("nsm").or_insert_with(empty)
+    {
+        nsm.entry("latency_ms").or_insert(number(0_u32));
+    }
+}
+
+/// Puts something in the place of each secret, all of which are empty.
+fn redact(table: &mut Table) {
+    for (key, value) in table {
+        match value {
+            Value::String(text) if SECRETS.contains(&key.as_str()) => REDACTED.clone_into(text),
+            Value::Table(table) => redact(table),
+            Value::Array(values) => values.iter_mut().for_each(redact_value),
+            _ => {}
+        }
+    }
+}
+
+fn redact_value(value: &mut Value) {
+    match value {
+        Value::Table(table) => redact(table),
+        Value::Array(values) => values.iter_mut().for_each(redact_value),
+        _ => {}
+    }
+}
+
+fn number<N: TryInto<i64>>(number: N) -> Value {
+    Value::Integer(number.try_into().unwrap_or(i64::MAX))
+}
+
+fn milliseconds(duration: Duration) -> Value {
+    number(duration.as_millis())
+}

@@ -1,0 +1,109 @@
+//! The table `[server]`, and what flags and environment say in its place: how the process is reached
+//! and where it logs, which decides over nobody's trust.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::str::FromStr;
+
+use serde::Deserialize;
+use serde::de::{self, Deserializer, Visitor};
+use shared::logging::{Format, Level};
+use shared::transport::Endpoint;
+
+use super::arguments::Arguments;
+use super::error::ConfigError;
+use crate::log_channel;
+
+/// How the process is reached, and where it logs.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Where clients connect.
+    pub listen: Endpoint,
+    /// Where those who watch do, if anywhere.
+    pub admin_listen: Option<Endpoint>,
+    /// Whether clients' connections begin with a PROXY header.
+    pub proxy_protocol: bool,
+    /// Where the log and audit records go, in place of stderr and stdout.
+    pub log_to: Option<Endpoint>,
+    /// Of the log on stderr.
+    pub log_format: Format,
+    /// Of the log, wherever it goes.
+    pub log_level: Level,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ServerTable {
+    listen: Option<Text<Endpoint>>,
+    admin_listen: Option<Text<Endpoint>>,
+    proxy_protocol: Option<bool>,
+    log_to: Option<Text<Endpoint>>,
+    log_format: Option<Text<Format>>,
+    log_level: Option<Text<Level>>,
+}
+
+impl ServerTable {
+    /// What is in effect: a flag or variable, else what stands here, else the default.
+    pub(super) fn under(&self, arguments: &Arguments) -> Result<Server, ConfigError> {
+        let listen = or(&arguments.listen, &self.listen).ok_or(ConfigError::NoListen)?;
+        let log_to = or(&arguments.log_to, &self.log_to);
+        if let Some(Err(reason)) = log_to.as_ref().map(log_channel::check) {
+            return Err(ConfigError::LogTo(reason));
+        }
+        Ok(Server {
+            listen,
+            admin_listen: or(&arguments.admin_listen, &self.admin_listen),
+            proxy_protocol: arguments.proxy_protocol.or(self.proxy_protocol).unwrap_or(false),
+            log_to,
+            log_format: or(&arguments.log_format, &self.log_format).unwrap_or_default(),
+            log_level: or(&arguments.log_level, &self.log_level).unwrap_or_default(),
+        })
+    }
+}
+
+fn or<T: Clone>(argument: &Option<T>, text: &Option<Text<T>>) -> Option<T> {
+    argument.clone().or_else(|| text.as_ref().map(|text| text.0.clone()))
+}
+
+/// A value that is written as text.
+#[derive(Clone, Debug)]
+struct Text<T>(T);
+
+/// What is expected where it is not found.
+trait Expected: FromStr {
+    const EXPECTED: &'static str;
+}
+
+impl Expected for Endpoint {
+    const EXPECTED: &'static str =
+        "vsock:CID:PORT, vsock-mux:PATH:PORT, unix:PATH or HOST:PORT as text";
+}
+
+impl Expected for Format {
+    const EXPECTED: &'static str = "\"text\" or \"json\"";
+}
+
+impl Expected for Level {
+    const EXPECTED: &'static str = "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"";
+}
+
+impl<'de, T: Expected> Deserialize<'de> for Text<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextVisitor<T>(PhantomData<T>);
+        impl<T: Expected> Visitor<'_> for TextVisitor<T> {
+            type Value = Text<T>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(T::EXPECTED)
+            }
+
+            // What stands there is not repeated: it may be a secret, misplaced.
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Text<T>, E> {
+                text.parse()
+                    .map(Text)
+                    .map_err(|_| E::custom(format_args!("expected {}", T::EXPECTED)))
+            }
+        }
+        deserializer.deserialize_str(TextVisitor(PhantomData))
+    }
+}

@@ -1,0 +1,117 @@
+//! What is in effect, as it is printed.
+
+use toml::{Table, Value};
+
+use super::*;
+
+fn effective(text: &str, posture: Posture) -> Table {
+    let arguments =
+        Arguments { listen: Some("127.0.0.1:1".parse().unwrap()), ..Arguments::default() };
+    let config = load(text).unwrap();
+    let server = config.server(&arguments).unwrap();
+    config.effective(&server, posture).unwrap()
+}
+
+fn of<'a>(table: &'a Table, name: &str, key: &str) -> Option<&'a Value> {
+    table.get(name)?.get(key)
+}
+
+/// What is printed says in full what the file said: to read it again changes nothing.
+#[test]
+fn what_is_printed_means_what_was_read() {
+    let intervals = "[entropy]\nprediction_resistance = \"interval\"\nreseed_requests = 7\n";
+    let intervals_alone = "[entropy]\nprediction_resistance = \"interval\"\nprefetch = 1\n";
+    let open = "[auth]\nmode = \"none\"\n[recipient]\nrequire = true\nmax_age = \"chain\"\n";
+    let attested = "[tls]\nmode = \"attested\"\nnames = [\"a.example\"]\n";
+    let more = sigv4(&format!(
+        "[recipient]\nplaintext = \"allow\"\n[verification]\nworkers = 3\n\
+         {CREDENTIAL}session_token = 'a'\nexpires = 2027-01-31T12:00:00Z\n"
+    ));
+    for (text, posture) in [
+        ("", Posture::Laptop),
+        (intervals, Posture::Laptop),
+        (intervals_alone, Posture::Laptop),
+        (attested, Posture::Laptop),
+        (open, Posture::Production),
+        (&sigv4(CREDENTIAL), Posture::Production),
+        (&more, Posture::Production),
+    ] {
+        let printed = effective(text, posture).to_string();
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("wallet.json"), POLICY).unwrap();
+        fs::write(folder.path().join("salt"), [7; 32]).unwrap();
+        let path = folder.path().join("enclave.toml");
+        let shown = |text: &str| {
+            fs::write(&path, text).unwrap();
+            let mut settings = Config::load(Some(&path)).unwrap().settings(posture).unwrap();
+            // It is that of another text.
+            settings.measurement = None;
+            format!("{settings:?}")
+        };
+        assert_eq!(shown(&printed), shown(text), "{printed}");
+        let again = effective(&printed, posture);
+        assert_eq!(again.to_string(), printed);
+    }
+}
+
+#[test]
+fn everything_that_is_documented_with_a_default_is_printed() {
+    let page = include_str!("../../../../docs/configuration.md");
+    let (_, block) = page.split_once("```toml\n").unwrap();
+    let (text, _) = block.split_once("```").unwrap();
+    let documented: Table = toml::from_str(text).unwrap();
+    let printed = effective(&sigv4(CREDENTIAL), Posture::Production);
+    for (name, table) in &documented {
+        let Value::Table(table) = table else { continue };
+        for (key, value) in table {
+            let found = of(&printed, name, key);
+            let is_example = ["listen", "admin_listen", "log_to", "workers"].contains(&&**key);
+            assert!(found.is_some() || is_example, "[{name}] {key}");
+            assert!(found == Some(value) || is_example, "[{name}] {key}: {found:?}");
+        }
+    }
+}
+
+#[test]
+fn no_secret_is_printed_however_it_is_written() {
+    let text =
+        sigv4(&format!("{CREDENTIAL}session_token = '''\nwJalrXUtnFEMI'''  # wJalrXUtnFEMI\n"));
+    let printed = effective(&text, Posture::Production);
+    let text = printed.to_string();
+    assert!(!text.contains("wJalr") && text.contains("AKIDEXAMPLE"), "{text}");
+    for key in ["secret_access_key", "session_token"] {
+        assert_eq!(printed["credential"][0][key].as_str(), Some("(redacted)"));
+    }
+}
+
+#[test]
+fn the_server_is_as_flags_and_file_have_it_together() {
+    let printed =
+        effective("[server]\nlisten = \"unix:a\"\nlog_level = \"warn\"\n", Posture::Laptop);
+    let server = printed["server"].to_string();
+    assert_eq!(of(&printed, "server", "listen").unwrap().as_str(), Some("tcp:127.0.0.1:1"));
+    assert_eq!(of(&printed, "server", "log_level").unwrap().as_str(), Some("warn"));
+    assert_eq!(of(&printed, "server", "log_format").unwrap().as_str(), Some("text"));
+    assert!(!server.contains("admin_listen") && !server.contains("log_to"), "{server}");
+}
+
+#[test]
+fn key_stores_are_printed_with_what_they_did_not_say() {
+    let text = "[[key_store]]\nid = \"cks-1234567890abcdef0\"\nname = \"a\"\ntype = \"AWS_CLOUDHSM\"\n\
+                module = \"/a.so\"\nslot = 1\npin_file = \"pin\"\ncluster_id = \"cluster-1234567890a\"\n\
+                [[key_store]]\nid = \"cks-1234567890abcdef1\"\nname = \"b\"\n\
+                type = \"EXTERNAL_KEY_STORE\"\nuri = \"https://a.example/kms/xks/v1\"\n";
+    let printed = effective(text, Posture::Laptop);
+    let stores = printed["key_store"].as_array().unwrap();
+    assert_eq!(stores[0]["deadline_ms"].as_integer(), Some(500));
+    assert_eq!(stores[0]["connect"].as_bool(), Some(true));
+    assert_eq!(stores[1].as_table().unwrap().len(), 4);
+}
+
+#[cfg(feature = "simulator")]
+#[test]
+fn the_simulated_module_is_printed_where_there_is_one() {
+    let printed = effective("[simulator.nsm]\nfault = \"hang\"\n", Posture::Laptop);
+    assert_eq!(printed["simulator"].to_string(), "{ nsm = { fault = \"hang\", latency_ms = 0 } }");
+    assert!(!effective("", Posture::Production).contains_key("simulator"));
+}

@@ -1,0 +1,87 @@
+//! The table `[server]`, and flags in its place.
+
+use clap::Parser;
+use shared::transport::Endpoint;
+
+use super::*;
+
+const TABLE: &str = "[server]\nlisten = \"vsock:4294967295:5000\"\nadmin_listen = \"unix:/run/admin\"\n\
+                     proxy_protocol = true\nlog_to = \"vsock:3:5003\"\nlog_format = \"json\"\n\
+                     log_level = \"debug\"\n";
+
+/// What is in effect with these flags, each of which has one word.
+fn server(text: &str, flags: &[&str]) -> Result<Server, String> {
+    let arguments = [&["enclave"], flags].concat();
+    let arguments = EnclaveArguments::try_parse_from(arguments).map_err(|e| e.to_string())?;
+    let config = load(text).map_err(|error| error.to_string())?;
+    config.server(&arguments.common).map_err(|error| error.to_string())
+}
+
+fn endpoint(text: &str) -> Endpoint {
+    text.parse().unwrap()
+}
+
+#[test]
+fn the_file_says_what_no_flag_does() {
+    let read = server(TABLE, &[]).unwrap();
+    assert_eq!(read.listen, endpoint("vsock:4294967295:5000"));
+    assert_eq!(read.admin_listen, Some(endpoint("unix:/run/admin")));
+    assert_eq!(read.log_to, Some(endpoint("vsock:3:5003")));
+    assert!(read.proxy_protocol);
+    assert_eq!((&*read.log_format.to_string(), &*read.log_level.to_string()), ("json", "debug"));
+}
+
+#[test]
+fn a_flag_overrides_the_file() {
+    let flags = [
+        "--listen=127.0.0.1:1",
+        "--admin-listen=127.0.0.1:2",
+        "--proxy-protocol=false",
+        "--log-to=127.0.0.1:3",
+        "--log-format=text",
+        "--log-level=error",
+    ];
+    let read = server(TABLE, &flags).unwrap();
+    assert_eq!(read.listen, endpoint("127.0.0.1:1"));
+    assert_eq!(read.admin_listen, Some(endpoint("127.0.0.1:2")));
+    assert_eq!(read.log_to, Some(endpoint("127.0.0.1:3")));
+    assert!(!read.proxy_protocol);
+    assert_eq!((&*read.log_format.to_string(), &*read.log_level.to_string()), ("text", "error"));
+    assert!(server("", &["--listen=127.0.0.1:1", "--proxy-protocol"]).unwrap().proxy_protocol);
+}
+
+#[test]
+fn all_but_where_to_listen_has_a_default() {
+    let read = server("[server]\nlisten = \"127.0.0.1:1\"\n", &[]).unwrap();
+    assert_eq!((read.admin_listen, read.log_to, read.proxy_protocol), (None, None, false));
+    assert_eq!((&*read.log_format.to_string(), &*read.log_level.to_string()), ("text", "info"));
+    let error = server("[server]\n", &[]).unwrap_err();
+    for way in ["--listen ENDPOINT", "ENCLAVE_LISTEN", "listen under [server]"] {
+        assert!(error.contains(way), "{error}");
+    }
+}
+
+#[test]
+fn what_is_none_of_its_values_is_refused_where_it_stands_and_not_repeated() {
+    for (line, expected) in [
+        ("listen = \"wJalrXUtnFEMI\"", "expected vsock:CID:PORT"),
+        ("log_to = 5", "expected vsock:CID:PORT"),
+        ("log_format = \"wJalrXUtnFEMI\"", "expected \"text\" or \"json\""),
+        ("log_level = \"off\"", "expected \"error\", \"warn\""),
+        ("proxy_protocol = \"wJalrXUtnFEMI\"", "expected a boolean"),
+        ("port = 1", "unknown field `port`"),
+    ] {
+        let error = server(&format!("[server]\n{line}\n"), &["--listen=127.0.0.1:1"]).unwrap_err();
+        assert!(error.contains(": line 2 column ") && error.contains(expected), "{error}");
+        assert!(!error.contains("wJalr"), "{error}");
+    }
+}
+
+#[test]
+fn lines_are_sent_only_where_somebody_can_take_them() {
+    let flags = ["--listen=127.0.0.1:1", "--log-to=vsock-mux:/run/a:1"];
+    let error = server("", &flags).unwrap_err();
+    assert!(error.starts_with("log_to: vsock-mux leads into a guest"), "{error}");
+    let error = server("[server]\nlog_to = \"vsock:3:9000\"\n", &flags[..1]).unwrap_err();
+    assert!(error.starts_with("log_to: vsock port 9000"), "{error}");
+}
