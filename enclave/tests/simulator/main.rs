@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a failure here is a test's failure")]
 
 mod admin;
+mod configuration;
+mod log_channel;
 mod process;
 mod proxied;
 mod tickets;

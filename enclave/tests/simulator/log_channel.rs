@@ -1,0 +1,167 @@
+//! The log and audit records on their way out, to somebody who goes and comes back.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::Shutdown;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use serde_json::Value;
+
+use super::process::Simulator;
+use super::{PATIENCE, refuse_thousands};
+
+/// What the log says at the end of an audit trail of which something is missing.
+const LOST: &str = "audit records were lost: nobody took them";
+
+/// Who takes lines, until it is told to go.
+struct Taker {
+    listener: UnixListener,
+    streams: Vec<UnixStream>,
+    readers: Vec<JoinHandle<()>>,
+    said: Sender<Value>,
+}
+
+impl Taker {
+    fn at(path: &Path, said: &Sender<Value>) -> Self {
+        drop(fs::remove_file(path));
+        let listener = UnixListener::bind(path).unwrap();
+        Self { listener, streams: Vec::new(), readers: Vec::new(), said: said.clone() }
+    }
+
+    /// Takes what comes over the next connection. That every line is JSON is checked with it.
+    fn accept(&mut self) {
+        let stream = self.listener.accept().unwrap().0;
+        self.streams.push(stream.try_clone().unwrap());
+        let said = self.said.clone();
+        self.readers.push(thread::spawn(move || {
+            for line in BufReader::new(stream).lines() {
+                let line = line.unwrap();
+                said.send(serde_json::from_str(&line).expect(&line)).unwrap();
+            }
+        }));
+    }
+
+    /// Takes what comes until whoever sends it has ended.
+    fn take_all(self) {
+        self.readers.into_iter().for_each(|reader| reader.join().unwrap());
+    }
+
+    fn go(self) {
+        drop(self.listener);
+        for (stream, reader) in self.streams.into_iter().zip(self.readers) {
+            stream.shutdown(Shutdown::Both).unwrap();
+            reader.join().unwrap();
+        }
+    }
+}
+
+/// All lines up to the first that is one of those looked for.
+fn until(lines: &Receiver<Value>, is_it: impl Fn(&Value) -> bool) -> Vec<Value> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut all = Vec::new();
+    while all.last().is_none_or(|line| !is_it(line)) {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match lines.recv_timeout(left) {
+            Ok(line) => all.push(line),
+            Err(error) => {
+                all.retain(|line| !is_record(line));
+                panic!("{error}: {all:?}");
+            }
+        }
+    }
+    all
+}
+
+fn is_record(line: &Value) -> bool {
+    line["eventID"].is_string()
+}
+
+fn socket() -> (tempfile::TempDir, PathBuf, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lines");
+    let endpoint = format!("unix:{}", path.display());
+    (folder, path, endpoint)
+}
+
+#[test]
+fn lines_go_on_after_who_took_them_has_gone_and_what_was_dropped_is_counted() {
+    let (_folder, path, endpoint) = socket();
+    let (said, lines) = mpsc::channel();
+    let mut taker = Taker::at(&path, &said);
+    let more = ["--log-to", &endpoint];
+    let mut simulator = Simulator::start_with_log("127.0.0.1:0", &more, Stdio::piped());
+    taker.accept();
+    until(&lines, |line| line["message"] == "[entropy]" && line["prefetch"] == 64);
+    simulator.generate_random(r#"{"NumberOfBytes":1}"#);
+    taker.accept();
+    until(&lines, is_record);
+    taker.go();
+
+    // Far more than the queues have room for.
+    refuse_thousands(&simulator);
+    let mut taker = Taker::at(&path, &said);
+    taker.accept();
+    taker.accept();
+    // What there was room for comes first.
+    let is_answered = |line: &Value| line["requestParameters"]["numberOfBytes"] == 2;
+    let (mut all, mut count) = (Vec::new(), 4000);
+    while !all.iter().any(is_answered) {
+        assert!(count < 4000 + 3000, "no record of what was answered since");
+        simulator.generate_random(r#"{"NumberOfBytes":2}"#);
+        count += 1;
+        all.extend(lines.recv_timeout(PATIENCE));
+        all.extend(lines.try_iter());
+    }
+    assert_eq!(simulator.end(), Some(0));
+    taker.take_all();
+    all.extend(lines.try_iter());
+    let lost = all.iter().find(|line| line["message"] == LOST).unwrap();
+    let dropped = lost["dropped"].as_u64().unwrap();
+    let taken = all.iter().filter(|line| is_record(line)).count();
+    assert_eq!(taken + usize::try_from(dropped).unwrap(), count, "{dropped} dropped");
+    assert!(dropped > 2000);
+    let noted = |line: &Value| {
+        line["message"]
+            .as_str()
+            .is_some_and(|text| text.contains(" lines of this log were dropped"))
+    };
+    assert!(all.iter().any(noted));
+    // In place of stdout and stderr: what is said there is that nobody takes lines.
+    let (mut stdout, mut stderr) = (String::new(), String::new());
+    simulator.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
+    simulator.process.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    assert_eq!(stdout, "");
+    let [line] = stderr.lines().collect::<Vec<_>>()[..] else { panic!("{stderr}") };
+    assert!(line.starts_with(&format!("no line gets to {endpoint} now: ")), "{line}");
+}
+
+#[test]
+fn nobody_waits_for_long_for_who_never_takes_a_line_and_a_reason_is_on_stderr() {
+    let (folder, _, endpoint) = socket();
+    let simulator =
+        Simulator::start_with_log("127.0.0.1:0", &["--log-to", &endpoint], Stdio::null());
+    simulator.generate_random(r#"{"NumberOfBytes":1}"#);
+    let before = Instant::now();
+    assert_eq!(simulator.terminate(), Some(0));
+    assert!(before.elapsed().as_secs() < 8, "{:?}", before.elapsed());
+
+    let config = folder.path().join("enclave.toml");
+    fs::write(&config, "[auth]\nmode = \"sigv4\"\n").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_enclave-simulator"))
+        .args(["--listen", "127.0.0.1:0", "--log-to", &endpoint, "--config"])
+        .arg(&config)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let reason = "enclave-simulator stops: ";
+    assert!(
+        stderr.lines().any(|line| line.starts_with(reason) && line.contains("[auth] region")),
+        "{stderr}"
+    );
+}
