@@ -4,7 +4,6 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::OnceLock;
-use std::time::Instant;
 
 use shared::lines::{Lines, Log};
 use shared::logging::{self, Change, Format, Level};
@@ -75,22 +74,20 @@ pub(crate) fn tell(mut text: String) {
     }
 }
 
-/// The process's status; what went wrong is said in one line on stderr, and in the log where that goes
-/// elsewhere.
+/// The process's status; what went wrong is said in the last line on stderr, and in the log where that
+/// goes elsewhere.
 pub fn exit_with(program: &str, result: Result<(), Box<dyn Error>>) -> ExitCode {
-    let code = match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!("{program} stops: {error}");
-            if CHANNEL.get().is_some() {
-                tell(format!("{program} stops: {error}"));
-            }
-            ExitCode::FAILURE
-        }
-    };
-    let start = Instant::now();
-    for lines in [CONSOLE.get(), CHANNEL.get()].into_iter().flatten() {
-        lines.flush(FLUSH_TIMEOUT.saturating_sub(start.elapsed()));
+    let code = if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    let reason = result.err().map(|error| format!("{program} stops: {error}"));
+    if let Some(reason) = &reason {
+        tracing::error!("{reason}");
+    }
+    if let Some(channel) = CHANNEL.get() {
+        channel.flush(FLUSH_TIMEOUT);
+        reason.into_iter().for_each(tell);
+    }
+    if let Some(console) = CONSOLE.get() {
+        console.flush(FLUSH_TIMEOUT);
     }
     code
 }

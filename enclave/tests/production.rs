@@ -86,3 +86,67 @@ fn a_configuration_it_does_not_understand_stops_it_before_anything_else() {
     };
     assert!(stderr.contains(expected), "{stderr}");
 }
+
+#[test]
+fn what_is_in_effect_is_printed_without_its_secrets_and_needs_no_device() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("enclave.toml");
+    fs::write(folder.path().join("salt"), [7; 32]).unwrap();
+    fs::write(
+        &path,
+        "[server]\nlisten = \"vsock:4294967295:5000\"\nlog_to = \"vsock:3:5003\"\n\
+         [auth]\nregion = \"eu-west-1\"\n[[credential]]\naccess_key_id = \"AKIDEXAMPLE\"\n\
+         secret_access_key = \"wJalrXUtnFEMI\"\n\
+         principal = \"arn:aws:iam::123456789012:role/wallet\"\npolicies = []\n",
+    )
+    .unwrap();
+    let output = enclave(&["--print-config", "--config", path.to_str().unwrap()]);
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    for line in [
+        "listen = \"vsock:4294967295:5000\"",
+        "log_to = \"vsock:3:5003\"",
+        "secret_access_key = \"(redacted)\"",
+        "mode = \"sigv4\"",
+        "plaintext = \"deny\"",
+        "deadline_ms = 1000",
+    ] {
+        assert!(stdout.lines().any(|found| found == line), "{line}: {stdout}");
+    }
+    assert!(!stdout.contains("wJalr") && !stderr.contains("wJalr"), "{stdout}{stderr}");
+}
+
+#[test]
+fn without_an_address_it_says_all_three_ways_to_give_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("enclave.toml");
+    fs::write(&path, "[auth]\nmode = \"none\"\n").unwrap();
+    let output = enclave(&["--config", path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = text(&output.stderr);
+    for way in ["--listen ENDPOINT", "ENCLAVE_LISTEN", "listen under [server]"] {
+        assert!(stderr.contains(way), "{stderr}");
+    }
+}
+
+#[test]
+fn why_it_does_not_start_is_on_stderr_also_where_the_log_goes_elsewhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("enclave.toml");
+    fs::write(&path, "[auth]\nmode = \"none\"\n[recipient]\nrequire = true\n").unwrap();
+    fs::write(folder.path().join("salt"), [7; 32]).unwrap();
+    let channel = format!("unix:{}", folder.path().join("lines").display());
+    let mut arguments = vec!["--listen", "127.0.0.1:0", "--config", path.to_str().unwrap()];
+    arguments.extend(["--log-to", &channel]);
+    let output = enclave(&arguments);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
+    let stderr = text(&output.stderr);
+    let reason = "enclave stops: the Nitro Secure Module /dev/nsm cannot be opened";
+    let lines: Vec<_> = stderr.lines().collect();
+    let [waits, last] = lines[..] else { panic!("{stderr}") };
+    assert!(waits.starts_with("no line gets to unix:") && last.starts_with(reason), "{stderr}");
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}

@@ -1,6 +1,12 @@
 //! The simulator as a process.
 
-#![expect(clippy::unwrap_used, reason = "a failure here is a test's failure")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a failure here is a test's failure"
+)]
 
 mod admin;
 mod configuration;

@@ -263,3 +263,30 @@ fn a_configuration_that_is_refused_gets_no_salt() {
     assert_eq!(folder.archive("config.tar", &[]).status.code(), Some(2));
     assert!(!folder.path("salt").exists());
 }
+
+/// How an enclave is reached and where it logs is measured as all else is.
+#[test]
+fn the_table_server_is_part_of_what_is_measured_and_published() {
+    let folder = Folder::new();
+    assert_eq!(folder.archive("config.tar", &[]).status.code(), Some(0));
+    let (public, secrets, _) = folder.pcrs("config.tar");
+    let toml = fs::read_to_string(folder.path("enclave.toml")).unwrap();
+    let server = "[server]\nlisten = \"vsock:4294967295:5000\"\nlog_to = \"vsock:3:5003\"\n";
+    folder.write("enclave.toml", &format!("{server}{toml}"));
+    assert_eq!(folder.archive("config.tar", &[]).status.code(), Some(0));
+    let (other, same, _) = folder.pcrs("config.tar");
+    assert_ne!(other, public);
+    assert_eq!(same, secrets);
+    assert_eq!(folder.archive("public.tar", &["--public"]).status.code(), Some(0));
+    assert!(is_there(&fs::read(folder.path("public.tar")).unwrap(), server));
+    assert_eq!(folder.pcrs("public.tar").0, other);
+
+    folder.write("enclave.toml", &format!("[server]\nlisten = \"5000\"\n{toml}"));
+    let output = folder.archive("other.tar", &[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("line 2 column 10: expected vsock:CID:PORT"),
+        "{}",
+        stderr(&output)
+    );
+}
