@@ -222,6 +222,13 @@ mod tests {
     }
 
     #[test]
+    fn lists_each_error_once() {
+        let names: std::collections::BTreeSet<_> =
+            ErrorType::ALL.iter().map(|error_type| error_type.name()).collect();
+        assert_eq!(names.len(), ErrorType::ALL.len());
+    }
+
+    #[test]
     fn takes_the_blame_for_its_own_faults() {
         for (error_type, name) in [
             (ErrorType::DependencyTimeout, "DependencyTimeoutException"),

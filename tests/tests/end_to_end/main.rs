@@ -13,6 +13,7 @@ mod eif_command;
 mod errors;
 mod policy_command;
 mod policy_page;
+mod proxied;
 mod service;
 mod simulated_time;
 mod simulator_endpoint;

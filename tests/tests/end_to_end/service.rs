@@ -25,9 +25,14 @@ impl Service {
     }
 
     pub(crate) fn in_front_of(simulator: Simulator) -> Self {
+        Self::with(simulator, &[])
+    }
+
+    /// With these arguments more.
+    pub(crate) fn with(simulator: Simulator, more: &[&str]) -> Self {
         let upstream = simulator.address().to_string();
         let arguments = ["parent-proxy", "--listen", "127.0.0.1:0", "--upstream", &upstream];
-        let config = Config::from_arguments(arguments).unwrap();
+        let config = Config::from_arguments([&arguments, more].concat()).unwrap();
         let runtime = Runtime::new().unwrap();
         let relay = runtime.block_on(Relay::bind(&config)).unwrap();
         let Endpoint::Tcp(address) = relay.local_endpoint() else { panic!("not TCP") };

@@ -1,0 +1,49 @@
+//! The relay tells the enclave whom it relays.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use attested_recipient::Simulator;
+use serde_json::Value;
+
+use super::service::Service;
+
+/// Takes an audit trail.
+#[derive(Clone, Default)]
+struct Trail(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Trail {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn the_trail_has_the_clients_address_and_ids_that_begin_as_their_connections_does() {
+    let trail = Trail::default();
+    let simulator = Simulator::builder().proxy_protocol().audit(trail.clone()).start().unwrap();
+    let service = Service::with(simulator, &["--proxy-protocol"]);
+    let request = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: \
+        application/x-amz-json-1.1\r\nX-Amz-Target: TrentService.GenerateRandom\r\n\
+        Content-Length: 19\r\n\r\n{\"NumberOfBytes\":1}";
+    // Two on the first connection.
+    for requests in [2, 1] {
+        let answers = service.exchange(request.repeat(requests).as_bytes());
+        assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), requests, "{answers}");
+    }
+    drop(service);
+    let text = String::from_utf8(trail.0.lock().unwrap().clone()).unwrap();
+    let records: Vec<Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(records.len(), 3, "{text}");
+    assert!(records.iter().all(|record| record["sourceIPAddress"] == "127.0.0.1"), "{text}");
+    let ids: Vec<_> = records.iter().map(|record| record["requestID"].as_str().unwrap()).collect();
+    let connections: Vec<_> = ids.iter().map(|id| id.get(..13).unwrap()).collect();
+    assert_eq!(connections[0], connections[1]);
+    assert_ne!(connections[0], connections[2]);
+    assert_ne!(ids[0], ids[1]);
+}
