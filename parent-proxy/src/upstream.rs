@@ -110,9 +110,9 @@ impl Upstream {
     /// It is ready from now on. Says whether that is news.
     pub(crate) fn restore(&self) -> bool {
         let before = self.health.swap(Health::Ready.to_number(), Ordering::Relaxed);
-        if !self.left.load(Ordering::Relaxed) {
-            self.closing.send_if_modified(mem::take);
-        }
+        // Under the lock of what leaving sets last, so that neither undoes the other.
+        self.closing
+            .send_if_modified(|closing| !self.left.load(Ordering::Relaxed) && mem::take(closing));
         Health::of_number(before) != Health::Ready
     }
 
