@@ -17,6 +17,9 @@ mod answer;
 mod b_payload;
 mod b_policies;
 mod b_zeros;
+#[path = "../binaries/mod.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod binaries;
 mod c_certificates;
 mod c_chain;
 mod c_encodings;
@@ -40,8 +43,11 @@ mod e_signed;
 mod e_signed_headers;
 mod envelope;
 mod f_clock;
+mod f_connections;
 mod f_crowd;
 mod f_panic;
+mod f_ends;
+mod f_resources;
 mod f_source;
 mod faulty;
 #[path = "../secrets/hunt.rs"]
@@ -51,6 +57,7 @@ mod page;
 mod payload;
 mod records;
 mod refusal;
+mod relayed;
 mod row;
 mod signer;
 mod stage;
@@ -91,19 +98,21 @@ fn rows() -> Vec<Row> {
         f_clock::rows(),
         f_crowd::rows(),
         f_panic::rows(),
+        f_connections::rows(),
+        f_resources::rows(),
+        f_ends::rows(),
     ]
     .into_iter()
     .flatten()
     .collect()
 }
 
-/// The ids that this service is to be tested by: all of A to E, and of F what its entropy, its time
-/// and its handlers can suffer.
+/// The ids that this service is to be tested by: all of A to E, and of F but what waits for more.
 fn expected_ids() -> Vec<String> {
     let sections = [("A", 28), ("B", 24), ("C", 28), ("D", 16), ("E", 30)];
     let ids =
         |(section, count): (&'static str, u8)| (1..=count).map(move |n| format!("{section}{n:02}"));
-    let of_the_source = (16..=27).chain([29]).map(|n| format!("F{n}"));
+    let of_the_source = (1..=14).chain(16..=27).chain([29]).map(|n| format!("F{n:02}"));
     sections.into_iter().flat_map(ids).chain(of_the_source).collect()
 }
 

@@ -177,6 +177,34 @@ impl Stage {
         self.runtime.block_on(both)
     }
 
+    /// Sends `at_once`, and then of `bytes` one a second, by a clock that jumps; how long it takes until
+    /// the service closes, without an answer.
+    pub(crate) fn trickle(&self, at_once: &[u8], bytes: &[u8]) -> Duration {
+        let (client, server) = duplex(PIPE_LENGTH);
+        let serve = self.server.serve_connection(server, Channel::Plain, pending());
+        let drip = async {
+            let Talker { mut writing, mut reading, .. } = Talker::new(client);
+            writing.write_all(at_once).await.unwrap();
+            for byte in bytes {
+                // Whoever is closed to does not notice by this, but by the other's end.
+                drop(writing.write_all(&[*byte]).await);
+                time::sleep(Duration::from_secs(1)).await;
+            }
+            reading.read_u8().await.expect_err("no answer");
+        };
+        let both = async {
+            time::pause();
+            let start = time::Instant::now();
+            let took = tokio::select! {
+                () = serve => start.elapsed(),
+                () = drip => panic!("all was sent"),
+            };
+            time::resume();
+            took
+        };
+        self.runtime.block_on(both)
+    }
+
     /// Sends `pieces` one by one, closes the sending half, and reads what comes back meanwhile. The
     /// service may read after each piece; the pipe holds so many bytes each way.
     pub(crate) fn send_in_pieces(&self, pieces: &[&[u8]], pipe_length: usize) -> Vec<Answer> {
