@@ -47,9 +47,11 @@ mod f_connections;
 mod f_crowd;
 mod f_panic;
 mod f_ends;
+mod f_key_stores;
 mod f_resources;
 mod f_source;
 mod faulty;
+mod hsm;
 #[path = "../secrets/hunt.rs"]
 mod hunt;
 mod log;
@@ -101,6 +103,7 @@ fn rows() -> Vec<Row> {
         f_connections::rows(),
         f_resources::rows(),
         f_ends::rows(),
+        f_key_stores::rows(),
     ]
     .into_iter()
     .flatten()
@@ -112,7 +115,7 @@ fn expected_ids() -> Vec<String> {
     let sections = [("A", 28), ("B", 24), ("C", 28), ("D", 16), ("E", 30)];
     let ids =
         |(section, count): (&'static str, u8)| (1..=count).map(move |n| format!("{section}{n:02}"));
-    let of_the_source = (1..=14).chain(16..=27).chain([29]).map(|n| format!("F{n:02}"));
+    let of_the_source = (1..=14).chain(16..=29).map(|n| format!("F{n:02}"));
     sections.into_iter().flat_map(ids).chain(of_the_source).collect()
 }
 

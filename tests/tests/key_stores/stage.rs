@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tempfile::TempDir;
 
-use crate::store::Store;
+use super::store::Store;
 
 /// The user's PIN of the token `vault`, and of `spare`.
 pub(crate) const PIN: &str = "canary-pin-5309-vault";
