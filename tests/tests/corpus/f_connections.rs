@@ -101,7 +101,10 @@ fn half_closed() -> Row {
             let folder = tempfile::tempdir().unwrap();
             let socket = folder.path().join("enclave");
             let listener = UnixListener::bind(&socket).unwrap();
-            let proxy = Process::start(proxy_on("127.0.0.1:0", &socket), 1);
+            let mut command = proxy_on("127.0.0.1:0", &socket);
+            // The first connection is the client's.
+            command.args(["--health-interval", "0"]);
+            let proxy = Process::start(command, 1);
             let mut talk = Talk::with(address(&proxy));
             let (mut enclave, _) = listener.accept().unwrap();
             enclave.write_all(b"answer").unwrap();

@@ -1,0 +1,147 @@
+//! Enclaves and relays as processes that are killed, paused and started again.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::load::Failure;
+
+/// One of them, and how it is started; it ends with this.
+pub(crate) struct Server {
+    pub(crate) name: String,
+    command: Command,
+    /// How many endpoints it announces.
+    endpoints: usize,
+    child: Option<Child>,
+    log: PathBuf,
+}
+
+/// What a process holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Held {
+    pub(crate) descriptors: u64,
+    pub(crate) threads: u64,
+    pub(crate) resident_kib: u64,
+}
+
+impl Server {
+    /// One that `command` starts, which announces as many endpoints. Its log is at `log`.
+    pub(crate) fn new(name: String, command: Command, endpoints: usize, log: PathBuf) -> Self {
+        Self { name, command, endpoints, child: None, log }
+    }
+
+    /// Starts it, and waits until it listens; where it says that it does.
+    pub(crate) fn start(&mut self) -> Result<Vec<String>, Failure> {
+        self.begin()?.announced()
+    }
+
+    /// Starts it, and does not wait.
+    pub(crate) fn begin(&mut self) -> Result<Starting, Failure> {
+        let log = OpenOptions::new().create(true).append(true).open(&self.log)?;
+        let command = self.command.stdout(Stdio::piped()).stderr(log);
+        let mut child = command.spawn()?;
+        let stdout = child.stdout.take().ok_or("no stdout")?;
+        self.child = Some(child);
+        let stdout = BufReader::new(stdout);
+        Ok(Starting { name: self.name.clone(), endpoints: self.endpoints, stdout })
+    }
+
+    fn id(&self) -> Result<u32, Failure> {
+        Ok(self.child.as_ref().ok_or_else(|| format!("{} does not run", self.name))?.id())
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) -> Result<(), Failure> {
+        Ok(kill(Pid::from_raw(self.id()?.try_into()?), signal)?)
+    }
+
+    /// At once, without a word.
+    pub(crate) fn kill(&mut self) -> Result<(), Failure> {
+        if let Some(mut child) = self.child.take() {
+            child.kill()?;
+            child.wait()?;
+        }
+        Ok(())
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub(crate) fn terminate(&mut self) -> Result<(), Failure> {
+        self.signal(Signal::SIGTERM)?;
+        let status = self.child.take().ok_or("it has ended")?.wait()?;
+        match status.success() {
+            true => Ok(()),
+            false => Err(format!("{} was asked to end: {status}", self.name).into()),
+        }
+    }
+
+    /// Whether it has ended although nobody ended it.
+    pub(crate) fn is_lost(&mut self) -> Result<bool, Failure> {
+        Ok(match &mut self.child {
+            Some(child) => child.try_wait()?.is_some(),
+            None => false,
+        })
+    }
+
+    pub(crate) fn held(&self) -> Result<Held, Failure> {
+        let id = self.id()?;
+        let status = fs::read_to_string(format!("/proc/{id}/status"))?;
+        let value = |name: &str| -> Result<u64, Failure> {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+            let value = line.ok_or_else(|| format!("no {name}"))?.trim();
+            Ok(value.trim_end_matches(" kB").parse()?)
+        };
+        let descriptors = fs::read_dir(format!("/proc/{id}/fd"))?.count();
+        Ok(Held {
+            descriptors: u64::try_from(descriptors)?,
+            threads: value("Threads")?,
+            resident_kib: value("VmRSS")?,
+        })
+    }
+
+    /// The last lines of its log.
+    pub(crate) fn log_end(&self) -> Result<String, Failure> {
+        const LINES: usize = 20;
+        let log = io::read_to_string(File::open(&self.log)?)?;
+        let lines: Vec<_> = log.lines().collect();
+        let end = lines.len().saturating_sub(LINES);
+        Ok(lines.get(end..).unwrap_or_default().join("\n"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // What has ended by itself cannot be killed.
+        drop(self.kill());
+    }
+}
+
+/// A server that has not said yet where it listens.
+pub(crate) struct Starting {
+    name: String,
+    endpoints: usize,
+    stdout: BufReader<std::process::ChildStdout>,
+}
+
+impl Starting {
+    /// Waits until it does.
+    pub(crate) fn announced(mut self) -> Result<Vec<String>, Failure> {
+        let mut endpoints = Vec::new();
+        while endpoints.len() < self.endpoints {
+            let mut line = String::new();
+            self.stdout.read_line(&mut line)?;
+            match line.trim_end().split_once(" listening on ") {
+                Some((_, endpoint)) => {
+                    endpoints.push(endpoint.trim_start_matches("tcp:").to_owned());
+                }
+                None => return Err(format!("{} does not listen: {line:?}", self.name).into()),
+            }
+        }
+        // The audit trail follows, which somebody has to take.
+        thread::spawn(move || io::copy(&mut self.stdout, &mut io::sink()));
+        Ok(endpoints)
+    }
+}

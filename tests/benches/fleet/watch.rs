@@ -1,0 +1,72 @@
+//! What a relay says of its enclaves on its admin listener.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ureq::Agent;
+
+use crate::load::Failure;
+
+/// Asks a relay, and remembers who was healthy.
+pub(crate) struct Watch {
+    agent: Agent,
+    url: String,
+    /// By upstream: whether it was healthy, and how often it became so again.
+    seen: BTreeMap<String, (bool, u64)>,
+}
+
+impl Watch {
+    /// Of the relay that has its admin listener at `address`.
+    pub(crate) fn of(address: &str) -> Self {
+        let config = Agent::config_builder().timeout_global(Some(Duration::from_secs(5)));
+        let agent = config.proxy(None).http_status_as_error(false).build().into();
+        Self { agent, url: format!("http://{address}/metrics"), seen: BTreeMap::new() }
+    }
+
+    /// To be called often: who returns and leaves between two looks is not seen.
+    pub(crate) fn look(&mut self) -> Result<(), Failure> {
+        for (labels, value) in self.samples("attested_random_proxy_upstream_healthy")? {
+            let healthy = value != 0.0;
+            let (before, returns) = self.seen.entry(labels).or_insert((healthy, 0));
+            *returns += u64::from(healthy && !*before);
+            *before = healthy;
+        }
+        Ok(())
+    }
+
+    /// How many upstreams are healthy now.
+    pub(crate) fn healthy(&self) -> usize {
+        self.seen.values().filter(|(healthy, _)| *healthy).count()
+    }
+
+    /// How often the upstream whose endpoint ends so has returned.
+    pub(crate) fn returns(&self, upstream: &str) -> u64 {
+        let of = |labels: &&String| labels.contains(&format!("{upstream}\""));
+        self.seen.iter().filter(|(labels, _)| of(labels)).map(|(_, (_, returns))| returns).sum()
+    }
+
+    /// A counter of that upstream's.
+    pub(crate) fn count(&self, metric: &str, upstream: &str) -> Result<f64, Failure> {
+        let samples = self.samples(&format!("attested_random_proxy_{metric}_total"))?;
+        let of = |labels: &str| upstream.is_empty() || labels.contains(&format!("{upstream}\""));
+        Ok(samples.iter().filter(|(labels, _)| of(labels)).map(|(_, value)| value).sum())
+    }
+
+    /// The samples of a metric: labels as they are written, and value.
+    fn samples(&self, metric: &str) -> Result<Vec<(String, f64)>, Failure> {
+        let text = self.agent.get(&self.url).call()?.body_mut().read_to_string()?;
+        let mut samples = Vec::new();
+        for line in text.lines() {
+            let Some(rest) = line.strip_prefix(metric) else { continue };
+            // Another metric may begin with the name of this one.
+            let Some((labels, value)) = rest.rsplit_once(' ') else { continue };
+            if labels.is_empty() || labels.starts_with('{') {
+                samples.push((labels.to_owned(), value.parse()?));
+            }
+        }
+        match samples.is_empty() {
+            true => Err(format!("{} has no {metric}: {text}", self.url).into()),
+            false => Ok(samples),
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Real SDK clients that ask at a steady pace, and what they are answered.
+
+use std::env;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use attested_recipient::{Client, Document, RecipientKey};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::load::Failure;
+
+/// Requests a second of all together: half of them boto3's.
+pub(crate) const RATE: u32 = 200;
+/// boto3's processes, each of which has an interpreter lock, and their threads.
+const PROCESSES: u32 = 2;
+const THREADS: u32 = 10;
+/// How long a document is used: far below what makes one too old.
+const FRESH: Duration = Duration::from_secs(30);
+/// How long the requests under way may take at the end.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// Errors that are told in full.
+const TOLD: usize = 10;
+
+/// What became of all requests.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) requests: u64,
+    pub(crate) answered: u64,
+    /// Answered, but not at the first attempt.
+    pub(crate) retried: u64,
+    pub(crate) failed: u64,
+    /// Sealed answers that were opened here.
+    pub(crate) opened: u64,
+    /// The first errors' names.
+    pub(crate) errors: Vec<String>,
+}
+
+/// Who asks, until they are told to stop.
+pub(crate) struct Workers {
+    children: Vec<Child>,
+    feeds: Vec<ChildStdin>,
+    readers: Vec<JoinHandle<Result<(), Failure>>>,
+    tally: Arc<Mutex<Tally>>,
+    client: Client,
+    key: Arc<RecipientKey>,
+    fed: Instant,
+    started: Instant,
+}
+
+impl Workers {
+    /// Ask at `url`, which has a simulator behind it.
+    pub(crate) fn start(url: &str) -> Result<Self, Failure> {
+        let mut commands = Vec::new();
+        for _ in 0..PROCESSES {
+            let mut command = Command::new(installed()?.join("venv/bin/python"));
+            command.arg(source("boto3_worker.py"));
+            command.args([(RATE / 2 / PROCESSES).to_string(), THREADS.to_string()]);
+            commands.push(command);
+        }
+        let mut command = Command::new("node");
+        command.arg(source("javascript_worker.mjs")).arg(installed()?);
+        command.arg((RATE / 2).to_string());
+        commands.push(command);
+
+        let key = Arc::new(RecipientKey::generate()?);
+        let (tally, now) = (Arc::default(), Instant::now());
+        let client = Client::new(url);
+        let (children, feeds, readers) = (Vec::new(), Vec::new(), Vec::new());
+        let mut this =
+            Self { children, feeds, readers, tally, client, key, fed: now, started: now };
+        for command in commands {
+            this.employ(command, url)?;
+        }
+        this.feed()?;
+        Ok(this)
+    }
+
+    fn employ(&mut self, mut command: Command, url: &str) -> Result<(), Failure> {
+        // Nothing but PATH is inherited: no credentials, proxies or settings of whoever runs this.
+        let path = env::var_os("PATH").unwrap_or_default();
+        command.env_clear().env("PATH", path).env("LANG", "C.UTF-8").envs([
+            ("AWS_ENDPOINT_URL_KMS", url),
+            ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
+            ("AWS_SECRET_ACCESS_KEY", "example"),
+            ("AWS_REGION", "eu-central-1"),
+            ("AWS_DEFAULT_REGION", "eu-central-1"),
+            ("AWS_CONFIG_FILE", "/dev/null"),
+            ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+            // boto3's default is an older way; these are what both SDKs recommend.
+            ("AWS_RETRY_MODE", "standard"),
+            ("AWS_MAX_ATTEMPTS", "3"),
+        ]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        self.feeds.push(child.stdin.take().ok_or("no stdin")?);
+        let stdout = BufReader::new(child.stdout.take().ok_or("no stdout")?);
+        self.children.push(child);
+        let (tally, key) = (Arc::clone(&self.tally), Arc::clone(&self.key));
+        self.readers.push(thread::spawn(move || {
+            for line in stdout.lines() {
+                tally.lock().unwrap_or_else(PoisonError::into_inner).count(&line?, &key)?;
+            }
+            Ok(())
+        }));
+        Ok(())
+    }
+
+    /// Gives all a document of now.
+    fn feed(&mut self) -> Result<(), Failure> {
+        let document = Document::for_key(&self.key);
+        // Whoever is asked may be killed meanwhile: an SDK would try again as well.
+        let mut answer = self.client.document(&document);
+        for _ in 0..5 {
+            if answer.is_err() {
+                answer = self.client.document(&document);
+            }
+        }
+        let line = STANDARD.encode(answer?);
+        for feed in &mut self.feeds {
+            writeln!(feed, "{line}")?;
+            feed.flush()?;
+        }
+        self.fed = Instant::now();
+        Ok(())
+    }
+
+    /// To be called again and again: whoever works needs documents of now.
+    ///
+    /// # Errors
+    /// If one has ended.
+    pub(crate) fn keep_going(&mut self) -> Result<(), Failure> {
+        for child in &mut self.children {
+            if let Some(status) = child.try_wait()? {
+                return Err(format!("a client has ended: {status}").into());
+            }
+        }
+        if self.fed.elapsed() > FRESH { self.feed() } else { Ok(()) }
+    }
+
+    /// What became of the requests so far.
+    pub(crate) fn so_far(&self) -> Tally {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Lets all finish what they ask; what became of it, and answers a second.
+    pub(crate) fn stop(mut self) -> Result<(Tally, f64), Failure> {
+        let asked = self.started.elapsed();
+        self.feeds.clear();
+        let deadline = Instant::now() + PATIENCE;
+        for child in &mut self.children {
+            while child.try_wait()?.is_none() {
+                if Instant::now() > deadline {
+                    return Err("a client waits for an answer still".into());
+                }
+                thread::sleep(Duration::from_millis(20));
+            }
+        }
+        for reader in self.readers.drain(..) {
+            reader.join().map_err(|_| "a reader panicked")??;
+        }
+        let tally = self.so_far();
+        let rate = f64::from(u32::try_from(tally.answered)?) / asked.as_secs_f64();
+        Ok((tally, rate))
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        for child in &mut self.children {
+            // Who has ended by itself cannot be killed.
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
+}
+
+impl Tally {
+    fn count(&mut self, line: &str, key: &RecipientKey) -> Result<(), Failure> {
+        let mut words = line.split(' ');
+        let (Some(what), Some(attempts)) = (words.next(), words.next()) else {
+            return Err(format!("a client says {line:?}").into());
+        };
+        let attempts: u64 = attempts.parse()?;
+        self.requests += 1;
+        if what != "ok" {
+            self.failed += 1;
+            if self.errors.len() < TOLD {
+                self.errors.push(format!("{what} at attempt {attempts}"));
+            }
+            return Ok(());
+        }
+        self.answered += 1;
+        self.retried += u64::from(attempts > 1);
+        if let Some(sealed) = words.next() {
+            let random = key.open(&STANDARD.decode(sealed)?)?;
+            if random.len() != 32 {
+                return Err("an answer is of another length".into());
+            }
+            self.opened += 1;
+        }
+        Ok(())
+    }
+}
+
+/// `target/clients`, which `make` has brought up to date.
+fn installed() -> Result<PathBuf, Failure> {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).with_file_name("clients");
+    match path.join("stamp").is_file() {
+        true => Ok(path),
+        false => Err("no real clients: run tests/clients/setup.sh".into()),
+    }
+}
+
+/// A file in `tests/clients`.
+fn source(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("clients").join(name)
+}

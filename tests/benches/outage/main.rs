@@ -1,0 +1,107 @@
+//! Three enclaves behind one relay, 200 requests a second of real SDK clients, and every 20 s one enclave is
+//! killed and started again: nobody may notice who tries again as SDKs do.
+
+#![expect(clippy::print_stdout, reason = "it is what this is for")]
+
+use std::process::ExitCode;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use self::fleet::{Fleet, RATE, Watch, Workers, duration};
+use self::load::Failure;
+
+#[path = "../fleet/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "other targets use the rest")]
+mod fleet;
+#[path = "../load/mod.rs"]
+#[allow(dead_code, reason = "other targets use the rest")]
+mod load;
+#[path = "../process/mod.rs"]
+#[allow(dead_code, reason = "other targets use the rest")]
+mod process;
+
+const ENCLAVES: usize = 3;
+const EVERY: Duration = Duration::from_secs(20);
+/// How long a killed one is away.
+const AWAY: Duration = Duration::from_secs(6);
+/// How often the relay is asked what it knows.
+const GLANCE: Duration = Duration::from_millis(100);
+/// The least of [`RATE`] that is asked for; less says that the machine is too slow for this.
+const ASKED: f64 = 0.9;
+
+fn main() -> Result<ExitCode, Failure> {
+    let length = duration(300)?;
+    let mut fleet = Fleet::start(ENCLAVES)?;
+    let mut relay = fleet.relay("parent-proxy", &["--listen", "127.0.0.1:0"])?;
+    let endpoints = relay.start()?;
+    let [address, admin] = endpoints.as_slice() else { return Err("two endpoints".into()) };
+    let mut watch = Watch::of(admin);
+    let mut workers = Workers::start(&format!("http://{address}"))?;
+    println!("{RATE} requests/s for {length:?}; one of {ENCLAVES} enclaves killed every {EVERY:?}");
+
+    let start = Instant::now();
+    let mut kills = [0_u32; ENCLAVES];
+    let mut away = None;
+    let mut next = EVERY / 2;
+    let mut turn = (0..ENCLAVES).cycle();
+    while start.elapsed() < length || away.is_some() {
+        if start.elapsed() >= next && start.elapsed() + AWAY < length {
+            let n = turn.next().unwrap_or_default();
+            if let (Some(enclave), Some(kills)) = (fleet.enclaves.get_mut(n), kills.get_mut(n)) {
+                enclave.kill()?;
+                *kills += 1;
+                away = Some((n, Instant::now()));
+            }
+            next += EVERY;
+        }
+        if let Some((n, since)) = away
+            && since.elapsed() >= AWAY
+            && let Some(enclave) = fleet.enclaves.get_mut(n)
+        {
+            enclave.start()?;
+            away = None;
+        }
+        watch.look()?;
+        workers.keep_going()?;
+        thread::sleep(GLANCE);
+    }
+    let (tally, rate) = workers.stop()?;
+
+    println!(
+        "{:<12} {:>6} {:>10} {:>8} {:>13}",
+        "", "kills", "ejections", "returns", "connections"
+    );
+    for (enclave, kills) in fleet.enclaves.iter().zip(kills) {
+        let name = &enclave.name;
+        let ejections = watch.count("ejections", name)?;
+        let connections = watch.count("connections", name)?;
+        let returns = watch.returns(name);
+        println!("{name:<12} {kills:>6} {ejections:>10} {returns:>8} {connections:>13}");
+    }
+    println!("connects tried on another enclave: {}", watch.count("connect_retries", "")?);
+    let fleet::Tally { requests, answered, retried, failed, opened, errors } = tally;
+    println!(
+        "{requests} requests, {answered} answered ({rate:.0}/s), {retried} of them after the SDK's \
+         retry, {failed} failed; {opened} sealed answers opened"
+    );
+    let slow = rate < ASKED * f64::from(RATE);
+    if slow {
+        println!("the clients did not ask as often as they were to: the machine is too slow");
+    }
+    for error in &errors {
+        println!("failed: {error}");
+    }
+    if failed > 0 {
+        println!("{}", relay.log_end()?);
+    }
+    let good = failed == 0 && !slow && opened > 0 && relay_is_there(&mut relay)?;
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn relay_is_there(relay: &mut fleet::Server) -> Result<bool, Failure> {
+    let lost = relay.is_lost()?;
+    if lost {
+        println!("the relay has ended: {}", relay.log_end()?);
+    }
+    Ok(!lost)
+}

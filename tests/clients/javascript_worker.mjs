@@ -1,0 +1,64 @@
+// Asks for random bytes with the AWS SDK for JavaScript v3, without end and at a steady pace: the same
+// protocol as boto3_worker.py. The arguments are the folder whose node_modules holds the SDK, and requests
+// a second.
+
+import { createRequire } from "node:module";
+import { createInterface } from "node:readline";
+
+// An import would look for the SDK beside this file, where nothing is installed.
+const kms = createRequire(`${process.argv[2]}/`)("@aws-sdk/client-kms");
+const client = new kms.KMSClient({});
+const rate = Number(process.argv[3]);
+// Of the sealed answers, one in so many is printed.
+const SHOWN = 50;
+// How often it looks which requests are due, in milliseconds.
+const TICK = 10;
+
+let document;
+let sent = 0;
+const underWay = new Set();
+
+async function ask(count) {
+  const parameters = { NumberOfBytes: 32 };
+  if (count % 2) {
+    parameters.Recipient = {
+      KeyEncryptionAlgorithm: "RSAES_OAEP_SHA_256",
+      AttestationDocument: document,
+    };
+  }
+  try {
+    const answer = await client.send(new kms.GenerateRandomCommand(parameters));
+    const { attempts } = answer.$metadata;
+    if (count % 2 === 0) return [answer.Plaintext.length === 32 ? "ok" : "BadLength", attempts];
+    const sealed = answer.CiphertextForRecipient;
+    if (count % (2 * SHOWN) === 1) return ["ok", attempts, Buffer.from(sealed).toString("base64")];
+    return [sealed.length > 0 && answer.Plaintext === undefined ? "ok" : "NotSealed", attempts];
+  } catch (error) {
+    return [error.name, error.$metadata?.attempts ?? 1];
+  }
+}
+
+let start;
+function tick() {
+  const now = performance.now();
+  start ??= now;
+  // What was missed is made up for, but not more than a second's worth of it.
+  start = Math.max(start, now - ((sent + rate) / rate) * 1000);
+  while (sent < ((now - start) / 1000) * rate) {
+    sent += 1;
+    const asked = ask(sent).then((words) => {
+      process.stdout.write(`${words.join(" ")}\n`);
+      underWay.delete(asked);
+    });
+    underWay.add(asked);
+  }
+}
+
+let ticks;
+for await (const line of createInterface({ input: process.stdin })) {
+  document = Buffer.from(line, "base64");
+  ticks ??= setInterval(tick, TICK);
+}
+clearInterval(ticks);
+await Promise.all(underWay);
+client.destroy();
