@@ -1,8 +1,11 @@
 //! Several enclaves behind relays, and clients that ask while something happens to those.
 
 use std::env;
+use std::fs;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -16,7 +19,11 @@ mod workers;
 
 pub(crate) use server::{Held, Server};
 pub(crate) use watch::Watch;
-pub(crate) use workers::{RATE, Tally, Workers};
+pub(crate) use workers::{Outcome, RATE, Tally, Workers};
+
+/// The enclaves' configuration: a module that takes its time, as real ones do, so that some requests are
+/// under way whenever something happens.
+const CONFIGURATION: &str = "[simulator.nsm]\nlatency_ms = 5\n";
 
 /// Enclaves under one root, each on a Unix socket.
 pub(crate) struct Fleet {
@@ -28,12 +35,14 @@ impl Fleet {
     /// Starts so many enclaves.
     pub(crate) fn start(count: usize) -> Result<Self, Failure> {
         let mut this = Self { enclaves: Vec::new(), folder: tempfile::tempdir()? };
+        fs::write(this.path("enclave.toml"), CONFIGURATION)?;
         for n in 0..count {
             let name = format!("enclave-{n}");
             let mut command = Command::new(binary("enclave-simulator")?);
             command.arg("--listen").arg(this.socket(&name));
             command.arg("--admin-listen").arg(this.socket(&format!("{name}.admin")));
             command.arg("--simulator-state").arg(this.path("root"));
+            command.arg("--config").arg(this.path("enclave.toml"));
             let mut enclave =
                 Server::new(name.clone(), command, 2, this.path(&name).with_extension("log"));
             enclave.start()?;
@@ -42,20 +51,34 @@ impl Fleet {
         Ok(this)
     }
 
-    /// What starts a relay before them all, with these flags: not started yet.
+    /// A relay before them all, with these flags: not started yet.
     pub(crate) fn relay(&self, name: &str, flags: &[&str]) -> Result<Server, Failure> {
         let mut command = Command::new(binary("parent-proxy")?);
-        command.args(self.upstreams()).args(["--admin-listen", "127.0.0.1:0"]).args(flags);
+        command.args(self.flags()).args(flags);
         Ok(self.server(name, command))
     }
 
-    /// Another relay's command.
-    pub(crate) fn server(&self, name: &str, command: Command) -> Server {
+    /// One that takes the clients of `listener`, as systemd would pass it on: as descriptor 3, with the
+    /// process's own id beside it. Several can have the same, one after the other or at a time.
+    pub(crate) fn relay_on(
+        &self,
+        listener: &TcpListener,
+        name: &str,
+        flags: &[&str],
+    ) -> Result<Server, Failure> {
+        const PASS: &str = "exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$@\"";
+        let mut command = Command::new("sh");
+        command.args(["-c", PASS, "sh"]).arg(binary("parent-proxy")?);
+        command.args(self.flags()).args(["--listen", "systemd"]).args(flags);
+        command.stdin(Stdio::from(OwnedFd::from(listener.try_clone()?)));
+        Ok(self.server(name, command))
+    }
+
+    fn server(&self, name: &str, command: Command) -> Server {
         Server::new(name.to_owned(), command, 2, self.path(name).with_extension("log"))
     }
 
-    /// A relay's flags.
-    pub(crate) fn upstreams(&self) -> Vec<String> {
+    fn flags(&self) -> Vec<String> {
         let upstream = |enclave: &Server| {
             let name = &enclave.name;
             let admin = self.socket(&format!("{name}.admin"));

@@ -5,11 +5,15 @@ use std::io::{self, BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::load::Failure;
+
+/// More than any of them drains for.
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// One of them, and how it is started; it ends with this.
 pub(crate) struct Server {
@@ -27,6 +31,17 @@ pub(crate) struct Held {
     pub(crate) descriptors: u64,
     pub(crate) threads: u64,
     pub(crate) resident_kib: u64,
+}
+
+impl Held {
+    /// The least of both.
+    pub(crate) fn least(&self, other: &Self) -> Self {
+        Self {
+            descriptors: self.descriptors.min(other.descriptors),
+            threads: self.threads.min(other.threads),
+            resident_kib: self.resident_kib.min(other.resident_kib),
+        }
+    }
 }
 
 impl Server {
@@ -71,7 +86,26 @@ impl Server {
     /// Asks it to end, and waits until it has.
     pub(crate) fn terminate(&mut self) -> Result<(), Failure> {
         self.signal(Signal::SIGTERM)?;
-        let status = self.child.take().ok_or("it has ended")?.wait()?;
+        self.ended()
+    }
+
+    /// Waits until it has ended, as it was asked to.
+    ///
+    /// # Errors
+    /// If it does not do so well, and soon.
+    pub(crate) fn ended(&mut self) -> Result<(), Failure> {
+        let mut child = self.child.take().ok_or("it does not run")?;
+        let start = Instant::now();
+        let status = loop {
+            if let Some(status) = child.try_wait()? {
+                break status;
+            }
+            if start.elapsed() > PATIENCE {
+                self.child = Some(child);
+                return Err(format!("{} was asked to end and does not", self.name).into());
+            }
+            thread::sleep(Duration::from_millis(10));
+        };
         match status.success() {
             true => Ok(()),
             false => Err(format!("{} was asked to end: {status}", self.name).into()),

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::io::{BufRead, BufReader, Write};
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +17,8 @@ use crate::load::Failure;
 
 /// Requests a second of all together: half of them boto3's.
 pub(crate) const RATE: u32 = 200;
+/// The least of it that is asked for; less says that the machine is too slow.
+const ASKED: f64 = 0.9;
 /// boto3's processes, each of which has an interpreter lock, and their threads.
 const PROCESSES: u32 = 2;
 const THREADS: u32 = 10;
@@ -27,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 const TOLD: usize = 10;
 
 /// What became of all requests.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) requests: u64,
     pub(crate) answered: u64,
@@ -38,6 +41,14 @@ pub(crate) struct Tally {
     pub(crate) opened: u64,
     /// The first errors' names.
     pub(crate) errors: Vec<String>,
+}
+
+/// The same, once all is over.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) tally: Tally,
+    /// Answers a second.
+    rate: f64,
 }
 
 /// Who asks, until they are told to stop.
@@ -92,6 +103,8 @@ impl Workers {
             ("AWS_CONFIG_FILE", "/dev/null"),
             ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
             ("AWS_EC2_METADATA_DISABLED", "true"),
+            // That the SDK will want a newer one.
+            ("NODE_NO_WARNINGS", "1"),
             // boto3's default is an older way; these are what both SDKs recommend.
             ("AWS_RETRY_MODE", "standard"),
             ("AWS_MAX_ATTEMPTS", "3"),
@@ -142,13 +155,8 @@ impl Workers {
         if self.fed.elapsed() > FRESH { self.feed() } else { Ok(()) }
     }
 
-    /// What became of the requests so far.
-    pub(crate) fn so_far(&self) -> Tally {
-        self.tally.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Lets all finish what they ask; what became of it, and answers a second.
-    pub(crate) fn stop(mut self) -> Result<(Tally, f64), Failure> {
+    /// Lets all finish what they ask; what became of it.
+    pub(crate) fn stop(mut self) -> Result<Outcome, Failure> {
         let asked = self.started.elapsed();
         self.feeds.clear();
         let deadline = Instant::now() + PATIENCE;
@@ -163,9 +171,9 @@ impl Workers {
         for reader in self.readers.drain(..) {
             reader.join().map_err(|_| "a reader panicked")??;
         }
-        let tally = self.so_far();
+        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         let rate = f64::from(u32::try_from(tally.answered)?) / asked.as_secs_f64();
-        Ok((tally, rate))
+        Ok(Outcome { tally: mem::take(&mut tally), rate })
     }
 }
 
@@ -204,6 +212,33 @@ impl Tally {
             self.opened += 1;
         }
         Ok(())
+    }
+}
+
+impl Outcome {
+    /// Says what it came to, with the first errors.
+    pub(crate) fn print(&self) {
+        let Self { tally, rate } = self;
+        let Tally { requests, answered, retried, failed, opened, errors } = tally;
+        println!(
+            "{requests} requests, {answered} answered ({rate:.0}/s), {retried} of them after the \
+             SDK's retry, {failed} failed; {opened} sealed answers opened"
+        );
+        for error in errors {
+            println!("failed: {error}");
+        }
+        if self.is_slow() {
+            println!("the clients did not ask as often as they were to: this machine is too slow");
+        }
+    }
+
+    /// Whether all were answered, as many as were to be.
+    pub(crate) fn is_good(&self) -> bool {
+        self.tally.failed == 0 && self.tally.opened > 0 && !self.is_slow()
+    }
+
+    fn is_slow(&self) -> bool {
+        self.rate < ASKED * f64::from(RATE)
     }
 }
 

@@ -26,13 +26,12 @@ const EVERY: Duration = Duration::from_secs(20);
 const AWAY: Duration = Duration::from_secs(6);
 /// How often the relay is asked what it knows.
 const GLANCE: Duration = Duration::from_millis(100);
-/// The least of [`RATE`] that is asked for; less says that the machine is too slow for this.
-const ASKED: f64 = 0.9;
 
 fn main() -> Result<ExitCode, Failure> {
     let length = duration(300)?;
     let mut fleet = Fleet::start(ENCLAVES)?;
-    let mut relay = fleet.relay("parent-proxy", &["--listen", "127.0.0.1:0"])?;
+    let mut relay = fleet
+        .relay("parent-proxy", &["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])?;
     let endpoints = relay.start()?;
     let [address, admin] = endpoints.as_slice() else { return Err("two endpoints".into()) };
     let mut watch = Watch::of(admin);
@@ -65,7 +64,7 @@ fn main() -> Result<ExitCode, Failure> {
         workers.keep_going()?;
         thread::sleep(GLANCE);
     }
-    let (tally, rate) = workers.stop()?;
+    let outcome = workers.stop()?;
 
     println!(
         "{:<12} {:>6} {:>10} {:>8} {:>13}",
@@ -79,29 +78,11 @@ fn main() -> Result<ExitCode, Failure> {
         println!("{name:<12} {kills:>6} {ejections:>10} {returns:>8} {connections:>13}");
     }
     println!("connects tried on another enclave: {}", watch.count("connect_retries", "")?);
-    let fleet::Tally { requests, answered, retried, failed, opened, errors } = tally;
-    println!(
-        "{requests} requests, {answered} answered ({rate:.0}/s), {retried} of them after the SDK's \
-         retry, {failed} failed; {opened} sealed answers opened"
-    );
-    let slow = rate < ASKED * f64::from(RATE);
-    if slow {
-        println!("the clients did not ask as often as they were to: the machine is too slow");
-    }
-    for error in &errors {
-        println!("failed: {error}");
-    }
-    if failed > 0 {
-        println!("{}", relay.log_end()?);
-    }
-    let good = failed == 0 && !slow && opened > 0 && relay_is_there(&mut relay)?;
-    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn relay_is_there(relay: &mut fleet::Server) -> Result<bool, Failure> {
+    outcome.print();
     let lost = relay.is_lost()?;
-    if lost {
-        println!("the relay has ended: {}", relay.log_end()?);
+    if lost || !outcome.is_good() {
+        println!("the relay's log ends with\n{}", relay.log_end()?);
+        return Ok(ExitCode::FAILURE);
     }
-    Ok(!lost)
+    Ok(ExitCode::SUCCESS)
 }
