@@ -38,7 +38,7 @@ PKCS11_BIN = $(PKCS11_DIR)/$(PRODUCTION_TARGET)/release
 TOOL = $(TARGET_DIR)/release/attested-recipient
 
 .PHONY: help build run demo test test-rust-sdk test-model test-statistics \
-	bench bench-peers peers bench-entropy bench-instructions bench-key-store bench-tls fuzz fuzz-replay fuzz-save mutants lint \
+	bench bench-peers peers bench-entropy bench-instructions bench-key-store bench-tls outage handover soak fuzz fuzz-replay fuzz-save mutants lint \
 	lint-rust-sdk fmt deny check-deploy build-production build-production-pkcs11 verify-production image-test eif eif-test \
 	kernel-update qemu-test clients key-stores tools FORCE
 
@@ -105,6 +105,15 @@ bench-tls: tools ## Measure what TLS costs, in connections and requests a second
 
 bench-key-store: key-stores ## Measure whether a stuck HSM slows those who ask for none.
 	cargo bench --locked -p attested-recipient --bench key_store
+
+outage: build clients ## Kill one of three enclaves every 20 s under 200 requests a second of real SDKs (DURATION=300).
+	DURATION=$(DURATION) cargo bench --locked -p attested-recipient --bench outage
+
+handover: build clients ## Restart relays under real SDKs: on a socket passed on, and behind HAProxy, which it needs (DURATION=120).
+	DURATION=$(DURATION) cargo bench --locked -p attested-recipient --bench handover
+
+soak: build clients ## Kill, pause and restart enclaves and relays at random under real SDKs (DURATION=600, SEED=).
+	DURATION=$(DURATION) SEED=$(SEED) cargo bench --locked -p attested-recipient --bench soak
 
 mutants: tools ## Change the verifier in every way and see a test notice (hours; SHARD=k/n for a part).
 	@SHARD=$(SHARD) .ci/mutants

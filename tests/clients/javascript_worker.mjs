@@ -11,6 +11,8 @@ const client = new kms.KMSClient({});
 const rate = Number(process.argv[3]);
 // Of the sealed answers, one in so many is printed.
 const SHOWN = 50;
+// Requests under way at a time: as many as the SDK opens connections for.
+const AT_A_TIME = 50;
 // How often it looks which requests are due, in milliseconds.
 const TICK = 10;
 
@@ -44,7 +46,7 @@ function tick() {
   start ??= now;
   // What was missed is made up for, but not more than a second's worth of it.
   start = Math.max(start, now - ((sent + rate) / rate) * 1000);
-  while (sent < ((now - start) / 1000) * rate) {
+  while (sent < ((now - start) / 1000) * rate && underWay.size < AT_A_TIME) {
     sent += 1;
     const asked = ask(sent).then((words) => {
       process.stdout.write(`${words.join(" ")}\n`);

@@ -54,10 +54,15 @@ impl Peer {
 }
 
 impl Entrance {
+    /// Whether who has this context identifier may connect over vsock, to any of the listeners.
+    pub fn admits_cid(&self, cid: u32) -> bool {
+        self.parent_cid.is_none_or(|parent| parent == cid)
+    }
+
     /// Whether `peer` may connect to `door`.
     pub(super) fn admits(&self, door: Door, peer: Peer) -> bool {
         match peer {
-            Peer::Vsock { cid } => self.parent_cid.is_none_or(|parent| parent == cid),
+            Peer::Vsock { cid } => self.admits_cid(cid),
             // Whom a header names, the audit trail and policies believe: no stranger writes one.
             Peer::Tcp(ip) if door == Door::Clients && self.proxy_protocol => {
                 ip.to_canonical().is_loopback()

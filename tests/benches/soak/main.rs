@@ -66,14 +66,11 @@ fn main() -> Result<ExitCode, Failure> {
     }
 
     let warm_up = WARM_UP.max(length / 10);
-    let before_start = ask(&url, warm_up, || Ok(()))?;
-    before_start.print();
+    ask(&url, warm_up, &mut victims, None)?.print();
     let before = held_at_rest(&victims)?;
 
-    let mut mishaps = Mishaps::new(chance);
-    let outcome = ask(&url, length.saturating_sub(warm_up), || mishaps.go_on(&mut victims));
-    mishaps.end(&mut victims)?;
-    let outcome = outcome?;
+    let mishaps = Mishaps::new(chance);
+    let outcome = ask(&url, length.saturating_sub(warm_up), &mut victims, Some(mishaps))?;
     for victim in &victims {
         println!("{:<10} {}", victim.server.name, victim.history());
     }
@@ -85,19 +82,24 @@ fn main() -> Result<ExitCode, Failure> {
     Ok(if kept && served { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Clients that ask for so long, while something happens.
+/// Clients that ask for so long, while something happens to those who serve them, if it is to.
 fn ask(
     url: &str,
     length: Duration,
-    mut happens: impl FnMut() -> Result<(), Failure>,
+    victims: &mut [Victim],
+    mut mishaps: Option<Mishaps>,
 ) -> Result<fleet::Outcome, Failure> {
     let mut workers = Workers::start(url)?;
     let start = Instant::now();
     while start.elapsed() < length {
-        happens()?;
+        if let Some(mishaps) = &mut mishaps {
+            mishaps.go_on(victims)?;
+        }
         workers.keep_going()?;
         thread::sleep(GLANCE);
     }
+    // Nobody waits for a client who waits for somebody that is paused.
+    mishaps::end(victims)?;
     workers.stop()
 }
 

@@ -110,9 +110,9 @@ impl Mishaps {
         let mishap = if victim.survives { *self.chance.one_of(&OF_SURVIVORS)? } else { mishap };
         victim.suffer(mishap, now + Duration::from_millis(lasts))
     }
+}
 
-    /// All are well again.
-    pub(crate) fn end(self, victims: &mut [Victim]) -> Result<(), Failure> {
-        victims.iter_mut().try_for_each(Victim::recover)
-    }
+/// All are well again.
+pub(crate) fn end(victims: &mut [Victim]) -> Result<(), Failure> {
+    victims.iter_mut().try_for_each(Victim::recover)
 }

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use enclave::http::Entrance;
+
 use crate::binaries::{Process, until};
 use crate::e_requests::{PLAIN, plain};
 use crate::relayed::{Relayed, Talk, address, enclave_on, proxy_before, proxy_on, until_serves};
@@ -14,7 +16,7 @@ const SOON: Duration = Duration::from_secs(20);
 const BEFORE: usize = 100;
 
 pub(crate) fn rows() -> Vec<Row> {
-    vec![absent(), enclave_killed(), proxy_killed(), terminated()]
+    vec![absent(), enclave_killed(), proxy_killed(), terminated(), stranger()]
 }
 
 fn absent() -> Row {
@@ -135,6 +137,22 @@ fn terminated() -> Row {
             assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
             asking.ended();
         })
+    })
+}
+
+/// No test has a vsock whose other end is somebody else: what is asked is what is asked of each
+/// connection, before its first byte is read.
+fn stranger() -> Row {
+    const PARENT: u32 = 3;
+    let row = row("F15", "vsock peer other than the configured parent CID: refused");
+    row.scene("whoever it is", Refused, || {
+        for proxy_protocol in [false, true] {
+            let entrance = Entrance { parent_cid: Some(PARENT), proxy_protocol };
+            // The hypervisor, this machine itself, its host, the parent's neighbours, enclaves, any.
+            let others = [0, 1, 2, 4, 16, 17, u32::MAX - 1, u32::MAX];
+            assert!(others.into_iter().all(|cid| !entrance.admits_cid(cid)));
+            assert!(entrance.admits_cid(PARENT));
+        }
     })
 }
 
