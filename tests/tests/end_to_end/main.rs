@@ -11,6 +11,7 @@ mod command;
 mod config_command;
 mod eif_command;
 mod errors;
+mod log_channel;
 mod policy_command;
 mod policy_page;
 mod proxied;
