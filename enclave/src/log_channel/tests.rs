@@ -1,4 +1,4 @@
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::net::TcpListener;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
@@ -43,9 +43,24 @@ impl Outside {
 }
 
 fn accept(listener: &UnixListener) -> BufReader<UnixStream> {
-    let stream = listener.accept().unwrap().0;
+    listener.set_nonblocking(true).unwrap();
+    let stream = until_there(|| listener.accept()).0;
+    stream.set_nonblocking(false).unwrap();
     stream.set_read_timeout(Some(LONG_ENOUGH)).unwrap();
     BufReader::new(stream)
+}
+
+/// Whoever comes, within bounds.
+fn until_there<T>(accept: impl Fn() -> io::Result<T>) -> T {
+    let deadline = Instant::now() + LONG_ENOUGH;
+    loop {
+        match accept() {
+            Err(error) if error.kind() == ErrorKind::WouldBlock && Instant::now() < deadline => {
+                thread::sleep(Duration::from_millis(1));
+            }
+            accepted => return accepted.unwrap(),
+        }
+    }
 }
 
 fn line(number: usize) -> Vec<u8> {
@@ -137,10 +152,13 @@ fn nobody_waits_at_the_end_for_who_never_comes() {
 fn over_tcp_an_end_that_has_gone_is_noticed_before_a_line_is_lost_to_it() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = Endpoint::Tcp(listener.local_addr().unwrap().to_string());
+    listener.set_nonblocking(true).unwrap();
     let mut channel = LogChannel::new(endpoint, |told| panic!("{told}"));
     for number in 0..3 {
         channel.write_all(&line(number)).unwrap();
-        let mut taken = BufReader::new(listener.accept().unwrap().0);
+        let stream = until_there(|| listener.accept()).0;
+        stream.set_nonblocking(false).unwrap();
+        let mut taken = BufReader::new(stream);
         assert_eq!(next(&mut taken), number);
     }
 }

@@ -1,14 +1,14 @@
 //! The log and audit records on their way out, to somebody who goes and comes back.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -30,12 +30,24 @@ impl Taker {
     fn at(path: &Path, said: &Sender<Value>) -> Self {
         drop(fs::remove_file(path));
         let listener = UnixListener::bind(path).unwrap();
+        listener.set_nonblocking(true).unwrap();
         Self { listener, streams: Vec::new(), readers: Vec::new(), said: said.clone() }
     }
 
     /// Takes what comes over the next connection. That every line is JSON is checked with it.
     fn accept(&mut self) {
-        let stream = self.listener.accept().unwrap().0;
+        let deadline = Instant::now() + PATIENCE;
+        let stream = loop {
+            match self.listener.accept() {
+                Err(error)
+                    if error.kind() == ErrorKind::WouldBlock && Instant::now() < deadline =>
+                {
+                    thread::sleep(Duration::from_millis(1));
+                }
+                accepted => break accepted.unwrap().0,
+            }
+        };
+        stream.set_nonblocking(false).unwrap();
         self.streams.push(stream.try_clone().unwrap());
         let said = self.said.clone();
         self.readers.push(thread::spawn(move || {
