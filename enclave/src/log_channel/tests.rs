@@ -163,6 +163,13 @@ fn over_tcp_an_end_that_has_gone_is_noticed_before_a_line_is_lost_to_it() {
     }
 }
 
+/// Whether a machine has vsock differs; on its own, CID 1, nobody listens either way.
+#[test]
+fn a_vsock_on_which_nobody_listens_is_an_error_that_can_be_told() {
+    let error = Link::open(&Endpoint::Vsock { cid: 1, port: 52_012 }, PATIENCE).unwrap_err();
+    assert!(error.raw_os_error().is_some() || error.kind() == ErrorKind::TimedOut, "{error}");
+}
+
 #[test]
 fn begins_again_where_the_first_line_begins_that_was_not_sent_as_a_whole() {
     let lines = b"one\ntwo\nthree\n";
