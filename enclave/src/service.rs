@@ -167,7 +167,7 @@ impl<P: Platform> Service<P> {
     pub async fn answer(&self, request: Received<'_>) -> Answer {
         let Received { head, body, .. } = request;
         match (&head.method, head.uri.path()) {
-            (&Method::POST, KMS_PATH) => kms::answer(self, request).await,
+            (&Method::POST, KMS_PATH) => self.or_elsewhere(kms::answer(self, request).await),
             (&Method::GET, own_document::PATH) => {
                 self.own_documents.answer(self.generator.entropy.nsm(), head).await
             }
@@ -175,6 +175,15 @@ impl<P: Platform> Service<P> {
                 .health(method, path)
                 .or_else(|| self.platform.answer(head, body))
                 .unwrap_or_else(|| Answer::error(&KmsError::bare(ErrorType::UnknownOperation))),
+        }
+    }
+
+    /// Ends the connection with a fault that the next request would meet again: who keeps it alive and
+    /// tries again would stay here, while a new one may lead to an enclave that is ready.
+    fn or_elsewhere(&self, answer: Answer) -> Answer {
+        match answer.is_fault() && self.unreadiness().is_some() {
+            true => answer.and_close(),
+            false => answer,
         }
     }
 

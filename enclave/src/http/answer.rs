@@ -63,9 +63,14 @@ impl Answer {
     }
 
     /// The connection is of no further use.
-    pub(super) fn and_close(mut self) -> Self {
+    pub(crate) fn and_close(mut self) -> Self {
         self.close = true;
         self
+    }
+
+    /// Whether it tells of a fault that is not the client's.
+    pub(crate) fn is_fault(&self) -> bool {
+        self.status.is_server_error()
     }
 
     /// With the headers that KMS sends. SDKs correct their clock's skew by `Date`, so it is that of
