@@ -1,0 +1,113 @@
+//! One request, followed by its id through the log of the relay, that of the enclave and the audit trail: the
+//! binaries as they are run, with the enclave's lines on the relay's channel.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a failure here is a test's failure"
+)]
+
+#[path = "../binaries/mod.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod binaries;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use self::binaries::{NEVER, Process, binary, until};
+
+/// Characters of a request's id that are its connection's.
+const CONNECTION: usize = 13;
+const REQUEST: &str = "POST / HTTP/1.1\r\nHost: localhost\r\n\
+    Content-Type: application/x-amz-json-1.1\r\nX-Amz-Target: TrentService.GenerateRandom\r\n\
+    Content-Length: 19\r\n\r\n{\"NumberOfBytes\":1}";
+
+/// A relay before an enclave, whose lines it takes.
+struct Followed {
+    proxy: Process,
+    _enclave: Process,
+    folder: TempDir,
+}
+
+impl Followed {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| format!("unix:{}", folder.path().join(name).display());
+        let mut proxy = Command::new(binary("parent-proxy"));
+        proxy.args(["--listen", "127.0.0.1:0", "--proxy-protocol", "--log-format", "json"]);
+        proxy.args(["--log-level", "debug", "--upstream", &at("enclave")]);
+        // A check would be a connection of nobody's, at any time.
+        proxy.args(["--health-interval", "0", "--log-listen", &at("channel"), "--log-file"]);
+        proxy.arg(folder.path().join("lines"));
+        let proxy = Process::start(proxy, 1);
+        let mut enclave = Command::new(binary("enclave-simulator"));
+        enclave.args(["--listen", &at("enclave"), "--proxy-protocol", "--log-level", "debug"]);
+        enclave.args(["--log-to", &at("channel")]);
+        let enclave = Process::start(enclave, 1);
+        Self { proxy, _enclave: enclave, folder }
+    }
+
+    /// The ids of as many requests on one connection.
+    fn ask(&self, requests: usize) -> Vec<String> {
+        let mut client = TcpStream::connect(self.proxy.endpoint(0)).unwrap();
+        client.set_read_timeout(Some(NEVER)).unwrap();
+        client.write_all(REQUEST.repeat(requests).as_bytes()).unwrap();
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut answers = String::new();
+        client.read_to_string(&mut answers).unwrap();
+        let ids = answers.lines().filter_map(|line| line.strip_prefix("x-amzn-requestid: "));
+        let ids: Vec<_> = ids.map(str::to_owned).collect();
+        assert_eq!(ids.len(), requests, "{answers}");
+        ids
+    }
+
+    /// The enclave's lines so far: its log and its audit trail.
+    fn lines(&self) -> Vec<Value> {
+        lines_of(&self.folder.path().join("lines"))
+    }
+}
+
+fn lines_of(file: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    // The last line may still be on its way.
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_request_s_id_leads_from_the_relay_s_log_to_the_enclave_s_and_to_the_audit_record() {
+    let followed = Followed::start();
+    let (one, two) = (followed.ask(1), followed.ask(2));
+    let ids = [&one[0], &two[0], &two[1]];
+    for id in ids {
+        let with = |name: &str| {
+            until(&format!("a line whose {name} is {id}"), || {
+                let mut lines = followed.lines();
+                lines.retain(|line| line[name] == **id);
+                (!lines.is_empty()).then_some(lines)
+            })
+        };
+        let (logged, recorded) = (with("request_id"), with("requestID"));
+        assert!(logged.len() == 1 && recorded.len() == 1, "{logged:?} {recorded:?}");
+        assert_eq!(logged[0]["operation"], "GenerateRandom", "{logged:?}");
+        assert_eq!(recorded[0]["eventName"], "GenerateRandom", "{recorded:?}");
+    }
+
+    // The relay has seen two connections, and says which of them the requests came on.
+    let connections = [&one[0][..CONNECTION], &two[0][..CONNECTION]];
+    assert_ne!(connections[0], connections[1]);
+    assert_eq!(connections[1], &two[1][..CONNECTION]);
+    assert_ne!(two[0], two[1]);
+    for connection in connections {
+        let lines = followed.proxy.logged(&format!(r#""connection":"{connection}""#));
+        let line: Value = serde_json::from_str(lines.last().unwrap()).unwrap();
+        assert_eq!(line["connection"], connection);
+    }
+}
