@@ -227,18 +227,15 @@ impl Outcome {
         for error in errors {
             println!("failed: {error}");
         }
-        if self.is_slow() {
+    }
+
+    /// Whether all were answered, and were as many as they were to be; says if they were too few.
+    pub(crate) fn is_good(&self) -> bool {
+        let slow = self.rate < ASKED * f64::from(RATE);
+        if slow {
             println!("the clients did not ask as often as they were to: this machine is too slow");
         }
-    }
-
-    /// Whether all were answered, as many as were to be.
-    pub(crate) fn is_good(&self) -> bool {
-        self.tally.failed == 0 && self.tally.opened > 0 && !self.is_slow()
-    }
-
-    fn is_slow(&self) -> bool {
-        self.rate < ASKED * f64::from(RATE)
+        self.tally.failed == 0 && self.tally.opened > 0 && !slow
     }
 }
 

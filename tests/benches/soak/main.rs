@@ -43,8 +43,9 @@ const MORE_THREADS: u64 = 1;
 /// An allocator keeps some of what was freed.
 const MORE_RESIDENT_PERCENT: u64 = 25;
 const MORE_RESIDENT_KIB: u64 = 8 * 1024;
-/// Requests of which one may fail: several mishaps in a row can meet all of its attempts.
-const ONE_FAILURE_IN: u64 = 1000;
+/// Requests of which one may fail: an enclave that was paused for longer than its deadline tells all who
+/// waited, and an SDK tries again for as many as its quota of retries allows.
+const ONE_FAILURE_IN: u64 = 200;
 
 fn main() -> Result<ExitCode, Failure> {
     let length = duration(600)?;
