@@ -1,5 +1,7 @@
 //! The enclaves' own metrics, asked for when the relay's are, and shown together.
 
+mod sample;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -9,6 +11,7 @@ use hyper::StatusCode;
 use hyper::body::Bytes;
 use tokio::task::JoinSet;
 
+use self::sample::{described, labelled};
 use crate::ask::{self, AskError};
 use crate::metrics::PREFIX;
 use crate::pool::Pool;
@@ -70,19 +73,21 @@ struct Family {
 impl Merged {
     /// Adds that of an enclave, whose name becomes a label of each sample.
     pub(crate) fn add(&mut self, upstream: &str, text: &str) {
-        let label = format!("upstream=\"{}\"", escaped(upstream));
+        let upstream = escaped(upstream);
         let mut family = None;
-        for line in text.lines() {
+        for line in text.lines().filter(|line| !line.contains(char::is_control)) {
             match line.strip_prefix("# ") {
                 Some(about) => {
-                    if let Some(name) = described(about) {
+                    // None has the relay's own names.
+                    let name = described(about).filter(|name| !name.starts_with(PREFIX));
+                    if let Some(name) = name {
                         self.describe(name, line);
-                        family = Some(name);
                     }
+                    family = name;
                 }
                 None => {
                     if let Some(name) = family
-                        && let Some(sample) = labelled(line, name, &label)
+                        && let Some(sample) = labelled(line, name, &upstream)
                         && let Some(family) = self.families.get_mut(name)
                     {
                         family.samples.push_str(&sample);
@@ -111,35 +116,6 @@ impl fmt::Display for Merged {
         }
         Ok(())
     }
-}
-
-/// Which family `HELP name ...`, `TYPE name ...` or `UNIT name ...` is about. None has the relay's own
-/// names.
-fn described(about: &str) -> Option<&str> {
-    let (kind, rest) = about.split_once(' ')?;
-    let name = rest.split(' ').next()?;
-    let is_known = ["HELP", "TYPE", "UNIT"].contains(&kind);
-    (is_known && is_name(name) && !name.starts_with(PREFIX)).then_some(name)
-}
-
-/// `name value` or `name{labels} value`, with another label and its line feed.
-fn labelled(sample: &str, family: &str, label: &str) -> Option<String> {
-    let end = sample.find(['{', ' '])?;
-    let (name, rest) = sample.split_at_checked(end)?;
-    let suffix = name.strip_prefix(family)?;
-    if !is_name(name) || !(suffix.is_empty() || suffix.starts_with('_')) {
-        return None;
-    }
-    Some(match rest.strip_prefix('{') {
-        Some(labels) if labels.starts_with('}') => format!("{name}{{{label}{labels}\n"),
-        Some(labels) => format!("{name}{{{label},{labels}\n"),
-        None => format!("{name}{{{label}}}{rest}\n"),
-    })
-}
-
-fn is_name(text: &str) -> bool {
-    let is_of_one = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b':';
-    !text.is_empty() && text.bytes().all(is_of_one)
 }
 
 fn escaped(value: &str) -> String {
@@ -173,8 +149,11 @@ mod tests {
         merged.add(
             "x",
             "a 1\n# EOF\n# TYPE attested_random_proxy_ready gauge\nattested_random_proxy_ready 1\n\
-             # TYPE a gauge\nb 1\na\n<html> 1\na{} 1\n\n# NOTE a b\n# TYPE a\"b gauge\na\"b 1\n",
+             # TYPE a gauge\nb 1\na\n<html> 1\na{} 1\n\n# NOTE a b\n# TYPE a\"b gauge\na\"b 1\n\
+             # TYPE attested_random gauge\nattested_random_proxy_ready 1\n# TYPE c evil\nc 1\n\
+             # TYPE a gauge\na{upstream=\"y\"} 1\na{b 1\na{b=\"\x01\"} 1\na 1e999\n# HELP a \0\n",
         );
-        assert_eq!(merged.to_string(), "# TYPE a gauge\na{upstream=\"x\"} 1\n");
+        let expected = "# TYPE a gauge\na{upstream=\"x\"} 1\n# TYPE attested_random gauge\n";
+        assert_eq!(merged.to_string(), expected);
     }
 }
