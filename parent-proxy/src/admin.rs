@@ -54,11 +54,11 @@ async fn answer(
     watched: &Watched,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (status, kind, body) = match (request.method(), request.uri().path()) {
-        (&Method::GET, "/healthz") => (StatusCode::OK, TEXT, "ok\n".into()),
+        (&Method::GET, "/healthz") => (StatusCode::OK, TEXT, Bytes::from("ok\n")),
         (&Method::GET, "/readyz") => match watched.pool.unreadiness() {
-            None => (StatusCode::OK, TEXT, "ready\n".into()),
+            None => (StatusCode::OK, TEXT, Bytes::from("ready\n")),
             Some(reason) => {
-                (StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("not ready: {reason}\n"))
+                (StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("not ready: {reason}\n").into())
             }
         },
         (&Method::GET, "/metrics") => {

@@ -45,6 +45,7 @@ mod descriptors;
 mod direction;
 mod gate;
 mod handout;
+mod latest;
 mod log_file;
 mod metrics;
 mod pool;

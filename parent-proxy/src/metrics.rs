@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use hyper::body::Bytes as Body;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
     DescriptorEncoder, EncodeLabelSet, MetricEncoder, NoLabelSet, text,
@@ -13,6 +14,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 use crate::connections::Common;
+use crate::latest::Latest;
 use crate::pool::Pool;
 use crate::scrape::{self, Merged};
 use crate::upstream::{Health, Upstream};
@@ -32,6 +34,8 @@ pub(crate) struct Watched {
     pub(crate) pool: Arc<Pool>,
     introduced: bool,
     registry: Registry,
+    /// Shown to all who ask at once: each time, every enclave is asked for up to a mebibyte.
+    shown: Latest<Body>,
 }
 
 /// What is counted, wherever it is.
@@ -56,11 +60,15 @@ impl Watched {
         let introduced = counted.relay.introduces;
         let mut registry = Registry::with_prefix(PREFIX);
         registry.register_collector(Box::new(counted));
-        Self { pool, introduced, registry }
+        Self { pool, introduced, registry, shown: Latest::new() }
     }
 
     /// All of it, as text.
-    pub(crate) async fn metrics(&self) -> String {
+    pub(crate) async fn metrics(&self) -> Body {
+        self.shown.of(async || self.text().await.into()).await
+    }
+
+    async fn text(&self) -> String {
         let mut merged = Merged::default();
         for (upstream, text) in scrape::all(&self.pool, self.introduced).await {
             merged.add(&upstream, &text);
