@@ -45,7 +45,9 @@ pub(crate) fn stopping() {
 /// it is asked to; until the future is dropped.
 pub(crate) async fn keep_told(pool: Arc<Pool>) {
     let mut news = pool.news();
-    let mut alive = sd_notify::watchdog_enabled().map(|limit| {
+    // No time at all is what sd_watchdog_enabled(3) refuses.
+    let limit = sd_notify::watchdog_enabled().filter(|limit| !limit.is_zero());
+    let mut alive = limit.map(|limit| {
         let mut alive = interval(limit / 2);
         alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
         alive

@@ -184,6 +184,24 @@ async fn the_service_manager_is_told_how_things_are() {
     process.exits_with_success().await;
 }
 
+#[tokio::test]
+async fn a_watchdog_of_no_time_is_none_and_the_manager_is_told_of_all_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let a = Enclave::start(&folder, b'a').await;
+    a.set_ready(false);
+    let path = write_file(&folder, &[&a], "health_interval = 1\n");
+    let socket = folder.path().join("notify");
+    let manager = UnixDatagram::bind(&socket).unwrap();
+    let mut command = Command::new(BINARY);
+    command.arg("--config").arg(&path).env("NOTIFY_SOCKET", &socket).env("WATCHDOG_USEC", "0");
+    let process = Process::start(command);
+    told(&manager, "READY=1\nSTATUS=0 of 1 enclaves ready").await;
+    a.set_ready(true);
+    told(&manager, "STATUS=1 of 1 enclaves ready").await;
+    process.signal("TERM");
+    process.exits_with_success().await;
+}
+
 /// As systemd starts it: with that socket as descriptor 3.
 fn with_socket(socket: &TcpListener, upstream: &Endpoint) -> Process {
     let passed: OwnedFd = socket.try_clone().unwrap().into();
