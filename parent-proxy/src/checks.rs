@@ -28,6 +28,8 @@ enum Finding {
     Absent(String),
     /// One bad answer is none yet.
     Failed(String),
+    /// Nothing that is the enclave's: it was not asked.
+    Nothing,
 }
 
 /// Watches whatever is in the pool, until the future is dropped.
@@ -71,8 +73,10 @@ impl Drop for Watched {
 async fn watch(upstream: Arc<Upstream>, pool: Arc<Pool>, interval: Duration, introduced: bool) {
     let mut failures = 0_usize;
     let mut told_of_present = false;
+    // Whether a client had no luck with it, and nobody has had any since.
+    let mut in_doubt = false;
     loop {
-        let finding = look(upstream.enclave(), introduced, pool.checks.timeout).await;
+        let finding = look(upstream.enclave(), introduced, in_doubt, pool.checks.timeout).await;
         count(&upstream, &finding);
         if matches!(finding, Finding::Present) && !told_of_present {
             told_of_present = true;
@@ -85,6 +89,7 @@ async fn watch(upstream: Arc<Upstream>, pool: Arc<Pool>, interval: Duration, int
         let is_news = match finding {
             Finding::Ready | Finding::Present => {
                 failures = 0;
+                in_doubt = false;
                 let is_news = upstream.restore();
                 if is_news {
                     tracing::info!(upstream = %upstream.endpoint(), "upstream ready");
@@ -96,6 +101,7 @@ async fn watch(upstream: Arc<Upstream>, pool: Arc<Pool>, interval: Duration, int
                 failures += 1;
                 failures >= pool.checks.unhealthy_after.get() && eject(&upstream, &reason)
             }
+            Finding::Nothing => false,
         };
         if is_news {
             pool.tell();
@@ -107,7 +113,7 @@ async fn watch(upstream: Arc<Upstream>, pool: Arc<Pool>, interval: Duration, int
             () = async {
                 upstream.doubt.notified().await;
                 sleep(SOON.min(interval)).await;
-            } => {}
+            } => in_doubt = true,
         }
     }
 }
@@ -129,19 +135,34 @@ fn count(upstream: &Upstream, finding: &Finding) {
         Finding::Ready | Finding::Present => &counts.ready,
         Finding::NotReady(_) => &counts.not_ready,
         Finding::Absent(_) | Finding::Failed(_) => &counts.failed,
+        Finding::Nothing => return,
     };
     counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
 }
 
-async fn look(enclave: &Enclave, introduced: bool, limit: Duration) -> Finding {
+/// Where it says so at a door of its own, that is not enough while the clients' is in doubt.
+async fn look(enclave: &Enclave, introduced: bool, in_doubt: bool, limit: Duration) -> Finding {
     match ask::get(enclave, introduced, "/readyz", MAX_ANSWER_LENGTH, limit).await {
+        Ok((StatusCode::OK, _)) if in_doubt && enclave.admin.is_some() => {
+            match ask::knock(enclave, introduced, limit).await {
+                Ok(()) => Finding::Ready,
+                Err(error) => no_answer(error),
+            }
+        }
         Ok((StatusCode::OK, _)) => Finding::Ready,
         Ok((StatusCode::SERVICE_UNAVAILABLE, body)) => {
             Finding::NotReady(String::from_utf8_lossy(&body).trim_end().to_owned())
         }
         Ok((status, _)) => Finding::Failed(format!("its answer to /readyz is {status}")),
-        Err(error @ AskError::Absent(_)) => Finding::Absent(error.to_string()),
         Err(AskError::NotPlain(_)) if enclave.admin.is_none() => Finding::Present,
-        Err(error) => Finding::Failed(error.to_string()),
+        Err(error) => no_answer(error),
+    }
+}
+
+fn no_answer(error: AskError) -> Finding {
+    match error {
+        AskError::Unasked(_) => Finding::Nothing,
+        AskError::Absent(_) => Finding::Absent(error.to_string()),
+        _ => Finding::Failed(error.to_string()),
     }
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use fixture::enclave::{Enclave, get, name_of};
 use fixture::{bounded, config_of, echo, ends_without_a_byte, loopback, read_all};
-use parent_proxy::{Checks, Config, Drained, Proxy, Route};
+use parent_proxy::{Checks, Config, Drained, Enclave as Listed, Proxy, Route};
 use shared::transport::{Endpoint, ProxyHeader, Stream, connect, listen};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -299,6 +299,55 @@ async fn who_speaks_tls_alone_is_taken_for_ready_unless_it_is_asked_elsewhere() 
     let proxy = Running::start(&other, Config { upstreams: elsewhere, ..config }).await;
     let healthy = format!("upstream_healthy{{upstream=\"{endpoint}\"}}");
     until(async || proxy.metric(&healthy).await == Some(0)).await;
+}
+
+#[tokio::test]
+async fn who_closes_every_connection_without_a_word_is_not_taken_for_ready() {
+    let folder = tempfile::tempdir().unwrap();
+    let a = Enclave::start(&folder, b'a').await;
+    let closing = listen(&Endpoint::Unix(folder.path().join("closing"))).await.unwrap();
+    let endpoint = closing.local_endpoint().clone();
+    // As an enclave does that waits for a PROXY header: it has read what came, so that nothing is reset.
+    tokio::spawn(async move {
+        while let Ok(mut stream) = closing.accept().await {
+            tokio::spawn(async move { stream.read(&mut [0; 4096]).await });
+        }
+    });
+    let checks = watched(&[&a]).checks;
+    let config = Config { checks, ..config_of(&[&endpoint, &a.endpoint]) };
+    let proxy = Running::start(&folder, config).await;
+    let healthy = format!("upstream_healthy{{upstream=\"{endpoint}\"}}");
+    until(async || proxy.metric(&healthy).await == Some(0)).await;
+    for _ in 0..4 {
+        assert_eq!(bounded(proxy.name()).await, Some(b'a'));
+    }
+}
+
+#[tokio::test]
+async fn one_that_takes_no_client_gets_none_though_it_says_elsewhere_that_it_is_ready() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = (Enclave::start(&folder, b'a').await, Enclave::start(&folder, b'b').await);
+    let gone = Endpoint::Unix(folder.path().join("c"));
+    let mut config = watched(&[&a]);
+    let admin = Some(b.endpoint.clone());
+    config.upstreams.push(Listed { endpoint: gone.clone(), admin });
+    let proxy = Running::start(&folder, config).await;
+    until(async || proxy.metric("ready").await == Some(1)).await;
+    let healthy = format!("upstream_healthy{{upstream=\"{gone}\"}}");
+    until(async || {
+        assert_eq!(bounded(proxy.name()).await, Some(b'a'));
+        proxy.metric(&healthy).await == Some(0)
+    })
+    .await;
+    // Nobody tries it any more, and that it is ready elsewhere does not bring it back.
+    let failures = format!("connect_failures_total{{upstream=\"{gone}\"}}");
+    let failed = format!("health_checks_total{{upstream=\"{gone}\",outcome=\"failed\"}}");
+    let (before, asked) = (proxy.metric(&failures).await, proxy.metric(&failed).await.unwrap());
+    until(async || proxy.metric(&failed).await.unwrap() >= asked + 3).await;
+    assert_eq!(bounded(proxy.name()).await, Some(b'a'));
+    assert_eq!(proxy.metric(&failures).await, before);
+    let _c = Enclave::start(&folder, b'c').await;
+    until(async || proxy.name().await == Some(b'c')).await;
 }
 
 #[tokio::test]
