@@ -17,7 +17,7 @@ use shared::lines::Lines;
 use shared::transport::limits::FLUSH_TIMEOUT;
 use shared::transport::{Acceptor, Endpoint, ListenError, Stream, listen};
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 
 use crate::gate::Gate;
 
@@ -101,6 +101,9 @@ impl Desk {
         // Whatever ends it: what came is whole, but for the last line.
         while let Ok(length @ 1..) = stream.read(&mut buffer).await {
             splitter.push(buffer.get(..length).unwrap_or_default(), |came| self.take(came));
+            // Clients are relayed on this thread: a flood of lines, of which each read brings thousands,
+            // must not have all that the runtime grants.
+            yield_now().await;
         }
         if splitter.is_within_line() {
             self.counts.add_cut();

@@ -235,3 +235,19 @@ async fn as_many_connections_as_there_may_be_keep_the_next_one_waiting_only() {
     running.until(|counts| counts.lines() == 2).await;
     assert_eq!(sink.of(2).await, "first\nwaits\n");
 }
+
+#[tokio::test]
+async fn a_flood_of_lines_leaves_the_thread_to_clients_after_each_read() {
+    const TURNS: u64 = 10;
+    let folder = tempfile::tempdir().unwrap();
+    let endpoint = Endpoint::Unix(folder.path().join("lines"));
+    let gate = crate::gate::Gate::new(None);
+    let channel = Channel::bind(&endpoint, gate, io::sink()).await.unwrap();
+    let (desk, counts) = (Arc::clone(&channel.desk), channel.counts());
+    let flood = tokio::spawn(async move { desk.read(tokio::io::repeat(b'\n')).await });
+    for _ in 0..TURNS {
+        yield_now().await;
+    }
+    flood.abort();
+    assert!((1..=TURNS).contains(&(counts.lines() / u64::try_from(READ_LENGTH).unwrap())));
+}
