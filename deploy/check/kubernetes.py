@@ -6,10 +6,13 @@ kubernetes.py DEPLOY
 import ctypes
 import json
 import pathlib
+import re
 import sys
 import tomllib
 
 import yaml
+
+from server import disagreements
 
 DEPLOY = pathlib.Path(sys.argv[1])
 objects = {(item["kind"], item["metadata"]["name"]): item
@@ -53,6 +56,26 @@ for port in named:
     demand(port in ports, f"no container has a port {port}")
 demand(enclave["livenessProbe"]["httpGet"]["port"] == ports.get("metrics"),
        "the enclave's probe does not ask the relay")
+for who, probe, path in (("enclave", enclave["livenessProbe"], "/readyz"),
+                         ("relay", proxy["livenessProbe"], "/healthz"),
+                         ("relay", proxy["readinessProbe"], "/readyz")):
+    demand(probe["httpGet"]["path"] == path, f"a probe of the {who} asks for {probe['httpGet']['path']}, not {path}")
+
+# What is named exists.
+scaled = one("HorizontalPodAutoscaler")["spec"]["scaleTargetRef"]
+demand((scaled["kind"], scaled["name"]) in objects, f"the scaling is of {scaled['name']}, which is not there")
+demand(("ServiceAccount", pod["serviceAccountName"]) in objects, f"no ServiceAccount {pod['serviceAccountName']}")
+volumes = {volume["name"]: volume for volume in pod["volumes"]}
+for volume in volumes.values():
+    name = volume.get("configMap", {}).get("name")
+    demand(not name or ("ConfigMap", name) in objects, f"no ConfigMap {name}")
+for container in (enclave, proxy):
+    for mount in container["volumeMounts"]:
+        demand(mount["name"] in volumes, f"container {container['name']} mounts {mount['name']}, which is no volume")
+kustomization = yaml.safe_load((DEPLOY / "kubernetes/kustomization.yaml").read_text())
+images = {f"{image['newName']}:{image['newTag']}" for image in kustomization["images"]}
+for container in (enclave, proxy):
+    demand(container["image"] in images, f"kustomization.yaml does not say where {container['image']} comes from")
 
 # The relay's file.
 settings, = (item for (kind, name), item in objects.items() if kind == "ConfigMap")
@@ -64,14 +87,25 @@ demand(file["upstream"] == [f"vsock:{cid}:5000,admin=vsock:{cid}:5002"],
 demand(file["listen"].endswith(f":{ports.get('kms')}"), "the relay does not listen where clients go")
 demand(file["admin_listen"].endswith(f":{ports.get('metrics')}"), "no probe reaches the relay")
 mounts = {mount["name"]: mount["mountPath"] for mount in proxy["volumeMounts"]}
-demand(file["config_archive"].startswith(mounts["configuration"] + "/"), "no Secret at config_archive")
+demand(file["config_archive"] == mounts["configuration"] + "/config.tar", "no Secret at config_archive")
+demand(proxy["args"] == ["--config", mounts["settings"] + "/parent-proxy.toml"], "the relay does not read its file")
+readme = (DEPLOY / "kubernetes/README.md").read_text()
+secret = f"create secret generic {volumes['configuration']['secret']['secretName']} --from-file=config.tar"
+for command in (secret, *("label node NODE " + "=".join(label) for label in pod["nodeSelector"].items())):
+    demand(command in readme, f"README.md has no command: {command}")
+wrong += disagreements(readme, file)
 
-# How a pod ends.
+# How a pod begins and ends.
+demand(enclave.get("restartPolicy") == "Always", "the enclave is no sidecar: the relay waits for its end")
+demand(deployment["spec"]["strategy"]["rollingUpdate"]["maxSurge"] == 0, "a new pod needs the place of an old one")
 grace = pod["terminationGracePeriodSeconds"]
 least = proxy["lifecycle"]["preStop"]["sleep"]["seconds"] + file["drain_timeout"] + 10
 demand(grace > least, f"terminationGracePeriodSeconds: {grace} is not more than {least}")
 
 # What the enclave takes is what the node gives.
+folders = {mount["mountPath"] for mount in enclave["volumeMounts"]}
+for folder in ("/run/nitro_enclaves", "/var/log/nitro_enclaves", "/dev/hugepages"):
+    demand(folder in folders, f"nitro-cli has no {folder}")
 limits = enclave["resources"]["limits"]
 memory = f"{environment['ENCLAVE_MEMORY_MIB']}Mi"
 demand(limits["hugepages-2Mi"] == memory, f"hugepages are {limits['hugepages-2Mi']}, not {memory}")
@@ -87,14 +121,26 @@ for container in (enclave, proxy):
     demand(rights["readOnlyRootFilesystem"] and not rights["allowPrivilegeEscalation"]
            and rights["capabilities"] == {"drop": ["ALL"]} and not rights.get("privileged"),
            f"container {container['name']} may do more than it must")
+demand(proxy["securityContext"]["runAsNonRoot"] and proxy["securityContext"]["runAsUser"], "the relay is root")
 
-# The scaling's metrics.
-given = {rule["name"]["as"] for rule in
-         yaml.safe_load((DEPLOY / "kubernetes/prometheus-adapter.yaml").read_text())["rules"]["custom"]}
+# The scaling's metrics, and how they come about.
+rules = yaml.safe_load((DEPLOY / "kubernetes/prometheus-adapter.yaml").read_text())["rules"]["custom"]
+for rule in rules:
+    for label, of in rule["resources"]["overrides"].items():
+        demand(label == of["resource"], f"prometheus-adapter: the label {label} is of the resource {of['resource']}")
+job, = yaml.safe_load((DEPLOY / "kubernetes/scrape.yaml").read_text())["scrape_configs"]
+demand(job["kubernetes_sd_configs"][0]["namespaces"]["names"] == [kustomization["namespace"]],
+       "scrape.yaml: another namespace")
+metrics = one("Service", "attested-random-metrics")
+port = f"{metrics['metadata']['name']};{metrics['spec']['ports'][0]['name']}"
+demand(re.fullmatch(job["relabel_configs"][0]["regex"], port), f"scrape.yaml does not keep {port}")
+given = {rule["name"]["as"] for rule in rules}
 asked = {metric["pods"]["metric"]["name"] for metric in one("HorizontalPodAutoscaler")["spec"]["metrics"]}
 demand(asked == given, f"the scaling asks for {sorted(asked)}, prometheus-adapter gives {sorted(given)}")
 
-# The seccomp profile: a call that is misspelt is one that is not forbidden.
+# The seccomp profile, where the kubelet looks; a call that is misspelt is one that is not forbidden.
+profile = "/var/lib/kubelet/seccomp/" + pod["securityContext"]["seccompProfile"]["localhostProfile"]
+demand(profile in node.split(), f"node.sh does not install {profile}")
 seccomp = ctypes.CDLL("libseccomp.so.2")
 for rule in json.loads((DEPLOY / "kubernetes/seccomp.json").read_text())["syscalls"]:
     for name in rule["names"]:

@@ -2,7 +2,8 @@
 
 queries.py DEPLOY rules     prints them as recording rules, for `promtool check rules`
 queries.py DEPLOY names     demands that what they select by name and label is in metrics.txt
-queries.py DEPLOY tests     demands that each alert has a test that it fires, and one that it does not
+queries.py DEPLOY tests     demands that each alert has a test that it fires, and one that it does not, and
+                            says how urgent it is, what is wrong, and what to do
 queries.py DEPLOY metrics   prints the families that they use
 """
 
@@ -18,12 +19,21 @@ SUFFIXES = {"counter": ["_total"], "gauge": [""], "histogram": ["_bucket", "_cou
 # What Prometheus adds, and what the relay adds to an enclave's.
 ADDED = {"job", "instance", "namespace", "pod", "le", "upstream"}
 FAMILY = r"attested_random_\w+"
+RELAY = "attested_random_proxy_"
+OPERATING = pathlib.Path(__file__).resolve().parents[2] / "docs/operating.md"
+# Of Grafana's, those that are used. What it does not know it shows as a number, or not at all.
+PANELS = {"row", "state-timeline", "timeseries"}
+UNITS = {"Bps", "cps", "ms", "none", "percentunit", "reqps", "s"}
+
+
+def rules():
+    groups = yaml.safe_load((DEPLOY / "prometheus/alerts.yaml").read_text())["groups"]
+    return [rule for group in groups for rule in group["rules"]]
 
 
 def alerts():
     """Alerts as (name, expression)."""
-    groups = yaml.safe_load((DEPLOY / "prometheus/alerts.yaml").read_text())["groups"]
-    return [(rule["alert"], rule["expr"]) for group in groups for rule in group["rules"]]
+    return [(rule["alert"], rule["expr"]) for rule in rules()]
 
 
 def panels():
@@ -98,6 +108,19 @@ def illegible(series):
     ids = [panel["id"] for panel in listed]
     if len(set(ids)) < len(ids):
         yield "dashboard: an id is there twice"
+    cells = set()
+    for panel in listed:
+        at = panel["gridPos"]
+        covered = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
+        if cells & covered or at["x"] + at["w"] > 24:
+            yield f"dashboard: {panel['title']}: lies over another panel, or beyond the edge"
+        cells |= covered
+        if panel["type"] not in PANELS:
+            yield f"dashboard: {panel['title']}: Grafana has no panel {panel['type']}"
+        if panel["type"] != "row" and panel["datasource"]["uid"] != "${datasource}":
+            yield f"dashboard: {panel['title']}: asks another Prometheus than the one that is chosen"
+        if panel["type"] != "row" and panel["fieldConfig"]["defaults"].get("unit") not in UNITS:
+            yield f"dashboard: {panel['title']}: no unit, or one that Grafana has not"
     for panel in listed:
         for target in panel.get("targets", []):
             kept = {label for labels in re.findall(r"\bby \(([^)]*)\)", target["expr"])
@@ -106,6 +129,34 @@ def illegible(series):
                 kept |= ADDED | set(series.get(re.search(FAMILY, target["expr"])[0], ()))
             for label in set(re.findall(r"{{(\w+)}}", target["legendFormat"])) - kept:
                 yield f"dashboard: {panel['title']}: a legend has {{{{{label}}}}}, its expression has not"
+
+
+def unclear(series):
+    """Alerts that do not say how urgent they are, what is wrong, or what to do, or by a label that they lack."""
+    pages = []
+    for rule in rules():
+        severity, notes = rule["labels"].get("severity"), rule["annotations"]
+        if severity not in ("page", "ticket"):
+            yield f"alert {rule['alert']}: severity {severity} is neither page nor ticket"
+        if severity == "page":
+            pages.append(rule["alert"])
+        if not notes.get("summary") or not notes.get("runbook"):
+            yield f"alert {rule['alert']}: no summary or no runbook"
+        expr, kept = rule["expr"], set()
+        by = re.findall(r"\bby \(([^)]*)\)", expr)
+        for labels in by:
+            kept |= set(re.split(r",\s*", labels))
+        # A selector by itself, on either side of an `or`, keeps what the series has.
+        for side in re.split(r"\bor\b", expr):
+            if not re.search(r"\b(sum|count|histogram_quantile|absent)\b", side):
+                family = re.search(FAMILY, side)[0]
+                kept |= set(series.get(family, ())) | ADDED - ({"upstream"} if family.startswith(RELAY) else set())
+        for label in set(re.findall(r"\$labels\.(\w+)", " ".join(notes.values()))) - kept:
+            yield f"alert {rule['alert']}: says $labels.{label}, which its expression has not"
+    told = re.findall(r"^\| (AttestedRandom[\w, ]*) \|", OPERATING.read_text(), re.MULTILINE)
+    told = {name for names in told for name in names.split(", ")}
+    for name in sorted(told ^ set(pages)):
+        yield f"alert {name}: docs/operating.md lists the alerts that wake somebody, and it is on one side alone"
 
 
 def untested():
@@ -132,7 +183,7 @@ def main():
         print("\n".join(sorted(re.sub(r"_(total|bucket|count|sum)$", "", name) for name in names)))
         return
     if mode == "tests":
-        wrong = list(untested())
+        wrong = [*untested(), *unclear(known())]
     else:
         series = known()
         wrong = [line for where, expr in expressions() for line in unknown(where, expr, series)]

@@ -3,10 +3,13 @@
 units.py DEPLOY
 """
 
+import json
 import pathlib
 import re
 import sys
 import tomllib
+
+from server import disagreements
 
 FOLDER = pathlib.Path(sys.argv[1]) / "systemd"
 wrong = []
@@ -37,6 +40,12 @@ def setting(unit, key):
     return re.findall(rf"^{key}=(.*)$", (FOLDER / unit).read_text(), re.MULTILINE)
 
 
+def has(unit, *lines):
+    text = (FOLDER / unit).read_text().splitlines()
+    for line in lines:
+        demand(line in text, f"{unit}: without {line}")
+
+
 file = tomllib.loads((FOLDER / "parent-proxy.toml").read_text())
 environment = dict(re.findall(r"(\w+)=(\S+)", " ".join(setting("attested-random-enclave@.service", "Environment"))))
 cids = [re.fullmatch(r"vsock:(\d+):5000,admin=vsock:\1:5002", upstream) for upstream in file["upstream"]]
@@ -58,6 +67,38 @@ families = setting("parent-proxy.service", "RestrictAddressFamilies")[-1].split(
 demand("AF_VSOCK" in families and "AF_UNIX" in families, "parent-proxy.service: reaches no enclave, or no systemd")
 demand("nitro-enclaves-allocator" not in " ".join(setting("attested-random-enclave@.service", "(?:Requires|Wants|BindsTo)")),
        "attested-random-enclave@.service: to require the allocator runs it again under the other enclaves")
+
+# What systemd takes either way, and what it is for would be lost.
+file_read, archive = re.findall(r" --config(?:-archive)? (\S+)", setting("parent-proxy.service", "ExecStart")[-1])
+demand(file_read == "/etc/attested-random/parent-proxy.toml", f"parent-proxy.service: reads {file_read}")
+credential = setting("parent-proxy.service", "LoadCredential")[-1].partition(":")
+demand(archive == f"%d/{credential[0]}" and credential[2] == "/etc/attested-random/config.tar",
+       f"parent-proxy.service: {archive} is not the credential config.tar")
+has("parent-proxy.service", "Requires=parent-proxy.socket", "Type=notify", "ExecReload=/bin/kill -HUP $MAINPID", "Restart=always")
+sockets = setting("parent-proxy.socket", r"Listen\w+")
+demand(len(sockets) == 1 == len(setting("parent-proxy.socket", "ListenStream")), "parent-proxy.socket: not one ListenStream")
+has("attested-random-enclave@.service", "Before=parent-proxy.service", "Restart=always", "KillMode=mixed")
+demand(environment["ENCLAVE_CID"] == "%i", "attested-random-enclave@.service: its CID is not its instance")
+demand(setting("attested-random-enclave@.service", "ConditionPathExists") == [environment["EIF"]],
+       "attested-random-enclave@.service: waits for another image than it starts")
+has("attested-random-unready@.service", "ExecStart=/opt/attested-random/restart-unready.sh %i",
+    "RuntimeDirectory=attested-random-unready", "RuntimeDirectoryPreserve=yes")
+timers = [setting("attested-random-unready@.timer", key) for key in ("OnActiveSec", "OnUnitInactiveSec")]
+demand(all(timers), "attested-random-unready@.timer: never begins, or never comes again")
+
+# Where the restarts' script asks, the relay answers.
+asked = re.search(r"http://127\.0\.0\.1:(\d+)/metrics", (FOLDER / "restart-unready.sh").read_text())[1]
+demand(file["admin_listen"] in (f"127.0.0.1:{asked}", f"0.0.0.0:{asked}"),
+       f"parent-proxy.toml: admin_listen is not where restart-unready.sh asks, 127.0.0.1:{asked}")
+wrong += disagreements((FOLDER / "README.md").read_text(), file)
+
+# One enclave by hand.
+by_hand = FOLDER.parent / "nitro-cli"
+enclave, given = json.loads((by_hand / "enclave.json").read_text()), allocator(by_hand / "allocator.yaml")
+keys = {"enclave_name", "eif_path", "cpu_count", "memory_mib", "enclave_cid", "debug_mode"}
+demand(enclave.keys() == keys, f"enclave.json: {sorted(enclave.keys() ^ keys)}")
+for key in ("memory_mib", "cpu_count"):
+    demand(given.get(key) == enclave.get(key), f"nitro-cli/allocator.yaml: {key} is {given.get(key)}, the enclave takes {enclave.get(key)}")
 
 if wrong:
     sys.exit("\n".join(wrong))
