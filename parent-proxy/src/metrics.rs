@@ -90,6 +90,11 @@ impl Collector for Counted {
         let ready = i64::from(pool.unreadiness().is_none());
         shown.gauge("ready", "1 if /readyz says ready, else 0", [(NONE, ready)])?;
         self.encode_upstreams(&mut shown, &pool.upstreams())?;
+        let open = pool.open();
+        let open = open.iter().map(|(name, &count)| {
+            ([("upstream", &**name)], i64::try_from(count).unwrap_or_default())
+        });
+        shown.gauge("connections_open", "Connections to the enclave at the moment", open)?;
         let refused = [
             ([("reason", "per_client")], self.relay.gate.refused()),
             ([("reason", "no_upstream")], of(&pool.unserved)),
@@ -129,9 +134,6 @@ impl Counted {
         for (name, help, count) in counters {
             shown.counter(name, help, each().map(|(label, one)| (label, of(count(one)))))?;
         }
-        let open =
-            each().map(|(label, one)| (label, i64::try_from(one.open()).unwrap_or_default()));
-        shown.gauge("connections_open", "Connections to the enclave at the moment", open)?;
         let healthy =
             each().map(|(label, one)| (label, i64::from(one.health() != Health::Ejected)));
         shown.gauge("upstream_healthy", "0 if it gets no clients, else 1", healthy)?;

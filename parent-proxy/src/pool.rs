@@ -1,7 +1,8 @@
 //! The enclaves of one relay, and which of them gets a client.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use shared::transport::{Endpoint, Stream};
@@ -14,6 +15,8 @@ use crate::upstream::{Health, Lease, Upstream};
 #[derive(Debug)]
 pub(crate) struct Pool {
     upstreams: RwLock<Arc<[Arc<Upstream>]>>,
+    /// Those that were removed while they had connections.
+    removed: Mutex<Vec<Arc<Upstream>>>,
     connect_timeout: Duration,
     pub(crate) checks: Checks,
     /// Where those with as few connections as others are begun with.
@@ -32,6 +35,7 @@ impl Pool {
         let upstreams = upstreams.iter().cloned().map(|enclave| Arc::new(Upstream::new(enclave)));
         Self {
             upstreams: RwLock::new(upstreams.collect()),
+            removed: Mutex::default(),
             connect_timeout,
             checks,
             turn: AtomicUsize::new(0),
@@ -95,6 +99,7 @@ impl Pool {
         for upstream in left {
             tracing::info!(upstream = %upstream.endpoint(), "upstream removed");
             upstream.leave();
+            self.removed().push(Arc::clone(upstream));
         }
         for upstream in now.iter().filter(|one| known(one.enclave()).is_none()) {
             tracing::info!(upstream = %upstream.endpoint(), "upstream added");
@@ -104,6 +109,22 @@ impl Pool {
             self.close();
         }
         self.tell();
+    }
+
+    fn removed(&self) -> MutexGuard<'_, Vec<Arc<Upstream>>> {
+        let mut removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
+        removed.retain(|upstream| upstream.open() > 0);
+        removed
+    }
+
+    /// Open connections by upstream. One that was removed is among them until it has none, so that who
+    /// waits for that to end it can see it.
+    pub(crate) fn open(&self) -> BTreeMap<String, usize> {
+        let mut open = BTreeMap::new();
+        for upstream in self.upstreams().iter().chain(&*self.removed()) {
+            *open.entry(upstream.endpoint().to_string()).or_default() += upstream.open();
+        }
+        open
     }
 
     /// All connections are to end.
@@ -147,4 +168,34 @@ fn best(untried: &[&Arc<Upstream>]) -> Option<usize> {
     let rank = |upstream: &Upstream| (upstream.health() == Health::Ejected, upstream.open());
     let next = untried.iter().enumerate().min_by_key(|(_, upstream)| rank(upstream));
     next.map(|(place, _)| place)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use super::*;
+
+    #[test]
+    fn connections_to_what_was_removed_are_counted_until_they_end() {
+        let listed = |text: &str| [text.parse::<Enclave>().unwrap()];
+        let seconds = Duration::from_secs(1);
+        let checks =
+            Checks { interval: None, timeout: seconds, unhealthy_after: NonZeroUsize::MIN };
+        let pool = Pool::new(&listed("unix:/a"), seconds, checks);
+        let (first, second) = (pool.upstreams()[0].lease(), pool.upstreams()[0].lease());
+        let open = |name, count| (format!("unix:/{name}"), count);
+
+        pool.replace(&listed("unix:/b"));
+        assert_eq!(pool.open(), [open("a", 2), open("b", 0)].into());
+        drop(first);
+        assert_eq!(pool.open(), [open("a", 1), open("b", 0)].into());
+        // Its name is there once, however often it comes and goes.
+        pool.replace(&listed("unix:/a"));
+        let third = pool.upstreams()[0].lease();
+        assert_eq!(pool.open(), [open("a", 2)].into());
+        drop((second, third));
+        pool.replace(&listed("unix:/b"));
+        assert_eq!(pool.open(), [open("b", 0)].into());
+    }
 }
