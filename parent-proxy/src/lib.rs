@@ -58,7 +58,8 @@ mod upstream;
 mod worker;
 
 pub use config::{
-    Archive, Checks, Command, Config, ConfigError, Enclave, InvalidRoute, Listen, Log, Route,
+    Archive, Checks, Command, Config, ConfigError, Enclave, InvalidEnclave, InvalidRoute, Listen,
+    Log, Route,
 };
 pub use descriptors::warn_of_few_descriptors;
 pub use proxy::{Proxy, StartError};

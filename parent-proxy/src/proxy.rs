@@ -28,8 +28,10 @@ pub enum StartError {
     #[error(transparent)]
     Listen(#[from] ListenError),
     /// A file.
-    #[error("{}: {error}", .path.display())]
+    #[error("{key} {}: {error}", .path.display())]
     File {
+        /// What it is configured as.
+        key: &'static str,
         /// Which.
         path: PathBuf,
         /// Why.
@@ -70,7 +72,10 @@ impl Proxy {
             None => None,
             Some(Archive { path, listen }) => {
                 let handout = Handout::bind(path.clone(), listen, gate()).await?;
-                let file = |error| StartError::File { path: path.clone(), error };
+                let file = |error| {
+                    let (key, path) = ("config_archive", path.clone());
+                    StartError::File { key, path, error }
+                };
                 handout.check().map_err(file)?;
                 tracing::info!(on = %handout.local_endpoint(), "enclaves can take their configuration");
                 Some(handout)
@@ -159,7 +164,8 @@ fn sink(log: &Log) -> Result<Box<dyn Write + Send>, StartError> {
         None => Box::new(io::stdout()),
         Some(path) => {
             let file = LogFile::open(path);
-            Box::new(file.map_err(|error| StartError::File { path: path.clone(), error })?)
+            let (key, path) = ("log_file", path.clone());
+            Box::new(file.map_err(|error| StartError::File { key, path, error })?)
         }
     })
 }
@@ -177,7 +183,10 @@ async fn reload(mut hangup: Signal, source: Option<PathBuf>, pool: Arc<Pool>) {
                 pool.replace(&listed);
                 tracing::info!(upstreams = listed.len(), "SIGHUP: the upstreams were read anew");
             }
-            Err(error) => tracing::error!("SIGHUP: the upstreams stay as they are: {error}"),
+            Err(error) => {
+                let file = path.display();
+                tracing::error!(%file, "SIGHUP: the upstreams stay as they are: {error}");
+            }
         }
         systemd::ready(&pool);
     }

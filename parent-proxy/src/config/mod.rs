@@ -19,7 +19,7 @@ use shared::transport::{Endpoint, limits};
 
 pub use self::error::ConfigError;
 use self::settings::Settings;
-pub use self::text::{Archive, Enclave, InvalidRoute, Listen, Log, Route};
+pub use self::text::{Archive, Enclave, InvalidEnclave, InvalidRoute, Listen, Log, Route};
 use self::text::{Seconds, Text};
 
 /// What is in effect.

@@ -39,7 +39,7 @@ pub(super) struct Settings {
     /// Where an enclave listens, such as vsock:16:5000; once for each.
     ///
     /// With `,admin=ENDPOINT` behind it, where that enclave says whether it is ready. In the environment
-    /// they are separated by blanks, in the file it is a list.
+    /// they are separated by one blank each, in the file it is a list.
     #[arg(long, value_name = "ENDPOINT[,admin=ENDPOINT]", env = "PARENT_PROXY_UPSTREAM")]
     #[arg(value_delimiter = ' ')]
     #[serde(default)]
@@ -83,7 +83,7 @@ pub(super) struct Settings {
     /// A way out: whatever an enclave sends to ENDPOINT goes to that host, and nowhere else; once for
     /// each.
     ///
-    /// In the environment they are separated by blanks, in the file it is a list.
+    /// In the environment they are separated by one blank each, in the file it is a list.
     #[arg(long, value_name = "ENDPOINT=HOST:PORT", env = "PARENT_PROXY_EGRESS")]
     #[arg(value_delimiter = ' ')]
     #[serde(default)]

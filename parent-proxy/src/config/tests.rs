@@ -192,6 +192,7 @@ fn rejects_what_is_no_upstream_and_no_route() {
     for (argument, expected) in [
         ("--upstream=http://a:1", "vsock:CID:PORT"),
         ("--upstream=a:1,admin=", "an endpoint is missing"),
+        ("--upstream=a:1,amin=a:2", "write ENDPOINT or ENDPOINT,admin=ENDPOINT"),
         ("--egress=unix:/a", "write ENDPOINT=HOST:PORT"),
         ("--egress=unix:/a=unix:/b", "unix:/b is no HOST:PORT"),
         ("--egress=unix:/a=b", "`b` has no port"),

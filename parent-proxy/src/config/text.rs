@@ -128,16 +128,32 @@ pub struct Enclave {
 /// What separates the two endpoints of an enclave.
 const ADMIN: &str = ",admin=";
 
-impl FromStr for Enclave {
-    type Err = InvalidEndpoint;
+/// A text that is no [`Enclave`].
+#[derive(Debug, ThisError)]
+pub enum InvalidEnclave {
+    /// One of its sides is no endpoint.
+    #[error(transparent)]
+    Endpoint(#[from] InvalidEndpoint),
+    /// A comma, and something else behind it.
+    #[error("write ENDPOINT or ENDPOINT,admin=ENDPOINT, such as vsock:16:5000,admin=vsock:16:5002")]
+    Form,
+}
 
-    fn from_str(text: &str) -> Result<Self, InvalidEndpoint> {
-        Ok(match text.split_once(ADMIN) {
+impl FromStr for Enclave {
+    type Err = InvalidEnclave;
+
+    fn from_str(text: &str) -> Result<Self, InvalidEnclave> {
+        match text.split_once(ADMIN) {
             Some((endpoint, admin)) => {
-                Self { endpoint: endpoint.parse()?, admin: Some(admin.parse()?) }
+                Ok(Self { endpoint: endpoint.parse()?, admin: Some(admin.parse()?) })
             }
-            None => Self { endpoint: text.parse()?, admin: None },
-        })
+            None => match text.parse() {
+                Ok(endpoint) => Ok(Self { endpoint, admin: None }),
+                // A path may have one.
+                Err(_) if text.contains(',') => Err(InvalidEnclave::Form),
+                Err(error) => Err(error.into()),
+            },
+        }
     }
 }
 
