@@ -119,7 +119,7 @@ async fn watch(upstream: Arc<Upstream>, pool: Arc<Pool>, interval: Duration, int
 }
 
 /// How long after a client had no luck it is looked into.
-const SOON: Duration = Duration::from_millis(50);
+const SOON: Duration = Duration::from_millis(100);
 
 fn eject(upstream: &Upstream, reason: &str) -> bool {
     let is_news = upstream.eject();

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::Config;
 use crate::connections::Common;
-use crate::pump::Pump;
+use crate::pump::{Pump, Side};
 use crate::upstream::Traffic;
 
 /// While draining, a connection between two requests may be quiet for this long. Long enough for a
@@ -47,6 +47,8 @@ impl Timeouts {
 enum End {
     #[error("both sides finished")]
     Finished,
+    #[error("both sides finished, the enclave first")]
+    Left,
     #[error("no byte for the idle timeout, or between two requests while draining")]
     Quiet,
     #[error("total timeout")]
@@ -78,6 +80,11 @@ pub(crate) async fn serve(client: Stream, common: &Common) {
     );
     let (traffic, closing) = (&upstream.traffic, lease.closing());
     let end = carry(client, stream, traffic, common.timeouts, accepted, closing).await;
+    if matches!(end, End::Left | End::Broken(_)) {
+        // An enclave keeps its connections, unless something is wrong with it, or with what was asked.
+        // One that fails at once has the fewest, and would get all clients until it is asked.
+        upstream.suspect();
+    }
     tracing::debug!(%connection, %end, lived = ?accepted.elapsed(), "connection closed");
 }
 
@@ -108,7 +115,9 @@ where
         let look_again = if drains { deadline.min(now + QUIET_WHILE_DRAINING) } else { deadline };
         let rare = Rare { look_again, draining: draining.clone(), drains, told: None };
         match relay_until(&mut pump, &mut draining, rare).await {
-            Event::Ended(ended) => return ended.map_or_else(End::Broken, |()| End::Finished),
+            Event::Ended(Err(error)) => return End::Broken(error),
+            Event::Ended(Ok(())) if pump.first() == Some(Side::Upstream) => return End::Left,
+            Event::Ended(Ok(())) => return End::Finished,
             Event::Drains => drains = true,
             Event::LookAgain => {}
         }

@@ -28,6 +28,15 @@ pub(crate) struct Pump<'a, C, U> {
     to_client: Direction,
     last_activity: Instant,
     awaits_answer: bool,
+    /// Whose direction was the first to end.
+    first: Option<Side>,
+}
+
+/// One of the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Client,
+    Upstream,
 }
 
 impl<'a, C, U> Pump<'a, C, U>
@@ -44,6 +53,7 @@ where
             to_client: Direction::default(),
             last_activity: Instant::now(),
             awaits_answer: false,
+            first: None,
         }
     }
 
@@ -62,6 +72,11 @@ where
         self.awaits_answer
     }
 
+    /// Which side was the first to finish.
+    pub(crate) fn first(&self) -> Option<Side> {
+        self.first
+    }
+
     fn poll_with(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<io::Result<()>> {
         // The answers first: then what the client sent is the later, as `awaits_answer` has it.
         let answered = self.to_client.poll(cx, &mut self.upstream, &mut self.client, scratch)?;
@@ -72,6 +87,11 @@ where
         if asked.is_ready() {
             self.to_client.set_last();
         }
+        self.first = self.first.or(match (answered.is_ready(), asked.is_ready()) {
+            (false, false) => None,
+            (false, true) => Some(Side::Client),
+            (true, _) => Some(Side::Upstream),
+        });
         if self.to_client.take_moved() {
             self.last_activity = Instant::now();
             self.awaits_answer = false;

@@ -134,6 +134,11 @@ impl Upstream {
         self.closing.send_replace(true);
     }
 
+    /// There is a reason to ask at once how it is.
+    pub(crate) fn suspect(&self) {
+        self.doubt.notify_one();
+    }
+
     /// A place among those connected to it.
     pub(crate) fn lease(self: &Arc<Self>) -> Lease {
         self.open.fetch_add(1, Ordering::Relaxed);
@@ -166,7 +171,7 @@ impl Upstream {
 
     fn failed(&self, error: &(dyn Error + 'static)) {
         self.counts.connect_failures.fetch_add(1, Ordering::Relaxed);
-        self.doubt.notify_one();
+        self.suspect();
         if self.unreachable.begins() {
             let (upstream, cause) = (self.endpoint(), error.source());
             tracing::warn!(%upstream, %error, cause, "upstream unreachable");

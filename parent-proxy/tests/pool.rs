@@ -167,6 +167,37 @@ async fn a_client_of_one_that_is_gone_is_served_by_another() {
 }
 
 #[tokio::test]
+async fn one_that_ends_a_connection_by_itself_is_asked_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = (Enclave::start(&folder, b'a').await, Enclave::start(&folder, b'b').await);
+    let config = watched(&[&a, &b]);
+    let rarely = Checks { interval: Some(Duration::from_secs(3600)), ..config.checks };
+    let proxy = Running::start(&folder, Config { checks: rarely, ..config }).await;
+    let checks = |one: &Enclave| {
+        format!("health_checks_total{{upstream=\"{}\",outcome=\"ready\"}}", one.endpoint)
+    };
+    until(async || proxy.metric(&checks(&a)).await == Some(1)).await;
+    until(async || proxy.metric(&checks(&b)).await == Some(1)).await;
+
+    b.set_ready(false);
+    let mut clients = [proxy.client().await, proxy.client().await];
+    for client in &mut clients {
+        client.write_all(b"!").await.unwrap();
+        bounded(read_all(client)).await;
+    }
+    drop(clients);
+    let healthy = |one: &Enclave| format!("upstream_healthy{{upstream=\"{}\"}}", one.endpoint);
+    until(async || proxy.metric(&healthy(&b)).await == Some(0)).await;
+    // The other, which did the same, is well.
+    until(async || proxy.metric(&checks(&a)).await == Some(2)).await;
+    assert_eq!(proxy.metric(&healthy(&a)).await, Some(1));
+    // A client that ends its own is no reason.
+    assert_eq!(bounded(proxy.name()).await, Some(b'a'));
+    sleep(Duration::from_millis(300)).await;
+    assert_eq!(proxy.metric(&checks(&a)).await, Some(2));
+}
+
+#[tokio::test]
 async fn what_was_relayed_is_not_sent_to_another() {
     let folder = tempfile::tempdir().unwrap();
     let a = Enclave::start(&folder, b'a').await;
