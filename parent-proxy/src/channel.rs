@@ -1,8 +1,8 @@
 //! What enclaves log and record, in lines, from a listener of its own to one sink.
 //!
 //! No enclave waits for it: what comes is read at once, and what the sink does not take fast enough is
-//! dropped and counted. Nothing here looks into a line; but only whole ones are passed on, each in one
-//! piece, so that those of several enclaves never mix.
+//! dropped and counted. Nothing here looks into a line, but for the brace to which the CID of its enclave
+//! is added; only whole ones are passed on, each in one piece, so that those of several enclaves never mix.
 
 mod counts;
 mod lines;
@@ -90,17 +90,18 @@ impl Channel {
 impl Desk {
     async fn serve(self: Arc<Self>, stream: Stream) {
         if let Some(_ticket) = self.gate.admit(&stream) {
-            self.read(stream).await;
+            let cid = stream.peer_cid().ok().flatten();
+            self.read(stream, cid).await;
         }
     }
 
-    async fn read(&self, mut stream: impl AsyncRead + Unpin) {
+    async fn read(&self, mut stream: impl AsyncRead + Unpin, cid: Option<u32>) {
         let _open = self.counts.open();
         let mut splitter = Splitter::default();
         let mut buffer = vec![0; READ_LENGTH];
         // Whatever ends it: what came is whole, but for the last line.
         while let Ok(length @ 1..) = stream.read(&mut buffer).await {
-            splitter.push(buffer.get(..length).unwrap_or_default(), |came| self.take(came));
+            splitter.push(buffer.get(..length).unwrap_or_default(), |came| self.take(came, cid));
             // Clients are relayed on this thread: a flood of lines, of which each read brings thousands,
             // must not have all that the runtime grants.
             yield_now().await;
@@ -110,17 +111,28 @@ impl Desk {
         }
     }
 
-    fn take(&self, came: Came) {
+    fn take(&self, came: Came, cid: Option<u32>) {
         match came {
             Came::Line(line) => {
                 self.counts.add_line();
-                match self.counts.hold(line) {
+                match self.counts.hold(marked(line, cid)) {
                     Some(held) => self.lines.submit(held),
                     None => self.lines.drop_one(),
                 }
             }
             Came::TooLong => self.counts.add_too_long(),
         }
+    }
+}
+
+/// `line` with the CID of its enclave as the first member, if it is an object and has one: those of
+/// several enclaves look alike.
+fn marked(line: Vec<u8>, cid: Option<u32>) -> Vec<u8> {
+    match (cid, line.strip_prefix(b"{")) {
+        (Some(cid), Some(members)) if members.starts_with(b"\"") => {
+            [format!("{{\"cid\":{cid},").as_bytes(), members].concat()
+        }
+        _ => line,
     }
 }
 

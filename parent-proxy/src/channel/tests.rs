@@ -244,10 +244,24 @@ async fn a_flood_of_lines_leaves_the_thread_to_clients_after_each_read() {
     let gate = crate::gate::Gate::new(None);
     let channel = Channel::bind(&endpoint, gate, io::sink()).await.unwrap();
     let (desk, counts) = (Arc::clone(&channel.desk), channel.counts());
-    let flood = tokio::spawn(async move { desk.read(tokio::io::repeat(b'\n')).await });
+    let flood = tokio::spawn(async move { desk.read(tokio::io::repeat(b'\n'), None).await });
     for _ in 0..TURNS {
         yield_now().await;
     }
     flood.abort();
     assert!((1..=TURNS).contains(&(counts.lines() / u64::try_from(READ_LENGTH).unwrap())));
+}
+
+#[tokio::test]
+async fn a_line_says_which_enclave_sent_it_where_that_is_known() {
+    let sink = Sink::default();
+    let folder = tempfile::tempdir().unwrap();
+    let endpoint = Endpoint::Unix(folder.path().join("lines"));
+    let channel =
+        Channel::bind(&endpoint, crate::gate::Gate::new(None), sink.clone()).await.unwrap();
+    let sent = &b"{\"a\":{\"b\":1}}\n{}\n{ \"a\":1}\ntext\n\n"[..];
+    channel.desk.read(sent, Some(16)).await;
+    channel.desk.read(&b"{\"a\":1}\n"[..], None).await;
+    let expected = "{\"cid\":16,\"a\":{\"b\":1}}\n{}\n{ \"a\":1}\ntext\n\n{\"a\":1}\n";
+    assert_eq!(sink.of(6).await, expected);
 }
