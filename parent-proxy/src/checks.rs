@@ -112,8 +112,10 @@ async fn watch(upstream: Arc<Upstream>, pool: Arc<Pool>, interval: Duration, int
             // a crowd of them must not ask as often as they come.
             () = async {
                 upstream.doubt.notified().await;
+                // Whichever of the two ends first.
+                in_doubt = true;
                 sleep(SOON.min(interval)).await;
-            } => in_doubt = true,
+            } => {}
         }
     }
 }
