@@ -128,14 +128,13 @@ impl ProxyHeader {
     /// # Errors
     /// [`ProxyHeaderError`]; then nothing that follows can be made sense of.
     pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<Self, ProxyHeaderError> {
-        let mut signature = [0; SIGNATURE.len()];
-        stream.read_exact(&mut signature).await?;
-        if signature != SIGNATURE {
+        // At once: where nothing is buffered each read is a call of the kernel's.
+        let mut fixed = [0; FIXED_LENGTH];
+        stream.read_exact(&mut fixed).await?;
+        let Some(&[command, family, high, low]) = fixed.strip_prefix(&SIGNATURE) else {
             return Err(ProxyHeaderError::Signature);
-        }
-        let command = stream.read_u8().await?;
-        let family = stream.read_u8().await?;
-        let length = usize::from(stream.read_u16().await?);
+        };
+        let length = usize::from(u16::from_be_bytes([high, low]));
         if length > MAX_REST_LENGTH {
             return Err(ProxyHeaderError::TooLong(length));
         }
@@ -211,6 +210,11 @@ fn mapped(address: IpAddr) -> Ipv6Addr {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use tokio::io::ReadBuf;
+
     use super::*;
 
     const ID: ConnectionId = ConnectionId([0x1b, 0x2c, 0x3d, 0x4e, 0x5f, 0x60]);
@@ -260,6 +264,26 @@ mod tests {
         // Of a client whose address has no family here.
         let written = ProxyHeader { client: None, connection: Some(ID) };
         assert_eq!(read(&written.encode(None)).await.unwrap(), written);
+    }
+
+    #[tokio::test]
+    async fn is_read_in_two_calls_each_of_which_is_one_of_the_kernel_s() {
+        struct Counts<'a>(&'a [u8], usize);
+        impl AsyncRead for Counts<'_> {
+            fn poll_read(
+                mut self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buffer: &mut ReadBuf<'_>,
+            ) -> Poll<io::Result<()>> {
+                self.1 += 1;
+                Pin::new(&mut self.0).poll_read(cx, buffer)
+            }
+        }
+        let written = ProxyHeader { client: None, connection: Some(ID) };
+        let bytes = written.encode(None);
+        let mut stream = Counts(&bytes, 0);
+        assert_eq!(ProxyHeader::read(&mut stream).await.unwrap(), written);
+        assert_eq!(stream.1, 2);
     }
 
     #[tokio::test]
