@@ -17,7 +17,7 @@ use shared::lines::Lines;
 use shared::transport::limits::FLUSH_TIMEOUT;
 use shared::transport::{Acceptor, Endpoint, ListenError, Stream, listen};
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::task::{JoinSet, yield_now};
+use tokio::task::{JoinSet, spawn_blocking, yield_now};
 
 use crate::gate::Gate;
 
@@ -71,8 +71,12 @@ impl Channel {
         self.desk.counts.clone()
     }
 
-    /// Takes lines until the future is dropped. What is with the sink's thread then is still written,
-    /// unless the sink takes it too slowly.
+    /// By which what was taken is written at the end.
+    pub(crate) fn last(&self) -> Last {
+        Last(self.desk.lines.clone())
+    }
+
+    /// Takes lines until the future is dropped.
     pub(crate) async fn run(mut self) {
         let mut connections = JoinSet::new();
         loop {
@@ -136,8 +140,15 @@ fn marked(line: Vec<u8>, cid: Option<u32>) -> Vec<u8> {
     }
 }
 
-impl Drop for Desk {
-    fn drop(&mut self) {
-        self.lines.flush(FLUSH_TIMEOUT);
+/// What the sink's thread has not written yet.
+#[derive(Debug)]
+pub(crate) struct Last(Lines<Held>);
+
+impl Last {
+    /// Waits until it is written, unless the sink takes it too slowly. Not on this thread, which may
+    /// have others to serve.
+    pub(crate) async fn written(self) {
+        let Self(lines) = self;
+        let _ = spawn_blocking(move || lines.flush(FLUSH_TIMEOUT)).await;
     }
 }

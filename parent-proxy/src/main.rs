@@ -10,6 +10,7 @@ use shared::lines::{Lines, Log};
 use shared::logging;
 use shared::transport::limits::FLUSH_TIMEOUT;
 use shared::transport::shutdown_signal;
+use tokio::task::spawn_blocking;
 
 // Of the relay's threads the first is this one.
 #[tokio::main(flavor = "current_thread")]
@@ -45,7 +46,8 @@ async fn main() -> ExitCode {
         }
     };
     if let Some(lines) = LOG.get() {
-        lines.flush(FLUSH_TIMEOUT);
+        // Elsewhere, for this thread is the one that a second signal would have to reach.
+        let _ = spawn_blocking(|| lines.flush(FLUSH_TIMEOUT)).await;
     }
     code
 }

@@ -137,6 +137,7 @@ impl Proxy {
         if let Some(handout) = handout {
             beside.spawn(handout.run());
         }
+        let last_lines = channel.as_ref().map(Channel::last);
         if let Some(channel) = channel {
             beside.spawn(channel.run());
         }
@@ -155,6 +156,9 @@ impl Proxy {
             })
             .await;
         beside.shutdown().await;
+        if let Some(last) = last_lines {
+            last.written().await;
+        }
         drained
     }
 }

@@ -143,6 +143,28 @@ async fn sighup_without_a_file_that_lists_them_ends_nothing() {
     assert_eq!(bounded(name_of(&mut connect(&endpoint).await.unwrap())).await, Some(b'a'));
 }
 
+#[tokio::test]
+async fn a_second_signal_ends_at_once_what_waits_for_its_sink() {
+    let folder = tempfile::tempdir().unwrap();
+    let a = Enclave::start(&folder, b'a').await;
+    let channel = Endpoint::Unix(folder.path().join("channel"));
+    let admin = Endpoint::Unix(folder.path().join("admin"));
+    let to = format!("log_listen = \"{channel}\"\nadmin_listen = \"{admin}\"\n");
+    let mut process = Process::of_file(&write_file(&folder, &[&a], &to));
+    process.announced().await;
+    // More than the pipe holds, which nobody reads.
+    let lines = format!("{}\n", "-".repeat(1023)).repeat(500);
+    connect(&channel).await.unwrap().write_all(lines.as_bytes()).await.unwrap();
+    bounded(async {
+        while !get(&admin, "/metrics").await.1.contains("proxy_channel_lines_total 500\n") {}
+    })
+    .await;
+    process.signal("TERM");
+    process.logged("draining").await;
+    process.signal("TERM");
+    assert_eq!(bounded(process.child.wait()).await.unwrap().code(), Some(143));
+}
+
 /// Waits until the service manager is told so; what else it is told before is left out.
 async fn told(manager: &UnixDatagram, expected: &str) {
     bounded(async {
