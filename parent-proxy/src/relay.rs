@@ -1,10 +1,12 @@
-use std::future::Future;
+use std::future::{Future, ready};
 use std::num::NonZeroUsize;
 use std::pin::pin;
 use std::sync::Arc;
 
+use shared::transport::limits::LISTEN_BACKLOG;
 use shared::transport::{Acceptor, Endpoint, ListenError, Listener, Stream, listen};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::yield_now;
 
 use crate::config::{Checks, Config, Enclave, Listen, Route};
 use crate::connection::Timeouts;
@@ -24,6 +26,8 @@ pub struct Relay {
     common: Arc<Common>,
     slots: Arc<Semaphore>,
     threads: NonZeroUsize,
+    /// Whether another process has the listener as well, and keeps it.
+    outlived: bool,
 }
 
 /// How the last connections ended.
@@ -51,7 +55,8 @@ impl Relay {
             timeouts: Timeouts::from(config),
             drain_timeout: config.drain_timeout,
         };
-        Ok(Self::new(listener, common, config.max_connections, config.threads))
+        let outlived = config.listen == Listen::Systemd;
+        Ok(Self { outlived, ..Self::new(listener, common, config.max_connections, config.threads) })
     }
 
     /// Listens on one end of `route`, for the enclaves of `pool` alone.
@@ -86,6 +91,7 @@ impl Relay {
             common: Arc::new(common),
             slots: Arc::new(Semaphore::new(max_connections)),
             threads,
+            outlived: false,
         }
     }
 
@@ -125,10 +131,35 @@ impl Relay {
                 }
             }
         }
+        self.take_waiting(&mut own, &mut workers).await;
         drop(self.acceptor);
         self.common.pool.close();
         drain.send_replace(true);
         drained(own, workers).await
+    }
+}
+
+impl Relay {
+    /// Takes whoever is in the kernel's queue: they are connected, as far as they know, and would be reset.
+    /// In a queue that outlives this process they wait for the next one.
+    async fn take_waiting(&mut self, own: &mut Connections, workers: &mut Vec<Worker>) {
+        if self.outlived {
+            return;
+        }
+        // No more than were in it at once, though others go on coming.
+        for _ in 0..LISTEN_BACKLOG {
+            // Then the runtime knows whether there is one, and lets it be taken.
+            yield_now().await;
+            tokio::select! {
+                biased;
+                Some((slot, client)) = next(&self.slots, &mut self.acceptor) => {
+                    if let Some(ticket) = self.common.gate.admit(&client) {
+                        place(client, (slot, ticket), own, workers);
+                    }
+                }
+                () = ready(()) => return,
+            }
+        }
     }
 }
 

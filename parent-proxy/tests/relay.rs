@@ -10,7 +10,7 @@ use fixture::{
     Running, bounded, config, echo, ends_without_a_byte, loopback, read_all, relay_to_listener,
     relayed,
 };
-use parent_proxy::Drained;
+use parent_proxy::{Drained, Relay};
 use shared::transport::{Endpoint, Listener, Stream, connect, listen};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -242,6 +242,28 @@ async fn shutdown_closes_the_listener_and_lets_a_request_in_flight_finish() {
         assert_eq!(read_all(&mut client).await, b"answer");
         drop(client);
         assert_eq!(stopped.await.unwrap(), Drained { aborted: 0 });
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn shutdown_still_serves_whoever_is_connected_and_was_not_accepted_yet() {
+    const CLIENTS: usize = 200;
+    bounded(async {
+        let upstream = listen(&loopback()).await.unwrap();
+        let relay = Relay::bind(&config(upstream.local_endpoint())).await.unwrap();
+        let mut clients = Vec::new();
+        for _ in 0..CLIENTS {
+            let mut client = connect(relay.local_endpoint()).await.unwrap();
+            client.write_u8(b'?').await.unwrap();
+            clients.push(client);
+        }
+        let _echo = echo(upstream);
+        let relay = tokio::spawn(relay.run(std::future::ready(())));
+        for mut client in clients {
+            assert_eq!(client.read_u8().await.unwrap(), b'?');
+        }
+        assert_eq!(relay.await.unwrap(), Drained { aborted: 0 });
     })
     .await;
 }
