@@ -1,6 +1,7 @@
 //! Whether enclaves are ready: each is asked, again and again.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hyper::StatusCode;
@@ -73,9 +74,11 @@ impl Drop for Watched {
 async fn watch(upstream: Arc<Upstream>, pool: Arc<Pool>, interval: Duration, introduced: bool) {
     let mut failures = 0_usize;
     let mut told_of_present = false;
-    // Whether a client had no luck with it, and nobody has had any since.
-    let mut in_doubt = false;
+    // Connections that clients could not have before it was last seen to take one.
+    let mut forgiven = 0;
     loop {
+        let failed = upstream.counts.connect_failures.load(Ordering::Relaxed);
+        let in_doubt = failed != forgiven;
         let finding = look(upstream.enclave(), introduced, in_doubt, pool.checks.timeout).await;
         count(&upstream, &finding);
         if matches!(finding, Finding::Present) && !told_of_present {
@@ -89,7 +92,7 @@ async fn watch(upstream: Arc<Upstream>, pool: Arc<Pool>, interval: Duration, int
         let is_news = match finding {
             Finding::Ready | Finding::Present => {
                 failures = 0;
-                in_doubt = false;
+                forgiven = failed;
                 let is_news = upstream.restore();
                 if is_news {
                     tracing::info!(upstream = %upstream.endpoint(), "upstream ready");
@@ -112,8 +115,6 @@ async fn watch(upstream: Arc<Upstream>, pool: Arc<Pool>, interval: Duration, int
             // a crowd of them must not ask as often as they come.
             () = async {
                 upstream.doubt.notified().await;
-                // Whichever of the two ends first.
-                in_doubt = true;
                 sleep(SOON.min(interval)).await;
             } => {}
         }
@@ -139,10 +140,11 @@ fn count(upstream: &Upstream, finding: &Finding) {
         Finding::Absent(_) | Finding::Failed(_) => &counts.failed,
         Finding::Nothing => return,
     };
-    counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    counter.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Where it says so at a door of its own, that is not enough while the clients' is in doubt.
+/// Where it says so at a door of its own, that is not enough while the clients' is in doubt. It is not
+/// knocked at for less: to an enclave whose clients speak TLS that is a handshake that failed.
 async fn look(enclave: &Enclave, introduced: bool, in_doubt: bool, limit: Duration) -> Finding {
     match ask::get(enclave, introduced, "/readyz", MAX_ANSWER_LENGTH, limit).await {
         Ok((StatusCode::OK, _)) if in_doubt && enclave.admin.is_some() => {

@@ -355,6 +355,32 @@ async fn who_closes_every_connection_without_a_word_is_not_taken_for_ready() {
 }
 
 #[tokio::test]
+async fn who_says_elsewhere_that_it_is_ready_is_not_connected_to_without_a_client() {
+    let folder = tempfile::tempdir().unwrap();
+    let a = Enclave::start(&folder, b'a').await;
+    let clients = listen(&Endpoint::Unix(folder.path().join("clients"))).await.unwrap();
+    let mut config = watched(&[&a]);
+    let (endpoint, admin) = (clients.local_endpoint().clone(), Some(a.endpoint.clone()));
+    config.upstreams = vec![Listed { endpoint: endpoint.clone(), admin }];
+    let proxy = Running::start(&folder, config).await;
+    // It ends a client's connection, for which it is asked at once, and often.
+    let mut client = proxy.client().await;
+    drop(bounded(clients.accept()).await.unwrap());
+    assert!(bounded(ends_without_a_byte(&mut client)).await);
+    drop(client);
+    let open = format!("connections_open{{upstream=\"{endpoint}\"}}");
+    until(async || proxy.metric(&open).await == Some(0)).await;
+    let ready = format!("health_checks_total{{upstream=\"{endpoint}\",outcome=\"ready\"}}");
+    let asked = proxy.metric(&ready).await.unwrap();
+    until(async || proxy.metric(&ready).await.unwrap() >= asked + 3).await;
+    // Whoever is next in its queue is a client.
+    let mut client = proxy.client().await;
+    client.write_all(b"?").await.unwrap();
+    let mut next = bounded(clients.accept()).await.unwrap();
+    assert_eq!(bounded(next.read_u8()).await.unwrap(), b'?');
+}
+
+#[tokio::test]
 async fn one_that_takes_no_client_gets_none_though_it_says_elsewhere_that_it_is_ready() {
     let folder = tempfile::tempdir().unwrap();
     let (a, b) = (Enclave::start(&folder, b'a').await, Enclave::start(&folder, b'b').await);
