@@ -45,6 +45,10 @@ impl Listener {
         listener.set_nonblocking(true)?;
         // Of a listener it is asked by the type of a stream; what is accepted has it from there.
         let stream = net::TcpStream::from(OwnedFd::from(listener));
+        if stream.peer_addr().is_ok() {
+            // With Accept=yes, for one. Nothing could ever be accepted from it.
+            return Err(io::Error::other("it is a client's connection, and no listener"));
+        }
         stream.set_nodelay(true)?;
         let listener = TcpListener::from_std(OwnedFd::from(stream).into())?;
         let local = Endpoint::Tcp(listener.local_addr()?.to_string());
@@ -201,6 +205,15 @@ mod tests {
         assert!(server.peer_address().is_some());
         let Socket::Tcp(stream) = server.into_socket() else { panic!("not TCP") };
         assert!(stream.nodelay().unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_not_inherited_as_a_listener() {
+        let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let error = Listener::inherited(OwnedFd::from(client).into()).unwrap_err();
+        assert!(error.to_string().contains("no listener"), "{error}");
+        Listener::inherited(listener).unwrap();
     }
 
     #[tokio::test]
