@@ -129,12 +129,13 @@ impl Desk {
     }
 }
 
-/// `line` with the CID of its enclave as the first member, if it is an object and has one: those of
-/// several enclaves look alike.
+/// `line` with the CID of its enclave as the last member, if it is an object and has one: those of
+/// several enclaves look alike. Last, as of two members of a name readers take the later: what an enclave
+/// says of itself is only its own word.
 fn marked(line: Vec<u8>, cid: Option<u32>) -> Vec<u8> {
-    match (cid, line.strip_prefix(b"{")) {
-        (Some(cid), Some(members)) if members.starts_with(b"\"") => {
-            [format!("{{\"cid\":{cid},").as_bytes(), members].concat()
+    match (cid, line.trim_ascii().strip_suffix(b"}")) {
+        (Some(cid), Some(members @ [b'{', ..])) if members.trim_ascii_end() != b"{" => {
+            [members, format!(",\"cid\":{cid}}}\n").as_bytes()].concat()
         }
         _ => line,
     }

@@ -259,9 +259,11 @@ async fn a_line_says_which_enclave_sent_it_where_that_is_known() {
     let endpoint = Endpoint::Unix(folder.path().join("lines"));
     let channel =
         Channel::bind(&endpoint, crate::gate::Gate::new(None), sink.clone()).await.unwrap();
-    let sent = &b"{\"a\":{\"b\":1}}\n{}\n{ \"a\":1}\ntext\n\n"[..];
+    // What it says of itself does not stand.
+    let sent = &b"{\"a\":{\"b\":1}}\n{}\n { \"cid\":17 } \r\ntext\n\n"[..];
     channel.desk.read(sent, Some(16)).await;
     channel.desk.read(&b"{\"a\":1}\n"[..], None).await;
-    let expected = "{\"cid\":16,\"a\":{\"b\":1}}\n{}\n{ \"a\":1}\ntext\n\n{\"a\":1}\n";
+    let expected =
+        "{\"a\":{\"b\":1},\"cid\":16}\n{}\n{ \"cid\":17 ,\"cid\":16}\ntext\n\n{\"a\":1}\n";
     assert_eq!(sink.of(6).await, expected);
 }
