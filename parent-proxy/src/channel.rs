@@ -6,6 +6,7 @@
 
 mod counts;
 mod lines;
+mod seats;
 #[cfg(test)]
 mod tests;
 mod whole;
@@ -23,6 +24,7 @@ use crate::gate::Gate;
 
 pub(crate) use self::counts::Counts;
 use self::lines::{Came, Splitter};
+use self::seats::Seats;
 use self::whole::{Held, WholeLines};
 
 /// Enclaves read at a time; there are four on a parent instance at most, with two connections each.
@@ -43,6 +45,7 @@ pub(crate) struct Channel {
 struct Desk {
     /// Who may send them.
     gate: Gate,
+    seats: Seats,
     lines: Lines<Held>,
     counts: Counts,
 }
@@ -62,7 +65,7 @@ impl Channel {
         let lines = Lines::to("channel", WholeLines::new(sink))
             .map_err(|source| ListenError::Io { endpoint: endpoint.clone(), source })?;
         let counts = Counts::of(lines.clone());
-        let desk = Arc::new(Desk { gate, lines, counts });
+        let desk = Arc::new(Desk { gate, seats: Seats::default(), lines, counts });
         Ok(Self { acceptor, desk })
     }
 
@@ -95,7 +98,9 @@ impl Desk {
     async fn serve(self: Arc<Self>, stream: Stream) {
         if let Some(_ticket) = self.gate.admit(&stream) {
             let cid = stream.peer_cid().ok().flatten();
-            self.read(stream, cid).await;
+            if let Some(_seat) = self.seats.take(cid) {
+                self.read(stream, cid).await;
+            }
         }
     }
 
