@@ -102,7 +102,9 @@ where
     if !is_init() {
         let arguments = EnclaveArguments::parse();
         init_log(&arguments.common);
-        return exit_with(program, as_process(arguments, service));
+        // It is there to the end, so that a second signal is heard while the last lines are written.
+        let runtime = Runtime::new();
+        return exit_with(program, as_process(&runtime, arguments, service));
     }
     // What its command line says is known only once file systems are there.
     init_log(&Arguments::default());
@@ -118,6 +120,7 @@ fn is_init() -> bool {
 }
 
 fn as_process<F>(
+    runtime: &io::Result<Runtime>,
     arguments: EnclaveArguments,
     service: impl FnOnce(EnclaveArguments, Place) -> F,
 ) -> Result<(), Box<dyn Error>>
@@ -127,7 +130,8 @@ where
     // Another init has mounted it, or there is no other parent to be told of.
     let line = fs::read_to_string(KERNEL_COMMAND_LINE).unwrap_or_default();
     let place = Place { parent_cid: parent_cid(&line)?, is_init: false };
-    Runtime::new()?.block_on(service(arguments, place))
+    let runtime = runtime.as_ref().map_err(|error| format!("no threads are to be had: {error}"))?;
+    runtime.block_on(service(arguments, place))
 }
 
 fn as_init<F>(service: impl FnOnce(EnclaveArguments, Place) -> F) -> Result<(), Box<dyn Error>>
