@@ -20,6 +20,7 @@ pub mod fixture;
 pub mod http_request;
 pub mod json_body;
 pub mod policy;
+pub mod proxy_header;
 pub mod recipient_key;
 pub mod seeds;
 mod shortest;
@@ -31,7 +32,7 @@ pub mod signed_request;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     ("certificate", certificate::run),
     ("cms_open", cms_open::run),
     ("document", document::run),
@@ -39,6 +40,7 @@ pub const TARGETS: [Target; 10] = [
     ("http_request", http_request::run),
     ("json_body", json_body::run),
     ("policy", policy::run),
+    ("proxy_header", proxy_header::run),
     ("recipient_key", recipient_key::run),
     ("signed_payload", signed_payload::run),
     ("signed_request", signed_request::run),

@@ -52,6 +52,7 @@ replay! {
     http_request
     json_body
     policy
+    proxy_header
     recipient_key
     signed_payload
     signed_request

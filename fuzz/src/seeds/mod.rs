@@ -8,6 +8,7 @@ mod http;
 mod key;
 mod payload;
 mod policy;
+mod proxy_header;
 mod signed;
 mod text;
 
@@ -21,6 +22,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "http_request" => http::inputs(),
         "json_body" => text::bodies(),
         "policy" => policy::inputs(),
+        "proxy_header" => proxy_header::inputs(),
         "recipient_key" => key::inputs(),
         "signed_payload" => payload::inputs(),
         "signed_request" => signed::inputs(),

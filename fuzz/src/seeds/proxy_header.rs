@@ -1,0 +1,26 @@
+//! PROXY headers: those of this relay, of others, and broken ones.
+
+use shared::transport::{ConnectionId, ProxyHeader};
+
+use super::damaged;
+
+pub(super) fn inputs() -> Vec<Vec<u8>> {
+    let local = "127.0.0.1:8000".parse().ok();
+    let own = |client: Option<&str>| {
+        let client = client.map(|client| client.parse().expect("it is an address"));
+        ProxyHeader { client, connection: Some(ConnectionId([1, 2, 3, 4, 5, 6])) }.encode(local)
+    };
+    let (v4, v6) = (own(Some("192.0.2.7:50000")), own(Some("[2001:db8::7]:1")));
+    let mut inputs = vec![own(None), [&v4[..], b"GET / HTTP/1.1\r\n\r\n"].concat(), Vec::new()];
+    inputs.push(b"PROXY TCP4 192.0.2.7 127.0.0.1 9 8\r\n".to_vec());
+    // LOCAL, with something behind it; another command; a family of datagrams; a Unix stream.
+    for (place, byte) in [(12, 0x20), (12, 0x22), (13, 0x12), (13, 0x31), (13, 0)] {
+        let mut other = v4.clone();
+        other[place] = byte;
+        inputs.push(other);
+    }
+    inputs.extend(damaged(&v4, 40));
+    inputs.extend(damaged(&v6, 20));
+    inputs.extend([v4, v6]);
+    inputs
+}
