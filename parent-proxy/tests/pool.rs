@@ -1,4 +1,4 @@
-//! Several enclaves behind one relay: who gets a client, who gets none, and what is told of it.
+//! Several enclaves behind one relay: who gets a client, and who gets none.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,78 +11,15 @@
 
 mod fixture;
 
-use std::future::Future;
 use std::time::Duration;
 
 use fixture::enclave::{Enclave, get, name_of};
-use fixture::{bounded, config_of, echo, ends_without_a_byte, loopback, read_all};
-use parent_proxy::{Checks, Config, Drained, Enclave as Listed, Proxy, Route};
-use shared::transport::{Endpoint, ProxyHeader, Stream, connect, listen};
-use tempfile::TempDir;
+use fixture::proxy::{Running, until, watched};
+use fixture::{bounded, config_of, ends_without_a_byte, read_all};
+use parent_proxy::{Checks, Config, Enclave as Listed};
+use shared::transport::{Endpoint, listen};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 use tokio::time::sleep;
-
-/// A proxy in this process, and where it is watched.
-struct Running {
-    endpoint: Endpoint,
-    admin: Endpoint,
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<Drained>,
-}
-
-impl Running {
-    async fn start(folder: &TempDir, config: Config) -> Self {
-        let admin = Endpoint::Unix(folder.path().join("admin"));
-        let config = Config { admin_listen: Some(admin.clone()), ..config };
-        let proxy = Proxy::bind(&config, || 7).await.unwrap();
-        let endpoint = proxy.local_endpoint().clone();
-        let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(proxy.run(async { stopped.await.unwrap() }));
-        Self { endpoint, admin, stop, task }
-    }
-
-    async fn client(&self) -> Stream {
-        connect(&self.endpoint).await.unwrap()
-    }
-
-    /// Who answers a new client.
-    async fn name(&self) -> Option<u8> {
-        name_of(&mut self.client().await).await
-    }
-
-    async fn readiness(&self) -> (u16, String) {
-        get(&self.admin, "/readyz").await
-    }
-
-    /// The value of a metric, by its name with its labels.
-    async fn metric(&self, name: &str) -> Option<u64> {
-        let (status, text) = get(&self.admin, "/metrics").await;
-        assert_eq!(status, 200);
-        let name = format!("attested_random_proxy_{name} ");
-        let value = text.lines().find_map(|line| line.strip_prefix(&name));
-        value.map(|value| value.parse().unwrap())
-    }
-}
-
-/// Waits until it is so.
-async fn until<F: Future<Output = bool>>(is_so: impl Fn() -> F) {
-    bounded(async {
-        while !is_so().await {
-            sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await;
-}
-
-/// Asked often, so that no test waits for long.
-fn watched(enclaves: &[&Enclave]) -> Config {
-    let endpoints: Vec<&Endpoint> = enclaves.iter().map(|enclave| &enclave.endpoint).collect();
-    let config = config_of(&endpoints);
-    let often = Checks { interval: Some(Duration::from_millis(20)), ..config.checks };
-    Config { checks: often, ..config }
-}
 
 #[tokio::test]
 async fn a_client_gets_the_enclave_with_the_fewest_connections() {
@@ -234,74 +171,6 @@ async fn with_none_ready_all_are_tried_and_the_relay_says_it_is_not() {
 }
 
 #[tokio::test]
-async fn while_draining_the_relay_says_so_and_lets_an_answer_through() {
-    let folder = tempfile::tempdir().unwrap();
-    let slow = listen(&Endpoint::Unix(folder.path().join("slow"))).await.unwrap();
-    let proxy = Running::start(&folder, config_of(&[slow.local_endpoint()])).await;
-    let mut client = proxy.client().await;
-    let mut upstream = bounded(slow.accept()).await.unwrap();
-    client.write_all(b"?").await.unwrap();
-    assert_eq!(bounded(upstream.read_u8()).await.unwrap(), b'?');
-    assert_eq!(proxy.readiness().await.0, 200);
-    let Running { admin, stop, task, .. } = proxy;
-    stop.send(()).unwrap();
-    until(async || get(&admin, "/readyz").await == (503, "not ready: draining\n".to_owned())).await;
-    upstream.write_all(b"!").await.unwrap();
-    assert_eq!(bounded(client.read_u8()).await.unwrap(), b'!');
-    drop((client, upstream));
-    assert_eq!(bounded(task).await.unwrap(), Drained { aborted: 0 });
-}
-
-#[tokio::test]
-async fn the_metrics_of_all_enclaves_are_shown_with_those_of_the_relay() {
-    let folder = tempfile::tempdir().unwrap();
-    let (a, b) = (Enclave::start(&folder, b'a').await, Enclave::start(&folder, b'b').await);
-    let gone = Endpoint::Unix(folder.path().join("gone"));
-    let config = config_of(&[&a.endpoint, &gone, &b.endpoint]);
-    let proxy = Running::start(&folder, config).await;
-    bounded(proxy.name()).await.unwrap();
-    let (_, text) = get(&proxy.admin, "/metrics").await;
-    let shown = format!(
-        "# TYPE name info\nname_info{{upstream=\"{}\",is=\"a\"}} 1\n\
-         name_info{{upstream=\"{}\",is=\"b\"}} 1\n# EOF\n",
-        a.endpoint, b.endpoint
-    );
-    assert!(text.ends_with(&shown), "{text}");
-    assert!(text.contains("\nattested_random_proxy_log_dropped_total 7\n"), "{text}");
-    assert!(text.contains("attested_random_proxy_build_info{version=\""), "{text}");
-    let failures = format!("scrape_failures_total{{upstream=\"{gone}\"}}");
-    assert!(proxy.metric(&failures).await >= Some(1));
-    for (direction, bytes) in [("to_enclave", 1), ("to_client", 1)] {
-        let name = |enclave: &Enclave| {
-            format!("bytes_total{{upstream=\"{}\",direction=\"{direction}\"}}", enclave.endpoint)
-        };
-        let of_both = async || {
-            proxy.metric(&name(&a)).await.unwrap() + proxy.metric(&name(&b)).await.unwrap()
-        };
-        assert_eq!(of_both().await, bytes);
-    }
-}
-
-#[tokio::test]
-async fn an_enclave_is_told_who_the_client_is_before_a_byte_of_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let enclave = listen(&Endpoint::Unix(folder.path().join("enclave"))).await.unwrap();
-    let config = Config { proxy_protocol: true, ..config_of(&[enclave.local_endpoint()]) };
-    let proxy = Running::start(&folder, config).await;
-    let mut ids = Vec::new();
-    for _ in 0..2 {
-        let mut client = proxy.client().await;
-        let mut upstream = bounded(enclave.accept()).await.unwrap();
-        let header = bounded(ProxyHeader::read(&mut upstream)).await.unwrap();
-        assert_eq!(header.client, client.local_address());
-        ids.push(header.connection.unwrap().to_string());
-        client.write_all(b"?").await.unwrap();
-        assert_eq!(bounded(upstream.read_u8()).await.unwrap(), b'?');
-    }
-    assert_ne!(ids[0], ids[1]);
-}
-
-#[tokio::test]
 async fn who_speaks_tls_alone_is_taken_for_ready_unless_it_is_asked_elsewhere() {
     let folder = tempfile::tempdir().unwrap();
     let tls = listen(&Endpoint::Unix(folder.path().join("tls"))).await.unwrap();
@@ -405,53 +274,4 @@ async fn one_that_takes_no_client_gets_none_though_it_says_elsewhere_that_it_is_
     assert_eq!(proxy.metric(&failures).await, before);
     let _c = Enclave::start(&folder, b'c').await;
     until(async || proxy.name().await == Some(b'c')).await;
-}
-
-#[tokio::test]
-async fn one_client_cannot_have_more_connections_than_its_cap() {
-    let folder = tempfile::tempdir().unwrap();
-    let a = Enclave::start(&folder, b'a').await;
-    let cap = std::num::NonZeroUsize::new(2);
-    let config = Config { max_connections_per_client: cap, ..config_of(&[&a.endpoint]) };
-    let proxy = Running::start(&folder, config).await;
-    let mut open = [proxy.client().await, proxy.client().await];
-    for client in &mut open {
-        assert_eq!(bounded(name_of(client)).await, Some(b'a'));
-    }
-    assert!(bounded(ends_without_a_byte(&mut proxy.client().await)).await);
-    // Another client has its own.
-    let Endpoint::Tcp(address) = &proxy.endpoint else { panic!() };
-    let socket = tokio::net::TcpSocket::new_v4().unwrap();
-    socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
-    let mut other = socket.connect(address.parse().unwrap()).await.unwrap();
-    other.write_all(b"?").await.unwrap();
-    assert_eq!(bounded(other.read_u8()).await.unwrap(), b'a');
-    assert_eq!(proxy.metric("connections_refused_total{reason=\"per_client\"}").await, Some(1));
-    // And one that has ended makes room.
-    let [first, _second] = open;
-    drop(first);
-    until(async || proxy.name().await == Some(b'a')).await;
-}
-
-#[tokio::test]
-async fn a_way_out_leads_to_its_one_host() {
-    let folder = tempfile::tempdir().unwrap();
-    let host = listen(&loopback()).await.unwrap();
-    let route = Route {
-        listen: Endpoint::Unix(folder.path().join("out")),
-        host: host.local_endpoint().to_string().replace("127.0.0.1", "localhost").parse().unwrap(),
-    };
-    let name = format!("{{route=\"{route}\"}}");
-    let way_out = route.listen.clone();
-    let config = Config { egress: vec![route], ..config_of(&[&loopback()]) };
-    let proxy = Running::start(&folder, config).await;
-    let _host = echo(host);
-    let mut enclave = connect(&way_out).await.unwrap();
-    enclave.write_all(b"hello").await.unwrap();
-    enclave.shutdown().await.unwrap();
-    assert_eq!(bounded(read_all(&mut enclave)).await, b"hello");
-    assert_eq!(proxy.metric(&format!("egress_connections_total{name}")).await, Some(1));
-    until(async || proxy.metric(&format!("egress_connections_open{name}")).await == Some(0)).await;
-    let sent = name.replace('}', ",direction=\"to_host\"}");
-    assert_eq!(proxy.metric(&format!("egress_bytes_total{sent}")).await, Some(5));
 }

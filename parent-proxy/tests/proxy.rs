@@ -1,0 +1,136 @@
+//! What is beside the relay: what is told of it, what enclaves are told, caps, ways out.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    reason = "a test fails by panicking"
+)]
+
+mod fixture;
+
+use fixture::enclave::{Enclave, get, name_of};
+use fixture::proxy::{Running, until};
+use fixture::{bounded, config_of, echo, ends_without_a_byte, loopback, read_all};
+use parent_proxy::{Config, Drained, Route};
+use shared::transport::{Endpoint, ProxyHeader, connect, listen};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+#[tokio::test]
+async fn while_draining_the_relay_says_so_and_lets_an_answer_through() {
+    let folder = tempfile::tempdir().unwrap();
+    let slow = listen(&Endpoint::Unix(folder.path().join("slow"))).await.unwrap();
+    let proxy = Running::start(&folder, config_of(&[slow.local_endpoint()])).await;
+    let mut client = proxy.client().await;
+    let mut upstream = bounded(slow.accept()).await.unwrap();
+    client.write_all(b"?").await.unwrap();
+    assert_eq!(bounded(upstream.read_u8()).await.unwrap(), b'?');
+    assert_eq!(proxy.readiness().await.0, 200);
+    let Running { admin, stop, task, .. } = proxy;
+    stop.send(()).unwrap();
+    until(async || get(&admin, "/readyz").await == (503, "not ready: draining\n".to_owned())).await;
+    upstream.write_all(b"!").await.unwrap();
+    assert_eq!(bounded(client.read_u8()).await.unwrap(), b'!');
+    drop((client, upstream));
+    assert_eq!(bounded(task).await.unwrap(), Drained { aborted: 0 });
+}
+
+#[tokio::test]
+async fn the_metrics_of_all_enclaves_are_shown_with_those_of_the_relay() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = (Enclave::start(&folder, b'a').await, Enclave::start(&folder, b'b').await);
+    let gone = Endpoint::Unix(folder.path().join("gone"));
+    let config = config_of(&[&a.endpoint, &gone, &b.endpoint]);
+    let proxy = Running::start(&folder, config).await;
+    bounded(proxy.name()).await.unwrap();
+    let (_, text) = get(&proxy.admin, "/metrics").await;
+    let shown = format!(
+        "# TYPE name info\nname_info{{upstream=\"{}\",is=\"a\"}} 1\n\
+         name_info{{upstream=\"{}\",is=\"b\"}} 1\n# EOF\n",
+        a.endpoint, b.endpoint
+    );
+    assert!(text.ends_with(&shown), "{text}");
+    assert!(text.contains("\nattested_random_proxy_log_dropped_total 7\n"), "{text}");
+    assert!(text.contains("attested_random_proxy_build_info{version=\""), "{text}");
+    let failures = format!("scrape_failures_total{{upstream=\"{gone}\"}}");
+    assert!(proxy.metric(&failures).await >= Some(1));
+    for (direction, bytes) in [("to_enclave", 1), ("to_client", 1)] {
+        let name = |enclave: &Enclave| {
+            format!("bytes_total{{upstream=\"{}\",direction=\"{direction}\"}}", enclave.endpoint)
+        };
+        let of_both = async || {
+            proxy.metric(&name(&a)).await.unwrap() + proxy.metric(&name(&b)).await.unwrap()
+        };
+        assert_eq!(of_both().await, bytes);
+    }
+}
+
+#[tokio::test]
+async fn an_enclave_is_told_who_the_client_is_before_a_byte_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let enclave = listen(&Endpoint::Unix(folder.path().join("enclave"))).await.unwrap();
+    let config = Config { proxy_protocol: true, ..config_of(&[enclave.local_endpoint()]) };
+    let proxy = Running::start(&folder, config).await;
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let mut client = proxy.client().await;
+        let mut upstream = bounded(enclave.accept()).await.unwrap();
+        let header = bounded(ProxyHeader::read(&mut upstream)).await.unwrap();
+        assert_eq!(header.client, client.local_address());
+        ids.push(header.connection.unwrap().to_string());
+        client.write_all(b"?").await.unwrap();
+        assert_eq!(bounded(upstream.read_u8()).await.unwrap(), b'?');
+    }
+    assert_ne!(ids[0], ids[1]);
+}
+
+#[tokio::test]
+async fn one_client_cannot_have_more_connections_than_its_cap() {
+    let folder = tempfile::tempdir().unwrap();
+    let a = Enclave::start(&folder, b'a').await;
+    let cap = std::num::NonZeroUsize::new(2);
+    let config = Config { max_connections_per_client: cap, ..config_of(&[&a.endpoint]) };
+    let proxy = Running::start(&folder, config).await;
+    let mut open = [proxy.client().await, proxy.client().await];
+    for client in &mut open {
+        assert_eq!(bounded(name_of(client)).await, Some(b'a'));
+    }
+    assert!(bounded(ends_without_a_byte(&mut proxy.client().await)).await);
+    // Another client has its own.
+    let Endpoint::Tcp(address) = &proxy.endpoint else { panic!() };
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let mut other = socket.connect(address.parse().unwrap()).await.unwrap();
+    other.write_all(b"?").await.unwrap();
+    assert_eq!(bounded(other.read_u8()).await.unwrap(), b'a');
+    assert_eq!(proxy.metric("connections_refused_total{reason=\"per_client\"}").await, Some(1));
+    // And one that has ended makes room.
+    let [first, _second] = open;
+    drop(first);
+    until(async || proxy.name().await == Some(b'a')).await;
+}
+
+#[tokio::test]
+async fn a_way_out_leads_to_its_one_host() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = listen(&loopback()).await.unwrap();
+    let route = Route {
+        listen: Endpoint::Unix(folder.path().join("out")),
+        host: host.local_endpoint().to_string().replace("127.0.0.1", "localhost").parse().unwrap(),
+    };
+    let name = format!("{{route=\"{route}\"}}");
+    let way_out = route.listen.clone();
+    let config = Config { egress: vec![route], ..config_of(&[&loopback()]) };
+    let proxy = Running::start(&folder, config).await;
+    let _host = echo(host);
+    let mut enclave = connect(&way_out).await.unwrap();
+    enclave.write_all(b"hello").await.unwrap();
+    enclave.shutdown().await.unwrap();
+    assert_eq!(bounded(read_all(&mut enclave)).await, b"hello");
+    assert_eq!(proxy.metric(&format!("egress_connections_total{name}")).await, Some(1));
+    until(async || proxy.metric(&format!("egress_connections_open{name}")).await == Some(0)).await;
+    let sent = name.replace('}', ",direction=\"to_host\"}");
+    assert_eq!(proxy.metric(&format!("egress_bytes_total{sent}")).await, Some(5));
+}
