@@ -57,7 +57,8 @@ def ask(client, count):
     try:
         answer = client.generate_random(**parameters)
     except Exception as error:
-        response = getattr(error, "response", {})
+        # That of a connection which broke is there, and None.
+        response = getattr(error, "response", None) or {}
         attempts = response.get("ResponseMetadata", {}).get("RetryAttempts", 0) + 1
         return response.get("Error", {}).get("Code", type(error).__name__), attempts
     attempts = answer["ResponseMetadata"]["RetryAttempts"] + 1

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -24,6 +24,10 @@ const PROCESSES: u32 = 2;
 const THREADS: u32 = 10;
 /// How long a document is used: far below what makes one too old.
 const FRESH: Duration = Duration::from_secs(30);
+/// How long it may be used at most.
+const TOO_OLD: Duration = Duration::from_secs(240);
+/// How often it is looked whether it is to be another.
+const TICK: Duration = Duration::from_millis(100);
 /// How long the requests under way may take at the end.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// Errors that are told in full.
@@ -54,14 +58,16 @@ pub(crate) struct Outcome {
 /// Who asks, until they are told to stop.
 pub(crate) struct Workers {
     children: Vec<Child>,
-    feeds: Vec<ChildStdin>,
+    feeds: Feeds,
+    feeder: Option<JoinHandle<Result<(), Failure>>>,
     readers: Vec<JoinHandle<Result<(), Failure>>>,
     tally: Arc<Mutex<Tally>>,
-    client: Client,
     key: Arc<RecipientKey>,
-    fed: Instant,
     started: Instant,
 }
+
+/// Where each of them takes documents; nowhere, once they are to end.
+type Feeds = Arc<Mutex<Option<Vec<ChildStdin>>>>;
 
 impl Workers {
     /// Ask at `url`, which has a simulator behind it.
@@ -79,15 +85,17 @@ impl Workers {
         commands.push(command);
 
         let key = Arc::new(RecipientKey::generate()?);
-        let (tally, now) = (Arc::default(), Instant::now());
-        let client = Client::new(url);
-        let (children, feeds, readers) = (Vec::new(), Vec::new(), Vec::new());
-        let mut this =
-            Self { children, feeds, readers, tally, client, key, fed: now, started: now };
+        let (tally, feeds) = (Arc::default(), Arc::new(Mutex::new(Some(Vec::new()))));
+        let (children, readers, started) = (Vec::new(), Vec::new(), Instant::now());
+        let mut this = Self { children, feeds, feeder: None, readers, tally, key, started };
         for command in commands {
             this.employ(command, url)?;
         }
-        this.feed()?;
+        let (client, key, feeds) =
+            (Client::new(url), Arc::clone(&this.key), Arc::clone(&this.feeds));
+        feed(&feeds, &client, &key)?;
+        // On a thread of its own: whoever is asked may be paused, and who waits for it could not end that.
+        this.feeder = Some(thread::spawn(move || keep_fed(&feeds, &client, &key)));
         Ok(this)
     }
 
@@ -110,55 +118,40 @@ impl Workers {
             ("AWS_MAX_ATTEMPTS", "3"),
         ]);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        self.feeds.push(child.stdin.take().ok_or("no stdin")?);
+        let feed = child.stdin.take().ok_or("no stdin")?;
+        lock(&self.feeds).get_or_insert_default().push(feed);
         let stdout = BufReader::new(child.stdout.take().ok_or("no stdout")?);
         self.children.push(child);
         let (tally, key) = (Arc::clone(&self.tally), Arc::clone(&self.key));
         self.readers.push(thread::spawn(move || {
             for line in stdout.lines() {
-                tally.lock().unwrap_or_else(PoisonError::into_inner).count(&line?, &key)?;
+                lock(&tally).count(&line?, &key)?;
             }
             Ok(())
         }));
         Ok(())
     }
 
-    /// Gives all a document of now.
-    fn feed(&mut self) -> Result<(), Failure> {
-        let document = Document::for_key(&self.key);
-        // Whoever is asked may be killed meanwhile: an SDK would try again as well.
-        let mut answer = self.client.document(&document);
-        for _ in 0..5 {
-            if answer.is_err() {
-                answer = self.client.document(&document);
-            }
-        }
-        let line = STANDARD.encode(answer?);
-        for feed in &mut self.feeds {
-            writeln!(feed, "{line}")?;
-            feed.flush()?;
-        }
-        self.fed = Instant::now();
-        Ok(())
-    }
-
-    /// To be called again and again: whoever works needs documents of now.
+    /// To be called again and again.
     ///
     /// # Errors
-    /// If one has ended.
+    /// If one has ended, or has had no document for long.
     pub(crate) fn keep_going(&mut self) -> Result<(), Failure> {
         for child in &mut self.children {
             if let Some(status) = child.try_wait()? {
                 return Err(format!("a client has ended: {status}").into());
             }
         }
-        if self.fed.elapsed() > FRESH { self.feed() } else { Ok(()) }
+        match self.feeder.take_if(|feeder| feeder.is_finished()) {
+            Some(feeder) => feeder.join().map_err(|_| "the feeder panicked")?,
+            None => Ok(()),
+        }
     }
 
     /// Lets all finish what they ask; what became of it.
     pub(crate) fn stop(mut self) -> Result<Outcome, Failure> {
         let asked = self.started.elapsed();
-        self.feeds.clear();
+        drop(lock(&self.feeds).take());
         let deadline = Instant::now() + PATIENCE;
         for child in &mut self.children {
             while child.try_wait()?.is_none() {
@@ -171,14 +164,48 @@ impl Workers {
         for reader in self.readers.drain(..) {
             reader.join().map_err(|_| "a reader panicked")??;
         }
-        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tally = lock(&self.tally);
         let rate = f64::from(u32::try_from(tally.answered)?) / asked.as_secs_f64();
         Ok(Outcome { tally: mem::take(&mut tally), rate })
     }
 }
 
+/// Gives all a document of now.
+fn feed(feeds: &Feeds, client: &Client, key: &RecipientKey) -> Result<(), Failure> {
+    let line = STANDARD.encode(client.document(&Document::for_key(key))?);
+    for feed in lock(feeds).iter_mut().flatten() {
+        writeln!(feed, "{line}")?;
+        feed.flush()?;
+    }
+    Ok(())
+}
+
+/// Does so again and again, until they are to end. That whoever is asked is down is no error for a while.
+fn keep_fed(feeds: &Feeds, client: &Client, key: &RecipientKey) -> Result<(), Failure> {
+    let mut fed = Instant::now();
+    loop {
+        thread::sleep(TICK);
+        if lock(feeds).is_none() {
+            return Ok(());
+        }
+        if fed.elapsed() < FRESH {
+            continue;
+        }
+        match feed(feeds, client, key) {
+            Ok(()) => fed = Instant::now(),
+            Err(error) if fed.elapsed() > TOO_OLD => return Err(error),
+            Err(_) => {}
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Drop for Workers {
     fn drop(&mut self) {
+        drop(lock(&self.feeds).take());
         for child in &mut self.children {
             // Who has ended by itself cannot be killed.
             drop(child.kill());
