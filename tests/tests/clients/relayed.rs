@@ -41,7 +41,10 @@ impl Relayed {
     /// In front of a server of the test's own.
     pub(crate) fn before(upstream: SocketAddr) -> Self {
         let upstream = upstream.to_string();
-        let arguments = ["parent-proxy", "--listen", "127.0.0.1:0", "--upstream", &upstream];
+        // A server of a test's own has so many answers, and none for who asks whether it is ready.
+        let unasked = "--health-interval=0";
+        let arguments =
+            ["parent-proxy", "--listen", "127.0.0.1:0", "--upstream", &upstream, unasked];
         let config = Config::from_arguments(arguments).unwrap();
         let runtime = Runtime::new().unwrap();
         let relay = runtime.block_on(Relay::bind(&config)).unwrap();
