@@ -139,14 +139,19 @@ async fn what_was_relayed_is_not_sent_to_another() {
     let folder = tempfile::tempdir().unwrap();
     let a = Enclave::start(&folder, b'a').await;
     let breaking = listen(&Endpoint::Unix(folder.path().join("breaking"))).await.unwrap();
-    let proxy = Running::start(&folder, config_of(&[breaking.local_endpoint()])).await;
+    // The first client's turn is the first one's.
+    let config = config_of(&[breaking.local_endpoint(), &a.endpoint]);
+    let proxy = Running::start(&folder, config).await;
     let mut client = proxy.client().await;
     let mut upstream = bounded(breaking.accept()).await.unwrap();
     client.write_all(b"?").await.unwrap();
     assert_eq!(bounded(upstream.read_u8()).await.unwrap(), b'?');
     drop(upstream);
     assert!(bounded(ends_without_a_byte(&mut client)).await);
-    drop(a);
+    // The other was there, and would have answered.
+    let connections = format!("connections_total{{upstream=\"{}\"}}", a.endpoint);
+    assert_eq!(proxy.metric(&connections).await, Some(0));
+    assert_eq!(bounded(proxy.name()).await, Some(b'a'));
 }
 
 #[tokio::test]
