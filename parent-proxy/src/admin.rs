@@ -12,7 +12,6 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use shared::transport::limits::{ADMIN_HEADER_READ_TIMEOUT, MAX_ADMIN_CONNECTIONS, WRITE_TIMEOUT};
 use shared::transport::{Acceptor, Stream};
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::metrics::{self, Watched};
@@ -21,20 +20,8 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const NOTHING_ELSE: &str = "nothing else is here than GET /healthz, /readyz and /metrics\n";
 
 /// Answers whoever connects, until the future is dropped.
-pub(crate) async fn run(mut acceptor: Acceptor, watched: Arc<Watched>) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            Some(ended) = connections.join_next() => {
-                if let Err(error) = ended {
-                    tracing::error!(%error, "a connection's task panicked");
-                }
-            }
-            stream = acceptor.accept(), if connections.len() < MAX_ADMIN_CONNECTIONS => {
-                connections.spawn(serve(stream, Arc::clone(&watched)));
-            }
-        }
-    }
+pub(crate) async fn run(acceptor: Acceptor, watched: Arc<Watched>) {
+    acceptor.serve(MAX_ADMIN_CONNECTIONS, |stream| serve(stream, Arc::clone(&watched))).await;
 }
 
 /// One request a connection, so that nobody holds one for long.

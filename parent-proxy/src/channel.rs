@@ -18,7 +18,7 @@ use shared::lines::Lines;
 use shared::transport::limits::FLUSH_TIMEOUT;
 use shared::transport::{Acceptor, Endpoint, ListenError, Stream, listen};
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::task::{JoinSet, spawn_blocking, yield_now};
+use tokio::task::{spawn_blocking, yield_now};
 
 use crate::gate::Gate;
 
@@ -80,17 +80,9 @@ impl Channel {
     }
 
     /// Takes lines until the future is dropped.
-    pub(crate) async fn run(mut self) {
-        let mut connections = JoinSet::new();
-        loop {
-            tokio::select! {
-                Some(_) = connections.join_next() => {}
-                // Who finds no place waits in the kernel's queue.
-                stream = self.acceptor.accept(), if connections.len() < MAX_CONNECTIONS => {
-                    connections.spawn(Arc::clone(&self.desk).serve(stream));
-                }
-            }
-        }
+    pub(crate) async fn run(self) {
+        let Self { acceptor, desk } = self;
+        acceptor.serve(MAX_CONNECTIONS, |stream| Arc::clone(&desk).serve(stream)).await;
     }
 }
 

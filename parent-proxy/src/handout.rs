@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use shared::transport::{Acceptor, Endpoint, ListenError, Stream, listen};
 use tokio::io::AsyncWriteExt;
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
@@ -67,16 +67,9 @@ impl Handout {
     }
 
     /// Hands it to whoever may have it, until the future is dropped.
-    pub(crate) async fn run(mut self) {
-        let mut connections = JoinSet::new();
-        loop {
-            tokio::select! {
-                Some(_) = connections.join_next() => {}
-                stream = self.acceptor.accept(), if connections.len() < MAX_CONNECTIONS => {
-                    connections.spawn(Arc::clone(&self.shelf).serve(stream));
-                }
-            }
-        }
+    pub(crate) async fn run(self) {
+        let Self { acceptor, shelf } = self;
+        acceptor.serve(MAX_CONNECTIONS, |stream| Arc::clone(&shelf).serve(stream)).await;
     }
 }
 

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use shared::transport::{Acceptor, Endpoint, Episode, Stream, connect};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, copy, split};
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 /// Connections at a time; further ones wait. The library of a module has some, and keeps them.
@@ -21,21 +20,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const LAST_WORDS: Duration = Duration::from_secs(30);
 
 /// Relays to `parent` whatever connects.
-pub(super) async fn run(mut acceptor: Acceptor, parent: Endpoint) {
+pub(super) async fn run(acceptor: Acceptor, parent: Endpoint) {
     let parent = Arc::new((parent, Episode::default()));
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            Some(ended) = connections.join_next() => {
-                if let Err(error) = ended {
-                    tracing::error!(%error, "a connection's task panicked");
-                }
-            }
-            client = acceptor.accept(), if connections.len() < MAX_CONNECTIONS => {
-                connections.spawn(serve(client, Arc::clone(&parent)));
-            }
-        }
-    }
+    acceptor.serve(MAX_CONNECTIONS, |client| serve(client, Arc::clone(&parent))).await;
 }
 
 /// One connection. Without the parent's end it is closed, and whoever opened it may try again.

@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use super::{Endpoint, Episode, Listener, Stream};
@@ -42,6 +43,27 @@ impl Acceptor {
                     tracing::debug!(%error, "a client was gone before it was accepted");
                 }
                 Err(error) => self.rest(&error),
+            }
+        }
+    }
+
+    /// Has `serve` serve whoever connects, so many at a time: further ones wait in the kernel's queue. Until
+    /// the future is dropped, which ends all of them.
+    pub async fn serve<F>(mut self, at_a_time: usize, serve: impl Fn(Stream) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let mut connections = JoinSet::new();
+        loop {
+            tokio::select! {
+                Some(ended) = connections.join_next() => {
+                    if let Err(error) = ended {
+                        tracing::error!(%error, "a connection's task panicked");
+                    }
+                }
+                stream = self.accept(), if connections.len() < at_a_time => {
+                    connections.spawn(serve(stream));
+                }
             }
         }
     }
