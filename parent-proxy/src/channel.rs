@@ -1,9 +1,11 @@
 //! What enclaves log and record, in lines, from a listener of its own to one sink.
 //!
-//! No enclave waits for it: what comes is read at once, and what the sink does not take fast enough is
-//! dropped and counted. Nothing here looks into a line, but for the brace to which the CID of its enclave
+//! What comes is read as fast as the sink takes it: an enclave that had to keep lines for a while, because
+//! nobody was here, sends them all at once. A sink that takes nothing holds up nobody for long; what finds
+//! no room then is dropped and counted. Nothing here looks into a line, but for the brace to which the CID of its enclave
 //! is added; only whole ones are passed on, each in one piece, so that those of several enclaves never mix.
 
+mod arrived;
 mod counts;
 mod lines;
 mod seats;
@@ -13,6 +15,7 @@ mod whole;
 
 use std::io::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
 use shared::lines::Lines;
 use shared::transport::limits::FLUSH_TIMEOUT;
@@ -22,6 +25,7 @@ use tokio::task::{spawn_blocking, yield_now};
 
 use crate::gate::Gate;
 
+use self::arrived::Arrived;
 pub(crate) use self::counts::Counts;
 use self::lines::{Came, Splitter};
 use self::seats::Seats;
@@ -32,6 +36,10 @@ const MAX_CONNECTIONS: usize = 16;
 
 /// Bytes read from a connection at a time.
 const READ_LENGTH: usize = 16 * 1024;
+
+/// How long what was read at a time may wait for the sink: an enclave gives up a connection that takes
+/// nothing for five seconds.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A listener for enclaves' lines, and where those go.
 #[derive(Debug)]
@@ -48,6 +56,7 @@ struct Desk {
     seats: Seats,
     lines: Lines<Held>,
     counts: Counts,
+    patience: Duration,
 }
 
 impl Channel {
@@ -65,7 +74,8 @@ impl Channel {
         let lines = Lines::to("channel", WholeLines::new(sink))
             .map_err(|source| ListenError::Io { endpoint: endpoint.clone(), source })?;
         let counts = Counts::of(lines.clone());
-        let desk = Arc::new(Desk { gate, seats: Seats::default(), lines, counts });
+        let desk =
+            Arc::new(Desk { gate, seats: Seats::default(), lines, counts, patience: PATIENCE });
         Ok(Self { acceptor, desk })
     }
 
@@ -98,11 +108,13 @@ impl Desk {
 
     async fn read(&self, mut stream: impl AsyncRead + Unpin, cid: Option<u32>) {
         let _open = self.counts.open();
-        let mut splitter = Splitter::default();
+        let (mut splitter, mut may_wait) = (Splitter::default(), true);
         let mut buffer = vec![0; READ_LENGTH];
         // Whatever ends it: what came is whole, but for the last line.
         while let Ok(length @ 1..) = stream.read(&mut buffer).await {
-            splitter.push(buffer.get(..length).unwrap_or_default(), |came| self.take(came, cid));
+            let came = splitter.push(buffer.get(..length).unwrap_or_default());
+            let lines = came.filter_map(|came| self.count(came)).map(|line| marked(line, cid));
+            may_wait = Arrived::new(self, lines).hand_over(may_wait).await;
             // Clients are relayed on this thread: a flood of lines, of which each read brings thousands,
             // must not have all that the runtime grants.
             yield_now().await;
@@ -112,17 +124,23 @@ impl Desk {
         }
     }
 
-    fn take(&self, came: Came, cid: Option<u32>) {
+    /// The line that came, if it is one that is passed on.
+    fn count(&self, came: Came) -> Option<Vec<u8>> {
         match came {
             Came::Line(line) => {
                 self.counts.add_line();
-                match self.counts.hold(marked(line, cid)) {
-                    Some(held) => self.lines.submit(held),
-                    None => self.lines.drop_one(),
-                }
+                Some(line)
             }
-            Came::TooLong => self.counts.add_too_long(),
+            Came::TooLong => {
+                self.counts.add_too_long();
+                None
+            }
         }
+    }
+
+    /// Hands a line to the sink's thread, or gives it back if there is no room.
+    fn offer(&self, line: Vec<u8>) -> Result<(), Vec<u8>> {
+        self.lines.offer(self.counts.hold(line)?).map_err(Held::into_line)
     }
 }
 

@@ -59,7 +59,7 @@ impl Write for Log<'_> {
         let (dropped, reported) = (lines.dropped(), &lines.0.0.reported);
         if reported.load(Ordering::Relaxed) < dropped {
             // A note that finds no room is none of them: the next event tries again.
-            if lines.offer(note(dropped, event).into_bytes()) {
+            if lines.offer(note(dropped, event).into_bytes()).is_ok() {
                 reported.fetch_max(dropped, Ordering::Relaxed);
             }
         }
@@ -90,6 +90,9 @@ struct Queue<T> {
     work: Condvar,
     /// All is written.
     is_idle: Condvar,
+    /// Some are.
+    #[cfg(feature = "transport")]
+    settled: tokio::sync::Notify,
     dropped: AtomicU64,
     /// Of those dropped, how many a log has told of.
     reported: AtomicU64,
@@ -138,14 +141,23 @@ impl<T: Line> Lines<T> {
 
     /// Hands a line over, or drops it: at once either way.
     pub fn submit(&self, line: T) {
-        if !self.offer(line) {
+        if self.offer(line).is_err() {
             self.drop_one();
         }
     }
 
     /// Hands a line over if there is room for it.
-    fn offer(&self, line: T) -> bool {
+    ///
+    /// # Errors
+    /// The line, if there is none: [`settled`](Self::settled) tells when that may have changed.
+    pub fn offer(&self, line: T) -> Result<(), T> {
         self.0.0.offer(line)
+    }
+
+    /// Waits until lines are written or given up, from when this is called on: there is room then.
+    #[cfg(feature = "transport")]
+    pub fn settled(&self) -> tokio::sync::futures::Notified<'_> {
+        self.0.0.settled.notified()
     }
 
     /// Counts a line as dropped for which the caller itself finds no room.
@@ -185,15 +197,17 @@ impl<T> Queue<T> {
             state: Mutex::new(state),
             work: Condvar::new(),
             is_idle: Condvar::new(),
+            #[cfg(feature = "transport")]
+            settled: tokio::sync::Notify::new(),
             dropped: AtomicU64::new(0),
             reported: AtomicU64::new(0),
         }
     }
 
-    fn offer(&self, line: T) -> bool {
+    fn offer(&self, line: T) -> Result<(), T> {
         let mut state = self.lock();
         if state.pending >= QUEUE_LENGTH {
-            return false;
+            return Err(line);
         }
         state.lines.push(line);
         state.pending += 1;
@@ -208,7 +222,7 @@ impl<T> Queue<T> {
             drop(state);
             self.work.notify_one();
         }
-        true
+        Ok(())
     }
 
     /// Moves all lines into `taken` once there are some; `false` if there will never be any.
@@ -244,10 +258,13 @@ impl<T> Queue<T> {
     fn settle(&self, lines: usize) {
         let mut state = self.lock();
         state.pending = state.pending.saturating_sub(lines);
-        if state.pending == 0 && mem::take(&mut state.hurried) {
-            drop(state);
+        let is_awaited = state.pending == 0 && mem::take(&mut state.hurried);
+        drop(state);
+        if is_awaited {
             self.is_idle.notify_all();
         }
+        #[cfg(feature = "transport")]
+        self.settled.notify_waiters();
     }
 
     fn drop_lines(&self, lines: u64) {

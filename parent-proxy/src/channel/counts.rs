@@ -42,7 +42,7 @@ impl Counts {
         self.0.lines.load(Ordering::Relaxed)
     }
 
-    /// Lines that the sink did not take, or not fast enough.
+    /// Lines that the sink did not take, or far too slowly.
     pub(crate) fn full(&self) -> u64 {
         self.0.to_sink.dropped()
     }
@@ -91,10 +91,9 @@ impl Counts {
         Open(self.clone())
     }
 
-    /// A place for a line among those that wait, if there is one.
-    pub(super) fn hold(&self, line: Vec<u8>) -> Option<Held> {
-        let held = Held::new(line, &self.0.held);
-        (held.total() <= MAX_HELD_LENGTH).then_some(held)
+    /// A place for a line among those that wait; itself if there is none.
+    pub(super) fn hold(&self, line: Vec<u8>) -> Result<Held, Vec<u8>> {
+        Held::new(line, &self.0.held, MAX_HELD_LENGTH)
     }
 }
 

@@ -22,26 +22,29 @@ pub(super) struct Splitter {
 }
 
 impl Splitter {
-    /// Adds `bytes`, and hands on what is whole with them.
-    pub(super) fn push(&mut self, bytes: &[u8], mut take: impl FnMut(Came)) {
-        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
-            let (part, is_whole) = match piece.strip_suffix(b"\n") {
-                Some(part) => (part, true),
-                None => (piece, false),
-            };
-            if !self.is_passed_over && self.line.len() + part.len() > MAX_LINE_LENGTH {
-                // What is not used is not kept.
-                self.line = Vec::new();
-                self.is_passed_over = true;
-                take(Came::TooLong);
-            }
-            if !self.is_passed_over {
-                self.line.extend_from_slice(piece);
-            }
-            if is_whole && !mem::take(&mut self.is_passed_over) {
-                take(Came::Line(mem::take(&mut self.line)));
-            }
+    /// Adds `bytes`, and hands on what is whole with them, as far as it is asked for.
+    pub(super) fn push(&mut self, bytes: &[u8]) -> impl Iterator<Item = Came> {
+        bytes.split_inclusive(|byte| *byte == b'\n').filter_map(|piece| self.push_piece(piece))
+    }
+
+    /// Adds bytes of which none but the last is a line feed.
+    fn push_piece(&mut self, piece: &[u8]) -> Option<Came> {
+        let (part, is_whole) = match piece.strip_suffix(b"\n") {
+            Some(part) => (part, true),
+            None => (piece, false),
+        };
+        if self.is_passed_over {
+            self.is_passed_over = !is_whole;
+            return None;
         }
+        if self.line.len() + part.len() > MAX_LINE_LENGTH {
+            // What is not used is not kept.
+            self.line = Vec::new();
+            self.is_passed_over = !is_whole;
+            return Some(Came::TooLong);
+        }
+        self.line.extend_from_slice(piece);
+        is_whole.then(|| Came::Line(mem::take(&mut self.line)))
     }
 
     /// Whether a line has begun that is not whole, nor counted as too long.
@@ -57,7 +60,7 @@ mod tests {
     /// What comes of `bytes` in pieces of so many.
     fn split(bytes: &[u8], length: usize) -> (Vec<Came>, bool) {
         let (mut splitter, mut all) = (Splitter::default(), Vec::new());
-        bytes.chunks(length).for_each(|piece| splitter.push(piece, |came| all.push(came)));
+        bytes.chunks(length).for_each(|piece| all.extend(splitter.push(piece)));
         (all, splitter.is_within_line())
     }
 

@@ -1,13 +1,16 @@
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use shared::lines::QUEUE_LENGTH;
 use shared::transport::connect;
 use tempfile::TempDir;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWriteExt, ReadBuf};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
@@ -62,9 +65,15 @@ struct Running {
 
 impl Running {
     async fn to(sink: impl Write + Send + 'static) -> Self {
+        Self::patient(sink, super::PATIENCE).await
+    }
+
+    async fn patient(sink: impl Write + Send + 'static, patience: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let endpoint = Endpoint::Unix(folder.path().join("lines"));
-        let channel = Channel::bind(&endpoint, crate::gate::Gate::new(None), sink).await.unwrap();
+        let mut channel =
+            Channel::bind(&endpoint, crate::gate::Gate::new(None), sink).await.unwrap();
+        Arc::get_mut(&mut channel.desk).unwrap().patience = patience;
         let counts = channel.counts();
         Self { folder, counts, task: tokio::spawn(channel.run()) }
     }
@@ -146,6 +155,39 @@ impl Write for Gate {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+#[tokio::test]
+async fn more_lines_at_once_than_there_is_room_for_wait_for_a_sink_that_is_slow() {
+    const COUNT: usize = QUEUE_LENGTH * 3;
+    let (let_through, gate) = mpsc::channel();
+    let sink = Sink::default();
+    let running = Running::patient(Gate(gate, sink.clone()), PATIENCE).await;
+    let lines: String = (0..COUNT).map(|number| format!("{number}\n")).collect();
+    running.send(lines.as_bytes()).await;
+    // There is no room left, and a line that waits for some.
+    running.until(|counts| counts.lines() > u64::try_from(QUEUE_LENGTH).unwrap()).await;
+    assert_eq!(running.counts.full(), 0);
+    drop(let_through);
+    assert_eq!(sink.of(COUNT).await, lines);
+    assert_eq!(running.counts.full(), 0);
+}
+
+#[tokio::test]
+async fn lines_that_wait_when_all_ends_are_counted_like_those_that_find_no_room() {
+    const COUNT: usize = QUEUE_LENGTH * 2;
+    let (let_through, gate) = mpsc::channel();
+    let sink = Sink::default();
+    let running = Running::patient(Gate(gate, sink.clone()), PATIENCE).await;
+    running.send("\n".repeat(COUNT).as_bytes()).await;
+    running.until(|counts| counts.lines() > u64::try_from(QUEUE_LENGTH).unwrap()).await;
+    running.task.abort();
+    assert!(running.task.await.unwrap_err().is_cancelled());
+    assert_eq!(running.counts.lines(), u64::try_from(COUNT).unwrap());
+    let written = COUNT - usize::try_from(running.counts.full()).unwrap();
+    assert!((QUEUE_LENGTH..COUNT).contains(&written), "{written}");
+    drop(let_through);
+    assert_eq!(sink.of(written).await.len(), written);
 }
 
 #[tokio::test]
@@ -238,18 +280,36 @@ async fn as_many_connections_as_there_may_be_keep_the_next_one_waiting_only() {
 
 #[tokio::test]
 async fn a_flood_of_lines_leaves_the_thread_to_clients_after_each_read() {
-    const TURNS: u64 = 10;
+    const TURNS: usize = 10;
     let folder = tempfile::tempdir().unwrap();
     let endpoint = Endpoint::Unix(folder.path().join("lines"));
     let gate = crate::gate::Gate::new(None);
     let channel = Channel::bind(&endpoint, gate, io::sink()).await.unwrap();
-    let (desk, counts) = (Arc::clone(&channel.desk), channel.counts());
-    let flood = tokio::spawn(async move { desk.read(tokio::io::repeat(b'\n'), None).await });
+    let (flood, desk) = (Flood::default(), Arc::clone(&channel.desk));
+    let reads = Arc::clone(&flood.0);
+    let task = tokio::spawn(async move { desk.read(flood, None).await });
     for _ in 0..TURNS {
         yield_now().await;
     }
-    flood.abort();
-    assert!((1..=TURNS).contains(&(counts.lines() / u64::try_from(READ_LENGTH).unwrap())));
+    task.abort();
+    assert!((1..=TURNS).contains(&reads.load(Ordering::Relaxed)));
+}
+
+/// An end that always has more of its one line, within bounds.
+#[derive(Default)]
+struct Flood(Arc<AtomicUsize>);
+
+impl AsyncRead for Flood {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.0.fetch_add(1, Ordering::Relaxed) < 1000 {
+            buffer.put_slice(&vec![b'-'; buffer.remaining()]);
+        }
+        Poll::Ready(Ok(()))
+    }
 }
 
 #[tokio::test]

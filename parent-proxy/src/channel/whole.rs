@@ -1,6 +1,7 @@
 //! Lines on their way to the sink, and a sink in which none is a part of another.
 
 use std::io::{self, Write};
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -10,19 +11,25 @@ use shared::lines::Line;
 #[derive(Debug)]
 pub(super) struct Held {
     line: Vec<u8>,
+    length: usize,
     all: Arc<AtomicUsize>,
-    total: usize,
 }
 
 impl Held {
-    pub(super) fn new(line: Vec<u8>, all: &Arc<AtomicUsize>) -> Self {
-        let total = all.fetch_add(line.len(), Ordering::Relaxed) + line.len();
-        Self { line, all: Arc::clone(all), total }
+    /// Holds `line`, or gives it back if all together would have more than `limit` bytes.
+    pub(super) fn new(
+        line: Vec<u8>,
+        all: &Arc<AtomicUsize>,
+        limit: usize,
+    ) -> Result<Self, Vec<u8>> {
+        let length = line.len();
+        let total = all.fetch_add(length, Ordering::Relaxed) + length;
+        let held = Self { line, length, all: Arc::clone(all) };
+        if total <= limit { Ok(held) } else { Err(held.into_line()) }
     }
 
-    /// Bytes that waited when it came, with its own.
-    pub(super) fn total(&self) -> usize {
-        self.total
+    pub(super) fn into_line(mut self) -> Vec<u8> {
+        mem::take(&mut self.line)
     }
 }
 
@@ -35,7 +42,7 @@ impl Line for Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.all.fetch_sub(self.line.len(), Ordering::Relaxed);
+        self.all.fetch_sub(self.length, Ordering::Relaxed);
     }
 }
 
