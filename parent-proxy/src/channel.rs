@@ -116,7 +116,7 @@ impl Desk {
             let lines = came.filter_map(|came| self.count(came)).map(|line| marked(line, cid));
             may_wait = Arrived::new(self, lines).hand_over(may_wait).await;
             // Clients are relayed on this thread: a flood of lines, of which each read brings thousands,
-            // must not have all that the runtime grants.
+            // must not have all that the runtime grants, nor all room that a slow sink makes.
             yield_now().await;
         }
         if splitter.is_within_line() {
