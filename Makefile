@@ -40,7 +40,7 @@ TOOL = $(TARGET_DIR)/release/attested-recipient
 .PHONY: help build run demo test test-rust-sdk test-model test-statistics \
 	bench bench-peers peers bench-entropy bench-instructions bench-key-store bench-tls outage handover soak fuzz fuzz-replay fuzz-save mutants lint \
 	lint-rust-sdk fmt deny check-deploy build-production build-production-pkcs11 verify-production image-test eif eif-test \
-	kernel-update qemu-test clients key-stores tools FORCE
+	kernel-update qemu-test names-test clients key-stores tools FORCE
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -137,6 +137,7 @@ lint: tools ## Check format, clippy and the documentation.
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	@# What `make test` does not run is not among all targets.
 	cargo clippy --locked -p attested-recipient --test qemu -- -D warnings
+	cargo clippy --locked -p parent-proxy --test names -- -D warnings
 	cargo clippy --locked -p shared --no-default-features \
 		--features ring,kms,logging,nsm,simulator,tls,transport --all-targets -- -D warnings
 	@# A feature of a dependency's can bring a provider that nobody asked for.
@@ -207,6 +208,9 @@ qemu-test: clients key-stores ## Boot the image in QEMU, in which nothing but AW
 		PROXY=$(abspath $(PRODUCTION_BIN)/parent-proxy) ENCLAVE=$(abspath $(PRODUCTION_BIN)/enclave) \
 		PKCS11_ENCLAVE=$(abspath $(PKCS11_BIN)/enclave) \
 		cargo test --locked -p attested-recipient --no-default-features --features $(PROVIDER) --test qemu
+
+names-test: tools ## See that names of ways out are resolved for each connection (needs user namespaces).
+	cargo test --locked -p parent-proxy --test names
 
 eif-test: eif ## Compare what the image measures by us and by nitro-cli (installs it, minutes to build).
 	@BIN=$(TARGET_DIR)/release tests/eif/nitro-cli.sh $(TARGET_DIR)/eif/enclave.eif

@@ -1,0 +1,84 @@
+//! The name of a way out's host, which is resolved anew for each connection. It takes an /etc/hosts of its
+//! own, and with it user namespaces, which not every machine grants: so `make names-test`, not `make test`.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+const NAME: &str = "host.example";
+
+/// Ended with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// A relay with a way out to `NAME`, which is looked up in `hosts`; there once this returns.
+fn start(hosts: &Path, way_out: &Path, port: u16) -> Running {
+    // exec: what is killed is the relay.
+    let within = "mount --bind \"$1\" /etc/hosts && shift && exec \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["--map-root-user", "--mount", "sh", "-c", within, "sh"]).arg(hosts);
+    command.args([env!("CARGO_BIN_EXE_parent-proxy"), "--listen", "127.0.0.1:0"]);
+    command.args(["--upstream", "unix:nobody", "--health-interval", "0", "--egress"]);
+    command.arg(format!("unix:{}={NAME}:{port}", way_out.display()));
+    let mut relay = Running(command.stdout(Stdio::piped()).spawn().unwrap());
+    let mut stdout = BufReader::new(relay.0.stdout.take().unwrap());
+    let mut line = String::new();
+    stdout.read_line(&mut line).unwrap();
+    assert!(line.starts_with("parent-proxy listening on "), "no user namespaces here? {line}");
+    relay
+}
+
+/// Answers whoever connects with its letter.
+fn serve(listener: TcpListener, letter: u8) {
+    thread::spawn(move || {
+        listener.incoming().for_each(|stream| stream.unwrap().write_all(&[letter]).unwrap());
+    });
+}
+
+/// The letter of whom the way out leads to.
+fn reached(way_out: &Path) -> Vec<u8> {
+    let mut stream = UnixStream::connect(way_out).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut letters = Vec::new();
+    stream.read_to_end(&mut letters).unwrap();
+    letters
+}
+
+#[test]
+fn a_way_out_leads_to_where_its_name_points_when_it_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let (hosts, way_out) = (folder.path().join("hosts"), folder.path().join("out"));
+    let first = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = first.local_addr().unwrap().port();
+    let second = TcpListener::bind(("127.0.0.2", port)).unwrap();
+    serve(first, b'1');
+    serve(second, b'2');
+    // Written in place: it is this file that is mounted.
+    let point = |lines: &str| fs::write(&hosts, lines).unwrap();
+    point(&format!("127.0.0.1 {NAME}\n"));
+    let _relay = start(&hosts, &way_out, port);
+    assert_eq!(reached(&way_out), b"1");
+    point(&format!("127.0.0.2 {NAME}\n"));
+    assert_eq!(reached(&way_out), b"2");
+    // The next address of the name, where the first has nobody.
+    point(&format!("127.0.0.3 {NAME}\n127.0.0.1 {NAME}\n"));
+    assert_eq!(reached(&way_out), b"1");
+    point("");
+    assert_eq!(reached(&way_out), b"");
+    point(&format!("127.0.0.2 {NAME}\n"));
+    assert_eq!(reached(&way_out), b"2");
+}
