@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions, metadata};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Who may read what is recorded of requests: its owner, and a group that collects it.
@@ -30,7 +30,10 @@ impl LogFile {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(MODE).open(path)
+    // fifo(7): to open one "for read and write will succeed", where for write alone it waits for who reads,
+    // and so would the start, and the signal that is to end it.
+    let is_fifo = metadata(path).is_ok_and(|there| there.file_type().is_fifo());
+    OpenOptions::new().read(is_fifo).append(true).create(true).mode(MODE).open(path)
 }
 
 impl Write for LogFile {
@@ -49,6 +52,11 @@ impl Write for LogFile {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::io::Read;
+    use std::process::Command;
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
 
     use super::*;
 
@@ -67,5 +75,20 @@ mod tests {
         file.write_all(b"three\n").unwrap();
         assert_eq!(fs::read_to_string(&moved).unwrap(), "before\none\n");
         assert_eq!(fs::read_to_string(&path).unwrap(), "three\n");
+    }
+
+    #[test]
+    fn a_fifo_that_nobody_reads_yet_is_opened_all_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fifo");
+        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let (opened, file) = mpsc::channel();
+        let same = path.clone();
+        thread::spawn(move || opened.send(LogFile::open(&same)));
+        let mut file = file.recv_timeout(Duration::from_secs(10)).unwrap().unwrap();
+        file.write_all(b"one\n").unwrap();
+        let mut came = [0; 4];
+        File::open(&path).unwrap().read_exact(&mut came).unwrap();
+        assert_eq!(&came, b"one\n");
     }
 }
