@@ -14,6 +14,7 @@ mod tests;
 mod whole;
 
 use std::io::Write;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ use shared::lines::Lines;
 use shared::transport::limits::FLUSH_TIMEOUT;
 use shared::transport::{Acceptor, Endpoint, ListenError, Stream, listen};
 use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::sync::Mutex;
+use tokio::sync::futures::Notified;
 use tokio::task::{spawn_blocking, yield_now};
 
 use crate::gate::Gate;
@@ -56,6 +59,8 @@ struct Desk {
     seats: Seats,
     lines: Lines<Held>,
     counts: Counts,
+    /// Whose line is the next to find room, where lines have to wait for it.
+    turn: Mutex<()>,
     patience: Duration,
 }
 
@@ -74,8 +79,8 @@ impl Channel {
         let lines = Lines::to("channel", WholeLines::new(sink))
             .map_err(|source| ListenError::Io { endpoint: endpoint.clone(), source })?;
         let counts = Counts::of(lines.clone());
-        let desk =
-            Arc::new(Desk { gate, seats: Seats::default(), lines, counts, patience: PATIENCE });
+        let (seats, turn) = (Seats::default(), Mutex::default());
+        let desk = Arc::new(Desk { gate, seats, lines, counts, turn, patience: PATIENCE });
         Ok(Self { acceptor, desk })
     }
 
@@ -108,15 +113,19 @@ impl Desk {
 
     async fn read(&self, mut stream: impl AsyncRead + Unpin, cid: Option<u32>) {
         let _open = self.counts.open();
-        let (mut splitter, mut may_wait) = (Splitter::default(), true);
+        let mut splitter = Splitter::default();
+        // Lines have waited in vain, since when.
+        let mut in_vain: Option<Pin<Box<Notified<'_>>>> = None;
         let mut buffer = vec![0; READ_LENGTH];
         // Whatever ends it: what came is whole, but for the last line.
         while let Ok(length @ 1..) = stream.read(&mut buffer).await {
             let came = splitter.push(buffer.get(..length).unwrap_or_default());
             let lines = came.filter_map(|came| self.count(came)).map(|line| marked(line, cid));
-            may_wait = Arrived::new(self, lines).hand_over(may_wait).await;
+            in_vain.take_if(|since| since.as_mut().enable());
+            let since = Arrived::new(self, lines).hand_over(in_vain.is_none()).await;
+            in_vain = since.map(Box::pin).or(in_vain);
             // Clients are relayed on this thread: a flood of lines, of which each read brings thousands,
-            // must not have all that the runtime grants, nor all room that a slow sink makes.
+            // must not have all that the runtime grants.
             yield_now().await;
         }
         if splitter.is_within_line() {
@@ -135,6 +144,14 @@ impl Desk {
                 self.counts.add_too_long();
                 None
             }
+        }
+    }
+
+    /// Hands a line to the sink's thread; or gives it back, if there is no room or others wait for it.
+    fn offer_in_turn(&self, line: Vec<u8>) -> Result<(), Vec<u8>> {
+        match self.turn.try_lock() {
+            Ok(_turn) => self.offer(line),
+            Err(_) => Err(line),
         }
     }
 

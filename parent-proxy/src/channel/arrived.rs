@@ -1,5 +1,6 @@
 //! Lines that were read at a time, on their way to the sink's thread.
 
+use tokio::sync::futures::Notified;
 use tokio::time::{Instant, timeout_at};
 
 use super::Desk;
@@ -22,23 +23,35 @@ impl<'a, I: Iterator<Item = Vec<u8>>> Arrived<'a, I> {
     }
 
     /// Hands over all of them, in order. Where there is no room they wait for it if they may; but all
-    /// together no longer than the desk's patience, and then not again before a line has found room.
-    /// Gives whether those that follow may wait.
-    pub(super) async fn hand_over(mut self, mut may_wait: bool) -> bool {
+    /// together no longer than the desk's patience. If that was not enough, gives what will be ready once
+    /// the sink has taken anything since they began: before that, those that follow need not wait.
+    pub(super) async fn hand_over(mut self, mut may_wait: bool) -> Option<Notified<'a>> {
+        let (since, mut was_in_vain) = (self.desk.lines.settled(), false);
         let deadline = Instant::now() + self.desk.patience;
         while let Some(line) = self.next() {
-            // From before the attempt on: nothing that makes room is missed.
-            let settled = self.desk.lines.settled();
-            match self.desk.offer(line) {
-                Ok(()) => may_wait = true,
-                Err(line) if may_wait => {
-                    self.first = Some(line);
-                    may_wait = timeout_at(deadline, settled).await.is_ok();
-                }
-                Err(_) => self.desk.lines.drop_one(),
+            let Err(line) = self.desk.offer_in_turn(line) else { continue };
+            self.first = Some(line);
+            if may_wait && timeout_at(deadline, self.hand_over_first()).await.is_err() {
+                (may_wait, was_in_vain) = (false, true);
+            }
+            if self.first.take().is_some() {
+                self.desk.lines.drop_one();
             }
         }
-        may_wait
+        was_in_vain.then_some(since)
+    }
+
+    /// Line by line, each connection has its turn: one that has many must not have all the room there is.
+    async fn hand_over_first(&mut self) {
+        let _turn = self.desk.turn.lock().await;
+        while let Some(line) = self.first.take() {
+            // From before the attempt on: nothing that makes room is missed.
+            let settled = self.desk.lines.settled();
+            if let Err(line) = self.desk.offer(line) {
+                self.first = Some(line);
+                settled.await;
+            }
+        }
     }
 }
 

@@ -199,6 +199,51 @@ async fn who_floods_a_slow_sink_takes_turns_with_others() {
 }
 
 #[tokio::test]
+async fn whoever_has_lines_takes_turns_line_by_line() {
+    let (let_through, gate) = mpsc::channel();
+    let sink = Sink::default();
+    let running = Running::patient(Gate(gate, sink.clone()), PATIENCE).await;
+    // One read of it fills the queue many times.
+    let mut flood = running.enclave().await;
+    flood.write_all(&[b'\n'; READ_LENGTH]).await.unwrap();
+    let queued = u64::try_from(QUEUE_LENGTH).unwrap();
+    running.until(|counts| counts.lines() > queued).await;
+    let before = running.counts.lines();
+    running.send(b"once\n").await;
+    running.until(|counts| counts.lines() > before).await;
+    // What was in the queue, in three pieces at most, and what came next.
+    for _ in 0..4 {
+        let_through.send(()).unwrap();
+    }
+    until(|| sink.text().contains("once\n")).await;
+    assert_eq!(running.counts.full(), 0);
+}
+
+#[tokio::test]
+async fn who_waited_in_vain_waits_again_once_the_sink_takes_anything() {
+    let (let_through, gate) = mpsc::channel();
+    let sink = Sink::default();
+    let running = Running::patient(Gate(gate, sink.clone()), Duration::from_secs(2)).await;
+    let line = [&[b'-'; 4095][..], b"\n"].concat();
+    let queued = u64::try_from(QUEUE_LENGTH).unwrap();
+    running.send(&line.repeat(QUEUE_LENGTH)).await;
+    running.until(|counts| counts.lines() == queued).await;
+    // The sink is stuck: one line waits, and the next is not made to.
+    let mut enclave = running.enclave().await;
+    enclave.write_all(b"first\nsecond\n").await.unwrap();
+    running.until(|counts| counts.full() == 2).await;
+    // It takes one, and another enclave has the place, and wants more.
+    let_through.send(()).unwrap();
+    running.send(&line.repeat(2)).await;
+    running.until(|counts| counts.lines() == queued + 4).await;
+    enclave.write_all(b"third\n").await.unwrap();
+    running.until(|counts| counts.lines() == queued + 5).await;
+    drop(let_through);
+    until(|| sink.text().contains("third\n")).await;
+    assert_eq!(running.counts.full(), 2);
+}
+
+#[tokio::test]
 async fn lines_that_wait_when_all_ends_are_counted_like_those_that_find_no_room() {
     const COUNT: usize = QUEUE_LENGTH * 2;
     let (let_through, gate) = mpsc::channel();
