@@ -64,6 +64,9 @@ impl<P: Platform> Server<P> {
         let connections = &self.service.metrics.connections;
         let _open = connections.open();
         let mut stream = Metered::new(stream, connections);
+        if !self.service.settings.entrance.proxy_protocol {
+            stream = stream.without_header(&self.refusals);
+        }
         let mut drain = pin!(drain);
         // Who has not asked for anything yet is not waited for.
         let header = tokio::select! {

@@ -130,10 +130,19 @@ async fn what_begins_otherwise_is_closed_without_an_answer_and_counted() {
     }
     assert_eq!(metric(&server, "connections_refused_total{reason=\"proxy_header\"}"), 4);
     assert_eq!(metric(&server, "connections_open"), 0);
-    // And where none is to come, it is no request.
+}
+
+#[tokio::test]
+async fn a_header_where_none_is_to_come_is_closed_without_an_answer_and_counted() {
     let plain = Server::new(fake::service().await);
-    let answer = exchange(&plain, &[&header(None), PLAIN].concat()).await;
-    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    for client in [Some("192.0.2.7:50000"), None] {
+        assert_eq!(exchange(&plain, &[&header(client), PLAIN].concat()).await, "");
+    }
+    assert_eq!(metric(&plain, "connections_refused_total{reason=\"proxy_header\"}"), 2);
+    // Behind a client's own bytes it is whatever these make of it.
+    let answer = exchange(&plain, &[PLAIN, &header(None)].concat()).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert_eq!(metric(&plain, "connections_refused_total{reason=\"proxy_header\"}"), 2);
 }
 
 #[tokio::test]

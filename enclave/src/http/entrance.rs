@@ -85,7 +85,7 @@ impl Entrance {
     }
 }
 
-/// Why it is not known whom a connection comes from.
+/// Why a connection's beginning is refused.
 #[derive(Debug, Error)]
 pub(super) enum NoHeader {
     /// It broke a rule.
@@ -94,6 +94,9 @@ pub(super) enum NoHeader {
     /// It took too long.
     #[error("no whole PROXY header came within {PROXY_HEADER_TIMEOUT:?}")]
     Late,
+    /// There is one, and none is to come.
+    #[error("a PROXY header came first: say that one does, or let the relay send none")]
+    Unexpected,
 }
 
 /// Says who was refused, once a flood.

@@ -1,22 +1,32 @@
-//! Counts the bytes on a connection.
+//! Counts the bytes on a connection, and knows a beginning that is none of a client's.
 
-use std::io::{self, IoSlice};
+use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use shared::transport::ProxyHeader;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::entrance::{NoHeader, Refusals};
 use crate::metrics::Connections;
 
 /// A stream whose bytes are counted with those of all clients.
 pub(super) struct Metered<'a, S> {
     stream: S,
     all: &'a Connections,
+    /// Who is to be told of a header, until the first byte.
+    refusals: Option<&'a Refusals>,
 }
 
 impl<'a, S> Metered<'a, S> {
     pub(super) fn new(stream: S, all: &'a Connections) -> Self {
-        Self { stream, all }
+        Self { stream, all, refusals: None }
+    }
+
+    /// Refused, counted and told of if it begins with a header. To HTTP and TLS that is but a client's
+    /// mistake, whose answer tells nobody who could mend it.
+    pub(super) fn without_header(self, refusals: &'a Refusals) -> Self {
+        Self { refusals: Some(refusals), ..self }
     }
 
     fn sent(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -38,6 +48,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<'_, S> {
         let length = buffer.filled().len().saturating_sub(before);
         if length > 0 {
             self.all.received_bytes.inc_by(u64::try_from(length).unwrap_or_default());
+            let came = buffer.filled().get(before..).unwrap_or_default();
+            if let Some(refusals) = self.refusals.take().filter(|_| ProxyHeader::begins(came)) {
+                self.all.refused.proxy_header.inc();
+                refusals.tell_of_header(&NoHeader::Unexpected);
+                return Poll::Ready(Err(ErrorKind::InvalidData.into()));
+            }
         }
         read
     }

@@ -20,7 +20,7 @@ pub(crate) struct Connections {
 pub(crate) struct RefusedConnections {
     /// Whoever connected is not the parent.
     pub(crate) peer: Counter,
-    /// It did not begin with the header that it must begin with.
+    /// It did not begin with the header that it must begin with, or with one that it must not.
     pub(crate) proxy_header: Counter,
 }
 

@@ -123,6 +123,11 @@ impl ProxyHeader {
         header
     }
 
+    /// Whether `bytes` are the beginning of a connection that has one.
+    pub fn begins(bytes: &[u8]) -> bool {
+        bytes.starts_with(&SIGNATURE)
+    }
+
     /// Reads one, and not a byte behind it. There is no deadline here: the caller has one.
     ///
     /// # Errors
