@@ -174,31 +174,6 @@ async fn more_lines_at_once_than_there_is_room_for_wait_for_a_sink_that_is_slow(
 }
 
 #[tokio::test]
-async fn who_floods_a_slow_sink_takes_turns_with_others() {
-    let (let_through, gate) = mpsc::channel();
-    let sink = Sink::default();
-    let running = Running::patient(Gate(gate, sink.clone()), PATIENCE).await;
-    // Four of them are written at once.
-    let line = [&[b'-'; 1023][..], b"\n"].concat();
-    let mut flood = running.enclave().await;
-    let flood = tokio::spawn(async move { while flood.write_all(&line).await.is_ok() {} });
-    let queued = u64::try_from(QUEUE_LENGTH).unwrap();
-    running.until(|counts| counts.lines() > queued).await;
-    let before = running.counts.lines();
-    running.send(b"once\n").await;
-    running.until(|counts| counts.lines() > before).await;
-    // What was before it in the queue, and a few turns.
-    for _ in 0..QUEUE_LENGTH / 4 + 16 {
-        let before = running.counts.lines();
-        let_through.send(()).unwrap();
-        running.until(|counts| counts.lines() > before).await;
-    }
-    assert!(sink.text().contains("once\n"));
-    assert_eq!(running.counts.full(), 0);
-    flood.abort();
-}
-
-#[tokio::test]
 async fn whoever_has_lines_takes_turns_line_by_line() {
     let (let_through, gate) = mpsc::channel();
     let sink = Sink::default();
