@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -157,12 +157,17 @@ impl Write for Gate {
     }
 }
 
+/// A channel whose sink takes what it is told to, and what it took.
+async fn gated(patience: Duration) -> (Running, Sender<()>, Sink) {
+    let (let_through, gate) = mpsc::channel();
+    let sink = Sink::default();
+    (Running::patient(Gate(gate, sink.clone()), patience).await, let_through, sink)
+}
+
 #[tokio::test]
 async fn more_lines_at_once_than_there_is_room_for_wait_for_a_sink_that_is_slow() {
     const COUNT: usize = QUEUE_LENGTH * 3;
-    let (let_through, gate) = mpsc::channel();
-    let sink = Sink::default();
-    let running = Running::patient(Gate(gate, sink.clone()), PATIENCE).await;
+    let (running, let_through, sink) = gated(PATIENCE).await;
     let lines: String = (0..COUNT).map(|number| format!("{number}\n")).collect();
     running.send(lines.as_bytes()).await;
     // There is no room left, and a line that waits for some.
@@ -175,9 +180,7 @@ async fn more_lines_at_once_than_there_is_room_for_wait_for_a_sink_that_is_slow(
 
 #[tokio::test]
 async fn whoever_has_lines_takes_turns_line_by_line() {
-    let (let_through, gate) = mpsc::channel();
-    let sink = Sink::default();
-    let running = Running::patient(Gate(gate, sink.clone()), PATIENCE).await;
+    let (running, let_through, sink) = gated(PATIENCE).await;
     // One read of it fills the queue many times.
     let mut flood = running.enclave().await;
     flood.write_all(&[b'\n'; READ_LENGTH]).await.unwrap();
@@ -196,9 +199,7 @@ async fn whoever_has_lines_takes_turns_line_by_line() {
 
 #[tokio::test]
 async fn who_waited_in_vain_waits_again_once_the_sink_takes_anything() {
-    let (let_through, gate) = mpsc::channel();
-    let sink = Sink::default();
-    let running = Running::patient(Gate(gate, sink.clone()), Duration::from_secs(2)).await;
+    let (running, let_through, sink) = gated(Duration::from_secs(2)).await;
     let line = [&[b'-'; 4095][..], b"\n"].concat();
     let queued = u64::try_from(QUEUE_LENGTH).unwrap();
     running.send(&line.repeat(QUEUE_LENGTH)).await;
@@ -221,9 +222,7 @@ async fn who_waited_in_vain_waits_again_once_the_sink_takes_anything() {
 #[tokio::test]
 async fn lines_that_wait_when_all_ends_are_counted_like_those_that_find_no_room() {
     const COUNT: usize = QUEUE_LENGTH * 2;
-    let (let_through, gate) = mpsc::channel();
-    let sink = Sink::default();
-    let running = Running::patient(Gate(gate, sink.clone()), PATIENCE).await;
+    let (running, let_through, sink) = gated(PATIENCE).await;
     running.send("\n".repeat(COUNT).as_bytes()).await;
     running.until(|counts| counts.lines() > u64::try_from(QUEUE_LENGTH).unwrap()).await;
     running.task.abort();
@@ -237,9 +236,7 @@ async fn lines_that_wait_when_all_ends_are_counted_like_those_that_find_no_room(
 
 #[tokio::test]
 async fn a_sink_that_is_stuck_holds_up_no_enclave() {
-    let (let_through, gate) = mpsc::channel();
-    let sink = Sink::default();
-    let running = Running::to(Gate(gate, sink.clone())).await;
+    let (running, let_through, sink) = gated(super::PATIENCE).await;
     let count = QUEUE_LENGTH * 3;
     // Far more than the queue and every buffer on the way hold.
     let line = [&[b'-'; 1023][..], b"\n"].concat();
@@ -259,9 +256,7 @@ async fn a_sink_that_is_stuck_holds_up_no_enclave() {
 
 #[tokio::test]
 async fn long_lines_that_wait_have_a_bound_in_bytes() {
-    let (let_through, gate) = mpsc::channel::<()>();
-    let sink = Sink::default();
-    let running = Running::to(Gate(gate, sink.clone())).await;
+    let (running, let_through, sink) = gated(super::PATIENCE).await;
     let line = [&[b'-'; MAX_LINE_LENGTH][..], b"\n"].concat();
     let mut enclave = running.enclave().await;
     for _ in 0..200 {
