@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use crate::ask::{self, AskError};
 use crate::config::Enclave;
 use crate::pool::Pool;
-use crate::upstream::Upstream;
+use crate::upstream::{Closing, Upstream};
 
 /// Bytes of an answer that says why an enclave is not ready.
 const MAX_ANSWER_LENGTH: usize = 4096;
@@ -27,8 +27,10 @@ enum Finding {
     NotReady(String),
     /// Nobody is there.
     Absent(String),
-    /// One bad answer is none yet.
+    /// It answered something else; one bad answer is none yet.
     Failed(String),
+    /// It did not answer; once is none yet.
+    Silent(String),
     /// Nothing that is the enclave's: it was not asked.
     Nothing,
 }
@@ -99,10 +101,17 @@ async fn watch(upstream: Arc<Upstream>, pool: Arc<Pool>, interval: Duration, int
                 }
                 is_news
             }
-            Finding::NotReady(reason) | Finding::Absent(reason) => eject(&upstream, &reason),
+            Finding::NotReady(reason) => eject(&upstream, &reason, Closing::WhenQuiet),
+            Finding::Absent(reason) => eject(&upstream, &reason, Closing::Unresponsive),
             Finding::Failed(reason) => {
                 failures += 1;
-                failures >= pool.checks.unhealthy_after.get() && eject(&upstream, &reason)
+                failures >= pool.checks.unhealthy_after.get()
+                    && eject(&upstream, &reason, Closing::WhenQuiet)
+            }
+            Finding::Silent(reason) => {
+                failures += 1;
+                failures >= pool.checks.unhealthy_after.get()
+                    && eject(&upstream, &reason, Closing::Unresponsive)
             }
             Finding::Nothing => false,
         };
@@ -124,8 +133,8 @@ async fn watch(upstream: Arc<Upstream>, pool: Arc<Pool>, interval: Duration, int
 /// How long after a client had no luck it is looked into.
 const SOON: Duration = Duration::from_millis(100);
 
-fn eject(upstream: &Upstream, reason: &str) -> bool {
-    let is_news = upstream.eject();
+fn eject(upstream: &Upstream, reason: &str, closing: Closing) -> bool {
+    let is_news = upstream.eject(closing);
     if is_news {
         tracing::warn!(upstream = %upstream.endpoint(), reason, "upstream gets no more clients");
     }
@@ -137,7 +146,7 @@ fn count(upstream: &Upstream, finding: &Finding) {
     let counter = match finding {
         Finding::Ready | Finding::Present => &counts.ready,
         Finding::NotReady(_) => &counts.not_ready,
-        Finding::Absent(_) | Finding::Failed(_) => &counts.failed,
+        Finding::Absent(_) | Finding::Failed(_) | Finding::Silent(_) => &counts.failed,
         Finding::Nothing => return,
     };
     counter.fetch_add(1, Ordering::Relaxed);
@@ -167,6 +176,9 @@ fn no_answer(error: AskError) -> Finding {
     match error {
         AskError::Unasked(_) => Finding::Nothing,
         AskError::Absent(_) => Finding::Absent(error.to_string()),
-        _ => Finding::Failed(error.to_string()),
+        AskError::NotPlain(_) => Finding::Failed(error.to_string()),
+        AskError::Crowded(_) | AskError::Broken(_) | AskError::Late(_) => {
+            Finding::Silent(error.to_string())
+        }
     }
 }

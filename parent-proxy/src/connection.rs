@@ -1,10 +1,10 @@
-use std::future::{Future, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use shared::transport::{ProxyHeader, Stream};
+use shared::transport::{ConnectionId, ProxyHeader, Stream};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
@@ -12,25 +12,41 @@ use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, sleep_until};
 
 use crate::Config;
+use crate::activity::Activity;
 use crate::connections::Common;
-use crate::pump::{Pump, Side};
-use crate::upstream::Traffic;
+use crate::pump::Pump;
+use crate::upstream::Closing;
 
 /// While draining, a connection between two requests may be quiet for this long. Long enough for a
 /// client that has just been answered to send its next request; a keep-alive client at rest must
 /// not hold up the end.
 const QUIET_WHILE_DRAINING: Duration = Duration::from_secs(1);
 
+/// How long a client may leave its side open once the upstream has closed and the last byte has been
+/// written to it. A silent client would otherwise hold its slot until the idle timeout.
+const LINGER: Duration = Duration::from_secs(2);
+
 /// How long a connection may take, whichever deadline comes first.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timeouts {
+    /// No byte in either direction.
     idle: Duration,
+    /// From accept to close.
     total: Duration,
+    /// From the upstream's end to closing the client's side.
+    linger: Duration,
+    /// For a response, once health checks have found the upstream unresponsive.
+    unresponsive: Duration,
 }
 
 impl From<&Config> for Timeouts {
     fn from(config: &Config) -> Self {
-        Self { idle: config.idle_timeout, total: config.total_timeout }
+        Self {
+            idle: config.idle_timeout,
+            total: config.total_timeout,
+            linger: LINGER,
+            unresponsive: config.unresponsive_timeout,
+        }
     }
 }
 
@@ -38,7 +54,7 @@ impl Timeouts {
     /// Those of a way out: the library of a module keeps its connections, busy or not.
     pub(crate) fn of_route() -> Self {
         const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-        Self { idle: DAY, total: DAY * 365 }
+        Self { idle: DAY, total: DAY * 365, linger: DAY, unresponsive: DAY }
     }
 }
 
@@ -47,18 +63,20 @@ impl Timeouts {
 enum End {
     #[error("both sides finished")]
     Finished,
-    #[error("both sides finished, the enclave first")]
+    #[error("the enclave finished first")]
     Left,
     #[error("no byte for the idle timeout, or between two requests while draining")]
     Quiet,
+    #[error("no response from an enclave that does not answer health checks")]
+    Unresponsive,
     #[error("total timeout")]
     Expired,
     #[error("one side broke: {0}")]
     Broken(io::Error),
 }
 
-/// One client, from accept to close.
-pub(crate) async fn serve(client: Stream, common: &Common) {
+/// Relays one client, from accept to close.
+pub(crate) async fn serve(client: Stream, common: &Common, activity: Option<&Activity>) {
     let accepted = Instant::now();
     let connection = common.ids.next();
     let header = match common.introduces {
@@ -66,6 +84,7 @@ pub(crate) async fn serve(client: Stream, common: &Common) {
             .encode(client.local_address()),
         false => Vec::new(),
     };
+    let mut log = CloseLog { connection, accepted, end: None };
     let Some((stream, lease)) = common.pool.connect(&header).await else {
         tracing::debug!(%connection, "no upstream; the client is closed");
         return;
@@ -78,65 +97,105 @@ pub(crate) async fn serve(client: Stream, common: &Common) {
         upstream = %upstream.endpoint(),
         "connection opened"
     );
-    let (traffic, closing) = (&upstream.traffic, lease.closing());
-    let end = carry(client, stream, traffic, common.timeouts, accepted, closing).await;
+    let pump = Pump::new(client, stream, &upstream.traffic, activity);
+    let end = carry(pump, common.timeouts, accepted, lease.closing()).await;
     if matches!(end, End::Left | End::Broken(_)) {
         // An enclave keeps its connections, unless something is wrong with it, or with what was asked.
         // One that fails at once has the fewest, and would get all clients until it is asked.
         upstream.suspect();
     }
-    tracing::debug!(%connection, %end, lived = ?accepted.elapsed(), "connection closed");
+    log.end = Some(end);
+}
+
+/// Logs the end of a connection, also where its task is aborted.
+struct CloseLog {
+    connection: ConnectionId,
+    accepted: Instant,
+    end: Option<End>,
+}
+
+impl Drop for CloseLog {
+    fn drop(&mut self) {
+        let (connection, lived) = (self.connection, self.accepted.elapsed());
+        match &self.end {
+            Some(end) => tracing::debug!(%connection, %end, ?lived, "connection closed"),
+            None => tracing::debug!(%connection, ?lived, "connection closed before its end"),
+        }
+    }
 }
 
 async fn carry<C, U>(
-    client: C,
-    upstream: U,
-    traffic: &Traffic,
+    mut pump: Pump<'_, C, U>,
     timeouts: Timeouts,
     accepted: Instant,
-    mut draining: watch::Receiver<bool>,
+    mut closing: watch::Receiver<Closing>,
 ) -> End
 where
     C: AsyncRead + AsyncWrite + Unpin,
     U: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut pump = Pump::new(client, upstream, traffic);
     let expires = after(accepted, timeouts.total);
-    let mut drains = false;
+    let mut upstream = Notice::default();
+    upstream.take(*closing.borrow_and_update());
     loop {
-        let quiet = quiet_limit(&pump, timeouts, drains);
-        let deadline = after(pump.last_activity(), quiet).min(expires);
+        let (deadline, end) = deadline(&pump, timeouts, &upstream);
         let now = Instant::now();
-        if now >= deadline {
-            return if deadline == expires { End::Expired } else { End::Quiet };
+        if now >= expires {
+            return End::Expired;
         }
+        if now >= deadline {
+            return end;
+        }
+        let deadline = deadline.min(expires);
         // Bytes do not touch the timer: when it fires, it is set again to where the activity since
-        // has moved the deadline. That is later, except after an answer while draining.
-        let look_again = if drains { deadline.min(now + QUIET_WHILE_DRAINING) } else { deadline };
-        let rare = Rare { look_again, draining: draining.clone(), drains, told: None };
-        match relay_until(&mut pump, &mut draining, rare).await {
+        // has moved the deadline. That is later, except after an answer while draining, and after the
+        // upstream's end, which is an event of its own.
+        let look_again =
+            if upstream.drains { deadline.min(now + QUIET_WHILE_DRAINING) } else { deadline };
+        let lingers = pump.upstream_ended().is_some();
+        let rare = Rare { look_again, closing: closing.clone(), lingers, told: None };
+        match relay_until(&mut pump, &mut closing, rare).await {
             Event::Ended(Err(error)) => return End::Broken(error),
-            Event::Ended(Ok(())) if pump.first() == Some(Side::Upstream) => return End::Left,
+            Event::Ended(Ok(())) if pump.upstream_ended().is_some() => return End::Left,
             Event::Ended(Ok(())) => return End::Finished,
-            Event::Drains => drains = true,
+            Event::Closing => upstream.take(*closing.borrow_and_update()),
             Event::LookAgain => {}
         }
+    }
+}
+
+/// What a connection was told of its upstream.
+#[derive(Default)]
+struct Notice {
+    /// Whether the connection is to end once it is quiet. Stays, whatever becomes of the upstream.
+    drains: bool,
+    unresponsive_since: Option<Instant>,
+}
+
+impl Notice {
+    fn take(&mut self, closing: Closing) {
+        self.drains |= closing != Closing::No;
+        self.unresponsive_since = match closing {
+            Closing::Unresponsive => self.unresponsive_since.or(Some(Instant::now())),
+            Closing::No | Closing::WhenQuiet => None,
+        };
     }
 }
 
 /// What a connection wakes for.
 enum Event {
     Ended(io::Result<()>),
-    Drains,
+    Closing,
     LookAgain,
 }
 
 /// What happens beside bytes, and seldom.
 struct Rare {
     look_again: Instant,
-    draining: watch::Receiver<bool>,
-    drains: bool,
-    /// Whom the timer and the beginning of a drain will wake.
+    closing: watch::Receiver<Closing>,
+    /// Whether the upstream's end has been noticed.
+    lingers: bool,
+    /// Whom the timer and a change of `closing` will wake.
     told: Option<Waker>,
 }
 
@@ -146,13 +205,13 @@ impl Rare {
     fn is_still_ahead(&self, now: Instant, waker: &Waker) -> bool {
         now < self.look_again
             && self.told.as_ref().is_some_and(|told| told.will_wake(waker))
-            && !self.draining.has_changed().unwrap_or(true)
+            && !self.closing.has_changed().unwrap_or(true)
     }
 }
 
 async fn relay_until<C, U>(
     pump: &mut Pump<'_, C, U>,
-    draining: &mut watch::Receiver<bool>,
+    closing: &mut watch::Receiver<Closing>,
     mut rare: Rare,
 ) -> Event
 where
@@ -161,18 +220,21 @@ where
 {
     // Unconstrained, or bytes that use up the task's budget would hide the timer for ever.
     let mut timer = pin!(unconstrained(sleep_until(rare.look_again)));
-    let mut begins = pin!(unconstrained(begins(draining)));
+    let mut changes = pin!(unconstrained(changes(closing)));
     poll_fn(|cx| {
         let before = pump.last_activity();
         if let Poll::Ready(ended) = pump.poll(cx) {
             return Poll::Ready(Event::Ended(ended));
         }
         let now = pump.last_activity();
+        if pump.upstream_ended().is_some() && !rare.lingers {
+            return Poll::Ready(Event::LookAgain);
+        }
         if now != before && rare.is_still_ahead(now, cx.waker()) {
             return Poll::Pending;
         }
-        if !rare.drains && begins.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Event::Drains);
+        if changes.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Event::Closing);
         }
         if now >= rare.look_again || timer.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Event::LookAgain);
@@ -183,22 +245,38 @@ where
     .await
 }
 
-fn quiet_limit<C, U>(pump: &Pump<'_, C, U>, timeouts: Timeouts, drains: bool) -> Duration
+/// Returns when the connection is to end if no byte comes before that, and why.
+fn deadline<C, U>(pump: &Pump<'_, C, U>, timeouts: Timeouts, upstream: &Notice) -> (Instant, End)
 where
     C: AsyncRead + AsyncWrite + Unpin,
     U: AsyncRead + AsyncWrite + Unpin,
 {
-    // Nothing here parses requests. That the client spoke last is what tells a request in flight.
-    if drains && !pump.awaits_answer() {
-        timeouts.idle.min(QUIET_WHILE_DRAINING)
-    } else {
-        timeouts.idle
+    let quiet_after = |limit| (after(pump.last_activity(), limit), End::Quiet);
+    let until_quiet = match (pump.awaits_answer(), upstream.drains, upstream.unresponsive_since) {
+        // Nothing here parses requests. That the client spoke last is what tells a request in flight.
+        (true, _, Some(since)) => {
+            let since = since.max(pump.last_activity());
+            let unresponsive = (after(since, timeouts.unresponsive), End::Unresponsive);
+            earlier(unresponsive, quiet_after(timeouts.idle))
+        }
+        (false, true, _) => quiet_after(timeouts.idle.min(QUIET_WHILE_DRAINING)),
+        _ => quiet_after(timeouts.idle),
+    };
+    match pump.upstream_ended() {
+        Some(ended) => earlier((after(ended, timeouts.linger), End::Left), until_quiet),
+        None => until_quiet,
     }
 }
 
-async fn begins(draining: &mut watch::Receiver<bool>) {
-    // An error is a relay that is gone, and its connections are about to be aborted.
-    let _ = draining.wait_for(|draining| *draining).await;
+fn earlier(one: (Instant, End), other: (Instant, End)) -> (Instant, End) {
+    if one.0 <= other.0 { one } else { other }
+}
+
+/// Waits for a change. An error is a relay that is gone, and its connections are about to be aborted.
+async fn changes(closing: &mut watch::Receiver<Closing>) {
+    if closing.changed().await.is_err() {
+        pending().await
+    }
 }
 
 fn after(start: Instant, limit: Duration) -> Instant {

@@ -6,15 +6,19 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::*;
+use crate::upstream::Traffic;
 
 const IDLE: Duration = Duration::from_secs(60);
 const TOTAL: Duration = Duration::from_secs(600);
+const UNRESPONSIVE: Duration = Duration::from_secs(5);
+const TIMEOUTS: Timeouts =
+    Timeouts { idle: IDLE, total: TOTAL, linger: LINGER, unresponsive: UNRESPONSIVE };
 
 /// A connection between two streams in memory, under a clock that jumps where all wait.
 struct Carried {
     client: DuplexStream,
     upstream: DuplexStream,
-    draining: watch::Sender<bool>,
+    closing: watch::Sender<Closing>,
     start: Instant,
     task: JoinHandle<End>,
 }
@@ -23,12 +27,14 @@ impl Carried {
     fn start() -> Self {
         let (client, client_end) = duplex(1024);
         let (upstream, upstream_end) = duplex(1024);
-        let (draining, drains) = watch::channel(false);
-        let (start, timeouts) = (Instant::now(), Timeouts { idle: IDLE, total: TOTAL });
+        let (closing, closes) = watch::channel(Closing::No);
+        let start = Instant::now();
         let task = tokio::spawn(async move {
-            carry(client_end, upstream_end, &Traffic::default(), timeouts, start, drains).await
+            let traffic = Traffic::default();
+            let pump = Pump::new(client_end, upstream_end, &traffic, None);
+            carry(pump, TIMEOUTS, start, closes).await
         });
-        Self { client, upstream, draining, start, task }
+        Self { client, upstream, closing, start, task }
     }
 
     async fn ask(&mut self) {
@@ -117,12 +123,13 @@ impl AsyncWrite for OneByteAWrite {
 #[tokio::test]
 async fn a_flood_ends_at_the_total_timeout() {
     let total = Duration::from_millis(50);
-    let (_draining, drains) = watch::channel(false);
+    let (_closing, closes) = watch::channel(Closing::No);
     let endless = || join(repeat(7), OneByteAWrite(sink()));
-    let timeouts = Timeouts { idle: IDLE, total };
+    let timeouts = Timeouts { total, ..TIMEOUTS };
     let flood = async move {
         let traffic = Traffic::default();
-        carry(endless(), endless(), &traffic, timeouts, Instant::now(), drains).await
+        let pump = Pump::new(endless(), endless(), &traffic, None);
+        carry(pump, timeouts, Instant::now(), closes).await
     };
     let end = timeout(Duration::from_secs(10), tokio::spawn(flood)).await.unwrap().unwrap();
     assert!(matches!(end, End::Expired), "{end:?}");
@@ -133,7 +140,7 @@ async fn draining_closes_a_connection_between_two_requests_after_a_second() {
     let mut carried = Carried::start();
     carried.ask().await;
     carried.answer().await;
-    carried.draining.send_replace(true);
+    carried.closing.send_replace(Closing::WhenQuiet);
     let (end, elapsed) = carried.ended().await;
     assert!(matches!(end, End::Quiet), "{end:?}");
     assert_about(elapsed, QUIET_WHILE_DRAINING);
@@ -143,7 +150,7 @@ async fn draining_closes_a_connection_between_two_requests_after_a_second() {
 async fn draining_closes_at_once_what_has_long_been_quiet() {
     let carried = Carried::start();
     sleep(IDLE / 2).await;
-    carried.draining.send_replace(true);
+    carried.closing.send_replace(Closing::WhenQuiet);
     let (end, elapsed) = carried.ended().await;
     assert!(matches!(end, End::Quiet), "{end:?}");
     assert_about(elapsed, IDLE / 2);
@@ -156,7 +163,7 @@ async fn draining_is_noticed_though_it_begins_together_with_bytes() {
     sleep(IDLE / 2).await;
     // The task runs once for both.
     carried.upstream.write_u8(b'!').await.unwrap();
-    carried.draining.send_replace(true);
+    carried.closing.send_replace(Closing::WhenQuiet);
     let (end, elapsed) = carried.ended().await;
     assert!(matches!(end, End::Quiet), "{end:?}");
     assert_about(elapsed, IDLE / 2 + QUIET_WHILE_DRAINING);
@@ -166,10 +173,86 @@ async fn draining_is_noticed_though_it_begins_together_with_bytes() {
 async fn draining_waits_for_an_answer_that_takes_its_time() {
     let mut carried = Carried::start();
     carried.ask().await;
-    carried.draining.send_replace(true);
+    carried.closing.send_replace(Closing::WhenQuiet);
     sleep(QUIET_WHILE_DRAINING * 10).await;
     carried.answer().await;
     let (end, elapsed) = carried.ended().await;
     assert!(matches!(end, End::Quiet), "{end:?}");
     assert_about(elapsed, QUIET_WHILE_DRAINING * 11);
+}
+
+#[tokio::test(start_paused = true)]
+async fn upstream_end_closes_a_silent_client_after_2_s() {
+    let mut carried = Carried::start();
+    sleep(IDLE / 2).await;
+    carried.upstream.write_u8(b'!').await.unwrap();
+    carried.upstream.shutdown().await.unwrap();
+    assert_eq!(carried.client.read_u8().await.unwrap(), b'!');
+    let (end, elapsed) = carried.ended().await;
+    assert!(matches!(end, End::Left), "{end:?}");
+    assert_about(elapsed, IDLE / 2 + LINGER);
+}
+
+#[tokio::test(start_paused = true)]
+async fn bytes_of_the_client_do_not_move_the_close_after_the_upstream_end() {
+    let mut carried = Carried::start();
+    carried.upstream.shutdown().await.unwrap();
+    while !carried.task.is_finished() {
+        let _ = carried.client.write_u8(b'x').await;
+        sleep(Duration::from_millis(100)).await;
+    }
+    let (end, elapsed) = carried.ended().await;
+    assert!(matches!(end, End::Left), "{end:?}");
+    assert!(elapsed >= LINGER && elapsed <= LINGER + Duration::from_millis(200), "{elapsed:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn upstream_end_waits_until_all_before_it_is_written() {
+    let mut carried = Carried::start();
+    // The client's buffer has 1,024 bytes, and takes no more until it is read.
+    carried.upstream.write_all(&[7; 1024]).await.unwrap();
+    sleep(Duration::from_millis(1)).await;
+    carried.upstream.write_all(&[7; 1000]).await.unwrap();
+    carried.upstream.shutdown().await.unwrap();
+    sleep(LINGER * 5).await;
+    carried.client.read_exact(&mut [0; 2024]).await.unwrap();
+    let (end, elapsed) = carried.ended().await;
+    assert!(matches!(end, End::Left), "{end:?}");
+    assert_about(elapsed, LINGER * 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn unresponsive_upstream_ends_an_awaited_response_after_its_timeout() {
+    let mut carried = Carried::start();
+    carried.ask().await;
+    sleep(IDLE / 2).await;
+    carried.closing.send_replace(Closing::Unresponsive);
+    let (end, elapsed) = carried.ended().await;
+    assert!(matches!(end, End::Unresponsive), "{end:?}");
+    assert_about(elapsed, IDLE / 2 + UNRESPONSIVE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn request_to_an_unresponsive_upstream_has_the_whole_timeout() {
+    let mut carried = Carried::start();
+    carried.closing.send_replace(Closing::Unresponsive);
+    sleep(QUIET_WHILE_DRAINING / 2).await;
+    carried.ask().await;
+    let (end, elapsed) = carried.ended().await;
+    assert!(matches!(end, End::Unresponsive), "{end:?}");
+    assert_about(elapsed, QUIET_WHILE_DRAINING / 2 + UNRESPONSIVE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn upstream_that_answers_again_in_time_keeps_its_requests() {
+    let mut carried = Carried::start();
+    carried.ask().await;
+    carried.closing.send_replace(Closing::Unresponsive);
+    sleep(UNRESPONSIVE / 2).await;
+    carried.closing.send_replace(Closing::No);
+    sleep(UNRESPONSIVE * 2).await;
+    carried.answer().await;
+    let (end, elapsed) = carried.ended().await;
+    assert!(matches!(end, End::Quiet), "{end:?}");
+    assert_about(elapsed, UNRESPONSIVE / 2 + UNRESPONSIVE * 2 + QUIET_WHILE_DRAINING);
 }

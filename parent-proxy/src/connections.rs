@@ -58,7 +58,7 @@ pub(crate) struct Load(Arc<AtomicUsize>);
 pub(crate) struct Place {
     load: Load,
     _slot: OwnedSemaphorePermit,
-    _ticket: Ticket,
+    ticket: Ticket,
 }
 
 impl Load {
@@ -69,7 +69,7 @@ impl Load {
     /// Counts one more.
     pub(crate) fn place(&self, slot: OwnedSemaphorePermit, ticket: Ticket) -> Place {
         self.0.fetch_add(1, Ordering::Relaxed);
-        Place { load: self.clone(), _slot: slot, _ticket: ticket }
+        Place { load: self.clone(), _slot: slot, ticket }
     }
 }
 
@@ -95,11 +95,16 @@ impl Connections {
 
     pub(crate) fn start(&mut self, client: Stream, place: Place) {
         let common = Arc::clone(&self.common);
-        self.tasks.spawn(async move {
-            serve(client, &common).await;
+        let activity = place.ticket.activity().map(Arc::clone);
+        let recorded = activity.clone();
+        let task = self.tasks.spawn(async move {
+            serve(client, &common, recorded.as_deref()).await;
             // Not before the descriptors are closed.
             drop(place);
         });
+        if let Some(activity) = activity {
+            activity.set_task(task);
+        }
     }
 
     pub(crate) fn start_detached(&mut self, client: DetachedStream, place: Place) {
@@ -144,7 +149,11 @@ impl Connections {
 }
 
 fn report(ended: Result<(), JoinError>) {
-    if let Err(error) = ended {
-        tracing::error!(%error, "a connection's task panicked");
+    match ended {
+        // Cancelled, it was evicted.
+        Err(error) if error.is_panic() => {
+            tracing::error!(%error, "a connection's task panicked");
+        }
+        Ok(()) | Err(_) => {}
     }
 }

@@ -34,6 +34,7 @@
 //! for a request are one recv(2) and one send(2) each way, as the peers' are. splice(2) is not used: it
 //! would take two pipes, so four descriptors more for each connection, and vsock has no zero-copy for it.
 
+mod activity;
 mod admin;
 mod ask;
 mod channel;
@@ -46,6 +47,7 @@ mod direction;
 mod gate;
 mod handout;
 mod latest;
+mod limiter;
 mod log_file;
 mod metrics;
 mod pool;

@@ -15,6 +15,7 @@ use prometheus_client::registry::Registry;
 
 use crate::connections::Common;
 use crate::latest::Latest;
+use crate::limiter::Counts;
 use crate::pool::Pool;
 use crate::scrape::{self, Merged};
 use crate::upstream::{Health, Upstream};
@@ -95,11 +96,20 @@ impl Collector for Counted {
             ([("upstream", &**name)], i64::try_from(count).unwrap_or_default())
         });
         shown.gauge("connections_open", "Connections to the enclave at the moment", open)?;
+        let limits = self.relay.gate.limiter().map(|limiter| &limiter.counts);
+        let limited =
+            |count: fn(&Counts) -> &AtomicU64| limits.map_or(0, |limits| of(count(limits)));
         let refused = [
-            ([("reason", "per_client")], self.relay.gate.refused()),
+            ([("reason", "per_client")], limited(|counts| &counts.refused_per_client)),
             ([("reason", "no_upstream")], of(&pool.unserved)),
         ];
         shown.counter("connections_refused", "Clients that were closed at once", refused)?;
+        let evicted = [
+            ([("reason", "per_client")], limited(|counts| &counts.evicted_per_client)),
+            ([("reason", "full")], limited(|counts| &counts.evicted_full)),
+        ];
+        let help = "Silent connections that were closed to make room for a new one";
+        shown.counter("connections_evicted", help, evicted)?;
         let help = "Attempts at another upstream because one could not be connected to";
         shown.counter("connect_retries", help, [(NONE, of(&pool.retries))])?;
         self.encode_egress(&mut shown)?;

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
+use crate::activity::Activity;
 use crate::direction::{Direction, MAX_PENDING};
 use crate::upstream::Traffic;
 
@@ -22,21 +23,18 @@ thread_local! {
 #[derive(Debug)]
 pub(crate) struct Pump<'a, C, U> {
     traffic: &'a Traffic,
+    /// Shown to the thread that may have to end the connection.
+    activity: Option<&'a Activity>,
     client: C,
     upstream: U,
     to_upstream: Direction,
     to_client: Direction,
     last_activity: Instant,
     awaits_answer: bool,
-    /// Whose direction was the first to end.
-    first: Option<Side>,
-}
-
-/// One of the two.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Side {
-    Client,
-    Upstream,
+    /// When the upstream's end, and all before it, had been written to the client. `None` where the
+    /// client was the first to end.
+    upstream_ended: Option<Instant>,
+    client_ended_first: bool,
 }
 
 impl<'a, C, U> Pump<'a, C, U>
@@ -44,16 +42,23 @@ where
     C: AsyncRead + AsyncWrite + Unpin,
     U: AsyncRead + AsyncWrite + Unpin,
 {
-    pub(crate) fn new(client: C, upstream: U, traffic: &'a Traffic) -> Self {
+    pub(crate) fn new(
+        client: C,
+        upstream: U,
+        traffic: &'a Traffic,
+        activity: Option<&'a Activity>,
+    ) -> Self {
         Self {
             traffic,
+            activity,
             client,
             upstream,
             to_upstream: Direction::default(),
             to_client: Direction::default(),
             last_activity: Instant::now(),
             awaits_answer: false,
-            first: None,
+            upstream_ended: None,
+            client_ended_first: false,
         }
     }
 
@@ -72,9 +77,10 @@ where
         self.awaits_answer
     }
 
-    /// Which side was the first to finish.
-    pub(crate) fn first(&self) -> Option<Side> {
-        self.first
+    /// Returns when the upstream had ended and the client had been told, if the upstream was the first
+    /// to end.
+    pub(crate) fn upstream_ended(&self) -> Option<Instant> {
+        self.upstream_ended
     }
 
     fn poll_with(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<io::Result<()>> {
@@ -87,22 +93,32 @@ where
         if asked.is_ready() {
             self.to_client.set_last();
         }
-        self.first = self.first.or(match (answered.is_ready(), asked.is_ready()) {
-            (false, false) => None,
-            (false, true) => Some(Side::Client),
-            (true, _) => Some(Side::Upstream),
-        });
-        if self.to_client.take_moved() {
-            self.last_activity = Instant::now();
+        self.note_moves();
+        if answered.is_pending() {
+            self.client_ended_first |= asked.is_ready();
+        } else if !self.client_ended_first {
+            self.upstream_ended.get_or_insert_with(Instant::now);
+        }
+        if answered.is_ready() && asked.is_ready() { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+
+    fn note_moves(&mut self) {
+        let answers = self.to_client.take_moved();
+        let requests = self.to_upstream.take_moved();
+        if answers {
             self.awaits_answer = false;
             add(&self.traffic.to_client, self.to_client.take_count());
         }
-        if self.to_upstream.take_moved() {
-            self.last_activity = Instant::now();
+        if requests {
             self.awaits_answer = true;
             add(&self.traffic.to_enclave, self.to_upstream.take_count());
         }
-        if answered.is_ready() && asked.is_ready() { Poll::Ready(Ok(())) } else { Poll::Pending }
+        if answers || requests {
+            self.last_activity = Instant::now();
+            if let Some(activity) = self.activity {
+                activity.record(self.last_activity, self.awaits_answer);
+            }
+        }
     }
 }
 
@@ -137,7 +153,7 @@ mod tests {
         let (mut client, client_end) = duplex(16);
         let (mut upstream, upstream_end) = duplex(16);
         let traffic = Traffic::default();
-        let mut pump = Pump::new(client_end, upstream_end, &traffic);
+        let mut pump = Pump::new(client_end, upstream_end, &traffic, None);
         let exchange = async {
             let (question, answer) = ([1; 5000], [2; 5000]);
             client.write_all(&question).await.unwrap();
@@ -163,7 +179,7 @@ mod tests {
         drop(upstream);
 
         let traffic = Traffic::default();
-        let mut pump = Pump::new(client_end, upstream_end, &traffic);
+        let mut pump = Pump::new(client_end, upstream_end, &traffic, None);
         timeout(SOON, pump.run()).await.unwrap().unwrap();
 
         let mut answer = [0; 9];
@@ -176,7 +192,7 @@ mod tests {
         let (mut client, client_end) = duplex(1024);
         let (mut upstream, upstream_end) = duplex(1024);
         let traffic = Traffic::default();
-        let mut pump = Pump::new(client_end, upstream_end, &traffic);
+        let mut pump = Pump::new(client_end, upstream_end, &traffic, None);
         client.shutdown().await.unwrap();
         assert!(timeout(SOON, pump.run()).await.is_err());
         assert_eq!(upstream.read(&mut [0]).await.unwrap(), 0);
@@ -197,7 +213,7 @@ mod tests {
         let (mut client, client_end) = duplex(1024);
         let (mut upstream, upstream_end) = duplex(1024);
         let traffic = Traffic::default();
-        let mut pump = Pump::new(client_end, upstream_end, &traffic);
+        let mut pump = Pump::new(client_end, upstream_end, &traffic, None);
         assert!(!pump.awaits_answer());
 
         client.write_all(b"?").await.unwrap();

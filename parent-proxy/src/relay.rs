@@ -1,12 +1,14 @@
-use std::future::{Future, ready};
+use std::future::{Future, pending, ready};
 use std::num::NonZeroUsize;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use shared::transport::limits::LISTEN_BACKLOG;
 use shared::transport::{Acceptor, Endpoint, ListenError, Listener, Stream, listen};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::yield_now;
+use tokio::time::timeout;
 
 use crate::config::{Checks, Config, Enclave, Listen, Route};
 use crate::connection::Timeouts;
@@ -18,6 +20,9 @@ use crate::{checks, systemd};
 
 /// Connections of one way out at a time, which an enclave has as many of.
 const MAX_ROUTED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
+
+/// How often a full relay looks for a connection that can make room, where none could.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// The relay, listening.
 #[derive(Debug)]
@@ -113,6 +118,7 @@ impl Relay {
         let (drain, drains) = watch::channel(false);
         let mut own = Connections::new(Arc::clone(&self.common), drains);
         let mut workers = start_workers(self.threads, &own);
+        let mut newcomer = None;
         let checks = checks::run(Arc::clone(&self.common.pool), self.common.introduces);
         let mut checks = pin!(checks);
         let mut shutdown = pin!(shutdown);
@@ -122,16 +128,19 @@ impl Relay {
                 () = &mut shutdown => break,
                 () = &mut checks => {}
                 () = own.one_ended() => {}
-                // Without a slot nothing is accepted: further clients wait in the kernel's backlog,
-                // where they cost this process neither memory nor descriptors.
-                Some((slot, client)) = next(&self.slots, &mut self.acceptor) => {
-                    if let Some(ticket) = self.common.gate.admit(&client) {
-                        place(client, (slot, ticket), &mut own, &mut workers);
+                // One client at a time waits for room in this process; further ones wait in the kernel's
+                // queue, where they cost it neither memory nor descriptors.
+                slot = room(&self.slots, &self.common.gate, &mut newcomer) => {
+                    if let (Some(slot), Some(newcomer)) = (slot, newcomer.take()) {
+                        place(newcomer, slot, &mut own, &mut workers);
                     }
+                }
+                client = self.acceptor.accept(), if newcomer.is_none() => {
+                    newcomer = self.admit(client, &mut own, &mut workers);
                 }
             }
         }
-        self.take_waiting(&mut own, &mut workers).await;
+        self.take_waiting(newcomer, &mut own, &mut workers).await;
         drop(self.acceptor);
         self.common.pool.close();
         drain.send_replace(true);
@@ -140,9 +149,19 @@ impl Relay {
 }
 
 impl Relay {
-    /// Takes whoever is in the kernel's queue: they are connected, as far as they know, and would be reset.
-    /// In a queue that outlives this process they wait for the next one.
-    async fn take_waiting(&mut self, own: &mut Connections, workers: &mut Vec<Worker>) {
+    /// Serves the clients in the kernel's queue: they are connected, as far as they know, and would be
+    /// reset. In a queue that outlives this process they wait for the next one.
+    async fn take_waiting(
+        &mut self,
+        mut newcomer: Option<Newcomer>,
+        own: &mut Connections,
+        workers: &mut Vec<Worker>,
+    ) {
+        if let Some(newcomer) = newcomer
+            && let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned()
+        {
+            place(newcomer, slot, own, workers);
+        }
         if self.outlived {
             return;
         }
@@ -152,13 +171,64 @@ impl Relay {
             yield_now().await;
             tokio::select! {
                 biased;
-                Some((slot, client)) = next(&self.slots, &mut self.acceptor) => {
-                    if let Some(ticket) = self.common.gate.admit(&client) {
-                        place(client, (slot, ticket), own, workers);
+                client = self.acceptor.accept() => {
+                    if self.admit(client, own, workers).is_some() {
+                        return;
                     }
                 }
                 () = ready(()) => return,
             }
+        }
+    }
+
+    /// Serves a client that the gate admits. Returns it where it has to wait for a slot.
+    fn admit(
+        &self,
+        client: Stream,
+        own: &mut Connections,
+        workers: &mut Vec<Worker>,
+    ) -> Option<Newcomer> {
+        let ticket = self.common.gate.admit(&client)?;
+        let has_room = ticket.has_evicted();
+        let newcomer = Newcomer { client, ticket, has_room };
+        match Arc::clone(&self.slots).try_acquire_owned() {
+            Ok(slot) => {
+                place(newcomer, slot, own, workers);
+                None
+            }
+            Err(_) => Some(newcomer),
+        }
+    }
+}
+
+/// A client that was admitted and has no slot yet.
+struct Newcomer {
+    client: Stream,
+    ticket: Ticket,
+    /// Whether a connection was evicted for it, whose slot it gets.
+    has_room: bool,
+}
+
+/// Returns a slot for `newcomer` once there is one; a full relay evicts a connection for it. `None` never
+/// comes, because the semaphore is never closed.
+///
+/// Cancel-safe: a slot is taken or it is not, and the newcomer remembers the eviction.
+async fn room(
+    slots: &Arc<Semaphore>,
+    gate: &Gate,
+    newcomer: &mut Option<Newcomer>,
+) -> Option<OwnedSemaphorePermit> {
+    let Some(newcomer) = newcomer else { return pending().await };
+    loop {
+        newcomer.has_room = newcomer.has_room || gate.make_room(&newcomer.ticket);
+        let slot = Arc::clone(slots).acquire_owned();
+        if newcomer.has_room {
+            return slot.await.ok();
+        }
+        // A response is awaited on every connection. That one has come is recorded and not announced, so
+        // that relaying stays cheap: look again.
+        if let Ok(slot) = timeout(LOOK_AGAIN, slot).await {
+            return slot.ok();
         }
     }
 }
@@ -174,22 +244,14 @@ fn start_workers(threads: NonZeroUsize, own: &Connections) -> Vec<Worker> {
     (1..threads.get()).filter_map(start).collect()
 }
 
-/// The next client, and the slot that it takes; `None` never comes, for nobody closes the semaphore.
-async fn next(
-    slots: &Arc<Semaphore>,
-    acceptor: &mut Acceptor,
-) -> Option<(OwnedSemaphorePermit, Stream)> {
-    let slot = Arc::clone(slots).acquire_owned().await.ok()?;
-    Some((slot, acceptor.accept().await))
-}
-
 /// Gives a client to the thread that has fewest, which at a tie is this one: it need not be moved.
 fn place(
-    client: Stream,
-    (slot, ticket): (OwnedSemaphorePermit, Ticket),
+    newcomer: Newcomer,
+    slot: OwnedSemaphorePermit,
     own: &mut Connections,
     workers: &mut Vec<Worker>,
 ) {
+    let Newcomer { client, ticket, .. } = newcomer;
     let idlest = workers.iter().min_by_key(|worker| worker.load().count());
     match idlest.filter(|worker| worker.load().count() < own.load().count()) {
         None => own.start(client, own.load().place(slot, ticket)),

@@ -19,9 +19,9 @@ pub(crate) struct Upstream {
     enclave: Enclave,
     health: AtomicU8,
     open: AtomicUsize,
-    /// Whether its connections are to end once they are quiet.
-    closing: watch::Sender<bool>,
-    /// Whether that is for good.
+    /// Whether its connections are to end.
+    closing: watch::Sender<Closing>,
+    /// Whether they are to end for good.
     left: AtomicBool,
     /// There is a reason to ask how it is.
     pub(crate) doubt: Notify,
@@ -38,6 +38,17 @@ pub(crate) enum Health {
     Ready,
     /// It gets no client while another can.
     Ejected,
+}
+
+/// Whether connections to an upstream are to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Closing {
+    /// They go on.
+    No,
+    /// Each ends once it is quiet.
+    WhenQuiet,
+    /// Likewise, and responses are not awaited for long: the upstream does not answer health checks.
+    Unresponsive,
 }
 
 /// What has happened so far.
@@ -81,7 +92,7 @@ impl Upstream {
             enclave,
             health: AtomicU8::new(Health::Unknown.to_number()),
             open: AtomicUsize::new(0),
-            closing: watch::Sender::new(false),
+            closing: watch::Sender::new(Closing::No),
             left: AtomicBool::new(false),
             doubt: Notify::new(),
             unreachable: Episode::default(),
@@ -111,16 +122,18 @@ impl Upstream {
     pub(crate) fn restore(&self) -> bool {
         let before = self.health.swap(Health::Ready.to_number(), Ordering::Relaxed);
         // Under the lock of what leaving sets last, so that neither undoes the other.
-        self.closing
-            .send_if_modified(|closing| !self.left.load(Ordering::Relaxed) && mem::take(closing));
+        self.set_closing(|_| match self.left.load(Ordering::Relaxed) {
+            true => Closing::WhenQuiet,
+            false => Closing::No,
+        });
         Health::of_number(before) != Health::Ready
     }
 
-    /// It gets no more clients, and those it has may find another when they are quiet. Says whether
-    /// that is news.
-    pub(crate) fn eject(&self) -> bool {
+    /// It gets no more clients, and those it has may find another when they are quiet, or where
+    /// `closing` says that it is unresponsive. Says whether that is news.
+    pub(crate) fn eject(&self, closing: Closing) -> bool {
         let before = self.health.swap(Health::Ejected.to_number(), Ordering::Relaxed);
-        self.closing.send_replace(true);
+        self.set_closing(|_| closing);
         let is_news = Health::of_number(before) != Health::Ejected;
         if is_news {
             self.counts.ejections.fetch_add(1, Ordering::Relaxed);
@@ -131,7 +144,15 @@ impl Upstream {
     /// Its connections are to end, whatever becomes of it.
     pub(crate) fn leave(&self) {
         self.left.store(true, Ordering::Relaxed);
-        self.closing.send_replace(true);
+        self.set_closing(|closing| closing.max(Closing::WhenQuiet));
+    }
+
+    /// Wakes its connections only where that is news to them.
+    fn set_closing(&self, next: impl FnOnce(Closing) -> Closing) {
+        self.closing.send_if_modified(|closing| {
+            let before = mem::replace(closing, next(*closing));
+            before != *closing
+        });
     }
 
     /// There is a reason to ask at once how it is.
@@ -188,8 +209,8 @@ impl Lease {
         &self.0
     }
 
-    /// Tells when the connection is to end once it is quiet.
-    pub(crate) fn closing(&self) -> watch::Receiver<bool> {
+    /// Tells when the connection is to end.
+    pub(crate) fn closing(&self) -> watch::Receiver<Closing> {
         self.0.closing.subscribe()
     }
 }

@@ -87,32 +87,6 @@ async fn an_enclave_is_told_who_the_client_is_before_a_byte_of_it() {
 }
 
 #[tokio::test]
-async fn one_client_cannot_have_more_connections_than_its_cap() {
-    let folder = tempfile::tempdir().unwrap();
-    let a = Enclave::start(&folder, b'a').await;
-    let cap = std::num::NonZeroUsize::new(2);
-    let config = Config { max_connections_per_client: cap, ..config_of(&[&a.endpoint]) };
-    let proxy = Running::start(&folder, config).await;
-    let mut open = [proxy.client().await, proxy.client().await];
-    for client in &mut open {
-        assert_eq!(bounded(name_of(client)).await, Some(b'a'));
-    }
-    assert!(bounded(ends_without_a_byte(&mut proxy.client().await)).await);
-    // Another client has its own.
-    let Endpoint::Tcp(address) = &proxy.endpoint else { panic!() };
-    let socket = tokio::net::TcpSocket::new_v4().unwrap();
-    socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
-    let mut other = socket.connect(address.parse().unwrap()).await.unwrap();
-    other.write_all(b"?").await.unwrap();
-    assert_eq!(bounded(other.read_u8()).await.unwrap(), b'a');
-    assert_eq!(proxy.metric("connections_refused_total{reason=\"per_client\"}").await, Some(1));
-    // And one that has ended makes room.
-    let [first, _second] = open;
-    drop(first);
-    until(async || proxy.name().await == Some(b'a')).await;
-}
-
-#[tokio::test]
 async fn a_way_out_leads_to_its_one_host() {
     let folder = tempfile::tempdir().unwrap();
     let host = listen(&loopback()).await.unwrap();

@@ -1,6 +1,11 @@
 //! The relay over real sockets, in this process.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod fixture;
 
@@ -155,23 +160,49 @@ async fn an_upstream_that_does_not_answer_closes_the_client_at_the_connect_timeo
 }
 
 #[tokio::test]
-async fn connections_past_the_cap_wait_and_are_served_when_one_ends() {
+async fn connections_past_the_cap_wait_while_a_response_is_awaited_on_all() {
     bounded(async {
         let upstream = listen(&loopback()).await.unwrap();
         let mut config = config(upstream.local_endpoint());
         config.max_connections = 2.try_into().unwrap();
+        config.max_connections_per_client = None;
         let running = Running::start(config).await;
-        let first = running.connect().await;
-        let _second = running.connect().await;
-        let served = (upstream.accept().await.unwrap(), upstream.accept().await.unwrap());
+        let mut served = asking(&running, &upstream, 2).await;
 
         let mut third = running.connect().await;
         third.write_u8(b'x').await.unwrap();
         assert!(timeout(A_WHILE, upstream.accept()).await.is_err(), "served past the cap");
 
-        drop((first, served));
-        let mut served = upstream.accept().await.unwrap();
-        assert_eq!(served.read_u8().await.unwrap(), b'x');
+        drop(served.remove(0));
+        let mut server = upstream.accept().await.unwrap();
+        assert_eq!(server.read_u8().await.unwrap(), b'x');
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn full_relay_makes_room_once_a_response_has_come() {
+    bounded(async {
+        let upstream = listen(&loopback()).await.unwrap();
+        let mut config = config(upstream.local_endpoint());
+        config.max_connections = 2.try_into().unwrap();
+        config.max_connections_per_client = None;
+        let running = Running::start(config).await;
+        let mut served = asking(&running, &upstream, 2).await;
+
+        let mut third = running.connect().await;
+        third.write_u8(b'x').await.unwrap();
+        assert!(timeout(A_WHILE, upstream.accept()).await.is_err(), "served past the cap");
+
+        let (client, server) = &mut served[1];
+        server.write_u8(b'!').await.unwrap();
+        assert_eq!(client.read_u8().await.unwrap(), b'!');
+        let mut third_server = upstream.accept().await.unwrap();
+        assert_eq!(third_server.read_u8().await.unwrap(), b'x');
+        assert!(ends_without_a_byte(client).await);
+        let (client, server) = &mut served[0];
+        server.write_u8(b'!').await.unwrap();
+        assert_eq!(client.read_u8().await.unwrap(), b'!');
     })
     .await;
 }

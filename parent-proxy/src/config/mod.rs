@@ -47,7 +47,7 @@ pub struct Config {
     pub log_level: Level,
     /// Connections at a time.
     pub max_connections: NonZeroUsize,
-    /// Connections of one client at a time, if they are counted.
+    /// Connections of one client address at a time, if they are limited.
     pub max_connections_per_client: Option<NonZeroUsize>,
     /// Threads that relay.
     pub threads: NonZeroUsize,
@@ -55,6 +55,8 @@ pub struct Config {
     pub connect_timeout: Duration,
     /// How long neither side may send a byte.
     pub idle_timeout: Duration,
+    /// How long a response may take, once health checks have found its enclave unresponsive.
+    pub unresponsive_timeout: Duration,
     /// How long a connection may live.
     pub total_timeout: Duration,
     /// How long connections may go on at the end.
@@ -149,6 +151,7 @@ impl Config {
         };
         let seconds = |given: Option<Seconds<1>>, default| given.map_or(default, Seconds::duration);
         let interval = settings.health_interval.map_or(INTERVAL, Seconds::duration);
+        let max_connections = settings.max_connections.unwrap_or(max_connections());
         Ok(Self {
             listen,
             upstreams: upstreams(settings.upstream)?,
@@ -164,13 +167,14 @@ impl Config {
             log,
             log_format: settings.log_format.map_or_else(Format::default, |text| text.0),
             log_level: settings.log_level.map_or_else(Level::default, |text| text.0),
-            max_connections: settings.max_connections.unwrap_or(max_connections()),
-            max_connections_per_client: settings
-                .max_connections_per_client
-                .and_then(NonZeroUsize::new),
+            max_connections,
+            max_connections_per_client: NonZeroUsize::new(
+                settings.max_connections_per_client.unwrap_or_else(|| a_quarter(max_connections)),
+            ),
             threads: settings.threads.unwrap_or_else(threads),
             connect_timeout: seconds(settings.connect_timeout, Duration::from_secs(3)),
             idle_timeout: seconds(settings.idle_timeout, Duration::from_secs(60)),
+            unresponsive_timeout: seconds(settings.unresponsive_timeout, Duration::from_secs(5)),
             total_timeout: seconds(settings.total_timeout, Duration::from_secs(3600)),
             drain_timeout: seconds(settings.drain_timeout, Duration::from_secs(25)),
             source: path.filter(|_| !listed_above),
@@ -204,6 +208,7 @@ impl Config {
             threads: Some(self.threads),
             connect_timeout: Some(Seconds::of(self.connect_timeout)),
             idle_timeout: Some(Seconds::of(self.idle_timeout)),
+            unresponsive_timeout: Some(Seconds::of(self.unresponsive_timeout)),
             total_timeout: Some(Seconds::of(self.total_timeout)),
             drain_timeout: Some(Seconds::of(self.drain_timeout)),
         }
@@ -217,6 +222,11 @@ const UNHEALTHY_AFTER: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
 
 fn max_connections() -> NonZeroUsize {
     NonZeroUsize::new(limits::MAX_CONNECTIONS).unwrap_or(NonZeroUsize::MIN)
+}
+
+/// Returns the default limit of one client address, so that no address alone fills the relay.
+fn a_quarter(max_connections: NonZeroUsize) -> usize {
+    max_connections.get().div_ceil(4)
 }
 
 fn threads() -> NonZeroUsize {

@@ -105,11 +105,19 @@ pub(super) struct Settings {
     #[arg(long, value_name = "LEVEL", env = "PARENT_PROXY_LOG_LEVEL")]
     pub(super) log_level: Option<Text<Level>>,
 
-    /// Connections relayed at a time; more wait in the kernel's queue. [default: 4096]
+    /// Connections relayed at a time. [default: 4096]
+    ///
+    /// When all are taken, the longest-silent connection of the address with the most connections makes room
+    /// for a new one. A connection on which a response is awaited is never closed for that; where one is
+    /// awaited on all, new clients wait in the kernel's queue.
     #[arg(long, value_name = "N", env = "PARENT_PROXY_MAX_CONNECTIONS")]
     pub(super) max_connections: Option<NonZeroUsize>,
 
-    /// Connections of one client, by IPv4 address or IPv6 /64; more are closed. 0 is no cap. [default: 0]
+    /// Connections of one client, by IPv4 address or IPv6 /64; 0 is no limit. [default: a quarter of
+    /// --max-connections]
+    ///
+    /// An address at its limit makes room by its own longest-silent connection. Behind a load balancer that
+    /// hides its clients' addresses all clients are one: set 0, or as many as --max-connections.
     #[arg(long, value_name = "N", env = "PARENT_PROXY_MAX_CONNECTIONS_PER_CLIENT")]
     pub(super) max_connections_per_client: Option<usize>,
 
@@ -133,6 +141,14 @@ pub(super) struct Settings {
     #[arg(long, value_name = "SECONDS", env = "PARENT_PROXY_IDLE_TIMEOUT")]
     #[arg(allow_negative_numbers = true)]
     pub(super) idle_timeout: Option<Seconds<1>>,
+
+    /// How long a response may take once health checks have found its enclave unresponsive, in seconds.
+    /// [default: 5]
+    ///
+    /// Then the client's connection is closed, so that its SDK tries again on another enclave.
+    #[arg(long, value_name = "SECONDS", env = "PARENT_PROXY_UNRESPONSIVE_TIMEOUT")]
+    #[arg(allow_negative_numbers = true)]
+    pub(super) unresponsive_timeout: Option<Seconds<1>>,
 
     /// How long a connection may live, in seconds, busy or not. [default: 3600]
     ///
@@ -179,6 +195,7 @@ impl Settings {
             threads: self.threads.or(below.threads),
             connect_timeout: self.connect_timeout.or(below.connect_timeout),
             idle_timeout: self.idle_timeout.or(below.idle_timeout),
+            unresponsive_timeout: self.unresponsive_timeout.or(below.unresponsive_timeout),
             total_timeout: self.total_timeout.or(below.total_timeout),
             drain_timeout: self.drain_timeout.or(below.drain_timeout),
         }

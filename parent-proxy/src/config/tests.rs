@@ -29,7 +29,8 @@ fn defaults_are_what_the_help_explains() {
     assert_eq!(config.listen, Listen::Endpoint(Endpoint::Tcp("127.0.0.1:0".to_owned())));
     let upstream = Enclave { endpoint: Endpoint::Vsock { cid: 16, port: 5000 }, admin: None };
     assert_eq!(config.upstreams, [upstream]);
-    assert_eq!((config.max_connections.get(), config.max_connections_per_client), (4096, None));
+    assert_eq!(config.max_connections.get(), 4096);
+    assert_eq!(config.max_connections_per_client.map(NonZeroUsize::get), Some(1024));
     assert!((1..=4).contains(&config.threads.get()));
     let Checks { interval, timeout, unhealthy_after } = config.checks;
     let times = [
@@ -37,19 +38,36 @@ fn defaults_are_what_the_help_explains() {
         timeout,
         config.connect_timeout,
         config.idle_timeout,
+        config.unresponsive_timeout,
         config.total_timeout,
         config.drain_timeout,
     ];
-    assert_eq!(times.map(|timeout| timeout.as_secs()), [2, 1, 3, 60, 3600, 25]);
+    assert_eq!(times.map(|timeout| timeout.as_secs()), [2, 1, 3, 60, 5, 3600, 25]);
     assert_eq!(unhealthy_after.get(), 2);
     assert!(!config.proxy_protocol && config.admin_listen.is_none() && config.source.is_none());
     assert!(config.archive.is_none() && config.egress.is_empty() && config.log.is_none());
     let help = Settings::try_parse_from(["parent-proxy", "--help"]).unwrap_err().to_string();
-    for default in
-        ["[default: 2]", "[default: 1]", "[default: 3]", "[default: 60]", "[default: 25]"]
-    {
+    for default in [
+        "[default: 2]",
+        "[default: 1]",
+        "[default: 3]",
+        "[default: 60]",
+        "[default: 5]",
+        "[default: 25]",
+    ] {
         assert!(help.contains(default), "{default}");
     }
+}
+
+#[test]
+fn limit_of_one_address_is_a_quarter_unless_it_is_given() {
+    let limit = |arguments: &[&str]| {
+        parse(arguments).unwrap().max_connections_per_client.map(NonZeroUsize::get)
+    };
+    assert_eq!(limit(&["--max-connections=10"]), Some(3));
+    assert_eq!(limit(&["--max-connections=1"]), Some(1));
+    assert_eq!(limit(&["--max-connections-per-client=7"]), Some(7));
+    assert_eq!(limit(&["--max-connections-per-client=0"]), None);
 }
 
 #[test]

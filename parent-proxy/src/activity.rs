@@ -1,0 +1,134 @@
+//! How long a connection has been silent, readable from any thread.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+/// A response is awaited.
+const AWAITING: u64 = 1 << 63;
+
+/// The client has sent a byte.
+const SPOKEN: u64 = 1 << 62;
+
+/// The traffic of one connection, written by the thread that relays it and read by the one that accepts.
+///
+/// Recording is one relaxed store, so it costs a relayed byte nothing that can be measured.
+#[derive(Debug)]
+pub(crate) struct Activity {
+    epoch: Instant,
+    /// Microseconds from `epoch` to the last byte, with the two flags above.
+    state: AtomicU64,
+    /// The rank that the limiter has this connection filed under; read and written under its lock only.
+    filed: AtomicU64,
+    task: OnceLock<AbortHandle>,
+    evicted: AtomicBool,
+}
+
+/// The order in which connections make room: the lowest goes first.
+///
+/// A connection on which the client has never sent a byte comes before all others. Behind a shared address
+/// a flood of silent connections would otherwise push out clients between two messages of a handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Rank(u64);
+
+impl Activity {
+    /// Starts the silence of a connection that was accepted at `now`; `epoch` is common to all that are
+    /// compared.
+    pub(crate) fn new(epoch: Instant, now: Instant) -> Self {
+        Self {
+            epoch,
+            state: AtomicU64::new(micros(epoch, now)),
+            filed: AtomicU64::new(0),
+            task: OnceLock::new(),
+            evicted: AtomicBool::new(false),
+        }
+    }
+
+    /// Records that a byte, or the end of a direction, passed at `now`.
+    pub(crate) fn record(&self, now: Instant, awaits_response: bool) {
+        let before = self.state.load(Ordering::Relaxed);
+        let flags = if awaits_response { AWAITING | SPOKEN } else { before & SPOKEN };
+        self.state.store(micros(self.epoch, now) | flags, Ordering::Relaxed);
+    }
+
+    /// Returns the connection's rank, or `None` while a response is awaited.
+    pub(crate) fn rank(&self) -> Option<Rank> {
+        let state = self.state.load(Ordering::Relaxed);
+        (state & AWAITING == 0).then_some(Rank(state))
+    }
+
+    /// Returns the lowest rank that the connection can have from `now` on.
+    pub(crate) fn rank_at_least(&self, now: Instant) -> Rank {
+        self.rank().unwrap_or(Rank(micros(self.epoch, now) | SPOKEN))
+    }
+
+    /// Returns the rank that was last given to [`file`](Self::file).
+    pub(crate) fn filed(&self) -> Rank {
+        Rank(self.filed.load(Ordering::Relaxed))
+    }
+
+    /// Notes the rank that this connection is filed under.
+    pub(crate) fn file(&self, rank: Rank) {
+        self.filed.store(rank.0, Ordering::Relaxed);
+    }
+
+    /// Names the task to abort when the connection makes room.
+    pub(crate) fn set_task(&self, task: AbortHandle) {
+        let task = self.task.get_or_init(|| task);
+        // `evict` may have come before the task.
+        if self.evicted.load(Ordering::SeqCst) {
+            task.abort();
+        }
+    }
+
+    /// Ends the connection.
+    pub(crate) fn evict(&self) {
+        self.evicted.store(true, Ordering::SeqCst);
+        if let Some(task) = self.task.get() {
+            task.abort();
+        }
+    }
+}
+
+fn micros(epoch: Instant, now: Instant) -> u64 {
+    let micros = now.saturating_duration_since(epoch).as_micros();
+    // The flags' bits are free for 146,000 years.
+    u64::try_from(micros).unwrap_or(u64::MAX) & !(AWAITING | SPOKEN)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn ranks_silent_connections_before_those_that_have_spoken() {
+        let epoch = Instant::now();
+        let at = |seconds| epoch + Duration::from_secs(seconds);
+        let (old, new, spoken) =
+            (Activity::new(epoch, at(1)), Activity::new(epoch, at(9)), Activity::new(epoch, at(0)));
+        spoken.record(at(1), true);
+        assert_eq!(spoken.rank(), None);
+        let lowest = spoken.rank_at_least(at(2));
+        spoken.record(at(2), false);
+        assert!(old.rank() < new.rank() && new.rank() < spoken.rank());
+        assert_eq!(spoken.rank(), Some(lowest));
+    }
+
+    #[tokio::test]
+    async fn evicts_a_task_that_is_named_after_the_eviction() {
+        for named_first in [true, false] {
+            let activity = Activity::new(Instant::now(), Instant::now());
+            let task = tokio::spawn(std::future::pending::<()>());
+            if named_first {
+                activity.set_task(task.abort_handle());
+            }
+            activity.evict();
+            activity.set_task(task.abort_handle());
+            assert!(task.await.unwrap_err().is_cancelled());
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Limits of connections, and which connection makes room for a new one.
+
+use std::cmp::Reverse;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use shared::transport::Episode;
+use tokio::time::Instant;
+
+use crate::activity::{Activity, Rank};
+
+/// The open connections by client address.
+#[derive(Debug)]
+pub(crate) struct ConnectionLimiter {
+    per_client: Option<NonZeroUsize>,
+    epoch: Instant,
+    clients: Mutex<Clients>,
+    pub(crate) counts: Counts,
+    at_limit: Episode,
+    full: Episode,
+}
+
+/// Connections that were evicted or refused so far.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    /// Evicted because their own address was at its limit.
+    pub(crate) evicted_per_client: AtomicU64,
+    /// Evicted because the relay was full.
+    pub(crate) evicted_full: AtomicU64,
+    /// Refused because all connections of their address awaited a response.
+    pub(crate) refused_per_client: AtomicU64,
+}
+
+/// A client's address as connections are counted by; `None` for a Unix or vsock peer.
+type ClientAddress = Option<IpAddr>;
+
+#[derive(Debug, Default)]
+struct Clients {
+    open: HashMap<ClientAddress, Open>,
+    next_number: u64,
+}
+
+/// The connections of one address.
+///
+/// The ranks are as they were when last looked at. They only ever rise, so the first entry whose rank is
+/// still current is the lowest of all, and relaying a byte needs no lock.
+type Open = BTreeMap<(Rank, u64), Arc<Activity>>;
+
+impl Clients {
+    fn is_at_limit(&self, client: ClientAddress, limit: Option<NonZeroUsize>) -> bool {
+        // A peer without an address is another program of this instance.
+        client.is_some()
+            && limit.is_some_and(|limit| {
+                self.open.get(&client).is_some_and(|open| open.len() >= limit.get())
+            })
+    }
+
+    fn insert(&mut self, client: ClientAddress, activity: &Arc<Activity>, now: Instant) -> u64 {
+        let number = self.next_number;
+        self.next_number += 1;
+        let open = self.open.entry(client).or_default();
+        file(open, number, Arc::clone(activity), activity.rank_at_least(now));
+        number
+    }
+
+    fn remove(&mut self, client: ClientAddress, number: u64, activity: &Activity) {
+        if let Entry::Occupied(mut open) = self.open.entry(client) {
+            open.get_mut().remove(&(activity.filed(), number));
+            if open.get().is_empty() {
+                open.remove();
+            }
+        }
+    }
+
+    /// Takes out the longest-silent connection of the largest address that has one, except `newcomer`.
+    fn take_of_largest(
+        &mut self,
+        newcomer: u64,
+        now: Instant,
+    ) -> Option<(ClientAddress, Arc<Activity>)> {
+        let take = |clients: &mut Self, client| {
+            let taken = clients.take_longest_silent(client, Some(newcomer), now);
+            taken.map(|activity| (client, activity))
+        };
+        let largest =
+            self.open.iter().max_by_key(|(_, open)| open.len()).map(|(client, _)| *client);
+        if let Some(taken) = largest.and_then(|client| take(self, client)) {
+            return Some(taken);
+        }
+        let mut sizes: Vec<_> =
+            self.open.iter().map(|(client, open)| (open.len(), *client)).collect();
+        sizes.sort_unstable_by_key(|(size, _)| Reverse(*size));
+        sizes.into_iter().find_map(|(_, client)| take(self, client))
+    }
+
+    /// Takes out the longest-silent connection of an address, except `newcomer`.
+    fn take_longest_silent(
+        &mut self,
+        client: ClientAddress,
+        newcomer: Option<u64>,
+        now: Instant,
+    ) -> Option<Arc<Activity>> {
+        let open = self.open.get_mut(&client)?;
+        let mut passed_over = Vec::new();
+        let mut taken = None;
+        while let Some(((filed, number), activity)) = open.pop_first() {
+            match activity.rank() {
+                Some(rank) if Some(number) != newcomer && rank <= filed => {
+                    taken = Some(activity);
+                    break;
+                }
+                // More was sent since: it may still be the lowest, and is looked at again.
+                Some(rank) if Some(number) != newcomer => file(open, number, activity, rank),
+                _ => passed_over.push((number, activity)),
+            }
+        }
+        for (number, activity) in passed_over {
+            let rank = activity.rank_at_least(now);
+            file(open, number, activity, rank);
+        }
+        if open.is_empty() {
+            self.open.remove(&client);
+        }
+        taken
+    }
+}
+
+fn file(open: &mut Open, number: u64, activity: Arc<Activity>, rank: Rank) {
+    activity.file(rank);
+    open.insert((rank, number), activity);
+}
+
+/// Returns the address that a client is counted by: of IPv6, a client commonly has all of a /64.
+fn client_of(address: IpAddr) -> IpAddr {
+    const HOST: u128 = (1 << 64) - 1;
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !HOST)),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+/// A connection's place in the limits, given back on drop.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    limiter: Arc<ConnectionLimiter>,
+    client: ClientAddress,
+    number: u64,
+    activity: Arc<Activity>,
+    has_evicted: bool,
+}
+
+impl ConnectionLimiter {
+    /// Allows `per_client` connections of one address, or any number without it.
+    pub(crate) fn new(per_client: Option<NonZeroUsize>) -> Self {
+        Self {
+            per_client,
+            epoch: Instant::now(),
+            clients: Mutex::default(),
+            counts: Counts::default(),
+            at_limit: Episode::default(),
+            full: Episode::default(),
+        }
+    }
+
+    /// Admits a connection. An address at its limit makes room by its own longest-silent connection;
+    /// returns `None` where a response is awaited on all of them.
+    pub(crate) fn admit(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Permit> {
+        let client = address.map(client_of);
+        let now = Instant::now();
+        let activity = Arc::new(Activity::new(self.epoch, now));
+        let (number, evicted) = {
+            let mut clients = self.clients();
+            let evicted = match clients.is_at_limit(client, self.per_client) {
+                false => None,
+                true => match clients.take_longest_silent(client, None, now) {
+                    Some(evicted) => Some(evicted),
+                    None => {
+                        drop(clients);
+                        self.refuse(client);
+                        return None;
+                    }
+                },
+            };
+            (clients.insert(client, &activity, now), evicted)
+        };
+        let has_evicted = evicted.is_some();
+        if let Some(evicted) = evicted {
+            evicted.evict();
+            self.counts.evicted_per_client.fetch_add(1, Ordering::Relaxed);
+            if self.at_limit.begins() {
+                let (client, limit) = (client.map(tracing::field::display), self.per_client);
+                tracing::warn!(
+                    client,
+                    limit,
+                    "a client address is at its limit; its longest-silent connections are closed"
+                );
+            }
+        }
+        Some(Permit { limiter: Arc::clone(self), client, number, activity, has_evicted })
+    }
+
+    /// Evicts the longest-silent connection of the address with the most connections, for the
+    /// connection of `newcomer`. Returns `false` where a response is awaited on all others.
+    pub(crate) fn make_room(&self, newcomer: &Permit) -> bool {
+        let now = Instant::now();
+        let Some((client, evicted)) = self.clients().take_of_largest(newcomer.number, now) else {
+            return false;
+        };
+        evicted.evict();
+        self.counts.evicted_full.fetch_add(1, Ordering::Relaxed);
+        if self.full.begins() {
+            let client = client.map(tracing::field::display);
+            tracing::warn!(
+                client,
+                "the relay is full; the longest-silent connections of the address with the most \
+                 connections are closed"
+            );
+        }
+        true
+    }
+
+    fn refuse(&self, client: ClientAddress) {
+        self.counts.refused_per_client.fetch_add(1, Ordering::Relaxed);
+        if self.at_limit.begins() {
+            let (client, limit) = (client.map(tracing::field::display), self.per_client);
+            tracing::warn!(
+                client,
+                limit,
+                "a client address is at its limit and awaits responses on all connections; more are \
+                 refused"
+            );
+        }
+    }
+
+    fn clients(&self) -> MutexGuard<'_, Clients> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Permit {
+    /// Returns whether a connection of the same address was evicted for this one.
+    pub(crate) fn has_evicted(&self) -> bool {
+        self.has_evicted
+    }
+
+    /// Returns what the connection's traffic is recorded in.
+    pub(crate) fn activity(&self) -> &Arc<Activity> {
+        &self.activity
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.limiter.clients().remove(self.client, self.number, &self.activity);
+    }
+}
+
+#[cfg(test)]
+#[path = "limiter_tests.rs"]
+mod tests;

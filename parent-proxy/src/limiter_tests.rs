@@ -1,0 +1,154 @@
+use std::time::Duration;
+
+use tokio::time::advance;
+
+use super::*;
+
+const NONE: [usize; 0] = [];
+const SECOND: Duration = Duration::from_secs(1);
+
+fn limiter(per_client: usize) -> Arc<ConnectionLimiter> {
+    Arc::new(ConnectionLimiter::new(NonZeroUsize::new(per_client)))
+}
+
+/// Connects from an address a second after the last one did.
+async fn connect(limiter: &Arc<ConnectionLimiter>, address: &str) -> Permit {
+    advance(SECOND).await;
+    limiter.admit(Some(address.parse().unwrap())).unwrap()
+}
+
+impl Permit {
+    fn record(&self, awaits_response: bool) {
+        self.activity.record(Instant::now(), awaits_response);
+    }
+
+    fn is_evicted(&self) -> bool {
+        !self
+            .limiter
+            .clients()
+            .open
+            .get(&self.client)
+            .is_some_and(|open| open.values().any(|activity| Arc::ptr_eq(activity, &self.activity)))
+    }
+}
+
+/// Returns the numbers of the connections that were evicted.
+fn evicted(permits: &[&Permit]) -> Vec<usize> {
+    let evicted = permits.iter().enumerate().filter(|(_, permit)| permit.is_evicted());
+    evicted.map(|(number, _)| number).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn address_at_its_limit_evicts_its_own_longest_silent() {
+    let limiter = limiter(2);
+    let other = connect(&limiter, "192.0.2.8").await;
+    let first = connect(&limiter, "192.0.2.7").await;
+    // The same address, as a socket that takes both families has it.
+    let second = connect(&limiter, "::ffff:192.0.2.7").await;
+    assert_eq!(evicted(&[&other, &first, &second]), NONE);
+    let third = connect(&limiter, "192.0.2.7").await;
+    assert_eq!(evicted(&[&other, &first, &second, &third]), [1]);
+    assert_eq!(limiter.counts.evicted_per_client.load(Ordering::Relaxed), 1);
+    // A place that was given back is taken first.
+    drop(second);
+    let fourth = connect(&limiter, "192.0.2.7").await;
+    assert_eq!(evicted(&[&other, &third, &fourth]), NONE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn never_evicts_a_connection_that_awaits_a_response() {
+    let limiter = limiter(2);
+    let (first, second) =
+        (connect(&limiter, "192.0.2.7").await, connect(&limiter, "192.0.2.7").await);
+    first.record(true);
+    let third = connect(&limiter, "192.0.2.7").await;
+    assert_eq!(evicted(&[&first, &second, &third]), [1]);
+    third.record(true);
+    assert!(limiter.admit(Some("192.0.2.7".parse().unwrap())).is_none());
+    assert_eq!(limiter.counts.refused_per_client.load(Ordering::Relaxed), 1);
+    assert_eq!(evicted(&[&first, &third]), NONE);
+
+    // Answered, the first is silent for longer than the third.
+    advance(SECOND).await;
+    first.record(false);
+    advance(SECOND).await;
+    third.record(false);
+    let fourth = connect(&limiter, "192.0.2.7").await;
+    assert_eq!(evicted(&[&first, &third, &fourth]), [0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_is_counted_from_the_last_byte() {
+    let limiter = limiter(3);
+    let address = "192.0.2.7";
+    let mut permits = Vec::new();
+    for _ in 0..3 {
+        let permit = connect(&limiter, address).await;
+        permit.record(true);
+        permit.record(false);
+        permits.push(permit);
+    }
+    advance(SECOND).await;
+    permits[0].record(false);
+    permits.push(connect(&limiter, address).await);
+    permits[3].record(false);
+    let all: Vec<&Permit> = permits.iter().collect();
+    assert_eq!(evicted(&all), [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn never_spoken_connections_go_before_those_that_have() {
+    let limiter = limiter(2);
+    let spoken = connect(&limiter, "192.0.2.7").await;
+    spoken.record(true);
+    spoken.record(false);
+    let silent = connect(&limiter, "192.0.2.7").await;
+    let third = connect(&limiter, "192.0.2.7").await;
+    assert_eq!(evicted(&[&spoken, &silent, &third]), [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn full_relay_evicts_from_the_address_with_the_most_connections() {
+    let limiter = limiter(0);
+    let oldest = connect(&limiter, "192.0.2.8").await;
+    let many = [
+        connect(&limiter, "192.0.2.7").await,
+        connect(&limiter, "192.0.2.7").await,
+        connect(&limiter, "192.0.2.7").await,
+    ];
+    let newcomer = connect(&limiter, "192.0.2.9").await;
+    assert!(limiter.make_room(&newcomer));
+    assert_eq!(evicted(&[&oldest, &many[0], &many[1], &many[2], &newcomer]), [1]);
+    assert_eq!(limiter.counts.evicted_full.load(Ordering::Relaxed), 1);
+
+    // Where a response is awaited on all of theirs, the next largest makes room.
+    many[1].record(true);
+    many[2].record(true);
+    assert!(limiter.make_room(&newcomer));
+    assert_eq!(evicted(&[&oldest, &many[1], &many[2], &newcomer]), [0]);
+    // The newcomer is no room for itself.
+    assert!(!limiter.make_room(&newcomer));
+    assert_eq!(evicted(&[&many[1], &many[2], &newcomer]), NONE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn counts_a_64_as_one_client_and_forgets_addresses_that_are_gone() {
+    let limiter = limiter(1);
+    let one = connect(&limiter, "2001:db8::1").await;
+    let same = connect(&limiter, "2001:db8::ffff:0:0:1").await;
+    let other = connect(&limiter, "2001:db8:0:1::1").await;
+    assert_eq!(evicted(&[&one, &same, &other]), [0]);
+    drop((one, same, other));
+    assert!(limiter.clients().open.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn peers_without_an_address_have_no_limit_of_their_own() {
+    let limiter = limiter(1);
+    let first = limiter.admit(None).unwrap();
+    advance(SECOND).await;
+    let second = limiter.admit(None).unwrap();
+    assert_eq!(evicted(&[&first, &second]), NONE);
+    assert!(limiter.make_room(&second));
+    assert_eq!(evicted(&[&first, &second]), [0]);
+}

@@ -1,0 +1,162 @@
+//! Limits of connections: which connection makes room, and when a slot is free again.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod fixture;
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use fixture::enclave::{Enclave, name_of};
+use fixture::proxy::{Running, until};
+use fixture::{bounded, config_of, ends_without_a_byte, loopback};
+use parent_proxy::{Checks, Config};
+use shared::transport::{Endpoint, listen};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+
+/// Connects from an address of this machine, of which 127.0.0.0/8 has many.
+async fn connect_from(address: &str, proxy: &Running) -> TcpStream {
+    let Endpoint::Tcp(listen) = &proxy.endpoint else { panic!() };
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(format!("{address}:0").parse().unwrap()).unwrap();
+    socket.connect(listen.parse().unwrap()).await.unwrap()
+}
+
+/// Asks an enclave of the fixture for its name, which needs a connection that is open on both sides.
+async fn is_answered(client: &mut TcpStream) -> bool {
+    client.write_all(b"?").await.is_ok() && client.read_u8().await.is_ok()
+}
+
+async fn ends(client: &mut TcpStream) -> bool {
+    !matches!(client.read(&mut [0]).await, Ok(1..))
+}
+
+async fn start(folder: &TempDir, max_connections: usize, per_client: usize) -> (Enclave, Running) {
+    let enclave = Enclave::start(folder, b'a').await;
+    let config = Config {
+        max_connections: NonZeroUsize::new(max_connections).unwrap(),
+        max_connections_per_client: NonZeroUsize::new(per_client),
+        ..config_of(&[&enclave.endpoint])
+    };
+    let proxy = Running::start(folder, config).await;
+    (enclave, proxy)
+}
+
+#[tokio::test]
+async fn address_at_its_limit_loses_its_longest_silent_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_enclave, proxy) = start(&folder, 100, 2).await;
+    let mut other = connect_from("127.0.0.2", &proxy).await;
+    assert!(bounded(is_answered(&mut other)).await);
+    let mut clients = Vec::new();
+    for _ in 0..2 {
+        let mut client = connect_from("127.0.0.1", &proxy).await;
+        assert!(bounded(is_answered(&mut client)).await);
+        clients.push(client);
+    }
+    // The first was answered last, so the second is silent for longer.
+    assert!(bounded(is_answered(&mut clients[0])).await);
+    let mut third = connect_from("127.0.0.1", &proxy).await;
+    assert!(bounded(is_answered(&mut third)).await);
+    assert!(bounded(ends(&mut clients[1])).await);
+    assert!(bounded(is_answered(&mut clients[0])).await);
+    assert!(bounded(is_answered(&mut other)).await);
+    assert_eq!(proxy.metric("connections_evicted_total{reason=\"per_client\"}").await, Some(1));
+    assert_eq!(proxy.metric("connections_evicted_total{reason=\"full\"}").await, Some(0));
+    assert_eq!(proxy.metric("connections_refused_total{reason=\"per_client\"}").await, Some(0));
+}
+
+#[tokio::test]
+async fn address_that_awaits_responses_on_all_connections_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let upstream = listen(&loopback()).await.unwrap();
+    let config = Config {
+        max_connections_per_client: NonZeroUsize::new(2),
+        ..config_of(&[upstream.local_endpoint()])
+    };
+    let proxy = Running::start(&folder, config).await;
+    let mut pairs = Vec::new();
+    for _ in 0..2 {
+        let mut client = proxy.client().await;
+        client.write_all(b"?").await.unwrap();
+        let mut server = bounded(upstream.accept()).await.unwrap();
+        assert_eq!(bounded(server.read_u8()).await.unwrap(), b'?');
+        pairs.push((client, server));
+    }
+    assert!(bounded(ends_without_a_byte(&mut proxy.client().await)).await);
+    assert_eq!(proxy.metric("connections_refused_total{reason=\"per_client\"}").await, Some(1));
+    for (client, server) in &mut pairs {
+        server.write_all(b"!").await.unwrap();
+        assert_eq!(bounded(client.read_u8()).await.unwrap(), b'!');
+    }
+    // Another address has a limit of its own.
+    let _other = connect_from("127.0.0.2", &proxy).await;
+    bounded(upstream.accept()).await.unwrap();
+}
+
+#[tokio::test]
+async fn full_relay_takes_from_the_address_with_the_most_connections() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_enclave, proxy) = start(&folder, 4, 0).await;
+    let mut honest = connect_from("127.0.0.1", &proxy).await;
+    assert!(bounded(is_answered(&mut honest)).await);
+    let mut flood = Vec::new();
+    for _ in 0..30 {
+        flood.push(connect_from("127.0.0.2", &proxy).await);
+        assert!(bounded(is_answered(&mut honest)).await);
+    }
+    let mut newcomer = connect_from("127.0.0.3", &proxy).await;
+    assert!(bounded(is_answered(&mut newcomer)).await);
+    assert!(bounded(is_answered(&mut honest)).await);
+    for silent in &mut flood[..28] {
+        assert!(bounded(ends(silent)).await);
+    }
+    for kept in &mut flood[28..] {
+        assert!(bounded(is_answered(kept)).await);
+    }
+    assert_eq!(proxy.metric("connections_evicted_total{reason=\"full\"}").await, Some(28));
+}
+
+#[tokio::test]
+async fn slot_is_free_2_s_after_the_enclave_has_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let upstream = listen(&loopback()).await.unwrap();
+    let config = config_of(&[upstream.local_endpoint()]);
+    let open = format!("connections_open{{upstream=\"{}\"}}", upstream.local_endpoint());
+    let proxy = Running::start(&folder, config).await;
+    let mut silent = proxy.client().await;
+    drop(bounded(upstream.accept()).await.unwrap());
+    // Its side is still open, and every time-out of the configuration is far away.
+    assert!(bounded(ends_without_a_byte(&mut silent)).await);
+    until(async || proxy.metric(&open).await == Some(0)).await;
+}
+
+#[tokio::test]
+async fn unresponsive_enclave_loses_its_requests_and_a_ready_one_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let ready = Enclave::start(&folder, b'a').await;
+    // The kernel completes its connections, and no program reads them, as with one that hangs.
+    let hung = listen(&Endpoint::Unix(folder.path().join("hung"))).await.unwrap();
+    let config = config_of(&[hung.local_endpoint(), &ready.endpoint]);
+    let checks = Checks {
+        interval: Some(Duration::from_millis(20)),
+        timeout: Duration::from_millis(200),
+        ..config.checks
+    };
+    let unresponsive_timeout = Duration::from_millis(100);
+    let proxy = Running::start(&folder, Config { checks, unresponsive_timeout, ..config }).await;
+    // The first client's turn is the first upstream's.
+    let (mut waiting, mut answered) = (proxy.client().await, proxy.client().await);
+    waiting.write_all(b"?").await.unwrap();
+    assert_eq!(bounded(name_of(&mut answered)).await, Some(b'a'));
+    assert!(bounded(ends_without_a_byte(&mut waiting)).await);
+    assert_eq!(bounded(name_of(&mut answered)).await, Some(b'a'));
+    assert_eq!(bounded(proxy.name()).await, Some(b'a'));
+}
