@@ -38,7 +38,7 @@ PKCS11_BIN = $(PKCS11_DIR)/$(PRODUCTION_TARGET)/release
 TOOL = $(TARGET_DIR)/release/attested-recipient
 
 .PHONY: help build run demo test test-rust-sdk test-model test-statistics \
-	bench bench-peers peers bench-entropy bench-instructions bench-key-store bench-tls outage handover soak fuzz fuzz-replay fuzz-save mutants lint \
+	bench bench-peers peers bench-entropy bench-instructions bench-key-store bench-tls outage flood handover soak fuzz fuzz-replay fuzz-save mutants lint \
 	lint-rust-sdk fmt deny check-deploy build-production build-production-pkcs11 verify-production image-test eif eif-test \
 	kernel-update qemu-test names-test clients key-stores tools FORCE
 
@@ -108,6 +108,9 @@ bench-key-store: key-stores ## Measure whether a stuck HSM slows those who ask f
 
 outage: build clients ## Kill one of three enclaves every 20 s under 200 requests a second of real SDKs (DURATION=300).
 	DURATION=$(DURATION) cargo bench --locked -p attested-recipient --bench outage
+
+flood: build ## Hold 4,200 silent connections while another client connects anew each second (DURATION=60, four times).
+	DURATION=$(DURATION) cargo bench --locked -p attested-recipient --bench flood
 
 handover: build clients ## Restart relays under real SDKs: on a socket passed on, and behind HAProxy, which it needs (DURATION=120).
 	DURATION=$(DURATION) cargo bench --locked -p attested-recipient --bench handover
