@@ -1,5 +1,6 @@
 //! Silent connections that come again whenever they are closed.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,13 +8,11 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
-
-use crate::load::Failure;
 
 /// A flood that runs on a thread of its own until it is stopped.
 pub(crate) struct Flood {
@@ -24,7 +23,7 @@ pub(crate) struct Flood {
 
 impl Flood {
     /// Holds `count` connections from `from` to `to`, and returns once as many were opened.
-    pub(crate) fn start(from: SocketAddr, to: SocketAddr, count: usize) -> Result<Self, Failure> {
+    pub(crate) fn start(from: SocketAddr, to: SocketAddr, count: usize) -> io::Result<Self> {
         let opened = Arc::new(AtomicUsize::new(0));
         let (stop, stopped) = oneshot::channel();
         let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -67,7 +66,7 @@ async fn hold(from: SocketAddr, to: SocketAddr, opened: Arc<AtomicUsize>) {
     }
 }
 
-async fn connect(from: SocketAddr, to: SocketAddr) -> std::io::Result<tokio::net::TcpStream> {
+async fn connect(from: SocketAddr, to: SocketAddr) -> io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
     // Its end leaves no port waiting, of which there would soon be none.

@@ -10,6 +10,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::binaries::{Process, limited, until};
 use crate::e_requests::{GENERATE_RANDOM, JSON};
+use crate::flooder::Flood;
 use crate::relayed::{Relayed, address};
 use crate::row::{Row, row};
 use crate::summary::Outcome::Accepted;
@@ -59,6 +60,27 @@ fn flood() -> Row {
         assert!(now < before + GROWTH, "{before} KiB before, and up to {now}");
         relayed.assert_serves("afterwards");
     })
+    .scene("that come again, from another address", Accepted, || {
+        assert_serves_within_flood_from([127, 0, 0, 2]);
+    })
+    .scene("that come again, from the client's address", Accepted, || {
+        assert_serves_within_flood_from([127, 0, 0, 1]);
+    })
+}
+
+/// Silent connections that are opened again whenever they are closed, more than the relay takes.
+fn assert_serves_within_flood_from(address: [u8; 4]) {
+    const SILENT: usize = 200;
+    const REQUESTS: usize = 20;
+    let relayed = Relayed::with(&["--max-connections", "64"]);
+    let to = self::address(&relayed.proxy);
+    let flood = Flood::start((address, 0).into(), to, SILENT).unwrap();
+    for _ in 0..REQUESTS {
+        relayed.assert_serves("within the flood");
+    }
+    let opened = flood.stop();
+    assert!(opened > SILENT, "none of {opened} connections was closed");
+    relayed.assert_serves("afterwards");
 }
 
 /// Descriptors of this process, which has the clients' ends.

@@ -51,6 +51,8 @@ mod f_panic;
 mod f_resources;
 mod f_source;
 mod faulty;
+#[path = "../../benches/flood/flooder.rs"]
+mod flooder;
 mod hsm;
 #[path = "../secrets/hunt.rs"]
 mod hunt;
