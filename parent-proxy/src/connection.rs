@@ -167,14 +167,15 @@ where
 /// What a connection was told of its upstream.
 #[derive(Default)]
 struct Notice {
-    /// Whether the connection is to end once it is quiet. Stays, whatever becomes of the upstream.
+    /// Whether the connection is to end once it is quiet. One that has not ended yet is kept where the
+    /// upstream is restored, or active again.
     drains: bool,
     unresponsive_since: Option<Instant>,
 }
 
 impl Notice {
     fn take(&mut self, closing: Closing) {
-        self.drains |= closing != Closing::No;
+        self.drains = closing != Closing::No;
         self.unresponsive_since = match closing {
             Closing::Unresponsive => self.unresponsive_since.or(Some(Instant::now())),
             Closing::No | Closing::WhenQuiet => None,

@@ -254,5 +254,5 @@ async fn upstream_that_answers_again_in_time_keeps_its_requests() {
     carried.answer().await;
     let (end, elapsed) = carried.ended().await;
     assert!(matches!(end, End::Quiet), "{end:?}");
-    assert_about(elapsed, UNRESPONSIVE / 2 + UNRESPONSIVE * 2 + QUIET_WHILE_DRAINING);
+    assert_about(elapsed, UNRESPONSIVE / 2 + UNRESPONSIVE * 2 + IDLE);
 }

@@ -2,17 +2,18 @@
 //!
 //! Bytes pass unread: no TLS and no verifier is linked here, and of HTTP only what asks enclaves how they
 //! are (`ask`) and answers who watches the relay (`admin`). What the relay does decide is where to, how
-//! long and how many: every connection goes to the enclave that has fewest (`pool`, `upstream`), and has
-//! deadlines ([`Config`]); memory is bounded in each direction, and an idle connection holds no buffer at
+//! long and how many: every connection goes to the enclave that has fewest (`pool`, `upstream`, `balance`), and
+//! has deadlines ([`Config`]); memory is bounded in each direction, and an idle connection holds no buffer at
 //! all.
 //!
 //! `relay` accepts, places and drains, a `gate` says whom, a `worker` is a thread beside its own, and
 //! `connections` are those of one thread; `connection` keeps one connection's deadlines, `pump` moves the
 //! bytes of one connection and `direction` those of one direction. `checks` finds out which enclaves are
-//! ready.
+//! ready, and `handshakes` whose TLS certificate clients reject.
 //!
 //! Beside that the process hands enclaves a file at boot, their configuration (`handout`), takes what they
-//! log (`channel`), lets them reach single hosts (a relay each), and shows what it counts, with what they
+//! log (`channel`), lets them reach single hosts (a relay each), leads to one of them by a listener of its own
+//! (`direct`), and shows what it counts, with what they
 //! count (`metrics`, `scrape`): `proxy` is all of it.
 //!
 //! # Threads
@@ -37,15 +38,18 @@
 mod activity;
 mod admin;
 mod ask;
+mod balance;
 mod channel;
 mod checks;
 mod config;
 mod connection;
 mod connections;
 mod descriptors;
+mod direct;
 mod direction;
 mod gate;
 mod handout;
+mod handshakes;
 mod latest;
 mod limiter;
 mod log_file;

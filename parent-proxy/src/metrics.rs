@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes as Body;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
-    DescriptorEncoder, EncodeLabelSet, MetricEncoder, NoLabelSet, text,
+    DescriptorEncoder, EncodeGaugeValue, EncodeLabelSet, MetricEncoder, NoLabelSet, text,
 };
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 use crate::connections::Common;
+use crate::direct::Directs;
 use crate::latest::Latest;
 use crate::limiter::Counts;
 use crate::pool::Pool;
@@ -47,6 +48,7 @@ pub(crate) struct Counted {
     pub(crate) egress: Vec<(String, Arc<Common>)>,
     /// Lines of enclaves, if they are taken.
     pub(crate) channel: Option<Lines>,
+    pub(crate) directs: Arc<Directs>,
     /// Lines of the relay's own log that were lost.
     pub(crate) log_dropped: fn() -> u64,
 }
@@ -112,6 +114,7 @@ impl Collector for Counted {
         shown.counter("connections_evicted", help, evicted)?;
         let help = "Attempts at another upstream because one could not be connected to";
         shown.counter("connect_retries", help, [(NONE, of(&pool.retries))])?;
+        self.encode_directs(&mut shown)?;
         self.encode_egress(&mut shown)?;
         if let Some(Lines(lines)) = &self.channel {
             let help = "Lines of enclaves that were taken";
@@ -146,7 +149,8 @@ impl Counted {
         }
         let healthy =
             each().map(|(label, one)| (label, i64::from(one.health() != Health::Ejected)));
-        shown.gauge("upstream_healthy", "0 if it gets no clients, else 1", healthy)?;
+        shown.gauge("upstream_healthy", "0 if it is ejected, else 1", healthy)?;
+        encode_balancing(shown, all, &names)?;
         let checks = each().flat_map(|([upstream], one)| {
             let counts = &one.counts;
             [("ready", &counts.ready), ("not_ready", &counts.not_ready), ("failed", &counts.failed)]
@@ -155,6 +159,21 @@ impl Counted {
         shown.counter("health_checks", "Questions whether it is ready, by answer", checks)?;
         let bytes = each().flat_map(|([upstream], one)| bytes(upstream, one));
         shown.counter("bytes", "Bytes relayed", bytes)
+    }
+
+    fn encode_directs(&self, shown: &mut Shown<'_>) -> fmt::Result {
+        let all = self.directs.upstreams();
+        if all.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<String> = all.iter().map(|one| one.endpoint().to_string()).collect();
+        let each = || names.iter().map(|name| [("upstream", &**name)]).zip(&all);
+        let connections = each().map(|(label, one)| (label, of(&one.counts.connections)));
+        let help = "Connections to the enclave over its direct listener";
+        shown.counter("direct_connections", help, connections)?;
+        let open =
+            each().map(|(label, one)| (label, i64::try_from(one.open()).unwrap_or_default()));
+        shown.gauge("direct_connections_open", "The same at the moment", open)
     }
 
     fn encode_egress(&self, shown: &mut Shown<'_>) -> fmt::Result {
@@ -189,6 +208,22 @@ impl Counted {
         });
         shown.counter("egress_bytes", "Bytes relayed", bytes)
     }
+}
+
+/// Encodes what decides how many clients each upstream gets.
+fn encode_balancing(shown: &mut Shown<'_>, all: &[Arc<Upstream>], names: &[String]) -> fmt::Result {
+    let each = || names.iter().map(|name| [("upstream", &**name)]).zip(all);
+    let standby = each().map(|(label, one)| (label, i64::from(one.is_standby())));
+    let help = "1 if it gets no clients because it is configured as standby, else 0";
+    shown.gauge("upstream_standby", help, standby)?;
+    let weights = each().map(|(label, one)| (label, one.handshakes.weight()));
+    shown.gauge("upstream_weight", "Its weight in balancing, from 0.1 to 1", weights)?;
+    let shares = each().filter_map(|(label, one)| Some((label, one.handshakes.rejected_share()?)));
+    let help = "Share of its recent TLS handshakes that ended with unknown_ca or bad_certificate";
+    shown.gauge("upstream_handshake_rejections_ratio", help, shares)?;
+    let rejected = each().map(|(label, one)| (label, i64::from(one.handshakes.is_rejected())));
+    let help = "1 if that share is far above that of its siblings, else 0";
+    shown.gauge("upstream_handshakes_rejected", help, rejected)
 }
 
 const NONE: [(&str, &str); 0] = [];
@@ -226,11 +261,11 @@ impl Shown<'_> {
         Ok(())
     }
 
-    fn gauge<'l, const N: usize>(
+    fn gauge<'l, const N: usize, V: EncodeGaugeValue>(
         &mut self,
         name: &str,
         help: &str,
-        values: impl IntoIterator<Item = ([(&'l str, &'l str); N], i64)>,
+        values: impl IntoIterator<Item = ([(&'l str, &'l str); N], V)>,
     ) -> fmt::Result {
         let mut family = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
         for (labels, value) in values {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use shared::transport::{Endpoint, Stream};
 use tokio::sync::watch;
 
+use crate::balance::Totals;
 use crate::config::{Checks, Enclave};
 use crate::upstream::{Health, Lease, Upstream};
 
@@ -19,7 +20,7 @@ pub(crate) struct Pool {
     removed: Mutex<Vec<Arc<Upstream>>>,
     connect_timeout: Duration,
     pub(crate) checks: Checks,
-    /// Where those with as few connections as others are begun with.
+    /// Counts clients, so that ties are broken by turns.
     turn: AtomicUsize,
     closed: AtomicBool,
     /// That the upstreams, or what is known of them, changed.
@@ -60,16 +61,19 @@ impl Pool {
         self.news.send_replace(());
     }
 
-    /// A connection that begins with `header`, to the one that has fewest. Those that fail are gone
-    /// through, as nothing of the client's has been sent yet; `None` if all do.
+    /// Connects to the upstream that balancing prefers, and sends `header`. Where that fails the next one is
+    /// tried, as nothing of the client's has been sent yet; `None` if all fail. Standby ones are not tried.
     pub(crate) async fn connect(&self, header: &[u8]) -> Option<(Stream, Lease)> {
         let upstreams = self.upstreams();
-        let mut untried: Vec<&Arc<Upstream>> = upstreams.iter().collect();
+        let mut untried: Vec<&Arc<Upstream>> =
+            upstreams.iter().filter(|one| !one.is_standby()).collect();
+        let (active, totals) =
+            (untried.len(), Totals::of(untried.iter().map(|one| one.candidate())));
         // The first of those at a tie is tried first.
         let turn = self.turn.fetch_add(1, Ordering::Relaxed).checked_rem(untried.len());
         untried.rotate_left(turn.unwrap_or_default());
-        while let Some(next) = best(&untried) {
-            if untried.len() < upstreams.len() {
+        while let Some(next) = best(&untried, &totals) {
+            if untried.len() < active {
                 self.retries.fetch_add(1, Ordering::Relaxed);
             }
             let upstream = untried.swap_remove(next);
@@ -82,33 +86,53 @@ impl Pool {
         None
     }
 
-    /// Takes `listed` for those there are. What is listed already goes on as it is; connections to what
-    /// is not any more end once they are quiet.
+    /// Takes `listed` for those there are. What is listed already goes on as it is, standby or active as it is
+    /// listed now; connections to what is not any more end once they are quiet.
     pub(crate) fn replace(&self, listed: &[Enclave]) {
+        let Exchanged { removed, added } = self.exchange(listed);
+        for upstream in removed {
+            tracing::info!(upstream = %upstream.endpoint(), "upstream removed");
+        }
+        for upstream in added {
+            let standby = upstream.is_standby();
+            tracing::info!(upstream = %upstream.endpoint(), standby, "upstream added");
+        }
+        for upstream in self.upstreams().iter() {
+            let found = listed.iter().find(|enclave| upstream.is(enclave));
+            if let Some(enclave) = found.filter(|enclave| upstream.set_standby(enclave.standby)) {
+                let state = if enclave.standby { "standby" } else { "active" };
+                tracing::info!(upstream = %upstream.endpoint(), state, "upstream changed its state");
+            }
+        }
+        self.tell();
+    }
+
+    /// Takes `listed` for those there are, without a word in the log.
+    pub(crate) fn exchange(&self, listed: &[Enclave]) -> Exchanged {
         let before = self.upstreams();
-        let known = |enclave: &Enclave| {
-            before.iter().find(|upstream| upstream.enclave() == enclave).map(Arc::clone)
-        };
+        let known = |enclave: &Enclave| before.iter().find(|one| one.is(enclave)).map(Arc::clone);
+        let mut added = Vec::new();
         let now: Arc<[Arc<Upstream>]> = listed
             .iter()
             .map(|enclave| {
-                known(enclave).unwrap_or_else(|| Arc::new(Upstream::new(enclave.clone())))
+                known(enclave).unwrap_or_else(|| {
+                    let upstream = Arc::new(Upstream::new(enclave.clone()));
+                    added.push(Arc::clone(&upstream));
+                    upstream
+                })
             })
             .collect();
-        let left = before.iter().filter(|one| !now.iter().any(|other| Arc::ptr_eq(one, other)));
-        for upstream in left {
-            tracing::info!(upstream = %upstream.endpoint(), "upstream removed");
+        let is_left = |one: &&Arc<Upstream>| !now.iter().any(|other| Arc::ptr_eq(one, other));
+        let removed: Vec<_> = before.iter().filter(is_left).map(Arc::clone).collect();
+        for upstream in &removed {
             upstream.leave();
             self.removed().push(Arc::clone(upstream));
-        }
-        for upstream in now.iter().filter(|one| known(one.enclave()).is_none()) {
-            tracing::info!(upstream = %upstream.endpoint(), "upstream added");
         }
         *self.upstreams.write().unwrap_or_else(PoisonError::into_inner) = now;
         if self.is_closed() {
             self.close();
         }
-        self.tell();
+        Exchanged { removed, added }
     }
 
     fn removed(&self) -> MutexGuard<'_, Vec<Arc<Upstream>>> {
@@ -143,16 +167,24 @@ impl Pool {
         if self.is_closed() {
             return Some("draining");
         }
+        if self.number_of_active() == 0 {
+            return Some("every upstream is standby");
+        }
         (self.number_of_ready() == 0).then_some("no enclave is ready")
     }
 
-    /// Upstreams that say they are ready; where they are not asked, all of them.
+    /// Upstreams that get clients.
+    pub(crate) fn number_of_active(&self) -> usize {
+        self.upstreams().iter().filter(|one| !one.is_standby()).count()
+    }
+
+    /// Active upstreams that say they are ready; where they are not asked, all active ones.
     pub(crate) fn number_of_ready(&self) -> usize {
-        let upstreams = self.upstreams();
-        match self.checks.interval {
-            None => upstreams.len(),
-            Some(_) => upstreams.iter().filter(|one| one.health() == Health::Ready).count(),
-        }
+        let is_ready = |one: &&Arc<Upstream>| match self.checks.interval {
+            None => true,
+            Some(_) => one.health() == Health::Ready,
+        };
+        self.upstreams().iter().filter(|one| !one.is_standby()).filter(is_ready).count()
     }
 
     /// Whether an enclave of this CID is one of them.
@@ -162,12 +194,17 @@ impl Pool {
     }
 }
 
-/// Where among `untried` the next to try is: one that is not known to fail, of those the one with the
-/// fewest connections.
-fn best(untried: &[&Arc<Upstream>]) -> Option<usize> {
-    let rank = |upstream: &Upstream| (upstream.health() == Health::Ejected, upstream.open());
-    let next = untried.iter().enumerate().min_by_key(|(_, upstream)| rank(upstream));
-    next.map(|(place, _)| place)
+/// The upstreams that [`Pool::exchange`] changed.
+#[derive(Debug)]
+pub(crate) struct Exchanged {
+    pub(crate) removed: Vec<Arc<Upstream>>,
+    pub(crate) added: Vec<Arc<Upstream>>,
+}
+
+/// Returns the place among `untried` of the upstream that balancing prefers, those not known to fail first.
+fn best(untried: &[&Arc<Upstream>], totals: &Totals) -> Option<usize> {
+    let candidates = untried.iter().map(|one| one.candidate()).enumerate();
+    candidates.min_by(|(_, one), (_, other)| totals.compare(one, other)).map(|(place, _)| place)
 }
 
 #[cfg(test)]

@@ -8,13 +8,16 @@ use std::sync::Arc;
 use shared::transport::{Acceptor, Endpoint, ListenError, announcement, listen};
 use thiserror::Error;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use crate::admin;
 use crate::channel::Channel;
 use crate::config::{Archive, Config, Log};
+use crate::direct::Directs;
 use crate::gate::Gate;
 use crate::handout::Handout;
+use crate::handshakes;
 use crate::log_file::LogFile;
 use crate::metrics::{Counted, Lines, Watched};
 use crate::pool::Pool;
@@ -50,6 +53,7 @@ pub struct Proxy {
     handout: Option<Handout>,
     egress: Vec<(String, Relay)>,
     channel: Option<Channel>,
+    directs: Arc<Directs>,
     /// Where the enclaves can be read anew.
     source: Option<PathBuf>,
     hangup: Signal,
@@ -95,8 +99,9 @@ impl Proxy {
             None => None,
             Some(endpoint) => Some(Acceptor::new(listen(endpoint).await?)),
         };
+        let directs = Arc::new(Directs::bind(config).await?);
         let source = config.source.clone();
-        Ok(Self { relay, admin, handout, egress, channel, source, hangup, log_dropped })
+        Ok(Self { relay, admin, handout, egress, channel, directs, source, hangup, log_dropped })
     }
 
     /// Where clients connect, with the port the kernel chose where that was left to it.
@@ -112,13 +117,17 @@ impl Proxy {
                 .as_ref()
                 .map(|admin| announcement("parent-proxy admin", admin.local_endpoint())),
         );
+        let direct =
+            |(upstream, local)| announcement(&format!("parent-proxy direct {upstream}"), &local);
+        lines.extend(self.directs.local_endpoints().into_iter().map(direct));
         lines
     }
 
     /// Relays until `shutdown` is ready, then lets the connections finish, for the drain timeout at
     /// most. Whoever watches, and what enclaves need meanwhile, is served to the end.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Drained {
-        let Self { relay, admin, handout, egress, channel, source, hangup, log_dropped } = self;
+        let Self { relay, admin, handout, egress, channel, directs, source, hangup, log_dropped } =
+            self;
         let pool = Arc::clone(&relay.common().pool);
         let counted = Counted {
             relay: Arc::clone(relay.common()),
@@ -127,6 +136,7 @@ impl Proxy {
                 .map(|(route, relay)| (route.clone(), Arc::clone(relay.common())))
                 .collect(),
             channel: channel.as_ref().map(|channel| Lines(channel.counts())),
+            directs: Arc::clone(&directs),
             log_dropped,
         };
         // They end when they are dropped.
@@ -146,15 +156,23 @@ impl Proxy {
                 relay.run(pending()).await;
             });
         }
-        beside.spawn(reload(hangup, source, Arc::clone(&pool)));
+        beside.spawn(reload(hangup, source, Arc::clone(&pool), Arc::clone(&directs)));
+        beside.spawn(handshakes::run(Arc::clone(&pool)));
         beside.spawn(systemd::keep_told(Arc::clone(&pool)));
         systemd::ready(&pool);
-        let drained = relay
-            .run(async {
-                shutdown.await;
-                systemd::stopping();
-            })
-            .await;
+        let (is_over, over) = oneshot::channel();
+        let drained = relay.run(async {
+            shutdown.await;
+            systemd::stopping();
+            // Nothing to drain is no reason to go on.
+            let _ = is_over.send(());
+        });
+        let drained_directs = async {
+            let _ = over.await;
+            directs.drain().await
+        };
+        let (drained, directly) = tokio::join!(drained, drained_directs);
+        let drained = Drained { aborted: drained.aborted + directly.aborted };
         beside.shutdown().await;
         if let Some(last) = last_lines {
             last.written().await;
@@ -175,7 +193,12 @@ fn sink(log: &Log) -> Result<Box<dyn Write + Send>, StartError> {
 }
 
 /// Takes the list of enclaves anew at every SIGHUP. A file at fault changes nothing.
-async fn reload(mut hangup: Signal, source: Option<PathBuf>, pool: Arc<Pool>) {
+async fn reload(
+    mut hangup: Signal,
+    source: Option<PathBuf>,
+    pool: Arc<Pool>,
+    directs: Arc<Directs>,
+) {
     while hangup.recv().await.is_some() {
         let Some(path) = &source else {
             tracing::warn!("SIGHUP: no file lists the upstreams, and nothing else is read anew");
@@ -185,6 +208,7 @@ async fn reload(mut hangup: Signal, source: Option<PathBuf>, pool: Arc<Pool>) {
         match Config::read_upstreams(path) {
             Ok(listed) => {
                 pool.replace(&listed);
+                directs.replace(&listed).await;
                 tracing::info!(upstreams = listed.len(), "SIGHUP: the upstreams were read anew");
             }
             Err(error) => {

@@ -16,7 +16,7 @@ use crate::connections::{Common, Connections, Ids};
 use crate::gate::{Gate, Ticket};
 use crate::pool::Pool;
 use crate::worker::Worker;
-use crate::{checks, systemd};
+use crate::{checks, direct, systemd};
 
 /// Connections of one way out at a time, which an enclave has as many of.
 const MAX_ROUTED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
@@ -70,7 +70,7 @@ impl Relay {
         route: &Route,
         pool: Arc<Pool>,
     ) -> Result<Self, ListenError> {
-        let host = Enclave { endpoint: route.host.clone(), admin: None };
+        let host = Enclave::at(route.host.clone());
         let checks = Checks { interval: None, ..config.checks };
         let common = Common {
             pool: Arc::new(Pool::new(&[host], config.connect_timeout, checks)),
@@ -82,6 +82,20 @@ impl Relay {
         };
         let listener = listen(&route.listen).await?;
         Ok(Self::new(listener, common, MAX_ROUTED, NonZeroUsize::MIN))
+    }
+
+    /// Relays what comes on `listener` to `enclave` alone, as it would be relayed from clients.
+    pub(crate) fn of_direct(config: &Config, listener: Listener, enclave: Enclave) -> Self {
+        let checks = Checks { interval: None, ..config.checks };
+        let common = Common {
+            pool: Arc::new(Pool::new(&[enclave], config.connect_timeout, checks)),
+            gate: Gate::new(config.max_connections_per_client),
+            introduces: config.proxy_protocol,
+            ids: Ids::new(),
+            timeouts: Timeouts::from(config),
+            drain_timeout: config.drain_timeout,
+        };
+        Self::new(listener, common, direct::MAX_CONNECTIONS, NonZeroUsize::MIN)
     }
 
     fn new(
@@ -153,7 +167,7 @@ impl Relay {
     /// reset. In a queue that outlives this process they wait for the next one.
     async fn take_waiting(
         &mut self,
-        mut newcomer: Option<Newcomer>,
+        newcomer: Option<Newcomer>,
         own: &mut Connections,
         workers: &mut Vec<Worker>,
     ) {

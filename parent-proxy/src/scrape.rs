@@ -18,7 +18,7 @@ use crate::pool::Pool;
 use crate::upstream::{Health, Upstream};
 
 /// Bytes of one enclave's metrics; those of today have some twenty thousand.
-const MAX_LENGTH: usize = 1024 * 1024;
+pub(crate) const MAX_LENGTH: usize = 1024 * 1024;
 
 /// What each of them shows, by its name. One that cannot be asked is left out, and counted.
 pub(crate) async fn all(pool: &Pool, introduced: bool) -> Vec<(String, String)> {

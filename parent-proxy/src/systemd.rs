@@ -68,10 +68,11 @@ async fn tick(alive: &mut Option<tokio::time::Interval>) {
 }
 
 fn status(pool: &Pool) -> String {
-    let (ready, all) = (pool.number_of_ready(), pool.upstreams().len());
-    match pool.is_closed() {
-        true => "draining".to_owned(),
-        false => format!("{ready} of {all} enclaves ready"),
+    let (ready, active) = (pool.number_of_ready(), pool.number_of_active());
+    match (pool.is_closed(), pool.upstreams().len().saturating_sub(active)) {
+        (true, _) => "draining".to_owned(),
+        (false, 0) => format!("{ready} of {active} enclaves ready"),
+        (false, standby) => format!("{ready} of {active} enclaves ready, {standby} standby"),
     }
 }
 

@@ -9,9 +9,11 @@ use std::time::Duration;
 use shared::transport::{Endpoint, Episode, Stream, connect};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{Notify, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
+use crate::balance::{Candidate, Recent};
 use crate::config::Enclave;
+use crate::handshakes::Handshakes;
 
 /// The way to one enclave. It is tried anew for every client, so it recovers by itself.
 #[derive(Debug)]
@@ -19,6 +21,10 @@ pub(crate) struct Upstream {
     enclave: Enclave,
     health: AtomicU8,
     open: AtomicUsize,
+    recent: Recent,
+    /// Whether it gets no clients, because the configuration says so.
+    standby: AtomicBool,
+    pub(crate) handshakes: Handshakes,
     /// Whether its connections are to end.
     closing: watch::Sender<Closing>,
     /// Whether they are to end for good.
@@ -49,6 +55,12 @@ pub(crate) enum Closing {
     WhenQuiet,
     /// Likewise, and responses are not awaited for long: the upstream does not answer health checks.
     Unresponsive,
+}
+
+impl Closing {
+    fn when_quiet(is_so: bool) -> Self {
+        if is_so { Self::WhenQuiet } else { Self::No }
+    }
 }
 
 /// What has happened so far.
@@ -89,10 +101,13 @@ impl Health {
 impl Upstream {
     pub(crate) fn new(enclave: Enclave) -> Self {
         Self {
-            enclave,
             health: AtomicU8::new(Health::Unknown.to_number()),
             open: AtomicUsize::new(0),
-            closing: watch::Sender::new(Closing::No),
+            recent: Recent::new(),
+            standby: AtomicBool::new(enclave.standby),
+            handshakes: Handshakes::new(),
+            closing: watch::Sender::new(Closing::when_quiet(enclave.standby)),
+            enclave,
             left: AtomicBool::new(false),
             doubt: Notify::new(),
             unreachable: Episode::default(),
@@ -101,8 +116,14 @@ impl Upstream {
         }
     }
 
+    /// The enclave as it was first listed: whether it is standby, [`Self::is_standby`] knows.
     pub(crate) fn enclave(&self) -> &Enclave {
         &self.enclave
+    }
+
+    /// Whether `enclave` is the same one. Its other settings can change while it is listed.
+    pub(crate) fn is(&self, enclave: &Enclave) -> bool {
+        (&self.enclave.endpoint, &self.enclave.admin) == (&enclave.endpoint, &enclave.admin)
     }
 
     pub(crate) fn endpoint(&self) -> &Endpoint {
@@ -118,13 +139,37 @@ impl Upstream {
         Health::of_number(self.health.load(Ordering::Relaxed))
     }
 
+    pub(crate) fn is_standby(&self) -> bool {
+        self.standby.load(Ordering::Relaxed)
+    }
+
+    /// Makes it standby or active. Returns whether that is a change. Connections to an upstream that becomes
+    /// standby end once they are quiet, unless it becomes active before.
+    pub(crate) fn set_standby(&self, standby: bool) -> bool {
+        let before = self.standby.swap(standby, Ordering::Relaxed);
+        // Under the lock of what leaving and ejecting set, so that none undoes another.
+        self.set_closing(|closing| {
+            let is_ejected = self.health() == Health::Ejected;
+            match standby || is_ejected || self.left.load(Ordering::Relaxed) {
+                true => closing.max(Closing::WhenQuiet),
+                false => Closing::No,
+            }
+        });
+        before != standby
+    }
+
+    /// Describes it to balancing.
+    pub(crate) fn candidate(&self) -> Candidate {
+        let is_ejected = self.health() == Health::Ejected;
+        Candidate::new(is_ejected, self.handshakes.weight(), self.open(), &self.recent)
+    }
+
     /// It is ready from now on. Says whether that is news.
     pub(crate) fn restore(&self) -> bool {
         let before = self.health.swap(Health::Ready.to_number(), Ordering::Relaxed);
         // Under the lock of what leaving sets last, so that neither undoes the other.
-        self.set_closing(|_| match self.left.load(Ordering::Relaxed) {
-            true => Closing::WhenQuiet,
-            false => Closing::No,
+        self.set_closing(|_| {
+            Closing::when_quiet(self.left.load(Ordering::Relaxed) || self.is_standby())
         });
         Health::of_number(before) != Health::Ready
     }
@@ -163,7 +208,7 @@ impl Upstream {
     /// A place among those connected to it.
     pub(crate) fn lease(self: &Arc<Self>) -> Lease {
         self.open.fetch_add(1, Ordering::Relaxed);
-        Lease(Arc::clone(self))
+        Lease { upstream: Arc::clone(self), begun: self.recent.begin() }
     }
 
     /// A connection to it, at whose beginning `header` has been sent; `None` where there is none, which
@@ -202,21 +247,25 @@ impl Upstream {
 
 /// A place among an upstream's connections, given back when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Lease(Arc<Upstream>);
+pub(crate) struct Lease {
+    upstream: Arc<Upstream>,
+    begun: Instant,
+}
 
 impl Lease {
     pub(crate) fn upstream(&self) -> &Upstream {
-        &self.0
+        &self.upstream
     }
 
     /// Tells when the connection is to end.
     pub(crate) fn closing(&self) -> watch::Receiver<Closing> {
-        self.0.closing.subscribe()
+        self.upstream.closing.subscribe()
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        self.upstream.open.fetch_sub(1, Ordering::Relaxed);
+        self.upstream.recent.end(self.begun);
     }
 }

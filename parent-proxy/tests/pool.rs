@@ -235,7 +235,7 @@ async fn who_says_elsewhere_that_it_is_ready_is_not_connected_to_without_a_clien
     let clients = listen(&Endpoint::Unix(folder.path().join("clients"))).await.unwrap();
     let mut config = watched(&[&a]);
     let (endpoint, admin) = (clients.local_endpoint().clone(), Some(a.endpoint.clone()));
-    config.upstreams = vec![Listed { endpoint: endpoint.clone(), admin }];
+    config.upstreams = vec![Listed { admin, ..Listed::at(endpoint.clone()) }];
     let proxy = Running::start(&folder, config).await;
     // It ends a client's connection, for which it is asked at once, and often.
     let mut client = proxy.client().await;
@@ -261,7 +261,7 @@ async fn one_that_takes_no_client_gets_none_though_it_says_elsewhere_that_it_is_
     let gone = Endpoint::Unix(folder.path().join("c"));
     let mut config = watched(&[&a]);
     let admin = Some(b.endpoint.clone());
-    config.upstreams.push(Listed { endpoint: gone.clone(), admin });
+    config.upstreams.push(Listed { admin, ..Listed::at(gone.clone()) });
     let proxy = Running::start(&folder, config).await;
     until(async || proxy.metric("ready").await == Some(1)).await;
     let healthy = format!("upstream_healthy{{upstream=\"{gone}\"}}");

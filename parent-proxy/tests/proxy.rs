@@ -11,9 +11,9 @@
 
 mod fixture;
 
-use fixture::enclave::{Enclave, get, name_of};
+use fixture::enclave::{Enclave, get};
 use fixture::proxy::{Running, until};
-use fixture::{bounded, config_of, echo, ends_without_a_byte, loopback, read_all};
+use fixture::{bounded, config_of, echo, loopback, read_all};
 use parent_proxy::{Config, Drained, Route};
 use shared::transport::{Endpoint, ProxyHeader, connect, listen};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -42,6 +42,9 @@ pub enum ConfigError {
     /// An enclave that is listed again.
     #[error("upstream {0} is listed twice: list each enclave once")]
     Twice(Endpoint),
+    /// A direct listener of two enclaves.
+    #[error("direct={0} is given to two upstreams: each direct listener leads to one enclave")]
+    DirectTwice(Endpoint),
     /// A port that is not for enclaves alone.
     #[error(
         "{key}: whoever reaches a TCP port could read or write what is for enclaves alone: listen on \

@@ -246,6 +246,11 @@ fn upstreams(listed: Vec<Text<Enclave>>) -> Result<Vec<Enclave>, ConfigError> {
         if upstreams.iter().any(|other| other.endpoint == enclave.endpoint) {
             return Err(ConfigError::Twice(enclave.endpoint));
         }
+        if let Some(direct) = &enclave.direct
+            && upstreams.iter().any(|other| other.direct.as_ref() == Some(direct))
+        {
+            return Err(ConfigError::DirectTwice(direct.clone()));
+        }
         upstreams.push(enclave);
     }
     if upstreams.is_empty() { Err(ConfigError::missing("upstream")) } else { Ok(upstreams) }

@@ -38,9 +38,12 @@ pub(super) struct Settings {
 
     /// Where an enclave listens, such as vsock:16:5000; once for each.
     ///
-    /// With `,admin=ENDPOINT` behind it, where that enclave says whether it is ready. In the environment
-    /// they are separated by one blank each, in the file it is a list.
-    #[arg(long, value_name = "ENDPOINT[,admin=ENDPOINT]", env = "PARENT_PROXY_UPSTREAM")]
+    /// Options follow it in any order, each with a comma before it. `admin=ENDPOINT` is where that enclave says
+    /// whether it is ready. `standby` is for an enclave that gets its configuration and health checks, but no
+    /// clients. `direct=ENDPOINT` (HOST:PORT or unix:PATH) is where the relay listens for connections to that
+    /// enclave alone, in standby or not. In the environment upstreams are separated by one blank each, in the
+    /// file they are a list.
+    #[arg(long, value_name = "ENDPOINT[,OPTION]...", env = "PARENT_PROXY_UPSTREAM")]
     #[arg(value_delimiter = ' ')]
     #[serde(default)]
     pub(super) upstream: Vec<Text<Enclave>>,

@@ -27,7 +27,7 @@ fn file(text: &str) -> (TempDir, String) {
 fn defaults_are_what_the_help_explains() {
     let config = parse(&[]).unwrap();
     assert_eq!(config.listen, Listen::Endpoint(Endpoint::Tcp("127.0.0.1:0".to_owned())));
-    let upstream = Enclave { endpoint: Endpoint::Vsock { cid: 16, port: 5000 }, admin: None };
+    let upstream = Enclave::at(Endpoint::Vsock { cid: 16, port: 5000 });
     assert_eq!(config.upstreams, [upstream]);
     assert_eq!(config.max_connections.get(), 4096);
     assert_eq!(config.max_connections_per_client.map(NonZeroUsize::get), Some(1024));
@@ -148,7 +148,7 @@ fn what_is_in_effect_is_shown_as_a_file_that_says_the_same() {
         "--log-listen=vsock:4294967295:5003",
         "--log-file=/var/log/enclaves.json",
         "--log-format=json",
-        "--upstream=vsock:17:5000,admin=vsock:17:5002",
+        "--upstream=vsock:17:5000,direct=127.0.0.1:8451,admin=vsock:17:5002,standby",
     ];
     let given = [&REQUIRED[..], &arguments, &["--print-config"]].concat();
     let Command::Print(shown) = Command::of(settings(&given).unwrap()).unwrap() else { panic!() };
@@ -210,7 +210,19 @@ fn rejects_what_is_no_upstream_and_no_route() {
     for (argument, expected) in [
         ("--upstream=http://a:1", "vsock:CID:PORT"),
         ("--upstream=a:1,admin=", "an endpoint is missing"),
-        ("--upstream=a:1,amin=a:2", "write ENDPOINT or ENDPOINT,admin=ENDPOINT"),
+        ("--upstream=a:1,amin=a:2", "`amin=a:2` is no option of an upstream: write ENDPOINT"),
+        ("--upstream=a:1,", "`` is no option of an upstream"),
+        ("--upstream=a:1,standby=true", "`standby=true` is no option of an upstream"),
+        ("--upstream=unix:/a,standbye", "`standbye` is no option of an upstream"),
+        ("--upstream=a:1,standby,admin=a:2,standby", "`standby` is given twice"),
+        ("--upstream=a:1,admin=a:2,admin=a:2", "`admin` is given twice"),
+        ("--upstream=a:1,direct=a:2,direct=a:3", "`direct` is given twice"),
+        ("--upstream=a:1,direct=a", "`a` has no port"),
+        (
+            "--upstream=a:1,direct=vsock:3:1",
+            "direct=vsock:3:1: a direct listener is for clients: write HOST:PORT",
+        ),
+        ("--upstream=a:1,direct=vsock-mux:/a:1", "a direct listener is for clients"),
         ("--egress=unix:/a", "write ENDPOINT=HOST:PORT"),
         ("--egress=unix:/a=unix:/b", "unix:/b is no HOST:PORT"),
         ("--egress=unix:/a=b", "`b` has no port"),
@@ -223,4 +235,25 @@ fn rejects_what_is_no_upstream_and_no_route() {
     }
     let error = parse(&["--upstream=vsock:16:5000,admin=vsock:16:5002"]).unwrap_err().to_string();
     assert_eq!(error, "upstream vsock:16:5000 is listed twice: list each enclave once");
+    let both = ["--upstream=unix:/a,direct=a:1", "--upstream=unix:/b,direct=a:1"];
+    let error = parse(&both).unwrap_err().to_string();
+    assert!(error.starts_with("direct=tcp:a:1 is given to two upstreams"), "{error}");
+}
+
+#[test]
+fn options_of_an_upstream_have_any_order() {
+    let expected = Enclave {
+        admin: Some("vsock:17:5002".parse().unwrap()),
+        direct: Some("127.0.0.1:8451".parse().unwrap()),
+        standby: true,
+        ..Enclave::at("vsock:17:5000".parse().unwrap())
+    };
+    let options = ["admin=vsock:17:5002", "direct=127.0.0.1:8451", "standby"];
+    for (one, two, three) in [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)] {
+        let [one, two, three] = [one, two, three].map(|place| options[place]);
+        let text = format!("vsock:17:5000,{one},{two},{three}");
+        let enclave: Enclave = text.parse().unwrap();
+        assert_eq!(enclave, expected, "{text}");
+        assert_eq!(enclave.to_string().parse::<Enclave>().unwrap(), expected);
+    }
 }

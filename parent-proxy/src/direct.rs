@@ -1,0 +1,161 @@
+//! Direct listeners: each leads to one named enclave, whether that is active, standby or ejected. By one of
+//! them `attested-recipient trust` reaches an enclave before clients do.
+//!
+//! Connections are relayed as those of clients are, but are counted on their own: they take no slot of a
+//! client's, and balancing does not see them.
+
+use std::mem;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use shared::transport::{Endpoint, ListenError, Listener, listen};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use crate::config::{Config, Enclave};
+use crate::connections::Common;
+use crate::relay::{Drained, Relay};
+use crate::upstream::Upstream;
+
+/// Connections of one direct listener at a time: it is for those that look after an enclave, one by one.
+pub(crate) const MAX_CONNECTIONS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
+
+/// The direct listeners, which can change.
+#[derive(Debug)]
+pub(crate) struct Directs {
+    config: Config,
+    open: Mutex<Vec<Direct>>,
+    /// The relays of those that are open, and of those that were closed and drain.
+    relays: Mutex<JoinSet<Drained>>,
+}
+
+/// One direct listener. It is closed, and its connections drain, once this is dropped.
+#[derive(Debug)]
+struct Direct {
+    /// As it is configured.
+    listen: Endpoint,
+    local: Endpoint,
+    common: Arc<Common>,
+    _stop: oneshot::Sender<()>,
+}
+
+impl Directs {
+    /// Opens the direct listeners of the configuration, and relays what comes.
+    ///
+    /// # Errors
+    /// When an endpoint cannot be listened on.
+    pub(crate) async fn bind(config: &Config) -> Result<Self, ListenError> {
+        let this =
+            Self { config: config.clone(), open: Mutex::default(), relays: Mutex::default() };
+        for (endpoint, enclave) in listed(&config.upstreams) {
+            this.start(endpoint, open(endpoint).await?, enclave);
+        }
+        Ok(this)
+    }
+
+    /// Returns the endpoint of each upstream that has a direct listener, and the address of that.
+    pub(crate) fn local_endpoints(&self) -> Vec<(Endpoint, Endpoint)> {
+        let upstreams = |direct: &Direct| direct.common.pool.upstreams();
+        let pair = |direct: &Direct, one: &Upstream| (one.endpoint().clone(), direct.local.clone());
+        let of = |direct: &Direct| {
+            upstreams(direct).iter().map(|one| pair(direct, one)).collect::<Vec<_>>()
+        };
+        self.open().iter().flat_map(of).collect()
+    }
+
+    /// Returns the upstreams at which direct listeners count their connections.
+    pub(crate) fn upstreams(&self) -> Vec<Arc<Upstream>> {
+        self.open().iter().flat_map(|direct| direct.common.pool.upstreams().to_vec()).collect()
+    }
+
+    /// Closes, opens and redirects listeners, so that they are as `upstreams` says. One that cannot be opened
+    /// is told by the log, and holds up nothing else.
+    pub(crate) async fn replace(&self, upstreams: &[Enclave]) {
+        let is_listed =
+            |direct: &Direct| listed(upstreams).any(|(endpoint, _)| *endpoint == direct.listen);
+        let (kept, unlisted) = mem::take(&mut *self.open()).into_iter().partition(is_listed);
+        *self.open() = kept;
+        // First, for another may be opened at the same port.
+        close(unlisted).await;
+        for (endpoint, enclave) in listed(upstreams) {
+            if self.redirect(endpoint, enclave) {
+                continue;
+            }
+            match open(endpoint).await {
+                Ok(listener) => self.start(endpoint, listener, enclave),
+                Err(error) => {
+                    let upstream = &enclave.endpoint;
+                    tracing::error!(%upstream, "the direct listener cannot be opened: {error}");
+                }
+            }
+        }
+    }
+
+    /// Closes all of them, and waits until their connections have ended or are aborted at the drain timeout.
+    pub(crate) async fn drain(&self) -> Drained {
+        mem::take(&mut *self.open());
+        let relays = mem::take(&mut *self.relays());
+        Drained { aborted: relays.join_all().await.iter().map(|drained| drained.aborted).sum() }
+    }
+
+    /// Makes the listener at `endpoint` lead to `enclave`; returns `false` if there is none.
+    fn redirect(&self, endpoint: &Endpoint, enclave: &Enclave) -> bool {
+        let open = self.open();
+        let Some(direct) = open.iter().find(|direct| direct.listen == *endpoint) else {
+            return false;
+        };
+        if !direct.common.pool.exchange(&[target(enclave)]).added.is_empty() {
+            let upstream = &enclave.endpoint;
+            tracing::info!(on = %direct.local, %upstream, "the direct listener leads elsewhere");
+        }
+        true
+    }
+
+    fn start(&self, endpoint: &Endpoint, listener: Listener, enclave: &Enclave) {
+        let relay = Relay::of_direct(&self.config, listener, target(enclave));
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (local, common) = (relay.local_endpoint().clone(), Arc::clone(relay.common()));
+        tracing::info!(on = %local, upstream = %enclave.endpoint, "the direct listener is open");
+        self.open().push(Direct { listen: endpoint.clone(), local, common, _stop: stop });
+        let mut relays = self.relays();
+        // Those that have ended need not be kept.
+        while relays.try_join_next().is_some() {}
+        relays.spawn(relay.run(async {
+            // The error is that the sender is gone, which is the signal.
+            let _ = stopped.await;
+        }));
+    }
+
+    fn open(&self) -> MutexGuard<'_, Vec<Direct>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn relays(&self) -> MutexGuard<'_, JoinSet<Drained>> {
+        self.relays.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Opens one listener. Every direct listener comes from here.
+async fn open(endpoint: &Endpoint) -> Result<Listener, ListenError> {
+    listen(endpoint).await
+}
+
+/// Closes listeners, and waits until none listens; their connections drain meanwhile.
+async fn close(directs: Vec<Direct>) {
+    for Direct { local, common, _stop, .. } in directs {
+        let mut news = common.pool.news();
+        drop(_stop);
+        // The relay closes its pool once it has closed its listener. An error cannot be: the pool is here.
+        while !common.pool.is_closed() && news.changed().await.is_ok() {}
+        tracing::info!(on = %local, "the direct listener is closed");
+    }
+}
+
+fn listed(upstreams: &[Enclave]) -> impl Iterator<Item = (&Endpoint, &Enclave)> {
+    upstreams.iter().filter_map(|enclave| Some((enclave.direct.as_ref()?, enclave)))
+}
+
+/// Returns the enclave as the only upstream of its direct listener: it is active there, and not asked.
+fn target(enclave: &Enclave) -> Enclave {
+    Enclave::at(enclave.endpoint.clone())
+}

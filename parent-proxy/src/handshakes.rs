@@ -1,0 +1,265 @@
+//! TLS handshakes that clients reject, by upstream.
+//!
+//! A client that does not trust an enclave's certificate authority, because the enclave was restarted and made
+//! another one, ends the handshake with the alert `unknown_ca` or `bad_certificate`. The relay cannot see it:
+//! the alert is encrypted. The enclave counts it, and the relay reads those counters from the enclave's admin
+//! endpoint, once per health check interval; without `admin=` nothing is known.
+//!
+//! A share of rejected handshakes that is far above that of the siblings is logged once when that begins and
+//! once when it ends, is shown as a metric, and lowers the weight of the upstream in balancing. It never ejects
+//! the upstream, for any stranger can send an alert.
+
+mod judgement;
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use hyper::StatusCode;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+use self::judgement::{Observed, judge};
+use crate::ask;
+use crate::balance::DecayingCount;
+use crate::pool::Pool;
+use crate::scrape::MAX_LENGTH;
+use crate::upstream::Upstream;
+
+/// Time in which a handshake loses half of its weight: the "recent window" of every share here.
+const HALF_LIFE: Duration = Duration::from_secs(30);
+
+/// The enclave's counter of handshakes. One label, `outcome`, says how each ended.
+const COUNTER: &str = "attested_random_tls_handshakes_total{";
+
+/// Outcomes by which a client says that it does not trust the certificate.
+const REJECTIONS: [&str; 2] = ["outcome=\"unknown_ca\"", "outcome=\"bad_certificate\""];
+
+/// Handshakes of one upstream in the recent window, and what follows from them.
+#[derive(Debug)]
+pub(crate) struct Handshakes {
+    all: DecayingCount,
+    rejections: DecayingCount,
+    /// The counters as they were read last.
+    last: Mutex<Option<Counters>>,
+    is_rejected: AtomicBool,
+    /// In thousandths.
+    weight: AtomicU32,
+}
+
+/// Counters of an enclave since it started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Counters {
+    handshakes: u64,
+    rejections: u64,
+}
+
+impl Handshakes {
+    pub(crate) fn new() -> Self {
+        Self {
+            all: DecayingCount::new(HALF_LIFE),
+            rejections: DecayingCount::new(HALF_LIFE),
+            last: Mutex::default(),
+            is_rejected: AtomicBool::new(false),
+            weight: AtomicU32::new(1000),
+        }
+    }
+
+    /// Returns the weight in balancing, from 0.1 to 1.
+    pub(crate) fn weight(&self) -> f64 {
+        f64::from(self.weight.load(Ordering::Relaxed)) / 1000.0
+    }
+
+    /// Whether the share of rejected handshakes is far above that of the siblings.
+    pub(crate) fn is_rejected(&self) -> bool {
+        self.is_rejected.load(Ordering::Relaxed)
+    }
+
+    /// Returns the share of rejected handshakes in the recent window; `None` where there were none.
+    pub(crate) fn rejected_share(&self) -> Option<f64> {
+        self.observed().share()
+    }
+
+    fn observed(&self) -> Observed {
+        let now = Instant::now();
+        Observed {
+            handshakes: self.all.at(now),
+            rejections: self.rejections.at(now),
+            is_rejected: self.is_rejected(),
+            is_lowered: self.weight() < 1.0,
+        }
+    }
+
+    /// Adds what has happened since the counters were read last. Counters that went back are those of an
+    /// enclave that has restarted: nothing that was seen before says anything about it.
+    fn count(&self, counters: Counters) {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).replace(counters);
+        let Some(last) = last else { return };
+        let added = |now: u64, before: u64| now.checked_sub(before);
+        let added = match (
+            added(counters.handshakes, last.handshakes),
+            added(counters.rejections, last.rejections),
+        ) {
+            (Some(handshakes), Some(rejections)) => Counters { handshakes, rejections },
+            _ => {
+                self.all.clear();
+                self.rejections.clear();
+                counters
+            }
+        };
+        let now = Instant::now();
+        self.all.add(amount(added.handshakes), now);
+        self.rejections.add(amount(added.rejections), now);
+    }
+}
+
+/// Returns the count, as far as it fits: no enclave has so many handshakes within an interval.
+fn amount(count: u64) -> f32 {
+    f32::from(u16::try_from(count).unwrap_or(u16::MAX))
+}
+
+/// Reads the counters of all upstreams of the pool again and again, until the future is dropped.
+pub(crate) async fn run(pool: Arc<Pool>) {
+    let Some(interval) = pool.checks.interval else {
+        return std::future::pending().await;
+    };
+    loop {
+        read_all(&pool).await;
+        compare_all(&pool);
+        sleep(interval).await;
+    }
+}
+
+async fn read_all(pool: &Pool) {
+    let limit = pool.checks.timeout;
+    let mut readers = JoinSet::new();
+    for upstream in pool.upstreams().iter().filter(|one| one.enclave().admin.is_some()) {
+        let upstream = Arc::clone(upstream);
+        readers.spawn(async move {
+            // That an enclave does not answer is what health checks tell.
+            if let Ok((StatusCode::OK, text)) =
+                ask::get(upstream.enclave(), false, "/metrics", MAX_LENGTH, limit).await
+                && let Some(counters) = parse(&String::from_utf8_lossy(&text))
+            {
+                upstream.handshakes.count(counters);
+            }
+        });
+    }
+    readers.join_all().await;
+}
+
+/// Finds the counters in an enclave's metrics; `None` if they are not there.
+fn parse(metrics: &str) -> Option<Counters> {
+    let mut found = None;
+    for line in metrics.lines() {
+        let Some((labels, value)) =
+            line.strip_prefix(COUNTER).and_then(|rest| rest.split_once("} "))
+        else {
+            continue;
+        };
+        let Ok(value) = value.parse::<u64>() else { continue };
+        let is_rejection = labels.split(',').any(|label| REJECTIONS.contains(&label));
+        let sum = found.get_or_insert(Counters { handshakes: 0, rejections: 0 });
+        sum.handshakes = sum.handshakes.saturating_add(value);
+        if is_rejection {
+            sum.rejections = sum.rejections.saturating_add(value);
+        }
+    }
+    found
+}
+
+/// Compares the active upstreams with each other. Standby ones get no clients, and so have nothing to compare.
+fn compare_all(pool: &Pool) {
+    let upstreams = pool.upstreams();
+    let (standby, active): (Vec<_>, Vec<_>) = upstreams.iter().partition(|one| one.is_standby());
+    let observed: Vec<Observed> = active.iter().map(|one| one.handshakes.observed()).collect();
+    for (upstream, verdict) in active.into_iter().zip(judge(&observed)) {
+        let weight = &upstream.handshakes.weight;
+        weight.store(u32::from(verdict.weight_thousandths), Ordering::Relaxed);
+        conclude(upstream, verdict.is_rejected, verdict.siblings_share);
+    }
+    for upstream in standby {
+        upstream.handshakes.weight.store(1000, Ordering::Relaxed);
+        conclude(upstream, false, None);
+    }
+}
+
+/// Logs the begin and the end of the condition, one line each.
+fn conclude(upstream: &Upstream, is_rejected: bool, siblings_share: Option<f64>) {
+    let handshakes = &upstream.handshakes;
+    if handshakes.is_rejected.swap(is_rejected, Ordering::Relaxed) == is_rejected {
+        return;
+    }
+    let rejected_share = handshakes.rejected_share().map(rounded);
+    let siblings_share = siblings_share.map(rounded);
+    let (upstream, weight) = (upstream.endpoint(), handshakes.weight());
+    match is_rejected {
+        true => tracing::warn!(
+            %upstream,
+            rejected_share,
+            siblings_share,
+            weight,
+            "clients reject the TLS certificate of the upstream far more often than those of its siblings: \
+             has the enclave restarted with another certificate authority? give clients a bundle that has it"
+        ),
+        false => tracing::info!(
+            %upstream,
+            rejected_share,
+            siblings_share,
+            weight,
+            "clients no longer reject the TLS certificate of the upstream far more often than those of its \
+             siblings"
+        ),
+    }
+}
+
+/// Returns a share to three decimals, for the log.
+fn rounded(share: f64) -> f64 {
+    (share * 1000.0).round() / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    fn counters(handshakes: u64, rejections: u64) -> Counters {
+        Counters { handshakes, rejections }
+    }
+
+    #[test]
+    fn counters_are_summed_over_outcomes() {
+        let text = "# TYPE attested_random_tls_handshakes counter\n\
+                    attested_random_tls_handshakes_total{outcome=\"full\"} 5\n\
+                    attested_random_tls_handshakes_total{outcome=\"unknown_ca\"} 3\n\
+                    attested_random_tls_handshakes_total{a=\"b\",outcome=\"bad_certificate\"} 2\n\
+                    attested_random_tls_handshakes_total{outcome=\"closed\"} 1\n\
+                    attested_random_tls_handshakes_total{outcome=\"late\"} many\n\
+                    attested_random_tls_handshakes_total_other{outcome=\"full\"} 7\n# EOF\n";
+        assert_eq!(parse(text), Some(counters(11, 5)));
+        assert_eq!(parse("attested_random_ready 1\n# EOF\n"), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn share_is_of_recent_handshakes_alone() {
+        let handshakes = Handshakes::new();
+        // What happened before the relay looked is not recent.
+        handshakes.count(counters(1000, 1000));
+        assert_eq!(handshakes.rejected_share(), None);
+        handshakes.count(counters(1010, 1010));
+        assert_eq!(handshakes.rejected_share(), Some(1.0));
+        advance(10 * HALF_LIFE).await;
+        handshakes.count(counters(1020, 1010));
+        assert!(handshakes.rejected_share().unwrap() < 0.01);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn counters_of_a_restarted_enclave_begin_anew() {
+        let handshakes = Handshakes::new();
+        handshakes.count(counters(0, 0));
+        handshakes.count(counters(100, 0));
+        handshakes.count(counters(8, 6));
+        assert_eq!(handshakes.rejected_share(), Some(0.75));
+    }
+}
