@@ -47,9 +47,10 @@ def scraped():
         try:
             enclave, admin = f"unix:{folder}/enclave", f"unix:{folder}/admin"
             running.append(started("enclave-simulator", "--listen", enclave, "--admin-listen", admin, says=2)[0])
-            relay, (clients, metrics) = started(
+            relay, (clients, metrics, _) = started(
                 "parent-proxy", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0",
-                "--upstream", f"{enclave},admin={admin}", "--log-listen", f"unix:{folder}/log", "--egress", f"unix:{folder}/out=127.0.0.1:9", says=2)
+                "--upstream", f"{enclave},admin={admin},direct=unix:{folder}/direct", "--log-listen", f"unix:{folder}/log",
+                "--egress", f"unix:{folder}/out=127.0.0.1:9", says=3)
             running.append(relay)
             deadline = time.monotonic() + SECONDS
             while not is_ready(metrics):
