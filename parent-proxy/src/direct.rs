@@ -17,7 +17,7 @@ use crate::connections::Common;
 use crate::relay::{Drained, Relay};
 use crate::upstream::Upstream;
 
-/// Connections of one direct listener at a time: it is for those that look after an enclave, one by one.
+/// Connections of one direct listener at a time: operators use it, and not clients.
 pub(crate) const MAX_CONNECTIONS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
 
 /// The direct listeners, which can change.

@@ -200,6 +200,31 @@ async fn direct_listener_sends_a_proxy_header_and_drains_at_shutdown() {
 }
 
 #[tokio::test]
+async fn direct_listener_has_its_own_bound_on_connections() {
+    const MAX: usize = 64;
+    let folder = tempfile::tempdir().unwrap();
+    let ([_a, b], [of_a, of_b]) = two(&folder).await;
+    let (to_b, option) = direct(&folder, "to-b");
+    let rest = format!("{OFTEN}max_connections = 1\n");
+    let mut proxy =
+        Operated::start(&folder, &[of_a, format!("{of_b}{option},standby")], &rest).await;
+    proxy.announced().await;
+    let mut clients = Vec::new();
+    for _ in 0..MAX + 8 {
+        clients.push(connect(&to_b).await.unwrap());
+    }
+    for client in &mut clients[..MAX] {
+        client.write_all(b"?").await.unwrap();
+    }
+    let of = |metric: &str| format!("{metric}{{upstream=\"{}\"}}", b.endpoint);
+    until(async || proxy.metric(&of("direct_connections_open")).await == Some(64.0)).await;
+    // They take no slot of a client's.
+    assert_eq!(proxy.name().await, Some(b'a'));
+    assert_eq!(proxy.metric(&of("direct_connections_open")).await, Some(64.0));
+    assert_eq!(proxy.metric(&of("connections_open")).await, Some(0.0));
+}
+
+#[tokio::test]
 async fn upstream_that_clients_reject_is_told_once_and_gets_fewer() {
     let folder = tempfile::tempdir().unwrap();
     let ([a, b], listed) = two(&folder).await;
