@@ -38,7 +38,8 @@ PKCS11_BIN = $(PKCS11_DIR)/$(PRODUCTION_TARGET)/release
 TOOL = $(TARGET_DIR)/release/attested-recipient
 
 .PHONY: help build run demo test test-rust-sdk test-model test-statistics \
-	bench bench-peers peers bench-entropy bench-instructions bench-key-store bench-tls outage flood handover soak fuzz fuzz-replay fuzz-save mutants lint \
+	bench bench-peers peers bench-entropy bench-instructions bench-key-store bench-tls outage flood handover \
+	restart-trust soak fuzz fuzz-replay fuzz-save mutants lint \
 	lint-rust-sdk fmt deny check-deploy build-production build-production-pkcs11 verify-production image-test eif eif-test \
 	kernel-update qemu-test names-test clients key-stores tools FORCE
 
@@ -114,6 +115,9 @@ flood: build ## Hold 4,200 silent connections while another client connects anew
 
 handover: build clients ## Restart relays under real SDKs: on a socket passed on, and behind HAProxy, which it needs (DURATION=120).
 	DURATION=$(DURATION) cargo bench --locked -p attested-recipient --bench handover
+
+restart-trust: build ## Restart enclaves with attested TLS under 20 new clients a second: by surprise, and in standby (DURATION=60).
+	DURATION=$(DURATION) cargo bench --locked -p attested-recipient --bench restart_trust
 
 soak: build clients ## Kill, pause and restart enclaves and relays at random under real SDKs (DURATION=600, SEED=).
 	DURATION=$(DURATION) SEED=$(SEED) cargo bench --locked -p attested-recipient --bench soak

@@ -35,8 +35,13 @@ pub(crate) struct Fleet {
 impl Fleet {
     /// Starts so many enclaves.
     pub(crate) fn start(count: usize) -> Result<Self, Failure> {
+        Self::configured(count, "")
+    }
+
+    /// Starts so many enclaves, with further tables in their configuration.
+    pub(crate) fn configured(count: usize, tables: &str) -> Result<Self, Failure> {
         let mut this = Self { enclaves: Vec::new(), folder: tempfile::tempdir()? };
-        fs::write(this.path("enclave.toml"), CONFIGURATION)?;
+        fs::write(this.path("enclave.toml"), format!("{CONFIGURATION}{tables}"))?;
         for n in 0..count {
             let name = format!("enclave-{n}");
             let mut command = Command::new(binary("enclave-simulator")?);
@@ -56,7 +61,7 @@ impl Fleet {
     pub(crate) fn relay(&self, name: &str, flags: &[&str]) -> Result<Server, Failure> {
         let mut command = Command::new(binary("parent-proxy")?);
         command.args(self.flags()).args(flags);
-        Ok(self.server(name, command))
+        Ok(self.server(name, command, 2))
     }
 
     /// One that takes the clients of `listener`, as systemd would pass it on: as descriptor 3, with the
@@ -72,20 +77,23 @@ impl Fleet {
         command.args(["-c", PASS, "sh"]).arg(binary("parent-proxy")?);
         command.args(self.flags()).args(["--listen", "systemd"]).args(flags);
         command.stdin(Stdio::from(OwnedFd::from(listener.try_clone()?)));
-        Ok(self.server(name, command))
+        Ok(self.server(name, command, 2))
     }
 
-    fn server(&self, name: &str, command: Command) -> Server {
-        Server::new(name.to_owned(), command, 2, self.path(name).with_extension("log"))
+    /// One that `command` starts, which announces as many endpoints: not started yet.
+    pub(crate) fn server(&self, name: &str, command: Command, endpoints: usize) -> Server {
+        Server::new(name.to_owned(), command, endpoints, self.path(name).with_extension("log"))
+    }
+
+    /// How a relay lists the enclave at `place`.
+    pub(crate) fn upstream(&self, place: usize) -> String {
+        let name = format!("enclave-{place}");
+        format!("{},admin={}", self.socket(&name), self.socket(&format!("{name}.admin")))
     }
 
     fn flags(&self) -> Vec<String> {
-        let upstream = |enclave: &Server| {
-            let name = &enclave.name;
-            let admin = self.socket(&format!("{name}.admin"));
-            ["--upstream".to_owned(), format!("{},admin={admin}", self.socket(name))]
-        };
-        self.enclaves.iter().flat_map(upstream).collect()
+        let places = 0..self.enclaves.len();
+        places.flat_map(|place| ["--upstream".to_owned(), self.upstream(place)]).collect()
     }
 
     /// A file of its folder.

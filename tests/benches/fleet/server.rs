@@ -136,6 +136,12 @@ impl Server {
         })
     }
 
+    /// The lines of its log that have `text`.
+    pub(crate) fn log_lines(&self, text: &str) -> Result<Vec<String>, Failure> {
+        let log = io::read_to_string(File::open(&self.log)?)?;
+        Ok(log.lines().filter(|line| line.contains(text)).map(str::to_owned).collect())
+    }
+
     /// The last lines of its log.
     pub(crate) fn log_end(&self) -> Result<String, Failure> {
         const LINES: usize = 20;

@@ -52,6 +52,31 @@ impl Watch {
         Ok(samples.iter().filter(|(labels, _)| of(labels)).map(|(_, value)| value).sum())
     }
 
+    /// Returns a gauge of the upstream whose endpoint ends so; `None` if it is not shown.
+    pub(crate) fn gauge(&self, metric: &str, upstream: &str) -> Result<Option<f64>, Failure> {
+        let name = format!("attested_random_proxy_{metric}{{");
+        let text = self.agent.get(&self.url).call()?.body_mut().read_to_string()?;
+        let is_it =
+            |line: &&str| line.starts_with(&name) && line.contains(&format!("{upstream}\""));
+        match text.lines().find(is_it).and_then(|line| line.rsplit_once(' ')) {
+            Some((_, value)) => Ok(Some(value.parse()?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Returns the sample of the upstream whose endpoint ends so and that has this label too.
+    pub(crate) fn labelled(
+        &self,
+        metric: &str,
+        upstream: &str,
+        label: &str,
+    ) -> Result<f64, Failure> {
+        let samples = self.samples(&format!("attested_random_proxy_{metric}"))?;
+        let of = |labels: &str| labels.contains(&format!("{upstream}\"")) && labels.contains(label);
+        let found = samples.iter().find(|(labels, _)| of(labels));
+        Ok(found.ok_or_else(|| format!("no {metric} of {upstream} with {label}"))?.1)
+    }
+
     /// The samples of a metric: labels as they are written, and value.
     fn samples(&self, metric: &str) -> Result<Vec<(String, f64)>, Failure> {
         let text = self.agent.get(&self.url).call()?.body_mut().read_to_string()?;
