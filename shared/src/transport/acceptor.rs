@@ -1,9 +1,11 @@
 //! Accepting, whatever happens to single clients or to the process's limits.
 
+use std::future::pending;
 use std::io::{self, ErrorKind};
+use std::pin::pin;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use super::{Endpoint, Episode, Listener, Stream};
@@ -49,22 +51,37 @@ impl Acceptor {
 
     /// Has `serve` serve whoever connects, so many at a time: further ones wait in the kernel's queue. Until
     /// the future is dropped, which ends all of them.
-    pub async fn serve<F>(mut self, at_a_time: usize, serve: impl Fn(Stream) -> F)
+    pub async fn serve<F>(self, at_a_time: usize, serve: impl Fn(Stream) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
+        self.serve_until(pending(), at_a_time, serve).await;
+    }
+
+    /// The same until `stop` is ready: then the listener is closed, and this returns once all open
+    /// connections have ended.
+    pub async fn serve_until<F>(
+        mut self,
+        stop: impl Future<Output = ()>,
+        at_a_time: usize,
+        serve: impl Fn(Stream) -> F,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let mut connections = JoinSet::new();
+        let mut stop = pin!(stop);
         loop {
             tokio::select! {
-                Some(ended) = connections.join_next() => {
-                    if let Err(error) = ended {
-                        tracing::error!(%error, "a connection's task panicked");
-                    }
-                }
+                () = &mut stop => break,
+                Some(ended) = connections.join_next() => report(ended),
                 stream = self.accept(), if connections.len() < at_a_time => {
                     connections.spawn(serve(stream));
                 }
             }
+        }
+        drop(self);
+        while let Some(ended) = connections.join_next().await {
+            report(ended);
         }
     }
 
@@ -73,6 +90,12 @@ impl Acceptor {
             tracing::warn!(%error, "cannot accept; clients wait, and this is retried");
         }
         self.resume_at = Some(Instant::now() + BACK_OFF);
+    }
+}
+
+fn report(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a connection's task panicked");
     }
 }
 
@@ -91,6 +114,8 @@ fn ends_one_connection(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::sync::oneshot;
     use tokio::time::timeout;
 
     use super::*;
@@ -124,6 +149,30 @@ mod tests {
         assert!(timeout(BACK_OFF / 2, acceptor.accept()).await.is_err());
         acceptor.accept().await;
         assert!(start.elapsed() >= BACK_OFF);
+    }
+
+    #[tokio::test]
+    async fn stops_listening_at_once_and_lets_open_connections_end() {
+        let acceptor = acceptor().await;
+        let endpoint = acceptor.local_endpoint().clone();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let stopped = async { drop(stopped.await) };
+        let echo = |mut stream: Stream| async move {
+            let byte = stream.read_u8().await.unwrap();
+            stream.write_u8(byte).await.unwrap();
+        };
+        let serving = tokio::spawn(acceptor.serve_until(stopped, 8, echo));
+        // Of two, the second is accepted after the first.
+        let (mut open, mut other) =
+            (connect(&endpoint).await.unwrap(), connect(&endpoint).await.unwrap());
+        other.write_u8(1).await.unwrap();
+        assert_eq!(other.read_u8().await.unwrap(), 1);
+
+        stop.send(()).unwrap();
+        while connect(&endpoint).await.is_ok() {}
+        open.write_u8(2).await.unwrap();
+        assert_eq!(open.read_u8().await.unwrap(), 2);
+        serving.await.unwrap();
     }
 
     #[test]

@@ -1,6 +1,7 @@
 use std::io;
 use std::net::{self, SocketAddr};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix;
 use std::path::Path;
 
 use tokio::net::{TcpListener, TcpSocket, UnixListener, lookup_host};
@@ -25,12 +26,12 @@ pub async fn listen(endpoint: &Endpoint) -> Result<Listener, ListenError> {
         Endpoint::Vsock { cid, port } => listen_vsock(*cid, *port).map_err(io_error),
         Endpoint::VsockMux { path, port } => {
             let (listener, file) = listen_vsock_mux(path, *port).await?;
-            let acceptor = Acceptor::VsockMux { listener, _file: file };
+            let acceptor = Acceptor::VsockMux { listener, file: Some(file) };
             Ok(Listener { acceptor, local: endpoint.clone() })
         }
         Endpoint::Unix(path) => {
             let (listener, file) = unix_socket::listen(path).await?;
-            let acceptor = Acceptor::Unix { listener, _file: file };
+            let acceptor = Acceptor::Unix { listener, file: Some(file) };
             Ok(Listener { acceptor, local: endpoint.clone() })
         }
     }
@@ -56,6 +57,56 @@ impl Listener {
     }
 }
 
+impl Listener {
+    /// Adopts the listening socket that another process has bound to `endpoint`. A socket's file stays the
+    /// other process's: it is not removed when this is dropped.
+    ///
+    /// # Errors
+    /// If the descriptor is no listening socket, or the runtime does not take it.
+    pub fn adopt(descriptor: OwnedFd, endpoint: &Endpoint) -> io::Result<Self> {
+        let unix = |descriptor| {
+            let listener = unix::net::UnixListener::from(descriptor);
+            listener.set_nonblocking(true)?;
+            UnixListener::from_std(listener)
+        };
+        let acceptor = match endpoint {
+            Endpoint::Tcp(_) => return Self::inherited(descriptor.into()),
+            Endpoint::Unix(_) => Acceptor::Unix { listener: unix(descriptor)?, file: None },
+            Endpoint::VsockMux { .. } => {
+                Acceptor::VsockMux { listener: unix(descriptor)?, file: None }
+            }
+            Endpoint::Vsock { .. } => return Self::of_vsock(descriptor.into()),
+        };
+        Ok(Self { acceptor, local: endpoint.clone() })
+    }
+
+    /// Takes the socket's file, if there is one: the caller then decides when to remove it.
+    pub fn take_file(&mut self) -> Option<SocketFile> {
+        match &mut self.acceptor {
+            Acceptor::Unix { file, .. } | Acceptor::VsockMux { file, .. } => file.take(),
+            Acceptor::Tcp(_) | Acceptor::Vsock(_) => None,
+        }
+    }
+
+    fn of_vsock(listener: VsockListener) -> io::Result<Self> {
+        let bound = listener.local_addr()?;
+        let local = Endpoint::Vsock { cid: bound.cid(), port: bound.port() };
+        Ok(Self { acceptor: Acceptor::Vsock(listener), local })
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.acceptor {
+            Acceptor::Tcp(listener) => listener.as_fd(),
+            Acceptor::Unix { listener, .. } | Acceptor::VsockMux { listener, .. } => {
+                listener.as_fd()
+            }
+            Acceptor::Vsock(listener) => listener.as_fd(),
+        }
+    }
+}
+
 /// A listening socket of any of the four kinds.
 #[derive(Debug)]
 pub struct Listener {
@@ -66,9 +117,9 @@ pub struct Listener {
 #[derive(Debug)]
 enum Acceptor {
     Tcp(TcpListener),
-    Unix { listener: UnixListener, _file: SocketFile },
+    Unix { listener: UnixListener, file: Option<SocketFile> },
     Vsock(VsockListener),
-    VsockMux { listener: UnixListener, _file: SocketFile },
+    VsockMux { listener: UnixListener, file: Option<SocketFile> },
 }
 
 impl Listener {
@@ -119,10 +170,7 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 fn listen_vsock(cid: u32, port: u32) -> io::Result<Listener> {
-    let listener = VsockListener::bind(VsockAddr::new(cid, port))?;
-    let bound = listener.local_addr()?;
-    let local = Endpoint::Vsock { cid: bound.cid(), port: bound.port() };
-    Ok(Listener { acceptor: Acceptor::Vsock(listener), local })
+    Listener::of_vsock(VsockListener::bind(VsockAddr::new(cid, port))?)
 }
 
 async fn listen_vsock_mux(
@@ -214,6 +262,42 @@ mod tests {
         let error = Listener::inherited(OwnedFd::from(client).into()).unwrap_err();
         assert!(error.to_string().contains("no listener"), "{error}");
         Listener::inherited(listener).unwrap();
+    }
+
+    #[tokio::test]
+    async fn adopted_listener_accepts_and_leaves_the_socket_file() {
+        let directory = tempfile::tempdir().unwrap();
+        for endpoint in [
+            Endpoint::Tcp("127.0.0.1:0".to_owned()),
+            Endpoint::Unix(directory.path().join("s")),
+            Endpoint::VsockMux { path: directory.path().join("m"), port: 5000 },
+        ] {
+            let mut first = listen(&endpoint).await.unwrap();
+            let passed = first.as_fd().try_clone_to_owned().unwrap();
+            let file = first.take_file();
+            let second = Listener::adopt(passed, &endpoint).unwrap();
+            assert_eq!(second.local_endpoint(), first.local_endpoint());
+            drop(first);
+
+            let at = match &file {
+                None => second.local_endpoint().clone(),
+                Some(_) if matches!(endpoint, Endpoint::Unix(_)) => endpoint.clone(),
+                Some(_) => Endpoint::Unix(directory.path().join("m_5000")),
+            };
+            let (client, server) = tokio::join!(connect(&at), second.accept());
+            client.unwrap();
+            server.unwrap();
+            drop(second);
+            if let Some(file) = file {
+                connect(&at).await.expect_err("nobody listens");
+                assert!(SocketFile::of(&endpoint).is_some_and(|file| {
+                    file.leave();
+                    true
+                }));
+                drop(file);
+                assert!(SocketFile::of(&endpoint).is_none());
+            }
+        }
     }
 
     #[tokio::test]

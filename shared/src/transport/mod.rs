@@ -26,3 +26,4 @@ pub use listener::{Listener, listen};
 pub use proxy_header::{ConnectionId, ProxyHeader, ProxyHeaderError};
 pub use signals::shutdown_signal;
 pub use stream::{Stream, connect};
+pub use unix_socket::SocketFile;

@@ -1,12 +1,13 @@
 use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind};
+use std::mem;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
 
 use super::limits::LISTEN_BACKLOG;
-use super::{Endpoint, ListenError};
+use super::{Endpoint, ListenError, vsock_mux};
 
 /// Listens on `path`. A socket file nobody serves any more is replaced; anything else that has the
 /// path stays as it is.
@@ -23,13 +24,29 @@ pub(super) async fn listen(path: &Path) -> Result<(UnixListener, SocketFile), Li
 
 /// A socket's file, removed when dropped unless another one has taken its place.
 #[derive(Debug)]
-pub(super) struct SocketFile {
+pub struct SocketFile {
     path: PathBuf,
     device: u64,
     inode: u64,
 }
 
 impl SocketFile {
+    /// Returns the socket's file that a listener on `endpoint` has now; `None` where it has none.
+    pub fn of(endpoint: &Endpoint) -> Option<Self> {
+        let path = match endpoint {
+            Endpoint::Unix(path) => path.clone(),
+            Endpoint::VsockMux { path, port } => vsock_mux::listening_path(path, *port),
+            Endpoint::Tcp(_) | Endpoint::Vsock { .. } => return None,
+        };
+        let metadata = fs::symlink_metadata(&path).ok()?;
+        metadata.file_type().is_socket().then(|| Self::new(&path, &metadata))
+    }
+
+    /// Leaves the file where it is, for another process that listens on the same socket.
+    pub fn leave(self) {
+        mem::forget(self);
+    }
+
     fn new(path: &Path, metadata: &Metadata) -> Self {
         Self { path: path.to_owned(), device: metadata.dev(), inode: metadata.ino() }
     }
