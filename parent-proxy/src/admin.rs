@@ -19,9 +19,10 @@ use crate::metrics::{self, Watched};
 const TEXT: &str = "text/plain; charset=utf-8";
 const NOTHING_ELSE: &str = "nothing else is here than GET /healthz, /readyz and /metrics\n";
 
-/// Answers whoever connects, until the future is dropped.
-pub(crate) async fn run(acceptor: Acceptor, watched: Arc<Watched>) {
-    acceptor.serve(MAX_ADMIN_CONNECTIONS, |stream| serve(stream, Arc::clone(&watched))).await;
+/// Answers whoever connects until `stop` is ready, then lets open connections end.
+pub(crate) async fn run(acceptor: Acceptor, watched: Arc<Watched>, stop: impl Future<Output = ()>) {
+    let serve = |stream| serve(stream, Arc::clone(&watched));
+    acceptor.serve_until(stop, MAX_ADMIN_CONNECTIONS, serve).await;
 }
 
 /// One request a connection, so that nobody holds one for long.

@@ -13,14 +13,14 @@ mod seats;
 mod tests;
 mod whole;
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use shared::lines::Lines;
 use shared::transport::limits::FLUSH_TIMEOUT;
-use shared::transport::{Acceptor, Endpoint, ListenError, Stream, listen};
+use shared::transport::{Acceptor, Listener, Stream};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::Mutex;
 use tokio::sync::futures::Notified;
@@ -65,23 +65,21 @@ struct Desk {
 }
 
 impl Channel {
-    /// Listens on `endpoint` for whomever `gate` admits, and writes what they send to `sink`, by a
-    /// thread of its own.
+    /// Takes lines on `listener` from whomever `gate` admits, and writes them to `sink`, by a thread of
+    /// its own.
     ///
     /// # Errors
-    /// If the endpoint cannot be listened on, or there is no thread to be had.
-    pub(crate) async fn bind(
-        endpoint: &Endpoint,
+    /// If there is no thread to be had.
+    pub(crate) fn on(
+        listener: Listener,
         gate: Gate,
         sink: impl Write + Send + 'static,
-    ) -> Result<Self, ListenError> {
-        let acceptor = Acceptor::new(listen(endpoint).await?);
-        let lines = Lines::to("channel", WholeLines::new(sink))
-            .map_err(|source| ListenError::Io { endpoint: endpoint.clone(), source })?;
+    ) -> io::Result<Self> {
+        let lines = Lines::to("channel", WholeLines::new(sink))?;
         let counts = Counts::of(lines.clone());
         let (seats, turn) = (Seats::default(), Mutex::default());
         let desk = Arc::new(Desk { gate, seats, lines, counts, turn, patience: PATIENCE });
-        Ok(Self { acceptor, desk })
+        Ok(Self { acceptor: Acceptor::new(listener), desk })
     }
 
     /// What it counts, also once it runs.
@@ -94,10 +92,11 @@ impl Channel {
         Last(self.desk.lines.clone())
     }
 
-    /// Takes lines until the future is dropped.
-    pub(crate) async fn run(self) {
+    /// Takes lines until the future is dropped; once `stop` is ready, of open connections alone.
+    pub(crate) async fn run(self, stop: impl Future<Output = ()>) {
         let Self { acceptor, desk } = self;
-        acceptor.serve(MAX_CONNECTIONS, |stream| Arc::clone(&desk).serve(stream)).await;
+        let serve = |stream| Arc::clone(&desk).serve(stream);
+        acceptor.serve_until(stop, MAX_CONNECTIONS, serve).await;
     }
 }
 

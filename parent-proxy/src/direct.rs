@@ -4,16 +4,20 @@
 //! Connections are relayed as those of clients are, but are counted on their own: they take no slot of a
 //! client's, and balancing does not see them.
 
+use std::io;
 use std::mem;
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use shared::transport::{Endpoint, ListenError, Listener, listen};
+use shared::transport::{Endpoint, ListenError};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use crate::config::{Config, Enclave};
 use crate::connections::Common;
+use crate::handover::NamedListener;
+use crate::listeners::Listeners;
 use crate::relay::{Drained, Relay};
 use crate::upstream::Upstream;
 
@@ -36,19 +40,27 @@ struct Direct {
     listen: Endpoint,
     local: Endpoint,
     common: Arc<Common>,
+    /// The one listener, for a successor.
+    listeners: Listeners,
+    /// Whether a successor has the listener as well.
+    outlived: Arc<AtomicBool>,
     _stop: oneshot::Sender<()>,
 }
 
 impl Directs {
-    /// Opens the direct listeners of the configuration, and relays what comes.
+    /// Opens the direct listeners of the configuration, with those that `inherited` has, and relays what
+    /// comes.
     ///
     /// # Errors
     /// When an endpoint cannot be listened on.
-    pub(crate) async fn bind(config: &Config) -> Result<Self, ListenError> {
+    pub(crate) async fn bind(
+        config: &Config,
+        inherited: &mut Listeners,
+    ) -> Result<Self, ListenError> {
         let this =
             Self { config: config.clone(), open: Mutex::default(), relays: Mutex::default() };
         for (endpoint, enclave) in listed(&config.upstreams) {
-            this.start(endpoint, open(endpoint).await?, enclave);
+            this.open(endpoint, inherited.split(endpoint), enclave).await?;
         }
         Ok(this)
     }
@@ -60,12 +72,12 @@ impl Directs {
         let of = |direct: &Direct| {
             upstreams(direct).iter().map(|one| pair(direct, one)).collect::<Vec<_>>()
         };
-        self.open().iter().flat_map(of).collect()
+        self.opened().iter().flat_map(of).collect()
     }
 
     /// Returns the upstreams at which direct listeners count their connections.
     pub(crate) fn upstreams(&self) -> Vec<Arc<Upstream>> {
-        self.open().iter().flat_map(|direct| direct.common.pool.upstreams().to_vec()).collect()
+        self.opened().iter().flat_map(|direct| direct.common.pool.upstreams().to_vec()).collect()
     }
 
     /// Closes, opens and redirects listeners, so that they are as `upstreams` says. One that cannot be opened
@@ -73,34 +85,58 @@ impl Directs {
     pub(crate) async fn replace(&self, upstreams: &[Enclave]) {
         let is_listed =
             |direct: &Direct| listed(upstreams).any(|(endpoint, _)| *endpoint == direct.listen);
-        let (kept, unlisted) = mem::take(&mut *self.open()).into_iter().partition(is_listed);
-        *self.open() = kept;
+        let (kept, unlisted) = mem::take(&mut *self.opened()).into_iter().partition(is_listed);
+        *self.opened() = kept;
         // First, for another may be opened at the same port.
         close(unlisted).await;
         for (endpoint, enclave) in listed(upstreams) {
             if self.redirect(endpoint, enclave) {
                 continue;
             }
-            match open(endpoint).await {
-                Ok(listener) => self.start(endpoint, listener, enclave),
-                Err(error) => {
-                    let upstream = &enclave.endpoint;
-                    tracing::error!(%upstream, "the direct listener cannot be opened: {error}");
-                }
+            if let Err(error) = self.open(endpoint, Listeners::default(), enclave).await {
+                let upstream = &enclave.endpoint;
+                tracing::error!(%upstream, "the direct listener cannot be opened: {error}");
             }
+        }
+    }
+
+    /// Owns from now on what was inherited: the process before has given way.
+    pub(crate) fn own(&self) {
+        self.opened().iter_mut().for_each(|direct| direct.listeners.own());
+    }
+
+    /// Adds descriptors for a successor, of all that are open now.
+    ///
+    /// # Errors
+    /// If this process can have no more descriptors.
+    pub(crate) fn add_duplicates(
+        &self,
+        mut others: Vec<NamedListener>,
+    ) -> io::Result<Vec<NamedListener>> {
+        for direct in self.opened().iter() {
+            others.extend(direct.listeners.duplicates()?);
+        }
+        Ok(others)
+    }
+
+    /// Leaves all listeners to a successor.
+    pub(crate) fn leave(&self) {
+        for direct in self.opened().iter_mut() {
+            direct.listeners.leave();
+            direct.outlived.store(true, Ordering::Relaxed);
         }
     }
 
     /// Closes all of them, and waits until their connections have ended or are aborted at the drain timeout.
     pub(crate) async fn drain(&self) -> Drained {
-        mem::take(&mut *self.open());
+        mem::take(&mut *self.opened());
         let relays = mem::take(&mut *self.relays());
         Drained { aborted: relays.join_all().await.iter().map(|drained| drained.aborted).sum() }
     }
 
     /// Makes the listener at `endpoint` lead to `enclave`; returns `false` if there is none.
     fn redirect(&self, endpoint: &Endpoint, enclave: &Enclave) -> bool {
-        let open = self.open();
+        let open = self.opened();
         let Some(direct) = open.iter().find(|direct| direct.listen == *endpoint) else {
             return false;
         };
@@ -111,12 +147,27 @@ impl Directs {
         true
     }
 
-    fn start(&self, endpoint: &Endpoint, listener: Listener, enclave: &Enclave) {
+    /// Opens one listener, with the one in `listeners` if that has it.
+    async fn open(
+        &self,
+        endpoint: &Endpoint,
+        mut listeners: Listeners,
+        enclave: &Enclave,
+    ) -> Result<(), ListenError> {
+        let listener = listeners.listen(endpoint).await?;
         let relay = Relay::of_direct(&self.config, listener, target(enclave));
+        let outlived = relay.outlived();
         let (stop, stopped) = oneshot::channel::<()>();
         let (local, common) = (relay.local_endpoint().clone(), Arc::clone(relay.common()));
         tracing::info!(on = %local, upstream = %enclave.endpoint, "the direct listener is open");
-        self.open().push(Direct { listen: endpoint.clone(), local, common, _stop: stop });
+        self.opened().push(Direct {
+            listen: endpoint.clone(),
+            local,
+            common,
+            listeners,
+            outlived,
+            _stop: stop,
+        });
         let mut relays = self.relays();
         // Those that have ended need not be kept.
         while relays.try_join_next().is_some() {}
@@ -124,9 +175,10 @@ impl Directs {
             // The error is that the sender is gone, which is the signal.
             let _ = stopped.await;
         }));
+        Ok(())
     }
 
-    fn open(&self) -> MutexGuard<'_, Vec<Direct>> {
+    fn opened(&self) -> MutexGuard<'_, Vec<Direct>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -135,16 +187,11 @@ impl Directs {
     }
 }
 
-/// Opens one listener. Every direct listener comes from here.
-async fn open(endpoint: &Endpoint) -> Result<Listener, ListenError> {
-    listen(endpoint).await
-}
-
 /// Closes listeners, and waits until none listens; their connections drain meanwhile.
 async fn close(directs: Vec<Direct>) {
-    for Direct { local, common, _stop, .. } in directs {
+    for Direct { local, common, listeners, _stop, .. } in directs {
         let mut news = common.pool.news();
-        drop(_stop);
+        drop((listeners, _stop));
         // The relay closes its pool once it has closed its listener. An error cannot be: the pool is here.
         while !common.pool.is_closed() && news.changed().await.is_ok() {}
         tracing::info!(on = %local, "the direct listener is closed");

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::transport::{Acceptor, Endpoint, ListenError, Stream, listen};
+use shared::transport::{Acceptor, Endpoint, Listener, Stream};
 use tokio::io::AsyncWriteExt;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -39,17 +39,9 @@ struct Shelf {
 }
 
 impl Handout {
-    /// Listens on `listen_on` with the file `path`, for whomever `gate` admits.
-    ///
-    /// # Errors
-    /// When the endpoint cannot be listened on.
-    pub(crate) async fn bind(
-        path: PathBuf,
-        listen_on: &Endpoint,
-        gate: Gate,
-    ) -> Result<Self, ListenError> {
-        let acceptor = Acceptor::new(listen(listen_on).await?);
-        Ok(Self { acceptor, shelf: Arc::new(Shelf { path, gate }) })
+    /// Hands out the file `path` on `listener`, to whomever `gate` admits.
+    pub(crate) fn on(listener: Listener, path: PathBuf, gate: Gate) -> Self {
+        Self { acceptor: Acceptor::new(listener), shelf: Arc::new(Shelf { path, gate }) }
     }
 
     /// Where it listens, with the port the kernel chose where that was left to it.
@@ -66,10 +58,11 @@ impl Handout {
         self.shelf.read().map(drop)
     }
 
-    /// Hands it to whoever may have it, until the future is dropped.
-    pub(crate) async fn run(self) {
+    /// Hands it to whoever may have it until `stop` is ready, then lets open connections end.
+    pub(crate) async fn run(self, stop: impl Future<Output = ()>) {
         let Self { acceptor, shelf } = self;
-        acceptor.serve(MAX_CONNECTIONS, |stream| Arc::clone(&shelf).serve(stream)).await;
+        let serve = |stream| Arc::clone(&shelf).serve(stream);
+        acceptor.serve_until(stop, MAX_CONNECTIONS, serve).await;
     }
 }
 

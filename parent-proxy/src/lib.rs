@@ -13,8 +13,11 @@
 //!
 //! Beside that the process hands enclaves a file at boot, their configuration (`handout`), takes what they
 //! log (`channel`), lets them reach single hosts (a relay each), leads to one of them by a listener of its own
-//! (`direct`), and shows what it counts, with what they
-//! count (`metrics`, `scrape`): `proxy` is all of it.
+//! (`direct`), and shows what it counts, with what they count (`metrics`, `scrape`): `beside` runs these, and
+//! `proxy` is all of it.
+//!
+//! `listeners` knows every listening socket, so that `upgrade` can hand all of them to a successor, and
+//! `predecessor` take them there, by what `handover` defines.
 //!
 //! # Threads
 //! Each has a runtime of its own, and one of them accepts and gives a client to whichever has fewest:
@@ -39,6 +42,7 @@ mod activity;
 mod admin;
 mod ask;
 mod balance;
+mod beside;
 mod channel;
 mod checks;
 mod config;
@@ -49,17 +53,21 @@ mod direct;
 mod direction;
 mod gate;
 mod handout;
+mod handover;
 mod handshakes;
 mod latest;
 mod limiter;
+mod listeners;
 mod log_file;
 mod metrics;
 mod pool;
+mod predecessor;
 mod proxy;
 mod pump;
 mod relay;
 mod scrape;
 mod systemd;
+mod upgrade;
 mod upstream;
 mod worker;
 

@@ -60,8 +60,9 @@ async fn run(config: &Config) -> Result<(), Box<dyn Error>> {
     // Before anybody can know that this process exists, so that no signal finds it unprepared.
     let shutdown = shutdown_signal()?;
     parent_proxy::warn_of_few_descriptors(config.max_connections);
-    let proxy = Proxy::bind(config, || LOG.get().map_or(0, Lines::dropped)).await?;
+    let mut proxy = Proxy::bind(config, || LOG.get().map_or(0, Lines::dropped)).await?;
     announce(&proxy.announcements())?;
+    proxy.take_over().await?;
     proxy.run(shutdown).await;
     Ok(())
 }

@@ -3,26 +3,27 @@
 use std::future::{Future, pending};
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use shared::transport::{Acceptor, Endpoint, ListenError, announcement, listen};
+use shared::transport::{Acceptor, Endpoint, ListenError, announcement};
 use thiserror::Error;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
-use tokio::task::JoinSet;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
-use crate::admin;
+use crate::beside::{Beside, Phase, reaches};
 use crate::channel::Channel;
 use crate::config::{Archive, Config, Log};
 use crate::direct::Directs;
 use crate::gate::Gate;
 use crate::handout::Handout;
-use crate::handshakes;
+use crate::listeners::Listeners;
 use crate::log_file::LogFile;
-use crate::metrics::{Counted, Lines, Watched};
-use crate::pool::Pool;
+use crate::predecessor::Predecessor;
 use crate::relay::{Drained, Relay};
 use crate::systemd;
+use crate::upgrade::Upgrades;
 
 /// Why nothing is relayed.
 #[derive(Debug, Error)]
@@ -41,67 +42,85 @@ pub enum StartError {
         error: io::Error,
     },
     /// A signal.
-    #[error("SIGHUP cannot be waited for: {0}")]
+    #[error("SIGHUP and SIGUSR2 cannot be waited for: {0}")]
     Signal(io::Error),
+    /// A thread.
+    #[error("the enclaves' lines have no thread: {0}")]
+    Thread(io::Error),
+    /// A process that this one should have succeeded.
+    #[error("the listeners of the process before are not taken over: {0}")]
+    Predecessor(io::Error),
 }
 
 /// A relay with all that it was configured with, listening.
 #[derive(Debug)]
 pub struct Proxy {
+    listeners: Listeners,
+    upgrades: Upgrades,
+    predecessor: Option<Predecessor>,
     relay: Relay,
-    admin: Option<Acceptor>,
-    handout: Option<Handout>,
-    egress: Vec<(String, Relay)>,
-    channel: Option<Channel>,
-    directs: Arc<Directs>,
-    /// Where the enclaves can be read anew.
-    source: Option<PathBuf>,
-    hangup: Signal,
-    log_dropped: fn() -> u64,
+    beside: Beside,
 }
 
 impl Proxy {
-    /// Listens wherever the configuration says. No enclave need be up yet. `log_dropped` tells how many
-    /// lines of the process's own log were lost.
+    /// Listens wherever the configuration says, with what a predecessor hands over where there is one. No
+    /// enclave need be up yet. `log_dropped` tells how many lines of the process's own log were lost.
     ///
     /// # Errors
     /// If an endpoint cannot be listened on, or a file not be used.
     pub async fn bind(config: &Config, log_dropped: fn() -> u64) -> Result<Self, StartError> {
-        // Before anybody can know of this process, as the signal would end it.
+        // Before anybody can know of this process, as the signals would end it.
         let hangup = signal(SignalKind::hangup()).map_err(StartError::Signal)?;
-        let relay = Relay::bind(config).await?;
+        let upgrades = Upgrades::new().map_err(StartError::Signal)?;
+        let (predecessor, inherited) =
+            Predecessor::from_process().map_err(StartError::Predecessor)?.unzip();
+        let mut listeners = Listeners::of(inherited.unwrap_or_default());
+        let relay = Relay::on(listeners.listen_for_clients(&config.listen).await?, config);
         let pool = &relay.common().pool;
         let gate = || Gate::enclaves(Arc::clone(pool));
         let handout = match &config.archive {
             None => None,
-            Some(Archive { path, listen }) => {
-                let handout = Handout::bind(path.clone(), listen, gate()).await?;
-                let file = |error| {
-                    let (key, path) = ("config_archive", path.clone());
-                    StartError::File { key, path, error }
-                };
-                handout.check().map_err(file)?;
-                tracing::info!(on = %handout.local_endpoint(), "enclaves can take their configuration");
-                Some(handout)
-            }
+            Some(archive) => Some(handout(archive, &mut listeners, gate()).await?),
         };
         let mut egress = Vec::new();
         for route in &config.egress {
-            egress
-                .push((route.to_string(), Relay::of_route(config, route, Arc::clone(pool)).await?));
+            let listener = listeners.listen(&route.listen).await?;
+            let relay = Relay::of_route(listener, config, route, Arc::clone(pool));
+            egress.push((route.to_string(), relay));
             tracing::info!(%route, "a way out is open");
         }
         let channel = match &config.log {
             None => None,
-            Some(log) => Some(Channel::bind(&log.listen, gate(), sink(log)?).await?),
+            Some(log) => {
+                let (listener, sink) = (listeners.listen(&log.listen).await?, sink(log)?);
+                let channel = Channel::on(listener, gate(), sink).map_err(StartError::Thread)?;
+                Some(channel)
+            }
         };
         let admin = match &config.admin_listen {
             None => None,
-            Some(endpoint) => Some(Acceptor::new(listen(endpoint).await?)),
+            Some(endpoint) => Some(Acceptor::new(listeners.listen(endpoint).await?)),
         };
-        let directs = Arc::new(Directs::bind(config).await?);
+        let directs = Arc::new(Directs::bind(config, &mut listeners).await?);
         let source = config.source.clone();
-        Ok(Self { relay, admin, handout, egress, channel, directs, source, hangup, log_dropped })
+        let beside =
+            Beside { admin, handout, egress, channel, directs, source, hangup, log_dropped };
+        Ok(Self { listeners, upgrades, predecessor, relay, beside })
+    }
+
+    /// Waits, where there is a predecessor, until it gives way.
+    ///
+    /// # Errors
+    /// If it does not. Then it serves on, and this process must not.
+    pub async fn take_over(&mut self) -> Result<(), StartError> {
+        if let Some(predecessor) = self.predecessor.take() {
+            let common = self.relay.common();
+            predecessor.give_way(common).await.map_err(StartError::Predecessor)?;
+            tracing::info!("took over all listeners of the process before");
+        }
+        self.listeners.own();
+        self.beside.directs.own();
+        Ok(())
     }
 
     /// Where clients connect, with the port the kernel chose where that was left to it.
@@ -113,72 +132,81 @@ impl Proxy {
     pub fn announcements(&self) -> Vec<String> {
         let mut lines = vec![announcement("parent-proxy", self.relay.local_endpoint())];
         lines.extend(
-            self.admin
+            self.beside
+                .admin
                 .as_ref()
                 .map(|admin| announcement("parent-proxy admin", admin.local_endpoint())),
         );
         let direct =
             |(upstream, local)| announcement(&format!("parent-proxy direct {upstream}"), &local);
-        lines.extend(self.directs.local_endpoints().into_iter().map(direct));
+        lines.extend(self.beside.directs.local_endpoints().into_iter().map(direct));
         lines
     }
 
-    /// Relays until `shutdown` is ready, then lets the connections finish, for the drain timeout at
-    /// most. Whoever watches, and what enclaves need meanwhile, is served to the end.
+    /// Relays until `shutdown` is ready or a successor serves, then lets the connections finish, for the
+    /// drain timeout at most. Whoever watches, and what enclaves need meanwhile, is served to the end, or
+    /// by the successor.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Drained {
-        let Self { relay, admin, handout, egress, channel, directs, source, hangup, log_dropped } =
-            self;
+        let Self { mut listeners, mut upgrades, relay, beside, .. } = self;
         let pool = Arc::clone(&relay.common().pool);
-        let counted = Counted {
-            relay: Arc::clone(relay.common()),
-            egress: egress
-                .iter()
-                .map(|(route, relay)| (route.clone(), Arc::clone(relay.common())))
-                .collect(),
-            channel: channel.as_ref().map(|channel| Lines(channel.counts())),
-            directs: Arc::clone(&directs),
-            log_dropped,
-        };
-        // They end when they are dropped.
-        let mut beside = JoinSet::new();
-        if let Some(admin) = admin {
-            beside.spawn(admin::run(admin, Arc::new(Watched::new(counted))));
-        }
-        if let Some(handout) = handout {
-            beside.spawn(handout.run());
-        }
-        let last_lines = channel.as_ref().map(Channel::last);
-        if let Some(channel) = channel {
-            beside.spawn(channel.run());
-        }
-        for (_, relay) in egress {
-            beside.spawn(async {
-                relay.run(pending()).await;
-            });
-        }
-        beside.spawn(reload(hangup, source, Arc::clone(&pool), Arc::clone(&directs)));
-        beside.spawn(handshakes::run(Arc::clone(&pool)));
-        beside.spawn(systemd::keep_told(Arc::clone(&pool)));
+        let directs = Arc::clone(&beside.directs);
+        let phase = watch::Sender::new(Phase::Serving);
+        let mut beside = beside.start(&relay, &phase);
         systemd::ready(&pool);
-        let (is_over, over) = oneshot::channel();
-        let drained = relay.run(async {
-            shutdown.await;
-            systemd::stopping();
-            // Nothing to drain is no reason to go on.
-            let _ = is_over.send(());
-        });
-        let drained_directs = async {
-            let _ = over.await;
-            directs.drain().await
+        let (outlived, limit) = (relay.outlived(), relay.common().drain_timeout);
+        let served = async {
+            let (drained, directly) =
+                tokio::join!(relay.run(reaches(&phase, Phase::Stopping)), async {
+                    reaches(&phase, Phase::Stopping).await;
+                    directs.drain().await
+                });
+            if *phase.borrow() == Phase::Succeeded {
+                beside.finish(limit).await;
+            }
+            Drained { aborted: drained.aborted + directly.aborted }
         };
-        let (drained, directly) = tokio::join!(drained, drained_directs);
-        let drained = Drained { aborted: drained.aborted + directly.aborted };
-        beside.shutdown().await;
-        if let Some(last) = last_lines {
-            last.written().await;
-        }
+        let mut shutdown = pin!(shutdown);
+        let ends = async {
+            let open = || listeners.duplicates().and_then(|open| directs.add_duplicates(open));
+            tokio::select! {
+                () = &mut shutdown => {
+                    listeners.close();
+                    systemd::stopping();
+                    phase.send_replace(Phase::Stopping);
+                }
+                () = upgrades.succeeded(open, || systemd::ready(&pool)) => {
+                    listeners.leave();
+                    directs.leave();
+                    outlived.store(true, Ordering::Relaxed);
+                    phase.send_replace(Phase::Succeeded);
+                    // It drains already: the first signal to end changes nothing, a second one ends it.
+                    tokio::join!(shutdown, upgrades.refuse());
+                }
+            }
+            pending().await
+        };
+        let drained = tokio::select! {
+            drained = served => drained,
+            drained = ends => drained,
+        };
+        beside.end().await;
         drained
     }
+}
+
+async fn handout(
+    Archive { path, listen }: &Archive,
+    listeners: &mut Listeners,
+    gate: Gate,
+) -> Result<Handout, StartError> {
+    let handout = Handout::on(listeners.listen(listen).await?, path.clone(), gate);
+    let file = |error| {
+        let (key, path) = ("config_archive", path.clone());
+        StartError::File { key, path, error }
+    };
+    handout.check().map_err(file)?;
+    tracing::info!(on = %handout.local_endpoint(), "enclaves can take their configuration");
+    Ok(handout)
 }
 
 fn sink(log: &Log) -> Result<Box<dyn Write + Send>, StartError> {
@@ -190,32 +218,4 @@ fn sink(log: &Log) -> Result<Box<dyn Write + Send>, StartError> {
             Box::new(file.map_err(|error| StartError::File { key, path, error })?)
         }
     })
-}
-
-/// Takes the list of enclaves anew at every SIGHUP. A file at fault changes nothing.
-async fn reload(
-    mut hangup: Signal,
-    source: Option<PathBuf>,
-    pool: Arc<Pool>,
-    directs: Arc<Directs>,
-) {
-    while hangup.recv().await.is_some() {
-        let Some(path) = &source else {
-            tracing::warn!("SIGHUP: no file lists the upstreams, and nothing else is read anew");
-            continue;
-        };
-        systemd::reloading();
-        match Config::read_upstreams(path) {
-            Ok(listed) => {
-                pool.replace(&listed);
-                directs.replace(&listed).await;
-                tracing::info!(upstreams = listed.len(), "SIGHUP: the upstreams were read anew");
-            }
-            Err(error) => {
-                let file = path.display();
-                tracing::error!(%file, "SIGHUP: the upstreams stay as they are: {error}");
-            }
-        }
-        systemd::ready(&pool);
-    }
 }

@@ -2,6 +2,7 @@ use std::future::{Future, pending, ready};
 use std::num::NonZeroUsize;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use shared::transport::limits::LISTEN_BACKLOG;
@@ -32,7 +33,7 @@ pub struct Relay {
     slots: Arc<Semaphore>,
     threads: NonZeroUsize,
     /// Whether another process has the listener as well, and keeps it.
-    outlived: bool,
+    outlived: Arc<AtomicBool>,
 }
 
 /// How the last connections ended.
@@ -52,6 +53,11 @@ impl Relay {
             Listen::Endpoint(endpoint) => listen(endpoint).await?,
             Listen::Systemd => systemd::listener()?,
         };
+        Ok(Self::on(listener, config))
+    }
+
+    /// Accepts clients from `listener`.
+    pub(crate) fn on(listener: Listener, config: &Config) -> Self {
         let common = Common {
             pool: Arc::new(Pool::new(&config.upstreams, config.connect_timeout, config.checks)),
             gate: Gate::new(config.max_connections_per_client),
@@ -60,16 +66,18 @@ impl Relay {
             timeouts: Timeouts::from(config),
             drain_timeout: config.drain_timeout,
         };
-        let outlived = config.listen == Listen::Systemd;
-        Ok(Self { outlived, ..Self::new(listener, common, config.max_connections, config.threads) })
+        let relay = Self::new(listener, common, config.max_connections, config.threads);
+        relay.outlived.store(config.listen == Listen::Systemd, Ordering::Relaxed);
+        relay
     }
 
-    /// Listens on one end of `route`, for the enclaves of `pool` alone.
-    pub(crate) async fn of_route(
+    /// Accepts the enclaves of `pool` alone from `listener`, at one end of `route`.
+    pub(crate) fn of_route(
+        listener: Listener,
         config: &Config,
         route: &Route,
         pool: Arc<Pool>,
-    ) -> Result<Self, ListenError> {
+    ) -> Self {
         let host = Enclave::at(route.host.clone());
         let checks = Checks { interval: None, ..config.checks };
         let common = Common {
@@ -80,8 +88,7 @@ impl Relay {
             timeouts: Timeouts::of_route(),
             drain_timeout: config.drain_timeout,
         };
-        let listener = listen(&route.listen).await?;
-        Ok(Self::new(listener, common, MAX_ROUTED, NonZeroUsize::MIN))
+        Self::new(listener, common, MAX_ROUTED, NonZeroUsize::MIN)
     }
 
     /// Relays what comes on `listener` to `enclave` alone, as it would be relayed from clients.
@@ -110,13 +117,18 @@ impl Relay {
             common: Arc::new(common),
             slots: Arc::new(Semaphore::new(max_connections)),
             threads,
-            outlived: false,
+            outlived: Arc::default(),
         }
     }
 
     /// What its connections have in common.
     pub(crate) fn common(&self) -> &Arc<Common> {
         &self.common
+    }
+
+    /// Whether another process has the listener as well when this one stops.
+    pub(crate) fn outlived(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.outlived)
     }
 
     /// Where clients connect, with the port the kernel chose where that was left to it.
@@ -176,7 +188,7 @@ impl Relay {
         {
             place(newcomer, slot, own, workers);
         }
-        if self.outlived {
+        if self.outlived.load(Ordering::Relaxed) {
             return;
         }
         // No more than were in it at once, though others go on coming.

@@ -36,6 +36,11 @@ pub(crate) fn reloading() {
     }
 }
 
+/// Its main process is that one from now on, and the only one to be heard.
+pub(crate) fn hand_over_to(process: u32) {
+    tell(&[NotifyState::MainPid(process)]);
+}
+
 /// It ends.
 pub(crate) fn stopping() {
     tell(&[NotifyState::Stopping]);

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use shared::lines::QUEUE_LENGTH;
-use shared::transport::connect;
+use shared::transport::{Endpoint, connect, listen};
 use tempfile::TempDir;
 use tokio::io::{AsyncWriteExt, ReadBuf};
 use tokio::task::JoinHandle;
@@ -71,11 +71,11 @@ impl Running {
     async fn patient(sink: impl Write + Send + 'static, patience: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let endpoint = Endpoint::Unix(folder.path().join("lines"));
-        let mut channel =
-            Channel::bind(&endpoint, crate::gate::Gate::new(None), sink).await.unwrap();
+        let listener = listen(&endpoint).await.unwrap();
+        let mut channel = Channel::on(listener, crate::gate::Gate::new(None), sink).unwrap();
         Arc::get_mut(&mut channel.desk).unwrap().patience = patience;
         let counts = channel.counts();
-        Self { folder, counts, task: tokio::spawn(channel.run()) }
+        Self { folder, counts, task: tokio::spawn(channel.run(std::future::pending())) }
     }
 
     fn path(&self) -> PathBuf {
@@ -324,7 +324,7 @@ async fn a_flood_of_lines_leaves_the_thread_to_clients_after_each_read() {
     let folder = tempfile::tempdir().unwrap();
     let endpoint = Endpoint::Unix(folder.path().join("lines"));
     let gate = crate::gate::Gate::new(None);
-    let channel = Channel::bind(&endpoint, gate, io::sink()).await.unwrap();
+    let channel = Channel::on(listen(&endpoint).await.unwrap(), gate, io::sink()).unwrap();
     let (flood, desk) = (Flood::default(), Arc::clone(&channel.desk));
     let reads = Arc::clone(&flood.0);
     let task = tokio::spawn(async move { desk.read(flood, None).await });
@@ -357,8 +357,8 @@ async fn a_line_says_which_enclave_sent_it_where_that_is_known() {
     let sink = Sink::default();
     let folder = tempfile::tempdir().unwrap();
     let endpoint = Endpoint::Unix(folder.path().join("lines"));
-    let channel =
-        Channel::bind(&endpoint, crate::gate::Gate::new(None), sink.clone()).await.unwrap();
+    let gate = crate::gate::Gate::new(None);
+    let channel = Channel::on(listen(&endpoint).await.unwrap(), gate, sink.clone()).unwrap();
     // What it says of itself does not stand.
     let sent = &b"{\"a\":{\"b\":1}}\n{}\n { \"cid\":17 } \r\ntext\n\n"[..];
     channel.desk.read(sent, Some(16)).await;

@@ -1,0 +1,148 @@
+//! What a relay and its successor say to each other during an upgrade.
+//!
+//! They share a pair of Unix sockets. The successor has its end as standard input: a descriptor with a
+//! number of its own could only be adopted by unsafe code.
+//!
+//! 1. The predecessor sends the names and the descriptors of its listeners, and starts the successor.
+//! 2. The successor sends [`READY`] once it could serve.
+//! 3. The predecessor sends [`GO`]: from then on the successor alone accepts.
+//!
+//! Either side gives up by closing its end.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::iter;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
+
+/// The successor could serve.
+pub(crate) const READY: u8 = b'R';
+
+/// The successor is to serve.
+pub(crate) const GO: u8 = b'G';
+
+/// Names this protocol and its version, before the listeners' names.
+const PROTOCOL: &str = "parent-proxy listeners 1";
+
+/// Descriptors in one message: unix(7), SCM_MAX_FD.
+const MAX_DESCRIPTORS: usize = 253;
+
+/// Bytes of the longest message: as many names as descriptors, of an endpoint's greatest length.
+const MAX_LENGTH: usize = 128 * 1024;
+
+/// A listening socket with the name under which the next process looks for it.
+#[derive(Debug)]
+pub(crate) struct NamedListener {
+    pub(crate) name: String,
+    pub(crate) descriptor: OwnedFd,
+}
+
+/// Sends the listeners, in one message.
+///
+/// # Errors
+/// Those of sendmsg(2), and more than 253 listeners.
+pub(crate) fn send(socket: &UnixStream, listeners: &[NamedListener]) -> io::Result<()> {
+    let names = listeners.iter().map(|listener| listener.name.as_str());
+    // No name has a NUL: an endpoint's path must not.
+    let text = iter::once(PROTOCOL).chain(names).collect::<Vec<_>>().join("\0");
+    let descriptors: Vec<_> =
+        listeners.iter().map(|listener| listener.descriptor.as_fd()).collect();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let fits = listeners.len() <= MAX_DESCRIPTORS
+        && control.push(SendAncillaryMessage::ScmRights(&descriptors));
+    if !fits {
+        let count = listeners.len();
+        let error = format!("there are {count} listeners, of which {MAX_DESCRIPTORS} can be sent");
+        return Err(io::Error::other(error));
+    }
+    let sent =
+        sendmsg(socket, &[IoSlice::new(text.as_bytes())], &mut control, SendFlags::NOSIGNAL)?;
+    if sent == text.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+}
+
+/// Receives what [`send`] has sent.
+///
+/// # Errors
+/// Those of recvmsg(2), and a message of another kind.
+pub(crate) fn receive(socket: &UnixStream) -> io::Result<Vec<NamedListener>> {
+    let mut text = vec![0; MAX_LENGTH];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let slices = &mut [IoSliceMut::new(&mut text)];
+    let length = recvmsg(socket, slices, &mut control, RecvFlags::CMSG_CLOEXEC)?.bytes;
+    let mut descriptors = Vec::new();
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(passed) = message {
+            descriptors.extend(passed);
+        }
+    }
+    let other = || {
+        io::Error::other(
+            "the process before this one hands over in another way: restart it instead",
+        )
+    };
+    let text = str::from_utf8(text.get(..length).unwrap_or_default()).map_err(|_| other())?;
+    let mut names = text.split('\0');
+    if names.next() != Some(PROTOCOL) || names.clone().count() != descriptors.len() {
+        return Err(other());
+    }
+    let listeners = names.zip(descriptors);
+    Ok(listeners
+        .map(|(name, descriptor)| NamedListener { name: name.to_owned(), descriptor })
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::TcpListener;
+
+    use super::*;
+
+    fn named(name: &str) -> NamedListener {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        NamedListener { name: name.to_owned(), descriptor: listener.into() }
+    }
+
+    #[test]
+    fn listeners_arrive_with_their_names_in_order() {
+        let (one, other) = UnixStream::pair().unwrap();
+        let listeners: Vec<_> =
+            (0..MAX_DESCRIPTORS).map(|n| named(&format!("unix:/run/a b\n{n}"))).collect();
+        send(&one, &listeners).unwrap();
+        let address = |listener: &NamedListener| {
+            let descriptor = listener.descriptor.try_clone().unwrap();
+            TcpListener::from(descriptor).local_addr().unwrap()
+        };
+        let received = receive(&other).unwrap();
+        assert_eq!(received.len(), listeners.len());
+        for (received, sent) in received.iter().zip(&listeners) {
+            assert_eq!((&received.name, address(received)), (&sent.name, address(sent)));
+        }
+    }
+
+    #[test]
+    fn refuses_to_send_more_listeners_than_one_message_takes() {
+        let (one, _other) = UnixStream::pair().unwrap();
+        let listeners: Vec<_> = (0..=MAX_DESCRIPTORS).map(|_| named("a")).collect();
+        let error = send(&one, &listeners).unwrap_err();
+        assert!(error.to_string().contains("254 listeners, of which 253"), "{error}");
+    }
+
+    #[test]
+    fn refuses_a_message_of_another_kind() {
+        for text in ["", "parent-proxy listeners 2\0a", "parent-proxy listeners 1\0a"] {
+            let (mut one, other) = UnixStream::pair().unwrap();
+            one.write_all(text.as_bytes()).unwrap();
+            drop(one);
+            let error = receive(&other).unwrap_err();
+            assert!(error.to_string().contains("restart it instead"), "{error}");
+        }
+    }
+}

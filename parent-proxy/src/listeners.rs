@@ -1,0 +1,166 @@
+//! Every listener of this process: bound here, passed by systemd, or handed over by the process before it.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use shared::transport::{Endpoint, ListenError, Listener, SocketFile, listen};
+
+use crate::config::Listen;
+use crate::handover::NamedListener;
+use crate::systemd;
+
+/// The name of the listener that systemd passes.
+const SYSTEMD: &str = "systemd";
+
+/// The listeners of this process. Each has its configured endpoint as its name, by which the next process
+/// finds it: what is configured as before is handed over, what changed is bound anew.
+#[derive(Debug, Default)]
+pub(crate) struct Listeners {
+    /// Those of the process before, as long as nothing here uses them.
+    inherited: Vec<NamedListener>,
+    /// A second descriptor of each that is in use. The sockets listen until both are closed.
+    open: Vec<NamedListener>,
+    /// Endpoints of inherited listeners. Their files are the other process's until it gives way.
+    adopted: Vec<Endpoint>,
+    /// Socket files to remove at the end.
+    files: Vec<SocketFile>,
+}
+
+impl Listeners {
+    /// Creates the list of a process that was handed `inherited`.
+    pub(crate) fn of(inherited: Vec<NamedListener>) -> Self {
+        Self { inherited, ..Self::default() }
+    }
+
+    /// Listens on `endpoint`: with the inherited listener of that name if there is one.
+    ///
+    /// # Errors
+    /// If the endpoint cannot be listened on.
+    pub(crate) async fn listen(&mut self, endpoint: &Endpoint) -> Result<Listener, ListenError> {
+        let io_error = |source| ListenError::Io { endpoint: endpoint.clone(), source };
+        let name = endpoint.to_string();
+        let listener = match self.take(&name) {
+            Some(listener) => {
+                self.adopted.push(endpoint.clone());
+                Listener::adopt(listener.descriptor, endpoint).map_err(io_error)?
+            }
+            None => {
+                let mut listener = listen(endpoint).await?;
+                self.files.extend(listener.take_file());
+                listener
+            }
+        };
+        self.keep(name, &listener).map_err(io_error)?;
+        Ok(listener)
+    }
+
+    /// Listens where clients connect.
+    ///
+    /// # Errors
+    /// If the endpoint cannot be listened on, or no socket was passed.
+    pub(crate) async fn listen_for_clients(
+        &mut self,
+        place: &Listen,
+    ) -> Result<Listener, ListenError> {
+        let endpoint = match place {
+            Listen::Endpoint(endpoint) => return self.listen(endpoint).await,
+            Listen::Systemd => SYSTEMD.to_owned(),
+        };
+        let listener = match self.take(&endpoint) {
+            Some(listener) => Listener::inherited(listener.descriptor.into()),
+            None => Ok(systemd::listener()?),
+        };
+        let listener = listener.map_err(ListenError::Inherited)?;
+        self.keep(endpoint, &listener).map_err(ListenError::Inherited)?;
+        Ok(listener)
+    }
+
+    /// Takes out what was inherited under the name of `endpoint`, for a list of its own.
+    pub(crate) fn split(&mut self, endpoint: &Endpoint) -> Self {
+        Self::of(self.take(&endpoint.to_string()).into_iter().collect())
+    }
+
+    /// Owns from now on what was inherited: the process before has given way. Closes what is not used.
+    pub(crate) fn own(&mut self) {
+        self.files.extend(self.adopted.drain(..).filter_map(|endpoint| SocketFile::of(&endpoint)));
+        for unused in self.inherited.drain(..) {
+            tracing::info!(listener = unused.name, "closed: it is not configured any more");
+            let endpoint: Option<Endpoint> = unused.name.parse().ok();
+            drop(endpoint.as_ref().and_then(SocketFile::of));
+        }
+    }
+
+    /// Returns descriptors for the next process, of all that are in use.
+    ///
+    /// # Errors
+    /// If this process can have no more descriptors.
+    pub(crate) fn duplicates(&self) -> io::Result<Vec<NamedListener>> {
+        let duplicate = |listener: &NamedListener| {
+            let descriptor = listener.descriptor.try_clone()?;
+            Ok(NamedListener { name: listener.name.clone(), descriptor })
+        };
+        self.open.iter().map(duplicate).collect()
+    }
+
+    /// Closes the second descriptors: a listener that is dropped then listens no more.
+    pub(crate) fn close(&mut self) {
+        self.open.clear();
+    }
+
+    /// Leaves all to the next process, and socket files where they are.
+    pub(crate) fn leave(&mut self) {
+        self.close();
+        self.files.drain(..).for_each(SocketFile::leave);
+    }
+
+    /// Takes an inherited listener. Of several with one name, as with port 0, the first is the first bound.
+    fn take(&mut self, name: &str) -> Option<NamedListener> {
+        let place = self.inherited.iter().position(|listener| listener.name == name)?;
+        Some(self.inherited.remove(place))
+    }
+
+    fn keep(&mut self, name: String, listener: &Listener) -> io::Result<()> {
+        let descriptor = listener.as_fd().try_clone_to_owned()?;
+        self.open.push(NamedListener { name, descriptor });
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::transport::connect;
+
+    use super::*;
+
+    fn hand_over(listeners: &Listeners) -> Listeners {
+        Listeners::of(listeners.duplicates().unwrap())
+    }
+
+    #[tokio::test]
+    async fn socket_files_go_to_the_next_process_once_it_owns_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| Endpoint::Unix(folder.path().join(name));
+        let is_there = |name: &str| folder.path().join(name).exists();
+        let mut first = Listeners::default();
+        let _kept = (first.listen(&at("a")).await.unwrap(), first.listen(&at("b")).await.unwrap());
+
+        // One that fails before it is told to go on changes nothing but what it bound itself.
+        let mut failing = hand_over(&first);
+        let failed =
+            (failing.listen(&at("a")).await.unwrap(), failing.listen(&at("c")).await.unwrap());
+        drop((failing, failed));
+        assert_eq!(["a", "b", "c"].map(is_there), [true, true, false]);
+
+        let mut second = hand_over(&first);
+        let adopted = second.listen(&at("a")).await.unwrap();
+        first.leave();
+        drop(first);
+        second.own();
+        assert_eq!(["a", "b"].map(is_there), [true, false], "`b` is used no more");
+        let endpoint = at("a");
+        let (client, server) = tokio::join!(connect(&endpoint), adopted.accept());
+        drop((client.unwrap(), server.unwrap()));
+        drop(second);
+        assert!(!is_there("a"));
+    }
+}

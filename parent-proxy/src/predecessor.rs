@@ -1,0 +1,88 @@
+//! The process that this one is to succeed, as [`crate::upgrade`] has started it.
+
+use std::env;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::parent_id;
+use std::time::Duration;
+
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use crate::checks;
+use crate::connections::Common;
+use crate::handover::{self, GO, NamedListener, READY};
+use crate::pool::Pool;
+use crate::upstream::Health;
+
+/// The variable in a successor's environment that has the id of its predecessor.
+pub(crate) const PREDECESSOR: &str = "PARENT_PROXY_PREDECESSOR";
+
+/// How long a successor waits for its enclaves' first answers, so that it is as ready as its predecessor.
+/// Four health checks of the default settings; without all of them it serves nevertheless.
+const FIRST_CHECKS: Duration = Duration::from_secs(10);
+
+/// How long the predecessor may take for its part of the handover.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A predecessor that serves until this process could.
+#[derive(Debug)]
+pub(crate) struct Predecessor {
+    socket: UnixStream,
+}
+
+impl Predecessor {
+    /// Returns the predecessor and its listeners; `None` if this process succeeds no other.
+    ///
+    /// # Errors
+    /// If the environment names one that did not start this process, or that hands over nothing.
+    pub(crate) fn from_process() -> io::Result<Option<(Self, Vec<NamedListener>)>> {
+        let Some(id) = env::var_os(PREDECESSOR) else { return Ok(None) };
+        if id.to_str() != Some(&parent_id().to_string()) {
+            let id = id.display();
+            return Err(io::Error::other(format!(
+                "{PREDECESSOR} is {id}, which has ended or did not start this process: unset it"
+            )));
+        }
+        let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+        socket.set_read_timeout(Some(PATIENCE))?;
+        let listeners = handover::receive(&socket)?;
+        Ok(Some((Self { socket }, listeners)))
+    }
+
+    /// Waits until it is known which enclaves are ready, then until the predecessor accepts nothing any
+    /// more.
+    ///
+    /// # Errors
+    /// If the predecessor does not give way.
+    pub(crate) async fn give_way(self, common: &Common) -> io::Result<()> {
+        tokio::select! {
+            () = checks::run(common.pool.clone(), common.introduces) => {}
+            _ = timeout(FIRST_CHECKS, checked(&common.pool)) => {}
+        }
+        let mut socket = self.socket;
+        let told = spawn_blocking(move || {
+            socket.write_all(&[READY])?;
+            let mut answer = [0];
+            socket.read_exact(&mut answer)?;
+            Ok(answer)
+        });
+        match told.await.map_err(io::Error::other)? {
+            Ok([GO]) => Ok(()),
+            Ok(_) => Err(io::ErrorKind::InvalidData.into()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Waits until each enclave is known to be ready, or not to be.
+async fn checked(pool: &Pool) {
+    let mut news = pool.news();
+    while pool.checks.interval.is_some()
+        && pool.upstreams().iter().any(|upstream| upstream.health() == Health::Unknown)
+    {
+        // Who tells is there as long as the pool is.
+        let _ = news.changed().await;
+    }
+}

@@ -1,0 +1,272 @@
+//! An upgrade without a gap: SIGUSR2 starts a successor, which takes over all listeners.
+//!
+//! The successor is whatever binary is at the path by which this process was started, with the same
+//! arguments and environment; it reads its configuration anew. Until it says that it could serve, nothing
+//! changes here, and where it never does nothing ever changed.
+
+use std::env;
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf, absolute};
+use std::process::{self, Stdio};
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, Command};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::timeout;
+
+use crate::handover::{self, GO, NamedListener, READY};
+use crate::predecessor::PREDECESSOR;
+use crate::systemd;
+
+/// How long a successor may take until it could serve. It waits for enclaves to answer, but not so long.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What belongs to this process alone: sd_listen_fds(3), sd_watchdog_enabled(3).
+const OWN_VARIABLES: [&str; 4] = ["LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID", "WATCHDOG_PID"];
+
+/// What waits for SIGUSR2, and how a successor is started then.
+#[derive(Debug)]
+pub(crate) struct Upgrades {
+    asked: Signal,
+    program: PathBuf,
+    arguments: Vec<OsString>,
+    start_timeout: Duration,
+}
+
+/// Why there is no successor.
+#[derive(Debug, Error)]
+enum UpgradeError {
+    #[error(
+        "this is process 1, whose end would end its successor as well: replace the container instead"
+    )]
+    FirstProcess,
+    #[error("{} cannot be started: {error}", .program.display())]
+    Start { program: PathBuf, error: io::Error },
+    #[error("the listeners cannot be handed over: {0}")]
+    Handover(io::Error),
+    #[error("the successor ended before it was ready: {0}")]
+    Ended(process::ExitStatus),
+    #[error("the successor closed its standard input before it was ready: {0}")]
+    Closed(io::Error),
+    #[error("the successor was not ready within {0:?}")]
+    Late(Duration),
+}
+
+impl Upgrades {
+    /// Takes over SIGUSR2.
+    ///
+    /// # Errors
+    /// If the signal cannot be waited for.
+    pub(crate) fn new() -> io::Result<Self> {
+        let mut arguments = env::args_os();
+        let program = program(arguments.next().unwrap_or_default().into())?;
+        let asked = signal(SignalKind::user_defined2())?;
+        Ok(Self { asked, program, arguments: arguments.collect(), start_timeout: START_TIMEOUT })
+    }
+
+    /// Returns once a successor that was asked for has all of `listeners`, as they are then, and serves. `gave_up` is called
+    /// after each attempt that came to nothing.
+    pub(crate) async fn succeeded(
+        &mut self,
+        listeners: impl Fn() -> io::Result<Vec<NamedListener>>,
+        gave_up: impl Fn(),
+    ) {
+        while self.asked.recv().await.is_some() {
+            tracing::info!(program = %self.program.display(), "SIGUSR2: starting the successor");
+            systemd::reloading();
+            let attempt = async {
+                let listeners = listeners().map_err(UpgradeError::Handover)?;
+                self.attempt(&listeners).await
+            };
+            match attempt.await {
+                Ok(()) => return,
+                Err(error) => {
+                    tracing::error!("SIGUSR2: no upgrade, this process serves on: {error}");
+                    gave_up();
+                }
+            }
+        }
+        std::future::pending().await
+    }
+
+    /// Says, whenever it is asked for another upgrade, that this process is not the one to ask.
+    pub(crate) async fn refuse(&mut self) {
+        while self.asked.recv().await.is_some() {
+            tracing::warn!("SIGUSR2: refused, this process drains and has a successor already");
+        }
+    }
+
+    async fn attempt(&mut self, listeners: &[NamedListener]) -> Result<(), UpgradeError> {
+        if process::id() == 1 {
+            return Err(UpgradeError::FirstProcess);
+        }
+        let mut successor = Successor::start(&self.program, &self.arguments, listeners)?;
+        let ready = timeout(self.start_timeout, successor.ready());
+        let refuse = async {
+            while self.asked.recv().await.is_some() {
+                tracing::warn!("SIGUSR2: refused, an upgrade is under way");
+            }
+        };
+        tokio::select! {
+            ready = ready => ready.map_err(|_| UpgradeError::Late(self.start_timeout))??,
+            () = refuse => {}
+        }
+        successor.go().await
+    }
+}
+
+/// Returns the path of the binary, which an upgrade may replace. A symbolic link stays one, for it may lead
+/// elsewhere by then; a bare name is looked for in PATH again.
+fn program(name: PathBuf) -> io::Result<PathBuf> {
+    if name.components().count() > 1 || name.is_absolute() { absolute(name) } else { Ok(name) }
+}
+
+/// A process that is to take over; it is killed when this is dropped before it has.
+struct Successor {
+    /// `None` once it has taken over.
+    child: Option<Child>,
+    socket: tokio::net::UnixStream,
+}
+
+impl Successor {
+    fn start(
+        program: &Path,
+        arguments: &[OsString],
+        listeners: &[NamedListener],
+    ) -> Result<Self, UpgradeError> {
+        let socket = |(ours, theirs): (UnixStream, UnixStream)| {
+            handover::send(&ours, listeners)?;
+            ours.set_nonblocking(true)?;
+            Ok((tokio::net::UnixStream::from_std(ours)?, theirs))
+        };
+        let (socket, theirs) =
+            UnixStream::pair().and_then(socket).map_err(UpgradeError::Handover)?;
+        let mut command = Command::new(program);
+        command.args(arguments).env(PREDECESSOR, process::id().to_string());
+        for name in OWN_VARIABLES {
+            command.env_remove(name);
+        }
+        command.stdin(Stdio::from(OwnedFd::from(theirs)));
+        let child = command
+            .spawn()
+            .map_err(|error| UpgradeError::Start { program: program.to_owned(), error })?;
+        Ok(Self { child: Some(child), socket })
+    }
+
+    /// Waits until it could serve.
+    async fn ready(&mut self) -> Result<(), UpgradeError> {
+        match self.socket.read_u8().await {
+            Ok(READY) => Ok(()),
+            Ok(_) => Err(UpgradeError::Closed(io::ErrorKind::InvalidData.into())),
+            Err(error) => match self.child.as_mut() {
+                // It closes its end by ending.
+                Some(child) => Err(match timeout(Duration::from_secs(1), child.wait()).await {
+                    Ok(Ok(status)) => UpgradeError::Ended(status),
+                    Ok(Err(error)) => UpgradeError::Closed(error),
+                    Err(_) => UpgradeError::Closed(error),
+                }),
+                None => Err(UpgradeError::Closed(error)),
+            },
+        }
+    }
+
+    /// Makes it the main process, and lets it serve.
+    async fn go(mut self) -> Result<(), UpgradeError> {
+        let id = self.child.as_ref().and_then(Child::id).unwrap_or_default();
+        // Before it says anything itself: the service manager listens to the main process alone.
+        systemd::hand_over_to(id);
+        if let Err(error) = self.socket.write_all(&[GO]).await {
+            systemd::hand_over_to(process::id());
+            return Err(UpgradeError::Closed(error));
+        }
+        tracing::info!(successor = id, "the successor serves; this process drains");
+        if let Some(child) = self.child.take() {
+            tokio::spawn(watch(child));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Successor {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            // One that has ended already cannot be killed.
+            let _ = child.start_kill();
+        }
+    }
+}
+
+/// Tells of a successor that ends before this process does. Who supervises it starts another.
+async fn watch(mut child: Child) {
+    match child.wait().await {
+        Ok(status) => tracing::error!(%status, "the successor has ended"),
+        Err(error) => tracing::error!(%error, "the successor cannot be waited for"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::net::TcpListener;
+
+    use tokio::time::sleep;
+
+    use super::*;
+
+    /// What `script` of a shell comes to as a successor.
+    async fn attempt(script: &str) -> Result<(), UpgradeError> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let listeners = [NamedListener { name: "a".to_owned(), descriptor: listener.into() }];
+        let mut upgrades = Upgrades {
+            program: "sh".into(),
+            arguments: vec!["-c".into(), script.into()],
+            start_timeout: Duration::from_millis(500),
+            ..Upgrades::new().unwrap()
+        };
+        upgrades.attempt(&listeners).await
+    }
+
+    #[tokio::test]
+    async fn kills_a_successor_that_is_not_ready_in_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("id");
+        let script = format!("echo $$ >{}; exec sleep 1000", file.display());
+        let error = attempt(&script).await.unwrap_err();
+        assert!(matches!(error, UpgradeError::Late(_)), "{error}");
+        let id = fs::read_to_string(&file).unwrap();
+        // It is gone once the runtime has reaped it.
+        let process = format!("/proc/{}", id.trim());
+        let gone = async {
+            while Path::new(&process).exists() {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(Duration::from_secs(30), gone).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn refuses_a_successor_that_says_anything_else_than_ready() {
+        let error = attempt("echo no >&0; exec sleep 1000").await.unwrap_err();
+        assert!(matches!(error, UpgradeError::Closed(_)), "{error}");
+    }
+
+    #[tokio::test]
+    async fn gives_way_to_a_successor_that_is_ready_and_knows_its_predecessor() {
+        let script =
+            "test \"$PARENT_PROXY_PREDECESSOR\" = $PPID && printf R >&0; exec cat >/dev/null";
+        attempt(script).await.unwrap();
+    }
+
+    #[test]
+    fn a_path_is_kept_as_it_was_given_and_made_absolute() {
+        let here = env::current_dir().unwrap();
+        assert_eq!(program("./a/../b".into()).unwrap(), here.join("a/../b"));
+        assert_eq!(program("/usr/bin/a".into()).unwrap(), Path::new("/usr/bin/a"));
+        assert_eq!(program("a".into()).unwrap(), Path::new("a"));
+    }
+}
