@@ -69,12 +69,20 @@ demand("nitro-enclaves-allocator" not in " ".join(setting("attested-random-encla
        "attested-random-enclave@.service: to require the allocator runs it again under the other enclaves")
 
 # What systemd takes either way, and what it is for would be lost.
-file_read, archive = re.findall(r" --config(?:-archive)? (\S+)", setting("parent-proxy.service", "ExecStart")[-1])
-demand(file_read == "/etc/attested-random/parent-proxy.toml", f"parent-proxy.service: reads {file_read}")
-credential = setting("parent-proxy.service", "LoadCredential")[-1].partition(":")
-demand(archive == f"%d/{credential[0]}" and credential[2] == "/etc/attested-random/config.tar",
-       f"parent-proxy.service: {archive} is not the credential config.tar")
-has("parent-proxy.service", "Requires=parent-proxy.socket", "Type=notify", "ExecReload=/bin/kill -HUP $MAINPID", "Restart=always")
+start = setting("parent-proxy.service", "ExecStart")[-1]
+demand(start == "/usr/local/bin/parent-proxy --config /etc/attested-random/parent-proxy.toml",
+       f"parent-proxy.service: starts {start}")
+# By its path, so that each enclave that boots gets what is there by then; a credential is a copy of the start.
+archive, readme = file["config_archive"], (FOLDER / "README.md").read_text()
+demand(archive == "/etc/attested-random/config.tar", f"parent-proxy.toml: config_archive is {archive}")
+demand(not setting("parent-proxy.service", "LoadCredential"), "parent-proxy.service: a copy of the archive")
+[group] = setting("parent-proxy.service", "SupplementaryGroups") or [None]
+for command in (f"groupadd --system {group}", f"install -o root -g {group} -m 0640 config.tar {archive}.new",
+                f"mv {archive}.new {archive}"):
+    demand(command in readme, f"README.md: the archive's permissions are not made by {command}")
+has("parent-proxy.service", "Requires=parent-proxy.socket", "Type=notify", "ExecReload=/bin/kill -USR2 $MAINPID", "Restart=always")
+demand(setting("parent-proxy.service", "NotifyAccess")[-1] in ("main", "all"),
+       "parent-proxy.service: systemd is not to know of the new process after an upgrade")
 sockets = setting("parent-proxy.socket", r"Listen\w+")
 demand(len(sockets) == 1 == len(setting("parent-proxy.socket", "ListenStream")), "parent-proxy.socket: not one ListenStream")
 has("attested-random-enclave@.service", "Before=parent-proxy.service", "Restart=always", "KillMode=mixed")
@@ -90,7 +98,7 @@ demand(all(timers), "attested-random-unready@.timer: never begins, or never come
 asked = re.search(r"http://127\.0\.0\.1:(\d+)/metrics", (FOLDER / "restart-unready.sh").read_text())[1]
 demand(file["admin_listen"] in (f"127.0.0.1:{asked}", f"0.0.0.0:{asked}"),
        f"parent-proxy.toml: admin_listen is not where restart-unready.sh asks, 127.0.0.1:{asked}")
-wrong += disagreements((FOLDER / "README.md").read_text(), file)
+wrong += disagreements(readme, file)
 
 # One enclave by hand.
 by_hand = FOLDER.parent / "nitro-cli"

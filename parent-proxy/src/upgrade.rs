@@ -201,9 +201,11 @@ impl Drop for Successor {
     }
 }
 
-/// Tells of a successor that ends before this process does. Who supervises it starts another.
+/// Tells of a successor that ends before this process does. One that fails is for the service manager to
+/// start again: systemd's watchdog notices, for it sees the end of a process only once it is its parent.
 async fn watch(mut child: Child) {
     match child.wait().await {
+        Ok(status) if status.success() => tracing::info!("the successor has ended"),
         Ok(status) => tracing::error!(%status, "the successor has ended"),
         Err(error) => tracing::error!(%error, "the successor cannot be waited for"),
     }
