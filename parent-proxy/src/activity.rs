@@ -1,7 +1,8 @@
 //! How long a connection has been silent, readable from any thread.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -12,18 +13,23 @@ const AWAITING: u64 = 1 << 63;
 /// The client has sent a byte.
 const SPOKEN: u64 = 1 << 62;
 
-/// The traffic of one connection, written by the thread that relays it and read by the one that accepts.
+/// The connection makes room for another one, and relays nothing more.
+const EVICTED: u64 = 1 << 61;
+
+const FLAGS: u64 = AWAITING | SPOKEN | EVICTED;
+
+/// The traffic of one connection, written by the thread that relays it, which also evicts others.
 ///
-/// Recording is one relaxed store, so it costs a relayed byte nothing that can be measured.
+/// All of it is one atomic word, so that a request and an eviction cannot cross: either the eviction comes
+/// first, and the request is not relayed, or the eviction sees that a response is awaited.
 #[derive(Debug)]
 pub(crate) struct Activity {
     epoch: Instant,
-    /// Microseconds from `epoch` to the last byte, with the two flags above.
+    /// Microseconds from `epoch` to the last byte, with the flags above.
     state: AtomicU64,
     /// The rank that the limiter has this connection filed under; read and written under its lock only.
     filed: AtomicU64,
     task: OnceLock<AbortHandle>,
-    evicted: AtomicBool,
 }
 
 /// The order in which connections make room: the lowest goes first.
@@ -42,20 +48,27 @@ impl Activity {
             state: AtomicU64::new(micros(epoch, now)),
             filed: AtomicU64::new(0),
             task: OnceLock::new(),
-            evicted: AtomicBool::new(false),
         }
+    }
+
+    /// Records that the client has sent something, before it is relayed. Returns `false` where the
+    /// connection is evicted and must not relay it.
+    pub(crate) fn await_response(&self) -> bool {
+        self.state.fetch_or(AWAITING | SPOKEN, SeqCst) & EVICTED == 0
     }
 
     /// Records that a byte, or the end of a direction, passed at `now`.
     pub(crate) fn record(&self, now: Instant, awaits_response: bool) {
-        let before = self.state.load(Ordering::Relaxed);
-        let flags = if awaits_response { AWAITING | SPOKEN } else { before & SPOKEN };
-        self.state.store(micros(self.epoch, now) | flags, Ordering::Relaxed);
+        let awaiting = if awaits_response { AWAITING | SPOKEN } else { 0 };
+        let time = micros(self.epoch, now);
+        let next = |state: u64| Some(time | awaiting | (state & (SPOKEN | EVICTED)));
+        // It never fails, as `next` always returns a value.
+        let _ = self.state.fetch_update(SeqCst, SeqCst, next);
     }
 
     /// Returns the connection's rank, or `None` while a response is awaited.
     pub(crate) fn rank(&self) -> Option<Rank> {
-        let state = self.state.load(Ordering::Relaxed);
+        let state = self.state.load(SeqCst);
         (state & AWAITING == 0).then_some(Rank(state))
     }
 
@@ -66,26 +79,31 @@ impl Activity {
 
     /// Returns the rank that was last given to [`file`](Self::file).
     pub(crate) fn filed(&self) -> Rank {
-        Rank(self.filed.load(Ordering::Relaxed))
+        Rank(self.filed.load(Relaxed))
     }
 
     /// Notes the rank that this connection is filed under.
     pub(crate) fn file(&self, rank: Rank) {
-        self.filed.store(rank.0, Ordering::Relaxed);
+        self.filed.store(rank.0, Relaxed);
     }
 
-    /// Names the task to abort when the connection makes room.
+    /// Names the task to abort when the connection is evicted.
     pub(crate) fn set_task(&self, task: AbortHandle) {
         let task = self.task.get_or_init(|| task);
-        // `evict` may have come before the task.
-        if self.evicted.load(Ordering::SeqCst) {
+        // The eviction may have come before the task.
+        if self.state.load(SeqCst) & EVICTED != 0 {
             task.abort();
         }
     }
 
-    /// Ends the connection.
-    pub(crate) fn evict(&self) {
-        self.evicted.store(true, Ordering::SeqCst);
+    /// Evicts the connection if its rank is still `rank`. Returns whether it was; then
+    /// [`end`](Self::end) must follow.
+    pub(crate) fn evict(&self, rank: Rank) -> bool {
+        self.state.compare_exchange(rank.0, rank.0 | EVICTED, SeqCst, SeqCst).is_ok()
+    }
+
+    /// Aborts the task of an evicted connection.
+    pub(crate) fn end(&self) {
         if let Some(task) = self.task.get() {
             task.abort();
         }
@@ -94,8 +112,8 @@ impl Activity {
 
 fn micros(epoch: Instant, now: Instant) -> u64 {
     let micros = now.saturating_duration_since(epoch).as_micros();
-    // The flags' bits are free for 146,000 years.
-    u64::try_from(micros).unwrap_or(u64::MAX) & !(AWAITING | SPOKEN)
+    // The flags' bits are free for 73,000 years.
+    u64::try_from(micros).unwrap_or(u64::MAX) & !FLAGS
 }
 
 #[cfg(test)]
@@ -126,9 +144,22 @@ mod tests {
             if named_first {
                 activity.set_task(task.abort_handle());
             }
-            activity.evict();
+            assert!(activity.evict(activity.rank().unwrap()));
+            activity.end();
             activity.set_task(task.abort_handle());
             assert!(task.await.unwrap_err().is_cancelled());
         }
+    }
+
+    #[test]
+    fn eviction_and_request_exclude_each_other() {
+        let epoch = Instant::now();
+        let (first, second) = (Activity::new(epoch, epoch), Activity::new(epoch, epoch));
+        let rank = first.rank().unwrap();
+        assert!(first.await_response());
+        assert!(!first.evict(rank), "a response is awaited");
+        assert!(second.evict(rank));
+        second.record(epoch, false);
+        assert!(!second.await_response(), "it is evicted");
     }
 }

@@ -6,6 +6,8 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::activity::Activity;
+
 /// The most bytes one direction holds for a reader that is slower than the writer.
 pub(crate) const MAX_PENDING: usize = 64 * 1024;
 
@@ -14,7 +16,7 @@ const ROUNDS: usize = 16;
 
 /// One direction of a connection: bytes from a reader to a writer, then the reader's EOF.
 #[derive(Debug, Default)]
-pub(crate) struct Direction {
+pub(crate) struct Direction<'a> {
     /// What was read and could not be written at once. Without capacity whenever it is empty, so
     /// that an idle connection costs no buffer.
     pending: VecDeque<u8>,
@@ -23,6 +25,8 @@ pub(crate) struct Direction {
     moved: bool,
     /// Bytes read that nobody has counted yet.
     uncounted: usize,
+    /// Told of what is read before it is written.
+    activity: Option<&'a Activity>,
     /// Whether the streams are dropped once this direction is done, which says it to the writer: a
     /// shutdown(2) less for each connection.
     is_last: bool,
@@ -37,7 +41,12 @@ enum Stage {
     Done,
 }
 
-impl Direction {
+impl<'a> Direction<'a> {
+    /// Creates the direction of requests, each of which `activity` is told of before it is relayed.
+    pub(crate) fn of_requests(activity: Option<&'a Activity>) -> Self {
+        Self { activity, ..Self::default() }
+    }
+
     /// Moves what can be moved; ready once the reader's EOF has reached the writer, or the writer
     /// is gone. `scratch` carries bytes within one call only.
     ///
@@ -107,6 +116,9 @@ impl Direction {
             ready!(drained);
             ready!(self.poll_flush(cx, writer))?;
             return Poll::Pending;
+        }
+        if self.activity.is_some_and(|activity| !activity.await_response()) {
+            return Poll::Ready(Err(io::Error::other("the connection made room for another one")));
         }
         self.moved = true;
         self.uncounted += received.filled().len();
@@ -227,7 +239,7 @@ fn is_gone(error: &io::Error) -> bool {
 }
 
 #[cfg(test)]
-impl Direction {
+impl<'a> Direction<'a> {
     /// What the buffer occupies, in bytes, full or not.
     pub(crate) fn capacity(&self) -> usize {
         self.pending.capacity()

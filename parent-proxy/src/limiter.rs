@@ -109,11 +109,11 @@ impl Clients {
         let mut taken = None;
         while let Some(((filed, number), activity)) = open.pop_first() {
             match activity.rank() {
-                Some(rank) if Some(number) != newcomer && rank <= filed => {
+                Some(rank) if Some(number) != newcomer && rank <= filed && activity.evict(rank) => {
                     taken = Some(activity);
                     break;
                 }
-                // More was sent since: it may still be the lowest, and is looked at again.
+                // Something has passed since: it may still be the lowest, and is looked at again.
                 Some(rank) if Some(number) != newcomer => file(open, number, activity, rank),
                 _ => passed_over.push((number, activity)),
             }
@@ -189,7 +189,7 @@ impl ConnectionLimiter {
         };
         let has_evicted = evicted.is_some();
         if let Some(evicted) = evicted {
-            evicted.evict();
+            evicted.end();
             self.counts.evicted_per_client.fetch_add(1, Ordering::Relaxed);
             if self.at_limit.begins() {
                 let (client, limit) = (client.map(tracing::field::display), self.per_client);
@@ -210,7 +210,7 @@ impl ConnectionLimiter {
         let Some((client, evicted)) = self.clients().take_of_largest(newcomer.number, now) else {
             return false;
         };
-        evicted.evict();
+        evicted.end();
         self.counts.evicted_full.fetch_add(1, Ordering::Relaxed);
         if self.full.begins() {
             let client = client.map(tracing::field::display);

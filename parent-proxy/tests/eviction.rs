@@ -153,8 +153,11 @@ async fn unresponsive_enclave_loses_its_requests_and_a_ready_one_does_not() {
     let unresponsive_timeout = Duration::from_millis(100);
     let proxy = Running::start(&folder, Config { checks, unresponsive_timeout, ..config }).await;
     // The first client's turn is the first upstream's.
-    let (mut waiting, mut answered) = (proxy.client().await, proxy.client().await);
+    let mut waiting = proxy.client().await;
     waiting.write_all(b"?").await.unwrap();
+    let connections = format!("connections_total{{upstream=\"{}\"}}", hung.local_endpoint());
+    until(async || proxy.metric(&connections).await == Some(1)).await;
+    let mut answered = proxy.client().await;
     assert_eq!(bounded(name_of(&mut answered)).await, Some(b'a'));
     assert!(bounded(ends_without_a_byte(&mut waiting)).await);
     assert_eq!(bounded(name_of(&mut answered)).await, Some(b'a'));
