@@ -12,7 +12,7 @@
 mod judgement;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hyper::StatusCode;
@@ -75,9 +75,10 @@ impl Handshakes {
         self.is_rejected.load(Ordering::Relaxed)
     }
 
-    /// Returns the share of rejected handshakes in the recent window; `None` where there were none.
+    /// Returns the share of rejected handshakes in the recent window, 0 where there were no handshakes; `None`
+    /// while the counters have never been read.
     pub(crate) fn rejected_share(&self) -> Option<f64> {
-        self.observed().share()
+        self.last().map(|_| self.observed().share().unwrap_or_default())
     }
 
     fn observed(&self) -> Observed {
@@ -90,10 +91,14 @@ impl Handshakes {
         }
     }
 
+    fn last(&self) -> MutexGuard<'_, Option<Counters>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Adds what has happened since the counters were read last. Counters that went back are those of an
     /// enclave that has restarted: nothing that was seen before says anything about it.
     fn count(&self, counters: Counters) {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).replace(counters);
+        let last = self.last().replace(counters);
         let Some(last) = last else { return };
         let added = |now: u64, before: u64| now.checked_sub(before);
         let added = match (
@@ -244,9 +249,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn share_is_of_recent_handshakes_alone() {
         let handshakes = Handshakes::new();
+        assert_eq!(handshakes.rejected_share(), None);
         // What happened before the relay looked is not recent.
         handshakes.count(counters(1000, 1000));
-        assert_eq!(handshakes.rejected_share(), None);
+        assert_eq!(handshakes.rejected_share(), Some(0.0));
         handshakes.count(counters(1010, 1010));
         assert_eq!(handshakes.rejected_share(), Some(1.0));
         advance(10 * HALF_LIFE).await;
