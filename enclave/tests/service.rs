@@ -18,7 +18,7 @@ use http_body_util::BodyExt;
 use hyper::http::request::Parts;
 use hyper::{Method, Request, StatusCode};
 use shared::attestation::{
-    DebugMode, MaxAge, PcrFamily, Simulated, TrustAnchors, UnverifiedDocument,
+    ClockReading, DebugMode, MaxAge, PcrFamily, Simulated, TrustAnchors, UnverifiedDocument,
 };
 use shared::nsm::{ErrorCode, Nsm, NsmError, Request as NsmRequest, Response as NsmResponse};
 use shared::simulator::{DocumentRequest, SimulatedNsm, World, default_pcrs};
@@ -355,7 +355,7 @@ async fn gives_its_own_document_with_the_nonce_and_what_measures_its_configurati
         let document = UnverifiedDocument::parse(document).unwrap();
         let live = document.verify_live(
             &anchors,
-            SystemClock.now(),
+            ClockReading::this_machine(SystemClock.now()),
             MaxAge::Seconds(60),
             DebugMode::Refuse,
         );

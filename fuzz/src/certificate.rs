@@ -1,7 +1,9 @@
 //! One certificate of a good chain replaced: by any bytes, or by any TBSCertificate under the right
 //! issuer's signature. The first byte says which, the rest is the replacement.
 
-use shared::attestation::{DebugMode, Rule, TrustAnchors, UnverifiedDocument};
+use rsa::pkcs8::der::asn1::{AnyRef, GeneralizedTime, UtcTime};
+use rsa::pkcs8::der::{self as decoder, Reader, SliceReader, Tag, Tagged};
+use shared::attestation::{DebugMode, MAX_CLOCK_SKEW_SECS, Rule, TrustAnchors, UnverifiedDocument};
 use shared::simulator::der;
 
 use crate::fixture;
@@ -54,6 +56,9 @@ fn assert_is_fit(certificate: &[u8], place: usize, signed: bool) {
         assert_eq!(to_be_signed, &certificate[HEADER_LENGTH..][..to_be_signed.len()]);
         assert!(place > 0 || certificate == *original, "another root");
     }
+    let [not_before, not_after] = validity(certificate).expect("its times are DER");
+    assert!(not_before <= fixture::NOW.as_secs() + MAX_CLOCK_SKEW_SECS, "not valid yet");
+    assert!(not_after >= fixture::NOW.as_secs(), "expired");
     let contains = |part: &[u8]| certificate.windows(part.len()).any(|window| window == part);
     assert!(contains(der::oid::ECDSA_WITH_SHA384) && contains(der::oid::SECP384R1));
     if place + 1 < fixture::levels().len() {
@@ -63,6 +68,30 @@ fn assert_is_fit(certificate: &[u8], place: usize, signed: bool) {
     } else {
         assert!(allows(certificate, DIGITAL_SIGNATURE), "signs documents without leave");
     }
+}
+
+/// Returns the first and the last second of a certificate's validity (RFC 5280 section 4.1).
+fn validity(certificate: &[u8]) -> decoder::Result<[u64; 2]> {
+    let mut reader = SliceReader::new(to_be_signed(certificate))?;
+    reader.sequence(|fields| {
+        // version, serialNumber, signature, issuer
+        for _ in 0..4 {
+            fields.tlv_bytes()?;
+        }
+        let times = fields.sequence(|validity| {
+            decoder::Result::Ok([seconds(validity.decode()?)?, seconds(validity.decode()?)?])
+        });
+        fields.drain(fields.remaining_len())?;
+        times
+    })
+}
+
+fn seconds(time: AnyRef<'_>) -> decoder::Result<u64> {
+    let since_1970 = match time.tag() {
+        Tag::UtcTime => time.decode_as::<UtcTime>()?.to_unix_duration(),
+        _ => time.decode_as::<GeneralizedTime>()?.to_unix_duration(),
+    };
+    Ok(since_1970.as_secs())
 }
 
 /// Whether somewhere in the certificate there is a keyUsage with this bit: the extension's identifier,

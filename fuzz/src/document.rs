@@ -4,9 +4,10 @@ use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
 use shared::attestation::{
-    Claims, DebugMode, MAX_DOCUMENT_LENGTH, MaxAge, Production, Trust, TrustAnchors,
-    UnverifiedDocument, own_document_time,
+    Claims, ClockReading, DebugMode, MAX_DOCUMENT_LENGTH, MaxAge, Production, Trust, TrustAnchors,
+    UntrustedDocument, UnverifiedDocument, own_document_time,
 };
+use shared::time::UnixMillis;
 
 use crate::fixture;
 
@@ -62,15 +63,15 @@ fn signed_part(document: &[u8]) -> &[u8] {
 }
 
 /// A live document that is trusted is also trusted as a stored one, and debug mode is all that
-/// divides the two ways of judging it.
+/// divides the two ways of judging it. A clock may be 60 s behind the document, and no more.
 fn verifies<T: Trust, E: std::fmt::Debug>(
     parse: impl Fn() -> Result<UnverifiedDocument, E>,
     anchors: &TrustAnchors<T>,
 ) -> bool {
     let parse = || parse().expect("it parsed before");
     let stored = parse().verify_at_document_time(anchors, DebugMode::Allow);
-    let age = MaxAge::default();
-    let live = parse().verify_live(anchors, fixture::NOW, age, DebugMode::Allow);
+    let (now, age) = (ClockReading::given(fixture::NOW), MaxAge::default());
+    let live = parse().verify_live(anchors, now, age, DebugMode::Allow);
     let strict = parse().verify_at_document_time(anchors, DebugMode::Refuse);
     assert!(live.is_err() || stored.is_ok());
     let Ok(stored) = stored else {
@@ -78,6 +79,13 @@ fn verifies<T: Trust, E: std::fmt::Debug>(
         return false;
     };
     assert_eq!(strict.is_err(), stored.claims().pcrs().is_debug_mode());
+    let signed_at = stored.claims().timestamp();
+    let behind = |millis| {
+        let now = ClockReading::given(UnixMillis::new(signed_at.as_millis() - millis));
+        parse().verify_live(anchors, now, MaxAge::Chain, DebugMode::Allow)
+    };
+    assert!(behind(60_000).is_ok());
+    assert!(matches!(behind(60_001), Err(UntrustedDocument::FromTheFuture { .. })));
     true
 }
 

@@ -105,6 +105,27 @@ impl fmt::Display for BasicIso8601 {
     }
 }
 
+/// A number of seconds that prints for people, in its two greatest units: `10 min 33 s`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HumanDuration(pub u64);
+
+impl fmt::Display for HumanDuration {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0;
+        let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+        let ((first, unit), (second, smaller)) = match seconds {
+            0..60 => return write!(formatter, "{seconds} s"),
+            60..3600 => ((minutes, "min"), (seconds % 60, "s")),
+            3600..86_400 => ((hours, "h"), (minutes, "min")),
+            _ => ((days, "d"), (hours, "h")),
+        };
+        match second {
+            0 => write!(formatter, "{first} {unit}"),
+            _ => write!(formatter, "{first} {unit} {second} {smaller}"),
+        }
+    }
+}
+
 fn two_digits(tens: u8, ones: u8) -> Option<u8> {
     let digit = |ascii: u8| ascii.is_ascii_digit().then(|| ascii - b'0');
     Some(digit(tens)? * 10 + digit(ones)?)
@@ -126,6 +147,23 @@ mod tests {
     #[test]
     fn prints_any_number() {
         assert_eq!(UnixMillis::new(u64::MAX).to_string(), format!("{} ms after 1970", u64::MAX));
+    }
+
+    #[test]
+    fn prints_durations_in_two_units() {
+        for (seconds, expected) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (633, "10 min 33 s"),
+            (3600, "1 h"),
+            (3661, "1 h 1 min"),
+            (86_400, "1 d"),
+            (90_000, "1 d 1 h"),
+            (u64::MAX, "213503982334601 d 7 h"),
+        ] {
+            assert_eq!(HumanDuration(seconds).to_string(), expected);
+        }
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::fs;
 use std::path::Path;
 
 use shared::attestation::{
-    DebugMode, MalformedDocument, MaxAge, PcrFamily, Production, RecipientKeyError, TrustAnchors,
-    UntrustedDocument, UnverifiedDocument, VerifiedDocument, own_document_time,
+    ClockReading, DebugMode, MalformedDocument, MaxAge, PcrFamily, Production, RecipientKeyError,
+    TrustAnchors, UntrustedDocument, UnverifiedDocument, VerifiedDocument, own_document_time,
 };
 use shared::time::UnixMillis;
 
@@ -62,7 +62,7 @@ fn good_documents_hold_at_their_own_time_and_debug_mode_only_if_allowed() {
 #[test]
 fn good_documents_are_expired_by_now() {
     let Some(vectors) = vectors::vectors("expired documents") else { return };
-    let now = UnixMillis::from_rfc3339("2026-06-01T00:00:00Z").unwrap();
+    let now = UnixMillis::from_rfc3339("2026-06-01T00:00:00Z").map(ClockReading::given).unwrap();
     for (name, ..) in GOOD {
         for max_age in [MaxAge::default(), MaxAge::Chain] {
             let refused = UnverifiedDocument::parse(read(&vectors, name))

@@ -3,8 +3,8 @@
 //! answer in the clear to an attested request does not type-check.
 
 use shared::attestation::{
-    Claims, DebugMode, MalformedDocument, MaxAge, RecipientKey, RecipientKeyError, Trust,
-    UntrustedDocument, UnverifiedDocument, VerifiedDocument, Verifier,
+    Claims, ClockReading, DebugMode, MalformedDocument, MaxAge, RecipientKey, RecipientKeyError,
+    Trust, UntrustedDocument, UnverifiedDocument, VerifiedDocument, Verifier,
 };
 use shared::kms::{GenerateRandom, NumberOfBytes};
 use shared::time::UnixMillis;
@@ -66,7 +66,8 @@ impl AttestedRequest {
         (max_age, debug): (MaxAge, DebugMode),
     ) -> Result<ProvenRequest<T>, UntrustedDocument> {
         let Self { number_of_bytes, document } = self;
-        let document = verifier.verify_live(document, now, max_age, debug)?;
+        let document =
+            verifier.verify_live(document, ClockReading::enclave(now), max_age, debug)?;
         Ok(ProvenRequest { number_of_bytes, document })
     }
 }

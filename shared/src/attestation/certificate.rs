@@ -4,7 +4,9 @@
 use rustls_pki_types::CertificateDer;
 use webpki::EndEntityCert;
 
+use super::document::MAX_CLOCK_SKEW_SECS;
 use super::error::UntrustedDocument;
+use super::judged_at::JudgedAt;
 use super::position::ChainPosition;
 use super::x509::X509;
 use crate::time::UnixMillis;
@@ -132,17 +134,20 @@ pub(super) struct Validity {
 }
 
 impl Validity {
-    /// Rule 13, for the certificate whose validity it is.
+    /// Rule 13, for the certificate whose validity it is. A clock may be behind AWS's, which issues a
+    /// leaf 3 s before the document that it signs first: so notBefore has the leeway of the document's
+    /// timestamp. notAfter has none.
     pub(super) fn check(
         self,
         certificate: ChainPosition,
-        at: UnixMillis,
+        at: JudgedAt,
     ) -> Result<(), UntrustedDocument> {
         let Self { not_before, not_after } = self;
-        if at.as_secs() < not_before.as_secs() {
+        let seconds = at.reading.time.as_secs();
+        if seconds.saturating_add(MAX_CLOCK_SKEW_SECS) < not_before.as_secs() {
             return Err(UntrustedDocument::CertificateNotYetValid { certificate, not_before, at });
         }
-        if at.as_secs() > not_after.as_secs() {
+        if seconds > not_after.as_secs() {
             return Err(UntrustedDocument::CertificateExpired { certificate, not_after, at });
         }
         Ok(())

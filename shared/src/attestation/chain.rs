@@ -7,6 +7,7 @@ use webpki::{EndEntityCert, KeyUsage};
 
 use super::certificate::{Certificate, Validity};
 use super::error::UntrustedDocument;
+use super::judged_at::JudgedAt;
 use super::known::{self, Known};
 use super::position::ChainPosition;
 use super::trust::{Trust, TrustAnchors};
@@ -28,13 +29,35 @@ pub(super) struct Lifetimes(Arc<[Validity]>);
 
 impl Lifetimes {
     /// Rule 13. A path library takes an anchor's own validity for granted.
-    pub(super) fn check(&self, at: UnixMillis) -> Result<(), UntrustedDocument> {
+    pub(super) fn check(&self, at: JudgedAt) -> Result<(), UntrustedDocument> {
+        self.iter().try_for_each(|(position, validity)| validity.check(position, at))?;
+        // The leeway makes up for a clock that is behind, not for a chain that no clock could accept.
+        let latest = self.iter().max_by_key(|(_, validity)| validity.not_before);
+        let earliest = self.iter().min_by_key(|(_, validity)| validity.not_after);
+        match (latest, earliest) {
+            (
+                Some((late, Validity { not_before, .. })),
+                Some((early, Validity { not_after, .. })),
+            ) if not_before > not_after => {
+                Err(UntrustedDocument::NeverValid { late, not_before, early, not_after })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The first moment not before `at` at which all certificates have begun to be valid. Where rule 13
+    /// holds at `at`, all of them are valid then.
+    pub(super) fn begun(&self, at: UnixMillis) -> UnixMillis {
+        self.0.iter().fold(at, |begun, validity| begun.max(validity.not_before))
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (ChainPosition, Validity)> {
         let leaf = self.0.len().saturating_sub(1);
-        self.0.iter().enumerate().try_for_each(|(level, validity)| {
+        self.0.iter().enumerate().map(move |(level, validity)| {
             let is_leaf = level == leaf;
             let position =
                 if is_leaf { ChainPosition::Leaf } else { ChainPosition::Cabundle(level) };
-            validity.check(position, at)
+            (position, *validity)
         })
     }
 

@@ -7,6 +7,7 @@ use super::chain::Chain;
 use super::cose;
 use super::envelope::Envelope;
 use super::error::{MalformedDocument, UntrustedDocument};
+use super::judged_at::{ClockReading, JudgedAt, JudgingClock};
 use super::known;
 use super::payload::Payload;
 use super::pcr::Pcrs;
@@ -15,7 +16,8 @@ use super::trust::{Trust, TrustAnchors};
 use super::verifier::{Familiarity, Memory};
 use crate::time::UnixMillis;
 
-/// How far a document's timestamp may be ahead of our clock, in seconds.
+/// How far a document's timestamp, and the start of its certificates' validity, may be ahead of the clock
+/// that judges, in seconds.
 pub const MAX_CLOCK_SKEW_SECS: u64 = 60;
 
 /// How old a live document may be.
@@ -83,7 +85,7 @@ impl UnverifiedDocument {
     pub fn verify_live<T: Trust>(
         self,
         anchors: &TrustAnchors<T>,
-        now: UnixMillis,
+        now: ClockReading,
         max_age: MaxAge,
         debug_mode: DebugMode,
     ) -> Result<VerifiedDocument<T>, UntrustedDocument> {
@@ -101,7 +103,7 @@ impl UnverifiedDocument {
         anchors: &TrustAnchors<T>,
         debug_mode: DebugMode,
     ) -> Result<VerifiedDocument<T>, UntrustedDocument> {
-        let at = self.payload.timestamp;
+        let at = ClockReading { clock: JudgingClock::Document, time: self.payload.timestamp };
         let verified = self.verify(anchors, &Memory::NONE, at, None, debug_mode);
         verified.map(|(document, _)| document)
     }
@@ -116,7 +118,7 @@ impl UnverifiedDocument {
         self,
         anchors: &TrustAnchors<T>,
         memory: &Memory,
-        at: UnixMillis,
+        at: ClockReading,
         live: Option<MaxAge>,
         debug_mode: DebugMode,
     ) -> Result<(VerifiedDocument<T>, Familiarity), UntrustedDocument> {
@@ -131,18 +133,23 @@ impl UnverifiedDocument {
                 (chain.lifetimes(), Some(chain))
             }
         };
+        let judged_at = JudgedAt { reading: at, signed_at: self.payload.timestamp };
+        // Of 14: a clock that is behind is told so, and not of the first certificate of many
+        if live.is_some() {
+            check_not_from_the_future(judged_at)?;
+        }
         // 13
-        lifetimes.check(at)?;
-        // 14
+        lifetimes.check(judged_at)?;
+        // The rest of 14
         if let Some(max_age) = live {
             let leaf = lifetimes.of_leaf().ok_or(UntrustedDocument::ChainPath)?;
-            check_freshness(self.payload.timestamp, at, max_age, leaf.not_before)?;
+            check_age(judged_at, max_age, leaf.not_before)?;
         }
         let mut familiarity = Familiarity::Document;
         if let Some(chain) = chain {
             // 15 and 16: the first signatures
             let verify = || {
-                familiarity = self.verify_signatures(&chain, memory, at)?;
+                familiarity = self.verify_signatures(&chain, memory, lifetimes.begun(at.time))?;
                 Ok(lifetimes)
             };
             known.verify(|| name.unwrap_or_default(), verify)?;
@@ -260,21 +267,25 @@ impl<'a> Claims<'a> {
     }
 }
 
-/// Rule 14. Nor can a document be older than the leaf that signed it.
-fn check_freshness(
-    timestamp: UnixMillis,
-    now: UnixMillis,
+/// Rule 14, as far as the clock alone decides.
+fn check_not_from_the_future(at: JudgedAt) -> Result<(), UntrustedDocument> {
+    if at.signed_at.millis_since(at.reading.time) > MAX_CLOCK_SKEW_SECS * 1000 {
+        return Err(UntrustedDocument::FromTheFuture { at });
+    }
+    Ok(())
+}
+
+/// The rest of rule 14. Nor can a document be older than the leaf that signed it.
+fn check_age(
+    at: JudgedAt,
     max_age: MaxAge,
     not_before: UnixMillis,
 ) -> Result<(), UntrustedDocument> {
-    if timestamp.millis_since(now) > MAX_CLOCK_SKEW_SECS * 1000 {
-        return Err(UntrustedDocument::FromTheFuture { timestamp, now });
-    }
-    let age_ms = now.millis_since(timestamp);
+    let timestamp = at.signed_at;
     if let MaxAge::Seconds(max_age_secs) = max_age
-        && age_ms > max_age_secs.saturating_mul(1000)
+        && at.reading.time.millis_since(timestamp) > max_age_secs.saturating_mul(1000)
     {
-        return Err(UntrustedDocument::TooOld { age_ms, max_age_secs });
+        return Err(UntrustedDocument::TooOld { max_age_secs, at });
     }
     if timestamp < not_before {
         return Err(UntrustedDocument::OlderThanLeaf { timestamp, not_before });

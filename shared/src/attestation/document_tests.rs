@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::attestation::{AnchorError, ChainPosition, PcrFamily, Simulated, TrustAnchors};
+use crate::attestation::{AnchorError, ChainPosition, PcrFamily, Rule, Simulated, TrustAnchors};
 use crate::simulator::der::{self, oid};
 use crate::simulator::{
     DocumentRequest, Extension, Forgery, Instead, Key, KeyUsage, World, default_pcrs, sign_payload,
@@ -14,6 +14,8 @@ mod certificates;
 
 const NOW: UnixMillis = UnixMillis::from_secs(1_800_000_000);
 const LEAF: usize = 4;
+/// Seconds for which the forge's certificates are valid before and after `NOW`.
+const LIFETIME: u64 = 1000;
 
 struct Forged {
     document: Vec<u8>,
@@ -37,6 +39,16 @@ fn forge(forgery: &Forgery) -> Forged {
     sign_over(forgery, &forgery.certificates().unwrap())
 }
 
+fn forge_with(change: impl FnOnce(&mut Forgery)) -> Forged {
+    let mut forgery = forgery();
+    change(&mut forgery);
+    forge(&forgery)
+}
+
+fn position(level: usize) -> ChainPosition {
+    if level == LEAF { ChainPosition::Leaf } else { ChainPosition::Cabundle(level) }
+}
+
 /// The verdict on the chain `order` (levels, the leaf last).
 fn verdict_on_order(forgery: &Forgery, order: &[usize]) -> Option<UntrustedDocument> {
     let certificates = forgery.certificates().unwrap();
@@ -48,8 +60,13 @@ impl Forged {
     fn verdict_at(&self, now: UnixMillis, max_age: MaxAge) -> Option<UntrustedDocument> {
         UnverifiedDocument::parse(self.document.clone())
             .unwrap()
-            .verify_live(&self.anchors, now, max_age, DebugMode::Refuse)
+            .verify_live(&self.anchors, ClockReading::given(now), max_age, DebugMode::Refuse)
             .err()
+    }
+
+    fn verdict_when_stored(&self) -> Option<UntrustedDocument> {
+        let document = UnverifiedDocument::parse(self.document.clone()).unwrap();
+        document.verify_at_document_time(&self.anchors, DebugMode::Refuse).err()
     }
 
     fn verdict(&self) -> Option<UntrustedDocument> {
@@ -58,9 +75,7 @@ impl Forged {
 }
 
 fn verdict(change: impl FnOnce(&mut Forgery)) -> Option<UntrustedDocument> {
-    let mut forgery = forgery();
-    change(&mut forgery);
-    forge(&forgery).verdict()
+    forge_with(change).verdict()
 }
 
 #[test]
@@ -94,43 +109,150 @@ fn refuses_a_root_that_is_no_anchor() {
     assert_eq!(forged.verdict(), Some(UntrustedDocument::UnknownRoot));
 }
 
+/// The time of judgement of a document that was signed at `signed_at`.
+fn at(time: UnixMillis, signed_at: UnixMillis) -> JudgedAt {
+    JudgedAt { reading: ClockReading::given(time), signed_at }
+}
+
 #[test]
-fn judges_every_certificate_at_the_given_time_to_the_second() {
+fn not_after_has_no_leeway_at_any_position() {
     for level in 0..=LEAF {
-        let certificate =
-            if level == LEAF { ChainPosition::Leaf } else { ChainPosition::Cabundle(level) };
-        let at = NOW;
+        let certificate = position(level);
         let not_after = NOW.minus_secs(1);
         let expired = verdict(|f| f.specs[level].not_after = not_after);
+        let at = at(NOW, NOW);
         let expected = UntrustedDocument::CertificateExpired { certificate, not_after, at };
         assert_eq!(expired, Some(expected));
-        let not_before = NOW.plus_secs(1);
-        let early = verdict(|f| f.specs[level].not_before = not_before);
-        let expected = UntrustedDocument::CertificateNotYetValid { certificate, not_before, at };
-        assert_eq!(early, Some(expected));
-        let last_second = |f: &mut Forgery| {
-            f.specs[level].not_before = NOW;
-            f.specs[level].not_after = NOW;
-        };
-        assert_eq!(verdict(last_second), None);
+        assert_eq!(verdict(|f| f.specs[level].not_after = NOW), None);
     }
 }
 
 #[test]
+fn not_before_has_60_seconds_of_leeway_at_every_position() {
+    for level in 0..=LEAF {
+        let certificate = position(level);
+        let forged = |ahead, timestamp| {
+            forge_with(|f| {
+                f.specs[level].not_before = NOW.plus_secs(ahead);
+                f.document.timestamp = timestamp;
+            })
+        };
+        // A live document may not be older than its leaf.
+        let signed_at = if level == LEAF { NOW.plus_secs(60) } else { NOW };
+        for ahead in [0, 3, 60] {
+            assert_eq!(forged(ahead, signed_at).verdict(), None, "{certificate} {ahead}");
+            let stored = forged(ahead, NOW).verdict_when_stored();
+            assert_eq!(stored, None, "{certificate} {ahead}");
+        }
+        let not_before = NOW.plus_secs(61);
+        let early = |at| UntrustedDocument::CertificateNotYetValid { certificate, not_before, at };
+        assert_eq!(forged(61, signed_at).verdict(), Some(early(at(NOW, signed_at))));
+        let reading = ClockReading { clock: JudgingClock::Document, time: NOW };
+        let stored = early(JudgedAt { reading, signed_at: NOW });
+        assert_eq!(forged(61, NOW).verdict_when_stored(), Some(stored));
+    }
+}
+
+#[test]
+fn not_before_is_judged_to_the_second() {
+    let forged = forge_with(|f| f.specs[1].not_before = NOW.plus_secs(60));
+    let judge = |millis| {
+        let now = UnixMillis::new(NOW.as_millis() - millis);
+        forged.verdict_at(now, MaxAge::Chain).map(|error| error.rule())
+    };
+    assert_eq!(judge(0), None);
+    assert_eq!(judge(1), Some(Rule::Validity));
+}
+
+#[test]
+fn a_chain_without_a_common_second_is_refused_within_the_leeway() {
+    for (ends, begins) in [(1, 1), (1, 3), (3, 1), (LEAF, 0)] {
+        let chain = |gap: u64| {
+            verdict(|f| {
+                f.specs[ends].not_after = NOW.plus_secs(10);
+                f.specs[begins].not_before = NOW.plus_secs(10 + gap);
+            })
+        };
+        assert_eq!(chain(0), None, "{ends} {begins}");
+        let expected = UntrustedDocument::NeverValid {
+            late: position(begins),
+            not_before: NOW.plus_secs(11),
+            early: position(ends),
+            not_after: NOW.plus_secs(10),
+        };
+        assert_eq!(chain(1), Some(expected));
+    }
+}
+
+#[test]
+fn a_document_of_the_future_is_refused_by_rule_14_whatever_its_certificates_say() {
+    let forged = forge_with(|f| f.specs[2].not_before = NOW);
+    for behind in [61, 3600, LIFETIME, 2 * LIFETIME] {
+        let now = NOW.minus_secs(behind);
+        let error = forged.verdict_at(now, MaxAge::Chain).unwrap();
+        assert_eq!(error, UntrustedDocument::FromTheFuture { at: at(now, NOW) });
+        assert!(!error.implies(Rule::Validity) && error.implies(Rule::Anchor));
+    }
+    let old = forged.verdict_at(NOW.plus_secs(301), MaxAge::default()).unwrap();
+    assert!(old.implies(Rule::Validity) && !old.implies(Rule::Freshness));
+}
+
+#[test]
+fn errors_about_time_name_the_clock_and_both_times() {
+    let forged = forge_with(|f| f.specs[1].not_before = NOW);
+    let said = |now| {
+        let document = UnverifiedDocument::parse(forged.document.clone()).unwrap();
+        let verified =
+            document.verify_live(&forged.anchors, now, MaxAge::default(), DebugMode::Refuse);
+        verified.unwrap_err().to_string()
+    };
+    let signed = "the document was signed at 2027-01-15T08:00:00Z";
+    assert_eq!(
+        said(ClockReading::this_machine(NOW.minus_secs(61))),
+        format!(
+            "the document's timestamp is more than 60 s in the future: this machine's clock says \
+             2027-01-15T07:58:59Z; {signed}"
+        )
+    );
+    assert_eq!(
+        said(ClockReading::enclave(NOW.plus_secs(633))),
+        format!(
+            "the document is too old: 10 min 33 s, at most 5 min is allowed; the enclave's clock says \
+             2027-01-15T08:10:33Z; {signed}; request a new one"
+        )
+    );
+    assert_eq!(
+        said(ClockReading::given(NOW.plus_secs(LIFETIME + 1))),
+        format!(
+            "cabundle[0] expired at 2027-01-15T08:16:40Z: it is judged at the given time \
+             2027-01-15T08:16:41Z; {signed}"
+        )
+    );
+    let early = verdict(|f| f.specs[1].not_before = NOW.plus_secs(61)).unwrap();
+    assert_eq!(
+        early.to_string(),
+        format!(
+            "cabundle[1] is not valid before 2027-01-15T08:01:01Z, more than 60 s ahead: it is judged \
+             at the given time 2027-01-15T08:00:00Z; {signed}"
+        )
+    );
+}
+
+#[test]
 fn judges_the_age_of_a_live_document_to_the_millisecond() {
-    let at =
+    let time =
         |offset_ms: i64| UnixMillis::new(NOW.as_millis().checked_add_signed(offset_ms).unwrap());
     let forged = forge(&forgery());
-    let age = |offset| forged.verdict_at(at(offset), MaxAge::Seconds(300));
+    let age = |offset| forged.verdict_at(time(offset), MaxAge::Seconds(300));
     assert_eq!(age(300_000), None);
-    let too_old = UntrustedDocument::TooOld { age_ms: 300_001, max_age_secs: 300 };
+    let too_old = UntrustedDocument::TooOld { max_age_secs: 300, at: at(time(300_001), NOW) };
+    assert!(too_old.to_string().starts_with("the document is too old: 5 min 1 s, at most 5 min "));
     assert_eq!(age(300_001), Some(too_old));
-    assert_eq!(forged.verdict_at(at(999_000), MaxAge::Chain), None);
+    assert_eq!(forged.verdict_at(time(999_000), MaxAge::Chain), None);
     assert_eq!(age(-60_000), None);
-    let now = at(-60_001);
-    let early = UntrustedDocument::FromTheFuture { timestamp: NOW, now };
+    let early = UntrustedDocument::FromTheFuture { at: at(time(-60_001), NOW) };
     assert_eq!(age(-60_001), Some(early.clone()));
-    assert_eq!(forged.verdict_at(now, MaxAge::Chain), Some(early));
+    assert_eq!(forged.verdict_at(time(-60_001), MaxAge::Chain), Some(early));
 }
 
 #[test]
@@ -215,7 +337,8 @@ fn refuses_debug_mode_unless_it_is_allowed() {
     let forged = forge(&forgery);
     assert_eq!(forged.verdict(), Some(UntrustedDocument::DebugMode));
     let document = UnverifiedDocument::parse(forged.document).unwrap();
-    let allowed = document.verify_live(&forged.anchors, NOW, MaxAge::Chain, DebugMode::Allow);
+    let now = ClockReading::given(NOW);
+    let allowed = document.verify_live(&forged.anchors, now, MaxAge::Chain, DebugMode::Allow);
     assert!(allowed.is_ok());
     forgery.document.pcrs.insert(2, [1; 48]);
     assert_eq!(forge(&forgery).verdict(), None);

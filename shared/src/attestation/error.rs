@@ -5,9 +5,11 @@
 use thiserror::Error;
 
 use super::cbor::CborError;
+use super::document::MAX_CLOCK_SKEW_SECS;
+use super::judged_at::JudgedAt;
 use super::position::ChainPosition;
 use super::rule::Rule;
-use crate::time::UnixMillis;
+use crate::time::{HumanDuration, UnixMillis};
 
 /// The bytes are not an attestation document.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -222,34 +224,52 @@ pub enum UntrustedDocument {
     #[error("cabundle[0] is not a trust anchor of this service")]
     UnknownRoot,
     /// A certificate past its time.
-    #[error("{certificate} expired at {not_after}; it was judged at {at}")]
+    #[error("{certificate} expired at {not_after}: {at}")]
     CertificateExpired {
         /// Which one.
         certificate: ChainPosition,
         /// The last second of its validity.
         not_after: UnixMillis,
-        /// When it was judged.
-        at: UnixMillis,
+        /// The time of judgement.
+        at: JudgedAt,
     },
     /// A certificate before its time.
-    #[error("{certificate} is not valid before {not_before}; it was judged at {at}")]
+    #[error(
+        "{certificate} is not valid before {not_before}, more than {MAX_CLOCK_SKEW_SECS} s ahead: {at}"
+    )]
     CertificateNotYetValid {
         /// Which one.
         certificate: ChainPosition,
         /// The first second of its validity.
         not_before: UnixMillis,
-        /// When it was judged.
-        at: UnixMillis,
+        /// The time of judgement.
+        at: JudgedAt,
+    },
+    /// Two certificates, or one, without a common second of validity.
+    #[error(
+        "the chain is never valid: {late} is not valid before {not_before}, and {early} expires at \
+         {not_after}"
+    )]
+    NeverValid {
+        /// The certificate that becomes valid last.
+        late: ChainPosition,
+        /// The first second of its validity.
+        not_before: UnixMillis,
+        /// The certificate that expires first.
+        early: ChainPosition,
+        /// The last second of its validity.
+        not_after: UnixMillis,
     },
     /// A document older than allowed.
     #[error(
-        "the document is too old: {age_ms} ms, {max_age_secs} s are allowed; request a new one"
+        "the document is too old: {}, at most {} is allowed; {at}; request a new one",
+        .at.age(), HumanDuration(*.max_age_secs)
     )]
     TooOld {
-        /// Its age in milliseconds.
-        age_ms: u64,
-        /// What is allowed, in seconds.
+        /// The allowed age, in seconds.
         max_age_secs: u64,
+        /// The time of judgement.
+        at: JudgedAt,
     },
     /// A document from before its leaf.
     #[error("the document's timestamp {timestamp} is before its leaf certificate's {not_before}")]
@@ -260,12 +280,10 @@ pub enum UntrustedDocument {
         not_before: UnixMillis,
     },
     /// A document from the future.
-    #[error("the document's timestamp {timestamp} is more than 60 s ahead of {now}")]
+    #[error("the document's timestamp is more than {MAX_CLOCK_SKEW_SECS} s in the future: {at}")]
     FromTheFuture {
-        /// Its timestamp.
-        timestamp: UnixMillis,
-        /// When it was judged.
-        now: UnixMillis,
+        /// The time of judgement.
+        at: JudgedAt,
     },
     /// A certificate's signature is not its issuer's.
     #[error("a signature in the certificate chain does not verify")]
@@ -316,6 +334,13 @@ impl MalformedDocument {
 }
 
 impl UntrustedDocument {
+    /// Returns whether `rule` is known to hold of the document that this error refuses: whether all its
+    /// checks came before. One check of rule 14 comes before rule 13.
+    pub fn implies(&self, rule: Rule) -> bool {
+        let is_unchecked = matches!(self, Self::FromTheFuture { .. }) && rule == Rule::Validity;
+        rule.holds_if_broken(self.rule()) && !is_unchecked
+    }
+
     /// The rule that is broken.
     pub const fn rule(&self) -> Rule {
         match self {
@@ -330,7 +355,9 @@ impl UntrustedDocument {
             | Self::LeafMayNotSign => Rule::Roles,
             Self::ChainOrder { .. } | Self::RepeatedSubject { .. } => Rule::Order,
             Self::UnknownRoot => Rule::Anchor,
-            Self::CertificateExpired { .. } | Self::CertificateNotYetValid { .. } => Rule::Validity,
+            Self::CertificateExpired { .. }
+            | Self::CertificateNotYetValid { .. }
+            | Self::NeverValid { .. } => Rule::Validity,
             Self::TooOld { .. } | Self::OlderThanLeaf { .. } | Self::FromTheFuture { .. } => {
                 Rule::Freshness
             }

@@ -12,6 +12,7 @@ mod cose;
 mod document;
 mod envelope;
 mod error;
+mod judged_at;
 mod known;
 mod own;
 mod payload;
@@ -29,6 +30,7 @@ pub use document::{
 };
 pub use envelope::MAX_DOCUMENT_LENGTH;
 pub use error::{MalformedDocument, UntrustedDocument};
+pub use judged_at::{ClockReading, JudgedAt, JudgingClock};
 pub use own::{OwnDocumentError, own_document_time};
 pub use pcr::{MAX_PCRS, PCR_LENGTH, PcrFamily, PcrValue, Pcrs};
 pub use position::ChainPosition;

@@ -33,9 +33,11 @@ pub enum Rule {
     Order,
     /// 12. `cabundle[0]` is a trust anchor, byte for byte.
     Anchor,
-    /// 13. Each certificate, the root's too, is valid at the time of judgement.
+    /// 13. Each certificate, the root's too, is valid at the time of judgement; notBefore may be 60 s
+    ///     ahead.
     Validity,
-    /// 14. A live document is neither older than allowed nor from the future.
+    /// 14. A live document is neither older than allowed nor from the future. The latter is checked
+    ///     before rule 13.
     Freshness,
     /// 15. Each certificate is signed by the one before it.
     ChainSignatures,

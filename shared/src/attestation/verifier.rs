@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::chain::Lifetimes;
 use super::document::{DebugMode, MaxAge, UnverifiedDocument, VerifiedDocument};
 use super::error::UntrustedDocument;
+use super::judged_at::ClockReading;
 use super::known::Known;
 use super::trust::{Trust, TrustAnchors};
-use crate::time::UnixMillis;
 
 /// How much is remembered of each kind: at most so many entries, of which each takes some 200 bytes, and
 /// a document twice that.
@@ -107,7 +107,7 @@ impl<T: Trust> Verifier<T> {
     pub fn verify_live(
         &self,
         document: UnverifiedDocument,
-        now: UnixMillis,
+        now: ClockReading,
         max_age: MaxAge,
         debug_mode: DebugMode,
     ) -> Result<VerifiedDocument<T>, UntrustedDocument> {

@@ -4,9 +4,10 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 
 use super::*;
-use crate::attestation::{ChainPosition, RecipientKeyError, Simulated, known};
+use crate::attestation::{ChainPosition, JudgedAt, RecipientKeyError, Simulated, known};
 use crate::crypto::Operations;
 use crate::simulator::{CertificateSpec, Extension, Forgery, default_pcrs};
+use crate::time::UnixMillis;
 
 const NOW: UnixMillis = UnixMillis::from_secs(1_800_000_000);
 /// The leaf's place below four CAs.
@@ -62,8 +63,14 @@ impl Issuer {
 
 type Verdict = Result<(), UntrustedDocument>;
 
+/// The time of judgement of a document of `NOW`.
+fn at(time: UnixMillis) -> JudgedAt {
+    JudgedAt { reading: ClockReading::enclave(time), signed_at: NOW }
+}
+
 fn judge_at(verifier: &Verifier<Simulated>, document: &[u8], now: UnixMillis) -> Verdict {
     let document = UnverifiedDocument::parse(document.to_vec()).unwrap();
+    let now = ClockReading::enclave(now);
     verifier.verify_live(document, now, MaxAge::default(), DebugMode::Refuse).map(drop)
 }
 
@@ -159,24 +166,14 @@ fn what_is_known_is_judged_by_every_other_rule_anew() {
         Err(UntrustedDocument::CertificateExpired {
             certificate: ChainPosition::Cabundle(0),
             not_after: expires,
-            at: too_late
-        })
-    );
-    let begins = issuer.forgery.specs[0].not_before;
-    let too_early = begins.minus_secs(1);
-    assert_eq!(
-        judge_at(&verifier, &document, too_early),
-        Err(UntrustedDocument::CertificateNotYetValid {
-            certificate: ChainPosition::Cabundle(0),
-            not_before: begins,
-            at: too_early
+            at: at(too_late)
         })
     );
     let old = NOW.plus_secs(301);
-    let too_old = UntrustedDocument::TooOld { age_ms: 301_000, max_age_secs: 300 };
+    let too_old = UntrustedDocument::TooOld { max_age_secs: 300, at: at(old) };
     assert_eq!(judge_at(&verifier, &document, old), Err(too_old));
     let now = NOW.minus_secs(61);
-    let future = UntrustedDocument::FromTheFuture { timestamp: NOW, now };
+    let future = UntrustedDocument::FromTheFuture { at: at(now) };
     assert_eq!(judge_at(&verifier, &document, now), Err(future));
     // And once more as it was.
     assert_eq!(cost(&verifier, &document), 0);
@@ -197,12 +194,41 @@ fn each_certificate_of_a_known_document_is_judged_at_each_time() {
         judge(&verifier, &document).unwrap();
         assert_eq!(judge_at(&verifier, &document, not_before), Ok(()));
         assert_eq!(judge_at(&verifier, &document, not_after), Ok(()));
-        let at = not_after.plus_secs(1);
+        let late = not_after.plus_secs(1);
+        let at = at(late);
         let expired = UntrustedDocument::CertificateExpired { certificate, not_after, at };
-        assert_eq!(judge_at(&verifier, &document, at), Err(expired));
-        let at = not_before.minus_secs(1);
-        let early = UntrustedDocument::CertificateNotYetValid { certificate, not_before, at };
-        assert_eq!(judge_at(&verifier, &document, at), Err(early));
+        assert_eq!(judge_at(&verifier, &document, late), Err(expired));
+    }
+}
+
+#[test]
+fn what_was_verified_within_the_leeway_widens_no_validity() {
+    // The leaf's validity cannot be ahead of a document's timestamp, which refuses first.
+    for level in 0..LEAF {
+        let certificate = ChainPosition::Cabundle(level);
+        let (not_before, not_after) = (NOW.plus_secs(60), NOW.plus_secs(70));
+        let mut forgery = Forgery::new(LEAF, NOW).unwrap();
+        forgery.specs[level].not_before = not_before;
+        forgery.specs[level].not_after = not_after;
+        let issuer = Issuer::of(forgery);
+        let verifier = issuer.verifier(MANY);
+        let (first, other) = (issuer.document(1), issuer.another_leaf());
+        let documents = [first, issuer.document(2), other.document(3)];
+        assert_eq!(cost(&verifier, &documents[0]), 5);
+        for document in &documents {
+            let early = NOW.minus_secs(1);
+            let refused = UntrustedDocument::CertificateNotYetValid {
+                certificate,
+                not_before,
+                at: at(early),
+            };
+            assert_eq!(judge_at(&verifier, document, early), Err(refused));
+            let late = not_after.plus_secs(1);
+            let refused =
+                UntrustedDocument::CertificateExpired { certificate, not_after, at: at(late) };
+            assert_eq!(judge_at(&verifier, document, late), Err(refused));
+        }
+        assert_eq!(documents.map(|document| cost(&verifier, &document)), [0, 1, 2]);
     }
 }
 
@@ -217,7 +243,9 @@ fn debug_mode_is_refused_of_a_document_that_was_admitted_with_it() {
     });
     let judge = |debug_mode| {
         let document = UnverifiedDocument::parse(bytes.clone()).unwrap();
-        verifier.verify_live(document, NOW, MaxAge::default(), debug_mode).map(drop)
+        verifier
+            .verify_live(document, ClockReading::enclave(NOW), MaxAge::default(), debug_mode)
+            .map(drop)
     };
     assert_eq!(judge(DebugMode::Allow), Ok(()));
     assert_eq!(judge(DebugMode::Refuse), Err(UntrustedDocument::DebugMode));
@@ -231,8 +259,14 @@ fn a_known_document_gives_its_own_claims() {
     for (nonce, times) in [(1, 2), (2, 2)] {
         for _ in 0..times {
             let document = UnverifiedDocument::parse(issuer.document(nonce)).unwrap();
-            let verified =
-                verifier.verify_live(document, NOW, MaxAge::default(), DebugMode::Refuse).unwrap();
+            let verified = verifier
+                .verify_live(
+                    document,
+                    ClockReading::enclave(NOW),
+                    MaxAge::default(),
+                    DebugMode::Refuse,
+                )
+                .unwrap();
             assert_eq!(verified.claims().nonce(), Some(&[nonce][..]));
             assert_eq!(verified.recipient_key().err(), Some(RecipientKeyError::Absent));
             let pcrs = verified.claims().pcrs();

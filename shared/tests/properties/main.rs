@@ -13,7 +13,8 @@ mod sealed_content;
 use std::sync::Arc;
 
 use shared::attestation::{
-    DebugMode, MaxAge, PcrFamily, Simulated, TrustAnchors, UnverifiedDocument, VerifiedDocument,
+    ClockReading, DebugMode, MaxAge, PcrFamily, Simulated, TrustAnchors, UnverifiedDocument,
+    VerifiedDocument,
 };
 use shared::simulator::{DocumentRequest, World, default_pcrs};
 use shared::time::UnixMillis;
@@ -49,7 +50,12 @@ impl Fixture {
     fn verify(&self, document: Vec<u8>) -> Option<VerifiedDocument<Simulated>> {
         UnverifiedDocument::parse(document)
             .ok()?
-            .verify_live(&self.anchors, NOW, MaxAge::default(), DebugMode::Refuse)
+            .verify_live(
+                &self.anchors,
+                ClockReading::given(NOW),
+                MaxAge::default(),
+                DebugMode::Refuse,
+            )
             .ok()
     }
 }

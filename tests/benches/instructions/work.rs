@@ -10,8 +10,8 @@ use enclave::config::{Config, Posture};
 use enclave::http::{Channel, Server};
 use enclave::platform::Simulated;
 use shared::attestation::{
-    CacheSizes, DebugMode, MaxAge, PcrFamily, RecipientKey, TrustAnchors, UnverifiedDocument,
-    Verifier,
+    CacheSizes, ClockReading, DebugMode, MaxAge, PcrFamily, RecipientKey, TrustAnchors,
+    UnverifiedDocument, Verifier,
 };
 use shared::cms::{ContentEncryption, RecipientPrivateKey, seal_into, sealed_length};
 use shared::crypto::fill_random;
@@ -99,7 +99,7 @@ fn verify(repetitions: u64, is_known: bool) -> Result<(), Failure> {
         let world = world()?;
         let anchors = TrustAnchors::simulator_root(world.root_certificate());
         let verifier = Verifier::new(anchors, CacheSizes::default());
-        let (bytes, now) = (document(&world)?, SystemClock.now());
+        let (bytes, now) = (document(&world)?, ClockReading::given(SystemClock.now()));
         let verify = |bytes: Vec<u8>| -> Result<(), Failure> {
             let document = UnverifiedDocument::parse(bytes)?;
             verifier.verify_live(document, now, MaxAge::default(), DebugMode::Refuse)?;
@@ -118,7 +118,7 @@ fn seals(repetitions: u64) -> Result<(), Failure> {
     let anchors = TrustAnchors::simulator_root(world.root_certificate());
     let verifier = Verifier::new(anchors, CacheSizes::NONE);
     let document = UnverifiedDocument::parse(document(&world)?)?;
-    let now = SystemClock.now();
+    let now = ClockReading::given(SystemClock.now());
     let document = verifier.verify_live(document, now, MaxAge::default(), DebugMode::Refuse)?;
     for _ in 0..repetitions {
         let encryption = ContentEncryption::draw(fill_random)?;

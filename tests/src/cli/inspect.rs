@@ -8,7 +8,7 @@ use clap::Args;
 use enclave::clock::{Clock, SystemClock};
 use sha2::{Digest, Sha256};
 use shared::attestation::{Claims, PcrFamily, UnverifiedDocument, check_spki};
-use shared::time::UnixMillis;
+use shared::time::{HumanDuration, UnixMillis};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
@@ -99,15 +99,8 @@ impl Display for Age {
     }
 }
 
-fn duration(later: UnixMillis, earlier: UnixMillis) -> String {
-    let seconds = later.millis_since(earlier) / 1000;
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{minutes} min {} s", seconds % 60),
-        3600..86_400 => format!("{hours} h {minutes} min"),
-        _ => format!("{days} d {hours} h"),
-    }
+fn duration(later: UnixMillis, earlier: UnixMillis) -> HumanDuration {
+    HumanDuration(later.millis_since(earlier) / 1000)
 }
 
 struct Certificate<'a>(&'a [u8]);

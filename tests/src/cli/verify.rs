@@ -8,7 +8,8 @@ use clap::{Args, ValueEnum};
 use enclave::clock::{Clock, SystemClock};
 use serde_json::{Map, Value, json};
 use shared::attestation::{
-    Claims, DebugMode, MaxAge, Production, Rule, TrustAnchors, UnverifiedDocument, VerifiedDocument,
+    Claims, ClockReading, DebugMode, MaxAge, Production, Rule, TrustAnchors, UntrustedDocument,
+    UnverifiedDocument, VerifiedDocument,
 };
 
 use super::values::{At, Pcr, max_age};
@@ -67,11 +68,15 @@ impl Verify {
     fn judge(&self, bytes: Vec<u8>, anchors: &TrustAnchors<Production>) -> Report {
         let document = match UnverifiedDocument::parse(bytes) {
             Ok(document) => document,
-            Err(error) => return self.refused_by(error.rule(), &error),
+            Err(error) => {
+                let rule = error.rule();
+                let holds = |other: Rule| other.holds_if_broken(rule);
+                return self.refused_by(rule, holds, &error);
+            }
         };
         match self.verify(document, anchors) {
             Ok(document) => self.judge_verified(&document),
-            Err(error) => self.refused_by(error.rule(), &error),
+            Err(error) => self.refused_by(error.rule(), |rule| error.implies(rule), &error),
         }
     }
 
@@ -79,23 +84,28 @@ impl Verify {
         &self,
         document: UnverifiedDocument,
         anchors: &TrustAnchors<Production>,
-    ) -> Result<VerifiedDocument<Production>, shared::attestation::UntrustedDocument> {
+    ) -> Result<VerifiedDocument<Production>, UntrustedDocument> {
         let debug = if self.allow_debug { DebugMode::Allow } else { DebugMode::Refuse };
         let now = match self.at {
             At::Document => return document.verify_at_document_time(anchors, debug),
-            At::Now => SystemClock.now(),
-            At::Moment(moment) => moment,
+            At::Now => ClockReading::this_machine(SystemClock.now()),
+            At::Moment(moment) => ClockReading::given(moment),
         };
         document.verify_live(anchors, now, self.max_age, debug)
     }
 
-    /// What is known once `broken` was found broken.
-    fn refused_by(&self, broken: Rule, error: &dyn Display) -> Report {
+    /// What is known once `broken` was found broken: that rules hold of which `holds` says so.
+    fn refused_by(
+        &self,
+        broken: Rule,
+        holds: impl Fn(Rule) -> bool,
+        error: &dyn Display,
+    ) -> Report {
         let mut report = Report::default();
         for rule in Rule::ALL {
             let outcome = if rule == broken {
                 Outcome::Refused(error.to_string())
-            } else if rule.holds_if_broken(broken) {
+            } else if holds(rule) {
                 self.held(rule)
             } else {
                 Outcome::NotReached

@@ -8,7 +8,7 @@ use shared::time::UnixMillis;
 use crate::cbor::{self, BREAK, NULL};
 use crate::payload::{Payload, one_pcr, pcrs};
 use crate::row::{Row, row};
-use crate::stage::{NOW, good};
+use crate::stage::{NOW, good, judged_at};
 
 pub(crate) fn rows() -> Vec<Row> {
     [keys(), shapes(), times(), registers(), recipient_and_data(), sizes(), types()]
@@ -132,20 +132,19 @@ fn times() -> Vec<Row> {
     let timestamp = UnixMillis::new(u64::MAX);
     let seconds = NOW.as_secs();
     let now = NOW.as_millis();
-    let age_ms = now - seconds;
-    let future =
-        |millis| UntrustedDocument::FromTheFuture { timestamp: UnixMillis::new(millis), now: NOW };
-    let too_old = |age_ms| UntrustedDocument::TooOld { age_ms, max_age_secs: 300 };
+    let judged_at = |millis| judged_at(UnixMillis::new(millis));
+    let future = |millis| UntrustedDocument::FromTheFuture { at: judged_at(millis) };
+    let too_old = |millis| UntrustedDocument::TooOld { max_age_secs: 300, at: judged_at(millis) };
     vec![
         row("B09", "a timestamp that is none")
             .refused("0", at(0).0, M::ZeroTimestamp)
             .refused("2^64 - 1", at(timestamp.as_millis()).0, future(u64::MAX))
             .refused("negative", negative, M::Field { field: "timestamp", error })
-            .refused("in seconds", at(seconds).0, too_old(age_ms))
-            .refused("1", at(1).0, too_old(now - 1)),
+            .refused("in seconds", at(seconds).0, too_old(seconds))
+            .refused("1", at(1).0, too_old(1)),
         row("B10", "a timestamp at the limits, one millisecond either side")
             .accepted("max_age", at(now - 300_000).0)
-            .refused("max_age and 1 ms", at(now - 300_001).0, too_old(300_001))
+            .refused("max_age and 1 ms", at(now - 300_001).0, too_old(now - 300_001))
             .accepted("1 ms less than max_age", at(now - 299_999).0)
             .accepted("skew", at(now + 60_000).0)
             .refused("skew and 1 ms", at(now + 60_001).0, future(now + 60_001))

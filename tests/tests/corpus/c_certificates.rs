@@ -7,7 +7,7 @@ use shared::simulator::{CertificateSpec, Extension, Instead, KeyUsage};
 
 use crate::c_chain::{changed, position};
 use crate::row::{Row, row};
-use crate::stage::{LEAF, NOW, good, recipient};
+use crate::stage::{LEAF, NOW, good, judged_at, recipient};
 
 pub(crate) fn rows() -> Vec<Row> {
     [validity(), roles(), forms()].into_iter().flatten().collect()
@@ -16,16 +16,28 @@ pub(crate) fn rows() -> Vec<Row> {
 /// C07 to C09.
 fn validity() -> Vec<Row> {
     let not_after = NOW.minus_secs(1);
-    let not_before = NOW.plus_secs(1);
+    let not_before = NOW.plus_secs(61);
     let expired = |level: usize| {
         let certificate = position(level);
         let document = changed(|specs| specs[level].not_after = not_after);
-        (document, U::CertificateExpired { certificate, not_after, at: NOW })
+        (document, U::CertificateExpired { certificate, not_after, at: judged_at(NOW) })
+    };
+    // A document may not be older than its leaf, and may be as far ahead.
+    let signed_at = |level| if level == LEAF { NOW.plus_secs(60) } else { NOW };
+    let beginning = |level: usize, not_before| {
+        let mut forgery = good();
+        forgery.specs[level].not_before = not_before;
+        forgery.document.timestamp = signed_at(level);
+        forgery.sign().unwrap()
     };
     let early = |level: usize| {
-        let certificate = position(level);
-        let document = changed(|specs| specs[level].not_before = not_before);
-        (document, U::CertificateNotYetValid { certificate, not_before, at: NOW })
+        let (certificate, at) = (position(level), judged_at(signed_at(level)));
+        let refusal = U::CertificateNotYetValid { certificate, not_before, at };
+        (beginning(level, not_before), refusal)
+    };
+    let within_leeway = |row: Row, level: usize| {
+        let what = format!("{}, within the leeway", position(level));
+        row.accepted(what, beginning(level, NOW.plus_secs(60)))
     };
     let refused =
         |row: Row, what: &str, (document, expected)| row.refused(what, document, expected);
@@ -34,18 +46,25 @@ fn validity() -> Vec<Row> {
             (spec.not_before, spec.not_after) = (NOW, NOW);
         }
     });
-    let backwards = changed(|specs| {
-        (specs[2].not_before, specs[2].not_after) = (not_before, not_after);
-    });
-    let (_, never) = early(2);
+    let ends_early = |ends: usize, begins: usize| {
+        let (not_before, not_after) = (NOW.plus_secs(11), NOW.plus_secs(10));
+        let document = changed(|specs| {
+            specs[ends].not_after = not_after;
+            specs[begins].not_before = not_before;
+        });
+        let (late, early) = (position(begins), position(ends));
+        (document, U::NeverValid { late, not_before, early, not_after })
+    };
     vec![
         refused(row("C07", "expired leaf"), "by a second", expired(LEAF))
             .accepted("in its last second", last_second),
-        (1..=LEAF)
-            .fold(row("C08", "not yet valid"), |row, level| {
-                refused(row, &position(level).to_string(), early(level))
-            })
-            .refused("ends before it begins", backwards, never),
+        {
+            let row = (1..=LEAF).fold(row("C08", "not yet valid"), |row, level| {
+                within_leeway(refused(row, &position(level).to_string(), early(level)), level)
+            });
+            let row = refused(row, "ends before it begins", ends_early(2, 2));
+            refused(row, "ends before another begins", ends_early(1, 3))
+        },
         (1..LEAF).fold(row("C09", "expired intermediate"), |row, level| {
             refused(row, &position(level).to_string(), expired(level))
         }),

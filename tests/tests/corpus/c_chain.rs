@@ -12,7 +12,7 @@ use crate::c_encodings::malformed;
 use crate::cbor;
 use crate::payload::Payload;
 use crate::row::{Row, row};
-use crate::stage::{LEAF, NOW, OUTSIDE_ROOTS, good, recipient};
+use crate::stage::{LEAF, NOW, OUTSIDE_ROOTS, good, judged_at, recipient};
 
 pub(crate) fn rows() -> Vec<Row> {
     [order(), anchors(), counts(), signatures()].into_iter().flatten().collect()
@@ -116,22 +116,23 @@ fn anchors() -> Vec<Row> {
     let root = good().root().to_vec();
     let payload = Payload::good().set("certificate", cbor::bytes(&root)).encode();
     let by_root = sign_payload(&payload, good().key(0).unwrap()).unwrap();
-    let [expired, early] = &*OUTSIDE_ROOTS;
+    let [expired, early, within_leeway] = &*OUTSIDE_ROOTS;
     let certificate = Cabundle(0);
     let not_after = NOW.minus_secs(1);
-    let not_before = NOW.plus_secs(1);
+    let not_before = NOW.plus_secs(61);
     let beyond_2050 = changed(|specs| specs[1].not_after = UnixMillis::from_secs(2_556_144_000));
     let c28 = row("C28", "an expired anchor, another root certificate, malformed times")
         .refused(
             "expired",
             expired.sign().unwrap(),
-            U::CertificateExpired { certificate, not_after, at: NOW },
+            U::CertificateExpired { certificate, not_after, at: judged_at(NOW) },
         )
         .refused(
             "not yet valid",
             early.sign().unwrap(),
-            U::CertificateNotYetValid { certificate, not_before, at: NOW },
+            U::CertificateNotYetValid { certificate, not_before, at: judged_at(NOW) },
         )
+        .accepted("valid in 60 s", within_leeway.sign().unwrap())
         .refused("other bytes, same key", again.sign().unwrap(), U::UnknownRoot);
     vec![
         row("C06", "other root, same subject")

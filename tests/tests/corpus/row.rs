@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use enclave::audit::Audit;
-use shared::attestation::{DebugMode, MaxAge, Rule, UnverifiedDocument};
+use shared::attestation::{ClockReading, DebugMode, MaxAge, Rule, UnverifiedDocument};
 use shared::crypto::Operations;
 
 use crate::answer::Expected;
@@ -279,8 +279,8 @@ fn check_inside(
 
 fn verdict(stage: &Stage, document: &[u8]) -> Result<(), Refusal> {
     let document = UnverifiedDocument::parse(document.to_vec())?;
-    let max_age = MaxAge::default();
-    let verified = document.verify_live(stage.anchors(), NOW, max_age, DebugMode::Refuse)?;
+    let (now, max_age) = (ClockReading::enclave(NOW), MaxAge::default());
+    let verified = document.verify_live(stage.anchors(), now, max_age, DebugMode::Refuse)?;
     verified.recipient_key()?;
     Ok(())
 }

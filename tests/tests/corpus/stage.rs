@@ -12,7 +12,7 @@ use enclave::audit::Audit;
 use enclave::config::Settings;
 use enclave::http::{Channel, Server};
 use enclave::platform::Simulated;
-use shared::attestation::{self, TrustAnchors};
+use shared::attestation::{self, ClockReading, JudgedAt, TrustAnchors};
 use shared::simulator::{Draws, Forgery, SimulatedNsm, World};
 use shared::time::UnixMillis;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf, duplex, split};
@@ -96,9 +96,14 @@ fn now() -> UnixMillis {
     NOW
 }
 
-/// A chain under a root that has expired, and one under a root that is not valid yet. Both roots
-/// are anchors.
-pub(crate) static OUTSIDE_ROOTS: LazyLock<[Forgery; 2]> = LazyLock::new(|| {
+/// The service's time, for a document that was signed at `signed_at`.
+pub(crate) fn judged_at(signed_at: UnixMillis) -> JudgedAt {
+    JudgedAt { reading: ClockReading::enclave(NOW), signed_at }
+}
+
+/// A chain under a root that has expired, one under a root that is not valid yet, and one under a root
+/// that is valid in 60 s, which is within the leeway. All roots are anchors.
+pub(crate) static OUTSIDE_ROOTS: LazyLock<[Forgery; 3]> = LazyLock::new(|| {
     let under_root = |not_before: UnixMillis, not_after: UnixMillis| {
         let mut forgery = good();
         forgery.specs[0].not_before = not_before;
@@ -108,7 +113,8 @@ pub(crate) static OUTSIDE_ROOTS: LazyLock<[Forgery; 2]> = LazyLock::new(|| {
     };
     [
         under_root(NOW.minus_secs(2), NOW.minus_secs(1)),
-        under_root(NOW.plus_secs(1), NOW.plus_secs(2)),
+        under_root(NOW.plus_secs(61), NOW.plus_secs(62)),
+        under_root(NOW.plus_secs(60), NOW.plus_secs(62)),
     ]
 });
 

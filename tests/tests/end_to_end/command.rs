@@ -315,6 +315,36 @@ fn verify_compares_measurements_and_ages_and_trusts_the_roots_it_is_given() {
     assert!(refusal(&report.1).ends_with("the document does not hold it"));
 }
 
+/// A simulator's document, signed at 2026-11-30T06:49:01.432Z by a leaf of three seconds before.
+#[test]
+fn verify_allows_60_seconds_of_clock_skew_and_names_the_clock() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/clock");
+    let (path, root) = (format!("{folder}/document.bin"), format!("{folder}/root.pem"));
+    let verify = |at: &str| {
+        let output = run(&["verify", &path, "--root", &root, "--at", at]);
+        (code(&output), stdout(&output))
+    };
+    for second in ["48:02", "48:30", "48:56", "48:57", "49:01", "53:02"] {
+        let (code, report) = verify(&format!("2026-11-30T06:{second}Z"));
+        assert_eq!(code, 0, "{second}: {report}");
+    }
+    for early in ["2026-11-30T06:48:01Z", "2026-11-30T06:47:00Z", "2020-01-01T00:00:00Z"] {
+        let (code, report) = verify(early);
+        assert_eq!(code, 1, "{early}");
+        let line = format!(
+            "REFUSED 14 document age: the document's timestamp is more than 60 s in the future: it is \
+             judged at the given time {early}; the document was signed at 2026-11-30T06:49:01.432Z"
+        );
+        assert_eq!(refusal(&report), line);
+        assert!(report.contains("-       13 certificate validity: not reached\n"), "{report}");
+    }
+    let (_, report) = verify("now");
+    let line = refusal(&report);
+    assert!(line.contains(" expired at 20") || line.contains(" is too old: "), "{report}");
+    assert!(line.contains("this machine's clock says 20"), "{report}");
+    assert!(line.contains("; the document was signed at 2026-11-30T06:49:01.432Z"), "{report}");
+}
+
 #[test]
 fn verify_tells_programs_in_json() {
     let service = Service::start();

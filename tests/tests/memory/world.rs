@@ -1,8 +1,8 @@
 //! A simulated world whose chain is at hand, so that documents of any form can be signed by it.
 
 use shared::attestation::{
-    DebugMode, MalformedDocument, MaxAge, PcrFamily, Simulated, TrustAnchors, UntrustedDocument,
-    UnverifiedDocument, VerifiedDocument,
+    ClockReading, DebugMode, MalformedDocument, MaxAge, PcrFamily, Simulated, TrustAnchors,
+    UntrustedDocument, UnverifiedDocument, VerifiedDocument,
 };
 use shared::cms::RecipientPrivateKey;
 use shared::simulator::{Chain, DocumentSpec, Root, default_pcrs};
@@ -35,7 +35,12 @@ impl World {
     pub(crate) fn verify(&self, document: Vec<u8>) -> Result<VerifiedDocument<Simulated>, Refusal> {
         UnverifiedDocument::parse(document)
             .map_err(Refusal::Malformed)?
-            .verify_live(&self.anchors, NOW, MaxAge::default(), DebugMode::Refuse)
+            .verify_live(
+                &self.anchors,
+                ClockReading::given(NOW),
+                MaxAge::default(),
+                DebugMode::Refuse,
+            )
             .map_err(Refusal::Untrusted)
     }
 

@@ -62,8 +62,10 @@ fn a_document_for_another_nonce() {
 #[test]
 fn a_stale_document() {
     refusal_of(|document| document.age_seconds = 600, 13, "is not of now: the document is too old");
+    refusal_of(|document| document.age_seconds = 600, 13, "; this machine's clock says 20");
     // Its certificates are no longer valid.
     refusal_of(|document| document.age_seconds = 86_400, 13, "is not of now: ");
+    refusal_of(|document| document.age_seconds = 86_400, 13, "; the document was signed at 20");
 }
 
 #[test]

@@ -17,8 +17,8 @@ use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use shared::attestation::{
-    Claims, DebugMode, MAX_DOCUMENT_LENGTH, MaxAge, Production, Simulated, TrustAnchors,
-    UntrustedDocument, UnverifiedDocument, VerifiedDocument,
+    Claims, ClockReading, DebugMode, MAX_DOCUMENT_LENGTH, MaxAge, Production, Simulated,
+    TrustAnchors, UntrustedDocument, UnverifiedDocument, VerifiedDocument,
 };
 use shared::crypto::fill_random;
 use shared::simulator::ROOT_COMMON_NAME;
@@ -138,7 +138,8 @@ fn verify_live<T: shared::attestation::Trust>(
     document: UnverifiedDocument,
     anchors: &TrustAnchors<T>,
 ) -> Result<VerifiedDocument<T>, UntrustedDocument> {
-    document.verify_live(anchors, SystemClock.now(), MaxAge::default(), DebugMode::Refuse)
+    let now = ClockReading::this_machine(SystemClock.now());
+    document.verify_live(anchors, now, MaxAge::default(), DebugMode::Refuse)
 }
 
 /// Whether the root that the document names is, by its own name, a simulator's.

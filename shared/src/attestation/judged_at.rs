@@ -1,0 +1,96 @@
+//! The time at which a document is judged, and the clock that it comes from: messages name both.
+
+use std::fmt;
+
+use crate::time::{HumanDuration, UnixMillis};
+
+/// The clock that a time of judgement comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JudgingClock {
+    /// The enclave's trusted time, which its Nitro Secure Module signs.
+    Enclave,
+    /// The clock of the machine that runs this program.
+    ThisMachine,
+    /// A time that the user gave.
+    Given,
+    /// The timestamp of the document itself.
+    Document,
+}
+
+/// A time, with the clock that it was read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockReading {
+    /// The clock.
+    pub clock: JudgingClock,
+    /// The time that it says.
+    pub time: UnixMillis,
+}
+
+impl ClockReading {
+    /// Returns `time` as the trusted time of the enclave that judges.
+    pub const fn enclave(time: UnixMillis) -> Self {
+        Self { clock: JudgingClock::Enclave, time }
+    }
+
+    /// Returns `time` as what the clock of this machine says.
+    pub const fn this_machine(time: UnixMillis) -> Self {
+        Self { clock: JudgingClock::ThisMachine, time }
+    }
+
+    /// Returns `time` as the one that the user gave.
+    pub const fn given(time: UnixMillis) -> Self {
+        Self { clock: JudgingClock::Given, time }
+    }
+}
+
+/// The two times that a rule about time compares a document by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JudgedAt {
+    /// The time at which the document is judged.
+    pub reading: ClockReading,
+    /// The document's timestamp.
+    pub signed_at: UnixMillis,
+}
+
+impl JudgedAt {
+    /// Returns the document's age. It is rounded up, so that an age over a limit looks like one.
+    pub(super) const fn age(self) -> HumanDuration {
+        HumanDuration(self.reading.time.millis_since(self.signed_at).div_ceil(1000))
+    }
+}
+
+impl fmt::Display for JudgedAt {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ClockReading { clock, time } = self.reading;
+        match clock {
+            JudgingClock::Enclave => write!(formatter, "the enclave's clock says {time}")?,
+            JudgingClock::ThisMachine => write!(formatter, "this machine's clock says {time}")?,
+            JudgingClock::Given => write!(formatter, "it is judged at the given time {time}")?,
+            JudgingClock::Document => formatter.write_str("it is judged at its own timestamp")?,
+        }
+        write!(formatter, "; the document was signed at {}", self.signed_at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_the_clock_and_both_times() {
+        let (early, late) = (UnixMillis::from_secs(1), UnixMillis::from_secs(2));
+        let said = |reading| JudgedAt { reading, signed_at: late }.to_string();
+        let signed = "the document was signed at 1970-01-01T00:00:02Z";
+        for (reading, expected) in [
+            (ClockReading::enclave(early), "the enclave's clock says 1970-01-01T00:00:01Z"),
+            (ClockReading::this_machine(early), "this machine's clock says 1970-01-01T00:00:01Z"),
+            (ClockReading::given(early), "it is judged at the given time 1970-01-01T00:00:01Z"),
+            (
+                ClockReading { clock: JudgingClock::Document, time: late },
+                "it is judged at its own timestamp",
+            ),
+        ] {
+            assert_eq!(said(reading), format!("{expected}; {signed}"));
+        }
+    }
+}
