@@ -108,7 +108,7 @@ fn what_is_in_effect_is_printed_without_its_secrets_and_needs_no_device() {
         "log_to = \"vsock:3:5003\"",
         "secret_access_key = \"(redacted)\"",
         "mode = \"sigv4\"",
-        "plaintext = \"deny\"",
+        "plaintext = \"attested-tls\"",
         "deadline_ms = 1000",
     ] {
         assert!(stdout.lines().any(|found| found == line), "{line}: {stdout}");

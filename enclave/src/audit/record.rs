@@ -9,7 +9,7 @@ use shared::kms::{ErrorType, GenerateRandom, KmsError, Operation};
 use shared::time::UnixMillis;
 
 use crate::auth::Caller;
-use crate::http::{Channel, Received, RequestId, TlsDetails};
+use crate::http::{Received, RequestId, TlsDetails};
 
 /// Bytes of a text that came from outside; CloudTrail's own limit for a user agent and a message.
 const MAX_TEXT_LENGTH: usize = 1024;
@@ -107,10 +107,7 @@ impl Record {
             region,
             source,
             user_agent: header(USER_AGENT),
-            tls: match channel {
-                Channel::Plain => None,
-                Channel::Tls(details) => Some(Tls { details, host: header(HOST) }),
-            },
+            tls: channel.tls_details().map(|details| Tls { details, host: header(HOST) }),
             operation: None,
             caller: None,
             parameters: None,

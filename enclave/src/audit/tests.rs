@@ -147,6 +147,8 @@ fn tls_that_ended_here_is_recorded_as_cloudtrail_does_and_no_other() {
         "cipherSuite": "TLS_AES_128_GCM_SHA256",
         "clientProvidedHostHeader": "kms.example",
     });
-    assert_eq!(recorded(Channel::Tls(details))["tlsDetails"], expected);
+    for channel in [Channel::AttestedTls(details), Channel::ProvidedTls(details)] {
+        assert_eq!(recorded(channel)["tlsDetails"], expected);
+    }
     assert!(recorded(Channel::Plain).get("tlsDetails").is_none());
 }

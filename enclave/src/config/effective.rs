@@ -87,6 +87,7 @@ impl Config {
             MaxAge::Seconds(seconds) => number(seconds),
             MaxAge::Chain => "chain".into(),
         };
+        let plaintext = posture.default_plaintext(self.file.tls.is_provided());
         let mut defaults = vec![
             ("auth", "mode", mode.into()),
             ("entropy", "prediction_resistance", "request".into()),
@@ -99,6 +100,7 @@ impl Config {
             ("recipient", "max_age", max_age),
             ("recipient", "allow_debug", false.into()),
             ("recipient", "measurements", nothing()),
+            ("recipient", "plaintext", plaintext.word().into()),
             ("throttle", "per_principal", number(0_u32)),
             ("throttle", "total", number(0_u32)),
             ("tls", "mode", "off".into()),
@@ -111,12 +113,6 @@ impl Config {
         if self.file.entropy.has_intervals() {
             defaults.push(("entropy", "reseed_requests", number(RESEED_REQUESTS)));
             defaults.push(("entropy", "reseed_interval_ms", milliseconds(entropy.max_age)));
-        }
-        match posture {
-            Posture::Laptop => defaults.push(("recipient", "plaintext", "allow".into())),
-            // Written, it refuses what is answered where it is not.
-            Posture::Production if self.file.tls.is_provided() => {}
-            Posture::Production => defaults.push(("recipient", "plaintext", "deny".into())),
         }
         defaults
     }

@@ -132,6 +132,13 @@ pub enum MeaningError {
          require = true under [recipient], or mode = \"sigv4\""
     )]
     OpenToAll,
+    /// TLS that is to be attested, and cannot be.
+    #[error(
+        "[recipient] plaintext is \"attested-tls\", but [tls] mode is \"provided\", whose key no \
+         document attests: write plaintext = \"never\" to refuse requests without a Recipient, \
+         plaintext = \"always\" to answer them, or [tls] mode = \"attested\""
+    )]
+    ProvidedTlsIsNotAttested,
     /// A credential that cannot be used. It is not named by its access key, which may be the
     /// secret, misplaced.
     #[error("[[credential]] number {number}: {reason}")]

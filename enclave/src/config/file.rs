@@ -21,6 +21,7 @@ use super::settings::Posture;
 use super::tls::TlsTable;
 use super::verification::VerificationTable;
 use crate::auth::Secret;
+use crate::policy::Plaintext;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -134,14 +135,7 @@ pub(super) struct RecipientTable {
     /// By register, in hexadecimal.
     #[serde(default)]
     pub(super) measurements: Vec<BTreeMap<String, String>>,
-    pub(super) plaintext: Option<PlaintextMode>,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum PlaintextMode {
-    Deny,
-    Allow,
+    pub(super) plaintext: Option<PlaintextWord>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -184,6 +178,50 @@ impl<'de> Deserialize<'de> for Age {
             }
         }
         deserializer.deserialize_any(AgeVisitor)
+    }
+}
+
+/// The value of `plaintext`, by its word.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PlaintextWord(pub(super) Plaintext);
+
+/// Values of `plaintext` that were replaced, because `"deny"` answered over attested TLS, and what to
+/// write instead of each.
+const REPLACED_WORDS: [(&str, &str); 2] = [
+    (
+        "deny",
+        "\"deny\" is no value of plaintext any more: write \"attested-tls\", which answers over attested \
+         TLS as \"deny\" did, or \"never\", which refuses every request without a Recipient as \"deny\" \
+         did with [tls] mode \"provided\"",
+    ),
+    (
+        "allow",
+        "\"allow\" is no value of plaintext any more: write \"always\", which answers as \"allow\" did; \
+         the others are \"attested-tls\" and \"never\"",
+    ),
+];
+
+impl<'de> Deserialize<'de> for PlaintextWord {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct WordVisitor;
+        impl Visitor<'_> for WordVisitor {
+            type Value = PlaintextWord;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("\"never\", \"attested-tls\" or \"always\"")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<PlaintextWord, E> {
+                if let Some(value) = Plaintext::ALL.into_iter().find(|value| value.word() == text) {
+                    return Ok(PlaintextWord(value));
+                }
+                match REPLACED_WORDS.into_iter().find(|(word, _)| *word == text) {
+                    Some((_, advice)) => Err(E::custom(advice)),
+                    None => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
+                }
+            }
+        }
+        deserializer.deserialize_any(WordVisitor)
     }
 }
 

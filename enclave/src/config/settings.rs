@@ -10,7 +10,7 @@ use shared::time::UnixMillis;
 
 use super::egress;
 use super::error::{CredentialError, MeaningError};
-use super::file::{AuthMode, ConfigFile, CredentialTable, PlaintextMode, RecipientTable};
+use super::file::{AuthMode, ConfigFile, CredentialTable, PlaintextWord, RecipientTable};
 use super::files::Files;
 use super::key_store::key_stores;
 use super::surprise::Surprise;
@@ -29,8 +29,8 @@ use crate::tls::TlsSettings;
 /// Where a service stands, and so what it is to do where its configuration is silent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Posture {
-    /// In an enclave that others depend on: nobody is answered whom nothing proves, and nothing is
-    /// answered that the network could read.
+    /// In an enclave that others depend on: unauthenticated callers are rejected, and answers in the
+    /// clear go over attested TLS alone.
     Production,
     /// On a laptop, where everybody is answered.
     Laptop,
@@ -61,6 +61,18 @@ pub struct Settings {
     pub(super) surprises: Vec<Surprise>,
     /// Of policies, where no request tells where it comes from.
     without_sources: Vec<String>,
+}
+
+impl Posture {
+    /// Returns the value of `[recipient] plaintext` where the file has none.
+    pub(super) const fn default_plaintext(self, tls_is_provided: bool) -> Plaintext {
+        match self {
+            Self::Laptop => Plaintext::Always,
+            // Others hold the key of that TLS.
+            Self::Production if tls_is_provided => Plaintext::Never,
+            Self::Production => Plaintext::AttestedTls,
+        }
+    }
 }
 
 impl Settings {
@@ -184,10 +196,13 @@ fn recipient_policy(
     tls: &TlsSettings,
     posture: Posture,
 ) -> Result<RecipientPolicy, MeaningError> {
-    let plaintext = match (table.plaintext, tls, posture) {
-        (Some(PlaintextMode::Allow), ..) | (None, _, Posture::Laptop) => Plaintext::Allow,
-        (Some(PlaintextMode::Deny), TlsSettings::Provided(_), _) => Plaintext::Deny,
-        (Some(PlaintextMode::Deny), ..) | (None, _, Posture::Production) => Plaintext::OverTls,
+    let tls_is_provided = matches!(tls, TlsSettings::Provided(_));
+    let plaintext = match table.plaintext {
+        Some(PlaintextWord(Plaintext::AttestedTls)) if tls_is_provided => {
+            return Err(MeaningError::ProvidedTlsIsNotAttested);
+        }
+        Some(PlaintextWord(plaintext)) => plaintext,
+        None => posture.default_plaintext(tls_is_provided),
     };
     let mut measurements = Vec::with_capacity(table.measurements.len());
     for (entry, number) in table.measurements.iter().zip(1..) {

@@ -73,13 +73,10 @@ impl Surprise {
     pub(super) fn of_plaintext(recipient: &RecipientPolicy, tls: &TlsSettings) -> Option<Self> {
         match (tls, recipient.plaintext) {
             _ if recipient.require => None,
-            (TlsSettings::Off, Plaintext::Allow) => Some(Self::Plaintext),
-            (TlsSettings::Provided(_), Plaintext::OverTls | Plaintext::Allow) => {
-                Some(Self::PlaintextUnderProvidedKey)
-            }
-            (TlsSettings::Off, _)
-            | (TlsSettings::Provided(_), _)
-            | (TlsSettings::Attested { .. }, _) => None,
+            (TlsSettings::Off, Plaintext::Always) => Some(Self::Plaintext),
+            (TlsSettings::Provided(_), Plaintext::Always) => Some(Self::PlaintextUnderProvidedKey),
+            (_, Plaintext::Never | Plaintext::AttestedTls)
+            | (TlsSettings::Attested { .. }, Plaintext::Always) => None,
         }
     }
 
@@ -124,13 +121,14 @@ impl fmt::Display for Surprise {
                  image, which whoever has the image can read: write pin_file instead"
             ),
             Self::Plaintext => formatter.write_str(
-                "[recipient] plaintext is \"allow\": the parent instance and the network can read \
-                 what requests without a Recipient are answered",
+                "[recipient] plaintext is \"always\" and [tls] mode is \"off\": the parent instance and \
+                 the network can read what requests without a Recipient are answered: write plaintext \
+                 = \"attested-tls\" or \"never\" to refuse them",
             ),
             Self::PlaintextUnderProvidedKey => formatter.write_str(
-                "[tls] mode is \"provided\": whoever holds the configuration, such as the parent \
-                 instance, can read what requests without a Recipient are answered: write plaintext \
-                 = \"deny\" under [recipient] to refuse them",
+                "[recipient] plaintext is \"always\" and [tls] mode is \"provided\": whoever holds the \
+                 configuration, such as the parent instance, can read what requests without a Recipient \
+                 are answered: write plaintext = \"never\" to refuse them",
             ),
         }
     }

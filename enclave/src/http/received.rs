@@ -26,14 +26,24 @@ pub struct Received<'a> {
 pub enum Channel {
     /// What the parent instance and the network can read.
     Plain,
-    /// TLS that ends here, so that nobody between can.
-    Tls(TlsDetails),
+    /// TLS that ends here, under keys that were made here and that attestation documents bind.
+    AttestedTls(TlsDetails),
+    /// TLS that ends here, under a key of the configuration, which others hold as well.
+    ProvidedTls(TlsDetails),
 }
 
 impl Channel {
-    /// Whether nobody between the client and this process can read it.
+    /// Whether it is TLS that ends here.
     pub fn is_tls(self) -> bool {
-        matches!(self, Self::Tls(_))
+        self.tls_details().is_some()
+    }
+
+    /// Returns what was agreed on, of TLS.
+    pub(crate) const fn tls_details(self) -> Option<TlsDetails> {
+        match self {
+            Self::Plain => None,
+            Self::AttestedTls(details) | Self::ProvidedTls(details) => Some(details),
+        }
     }
 }
 

@@ -166,10 +166,7 @@ fn access_denied(caller: &str, action: &str, denied: &Denied) -> KmsError {
         Denied::Implicitly => {
             format!("because no identity-based policy allows the {action} action")
         }
-        Denied::NoRecipient
-        | Denied::Plaintext
-        | Denied::PlaintextUnderProvidedKey
-        | Denied::Measurements => {
+        Denied::NoRecipient | Denied::PlaintextOutsideAttestedTls | Denied::Measurements => {
             format!("because {denied}")
         }
     };

@@ -29,16 +29,10 @@ pub enum Denied {
     NoRecipient,
     /// An answer in the clear would be readable by the parent instance.
     #[error(
-        "a request without a Recipient is answered in the clear, which the parent instance and the \
-         network could read, for it did not come over TLS that ends in the enclave; send a Recipient"
+        "a request without a Recipient is answered in the clear, which the parent instance could read, \
+         for it did not come over TLS that the enclave attests; send a Recipient"
     )]
-    Plaintext,
-    /// An answer in the clear would be readable by whoever has the configuration.
-    #[error(
-        "a request without a Recipient is answered in the clear, which whoever holds the key of this \
-         service's TLS could read, such as the parent instance; send a Recipient"
-    )]
-    PlaintextUnderProvidedKey,
+    PlaintextOutsideAttestedTls,
     /// Measured is something else than what this service admits.
     #[error("the attestation document's measurements are not among those that this service admits")]
     Measurements,
@@ -94,8 +88,8 @@ impl Policy {
                 "[recipient] allow_debug: enclaves that their parents can read are answered"
             );
         }
-        let measurements = measurements.len();
-        tracing::info!(require, ?plaintext, ?max_age, measurements, "[recipient]");
+        let (plaintext, measurements) = (plaintext.word(), measurements.len());
+        tracing::info!(require, plaintext, ?max_age, measurements, "[recipient]");
     }
 
     /// How old a document may be, and whether it may be in debug mode.

@@ -24,16 +24,30 @@ pub struct RecipientPolicy {
     pub measurements: Vec<Vec<Measurement>>,
 }
 
-/// To whom answers in the clear are given.
+/// The connections over which requests without a Recipient are answered, in the clear.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Plaintext {
-    /// To nobody: others may hold the key of the TLS that ends in the enclave.
-    Deny,
-    /// Over TLS that ends in the enclave.
+    /// None.
+    Never,
+    /// TLS whose keys were made in the enclave, which its attestation document binds.
     #[default]
-    OverTls,
-    /// To everybody.
-    Allow,
+    AttestedTls,
+    /// All, also those that others can read.
+    Always,
+}
+
+impl Plaintext {
+    /// All values.
+    pub const ALL: [Self; 3] = [Self::Never, Self::AttestedTls, Self::Always];
+
+    /// Returns its word, in the configuration, the log and messages.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Never => "never",
+            Self::AttestedTls => "attested-tls",
+            Self::Always => "always",
+        }
+    }
 }
 
 /// The value that one register must have.
@@ -110,9 +124,11 @@ impl RecipientPolicy {
             return Err(Denied::NoRecipient);
         }
         match (self.plaintext, channel) {
-            (Plaintext::Allow, _) | (Plaintext::OverTls, Channel::Tls(_)) => Ok(()),
-            (Plaintext::OverTls, Channel::Plain) => Err(Denied::Plaintext),
-            (Plaintext::Deny, _) => Err(Denied::PlaintextUnderProvidedKey),
+            (Plaintext::Always, _) | (Plaintext::AttestedTls, Channel::AttestedTls(_)) => Ok(()),
+            (Plaintext::AttestedTls, Channel::Plain | Channel::ProvidedTls(_)) => {
+                Err(Denied::PlaintextOutsideAttestedTls)
+            }
+            (Plaintext::Never, _) => Err(Denied::NoRecipient),
         }
     }
 
@@ -196,5 +212,30 @@ impl Measurement {
 
     fn is_in(&self, pcrs: &Pcrs<'_>) -> bool {
         pcrs.family() == self.family && pcrs.value(self.index) == Some(&self.value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::TlsDetails;
+
+    #[test]
+    fn plain_requests_are_admitted_over_the_connections_that_plaintext_names() {
+        let details = TlsDetails { version: "TLSv1.3", cipher_suite: "TLS_AES_128_GCM_SHA256" };
+        let channels =
+            [Channel::Plain, Channel::AttestedTls(details), Channel::ProvidedTls(details)];
+        let outside = Err(Denied::PlaintextOutsideAttestedTls);
+        for (plaintext, expected) in [
+            (Plaintext::Never, [(); 3].map(|()| Err(Denied::NoRecipient))),
+            (Plaintext::AttestedTls, [outside.clone(), Ok(()), outside]),
+            (Plaintext::Always, [Ok(()), Ok(()), Ok(())]),
+        ] {
+            let policy = RecipientPolicy { plaintext, ..RecipientPolicy::default() };
+            assert_eq!(channels.map(|channel| policy.admit_plain(channel)), expected);
+            let policy = RecipientPolicy { require: true, ..policy };
+            let denied = [(); 3].map(|()| Err(Denied::NoRecipient));
+            assert_eq!(channels.map(|channel| policy.admit_plain(channel)), denied);
+        }
     }
 }

@@ -138,7 +138,11 @@ impl Tls {
             Err(HandshakeError::GaveWay) => counted.gave_way.inc(),
         };
         let stream = accepted?;
-        let channel = Channel::Tls(details(stream.get_ref().1));
+        let details = details(stream.get_ref().1);
+        let channel = match &self.authority {
+            Some(_) => Channel::AttestedTls(details),
+            None => Channel::ProvidedTls(details),
+        };
         Ok((stream, channel))
     }
 }

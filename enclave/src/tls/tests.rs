@@ -125,7 +125,7 @@ async fn sessions_are_resumed_by_tickets_in_both_versions() {
         let kind = |connected: &Connected| connected.session().handshake_kind();
         let first = fixture.connect().await.unwrap();
         assert_ne!(kind(&first), Some(HandshakeKind::Resumed));
-        let Channel::Tls(details) = first.channel else { panic!("{:?}", first.channel) };
+        let Channel::AttestedTls(details) = first.channel else { panic!("{:?}", first.channel) };
         assert_eq!(details.version, name);
         assert!(details.cipher_suite.starts_with("TLS_"), "{details:?}");
         assert_eq!(kind(&fixture.connect().await.unwrap()), Some(HandshakeKind::Resumed));

@@ -127,6 +127,34 @@ fn what_is_printed_starts_the_same_service_and_nothing_is_printed_of_what_cannot
 }
 
 #[test]
+fn plaintext_has_one_word_in_the_file_the_log_and_what_is_printed() {
+    for word in ["never", "attested-tls", "always"] {
+        let text =
+            format!("[server]\nlisten = \"127.0.0.1:0\"\n[recipient]\nplaintext = \"{word}\"\n");
+        let (_folder, path) = file(&text);
+        let printed =
+            self::text(&command(Some(&path)).arg("--print-config").output().unwrap().stdout);
+        assert!(printed.contains(&format!("plaintext = \"{word}\"\n")), "{printed}");
+        let mut simulator = command(Some(&path));
+        simulator.stderr(Stdio::piped());
+        let mut simulator = Simulator::spawn(simulator);
+        assert_eq!(simulator.end(), Some(0));
+        let mut log = String::new();
+        simulator.process.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        let logged = format!("plaintext=\"{word}\"");
+        assert!(log.lines().any(|line| line.contains(&logged)), "{log}");
+    }
+    for (old, new) in [("deny", "\"attested-tls\""), ("allow", "\"always\"")] {
+        let (_folder, path) = file(&format!("[recipient]\nplaintext = \"{old}\"\n"));
+        let stderr = refused(command(Some(&path)));
+        assert!(
+            stderr.contains("enclave.toml: line 2 column 13: ") && stderr.contains(new),
+            "{stderr}"
+        );
+    }
+}
+
+#[test]
 fn a_file_alone_says_where_to_listen_and_how_to_log() {
     let (_folder, path) = file(
         "[server]\nlisten = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\nlog_format = \"json\"\n",

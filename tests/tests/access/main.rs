@@ -4,6 +4,7 @@
 
 mod audit;
 mod configured;
+mod plaintext;
 mod policies;
 mod recipients;
 mod relay;

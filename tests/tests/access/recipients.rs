@@ -25,24 +25,6 @@ fn require_refuses_a_request_without_a_recipient() {
 }
 
 #[test]
-fn plaintext_deny_refuses_an_answer_in_the_clear_and_says_why() {
-    let service = configured("plaintext = \"deny\"");
-    assert_eq!(
-        denied(service.generate_plain()),
-        "because a request without a Recipient is answered in the clear, which the parent instance \
-         and the network could read, for it did not come over TLS that ends in the enclave; send a \
-         Recipient"
-    );
-    assert!(service.generate_for(&Document::default()).is_ok());
-    assert_eq!(configured("plaintext = \"allow\"").generate_plain().unwrap().len(), 32);
-    // Over TLS that ends in the enclave nobody else can read it.
-    let tls = "plaintext = \"deny\"\n[tls]\nmode = \"attested\"\nnames = [\"127.0.0.1\"]\n";
-    assert_eq!(configured(tls).generate_plain().unwrap().len(), 32);
-    let requiring = configured(&format!("require = true\n{tls}"));
-    assert!(denied(requiring.generate_plain()).contains("no request without a Recipient"));
-}
-
-#[test]
 fn a_document_must_measure_all_of_one_entry() {
     let [ab, cd] = ["ab", "cd"].map(|byte| byte.repeat(48));
     let service = configured(&format!(

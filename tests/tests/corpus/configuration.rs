@@ -43,7 +43,7 @@ impl Configuration {
     /// Who signs is answered, also in the clear.
     pub(crate) fn signed() -> Self {
         Self::new(format!(
-            "[auth]\nmode = \"sigv4\"\nregion = \"{REGION}\"\n[recipient]\nplaintext = \"allow\"\n"
+            "[auth]\nmode = \"sigv4\"\nregion = \"{REGION}\"\n[recipient]\nplaintext = \"always\"\n"
         ))
         .credential(ACCESS_KEY_ID, "", ALLOW)
         .credential(

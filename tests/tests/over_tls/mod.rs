@@ -27,7 +27,7 @@ mode = "attested"
 names = ["localhost", "127.0.0.1", "::1", "kms.eu-west-1.amazonaws.com"]
 
 [recipient]
-plaintext = "deny"
+plaintext = "attested-tls"
 "#;
 
 /// A simulated enclave with TLS, behind the relay, and the file by which it is trusted.

@@ -61,18 +61,18 @@ fn a_certificate_of_every_kind_is_served_in_both_versions() {
 }
 
 #[test]
-fn an_sdk_that_trusts_its_issuer_gets_plain_bytes_unless_they_are_denied() {
+fn an_sdk_that_trusts_its_issuer_gets_plain_bytes_unless_never() {
     let calls = [generate_random(json!({ "NumberOfBytes": 32 }))];
     let service = Provided::start("p256", "pkcs8", "");
     let site = Site { url: service.relayed.endpoint_url(), ca: Some(&service.certificate) };
     for sdk in [Sdk::Boto3, Sdk::JavaScript] {
         assert_eq!(sdk.call(site, &calls)[0].only_blob("Plaintext").len(), 32, "{sdk:?}");
     }
-    let service = Provided::start("p256", "pkcs8", "[recipient]\nplaintext = \"deny\"\n");
+    let service = Provided::start("p256", "pkcs8", "[recipient]\nplaintext = \"never\"\n");
     let site = Site { url: service.relayed.endpoint_url(), ca: Some(&service.certificate) };
     let refused = Sdk::Boto3.call(site, &calls).remove(0).error.unwrap();
     assert_eq!(refused.name, "AccessDeniedException");
-    assert!(refused.message.contains("whoever holds the key of this service's TLS"), "{refused:?}");
+    assert!(refused.message.ends_with("answers no request without a Recipient"), "{refused:?}");
 }
 
 /// Whoever has the configuration has the key: no document says that TLS ends here.

@@ -115,7 +115,7 @@ pub(crate) fn document(world: &World, public_key: Vec<u8>) -> Vec<u8> {
 
 /// Behind `end_of_remark`, which ends the remark or does not.
 fn without_tls(end_of_remark: &str) -> String {
-    format!("[recipient] # each byte counts{end_of_remark}plaintext = \"allow\"\n")
+    format!("[recipient] # each byte counts{end_of_remark}plaintext = \"always\"\n")
 }
 
 /// `tsc-early` is what a kernel that has booted within a second has until it has the other.

@@ -24,7 +24,7 @@ fn what_is_printed_means_what_was_read() {
     let open = "[auth]\nmode = \"none\"\n[recipient]\nrequire = true\nmax_age = \"chain\"\n";
     let attested = "[tls]\nmode = \"attested\"\nnames = [\"a.example\"]\n";
     let more = sigv4(&format!(
-        "[recipient]\nplaintext = \"allow\"\n[verification]\nworkers = 3\n\
+        "[recipient]\nplaintext = \"always\"\n[verification]\nworkers = 3\n\
          {CREDENTIAL}session_token = 'a'\nexpires = 2027-01-31T12:00:00Z\n"
     ));
     for (text, posture) in [

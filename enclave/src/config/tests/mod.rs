@@ -5,6 +5,7 @@ mod files;
 mod folder;
 mod key_store;
 mod pins;
+mod plaintext;
 mod platform;
 mod private_key;
 mod secrets;
@@ -116,7 +117,22 @@ fn refuses_what_it_does_not_know_and_says_where() {
         ),
         (
             "[recipient]\nplaintext = \"maybe\"\n",
-            "found another string, expected `deny` or `allow`",
+            "line 2 column 13: found another string, expected \"never\", \"attested-tls\" or \"always\"",
+        ),
+        (
+            "[recipient]\nplaintext = false\n",
+            "invalid type: boolean `false`, expected \"never\", \"attested-tls\" or \"always\"",
+        ),
+        (
+            "[recipient]\nplaintext = \"deny\"\n",
+            "line 2 column 13: \"deny\" is no value of plaintext any more: write \"attested-tls\", which \
+             answers over attested TLS as \"deny\" did, or \"never\", which refuses every request \
+             without a Recipient as \"deny\" did with [tls] mode \"provided\"",
+        ),
+        (
+            "[recipient]\nplaintext = \"allow\"\n",
+            "\"allow\" is no value of plaintext any more: write \"always\", which answers as \"allow\" \
+             did; the others are \"attested-tls\" and \"never\"",
         ),
         ("[throttle]\nper_principal = -1\n", "line 2 column 17: "),
     ] {
@@ -175,7 +191,7 @@ fn production_answers_nobody_without_a_credential_and_a_laptop_everybody() {
         ("[auth]\nmode = \"sigv4\"\n", no_region),
         ("[auth]\nmode = \"sigv4\"\nregion = \"eu-west-1\"\n", no_credential),
         ("[auth]\nmode = \"none\"\n", "require = true under [recipient]"),
-        ("[auth]\nmode = \"none\"\n[recipient]\nplaintext = \"deny\"\n", "require = true"),
+        ("[auth]\nmode = \"none\"\n[recipient]\nplaintext = \"never\"\n", "require = true"),
     ] {
         let error = refused(text, Posture::Production);
         assert!(error.contains(expected), "{text:?}: {error}");
@@ -196,7 +212,7 @@ fn production_answers_nobody_without_a_credential_and_a_laptop_everybody() {
 
 #[test]
 fn what_may_surprise_is_said_at_start() {
-    let plaintext = "[recipient]\nplaintext = \"allow\"\n";
+    let plaintext = "[recipient]\nplaintext = \"always\"\n";
     let second = CREDENTIAL.replace("AKIDEXAMPLE", "AKIDOTHER").replace("role/wallet", "role/idle");
     let idle = second.replace("[\"wallet.json\"]", "[]");
     let again = idle.replace("AKIDOTHER", "AKIDAGAIN");
@@ -210,8 +226,9 @@ fn what_may_surprise_is_said_at_start() {
             .map(|surprise| surprise.to_string())
             .collect::<Vec<_>>()
     };
-    let plaintext = "[recipient] plaintext is \"allow\": the parent instance and the network can read \
-                     what requests without a Recipient are answered";
+    let plaintext = "[recipient] plaintext is \"always\" and [tls] mode is \"off\": the parent instance \
+                     and the network can read what requests without a Recipient are answered: write \
+                     plaintext = \"attested-tls\" or \"never\" to refuse them";
     let expired = "[[credential]] number 2: it expired at 2027-01-31T12:00:00Z, so nobody can call \
                    with it";
     let idle = "[[credential]] number 2: policies is empty, so arn:aws:iam::123456789012:role/idle \

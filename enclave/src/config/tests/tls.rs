@@ -4,7 +4,6 @@ use rustls::SignatureAlgorithm;
 
 use super::folder::{CERTIFICATE, Folder, KEY, PROVIDED, RSA_CERTIFICATE, RSA_KEY};
 use super::*;
-use crate::config::surprise::Surprise;
 use crate::tls::TlsSettings;
 
 fn attested(names: &str) -> Folder {
@@ -189,7 +188,7 @@ fn provided_needs_a_certificate_and_its_own_key() {
 
 #[test]
 fn a_certificate_that_soon_ends_is_warned_of() {
-    let folder = Folder::new(&[PROVIDED, "[recipient]\nplaintext = \"deny\"\n"].concat());
+    let folder = Folder::new(PROVIDED);
     let said = |now: &str| {
         let now = UnixMillis::from_rfc3339(now).unwrap();
         let surprises = folder.settings().unwrap().surprises.into_iter();
@@ -210,24 +209,6 @@ fn a_certificate_stands_among_text_alone() {
     let folder = Folder::new(PROVIDED);
     folder.write("tls.crt", [CERTIFICATE.as_bytes(), &[0x30, 0x81, 0x87, 2, 1, 0]].concat());
     assert_eq!(folder.refused(), "certificate: tls.crt: it is not PEM");
-}
-
-#[test]
-fn plain_answers_under_a_key_that_others_may_have_are_warned_of() {
-    let attested = "[tls]\nmode = \"attested\"\nnames = [\"localhost\"]\n";
-    for (tls, recipient, expected) in [
-        (PROVIDED, "", true),
-        (PROVIDED, "plaintext = \"allow\"", true),
-        (PROVIDED, "plaintext = \"deny\"", false),
-        (PROVIDED, "require = true", false),
-        (attested, "", false),
-        (attested, "plaintext = \"allow\"", false),
-    ] {
-        let folder = Folder::new(&format!("{tls}[recipient]\n{recipient}\n"));
-        let is_it = |surprise: &Surprise| surprise.to_string().contains("can read what requests");
-        let found = folder.settings().unwrap().surprises.iter().any(is_it);
-        assert_eq!(found, expected, "{tls}{recipient}");
-    }
 }
 
 #[test]

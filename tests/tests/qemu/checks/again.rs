@@ -29,7 +29,7 @@ pub(super) fn refused_in_plain(boots: &Boots) {
     let error = outcome.error.as_ref().unwrap();
     assert_eq!(error.name, "AccessDeniedException");
     assert!(
-        error.message.contains("it did not come over TLS that ends in the enclave"),
+        error.message.contains("it did not come over TLS that the enclave attests"),
         "{error:?}"
     );
 }

@@ -1,0 +1,102 @@
+//! `[recipient] plaintext`: what each value means under each mode of TLS, and the word for it.
+
+use super::folder::{Folder, PROVIDED};
+use super::*;
+use crate::config::settings::Posture::{Laptop, Production};
+use crate::policy::Plaintext;
+
+const OFF: &str = "[tls]\nmode = \"off\"\n";
+const ATTESTED: &str = "[tls]\nmode = \"attested\"\nnames = [\"localhost\"]\n";
+
+fn folder(tls: &str, plaintext: Option<&str>) -> Folder {
+    let line = plaintext.map_or(String::new(), |word| format!("plaintext = \"{word}\"\n"));
+    Folder::new(&format!("{tls}[recipient]\n{line}"))
+}
+
+fn settings_of(folder: &Folder, posture: Posture) -> Settings {
+    Config::of(folder.files().unwrap()).unwrap().settings(posture).unwrap()
+}
+
+/// The word that `--print-config` prints.
+fn printed(folder: &Folder, posture: Posture) -> String {
+    let listen = Some("127.0.0.1:1".parse().unwrap());
+    let config = Config::of(folder.files().unwrap()).unwrap();
+    let server = config.server(&Arguments { listen, ..Arguments::default() }).unwrap();
+    let effective = config.effective(&server, posture).unwrap();
+    effective["recipient"]["plaintext"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn each_value_is_in_effect_and_printed_by_its_word() {
+    use Plaintext::{Always, AttestedTls, Never};
+    for (posture, tls, written, expected) in [
+        (Production, OFF, None, AttestedTls),
+        (Production, ATTESTED, None, AttestedTls),
+        (Production, PROVIDED, None, Never),
+        (Laptop, OFF, None, Always),
+        (Laptop, ATTESTED, None, Always),
+        (Laptop, PROVIDED, None, Always),
+        (Production, OFF, Some("never"), Never),
+        (Production, ATTESTED, Some("never"), Never),
+        (Production, PROVIDED, Some("never"), Never),
+        (Laptop, ATTESTED, Some("never"), Never),
+        (Production, OFF, Some("attested-tls"), AttestedTls),
+        (Production, ATTESTED, Some("attested-tls"), AttestedTls),
+        (Laptop, OFF, Some("attested-tls"), AttestedTls),
+        (Production, OFF, Some("always"), Always),
+        (Production, ATTESTED, Some("always"), Always),
+        (Production, PROVIDED, Some("always"), Always),
+    ] {
+        let context = format!("{posture:?} {tls} {written:?}");
+        let folder = folder(tls, written);
+        let policy = format!("{:?}", settings_of(&folder, posture).policy);
+        assert!(policy.contains(&format!("plaintext: {expected:?},")), "{context}: {policy}");
+        let word = printed(&folder, posture);
+        assert_eq!(word, expected.word(), "{context}");
+        // What is printed means what was read.
+        let again = settings_of(&self::folder(tls, Some(&word)), posture);
+        assert_eq!(format!("{:?}", again.policy), policy, "{context}");
+    }
+}
+
+#[test]
+fn attested_tls_with_a_provided_key_is_refused() {
+    for posture in [Production, Laptop] {
+        let folder = folder(PROVIDED, Some("attested-tls"));
+        let config = Config::of(folder.files().unwrap()).unwrap();
+        let error = folder.told(&config.settings(posture).unwrap_err());
+        let expected = "enclave.toml: [recipient] plaintext is \"attested-tls\", but [tls] mode is \
+                        \"provided\", whose key no document attests: write plaintext = \"never\" to \
+                        refuse requests without a Recipient, plaintext = \"always\" to answer them, or \
+                        [tls] mode = \"attested\"";
+        assert_eq!(error, expected, "{posture:?}");
+    }
+}
+
+#[test]
+fn plain_answers_that_others_can_read_are_warned_of_in_production() {
+    let warnings = |folder: Folder, posture| {
+        let surprises = settings_of(&folder, posture).surprises.into_iter();
+        let said = surprises.map(|surprise| surprise.to_string());
+        said.filter(|text| text.starts_with("[recipient] plaintext ")).collect::<Vec<_>>()
+    };
+    for (tls, readers) in [
+        (OFF, "[tls] mode is \"off\": the parent instance and the network can read"),
+        (
+            PROVIDED,
+            "[tls] mode is \"provided\": whoever holds the configuration, such as the parent",
+        ),
+    ] {
+        let said = warnings(folder(tls, Some("always")), Production);
+        let [warning] = &said[..] else { panic!("{said:?}") };
+        let start = format!("[recipient] plaintext is \"always\" and {readers}");
+        assert!(warning.starts_with(&start), "{warning}");
+        assert_eq!(warnings(folder(tls, Some("always")), Laptop), [""; 0]);
+        assert_eq!(warnings(folder(tls, Some("never")), Production), [""; 0]);
+        assert_eq!(warnings(folder(tls, None), Production), [""; 0]);
+        let requires =
+            Folder::new(&format!("{tls}[recipient]\nrequire = true\nplaintext = 'always'\n"));
+        assert_eq!(warnings(requires, Production), [""; 0]);
+    }
+    assert_eq!(warnings(folder(ATTESTED, Some("always")), Production), [""; 0]);
+}
