@@ -5,6 +5,12 @@ use std::fmt;
 use time::format_description::well_known::Rfc3339;
 use time::{Date, Month, OffsetDateTime, Time};
 
+const DAY_NAMES: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+
+const MONTH_NAMES: [&[u8; 3]; 12] = [
+    b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
+];
+
 /// Milliseconds since the Unix epoch, the unit of an attestation document's `timestamp`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnixMillis(u64);
@@ -34,12 +40,44 @@ impl UnixMillis {
         else {
             return None;
         };
-        let (century, year) = (two_digits(y1, y2)?, two_digits(y3, y4)?);
+        Self::from_fields(
+            [two_digits(y1, y2)?, two_digits(y3, y4)?, two_digits(m1, m2)?, two_digits(d1, d2)?],
+            [two_digits(h1, h2)?, two_digits(n1, n2)?, two_digits(s1, s2)?],
+        )
+    }
+
+    /// From an HTTP date such as `Tue, 20 Aug 2024 23:01:43 GMT` (RFC 9110, section 5.6.7,
+    /// IMF-fixdate), or the same with `+0000` or `-0000` in place of `GMT`, which RFC 5322 allows
+    /// and Python's `email.utils.formatdate` writes. `None` if it is not exactly that, or is
+    /// before 1970. The day's name says nothing that the date does not: it need not agree.
+    pub fn from_http_date(text: &str) -> Option<Self> {
+        let (day_name, date) = text.split_once(", ")?;
+        let &[d1, d2, b' ', m1, m2, m3, b' ', y1, y2, y3, y4, b' ', ref time @ ..] =
+            date.as_bytes()
+        else {
+            return None;
+        };
+        let &[h1, h2, b':', n1, n2, b':', s1, s2, b' ', ref zone @ ..] = time else {
+            return None;
+        };
+        if !DAY_NAMES.contains(&day_name) || !matches!(zone, b"GMT" | b"+0000" | b"-0000") {
+            return None;
+        }
+        let month = MONTH_NAMES.iter().zip(1..).find(|(name, _)| ***name == [m1, m2, m3])?.1;
+        Self::from_fields(
+            [two_digits(y1, y2)?, two_digits(y3, y4)?, month, two_digits(d1, d2)?],
+            [two_digits(h1, h2)?, two_digits(n1, n2)?, two_digits(s1, s2)?],
+        )
+    }
+
+    /// From century, year of it, month and day, and hour, minute and second, in UTC.
+    fn from_fields(
+        [century, year, month, day]: [u8; 4],
+        [hour, minute, second]: [u8; 3],
+    ) -> Option<Self> {
         let year = i32::from(century) * 100 + i32::from(year);
-        let month = Month::try_from(two_digits(m1, m2)?).ok()?;
-        let date = Date::from_calendar_date(year, month, two_digits(d1, d2)?).ok()?;
-        let (hour, minute) = (two_digits(h1, h2)?, two_digits(n1, n2)?);
-        let time = Time::from_hms(hour, minute, two_digits(s1, s2)?).ok()?;
+        let date = Date::from_calendar_date(year, Month::try_from(month).ok()?, day).ok()?;
+        let time = Time::from_hms(hour, minute, second).ok()?;
         let seconds = date.with_time(time).assume_utc().unix_timestamp();
         u64::try_from(seconds).ok().map(Self::from_secs)
     }
@@ -210,6 +248,60 @@ mod tests {
             "19691231T235959Z",
         ] {
             assert_eq!(UnixMillis::from_basic_iso8601(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn reads_http_dates() {
+        for (text, basic) in [
+            ("Tue, 20 Aug 2024 23:01:43 GMT", "20240820T230143Z"),
+            ("Tue, 20 Aug 2024 23:01:43 +0000", "20240820T230143Z"),
+            ("Tue, 20 Aug 2024 23:01:43 -0000", "20240820T230143Z"),
+            ("Thu, 01 Jan 1970 00:00:00 GMT", "19700101T000000Z"),
+            ("Thu, 29 Feb 2024 23:59:59 GMT", "20240229T235959Z"),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", "99991231T235959Z"),
+            // That day was a Friday; AWS's test suite for signatures has it so.
+            ("Mon, 09 Sep 2011 23:36:00 GMT", "20110909T233600Z"),
+        ] {
+            let moment = UnixMillis::from_http_date(text);
+            assert_eq!(moment, UnixMillis::from_basic_iso8601(basic), "{text}");
+            assert!(moment.is_some(), "{text}");
+        }
+    }
+
+    #[test]
+    fn reads_nothing_but_http_dates() {
+        for text in [
+            "",
+            "20240820T230143Z",
+            "20 Aug 2024 23:01:43 GMT",
+            "Tue, 20 Aug 2024 23:01:43",
+            "Tue, 20 Aug 2024 23:01:43 ",
+            "Tue, 20 Aug 2024 23:01:43 UTC",
+            "Tue, 20 Aug 2024 23:01:43 gmt",
+            "Tue, 20 Aug 2024 23:01:43 +0100",
+            "Tue, 20 Aug 2024 23:01:43 GMT ",
+            " Tue, 20 Aug 2024 23:01:43 GMT",
+            "tue, 20 Aug 2024 23:01:43 GMT",
+            "Day, 20 Aug 2024 23:01:43 GMT",
+            "Tue 20 Aug 2024 23:01:43 GMT",
+            "Tue,20 Aug 2024 23:01:43 GMT",
+            "Tue, 20 aug 2024 23:01:43 GMT",
+            "Tue, 20 Mon 2024 23:01:43 GMT",
+            "Tue, 1 Aug 2024 23:01:43 GMT",
+            "Tue, 20 Aug 24 23:01:43 GMT",
+            "Tue, 20-Aug-2024 23:01:43 GMT",
+            "Tuesday, 20-Aug-24 23:01:43 GMT",
+            "Tue Aug 20 23:01:43 2024",
+            "Tue, 00 Aug 2024 23:01:43 GMT",
+            "Thu, 30 Feb 2024 23:01:43 GMT",
+            "Tue, 20 Aug 2024 24:01:43 GMT",
+            "Tue, 20 Aug 2024 23:60:43 GMT",
+            "Tue, 20 Aug 2024 23:01:60 GMT",
+            "Tue, 20 Aug 2024 23:01:+3 GMT",
+            "Wed, 31 Dec 1969 23:59:59 GMT",
+        ] {
+            assert_eq!(UnixMillis::from_http_date(text), None, "{text}");
         }
     }
 

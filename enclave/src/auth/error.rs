@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use hyper::header::HeaderName;
 use shared::kms::ErrorType;
 use shared::time::UnixMillis;
 use thiserror::Error;
@@ -10,7 +11,7 @@ use thiserror::Error;
 use super::authorization::Parameter;
 
 /// Why a request proves no caller.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum AuthenticationError {
     /// No Authorization header.
     #[error("Missing Authentication Token")]
@@ -47,7 +48,7 @@ impl AuthenticationError {
 }
 
 /// Why there is no signature to verify.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum IncompleteSignature {
     /// A query, even an empty one.
     #[error(
@@ -107,14 +108,16 @@ pub enum IncompleteSignature {
         /// Which.
         name: &'static str,
     },
-    /// No X-Amz-Date.
-    #[error("Authorization header requires existence of exactly one 'X-Amz-Date' header. ")]
+    /// Neither X-Amz-Date nor Date.
+    #[error(
+        "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. "
+    )]
     MissingDate,
-    /// A header that matters, and that is not signed.
-    #[error("'{name}' must be a 'SignedHeader' in the AWS Authorization.")]
+    /// A header that must be signed and is not. The text repeats 128 characters of its name.
+    #[error("'{:.128}' must be a 'SignedHeader' in the AWS Authorization.", .name.as_str())]
     HeaderNotSigned {
-        /// Which.
-        name: &'static str,
+        /// The header's name.
+        name: HeaderName,
     },
     /// An X-Amz-Date of another form.
     #[error(
@@ -122,6 +125,12 @@ pub enum IncompleteSignature {
          X-Amz-Date must be a date and time like '20240820T230143Z'."
     )]
     DateForm,
+    /// A Date of another form, where there is no X-Amz-Date.
+    #[error(
+        "Without X-Amz-Date, Date must be a date and time like 'Tue, 20 Aug 2024 23:01:43 GMT' or \
+         '20240820T230143Z'."
+    )]
+    HttpDateForm,
 }
 
 /// As AWS concatenates them, each with its space at the end.

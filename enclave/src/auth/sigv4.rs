@@ -1,9 +1,10 @@
 //! The verification: see the module's head for what it establishes, in which order.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use hyper::header::{AUTHORIZATION, HeaderValue};
+use hyper::header::{AUTHORIZATION, DATE, HOST, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use shared::crypto::{SHA_256_LENGTH, constant_time_eq};
 use shared::kms::TARGET_HEADER;
@@ -19,21 +20,20 @@ use super::error::{AuthenticationError, IncompleteSignature, InvalidSignature, S
 pub(super) const SERVICE: &str = "kms";
 pub(super) const TERMINATOR: &str = "aws4_request";
 
-/// How far X-Amz-Date may be from now; the texts of the errors say it too.
+/// Maximum distance of the signing time from now, in seconds. The texts of the errors repeat it.
 const WINDOW_SECS: u64 = 300;
 
 const CONTENT_TYPE: &str = "content-type";
-const HOST: &str = "host";
 const X_AMZ_CONTENT_SHA256: &str = "x-amz-content-sha256";
-const X_AMZ_DATE: &str = "x-amz-date";
 const X_AMZ_SECURITY_TOKEN: &str = "x-amz-security-token";
+const X_AMZ_DATE: HeaderName = HeaderName::from_static("x-amz-date");
+
+/// Headers of AWS, every one of which must be signed if it is sent.
+const AWS_PREFIX: &str = "x-amz-";
 
 /// Two of them could mean one thing to us and another to whoever else reads the request.
 const SENT_ONCE: [&str; 6] =
-    [HOST, X_AMZ_DATE, TARGET_HEADER, CONTENT_TYPE, X_AMZ_SECURITY_TOKEN, X_AMZ_CONTENT_SHA256];
-
-/// What a signature must cover whatever it covers else: where to, when, and what for.
-const ALWAYS_SIGNED: [&str; 3] = [HOST, X_AMZ_DATE, TARGET_HEADER];
+    ["host", "x-amz-date", TARGET_HEADER, CONTENT_TYPE, X_AMZ_SECURITY_TOKEN, X_AMZ_CONTENT_SHA256];
 
 /// Verifies signatures of requests to KMS in one region by known credentials.
 #[derive(Debug)]
@@ -101,8 +101,7 @@ impl SigV4 {
     ) -> Result<Proven, AuthenticationError> {
         let value = authorization(head)?; // 1
         let authorization = Authorization::parse(value)?; // 2
-        let date = check_headers(head, &authorization.signed_headers)?; // 3
-        let signed_at = SignedAt::parse(date)?;
+        let signed_at = check_headers(head, &authorization.signed_headers)?; // 3
         self.check_scope(&authorization.scope, &signed_at)?; // 4
         check_window(signed_at.moment, now)?; // 5
         let known = self.known(head, authorization.access_key_id)?; // 6
@@ -115,7 +114,7 @@ impl SigV4 {
         scope: &Scope<'_>,
         signed_at: &SignedAt<'_>,
     ) -> Result<(), InvalidSignature> {
-        if scope.date != signed_at.date {
+        if scope.date != signed_at.day() {
             let (scope, signed_at) = (ScopeDate::new(scope.date), signed_at.moment);
             return Err(InvalidSignature::ScopeDate { scope, signed_at });
         }
@@ -159,14 +158,14 @@ impl SigV4 {
         let hash = canonical::hash(head, &authorization.signed_headers, body)
             .ok_or(InvalidSignature::Mismatch)?;
         let secret = &known.credential.secret_access_key;
-        let SignedAt { moment, text, date } = *signed_at;
-        let mut hmac = known.signing_keys.key(secret, moment, date, &self.region).hmac();
+        let day = signed_at.day();
+        let mut hmac = known.signing_keys.key(secret, signed_at.moment, day, &self.region).hmac();
         for part in [
             ALGORITHM,
             "\n",
-            text,
+            &signed_at.text,
             "\n",
-            date,
+            day,
             "/",
             &self.region,
             "/",
@@ -201,21 +200,35 @@ impl Credential {
     }
 }
 
-/// X-Amz-Date.
+/// The signing time: X-Amz-Date, or Date where there is no X-Amz-Date.
 struct SignedAt<'a> {
     moment: UnixMillis,
-    /// YYYYMMDDTHHMMSSZ
-    text: &'a str,
-    /// YYYYMMDD
-    date: &'a str,
+    /// YYYYMMDDTHHMMSSZ: the string to sign has this form, whatever form the Date header has.
+    text: Cow<'a, str>,
 }
 
 impl<'a> SignedAt<'a> {
+    /// Parses X-Amz-Date, which has one form.
     fn parse(value: &'a HeaderValue) -> Result<Self, IncompleteSignature> {
         let text = value.to_str().map_err(|_| IncompleteSignature::DateForm)?;
         let moment = UnixMillis::from_basic_iso8601(text).ok_or(IncompleteSignature::DateForm)?;
-        let (date, _) = text.split_once('T').ok_or(IncompleteSignature::DateForm)?;
-        Ok(Self { moment, text, date })
+        Ok(Self { moment, text: Cow::Borrowed(text) })
+    }
+
+    /// Parses Date: an HTTP date, or the form of X-Amz-Date, which AWS's documentation asks for
+    /// ("Handling dates in Signature Version 4"). AWS's test suite signs HTTP dates.
+    fn parse_http(value: &'a HeaderValue) -> Result<Self, IncompleteSignature> {
+        let text = value.to_str().map_err(|_| IncompleteSignature::HttpDateForm)?;
+        if let Some(moment) = UnixMillis::from_basic_iso8601(text) {
+            return Ok(Self { moment, text: Cow::Borrowed(text) });
+        }
+        let moment = UnixMillis::from_http_date(text).ok_or(IncompleteSignature::HttpDateForm)?;
+        Ok(Self { moment, text: Cow::Owned(moment.basic_iso8601().to_string()) })
+    }
+
+    /// Returns YYYYMMDD, as the scope has it.
+    fn day(&self) -> &str {
+        self.text.split('T').next().unwrap_or_default()
     }
 }
 
@@ -233,23 +246,33 @@ fn authorization(head: &Parts) -> Result<&HeaderValue, AuthenticationError> {
     }
 }
 
-/// The headers that matter are there once, and are signed. Gives the date.
+/// Checks that the headers that matter are there once, and that host, the date and all headers of
+/// AWS are signed. Returns the signing time.
 fn check_headers<'a>(
     head: &'a Parts,
     signed: &SignedHeaders<'_>,
-) -> Result<&'a HeaderValue, IncompleteSignature> {
+) -> Result<SignedAt<'a>, IncompleteSignature> {
     let headers = &head.headers;
-    if let Some(name) = SENT_ONCE.into_iter().find(|name| headers.get_all(*name).iter().count() > 1)
-    {
+    let is_repeated = |name: &&'static str| headers.get_all(*name).iter().count() > 1;
+    if let Some(name) = SENT_ONCE.into_iter().find(is_repeated) {
         return Err(IncompleteSignature::DuplicateHeader { name });
     }
-    let date = headers.get(X_AMZ_DATE).ok_or(IncompleteSignature::MissingDate)?;
-    let content_type = headers.contains_key(CONTENT_TYPE).then_some(CONTENT_TYPE);
-    let mut must_be_signed = ALWAYS_SIGNED.into_iter().chain(content_type);
-    match must_be_signed.find(|name| !signed.contains(name)) {
-        Some(name) => Err(IncompleteSignature::HeaderNotSigned { name }),
-        None => Ok(date),
+    let (date_name, date) = match headers.get(X_AMZ_DATE) {
+        Some(date) => (X_AMZ_DATE, date),
+        None => (DATE, headers.get(DATE).ok_or(IncompleteSignature::MissingDate)?),
+    };
+    let of_aws = headers.keys().filter(|name| name.as_str().starts_with(AWS_PREFIX));
+    let mut required = [&HOST, &date_name].into_iter().chain(of_aws);
+    if let Some(name) = required.find(|name| !signed.contains(name.as_str())) {
+        return Err(IncompleteSignature::HeaderNotSigned { name: name.clone() });
     }
+    if date_name == X_AMZ_DATE {
+        return SignedAt::parse(date);
+    }
+    if is_repeated(&"date") {
+        return Err(IncompleteSignature::DuplicateHeader { name: "date" });
+    }
+    SignedAt::parse_http(date)
 }
 
 /// Five minutes either way, to the second.

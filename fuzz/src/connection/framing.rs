@@ -35,6 +35,11 @@ impl<'a> Request<'a> {
         self.target.split('#').next().unwrap_or_default()
     }
 
+    /// Returns the names of the headers in lower case.
+    pub(crate) fn names(&self) -> impl Iterator<Item = String> {
+        self.headers.iter().map(|header| header.name.to_lowercase())
+    }
+
     /// The values of a header, in their order.
     pub(crate) fn values(&self, name: &str) -> Vec<&'a [u8]> {
         values(&self.headers, name)

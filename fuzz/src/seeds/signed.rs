@@ -2,7 +2,7 @@
 //! signed and must be refused all the same: rows of "Credentials" in `docs/configuration.md`.
 
 use crate::signed_request::draft::{
-    ATTESTED, Credential, Draft, PAST, PLAIN, PLAIN_SHA_256, RECIPIENT, SESSION,
+    ATTESTED, Credential, Draft, HTTP_DATE, PAST, PLAIN, PLAIN_SHA_256, RECIPIENT, SESSION,
 };
 use crate::signed_request::known;
 
@@ -144,7 +144,13 @@ fn refused() -> Vec<Draft> {
         good().unsigned("Host"),
         good().unsigned("X-Amz-Date"),
         good().unsigned("X-Amz-Target"),
-        good().unsigned("Content-Type"),
+        good().unsigned("Content-Type").set("Content-Type", "text/plain"),
+        good().unsigned("Content-Type").with("Content-Type", "application/x-amz-json-1.1"),
+        good().by(&SESSION).unsigned("X-Amz-Security-Token"),
+        good().with("X-Amz-Meta", "a").unsigned("X-Amz-Meta"),
+        good().without("X-Amz-Date").with("Date", HTTP_DATE).unsigned("Date"),
+        good().without("X-Amz-Date").with("Date", HTTP_DATE).with("Date", HTTP_DATE),
+        good().without("X-Amz-Date").with("Date", "Fri, 15 Jan 2027 08:00:01 GMT"),
         good().with("Host", "kms"),
         good().with("X-Amz-Date", "20270115T080000Z"),
         good().with("X-Amz-Target", "TrentService.GenerateRandom"),
@@ -154,8 +160,6 @@ fn refused() -> Vec<Draft> {
         good().with("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD").payload("UNSIGNED-PAYLOAD"),
         good().with("X-Amz-Content-Sha256", PLAIN_SHA_256).body(ATTESTED).payload(PLAIN_SHA_256),
         good().without("X-Amz-Date"),
-        good().without("X-Amz-Date").with("Date", "20270115T080000Z"),
-        good().without("X-Amz-Target"),
         good().set("X-Amz-Date", "20270115T075459Z"),
         good().set("X-Amz-Date", "20270115T080501Z"),
         good().set("X-Amz-Date", "20270114T080000Z").scope("20270114/eu-west-1/kms/aws4_request"),

@@ -47,6 +47,9 @@ pub(crate) const PAST: Credential = Credential {
 /// When requests are signed: `fixture::NOW`.
 pub(crate) const DATE: &str = "20270115T080000Z";
 
+/// The same, as Date has it.
+pub(crate) const HTTP_DATE: &str = "Fri, 15 Jan 2027 08:00:00 GMT";
+
 pub(crate) const PLAIN: &str = r#"{"NumberOfBytes":32}"#;
 pub(crate) const PLAIN_SHA_256: &str =
     "b386e4217667b85b62d23d3751c5cd6ec17da520661d3785147076dbc373761c";

@@ -7,7 +7,7 @@ use crate::e_requests::{
 };
 use crate::e_signed::{
     accept, access_key_form, algorithm, credential_form, draft, mismatch, missing_parameters,
-    missing_token, not_printable, query, refuse, several_authorizations, then_signed,
+    missing_token, not_printable, not_signed, query, refuse, several_authorizations, then_signed,
     unknown_parameter, unrecognized,
 };
 use crate::row::{Row, row};
@@ -235,8 +235,12 @@ fn payload_hashes(mut row: Row) -> Row {
         let signing = Signing::over_payload(hash);
         let named = draft().with(CONTENT_SHA256, hash);
         row = refuse(row, format!("{hash:?} signed"), draft().signed_as(&signing), mismatch());
-        row =
-            refuse(row, format!("{hash:?} signed and sent"), named.signed_as(&signing), mismatch());
+        row = refuse(
+            row,
+            format!("{hash:?} signed and sent, and the header not signed"),
+            named.signed_as(&signing),
+            not_signed("x-amz-content-sha256"),
+        );
         let signing = signing.and("x-amz-content-sha256");
         let what = format!("{hash:?} signed, sent, and the header signed");
         row = refuse(row, what, named.signed_as(&signing), mismatch());
@@ -245,7 +249,8 @@ fn payload_hashes(mut row: Row) -> Row {
         row = accept(row, what, named.signed_as(&Signing::default().and("x-amz-content-sha256")));
     }
     let recipient = Draft::new(attested_body()).with(CONTENT_SHA256, "UNSIGNED-PAYLOAD");
-    let bytes = recipient.signed_as(&Signing::over_payload("UNSIGNED-PAYLOAD"));
+    let signing = Signing::over_payload("UNSIGNED-PAYLOAD").and("x-amz-content-sha256");
+    let bytes = recipient.signed_as(&signing);
     row = refuse(row, "UNSIGNED-PAYLOAD, with a Recipient", bytes, mismatch());
     let chunk = format!("14;chunk-signature={}\r\n{BODY}\r\n0\r\n\r\n", "0".repeat(64));
     let streaming = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD";
@@ -253,16 +258,18 @@ fn payload_hashes(mut row: Row) -> Row {
         .with("Content-Encoding", "aws-chunked")
         .with("X-Amz-Decoded-Content-Length", "20")
         .with(CONTENT_SHA256, streaming);
+    let of_aws =
+        |signing: Signing| signing.and("x-amz-content-sha256").and("x-amz-decoded-content-length");
     row = refuse(
         row,
         "a body in signed chunks",
-        chunked.signed_as(&Signing::over_payload(streaming)),
+        chunked.signed_as(&of_aws(Signing::over_payload(streaming))),
         mismatch(),
     );
     refuse(
         row,
         "a body in chunks, signed as it is",
-        chunked.signed(),
+        chunked.signed_as(&of_aws(Signing::default())),
         Expected::serialization("trailing characters at line 1 column 3"),
     )
 }

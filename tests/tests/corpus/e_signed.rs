@@ -116,12 +116,21 @@ pub(crate) fn query() -> Expected {
 }
 
 pub(crate) fn no_date() -> Expected {
-    incomplete("Authorization header requires existence of exactly one 'X-Amz-Date' header. ")
+    incomplete(
+        "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. ",
+    )
 }
 
 pub(crate) fn date_form() -> Expected {
     incomplete(
         "Date must be in ISO-8601 'basic format': X-Amz-Date must be a date and time like \
+         '20240820T230143Z'.",
+    )
+}
+
+pub(crate) fn http_date_form() -> Expected {
+    incomplete(
+        "Without X-Amz-Date, Date must be a date and time like 'Tue, 20 Aug 2024 23:01:43 GMT' or \
          '20240820T230143Z'.",
     )
 }

@@ -3,11 +3,11 @@
 use crate::answer::Expected;
 use crate::configuration::{Configuration, SESSION_KEY_ID, SESSION_TOKEN};
 use crate::e_signed::{
-    accept, date_form, draft, mismatch, missing_parameters, no_date, no_list, not_printable,
-    not_signed, refuse, sent_twice, then_signed, unknown_parameter,
+    accept, date_form, draft, http_date_form, mismatch, missing_parameters, no_date, no_list,
+    not_printable, not_signed, refuse, sent_twice, then_signed, unknown_parameter,
 };
 use crate::row::{Row, row};
-use crate::signer::{DATE, Draft, Signing, Spell};
+use crate::signer::{DATE, Draft, HTTP_DATE, Signing, Spell};
 
 pub(crate) fn rows() -> Vec<Row> {
     vec![left_out(), sent_otherwise()]
@@ -20,13 +20,12 @@ fn over(row: Row, list: &str, answer: Expected) -> Row {
 }
 
 fn left_out() -> Row {
-    let mut row = row("E24", "SignedHeaders without host, x-amz-date, x-amz-target")
+    let mut row = row("E24", "SignedHeaders without host, a date, an x-amz-* header that is sent")
         .under(Configuration::signed());
     for (list, name) in [
         ("content-type;x-amz-date;x-amz-target", "host"),
         ("content-type;host;x-amz-target", "x-amz-date"),
         ("content-type;host;x-amz-date", "x-amz-target"),
-        ("host;x-amz-date;x-amz-target", "content-type"),
         // The first of several.
         ("content-type", "host"),
         ("content-type;x-amz-date", "host"),
@@ -40,7 +39,6 @@ fn left_out() -> Row {
         ("content-type;hosts;x-amz-date;x-amz-target", "host"),
         ("content-type;host;x-amz-dat;x-amz-target", "x-amz-date"),
         ("content-type;host;x-amz-date;x-amz-targets", "x-amz-target"),
-        ("content-types;host;x-amz-date;x-amz-target", "content-type"),
         ("content-type;host;x-amz-target;x_amz_date", "x-amz-date"),
         // A token, and no pattern.
         ("*", "host"),
@@ -53,7 +51,66 @@ fn left_out() -> Row {
     let [credential, _, signature] = Signing::default().parameters(&draft());
     let none = format!("AWS4-HMAC-SHA256 {credential}, {signature}");
     row = refuse(row, "no list", draft().authorized(none), missing_parameters(&["SignedHeaders"]));
-    not_sent(row)
+    not_sent(of_aws(dated(unsigned_type(row))))
+}
+
+/// Content-Type is signed or not, as the client likes; the service takes one media type either way.
+fn unsigned_type(mut row: Row) -> Row {
+    let list = Signing::over_headers("host;x-amz-date;x-amz-target");
+    row = accept(row, "Content-Type sent and not signed", draft().signed_as(&list));
+    let refused = || Expected::validation("Content-Type must be application/x-amz-json-1.1");
+    for content_type in ["text/plain", "application/x-www-form-urlencoded", "application/cbor", ""]
+    {
+        let typed = draft().set("Content-Type", content_type).signed_as(&list);
+        row = refuse(row, format!("Content-Type {content_type:?}, not signed"), typed, refused());
+    }
+    let untyped = draft().without("Content-Type");
+    row = refuse(row, "Content-Type neither sent nor signed", untyped.signed_as(&list), refused());
+    let twice = draft().with("Content-Type", "text/plain").signed_as(&list);
+    row = refuse(row, "Content-Type twice, not signed", twice, sent_twice("content-type"));
+    refuse(row, "Content-Type signed and not sent", untyped.signed(), mismatch())
+}
+
+/// Date in the place of X-Amz-Date.
+fn dated(mut row: Row) -> Row {
+    let undated = draft().without("X-Amz-Date");
+    row = refuse(row, "X-Amz-Date signed and not sent", undated.signed(), no_date());
+    let list = Signing::over_headers("content-type;host;x-amz-target");
+    row = refuse(row, "no date", undated.signed_as(&list), no_date());
+    let signing = Signing::over_headers("content-type;date;host;x-amz-target");
+    for date in [HTTP_DATE, DATE, "Fri, 15 Jan 2027 08:00:00 -0000"] {
+        let sent = undated.clone().with("Date", date);
+        row = accept(row, format!("Date: {date}"), sent.signed_as(&signing));
+        let what = format!("Date: {date}, not signed");
+        row = refuse(row, what, sent.signed_as(&list), not_signed("date"));
+        let twice = sent.with("Date", date).signed_as(&signing);
+        row = refuse(row, format!("Date: {date}, twice"), twice, sent_twice("date"));
+    }
+    for date in ["", "Friday, 15-Jan-27 08:00:00 GMT", "Fri, 15 Jan 2027 08:00:00 +0100"] {
+        let sent = undated.clone().with("Date", date).signed_as(&signing);
+        row = refuse(row, format!("Date: {date:?}"), sent, http_date_form());
+    }
+    let other = undated.with("Date", "Fri, 15 Jan 2027 08:00:01 GMT");
+    row = refuse(row, "Date of another second", other.signed_as(&signing), mismatch());
+    let both = draft().with("Date", "Thu, 01 Jan 1970 00:00:00 GMT");
+    accept(row, "Date beside X-Amz-Date, which counts", both.signed())
+}
+
+/// Headers of AWS's, which must be signed if they are sent.
+fn of_aws(mut row: Row) -> Row {
+    for name in ["x-amz-meta", "x-amz-content-sha256", "x-amz-user-agent", "x-amz-"] {
+        let sent = draft().with(name, "a");
+        row = refuse(row, format!("{name} sent, not signed"), sent.signed(), not_signed(name));
+        let signed = sent.signed_as(&Signing::default().and(name));
+        row = accept(row, format!("{name} sent and signed"), signed);
+    }
+    for name in ["x-amzn-trace-id", "x-amz", "amz-sdk-request", "xx-amz-meta"] {
+        let sent = draft().with(name, "a");
+        row = accept(row, format!("{name} sent, not signed"), sent.signed());
+    }
+    let long = format!("x-amz-{}", "a".repeat(1000));
+    let sent = draft().with(&long, "a").signed();
+    refuse(row, "a long name, not signed", sent, not_signed(&long[..128]))
 }
 
 /// Signed and not sent, or neither.
@@ -73,34 +130,14 @@ fn not_sent(mut row: Row) -> Row {
         draft().signed_as(&usual().and("authorization")),
         mismatch(),
     );
-    let no_date_sent = draft().without("X-Amz-Date");
-    row = refuse(row, "X-Amz-Date signed and not sent", no_date_sent.signed(), no_date());
-    let undated = Signing::over_headers("content-type;host;x-amz-target");
-    row = refuse(row, "X-Amz-Date neither", no_date_sent.signed_as(&undated), no_date());
-    let http_date = no_date_sent.clone().with("Date", "Fri, 15 Jan 2027 08:00:00 GMT");
-    let dated = Signing::over_headers("content-type;date;host;x-amz-target");
-    row = refuse(row, "Date in the place of X-Amz-Date", http_date.signed_as(&dated), no_date());
-    let basic = no_date_sent.with("Date", DATE);
-    row = refuse(row, "Date in X-Amz-Date's form", basic.signed_as(&dated), no_date());
-
     let untargeted = draft().without("X-Amz-Target");
     row = refuse(row, "X-Amz-Target signed and not sent", untargeted.signed(), mismatch());
     let list = Signing::over_headers("content-type;host;x-amz-date");
     row = refuse(
         row,
-        "X-Amz-Target neither",
+        "X-Amz-Target neither: the signature is right, the request is not",
         untargeted.signed_as(&list),
-        not_signed("x-amz-target"),
-    );
-
-    let untyped = draft().without("Content-Type");
-    row = refuse(row, "Content-Type signed and not sent", untyped.signed(), mismatch());
-    let list = Signing::over_headers("host;x-amz-date;x-amz-target");
-    row = refuse(
-        row,
-        "Content-Type neither: the signature is right, the request is not",
-        untyped.signed_as(&list),
-        Expected::validation("Content-Type must be application/x-amz-json-1.1"),
+        Expected::unknown_operation(),
     );
 
     // HTTP/1.0 alone lets a request be without Host; the connection ends with its answer.
@@ -128,7 +165,12 @@ fn not_sent(mut row: Row) -> Row {
     row = accept(row, "fewer headers than there are", more.signed());
     let session = draft().with("X-Amz-Security-Token", SESSION_TOKEN);
     let by_session = Signing::by(SESSION_KEY_ID);
-    row = accept(row, "a session token, not signed", session.signed_as(&by_session));
+    row = refuse(
+        row,
+        "a session token, not signed",
+        session.signed_as(&by_session),
+        not_signed("x-amz-security-token"),
+    );
     accept(
         row,
         "a session token, signed",
@@ -150,7 +192,7 @@ fn twice(mut row: Row) -> Row {
     let two = draft().with(META, "a").with(META, "b");
     let one = |value: &str| draft().with(META, value);
     row = accept(row, "another header twice", two.signed_as(&signing));
-    row = accept(row, "another header twice, not signed", two.signed());
+    row = refuse(row, "another header twice, not signed", two.signed(), not_signed("x-amz-meta"));
     row = accept(row, "twice, signed as one with a comma", signed_over(&two, &one("a,b")));
     row = accept(row, "one with a comma, signed as two", signed_over(&one("a,b"), &two));
     row = accept(row, "one with a comma and a space", one("a, b").signed_as(&signing));

@@ -9,6 +9,8 @@ use crate::e_requests::GENERATE_RANDOM;
 
 /// [`NOW`](crate::stage::NOW), as X-Amz-Date has it.
 pub(crate) const DATE: &str = "20270115T080000Z";
+/// The same, as Date has it.
+pub(crate) const HTTP_DATE: &str = "Fri, 15 Jan 2027 08:00:00 GMT";
 pub(crate) const SIGNED_HEADERS: &str = "content-type;host;x-amz-date;x-amz-target";
 /// Of an Authorization header.
 pub(crate) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
@@ -128,9 +130,13 @@ impl Draft {
         self.fields.iter().filter(is_it).map(|(_, value)| value.as_slice()).collect()
     }
 
+    /// Returns the signing time for the string to sign. A Date in place of X-Amz-Date is signed at
+    /// [`DATE`], however it is written.
     fn date(&self) -> String {
-        let value = self.values("x-amz-date").first().copied().unwrap_or_default();
-        String::from_utf8_lossy(value.trim_ascii()).into_owned()
+        match self.values("x-amz-date").first() {
+            Some(value) => String::from_utf8_lossy(value.trim_ascii()).into_owned(),
+            None => DATE.to_owned(),
+        }
     }
 
     /// Path and query.
