@@ -1,5 +1,5 @@
-//! Real clients, through the relay: boto3, the AWS SDK for JavaScript, the AWS CLI version 1, and
-//! OpenSSL for what they receive, and as a client of its own. `tests/clients/setup.sh` installs them. The model that botocore
+//! Real clients, through the relay: boto3, the AWS SDK for JavaScript in versions 3 and 2, aws4fetch, the
+//! AWS CLI version 1, and OpenSSL for what they receive, and as a client of its own. `tests/clients/setup.sh` installs them. The model that botocore
 //! has decides what is right.
 
 #![expect(
@@ -57,6 +57,16 @@ fn javascript_gets_the_bytes_it_asks_for() {
     gets_the_bytes_it_asks_for(Sdk::JavaScript);
 }
 
+#[test]
+fn javascript_v2_gets_the_bytes_it_asks_for() {
+    gets_the_bytes_it_asks_for(Sdk::JavaScriptV2);
+}
+
+#[test]
+fn aws4fetch_gets_the_bytes_it_asks_for() {
+    gets_the_bytes_it_asks_for(Sdk::Aws4fetch);
+}
+
 fn gets_the_bytes_it_asks_for(sdk: Sdk) {
     let service = Relayed::simulator();
     let calls = [32, 32, 1, 1024].map(|n| generate_random(json!({ "NumberOfBytes": n })));
@@ -74,6 +84,16 @@ fn boto3_gets_an_envelope_that_openssl_opens_and_no_plaintext() {
 #[test]
 fn javascript_gets_an_envelope_that_openssl_opens_and_no_plaintext() {
     gets_an_envelope_that_openssl_opens_and_no_plaintext(Sdk::JavaScript);
+}
+
+#[test]
+fn javascript_v2_gets_an_envelope_that_openssl_opens_and_no_plaintext() {
+    gets_an_envelope_that_openssl_opens_and_no_plaintext(Sdk::JavaScriptV2);
+}
+
+#[test]
+fn aws4fetch_gets_an_envelope_that_openssl_opens_and_no_plaintext() {
+    gets_an_envelope_that_openssl_opens_and_no_plaintext(Sdk::Aws4fetch);
 }
 
 fn gets_an_envelope_that_openssl_opens_and_no_plaintext(sdk: Sdk) {

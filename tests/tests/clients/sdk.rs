@@ -14,8 +14,14 @@ use crate::sigv4::table::{Identity, WALLET};
 pub(crate) enum Sdk {
     /// For Python.
     Boto3,
+    /// The same, signing Date in place of X-Amz-Date.
+    Boto3Dated,
     /// For JavaScript, version 3.
     JavaScript,
+    /// For JavaScript, version 2, which leaves Content-Type unsigned.
+    JavaScriptV2,
+    /// Not an SDK: the package aws4fetch, which leaves Content-Type unsigned.
+    Aws4fetch,
 }
 
 /// What became of a call.
@@ -63,16 +69,15 @@ impl Sdk {
         calls: &[Value],
     ) -> Vec<Outcome> {
         let mut command = match self {
-            Self::Boto3 => {
-                let mut command = python("python");
-                command.arg(source("boto3_calls.py"));
+            Self::Boto3 => boto3(),
+            Self::Boto3Dated => {
+                let mut command = boto3();
+                command.env("SIGN_DATE", "");
                 command
             }
-            Self::JavaScript => {
-                let mut command = clean(Command::new("node"));
-                command.arg(source("javascript_calls.mjs")).arg(installed());
-                command
-            }
+            Self::JavaScript => node("javascript_calls.mjs"),
+            Self::JavaScriptV2 => node("javascript_v2_calls.mjs"),
+            Self::Aws4fetch => node("aws4fetch_calls.mjs"),
         };
         configure(&mut command, site.into(), identity);
         let input = Value::from(calls.to_vec()).to_string();
@@ -81,6 +86,20 @@ impl Sdk {
         assert_eq!(outcomes.len(), calls.len());
         outcomes
     }
+}
+
+/// Returns the command that makes calls with boto3.
+fn boto3() -> Command {
+    let mut command = python("python");
+    command.arg(source("boto3_calls.py"));
+    command
+}
+
+/// Returns the command that runs a program of `tests/clients` with Node.js.
+fn node(program: &str) -> Command {
+    let mut command = clean(Command::new("node"));
+    command.arg(source(program)).arg(installed());
+    command
 }
 
 impl Outcome {

@@ -14,6 +14,11 @@ fn boto3_is_served_when_it_signs_with_the_right_secret_and_session_token() {
 }
 
 #[test]
+fn boto3_that_signs_date_in_place_of_x_amz_date_is_served() {
+    is_served_when_it_signs_with_the_right_secret_and_session_token(Party::Boto3Dated);
+}
+
+#[test]
 fn javascript_is_served_when_it_signs_with_the_right_secret_and_session_token() {
     is_served_when_it_signs_with_the_right_secret_and_session_token(Party::JavaScript);
 }
@@ -21,6 +26,16 @@ fn javascript_is_served_when_it_signs_with_the_right_secret_and_session_token() 
 #[test]
 fn cli_is_served_when_it_signs_with_the_right_secret_and_session_token() {
     is_served_when_it_signs_with_the_right_secret_and_session_token(Party::Cli);
+}
+
+#[test]
+fn javascript_v2_is_served_when_it_signs_with_the_right_secret_and_session_token() {
+    is_served_when_it_signs_with_the_right_secret_and_session_token(Party::JavaScriptV2);
+}
+
+#[test]
+fn aws4fetch_is_served_when_it_signs_with_the_right_secret_and_session_token() {
+    is_served_when_it_signs_with_the_right_secret_and_session_token(Party::Aws4fetch);
 }
 
 fn is_served_when_it_signs_with_the_right_secret_and_session_token(party: Party) {
@@ -53,6 +68,16 @@ fn javascript_may_list_whatever_denies_it_random_bytes() {
 #[test]
 fn cli_may_list_whatever_denies_it_random_bytes() {
     may_list_whatever_denies_it_random_bytes(Party::Cli);
+}
+
+#[test]
+fn javascript_v2_may_list_whatever_denies_it_random_bytes() {
+    may_list_whatever_denies_it_random_bytes(Party::JavaScriptV2);
+}
+
+#[test]
+fn aws4fetch_may_list_whatever_denies_it_random_bytes() {
+    may_list_whatever_denies_it_random_bytes(Party::Aws4fetch);
 }
 
 fn may_list_whatever_denies_it_random_bytes(party: Party) {

@@ -1,4 +1,4 @@
-//! The three clients, asked alike.
+//! The clients, asked alike.
 
 use std::process::Output;
 
@@ -13,7 +13,12 @@ use crate::sigv4::table::{Identity, Operation};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Party {
     Boto3,
+    /// boto3 that signs Date in place of X-Amz-Date.
+    Boto3Dated,
+    /// Version 3.
     JavaScript,
+    JavaScriptV2,
+    Aws4fetch,
     /// Version 1.
     Cli,
 }
@@ -39,11 +44,22 @@ pub(super) struct Reply {
 }
 
 impl Party {
+    /// Returns whether the client signs the Content-Type that it sends.
+    pub(super) fn signs_content_type(self) -> bool {
+        match self {
+            Self::Boto3 | Self::Boto3Dated | Self::JavaScript | Self::Cli => true,
+            Self::JavaScriptV2 | Self::Aws4fetch => false,
+        }
+    }
+
     /// Makes all calls: an SDK in one process, the CLI in one for each.
     pub(super) fn ask(self, identity: &Identity, endpoint_url: &str, asks: &[Ask]) -> Vec<Reply> {
         let sdk = match self {
             Self::Boto3 => Sdk::Boto3,
+            Self::Boto3Dated => Sdk::Boto3Dated,
             Self::JavaScript => Sdk::JavaScript,
+            Self::JavaScriptV2 => Sdk::JavaScriptV2,
+            Self::Aws4fetch => Sdk::Aws4fetch,
             Self::Cli => {
                 let ask = |ask: &Ask| ask.of_cli(identity, endpoint_url);
                 return asks.iter().map(ask).collect();

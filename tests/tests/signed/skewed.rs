@@ -1,5 +1,6 @@
 //! Signatures are good for five minutes. What a client does about a clock that is wrong is its own
-//! matter: boto3 and the CLI give up, the SDK for JavaScript corrects itself by the Date header.
+//! matter: boto3, the CLI, version 2 of the SDK for JavaScript and aws4fetch give up, version 3 of that
+//! SDK corrects itself by the Date header.
 
 use super::guarded::Guarded;
 use super::party::{Ask, Party};
@@ -16,14 +17,32 @@ fn cli_gives_up_when_its_clock_is_behind_or_ahead() {
     gives_up_when_its_clock_is_behind_or_ahead(Party::Cli);
 }
 
+#[test]
+fn javascript_v2_gives_up_when_its_clock_is_behind_or_ahead() {
+    gives_up_when_its_clock_is_behind_or_ahead(Party::JavaScriptV2);
+}
+
+#[test]
+fn aws4fetch_gives_up_when_its_clock_is_behind_or_ahead() {
+    gives_up_when_its_clock_is_behind_or_ahead(Party::Aws4fetch);
+}
+
 fn gives_up_when_its_clock_is_behind_or_ahead(party: Party) {
     for clocks in [Clocks::Behind, Clocks::Ahead] {
         let (service, skew) = skewed(clocks);
         let reply = party.ask(&WALLET, service.endpoint_url(), &[Ask::Plain]).remove(0);
-        assert_eq!(reply.statuses, [400], "{clocks:?}: {reply:?}");
-        let refused = Attempt { proven: None, error: reply.result.err() };
-        skew.assert_refused(&refused);
-        assert_eq!(service.attempts(), [refused]);
+        // Version 2 of the SDK for JavaScript tries again when it is told that its signature has
+        // expired, by the same clock.
+        let expected = match (party, clocks) {
+            (Party::JavaScriptV2, Clocks::Behind) => 2,
+            _ => 1,
+        };
+        assert_eq!(reply.statuses, vec![400; expected], "{clocks:?}: {reply:?}");
+        let attempts = service.attempts();
+        assert_eq!(attempts.len(), expected);
+        attempts.iter().for_each(|attempt| skew.assert_refused(attempt));
+        let told = Attempt { proven: None, error: reply.result.err() };
+        assert_eq!(attempts.last(), Some(&told));
     }
 }
 

@@ -14,6 +14,10 @@ use crate::sigv4::table::{Identity, MISMATCH, TEMPORARY, WALLET, WALLET_ARN};
 /// A change to a request for bytes sealed to a recipient, and what it is.
 type Tampering = (&'static str, fn(&mut Message));
 
+/// A client that leaves Content-Type unsigned cannot be protected from its change; see
+/// [`javascript_v2_and_aws4fetch_get_no_bytes_for_a_changed_content_type`].
+const CONTENT_TYPE_CHANGES: &str = "the content type has a parameter more";
+
 const TAMPERINGS: [Tampering; 9] = [
     ("the Recipient is dropped", drop_recipient),
     ("another number of bytes is asked for", |request| {
@@ -31,7 +35,7 @@ const TAMPERINGS: [Tampering; 9] = [
         body.push(b' ');
         request.set_body(body);
     }),
-    ("the content type has a parameter more", |request| {
+    (CONTENT_TYPE_CHANGES, |request| {
         request.set_header("content-type", "application/x-amz-json-1.1; charset=utf-8");
     }),
     ("the host is another", |request| request.set_header("host", "kms.eu-west-1.example")),
@@ -49,9 +53,22 @@ fn javascript_is_refused_when_its_request_was_changed_on_the_way() {
     is_refused_when_its_request_was_changed_on_the_way(Party::JavaScript);
 }
 
+#[test]
+fn javascript_v2_is_refused_when_its_request_was_changed_on_the_way() {
+    is_refused_when_its_request_was_changed_on_the_way(Party::JavaScriptV2);
+}
+
+#[test]
+fn aws4fetch_is_refused_when_its_request_was_changed_on_the_way() {
+    is_refused_when_its_request_was_changed_on_the_way(Party::Aws4fetch);
+}
+
 fn is_refused_when_its_request_was_changed_on_the_way(party: Party) {
-    let changes = TAMPERINGS.map(|(tampering, change)| (tampering.to_owned(), change));
-    assert_refused(party, &WALLET, changes.into());
+    let is_covered =
+        |(name, _): &Tampering| *name != CONTENT_TYPE_CHANGES || party.signs_content_type();
+    let changes = TAMPERINGS.into_iter().filter(is_covered);
+    let changes = changes.map(|(tampering, change)| (tampering.to_owned(), change));
+    assert_refused(party, &WALLET, changes.collect());
 }
 
 #[test]
@@ -62,6 +79,16 @@ fn boto3_is_refused_when_any_bit_of_its_body_was_flipped() {
 #[test]
 fn javascript_is_refused_when_any_bit_of_its_body_was_flipped() {
     is_refused_when_any_bit_of_its_body_was_flipped(Party::JavaScript);
+}
+
+#[test]
+fn javascript_v2_is_refused_when_any_bit_of_its_body_was_flipped() {
+    is_refused_when_any_bit_of_its_body_was_flipped(Party::JavaScriptV2);
+}
+
+#[test]
+fn aws4fetch_is_refused_when_any_bit_of_its_body_was_flipped() {
+    is_refused_when_any_bit_of_its_body_was_flipped(Party::Aws4fetch);
 }
 
 fn is_refused_when_any_bit_of_its_body_was_flipped(party: Party) {
@@ -101,10 +128,29 @@ where
     assert_eq!(service.attempts(), names.iter().map(|_| refused()).collect::<Vec<_>>());
 }
 
+/// A signature that does not cover Content-Type is right whatever its value. The service speaks one
+/// media type and refuses every other, so a change can only do what dropping the request would.
+#[test]
+fn javascript_v2_and_aws4fetch_get_no_bytes_for_a_changed_content_type() {
+    for party in [Party::JavaScriptV2, Party::Aws4fetch] {
+        let service = Guarded::start();
+        let ask = Ask::Sealed(service.document(&TestKey::of_bits(2048)));
+        let wire = Tamperer::before(service.endpoint_url(), |request| {
+            request.set_header("content-type", "application/x-www-form-urlencoded");
+        });
+        let reply = party.ask(&WALLET, wire.endpoint_url(), &[ask]).remove(0);
+        let message = "Content-Type must be application/x-amz-json-1.1";
+        let refused = ("ValidationException".to_owned(), message.to_owned());
+        assert_eq!((reply.statuses, reply.result), (vec![400], Err(refused.clone())), "{party:?}");
+        let proven = Some((WALLET_ARN.to_owned(), WALLET.access_key_id.to_owned()));
+        assert_eq!(service.attempts(), [Attempt { proven, error: Some(refused) }]);
+    }
+}
+
 #[test]
 fn sdks_are_served_through_somebody_who_changes_nothing() {
     let key = TestKey::of_bits(2048);
-    for party in [Party::Boto3, Party::JavaScript] {
+    for party in [Party::Boto3, Party::JavaScript, Party::JavaScriptV2, Party::Aws4fetch] {
         let service = Guarded::start();
         let ask = Ask::Sealed(service.document(&key));
         let wire = Tamperer::before(service.endpoint_url(), |_| {});

@@ -1,0 +1,51 @@
+// Makes KMS calls with the AWS SDK for JavaScript v2: the same protocol as boto3_calls.py. The one
+// argument is the folder whose node_modules holds the SDK.
+
+import { readFileSync } from "node:fs";
+import { Agent } from "node:https";
+import { createRequire } from "node:module";
+import { json } from "node:stream/consumers";
+
+// It says on stderr that version 3 should be used.
+process.env.AWS_SDK_JS_SUPPRESS_MAINTENANCE_MODE_MESSAGE = "1";
+// An import would look for the SDK beside this file, where nothing is installed.
+const { KMS } = createRequire(`${process.argv[2]}/`)("aws-sdk");
+// The SDK does not read these variables.
+const { AWS_CA_BUNDLE: bundle, AWS_ENDPOINT_URL_KMS: endpoint, AWS_MAX_ATTEMPTS } = process.env;
+const httpOptions = bundle ? { agent: new Agent({ ca: readFileSync(bundle) }) } : {};
+const client = new KMS({ endpoint, httpOptions, maxRetries: Number(AWS_MAX_ATTEMPTS) - 1 });
+
+let responses = [];
+
+async function make({ operation, parameters }) {
+  const recipient = parameters.Recipient;
+  if (recipient?.AttestationDocument !== undefined) {
+    recipient.AttestationDocument = Buffer.from(recipient.AttestationDocument, "base64");
+  }
+  const request = client.makeRequest(operation[0].toLowerCase() + operation.slice(1), parameters);
+  // Before the SDK parses it: only the raw body tells an absent member from an empty one.
+  request.on("httpDone", ({ httpResponse: { statusCode, body } }) => {
+    responses.push({ status: statusCode, body: body.toString() });
+  });
+  try {
+    const answer = await request.promise();
+    const members = Object.entries(answer).filter(([name]) => name !== "$response");
+    return { answer: Object.fromEntries(members.map(([name, value]) => [name, encoded(value)])) };
+  } catch ({ code, message }) {
+    // The SDK has no class for any error.
+    return { error: { name: code, message, typed: false } };
+  }
+}
+
+// JSON has no undefined, and would hide a property of that value.
+function encoded(value) {
+  if (value === undefined) return "undefined";
+  return Buffer.isBuffer(value) ? value.toString("base64") : value;
+}
+
+const outcomes = [];
+for (const call of await json(process.stdin)) {
+  responses = [];
+  outcomes.push({ ...(await make(call)), responses });
+}
+console.log(JSON.stringify(outcomes));
