@@ -4,6 +4,8 @@
 //! The crate `tracing-appender` does the same for a log, but ends by printing where nobody reads,
 //! which blocks or panics in the very case that matters here.
 
+mod batch;
+
 use std::io::{self, Write};
 use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,12 +13,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// Lines that wait to be written; those that find no room are dropped and counted.
+/// Lines that wait to be written; those that find no room are dropped and counted. Secondary lines
+/// take none of these places: see [`Lines::offer_secondary`].
 pub const QUEUE_LENGTH: usize = 1024;
-
-/// Bytes that are written at once, where so many wait: what a pipe takes in one piece (`PIPE_BUF`),
-/// so that the lines of two writers never mix in it. A longer line is written alone.
-const BATCH_LENGTH: usize = 4096;
 
 /// How long the thread lets lines gather. To wake it costs more than a line does, and where there are
 /// thousands in a second it is not woken for each.
@@ -100,13 +99,49 @@ struct Queue<T> {
 
 #[derive(Debug)]
 struct State<T> {
-    lines: Vec<T>,
-    /// Queued or being written.
-    pending: usize,
+    lines: Vec<Queued<T>>,
+    /// Lines that are queued or being written.
+    pending: Count,
     thread: Thread,
     /// Somebody waits until all is written.
     hurried: bool,
     closed: bool,
+}
+
+/// A line that waits.
+#[derive(Debug)]
+struct Queued<T> {
+    line: T,
+    is_secondary: bool,
+}
+
+/// A number of lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Count {
+    all: usize,
+    /// Secondary lines among them.
+    secondary: usize,
+}
+
+impl Count {
+    fn of(is_secondary: bool) -> Self {
+        Self { all: 1, secondary: usize::from(is_secondary) }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self { all: self.all + other.all, secondary: self.secondary + other.secondary }
+    }
+
+    fn minus(self, other: Self) -> Self {
+        Self {
+            all: self.all.saturating_sub(other.all),
+            secondary: self.secondary.saturating_sub(other.secondary),
+        }
+    }
+
+    fn primary(self) -> usize {
+        self.all.saturating_sub(self.secondary)
+    }
 }
 
 /// What the thread does.
@@ -135,14 +170,14 @@ impl<T: Line> Lines<T> {
         let queue = Arc::new(Queue::new());
         let lines = Arc::clone(&queue);
         let thread = thread::Builder::new().name(name.to_owned());
-        thread.spawn(move || write_all(&lines, writer))?;
+        thread.spawn(move || batch::write_all(&lines, writer))?;
         Ok(Self(Arc::new(Way(queue))))
     }
 
     /// Hands a line over, or drops it: at once either way.
     pub fn submit(&self, line: T) {
         if self.offer(line).is_err() {
-            self.drop_one();
+            self.0.0.drop_lines(1);
         }
     }
 
@@ -151,7 +186,17 @@ impl<T: Line> Lines<T> {
     /// # Errors
     /// The line, if there is none: [`settled`](Self::settled) tells when that may have changed.
     pub fn offer(&self, line: T) -> Result<(), T> {
-        self.0.0.offer(line)
+        self.0.0.offer(line, |pending| pending.primary() < QUEUE_LENGTH, false)
+    }
+
+    /// Hands over a line that gives way to the others: it takes none of their [`QUEUE_LENGTH`]
+    /// places, and is taken only while fewer than `limit` lines of either kind wait. So a slow reader
+    /// gets no secondary lines, and a flood of them costs the other lines nothing.
+    ///
+    /// # Errors
+    /// The line, if there is no room for it.
+    pub fn offer_secondary(&self, line: T, limit: usize) -> Result<(), T> {
+        self.0.0.offer(line, |pending| pending.all < limit, true)
     }
 
     /// Waits until lines are written or given up, from when this is called on: there is room then.
@@ -188,7 +233,7 @@ impl<T> Queue<T> {
     fn new() -> Self {
         let state = State {
             lines: Vec::new(),
-            pending: 0,
+            pending: Count::default(),
             thread: Thread::Works,
             hurried: false,
             closed: false,
@@ -204,13 +249,18 @@ impl<T> Queue<T> {
         }
     }
 
-    fn offer(&self, line: T) -> Result<(), T> {
+    fn offer(
+        &self,
+        line: T,
+        has_room: impl Fn(Count) -> bool,
+        is_secondary: bool,
+    ) -> Result<(), T> {
         let mut state = self.lock();
-        if state.pending >= QUEUE_LENGTH {
+        if !has_room(state.pending) {
             return Err(line);
         }
-        state.lines.push(line);
-        state.pending += 1;
+        state.lines.push(Queued { line, is_secondary });
+        state.pending = state.pending.plus(Count::of(is_secondary));
         let is_due = match state.thread {
             Thread::Works => false,
             Thread::Gathers => state.is_due(),
@@ -226,7 +276,7 @@ impl<T> Queue<T> {
     }
 
     /// Moves all lines into `taken` once there are some; `false` if there will never be any.
-    fn take(&self, taken: &mut Vec<T>) -> bool {
+    fn take(&self, taken: &mut Vec<Queued<T>>) -> bool {
         let mut state = self.lock();
         while state.lines.is_empty() {
             if state.closed {
@@ -247,18 +297,18 @@ impl<T> Queue<T> {
 
     fn flush(&self, timeout: Duration) -> usize {
         let mut state = self.lock();
-        state.hurried = state.pending > 0;
+        state.hurried = state.pending.all > 0;
         self.work.notify_one();
-        let waited = self.is_idle.wait_timeout_while(state, timeout, |state| state.pending > 0);
+        let waited = self.is_idle.wait_timeout_while(state, timeout, |state| state.pending.all > 0);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        state.pending
+        state.pending.all
     }
 
     /// So many lines are written, or dropped.
-    fn settle(&self, lines: usize) {
+    fn settle(&self, lines: Count) {
         let mut state = self.lock();
-        state.pending = state.pending.saturating_sub(lines);
-        let is_awaited = state.pending == 0 && mem::take(&mut state.hurried);
+        state.pending = state.pending.minus(lines);
+        let is_awaited = state.pending.all == 0 && mem::take(&mut state.hurried);
         drop(state);
         if is_awaited {
             self.is_idle.notify_all();
@@ -281,54 +331,6 @@ impl<T> State<T> {
     /// Whether what is there is written without waiting for more.
     fn is_due(&self) -> bool {
         self.hurried || self.closed || self.lines.len() >= GATHERED_LENGTH
-    }
-}
-
-fn write_all<T: Line>(queue: &Queue<T>, writer: impl Write) {
-    let mut batch = Batch { bytes: Vec::new(), lines: 0, writer, queue };
-    let mut taken = Vec::new();
-    while queue.take(&mut taken) {
-        taken.drain(..).for_each(|line| batch.push(line));
-        batch.write();
-    }
-}
-
-/// Whole lines that are written at once.
-struct Batch<'a, W, T> {
-    bytes: Vec<u8>,
-    lines: usize,
-    writer: W,
-    queue: &'a Queue<T>,
-}
-
-impl<W: Write, T: Line> Batch<'_, W, T> {
-    /// Adds a line; what is before it is written first if both are too long together.
-    fn push(&mut self, line: T) {
-        let before = self.bytes.len();
-        if line.append_to(&mut self.bytes).is_err() {
-            self.bytes.truncate(before);
-            self.queue.drop_lines(1);
-            self.queue.settle(1);
-            return;
-        }
-        if self.bytes.len() > BATCH_LENGTH && before > 0 {
-            let line = self.bytes.split_off(before);
-            self.write();
-            self.bytes = line;
-        }
-        self.lines += 1;
-    }
-
-    fn write(&mut self) {
-        let lines = mem::take(&mut self.lines);
-        if lines == 0 {
-            return;
-        }
-        if self.writer.write_all(&self.bytes).and_then(|()| self.writer.flush()).is_err() {
-            self.queue.drop_lines(u64::try_from(lines).unwrap_or(u64::MAX));
-        }
-        self.bytes.clear();
-        self.queue.settle(lines);
     }
 }
 

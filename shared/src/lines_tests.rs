@@ -1,5 +1,6 @@
 use std::sync::mpsc::{self, Receiver};
 
+use super::batch::BATCH_LENGTH;
 use super::*;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -56,6 +57,43 @@ fn drops_and_counts_what_finds_no_room_and_never_waits() {
     assert_eq!(lines.flush(PATIENCE), 0);
     let written = written.lock().unwrap().len() / LENGTH;
     assert_eq!(written + dropped, QUEUE_LENGTH * 2);
+}
+
+#[test]
+fn secondary_lines_take_no_place_of_the_others() {
+    const LIMIT: usize = 256;
+    // Longer than a batch, so that the thread holds on to one at the most.
+    let line = || vec![b'-'; BATCH_LENGTH + 1];
+    let (lines, let_through, written) = gated();
+    let taken =
+        (0..10 * QUEUE_LENGTH).filter(|_| lines.offer_secondary(line(), LIMIT).is_ok()).count();
+    assert_eq!(taken, LIMIT);
+    for _ in 0..QUEUE_LENGTH {
+        lines.submit(line());
+    }
+    assert_eq!(lines.dropped(), 0);
+    lines.submit(line());
+    assert_eq!(lines.dropped(), 1);
+    drop(let_through);
+    assert_eq!(lines.flush(PATIENCE), 0);
+    assert_eq!(written.lock().unwrap().len(), (LIMIT + QUEUE_LENGTH) * (BATCH_LENGTH + 1));
+    // All places are free again.
+    assert!(lines.offer_secondary(line(), 1).is_ok());
+    assert_eq!(lines.flush(PATIENCE), 0);
+}
+
+#[test]
+fn secondary_lines_find_no_room_where_others_wait() {
+    const LIMIT: usize = 256;
+    let (lines, let_through, _) = gated();
+    for _ in 0..LIMIT {
+        lines.submit(vec![b'-'; BATCH_LENGTH + 1]);
+    }
+    assert!(lines.offer_secondary(b"\n".to_vec(), LIMIT).is_err());
+    assert_eq!(lines.dropped(), 0);
+    drop(let_through);
+    assert_eq!(lines.flush(PATIENCE), 0);
+    assert!(lines.offer_secondary(b"\n".to_vec(), LIMIT).is_ok());
 }
 
 #[test]
