@@ -18,12 +18,19 @@ pub(crate) struct Account<'a> {
     entry: Entry<'a>,
     requests: &'a Requests,
     begun: Instant,
+    /// Whether the limits on log lines left out why it was refused.
+    is_quiet: bool,
 }
 
 impl<'a> Account<'a> {
     /// Of a request that has arrived.
     pub(crate) fn open(entry: Entry<'a>, requests: &'a Requests) -> Self {
-        Self { entry, requests, begun: Instant::now() }
+        Self { entry, requests, begun: Instant::now(), is_quiet: false }
+    }
+
+    /// Lowers the level of the request's own line, as the log has no line on why it was refused.
+    pub(crate) fn make_quiet(&mut self) {
+        self.is_quiet = true;
     }
 }
 
@@ -56,7 +63,7 @@ impl Drop for Account<'_> {
         // In seconds, as in the metrics.
         let duration = took.as_secs_f64();
         match ending {
-            Ending::Refused(error) if error.status() >= 500 => {
+            Ending::Refused(error) if error.status() >= 500 && !self.is_quiet => {
                 tracing::warn!(%request_id, operation, outcome, duration, "answered");
             }
             _ => tracing::debug!(%request_id, operation, outcome, duration, "answered"),

@@ -19,7 +19,7 @@ use crate::config::Settings;
 use crate::entropy::{Entropy, EntropyFault, KnownAnswerError, known_answers};
 use crate::http::{Answer, Received};
 use crate::key_store::{KeyStoreError, KeyStores};
-use crate::kms::{self, Generator};
+use crate::kms::{self, Generator, RefusalLog};
 use crate::metrics::{self, Metrics, Moment};
 use crate::nsm::{Booted, NsmFault, NsmThread};
 use crate::own_document::{self, OwnDocuments};
@@ -41,6 +41,7 @@ pub struct Service<P: Platform> {
     clock: Arc<TrustedClock<P::Clock>>,
     pub(crate) metrics: Arc<Metrics>,
     audit: Audit,
+    pub(crate) refusal_log: RefusalLog,
     own_documents: OwnDocuments,
     tls: Option<Tls>,
 }
@@ -120,6 +121,7 @@ impl<P: Platform> Service<P> {
         let generator = Arc::new(Generator { verifier, policy, entropy, key_stores });
         let workers = Workers::start(settings.workers)?;
         let own_documents = OwnDocuments::new(tls.as_ref().and_then(Tls::binding));
+        let audit = audit.limited(settings.unauthenticated);
         let this = Self {
             platform,
             settings,
@@ -128,6 +130,7 @@ impl<P: Platform> Service<P> {
             clock,
             metrics,
             audit,
+            refusal_log: RefusalLog::new(),
             own_documents,
             tls,
         };
@@ -258,9 +261,16 @@ impl<P: Platform> Service<P> {
         let verified =
             Familiarity::ALL.map(|known| (known, self.generator.verifier.verified(known)));
         let (audit_dropped, log_dropped) = (self.audit.dropped(), process::log_dropped());
-        let moment =
-            Moment { ready, stock, expired, verified, key_stores, audit_dropped, log_dropped };
-        self.metrics.encode(moment)
+        self.metrics.encode(Moment {
+            ready,
+            stock,
+            expired,
+            verified,
+            key_stores,
+            audit_dropped,
+            audit_omitted: self.audit.omitted(),
+            log_dropped,
+        })
     }
 
     /// Makes it know the time no longer.

@@ -28,8 +28,9 @@ const KIND: &str =
     r#""readOnly":true,"resources":[],"eventType":"AwsApiCall","managementEvent":true"#;
 const CATEGORY: &str = r#""eventCategory":"Management""#;
 
-/// Writes the record at the end of `line`, with its line feed.
-pub(super) fn append(record: &Record, line: &mut Vec<u8>) -> io::Result<()> {
+/// Writes the record at the end of `line`, with its line feed. `omitted` records of unauthenticated
+/// callers were left out since the last one that was written.
+pub(super) fn append(record: &Record, omitted: u64, line: &mut Vec<u8>) -> io::Result<()> {
     let (error_code, error_message) = match &record.outcome {
         Outcome::Granted => (None, None),
         Outcome::Refused { error, message } => (Some(error.name()), message.as_deref()),
@@ -48,7 +49,7 @@ pub(super) fn append(record: &Record, line: &mut Vec<u8>) -> io::Result<()> {
         event.nullable("awsRegion", record.region.as_deref())?;
         let source = record.source.map(|source| source.to_string());
         event.nullable("sourceIPAddress", source.as_deref())?;
-        event.nullable("userAgent", record.user_agent.as_deref())?;
+        event.nullable("userAgent", record.user_agent())?;
         event.optional("errorCode", error_code)?;
         event.optional("errorMessage", error_message)?;
         match &record.parameters {
@@ -56,10 +57,8 @@ pub(super) fn append(record: &Record, line: &mut Vec<u8>) -> io::Result<()> {
             None => event.null("requestParameters"),
         }
         event.constant(NO_ELEMENTS);
-        if let Some(proven) = &record.recipient {
-            event.object("additionalEventData", |data| {
-                data.object("recipient", |object| recipient(proven, object))
-            })?;
+        if record.recipient.is_some() || omitted > 0 {
+            event.object("additionalEventData", |data| additional(record, omitted, data))?;
         }
         event.text("requestID", record.request_id.encode(&mut [0; RequestId::LENGTH]))?;
         event.text("eventID", RequestId::random().encode(&mut [0; RequestId::LENGTH]))?;
@@ -67,7 +66,9 @@ pub(super) fn append(record: &Record, line: &mut Vec<u8>) -> io::Result<()> {
         event.optional("recipientAccountId", principal.map(Principal::account_id))?;
         event.constant(CATEGORY);
         match &record.tls {
-            Some(tls) => event.object("tlsDetails", |object| tls_details(tls, object)),
+            Some(tls) => {
+                event.object("tlsDetails", |object| tls_details(tls, record.tls_host(), object))
+            }
             None => Ok(()),
         }
     })
@@ -76,14 +77,24 @@ pub(super) fn append(record: &Record, line: &mut Vec<u8>) -> io::Result<()> {
 /// Bytes of a time such as `2026-02-03T10:12:02Z`, and some.
 const TIME_LENGTH: usize = 32;
 
-fn tls_details(tls: &Tls, details: &mut Object<'_>) -> io::Result<()> {
+fn additional(record: &Record, omitted: u64, data: &mut Object<'_>) -> io::Result<()> {
+    if let Some(proven) = &record.recipient {
+        data.object("recipient", |object| recipient(proven, object))?;
+    }
+    match omitted {
+        0 => Ok(()),
+        _ => data.number("unauthenticatedRecordsOmitted", omitted),
+    }
+}
+
+fn tls_details(tls: &Tls, host: Option<&str>, details: &mut Object<'_>) -> io::Result<()> {
     details.text("tlsVersion", tls.details.version)?;
     details.text("cipherSuite", tls.details.cipher_suite)?;
-    details.nullable("clientProvidedHostHeader", tls.host.as_deref())
+    details.nullable("clientProvidedHostHeader", host)
 }
 
 fn parameters(asked: &Parameters, parameters: &mut Object<'_>) -> io::Result<()> {
-    parameters.number("numberOfBytes", asked.number_of_bytes)?;
+    parameters.number("numberOfBytes", u64::try_from(asked.number_of_bytes).unwrap_or(u64::MAX))?;
     parameters.optional("customKeyStoreId", asked.custom_key_store_id.as_deref())
 }
 

@@ -71,7 +71,7 @@ impl Object<'_> {
     }
 
     /// A number.
-    pub(super) fn number(&mut self, name: &str, value: usize) -> io::Result<()> {
+    pub(super) fn number(&mut self, name: &str, value: u64) -> io::Result<()> {
         self.name(name);
         write!(self.line, "{value}")
     }

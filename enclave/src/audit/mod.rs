@@ -1,32 +1,32 @@
 //! The audit trail: one JSON record a line for each request to KMS, granted or refused, in
 //! CloudTrail's shape.
 //!
-//! A request never waits for it: what nobody takes fast enough is dropped and counted. Of the queue,
-//! strangers' records have half at the most, so that nobody without a credential can push the
-//! records of those who have one out of it.
+//! A request never waits for it: what nobody takes fast enough is dropped and counted. Records of
+//! unauthenticated callers are limited in rate and in their share of the queue, where they take none of
+//! the places of other records. The next record that is written tells how many the limits left out.
 
 mod event;
 mod json;
 mod record;
 #[cfg(test)]
 mod tests;
+mod unauthenticated;
 
 use std::io::{self, Write};
 use std::mem;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use shared::lines::{Line, Lines, QUEUE_LENGTH};
+use shared::lines::{Line, Lines};
 use shared::transport::limits::FLUSH_TIMEOUT;
 
 pub use self::record::Record;
 pub(crate) use self::record::{Ending, Recipient};
+use self::unauthenticated::{Budget, Omissions};
+pub(crate) use self::unauthenticated::{Omitted, UnauthenticatedLimits};
 use crate::config::Server;
 use crate::log_channel::LogChannel;
-
-/// Records of strangers that wait at a time.
-const STRANGERS_QUEUE_LENGTH: usize = QUEUE_LENGTH / 2;
 
 /// Where records go.
 #[derive(Debug)]
@@ -35,39 +35,24 @@ pub struct Audit(Option<Trail>);
 #[derive(Debug)]
 struct Trail {
     lines: Lines<Waiting>,
-    strangers: Arc<AtomicUsize>,
+    unauthenticated: Budget,
+    omissions: Arc<Omissions>,
     /// Of the records that were lost, how many the log has told of.
-    reported: AtomicU64,
+    reported: Reported,
+    /// Of the records that were left out, how many the log has told of.
+    reported_omissions: Reported,
 }
 
-/// A record on its way, and its place among those of strangers if it has one.
+/// A record on its way.
 #[derive(Debug)]
 struct Waiting {
     record: Record,
-    _place: Option<Place>,
-}
-
-/// One of the places that strangers' records have.
-#[derive(Debug)]
-struct Place(Arc<AtomicUsize>);
-
-impl Place {
-    fn take(strangers: &Arc<AtomicUsize>) -> Option<Self> {
-        let place = Self(Arc::clone(strangers));
-        let before = strangers.fetch_add(1, Ordering::Relaxed);
-        (before < STRANGERS_QUEUE_LENGTH).then_some(place)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
+    omissions: Arc<Omissions>,
 }
 
 impl Line for Waiting {
     fn append_to(self, batch: &mut Vec<u8>) -> io::Result<()> {
-        event::append(&self.record, batch)
+        event::append(&self.record, self.omissions.take_untold(), batch)
     }
 }
 
@@ -82,8 +67,21 @@ impl Audit {
     /// # Errors
     /// If there is no thread to be had.
     pub fn to(writer: impl Write + Send + 'static) -> io::Result<Self> {
-        let lines = Lines::to("audit", writer)?;
-        Ok(Self(Some(Trail { lines, strangers: Arc::default(), reported: AtomicU64::new(0) })))
+        Ok(Self(Some(Trail {
+            lines: Lines::to("audit", writer)?,
+            unauthenticated: UnauthenticatedLimits::default().budget(),
+            omissions: Arc::default(),
+            reported: Reported::default(),
+            reported_omissions: Reported::default(),
+        })))
+    }
+
+    /// Returns the same, with `limits` on the records of unauthenticated callers.
+    pub(crate) fn limited(mut self, limits: UnauthenticatedLimits) -> Self {
+        if let Some(trail) = &mut self.0 {
+            trail.unauthenticated = limits.budget();
+        }
+        self
     }
 
     /// To where `server` has its log go, else to standard output.
@@ -113,30 +111,65 @@ impl Audit {
     pub fn dropped(&self) -> u64 {
         self.0.as_ref().map_or(0, |trail| trail.lines.dropped())
     }
+
+    /// Records of unauthenticated callers that the limits left out so far.
+    pub(crate) fn omitted(&self) -> Omitted {
+        self.0.as_ref().map(|trail| trail.omissions.so_far()).unwrap_or_default()
+    }
 }
 
 impl Trail {
     /// Hands a record over, or drops it: at once either way.
     fn submit(&self, record: Record) {
-        let place = record.is_of_stranger().then(|| Place::take(&self.strangers));
-        match place {
-            None => self.lines.submit(Waiting { record, _place: None }),
-            Some(Some(place)) => self.lines.submit(Waiting { record, _place: Some(place) }),
-            Some(None) => self.lines.drop_one(),
+        if record.is_unauthenticated() {
+            self.submit_unauthenticated(record);
+        } else {
+            self.lines.submit(self.waiting(record));
         }
         self.report();
     }
 
-    /// Says that records were lost: the first time at once, and then whenever they have doubled, lest
-    /// the log takes the trail's place. Whatever the cause, the next request tells.
+    fn submit_unauthenticated(&self, record: Record) {
+        let Budget { rate, queue_length } = &self.unauthenticated;
+        if !rate.admits_one() {
+            self.omissions.count_over_rate();
+        } else if self.lines.offer_secondary(self.waiting(record), *queue_length).is_err() {
+            self.omissions.count_over_queue();
+        }
+    }
+
+    fn waiting(&self, record: Record) -> Waiting {
+        Waiting { record, omissions: Arc::clone(&self.omissions) }
+    }
+
+    /// Logs that records were lost or left out. Whatever the cause, the next request tells.
     fn report(&self) {
-        let (dropped, reported) = (self.lines.dropped(), self.reported.load(Ordering::Relaxed));
-        let order = Ordering::Relaxed;
-        if dropped >= reported.saturating_mul(2).max(1)
-            && self.reported.compare_exchange(reported, dropped, order, order).is_ok()
-        {
+        let dropped = self.lines.dropped();
+        if self.reported.is_due(dropped) {
             tracing::warn!(dropped, "audit records are lost: nobody takes them fast enough");
         }
+        let omitted = self.omissions.so_far().total();
+        if self.reported_omissions.is_due(omitted) {
+            tracing::warn!(
+                omitted,
+                "audit records of unauthenticated callers are left out: they exceed the limits of \
+                 [audit]"
+            );
+        }
+    }
+}
+
+/// A count as the log last told it.
+#[derive(Debug, Default)]
+struct Reported(AtomicU64);
+
+impl Reported {
+    /// Returns whether the log has to tell of `count`: the first time at once, and then whenever it
+    /// has doubled, lest the log takes the trail's place.
+    fn is_due(&self, count: u64) -> bool {
+        let (reported, order) = (self.0.load(Ordering::Relaxed), Ordering::Relaxed);
+        count >= reported.saturating_mul(2).max(1)
+            && self.0.compare_exchange(reported, count, order, order).is_ok()
     }
 }
 
@@ -147,6 +180,13 @@ impl Drop for Trail {
         let dropped = self.lines.dropped();
         if unwritten > 0 || dropped > 0 {
             tracing::warn!(unwritten, dropped, "audit records were lost: nobody took them");
+        }
+        let omitted = self.omissions.untold();
+        if omitted > 0 {
+            tracing::warn!(
+                omitted,
+                "audit records of unauthenticated callers were left out since the last record"
+            );
         }
     }
 }

@@ -13,6 +13,9 @@ use crate::http::{Received, RequestId, TlsDetails};
 
 /// Bytes of a text that came from outside; CloudTrail's own limit for a user agent and a message.
 const MAX_TEXT_LENGTH: usize = 1024;
+/// Bytes of a header that an unauthenticated caller sent. An error's message is the service's own text,
+/// and keeps [`MAX_TEXT_LENGTH`].
+const MAX_UNAUTHENTICATED_LENGTH: usize = 128;
 
 /// The registers that AWS KMS records of an enclave; PCR0 is the image's digest.
 const ENCLAVE_PCRS: [usize; 6] = [0, 1, 2, 3, 4, 8];
@@ -99,7 +102,7 @@ impl Record {
         let Received { id: request_id, channel, source, head, .. } = request;
         let header = |name| {
             let value = head.headers.get(name).map(HeaderValue::as_bytes);
-            value.map(|value| clip(&String::from_utf8_lossy(value)))
+            value.map(|value| clip(&String::from_utf8_lossy(value), MAX_TEXT_LENGTH).to_owned())
         };
         Self {
             request_id,
@@ -133,9 +136,30 @@ impl Record {
         }
     }
 
-    /// Whether nobody was let in with it.
-    pub(super) fn is_of_stranger(&self) -> bool {
-        self.caller.is_none()
+    /// Returns whether nothing proves the caller, so that the limits on unauthenticated callers hold for
+    /// the record: no signature was verified. Where none is asked for (`[auth] mode = "none"`), a request
+    /// that is answered counts as authenticated, and so does one with a verified document. What remains
+    /// there are refusals that any client can cause.
+    pub(crate) fn is_unauthenticated(&self) -> bool {
+        let is_anonymous = |caller: &Caller| caller.principal().is_none();
+        self.caller.as_ref().is_none_or(is_anonymous)
+            && self.recipient.is_none()
+            && !matches!(self.outcome, Outcome::Granted)
+    }
+
+    /// Returns the User-Agent, as much as is recorded of it.
+    pub(super) fn user_agent(&self) -> Option<&str> {
+        self.user_agent.as_deref().map(|text| clip(text, self.max_header_length()))
+    }
+
+    /// Returns the Host that the client sent over TLS, as much as is recorded of it.
+    pub(super) fn tls_host(&self) -> Option<&str> {
+        let host = self.tls.as_ref().and_then(|tls| tls.host.as_deref());
+        host.map(|text| clip(text, self.max_header_length()))
+    }
+
+    fn max_header_length(&self) -> usize {
+        if self.is_unauthenticated() { MAX_UNAUTHENTICATED_LENGTH } else { MAX_TEXT_LENGTH }
     }
 
     /// Its name.
@@ -192,7 +216,8 @@ impl Record {
 
     /// It is answered with `error`.
     pub(crate) fn refuse(&mut self, error: &KmsError) {
-        let message = error.message.as_deref().map(clip);
+        let message = error.message.as_deref();
+        let message = message.map(|message| clip(message, MAX_TEXT_LENGTH).to_owned());
         self.outcome = Outcome::Refused { error: error.error_type, message };
     }
 }
@@ -213,7 +238,7 @@ impl Recipient {
     }
 }
 
-/// The beginning of `text`, cut between characters.
-fn clip(text: &str) -> String {
-    text.get(..text.floor_char_boundary(MAX_TEXT_LENGTH)).unwrap_or_default().to_owned()
+/// Returns at most `length` bytes of `text`, cut between characters.
+fn clip(text: &str, length: usize) -> &str {
+    text.get(..text.floor_char_boundary(length)).unwrap_or_default()
 }

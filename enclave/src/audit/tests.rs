@@ -6,6 +6,7 @@ use hyper::Request;
 use hyper::header::{HOST, HeaderValue, USER_AGENT};
 use serde_json::Value;
 use shared::kms::{ErrorType, KmsError};
+use shared::lines::QUEUE_LENGTH;
 use shared::time::UnixMillis;
 
 use super::*;
@@ -17,9 +18,13 @@ fn record(user_agent: &[u8]) -> Record {
 }
 
 fn record_over(channel: Channel, user_agent: &[u8]) -> Record {
+    record_of(channel, user_agent, "kms.example")
+}
+
+fn record_of(channel: Channel, user_agent: &[u8], host: &str) -> Record {
     let request =
         Request::builder().header(USER_AGENT, HeaderValue::from_bytes(user_agent).unwrap());
-    let (head, ()) = request.header(HOST, "kms.example").body(()).unwrap().into_parts();
+    let (head, ()) = request.header(HOST, host).body(()).unwrap().into_parts();
     let time = UnixMillis::from_rfc3339("2026-02-03T10:12:02.437Z").unwrap();
     let request =
         Received { id: RequestId::random(), channel, source: None, head: &head, body: &[] };
@@ -90,30 +95,117 @@ impl Write for Stuck {
     }
 }
 
+/// Limits that only the queue sets.
+const ANY_RATE: UnauthenticatedLimits =
+    UnauthenticatedLimits { per_second: 1_000_000, queue_percent: 25 };
+
+fn open_as<'a>(audit: &'a Audit, user_agent: &[u8], caller: &Caller) -> Entry<'a> {
+    let mut entry = audit.open(record(user_agent));
+    entry.set_caller(caller);
+    entry
+}
+
+fn refuse(mut entry: Entry<'_>) {
+    entry.refuse(&KmsError::new(ErrorType::Validation, "why"));
+}
+
+/// Returns the sum of what the records tell was left out.
+fn told(records: &[Value]) -> u64 {
+    let field = |record: &Value| {
+        record["additionalEventData"]["unauthenticatedRecordsOmitted"].as_u64().unwrap_or(0)
+    };
+    records.iter().map(field).sum()
+}
+
 #[test]
-fn strangers_push_nobody_who_was_let_in_out_of_a_trail_that_nobody_reads() {
+fn unauthenticated_callers_take_no_place_of_authenticated_ones_in_a_full_queue() {
     let (let_through, gate) = mpsc::channel();
     let lines = Lines::default();
-    let audit = Audit::to(Stuck(gate, lines.clone())).unwrap();
+    let audit = Audit::to(Stuck(gate, lines.clone())).unwrap().limited(ANY_RATE);
     // Far more than the queue holds, and what the thread has taken.
-    let strangers = 10 * QUEUE_LENGTH;
-    for _ in 0..strangers {
-        drop(audit.open(record(b"stranger")));
+    let sent = 10 * QUEUE_LENGTH;
+    for _ in 0..sent {
+        drop(audit.open(record(b"unauthenticated")));
     }
-    let dropped = audit.dropped();
-    let let_in = 300;
-    for _ in 0..let_in {
-        let mut entry = audit.open(record(b"let in"));
-        entry.set_caller(&Caller::anyone());
-        entry.grant();
+    let omitted = audit.omitted();
+    assert_eq!(omitted, Omitted { rate: 0, queue: omitted.queue });
+    let written = sent - usize::try_from(omitted.queue).unwrap();
+    // A batch of the thread's may have been on its way.
+    assert!((256..300).contains(&written), "{written}");
+    for _ in 0..QUEUE_LENGTH {
+        open_as(&audit, b"authenticated", &Caller::signed()).grant();
     }
-    assert_eq!(audit.dropped(), dropped, "of those, none");
+    assert_eq!(audit.dropped(), 0);
+    // Still full: what is left out now no record has told.
+    drop(audit.open(record(b"unauthenticated")));
     drop(let_through);
     drop(audit);
     let records = lines.records();
-    let granted = records.iter().filter(|record| record["userAgent"] == "let in").count();
-    assert_eq!(granted, let_in);
-    assert_eq!(records.len() - granted + usize::try_from(dropped).unwrap(), strangers);
+    let granted = records.iter().filter(|record| record["userAgent"] == "authenticated").count();
+    assert_eq!((granted, records.len() - granted), (QUEUE_LENGTH, written));
+    assert_eq!(told(&records), omitted.queue + 1);
+}
+
+#[test]
+fn the_next_record_tells_how_many_the_rate_left_out() {
+    let lines = Lines::default();
+    let limits = UnauthenticatedLimits { per_second: 1, queue_percent: 25 };
+    let audit = Audit::to(lines.clone()).unwrap().limited(limits);
+    for _ in 0..100 {
+        drop(audit.open(record(b"unauthenticated")));
+    }
+    let Omitted { rate, queue: 0 } = audit.omitted() else { panic!() };
+    // A burst of two, and more where a second passes.
+    assert!((90..=98).contains(&rate), "{rate}");
+    for _ in 0..3 {
+        open_as(&audit, b"authenticated", &Caller::signed()).grant();
+    }
+    drop(audit);
+    let records = lines.records();
+    assert_eq!(records.len(), 103 - usize::try_from(rate).unwrap());
+    assert_eq!(told(&records), rate);
+    let silent = records.last().unwrap();
+    assert!(silent.get("additionalEventData").is_none(), "{silent}");
+}
+
+#[test]
+fn limits_hold_for_what_no_signature_and_no_document_proves() {
+    let refused = |caller: Option<&Caller>| {
+        let mut record = record(b"agent");
+        caller.inspect(|caller| record.set_caller(caller));
+        record.refuse(&KmsError::new(ErrorType::Validation, "why"));
+        record
+    };
+    assert!(refused(None).is_unauthenticated());
+    assert!(!refused(Some(&Caller::signed())).is_unauthenticated());
+    // Where no signature is asked for.
+    let anonymous = Caller::anyone();
+    assert!(refused(Some(&anonymous)).is_unauthenticated());
+    let mut granted = refused(Some(&anonymous));
+    granted.grant();
+    assert!(!granted.is_unauthenticated());
+    let mut attested = refused(Some(&anonymous));
+    let (family, pcrs) = (shared::attestation::PcrFamily::NitroEnclave, Vec::new());
+    attested.set_recipient(Recipient { module_id: "i".to_owned(), family, pcrs });
+    assert!(!attested.is_unauthenticated());
+}
+
+#[test]
+fn headers_of_unauthenticated_callers_are_cut_at_128_bytes() {
+    let lines = Lines::default();
+    let audit = Audit::to(lines.clone()).unwrap();
+    let agent = "\u{9b}".repeat(2000);
+    let details = TlsDetails { version: "TLSv1.3", cipher_suite: "TLS_AES_128_GCM_SHA256" };
+    refuse(audit.open(record_of(Channel::Tls(details), agent.as_bytes(), &"h".repeat(2000))));
+    let mut entry =
+        audit.open(record_of(Channel::Tls(details), agent.as_bytes(), &"h".repeat(2000)));
+    entry.set_caller(&Caller::signed());
+    refuse(entry);
+    drop(audit);
+    for (record, length) in lines.records().iter().zip([128, 1024]) {
+        assert_eq!(record["userAgent"], "\u{9b}".repeat(length / 2));
+        assert_eq!(record["tlsDetails"]["clientProvidedHostHeader"], "h".repeat(length));
+    }
 }
 
 #[test]
@@ -123,7 +215,8 @@ fn a_record_is_bounded_and_escaped() {
     // U+009B, which terminals take for the beginning of a control sequence.
     let agent = "\u{9b}".repeat(2000);
     let message = "\u{1b}[2J\r\n".repeat(2000);
-    audit.open(record(agent.as_bytes())).refuse(&KmsError::new(ErrorType::Validation, message));
+    open_as(&audit, agent.as_bytes(), &Caller::signed())
+        .refuse(&KmsError::new(ErrorType::Validation, message));
     drop(audit);
     let written = lines.lock().clone();
     assert!(written.len() < 20_000, "{}", written.len());
@@ -139,7 +232,7 @@ fn tls_that_ended_here_is_recorded_as_cloudtrail_does_and_no_other() {
     let details = TlsDetails { version: "TLSv1.3", cipher_suite: "TLS_AES_128_GCM_SHA256" };
     let recorded = |channel| {
         let mut line = Vec::new();
-        event::append(&record_over(channel, b"agent"), &mut line).unwrap();
+        event::append(&record_over(channel, b"agent"), 0, &mut line).unwrap();
         serde_json::from_slice::<Value>(&line).unwrap()
     };
     let expected = serde_json::json!({

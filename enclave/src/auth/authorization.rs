@@ -12,7 +12,7 @@ pub(super) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 /// Real clients send a tenth of it.
 const MAX_LENGTH: usize = 4096;
 /// IAM's own bound; it asks for 16 at least, which examples such as AKIDEXAMPLE do not have.
-const MAX_ACCESS_KEY_ID_LENGTH: usize = 128;
+pub(super) const MAX_ACCESS_KEY_ID_LENGTH: usize = 128;
 
 /// `AWS4-HMAC-SHA256 Credential=..., SignedHeaders=..., Signature=...`, each of the right form.
 pub(super) struct Authorization<'a> {
@@ -116,6 +116,20 @@ fn parse_credential(text: &str) -> Result<(&str, Scope<'_>), IncompleteSignature
 pub fn is_access_key_id(text: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     (1..=MAX_ACCESS_KEY_ID_LENGTH).contains(&text.len()) && text.bytes().all(is_allowed)
+}
+
+/// Returns the access key id in a value of Authorization, whatever its form: the text of `Credential`
+/// before the four elements of the scope, or all of it if there are fewer.
+pub(super) fn claimed_access_key_id(value: &HeaderValue) -> Option<String> {
+    let text =
+        String::from_utf8_lossy(value.as_bytes().get(..MAX_LENGTH).unwrap_or(value.as_bytes()));
+    let (_, credential) = text.split_once("Credential=")?;
+    // Up to the next parameter, and not to the next comma: a secret, misplaced, may hold one.
+    let ends =
+        ["SignedHeaders=", "Signature="].into_iter().filter_map(|name| credential.find(name));
+    let credential = credential.get(..ends.min().unwrap_or(credential.len()))?;
+    let credential = credential.trim_end_matches([',', ' ', '\t']);
+    Some(credential.rsplitn(5, '/').nth(4).unwrap_or(credential).to_owned())
 }
 
 fn parse_signature(text: &str) -> Result<[u8; SHA_256_LENGTH], IncompleteSignature> {

@@ -50,10 +50,28 @@ impl Authenticator {
     }
 }
 
+impl Authenticator {
+    /// Returns the access key id that a request claims, for the log: see
+    /// [`SigV4::claimed_access_key_id`].
+    pub(crate) fn claimed_access_key_id(&self, head: &Parts) -> Option<String> {
+        match self {
+            Self::None => None,
+            Self::SigV4(sigv4) => sigv4.claimed_access_key_id(head),
+        }
+    }
+}
+
 impl Caller {
     #[cfg(test)]
     pub(crate) fn anyone() -> Self {
         Self(None)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn signed() -> Self {
+        let principal = Principal::new("arn:aws:iam::123456789012:role/wallet");
+        let principal = Arc::new(principal.expect("an ARN"));
+        Self(Some(Proven { access_key_id: "AKIDEXAMPLE".into(), principal }))
     }
 
     /// Whom the caller's signature proves; `None` where everybody is let in.

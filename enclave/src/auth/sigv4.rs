@@ -11,11 +11,14 @@ use shared::kms::TARGET_HEADER;
 use shared::time::UnixMillis;
 use thiserror::Error;
 
-use super::authorization::{ALGORITHM, Authorization, Scope, SignedHeaders};
+use super::authorization::{
+    ALGORITHM, Authorization, MAX_ACCESS_KEY_ID_LENGTH, Scope, SignedHeaders, claimed_access_key_id,
+};
 use super::caller::Proven;
 use super::canonical;
 use super::credential::{Credential, SigningKeys};
 use super::error::{AuthenticationError, IncompleteSignature, InvalidSignature, ScopeDate};
+use super::secret::Secret;
 
 pub(super) const SERVICE: &str = "kms";
 pub(super) const TERMINATOR: &str = "aws4_request";
@@ -107,6 +110,29 @@ impl SigV4 {
         let known = self.known(head, authorization.access_key_id)?; // 6
         self.check_signature(known, head, &authorization, &signed_at, body)?; // 7
         known.credential.caller(now) // 8
+    }
+
+    /// Returns the access key id that a request claims, for the log, by which an operator finds a client
+    /// that still has an old secret: at most 128 characters of it, which need not have an id's form.
+    ///
+    /// An access key id is no secret. But a client that mixes up its two settings sends its secret in
+    /// this place. A secret or session token of this configuration is therefore not repeated. One that
+    /// the configuration does not hold opens nothing here.
+    pub(super) fn claimed_access_key_id(&self, head: &Parts) -> Option<String> {
+        let claimed = claimed_access_key_id(head.headers.get(AUTHORIZATION)?)?;
+        if self.is_secret(&claimed) {
+            return Some("(a secret of the configuration)".to_owned());
+        }
+        Some(claimed.chars().take(MAX_ACCESS_KEY_ID_LENGTH).collect())
+    }
+
+    /// Returns whether `text` is a secret of any credential. Compares all of them in constant time.
+    fn is_secret(&self, text: &str) -> bool {
+        let is_it = |secret: &Secret| constant_time_eq(secret.expose().as_bytes(), text.as_bytes());
+        let secrets = self.credentials.values().flat_map(|Known { credential, .. }| {
+            [Some(&credential.secret_access_key), credential.session_token.as_ref()]
+        });
+        secrets.flatten().fold(false, |found, secret| found | is_it(secret))
     }
 
     fn check_scope(

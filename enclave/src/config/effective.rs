@@ -15,6 +15,7 @@ use super::key_store::DEFAULT_DEADLINE;
 use super::platform::RESEED_REQUESTS;
 use super::settings::Posture;
 use super::{Config, ConfigError, Server, files};
+use crate::audit::UnauthenticatedLimits;
 use crate::entropy::EntropySettings;
 use crate::platform::PlatformSettings;
 
@@ -88,7 +89,10 @@ impl Config {
             MaxAge::Chain => "chain".into(),
         };
         let plaintext = posture.default_plaintext(self.file.tls.is_provided());
+        let UnauthenticatedLimits { per_second, queue_percent } = self.file.audit.limits();
         let mut defaults = vec![
+            ("audit", "unauthenticated_per_second", number(per_second)),
+            ("audit", "unauthenticated_queue_percent", number(queue_percent)),
             ("auth", "mode", mode.into()),
             ("entropy", "prediction_resistance", "request".into()),
             ("entropy", "prefetch", number(entropy.prefetch)),

@@ -10,6 +10,7 @@ use shared::attestation::MaxAge;
 use shared::time::UnixMillis;
 use toml::value::Datetime;
 
+use super::audit::AuditTable;
 use super::contents::Counts;
 use super::egress::EgressTable;
 use super::key_store::KeyStoreTable;
@@ -38,6 +39,8 @@ pub(super) struct ConfigFile {
     pub(super) recipient: RecipientTable,
     #[serde(default)]
     pub(super) throttle: ThrottleTable,
+    #[serde(default)]
+    pub(super) audit: AuditTable,
     #[serde(default)]
     pub(super) verification: VerificationTable,
     #[serde(default)]

@@ -2,6 +2,7 @@
 
 mod archive;
 mod arguments;
+mod audit;
 mod bounded;
 mod contents;
 mod effective;

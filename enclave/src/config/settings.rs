@@ -14,6 +14,7 @@ use super::file::{AuthMode, ConfigFile, CredentialTable, PlaintextWord, Recipien
 use super::files::Files;
 use super::key_store::key_stores;
 use super::surprise::Surprise;
+use crate::audit::UnauthenticatedLimits;
 use crate::auth::{Authenticator, Credential, SigV4, is_access_key_id};
 use crate::egress::Route;
 use crate::entropy::EntropySettings;
@@ -42,6 +43,8 @@ pub struct Settings {
     pub(crate) authenticator: Authenticator,
     pub(crate) policy: Arc<Policy>,
     pub(crate) throttle: Throttle,
+    /// Limits on the audit records of unauthenticated callers.
+    pub(crate) unauthenticated: UnauthenticatedLimits,
     /// The region, for the audit trail.
     pub(crate) region: Option<Arc<str>>,
     /// How much is remembered of verified documents.
@@ -117,6 +120,7 @@ pub(super) fn build(
         credential,
         recipient,
         throttle,
+        audit,
         verification,
         entropy,
         platform,
@@ -158,6 +162,7 @@ pub(super) fn build(
             anyone: Rate::per_second(throttle.per_principal),
             total: Rate::per_second(throttle.total),
         },
+        unauthenticated: audit.limits(),
         region: auth.region.map(Arc::from),
         caches: verification.caches(),
         workers: verification.workers(),

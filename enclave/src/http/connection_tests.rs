@@ -198,6 +198,8 @@ async fn connections_bytes_and_requests_are_counted() {
         ("received_bytes_total", u64::try_from(received).unwrap()),
         ("sent_bytes_total", u64::try_from(sent).unwrap()),
         ("audit_dropped_total", 0),
+        ("audit_omitted_total{reason=\"rate\"}", 0),
+        ("audit_omitted_total{reason=\"queue\"}", 0),
         ("log_dropped_total", 0),
         ("build_info{version=\"0.1.0\"}", 1),
     ] {
@@ -276,4 +278,20 @@ async fn each_request_is_logged_once_with_what_came_of_it() {
         let (_, duration) = line.rsplit_once("duration=").unwrap();
         assert!(duration.parse::<f64>().unwrap() > 0.0, "{line}");
     }
+}
+
+#[tokio::test]
+async fn a_flood_of_failures_is_logged_in_part_and_counted() {
+    let server = behind_a_relay().await;
+    server.service().expire_clock();
+    let (logged, _log) = logs();
+    for _ in 0..100 {
+        exchange(&server, &[&header(None), PLAIN].concat()).await;
+    }
+    let text = logged.text();
+    let lines = |part: &str| text.lines().filter(|line| line.contains(part)).count();
+    let failed = lines("ERROR");
+    // A burst of 20, and more where time passes.
+    assert!((20..100).contains(&failed), "{text}");
+    assert_eq!((lines(" WARN"), lines("answered")), (failed, 100), "{text}");
 }

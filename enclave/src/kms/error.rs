@@ -3,11 +3,12 @@
 use shared::attestation::{MalformedDocument, RecipientKeyError, UntrustedDocument};
 use shared::kms::{ErrorType, KmsError, Operation, RequestError};
 use thiserror::Error;
+use tracing::field;
 
 use crate::auth::AuthenticationError;
 use crate::clock::ClockFault;
 use crate::entropy::EntropyFault;
-use crate::http::RequestId;
+use crate::http::Received;
 use crate::key_store::KeyStoreFault;
 use crate::policy::{Asker, DeliveryError, Denied, iam};
 use crate::workers::NotWorked;
@@ -107,22 +108,30 @@ impl Refusal {
         }
     }
 
-    /// Our own faults are errors; a caller's are not. A refusal may repeat what the caller sent, so
-    /// it is logged escaped: no request can write a line of its own.
-    pub(crate) fn log(&self, request_id: RequestId) {
-        let reason = self.to_string();
+    /// Logs the refusal: as an error if the fault is ours. A refusal may repeat what the caller sent,
+    /// so it is logged escaped: no request can write a line of its own. `omitted` lines of the same
+    /// type were left out before.
+    pub(super) fn log(&self, request: &Received<'_>, access_key_id: Option<String>, omitted: u64) {
+        let Received { id: request_id, source, .. } = request;
+        let (reason, client_addr) = (self.to_string(), source.map(field::display));
+        let access_key_id = access_key_id.map(field::debug);
+        let omitted = (omitted > 0).then_some(omitted);
+        if self.is_ours() {
+            tracing::error!(%request_id, client_addr, omitted, ?reason, "failed");
+        } else {
+            tracing::info!(%request_id, client_addr, access_key_id, omitted, ?reason, "refused");
+        }
+    }
+
+    fn is_ours(&self) -> bool {
         match self {
             Self::NotWorked(NotWorked::Unfinished)
             | Self::Clock(_)
             | Self::Entropy(_)
             | Self::Delivery(_)
-            | Self::Answer(_) => {
-                tracing::error!(%request_id, ?reason, "failed");
-            }
-            Self::CustomKeyStore { fault, .. } if fault.is_ours() => {
-                tracing::error!(%request_id, ?reason, "failed");
-            }
-            _ => tracing::info!(%request_id, ?reason, "refused"),
+            | Self::Answer(_) => true,
+            Self::CustomKeyStore { fault, .. } => fault.is_ours(),
+            _ => false,
         }
     }
 }

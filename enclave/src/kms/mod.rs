@@ -4,6 +4,7 @@ mod describe_custom_key_stores;
 mod error;
 mod generate_random;
 mod generator;
+mod refusal_log;
 mod request;
 
 use hyper::header;
@@ -15,6 +16,7 @@ use zeroize::Zeroizing;
 use self::error::Refusal;
 pub(crate) use self::error::internal;
 pub(crate) use self::generator::Generator;
+pub(crate) use self::refusal_log::RefusalLog;
 use self::request::AttestedRequest;
 pub use self::request::{PlainRequest, ProvenRequest};
 use crate::audit::Record;
@@ -61,9 +63,14 @@ pub(crate) async fn answer<P: Platform>(service: &Service<P>, request: Received<
             Answer::kms(body)
         }
         Err(refusal) => {
-            refusal.log(request.id);
             let error = refusal.to_kms();
             account.refuse(&error);
+            let authenticator = &service.settings.authenticator;
+            let is_unauthenticated = account.is_unauthenticated();
+            let (log, error_type) = (&service.refusal_log, error.error_type);
+            if !log.log(&refusal, error_type, &request, authenticator, is_unauthenticated) {
+                account.make_quiet();
+            }
             Answer::error(&error)
         }
     }

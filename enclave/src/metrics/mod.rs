@@ -22,6 +22,7 @@ pub(crate) use self::connections::Connections;
 use self::histogram::Histogram;
 pub(crate) use self::nsm_calls::{NsmCall, NsmCalls};
 pub(crate) use self::requests::{Requests, UNKNOWN_OPERATION};
+use crate::audit::Omitted;
 use crate::clock::Anchoring;
 use crate::entropy::EntropyFault;
 use crate::nsm::NsmFault;
@@ -69,9 +70,17 @@ pub(crate) struct Metrics {
     clock_disagreements: Counter,
     clock_offset: Gauge,
     audit_dropped: Counter,
+    audit_omitted: AuditOmitted,
     log_dropped: Counter,
     stock: Gauge,
     ready: Gauge,
+}
+
+/// Audit records of unauthenticated callers that were left out, by the limit that did.
+#[derive(Debug)]
+struct AuditOmitted {
+    rate: Counter,
+    queue: Counter,
 }
 
 /// By whether they were kept ready or waited for.
@@ -116,6 +125,8 @@ pub(crate) struct Moment {
     pub(crate) key_stores: [(ConnectionState, usize); 4],
     /// Audit records that were dropped so far.
     pub(crate) audit_dropped: u64,
+    /// Audit records that the limits on unauthenticated callers left out so far.
+    pub(crate) audit_omitted: Omitted,
     /// Lines of the log that were dropped so far.
     pub(crate) log_dropped: u64,
 }
@@ -168,6 +179,8 @@ impl Metrics {
         let (audit_dropped, log_dropped) = (Counter::default(), Counter::default());
         let help = "Audit records that were dropped because nobody took them fast enough";
         registry.register("audit_dropped", help, audit_dropped.clone());
+        let help = "Audit records of unauthenticated callers left out, by the limit that did";
+        let omitted = counters(registry, "audit_omitted", help);
         let help = "Lines of the log that were dropped because nobody took them fast enough";
         registry.register("log_dropped", help, log_dropped.clone());
         let build = Family::<Label, Gauge>::default();
@@ -207,6 +220,10 @@ impl Metrics {
             clock_disagreements,
             clock_offset,
             audit_dropped,
+            audit_omitted: AuditOmitted {
+                rate: of(&omitted, "reason", "rate"),
+                queue: of(&omitted, "reason", "queue"),
+            },
             log_dropped,
             stock,
             ready,
@@ -258,6 +275,9 @@ impl Metrics {
         self.stock.set(i64::try_from(moment.stock).unwrap_or(i64::MAX));
         self.expired.inner().store(moment.expired, Ordering::Relaxed);
         self.audit_dropped.inner().store(moment.audit_dropped, Ordering::Relaxed);
+        let AuditOmitted { rate, queue } = &self.audit_omitted;
+        rate.inner().store(moment.audit_omitted.rate, Ordering::Relaxed);
+        queue.inner().store(moment.audit_omitted.queue, Ordering::Relaxed);
         self.log_dropped.inner().store(moment.log_dropped, Ordering::Relaxed);
         for (familiarity, count) in moment.verified {
             let counter = of(&self.verified, "known", familiarity.name());

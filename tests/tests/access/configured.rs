@@ -68,6 +68,11 @@ impl Configured {
         self.simulator.endpoint_url()
     }
 
+    /// Bytes of the records so far.
+    pub(crate) fn recorded_length(&self) -> usize {
+        self.trail.length()
+    }
+
     /// Ends it, and gives what it recorded.
     pub(crate) fn records(self) -> Vec<Value> {
         drop(self.simulator);

@@ -11,4 +11,5 @@ mod relay;
 mod sources;
 mod throttle;
 mod trail;
+mod unauthenticated;
 mod wallet;

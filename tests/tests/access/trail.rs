@@ -8,6 +8,12 @@ use std::sync::{Arc, Mutex};
 pub(crate) struct Trail(Arc<Mutex<Vec<u8>>>);
 
 impl Trail {
+    /// Bytes so far.
+    #[allow(dead_code, reason = "not every test that reads a trail measures it")]
+    pub(crate) fn length(&self) -> usize {
+        self.0.lock().unwrap().len()
+    }
+
     pub(crate) fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }

@@ -4,12 +4,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::answer::Expected;
-use crate::configuration::{Configuration, SESSION_KEY_ID};
+use crate::configuration::{ACCESS_KEY_ID, Configuration, SECRET, SESSION_KEY_ID};
 use crate::e_requests::{
     PLAIN, SEALED, attested_body, attested_body_with, recipient_body, too_large,
 };
 use crate::e_signed::{
-    access_key_form, draft, mismatch, missing_token, not_printable, unrecognized,
+    access_key_form, credential_form, draft, mismatch, missing_token, not_printable, unrecognized,
 };
 use crate::records::Trace;
 use crate::row::{Row, row};
@@ -18,6 +18,8 @@ use crate::stage::good;
 
 /// Bytes of a text that a record repeats.
 const MAX_TEXT: usize = 1024;
+/// The same of a header that an unauthenticated caller sent.
+const MAX_UNAUTHENTICATED_TEXT: usize = 128;
 
 pub(crate) fn rows() -> Vec<Row> {
     let row = row("E29", "header text with escape sequences: escaped in every log")
@@ -27,13 +29,19 @@ pub(crate) fn rows() -> Vec<Row> {
 
 /// Of a request that is granted.
 fn granted(user_agent: Option<&str>) -> Trace {
-    Trace { user_agent: user_agent.map(str::to_owned), error: None, logged: None }
+    Trace {
+        user_agent: user_agent.map(str::to_owned),
+        error: None,
+        logged: None,
+        access_key_id: None,
+    }
 }
 
 /// Of one that is refused with a message that the log repeats.
 fn refused(error: &'static str, message: &str) -> Trace {
     let logged = Some(message.to_owned());
-    Trace { user_agent: None, error: Some((error, Some(clip(message)))), logged }
+    let error = Some((error, Some(clip(message))));
+    Trace { user_agent: None, error, logged, access_key_id: None }
 }
 
 /// As much as fits, whole characters.
@@ -113,14 +121,15 @@ fn agents(mut row: Row) -> Row {
                 )),
                 // Only what KMS refuses is logged, else a client could fill the log for nothing.
                 logged: None,
+                access_key_id: None,
             },
         )
         .recorded(
-            "of an unsigned request",
-            draft().with("User-Agent", "\u{9b}2J").unsigned(),
+            "of an unsigned request, cut",
+            draft().with("User-Agent", "\u{9b}2J".repeat(1000)).unsigned(),
             missing_token(),
             Trace {
-                user_agent: Some("\u{9b}2J".to_owned()),
+                user_agent: Some("\u{9b}2J".repeat(MAX_UNAUTHENTICATED_TEXT / 4)),
                 ..refused("MissingAuthenticationTokenException", "Missing Authentication Token")
             },
         )
@@ -206,41 +215,46 @@ fn bodies(mut row: Row) -> Row {
 }
 
 fn headers(mut row: Row) -> Row {
-    for (what, bytes, error, answer) in [
-        (
-            "an access key of quotes",
-            by("a\"b\\n%s"),
-            "IncompleteSignatureException",
-            access_key_form(),
-        ),
-        ("an access key with a tab", by("a\tb"), "IncompleteSignatureException", access_key_form()),
-        (
-            "an access key of C1 controls",
-            by("a\u{9b}2J"),
-            "IncompleteSignatureException",
-            not_printable(),
-        ),
-        ("an access key not known", by("A_B"), "UnrecognizedClientException", unrecognized()),
-        ("a session's key", by(SESSION_KEY_ID), "UnrecognizedClientException", unrecognized()),
-        (
-            "a target of C1 controls",
-            draft().set("X-Amz-Target", "Trent\u{9b}2J").signed_over(&draft()),
-            "InvalidSignatureException",
-            mismatch(),
-        ),
-        (
-            "a content type of C1 controls",
-            draft().set("Content-Type", "text/\u{9b}2J").signed(),
-            "ValidationException",
-            Expected::validation("Content-Type must be application/x-amz-json-1.1"),
-        ),
+    let long = "A".repeat(200);
+    for (what, access_key_id, error, answer) in [
+        ("quotes", "a\"b\\n%s", "IncompleteSignatureException", access_key_form()),
+        ("a tab", "a\tb", "IncompleteSignatureException", access_key_form()),
+        ("slashes", "a/b/c", "IncompleteSignatureException", credential_form()),
+        ("C1 controls", "a\u{9b}2J", "IncompleteSignatureException", not_printable()),
+        ("text turned around", "a\u{202e}b", "IncompleteSignatureException", not_printable()),
+        ("200 letters", &long, "IncompleteSignatureException", access_key_form()),
+        ("one not known", "A_B", "UnrecognizedClientException", unrecognized()),
+        ("a session's", SESSION_KEY_ID, "UnrecognizedClientException", unrecognized()),
     ] {
         let mut trace = refused(error, &answer.message());
-        if error == "ValidationException" {
-            trace.logged = Some("another content type than application/x-amz-json-1.1".to_owned());
-        }
-        row = row.recorded(what, bytes, answer, trace);
+        trace.access_key_id = Some(access_key_id.chars().take(128).collect());
+        row = row.recorded(format!("an access key: {what}"), by(access_key_id), answer, trace);
     }
+    let trace = refused("IncompleteSignatureException", &credential_form().message());
+    row = row.recorded(
+        "an access key: the secret, misplaced",
+        by(SECRET),
+        credential_form(),
+        Trace { access_key_id: Some("(a secret of the configuration)".to_owned()), ..trace },
+    );
+    let trace = refused("InvalidSignatureException", &mismatch().message());
+    row = row.recorded(
+        "a target of C1 controls",
+        draft().set("X-Amz-Target", "Trent\u{9b}2J").signed_over(&draft()),
+        mismatch(),
+        Trace { access_key_id: Some(ACCESS_KEY_ID.to_owned()), ..trace },
+    );
+    let answer = Expected::validation("Content-Type must be application/x-amz-json-1.1");
+    let trace = refused("ValidationException", &answer.message());
+    row = row.recorded(
+        "a content type of C1 controls",
+        draft().set("Content-Type", "text/\u{9b}2J").signed(),
+        answer,
+        Trace {
+            logged: Some("another content type than application/x-amz-json-1.1".to_owned()),
+            ..trace
+        },
+    );
     let target = draft().set("X-Amz-Target", "TrentService.\u{9b}2J\"%s").signed();
     row.recorded(
         "a target of C1 controls, signed",
@@ -250,6 +264,7 @@ fn headers(mut row: Row) -> Row {
             user_agent: None,
             error: Some(("UnknownOperationException", None)),
             logged: Some("no operation of this service".to_owned()),
+            access_key_id: None,
         },
     )
 }

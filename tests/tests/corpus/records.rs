@@ -17,6 +17,8 @@ pub(crate) struct Trace {
     pub(crate) error: Option<(&'static str, Option<String>)>,
     /// Why it is refused, in the one line of the log that says so.
     pub(crate) logged: Option<String>,
+    /// Access key id in that line.
+    pub(crate) access_key_id: Option<String>,
 }
 
 /// Takes an audit trail.
@@ -55,7 +57,9 @@ impl Trace {
         assert_eq!(log.lines().count(), usize::from(self.logged.is_some()), "{context}: {log}");
         if let Some(reason) = &self.logged {
             let id = text("requestID").expect(context);
-            let end = format!("  INFO refused request_id={id} reason={reason:?}\n");
+            let key = self.access_key_id.as_deref();
+            let key = key.map(|key| format!(" access_key_id={key:?}")).unwrap_or_default();
+            let end = format!("  INFO refused request_id={id}{key} reason={reason:?}\n");
             assert!(log.ends_with(&end), "{context}: {log} does not end with {end}");
         }
     }

@@ -1,3 +1,4 @@
+mod audit;
 mod credentials;
 mod effective;
 mod egress;

@@ -1,0 +1,88 @@
+//! Limits on the records of unauthenticated callers, so that a flood of them neither fills the trail nor
+//! displaces the records of others. What the limits leave out is counted.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use shared::lines::QUEUE_LENGTH;
+
+use crate::throttle::Rate;
+
+/// Limits on the records of unauthenticated callers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct UnauthenticatedLimits {
+    /// Records a second, and twice that in a burst.
+    pub(crate) per_second: u32,
+    /// Lines in the queue, in percent of [`QUEUE_LENGTH`], from which on no more are taken.
+    pub(crate) queue_percent: u32,
+}
+
+impl Default for UnauthenticatedLimits {
+    /// A record of an unauthenticated caller is at most some 1.5 KB: 150 KB a second.
+    fn default() -> Self {
+        Self { per_second: 100, queue_percent: 25 }
+    }
+}
+
+impl UnauthenticatedLimits {
+    /// Returns the limits' budget, unused.
+    pub(super) fn budget(self) -> Budget {
+        let queue_length = QUEUE_LENGTH * usize::try_from(self.queue_percent).unwrap_or(0) / 100;
+        Budget { rate: Rate::per_second(self.per_second), queue_length }
+    }
+}
+
+/// What is left of the limits.
+#[derive(Debug)]
+pub(super) struct Budget {
+    pub(super) rate: Rate,
+    /// Lines in the queue from which on no more records are taken.
+    pub(super) queue_length: usize,
+}
+
+/// Counts of the records that were left out.
+#[derive(Debug, Default)]
+pub(super) struct Omissions {
+    rate: AtomicU64,
+    queue: AtomicU64,
+    /// Records left out since the last record that told a count.
+    untold: AtomicU64,
+}
+
+/// Numbers of records that were left out so far, by the limit that left them out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Omitted {
+    pub(crate) rate: u64,
+    pub(crate) queue: u64,
+}
+
+impl Omitted {
+    pub(super) fn total(self) -> u64 {
+        self.rate.saturating_add(self.queue)
+    }
+}
+
+impl Omissions {
+    pub(super) fn count_over_rate(&self) {
+        self.rate.fetch_add(1, Ordering::Relaxed);
+        self.untold.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_over_queue(&self) {
+        self.queue.fetch_add(1, Ordering::Relaxed);
+        self.untold.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Returns how many were left out since this was last called, for the record that tells it.
+    pub(super) fn take_untold(&self) -> u64 {
+        self.untold.swap(0, Ordering::Relaxed)
+    }
+
+    pub(super) fn untold(&self) -> u64 {
+        self.untold.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn so_far(&self) -> Omitted {
+        let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Omitted { rate: load(&self.rate), queue: load(&self.queue) }
+    }
+}

@@ -1,0 +1,25 @@
+//! The table `[audit]`: limits on the records of unauthenticated callers.
+
+use serde::Deserialize;
+
+use super::bounded::Bounded;
+use crate::audit::UnauthenticatedLimits;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AuditTable {
+    /// Records a second, and twice that in a burst.
+    unauthenticated_per_second: Option<Bounded<1, 1_000_000>>,
+    /// Percent of the queue.
+    unauthenticated_queue_percent: Option<Bounded<1, 50>>,
+}
+
+impl AuditTable {
+    pub(super) fn limits(&self) -> UnauthenticatedLimits {
+        let UnauthenticatedLimits { per_second, queue_percent } = UnauthenticatedLimits::default();
+        UnauthenticatedLimits {
+            per_second: self.unauthenticated_per_second.map_or(per_second, Bounded::get),
+            queue_percent: self.unauthenticated_queue_percent.map_or(queue_percent, Bounded::get),
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! A flood of unsigned requests: what it adds to the audit trail, and that it displaces no record of an
+//! authenticated caller.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::configured::Configured;
+use super::wallet::{ACCESS_KEY_ID, ALLOW, sigv4};
+
+/// Connections of the flood.
+const CONNECTIONS: usize = 4;
+/// Authenticated requests that are sent meanwhile.
+const AUTHENTICATED: u32 = 200;
+/// Bytes a second that the trail may grow by.
+const MAX_BYTES_PER_SECOND: u128 = 1_000_000;
+
+#[test]
+fn a_flood_of_unsigned_requests_displaces_no_record() {
+    flood(Duration::from_secs(2));
+}
+
+#[test]
+#[ignore = "takes 10 s: cargo test --test access -- --ignored --nocapture"]
+fn a_flood_of_10_s_writes_at_most_1_mb_a_second() {
+    flood(Duration::from_secs(10));
+}
+
+#[expect(clippy::print_stdout, reason = "the figures are to be seen")]
+fn flood(duration: Duration) {
+    let service = Configured::start(&sigv4(), ALLOW);
+    let is_over = AtomicBool::new(false);
+    let start = Instant::now();
+    let unsigned: usize = thread::scope(|scope| {
+        let address = service.endpoint_url().strip_prefix("http://").unwrap();
+        let connect = |_| scope.spawn(|| send_unsigned(address, &is_over));
+        let flood: Vec<_> = (0..CONNECTIONS).map(connect).collect();
+        let client = service.client();
+        for number in 1..=AUTHENTICATED {
+            assert_eq!(client.generate_random(32).unwrap().len(), 32);
+            let due = duration * number / AUTHENTICATED;
+            thread::sleep(due.saturating_sub(start.elapsed()));
+        }
+        is_over.store(true, Ordering::Relaxed);
+        flood.into_iter().map(|connection| connection.join().unwrap()).sum()
+    });
+    let took = start.elapsed();
+    let rate = recorded_when_still(&service) * 1000 / took.as_millis();
+    // The next record tells the rest of what was left out.
+    drop(service.generate_plain().unwrap());
+    let records = service.records();
+    let (authenticated, others): (Vec<_>, Vec<_>) = records.iter().partition(|record| {
+        let key = record.pointer("/userIdentity/accessKeyId");
+        key.is_some_and(|key| key == ACCESS_KEY_ID)
+    });
+    let omitted = |record: &Value| {
+        let omitted = record.pointer("/additionalEventData/unauthenticatedRecordsOmitted");
+        omitted.and_then(Value::as_u64).unwrap_or(0)
+    };
+    let omitted = usize::try_from(records.iter().map(omitted).sum::<u64>()).unwrap();
+    let (recorded, authentic) = (others.len(), authenticated.len());
+    println!(
+        "{unsigned} unsigned requests in {took:.1?}: {recorded} recorded, {omitted} left out; the trail \
+         grew by {rate} bytes a second; {authentic} authenticated records"
+    );
+    assert_eq!(authenticated.len(), usize::try_from(AUTHENTICATED).unwrap() + 1);
+    assert_eq!(others.len() + omitted, unsigned);
+    assert!(omitted > 0, "a flood");
+    assert!(rate <= MAX_BYTES_PER_SECOND, "{rate} bytes a second");
+    let agents = others.iter().map(|record| record.get("userAgent").and_then(Value::as_str));
+    let longest = agents.map(|agent| agent.unwrap().len()).max();
+    assert_eq!(longest, Some(128));
+}
+
+/// Returns the bytes of the trail once it no longer grows: records gather for some milliseconds.
+fn recorded_when_still(service: &Configured) -> u128 {
+    let mut before = service.recorded_length();
+    loop {
+        thread::sleep(Duration::from_millis(100));
+        match service.recorded_length() {
+            length if length == before => return u128::try_from(length).unwrap(),
+            length => before = length,
+        }
+    }
+}
+
+/// Sends unsigned requests with User-Agents of 1 KiB, one after the other, and returns how many.
+fn send_unsigned(address: &str, is_over: &AtomicBool) -> usize {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_nodelay(true).unwrap();
+    let mut answers = BufReader::new(stream.try_clone().unwrap());
+    let body = r#"{"NumberOfBytes":32}"#;
+    let request = format!(
+        "POST / HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-amz-json-1.1\r\n\
+         X-Amz-Target: TrentService.GenerateRandom\r\nUser-Agent: {}\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        "a".repeat(1024),
+        body.len()
+    );
+    let mut sent = 0;
+    while !is_over.load(Ordering::Relaxed) {
+        stream.write_all(request.as_bytes()).unwrap();
+        sent += 1;
+        skip_answer(&mut answers);
+    }
+    sent
+}
+
+/// Reads one answer, which refuses.
+fn skip_answer(answers: &mut BufReader<TcpStream>) {
+    let (mut length, mut line) = (0, String::new());
+    answers.read_line(&mut line).unwrap();
+    assert!(line.starts_with("HTTP/1.1 400 "), "{line}");
+    while line != "\r\n" {
+        line.clear();
+        answers.read_line(&mut line).unwrap();
+        let lower = line.to_lowercase();
+        if let Some(value) = lower.strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+    }
+    answers.read_exact(&mut vec![0; length]).unwrap();
+}
