@@ -286,11 +286,12 @@ async fn a_flood_of_failures_is_logged_in_part_and_counted() {
     server.service().expire_clock();
     let (logged, _log) = logs();
     for _ in 0..100 {
-        exchange(&server, &[&header(None), PLAIN].concat()).await;
+        exchange(&server, &[&header(Some("192.0.2.7:50000")), PLAIN].concat()).await;
     }
     let text = logged.text();
     let lines = |part: &str| text.lines().filter(|line| line.contains(part)).count();
     let failed = lines("ERROR");
+    assert_eq!(lines(" client_addr=192.0.2.7 "), failed, "{text}");
     // A burst of 20, and more where time passes.
     assert!((20..100).contains(&failed), "{text}");
     assert_eq!((lines(" WARN"), lines("answered")), (failed, 100), "{text}");

@@ -1,6 +1,8 @@
 //! What is accepted, and with which error everything else is refused.
 
 mod captured;
+mod claimed;
+mod dates;
 mod headers;
 mod rules;
 

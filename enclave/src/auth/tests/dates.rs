@@ -1,0 +1,106 @@
+//! Rules of the signing time where it is not in X-Amz-Date.
+
+use super::*;
+
+#[test]
+fn rejects_a_request_without_any_date() {
+    let request = Request::new().signed().without("x-amz-date");
+    let error = IncompleteSignature::MissingDate;
+    assert_eq!(request.judged(), incomplete(error.clone()));
+    let text =
+        "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. ";
+    assert_eq!(error.to_string(), text);
+}
+
+/// `SignedHeaders` where Date has the signing time.
+const SIGNED_WITH_DATE: &str = "content-type;date;host;x-amz-target";
+
+/// A request dated by Date alone, signed at [`DATE`].
+fn dated(date: &str) -> Request {
+    let timestamp = Some(DATE);
+    let signer = Signer { timestamp, ..Signer::for_headers(SIGNED_WITH_DATE) };
+    Request::new().without("x-amz-date").with("date", date).signed_by(&signer)
+}
+
+#[test]
+fn accepts_a_date_in_place_of_x_amz_date() {
+    for date in [
+        "Mon, 23 Nov 2026 18:19:00 GMT",
+        "Mon, 23 Nov 2026 18:19:00 +0000",
+        // As botocore writes it where a request has a Date already.
+        "Mon, 23 Nov 2026 18:19:00 -0000",
+        DATE,
+    ] {
+        assert_eq!(dated(date).judged(), accepted(), "{date}");
+    }
+}
+
+#[test]
+fn judges_the_time_of_a_date_as_that_of_x_amz_date() {
+    let other_second = dated("Mon, 23 Nov 2026 18:19:01 GMT");
+    assert_eq!(other_second.judged(), mismatch());
+    let now = moment(DATE).plus_secs(301);
+    let (signed_at, earliest) = (moment(DATE), now.minus_secs(300));
+    let expired = InvalidSignature::Expired { signed_at, earliest, now };
+    let request = dated("Mon, 23 Nov 2026 18:19:00 GMT");
+    assert_eq!(request.at(&sigv4(credential()), now), invalid(expired));
+    let scope = ScopeDate::Digits(20_261_123);
+    let signed_at = moment("20261122T235900Z");
+    let other_day = dated("Sun, 22 Nov 2026 23:59:00 GMT").judged();
+    assert_eq!(other_day, invalid(InvalidSignature::ScopeDate { scope, signed_at }));
+}
+
+#[test]
+fn requires_a_date_that_is_needed_to_be_signed_and_sent_once() {
+    let date = "Mon, 23 Nov 2026 18:19:00 GMT";
+    let signer =
+        Signer { timestamp: Some(DATE), ..Signer::for_headers("content-type;host;x-amz-target") };
+    let request = Request::new().without("x-amz-date").with("date", date);
+    assert_eq!(request.signed_by(&signer).judged(), not_signed("date"));
+    let twice = incomplete(IncompleteSignature::DuplicateHeader { name: "date" });
+    assert_eq!(dated(date).with("date", date).judged(), twice);
+}
+
+#[test]
+fn takes_the_time_from_x_amz_date_where_both_are_sent() {
+    let signer = Signer::for_headers("content-type;date;host;x-amz-date;x-amz-target");
+    for date in ["Thu, 01 Jan 1970 00:00:00 GMT", "no date at all"] {
+        let request = Request::new().with("date", date);
+        assert_eq!(request.clone().signed().judged(), accepted(), "{date}, not signed");
+        assert_eq!(request.signed_by(&signer).judged(), accepted(), "{date}, signed");
+    }
+}
+
+#[test]
+fn rejects_a_date_of_another_form() {
+    for date in ["", "Monday, 23-Nov-26 18:19:00 GMT", "2026-11-23T18:19:00Z", "\u{e9}"] {
+        let error = IncompleteSignature::HttpDateForm;
+        assert_eq!(dated(date).judged(), incomplete(error.clone()), "{date}");
+        let text = "Without X-Amz-Date, Date must be a date and time like \
+                    'Tue, 20 Aug 2024 23:01:43 GMT' or '20240820T230143Z'.";
+        assert_eq!(error.to_string(), text);
+    }
+}
+
+/// `get-vanilla` of AWS's first test suite for signatures, whose requests have a Date alone.
+#[test]
+fn accepts_a_request_of_awss_test_suite_that_has_a_date_alone() {
+    let authorization = "AWS4-HMAC-SHA256 \
+        Credential=AKIDEXAMPLE/20110909/us-east-1/host/aws4_request, SignedHeaders=date;host, \
+        Signature=b27ccfbfa7df52a200ff74193ca6e32d4b48b8856fab7ebf1c595d0670a7e470";
+    let date = "Mon, 09 Sep 2011 23:36:00 GMT";
+    let request =
+        Request { method: "GET", headers: Vec::new(), body: Vec::new(), ..Request::new() }
+            .with_all(&[("date", date), ("host", "host.foo.com")]);
+    let signer = Signer {
+        scope: "20110909/us-east-1/host/aws4_request".to_owned(),
+        timestamp: Some("20110909T233600Z"),
+        ..Signer::for_headers("date;host")
+    };
+    assert_eq!(signer.authorization(&request), authorization);
+    // The suite's service is none of ours, and this is as far as it gets.
+    let sigv4 = SigV4::new("us-east-1", vec![credential()]).unwrap();
+    let judged =
+        request.with("authorization", authorization).at(&sigv4, moment("20110909T233600Z"));
+    assert_eq!(judged, invalid(InvalidSignature::ScopeService));
+}
