@@ -2,21 +2,23 @@
 //! to. The nonce in it, which the caller chose, tells that it is new; its `user_data`, where TLS must end
 //! that this enclave ends ([`CaBinding`]).
 
+mod turns;
+
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper::http::request::Parts;
 use hyper::{StatusCode, header};
 use shared::tls::CaBinding;
 
-use crate::http::Answer;
+use self::turns::Turns;
+use crate::http::{Answer, ConnectionKey};
+use crate::metrics::{AttestationRequests, Metrics};
 use crate::nsm::NsmThread;
-use crate::throttle::Rate;
 
 /// The path.
 pub(crate) const PATH: &str = "/attestation";
-
-/// Documents a second; the module makes nothing else meanwhile.
-const PER_SECOND: u32 = 10;
 
 /// Bytes of a nonce: enough that nobody has a document with it, and what is of use.
 const NONCE_LENGTHS: std::ops::RangeInclusive<usize> = 16..=64;
@@ -24,36 +26,58 @@ const NONCE_LENGTHS: std::ops::RangeInclusive<usize> = 16..=64;
 const NO_NONCE: &str =
     "write /attestation?nonce=HEX, and nothing else: 16 to 64 random bytes in hexadecimal\n";
 
-/// How many may be had, of whoever asks, and what they say.
+const THROTTLED: &str = "too many clients ask for a document: try again in a second\n";
+
+/// When a throttled client may try again: it has no place in the line to wait for.
+const RETRY_AFTER_SECS: u16 = 1;
+
+/// The requests for documents in their order, and what each document says.
 #[derive(Debug)]
 pub(crate) struct OwnDocuments {
-    rate: Rate,
+    turns: Arc<Turns>,
     binding: Option<CaBinding>,
+    requests: AttestationRequests,
 }
 
 impl OwnDocuments {
-    pub(crate) fn new(binding: Option<CaBinding>) -> Self {
-        Self { rate: Rate::per_second(PER_SECOND), binding }
+    pub(crate) fn new(binding: Option<CaBinding>, metrics: &Metrics) -> Self {
+        let requests = metrics.attestation_requests.clone();
+        Self { turns: Turns::new(), binding, requests }
     }
 
-    /// Answers one request for a document.
-    pub(crate) async fn answer(&self, nsm: &NsmThread, head: &Parts) -> Answer {
+    /// Answers one request for a document, in its turn.
+    pub(crate) async fn answer(
+        &self,
+        nsm: &NsmThread,
+        connection: ConnectionKey,
+        head: &Parts,
+    ) -> Answer {
         let Some(nonce) = nonce(head.uri.query()) else {
             return Answer::text(StatusCode::BAD_REQUEST, NO_NONCE);
         };
-        if !self.rate.admits_one() {
-            let text = "too many documents in a second: try again in one\n";
-            return Answer::text(StatusCode::TOO_MANY_REQUESTS, text);
-        }
+        let waiting = self.requests.wait();
+        let turn = self.turns.take(connection).await;
+        drop(waiting);
+        // Held until the module has answered: the next request waits for that.
+        let Ok(_turn) = turn else {
+            self.requests.throttled.inc();
+            let answer = Answer::text(StatusCode::TOO_MANY_REQUESTS, THROTTLED);
+            return answer.and_retry_after(RETRY_AFTER_SECS);
+        };
         let user_data = self.binding.map(|binding| binding.to_user_data());
         match nsm.document(nonce, user_data, nsm.deadline()).await {
-            Ok(document) if accepts_json(head) => json(&document),
-            Ok(document) => Answer::new(StatusCode::OK, "application/octet-stream", document),
-            Err(fault) => Answer::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                Answer::TEXT,
-                format!("no document: {fault}\n").into_bytes(),
-            ),
+            Ok(document) => {
+                self.requests.answered.inc();
+                match accepts_json(head) {
+                    true => json(&document),
+                    false => Answer::new(StatusCode::OK, "application/octet-stream", document),
+                }
+            }
+            Err(fault) => {
+                self.requests.failed.inc();
+                let text = format!("no document: {fault}\n").into_bytes();
+                Answer::new(StatusCode::SERVICE_UNAVAILABLE, Answer::TEXT, text)
+            }
         }
     }
 }
@@ -81,7 +105,80 @@ pub(crate) fn accepts_json(head: &Parts) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use hyper::Request;
+    use shared::nsm::Request as NsmRequest;
+    use tokio::task::JoinSet;
+    use tokio::time::sleep;
+
     use super::*;
+    use crate::clock::SystemClock;
+    use crate::entropy::EntropySettings;
+    use crate::nsm::fake::FakeNsm;
+
+    #[tokio::test]
+    async fn entropy_waits_for_two_documents_at_most() {
+        // What the module was asked for, and whether it may go on with the first document.
+        let calls = Arc::new(Mutex::new(Vec::new()));
+        let (release, released) = mpsc::channel::<()>();
+        let nsm = {
+            let calls = Arc::clone(&calls);
+            FakeNsm::new(move |_, request| {
+                match request {
+                    NsmRequest::Attestation { nonce: Some(_), .. } => {
+                        calls.lock().unwrap().push("document");
+                        // It fails once the sender is dropped.
+                        let _ = released.recv();
+                    }
+                    NsmRequest::GetRandom => calls.lock().unwrap().push("block"),
+                    _ => {}
+                }
+                None
+            })
+        };
+        let (metrics, patience) = (Arc::new(Metrics::new()), Duration::from_secs(60));
+        let settings = EntropySettings {
+            prefetch: 0,
+            deadline: patience,
+            watchdog: patience,
+            ..EntropySettings::default()
+        };
+        let nsm = NsmThread::start(nsm, SystemClock, &settings, None, Arc::clone(&metrics));
+        let nsm = Arc::new(nsm.await.unwrap().unwrap().nsm);
+        calls.lock().unwrap().clear();
+
+        let own = Arc::new(OwnDocuments::new(None, &metrics));
+        let mut asking = JoinSet::new();
+        for number in 0..20 {
+            let (own, nsm) = (Arc::clone(&own), Arc::clone(&nsm));
+            asking.spawn(async move {
+                let uri = format!("/attestation?nonce={}", "ab".repeat(16));
+                let (head, ()) = Request::get(uri).body(()).unwrap().into_parts();
+                let answer = own.answer(&nsm, ConnectionKey::new(number, None), &head).await;
+                assert_eq!(answer.status(), StatusCode::OK);
+            });
+        }
+        while calls.lock().unwrap().is_empty() {
+            sleep(Duration::from_millis(1)).await;
+        }
+        let mut block = std::pin::pin!(nsm.block(nsm.deadline()));
+        assert!(
+            std::future::poll_fn(|context| {
+                std::task::Poll::Ready(block.as_mut().poll(context).is_pending())
+            })
+            .await
+        );
+        drop(release);
+        block.await.unwrap();
+        asking.join_all().await;
+        let calls = calls.lock().unwrap();
+        assert_eq!(calls.len(), 21, "{calls:?}");
+        assert!(calls.iter().take(3).any(|call| *call == "block"), "{calls:?}");
+        assert_eq!((metrics.attestation_requests.answered.get()), 20);
+    }
 
     #[test]
     fn a_nonce_is_16_to_64_bytes_in_hexadecimal_and_alone() {

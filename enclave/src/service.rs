@@ -120,7 +120,7 @@ impl<P: Platform> Service<P> {
         let policy = Arc::clone(&settings.policy);
         let generator = Arc::new(Generator { verifier, policy, entropy, key_stores });
         let workers = Workers::start(settings.workers)?;
-        let own_documents = OwnDocuments::new(tls.as_ref().and_then(Tls::binding));
+        let own_documents = OwnDocuments::new(tls.as_ref().and_then(Tls::binding), &metrics);
         let audit = audit.limited(settings.unauthenticated);
         let this = Self {
             platform,
@@ -168,11 +168,12 @@ impl<P: Platform> Service<P> {
 
     /// Answers one request.
     pub async fn answer(&self, request: Received<'_>) -> Answer {
-        let Received { head, body, .. } = request;
+        let Received { connection, head, body, .. } = request;
         match (&head.method, head.uri.path()) {
             (&Method::POST, KMS_PATH) => self.or_elsewhere(kms::answer(self, request).await),
             (&Method::GET, own_document::PATH) => {
-                self.own_documents.answer(self.generator.entropy.nsm(), head).await
+                let nsm = self.generator.entropy.nsm();
+                self.own_documents.answer(nsm, connection, head).await
             }
             (method, path) => self
                 .health(method, path)
@@ -283,7 +284,7 @@ impl<P: Platform> Service<P> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::{Channel, RequestId};
+    use crate::http::{Channel, ConnectionKey, RequestId};
     use crate::platform::fake::{self, FakePlatform};
     use http_body_util::BodyExt;
     use hyper::Request;
@@ -306,7 +307,14 @@ mod tests {
         let (head, ()) = request.body(()).unwrap().into_parts();
         let id = RequestId::random();
         let (channel, body) = (Channel::Plain, body.as_bytes());
-        let received = Received { id, channel, source: None, head: &head, body };
+        let received = Received {
+            id,
+            connection: ConnectionKey::new(0, None),
+            channel,
+            source: None,
+            head: &head,
+            body,
+        };
         let answer = service.answer(received).await;
         let response = answer.into_response(id, service.now());
         let status = response.status().as_u16();

@@ -11,7 +11,7 @@ use shared::time::UnixMillis;
 
 use super::*;
 use crate::auth::Caller;
-use crate::http::{Channel, Received, RequestId, TlsDetails};
+use crate::http::{Channel, ConnectionKey, Received, RequestId, TlsDetails};
 
 fn record(user_agent: &[u8]) -> Record {
     record_over(Channel::Plain, user_agent)
@@ -26,8 +26,14 @@ fn record_of(channel: Channel, user_agent: &[u8], host: &str) -> Record {
         Request::builder().header(USER_AGENT, HeaderValue::from_bytes(user_agent).unwrap());
     let (head, ()) = request.header(HOST, host).body(()).unwrap().into_parts();
     let time = UnixMillis::from_rfc3339("2026-02-03T10:12:02.437Z").unwrap();
-    let request =
-        Received { id: RequestId::random(), channel, source: None, head: &head, body: &[] };
+    let request = Received {
+        id: RequestId::random(),
+        connection: ConnectionKey::new(0, None),
+        channel,
+        source: None,
+        head: &head,
+        body: &[],
+    };
     Record::new(request, time, None)
 }
 

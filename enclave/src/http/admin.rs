@@ -45,6 +45,7 @@ mod tests {
     use tokio::time::{Instant, pause};
 
     use super::*;
+    use crate::http::entrance::Peer;
     use crate::platform::fake;
 
     #[tokio::test]
@@ -59,7 +60,7 @@ mod tests {
             let start = Instant::now();
             let served = async {
                 match of_a_client {
-                    true => server.serve(stream, pending()).await,
+                    true => server.serve(stream, Peer::Unix, pending()).await,
                     false => server.serve_admin(stream, pending()).await,
                 }
             };

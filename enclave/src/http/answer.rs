@@ -16,7 +16,7 @@ use super::{Content, RequestId};
 const LAST_DATE_SECS: u64 = 253_402_300_799;
 
 /// Headers that an answer has at most, its length among them.
-const MAX_HEADERS: usize = 8;
+const MAX_HEADERS: usize = 9;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 
@@ -33,6 +33,8 @@ pub struct Answer {
     content_type: &'static str,
     body: Content,
     close: bool,
+    /// In seconds.
+    retry_after: Option<u16>,
 }
 
 impl Answer {
@@ -41,7 +43,8 @@ impl Answer {
 
     /// An answer of any kind.
     pub fn new(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Self {
-        Self { status, content_type, body: Content::new(Zeroizing::new(body)), close: false }
+        let body = Content::new(Zeroizing::new(body));
+        Self { status, content_type, body, close: false, retry_after: None }
     }
 
     /// Plain text.
@@ -53,7 +56,8 @@ impl Answer {
     /// handed to the connection.
     pub fn kms(body: Zeroizing<Vec<u8>>) -> Self {
         let body = Content::new(body);
-        Self { status: StatusCode::OK, content_type: CONTENT_TYPE, body, close: false }
+        let status = StatusCode::OK;
+        Self { status, content_type: CONTENT_TYPE, body, close: false, retry_after: None }
     }
 
     /// An error of the KMS API.
@@ -66,6 +70,17 @@ impl Answer {
     pub(crate) fn and_close(mut self) -> Self {
         self.close = true;
         self
+    }
+
+    /// Says after how many seconds the client may try again.
+    pub(crate) fn and_retry_after(mut self, seconds: u16) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    #[cfg(test)]
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
     }
 
     /// Whether it tells of a fault that is not the client's.
@@ -89,6 +104,9 @@ impl Answer {
         );
         headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
         headers.insert(header::EXPIRES, HeaderValue::from_static("0"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
         if self.close {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
@@ -124,6 +142,17 @@ mod tests {
         assert_eq!((header("pragma"), header("expires")), ("no-cache".into(), "0".into()));
         assert_eq!(header("x-amzn-requestid"), id.to_string());
         assert!(!response.headers().contains_key("connection"));
+        assert!(!response.headers().contains_key("retry-after"));
+    }
+
+    #[test]
+    fn carries_retry_after_in_seconds_where_it_is_set() {
+        let answer = Answer::text(StatusCode::TOO_MANY_REQUESTS, "later\n").and_retry_after(7);
+        let response = answer.into_response(RequestId::random(), UnixMillis::new(0));
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()["retry-after"]),
+            (429, &"7".parse().unwrap())
+        );
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -17,7 +19,7 @@ use super::caught::caught;
 use super::entrance::{Door, Peer, Refusals};
 use super::http1::{Manner, serve_requests};
 use super::metered::Metered;
-use super::{Answer, Channel, Content, Received, RequestId};
+use super::{Answer, Channel, ConnectionKey, Content, Received, RequestId};
 use crate::kms;
 use crate::platform::Platform;
 use crate::service::Service;
@@ -27,12 +29,28 @@ pub struct Server<P: Platform> {
     service: Service<P>,
     large_bodies: LargeBodies,
     refusals: Refusals,
+    /// The number of the next connection.
+    next_number: AtomicU64,
+}
+
+/// A connection, and where it comes from.
+#[derive(Clone, Copy, Debug)]
+struct Connection {
+    key: ConnectionKey,
+    /// What its PROXY header says.
+    header: ProxyHeader,
+    channel: Channel,
 }
 
 impl<P: Platform> Server<P> {
     /// For `service`.
     pub fn new(service: Service<P>) -> Self {
-        Self { service, large_bodies: LargeBodies::new(), refusals: Refusals::default() }
+        Self {
+            service,
+            large_bodies: LargeBodies::new(),
+            refusals: Refusals::default(),
+            next_number: AtomicU64::new(0),
+        }
     }
 
     /// What is served.
@@ -40,10 +58,10 @@ impl<P: Platform> Server<P> {
         &self.service
     }
 
-    /// Whether whoever connected to `door` may; who may not is counted and told of.
-    pub(super) fn admits(&self, door: Door, stream: &Stream) -> bool {
+    /// Returns the peer that connected to `door`, if it may; one that may not is counted and logged.
+    pub(super) fn admit(&self, door: Door, stream: &Stream) -> Option<Peer> {
         // Of who has gone already nothing is known.
-        Peer::of(stream).is_some_and(|peer| self.admits_peer(door, peer))
+        Peer::of(stream).filter(|peer| self.admits_peer(door, *peer))
     }
 
     fn admits_peer(&self, door: Door, peer: Peer) -> bool {
@@ -59,6 +77,7 @@ impl<P: Platform> Server<P> {
     pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         stream: S,
+        peer: Peer,
         drain: impl Future<Output = ()>,
     ) {
         let connections = &self.service.metrics.connections;
@@ -74,22 +93,26 @@ impl<P: Platform> Server<P> {
             header = self.service.settings.entrance.read_header(&mut stream) => header,
             () = drain.as_mut() => return,
         };
-        let origin = match header {
+        let header = match header {
             Ok(header) => header,
             Err(error) => {
                 connections.refused.proxy_header.inc();
                 return self.refusals.tell_of_header(&error);
             }
         };
+        let key = self.next_key(self.service.settings.entrance.client_addr(&header, peer));
         let Some(tls) = self.service.tls() else {
-            return self.serve_from(origin, stream, Channel::Plain, drain).await;
+            let connection = Connection { key, header, channel: Channel::Plain };
+            return self.serve_from(connection, stream, drain).await;
         };
         let accepted = tokio::select! {
             accepted = tls.accept(stream) => accepted,
             () = drain.as_mut() => return,
         };
         match accepted {
-            Ok((stream, channel)) => self.serve_from(origin, stream, channel, drain).await,
+            Ok((stream, channel)) => {
+                self.serve_from(Connection { key, header, channel }, stream, drain).await;
+            }
             Err(error) => tracing::debug!("a client is not served: {error}"),
         }
     }
@@ -102,30 +125,35 @@ impl<P: Platform> Server<P> {
         channel: Channel,
         drain: impl Future<Output = ()>,
     ) {
-        self.serve_from(ProxyHeader::default(), stream, channel, drain).await;
+        let key = self.next_key(None);
+        let connection = Connection { key, header: ProxyHeader::default(), channel };
+        self.serve_from(connection, stream, drain).await;
+    }
+
+    fn next_key(&self, client_addr: Option<IpAddr>) -> ConnectionKey {
+        ConnectionKey::new(self.next_number.fetch_add(1, Ordering::Relaxed), client_addr)
     }
 
     /// As [`serve_connection`](Self::serve_connection), whom the connection comes from being known.
     async fn serve_from<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
-        origin: ProxyHeader,
+        connection: Connection,
         stream: S,
-        channel: Channel,
         drain: impl Future<Output = ()>,
     ) {
-        let answer = service_fn(|request| self.respond(origin, channel, request));
+        // HTTP/1.1 answers in order: hyper reads no further request before this one is answered.
+        let answer = service_fn(|request| self.respond(connection, request));
         let manner = Manner { header_timeout: HEADER_READ_TIMEOUT, keep_alive: true };
         serve_requests(stream, answer, manner, drain).await;
     }
 
     async fn respond(
         &self,
-        origin: ProxyHeader,
-        channel: Channel,
+        connection: Connection,
         request: Request<Incoming>,
     ) -> Result<Response<Full<Content>>, Hangup> {
-        let request_id = RequestId::on(origin.connection);
-        let answer = caught(self.answer(request_id, origin, channel, request)).await;
+        let request_id = RequestId::on(connection.header.connection);
+        let answer = caught(self.answer(request_id, connection, request)).await;
         let answer = answer.unwrap_or_else(|_| {
             // A bug; where it is, the panic has said.
             tracing::error!(%request_id, "the handler of a request panicked");
@@ -137,14 +165,14 @@ impl<P: Platform> Server<P> {
     async fn answer(
         &self,
         id: RequestId,
-        origin: ProxyHeader,
-        channel: Channel,
+        connection: Connection,
         request: Request<Incoming>,
     ) -> Result<Answer, Hangup> {
         let Self { service, large_bodies, .. } = self;
         let (head, body) = request.into_parts();
-        let source = origin.client.map(|client| client.ip());
-        let unread = Received { id, channel, source, head: &head, body: &[] };
+        let Connection { key, header, channel } = connection;
+        let source = header.client.map(|client| client.ip());
+        let unread = Received { id, connection: key, channel, source, head: &head, body: &[] };
         match body::read(&head, body, large_bodies).await {
             Ok(body) => Ok(service.answer(Received { body: &body.bytes, ..unread }).await),
             Err(BodyError::Refused(error)) => Ok(service.refuse(unread, &error).and_close()),

@@ -88,8 +88,10 @@ async fn exchange(server: &Server<FakePlatform>, bytes: &[u8]) -> String {
     client.write_all(bytes).await.unwrap();
     client.shutdown().await.unwrap();
     let mut answer = String::new();
-    let (read, ()) =
-        tokio::join!(client.read_to_string(&mut answer), server.serve(stream, pending()));
+    let (read, ()) = tokio::join!(
+        client.read_to_string(&mut answer),
+        server.serve(stream, Peer::Unix, pending())
+    );
     read.unwrap();
     answer
 }
@@ -165,7 +167,7 @@ async fn f15_who_is_not_the_parent_is_counted_and_told_of_once() {
 async fn who_has_sent_no_header_when_the_service_stops_is_not_waited_for() {
     let server = behind_a_relay().await;
     let (_client, stream) = duplex(64);
-    server.serve(stream, async {}).await;
+    server.serve(stream, Peer::Unix, async {}).await;
 }
 
 #[tokio::test]
@@ -211,7 +213,7 @@ async fn connections_bytes_and_requests_are_counted() {
 async fn a_connection_is_counted_as_open_as_long_as_it_is() {
     let server = Server::new(fake::service().await);
     let (client, stream) = duplex(64);
-    let mut serve = pin!(server.serve(stream, pending()));
+    let mut serve = pin!(server.serve(stream, Peer::Unix, pending()));
     let turn = async { tokio::task::yield_now().await };
     tokio::select! {
         biased;
@@ -222,6 +224,39 @@ async fn a_connection_is_counted_as_open_as_long_as_it_is() {
     drop(client);
     serve.await;
     assert_eq!(metric(&server, "connections_open"), 0);
+}
+
+#[tokio::test]
+async fn a_connection_that_pipelines_has_one_request_for_a_document_in_flight() {
+    let server = behind_a_relay().await;
+    let get = format!("GET /attestation?nonce={} HTTP/1.1\r\nHost: h\r\n", "ab".repeat(16));
+    let get = get + "Accept: application/json\r\n";
+    let (next, last) = (format!("{get}\r\n"), format!("{get}Connection: close\r\n\r\n"));
+    // Past the burst, so that they wait.
+    let requests = next.repeat(24) + &last;
+    let client = |port| header(Some(&format!("192.0.2.7:{port}")));
+    let waiting = || metric(&server, "attestation_requests_waiting");
+    let mut most = 0;
+    let watch = async {
+        loop {
+            most = most.max(waiting());
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    };
+    let (one, other) = (
+        [&client(1)[..], requests.as_bytes()].concat(),
+        [&client(2)[..], requests.as_bytes()].concat(),
+    );
+    let (one, other) = tokio::select! {
+        answers = async { tokio::join!(exchange(&server, &one), exchange(&server, &other)) } => answers,
+        () = watch => unreachable!("it never ends"),
+    };
+    for answers in [one, other] {
+        assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 25, "{answers}");
+    }
+    // Both connections' at the most.
+    assert_eq!((most, waiting()), (2, 0));
+    assert_eq!(metric(&server, "attestation_requests_total{outcome=\"answered\"}"), 50);
 }
 
 /// Collects what is logged.

@@ -71,6 +71,16 @@ impl Entrance {
         }
     }
 
+    /// Returns the address of the client behind a connection, as far as it is known: what the header
+    /// says where there is one, else the peer's. vsock and Unix peers have none that tells clients apart.
+    pub(super) fn client_addr(&self, header: &ProxyHeader, peer: Peer) -> Option<IpAddr> {
+        match peer {
+            _ if self.proxy_protocol => header.client.map(|client| client.ip()),
+            Peer::Tcp(address) => Some(address),
+            Peer::Vsock { .. } | Peer::Unix => None,
+        }
+    }
+
     /// Whom a client's connection comes from, by the header that it begins with, if it is to have one;
     /// not a byte behind that is read.
     pub(super) async fn read_header(
@@ -163,6 +173,23 @@ mod tests {
             assert!(plain.admits(Door::Clients, tcp(ip)), "{ip}");
         }
         assert!(DOORS.into_iter().all(|door| proxied.admits(door, Peer::Unix)));
+    }
+
+    #[test]
+    fn a_client_has_the_headers_address_or_the_peers_or_none() {
+        let client = Some("198.51.100.9:50000".parse().unwrap());
+        let (named, unnamed) = (ProxyHeader { client, connection: None }, ProxyHeader::default());
+        let address = |ip: &str| Some(ip.parse::<IpAddr>().unwrap());
+        let vsock = Peer::Vsock { cid: 3 };
+        let proxied = Entrance { parent_cid: None, proxy_protocol: true };
+        for peer in [tcp("127.0.0.1"), vsock, Peer::Unix] {
+            assert_eq!(proxied.client_addr(&named, peer), address("198.51.100.9"));
+            assert_eq!(proxied.client_addr(&unnamed, peer), None);
+        }
+        let plain = Entrance::default();
+        assert_eq!(plain.client_addr(&unnamed, tcp("192.0.2.7")), address("192.0.2.7"));
+        assert_eq!(plain.client_addr(&unnamed, vsock), None);
+        assert_eq!(plain.client_addr(&unnamed, Peer::Unix), None);
     }
 
     #[tokio::test(start_paused = true)]

@@ -19,6 +19,7 @@ pub use answer::Answer;
 pub use connection::Server;
 pub use content::Content;
 pub use entrance::Entrance;
-pub use received::{Channel, Received, TlsDetails};
+pub(crate) use received::TurnKey;
+pub use received::{Channel, ConnectionKey, Received, TlsDetails};
 pub use request_id::RequestId;
 pub use server::{listen_and_serve, serve};

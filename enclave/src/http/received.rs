@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use hyper::http::request::Parts;
 
+use shared::transport::client_network;
+
 use super::RequestId;
 
 /// A request, and how it came.
@@ -11,6 +13,8 @@ use super::RequestId;
 pub struct Received<'a> {
     /// Its name.
     pub id: RequestId,
+    /// The connection that it came on.
+    pub connection: ConnectionKey,
     /// What it came over.
     pub channel: Channel,
     /// From where, by the word of the parent's relay, which proves nothing; `None` if it gives none.
@@ -19,6 +23,36 @@ pub struct Received<'a> {
     pub head: &'a Parts,
     /// Its body, whole.
     pub body: &'a [u8],
+}
+
+/// Identifies a connection, and the client that it counts for where clients take turns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionKey {
+    number: u64,
+    client: Option<IpAddr>,
+}
+
+/// A client or a connection that takes turns with others of its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum TurnKey {
+    Client(IpAddr),
+    Connection(u64),
+}
+
+impl ConnectionKey {
+    /// Returns the key of the connection `number`, which no other open connection has. Without a
+    /// `client_addr` the connection counts as a client of its own.
+    pub fn new(number: u64, client_addr: Option<IpAddr>) -> Self {
+        Self { number, client: client_addr.map(client_network) }
+    }
+
+    pub(crate) fn connection(self) -> TurnKey {
+        TurnKey::Connection(self.number)
+    }
+
+    pub(crate) fn client(self) -> TurnKey {
+        self.client.map_or(self.connection(), TurnKey::Client)
+    }
 }
 
 /// What a request came over, and its answer goes back by.
@@ -54,4 +88,23 @@ pub struct TlsDetails {
     pub version: &'static str,
     /// As IANA names it, such as `TLS_AES_128_GCM_SHA256`.
     pub cipher_suite: &'static str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_one_64_are_one_client_and_without_one_each_connection_is() {
+        let client = |number, address: &str| {
+            ConnectionKey::new(number, Some(address.parse().unwrap())).client()
+        };
+        assert_eq!(client(1, "2001:db8::1"), client(2, "2001:db8::ffff:0:0:1"));
+        assert_ne!(client(1, "2001:db8::1"), client(1, "2001:db8:0:1::1"));
+        assert_eq!(client(1, "192.0.2.7"), client(2, "::ffff:192.0.2.7"));
+        assert_ne!(client(1, "192.0.2.7"), client(1, "192.0.2.8"));
+        let alone = |number| ConnectionKey::new(number, None);
+        assert_ne!(alone(1).client(), alone(2).client());
+        assert_eq!(alone(1).client(), alone(1).connection());
+    }
 }

@@ -67,7 +67,7 @@ pub async fn serve<P: Platform>(
             Some(ended) = watched.join_next() => report(ended),
             // First: they are few, and must get through when clients are many.
             stream = accept(&mut admin), if watched.len() < MAX_ADMIN_CONNECTIONS => {
-                if !server.admits(Door::Admin, &stream) {
+                if server.admit(Door::Admin, &stream).is_none() {
                     continue;
                 }
                 let (server, drain) = (Arc::clone(&server), begins(draining.subscribe()));
@@ -75,11 +75,9 @@ pub async fn serve<P: Platform>(
             }
             // At the cap nothing is accepted: further clients wait in the kernel's backlog.
             stream = clients.accept(), if served.len() < MAX_CONNECTIONS => {
-                if !server.admits(Door::Clients, &stream) {
-                    continue;
-                }
+                let Some(peer) = server.admit(Door::Clients, &stream) else { continue };
                 let (server, drain) = (Arc::clone(&server), begins(draining.subscribe()));
-                served.spawn(async move { server.serve(stream, drain).await });
+                served.spawn(async move { server.serve(stream, peer, drain).await });
             }
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! No label's value comes from a caller, and no value is a random byte or tells of one.
 
+mod attestation_requests;
 mod connections;
 mod histogram;
 mod nsm_calls;
@@ -18,6 +19,7 @@ use prometheus_client::registry::Registry;
 use shared::attestation::Familiarity;
 use shared::kms::ConnectionState;
 
+pub(crate) use self::attestation_requests::AttestationRequests;
 pub(crate) use self::connections::Connections;
 use self::histogram::Histogram;
 pub(crate) use self::nsm_calls::{NsmCall, NsmCalls};
@@ -42,6 +44,8 @@ pub(crate) struct Metrics {
     registry: Registry,
     /// Requests to KMS.
     pub(crate) requests: Requests,
+    /// Requests for the enclave's own document.
+    pub(crate) attestation_requests: AttestationRequests,
     /// Clients' connections.
     pub(crate) connections: Connections,
     /// Calls made to the NSM.
@@ -136,6 +140,7 @@ impl Metrics {
         let mut root = Registry::default();
         let registry = root.sub_registry_with_prefix(PREFIX);
         let requests = Requests::register(registry);
+        let attestation_requests = AttestationRequests::register(registry);
         let connections = Connections::register(registry);
         let nsm_calls = NsmCalls::register(registry);
         let blocks =
@@ -188,6 +193,7 @@ impl Metrics {
         build.get_or_create(&[("version", env!("CARGO_PKG_VERSION"))]).set(1);
         Self {
             requests,
+            attestation_requests,
             connections,
             nsm_calls,
             blocks: Blocks {

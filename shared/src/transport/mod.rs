@@ -5,6 +5,7 @@
 //! here looks at a byte that passes.
 
 mod acceptor;
+mod client_network;
 mod detached;
 mod endpoint;
 mod episode;
@@ -18,6 +19,7 @@ mod unix_socket;
 mod vsock_mux;
 
 pub use acceptor::Acceptor;
+pub use client_network::client_network;
 pub use detached::DetachedStream;
 pub use endpoint::{Endpoint, HEARTBEAT_PORT, InvalidEndpoint, announcement};
 pub use episode::Episode;

@@ -10,7 +10,7 @@ use enclave::Service;
 use enclave::audit::Audit;
 use enclave::clock::{Clock, SystemClock};
 use enclave::config::{Config, Posture};
-use enclave::http::{Channel, Received, RequestId};
+use enclave::http::{Channel, ConnectionKey, Received, RequestId};
 use enclave::platform::Simulated;
 use hyper::http::request::Parts;
 use shared::attestation::TrustAnchors;
@@ -91,7 +91,14 @@ impl Served {
                         let number = next.replace_with(|number| *number + 1);
                         let body = bodies.get(number % bodies.len()).ok_or("no body")?.as_bytes();
                         let (id, channel) = (RequestId::random(), Channel::Plain);
-                        let received = Received { id, channel, source: None, head: &head, body };
+                        let received = Received {
+                            id,
+                            connection: ConnectionKey::new(0, None),
+                            channel,
+                            source: None,
+                            head: &head,
+                            body,
+                        };
                         let answer = service.answer(received);
                         let response = answer.await.into_response(id, SystemClock.now());
                         if response.status() != 200 {
