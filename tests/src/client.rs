@@ -2,7 +2,8 @@
 //! simulator's own endpoint.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -13,14 +14,18 @@ use rustls::{CertificateError, RootCertStore};
 use serde_json::{Value, json};
 use shared::crypto::tls_provider;
 use thiserror::Error;
+use ureq::Body;
+use ureq::http::Response;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use zeroize::Zeroizing;
 
 use crate::credentials::{Credentials, Signable};
 use crate::document::Document;
+use crate::retries::Retries;
 
-/// How long a whole request may take.
+/// How long a whole request may take, with all its attempts.
 const TIMEOUT: Duration = Duration::from_secs(30);
+const TOO_MANY_REQUESTS: u16 = 429;
 /// Bytes of an answer at the most.
 const MAX_ANSWER_LENGTH: u64 = 64 * 1024;
 
@@ -75,6 +80,17 @@ pub enum ClientError {
         /// The endpoint.
         url: String,
     },
+    /// The service answers others first.
+    #[error(
+        "{url}: throttled {throttled} times within {} s (HTTP 429): too many clients ask; try again later",
+        TIMEOUT.as_secs()
+    )]
+    Throttled {
+        /// What was asked for.
+        url: String,
+        /// Number of attempts.
+        throttled: u32,
+    },
     /// The answer is not what the service sends.
     #[error("the answer (HTTP {status}) is not of the form that KMS sends")]
     Malformed {
@@ -102,6 +118,8 @@ pub struct Client {
 
 struct Reply {
     status: u16,
+    /// The field Retry-After.
+    retry_after: Option<String>,
     body: Vec<u8>,
 }
 
@@ -191,6 +209,22 @@ impl Client {
         }
     }
 
+    /// Returns the document of the enclave's own, from `GET /attestation`, with `nonce` (16 to 64 random
+    /// bytes) in it. It is not verified. Where others come first, this waits for its turn.
+    ///
+    /// # Errors
+    /// If the service cannot be reached or refuses, or others come first for too long.
+    pub fn attestation_document(&self, nonce: &[u8]) -> Result<Vec<u8>, ClientError> {
+        let url = format!("{}/attestation?nonce={}", self.endpoint_url, const_hex::encode(nonce));
+        let reply = self.exchange(url, |url, left| {
+            self.agent.get(url).config().timeout_global(Some(left)).build().call()
+        })?;
+        match reply.refusal_unless_ok() {
+            None => Ok(reply.body),
+            Some(refusal) => Err(refusal),
+        }
+    }
+
     fn kms(&self, target: &str, body: &str) -> Result<Reply, ClientError> {
         let content_type = "application/x-amz-json-1.1";
         let Some(credentials) = &self.credentials else {
@@ -210,21 +244,44 @@ impl Client {
 
     fn post(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Result<Reply, ClientError> {
         let url = [&self.endpoint_url, path].concat();
-        if self.endpoint_url.starts_with("https://") && !self.is_trusting {
+        self.exchange(url, |url, left| {
+            let request = self.agent.post(url).config().timeout_global(Some(left)).build();
+            let request = headers
+                .iter()
+                .fold(request, |request, (name, value)| request.header(*name, *value));
+            request.send(body)
+        })
+    }
+
+    /// Sends a request by `attempt`, which is given the URL and the time left. Sends it again where the
+    /// service throttles it, as long as there is time.
+    fn exchange(
+        &self,
+        url: String,
+        attempt: impl Fn(&str, Duration) -> Result<Response<Body>, ureq::Error>,
+    ) -> Result<Reply, ClientError> {
+        if url.starts_with("https://") && !self.is_trusting {
             return Err(ClientError::NoAuthority { url });
         }
-        let request = headers
-            .iter()
-            .fold(self.agent.post(&url), |request, (name, value)| request.header(*name, *value));
-        let reply = request.send(body).and_then(|mut response| {
-            let status = response.status().as_u16();
-            let body = response.body_mut().with_config().limit(MAX_ANSWER_LENGTH).read_to_vec()?;
-            Ok(Reply { status, body })
-        });
-        reply.map_err(|error| match is_of_another_authority(&error) {
-            true => ClientError::OtherAuthority { url },
-            false => ClientError::Transport { url, error: Box::new(error) },
-        })
+        let deadline = Instant::now() + TIMEOUT;
+        let mut retries = Retries::until(deadline);
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let reply = match attempt(&url, left).and_then(Reply::read) {
+                Ok(reply) => reply,
+                Err(error) if is_of_another_authority(&error) => {
+                    return Err(ClientError::OtherAuthority { url });
+                }
+                Err(error) => return Err(ClientError::Transport { url, error: Box::new(error) }),
+            };
+            if reply.status != TOO_MANY_REQUESTS {
+                return Ok(reply);
+            }
+            let Some(pause) = retries.pause(reply.retry_after.as_deref()) else {
+                return Err(ClientError::Throttled { url, throttled: retries.throttled() });
+            };
+            thread::sleep(pause);
+        }
     }
 }
 
@@ -252,6 +309,14 @@ fn agent(authorities: Vec<Certificate<'static>>) -> ureq::Agent {
 }
 
 impl Reply {
+    fn read(mut response: Response<Body>) -> Result<Self, ureq::Error> {
+        let status = response.status().as_u16();
+        let retry_after = response.headers().get("retry-after");
+        let retry_after = retry_after.and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let body = response.body_mut().with_config().limit(MAX_ANSWER_LENGTH).read_to_vec()?;
+        Ok(Self { status, retry_after, body })
+    }
+
     fn json(&self) -> Result<Value, ClientError> {
         if let Some(refusal) = self.refusal_unless_ok() {
             return Err(refusal);

@@ -20,12 +20,15 @@ mod client;
 mod credentials;
 mod document;
 mod recipient;
+mod retries;
 mod simulator;
 
 pub use client::{Client, ClientError};
 pub use credentials::Credentials;
 pub use document::{Document, Kind};
 pub use recipient::RecipientKey;
+#[doc(hidden)]
+pub use retries::Retries;
 pub use shared::cms::{OpenError, PrivateKeyError};
 pub use shared::time::UnixMillis;
 pub use simulator::{Simulator, SimulatorBuilder, SimulatorError};

@@ -58,9 +58,12 @@ fn who_never_answers_is_waited_for_no_longer_than_was_asked_for() {
             while stream.read(&mut [0; 1024]).is_ok_and(|length| length > 0) {}
         })
     };
-    for trust in [trust_directly, trust_behind_tls] {
+    let reached = "not done within 1 s: it can be reached and gave no attestation document";
+    let runs: [(fn(SocketAddr) -> Outcome, &str); 2] =
+        [(trust_directly, "not done within 1 s: nothing is known"), (trust_behind_tls, reached)];
+    for (trust, message) in runs {
         let start = Instant::now();
-        trust(silent()).assert_refused(1, "not done within 1 s");
+        trust(silent()).assert_refused(1, message);
         assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
     }
 }

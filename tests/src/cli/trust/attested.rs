@@ -11,7 +11,9 @@
 //!    handshake has proved: nobody ends the TLS in between.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use attested_recipient::Retries;
 use enclave::clock::{Clock, SystemClock};
 use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
@@ -23,6 +25,7 @@ use shared::attestation::{
 use shared::crypto::fill_random;
 use shared::simulator::ROOT_COMMON_NAME;
 use shared::tls::{CaBinding, is_valid_for, verify_chain};
+use tokio::time::{Instant, timeout_at};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
@@ -40,6 +43,8 @@ pub(super) struct Demands {
     pub(super) expected: Expected,
     /// Whether a simulator will do.
     pub(super) admits_simulator: bool,
+    /// How long one URL may take.
+    pub(super) limit: Duration,
 }
 
 /// An enclave whose authority can be trusted with the TLS of one URL.
@@ -69,17 +74,23 @@ impl Verified {
 }
 
 impl Demands {
-    /// Judges what answers at `target`, on one connection.
+    /// Judges what answers at `target`, on one connection. Waits for its turn until `deadline`, which is
+    /// the end of the limit.
     pub(super) async fn judge(
         &self,
         target: &Target,
         tls: Arc<ClientConfig>,
+        deadline: Instant,
     ) -> Result<Attested, Refusal> {
         let mut nonce = [0; NONCE_LENGTH];
         fill_random(&mut nonce).map_err(|error| Refusal::Local(error.to_string()))?;
         let mut connection = Connection::open(target, tls).await?;
         let path = format!("/attestation?nonce={}", const_hex::encode(nonce));
-        let document = connection.get(&path, MAX_DOCUMENT_LENGTH).await?;
+        let mut retries = Retries::until(deadline.into_std());
+        let document = connection.get_in_turn(&path, MAX_DOCUMENT_LENGTH, &mut retries);
+        let document = timeout_at(deadline, document).await.unwrap_or(Ok(None))?;
+        let (limit, throttled) = (self.limit, retries.throttled());
+        let document = document.ok_or(Refusal::NoTurn { limit, throttled })?;
         // 2 and 3
         let document = self.verify(document, &mut connection).await?;
         let claims = document.claims();

@@ -1,6 +1,7 @@
 use std::io;
 use std::sync::Arc;
 
+use attested_recipient::Retries;
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
@@ -9,6 +10,7 @@ use hyper_util::rt::TokioIo;
 use rustls::pki_types::CertificateDer;
 use rustls::{CertificateError, ClientConfig, Error};
 use tokio::net::TcpStream;
+use tokio::time::sleep;
 use tokio_rustls::TlsConnector;
 
 use super::{Refusal, Target};
@@ -22,7 +24,8 @@ const MAX_SHOWN: usize = 200;
 /// One connection: what is asked on it, is asked of who holds the key of its first certificate.
 pub(super) struct Connection {
     sender: SendRequest<Empty<Bytes>>,
-    authority: String,
+    target: Target,
+    tls: Arc<ClientConfig>,
     certificates: Vec<CertificateDer<'static>>,
 }
 
@@ -31,7 +34,7 @@ impl Connection {
         let host = target.host();
         let stream = TcpStream::connect((&*host.to_str(), target.port())).await;
         let stream = stream.map_err(Refusal::Unreachable)?;
-        let stream = TlsConnector::from(tls).connect(host.clone(), stream);
+        let stream = TlsConnector::from(Arc::clone(&tls)).connect(host.clone(), stream);
         let stream = stream.await.map_err(handshake_refusal)?;
         let (_, session) = stream.get_ref();
         let certificates = session.peer_certificates().unwrap_or_default().to_vec();
@@ -41,7 +44,7 @@ impl Connection {
             .await?;
         // It ends with the sender, or with the runtime; its error is the sender's as well.
         drop(tokio::spawn(connection));
-        Ok(Self { sender, authority: target.authority().to_owned(), certificates })
+        Ok(Self { sender, target: target.clone(), tls, certificates })
     }
 
     /// What the server showed, its own certificate first.
@@ -50,21 +53,53 @@ impl Connection {
     }
 
     /// The body of an answer with status 200, of `limit` bytes at the most.
-    pub(super) async fn get(&mut self, target: &str, limit: usize) -> Result<Vec<u8>, Refusal> {
-        let request = Request::get(target)
-            .header(header::HOST, &self.authority)
+    pub(super) async fn get(&mut self, path: &str, limit: usize) -> Result<Vec<u8>, Refusal> {
+        accepted(self.ask(path).await?, limit).await
+    }
+
+    /// Gets as [`get`](Self::get) does, and again while the enclave throttles the request. Returns `None`
+    /// if no time is left for that. Opens another connection in its place if the enclave closed it.
+    pub(super) async fn get_in_turn(
+        &mut self,
+        path: &str,
+        limit: usize,
+        retries: &mut Retries,
+    ) -> Result<Option<Vec<u8>>, Refusal> {
+        loop {
+            let response = self.ask(path).await?;
+            if response.status() != StatusCode::TOO_MANY_REQUESTS {
+                return accepted(response, limit).await.map(Some);
+            }
+            let retry_after = response.headers().get(header::RETRY_AFTER);
+            let pause = retries.pause(retry_after.and_then(|value| value.to_str().ok()));
+            // The connection is of use again once the answer has been read.
+            drop(body(response, MAX_HEAD_LENGTH).await);
+            let Some(pause) = pause else { return Ok(None) };
+            sleep(pause).await;
+            if self.sender.is_closed() {
+                *self = Self::open(&self.target, Arc::clone(&self.tls)).await?;
+            }
+        }
+    }
+
+    async fn ask(&mut self, path: &str) -> Result<Response<Incoming>, Refusal> {
+        let request = Request::get(path)
+            .header(header::HOST, self.target.authority())
             .header(header::ACCEPT, "application/octet-stream")
             .body(Empty::new())
             .map_err(|error| Refusal::Http(error.to_string()))?;
         self.sender.ready().await?;
-        let response = self.sender.send_request(request).await?;
-        let status = response.status();
-        if status == StatusCode::OK {
-            return body(response, limit).await;
-        }
-        let text = body(response, MAX_HEAD_LENGTH).await.unwrap_or_default();
-        Err(Refusal::Status { status: status.as_u16(), text: shown(&text) })
+        Ok(self.sender.send_request(request).await?)
     }
+}
+
+async fn accepted(response: Response<Incoming>, limit: usize) -> Result<Vec<u8>, Refusal> {
+    let status = response.status();
+    if status == StatusCode::OK {
+        return body(response, limit).await;
+    }
+    let text = body(response, MAX_HEAD_LENGTH).await.unwrap_or_default();
+    Err(Refusal::Status { status: status.as_u16(), text: shown(&text) })
 }
 
 async fn body(response: Response<Incoming>, limit: usize) -> Result<Vec<u8>, Refusal> {

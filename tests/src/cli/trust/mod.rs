@@ -16,7 +16,7 @@ use clap::Args;
 use shared::attestation::TrustAnchors;
 use shared::tls::certificate_pem;
 use tokio::runtime::{Builder, Runtime};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 pub(super) use refusal::Refusal;
 
@@ -106,7 +106,8 @@ impl Trust {
         for path in &self.root {
             anchors.add_pem(&read(path)?).map_err(|error| anchor_failure(path, &error))?;
         }
-        Ok(Demands { anchors, expected, admits_simulator: self.simulator })
+        let (admits_simulator, limit) = (self.simulator, Duration::from_secs(self.timeout));
+        Ok(Demands { anchors, expected, admits_simulator, limit })
     }
 
     /// All of them, or the first refusal.
@@ -136,9 +137,9 @@ impl Trust {
         runtime: &Runtime,
     ) -> Result<Attested, Refusal> {
         let tls = unauthenticated_tls().map_err(|error| Refusal::Local(error.to_string()))?;
-        let limit = Duration::from_secs(self.timeout);
-        let judged = async { timeout(limit, demands.judge(target, tls)).await };
-        runtime.block_on(judged).unwrap_or(Err(Refusal::Deadline(limit)))
+        let deadline = Instant::now() + demands.limit;
+        let judged = async { timeout_at(deadline, demands.judge(target, tls, deadline)).await };
+        runtime.block_on(judged).unwrap_or(Err(Refusal::Deadline(demands.limit)))
     }
 }
 

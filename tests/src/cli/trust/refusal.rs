@@ -72,6 +72,18 @@ pub(in crate::cli) enum Refusal {
     /// Somebody takes his time.
     #[error("not done within {} s: nothing is known of it (--timeout)", .0.as_secs())]
     Deadline(Duration),
+    /// The enclave has others to answer first, or hangs.
+    #[error(
+        "not done within {} s: it can be reached and gave no attestation document (HTTP 429, too many \
+         requests: {throttled} times): too many clients ask it for one, or it hangs; try again, or give \
+         it more time (--timeout)",
+        .limit.as_secs()
+    )]
+    NoTurn {
+        limit: Duration,
+        /// Number of attempts that it throttled.
+        throttled: u32,
+    },
     /// Bytes that are no document.
     #[error("the answer is no attestation document: {0}")]
     Malformed(#[from] MalformedDocument),
@@ -153,6 +165,7 @@ impl Refusal {
             | Self::Status { .. }
             | Self::TooLong { .. }
             | Self::Deadline(_)
+            | Self::NoTurn { .. }
             | Self::NoRoot => FAILED,
             Self::Malformed(_) | Self::Unverified(_) => UNVERIFIED,
             Self::Simulator => SIMULATOR,
