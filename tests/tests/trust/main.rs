@@ -9,6 +9,7 @@
 )]
 
 mod accepted;
+mod any_of;
 #[path = "../binaries/mod.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod binaries;

@@ -10,6 +10,7 @@
 //! 7. That one issued the certificate of the connection on which the document came, whose key the
 //!    handshake has proved: nobody ends the TLS in between.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,6 +54,8 @@ pub(super) struct Attested {
     pub(super) binding: CaBinding,
     /// The authority's certificate.
     pub(super) authority: CertificateDer<'static>,
+    /// The file of `--any-of` whose measurements it holds; `None` if none was given.
+    pub(super) any_of: Option<PathBuf>,
     /// Whether its documents prove nothing.
     pub(super) is_simulator: bool,
     /// Whether clients will take the certificate for the URL's host.
@@ -99,9 +102,7 @@ impl Demands {
             return Err(Refusal::Replayed);
         }
         // 5
-        if let Some(mismatch) = self.expected.mismatch(claims.pcrs()) {
-            return Err(Refusal::Measurements(mismatch));
-        }
+        let any_of = self.expected.compare(claims.pcrs()).map_err(Refusal::Measurements)?;
         // 6
         let user_data = claims.user_data().ok_or(Refusal::NoAuthority(Unbound::Absent))?;
         let binding = CaBinding::from_user_data(user_data)
@@ -115,6 +116,7 @@ impl Demands {
             module_id: claims.module_id().to_owned(),
             binding,
             authority,
+            any_of: any_of.map(ToOwned::to_owned),
             is_simulator: calls_itself_simulated(&claims),
             is_for_host: certificates.first().is_some_and(is_for_host),
         })

@@ -1,39 +1,148 @@
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
-use std::fmt;
-use std::path::PathBuf;
+//! What an enclave must have measured: all of `--pcr` and `--pcrs-file`, and one set of `--any-of`
+//! entirely.
 
-use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
 use shared::attestation::{PcrFamily, PcrValue, Pcrs};
 
 use super::super::values::Pcr;
 use super::super::{Failure, read};
-
-/// The object in which `nitro-cli` has its measurements.
-const MEASUREMENTS: &str = "Measurements";
-
-/// The register that `config-pcr` does not always know.
-const SECRETS: &str = "17";
+use super::measurements::registers;
 
 /// What an enclave must have measured.
 #[derive(Debug, Default)]
-pub(super) struct Expected(BTreeMap<u8, PcrValue>);
+pub(super) struct Expected {
+    /// In any case.
+    common: Registers,
+    /// Entirely, of one of these; of none if there is none.
+    any_of: Vec<Set>,
+}
+
+/// The measurements of one file of `--any-of`.
+#[derive(Debug)]
+struct Set {
+    path: PathBuf,
+    registers: Registers,
+}
+
+#[derive(Debug, Default)]
+struct Registers(BTreeMap<u8, PcrValue>);
 
 impl Expected {
-    /// Those of the options `--pcr` and `--pcrs-file` together.
-    pub(super) fn read(pcrs: &[Pcr], files: &[PathBuf]) -> Result<Self, Failure> {
-        let mut expected = Self::default();
+    /// Reads the options `--pcr`, `--pcrs-file` and `--any-of`.
+    pub(super) fn read(
+        pcrs: &[Pcr],
+        files: &[PathBuf],
+        any_of: &[PathBuf],
+    ) -> Result<Self, Failure> {
+        let mut common = Registers::default();
         for pcr in pcrs {
-            expected.add(pcr).map_err(|reason| Failure::Usage(format!("--pcr: {reason}")))?;
+            common.add(pcr).map_err(|reason| Failure::Usage(format!("--pcr: {reason}")))?;
         }
         for path in files {
-            let failed = |reason| Failure::Content { path: path.clone(), reason };
-            for pcr in registers(&read(path)?).map_err(failed)? {
-                expected.add(&pcr).map_err(failed)?;
+            common.add_file(path)?;
+        }
+        let any_of = any_of.iter().map(|path| Set::read(path, &common));
+        Ok(Self { any_of: any_of.collect::<Result<_, _>>()?, common })
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.common.0.is_empty() && self.any_of.is_empty()
+    }
+
+    /// Returns warnings of what the comparison leaves out.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        if self.is_empty() {
+            let text = "no measurement is compared: any enclave of anybody passes as well";
+            return vec![text.to_owned()];
+        }
+        let mut warnings = Vec::new();
+        let sets = self.any_of.iter().filter(|set| !set.registers.name_an_image());
+        let sets: Vec<_> = sets.map(|set| format!(" (--any-of {})", set.path.display())).collect();
+        if !self.common.name_an_image() && (self.any_of.is_empty() || !sets.is_empty()) {
+            warnings.push(format!(
+                "neither PCR0 (the image) nor PCR8 (its signer) is compared{}: an enclave of somebody \
+                 else can have all the others",
+                sets.concat()
+            ));
+        }
+        let in_sets = self.any_of.iter().flat_map(|set| set.registers.0.keys());
+        let compared: BTreeSet<_> = in_sets.chain(self.common.0.keys()).collect();
+        for Set { path, registers } in &self.any_of {
+            let has =
+                |index: &u8| registers.0.contains_key(index) || self.common.0.contains_key(index);
+            let missing = compared.iter().filter(|index| !has(index));
+            let missing: Vec<_> = missing.map(|index| format!("PCR{index}")).collect();
+            if !missing.is_empty() {
+                warnings.push(format!(
+                    "--any-of {}: does not say what {} must be, as another --any-of does: an enclave \
+                     that holds this set passes with any",
+                    path.display(),
+                    missing.join(", ")
+                ));
             }
         }
-        Ok(expected)
+        warnings
+    }
+
+    /// Compares all that was `measured`. Returns the file of `--any-of` whose set is held entirely, if
+    /// sets were given.
+    ///
+    /// # Errors
+    /// Every difference, by set.
+    pub(super) fn compare(&self, measured: Pcrs<'_>) -> Result<Option<&Path>, String> {
+        if measured.family() != PcrFamily::NitroEnclave {
+            return Err("it is an instance with a NitroTPM, and no enclave".to_owned());
+        }
+        let mut differences = self.common.differences(measured);
+        let mut sets = Vec::new();
+        let mut held = None;
+        for Set { path, registers } in &self.any_of {
+            let of_set = registers.differences(measured);
+            match of_set.is_empty() {
+                true => held = held.or(Some(path.as_path())),
+                false => sets.push(format!("{}: {}", path.display(), of_set.join(", "))),
+            }
+        }
+        if held.is_none() && !sets.is_empty() {
+            differences.push(format!("it holds no set of --any-of entirely: {}", sets.join("; ")));
+        }
+        match differences.is_empty() {
+            true => Ok(held),
+            false => Err(differences.join(", ")),
+        }
+    }
+}
+
+impl Set {
+    /// Reads a set that does not contradict what is `common` to all.
+    fn read(path: &Path, common: &Registers) -> Result<Self, Failure> {
+        let mut registers = Registers::default();
+        registers.add_file(path)?;
+        let contradicts = |(index, value): &(&u8, &PcrValue)| {
+            common.0.get(index).is_some_and(|common| common != *value)
+        };
+        match registers.0.iter().find(contradicts) {
+            None => Ok(Self { path: path.to_owned(), registers }),
+            Some((index, _)) => Err(Failure::Content {
+                path: path.to_owned(),
+                reason: format!(
+                    "PCR{index} is expected to be two things: --pcr or --pcrs-file, which count beside \
+                     every --any-of, say another"
+                ),
+            }),
+        }
+    }
+}
+
+impl Registers {
+    fn add_file(&mut self, path: &Path) -> Result<(), Failure> {
+        let failed = |reason| Failure::Content { path: path.to_owned(), reason };
+        registers(&read(path)?)
+            .and_then(|pcrs| pcrs.iter().try_for_each(|pcr| self.add(pcr)))
+            .map_err(failed)
     }
 
     fn add(&mut self, pcr: &Pcr) -> Result<(), String> {
@@ -56,131 +165,21 @@ impl Expected {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Whether it says which image runs (PCR0), or who signed it (PCR8). Whoever can start an enclave
+    /// Returns whether they say which image runs (PCR0), or who signed it (PCR8). Whoever can start an enclave
     /// gives the other registers any value.
-    pub(super) fn names_an_image(&self) -> bool {
+    fn name_an_image(&self) -> bool {
         self.0.contains_key(&0) || self.0.contains_key(&8)
     }
 
-    /// What is not as expected; `None` if all is.
-    pub(super) fn mismatch(&self, measured: Pcrs<'_>) -> Option<String> {
-        if measured.family() != PcrFamily::NitroEnclave {
-            return Some("it is an instance with a NitroTPM, and no enclave".to_owned());
-        }
-        let mismatches: Vec<_> = self
-            .0
-            .iter()
-            .filter_map(|(index, expected)| {
-                let text = |value: &PcrValue| const_hex::encode(value);
-                match measured.value(usize::from(*index)) {
-                    Some(value) if value == expected => None,
-                    Some(value) => {
-                        Some(format!("PCR{index} is {}, not {}", text(value), text(expected)))
-                    }
-                    None => Some(format!("PCR{index} is absent, not {}", text(expected))),
-                }
-            })
-            .collect();
-        (!mismatches.is_empty()).then(|| mismatches.join(", "))
-    }
-}
-
-/// The registers in a file: of `make eif`, `attested-recipient eif` or `config-pcr` at the top, of
-/// `nitro-cli` within [`MEASUREMENTS`].
-fn registers(json: &[u8]) -> Result<Vec<Pcr>, String> {
-    let Members(members) = serde_json::from_slice(json).map_err(|error| {
-        format!("not a JSON object with members such as \"PCR0\": \"{{96 digits}}\": {error}")
-    })?;
-    let mut registers = Vec::new();
-    for (name, member) in members {
-        match member {
-            Member::Object(Members(members)) if name == MEASUREMENTS => {
-                for (name, member) in members {
-                    registers.extend(register(&name, &member)?);
-                }
-            }
-            _ if name.eq_ignore_ascii_case(MEASUREMENTS) => {
-                return Err(format!("{name} is not the object {MEASUREMENTS} of nitro-cli"));
-            }
-            member => registers.extend(register(&name, &member)?),
-        }
-    }
-    if registers.is_empty() {
-        return Err("holds no PCR: expected a member such as \"PCR0\"".to_owned());
-    }
-    Ok(registers)
-}
-
-/// One, unless the member is about something else. What looks like one and is none is an error: nothing
-/// that was meant to be compared is left out.
-fn register(name: &str, member: &Member) -> Result<Option<Pcr>, String> {
-    if !looks_like_one(name) {
-        return match member {
-            Member::Object(Members(members))
-                if members.iter().any(|(name, _)| looks_like_one(name)) =>
-            {
-                Err(format!("{name} holds registers, which only {MEASUREMENTS} may"))
-            }
-            _ => Ok(None),
+    /// Returns each register that is not as expected.
+    fn differences(&self, measured: Pcrs<'_>) -> Vec<String> {
+        let text = |value: &PcrValue| const_hex::encode(value);
+        let difference = |(index, expected): (&u8, &PcrValue)| match measured.value((*index).into())
+        {
+            Some(value) if value == expected => None,
+            Some(value) => Some(format!("PCR{index} is {}, not {}", text(value), text(expected))),
+            None => Some(format!("PCR{index} is absent, not {}", text(expected))),
         };
-    }
-    let index = name.strip_prefix("PCR").unwrap_or_default();
-    if index.is_empty() || !index.bytes().all(|digit| digit.is_ascii_digit()) {
-        return Err(format!("{name} is no register: write PCR0 to PCR31"));
-    }
-    match member {
-        // Of secrets that were left out.
-        Member::Null(()) if index == SECRETS => Ok(None),
-        Member::Null(()) => Err(format!("{name} is null")),
-        Member::Text(value) => match format!("{index}={value}").parse() {
-            Ok(pcr) => Ok(Some(pcr)),
-            Err(error) => Err(format!("{name}: {error}")),
-        },
-        Member::Object(_) | Member::Other(_) => Err(format!("{name} is no text")),
-    }
-}
-
-/// Whether whoever wrote it meant a register.
-fn looks_like_one(name: &str) -> bool {
-    let name = name.trim();
-    let start = name.get(..3).unwrap_or_default();
-    start.eq_ignore_ascii_case("PCR") || name.eq_ignore_ascii_case("ImageSha384")
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Member {
-    Null(()),
-    Text(String),
-    Object(Members),
-    Other(IgnoredAny),
-}
-
-/// All members of an object: none hides another of the same name.
-struct Members(Vec<(String, Member)>);
-
-impl<'de> Deserialize<'de> for Members {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct All;
-        impl<'de> Visitor<'de> for All {
-            type Value = Members;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(All)
+        self.0.iter().filter_map(difference).collect()
     }
 }

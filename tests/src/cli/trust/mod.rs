@@ -3,6 +3,7 @@
 mod attested;
 mod connection;
 mod expected;
+mod measurements;
 mod refusal;
 mod target;
 mod verifier;
@@ -35,8 +36,8 @@ use super::{Failure, anchor_failure, read};
 /// issued the certificate of that very connection. Give the file to clients as AWS_CA_BUNDLE, or as what
 /// else replaces their roots; an enclave that restarts has another authority.
 ///
-/// Prints one line a URL: the URL, the enclave's module_id, and the SHA-256 of the authority's
-/// SubjectPublicKeyInfo.
+/// Prints one line a URL: the URL, the enclave's module_id, the SHA-256 of the authority's
+/// SubjectPublicKeyInfo, and with --any-of the file whose measurements the enclave holds.
 #[derive(Debug, Args)]
 #[command(after_help = refusal::help())]
 pub(super) struct Trust {
@@ -49,6 +50,10 @@ pub(super) struct Trust {
     /// A file of measurements, as `make eif`, `nitro-cli` and `config-pcr` write them; may be repeated.
     #[arg(long, value_name = "JSON")]
     pcrs_file: Vec<PathBuf>,
+    /// A file of measurements, as for --pcrs-file; may be repeated. An enclave must hold one such file
+    /// entirely, and every --pcr and --pcrs-file besides.
+    #[arg(long, value_name = "JSON")]
+    any_of: Vec<PathBuf>,
     /// A further trust anchor beside AWS's root; may be repeated.
     #[arg(long, value_name = "PEM")]
     root: Vec<PathBuf>,
@@ -79,29 +84,26 @@ impl Trust {
         let draft = Draft::write(&self.out, |out| out.write_all(bundle(&attested).as_bytes()))?;
         // What cannot be said is not done: the file is the last thing that can fail.
         let mut stdout = io::stdout().lock();
-        for (target, Attested { module_id, binding, .. }) in &attested {
+        for (target, Attested { module_id, binding, any_of, .. }) in &attested {
             let digest = const_hex::encode(binding.digest());
-            writeln!(stdout, "{} {module_id} {digest}", target.url())?;
+            write!(stdout, "{} {module_id} {digest}", target.url())?;
+            match any_of {
+                Some(path) => writeln!(stdout, " {}", path.display())?,
+                None => writeln!(stdout)?,
+            }
         }
         stdout.flush()?;
         draft.publish()
     }
 
     fn demands(&self) -> Result<Demands, Failure> {
-        let expected = Expected::read(&self.pcr, &self.pcrs_file)?;
+        let expected = Expected::read(&self.pcr, &self.pcrs_file, &self.any_of)?;
         if expected.is_empty() && !self.simulator {
             let reason = "without a measurement, any enclave of anybody would pass: write --pcrs-file \
                           with what `make eif` wrote, or --pcr 0=HEX";
             return Err(Failure::Usage(reason.to_owned()));
         }
-        if expected.is_empty() {
-            warn("no measurement is compared: any enclave of anybody passes as well")?;
-        } else if !expected.names_an_image() {
-            warn(
-                "neither PCR0 (the image) nor PCR8 (its signer) is compared: an enclave of somebody \
-                 else can have all the others",
-            )?;
-        }
+        expected.warnings().into_iter().try_for_each(warn)?;
         let mut anchors = TrustAnchors::aws_nitro();
         for path in &self.root {
             anchors.add_pem(&read(path)?).map_err(|error| anchor_failure(path, &error))?;

@@ -1,0 +1,110 @@
+//! Files of measurements: which registers they name.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+
+use super::super::values::Pcr;
+
+/// The object in which `nitro-cli` has its measurements.
+const MEASUREMENTS: &str = "Measurements";
+
+/// The register that `config-pcr` does not always know.
+const SECRETS: &str = "17";
+
+/// The registers in a file: of `make eif`, `attested-recipient eif` or `config-pcr` at the top, of
+/// `nitro-cli` within [`MEASUREMENTS`].
+pub(super) fn registers(json: &[u8]) -> Result<Vec<Pcr>, String> {
+    let Members(members) = serde_json::from_slice(json).map_err(|error| {
+        format!("not a JSON object with members such as \"PCR0\": \"{{96 digits}}\": {error}")
+    })?;
+    let mut registers = Vec::new();
+    for (name, member) in members {
+        match member {
+            Member::Object(Members(members)) if name == MEASUREMENTS => {
+                for (name, member) in members {
+                    registers.extend(register(&name, &member)?);
+                }
+            }
+            _ if name.eq_ignore_ascii_case(MEASUREMENTS) => {
+                return Err(format!("{name} is not the object {MEASUREMENTS} of nitro-cli"));
+            }
+            member => registers.extend(register(&name, &member)?),
+        }
+    }
+    if registers.is_empty() {
+        return Err("holds no PCR: expected a member such as \"PCR0\"".to_owned());
+    }
+    Ok(registers)
+}
+
+/// One, unless the member is about something else. What looks like one and is none is an error: nothing
+/// that was meant to be compared is left out.
+fn register(name: &str, member: &Member) -> Result<Option<Pcr>, String> {
+    if !looks_like_one(name) {
+        return match member {
+            Member::Object(Members(members))
+                if members.iter().any(|(name, _)| looks_like_one(name)) =>
+            {
+                Err(format!("{name} holds registers, which only {MEASUREMENTS} may"))
+            }
+            _ => Ok(None),
+        };
+    }
+    let index = name.strip_prefix("PCR").unwrap_or_default();
+    if index.is_empty() || !index.bytes().all(|digit| digit.is_ascii_digit()) {
+        return Err(format!("{name} is no register: write PCR0 to PCR31"));
+    }
+    match member {
+        // Of secrets that were left out.
+        Member::Null(()) if index == SECRETS => Ok(None),
+        Member::Null(()) => Err(format!("{name} is null")),
+        Member::Text(value) => match format!("{index}={value}").parse() {
+            Ok(pcr) => Ok(Some(pcr)),
+            Err(error) => Err(format!("{name}: {error}")),
+        },
+        Member::Object(_) | Member::Other(_) => Err(format!("{name} is no text")),
+    }
+}
+
+/// Whether whoever wrote it meant a register.
+fn looks_like_one(name: &str) -> bool {
+    let name = name.trim();
+    let start = name.get(..3).unwrap_or_default();
+    start.eq_ignore_ascii_case("PCR") || name.eq_ignore_ascii_case("ImageSha384")
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Member {
+    Null(()),
+    Text(String),
+    Object(Members),
+    Other(IgnoredAny),
+}
+
+/// All members of an object: none hides another of the same name.
+struct Members(Vec<(String, Member)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct All;
+        impl<'de> Visitor<'de> for All {
+            type Value = Members;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(All)
+    }
+}
