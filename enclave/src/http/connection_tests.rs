@@ -227,7 +227,7 @@ async fn a_connection_is_counted_as_open_as_long_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_connection_that_pipelines_has_one_request_for_a_document_in_flight() {
+async fn a_pipelining_connection_has_one_attestation_request_waiting() {
     let server = behind_a_relay().await;
     let get = format!("GET /attestation?nonce={} HTTP/1.1\r\nHost: h\r\n", "ab".repeat(16));
     let get = get + "Accept: application/json\r\n";

@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_of_one_64_are_one_client_and_without_one_each_connection_is() {
+    fn counts_clients_by_address_or_64_or_connection() {
         let client = |number, address: &str| {
             ConnectionKey::new(number, Some(address.parse().unwrap())).client()
         };

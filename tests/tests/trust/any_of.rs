@@ -185,7 +185,7 @@ fn refuses_sets_that_are_empty_or_hold_zeros() {
 }
 
 #[test]
-fn warns_of_a_set_that_leaves_out_the_image_or_what_another_set_says() {
+fn warns_of_a_set_that_leaves_out_a_register() {
     let (enclave, files) = (enclave(), Files::new());
     let whole = files.with("whole.json", &[(0, PCR0[0]), (2, PCR2)]);
     let bare = files.with("bare.json", &[(1, PCR1)]);

@@ -132,7 +132,7 @@ async fn hammer(
     }
 }
 
-/// Runs `trust` so often beside connections from `sources`; it succeeds each time.
+/// Runs `trust` as often beside connections from `sources`; it succeeds each time.
 fn f4_trust_succeeds(times: usize, enclave: &Enclave, sources: impl Iterator<Item = Ipv4Addr>) {
     let authority = enclave.trust().bundle.unwrap();
     let attack = Attack::start(enclave, &authority, sources);
@@ -148,8 +148,8 @@ fn f4_trust_succeeds(times: usize, enclave: &Enclave, sources: impl Iterator<Ite
     }
     let longest = took.iter().max().unwrap();
     assert!(*longest < LIMIT, "{took:?}");
-    // For whoever wants to see the figures: --nocapture.
-    println!("{times} of {times}, {longest:?} at the longest: {took:?}");
+    // --nocapture shows the figures.
+    eprintln!("{times} of {times}, {longest:?} at the longest: {took:?}");
 }
 
 /// Each of its own.
@@ -163,12 +163,12 @@ fn one_address() -> impl Iterator<Item = Ipv4Addr> {
 }
 
 #[test]
-fn f4_trust_succeeds_20_of_20_through_the_relay_beside_8_from_its_address() {
+fn f4_trust_succeeds_relayed_beside_8_from_its_address() {
     f4_trust_succeeds(20, &Enclave::relayed(), one_address());
 }
 
 #[test]
-fn f4_trust_succeeds_20_of_20_through_the_relay_beside_8_with_an_address_each() {
+fn f4_trust_succeeds_relayed_beside_8_with_own_addresses() {
     f4_trust_succeeds(20, &Enclave::relayed(), addresses());
 }
 
@@ -178,6 +178,6 @@ fn f4_trust_succeeds_directly_beside_8_from_its_address() {
 }
 
 #[test]
-fn f4_trust_succeeds_directly_beside_8_with_an_address_each() {
+fn f4_trust_succeeds_directly_beside_8_with_own_addresses() {
     f4_trust_succeeds(5, &Enclave::direct(), addresses());
 }

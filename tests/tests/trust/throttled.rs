@@ -1,11 +1,14 @@
 //! Enclaves that answer others first.
 
+use std::io::Read;
 use std::time::{Duration, Instant};
 
 use attested_recipient::{Client, ClientError};
 
-use crate::command::{Outcome, trust_at};
-use crate::enclave::Enclave;
+use crate::command::{Outcome, trust, trust_at};
+use crate::enclave::{Enclave, authority, now, pcr0};
+use crate::no_enclave::listener;
+use crate::terminator::Terminator;
 
 fn judge(enclave: &Enclave, timeout: &str) -> (Outcome, Duration) {
     let start = Instant::now();
@@ -42,6 +45,19 @@ fn gives_up_at_the_timeout_and_says_why() {
     // It does not wait for what comes too late.
     let (outcome, _) = judge(&Enclave::throttling(usize::MAX, "Retry-After: 31\r\n"), "30");
     outcome.assert_refused(1, "(HTTP 429, too many requests: 1 times)");
+}
+
+#[test]
+fn says_that_an_enclave_that_ends_tls_and_hangs_was_reached() {
+    let silent = listener(|mut stream| {
+        // Until the other side has enough of it.
+        while stream.read(&mut [0; 1024]).is_ok_and(|length| length > 0) {}
+    });
+    let certified = authority(&["127.0.0.1"]).issue(now()).unwrap().certified;
+    let terminator = Terminator::start(certified, silent);
+    let outcome = trust(&[&terminator.url(), "--pcr", &pcr0(), "--timeout", "4"]);
+    outcome.assert_refused(1, "not done within 4 s: it can be reached and gave no attestation");
+    outcome.assert_refused(1, "(HTTP 429, too many requests: 0 times)");
 }
 
 #[test]
