@@ -99,6 +99,15 @@ pub(crate) struct Blocks {
 pub(crate) struct TlsHandshakes {
     pub(crate) full: Counter,
     pub(crate) resumed: Counter,
+    /// The client sent the alert `unknown_ca`.
+    pub(crate) unknown_ca: Counter,
+    /// The client sent the alert `bad_certificate`.
+    pub(crate) bad_certificate: Counter,
+    /// The client sent another alert.
+    pub(crate) other_alert: Counter,
+    /// The client closed without an alert.
+    pub(crate) closed: Counter,
+    /// The service refused: the client broke the protocol, or had nothing in common with it.
     pub(crate) failed: Counter,
     pub(crate) late: Counter,
     pub(crate) gave_way: Counter,
@@ -203,6 +212,10 @@ impl Metrics {
             tls_handshakes: TlsHandshakes {
                 full: of(&handshakes, "outcome", "full"),
                 resumed: of(&handshakes, "outcome", "resumed"),
+                unknown_ca: of(&handshakes, "outcome", "unknown_ca"),
+                bad_certificate: of(&handshakes, "outcome", "bad_certificate"),
+                other_alert: of(&handshakes, "outcome", "other_alert"),
+                closed: of(&handshakes, "outcome", "closed"),
                 failed: of(&handshakes, "outcome", "failed"),
                 late: of(&handshakes, "outcome", "late"),
                 gave_way: of(&handshakes, "outcome", "gave_way"),

@@ -7,6 +7,7 @@
 
 mod handshakes;
 mod identity;
+mod outcome;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -16,17 +17,18 @@ use std::sync::Arc;
 
 use rustls::server::{NoServerSessionStorage, ServerConfig};
 use rustls::sign::SingleCertAndKey;
-use rustls::{CipherSuite, HandshakeKind, ProtocolVersion, ServerConnection};
+use rustls::{CipherSuite, ProtocolVersion, ServerConnection};
 use shared::crypto::{CryptoError, tls_provider, tls_ticketer};
 use shared::time::UnixMillis;
 use shared::tls::{AuthorityError, CaBinding};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
 use self::handshakes::{HandshakeError, Handshakes};
 use self::identity::{Renewing, TrustedTime};
+pub(crate) use self::outcome::TlsStream;
+use self::outcome::failure;
 pub use self::settings::TlsSettings;
 use crate::http::{Channel, TlsDetails};
 use crate::metrics::{Metrics, TlsHandshakes};
@@ -118,31 +120,28 @@ impl Tls {
         self.authority.as_ref().map(|authority| authority.certificate_pem.as_str())
     }
 
-    /// Shakes hands with a client, within the limits.
+    /// Performs the handshake with a client, within the limits. A failure is counted at once, a success
+    /// by the stream, with the first byte that the client sends over it.
     ///
     /// # Errors
-    /// If it is not to be had.
+    /// If the handshake fails or exceeds the limits.
     pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         stream: S,
-    ) -> Result<(TlsStream<S>, Channel), HandshakeError> {
-        let accepted = self.handshakes.perform(|| self.acceptor.accept(stream)).await;
+    ) -> Result<(TlsStream<'_, S>, Channel), HandshakeError> {
         let counted = &self.counted;
-        match &accepted {
-            Ok(stream) => match stream.get_ref().1.handshake_kind() {
-                Some(HandshakeKind::Resumed) => counted.resumed.inc(),
-                _ => counted.full.inc(),
-            },
-            Err(HandshakeError::Failed(_)) => counted.failed.inc(),
-            Err(HandshakeError::Late) => counted.late.inc(),
-            Err(HandshakeError::GaveWay) => counted.gave_way.inc(),
-        };
-        let stream = accepted?;
+        let accepted = self.handshakes.perform(|| self.acceptor.accept(stream)).await;
+        let stream = accepted.inspect_err(|error| match error {
+            HandshakeError::Failed(error) => drop(failure(counted, error).inc()),
+            HandshakeError::Late => drop(counted.late.inc()),
+            HandshakeError::GaveWay => drop(counted.gave_way.inc()),
+        })?;
         let details = details(stream.get_ref().1);
         let channel = match &self.authority {
             Some(_) => Channel::AttestedTls(details),
             None => Channel::ProvidedTls(details),
         };
+        let stream = TlsStream::new(stream, counted);
         Ok((stream, channel))
     }
 }

@@ -7,7 +7,9 @@ use rustls::client::{ClientConfig, Resumption, WebPkiServerVerifier};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConnection, NamedGroup, RootCertStore, SupportedProtocolVersion};
+use rustls::{
+    ClientConnection, HandshakeKind, NamedGroup, RootCertStore, SupportedProtocolVersion,
+};
 use shared::crypto::PROVIDER;
 use shared::transport::limits::MAX_HANDSHAKES;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
@@ -57,32 +59,59 @@ impl Fixture {
         self.clock.store(BIRTH + seconds, Ordering::Relaxed);
     }
 
-    async fn connect(&self) -> io::Result<Connected> {
-        let (near, far) = duplex(64 * 1024);
-        let connector = TlsConnector::from(Arc::new(self.config.clone()));
-        let name = ServerName::try_from("localhost").unwrap();
-        let (client, server) = tokio::join!(connector.connect(name, near), self.tls.accept(far));
-        let (server, channel) = server.map_err(io::Error::other)?;
-        let mut connected = Connected { client: client?, server, channel };
+    async fn connect(&self) -> io::Result<Connected<'_>> {
+        let mut connected = self.handshake("localhost").await?;
         // With the first bytes come the tickets.
         connected.works().await;
         Ok(connected)
     }
 
-    /// Full, resumed, failed, late, and given way.
-    fn counted(&self) -> [u64; 5] {
-        let TlsHandshakes { full, resumed, failed, late, gave_way } = &self.metrics.tls_handshakes;
-        [full, resumed, failed, late, gave_way].map(|counter| counter.get())
+    /// Performs a handshake with a client that looks for `name`, and nothing after it.
+    async fn handshake(&self, name: &'static str) -> io::Result<Connected<'_>> {
+        let (near, far) = duplex(64 * 1024);
+        let connector = TlsConnector::from(Arc::new(self.config.clone()));
+        let name = ServerName::try_from(name).unwrap();
+        let (client, server) = tokio::join!(connector.connect(name, near), self.tls.accept(far));
+        let (server, channel) = server.map_err(io::Error::other)?;
+        Ok(Connected { client: client?, server, channel })
+    }
+
+    /// Returns the outcomes that were counted, and how often.
+    fn counted(&self) -> Vec<(&'static str, u64)> {
+        let TlsHandshakes {
+            full,
+            resumed,
+            unknown_ca,
+            bad_certificate,
+            other_alert,
+            closed,
+            failed,
+            late,
+            gave_way,
+        } = &self.metrics.tls_handshakes;
+        let counters = [
+            ("full", full),
+            ("resumed", resumed),
+            ("unknown_ca", unknown_ca),
+            ("bad_certificate", bad_certificate),
+            ("other_alert", other_alert),
+            ("closed", closed),
+            ("failed", failed),
+            ("late", late),
+            ("gave_way", gave_way),
+        ];
+        let counts = counters.map(|(outcome, counter)| (outcome, counter.get()));
+        counts.into_iter().filter(|(_, count)| *count > 0).collect()
     }
 }
 
-struct Connected {
+struct Connected<'a> {
     client: client::TlsStream<DuplexStream>,
-    server: TlsStream<DuplexStream>,
+    server: TlsStream<'a, DuplexStream>,
     channel: Channel,
 }
 
-impl Connected {
+impl Connected<'_> {
     /// Bytes pass both ways.
     async fn works(&mut self) {
         let mut received = [0; 4];
@@ -92,6 +121,19 @@ impl Connected {
         self.server.write_all(b"pong").await.unwrap();
         self.client.read_exact(&mut received).await.unwrap();
         assert_eq!(&received, b"pong");
+    }
+
+    /// Has the client send a fatal alert other than those about its server's certificate.
+    async fn ends_with_alert(self) {
+        let Self { client, mut server, .. } = self;
+        let (mut stream, mut session) = client.into_inner();
+        // A record that does not decrypt.
+        session.read_tls(&mut &[b"\x17\x03\x03\x00\x20", &[7; 32][..]].concat()[..]).unwrap();
+        session.process_new_packets().unwrap_err();
+        let mut alert = Vec::new();
+        session.write_tls(&mut alert).unwrap();
+        stream.write_all(&alert).await.unwrap();
+        server.read_u8().await.unwrap_err();
     }
 
     fn session(&self) -> &ClientConnection {
@@ -129,7 +171,7 @@ async fn sessions_are_resumed_by_tickets_in_both_versions() {
         assert_eq!(details.version, name);
         assert!(details.cipher_suite.starts_with("TLS_"), "{details:?}");
         assert_eq!(kind(&fixture.connect().await.unwrap()), Some(HandshakeKind::Resumed));
-        assert_eq!(fixture.counted(), [1, 1, 0, 0, 0], "{name}");
+        assert_eq!(fixture.counted(), [("full", 1), ("resumed", 1)], "{name}");
     }
 }
 
@@ -148,7 +190,7 @@ async fn a_client_is_told_http_1_1_whatever_it_offers_before() {
     let mut fixture = Fixture::new(&[&TLS13]);
     fixture.config.alpn_protocols = vec![b"h2".to_vec()];
     assert!(fixture.connect().await.is_err());
-    assert_eq!(fixture.counted(), [0, 0, 1, 0, 0]);
+    assert_eq!(fixture.counted(), [("failed", 1)]);
 }
 
 #[tokio::test]
@@ -161,7 +203,95 @@ async fn what_is_no_tls_is_a_failure_and_no_more() {
         let refused = fixture.tls.accept(server).await.map(drop);
         assert!(matches!(refused, Err(HandshakeError::Failed(_))), "{refused:?}");
     }
-    assert_eq!(fixture.counted(), [0, 0, 4, 0, 0]);
+    assert_eq!(fixture.counted(), [("closed", 1), ("failed", 3)]);
+}
+
+/// A client that verifies certificates by the authority of another service.
+async fn refused_as_unknown(version: &'static SupportedProtocolVersion) -> Fixture {
+    let other = Fixture::new(&[version]);
+    let mut fixture = Fixture::new(&[version]);
+    fixture.config = other.config;
+    fixture.handshake("localhost").await.map(drop).unwrap_err();
+    fixture
+}
+
+#[tokio::test]
+async fn counts_alerts_about_the_certificate_by_cause() {
+    for version in [&TLS12, &TLS13] {
+        let fixture = refused_as_unknown(version).await;
+        assert_eq!(fixture.counted(), [("unknown_ca", 1)], "{version:?}");
+        let fixture = Fixture::new(&[version]);
+        fixture.handshake("other.example").await.map(drop).unwrap_err();
+        assert_eq!(fixture.counted(), [("bad_certificate", 1)], "{version:?}");
+        // The client's clock alone is a year ahead.
+        let mut fixture = Fixture::new(&[version]);
+        let ahead = Fixture::new(&[version]);
+        ahead.after(365 * 24 * HOUR);
+        let time = TrustedTime(Arc::new(move || {
+            UnixMillis::from_secs(ahead.clock.load(Ordering::Relaxed))
+        }));
+        fixture.config.time_provider = Arc::new(time);
+        fixture.handshake("localhost").await.map(drop).unwrap_err();
+        assert_eq!(fixture.counted(), [("other_alert", 1)], "{version:?}");
+    }
+}
+
+#[tokio::test]
+async fn counts_a_close_during_the_handshake_as_closed() {
+    for version in [&TLS12, &TLS13] {
+        let fixture = Fixture::new(&[version]);
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut client = ClientConnection::new(Arc::new(fixture.config.clone()), name).unwrap();
+        let mut hello = Vec::new();
+        client.write_tls(&mut hello).unwrap();
+        let (mut near, far) = duplex(64 * 1024);
+        near.write_all(&hello).await.unwrap();
+        near.shutdown().await.unwrap();
+        fixture.tls.accept(far).await.map(drop).unwrap_err();
+        assert_eq!(fixture.counted(), [("closed", 1)], "{version:?}");
+    }
+}
+
+#[tokio::test]
+async fn counts_an_alert_before_the_first_byte_as_a_failure_alone() {
+    for version in [&TLS12, &TLS13] {
+        let fixture = Fixture::new(&[version]);
+        let connected = fixture.handshake("localhost").await.unwrap();
+        assert_eq!(fixture.counted(), [], "{version:?}");
+        connected.ends_with_alert().await;
+        assert_eq!(fixture.counted(), [("other_alert", 1)], "{version:?}");
+    }
+}
+
+#[tokio::test]
+async fn counts_an_end_before_the_first_byte_by_whether_it_is_orderly() {
+    for version in [&TLS12, &TLS13] {
+        for (close_notify, outcome) in [(true, "full"), (false, "closed")] {
+            let fixture = Fixture::new(&[version]);
+            let Connected { mut client, mut server, .. } =
+                fixture.handshake("localhost").await.unwrap();
+            match close_notify {
+                true => client.shutdown().await.unwrap(),
+                false => drop(client),
+            }
+            server.read_u8().await.unwrap_err();
+            drop(server);
+            assert_eq!(fixture.counted(), [(outcome, 1)], "{version:?}");
+        }
+        // The service ends it.
+        let fixture = Fixture::new(&[version]);
+        drop(fixture.handshake("localhost").await.unwrap());
+        assert_eq!(fixture.counted(), [("full", 1)], "{version:?}");
+    }
+}
+
+#[tokio::test]
+async fn counts_an_alert_after_the_first_byte_as_a_success() {
+    for version in [&TLS12, &TLS13] {
+        let fixture = Fixture::new(&[version]);
+        fixture.connect().await.unwrap().ends_with_alert().await;
+        assert_eq!(fixture.counted(), [("full", 1)], "{version:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -172,7 +302,7 @@ async fn who_does_not_go_on_is_late_and_gives_way_if_another_waits() {
         fixture.tls.accept(server).await.map(drop).unwrap_err()
     };
     assert!(matches!(silent(Arc::clone(&fixture)).await, HandshakeError::Late));
-    assert_eq!(fixture.counted(), [0, 0, 0, 1, 0]);
+    assert_eq!(fixture.counted(), [("late", 1)]);
     let mut crowd = JoinSet::new();
     for _ in 0..=MAX_HANDSHAKES {
         crowd.spawn(silent(Arc::clone(&fixture)));
@@ -182,13 +312,15 @@ async fn who_does_not_go_on_is_late_and_gives_way_if_another_waits() {
         assert!(matches!(crowd.join_next().await, Some(Ok(HandshakeError::GaveWay))));
     }
     assert!(matches!(crowd.join_next().await, Some(Ok(HandshakeError::Late))));
-    assert_eq!(fixture.counted(), [0, 0, 0, 2, MAX_HANDSHAKES.try_into().unwrap()]);
+    let gave_way = MAX_HANDSHAKES.try_into().unwrap();
+    assert_eq!(fixture.counted(), [("late", 2), ("gave_way", gave_way)]);
 }
 
 /// What is recorded today is not read by a quantum computer later, between those who both can.
 #[tokio::test]
 async fn keys_are_agreed_on_by_a_hybrid_where_the_provider_has_one() {
-    let connected = Fixture::new(&[&TLS13]).connect().await.unwrap();
+    let fixture = Fixture::new(&[&TLS13]);
+    let connected = fixture.connect().await.unwrap();
     let group = connected.session().negotiated_key_exchange_group().unwrap().name();
     let expected = match PROVIDER {
         "aws-lc-rs" => NamedGroup::X25519MLKEM768,

@@ -1,6 +1,7 @@
 //! Real clients over TLS that ends in the enclave, through the relay: with the file that
 //! `attested-recipient trust` writes they are served, without it they refuse.
 
+mod counted;
 mod flood;
 mod half_closed;
 mod openssl;

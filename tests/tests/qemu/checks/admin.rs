@@ -35,14 +35,14 @@ pub(super) fn metrics(boots: &Boots) {
 pub(super) fn nothing_else(boots: &Boots) {
     on_first(boots, |machine| {
         let text = admin(machine);
-        assert_eq!(values(&text, "tls_handshakes_total{"), [0; 5], "{text}");
+        assert_eq!(values(&text, "tls_handshakes_total{"), [0; 9], "{text}");
     });
 }
 
 pub(super) fn beside_tls(boots: &Boots) {
     on_tls(boots, |guest| {
         let text = admin(&guest.machine);
-        for outcome in ["full", "resumed", "failed"] {
+        for outcome in ["full", "resumed", "bad_certificate"] {
             let count = values(&text, &format!("tls_handshakes_total{{outcome=\"{outcome}\"}}"));
             assert!(matches!(count[..], [count] if count > 0), "{outcome}: {text}");
         }

@@ -1,0 +1,128 @@
+//! How each handshake ended, for the metrics.
+//!
+//! Most clients verify the server's certificate before they send Finished, and refuse it by an alert. Others,
+//! Node.js among them, verify it afterwards, and then send an alert or only close. So a success is counted
+//! only with the first byte of a request, or with an orderly end.
+
+use std::io::{self, ErrorKind, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use prometheus_client::metrics::counter::Counter;
+use rustls::{AlertDescription, HandshakeKind};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_rustls::server;
+
+use crate::metrics::TlsHandshakes;
+
+/// Returns the counter of handshakes that failed with `error`.
+pub(super) fn failure<'a>(counted: &'a TlsHandshakes, error: &io::Error) -> &'a Counter {
+    match alert(error) {
+        Some(AlertDescription::UnknownCA) => return &counted.unknown_ca,
+        Some(AlertDescription::BadCertificate) => return &counted.bad_certificate,
+        // RFC 8446, section 6.1: these two announce the end of the connection, and no error.
+        Some(AlertDescription::CloseNotify | AlertDescription::UserCanceled) => {
+            return &counted.closed;
+        }
+        Some(_) => return &counted.other_alert,
+        None => {}
+    }
+    match error.kind() {
+        ErrorKind::UnexpectedEof
+        | ErrorKind::ConnectionReset
+        | ErrorKind::ConnectionAborted
+        | ErrorKind::BrokenPipe
+        | ErrorKind::NotConnected => &counted.closed,
+        _ => &counted.failed,
+    }
+}
+
+/// Returns the alert that the client sent, if that is what `error` tells of.
+fn alert(error: &io::Error) -> Option<AlertDescription> {
+    match error.get_ref()?.downcast_ref::<rustls::Error>()? {
+        rustls::Error::AlertReceived(alert) => Some(*alert),
+        _ => None,
+    }
+}
+
+/// A client's stream after the handshake, which it counts once: as a failure if the first read fails, as it
+/// does if the client sent an alert or closed without `close_notify`; else as a success.
+#[derive(Debug)]
+pub(crate) struct TlsStream<'a, S> {
+    stream: server::TlsStream<S>,
+    /// `None` once the handshake is counted.
+    uncounted: Option<&'a TlsHandshakes>,
+}
+
+impl<'a, S> TlsStream<'a, S> {
+    pub(super) fn new(stream: server::TlsStream<S>, counted: &'a TlsHandshakes) -> Self {
+        Self { stream, uncounted: Some(counted) }
+    }
+
+    fn count_success(&mut self) {
+        let Some(counted) = self.uncounted.take() else { return };
+        match self.stream.get_ref().1.handshake_kind() {
+            Some(HandshakeKind::Resumed) => counted.resumed.inc(),
+            _ => counted.full.inc(),
+        };
+    }
+}
+
+impl<S> Drop for TlsStream<'_, S> {
+    fn drop(&mut self) {
+        self.count_success();
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<'_, S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if self.uncounted.is_some() {
+            match &read {
+                Poll::Ready(Ok(())) if buffer.filled().len() > before => self.count_success(),
+                Poll::Ready(Err(error)) => {
+                    if let Some(counted) = self.uncounted.take() {
+                        failure(counted, error).inc();
+                    }
+                }
+                Poll::Ready(Ok(())) | Poll::Pending => {}
+            }
+        }
+        read
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<'_, S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,75 @@
+//! Handshakes that real clients fail, by the causes under which the enclave counts them.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::{SClient, Trusted};
+use crate::clients::{Sdk, Site};
+use crate::generate_random;
+
+/// The handshakes counted so far, by outcome.
+fn counted(service: &Trusted) -> BTreeMap<String, u64> {
+    let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let answer = service.connect(&[], request);
+    let text = String::from_utf8(answer.answer().to_vec()).unwrap();
+    let name = "attested_random_tls_handshakes_total{outcome=\"";
+    let samples = text.lines().filter_map(|line| line.strip_prefix(name)?.split_once("\"} "));
+    samples.map(|(outcome, count)| (outcome.to_owned(), count.parse().unwrap())).collect()
+}
+
+/// Returns the outcomes that `fail` has counted.
+fn counted_by(service: &Trusted, fail: impl FnOnce()) -> Vec<(String, u64)> {
+    let before = counted(service);
+    fail();
+    let mut after = counted(service);
+    // The connection that asked last.
+    *after.get_mut("full").unwrap() -= 1;
+    let more = after.into_iter().map(|(outcome, count)| {
+        let more = count - before[&outcome];
+        (outcome, more)
+    });
+    more.filter(|(_, more)| *more > 0).collect()
+}
+
+#[test]
+fn counts_openssl_with_another_bundle_or_name_by_cause_in_both_versions() {
+    let (service, other) = (Trusted::start(), Trusted::start());
+    let other = other.ca();
+    for version in ["-tls1_2", "-tls1_3"] {
+        let unknown = ["-CAfile", other.to_str().unwrap(), "-verify_return_error", version];
+        let counted = counted_by(&service, || {
+            let refused = SClient::run(service.authority(), &unknown, "");
+            assert!(!refused.succeeded(), "{refused:?}");
+        });
+        assert_eq!(counted, [("unknown_ca".to_owned(), 1)], "{version}");
+        let misnamed = ["-verify_hostname", "other.example", "-verify_return_error", version];
+        let counted = counted_by(&service, || {
+            let refused = service.connect(&misnamed, "");
+            assert!(!refused.succeeded(), "{refused:?}");
+        });
+        assert_eq!(counted, [("bad_certificate".to_owned(), 1)], "{version}");
+        let counted = counted_by(&service, || {
+            let served = service.connect(&["-verify_return_error", version], "");
+            assert!(served.succeeded(), "{served:?}");
+        });
+        assert_eq!(counted, [("full".to_owned(), 1)], "{version}");
+    }
+}
+
+#[test]
+fn counts_sdks_with_the_bundle_of_another_enclave_as_failed() {
+    let (service, other) = (Trusted::start(), Trusted::start());
+    let other = other.ca();
+    let calls = [generate_random(json!({ "NumberOfBytes": 32 }))];
+    // Node.js verifies after the handshake, and closes.
+    for (sdk, expected) in [(Sdk::Boto3, "unknown_ca"), (Sdk::JavaScript, "closed")] {
+        let counted = counted_by(&service, || {
+            let outcome = sdk.call(Site { url: service.url(), ca: Some(&other) }, &calls).remove(0);
+            assert!(outcome.error.is_some(), "{outcome:?}");
+        });
+        // An SDK tries again.
+        let [(cause, 1..)] = &counted[..] else { panic!("{sdk:?}: {counted:?}") };
+        assert_eq!(cause, expected, "{sdk:?}");
+    }
+}
