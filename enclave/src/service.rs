@@ -222,9 +222,19 @@ impl<P: Platform> Service<P> {
         self.clock.now()
     }
 
-    /// Whether a request can be judged by [`now`](Self::now).
-    pub(crate) fn check_clock(&self) -> Result<(), ClockFault> {
-        self.clock.check().inspect_err(|_| {
+    /// Returns once a request can be judged by [`now`](Self::now). After a pause of this process that takes
+    /// as long as the NSM takes to confirm the time.
+    ///
+    /// # Errors
+    /// If the NSM does not.
+    pub(crate) async fn clock_confirmed(&self) -> Result<(), ClockFault> {
+        let confirmed = match self.clock.check() {
+            // It will not be asked any more.
+            Err(fault) if self.generator.entropy.nsm().is_latched() => Err(fault),
+            Err(_) => self.clock.confirmed().await,
+            checked => checked,
+        };
+        confirmed.inspect_err(|_| {
             self.metrics.clock_failures.inc();
         })
     }
@@ -284,6 +294,7 @@ impl<P: Platform> Service<P> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Pauses;
     use crate::http::{Channel, ConnectionKey, RequestId};
     use crate::platform::fake::{self, FakePlatform};
     use http_body_util::BodyExt;
@@ -322,17 +333,46 @@ mod tests {
         (status, String::from_utf8(body.to_vec()).unwrap())
     }
 
+    /// Waits until `/readyz` says so.
+    async fn becomes(service: &Service<FakePlatform>, status: u16, text: &str) {
+        let told = async {
+            while ask(service, Method::GET, "/readyz").await != (status, text.to_owned()) {
+                tokio::task::yield_now().await;
+            }
+        };
+        let bound = std::time::Duration::from_secs(60);
+        tokio::time::timeout(bound, told).await.unwrap_or_else(|_| panic!("never {text}"));
+    }
+
     #[tokio::test]
     async fn answers_nobody_by_a_time_that_the_nsm_has_not_confirmed() {
+        for (expired, why) in [(true, "for over 60s"), (false, "since this process was paused")] {
+            let service = fake::service_that_loses_the_time().await;
+            assert_eq!(ask(&service, Method::POST, "/").await.0, 200);
+            match expired {
+                true => service.clock.expire(),
+                false => Pauses::of_process().make_up(),
+            }
+            let (status, body) = ask(&service, Method::POST, "/").await;
+            assert!(status == 500 && body.contains("KMSInternalException"), "{body}");
+            let unready = format!("not ready: the NSM has not confirmed the time {why}\n");
+            becomes(&service, 503, &unready).await;
+            let (_, metrics) = ask(&service, Method::GET, "/metrics").await;
+            let counted = "attested_random_clock_failures_total 1";
+            assert!(metrics.lines().any(|line| line == counted), "{metrics}");
+        }
+    }
+
+    #[tokio::test]
+    async fn answers_after_a_pause_once_the_nsm_has_confirmed_the_time() {
         let service = fake::service().await;
+        let confirmed = service.metrics.nsm_calls.attestation.get();
+        Pauses::of_process().make_up();
         assert_eq!(ask(&service, Method::POST, "/").await.0, 200);
-        service.clock.expire();
-        let (status, body) = ask(&service, Method::POST, "/").await;
-        assert!(status == 500 && body.contains("KMSInternalException"), "{body}");
-        let unready = "not ready: the NSM has not confirmed the time for over 60s\n".to_owned();
-        assert_eq!(ask(&service, Method::GET, "/readyz").await, (503, unready));
+        assert_eq!(service.metrics.nsm_calls.attestation.get(), confirmed + 1);
+        becomes(&service, 200, "ready\n").await;
         let (_, metrics) = ask(&service, Method::GET, "/metrics").await;
-        let counted = "attested_random_clock_failures_total 1";
+        let counted = "attested_random_clock_failures_total 0";
         assert!(metrics.lines().any(|line| line == counted), "{metrics}");
     }
 

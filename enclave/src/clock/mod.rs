@@ -1,5 +1,7 @@
 //! What time it is: the one place that asks.
 
+mod deadline;
+mod pauses;
 mod trusted;
 
 use std::sync::OnceLock;
@@ -7,6 +9,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use shared::time::UnixMillis;
 
+pub(crate) use self::deadline::{Deadline, Delay, sleep, timeout};
+pub(crate) use self::pauses::Pauses;
 pub use self::trusted::ClockFault;
 pub(crate) use self::trusted::{AnchorError, Anchoring, TrustedClock};
 

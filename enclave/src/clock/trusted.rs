@@ -4,15 +4,22 @@
 //! in every attestation document, so one of our own is asked for again and again; between two, the
 //! processor's counter tells how much time passed. What the system's clock says is compared, and
 //! never believed.
+//!
+//! After a long pause of this process the time is not judged by until the NSM has confirmed it: what counts
+//! between two documents may have stood still. Requests wait for that, within bounds.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use shared::time::UnixMillis;
 use thiserror::Error;
+use tokio::sync::Notify;
 
-use super::Clock;
+use super::deadline::Deadline;
+use super::pauses::Pauses;
+use super::{Clock, pauses};
 
 /// How long after an anchoring the next is due: there is time to try again before
 /// [`MAX_ANCHOR_AGE`].
@@ -23,7 +30,10 @@ const MAX_ANCHOR_AGE: Duration = Duration::from_secs(60);
 
 /// How long the module may take over a document. It was signed somewhere within that time, so that
 /// a document that comes late says little.
-const MAX_CALL: Duration = Duration::from_secs(1);
+const MAX_CALL: Duration = pauses::LONG_PAUSE;
+
+/// How long a request waits for the time to be confirmed: two calls of the module.
+const CONFIRMATION_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// By how much the system's clock may differ before somebody is told, in milliseconds.
 const MAX_OFFSET_MS: i64 = 2000;
@@ -35,14 +45,33 @@ pub(crate) struct TrustedClock<C> {
     /// The NSM's time minus monotonic time, in milliseconds: one number, so that it is read whole
     /// without a lock.
     difference_ms: AtomicI64,
-    /// When the NSM was last asked.
-    anchored: Mutex<Instant>,
+    anchor: Mutex<Anchor>,
+    pauses: &'static Pauses,
+    /// Told whenever an anchoring has ended, however.
+    attempted: Notify,
+}
+
+/// What is known of the last anchoring.
+#[derive(Clone, Copy, Debug)]
+struct Anchor {
+    /// When the NSM was asked.
+    at: Instant,
+    /// The long pauses that there had been by then.
+    pauses: u64,
+    /// The long pauses that there had been when the NSM last failed to confirm the time, if it has since.
+    failed: Option<u64>,
 }
 
 /// The time cannot be judged by.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("the NSM has not confirmed the time for over {MAX_ANCHOR_AGE:?}")]
-pub struct ClockFault;
+pub enum ClockFault {
+    /// The last anchoring is too long ago.
+    #[error("the NSM has not confirmed the time for over {MAX_ANCHOR_AGE:?}")]
+    Old,
+    /// This process was paused since.
+    #[error("the NSM has not confirmed the time since this process was paused")]
+    Paused,
+}
 
 /// Why the clock was not anchored; what it said it goes on to say.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -56,6 +85,9 @@ pub(crate) enum AnchorError<E> {
         /// How long.
         took: Duration,
     },
+    /// This process was paused meanwhile, which says nothing about the module.
+    #[error("this process was paused in a call of the NSM")]
+    Paused,
 }
 
 /// What an anchoring found, in milliseconds.
@@ -76,10 +108,17 @@ impl<C: Clock> TrustedClock<C> {
     /// Anchors for the first time. `attest` has the NSM sign a document, and gives its time.
     pub(crate) fn start<E>(
         clock: C,
+        pauses: &'static Pauses,
         attest: impl FnOnce() -> Result<UnixMillis, E>,
     ) -> Result<(Self, Anchoring), AnchorError<E>> {
-        let anchored = Mutex::new(Instant::now());
-        let this = Self { clock, difference_ms: AtomicI64::new(0), anchored };
+        let anchor = Anchor { at: Instant::now(), pauses: pauses.long(), failed: None };
+        let this = Self {
+            clock,
+            difference_ms: AtomicI64::new(0),
+            anchor: Mutex::new(anchor),
+            pauses,
+            attempted: Notify::new(),
+        };
         let anchoring = this.anchor(attest)?;
         Ok((this, anchoring))
     }
@@ -89,14 +128,18 @@ impl<C: Clock> TrustedClock<C> {
         &self,
         attest: impl FnOnce() -> Result<UnixMillis, E>,
     ) -> Result<Anchoring, AnchorError<E>> {
+        let pauses = (self.pauses.count(), self.pauses.long());
         let (start, before) = (Instant::now(), self.clock.monotonic());
         let time = attest()?;
         let (took, after) = (start.elapsed(), self.clock.monotonic());
-        check_call(took)?;
+        check_call(took).map_err(|slow| match self.pauses.count() == pauses.0 {
+            true => slow,
+            false => AnchorError::Paused,
+        })?;
         // In the middle of the call: half of what it took is the most that this can be off by.
         let difference_ms = millis(time).saturating_sub(milliseconds((before + after) / 2));
         self.difference_ms.store(difference_ms, Ordering::Relaxed);
-        *self.anchored.lock().unwrap_or_else(PoisonError::into_inner) = start;
+        self.set(Anchor { at: start, pauses: pauses.1, failed: None });
         Ok(Anchoring { offset_ms: millis(self.clock.now()).saturating_sub(millis(self.now())) })
     }
 
@@ -107,33 +150,77 @@ impl<C: Clock> TrustedClock<C> {
         UnixMillis::new(u64::try_from(now).unwrap_or_default())
     }
 
+    /// Records that the clock was not anchored: requests no longer wait for that.
+    pub(crate) fn anchoring_failed(&self) {
+        self.set(Anchor { failed: Some(self.pauses.long()), ..self.last_anchor() });
+    }
+
     /// Whether it can be judged by.
     pub(crate) fn check(&self) -> Result<(), ClockFault> {
         self.check_at(Instant::now())
     }
 
     fn check_at(&self, now: Instant) -> Result<(), ClockFault> {
-        match now.saturating_duration_since(self.anchored()) <= MAX_ANCHOR_AGE {
-            true => Ok(()),
-            false => Err(ClockFault),
+        let anchor = self.last_anchor();
+        if anchor.pauses != self.pauses.long() {
+            return Err(ClockFault::Paused);
         }
+        match now.saturating_duration_since(anchor.at) <= MAX_ANCHOR_AGE {
+            true => Ok(()),
+            false => Err(ClockFault::Old),
+        }
+    }
+
+    /// Waits until it can be judged by, if it cannot and the NSM may still confirm it.
+    ///
+    /// # Errors
+    /// If the NSM has failed to, or takes too long.
+    pub(crate) async fn confirmed(&self) -> Result<(), ClockFault> {
+        let confirmed = async {
+            loop {
+                // Before the check, so that no anchoring is missed.
+                let mut attempted = pin!(self.attempted.notified());
+                attempted.as_mut().enable();
+                match self.check() {
+                    Err(_) if !self.has_failed() => attempted.await,
+                    checked => return checked,
+                }
+            }
+        };
+        let deadline = Deadline::after(CONFIRMATION_TIMEOUT, self.pauses);
+        deadline.bound(confirmed).await.unwrap_or_else(|_| self.check())
+    }
+
+    /// Whether the NSM was asked in vain, and this process not paused since.
+    fn has_failed(&self) -> bool {
+        self.last_anchor().failed == Some(self.pauses.long())
     }
 
     /// Makes its anchor too old.
     #[cfg(test)]
     pub(crate) fn expire(&self) {
         let age = MAX_ANCHOR_AGE + Duration::from_secs(1);
-        let anchored = Instant::now().checked_sub(age).expect("this machine is up for longer");
-        *self.anchored.lock().unwrap() = anchored;
+        let at = Instant::now().checked_sub(age).expect("this machine is up for longer");
+        self.set(Anchor { at, ..self.last_anchor() });
     }
 
     /// When it is to be anchored anew.
     pub(crate) fn due(&self) -> Instant {
-        self.anchored() + ANCHOR_INTERVAL
+        let anchor = self.last_anchor();
+        match anchor.pauses == self.pauses.long() {
+            true => anchor.at + ANCHOR_INTERVAL,
+            // Since then.
+            false => anchor.at,
+        }
     }
 
-    fn anchored(&self) -> Instant {
-        *self.anchored.lock().unwrap_or_else(PoisonError::into_inner)
+    fn set(&self, anchor: Anchor) {
+        *self.anchor.lock().unwrap_or_else(PoisonError::into_inner) = anchor;
+        self.attempted.notify_waiters();
+    }
+
+    fn last_anchor(&self) -> Anchor {
+        *self.anchor.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

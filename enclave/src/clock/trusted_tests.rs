@@ -49,7 +49,7 @@ impl Machine {
     }
 
     fn start(&self) -> TrustedClock<Self> {
-        TrustedClock::start(self.clone(), || self.attest()).unwrap().0
+        TrustedClock::start(self.clone(), Pauses::of_process(), || self.attest()).unwrap().0
     }
 
     fn anchor(&self, clock: &TrustedClock<Self>) -> Anchoring {
@@ -138,7 +138,7 @@ fn an_anchor_is_as_old_as_the_call_for_it() {
         machine.attest()
     };
     clock.anchor(attest).unwrap();
-    assert!(clock.anchored() <= within.unwrap());
+    assert!(clock.last_anchor().at <= within.unwrap());
 }
 
 #[test]
@@ -153,18 +153,18 @@ fn an_anchoring_that_fails_leaves_the_clock_as_it_was() {
 
 #[test]
 fn does_not_start_without_a_document() {
-    let started = TrustedClock::start(Machine::new(), || Err("broken"));
+    let started = TrustedClock::start(Machine::new(), Pauses::of_process(), || Err("broken"));
     assert_eq!(started.err(), Some(AnchorError::Attest("broken")));
 }
 
 #[test]
 fn an_anchor_is_due_before_it_is_too_old_and_too_old_after_a_minute() {
     let clock = Machine::new().start();
-    let anchored = clock.anchored();
+    let anchored = clock.last_anchor().at;
     assert_eq!(clock.due(), anchored + Duration::from_secs(30));
     assert_eq!(clock.check_at(anchored + Duration::from_secs(60)), Ok(()));
     let late = anchored + Duration::from_secs(60) + Duration::from_nanos(1);
-    assert_eq!(clock.check_at(late), Err(ClockFault));
+    assert_eq!(clock.check_at(late), Err(ClockFault::Old));
 }
 
 #[test]
@@ -173,9 +173,67 @@ fn an_old_anchor_is_not_judged_by_until_there_is_another() {
     let clock = machine.start();
     assert_eq!(clock.check(), Ok(()));
     clock.expire();
-    assert_eq!(clock.check(), Err(ClockFault));
+    assert_eq!(clock.check(), Err(ClockFault::Old));
     machine.anchor(&clock);
     assert_eq!(clock.check(), Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_pause_the_time_counts_once_the_nsm_confirms_it() {
+    let machine = Machine::new();
+    let clock = machine.start();
+    Pauses::of_process().make_up();
+    // The machine was paused for an hour, of which neither of its own clocks knows.
+    machine.set(|clocks| clocks.nsm += HOUR_MS);
+    assert_eq!(clock.check(), Err(ClockFault::Paused));
+    assert!(clock.due() <= Instant::now());
+    let anchors = async {
+        tokio::time::sleep(CONFIRMATION_TIMEOUT - Duration::from_millis(1)).await;
+        machine.anchor(&clock);
+    };
+    let (confirmed, ()) = tokio::join!(clock.confirmed(), anchors);
+    assert_eq!((confirmed, clock.check()), (Ok(()), Ok(())));
+    assert_eq!(clock.now(), UnixMillis::new(1_000_000 + HOUR_MS));
+    assert!(clock.due() > Instant::now());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_is_waited_for_until_the_nsm_fails_and_within_bounds() {
+    let machine = Machine::new();
+    let clock = machine.start();
+    for fault in [ClockFault::Old, ClockFault::Paused] {
+        match fault {
+            ClockFault::Old => clock.expire(),
+            ClockFault::Paused => Pauses::of_process().make_up(),
+        }
+        let start = tokio::time::Instant::now();
+        assert_eq!(clock.confirmed().await, Err(fault));
+        assert_eq!(start.elapsed().as_secs(), CONFIRMATION_TIMEOUT.as_secs());
+        // It fails meanwhile, and then there is nothing to wait for.
+        let start = tokio::time::Instant::now();
+        let fails = async { clock.anchoring_failed() };
+        assert_eq!(tokio::join!(clock.confirmed(), fails).0, Err(fault));
+        assert_eq!(clock.confirmed().await, Err(fault));
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        // A pause since then is another matter.
+        Pauses::of_process().make_up();
+        let anchors = async { assert!(!machine.anchor(&clock).disagrees()) };
+        assert_eq!(tokio::join!(clock.confirmed(), anchors).0, Ok(()));
+    }
+}
+
+#[test]
+fn a_pause_during_the_call_is_no_slow_module() {
+    let machine = Machine::new();
+    let clock = machine.start();
+    let (due, now) = (clock.last_anchor().at, clock.now());
+    let paused = || {
+        Pauses::of_process().make_up();
+        std::thread::sleep(MAX_CALL + Duration::from_millis(1));
+        Ok::<_, Infallible>(UnixMillis::new(HOUR_MS))
+    };
+    assert_eq!(clock.anchor(paused), Err(AnchorError::Paused));
+    assert_eq!((clock.last_anchor().at, clock.now()), (due, now));
 }
 
 #[test]
@@ -204,8 +262,10 @@ fn a_made_up_clock_may_go_back() {
     let time = Arc::new(Mutex::new(UnixMillis::from_secs(2000)));
     let told = Arc::clone(&time);
     let now = move || *told.lock().unwrap();
-    let (clock, _) = TrustedClock::start(now, || Ok::<_, Infallible>(UnixMillis::from_secs(2000)))
-        .expect("it is anchored");
+    let (clock, _) = TrustedClock::start(now, Pauses::of_process(), || {
+        Ok::<_, Infallible>(UnixMillis::from_secs(2000))
+    })
+    .expect("it is anchored");
     *time.lock().unwrap() = UnixMillis::from_secs(1000);
     assert_eq!(clock.now(), UnixMillis::from_secs(1000));
 }

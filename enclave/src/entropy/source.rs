@@ -9,7 +9,6 @@ use shared::cms::ContentEncryption;
 use thiserror::Error;
 use tokio::select;
 use tokio::sync::Notify;
-use tokio::time::Instant as Deadline;
 use zeroize::Zeroizing;
 
 use super::ctr_drbg::DrbgError;
@@ -17,6 +16,7 @@ use super::instances::{Instance, Instances, check_system};
 use super::known_answers::Passed;
 use super::settings::PredictionResistance;
 use super::{Drawn, RandomBytes, Wanted};
+use crate::clock::Deadline;
 use crate::metrics::Metrics;
 use crate::nsm::{NsmFault, NsmThread};
 

@@ -11,7 +11,8 @@ use shared::transport::limits::{
     BODY_DISCARD_LENGTH, BODY_READ_TIMEOUT, LARGE_BODIES_LENGTH, MAX_BODY_LENGTH, SMALL_BODY_LENGTH,
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::timeout;
+
+use crate::clock::timeout;
 
 /// Why there is no body.
 #[derive(Debug)]
@@ -142,6 +143,8 @@ async fn discard(mut body: Incoming) {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use tokio::time::timeout;
 
     use super::*;
 

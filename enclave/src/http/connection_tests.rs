@@ -77,7 +77,10 @@ async fn random_bytes_are_not_copied_behind_the_header_where_writes_are_not_vect
 
 /// A server whose clients' connections begin with a header.
 async fn behind_a_relay() -> Server<FakePlatform> {
-    let mut service = fake::service().await;
+    behind_a_relay_is(fake::service().await)
+}
+
+fn behind_a_relay_is(mut service: Service<FakePlatform>) -> Server<FakePlatform> {
     service.settings.entrance = Entrance { parent_cid: Some(3), proxy_protocol: true };
     Server::new(service)
 }
@@ -290,7 +293,7 @@ fn logs() -> (Logged, DefaultGuard) {
 
 #[tokio::test]
 async fn each_request_is_logged_once_with_what_came_of_it() {
-    let server = behind_a_relay().await;
+    let server = behind_a_relay_is(fake::service_that_loses_the_time().await);
     let (logged, _log) = logs();
     for expired in [false, true] {
         if expired {

@@ -10,7 +10,8 @@ use shared::transport::limits::PROXY_HEADER_TIMEOUT;
 use shared::transport::{Episode, ProxyHeader, ProxyHeaderError, Stream};
 use thiserror::Error;
 use tokio::io::AsyncRead;
-use tokio::time::timeout;
+
+use crate::clock::timeout;
 
 /// What is asked of who connects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

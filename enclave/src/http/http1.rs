@@ -8,7 +8,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::HttpService;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use shared::transport::limits::{CONNECTION_LIFETIME, MAX_HEADER_LENGTH, WRITE_TIMEOUT};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::coop::unconstrained;
@@ -16,6 +16,7 @@ use tokio::time::sleep;
 
 use super::Content;
 use super::rarely::Rarely;
+use super::timer::ReadTimer;
 use super::write_deadline::WriteDeadline;
 
 /// How long who asks may take, and how often.
@@ -45,7 +46,7 @@ pub(super) async fn serve_requests<S, A>(
         .auto_date_header(false)
         // At most 100 headers, which is the default; where it is set, hyper allocates room for them.
         .max_header_size(MAX_HEADER_LENGTH)
-        .timer(TokioTimer::new())
+        .timer(ReadTimer { limit: manner.header_timeout })
         .keep_alive(manner.keep_alive)
         .header_read_timeout(manner.header_timeout)
         // An answer's body is written from where it stands and is wiped. Else it would be

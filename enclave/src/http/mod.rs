@@ -13,6 +13,7 @@ mod rarely;
 mod received;
 mod request_id;
 mod server;
+mod timer;
 mod write_deadline;
 
 pub use answer::Answer;

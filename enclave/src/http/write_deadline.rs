@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Sleep, sleep};
+
+use crate::clock::Delay;
 
 /// A stream whose writes fail when none makes progress for a while.
 #[derive(Debug)]
@@ -15,7 +16,7 @@ pub(super) struct WriteDeadline<S> {
     stream: S,
     limit: Duration,
     /// Since a write has been pending. Most never are.
-    stalled: Option<Pin<Box<Sleep>>>,
+    stalled: Option<Delay>,
 }
 
 impl<S> WriteDeadline<S> {
@@ -32,8 +33,8 @@ impl<S> WriteDeadline<S> {
             self.stalled = None;
             return written;
         }
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(self.limit)));
-        match stalled.as_mut().poll(context) {
+        let stalled = self.stalled.get_or_insert_with(|| Delay::new(self.limit));
+        match Pin::new(stalled).poll(context) {
             Poll::Ready(()) => Poll::Ready(Err(ErrorKind::TimedOut.into())),
             Poll::Pending => Poll::Pending,
         }
@@ -87,7 +88,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteDeadline<S> {
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
-    use tokio::time::timeout;
+    use tokio::time::{sleep, timeout};
 
     use super::*;
 

@@ -51,7 +51,7 @@ pub(crate) async fn generate_attested<P: Platform>(
 /// Answers an awsJson1_1 request, and records that it did.
 pub(crate) async fn answer<P: Platform>(service: &Service<P>, request: Received<'_>) -> Answer {
     // Before the time is read by which signatures, credentials and documents are judged.
-    let confirmed = service.check_clock();
+    let confirmed = service.clock_confirmed().await;
     let mut account = service.open_account(request);
     let result = match confirmed {
         Ok(()) => perform(service, request, &mut account).await,

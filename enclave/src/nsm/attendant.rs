@@ -10,7 +10,7 @@ use super::device::Device;
 use super::fault::NsmFault;
 use super::queue::Work;
 use super::{Errand, Queue};
-use crate::clock::{AnchorError, Anchoring, Clock, TrustedClock};
+use crate::clock::{AnchorError, Anchoring, Clock, Pauses, TrustedClock};
 use crate::entropy::START_UP_BLOCKS;
 use crate::measurement::{CONFIGURATION_PCR, Measured, SECRETS_PCR};
 use crate::metrics::Metrics;
@@ -22,6 +22,13 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(250);
 /// How long after it could not be anchored the clock is to be tried again.
 const ANCHOR_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How often the thread looks whether the clock is to be anchored early, as it is after a pause. A pause lasts
+/// longer, so that the thread looks as soon as it is over.
+const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+
+/// How often in a row an anchoring is tried again because this process was paused in the middle.
+const MAX_PAUSED_ANCHORINGS: u8 = 3;
+
 /// What must work before anybody is served: the module's time, its measurement, its entropy. The
 /// blocks that are tested here are not used. Last comes what cannot be undone: the configuration is
 /// measured.
@@ -30,8 +37,10 @@ pub(super) fn boot<N: Nsm, C: Clock>(
     clock: C,
     measurement: Option<Measured>,
     metrics: &Metrics,
+    pauses: &'static Pauses,
 ) -> Result<(TrustedClock<C>, Vec<u8>), NsmFault> {
-    let (clock, anchoring) = TrustedClock::start(clock, || device.time()).map_err(anchor_fault)?;
+    let started = TrustedClock::start(clock, pauses, || device.time());
+    let (clock, anchoring) = started.map_err(anchor_fault)?;
     note(anchoring, metrics);
     let pcr0 = device.pcr0()?;
     for _ in 0..START_UP_BLOCKS {
@@ -54,7 +63,7 @@ pub(super) fn boot<N: Nsm, C: Clock>(
 fn anchor_fault(error: AnchorError<NsmFault>) -> NsmFault {
     match error {
         AnchorError::Attest(fault) => fault,
-        AnchorError::Slow { .. } => NsmFault::SlowTime,
+        AnchorError::Slow { .. } | AnchorError::Paused => NsmFault::SlowTime,
     }
 }
 
@@ -77,7 +86,8 @@ pub(super) struct Attendant<N, C: Clock> {
     fault: Option<NsmFault>,
     /// Before that, blocks are fetched for those who wait alone.
     refill_at: Instant,
-    pub(super) anchor_at: Instant,
+    /// Before that, the clock is not anchored even if it is due.
+    retry_at: Instant,
 }
 
 impl<N: Nsm, C: Clock> Attendant<N, C> {
@@ -87,22 +97,29 @@ impl<N: Nsm, C: Clock> Attendant<N, C> {
         clock: Arc<TrustedClock<C>>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let (refill_at, anchor_at) = (Instant::now(), clock.due());
-        Self { device, queue, clock, metrics, fault: None, refill_at, anchor_at }
+        let now = Instant::now();
+        Self { device, queue, clock, metrics, fault: None, refill_at: now, retry_at: now }
     }
 
     pub(super) fn run(mut self) {
         loop {
-            let refill = self.refill_at <= Instant::now();
-            let tick = if refill { self.anchor_at } else { self.anchor_at.min(self.refill_at) };
+            let now = Instant::now();
+            let refill = self.refill_at <= now;
+            let look_at = self.anchor_at().min(now + LOOK_INTERVAL);
+            let tick = if refill { look_at } else { look_at.min(self.refill_at) };
             match self.queue.work(tick, refill) {
                 Work::Block => self.fetch(),
                 Work::Errand(errand) => self.attest(errand),
-                Work::Tick if self.anchor_at <= Instant::now() => self.anchor(),
+                Work::Tick if self.anchor_at() <= Instant::now() => self.anchor(),
                 Work::Tick => {}
                 Work::End => return,
             }
         }
+    }
+
+    /// When the clock is to be anchored.
+    pub(super) fn anchor_at(&self) -> Instant {
+        self.clock.due().max(self.retry_at)
     }
 
     fn fetch(&mut self) {
@@ -138,17 +155,17 @@ impl<N: Nsm, C: Clock> Attendant<N, C> {
 
     pub(super) fn anchor(&mut self) {
         let Self { clock, device, .. } = self;
-        match clock.anchor(|| device.time()) {
-            Ok(anchoring) => {
-                note(anchoring, &self.metrics);
-                self.anchor_at = self.clock.due();
-            }
+        let anchorings = (0..=MAX_PAUSED_ANCHORINGS).map(|_| clock.anchor(|| device.time()));
+        let told = |anchored: &_| !matches!(anchored, Err(AnchorError::Paused));
+        match { anchorings }.find(told).unwrap_or(Err(AnchorError::Paused)) {
+            Ok(anchoring) => note(anchoring, &self.metrics),
             Err(error) => match anchor_fault(error) {
                 // Done with already: see `suffer`.
                 NsmFault::Stuck { .. } => {}
                 // The clock itself says when it was not anchored for too long.
                 fault => {
-                    self.anchor_at = Instant::now() + ANCHOR_RETRY_INTERVAL;
+                    self.retry_at = Instant::now() + ANCHOR_RETRY_INTERVAL;
+                    self.clock.anchoring_failed();
                     tracing::error!("the clock is not anchored anew: {fault}");
                     self.metrics.count_fault(&fault);
                     match fault.is_timeout() {

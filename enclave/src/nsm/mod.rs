@@ -26,7 +26,6 @@ use std::time::{Duration, Instant};
 use shared::nsm::Nsm;
 use shared::transport::limits::MAX_CONNECTIONS;
 use tokio::sync::oneshot;
-use tokio::time::{Instant as Deadline, timeout_at};
 
 use self::attendant::Attendant;
 pub(crate) use self::block::Block;
@@ -34,7 +33,7 @@ use self::device::Device;
 pub use self::fault::NsmFault;
 use self::queue::{Condition, Limits, NotTaken, Taken};
 use self::watchdog::Flight;
-use crate::clock::{Clock, TrustedClock};
+use crate::clock::{Clock, Deadline, Pauses, TrustedClock};
 use crate::entropy::EntropySettings;
 use crate::measurement::Measured;
 use crate::metrics::Metrics;
@@ -94,6 +93,7 @@ pub(crate) struct NsmThread {
     flight: Arc<Flight>,
     /// How long a caller waits.
     patience: Duration,
+    pauses: &'static Pauses,
     metrics: Arc<Metrics>,
 }
 
@@ -122,24 +122,25 @@ impl NsmThread {
             waiting: MAX_CONNECTIONS,
             errands: MAX_ERRANDS,
         }));
+        let pauses = Pauses::of_process();
         let (report, boot) = Report::new();
         let flight = {
             let (queue, metrics, report) =
                 (Arc::clone(&queue), Arc::clone(&metrics), report.clone());
             let fault = NsmFault::Stuck { limit: settings.watchdog };
-            Flight::watch(settings.watchdog, move || {
+            Flight::watch(settings.watchdog, pauses, move || {
                 metrics.count_fault(&fault);
                 tracing::error!("{fault}");
                 queue.latch(fault);
                 report.send(Err(fault));
             })?
         };
-        let this = Self { queue, flight, patience: settings.deadline, metrics };
+        let this = Self { queue, flight, patience: settings.deadline, pauses, metrics };
         let mut device = Device::new(nsm, Arc::clone(&this.flight), Arc::clone(&this.metrics));
         let (queue, metrics) = (Arc::clone(&this.queue), Arc::clone(&this.metrics));
         thread::Builder::new().name("nsm".to_owned()).spawn(move || {
             let report = ReportedEnd(report);
-            match attendant::boot(&mut device, clock, measurement, &metrics) {
+            match attendant::boot(&mut device, clock, measurement, &metrics, pauses) {
                 Ok((clock, pcr0)) => {
                     let clock = Arc::new(clock);
                     report.0.send(Ok((Arc::clone(&clock), pcr0)));
@@ -154,7 +155,7 @@ impl NsmThread {
 
     /// Until when a caller that comes now waits.
     pub(crate) fn deadline(&self) -> Deadline {
-        Deadline::now() + self.patience
+        Deadline::after(self.patience, self.pauses)
     }
 
     /// A fresh block, by the deadline.
@@ -166,7 +167,7 @@ impl NsmThread {
             }
             Ok(Taken::Wait(place)) => {
                 let late = NsmFault::Deadline { deadline: self.patience };
-                let answer = timeout_at(deadline, place).await;
+                let answer = deadline.bound(place).await;
                 let answer = answer.map_err(|_| self.overdue(late))?;
                 let block = answer.unwrap_or(Err(NsmFault::ThreadEnded))?;
                 self.metrics.blocks.waited.inc();
@@ -186,7 +187,7 @@ impl NsmThread {
     ) -> Result<Vec<u8>, NsmFault> {
         let (reply, answer) = oneshot::channel();
         match self.queue.send(Errand { nonce, user_data, reply }) {
-            Ok(()) => match timeout_at(deadline, answer).await {
+            Ok(()) => match deadline.bound(answer).await {
                 Ok(Ok(document)) => document,
                 // It was dropped: nothing is done for anybody any more.
                 Ok(Err(_)) => Err(self.fault().unwrap_or(NsmFault::ThreadEnded)),
@@ -210,6 +211,11 @@ impl NsmThread {
             Condition::Good => None,
             Condition::Faulty(fault) | Condition::Latched(fault) => Some(fault),
         }
+    }
+
+    /// Whether nothing but a restart ends what is the matter.
+    pub(crate) fn is_latched(&self) -> bool {
+        matches!(self.queue.condition(), Condition::Latched(_))
     }
 
     /// Blocks that are ready, and how many grew too old to be used so far.

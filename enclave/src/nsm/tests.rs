@@ -393,10 +393,11 @@ struct Attended<N: Nsm> {
 
 fn attended<N: Nsm>(nsm: N) -> Attended<N> {
     let metrics = Arc::new(Metrics::new());
-    let flight = Flight::watch(BOUND, || ()).unwrap();
+    let flight = Flight::watch(BOUND, Pauses::of_process(), || ()).unwrap();
     let mut device = Device::new(nsm, flight, Arc::clone(&metrics));
-    let (clock, _) = attendant::boot(&mut device, SystemClock, None, &metrics).unwrap();
-    let (clock, queue) = (Arc::new(clock), Arc::new(queue_of(0)));
+    let (clock, _) =
+        attendant::boot(&mut device, SystemClock, None, &metrics, Pauses::of_process()).unwrap();
+    let (clock, queue) = (Arc::new(clock), Arc::new(queue_of(1)));
     let attendant =
         Attendant::new(device, Arc::clone(&queue), Arc::clone(&clock), Arc::clone(&metrics));
     Attended { attendant, clock, queue, metrics }
@@ -408,10 +409,10 @@ fn queue_of(waiting: usize) -> Queue {
 
 #[tokio::test]
 async fn the_clock_is_anchored_anew_when_that_is_due() {
-    let Attended { mut attendant, clock, queue, metrics } = attended(working());
+    let Attended { attendant, clock, queue, metrics } = attended(working());
     let due = clock.due();
-    assert_eq!(attendant.anchor_at, due);
-    attendant.anchor_at = Instant::now();
+    assert_eq!(attendant.anchor_at(), due);
+    clock.expire();
     let thread = thread::spawn(move || attendant.run());
     eventually(|| metrics.nsm_calls.attestation.get() >= 2 && clock.due() != due).await;
     queue.close();
@@ -419,11 +420,84 @@ async fn the_clock_is_anchored_anew_when_that_is_due() {
     assert_eq!(metrics.nsm_calls.attestation.get(), 2);
 }
 
+#[tokio::test]
+async fn the_clock_is_anchored_anew_after_a_pause_and_before_any_block() {
+    let Attended { attendant, clock, queue, metrics } = attended(working());
+    Pauses::of_process().make_up();
+    let mut place = match queue.take(Instant::now()) {
+        Ok(Taken::Wait(place)) => place,
+        other => panic!("{other:?}"),
+    };
+    let blocks = metrics.nsm_calls.get_random.get();
+    let thread = thread::spawn(move || attendant.run());
+    assert!((&mut place).await.unwrap().is_ok());
+    assert_eq!(clock.check(), Ok(()));
+    queue.close();
+    thread.join().unwrap();
+    assert_eq!(metrics.nsm_calls.attestation.get(), 2);
+    assert!(metrics.nsm_calls.get_random.get() > blocks);
+}
+
+#[test]
+fn an_anchoring_that_a_pause_cut_is_tried_again_at_once() {
+    let (pauses, mut documents) = (Pauses::of_process(), 0);
+    let nsm = FakeNsm::new(move |_, request| {
+        documents += usize::from(matches!(request, Request::Attestation { .. }));
+        if documents == 2 && matches!(request, Request::Attestation { .. }) {
+            pauses.make_up();
+            thread::sleep(Duration::from_millis(1001));
+        }
+        None
+    });
+    let Attended { mut attendant, clock, queue, metrics } = attended(nsm);
+    attendant.anchor();
+    assert_eq!((clock.check(), queue.condition()), (Ok(()), Condition::Good));
+    assert_eq!(metrics.nsm_calls.attestation.get(), 3);
+}
+
+#[tokio::test]
+async fn a_caller_that_waits_across_a_pause_is_given_its_time_once_more() {
+    let deadline = Duration::from_secs(1);
+    let (release, released) = mpsc::channel();
+    let nsm = broken(START_UP_CALLS, move || {
+        released.recv_timeout(BOUND).unwrap();
+        Ok(answer(&Request::GetRandom))
+    });
+    let nsm = start(nsm, EntropySettings { deadline, ..settings() }).await.unwrap();
+    for paused in [true, false] {
+        tokio::time::pause();
+        let mut wait = std::pin::pin!(take(&nsm));
+        assert!(is_pending(wait.as_mut()).await);
+        if paused {
+            Pauses::of_process().make_up();
+        }
+        tokio::time::advance(deadline + Duration::from_millis(1)).await;
+        assert_eq!(is_pending(wait.as_mut()).await, paused);
+        tokio::time::resume();
+        if paused {
+            release.send(()).unwrap();
+            assert!(wait.await.is_ok());
+            assert_eq!(nsm.fault(), None);
+        } else {
+            assert_eq!(nsm.fault(), Some(NsmFault::Deadline { deadline }));
+        }
+    }
+    drop(release);
+}
+
+/// Whether it is still pending when it has been polled.
+async fn is_pending<F: Future>(mut future: std::pin::Pin<&mut F>) -> bool {
+    std::future::poll_fn(|context| {
+        std::task::Poll::Ready(future.as_mut().poll(context).is_pending())
+    })
+    .await
+}
+
 #[test]
 fn the_next_anchoring_is_due_by_the_last_one() {
     let Attended { mut attendant, clock, .. } = attended(working());
     attendant.anchor();
-    assert_eq!(attendant.anchor_at, clock.due());
+    assert_eq!(attendant.anchor_at(), clock.due());
 }
 
 #[test]
@@ -438,8 +512,9 @@ fn an_anchoring_that_fails_shows_is_counted_and_is_tried_again_soon() {
     attendant.anchor();
     let fault = NsmFault::Device(NsmError::Malformed);
     assert_eq!((queue.condition(), metrics.faults(&fault)), (Condition::Faulty(fault), 1));
-    assert!(attendant.anchor_at <= Instant::now() + Duration::from_secs(1));
     assert_eq!(clock.due(), due);
+    clock.expire();
+    assert!(attendant.anchor_at() <= Instant::now() + Duration::from_secs(1));
     // It tells more than that somebody waited too long.
     queue.put(Instant::now(), Block::new(vec![0; 256].into()));
     queue.overdue(NsmFault::Full);
@@ -460,8 +535,8 @@ fn the_clock_is_anchored_however_many_wait_for_blocks() {
 #[tokio::test]
 async fn a_line_that_is_full_shows_by_the_time_that_a_caller_is_told() {
     let (queue, metrics) = (Arc::new(queue_of(0)), Arc::new(Metrics::new()));
-    let flight = Arc::new(Flight::unwatched(BOUND, || ()));
-    let nsm = NsmThread { queue, flight, patience: BOUND, metrics };
+    let flight = Arc::new(Flight::unwatched(BOUND, Pauses::of_process(), || ()));
+    let nsm = NsmThread { queue, flight, patience: BOUND, pauses: Pauses::of_process(), metrics };
     assert_eq!(take(&nsm).await.err(), Some(NsmFault::Full));
     assert_eq!(nsm.fault(), Some(NsmFault::Full));
 }
@@ -472,10 +547,11 @@ async fn a_document_that_takes_as_long_as_a_call_that_is_stuck_ends_it_as_well()
     let queue = Arc::new(queue_of(0));
     let (latched, fault) = (Arc::clone(&queue), NsmFault::Stuck { limit: Duration::ZERO });
     // Nobody notices in time: every call is too long by itself.
-    let flight = Flight::unwatched(Duration::ZERO, move || latched.latch(fault));
+    let flight =
+        Flight::unwatched(Duration::ZERO, Pauses::of_process(), move || latched.latch(fault));
     let device = Device::new(working(), Arc::new(flight), Arc::clone(&metrics));
-    let mut attendant = Attendant::new(device, Arc::clone(&queue), clock, metrics);
-    attendant.anchor_at = Instant::now();
+    clock.expire();
+    let attendant = Attendant::new(device, Arc::clone(&queue), clock, metrics);
     let thread = thread::spawn(move || attendant.run());
     eventually(|| queue.condition() == Condition::Latched(fault)).await;
     thread.join().unwrap();

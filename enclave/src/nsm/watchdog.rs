@@ -1,13 +1,18 @@
 //! Notices a call that does not return. The kernel's driver may hold one for two minutes, and the
 //! thread that made it can say nothing meanwhile.
+//!
+//! A pause of this process is no time that a call took: what is under way has its limit once more after it.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use std::{fmt, io, thread};
 
+use crate::clock::Pauses;
+
 /// The call that is under way, if one is.
 pub(super) struct Flight {
     limit: Duration,
+    pauses: &'static Pauses,
     state: Mutex<State>,
     landed: Condvar,
     /// What is done about a call that took too long; done once.
@@ -28,9 +33,10 @@ impl Flight {
     /// `on_stuck` is called, once, and the watch is over.
     pub(super) fn watch(
         limit: Duration,
+        pauses: &'static Pauses,
         on_stuck: impl FnOnce() + Send + 'static,
     ) -> io::Result<Arc<Self>> {
-        let flight = Arc::new(Self::unwatched(limit, on_stuck));
+        let flight = Arc::new(Self::unwatched(limit, pauses, on_stuck));
         let watched = Arc::clone(&flight);
         thread::Builder::new().name("nsm-watchdog".to_owned()).spawn(move || {
             if watched.is_stuck() {
@@ -41,9 +47,14 @@ impl Flight {
     }
 
     /// One whose calls nobody but who makes them finds to be too long.
-    pub(super) fn unwatched(limit: Duration, on_stuck: impl FnOnce() + Send + 'static) -> Self {
+    pub(super) fn unwatched(
+        limit: Duration,
+        pauses: &'static Pauses,
+        on_stuck: impl FnOnce() + Send + 'static,
+    ) -> Self {
         Self {
             limit,
+            pauses,
             state: Mutex::new(State::Grounded),
             landed: Condvar::new(),
             on_stuck: Mutex::new(Some(Box::new(on_stuck))),
@@ -58,7 +69,7 @@ impl Flight {
         let landing = Landing(self);
         let result = call();
         drop(landing);
-        if start.elapsed() < self.limit {
+        if self.pauses.restart(start).elapsed() < self.limit && !self.has_told() {
             return Some(result);
         }
         self.tell();
@@ -71,6 +82,10 @@ impl Flight {
         if let Some(on_stuck) = on_stuck.take() {
             on_stuck();
         }
+    }
+
+    fn has_told(&self) -> bool {
+        self.on_stuck.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
     /// How long a call may take.
@@ -99,10 +114,13 @@ impl Flight {
             let pause = match *state {
                 State::Over => return false,
                 State::Grounded => self.limit,
-                State::Since(start) => match self.limit.checked_sub(start.elapsed()) {
-                    None | Some(Duration::ZERO) => return true,
-                    Some(left) => left,
-                },
+                State::Since(start) => {
+                    let took = self.pauses.restart(start).elapsed();
+                    match self.limit.checked_sub(took) {
+                        None | Some(Duration::ZERO) => return true,
+                        Some(left) => left,
+                    }
+                }
             };
             let woken = self.landed.wait_timeout(state, pause);
             (state, _) = woken.unwrap_or_else(PoisonError::into_inner);
@@ -143,7 +161,8 @@ mod tests {
     fn tells_of_a_call_that_is_still_under_way() {
         let (stuck, told) = mpsc::channel();
         let limit = Duration::from_millis(1);
-        let flight = Flight::watch(limit, move || stuck.send(()).unwrap()).unwrap();
+        let flight =
+            Flight::watch(limit, Pauses::of_process(), move || stuck.send(()).unwrap()).unwrap();
         // It returns because it was told of.
         let result = flight.call(|| told.recv_timeout(BOUND).unwrap());
         assert_eq!(result, None);
@@ -153,7 +172,9 @@ mod tests {
     #[test]
     fn a_call_that_took_too_long_unnoticed_is_told_of_when_it_returns_and_once() {
         let (stuck, told) = mpsc::channel();
-        let flight = Flight::unwatched(Duration::ZERO, move || stuck.send(()).unwrap());
+        let flight = Flight::unwatched(Duration::ZERO, Pauses::of_process(), move || {
+            stuck.send(()).unwrap()
+        });
         for _ in 0..2 {
             assert_eq!(flight.call(|| ()), None);
         }
@@ -166,7 +187,7 @@ mod tests {
         let (begun, told) = mpsc::channel();
         let done = Arc::new(AtomicBool::new(false));
         let doing = Arc::clone(&done);
-        let flight = Flight::watch(Duration::from_millis(1), move || {
+        let flight = Flight::watch(Duration::from_millis(1), Pauses::of_process(), move || {
             begun.send(()).unwrap();
             // Long enough for the call to return meanwhile.
             (0..1000).for_each(|_| thread::yield_now());
@@ -180,7 +201,8 @@ mod tests {
     fn a_call_that_returned_or_panicked_is_not_under_way() {
         let (stuck, told) = mpsc::channel();
         let limit = Duration::from_millis(700);
-        let flight = Flight::watch(limit, move || stuck.send(()).unwrap()).unwrap();
+        let flight =
+            Flight::watch(limit, Pauses::of_process(), move || stuck.send(()).unwrap()).unwrap();
         assert_eq!(flight.call(|| 7), Some(7));
         assert_eq!(told.recv_timeout(2 * limit), Err(mpsc::RecvTimeoutError::Timeout));
         let panics = || flight.call(|| panic!("a bug"));
@@ -190,9 +212,31 @@ mod tests {
     }
 
     #[test]
+    fn a_call_is_given_its_limit_once_more_after_a_pause() {
+        let pauses = Pauses::of_process();
+        let (stuck, told) = mpsc::channel();
+        let limit = Duration::from_millis(200);
+        let flight = Flight::watch(limit, pauses, move || stuck.send(()).unwrap()).unwrap();
+        let returns = || {
+            thread::sleep(limit / 2);
+            pauses.make_up();
+            told.recv_timeout(limit * 3 / 4)
+        };
+        assert_eq!(flight.call(returns), Some(Err(mpsc::RecvTimeoutError::Timeout)));
+        // It does not return after the pause either.
+        let hangs = || {
+            pauses.make_up();
+            told.recv_timeout(BOUND)
+        };
+        assert_eq!(flight.call(hangs), None);
+        flight.end();
+    }
+
+    #[test]
     fn does_not_tell_of_calls_that_return_however_many() {
         let (stuck, told) = mpsc::channel::<()>();
-        let flight = Flight::watch(BOUND, move || stuck.send(()).unwrap()).unwrap();
+        let flight =
+            Flight::watch(BOUND, Pauses::of_process(), move || stuck.send(()).unwrap()).unwrap();
         for number in 0..1000 {
             assert_eq!(flight.call(|| number), Some(number));
         }
@@ -206,7 +250,9 @@ mod tests {
     fn a_call_that_began_between_two_looks_is_told_of_in_its_time() {
         let (stuck, told) = mpsc::channel();
         let limit = Duration::from_millis(20);
-        let flight = Flight::watch(limit, move || stuck.send(Instant::now()).unwrap()).unwrap();
+        let flight =
+            Flight::watch(limit, Pauses::of_process(), move || stuck.send(Instant::now()).unwrap())
+                .unwrap();
         let mut times = None;
         let call = || times = Some((Instant::now(), told.recv_timeout(BOUND).unwrap()));
         assert_eq!(flight.call(call), None);

@@ -1,7 +1,7 @@
 //! A platform whose module works, for tests of what stands on one.
 
 use shared::attestation::{Production, TrustAnchors};
-use shared::nsm::Request;
+use shared::nsm::{NsmError, Request};
 
 use super::Platform;
 use crate::audit::Audit;
@@ -25,7 +25,20 @@ impl Platform for FakePlatform {
 
 /// A service that answers everybody.
 pub(crate) async fn service() -> Service<FakePlatform> {
+    service_on(working()).await
+}
+
+/// One whose module signs a document when it starts, and none later.
+pub(crate) async fn service_that_loses_the_time() -> Service<FakePlatform> {
+    service_on(FakeNsm::new(|call, request| match request {
+        Request::Attestation { .. } if call > 0 => Some(Err(NsmError::Malformed)),
+        _ => None,
+    }))
+    .await
+}
+
+async fn service_on(nsm: <FakePlatform as Platform>::Nsm) -> Service<FakePlatform> {
     let settings = Config::default().settings(Posture::Laptop).unwrap();
     let anchors = TrustAnchors::aws_nitro();
-    Service::start(FakePlatform, working(), anchors, settings, Audit::none()).await.unwrap()
+    Service::start(FakePlatform, nsm, anchors, settings, Audit::none()).await.unwrap()
 }

@@ -10,7 +10,8 @@ use std::io;
 use shared::transport::limits::{HANDSHAKE_PATIENCE, HANDSHAKE_TIMEOUT, MAX_HANDSHAKES};
 use thiserror::Error;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+
+use crate::clock::{Deadline, Pauses, sleep};
 
 /// Why a client is not served.
 #[derive(Debug, Error)]
@@ -46,15 +47,16 @@ impl Handshakes {
     where
         F: IntoFuture<Output = io::Result<T>>,
     {
-        let deadline = Instant::now() + HANDSHAKE_TIMEOUT;
-        let place = timeout_at(deadline, self.place()).await;
-        let _place = place.map_err(|_| HandshakeError::Late)?;
-        tokio::select! {
-            biased;
-            done = handshake().into_future() => done.map_err(HandshakeError::Failed),
-            () = sleep_until(deadline) => Err(HandshakeError::Late),
-            () = self.is_in_the_way() => Err(HandshakeError::GaveWay),
-        }
+        let performed = async {
+            let _place = self.place().await;
+            tokio::select! {
+                biased;
+                done = handshake().into_future() => done.map_err(HandshakeError::Failed),
+                () = self.is_in_the_way() => Err(HandshakeError::GaveWay),
+            }
+        };
+        let deadline = Deadline::after(HANDSHAKE_TIMEOUT, Pauses::of_process());
+        deadline.bound(performed).await.unwrap_or(Err(HandshakeError::Late))
     }
 
     async fn place(&self) -> Option<SemaphorePermit<'_>> {
@@ -97,8 +99,10 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use super::*;
     use tokio::task::JoinSet;
+    use tokio::time::Instant;
+
+    use super::*;
 
     /// Clients that begin and do not go on.
     fn flood(handshakes: &Arc<Handshakes>, clients: usize) -> JoinSet<HandshakeError> {

@@ -11,6 +11,7 @@
 mod admin;
 mod configuration;
 mod log_channel;
+mod paused;
 mod process;
 mod proxied;
 mod tickets;

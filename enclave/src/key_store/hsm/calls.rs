@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::clock::Pauses;
+
 /// Sessions by which requests are answered at a time, each with a thread.
 const SESSIONS: usize = 4;
 
@@ -56,7 +58,10 @@ impl Calls {
 
     /// Whether nothing returns any more, or there is nobody left to answer requests.
     pub(super) fn are_stuck(&self, now: Instant) -> bool {
-        let is_long = |began: Instant| now.saturating_duration_since(began) >= STUCK_AFTER;
+        // While this process was paused no call could return.
+        let pauses = Pauses::of_process();
+        let is_long =
+            |began: Instant| now.saturating_duration_since(pauses.restart(began)) >= STUCK_AFTER;
         let returned_since = |began: Instant| self.returned.is_some_and(|at| at >= began);
         let is_hung = |&began: &Instant| is_long(began) && !returned_since(began);
         self.began.iter().flatten().any(is_hung)

@@ -21,7 +21,6 @@ use std::time::Duration;
 
 use cryptoki::types::RawAuthPin;
 use shared::kms::{ConnectionErrorCode, ConnectionState};
-use tokio::time::{Instant, timeout_at};
 
 use self::caller::Caller;
 use self::calls::Seat;
@@ -34,6 +33,7 @@ use self::store::Store;
 use self::worker::Worker;
 use super::fault::KeyStoreFault;
 use super::settings::{HsmSettings, KeyStoreErrorReason};
+use crate::clock::{Deadline, Pauses};
 use crate::entropy::{HealthTests, RandomBytes};
 use crate::metrics::Metrics;
 
@@ -121,8 +121,8 @@ impl Hsm {
 
     /// Exactly what it gives for `length` bytes, by the deadline.
     pub(super) async fn draw(&self, length: usize) -> Result<RandomBytes, KeyStoreFault> {
-        let deadline = Instant::now() + self.deadline;
-        let drawn = self.draw_by(deadline, length).await;
+        let drawn =
+            self.draw_by(Deadline::after(self.deadline, Pauses::of_process()), length).await;
         let draws = &self.store.metrics.key_store_draws;
         let counter = match &drawn {
             Ok(_) => &draws.granted,
@@ -138,7 +138,7 @@ impl Hsm {
 
     async fn draw_by(
         &self,
-        deadline: Instant,
+        deadline: Deadline,
         length: usize,
     ) -> Result<RandomBytes, KeyStoreFault> {
         let answer = self.store.link.ask(length).map_err(|reason| match reason {
@@ -147,7 +147,7 @@ impl Hsm {
             }
             NoPlace::Full => KeyStoreFault::Full,
         })?;
-        match timeout_at(deadline, answer).await {
+        match deadline.bound(answer).await {
             Err(_) => Err(KeyStoreFault::Deadline { deadline: self.deadline }),
             Ok(answer) => Ok(answer.unwrap_or(Err(HsmFault::Lost))?),
         }

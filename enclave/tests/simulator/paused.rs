@@ -1,0 +1,105 @@
+//! A simulator that SIGSTOP pauses for longer than its deadlines.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use super::process::{Simulator, get};
+
+/// Longer than a wait for the NSM (1 s), a call of it (3 s), a PROXY header (5 s) and a body (10 s) may take.
+const PAUSE: Duration = Duration::from_secs(11);
+
+/// Clients that ask all the time, so that some wait for the NSM at any moment.
+const CLIENTS: usize = 4;
+
+/// Each call takes as long as that, and so a few requests wait for blocks whenever it is paused.
+const CONFIG: &str = "[entropy]\nprefetch = 1\n[simulator.nsm]\nlatency_ms = 50\n";
+
+const BODY: &str = r#"{"NumberOfBytes":1}"#;
+
+impl Simulator {
+    fn signal(&self, signal: &str) {
+        let pid = self.process.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    }
+
+    /// Pauses it, and waits until no thread of it runs.
+    fn pause(&self) {
+        self.signal("-STOP");
+        let stat = format!("/proc/{}/stat", self.process.id());
+        while !fs::read_to_string(&stat).unwrap().contains(") T ") {
+            thread::yield_now();
+        }
+    }
+
+    /// The samples of a metric.
+    fn samples(&self, metric: &str) -> Vec<u64> {
+        let text = get(&mut TcpStream::connect(&self.endpoint).unwrap(), "/metrics");
+        let samples = text.lines().filter(|line| line.starts_with(metric));
+        samples.map(|line| line.rsplit_once(' ').unwrap().1.parse().unwrap()).collect()
+    }
+}
+
+fn assert_granted(answer: &str) {
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("Plaintext"), "{answer}");
+}
+
+/// A request whose body ends in the middle.
+fn half_a_request(simulator: &Simulator) -> TcpStream {
+    let mut stream = TcpStream::connect(&simulator.endpoint).unwrap();
+    let request = format!(
+        "POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\
+         Content-Type: application/x-amz-json-1.1\r\n\
+         X-Amz-Target: TrentService.GenerateRandom\r\nContent-Length: {}\r\n\r\n{{",
+        BODY.len()
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    stream
+}
+
+#[test]
+fn answers_all_that_waited_while_it_was_paused() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("enclave.toml");
+    fs::write(&config, CONFIG).unwrap();
+    let simulator = Simulator::start("127.0.0.1:0", &["--config", config.to_str().unwrap()]);
+    let (stop, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for _ in 0..CLIENTS {
+            scope.spawn(|| {
+                while !stop.load(Ordering::SeqCst) {
+                    assert_granted(&simulator.generate_random(BODY));
+                    answered.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+        }
+        while answered.load(Ordering::SeqCst) < 4 * CLIENTS {
+            thread::yield_now();
+        }
+        let mut slow = half_a_request(&simulator);
+        // It is in the middle of reading that.
+        assert_eq!(get(&mut TcpStream::connect(&simulator.endpoint).unwrap(), "/healthz"), "ok\n");
+        simulator.pause();
+        stop.store(true, Ordering::SeqCst);
+        let late = scope.spawn(|| simulator.generate_random(BODY));
+        thread::sleep(PAUSE);
+        simulator.signal("-CONT");
+        assert_granted(&late.join().unwrap());
+        slow.write_all(&BODY.as_bytes()[1..]).unwrap();
+        let mut answer = String::new();
+        slow.read_to_string(&mut answer).unwrap();
+        assert_granted(&answer);
+    });
+    assert_eq!(get(&mut TcpStream::connect(&simulator.endpoint).unwrap(), "/readyz"), "ready\n");
+    for metric in ["nsm_faults_total", "entropy_failures_total", "clock_failures_total"] {
+        let faults = simulator.samples(&format!("attested_random_{metric}"));
+        assert!(faults.iter().all(|count| *count == 0), "{metric}: {faults:?}");
+    }
+    // At the start, and after the pause.
+    let documents = "attested_random_nsm_calls_total{request=\"Attestation\"}";
+    assert!(simulator.samples(documents)[0] >= 2);
+}
