@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, Sleep, timeout_at};
 
-use super::pauses::Pauses;
+use super::pauses::{PauseId, Pauses};
 
 /// How often one wait is given its time once more: it ends, however often this process is paused.
 const MAX_RENEWALS: u8 = 3;
@@ -19,22 +19,22 @@ const MAX_RENEWALS: u8 = 3;
 struct Patience {
     limit: Duration,
     pauses: &'static Pauses,
-    /// The pauses that are accounted for.
-    seen: u64,
+    /// The last pause that is accounted for.
+    seen: PauseId,
     renewals: u8,
 }
 
 impl Patience {
     fn new(pauses: &'static Pauses, limit: Duration) -> Self {
-        Self { limit, pauses, seen: pauses.recorded(), renewals: 0 }
+        Self { limit, pauses, seen: pauses.noticed(), renewals: 0 }
     }
 
     /// Returns whether all of the limit is given once more, now that it has passed.
     fn renews(&mut self) -> bool {
-        let count = self.pauses.count();
-        let renews = count != self.seen && self.renewals < MAX_RENEWALS;
+        let last = self.pauses.last();
+        let renews = last != self.seen && self.renewals < MAX_RENEWALS;
         if renews {
-            self.seen = count;
+            self.seen = last;
             self.renewals += 1;
         }
         renews

@@ -18,7 +18,7 @@ use thiserror::Error;
 use tokio::sync::Notify;
 
 use super::deadline::Deadline;
-use super::pauses::Pauses;
+use super::pauses::{PauseId, Pauses};
 use super::{Clock, pauses};
 
 /// How long after an anchoring the next is due: there is time to try again before
@@ -56,10 +56,10 @@ pub(crate) struct TrustedClock<C> {
 struct Anchor {
     /// When the NSM was asked.
     at: Instant,
-    /// The long pauses that there had been by then.
-    pauses: u64,
-    /// The long pauses that there had been when the NSM last failed to confirm the time, if it has since.
-    failed: Option<u64>,
+    /// The last long pause before that.
+    pause: PauseId,
+    /// The last long pause before the NSM failed to confirm the time, if it has since.
+    failed: Option<PauseId>,
 }
 
 /// The time cannot be judged by.
@@ -111,7 +111,7 @@ impl<C: Clock> TrustedClock<C> {
         pauses: &'static Pauses,
         attest: impl FnOnce() -> Result<UnixMillis, E>,
     ) -> Result<(Self, Anchoring), AnchorError<E>> {
-        let anchor = Anchor { at: Instant::now(), pauses: pauses.long(), failed: None };
+        let anchor = Anchor { at: Instant::now(), pause: pauses.last_long(), failed: None };
         let this = Self {
             clock,
             difference_ms: AtomicI64::new(0),
@@ -128,18 +128,18 @@ impl<C: Clock> TrustedClock<C> {
         &self,
         attest: impl FnOnce() -> Result<UnixMillis, E>,
     ) -> Result<Anchoring, AnchorError<E>> {
-        let pauses = (self.pauses.count(), self.pauses.long());
+        let (pause, long_pause) = (self.pauses.last(), self.pauses.last_long());
         let (start, before) = (Instant::now(), self.clock.monotonic());
         let time = attest()?;
         let (took, after) = (start.elapsed(), self.clock.monotonic());
-        check_call(took).map_err(|slow| match self.pauses.count() == pauses.0 {
+        check_call(took).map_err(|slow| match self.pauses.last() == pause {
             true => slow,
             false => AnchorError::Paused,
         })?;
         // In the middle of the call: half of what it took is the most that this can be off by.
         let difference_ms = millis(time).saturating_sub(milliseconds((before + after) / 2));
         self.difference_ms.store(difference_ms, Ordering::Relaxed);
-        self.set(Anchor { at: start, pauses: pauses.1, failed: None });
+        self.set(Anchor { at: start, pause: long_pause, failed: None });
         Ok(Anchoring { offset_ms: millis(self.clock.now()).saturating_sub(millis(self.now())) })
     }
 
@@ -152,7 +152,7 @@ impl<C: Clock> TrustedClock<C> {
 
     /// Records that the clock was not anchored: requests no longer wait for that.
     pub(crate) fn anchoring_failed(&self) {
-        self.set(Anchor { failed: Some(self.pauses.long()), ..self.last_anchor() });
+        self.set(Anchor { failed: Some(self.pauses.last_long()), ..self.last_anchor() });
     }
 
     /// Whether it can be judged by.
@@ -162,7 +162,7 @@ impl<C: Clock> TrustedClock<C> {
 
     fn check_at(&self, now: Instant) -> Result<(), ClockFault> {
         let anchor = self.last_anchor();
-        if anchor.pauses != self.pauses.long() {
+        if anchor.pause != self.pauses.last_long() {
             return Err(ClockFault::Paused);
         }
         match now.saturating_duration_since(anchor.at) <= MAX_ANCHOR_AGE {
@@ -193,7 +193,7 @@ impl<C: Clock> TrustedClock<C> {
 
     /// Whether the NSM was asked in vain, and this process not paused since.
     fn has_failed(&self) -> bool {
-        self.last_anchor().failed == Some(self.pauses.long())
+        self.last_anchor().failed == Some(self.pauses.last_long())
     }
 
     /// Makes its anchor too old.
@@ -207,7 +207,7 @@ impl<C: Clock> TrustedClock<C> {
     /// When it is to be anchored anew.
     pub(crate) fn due(&self) -> Instant {
         let anchor = self.last_anchor();
-        match anchor.pauses == self.pauses.long() {
+        match anchor.pause == self.pauses.last_long() {
             true => anchor.at + ANCHOR_INTERVAL,
             // Since then.
             false => anchor.at,

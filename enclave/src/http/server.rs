@@ -11,10 +11,10 @@ use shared::transport::limits::{DRAIN_TIMEOUT, MAX_ADMIN_CONNECTIONS, MAX_CONNEC
 use shared::transport::{Acceptor, Stream, announcement, listen, shutdown_signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
 
 use super::connection::Server;
 use super::entrance::Door;
+use crate::clock::timeout;
 use crate::config;
 use crate::platform::Platform;
 use crate::service::Service;

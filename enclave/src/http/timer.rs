@@ -48,3 +48,33 @@ impl Future for ReadDelay {
 }
 
 impl Sleep for ReadDelay {}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use shared::transport::limits::HEADER_READ_TIMEOUT;
+    use tokio::io::{AsyncReadExt, duplex};
+    use tokio::time::{Instant, pause, sleep};
+
+    use crate::clock::Pauses;
+    use crate::http::Server;
+    use crate::platform::fake;
+
+    #[tokio::test]
+    async fn keeps_an_idle_connection_for_its_time_once_more_after_a_pause() {
+        let server = Server::new(fake::service().await);
+        // The module's thread, which the start waits for, knows no such time.
+        pause();
+        let (mut client, stream) = duplex(1024);
+        let start = Instant::now();
+        let paused = async {
+            sleep(HEADER_READ_TIMEOUT / 2).await;
+            Pauses::of_process().make_up();
+        };
+        let (read, (), ()) =
+            tokio::join!(client.read_u8(), server.serve(stream, pending()), paused);
+        read.unwrap_err();
+        assert_eq!(start.elapsed().as_secs(), 2 * HEADER_READ_TIMEOUT.as_secs());
+    }
+}

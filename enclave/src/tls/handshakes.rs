@@ -198,6 +198,23 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_handshake_is_given_its_time_once_more_after_a_pause() {
+        let almost_all = HANDSHAKE_TIMEOUT - Duration::from_millis(1);
+        let handshakes = Handshakes::new();
+        for paused in [true, false] {
+            let handshake = || async move {
+                tokio::time::sleep(almost_all).await;
+                if paused {
+                    Pauses::of_process().make_up();
+                }
+                tokio::time::sleep(almost_all).await;
+                Ok(())
+            };
+            assert_eq!(handshakes.perform(handshake).await.is_ok(), paused);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_handshake_that_fails_says_why() {
         let handshakes = Handshakes::new();
         let fails = || async { Err::<(), _>(io::ErrorKind::InvalidData.into()) };
