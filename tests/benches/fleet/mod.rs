@@ -22,9 +22,8 @@ pub(crate) use watch::Watch;
 pub(crate) use workers::{Outcome, RATE, Tally, Workers};
 
 /// The enclaves' configuration: a module that takes its time, as real ones do, so that some requests are
-/// under way whenever something happens. To one that is paused its module seems stuck, which it would never
-/// trust again.
-const CONFIGURATION: &str = "[entropy]\nwatchdog_ms = 120000\n[simulator.nsm]\nlatency_ms = 5\n";
+/// under way whenever something happens.
+const CONFIGURATION: &str = "[simulator.nsm]\nlatency_ms = 5\n";
 
 /// Enclaves under one root, each on a Unix socket.
 pub(crate) struct Fleet {

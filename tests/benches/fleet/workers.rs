@@ -256,13 +256,18 @@ impl Outcome {
         }
     }
 
+    /// Returns whether every request was answered, sealed ones among them.
+    pub(crate) fn is_served(&self) -> bool {
+        self.tally.failed == 0 && self.tally.opened > 0
+    }
+
     /// Whether all were answered, and were as many as they were to be; says if they were too few.
     pub(crate) fn is_good(&self) -> bool {
         let slow = self.rate < ASKED * f64::from(RATE);
         if slow {
             println!("the clients did not ask as often as they were to: this machine is too slow");
         }
-        self.tally.failed == 0 && self.tally.opened > 0 && !slow
+        self.is_served() && !slow
     }
 }
 
