@@ -113,7 +113,7 @@ outage: build clients ## Kill one of three enclaves every 20 s under 200 request
 flood: build ## Hold 4,200 silent connections while another client connects anew each second (DURATION=60, four times).
 	DURATION=$(DURATION) cargo bench --locked -p attested-recipient --bench flood
 
-handover: build clients ## Restart relays under real SDKs: on a socket passed on, and behind HAProxy, which it needs (DURATION=120).
+handover: build clients ## Upgrade and restart relays under real SDKs, on a socket passed on, and behind HAProxy, which it needs (DURATION=120).
 	DURATION=$(DURATION) cargo bench --locked -p attested-recipient --bench handover
 
 restart-trust: build ## Restart enclaves with attested TLS under 20 new clients a second: by surprise, and in standby (DURATION=60).

@@ -59,6 +59,7 @@ mod tests {
 
     use crate::clock::Pauses;
     use crate::http::Server;
+    use crate::http::entrance::Peer;
     use crate::platform::fake;
 
     #[tokio::test]
@@ -73,7 +74,7 @@ mod tests {
             Pauses::of_process().make_up();
         };
         let (read, (), ()) =
-            tokio::join!(client.read_u8(), server.serve(stream, pending()), paused);
+            tokio::join!(client.read_u8(), server.serve(stream, Peer::Unix, pending()), paused);
         read.unwrap_err();
         assert_eq!(start.elapsed().as_secs(), 2 * HEADER_READ_TIMEOUT.as_secs());
     }

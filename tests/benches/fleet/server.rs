@@ -22,6 +22,8 @@ pub(crate) struct Server {
     /// How many endpoints it announces.
     endpoints: usize,
     child: Option<Child>,
+    /// Who serves since it was upgraded: no child of this process.
+    successor: Option<Pid>,
     log: PathBuf,
 }
 
@@ -47,7 +49,7 @@ impl Held {
 impl Server {
     /// One that `command` starts, which announces as many endpoints. Its log is at `log`.
     pub(crate) fn new(name: String, command: Command, endpoints: usize, log: PathBuf) -> Self {
-        Self { name, command, endpoints, child: None, log }
+        Self { name, command, endpoints, child: None, successor: None, log }
     }
 
     /// Starts it, and waits until it listens; where it says that it does.
@@ -67,6 +69,9 @@ impl Server {
     }
 
     fn id(&self) -> Result<u32, Failure> {
+        if let Some(successor) = self.successor {
+            return Ok(successor.as_raw().try_into()?);
+        }
         Ok(self.child.as_ref().ok_or_else(|| format!("{} does not run", self.name))?.id())
     }
 
@@ -74,8 +79,43 @@ impl Server {
         Ok(kill(Pid::from_raw(self.id()?.try_into()?), signal)?)
     }
 
+    /// Has a relay start its successor, and waits until that serves and the old process has ended.
+    ///
+    /// # Errors
+    /// If either does not happen soon.
+    pub(crate) fn upgrade(&mut self) -> Result<(), Failure> {
+        let (logged, old) = (fs::read_to_string(&self.log)?.len(), self.id()?);
+        self.signal(Signal::SIGUSR2)?;
+        let start = Instant::now();
+        while self.successor.is_none_or(|successor| successor.as_raw().cast_unsigned() == old) {
+            let log = fs::read_to_string(&self.log)?;
+            let mut lines = log.get(logged..).unwrap_or_default().lines();
+            if let Some(line) = lines.find(|line| line.contains("the successor serves")) {
+                let (_, id) = line.rsplit_once("successor=").ok_or("no id")?;
+                self.successor = Some(Pid::from_raw(id.trim().parse()?));
+            } else if start.elapsed() > PATIENCE {
+                return Err(format!("{} was asked for an upgrade and makes none", self.name).into());
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        if self.child.is_some() {
+            return self.ended();
+        }
+        while is_running(old) {
+            if start.elapsed() > PATIENCE {
+                return Err(format!("{} has a successor and does not end", self.name).into());
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+
     /// At once, without a word.
     pub(crate) fn kill(&mut self) -> Result<(), Failure> {
+        if let Some(successor) = self.successor.take() {
+            // One that has ended already cannot be killed.
+            let _ = kill(successor, Signal::SIGKILL);
+        }
         if let Some(mut child) = self.child.take() {
             child.kill()?;
             child.wait()?;
@@ -157,6 +197,13 @@ impl Drop for Server {
         // What has ended by itself cannot be killed.
         drop(self.kill());
     }
+}
+
+/// Whether a process of this id has not ended. One that is no child of this process is not reaped here.
+fn is_running(id: u32) -> bool {
+    // proc_pid_stat(5): the state stands behind the name, which may hold anything.
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, fields)| !fields.starts_with(['Z', 'X']))
 }
 
 /// A server that has not said yet where it listens.
