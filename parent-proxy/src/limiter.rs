@@ -3,12 +3,12 @@
 use std::cmp::Reverse;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use shared::transport::Episode;
+use shared::transport::{Episode, client_network};
 use tokio::time::Instant;
 
 use crate::activity::{Activity, Rank};
@@ -134,15 +134,6 @@ fn file(open: &mut Open, number: u64, activity: Arc<Activity>, rank: Rank) {
     open.insert((rank, number), activity);
 }
 
-/// Returns the address that a client is counted by: of IPv6, a client commonly has all of a /64.
-fn client_of(address: IpAddr) -> IpAddr {
-    const HOST: u128 = (1 << 64) - 1;
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !HOST)),
-        v4 @ IpAddr::V4(_) => v4,
-    }
-}
-
 /// A connection's place in the limits, given back on drop.
 #[derive(Debug)]
 pub(crate) struct Permit {
@@ -169,7 +160,7 @@ impl ConnectionLimiter {
     /// Admits a connection. An address at its limit makes room by its own longest-silent connection;
     /// returns `None` where a response is awaited on all of them.
     pub(crate) fn admit(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Permit> {
-        let client = address.map(client_of);
+        let client = address.map(client_network);
         let now = Instant::now();
         let activity = Arc::new(Activity::new(self.epoch, now));
         let (number, evicted) = {

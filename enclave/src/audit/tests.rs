@@ -202,7 +202,11 @@ fn headers_of_unauthenticated_callers_are_cut_at_128_bytes() {
     let audit = Audit::to(lines.clone()).unwrap();
     let agent = "\u{9b}".repeat(2000);
     let details = TlsDetails { version: "TLSv1.3", cipher_suite: "TLS_AES_128_GCM_SHA256" };
-    refuse(audit.open(record_of(Channel::AttestedTls(details), agent.as_bytes(), &"h".repeat(2000))));
+    refuse(audit.open(record_of(
+        Channel::AttestedTls(details),
+        agent.as_bytes(),
+        &"h".repeat(2000),
+    )));
     let mut entry =
         audit.open(record_of(Channel::AttestedTls(details), agent.as_bytes(), &"h".repeat(2000)));
     entry.set_caller(&Caller::signed());

@@ -101,7 +101,7 @@ fn measure(folder: &Path, tls: bool, from: Ipv4Addr, length: Duration) -> Result
         if tls { "TLS" } else { "plain" },
         if from == HONEST { "flood from the same address" } else { "flood from another" }
     );
-    let rate = opened as f64 / took.as_secs_f64();
+    let rate = f64::from(u32::try_from(opened)?) / took.as_secs_f64();
     let cpu = cpu.as_secs_f64() / took.as_secs_f64();
     println!(
         "{name:<32}{:>10}{slowest:>10.3?}{rate:>12.0}{cpu:>12.2}",
