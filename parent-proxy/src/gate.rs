@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use rustix::net::{RecvFlags, recv};
 use shared::transport::{Episode, Stream};
 
 use crate::activity::Activity;
@@ -74,6 +75,17 @@ impl Ticket {
     /// Returns whether a connection of the same address was evicted for this one.
     pub(crate) fn has_evicted(&self) -> bool {
         self.0.as_ref().is_some_and(Permit::has_evicted)
+    }
+
+    /// Records that a response is awaited where the client has sent something already.
+    pub(crate) fn look_for_request(&self, client: &Stream) {
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        // An error is a client that has sent nothing, or has gone.
+        if let Some(activity) = self.activity()
+            && recv(client, &mut [0_u8; 1], flags).is_ok_and(|(_, length)| length > 0)
+        {
+            activity.await_response();
+        }
     }
 
     /// Returns what a client's traffic is recorded in.

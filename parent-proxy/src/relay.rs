@@ -216,6 +216,10 @@ impl Relay {
     ) -> Option<Newcomer> {
         let ticket = self.common.gate.admit(&client)?;
         let has_room = ticket.has_evicted();
+        if has_room || self.slots.available_permits() == 0 {
+            // It may be the next to make room before its task has read a byte.
+            ticket.look_for_request(&client);
+        }
         let newcomer = Newcomer { client, ticket, has_room };
         match Arc::clone(&self.slots).try_acquire_owned() {
             Ok(slot) => {

@@ -31,9 +31,10 @@ pub const MAX_CONNECTIONS: usize = 4096;
 
 /// Connections the kernel completes before the service accepts them.
 ///
-/// This is the queue behind [`MAX_CONNECTIONS`]. Linux caps it at `net.core.somaxconn` (4,096 since
-/// Linux 5.4).
-pub const LISTEN_BACKLOG: u32 = 1024;
+/// This is the queue behind [`MAX_CONNECTIONS`], and as long as Linux allows: it caps the queue at
+/// `net.core.somaxconn` (4,096 since Linux 5.4). Where it is full, the kernel drops a client's SYN, and
+/// the client tries again after a second.
+pub const LISTEN_BACKLOG: u32 = 4096;
 
 /// Bytes of one write to a vsock, multiplexed or not.
 ///

@@ -1,5 +1,6 @@
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -105,6 +106,16 @@ macro_rules! delegate {
             Socket::VsockMux(socket) => Pin::new(socket).$method($($argument),*),
         }
     };
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.0 {
+            Socket::Tcp(stream) => stream.as_fd(),
+            Socket::Unix(stream) | Socket::VsockMux(stream) => stream.as_fd(),
+            Socket::Vsock(stream) => stream.as_fd(),
+        }
+    }
 }
 
 impl AsyncRead for Stream {

@@ -48,7 +48,7 @@ fn flood() -> Row {
             });
             let mut served = 0;
             while !flood.is_finished() || served == 0 {
-                relayed.assert_serves("within the flood");
+                relayed.until_serves();
                 served += 1;
                 let descriptors = proxy.descriptors();
                 assert!(descriptors <= 2 * CAP + OWN_DESCRIPTORS, "{descriptors}");
@@ -61,22 +61,24 @@ fn flood() -> Row {
         relayed.assert_serves("afterwards");
     })
     .scene("that come again, from another address", Accepted, || {
-        assert_serves_within_flood_from([127, 0, 0, 2]);
+        flood_from([127, 0, 0, 2], |relayed| relayed.assert_serves("within the flood"));
     })
     .scene("that come again, from the client's address", Accepted, || {
-        assert_serves_within_flood_from([127, 0, 0, 1]);
+        // With 16 connections of an address, one makes room within a millisecond, and before the client has
+        // sent a byte if its thread has to wait. Then it tries again, as SDKs do.
+        flood_from([127, 0, 0, 1], Relayed::until_serves);
     })
 }
 
 /// Silent connections that are opened again whenever they are closed, more than the relay takes.
-fn assert_serves_within_flood_from(address: [u8; 4]) {
+fn flood_from(address: [u8; 4], serves: impl Fn(&Relayed)) {
     const SILENT: usize = 200;
     const REQUESTS: usize = 20;
     let relayed = Relayed::with(&["--max-connections", "64"]);
     let to = self::address(&relayed.proxy);
     let flood = Flood::start((address, 0).into(), to, SILENT).unwrap();
     for _ in 0..REQUESTS {
-        relayed.assert_serves("within the flood");
+        serves(&relayed);
     }
     let opened = flood.stop();
     assert!(opened > SILENT, "none of {opened} connections was closed");
@@ -127,6 +129,7 @@ fn little_memory() -> Row {
             const CROWD: usize = 1000;
             let capped = |mut proxy: Command| {
                 proxy.args(["--max-connections", "128", "--threads", "1"]);
+                proxy.args(["--max-connections-per-client", "0"]);
                 limited("-v 49152", &proxy)
             };
             let mut relayed = Relayed::changed(|enclave| enclave, capped);
