@@ -154,7 +154,10 @@ async fn reload(
             Ok(listed) => {
                 pool.replace(&listed);
                 directs.replace(&listed).await;
-                tracing::info!(upstreams = listed.len(), "SIGHUP: the upstreams were read anew");
+                tracing::info!(
+                    upstreams = listed.len(),
+                    "SIGHUP: the upstreams were read anew; other changes take effect by SIGUSR2"
+                );
             }
             Err(error) => {
                 let file = path.display();

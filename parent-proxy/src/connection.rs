@@ -1,6 +1,7 @@
 use std::future::{Future, pending, poll_fn};
 use std::io;
 use std::pin::pin;
+use std::sync::atomic::Ordering;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
@@ -85,7 +86,8 @@ pub(crate) async fn serve(client: Stream, common: &Common, activity: Option<&Act
         false => Vec::new(),
     };
     let mut log = CloseLog { connection, accepted, end: None };
-    let Some((stream, lease)) = common.pool.connect(&header).await else {
+    let connected = noting_a_request(&client, activity, common.pool.connect(&header)).await;
+    let Some((stream, lease)) = connected else {
         tracing::debug!(%connection, "no upstream; the client is closed");
         return;
     };
@@ -104,7 +106,29 @@ pub(crate) async fn serve(client: Stream, common: &Common, activity: Option<&Act
         // One that fails at once has the fewest, and would get all clients until it is asked.
         upstream.suspect();
     }
+    if matches!(end, End::Unresponsive) {
+        upstream.counts.unresponsive.fetch_add(1, Ordering::Relaxed);
+    }
     log.end = Some(end);
+}
+
+/// Waits for `connected`, and records meanwhile that the client has sent something: a connection on which a
+/// response is awaited must not make room for another one, however long the enclave takes to answer.
+async fn noting_a_request<T>(
+    client: &Stream,
+    activity: Option<&Activity>,
+    connected: impl Future<Output = T>,
+) -> T {
+    let mut connected = pin!(connected);
+    let Some(activity) = activity else { return connected.await };
+    tokio::select! {
+        biased;
+        connected = &mut connected => return connected,
+        Ok(_) = client.peek() => {}
+    }
+    // Where it is `false` the connection is evicted, and its task is about to be aborted.
+    activity.await_response();
+    connected.await
 }
 
 /// Logs the end of a connection, also where its task is aborted.

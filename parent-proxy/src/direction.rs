@@ -78,6 +78,11 @@ impl<'a> Direction<'a> {
         mem::take(&mut self.moved)
     }
 
+    /// Returns whether bytes wait for a writer that is slower than the reader.
+    pub(crate) fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
     /// Bytes that have come since the last call.
     pub(crate) fn take_count(&mut self) -> usize {
         mem::take(&mut self.uncounted)

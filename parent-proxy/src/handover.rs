@@ -4,7 +4,8 @@
 //! number of its own could only be adopted by unsafe code.
 //!
 //! 1. The predecessor sends the names and the descriptors of its listeners, and starts the successor.
-//! 2. The successor sends [`READY`] once it could serve.
+//! 2. The successor sends [`READY`] once it could serve, or [`UNREADY`] where it has found no enclave ready. A
+//!    predecessor that has one gives up then.
 //! 3. The predecessor sends [`GO`]: from then on the successor alone accepts.
 //!
 //! Either side gives up by closing its end.
@@ -22,6 +23,9 @@ use rustix::net::{
 
 /// The successor could serve.
 pub(crate) const READY: u8 = b'R';
+
+/// The successor could serve if an enclave were ready.
+pub(crate) const UNREADY: u8 = b'U';
 
 /// The successor is to serve.
 pub(crate) const GO: u8 = b'G';

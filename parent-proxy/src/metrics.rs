@@ -136,13 +136,18 @@ impl Counted {
         let names: Vec<String> = all.iter().map(|one| one.endpoint().to_string()).collect();
         let each = || names.iter().map(|name| [("upstream", &**name)]).zip(all);
         type Of = fn(&Upstream) -> &AtomicU64;
-        let counters: [(_, _, Of); 4] = [
+        let counters: [(_, _, Of); 5] = [
             ("connections", "Connections to the enclave", |one| &one.counts.connections),
             ("connect_failures", "Attempts at one that failed", |one| &one.counts.connect_failures),
             ("ejections", "How often it got no more clients", |one| &one.counts.ejections),
             ("scrape_failures", "How often its metrics could not be had", |one| {
                 &one.counts.scrape_failures
             }),
+            (
+                "unresponsive_connections_closed",
+                "Connections closed because an enclave without an answer to health checks gave no response",
+                |one| &one.counts.unresponsive,
+            ),
         ];
         for (name, help, count) in counters {
             shown.counter(name, help, each().map(|(label, one)| (label, of(count(one)))))?;
@@ -173,7 +178,11 @@ impl Counted {
         shown.counter("direct_connections", help, connections)?;
         let open =
             each().map(|(label, one)| (label, i64::try_from(one.open()).unwrap_or_default()));
-        shown.gauge("direct_connections_open", "The same at the moment", open)
+        shown.gauge(
+            "direct_connections_open",
+            "Connections over its direct listener at the moment",
+            open,
+        )
     }
 
     fn encode_egress(&self, shown: &mut Shown<'_>) -> fmt::Result {
@@ -222,7 +231,7 @@ fn encode_balancing(shown: &mut Shown<'_>, all: &[Arc<Upstream>], names: &[Strin
     let help = "Share of its recent TLS handshakes that ended with unknown_ca or bad_certificate";
     shown.gauge("upstream_handshake_rejections_ratio", help, shares)?;
     let rejected = each().map(|(label, one)| (label, i64::from(one.handshakes.is_rejected())));
-    let help = "1 if that share is far above that of its siblings, else 0";
+    let help = "1 if its share of rejected handshakes is far above that of its siblings, else 0";
     shown.gauge("upstream_handshakes_rejected", help, rejected)
 }
 

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::checks;
 use crate::connections::Common;
-use crate::handover::{self, GO, NamedListener, READY};
+use crate::handover::{self, GO, NamedListener, READY, UNREADY};
 use crate::pool::Pool;
 use crate::upstream::Health;
 
@@ -61,9 +61,10 @@ impl Predecessor {
             () = checks::run(common.pool.clone(), common.introduces) => {}
             _ = timeout(FIRST_CHECKS, checked(&common.pool)) => {}
         }
+        let state = if common.pool.unreadiness().is_none() { READY } else { UNREADY };
         let mut socket = self.socket;
         let told = spawn_blocking(move || {
-            socket.write_all(&[READY])?;
+            socket.write_all(&[state])?;
             let mut answer = [0];
             socket.read_exact(&mut answer)?;
             Ok(answer)

@@ -174,7 +174,11 @@ impl Proxy {
                     systemd::stopping();
                     phase.send_replace(Phase::Stopping);
                 }
-                () = upgrades.succeeded(open, || systemd::ready(&pool)) => {
+                () = upgrades.succeeded(
+                    open,
+                    || pool.unreadiness().is_none(),
+                    || systemd::ready(&pool),
+                ) => {
                     listeners.leave();
                     directs.leave();
                     outlived.store(true, Ordering::Relaxed);

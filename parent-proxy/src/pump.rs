@@ -116,7 +116,9 @@ where
         if answers || requests {
             self.last_activity = Instant::now();
             if let Some(activity) = self.activity {
-                activity.record(self.last_activity, self.awaits_answer);
+                // A response of which a part is still here is awaited as well.
+                let awaits = self.awaits_answer || self.to_client.has_pending();
+                activity.record(self.last_activity, awaits);
             }
         }
     }
@@ -185,6 +187,28 @@ mod tests {
         let mut answer = [0; 9];
         client.read_exact(&mut answer).await.unwrap();
         assert_eq!(&answer, b"too large");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn response_is_awaited_until_all_of_it_is_written() {
+        let (mut client, client_end) = duplex(16);
+        let (mut upstream, upstream_end) = duplex(1024);
+        let traffic = Traffic::default();
+        let activity = Activity::new(Instant::now(), Instant::now());
+        let mut pump = Pump::new(client_end, upstream_end, &traffic, Some(&activity));
+        client.write_all(b"?").await.unwrap();
+        assert!(timeout(SOON, pump.run()).await.is_err());
+        upstream.write_all(&[7; 100]).await.unwrap();
+        assert!(timeout(SOON, pump.run()).await.is_err());
+        assert_eq!(activity.rank(), None, "a part has been written");
+        let mut response = [0; 100];
+        let read = client.read_exact(&mut response);
+        tokio::select! {
+            ended = pump.run() => panic!("ended early: {ended:?}"),
+            read = read => drop(read.unwrap()),
+        }
+        assert!(timeout(SOON, pump.run()).await.is_err());
+        assert!(activity.rank().is_some());
     }
 
     #[tokio::test(start_paused = true)]

@@ -183,10 +183,13 @@ impl Relay {
         own: &mut Connections,
         workers: &mut Vec<Worker>,
     ) {
-        if let Some(newcomer) = newcomer
-            && let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned()
-        {
-            place(newcomer, slot, own, workers);
+        if let Some(newcomer) = newcomer {
+            // It is accepted, so no other process can serve it. One connection beyond the limit is no harm
+            // to a relay that accepts no more.
+            self.slots.add_permits(1);
+            if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
+                place(newcomer, slot, own, workers);
+            }
         }
         if self.outlived.load(Ordering::Relaxed) {
             return;
@@ -195,6 +198,9 @@ impl Relay {
         for _ in 0..LISTEN_BACKLOG {
             // Then the runtime knows whether there is one, and lets it be taken.
             yield_now().await;
+            if self.slots.available_permits() == 0 {
+                return;
+            }
             tokio::select! {
                 biased;
                 client = self.acceptor.accept() => {

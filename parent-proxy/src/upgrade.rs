@@ -19,7 +19,7 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 
-use crate::handover::{self, GO, NamedListener, READY};
+use crate::handover::{self, GO, NamedListener, READY, UNREADY};
 use crate::predecessor::PREDECESSOR;
 use crate::systemd;
 
@@ -55,6 +55,10 @@ enum UpgradeError {
     Closed(io::Error),
     #[error("the successor was not ready within {0:?}")]
     Late(Duration),
+    #[error(
+        "no enclave is ready by the successor's configuration, and this process has one that is"
+    )]
+    Unready,
 }
 
 impl Upgrades {
@@ -69,11 +73,12 @@ impl Upgrades {
         Ok(Self { asked, program, arguments: arguments.collect(), start_timeout: START_TIMEOUT })
     }
 
-    /// Returns once a successor that was asked for has all of `listeners`, as they are then, and serves. `gave_up` is called
-    /// after each attempt that came to nothing.
+    /// Returns once a successor serves, to which `listeners` were handed. Where this process `is_ready`, the
+    /// successor must have found an enclave ready as well. Calls `gave_up` after each attempt that failed.
     pub(crate) async fn succeeded(
         &mut self,
         listeners: impl Fn() -> io::Result<Vec<NamedListener>>,
+        is_ready: impl Fn() -> bool,
         gave_up: impl Fn(),
     ) {
         while self.asked.recv().await.is_some() {
@@ -81,7 +86,7 @@ impl Upgrades {
             systemd::reloading();
             let attempt = async {
                 let listeners = listeners().map_err(UpgradeError::Handover)?;
-                self.attempt(&listeners).await
+                self.attempt(&listeners, &is_ready).await
             };
             match attempt.await {
                 Ok(()) => return,
@@ -101,7 +106,11 @@ impl Upgrades {
         }
     }
 
-    async fn attempt(&mut self, listeners: &[NamedListener]) -> Result<(), UpgradeError> {
+    async fn attempt(
+        &mut self,
+        listeners: &[NamedListener],
+        is_ready: impl Fn() -> bool,
+    ) -> Result<(), UpgradeError> {
         if process::id() == 1 {
             return Err(UpgradeError::FirstProcess);
         }
@@ -112,9 +121,12 @@ impl Upgrades {
                 tracing::warn!("SIGUSR2: refused, an upgrade is under way");
             }
         };
-        tokio::select! {
+        let has_ready_enclave = tokio::select! {
             ready = ready => ready.map_err(|_| UpgradeError::Late(self.start_timeout))??,
-            () = refuse => {}
+            () = refuse => false,
+        };
+        if !has_ready_enclave && is_ready() {
+            return Err(UpgradeError::Unready);
         }
         successor.go().await
     }
@@ -158,10 +170,11 @@ impl Successor {
         Ok(Self { child: Some(child), socket })
     }
 
-    /// Waits until it could serve.
-    async fn ready(&mut self) -> Result<(), UpgradeError> {
+    /// Waits until it could serve. Returns whether it has found an enclave ready.
+    async fn ready(&mut self) -> Result<bool, UpgradeError> {
         match self.socket.read_u8().await {
-            Ok(READY) => Ok(()),
+            Ok(READY) => Ok(true),
+            Ok(UNREADY) => Ok(false),
             Ok(_) => Err(UpgradeError::Closed(io::ErrorKind::InvalidData.into())),
             Err(error) => match self.child.as_mut() {
                 // It closes its end by ending.
@@ -230,7 +243,7 @@ mod tests {
             start_timeout: Duration::from_millis(500),
             ..Upgrades::new().unwrap()
         };
-        upgrades.attempt(&listeners).await
+        upgrades.attempt(&listeners, || true).await
     }
 
     #[tokio::test]
@@ -255,6 +268,12 @@ mod tests {
     async fn refuses_a_successor_that_says_anything_else_than_ready() {
         let error = attempt("echo no >&0; exec sleep 1000").await.unwrap_err();
         assert!(matches!(error, UpgradeError::Closed(_)), "{error}");
+    }
+
+    #[tokio::test]
+    async fn keeps_serving_where_only_this_process_has_a_ready_enclave() {
+        let error = attempt("printf U >&0; exec cat >/dev/null").await.unwrap_err();
+        assert!(matches!(error, UpgradeError::Unready), "{error}");
     }
 
     #[tokio::test]

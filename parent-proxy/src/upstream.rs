@@ -73,6 +73,8 @@ pub(crate) struct Counts {
     pub(crate) failed: AtomicU64,
     pub(crate) ejections: AtomicU64,
     pub(crate) scrape_failures: AtomicU64,
+    /// Connections that were closed because no response came from an unresponsive enclave.
+    pub(crate) unresponsive: AtomicU64,
 }
 
 /// Bytes relayed so far.

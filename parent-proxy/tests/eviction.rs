@@ -20,6 +20,10 @@ use shared::transport::{Endpoint, listen};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
+
+/// Long enough that what was going to happen has happened; used only where nothing must.
+const A_WHILE: Duration = Duration::from_millis(300);
 
 /// Connects from an address of this machine, of which 127.0.0.0/8 has many.
 async fn connect_from(address: &str, proxy: &Running) -> TcpStream {
@@ -99,6 +103,36 @@ async fn address_that_awaits_responses_on_all_connections_is_refused() {
     // Another address has a limit of its own.
     let _other = connect_from("127.0.0.2", &proxy).await;
     bounded(upstream.accept()).await.unwrap();
+}
+
+#[tokio::test]
+async fn request_that_waits_for_the_upstream_is_not_evicted() {
+    let folder = tempfile::tempdir().unwrap();
+    // Its queue is full, so that connecting to it takes until the connect timeout.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let full = socket.listen(1).unwrap();
+    let address = full.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    while let Ok(connected) = timeout(A_WHILE, TcpStream::connect(address)).await {
+        waiting.push(connected.unwrap());
+    }
+    let config = Config {
+        max_connections_per_client: NonZeroUsize::new(2),
+        ..config_of(&[&Endpoint::Tcp(address.to_string())])
+    };
+    let proxy = Running::start(&folder, config).await;
+    let mut asking = connect_from("127.0.0.1", &proxy).await;
+    // The relay has begun to connect, and the client has not sent a byte yet.
+    let open = format!("connections_open{{upstream=\"tcp:{address}\"}}");
+    until(async || proxy.metric(&open).await == Some(1)).await;
+    asking.write_all(b"?").await.unwrap();
+    // By then its byte has been seen.
+    assert!(timeout(A_WHILE, asking.read_u8()).await.is_err(), "it is closed");
+    let mut silent =
+        [connect_from("127.0.0.1", &proxy).await, connect_from("127.0.0.1", &proxy).await];
+    assert!(bounded(ends(&mut silent[0])).await);
+    assert!(timeout(A_WHILE, asking.read_u8()).await.is_err(), "it made room");
 }
 
 #[tokio::test]

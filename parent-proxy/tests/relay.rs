@@ -181,6 +181,30 @@ async fn connections_past_the_cap_wait_while_a_response_is_awaited_on_all() {
 }
 
 #[tokio::test]
+async fn shutdown_serves_the_client_that_waits_for_room() {
+    bounded(async {
+        let upstream = listen(&loopback()).await.unwrap();
+        let mut config = config(upstream.local_endpoint());
+        config.max_connections = 2.try_into().unwrap();
+        config.max_connections_per_client = None;
+        let running = Running::start(config).await;
+        let served = asking(&running, &upstream, 2).await;
+        let mut third = running.connect().await;
+        third.write_u8(b'x').await.unwrap();
+        assert!(timeout(A_WHILE, upstream.accept()).await.is_err(), "served past the cap");
+
+        let stopped = running.stop();
+        let mut server = upstream.accept().await.unwrap();
+        assert_eq!(server.read_u8().await.unwrap(), b'x');
+        server.write_all(b"answer").await.unwrap();
+        drop((server, served));
+        assert_eq!(read_all(&mut third).await, b"answer");
+        assert_eq!(stopped.await.unwrap(), Drained { aborted: 0 });
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn full_relay_makes_room_once_a_response_has_come() {
     bounded(async {
         let upstream = listen(&loopback()).await.unwrap();

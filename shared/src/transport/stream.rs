@@ -1,3 +1,4 @@
+use std::future::pending;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -57,6 +58,19 @@ impl Stream {
         match &self.0 {
             Socket::Tcp(stream) => stream.local_addr().ok(),
             Socket::Unix(_) | Socket::Vsock(_) | Socket::VsockMux(_) => None,
+        }
+    }
+
+    /// Waits until a TCP peer has sent something, or has gone, and leaves it to be read. Never returns for
+    /// other peers.
+    ///
+    /// # Errors
+    /// As recv(2).
+    pub async fn peek(&self) -> io::Result<usize> {
+        match &self.0 {
+            // Readiness alone may be spurious.
+            Socket::Tcp(stream) => stream.peek(&mut [0]).await,
+            Socket::Unix(_) | Socket::Vsock(_) | Socket::VsockMux(_) => pending().await,
         }
     }
 
