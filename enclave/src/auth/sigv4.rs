@@ -120,15 +120,20 @@ impl SigV4 {
     /// the configuration does not hold opens nothing here.
     pub(super) fn claimed_access_key_id(&self, head: &Parts) -> Option<String> {
         let claimed = claimed_access_key_id(head.headers.get(AUTHORIZATION)?)?;
-        if self.is_secret(&claimed) {
+        if self.has_secret(&claimed) {
             return Some("(a secret of the configuration)".to_owned());
         }
         Some(claimed.chars().take(MAX_ACCESS_KEY_ID_LENGTH).collect())
     }
 
-    /// Returns whether `text` is a secret of any credential. Compares all of them in constant time.
-    fn is_secret(&self, text: &str) -> bool {
-        let is_it = |secret: &Secret| constant_time_eq(secret.expose().as_bytes(), text.as_bytes());
+    /// Returns whether `text` contains a secret of any credential. Compares all of them in constant time.
+    fn has_secret(&self, text: &str) -> bool {
+        let is_it = |secret: &Secret| {
+            let secret = secret.expose().as_bytes();
+            text.as_bytes()
+                .windows(secret.len().max(1))
+                .fold(false, |found, part| found | constant_time_eq(secret, part))
+        };
         let secrets = self.credentials.values().flat_map(|Known { credential, .. }| {
             [Some(&credential.secret_access_key), credential.session_token.as_ref()]
         });

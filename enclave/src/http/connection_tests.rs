@@ -320,7 +320,7 @@ async fn each_request_is_logged_once_with_what_came_of_it() {
 
 #[tokio::test]
 async fn a_flood_of_failures_is_logged_in_part_and_counted() {
-    let server = behind_a_relay().await;
+    let server = behind_a_relay_is(fake::service_that_loses_the_time().await);
     server.service().expire_clock();
     let (logged, _log) = logs();
     for _ in 0..100 {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::process::Simulator;
-use super::{PATIENCE, refuse_thousands};
+use super::{PATIENCE, answer_thousands};
 
 /// What the log says at the end of an audit trail of which something is missing.
 const LOST: &str = "audit records were lost: nobody took them";
@@ -105,7 +105,7 @@ fn lines_go_on_after_who_took_them_has_gone_and_what_was_dropped_is_counted() {
     let (_folder, path, endpoint) = socket();
     let (said, lines) = mpsc::channel();
     let mut taker = Taker::at(&path, &said);
-    let more = ["--log-to", &endpoint];
+    let more = ["--log-to", &endpoint, "--log-level", "debug"];
     let mut simulator = Simulator::start_with_log("127.0.0.1:0", &more, Stdio::piped());
     taker.accept();
     until(&lines, |line| line["message"] == "[entropy]" && line["prefetch"] == 64);
@@ -115,7 +115,7 @@ fn lines_go_on_after_who_took_them_has_gone_and_what_was_dropped_is_counted() {
     taker.go();
 
     // Far more than the queues have room for.
-    refuse_thousands(&simulator);
+    answer_thousands(&simulator);
     let mut taker = Taker::at(&path, &said);
     taker.accept();
     taker.accept();

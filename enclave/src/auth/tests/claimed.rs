@@ -36,7 +36,8 @@ fn no_secret_of_the_configuration_is_logged_in_place_of_an_access_key_id() {
     let token = Some(Secret::new("a,token".to_owned()));
     let sigv4 = sigv4(Credential { session_token: token, ..credential() });
     for secret in [SECRET, "a,token"] {
-        for credential in [scoped(secret), secret.to_owned()] {
+        let around = format!("AKID:{secret} ");
+        for credential in [scoped(secret), secret.to_owned(), scoped(&around)] {
             let value = parameters(&credential, SIGNED, SIGNATURE);
             let head = Request::new().with("authorization", value).head();
             let claimed = sigv4.claimed_access_key_id(&head);
