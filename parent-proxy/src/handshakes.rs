@@ -15,15 +15,13 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hyper::StatusCode;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use self::judgement::{Observed, judge};
-use crate::ask;
 use crate::balance::DecayingCount;
 use crate::pool::Pool;
-use crate::scrape::MAX_LENGTH;
+use crate::scrape;
 use crate::upstream::Upstream;
 
 /// Time in which a handshake loses half of its weight: the "recent window" of every share here.
@@ -142,9 +140,8 @@ async fn read_all(pool: &Pool) {
         let upstream = Arc::clone(upstream);
         readers.spawn(async move {
             // That an enclave does not answer is what health checks tell.
-            if let Ok((StatusCode::OK, text)) =
-                ask::get(upstream.enclave(), false, "/metrics", MAX_LENGTH, limit).await
-                && let Some(counters) = parse(&String::from_utf8_lossy(&text))
+            if let Some(text) = scrape::one(&upstream, false, limit).await
+                && let Some(counters) = parse(&text)
             {
                 upstream.handshakes.count(counters);
             }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use hyper::StatusCode;
 use hyper::body::Bytes;
@@ -18,7 +19,7 @@ use crate::pool::Pool;
 use crate::upstream::{Health, Upstream};
 
 /// Bytes of one enclave's metrics; those of today have some twenty thousand.
-pub(crate) const MAX_LENGTH: usize = 1024 * 1024;
+const MAX_LENGTH: usize = 1024 * 1024;
 
 /// What each of them shows, by its name. One that cannot be asked is left out, and counted.
 pub(crate) async fn all(pool: &Pool, introduced: bool) -> Vec<(String, String)> {
@@ -27,9 +28,7 @@ pub(crate) async fn all(pool: &Pool, introduced: bool) -> Vec<(String, String)> 
     for upstream in pool.upstreams().iter() {
         let upstream = Arc::clone(upstream);
         asked.spawn(async move {
-            let answer =
-                ask::get(upstream.enclave(), introduced, "/metrics", MAX_LENGTH, limit).await;
-            let text = text(answer);
+            let text = one(&upstream, introduced, limit).await;
             if text.is_none() {
                 failed(&upstream);
             }
@@ -39,6 +38,11 @@ pub(crate) async fn all(pool: &Pool, introduced: bool) -> Vec<(String, String)> 
     let mut shown: Vec<_> = asked.join_all().await.into_iter().flatten().collect();
     shown.sort();
     shown
+}
+
+/// Returns what one enclave shows, if it can be asked.
+pub(crate) async fn one(upstream: &Upstream, introduced: bool, limit: Duration) -> Option<String> {
+    text(ask::get(upstream.enclave(), introduced, "/metrics", MAX_LENGTH, limit).await)
 }
 
 fn text(answer: Result<(StatusCode, Bytes), AskError>) -> Option<String> {
