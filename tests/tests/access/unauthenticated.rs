@@ -20,13 +20,7 @@ const AUTHENTICATED: u32 = 200;
 const MAX_BYTES_PER_SECOND: u128 = 1_000_000;
 
 #[test]
-fn a_flood_of_unsigned_requests_displaces_no_record() {
-    flood(Duration::from_secs(2));
-}
-
-#[test]
-#[ignore = "takes 10 s: cargo test --test access -- --ignored --nocapture"]
-fn a_flood_of_10_s_writes_at_most_1_mb_a_second() {
+fn a_flood_of_10_s_displaces_no_record_and_writes_at_most_1_mb_a_second() {
     flood(Duration::from_secs(10));
 }
 
