@@ -185,7 +185,10 @@ async fn unresponsive_enclave_loses_its_requests_and_a_ready_one_does_not() {
         ..config.checks
     };
     let unresponsive_timeout = Duration::from_millis(100);
-    let proxy = Running::start(&folder, Config { checks, unresponsive_timeout, ..config }).await;
+    // Far beyond the test's own bound: nothing else may end the request.
+    let idle_timeout = Duration::from_secs(3600);
+    let config = Config { checks, unresponsive_timeout, idle_timeout, ..config };
+    let proxy = Running::start(&folder, config).await;
     // The first client's turn is the first upstream's.
     let mut waiting = proxy.client().await;
     waiting.write_all(b"?").await.unwrap();
