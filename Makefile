@@ -28,7 +28,7 @@ PRODUCTION_ENV = env -u CARGO_ENCODED_RUSTFLAGS RUSTFLAGS="$(PRODUCTION_FLAGS)" 
 PRODUCTION_CARGO = $(PRODUCTION_ENV) cargo build --release --locked \
 	--target $(PRODUCTION_TARGET) --target-dir $(PRODUCTION_DIR)
 WITH_PROVIDER := --no-default-features --features \
-	attested-recipient/$(PROVIDER),enclave/$(PROVIDER),enclave/simulator,enclave/pkcs11,shared/$(PROVIDER),shared/kms,shared/logging,shared/nsm,shared/simulator,shared/tls,shared/transport,fuzz/$(PROVIDER)
+	attestation/$(PROVIDER),attested-recipient/$(PROVIDER),enclave/$(PROVIDER),enclave/simulator,enclave/pkcs11,fuzz/$(PROVIDER),simulator/$(PROVIDER),suite/$(PROVIDER)
 # For each fuzz target.
 FUZZ_SECONDS ?= 60
 # Where the static binaries are, and the command that builds and measures images.
@@ -62,17 +62,17 @@ demo: build ## Start it, make one attested request step by step, stop it.
 	@BIN=$(TARGET_DIR)/release deploy/laptop/demo.sh
 
 clients: tools
-	@tests/clients/setup.sh
+	@tests/suite/clients/setup.sh
 
 key-stores: tools
-	@tests/key-stores/setup.sh >/dev/null
+	@tests/suite/key-stores/setup.sh >/dev/null
 
 test: clients key-stores ## Run all tests (PROVIDER=ring for the other provider, VECTORS=DIR for the vectors).
 	cargo test --locked --workspace $(WITH_PROVIDER)
 	cargo test --locked -p enclave --no-default-features --features $(PROVIDER) --test production
-	cargo test --locked -p shared --no-default-features \
-		--features $(OTHER_PROVIDER),kms,logging,nsm,simulator,tls,transport
-	cargo test --locked -p attested-recipient --no-default-features --features $(OTHER_PROVIDER) --test corpus
+	cargo test --locked -p attestation -p simulator --no-default-features \
+		--features attestation/$(OTHER_PROVIDER),simulator/$(OTHER_PROVIDER)
+	cargo test --locked -p suite --no-default-features --features $(OTHER_PROVIDER) --test corpus
 	@$(MAKE) --no-print-directory test-model
 
 test-rust-sdk: tools ## Run the tests with the AWS SDK for Rust, which takes minutes to build.
@@ -82,45 +82,45 @@ test-model: tools ## Run the NSM's queue under every interleaving that the model
 	cargo test --locked --manifest-path tests/model/Cargo.toml --target-dir $(TARGET_DIR)/model
 
 test-statistics: tools ## Run ent and rngtest over 64 MiB of output, and over that of a broken DRBG.
-	@tests/statistics/run.sh
+	@tests/suite/statistics/run.sh
 
 bench: build ## Measure the service beside the floor of its arithmetic and a server that only answers (minutes).
-	cargo bench --locked -p attested-recipient --bench service
-	cargo bench --locked -p attested-recipient --bench arithmetic
+	cargo bench --locked -p suite --bench service
+	cargo bench --locked -p suite --bench arithmetic
 
 peers: tools
-	@tests/peers/setup.sh
+	@tests/suite/peers/setup.sh
 
 bench-peers: build peers ## Measure the relay beside HAProxy and nginx, which it needs, and the service beside moto (minutes).
-	cargo bench --locked -p attested-recipient --bench relay
-	cargo bench --locked -p attested-recipient --bench peers
+	cargo bench --locked -p suite --bench relay
+	cargo bench --locked -p suite --bench peers
 
 bench-entropy: tools ## Measure what entropy costs requests, with an NSM that takes a millisecond.
-	cargo bench --locked -p attested-recipient --bench entropy
+	cargo bench --locked -p suite --bench entropy
 
 bench-instructions: tools ## Count the instructions of verifying, sealing and a plain request (needs valgrind; RECORD=yes).
-	RECORD=$(RECORD) cargo bench --locked -p attested-recipient --bench instructions
+	RECORD=$(RECORD) cargo bench --locked -p suite --bench instructions
 
 bench-tls: tools ## Measure what TLS costs, in connections and requests a second.
-	cargo bench --locked -p attested-recipient --bench tls
+	cargo bench --locked -p suite --bench tls
 
 bench-key-store: key-stores ## Measure whether a stuck HSM slows those who ask for none.
-	cargo bench --locked -p attested-recipient --bench key_store
+	cargo bench --locked -p suite --bench key_store
 
 outage: build clients ## Kill one of three enclaves every 20 s under 200 requests a second of real SDKs (DURATION=300).
-	DURATION=$(DURATION) cargo bench --locked -p attested-recipient --bench outage
+	DURATION=$(DURATION) cargo bench --locked -p suite --bench outage
 
 flood: build ## Hold 4,200 silent connections while another client connects anew each second (DURATION=60, four times).
-	DURATION=$(DURATION) cargo bench --locked -p attested-recipient --bench flood
+	DURATION=$(DURATION) cargo bench --locked -p suite --bench flood
 
 handover: build clients ## Upgrade and restart relays under real SDKs, on a socket passed on, and behind HAProxy, which it needs (DURATION=120).
-	DURATION=$(DURATION) cargo bench --locked -p attested-recipient --bench handover
+	DURATION=$(DURATION) cargo bench --locked -p suite --bench handover
 
 restart-trust: build ## Restart enclaves with attested TLS under 20 new clients a second: by surprise, and in standby (DURATION=60).
-	DURATION=$(DURATION) cargo bench --locked -p attested-recipient --bench restart_trust
+	DURATION=$(DURATION) cargo bench --locked -p suite --bench restart_trust
 
 soak: build clients ## Kill, pause and restart enclaves and relays at random under real SDKs (DURATION=600, SEED=).
-	DURATION=$(DURATION) SEED=$(SEED) cargo bench --locked -p attested-recipient --bench soak
+	DURATION=$(DURATION) SEED=$(SEED) cargo bench --locked -p suite --bench soak
 
 mutants: tools ## Change the verifier in every way and see a test notice (hours; SHARD=k/n for a part).
 	@SHARD=$(SHARD) .ci/mutants
@@ -143,17 +143,17 @@ lint: tools ## Check format, clippy and the documentation.
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	@# What `make test` does not run is not among all targets.
-	cargo clippy --locked -p attested-recipient --test qemu -- -D warnings
+	cargo clippy --locked -p suite --test qemu -- -D warnings
 	cargo clippy --locked -p parent-proxy --test names -- -D warnings
-	cargo clippy --locked -p shared --no-default-features \
-		--features ring,kms,logging,nsm,simulator,tls,transport --all-targets -- -D warnings
+	cargo clippy --locked -p attestation -p simulator --no-default-features \
+		--features attestation/ring,simulator/ring --all-targets -- -D warnings
 	@# A feature of a dependency's can bring a provider that nobody asked for.
 	@tree=$$(cargo tree --locked --workspace $(subst $(PROVIDER),ring,$(WITH_PROVIDER)) -e normal) || exit 1; \
 		if grep aws-lc <<<"$$tree"; then echo "aws-lc-rs is linked with the provider ring" >&2; exit 1; fi
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
-	@for script in deploy/*/*.sh fuzz/*.sh tests/clients/*.sh tests/eif/*.sh tests/image/*.sh \
-		tests/key-stores/*.sh tests/peers/*.sh \
-		tests/qemu/*.sh tests/statistics/*.sh .ci/run .ci/readme .ci/mutants; do bash -n $$script || exit 1; done
+	@for script in deploy/*/*.sh fuzz/*.sh tests/suite/clients/*.sh tests/suite/eif/*.sh tests/suite/image/*.sh \
+		tests/suite/key-stores/*.sh tests/suite/peers/*.sh \
+		tests/suite/qemu/*.sh tests/suite/statistics/*.sh .ci/run .ci/readme .ci/mutants; do bash -n $$script || exit 1; done
 
 lint-rust-sdk: tools ## Check the tests with the AWS SDK for Rust with clippy (minutes to build).
 	cargo clippy --locked --manifest-path tests/rust-sdk/Cargo.toml \
@@ -207,24 +207,25 @@ kernel-update: tools ## Move the enclave's kernel, which is pinned, to Debian's 
 	@deploy/eif/update-kernel.sh
 
 qemu-test: clients key-stores ## Boot the image in QEMU, in which nothing but AWS's signature is missing, and try it.
-	@tests/qemu/setup.sh
+	@tests/suite/qemu/setup.sh
 	@$(MAKE) --no-print-directory eif OR_CURRENT=yes
 	@$(MAKE) --no-print-directory eif OR_CURRENT=yes PKCS11=yes
+	cargo build --locked -p attested-recipient --no-default-features --features $(PROVIDER)
 	KERNEL_DIR="$$(deploy/eif/kernel.sh --or-current | tail -n 1)" \
 	EIF=$(abspath $(TARGET_DIR)/eif) QEMU=$(abspath $(TARGET_DIR)/qemu) \
 		PROXY=$(abspath $(PRODUCTION_BIN)/parent-proxy) ENCLAVE=$(abspath $(PRODUCTION_BIN)/enclave) \
 		PKCS11_ENCLAVE=$(abspath $(PKCS11_BIN)/enclave) \
-		cargo test --locked -p attested-recipient --no-default-features --features $(PROVIDER) --test qemu
+		cargo test --locked -p suite --no-default-features --features $(PROVIDER) --test qemu
 
 names-test: tools ## See that names of ways out are resolved for each connection (needs user namespaces).
 	cargo test --locked -p parent-proxy --test names
 
 eif-test: eif ## Compare what the image measures by us and by nitro-cli (installs it, minutes to build).
-	@BIN=$(TARGET_DIR)/release tests/eif/nitro-cli.sh $(TARGET_DIR)/eif/enclave.eif
+	@BIN=$(TARGET_DIR)/release tests/suite/eif/nitro-cli.sh $(TARGET_DIR)/eif/enclave.eif
 
 verify-production: build-production build-production-pkcs11 build ## Prove that production has no simulator and no path of this machine.
 	@$(PRODUCTION_ENV) TARGET=$(PRODUCTION_TARGET) PRODUCTION_DIR=$(PRODUCTION_DIR) PKCS11_BIN=$(PKCS11_BIN) \
 		BIN=$(TARGET_DIR)/release deploy/production/verify.sh
 
 image-test: build-production build-production-pkcs11 ## Build enclave.Dockerfile without Docker, expect the same binary (root, Debian).
-	@TARGET_DIR=$(TARGET_DIR) BINARY=$(PRODUCTION_BIN)/enclave PKCS11_BINARY=$(PKCS11_BIN)/enclave tests/image/run.sh
+	@TARGET_DIR=$(TARGET_DIR) BINARY=$(PRODUCTION_BIN)/enclave PKCS11_BINARY=$(PKCS11_BIN)/enclave tests/suite/image/run.sh

@@ -6,7 +6,7 @@ use std::ops::{Deref, DerefMut};
 use std::thread;
 use std::time::Instant;
 
-use shared::kms::Operation;
+use kms_api::Operation;
 
 use crate::audit::{Ending, Entry, Record};
 use crate::kms;

@@ -5,7 +5,7 @@
 //! 1. [`http`] reads it, within bounds.
 //! 2. [`auth`] finds out who calls, over the request as it came; [`throttle`] whether they may now.
 //! 3. [`kms`] parses the operation, and with it the recipient's attestation document.
-//! 4. The document is verified: [`shared::attestation`]. This and the next three are done by workers,
+//! 4. The document is verified: [`attestation`]. This and the next three are done by workers,
 //!    threads of their own, where there is a document.
 //! 5. [`policy`] admits the request; only it makes an [`Admitted`](policy::Admitted).
 //! 6. [`entropy`] draws random bytes, for admitted requests alone, from what the NSM's thread gives; or

@@ -4,14 +4,14 @@
 use std::error::Error;
 use std::process::ExitCode;
 
+use attestation::TrustAnchors;
 use enclave::config::{Config, EnclaveArguments, Files, Posture};
 use enclave::http::{self, Entrance};
 use enclave::init::{self, Place};
 use enclave::platform::Nitro;
 use enclave::{Service, direct_log, egress};
-use shared::attestation::TrustAnchors;
-use shared::nsm::NsmDevice;
-use shared::transport::Endpoint;
+use nsm_device::NsmDevice;
+use transport::Endpoint;
 
 fn main() -> ExitCode {
     init::run("enclave", run)

@@ -4,8 +4,8 @@
 //! PCR16 measures the configuration without its secrets, PCR17 the secrets: see
 //! [`Files::measurement`](crate::config::Files::measurement).
 
-use shared::attestation::{PCR_LENGTH, PcrValue};
-use shared::crypto::Sha384;
+use attestation::crypto::Sha384;
+use attestation::{PCR_LENGTH, PcrValue};
 
 /// The register of the configuration without its secrets.
 pub const CONFIGURATION_PCR: u16 = 16;

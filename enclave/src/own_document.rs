@@ -6,11 +6,11 @@ mod turns;
 
 use std::sync::Arc;
 
+use attestation::tls::CaBinding;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper::http::request::Parts;
 use hyper::{StatusCode, header};
-use shared::tls::CaBinding;
 
 use self::turns::Turns;
 use crate::http::{Answer, ConnectionKey};
@@ -110,7 +110,7 @@ mod tests {
     use std::time::Duration;
 
     use hyper::Request;
-    use shared::nsm::Request as NsmRequest;
+    use nsm_device::Request as NsmRequest;
     use tokio::task::JoinSet;
     use tokio::time::sleep;
 

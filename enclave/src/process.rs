@@ -5,9 +5,9 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
-use shared::lines::{Lines, Log};
-use shared::logging::{self, Change, Format, Level};
-use shared::transport::limits::FLUSH_TIMEOUT;
+use transport::limits::FLUSH_TIMEOUT;
+use transport::lines::{Lines, Log};
+use transport::logging::{self, Change, Format, Level};
 
 use crate::config::{Arguments, Server};
 use crate::log_channel::LogChannel;

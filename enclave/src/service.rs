@@ -5,10 +5,10 @@ use std::io;
 use std::mem;
 use std::sync::Arc;
 
+use attestation::time::UnixMillis;
+use attestation::{Familiarity, TrustAnchors, UnverifiedDocument, Verifier};
 use hyper::{Method, StatusCode};
-use shared::attestation::{Familiarity, TrustAnchors, UnverifiedDocument, Verifier};
-use shared::kms::{ErrorType, KmsError, NumberOfBytes};
-use shared::time::UnixMillis;
+use kms_api::{ErrorType, KmsError, NumberOfBytes};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -114,7 +114,10 @@ impl<P: Platform> Service<P> {
         let stores = mem::take(&mut settings.key_stores);
         let key_stores = KeyStores::start(stores, clock.now(), &metrics)?;
         settings.announce(clock.now());
-        tracing::info!(provider = shared::crypto::PROVIDER, "the NSM gives entropy; in service");
+        tracing::info!(
+            provider = attestation::crypto::PROVIDER,
+            "the NSM gives entropy; in service"
+        );
         platform.in_service();
         let verifier = Verifier::new(anchors, settings.caches);
         let policy = Arc::clone(&settings.policy);
@@ -383,8 +386,8 @@ mod tests {
 
         use base64::Engine;
         use base64::engine::general_purpose::STANDARD;
-        use shared::simulator::Forgery;
-        use shared::transport::limits::REQUESTS_PER_WORKER;
+        use simulator::Forgery;
+        use transport::limits::REQUESTS_PER_WORKER;
 
         let service = Arc::new(fake::service().await);
         let document = STANDARD.encode(Forgery::new(4, service.now()).unwrap().sign().unwrap());

@@ -10,11 +10,11 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread;
 
-use shared::transport::limits::REQUESTS_PER_WORKER;
 use thiserror::Error;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
+use transport::limits::REQUESTS_PER_WORKER;
 
 /// The threads, and how many requests may be with them.
 #[derive(Debug)]

@@ -5,7 +5,7 @@
 use std::fs;
 use std::process::{Command, Output};
 
-use shared::nsm::NsmDevice;
+use nsm_device::NsmDevice;
 
 fn enclave(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_enclave")).args(arguments).output().unwrap()

@@ -6,6 +6,9 @@ use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use attestation::{
+    ClockReading, DebugMode, MaxAge, PcrFamily, Simulated, TrustAnchors, UnverifiedDocument,
+};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use enclave::audit::Audit;
@@ -17,11 +20,8 @@ use enclave::{Service, StartError};
 use http_body_util::BodyExt;
 use hyper::http::request::Parts;
 use hyper::{Method, Request, StatusCode};
-use shared::attestation::{
-    ClockReading, DebugMode, MaxAge, PcrFamily, Simulated, TrustAnchors, UnverifiedDocument,
-};
-use shared::nsm::{ErrorCode, Nsm, NsmError, Request as NsmRequest, Response as NsmResponse};
-use shared::simulator::{DocumentRequest, SimulatedNsm, World, default_pcrs};
+use nsm_device::{ErrorCode, Nsm, NsmError, Request as NsmRequest, Response as NsmResponse};
+use simulator::{DocumentRequest, SimulatedNsm, World, default_pcrs};
 
 /// Gives `blocks` blocks of entropy once it is in service, then errors; counts what it is asked for
 /// from then on.
@@ -199,8 +199,8 @@ impl Fixture {
 }
 
 fn spki() -> Vec<u8> {
-    let pem = include_str!("../../tests/keys/rsa-2048.pem");
-    let key = shared::cms::RecipientPrivateKey::from_pem(pem).unwrap();
+    let pem = include_str!("../../tests/suite/keys/rsa-2048.pem");
+    let key = attestation::cms::RecipientPrivateKey::from_pem(pem).unwrap();
     key.public_key_der().to_vec()
 }
 

@@ -1,10 +1,10 @@
 //! One certificate of a good chain replaced: by any bytes, or by any TBSCertificate under the right
 //! issuer's signature. The first byte says which, the rest is the replacement.
 
+use attestation::{DebugMode, MAX_CLOCK_SKEW_SECS, Rule, TrustAnchors, UnverifiedDocument};
 use rsa::pkcs8::der::asn1::{AnyRef, GeneralizedTime, UtcTime};
 use rsa::pkcs8::der::{self as decoder, Reader, SliceReader, Tag, Tagged};
-use shared::attestation::{DebugMode, MAX_CLOCK_SKEW_SECS, Rule, TrustAnchors, UnverifiedDocument};
-use shared::simulator::der;
+use simulator::der;
 
 use crate::fixture;
 

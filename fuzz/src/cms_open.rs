@@ -1,6 +1,6 @@
 //! The opener of `CiphertextForRecipient`: any bytes, with a key that some of them are sealed to.
 
-use shared::cms::open;
+use attestation::cms::open;
 
 use crate::fixture;
 

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use attestation::{Claims, PcrFamily};
 use aws_nitro_enclaves_nsm_api::api::AttestationDoc;
 use ciborium::Value;
-use shared::attestation::{Claims, PcrFamily};
 
 use crate::shortest;
 

@@ -2,12 +2,12 @@
 
 use std::sync::OnceLock;
 
-use sha2::{Digest, Sha256};
-use shared::attestation::{
+use attestation::time::UnixMillis;
+use attestation::{
     Claims, ClockReading, DebugMode, MAX_DOCUMENT_LENGTH, MaxAge, Production, Trust, TrustAnchors,
     UntrustedDocument, UnverifiedDocument, own_document_time,
 };
-use shared::time::UnixMillis;
+use sha2::{Digest, Sha256};
 
 use crate::fixture;
 

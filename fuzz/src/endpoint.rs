@@ -1,6 +1,6 @@
 //! Endpoints: any text.
 
-use shared::transport::{Endpoint, InvalidEndpoint, announcement};
+use transport::{Endpoint, InvalidEndpoint, announcement};
 
 /// What is printed parses to the same endpoint; what is refused is refused with its scheme, too.
 pub fn run(data: &[u8]) {

@@ -3,18 +3,18 @@
 
 use std::sync::OnceLock;
 
+use attestation::cms::RecipientPrivateKey;
+use attestation::time::UnixMillis;
+use attestation::{PcrFamily, Simulated, TrustAnchors};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer};
-use shared::attestation::{PcrFamily, Simulated, TrustAnchors};
-use shared::cms::RecipientPrivateKey;
-use shared::simulator::{DocumentSpec, Key, default_pcrs};
-use shared::time::UnixMillis;
+use simulator::{DocumentSpec, Key, default_pcrs};
 
 /// When every document of the fixture is signed, and judged.
 pub const NOW: UnixMillis = UnixMillis::from_secs(1_800_000_000);
 
 /// The recipient's private key, PKCS#8 in PEM.
-const RECIPIENT: &str = include_str!("../../tests/keys/rsa-2048.pem");
+const RECIPIENT: &str = include_str!("../../tests/suite/keys/rsa-2048.pem");
 
 const LEVELS: [&[u8]; 5] = [
     include_bytes!("../fixtures/root.pem"),

@@ -2,8 +2,8 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use kms_api::{DescribeCustomKeyStores, ErrorType, GenerateRandom, KmsError, RequestError};
 use serde_json::Value;
-use shared::kms::{DescribeCustomKeyStores, ErrorType, GenerateRandom, KmsError, RequestError};
 
 /// Bytes of an error's text: four values of at most 1,024 characters, and the words around them.
 const MAX_ERROR_LENGTH: usize = 4 * 4 * 1024 + 2048;

@@ -2,14 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use attestation::time::UnixMillis;
+use attestation::{PCR_LENGTH, PcrFamily, PcrValue};
 use enclave::policy::iam::{
     Context, Decision, Effect, Explanation, Fault, Measurements, Policy, PolicyError, evaluate,
     explain,
 };
+use kms_api::Operation;
 use serde_json::Value;
-use shared::attestation::{PCR_LENGTH, PcrFamily, PcrValue};
-use shared::kms::Operation;
-use shared::time::UnixMillis;
 
 use crate::fixture;
 

@@ -1,6 +1,6 @@
 //! PROXY headers: the beginning of a connection.
 
-use shared::transport::ProxyHeader;
+use transport::ProxyHeader;
 
 /// Bytes that a header has at most.
 const MAX_LENGTH: usize = 16 + 1024;

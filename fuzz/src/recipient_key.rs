@@ -3,12 +3,12 @@
 
 use std::convert::Infallible;
 
+use attestation::cms::{ContentEncryption, seal};
+use attestation::{DebugMode, UnverifiedDocument, check_spki};
 use rsa::PublicKey;
 use rsa::pkcs8::DecodePublicKey;
 use rsa::traits::PublicKeyParts;
-use shared::attestation::{DebugMode, UnverifiedDocument, check_spki};
-use shared::cms::{ContentEncryption, seal};
-use shared::simulator::{DocumentSpec, sign_payload};
+use simulator::{DocumentSpec, sign_payload};
 
 use crate::fixture;
 

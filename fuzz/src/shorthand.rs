@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use shared::simulator::sign_payload;
+use simulator::sign_payload;
 
 use crate::fixture;
 

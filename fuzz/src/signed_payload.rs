@@ -1,9 +1,9 @@
 //! Any payload, signed correctly by the fixture's leaf: behind the signature, the decoder and the
 //! rules stand alone. Two other decoders must read what ours reads.
 
-use shared::attestation::{Claims, DebugMode, UnverifiedDocument, VerifiedDocument};
-use shared::cms::{MAX_CIPHERTEXT_LENGTH, open, seal};
-use shared::simulator::sign_payload;
+use attestation::cms::{MAX_CIPHERTEXT_LENGTH, open, seal};
+use attestation::{Claims, DebugMode, UnverifiedDocument, VerifiedDocument};
+use simulator::sign_payload;
 
 use crate::recipient_key::{encryption, sealed_length};
 use crate::{decoders, document, fixture};
@@ -42,7 +42,7 @@ fn assert_chain(claims: &Claims<'_>) {
     assert!(!claims.pcrs().is_debug_mode());
 }
 
-fn seal_to<T: shared::attestation::Trust>(document: &VerifiedDocument<T>) {
+fn seal_to<T: attestation::Trust>(document: &VerifiedDocument<T>) {
     let Ok(key) = document.recipient_key() else { return };
     let encryption = encryption();
     let sealed = seal(&key, &CONTENT, encryption).expect("a checked key can be sealed to");

@@ -10,9 +10,9 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use shared::transport::limits::{ADMIN_HEADER_READ_TIMEOUT, MAX_ADMIN_CONNECTIONS, WRITE_TIMEOUT};
-use shared::transport::{Acceptor, Stream};
 use tokio::time::timeout;
+use transport::limits::{ADMIN_HEADER_READ_TIMEOUT, MAX_ADMIN_CONNECTIONS, WRITE_TIMEOUT};
+use transport::{Acceptor, Stream};
 
 use crate::metrics::{self, Watched};
 

@@ -11,10 +11,10 @@ use hyper::client::conn::http1;
 use hyper::header::{CONNECTION, HOST};
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use shared::transport::{ConnectError, Endpoint, ProxyHeader, Stream, connect};
 use thiserror::Error;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
+use transport::{ConnectError, Endpoint, ProxyHeader, Stream, connect};
 
 use crate::config::Enclave;
 

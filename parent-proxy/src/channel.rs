@@ -18,13 +18,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::lines::Lines;
-use shared::transport::limits::FLUSH_TIMEOUT;
-use shared::transport::{Acceptor, Listener, Stream};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::Mutex;
 use tokio::sync::futures::Notified;
 use tokio::task::{spawn_blocking, yield_now};
+use transport::limits::FLUSH_TIMEOUT;
+use transport::lines::Lines;
+use transport::{Acceptor, Listener, Stream};
 
 use crate::gate::Gate;
 

@@ -5,12 +5,12 @@ use std::sync::atomic::Ordering;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use shared::transport::{ConnectionId, ProxyHeader, Stream};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, sleep_until};
+use transport::{ConnectionId, ProxyHeader, Stream};
 
 use crate::Config;
 use crate::activity::Activity;

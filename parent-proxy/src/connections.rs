@@ -3,10 +3,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use shared::transport::{ConnectionId, DetachedStream, Stream};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
+use transport::{ConnectionId, DetachedStream, Stream};
 
 use crate::connection::{Timeouts, serve};
 use crate::gate::{Gate, Ticket};

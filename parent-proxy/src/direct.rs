@@ -10,9 +10,9 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use shared::transport::{Endpoint, ListenError};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
+use transport::{Endpoint, ListenError};
 
 use crate::config::{Config, Enclave};
 use crate::connections::Common;

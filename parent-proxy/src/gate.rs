@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use rustix::net::{RecvFlags, recv};
-use shared::transport::{Episode, Stream};
+use transport::{Episode, Stream};
 
 use crate::activity::Activity;
 use crate::limiter::{ConnectionLimiter, Permit};

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::transport::{Acceptor, Endpoint, Listener, Stream};
 use tokio::io::AsyncWriteExt;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
+use transport::{Acceptor, Endpoint, Listener, Stream};
 use zeroize::Zeroizing;
 
 use crate::gate::Gate;

@@ -8,8 +8,8 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use shared::transport::{Episode, client_network};
 use tokio::time::Instant;
+use transport::{Episode, client_network};
 
 use crate::activity::{Activity, Rank};
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use shared::transport::{Endpoint, ListenError, Listener, SocketFile, listen};
+use transport::{Endpoint, ListenError, Listener, SocketFile, listen};
 
 use crate::config::Listen;
 use crate::handover::NamedListener;
@@ -128,7 +128,7 @@ impl Listeners {
 
 #[cfg(test)]
 mod tests {
-    use shared::transport::connect;
+    use transport::connect;
 
     use super::*;
 

@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use std::sync::OnceLock;
 
 use parent_proxy::{Command, Config, Proxy};
-use shared::lines::{Lines, Log};
-use shared::logging;
-use shared::transport::limits::FLUSH_TIMEOUT;
-use shared::transport::shutdown_signal;
 use tokio::task::spawn_blocking;
+use transport::limits::FLUSH_TIMEOUT;
+use transport::lines::{Lines, Log};
+use transport::logging;
+use transport::shutdown_signal;
 
 // Of the relay's threads the first is this one.
 #[tokio::main(flavor = "current_thread")]

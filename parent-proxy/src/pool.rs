@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use shared::transport::{Endpoint, Stream};
 use tokio::sync::watch;
+use transport::{Endpoint, Stream};
 
 use crate::balance::Totals;
 use crate::config::{Checks, Enclave};

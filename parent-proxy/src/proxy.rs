@@ -7,10 +7,10 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use shared::transport::{Acceptor, Endpoint, ListenError, announcement};
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use transport::{Acceptor, Endpoint, ListenError, announcement};
 
 use crate::beside::{Beside, Phase, reaches};
 use crate::channel::Channel;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use shared::transport::limits::LISTEN_BACKLOG;
-use shared::transport::{Acceptor, Endpoint, ListenError, Listener, Stream, listen};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::yield_now;
 use tokio::time::timeout;
+use transport::limits::LISTEN_BACKLOG;
+use transport::{Acceptor, Endpoint, ListenError, Listener, Stream, listen};
 
 use crate::config::{Checks, Config, Enclave, Listen, Route};
 use crate::connection::Timeouts;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use listenfd::ListenFd;
 use sd_notify::NotifyState;
-use shared::transport::{ListenError, Listener};
 use tokio::time::{MissedTickBehavior, interval};
+use transport::{ListenError, Listener};
 
 use crate::pool::Pool;
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use shared::transport::{Endpoint, Episode, Stream, connect};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout};
+use transport::{Endpoint, Episode, Stream, connect};
 
 use crate::balance::{Candidate, Recent};
 use crate::config::Enclave;

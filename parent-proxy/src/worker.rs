@@ -1,9 +1,9 @@
 use std::io;
 use std::thread;
 
-use shared::transport::DetachedStream;
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot};
+use transport::DetachedStream;
 
 use crate::connections::{Connections, Load, Place};
 

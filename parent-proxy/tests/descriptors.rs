@@ -7,10 +7,10 @@ mod fixture;
 use std::fs;
 
 use fixture::{bounded, ends_without_a_byte, relay_to_listener};
-use shared::transport::{Endpoint, Listener};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::yield_now;
+use transport::{Endpoint, Listener};
 
 fn open_descriptors() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()

@@ -16,11 +16,11 @@ use fixture::enclave::{Enclave, name_of};
 use fixture::proxy::{Running, until};
 use fixture::{bounded, config_of, ends_without_a_byte, loopback};
 use parent_proxy::{Checks, Config};
-use shared::transport::{Endpoint, listen};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
+use transport::{Endpoint, listen};
 
 /// Long enough that what was going to happen has happened; used only where nothing must.
 const A_WHILE: Duration = Duration::from_millis(300);

@@ -14,9 +14,9 @@ use std::process::Stdio;
 
 use fixture::{bounded, config, loopback, read_all};
 use parent_proxy::{Archive, Config, Proxy};
-use shared::transport::{Endpoint, connect};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
+use transport::{Endpoint, connect};
 
 async fn take(endpoint: &Endpoint) -> Vec<u8> {
     let mut stream = bounded(connect(endpoint)).await.unwrap();

@@ -19,11 +19,11 @@ use std::process::{Output, Stdio};
 
 use fixture::bounded;
 use fixture::enclave::{Enclave, get, name_of};
-use shared::transport::{Endpoint, connect};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixDatagram;
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+use transport::{Endpoint, connect};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_parent-proxy");
 

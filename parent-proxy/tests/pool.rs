@@ -17,9 +17,9 @@ use fixture::enclave::{Enclave, get, name_of};
 use fixture::proxy::{Running, until, watched};
 use fixture::{bounded, config_of, ends_without_a_byte, read_all};
 use parent_proxy::{Checks, Config, Enclave as Listed};
-use shared::transport::{Endpoint, listen};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::sleep;
+use transport::{Endpoint, listen};
 
 #[tokio::test]
 async fn a_client_gets_the_enclave_with_the_fewest_connections() {

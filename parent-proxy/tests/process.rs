@@ -8,9 +8,9 @@ use std::fs;
 use std::process::{Command as StdCommand, ExitStatus, Stdio};
 
 use fixture::{bounded, echo, ends_without_a_byte, loopback, read_all};
-use shared::transport::{Endpoint, Listener, Stream, connect, listen};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+use transport::{Endpoint, Listener, Stream, connect, listen};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_parent-proxy");
 

@@ -15,8 +15,8 @@ use fixture::enclave::{Enclave, get};
 use fixture::proxy::{Running, until};
 use fixture::{bounded, config_of, echo, loopback, read_all};
 use parent_proxy::{Config, Drained, Route};
-use shared::transport::{Endpoint, ProxyHeader, connect, listen};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use transport::{Endpoint, ProxyHeader, connect, listen};
 
 #[tokio::test]
 async fn while_draining_the_relay_says_so_and_lets_an_answer_through() {

@@ -16,10 +16,10 @@ use fixture::{
     relayed,
 };
 use parent_proxy::{Drained, Relay};
-use shared::transport::{Endpoint, Listener, Stream, connect, listen};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
+use transport::{Endpoint, Listener, Stream, connect, listen};
 
 /// Long enough that what was going to happen has happened; used only where nothing must.
 const A_WHILE: Duration = Duration::from_millis(300);
@@ -74,7 +74,7 @@ async fn one_byte_writes_arrive_byte_exact_in_both_directions() {
     fn bytes(factor: u32) -> Vec<u8> {
         (0..LENGTH).map(|n| n.wrapping_mul(factor).to_be_bytes()[1]).collect()
     }
-    async fn exchange(stream: shared::transport::Stream, sent: Vec<u8>) -> Vec<u8> {
+    async fn exchange(stream: transport::Stream, sent: Vec<u8>) -> Vec<u8> {
         let (mut reader, mut writer) = tokio::io::split(stream);
         let mut received = Vec::new();
         let write = async {

@@ -17,10 +17,10 @@ use fixture::enclave::{Enclave, name_of};
 use fixture::operated::Operated;
 use fixture::proxy::{Running, until, watched};
 use fixture::{bounded, ends_without_a_byte};
-use shared::transport::{Endpoint, ProxyHeader, connect, listen};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
+use transport::{Endpoint, ProxyHeader, connect, listen};
 
 /// Health checks once a second.
 const OFTEN: &str = "health_interval = 1\n";

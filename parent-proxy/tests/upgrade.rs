@@ -22,11 +22,11 @@ use std::time::Duration;
 use fixture::enclave::{Enclave, get, name_of};
 use fixture::upgraded::{BINARY, Relay, endpoint, signal};
 use fixture::{bounded, echo, loopback};
-use shared::transport::{Endpoint, connect, listen};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
+use transport::{Endpoint, connect, listen};
 
 async fn two_enclaves() -> (TempDir, Enclave, Enclave) {
     let folder = tempfile::tempdir().unwrap();

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use fixture::{Running, bounded, config, ends_without_a_byte, read_all};
 use parent_proxy::Config;
-use shared::transport::{Endpoint, Stream};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
+use transport::{Endpoint, Stream};
 
 const QUESTION: &[u8] = b"CONNECT 5000\n";
 

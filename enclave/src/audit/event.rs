@@ -8,10 +8,10 @@
 use std::fmt::Write as _;
 use std::io;
 
+use attestation::PcrFamily;
+use attestation::time::UnixMillis;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use shared::attestation::PcrFamily;
-use shared::time::UnixMillis;
 
 use super::json::{self, Object};
 use super::record::{Ending, Outcome, Parameters, Recipient, Record, Tls};

@@ -18,8 +18,8 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use shared::lines::{Line, Lines};
-use shared::transport::limits::FLUSH_TIMEOUT;
+use transport::limits::FLUSH_TIMEOUT;
+use transport::lines::{Line, Lines};
 
 pub use self::record::Record;
 pub(crate) use self::record::{Ending, Recipient};

@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use attestation::time::UnixMillis;
+use attestation::{Claims, PcrFamily, PcrValue};
 use hyper::header::{HOST, HeaderValue, USER_AGENT};
-use shared::attestation::{Claims, PcrFamily, PcrValue};
-use shared::kms::{ErrorType, GenerateRandom, KmsError, Operation};
-use shared::time::UnixMillis;
+use kms_api::{ErrorType, GenerateRandom, KmsError, Operation};
 
 use crate::auth::Caller;
 use crate::http::{Received, RequestId, TlsDetails};

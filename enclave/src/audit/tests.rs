@@ -2,12 +2,12 @@ use std::io;
 use std::sync::mpsc;
 use std::sync::{Mutex, MutexGuard};
 
+use attestation::time::UnixMillis;
 use hyper::Request;
 use hyper::header::{HOST, HeaderValue, USER_AGENT};
+use kms_api::{ErrorType, KmsError};
 use serde_json::Value;
-use shared::kms::{ErrorType, KmsError};
-use shared::lines::QUEUE_LENGTH;
-use shared::time::UnixMillis;
+use transport::lines::QUEUE_LENGTH;
 
 use super::*;
 use crate::auth::Caller;
@@ -191,7 +191,7 @@ fn limits_hold_for_what_no_signature_and_no_document_proves() {
     granted.grant();
     assert!(!granted.is_unauthenticated());
     let mut attested = refused(Some(&anonymous));
-    let (family, pcrs) = (shared::attestation::PcrFamily::NitroEnclave, Vec::new());
+    let (family, pcrs) = (attestation::PcrFamily::NitroEnclave, Vec::new());
     attested.set_recipient(Recipient { module_id: "i".to_owned(), family, pcrs });
     assert!(!attested.is_unauthenticated());
 }

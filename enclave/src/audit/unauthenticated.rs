@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use shared::lines::QUEUE_LENGTH;
+use transport::lines::QUEUE_LENGTH;
 
 use crate::throttle::Rate;
 

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use attestation::crypto::SHA_256_LENGTH;
 use hyper::http::HeaderValue;
-use shared::crypto::SHA_256_LENGTH;
 
 use super::error::IncompleteSignature;
 

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use attestation::time::UnixMillis;
 use hyper::http::request::Parts;
-use shared::time::UnixMillis;
 
 use super::error::AuthenticationError;
 use super::sigv4::SigV4;

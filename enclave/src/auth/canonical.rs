@@ -1,8 +1,8 @@
 //! The canonical request, hashed as it is written: it is never in memory as a whole.
 
+use attestation::crypto::{SHA_256_LENGTH, Sha256};
 use hyper::http::HeaderValue;
 use hyper::http::request::Parts;
-use shared::crypto::{SHA_256_LENGTH, Sha256};
 
 use super::authorization::SignedHeaders;
 

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use shared::crypto::{HmacSha256, SHA_256_LENGTH};
-use shared::time::UnixMillis;
+use attestation::crypto::{HmacSha256, SHA_256_LENGTH};
+use attestation::time::UnixMillis;
 use zeroize::Zeroizing;
 
 use super::secret::Secret;

@@ -3,9 +3,9 @@
 
 use std::fmt;
 
+use attestation::time::UnixMillis;
 use hyper::header::HeaderName;
-use shared::kms::ErrorType;
-use shared::time::UnixMillis;
+use kms_api::ErrorType;
 use thiserror::Error;
 
 use super::authorization::Parameter;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, Visitor};
-use shared::transport::limits::MAX_HEADER_LENGTH;
+use transport::limits::MAX_HEADER_LENGTH;
 use zeroize::Zeroizing;
 
 /// A secret access key or a session token: never shown, wiped when dropped.

@@ -4,11 +4,11 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use attestation::crypto::{SHA_256_LENGTH, constant_time_eq};
+use attestation::time::UnixMillis;
 use hyper::header::{AUTHORIZATION, DATE, HOST, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
-use shared::crypto::{SHA_256_LENGTH, constant_time_eq};
-use shared::kms::TARGET_HEADER;
-use shared::time::UnixMillis;
+use kms_api::TARGET_HEADER;
 use thiserror::Error;
 
 use super::authorization::{

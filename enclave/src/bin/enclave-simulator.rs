@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use attestation::TrustAnchors;
 use clap::Parser;
 use enclave::audit::Audit;
 use enclave::clock::{Clock, SystemClock};
@@ -11,8 +12,7 @@ use enclave::config::{Arguments, Config, Posture};
 use enclave::http::Entrance;
 use enclave::platform::Simulated;
 use enclave::{Service, direct_log, exit_with, init_log};
-use shared::attestation::TrustAnchors;
-use shared::simulator::{Conditions, Root, SimulatedNsm, World, load_or_create};
+use simulator::{Conditions, Root, SimulatedNsm, World, load_or_create};
 
 /// A simulated enclave for development: never trust what it signs.
 #[derive(Debug, Parser)]

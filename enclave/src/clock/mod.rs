@@ -7,7 +7,7 @@ mod trusted;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use shared::time::UnixMillis;
+use attestation::time::UnixMillis;
 
 pub(crate) use self::deadline::{Deadline, Delay, sleep, timeout};
 pub(crate) use self::pauses::Pauses;

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use shared::time::UnixMillis;
+use attestation::time::UnixMillis;
 use thiserror::Error;
 use tokio::sync::Notify;
 

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser};
-use shared::logging::{Format, Level};
-use shared::transport::Endpoint;
+use transport::Endpoint;
+use transport::logging::{Format, Level};
 
 /// What the command lines of both binaries have in common.
 #[derive(Debug, Default, Args)]

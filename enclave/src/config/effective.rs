@@ -5,7 +5,7 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use shared::attestation::{CacheSizes, MaxAge};
+use attestation::{CacheSizes, MaxAge};
 use toml::value::Array;
 use toml::{Table, Value};
 

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use serde::Deserialize;
-use shared::transport::HEARTBEAT_PORT;
 use thiserror::Error;
+use transport::HEARTBEAT_PORT;
 
 use super::bounded::Bounded;
 use super::error::MeaningError;

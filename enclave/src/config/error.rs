@@ -8,7 +8,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use shared::attestation::AnchorError;
+use attestation::AnchorError;
 use thiserror::Error;
 
 use super::archive::ArchiveError;

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
+use attestation::MaxAge;
+use attestation::time::UnixMillis;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
-use shared::attestation::MaxAge;
-use shared::time::UnixMillis;
 use toml::value::Datetime;
 
 use super::audit::AuditTable;

@@ -5,8 +5,8 @@ mod invalid;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use attestation::tls::not_after;
 use serde::Deserialize;
-use shared::tls::not_after;
 use zeroize::Zeroizing;
 
 pub use self::invalid::InvalidKeyStore;

@@ -24,9 +24,9 @@ mod verification;
 use std::mem;
 use std::path::Path;
 
-use shared::attestation::{Trust, TrustAnchors};
+use attestation::{Trust, TrustAnchors};
 #[cfg(feature = "simulator")]
-use shared::simulator::Conditions;
+use simulator::Conditions;
 
 pub use self::archive::{ArchiveError, MAX_ARCHIVE_LENGTH};
 pub use self::arguments::{Arguments, EnclaveArguments};
@@ -130,7 +130,7 @@ impl Config {
         }
         // On a laptop nobody need be able to compute it.
         let mut fresh = [0; SALT_LENGTH];
-        shared::crypto::fill_random(&mut fresh)
+        attestation::crypto::fill_random(&mut fresh)
             .map_err(|_| self.meaning(MeaningError::NoRandomness))?;
         settings.measurement = Some(files.measurement(&fresh)?);
         Ok(settings)

@@ -5,9 +5,9 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use shared::transport::{Endpoint, Stream, connect};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::{sleep, timeout};
+use transport::{Endpoint, Stream, connect};
 use zeroize::Zeroizing;
 
 use super::archive::MAX_ARCHIVE_LENGTH;
@@ -71,8 +71,8 @@ async fn read_to_end(stream: impl AsyncRead + Unpin) -> io::Result<Zeroizing<Vec
 
 #[cfg(test)]
 mod tests {
-    use shared::transport::listen;
     use tokio::io::AsyncWriteExt;
+    use transport::listen;
 
     use super::*;
     use crate::config::TOML_NAME;

@@ -152,7 +152,7 @@ enum FaultName {
 
 #[cfg(feature = "simulator")]
 mod simulated {
-    use shared::simulator::{Conditions, Fault, Onset};
+    use simulator::{Conditions, Fault, Onset};
 
     use super::{Bounded, FaultName, MeaningError, SimulatorTable};
 

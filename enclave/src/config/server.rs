@@ -7,8 +7,8 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
-use shared::logging::{Format, Level};
-use shared::transport::Endpoint;
+use transport::Endpoint;
+use transport::logging::{Format, Level};
 
 use super::arguments::Arguments;
 use super::error::ConfigError;

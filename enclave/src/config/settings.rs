@@ -5,8 +5,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use shared::attestation::{CacheSizes, DebugMode, MaxAge};
-use shared::time::UnixMillis;
+use attestation::time::UnixMillis;
+use attestation::{CacheSizes, DebugMode, MaxAge};
 
 use super::egress;
 use super::error::{CredentialError, MeaningError};

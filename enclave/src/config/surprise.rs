@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use shared::time::UnixMillis;
-use shared::tls::not_after;
+use attestation::time::UnixMillis;
+use attestation::tls::not_after;
 
 use crate::key_store::{KeyStoreKind, KeyStoreSettings, Pin};
 use crate::policy::{Plaintext, RecipientPolicy};

@@ -4,12 +4,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::tls::{InvalidPrivateKey, private_key_from_pem};
 use rustls::Error as RustlsError;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::sign::CertifiedKey;
 use serde::Deserialize;
-use shared::tls::{InvalidPrivateKey, private_key_from_pem};
 use thiserror::Error;
 
 use super::files::Files;

@@ -2,8 +2,8 @@
 
 use std::num::NonZeroUsize;
 
+use attestation::CacheSizes;
 use serde::Deserialize;
-use shared::attestation::CacheSizes;
 
 use super::bounded::Bounded;
 use crate::workers;

@@ -12,8 +12,8 @@ mod relay;
 use std::io;
 use std::net::SocketAddr;
 
-use shared::transport::{Acceptor, Endpoint, ListenError, listen};
 use thiserror::Error;
+use transport::{Acceptor, Endpoint, ListenError, listen};
 
 use crate::config::Settings;
 use crate::init::loopback;

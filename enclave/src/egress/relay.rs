@@ -6,9 +6,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::transport::{Acceptor, Endpoint, Episode, Stream, connect};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, copy, split};
 use tokio::time::timeout;
+use transport::{Acceptor, Endpoint, Episode, Stream, connect};
 
 /// Connections at a time; further ones wait. The library of a module has some, and keeps them.
 const MAX_CONNECTIONS: usize = 64;
@@ -77,10 +77,10 @@ async fn pass(
 
 #[cfg(test)]
 mod tests {
-    use shared::transport::listen;
     use tokio::io::{AsyncReadExt, DuplexStream, duplex};
     use tokio::task::JoinHandle;
     use tokio::time::Instant;
+    use transport::listen;
 
     use super::*;
 

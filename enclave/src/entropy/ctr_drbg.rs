@@ -8,7 +8,7 @@
 
 use std::fmt;
 
-use shared::crypto::{AES_256_KEY_LENGTH, AES_BLOCK_LENGTH, Aes256, AesBlock};
+use attestation::crypto::{AES_256_KEY_LENGTH, AES_BLOCK_LENGTH, Aes256, AesBlock};
 use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
 

@@ -5,7 +5,7 @@ use std::fs;
 
 use super::*;
 
-#[path = "../../../shared/tests/vectors/mod.rs"]
+#[path = "../../../shared/attestation/tests/vectors/mod.rs"]
 mod vectors;
 
 const ENTROPY: [u8; 48] = [0x11; 48];

@@ -15,8 +15,8 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use shared::crypto::{SHA_256_LENGTH, Sha256};
-use shared::nsm::RANDOM_BLOCK_LENGTH;
+use attestation::crypto::{SHA_256_LENGTH, Sha256};
+use nsm_device::RANDOM_BLOCK_LENGTH;
 use thiserror::Error;
 
 /// Bits of min-entropy that a byte has at least.

@@ -1,4 +1,4 @@
-use shared::crypto::fill_random;
+use attestation::crypto::fill_random;
 
 use super::*;
 

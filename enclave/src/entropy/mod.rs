@@ -9,7 +9,7 @@ mod source;
 
 use std::fmt;
 
-use shared::cms::ContentEncryption;
+use attestation::cms::ContentEncryption;
 use zeroize::Zeroizing;
 
 pub use self::ctr_drbg::DrbgError;

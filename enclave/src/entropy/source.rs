@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use shared::cms::ContentEncryption;
+use attestation::cms::ContentEncryption;
 use thiserror::Error;
 use tokio::select;
 use tokio::sync::Notify;

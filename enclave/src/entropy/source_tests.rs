@@ -3,8 +3,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use shared::crypto::TAKES_OAEP_SEED;
-use shared::nsm::{Nsm, NsmError};
+use attestation::crypto::TAKES_OAEP_SEED;
+use nsm_device::{Nsm, NsmError};
 
 use super::*;
 use crate::clock::SystemClock;

@@ -6,8 +6,8 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
-use shared::transport::limits::ADMIN_HEADER_READ_TIMEOUT;
 use tokio::io::{AsyncRead, AsyncWrite};
+use transport::limits::ADMIN_HEADER_READ_TIMEOUT;
 
 use super::connection::Server;
 use super::http1::{Manner, serve_requests};
@@ -40,9 +40,9 @@ impl<P: Platform> Server<P> {
 mod tests {
     use std::future::pending;
 
-    use shared::transport::limits::HEADER_READ_TIMEOUT;
     use tokio::io::{AsyncReadExt, duplex};
     use tokio::time::{Instant, pause};
+    use transport::limits::HEADER_READ_TIMEOUT;
 
     use super::*;
     use crate::http::entrance::Peer;

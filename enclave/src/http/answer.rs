@@ -3,11 +3,11 @@
 use std::cell::RefCell;
 use std::time::{Duration, UNIX_EPOCH};
 
+use attestation::time::UnixMillis;
 use http_body_util::Full;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
-use shared::kms::{CONTENT_TYPE, KmsError};
-use shared::time::UnixMillis;
+use kms_api::{CONTENT_TYPE, KmsError};
 use zeroize::Zeroizing;
 
 use super::{Content, RequestId};

@@ -6,11 +6,11 @@ use hyper::body::{Body, Incoming};
 use hyper::http::HeaderValue;
 use hyper::http::request::Parts;
 use hyper::{Uri, Version, header};
-use shared::kms::{ErrorType, KmsError};
-use shared::transport::limits::{
+use kms_api::{ErrorType, KmsError};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use transport::limits::{
     BODY_DISCARD_LENGTH, BODY_READ_TIMEOUT, LARGE_BODIES_LENGTH, MAX_BODY_LENGTH, SMALL_BODY_LENGTH,
 };
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::clock::timeout;
 
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn every_document_that_can_be_accepted_fits_a_small_body() {
-        let base64 = shared::attestation::MAX_DOCUMENT_LENGTH.div_ceil(3) * 4;
+        let base64 = attestation::MAX_DOCUMENT_LENGTH.div_ceil(3) * 4;
         assert!(base64 + 1024 < SMALL_BODY_LENGTH);
     }
 }

@@ -10,9 +10,9 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
-use shared::transport::limits::HEADER_READ_TIMEOUT;
-use shared::transport::{ProxyHeader, Stream};
 use tokio::io::{AsyncRead, AsyncWrite};
+use transport::limits::HEADER_READ_TIMEOUT;
+use transport::{ProxyHeader, Stream};
 
 use super::body::{self, BodyError, LargeBodies};
 use super::caught::caught;

@@ -6,9 +6,9 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
 
-use shared::transport::ConnectionId;
 use tracing::Level;
 use tracing::subscriber::DefaultGuard;
+use transport::ConnectionId;
 
 use super::*;
 use crate::http::Entrance;

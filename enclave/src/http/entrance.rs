@@ -6,10 +6,10 @@
 
 use std::net::IpAddr;
 
-use shared::transport::limits::PROXY_HEADER_TIMEOUT;
-use shared::transport::{Episode, ProxyHeader, ProxyHeaderError, Stream};
 use thiserror::Error;
 use tokio::io::AsyncRead;
+use transport::limits::PROXY_HEADER_TIMEOUT;
+use transport::{Episode, ProxyHeader, ProxyHeaderError, Stream};
 
 use crate::clock::timeout;
 

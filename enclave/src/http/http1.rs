@@ -9,10 +9,10 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::HttpService;
 use hyper_util::rt::TokioIo;
-use shared::transport::limits::{CONNECTION_LIFETIME, MAX_HEADER_LENGTH, WRITE_TIMEOUT};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::coop::unconstrained;
 use tokio::time::sleep;
+use transport::limits::{CONNECTION_LIFETIME, MAX_HEADER_LENGTH, WRITE_TIMEOUT};
 
 use super::Content;
 use super::rarely::Rarely;

@@ -4,8 +4,8 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use shared::transport::ProxyHeader;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use transport::ProxyHeader;
 
 use super::entrance::{NoHeader, Refusals};
 use crate::metrics::Connections;

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use hyper::http::request::Parts;
 
-use shared::transport::client_network;
+use transport::client_network;
 
 use super::RequestId;
 

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::fmt;
 
 use hyper::header::HeaderValue;
-use shared::transport::ConnectionId;
+use transport::ConnectionId;
 use uuid::fmt::Hyphenated;
 use uuid::{Builder, Bytes, Uuid};
 
@@ -56,7 +56,7 @@ fn random_bytes() -> Option<Bytes> {
     POOL.with_borrow_mut(|pool| {
         if pool.is_empty() {
             let mut random = [[0; 16]; POOL_LENGTH];
-            shared::crypto::fill_random(random.as_flattened_mut()).ok()?;
+            attestation::crypto::fill_random(random.as_flattened_mut()).ok()?;
             pool.extend(random);
         }
         pool.pop()

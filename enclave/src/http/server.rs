@@ -7,10 +7,10 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::transport::limits::{DRAIN_TIMEOUT, MAX_ADMIN_CONNECTIONS, MAX_CONNECTIONS};
-use shared::transport::{Acceptor, Stream, announcement, listen, shutdown_signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use transport::limits::{DRAIN_TIMEOUT, MAX_ADMIN_CONNECTIONS, MAX_CONNECTIONS};
+use transport::{Acceptor, Stream, announcement, listen, shutdown_signal};
 
 use super::connection::Server;
 use super::entrance::Door;

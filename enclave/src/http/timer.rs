@@ -53,9 +53,9 @@ impl Sleep for ReadDelay {}
 mod tests {
     use std::future::pending;
 
-    use shared::transport::limits::HEADER_READ_TIMEOUT;
     use tokio::io::{AsyncReadExt, duplex};
     use tokio::time::{Instant, pause, sleep};
+    use transport::limits::HEADER_READ_TIMEOUT;
 
     use crate::clock::Pauses;
     use crate::http::Server;

@@ -5,9 +5,9 @@
 use std::io;
 use std::time::Duration;
 
-use shared::transport::{Endpoint, HEARTBEAT_PORT, connect};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
+use transport::{Endpoint, HEARTBEAT_PORT, connect};
 
 use super::InitError;
 

@@ -201,7 +201,7 @@ fn folder_with(files: &[(&str, &str)]) -> (tempfile::TempDir, std::path::PathBuf
 
 #[cfg(test)]
 mod tests {
-    use shared::transport::Endpoint;
+    use transport::Endpoint;
 
     use super::*;
     use crate::config::Config;

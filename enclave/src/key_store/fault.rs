@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::kms::ConnectionState;
+use kms_api::ConnectionState;
 use thiserror::Error;
 
 #[cfg(feature = "pkcs11")]

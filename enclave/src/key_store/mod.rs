@@ -18,11 +18,11 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use shared::kms::{
+use attestation::time::UnixMillis;
+use kms_api::{
     ConnectionErrorCode, ConnectionState, CreationDate, CustomKeyStoreType,
     CustomKeyStoresListEntry, XksProxyConfiguration, XksProxyConnectivity,
 };
-use shared::time::UnixMillis;
 
 pub(crate) use self::fault::KeyStoreFault;
 #[cfg(feature = "pkcs11")]
@@ -198,7 +198,7 @@ impl KeyStore {
             trust_anchor_certificate: None,
             connection_state,
             connection_error_code,
-            creation_date: CreationDate(self.created),
+            creation_date: CreationDate(self.created.as_millis()),
             xks_proxy_configuration: None,
         };
         match &self.kind {

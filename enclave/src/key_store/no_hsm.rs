@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use shared::kms::{ConnectionErrorCode, ConnectionState};
+use kms_api::{ConnectionErrorCode, ConnectionState};
 
 use super::fault::KeyStoreFault;
 use super::settings::{HsmSettings, KeyStoreErrorReason};

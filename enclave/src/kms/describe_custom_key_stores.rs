@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use shared::kms::{DescribeCustomKeyStores, DescribeCustomKeyStoresResponse, Operation};
+use kms_api::{DescribeCustomKeyStores, DescribeCustomKeyStoresResponse, Operation};
 use zeroize::Zeroizing;
 
 use super::Call;

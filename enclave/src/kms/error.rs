@@ -1,7 +1,7 @@
 //! The one table from an error to what a stranger is told of it.
 
-use shared::attestation::{MalformedDocument, RecipientKeyError, UntrustedDocument};
-use shared::kms::{ErrorType, KmsError, Operation, RequestError};
+use attestation::{MalformedDocument, RecipientKeyError, UntrustedDocument};
+use kms_api::{ErrorType, KmsError, Operation, RequestError};
 use thiserror::Error;
 use tracing::field;
 

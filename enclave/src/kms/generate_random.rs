@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use shared::kms::GenerateRandom;
+use kms_api::GenerateRandom;
 
 use super::Call;
 use super::generator::Outcome;

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use shared::attestation::{Trust, Verifier};
-use shared::kms::Operation;
+use attestation::{Trust, Verifier};
+use kms_api::Operation;
 use zeroize::Zeroizing;
 
 use super::error::Refusal;

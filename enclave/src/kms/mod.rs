@@ -7,10 +7,10 @@ mod generator;
 mod refusal_log;
 mod request;
 
+use attestation::UnverifiedDocument;
 use hyper::header;
 use hyper::http::request::Parts;
-use shared::attestation::UnverifiedDocument;
-use shared::kms::{CONTENT_TYPE, KmsError, NumberOfBytes, Operation, TARGET_HEADER};
+use kms_api::{CONTENT_TYPE, KmsError, NumberOfBytes, Operation, TARGET_HEADER};
 use zeroize::Zeroizing;
 
 use self::error::Refusal;

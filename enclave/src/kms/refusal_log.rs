@@ -3,7 +3,7 @@
 use std::array;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use shared::kms::ErrorType;
+use kms_api::ErrorType;
 
 use super::error::Refusal;
 use crate::auth::Authenticator;

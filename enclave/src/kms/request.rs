@@ -2,12 +2,12 @@
 //! another type than one that came without, and no function leads from the first to the second: an
 //! answer in the clear to an attested request does not type-check.
 
-use shared::attestation::{
+use attestation::time::UnixMillis;
+use attestation::{
     Claims, ClockReading, DebugMode, MalformedDocument, MaxAge, RecipientKey, RecipientKeyError,
     Trust, UntrustedDocument, UnverifiedDocument, VerifiedDocument, Verifier,
 };
-use shared::kms::{GenerateRandom, NumberOfBytes};
-use shared::time::UnixMillis;
+use kms_api::{GenerateRandom, NumberOfBytes};
 
 /// A request as it was parsed.
 pub(super) enum Request {

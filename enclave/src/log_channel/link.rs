@@ -12,8 +12,8 @@ use nix::sys::socket::{
     send, setsockopt, socket,
 };
 use nix::sys::time::{TimeVal, TimeValLike};
-use shared::transport::Endpoint;
-use shared::transport::limits::MAX_VSOCK_WRITE;
+use transport::Endpoint;
+use transport::limits::MAX_VSOCK_WRITE;
 
 /// The open connection.
 #[derive(Debug)]

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver};
 use std::time::Instant;
 
-use shared::lines::{Lines, QUEUE_LENGTH};
 use tempfile::TempDir;
+use transport::lines::{Lines, QUEUE_LENGTH};
 
 use super::*;
 

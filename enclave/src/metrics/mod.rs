@@ -11,13 +11,13 @@ mod requests;
 use std::fmt;
 use std::sync::atomic::Ordering;
 
+use attestation::Familiarity;
+use kms_api::ConnectionState;
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use shared::attestation::Familiarity;
-use shared::kms::ConnectionState;
 
 pub(crate) use self::attestation_requests::AttestationRequests;
 pub(crate) use self::connections::Connections;

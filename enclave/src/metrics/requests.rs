@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use kms_api::{ErrorType, Operation};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
-use shared::kms::{ErrorType, Operation};
 
 use super::{Histogram, Label};
 use crate::audit::Ending;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use shared::nsm::Nsm;
+use nsm_device::Nsm;
 
 use super::device::Device;
 use super::fault::NsmFault;

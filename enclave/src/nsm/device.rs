@@ -5,9 +5,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use shared::attestation::{PcrValue, own_document_time};
-use shared::nsm::{Nsm, Request, Response};
-use shared::time::UnixMillis;
+use attestation::time::UnixMillis;
+use attestation::{PcrValue, own_document_time};
+use nsm_device::{Nsm, Request, Response};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::block::Block;

@@ -1,8 +1,8 @@
 //! A module for tests.
 
-use shared::crypto::fill_random;
-use shared::nsm::{ErrorCode, Nsm, NsmError, Request, Response};
-use shared::time::UnixMillis;
+use attestation::crypto::fill_random;
+use attestation::time::UnixMillis;
+use nsm_device::{ErrorCode, Nsm, NsmError, Request, Response};
 
 use crate::clock::{Clock, SystemClock};
 use crate::measurement::extended;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::nsm::{ErrorCode, NsmError};
+use nsm_device::{ErrorCode, NsmError};
 use thiserror::Error;
 
 use crate::entropy::HealthFault;

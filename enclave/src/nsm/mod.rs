@@ -23,9 +23,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use shared::nsm::Nsm;
-use shared::transport::limits::MAX_CONNECTIONS;
+use nsm_device::Nsm;
 use tokio::sync::oneshot;
+use transport::limits::MAX_CONNECTIONS;
 
 use self::attendant::Attendant;
 pub(crate) use self::block::Block;

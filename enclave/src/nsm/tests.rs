@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
-use shared::nsm::{ErrorCode, NsmError, Request, Response};
+use nsm_device::{ErrorCode, NsmError, Request, Response};
 use tokio::time::timeout;
 
 use super::fake::{Answer, FakeNsm, answer, document_at, working};

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use shared::attestation::{DebugMode, PCR_LENGTH};
+use attestation::{DebugMode, PCR_LENGTH};
 use thiserror::Error;
 
 use super::PlatformSettings;

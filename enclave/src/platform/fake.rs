@@ -1,7 +1,7 @@
 //! A platform whose module works, for tests of what stands on one.
 
-use shared::attestation::{Production, TrustAnchors};
-use shared::nsm::{NsmError, Request};
+use attestation::{Production, TrustAnchors};
+use nsm_device::{NsmError, Request};
 
 use super::Platform;
 use crate::audit::Audit;

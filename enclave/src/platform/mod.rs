@@ -9,13 +9,13 @@ mod settings;
 #[cfg(feature = "simulator")]
 mod simulated;
 
+use attestation::Trust;
 pub use checks::PlatformError;
 pub(crate) use checks::check_pcr0;
 use hyper::http::request::Parts;
 pub use nitro::Nitro;
+use nsm_device::Nsm;
 pub use settings::PlatformSettings;
-use shared::attestation::Trust;
-use shared::nsm::Nsm;
 #[cfg(feature = "simulator")]
 pub use simulated::Simulated;
 

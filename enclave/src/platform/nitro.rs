@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use shared::attestation::Production;
-use shared::nsm::NsmDevice;
+use attestation::Production;
+use nsm_device::NsmDevice;
 
 use super::checks::check_kernel;
 use super::{Platform, PlatformError, PlatformSettings};

@@ -3,16 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use attestation::{self, MAX_PCRS, PCR_LENGTH, PcrFamily, PcrValue};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
+use kms_api::{ErrorType, KmsError};
 use serde::{Deserialize, Deserializer, de};
-use shared::attestation::{self, MAX_PCRS, PCR_LENGTH, PcrFamily, PcrValue};
-use shared::kms::{ErrorType, KmsError};
-use shared::simulator::{
-    DocumentRequest, Readiness, SimulatedNsm, World, WorldError, default_pcrs,
-};
+use simulator::{DocumentRequest, Readiness, SimulatedNsm, World, WorldError, default_pcrs};
 
 use super::Platform;
 use crate::clock::Clock;

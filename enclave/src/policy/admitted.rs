@@ -1,8 +1,8 @@
 //! What was admitted, and its one delivery.
 
-use shared::attestation::{RecipientKey, RecipientKeyError, Trust};
-use shared::cms::{SealError, seal_into, sealed_length};
-use shared::kms::{GenerateRandomResponse, NumberOfBytes};
+use attestation::cms::{SealError, seal_into, sealed_length};
+use attestation::{RecipientKey, RecipientKeyError, Trust};
+use kms_api::{GenerateRandomResponse, NumberOfBytes};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -81,8 +81,8 @@ impl Admitted {
 
 #[cfg(test)]
 mod tests {
-    use shared::cms::ContentEncryption;
-    use shared::crypto::CryptoError;
+    use attestation::cms::ContentEncryption;
+    use attestation::crypto::CryptoError;
 
     use super::*;
     use crate::entropy::RandomBytes;

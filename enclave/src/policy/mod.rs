@@ -9,9 +9,9 @@ mod recipient;
 
 use std::net::IpAddr;
 
-use shared::attestation::{DebugMode, MaxAge, RecipientKeyError, Trust};
-use shared::kms::Operation;
-use shared::time::UnixMillis;
+use attestation::time::UnixMillis;
+use attestation::{DebugMode, MaxAge, RecipientKeyError, Trust};
+use kms_api::Operation;
 use thiserror::Error;
 
 pub use self::admitted::{Admitted, DeliveryError};

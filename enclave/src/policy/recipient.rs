@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use shared::attestation::{DebugMode, MaxAge, PCR_LENGTH, PcrFamily, PcrValue, Pcrs};
+use attestation::{DebugMode, MaxAge, PCR_LENGTH, PcrFamily, PcrValue, Pcrs};
 use thiserror::Error;
 
 use super::Denied;

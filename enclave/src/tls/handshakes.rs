@@ -7,9 +7,9 @@
 use std::future::IntoFuture;
 use std::io;
 
-use shared::transport::limits::{HANDSHAKE_PATIENCE, HANDSHAKE_TIMEOUT, MAX_HANDSHAKES};
 use thiserror::Error;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
+use transport::limits::{HANDSHAKE_PATIENCE, HANDSHAKE_TIMEOUT, MAX_HANDSHAKES};
 
 use crate::clock::{Deadline, Pauses, sleep};
 

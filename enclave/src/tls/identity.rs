@@ -4,12 +4,12 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::authority::{Authority, AuthorityError, Issued};
+use attestation::time::UnixMillis;
 use rustls::pki_types::{ServerName, UnixTime};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::time_provider::TimeProvider;
-use shared::time::UnixMillis;
-use shared::tls::{Authority, AuthorityError, Issued};
 
 use super::Now;
 
@@ -87,8 +87,8 @@ impl fmt::Debug for Renewing {
 mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
+    use attestation::tls::verify_chain;
     use rustls::pki_types::CertificateDer;
-    use shared::tls::verify_chain;
 
     use super::*;
 

@@ -5,9 +5,14 @@
 //! more by the system's clock. Nothing is accepted before a handshake has ended (no early data),
 //! nothing renegotiates, and no key is logged.
 
+mod authority;
+#[cfg(test)]
+mod chain_tests;
 mod handshakes;
 mod identity;
+mod key;
 mod outcome;
+mod private_key;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -15,20 +20,22 @@ mod tests;
 use std::fmt;
 use std::sync::Arc;
 
+use attestation::crypto::{CryptoError, tls_provider, tls_ticketer};
+use attestation::time::UnixMillis;
+use attestation::tls::CaBinding;
 use rustls::server::{NoServerSessionStorage, ServerConfig};
 use rustls::sign::SingleCertAndKey;
 use rustls::{CipherSuite, ProtocolVersion, ServerConnection};
-use shared::crypto::{CryptoError, tls_provider, tls_ticketer};
-use shared::time::UnixMillis;
-use shared::tls::{AuthorityError, CaBinding};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 
+pub use self::authority::{Authority, AuthorityError, Issued};
 use self::handshakes::{HandshakeError, Handshakes};
 use self::identity::{Renewing, TrustedTime};
 pub(crate) use self::outcome::TlsStream;
 use self::outcome::failure;
+pub(crate) use self::private_key::{InvalidPrivateKey, private_key_from_pem};
 pub use self::settings::TlsSettings;
 use crate::http::{Channel, TlsDetails};
 use crate::metrics::{Metrics, TlsHandshakes};

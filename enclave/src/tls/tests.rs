@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use attestation::crypto::PROVIDER;
 use rustls::client::{ClientConfig, Resumption, WebPkiServerVerifier};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -10,11 +11,10 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{
     ClientConnection, HandshakeKind, NamedGroup, RootCertStore, SupportedProtocolVersion,
 };
-use shared::crypto::PROVIDER;
-use shared::transport::limits::MAX_HANDSHAKES;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::JoinSet;
 use tokio_rustls::{TlsConnector, client};
+use transport::limits::MAX_HANDSHAKES;
 
 use super::*;
 

@@ -6,7 +6,7 @@ use std::net::{IpAddr, TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 
-use shared::transport::{ConnectionId, ProxyHeader};
+use transport::{ConnectionId, ProxyHeader};
 
 use super::process::{Simulator, get};
 

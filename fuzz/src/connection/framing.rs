@@ -1,7 +1,7 @@
 //! Where requests and answers begin and end (RFC 9112), told by our own few lines: `httparse` reads
 //! the heads, as hyper has it do, but what a body is, is counted here.
 
-use shared::transport::limits::MAX_HEADERS;
+use transport::limits::MAX_HEADERS;
 
 /// A request as far as it matters to its answer.
 pub(crate) struct Request<'a> {

@@ -1,10 +1,10 @@
 //! What answers must be like, whatever was sent.
 
+use attestation::cms::open;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use kms_api::CONTENT_TYPE;
 use serde_json::Value;
-use shared::cms::open;
-use shared::kms::CONTENT_TYPE;
 
 use super::framing::{self, Answer, Request};
 use crate::fixture;

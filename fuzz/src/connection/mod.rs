@@ -7,14 +7,14 @@ mod wire;
 use std::future::pending;
 use std::sync::Arc;
 
+use attestation::time::UnixMillis;
+use attestation::{Simulated, TrustAnchors};
 use enclave::Service;
 use enclave::audit::Audit;
 use enclave::config::{Config, Posture};
 use enclave::http::{Channel, Server};
 use enclave::platform::Platform;
-use shared::attestation::{Simulated, TrustAnchors};
-use shared::simulator::{SimulatedNsm, World};
-use shared::time::UnixMillis;
+use simulator::{SimulatedNsm, World};
 use tokio::runtime::{Builder, Runtime};
 
 use self::wire::Wire;

@@ -1,6 +1,6 @@
 //! Certificates: rows C of the corpus, each in its place.
 
-use shared::simulator::der;
+use simulator::der;
 
 use crate::certificate::{SIGNED, to_be_signed};
 use crate::fixture;

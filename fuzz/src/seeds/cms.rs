@@ -1,8 +1,8 @@
 //! Envelopes: as we seal them, as KMS has also written them, and damaged.
 
-use shared::attestation::{DebugMode, UnverifiedDocument};
-use shared::cms::seal;
-use shared::simulator::{der, sign_payload};
+use attestation::cms::seal;
+use attestation::{DebugMode, UnverifiedDocument};
+use simulator::{der, sign_payload};
 
 use crate::fixture;
 use crate::recipient_key::encryption;

@@ -1,6 +1,6 @@
 //! Whole documents: rows A of the corpus.
 
-use shared::simulator::sign_payload;
+use simulator::sign_payload;
 
 use crate::fixture;
 

@@ -1,6 +1,6 @@
 //! Recipient keys: rows D of the corpus.
 
-use shared::simulator::der;
+use simulator::der;
 
 const F4: &[u8] = &[1, 0, 1];
 const NULL: &[u8] = &[5, 0];

@@ -1,6 +1,6 @@
 //! PROXY headers: those of this relay, of others, and broken ones.
 
-use shared::transport::{ConnectionId, ProxyHeader};
+use transport::{ConnectionId, ProxyHeader};
 
 use super::damaged;
 

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use shared::crypto::{HmacSha256, SHA_256_LENGTH, Sha256};
+use attestation::crypto::{HmacSha256, SHA_256_LENGTH, Sha256};
 
 use crate::shorthand;
 

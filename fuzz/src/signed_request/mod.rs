@@ -9,8 +9,8 @@ use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use enclave::config::Config;
+use kms_api::CONTENT_TYPE;
 use serde_json::Value;
-use shared::kms::CONTENT_TYPE;
 
 use self::draft::{MANY, PAST, RECIPIENT, SESSION};
 use self::known::Outcome;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use shared::lines::Lines;
+use transport::lines::Lines;
 
 use super::whole::Held;
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use shared::transport::Episode;
+use transport::Episode;
 
 /// Connections of one enclave at a time: it has two, and two that have not been noticed to be gone.
 const MAX_OF_ENCLAVE: usize = 4;

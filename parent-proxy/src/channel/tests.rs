@@ -7,12 +7,12 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use shared::lines::QUEUE_LENGTH;
-use shared::transport::{Endpoint, connect, listen};
 use tempfile::TempDir;
 use tokio::io::{AsyncWriteExt, ReadBuf};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
+use transport::lines::QUEUE_LENGTH;
+use transport::{Endpoint, connect, listen};
 
 use super::lines::MAX_LINE_LENGTH;
 use super::*;

@@ -5,7 +5,7 @@ use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use shared::lines::Line;
+use transport::lines::Line;
 
 /// A line that waits, and its bytes among those of all that do.
 #[derive(Debug)]

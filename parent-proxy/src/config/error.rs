@@ -1,8 +1,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use shared::transport::Endpoint;
 use thiserror::Error;
+use transport::Endpoint;
 
 /// Why a configuration is refused.
 #[derive(Debug, Error)]

@@ -14,8 +14,8 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use clap::Parser;
-use shared::logging::{Format, Level};
-use shared::transport::{Endpoint, limits};
+use transport::logging::{Format, Level};
+use transport::{Endpoint, limits};
 
 pub use self::error::ConfigError;
 use self::settings::Settings;

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use serde::{Deserialize, Serialize};
-use shared::logging::{Format, Level};
-use shared::transport::Endpoint;
+use transport::Endpoint;
+use transport::logging::{Format, Level};
 
 use super::text::{Enclave, Listen, Route, Seconds, Text};
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer, Error};
 use serde::ser::{Serialize, Serializer};
-use shared::transport::{Endpoint, InvalidEndpoint};
 use thiserror::Error as ThisError;
+use transport::{Endpoint, InvalidEndpoint};
 
 /// The longest time that can be asked for: a year, in seconds.
 const MAX_SECONDS: u64 = 365 * 24 * 60 * 60;

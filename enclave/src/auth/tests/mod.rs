@@ -8,9 +8,9 @@ mod rules;
 
 use std::sync::Arc;
 
+use attestation::crypto::{HmacSha256, Sha256};
+use attestation::time::UnixMillis;
 use hyper::http::request::Parts;
-use shared::crypto::{HmacSha256, Sha256};
-use shared::time::UnixMillis;
 
 use super::*;
 use crate::principal::Principal;

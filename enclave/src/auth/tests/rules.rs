@@ -1,6 +1,6 @@
 //! Rules of date, scope, credentials and signature.
 
-use shared::kms::ErrorType;
+use kms_api::ErrorType;
 
 use super::super::credential::SigningKey;
 use super::*;

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use shared::crypto::Sha384;
+use attestation::crypto::Sha384;
 use zeroize::Zeroizing;
 
 use super::super::archive::{self, MAX_ARCHIVE_LENGTH, Named};

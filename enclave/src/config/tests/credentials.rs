@@ -1,6 +1,6 @@
 //! `[[credential]]`.
 
-use shared::time::UnixMillis;
+use attestation::time::UnixMillis;
 
 use super::*;
 

@@ -1,4 +1,4 @@
-use shared::crypto::Sha384;
+use attestation::crypto::Sha384;
 
 use super::*;
 use crate::measurement::{Measured, extended};

@@ -3,10 +3,11 @@
 use super::*;
 use crate::tls::TlsSettings;
 
-pub(super) const CERTIFICATE: &str = include_str!("../../../../tests/keys/tls/p256.crt.pem");
-pub(super) const KEY: &str = include_str!("../../../../tests/keys/tls/p256.pkcs8.pem");
-pub(super) const RSA_CERTIFICATE: &str = include_str!("../../../../tests/keys/tls/rsa.crt.pem");
-pub(super) const RSA_KEY: &str = include_str!("../../../../tests/keys/tls/rsa.pkcs1.pem");
+pub(super) const CERTIFICATE: &str = include_str!("../../../../tests/suite/keys/tls/p256.crt.pem");
+pub(super) const KEY: &str = include_str!("../../../../tests/suite/keys/tls/p256.pkcs8.pem");
+pub(super) const RSA_CERTIFICATE: &str =
+    include_str!("../../../../tests/suite/keys/tls/rsa.crt.pem");
+pub(super) const RSA_KEY: &str = include_str!("../../../../tests/suite/keys/tls/rsa.pkcs1.pem");
 
 pub(super) const PROVIDED: &str =
     "[tls]\nmode = \"provided\"\ncertificate = \"tls.crt\"\nprivate_key = \"tls.key\"\n";

@@ -18,8 +18,8 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use shared::attestation::TrustAnchors;
-use shared::time::UnixMillis;
+use attestation::TrustAnchors;
+use attestation::time::UnixMillis;
 
 use super::files::{MAX_FILE_LENGTH, read};
 use super::*;

@@ -1,6 +1,6 @@
 //! What becomes of a token's PIN.
 
-use shared::crypto::Sha384;
+use attestation::crypto::Sha384;
 
 use super::folder::Folder;
 use super::key_store::{HSM, PIN, folder, told, told_of, without};

@@ -99,7 +99,7 @@ fn production_has_no_name_for_what_is_simulated() {
 
 #[cfg(feature = "simulator")]
 mod simulated {
-    use shared::simulator::{Conditions, Fault, Onset};
+    use simulator::{Conditions, Fault, Onset};
 
     use super::*;
 

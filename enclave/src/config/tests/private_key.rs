@@ -1,6 +1,6 @@
 //! What becomes of a private key.
 
-use shared::crypto::Sha384;
+use attestation::crypto::Sha384;
 
 use super::folder::{CERTIFICATE, Folder, KEY, PROVIDED, RSA_CERTIFICATE, RSA_KEY};
 use super::*;
@@ -104,7 +104,7 @@ fn a_key_in_a_file_that_is_published_is_refused() {
 fn a_copy_of_a_key_in_what_is_published_is_found() {
     for (key, certificate) in [
         (KEY, CERTIFICATE),
-        (include_str!("../../../../tests/keys/tls/p256.sec1.pem"), CERTIFICATE),
+        (include_str!("../../../../tests/suite/keys/tls/p256.sec1.pem"), CERTIFICATE),
         (RSA_KEY, RSA_CERTIFICATE),
     ] {
         let folder = Folder::new(&[PROVIDED, "[trust]\nanchors = [\"beside\"]\n"].concat());
@@ -119,7 +119,7 @@ fn a_copy_of_a_key_in_what_is_published_is_found() {
         assert!(is_found(key));
         assert!(is_found(&key.replace('\n', "\r\n")));
         // Another's, too.
-        assert!(is_found(include_str!("../../../../tests/keys/tls/ed25519.pkcs8.pem")));
+        assert!(is_found(include_str!("../../../../tests/suite/keys/tls/ed25519.pkcs8.pem")));
         let lines = key.lines().filter(|line| !line.starts_with('-'));
         assert!(is_found(&lines.map(|line| format!("# {line}\n")).collect::<String>()));
     }

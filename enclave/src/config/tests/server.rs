@@ -1,7 +1,7 @@
 //! The table `[server]`, and flags in its place.
 
 use clap::Parser;
-use shared::transport::Endpoint;
+use transport::Endpoint;
 
 use super::*;
 

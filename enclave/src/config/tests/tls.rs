@@ -112,19 +112,19 @@ fn provided_takes_a_chain_and_a_key_in_any_form() {
     for (key, certificate, algorithm) in [
         (KEY, CERTIFICATE, SignatureAlgorithm::ECDSA),
         (
-            include_str!("../../../../tests/keys/tls/p256.sec1.pem"),
+            include_str!("../../../../tests/suite/keys/tls/p256.sec1.pem"),
             CERTIFICATE,
             SignatureAlgorithm::ECDSA,
         ),
         (RSA_KEY, RSA_CERTIFICATE, SignatureAlgorithm::RSA),
         (
-            include_str!("../../../../tests/keys/tls/rsa.pkcs8.pem"),
+            include_str!("../../../../tests/suite/keys/tls/rsa.pkcs8.pem"),
             RSA_CERTIFICATE,
             SignatureAlgorithm::RSA,
         ),
         (
-            include_str!("../../../../tests/keys/tls/ed25519.pkcs8.pem"),
-            include_str!("../../../../tests/keys/tls/ed25519.crt.pem"),
+            include_str!("../../../../tests/suite/keys/tls/ed25519.pkcs8.pem"),
+            include_str!("../../../../tests/suite/keys/tls/ed25519.crt.pem"),
             SignatureAlgorithm::ED25519,
         ),
     ] {
@@ -163,7 +163,7 @@ fn provided_needs_a_certificate_and_its_own_key() {
         ),
         (
             "tls.key",
-            include_str!("../../../../tests/keys/tls/secp256k1.pkcs8.pem"),
+            include_str!("../../../../tests/suite/keys/tls/secp256k1.pkcs8.pem"),
             &[
                 key,
                 "the private key in it is of no kind that can be used: RSA of 2048 bits or more, ECDSA \

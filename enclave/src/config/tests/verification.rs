@@ -1,6 +1,6 @@
 //! The table `[verification]`.
 
-use shared::attestation::CacheSizes;
+use attestation::CacheSizes;
 
 use super::*;
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use cryptoki::error::{Error as Pkcs11Error, RvError};
-use shared::kms::ConnectionErrorCode;
+use kms_api::ConnectionErrorCode;
 use thiserror::Error;
 
 use super::returned::{FunctionName, ReturnValue};

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use cryptoki::types::RawAuthPin;
-use shared::kms::MAX_NUMBER_OF_BYTES;
+use kms_api::MAX_NUMBER_OF_BYTES;
 use zeroize::Zeroizing;
 
 use super::super::settings::Token;

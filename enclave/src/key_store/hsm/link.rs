@@ -6,8 +6,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use shared::transport::limits::MAX_CONNECTIONS;
 use tokio::sync::oneshot;
+use transport::limits::MAX_CONNECTIONS;
 
 use super::calls::{Calls, STUCK_AFTER, Seat};
 use super::fault::HsmFault;

@@ -20,7 +20,7 @@ use std::thread;
 use std::time::Duration;
 
 use cryptoki::types::RawAuthPin;
-use shared::kms::{ConnectionErrorCode, ConnectionState};
+use kms_api::{ConnectionErrorCode, ConnectionState};
 
 use self::caller::Caller;
 use self::calls::Seat;
@@ -185,7 +185,7 @@ fn spawn(run: impl FnOnce() + Send + 'static) -> Result<(), KeyStoreErrorReason>
 
 #[cfg(test)]
 mod tests {
-    use shared::transport::limits::MAX_CONNECTIONS;
+    use transport::limits::MAX_CONNECTIONS;
 
     use super::*;
 

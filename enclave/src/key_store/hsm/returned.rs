@@ -4,7 +4,7 @@ use std::fmt;
 
 use cryptoki::context::Function;
 use cryptoki::error::RvError;
-use shared::kms::ConnectionErrorCode;
+use kms_api::ConnectionErrorCode;
 
 /// A function by its name in the standard, such as `C_GenerateRandom`.
 #[derive(Clone, Debug, PartialEq, Eq)]

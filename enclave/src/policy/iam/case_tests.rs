@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use shared::attestation::{PcrFamily, PcrValue};
-use shared::kms::Operation;
-use shared::time::UnixMillis;
+use attestation::time::UnixMillis;
+use attestation::{PcrFamily, PcrValue};
+use kms_api::Operation;
 
 use super::{Context, DecidedBy, Decision, Measurements, Policy, evaluate, explain};
 

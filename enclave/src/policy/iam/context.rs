@@ -3,9 +3,9 @@
 use std::fmt::{self, Debug, Display, Formatter};
 use std::net::IpAddr;
 
-use shared::attestation::{MAX_PCRS, PCR_LENGTH, PcrFamily, PcrValue, Pcrs};
-use shared::kms::Operation;
-use shared::time::UnixMillis;
+use attestation::time::UnixMillis;
+use attestation::{MAX_PCRS, PCR_LENGTH, PcrFamily, PcrValue, Pcrs};
+use kms_api::Operation;
 
 /// What is known of a request. What is `None` is a key that the request does not carry.
 #[derive(Clone, Copy, Debug)]

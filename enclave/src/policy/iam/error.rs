@@ -1,6 +1,6 @@
 //! Why a policy is refused at start.
 
-use shared::attestation::PcrFamily;
+use attestation::PcrFamily;
 use thiserror::Error;
 
 use super::Effect;

@@ -3,9 +3,9 @@
 use std::fmt::{self, Display, Formatter};
 use std::net::IpAddr;
 
+use attestation::PCR_LENGTH;
+use attestation::time::UnixMillis;
 use ipnet::{IpNet, Ipv4Net};
-use shared::attestation::PCR_LENGTH;
-use shared::time::UnixMillis;
 
 use super::context::{Key, Value};
 use super::error::Fault;

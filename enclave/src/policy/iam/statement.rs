@@ -1,6 +1,6 @@
 //! One statement: an effect, and which requests it applies to.
 
-use shared::kms::Operation;
+use kms_api::Operation;
 
 use super::Effect;
 use super::condition::Condition;

@@ -1,7 +1,7 @@
 //! Conditions that AWS takes, and that hold always or never: mistakes most likely, but none that
 //! policies written for AWS may be refused for.
 
-use shared::attestation::PCR_LENGTH;
+use attestation::PCR_LENGTH;
 
 use super::Policy;
 use super::condition::Condition;

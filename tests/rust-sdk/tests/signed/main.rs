@@ -1,5 +1,5 @@
 //! The AWS SDK for Rust, in front of a service that looks at signatures and policies: the rules of
-//! `tests/sigv4` that hold for every client.
+//! `tests/suite/sigv4` that hold for every client.
 
 #![expect(
     clippy::expect_used,
@@ -9,7 +9,7 @@
 )]
 
 mod sdk;
-#[path = "../../../sigv4/mod.rs"]
+#[path = "../../../suite/sigv4/mod.rs"]
 mod sigv4;
 
 use attested_recipient::{Document, RecipientKey, UnixMillis};
@@ -22,12 +22,12 @@ use crate::sigv4::table::{
 use crate::sigv4::{Attempt, Clocks, Skew, Trail};
 
 /// A key that everybody has.
-const KEY: &str = include_str!("../../../keys/rsa-2048.pem");
+const KEY: &str = include_str!("../../../suite/keys/rsa-2048.pem");
 
 fn simulator(
     now: impl Fn() -> UnixMillis + Send + Sync + 'static,
 ) -> (attested_recipient::Simulator, Trail) {
-    sigv4::simulator(concat!(env!("CARGO_MANIFEST_DIR"), "/../sigv4/config.toml").as_ref(), now)
+    sigv4::simulator(concat!(env!("CARGO_MANIFEST_DIR"), "/../suite/sigv4/config.toml").as_ref(), now)
 }
 
 #[test]

@@ -1,0 +1,124 @@
+use rustls_pki_types::{CertificateDer, ServerName};
+
+use attestation::time::UnixMillis;
+use attestation::tls::{CaBinding, UnboundTls, is_valid_for, verify_chain};
+
+use super::authority::{Authority, AuthorityError};
+
+const NOW: UnixMillis = UnixMillis::from_secs(1_790_000_000);
+const DAY: u64 = 24 * 60 * 60;
+
+fn authority(names: &[&str]) -> Authority {
+    let names: Vec<_> = names.iter().map(|name| ServerName::try_from(*name).unwrap()).collect();
+    Authority::generate(&names, NOW).unwrap()
+}
+
+fn chain(authority: &Authority, now: UnixMillis) -> Vec<CertificateDer<'static>> {
+    authority.issue(now).unwrap().certified.cert.clone()
+}
+
+#[test]
+fn a_connection_ends_at_the_authority_that_issued_its_certificate() {
+    for names in
+        [&["localhost"][..], &["127.0.0.1", "::1"], &["kms.eu-west-1.amazonaws.com", "::1"]]
+    {
+        let authority = authority(names);
+        let chain = chain(&authority, NOW);
+        let verified = verify_chain(&chain, &authority.binding(), NOW);
+        assert_eq!(verified.as_ref(), Ok(authority.certificate()), "{names:?}");
+    }
+}
+
+#[test]
+fn a_connection_that_ends_elsewhere_is_told_from_it() {
+    let (bound, other) = (authority(&["localhost"]), authority(&["localhost"]));
+    let (good, foreign) = (chain(&bound, NOW), chain(&other, NOW));
+    let verify = |chain: &[CertificateDer<'_>]| verify_chain(chain, &bound.binding(), NOW);
+    assert_eq!(verify(&[]), Err(UnboundTls::NoAuthority));
+    assert_eq!(verify(&good[..1]), Err(UnboundTls::NoAuthority));
+    assert_eq!(verify(&foreign), Err(UnboundTls::NoAuthority));
+    // The man in the middle shows the enclave's authority beside his own certificate.
+    let grafted = [foreign[0].clone(), good[1].clone()];
+    assert!(matches!(verify(&grafted), Err(UnboundTls::Path(_))));
+    let appended = [foreign[0].clone(), foreign[1].clone(), good[0].clone(), good[1].clone()];
+    assert!(matches!(verify(&appended), Err(UnboundTls::Path(_))));
+    // An authority is no server.
+    assert!(matches!(verify(&[good[1].clone()]), Err(UnboundTls::Path(_))));
+}
+
+#[test]
+fn what_the_attested_key_did_not_sign_is_not_taken_from_its_certificate() {
+    let authority = authority(&["localhost"]);
+    let chain = chain(&authority, NOW);
+    let verify = |changed: Vec<u8>| {
+        let chain = [chain[0].clone(), CertificateDer::from(changed)];
+        verify_chain(&chain, &authority.binding(), NOW)
+    };
+    // Another name to constrain it to, of the same length.
+    let mut certificate = chain[1].to_vec();
+    let at = certificate.windows(9).rposition(|window| window == b"localhost").unwrap();
+    certificate[at] = b'L';
+    assert_eq!(verify(certificate), Err(UnboundTls::NotSelfSigned));
+    let mut certificate = chain[1].to_vec();
+    *certificate.last_mut().unwrap() ^= 1;
+    assert_eq!(verify(certificate), Err(UnboundTls::NotSelfSigned));
+}
+
+#[test]
+fn a_certificate_is_good_for_a_day_and_its_authority_for_ever() {
+    let authority = authority(&["localhost"]);
+    let issued = authority.issue(NOW).unwrap();
+    assert!(issued.not_before < NOW && NOW < issued.renew_at && issued.renew_at < issued.not_after);
+    let verify = |at| verify_chain(&issued.certified.cert, &authority.binding(), at);
+    assert!(verify(issued.not_before).is_ok());
+    assert!(verify(issued.not_before.minus_secs(1)).is_err());
+    assert!(verify(issued.not_after).is_ok());
+    assert!(verify(issued.not_after.plus_secs(1)).is_err());
+    let later = NOW.plus_secs(10_000 * DAY);
+    let renewed = chain(&authority, later);
+    assert!(verify_chain(&renewed, &authority.binding(), later).is_ok());
+    assert_ne!(renewed[0], issued.certified.cert[0]);
+}
+
+#[test]
+fn a_certificate_is_for_its_names_alone() {
+    let certificate = &chain(&authority(&["localhost", "127.0.0.1", "::1"]), NOW)[0];
+    let is_valid = |name: &str| is_valid_for(certificate, &ServerName::try_from(name).unwrap());
+    assert!(["localhost", "LOCALHOST", "127.0.0.1", "::1"].into_iter().all(is_valid));
+    assert!(!["local", "a.localhost", "127.0.0.2", "::2"].into_iter().any(is_valid));
+    let name = ServerName::try_from("localhost").unwrap();
+    assert!(!is_valid_for(&CertificateDer::from(vec![0x30]), &name));
+}
+
+#[test]
+fn an_authority_needs_a_name_and_a_time_that_certificates_can_hold() {
+    assert_eq!(Authority::generate(&[], NOW).unwrap_err(), AuthorityError::NoName);
+    let end = UnixMillis::new(u64::MAX);
+    let names = [ServerName::try_from("localhost").unwrap()];
+    assert!(matches!(Authority::generate(&names, end), Err(AuthorityError::Time(_))));
+    assert!(matches!(authority(&["localhost"]).issue(end), Err(AuthorityError::Time(_))));
+}
+
+#[test]
+fn no_two_authorities_are_bound_alike() {
+    let [one, other] = [authority(&["localhost"]), authority(&["localhost"])];
+    assert_ne!(one.binding(), other.binding());
+    assert_eq!(CaBinding::from_user_data(&one.binding().to_user_data()), Ok(one.binding()));
+}
+
+#[test]
+fn no_bit_of_either_certificate_can_be_another() {
+    let authority = authority(&["localhost"]);
+    let good = chain(&authority, NOW);
+    for (position, certificate) in good.iter().enumerate() {
+        for at in 0..certificate.len() {
+            let mut changed = certificate.to_vec();
+            // Each byte in one bit: which, differs.
+            changed[at] ^= 1 << (at % 8);
+            let mut chain = good.clone();
+            chain[position] = CertificateDer::from(changed);
+            let verified = verify_chain(&chain, &authority.binding(), NOW);
+            assert!(verified.is_err(), "certificate {position}, byte {at}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The recipient's private key: the client's side, never the service's.
+
+use std::fmt;
+
+use rsa::pkcs1::DecodeRsaPrivateKey;
+use rsa::pkcs8::{DecodePrivateKey, EncodePublicKey};
+use rsa::sha2::Sha256;
+use sha2::Digest;
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::crypto::SystemRandom;
+use crate::{RecipientKeyError, check_spki};
+
+/// An RSA private key with the public half that a document carries. Wiped on drop; has no Clone.
+pub struct RecipientPrivateKey {
+    key: rsa::PrivateKey,
+    spki: Vec<u8>,
+}
+
+/// Why there is no private key.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum PrivateKeyError {
+    /// Neither PKCS#8 nor PKCS#1 PEM of an RSA key.
+    #[error(
+        "not an unencrypted RSA private key in PEM (BEGIN PRIVATE KEY or BEGIN RSA PRIVATE KEY)"
+    )]
+    NotRsaPem,
+    /// Not a size or exponent that a recipient may have.
+    #[error("not a recipient's key: {0}")]
+    Unfit(RecipientKeyError),
+    /// Generation failed.
+    #[error("an RSA key could not be generated")]
+    Generate,
+}
+
+impl RecipientPrivateKey {
+    /// A new RSA key of `bits` (2048, 3072 or 4096), from the provider's source of randomness.
+    ///
+    /// # Errors
+    /// For another size, or if the source of randomness fails.
+    pub fn generate(bits: usize) -> Result<Self, PrivateKeyError> {
+        if ![2048, 3072, 4096].contains(&bits) {
+            return Err(PrivateKeyError::Unfit(RecipientKeyError::ModulusSize { bits }));
+        }
+        let key =
+            rsa::PrivateKey::new(&mut SystemRandom, bits).map_err(|_| PrivateKeyError::Generate)?;
+        Self::from_rsa(key)
+    }
+
+    /// Reads a PEM file's text: PKCS#8 or PKCS#1, not encrypted.
+    ///
+    /// # Errors
+    /// If it is neither, or the key is not one that a recipient may have.
+    pub fn from_pem(pem: &str) -> Result<Self, PrivateKeyError> {
+        let key = rsa::PrivateKey::from_pkcs8_pem(pem)
+            .or_else(|_| rsa::PrivateKey::from_pkcs1_pem(pem))
+            .map_err(|_| PrivateKeyError::NotRsaPem)?;
+        Self::from_rsa(key)
+    }
+
+    fn from_rsa(key: rsa::PrivateKey) -> Result<Self, PrivateKeyError> {
+        let spki =
+            key.to_public_key().to_public_key_der().map_err(|_| PrivateKeyError::Generate)?;
+        let spki = spki.into_vec();
+        check_spki(&spki).map_err(PrivateKeyError::Unfit)?;
+        Ok(Self { key, spki })
+    }
+
+    /// The public half: DER SubjectPublicKeyInfo, for a document's `public_key`.
+    pub fn public_key_der(&self) -> &[u8] {
+        &self.spki
+    }
+
+    /// SHA-256 of [`public_key_der`](Self::public_key_der): how an envelope names its recipient.
+    pub fn subject_key_identifier(&self) -> [u8; 32] {
+        sha2::Sha256::digest(&self.spki).into()
+    }
+
+    /// Decrypts RSAES-OAEP (SHA-256, MGF1 with SHA-256), blinded.
+    pub(super) fn decrypt(&self, encrypted: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        self.key.oaep_decrypt::<Sha256>(encrypted).ok().map(Zeroizing::new)
+    }
+}
+
+impl fmt::Debug for RecipientPrivateKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("RecipientPrivateKey(..)")
+    }
+}

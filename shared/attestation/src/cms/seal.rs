@@ -1,0 +1,226 @@
+//! The sender's half: seals random bytes to a recipient's key.
+//!
+//! The layout is the one seen in real KMS answers: BER with indefinite lengths in the four outer
+//! layers, on which AWS's own C parser (aws-nitro-enclaves-sdk-c) insists.
+
+use std::{fmt, mem};
+
+use thiserror::Error;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use super::{RSAES_OAEP_SHA_256, oid};
+use crate::RecipientKey;
+use crate::crypto::{
+    self, AES_256_KEY_LENGTH, AES_BLOCK_LENGTH, CryptoError, OAEP_SEED_LENGTH, TAKES_OAEP_SEED,
+};
+
+/// The most bytes a `CiphertextForRecipient` may have, by the API's model.
+pub const MAX_CIPHERTEXT_LENGTH: usize = 6144;
+
+const INTEGER_2: [u8; 3] = [0x02, 0x01, 0x02];
+const END_OF_CONTENTS: [u8; 2] = [0x00, 0x00];
+const SKI_LENGTH: usize = 32;
+/// Bytes of all that is neither the encrypted key nor the content's OCTET STRING.
+const FORM_LENGTH: usize = 187;
+/// Bytes of a tag and a length from 256 on, as whatever holds a modulus of 2048 bits or more has.
+const LONG_HEADER_LENGTH: usize = 4;
+
+/// What is random in one envelope: the content-encryption key, the IV, and OAEP's seed. Fresh for
+/// each, wiped when it is sealed. It stays where it was drawn, so that no move leaves a copy.
+pub struct ContentEncryption(Box<Parts>);
+
+#[derive(Zeroize, ZeroizeOnDrop)]
+struct Parts {
+    key: [u8; AES_256_KEY_LENGTH],
+    iv: [u8; AES_BLOCK_LENGTH],
+    oaep_seed: [u8; OAEP_SEED_LENGTH],
+}
+
+impl ContentEncryption {
+    /// Has `fill` draw each part by itself. The seed is drawn if the crypto provider takes one
+    /// ([`TAKES_OAEP_SEED`]).
+    ///
+    /// # Errors
+    /// Those of `fill`.
+    pub fn draw<E>(mut fill: impl FnMut(&mut [u8]) -> Result<(), E>) -> Result<Self, E> {
+        let mut parts = Box::new(Parts {
+            key: [0; AES_256_KEY_LENGTH],
+            iv: [0; AES_BLOCK_LENGTH],
+            oaep_seed: [0; OAEP_SEED_LENGTH],
+        });
+        fill(&mut parts.key)?;
+        fill(&mut parts.iv)?;
+        if TAKES_OAEP_SEED {
+            fill(&mut parts.oaep_seed)?;
+        }
+        Ok(Self(parts))
+    }
+}
+
+impl fmt::Debug for ContentEncryption {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("ContentEncryption(..)")
+    }
+}
+
+/// Why nothing was sealed: a fault of ours, never of the caller.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum SealError {
+    /// The provider failed.
+    #[error(transparent)]
+    Crypto(#[from] CryptoError),
+    /// More content than the API can carry.
+    #[error("the content does not fit a CiphertextForRecipient")]
+    TooLong,
+    /// Other room than the envelope takes.
+    #[error("the room for the CiphertextForRecipient is not of its length")]
+    Room,
+}
+
+/// Seals `content` to `recipient`: the `CiphertextForRecipient`.
+///
+/// # Errors
+/// If the provider fails, or the content does not fit.
+pub fn seal(
+    recipient: &RecipientKey,
+    content: &[u8],
+    encryption: ContentEncryption,
+) -> Result<Vec<u8>, SealError> {
+    let mut envelope = vec![0; sealed_length(recipient, content.len())?];
+    seal_into(recipient, content, encryption, &mut envelope)?;
+    Ok(envelope)
+}
+
+/// Bytes of the envelope of so many bytes to `recipient`.
+///
+/// # Errors
+/// If they do not fit one.
+pub fn sealed_length(recipient: &RecipientKey, content_length: usize) -> Result<usize, SealError> {
+    let modulus_length = recipient.modulus_length();
+    if modulus_length + content_length + 256 > MAX_CIPHERTEXT_LENGTH {
+        return Err(SealError::TooLong);
+    }
+    let padded_length = padded_length(content_length);
+    Ok(FORM_LENGTH + modulus_length + header_length(padded_length) + padded_length)
+}
+
+/// Seals `content` to `recipient` into `envelope`, which has just its length
+/// ([`sealed_length`]).
+///
+/// # Errors
+/// If the provider fails, or the content does not fit; then `envelope` is wiped.
+pub fn seal_into(
+    recipient: &RecipientKey,
+    content: &[u8],
+    encryption: ContentEncryption,
+    envelope: &mut [u8],
+) -> Result<(), SealError> {
+    write_envelope(Writer(envelope), recipient, content, &encryption.0)
+        .inspect_err(|_| envelope.zeroize())
+}
+
+fn write_envelope(
+    mut out: Writer<'_>,
+    recipient: &RecipientKey,
+    content: &[u8],
+    encryption: &Parts,
+) -> Result<(), SealError> {
+    out.put(&[0x30, 0x80])?; // ContentInfo
+    out.put_tlv(0x06, oid::ENVELOPED_DATA)?;
+    out.put(&[0xa0, 0x80])?; // [0] EXPLICIT
+    out.put(&[0x30, 0x80])?; // EnvelopedData
+    out.put(&INTEGER_2)?;
+    put_recipient_infos(&mut out, recipient, encryption)?;
+    put_encrypted_content(&mut out, content, encryption)?;
+    out.put([END_OF_CONTENTS; 3].as_flattened())?;
+    match out.0 {
+        [] => Ok(()),
+        _ => Err(SealError::Room),
+    }
+}
+
+/// The SET of one KeyTransRecipientInfo, definite.
+fn put_recipient_infos(
+    out: &mut Writer<'_>,
+    recipient: &RecipientKey,
+    encryption: &Parts,
+) -> Result<(), SealError> {
+    let modulus_length = recipient.modulus_length();
+    let key_length = LONG_HEADER_LENGTH + modulus_length;
+    let info_length = INTEGER_2.len() + 2 + SKI_LENGTH + RSAES_OAEP_SHA_256.len() + key_length;
+    out.put_header(0x31, LONG_HEADER_LENGTH + info_length)?;
+    out.put_header(0x30, info_length)?;
+    out.put(&INTEGER_2)?;
+    out.put_tlv(0x80, recipient.subject_key_identifier())?;
+    out.put(&RSAES_OAEP_SHA_256)?;
+    out.put_header(0x04, modulus_length)?;
+    let encrypted_key = out.take(modulus_length)?;
+    Ok(recipient.oaep().encrypt(&encryption.key, &encryption.oaep_seed, encrypted_key)?)
+}
+
+/// EncryptedContentInfo, indefinite, its content one OCTET STRING.
+fn put_encrypted_content(
+    out: &mut Writer<'_>,
+    content: &[u8],
+    encryption: &Parts,
+) -> Result<(), SealError> {
+    out.put(&[0x30, 0x80])?;
+    out.put_tlv(0x06, oid::DATA)?;
+    out.put_header(0x30, 2 + oid::AES_256_CBC.len() + 2 + AES_BLOCK_LENGTH)?;
+    out.put_tlv(0x06, oid::AES_256_CBC)?;
+    out.put_tlv(0x04, &encryption.iv)?;
+    out.put(&[0xa0, 0x80])?;
+    let padded_length = padded_length(content.len());
+    out.put_header(0x04, padded_length)?;
+    let padded = out.take(padded_length)?;
+    Writer(padded).put(content)?;
+    crypto::aes_256_cbc_encrypt(&encryption.key, &encryption.iv, padded, content.len())?;
+    out.put([END_OF_CONTENTS; 2].as_flattened())
+}
+
+/// PKCS#7 always adds at least one byte.
+fn padded_length(content_length: usize) -> usize {
+    (content_length / AES_BLOCK_LENGTH + 1) * AES_BLOCK_LENGTH
+}
+
+/// What is still to be written.
+struct Writer<'a>(&'a mut [u8]);
+
+impl<'a> Writer<'a> {
+    /// The next bytes, to be written elsewhere.
+    fn take(&mut self, length: usize) -> Result<&'a mut [u8], SealError> {
+        let (taken, rest) =
+            mem::take(&mut self.0).split_at_mut_checked(length).ok_or(SealError::Room)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<(), SealError> {
+        self.take(bytes.len())?.copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn put_tlv(&mut self, tag: u8, content: &[u8]) -> Result<(), SealError> {
+        self.put_header(tag, content.len())?;
+        self.put(content)
+    }
+
+    /// A tag and a definite length, in DER's shortest form (X.690 section 10.1).
+    fn put_header(&mut self, tag: u8, length: usize) -> Result<(), SealError> {
+        let [.., high, low] = length.to_be_bytes();
+        match header_length(length) {
+            2 => self.put(&[tag, low]),
+            3 => self.put(&[tag, 0x81, low]),
+            _ => self.put(&[tag, 0x82, high, low]),
+        }
+    }
+}
+
+/// Bytes of a tag and such a length.
+fn header_length(length: usize) -> usize {
+    match length {
+        0..=0x7f => 2,
+        0x80..=0xff => 3,
+        _ => LONG_HEADER_LENGTH,
+    }
+}

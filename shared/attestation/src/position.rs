@@ -1,0 +1,35 @@
+//! Places in a document's chain.
+
+use std::fmt;
+
+/// Which certificate of a document's chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChainPosition {
+    /// `cabundle[index]`; 0 is the root.
+    Cabundle(usize),
+    /// The field `certificate`, whose key signed the document.
+    Leaf,
+}
+
+impl fmt::Display for ChainPosition {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cabundle(index) => write!(formatter, "cabundle[{index}]"),
+            Self::Leaf => formatter.write_str("the leaf certificate"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::UntrustedDocument;
+
+    #[test]
+    fn names_the_certificate_that_is_wrong() {
+        let of = |certificate| UntrustedDocument::NotCa { certificate }.to_string();
+        let rest = "is not a CA (critical basicConstraints with CA true)";
+        assert_eq!(of(ChainPosition::Cabundle(2)), format!("cabundle[2] {rest}"));
+        assert_eq!(of(ChainPosition::Leaf), format!("the leaf certificate {rest}"));
+    }
+}

@@ -1,0 +1,248 @@
+//! The recipient's key: what a document's `public_key` must be before anything is sealed to it.
+//!
+//! AWS documents RSA-2048; 3072 and 4096 are admitted as well, and the exponent is 65537 exactly:
+//! every other size or exponent only buys a caller more of our time.
+
+use std::fmt;
+
+use rsa::pkcs8::SubjectPublicKeyInfoRef;
+use rsa::pkcs8::der::asn1::{Null, UintRef};
+use rsa::pkcs8::der::{Decode, Reader, SliceReader};
+use rsa::pkcs8::spki::ObjectIdentifier;
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use crate::crypto::OaepPublicKey;
+
+/// RFC 8017 appendix C.
+const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+const MODULUS_BITS: [usize; 3] = [2048, 3072, 4096];
+const PUBLIC_EXPONENT: &[u8] = &[0x01, 0x00, 0x01];
+const PEM_PREFIX: &[u8] = b"-----BEGIN ";
+
+/// Why nothing can be sealed to a document's `public_key`.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum RecipientKeyError {
+    /// The document carries none.
+    #[error("the document has no public_key; request one that carries an RSA key as DER SPKI")]
+    Absent,
+    /// PEM text.
+    #[error("public_key is PEM; it must be DER (SubjectPublicKeyInfo)")]
+    Pem,
+    /// A bare PKCS#1 RSAPublicKey.
+    #[error("public_key is a PKCS#1 RSAPublicKey; it must be a DER SubjectPublicKeyInfo")]
+    Pkcs1,
+    /// Not canonical DER, or more than one SubjectPublicKeyInfo.
+    #[error("public_key is not one canonical DER SubjectPublicKeyInfo")]
+    NotSpki,
+    /// A key of another kind.
+    #[error("public_key is not of algorithm rsaEncryption with NULL parameters")]
+    Algorithm,
+    /// The RSAPublicKey inside is not canonical DER, or not of positive numbers.
+    #[error("public_key holds no canonical RSAPublicKey")]
+    NotRsaPublicKey,
+    /// Another size.
+    #[error("public_key has a modulus of {bits} bits; 2048, 3072 and 4096 are allowed")]
+    ModulusSize {
+        /// Its size.
+        bits: usize,
+    },
+    /// An even modulus.
+    #[error("public_key has an even modulus")]
+    EvenModulus,
+    /// Another exponent.
+    #[error("public_key has another public exponent than 65537")]
+    Exponent,
+    /// The crypto provider refuses it.
+    #[error("public_key is not a usable RSA key")]
+    Unusable,
+}
+
+/// An RSA key that came with a verified document and passed every check above.
+pub struct RecipientKey {
+    key: OaepPublicKey,
+    modulus_length: usize,
+    subject_key_identifier: [u8; 32],
+}
+
+impl RecipientKey {
+    /// Checks a SubjectPublicKeyInfo. Only a verified document calls this.
+    pub(crate) fn parse(spki: &[u8]) -> Result<Self, RecipientKeyError> {
+        let modulus_length = check_spki(spki)?;
+        let key = OaepPublicKey::from_spki(spki).map_err(|_| RecipientKeyError::Unusable)?;
+        Ok(Self { key, modulus_length, subject_key_identifier: Sha256::digest(spki).into() })
+    }
+
+    /// Bytes of the modulus, and of anything encrypted to this key.
+    pub fn modulus_length(&self) -> usize {
+        self.modulus_length
+    }
+
+    /// SHA-256 of the SubjectPublicKeyInfo as the document carries it.
+    pub fn subject_key_identifier(&self) -> &[u8; 32] {
+        &self.subject_key_identifier
+    }
+
+    pub(crate) fn oaep(&self) -> &OaepPublicKey {
+        &self.key
+    }
+}
+
+impl fmt::Debug for RecipientKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "RecipientKey(RSA-{})", self.modulus_length * 8)
+    }
+}
+
+/// Checks the form of a recipient's key; returns the modulus's length in bytes.
+///
+/// # Errors
+/// The first rule that `spki` breaks.
+pub fn check_spki(spki: &[u8]) -> Result<usize, RecipientKeyError> {
+    if spki.starts_with(PEM_PREFIX) {
+        return Err(RecipientKeyError::Pem);
+    }
+    let info = SubjectPublicKeyInfoRef::from_der(spki).map_err(|_| match rsa_numbers(spki) {
+        Ok(_) => RecipientKeyError::Pkcs1,
+        Err(_) => RecipientKeyError::NotSpki,
+    })?;
+    let has_null = info.algorithm.parameters.is_some_and(|any| any.decode_as::<Null>().is_ok());
+    if info.algorithm.oid != RSA_ENCRYPTION || !has_null {
+        return Err(RecipientKeyError::Algorithm);
+    }
+    let key = info.subject_public_key.as_bytes().ok_or(RecipientKeyError::NotSpki)?;
+    let (modulus, exponent) = rsa_numbers(key).map_err(|_| RecipientKeyError::NotRsaPublicKey)?;
+    let bits = bit_length(modulus);
+    if !MODULUS_BITS.contains(&bits) {
+        return Err(RecipientKeyError::ModulusSize { bits });
+    }
+    if modulus.last().is_none_or(|byte| byte & 1 == 0) {
+        return Err(RecipientKeyError::EvenModulus);
+    }
+    if exponent != PUBLIC_EXPONENT {
+        return Err(RecipientKeyError::Exponent);
+    }
+    Ok(modulus.len())
+}
+
+/// Modulus and exponent of a PKCS#1 RSAPublicKey, without leading zeros.
+fn rsa_numbers(der: &[u8]) -> rsa::pkcs8::der::Result<(&[u8], &[u8])> {
+    let mut reader = SliceReader::new(der)?;
+    let numbers = reader.sequence(|reader| {
+        let modulus = UintRef::decode(reader)?;
+        let exponent = UintRef::decode(reader)?;
+        rsa::pkcs8::der::Result::Ok((modulus.as_bytes(), exponent.as_bytes()))
+    })?;
+    reader.finish()?;
+    Ok(numbers)
+}
+
+fn bit_length(number: &[u8]) -> usize {
+    let leading = number.first().map_or(8, |byte| byte.leading_zeros());
+    (number.len() * 8).saturating_sub(usize::try_from(leading).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
+        let length = content.len();
+        let [.., high, low] = length.to_be_bytes();
+        let mut out = vec![tag];
+        match length {
+            0..=0x7f => out.push(low),
+            0x80..=0xff => out.extend([0x81, low]),
+            _ => out.extend([0x82, high, low]),
+        }
+        out.extend(content);
+        out
+    }
+
+    /// An odd number of `bits` bits as the content of an INTEGER.
+    fn modulus(bits: usize) -> Vec<u8> {
+        let mut number = vec![0xa5; bits.div_ceil(8)];
+        number[0] = 1 << ((bits - 1) % 8);
+        if number[0] & 0x80 != 0 {
+            number.insert(0, 0);
+        }
+        number
+    }
+
+    const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
+
+    fn pkcs1(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
+        tlv(0x30, &[tlv(2, modulus), tlv(2, exponent)].concat())
+    }
+
+    fn spki_of(oid: &[u8], parameters: &[u8], key: &[u8]) -> Vec<u8> {
+        let algorithm = tlv(0x30, &[&tlv(6, oid), parameters].concat());
+        tlv(0x30, &[algorithm, tlv(3, &[&[0], key].concat())].concat())
+    }
+
+    fn spki(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
+        spki_of(RSA, &[5, 0], &pkcs1(modulus, exponent))
+    }
+
+    const F4: &[u8] = &[1, 0, 1];
+
+    #[test]
+    fn shows_its_size_and_nothing_else() {
+        let pem = include_str!("../../../tests/suite/keys/rsa-3072.pem");
+        let private = crate::cms::RecipientPrivateKey::from_pem(pem).unwrap();
+        let key = RecipientKey::parse(private.public_key_der()).unwrap();
+        assert_eq!(format!("{key:?}"), "RecipientKey(RSA-3072)");
+    }
+
+    #[test]
+    fn accepts_the_three_sizes() {
+        for (bits, length, encoded) in [(2048, 256, 294), (3072, 384, 422), (4096, 512, 550)] {
+            let key = spki(&modulus(bits), F4);
+            assert_eq!(key.len(), encoded);
+            assert_eq!(check_spki(&key), Ok(length));
+        }
+    }
+
+    #[test]
+    fn refuses_other_sizes_and_exponents() {
+        use RecipientKeyError::{Exponent, ModulusSize};
+        for bits in [512, 1016, 1024, 2047, 2056, 8192, 16384] {
+            assert_eq!(check_spki(&spki(&modulus(bits), F4)), Err(ModulusSize { bits }));
+        }
+        for exponent in [&[0][..], &[1], &[2], &[3], &[4], &[1, 0, 0], &[2, 0, 0, 0, 1]] {
+            assert_eq!(check_spki(&spki(&modulus(2048), exponent)), Err(Exponent));
+        }
+    }
+
+    #[test]
+    fn refuses_other_numbers_and_encodings() {
+        use RecipientKeyError::*;
+        let good = spki(&modulus(2048), F4);
+        let mut even = modulus(2048);
+        *even.last_mut().unwrap() &= 0xfe;
+        let mut negative = modulus(2048);
+        negative.remove(0);
+        let pkcs1_key = pkcs1(&modulus(2048), F4);
+        let pss = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0a];
+        let indefinite = [&[0x30, 0x80], &good[4..], &[0, 0]].concat();
+        let trailing_inside = spki_of(RSA, &[5, 0], &[&pkcs1_key[..], &[0]].concat());
+        let padded = [&[0, 0], &modulus(2048)[..]].concat();
+        let cases: [(Vec<u8>, RecipientKeyError); 12] = [
+            (vec![], NotSpki),
+            (b"-----BEGIN PUBLIC KEY-----".to_vec(), Pem),
+            (pkcs1_key.clone(), Pkcs1),
+            ([&good[..], &[0]].concat(), NotSpki),
+            (indefinite, NotSpki),
+            (trailing_inside, NotRsaPublicKey),
+            (spki(&even, F4), EvenModulus),
+            (spki(&negative, F4), NotRsaPublicKey),
+            (spki(&padded, F4), NotRsaPublicKey),
+            (spki_of(&pss, &[5, 0], &pkcs1_key), Algorithm),
+            (spki_of(RSA, &[], &pkcs1_key), Algorithm),
+            (spki_of(&[0x2b, 0x65, 0x70], &[], &[7; 32]), Algorithm),
+        ];
+        for (key, expected) in cases {
+            assert_eq!(check_spki(&key), Err(expected), "{:x?}", key.get(..16));
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Certificates as text.
+
+use rsa::pkcs8::LineEnding;
+use rsa::pkcs8::der::pem;
+use rustls_pki_types::CertificateDer;
+
+/// Returns `certificate` as PEM.
+pub fn certificate_pem(certificate: &CertificateDer<'_>) -> String {
+    // It fails only for a certificate whose length overflows.
+    pem::encode_string("CERTIFICATE", LineEnding::LF, certificate).unwrap_or_default()
+}

@@ -1,0 +1,35 @@
+//! Envelopes that AWS KMS wrote.
+
+#![expect(clippy::unwrap_used, reason = "a failure here is a test's failure")]
+
+use std::fs;
+
+use attestation::cms::{OpenError, RecipientPrivateKey, open};
+
+mod vectors;
+
+#[test]
+fn opens_an_envelope_that_kms_wrote() {
+    let Some(vectors) = vectors::vectors("an envelope that KMS wrote") else { return };
+    let read = |name: &str| fs::read(vectors.join("cms").join(name)).unwrap();
+    let pem = String::from_utf8(read("edgebit_key.pem")).unwrap();
+    let key = RecipientPrivateKey::from_pem(&pem).unwrap();
+    let envelope = read("edgebit_ciphertext_for_recipient.ber");
+    assert_eq!(*open(&envelope, &key).unwrap(), read("edgebit_plaintext.bin"));
+}
+
+#[test]
+fn refuses_sha_1_and_the_envelopes_of_others() {
+    let Some(vectors) = vectors::vectors("envelopes that do not open") else { return };
+    let read = |name: &str| fs::read(vectors.join("cms").join(name)).unwrap();
+    let pem = String::from_utf8(read("edgebit_key.pem")).unwrap();
+    let key = RecipientPrivateKey::from_pem(&pem).unwrap();
+    for (name, expected) in [
+        ("brodyxchen_sha1oaep.ber", OpenError::KeyEncryption),
+        // Both are read to their end, the second with its content in a primitive [0].
+        ("awssdkc_input_ber.bin", OpenError::OtherRecipient),
+        ("awssdkc_input_ber_w_ctx.bin", OpenError::OtherRecipient),
+    ] {
+        assert_eq!(open(&read(name), &key).unwrap_err(), expected, "{name}");
+    }
+}

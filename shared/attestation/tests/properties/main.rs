@@ -1,0 +1,61 @@
+//! What holds for every input of a kind: sealed content opens to itself, and no changed document is
+//! accepted.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a failure here is a test's failure"
+)]
+
+mod changed_documents;
+mod sealed_content;
+
+use std::sync::Arc;
+
+use attestation::time::UnixMillis;
+use attestation::{
+    ClockReading, DebugMode, MaxAge, PcrFamily, Simulated, TrustAnchors, UnverifiedDocument,
+    VerifiedDocument,
+};
+use simulator::{DocumentRequest, World, default_pcrs};
+
+const NOW: UnixMillis = UnixMillis::from_secs(1_800_000_000);
+
+/// A simulated world at a time that stands still, and its root.
+struct Fixture {
+    world: World,
+    anchors: TrustAnchors<Simulated>,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let world = World::new(Arc::new(|| NOW)).unwrap();
+        let anchors = TrustAnchors::simulator_root(world.root_certificate());
+        Self { world, anchors }
+    }
+
+    fn document(&self, public_key: &[u8]) -> Vec<u8> {
+        let request = DocumentRequest {
+            family: PcrFamily::NitroEnclave,
+            pcrs: default_pcrs(PcrFamily::NitroEnclave),
+            public_key: Some(public_key.to_vec()),
+            user_data: Some(b"user data".to_vec()),
+            nonce: None,
+            age_seconds: 0,
+        };
+        self.world.document(request).unwrap()
+    }
+
+    /// `None`: refused, for its form or for its evidence.
+    fn verify(&self, document: Vec<u8>) -> Option<VerifiedDocument<Simulated>> {
+        UnverifiedDocument::parse(document)
+            .ok()?
+            .verify_live(
+                &self.anchors,
+                ClockReading::given(NOW),
+                MaxAge::default(),
+                DebugMode::Refuse,
+            )
+            .ok()
+    }
+}

@@ -1,0 +1,75 @@
+//! Opening undoes sealing, for every length of content and every size of key.
+
+use std::convert::Infallible;
+
+use attestation::RecipientKey;
+use attestation::cms::{ContentEncryption, MAX_CIPHERTEXT_LENGTH, RecipientPrivateKey, open, seal};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use crate::Fixture;
+
+/// The most content the API can ask for.
+const MAX_CONTENT_LENGTH: usize = 1024;
+
+/// The most random bytes that one envelope takes: a key, an IV and a seed.
+const RANDOM_LENGTH: usize = 32 + 16 + 32;
+
+/// A recipient's two halves. The public one comes from a verified document: there is no other way.
+struct Recipient {
+    private: RecipientPrivateKey,
+    public: RecipientKey,
+}
+
+impl Recipient {
+    fn of_pem(pem: &str) -> Self {
+        let private = RecipientPrivateKey::from_pem(pem).unwrap();
+        let fixture = Fixture::new();
+        let document = fixture.verify(fixture.document(private.public_key_der())).unwrap();
+        Self { public: document.recipient_key().unwrap(), private }
+    }
+
+    /// Seals and opens; returns the envelope, so that others can be compared with it.
+    fn round_trip(&self, content: &[u8], random: &[u8; RANDOM_LENGTH]) -> Vec<u8> {
+        let mut random = random.iter().copied();
+        let encryption = ContentEncryption::draw(|part| {
+            part.fill_with(|| random.next().unwrap());
+            Ok::<_, Infallible>(())
+        });
+        let sealed = seal(&self.public, content, encryption.unwrap()).unwrap();
+        assert!(sealed.len() <= MAX_CIPHERTEXT_LENGTH, "{} of {}", sealed.len(), content.len());
+        assert_eq!(*open(&sealed, &self.private).unwrap(), content, "{} bytes", content.len());
+        sealed
+    }
+}
+
+#[test]
+fn opening_undoes_sealing_for_every_length_of_content() {
+    let recipient = Recipient::of_pem(include_str!("../../../../tests/suite/keys/rsa-2048.pem"));
+    let mut random = [0x5a; RANDOM_LENGTH];
+    for length in 1..=MAX_CONTENT_LENGTH {
+        random[..8].copy_from_slice(&u64::try_from(length).unwrap().to_be_bytes());
+        let content: Vec<u8> = (0..length).map(|at| (at * 7 + length).to_be_bytes()[7]).collect();
+        let sealed = recipient.round_trip(&content, &random);
+        // From eight bytes on, chance does not put the content there.
+        let is_visible = sealed.windows(length).any(|window| window == content);
+        assert!(length < 8 || !is_visible, "{length} bytes are sealed in the clear");
+    }
+}
+
+#[test]
+fn opening_undoes_sealing_for_larger_keys_and_any_content() {
+    for pem in [
+        include_str!("../../../../tests/suite/keys/rsa-3072.pem"),
+        include_str!("../../../../tests/suite/keys/rsa-4096.pem"),
+    ] {
+        let recipient = Recipient::of_pem(pem);
+        let config = ProptestConfig { cases: 48, failure_persistence: None, ..Default::default() };
+        proptest!(config, |(
+            content in vec(any::<u8>(), 1..=MAX_CONTENT_LENGTH),
+            random in vec(any::<u8>(), RANDOM_LENGTH),
+        )| {
+            recipient.round_trip(&content, random.as_array().unwrap());
+        });
+    }
+}

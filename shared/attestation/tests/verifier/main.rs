@@ -1,0 +1,396 @@
+//! What is remembered, what it saves, and that it decides nothing else.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a failure here is a test's failure"
+)]
+
+use std::sync::{Arc, Barrier};
+use std::thread;
+
+use attestation::crypto::Operations;
+use attestation::time::UnixMillis;
+use attestation::{
+    CacheSizes, ChainPosition, ClockReading, DebugMode, Familiarity, JudgedAt, MaxAge,
+    RecipientKeyError, Simulated, TrustAnchors, UntrustedDocument, UnverifiedDocument, Verifier,
+};
+use simulator::{CertificateSpec, Extension, Forgery, default_pcrs};
+
+const NOW: UnixMillis = UnixMillis::from_secs(1_800_000_000);
+/// The leaf's place below four CAs.
+const LEAF: usize = 4;
+const MANY: CacheSizes = CacheSizes { chains: 100, leaves: 100, documents: 100 };
+
+/// A chain whose certificates stay the same bytes, under which leaves and documents are issued.
+struct Issuer {
+    forgery: Forgery,
+    certificates: Vec<Vec<u8>>,
+}
+
+impl Issuer {
+    fn new() -> Self {
+        Self::of(Forgery::new(LEAF, NOW).unwrap())
+    }
+
+    fn of(forgery: Forgery) -> Self {
+        let certificates = forgery.certificates().unwrap();
+        Self { forgery, certificates }
+    }
+
+    /// Another leaf below the same CAs.
+    fn with_leaf(&self, change: impl FnOnce(&mut CertificateSpec)) -> Self {
+        let mut spec = self.forgery.specs[LEAF].clone();
+        change(&mut spec);
+        let key = |level| self.forgery.key(level).unwrap();
+        let leaf = spec.issue(key(LEAF).public_key(), key(LEAF - 1)).unwrap();
+        let mut certificates = self.certificates.clone();
+        certificates[LEAF] = leaf;
+        Self { forgery: self.forgery.clone(), certificates }
+    }
+
+    fn another_leaf(&self) -> Self {
+        self.with_leaf(|spec| spec.not_before = spec.not_before.plus_secs(1))
+    }
+
+    fn document(&self, nonce: u8) -> Vec<u8> {
+        self.document_of(|forgery| forgery.document.nonce = Some(vec![nonce]))
+    }
+
+    fn document_of(&self, change: impl FnOnce(&mut Forgery)) -> Vec<u8> {
+        let mut forgery = self.forgery.clone();
+        change(&mut forgery);
+        let chain: Vec<&[u8]> = self.certificates.iter().map(Vec::as_slice).collect();
+        forgery.sign_over(&chain).unwrap()
+    }
+
+    fn verifier(&self, sizes: CacheSizes) -> Verifier<Simulated> {
+        Verifier::new(TrustAnchors::simulator_root(&self.certificates[0]), sizes)
+    }
+}
+
+type Verdict = Result<(), UntrustedDocument>;
+
+/// The time of judgement of a document of `NOW`.
+fn at(time: UnixMillis) -> JudgedAt {
+    JudgedAt { reading: ClockReading::enclave(time), signed_at: NOW }
+}
+
+fn judge_at(verifier: &Verifier<Simulated>, document: &[u8], now: UnixMillis) -> Verdict {
+    let document = UnverifiedDocument::parse(document.to_vec()).unwrap();
+    let now = ClockReading::enclave(now);
+    verifier.verify_live(document, now, MaxAge::default(), DebugMode::Refuse).map(drop)
+}
+
+fn judge(verifier: &Verifier<Simulated>, document: &[u8]) -> Verdict {
+    judge_at(verifier, document, NOW)
+}
+
+/// The signatures that judging a good document takes.
+fn cost(verifier: &Verifier<Simulated>, document: &[u8]) -> u64 {
+    let (verdict, operations) = Operations::of(|| judge(verifier, document));
+    assert_eq!(verdict, Ok(()));
+    operations.signature_verifications
+}
+
+#[test]
+fn verifies_each_signature_once() {
+    let issuer = Issuer::new();
+    let verifier = issuer.verifier(MANY);
+    let first = issuer.document(1);
+    assert_eq!(cost(&verifier, &first), 5);
+    assert_eq!(cost(&verifier, &first), 0);
+    assert_eq!(cost(&verifier, &issuer.document(2)), 1);
+    let other = issuer.another_leaf();
+    assert_eq!(cost(&verifier, &other.document(3)), 2);
+    assert_eq!(cost(&verifier, &other.document(4)), 1);
+    assert_eq!(Familiarity::ALL.map(|familiarity| verifier.verified(familiarity)), [1, 1, 2, 1]);
+}
+
+#[test]
+fn remembers_each_kind_by_itself_and_nothing_where_there_is_no_room() {
+    let issuer = Issuer::new();
+    let costs = |sizes| {
+        let verifier = issuer.verifier(sizes);
+        let first = issuer.document(1);
+        let documents = [&first, &first, &issuer.document(2), &issuer.another_leaf().document(3)];
+        documents.map(|document| cost(&verifier, document))
+    };
+    let CacheSizes { chains, leaves, documents } = MANY;
+    assert_eq!(costs(CacheSizes::NONE), [5, 5, 5, 5]);
+    assert_eq!(costs(CacheSizes { chains, ..CacheSizes::NONE }), [5, 2, 2, 2]);
+    assert_eq!(costs(CacheSizes { leaves, ..CacheSizes::NONE }), [5, 1, 1, 5]);
+    assert_eq!(costs(CacheSizes { documents, ..CacheSizes::NONE }), [5, 0, 5, 5]);
+}
+
+#[test]
+fn remembers_no_more_than_it_may() {
+    let issuer = Issuer::new();
+    let verifier = issuer.verifier(CacheSizes { documents: 2, ..MANY });
+    let documents: Vec<_> = (0..20).map(|nonce| issuer.document(nonce)).collect();
+    documents.iter().for_each(|document| judge(&verifier, document).unwrap());
+    let known = documents.iter().filter(|document| cost(&verifier, document) == 0).count();
+    assert!(known <= 2, "{known}");
+}
+
+#[test]
+fn remembers_nothing_that_was_refused() {
+    let issuer = Issuer::new();
+    let verifier = issuer.verifier(MANY);
+    let mut forged = issuer.document(1);
+    let last = forged.len() - 1;
+    forged[last] ^= 1;
+    let mut stranger = issuer.another_leaf();
+    let last = stranger.certificates[LEAF].len() - 1;
+    stranger.certificates[LEAF][last] ^= 1;
+    let stranger = stranger.document(2);
+    for (document, refusal, costs) in [
+        // The leaf's signature is the first of the chain's that is looked at.
+        (&stranger, UntrustedDocument::ChainSignature, [4, 4]),
+        (&forged, UntrustedDocument::DocumentSignature, [5, 1]),
+        (&stranger, UntrustedDocument::ChainSignature, [1, 1]),
+    ] {
+        for cost in costs {
+            let (verdict, operations) = Operations::of(|| judge(&verifier, document));
+            assert_eq!(verdict.as_ref(), Err(&refusal));
+            assert!(operations.signature_verifications <= cost, "{operations:?} {cost}");
+            assert!(operations.signature_verifications > 0, "{refusal:?} was remembered");
+        }
+    }
+    assert_eq!(Familiarity::ALL.map(|familiarity| verifier.verified(familiarity)), [0; 4]);
+    assert_eq!(cost(&verifier, &issuer.document(1)), 1);
+}
+
+#[test]
+fn what_is_known_is_judged_by_every_other_rule_anew() {
+    let issuer = Issuer::new();
+    let verifier = issuer.verifier(MANY);
+    let document = issuer.document(1);
+    judge(&verifier, &document).unwrap();
+    let expires = issuer.forgery.specs[0].not_after;
+    let too_late = expires.plus_secs(1);
+    assert_eq!(
+        judge_at(&verifier, &document, too_late),
+        Err(UntrustedDocument::CertificateExpired {
+            certificate: ChainPosition::Cabundle(0),
+            not_after: expires,
+            at: at(too_late)
+        })
+    );
+    let old = NOW.plus_secs(301);
+    let too_old = UntrustedDocument::TooOld { max_age_secs: 300, at: at(old) };
+    assert_eq!(judge_at(&verifier, &document, old), Err(too_old));
+    let now = NOW.minus_secs(61);
+    let future = UntrustedDocument::FromTheFuture { at: at(now) };
+    assert_eq!(judge_at(&verifier, &document, now), Err(future));
+    // And once more as it was.
+    assert_eq!(cost(&verifier, &document), 0);
+}
+
+#[test]
+fn each_certificate_of_a_known_document_is_judged_at_each_time() {
+    for level in 0..=LEAF {
+        let certificate =
+            if level == LEAF { ChainPosition::Leaf } else { ChainPosition::Cabundle(level) };
+        let (not_before, not_after) = (NOW.minus_secs(10), NOW.plus_secs(10));
+        let mut forgery = Forgery::new(LEAF, NOW).unwrap();
+        forgery.specs[level].not_before = not_before;
+        forgery.specs[level].not_after = not_after;
+        let issuer = Issuer::of(forgery);
+        let verifier = issuer.verifier(MANY);
+        let document = issuer.document(1);
+        judge(&verifier, &document).unwrap();
+        assert_eq!(judge_at(&verifier, &document, not_before), Ok(()));
+        assert_eq!(judge_at(&verifier, &document, not_after), Ok(()));
+        let late = not_after.plus_secs(1);
+        let at = at(late);
+        let expired = UntrustedDocument::CertificateExpired { certificate, not_after, at };
+        assert_eq!(judge_at(&verifier, &document, late), Err(expired));
+    }
+}
+
+#[test]
+fn what_was_verified_within_the_leeway_widens_no_validity() {
+    // The leaf's validity cannot be ahead of a document's timestamp, which refuses first.
+    for level in 0..LEAF {
+        let certificate = ChainPosition::Cabundle(level);
+        let (not_before, not_after) = (NOW.plus_secs(60), NOW.plus_secs(70));
+        let mut forgery = Forgery::new(LEAF, NOW).unwrap();
+        forgery.specs[level].not_before = not_before;
+        forgery.specs[level].not_after = not_after;
+        let issuer = Issuer::of(forgery);
+        let verifier = issuer.verifier(MANY);
+        let (first, other) = (issuer.document(1), issuer.another_leaf());
+        let documents = [first, issuer.document(2), other.document(3)];
+        assert_eq!(cost(&verifier, &documents[0]), 5);
+        for document in &documents {
+            let early = NOW.minus_secs(1);
+            let refused = UntrustedDocument::CertificateNotYetValid {
+                certificate,
+                not_before,
+                at: at(early),
+            };
+            assert_eq!(judge_at(&verifier, document, early), Err(refused));
+            let late = not_after.plus_secs(1);
+            let refused =
+                UntrustedDocument::CertificateExpired { certificate, not_after, at: at(late) };
+            assert_eq!(judge_at(&verifier, document, late), Err(refused));
+        }
+        assert_eq!(documents.map(|document| cost(&verifier, &document)), [0, 1, 2]);
+    }
+}
+
+#[test]
+fn debug_mode_is_refused_of_a_document_that_was_admitted_with_it() {
+    let issuer = Issuer::new();
+    let verifier = issuer.verifier(MANY);
+    let bytes = issuer.document_of(|forgery| {
+        for index in 0..3 {
+            forgery.document.pcrs.insert(index, [0; 48]);
+        }
+    });
+    let judge = |debug_mode| {
+        let document = UnverifiedDocument::parse(bytes.clone()).unwrap();
+        verifier
+            .verify_live(document, ClockReading::enclave(NOW), MaxAge::default(), debug_mode)
+            .map(drop)
+    };
+    assert_eq!(judge(DebugMode::Allow), Ok(()));
+    assert_eq!(judge(DebugMode::Refuse), Err(UntrustedDocument::DebugMode));
+    assert_eq!(judge(DebugMode::Allow), Ok(()));
+}
+
+#[test]
+fn a_known_document_gives_its_own_claims() {
+    let issuer = Issuer::new();
+    let verifier = issuer.verifier(MANY);
+    for (nonce, times) in [(1, 2), (2, 2)] {
+        for _ in 0..times {
+            let document = UnverifiedDocument::parse(issuer.document(nonce)).unwrap();
+            let verified = verifier
+                .verify_live(
+                    document,
+                    ClockReading::enclave(NOW),
+                    MaxAge::default(),
+                    DebugMode::Refuse,
+                )
+                .unwrap();
+            assert_eq!(verified.claims().nonce(), Some(&[nonce][..]));
+            assert_eq!(verified.recipient_key().err(), Some(RecipientKeyError::Absent));
+            let pcrs = verified.claims().pcrs();
+            let expected = default_pcrs(pcrs.family());
+            assert!(
+                expected
+                    .iter()
+                    .all(|(index, value)| { pcrs.value(usize::from(*index)) == Some(value) })
+            );
+        }
+    }
+}
+
+#[test]
+fn one_bit_more_or_less_is_not_known() {
+    let issuer = Issuer::new();
+    let verifier = issuer.verifier(MANY);
+    let document = issuer.document(1);
+    judge(&verifier, &document).unwrap();
+    // The tag is not signed: the same claims, the same signature, other bytes.
+    let tagged = [&[0xd2], &document[..]].concat();
+    assert_eq!(cost(&verifier, &tagged), 1);
+    // The outer bits of each certificate's signature, which its issuer's signature is.
+    for level in 1..=LEAF {
+        let mut changed =
+            Issuer { forgery: issuer.forgery.clone(), certificates: issuer.certificates.clone() };
+        let last = changed.certificates[level].len() - 1;
+        changed.certificates[level][last] ^= 1;
+        let refused = Err(UntrustedDocument::ChainSignature);
+        assert_eq!(judge(&verifier, &changed.document(1)), refused, "{level}");
+    }
+}
+
+#[test]
+fn another_chain_of_the_same_names_and_root_is_not_known() {
+    let issuer = Issuer::new();
+    let verifier = issuer.verifier(MANY);
+    judge(&verifier, &issuer.document(1)).unwrap();
+    let again = Issuer::of(issuer.forgery.clone());
+    assert_eq!(again.certificates[0], issuer.certificates[0]);
+    assert_eq!(cost(&verifier, &again.document(1)), 5);
+}
+
+#[test]
+fn what_one_root_has_signed_is_not_known_under_another() {
+    let issuer = Issuer::new();
+    let other = Issuer::new().certificates.swap_remove(0);
+    let pem = rsa::pkcs8::der::pem::encode_string("CERTIFICATE", Default::default(), &other);
+    let mut anchors = TrustAnchors::simulator_root(&issuer.certificates[0]);
+    anchors.add_pem(pem.unwrap().as_bytes()).unwrap();
+    let verifier = Verifier::new(anchors, MANY);
+    judge(&verifier, &issuer.document(1)).unwrap();
+    let mut adopted = issuer;
+    adopted.certificates[0] = other;
+    let refused = Err(UntrustedDocument::ChainSignature);
+    assert_eq!(judge(&verifier, &adopted.document(2)), refused);
+    assert_eq!(judge(&verifier, &adopted.another_leaf().document(3)), refused);
+}
+
+#[test]
+fn a_chain_that_constrains_names_is_judged_whole_with_each_leaf() {
+    let mut forgery = Forgery::new(LEAF, NOW).unwrap();
+    // permittedSubtrees of one dNSName, which says nothing of a leaf without any.
+    let value = b"\x30\x0d\xa0\x0b\x30\x09\x82\x07example".to_vec();
+    let constraints = Extension { oid: vec![0x55, 0x1d, 30], critical: false, value };
+    forgery.specs[1].extensions.push(constraints);
+    let issuer = Issuer::of(forgery);
+    let verifier = issuer.verifier(MANY);
+    assert_eq!(cost(&verifier, &issuer.document(1)), 5);
+    assert_eq!(cost(&verifier, &issuer.document(2)), 1);
+    assert_eq!(cost(&verifier, &issuer.another_leaf().document(3)), 5);
+    // subjectAltName of another dNSName: what the first CA must not have below it.
+    let value = b"\x30\x07\x82\x05other".to_vec();
+    let name = Extension { oid: vec![0x55, 0x1d, 17], critical: false, value };
+    let named = issuer.with_leaf(|spec| spec.extensions.push(name));
+    assert_eq!(judge(&verifier, &named.document(4)), Err(UntrustedDocument::ChainPath));
+}
+
+#[test]
+fn a_leaf_is_not_refused_for_another_that_was_refused_with_the_same_new_chain() {
+    let issuer = Issuer::new();
+    let verifier = issuer.verifier(MANY);
+    verifier.refuse_chain(&issuer.certificates[..LEAF], UntrustedDocument::ChainSignature);
+    assert_eq!(cost(&verifier, &issuer.document(1)), 5);
+    assert_eq!(cost(&verifier, &issuer.another_leaf().document(2)), 2);
+}
+
+/// The signatures verified by all together, if each judges one of these at once.
+fn cost_at_once(verifier: &Arc<Verifier<Simulated>>, documents: Vec<Vec<u8>>) -> u64 {
+    let barrier = Arc::new(Barrier::new(documents.len()));
+    let judges: Vec<_> = documents
+        .into_iter()
+        .map(|document| {
+            let (verifier, barrier) = (Arc::clone(verifier), Arc::clone(&barrier));
+            thread::spawn(move || {
+                barrier.wait();
+                cost(&verifier, &document)
+            })
+        })
+        .collect();
+    judges.into_iter().map(|judge| judge.join().unwrap()).sum()
+}
+
+#[test]
+fn first_sights_at_once_verify_once() {
+    for _ in 0..8 {
+        let issuer = Issuer::new();
+        let verifier = Arc::new(issuer.verifier(MANY));
+        assert_eq!(cost_at_once(&verifier, vec![issuer.document(1); 8]), 5);
+        let verifier = Arc::new(issuer.verifier(MANY));
+        let documents = (0..8).map(|nonce| issuer.document(nonce)).collect();
+        assert_eq!(cost_at_once(&verifier, documents), 4 + 8);
+        let verifier = Arc::new(issuer.verifier(MANY));
+        let leaf = |shift| issuer.with_leaf(|spec| spec.not_before = NOW.minus_secs(shift));
+        let documents = (1..=8).map(|shift| leaf(shift).document(1)).collect();
+        assert_eq!(cost_at_once(&verifier, documents), 3 + 8 * 2);
+    }
+}

@@ -1,0 +1,218 @@
+//! A custom key store as the API shows it:
+//! <https://docs.aws.amazon.com/kms/latest/APIReference/API_CustomKeyStoresListEntry.html>.
+
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+/// One entry of a list.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct CustomKeyStoresListEntry<'a> {
+    /// Its id.
+    pub custom_key_store_id: &'a str,
+    /// Its name.
+    pub custom_key_store_name: &'a str,
+    /// What it is.
+    pub custom_key_store_type: CustomKeyStoreType,
+    /// The cluster; of CloudHSM alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cloud_hsm_cluster_id: Option<&'a str>,
+    /// What the cluster's certificates are signed with, in PEM; of CloudHSM alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trust_anchor_certificate: Option<&'a str>,
+    /// How it is.
+    pub connection_state: ConnectionState,
+    /// Why it is so; of FAILED alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connection_error_code: Option<ConnectionErrorCode>,
+    /// Since when it has been there.
+    pub creation_date: CreationDate,
+    /// Where it is; of an external key store alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub xks_proxy_configuration: Option<XksProxyConfiguration<'a>>,
+}
+
+/// Where keys are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum CustomKeyStoreType {
+    /// A CloudHSM cluster, or another HSM in its place.
+    AwsCloudhsm,
+    /// A key manager outside AWS.
+    ExternalKeyStore,
+}
+
+/// Whether a store can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionState {
+    /// It can.
+    Connected,
+    /// Not yet.
+    Connecting,
+    /// Not until what is wrong is mended.
+    Failed,
+    /// It is not meant to be.
+    Disconnected,
+}
+
+impl ConnectionState {
+    /// All of them.
+    pub const ALL: [Self; 4] =
+        [Self::Connected, Self::Connecting, Self::Failed, Self::Disconnected];
+
+    /// As it is on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Connected => "CONNECTED",
+            Self::Connecting => "CONNECTING",
+            Self::Failed => "FAILED",
+            Self::Disconnected => "DISCONNECTED",
+        }
+    }
+}
+
+impl Serialize for ConnectionState {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+/// Why a connection failed, as far as an HSM's can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionErrorCode {
+    /// The PIN is wrong, or has expired.
+    InvalidCredentials,
+    /// There is no such token.
+    ClusterNotFound,
+    /// The HSM went away, or does not answer.
+    NetworkErrors,
+    /// Anything else.
+    InternalError,
+    /// The PIN was wrong too often.
+    UserLockedOut,
+    /// The token has no user yet.
+    UserNotFound,
+    /// Another user is logged in.
+    UserLoggedIn,
+}
+
+impl ConnectionErrorCode {
+    /// As it is on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::InvalidCredentials => "INVALID_CREDENTIALS",
+            Self::ClusterNotFound => "CLUSTER_NOT_FOUND",
+            Self::NetworkErrors => "NETWORK_ERRORS",
+            Self::InternalError => "INTERNAL_ERROR",
+            Self::UserLockedOut => "USER_LOCKED_OUT",
+            Self::UserNotFound => "USER_NOT_FOUND",
+            Self::UserLoggedIn => "USER_LOGGED_IN",
+        }
+    }
+}
+
+impl Serialize for ConnectionErrorCode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+/// An external key store's proxy.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct XksProxyConfiguration<'a> {
+    /// By what way it is reached.
+    pub connectivity: XksProxyConnectivity,
+    /// `https://` and its host.
+    pub uri_endpoint: &'a str,
+    /// The path, which ends in `/kms/xks/v1` or a later version.
+    pub uri_path: &'a str,
+}
+
+/// By what way a proxy is reached.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum XksProxyConnectivity {
+    /// By its public name.
+    PublicEndpoint,
+}
+
+/// A point in time, in milliseconds since 1970. On the wire it is a number of seconds with a fraction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CreationDate(pub u64);
+
+impl Serialize for CreationDate {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(Duration::from_millis(self.0).as_secs_f64())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DescribeCustomKeyStoresResponse;
+
+    fn entry(connection_state: ConnectionState) -> CustomKeyStoresListEntry<'static> {
+        CustomKeyStoresListEntry {
+            custom_key_store_id: "cks-1",
+            custom_key_store_name: "a",
+            custom_key_store_type: CustomKeyStoreType::AwsCloudhsm,
+            cloud_hsm_cluster_id: None,
+            trust_anchor_certificate: None,
+            connection_state,
+            connection_error_code: None,
+            creation_date: CreationDate(1_499_288_695_918),
+            xks_proxy_configuration: None,
+        }
+    }
+
+    fn json(response: &DescribeCustomKeyStoresResponse<'_>) -> String {
+        String::from_utf8(response.to_json().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn an_empty_list_is_that_of_kms() {
+        let none = DescribeCustomKeyStoresResponse::new(Vec::new(), None);
+        assert_eq!(json(&none), r#"{"CustomKeyStores":[]}"#);
+    }
+
+    #[test]
+    fn members_that_an_entry_has_not_are_left_out() {
+        let bare = entry(ConnectionState::Connected);
+        let failed = CustomKeyStoresListEntry {
+            cloud_hsm_cluster_id: Some("cluster-1"),
+            trust_anchor_certificate: Some("PEM"),
+            connection_error_code: Some(ConnectionErrorCode::UserLockedOut),
+            ..entry(ConnectionState::Failed)
+        };
+        let external = CustomKeyStoresListEntry {
+            custom_key_store_type: CustomKeyStoreType::ExternalKeyStore,
+            xks_proxy_configuration: Some(XksProxyConfiguration {
+                connectivity: XksProxyConnectivity::PublicEndpoint,
+                uri_endpoint: "https://a",
+                uri_path: "/kms/xks/v1",
+            }),
+            ..entry(ConnectionState::Disconnected)
+        };
+        let stores = vec![bare, failed, external];
+        let response = DescribeCustomKeyStoresResponse::new(stores, Some("m".to_owned()));
+        assert_eq!(
+            json(&response),
+            concat!(
+                r#"{"CustomKeyStores":[{"CustomKeyStoreId":"cks-1","CustomKeyStoreName":"a","#,
+                r#""CustomKeyStoreType":"AWS_CLOUDHSM","ConnectionState":"CONNECTED","#,
+                r#""CreationDate":1499288695.918},{"CustomKeyStoreId":"cks-1","#,
+                r#""CustomKeyStoreName":"a","CustomKeyStoreType":"AWS_CLOUDHSM","#,
+                r#""CloudHsmClusterId":"cluster-1","TrustAnchorCertificate":"PEM","#,
+                r#""ConnectionState":"FAILED","ConnectionErrorCode":"USER_LOCKED_OUT","#,
+                r#""CreationDate":1499288695.918},{"CustomKeyStoreId":"cks-1","#,
+                r#""CustomKeyStoreName":"a","CustomKeyStoreType":"EXTERNAL_KEY_STORE","#,
+                r#""ConnectionState":"DISCONNECTED","CreationDate":1499288695.918,"#,
+                r#""XksProxyConfiguration":{"Connectivity":"PUBLIC_ENDPOINT","#,
+                r#""UriEndpoint":"https://a","UriPath":"/kms/xks/v1"}}],"#,
+                r#""NextMarker":"m","Truncated":true}"#
+            )
+        );
+    }
+}

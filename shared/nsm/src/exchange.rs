@@ -1,0 +1,186 @@
+//! One request and its answer, but for the system call itself. The driver's crate would do it too,
+//! but leaves the answer, which may be random bytes, on the stack, and makes one error of all.
+
+use std::fmt;
+use std::io;
+
+use thiserror::Error;
+use zeroize::Zeroize;
+
+use super::{Request, Response};
+
+/// Bytes of a request that the driver takes (`NSM_REQUEST_MAX_SIZE` of Linux's nsm.c).
+const MAX_REQUEST_LENGTH: usize = 4096;
+
+/// Bytes of an answer that it gives (`NSM_RESPONSE_MAX_SIZE`).
+const MAX_RESPONSE_LENGTH: usize = 12_288;
+
+/// How often a call is made that signals interrupt.
+const MAX_ATTEMPTS: usize = 16;
+
+/// Why the device gave no answer.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum NsmError {
+    /// The system call failed.
+    #[error("{}", io::Error::from_raw_os_error(*errno))]
+    Ioctl {
+        /// Why: an `errno` of the system's.
+        errno: i32,
+    },
+    /// A request over 4,096 bytes.
+    #[error("the request is too long for the driver")]
+    RequestTooLong,
+    /// Bytes that are no answer.
+    #[error("the answer is not CBOR of the NSM's")]
+    Malformed,
+}
+
+/// Where answers arrive: one for all calls, wiped after each.
+pub(super) struct Buffer(Box<[u8; MAX_RESPONSE_LENGTH]>);
+
+impl Buffer {
+    pub(super) fn new() -> Self {
+        Self(Box::new([0; MAX_RESPONSE_LENGTH]))
+    }
+}
+
+impl fmt::Debug for Buffer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Buffer(..)")
+    }
+}
+
+/// Asks by `call`, which takes a request and the room for an answer and gives the answer's length,
+/// or an `errno`.
+pub(super) fn exchange(
+    request: &Request,
+    buffer: &mut Buffer,
+    mut call: impl FnMut(&[u8], &mut [u8]) -> Result<usize, i32>,
+) -> Result<Response, NsmError> {
+    let request = serde_cbor::to_vec(request).map_err(|_| NsmError::RequestTooLong)?;
+    if request.len() > MAX_REQUEST_LENGTH {
+        return Err(NsmError::RequestTooLong);
+    }
+    let buffer = buffer.0.as_mut_slice();
+    let mut attempts = 1;
+    let answer = loop {
+        match call(&request, buffer) {
+            Err(libc::EINTR) if attempts < MAX_ATTEMPTS => attempts += 1,
+            Err(errno) => break Err(NsmError::Ioctl { errno }),
+            Ok(length) => break decode(buffer, length),
+        }
+    };
+    buffer.zeroize();
+    answer
+}
+
+fn decode(buffer: &[u8], length: usize) -> Result<Response, NsmError> {
+    let answer = buffer.get(..length).ok_or(NsmError::Malformed)?;
+    serde_cbor::from_slice(answer).map_err(|_| NsmError::Malformed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorCode;
+
+    /// What comes of calls that end like this, one after the other.
+    fn asked(
+        mut ends: impl FnMut(&mut [u8]) -> Result<usize, i32>,
+    ) -> (Result<Response, NsmError>, Buffer) {
+        let mut buffer = Buffer::new();
+        let answer = exchange(&Request::GetRandom, &mut buffer, |request, response| {
+            // {"GetRandom": null} is what a unit variant is not: it is its name.
+            assert_eq!(request, b"\x69GetRandom");
+            ends(response)
+        });
+        (answer, buffer)
+    }
+
+    fn answering(response: &Response) -> impl FnMut(&mut [u8]) -> Result<usize, i32> {
+        let encoded = serde_cbor::to_vec(response).unwrap();
+        move |buffer| {
+            buffer[..encoded.len()].copy_from_slice(&encoded);
+            Ok(encoded.len())
+        }
+    }
+
+    #[test]
+    fn gives_the_answer_and_wipes_where_it_arrived() {
+        let random = vec![0xa5; 256];
+        let (answer, buffer) = asked(answering(&Response::GetRandom { random: random.clone() }));
+        assert!(matches!(answer, Ok(Response::GetRandom { random: given }) if given == random));
+        assert_eq!(*buffer.0, [0; MAX_RESPONSE_LENGTH]);
+    }
+
+    #[test]
+    fn wipes_what_arrived_with_an_error_as_well() {
+        for end in [Err(libc::EIO), Ok(3), Ok(MAX_RESPONSE_LENGTH + 1)] {
+            let (answer, buffer) = asked(|buffer| {
+                buffer.fill(0xff);
+                end
+            });
+            assert!(answer.is_err());
+            assert_eq!(*buffer.0, [0; MAX_RESPONSE_LENGTH]);
+        }
+    }
+
+    #[test]
+    fn names_the_error_of_the_system() {
+        for errno in [libc::EIO, libc::EMSGSIZE, libc::ETIMEDOUT, libc::ENOTTY] {
+            let (answer, _) = asked(|_| Err(errno));
+            assert_eq!(answer.err(), Some(NsmError::Ioctl { errno }));
+        }
+        let text = NsmError::Ioctl { errno: libc::EIO }.to_string();
+        assert_eq!(text, "Input/output error (os error 5)");
+    }
+
+    #[test]
+    fn asks_again_after_an_interruption_but_not_for_ever() {
+        let mut good = answering(&Response::LockPCR);
+        let mut interruptions = 15;
+        let (answer, _) = asked(|buffer| match interruptions {
+            0 => good(buffer),
+            _ => {
+                interruptions -= 1;
+                Err(libc::EINTR)
+            }
+        });
+        assert!(matches!(answer, Ok(Response::LockPCR)));
+        let mut calls = 0;
+        let (answer, _) = asked(|_| {
+            calls += 1;
+            Err(libc::EINTR)
+        });
+        assert_eq!(answer.err(), Some(NsmError::Ioctl { errno: libc::EINTR }));
+        assert_eq!(calls, MAX_ATTEMPTS);
+    }
+
+    #[test]
+    fn refuses_what_is_no_answer() {
+        let good = serde_cbor::to_vec(&Response::LockPCR).unwrap();
+        let trailing = [&good[..], &[0]].concat();
+        for bytes in [&[][..], &[0xff], b"\x69GetRandom", &good[..good.len() - 1], &trailing] {
+            let (answer, _) = asked(|buffer| {
+                buffer[..bytes.len()].copy_from_slice(bytes);
+                Ok(bytes.len())
+            });
+            assert_eq!(answer.err(), Some(NsmError::Malformed), "{bytes:x?}");
+        }
+        let (answer, _) = asked(|_| Ok(MAX_RESPONSE_LENGTH + 1));
+        assert_eq!(answer.err(), Some(NsmError::Malformed));
+    }
+
+    #[test]
+    fn an_error_code_of_the_module_is_an_answer() {
+        let (answer, _) = asked(answering(&Response::Error(ErrorCode::InvalidIndex)));
+        assert!(matches!(answer, Ok(Response::Error(ErrorCode::InvalidIndex))));
+    }
+
+    #[test]
+    fn makes_no_call_with_a_request_that_the_driver_does_not_take() {
+        let request = Request::ExtendPCR { index: 16, data: vec![0; MAX_REQUEST_LENGTH] };
+        let answer = exchange(&request, &mut Buffer::new(), |_, _| panic!("a call"));
+        assert_eq!(answer.err(), Some(NsmError::RequestTooLong));
+    }
+}

@@ -1,0 +1,415 @@
+//! A simulated Nitro Secure Module: the whole command set, over the CBOR that the driver carries.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use serde_bytes::ByteBuf;
+use sha2::{Digest as _, Sha384};
+use zeroize::Zeroize;
+
+use super::conditions::{Conditions, Course, Fault, Readiness};
+use super::draws::Draws;
+use super::forge::default_pcrs;
+use super::world::{DocumentRequest, World};
+use attestation::crypto;
+use attestation::{MAX_PCRS, PCR_LENGTH, PcrFamily, PcrValue};
+use nsm_device::{Digest, ErrorCode, Nsm, NsmError, RANDOM_BLOCK_LENGTH, Request, Response};
+
+/// The driver's buffers, in bytes.
+const MAX_REQUEST_LENGTH: usize = 4096;
+const MAX_RESPONSE_LENGTH: usize = 12_288;
+/// What fits each field of an attestation request, in bytes.
+const MAX_FIELD_LENGTH: usize = 1024;
+/// Registers that are locked when an enclave boots.
+const LOCKED_AT_BOOT: usize = 16;
+
+/// How long the driver waits for the hypervisor before it gives up (`NSM_DEFAULT_TIMEOUT_MSECS` of Linux's
+/// nsm.c).
+const DRIVER_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// A CBOR break where an item should begin.
+const BREAK: u8 = 0xff;
+
+#[derive(Clone, Copy, Debug)]
+struct Register {
+    value: PcrValue,
+    locked: bool,
+}
+
+/// The module of one simulated enclave.
+#[derive(Debug)]
+pub struct SimulatedNsm {
+    world: Arc<World>,
+    registers: [Register; MAX_PCRS],
+    course: Course,
+    draws: Draws,
+}
+
+impl SimulatedNsm {
+    /// A freshly booted enclave in `world`, whose module works well.
+    pub fn new(world: Arc<World>) -> Self {
+        Self::under(Conditions::default(), world)
+    }
+
+    /// A freshly booted enclave in `world`, whose module is slow or breaks.
+    pub fn under(conditions: Conditions, world: Arc<World>) -> Self {
+        let mut registers = [Register { value: [0; PCR_LENGTH], locked: false }; MAX_PCRS];
+        for register in registers.iter_mut().take(LOCKED_AT_BOOT) {
+            register.locked = true;
+        }
+        for (index, value) in default_pcrs(PcrFamily::NitroEnclave) {
+            if let Some(register) = registers.get_mut(usize::from(index)) {
+                register.value = value;
+            }
+        }
+        Self { world, registers, course: Course::new(conditions), draws: Draws::default() }
+    }
+
+    /// Its count of draws.
+    pub fn draws(&self) -> Draws {
+        self.draws.clone()
+    }
+
+    /// What it is told by once the service that it is for is ready.
+    pub fn readiness(&self) -> Readiness {
+        self.course.readiness()
+    }
+
+    /// What the driver's ioctl does: CBOR in, CBOR out. The caller wipes the answer, which may hold
+    /// random bytes.
+    ///
+    /// # Errors
+    /// If the module hangs: the driver gives up after two minutes.
+    pub fn ioctl(&mut self, request: &[u8]) -> Result<Vec<u8>, NsmError> {
+        let mut response = match serde_cbor::from_slice(request) {
+            Ok(Request::GetRandom) if request.len() <= MAX_REQUEST_LENGTH => match self.draw() {
+                Err(NsmError::Malformed) => return Ok(vec![BREAK]),
+                drawn => Ok(drawn?),
+            },
+            request_or_error => {
+                self.block();
+                match request_or_error {
+                    Ok(_) if request.len() > MAX_REQUEST_LENGTH => Err(ErrorCode::InputTooLarge),
+                    Ok(request) => self.answer(request),
+                    Err(_) => Err(ErrorCode::InvalidOperation),
+                }
+            }
+        }
+        .unwrap_or_else(Response::Error);
+        let encoded = serde_cbor::to_vec(&response).unwrap_or_default();
+        if let Response::GetRandom { random } = &mut response {
+            random.zeroize();
+        }
+        if encoded.len() > MAX_RESPONSE_LENGTH {
+            let error = Response::Error(ErrorCode::BufferTooSmall);
+            return Ok(serde_cbor::to_vec(&error).unwrap_or_default());
+        }
+        Ok(encoded)
+    }
+
+    /// The driver blocks its caller, and so does this.
+    fn block(&self) {
+        thread::sleep(self.course.latency());
+    }
+
+    /// What is answered to `GetRandom`, without the CBOR.
+    fn draw(&mut self) -> Result<Response, NsmError> {
+        self.block();
+        self.draws.add_one();
+        match self.course.next() {
+            Some(Fault::Hang) => {
+                thread::sleep(DRIVER_TIMEOUT);
+                Err(NsmError::Ioctl { errno: libc::ETIMEDOUT })
+            }
+            Some(Fault::Malformed) => Err(NsmError::Malformed),
+            fault => Ok(self.random(fault).unwrap_or_else(Response::Error)),
+        }
+    }
+
+    fn random(&mut self, fault: Option<Fault>) -> Result<Response, ErrorCode> {
+        let mut random = vec![0; RANDOM_BLOCK_LENGTH];
+        crypto::fill_random(&mut random).map_err(|_| ErrorCode::InternalError)?;
+        self.course.spoil(fault, &mut random)?;
+        Ok(Response::GetRandom { random })
+    }
+
+    fn answer(&mut self, request: Request) -> Result<Response, ErrorCode> {
+        match request {
+            Request::Attestation { user_data, nonce, public_key } => {
+                self.attest(user_data, nonce, public_key)
+            }
+            Request::DescribeNSM => Ok(self.describe()),
+            Request::DescribePCR { index } => {
+                let register = self.register(index)?;
+                Ok(Response::DescribePCR { lock: register.locked, data: register.value.to_vec() })
+            }
+            Request::ExtendPCR { index, data } => {
+                let register = self.unlocked(index)?;
+                register.value =
+                    Sha384::new().chain_update(register.value).chain_update(data).finalize().into();
+                Ok(Response::ExtendPCR { data: register.value.to_vec() })
+            }
+            Request::LockPCR { index } => {
+                self.unlocked(index)?.locked = true;
+                Ok(Response::LockPCR)
+            }
+            Request::LockPCRs { range } => {
+                let registers = self.registers.get_mut(..usize::from(range));
+                for register in registers.ok_or(ErrorCode::InvalidIndex)? {
+                    register.locked = true;
+                }
+                Ok(Response::LockPCRs)
+            }
+            _ => Err(ErrorCode::InvalidOperation),
+        }
+    }
+
+    fn register(&mut self, index: u16) -> Result<&mut Register, ErrorCode> {
+        self.registers.get_mut(usize::from(index)).ok_or(ErrorCode::InvalidIndex)
+    }
+
+    fn unlocked(&mut self, index: u16) -> Result<&mut Register, ErrorCode> {
+        let register = self.register(index)?;
+        if register.locked { Err(ErrorCode::ReadOnlyIndex) } else { Ok(register) }
+    }
+
+    fn locked_registers(&self) -> impl Iterator<Item = (u16, &Register)> {
+        (0..).zip(&self.registers).filter(|(_, register)| register.locked)
+    }
+
+    fn describe(&self) -> Response {
+        Response::DescribeNSM {
+            version_major: 1,
+            version_minor: 0,
+            version_patch: 0,
+            module_id: self.world.module_id(PcrFamily::NitroEnclave).to_owned(),
+            max_pcrs: u16::try_from(MAX_PCRS).unwrap_or(u16::MAX),
+            locked_pcrs: self.locked_registers().map(|(index, _)| index).collect::<BTreeSet<_>>(),
+            digest: Digest::SHA384,
+        }
+    }
+
+    /// The document holds the locked registers, as a genuine one does.
+    fn attest(
+        &self,
+        user_data: Option<ByteBuf>,
+        nonce: Option<ByteBuf>,
+        public_key: Option<ByteBuf>,
+    ) -> Result<Response, ErrorCode> {
+        let fields = [&user_data, &nonce, &public_key];
+        if fields.into_iter().flatten().any(|field| field.len() > MAX_FIELD_LENGTH) {
+            return Err(ErrorCode::InputTooLarge);
+        }
+        let pcrs: BTreeMap<u8, PcrValue> = self
+            .locked_registers()
+            .filter_map(|(index, register)| Some((u8::try_from(index).ok()?, register.value)))
+            .collect();
+        let request = DocumentRequest {
+            family: PcrFamily::NitroEnclave,
+            pcrs,
+            public_key: public_key.map(ByteBuf::into_vec),
+            user_data: user_data.map(ByteBuf::into_vec),
+            nonce: nonce.map(ByteBuf::into_vec),
+            age_seconds: 0,
+        };
+        let document = self.world.document(request).map_err(|_| ErrorCode::InternalError)?;
+        Ok(Response::Attestation { document })
+    }
+}
+
+impl Nsm for SimulatedNsm {
+    fn process(&mut self, request: Request) -> Result<Response, NsmError> {
+        // There is one for each request to the service, which is not to be measured by what the
+        // simulation adds to it.
+        if matches!(request, Request::GetRandom) {
+            return self.draw();
+        }
+        let request = serde_cbor::to_vec(&request).map_err(|_| NsmError::RequestTooLong)?;
+        let mut response = self.ioctl(&request)?;
+        let decoded = serde_cbor::from_slice(&response);
+        response.zeroize();
+        decoded.map_err(|_| NsmError::Malformed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::Onset;
+    use attestation::time::UnixMillis;
+    use attestation::{DebugMode, TrustAnchors, UnverifiedDocument};
+
+    const NOW: UnixMillis = UnixMillis::from_secs(1_800_000_000);
+
+    fn nsm() -> SimulatedNsm {
+        SimulatedNsm::new(Arc::new(World::new(Arc::new(|| NOW)).unwrap()))
+    }
+
+    fn ask(nsm: &mut SimulatedNsm, request: Request) -> Response {
+        nsm.process(request).unwrap()
+    }
+
+    fn is_error(response: &Response, expected: &str) -> bool {
+        matches!(response, Response::Error(code) if format!("{code:?}") == expected)
+    }
+
+    #[test]
+    fn get_random_returns_a_block_that_differs() {
+        let mut nsm = nsm();
+        let mut draw = || match ask(&mut nsm, Request::GetRandom) {
+            Response::GetRandom { random } => random,
+            _ => panic!("not random bytes"),
+        };
+        let (first, second) = (draw(), draw());
+        assert_eq!(first.len(), RANDOM_BLOCK_LENGTH);
+        assert_ne!(first, second);
+    }
+
+    #[test]
+    fn registers_extend_until_they_are_locked() {
+        let mut nsm = nsm();
+        let extend = |index| Request::ExtendPCR { index, data: b"data".to_vec() };
+        assert!(is_error(&ask(&mut nsm, extend(0)), "ReadOnlyIndex"));
+        assert!(is_error(&ask(&mut nsm, extend(32)), "InvalidIndex"));
+        let expected: PcrValue =
+            Sha384::new().chain_update([0; PCR_LENGTH]).chain_update(b"data").finalize().into();
+        let Response::ExtendPCR { data } = ask(&mut nsm, extend(16)) else {
+            panic!("not extended")
+        };
+        assert_eq!(data, expected);
+        assert!(matches!(ask(&mut nsm, Request::LockPCR { index: 16 }), Response::LockPCR));
+        assert!(is_error(&ask(&mut nsm, extend(16)), "ReadOnlyIndex"));
+        let Response::DescribePCR { lock, data } =
+            ask(&mut nsm, Request::DescribePCR { index: 16 })
+        else {
+            panic!("not described")
+        };
+        assert!(lock && data == expected);
+        assert!(matches!(ask(&mut nsm, Request::LockPCRs { range: 32 }), Response::LockPCRs));
+        assert!(is_error(&ask(&mut nsm, Request::LockPCRs { range: 33 }), "InvalidIndex"));
+        assert!(is_error(&ask(&mut nsm, extend(31)), "ReadOnlyIndex"));
+    }
+
+    #[test]
+    fn describes_itself() {
+        let Response::DescribeNSM { module_id, max_pcrs, locked_pcrs, .. } =
+            ask(&mut nsm(), Request::DescribeNSM)
+        else {
+            panic!("not described")
+        };
+        assert!(module_id.starts_with("simulated-"));
+        assert_eq!(max_pcrs, 32);
+        assert_eq!(locked_pcrs, (0..16).collect());
+    }
+
+    #[test]
+    fn attests_the_locked_registers_and_what_it_was_given() {
+        let mut nsm = nsm();
+        ask(&mut nsm, Request::ExtendPCR { index: 16, data: b"data".to_vec() });
+        ask(&mut nsm, Request::LockPCR { index: 16 });
+        let request = Request::Attestation {
+            user_data: Some(ByteBuf::from(vec![1; 1024])),
+            nonce: None,
+            public_key: Some(ByteBuf::from(vec![2])),
+        };
+        let Response::Attestation { document } = ask(&mut nsm, request) else {
+            panic!("not attested")
+        };
+        let anchors = TrustAnchors::simulator_root(nsm.world.root_certificate());
+        let document = UnverifiedDocument::parse(document)
+            .unwrap()
+            .verify_at_document_time(&anchors, DebugMode::Refuse)
+            .unwrap();
+        let claims = document.claims();
+        assert_eq!(claims.pcrs().iter().count(), 17);
+        assert_eq!(claims.user_data(), Some(&[1; 1024][..]));
+        assert_eq!((claims.nonce(), claims.public_key()), (None, Some(&[2][..])));
+        let too_long = Request::Attestation {
+            user_data: Some(ByteBuf::from(vec![1; 1025])),
+            nonce: None,
+            public_key: None,
+        };
+        assert!(is_error(&ask(&mut nsm, too_long), "InputTooLarge"));
+    }
+
+    /// The answers of a module to `GetRandom`; `None` for an error.
+    fn blocks(conditions: Conditions, count: usize) -> Vec<Option<Vec<u8>>> {
+        let world = Arc::new(World::new(Arc::new(|| NOW)).unwrap());
+        let mut nsm = SimulatedNsm::under(conditions, world);
+        let readiness = nsm.readiness();
+        let mut block = |_| match nsm.process(Request::GetRandom) {
+            Ok(Response::GetRandom { random }) => Some(random),
+            Ok(Response::Error(_)) | Err(NsmError::Malformed) => None,
+            _ => panic!("another answer"),
+        };
+        // What is drawn until then does not count, and works.
+        assert!((0..3).all(|number| block(number).is_some_and(|block| block.len() == 256)));
+        readiness.announce();
+        (0..count).map(block).collect()
+    }
+
+    #[test]
+    fn breaks_as_it_is_told_to_after_the_calls_that_still_work() {
+        let counter: Vec<u8> = (0..=255).collect();
+        for fault in [
+            Fault::Empty,
+            Fault::Short,
+            Fault::Long,
+            Fault::Repeat,
+            Fault::Zeros,
+            Fault::Ones,
+            Fault::Counter,
+            Fault::Stuck,
+            Fault::Error,
+            Fault::Malformed,
+        ] {
+            let fault_after = Conditions {
+                fault: Some((fault, Onset::AfterReady { calls: 2 })),
+                ..Conditions::default()
+            };
+            let blocks = blocks(fault_after, 4);
+            let [Some(first), Some(second), third, fourth] = &blocks[..] else { panic!() };
+            assert!(first.len() == 256 && second.len() == 256 && first != second, "{fault:?}");
+            for broken in [third, fourth] {
+                let length = broken.as_ref().map(Vec::len);
+                let holds = match fault {
+                    Fault::Empty => length == Some(0),
+                    Fault::Short => length == Some(255),
+                    Fault::Long => length == Some(257),
+                    Fault::Repeat => broken.as_ref() == Some(second),
+                    Fault::Zeros => *broken == Some(vec![0; 256]),
+                    Fault::Ones => *broken == Some(vec![0xff; 256]),
+                    Fault::Counter => broken.as_ref() == Some(&counter),
+                    Fault::Stuck => {
+                        let block = broken.as_ref().unwrap();
+                        block.len() == 256 && block.iter().all(|byte| *byte == block[0])
+                    }
+                    Fault::Error | Fault::Malformed => broken.is_none(),
+                    Fault::Hang => panic!("it takes two minutes"),
+                };
+                assert!(holds, "{fault:?}: {broken:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn takes_as_long_as_it_is_told_to() {
+        let latency = Duration::from_millis(20);
+        let start = Instant::now();
+        blocks(Conditions { latency, fault: None }, 3);
+        assert!(start.elapsed() >= 3 * latency);
+    }
+
+    #[test]
+    fn refuses_what_is_no_request() {
+        let response = nsm().ioctl(&[0xff]).unwrap();
+        let response: Response = serde_cbor::from_slice(&response).unwrap();
+        assert!(is_error(&response, "InvalidOperation"));
+        let large = Request::ExtendPCR { index: 16, data: vec![0; MAX_REQUEST_LENGTH] };
+        assert!(is_error(&ask(&mut nsm(), large), "InputTooLarge"));
+    }
+}

@@ -1,0 +1,186 @@
+//! Accepting, whatever happens to single clients or to the process's limits.
+
+use std::future::pending;
+use std::io::{self, ErrorKind};
+use std::pin::pin;
+use std::time::Duration;
+
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until};
+
+use super::{Endpoint, Episode, Listener, Stream};
+
+/// How long accepting rests after a failure that the next attempt would meet again.
+const BACK_OFF: Duration = Duration::from_millis(100);
+
+/// A listener that outlives its errors.
+#[derive(Debug)]
+pub struct Acceptor {
+    listener: Listener,
+    resume_at: Option<Instant>,
+    failing: Episode,
+}
+
+impl Acceptor {
+    /// Accepts from `listener`.
+    pub fn new(listener: Listener) -> Self {
+        Self { listener, resume_at: None, failing: Episode::default() }
+    }
+
+    /// Where it listens, with the port the kernel chose where that was left to it.
+    pub fn local_endpoint(&self) -> &Endpoint {
+        self.listener.local_endpoint()
+    }
+
+    /// The next client. Cancel-safe: neither a client nor a rest is lost with the future.
+    pub async fn accept(&mut self) -> Stream {
+        loop {
+            if let Some(at) = self.resume_at {
+                sleep_until(at).await;
+                self.resume_at = None;
+            }
+            match self.listener.accept().await {
+                Ok(client) => return client,
+                Err(error) if ends_one_connection(&error) => {
+                    tracing::debug!(%error, "a client was gone before it was accepted");
+                }
+                Err(error) => self.rest(&error),
+            }
+        }
+    }
+
+    /// Has `serve` serve whoever connects, so many at a time: further ones wait in the kernel's queue. Until
+    /// the future is dropped, which ends all of them.
+    pub async fn serve<F>(self, at_a_time: usize, serve: impl Fn(Stream) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.serve_until(pending(), at_a_time, serve).await;
+    }
+
+    /// The same until `stop` is ready: then the listener is closed, and this returns once all open
+    /// connections have ended.
+    pub async fn serve_until<F>(
+        mut self,
+        stop: impl Future<Output = ()>,
+        at_a_time: usize,
+        serve: impl Fn(Stream) -> F,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let mut connections = JoinSet::new();
+        let mut stop = pin!(stop);
+        loop {
+            tokio::select! {
+                () = &mut stop => break,
+                Some(ended) = connections.join_next() => report(ended),
+                stream = self.accept(), if connections.len() < at_a_time => {
+                    connections.spawn(serve(stream));
+                }
+            }
+        }
+        drop(self);
+        while let Some(ended) = connections.join_next().await {
+            report(ended);
+        }
+    }
+
+    fn rest(&mut self, error: &io::Error) {
+        if self.failing.begins() {
+            tracing::warn!(%error, "cannot accept; clients wait, and this is retried");
+        }
+        self.resume_at = Some(Instant::now() + BACK_OFF);
+    }
+}
+
+fn report(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a connection's task panicked");
+    }
+}
+
+/// accept(2): "Linux accept() passes already-pending network errors on the new socket as an error
+/// code from accept()": these consume one connection each, so to try again at once cannot spin.
+fn ends_one_connection(error: &io::Error) -> bool {
+    [
+        ErrorKind::ConnectionAborted,
+        ErrorKind::ConnectionReset,
+        ErrorKind::HostUnreachable,
+        ErrorKind::NetworkUnreachable,
+        ErrorKind::NetworkDown,
+    ]
+    .contains(&error.kind())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::sync::oneshot;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::{connect, listen};
+
+    async fn acceptor() -> Acceptor {
+        Acceptor::new(listen(&"127.0.0.1:0".parse().unwrap()).await.unwrap())
+    }
+
+    const EMFILE: i32 = 24;
+
+    #[tokio::test(start_paused = true)]
+    async fn rests_after_a_failure_and_then_accepts() {
+        let mut acceptor = acceptor().await;
+        let _client = connect(acceptor.local_endpoint()).await.unwrap();
+
+        acceptor.rest(&io::Error::from_raw_os_error(EMFILE));
+
+        let start = Instant::now();
+        acceptor.accept().await;
+        assert!(start.elapsed() >= BACK_OFF);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rest_is_not_lost_with_the_future_that_waits_for_it() {
+        let mut acceptor = acceptor().await;
+        let _client = connect(acceptor.local_endpoint()).await.unwrap();
+        acceptor.rest(&io::Error::from_raw_os_error(EMFILE));
+
+        let start = Instant::now();
+        assert!(timeout(BACK_OFF / 2, acceptor.accept()).await.is_err());
+        acceptor.accept().await;
+        assert!(start.elapsed() >= BACK_OFF);
+    }
+
+    #[tokio::test]
+    async fn stops_listening_at_once_and_lets_open_connections_end() {
+        let acceptor = acceptor().await;
+        let endpoint = acceptor.local_endpoint().clone();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let stopped = async { drop(stopped.await) };
+        let echo = |mut stream: Stream| async move {
+            let byte = stream.read_u8().await.unwrap();
+            stream.write_u8(byte).await.unwrap();
+        };
+        let serving = tokio::spawn(acceptor.serve_until(stopped, 8, echo));
+        // Of two, the second is accepted after the first.
+        let (mut open, mut other) =
+            (connect(&endpoint).await.unwrap(), connect(&endpoint).await.unwrap());
+        other.write_u8(1).await.unwrap();
+        assert_eq!(other.read_u8().await.unwrap(), 1);
+
+        stop.send(()).unwrap();
+        while connect(&endpoint).await.is_ok() {}
+        open.write_u8(2).await.unwrap();
+        assert_eq!(open.read_u8().await.unwrap(), 2);
+        serving.await.unwrap();
+    }
+
+    #[test]
+    fn running_out_of_descriptors_is_no_error_of_one_connection() {
+        const ENFILE: i32 = 23;
+        const ECONNABORTED: i32 = 103;
+        assert!(!ends_one_connection(&io::Error::from_raw_os_error(EMFILE)));
+        assert!(!ends_one_connection(&io::Error::from_raw_os_error(ENFILE)));
+        assert!(ends_one_connection(&io::Error::from_raw_os_error(ECONNABORTED)));
+    }
+}

@@ -1,0 +1,189 @@
+//! `attested-recipient build-eif`.
+
+use std::env;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf, absolute};
+use std::str::FromStr;
+
+use attestation::time::UnixMillis;
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::draft::Draft;
+use super::{Failure, read_at_most};
+use crate::eif::{
+    Architecture, Build, Image, Measurements, Metadata, Module, Name, application, boot, given,
+};
+
+/// More than an enclave's image has room for, in bytes; and devices that never end are refused.
+const MAX_INPUT_LENGTH: u64 = 1024 * 1024 * 1024;
+const IMAGE_NAME: &str = "attested-random";
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// When the image was built, in seconds since 1970: <https://reproducible-builds.org/specs/source-date-epoch/>.
+const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
+/// The last second of the year 9999: RFC 3339 cannot write the next.
+const LAST_SECOND: u64 = 253_402_300_799;
+
+/// Build an enclave image (EIF) from a kernel and the enclave's binary, with the measurements to
+/// expect of it. The same inputs give the same bytes; SOURCE_DATE_EPOCH is among them.
+#[derive(Debug, Args)]
+pub(super) struct BuildEif {
+    /// The kernel: a bzImage, or for aarch64 an Image.
+    #[arg(long, value_name = "FILE")]
+    kernel: PathBuf,
+    /// The kernel's command line.
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    cmdline: String,
+    /// A module of the kernel for /modules, not compressed; repeated in the order to load them.
+    #[arg(long, value_name = "FILE")]
+    module: Vec<Module>,
+    /// The first ramdisk as it is, instead of one with the modules.
+    #[arg(long, value_name = "FILE", conflicts_with = "module")]
+    ramdisk: Option<PathBuf>,
+    /// The enclave's binary, which is /init.
+    #[arg(long, value_name = "FILE")]
+    enclave: PathBuf,
+    /// An argument of the enclave; may be repeated.
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, value_parser = argument)]
+    argument: Vec<String>,
+    /// A program that the enclave needs, such as lib64/ld-linux-x86-64.so.2=PATH or a library, which can
+    /// be executed; may be repeated.
+    #[arg(long, value_name = "NAME=PATH")]
+    program: Vec<NamedFile>,
+    /// A file for the enclave, such as etc/enclave.toml=enclave.toml; may be repeated.
+    #[arg(long, value_name = "NAME=PATH")]
+    file: Vec<NamedFile>,
+    /// Whose instructions the kernel has: x86_64 or aarch64; without it, this machine's.
+    #[arg(long)]
+    arch: Option<Architecture>,
+    /// The kernel's version, for the description.
+    #[arg(long, value_name = "TEXT", default_value = "unknown")]
+    kernel_version: String,
+    /// The commit that the enclave was built from, for the description and the measurements' file.
+    #[arg(long, value_name = "TEXT")]
+    commit: String,
+    /// The toolchain that built it, for the same.
+    #[arg(long, value_name = "TEXT")]
+    toolchain: String,
+    /// Where to write the image.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Where to write the measurements, as JSON: PCR0, PCR1, PCR2, commit, toolchain.
+    #[arg(long, value_name = "FILE")]
+    pcrs: PathBuf,
+}
+
+impl BuildEif {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        // Also as ./NAME and NAME.
+        if absolute(&self.out).ok() == absolute(&self.pcrs).ok() {
+            return Err(Failure::Usage("--out and --pcrs are the same file".to_owned()));
+        }
+        let architecture = self.arch.or_else(Architecture::host).ok_or_else(|| {
+            Failure::Usage(
+                "Nitro does not run on this machine's architecture: say --arch".to_owned(),
+            )
+        })?;
+        let metadata = self.metadata(build_time(env::var_os(SOURCE_DATE_EPOCH).as_deref())?);
+        let kernel = read_input(&self.kernel)?;
+        let image = Image {
+            architecture,
+            kernel: &kernel,
+            cmdline: &self.cmdline,
+            bootstrap: &self.bootstrap()?,
+            application: &self.application()?,
+            metadata: &metadata,
+        };
+        let pcrs = self.measured(&image.measurements());
+        // A configuration is as secret within an image as without.
+        let image = match self.file.is_empty() {
+            true => Draft::write(&self.out, |mut out| image.write(&mut out))?,
+            false => Draft::write_private(&self.out, |mut out| image.write(&mut out))?,
+        };
+        let pcrs = Draft::write(&self.pcrs, |out| writeln!(out, "{pcrs:#}"))?;
+        image.publish()?;
+        pcrs.publish()
+    }
+
+    fn bootstrap(&self) -> Result<Vec<u8>, Failure> {
+        if let Some(path) = &self.ramdisk {
+            return Ok(given(read_input(path)?)?);
+        }
+        let read = |module: &Module| Ok((module.clone(), read_input(&module.path)?));
+        Ok(boot(self.module.iter().map(read).collect::<Result<_, Failure>>()?)?)
+    }
+
+    fn application(&self) -> Result<Vec<u8>, Failure> {
+        let read = |file: &NamedFile| Ok((file.name.clone(), read_input(&file.path)?));
+        let read_all = |files: &[NamedFile]| files.iter().map(read).collect::<Result<_, Failure>>();
+        let (programs, files) = (read_all(&self.program)?, read_all(&self.file)?);
+        Ok(application(read_input(&self.enclave)?, &self.argument, programs, files)?)
+    }
+
+    fn metadata(&self, build_time: UnixMillis) -> Metadata {
+        Metadata {
+            image_name: IMAGE_NAME.to_owned(),
+            image_version: VERSION.to_owned(),
+            build_metadata: Build {
+                build_time: build_time.to_string(),
+                build_tool: IMAGE_NAME.to_owned(),
+                build_tool_version: VERSION.to_owned(),
+                operating_system: "Linux".to_owned(),
+                kernel_version: self.kernel_version.clone(),
+            },
+            docker_info: json!({}),
+            custom_metadata: json!({ "commit": self.commit, "toolchain": self.toolchain }),
+        }
+    }
+
+    fn measured(&self, measurements: &Measurements) -> Value {
+        let mut json = measurements.to_json();
+        json.insert("commit".to_owned(), self.commit.clone().into());
+        json.insert("toolchain".to_owned(), self.toolchain.clone().into());
+        Value::Object(json)
+    }
+}
+
+/// `NAME=PATH`: a file's name in the enclave, and where it is now.
+#[derive(Clone, Debug)]
+struct NamedFile {
+    name: Name,
+    path: PathBuf,
+}
+
+impl FromStr for NamedFile {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, path) = text
+            .split_once('=')
+            .ok_or("expected NAME=PATH, for example etc/enclave.toml=enclave.toml")?;
+        Ok(Self { name: name.parse()?, path: path.into() })
+    }
+}
+
+/// A line of `/cmd`.
+fn argument(text: &str) -> Result<String, String> {
+    if text.contains('\n') {
+        return Err("an argument has no newline: it is a line of /cmd".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn build_time(epoch: Option<&OsStr>) -> Result<UnixMillis, Failure> {
+    let Some(epoch) = epoch else { return Ok(UnixMillis::new(0)) };
+    epoch
+        .to_str()
+        .and_then(|text| text.parse().ok())
+        .filter(|seconds| *seconds <= LAST_SECOND)
+        .map(UnixMillis::from_secs)
+        .ok_or_else(|| {
+            Failure::Usage(format!(
+                "{SOURCE_DATE_EPOCH} is not a number of seconds since 1970, up to the year 9999"
+            ))
+        })
+}
+
+fn read_input(path: &Path) -> Result<Vec<u8>, Failure> {
+    read_at_most(MAX_INPUT_LENGTH, path)
+}

@@ -1,0 +1,143 @@
+//! `attested-recipient config-archive` and `config-pcr`.
+
+use std::fs::OpenOptions;
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use attestation::TrustAnchors;
+use attestation::crypto::fill_random;
+use clap::Args;
+use enclave::config::{
+    Config, ConfigError, Files, MeaningError, Posture, SALT_LENGTH, SALT_NAME, TOML_NAME,
+};
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use super::Failure;
+use super::draft::Draft;
+
+/// Write an enclave's configuration as the archive that it takes from its parent, secrets included, or
+/// with --public as one that can be published. It is checked as the enclave will.
+#[derive(Debug, Args)]
+pub(super) struct ConfigArchive {
+    /// The folder, with enclave.toml and the files that it names; a file `salt` is added to it.
+    folder: PathBuf,
+    /// Leave out the salt, the values of all secrets and the content of the files of private keys and
+    /// PINs, so that others can compute PCR16. Remarks are published as they are.
+    #[arg(long)]
+    public: bool,
+    /// Where to write it.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+/// Print what an enclave with this configuration shows in PCR16 and, where the salt and all secrets are
+/// there, in PCR17.
+#[derive(Debug, Args)]
+pub(super) struct ConfigPcr {
+    /// The folder, with enclave.toml and the files that it names, or an archive of them.
+    folder: PathBuf,
+}
+
+impl ConfigArchive {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let toml = self.folder.join(TOML_NAME);
+        let files = Files::of(&toml)?;
+        if let Some(name) = files.names().find(|name| is_same(&self.out, &self.folder.join(name))) {
+            let reason =
+                format!("--out would replace the configuration's own {name}: choose another");
+            return Err(Failure::Usage(reason));
+        }
+        // A mistake is better known before anything is written; and a key that is misspelt hides no
+        // secret.
+        check(files)?;
+        if !self.public {
+            add_salt(&self.folder)?;
+        }
+        let files = Files::of(&toml)?;
+        let archive = match self.public {
+            true => files.public_archive()?,
+            false => files.archive()?,
+        };
+        if self.public && files.are_secrets_in(&archive)? {
+            let reason = "a secret, such as a PIN, stands in a remark, a value or another file as \
+                          well, be it by chance, and would be published: remove it there, or choose \
+                          another secret";
+            return Err(Failure::Content { path: toml, reason: reason.to_owned() });
+        }
+        match self.public {
+            true => Draft::write(&self.out, |out| out.write_all(&archive))?.publish(),
+            false => Draft::write_secret(&self.out, &archive)?.publish(),
+        }
+    }
+}
+
+/// Whether an enclave would accept it, but for the salt, which is made last.
+fn check(files: Files) -> Result<(), Failure> {
+    let config = Config::of(files)?;
+    config.add_anchors(&mut TrustAnchors::aws_nitro())?;
+    match config.settings(Posture::Production) {
+        Ok(_) | Err(ConfigError::Meaning { error: MeaningError::NoSalt, .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether both are names of one file, which may yet have to be made.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let whole = |path: &Path| match path.canonicalize() {
+        Ok(path) => Some(path),
+        Err(_) => {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let folder = folder.unwrap_or(Path::new(".")).canonicalize().ok()?;
+            Some(folder.join(path.file_name()?))
+        }
+    };
+    whole(one).is_some_and(|one| whole(other) == Some(one))
+}
+
+/// Makes the file `salt`, unless there is one.
+fn add_salt(folder: &Path) -> Result<(), Failure> {
+    let path = folder.join(SALT_NAME);
+    let failed = |error| Failure::File { path: path.clone(), error };
+    let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+    let mut file = match created {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(()),
+        created => created.map_err(failed)?,
+    };
+    let mut salt = Zeroizing::new([0; SALT_LENGTH]);
+    fill_random(salt.as_mut_slice())
+        .map_err(|error| failed(io::Error::other(error.to_string())))?;
+    file.write_all(salt.as_slice()).map_err(failed)
+}
+
+impl ConfigPcr {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let path = match self.folder.is_dir() {
+            true => self.folder.join(TOML_NAME),
+            false => self.folder,
+        };
+        let files = Files::of(&path)?;
+        let measured = files.measurement(&[0; SALT_LENGTH])?;
+        let secrets = match files.is_salted() && files.has_its_secrets()? {
+            true => Value::from(const_hex::encode(measured.secrets_pcr())),
+            false => Value::Null,
+        };
+        if secrets.is_null() {
+            let name = path.display();
+            // There is nowhere left to say that standard error is closed.
+            drop(writeln!(
+                io::stderr(),
+                "attested-recipient: {name} has no file {SALT_NAME} beside it, or not its secrets, so \
+                 that only its owner knows PCR17"
+            ));
+        }
+        let pcrs = json!({
+            "PCR16": const_hex::encode(measured.configuration_pcr()),
+            "PCR17": secrets,
+        });
+        let mut stdout = io::stdout().lock();
+        writeln!(stdout, "{pcrs:#}")?;
+        Ok(stdout.flush()?)
+    }
+}

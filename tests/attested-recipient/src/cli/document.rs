@@ -1,0 +1,86 @@
+//! `attested-recipient document`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use attestation::{PcrValue, check_spki};
+use attested_recipient::{Document, Kind};
+use clap::{Args, ValueEnum};
+
+use super::service::Service;
+use super::values::{Hex, Pcr};
+use super::{Failure, read};
+
+/// Have a simulator sign an attestation document.
+#[derive(Debug, Args)]
+pub(super) struct DocumentCommand {
+    #[command(flatten)]
+    simulator: Service,
+    /// The public key to carry: a file with a DER SubjectPublicKeyInfo.
+    #[arg(long, value_name = "SPKI_DER")]
+    public_key: PathBuf,
+    /// Where to write the document.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// The field nonce.
+    #[arg(long, value_name = "HEX")]
+    nonce: Option<Hex>,
+    /// The field user_data.
+    #[arg(long, value_name = "HEX")]
+    user_data: Option<Hex>,
+    /// Which platform measured.
+    #[arg(long, value_enum, default_value_t = KindArgument::Enclave)]
+    kind: KindArgument,
+    /// Debug mode: PCR0, PCR1 and PCR2 are zero.
+    #[arg(long)]
+    debug: bool,
+    /// How long ago it was signed.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    age: u64,
+    /// A measurement, 48 bytes; may be repeated.
+    #[arg(long, value_name = "N=HEX")]
+    pcr: Vec<Pcr>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum KindArgument {
+    Enclave,
+    Nitrotpm,
+}
+
+impl DocumentCommand {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let public_key = read(&self.public_key)?;
+        if let Err(error) = check_spki(&public_key) {
+            // Documents may carry any key; but nothing can be sealed to this one.
+            drop(writeln!(io::stderr(), "attested-recipient: warning: {error}"));
+        }
+        let document = Document {
+            public_key: Some(public_key),
+            user_data: self.user_data.map(|Hex(bytes)| bytes),
+            nonce: self.nonce.map(|Hex(bytes)| bytes),
+            pcrs: distinct(&self.pcr)?,
+            kind: match self.kind {
+                KindArgument::Enclave => Kind::Enclave,
+                KindArgument::Nitrotpm => Kind::NitroTpm,
+            },
+            debug: self.debug,
+            age_seconds: self.age,
+        };
+        let document = self.simulator.client()?.document(&document)?;
+        fs::write(&self.out, document)
+            .map_err(|error| Failure::File { path: self.out.clone(), error })
+    }
+}
+
+fn distinct(pcrs: &[Pcr]) -> Result<BTreeMap<u8, PcrValue>, Failure> {
+    let mut distinct = BTreeMap::new();
+    for Pcr { index, value } in pcrs {
+        if distinct.insert(*index, *value).is_some() {
+            return Err(Failure::Usage(format!("--pcr {index} is given twice")));
+        }
+    }
+    Ok(distinct)
+}

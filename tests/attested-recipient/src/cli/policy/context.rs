@@ -1,0 +1,168 @@
+//! What `--context` says of a request.
+
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use attestation::time::UnixMillis;
+use attestation::{MAX_PCRS, PcrFamily, PcrValue};
+use enclave::clock::{Clock, SystemClock};
+use enclave::policy::iam::{Context, Key, Measurements, action_name};
+use enclave::principal::Principal;
+use kms_api::Operation;
+
+use super::super::Failure;
+use super::super::values::Hex;
+
+/// `KEY=VALUE`.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    key: Key,
+    value: Given,
+}
+
+/// A value of the type that its key has.
+#[derive(Clone, Debug)]
+enum Given {
+    Register(PcrFamily, u8, PcrValue),
+    Address(IpAddr),
+    Bool(bool),
+    Time(UnixMillis),
+    Text(String),
+}
+
+impl FromStr for Entry {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, value) = text
+            .split_once('=')
+            .ok_or("expected KEY=VALUE, for example aws:CurrentTime=2026-02-03T10:12:02Z")?;
+        let key = Key::parse(name)
+            .ok_or_else(|| format!("unknown condition key {name:?}; known are {}", Key::KNOWN))?;
+        Ok(Self { key, value: given(key, value)? })
+    }
+}
+
+fn given(key: Key, value: &str) -> Result<Given, String> {
+    let (given, expected) = match key {
+        Key::SourceIp => (value.parse().ok().map(Given::Address), "an IP address"),
+        Key::SecureTransport => (value.parse().ok().map(Given::Bool), "true or false"),
+        Key::CurrentTime => {
+            let time = UnixMillis::from_rfc3339(value);
+            (time.map(Given::Time), "a time such as 2026-02-03T10:12:02Z")
+        }
+        Key::PrincipalArn => {
+            // As the service has it, also if it is a session that is given.
+            let seen = Principal::new(value).map(|known| known.condition_arn().to_owned());
+            (Some(Given::Text(seen.unwrap_or_else(|_| value.to_owned()))), "an ARN")
+        }
+        Key::ImageSha384 | Key::Pcr(..) => {
+            let measured = value.parse().ok().and_then(|Hex(bytes)| bytes.try_into().ok());
+            let given = key
+                .register()
+                .zip(measured)
+                .map(|((family, index), measured)| Given::Register(family, index, measured));
+            (given, "48 bytes in hexadecimal (96 digits)")
+        }
+    };
+    given.ok_or_else(|| format!("{key}: expected {expected}"))
+}
+
+/// The name of an operation in policies.
+pub(super) fn action(text: &str) -> Result<Operation, String> {
+    let known = [Operation::GenerateRandom, Operation::DescribeCustomKeyStores];
+    known
+        .into_iter()
+        .find(|operation| action_name(*operation).eq_ignore_ascii_case(text))
+        .ok_or_else(|| format!("expected {}", known.map(action_name).join(" or ")))
+}
+
+/// A request as it is described; what is not said of it is as the service has it, now.
+#[derive(Debug)]
+pub(super) struct Request {
+    principal_arn: Option<String>,
+    source_ip: Option<IpAddr>,
+    secure_transport: Option<bool>,
+    now: UnixMillis,
+    registers: Option<Registers>,
+}
+
+/// Measurements given by hand.
+#[derive(Debug)]
+pub(super) struct Registers {
+    family: PcrFamily,
+    values: [Option<PcrValue>; MAX_PCRS],
+}
+
+impl Request {
+    pub(super) fn of(entries: &[Entry]) -> Result<Self, Failure> {
+        let mut request = Self {
+            principal_arn: None,
+            source_ip: None,
+            // As the service has it: no TLS ends in the enclave yet.
+            secure_transport: Some(false),
+            now: SystemClock.now(),
+            registers: None,
+        };
+        for (position, Entry { key, value }) in entries.iter().enumerate() {
+            if entries.iter().take(position).any(|earlier| earlier.key == *key) {
+                return Err(Failure::Usage(format!("--context {key} is given twice")));
+            }
+            match value {
+                Given::Register(family, index, value) => {
+                    request.measure(*family, *index, *value)?
+                }
+                Given::Address(ip) => request.source_ip = Some(*ip),
+                Given::Bool(is_secure) => request.secure_transport = Some(*is_secure),
+                Given::Time(now) => request.now = *now,
+                Given::Text(arn) => request.principal_arn = Some(arn.clone()),
+            }
+        }
+        Ok(request)
+    }
+
+    fn measure(&mut self, family: PcrFamily, index: u8, value: PcrValue) -> Result<(), Failure> {
+        let none = || Registers { family, values: [None; MAX_PCRS] };
+        let registers = self.registers.get_or_insert_with(none);
+        if registers.family != family {
+            let reason =
+                "one document measures an enclave or a NitroTPM: --context has PCRs of both";
+            return Err(Failure::Usage(reason.to_owned()));
+        }
+        // ImageSha384 is PCR0 under another name.
+        match registers.values.get_mut(usize::from(index)) {
+            Some(register @ None) => *register = Some(value),
+            _ => return Err(Failure::Usage(format!("--context gives PCR{index} twice"))),
+        }
+        Ok(())
+    }
+
+    pub(super) fn registers(&self) -> Option<&Registers> {
+        self.registers.as_ref()
+    }
+
+    pub(super) fn context<'a>(
+        &'a self,
+        action: Operation,
+        measurements: Option<&'a dyn Measurements>,
+    ) -> Context<'a> {
+        Context {
+            action,
+            principal_arn: self.principal_arn.as_deref(),
+            now: self.now,
+            secure_transport: self.secure_transport,
+            source_ip: self.source_ip,
+            measurements,
+        }
+    }
+}
+
+impl Measurements for Registers {
+    fn family(&self) -> PcrFamily {
+        self.family
+    }
+
+    fn value(&self, index: usize) -> Option<&PcrValue> {
+        self.values.get(index)?.as_ref()
+    }
+}

@@ -1,0 +1,162 @@
+//! `attested-recipient policy`.
+
+mod context;
+
+use std::fmt::{self, Display, Formatter};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use attestation::{
+    DebugMode, Pcrs, Production, TrustAnchors, UnverifiedDocument, VerifiedDocument,
+};
+use clap::{Args, Subcommand};
+use enclave::policy::iam::{
+    Decision, Explanation, Measurements, Policy, action_name, evaluate, explain,
+};
+use kms_api::Operation;
+
+use self::context::{Entry, Request, action};
+use super::{Failure, anchor_failure, read};
+
+/// Look into policies.
+#[derive(Debug, Args)]
+pub(super) struct PolicyCommand {
+    #[command(subcommand)]
+    command: PolicySubcommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum PolicySubcommand {
+    Check(Check),
+}
+
+/// Say what policies decide about a request, and why. Status 0 only if they allow it.
+#[derive(Debug, Args)]
+struct Check {
+    /// A policy in AWS's JSON; may be repeated.
+    #[arg(long, value_name = "FILE", required = true)]
+    policy: Vec<PathBuf>,
+    /// The attestation document in the request's Recipient, as raw bytes; it must verify at its own
+    /// time. Without one, the request has no Recipient.
+    #[arg(long, value_name = "FILE")]
+    document: Option<PathBuf>,
+    /// A further trust anchor for the document, such as a simulator's root; may be repeated.
+    #[arg(long, value_name = "PEM")]
+    root: Vec<PathBuf>,
+    /// What the request carries under a condition key, such as aws:CurrentTime=2026-02-03T10:12:02Z, or
+    /// kms:RecipientAttestation:PCR0=HEX in place of a document; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    context: Vec<Entry>,
+    /// What the request asks for.
+    #[arg(long, default_value = "kms:GenerateRandom", value_parser = action)]
+    action: Operation,
+}
+
+impl PolicyCommand {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let PolicySubcommand::Check(check) = self.command;
+        check.run()
+    }
+}
+
+impl Check {
+    fn run(self) -> Result<(), Failure> {
+        let policies =
+            self.policy.iter().map(|path| policy(path)).collect::<Result<Vec<_>, _>>()?;
+        let request = Request::of(&self.context)?;
+        let document = match &self.document {
+            Some(path) => Some(verify(path, &self.root)?),
+            None if self.root.is_empty() => None,
+            None => return Err(Failure::Usage("--root goes with a --document".to_owned())),
+        };
+        let pcrs = document.as_ref().map(|document| document.claims().pcrs());
+        let measurements = measurements(pcrs.as_ref(), &request)?;
+        if measurements.is_some() && self.action != Operation::GenerateRandom {
+            let action = action_name(self.action);
+            return Err(Failure::Usage(format!("{action} takes no Recipient, thus no document")));
+        }
+        let context = request.context(self.action, measurements);
+        let report = Report {
+            action: self.action,
+            decision: evaluate(&policies, &context),
+            explanations: explain(&policies, &context).collect(),
+        };
+        let mut stdout = io::stdout().lock();
+        write!(stdout, "{report}")?;
+        stdout.flush()?;
+        policies.iter().flat_map(Policy::warnings).for_each(|warning| warn(&warning));
+        if context.source_ip.is_none() {
+            let warnings = policies.iter().flat_map(Policy::warnings_without_sources);
+            warnings.for_each(|warning| warn(&warning));
+        }
+        if pcrs.is_some_and(|pcrs| pcrs.is_debug_mode()) {
+            warn(
+                "the document is of an enclave in debug mode, which the service refuses by \
+                 default, whatever policies say",
+            );
+        }
+        let is_allowed = matches!(report.decision, Decision::Allowed(_));
+        if is_allowed { Ok(()) } else { Err(Failure::Refused) }
+    }
+}
+
+fn policy(path: &Path) -> Result<Policy, Failure> {
+    Ok(Policy::parse(&path.display().to_string(), &read(path)?)?)
+}
+
+/// Debug mode is allowed: that a policy denies it is one of the things to see.
+fn verify(path: &Path, roots: &[PathBuf]) -> Result<VerifiedDocument<Production>, Failure> {
+    let mut anchors = TrustAnchors::aws_nitro();
+    for root in roots {
+        anchors.add_pem(&read(root)?).map_err(|error| anchor_failure(root, &error))?;
+    }
+    let unusable = |error: &dyn Display| {
+        let reason = format!("no policy is asked about a document that does not verify: {error}");
+        Failure::Content { path: path.to_owned(), reason }
+    };
+    let document = UnverifiedDocument::parse(read(path)?).map_err(|error| unusable(&error))?;
+    document.verify_at_document_time(&anchors, DebugMode::Allow).map_err(|error| unusable(&error))
+}
+
+fn measurements<'a>(
+    document: Option<&'a Pcrs<'_>>,
+    request: &'a Request,
+) -> Result<Option<&'a dyn Measurements>, Failure> {
+    match (document, request.registers()) {
+        (Some(_), Some(_)) => Err(Failure::Usage(
+            "the --document says what was measured; leave kms:RecipientAttestation out of --context"
+                .to_owned(),
+        )),
+        (Some(pcrs), None) => Ok(Some(pcrs)),
+        (None, Some(registers)) => Ok(Some(registers)),
+        (None, None) => Ok(None),
+    }
+}
+
+fn warn(warning: &str) {
+    // There is nowhere left to say that standard error is closed.
+    drop(writeln!(io::stderr(), "attested-recipient: warning: {warning}"));
+}
+
+/// The verdict, and a line for each statement.
+struct Report<'p, 'c> {
+    action: Operation,
+    decision: Decision<'p>,
+    explanations: Vec<Explanation<'p, 'c>>,
+}
+
+impl Display for Report<'_, '_> {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        match self.decision {
+            Decision::Allowed(by) => writeln!(out, "allowed by {by}")?,
+            Decision::Denied(by) => writeln!(out, "denied by {by}")?,
+            Decision::NotAllowed => {
+                writeln!(out, "not allowed: no statement allows {}", action_name(self.action))?;
+            }
+        }
+        for explanation in &self.explanations {
+            writeln!(out, "{explanation}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,75 @@
+//! `attested-recipient random`.
+
+use std::io::{self, Write};
+
+use attested_recipient::{Credentials, Document, RecipientKey};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use clap::{Args, ValueEnum};
+use nsm_device::{Nsm, NsmDevice, Request, Response};
+use zeroize::Zeroizing;
+
+use super::Failure;
+use super::service::Service;
+
+/// Ask for random bytes, sealed to a key that is made for this one request, and print them.
+///
+/// The attestation document comes from /dev/nsm where there is one, else from the simulator behind
+/// the endpoint. The request is signed where AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION
+/// are set. An answer in the clear is refused.
+#[derive(Debug, Args)]
+pub(super) struct Random {
+    #[command(flatten)]
+    service: Service,
+    /// How many bytes, 1 to 1024.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    bytes: u16,
+    /// How to print them.
+    #[arg(long, value_enum, default_value_t = Output::Hex)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Output {
+    Hex,
+    Base64,
+    Raw,
+}
+
+impl Random {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let mut client = self.service.client()?;
+        if let Some(credentials) = Credentials::from_env() {
+            client = client.signed_by(credentials);
+        }
+        let key = RecipientKey::generate()?;
+        let document = if NsmDevice::is_present() {
+            from_device(&key)?
+        } else {
+            client.document(&Document::for_key(&key))?
+        };
+        let sealed = client.generate_random_for(self.bytes, &document)?;
+        let random = key.open(&sealed)?;
+        let mut stdout = io::stdout().lock();
+        match self.output {
+            Output::Hex => writeln!(stdout, "{}", *Zeroizing::new(const_hex::encode(&*random)))?,
+            Output::Base64 => writeln!(stdout, "{}", *Zeroizing::new(STANDARD.encode(&*random)))?,
+            Output::Raw => stdout.write_all(&random)?,
+        }
+        Ok(stdout.flush()?)
+    }
+}
+
+fn from_device(key: &RecipientKey) -> Result<Vec<u8>, Failure> {
+    let request = Request::Attestation {
+        user_data: None,
+        nonce: None,
+        public_key: Some(key.public_key_der().to_vec().into()),
+    };
+    match NsmDevice::open()?.process(request) {
+        Ok(Response::Attestation { document }) => Ok(document),
+        Ok(Response::Error(_)) => Err(Failure::Nsm("it answered with an error".to_owned())),
+        Ok(_) => Err(Failure::Nsm("it answered another request".to_owned())),
+        Err(error) => Err(Failure::Nsm(error.to_string())),
+    }
+}

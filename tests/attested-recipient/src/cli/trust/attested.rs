@@ -1,0 +1,165 @@
+//! What the attestation document of one URL says, and whether its TLS is what the document says.
+//!
+//! The checks of docs/trust.md, by their numbers:
+//!
+//! 2. The document verifies under AWS's root and is of now.
+//! 3. It is not of debug mode.
+//! 4. It was made for the nonce that was just sent: it is not replayed.
+//! 5. Its measurements are the expected ones: it is not another enclave's.
+//! 6. It binds a TLS authority.
+//! 7. That one issued the certificate of the connection on which the document came, whose key the
+//!    handshake has proved: nobody ends the TLS in between.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use attestation::crypto::fill_random;
+use attestation::tls::{CaBinding, is_valid_for, verify_chain};
+use attestation::{
+    Claims, ClockReading, DebugMode, MAX_DOCUMENT_LENGTH, MaxAge, Production, Simulated,
+    TrustAnchors, UntrustedDocument, UnverifiedDocument, VerifiedDocument,
+};
+use attested_recipient::Retries;
+use enclave::clock::{Clock, SystemClock};
+use rustls::ClientConfig;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use simulator::ROOT_COMMON_NAME;
+use tokio::time::{Instant, timeout_at};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer;
+
+use super::connection::Connection;
+use super::expected::Expected;
+use super::refusal::Unbound;
+use super::{Refusal, Target};
+
+/// Bytes of a nonce: nobody has a document with it.
+const NONCE_LENGTH: usize = 32;
+
+/// What is asked of an enclave.
+pub(super) struct Demands {
+    pub(super) anchors: TrustAnchors<Production>,
+    pub(super) expected: Expected,
+    /// Whether a simulator will do.
+    pub(super) admits_simulator: bool,
+    /// How long one URL may take.
+    pub(super) limit: Duration,
+}
+
+/// An enclave whose authority can be trusted with the TLS of one URL.
+pub(super) struct Attested {
+    pub(super) module_id: String,
+    pub(super) binding: CaBinding,
+    /// The authority's certificate.
+    pub(super) authority: CertificateDer<'static>,
+    /// The file of `--any-of` whose measurements it holds; `None` if none was given.
+    pub(super) any_of: Option<PathBuf>,
+    /// Whether its documents prove nothing.
+    pub(super) is_simulator: bool,
+    /// Whether clients will take the certificate for the URL's host.
+    pub(super) is_for_host: bool,
+}
+
+enum Verified {
+    Enclave(VerifiedDocument<Production>),
+    Simulator(VerifiedDocument<Simulated>),
+}
+
+impl Verified {
+    fn claims(&self) -> Claims<'_> {
+        match self {
+            Self::Enclave(document) => document.claims(),
+            Self::Simulator(document) => document.claims(),
+        }
+    }
+}
+
+impl Demands {
+    /// Judges what answers at `target`, on one connection. Waits for its turn until `deadline`, which is
+    /// the end of the limit.
+    pub(super) async fn judge(
+        &self,
+        target: &Target,
+        tls: Arc<ClientConfig>,
+        deadline: Instant,
+    ) -> Result<Attested, Refusal> {
+        let mut nonce = [0; NONCE_LENGTH];
+        fill_random(&mut nonce).map_err(|error| Refusal::Local(error.to_string()))?;
+        let mut connection = Connection::open(target, tls).await?;
+        let path = format!("/attestation?nonce={}", const_hex::encode(nonce));
+        let mut retries = Retries::until(deadline.into_std());
+        let document = connection.get_in_turn(&path, MAX_DOCUMENT_LENGTH, &mut retries);
+        let document = timeout_at(deadline, document).await.unwrap_or(Ok(None))?;
+        let (limit, throttled) = (self.limit, retries.throttled());
+        let document = document.ok_or(Refusal::NoTurn { limit, throttled })?;
+        // 2 and 3
+        let document = self.verify(document, &mut connection).await?;
+        let claims = document.claims();
+        // 4
+        if claims.nonce() != Some(&nonce) {
+            return Err(Refusal::Replayed);
+        }
+        // 5
+        let any_of = self.expected.compare(claims.pcrs()).map_err(Refusal::Measurements)?;
+        // 6
+        let user_data = claims.user_data().ok_or(Refusal::NoAuthority(Unbound::Absent))?;
+        let binding = CaBinding::from_user_data(user_data)
+            .map_err(|error| Refusal::NoAuthority(error.into()))?;
+        // 7
+        let certificates = connection.certificates();
+        let authority =
+            verify_chain(certificates, &binding, SystemClock.now()).map_err(Refusal::Elsewhere)?;
+        let is_for_host = |server| is_valid_for(server, target.host());
+        Ok(Attested {
+            module_id: claims.module_id().to_owned(),
+            binding,
+            authority,
+            any_of: any_of.map(ToOwned::to_owned),
+            is_simulator: calls_itself_simulated(&claims),
+            is_for_host: certificates.first().is_some_and(is_for_host),
+        })
+    }
+
+    async fn verify(
+        &self,
+        bytes: Vec<u8>,
+        connection: &mut Connection,
+    ) -> Result<Verified, Refusal> {
+        let document = UnverifiedDocument::parse(bytes.clone())?;
+        let is_simulators = calls_itself_simulated(&document.dangerous_unverified_claims());
+        // Also one whose root was given as a further anchor.
+        let refuses = is_simulators && !self.admits_simulator;
+        match verify_live(document, &self.anchors) {
+            Ok(_) | Err(UntrustedDocument::UnknownRoot) if refuses => {
+                return Err(Refusal::Simulator);
+            }
+            Ok(document) => return Ok(Verified::Enclave(document)),
+            Err(UntrustedDocument::UnknownRoot) if is_simulators => {}
+            Err(error) => return Err(error.into()),
+        }
+        let pem = connection.get("/simulator/root.pem", MAX_DOCUMENT_LENGTH).await?;
+        let root = CertificateDer::from_pem_slice(&pem).map_err(|_| Refusal::NoRoot)?;
+        let anchors = TrustAnchors::simulator_root(&root);
+        let document = UnverifiedDocument::parse(bytes)?;
+        Ok(Verified::Simulator(verify_live(document, &anchors)?))
+    }
+}
+
+fn verify_live<T: attestation::Trust>(
+    document: UnverifiedDocument,
+    anchors: &TrustAnchors<T>,
+) -> Result<VerifiedDocument<T>, UntrustedDocument> {
+    let now = ClockReading::this_machine(SystemClock.now());
+    document.verify_live(anchors, now, MaxAge::default(), DebugMode::Refuse)
+}
+
+/// Whether the root that the document names is, by its own name, a simulator's.
+fn calls_itself_simulated(claims: &Claims<'_>) -> bool {
+    let Some(root) = claims.cabundle().next() else { return false };
+    X509Certificate::from_der(root).is_ok_and(|(_, root)| {
+        let mut names = root.subject().iter_common_name();
+        names.any(|name| name.as_str() == Ok(ROOT_COMMON_NAME))
+    })
+}

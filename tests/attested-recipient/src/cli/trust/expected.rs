@@ -1,0 +1,185 @@
+//! What an enclave must have measured: all of `--pcr` and `--pcrs-file`, and one set of `--any-of`
+//! entirely.
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use attestation::{PcrFamily, PcrValue, Pcrs};
+
+use super::super::values::Pcr;
+use super::super::{Failure, read};
+use super::measurements::registers;
+
+/// What an enclave must have measured.
+#[derive(Debug, Default)]
+pub(super) struct Expected {
+    /// In any case.
+    common: Registers,
+    /// Entirely, of one of these; of none if there is none.
+    any_of: Vec<Set>,
+}
+
+/// The measurements of one file of `--any-of`.
+#[derive(Debug)]
+struct Set {
+    path: PathBuf,
+    registers: Registers,
+}
+
+#[derive(Debug, Default)]
+struct Registers(BTreeMap<u8, PcrValue>);
+
+impl Expected {
+    /// Reads the options `--pcr`, `--pcrs-file` and `--any-of`.
+    pub(super) fn read(
+        pcrs: &[Pcr],
+        files: &[PathBuf],
+        any_of: &[PathBuf],
+    ) -> Result<Self, Failure> {
+        let mut common = Registers::default();
+        for pcr in pcrs {
+            common.add(pcr).map_err(|reason| Failure::Usage(format!("--pcr: {reason}")))?;
+        }
+        for path in files {
+            common.add_file(path)?;
+        }
+        let any_of = any_of.iter().map(|path| Set::read(path, &common));
+        Ok(Self { any_of: any_of.collect::<Result<_, _>>()?, common })
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.common.0.is_empty() && self.any_of.is_empty()
+    }
+
+    /// Returns warnings of what the comparison leaves out.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        if self.is_empty() {
+            let text = "no measurement is compared: any enclave of anybody passes as well";
+            return vec![text.to_owned()];
+        }
+        let mut warnings = Vec::new();
+        let sets = self.any_of.iter().filter(|set| !set.registers.name_an_image());
+        let sets: Vec<_> = sets.map(|set| format!(" (--any-of {})", set.path.display())).collect();
+        if !self.common.name_an_image() && (self.any_of.is_empty() || !sets.is_empty()) {
+            warnings.push(format!(
+                "neither PCR0 (the image) nor PCR8 (its signer) is compared{}: an enclave of somebody \
+                 else can have all the others",
+                sets.concat()
+            ));
+        }
+        let in_sets = self.any_of.iter().flat_map(|set| set.registers.0.keys());
+        let compared: BTreeSet<_> = in_sets.chain(self.common.0.keys()).collect();
+        for Set { path, registers } in &self.any_of {
+            let has =
+                |index: &u8| registers.0.contains_key(index) || self.common.0.contains_key(index);
+            let missing = compared.iter().filter(|index| !has(index));
+            let missing: Vec<_> = missing.map(|index| format!("PCR{index}")).collect();
+            if !missing.is_empty() {
+                warnings.push(format!(
+                    "--any-of {}: does not say what {} must be, as another --any-of does: an enclave \
+                     that holds this set passes with any",
+                    path.display(),
+                    missing.join(", ")
+                ));
+            }
+        }
+        warnings
+    }
+
+    /// Compares all that was `measured`. Returns the file of `--any-of` whose set is held entirely, if
+    /// sets were given.
+    ///
+    /// # Errors
+    /// Every difference, by set.
+    pub(super) fn compare(&self, measured: Pcrs<'_>) -> Result<Option<&Path>, String> {
+        if measured.family() != PcrFamily::NitroEnclave {
+            return Err("it is an instance with a NitroTPM, and no enclave".to_owned());
+        }
+        let mut differences = self.common.differences(measured);
+        let mut sets = Vec::new();
+        let mut held = None;
+        for Set { path, registers } in &self.any_of {
+            let of_set = registers.differences(measured);
+            match of_set.is_empty() {
+                true => held = held.or(Some(path.as_path())),
+                false => sets.push(format!("{}: {}", path.display(), of_set.join(", "))),
+            }
+        }
+        if held.is_none() && !sets.is_empty() {
+            differences.push(format!("it holds no set of --any-of entirely: {}", sets.join("; ")));
+        }
+        match differences.is_empty() {
+            true => Ok(held),
+            false => Err(differences.join(", ")),
+        }
+    }
+}
+
+impl Set {
+    /// Reads a set that does not contradict what is `common` to all.
+    fn read(path: &Path, common: &Registers) -> Result<Self, Failure> {
+        let mut registers = Registers::default();
+        registers.add_file(path)?;
+        let contradicts = |(index, value): &(&u8, &PcrValue)| {
+            common.0.get(index).is_some_and(|common| common != *value)
+        };
+        match registers.0.iter().find(contradicts) {
+            None => Ok(Self { path: path.to_owned(), registers }),
+            Some((index, _)) => Err(Failure::Content {
+                path: path.to_owned(),
+                reason: format!(
+                    "PCR{index} is expected to be two things: --pcr or --pcrs-file, which count beside \
+                     every --any-of, say another"
+                ),
+            }),
+        }
+    }
+}
+
+impl Registers {
+    fn add_file(&mut self, path: &Path) -> Result<(), Failure> {
+        let failed = |reason| Failure::Content { path: path.to_owned(), reason };
+        registers(&read(path)?)
+            .and_then(|pcrs| pcrs.iter().try_for_each(|pcr| self.add(pcr)))
+            .map_err(failed)
+    }
+
+    fn add(&mut self, pcr: &Pcr) -> Result<(), String> {
+        let Pcr { index, value } = pcr;
+        if value.iter().all(|byte| *byte == 0) {
+            return Err(format!(
+                "PCR{index} is zero: nothing was measured there, as in debug mode or in an image that \
+                 is not signed; write what is measured, or leave it out"
+            ));
+        }
+        match self.0.entry(*index) {
+            Entry::Occupied(entry) if entry.get() != value => {
+                Err(format!("PCR{index} is expected to be two things: it was given before"))
+            }
+            Entry::Occupied(_) => Ok(()),
+            Entry::Vacant(entry) => {
+                entry.insert(*value);
+                Ok(())
+            }
+        }
+    }
+
+    /// Returns whether they say which image runs (PCR0), or who signed it (PCR8). Whoever can start an enclave
+    /// gives the other registers any value.
+    fn name_an_image(&self) -> bool {
+        self.0.contains_key(&0) || self.0.contains_key(&8)
+    }
+
+    /// Returns each register that is not as expected.
+    fn differences(&self, measured: Pcrs<'_>) -> Vec<String> {
+        let text = |value: &PcrValue| const_hex::encode(value);
+        let difference = |(index, expected): (&u8, &PcrValue)| match measured.value((*index).into())
+        {
+            Some(value) if value == expected => None,
+            Some(value) => Some(format!("PCR{index} is {}, not {}", text(value), text(expected))),
+            None => Some(format!("PCR{index} is absent, not {}", text(expected))),
+        };
+        self.0.iter().filter_map(difference).collect()
+    }
+}

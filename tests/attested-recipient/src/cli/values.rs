@@ -1,0 +1,133 @@
+//! Values of options, parsed into their final types.
+
+use std::str::FromStr;
+
+use attestation::time::UnixMillis;
+use attestation::{MAX_PCRS, MaxAge, PcrValue};
+
+/// `N=HEX`: a register and its value.
+#[derive(Clone, Debug)]
+pub(crate) struct Pcr {
+    pub(crate) index: u8,
+    pub(crate) value: PcrValue,
+}
+
+impl FromStr for Pcr {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (index, value) =
+            text.split_once('=').ok_or("expected N=HEX, for example 0=00..ff (48 bytes)")?;
+        let index = index
+            .parse()
+            .ok()
+            .filter(|index| usize::from(*index) < MAX_PCRS)
+            .ok_or_else(|| format!("PCR {index:?} is not a number from 0 to 31"))?;
+        let value = digits(value)
+            .and_then(|bytes| bytes.try_into().ok())
+            .ok_or("the value is not 48 bytes in hexadecimal (96 digits)")?;
+        Ok(Self { index, value })
+    }
+}
+
+/// `http://HOST:PORT` or `https://HOST:PORT`.
+pub(crate) fn endpoint(text: &str) -> Result<String, String> {
+    match text.split_once("://") {
+        Some(("http" | "https", rest)) if !rest.is_empty() => Ok(text.to_owned()),
+        _ => Err("expected a URL: write http://HOST:PORT or https://HOST:PORT".to_owned()),
+    }
+}
+
+/// Hexadecimal digits and nothing else: no prefix.
+fn digits(text: &str) -> Option<Vec<u8>> {
+    let all = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    const_hex::decode(text).ok().filter(|_| all)
+}
+
+/// Bytes in hexadecimal.
+#[derive(Clone, Debug)]
+pub(crate) struct Hex(pub(crate) Vec<u8>);
+
+impl FromStr for Hex {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        digits(text).map(Self).ok_or_else(|| "expected pairs of hexadecimal digits".to_owned())
+    }
+}
+
+/// When a document is judged.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum At {
+    Now,
+    Document,
+    Moment(UnixMillis),
+}
+
+impl FromStr for At {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "now" => Ok(Self::Now),
+            "document" => Ok(Self::Document),
+            moment => UnixMillis::from_rfc3339(moment).map(Self::Moment).ok_or_else(|| {
+                "expected now, document, or a time such as 2026-02-03T10:12:02Z".to_owned()
+            }),
+        }
+    }
+}
+
+/// `SECONDS` or `chain`.
+pub(crate) fn max_age(text: &str) -> Result<MaxAge, String> {
+    match text {
+        "chain" => Ok(MaxAge::Chain),
+        seconds => seconds
+            .parse()
+            .map(MaxAge::Seconds)
+            .map_err(|_| "expected a number of seconds, or chain".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_registers_and_says_what_is_wrong_with_others() {
+        let pcr: Pcr = format!("31={}", "aB".repeat(48)).parse().unwrap();
+        assert_eq!((pcr.index, pcr.value), (31, [0xab; 48]));
+        for text in ["0", "32=00", "-1=00", "0=00", "0=zz"] {
+            assert!(text.parse::<Pcr>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn reads_digits_and_no_prefix() {
+        assert_eq!("01fF".parse::<Hex>().unwrap().0, [1, 0xff]);
+        assert!("".parse::<Hex>().unwrap().0.is_empty());
+        for text in ["0x01", "1", "zz", " 01"] {
+            assert!(text.parse::<Hex>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn reads_urls_with_tls_and_without() {
+        for text in ["http://h:1", "https://h"] {
+            assert_eq!(endpoint(text), Ok(text.to_owned()));
+        }
+        for text in ["h:1", "http://", "https://", "ftp://h"] {
+            assert!(endpoint(text).unwrap_err().contains("http://HOST:PORT"), "{text}");
+        }
+    }
+
+    #[test]
+    fn reads_moments_and_ages() {
+        assert!(matches!("now".parse(), Ok(At::Now)));
+        assert!(matches!("1970-01-01T00:00:01Z".parse(), Ok(At::Moment(at)) if at.as_secs() == 1));
+        assert!("yesterday".parse::<At>().is_err());
+        assert_eq!(max_age("7"), Ok(MaxAge::Seconds(7)));
+        assert_eq!(max_age("chain"), Ok(MaxAge::Chain));
+        assert!(max_age("-1").is_err());
+    }
+}

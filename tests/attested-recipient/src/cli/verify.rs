@@ -1,0 +1,242 @@
+//! `attested-recipient verify`.
+
+use std::fmt::{self, Display, Formatter};
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use attestation::{
+    Claims, ClockReading, DebugMode, MaxAge, Production, Rule, TrustAnchors, UntrustedDocument,
+    UnverifiedDocument, VerifiedDocument,
+};
+use clap::{Args, ValueEnum};
+use enclave::clock::{Clock, SystemClock};
+use serde_json::{Map, Value, json};
+
+use super::values::{At, Pcr, max_age};
+use super::{Failure, anchor_failure, read};
+
+/// Verify an attestation document under AWS's root: one line a rule, status 0 only if all hold.
+#[derive(Debug, Args)]
+pub(super) struct Verify {
+    /// The document, as raw bytes.
+    file: PathBuf,
+    /// When it is judged: now, document (its own time), or a time such as 2026-02-03T10:12:02Z.
+    #[arg(long, value_name = "now|document|RFC3339", default_value = "now")]
+    at: At,
+    /// A further trust anchor, such as a simulator's root; may be repeated.
+    #[arg(long, value_name = "PEM")]
+    root: Vec<PathBuf>,
+    /// A measurement that it must hold, 48 bytes; may be repeated.
+    #[arg(long, value_name = "N=HEX")]
+    pcr: Vec<Pcr>,
+    /// How old it may be; chain: as long as its certificates are valid.
+    #[arg(long, value_name = "SECONDS|chain", default_value = "300", value_parser = max_age)]
+    max_age: MaxAge,
+    /// Accept an enclave in debug mode.
+    #[arg(long)]
+    allow_debug: bool,
+    /// Judge its public key as well: it must be one that random bytes can be sealed to.
+    #[arg(long)]
+    recipient: bool,
+    /// How to print the verdict.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Output {
+    Text,
+    Json,
+}
+
+impl Verify {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let mut anchors = TrustAnchors::aws_nitro();
+        for path in &self.root {
+            anchors.add_pem(&read(path)?).map_err(|error| anchor_failure(path, &error))?;
+        }
+        let report = self.judge(read(&self.file)?, &anchors);
+        let mut stdout = io::stdout().lock();
+        match self.output {
+            Output::Text => write!(stdout, "{report}")?,
+            Output::Json => writeln!(stdout, "{}", report.to_json())?,
+        }
+        stdout.flush()?;
+        if report.is_verified() { Ok(()) } else { Err(Failure::Refused) }
+    }
+
+    fn judge(&self, bytes: Vec<u8>, anchors: &TrustAnchors<Production>) -> Report {
+        let document = match UnverifiedDocument::parse(bytes) {
+            Ok(document) => document,
+            Err(error) => {
+                let rule = error.rule();
+                let holds = |other: Rule| other.holds_if_broken(rule);
+                return self.refused_by(rule, holds, &error);
+            }
+        };
+        match self.verify(document, anchors) {
+            Ok(document) => self.judge_verified(&document),
+            Err(error) => self.refused_by(error.rule(), |rule| error.implies(rule), &error),
+        }
+    }
+
+    fn verify(
+        &self,
+        document: UnverifiedDocument,
+        anchors: &TrustAnchors<Production>,
+    ) -> Result<VerifiedDocument<Production>, UntrustedDocument> {
+        let debug = if self.allow_debug { DebugMode::Allow } else { DebugMode::Refuse };
+        let now = match self.at {
+            At::Document => return document.verify_at_document_time(anchors, debug),
+            At::Now => ClockReading::this_machine(SystemClock.now()),
+            At::Moment(moment) => ClockReading::given(moment),
+        };
+        document.verify_live(anchors, now, self.max_age, debug)
+    }
+
+    /// What is known once `broken` was found broken: that rules hold of which `holds` says so.
+    fn refused_by(
+        &self,
+        broken: Rule,
+        holds: impl Fn(Rule) -> bool,
+        error: &dyn Display,
+    ) -> Report {
+        let mut report = Report::default();
+        for rule in Rule::ALL {
+            let outcome = if rule == broken {
+                Outcome::Refused(error.to_string())
+            } else if holds(rule) {
+                self.held(rule)
+            } else {
+                Outcome::NotReached
+            };
+            report.push(rule.name(), outcome);
+        }
+        for pcr in &self.pcr {
+            report.push(&pcr_name(pcr), Outcome::NotReached);
+        }
+        if self.recipient {
+            report.push(RECIPIENT, Outcome::NotReached);
+        }
+        report
+    }
+
+    fn judge_verified(&self, document: &VerifiedDocument<Production>) -> Report {
+        let mut report = Report { document: describe(&document.claims()), ..Report::default() };
+        for rule in Rule::ALL {
+            report.push(rule.name(), self.held(rule));
+        }
+        for pcr in &self.pcr {
+            let held = document.claims().pcrs().value(pcr.index.into());
+            let outcome = match held {
+                Some(value) if *value == pcr.value => Outcome::Held,
+                Some(value) => Outcome::Refused(format!("it is {}", const_hex::encode(value))),
+                None => Outcome::Refused("the document does not hold it".to_owned()),
+            };
+            report.push(&pcr_name(pcr), outcome);
+        }
+        if self.recipient {
+            let outcome = match document.recipient_key() {
+                Ok(_) => Outcome::Held,
+                Err(error) => Outcome::Refused(error.to_string()),
+            };
+            report.push(RECIPIENT, outcome);
+        }
+        report
+    }
+
+    /// What it means that `rule` did not refuse.
+    fn held(&self, rule: Rule) -> Outcome {
+        match rule {
+            Rule::Freshness if matches!(self.at, At::Document) => {
+                Outcome::Waived("judged at the document's own time")
+            }
+            Rule::Freshness if self.max_age == MaxAge::Chain => {
+                Outcome::Waived("as old as its certificates allow")
+            }
+            Rule::DebugMode if self.allow_debug => Outcome::Waived("debug mode is allowed"),
+            _ => Outcome::Held,
+        }
+    }
+}
+
+/// The claims by which a program decides what to do with a verified document.
+fn describe(claims: &Claims<'_>) -> Value {
+    let pcrs: Map<String, Value> = claims
+        .pcrs()
+        .iter()
+        .map(|(index, value)| (index.to_string(), const_hex::encode(value).into()))
+        .collect();
+    let hex = |bytes: Option<&[u8]>| bytes.map(const_hex::encode);
+    json!({
+        "module_id": claims.module_id(),
+        "timestamp": claims.timestamp().to_string(),
+        claims.pcrs().family().field(): pcrs,
+        "public_key": hex(claims.public_key()),
+        "user_data": hex(claims.user_data()),
+        "nonce": hex(claims.nonce()),
+    })
+}
+
+const RECIPIENT: &str = "recipient's key";
+
+fn pcr_name(pcr: &Pcr) -> String {
+    format!("PCR{} as expected", pcr.index)
+}
+
+enum Outcome {
+    Held,
+    /// Asked for on the command line.
+    Waived(&'static str),
+    Refused(String),
+    NotReached,
+}
+
+/// One line a rule, in the order of the checks.
+#[derive(Default)]
+struct Report {
+    lines: Vec<(String, Outcome)>,
+    /// What a verified document says; null for others.
+    document: Value,
+}
+
+impl Report {
+    fn push(&mut self, name: &str, outcome: Outcome) {
+        self.lines.push((name.to_owned(), outcome));
+    }
+
+    fn is_verified(&self) -> bool {
+        self.lines.iter().all(|(_, outcome)| matches!(outcome, Outcome::Held | Outcome::Waived(_)))
+    }
+
+    fn to_json(&self) -> Value {
+        let rules: Vec<Value> = (1..)
+            .zip(&self.lines)
+            .map(|(number, (name, outcome)): (u32, _)| {
+                let (result, reason) = match outcome {
+                    Outcome::Held => ("ok", None),
+                    Outcome::Waived(reason) => ("waived", Some(*reason)),
+                    Outcome::Refused(reason) => ("refused", Some(reason.as_str())),
+                    Outcome::NotReached => ("not reached", None),
+                };
+                json!({ "number": number, "name": name, "result": result, "reason": reason })
+            })
+            .collect();
+        json!({ "verified": self.is_verified(), "rules": rules, "document": self.document })
+    }
+}
+
+impl Display for Report {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        for (number, (name, outcome)) in (1..).zip(&self.lines) {
+            let number: u32 = number;
+            match outcome {
+                Outcome::Held => writeln!(out, "ok      {number:>2} {name}")?,
+                Outcome::Waived(reason) => writeln!(out, "waived  {number:>2} {name}: {reason}")?,
+                Outcome::Refused(reason) => writeln!(out, "REFUSED {number:>2} {name}: {reason}")?,
+                Outcome::NotReached => writeln!(out, "-       {number:>2} {name}: not reached")?,
+            }
+        }
+        writeln!(out, "{}", if self.is_verified() { "verified" } else { "refused" })
+    }
+}

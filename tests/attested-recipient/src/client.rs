@@ -1,0 +1,348 @@
+//! A client of the service: of its KMS API, as far as an attested recipient needs it, and of the
+//! simulator's own endpoint.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use attestation::crypto::tls_provider;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use enclave::clock::{Clock, SystemClock};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{CertificateError, RootCertStore};
+use serde_json::{Value, json};
+use thiserror::Error;
+use ureq::Body;
+use ureq::http::Response;
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use zeroize::Zeroizing;
+
+use crate::credentials::{Credentials, Signable};
+use crate::document::Document;
+use crate::retries::Retries;
+
+/// How long a whole request may take, with all its attempts.
+const TIMEOUT: Duration = Duration::from_secs(30);
+const TOO_MANY_REQUESTS: u16 = 429;
+/// Bytes of an answer at the most.
+const MAX_ANSWER_LENGTH: u64 = 64 * 1024;
+
+/// Why there is no answer.
+#[derive(Debug, Error)]
+pub enum ClientError {
+    /// The service cannot be reached.
+    #[error("{url}: {error}")]
+    Transport {
+        /// Where it should be.
+        url: String,
+        /// Why not.
+        error: Box<ureq::Error>,
+    },
+    /// Its TLS ends at another authority than those that are trusted.
+    #[error(
+        "{url}: its certificate is of no authority that is trusted: the enclave has restarted, or \
+         somebody else answers there; verify it anew with attested-recipient trust"
+    )]
+    OtherAuthority {
+        /// Where it should be.
+        url: String,
+    },
+    /// The service refuses.
+    #[error("{error_type}: {message}")]
+    Refused {
+        /// The name of the KMS error.
+        error_type: String,
+        /// Its message.
+        message: String,
+    },
+    /// TLS, and no certificate authority to know the service by.
+    #[error(
+        "{url}: https needs the certificate authority of the enclave (`Client::trusting`), which \
+         `attested-recipient trust` verifies and writes"
+    )]
+    NoAuthority {
+        /// The endpoint.
+        url: String,
+    },
+    /// What was to be trusted is no certificate authority.
+    #[error(
+        "{0}: expected certificate authorities in PEM, as `attested-recipient trust` writes them"
+    )]
+    Authority(&'static str),
+    /// The endpoint attests nothing.
+    #[error(
+        "{url} is no simulator: it signs no attestation documents; inside an enclave they come from \
+         /dev/nsm"
+    )]
+    NoSimulator {
+        /// The endpoint.
+        url: String,
+    },
+    /// The service answers others first.
+    #[error(
+        "{url}: throttled {throttled} times within {} s (HTTP 429): too many clients ask; try again later",
+        TIMEOUT.as_secs()
+    )]
+    Throttled {
+        /// What was asked for.
+        url: String,
+        /// Number of attempts.
+        throttled: u32,
+    },
+    /// The answer is not what the service sends.
+    #[error("the answer (HTTP {status}) is not of the form that KMS sends")]
+    Malformed {
+        /// Its HTTP status.
+        status: u16,
+    },
+    /// The answer came in the clear, although a recipient was named. Somebody on the way has
+    /// dropped it: these bytes are not secret.
+    #[error(
+        "the answer carries a Plaintext although a Recipient was sent: it was not sealed, somebody \
+         else may know these bytes; refused"
+    )]
+    NotSealed,
+}
+
+/// A client of one endpoint.
+#[derive(Clone, Debug)]
+pub struct Client {
+    endpoint_url: String,
+    agent: ureq::Agent,
+    /// Whether there is an authority by which to know a service with TLS.
+    is_trusting: bool,
+    credentials: Option<Arc<Credentials>>,
+}
+
+struct Reply {
+    status: u16,
+    /// The field Retry-After.
+    retry_after: Option<String>,
+    body: Vec<u8>,
+}
+
+impl Client {
+    /// A client of the service at `endpoint_url`, such as `http://127.0.0.1:8000`; with TLS, it needs
+    /// an authority to [trust](Self::trusting).
+    pub fn new(endpoint_url: &str) -> Self {
+        let endpoint_url = endpoint_url.trim_end_matches('/').to_owned();
+        Self { endpoint_url, agent: agent(Vec::new()), is_trusting: false, credentials: None }
+    }
+
+    /// The same client, which knows a service with TLS by these certificate authorities and no others:
+    /// those of enclaves, as `attested-recipient trust` writes them. It asks nothing without TLS.
+    ///
+    /// # Errors
+    /// If `pem` holds none, or something that is none.
+    pub fn trusting(self, pem: &[u8]) -> Result<Self, ClientError> {
+        let mut authorities = Vec::new();
+        let mut store = RootCertStore::empty();
+        for der in CertificateDer::pem_slice_iter(pem) {
+            let der = der.map_err(|_| ClientError::Authority("broken PEM"))?;
+            authorities.push(Certificate::from_der(&der).to_owned());
+            store.add(der).map_err(|_| ClientError::Authority("no certificate"))?;
+        }
+        if authorities.is_empty() {
+            return Err(ClientError::Authority("no CERTIFICATE section"));
+        }
+        Ok(Self { agent: agent(authorities), is_trusting: true, ..self })
+    }
+
+    /// The same client, which signs what it asks of KMS.
+    #[must_use]
+    pub fn signed_by(self, credentials: Credentials) -> Self {
+        Self { credentials: Some(Arc::new(credentials)), ..self }
+    }
+
+    /// GenerateRandom with a Recipient: the `CiphertextForRecipient`.
+    ///
+    /// # Errors
+    /// If the service cannot be reached or refuses, and if the answer is not sealed.
+    pub fn generate_random_for(
+        &self,
+        number_of_bytes: u16,
+        attestation_document: &[u8],
+    ) -> Result<Vec<u8>, ClientError> {
+        let request = json!({
+            "NumberOfBytes": number_of_bytes,
+            "Recipient": {
+                "KeyEncryptionAlgorithm": "RSAES_OAEP_SHA_256",
+                "AttestationDocument": STANDARD.encode(attestation_document),
+            },
+        });
+        let reply = self.kms("TrentService.GenerateRandom", &request.to_string())?;
+        let answer = reply.json()?;
+        if answer.get("Plaintext").is_some() {
+            return Err(ClientError::NotSealed);
+        }
+        reply.blob(&answer, "CiphertextForRecipient")
+    }
+
+    /// GenerateRandom without a Recipient: the `Plaintext`, which everybody on the way can read.
+    ///
+    /// # Errors
+    /// If the service cannot be reached or refuses.
+    pub fn generate_random(&self, number_of_bytes: u16) -> Result<Zeroizing<Vec<u8>>, ClientError> {
+        let request = json!({ "NumberOfBytes": number_of_bytes });
+        let reply = self.kms("TrentService.GenerateRandom", &request.to_string())?;
+        reply.blob(&reply.json()?, "Plaintext").map(Zeroizing::new)
+    }
+
+    /// A document from a simulator's `POST /simulator/attest`.
+    ///
+    /// # Errors
+    /// If there is no simulator, or it refuses.
+    pub fn document(&self, document: &Document) -> Result<Vec<u8>, ClientError> {
+        let content_type = [("content-type", "application/json")];
+        let reply = self.post("/simulator/attest", &content_type, &document.to_json())?;
+        match reply.refusal_unless_ok() {
+            None => Ok(reply.body),
+            // KMS has no such operation, and an enclave signs no document for others.
+            Some(ClientError::Refused { error_type, .. })
+                if error_type == "UnknownOperationException" =>
+            {
+                Err(ClientError::NoSimulator { url: self.endpoint_url.clone() })
+            }
+            Some(refusal) => Err(refusal),
+        }
+    }
+
+    /// Returns the document of the enclave's own, from `GET /attestation`, with `nonce` (16 to 64 random
+    /// bytes) in it. It is not verified. Where others come first, this waits for its turn.
+    ///
+    /// # Errors
+    /// If the service cannot be reached or refuses, or others come first for too long.
+    pub fn attestation_document(&self, nonce: &[u8]) -> Result<Vec<u8>, ClientError> {
+        let url = format!("{}/attestation?nonce={}", self.endpoint_url, const_hex::encode(nonce));
+        let reply = self.exchange(url, |url, left| {
+            self.agent.get(url).config().timeout_global(Some(left)).build().call()
+        })?;
+        match reply.refusal_unless_ok() {
+            None => Ok(reply.body),
+            Some(refusal) => Err(refusal),
+        }
+    }
+
+    fn kms(&self, target: &str, body: &str) -> Result<Reply, ClientError> {
+        let content_type = "application/x-amz-json-1.1";
+        let Some(credentials) = &self.credentials else {
+            return self.post(
+                "/",
+                &[("content-type", content_type), ("x-amz-target", target)],
+                body,
+            );
+        };
+        let (_, authority) = self.endpoint_url.split_once("://").unwrap_or_default();
+        let host = authority.split('/').next().unwrap_or_default();
+        let request = Signable { host, content_type, target, body: body.as_bytes() };
+        let headers = credentials.sign(&request, SystemClock.now());
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        self.post("/", &headers, body)
+    }
+
+    fn post(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Result<Reply, ClientError> {
+        let url = [&self.endpoint_url, path].concat();
+        self.exchange(url, |url, left| {
+            let request = self.agent.post(url).config().timeout_global(Some(left)).build();
+            let request = headers
+                .iter()
+                .fold(request, |request, (name, value)| request.header(*name, *value));
+            request.send(body)
+        })
+    }
+
+    /// Sends a request by `attempt`, which is given the URL and the time left. Sends it again where the
+    /// service throttles it, as long as there is time.
+    fn exchange(
+        &self,
+        url: String,
+        attempt: impl Fn(&str, Duration) -> Result<Response<Body>, ureq::Error>,
+    ) -> Result<Reply, ClientError> {
+        if url.starts_with("https://") && !self.is_trusting {
+            return Err(ClientError::NoAuthority { url });
+        }
+        let deadline = Instant::now() + TIMEOUT;
+        let mut retries = Retries::until(deadline);
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let reply = match attempt(&url, left).and_then(Reply::read) {
+                Ok(reply) => reply,
+                Err(error) if is_of_another_authority(&error) => {
+                    return Err(ClientError::OtherAuthority { url });
+                }
+                Err(error) => return Err(ClientError::Transport { url, error: Box::new(error) }),
+            };
+            if reply.status != TOO_MANY_REQUESTS {
+                return Ok(reply);
+            }
+            let Some(pause) = retries.pause(reply.retry_after.as_deref()) else {
+                return Err(ClientError::Throttled { url, throttled: retries.throttled() });
+            };
+            thread::sleep(pause);
+        }
+    }
+}
+
+fn is_of_another_authority(error: &ureq::Error) -> bool {
+    let ureq::Error::Io(error) = error else { return false };
+    let error = error.get_ref().and_then(|error| error.downcast_ref());
+    matches!(error, Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)))
+}
+
+/// With TLS alone, if there are authorities to know a service by.
+fn agent(authorities: Vec<Certificate<'static>>) -> ureq::Agent {
+    let https_only = !authorities.is_empty();
+    let tls = TlsConfig::builder()
+        .unversioned_rustls_crypto_provider(tls_provider())
+        .root_certs(RootCerts::Specific(Arc::new(authorities)))
+        .build();
+    ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .https_only(https_only)
+        .timeout_global(Some(TIMEOUT))
+        .proxy(None)
+        .tls_config(tls)
+        .build()
+        .into()
+}
+
+impl Reply {
+    fn read(mut response: Response<Body>) -> Result<Self, ureq::Error> {
+        let status = response.status().as_u16();
+        let retry_after = response.headers().get("retry-after");
+        let retry_after = retry_after.and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let body = response.body_mut().with_config().limit(MAX_ANSWER_LENGTH).read_to_vec()?;
+        Ok(Self { status, retry_after, body })
+    }
+
+    fn json(&self) -> Result<Value, ClientError> {
+        if let Some(refusal) = self.refusal_unless_ok() {
+            return Err(refusal);
+        }
+        serde_json::from_slice(&self.body)
+            .map_err(|_| ClientError::Malformed { status: self.status })
+    }
+
+    fn blob(&self, answer: &Value, member: &str) -> Result<Vec<u8>, ClientError> {
+        let text = answer.get(member).and_then(Value::as_str);
+        text.and_then(|text| STANDARD.decode(text).ok())
+            .ok_or(ClientError::Malformed { status: self.status })
+    }
+
+    fn refusal_unless_ok(&self) -> Option<ClientError> {
+        if self.status == 200 {
+            return None;
+        }
+        let body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        let text = |key: &str| body.get(key).and_then(Value::as_str).map(ToOwned::to_owned);
+        Some(match text("__type") {
+            Some(error_type) => {
+                let message = text("message").or_else(|| text("Message")).unwrap_or_default();
+                ClientError::Refused { error_type, message }
+            }
+            None => ClientError::Malformed { status: self.status },
+        })
+    }
+}

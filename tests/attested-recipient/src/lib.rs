@@ -1,0 +1,39 @@
+//! An attested recipient for your tests: a simulated enclave that speaks the KMS API on a free
+//! loopback port, keys, attestation documents signed under the simulator's own root, and the opener
+//! for what comes back.
+//!
+//! ```
+//! use attested_recipient::{Client, Document, RecipientKey, Simulator};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let simulator = Simulator::start()?; // point any KMS SDK at simulator.endpoint_url()
+//! let key = RecipientKey::generate()?;
+//! let document = simulator.document(&Document::for_key(&key))?;
+//!
+//! let sealed = Client::new(simulator.endpoint_url()).generate_random_for(32, &document)?;
+//! assert_eq!(key.open(&sealed)?.len(), 32);
+//! # Ok(())
+//! # }
+//! ```
+
+mod client;
+mod credentials;
+mod document;
+mod recipient;
+mod retries;
+mod simulator;
+
+pub use attestation::cms::{OpenError, PrivateKeyError};
+pub use attestation::time::UnixMillis;
+pub use client::{Client, ClientError};
+pub use credentials::Credentials;
+pub use document::{Document, Kind};
+pub use recipient::RecipientKey;
+#[doc(hidden)]
+pub use retries::Retries;
+pub use simulator::{Simulator, SimulatorBuilder, SimulatorError};
+
+/// The README's example compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;

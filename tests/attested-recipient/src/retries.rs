@@ -1,0 +1,103 @@
+//! The pauses between attempts of a request that a service answers with 429 (too many requests).
+
+use std::time::{Duration, Instant};
+
+use attestation::crypto::fill_random;
+
+/// The first pause; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+
+/// The longest pause that the service did not ask for.
+const MAX_PAUSE: Duration = Duration::from_secs(4);
+
+/// The attempts of one request within its time-out. The command uses it too; it is not part of the
+/// library's interface.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Retries {
+    deadline: Instant,
+    throttled: u32,
+}
+
+impl Retries {
+    /// Counts attempts until `deadline`.
+    pub fn until(deadline: Instant) -> Self {
+        Self { deadline, throttled: 0 }
+    }
+
+    /// Returns the number of attempts that were throttled.
+    pub fn throttled(&self) -> u32 {
+        self.throttled
+    }
+
+    /// Returns the pause before the next attempt, or `None` if that would come too late. It is no
+    /// shorter than `retry_after`, in seconds as RFC 9110, section 10.2.3, has it; a date is not read.
+    pub fn pause(&mut self, retry_after: Option<&str>) -> Option<Duration> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        self.pause_of(left, retry_after, random_fraction())
+    }
+
+    fn pause_of(
+        &mut self,
+        left: Duration,
+        retry_after: Option<&str>,
+        fraction: f64,
+    ) -> Option<Duration> {
+        let doublings = self.throttled.min(8);
+        self.throttled = self.throttled.saturating_add(1);
+        let own = (FIRST_PAUSE * 2_u32.pow(doublings)).min(MAX_PAUSE).min(left / 2);
+        let asked = retry_after.and_then(|seconds| seconds.trim().parse().ok());
+        let least = own.max(asked.map_or(Duration::ZERO, Duration::from_secs));
+        let spare = left.checked_sub(least).filter(|spare| !spare.is_zero())?;
+        // Those that were throttled together do not come back together.
+        Some(least + (least / 2).min(spare / 2).mul_f64(fraction))
+    }
+}
+
+/// A number from 0 to 1; 0 where there is no randomness, which is no secret here.
+fn random_fraction() -> f64 {
+    let mut random = [0; 2];
+    fill_random(&mut random).map_or(0.0, |()| f64::from(u16::from_be_bytes(random)) / 65535.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pauses(left: Duration, retry_after: Option<&str>, fraction: f64) -> Vec<Option<u128>> {
+        let mut retries = Retries::until(Instant::now());
+        let pause = |_| retries.pause_of(left, retry_after, fraction);
+        (0..6).map(pause).map(|pause| pause.map(|pause| pause.as_millis())).collect()
+    }
+
+    #[test]
+    fn pauses_double_up_to_a_bound_with_jitter_of_a_half() {
+        let left = Duration::from_secs(60);
+        let least = [250, 500, 1000, 2000, 4000, 4000].map(Some);
+        assert_eq!(pauses(left, None, 0.0), least);
+        assert_eq!(pauses(left, Some("soon"), 0.0), least);
+        assert_eq!(pauses(left, None, 1.0), [375, 750, 1500, 3000, 6000, 6000].map(Some));
+    }
+
+    #[test]
+    fn a_pause_is_as_long_as_the_service_asks_and_ends_before_the_deadline() {
+        let left = Duration::from_secs(10);
+        assert_eq!(pauses(left, Some("3"), 0.0)[0], Some(3000));
+        assert_eq!(pauses(left, Some("3"), 1.0)[0], Some(4500));
+        assert_eq!(pauses(left, Some("9"), 1.0)[0], Some(9500));
+        for late in ["10", "11", "18446744073709551615"] {
+            assert_eq!(pauses(left, Some(late), 0.0)[0], None, "{late}");
+        }
+        assert_eq!(pauses(Duration::from_millis(100), None, 1.0)[0], Some(75));
+        assert_eq!(pauses(Duration::ZERO, None, 0.0)[0], None);
+    }
+
+    #[test]
+    fn counts_what_was_throttled() {
+        let mut retries = Retries::until(Instant::now() + Duration::from_secs(60));
+        assert!((0..3).all(|_| retries.pause(None).is_some()));
+        assert_eq!(retries.throttled(), 3);
+        let mut late = Retries::until(Instant::now());
+        assert_eq!((late.pause(None), late.throttled()), (None, 1));
+    }
+}

@@ -1,0 +1,245 @@
+//! A simulated enclave within the test's own process.
+
+use std::error::Error;
+use std::fmt;
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use attestation::TrustAnchors;
+use attestation::time::UnixMillis;
+use enclave::Service;
+use enclave::audit::Audit;
+use enclave::clock::{Clock, SystemClock};
+use enclave::config::{Config, Posture};
+use enclave::http::Entrance;
+use enclave::platform::Simulated;
+use simulator::{Now, SimulatedNsm, World};
+use thiserror::Error;
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+use transport::{Acceptor, Endpoint, listen};
+
+use crate::client::{Client, ClientError};
+use crate::document::Document;
+
+/// Why no simulator runs: no port, no thread, or no randomness.
+#[derive(Debug, Error)]
+#[error("the simulator does not start: {0}")]
+pub struct SimulatorError(#[source] Box<dyn Error + Send + Sync>);
+
+fn failed(error: impl Into<Box<dyn Error + Send + Sync>>) -> SimulatorError {
+    SimulatorError(error.into())
+}
+
+/// A simulated enclave that speaks the KMS API on a free port of 127.0.0.1, under a root of its
+/// own. It ends when this is dropped, at once. Starting, ending and [`document`](Self::document)
+/// block, but can be called from asynchronous tests.
+#[derive(Debug)]
+pub struct Simulator {
+    endpoint_url: String,
+    address: SocketAddr,
+    authority_pem: Option<String>,
+    world: Arc<World>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Simulator {
+    /// Starts one.
+    ///
+    /// # Errors
+    /// If there is no port or no thread to be had.
+    pub fn start() -> Result<Self, SimulatorError> {
+        Self::builder().start()
+    }
+
+    /// Starts one that takes the time from `now`, for its documents and its judgement alike.
+    ///
+    /// # Errors
+    /// If there is no port or no thread to be had.
+    pub fn start_at(
+        now: impl Fn() -> UnixMillis + Send + Sync + 'static,
+    ) -> Result<Self, SimulatorError> {
+        Self::builder().now(now).start()
+    }
+
+    /// One that is to start otherwise than by default.
+    pub fn builder() -> SimulatorBuilder {
+        SimulatorBuilder::default()
+    }
+
+    fn start_by(builder: SimulatorBuilder) -> Result<Self, SimulatorError> {
+        let SimulatorBuilder { now, config, audit, proxy_protocol } = builder;
+        let world = Arc::new(World::new(Arc::clone(&now)).map_err(failed)?);
+        let mut anchors = TrustAnchors::simulator_root(world.root_certificate());
+        let config = Config::load(config.as_deref()).map_err(failed)?;
+        config.add_anchors(&mut anchors).map_err(failed)?;
+        let conditions = config.simulated_nsm().map_err(failed)?;
+        let settings = config.settings(Posture::Laptop).map_err(failed)?;
+        let settings = settings.through(Entrance { parent_cid: None, proxy_protocol });
+        let audit = audit.map_or(Ok(Audit::none()), Audit::to).map_err(failed)?;
+        let nsm = SimulatedNsm::under(conditions, Arc::clone(&world));
+        let platform = Simulated::new(Arc::clone(&world), move || now(), nsm.readiness());
+
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (started, start) = mpsc::channel();
+        // The runtime lives and dies on this thread: a caller may be within a runtime of its own.
+        let thread = thread::Builder::new().name("simulator".to_owned()).spawn(move || {
+            let listening = Runtime::new().map_err(failed).and_then(|runtime| {
+                let service = Service::start(platform, nsm, anchors, settings, audit);
+                let service = runtime.block_on(service).map_err(failed)?;
+                let loopback =
+                    Endpoint::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).to_string());
+                let listener = runtime.block_on(listen(&loopback)).map_err(failed)?;
+                Ok((runtime, Acceptor::new(listener), service))
+            });
+            match listening {
+                Ok((runtime, acceptor, service)) => {
+                    let endpoint = acceptor.local_endpoint().clone();
+                    let authority_pem = service.certificate_authority_pem().map(str::to_owned);
+                    // Whoever started it has gone if it does not want to know.
+                    drop(started.send(Ok((endpoint, service.has_tls(), authority_pem))));
+                    // Dropped without a word, it stops as well. A test is over: nothing is drained.
+                    let stopped = async { drop(stopped.await) };
+                    let serve =
+                        enclave::http::serve(acceptor, None, service, stopped, Duration::ZERO);
+                    runtime.block_on(serve);
+                }
+                Err(error) => drop(started.send(Err(error))),
+            }
+        });
+        let thread = thread.map_err(failed)?;
+        let (endpoint, has_tls, authority_pem) = start.recv().map_err(failed)??;
+        let address = match endpoint {
+            Endpoint::Tcp(address) => address.parse().map_err(failed)?,
+            other => return Err(failed(format!("it listens on {other}"))),
+        };
+        let scheme = if has_tls { "https" } else { "http" };
+        let endpoint_url = format!("{scheme}://{address}");
+        Ok(Self {
+            endpoint_url,
+            address,
+            authority_pem,
+            world,
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+
+    /// Where an SDK finds it: the value of `AWS_ENDPOINT_URL_KMS`.
+    pub fn endpoint_url(&self) -> &str {
+        &self.endpoint_url
+    }
+
+    /// The same as a socket address.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The authority, in PEM, that all of its TLS ends at: with `[tls] mode = "attested"` in its
+    /// [configuration](SimulatorBuilder::config_file). A client trusts it as it trusts what
+    /// `attested-recipient trust` writes.
+    pub fn certificate_authority_pem(&self) -> Option<&str> {
+        self.authority_pem.as_deref()
+    }
+
+    /// A client that trusts this simulator, and asks for it at `url`, such as a relay's.
+    ///
+    /// # Errors
+    /// None, but for what would be a fault of the simulator's.
+    pub fn client_at(&self, url: &str) -> Result<Client, ClientError> {
+        let client = Client::new(url);
+        match &self.authority_pem {
+            Some(pem) => client.trusting(pem.as_bytes()),
+            None => Ok(client),
+        }
+    }
+
+    /// The root that its documents end in, in PEM.
+    pub fn root_certificate_pem(&self) -> String {
+        self.world.root_certificate_pem()
+    }
+
+    /// An attestation document, signed under this simulator's root.
+    ///
+    /// # Errors
+    /// If the simulator refuses, for a field that is too long, say.
+    pub fn document(&self, document: &Document) -> Result<Vec<u8>, ClientError> {
+        self.client_at(&self.endpoint_url)?.document(document)
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // That it panicked was reported by the thread itself.
+            drop(thread.join());
+        }
+    }
+}
+
+/// What a [`Simulator`] may be told before it starts.
+pub struct SimulatorBuilder {
+    now: Now,
+    config: Option<PathBuf>,
+    audit: Option<Box<dyn Write + Send>>,
+    proxy_protocol: bool,
+}
+
+impl Default for SimulatorBuilder {
+    fn default() -> Self {
+        Self {
+            now: Arc::new(|| SystemClock.now()),
+            config: None,
+            audit: None,
+            proxy_protocol: false,
+        }
+    }
+}
+
+impl fmt::Debug for SimulatorBuilder {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("SimulatorBuilder").field("config", &self.config).finish()
+    }
+}
+
+impl SimulatorBuilder {
+    /// Takes the time from `now`, for its documents and its judgement alike.
+    #[must_use]
+    pub fn now(self, now: impl Fn() -> UnixMillis + Send + Sync + 'static) -> Self {
+        Self { now: Arc::new(now), ..self }
+    }
+
+    /// Reads the configuration that `enclave-simulator --config` reads: credentials, policies, what
+    /// is asked of Recipients.
+    #[must_use]
+    pub fn config_file(self, path: impl Into<PathBuf>) -> Self {
+        Self { config: Some(path.into()), ..self }
+    }
+
+    /// Writes the audit trail to `writer`, one JSON record a line. Without it there is none.
+    #[must_use]
+    pub fn audit(self, writer: impl Write + Send + 'static) -> Self {
+        Self { audit: Some(Box::new(writer)), ..self }
+    }
+
+    /// Reads a PROXY header, version 2, at the beginning of each connection, as with `enclave-simulator
+    /// --proxy-protocol`: then it is asked through what writes one.
+    #[must_use]
+    pub fn proxy_protocol(self) -> Self {
+        Self { proxy_protocol: true, ..self }
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    /// If the configuration is refused, or there is no port or no thread to be had.
+    pub fn start(self) -> Result<Simulator, SimulatorError> {
+        Simulator::start_by(self)
+    }
+}

@@ -1,0 +1,74 @@
+//! Documents under one root, which share as much of a chain as is asked for.
+
+use attestation::UnverifiedDocument;
+use attestation::time::UnixMillis;
+use attested_recipient::RecipientKey;
+use simulator::Forgery;
+
+use crate::load::Failure;
+
+/// CAs, the root among them, as AWS has them; so also the leaf's level.
+const CAS: usize = 4;
+
+/// Mints documents at one time.
+pub(crate) struct Mint {
+    forgery: Forgery,
+    certificates: Vec<Vec<u8>>,
+    nonce: u32,
+}
+
+impl Mint {
+    pub(crate) fn new(now: UnixMillis, recipient: &RecipientKey) -> Result<Self, Failure> {
+        let mut forgery = Forgery::new(CAS, now)?;
+        // As long as those of AWS: a genuine document has some 4.5 kB.
+        forgery.document.public_key = Some(recipient.public_key_der().to_vec());
+        let certificates = forgery.certificates()?;
+        Ok(Self { forgery, certificates, nonce: 0 })
+    }
+
+    pub(crate) fn root(&self) -> &[u8] {
+        self.forgery.root()
+    }
+
+    /// Issues the certificate of a level anew: with a serial number of its own.
+    fn issue(&mut self, level: usize) -> Result<(), Failure> {
+        let spec = self.forgery.specs.get(level).ok_or("no such level")?;
+        let [own, issuer] = [self.forgery.key(level)?, self.forgery.key(level - 1)?];
+        let certificate = spec.issue(own.public_key(), issuer)?;
+        *self.certificates.get_mut(level).ok_or("no such level")? = certificate;
+        Ok(())
+    }
+
+    /// Another document of the same leaf.
+    pub(crate) fn document(&mut self) -> Result<Vec<u8>, Failure> {
+        self.nonce += 1;
+        self.forgery.document.nonce = Some(self.nonce.to_be_bytes().to_vec());
+        let chain: Vec<&[u8]> = self.certificates.iter().map(Vec::as_slice).collect();
+        Ok(self.forgery.sign_over(&chain)?)
+    }
+
+    /// A document of another leaf of the same chain.
+    pub(crate) fn with_leaf(&mut self) -> Result<Vec<u8>, Failure> {
+        self.issue(CAS)?;
+        self.document()
+    }
+
+    /// A document of another chain, below the same CAs but the last.
+    pub(crate) fn with_chain(&mut self) -> Result<Vec<u8>, Failure> {
+        self.issue(CAS - 1)?;
+        self.with_leaf()
+    }
+
+    /// Bytes of what is signed in a document like these: of each certificate but the root, and of the
+    /// document.
+    pub(crate) fn signed_lengths(&mut self) -> Result<Vec<usize>, Failure> {
+        let document = self.document()?;
+        let certificates = self.certificates.iter().skip(1).map(Vec::len);
+        Ok(certificates.chain([document.len()]).collect())
+    }
+}
+
+/// Its form is read: what is measured begins with its verification.
+pub(crate) fn parse(document: &[u8]) -> Result<UnverifiedDocument, Failure> {
+    Ok(UnverifiedDocument::parse(document.to_vec())?)
+}

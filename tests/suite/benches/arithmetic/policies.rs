@@ -1,0 +1,62 @@
+//! What long policies cost a request.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use attestation::time::UnixMillis;
+use enclave::policy::iam::{Context, Decision, Policy, evaluate};
+use kms_api::Operation;
+
+use crate::figures::Figures;
+use crate::load::Failure;
+
+const STATEMENTS: usize = 200;
+const EVALUATIONS: u32 = 2000;
+
+/// What 200 statements cost more than one does, in microseconds: all but the last are looked at in vain.
+pub(crate) fn cost(rounds: usize, figures: &mut Figures) -> Result<f64, Failure> {
+    let [one, all] = [policies(1)?, policies(STATEMENTS)?];
+    let mut costs = Vec::new();
+    for _ in 0..rounds {
+        let short = microseconds(&one)?;
+        costs.push(microseconds(&all)? - short);
+    }
+    figures.add("policy_200_statements_us", "us", costs)
+}
+
+/// As many as hold so many statements: a policy is no longer than IAM's may be.
+fn policies(statements: usize) -> Result<Vec<Policy>, Failure> {
+    const A_POLICY: usize = 20;
+    let other = r#"{"Effect":"Allow","Action":"kms:GenerateRandom","Resource":"*","Condition":
+        {"StringEquals":{"aws:PrincipalArn":"arn:aws:iam::123456789012:role/another"},
+         "DateLessThan":{"aws:CurrentTime":"2020-01-01T00:00:00Z"}}}"#;
+    let ours = r#"{"Effect":"Allow","Action":"kms:GenerateRandom","Resource":"*"}"#;
+    let mut texts = vec![other; statements];
+    texts.pop();
+    texts.push(ours);
+    let policy = |texts: &[&str]| -> Result<Policy, Failure> {
+        let json = format!(r#"{{"Version":"2012-10-17","Statement":[{}]}}"#, texts.join(","));
+        Ok(Policy::parse("policy.json", json.as_bytes())?)
+    };
+    texts.chunks(A_POLICY).map(policy).collect()
+}
+
+/// What one decision takes.
+fn microseconds(policies: &[Policy]) -> Result<f64, Failure> {
+    let context = Context {
+        action: Operation::GenerateRandom,
+        principal_arn: Some("arn:aws:iam::123456789012:role/wallet"),
+        now: UnixMillis::from_secs(1_800_000_000),
+        secure_transport: Some(true),
+        source_ip: None,
+        measurements: None,
+    };
+    let start = Instant::now();
+    for _ in 0..EVALUATIONS {
+        match evaluate(black_box(policies), black_box(&context)) {
+            Decision::Allowed(_) => {}
+            _ => return Err("the last statement allows it".into()),
+        }
+    }
+    Ok(start.elapsed().as_secs_f64() * 1e6 / f64::from(EVALUATIONS))
+}

@@ -1,0 +1,148 @@
+//! The service within this process, without HTTP.
+
+use std::cell::RefCell;
+use std::fs;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use attestation::TrustAnchors;
+use enclave::Service;
+use enclave::audit::Audit;
+use enclave::clock::{Clock, SystemClock};
+use enclave::config::{Config, Posture};
+use enclave::http::{Channel, ConnectionKey, Received, RequestId};
+use enclave::platform::Simulated;
+use hyper::http::request::Parts;
+use kms_api::NumberOfBytes;
+use simulator::{SimulatedNsm, World};
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::LocalSet;
+
+use crate::load::Failure;
+use crate::minted::parse;
+
+/// Requests at a time where workers answer them.
+const AT_A_TIME: usize = 16;
+
+/// A service, and the one thread on which it is asked.
+pub(crate) struct Served {
+    runtime: Runtime,
+    service: Rc<Service<Simulated<SystemClock>>>,
+}
+
+impl Served {
+    /// Trusts `root`; `verification` are lines of that table.
+    pub(crate) fn start(root: &[u8], verification: &str) -> Result<Self, Failure> {
+        let file = tempfile::NamedTempFile::new()?;
+        let lines = ["[recipient]\nmax_age = 900\n[verification]\n", verification].concat();
+        fs::write(&file, lines)?;
+        let settings = Config::load(Some(file.path()))?.settings(Posture::Laptop)?;
+        let world = Arc::new(World::new(Arc::new(|| SystemClock.now()))?);
+        let nsm = SimulatedNsm::new(Arc::clone(&world));
+        let platform = Simulated::new(world, SystemClock, nsm.readiness());
+        let anchors = TrustAnchors::simulator_root(root);
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let service = Service::start(platform, nsm, anchors, settings, Audit::none());
+        let service = Rc::new(runtime.block_on(service)?);
+        Ok(Self { runtime, service })
+    }
+
+    /// Steps 4 to 7 for `documents` in turn, on this thread: how many a second. What comes before them
+    /// is not in it.
+    pub(crate) fn rate(&self, documents: &mut Cycle<'_>, round: Duration) -> Result<f64, Failure> {
+        let number_of_bytes = NumberOfBytes::new(32).ok_or("32 is within the limits")?;
+        let (mut spent, mut count) = (Duration::ZERO, 0_u32);
+        while count == 0 || spent < round {
+            let document = parse(documents.next())?;
+            let start = Instant::now();
+            let answer = self.service.generate_attested(number_of_bytes, document);
+            let answer = self.runtime.block_on(answer);
+            spent += start.elapsed();
+            drop(answer.map_err(|error| format!("{error:?}"))?);
+            count += 1;
+        }
+        Ok(f64::from(count) / spent.as_secs_f64())
+    }
+
+    /// Answers the next `number` of `documents`, so that they are known.
+    pub(crate) fn know(&self, documents: &mut Cycle<'_>, number: usize) -> Result<(), Failure> {
+        (0..number).try_for_each(|_| self.rate(documents, Duration::ZERO).map(drop))
+    }
+
+    /// Whole requests with `bodies` in turn, as many at a time as keep all workers busy: how many a
+    /// second.
+    pub(crate) fn rate_of_workers(
+        &self,
+        bodies: &Rc<Vec<String>>,
+        round: Duration,
+    ) -> Result<f64, Failure> {
+        let head = Rc::new(head()?);
+        let next = Rc::new(RefCell::new(0_usize));
+        let local = LocalSet::new();
+        let start = Instant::now();
+        let clients: Vec<_> = (0..AT_A_TIME)
+            .map(|_| {
+                let (service, head) = (Rc::clone(&self.service), Rc::clone(&head));
+                let (bodies, next) = (Rc::clone(bodies), Rc::clone(&next));
+                local.spawn_local(async move {
+                    let mut count = 0_u32;
+                    while start.elapsed() < round {
+                        let number = next.replace_with(|number| *number + 1);
+                        let body = bodies.get(number % bodies.len()).ok_or("no body")?.as_bytes();
+                        let (id, channel) = (RequestId::random(), Channel::Plain);
+                        let received = Received {
+                            id,
+                            connection: ConnectionKey::new(0, None),
+                            channel,
+                            source: None,
+                            head: &head,
+                            body,
+                        };
+                        let answer = service.answer(received);
+                        let response = answer.await.into_response(id, SystemClock.now());
+                        if response.status() != 200 {
+                            return Err(Failure::from("a request was refused"));
+                        }
+                        count += 1;
+                    }
+                    Ok(count)
+                })
+            })
+            .collect();
+        let mut count = 0;
+        self.runtime.block_on(local.run_until(async {
+            for client in clients {
+                count += client.await.map_err(|_| "a client panicked")??;
+            }
+            Ok::<(), Failure>(())
+        }))?;
+        Ok(f64::from(count) / start.elapsed().as_secs_f64())
+    }
+}
+
+fn head() -> Result<Parts, Failure> {
+    let request = hyper::Request::post("/")
+        .header("host", "localhost")
+        .header("content-type", "application/x-amz-json-1.1")
+        .header("x-amz-target", "TrentService.GenerateRandom");
+    Ok(request.body(())?.into_parts().0)
+}
+
+/// Documents, again from the first after the last.
+pub(crate) struct Cycle<'a> {
+    documents: &'a [Vec<u8>],
+    next: usize,
+}
+
+impl<'a> Cycle<'a> {
+    pub(crate) fn over(documents: &'a [Vec<u8>]) -> Self {
+        Self { documents, next: 0 }
+    }
+
+    fn next(&mut self) -> &'a [u8] {
+        let document = self.documents.get(self.next % self.documents.len());
+        self.next += 1;
+        document.map_or(&[], Vec::as_slice)
+    }
+}

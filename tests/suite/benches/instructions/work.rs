@@ -1,0 +1,181 @@
+//! What is counted.
+
+use std::future::pending;
+use std::sync::Arc;
+
+use attestation::cms::{ContentEncryption, RecipientPrivateKey, seal_into, sealed_length};
+use attestation::crypto::fill_random;
+use attestation::{
+    CacheSizes, ClockReading, DebugMode, MaxAge, PcrFamily, RecipientKey, TrustAnchors,
+    UnverifiedDocument, Verifier,
+};
+use enclave::Service;
+use enclave::audit::Audit;
+use enclave::clock::{Clock, SystemClock};
+use enclave::config::{Config, Posture};
+use enclave::http::{Channel, Server};
+use enclave::platform::Simulated;
+use kms_api::GenerateRandomResponse;
+use simulator::{DocumentRequest, SimulatedNsm, World, default_pcrs};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::runtime::Builder;
+
+use crate::load::Failure;
+
+/// One kind of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// Parsing and verifying a document of which nothing is known: five signatures.
+    Verify,
+    /// The same of a document that is known: no signature.
+    VerifyKnown,
+    /// The recipient's key out of a verified document, sealing 32 bytes to it, and the answer's body.
+    Seal,
+    /// One request without a Recipient on a connection that is kept, from its first byte to the last of
+    /// its answer, by default settings.
+    PlainRequest,
+}
+
+impl Work {
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Verify, Self::VerifyKnown, Self::Seal, Self::PlainRequest];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Verify => "verify",
+            Self::VerifyKnown => "verify_known",
+            Self::Seal => "seal",
+            Self::PlainRequest => "plain_request",
+        }
+    }
+
+    pub(crate) fn named(name: &str) -> Result<Self, Failure> {
+        Ok(Self::ALL.into_iter().find(|work| work.name() == name).ok_or("no such work")?)
+    }
+
+    pub(crate) fn repetitions(self) -> u64 {
+        match self {
+            Self::Verify | Self::VerifyKnown | Self::Seal => 20,
+            Self::PlainRequest => 200,
+        }
+    }
+
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Verify => verify(self.repetitions(), false),
+            Self::VerifyKnown => verify(self.repetitions(), true),
+            Self::Seal => seals(self.repetitions()),
+            Self::PlainRequest => plain_requests(self.repetitions()),
+        }
+    }
+}
+
+/// What callgrind counts: by the name of this function.
+#[inline(never)]
+fn measured<T>(work: impl FnOnce() -> T) -> T {
+    work()
+}
+
+fn world() -> Result<Arc<World>, Failure> {
+    Ok(Arc::new(World::new(Arc::new(|| SystemClock.now()))?))
+}
+
+fn document(world: &World) -> Result<Vec<u8>, Failure> {
+    let key = RecipientPrivateKey::from_pem(include_str!("../../keys/rsa-2048.pem"))?;
+    let family = PcrFamily::NitroEnclave;
+    Ok(world.document(DocumentRequest {
+        family,
+        pcrs: default_pcrs(family),
+        public_key: Some(key.public_key_der().to_vec()),
+        user_data: None,
+        nonce: None,
+        age_seconds: 0,
+    })?)
+}
+
+fn verify(repetitions: u64, is_known: bool) -> Result<(), Failure> {
+    for _ in 0..repetitions {
+        // A world each: other keys, other signatures.
+        let world = world()?;
+        let anchors = TrustAnchors::simulator_root(world.root_certificate());
+        let verifier = Verifier::new(anchors, CacheSizes::default());
+        let (bytes, now) = (document(&world)?, ClockReading::given(SystemClock.now()));
+        let verify = |bytes: Vec<u8>| -> Result<(), Failure> {
+            let document = UnverifiedDocument::parse(bytes)?;
+            verifier.verify_live(document, now, MaxAge::default(), DebugMode::Refuse)?;
+            Ok(())
+        };
+        if is_known {
+            verify(bytes.clone())?;
+        }
+        measured(|| verify(bytes))?;
+    }
+    Ok(())
+}
+
+fn seals(repetitions: u64) -> Result<(), Failure> {
+    let world = world()?;
+    let anchors = TrustAnchors::simulator_root(world.root_certificate());
+    let verifier = Verifier::new(anchors, CacheSizes::NONE);
+    let document = UnverifiedDocument::parse(document(&world)?)?;
+    let now = ClockReading::given(SystemClock.now());
+    let document = verifier.verify_live(document, now, MaxAge::default(), DebugMode::Refuse)?;
+    for _ in 0..repetitions {
+        let encryption = ContentEncryption::draw(fill_random)?;
+        let body = measured(|| -> Result<Vec<u8>, Failure> {
+            let key: RecipientKey = document.recipient_key()?;
+            let length = sealed_length(&key, 32)?;
+            Ok(GenerateRandomResponse::ciphertext_for_recipient(length, |envelope| {
+                seal_into(&key, &[7; 32], encryption, envelope)
+            })?)
+        })?;
+        assert!(body.len() > 600);
+    }
+    Ok(())
+}
+
+async fn service() -> Result<Service<Simulated<SystemClock>>, Failure> {
+    let world = world()?;
+    let anchors = TrustAnchors::simulator_root(world.root_certificate());
+    let settings = Config::load(None)?.settings(Posture::Laptop)?;
+    let nsm = SimulatedNsm::new(Arc::clone(&world));
+    let platform = Simulated::new(world, SystemClock, nsm.readiness());
+    let audit = Audit::to(std::io::sink())?;
+    Ok(Service::start(platform, nsm, anchors, settings, audit).await?)
+}
+
+fn plain_requests(repetitions: u64) -> Result<(), Failure> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let server: &'static Server<Simulated<SystemClock>> =
+        Box::leak(Box::new(Server::new(runtime.block_on(service())?)));
+    let (mut client, stream) = duplex(64 * 1024);
+    runtime.spawn(async move {
+        server.serve_connection(stream, Channel::Plain, pending()).await;
+    });
+    // The first requests set up what later ones use.
+    for _ in 0..10 {
+        runtime.block_on(ask(&mut client))?;
+    }
+    for _ in 0..repetitions {
+        measured(|| runtime.block_on(ask(&mut client)))?;
+    }
+    Ok(())
+}
+
+async fn ask(client: &mut DuplexStream) -> Result<(), Failure> {
+    let request = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-amz-json-1.1\r\n\
+        X-Amz-Target: TrentService.GenerateRandom\r\nContent-Length: 20\r\n\r\n{\"NumberOfBytes\":32}";
+    client.write_all(request).await?;
+    let mut answer = [0; 4096];
+    let mut length = 0;
+    while !answer.get(..length).is_some_and(|answer| answer.ends_with(b"\"}")) {
+        match client.read(answer.get_mut(length..).unwrap_or_default()).await? {
+            0 => return Err("no answer".into()),
+            read => length += read,
+        }
+    }
+    match answer.starts_with(b"HTTP/1.1 200 ") {
+        true => Ok(()),
+        false => Err("not answered".into()),
+    }
+}

@@ -1,0 +1,92 @@
+//! The service beside moto's server, which also answers GenerateRandom, on the same calls. Run
+//! `tests/suite/peers/setup.sh` before, which installs it.
+//!
+//! moto's server closes each connection after one answer; so the service is also measured with a
+//! connection for each request.
+
+#![expect(clippy::print_stdout, reason = "it is what a benchmark is for")]
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use attested_recipient::Credentials;
+
+use self::crowd::Crowd;
+use self::figures::Figures;
+use self::load::Failure;
+use self::process::Process;
+use self::servers::{Enclave, Known, free_address, relay};
+
+#[path = "../crowd/mod.rs"]
+#[allow(dead_code, reason = "other benchmarks use the rest")]
+mod crowd;
+#[path = "../figures/mod.rs"]
+mod figures;
+#[path = "../load/mod.rs"]
+#[allow(dead_code, reason = "other benchmarks use the rest")]
+mod load;
+#[path = "../process/mod.rs"]
+#[allow(dead_code, reason = "other benchmarks use the rest")]
+mod process;
+#[path = "../service/servers.rs"]
+#[allow(dead_code, reason = "other benchmarks use the rest")]
+mod servers;
+#[path = "../service/signed.rs"]
+mod signed;
+
+const KEY: &str = include_str!("../../keys/rsa-2048.pem");
+const ROUNDS: usize = 7;
+const ROUND: Duration = Duration::from_secs(1);
+const CLIENTS: usize = 32;
+
+fn main() -> Result<(), Failure> {
+    let enclave = Enclave::start(&Known::Nothing.to_toml(), &[])?;
+    let relay = relay(enclave.address())?;
+    let moto = moto()?;
+    // Neither verifies it, and moto goes by its form.
+    let plain = signed::request(Credentials::new("AKIDEXAMPLE", "secret", "us-east-1"))?;
+    let attested = enclave.attested_request(KEY)?;
+    let crowds = [
+        ("moto_plain", Crowd::new(moto.address(), CLIENTS, &plain).reconnecting()),
+        ("beside_moto_plain", Crowd::new(relay.address(), CLIENTS, &plain)),
+        (
+            "beside_moto_plain_reconnecting",
+            Crowd::new(relay.address(), CLIENTS, &plain).reconnecting(),
+        ),
+        ("beside_moto_attested_cold", Crowd::new(relay.address(), CLIENTS, &attested)),
+    ];
+    let mut rates = [const { Vec::new() }; 4];
+    for _ in 0..ROUNDS {
+        for ((name, crowd), rates) in crowds.iter().zip(&mut rates) {
+            let tally = crowd.ask_for(ROUND)?;
+            if tally.answered == 0 || tally.refused > 0 {
+                return Err(format!("{name}: {} were refused", tally.refused).into());
+            }
+            rates.push(tally.rate());
+        }
+    }
+    let mut figures = Figures::default();
+    for ((name, _), rates) in crowds.iter().zip(&rates) {
+        figures.add(name, "requests/s", rates.iter().copied())?;
+    }
+    let [moto, plain, reconnecting, attested] = &rates;
+    figures.add_ratio("plain_vs_moto", plain, moto)?;
+    figures.add_ratio("plain_reconnecting_vs_moto", reconnecting, moto)?;
+    figures.add_ratio("attested_cold_vs_moto_plain", attested, moto)?;
+    figures.publish()
+}
+
+/// moto's own server, as its documentation starts it.
+fn moto() -> Result<Process, Failure> {
+    let address = free_address()?;
+    let program = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+        .with_file_name("peers")
+        .join("venv/bin/moto_server");
+    if !program.is_file() {
+        return Err("moto is missing: run tests/suite/peers/setup.sh".into());
+    }
+    let mut command = Command::new(program);
+    command.args(["-H", &address.ip().to_string(), "-p", &address.port().to_string()]);
+    Process::listening(command.stderr(Stdio::null()), address)
+}

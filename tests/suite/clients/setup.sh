@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Installs the clients that the tests run, at the pinned versions, under target/clients (or
+# $CARGO_TARGET_DIR/clients). Does nothing when they are up to date.
+#
+# With --check it installs nothing; its status says whether they are up to date.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+clients=${CARGO_TARGET_DIR:-$here/../../../target}/clients
+stamp=$clients/stamp
+
+for tool in python3 node npm openssl; do
+  command -v "$tool" >/dev/null || missing+=" $tool"
+done
+python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=" python3-venv"
+if [[ -n ${missing:-} ]]; then
+  echo "the real clients need:$missing (e.g. apt-get install python3-venv nodejs npm openssl)" >&2
+  exit 1
+fi
+
+# All that decides what gets installed, where, for a virtual environment does not move, and by which
+# interpreters.
+wanted() (
+  realpath -m "$clients"
+  python3 --version
+  node --version
+  cd "$here"
+  cat requirements.txt package.json package-lock.json .npmrc setup.sh
+)
+
+if wanted | cmp -s - "$stamp"; then
+  exit 0
+elif [[ ${1:-} == --check ]]; then
+  exit 1
+fi
+
+# Without a stamp until all is done: what was interrupted starts over.
+rm -rf "$clients"
+mkdir -p "$clients"
+
+python3 -m venv "$clients/venv"
+"$clients/venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes \
+  --only-binary :all: --requirement "$here/requirements.txt"
+
+cp "$here"/{package.json,package-lock.json,.npmrc} "$clients"
+npm ci --prefix "$clients" --loglevel=error --no-audit --no-fund --ignore-scripts >/dev/null
+
+wanted >"$stamp"

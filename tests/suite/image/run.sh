@@ -1,0 +1,172 @@
+#!/usr/bin/env bash
+# Builds enclave.Dockerfile with buildah, so without Docker's engine and without its registry: what
+# the file calls the base is made here, of the same release of Debian as this machine's, and of that the
+# builder, with this machine's toolchain. The binaries in the two images must then be those that `make
+# build-production` and `make build-production-pkcs11` made.
+set -euo pipefail
+cd "$(dirname "$0")/../../.."
+: "${TARGET_DIR:?}" "${BINARY:?}" "${PKCS11_BINARY:?}"
+
+entry_point='"/enclave" "--listen" "vsock:4294967295:5000"'
+entry_point+=' "--admin-listen" "vsock:4294967295:5002" "--config-from-parent" "5001"'
+environment='"PATH=/"'
+mirror=http://deb.debian.org
+base=localhost/attested-random-base
+builder=localhost/attested-random-builder
+image=localhost/attested-random-enclave
+
+pass() { echo "ok: $1"; }
+fail() {
+    echo "FAILED: $1" >&2
+    exit 1
+}
+
+[[ $(id -u) -eq 0 ]] || fail "this must run as root: debootstrap and buildah's chroot need it"
+command -v apt-get >/dev/null || fail "this needs Debian: the builder is made of the machine's own release"
+missing=()
+for tool in buildah debootstrap; do command -v $tool >/dev/null || missing+=("$tool"); done
+if ((${#missing[@]})); then
+    apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null ||
+        fail "missing: apt-get update && apt-get install ${missing[*]}"
+fi
+
+work=$(realpath -m "$TARGET_DIR")/image
+sysroot=$(rustc --print sysroot)
+registry=${CARGO_HOME:-$HOME/.cargo}/registry
+release=$(. /etc/os-release && echo "$VERSION_CODENAME")
+[[ -f $sysroot/lib/rustlib/components ]] ||
+    fail "$sysroot is not a toolchain in a folder of its own: install one with rustup"
+gcc=$(cc -dumpversion)
+# What decides the binary's bytes next to the toolchain: these must be this machine's.
+packages=("gcc-$gcc" "libgcc-$gcc-dev" libc6-dev binutils)
+mkdir -p "$work"
+
+# All that is in this storage is this script's.
+b() { buildah --storage-driver vfs --root "$work/storage" --runroot "$work/run" "$@"; }
+clean_up() { b rm --all >/dev/null && b rmi --prune >/dev/null; }
+trap clean_up EXIT
+clean_up
+
+# version PACKAGE [ROOT]: of what is installed on this machine or under ROOT.
+version() { dpkg-query --admindir="${2:-}/var/lib/dpkg" -W -f '${Package} ${Version}\n' "$1"; }
+
+make_base() {
+    local container root
+    b rmi --all --force >/dev/null
+    container=$(b from scratch)
+    root=$(b mount "$container")
+    debootstrap --variant=minbase "$release" "$root" "$mirror/debian" >"$work/debootstrap.log" 2>&1 ||
+        fail "debootstrap: $(tail -n 5 "$work/debootstrap.log")"
+    cat >"$root/etc/apt/sources.list" <<END
+deb $mirror/debian $release main
+deb $mirror/debian $release-updates main
+deb $mirror/debian-security $release-security main
+END
+    b run --isolation chroot "$container" sh -ec 'apt-get update; apt-get -y dist-upgrade' \
+        >"$work/upgrade.log" 2>&1 || fail "apt-get: $(tail -n 5 "$work/upgrade.log")"
+    b commit --quiet --rm "$container" "$base" >/dev/null
+}
+
+make_builder() {
+    local container root package host
+    container=$(b from --pull-never "$base")
+    root=$(b mount "$container")
+    b run --isolation chroot "$container" \
+        sh -ec 'apt-get install -y --no-install-recommends gcc libc6-dev make; apt-get clean' \
+        >"$work/install.log" 2>&1 || fail "apt-get: $(tail -n 5 "$work/install.log")"
+    for package in "${packages[@]}"; do
+        cmp -s <(version "$package") <(version "$package" "$root") ||
+            fail "this machine has $(version "$package") and Debian $(version "$package" "$root"): apt-get upgrade"
+    done
+    host=$(rustc -vV | sed -n 's/^host: //p')
+    mkdir -p "$root"/usr/local/{cargo/registry,rust/bin,rust/lib/rustlib}
+    cp -a "$sysroot"/bin/{cargo,rustc} "$root/usr/local/rust/bin/"
+    cp -a "$sysroot"/lib/*.so* "$root/usr/local/rust/lib/"
+    cp -a "$sysroot/lib/rustlib/$host" "$root/usr/local/rust/lib/rustlib/"
+    # The crates are those that `make build-production` has just used: no network is needed.
+    b config --label "stamp=$stamp" --env CARGO_HOME=/usr/local/cargo --env CARGO_NET_OFFLINE=true \
+        --env PATH=/usr/local/rust/bin:/usr/sbin:/usr/bin:/sbin:/bin "$container"
+    b commit --quiet --rm "$container" "$builder" >/dev/null
+}
+
+# What the builder is made of: another is wanted when any of it changes.
+wanted() {
+    echo "Debian $release"
+    for package in "${packages[@]}"; do version "$package"; done
+    rustc -vV
+    declare -f make_base make_builder
+}
+stamp=$(wanted | sha256sum | cut -d ' ' -f 1)
+
+found=$(b inspect --type image --format '{{index .OCIv1.Config.Labels "stamp"}}' "$builder" 2>/dev/null || true)
+if [[ $found == "$stamp" ]]; then
+    pass "the builder is there: Debian $release with $(rustc --version)"
+else
+    make_base
+    make_builder
+    pass "the builder is made: Debian $release with $(rustc --version) ($SECONDS s)"
+fi
+
+b bud --quiet --layers=false --tag "$image-context" --file - . >/dev/null <<<$'FROM scratch\nCOPY . /'
+context=$(b mount "$(b from --pull-never "$image-context")")
+[[ -f $context/Cargo.lock ]] || fail "the build is not given this folder"
+left_in=$(cd "$context" && find . \( -name target -o -name .git \) -print)
+[[ -z $left_in ]] || fail "the build is given $left_in: see .dockerignore"
+pass "the build is given $(find "$context" -type f | wc -l) files, none of them in target/ or .git/"
+
+# build TARGET...: an image of the file.
+build() {
+    b bud --isolation chroot --layers=false --pull-never --build-arg "BUILDER=$builder" \
+        --build-arg "BASE=$base" --volume "$registry:/usr/local/cargo/registry:ro" \
+        --file enclave.Dockerfile "$@" . >"$work/build.log" 2>&1 ||
+        fail "enclave.Dockerfile does not build: $(tail -n 20 "$work/build.log")"
+}
+
+# nitro-cli takes CMD, or else ENTRYPOINT, and never both; the environment it takes is measured.
+expect() {
+    local words
+    words=$(b inspect --type image --format "{{range .OCIv1.Config.$2}}{{printf \"%q \" .}}{{end}}" "$1")
+    [[ ${words% } == "$3" ]] || fail "the $2 of $1 is $words, not $3"
+}
+expect_command() {
+    expect "$1" Entrypoint "$entry_point"
+    expect "$1" Cmd ""
+    expect "$1" Env "$environment"
+    pass "its command is $entry_point, its environment $environment"
+}
+
+build --tag "$image"
+pass "enclave.Dockerfile builds ($SECONDS s)"
+
+root=$(b mount "$(b from --pull-never "$image")")
+files=$(cd "$root" && find . -mindepth 1)
+[[ $files == ./enclave ]] || fail "the image holds $files, not the enclave alone"
+pass "the image holds one file, /enclave"
+
+cmp "$root/enclave" "$BINARY" || fail "the image's enclave is not the one that make build-production made"
+pass "it is byte for byte the one that make build-production made: $(sha256sum <"$BINARY" | cut -c 1-64)"
+
+segments=$(readelf --dynamic --program-headers --wide "$root/enclave")
+if grep -E 'NEEDED|INTERP' <<<"$segments"; then fail "the image's enclave is not static"; fi
+chroot "$root" /enclave --help >/dev/null || fail "the image's enclave does not start"
+pass "it is static, and starts where there is nothing else"
+expect_command "$image"
+
+build --target pkcs11 --tag "$image-pkcs11"
+pass "its stage pkcs11 builds ($SECONDS s)"
+
+root=$(b mount "$(b from --pull-never "$image-pkcs11")")
+below=$(b mount "$(b from --pull-never "$base")")
+# All that is measured of a file: its name, kind, mode, owner and content.
+all_of() { tar -C "$1" --exclude=./enclave --sort=name --mtime=@0 -c . | sha256sum; }
+[[ ! -e $below/enclave && -f $root/enclave ]] || fail "the image has no more than its base"
+[[ $(all_of "$below") == "$(all_of "$root")" ]] || fail "the image is not its base with the enclave"
+pass "the image is its base with one more file, /enclave"
+
+cmp "$root/enclave" "$PKCS11_BINARY" ||
+    fail "the image's enclave is not the one that make build-production-pkcs11 made"
+pass "it is byte for byte the one that make build-production-pkcs11 made: $(sha256sum <"$PKCS11_BINARY" | cut -c 1-64)"
+chroot "$root" /enclave --help >/dev/null || fail "the image's enclave does not start on its base"
+pass "it starts there"
+expect_command "$image-pkcs11"
+echo "the images are what enclave.Dockerfile says, in $SECONDS s"

@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# 64 MiB of the service's output must pass ent and rngtest; and the same of a service whose DRBG does
+# not count must fail both, or the tests would tell nothing.
+set -euo pipefail
+cd "$(dirname "$0")/../../.."
+
+for tool in ent rngtest; do
+    command -v "$tool" >/dev/null ||
+        { echo "$tool is missing: apt-get install ent rng-tools5" >&2; exit 1; }
+done
+
+mebibytes=64
+target=${CARGO_TARGET_DIR:-$PWD/target}
+work=$target/statistics
+mkdir -p "$work"
+
+# build TREE TARGET: each tree has a folder of its own, or the one's program would pass for the other's.
+build() {
+    (cd "$1" && cargo build --release --locked --quiet --target-dir "$2" \
+        -p suite --example random_output)
+}
+
+# generate TARGET OUTPUT: what the service that was built there answers.
+generate() {
+    "$1/release/examples/random_output" "$mebibytes" >"$2"
+    [ "$(stat -c %s "$2")" -eq $((mebibytes * 1024 * 1024)) ]
+}
+
+# passes_ent FILE: entropy, chi-square, mean, and correlation from byte to byte. Of good output the
+# first is 7.9999973, and the others are off by as much once in thousands of runs.
+passes_ent() {
+    ent -t "$1" | awk -F, '
+        $1 == 1 {
+            # The 255 degrees of freedom make the chi-square distribution nearly normal.
+            z = ($4 - 255) / sqrt(510)
+            printf "ent: entropy %s, chi-square %s (%.2f sigma), mean %s, correlation %s\n", $3, $4, z, $5, $7
+            exit !($3 >= 7.99999 && z > -4 && z < 4 && $5 > 127.46 && $5 < 127.54 && $7 > -0.0005 && $7 < 0.0005)
+        }'
+}
+
+# passes_rngtest FILE: FIPS 140-2, in blocks of 20,000 bits, of which 8 in 10,000 fail by chance.
+passes_rngtest() {
+    (rngtest <"$1" 2>&1 || true) | awk '
+        /FIPS 140-2 successes:/ {good = $NF}
+        /FIPS 140-2 failures:/ {bad = $NF}
+        END {
+            printf "rngtest: %d blocks passed, %d failed\n", good, bad
+            exit !(good > 26000 && bad < 60)
+        }'
+}
+
+echo "## the service's output, $mebibytes MiB"
+build . "$target"
+generate "$target" "$work/output.bin"
+passes_ent "$work/output.bin" || { echo "ent: FAILED" >&2; exit 1; }
+passes_rngtest "$work/output.bin" || { echo "rngtest: FAILED" >&2; exit 1; }
+
+echo "## the same, with a DRBG whose V is not counted"
+broken=$work/broken
+rm -rf "$broken"
+mkdir -p "$broken"
+git ls-files -z | xargs -0 cp --parents -t "$broken"
+# break_it FILE SED: the one change must have been made.
+break_it() {
+    sed -i "$2" "$broken/$1"
+    if cmp -s "$1" "$broken/$1"; then echo "$1 has changed: nothing was broken" >&2; exit 1; fi
+}
+break_it enclave/src/entropy/ctr_drbg.rs \
+    's/from_be_bytes(\*self\.v)\.wrapping_add(1)/from_be_bytes(*self.v).wrapping_add(0)/'
+build "$broken" "$work/target"
+if said=$("$work/target/release/examples/random_output" 1 2>&1 >/dev/null); then
+    echo "it starts although it fails its known-answer tests" >&2
+    exit 1
+fi
+grep -q 'KnownAnswer(Differs' <<<"$said" || { echo "$said" >&2; exit 1; }
+echo "it does not start: $said"
+
+echo "## the same, without its known-answer tests"
+break_it enclave/src/entropy/known_answers.rs \
+    's/VECTORS\.iter()\.try_for_each(check)/VECTORS.iter().take(0).try_for_each(check)/'
+build "$broken" "$work/target"
+generate "$work/target" "$work/broken.bin"
+if passes_ent "$work/broken.bin"; then echo "ent does not notice" >&2; exit 1; fi
+if passes_rngtest "$work/broken.bin"; then echo "rngtest does not notice" >&2; exit 1; fi
+rm -r "$broken" "$work/output.bin" "$work/broken.bin"
+echo "the output passes, and that of a broken DRBG fails"

@@ -1,0 +1,174 @@
+//! `[recipient] plaintext`, end to end: each value under each mode of TLS, with the defaults of an
+//! enclave and of the simulator.
+
+use std::fs;
+use std::future::pending;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use attestation::TrustAnchors;
+use attested_recipient::{Client, ClientError, Document, RecipientKey};
+use enclave::Service;
+use enclave::audit::Audit;
+use enclave::clock::{Clock, SystemClock};
+use enclave::config::Posture::{self, Laptop, Production};
+use enclave::config::{Config, ConfigError};
+use enclave::platform::Simulated;
+use simulator::{SimulatedNsm, World};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use transport::{Acceptor, Endpoint, listen};
+
+use super::configured::{credentials, denied};
+use super::wallet::{ALLOW, sigv4};
+
+const CERTIFICATE: &str = include_str!("../../keys/tls/p256.crt.pem");
+const PRIVATE_KEY: &str = include_str!("../../keys/tls/p256.pkcs8.pem");
+
+const OUTSIDE_ATTESTED_TLS: &str = "because a request without a Recipient is answered in the clear, which the parent instance could \
+     read, for it did not come over TLS that the enclave attests; send a Recipient";
+const NO_RECIPIENT: &str = "because this service answers no request without a Recipient";
+
+#[derive(Clone, Copy, Debug)]
+enum Mode {
+    Off,
+    Attested,
+    Provided,
+}
+
+impl Mode {
+    const ALL: [Self; 3] = [Self::Off, Self::Attested, Self::Provided];
+
+    fn table(self) -> &'static str {
+        match self {
+            Self::Off => "[tls]\nmode = \"off\"\n",
+            Self::Attested => "[tls]\nmode = \"attested\"\nnames = [\"127.0.0.1\"]\n",
+            Self::Provided => {
+                "[tls]\nmode = \"provided\"\ncertificate = \"tls.crt\"\nprivate_key = \"tls.key\"\n"
+            }
+        }
+    }
+}
+
+/// A service on a port of its own, which ends when this is dropped.
+struct Served {
+    client: Client,
+    _runtime: Runtime,
+    _folder: TempDir,
+}
+
+impl Served {
+    fn start(posture: Posture, mode: Mode, recipient: &str) -> Result<Self, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        write("wallet.json", ALLOW);
+        write("salt", &"7".repeat(32));
+        write("tls.crt", CERTIFICATE);
+        write("tls.key", PRIVATE_KEY);
+        let tls = mode.table();
+        write("enclave.toml", &format!("{}[recipient]\n{recipient}\n{tls}", sigv4()));
+        let config = Config::load(Some(&folder.path().join("enclave.toml")))?;
+        let settings = config.settings(posture)?;
+
+        let world = Arc::new(World::new(Arc::new(|| SystemClock.now())).unwrap());
+        let anchors = TrustAnchors::simulator_root(world.root_certificate());
+        let nsm = SimulatedNsm::new(Arc::clone(&world));
+        let platform = Simulated::new(world, || SystemClock.now(), nsm.readiness());
+        let runtime = Runtime::new().unwrap();
+        let start = Service::start(platform, nsm, anchors, settings, Audit::none());
+        let service = runtime.block_on(start).unwrap();
+        let port = Endpoint::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).to_string());
+        let acceptor = Acceptor::new(runtime.block_on(listen(&port)).unwrap());
+        let Endpoint::Tcp(address) = acceptor.local_endpoint().clone() else { panic!("not TCP") };
+        let authority = match mode {
+            Mode::Off => None,
+            Mode::Attested => Some(service.certificate_authority_pem().unwrap().to_owned()),
+            Mode::Provided => Some(CERTIFICATE.to_owned()),
+        };
+        runtime.spawn(enclave::http::serve(acceptor, None, service, pending(), Duration::ZERO));
+        let client = match authority {
+            None => Client::new(&format!("http://{address}")),
+            Some(pem) => {
+                Client::new(&format!("https://{address}")).trusting(pem.as_bytes()).unwrap()
+            }
+        };
+        Ok(Self { client: client.signed_by(credentials()), _runtime: runtime, _folder: folder })
+    }
+
+    fn generate_plain(&self) -> Result<Vec<u8>, ClientError> {
+        self.client.generate_random(32).map(|bytes| bytes.to_vec())
+    }
+
+    /// Requests with a Recipient are answered whatever the value is.
+    fn assert_answers_sealed(&self) {
+        let key = RecipientKey::from_pem(include_str!("../../keys/rsa-2048.pem")).unwrap();
+        let document = self.client.document(&Document::for_key(&key)).unwrap();
+        let sealed = self.client.generate_random_for(32, &document).unwrap();
+        assert_eq!(key.open(&sealed).unwrap().len(), 32);
+    }
+}
+
+/// `None`: the request is answered. Else the end of the message by which it is denied.
+fn assert_answer(posture: Posture, mode: Mode, recipient: &str, denial: Option<&str>) {
+    let context = format!("{posture:?} {mode:?} {recipient}");
+    let service = Served::start(posture, mode, recipient)
+        .unwrap_or_else(|error| panic!("{context}: {error}"));
+    match (service.generate_plain(), denial) {
+        (Ok(random), None) => assert_eq!(random.len(), 32, "{context}"),
+        (answer @ Err(_), Some(denial)) => assert_eq!(denied(answer), denial, "{context}"),
+        (answer, _) => panic!("{context}: {answer:?}"),
+    }
+    service.assert_answers_sealed();
+}
+
+#[test]
+fn never_denies_every_request_without_a_recipient() {
+    for posture in [Production, Laptop] {
+        for mode in Mode::ALL {
+            assert_answer(posture, mode, "plaintext = \"never\"", Some(NO_RECIPIENT));
+        }
+    }
+}
+
+#[test]
+fn attested_tls_answers_over_attested_tls_alone() {
+    let value = "plaintext = \"attested-tls\"";
+    for posture in [Production, Laptop] {
+        assert_answer(posture, Mode::Off, value, Some(OUTSIDE_ATTESTED_TLS));
+        assert_answer(posture, Mode::Attested, value, None);
+        let refused = Served::start(posture, Mode::Provided, value).err().unwrap().to_string();
+        assert!(refused.contains("whose key no document attests"), "{refused}");
+    }
+}
+
+#[test]
+fn always_answers_over_every_connection() {
+    for posture in [Production, Laptop] {
+        for mode in Mode::ALL {
+            assert_answer(posture, mode, "plaintext = \"always\"", None);
+        }
+    }
+}
+
+#[test]
+fn production_answers_over_attested_tls_unless_told_otherwise() {
+    assert_answer(Production, Mode::Off, "", Some(OUTSIDE_ATTESTED_TLS));
+    assert_answer(Production, Mode::Attested, "", None);
+    assert_answer(Production, Mode::Provided, "", Some(NO_RECIPIENT));
+}
+
+#[test]
+fn the_simulator_answers_over_every_connection_unless_told_otherwise() {
+    for mode in Mode::ALL {
+        assert_answer(Laptop, mode, "", None);
+    }
+}
+
+#[test]
+fn require_denies_whatever_plaintext_says() {
+    for value in ["never", "attested-tls", "always"] {
+        let recipient = format!("require = true\nplaintext = \"{value}\"");
+        assert_answer(Production, Mode::Attested, &recipient, Some(NO_RECIPIENT));
+    }
+}

@@ -1,0 +1,98 @@
+//! What OpenSSL, which shares no code with the service, makes of a `CiphertextForRecipient`.
+
+use std::path::{Path, PathBuf};
+
+use attested_recipient::{Document, RecipientKey};
+use tokio::process::Command;
+
+use super::process::{clean, run_well};
+
+/// A throw-away key of `tests/suite/keys`.
+#[derive(Debug)]
+pub(crate) struct TestKey {
+    pem: PathBuf,
+    key: RecipientKey,
+    /// Bytes of its modulus.
+    pub(crate) modulus_length: usize,
+}
+
+impl TestKey {
+    /// The one of 2048, 3072 or 4096 bits.
+    pub(crate) fn of_bits(bits: usize) -> Self {
+        let keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("keys");
+        let pem = keys.join(format!("rsa-{bits}.pem"));
+        let key = RecipientKey::from_pem(&std::fs::read_to_string(&pem).unwrap()).unwrap();
+        Self { pem, key, modulus_length: bits / 8 }
+    }
+
+    /// A fresh document of an enclave that has this key.
+    pub(crate) fn document(&self) -> Document {
+        Document { public_key: Some(self.subject_public_key_info()), ..Document::default() }
+    }
+
+    /// What is inside, according to OpenSSL and to the harness's own opener.
+    pub(crate) fn open(&self, sealed: &[u8]) -> Vec<u8> {
+        let arguments = ["cms", "-decrypt", "-inform", "DER", "-inkey"];
+        let opened = openssl(|command| command.args(arguments).arg(&self.pem), sealed);
+        assert_eq!(*self.key.open(sealed).unwrap(), opened);
+        opened
+    }
+
+    /// SHA-256 of the SubjectPublicKeyInfo: the identifier by which the envelope names the key.
+    pub(crate) fn identifier(&self) -> Vec<u8> {
+        let arguments = ["dgst", "-sha256", "-binary"];
+        openssl(|command| command.args(arguments), &self.subject_public_key_info())
+    }
+
+    fn subject_public_key_info(&self) -> Vec<u8> {
+        let arguments = ["pkey", "-pubout", "-outform", "DER", "-in"];
+        openssl(|command| command.args(arguments).arg(&self.pem), b"")
+    }
+}
+
+fn openssl(arguments: impl FnOnce(&mut Command) -> &mut Command, input: &[u8]) -> Vec<u8> {
+    let mut command = clean(Command::new("openssl"));
+    arguments(&mut command);
+    run_well(command, input)
+}
+
+/// Compares with what KMS writes for a key, byte by byte: BER, of indefinite length where KMS has
+/// it so. What only the key or chance can tell is taken from `sealed` itself: the encrypted key, the
+/// IV, and the ciphertext.
+pub(crate) fn assert_form(sealed: &[u8], key: &TestKey, number_of_bytes: usize) {
+    let modulus = key.modulus_length;
+    // PKCS#7: always at least one byte of padding.
+    let ciphertext = (number_of_bytes / 16 + 1) * 16;
+    let mut form = hex("3080 06092A864886F70D010703 A080 3080 020102");
+    form.extend(long(0x31, 4 + 103 + modulus));
+    form.extend(long(0x30, 103 + modulus));
+    form.extend(hex("020102 8020"));
+    form.extend(key.identifier());
+    form.extend(hex("303C 06092A864886F70D010107 302F \
+                     A00F 300D 0609608648016503040201 0500 \
+                     A11C 301A 06092A864886F70D010108 300D 0609608648016503040201 0500"));
+    form.extend(long(0x04, modulus));
+    form.extend(&sealed[form.len()..][..modulus]);
+    form.extend(hex("3080 06092A864886F70D010701 301D 060960864801650304012A 0410"));
+    form.extend(&sealed[form.len()..][..16]);
+    form.extend(hex("A080"));
+    form.extend(if ciphertext < 128 { short(0x04, ciphertext) } else { long(0x04, ciphertext) });
+    form.extend(&sealed[form.len()..][..ciphertext]);
+    form.extend(hex("0000 0000 0000 0000 0000"));
+    assert_eq!(const_hex::encode(sealed), const_hex::encode(form));
+}
+
+fn hex(text: &str) -> Vec<u8> {
+    const_hex::decode(text.replace(' ', "")).unwrap()
+}
+
+/// A tag, and a length of one byte.
+fn short(tag: u8, length: usize) -> Vec<u8> {
+    vec![tag, length.try_into().unwrap()]
+}
+
+/// A tag, and a length of two bytes behind 82.
+fn long(tag: u8, length: usize) -> Vec<u8> {
+    let [high, low] = u16::try_from(length).unwrap().to_be_bytes();
+    vec![tag, 0x82, high, low]
+}

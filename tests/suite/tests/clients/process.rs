@@ -1,0 +1,132 @@
+//! Runs the clients that `tests/suite/clients/setup.sh` installed.
+
+use std::env;
+use std::fs::File;
+use std::io::{Seek, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::process::Command;
+use tokio::runtime::Builder;
+use tokio::time::timeout;
+
+use crate::sigv4::table::{Identity, WALLET};
+
+/// Far longer than anything here takes: reached only by what hangs.
+const NEVER: Duration = Duration::from_secs(60);
+
+/// `target/clients`, up to date.
+pub(super) fn installed() -> &'static Path {
+    static CLIENTS: OnceLock<PathBuf> = OnceLock::new();
+    CLIENTS.get_or_init(|| {
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+        let mut setup = Command::new(source("setup.sh"));
+        setup.arg("--check").env("CARGO_TARGET_DIR", target);
+        let is_up_to_date = run(setup, b"").status.success();
+        assert!(is_up_to_date, "no real clients: run make test (or tests/suite/clients/setup.sh)");
+        target.join("clients")
+    })
+}
+
+/// A file in `tests/suite/clients`.
+pub(super) fn source(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("clients").join(name)
+}
+
+/// A program of the virtual environment.
+pub(super) fn python(program: &str) -> Command {
+    clean(Command::new(installed().join("venv/bin").join(program)))
+}
+
+/// Nothing but `PATH` is inherited: no credentials, proxies or settings of whoever runs the tests.
+pub(super) fn clean(mut command: Command) -> Command {
+    let path = env::var_os("PATH").unwrap_or_default();
+    command.env_clear().env("PATH", path).env("LANG", "C.UTF-8");
+    command
+}
+
+/// Where a client finds the service, and whom it trusts there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Site<'a> {
+    /// Its URL.
+    pub(crate) url: &'a str,
+    /// A file of certificate authorities, PEM; without one, those of the client's own.
+    pub(crate) ca: Option<&'a Path>,
+}
+
+impl<'a> From<&'a str> for Site<'a> {
+    fn from(url: &'a str) -> Self {
+        Self { url, ca: None }
+    }
+}
+
+/// What every AWS client reads from the environment.
+pub(super) fn configure(command: &mut Command, site: Site<'_>, identity: &Identity) {
+    let Identity { region, access_key_id, secret_access_key, session_token } = *identity;
+    command.envs([
+        ("AWS_ENDPOINT_URL_KMS", site.url),
+        ("AWS_ACCESS_KEY_ID", access_key_id),
+        ("AWS_SECRET_ACCESS_KEY", secret_access_key),
+        ("AWS_REGION", region),
+        ("AWS_DEFAULT_REGION", region),
+        ("AWS_CONFIG_FILE", "/dev/null"),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+        // Soon, so that a test need not wait; twice is enough to see that it happens.
+        ("AWS_RETRY_MODE", "standard"),
+        ("AWS_MAX_ATTEMPTS", "2"),
+    ]);
+    command.envs(session_token.map(|token| ("AWS_SESSION_TOKEN", token)));
+    command.envs(site.ca.map(|ca| ("AWS_CA_BUNDLE", ca)));
+}
+
+/// Runs to the end. What does not come to one is killed, and fails the test.
+pub(super) fn run(mut command: Command, input: &[u8]) -> Output {
+    command.stdin(file_of(input)).kill_on_drop(true);
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let output = runtime.block_on(async { timeout(NEVER, command.output()).await });
+    let output = output.unwrap_or_else(|_| panic!("must end: {command:?}"));
+    output.unwrap_or_else(|error| panic!("{error}: {command:?}"))
+}
+
+/// Like [`run`], for what must succeed: its stdout.
+pub(super) fn run_well(command: Command, input: &[u8]) -> Vec<u8> {
+    let output = run(command, input);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+/// A file can be read at the client's own pace, a pipe would have to be fed.
+fn file_of(input: &[u8]) -> Stdio {
+    let mut file: File = tempfile::tempfile().unwrap();
+    file.write_all(input).unwrap();
+    file.rewind().unwrap();
+    file.into()
+}
+
+/// `aws kms generate-random` of version 1.
+pub(crate) fn cli<'a>(site: impl Into<Site<'a>>, arguments: &[&str]) -> Output {
+    cli_as(&WALLET, site, &[&["generate-random"], arguments].concat())
+}
+
+/// Any `aws kms` of version 1, by anybody.
+pub(crate) fn cli_as<'a>(
+    identity: &Identity,
+    site: impl Into<Site<'a>>,
+    arguments: &[&str],
+) -> Output {
+    let mut command = python("aws");
+    configure(&mut command, site.into(), identity);
+    command.args(["kms", "--output", "json"]).args(arguments);
+    run(command, b"")
+}
+
+/// The model of KMS that botocore has.
+pub(crate) fn model() -> Value {
+    let mut command = python("python");
+    command.arg(source("botocore_model.py"));
+    serde_json::from_slice(&run_well(command, b"")).unwrap()
+}

@@ -1,0 +1,121 @@
+//! Calls through an SDK, and what its user gets.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use tokio::process::Command;
+
+use super::process::{Site, clean, configure, installed, python, run_well, source};
+use crate::sigv4::table::{Identity, WALLET};
+
+/// An SDK, driven by a program in `tests/suite/clients`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Sdk {
+    /// For Python.
+    Boto3,
+    /// The same, signing Date in place of X-Amz-Date.
+    Boto3Dated,
+    /// For JavaScript, version 3.
+    JavaScript,
+    /// For JavaScript, version 2, which leaves Content-Type unsigned.
+    JavaScriptV2,
+    /// Not an SDK: the package aws4fetch, which leaves Content-Type unsigned.
+    Aws4fetch,
+}
+
+/// What became of a call.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Outcome {
+    /// The members of the answer; a blob is base64.
+    pub(crate) answer: Option<Map<String, Value>>,
+    /// What was thrown instead.
+    pub(crate) error: Option<Failure>,
+    /// What came over the wire, one for each attempt.
+    pub(crate) responses: Vec<Response>,
+}
+
+/// What the SDK throws.
+#[derive(Debug, Deserialize, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// Its code.
+    pub(crate) name: String,
+    /// Its message.
+    pub(crate) message: String,
+    /// Whether the SDK has a class of that name, and it is one.
+    pub(crate) typed: bool,
+}
+
+/// An HTTP response before the SDK parsed it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Response {
+    /// Its status.
+    pub(crate) status: u16,
+    /// Its body.
+    pub(crate) body: String,
+}
+
+impl Sdk {
+    /// Makes all `calls`, `{"operation", "parameters"}` each, in one process and in order.
+    pub(crate) fn call<'a>(self, site: impl Into<Site<'a>>, calls: &[Value]) -> Vec<Outcome> {
+        self.call_as(&WALLET, site, calls)
+    }
+
+    /// Like [`call`](Self::call), by anybody.
+    pub(crate) fn call_as<'a>(
+        self,
+        identity: &Identity,
+        site: impl Into<Site<'a>>,
+        calls: &[Value],
+    ) -> Vec<Outcome> {
+        let mut command = match self {
+            Self::Boto3 => boto3(),
+            Self::Boto3Dated => {
+                let mut command = boto3();
+                command.env("SIGN_DATE", "");
+                command
+            }
+            Self::JavaScript => node("javascript_calls.mjs"),
+            Self::JavaScriptV2 => node("javascript_v2_calls.mjs"),
+            Self::Aws4fetch => node("aws4fetch_calls.mjs"),
+        };
+        configure(&mut command, site.into(), identity);
+        let input = Value::from(calls.to_vec()).to_string();
+        let outcomes: Vec<Outcome> =
+            serde_json::from_slice(&run_well(command, input.as_bytes())).unwrap();
+        assert_eq!(outcomes.len(), calls.len());
+        outcomes
+    }
+}
+
+/// Returns the command that makes calls with boto3.
+fn boto3() -> Command {
+    let mut command = python("python");
+    command.arg(source("boto3_calls.py"));
+    command
+}
+
+/// Returns the command that runs a program of `tests/suite/clients` with Node.js.
+fn node(program: &str) -> Command {
+    let mut command = clean(Command::new("node"));
+    command.arg(source(program)).arg(installed());
+    command
+}
+
+impl Outcome {
+    /// The blob `member` of an answer that has no other member, neither for the SDK's user nor in
+    /// the body.
+    pub(crate) fn only_blob(&self, member: &str) -> Vec<u8> {
+        let answer = self.answer.as_ref().unwrap_or_else(|| panic!("{self:?}"));
+        assert_eq!(self.statuses(), [200]);
+        let body: Map<String, Value> = serde_json::from_str(&self.responses[0].body).unwrap();
+        assert_eq!(body.keys().collect::<Vec<_>>(), [member]);
+        assert_eq!(answer, &body);
+        STANDARD.decode(answer[member].as_str().unwrap()).unwrap()
+    }
+
+    /// The statuses of all attempts.
+    pub(crate) fn statuses(&self) -> Vec<u16> {
+        self.responses.iter().map(|response| response.status).collect()
+    }
+}

@@ -1,0 +1,183 @@
+//! The corpus of hostile input: what must be refused and by which rule, and what looks hostile and
+//! must be accepted. Each row is a test named by its id; the summary at the end counts them.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "a failure here is a test's failure"
+)]
+
+mod a_cose;
+mod a_encoding;
+mod answer;
+mod b_payload;
+mod b_policies;
+mod b_zeros;
+#[path = "../binaries/mod.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod binaries;
+mod c_certificates;
+mod c_chain;
+mod c_encodings;
+mod cbor;
+mod chunking;
+mod configuration;
+mod cose;
+mod d_key;
+mod e_authorization;
+mod e_bodies;
+mod e_changes;
+mod e_http;
+mod e_json;
+mod e_literals;
+mod e_logs;
+mod e_members;
+mod e_requests;
+mod e_routing;
+mod e_scopes;
+mod e_signed;
+mod e_signed_headers;
+mod envelope;
+mod f_clock;
+mod f_connections;
+mod f_crowd;
+mod f_ends;
+mod f_key_stores;
+mod f_panic;
+mod f_resources;
+mod f_source;
+mod faulty;
+#[path = "../../benches/flood/flooder.rs"]
+mod flooder;
+mod hsm;
+#[path = "../secrets/hunt.rs"]
+mod hunt;
+mod log;
+mod page;
+mod payload;
+mod records;
+mod refusal;
+mod relayed;
+mod row;
+mod signer;
+mod stage;
+mod summary;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use attestation::crypto::Operations;
+use libtest_mimic::{Arguments, Trial};
+
+use page::Index;
+use row::Row;
+use summary::Summary;
+
+fn rows() -> Vec<Row> {
+    [
+        a_cose::rows(),
+        a_encoding::rows(),
+        b_payload::rows(),
+        b_policies::rows(),
+        b_zeros::rows(),
+        c_chain::rows(),
+        c_certificates::rows(),
+        d_key::rows(),
+        e_http::rows(),
+        e_bodies::rows(),
+        e_routing::rows(),
+        e_json::rows(),
+        e_members::rows(),
+        e_authorization::rows(),
+        e_signed_headers::rows(),
+        e_scopes::rows(),
+        e_changes::rows(),
+        e_logs::rows(),
+        e_literals::rows(),
+        f_source::rows(),
+        f_clock::rows(),
+        f_crowd::rows(),
+        f_panic::rows(),
+        f_connections::rows(),
+        f_resources::rows(),
+        f_ends::rows(),
+        f_key_stores::rows(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// The ids that this service is to be tested by: all of them.
+fn expected_ids() -> Vec<String> {
+    let sections = [("A", 28), ("B", 24), ("C", 28), ("D", 16), ("E", 30), ("F", 29)];
+    let ids =
+        |(section, count): (&'static str, u8)| (1..=count).map(move |n| format!("{section}{n:02}"));
+    sections.into_iter().flat_map(ids).collect()
+}
+
+/// What is true of all rows together.
+fn trials_of_the_whole(rows: &[Row]) -> Vec<Trial> {
+    let trial = |name: &str, check: Box<dyn FnOnce() + Send>| {
+        Trial::test(name, move || {
+            check();
+            Ok(())
+        })
+    };
+    let mut ids: Vec<String> = rows.iter().map(|row| row.id.to_owned()).collect();
+    ids.sort();
+    let index = Index::of(rows);
+    vec![
+        trial(
+            "chunking of the HTTP stream changes nothing",
+            Box::new(chunking::assert_chunking_changes_nothing),
+        ),
+        trial("every row is there", Box::new(move || assert_eq!(ids, expected_ids()))),
+        trial(
+            "docs/verification.md agrees with the rows",
+            Box::new(move || index.assert_page_agrees()),
+        ),
+        trial("C22 and D05 cost no more than a good document", Box::new(assert_cheap)),
+    ]
+}
+
+fn assert_cheap() {
+    let rows = rows();
+    let cost_of = |id: &str| -> Vec<Operations> {
+        rows.iter().filter(|row| row.id == id).flat_map(Row::costs).collect()
+    };
+    let genuine = Operations { signature_verifications: 5, rsa_keys: 1 };
+    let good = cost_of("C01");
+    assert!(!good.is_empty() && good.iter().all(|cost| *cost == genuine), "{good:?}");
+    for id in ["C22", "D05"] {
+        let hostile = cost_of(id);
+        assert!(!hostile.is_empty(), "{id} has no case that is measured");
+        assert!(hostile.iter().all(|cost| *cost == Operations::default()), "{id}: {hostile:?}");
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let is_list = arguments.list;
+    log::init();
+    let summary = Arc::new(Summary::default());
+    let rows = rows();
+    let total = rows.len();
+    let of_the_whole = trials_of_the_whole(&rows);
+    let trials = rows.into_iter().map(|row| {
+        let summary = Arc::clone(&summary);
+        Trial::test(row.name(), move || {
+            row.run(&summary);
+            Ok(())
+        })
+    });
+    let conclusion = libtest_mimic::run(&arguments, trials.chain(of_the_whole).collect());
+    if !is_list {
+        summary.print(total);
+    }
+    conclusion.exit_code()
+}

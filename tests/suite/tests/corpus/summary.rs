@@ -1,0 +1,51 @@
+//! What the corpus came to.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// What came of one case.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Outcome {
+    Accepted,
+    Refused,
+}
+
+#[derive(Default)]
+pub(crate) struct Summary {
+    rows: AtomicUsize,
+    accepted: AtomicUsize,
+    refused: AtomicUsize,
+    /// The most signatures verified for one document.
+    verifications: AtomicU64,
+}
+
+impl Summary {
+    pub(crate) fn count(&self, outcome: Outcome) {
+        let counter = match outcome {
+            Outcome::Accepted => &self.accepted,
+            Outcome::Refused => &self.refused,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_verifications(&self, count: u64) {
+        self.verifications.fetch_max(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_row(&self) {
+        self.rows.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// `total` is how many rows there are.
+    pub(crate) fn print(&self, total: usize) {
+        let rows = self.rows.load(Ordering::Relaxed);
+        let accepted = self.accepted.load(Ordering::Relaxed);
+        let refused = self.refused.load(Ordering::Relaxed);
+        let provider = attestation::crypto::PROVIDER;
+        let verifications = self.verifications.load(Ordering::Relaxed);
+        println!(
+            "corpus with {provider}: {rows} of {total} rows passed, {} cases: {accepted} accepted, \
+             {refused} refused; at most {verifications} signatures verified for one document",
+            accepted + refused
+        );
+    }
+}

@@ -1,0 +1,184 @@
+//! Log and audit records of two enclaves in the file of their proxy, which is killed and comes back.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// Nothing takes as long as this.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Requests of each enclave while nobody takes its lines: far more than it keeps.
+const UNSEEN: usize = 3000;
+
+/// A program that runs; killed if the test ends before it does.
+struct Running(Child);
+
+impl Running {
+    /// Starts one of the binaries, and waits until it says that it listens.
+    fn start(name: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new(binary(name));
+        let command = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut process = command.spawn().unwrap();
+        let mut line = String::new();
+        let mut stdout = BufReader::new(process.stdout.take().unwrap());
+        stdout.read_line(&mut line).unwrap();
+        assert!(line.starts_with(&format!("{name} listening on ")), "{line}");
+        // Nobody reads what else it says there, which is nothing.
+        Self(process)
+    }
+
+    /// Ends it as a service manager does, and waits.
+    fn stop(mut self) {
+        let pid = self.0.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert_eq!(self.0.wait().unwrap().code(), Some(0));
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// One that `cargo test --workspace` has built beside the command.
+fn binary(name: &str) -> PathBuf {
+    let path = suite::binary(name);
+    assert!(path.is_file(), "{} is missing: cargo test --workspace builds it", path.display());
+    path
+}
+
+/// Two enclaves behind a proxy, whose sockets and file are in a folder.
+struct Host {
+    folder: tempfile::TempDir,
+    enclaves: Vec<Running>,
+}
+
+impl Host {
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn endpoint(&self, name: &str) -> String {
+        format!("unix:{}", self.path(name).display())
+    }
+
+    fn start_enclave(&mut self, name: &str) {
+        let (listen, lines) = (self.endpoint(name), self.endpoint("lines"));
+        let arguments = ["--listen", &listen, "--log-to", &lines];
+        self.enclaves.push(Running::start("enclave-simulator", &arguments));
+    }
+
+    fn start_proxy(&self) -> Running {
+        let [a, b, lines] = ["a", "b", "lines"].map(|name| self.endpoint(name));
+        let file = self.path("log").display().to_string();
+        let mut arguments = vec!["--listen", "127.0.0.1:0", "--upstream", &a, "--upstream", &b];
+        arguments.extend(["--log-listen", &lines, "--log-file", &file]);
+        Running::start("parent-proxy", &arguments)
+    }
+
+    /// All lines so far, each of which is an object.
+    fn lines(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.path("log")).unwrap_or_default();
+        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        whole.lines().map(json).collect()
+    }
+
+    /// Waits until the lines are so.
+    fn until(&self, is_so: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let lines = self.lines();
+            if is_so(&lines) {
+                return lines;
+            }
+            assert!(Instant::now() < deadline, "{} lines, not these", lines.len());
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Asks an enclave for so many bytes, so often.
+    fn ask(&self, name: &str, bytes: u16, times: usize) {
+        let body = format!("{{\"NumberOfBytes\":{bytes}}}");
+        let request = format!(
+            "POST / HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-amz-json-1.1\r\n\
+             X-Amz-Target: TrentService.GenerateRandom\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        for batch in (0..times).collect::<Vec<_>>().chunks(100) {
+            let mut stream = UnixStream::connect(self.path(name)).unwrap();
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            stream.write_all(request.repeat(batch.len()).as_bytes()).unwrap();
+            stream.shutdown(Shutdown::Write).unwrap();
+            let mut answers = String::new();
+            stream.read_to_string(&mut answers).unwrap();
+            assert_eq!(answers.matches("HTTP/1.1 200 ").count(), batch.len());
+        }
+    }
+}
+
+fn json(line: &str) -> Value {
+    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+}
+
+/// How many records there are of requests for so many bytes.
+fn records(lines: &[Value], bytes: u16) -> usize {
+    let asked = |line: &&Value| line["requestParameters"]["numberOfBytes"] == bytes;
+    lines.iter().filter(asked).count()
+}
+
+fn said(lines: &[Value], message: &str) -> usize {
+    lines
+        .iter()
+        .filter(|line| line["message"].as_str().is_some_and(|m| m.starts_with(message)))
+        .count()
+}
+
+#[test]
+fn lines_of_two_enclaves_go_on_after_their_proxy_was_killed_and_what_was_dropped_is_counted() {
+    let mut host = Host { folder: tempfile::tempdir().unwrap(), enclaves: Vec::new() };
+    let proxy = host.start_proxy();
+    host.start_enclave("a");
+    host.start_enclave("b");
+    let names = [("a", 11), ("b", 12)];
+    for (name, bytes) in names {
+        host.ask(name, bytes, 200);
+    }
+    // The logs, and the records, of both.
+    host.until(|lines| {
+        said(lines, "simulated: ") == 2
+            && said(lines, "[entropy]") == 2
+            && names.iter().all(|(_, bytes)| records(lines, *bytes) == 200)
+    });
+
+    drop(proxy);
+    thread::scope(|scope| {
+        for (name, bytes) in names {
+            let host = &host;
+            scope.spawn(move || host.ask(name, bytes, UNSEEN));
+        }
+    });
+    let _proxy = host.start_proxy();
+    // What each of them kept, and then that it could not keep all.
+    host.until(|lines| {
+        names.iter().all(|(_, bytes)| records(lines, *bytes) > 200 + 512)
+            && said(lines, "audit records are lost") >= 2
+    });
+    host.enclaves.drain(..).for_each(Running::stop);
+    let lines = host.until(|lines| said(lines, "audit records were lost") == 2);
+    let dropped = lines
+        .iter()
+        .filter(|line| said(std::slice::from_ref(line), "audit records were lost") == 1);
+    let dropped: u64 = dropped.map(|line| line["dropped"].as_u64().unwrap()).sum();
+    assert!(dropped > 0);
+    let all = 2 * (200 + UNSEEN) - usize::try_from(dropped).unwrap();
+    host.until(|lines| names.iter().map(|(_, bytes)| records(lines, *bytes)).sum::<usize>() == all);
+}

@@ -1,0 +1,18 @@
+//! Everything that crosses crates: client, relay, enclave, in one process over loopback.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failure here is a test's failure"
+)]
+
+mod command;
+mod errors;
+mod log_channel;
+mod proxied;
+mod service;
+mod simulated_time;
+mod simulator_endpoint;
+#[path = "../../../../shared/attestation/tests/vectors/mod.rs"]
+mod vectors;

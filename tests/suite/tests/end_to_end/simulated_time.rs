@@ -1,0 +1,40 @@
+//! A simulator that runs for weeks.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::service::Service;
+use attestation::time::UnixMillis;
+use attested_recipient::{Client, Document, RecipientKey, Simulator};
+
+const KEY: &str = include_str!("../../keys/rsa-2048.pem");
+const START: UnixMillis = UnixMillis::from_secs(1_800_000_000);
+const MINUTES_IN_30_DAYS: u64 = 30 * 24 * 60;
+
+#[test]
+fn serves_attested_requests_for_thirty_days_on_end() {
+    let elapsed = Arc::new(AtomicU64::new(0));
+    let clock = Arc::clone(&elapsed);
+    let now = move || START.plus_secs(clock.load(Ordering::Relaxed));
+    let simulator = Simulator::start_at(now).unwrap();
+    let client = Client::new(simulator.endpoint_url());
+    let key = RecipientKey::from_pem(KEY).unwrap();
+    // No certificate's lifetime is a multiple of 47 minutes, so each phase of it is met.
+    for minute in (0..=MINUTES_IN_30_DAYS).step_by(47) {
+        elapsed.store(minute * 60, Ordering::Relaxed);
+        let document = simulator.document(&Document::for_key(&key)).unwrap();
+        // The last moment at which the document is of use.
+        elapsed.store(minute * 60 + 300, Ordering::Relaxed);
+        let sealed = client
+            .generate_random_for(32, &document)
+            .unwrap_or_else(|error| panic!("minute {minute}: {error}"));
+        assert_eq!(key.open(&sealed).unwrap().len(), 32);
+    }
+}
+
+#[test]
+fn the_date_header_is_the_services_own() {
+    let service = Service::in_front_of(Simulator::start_at(|| START).unwrap());
+    let answer = service.kms("GenerateRandom", r#"{"NumberOfBytes":1}"#);
+    assert_eq!(answer.header("date"), Some("Fri, 15 Jan 2027 08:00:00 GMT"));
+}

@@ -1,0 +1,63 @@
+//! Custom key stores on PKCS#11: random bytes that are SoftHSM's, through a module of the tests' own
+//! (`tests/suite/key-stores/spy.c`) that tells what it gave and breaks as it is told. `tests/suite/key-stores/setup.sh`
+//! installs SoftHSM. A service is a process here: modules and their settings are a process's.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a failure here is a test's failure"
+)]
+
+mod bytes;
+#[path = "../clients/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "other tests use the rest")]
+mod clients;
+mod counted;
+mod described;
+mod errors;
+#[path = "../secrets/hunt.rs"]
+mod hunt;
+mod model;
+mod recovery;
+mod served;
+mod service;
+mod sessions;
+#[path = "../../sigv4/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "other tests use the rest")]
+mod sigv4;
+mod stage;
+mod start;
+mod store;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+
+/// A name that says the rule, and what tries it.
+type Case = (&'static str, fn());
+
+fn main() -> ExitCode {
+    if let Some(ended) = served::serve_if_told() {
+        return ended;
+    }
+    let cases = [
+        bytes::CASES,
+        counted::CASES,
+        recovery::CASES,
+        sessions::CASES,
+        start::CASES,
+        described::CASES,
+    ];
+    let trial = |(name, play): Case| {
+        Trial::test(name, move || {
+            play();
+            Ok(())
+        })
+    };
+    let trials = cases.concat().into_iter().map(trial).chain(errors::trials());
+    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
+}

@@ -1,0 +1,175 @@
+//! What a request costs in memory, good or hostile: measured, printed (`--nocapture`) and bounded.
+//!
+//! Counted is what Rust code allocates, on the thread that measures. AWS-LC's own allocations are not
+//! seen: they are of the size of a key or a signature, whatever the document's.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a failure here is a test's failure"
+)]
+
+mod bodies;
+mod hostile;
+mod policies;
+mod world;
+
+use std::convert::Infallible;
+
+use allocation_counter::{AllocationInfo, measure};
+use attestation::cms::{ContentEncryption, seal_into, sealed_length};
+use attestation::crypto::PROVIDER;
+use attestation::{MAX_DOCUMENT_LENGTH, MalformedDocument, RecipientKey, UntrustedDocument};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use kms_api::{GenerateRandom, GenerateRandomResponse};
+use transport::limits::SMALL_BODY_LENGTH;
+
+use crate::world::{Refusal, World};
+
+/// Reading a document's form, whatever it is: the places of at most 5 certificates and 16 unknown
+/// fields, of 16 bytes each, while a vector grows. Nothing is copied.
+const FORM_BOUND: usize = 1024;
+
+/// Judging a document of the right form: certificates are decoded one at a time, and little is kept of
+/// each, whatever a stranger put into it. Of the document there is no copy, but for the provider ring,
+/// which takes what is signed in one piece.
+fn judgement_bound(document_length: usize) -> usize {
+    let copies = usize::from(PROVIDER == "ring");
+    copies * document_length + 8 * 1024
+}
+
+/// One whole request with a document, from its body to that of the answer: beside the judgement, the
+/// document as decoded, and room for the answer. What is dear is done without awaiting, so of these
+/// there are as many at a time as worker threads.
+fn request_bound() -> usize {
+    judgement_bound(MAX_DOCUMENT_LENGTH) + MAX_DOCUMENT_LENGTH + 8 * 1024
+}
+
+fn peak(info: &AllocationInfo) -> usize {
+    info.bytes_max.try_into().unwrap()
+}
+
+fn report(what: &str, length: usize, info: &AllocationInfo) {
+    let (peak, total) = (info.bytes_max, info.bytes_total);
+    println!("{what}: {length} bytes; peak {peak}, total {total} in {}", info.count_total);
+}
+
+/// The document's fate, and what it cost beyond the document itself.
+fn judge(world: &World, document: &[u8]) -> (Result<(), Refusal>, AllocationInfo) {
+    let owned = document.to_vec();
+    let mut outcome = None;
+    let info = measure(|| outcome = Some(world.verify(owned).map(drop)));
+    (outcome.unwrap(), info)
+}
+
+#[test]
+fn a24_a_length_that_is_merely_claimed_costs_nothing() {
+    let world = World::new();
+    for (place, document) in hostile::claimed_lengths() {
+        let (outcome, info) = judge(&world, &document);
+        report(&place, document.len(), &info);
+        assert!(matches!(outcome, Err(Refusal::Malformed(_))), "{place}: {outcome:?}");
+        assert!(peak(&info) <= FORM_BOUND, "{place}: {info:?}");
+        assert!(info.bytes_total <= 2 * info.bytes_max, "{place}: {info:?}");
+    }
+}
+
+#[test]
+fn a_document_of_the_wrong_form_costs_what_its_form_costs_at_most() {
+    let world = World::new();
+    for (name, document) in hostile::malformed(&world) {
+        let (outcome, info) = judge(&world, &document);
+        report(name, document.len(), &info);
+        assert!(matches!(outcome, Err(Refusal::Malformed(_))), "{name}: {outcome:?}");
+        assert!(peak(&info) <= FORM_BOUND, "{name}: {info:?}");
+    }
+    let (outcome, info) = judge(&world, &vec![0; 262_144]);
+    report("the API's longest document", 262_144, &info);
+    let too_long = MalformedDocument::TooLong { length: 262_144 };
+    assert_eq!(outcome, Err(Refusal::Malformed(too_long)));
+    assert_eq!(info.bytes_total, 0);
+}
+
+#[test]
+fn a_document_that_must_be_judged_costs_a_small_multiple_of_its_length() {
+    let world = World::new();
+    for (name, document, expected) in hostile::well_formed(&world) {
+        assert!(document.len() <= MAX_DOCUMENT_LENGTH, "{name}: {}", document.len());
+        let (outcome, info) = judge(&world, &document);
+        report(name, document.len(), &info);
+        assert_eq!(outcome.err(), expected.clone().map(Refusal::Untrusted), "{name}");
+        assert!(peak(&info) <= judgement_bound(document.len()), "{name}: {info:?}");
+    }
+}
+
+fn sealed_answer(key: &RecipientKey, content: &[u8], encryption: ContentEncryption) -> Vec<u8> {
+    let length = sealed_length(key, content.len()).unwrap();
+    GenerateRandomResponse::ciphertext_for_recipient(length, |envelope| {
+        seal_into(key, content, encryption, envelope)
+    })
+    .unwrap()
+}
+
+/// Parses, verifies, seals and writes the answer, as the service does.
+fn answer(world: &World, body: &[u8]) -> Result<Vec<u8>, Refusal> {
+    let request = GenerateRandom::parse(body).unwrap();
+    let document = world.verify(request.attestation_document.unwrap())?;
+    let content = vec![7; request.number_of_bytes.get()];
+    let encryption = ContentEncryption::draw(|part| {
+        part.fill(7);
+        Ok::<_, Infallible>(())
+    });
+    let key = document.recipient_key().unwrap();
+    Ok(sealed_answer(&key, &content, encryption.unwrap()))
+}
+
+#[test]
+fn a_whole_request_stays_within_its_bound() {
+    let world = World::new();
+    let signature = Some(UntrustedDocument::DocumentSignature);
+    let mut documents = hostile::well_formed(&world);
+    documents.push(("a usual document", world.usual(), None));
+    assert!(documents.iter().any(|(_, _, expected)| *expected == signature));
+    for (name, document, expected) in documents {
+        let body = bodies::request(&STANDARD.encode(&document));
+        assert!(body.len() <= SMALL_BODY_LENGTH);
+        let mut outcome = None;
+        let info = measure(|| outcome = Some(answer(&world, &body)));
+        report(&format!("request with {name}"), body.len(), &info);
+        assert_eq!(outcome.unwrap().err(), expected.map(Refusal::Untrusted), "{name}");
+        assert!(peak(&info) <= request_bound(), "{name}: {info:?}");
+    }
+}
+
+#[test]
+fn reading_any_body_costs_less_than_four_times_its_length() {
+    for (name, body) in bodies::hostile() {
+        let mut parsed = None;
+        let info = measure(|| parsed = Some(GenerateRandom::parse(&body)));
+        report(name, body.len(), &info);
+        assert!(peak(&info) <= 4 * body.len(), "{name}: {info:?}");
+    }
+}
+
+#[test]
+fn an_answer_is_one_allocation_of_its_length() {
+    let world = World::new();
+    let document = world.verify(world.usual()).unwrap();
+    let key = document.recipient_key().unwrap();
+    for number_of_bytes in [1, 32, 1024] {
+        let content = vec![7; number_of_bytes];
+        let encryption = ContentEncryption::draw(|_| Ok::<_, Infallible>(())).unwrap();
+        let mut body = Vec::new();
+        let info = measure(|| body = sealed_answer(&key, &content, encryption));
+        report("a sealed answer", number_of_bytes, &info);
+        assert_eq!(body.capacity(), body.len());
+        let beside = info.bytes_total - u64::try_from(body.len()).unwrap();
+        // AWS-LC keeps the content key; RSA in Rust allocates its numbers.
+        assert!(PROVIDER == "ring" || beside == 32, "{info:?}");
+        let mut body = Vec::new();
+        let info = measure(|| body = GenerateRandomResponse::plaintext(&content));
+        assert_eq!((info.count_total, info.bytes_total), (1, body.len().try_into().unwrap()));
+    }
+}

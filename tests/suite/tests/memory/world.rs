@@ -1,0 +1,78 @@
+//! A simulated world whose chain is at hand, so that documents of any form can be signed by it.
+
+use attestation::cms::RecipientPrivateKey;
+use attestation::time::UnixMillis;
+use attestation::{
+    ClockReading, DebugMode, MalformedDocument, MaxAge, PcrFamily, Simulated, TrustAnchors,
+    UntrustedDocument, UnverifiedDocument, VerifiedDocument,
+};
+use simulator::{Chain, DocumentSpec, Root, default_pcrs};
+
+pub(crate) const NOW: UnixMillis = UnixMillis::from_secs(1_800_000_000);
+
+/// Why a document is refused.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    Malformed(MalformedDocument),
+    Untrusted(UntrustedDocument),
+}
+
+pub(crate) struct World {
+    pub(crate) chain: Chain,
+    anchors: TrustAnchors<Simulated>,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let root = Root::generate().unwrap();
+        let chain = root.issue_chain(NOW).unwrap();
+        let world = Self { chain, anchors: TrustAnchors::simulator_root(root.certificate()) };
+        // What is set up once in a process is no cost of a document.
+        world.verify(world.usual()).unwrap();
+        world
+    }
+
+    pub(crate) fn verify(&self, document: Vec<u8>) -> Result<VerifiedDocument<Simulated>, Refusal> {
+        UnverifiedDocument::parse(document)
+            .map_err(Refusal::Malformed)?
+            .verify_live(
+                &self.anchors,
+                ClockReading::given(NOW),
+                MaxAge::default(),
+                DebugMode::Refuse,
+            )
+            .map_err(Refusal::Untrusted)
+    }
+
+    /// What an enclave with an RSA-2048 key sends.
+    pub(crate) fn usual(&self) -> Vec<u8> {
+        Self::spec(include_str!("../../keys/rsa-2048.pem"), None).sign(&self.chain).unwrap()
+    }
+
+    /// With the longest key, and as much user data and nonce as there may be.
+    pub(crate) fn longest(&self) -> Vec<u8> {
+        let extra = Some(vec![7; 1024]);
+        Self::spec(include_str!("../../keys/rsa-4096.pem"), extra).sign(&self.chain).unwrap()
+    }
+
+    fn spec(pem: &str, extra: Option<Vec<u8>>) -> DocumentSpec {
+        let key = RecipientPrivateKey::from_pem(pem).unwrap();
+        DocumentSpec {
+            module_id: "simulated".to_owned(),
+            timestamp: NOW,
+            family: PcrFamily::NitroEnclave,
+            pcrs: default_pcrs(PcrFamily::NitroEnclave),
+            public_key: Some(key.public_key_der().to_vec()),
+            user_data: extra.clone(),
+            nonce: extra,
+        }
+    }
+
+    /// The payload of the usual document, without the break that ends it.
+    pub(crate) fn open_payload(&self, certificate: &[u8], cabundle: &[&[u8]]) -> Vec<u8> {
+        let spec = Self::spec(include_str!("../../keys/rsa-2048.pem"), None);
+        let mut payload = spec.payload(certificate, cabundle);
+        payload.pop();
+        payload
+    }
+}

@@ -1,0 +1,158 @@
+//! What two other decoders make of a payload that ours accepts: the one of the NSM crate (on
+//! serde_cbor) and ciborium. Also part of a fuzz target: bytes and claims in, a panic on difference.
+
+use std::collections::BTreeMap;
+
+use attestation::{Claims, PcrFamily};
+use aws_nitro_enclaves_nsm_api::api::{AttestationDoc, Digest};
+use ciborium::Value;
+
+/// Checks that both decoders accept `payload` and read in it what `claims` say. Returns how many have
+/// read it: a NitroTPM's is for ciborium alone, and see
+/// [`has_number_below_128_bits`].
+///
+/// # Panics
+/// On any difference.
+pub(crate) fn assert_agreement(payload: &[u8], claims: Claims<'_>) -> usize {
+    let ours = Reading::of_claims(claims);
+    let mut readers = 0;
+    match ciborium::from_reader::<Value, _>(payload) {
+        Ok(value) => {
+            assert_eq!(Reading::of_value(&value), ours, "ciborium reads otherwise");
+            readers += 1;
+        }
+        Err(error) => assert!(
+            has_number_below_128_bits(payload),
+            "ciborium refuses what ours accepts: {error}"
+        ),
+    }
+    // It knows no NitroTPM.
+    if ours.family == PcrFamily::NitroEnclave.field() {
+        match AttestationDoc::from_binary(payload) {
+            Ok(document) => {
+                assert_eq!(document.digest, Digest::SHA384);
+                assert_eq!(Reading::of_nsm(document), ours, "the NSM crate reads otherwise");
+                readers += 1;
+            }
+            Err(error) => panic!("the NSM crate refuses what ours accepts: {error:?}"),
+        }
+    }
+    readers
+}
+
+/// Every field, as a decoder reads it.
+#[derive(Debug, PartialEq, Eq)]
+struct Reading {
+    module_id: String,
+    timestamp: u64,
+    family: &'static str,
+    pcrs: BTreeMap<usize, Vec<u8>>,
+    certificate: Vec<u8>,
+    cabundle: Vec<Vec<u8>>,
+    public_key: Option<Vec<u8>>,
+    user_data: Option<Vec<u8>>,
+    nonce: Option<Vec<u8>>,
+}
+
+impl Reading {
+    fn of_claims(claims: Claims<'_>) -> Self {
+        let pcrs = claims.pcrs();
+        Self {
+            module_id: claims.module_id().to_owned(),
+            timestamp: claims.timestamp().as_millis(),
+            family: pcrs.family().field(),
+            pcrs: pcrs.iter().map(|(index, value)| (index, value.to_vec())).collect(),
+            certificate: claims.certificate().to_vec(),
+            cabundle: claims.cabundle().map(<[u8]>::to_vec).collect(),
+            public_key: claims.public_key().map(<[u8]>::to_vec),
+            user_data: claims.user_data().map(<[u8]>::to_vec),
+            nonce: claims.nonce().map(<[u8]>::to_vec),
+        }
+    }
+
+    fn of_nsm(document: AttestationDoc) -> Self {
+        Self {
+            module_id: document.module_id,
+            timestamp: document.timestamp,
+            family: PcrFamily::NitroEnclave.field(),
+            pcrs: document.pcrs.into_iter().map(|(i, value)| (i, value.into_vec())).collect(),
+            certificate: document.certificate.into_vec(),
+            cabundle: document.cabundle.into_iter().map(|bytes| bytes.into_vec()).collect(),
+            public_key: document.public_key.map(|bytes| bytes.into_vec()),
+            user_data: document.user_data.map(|bytes| bytes.into_vec()),
+            nonce: document.nonce.map(|bytes| bytes.into_vec()),
+        }
+    }
+
+    fn of_value(payload: &Value) -> Self {
+        let map = payload.as_map().unwrap();
+        assert_eq!(field(map, "digest").and_then(Value::as_text), Some("SHA384"));
+        let families = [PcrFamily::NitroEnclave, PcrFamily::NitroTpm].map(PcrFamily::field);
+        let held: Vec<_> = families.into_iter().filter(|name| field(map, name).is_some()).collect();
+        let [family] = held[..] else { panic!("{held:?}") };
+        let pcrs = field(map, family).unwrap().as_map().unwrap();
+        let readings: BTreeMap<_, _> =
+            pcrs.iter().map(|(index, value)| (integer(index), bytes(value))).collect();
+        assert_eq!(readings.len(), pcrs.len(), "a register twice");
+        Self {
+            module_id: field(map, "module_id").unwrap().as_text().unwrap().to_owned(),
+            timestamp: integer(field(map, "timestamp").unwrap()),
+            family,
+            pcrs: readings,
+            certificate: bytes(field(map, "certificate").unwrap()),
+            cabundle: field(map, "cabundle")
+                .unwrap()
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(bytes)
+                .collect(),
+            public_key: field(map, "public_key").map(bytes),
+            user_data: field(map, "user_data").map(bytes),
+            nonce: field(map, "nonce").map(bytes),
+        }
+    }
+}
+
+/// The field of that name, which is there once at the most; null is absent.
+fn field<'a>(map: &'a [(Value, Value)], name: &str) -> Option<&'a Value> {
+    let mut found = map.iter().filter(|(key, _)| key.as_text() == Some(name));
+    let value = found.next().map(|(_, value)| value);
+    assert!(found.next().is_none(), "{name} twice");
+    value.filter(|value| !value.is_null())
+}
+
+fn integer<T: TryFrom<i128>>(value: &Value) -> T {
+    let number = i128::from(value.as_integer().unwrap());
+    T::try_from(number).unwrap_or_else(|_| panic!("{number} is out of range"))
+}
+
+fn bytes(value: &Value) -> Vec<u8> {
+    value.as_bytes().unwrap().clone()
+}
+
+/// Whether there is a tag 3 over 16 bytes that begin with a set bit: a number below the least i128,
+/// well-formed, which ciborium does not read although nobody asks it for the value. Goes through a
+/// well-formed payload head by head, as RFC 8949 appendix C does.
+fn has_number_below_128_bits(payload: &[u8]) -> bool {
+    let mut rest = payload;
+    while let [initial, after @ ..] = rest {
+        let (major, additional) = (initial >> 5, initial & 0x1f);
+        let width = match additional {
+            24..=27 => 1 << (additional - 24),
+            _ => 0,
+        };
+        let (argument, after) = after.split_at(width);
+        let argument = match additional {
+            0..=23 => additional.into(),
+            _ => argument.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)),
+        };
+        // Tag 3, then the head of 16 bytes, then their first bit.
+        if *initial == 0xc3 && matches!(after, [0x50, first, ..] if first & 0x80 != 0) {
+            return true;
+        }
+        let length = if matches!(major, 2 | 3) { usize::try_from(argument).unwrap() } else { 0 };
+        rest = &after[length..];
+    }
+    false
+}

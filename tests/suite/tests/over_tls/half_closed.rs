@@ -1,0 +1,49 @@
+//! A client that has said all it has to say, and still listens.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use attestation::crypto::tls_provider;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+/// Far longer than an answer takes.
+const NEVER: Duration = Duration::from_secs(60);
+
+/// How it says that no more will come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// With TLS's close_notify.
+    OfTls,
+    /// And that of the connection below.
+    OfTcpToo,
+}
+
+/// What localhost answers to a request behind which everything ends. The answer must end as TLS does.
+pub(super) fn ask(authority: &str, ca: &Path, request: &str, end: End) -> String {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(ca).unwrap()).unwrap();
+    let config = ClientConfig::builder_with_provider(tls_provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = "localhost".try_into().unwrap();
+    let connection = ClientConnection::new(Arc::new(config), name).unwrap();
+    let stream = TcpStream::connect(authority).unwrap();
+    stream.set_read_timeout(Some(NEVER)).unwrap();
+    let mut stream = StreamOwned::new(connection, stream);
+    stream.write_all(request.as_bytes()).unwrap();
+    stream.conn.send_close_notify();
+    stream.flush().unwrap();
+    if end == End::OfTcpToo {
+        stream.sock.shutdown(Shutdown::Write).unwrap();
+    }
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}

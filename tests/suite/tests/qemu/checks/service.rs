@@ -1,0 +1,199 @@
+//! The service in an enclave without TLS.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::Command;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+use sha2::{Digest as _, Sha384};
+
+use crate::boots::{Boots, image};
+use crate::calls::{NONCE, boto3, client, generate_random, of_a_crowd, plain, sealed};
+use crate::clients::TestKey;
+use crate::configuration::{Configuration, document, pcr, world};
+use crate::machine::{Machine, PARENT_ID, PARENT_ROLE, setting};
+use crate::own::OwnDocument;
+
+pub(super) fn on_first(boots: &Boots, check: impl FnOnce(&Machine)) {
+    check(boots.first().as_ref().expect("it was booted"));
+}
+
+pub(super) fn ready(boots: &Boots) {
+    on_first(boots, |machine| {
+        assert_eq!(machine.service().get("/readyz"), (200, b"ready\n".to_vec()));
+        let console = machine.console();
+        assert!(console.contains("started as the enclave's first process modules=5 parent_cid=2"));
+        assert!(console.contains("a further root is trusted"), "{console}");
+    });
+}
+
+pub(super) fn boto3_plain(boots: &Boots) {
+    on_first(boots, |machine| boots.keep(plain(&*machine.service().url())));
+}
+
+pub(super) fn boto3_sealed(boots: &Boots) {
+    on_first(boots, |machine| {
+        for bits in [2048, 3072, 4096] {
+            boots.keep(sealed(&*machine.service().url(), boots.configuration(), bits));
+        }
+    });
+}
+
+/// The message with which a document is refused.
+fn refusal(machine: &Machine, document: &[u8]) -> String {
+    let url = machine.service().url();
+    let [outcome] = &boto3(&*url, &[generate_random(32, Some(document))])[..] else { panic!() };
+    assert_eq!(outcome.statuses(), [400]);
+    let error = outcome.error.as_ref().unwrap();
+    assert_eq!(error.name, "ValidationException");
+    error.message.clone()
+}
+
+pub(super) fn a_simulators_document(boots: &Boots) {
+    on_first(boots, |machine| {
+        let public_key = TestKey::of_bits(2048).document().public_key.unwrap();
+        let message = refusal(machine, &document(&world(), public_key));
+        assert!(message.contains("trust anchor") || message.contains("root"), "{message}");
+    });
+}
+
+/// Its own document, which came without TLS.
+pub(super) fn own(machine: &Machine) -> OwnDocument {
+    let (status, bytes) = machine.service().get(&format!("/attestation?nonce={NONCE}"));
+    assert_eq!(status, 200, "{}", String::from_utf8_lossy(&bytes));
+    let own = OwnDocument::read(bytes);
+    assert_eq!(own.nonce, Some(const_hex::decode(NONCE).unwrap()));
+    assert_eq!((&own.user_data, &own.public_key), (&None, &None));
+    own
+}
+
+pub(super) fn its_own_document(boots: &Boots) {
+    on_first(boots, |machine| {
+        let own = own(machine);
+        assert_eq!(own.signature, [0; 64]);
+        let message = refusal(machine, &own.bytes);
+        assert!(message.contains("ES384"), "{message}");
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("document.bin");
+        fs::write(&file, &own.bytes).unwrap();
+        let mut verify = suite::command();
+        let output = verify.arg("verify").arg(&file).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let report = String::from_utf8(output.stdout).unwrap();
+        assert!(report.contains("REFUSED  3 COSE headers"), "{report}");
+    });
+}
+
+/// SHA-384 of 48 zero bytes and of `data`.
+fn measured(data: &[u8]) -> [u8; 48] {
+    Sha384::new().chain_update([0; 48]).chain_update(data).finalize().into()
+}
+
+pub(super) fn pcrs_of_image(path: &Path) -> Vec<[u8; 48]> {
+    let pcrs: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    ["PCR0", "PCR1", "PCR2"].map(|name| pcr(&pcrs[name])).to_vec()
+}
+
+pub(super) fn measurements(boots: &Boots) {
+    on_first(boots, |machine| {
+        let own = own(machine);
+        let expected = pcrs_of_image(&setting("EIF").join("pcrs.json"));
+        for (index, value) in (0..).zip(expected) {
+            assert_eq!(own.pcrs[&index], value, "PCR{index}");
+            assert_ne!(value, [0; 48]);
+        }
+        assert_eq!(own.pcrs[&3], measured(PARENT_ROLE.as_bytes()));
+        assert_eq!(own.pcrs[&4], measured(PARENT_ID.as_bytes()));
+        let mut tool = suite::command();
+        let output = tool.arg("eif").arg(image()).output().unwrap();
+        let measured: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(own.pcrs[&0], pcr(&measured["PCR0"]));
+    });
+}
+
+pub(super) fn configuration(boots: &Boots) {
+    on_first(boots, |machine| {
+        let own = own(machine);
+        let [public, secrets] = boots.configuration().pcrs();
+        assert_eq!(own.pcrs[&16], public);
+        assert_eq!(own.pcrs[&17], secrets);
+    });
+}
+
+pub(super) fn crowd(boots: &Boots) {
+    on_first(boots, |machine| {
+        let url = machine.service().url();
+        boots.keep(of_a_crowd(|| client(&url), boots.configuration(), 2));
+    });
+}
+
+/// Last of the first enclave: all that was asked of it, and what nobody should send.
+pub(super) fn console(boots: &Boots) {
+    on_first(boots, |machine| {
+        let answers = canaries().map(|canary| {
+            let request =
+                TcpStream::connect(machine.service().authority()).and_then(|mut stream| {
+                    stream.write_all(canary.as_bytes())?;
+                    let mut answer = Vec::new();
+                    stream.read_to_end(&mut answer)?;
+                    Ok(answer)
+                });
+            request.unwrap()
+        });
+        let console = console_after(machine, &answers);
+        assert_shows_no_secret(&console, boots, boots.configuration());
+    });
+    drop(boots.first().take());
+}
+
+/// What the console has shown once it has shown that the last of those was refused.
+pub(super) fn console_after(machine: &Machine, answers: &[Vec<u8>]) -> String {
+    let answers: Vec<_> = answers.iter().map(|answer| String::from_utf8_lossy(answer)).collect();
+    assert!(answers.iter().all(|answer| answer.starts_with("HTTP/1.1 400")), "{answers:?}");
+    let mut lines = answers.last().unwrap().lines();
+    let id = lines.find_map(|line| line.strip_prefix("x-amzn-requestid: ")).unwrap();
+    machine.console_with(&format!("refused request_id={id}"))
+}
+
+/// Requests that are wrong, with a canary wherever there can be one.
+pub(super) fn canaries() -> [String; 4] {
+    let canary = "canary-request-d41d8cd98f00";
+    [
+        (&*format!("/{canary}"), canary.to_owned()),
+        ("/", format!("{{\"NumberOfBytes\":32,\"{canary}\":\"{canary}\"}}")),
+        ("/", format!("{{\"NumberOfBytes\":\"{canary}\"}}")),
+        ("/", canary.to_owned()),
+    ]
+    .map(|(path, body)| {
+        let length = body.len();
+        format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+             Content-Length: {length}\r\nContent-Type: application/x-amz-json-1.1\r\n\
+             X-Amz-Target: TrentService.GenerateRandom\r\nUser-Agent: {canary}\r\n\
+             Authorization: {canary}\r\nX-Amz-Security-Token: {canary}\r\n\r\n{body}"
+        )
+    })
+}
+
+/// Neither of the configuration, nor of a request, nor of an answer.
+pub(super) fn assert_shows_no_secret(console: &str, boots: &Boots, configuration: &Configuration) {
+    let toml = fs::read_to_string(configuration.folder().join("enclave.toml")).unwrap();
+    let salt = fs::read(configuration.folder().join("salt")).unwrap();
+    let mut secrets: Vec<String> =
+        ["canary", "AKIDQEMUTEST", NONCE, "user-data"].map(str::to_owned).to_vec();
+    secrets.push(toml.lines().next().unwrap().to_owned());
+    for bytes in boots.answers().iter().chain([&salt]).filter(|bytes| bytes.len() >= 32) {
+        secrets.push(STANDARD.encode(bytes)[..40].to_owned());
+        secrets.push(const_hex::encode(&bytes[..16]));
+    }
+    assert!(secrets.len() > 130, "{}", secrets.len());
+    for secret in secrets {
+        assert!(!console.contains(&secret), "the console shows {secret:?}:\n{console}");
+    }
+    // It is the console that was looked at.
+    assert!(console.contains("the NSM gives entropy; in service"), "{console}");
+}

@@ -1,0 +1,149 @@
+//! TLS that ends in the enclave.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
+
+use super::service::{assert_shows_no_secret, canaries, console_after};
+use crate::boots::Boots;
+use crate::calls::{boto3 as call_boto3, client, generate_random, of_a_crowd, plain, sealed};
+use crate::configuration::TLS_NAMES;
+use crate::half_closed::{self, End};
+use crate::machine::{BOOT_TIMEOUT, setting};
+use crate::tls_guest::{TlsGuest, get};
+
+pub(super) fn on_tls(boots: &Boots, check: impl FnOnce(&TlsGuest)) {
+    check(boots.tls().as_ref().expect("it was booted"));
+}
+
+/// `[recipient] plaintext` is left out, as in production: what TLS hides is answered.
+pub(super) fn boto3(boots: &Boots) {
+    on_tls(boots, |guest| {
+        boots.keep(guest.trusting(|site| plain(site)));
+        boots.keep(guest.trusting(|site| sealed(site, boots.tls_configuration(), 2048)));
+    });
+}
+
+pub(super) fn boto3_without_the_authority(boots: &Boots) {
+    on_tls(boots, |guest| {
+        let [outcome] = &call_boto3(&*guest.url(), &[generate_random(32, None)])[..] else {
+            panic!()
+        };
+        let error = outcome.error.as_ref().unwrap();
+        assert_eq!(error.name, "SSLError");
+        assert!(error.message.contains("self-signed certificate"), "{error:?}");
+        assert!(outcome.responses.is_empty(), "{outcome:?}");
+    });
+}
+
+pub(super) fn openssl(boots: &Boots) {
+    on_tls(boots, |guest| {
+        let [name, address, of_aws] = TLS_NAMES;
+        let healthy = |arguments: &[&str]| {
+            let client = guest.connect(arguments, &get("/healthz"));
+            assert!(client.succeeded() && client.says("Verification: OK"), "{client:?}");
+            assert!(client.says_something_with("\r\n\r\nok\n"), "{client:?}");
+            client
+        };
+        healthy(&["-verify_ip", address]);
+        healthy(&["-servername", of_aws, "-verify_hostname", of_aws]);
+        for (version, says) in [("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3")] {
+            let folder = tempfile::tempdir().unwrap();
+            let session = folder.path().join("session");
+            let session = session.to_str().unwrap();
+            let arguments =
+                [version, "-verify_hostname", name, "-alpn", "h2,http/1.1", "-sess_out", session];
+            let first = healthy(&arguments);
+            assert!(first.says_something_with(&format!("New, {says}")), "{first:?}");
+            assert!(first.says("ALPN protocol: http/1.1"), "{first:?}");
+            let again = healthy(&[version, "-sess_in", session]);
+            assert!(again.says_something_with(&format!("Reused, {says}")), "{again:?}");
+        }
+        let other = guest.connect(&["-verify_hostname", "other.example"], &get("/healthz"));
+        assert!(!other.succeeded() && other.answer().is_empty(), "{other:?}");
+    });
+}
+
+pub(super) fn binding(boots: &Boots) {
+    on_tls(boots, |guest| {
+        let own = guest.own();
+        assert_eq!(own.pcrs[&16], boots.tls_configuration().pcrs()[0]);
+    });
+}
+
+pub(super) fn trust(boots: &Boots) {
+    on_tls(boots, |guest| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = suite::command();
+        command.arg("trust").arg(guest.url()).arg("--pcrs-file");
+        command.arg(setting("EIF").join("pcrs.json")).arg("--out").arg(folder.path().join("ca"));
+        let output = command.output().unwrap();
+        // Where a signed one says how it is signed, QEMU's says something else.
+        assert_eq!(output.status.code(), Some(10), "{output:?}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(stderr.contains("the answer is no attestation document: the COSE"), "{stderr}");
+        assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+    });
+}
+
+pub(super) fn without_tls(boots: &Boots) {
+    on_tls(boots, |guest| {
+        let mut stream = TcpStream::connect(guest.machine.service().authority()).unwrap();
+        stream.set_read_timeout(Some(BOOT_TIMEOUT)).unwrap();
+        stream.write_all(get("/healthz").as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        // A fatal alert in a record of TLS, which is all that rustls says to that.
+        assert!(matches!(answer[..], [0x15, 3, _, 0, 2, 2, _]), "{}", answer.escape_ascii());
+        client(&guest.machine.service().url()).generate_random(32).unwrap_err();
+    });
+}
+
+pub(super) fn crowd(boots: &Boots) {
+    on_tls(boots, |guest| {
+        let (url, pem) = (guest.url(), fs::read(guest.authority.path()).unwrap());
+        let trusting = || client(&url).trusting(&pem).unwrap();
+        boots.keep(of_a_crowd(trusting, boots.tls_configuration(), 2));
+    });
+}
+
+/// Bytes of a document at the most, in KMS's model.
+const MAX_DOCUMENT_LENGTH: usize = 262_144;
+
+pub(super) fn large_and_half_closed(boots: &Boots) {
+    on_tls(boots, |guest| {
+        let call = generate_random(32, Some(&[0xa5; MAX_DOCUMENT_LENGTH]));
+        let [outcome] = &guest.trusting(|site| call_boto3(site, &[call]))[..] else { panic!() };
+        assert_eq!(outcome.statuses(), [400]);
+        assert_eq!(outcome.error.as_ref().unwrap().name, "ValidationException");
+        // vhost-device-vsock makes of the end of one direction that of both: TLS's alone can be sent.
+        let (authority, ca) = (guest.machine.service().authority(), guest.authority.path());
+        let answer = half_closed::ask(authority, ca, &get("/metrics"), End::OfTls);
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        assert!(answer.ends_with("# EOF\n"), "{answer}");
+    });
+}
+
+/// Last of this enclave: all that was asked of it, what nobody should send, and handshakes that fail.
+pub(super) fn console(boots: &Boots) {
+    on_tls(boots, |guest| {
+        let unknown = "canary.example";
+        let arguments = ["-servername", unknown, "-verify_hostname", unknown, "-alpn", "canary"];
+        assert!(!guest.connect(&arguments, &get("/healthz")).succeeded());
+        let answers =
+            canaries().map(|canary| guest.connect(&["-quiet"], &canary).answer().to_vec());
+        let console = console_after(&guest.machine, &answers);
+        assert_shows_no_secret(&console, boots, boots.tls_configuration());
+        // Nor what its certificates' keys would be written as: nobody else knows their bytes.
+        let shown = console.split_whitespace().filter(|word| !word.starts_with("sha256="));
+        let shown = shown
+            .flat_map(|word| word.split(|c: char| !c.is_alphanumeric() && !"+/-_".contains(c)));
+        let longest = shown.max_by_key(|word| word.len()).unwrap();
+        assert!(longest.len() < 43, "the console shows {longest:?}, as long as a key:\n{console}");
+        for word in ["-----", "PRIVATE", "CLIENT_RANDOM", "TRAFFIC_SECRET"] {
+            assert!(!console.contains(word), "the console shows {word}:\n{console}");
+        }
+    });
+    drop(boots.tls().take());
+}

@@ -1,0 +1,416 @@
+//! Real clients, through the relay: boto3, the AWS SDK for JavaScript in versions 3 and 2, aws4fetch, the
+//! AWS CLI version 1, and OpenSSL for what they receive, and as a client of its own. `tests/suite/clients/setup.sh` installs them. The model that botocore
+//! has decides what is right.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a failure here is a test's failure"
+)]
+
+mod clients;
+#[path = "secrets/hunt.rs"]
+mod hunt;
+mod over_tls;
+mod signed;
+#[path = "../sigv4/mod.rs"]
+mod sigv4;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use clients::{Canned, Failure, Relayed, Sdk, TestKey, assert_form, cli, model};
+use kms_api::{ErrorType, KmsError, MAX_NUMBER_OF_BYTES};
+use serde_json::{Value, json};
+
+const NO_COSE_SIGN1: &str = "Recipient.AttestationDocument: the document is not a COSE_Sign1: a \
+                             CBOR array of four, untagged or with tag 18 once";
+const TOO_MANY_BYTES: &str = "1 validation error detected: Value '1025' at 'numberOfBytes' failed \
+                              to satisfy constraint: Member must have value less than or equal to \
+                              1024";
+/// For the most bytes and the largest key.
+const LONGEST_ENVELOPE: usize = 1743;
+
+fn generate_random(parameters: Value) -> Value {
+    json!({ "operation": "GenerateRandom", "parameters": parameters })
+}
+
+fn describe_custom_key_stores(parameters: Value) -> Value {
+    json!({ "operation": "DescribeCustomKeyStores", "parameters": parameters })
+}
+
+fn recipient(document: &[u8]) -> Value {
+    json!({
+        "KeyEncryptionAlgorithm": "RSAES_OAEP_SHA_256",
+        "AttestationDocument": STANDARD.encode(document),
+    })
+}
+
+#[test]
+fn boto3_gets_the_bytes_it_asks_for() {
+    gets_the_bytes_it_asks_for(Sdk::Boto3);
+}
+
+#[test]
+fn javascript_gets_the_bytes_it_asks_for() {
+    gets_the_bytes_it_asks_for(Sdk::JavaScript);
+}
+
+#[test]
+fn javascript_v2_gets_the_bytes_it_asks_for() {
+    gets_the_bytes_it_asks_for(Sdk::JavaScriptV2);
+}
+
+#[test]
+fn aws4fetch_gets_the_bytes_it_asks_for() {
+    gets_the_bytes_it_asks_for(Sdk::Aws4fetch);
+}
+
+fn gets_the_bytes_it_asks_for(sdk: Sdk) {
+    let service = Relayed::simulator();
+    let calls = [32, 32, 1, 1024].map(|n| generate_random(json!({ "NumberOfBytes": n })));
+    let outcomes = sdk.call(service.endpoint_url(), &calls);
+    let drawn: Vec<_> = outcomes.iter().map(|outcome| outcome.only_blob("Plaintext")).collect();
+    assert_eq!(drawn.iter().map(Vec::len).collect::<Vec<_>>(), [32, 32, 1, 1024]);
+    assert_ne!(drawn[0], drawn[1]);
+}
+
+#[test]
+fn boto3_gets_an_envelope_that_openssl_opens_and_no_plaintext() {
+    gets_an_envelope_that_openssl_opens_and_no_plaintext(Sdk::Boto3);
+}
+
+#[test]
+fn javascript_gets_an_envelope_that_openssl_opens_and_no_plaintext() {
+    gets_an_envelope_that_openssl_opens_and_no_plaintext(Sdk::JavaScript);
+}
+
+#[test]
+fn javascript_v2_gets_an_envelope_that_openssl_opens_and_no_plaintext() {
+    gets_an_envelope_that_openssl_opens_and_no_plaintext(Sdk::JavaScriptV2);
+}
+
+#[test]
+fn aws4fetch_gets_an_envelope_that_openssl_opens_and_no_plaintext() {
+    gets_an_envelope_that_openssl_opens_and_no_plaintext(Sdk::Aws4fetch);
+}
+
+fn gets_an_envelope_that_openssl_opens_and_no_plaintext(sdk: Sdk) {
+    const NUMBERS_OF_BYTES: [usize; 5] = [1, 15, 16, 32, 1024];
+    let service = Relayed::simulator();
+    for (bits, lengths) in [
+        (2048, [461, 461, 477, 493, 1487]),
+        (3072, [589, 589, 605, 621, 1615]),
+        (4096, [717, 717, 733, 749, LONGEST_ENVELOPE]),
+    ] {
+        let key = TestKey::of_bits(bits);
+        let recipient = recipient(&service.document(&key.document()));
+        let calls = NUMBERS_OF_BYTES
+            .map(|n| generate_random(json!({ "NumberOfBytes": n, "Recipient": recipient })));
+        let outcomes = sdk.call(service.endpoint_url(), &calls);
+        for ((outcome, number_of_bytes), length) in
+            outcomes.iter().zip(NUMBERS_OF_BYTES).zip(lengths)
+        {
+            let sealed = outcome.only_blob("CiphertextForRecipient");
+            assert_eq!(sealed.len(), length, "RSA-{bits}, {number_of_bytes} bytes");
+            assert_form(&sealed, &key, number_of_bytes);
+            assert_eq!(key.open(&sealed).len(), number_of_bytes);
+        }
+    }
+}
+
+#[test]
+fn boto3_raises_the_errors_of_kms_after_one_attempt() {
+    throws_the_errors_of_kms_after_one_attempt(Sdk::Boto3);
+}
+
+#[test]
+fn javascript_throws_the_errors_of_kms_after_one_attempt() {
+    throws_the_errors_of_kms_after_one_attempt(Sdk::JavaScript);
+}
+
+fn throws_the_errors_of_kms_after_one_attempt(sdk: Sdk) {
+    const VALIDATION: (&str, bool) = ("ValidationException", false);
+    const NOT_FOUND: (&str, bool) = ("CustomKeyStoreNotFoundException", true);
+    const INVALID_MARKER: (&str, bool) = ("InvalidMarkerException", true);
+    let cases = [
+        (generate_random(json!({})), VALIDATION, "NumberOfBytes is required."),
+        (generate_random(json!({ "NumberOfBytes": 1025 })), VALIDATION, TOO_MANY_BYTES),
+        (
+            generate_random(json!({ "NumberOfBytes": 32, "Recipient": recipient(b"no document") })),
+            VALIDATION,
+            NO_COSE_SIGN1,
+        ),
+        (
+            generate_random(json!({ "NumberOfBytes": 32, "CustomKeyStoreId": "cks-1" })),
+            NOT_FOUND,
+            "The custom key store cks-1 does not exist.",
+        ),
+        (
+            describe_custom_key_stores(json!({ "CustomKeyStoreName": "vault" })),
+            NOT_FOUND,
+            "The custom key store vault does not exist.",
+        ),
+        (
+            describe_custom_key_stores(json!({ "Marker": "AAAA" })),
+            INVALID_MARKER,
+            "The marker was not returned by an earlier call of this operation.",
+        ),
+    ];
+    let calls: Vec<_> = cases.iter().map(|(call, ..)| call.clone()).collect();
+    let service = Relayed::simulator();
+    let outcomes = sdk.call(service.endpoint_url(), &calls);
+    for (outcome, (call, (name, typed), message)) in outcomes.iter().zip(cases) {
+        let expected = Failure { name: name.to_owned(), message: message.to_owned(), typed };
+        assert_eq!(outcome.error.as_ref(), Some(&expected), "{call}");
+        assert_eq!(outcome.statuses(), [400], "{call}");
+    }
+}
+
+#[test]
+fn zero_bytes_are_refused_by_boto3_itself_and_for_javascript_by_the_service() {
+    let service = Relayed::simulator();
+    let calls = [generate_random(json!({ "NumberOfBytes": 0 }))];
+    let [boto3, javascript] =
+        [Sdk::Boto3, Sdk::JavaScript].map(|sdk| sdk.call(service.endpoint_url(), &calls).remove(0));
+    assert!(boto3.statuses().is_empty());
+    assert_eq!(boto3.error.unwrap().name, "ParamValidationError");
+    assert_eq!(javascript.statuses(), [400]);
+    assert_eq!(
+        javascript.error.unwrap().message,
+        "1 validation error detected: Value '0' at 'numberOfBytes' failed to satisfy constraint: \
+         Member must have value greater than or equal to 1"
+    );
+}
+
+#[test]
+fn javascript_reads_the_other_spelling_of_message_too() {
+    let service = Relayed::simulator();
+    let calls = [generate_random(json!({ "NumberOfBytes": "32" }))];
+    let outcome = Sdk::JavaScript.call(service.endpoint_url(), &calls).remove(0);
+    assert!(outcome.responses[0].body.contains(r#""Message":"#), "{outcome:?}");
+    let name = "SerializationException".to_owned();
+    let message = "STRING_VALUE can not be converted to an Integer".to_owned();
+    assert_eq!(outcome.error, Some(Failure { name, message, typed: false }));
+}
+
+#[test]
+fn sdks_are_answered_when_they_send_too_much_not_cut_off() {
+    // In base64 it is within the 4 MiB that the service reads on.
+    const FAR_OVER_THE_CAP: usize = 2_000_000;
+    let service = Relayed::simulator();
+    let document = recipient(&vec![0; FAR_OVER_THE_CAP]);
+    let calls = [generate_random(json!({ "NumberOfBytes": 32, "Recipient": document }))];
+    for sdk in [Sdk::Boto3, Sdk::JavaScript] {
+        let outcome = sdk.call(service.endpoint_url(), &calls).remove(0);
+        assert_eq!(outcome.statuses(), [413], "{sdk:?}");
+        assert_eq!(outcome.error.unwrap().name, "RequestEntityTooLargeException", "{sdk:?}");
+    }
+}
+
+#[test]
+fn sdks_see_an_empty_list_of_custom_key_stores() {
+    let service = Relayed::simulator();
+    for sdk in [Sdk::Boto3, Sdk::JavaScript] {
+        let calls = [describe_custom_key_stores(json!({}))];
+        let outcome = sdk.call(service.endpoint_url(), &calls).remove(0);
+        let answer = Value::from(outcome.answer.unwrap());
+        assert_eq!(answer, json!({ "CustomKeyStores": [] }), "{sdk:?}");
+    }
+}
+
+#[test]
+fn sdks_try_again_after_a_fault_of_ours_but_not_after_one_of_theirs() {
+    for sdk in [Sdk::Boto3, Sdk::JavaScript] {
+        let server = Canned::start(vec![
+            KmsError::new(ErrorType::KmsInternal, "ours"),
+            KmsError::new(ErrorType::Validation, "theirs"),
+        ]);
+        let relay = Relayed::before(server.address());
+        let calls = [generate_random(json!({ "NumberOfBytes": 32 }))];
+        let outcome = sdk.call(relay.endpoint_url(), &calls).remove(0);
+        assert_eq!(outcome.statuses(), [500, 400], "{sdk:?}");
+        assert_eq!(outcome.error.unwrap().message, "theirs");
+    }
+}
+
+#[test]
+fn sdks_wait_and_try_again_when_they_call_too_often() {
+    for sdk in [Sdk::Boto3, Sdk::JavaScript] {
+        let server = Canned::start(vec![
+            KmsError::new(ErrorType::Throttling, "slower"),
+            KmsError::new(ErrorType::Validation, "theirs"),
+        ]);
+        let relay = Relayed::before(server.address());
+        let calls = [generate_random(json!({ "NumberOfBytes": 32 }))];
+        let outcome = sdk.call(relay.endpoint_url(), &calls).remove(0);
+        // Of all that is answered with 400, only this is worth another attempt.
+        assert_eq!(outcome.statuses(), [400, 400], "{sdk:?}");
+        assert_eq!(outcome.error.unwrap().message, "theirs");
+    }
+}
+
+#[test]
+fn sdks_have_a_class_for_a_fault_of_ours() {
+    for sdk in [Sdk::Boto3, Sdk::JavaScript] {
+        let server = Canned::start(vec![KmsError::new(ErrorType::KmsInternal, "ours"); 2]);
+        let relay = Relayed::before(server.address());
+        let calls = [generate_random(json!({ "NumberOfBytes": 32 }))];
+        let outcome = sdk.call(relay.endpoint_url(), &calls).remove(0);
+        let (name, message) = ("KMSInternalException".to_owned(), "ours".to_owned());
+        assert_eq!(outcome.error, Some(Failure { name, message, typed: true }), "{sdk:?}");
+        assert_eq!(outcome.statuses(), [500, 500], "{sdk:?}");
+    }
+}
+
+#[test]
+fn cli_prints_the_bytes_it_asks_for() {
+    let service = Relayed::simulator();
+    let output = cli(service.endpoint_url(), &["--number-of-bytes", "32"]);
+    assert_eq!(only_blob_printed(&output.stdout, "Plaintext").len(), 32);
+}
+
+#[test]
+fn cli_prints_an_envelope_that_openssl_opens_for_a_document_from_a_file() {
+    let service = Relayed::simulator();
+    let key = TestKey::of_bits(2048);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("document");
+    std::fs::write(&file, service.document(&key.document())).unwrap();
+    let recipient = cli_recipient("@=fileb://", file.to_str().unwrap());
+    let arguments = ["--number-of-bytes", "32", "--recipient", &recipient];
+    let output = cli(service.endpoint_url(), &arguments);
+    let sealed = only_blob_printed(&output.stdout, "CiphertextForRecipient");
+    assert_form(&sealed, &key, 32);
+    assert_eq!(key.open(&sealed).len(), 32);
+}
+
+#[test]
+fn cli_is_told_how_to_send_a_document_that_it_did_not_read_or_encoded_twice() {
+    let service = Relayed::simulator();
+    let document = STANDARD.encode(service.document(&TestKey::of_bits(2048).document()));
+    for (assignment, value, message) in [
+        (
+            "=fileb://",
+            "document",
+            "the document is the text of a file reference, not the file's content; with AWS CLI v1 \
+             write AttestationDocument@=fileb://FILE",
+        ),
+        (
+            "=",
+            &document,
+            "the document is base64 text of an attestation document: it was encoded twice; send \
+             the raw bytes (with AWS CLI v1 write AttestationDocument@=fileb://FILE)",
+        ),
+    ] {
+        let recipient = cli_recipient(assignment, value);
+        let arguments = ["--number-of-bytes", "32", "--recipient", &recipient];
+        let message = ["Recipient.AttestationDocument: ", message].concat();
+        assert_cli_fails(&service, &arguments, &message);
+    }
+}
+
+#[test]
+fn cli_prints_the_message_of_a_refusal() {
+    let service = Relayed::simulator();
+    assert_cli_fails(&service, &["--number-of-bytes", "1025"], TOO_MANY_BYTES);
+    assert_cli_fails(&service, &[], "NumberOfBytes is required.");
+}
+
+fn cli_recipient(assignment: &str, value: &str) -> String {
+    ["KeyEncryptionAlgorithm=RSAES_OAEP_SHA_256,AttestationDocument", assignment, value].concat()
+}
+
+fn only_blob_printed(stdout: &[u8], member: &str) -> Vec<u8> {
+    let answer: Value = serde_json::from_slice(stdout).expect("JSON on stdout");
+    let members: Vec<_> = answer.as_object().unwrap().keys().collect();
+    assert_eq!(members, [member]);
+    STANDARD.decode(answer[member].as_str().unwrap()).unwrap()
+}
+
+fn assert_cli_fails(service: &Relayed, arguments: &[&str], message: &str) {
+    let output = cli(service.endpoint_url(), arguments);
+    let expected = format!(
+        "An error occurred (ValidationException) when calling the GenerateRandom operation: \
+         {message}"
+    );
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.lines().any(|line| line.ends_with(&expected)), "{stderr}\nwant: {expected}");
+    assert_eq!((output.status.code(), output.stdout), (Some(255), Vec::new()));
+}
+
+#[test]
+fn error_names_and_statuses_are_those_of_the_model() {
+    let model = model();
+    for (operation, error) in [
+        ("GenerateRandom", ErrorType::CustomKeyStoreNotFound),
+        ("GenerateRandom", ErrorType::KmsInternal),
+        ("DescribeCustomKeyStores", ErrorType::CustomKeyStoreNotFound),
+        ("DescribeCustomKeyStores", ErrorType::InvalidMarker),
+        ("DescribeCustomKeyStores", ErrorType::KmsInternal),
+    ] {
+        let declared = model["operations"][operation]["errors"].as_array().unwrap();
+        let name = error.name();
+        assert!(declared.iter().any(|declared| declared["shape"] == name), "{operation}: {name}");
+        let is_fault = model["shapes"][name]["fault"] == true;
+        assert_eq!(error.status(), if is_fault { 500 } else { 400 }, "{name}");
+    }
+}
+
+#[test]
+fn limits_are_those_of_the_model() {
+    let model = model();
+    let limit = |shape: &str, bound: &str| {
+        let limit = model["shapes"][shape][bound].as_u64().expect(shape);
+        usize::try_from(limit).unwrap()
+    };
+    let max_bytes = limit("NumberOfBytesType", "max");
+    assert_eq!(max_bytes, usize::from(MAX_NUMBER_OF_BYTES));
+    assert_eq!((limit("NumberOfBytesType", "min"), limit("CustomKeyStoreIdType", "min")), (1, 1));
+    assert!(LONGEST_ENVELOPE <= limit("CiphertextType", "max"));
+
+    // What is one too many is refused for that; what is just allowed, for something else.
+    let max_document = limit("AttestationDocumentType", "max");
+    let max_id = limit("CustomKeyStoreIdType", "max");
+    let document = |length| recipient(&vec![0; length]);
+    let id = |length| "a".repeat(length);
+    let cases = [
+        (
+            json!({ "NumberOfBytes": max_bytes + 1 }),
+            refused_above(&format!("'{}' ", max_bytes + 1), "numberOfBytes", "value", max_bytes),
+        ),
+        (
+            json!({ "NumberOfBytes": 1, "CustomKeyStoreId": id(max_id + 1) }),
+            refused_above(&format!("'{}' ", id(max_id + 1)), "customKeyStoreId", "length", max_id),
+        ),
+        (
+            json!({ "NumberOfBytes": 1, "CustomKeyStoreId": id(max_id) }),
+            format!("The custom key store {} does not exist.", id(max_id)),
+        ),
+        (
+            json!({ "NumberOfBytes": 1, "Recipient": document(max_document + 1) }),
+            refused_above("", "recipient.attestationDocument", "length", max_document),
+        ),
+        (
+            json!({ "NumberOfBytes": 1, "Recipient": document(max_document) }),
+            format!(
+                "Recipient.AttestationDocument: the document has {max_document} bytes; at most \
+                 16384 are allowed"
+            ),
+        ),
+    ];
+    let calls = cases.clone().map(|(parameters, _)| generate_random(parameters));
+    let service = Relayed::simulator();
+    let outcomes = Sdk::Boto3.call(service.endpoint_url(), &calls);
+    for (outcome, (_, message)) in outcomes.into_iter().zip(cases) {
+        assert_eq!(outcome.error.unwrap().message, message);
+    }
+}
+
+fn refused_above(value: &str, member: &str, measure: &str, limit: usize) -> String {
+    format!(
+        "1 validation error detected: Value {value}at '{member}' failed to satisfy constraint: \
+         Member must have {measure} less than or equal to {limit}"
+    )
+}

@@ -1,0 +1,190 @@
+//! An enclave with attested TLS that restarts behind a relay, and so has another certificate authority: what
+//! clients with the old bundle lose, and that none loses anything if it is restarted as the docs have it. The
+//! binaries as they are run; `make restart-trust` does the same for longer.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a failure here is a test's failure"
+)]
+
+#[path = "../binaries/mod.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod binaries;
+#[path = "../../benches/newcomers/mod.rs"]
+mod newcomers;
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use self::binaries::{Process, binary, until};
+use self::newcomers::{Bundle, Fared, come};
+
+const CONFIGURATION: &str = "[tls]\nmode = \"attested\"\nnames = [\"127.0.0.1\", \"127.0.0.2\"]\n";
+/// The direct listener of each enclave: any free port, at two addresses because no two may be listed alike.
+const DIRECTS: [&str; 2] = ["127.0.0.1:0", "127.0.0.2:0"];
+
+/// Two enclaves behind a relay that has a direct listener for each, and clients' bundle.
+struct Stage {
+    folder: TempDir,
+    enclaves: Vec<Process>,
+    relay: Process,
+    directs: [String; 2],
+    bundle: Bundle,
+}
+
+impl Stage {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("enclave.toml"), CONFIGURATION).unwrap();
+        let enclaves = (0..2).map(|place| start_enclave(&folder, place)).collect();
+        write_upstreams(&folder, None);
+        let mut command = Command::new(binary("parent-proxy"));
+        command.arg("--config").arg(folder.path().join("proxy.toml"));
+        let relay = Process::start(command, 4);
+        let directs = [2, 3].map(|nth| relay.endpoint(nth).to_owned());
+        let this = Self { folder, enclaves, relay, directs, bundle: Bundle::default() };
+        for place in 0..2 {
+            this.await_ready(place);
+        }
+        this.trust_all(&this.bundle);
+        this
+    }
+
+    /// Where clients connect.
+    fn address(&self) -> String {
+        self.relay.endpoint(0).trim_start_matches("tcp:").to_owned()
+    }
+
+    /// Lists one enclave as standby, or none, and waits until the relay has read it.
+    fn list(&self, standby: Option<usize>) {
+        write_upstreams(&self.folder, standby);
+        self.relay.signal("HUP");
+        self.relay.logged("the upstreams were read anew");
+    }
+
+    fn restart(&mut self, place: usize) {
+        self.enclaves[place].kill();
+        self.enclaves[place] = start_enclave(&self.folder, place);
+    }
+
+    /// A metric of the relay about an enclave; `more` is in its labels too.
+    fn metric(&self, name: &str, place: usize, more: &str) -> Option<f64> {
+        let address = self.relay.endpoint(1).trim_start_matches("tcp:");
+        let mut answer = ureq::get(format!("http://{address}/metrics")).call().unwrap();
+        let text = answer.body_mut().read_to_string().unwrap();
+        let name = format!("attested_random_proxy_{name}{{");
+        let of = |line: &&str| {
+            line.starts_with(&name)
+                && line.contains(&format!("enclave-{place}\""))
+                && line.contains(more)
+        };
+        text.lines().find(of).map(|line| line.rsplit_once(' ').unwrap().1.parse().unwrap())
+    }
+
+    /// Waits until an enclave was found ready once more.
+    fn await_ready(&self, place: usize) {
+        let ready = || self.metric("health_checks_total", place, "outcome=\"ready\"").unwrap();
+        let before = ready();
+        until("the enclave is ready", || (ready() > before).then_some(()));
+    }
+
+    /// Verifies each enclave at its direct listener, and gives clients a bundle of all.
+    fn trust_all(&self, bundle: &Bundle) {
+        let out = self.folder.path().join("bundle.pem");
+        let mut command = suite::command();
+        let url = |direct: &String| format!("https://{}", direct.trim_start_matches("tcp:"));
+        command.arg("trust").args(self.directs.iter().map(url));
+        let output = command.args(["--simulator", "--out"]).arg(&out).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        bundle.replace(fs::read(&out).unwrap());
+    }
+}
+
+fn path(folder: &TempDir, name: &str) -> PathBuf {
+    folder.path().join(name)
+}
+
+fn start_enclave(folder: &TempDir, place: usize) -> Process {
+    let at = |name: &str| format!("unix:{}", path(folder, name).display());
+    let mut command = Command::new(binary("enclave-simulator"));
+    command.args(["--listen", &at(&format!("enclave-{place}"))]);
+    command.args(["--admin-listen", &at(&format!("admin-{place}"))]);
+    command.arg("--simulator-state").arg(path(folder, "root"));
+    command.arg("--config").arg(path(folder, "enclave.toml"));
+    Process::start(command, 2)
+}
+
+fn write_upstreams(folder: &TempDir, standby: Option<usize>) {
+    let at = |name: &str| format!("unix:{}", path(folder, name).display());
+    let listed = [0, 1].map(|place| {
+        let (enclave, admin) = (at(&format!("enclave-{place}")), at(&format!("admin-{place}")));
+        let option = if standby == Some(place) { ",standby" } else { "" };
+        format!("{enclave},admin={admin},direct={}{option}", DIRECTS[place])
+    });
+    let text = format!(
+        "listen = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\nhealth_interval = 1\nupstream = {listed:?}\n"
+    );
+    fs::write(path(folder, "proxy.toml"), text).unwrap();
+}
+
+/// Lets new clients come while `meanwhile` goes on.
+fn with_clients(address: &str, bundle: &Bundle, meanwhile: impl FnOnce()) -> Fared {
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let clients = scope.spawn(|| come(address, bundle, || !over.load(Ordering::Relaxed)));
+        // A failure there must end the clients, or the scope would wait for them.
+        let ended = catch_unwind(AssertUnwindSafe(meanwhile));
+        over.store(true, Ordering::Relaxed);
+        let fared = clients.join().unwrap();
+        ended.map(|()| fared).unwrap_or_else(|failure| resume_unwind(failure))
+    })
+}
+
+#[test]
+fn clients_with_the_old_bundle_lose_half_at_most_and_the_relay_says_why() {
+    let mut stage = Stage::start();
+    stage.restart(1);
+    let start = Instant::now();
+    let fared = with_clients(&stage.address(), &stage.bundle, || {
+        let rejected = || stage.metric("upstream_handshakes_rejected", 1, "");
+        until("the relay sees it", || (rejected() == Some(1.0)).then_some(()));
+        thread::sleep(Duration::from_secs(4).saturating_sub(start.elapsed()));
+    });
+    assert!(fared.failed > 0 && fared.lost_percent() <= 55.0, "{fared:?}");
+    assert!(fared.errors.keys().all(|error| error.contains("UnknownIssuer")), "{fared:?}");
+    assert!(stage.metric("upstream_weight", 1, "").unwrap() < 1.0);
+    assert_eq!(stage.metric("upstream_weight", 0, ""), Some(1.0));
+    assert_eq!(stage.metric("upstream_healthy", 1, ""), Some(1.0));
+    let lines = stage.relay.logged("clients reject the TLS certificate");
+    assert!(lines.last().unwrap().contains("enclave-1"), "{lines:?}");
+    let told = stage.relay.rest_of_log();
+    assert!(!told.iter().any(|line| line.contains("clients reject")), "{told:?}");
+}
+
+#[test]
+fn no_client_loses_anything_with_standby_and_a_new_bundle() {
+    let mut stage = Stage::start();
+    let (address, bundle) = (stage.address(), std::mem::take(&mut stage.bundle));
+    let fared = with_clients(&address, &bundle, || {
+        stage.list(Some(1));
+        let open = || stage.metric("connections_open", 1, "");
+        until("it has no clients", || (open() == Some(0.0)).then_some(()));
+        stage.restart(1);
+        stage.await_ready(1);
+        stage.trust_all(&bundle);
+        let before = stage.metric("connections_total", 1, "").unwrap();
+        stage.list(None);
+        let connections = || stage.metric("connections_total", 1, "").unwrap();
+        until("it has clients again", || (connections() > before + 10.0).then_some(()));
+    });
+    assert!(fared.asked > 0 && fared.failed == 0, "{fared:?}");
+}

@@ -1,0 +1,56 @@
+use std::fs;
+
+use crate::enclave::{Enclave, pcr0};
+
+/// What a run of the command came to.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) status: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    /// What is in the file, if there is one.
+    pub(crate) bundle: Option<String>,
+}
+
+/// `attested-recipient trust` with these arguments, and a file to write in a folder of its own, that
+/// must then hold nothing else.
+pub(crate) fn trust(arguments: &[&str]) -> Outcome {
+    trust_over(None, arguments)
+}
+
+/// The same, where the file exists.
+pub(crate) fn trust_over(existing: Option<&str>, arguments: &[&str]) -> Outcome {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("enclave-ca.pem");
+    if let Some(existing) = existing {
+        fs::write(&out, existing).unwrap();
+    }
+    let mut command = suite::command();
+    command.arg("trust").args(arguments).arg("--out").arg(&out);
+    let output = command.output().unwrap();
+    let bundle = fs::read_to_string(&out).ok();
+    let files = fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(files, usize::from(bundle.is_some()), "a temporary file stays");
+    Outcome {
+        status: output.status.code().unwrap(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+        bundle,
+    }
+}
+
+/// Judges `url` with the root of `enclave`, a simulator's, as a trust anchor and its PCR0 expected.
+pub(crate) fn trust_at(url: &str, enclave: &Enclave, more: &[&str]) -> Outcome {
+    let (root, pcr0) = (enclave.root(), pcr0());
+    trust(&[&[url, "--simulator", "--root", &root, "--pcr", &pcr0], more].concat())
+}
+
+impl Outcome {
+    /// Refused with this status and message, and nothing written.
+    #[track_caller]
+    pub(crate) fn assert_refused(&self, status: i32, message: &str) {
+        assert_eq!(self.status, status, "{self:?}");
+        assert!(self.stderr.contains(message), "{message}: {self:?}");
+        assert_eq!((&*self.stdout, &self.bundle), ("", &None), "{self:?}");
+    }
+}

@@ -1,0 +1,182 @@
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
+use std::{fs, thread};
+
+use attestation::time::UnixMillis;
+use attested_recipient::{Document, Simulator};
+use enclave::clock::{Clock, SystemClock};
+use enclave::tls::Authority;
+use rustls::pki_types::ServerName;
+use rustls::sign::CertifiedKey;
+use tempfile::TempDir;
+
+use crate::terminator::Terminator;
+
+/// What every enclave here measures as PCR0.
+pub(crate) const PCR0: [u8; 48] = [0xa5; 48];
+
+pub(crate) fn pcr0() -> String {
+    format!("0={}", const_hex::encode(PCR0))
+}
+
+pub(crate) fn now() -> UnixMillis {
+    SystemClock.now()
+}
+
+pub(crate) fn authority(names: &[&str]) -> Authority {
+    let names: Vec<_> = names.iter().map(|name| ServerName::try_from(*name).unwrap()).collect();
+    Authority::generate(&names, now()).unwrap()
+}
+
+/// As the enclave's service answers `GET /attestation`, over documents from a simulator, which signs
+/// what it is told to; and TLS in front of it, with an authority of its own.
+pub(crate) struct Enclave {
+    pub(crate) authority: Authority,
+    pub(crate) certified: Arc<CertifiedKey>,
+    /// Where it answers without TLS.
+    pub(crate) plain: SocketAddr,
+    /// Where its TLS ends.
+    pub(crate) terminator: Terminator,
+    folder: TempDir,
+}
+
+impl Enclave {
+    /// A right one.
+    pub(crate) fn start() -> Self {
+        Self::saying(|_| ())
+    }
+
+    /// One whose document says something else.
+    pub(crate) fn saying(change: fn(&mut Document)) -> Self {
+        Self::of(authority(&["localhost", "127.0.0.1", "::1"]), change, |_| ())
+    }
+
+    /// One whose document is changed after it was signed.
+    pub(crate) fn tampering(tamper: fn(&mut Vec<u8>)) -> Self {
+        Self::of(authority(&["127.0.0.1"]), |_| (), tamper)
+    }
+
+    /// One that answers as many requests for its document with 429 and these fields, before it gives it.
+    pub(crate) fn throttling(times: usize, fields: &'static str) -> Self {
+        let left = AtomicUsize::new(times);
+        let decrement = |left: usize| left.checked_sub(1);
+        Self::answering(
+            authority(&["127.0.0.1"]),
+            |_| (),
+            |_| (),
+            move |_| {
+                let is_throttled = left.fetch_update(SeqCst, SeqCst, decrement).is_ok();
+                is_throttled.then_some(Throttled(fields))
+            },
+        )
+    }
+
+    pub(crate) fn of(
+        authority: Authority,
+        change: fn(&mut Document),
+        tamper: fn(&mut Vec<u8>),
+    ) -> Self {
+        Self::answering(authority, change, tamper, |_| None)
+    }
+
+    fn answering(
+        authority: Authority,
+        change: fn(&mut Document),
+        tamper: fn(&mut Vec<u8>),
+        throttle: impl Fn(&str) -> Option<Throttled> + Send + Sync + 'static,
+    ) -> Self {
+        let simulator = Simulator::start().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let root = simulator.root_certificate_pem();
+        fs::write(folder.path().join("root.pem"), &root).unwrap();
+        let user_data = authority.binding().to_user_data();
+        let plain = serve_or_throttle(throttle, move |target| {
+            if target == "/simulator/root.pem" {
+                return Some(root.clone().into_bytes());
+            }
+            let nonce = target.strip_prefix("/attestation?nonce=")?;
+            let mut document = Document {
+                nonce: Some(const_hex::decode(nonce).unwrap()),
+                user_data: Some(user_data.clone()),
+                pcrs: [(0, PCR0)].into(),
+                ..Document::default()
+            };
+            change(&mut document);
+            let mut document = simulator.document(&document).unwrap();
+            tamper(&mut document);
+            Some(document)
+        });
+        let certified = authority.issue(now()).unwrap().certified;
+        let terminator = Terminator::start(Arc::clone(&certified), plain);
+        Self { authority, certified, plain, terminator, folder }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        self.terminator.url()
+    }
+
+    /// A file with the root of its documents: with it as a trust anchor, it is as a real enclave.
+    pub(crate) fn root(&self) -> String {
+        self.folder.path().join("root.pem").to_str().unwrap().to_owned()
+    }
+}
+
+/// An answer with 429 and these fields, each with its line's end.
+pub(crate) struct Throttled(&'static str);
+
+/// Answers GET on a free port, with 404 where there is nothing. The thread ends with the process.
+pub(crate) fn serve(
+    answer: impl Fn(&str) -> Option<Vec<u8>> + Send + Sync + 'static,
+) -> SocketAddr {
+    serve_or_throttle(|_| None, answer)
+}
+
+fn serve_or_throttle(
+    throttle: impl Fn(&str) -> Option<Throttled> + Send + Sync + 'static,
+    answer: impl Fn(&str) -> Option<Vec<u8>> + Send + Sync + 'static,
+) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let answers = Arc::new((throttle, answer));
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (stream, answers) = (stream.unwrap(), Arc::clone(&answers));
+            thread::spawn(move || converse(stream, &answers.0, &answers.1));
+        }
+    });
+    address
+}
+
+/// One connection, request after request.
+fn converse(
+    stream: TcpStream,
+    throttle: &dyn Fn(&str) -> Option<Throttled>,
+    answer: &dyn Fn(&str) -> Option<Vec<u8>>,
+) {
+    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+    let mut stream = stream;
+    while let Some(Ok(request)) = lines.next() {
+        // The fields.
+        while lines.next().unwrap().unwrap() != "" {}
+        let target = request.split(' ').nth(1).unwrap();
+        if let Some(Throttled(fields)) = throttle(target) {
+            let answer = format!(
+                "HTTP/1.1 429 Too Many Requests\r\n{fields}Content-Length: 6\r\n\r\nlater\n"
+            );
+            drop(stream.write_all(answer.as_bytes()));
+            match fields.contains("close") {
+                true => return,
+                false => continue,
+            }
+        }
+        let answer = answer(target);
+        let status = if answer.is_some() { "200 OK" } else { "404 Not Found" };
+        let body = answer.unwrap_or_else(|| b"there is nothing\n\x1b[2J".to_vec());
+        let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n", body.len());
+        // Whoever asked may have left.
+        drop(stream.write_all(&[head.as_bytes(), &body].concat()));
+    }
+}
