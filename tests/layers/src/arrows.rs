@@ -1,0 +1,91 @@
+//! Builds the graphs of a crate: one of its top-level modules, and one inside each module.
+
+use std::collections::BTreeMap;
+
+use crate::graph::{Example, Graph, Node};
+use crate::model::{Crate, Module, ModuleId, PathUse};
+use crate::resolve::{Target, resolve};
+
+/// The graphs of a crate.
+#[derive(Debug, Default)]
+pub(crate) struct Graphs {
+    /// The arrows between top-level modules, and those from them to the crate root.
+    pub(crate) top_level: Graph,
+    /// The arrows between the children of each module.
+    pub(crate) inner: BTreeMap<ModuleId, Graph>,
+}
+
+/// Returns the graphs of `krate`.
+pub(crate) fn graphs(krate: &Crate) -> Graphs {
+    let mut graphs = Graphs::default();
+    for (id, module) in krate.modules() {
+        for path_use in &module.uses {
+            if let Some(target) = target(krate, id, module, path_use) {
+                add(&mut graphs, krate, id, target, path_use);
+            }
+        }
+    }
+    graphs
+}
+
+/// Returns the module that a path leads to, and whether the target is one of its own items.
+fn target(
+    krate: &Crate,
+    from: ModuleId,
+    module: &Module,
+    path_use: &PathUse,
+) -> Option<(ModuleId, bool)> {
+    let target = resolve(krate, from, &path_use.path)?;
+    let (to, is_item) = match target {
+        Target::Item(to) => (to, true),
+        Target::Module(to) | Target::Foreign(to) => (to, false),
+        Target::RootMacro => return None,
+    };
+    let is_repetition = is_bare_name(path_use) && (!is_item || is_imported(module, path_use));
+    let is_reexport_of_child = path_use.reexport && krate.ancestry(to).contains(&from);
+    (!is_repetition && !is_reexport_of_child).then_some((to, is_item))
+}
+
+fn is_bare_name(path_use: &PathUse) -> bool {
+    path_use.path.len() == 1
+}
+
+/// Returns true if a private import of `module` binds the name, and so has made its arrow already.
+fn is_imported(module: &Module, path_use: &PathUse) -> bool {
+    let imports = path_use.path.first().and_then(|name| module.imports.get(name));
+    imports.is_some_and(|imports| imports.iter().any(|import| !import.reexport))
+}
+
+/// Adds an arrow to the graph of the module where the paths of `from` and `to` part.
+fn add(
+    graphs: &mut Graphs,
+    krate: &Crate,
+    from: ModuleId,
+    (to, is_item): (ModuleId, bool),
+    path_use: &PathUse,
+) {
+    let (from_ancestry, to_ancestry) = (krate.ancestry(from), krate.ancestry(to));
+    // The name of an enclosing module is a step of other paths, not a use of its items.
+    if !is_item && from_ancestry.contains(&to) {
+        return;
+    }
+    let pairs = from_ancestry.iter().zip(&to_ancestry);
+    let shared = pairs.take_while(|(a, b)| a == b).count();
+    // Modules of `main.rs` and of the library share no module, and meet at the top level.
+    let depth = shared.max(1);
+    let node = |ancestry: &[ModuleId]| match ancestry.get(depth) {
+        Some(&child) => Node::Child(krate[child].name.clone()),
+        None => Node::Own,
+    };
+    let (from_node, to_node) = (node(&from_ancestry), node(&to_ancestry));
+    let example = Example { at: path_use.at.clone(), path: path_use.path.join("::") };
+    if depth > 1 {
+        if let Some(&parent) = from_ancestry.get(depth - 1) {
+            graphs.inner.entry(parent).or_default().add(from_node, to_node, example);
+        }
+    } else if from_node != Node::Own && (shared > 0 || to_node != Node::Own) {
+        // The crate root is above all layers and may use every module. So is `main.rs`, whose
+        // modules may use what the root of the library defines.
+        graphs.top_level.add(from_node, to_node, example);
+    }
+}

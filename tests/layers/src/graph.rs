@@ -1,0 +1,91 @@
+//! A graph of arrows between modules, and its circles.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use crate::model::Location;
+
+/// The arrows between the children of one module, and between them and its own file.
+#[derive(Debug, Default)]
+pub(crate) struct Graph {
+    arrows: BTreeMap<(Node, Node), Vec<Example>>,
+}
+
+/// A node of a graph.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Node {
+    /// The items in the own file of the module.
+    Own,
+    /// A child module, with everything in it.
+    Child(String),
+}
+
+/// A path that makes an arrow.
+#[derive(Debug, Clone)]
+pub(crate) struct Example {
+    /// The line that contains the path.
+    pub(crate) at: Location,
+    /// The path as written, without its nested `use` braces.
+    pub(crate) path: String,
+}
+
+impl Example {
+    /// Returns the name of the item, without its variants and functions. By convention, that is the
+    /// first segment with a capital letter, or the last segment.
+    pub(crate) fn name(&self) -> &str {
+        let is_type = |segment: &&str| segment.starts_with(char::is_uppercase);
+        let last = || self.path.rsplit("::").next();
+        self.path.split("::").find(is_type).or_else(last).unwrap_or_default()
+    }
+}
+
+impl Graph {
+    /// Adds a use of `to` by `from`. A use of the node by itself is no arrow.
+    pub(crate) fn add(&mut self, from: Node, to: Node, example: Example) {
+        if from != to {
+            self.arrows.entry((from, to)).or_default().push(example);
+        }
+    }
+
+    /// Iterates over the arrows, each with its examples.
+    pub(crate) fn arrows(&self) -> impl Iterator<Item = (&Node, &Node, &[Example])> {
+        self.arrows.iter().map(|((from, to), examples)| (from, to, examples.as_slice()))
+    }
+
+    /// Returns the strongly connected components that have more than one node.
+    pub(crate) fn circles(&self) -> Vec<BTreeSet<&Node>> {
+        let nodes = self.arrows.keys().map(|(from, _)| from).collect::<BTreeSet<_>>();
+        let reachable =
+            nodes.iter().map(|&node| (node, self.reachable(node))).collect::<BTreeMap<_, _>>();
+        let reaches = |a: &Node, b: &Node| reachable.get(a).is_some_and(|found| found.contains(b));
+        let mut circles = BTreeSet::new();
+        for &node in nodes.iter().filter(|node| reaches(node, node)) {
+            let circle = nodes.iter().filter(|other| reaches(node, other) && reaches(other, node));
+            circles.insert(circle.copied().collect::<BTreeSet<_>>());
+        }
+        circles.into_iter().collect()
+    }
+
+    /// Returns the nodes at the end of a non-empty sequence of arrows from `start`.
+    fn reachable<'a>(&'a self, start: &Node) -> BTreeSet<&'a Node> {
+        let mut found = BTreeSet::new();
+        let mut pending = vec![start];
+        while let Some(node) = pending.pop() {
+            for (from, to) in self.arrows.keys() {
+                if from == node && found.insert(to) {
+                    pending.push(to);
+                }
+            }
+        }
+        found
+    }
+}
+
+impl fmt::Display for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Own => f.write_str("self"),
+            Self::Child(name) => f.write_str(name),
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Checks small crates with planted violations.
+
+#![expect(clippy::unwrap_used, reason = "an error in a test is a failure of the test")]
+
+mod circles;
+mod command;
+mod fixture;
+mod layers;
+mod reading;
