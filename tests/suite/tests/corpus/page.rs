@@ -135,7 +135,7 @@ fn assert_code_exists(code: &str) {
     let [_, file, _, name, _] = code.split('`').collect::<Vec<_>>()[..] else {
         panic!("a file and a function expected: {code}");
     };
-    let source = read(&format!("shared/src/attestation/{file}"));
+    let source = read(&format!("shared/attestation/src/{file}"));
     let function = name.rsplit("::").next().unwrap_or_default();
     let declared = ["(", "<"].iter().any(|next| source.contains(&format!("fn {function}{next}")));
     assert!(declared, "{file} has no function {function}");
