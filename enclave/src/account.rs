@@ -8,9 +8,10 @@ use std::time::Instant;
 
 use kms_api::Operation;
 
-use crate::audit::{Ending, Entry, Record};
+use crate::audit::{Entry, Record};
 use crate::kms;
 use crate::metrics::{Requests, UNKNOWN_OPERATION};
+use crate::request::Outcome;
 
 /// The account of a request that is under way; it is given when this is dropped.
 #[derive(Debug)]
@@ -54,19 +55,20 @@ impl Drop for Account<'_> {
             // What its client is told: see `http::Server`.
             self.entry.refuse(&kms::internal());
         }
-        let (took, ending) = (self.begun.elapsed(), self.entry.ending());
+        let (took, outcome) = (self.begun.elapsed(), self.entry.outcome());
         let operation = self.entry.operation();
-        self.requests.count(operation, ending, took);
+        self.requests.count(operation, outcome, took);
         let request_id = self.entry.request_id();
         let operation = operation.map_or(UNKNOWN_OPERATION, Operation::name);
-        let outcome = ending.name();
         // In seconds, as in the metrics.
         let duration = took.as_secs_f64();
-        match ending {
-            Ending::Refused(error) if error.status() >= 500 && !self.is_quiet => {
-                tracing::warn!(%request_id, operation, outcome, duration, "answered");
+        match outcome {
+            Outcome::Refused(error) if error.status() >= 500 && !self.is_quiet => {
+                tracing::warn!(%request_id, operation, outcome = outcome.name(), duration, "answered");
             }
-            _ => tracing::debug!(%request_id, operation, outcome, duration, "answered"),
+            _ => {
+                tracing::debug!(%request_id, operation, outcome = outcome.name(), duration, "answered")
+            }
         }
     }
 }

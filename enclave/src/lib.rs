@@ -40,6 +40,7 @@ pub mod platform;
 pub mod policy;
 pub mod principal;
 mod process;
+pub mod request;
 mod service;
 pub mod throttle;
 pub mod tls;

@@ -13,9 +13,10 @@ use hyper::http::request::Parts;
 use hyper::{StatusCode, header};
 
 use self::turns::Turns;
-use crate::http::{Answer, ConnectionKey};
+use crate::http::Answer;
 use crate::metrics::{AttestationRequests, Metrics};
 use crate::nsm::NsmThread;
+use crate::request::ConnectionKey;
 
 /// The path.
 pub(crate) const PATH: &str = "/attestation";

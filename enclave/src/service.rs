@@ -17,7 +17,7 @@ use crate::audit::{Audit, Record};
 use crate::clock::{ClockFault, TrustedClock};
 use crate::config::Settings;
 use crate::entropy::{Entropy, EntropyFault, KnownAnswerError, known_answers};
-use crate::http::{Answer, Received};
+use crate::http::Answer;
 use crate::key_store::{KeyStoreError, KeyStores};
 use crate::kms::{self, Generator, RefusalLog};
 use crate::metrics::{self, Metrics, Moment};
@@ -25,6 +25,7 @@ use crate::nsm::{Booted, NsmFault, NsmThread};
 use crate::own_document::{self, OwnDocuments};
 use crate::platform::{Platform, PlatformError, check_pcr0};
 use crate::process;
+use crate::request::Received;
 use crate::tls::{Tls, TlsError};
 use crate::workers::{self, Workers};
 
@@ -298,8 +299,8 @@ impl<P: Platform> Service<P> {
 mod tests {
     use super::*;
     use crate::clock::Pauses;
-    use crate::http::{Channel, ConnectionKey, RequestId};
     use crate::platform::fake::{self, FakePlatform};
+    use crate::request::{Channel, ConnectionKey, RequestId};
     use http_body_util::BodyExt;
     use hyper::Request;
 

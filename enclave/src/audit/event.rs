@@ -14,10 +14,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::json::{self, Object};
-use super::record::{Ending, Outcome, Parameters, Recipient, Record, Tls};
+use super::record::{Parameters, Recipient, Record, Tls};
 use crate::auth::Caller;
-use crate::http::RequestId;
 use crate::principal::Principal;
+use crate::request::RequestId;
 
 /// What all events have, by where it stands. The first names the form of CloudTrail's records that
 /// these fields are of.
@@ -31,11 +31,6 @@ const CATEGORY: &str = r#""eventCategory":"Management""#;
 /// Writes the record at the end of `line`, with its line feed. `omitted` records of unauthenticated
 /// callers were left out since the last one that was written.
 pub(super) fn append(record: &Record, omitted: u64, line: &mut Vec<u8>) -> io::Result<()> {
-    let (error_code, error_message) = match &record.outcome {
-        Outcome::Granted => (None, None),
-        Outcome::Refused { error, message } => (Some(error.name()), message.as_deref()),
-        Outcome::Abandoned => (Some(Ending::ABANDONED), None),
-    };
     let principal = record.caller.as_ref().and_then(Caller::principal);
     json::line(line, |event| {
         event.constant(FORM);
@@ -50,8 +45,8 @@ pub(super) fn append(record: &Record, omitted: u64, line: &mut Vec<u8>) -> io::R
         let source = record.source.map(|source| source.to_string());
         event.nullable("sourceIPAddress", source.as_deref())?;
         event.nullable("userAgent", record.user_agent())?;
-        event.optional("errorCode", error_code)?;
-        event.optional("errorMessage", error_message)?;
+        event.optional("errorCode", record.outcome.error_code())?;
+        event.optional("errorMessage", record.error_message.as_deref())?;
         match &record.parameters {
             Some(asked) => event.object("requestParameters", |object| parameters(asked, object))?,
             None => event.null("requestParameters"),

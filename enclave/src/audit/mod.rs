@@ -21,8 +21,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use transport::limits::FLUSH_TIMEOUT;
 use transport::lines::{Line, Lines};
 
+pub(crate) use self::record::Recipient;
 pub use self::record::Record;
-pub(crate) use self::record::{Ending, Recipient};
 use self::unauthenticated::{Budget, Omissions};
 pub(crate) use self::unauthenticated::{Omitted, UnauthenticatedLimits};
 use crate::config::Server;

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use attestation::time::UnixMillis;
 use attestation::{Claims, PcrFamily, PcrValue};
 use hyper::header::{HOST, HeaderValue, USER_AGENT};
-use kms_api::{ErrorType, GenerateRandom, KmsError, Operation};
+use kms_api::{GenerateRandom, KmsError, Operation};
 
 use crate::auth::Caller;
-use crate::http::{Received, RequestId, TlsDetails};
+use crate::request::{Outcome, Received, RequestId, TlsDetails};
 
 /// Bytes of a text that came from outside; CloudTrail's own limit for a user agent and a message.
 const MAX_TEXT_LENGTH: usize = 1024;
@@ -38,6 +38,8 @@ pub struct Record {
     pub(super) parameters: Option<Parameters>,
     pub(super) recipient: Option<Recipient>,
     pub(super) outcome: Outcome,
+    /// The message of the error that the caller received.
+    pub(super) error_message: Option<String>,
 }
 
 /// The TLS that ended here, and the name that the client has for this service.
@@ -45,39 +47,6 @@ pub struct Record {
 pub(super) struct Tls {
     pub(super) details: TlsDetails,
     pub(super) host: Option<String>,
-}
-
-#[derive(Debug)]
-pub(super) enum Outcome {
-    /// The request's task ended before there was an answer.
-    Abandoned,
-    Granted,
-    Refused {
-        error: ErrorType,
-        message: Option<String>,
-    },
-}
-
-/// What came of a request, in a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
-    Granted,
-    Refused(ErrorType),
-    Abandoned,
-}
-
-impl Ending {
-    /// What the audit trail, which has CloudTrail's names, has for a request whose client has gone.
-    pub(crate) const ABANDONED: &str = "ClientDisconnected";
-
-    /// For the log and the metrics: an error's name, or what it is instead.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Granted => "granted",
-            Self::Refused(error) => error.name(),
-            Self::Abandoned => Self::ABANDONED,
-        }
-    }
 }
 
 /// What was asked for, once it is known to be within the API's limits.
@@ -116,6 +85,7 @@ impl Record {
             parameters: None,
             recipient: None,
             outcome: Outcome::Abandoned,
+            error_message: None,
         }
     }
 
@@ -133,6 +103,7 @@ impl Record {
             parameters: None,
             recipient: None,
             outcome: Outcome::Abandoned,
+            error_message: None,
         }
     }
 
@@ -172,13 +143,9 @@ impl Record {
         self.operation
     }
 
-    /// What has come of it so far.
-    pub(crate) fn ending(&self) -> Ending {
-        match self.outcome {
-            Outcome::Abandoned => Ending::Abandoned,
-            Outcome::Granted => Ending::Granted,
-            Outcome::Refused { error, .. } => Ending::Refused(error),
-        }
+    /// Returns the outcome so far.
+    pub(crate) fn outcome(&self) -> Outcome {
+        self.outcome
     }
 
     /// When it arrived.
@@ -217,8 +184,8 @@ impl Record {
     /// It is answered with `error`.
     pub(crate) fn refuse(&mut self, error: &KmsError) {
         let message = error.message.as_deref();
-        let message = message.map(|message| clip(message, MAX_TEXT_LENGTH).to_owned());
-        self.outcome = Outcome::Refused { error: error.error_type, message };
+        self.error_message = message.map(|message| clip(message, MAX_TEXT_LENGTH).to_owned());
+        self.outcome = Outcome::Refused(error.error_type);
     }
 }
 

@@ -11,7 +11,7 @@ use transport::lines::QUEUE_LENGTH;
 
 use super::*;
 use crate::auth::Caller;
-use crate::http::{Channel, ConnectionKey, Received, RequestId, TlsDetails};
+use crate::request::{Channel, ConnectionKey, Received, RequestId, TlsDetails};
 
 fn record(user_agent: &[u8]) -> Record {
     record_over(Channel::Plain, user_agent)

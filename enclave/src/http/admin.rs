@@ -11,8 +11,9 @@ use transport::limits::ADMIN_HEADER_READ_TIMEOUT;
 
 use super::connection::Server;
 use super::http1::{Manner, serve_requests};
-use super::{Answer, Content, RequestId};
+use super::{Answer, Content};
 use crate::platform::Platform;
+use crate::request::RequestId;
 
 const NOTHING_ELSE: &str = "nothing else is here than GET /healthz, /readyz and /metrics\n";
 

@@ -10,7 +10,8 @@ use hyper::{Response, StatusCode};
 use kms_api::{CONTENT_TYPE, KmsError};
 use zeroize::Zeroizing;
 
-use super::{Content, RequestId};
+use super::Content;
+use crate::request::RequestId;
 
 /// 9999-12-31T23:59:59Z, the last moment that a Date header can name.
 const LAST_DATE_SECS: u64 = 253_402_300_799;

@@ -19,9 +19,10 @@ use super::caught::caught;
 use super::entrance::{Door, Peer, Refusals};
 use super::http1::{Manner, serve_requests};
 use super::metered::Metered;
-use super::{Answer, Channel, ConnectionKey, Content, Received, RequestId};
+use super::{Answer, Content};
 use crate::kms;
 use crate::platform::Platform;
+use crate::request::{Channel, ConnectionKey, Received, RequestId};
 use crate::service::Service;
 
 /// The service over HTTP/1.1: what all its connections share.

@@ -8,9 +8,9 @@ use tracing::field;
 use crate::auth::AuthenticationError;
 use crate::clock::ClockFault;
 use crate::entropy::EntropyFault;
-use crate::http::Received;
 use crate::key_store::KeyStoreFault;
 use crate::policy::{Asker, DeliveryError, Denied, iam};
+use crate::request::Received;
 use crate::workers::NotWorked;
 
 /// Why a request gets no bytes.

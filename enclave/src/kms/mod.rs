@@ -21,9 +21,10 @@ use self::request::AttestedRequest;
 pub use self::request::{PlainRequest, ProvenRequest};
 use crate::audit::Record;
 use crate::config::Settings;
-use crate::http::{Answer, Channel, Received};
+use crate::http::Answer;
 use crate::platform::Platform;
 use crate::policy::Asker;
+use crate::request::{Channel, Received};
 use crate::service::Service;
 
 /// A request of somebody who was let in.

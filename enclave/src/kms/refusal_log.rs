@@ -7,7 +7,7 @@ use kms_api::ErrorType;
 
 use super::error::Refusal;
 use crate::auth::Authenticator;
-use crate::http::Received;
+use crate::request::Received;
 use crate::throttle::Rate;
 
 /// Lines a second about unauthenticated callers for each type of error, and twice that in a burst. By

@@ -8,7 +8,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
 use super::{Histogram, Label};
-use crate::audit::Ending;
+use crate::request::Outcome;
 
 /// A request's operation and its outcome.
 type Labels = [(&'static str, &'static str); 2];
@@ -45,7 +45,7 @@ impl Requests {
             };
             Outcomes {
                 granted: counter("granted"),
-                abandoned: counter(Ending::ABANDONED),
+                abandoned: counter(Outcome::ABANDONED),
                 refused: ErrorType::ALL.map(|error| (error, counter(error.name()))),
                 duration: durations.get_or_create(&[("operation", operation)]).clone(),
             }
@@ -58,16 +58,16 @@ impl Requests {
     }
 
     /// One is over.
-    pub(crate) fn count(&self, operation: Option<Operation>, ending: Ending, took: Duration) {
+    pub(crate) fn count(&self, operation: Option<Operation>, outcome: Outcome, took: Duration) {
         let outcomes = match operation {
             Some(Operation::GenerateRandom) => &self.generate_random,
             Some(Operation::DescribeCustomKeyStores) => &self.describe_custom_key_stores,
             None => &self.unknown,
         };
-        let counter = match ending {
-            Ending::Granted => Some(&outcomes.granted),
-            Ending::Abandoned => Some(&outcomes.abandoned),
-            Ending::Refused(error) => {
+        let counter = match outcome {
+            Outcome::Granted => Some(&outcomes.granted),
+            Outcome::Abandoned => Some(&outcomes.abandoned),
+            Outcome::Refused(error) => {
                 let refused = outcomes.refused.iter().find(|(refused, _)| *refused == error);
                 refused.map(|(_, counter)| counter)
             }

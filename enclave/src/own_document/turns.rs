@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::http::{ConnectionKey, TurnKey};
+use crate::request::{ConnectionKey, TurnKey};
 
 /// Time between two turns: ten a second.
 const PERIOD: Duration = Duration::from_millis(100);

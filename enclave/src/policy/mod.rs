@@ -18,8 +18,8 @@ pub use self::admitted::{Admitted, DeliveryError};
 use self::iam::{Context, Decision, Measurements};
 pub use self::recipient::{InvalidMeasurement, Measurement, Plaintext, RecipientPolicy};
 use crate::auth::Caller;
-use crate::http::Channel;
 use crate::kms::{PlainRequest, ProvenRequest};
+use crate::request::Channel;
 
 /// Why a caller may not do what it asks for.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::Denied;
 use super::iam::Key;
-use crate::http::Channel;
+use crate::request::Channel;
 
 /// What is asked of Recipients.
 #[derive(Debug, Default)]
@@ -218,7 +218,7 @@ impl Measurement {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::TlsDetails;
+    use crate::request::TlsDetails;
 
     #[test]
     fn plain_requests_are_admitted_over_the_connections_that_plaintext_names() {

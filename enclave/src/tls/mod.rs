@@ -37,8 +37,8 @@ pub(crate) use self::outcome::TlsStream;
 use self::outcome::failure;
 pub(crate) use self::private_key::{InvalidPrivateKey, private_key_from_pem};
 pub use self::settings::TlsSettings;
-use crate::http::{Channel, TlsDetails};
 use crate::metrics::{Metrics, TlsHandshakes};
+use crate::request::{Channel, TlsDetails};
 
 /// The one protocol that is spoken, also to who offers h2 before it.
 const ALPN: &[u8] = b"http/1.1";

@@ -12,8 +12,9 @@ use attestation::{Simulated, TrustAnchors};
 use enclave::Service;
 use enclave::audit::Audit;
 use enclave::config::{Config, Posture};
-use enclave::http::{Channel, Server};
+use enclave::http::Server;
 use enclave::platform::Platform;
+use enclave::request::Channel;
 use simulator::{SimulatedNsm, World};
 use tokio::runtime::{Builder, Runtime};
 

@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use enclave::http::Channel;
+use enclave::request::Channel;
 use nsm_device::Response;
 use tokio::io::{AsyncWriteExt, duplex};
 

@@ -31,7 +31,7 @@ impl RequestId {
 
     /// A new one on a connection. It begins as the connection's does in the log of whoever relays it;
     /// the rest, 74 bits, is random, so that the relay can neither foretell nor choose it.
-    pub(super) fn on(connection: Option<ConnectionId>) -> Self {
+    pub(crate) fn on(connection: Option<ConnectionId>) -> Self {
         // An identifier is no secret; that the nil one could be given twice does no harm.
         let Some(mut bytes) = random_bytes() else { return Self(Uuid::nil()) };
         if let (Some(ConnectionId(id)), Some(begin)) = (connection, bytes.first_chunk_mut()) {
@@ -46,7 +46,7 @@ impl RequestId {
     }
 
     /// As a header's value.
-    pub(super) fn to_header(self) -> HeaderValue {
+    pub(crate) fn to_header(self) -> HeaderValue {
         HeaderValue::from_str(self.encode(&mut [0; Self::LENGTH]))
             .unwrap_or(HeaderValue::from_static(""))
     }

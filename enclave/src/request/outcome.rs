@@ -1,0 +1,33 @@
+//! The outcome of a request to KMS.
+
+use kms_api::ErrorType;
+
+/// The outcome of a request, as log, metrics and audit trail name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The request got the answer that it asked for.
+    Granted,
+    /// The request was answered with an error.
+    Refused(ErrorType),
+    /// The request's task ended before there was an answer.
+    Abandoned,
+}
+
+impl Outcome {
+    /// The name of [`Abandoned`](Self::Abandoned), in the style of CloudTrail's error codes.
+    pub(crate) const ABANDONED: &str = "ClientDisconnected";
+
+    /// Returns `granted`, or the name of the error.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Granted => "granted",
+            Self::Refused(error) => error.name(),
+            Self::Abandoned => Self::ABANDONED,
+        }
+    }
+
+    /// Returns the error code of the audit record, if the outcome is an error.
+    pub(crate) fn error_code(self) -> Option<&'static str> {
+        (self != Self::Granted).then(|| self.name())
+    }
+}
