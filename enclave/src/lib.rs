@@ -27,6 +27,7 @@ pub mod clock;
 pub mod config;
 pub mod egress;
 pub mod entropy;
+mod health;
 pub mod http;
 pub mod init;
 mod key_store;

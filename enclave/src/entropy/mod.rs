@@ -1,7 +1,6 @@
 //! Random bytes: the product. `docs/entropy.md` shows how they come about.
 
 mod ctr_drbg;
-mod health;
 mod instances;
 pub(crate) mod known_answers;
 mod settings;
@@ -13,12 +12,12 @@ use attestation::cms::ContentEncryption;
 use zeroize::Zeroizing;
 
 pub use self::ctr_drbg::DrbgError;
-pub use self::health::HealthFault;
-pub(crate) use self::health::{HealthTests, START_UP_BLOCKS};
 pub use self::known_answers::KnownAnswerError;
 pub use self::settings::{EntropySettings, PredictionResistance};
 pub(crate) use self::source::Entropy;
 pub use self::source::EntropyFault;
+pub use crate::health::HealthFault;
+pub(crate) use crate::health::HealthTests;
 pub use crate::nsm::NsmFault;
 
 /// What one answer takes.

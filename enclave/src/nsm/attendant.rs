@@ -11,7 +11,7 @@ use super::fault::NsmFault;
 use super::queue::Work;
 use super::{Errand, Queue};
 use crate::clock::{AnchorError, Anchoring, Clock, Pauses, TrustedClock};
-use crate::entropy::START_UP_BLOCKS;
+use crate::health::START_UP_BLOCKS;
 use crate::measurement::{CONFIGURATION_PCR, Measured, SECRETS_PCR};
 use crate::metrics::Metrics;
 

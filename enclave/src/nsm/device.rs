@@ -13,7 +13,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::block::Block;
 use super::fault::NsmFault;
 use super::watchdog::Flight;
-use crate::entropy::HealthTests;
+use crate::health::HealthTests;
 use crate::measurement::extended;
 use crate::metrics::{Metrics, NsmCall, NsmCalls};
 

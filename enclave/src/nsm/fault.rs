@@ -5,7 +5,7 @@ use std::time::Duration;
 use nsm_device::{ErrorCode, NsmError};
 use thiserror::Error;
 
-use crate::entropy::HealthFault;
+use crate::health::HealthFault;
 
 /// Why the NSM gives no entropy.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use super::fake::{Answer, FakeNsm, answer, document_at, working};
 use super::queue::Work;
 use super::*;
 use crate::clock::SystemClock;
-use crate::entropy::HealthFault;
+use crate::health::HealthFault;
 
 /// Calls of a module before the service is ready: a document, a register, the start-up test, and the two
 /// registers of the configuration.
