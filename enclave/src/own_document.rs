@@ -117,7 +117,7 @@ mod tests {
 
     use super::*;
     use crate::clock::SystemClock;
-    use crate::entropy::EntropySettings;
+    use crate::nsm::NsmSettings;
     use crate::nsm::fake::FakeNsm;
 
     #[tokio::test]
@@ -141,11 +141,11 @@ mod tests {
             })
         };
         let (metrics, patience) = (Arc::new(Metrics::new()), Duration::from_secs(60));
-        let settings = EntropySettings {
+        let settings = NsmSettings {
             prefetch: 0,
             deadline: patience,
             watchdog: patience,
-            ..EntropySettings::default()
+            ..NsmSettings::default()
         };
         let nsm = NsmThread::start(nsm, SystemClock, &settings, None, Arc::clone(&metrics));
         let nsm = Arc::new(nsm.await.unwrap().unwrap().nsm);

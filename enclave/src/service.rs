@@ -92,7 +92,7 @@ impl<P: Platform> Service<P> {
         let booted = NsmThread::start(
             nsm,
             platform.clock(),
-            &settings.entropy,
+            &settings.entropy.nsm,
             settings.measurement,
             Arc::clone(&metrics),
         );

@@ -16,7 +16,7 @@ use super::platform::RESEED_REQUESTS;
 use super::settings::Posture;
 use super::{Config, ConfigError, Server, files};
 use crate::audit::UnauthenticatedLimits;
-use crate::entropy::EntropySettings;
+use crate::nsm::NsmSettings;
 use crate::platform::PlatformSettings;
 
 /// In place of a secret.
@@ -77,7 +77,7 @@ impl Config {
     /// What is in effect where the file is silent: table, key, value. What has no default, or none that
     /// can be written, is not there.
     fn defaults(&self, posture: Posture) -> Vec<(&'static str, &'static str, Value)> {
-        let entropy = EntropySettings::default();
+        let entropy = NsmSettings::default();
         let CacheSizes { chains, leaves, documents } = self.file.verification.caches();
         let nothing = || Value::Array(Array::new());
         let mode = match self.file.auth.mode(posture) {

@@ -10,6 +10,7 @@ use super::bounded::Bounded;
 use super::bounded::Latency;
 use super::error::MeaningError;
 use crate::entropy::{EntropySettings, PredictionResistance};
+use crate::nsm::NsmSettings;
 use crate::platform::PlatformSettings;
 
 /// Generates between two reseeds of a DRBG that is not reseeded for each.
@@ -44,20 +45,20 @@ enum PredictionResistanceMode {
 
 impl EntropyTable {
     pub(super) fn settings(self) -> Result<EntropySettings, MeaningError> {
-        let default = EntropySettings::default();
+        let default = NsmSettings::default();
         let prefetch = self.prefetch.map(|prefetch| prefetch.get());
         let prefetch = prefetch
             .and_then(|prefetch| usize::try_from(prefetch).ok())
             .unwrap_or(default.prefetch);
         let max_age = self.max_age_ms.map_or(default.max_age, Bounded::milliseconds);
         check_idle_rate(prefetch, max_age)?;
-        Ok(EntropySettings {
+        let nsm = NsmSettings {
             deadline: self.deadline_ms.map_or(default.deadline, Bounded::milliseconds),
             watchdog: self.watchdog_ms.map_or(default.watchdog, Bounded::milliseconds),
             prefetch,
             max_age,
-            prediction_resistance: self.prediction_resistance()?,
-        })
+        };
+        Ok(EntropySettings { nsm, prediction_resistance: self.prediction_resistance()? })
     }
 
     /// Whether DRBGs are reseeded now and then.
@@ -70,7 +71,7 @@ impl EntropyTable {
         match self.prediction_resistance {
             PredictionResistanceMode::Interval => Ok(PredictionResistance::Interval {
                 requests: requests.map_or(RESEED_REQUESTS, Bounded::get).into(),
-                period: period.map_or(EntropySettings::default().max_age, Bounded::milliseconds),
+                period: period.map_or(NsmSettings::default().max_age, Bounded::milliseconds),
             }),
             PredictionResistanceMode::Request if requests.is_none() && period.is_none() => {
                 Ok(PredictionResistance::Request)

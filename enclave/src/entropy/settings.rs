@@ -2,25 +2,22 @@
 
 use std::time::Duration;
 
-/// How entropy is kept and used.
+use crate::nsm::NsmSettings;
+
+/// Settings of the entropy source.
 #[derive(Clone, Copy, Debug)]
 pub struct EntropySettings {
-    /// How long a caller waits for a block.
-    pub(crate) deadline: Duration,
-    /// How long a call of the NSM may take before it is not asked again.
-    pub(crate) watchdog: Duration,
-    /// Blocks kept ready.
-    pub(crate) prefetch: usize,
-    /// How old a block may be when it is used.
-    pub(crate) max_age: Duration,
+    /// Settings of the NSM's thread.
+    pub(crate) nsm: NsmSettings,
     /// When DRBGs are reseeded.
     pub(crate) prediction_resistance: PredictionResistance,
 }
 
 impl EntropySettings {
-    /// Says what is in effect.
+    /// Logs the settings in effect.
     pub(crate) fn announce(&self) {
-        let Self { deadline, watchdog, prefetch, max_age, prediction_resistance } = self;
+        let Self { nsm, prediction_resistance } = self;
+        let NsmSettings { deadline, watchdog, prefetch, max_age } = nsm;
         tracing::info!(
             ?prediction_resistance,
             prefetch,
@@ -48,12 +45,6 @@ pub enum PredictionResistance {
 
 impl Default for EntropySettings {
     fn default() -> Self {
-        Self {
-            deadline: Duration::from_secs(1),
-            watchdog: Duration::from_secs(3),
-            prefetch: 64,
-            max_age: Duration::from_secs(60),
-            prediction_resistance: PredictionResistance::Request,
-        }
+        Self { nsm: NsmSettings::default(), prediction_resistance: PredictionResistance::Request }
     }
 }

@@ -8,7 +8,8 @@ use nsm_device::{Nsm, NsmError};
 
 use super::*;
 use crate::clock::SystemClock;
-use crate::entropy::{EntropySettings, known_answers};
+use crate::entropy::known_answers;
+use crate::nsm::NsmSettings;
 use crate::nsm::fake::{FakeNsm, working};
 
 /// Longer than anything here takes.
@@ -26,8 +27,7 @@ async fn entropy_of(
     deadline: Duration,
 ) -> Entropy {
     let metrics = Arc::new(Metrics::new());
-    let settings =
-        EntropySettings { prefetch: 0, deadline, watchdog: BOUND, ..EntropySettings::default() };
+    let settings = NsmSettings { prefetch: 0, deadline, watchdog: BOUND, ..NsmSettings::default() };
     let booted = NsmThread::start(nsm, SystemClock, &settings, None, Arc::clone(&metrics));
     let nsm = booted.await.unwrap().unwrap().nsm;
     let passed = known_answers::run().unwrap();

@@ -13,6 +13,7 @@ mod device;
 pub(crate) mod fake;
 mod fault;
 mod queue;
+mod settings;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -32,9 +33,9 @@ pub(crate) use self::block::Block;
 use self::device::Device;
 pub use self::fault::NsmFault;
 use self::queue::{Condition, Limits, NotTaken, Taken};
+pub(crate) use self::settings::NsmSettings;
 use self::watchdog::Flight;
 use crate::clock::{Clock, Deadline, Pauses, TrustedClock};
-use crate::entropy::EntropySettings;
 use crate::measurement::Measured;
 use crate::metrics::Metrics;
 
@@ -111,7 +112,7 @@ impl NsmThread {
     pub(crate) async fn start<N: Nsm, C: Clock>(
         nsm: N,
         clock: C,
-        settings: &EntropySettings,
+        settings: &NsmSettings,
         measurement: Option<Measured>,
         metrics: Arc<Metrics>,
     ) -> io::Result<Result<Booted<C>, NsmFault>> {

@@ -24,11 +24,11 @@ const START_UP_CALLS: usize = 2 + 4 + 2;
 /// Longer than anything here takes.
 const BOUND: Duration = Duration::from_secs(60);
 
-fn settings() -> EntropySettings {
-    EntropySettings { prefetch: 0, deadline: BOUND, watchdog: BOUND, ..EntropySettings::default() }
+fn settings() -> NsmSettings {
+    NsmSettings { prefetch: 0, deadline: BOUND, watchdog: BOUND, ..NsmSettings::default() }
 }
 
-async fn start(nsm: impl Nsm, settings: EntropySettings) -> Result<NsmThread, NsmFault> {
+async fn start(nsm: impl Nsm, settings: NsmSettings) -> Result<NsmThread, NsmFault> {
     let metrics = Arc::new(Metrics::new());
     let booted = NsmThread::start(nsm, SystemClock, &settings, None, metrics).await.unwrap();
     booted.map(|booted| booted.nsm)
@@ -97,7 +97,7 @@ fn length(length: usize) -> NsmFault {
 #[tokio::test]
 async fn gives_each_block_once() {
     for prefetch in [0, 1, 8] {
-        let nsm = start(working(), EntropySettings { prefetch, ..settings() }).await.unwrap();
+        let nsm = start(working(), NsmSettings { prefetch, ..settings() }).await.unwrap();
         let mut blocks = BTreeSet::new();
         for _ in 0..64 {
             assert!(blocks.insert(take(&nsm).await.unwrap().expose().to_vec()));
@@ -170,7 +170,7 @@ async fn every_fault_reaches_the_caller_and_shows_by_then() {
 
 #[tokio::test]
 async fn a_fault_shows_without_any_caller() {
-    let settings = EntropySettings { prefetch: 1, ..settings() };
+    let settings = NsmSettings { prefetch: 1, ..settings() };
     let nsm = start(broken(START_UP_CALLS, || Err(NsmError::Malformed)), settings).await.unwrap();
     eventually(|| nsm.fault().is_some()).await;
     assert_eq!(nsm.fault(), Some(NsmFault::Device(NsmError::Malformed)));
@@ -226,7 +226,7 @@ async fn what_was_ready_is_not_given_once_a_test_has_failed() {
         good -= 1;
         Ok(answer(&Request::GetRandom))
     });
-    let nsm = start(nsm, EntropySettings { prefetch: 5, ..settings() }).await.unwrap();
+    let nsm = start(nsm, NsmSettings { prefetch: 5, ..settings() }).await.unwrap();
     eventually(|| nsm.stock().0 >= 4).await;
     take(&nsm).await.unwrap();
     go_on.send(()).unwrap();
@@ -254,7 +254,7 @@ async fn a_caller_waits_until_its_deadline_and_not_for_a_call_that_is_stuck() {
         Ok(answer(&Request::GetRandom))
     });
     let deadline = Duration::from_millis(300);
-    let nsm = start(nsm, EntropySettings { deadline, ..settings() }).await.unwrap();
+    let nsm = start(nsm, NsmSettings { deadline, ..settings() }).await.unwrap();
     let fault = NsmFault::Deadline { deadline };
     // All wait for the same call: one thread is held.
     let (one, other) = tokio::join!(take(&nsm), take(&nsm));
@@ -274,7 +274,7 @@ async fn a_call_that_takes_longer_than_it_may_is_the_last() {
         Ok(answer(&Request::GetRandom))
     });
     let limit = Duration::from_secs(2);
-    let nsm = start(nsm, EntropySettings { watchdog: limit, ..settings() }).await.unwrap();
+    let nsm = start(nsm, NsmSettings { watchdog: limit, ..settings() }).await.unwrap();
     let fault = NsmFault::Stuck { limit };
     assert_eq!(take(&nsm).await.err(), Some(fault));
     drop(release);
@@ -290,7 +290,7 @@ async fn does_not_wait_at_start_for_a_module_that_hangs() {
         Err(NsmError::Malformed)
     });
     let limit = Duration::from_millis(20);
-    let started = start(nsm, EntropySettings { watchdog: limit, ..settings() }).await;
+    let started = start(nsm, NsmSettings { watchdog: limit, ..settings() }).await;
     assert_eq!(started.err(), Some(NsmFault::Stuck { limit }));
 }
 
@@ -311,7 +311,7 @@ fn a_block_may_be_as_old_as_it_may_be_and_no_older() {
 #[tokio::test]
 async fn a_block_that_is_too_old_is_replaced() {
     let max_age = Duration::from_millis(5);
-    let settings = EntropySettings { prefetch: 3, max_age, ..settings() };
+    let settings = NsmSettings { prefetch: 3, max_age, ..settings() };
     let nsm = start(working(), settings).await.unwrap();
     // Nobody asks, and still they are replaced.
     eventually(|| nsm.stock().1 >= 9).await;
@@ -320,7 +320,7 @@ async fn a_block_that_is_too_old_is_replaced() {
 
 #[tokio::test]
 async fn keeps_as_many_blocks_ready_as_it_is_told_to() {
-    let nsm = start(working(), EntropySettings { prefetch: 3, ..settings() }).await.unwrap();
+    let nsm = start(working(), NsmSettings { prefetch: 3, ..settings() }).await.unwrap();
     eventually(|| nsm.stock().0 >= 3).await;
     let metrics = Arc::clone(&nsm.metrics);
     let calls = metrics.nsm_calls.get_random.get();
@@ -463,7 +463,7 @@ async fn a_caller_that_waits_across_a_pause_is_given_its_time_once_more() {
         released.recv_timeout(BOUND).unwrap();
         Ok(answer(&Request::GetRandom))
     });
-    let nsm = start(nsm, EntropySettings { deadline, ..settings() }).await.unwrap();
+    let nsm = start(nsm, NsmSettings { deadline, ..settings() }).await.unwrap();
     for paused in [true, false] {
         tokio::time::pause();
         let mut wait = std::pin::pin!(take(&nsm));

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::entropy::{EntropySettings, PredictionResistance};
+use crate::nsm::NsmSettings;
 
 fn entropy(lines: &str) -> Result<EntropySettings, String> {
     let settings = settings(&format!("[entropy]\n{lines}\n"), Posture::Laptop);
@@ -16,8 +17,8 @@ fn reads_what_is_asked_of_entropy() {
         "deadline_ms = 10\nwatchdog_ms = 120000\nprefetch = 0\nmax_age_ms = 600000\n\
          prediction_resistance = \"interval\"\nreseed_requests = 65536\nreseed_interval_ms = 100",
     );
-    let EntropySettings { deadline, watchdog, prefetch, max_age, prediction_resistance } =
-        settings.unwrap();
+    let EntropySettings { nsm, prediction_resistance } = settings.unwrap();
+    let NsmSettings { deadline, watchdog, prefetch, max_age } = nsm;
     assert_eq!((deadline, watchdog), (Duration::from_millis(10), Duration::from_secs(120)));
     assert_eq!((prefetch, max_age), (0, Duration::from_secs(600)));
     let period = Duration::from_millis(100);
