@@ -21,10 +21,12 @@
 compile_error!("the feature `simulator` must not be part of a production build");
 
 mod account;
+mod attestation_endpoint;
 pub mod audit;
 pub mod auth;
 pub mod clock;
 pub mod config;
+mod crypto_pool;
 pub mod egress;
 pub mod entropy;
 mod health;
@@ -36,7 +38,6 @@ mod log_channel;
 pub mod measurement;
 mod metrics;
 mod nsm;
-mod own_document;
 pub mod platform;
 pub mod policy;
 pub mod principal;
@@ -45,7 +46,6 @@ pub mod request;
 mod service;
 pub mod throttle;
 pub mod tls;
-mod workers;
 
 pub use key_store::{KeyStoreError, KeyStoreErrorReason};
 pub use process::{direct_log, exit_with, init_log, init_log_to};

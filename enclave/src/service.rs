@@ -13,21 +13,21 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::account::Account;
+use crate::attestation_endpoint::{self, AttestationEndpoint};
 use crate::audit::{Audit, Record};
 use crate::clock::{ClockFault, TrustedClock};
 use crate::config::Settings;
+use crate::crypto_pool::{self, CryptoPool};
 use crate::entropy::{Entropy, EntropyFault, KnownAnswerError, known_answers};
 use crate::http::Answer;
 use crate::key_store::{KeyStoreError, KeyStores};
 use crate::kms::{self, Generator, RefusalLog};
 use crate::metrics::{self, Metrics, Moment};
 use crate::nsm::{Booted, NsmFault, NsmThread};
-use crate::own_document::{self, OwnDocuments};
 use crate::platform::{Platform, PlatformError, check_pcr0};
 use crate::process;
 use crate::request::Received;
 use crate::tls::{Tls, TlsError};
-use crate::workers::{self, Workers};
 
 /// Where KMS is asked.
 const KMS_PATH: &str = "/";
@@ -38,12 +38,12 @@ pub struct Service<P: Platform> {
     pub(crate) platform: P,
     pub(crate) settings: Settings,
     pub(crate) generator: Arc<Generator<P::Trust>>,
-    pub(crate) workers: Workers,
+    pub(crate) workers: CryptoPool,
     clock: Arc<TrustedClock<P::Clock>>,
     pub(crate) metrics: Arc<Metrics>,
     audit: Audit,
     pub(crate) refusal_log: RefusalLog,
-    own_documents: OwnDocuments,
+    own_documents: AttestationEndpoint,
     tls: Option<Tls>,
 }
 
@@ -102,7 +102,7 @@ impl<P: Platform> Service<P> {
         let entropy = Entropy::instantiate(
             passed,
             nsm,
-            workers::default_number().get() + settings.workers.get(),
+            crypto_pool::default_number().get() + settings.workers.get(),
             prediction_resistance,
             Arc::clone(&metrics),
         );
@@ -123,8 +123,8 @@ impl<P: Platform> Service<P> {
         let verifier = Verifier::new(anchors, settings.caches);
         let policy = Arc::clone(&settings.policy);
         let generator = Arc::new(Generator { verifier, policy, entropy, key_stores });
-        let workers = Workers::start(settings.workers)?;
-        let own_documents = OwnDocuments::new(tls.as_ref().and_then(Tls::binding), &metrics);
+        let workers = CryptoPool::start(settings.workers)?;
+        let own_documents = AttestationEndpoint::new(tls.as_ref().and_then(Tls::binding), &metrics);
         let audit = audit.limited(settings.unauthenticated);
         let this = Self {
             platform,
@@ -175,7 +175,7 @@ impl<P: Platform> Service<P> {
         let Received { connection, head, body, .. } = request;
         match (&head.method, head.uri.path()) {
             (&Method::POST, KMS_PATH) => self.or_elsewhere(kms::answer(self, request).await),
-            (&Method::GET, own_document::PATH) => {
+            (&Method::GET, attestation_endpoint::PATH) => {
                 let nsm = self.generator.entropy.nsm();
                 self.own_documents.answer(nsm, connection, head).await
             }

@@ -6,7 +6,7 @@ use attestation::CacheSizes;
 use serde::Deserialize;
 
 use super::bounded::Bounded;
-use crate::workers;
+use crate::crypto_pool;
 
 /// At the most some 200 MB each.
 type Entries = Bounded<0, 1_000_000>;
@@ -24,7 +24,7 @@ pub(super) struct VerificationTable {
 impl VerificationTable {
     pub(super) fn workers(&self) -> NonZeroUsize {
         let number = self.workers.and_then(|number| usize::try_from(number.get()).ok());
-        number.and_then(NonZeroUsize::new).unwrap_or_else(workers::default_number)
+        number.and_then(NonZeroUsize::new).unwrap_or_else(crypto_pool::default_number)
     }
 
     pub(super) fn caches(&self) -> CacheSizes {

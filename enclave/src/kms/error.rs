@@ -7,11 +7,11 @@ use tracing::field;
 
 use crate::auth::AuthenticationError;
 use crate::clock::ClockFault;
+use crate::crypto_pool::NotWorked;
 use crate::entropy::EntropyFault;
 use crate::key_store::KeyStoreFault;
 use crate::policy::{Asker, DeliveryError, Denied, iam};
 use crate::request::Received;
-use crate::workers::NotWorked;
 
 /// Why a request gets no bytes.
 #[derive(Debug, Error)]

@@ -8,10 +8,10 @@ use super::Call;
 use super::generator::Outcome;
 use super::request::Request;
 use crate::audit::Record;
+use crate::crypto_pool::NotWorked;
 use crate::platform::Platform;
 use crate::policy::Asker;
 use crate::service::Service;
-use crate::workers::NotWorked;
 
 /// Cheap before dear. What is cheap is done here, between other requests of the same thread; signatures
 /// and seals are for workers.

@@ -13,9 +13,9 @@ use serde::{Deserialize, Deserializer, de};
 use simulator::{DocumentRequest, Readiness, SimulatedNsm, World, WorldError, default_pcrs};
 
 use super::Platform;
+use crate::attestation_endpoint::{accepts_json, json};
 use crate::clock::Clock;
 use crate::http::Answer;
-use crate::own_document::{accepts_json, json};
 
 /// Bytes that fit each field of a document.
 const MAX_FIELD_LENGTH: usize = 1024;

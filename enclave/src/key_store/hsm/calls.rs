@@ -50,7 +50,7 @@ impl Calls {
         }
     }
 
-    /// Workers that are in none.
+    /// CryptoPool that are in none.
     pub(super) fn idle_workers(&self) -> usize {
         let is_idle = |seat: &Seat| self.began.get(seat.0).is_some_and(Option::is_none);
         Seat::workers().filter(is_idle).count()

@@ -65,7 +65,7 @@ impl Request {
 #[derive(Debug)]
 pub(super) struct Link {
     state: Mutex<State>,
-    /// Workers wait here for requests, and for the end of their connection.
+    /// CryptoPool wait here for requests, and for the end of their connection.
     work: Condvar,
     /// The keeper waits here for the end of what it keeps, and whoever closes it for that of threads.
     ended: Condvar,
@@ -220,7 +220,7 @@ impl Link {
         self.lock().closed
     }
 
-    /// Workers that are in no call.
+    /// CryptoPool that are in no call.
     pub(super) fn idle_workers(&self) -> usize {
         self.lock().calls.idle_workers()
     }

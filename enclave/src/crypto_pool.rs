@@ -18,7 +18,7 @@ use transport::limits::REQUESTS_PER_WORKER;
 
 /// The threads, and how many requests may be with them.
 #[derive(Debug)]
-pub(crate) struct Workers {
+pub(crate) struct CryptoPool {
     /// Taken when this is dropped.
     runtime: Option<Runtime>,
     places: Arc<Semaphore>,
@@ -35,7 +35,7 @@ pub(crate) enum NotWorked {
     Unfinished,
 }
 
-impl Workers {
+impl CryptoPool {
     /// So many threads.
     ///
     /// # Errors
@@ -70,7 +70,7 @@ impl Workers {
 }
 
 #[cfg(test)]
-impl Workers {
+impl CryptoPool {
     /// Whether no more can come.
     pub(crate) fn is_full(&self) -> bool {
         self.places.available_permits() == 0
@@ -82,7 +82,7 @@ pub(crate) fn default_number() -> NonZeroUsize {
     thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
-impl Drop for Workers {
+impl Drop for CryptoPool {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             // Often on a thread that must not block.
@@ -115,8 +115,8 @@ mod tests {
 
     use super::*;
 
-    fn one() -> Workers {
-        Workers::start(NonZeroUsize::MIN).unwrap()
+    fn one() -> CryptoPool {
+        CryptoPool::start(NonZeroUsize::MIN).unwrap()
     }
 
     #[tokio::test]

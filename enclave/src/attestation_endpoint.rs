@@ -34,13 +34,13 @@ const RETRY_AFTER_SECS: u16 = 1;
 
 /// The requests for documents in their order, and what each document says.
 #[derive(Debug)]
-pub(crate) struct OwnDocuments {
+pub(crate) struct AttestationEndpoint {
     turns: Arc<Turns>,
     binding: Option<CaBinding>,
     requests: AttestationRequests,
 }
 
-impl OwnDocuments {
+impl AttestationEndpoint {
     pub(crate) fn new(binding: Option<CaBinding>, metrics: &Metrics) -> Self {
         let requests = metrics.attestation_requests.clone();
         Self { turns: Turns::new(), binding, requests }
@@ -151,7 +151,7 @@ mod tests {
         let nsm = Arc::new(nsm.await.unwrap().unwrap().nsm);
         calls.lock().unwrap().clear();
 
-        let own = Arc::new(OwnDocuments::new(None, &metrics));
+        let own = Arc::new(AttestationEndpoint::new(None, &metrics));
         let mut asking = JoinSet::new();
         for number in 0..20 {
             let (own, nsm) = (Arc::clone(&own), Arc::clone(&nsm));
