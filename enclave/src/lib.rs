@@ -31,6 +31,7 @@ pub mod egress;
 pub mod entropy;
 mod health;
 pub mod http;
+pub mod iam;
 pub mod init;
 mod key_store;
 pub mod kms;

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::policy::iam::Policy;
+use crate::iam::Policy;
 use crate::throttle::Rate;
 
 /// As much as an ARN may be long: <https://docs.aws.amazon.com/IAM/latest/APIReference/API_User.html>.

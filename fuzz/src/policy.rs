@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use attestation::time::UnixMillis;
 use attestation::{PCR_LENGTH, PcrFamily, PcrValue};
-use enclave::policy::iam::{
+use enclave::iam::{
     Context, Decision, Effect, Explanation, Fault, Measurements, Policy, PolicyError, evaluate,
     explain,
 };

@@ -16,8 +16,8 @@ use super::egress::InvalidRoute;
 use super::key_store::InvalidKeyStore;
 use super::tls::TlsError;
 use crate::auth::DuplicateAccessKey;
+use crate::iam::PolicyError;
 use crate::policy::InvalidMeasurement;
-use crate::policy::iam::PolicyError;
 use crate::principal::InvalidPrincipal;
 
 /// Why the configuration cannot be used.

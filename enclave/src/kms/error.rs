@@ -9,8 +9,9 @@ use crate::auth::AuthenticationError;
 use crate::clock::ClockFault;
 use crate::crypto_pool::NotWorked;
 use crate::entropy::EntropyFault;
+use crate::iam;
 use crate::key_store::KeyStoreFault;
-use crate::policy::{Asker, DeliveryError, Denied, iam};
+use crate::policy::{Asker, DeliveryError, Denied};
 use crate::request::Received;
 
 /// Why a request gets no bytes.

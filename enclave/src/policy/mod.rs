@@ -4,7 +4,6 @@
 //! and what the caller's own policies allow ([`iam`]).
 
 mod admitted;
-pub mod iam;
 mod recipient;
 
 use std::net::IpAddr;
@@ -15,9 +14,9 @@ use kms_api::Operation;
 use thiserror::Error;
 
 pub use self::admitted::{Admitted, DeliveryError};
-use self::iam::{Context, Decision, Measurements};
 pub use self::recipient::{InvalidMeasurement, Measurement, Plaintext, RecipientPolicy};
 use crate::auth::Caller;
+use crate::iam::{self, Context, Decision, Measurements};
 use crate::kms::{PlainRequest, ProvenRequest};
 use crate::request::Channel;
 

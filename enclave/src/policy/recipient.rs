@@ -6,7 +6,7 @@ use attestation::{DebugMode, MaxAge, PCR_LENGTH, PcrFamily, PcrValue, Pcrs};
 use thiserror::Error;
 
 use super::Denied;
-use super::iam::Key;
+use crate::iam::Key;
 use crate::request::Channel;
 
 /// What is asked of Recipients.

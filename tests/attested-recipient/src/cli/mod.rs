@@ -24,7 +24,7 @@ use attestation::{AnchorError, MalformedDocument};
 use attested_recipient::{ClientError, OpenError, PrivateKeyError};
 use clap::{Parser, Subcommand};
 use enclave::config::ConfigError;
-use enclave::policy::iam::PolicyError;
+use enclave::iam::PolicyError;
 use nsm_device::NsmUnavailable;
 use thiserror::Error;
 

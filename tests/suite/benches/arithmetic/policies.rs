@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use attestation::time::UnixMillis;
-use enclave::policy::iam::{Context, Decision, Policy, evaluate};
+use enclave::iam::{Context, Decision, Policy, evaluate};
 use kms_api::Operation;
 
 use crate::figures::Figures;

@@ -2,7 +2,7 @@
 
 use allocation_counter::measure;
 use attestation::time::UnixMillis;
-use enclave::policy::iam::{Context, Decision, Policy, evaluate};
+use enclave::iam::{Context, Decision, Policy, evaluate};
 use kms_api::Operation;
 
 use crate::world::World;

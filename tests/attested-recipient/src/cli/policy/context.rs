@@ -6,7 +6,7 @@ use std::str::FromStr;
 use attestation::time::UnixMillis;
 use attestation::{MAX_PCRS, PcrFamily, PcrValue};
 use enclave::clock::{Clock, SystemClock};
-use enclave::policy::iam::{Context, Key, Measurements, action_name};
+use enclave::iam::{Context, Key, Measurements, action_name};
 use enclave::principal::Principal;
 use kms_api::Operation;
 

@@ -10,9 +10,7 @@ use attestation::{
     DebugMode, Pcrs, Production, TrustAnchors, UnverifiedDocument, VerifiedDocument,
 };
 use clap::{Args, Subcommand};
-use enclave::policy::iam::{
-    Decision, Explanation, Measurements, Policy, action_name, evaluate, explain,
-};
+use enclave::iam::{Decision, Explanation, Measurements, Policy, action_name, evaluate, explain};
 use kms_api::Operation;
 
 use self::context::{Entry, Request, action};
