@@ -2,8 +2,8 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::Effect;
 use super::context::{Context, Key, Value};
+use super::effect::Effect;
 use super::error::Fault;
 use super::operand::Operand;
 use super::operator::{Operator, Test};

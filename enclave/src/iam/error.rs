@@ -3,9 +3,9 @@
 use attestation::PcrFamily;
 use thiserror::Error;
 
-use super::Effect;
 use super::context::Key;
-use super::operator::Operator;
+use super::effect::Effect;
+use super::operator::{Operator, UnknownOperator};
 
 /// What is wrong with a policy, and where.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -116,16 +116,8 @@ pub enum Fault {
         value: String,
     },
     /// An operator that is not of the language.
-    #[error(
-        "unknown condition operator {name:?}{hint}; known are {known}",
-        known = Operator::KNOWN
-    )]
-    UnknownOperator {
-        /// As it is written.
-        name: String,
-        /// What may have been meant, after a separator; or nothing.
-        hint: String,
-    },
+    #[error(transparent)]
+    UnknownOperator(#[from] UnknownOperator),
     /// A condition key that requests here never carry.
     #[error("unknown condition key {name:?}; known are {known}", known = Key::KNOWN)]
     UnknownKey {

@@ -2,10 +2,11 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use super::Policy;
 use super::condition::Condition;
 use super::context::{Context, Value, action_name};
+use super::effect::Effect;
 use super::statement::{Mismatch, Statement};
-use super::{Effect, Policy};
 
 /// What policies decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,6 +15,7 @@
 
 mod condition;
 mod context;
+mod effect;
 mod error;
 mod evaluate;
 mod glob;
@@ -25,12 +26,11 @@ mod parse;
 mod statement;
 mod warning;
 
-use std::fmt::{self, Display, Formatter};
-
 pub use self::context::{Context, Key, Measurements, action_name};
+pub use self::effect::Effect;
 pub use self::error::{Fault, PolicyError};
 pub use self::evaluate::{DecidedBy, Decision, Explanation, evaluate, explain};
-pub use self::operator::Operator;
+pub use self::operator::{Operator, UnknownOperator};
 use self::statement::Statement;
 
 /// A policy that was read.
@@ -40,28 +40,10 @@ pub struct Policy {
     statements: Vec<Statement>,
 }
 
-/// What a statement does to the requests that it applies to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// It allows them, unless another one denies.
-    Allow,
-    /// It denies them, whatever others allow.
-    Deny,
-}
-
 impl Policy {
     /// Its name, as it was given.
     pub fn name(&self) -> &str {
         &self.name
-    }
-}
-
-impl Display for Effect {
-    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Self::Allow => "Allow",
-            Self::Deny => "Deny",
-        })
     }
 }
 

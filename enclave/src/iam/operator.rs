@@ -5,7 +5,7 @@
 use std::cmp::Ordering;
 use std::fmt::{self, Display, Formatter};
 
-use super::error::Fault;
+use thiserror::Error;
 
 /// How a request's value is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,16 @@ pub struct Operator {
     pub(super) test: Test,
     pub(super) is_negated: bool,
     pub(super) if_exists: bool,
+}
+
+/// The error for an operator that is not of the language.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("unknown condition operator {name:?}{hint}; known are {}", Operator::KNOWN)]
+pub struct UnknownOperator {
+    /// The name, as the policy writes it.
+    pub name: String,
+    /// The probable operator, after a separator, or nothing.
+    pub hint: String,
 }
 
 const IF_EXISTS: &str = "IfExists";
@@ -81,11 +91,11 @@ impl Operator {
         Self { name, test, is_negated: true, if_exists: false }
     }
 
-    /// From its name, in AWS's case.
+    /// Returns the operator with this name, in AWS's case.
     ///
     /// # Errors
-    /// [`Fault::UnknownOperator`].
-    pub fn parse(name: &str) -> Result<Self, Fault> {
+    /// If there is none.
+    pub fn parse(name: &str) -> Result<Self, UnknownOperator> {
         Self::find(name, |known, name| known == name).ok_or_else(|| {
             let meant = Self::find(name, |known, name| known.eq_ignore_ascii_case(name));
             let hint = if let Some(operator) = meant {
@@ -95,7 +105,7 @@ impl Operator {
             } else {
                 String::new()
             };
-            Fault::UnknownOperator { name: name.to_owned(), hint }
+            UnknownOperator { name: name.to_owned(), hint }
         })
     }
 

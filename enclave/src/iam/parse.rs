@@ -4,14 +4,15 @@
 
 use std::collections::HashSet;
 
+use super::Policy;
 use super::condition::Condition;
 use super::context::Key;
-use super::error::{Fault, Located};
+use super::effect::Effect;
+use super::error::{Fault, Located, PolicyError};
 use super::glob;
 use super::json::{Member, Node};
 use super::operator::Operator;
 use super::statement::{Actions, RESOURCE, Statement};
-use super::{Effect, Policy, PolicyError};
 
 const POLICY_ELEMENTS: &str = "Version, Id, Statement";
 const STATEMENT_ELEMENTS: &str = "Sid, Effect, Action, NotAction, Resource, NotResource, Condition";
@@ -174,7 +175,7 @@ fn either<'m>(
 fn conditions(node: &Node, effect: Effect) -> Result<Vec<Condition>, Located> {
     let mut conditions = Vec::new();
     for member in node.object("Condition")? {
-        let operator = Operator::parse(&member.name).map_err(|fault| member.fault(fault))?;
+        let operator = Operator::parse(&member.name).map_err(|error| member.fault(error.into()))?;
         let keys = member.value.object(&member.name)?;
         if keys.is_empty() {
             return Err(member.value.fault(Fault::Empty { what: member.name.clone() }));

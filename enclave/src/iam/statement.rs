@@ -2,9 +2,9 @@
 
 use kms_api::Operation;
 
-use super::Effect;
 use super::condition::Condition;
 use super::context::{Context, Value, action_name};
+use super::effect::Effect;
 use super::glob;
 
 /// A statement.

@@ -1,0 +1,21 @@
+//! The effect of a statement.
+
+use std::fmt::{self, Display, Formatter};
+
+/// The effect of a statement on the requests that it applies to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It allows them, unless another one denies.
+    Allow,
+    /// It denies them, whatever others allow.
+    Deny,
+}
+
+impl Display for Effect {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Allow => "Allow",
+            Self::Deny => "Deny",
+        })
+    }
+}
