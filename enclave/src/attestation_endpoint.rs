@@ -2,19 +2,18 @@
 //! to. The nonce in it, which the caller chose, tells that it is new; its `user_data`, where TLS must end
 //! that this enclave ends ([`CaBinding`]).
 
+mod metrics;
 mod turns;
 
 use std::sync::Arc;
 
 use attestation::tls::CaBinding;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use hyper::StatusCode;
 use hyper::http::request::Parts;
-use hyper::{StatusCode, header};
 
+pub(crate) use self::metrics::AttestationRequests;
 use self::turns::Turns;
-use crate::http::Answer;
-use crate::metrics::{AttestationRequests, Metrics};
+use crate::http::{Answer, document_answer};
 use crate::nsm::NsmThread;
 use crate::request::ConnectionKey;
 
@@ -41,8 +40,7 @@ pub(crate) struct AttestationEndpoint {
 }
 
 impl AttestationEndpoint {
-    pub(crate) fn new(binding: Option<CaBinding>, metrics: &Metrics) -> Self {
-        let requests = metrics.attestation_requests.clone();
+    pub(crate) fn new(binding: Option<CaBinding>, requests: AttestationRequests) -> Self {
         Self { turns: Turns::new(), binding, requests }
     }
 
@@ -69,10 +67,7 @@ impl AttestationEndpoint {
         match nsm.document(nonce, user_data, nsm.deadline()).await {
             Ok(document) => {
                 self.requests.answered.inc();
-                match accepts_json(head) {
-                    true => json(&document),
-                    false => Answer::new(StatusCode::OK, "application/octet-stream", document),
-                }
+                document_answer(head, document)
             }
             Err(fault) => {
                 self.requests.failed.inc();
@@ -91,19 +86,6 @@ fn nonce(query: Option<&str>) -> Option<Vec<u8>> {
     const_hex::decode(digits).ok().filter(|nonce| all && NONCE_LENGTHS.contains(&nonce.len()))
 }
 
-/// A document as JSON: `{"attestation_document": BASE64}`.
-pub(crate) fn json(document: &[u8]) -> Answer {
-    let document = STANDARD.encode(document);
-    let body = serde_json::json!({ "attestation_document": document }).to_string();
-    Answer::new(StatusCode::OK, "application/json", body.into_bytes())
-}
-
-/// Whether who asks would rather have that than the raw bytes.
-pub(crate) fn accepts_json(head: &Parts) -> bool {
-    let accept = head.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
-    accept.is_some_and(|accept| accept.contains("application/json"))
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
@@ -117,8 +99,9 @@ mod tests {
 
     use super::*;
     use crate::clock::SystemClock;
-    use crate::nsm::NsmSettings;
+    use crate::metrics::MetricsRegistry;
     use crate::nsm::fake::FakeNsm;
+    use crate::nsm::{NsmMetrics, NsmSettings};
 
     #[tokio::test]
     async fn entropy_waits_for_two_documents_at_most() {
@@ -140,18 +123,19 @@ mod tests {
                 None
             })
         };
-        let (metrics, patience) = (Arc::new(Metrics::new()), Duration::from_secs(60));
+        let patience = Duration::from_secs(60);
+        let requests = AttestationRequests::register(&mut MetricsRegistry::new());
         let settings = NsmSettings {
             prefetch: 0,
             deadline: patience,
             watchdog: patience,
             ..NsmSettings::default()
         };
-        let nsm = NsmThread::start(nsm, SystemClock, &settings, None, Arc::clone(&metrics));
+        let nsm = NsmThread::start(nsm, SystemClock, &settings, None, NsmMetrics::unregistered());
         let nsm = Arc::new(nsm.await.unwrap().unwrap().nsm);
         calls.lock().unwrap().clear();
 
-        let own = Arc::new(AttestationEndpoint::new(None, &metrics));
+        let own = Arc::new(AttestationEndpoint::new(None, requests.clone()));
         let mut asking = JoinSet::new();
         for number in 0..20 {
             let (own, nsm) = (Arc::clone(&own), Arc::clone(&nsm));
@@ -178,7 +162,7 @@ mod tests {
         let calls = calls.lock().unwrap();
         assert_eq!(calls.len(), 21, "{calls:?}");
         assert!(calls.iter().take(3).any(|call| *call == "block"), "{calls:?}");
-        assert_eq!((metrics.attestation_requests.answered.get()), 20);
+        assert_eq!((requests.answered.get()), 20);
     }
 
     #[test]

@@ -71,9 +71,14 @@ impl CryptoPool {
 
 #[cfg(test)]
 impl CryptoPool {
-    /// Whether no more can come.
+    /// Returns the number of requests that may still come.
+    pub(crate) fn free_places(&self) -> usize {
+        self.places.available_permits()
+    }
+
+    /// Returns whether no more requests can come.
     pub(crate) fn is_full(&self) -> bool {
-        self.places.available_permits() == 0
+        self.free_places() == 0
     }
 }
 

@@ -20,7 +20,6 @@
 #[cfg(all(production, feature = "simulator"))]
 compile_error!("the feature `simulator` must not be part of a production build");
 
-mod account;
 mod attestation_endpoint;
 pub mod audit;
 pub mod auth;
@@ -44,6 +43,7 @@ pub mod policy;
 pub mod principal;
 mod process;
 pub mod request;
+mod request_log;
 mod service;
 pub mod throttle;
 pub mod tls;

@@ -7,20 +7,20 @@
 
 mod event;
 mod json;
+mod metrics;
 mod record;
 #[cfg(test)]
 mod tests;
 mod unauthenticated;
 
 use std::io::{self, Write};
-use std::mem;
-use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use transport::limits::FLUSH_TIMEOUT;
 use transport::lines::{Line, Lines};
 
+pub(crate) use self::metrics::AuditMetrics;
 pub(crate) use self::record::Recipient;
 pub use self::record::Record;
 use self::unauthenticated::{Budget, Omissions};
@@ -102,9 +102,11 @@ impl Audit {
         self.0.is_some()
     }
 
-    /// Opens an entry, which is submitted when it goes out of scope, whatever came of it.
-    pub(crate) fn open(&self, record: Record) -> Entry<'_> {
-        Entry { audit: self, record }
+    /// Hands a record over, or drops it: at once either way.
+    pub(crate) fn submit(&self, record: Record) {
+        if let Some(trail) = &self.0 {
+            trail.submit(record);
+        }
     }
 
     /// Records that were dropped so far.
@@ -119,7 +121,6 @@ impl Audit {
 }
 
 impl Trail {
-    /// Hands a record over, or drops it: at once either way.
     fn submit(&self, record: Record) {
         if record.is_unauthenticated() {
             self.submit_unauthenticated(record);
@@ -187,37 +188,6 @@ impl Drop for Trail {
                 omitted,
                 "audit records of unauthenticated callers were left out since the last record"
             );
-        }
-    }
-}
-
-/// A record in the making. Even where the request's task is dropped, because its client has gone,
-/// the record is not lost.
-#[derive(Debug)]
-pub(crate) struct Entry<'a> {
-    audit: &'a Audit,
-    record: Record,
-}
-
-impl Deref for Entry<'_> {
-    type Target = Record;
-
-    fn deref(&self) -> &Record {
-        &self.record
-    }
-}
-
-impl DerefMut for Entry<'_> {
-    fn deref_mut(&mut self) -> &mut Record {
-        &mut self.record
-    }
-}
-
-impl Drop for Entry<'_> {
-    fn drop(&mut self) {
-        if let Some(trail) = &self.audit.0 {
-            let blank = self.record.blank();
-            trail.submit(mem::replace(&mut self.record, blank));
         }
     }
 }

@@ -90,7 +90,7 @@ impl Record {
     }
 
     /// One that holds nothing of it but its name.
-    pub(super) fn blank(&self) -> Self {
+    pub(crate) fn blank(&self) -> Self {
         Self {
             request_id: self.request_id,
             time: self.time,
@@ -131,6 +131,11 @@ impl Record {
 
     fn max_header_length(&self) -> usize {
         if self.is_unauthenticated() { MAX_UNAUTHENTICATED_LENGTH } else { MAX_TEXT_LENGTH }
+    }
+
+    /// Returns the address of the client, by the word of the parent's relay.
+    pub(crate) fn client_addr(&self) -> Option<IpAddr> {
+        self.source
     }
 
     /// Its name.

@@ -63,12 +63,12 @@ impl Write for Lines {
 }
 
 #[test]
-fn every_entry_is_written_before_the_trail_ends_also_one_that_came_to_nothing() {
+fn every_record_is_written_before_the_trail_ends_also_one_that_came_to_nothing() {
     let lines = Lines::default();
     let audit = Audit::to(lines.clone()).unwrap();
-    audit.open(record(b"first")).grant();
-    audit.open(record(b"second")).refuse(&KmsError::new(ErrorType::Validation, "why"));
-    drop(audit.open(record(b"third")));
+    audit.submit(granted(record(b"first")));
+    audit.submit(refused(record(b"second")));
+    audit.submit(record(b"third"));
     drop(audit);
     let records = lines.records();
     let errors: Vec<_> = records
@@ -105,14 +105,19 @@ impl Write for Stuck {
 const ANY_RATE: UnauthenticatedLimits =
     UnauthenticatedLimits { per_second: 1_000_000, queue_percent: 25 };
 
-fn open_as<'a>(audit: &'a Audit, user_agent: &[u8], caller: &Caller) -> Entry<'a> {
-    let mut entry = audit.open(record(user_agent));
-    entry.set_caller(caller);
-    entry
+fn signed(mut record: Record) -> Record {
+    record.set_caller(&Caller::signed());
+    record
 }
 
-fn refuse(mut entry: Entry<'_>) {
-    entry.refuse(&KmsError::new(ErrorType::Validation, "why"));
+fn granted(mut record: Record) -> Record {
+    record.grant();
+    record
+}
+
+fn refused(mut record: Record) -> Record {
+    record.refuse(&KmsError::new(ErrorType::Validation, "why"));
+    record
 }
 
 /// Returns the sum of what the records tell was left out.
@@ -131,7 +136,7 @@ fn unauthenticated_callers_take_no_place_of_authenticated_ones_in_a_full_queue()
     // Far more than the queue holds, and what the thread has taken.
     let sent = 10 * QUEUE_LENGTH;
     for _ in 0..sent {
-        drop(audit.open(record(b"unauthenticated")));
+        audit.submit(record(b"unauthenticated"));
     }
     let omitted = audit.omitted();
     assert_eq!(omitted, Omitted { rate: 0, queue: omitted.queue });
@@ -139,11 +144,11 @@ fn unauthenticated_callers_take_no_place_of_authenticated_ones_in_a_full_queue()
     // A batch of the thread's may have been on its way.
     assert!((256..300).contains(&written), "{written}");
     for _ in 0..QUEUE_LENGTH {
-        open_as(&audit, b"authenticated", &Caller::signed()).grant();
+        audit.submit(granted(signed(record(b"authenticated"))));
     }
     assert_eq!(audit.dropped(), 0);
     // Still full: what is left out now no record has told.
-    drop(audit.open(record(b"unauthenticated")));
+    audit.submit(record(b"unauthenticated"));
     drop(let_through);
     drop(audit);
     let records = lines.records();
@@ -158,13 +163,13 @@ fn the_next_record_tells_how_many_the_rate_left_out() {
     let limits = UnauthenticatedLimits { per_second: 1, queue_percent: 25 };
     let audit = Audit::to(lines.clone()).unwrap().limited(limits);
     for _ in 0..100 {
-        drop(audit.open(record(b"unauthenticated")));
+        audit.submit(record(b"unauthenticated"));
     }
     let Omitted { rate, queue: 0 } = audit.omitted() else { panic!() };
     // A burst of two, and more where a second passes.
     assert!((90..=98).contains(&rate), "{rate}");
     for _ in 0..3 {
-        open_as(&audit, b"authenticated", &Caller::signed()).grant();
+        audit.submit(granted(signed(record(b"authenticated"))));
     }
     drop(audit);
     let records = lines.records();
@@ -179,8 +184,7 @@ fn limits_hold_for_what_no_signature_and_no_document_proves() {
     let refused = |caller: Option<&Caller>| {
         let mut record = record(b"agent");
         caller.inspect(|caller| record.set_caller(caller));
-        record.refuse(&KmsError::new(ErrorType::Validation, "why"));
-        record
+        refused(record)
     };
     assert!(refused(None).is_unauthenticated());
     assert!(!refused(Some(&Caller::signed())).is_unauthenticated());
@@ -202,15 +206,9 @@ fn headers_of_unauthenticated_callers_are_cut_at_128_bytes() {
     let audit = Audit::to(lines.clone()).unwrap();
     let agent = "\u{9b}".repeat(2000);
     let details = TlsDetails { version: "TLSv1.3", cipher_suite: "TLS_AES_128_GCM_SHA256" };
-    refuse(audit.open(record_of(
-        Channel::AttestedTls(details),
-        agent.as_bytes(),
-        &"h".repeat(2000),
-    )));
-    let mut entry =
-        audit.open(record_of(Channel::AttestedTls(details), agent.as_bytes(), &"h".repeat(2000)));
-    entry.set_caller(&Caller::signed());
-    refuse(entry);
+    let record = || record_of(Channel::AttestedTls(details), agent.as_bytes(), &"h".repeat(2000));
+    audit.submit(refused(record()));
+    audit.submit(refused(signed(record())));
     drop(audit);
     for (record, length) in lines.records().iter().zip([128, 1024]) {
         assert_eq!(record["userAgent"], "\u{9b}".repeat(length / 2));
@@ -225,8 +223,9 @@ fn a_record_is_bounded_and_escaped() {
     // U+009B, which terminals take for the beginning of a control sequence.
     let agent = "\u{9b}".repeat(2000);
     let message = "\u{1b}[2J\r\n".repeat(2000);
-    open_as(&audit, agent.as_bytes(), &Caller::signed())
-        .refuse(&KmsError::new(ErrorType::Validation, message));
+    let mut record = signed(record(agent.as_bytes()));
+    record.refuse(&KmsError::new(ErrorType::Validation, message));
+    audit.submit(record);
     drop(audit);
     let written = lines.lock().clone();
     assert!(written.len() < 20_000, "{}", written.len());

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 use super::ctr_drbg::{CtrDrbg, DrbgError};
-use super::source::EntropyFault;
+use super::fault::EntropyFault;
 use crate::nsm::Block;
 
 /// Tells this generator from any other that is seeded alike.

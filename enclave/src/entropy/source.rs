@@ -2,63 +2,22 @@
 //! each thing that one answer needs.
 
 use std::pin::pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Instant;
 
 use attestation::cms::ContentEncryption;
-use thiserror::Error;
 use tokio::select;
 use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
-use super::ctr_drbg::DrbgError;
+use super::drawn::{Drawn, RandomBytes, Wanted};
+use super::fault::EntropyFault;
 use super::instances::{Instance, Instances, check_system};
 use super::known_answers::Passed;
+use super::metrics::EntropyMetrics;
 use super::settings::PredictionResistance;
-use super::{Drawn, RandomBytes, Wanted};
 use crate::clock::Deadline;
-use crate::metrics::Metrics;
-use crate::nsm::{NsmFault, NsmThread};
-
-/// Why there are no random bytes. There is no second source, and no older state: the request fails.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub enum EntropyFault {
-    /// The NSM gives no entropy.
-    #[error(transparent)]
-    Nsm(#[from] NsmFault),
-    /// The DRBG refused.
-    #[error(transparent)]
-    Drbg(#[from] DrbgError),
-    /// A DRBG that somebody left in the middle of its work.
-    #[error("a DRBG was left in the middle of its work")]
-    Interrupted,
-    /// No randomness of the operating system, which is mixed in.
-    #[error("the operating system gives no randomness")]
-    System,
-}
-
-impl EntropyFault {
-    /// Whether it is the time that ran out, and nothing else that is known.
-    pub(crate) fn is_timeout(&self) -> bool {
-        matches!(self, Self::Nsm(fault) if fault.is_timeout())
-    }
-
-    /// Its name in metrics, one of [`causes`](Self::causes).
-    pub(crate) fn cause(&self) -> &'static str {
-        match self {
-            Self::Nsm(fault) => fault.cause(),
-            Self::Drbg(_) => "drbg",
-            Self::Interrupted => "interrupted",
-            Self::System => "system",
-        }
-    }
-
-    /// All names, so that each is shown before it first happens.
-    pub(crate) fn causes() -> impl Iterator<Item = &'static str> {
-        let of_the_nsm = NsmFault::CAUSES.into_iter().chain(NsmFault::CAUSES_OF_CALLERS);
-        of_the_nsm.chain(["drbg", "interrupted", "system"])
-    }
-}
+use crate::nsm::NsmThread;
 
 /// Where random bytes come from.
 #[derive(Debug)]
@@ -68,7 +27,7 @@ pub(crate) struct Entropy {
     prediction_resistance: PredictionResistance,
     /// Told whenever an instance was reseeded that others may use as well.
     reseeded: Notify,
-    metrics: Arc<Metrics>,
+    metrics: EntropyMetrics,
 }
 
 impl Entropy {
@@ -78,7 +37,7 @@ impl Entropy {
         nsm: NsmThread,
         count: usize,
         prediction_resistance: PredictionResistance,
-        metrics: Arc<Metrics>,
+        metrics: EntropyMetrics,
     ) -> Result<Self, EntropyFault> {
         let mut instances = Vec::with_capacity(count);
         for _ in 0..count {

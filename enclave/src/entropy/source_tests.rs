@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -8,9 +9,10 @@ use nsm_device::{Nsm, NsmError};
 
 use super::*;
 use crate::clock::SystemClock;
+use crate::entropy::DrbgError;
 use crate::entropy::known_answers;
-use crate::nsm::NsmSettings;
 use crate::nsm::fake::{FakeNsm, working};
+use crate::nsm::{NsmFault, NsmMetrics, NsmSettings};
 
 /// Longer than anything here takes.
 const BOUND: Duration = Duration::from_secs(60);
@@ -26,12 +28,13 @@ async fn entropy_of(
     prediction_resistance: PredictionResistance,
     deadline: Duration,
 ) -> Entropy {
-    let metrics = Arc::new(Metrics::new());
     let settings = NsmSettings { prefetch: 0, deadline, watchdog: BOUND, ..NsmSettings::default() };
-    let booted = NsmThread::start(nsm, SystemClock, &settings, None, Arc::clone(&metrics));
+    let booted = NsmThread::start(nsm, SystemClock, &settings, None, NsmMetrics::unregistered());
     let nsm = booted.await.unwrap().unwrap().nsm;
     let passed = known_answers::run().unwrap();
-    Entropy::instantiate(passed, nsm, count, prediction_resistance, metrics).await.unwrap()
+    Entropy::instantiate(passed, nsm, count, prediction_resistance, EntropyMetrics::unregistered())
+        .await
+        .unwrap()
 }
 
 /// So many generates; in so short a test the time does not run out.
@@ -74,12 +77,12 @@ async fn each_part_of_an_answer_is_a_generate_of_its_own_after_a_reseed() {
     let entropy = entropy(PredictionResistance::Request).await;
     let mut outputs = BTreeSet::new();
     for (count, sealed) in [false, true, true, false].into_iter().enumerate() {
-        let calls = entropy.metrics.nsm_calls.get_random.get();
+        let calls = entropy.nsm.metrics().calls.get_random.get();
         assert!(outputs.insert(draw(&entropy, sealed).await));
         // Since the reseed, and not since the last one.
         let instance = entropy.instances.any().unwrap();
         assert_eq!(instance.requests_since_reseed(), generates(sealed));
-        assert_eq!(entropy.metrics.nsm_calls.get_random.get(), calls + 1);
+        assert_eq!(entropy.nsm.metrics().calls.get_random.get(), calls + 1);
         assert_eq!(entropy.metrics.reseeds.get(), u64::try_from(count).unwrap() + 1);
     }
 }

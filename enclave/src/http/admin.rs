@@ -11,13 +11,12 @@ use transport::limits::ADMIN_HEADER_READ_TIMEOUT;
 
 use super::connection::Server;
 use super::http1::{Manner, serve_requests};
-use super::{Answer, Content};
-use crate::platform::Platform;
+use super::{Answer, Application, Content};
 use crate::request::RequestId;
 
 const NOTHING_ELSE: &str = "nothing else is here than GET /healthz, /readyz and /metrics\n";
 
-impl<P: Platform> Server<P> {
+impl<A: Application> Server<A> {
     /// Serves one who watches: one request a connection, so that nobody holds one for long.
     pub(super) async fn serve_admin<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
@@ -31,9 +30,9 @@ impl<P: Platform> Server<P> {
 
     /// What is asked for is in the head.
     fn tell(&self, request: &Request<Incoming>) -> Result<Response<Full<Content>>, Infallible> {
-        let answer = self.service().health(request.method(), request.uri().path());
+        let answer = self.application().diagnostics(request.method(), request.uri().path());
         let answer = answer.unwrap_or(Answer::text(StatusCode::NOT_FOUND, NOTHING_ELSE));
-        Ok(answer.into_response(RequestId::random(), self.service().now()))
+        Ok(answer.into_response(RequestId::random(), self.application().now()))
     }
 }
 

@@ -6,21 +6,27 @@ use hyper::body::{Body, Incoming};
 use hyper::http::HeaderValue;
 use hyper::http::request::Parts;
 use hyper::{Uri, Version, header};
-use kms_api::{ErrorType, KmsError};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use transport::limits::{
     BODY_DISCARD_LENGTH, BODY_READ_TIMEOUT, LARGE_BODIES_LENGTH, MAX_BODY_LENGTH, SMALL_BODY_LENGTH,
 };
 
+use super::error::HttpError;
 use crate::clock::timeout;
 
 /// Why there is no body.
 #[derive(Debug)]
 pub(super) enum BodyError {
-    /// The client shall be told why, and the connection closed.
-    Refused(KmsError),
+    /// The client receives an answer, and the connection is closed.
+    Rejected(HttpError),
     /// The client is gone or too slow: nobody is there to be told.
     Lost,
+}
+
+impl From<HttpError> for BodyError {
+    fn from(error: HttpError) -> Self {
+        Self::Rejected(error)
+    }
 }
 
 /// The memory that all large bodies share. Every request that can succeed is small; without a bound
@@ -55,13 +61,13 @@ pub(super) async fn read<'a>(
     // No KMS client sends a body without Content-Length, and what is not accepted cannot be
     // smuggled.
     if head.headers.contains_key(header::TRANSFER_ENCODING) {
-        let message = "Transfer-Encoding is not supported; send the body with Content-Length";
-        return Err(BodyError::Refused(KmsError::new(ErrorType::Validation, message)));
+        return Err(HttpError::TransferEncoding.into());
     }
     check_host(head)?;
     let length = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if length > MAX_BODY_LENGTH {
-        return Err(refuse_too_large(head, body).await);
+        discard_unless_unsent(head, body).await;
+        return Err(HttpError::BodyTooLong.into());
     }
     let read = async {
         let room = large_bodies.admit(length).await;
@@ -73,15 +79,14 @@ pub(super) async fn read<'a>(
 /// RFC 9112, section 3.2: a server must answer 400 to an HTTP/1.1 request that lacks Host, and to any
 /// request that has it more than once. Whoever forwards such a request and who answers it could take
 /// it for different ones.
-fn check_host(head: &Parts) -> Result<(), BodyError> {
+fn check_host(head: &Parts) -> Result<(), HttpError> {
     let mut hosts = head.headers.get_all(header::HOST).iter();
-    let message = match (hosts.next(), hosts.next()) {
-        (Some(host), None) if is_of_target(host, &head.uri) => return Ok(()),
-        (Some(_), None) => "the Host header must be the authority of the request target",
-        (None, _) if head.version == Version::HTTP_10 => return Ok(()),
-        _ => "a request must have exactly one Host header",
-    };
-    Err(BodyError::Refused(KmsError::new(ErrorType::Validation, message)))
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) if is_of_target(host, &head.uri) => Ok(()),
+        (Some(_), None) => Err(HttpError::HostOfTarget),
+        (None, _) if head.version == Version::HTTP_10 => Ok(()),
+        _ => Err(HttpError::Host),
+    }
 }
 
 /// RFC 9112, sections 3.2 and 3.2.2: beside a target in absolute form, Host is the target's
@@ -110,14 +115,12 @@ async fn collect(mut body: Incoming, length: usize) -> Result<Bytes, BodyError> 
     Ok(if first.is_empty() { all.freeze() } else { first })
 }
 
-async fn refuse_too_large(head: &Parts, body: Incoming) -> BodyError {
-    // Who waits to be asked for the body is not asked.
+/// Reads a body that is too long, unless the client waits to be asked for it, and is not asked.
+async fn discard_unless_unsent(head: &Parts, body: Incoming) {
     if !waits_to_be_asked(head) {
         // Whether all of it came or not, the answer is the same.
         drop(timeout(BODY_READ_TIMEOUT, discard(body)).await);
     }
-    let message = format!("The request body exceeds {MAX_BODY_LENGTH} bytes.");
-    BodyError::Refused(KmsError::new(ErrorType::RequestEntityTooLarge, message))
 }
 
 /// Whether the client sends its body only after `100 Continue`, which hyper writes as soon as the

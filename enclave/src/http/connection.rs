@@ -3,9 +3,11 @@
 use std::fmt;
 use std::future::Future;
 use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use futures_util::FutureExt;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -15,19 +17,15 @@ use transport::limits::HEADER_READ_TIMEOUT;
 use transport::{ProxyHeader, Stream};
 
 use super::body::{self, BodyError, LargeBodies};
-use super::caught::caught;
 use super::entrance::{Door, Peer, Refusals};
 use super::http1::{Manner, serve_requests};
 use super::metered::Metered;
-use super::{Answer, Content};
-use crate::kms;
-use crate::platform::Platform;
+use super::{Answer, Application, Content};
 use crate::request::{Channel, ConnectionKey, Received, RequestId};
-use crate::service::Service;
 
 /// The service over HTTP/1.1: what all its connections share.
-pub struct Server<P: Platform> {
-    service: Service<P>,
+pub struct Server<A: Application> {
+    application: A,
     large_bodies: LargeBodies,
     refusals: Refusals,
     /// The number of the next connection.
@@ -43,20 +41,20 @@ struct Connection {
     channel: Channel,
 }
 
-impl<P: Platform> Server<P> {
-    /// For `service`.
-    pub fn new(service: Service<P>) -> Self {
+impl<A: Application> Server<A> {
+    /// Returns a server for `application`, which has accepted no connection yet.
+    pub fn new(application: A) -> Self {
         Self {
-            service,
+            application,
             large_bodies: LargeBodies::new(),
             refusals: Refusals::default(),
             next_number: AtomicU64::new(0),
         }
     }
 
-    /// What is served.
-    pub(super) fn service(&self) -> &Service<P> {
-        &self.service
+    /// Returns what is served.
+    pub(super) fn application(&self) -> &A {
+        &self.application
     }
 
     /// Returns the peer that connected to `door`, if it may; one that may not is counted and logged.
@@ -66,9 +64,9 @@ impl<P: Platform> Server<P> {
     }
 
     fn admits_peer(&self, door: Door, peer: Peer) -> bool {
-        let admits = self.service.settings.entrance.admits(door, peer);
+        let admits = self.application.entrance().admits(door, peer);
         if !admits {
-            self.service.metrics.connections.refused.peer.inc();
+            self.application.connections().refused.peer.inc();
             self.refusals.tell_of_peer(door, peer);
         }
         admits
@@ -81,17 +79,17 @@ impl<P: Platform> Server<P> {
         peer: Peer,
         drain: impl Future<Output = ()>,
     ) {
-        let connections = &self.service.metrics.connections;
+        let (connections, entrance) = (self.application.connections(), self.application.entrance());
         let _open = connections.open();
         let mut stream = Metered::new(stream, connections);
-        if !self.service.settings.entrance.proxy_protocol {
+        if !entrance.proxy_protocol {
             stream = stream.without_header(&self.refusals);
         }
         let mut drain = pin!(drain);
         // Who has not asked for anything yet is not waited for.
         let header = tokio::select! {
             biased;
-            header = self.service.settings.entrance.read_header(&mut stream) => header,
+            header = entrance.read_header(&mut stream) => header,
             () = drain.as_mut() => return,
         };
         let header = match header {
@@ -101,8 +99,8 @@ impl<P: Platform> Server<P> {
                 return self.refusals.tell_of_header(&error);
             }
         };
-        let key = self.next_key(self.service.settings.entrance.client_addr(&header, peer));
-        let Some(tls) = self.service.tls() else {
+        let key = self.next_key(entrance.client_addr(&header, peer));
+        let Some(tls) = self.application.tls() else {
             let connection = Connection { key, header, channel: Channel::Plain };
             return self.serve_from(connection, stream, drain).await;
         };
@@ -154,13 +152,15 @@ impl<P: Platform> Server<P> {
         request: Request<Incoming>,
     ) -> Result<Response<Full<Content>>, Hangup> {
         let request_id = RequestId::on(connection.header.connection);
-        let answer = caught(self.answer(request_id, connection, request)).await;
-        let answer = answer.unwrap_or_else(|_| {
-            // A bug; where it is, the panic has said.
+        // What requests share is either whole after each step or poisoned, and then says so by itself: a
+        // DRBG that was left half-way is not used again.
+        let answer = AssertUnwindSafe(self.answer(request_id, connection, request));
+        let answer = answer.catch_unwind().await.unwrap_or_else(|_| {
+            // A bug; the panic's own message on stderr says where it is.
             tracing::error!(%request_id, "the handler of a request panicked");
-            Ok(Answer::error(&kms::internal()).and_close())
+            Ok(self.application.handler_panicked().and_close())
         });
-        Ok(answer?.into_response(request_id, self.service.now()))
+        Ok(answer?.into_response(request_id, self.application.now()))
     }
 
     async fn answer(
@@ -169,14 +169,14 @@ impl<P: Platform> Server<P> {
         connection: Connection,
         request: Request<Incoming>,
     ) -> Result<Answer, Hangup> {
-        let Self { service, large_bodies, .. } = self;
+        let Self { application, large_bodies, .. } = self;
         let (head, body) = request.into_parts();
         let Connection { key, header, channel } = connection;
         let source = header.client.map(|client| client.ip());
         let unread = Received { id, connection: key, channel, source, head: &head, body: &[] };
         match body::read(&head, body, large_bodies).await {
-            Ok(body) => Ok(service.answer(Received { body: &body.bytes, ..unread }).await),
-            Err(BodyError::Refused(error)) => Ok(service.refuse(unread, &error).and_close()),
+            Ok(body) => Ok(application.handle(Received { body: &body.bytes, ..unread }).await),
+            Err(BodyError::Rejected(error)) => Ok(application.reject(unread, error).and_close()),
             Err(BodyError::Lost) => Err(Hangup),
         }
     }

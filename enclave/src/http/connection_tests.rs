@@ -13,6 +13,7 @@ use transport::ConnectionId;
 use super::*;
 use crate::http::Entrance;
 use crate::platform::fake::{self, FakePlatform};
+use crate::service::Service;
 
 /// Cannot write vectored, like vsock; notes each write.
 struct Recorder {
@@ -76,17 +77,17 @@ async fn random_bytes_are_not_copied_behind_the_header_where_writes_are_not_vect
 }
 
 /// A server whose clients' connections begin with a header.
-async fn behind_a_relay() -> Server<FakePlatform> {
+async fn behind_a_relay() -> Server<Service<FakePlatform>> {
     behind_a_relay_is(fake::service().await)
 }
 
-fn behind_a_relay_is(mut service: Service<FakePlatform>) -> Server<FakePlatform> {
-    service.settings.entrance = Entrance { parent_cid: Some(3), proxy_protocol: true };
+fn behind_a_relay_is(mut service: Service<FakePlatform>) -> Server<Service<FakePlatform>> {
+    service.entrance = Entrance { parent_cid: Some(3), proxy_protocol: true };
     Server::new(service)
 }
 
 /// All that is sent back on one connection.
-async fn exchange(server: &Server<FakePlatform>, bytes: &[u8]) -> String {
+async fn exchange(server: &Server<Service<FakePlatform>>, bytes: &[u8]) -> String {
     let (mut client, stream) = duplex(64 * 1024);
     client.write_all(bytes).await.unwrap();
     client.shutdown().await.unwrap();
@@ -100,8 +101,8 @@ async fn exchange(server: &Server<FakePlatform>, bytes: &[u8]) -> String {
 }
 
 /// What `GET /metrics` shows under this name and these labels.
-fn metric(server: &Server<FakePlatform>, name: &str) -> u64 {
-    let text = server.service().metrics_text().unwrap();
+fn metric(server: &Server<Service<FakePlatform>>, name: &str) -> u64 {
+    let text = server.application().metrics_text().unwrap();
     let value =
         text.lines().find_map(|line| line.strip_prefix(&format!("attested_random_{name} ")));
     value.unwrap_or_else(|| panic!("{name} in {text}")).parse().unwrap()
@@ -297,7 +298,7 @@ async fn each_request_is_logged_once_with_what_came_of_it() {
     let (logged, _log) = logs();
     for expired in [false, true] {
         if expired {
-            server.service().expire_clock();
+            server.application().expire_clock();
         }
         exchange(&server, &[&header(None), PLAIN].concat()).await;
     }
@@ -321,7 +322,7 @@ async fn each_request_is_logged_once_with_what_came_of_it() {
 #[tokio::test]
 async fn a_flood_of_failures_is_logged_in_part_and_counted() {
     let server = behind_a_relay_is(fake::service_that_loses_the_time().await);
-    server.service().expire_clock();
+    server.application().expire_clock();
     let (logged, _log) = logs();
     for _ in 0..100 {
         exchange(&server, &[&header(Some("192.0.2.7:50000")), PLAIN].concat()).await;

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -15,7 +17,6 @@ use tokio::time::sleep;
 use transport::limits::{CONNECTION_LIFETIME, MAX_HEADER_LENGTH, WRITE_TIMEOUT};
 
 use super::Content;
-use super::rarely::Rarely;
 use super::timer::ReadTimer;
 use super::write_deadline::WriteDeadline;
 
@@ -54,17 +55,19 @@ pub(super) async fn serve_requests<S, A>(
         .writev(true)
         .serve_connection(TokioIo::new(WriteDeadline::new(stream, WRITE_TIMEOUT)), answer);
     let mut connection = pin!(connection);
+    // A timer and a channel take locks when they are polled, and nearly always it was a request that woke
+    // this task. FuturesUnordered polls a future only after the future's own waker fired.
     // Unconstrained, or requests that use up the task's budget would hide the timer for ever.
-    let last_request = Rarely::new(unconstrained(async {
+    let mut last_request = FuturesUnordered::from_iter([unconstrained(async {
         tokio::select! {
             () = drain => {}
             () = sleep(CONNECTION_LIFETIME) => {}
         }
-    }));
+    })]);
     let ended = tokio::select! {
         biased;
         ended = connection.as_mut() => Some(ended),
-        () = last_request => None,
+        _ = last_request.next() => None,
     };
     let ended = match ended {
         Some(ended) => ended,

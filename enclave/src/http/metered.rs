@@ -8,18 +8,18 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use transport::ProxyHeader;
 
 use super::entrance::{NoHeader, Refusals};
-use crate::metrics::Connections;
+use super::metrics::ConnectionMetrics;
 
 /// A stream whose bytes are counted with those of all clients.
 pub(super) struct Metered<'a, S> {
     stream: S,
-    all: &'a Connections,
+    all: &'a ConnectionMetrics,
     /// Who is to be told of a header, until the first byte.
     refusals: Option<&'a Refusals>,
 }
 
 impl<'a, S> Metered<'a, S> {
-    pub(super) fn new(stream: S, all: &'a Connections) -> Self {
+    pub(super) fn new(stream: S, all: &'a ConnectionMetrics) -> Self {
         Self { stream, all, refusals: None }
     }
 
@@ -96,20 +96,20 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
     use super::*;
-    use crate::metrics::Metrics;
+    use crate::metrics::MetricsRegistry;
 
     #[tokio::test]
     async fn each_byte_is_counted_once_either_way_however_it_is_cut() {
-        let metrics = Metrics::new();
+        let metrics = ConnectionMetrics::register(&mut MetricsRegistry::new());
         let (mut client, stream) = duplex(16);
-        let mut metered = Metered::new(stream, &metrics.connections);
+        let mut metered = Metered::new(stream, &metrics);
         let (sends, receives) = ([7; 100], &mut [0; 100]);
         let (sent, received) = tokio::join!(client.write_all(&sends), metered.read_exact(receives));
         assert_eq!((sent.unwrap(), received.unwrap()), ((), 100));
         let (sent, received) =
             tokio::join!(metered.write_all(&sends[..77]), client.read_exact(&mut receives[..77]));
         assert_eq!((sent.unwrap(), received.unwrap()), ((), 77));
-        let Connections { received_bytes, sent_bytes, .. } = &metrics.connections;
+        let ConnectionMetrics { received_bytes, sent_bytes, .. } = &metrics;
         assert_eq!((received_bytes.get(), sent_bytes.get()), (100, 77));
     }
 }

@@ -2,20 +2,26 @@
 
 mod admin;
 mod answer;
+mod application;
 mod body;
-mod caught;
 mod connection;
 mod content;
 mod entrance;
+mod error;
 mod http1;
 mod metered;
-mod rarely;
+mod metrics;
+mod negotiate;
 mod server;
 mod timer;
 mod write_deadline;
 
 pub use answer::Answer;
+pub use application::Application;
 pub use connection::Server;
 pub use content::Content;
 pub use entrance::Entrance;
+pub use error::HttpError;
+pub use metrics::ConnectionMetrics;
+pub(crate) use negotiate::document_answer;
 pub use server::{listen_and_serve, serve};

@@ -12,21 +12,20 @@ use tokio::task::JoinSet;
 use transport::limits::{DRAIN_TIMEOUT, MAX_ADMIN_CONNECTIONS, MAX_CONNECTIONS};
 use transport::{Acceptor, Stream, announcement, listen, shutdown_signal};
 
+use super::application::Application;
 use super::connection::Server;
 use super::entrance::Door;
 use crate::clock::timeout;
 use crate::config;
-use crate::platform::Platform;
-use crate::service::Service;
 
 /// Listens where `settings` say, says so on stdout in `program`'s name, and serves until a signal.
 ///
 /// # Errors
 /// If it cannot listen.
-pub async fn listen_and_serve<P: Platform>(
+pub async fn listen_and_serve<A: Application>(
     program: &str,
     settings: &config::Server,
-    service: Service<P>,
+    application: A,
 ) -> Result<(), Box<dyn Error>> {
     // Before anybody can know that this process exists, so that no signal finds it unprepared.
     let shutdown = shutdown_signal()?;
@@ -42,20 +41,20 @@ pub async fn listen_and_serve<P: Platform>(
     }
     stdout.flush()?;
     drop(stdout);
-    serve(clients, admin, service, shutdown, DRAIN_TIMEOUT).await;
+    serve(clients, admin, application, shutdown, DRAIN_TIMEOUT).await;
     Ok(())
 }
 
 /// Serves clients, and on a listener of their own those who watch, until `shutdown`; then lets those in
 /// the middle of a request finish, for `drain_timeout` at most.
-pub async fn serve<P: Platform>(
+pub async fn serve<A: Application>(
     mut clients: Acceptor,
     mut admin: Option<Acceptor>,
-    service: Service<P>,
+    application: A,
     shutdown: impl Future<Output = ()>,
     drain_timeout: Duration,
 ) {
-    let server = Arc::new(Server::new(service));
+    let server = Arc::new(Server::new(application));
     let draining = watch::Sender::new(false);
     let (mut served, mut watched) = (JoinSet::new(), JoinSet::new());
     let mut shutdown = pin!(shutdown);

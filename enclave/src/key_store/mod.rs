@@ -9,6 +9,7 @@
 mod fault;
 #[cfg(feature = "pkcs11")]
 mod hsm;
+mod metrics;
 #[cfg(not(feature = "pkcs11"))]
 mod no_hsm;
 #[cfg_attr(not(feature = "pkcs11"), expect(dead_code, reason = "there is no HSM to connect"))]
@@ -27,6 +28,7 @@ use kms_api::{
 pub(crate) use self::fault::KeyStoreFault;
 #[cfg(feature = "pkcs11")]
 use self::hsm::{Claims, Hsm};
+pub(crate) use self::metrics::KeyStoreMetrics;
 #[cfg(not(feature = "pkcs11"))]
 use self::no_hsm::{Claims, Hsm};
 pub(crate) use self::settings::{
@@ -34,7 +36,6 @@ pub(crate) use self::settings::{
 };
 pub use self::settings::{KeyStoreError, KeyStoreErrorReason};
 use crate::entropy::RandomBytes;
-use crate::metrics::Metrics;
 
 /// How long the end of a service waits for calls that are under way: a process that ends takes a module
 /// from under whoever calls it.
@@ -76,7 +77,7 @@ impl KeyStores {
     pub(crate) fn start(
         settings: Vec<KeyStoreSettings>,
         now: UnixMillis,
-        metrics: &Arc<Metrics>,
+        metrics: &Arc<KeyStoreMetrics>,
     ) -> Result<Self, KeyStoreError> {
         let claims = Arc::new(Claims::default());
         let numbered = |number, reason| KeyStoreError { number, reason };
@@ -100,8 +101,13 @@ impl KeyStores {
         self.stores.iter().find(|store| store.id == id)
     }
 
+    /// Brings the metrics up to date that are only read when they are shown.
+    pub(crate) fn refresh_metrics(&self, metrics: &KeyStoreMetrics) {
+        metrics.set_states(self.count());
+    }
+
     /// How many are in each state.
-    pub(crate) fn count(&self) -> [(ConnectionState, usize); 4] {
+    fn count(&self) -> [(ConnectionState, usize); 4] {
         let states: Vec<_> = self.stores.iter().map(|store| store.state().0).collect();
         let count = |state| states.iter().filter(|other| **other == state).count();
         ConnectionState::ALL.map(|state| (state, count(state)))
@@ -135,7 +141,7 @@ impl KeyStore {
         settings: KeyStoreSettings,
         created: UnixMillis,
         claims: &Arc<Claims>,
-        metrics: &Arc<Metrics>,
+        metrics: &Arc<KeyStoreMetrics>,
     ) -> Result<Self, KeyStoreErrorReason> {
         let KeyStoreSettings { id, name, kind } = settings;
         let kind = match kind {

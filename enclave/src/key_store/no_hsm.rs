@@ -8,7 +8,7 @@ use kms_api::{ConnectionErrorCode, ConnectionState};
 use super::fault::KeyStoreFault;
 use super::settings::{HsmSettings, KeyStoreErrorReason};
 use crate::entropy::RandomBytes;
-use crate::metrics::Metrics;
+use crate::key_store::metrics::KeyStoreMetrics;
 
 /// None, of nothing.
 #[derive(Debug, Default)]
@@ -23,7 +23,7 @@ impl Hsm {
         _id: &str,
         _settings: HsmSettings,
         _claims: &Arc<Claims>,
-        _metrics: &Arc<Metrics>,
+        _metrics: &Arc<KeyStoreMetrics>,
     ) -> Result<Self, KeyStoreErrorReason> {
         Err(KeyStoreErrorReason::NoPkcs11)
     }

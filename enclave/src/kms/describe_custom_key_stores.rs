@@ -5,23 +5,21 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use kms_api::{DescribeCustomKeyStores, DescribeCustomKeyStoresResponse, Operation};
 use zeroize::Zeroizing;
 
-use super::Call;
 use super::error::Refusal;
 use crate::key_store::KeyStore;
-use crate::platform::Platform;
-use crate::service::Service;
+use crate::policy::{Asker, Policy};
 
-pub(super) fn perform<P: Platform>(
-    service: &Service<P>,
-    call: &Call<'_>,
+/// Answers with the part of `stores` that the request asks for.
+pub(super) fn answer(
+    policy: &Policy,
+    stores: &[KeyStore],
+    asker: &Asker<'_>,
+    body: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, Refusal> {
-    let request = DescribeCustomKeyStores::parse(call.body)?;
-    let policy = &service.generator.policy;
-    policy.admit_describe(&call.asker).map_err(|denied| {
-        Refusal::denied(&call.asker, Operation::DescribeCustomKeyStores, denied)
-    })?;
-    let json = list(service.generator.key_stores.as_slice(), request)?.to_json()?;
-    Ok(Zeroizing::new(json))
+    let request = DescribeCustomKeyStores::parse(body)?;
+    let denied = |denied| Refusal::denied(asker, Operation::DescribeCustomKeyStores, denied);
+    policy.admit_describe(asker).map_err(denied)?;
+    Ok(Zeroizing::new(list(stores, request)?.to_json()?))
 }
 
 /// The part of `stores` that is asked for.

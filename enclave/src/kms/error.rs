@@ -1,18 +1,22 @@
-//! The one table from an error to what a stranger is told of it.
+//! The one table from a cause to the error that a caller receives. No other module builds such an error.
+
+use std::fmt;
 
 use attestation::{MalformedDocument, RecipientKeyError, UntrustedDocument};
 use kms_api::{ErrorType, KmsError, Operation, RequestError};
 use thiserror::Error;
-use tracing::field;
+
+use super::response::DeliveryError;
 
 use crate::auth::AuthenticationError;
 use crate::clock::ClockFault;
 use crate::crypto_pool::NotWorked;
 use crate::entropy::EntropyFault;
+use crate::http::{Answer, HttpError};
 use crate::iam;
 use crate::key_store::KeyStoreFault;
-use crate::policy::{Asker, DeliveryError, Denied};
-use crate::request::Received;
+use crate::platform::RouteError;
+use crate::policy::{Asker, Denied};
 
 /// Why a request gets no bytes.
 #[derive(Debug, Error)]
@@ -23,8 +27,12 @@ pub(crate) enum Refusal {
     Throttled { caller: String },
     #[error("{caller} is denied {action}: {denied}")]
     Denied { caller: String, action: &'static str, denied: Denied },
+    #[error(transparent)]
+    Http(#[from] HttpError),
     #[error("no operation of this service")]
     UnknownOperation,
+    #[error(transparent)]
+    Route(#[from] RouteError),
     #[error("another content type than application/x-amz-json-1.1")]
     ContentType,
     #[error(transparent)]
@@ -51,6 +59,10 @@ pub(crate) enum Refusal {
     Delivery(#[from] DeliveryError),
     #[error("the answer cannot be written: {0}")]
     Answer(#[from] serde_json::Error),
+    #[error("the metrics cannot be written: {0}")]
+    Metrics(#[from] fmt::Error),
+    #[error("the handler of a request panicked")]
+    Panicked,
 }
 
 impl Refusal {
@@ -76,7 +88,15 @@ impl Refusal {
                  the frequency of your calls.",
             ),
             Self::Denied { caller, action, denied } => access_denied(caller, action, denied),
+            Self::Http(error @ HttpError::BodyTooLong) => {
+                KmsError::new(ErrorType::RequestEntityTooLarge, error.to_string())
+            }
+            Self::Http(error) => KmsError::new(ErrorType::Validation, error.to_string()),
             Self::UnknownOperation => KmsError::bare(ErrorType::UnknownOperation),
+            Self::Route(RouteError::Invalid(reason)) => {
+                KmsError::new(ErrorType::Validation, reason.clone())
+            }
+            Self::Route(RouteError::Failed) => KmsError::bare(ErrorType::KmsInternal),
             Self::ContentType => KmsError::new(
                 ErrorType::Validation,
                 "Content-Type must be application/x-amz-json-1.1",
@@ -105,44 +125,32 @@ impl Refusal {
             | Self::Clock(_)
             | Self::Entropy(_)
             | Self::Delivery(_)
-            | Self::Answer(_) => internal(),
+            | Self::Answer(_)
+            | Self::Panicked => KmsError::internal(),
+            Self::Metrics(_) => KmsError::bare(ErrorType::KmsInternal),
         }
     }
 
-    /// Logs the refusal: as an error if the fault is ours. A refusal may repeat what the caller sent,
-    /// so it is logged escaped: no request can write a line of its own. `omitted` lines of the same
-    /// type were left out before.
-    pub(super) fn log(&self, request: &Received<'_>, access_key_id: Option<String>, omitted: u64) {
-        let Received { id: request_id, source, .. } = request;
-        let (reason, client_addr) = (self.to_string(), source.map(field::display));
-        let access_key_id = access_key_id.map(field::debug);
-        let omitted = (omitted > 0).then_some(omitted);
-        if self.is_ours() {
-            tracing::error!(%request_id, client_addr, omitted, ?reason, "failed");
-        } else {
-            tracing::info!(%request_id, client_addr, access_key_id, omitted, ?reason, "refused");
-        }
+    /// Returns the answer that the caller receives.
+    pub(crate) fn answer(&self) -> Answer {
+        Answer::error(&self.to_kms())
     }
 
-    fn is_ours(&self) -> bool {
+    /// Returns whether the fault is the service's and not the caller's.
+    pub(super) fn is_internal(&self) -> bool {
         match self {
             Self::NotWorked(NotWorked::Unfinished)
             | Self::Clock(_)
             | Self::Entropy(_)
+            | Self::Route(RouteError::Failed)
             | Self::Delivery(_)
-            | Self::Answer(_) => true,
+            | Self::Answer(_)
+            | Self::Metrics(_)
+            | Self::Panicked => true,
             Self::CustomKeyStore { fault, .. } => fault.is_ours(),
             _ => false,
         }
     }
-}
-
-/// A fault of ours, of which callers are told no more.
-pub(crate) fn internal() -> KmsError {
-    KmsError::new(
-        ErrorType::KmsInternal,
-        "An internal error prevented the request from being fulfilled. Try again.",
-    )
 }
 
 /// What is wrong with an HSM is for who runs it.
@@ -165,7 +173,7 @@ fn custom_key_store(id: &str, fault: &KeyStoreFault) -> KmsError {
             ErrorType::DependencyTimeout,
             "The custom key store did not answer in time. Try again.",
         ),
-        _ => internal(),
+        _ => KmsError::internal(),
     }
 }
 

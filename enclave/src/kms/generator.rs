@@ -8,11 +8,11 @@ use kms_api::Operation;
 use zeroize::Zeroizing;
 
 use super::error::Refusal;
-use super::request::{AttestedRequest, PlainRequest};
+use super::response::deliver;
 use crate::audit::Recipient;
 use crate::entropy::{Drawn, Entropy, Wanted};
 use crate::key_store::KeyStores;
-use crate::policy::{Admitted, Asker, NotAdmitted, Policy};
+use crate::policy::{Admitted, Asker, AttestedRequest, NotAdmitted, PlainRequest, Policy};
 
 /// What GenerateRandom takes.
 #[derive(Debug)]
@@ -46,8 +46,8 @@ impl<T: Trust> Generator<T> {
         request: AttestedRequest,
         custom_key_store_id: Option<String>,
     ) -> (Option<Recipient>, Outcome) {
-        let documents = self.policy.of_documents();
-        let proven = match request.verify(&self.verifier, asker.now, documents) {
+        let rules = self.policy.document_rules();
+        let proven = match request.verify(&self.verifier, asker.now, rules) {
             Ok(proven) => proven,
             Err(error) => return (None, Err(error.into())),
         };
@@ -67,7 +67,7 @@ impl<T: Trust> Generator<T> {
             None => self.entropy.draw(admitted.wanted()).await?,
             Some(id) => self.draw_from_key_store(id, admitted.wanted()).await?,
         };
-        Ok(admitted.deliver(drawn)?)
+        Ok(deliver(admitted, drawn)?)
     }
 
     /// The random bytes are the HSM's, as they are. What they are sealed with is this service's own, and

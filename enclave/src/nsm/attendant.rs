@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use nsm_device::Nsm;
 
 use super::device::Device;
+use super::errand::{Errand, Queue};
 use super::fault::NsmFault;
+use super::metrics::NsmMetrics;
 use super::queue::Work;
-use super::{Errand, Queue};
 use crate::clock::{AnchorError, Anchoring, Clock, Pauses, TrustedClock};
 use crate::health::START_UP_BLOCKS;
 use crate::measurement::{CONFIGURATION_PCR, Measured, SECRETS_PCR};
-use crate::metrics::Metrics;
 
 /// After how long the thread sees whether a device that failed works again, unless somebody asks for
 /// a block before.
@@ -36,7 +36,7 @@ pub(super) fn boot<N: Nsm, C: Clock>(
     device: &mut Device<N>,
     clock: C,
     measurement: Option<Measured>,
-    metrics: &Metrics,
+    metrics: &NsmMetrics,
     pauses: &'static Pauses,
 ) -> Result<(TrustedClock<C>, Vec<u8>), NsmFault> {
     let started = TrustedClock::start(clock, pauses, || device.time());
@@ -68,7 +68,7 @@ fn anchor_fault(error: AnchorError<NsmFault>) -> NsmFault {
 }
 
 /// Whatever the system's clock says, the NSM wins.
-fn note(anchoring: Anchoring, metrics: &Metrics) {
+fn note(anchoring: Anchoring, metrics: &NsmMetrics) {
     metrics.count_anchoring(&anchoring);
     if anchoring.disagrees() {
         let offset_ms = anchoring.offset_ms;
@@ -81,7 +81,7 @@ pub(super) struct Attendant<N, C: Clock> {
     device: Device<N>,
     queue: Arc<Queue>,
     clock: Arc<TrustedClock<C>>,
-    metrics: Arc<Metrics>,
+    metrics: Arc<NsmMetrics>,
     /// What the device suffered from when last a block was asked of it.
     fault: Option<NsmFault>,
     /// Before that, blocks are fetched for those who wait alone.
@@ -95,7 +95,7 @@ impl<N: Nsm, C: Clock> Attendant<N, C> {
         device: Device<N>,
         queue: Arc<Queue>,
         clock: Arc<TrustedClock<C>>,
-        metrics: Arc<Metrics>,
+        metrics: Arc<NsmMetrics>,
     ) -> Self {
         let now = Instant::now();
         Self { device, queue, clock, metrics, fault: None, refill_at: now, retry_at: now }

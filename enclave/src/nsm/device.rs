@@ -12,21 +12,21 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::block::Block;
 use super::fault::NsmFault;
+use super::metrics::{NsmCall, NsmCalls, NsmMetrics};
 use super::watchdog::Flight;
 use crate::health::HealthTests;
 use crate::measurement::extended;
-use crate::metrics::{Metrics, NsmCall, NsmCalls};
 
 /// The module, and who watches it.
 pub(super) struct Device<N> {
     nsm: N,
     flight: Arc<Flight>,
     health: HealthTests,
-    metrics: Arc<Metrics>,
+    metrics: Arc<NsmMetrics>,
 }
 
 impl<N: Nsm> Device<N> {
-    pub(super) fn new(nsm: N, flight: Arc<Flight>, metrics: Arc<Metrics>) -> Self {
+    pub(super) fn new(nsm: N, flight: Arc<Flight>, metrics: Arc<NsmMetrics>) -> Self {
         Self { nsm, flight, health: HealthTests::new(), metrics }
     }
 
@@ -118,7 +118,7 @@ impl<N: Nsm> Device<N> {
         take: impl FnOnce(Response) -> Option<T>,
     ) -> Result<T, NsmFault> {
         let Self { nsm, flight, metrics, .. } = self;
-        let counted = counted(&metrics.nsm_calls);
+        let counted = counted(&metrics.calls);
         counted.begin();
         let start = Instant::now();
         let answer = flight.call(|| match nsm.process(request)? {

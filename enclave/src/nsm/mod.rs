@@ -9,9 +9,11 @@
 mod attendant;
 mod block;
 mod device;
+mod errand;
 #[cfg(test)]
 pub(crate) mod fake;
 mod fault;
+mod metrics;
 mod queue;
 mod settings;
 mod sync;
@@ -31,26 +33,14 @@ use transport::limits::MAX_CONNECTIONS;
 use self::attendant::Attendant;
 pub(crate) use self::block::Block;
 use self::device::Device;
+use self::errand::{Errand, MAX_ERRANDS, Queue};
 pub use self::fault::NsmFault;
+pub(crate) use self::metrics::NsmMetrics;
 use self::queue::{Condition, Limits, NotTaken, Taken};
 pub(crate) use self::settings::NsmSettings;
 use self::watchdog::Flight;
 use crate::clock::{Clock, Deadline, Pauses, TrustedClock};
 use crate::measurement::Measured;
-use crate::metrics::Metrics;
-
-type Queue = queue::Queue<Block, NsmFault, Errand>;
-
-/// Callers that may wait for a document of the enclave's own; few may ask in a second.
-const MAX_ERRANDS: usize = 64;
-
-/// A document with `nonce` and `user_data` in it, for who waits at the other end.
-#[derive(Debug)]
-struct Errand {
-    nonce: Vec<u8>,
-    user_data: Option<Vec<u8>>,
-    reply: oneshot::Sender<Result<Vec<u8>, NsmFault>>,
-}
 
 /// What is found at start: the clock, and PCR0.
 type Boot<C> = Result<(Arc<TrustedClock<C>>, Vec<u8>), NsmFault>;
@@ -95,7 +85,7 @@ pub(crate) struct NsmThread {
     /// How long a caller waits.
     patience: Duration,
     pauses: &'static Pauses,
-    metrics: Arc<Metrics>,
+    metrics: Arc<NsmMetrics>,
 }
 
 /// What a module that works was found to give at start.
@@ -114,7 +104,7 @@ impl NsmThread {
         clock: C,
         settings: &NsmSettings,
         measurement: Option<Measured>,
-        metrics: Arc<Metrics>,
+        metrics: Arc<NsmMetrics>,
     ) -> io::Result<Result<Booted<C>, NsmFault>> {
         let queue = Arc::new(Queue::new(Limits {
             ready: settings.prefetch,
@@ -219,7 +209,20 @@ impl NsmThread {
         matches!(self.queue.condition(), Condition::Latched(_))
     }
 
-    /// Blocks that are ready, and how many grew too old to be used so far.
+    /// Brings the metrics up to date that are only read when they are shown.
+    pub(crate) fn refresh_metrics(&self) {
+        let (ready, expired) = self.queue.stock();
+        self.metrics.set_stock(ready, expired);
+    }
+
+    /// Returns the metrics.
+    #[cfg(test)]
+    pub(crate) fn metrics(&self) -> &NsmMetrics {
+        &self.metrics
+    }
+
+    /// Returns the number of blocks that are ready, and of those that grew too old so far.
+    #[cfg(test)]
     pub(crate) fn stock(&self) -> (usize, u64) {
         self.queue.stock()
     }

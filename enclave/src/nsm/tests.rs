@@ -29,7 +29,7 @@ fn settings() -> NsmSettings {
 }
 
 async fn start(nsm: impl Nsm, settings: NsmSettings) -> Result<NsmThread, NsmFault> {
-    let metrics = Arc::new(Metrics::new());
+    let metrics = NsmMetrics::unregistered();
     let booted = NsmThread::start(nsm, SystemClock, &settings, None, metrics).await.unwrap();
     booted.map(|booted| booted.nsm)
 }
@@ -323,16 +323,16 @@ async fn keeps_as_many_blocks_ready_as_it_is_told_to() {
     let nsm = start(working(), NsmSettings { prefetch: 3, ..settings() }).await.unwrap();
     eventually(|| nsm.stock().0 >= 3).await;
     let metrics = Arc::clone(&nsm.metrics);
-    let calls = metrics.nsm_calls.get_random.get();
+    let calls = metrics.calls.get_random.get();
     for _ in 0..3 {
         take(&nsm).await.unwrap();
     }
     assert!(metrics.blocks.ready.get() >= 3);
     eventually(|| nsm.stock().0 >= 3).await;
-    assert!(metrics.nsm_calls.get_random.get() >= calls + 3);
+    assert!(metrics.calls.get_random.get() >= calls + 3);
     // Each of them took some time, which is known once it has returned.
-    eventually(|| metrics.nsm_calls.get_random.returned() >= calls + 3).await;
-    assert!(metrics.nsm_calls.describe_pcr.returned() > 0);
+    eventually(|| metrics.calls.get_random.returned() >= calls + 3).await;
+    assert!(metrics.calls.describe_pcr.returned() > 0);
 }
 
 #[tokio::test]
@@ -374,7 +374,7 @@ async fn the_nsms_time_wins_over_the_systems_and_a_difference_is_counted() {
             }
             _ => None,
         });
-        let metrics = Arc::new(Metrics::new());
+        let metrics = NsmMetrics::unregistered();
         let settings = settings();
         let booted = NsmThread::start(nsm, SystemClock, &settings, None, Arc::clone(&metrics));
         let clock = booted.await.unwrap().unwrap().clock;
@@ -388,11 +388,11 @@ struct Attended<N: Nsm> {
     attendant: Attendant<N, SystemClock>,
     clock: Arc<TrustedClock<SystemClock>>,
     queue: Arc<Queue>,
-    metrics: Arc<Metrics>,
+    metrics: Arc<NsmMetrics>,
 }
 
 fn attended<N: Nsm>(nsm: N) -> Attended<N> {
-    let metrics = Arc::new(Metrics::new());
+    let metrics = NsmMetrics::unregistered();
     let flight = Flight::watch(BOUND, Pauses::of_process(), || ()).unwrap();
     let mut device = Device::new(nsm, flight, Arc::clone(&metrics));
     let (clock, _) =
@@ -414,10 +414,10 @@ async fn the_clock_is_anchored_anew_when_that_is_due() {
     assert_eq!(attendant.anchor_at(), due);
     clock.expire();
     let thread = thread::spawn(move || attendant.run());
-    eventually(|| metrics.nsm_calls.attestation.get() >= 2 && clock.due() != due).await;
+    eventually(|| metrics.calls.attestation.get() >= 2 && clock.due() != due).await;
     queue.close();
     thread.join().unwrap();
-    assert_eq!(metrics.nsm_calls.attestation.get(), 2);
+    assert_eq!(metrics.calls.attestation.get(), 2);
 }
 
 #[tokio::test]
@@ -428,14 +428,14 @@ async fn the_clock_is_anchored_anew_after_a_pause_and_before_any_block() {
         Ok(Taken::Wait(place)) => place,
         other => panic!("{other:?}"),
     };
-    let blocks = metrics.nsm_calls.get_random.get();
+    let blocks = metrics.calls.get_random.get();
     let thread = thread::spawn(move || attendant.run());
     assert!((&mut place).await.unwrap().is_ok());
     assert_eq!(clock.check(), Ok(()));
     queue.close();
     thread.join().unwrap();
-    assert_eq!(metrics.nsm_calls.attestation.get(), 2);
-    assert!(metrics.nsm_calls.get_random.get() > blocks);
+    assert_eq!(metrics.calls.attestation.get(), 2);
+    assert!(metrics.calls.get_random.get() > blocks);
 }
 
 #[test]
@@ -452,7 +452,7 @@ fn an_anchoring_that_a_pause_cut_is_tried_again_at_once() {
     let Attended { mut attendant, clock, queue, metrics } = attended(nsm);
     attendant.anchor();
     assert_eq!((clock.check(), queue.condition()), (Ok(()), Condition::Good));
-    assert_eq!(metrics.nsm_calls.attestation.get(), 3);
+    assert_eq!(metrics.calls.attestation.get(), 3);
 }
 
 #[tokio::test]
@@ -534,7 +534,7 @@ fn the_clock_is_anchored_however_many_wait_for_blocks() {
 
 #[tokio::test]
 async fn a_line_that_is_full_shows_by_the_time_that_a_caller_is_told() {
-    let (queue, metrics) = (Arc::new(queue_of(0)), Arc::new(Metrics::new()));
+    let (queue, metrics) = (Arc::new(queue_of(0)), NsmMetrics::unregistered());
     let flight = Arc::new(Flight::unwatched(BOUND, Pauses::of_process(), || ()));
     let nsm = NsmThread { queue, flight, patience: BOUND, pauses: Pauses::of_process(), metrics };
     assert_eq!(take(&nsm).await.err(), Some(NsmFault::Full));

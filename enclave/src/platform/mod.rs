@@ -18,9 +18,21 @@ use nsm_device::Nsm;
 pub use settings::PlatformSettings;
 #[cfg(feature = "simulator")]
 pub use simulated::Simulated;
+use thiserror::Error;
 
 use crate::clock::Clock;
 use crate::http::Answer;
+
+/// Why a request that is none of KMS's has no answer.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum RouteError {
+    /// The request breaks a rule.
+    #[error("{0}")]
+    Invalid(String),
+    /// The platform failed, as its log says.
+    #[error("the platform failed")]
+    Failed,
+}
 
 /// An enclave's surroundings.
 pub trait Platform: Send + Sync + Sized + 'static {
@@ -46,7 +58,7 @@ pub trait Platform: Send + Sync + Sized + 'static {
     fn in_service(&self) {}
 
     /// Answers a request that is none of KMS's; nothing does in production.
-    fn answer(&self, _head: &Parts, _body: &[u8]) -> Option<Answer> {
+    fn answer(&self, _head: &Parts, _body: &[u8]) -> Option<Result<Answer, RouteError>> {
         None
     }
 }

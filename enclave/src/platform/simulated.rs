@@ -8,14 +8,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
-use kms_api::{ErrorType, KmsError};
 use serde::{Deserialize, Deserializer, de};
 use simulator::{DocumentRequest, Readiness, SimulatedNsm, World, WorldError, default_pcrs};
 
-use super::Platform;
-use crate::attestation_endpoint::{accepts_json, json};
+use super::{Platform, RouteError};
 use crate::clock::Clock;
-use crate::http::Answer;
+use crate::http::{Answer, document_answer};
 
 /// Bytes that fit each field of a document.
 const MAX_FIELD_LENGTH: usize = 1024;
@@ -48,12 +46,12 @@ impl<C: Clock> Platform for Simulated<C> {
         self.readiness.announce();
     }
 
-    fn answer(&self, head: &Parts, body: &[u8]) -> Option<Answer> {
+    fn answer(&self, head: &Parts, body: &[u8]) -> Option<Result<Answer, RouteError>> {
         match (&head.method, head.uri.path()) {
             (&Method::POST, "/simulator/attest") => Some(self.attest(head, body)),
             (&Method::GET, "/simulator/root.pem") => {
                 let pem = self.world.root_certificate_pem().into_bytes();
-                Some(Answer::new(StatusCode::OK, "application/x-pem-file", pem))
+                Some(Ok(Answer::new(StatusCode::OK, "application/x-pem-file", pem)))
             }
             _ => None,
         }
@@ -62,7 +60,7 @@ impl<C: Clock> Platform for Simulated<C> {
 
 impl<C: Clock> Simulated<C> {
     /// Mints a document for a developer's own client.
-    fn attest(&self, head: &Parts, body: &[u8]) -> Answer {
+    fn attest(&self, head: &Parts, body: &[u8]) -> Result<Answer, RouteError> {
         let document = serde_json::from_slice::<AttestRequest>(body)
             .map_err(|error| error.to_string())
             .and_then(AttestRequest::into_document_request)
@@ -71,13 +69,12 @@ impl<C: Clock> Simulated<C> {
                 minted => Ok(minted),
             });
         match document {
-            Ok(Ok(document)) if accepts_json(head) => json(&document),
-            Ok(Ok(document)) => Answer::new(StatusCode::OK, "application/octet-stream", document),
+            Ok(Ok(document)) => Ok(document_answer(head, document)),
             Ok(Err(error)) => {
                 tracing::error!("{error}");
-                Answer::error(&KmsError::bare(ErrorType::KmsInternal))
+                Err(RouteError::Failed)
             }
-            Err(message) => Answer::error(&KmsError::new(ErrorType::Validation, message)),
+            Err(message) => Err(RouteError::Invalid(message)),
         }
     }
 }

@@ -1,159 +1,18 @@
-//! Who gets what: the one place that makes an [`Admitted`], without which nothing is drawn.
+//! Authorization: the one place that makes an [`Admitted`], without which nothing is drawn.
 //!
 //! Two judges, and both must agree: what the service asks of every Recipient ([`RecipientPolicy`]),
-//! and what the caller's own policies allow ([`iam`]).
+//! and what the caller's own policies allow ([`iam`](crate::iam)).
 
 mod admitted;
+mod denied;
+mod judge;
 mod recipient;
+mod request;
 
-use std::net::IpAddr;
-
-use attestation::time::UnixMillis;
-use attestation::{DebugMode, MaxAge, RecipientKeyError, Trust};
-use kms_api::Operation;
-use thiserror::Error;
-
-pub use self::admitted::{Admitted, DeliveryError};
+pub use self::admitted::Admitted;
+pub use self::denied::{Denied, NotAdmitted};
+pub(crate) use self::judge::Asker;
+pub use self::judge::Policy;
 pub use self::recipient::{InvalidMeasurement, Measurement, Plaintext, RecipientPolicy};
-use crate::auth::Caller;
-use crate::iam::{self, Context, Decision, Measurements};
-use crate::kms::{PlainRequest, ProvenRequest};
-use crate::request::Channel;
-
-/// Why a caller may not do what it asks for.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum Denied {
-    /// This service answers nobody without a Recipient.
-    #[error("this service answers no request without a Recipient")]
-    NoRecipient,
-    /// An answer in the clear would be readable by the parent instance.
-    #[error(
-        "a request without a Recipient is answered in the clear, which the parent instance could read, \
-         for it did not come over TLS that the enclave attests; send a Recipient"
-    )]
-    PlaintextOutsideAttestedTls,
-    /// Measured is something else than what this service admits.
-    #[error("the attestation document's measurements are not among those that this service admits")]
-    Measurements,
-    /// A policy forbids it.
-    #[error("an explicit deny in an identity-based policy: {statement}")]
-    Explicitly {
-        /// Which, for the service's own log: callers are not told.
-        statement: String,
-    },
-    /// No policy allows it.
-    #[error("no identity-based policy allows the action")]
-    Implicitly,
-}
-
-/// Why a request is not admitted.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum NotAdmitted {
-    /// Its caller may not.
-    #[error(transparent)]
-    Denied(#[from] Denied),
-    /// Nothing can be sealed to its key.
-    #[error(transparent)]
-    RecipientKey(#[from] RecipientKeyError),
-}
-
-/// Who asks, and under what circumstances.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Asker<'a> {
-    pub(crate) caller: &'a Caller,
-    pub(crate) now: UnixMillis,
-    pub(crate) channel: Channel,
-    /// From where, by the word of the parent's relay.
-    pub(crate) source_ip: Option<IpAddr>,
-}
-
-/// The judge of all requests.
-#[derive(Debug)]
-pub struct Policy {
-    recipient: RecipientPolicy,
-}
-
-impl Policy {
-    /// With what is asked of Recipients; what callers may do, their principals know.
-    pub fn new(recipient: RecipientPolicy) -> Self {
-        Self { recipient }
-    }
-
-    /// Says what is asked of Recipients, where it is not what one would expect.
-    pub(crate) fn announce(&self) {
-        let RecipientPolicy { require, plaintext, max_age, debug, measurements } = &self.recipient;
-        if *debug == DebugMode::Allow {
-            tracing::warn!(
-                "[recipient] allow_debug: enclaves that their parents can read are answered"
-            );
-        }
-        let (plaintext, measurements) = (plaintext.word(), measurements.len());
-        tracing::info!(require, plaintext, ?max_age, measurements, "[recipient]");
-    }
-
-    /// How old a document may be, and whether it may be in debug mode.
-    pub(crate) fn of_documents(&self) -> (MaxAge, DebugMode) {
-        (self.recipient.max_age, self.recipient.debug)
-    }
-
-    /// Whether `asker` may list custom key stores.
-    ///
-    /// # Errors
-    /// If not.
-    pub(crate) fn admit_describe(&self, asker: &Asker<'_>) -> Result<(), Denied> {
-        allowed(Operation::DescribeCustomKeyStores, asker, None)
-    }
-
-    /// Admits a request without a Recipient.
-    ///
-    /// # Errors
-    /// If the caller may not send it.
-    pub(crate) fn admit_plain(
-        &self,
-        asker: &Asker<'_>,
-        request: PlainRequest,
-    ) -> Result<Admitted, NotAdmitted> {
-        self.recipient.admit_plain(asker.channel)?;
-        allowed(Operation::GenerateRandom, asker, None)?;
-        Ok(Admitted::plain(request))
-    }
-
-    /// Admits a request whose document was verified.
-    ///
-    /// # Errors
-    /// If the caller may not send it, or nothing can be sealed to the document's key.
-    pub(crate) fn admit_attested<T: Trust>(
-        &self,
-        asker: &Asker<'_>,
-        request: ProvenRequest<T>,
-    ) -> Result<Admitted, NotAdmitted> {
-        let pcrs = request.claims().pcrs();
-        self.recipient.admit(&pcrs)?;
-        allowed(Operation::GenerateRandom, asker, Some(&pcrs))?;
-        Ok(Admitted::attested(request)?)
-    }
-}
-
-/// What the caller's own policies say. Where nobody is authenticated, nobody has any.
-fn allowed(
-    action: Operation,
-    asker: &Asker<'_>,
-    measurements: Option<&dyn Measurements>,
-) -> Result<(), Denied> {
-    let Asker { caller, now, channel, source_ip } = *asker;
-    let Some(principal) = caller.principal() else { return Ok(()) };
-    let context = Context {
-        action,
-        principal_arn: Some(principal.condition_arn()),
-        now,
-        // TLS that ends before the enclave is none: whoever ends it reads the answer.
-        secure_transport: Some(channel.is_tls()),
-        source_ip,
-        measurements,
-    };
-    match iam::evaluate(principal.policies(), &context) {
-        Decision::Allowed(_) => Ok(()),
-        Decision::Denied(by) => Err(Denied::Explicitly { statement: by.to_string() }),
-        Decision::NotAllowed => Err(Denied::Implicitly),
-    }
-}
+pub(crate) use self::request::{AttestedRequest, Request};
+pub use self::request::{PlainRequest, ProvenRequest};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use attestation::{DebugMode, MaxAge, PCR_LENGTH, PcrFamily, PcrValue, Pcrs};
 use thiserror::Error;
 
-use super::Denied;
+use super::denied::Denied;
 use crate::iam::Key;
 use crate::request::Channel;
 
@@ -22,6 +22,14 @@ pub struct RecipientPolicy {
     pub debug: DebugMode,
     /// What its document must have measured: all of any one entry. Without an entry, anything.
     pub measurements: Vec<Vec<Measurement>>,
+}
+
+/// The rules for attestation documents of Recipients.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DocumentRules {
+    pub(crate) max_age: MaxAge,
+    /// Whether enclaves in debug mode are accepted.
+    pub(crate) debug: DebugMode,
 }
 
 /// The connections over which requests without a Recipient are answered, in the clear.

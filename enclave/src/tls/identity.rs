@@ -2,31 +2,14 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use super::authority::{Authority, AuthorityError, Issued};
 use attestation::time::UnixMillis;
-use rustls::pki_types::{ServerName, UnixTime};
+use rustls::pki_types::ServerName;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::time_provider::TimeProvider;
 
-use super::Now;
-
-/// The service's own time, for rustls.
-pub(super) struct TrustedTime(pub(super) Now);
-
-impl TimeProvider for TrustedTime {
-    fn current_time(&self) -> Option<UnixTime> {
-        Some(UnixTime::since_unix_epoch(Duration::from_secs((self.0)().as_secs())))
-    }
-}
-
-impl fmt::Debug for TrustedTime {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("TrustedTime")
-    }
-}
+use super::authority::{Authority, AuthorityError, Issued};
+use super::trusted_time::Now;
 
 /// Certificates of the authority that was born here. One that grows old is replaced by the first
 /// handshake that finds it so; connections that are open know nothing of it.

@@ -11,17 +11,18 @@ mod chain_tests;
 mod handshakes;
 mod identity;
 mod key;
+mod metrics;
 mod outcome;
 mod private_key;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod trusted_time;
 
 use std::fmt;
 use std::sync::Arc;
 
 use attestation::crypto::{CryptoError, tls_provider, tls_ticketer};
-use attestation::time::UnixMillis;
 use attestation::tls::CaBinding;
 use rustls::server::{NoServerSessionStorage, ServerConfig};
 use rustls::sign::SingleCertAndKey;
@@ -32,22 +33,20 @@ use tokio_rustls::TlsAcceptor;
 
 pub use self::authority::{Authority, AuthorityError, Issued};
 use self::handshakes::{HandshakeError, Handshakes};
-use self::identity::{Renewing, TrustedTime};
+use self::identity::Renewing;
+pub(crate) use self::metrics::TlsHandshakes;
 pub(crate) use self::outcome::TlsStream;
 use self::outcome::failure;
 pub(crate) use self::private_key::{InvalidPrivateKey, private_key_from_pem};
 pub use self::settings::TlsSettings;
-use crate::metrics::{Metrics, TlsHandshakes};
+use self::trusted_time::{Now, TrustedTime};
 use crate::request::{Channel, TlsDetails};
 
 /// The one protocol that is spoken, also to who offers h2 before it.
 const ALPN: &[u8] = b"http/1.1";
 
-/// What time it is.
-pub(crate) type Now = Arc<dyn Fn() -> UnixMillis + Send + Sync>;
-
 /// What TLS is served with.
-pub(crate) struct Tls {
+pub struct Tls {
     acceptor: TlsAcceptor,
     handshakes: Handshakes,
     authority: Option<BoundAuthority>,
@@ -83,7 +82,7 @@ impl Tls {
     pub(crate) fn start(
         settings: &TlsSettings,
         now: Now,
-        metrics: &Metrics,
+        counted: TlsHandshakes,
     ) -> Result<Option<Self>, TlsError> {
         let time = Arc::new(TrustedTime(Arc::clone(&now)));
         let config = ServerConfig::builder_with_details(tls_provider(), time)
@@ -113,7 +112,7 @@ impl Tls {
             acceptor: TlsAcceptor::from(Arc::new(config)),
             handshakes: Handshakes::new(),
             authority,
-            counted: metrics.tls_handshakes.clone(),
+            counted,
         }))
     }
 

@@ -13,7 +13,7 @@ use rustls::{AlertDescription, HandshakeKind};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::server;
 
-use crate::metrics::TlsHandshakes;
+use super::metrics::TlsHandshakes;
 
 /// Returns the counter of handshakes that failed with `error`.
 pub(super) fn failure<'a>(counted: &'a TlsHandshakes, error: &io::Error) -> &'a Counter {

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use attestation::crypto::PROVIDER;
+use attestation::time::UnixMillis;
 use rustls::client::{ClientConfig, Resumption, WebPkiServerVerifier};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -17,6 +18,7 @@ use tokio_rustls::{TlsConnector, client};
 use transport::limits::MAX_HANDSHAKES;
 
 use super::*;
+use crate::metrics::MetricsRegistry;
 
 const BIRTH: u64 = 1_790_000_000;
 const HOUR: u64 = 60 * 60;
@@ -24,7 +26,7 @@ const HOUR: u64 = 60 * 60;
 /// A service's TLS, and a client's, under one clock.
 struct Fixture {
     tls: Tls,
-    metrics: Metrics,
+    handshakes: TlsHandshakes,
     clock: Arc<AtomicU64>,
     config: ClientConfig,
 }
@@ -37,9 +39,9 @@ impl Fixture {
             Arc::new(move || UnixMillis::from_secs(clock.load(Ordering::Relaxed)))
         };
         let names = vec![ServerName::try_from("localhost").unwrap()];
-        let metrics = Metrics::new();
+        let handshakes = TlsHandshakes::register(&mut MetricsRegistry::new());
         let settings = TlsSettings::Attested { names };
-        let tls = Tls::start(&settings, Arc::clone(&now), &metrics).unwrap().unwrap();
+        let tls = Tls::start(&settings, Arc::clone(&now), handshakes.clone()).unwrap().unwrap();
         let mut roots = RootCertStore::empty();
         let pem = tls.certificate_pem().unwrap();
         roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
@@ -52,7 +54,7 @@ impl Fixture {
             .with_webpki_verifier(verifier.build().unwrap())
             .with_no_client_auth();
         config.resumption = Resumption::in_memory_sessions(4);
-        Self { tls, metrics, clock, config }
+        Self { tls, handshakes, clock, config }
     }
 
     fn after(&self, seconds: u64) {
@@ -88,7 +90,7 @@ impl Fixture {
             failed,
             late,
             gave_way,
-        } = &self.metrics.tls_handshakes;
+        } = &self.handshakes;
         let counters = [
             ("full", full),
             ("resumed", resumed),

@@ -41,7 +41,7 @@ fn now() -> UnixMillis {
 
 pub(crate) struct Enclave {
     runtime: Runtime,
-    server: Server<Fixed>,
+    server: Server<Service<Fixed>>,
 }
 
 impl Enclave {

@@ -128,6 +128,14 @@ pub struct KmsError {
 }
 
 impl KmsError {
+    /// Returns the error for a fault of the service, which is not explained to callers.
+    pub fn internal() -> Self {
+        Self::new(
+            ErrorType::KmsInternal,
+            "An internal error prevented the request from being fulfilled. Try again.",
+        )
+    }
+
     /// With a message.
     pub fn new(error_type: ErrorType, message: impl Into<Cow<'static, str>>) -> Self {
         Self { error_type, message: Some(message.into()) }

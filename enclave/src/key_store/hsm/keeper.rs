@@ -98,7 +98,7 @@ impl Keeper {
             Err(_) if link.is_closed() => Duration::ZERO,
             Err(fault) => {
                 self.store.set_claim(None);
-                self.store.metrics.key_store_failures.inc();
+                self.store.metrics.failures.inc();
                 // The same again and again is said once.
                 if link.fault().as_ref() != Some(&fault) {
                     self.store.report(&fault);

@@ -35,7 +35,7 @@ use super::fault::KeyStoreFault;
 use super::settings::{HsmSettings, KeyStoreErrorReason};
 use crate::clock::{Deadline, Pauses};
 use crate::entropy::{HealthTests, RandomBytes};
-use crate::metrics::Metrics;
+use crate::key_store::metrics::KeyStoreMetrics;
 
 /// The way to an HSM. Its threads end with it, as they come back.
 pub(super) struct Hsm {
@@ -57,7 +57,7 @@ impl Hsm {
         id: &str,
         settings: HsmSettings,
         claims: &Arc<Claims>,
-        metrics: &Arc<Metrics>,
+        metrics: &Arc<KeyStoreMetrics>,
     ) -> Result<Self, KeyStoreErrorReason> {
         let HsmSettings { module: path, token, pin, deadline, .. } = settings;
         let mut pin = pin.read()?;
@@ -123,7 +123,7 @@ impl Hsm {
     pub(super) async fn draw(&self, length: usize) -> Result<RandomBytes, KeyStoreFault> {
         let drawn =
             self.draw_by(Deadline::after(self.deadline, Pauses::of_process()), length).await;
-        let draws = &self.store.metrics.key_store_draws;
+        let draws = &self.store.metrics.draws;
         let counter = match &drawn {
             Ok(_) => &draws.granted,
             Err(KeyStoreFault::Deadline { .. }) => &draws.deadline,
@@ -201,6 +201,6 @@ mod tests {
         };
         let _line: Vec<_> = (0..MAX_CONNECTIONS).map(|_| hsm.store.link.ask(1).unwrap()).collect();
         assert_eq!(hsm.draw(1).await.unwrap_err(), KeyStoreFault::Full);
-        assert_eq!(hsm.store.metrics.key_store_draws.full.get(), 1);
+        assert_eq!(hsm.store.metrics.draws.full.get(), 1);
     }
 }

@@ -7,7 +7,7 @@ use super::fault::HsmFault;
 use super::link::{Connection, Link};
 use super::module::Module;
 use crate::entropy::{HealthFault, HealthTests};
-use crate::metrics::Metrics;
+use crate::key_store::metrics::KeyStoreMetrics;
 
 /// What all threads of a store have.
 pub(super) struct Store {
@@ -20,7 +20,7 @@ pub(super) struct Store {
     pub(super) claim: Mutex<Option<Arc<Claim>>>,
     /// Or how they failed, for good.
     pub(super) health: Mutex<Result<HealthTests, HealthFault>>,
-    pub(super) metrics: Arc<Metrics>,
+    pub(super) metrics: Arc<KeyStoreMetrics>,
 }
 
 impl Store {
@@ -48,7 +48,7 @@ impl Store {
     /// One thread found that the connection has ended.
     pub(super) fn lost(&self, connection: Connection, fault: &HsmFault) {
         if self.link.lost(connection, fault) {
-            self.metrics.key_store_failures.inc();
+            self.metrics.failures.inc();
             self.report(fault);
         }
     }
@@ -80,7 +80,7 @@ pub(super) mod tests {
             claims: Arc::default(),
             claim: Mutex::new(None),
             health: Mutex::new(Ok(HealthTests::new())),
-            metrics: Arc::new(Metrics::new()),
+            metrics: KeyStoreMetrics::unregistered(),
         })
     }
 

@@ -98,7 +98,7 @@ async fn a_document_is_waited_for_until_the_deadline_by_so_many() {
         place.await.unwrap().unwrap();
     }
     // One was made at start.
-    let made = nsm.metrics.nsm_calls.attestation.get();
+    let made = nsm.metrics.calls.attestation.get();
     assert_eq!(usize::try_from(made).unwrap(), 1 + MAX_ERRANDS - 1);
     drop(place);
 }

@@ -27,7 +27,7 @@ async fn measure(
         }
         otherwise(request)
     });
-    let metrics = Arc::new(Metrics::new());
+    let metrics = NsmMetrics::unregistered();
     let settings = settings();
     let started = NsmThread::start(nsm, SystemClock, &settings, measured, metrics);
     let fault = started.await.unwrap().err();

@@ -147,7 +147,7 @@ async fn service() -> Result<Service<Simulated<SystemClock>>, Failure> {
 
 fn plain_requests(repetitions: u64) -> Result<(), Failure> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let server: &'static Server<Simulated<SystemClock>> =
+    let server: &'static Server<Service<Simulated<SystemClock>>> =
         Box::leak(Box::new(Server::new(runtime.block_on(service())?)));
     let (mut client, stream) = duplex(64 * 1024);
     runtime.spawn(async move {

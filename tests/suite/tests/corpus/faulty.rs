@@ -89,7 +89,7 @@ impl Platform for FaultyPlatform {
 
 /// The service, its clock, and the threads it runs on.
 pub(crate) struct Faulty {
-    pub(crate) server: Arc<Server<FaultyPlatform>>,
+    pub(crate) server: Arc<Server<Service<FaultyPlatform>>>,
     pub(crate) clock: SetClock,
     runtime: Runtime,
 }
@@ -206,7 +206,7 @@ fn get(path: &str) -> Vec<u8> {
 }
 
 /// The one answer to `request`, on a connection of its own.
-pub(crate) async fn ask(server: &Server<FaultyPlatform>, request: Vec<u8>) -> Answer {
+pub(crate) async fn ask(server: &Server<Service<FaultyPlatform>>, request: Vec<u8>) -> Answer {
     let (mut client, stream) = duplex(PIPE_LENGTH);
     let talk = async {
         client.write_all(&request).await.unwrap();

@@ -87,7 +87,7 @@ pub(crate) enum Ending {
 /// A service that trusts the root of [`good`].
 pub(crate) struct Stage {
     runtime: Runtime,
-    server: Server<Simulated<fn() -> UnixMillis>>,
+    server: Server<Service<Simulated<fn() -> UnixMillis>>>,
     anchors: TrustAnchors<attestation::Simulated>,
     draws: Draws,
     drawn_to_start: u64,

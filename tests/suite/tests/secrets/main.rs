@@ -26,8 +26,8 @@ use enclave::Service;
 use enclave::audit::Audit;
 use enclave::clock::{Clock, SystemClock};
 use enclave::config::{Config, Posture};
-use enclave::http::serve;
-use enclave::platform::{Platform, Simulated};
+use enclave::http::{Answer, serve};
+use enclave::platform::{Platform, RouteError, Simulated};
 
 use attestation::crypto::{HmacSha256, fill_random};
 use attestation::{self, TrustAnchors};
@@ -102,7 +102,7 @@ impl Platform for CanaryPlatform {
         self.in_service.store(true, Ordering::SeqCst);
     }
 
-    fn answer(&self, head: &Parts, body: &[u8]) -> Option<enclave::http::Answer> {
+    fn answer(&self, head: &Parts, body: &[u8]) -> Option<Result<Answer, RouteError>> {
         self.simulated.answer(head, body)
     }
 }

@@ -4,13 +4,15 @@
 
 use attestation::time::UnixMillis;
 use attestation::{
-    Claims, ClockReading, DebugMode, MalformedDocument, MaxAge, RecipientKey, RecipientKeyError,
-    Trust, UntrustedDocument, UnverifiedDocument, VerifiedDocument, Verifier,
+    Claims, ClockReading, MalformedDocument, RecipientKey, RecipientKeyError, Trust,
+    UntrustedDocument, UnverifiedDocument, VerifiedDocument, Verifier,
 };
 use kms_api::{GenerateRandom, NumberOfBytes};
 
+use super::recipient::DocumentRules;
+
 /// A request as it was parsed.
-pub(super) enum Request {
+pub(crate) enum Request {
     Plain(PlainRequest),
     Attested(Box<AttestedRequest>),
 }
@@ -22,7 +24,7 @@ pub struct PlainRequest {
 }
 
 /// A request with a Recipient whose document nobody has verified yet.
-pub(super) struct AttestedRequest {
+pub(crate) struct AttestedRequest {
     number_of_bytes: NumberOfBytes,
     document: UnverifiedDocument,
 }
@@ -36,7 +38,7 @@ pub struct ProvenRequest<T: Trust> {
 
 impl Request {
     /// Reads the document; beside the request, the key store that it names.
-    pub(super) fn new(
+    pub(crate) fn new(
         request: GenerateRandom,
     ) -> Result<(Self, Option<String>), MalformedDocument> {
         let GenerateRandom { number_of_bytes, custom_key_store_id, attestation_document } = request;
@@ -53,21 +55,21 @@ impl Request {
 
 impl AttestedRequest {
     /// For so many bytes, sealed to the key in `document`.
-    pub(super) fn new(number_of_bytes: NumberOfBytes, document: UnverifiedDocument) -> Self {
+    pub(crate) fn new(number_of_bytes: NumberOfBytes, document: UnverifiedDocument) -> Self {
         Self { number_of_bytes, document }
     }
 
     /// Verifies the document, which must be fresh, and of an enclave in debug mode only where that
     /// is allowed.
-    pub(super) fn verify<T: Trust>(
+    pub(crate) fn verify<T: Trust>(
         self,
         verifier: &Verifier<T>,
         now: UnixMillis,
-        (max_age, debug): (MaxAge, DebugMode),
+        rules: DocumentRules,
     ) -> Result<ProvenRequest<T>, UntrustedDocument> {
         let Self { number_of_bytes, document } = self;
-        let document =
-            verifier.verify_live(document, ClockReading::enclave(now), max_age, debug)?;
+        let (now, DocumentRules { max_age, debug }) = (ClockReading::enclave(now), rules);
+        let document = verifier.verify_live(document, now, max_age, debug)?;
         Ok(ProvenRequest { number_of_bytes, document })
     }
 }

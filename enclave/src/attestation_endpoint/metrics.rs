@@ -1,10 +1,10 @@
 //! Requests for the enclave's own document.
 
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
 
-use super::{counters, of};
+use crate::metrics::{Label, MetricsRegistry, labelled};
 
 /// By how they ended, and those that wait.
 #[derive(Clone, Debug)]
@@ -19,17 +19,17 @@ pub(crate) struct AttestationRequests {
 }
 
 impl AttestationRequests {
-    pub(super) fn register(registry: &mut Registry) -> Self {
+    /// Registers all of them.
+    pub(crate) fn register(registry: &mut MetricsRegistry) -> Self {
         let help = "Requests for the enclave's own document, by how they ended";
-        let requests = counters(registry, "attestation_requests", help);
-        let waiting = Gauge::default();
+        let requests: Family<Label, Counter> = registry.family("attestation_requests", help);
         let help = "Requests for the enclave's own document that wait for their turn";
-        registry.register("attestation_requests_waiting", help, waiting.clone());
+        let of = |outcome| labelled(&requests, [("outcome", outcome)]);
         Self {
-            answered: of(&requests, "outcome", "answered"),
-            throttled: of(&requests, "outcome", "throttled"),
-            failed: of(&requests, "outcome", "failed"),
-            waiting,
+            answered: of("answered"),
+            throttled: of("throttled"),
+            failed: of("failed"),
+            waiting: registry.gauge("attestation_requests_waiting", help),
         }
     }
 

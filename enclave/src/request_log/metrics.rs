@@ -5,9 +5,8 @@ use std::time::Duration;
 use kms_api::{ErrorType, Operation};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::registry::Registry;
 
-use super::{Histogram, Label};
+use crate::metrics::{Histogram, Label, MetricsRegistry, labelled};
 use crate::request::Outcome;
 
 /// A request's operation and its outcome.
@@ -15,7 +14,7 @@ type Labels = [(&'static str, &'static str); 2];
 
 /// By operation; what names none of ours, or was not let in, is unknown.
 #[derive(Debug)]
-pub(crate) struct Requests {
+pub(crate) struct RequestMetrics {
     generate_random: Outcomes,
     describe_custom_key_stores: Outcomes,
     unknown: Outcomes,
@@ -30,24 +29,23 @@ struct Outcomes {
     duration: Histogram,
 }
 
-impl Requests {
-    pub(super) fn register(registry: &mut Registry) -> Self {
-        let counters = Family::<Labels, Counter>::default();
+impl RequestMetrics {
+    /// Registers all of them.
+    pub(crate) fn register(registry: &mut MetricsRegistry) -> Self {
         let help = "Requests to KMS, and what came of them: granted, or an error's name";
-        registry.register("requests", help, counters.clone());
-        let durations = Family::<Label, Histogram>::default();
+        let counters: Family<Labels, Counter> = registry.family("requests", help);
         let help = "From when a request to KMS had arrived until there was an answer to it";
-        registry.register("request_duration_seconds", help, durations.clone());
+        let durations: Family<Label, Histogram> = registry.family("request_duration_seconds", help);
         let of = |operation| {
             let counter = |outcome| {
                 let labels = [("operation", operation), ("outcome", outcome)];
-                counters.get_or_create(&labels).clone()
+                labelled(&counters, labels)
             };
             Outcomes {
                 granted: counter("granted"),
                 abandoned: counter(Outcome::ABANDONED),
                 refused: ErrorType::ALL.map(|error| (error, counter(error.name()))),
-                duration: durations.get_or_create(&[("operation", operation)]).clone(),
+                duration: labelled(&durations, [("operation", operation)]),
             }
         };
         Self {

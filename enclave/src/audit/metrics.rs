@@ -1,0 +1,41 @@
+//! Metrics of the audit trail.
+
+use std::sync::atomic::Ordering;
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+
+use super::Audit;
+use super::unauthenticated::Omitted;
+use crate::metrics::{Label, MetricsRegistry, labelled};
+
+/// Records that were not written.
+#[derive(Debug)]
+pub(crate) struct AuditMetrics {
+    dropped: Counter,
+    omitted_over_rate: Counter,
+    omitted_over_queue: Counter,
+}
+
+impl AuditMetrics {
+    /// Registers all of them.
+    pub(crate) fn register(registry: &mut MetricsRegistry) -> Self {
+        let help = "Audit records that were dropped because nobody took them fast enough";
+        let dropped = registry.counter("audit_dropped", help);
+        let help = "Audit records of unauthenticated callers left out, by the limit that did";
+        let omitted: Family<Label, Counter> = registry.family("audit_omitted", help);
+        Self {
+            dropped,
+            omitted_over_rate: labelled(&omitted, [("reason", "rate")]),
+            omitted_over_queue: labelled(&omitted, [("reason", "queue")]),
+        }
+    }
+
+    /// Sets the counts to those of `audit`.
+    pub(crate) fn refresh(&self, audit: &Audit) {
+        let Omitted { rate, queue } = audit.omitted();
+        self.dropped.inner().store(audit.dropped(), Ordering::Relaxed);
+        self.omitted_over_rate.inner().store(rate, Ordering::Relaxed);
+        self.omitted_over_queue.inner().store(queue, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,43 @@
+//! Metrics of the entropy source.
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+
+use super::fault::EntropyFault;
+use crate::metrics::{Label, MetricsRegistry, labelled};
+
+/// Metrics of the entropy source.
+#[derive(Debug)]
+pub(crate) struct EntropyMetrics {
+    /// DRBG instances reseeded.
+    pub(super) reseeds: Counter,
+    failures: Family<Label, Counter>,
+}
+
+impl EntropyMetrics {
+    /// Registers all of them.
+    pub(crate) fn register(registry: &mut MetricsRegistry) -> Self {
+        let failures = registry.family("entropy_failures", "Draws that failed");
+        for cause in EntropyFault::causes() {
+            labelled(&failures, [("cause", cause)]);
+        }
+        Self { reseeds: registry.counter("drbg_reseeds", "DRBG instances reseeded"), failures }
+    }
+
+    /// Counts a draw that failed.
+    pub(super) fn count_failure(&self, fault: &EntropyFault) {
+        labelled(&self.failures, [("cause", fault.cause())]).inc();
+    }
+
+    /// Returns metrics that nothing shows.
+    #[cfg(test)]
+    pub(super) fn unregistered() -> Self {
+        Self::register(&mut MetricsRegistry::new())
+    }
+
+    /// Returns the number of draws that failed like this.
+    #[cfg(test)]
+    pub(super) fn failures(&self, fault: &EntropyFault) -> u64 {
+        labelled(&self.failures, [("cause", fault.cause())]).get()
+    }
+}

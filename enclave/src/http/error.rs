@@ -1,0 +1,21 @@
+//! Why HTTP rejects a request before the service sees it.
+
+use thiserror::Error;
+use transport::limits::MAX_BODY_LENGTH;
+
+/// A rule of HTTP that a request breaks.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum HttpError {
+    /// The body has no Content-Length.
+    #[error("Transfer-Encoding is not supported; send the body with Content-Length")]
+    TransferEncoding,
+    /// Host is missing, or there are several.
+    #[error("a request must have exactly one Host header")]
+    Host,
+    /// Host differs from the authority of the request target.
+    #[error("the Host header must be the authority of the request target")]
+    HostOfTarget,
+    /// The body is longer than the limit.
+    #[error("The request body exceeds {MAX_BODY_LENGTH} bytes.")]
+    BodyTooLong,
+}

@@ -1,0 +1,64 @@
+//! Clients' connections, and the bytes on them.
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+
+use crate::metrics::{Label, MetricsRegistry, labelled};
+
+/// Metrics of clients' connections. Of connections to the admin listener those that are rejected count.
+#[derive(Debug)]
+pub struct ConnectionMetrics {
+    accepted: Counter,
+    open: Gauge,
+    pub(super) refused: RefusedConnections,
+    pub(crate) received_bytes: Counter,
+    pub(crate) sent_bytes: Counter,
+}
+
+/// By why.
+#[derive(Debug)]
+pub(super) struct RefusedConnections {
+    /// Whoever connected is not the parent.
+    pub(crate) peer: Counter,
+    /// It did not begin with the header that it must begin with, or with one that it must not.
+    pub(crate) proxy_header: Counter,
+}
+
+impl ConnectionMetrics {
+    /// Registers all of them.
+    pub(crate) fn register(registry: &mut MetricsRegistry) -> Self {
+        let help = "Connections that were closed before anything was asked on them";
+        let refused: Family<Label, Counter> = registry.family("connections_refused", help);
+        let help = "Bytes received on clients' connections, with those of TLS";
+        let received_bytes = registry.counter("received_bytes", help);
+        let help = "Bytes sent on clients' connections, with those of TLS";
+        Self {
+            accepted: registry.counter("connections", "Clients' connections that were taken on"),
+            open: registry.gauge("connections_open", "Clients' connections that are open"),
+            refused: RefusedConnections {
+                peer: labelled(&refused, [("reason", "peer")]),
+                proxy_header: labelled(&refused, [("reason", "proxy_header")]),
+            },
+            received_bytes,
+            sent_bytes: registry.counter("sent_bytes", help),
+        }
+    }
+
+    /// A client's connection is taken on; it is open until this is dropped.
+    pub(crate) fn open(&self) -> OpenConnection<'_> {
+        self.accepted.inc();
+        self.open.inc();
+        OpenConnection(&self.open)
+    }
+}
+
+/// A connection that is counted as open.
+#[derive(Debug)]
+pub(crate) struct OpenConnection<'a>(&'a Gauge);
+
+impl Drop for OpenConnection<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}

@@ -1,0 +1,24 @@
+//! The form of a document in an answer, as the client asks for it.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hyper::http::request::Parts;
+use hyper::{StatusCode, header};
+
+use super::answer::Answer;
+
+/// Returns an attestation document as `{"attestation_document": BASE64}` if the request accepts JSON,
+/// else as raw bytes.
+pub(crate) fn document_answer(head: &Parts, document: Vec<u8>) -> Answer {
+    if !accepts_json(head) {
+        return Answer::new(StatusCode::OK, "application/octet-stream", document);
+    }
+    let document = STANDARD.encode(document);
+    let body = serde_json::json!({ "attestation_document": document }).to_string();
+    Answer::new(StatusCode::OK, "application/json", body.into_bytes())
+}
+
+fn accepts_json(head: &Parts) -> bool {
+    let accept = head.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    accept.is_some_and(|accept| accept.contains("application/json"))
+}

@@ -1,0 +1,64 @@
+//! Metrics of custom key stores.
+
+use kms_api::ConnectionState;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+
+use crate::metrics::{Label, MetricsRegistry, labelled};
+
+/// Metrics of custom key stores.
+#[derive(Debug)]
+pub(crate) struct KeyStoreMetrics {
+    /// Draws from HSMs.
+    #[cfg_attr(not(feature = "pkcs11"), expect(dead_code, reason = "there are no HSMs"))]
+    pub(crate) draws: KeyStoreDraws,
+    /// Connections to HSMs that failed, or could not be made.
+    #[cfg_attr(not(feature = "pkcs11"), expect(dead_code, reason = "there are no HSMs"))]
+    pub(crate) failures: Counter,
+    states: Family<Label, Gauge>,
+}
+
+/// Draws from HSMs, by how they ended.
+#[derive(Clone, Debug)]
+#[cfg_attr(not(feature = "pkcs11"), expect(dead_code, reason = "there are no HSMs"))]
+pub(crate) struct KeyStoreDraws {
+    pub(crate) granted: Counter,
+    pub(crate) deadline: Counter,
+    pub(crate) full: Counter,
+    pub(crate) failed: Counter,
+}
+
+impl KeyStoreMetrics {
+    /// Registers all of them.
+    pub(crate) fn register(registry: &mut MetricsRegistry) -> Self {
+        let help = "Draws from HSMs, by how they ended";
+        let draws: Family<Label, Counter> = registry.family("key_store_draws", help);
+        let of = |outcome| labelled(&draws, [("outcome", outcome)]);
+        let help = "Connections to HSMs that failed, or could not be made";
+        Self {
+            draws: KeyStoreDraws {
+                granted: of("granted"),
+                deadline: of("deadline"),
+                full: of("full"),
+                failed: of("failed"),
+            },
+            failures: registry.counter("key_store_failures", help),
+            states: registry.family("key_stores", "Custom key stores, by ConnectionState"),
+        }
+    }
+
+    /// Sets the number of key stores in each state.
+    pub(super) fn set_states(&self, counts: [(ConnectionState, usize); 4]) {
+        for (state, count) in counts {
+            let gauge = labelled(&self.states, [("state", state.name())]);
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// Returns metrics that nothing shows.
+    #[cfg(all(test, feature = "pkcs11"))]
+    pub(super) fn unregistered() -> std::sync::Arc<Self> {
+        std::sync::Arc::new(Self::register(&mut MetricsRegistry::new()))
+    }
+}

@@ -1,0 +1,40 @@
+//! Metrics of the KMS operations.
+
+use std::sync::atomic::Ordering;
+
+use attestation::{Familiarity, Trust, Verifier};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+
+use crate::metrics::{Label, MetricsRegistry, labelled};
+
+/// Metrics of the KMS operations.
+#[derive(Debug)]
+pub(crate) struct ApiMetrics {
+    /// Requests for which the crypto pool had no place.
+    pub(super) pool_full: Counter,
+    /// Requests that came while the NSM had not confirmed the time.
+    pub(super) clock_failures: Counter,
+    verified: Family<Label, Counter>,
+}
+
+impl ApiMetrics {
+    /// Registers all of them.
+    pub(crate) fn register(registry: &mut MetricsRegistry) -> Self {
+        let help = "Requests with a Recipient refused because the workers had no place for them";
+        let pool_full = registry.counter("workers_full", help);
+        let help = "Attestation documents verified, and how much of each had been before";
+        let verified = registry.family("documents_verified", help);
+        let help = "Requests refused because the NSM had not confirmed the time";
+        let clock_failures = registry.counter("clock_failures", help);
+        Self { pool_full, clock_failures, verified }
+    }
+
+    /// Sets the numbers of verified documents to those of `verifier`.
+    pub(super) fn set_verified<T: Trust>(&self, verifier: &Verifier<T>) {
+        for familiarity in Familiarity::ALL {
+            let counter = labelled(&self.verified, [("known", familiarity.name())]);
+            counter.inner().store(verifier.verified(familiarity), Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The answer to an admitted GenerateRandom request.
+
+use attestation::cms::{SealError, seal_into, sealed_length};
+use kms_api::GenerateRandomResponse;
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::entropy::{Drawn, Wanted};
+use crate::policy::Admitted;
+
+/// Why an admitted request gets no answer: a fault of the service.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub(crate) enum DeliveryError {
+    /// Something else was drawn than the answer takes.
+    #[error("{drawn} was drawn for an answer that takes {wanted}")]
+    Drawn {
+        /// What was drawn.
+        drawn: Wanted,
+        /// What the answer takes.
+        wanted: Wanted,
+    },
+    /// Sealing failed.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+}
+
+/// Returns the answer's body: sealed if the request came with a document, in the clear if not. Consumes
+/// the admitted request and the drawn bytes, so nothing is delivered twice.
+///
+/// # Errors
+/// If sealing fails, or `drawn` is not exactly what the answer takes; nothing is delivered then.
+pub(super) fn deliver(
+    admitted: Admitted,
+    drawn: Drawn,
+) -> Result<Zeroizing<Vec<u8>>, DeliveryError> {
+    let wrong = DeliveryError::Drawn { drawn: drawn.what(), wanted: admitted.wanted() };
+    let (number_of_bytes, recipient) = admitted.into_parts();
+    let Drawn { random, encryption } = drawn;
+    if random.expose().len() != number_of_bytes.get() {
+        return Err(wrong);
+    }
+    let response = match (recipient, encryption) {
+        (Some(recipient), Some(encryption)) => {
+            let random = random.expose();
+            let length = sealed_length(&recipient, random.len())?;
+            GenerateRandomResponse::ciphertext_for_recipient(length, |envelope| {
+                seal_into(&recipient, random, encryption, envelope)
+            })?
+        }
+        (None, None) => GenerateRandomResponse::plaintext(random.expose()),
+        (Some(_), None) | (None, Some(_)) => return Err(wrong),
+    };
+    Ok(Zeroizing::new(response))
+}
+
+#[cfg(test)]
+mod tests {
+    use attestation::cms::ContentEncryption;
+    use attestation::crypto::CryptoError;
+    use attestation::time::UnixMillis;
+    use kms_api::GenerateRandom;
+
+    use super::*;
+    use crate::auth::Caller;
+    use crate::entropy::RandomBytes;
+    use crate::policy::{Asker, Plaintext, Policy, RecipientPolicy, Request};
+    use crate::request::Channel;
+
+    /// A request for three bytes in the clear.
+    fn admitted() -> Admitted {
+        let parsed = GenerateRandom::parse(br#"{"NumberOfBytes":3}"#).unwrap();
+        let (Request::Plain(request), None) = Request::new(parsed).unwrap() else {
+            panic!("it has no Recipient and names no key store");
+        };
+        let plaintext = Plaintext::Always;
+        let policy = Policy::new(RecipientPolicy { plaintext, ..RecipientPolicy::default() });
+        let (caller, now) = (Caller::anyone(), UnixMillis::new(0));
+        let asker = Asker { caller: &caller, now, channel: Channel::Plain, source_ip: None };
+        policy.admit_plain(&asker, request).unwrap()
+    }
+
+    #[test]
+    fn delivers_nothing_but_what_was_asked_for() {
+        let deliver = |number_of_bytes: usize, sealed: bool| {
+            let random = RandomBytes::new(Zeroizing::new(vec![0; number_of_bytes]));
+            let draw = || ContentEncryption::draw(|_| Ok::<_, CryptoError>(())).unwrap();
+            deliver(admitted(), Drawn { random, encryption: sealed.then(draw) })
+        };
+        assert_eq!(*deliver(3, false).unwrap(), br#"{"Plaintext":"AAAA"}"#);
+        let wanted = Wanted { number_of_bytes: 3, sealed: false };
+        for (number_of_bytes, sealed) in [(0, false), (2, false), (4, false), (3, true)] {
+            let drawn = Wanted { number_of_bytes, sealed };
+            let error = DeliveryError::Drawn { drawn, wanted };
+            assert_eq!(deliver(number_of_bytes, sealed), Err(error));
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The registry of all metrics.
+
+use std::fmt;
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeMetric, text};
+use prometheus_client::metrics::TypedMetric;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Metric, Registry};
+
+/// The media type of [`MetricsRegistry::encode`].
+pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The prefix of each name.
+const PREFIX: &str = "attested_random";
+
+/// One label and its value.
+pub(crate) type Label = [(&'static str, &'static str); 1];
+
+/// All metrics of one service.
+pub(crate) struct MetricsRegistry(Registry);
+
+impl MetricsRegistry {
+    /// Returns a registry that holds the version of this build and nothing else.
+    pub(crate) fn new() -> Self {
+        let mut this = Self(Registry::with_prefix(PREFIX));
+        let build: Family<Label, Gauge> = this.family("build_info", "1, and what was built");
+        labelled(&build, [("version", env!("CARGO_PKG_VERSION"))]).set(1);
+        this
+    }
+
+    /// Registers a counter.
+    pub(crate) fn counter(&mut self, name: &str, help: &str) -> Counter {
+        self.metric(name, help)
+    }
+
+    /// Registers a gauge.
+    pub(crate) fn gauge(&mut self, name: &str, help: &str) -> Gauge {
+        self.metric(name, help)
+    }
+
+    /// Registers metrics that differ in their labels.
+    pub(crate) fn family<S, M>(&mut self, name: &str, help: &str) -> Family<S, M>
+    where
+        S: Clone + std::hash::Hash + Eq + EncodeLabelSet + fmt::Debug + Send + Sync + 'static,
+        M: Default + EncodeMetric + TypedMetric + fmt::Debug + Send + Sync + 'static,
+    {
+        self.metric(name, help)
+    }
+
+    /// Returns all metrics as text.
+    ///
+    /// # Errors
+    /// Writing to a string gives none.
+    pub(crate) fn encode(&self) -> Result<String, fmt::Error> {
+        let mut encoded = String::new();
+        text::encode(&mut encoded, &self.0)?;
+        Ok(encoded)
+    }
+
+    fn metric<M: Clone + Default + Metric>(&mut self, name: &str, help: &str) -> M {
+        let metric = M::default();
+        self.0.register(name, help, metric.clone());
+        metric
+    }
+}
+
+impl fmt::Debug for MetricsRegistry {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("MetricsRegistry(..)")
+    }
+}
+
+/// Returns the metric of `family` with `labels`, which from then on is shown.
+pub(crate) fn labelled<S, M>(family: &Family<S, M>, labels: S) -> M
+where
+    S: Clone + std::hash::Hash + Eq,
+    M: Clone + Default,
+{
+    family.get_or_create(&labels).clone()
+}

@@ -1,0 +1,157 @@
+//! Metrics of the NSM: its calls, blocks and faults, and the clock that it anchors.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+
+use super::fault::NsmFault;
+use crate::clock::Anchoring;
+use crate::metrics::{Histogram, Label, MetricsRegistry, labelled};
+
+/// Metrics of the NSM.
+#[derive(Debug)]
+pub(crate) struct NsmMetrics {
+    pub(crate) calls: NsmCalls,
+    pub(super) blocks: BlocksTaken,
+    faults: Family<Label, Counter>,
+    stock: Gauge,
+    expired: Counter,
+    clock_disagreements: Counter,
+    clock_offset: Gauge,
+}
+
+/// Calls, by request.
+#[derive(Debug)]
+pub(crate) struct NsmCalls {
+    pub(crate) get_random: NsmCall,
+    pub(crate) attestation: NsmCall,
+    pub(super) describe_pcr: NsmCall,
+    pub(super) extend_pcr: NsmCall,
+    pub(super) lock_pcr: NsmCall,
+}
+
+/// Calls of one request.
+#[derive(Debug)]
+pub(crate) struct NsmCall {
+    calls: Counter,
+    duration: Histogram,
+}
+
+/// Blocks handed to requests.
+#[derive(Debug)]
+pub(super) struct BlocksTaken {
+    /// Blocks that were kept ready.
+    pub(super) ready: Counter,
+    /// Blocks that a request waited for.
+    pub(super) waited: Counter,
+}
+
+impl NsmMetrics {
+    /// Registers all of them.
+    pub(crate) fn register(registry: &mut MetricsRegistry) -> Self {
+        let calls = NsmCalls::register(registry);
+        let help = "Blocks of the NSM taken, and whether they were ready";
+        let blocks: Family<Label, Counter> = registry.family("blocks", help);
+        let faults = registry.family("nsm_faults", "Faults of the NSM");
+        for cause in NsmFault::CAUSES.into_iter().chain(NsmFault::CAUSES_OF_THE_CLOCK) {
+            labelled(&faults, [("cause", cause)]);
+        }
+        let help = "Blocks of the NSM that grew too old to be used";
+        let expired = registry.counter("blocks_expired", help);
+        let help = "Anchorings at which the system's clock was over 2 s from the NSM's time";
+        let clock_disagreements = registry.counter("clock_disagreements", help);
+        let help = "The system's clock minus the NSM's time in milliseconds, when last compared";
+        let clock_offset = registry.gauge("clock_offset_milliseconds", help);
+        let stock = registry.gauge("blocks_ready", "Blocks of the NSM kept ready");
+        let blocks = BlocksTaken {
+            ready: labelled(&blocks, [("source", "ready")]),
+            waited: labelled(&blocks, [("source", "waited")]),
+        };
+        Self { calls, blocks, faults, stock, expired, clock_disagreements, clock_offset }
+    }
+
+    /// Counts a fault of the NSM.
+    pub(super) fn count_fault(&self, fault: &NsmFault) {
+        labelled(&self.faults, [("cause", fault.cause())]).inc();
+    }
+
+    /// Counts that the clock was anchored.
+    pub(super) fn count_anchoring(&self, anchoring: &Anchoring) {
+        self.clock_offset.set(anchoring.offset_ms);
+        if anchoring.disagrees() {
+            self.clock_disagreements.inc();
+        }
+    }
+
+    /// Sets the number of blocks that are ready, and of those that grew too old so far.
+    pub(super) fn set_stock(&self, ready: usize, expired: u64) {
+        self.stock.set(i64::try_from(ready).unwrap_or(i64::MAX));
+        self.expired.inner().store(expired, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+impl NsmMetrics {
+    /// Returns metrics that nothing shows.
+    pub(crate) fn unregistered() -> std::sync::Arc<Self> {
+        std::sync::Arc::new(Self::register(&mut MetricsRegistry::new()))
+    }
+
+    /// Returns the number of anchorings at which the system's clock was wrong.
+    pub(super) fn clock_disagreements(&self) -> u64 {
+        self.clock_disagreements.get()
+    }
+
+    /// Returns the number of faults like this.
+    pub(super) fn faults(&self, fault: &NsmFault) -> u64 {
+        labelled(&self.faults, [("cause", fault.cause())]).get()
+    }
+}
+
+impl NsmCalls {
+    fn register(registry: &mut MetricsRegistry) -> Self {
+        let calls: Family<Label, Counter> = registry.family("nsm_calls", "Calls made to the NSM");
+        let help = "How long the NSM took over each call that has returned";
+        let durations: Family<Label, Histogram> =
+            registry.family("nsm_call_duration_seconds", help);
+        let of = |request| NsmCall {
+            calls: labelled(&calls, [("request", request)]),
+            duration: labelled(&durations, [("request", request)]),
+        };
+        Self {
+            get_random: of("GetRandom"),
+            attestation: of("Attestation"),
+            describe_pcr: of("DescribePCR"),
+            extend_pcr: of("ExtendPCR"),
+            lock_pcr: of("LockPCR"),
+        }
+    }
+}
+
+impl NsmCall {
+    /// Counts a call that is made.
+    pub(super) fn begin(&self) {
+        self.calls.inc();
+    }
+
+    /// Counts a call that has returned.
+    pub(super) fn end(&self, took: Duration) {
+        self.duration.observe(took);
+    }
+}
+
+#[cfg(test)]
+impl NsmCall {
+    /// Returns the number of calls that were made.
+    pub(crate) fn get(&self) -> u64 {
+        self.calls.get()
+    }
+
+    /// Returns the number of calls that have returned.
+    pub(super) fn returned(&self) -> u64 {
+        self.duration.count()
+    }
+}

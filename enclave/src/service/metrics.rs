@@ -1,0 +1,73 @@
+//! All metrics of a service, and those that belong to no subsystem.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+
+use crate::attestation_endpoint::AttestationRequests;
+use crate::audit::AuditMetrics;
+use crate::entropy::EntropyMetrics;
+use crate::http::ConnectionMetrics;
+use crate::key_store::KeyStoreMetrics;
+use crate::kms::ApiMetrics;
+use crate::metrics::MetricsRegistry;
+use crate::nsm::NsmMetrics;
+use crate::process;
+use crate::request_log::RequestMetrics;
+use crate::tls::TlsHandshakes;
+
+/// The metrics of each subsystem, before they are handed to it.
+pub(super) struct SubsystemMetrics {
+    pub(super) requests: RequestMetrics,
+    pub(super) api: ApiMetrics,
+    pub(super) audit: AuditMetrics,
+    pub(super) attestation_requests: AttestationRequests,
+    pub(super) connections: ConnectionMetrics,
+    pub(super) nsm: Arc<NsmMetrics>,
+    pub(super) entropy: EntropyMetrics,
+    pub(super) tls_handshakes: TlsHandshakes,
+    pub(super) key_stores: Arc<KeyStoreMetrics>,
+}
+
+/// The registry of all metrics, and the metrics that belong to no subsystem.
+#[derive(Debug)]
+pub(super) struct ServiceMetrics {
+    registry: MetricsRegistry,
+    ready: Gauge,
+    log_dropped: Counter,
+}
+
+/// Registers the metrics of a service.
+pub(super) fn register() -> (ServiceMetrics, SubsystemMetrics) {
+    let mut registry = MetricsRegistry::new();
+    let subsystems = SubsystemMetrics {
+        requests: RequestMetrics::register(&mut registry),
+        api: ApiMetrics::register(&mut registry),
+        audit: AuditMetrics::register(&mut registry),
+        attestation_requests: AttestationRequests::register(&mut registry),
+        connections: ConnectionMetrics::register(&mut registry),
+        nsm: Arc::new(NsmMetrics::register(&mut registry)),
+        entropy: EntropyMetrics::register(&mut registry),
+        tls_handshakes: TlsHandshakes::register(&mut registry),
+        key_stores: Arc::new(KeyStoreMetrics::register(&mut registry)),
+    };
+    let help = "Lines of the log that were dropped because nobody took them fast enough";
+    let log_dropped = registry.counter("log_dropped", help);
+    let ready = registry.gauge("ready", "1 if /readyz says ready, else 0");
+    (ServiceMetrics { registry, ready, log_dropped }, subsystems)
+}
+
+impl ServiceMetrics {
+    /// Returns all metrics as text.
+    ///
+    /// # Errors
+    /// Writing to a string gives none.
+    pub(super) fn encode(&self, is_ready: bool) -> Result<String, fmt::Error> {
+        self.ready.set(is_ready.into());
+        self.log_dropped.inner().store(process::log_dropped(), Ordering::Relaxed);
+        self.registry.encode()
+    }
+}

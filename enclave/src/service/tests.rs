@@ -1,0 +1,129 @@
+use std::sync::Arc;
+
+use super::*;
+use crate::clock::Pauses;
+use crate::platform::fake::{self, FakePlatform};
+use crate::request::{Channel, ConnectionKey, RequestId};
+use http_body_util::BodyExt;
+use hyper::Request;
+
+async fn ask(service: &Service<FakePlatform>, method: Method, path: &str) -> (u16, String) {
+    ask_for(service, method, path, r#"{"NumberOfBytes":1}"#).await
+}
+
+async fn ask_for(
+    service: &Service<FakePlatform>,
+    method: Method,
+    path: &str,
+    body: &str,
+) -> (u16, String) {
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("content-type", "application/x-amz-json-1.1")
+        .header("x-amz-target", "TrentService.GenerateRandom");
+    let (head, ()) = request.body(()).unwrap().into_parts();
+    let id = RequestId::random();
+    let (channel, body) = (Channel::Plain, body.as_bytes());
+    let received = Received {
+        id,
+        connection: ConnectionKey::new(0, None),
+        channel,
+        source: None,
+        head: &head,
+        body,
+    };
+    let answer = service.answer(received).await;
+    let response = answer.into_response(id, service.now());
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+/// Waits until `/readyz` says so.
+async fn becomes(service: &Service<FakePlatform>, status: u16, text: &str) {
+    let told = async {
+        while ask(service, Method::GET, "/readyz").await != (status, text.to_owned()) {
+            tokio::task::yield_now().await;
+        }
+    };
+    let bound = std::time::Duration::from_secs(60);
+    tokio::time::timeout(bound, told).await.unwrap_or_else(|_| panic!("never {text}"));
+}
+
+#[tokio::test]
+async fn answers_nobody_by_a_time_that_the_nsm_has_not_confirmed() {
+    for (expired, why) in [(true, "for over 60s"), (false, "since this process was paused")] {
+        let service = fake::service_that_loses_the_time().await;
+        assert_eq!(ask(&service, Method::POST, "/").await.0, 200);
+        match expired {
+            true => service.api.clock.expire(),
+            false => Pauses::of_process().make_up(),
+        }
+        let (status, body) = ask(&service, Method::POST, "/").await;
+        assert!(status == 500 && body.contains("KMSInternalException"), "{body}");
+        let unready = format!("not ready: the NSM has not confirmed the time {why}\n");
+        becomes(&service, 503, &unready).await;
+        let (_, metrics) = ask(&service, Method::GET, "/metrics").await;
+        let counted = "attested_random_clock_failures_total 1";
+        assert!(metrics.lines().any(|line| line == counted), "{metrics}");
+    }
+}
+
+#[tokio::test]
+async fn answers_after_a_pause_once_the_nsm_has_confirmed_the_time() {
+    let service = fake::service().await;
+    let confirmed = service.api.generator.entropy.nsm().metrics().calls.attestation.get();
+    Pauses::of_process().make_up();
+    assert_eq!(ask(&service, Method::POST, "/").await.0, 200);
+    assert_eq!(
+        service.api.generator.entropy.nsm().metrics().calls.attestation.get(),
+        confirmed + 1
+    );
+    becomes(&service, 200, "ready\n").await;
+    let (_, metrics) = ask(&service, Method::GET, "/metrics").await;
+    let counted = "attested_random_clock_failures_total 0";
+    assert!(metrics.lines().any(|line| line == counted), "{metrics}");
+}
+
+#[cfg(feature = "simulator")]
+#[tokio::test]
+async fn who_finds_no_worker_is_throttled_at_once_and_who_needs_none_is_answered() {
+    use std::future::pending;
+
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use simulator::Forgery;
+
+    let service = Arc::new(fake::service().await);
+    let document = STANDARD.encode(Forgery::new(4, service.now()).unwrap().sign().unwrap());
+    let attested = format!(
+        r#"{{"NumberOfBytes":1,"Recipient":{{"KeyEncryptionAlgorithm":"RSAES_OAEP_SHA_256",
+            "AttestationDocument":"{document}"}}}}"#
+    );
+    // Under another root than the service's: so far it comes, if a worker has it.
+    let untrusted = ask_for(&service, Method::POST, "/", &attested).await.1;
+    assert!(untrusted.contains("trust anchor"), "{untrusted}");
+
+    let places = service.api.crypto_pool.free_places();
+    let mut works = tokio::task::JoinSet::new();
+    for _ in 0..places {
+        let service = Arc::clone(&service);
+        works.spawn(async move { service.api.crypto_pool.run(pending::<()>()).await });
+    }
+    while !service.api.crypto_pool.is_full() {
+        tokio::task::yield_now().await;
+    }
+    let (status, body) = ask_for(&service, Method::POST, "/", &attested).await;
+    assert!(status == 400 && body.contains(r#""__type":"ThrottlingException""#), "{body}");
+    assert_eq!(ask(&service, Method::POST, "/").await.0, 200);
+    let (_, metrics) = ask(&service, Method::GET, "/metrics").await;
+    let counted = "attested_random_workers_full_total 1";
+    assert!(metrics.lines().any(|line| line == counted), "{metrics}");
+
+    works.shutdown().await;
+    while service.api.crypto_pool.is_full() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(ask_for(&service, Method::POST, "/", &attested).await.1, untrusted);
+}

@@ -1,0 +1,45 @@
+//! Metrics of TLS handshakes.
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+
+use crate::metrics::{Label, MetricsRegistry, labelled};
+
+/// TLS handshakes, by how they ended.
+#[derive(Clone, Debug)]
+pub(crate) struct TlsHandshakes {
+    pub(crate) full: Counter,
+    pub(crate) resumed: Counter,
+    /// The client sent the alert `unknown_ca`.
+    pub(crate) unknown_ca: Counter,
+    /// The client sent the alert `bad_certificate`.
+    pub(crate) bad_certificate: Counter,
+    /// The client sent another alert.
+    pub(crate) other_alert: Counter,
+    /// The client closed without an alert.
+    pub(crate) closed: Counter,
+    /// The service refused: the client broke the protocol, or had nothing in common with it.
+    pub(crate) failed: Counter,
+    pub(crate) late: Counter,
+    pub(crate) gave_way: Counter,
+}
+
+impl TlsHandshakes {
+    /// Registers all of them.
+    pub(crate) fn register(registry: &mut MetricsRegistry) -> Self {
+        let help = "TLS handshakes, by how they ended";
+        let handshakes: Family<Label, Counter> = registry.family("tls_handshakes", help);
+        let of = |outcome| labelled(&handshakes, [("outcome", outcome)]);
+        Self {
+            full: of("full"),
+            resumed: of("resumed"),
+            unknown_ca: of("unknown_ca"),
+            bad_certificate: of("bad_certificate"),
+            other_alert: of("other_alert"),
+            closed: of("closed"),
+            failed: of("failed"),
+            late: of("late"),
+            gave_way: of("gave_way"),
+        }
+    }
+}
