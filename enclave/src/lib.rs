@@ -3,7 +3,7 @@
 //! One request, and where each step is taken:
 //!
 //! 1. [`http`] reads it, within bounds.
-//! 2. [`auth`] finds out who calls, over the request as it came; [`throttle`] whether they may now.
+//! 2. [`auth`] finds out who calls, over the request as it came; `throttle` whether they may now.
 //! 3. [`kms`] parses the operation, and with it the recipient's attestation document.
 //! 4. The document is verified: [`attestation`]. This and the next three are done by workers,
 //!    threads of their own, where there is a document.
@@ -44,8 +44,9 @@ pub mod principal;
 mod process;
 pub mod request;
 mod request_log;
+pub mod rate;
 mod service;
-pub mod throttle;
+mod throttle;
 pub mod tls;
 
 pub use key_store::{KeyStoreError, KeyStoreErrorReason};

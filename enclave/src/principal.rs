@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use crate::iam::Policy;
-use crate::throttle::Rate;
+use crate::rate::Rate;
 
 /// As much as an ARN may be long: <https://docs.aws.amazon.com/IAM/latest/APIReference/API_User.html>.
 const MAX_ARN_LENGTH: usize = 2048;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use transport::lines::QUEUE_LENGTH;
 
-use crate::throttle::Rate;
+use crate::rate::Rate;
 
 /// Limits on the records of unauthenticated callers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

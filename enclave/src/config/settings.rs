@@ -25,7 +25,8 @@ use crate::measurement::Measured;
 use crate::platform::PlatformSettings;
 use crate::policy::{Measurement, Plaintext, Policy, RecipientPolicy};
 use crate::principal::Principal;
-use crate::throttle::{Rate, Throttle};
+use crate::rate::Rate;
+use crate::throttle::Throttle;
 use crate::tls::TlsSettings;
 
 /// Where a service stands, and so what it is to do where its configuration is silent.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use kms_api::ErrorType;
 
-use crate::throttle::Rate;
+use crate::rate::Rate;
 
 /// Lines a second about unauthenticated callers for each type of error, and twice that in a burst. By
 /// type, so that a flood of requests without a signature does not hide the client with an old secret.

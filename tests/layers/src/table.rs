@@ -23,6 +23,7 @@ pub const TABLE: &[Entry] = &[
             &["principal", "metrics"],
             &[
                 "iam",
+                "rate",
                 "request",
                 "log_channel",
                 "clock",
