@@ -1,11 +1,10 @@
 //! The Authorization header of Signature Version 4, read strictly.
 
-use std::fmt;
-
 use attestation::crypto::SHA_256_LENGTH;
 use hyper::http::HeaderValue;
 
 use super::error::IncompleteSignature;
+use super::parameter::Parameter;
 
 pub(super) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
@@ -29,27 +28,6 @@ pub(super) struct Scope<'a> {
     pub(super) region: &'a str,
     pub(super) service: &'a str,
     pub(super) terminator: &'a str,
-}
-
-/// A parameter of the Authorization header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Parameter {
-    /// Who signed, and for what.
-    Credential,
-    /// Which headers are signed.
-    SignedHeaders,
-    /// The signature.
-    Signature,
-}
-
-impl fmt::Display for Parameter {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Credential => "Credential",
-            Self::SignedHeaders => "SignedHeaders",
-            Self::Signature => "Signature",
-        })
-    }
 }
 
 impl<'a> Authorization<'a> {

@@ -8,8 +8,10 @@ use attestation::time::UnixMillis;
 use zeroize::Zeroizing;
 
 use super::secret::Secret;
-use super::sigv4::{SERVICE, TERMINATOR};
 use crate::principal::Principal;
+
+pub(super) const SERVICE: &str = "kms";
+pub(super) const TERMINATOR: &str = "aws4_request";
 
 /// What proves a principal.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use hyper::header::HeaderName;
 use kms_api::ErrorType;
 use thiserror::Error;
 
-use super::authorization::Parameter;
+use super::parameter::Parameter;
 
 /// Why a request proves no caller.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]

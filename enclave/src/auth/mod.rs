@@ -30,19 +30,24 @@
 //! queries, takes the first of two headers and the last of two parameters, has the errors of STS
 //! and not of KMS, repeats the credential in them, and traces the signature it expected.
 
+mod authenticator;
 mod authorization;
 mod caller;
 mod canonical;
 mod credential;
 mod error;
+mod headers;
+mod parameter;
 mod secret;
 mod sigv4;
 #[cfg(test)]
 mod tests;
 
-pub use authorization::{Parameter, is_access_key_id};
-pub use caller::{Authenticator, Caller};
+pub use authenticator::Authenticator;
+pub use authorization::is_access_key_id;
+pub use caller::Caller;
 pub use credential::Credential;
 pub use error::{AuthenticationError, IncompleteSignature, InvalidSignature, ScopeDate};
+pub use parameter::Parameter;
 pub use secret::Secret;
 pub use sigv4::{DuplicateAccessKey, SigV4};

@@ -1,42 +1,26 @@
 //! The verification: see the module's head for what it establishes, in which order.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use attestation::crypto::{SHA_256_LENGTH, constant_time_eq};
 use attestation::time::UnixMillis;
-use hyper::header::{AUTHORIZATION, DATE, HOST, HeaderName, HeaderValue};
+use hyper::header::AUTHORIZATION;
 use hyper::http::request::Parts;
-use kms_api::TARGET_HEADER;
 use thiserror::Error;
 
 use super::authorization::{
-    ALGORITHM, Authorization, MAX_ACCESS_KEY_ID_LENGTH, Scope, SignedHeaders, claimed_access_key_id,
+    ALGORITHM, Authorization, MAX_ACCESS_KEY_ID_LENGTH, Scope, claimed_access_key_id,
 };
 use super::caller::Proven;
 use super::canonical;
-use super::credential::{Credential, SigningKeys};
-use super::error::{AuthenticationError, IncompleteSignature, InvalidSignature, ScopeDate};
+use super::credential::{Credential, SERVICE, SigningKeys, TERMINATOR};
+use super::error::{AuthenticationError, InvalidSignature, ScopeDate};
+use super::headers::{SignedAt, X_AMZ_SECURITY_TOKEN, authorization, check_headers};
 use super::secret::Secret;
-
-pub(super) const SERVICE: &str = "kms";
-pub(super) const TERMINATOR: &str = "aws4_request";
 
 /// Maximum distance of the signing time from now, in seconds. The texts of the errors repeat it.
 const WINDOW_SECS: u64 = 300;
-
-const CONTENT_TYPE: &str = "content-type";
-const X_AMZ_CONTENT_SHA256: &str = "x-amz-content-sha256";
-const X_AMZ_SECURITY_TOKEN: &str = "x-amz-security-token";
-const X_AMZ_DATE: HeaderName = HeaderName::from_static("x-amz-date");
-
-/// Headers of AWS, every one of which must be signed if it is sent.
-const AWS_PREFIX: &str = "x-amz-";
-
-/// Two of them could mean one thing to us and another to whoever else reads the request.
-const SENT_ONCE: [&str; 6] =
-    ["host", "x-amz-date", TARGET_HEADER, CONTENT_TYPE, X_AMZ_SECURITY_TOKEN, X_AMZ_CONTENT_SHA256];
 
 /// Verifies signatures of requests to KMS in one region by known credentials.
 #[derive(Debug)]
@@ -229,81 +213,6 @@ impl Credential {
             principal: Arc::clone(&self.principal),
         })
     }
-}
-
-/// The signing time: X-Amz-Date, or Date where there is no X-Amz-Date.
-struct SignedAt<'a> {
-    moment: UnixMillis,
-    /// YYYYMMDDTHHMMSSZ: the string to sign has this form, whatever form the Date header has.
-    text: Cow<'a, str>,
-}
-
-impl<'a> SignedAt<'a> {
-    /// Parses X-Amz-Date, which has one form.
-    fn parse(value: &'a HeaderValue) -> Result<Self, IncompleteSignature> {
-        let text = value.to_str().map_err(|_| IncompleteSignature::DateForm)?;
-        let moment = UnixMillis::from_basic_iso8601(text).ok_or(IncompleteSignature::DateForm)?;
-        Ok(Self { moment, text: Cow::Borrowed(text) })
-    }
-
-    /// Parses Date: an HTTP date, or the form of X-Amz-Date, which AWS's documentation asks for
-    /// ("Handling dates in Signature Version 4"). AWS's test suite signs HTTP dates.
-    fn parse_http(value: &'a HeaderValue) -> Result<Self, IncompleteSignature> {
-        let text = value.to_str().map_err(|_| IncompleteSignature::HttpDateForm)?;
-        if let Some(moment) = UnixMillis::from_basic_iso8601(text) {
-            return Ok(Self { moment, text: Cow::Borrowed(text) });
-        }
-        let moment = UnixMillis::from_http_date(text).ok_or(IncompleteSignature::HttpDateForm)?;
-        Ok(Self { moment, text: Cow::Owned(moment.basic_iso8601().to_string()) })
-    }
-
-    /// Returns YYYYMMDD, as the scope has it.
-    fn day(&self) -> &str {
-        self.text.split('T').next().unwrap_or_default()
-    }
-}
-
-/// The one Authorization header of a request that has no query.
-fn authorization(head: &Parts) -> Result<&HeaderValue, AuthenticationError> {
-    // First, so that who presigned learns why there is nothing else to look at.
-    if head.uri.query().is_some() {
-        return Err(IncompleteSignature::Query.into());
-    }
-    let mut values = head.headers.get_all(AUTHORIZATION).iter();
-    match (values.next(), values.next()) {
-        (Some(value), None) => Ok(value),
-        (None, _) => Err(AuthenticationError::MissingAuthenticationToken),
-        (Some(_), Some(_)) => Err(IncompleteSignature::SeveralAuthorizations.into()),
-    }
-}
-
-/// Checks that the headers that matter are there once, and that host, the date and all headers of
-/// AWS are signed. Returns the signing time.
-fn check_headers<'a>(
-    head: &'a Parts,
-    signed: &SignedHeaders<'_>,
-) -> Result<SignedAt<'a>, IncompleteSignature> {
-    let headers = &head.headers;
-    let is_repeated = |name: &&'static str| headers.get_all(*name).iter().count() > 1;
-    if let Some(name) = SENT_ONCE.into_iter().find(is_repeated) {
-        return Err(IncompleteSignature::DuplicateHeader { name });
-    }
-    let (date_name, date) = match headers.get(X_AMZ_DATE) {
-        Some(date) => (X_AMZ_DATE, date),
-        None => (DATE, headers.get(DATE).ok_or(IncompleteSignature::MissingDate)?),
-    };
-    let of_aws = headers.keys().filter(|name| name.as_str().starts_with(AWS_PREFIX));
-    let mut required = [&HOST, &date_name].into_iter().chain(of_aws);
-    if let Some(name) = required.find(|name| !signed.contains(name.as_str())) {
-        return Err(IncompleteSignature::HeaderNotSigned { name: name.clone() });
-    }
-    if date_name == X_AMZ_DATE {
-        return SignedAt::parse(date);
-    }
-    if is_repeated(&"date") {
-        return Err(IncompleteSignature::DuplicateHeader { name: "date" });
-    }
-    SignedAt::parse_http(date)
 }
 
 /// Five minutes either way, to the second.

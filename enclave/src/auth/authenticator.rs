@@ -1,0 +1,44 @@
+//! The ways to authenticate callers.
+
+use attestation::time::UnixMillis;
+use hyper::http::request::Parts;
+
+use super::caller::Caller;
+use super::error::AuthenticationError;
+use super::sigv4::SigV4;
+
+/// How it is found out who calls.
+#[derive(Debug)]
+pub enum Authenticator {
+    /// It is not: everybody is let in.
+    None,
+    /// By a signature with a known credential.
+    SigV4(SigV4),
+}
+
+impl Authenticator {
+    /// Finds out who calls, over the request as it was received.
+    ///
+    /// # Errors
+    /// If it is somebody who must prove it, and has not.
+    pub fn authenticate(
+        &self,
+        head: &Parts,
+        body: &[u8],
+        now: UnixMillis,
+    ) -> Result<Caller, AuthenticationError> {
+        match self {
+            Self::None => Ok(Caller(None)),
+            Self::SigV4(sigv4) => Ok(Caller(Some(sigv4.authenticate(head, body, now)?))),
+        }
+    }
+
+    /// Returns the access key id that a request claims, for the log: see
+    /// [`SigV4::claimed_access_key_id`].
+    pub(crate) fn claimed_access_key_id(&self, head: &Parts) -> Option<String> {
+        match self {
+            Self::None => None,
+            Self::SigV4(sigv4) => sigv4.claimed_access_key_id(head),
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! The parameters of the Authorization header.
+
+use std::fmt;
+
+/// A parameter of the Authorization header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parameter {
+    /// Who signed, and for what.
+    Credential,
+    /// Which headers are signed.
+    SignedHeaders,
+    /// The signature.
+    Signature,
+}
+
+impl fmt::Display for Parameter {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Credential => "Credential",
+            Self::SignedHeaders => "SignedHeaders",
+            Self::Signature => "Signature",
+        })
+    }
+}
