@@ -39,7 +39,8 @@ async fn run(arguments: EnclaveArguments, place: Place) -> Result<(), Box<dyn Er
     let entrance = Entrance { parent_cid: Some(place.parent_cid), proxy_protocol };
     let settings = config.settings(Posture::Production)?.through(entrance);
     let nsm = NsmDevice::open()?;
-    egress::open(&settings, place.parent_cid).await?;
-    let service = Service::start(Nitro, nsm, anchors, settings, place.audit(&server)?).await?;
-    http::listen_and_serve("enclave", &server, service).await
+    egress::open(settings.egress(), place.parent_cid).await?;
+    let service =
+        Service::start(Nitro, nsm, anchors, settings, place.audit(server.log_to.as_ref())?).await?;
+    http::listen_and_serve("enclave", &server.listeners, service).await
 }

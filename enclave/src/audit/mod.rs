@@ -17,6 +17,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use transport::Endpoint;
 use transport::limits::FLUSH_TIMEOUT;
 use transport::lines::{Line, Lines};
 
@@ -25,7 +26,6 @@ pub(crate) use self::record::Recipient;
 pub use self::record::Record;
 use self::unauthenticated::{Budget, Omissions};
 pub(crate) use self::unauthenticated::{Omitted, UnauthenticatedLimits};
-use crate::config::Server;
 use crate::log_channel::LogChannel;
 
 /// Where records go.
@@ -84,12 +84,12 @@ impl Audit {
         self
     }
 
-    /// To where `server` has its log go, else to standard output.
+    /// Returns a trail that goes to `log_to`, as the log does, or else to standard output.
     ///
     /// # Errors
     /// If there is no thread to be had.
-    pub fn of(server: &Server) -> io::Result<Self> {
-        match &server.log_to {
+    pub fn of(log_to: Option<&Endpoint>) -> io::Result<Self> {
+        match log_to {
             // The log's own channel says on stderr that nobody takes its lines.
             Some(endpoint) => Self::to(LogChannel::new(endpoint.clone(), drop)),
             None => Self::to(io::stdout()),

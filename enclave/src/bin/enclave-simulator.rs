@@ -60,7 +60,7 @@ async fn run(arguments: SimulatorArguments) -> Result<(), Box<dyn std::error::Er
     }
     let nsm = SimulatedNsm::under(conditions, Arc::clone(&world));
     let platform = Simulated::new(world, SystemClock, nsm.readiness());
-    let audit = Audit::of(&server)?;
+    let audit = Audit::of(server.log_to.as_ref())?;
     let service = Service::start(platform, nsm, anchors, settings, audit).await?;
-    enclave::http::listen_and_serve("enclave-simulator", &server, service).await
+    enclave::http::listen_and_serve("enclave-simulator", &server.listeners, service).await
 }

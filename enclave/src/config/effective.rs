@@ -16,6 +16,7 @@ use super::platform::RESEED_REQUESTS;
 use super::settings::Posture;
 use super::{Config, ConfigError, Server, files};
 use crate::audit::UnauthenticatedLimits;
+use crate::http::Listeners;
 use crate::nsm::NsmSettings;
 use crate::platform::PlatformSettings;
 
@@ -123,7 +124,8 @@ impl Config {
 }
 
 fn server_table(server: &Server) -> Table {
-    let Server { listen, admin_listen, proxy_protocol, log_to, log_format, log_level } = server;
+    let Server { listeners, proxy_protocol, log_to, log_format, log_level } = server;
+    let Listeners { clients: listen, admin: admin_listen } = listeners;
     let text = |value: &dyn ToString| Value::String(value.to_string());
     let mut table = Table::new();
     let mut insert = |key: &str, value| table.insert(key.to_owned(), value);

@@ -12,15 +12,14 @@ use transport::logging::{Format, Level};
 
 use super::arguments::Arguments;
 use super::error::ConfigError;
+use crate::http::Listeners;
 use crate::log_channel;
 
 /// How the process is reached, and where it logs.
 #[derive(Clone, Debug)]
 pub struct Server {
-    /// Where clients connect.
-    pub listen: Endpoint,
-    /// Where those who watch do, if anywhere.
-    pub admin_listen: Option<Endpoint>,
+    /// The endpoints that the service listens on.
+    pub listeners: Listeners,
     /// Whether clients' connections begin with a PROXY header.
     pub proxy_protocol: bool,
     /// Where the log and audit records go, in place of stderr and stdout.
@@ -51,8 +50,10 @@ impl ServerTable {
             return Err(ConfigError::LogTo(reason));
         }
         Ok(Server {
-            listen,
-            admin_listen: or(&arguments.admin_listen, &self.admin_listen),
+            listeners: Listeners {
+                clients: listen,
+                admin: or(&arguments.admin_listen, &self.admin_listen),
+            },
             proxy_protocol: arguments.proxy_protocol.or(self.proxy_protocol).unwrap_or(false),
             log_to,
             log_format: or(&arguments.log_format, &self.log_format).unwrap_or_default(),

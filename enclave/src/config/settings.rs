@@ -60,7 +60,7 @@ pub struct Settings {
     /// Who may connect.
     pub(crate) entrance: Entrance,
     /// The ways out of an enclave.
-    pub(crate) egress: Vec<Route>,
+    egress: Vec<Route>,
     /// Of the configuration, if there is one.
     pub(crate) measurement: Option<Measured>,
     pub(super) surprises: Vec<Surprise>,
@@ -85,6 +85,11 @@ impl Settings {
     #[must_use]
     pub fn through(self, entrance: Entrance) -> Self {
         Self { entrance, ..self }
+    }
+
+    /// Returns the egress routes.
+    pub fn egress(&self) -> &[Route] {
+        &self.egress
     }
 
     /// Says what is in effect at `now`, so that nobody has to guess it.

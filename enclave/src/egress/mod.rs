@@ -7,6 +7,7 @@
 //! which it knows the host.
 
 mod address;
+pub(crate) mod loopback;
 mod relay;
 
 use std::io;
@@ -15,12 +16,9 @@ use std::net::SocketAddr;
 use thiserror::Error;
 use transport::{Acceptor, Endpoint, ListenError, listen};
 
-use crate::config::Settings;
-use crate::init::loopback;
-
 /// Where connections are taken, and where on the parent they go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Route {
+pub struct Route {
     /// Of the host that is meant.
     pub(crate) address: SocketAddr,
     /// A vsock port.
@@ -54,13 +52,12 @@ pub enum EgressError {
     },
 }
 
-/// Opens those of `settings`, to the parent of that CID, for as long as the runtime lives. Without any,
-/// nothing is touched.
+/// Opens `routes` to the parent with this CID, for as long as the runtime lives. Without any, nothing is
+/// touched.
 ///
 /// # Errors
 /// If one of them cannot be opened.
-pub async fn open(settings: &Settings, parent_cid: u32) -> Result<(), EgressError> {
-    let routes = &settings.egress;
+pub async fn open(routes: &[Route], parent_cid: u32) -> Result<(), EgressError> {
     if routes.is_empty() {
         return Ok(());
     }

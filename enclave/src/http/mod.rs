@@ -24,4 +24,4 @@ pub use entrance::Entrance;
 pub use error::HttpError;
 pub use metrics::ConnectionMetrics;
 pub(crate) use negotiate::document_answer;
-pub use server::{listen_and_serve, serve};
+pub use server::{Listeners, listen_and_serve, serve};

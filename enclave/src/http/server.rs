@@ -10,27 +10,35 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use transport::limits::{DRAIN_TIMEOUT, MAX_ADMIN_CONNECTIONS, MAX_CONNECTIONS};
-use transport::{Acceptor, Stream, announcement, listen, shutdown_signal};
+use transport::{Acceptor, Endpoint, Stream, announcement, listen, shutdown_signal};
 
 use super::application::Application;
 use super::connection::Server;
 use super::entrance::Door;
 use crate::clock::timeout;
-use crate::config;
 
-/// Listens where `settings` say, says so on stdout in `program`'s name, and serves until a signal.
+/// The endpoints that a service listens on.
+#[derive(Clone, Debug)]
+pub struct Listeners {
+    /// The endpoint for clients.
+    pub clients: Endpoint,
+    /// The endpoint for metrics and readiness, if any.
+    pub admin: Option<Endpoint>,
+}
+
+/// Listens on `listeners`, says so on stdout in `program`'s name, and serves until a signal.
 ///
 /// # Errors
 /// If it cannot listen.
 pub async fn listen_and_serve<A: Application>(
     program: &str,
-    settings: &config::Server,
+    listeners: &Listeners,
     application: A,
 ) -> Result<(), Box<dyn Error>> {
     // Before anybody can know that this process exists, so that no signal finds it unprepared.
     let shutdown = shutdown_signal()?;
-    let clients = Acceptor::new(listen(&settings.listen).await?);
-    let admin = match &settings.admin_listen {
+    let clients = Acceptor::new(listen(&listeners.clients).await?);
+    let admin = match &listeners.admin {
         Some(endpoint) => Some(Acceptor::new(listen(endpoint).await?)),
         None => None,
     };

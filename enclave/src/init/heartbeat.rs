@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 use transport::{Endpoint, HEARTBEAT_PORT, connect};
 
-use super::InitError;
+use super::error::InitError;
 
 const HEARTBEAT: u8 = 0xb7;
 

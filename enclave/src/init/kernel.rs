@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::kmod::{ModuleInitFlags, finit_module};
 use nix::mount::{MsFlags, mount};
 
-use super::{InitError, failed};
+use super::error::{InitError, failed};
 
 /// The NSM, as its driver registers it with the kernel's generator.
 const NSM_HWRNG: &str = "nsm-hwrng";

@@ -3,9 +3,9 @@
 //!
 //! The same binary started by another init, such as nitro-cli's own, does none of it.
 
+mod error;
 mod heartbeat;
 mod kernel;
-pub(crate) mod loopback;
 mod reaper;
 
 use std::error::Error;
@@ -17,55 +17,22 @@ use std::{fs, io};
 use clap::builder::Resettable;
 use clap::{Command, CommandFactory, FromArgMatches, Parser};
 use nix::sys::reboot::{RebootMode, reboot};
-use thiserror::Error;
 use tokio::runtime::Runtime;
+use transport::Endpoint;
 
+pub use self::error::InitError;
+use self::error::{COMMAND, failed};
 use crate::audit::Audit;
-use crate::config::{Arguments, EnclaveArguments, Server};
+use crate::config::{Arguments, EnclaveArguments};
+use crate::egress::loopback;
 use crate::process::{exit_with, init_log};
 
 /// The context identifier of the parent instance, as an enclave sees it.
 /// <https://docs.aws.amazon.com/enclaves/latest/user/nitro-enclave-concepts.html>
 const PARENT_CID: u32 = 3;
 
-/// The command line of the first process, an argument a line, as nitro-cli's own init reads it: part of
-/// the image, and so measured, which what the kernel passes need not be.
-const COMMAND: &str = "/cmd";
-
 /// What the kernel was booted with.
 const KERNEL_COMMAND_LINE: &str = "/proc/cmdline";
-
-/// Why an enclave does not come up.
-#[derive(Debug, Error)]
-pub enum InitError {
-    /// What an enclave's kernel must give is not there.
-    #[error("{what}: {error}")]
-    Kernel {
-        /// What was tried.
-        what: String,
-        /// Why it failed.
-        error: io::Error,
-    },
-    /// No command line, or not this program's.
-    #[error("{COMMAND}: {0}")]
-    Command(String),
-    /// A number that is none.
-    #[error("parent_cid={0} on the kernel's command line is no CID: write a number, such as 3")]
-    ParentCid(String),
-    /// Nobody on the parent instance waits for this enclave.
-    #[error(
-        "no heartbeat with the parent, CID {cid} port {port}: {reason}; nitro-cli run-enclave \
-         listens there, and so must whatever else starts this image"
-    )]
-    Heartbeat {
-        /// Whom.
-        cid: u32,
-        /// Where.
-        port: u32,
-        /// Why.
-        reason: String,
-    },
-}
 
 /// Where a service was started.
 #[derive(Clone, Copy, Debug)]
@@ -76,15 +43,15 @@ pub struct Place {
 }
 
 impl Place {
-    /// Where records of requests go: to where the log does, or to standard output, but for the first
-    /// process, whose standard output is the enclave's console. That shows nothing of a request, and each
-    /// byte costs an exit to the hypervisor.
+    /// Returns the audit trail. Records go to `log_to`, as the log does, or else to standard output. The
+    /// first process writes none to standard output: that is the enclave's console, which must show
+    /// nothing of a request, and each byte on it costs an exit to the hypervisor.
     ///
     /// # Errors
     /// If there is no thread for it.
-    pub fn audit(&self, server: &Server) -> io::Result<Audit> {
-        if server.log_to.is_some() || !self.is_init {
-            return Audit::of(server);
+    pub fn audit(&self, log_to: Option<&Endpoint>) -> io::Result<Audit> {
+        if log_to.is_some() || !self.is_init {
+            return Audit::of(log_to);
         }
         tracing::info!(
             "audit records are not written: they do not go to an enclave's console: give --log-to"
@@ -183,11 +150,6 @@ fn parent_cid(line: &str) -> Result<u32, InitError> {
     }
 }
 
-/// What the kernel refused.
-fn failed<E: Into<io::Error>>(what: impl FnOnce() -> String) -> impl FnOnce(E) -> InitError {
-    |error| InitError::Kernel { what: what(), error: error.into() }
-}
-
 /// Where a test finds what the kernel's files would be.
 #[cfg(test)]
 fn folder_with(files: &[(&str, &str)]) -> (tempfile::TempDir, std::path::PathBuf) {
@@ -201,10 +163,7 @@ fn folder_with(files: &[(&str, &str)]) -> (tempfile::TempDir, std::path::PathBuf
 
 #[cfg(test)]
 mod tests {
-    use transport::Endpoint;
-
     use super::*;
-    use crate::config::Config;
 
     #[test]
     fn the_parent_is_cid_3_unless_the_kernel_is_told_another() {
@@ -248,17 +207,12 @@ mod tests {
 
     #[test]
     fn records_are_written_by_the_first_process_only_where_lines_get_out() {
-        let file = Config::default();
-        let arguments = |log_to: Option<&str>| Arguments {
-            listen: Some(Endpoint::Vsock { cid: u32::MAX, port: 5000 }),
-            log_to: log_to.map(|text| text.parse().unwrap()),
-            ..Arguments::default()
-        };
         let init = Place { parent_cid: 3, is_init: true };
         for (log_to, expected) in [(None, false), (Some("unix:/nonexistent/log"), true)] {
-            let server = file.server(&arguments(log_to)).unwrap();
-            assert_eq!(init.audit(&server).unwrap().is_written(), expected);
-            assert!(Place { is_init: false, ..init }.audit(&server).unwrap().is_written());
+            let log_to: Option<Endpoint> = log_to.map(|text| text.parse().unwrap());
+            assert_eq!(init.audit(log_to.as_ref()).unwrap().is_written(), expected);
+            let process = Place { is_init: false, ..init };
+            assert!(process.audit(log_to.as_ref()).unwrap().is_written());
         }
     }
 }

@@ -13,7 +13,7 @@ fn enclave(tables: &str) -> String {
 }
 
 fn routes(tables: &str) -> Vec<Route> {
-    settings(&enclave(tables), Posture::Production).unwrap().egress
+    settings(&enclave(tables), Posture::Production).unwrap().egress().to_vec()
 }
 
 #[test]

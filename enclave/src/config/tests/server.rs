@@ -24,8 +24,8 @@ fn endpoint(text: &str) -> Endpoint {
 #[test]
 fn the_file_says_what_no_flag_does() {
     let read = server(TABLE, &[]).unwrap();
-    assert_eq!(read.listen, endpoint("vsock:4294967295:5000"));
-    assert_eq!(read.admin_listen, Some(endpoint("unix:/run/admin")));
+    assert_eq!(read.listeners.clients, endpoint("vsock:4294967295:5000"));
+    assert_eq!(read.listeners.admin, Some(endpoint("unix:/run/admin")));
     assert_eq!(read.log_to, Some(endpoint("vsock:3:5003")));
     assert!(read.proxy_protocol);
     assert_eq!((&*read.log_format.to_string(), &*read.log_level.to_string()), ("json", "debug"));
@@ -42,8 +42,8 @@ fn a_flag_overrides_the_file() {
         "--log-level=error",
     ];
     let read = server(TABLE, &flags).unwrap();
-    assert_eq!(read.listen, endpoint("127.0.0.1:1"));
-    assert_eq!(read.admin_listen, Some(endpoint("127.0.0.1:2")));
+    assert_eq!(read.listeners.clients, endpoint("127.0.0.1:1"));
+    assert_eq!(read.listeners.admin, Some(endpoint("127.0.0.1:2")));
     assert_eq!(read.log_to, Some(endpoint("127.0.0.1:3")));
     assert!(!read.proxy_protocol);
     assert_eq!((&*read.log_format.to_string(), &*read.log_level.to_string()), ("text", "error"));
@@ -53,7 +53,7 @@ fn a_flag_overrides_the_file() {
 #[test]
 fn all_but_where_to_listen_has_a_default() {
     let read = server("[server]\nlisten = \"127.0.0.1:1\"\n", &[]).unwrap();
-    assert_eq!((read.admin_listen, read.log_to, read.proxy_protocol), (None, None, false));
+    assert_eq!((read.listeners.admin, read.log_to, read.proxy_protocol), (None, None, false));
     assert_eq!((&*read.log_format.to_string(), &*read.log_level.to_string()), ("text", "info"));
     let error = server("[server]\n", &[]).unwrap_err();
     for way in ["--listen ENDPOINT", "ENCLAVE_LISTEN", "listen under [server]"] {
