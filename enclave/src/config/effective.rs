@@ -13,7 +13,7 @@ use super::contents::{Contents, SECRETS, without_secrets};
 use super::file::AuthMode;
 use super::key_store::DEFAULT_DEADLINE;
 use super::platform::RESEED_REQUESTS;
-use super::settings::Posture;
+use super::posture::Posture;
 use super::{Config, ConfigError, Server, files};
 use crate::audit::UnauthenticatedLimits;
 use crate::http::Listeners;

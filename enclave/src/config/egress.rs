@@ -8,7 +8,7 @@ use transport::HEARTBEAT_PORT;
 
 use super::bounded::Bounded;
 use super::error::MeaningError;
-use super::settings::Posture;
+use super::posture::Posture;
 use crate::egress::Route;
 
 /// Far more than a cluster has modules.

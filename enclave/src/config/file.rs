@@ -17,8 +17,8 @@ use super::key_store::KeyStoreTable;
 #[cfg(feature = "simulator")]
 use super::platform::SimulatorTable;
 use super::platform::{EntropyTable, PlatformTable};
+use super::posture::Posture;
 use super::server::ServerTable;
-use super::settings::Posture;
 use super::tls::TlsTable;
 use super::verification::VerificationTable;
 use crate::auth::Secret;

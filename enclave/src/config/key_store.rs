@@ -11,9 +11,10 @@ use zeroize::Zeroizing;
 
 pub use self::invalid::InvalidKeyStore;
 use super::bounded::Bounded;
+use super::certificates::{InvalidCertificate, chain};
 use super::error::MeaningError;
 use super::files::Files;
-use super::tls::{InvalidCertificate, chain};
+use super::pin::pin;
 use crate::key_store::{HsmSettings, KeyStoreKind, KeyStoreSettings, Pin, Token, XksProxy};
 
 /// Stores of one service: each that is connected has threads of its own.
@@ -24,9 +25,6 @@ const MAX_TRUST_ANCHOR_LENGTH: usize = 5000;
 
 /// Bytes of a token's label: PKCS#11's CK_TOKEN_INFO.
 const MAX_LABEL_LENGTH: usize = 32;
-
-/// Bytes of a PIN, more than any token takes.
-const MAX_PIN_LENGTH: usize = 1024;
 
 /// How long a caller waits for an HSM.
 pub(super) const DEFAULT_DEADLINE: Duration = Duration::from_millis(500);
@@ -258,13 +256,4 @@ fn proxy(uri: &str) -> Option<XksProxy> {
         && (1..=2).contains(&version.len())
         && version.bytes().all(|byte| byte.is_ascii_digit());
     fits.then(|| XksProxy { endpoint: endpoint.to_owned(), path: path.to_owned() })
-}
-
-/// The one line of a file, whether it is ended or not.
-pub(super) fn pin(file: &[u8]) -> Option<&[u8]> {
-    let line = file.strip_suffix(b"\n").unwrap_or(file);
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let is_pin = (1..=MAX_PIN_LENGTH).contains(&line.len())
-        && !line.iter().any(|byte| matches!(byte, b'\n' | b'\r' | 0));
-    is_pin.then_some(line)
 }

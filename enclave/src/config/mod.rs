@@ -4,6 +4,7 @@ mod archive;
 mod arguments;
 mod audit;
 mod bounded;
+mod certificates;
 mod contents;
 mod effective;
 mod egress;
@@ -12,7 +13,9 @@ mod file;
 mod files;
 mod key_store;
 mod parent;
+mod pin;
 mod platform;
+mod posture;
 mod server;
 mod settings;
 mod surprise;
@@ -30,6 +33,7 @@ use simulator::Conditions;
 
 pub use self::archive::{ArchiveError, MAX_ARCHIVE_LENGTH};
 pub use self::arguments::{Arguments, EnclaveArguments};
+pub use self::certificates::InvalidCertificate;
 pub use self::egress::InvalidRoute;
 pub use self::error::{ConfigError, CredentialError, MeaningError, Position};
 use self::file::ConfigFile;
@@ -37,9 +41,10 @@ pub use self::files::{Files, SALT_LENGTH, SALT_NAME, TOML_NAME};
 pub use self::key_store::InvalidKeyStore;
 #[cfg(feature = "simulator")]
 use self::platform::SimulatorTable;
+pub use self::posture::Posture;
 pub use self::server::Server;
-pub use self::settings::{Posture, Settings};
-pub use self::tls::{InvalidCertificate, TlsError};
+pub use self::settings::Settings;
+pub use self::tls::TlsError;
 
 /// The configuration, and all that it is made of. What is not known is an error.
 #[derive(Debug, Default)]

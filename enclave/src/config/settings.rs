@@ -13,6 +13,7 @@ use super::error::{CredentialError, MeaningError};
 use super::file::{AuthMode, ConfigFile, CredentialTable, PlaintextWord, RecipientTable};
 use super::files::Files;
 use super::key_store::key_stores;
+use super::posture::Posture;
 use super::surprise::Surprise;
 use crate::audit::UnauthenticatedLimits;
 use crate::auth::{Authenticator, Credential, SigV4, is_access_key_id};
@@ -28,16 +29,6 @@ use crate::principal::Principal;
 use crate::rate::Rate;
 use crate::throttle::Throttle;
 use crate::tls::TlsSettings;
-
-/// Where a service stands, and so what it is to do where its configuration is silent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Posture {
-    /// In an enclave that others depend on: unauthenticated callers are rejected, and answers in the
-    /// clear go over attested TLS alone.
-    Production,
-    /// On a laptop, where everybody is answered.
-    Laptop,
-}
 
 /// What the service is to do.
 #[derive(Debug)]
@@ -66,18 +57,6 @@ pub struct Settings {
     pub(super) surprises: Vec<Surprise>,
     /// Of policies, where no request tells where it comes from.
     without_sources: Vec<String>,
-}
-
-impl Posture {
-    /// Returns the value of `[recipient] plaintext` where the file has none.
-    pub(super) const fn default_plaintext(self, tls_is_provided: bool) -> Plaintext {
-        match self {
-            Self::Laptop => Plaintext::Always,
-            // Others hold the key of that TLS.
-            Self::Production if tls_is_provided => Plaintext::Never,
-            Self::Production => Plaintext::AttestedTls,
-        }
-    }
 }
 
 impl Settings {

@@ -4,16 +4,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::tls::{InvalidPrivateKey, private_key_from_pem};
 use rustls::Error as RustlsError;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 use rustls::sign::CertifiedKey;
 use serde::Deserialize;
 use thiserror::Error;
 
+use super::certificates::{InvalidCertificate, chain};
 use super::files::Files;
-use crate::tls::TlsSettings;
+use crate::tls::{InvalidPrivateKey, TlsSettings, private_key_from_pem};
 
 /// Names that a certificate is for: each handshake carries them all.
 const MAX_NAMES: usize = 100;
@@ -117,25 +116,6 @@ pub enum TlsError {
     KeyMismatch,
 }
 
-/// Why a file is none of certificates.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub enum InvalidCertificate {
-    /// Something else between the lines that begin and end a section, or no end.
-    #[error("it is not PEM")]
-    NotPem,
-    /// No certificate.
-    #[error("it holds no CERTIFICATE section: write the certificate in PEM")]
-    Absent,
-    /// The first is none of X.509, version 3.
-    #[error("its first certificate cannot be read")]
-    Unreadable,
-    /// What would be published with it.
-    #[error(
-        "it holds a private key as well, which would be published with it: move that to a file of its own"
-    )]
-    HoldsKey,
-}
-
 impl TlsTable {
     /// Whether its keys are in the configuration.
     pub(super) fn is_provided(&self) -> bool {
@@ -210,37 +190,4 @@ fn certified_key(files: &Files, certificate: &Path, key: &Path) -> Result<Certif
         Err(RustlsError::InconsistentKeys(_)) => Err(TlsError::KeyMismatch),
         Err(_) => Err(TlsError::Certificate { path, reason: InvalidCertificate::Unreadable }),
     }
-}
-
-/// The certificates in a PEM file, which is published.
-pub(super) fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, InvalidCertificate> {
-    if holds_private_key(pem) {
-        return Err(InvalidCertificate::HoldsKey);
-    }
-    // What is published with it is text: a key in DER, say, could stand between the sections.
-    if str::from_utf8(pem).is_err() {
-        return Err(InvalidCertificate::NotPem);
-    }
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    match chain {
-        Ok(chain) if chain.is_empty() => Err(InvalidCertificate::Absent),
-        Ok(chain) => Ok(chain),
-        Err(_) => Err(InvalidCertificate::NotPem),
-    }
-}
-
-/// What ends the line that begins a private key of any kind, be it encrypted.
-const KEY_LABEL: &[u8] = b"PRIVATE KEY-----";
-
-/// Whether there is a private key in PEM.
-pub(super) fn holds_private_key(bytes: &[u8]) -> bool {
-    bytes.windows(KEY_LABEL.len()).any(|part| part == KEY_LABEL)
-}
-
-/// The first line of what a private key's PEM holds, by which it is known: later ones can be parts of
-/// the public key, which its certificate has as well.
-pub(super) fn first_line_of_key(pem: &[u8]) -> Option<&[u8]> {
-    let mut lines = pem.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
-    lines.find(|line| line.ends_with(KEY_LABEL))?;
-    lines.next()
 }

@@ -7,10 +7,11 @@ use attestation::crypto::Sha384;
 use zeroize::Zeroizing;
 
 use super::super::archive::{self, MAX_ARCHIVE_LENGTH, Named};
+use super::super::certificates::{first_line_of_key, holds_private_key};
 use super::super::contents::{Contents, SecretFile, without_secrets};
 use super::super::error::{ConfigError, MeaningError};
-use super::super::key_store::pin;
-use super::super::tls::{TlsError, first_line_of_key, holds_private_key};
+use super::super::pin::pin;
+use super::super::tls::TlsError;
 use super::{Files, SALT_LENGTH, SALT_NAME, TOML_NAME, parse, same, unreadable};
 use crate::measurement::Measured;
 

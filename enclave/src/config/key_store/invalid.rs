@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::super::tls::InvalidCertificate;
+use super::super::certificates::InvalidCertificate;
 
 /// Why a key store cannot be meant. Names of files that are secret, and of variables that hold secrets,
 /// are not repeated: they may be the secret.

@@ -2,7 +2,7 @@
 
 use super::folder::{Folder, PROVIDED};
 use super::*;
-use crate::config::settings::Posture::{Laptop, Production};
+use crate::config::posture::Posture::{Laptop, Production};
 use crate::policy::Plaintext;
 
 const OFF: &str = "[tls]\nmode = \"off\"\n";

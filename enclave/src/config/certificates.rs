@@ -1,0 +1,57 @@
+//! PEM files of certificates, and private keys in PEM.
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use thiserror::Error;
+
+/// The certificates in a PEM file, which is published.
+pub(super) fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, InvalidCertificate> {
+    if holds_private_key(pem) {
+        return Err(InvalidCertificate::HoldsKey);
+    }
+    // What is published with it is text: a key in DER, say, could stand between the sections.
+    if str::from_utf8(pem).is_err() {
+        return Err(InvalidCertificate::NotPem);
+    }
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    match chain {
+        Ok(chain) if chain.is_empty() => Err(InvalidCertificate::Absent),
+        Ok(chain) => Ok(chain),
+        Err(_) => Err(InvalidCertificate::NotPem),
+    }
+}
+
+/// What ends the line that begins a private key of any kind, be it encrypted.
+const KEY_LABEL: &[u8] = b"PRIVATE KEY-----";
+
+/// Whether there is a private key in PEM.
+pub(super) fn holds_private_key(bytes: &[u8]) -> bool {
+    bytes.windows(KEY_LABEL.len()).any(|part| part == KEY_LABEL)
+}
+
+/// The first line of what a private key's PEM holds, by which it is known: later ones can be parts of
+/// the public key, which its certificate has as well.
+pub(super) fn first_line_of_key(pem: &[u8]) -> Option<&[u8]> {
+    let mut lines = pem.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    lines.find(|line| line.ends_with(KEY_LABEL))?;
+    lines.next()
+}
+
+/// Why a file is none of certificates.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum InvalidCertificate {
+    /// Something else between the lines that begin and end a section, or no end.
+    #[error("it is not PEM")]
+    NotPem,
+    /// No certificate.
+    #[error("it holds no CERTIFICATE section: write the certificate in PEM")]
+    Absent,
+    /// The first is none of X.509, version 3.
+    #[error("its first certificate cannot be read")]
+    Unreadable,
+    /// What would be published with it.
+    #[error(
+        "it holds a private key as well, which would be published with it: move that to a file of its own"
+    )]
+    HoldsKey,
+}
