@@ -11,10 +11,11 @@ use toml::{Table, Value};
 
 use super::contents::{Contents, SECRETS, without_secrets};
 use super::file::AuthMode;
+use super::files::{self, FilesError};
 use super::key_store::DEFAULT_DEADLINE;
 use super::platform::RESEED_REQUESTS;
 use super::posture::Posture;
-use super::{Config, ConfigError, Server, files};
+use super::{Config, ConfigError, Server};
 use crate::audit::UnauthenticatedLimits;
 use crate::http::Listeners;
 use crate::nsm::NsmSettings;
@@ -70,7 +71,7 @@ impl Config {
         let parsed = files::parse(files.path(), files.toml())?;
         let public = without_secrets(files.toml(), &Contents::of(&parsed).secrets);
         let mut table: Table = toml::from_str(&public)
-            .map_err(|error| files::parse_error(files.path(), &public, &error))?;
+            .map_err(|error| FilesError::parse(files.path(), &public, &error))?;
         redact(&mut table);
         Ok(table)
     }

@@ -4,15 +4,14 @@
 //! value in the configuration, but for two: the name of a file that is not secret, and an ARN that is a
 //! principal's. Numbers and names of keys are repeated, and so is what policies say.
 
-use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
 use attestation::AnchorError;
 use thiserror::Error;
 
-use super::archive::ArchiveError;
 use super::egress::InvalidRoute;
+use super::files::FilesError;
 use super::key_store::InvalidKeyStore;
 use super::tls::TlsError;
 use crate::auth::DuplicateAccessKey;
@@ -40,41 +39,9 @@ pub enum ConfigError {
     /// Lines that would go nowhere.
     #[error("log_to: {0}")]
     LogTo(&'static str),
-    /// A file that cannot be read.
-    #[error("{}: {error}", path.display())]
-    Read {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
-    /// Not the TOML it should be.
-    #[error("{}:{position} {message}", path.display())]
-    Parse {
-        /// Which file.
-        path: PathBuf,
-        /// Where.
-        position: Position,
-        /// Why.
-        message: String,
-    },
-    /// An archive that is none of a configuration.
-    #[error("{}: {error}", path.display())]
-    Archive {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        error: ArchiveError,
-    },
-    /// Something else than 32 bytes.
-    #[error(
-        "{}: a salt has 32 bytes, and this has not: make a new one with head -c 32 /dev/urandom",
-        path.display()
-    )]
-    Salt {
-        /// Which.
-        path: PathBuf,
-    },
+    /// Files that make no configuration.
+    #[error(transparent)]
+    Files(#[from] FilesError),
     /// A file that says what cannot be meant, or must not be.
     #[error("{}: {error}", path.display())]
     Meaning {
@@ -160,12 +127,6 @@ pub enum MeaningError {
          with its key, by which secrets are told from what is measured in PCR16"
     )]
     WithoutKeys,
-    /// A secret that PCR16 would measure, and a published configuration show.
-    #[error(
-        "private_key or pin_file names a file that another key names as well, by which it would be \
-         published: give each secret a file of its own"
-    )]
-    PublicSecretFile,
     /// A key store that cannot be.
     #[error("[[key_store]] number {number}: {reason}")]
     KeyStore {
@@ -177,9 +138,6 @@ pub enum MeaningError {
     /// More than anybody has threads for.
     #[error("there are more than 100 [[key_store]]: remove some")]
     TooManyKeyStores,
-    /// A PIN's file that cannot be read.
-    #[error("[[key_store]] pin_file: the file that it names: {0}")]
-    ReadPin(io::Error),
     /// The system has no randomness.
     #[error("the system gives no random bytes to salt the measurement of its secrets with")]
     NoRandomness,
@@ -279,46 +237,4 @@ pub enum CredentialError {
     /// A policy that is none.
     #[error(transparent)]
     Policy(#[from] PolicyError),
-}
-
-/// What the TOML reader says, without the string that it says it of: of a string that is none of
-/// what is expected, it says `invalid type: string "...", expected a boolean` and the like.
-pub(super) fn without_string(message: &str) -> String {
-    let found = [
-        ("invalid type: string \"", "a string"),
-        ("invalid value: string \"", "another string"),
-        ("unknown variant `", "another string"),
-    ];
-    let found = found.into_iter().find(|(start, _)| message.starts_with(start));
-    // What is expected comes last, and is this program's own text; the string may be anything.
-    match (found, message.rsplit_once(", expected ")) {
-        (Some((_, found)), Some((_, expected))) => format!("found {found}, expected {expected}"),
-        (Some((_, found)), None) => format!("found {found} that is not expected"),
-        (None, _) => message.to_owned(),
-    }
-}
-
-/// A place in a file; both count from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Position {
-    /// The line.
-    pub line: usize,
-    /// The character in it.
-    pub column: usize,
-}
-
-impl Position {
-    /// Of the byte `offset` in `text`; its beginning if that is not known.
-    pub(super) fn of(text: &str, offset: Option<usize>) -> Self {
-        let before = text.get(..offset.unwrap_or_default()).unwrap_or_default();
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        Self { line, column }
-    }
-}
-
-impl fmt::Display for Position {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, " line {} column {}:", self.line, self.column)
-    }
 }

@@ -1,20 +1,23 @@
 //! The TOML, its salt, and every file that it names: all that a configuration is made of, held in
 //! memory, and so all that is measured. What is not here cannot be read later.
 
+mod error;
 mod forms;
+mod read;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::File;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 use zeroize::Zeroizing;
 
+pub use self::error::{FilesError, Position};
+pub(super) use self::read::read;
+use self::read::same;
 use super::archive::{self, ArchiveError, MAX_ARCHIVE_LENGTH, NAME_RULE};
 use super::contents::{Contents, Counts, SecretFile};
-use super::error::{self, ConfigError, MeaningError, Position};
 
 /// Bytes of a configuration or policy file: far more than a person writes.
 pub(super) const MAX_FILE_LENGTH: usize = 1024 * 1024;
@@ -49,9 +52,9 @@ impl Files {
     ///
     /// # Errors
     /// As of [`of_folder`](Self::of_folder) and [`of_archive`](Self::of_archive).
-    pub fn of(path: &Path) -> Result<Self, ConfigError> {
+    pub fn of(path: &Path) -> Result<Self, FilesError> {
         if path.extension().is_some_and(|extension| extension == "tar") {
-            let bytes = read(path, MAX_ARCHIVE_LENGTH).map_err(unreadable(path))?;
+            let bytes = read(path, MAX_ARCHIVE_LENGTH).map_err(FilesError::read(path))?;
             Self::of_archive(path, &bytes)
         } else {
             Self::of_folder(path)
@@ -62,18 +65,18 @@ impl Files {
     ///
     /// # Errors
     /// If the TOML cannot be read or is none, or if there is a salt of another length.
-    pub fn of_folder(path: &Path) -> Result<Self, ConfigError> {
+    pub fn of_folder(path: &Path) -> Result<Self, FilesError> {
         let folder = path.parent().unwrap_or(Path::new(""));
         let at = folder.join(SALT_NAME);
         let salt = match read(&at, MAX_FILE_LENGTH) {
             Ok(salt) => Some(salt),
             Err(error) if error.kind() == ErrorKind::NotFound => None,
-            Err(error) => return Err(ConfigError::Read { path: at, error }),
+            Err(error) => return Err(FilesError::Read { path: at, error }),
         };
-        let toml = read(path, MAX_FILE_LENGTH).map_err(unreadable(path))?;
+        let toml = read(path, MAX_FILE_LENGTH).map_err(FilesError::read(path))?;
         if toml.get(USTAR_AT..).is_some_and(|rest| rest.starts_with(b"ustar")) {
             let path = path.to_owned();
-            return Err(ConfigError::Archive { path, error: ArchiveError::Extension });
+            return Err(FilesError::Archive { path, error: ArchiveError::Extension });
         }
         Self::new(path.to_owned(), toml, salt, |name| read(&folder.join(name), MAX_FILE_LENGTH))
     }
@@ -82,8 +85,8 @@ impl Files {
     ///
     /// # Errors
     /// If it is not the one archive of its files, or holds others than a configuration's.
-    pub fn of_archive(path: &Path, bytes: &[u8]) -> Result<Self, ConfigError> {
-        let refused = |error| ConfigError::Archive { path: path.to_owned(), error };
+    pub fn of_archive(path: &Path, bytes: &[u8]) -> Result<Self, FilesError> {
+        let refused = |error| FilesError::Archive { path: path.to_owned(), error };
         let mut files = archive::decode(bytes).map_err(refused)?;
         if let Some((name, _)) = files.iter().find(|(_, bytes)| bytes.len() > MAX_FILE_LENGTH) {
             return Err(refused(ArchiveError::TooLong(name.clone())));
@@ -105,19 +108,19 @@ impl Files {
         toml: Zeroizing<Vec<u8>>,
         salt: Option<Zeroizing<Vec<u8>>>,
         mut open: impl FnMut(&str) -> io::Result<Zeroizing<Vec<u8>>>,
-    ) -> Result<Self, ConfigError> {
+    ) -> Result<Self, FilesError> {
         if salt.as_ref().is_some_and(|salt| salt.len() != SALT_LENGTH) {
-            return Err(ConfigError::Salt { path: path.with_file_name(SALT_NAME) });
+            return Err(FilesError::Salt { path: path.with_file_name(SALT_NAME) });
         }
         let text = str::from_utf8(&toml).map_err(|_| {
             let error = io::Error::new(ErrorKind::InvalidData, "it is not UTF-8");
-            ConfigError::Read { path: path.clone(), error }
+            FilesError::Read { path: path.clone(), error }
         })?;
         let toml = Zeroizing::new(text.to_owned());
         let table = parse(&path, &toml)?;
         let Contents { files, secret_files, .. } = Contents::of(&table);
         if secret_files.iter().any(|(name, _)| files.contains(name)) {
-            return Err(ConfigError::Meaning { path, error: MeaningError::PublicSecretFile });
+            return Err(FilesError::PublicSecretFile { path });
         }
         let secret = secret_files.iter().map(|(name, kind)| ((*name).to_owned(), *kind)).collect();
         let secret_files = secret_files.into_iter().map(|(name, _)| name);
@@ -159,7 +162,7 @@ impl Files {
     }
 
     /// How many secrets, and names of files, the TOML shows to who looks for them by their keys.
-    pub(super) fn counts(&self) -> Result<Counts, ConfigError> {
+    pub(super) fn counts(&self) -> Result<Counts, FilesError> {
         let table = parse(&self.path, &self.toml)?;
         Ok(Contents::of(&table).counts())
     }
@@ -194,51 +197,12 @@ impl fmt::Debug for Files {
     }
 }
 
-/// `text` as TOML. What the parser says of its own accord quotes the line, which may hold a secret.
-pub(super) fn parse<'a>(path: &Path, text: &'a str) -> Result<DeTable<'a>, ConfigError> {
-    let table = DeTable::parse(text).map_err(|error| parse_error(path, text, &error))?;
+/// Parses `text` as TOML.
+pub(super) fn parse<'a>(path: &Path, text: &'a str) -> Result<DeTable<'a>, FilesError> {
+    let table = DeTable::parse(text).map_err(|error| FilesError::parse(path, text, &error))?;
     Ok(table.into_inner())
-}
-
-/// What is wrong with the TOML, and where.
-pub(super) fn parse_error(path: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
-    ConfigError::Parse {
-        path: path.to_owned(),
-        position: Position::of(text, error.span().map(|span| span.start)),
-        message: error::without_string(error.message()),
-    }
 }
 
 fn invalid(rule: &str) -> io::Error {
     io::Error::new(ErrorKind::InvalidInput, rule)
-}
-
-fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> ConfigError {
-    let path = path.to_owned();
-    |error| ConfigError::Read { path, error }
-}
-
-/// An error that is told more than once.
-fn same(error: &io::Error) -> io::Error {
-    match error.raw_os_error() {
-        Some(code) => io::Error::from_raw_os_error(code),
-        None => io::Error::new(error.kind(), error.to_string()),
-    }
-}
-
-/// A whole file, which may hold secrets: it is wiped after use, and read without leaving copies.
-pub(super) fn read(path: &Path, limit: usize) -> io::Result<Zeroizing<Vec<u8>>> {
-    read_all(File::open(path)?, limit)
-}
-
-/// All that comes, up to `limit` bytes.
-pub(super) fn read_all(source: impl Read, limit: usize) -> io::Result<Zeroizing<Vec<u8>>> {
-    // All that is ever read, so that it never grows: a pipe does not say how long it is. What is kept
-    // takes no more room than it needs.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(limit + 1));
-    let bound = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    if source.take(bound).read_to_end(&mut bytes)? > limit {
-        return Err(io::Error::other(format!("it is longer than {limit} bytes")));
-    }
-    Ok(Zeroizing::new(bytes.as_slice().to_vec()))
 }

@@ -35,9 +35,9 @@ pub use self::archive::{ArchiveError, MAX_ARCHIVE_LENGTH};
 pub use self::arguments::{Arguments, EnclaveArguments};
 pub use self::certificates::InvalidCertificate;
 pub use self::egress::InvalidRoute;
-pub use self::error::{ConfigError, CredentialError, MeaningError, Position};
+pub use self::error::{ConfigError, CredentialError, MeaningError};
 use self::file::ConfigFile;
-pub use self::files::{Files, SALT_LENGTH, SALT_NAME, TOML_NAME};
+pub use self::files::{Files, FilesError, Position, SALT_LENGTH, SALT_NAME, TOML_NAME};
 pub use self::key_store::InvalidKeyStore;
 #[cfg(feature = "simulator")]
 use self::platform::SimulatorTable;
@@ -73,7 +73,7 @@ impl Config {
     /// If they say what is not known.
     pub fn of(files: Files) -> Result<Self, ConfigError> {
         let file: ConfigFile = toml::from_str(files.toml())
-            .map_err(|error| files::parse_error(files.path(), files.toml(), &error))?;
+            .map_err(|error| FilesError::parse(files.path(), files.toml(), &error))?;
         // A table can also be written as a list of its values, whose keys then say nothing.
         let shown = files.counts()?;
         let this = Self { files: Some(files), file };

@@ -11,8 +11,7 @@ use transport::{Endpoint, Stream, connect};
 use zeroize::Zeroizing;
 
 use super::archive::MAX_ARCHIVE_LENGTH;
-use super::error::ConfigError;
-use super::files::Files;
+use super::files::{Files, FilesError};
 
 /// How long after an attempt that failed the next one is made: the parent may not be ready.
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);
@@ -25,7 +24,7 @@ impl Files {
     ///
     /// # Errors
     /// If what it gives is no configuration's archive.
-    pub async fn from_parent(endpoint: &Endpoint) -> Result<Self, ConfigError> {
+    pub async fn from_parent(endpoint: &Endpoint) -> Result<Self, FilesError> {
         let mut told = String::new();
         loop {
             let error = match connect(endpoint).await {

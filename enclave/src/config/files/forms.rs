@@ -9,10 +9,10 @@ use zeroize::Zeroizing;
 use super::super::archive::{self, MAX_ARCHIVE_LENGTH, Named};
 use super::super::certificates::{first_line_of_key, holds_private_key};
 use super::super::contents::{Contents, SecretFile, without_secrets};
-use super::super::error::{ConfigError, MeaningError};
 use super::super::pin::pin;
-use super::super::tls::TlsError;
-use super::{Files, SALT_LENGTH, SALT_NAME, TOML_NAME, parse, same, unreadable};
+use super::error::FilesError;
+use super::read::same;
+use super::{Files, SALT_LENGTH, SALT_NAME, TOML_NAME, parse};
 use crate::measurement::Measured;
 
 impl Files {
@@ -20,7 +20,7 @@ impl Files {
     ///
     /// # Errors
     /// If a file could not be read, or all are too long together.
-    pub fn archive(&self) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
+    pub fn archive(&self) -> Result<Zeroizing<Vec<u8>>, FilesError> {
         let mut files = self.named(self.toml.as_bytes())?;
         files.extend(self.salt.iter().map(|salt| (SALT_NAME, salt.as_slice())));
         self.encode(&files)
@@ -31,7 +31,7 @@ impl Files {
     ///
     /// # Errors
     /// As of [`archive`](Self::archive).
-    pub fn public_archive(&self) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
+    pub fn public_archive(&self) -> Result<Zeroizing<Vec<u8>>, FilesError> {
         let table = parse(&self.path, &self.toml)?;
         let public = without_secrets(&self.toml, &Contents::of(&table).secrets);
         let mut files = self.named(public.as_bytes())?;
@@ -46,7 +46,7 @@ impl Files {
     ///
     /// # Errors
     /// As of [`archive`](Self::archive).
-    pub fn measurement(&self, fresh: &[u8; SALT_LENGTH]) -> Result<Measured, ConfigError> {
+    pub fn measurement(&self, fresh: &[u8; SALT_LENGTH]) -> Result<Measured, FilesError> {
         let public = Sha384::digest(&self.public_archive()?);
         let mut secrets = Sha384::new();
         secrets.update(self.salt.as_ref().map_or(fresh.as_slice(), |salt| salt));
@@ -65,7 +65,7 @@ impl Files {
     }
 
     /// The files with this TOML.
-    fn named<'a>(&'a self, toml: &'a [u8]) -> Result<Named<'a>, ConfigError> {
+    fn named<'a>(&'a self, toml: &'a [u8]) -> Result<Named<'a>, FilesError> {
         let mut files = Named::from([(TOML_NAME, toml)]);
         for (name, bytes) in &self.others {
             match bytes {
@@ -77,31 +77,29 @@ impl Files {
     }
 
     /// Of the file `name`, which could not be read.
-    fn unread(&self, name: &str, error: io::Error) -> ConfigError {
+    fn unread(&self, name: &str, error: io::Error) -> FilesError {
+        let path = self.path.clone();
         // The name of one that is secret may be its content, misplaced.
-        let error = match self.secret.get(name) {
-            Some(SecretFile::PrivateKey) => MeaningError::Tls(TlsError::ReadPrivateKey(error)),
-            Some(SecretFile::Pin) => MeaningError::ReadPin(error),
-            None => {
-                return ConfigError::Read { path: self.path.with_file_name(name), error };
-            }
-        };
-        ConfigError::Meaning { path: self.path.clone(), error }
+        match self.secret.get(name) {
+            Some(SecretFile::PrivateKey) => FilesError::ReadPrivateKey { path, error },
+            Some(SecretFile::Pin) => FilesError::ReadPin { path, error },
+            None => FilesError::Read { path: path.with_file_name(name), error },
+        }
     }
 
-    fn encode(&self, files: &Named<'_>) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
+    fn encode(&self, files: &Named<'_>) -> Result<Zeroizing<Vec<u8>>, FilesError> {
         let archive = archive::encode(files).and_then(|archive| match archive.len() {
             0..=MAX_ARCHIVE_LENGTH => Ok(archive),
             _ => Err(io::Error::other("the files are too long together: 8 MiB is allowed")),
         });
-        archive.map_err(unreadable(&self.path))
+        archive.map_err(FilesError::read(&self.path))
     }
 
     /// Whether no secret was left empty, as all are in what was published.
     ///
     /// # Errors
     /// If the TOML is none.
-    pub fn has_its_secrets(&self) -> Result<bool, ConfigError> {
+    pub fn has_its_secrets(&self) -> Result<bool, FilesError> {
         let table = parse(&self.path, &self.toml)?;
         let is_there =
             |name: &String| self.read(Path::new(name)).is_ok_and(|file| !file.is_empty());
@@ -114,7 +112,7 @@ impl Files {
     ///
     /// # Errors
     /// If the TOML is none.
-    pub fn are_secrets_in(&self, public: &[u8]) -> Result<bool, ConfigError> {
+    pub fn are_secrets_in(&self, public: &[u8]) -> Result<bool, FilesError> {
         let table = parse(&self.path, &self.toml)?;
         let is_in = |secret: &[u8]| {
             secret.len() >= 8 && public.windows(secret.len()).any(|part| part == secret)

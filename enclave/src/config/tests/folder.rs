@@ -30,7 +30,7 @@ impl Folder {
         fs::write(self.0.path().join(name), bytes).unwrap();
     }
 
-    pub(super) fn files(&self) -> Result<Files, ConfigError> {
+    pub(super) fn files(&self) -> Result<Files, FilesError> {
         Files::of(&self.0.path().join("enclave.toml"))
     }
 
@@ -47,7 +47,7 @@ impl Folder {
         self.told(&self.settings().unwrap_err())
     }
 
-    pub(super) fn told(&self, error: &ConfigError) -> String {
+    pub(super) fn told(&self, error: &impl ToString) -> String {
         let folder = format!("{}/", self.0.path().display());
         error.to_string().replace(&folder, "").replace("enclave.toml: [tls] ", "")
     }

@@ -132,8 +132,8 @@ fn no_error_repeats_a_key_that_stands_where_its_file_should_be_named() {
         let folder = Folder::new(&PROVIDED.replace("\"tls.key\"", &inline));
         for error in [
             folder.settings().unwrap_err(),
-            folder.files().unwrap().measurement(&FRESH).unwrap_err(),
-            folder.files().unwrap().public_archive().unwrap_err(),
+            folder.files().unwrap().measurement(&FRESH).unwrap_err().into(),
+            folder.files().unwrap().public_archive().unwrap_err().into(),
         ] {
             assert!(folder.told(&error).starts_with("private_key: the file that it names: "));
             assert!(!format!("{error} {error:?}").contains(body), "{error:?}");

@@ -23,7 +23,7 @@ use std::process::ExitCode;
 use attestation::{AnchorError, MalformedDocument};
 use attested_recipient::{ClientError, OpenError, PrivateKeyError};
 use clap::{Parser, Subcommand};
-use enclave::config::ConfigError;
+use enclave::config::{ConfigError, FilesError};
 use enclave::iam::PolicyError;
 use nsm_device::NsmUnavailable;
 use thiserror::Error;
@@ -76,6 +76,9 @@ enum Failure {
     /// A configuration that is none: used wrongly.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// Files that make no configuration: used wrongly.
+    #[error(transparent)]
+    Files(#[from] FilesError),
     /// Files and options that make no ramdisk: used wrongly.
     #[error(transparent)]
     Ramdisk(#[from] RamdiskError),
@@ -111,6 +114,7 @@ impl Failure {
             | Self::Usage(_)
             | Self::Policy(_)
             | Self::Config(_)
+            | Self::Files(_)
             | Self::Ramdisk(_) => ExitCode::from(2),
             Self::Untrusted { refusal, .. } => ExitCode::from(refusal.exit_status()),
             _ => ExitCode::FAILURE,
