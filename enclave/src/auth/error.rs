@@ -5,7 +5,6 @@ use std::fmt;
 
 use attestation::time::UnixMillis;
 use hyper::header::HeaderName;
-use kms_api::ErrorType;
 use thiserror::Error;
 
 use super::parameter::Parameter;
@@ -32,19 +31,6 @@ pub enum AuthenticationError {
     /// A right signature by a credential whose time is over.
     #[error("The security token included in the request is expired")]
     ExpiredToken,
-}
-
-impl AuthenticationError {
-    /// What it is called in the API.
-    pub const fn error_type(&self) -> ErrorType {
-        match self {
-            Self::MissingAuthenticationToken => ErrorType::MissingAuthenticationToken,
-            Self::IncompleteSignature(_) => ErrorType::IncompleteSignature,
-            Self::InvalidSignature(_) => ErrorType::InvalidSignature,
-            Self::UnknownAccessKey | Self::SessionTokenMismatch => ErrorType::UnrecognizedClient,
-            Self::ExpiredToken => ErrorType::ExpiredToken,
-        }
-    }
 }
 
 /// Why there is no signature to verify.

@@ -76,7 +76,7 @@ impl Refusal {
     /// explained.
     pub(crate) fn to_kms(&self) -> KmsError {
         match self {
-            Self::Authentication(error) => KmsError::new(error.error_type(), error.to_string()),
+            Self::Authentication(error) => authentication(error),
             Self::Throttled { .. } => KmsError::new(
                 ErrorType::Throttling,
                 "You have exceeded the rate at which you may call KMS. Reduce the frequency of \
@@ -153,6 +153,19 @@ impl Refusal {
     }
 }
 
+fn authentication(error: &AuthenticationError) -> KmsError {
+    let error_type = match error {
+        AuthenticationError::MissingAuthenticationToken => ErrorType::MissingAuthenticationToken,
+        AuthenticationError::IncompleteSignature(_) => ErrorType::IncompleteSignature,
+        AuthenticationError::InvalidSignature(_) => ErrorType::InvalidSignature,
+        AuthenticationError::UnknownAccessKey | AuthenticationError::SessionTokenMismatch => {
+            ErrorType::UnrecognizedClient
+        }
+        AuthenticationError::ExpiredToken => ErrorType::ExpiredToken,
+    };
+    KmsError::new(error_type, error.to_string())
+}
+
 /// What is wrong with an HSM is for who runs it.
 fn custom_key_store(id: &str, fault: &KeyStoreFault) -> KmsError {
     match fault {
@@ -195,4 +208,49 @@ fn access_denied(caller: &str, action: &str, denied: &Denied) -> KmsError {
 
 fn attestation_document(error: &dyn std::error::Error) -> KmsError {
     KmsError::new(ErrorType::Validation, format!("Recipient.AttestationDocument: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::{IncompleteSignature, InvalidSignature};
+
+    #[test]
+    fn authentication_errors_have_the_names_and_texts_of_kms() {
+        for (error, error_type, text) in [
+            (
+                AuthenticationError::MissingAuthenticationToken,
+                ErrorType::MissingAuthenticationToken,
+                "Missing Authentication Token",
+            ),
+            (
+                AuthenticationError::UnknownAccessKey,
+                ErrorType::UnrecognizedClient,
+                "The security token included in the request is invalid.",
+            ),
+            (
+                AuthenticationError::SessionTokenMismatch,
+                ErrorType::UnrecognizedClient,
+                "The security token included in the request is invalid.",
+            ),
+            (
+                AuthenticationError::ExpiredToken,
+                ErrorType::ExpiredToken,
+                "The security token included in the request is expired",
+            ),
+            (
+                IncompleteSignature::SeveralAuthorizations.into(),
+                ErrorType::IncompleteSignature,
+                "Exactly one Authorization header is needed.",
+            ),
+            (
+                InvalidSignature::ScopeRegion.into(),
+                ErrorType::InvalidSignature,
+                "Credential should be scoped to a valid region. ",
+            ),
+        ] {
+            let told = Refusal::Authentication(error).to_kms();
+            assert_eq!((told.error_type, told.message.as_deref()), (error_type, Some(text)));
+        }
+    }
 }

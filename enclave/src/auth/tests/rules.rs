@@ -1,6 +1,5 @@
 //! Rules of date, scope, credentials and signature.
 
-use kms_api::ErrorType;
 
 use super::super::credential::SigningKey;
 use super::*;
@@ -261,44 +260,6 @@ fn two_credentials_with_one_access_key_are_refused() {
     let error = SigV4::new(REGION, vec![credential(), other, credential()]).unwrap_err();
     assert_eq!(error, DuplicateAccessKey { first: 1, second: 3 });
     assert_eq!(error.to_string(), "numbers 1 and 3 have the same access_key_id");
-}
-
-#[test]
-fn every_error_has_the_name_and_text_of_kms() {
-    for (error, error_type, text) in [
-        (
-            AuthenticationError::MissingAuthenticationToken,
-            ErrorType::MissingAuthenticationToken,
-            "Missing Authentication Token",
-        ),
-        (
-            AuthenticationError::UnknownAccessKey,
-            ErrorType::UnrecognizedClient,
-            "The security token included in the request is invalid.",
-        ),
-        (
-            AuthenticationError::SessionTokenMismatch,
-            ErrorType::UnrecognizedClient,
-            "The security token included in the request is invalid.",
-        ),
-        (
-            AuthenticationError::ExpiredToken,
-            ErrorType::ExpiredToken,
-            "The security token included in the request is expired",
-        ),
-        (
-            IncompleteSignature::SeveralAuthorizations.into(),
-            ErrorType::IncompleteSignature,
-            "Exactly one Authorization header is needed.",
-        ),
-        (
-            InvalidSignature::ScopeRegion.into(),
-            ErrorType::InvalidSignature,
-            "Credential should be scoped to a valid region. ",
-        ),
-    ] {
-        assert_eq!((error.error_type(), &*error.to_string()), (error_type, text));
-    }
 }
 
 #[test]
