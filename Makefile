@@ -153,7 +153,7 @@ lint: tools ## Check format, clippy and the documentation.
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
 	@for script in deploy/*/*.sh fuzz/*.sh tests/suite/clients/*.sh tests/suite/eif/*.sh tests/suite/image/*.sh \
 		tests/suite/key-stores/*.sh tests/suite/peers/*.sh \
-		tests/suite/qemu/*.sh tests/suite/statistics/*.sh .ci/run .ci/readme .ci/mutants; do bash -n $$script || exit 1; done
+		tests/suite/qemu/*.sh tests/suite/statistics/*.sh .ci/run .ci/layers .ci/readme .ci/mutants; do bash -n $$script || exit 1; done
 
 lint-rust-sdk: tools ## Check the tests with the AWS SDK for Rust with clippy (minutes to build).
 	cargo clippy --locked --manifest-path tests/rust-sdk/Cargo.toml \

@@ -3,17 +3,18 @@
 //! One request, and where each step is taken:
 //!
 //! 1. [`http`] reads it, within bounds.
-//! 2. [`auth`] finds out who calls, over the request as it came; `throttle` whether they may now.
-//! 3. [`kms`] parses the operation, and with it the recipient's attestation document.
-//! 4. The document is verified: [`attestation`]. This and the next three are done by workers,
+//! 2. [`auth`] authenticates the caller, over the request as it came; `throttle` limits its rate.
+//! 3. `kms` parses the operation, and with it the recipient's attestation document.
+//! 4. The document is verified: [`attestation`]. This and the next three are done by the crypto pool,
 //!    threads of their own, where there is a document.
 //! 5. [`policy`] admits the request; only it makes an [`Admitted`](policy::Admitted).
 //! 6. [`entropy`] draws random bytes, for admitted requests alone, from what the NSM's thread gives; or
 //!    a custom key store does, from its HSM.
-//! 7. [`Admitted::deliver`](policy::Admitted::deliver) answers in the clear, or sealed, never both.
-//! 8. [`kms`] writes the answer; its `error.rs` alone says what a stranger is told.
+//! 7. `kms/response.rs` builds the answer: in the clear, or sealed, never both.
+//! 8. `request_log` writes log line, metrics and audit record. `kms/error.rs` alone says what a caller is
+//!    told of an error.
 //!
-//! What came of it is recorded: [`audit`].
+//! Modules are in layers, which `docs/explanation/architecture.md` shows and `.ci/layers` checks.
 //!
 //! What differs between an enclave and a simulator is one type parameter: [`platform::Platform`].
 

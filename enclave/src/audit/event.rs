@@ -2,121 +2,208 @@
 //! <https://docs.aws.amazon.com/kms/latest/developerguide/ct-nitro-enclave.html>,
 //! <https://docs.aws.amazon.com/kms/latest/developerguide/ct-nitro-tpm.html>.
 //!
-//! What is not known is null, as CloudTrail has it: the name of an operation that is none of ours,
-//! and the client's address where the parent's relay does not tell it.
+//! What is not known is null, as in CloudTrail: the name of an operation that is none of ours, and the
+//! client's address where the parent's relay does not tell it.
 
-use std::fmt::Write as _;
 use std::io;
+use std::net::IpAddr;
 
 use attestation::PcrFamily;
 use attestation::time::UnixMillis;
-use base64::Engine;
+use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 
-use super::json::{self, Object};
+use super::ascii;
 use super::record::{Parameters, Recipient, Record, Tls};
 use crate::auth::Caller;
 use crate::principal::Principal;
 use crate::request::RequestId;
 
-/// What all events have, by where it stands. The first names the form of CloudTrail's records that
-/// these fields are of.
-const FORM: &str = r#""eventVersion":"1.08""#;
-const SOURCE: &str = r#""eventSource":"kms.amazonaws.com""#;
-const NO_ELEMENTS: &str = r#""responseElements":null"#;
-const KIND: &str =
-    r#""readOnly":true,"resources":[],"eventType":"AwsApiCall","managementEvent":true"#;
-const CATEGORY: &str = r#""eventCategory":"Management""#;
+/// The version of CloudTrail's records that these fields are of.
+const EVENT_VERSION: &str = "1.08";
+
+/// One record. Members are in this order.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Event<'a> {
+    event_version: &'static str,
+    user_identity: UserIdentity<'a>,
+    #[serde(serialize_with = "display")]
+    event_time: UnixMillis,
+    event_source: &'static str,
+    event_name: Option<&'static str>,
+    aws_region: Option<&'a str>,
+    #[serde(rename = "sourceIPAddress")]
+    source_ip_address: Option<IpAddr>,
+    user_agent: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_code: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_message: Option<&'a str>,
+    request_parameters: Option<RequestParameters<'a>>,
+    response_elements: (),
+    #[serde(skip_serializing_if = "Option::is_none")]
+    additional_event_data: Option<AdditionalEventData<'a>>,
+    #[serde(rename = "requestID", serialize_with = "display")]
+    request_id: RequestId,
+    #[serde(rename = "eventID", serialize_with = "display")]
+    event_id: RequestId,
+    read_only: bool,
+    resources: [(); 0],
+    event_type: &'static str,
+    management_event: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recipient_account_id: Option<&'a str>,
+    event_category: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_details: Option<TlsDetails<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct UserIdentity<'a> {
+    r#type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arn: Option<&'a str>,
+    account_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_key_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_name: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RequestParameters<'a> {
+    number_of_bytes: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    custom_key_store_id: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AdditionalEventData<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recipient: Option<&'a Recipient>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unauthenticated_records_omitted: Option<u64>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TlsDetails<'a> {
+    tls_version: &'static str,
+    cipher_suite: &'static str,
+    client_provided_host_header: Option<&'a str>,
+}
 
 /// Writes the record at the end of `line`, with its line feed. `omitted` records of unauthenticated
 /// callers were left out since the last one that was written.
 pub(super) fn append(record: &Record, omitted: u64, line: &mut Vec<u8>) -> io::Result<()> {
-    let principal = record.caller.as_ref().and_then(Caller::principal);
-    json::line(line, |event| {
-        event.constant(FORM);
-        event.object("userIdentity", |identity| user_identity(record.caller.as_ref(), identity))?;
-        let mut time = String::with_capacity(TIME_LENGTH);
-        write!(time, "{}", UnixMillis::from_secs(record.time.as_secs()))
-            .map_err(io::Error::other)?;
-        event.text("eventTime", &time)?;
-        event.constant(SOURCE);
-        event.nullable("eventName", record.operation.map(|operation| operation.name()))?;
-        event.nullable("awsRegion", record.region.as_deref())?;
-        let source = record.source.map(|source| source.to_string());
-        event.nullable("sourceIPAddress", source.as_deref())?;
-        event.nullable("userAgent", record.user_agent())?;
-        event.optional("errorCode", record.outcome.error_code())?;
-        event.optional("errorMessage", record.error_message.as_deref())?;
-        match &record.parameters {
-            Some(asked) => event.object("requestParameters", |object| parameters(asked, object))?,
-            None => event.null("requestParameters"),
-        }
-        event.constant(NO_ELEMENTS);
-        if record.recipient.is_some() || omitted > 0 {
-            event.object("additionalEventData", |data| additional(record, omitted, data))?;
-        }
-        event.text("requestID", record.request_id.encode(&mut [0; RequestId::LENGTH]))?;
-        event.text("eventID", RequestId::random().encode(&mut [0; RequestId::LENGTH]))?;
-        event.constant(KIND);
-        event.optional("recipientAccountId", principal.map(Principal::account_id))?;
-        event.constant(CATEGORY);
-        match &record.tls {
-            Some(tls) => {
-                event.object("tlsDetails", |object| tls_details(tls, record.tls_host(), object))
-            }
-            None => Ok(()),
-        }
-    })
+    ascii::append_line(&Event::of(record, omitted), line)
 }
 
-/// Bytes of a time such as `2026-02-03T10:12:02Z`, and some.
-const TIME_LENGTH: usize = 32;
-
-fn additional(record: &Record, omitted: u64, data: &mut Object<'_>) -> io::Result<()> {
-    if let Some(proven) = &record.recipient {
-        data.object("recipient", |object| recipient(proven, object))?;
-    }
-    match omitted {
-        0 => Ok(()),
-        _ => data.number("unauthenticatedRecordsOmitted", omitted),
+impl<'a> Event<'a> {
+    fn of(record: &'a Record, omitted: u64) -> Self {
+        let caller = record.caller.as_ref();
+        let principal = caller.and_then(Caller::principal);
+        let omitted = (omitted > 0).then_some(omitted);
+        let recipient = record.recipient.as_ref();
+        Self {
+            event_version: EVENT_VERSION,
+            user_identity: principal.map_or(UserIdentity::ANONYMOUS, |principal| {
+                UserIdentity::of(principal, caller.and_then(Caller::access_key_id))
+            }),
+            // CloudTrail has whole seconds.
+            event_time: UnixMillis::from_secs(record.time.as_secs()),
+            event_source: "kms.amazonaws.com",
+            event_name: record.operation.map(|operation| operation.name()),
+            aws_region: record.region.as_deref(),
+            source_ip_address: record.source,
+            user_agent: record.user_agent(),
+            error_code: record.outcome.error_code(),
+            error_message: record.error_message.as_deref(),
+            request_parameters: record.parameters.as_ref().map(RequestParameters::of),
+            response_elements: (),
+            additional_event_data: (recipient.is_some() || omitted.is_some()).then_some(
+                AdditionalEventData { recipient, unauthenticated_records_omitted: omitted },
+            ),
+            request_id: record.request_id,
+            event_id: RequestId::random(),
+            read_only: true,
+            resources: [],
+            event_type: "AwsApiCall",
+            management_event: true,
+            recipient_account_id: principal.map(Principal::account_id),
+            event_category: "Management",
+            tls_details: record.tls.as_ref().map(|tls| TlsDetails::of(tls, record.tls_host())),
+        }
     }
 }
 
-fn tls_details(tls: &Tls, host: Option<&str>, details: &mut Object<'_>) -> io::Result<()> {
-    details.text("tlsVersion", tls.details.version)?;
-    details.text("cipherSuite", tls.details.cipher_suite)?;
-    details.nullable("clientProvidedHostHeader", host)
-}
-
-fn parameters(asked: &Parameters, parameters: &mut Object<'_>) -> io::Result<()> {
-    parameters.number("numberOfBytes", u64::try_from(asked.number_of_bytes).unwrap_or(u64::MAX))?;
-    parameters.optional("customKeyStoreId", asked.custom_key_store_id.as_deref())
-}
-
-fn user_identity(caller: Option<&Caller>, identity: &mut Object<'_>) -> io::Result<()> {
-    let Some(principal) = caller.and_then(Caller::principal) else {
-        // How CloudTrail names whom nothing proves.
-        identity.constant(r#""type":"AWSAccount","accountId":"ANONYMOUS_PRINCIPAL""#);
-        return Ok(());
+impl<'a> UserIdentity<'a> {
+    /// CloudTrail's identity of a caller that nothing proves.
+    const ANONYMOUS: Self = Self {
+        r#type: "AWSAccount",
+        arn: None,
+        account_id: "ANONYMOUS_PRINCIPAL",
+        access_key_id: None,
+        user_name: None,
     };
-    identity.text("type", principal.kind().name())?;
-    identity.text("arn", principal.arn())?;
-    identity.text("accountId", principal.account_id())?;
-    identity.optional("accessKeyId", caller.and_then(Caller::access_key_id))?;
-    identity.optional("userName", principal.user_name())
+
+    fn of(principal: &'a Principal, access_key_id: Option<&'a str>) -> Self {
+        Self {
+            r#type: principal.kind().name(),
+            arn: Some(principal.arn()),
+            account_id: principal.account_id(),
+            access_key_id,
+            user_name: principal.user_name(),
+        }
+    }
 }
 
-/// `attestationDocument...`, each measurement in base64: so are the values in real records.
-fn recipient(proven: &Recipient, recipient: &mut Object<'_>) -> io::Result<()> {
-    recipient.text("attestationDocumentModuleId", &proven.module_id)?;
-    for (index, value) in &proven.pcrs {
-        let value = STANDARD.encode(value);
-        let name = match (proven.family, index) {
-            (PcrFamily::NitroEnclave, 0) => "attestationDocumentEnclaveImageDigest".to_owned(),
-            (PcrFamily::NitroEnclave, index) => format!("attestationDocumentEnclavePCR{index}"),
-            (PcrFamily::NitroTpm, index) => format!("attestationDocumentNitroTPMPCR{index}"),
-        };
-        recipient.text(&name, &value)?;
+impl<'a> RequestParameters<'a> {
+    fn of(parameters: &'a Parameters) -> Self {
+        Self {
+            number_of_bytes: parameters.number_of_bytes,
+            custom_key_store_id: parameters.custom_key_store_id.as_deref(),
+        }
     }
-    Ok(())
+}
+
+impl<'a> TlsDetails<'a> {
+    fn of(tls: &Tls, host: Option<&'a str>) -> Self {
+        Self {
+            tls_version: tls.details.version,
+            cipher_suite: tls.details.cipher_suite,
+            client_provided_host_header: host,
+        }
+    }
+}
+
+impl Serialize for Recipient {
+    /// `attestationDocument...`, each measurement in base64: so are the values in real records.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut members = serializer.serialize_map(None)?;
+        members.serialize_entry("attestationDocumentModuleId", &self.module_id)?;
+        for (index, value) in &self.pcrs {
+            let name = match (self.family, index) {
+                (PcrFamily::NitroEnclave, 0) => "attestationDocumentEnclaveImageDigest".to_owned(),
+                (PcrFamily::NitroEnclave, index) => format!("attestationDocumentEnclavePCR{index}"),
+                (PcrFamily::NitroTpm, index) => format!("attestationDocumentNitroTPMPCR{index}"),
+            };
+            let value = Base64Display::new(value, &STANDARD);
+            members.serialize_entry(&name, &format_args!("{value}"))?;
+        }
+        members.end()
+    }
+}
+
+fn display<S: Serializer>(
+    value: &impl std::fmt::Display,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
 }

@@ -5,8 +5,9 @@
 //! unauthenticated callers are limited in rate and in their share of the queue, where they take none of
 //! the places of other records. The next record that is written tells how many the limits left out.
 
+mod ascii;
 mod event;
-mod json;
+
 mod metrics;
 mod record;
 #[cfg(test)]

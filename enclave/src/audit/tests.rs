@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard};
 use attestation::time::UnixMillis;
 use hyper::Request;
 use hyper::header::{HOST, HeaderValue, USER_AGENT};
-use kms_api::{ErrorType, KmsError};
+use kms_api::{ErrorType, KmsError, Operation};
 use serde_json::Value;
 use transport::lines::QUEUE_LENGTH;
 
@@ -253,4 +253,36 @@ fn tls_that_ended_here_is_recorded_as_cloudtrail_does_and_no_other() {
         assert_eq!(recorded(channel)["tlsDetails"], expected);
     }
     assert!(recorded(Channel::Plain).get("tlsDetails").is_none());
+}
+
+#[test]
+fn members_are_in_the_order_of_cloudtrail_and_absent_ones_are_null_or_left_out() {
+    let mut record = record(b"agent");
+    record.set_operation(Some(Operation::GenerateRandom));
+    record.refuse(&KmsError::new(ErrorType::Validation, "why"));
+    let mut line = Vec::new();
+    event::append(&record, 7, &mut line).unwrap();
+    let line = String::from_utf8(line).unwrap();
+    let (before, rest) = line.split_once(r#""eventID":""#).unwrap();
+    let id = record.request_id();
+    let expected = format!(
+        concat!(
+            r#"{{"eventVersion":"1.08","#,
+            r#""userIdentity":{{"type":"AWSAccount","accountId":"ANONYMOUS_PRINCIPAL"}},"#,
+            r#""eventTime":"2026-02-03T10:12:02Z","eventSource":"kms.amazonaws.com","#,
+            r#""eventName":"GenerateRandom","awsRegion":null,"sourceIPAddress":null,"#,
+            r#""userAgent":"agent","errorCode":"ValidationException","errorMessage":"why","#,
+            r#""requestParameters":null,"responseElements":null,"#,
+            r#""additionalEventData":{{"unauthenticatedRecordsOmitted":7}},"requestID":"{}","#,
+        ),
+        id
+    );
+    assert_eq!(before, expected);
+    let (_, after) = rest.split_once('"').unwrap();
+    let expected = concat!(
+        r#","readOnly":true,"resources":[],"eventType":"AwsApiCall","managementEvent":true,"#,
+        r#""eventCategory":"Management"}"#,
+        "\n"
+    );
+    assert_eq!(after, expected);
 }

@@ -1,4 +1,7 @@
-//! A client that does not read what it asked for must not hold its connection for ever.
+//! A write deadline: a client that does not read its answer must not hold its connection for ever.
+//!
+//! Why not the crate `tokio-io-timeout` (1.2.1): its timer runs on while this process is paused, and would
+//! close connections whose clients were paused with it. This one begins anew after a pause.
 
 use std::future::Future;
 use std::io::{self, ErrorKind, IoSlice};

@@ -1,6 +1,5 @@
 //! Rules of date, scope, credentials and signature.
 
-
 use super::super::credential::SigningKey;
 use super::*;
 
