@@ -9,11 +9,11 @@ use attestation::{CacheSizes, MaxAge};
 use toml::value::Array;
 use toml::{Table, Value};
 
+use super::auth::AuthMode;
 use super::contents::{Contents, SECRETS, without_secrets};
-use super::file::AuthMode;
+use super::entropy::RESEED_REQUESTS;
 use super::files::{self, FilesError};
 use super::key_store::DEFAULT_DEADLINE;
-use super::platform::RESEED_REQUESTS;
 use super::posture::Posture;
 use super::{Config, ConfigError, Server};
 use crate::audit::UnauthenticatedLimits;

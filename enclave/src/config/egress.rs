@@ -7,7 +7,6 @@ use thiserror::Error;
 use transport::HEARTBEAT_PORT;
 
 use super::bounded::Bounded;
-use super::error::MeaningError;
 use super::posture::Posture;
 use crate::egress::Route;
 
@@ -26,58 +25,20 @@ pub(super) struct EgressTable {
     parent_port: Bounded<1, MAX_VSOCK_PORT>,
 }
 
-/// Why there can be no such route. Tables count from 1.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub enum InvalidRoute {
-    /// Anything else than an address and a port; names cannot be resolved in an enclave.
-    #[error(
-        "address must be an IP address and a port, such as \"10.0.1.5:2223\" or \
-         \"[fd00::5]:2223\": an enclave can resolve no name"
-    )]
-    Address,
-    /// Where nobody listens.
-    #[error("address has port 0, where nobody listens: write the one of the module, such as 2223")]
-    Port,
-    /// An address of the enclave's own, of many hosts, of none, or of one link.
-    #[error(
-        "address is that of no single other host: a loopback, unspecified, broadcast, multicast, \
-         link-local or IPv4-mapped address has no route"
-    )]
-    Host,
-    /// An address given twice.
-    #[error("address is that of number {other}: remove one")]
-    DuplicateAddress {
-        /// The first of the two.
-        other: usize,
-    },
-    /// What nitro-cli listens on.
-    #[error("parent_port {HEARTBEAT_PORT} is where nitro-cli waits for heartbeats: choose another")]
-    Heartbeat,
-    /// Two ways to one place.
-    #[error(
-        "parent_port is that of number {other}, so both would lead to one module: give each a port \
-         of its own"
-    )]
-    DuplicatePort {
-        /// The first of the two.
-        other: usize,
-    },
-}
-
 pub(super) fn routes(
     tables: Vec<EgressTable>,
     posture: Posture,
-) -> Result<Vec<Route>, MeaningError> {
+) -> Result<Vec<Route>, InvalidEgress> {
     if posture == Posture::Laptop && !tables.is_empty() {
-        return Err(MeaningError::EgressOnLaptop);
+        return Err(InvalidEgress::OnLaptop);
     }
     if tables.len() > MAX_ROUTES {
-        return Err(MeaningError::TooManyRoutes { most: MAX_ROUTES });
+        return Err(InvalidEgress::TooManyRoutes { most: MAX_ROUTES });
     }
     let mut routes: Vec<Route> = Vec::with_capacity(tables.len());
     for (table, number) in tables.into_iter().zip(1..) {
         let route = route(&table, &routes);
-        routes.push(route.map_err(|reason| MeaningError::Egress { number, reason })?);
+        routes.push(route.map_err(|reason| InvalidEgress::Route { number, reason })?);
     }
     Ok(routes)
 }
@@ -118,4 +79,67 @@ fn is_of_another_host(address: SocketAddr) -> bool {
     };
     let ip = address.ip();
     !(is_special || ip.is_loopback() || ip.is_unspecified() || ip.is_multicast())
+}
+
+/// The error for the tables `[[egress]]`, which count from 1.
+#[derive(Debug, Error)]
+pub enum InvalidEgress {
+    /// A way out of what is no enclave.
+    #[error(
+        "[[egress]] is for an enclave, which has no network of its own: remove it, and what it leads \
+         to is reached directly"
+    )]
+    OnLaptop,
+    /// More than are opened.
+    #[error("[[egress]] is there more than {most} times: at most that many routes are opened")]
+    TooManyRoutes {
+        /// How many are.
+        most: usize,
+    },
+    /// A route that leads nowhere.
+    #[error("[[egress]] number {number}: {reason}")]
+    Route {
+        /// Which.
+        number: usize,
+        /// Why.
+        reason: InvalidRoute,
+    },
+}
+
+/// Why there can be no such route. Tables count from 1.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum InvalidRoute {
+    /// Anything else than an address and a port; names cannot be resolved in an enclave.
+    #[error(
+        "address must be an IP address and a port, such as \"10.0.1.5:2223\" or \
+         \"[fd00::5]:2223\": an enclave can resolve no name"
+    )]
+    Address,
+    /// Where nobody listens.
+    #[error("address has port 0, where nobody listens: write the one of the module, such as 2223")]
+    Port,
+    /// An address of the enclave's own, of many hosts, of none, or of one link.
+    #[error(
+        "address is that of no single other host: a loopback, unspecified, broadcast, multicast, \
+         link-local or IPv4-mapped address has no route"
+    )]
+    Host,
+    /// An address given twice.
+    #[error("address is that of number {other}: remove one")]
+    DuplicateAddress {
+        /// The first of the two.
+        other: usize,
+    },
+    /// What nitro-cli listens on.
+    #[error("parent_port {HEARTBEAT_PORT} is where nitro-cli waits for heartbeats: choose another")]
+    Heartbeat,
+    /// Two ways to one place.
+    #[error(
+        "parent_port is that of number {other}, so both would lead to one module: give each a port \
+         of its own"
+    )]
+    DuplicatePort {
+        /// The first of the two.
+        other: usize,
+    },
 }

@@ -1,18 +1,20 @@
 //! The tables `[[key_store]]`.
 
 mod invalid;
+mod syntax;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use attestation::tls::not_after;
 use serde::Deserialize;
+use thiserror::Error;
 use zeroize::Zeroizing;
 
 pub use self::invalid::InvalidKeyStore;
+use self::syntax::{is_cluster_id, is_id, is_variable, proxy};
 use super::bounded::Bounded;
 use super::certificates::{InvalidCertificate, chain};
-use super::error::MeaningError;
 use super::files::Files;
 use super::pin::pin;
 use crate::key_store::{HsmSettings, KeyStoreKind, KeyStoreSettings, Pin, Token, XksProxy};
@@ -65,16 +67,16 @@ enum KeyStoreType {
 pub(super) fn key_stores(
     tables: Vec<KeyStoreTable>,
     files: &Files,
-) -> Result<Vec<KeyStoreSettings>, MeaningError> {
+) -> Result<Vec<KeyStoreSettings>, InvalidKeyStores> {
     if tables.len() > MAX_KEY_STORES {
-        return Err(MeaningError::TooManyKeyStores);
+        return Err(InvalidKeyStores::TooMany);
     }
     let mut stores = Vec::with_capacity(tables.len());
     for (table, number) in tables.into_iter().zip(1..) {
         let store = table
             .settings(files)
             .and_then(|store| unlike(&store, &stores).map(|()| store))
-            .map_err(|reason| MeaningError::KeyStore { number, reason })?;
+            .map_err(|reason| InvalidKeyStores::KeyStore { number, reason })?;
         stores.push(store);
     }
     Ok(stores)
@@ -219,41 +221,18 @@ impl KeyStoreTable {
     }
 }
 
-/// AWS's own have 17 hexadecimal digits behind `cks-`.
-fn is_id(id: &str) -> bool {
-    let is_known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    id.strip_prefix("cks-")
-        .is_some_and(|rest| (1..=60).contains(&rest.len()) && rest.bytes().all(is_known))
-}
-
-/// POSIX's names of variables. The PIN itself, in its place, would be published.
-fn is_variable(name: &str) -> bool {
-    let is_known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    name.bytes().all(is_known) && name.starts_with(|first: char| !first.is_ascii_digit())
-}
-
-/// The model's CloudHsmClusterIdType, and the digits that AWS's own examples have beside its.
-fn is_cluster_id(id: &str) -> bool {
-    let is_known = |byte: u8| byte.is_ascii_alphanumeric();
-    id.strip_prefix("cluster-")
-        .is_some_and(|rest| (11..=16).contains(&rest.len()) && rest.bytes().all(is_known))
-}
-
-/// The model's XksProxyUriEndpointType and XksProxyUriPathType.
-fn proxy(uri: &str) -> Option<XksProxy> {
-    let host = uri.strip_prefix("https://")?;
-    let host_length = host.find('/')?;
-    let (endpoint, path) = uri.split_at_checked("https://".len() + host_length)?;
-    let is_host = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-';
-    let is_path = |byte: u8| byte.is_ascii_alphanumeric() || b"/_-".contains(&byte);
-    let (before, version) = path.rsplit_once("/kms/xks/v")?;
-    let fits = (10..=128).contains(&endpoint.len())
-        && host.bytes().take(host_length).all(is_host)
-        && path.len() <= 128
-        && before.bytes().all(is_path)
-        // With something between its slashes.
-        && before != "/"
-        && (1..=2).contains(&version.len())
-        && version.bytes().all(|byte| byte.is_ascii_digit());
-    fits.then(|| XksProxy { endpoint: endpoint.to_owned(), path: path.to_owned() })
+/// The error for the tables `[[key_store]]`, which count from 1.
+#[derive(Debug, Error)]
+pub enum InvalidKeyStores {
+    /// More than anybody has threads for.
+    #[error("there are more than 100 [[key_store]]: remove some")]
+    TooMany,
+    /// A key store that cannot be.
+    #[error("[[key_store]] number {number}: {reason}")]
+    KeyStore {
+        /// Which.
+        number: usize,
+        /// Why.
+        reason: InvalidKeyStore,
+    },
 }

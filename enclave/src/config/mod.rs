@@ -3,11 +3,14 @@
 mod archive;
 mod arguments;
 mod audit;
+mod auth;
 mod bounded;
 mod certificates;
 mod contents;
+mod credential;
 mod effective;
 mod egress;
+mod entropy;
 mod error;
 mod file;
 mod files;
@@ -16,12 +19,17 @@ mod parent;
 mod pin;
 mod platform;
 mod posture;
+mod recipient;
 mod server;
 mod settings;
+#[cfg(feature = "simulator")]
+mod simulated;
 mod surprise;
 #[cfg(test)]
 mod tests;
+mod throttle;
 mod tls;
+mod trust;
 mod verification;
 
 use std::mem;
@@ -33,18 +41,26 @@ use simulator::Conditions;
 
 pub use self::archive::{ArchiveError, MAX_ARCHIVE_LENGTH};
 pub use self::arguments::{Arguments, EnclaveArguments};
+pub use self::auth::InvalidAuth;
 pub use self::certificates::InvalidCertificate;
-pub use self::egress::InvalidRoute;
-pub use self::error::{ConfigError, CredentialError, MeaningError};
+pub use self::credential::InvalidCredential;
+pub use self::egress::{InvalidEgress, InvalidRoute};
+pub use self::entropy::InvalidEntropy;
+pub use self::error::{ConfigError, ValidationError};
 use self::file::ConfigFile;
 pub use self::files::{Files, FilesError, Position, SALT_LENGTH, SALT_NAME, TOML_NAME};
-pub use self::key_store::InvalidKeyStore;
-#[cfg(feature = "simulator")]
-use self::platform::SimulatorTable;
+pub use self::key_store::{InvalidKeyStore, InvalidKeyStores};
+pub use self::platform::InvalidPlatform;
 pub use self::posture::Posture;
-pub use self::server::Server;
+pub use self::recipient::InvalidRecipient;
+pub use self::server::{InvalidServer, Server};
 pub use self::settings::Settings;
-pub use self::tls::TlsError;
+#[cfg(feature = "simulator")]
+pub use self::simulated::InvalidSimulator;
+#[cfg(feature = "simulator")]
+use self::simulated::SimulatorTable;
+pub use self::tls::InvalidTls;
+pub use self::trust::InvalidTrust;
 
 /// The configuration, and all that it is made of. What is not known is an error.
 #[derive(Debug, Default)]
@@ -79,7 +95,7 @@ impl Config {
         let this = Self { files: Some(files), file };
         match shown == this.file.counts() {
             true => Ok(this),
-            false => Err(this.meaning(MeaningError::WithoutKeys)),
+            false => Err(this.invalid(ValidationError::WithoutKeys)),
         }
     }
 
@@ -88,7 +104,7 @@ impl Config {
     /// # Errors
     /// If neither says where to listen, or if lines cannot be sent to where they should.
     pub fn server(&self, arguments: &Arguments) -> Result<Server, ConfigError> {
-        self.file.server.under(arguments)
+        Ok(self.file.server.under(arguments)?)
     }
 
     /// Adds the configured trust anchors to the platform's own.
@@ -98,10 +114,7 @@ impl Config {
     pub fn add_anchors<T: Trust>(&self, anchors: &mut TrustAnchors<T>) -> Result<(), ConfigError> {
         // Without files there are no anchors.
         let Some(files) = &self.files else { return Ok(()) };
-        for (name, number) in self.file.trust.anchors.iter().zip(1..) {
-            add_anchors_of(number, files, name, anchors).map_err(|error| self.meaning(error))?;
-        }
-        Ok(())
+        self.file.trust.add_to(anchors, files).map_err(|error| self.invalid(error))
     }
 
     /// What the simulated module is like.
@@ -111,7 +124,7 @@ impl Config {
     #[cfg(feature = "simulator")]
     pub fn simulated_nsm(&self) -> Result<Conditions, ConfigError> {
         let conditions = self.file.simulator.as_ref().map(SimulatorTable::conditions);
-        conditions.unwrap_or(Ok(Conditions::default())).map_err(|error| self.meaning(error))
+        conditions.unwrap_or(Ok(Conditions::default())).map_err(|error| self.invalid(error))
     }
 
     /// What the service is to do, by what the file says and by what `posture` defaults to.
@@ -125,50 +138,25 @@ impl Config {
                 Posture::Production => Err(ConfigError::NoFile),
                 // What nobody has written says nothing wrong.
                 Posture::Laptop => settings::build(file, &Files::default(), posture)
-                    .map_err(|error| self.meaning(error)),
+                    .map_err(|error| self.invalid(error)),
             };
         };
         let mut settings =
-            settings::build(file, files, posture).map_err(|error| self.meaning(error))?;
+            settings::build(file, files, posture).map_err(|error| self.invalid(error))?;
         if posture == Posture::Production && !files.is_salted() {
-            return Err(self.meaning(MeaningError::NoSalt));
+            return Err(self.invalid(ValidationError::NoSalt));
         }
         // On a laptop nobody need be able to compute it.
         let mut fresh = [0; SALT_LENGTH];
         attestation::crypto::fill_random(&mut fresh)
-            .map_err(|_| self.meaning(MeaningError::NoRandomness))?;
+            .map_err(|_| self.invalid(ValidationError::NoRandomness))?;
         settings.measurement = Some(files.measurement(&fresh)?);
         Ok(settings)
     }
 
-    /// Of a file that says what cannot be meant.
-    fn meaning(&self, error: MeaningError) -> ConfigError {
+    /// Returns the error for values that cannot be meant, with the path of their file.
+    fn invalid(&self, error: impl Into<ValidationError>) -> ConfigError {
         let path = self.files.as_ref().map(|files| files.path().to_owned()).unwrap_or_default();
-        ConfigError::Meaning { path, error }
-    }
-}
-
-/// Adds the anchors in the file `name`, which is entry `number`.
-fn add_anchors_of<T: Trust>(
-    number: usize,
-    files: &Files,
-    name: &Path,
-    anchors: &mut TrustAnchors<T>,
-) -> Result<(), MeaningError> {
-    let path = files.display(name);
-    let pem = match files.read(name) {
-        Ok(pem) => pem,
-        Err(error) => return Err(MeaningError::ReadAnchors { number, path, error }),
-    };
-    match anchors.add_pem(pem) {
-        Ok(fingerprints) => {
-            for sha256 in fingerprints {
-                let sha256 = const_hex::encode(sha256);
-                // Whoever holds its key can have anything sealed to themselves: it must be seen.
-                tracing::warn!(path = %path.display(), sha256, "a further root is trusted");
-            }
-            Ok(())
-        }
-        Err(error) => Err(MeaningError::Anchors { number, path, error }),
+        ConfigError::Invalid { path, error: error.into() }
     }
 }

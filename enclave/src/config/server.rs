@@ -7,11 +7,11 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
+use thiserror::Error;
 use transport::Endpoint;
 use transport::logging::{Format, Level};
 
 use super::arguments::Arguments;
-use super::error::ConfigError;
 use crate::http::Listeners;
 use crate::log_channel;
 
@@ -43,11 +43,11 @@ pub(super) struct ServerTable {
 
 impl ServerTable {
     /// What is in effect: a flag or variable, else what stands here, else the default.
-    pub(super) fn under(&self, arguments: &Arguments) -> Result<Server, ConfigError> {
-        let listen = or(&arguments.listen, &self.listen).ok_or(ConfigError::NoListen)?;
+    pub(super) fn under(&self, arguments: &Arguments) -> Result<Server, InvalidServer> {
+        let listen = or(&arguments.listen, &self.listen).ok_or(InvalidServer::NoListen)?;
         let log_to = or(&arguments.log_to, &self.log_to);
         if let Some(Err(reason)) = log_to.as_ref().map(log_channel::check) {
-            return Err(ConfigError::LogTo(reason));
+            return Err(InvalidServer::LogTo(reason));
         }
         Ok(Server {
             listeners: Listeners {
@@ -107,4 +107,19 @@ impl<'de, T: Expected> Deserialize<'de> for Text<T> {
         }
         deserializer.deserialize_str(TextVisitor(PhantomData))
     }
+}
+
+/// The error for the table `[server]` and the arguments in its place.
+#[derive(Debug, Error)]
+pub enum InvalidServer {
+    /// Nobody could reach it.
+    #[error(
+        "there is no address to listen on: give --listen ENDPOINT, or ENCLAVE_LISTEN in the \
+         environment, or listen under [server] in the configuration, such as \
+         \"vsock:4294967295:5000\""
+    )]
+    NoListen,
+    /// Lines that would go nowhere.
+    #[error("log_to: {0}")]
+    LogTo(&'static str),
 }

@@ -40,9 +40,89 @@ enum TlsMode {
     Provided,
 }
 
+impl TlsTable {
+    /// Whether its keys are in the configuration.
+    pub(super) fn is_provided(&self) -> bool {
+        self.mode == Some(TlsMode::Provided)
+    }
+
+    pub(super) fn settings(self, files: &Files) -> Result<TlsSettings, InvalidTls> {
+        let Self { mode, names, certificate, private_key } = self;
+        let has_files = certificate.is_some() || private_key.is_some();
+        let mode = match mode {
+            Some(mode) => mode,
+            None if has_files || names.is_some() => return Err(InvalidTls::NoMode),
+            None => TlsMode::Off,
+        };
+        if names.is_some() && mode != TlsMode::Attested {
+            return Err(InvalidTls::UnusedNames);
+        }
+        if has_files && mode != TlsMode::Provided {
+            return Err(InvalidTls::UnusedFiles);
+        }
+        match mode {
+            TlsMode::Off => Ok(TlsSettings::Off),
+            TlsMode::Attested => {
+                Ok(TlsSettings::Attested { names: server_names(names.unwrap_or_default())? })
+            }
+            TlsMode::Provided => {
+                let (Some(certificate), Some(key)) = (certificate, private_key) else {
+                    return Err(InvalidTls::NoFiles);
+                };
+                Ok(TlsSettings::Provided(Arc::new(certified_key(files, &certificate, &key)?)))
+            }
+        }
+    }
+}
+
+fn server_names(texts: Vec<String>) -> Result<Vec<ServerName<'static>>, InvalidTls> {
+    match texts.len() {
+        0 => return Err(InvalidTls::NoNames),
+        1..=MAX_NAMES => {}
+        _ => return Err(InvalidTls::TooManyNames),
+    }
+    let mut names = Vec::with_capacity(texts.len());
+    for (text, number) in texts.into_iter().zip(1..) {
+        // What has a dot at its end is a DNS name, but no certificate has it.
+        let name = match text.ends_with('.') {
+            true => None,
+            false => ServerName::try_from(text).ok(),
+        };
+        let name = name.ok_or(InvalidTls::Name { number })?;
+        if let Some(index) = names.iter().position(|other| *other == name) {
+            return Err(InvalidTls::DuplicateName { number, other: index + 1 });
+        }
+        names.push(name);
+    }
+    Ok(names)
+}
+
+fn certified_key(
+    files: &Files,
+    certificate: &Path,
+    key: &Path,
+) -> Result<CertifiedKey, InvalidTls> {
+    let path = files.display(certificate);
+    let pem = match files.read(certificate) {
+        Ok(pem) => pem,
+        Err(error) => return Err(InvalidTls::ReadCertificate { path, error }),
+    };
+    let chain = match chain(pem) {
+        Ok(chain) => chain,
+        Err(reason) => return Err(InvalidTls::Certificate { path, reason }),
+    };
+    let key = private_key_from_pem(files.read(key).map_err(InvalidTls::ReadPrivateKey)?)?;
+    let certified = CertifiedKey::new(chain, key);
+    match certified.keys_match() {
+        Ok(()) => Ok(certified),
+        Err(RustlsError::InconsistentKeys(_)) => Err(InvalidTls::KeyMismatch),
+        Err(_) => Err(InvalidTls::Certificate { path, reason: InvalidCertificate::Unreadable }),
+    }
+}
+
 /// Why there can be no such TLS. A name of `private_key` is not repeated: it may be the key.
 #[derive(Debug, Error)]
-pub enum TlsError {
+pub enum InvalidTls {
     /// Keys that say nothing.
     #[error(
         "mode is missing, so that there would be no TLS: write mode = \"attested\" beside names, or \
@@ -114,80 +194,4 @@ pub enum TlsError {
          server's comes first, then its chain"
     )]
     KeyMismatch,
-}
-
-impl TlsTable {
-    /// Whether its keys are in the configuration.
-    pub(super) fn is_provided(&self) -> bool {
-        self.mode == Some(TlsMode::Provided)
-    }
-
-    pub(super) fn settings(self, files: &Files) -> Result<TlsSettings, TlsError> {
-        let Self { mode, names, certificate, private_key } = self;
-        let has_files = certificate.is_some() || private_key.is_some();
-        let mode = match mode {
-            Some(mode) => mode,
-            None if has_files || names.is_some() => return Err(TlsError::NoMode),
-            None => TlsMode::Off,
-        };
-        if names.is_some() && mode != TlsMode::Attested {
-            return Err(TlsError::UnusedNames);
-        }
-        if has_files && mode != TlsMode::Provided {
-            return Err(TlsError::UnusedFiles);
-        }
-        match mode {
-            TlsMode::Off => Ok(TlsSettings::Off),
-            TlsMode::Attested => {
-                Ok(TlsSettings::Attested { names: server_names(names.unwrap_or_default())? })
-            }
-            TlsMode::Provided => {
-                let (Some(certificate), Some(key)) = (certificate, private_key) else {
-                    return Err(TlsError::NoFiles);
-                };
-                Ok(TlsSettings::Provided(Arc::new(certified_key(files, &certificate, &key)?)))
-            }
-        }
-    }
-}
-
-fn server_names(texts: Vec<String>) -> Result<Vec<ServerName<'static>>, TlsError> {
-    match texts.len() {
-        0 => return Err(TlsError::NoNames),
-        1..=MAX_NAMES => {}
-        _ => return Err(TlsError::TooManyNames),
-    }
-    let mut names = Vec::with_capacity(texts.len());
-    for (text, number) in texts.into_iter().zip(1..) {
-        // What has a dot at its end is a DNS name, but no certificate has it.
-        let name = match text.ends_with('.') {
-            true => None,
-            false => ServerName::try_from(text).ok(),
-        };
-        let name = name.ok_or(TlsError::Name { number })?;
-        if let Some(index) = names.iter().position(|other| *other == name) {
-            return Err(TlsError::DuplicateName { number, other: index + 1 });
-        }
-        names.push(name);
-    }
-    Ok(names)
-}
-
-fn certified_key(files: &Files, certificate: &Path, key: &Path) -> Result<CertifiedKey, TlsError> {
-    let path = files.display(certificate);
-    let pem = match files.read(certificate) {
-        Ok(pem) => pem,
-        Err(error) => return Err(TlsError::ReadCertificate { path, error }),
-    };
-    let chain = match chain(pem) {
-        Ok(chain) => chain,
-        Err(reason) => return Err(TlsError::Certificate { path, reason }),
-    };
-    let key = private_key_from_pem(files.read(key).map_err(TlsError::ReadPrivateKey)?)?;
-    let certified = CertifiedKey::new(chain, key);
-    match certified.keys_match() {
-        Ok(()) => Ok(certified),
-        Err(RustlsError::InconsistentKeys(_)) => Err(TlsError::KeyMismatch),
-        Err(_) => Err(TlsError::Certificate { path, reason: InvalidCertificate::Unreadable }),
-    }
 }

@@ -9,7 +9,7 @@ use attestation::TrustAnchors;
 use attestation::crypto::fill_random;
 use clap::Args;
 use enclave::config::{
-    Config, ConfigError, Files, MeaningError, Posture, SALT_LENGTH, SALT_NAME, TOML_NAME,
+    Config, ConfigError, Files, Posture, SALT_LENGTH, SALT_NAME, TOML_NAME, ValidationError,
 };
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -78,7 +78,7 @@ fn check(files: Files) -> Result<(), Failure> {
     let config = Config::of(files)?;
     config.add_anchors(&mut TrustAnchors::aws_nitro())?;
     match config.settings(Posture::Production) {
-        Ok(_) | Err(ConfigError::Meaning { error: MeaningError::NoSalt, .. }) => Ok(()),
+        Ok(_) | Err(ConfigError::Invalid { error: ValidationError::NoSalt, .. }) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }

@@ -1,0 +1,197 @@
+//! The tables `[[credential]]`, and the principals that they name.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use attestation::time::UnixMillis;
+use serde::Deserialize;
+use serde::de::{self, Deserializer};
+use thiserror::Error;
+use toml::value::Datetime;
+
+use super::files::Files;
+use super::surprise::Surprise;
+use crate::auth::{Credential, Secret, is_access_key_id};
+use crate::iam::{Policy, PolicyError};
+use crate::principal::{InvalidPrincipal, Principal};
+use crate::rate::Rate;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CredentialTable {
+    access_key_id: String,
+    secret_access_key: Secret,
+    /// An ARN.
+    principal: String,
+    /// Files.
+    pub(super) policies: Vec<PathBuf>,
+    pub(super) session_token: Option<Secret>,
+    pub(super) expires: Option<Expires>,
+}
+
+/// A moment, as text or as TOML's own kind of value; RFC 3339 both.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Expires(pub(super) UnixMillis);
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a time such as 2027-01-31T12:00:00Z, with its offset")]
+enum Moment {
+    Datetime(Datetime),
+    Text(String),
+}
+
+impl<'de> Deserialize<'de> for Expires {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = match Moment::deserialize(deserializer)? {
+            Moment::Datetime(moment) => moment.to_string(),
+            Moment::Text(text) => text,
+        };
+        // It is not repeated: it may be a secret, misplaced.
+        UnixMillis::from_rfc3339(&text).map(Self).ok_or_else(|| {
+            de::Error::custom("expected a time such as 2027-01-31T12:00:00Z, with its offset")
+        })
+    }
+}
+
+/// The principals of all credentials, each once: policies and rate belong to it, however many
+/// credentials it has.
+pub(super) struct Principals<'a> {
+    files: &'a Files,
+    has_tls: bool,
+    per_principal: u32,
+    known: BTreeMap<String, KnownPrincipal>,
+    pub(super) surprises: Vec<Surprise>,
+    /// Warnings of policies, for a service whose requests carry no client address.
+    pub(super) without_sources: Vec<String>,
+    /// Files of policies whose warnings were logged.
+    warned: BTreeSet<PathBuf>,
+}
+
+/// What the first credential of a principal says of it.
+struct KnownPrincipal {
+    number: usize,
+    principal: Arc<Principal>,
+    policies: Vec<PathBuf>,
+}
+
+impl<'a> Principals<'a> {
+    pub(super) fn new(files: &'a Files, has_tls: bool, per_principal: u32) -> Self {
+        Self {
+            files,
+            has_tls,
+            per_principal,
+            known: BTreeMap::new(),
+            surprises: Vec::new(),
+            without_sources: Vec::new(),
+            warned: BTreeSet::new(),
+        }
+    }
+
+    /// Returns the credential of `table`, which is entry `number`.
+    pub(super) fn credential(
+        &mut self,
+        table: CredentialTable,
+        number: usize,
+    ) -> Result<Credential, InvalidCredential> {
+        if !is_access_key_id(&table.access_key_id) {
+            return Err(InvalidCredential::AccessKeyId);
+        }
+        if table.session_token.as_ref().is_some_and(|token| !token.fits_a_header()) {
+            return Err(InvalidCredential::SessionToken);
+        }
+        let expires = table.expires.map(|expires| expires.0);
+        self.surprises.extend(expires.map(|at| Surprise::Expires { number, at }));
+        Ok(Credential {
+            access_key_id: table.access_key_id.into(),
+            secret_access_key: table.secret_access_key,
+            session_token: table.session_token,
+            expires,
+            principal: self.principal(table.principal, table.policies, number)?,
+        })
+    }
+
+    fn principal(
+        &mut self,
+        arn: String,
+        policies: Vec<PathBuf>,
+        number: usize,
+    ) -> Result<Arc<Principal>, InvalidCredential> {
+        match self.known.get(&arn) {
+            Some(known) if known.policies == policies => Ok(Arc::clone(&known.principal)),
+            Some(known) => Err(InvalidCredential::OtherPolicies { arn, other: known.number }),
+            None => {
+                if policies.is_empty() {
+                    self.surprises.push(Surprise::NoPolicies { number, arn: arn.clone() });
+                }
+                let principal = Principal::new(&arn)?
+                    .with(self.policies(&policies)?, Rate::per_second(self.per_principal));
+                let principal = Arc::new(principal);
+                let known = KnownPrincipal { number, principal: Arc::clone(&principal), policies };
+                self.known.insert(arn, known);
+                Ok(principal)
+            }
+        }
+    }
+
+    fn policies(&mut self, paths: &[PathBuf]) -> Result<Vec<Policy>, InvalidCredential> {
+        let Self { files, has_tls, without_sources, warned, .. } = self;
+        let policy = |name: &PathBuf| {
+            let path = files.display(name);
+            let json = match files.read(name) {
+                Ok(json) => json,
+                Err(error) => return Err(InvalidCredential::ReadPolicy { path, error }),
+            };
+            let policy = Policy::parse(&path.display().to_string(), json)?;
+            if warned.insert(path) {
+                policy.warnings().for_each(|warning| tracing::warn!("{warning}"));
+                without_sources.extend(policy.warnings_without_sources());
+                if !*has_tls {
+                    policy.warnings_without_tls().for_each(|warning| tracing::warn!("{warning}"));
+                }
+            }
+            Ok(policy)
+        };
+        paths.iter().map(policy).collect()
+    }
+}
+
+/// The error for one credential.
+#[derive(Debug, Error)]
+pub enum InvalidCredential {
+    /// No client sends such an identifier.
+    #[error("access_key_id must be 1 to 128 letters, digits and underscores")]
+    AccessKeyId,
+    /// No client can send it.
+    #[error(
+        "session_token must be what a header can carry: visible ASCII, no space at either end, \
+         less than 16384 bytes"
+    )]
+    SessionToken,
+    /// A principal that is none.
+    #[error("principal: {0}")]
+    Principal(#[from] InvalidPrincipal),
+    /// Another credential gives the same principal other policies.
+    #[error(
+        "number {other} gives {arn} other policies: policies belong to a principal, so list the \
+         same files"
+    )]
+    OtherPolicies {
+        /// Whom.
+        arn: String,
+        /// Which credential does.
+        other: usize,
+    },
+    /// A policy's file that cannot be read.
+    #[error("{}: {error}", path.display())]
+    ReadPolicy {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// A policy that is none.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+}

@@ -1,0 +1,42 @@
+//! The forms of what a `[[key_store]]` names.
+
+use crate::key_store::XksProxy;
+
+/// AWS's own have 17 hexadecimal digits behind `cks-`.
+pub(super) fn is_id(id: &str) -> bool {
+    let is_known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    id.strip_prefix("cks-")
+        .is_some_and(|rest| (1..=60).contains(&rest.len()) && rest.bytes().all(is_known))
+}
+
+/// POSIX's names of variables. The PIN itself, in its place, would be published.
+pub(super) fn is_variable(name: &str) -> bool {
+    let is_known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    name.bytes().all(is_known) && name.starts_with(|first: char| !first.is_ascii_digit())
+}
+
+/// The model's CloudHsmClusterIdType, and the digits that AWS's own examples have beside its.
+pub(super) fn is_cluster_id(id: &str) -> bool {
+    let is_known = |byte: u8| byte.is_ascii_alphanumeric();
+    id.strip_prefix("cluster-")
+        .is_some_and(|rest| (11..=16).contains(&rest.len()) && rest.bytes().all(is_known))
+}
+
+/// The model's XksProxyUriEndpointType and XksProxyUriPathType.
+pub(super) fn proxy(uri: &str) -> Option<XksProxy> {
+    let host = uri.strip_prefix("https://")?;
+    let host_length = host.find('/')?;
+    let (endpoint, path) = uri.split_at_checked("https://".len() + host_length)?;
+    let is_host = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-';
+    let is_path = |byte: u8| byte.is_ascii_alphanumeric() || b"/_-".contains(&byte);
+    let (before, version) = path.rsplit_once("/kms/xks/v")?;
+    let fits = (10..=128).contains(&endpoint.len())
+        && host.bytes().take(host_length).all(is_host)
+        && path.len() <= 128
+        && before.bytes().all(is_path)
+        // With something between its slashes.
+        && before != "/"
+        && (1..=2).contains(&version.len())
+        && version.bytes().all(|byte| byte.is_ascii_digit());
+    fits.then(|| XksProxy { endpoint: endpoint.to_owned(), path: path.to_owned() })
+}

@@ -1,0 +1,154 @@
+//! The table `[recipient]`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use attestation::{DebugMode, MaxAge};
+use serde::Deserialize;
+use serde::de::{self, Deserializer, Visitor};
+use thiserror::Error;
+
+use super::posture::Posture;
+use crate::policy::{InvalidMeasurement, Measurement, Plaintext, RecipientPolicy};
+use crate::tls::TlsSettings;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RecipientTable {
+    #[serde(default)]
+    pub(super) require: bool,
+    max_age: Option<Age>,
+    #[serde(default)]
+    allow_debug: bool,
+    /// By register, in hexadecimal.
+    #[serde(default)]
+    measurements: Vec<BTreeMap<String, String>>,
+    plaintext: Option<PlaintextWord>,
+}
+
+impl RecipientTable {
+    /// Returns what is required of Recipients, with the defaults of `posture`.
+    pub(super) fn policy(
+        self,
+        tls: &TlsSettings,
+        posture: Posture,
+    ) -> Result<RecipientPolicy, InvalidRecipient> {
+        let tls_is_provided = matches!(tls, TlsSettings::Provided(_));
+        let plaintext = match self.plaintext {
+            Some(PlaintextWord(Plaintext::AttestedTls)) if tls_is_provided => {
+                return Err(InvalidRecipient::ProvidedTlsIsNotAttested);
+            }
+            Some(PlaintextWord(plaintext)) => plaintext,
+            None => posture.default_plaintext(tls_is_provided),
+        };
+        let mut measurements = Vec::with_capacity(self.measurements.len());
+        for (entry, number) in self.measurements.iter().zip(1..) {
+            let entry = Measurement::parse_all(entry)
+                .map_err(|reason| InvalidRecipient::Measurements { number, reason })?;
+            measurements.push(entry);
+        }
+        Ok(RecipientPolicy {
+            require: self.require,
+            plaintext,
+            max_age: self.max_age.map_or_else(MaxAge::default, |age| age.0),
+            debug: if self.allow_debug { DebugMode::Allow } else { DebugMode::Refuse },
+            measurements,
+        })
+    }
+}
+
+/// How old a document may be: seconds, or `"chain"`.
+#[derive(Clone, Copy, Debug)]
+struct Age(MaxAge);
+
+impl<'de> Deserialize<'de> for Age {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AgeVisitor;
+        impl Visitor<'_> for AgeVisitor {
+            type Value = Age;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("seconds, at least 1, or \"chain\"")
+            }
+
+            fn visit_i64<E: de::Error>(self, seconds: i64) -> Result<Age, E> {
+                match u64::try_from(seconds) {
+                    Ok(seconds @ 1..) => Ok(Age(MaxAge::Seconds(seconds))),
+                    _ => Err(E::invalid_value(de::Unexpected::Signed(seconds), &self)),
+                }
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Age, E> {
+                match text {
+                    "chain" => Ok(Age(MaxAge::Chain)),
+                    other => Err(E::invalid_value(de::Unexpected::Str(other), &self)),
+                }
+            }
+        }
+        deserializer.deserialize_any(AgeVisitor)
+    }
+}
+
+/// The value of `plaintext`, by its word.
+#[derive(Clone, Copy, Debug)]
+struct PlaintextWord(Plaintext);
+
+/// Values of `plaintext` that were replaced, because `"deny"` answered over attested TLS, and what to
+/// write instead of each.
+const REPLACED_WORDS: [(&str, &str); 2] = [
+    (
+        "deny",
+        "\"deny\" is no value of plaintext any more: write \"attested-tls\", which answers over attested \
+         TLS as \"deny\" did, or \"never\", which refuses every request without a Recipient as \"deny\" \
+         did with [tls] mode \"provided\"",
+    ),
+    (
+        "allow",
+        "\"allow\" is no value of plaintext any more: write \"always\", which answers as \"allow\" did; \
+         the others are \"attested-tls\" and \"never\"",
+    ),
+];
+
+impl<'de> Deserialize<'de> for PlaintextWord {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct WordVisitor;
+        impl Visitor<'_> for WordVisitor {
+            type Value = PlaintextWord;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("\"never\", \"attested-tls\" or \"always\"")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<PlaintextWord, E> {
+                if let Some(value) = Plaintext::ALL.into_iter().find(|value| value.word() == text) {
+                    return Ok(PlaintextWord(value));
+                }
+                match REPLACED_WORDS.into_iter().find(|(word, _)| *word == text) {
+                    Some((_, advice)) => Err(E::custom(advice)),
+                    None => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
+                }
+            }
+        }
+        deserializer.deserialize_any(WordVisitor)
+    }
+}
+
+/// The error for the table `[recipient]`. Entries count from 1.
+#[derive(Debug, Error)]
+pub enum InvalidRecipient {
+    /// TLS that is to be attested, and cannot be.
+    #[error(
+        "[recipient] plaintext is \"attested-tls\", but [tls] mode is \"provided\", whose key no \
+         document attests: write plaintext = \"never\" to refuse requests without a Recipient, \
+         plaintext = \"always\" to answer them, or [tls] mode = \"attested\""
+    )]
+    ProvidedTlsIsNotAttested,
+    /// An entry that is no measurement, or that must not be asked for.
+    #[error("[recipient] measurements, entry {number}: {reason}")]
+    Measurements {
+        /// Which.
+        number: usize,
+        /// Why.
+        reason: InvalidMeasurement,
+    },
+}

@@ -1,0 +1,131 @@
+//! The table `[simulator]`, which only the simulator has a name for.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::{self, Deserializer, Visitor};
+use simulator::{Conditions, Fault, Onset};
+use thiserror::Error;
+
+use super::bounded::Bounded;
+use super::posture::Posture;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SimulatorTable {
+    #[serde(default)]
+    nsm: SimulatedNsmTable,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SimulatedNsmTable {
+    #[serde(default)]
+    latency_ms: Latency,
+    fault: Option<FaultName>,
+    /// Calls that still work once the service is ready.
+    after: Option<Bounded<0, { u32::MAX }>>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum FaultName {
+    Short,
+    Long,
+    Empty,
+    Repeat,
+    Zeros,
+    Ones,
+    Counter,
+    Stuck,
+    Error,
+    Malformed,
+    Hang,
+}
+
+impl SimulatorTable {
+    /// Checks whether a simulator may be configured where the service stands.
+    pub(super) fn check(posture: Posture) -> Result<(), InvalidSimulator> {
+        match posture {
+            Posture::Production => Err(InvalidSimulator::InProduction),
+            Posture::Laptop => Ok(()),
+        }
+    }
+
+    /// Returns the conditions of the simulated module.
+    pub(super) fn conditions(&self) -> Result<Conditions, InvalidSimulator> {
+        let nsm = &self.nsm;
+        let calls = nsm.after.map(Bounded::get);
+        let onset = calls.map_or(Onset::Boot, |calls| Onset::AfterReady { calls: calls.into() });
+        let fault = match nsm.fault {
+            Some(fault) => Some((Fault::from(fault), onset)),
+            None if nsm.after.is_some() => return Err(InvalidSimulator::AfterWithoutFault),
+            None => None,
+        };
+        Ok(Conditions { latency: nsm.latency_ms.0, fault })
+    }
+}
+
+impl From<FaultName> for Fault {
+    fn from(name: FaultName) -> Self {
+        match name {
+            FaultName::Short => Self::Short,
+            FaultName::Long => Self::Long,
+            FaultName::Empty => Self::Empty,
+            FaultName::Repeat => Self::Repeat,
+            FaultName::Zeros => Self::Zeros,
+            FaultName::Ones => Self::Ones,
+            FaultName::Counter => Self::Counter,
+            FaultName::Stuck => Self::Stuck,
+            FaultName::Error => Self::Error,
+            FaultName::Malformed => Self::Malformed,
+            FaultName::Hang => Self::Hang,
+        }
+    }
+}
+
+/// Up to half a second, in milliseconds or fractions of one: a module that took longer than a second
+/// over a document would tell no time.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Latency(Duration);
+
+impl<'de> Deserialize<'de> for Latency {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        const MAX_MS: u32 = 500;
+        struct LatencyVisitor;
+        impl Visitor<'_> for LatencyVisitor {
+            type Value = Latency;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(formatter, "milliseconds from 0 to {MAX_MS}, such as 1 or 0.1")
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Latency, E> {
+                match u32::try_from(number) {
+                    Ok(ms @ ..=MAX_MS) => Ok(Latency(Duration::from_millis(ms.into()))),
+                    _ => Err(E::invalid_value(de::Unexpected::Signed(number), &self)),
+                }
+            }
+
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<Latency, E> {
+                match (0.0..=f64::from(MAX_MS)).contains(&number) {
+                    true => Ok(Latency(Duration::from_secs_f64(number / 1000.0))),
+                    false => Err(E::invalid_value(de::Unexpected::Float(number), &self)),
+                }
+            }
+        }
+        deserializer.deserialize_any(LatencyVisitor)
+    }
+}
+
+/// The error for the table `[simulator]`.
+#[derive(Debug, Error)]
+pub enum InvalidSimulator {
+    /// A simulated module that breaks in no way.
+    #[error("[simulator.nsm] after says when a fault begins: name the fault as well")]
+    AfterWithoutFault,
+    /// A simulated module, in production.
+    #[error("[simulator] is for enclave-simulator: remove it")]
+    InProduction,
+}

@@ -1,0 +1,27 @@
+//! The table `[throttle]`.
+
+use serde::Deserialize;
+
+use crate::rate::Rate;
+use crate::throttle::Throttle;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ThrottleTable {
+    /// Requests a second; 0 is no limit.
+    #[serde(default)]
+    pub(super) per_principal: u32,
+    /// Requests a second of all principals together; 0 is no limit.
+    #[serde(default)]
+    total: u32,
+}
+
+impl ThrottleTable {
+    /// Returns the limits that belong to no principal.
+    pub(super) fn throttle(&self) -> Throttle {
+        Throttle {
+            anyone: Rate::per_second(self.per_principal),
+            total: Rate::per_second(self.total),
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The table `[trust]`.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use attestation::{AnchorError, Trust, TrustAnchors};
+use serde::Deserialize;
+use thiserror::Error;
+
+use super::files::Files;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TrustTable {
+    /// PEM files of roots to trust beside the platform's own, such as that of another partition.
+    #[serde(default)]
+    pub(super) anchors: Vec<PathBuf>,
+}
+
+impl TrustTable {
+    /// Adds the anchors of all files to `anchors`.
+    pub(super) fn add_to<T: Trust>(
+        &self,
+        anchors: &mut TrustAnchors<T>,
+        files: &Files,
+    ) -> Result<(), InvalidTrust> {
+        let mut names = self.anchors.iter().zip(1..);
+        names.try_for_each(|(name, number)| add_anchors_of(number, files, name, anchors))
+    }
+}
+
+/// Adds the anchors in the file `name`, which is entry `number`.
+fn add_anchors_of<T: Trust>(
+    number: usize,
+    files: &Files,
+    name: &Path,
+    anchors: &mut TrustAnchors<T>,
+) -> Result<(), InvalidTrust> {
+    let path = files.display(name);
+    let pem = match files.read(name) {
+        Ok(pem) => pem,
+        Err(error) => return Err(InvalidTrust::Read { number, path, error }),
+    };
+    match anchors.add_pem(pem) {
+        Ok(fingerprints) => {
+            for sha256 in fingerprints {
+                let sha256 = const_hex::encode(sha256);
+                // Whoever holds its key can have anything sealed to themselves: it must be seen.
+                tracing::warn!(path = %path.display(), sha256, "a further root is trusted");
+            }
+            Ok(())
+        }
+        Err(error) => Err(InvalidTrust::Anchors { number, path, error }),
+    }
+}
+
+/// The error for the table `[trust]`. Entries count from 1.
+#[derive(Debug, Error)]
+pub enum InvalidTrust {
+    /// A file of anchors that cannot be read.
+    #[error("[trust] anchors, entry {number}: {}: {error}", path.display())]
+    Read {
+        /// Which.
+        number: usize,
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// A file of anchors that holds none.
+    #[error("[trust] anchors, entry {number}: {}: {error}", path.display())]
+    Anchors {
+        /// Which.
+        number: usize,
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        error: AnchorError,
+    },
+}
