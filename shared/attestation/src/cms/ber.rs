@@ -1,6 +1,6 @@
 //! A reader for the BER (X.690) of EnvelopedData: definite and indefinite lengths, single-byte tags.
 
-use super::OpenError;
+use super::open_error::OpenError;
 
 /// Reads one element after another.
 pub(super) struct Reader<'a> {

@@ -2,10 +2,12 @@
 
 mod ber;
 mod open;
+mod open_error;
 mod private_key;
 mod seal;
 
-pub use open::{OpenError, open};
+pub use open::open;
+pub use open_error::OpenError;
 pub use private_key::{PrivateKeyError, RecipientPrivateKey};
 pub use seal::{
     ContentEncryption, MAX_CIPHERTEXT_LENGTH, SealError, seal, seal_into, sealed_length,

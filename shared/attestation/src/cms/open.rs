@@ -4,48 +4,13 @@
 //! emitted, several OCTET STRINGs, and plain DER. Refused is whatever is not RSAES-OAEP with
 //! SHA-256: KMS never sends it.
 
-use thiserror::Error;
 use zeroize::Zeroizing;
 
 use super::ber::Reader;
+use super::open_error::OpenError;
 use super::private_key::RecipientPrivateKey;
 use super::{RSAES_OAEP_SHA_256, oid};
 use crate::crypto::{self, AES_256_KEY_LENGTH, AES_BLOCK_LENGTH};
-
-/// Why nothing was opened.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub enum OpenError {
-    /// The bytes end too early.
-    #[error("the envelope is cut short")]
-    Truncated,
-    /// Another element than the one that must be there.
-    #[error("the envelope is no CMS EnvelopedData of the form KMS sends: {what} expected")]
-    Unexpected {
-        /// What must be there.
-        what: &'static str,
-    },
-    /// A length that this element cannot have.
-    #[error("the envelope's {what} has a length that is not allowed")]
-    Length {
-        /// Which element.
-        what: &'static str,
-    },
-    /// Bytes after the end.
-    #[error("bytes are left over after the envelope's {what}")]
-    LeftOver {
-        /// Which element.
-        what: &'static str,
-    },
-    /// Another key encryption than RSAES-OAEP with SHA-256, such as its SHA-1 default.
-    #[error("the content key is not encrypted with RSAES-OAEP and SHA-256 (RSAES_OAEP_SHA_256)")]
-    KeyEncryption,
-    /// Sealed to another key.
-    #[error("the envelope is sealed to another key (its subjectKeyIdentifier differs)")]
-    OtherRecipient,
-    /// The key, the content or its padding is wrong; which of them is not said.
-    #[error("the envelope does not open with this key")]
-    Decryption,
-}
 
 /// The parts of an envelope that matter for opening it.
 struct Envelope<'a> {

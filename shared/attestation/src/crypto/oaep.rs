@@ -1,0 +1,33 @@
+//! Encryption with RSAES-OAEP. A build with the feature `simulator` counts the keys.
+
+use super::{CryptoError, OAEP_SEED_LENGTH, provider};
+
+/// An RSA key to encrypt to with OAEP (SHA-256, MGF1 with SHA-256, no label).
+pub(crate) struct OaepPublicKey(provider::OaepPublicKey);
+
+impl OaepPublicKey {
+    /// Reads a SubjectPublicKeyInfo, DER.
+    ///
+    /// # Errors
+    /// If the provider rejects the key.
+    pub(crate) fn from_spki(spki: &[u8]) -> Result<Self, CryptoError> {
+        #[cfg(feature = "simulator")]
+        super::operations::count_rsa_key();
+        provider::OaepPublicKey::from_spki(spki).map(Self)
+    }
+
+    /// Encrypts into `output`, which is as long as the modulus.
+    ///
+    /// A provider that takes no seed ([`TAKES_OAEP_SEED`](super::TAKES_OAEP_SEED)) ignores `seed`.
+    ///
+    /// # Errors
+    /// If the plaintext is too long, or the provider's own source of randomness fails.
+    pub(crate) fn encrypt(
+        &self,
+        plaintext: &[u8],
+        seed: &[u8; OAEP_SEED_LENGTH],
+        output: &mut [u8],
+    ) -> Result<(), CryptoError> {
+        self.0.encrypt(plaintext, seed, output)
+    }
+}
