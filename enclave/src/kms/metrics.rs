@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use attestation::{Familiarity, Trust, Verifier};
+use attestation::{CacheHit, Trust, Verifier};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 
@@ -32,9 +32,9 @@ impl ApiMetrics {
 
     /// Sets the numbers of verified documents to those of `verifier`.
     pub(super) fn set_verified<T: Trust>(&self, verifier: &Verifier<T>) {
-        for familiarity in Familiarity::ALL {
-            let counter = labelled(&self.verified, [("known", familiarity.name())]);
-            counter.inner().store(verifier.verified(familiarity), Ordering::Relaxed);
+        for cache_hit in CacheHit::ALL {
+            let counter = labelled(&self.verified, [("known", cache_hit.name())]);
+            counter.inner().store(verifier.verified(cache_hit), Ordering::Relaxed);
         }
     }
 }

@@ -1,15 +1,13 @@
-//! What one certificate must be, by the shape of AWS's own: every rule that a general path library
-//! does not enforce, or enforces only for the web.
+//! Rules 9 and 10 for one certificate, after the shape of AWS's certificates: every rule that a general
+//! path library does not enforce, or enforces only for the web.
 
 use rustls_pki_types::CertificateDer;
 use webpki::EndEntityCert;
 
-use super::document::MAX_CLOCK_SKEW_SECS;
-use super::error::UntrustedDocument;
-use super::judged_at::JudgedAt;
 use super::position::ChainPosition;
+use super::untrusted_document::UntrustedDocument;
+use super::validity::Validity;
 use super::x509::X509;
-use crate::time::UnixMillis;
 
 /// The AlgorithmIdentifier ecdsa-with-SHA384, without parameters (RFC 5758 section 3.2).
 const ECDSA_WITH_SHA384: [u8; 12] =
@@ -29,8 +27,8 @@ const P384_KEY: [u8; 24] = [
 /// An uncompressed P-384 point: 0x04, x, y (SEC 1 section 2.3.3).
 const P384_POINT_LENGTH: usize = 97;
 
-/// One certificate of a chain, of the right form. Of what was decoded only that is kept which
-/// matters: a stranger decides how much the rest is.
+/// One certificate of a chain, of the right form. It holds only the decoded parts that the rules use,
+/// because the sender decides how many other parts exist.
 #[derive(Debug)]
 pub(super) struct Certificate<'a> {
     pub(super) position: ChainPosition,
@@ -40,7 +38,7 @@ pub(super) struct Certificate<'a> {
 }
 
 impl<'a> Certificate<'a> {
-    /// Rule 9.
+    /// Parses a certificate and checks rule 9.
     pub(super) fn parse(der: &'a [u8], position: ChainPosition) -> Result<Self, UntrustedDocument> {
         let certificate = position;
         let x509 = X509::decode(der)
@@ -53,48 +51,50 @@ impl<'a> Certificate<'a> {
         if x509.extensions.unknown_critical {
             return Err(UntrustedDocument::CriticalExtension { certificate });
         }
-        // What the path library cannot read is of no use, and should rather fail here than as a path.
+        // A certificate that the path library cannot read should fail here rather than as a path.
         if EndEntityCert::try_from(&CertificateDer::from(der)).is_err() {
             return Err(UntrustedDocument::CertificateEncoding { certificate });
         }
         Ok(Self { position, der, x509, public_key })
     }
 
+    /// Returns the certificate as the path library takes it.
     pub(super) fn der(&self) -> CertificateDer<'a> {
         CertificateDer::from(self.der)
     }
 
-    /// As it was received.
+    /// Returns the received bytes.
     pub(super) fn as_bytes(&self) -> &'a [u8] {
         self.der
     }
 
-    /// Whether it limits the names in certificates below it.
+    /// Returns true if the certificate limits the names in certificates below it.
     pub(super) fn constrains_names(&self) -> bool {
         self.x509.extensions.name_constraints
     }
 
-    /// The public key as an uncompressed point.
+    /// Returns the public key as an uncompressed point.
     pub(super) fn public_key(&self) -> &'a [u8] {
         self.public_key
     }
 
-    /// The subject as DER. The order of its parts differs within one genuine chain.
+    /// Returns the subject, DER. The order of its parts differs within one genuine chain.
     pub(super) fn subject(&self) -> &'a [u8] {
         self.x509.subject
     }
 
+    /// Returns the issuer, DER.
     pub(super) fn issuer(&self) -> &'a [u8] {
         self.x509.issuer
     }
 
-    /// When it is valid.
+    /// Returns the validity period.
     pub(super) fn validity(&self) -> Validity {
         let X509 { not_before, not_after, .. } = self.x509;
         Validity { not_before, not_after }
     }
 
-    /// Rule 10, for a CA above `below` other CAs.
+    /// Checks rule 10 for a CA above `below` other CAs.
     pub(super) fn check_ca(&self, below: u32) -> Result<(), UntrustedDocument> {
         let certificate = self.position;
         let constraints = match self.x509.extensions.basic_constraints {
@@ -112,8 +112,8 @@ impl<'a> Certificate<'a> {
         }
     }
 
-    /// Rule 10, for the leaf. Genuine leaves have a keyUsage that is not critical; it may be
-    /// either.
+    /// Checks rule 10 for the leaf. The keyUsage of genuine leaves is not critical; a critical one is
+    /// accepted too.
     pub(super) fn check_leaf(&self) -> Result<(), UntrustedDocument> {
         if self.x509.extensions.basic_constraints.is_some_and(|constraints| constraints.ca) {
             return Err(UntrustedDocument::LeafIsCa);
@@ -126,35 +126,7 @@ impl<'a> Certificate<'a> {
     }
 }
 
-/// From the first to the last second, both included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Validity {
-    pub(super) not_before: UnixMillis,
-    pub(super) not_after: UnixMillis,
-}
-
-impl Validity {
-    /// Rule 13, for the certificate whose validity it is. A clock may be behind AWS's, which issues a
-    /// leaf 3 s before the document that it signs first: so notBefore has the leeway of the document's
-    /// timestamp. notAfter has none.
-    pub(super) fn check(
-        self,
-        certificate: ChainPosition,
-        at: JudgedAt,
-    ) -> Result<(), UntrustedDocument> {
-        let Self { not_before, not_after } = self;
-        let seconds = at.reading.time.as_secs();
-        if seconds.saturating_add(MAX_CLOCK_SKEW_SECS) < not_before.as_secs() {
-            return Err(UntrustedDocument::CertificateNotYetValid { certificate, not_before, at });
-        }
-        if seconds > not_after.as_secs() {
-            return Err(UntrustedDocument::CertificateExpired { certificate, not_after, at });
-        }
-        Ok(())
-    }
-}
-
-/// The uncompressed point of a P-384 key.
+/// Returns the uncompressed point of a P-384 key.
 fn p384_point(public_key: &[u8]) -> Option<&[u8]> {
     if !public_key.starts_with(&P384_KEY) {
         return None;

@@ -1,74 +1,28 @@
-//! The chain from a trust anchor to the leaf: rules 9 to 13 and 15.
-
-use std::sync::Arc;
+//! The chain from a trust anchor to the leaf: rules 9 to 12 and 15.
 
 use rustls_pki_types::{CertificateDer, UnixTime};
 use webpki::{EndEntityCert, KeyUsage};
 
-use super::certificate::{Certificate, Validity};
-use super::error::UntrustedDocument;
-use super::judged_at::JudgedAt;
-use super::known::{self, Known};
+use super::cache_hit::CacheHit;
+use super::certificate::Certificate;
 use super::position::ChainPosition;
+use super::signature_cache::{SignatureCache, cache_key};
 use super::trust::{Trust, TrustAnchors};
-use super::verifier::Familiarity;
+use super::untrusted_document::UntrustedDocument;
+use super::validity::ChainValidity;
 use crate::crypto;
 use crate::time::UnixMillis;
 
-/// A chain whose every certificate is in its place, with no signature checked yet.
+/// A chain of certificates that satisfies rules 9 to 11. No signature is verified yet.
 #[derive(Debug)]
 pub(super) struct Chain<'a> {
-    /// Root, then each issued by the one before it.
+    /// The root, then each CA that the one before it issued.
     cas: Vec<Certificate<'a>>,
     leaf: Certificate<'a>,
 }
 
-/// When the certificates of a chain are valid, the leaf last.
-#[derive(Clone, Debug)]
-pub(super) struct Lifetimes(Arc<[Validity]>);
-
-impl Lifetimes {
-    /// Rule 13. A path library takes an anchor's own validity for granted.
-    pub(super) fn check(&self, at: JudgedAt) -> Result<(), UntrustedDocument> {
-        self.iter().try_for_each(|(position, validity)| validity.check(position, at))?;
-        // The leeway makes up for a clock that is behind, not for a chain that no clock could accept.
-        let latest = self.iter().max_by_key(|(_, validity)| validity.not_before);
-        let earliest = self.iter().min_by_key(|(_, validity)| validity.not_after);
-        match (latest, earliest) {
-            (
-                Some((late, Validity { not_before, .. })),
-                Some((early, Validity { not_after, .. })),
-            ) if not_before > not_after => {
-                Err(UntrustedDocument::NeverValid { late, not_before, early, not_after })
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// The first moment not before `at` at which all certificates have begun to be valid. Where rule 13
-    /// holds at `at`, all of them are valid then.
-    pub(super) fn begun(&self, at: UnixMillis) -> UnixMillis {
-        self.0.iter().fold(at, |begun, validity| begun.max(validity.not_before))
-    }
-
-    fn iter(&self) -> impl Iterator<Item = (ChainPosition, Validity)> {
-        let leaf = self.0.len().saturating_sub(1);
-        self.0.iter().enumerate().map(move |(level, validity)| {
-            let is_leaf = level == leaf;
-            let position =
-                if is_leaf { ChainPosition::Leaf } else { ChainPosition::Cabundle(level) };
-            (position, *validity)
-        })
-    }
-
-    /// The leaf's: nothing it has signed is older.
-    pub(super) fn of_leaf(&self) -> Option<Validity> {
-        self.0.last().copied()
-    }
-}
-
 impl<'a> Chain<'a> {
-    /// Rules 9 to 11 over `cabundle` (2 to 5 certificates, the root first) and the leaf.
+    /// Checks rules 9 to 11 over `cabundle` (2 to 5 certificates, the root first) and the leaf.
     pub(super) fn arrange(
         cabundle: impl Iterator<Item = &'a [u8]>,
         leaf: &'a [u8],
@@ -84,25 +38,27 @@ impl<'a> Chain<'a> {
         Ok(chain)
     }
 
+    /// Returns the leaf.
     pub(super) fn leaf(&self) -> &Certificate<'a> {
         &self.leaf
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Certificate<'a>> {
+    /// Iterates from the root to the leaf.
+    fn iter(&self) -> impl Iterator<Item = &Certificate<'a>> {
         self.cas.iter().chain([&self.leaf])
     }
 
-    /// Rule 10.
+    /// Checks rule 10.
     fn check_roles(&self) -> Result<(), UntrustedDocument> {
         for (below, ca) in (0..).zip(self.cas.iter().rev()) {
-            // The root may, and AWS's does, allow any path length; those below it count the CAs
-            // between themselves and the leaf.
+            // The root may allow any path length, and that of AWS does. Each CA below it counts the CAs
+            // between itself and the leaf.
             ca.check_ca(below)?;
         }
         self.leaf.check_leaf()
     }
 
-    /// Rule 11. Distinct subjects leave a path library exactly one path to try.
+    /// Checks rule 11. Distinct subjects leave a path library exactly one path to try.
     fn check_order(&self) -> Result<(), UntrustedDocument> {
         let mut issuer = None;
         for (index, certificate) in self.iter().enumerate() {
@@ -119,7 +75,7 @@ impl<'a> Chain<'a> {
         Ok(())
     }
 
-    /// Rule 12.
+    /// Checks rule 12.
     pub(super) fn check_anchor<T: Trust>(
         &self,
         anchors: &TrustAnchors<T>,
@@ -130,64 +86,62 @@ impl<'a> Chain<'a> {
         }
     }
 
-    /// When its certificates are valid.
-    pub(super) fn lifetimes(&self) -> Lifetimes {
-        Lifetimes(self.iter().map(Certificate::validity).collect())
+    /// Returns the validity periods of the certificates.
+    pub(super) fn validity(&self) -> ChainValidity {
+        self.iter().map(Certificate::validity).collect()
     }
 
-    /// Rule 15: one signature for each certificate but the root, unless it was verified before.
+    /// Checks rule 15: verifies one signature for each certificate below the root that is not cached.
     pub(super) fn verify_signatures(
         &self,
-        chains: &Known<()>,
-        leaves: &Known<()>,
+        chains: &SignatureCache<()>,
+        leaves: &SignatureCache<()>,
         at: UnixMillis,
-    ) -> Result<Familiarity, UntrustedDocument> {
-        let mut familiarity = Familiarity::Leaf;
-        leaves.verify(
-            || known::name(self.iter().map(Certificate::as_bytes)),
+    ) -> Result<CacheHit, UntrustedDocument> {
+        let mut hit = CacheHit::Leaf;
+        leaves.get_or_verify(
+            || cache_key(self.iter().map(Certificate::as_bytes)),
             || {
-                familiarity = self.verify_by_chain(chains, at)?;
+                hit = self.verify_uncached_leaf(chains, at)?;
                 Ok(())
             },
         )?;
-        Ok(familiarity)
+        Ok(hit)
     }
 
-    /// The same for a leaf that is not known.
-    fn verify_by_chain(
+    fn verify_uncached_leaf(
         &self,
-        chains: &Known<()>,
+        chains: &SignatureCache<()>,
         at: UnixMillis,
-    ) -> Result<Familiarity, UntrustedDocument> {
+    ) -> Result<CacheHit, UntrustedDocument> {
         if self.cas.iter().any(Certificate::constrains_names) {
-            // Then what the CAs are good for depends on the leaf.
-            return self.verify_whole(at);
+            // The validity of the chain of CAs then depends on the leaf, so it cannot be cached.
+            return self.verify_all(at);
         }
-        let name = || known::name(self.cas.iter().map(Certificate::as_bytes));
-        let mut first = None;
-        let known = chains.verify(name, || {
-            let whole = self.verify_whole(at);
-            first = Some(whole.clone());
-            whole.map(drop)
+        let key = || cache_key(self.cas.iter().map(Certificate::as_bytes));
+        let mut own_result = None;
+        let shared_result = chains.get_or_verify(key, || {
+            let result = self.verify_all(at);
+            own_result = Some(result.clone());
+            result.map(drop)
         });
-        match (first, known) {
-            (Some(whole), _) => whole,
-            (None, Ok(())) => {
-                self.verify_path(self.cas.last(), &[], at).map(|()| Familiarity::Chain)
-            }
-            // Somebody else's leaf was refused with the chain, which says nothing of this one.
-            (None, Err(_)) => self.verify_whole(at).inspect(|_| chains.remember(name, ())),
+        match (own_result, shared_result) {
+            (Some(result), _) => result,
+            (None, Ok(())) => self.verify_path(self.cas.last(), &[], at).map(|()| CacheHit::Chain),
+            // Another thread rejected the chain together with another leaf, which says nothing about
+            // this leaf.
+            (None, Err(_)) => self.verify_all(at).inspect(|_| chains.insert(key, ())),
         }
     }
 
-    /// All signatures.
-    fn verify_whole(&self, at: UnixMillis) -> Result<Familiarity, UntrustedDocument> {
+    /// Verifies the signature of every certificate below the root.
+    fn verify_all(&self, at: UnixMillis) -> Result<CacheHit, UntrustedDocument> {
         let (root, intermediates) = self.cas.split_first().unzip();
         self.verify_path(root, intermediates.unwrap_or_default(), at)?;
-        Ok(Familiarity::Nothing)
+        Ok(CacheHit::Nothing)
     }
 
-    /// The signatures of `intermediates`, the first of which `anchor` has signed, and of the leaf.
+    /// Verifies the signatures of `intermediates`, the first of which `anchor` has signed, and of the leaf.
     fn verify_path(
         &self,
         anchor: Option<&Certificate<'a>>,

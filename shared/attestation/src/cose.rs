@@ -4,7 +4,7 @@
 //! 2 and 3 let through, the payload's length, and the payload as it was received. So nothing is decoded
 //! or encoded anew, and nothing is copied.
 
-use super::error::UntrustedDocument;
+use super::untrusted_document::UntrustedDocument;
 use crate::crypto;
 
 /// An array of four: the context "Signature1", the protected header {1: -35} as it stands in every

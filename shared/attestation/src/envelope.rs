@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use super::cbor::Reader;
-use super::error::MalformedDocument;
+use super::malformed_document::MalformedDocument;
 
 /// Longest document, in bytes. The NSM driver's response buffer holds 12,288 bytes; the largest
 /// genuine document seen has 7,539.

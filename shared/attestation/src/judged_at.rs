@@ -4,6 +4,10 @@ use std::fmt;
 
 use crate::time::{HumanDuration, UnixMillis};
 
+/// Tolerance for a clock that is behind: how far the document's timestamp, and the start of its
+/// certificates' validity, may be ahead of the time of verification, in seconds.
+pub const MAX_CLOCK_SKEW_SECS: u64 = 60;
+
 /// The clock that a time of judgement comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JudgingClock {

@@ -29,36 +29,44 @@
 #[cfg(all(production, feature = "simulator"))]
 compile_error!("the feature `simulator` must not be part of a production build");
 
+mod cache_hit;
+mod caches;
 mod cbor;
 mod certificate;
 mod chain;
+mod claims;
 pub mod cms;
 mod cose;
 pub mod crypto;
 mod document;
 mod envelope;
-mod error;
+mod freshness;
 mod judged_at;
-mod known;
+mod malformed_document;
 mod own;
 mod payload;
 mod pcr;
 mod position;
 mod recipient_key;
 mod rule;
+mod signature_cache;
 pub mod time;
 pub mod tls;
 mod trust;
+mod untrusted_document;
+mod validity;
 mod verifier;
 mod x509;
 
+pub use cache_hit::CacheHit;
+pub use caches::CacheSizes;
 pub use cbor::{CborError, CborFault};
-pub use document::{
-    Claims, DebugMode, MAX_CLOCK_SKEW_SECS, MaxAge, UnverifiedDocument, VerifiedDocument,
-};
+pub use claims::Claims;
+pub use document::{DebugMode, UnverifiedDocument, VerifiedDocument};
 pub use envelope::MAX_DOCUMENT_LENGTH;
-pub use error::{MalformedDocument, UntrustedDocument};
-pub use judged_at::{ClockReading, JudgedAt, JudgingClock};
+pub use freshness::MaxAge;
+pub use judged_at::{ClockReading, JudgedAt, JudgingClock, MAX_CLOCK_SKEW_SECS};
+pub use malformed_document::MalformedDocument;
 pub use own::{OwnDocumentError, own_document_time};
 pub use pcr::{MAX_PCRS, PCR_LENGTH, PcrFamily, PcrValue, Pcrs};
 pub use position::ChainPosition;
@@ -67,4 +75,5 @@ pub use rule::Rule;
 #[cfg(feature = "simulator")]
 pub use trust::Simulated;
 pub use trust::{AnchorError, Production, Trust, TrustAnchors};
-pub use verifier::{CacheSizes, Familiarity, Verifier};
+pub use untrusted_document::UntrustedDocument;
+pub use verifier::Verifier;

@@ -8,7 +8,7 @@
 use std::ops::{Range, RangeInclusive};
 
 use super::cbor::{CborError, Items, Reader};
-use super::error::MalformedDocument;
+use super::malformed_document::MalformedDocument;
 use super::pcr::{MAX_PCRS, PCR_LENGTH, PcrFamily, PcrRanges};
 use crate::time::UnixMillis;
 

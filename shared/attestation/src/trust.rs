@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::certificate::Certificate;
-use super::error::UntrustedDocument;
 use super::position::ChainPosition;
+use super::untrusted_document::UntrustedDocument;
 
 /// AWS Nitro Enclaves Root-G1 of the commercial partition:
 /// <https://docs.aws.amazon.com/enclaves/latest/user/verify-root.html#validation-process>.

@@ -13,7 +13,7 @@ use std::thread;
 use attestation::crypto::Operations;
 use attestation::time::UnixMillis;
 use attestation::{
-    CacheSizes, ChainPosition, ClockReading, DebugMode, Familiarity, JudgedAt, MaxAge,
+    CacheHit, CacheSizes, ChainPosition, ClockReading, DebugMode, JudgedAt, MaxAge,
     RecipientKeyError, Simulated, TrustAnchors, UntrustedDocument, UnverifiedDocument, Verifier,
 };
 use simulator::{CertificateSpec, Extension, Forgery, default_pcrs};
@@ -105,7 +105,7 @@ fn verifies_each_signature_once() {
     let other = issuer.another_leaf();
     assert_eq!(cost(&verifier, &other.document(3)), 2);
     assert_eq!(cost(&verifier, &other.document(4)), 1);
-    assert_eq!(Familiarity::ALL.map(|familiarity| verifier.verified(familiarity)), [1, 1, 2, 1]);
+    assert_eq!(CacheHit::ALL.map(|hit| verifier.verified(hit)), [1, 1, 2, 1]);
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn remembers_nothing_that_was_refused() {
             assert!(operations.signature_verifications > 0, "{refusal:?} was remembered");
         }
     }
-    assert_eq!(Familiarity::ALL.map(|familiarity| verifier.verified(familiarity)), [0; 4]);
+    assert_eq!(CacheHit::ALL.map(|hit| verifier.verified(hit)), [0; 4]);
     assert_eq!(cost(&verifier, &issuer.document(1)), 1);
 }
 

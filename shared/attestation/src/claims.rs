@@ -1,0 +1,109 @@
+//! A parsed document and its claims. Neither is exported before a verifier decides on the document, except
+//! through `dangerous_unverified_claims`.
+
+use std::ops::Range;
+
+use super::envelope::Envelope;
+use super::malformed_document::MalformedDocument;
+use super::payload::Payload;
+use super::pcr::Pcrs;
+use crate::time::UnixMillis;
+
+/// A document that satisfies rules 1 to 8, with the positions of its parts.
+#[derive(Debug)]
+pub(super) struct ParsedDocument {
+    bytes: Vec<u8>,
+    envelope: Envelope,
+    payload: Payload,
+}
+
+impl ParsedDocument {
+    /// Parses a document and checks rules 1 to 8.
+    pub(super) fn parse(bytes: Vec<u8>) -> Result<Self, MalformedDocument> {
+        let envelope = Envelope::parse(&bytes)?;
+        let payload = Payload::parse(&bytes, envelope.payload.clone())?;
+        Ok(Self { bytes, envelope, payload })
+    }
+
+    /// Returns the received bytes.
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Returns the payload, which is the signed part.
+    pub(super) fn signed_payload(&self) -> &[u8] {
+        self.slice(&self.envelope.payload)
+    }
+
+    pub(super) fn claims(&self) -> Claims<'_> {
+        Claims { document: self }
+    }
+
+    fn slice(&self, range: &Range<usize>) -> &[u8] {
+        self.bytes.get(range.clone()).unwrap_or_default()
+    }
+}
+
+/// The claims of a document.
+#[derive(Clone, Copy, Debug)]
+pub struct Claims<'a> {
+    document: &'a ParsedDocument,
+}
+
+impl<'a> Claims<'a> {
+    /// Returns the name of the Nitro Secure Module that signed, such as
+    /// `i-0a6d65e7122308898-enc017846bcd2f820da`.
+    pub fn module_id(&self) -> &'a str {
+        // The payload's reader has checked that it is UTF-8.
+        std::str::from_utf8(self.slice(&self.document.payload.module_id)).unwrap_or_default()
+    }
+
+    /// Returns the time of the signature.
+    pub fn timestamp(&self) -> UnixMillis {
+        self.document.payload.timestamp
+    }
+
+    /// Returns the measurements.
+    pub fn pcrs(&self) -> Pcrs<'a> {
+        Pcrs::new(&self.document.bytes, &self.document.payload.pcrs)
+    }
+
+    /// Returns the leaf certificate, DER.
+    pub fn certificate(&self) -> &'a [u8] {
+        self.slice(&self.document.payload.certificate)
+    }
+
+    /// Returns the certificates from the root to the leaf's issuer, DER.
+    pub fn cabundle(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let document = self.document;
+        document.payload.cabundle.iter().map(|range| document.slice(range))
+    }
+
+    /// Returns the field `public_key`, 1 to 1,024 bytes. It may hold anything.
+    pub fn public_key(&self) -> Option<&'a [u8]> {
+        self.optional(&self.document.payload.public_key)
+    }
+
+    /// Returns the field `user_data`, at most 1,024 bytes.
+    pub fn user_data(&self) -> Option<&'a [u8]> {
+        self.optional(&self.document.payload.user_data)
+    }
+
+    /// Returns the field `nonce`, at most 1,024 bytes.
+    pub fn nonce(&self) -> Option<&'a [u8]> {
+        self.optional(&self.document.payload.nonce)
+    }
+
+    /// Returns the signature: r and s, 48 bytes each.
+    pub fn signature(&self) -> &'a [u8] {
+        self.slice(&self.document.envelope.signature)
+    }
+
+    fn slice(&self, range: &Range<usize>) -> &'a [u8] {
+        self.document.slice(range)
+    }
+
+    fn optional(&self, range: &Option<Range<usize>>) -> Option<&'a [u8]> {
+        range.as_ref().map(|range| self.slice(range))
+    }
+}

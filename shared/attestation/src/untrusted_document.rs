@@ -1,0 +1,193 @@
+//! The error of verification: the document is well-formed, but its evidence does not hold.
+
+use thiserror::Error;
+
+use super::judged_at::{JudgedAt, MAX_CLOCK_SKEW_SECS};
+use super::position::ChainPosition;
+use super::rule::Rule;
+use crate::time::{HumanDuration, UnixMillis};
+
+/// A rule of evidence, 9 to 17, that a well-formed document breaks.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum UntrustedDocument {
+    /// A certificate is not X.509 v3 in DER.
+    #[error("{certificate} is not a DER X.509 v3 certificate")]
+    CertificateEncoding {
+        /// The position of the certificate.
+        certificate: ChainPosition,
+    },
+    /// A certificate is signed with another algorithm than ecdsa-with-SHA384.
+    #[error("{certificate} is not signed with ecdsa-with-SHA384")]
+    CertificateAlgorithm {
+        /// The position of the certificate.
+        certificate: ChainPosition,
+    },
+    /// The key of a certificate is on another curve, or of another kind.
+    #[error("{certificate} has no P-384 key")]
+    CertificateKey {
+        /// The position of the certificate.
+        certificate: ChainPosition,
+    },
+    /// A certificate in the cabundle is not a CA: basicConstraints is absent, not critical, or has CA
+    /// false.
+    #[error("{certificate} is not a CA (critical basicConstraints with CA true)")]
+    NotCa {
+        /// The position of the certificate.
+        certificate: ChainPosition,
+    },
+    /// The keyUsage of a CA is absent or lacks keyCertSign.
+    #[error("{certificate} may not sign certificates (keyUsage with keyCertSign)")]
+    MayNotSignCertificates {
+        /// The position of the certificate.
+        certificate: ChainPosition,
+    },
+    /// More CA certificates follow than pathLenConstraint allows.
+    #[error("{certificate} allows {allowed} CA certificates below it; {below} follow")]
+    PathLength {
+        /// The position of the certificate.
+        certificate: ChainPosition,
+        /// The value of pathLenConstraint.
+        allowed: u32,
+        /// The number of CA certificates below it.
+        below: u32,
+    },
+    /// The leaf is a CA.
+    #[error("the leaf certificate is a CA")]
+    LeafIsCa,
+    /// The leaf's keyUsage is absent or lacks digitalSignature.
+    #[error("the leaf certificate may not sign documents (keyUsage with digitalSignature)")]
+    LeafMayNotSign,
+    /// A certificate has a critical extension that this crate does not know.
+    #[error("{certificate} has an unknown critical extension")]
+    CriticalExtension {
+        /// The position of the certificate.
+        certificate: ChainPosition,
+    },
+    /// The issuer of a certificate is not the subject of the one before it.
+    #[error("{certificate} is not issued by the certificate before it")]
+    ChainOrder {
+        /// The position of the certificate.
+        certificate: ChainPosition,
+    },
+    /// Two certificates have the same subject.
+    #[error("{certificate} has the same subject as another one")]
+    RepeatedSubject {
+        /// The position of the certificate.
+        certificate: ChainPosition,
+    },
+    /// The root is not a trust anchor.
+    #[error("cabundle[0] is not a trust anchor of this service")]
+    UnknownRoot,
+    /// A certificate has expired.
+    #[error("{certificate} expired at {not_after}: {at}")]
+    CertificateExpired {
+        /// The position of the certificate.
+        certificate: ChainPosition,
+        /// The last second of its validity.
+        not_after: UnixMillis,
+        /// The time of verification.
+        at: JudgedAt,
+    },
+    /// A certificate is not valid yet.
+    #[error(
+        "{certificate} is not valid before {not_before}, more than {MAX_CLOCK_SKEW_SECS} s ahead: {at}"
+    )]
+    CertificateNotYetValid {
+        /// The position of the certificate.
+        certificate: ChainPosition,
+        /// The first second of its validity.
+        not_before: UnixMillis,
+        /// The time of verification.
+        at: JudgedAt,
+    },
+    /// The validity periods of the chain have no second in common.
+    #[error(
+        "the chain is never valid: {late} is not valid before {not_before}, and {early} expires at \
+         {not_after}"
+    )]
+    NeverValid {
+        /// The certificate that becomes valid last.
+        late: ChainPosition,
+        /// The first second of its validity.
+        not_before: UnixMillis,
+        /// The certificate that expires first.
+        early: ChainPosition,
+        /// The last second of its validity.
+        not_after: UnixMillis,
+    },
+    /// The document is older than allowed.
+    #[error(
+        "the document is too old: {}, at most {} is allowed; {at}; request a new one",
+        .at.age(), HumanDuration(*.max_age_secs)
+    )]
+    TooOld {
+        /// The maximum age, in seconds.
+        max_age_secs: u64,
+        /// The time of verification.
+        at: JudgedAt,
+    },
+    /// The document is older than its leaf certificate.
+    #[error("the document's timestamp {timestamp} is before its leaf certificate's {not_before}")]
+    OlderThanLeaf {
+        /// The timestamp of the document.
+        timestamp: UnixMillis,
+        /// The start of the validity of the leaf.
+        not_before: UnixMillis,
+    },
+    /// The timestamp of the document is in the future.
+    #[error("the document's timestamp is more than {MAX_CLOCK_SKEW_SECS} s in the future: {at}")]
+    FromTheFuture {
+        /// The time of verification.
+        at: JudgedAt,
+    },
+    /// The signature of a certificate does not verify with the key of its issuer.
+    #[error("a signature in the certificate chain does not verify")]
+    ChainSignature,
+    /// The path library rejects the chain for another reason.
+    #[error("the certificate chain is not a valid path to the trust anchor")]
+    ChainPath,
+    /// The signature of the document does not verify with the key of the leaf.
+    #[error("the document's signature does not verify")]
+    DocumentSignature,
+    /// The enclave runs in debug mode: PCR0, PCR1 and PCR2 are zero.
+    #[error(
+        "the enclave runs in debug mode (PCR0, PCR1 and PCR2 are zero): its measurements mean \
+         nothing; start it without --debug-mode"
+    )]
+    DebugMode,
+}
+
+impl UntrustedDocument {
+    /// Returns true if the rejected document satisfies `rule`, that is, if all checks of `rule` passed
+    /// before the one that failed. One check of rule 14 comes before rule 13.
+    pub fn implies(&self, rule: Rule) -> bool {
+        let is_unchecked = matches!(self, Self::FromTheFuture { .. }) && rule == Rule::Validity;
+        rule.holds_if_broken(self.rule()) && !is_unchecked
+    }
+
+    /// Returns the rule that the document breaks.
+    pub const fn rule(&self) -> Rule {
+        match self {
+            Self::CertificateEncoding { .. }
+            | Self::CertificateAlgorithm { .. }
+            | Self::CertificateKey { .. }
+            | Self::CriticalExtension { .. } => Rule::Certificates,
+            Self::NotCa { .. }
+            | Self::MayNotSignCertificates { .. }
+            | Self::PathLength { .. }
+            | Self::LeafIsCa
+            | Self::LeafMayNotSign => Rule::Roles,
+            Self::ChainOrder { .. } | Self::RepeatedSubject { .. } => Rule::Order,
+            Self::UnknownRoot => Rule::Anchor,
+            Self::CertificateExpired { .. }
+            | Self::CertificateNotYetValid { .. }
+            | Self::NeverValid { .. } => Rule::Validity,
+            Self::TooOld { .. } | Self::OlderThanLeaf { .. } | Self::FromTheFuture { .. } => {
+                Rule::Freshness
+            }
+            Self::ChainSignature | Self::ChainPath => Rule::ChainSignatures,
+            Self::DocumentSignature => Rule::DocumentSignature,
+            Self::DebugMode => Rule::DebugMode,
+        }
+    }
+}
