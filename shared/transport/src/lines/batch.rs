@@ -1,14 +1,17 @@
-//! What the thread of a [`Lines`](super::Lines) does: it writes whole lines, several at once.
+//! The thread of a [`Lines`](super::Lines): it writes whole lines, several at once.
 
 use std::io::Write;
 use std::mem;
 
-use super::{Count, Line, Queue, Queued};
+use super::count::Count;
+use super::line::Line;
+use super::queue::{Queue, Queued};
 
-/// Bytes that are written at once, where so many wait: what a pipe takes in one piece (`PIPE_BUF`),
+/// Maximum length of a batch, in bytes: the number that a pipe takes in one piece (`PIPE_BUF`),
 /// so that the lines of two writers never mix in it. A longer line is written alone.
 pub(super) const BATCH_LENGTH: usize = 4096;
 
+/// Writes the lines of `queue` until it is closed and empty.
 pub(super) fn write_all<T: Line>(queue: &Queue<T>, writer: impl Write) {
     let mut batch = Batch { bytes: Vec::new(), lines: Count::default(), writer, queue };
     let mut taken = Vec::new();
@@ -27,7 +30,7 @@ struct Batch<'a, W, T> {
 }
 
 impl<W: Write, T: Line> Batch<'_, W, T> {
-    /// Adds a line; what is before it is written first if both are too long together.
+    /// Adds a line. Writes the lines before it first if both are too long together.
     fn push(&mut self, Queued { line, is_secondary }: Queued<T>) {
         let before = self.bytes.len();
         if line.append_to(&mut self.bytes).is_err() {

@@ -1,6 +1,10 @@
 use std::sync::mpsc::{self, Receiver};
 
+use std::sync::Mutex;
+
 use super::batch::BATCH_LENGTH;
+use super::log::note;
+use super::queue::GATHERED_LENGTH;
 use super::*;
 
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,0 +1,116 @@
+//! Lines that a thread of their own writes, so that a slow reader never blocks the thread that hands a
+//! line over: a pipe that is not read blocks its writer.
+//!
+//! The crate `tracing-appender` does the same for a log. It ends by printing to a stream that nothing may
+//! read, which blocks or panics in the very case that matters here.
+
+mod batch;
+mod count;
+mod line;
+mod log;
+mod queue;
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+pub use line::Line;
+pub use log::Log;
+pub use queue::QUEUE_LENGTH;
+use queue::Queue;
+
+/// A handle of the writing thread, which ends with the last handle.
+#[derive(Debug)]
+pub struct Lines<T: Line>(Arc<Way<T>>);
+
+/// The shared part of all handles. Its drop closes the queue.
+#[derive(Debug)]
+struct Way<T: Line>(Arc<Queue<T>>);
+
+impl<T: Line> Clone for Lines<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T: Line> Lines<T> {
+    /// Starts a thread named `name` that writes to `writer`.
+    ///
+    /// # Errors
+    /// If the thread cannot be started.
+    pub fn to(name: &str, writer: impl Write + Send + 'static) -> io::Result<Self> {
+        let queue = Arc::new(Queue::new());
+        let lines = Arc::clone(&queue);
+        let thread = thread::Builder::new().name(name.to_owned());
+        thread.spawn(move || batch::write_all(&lines, writer))?;
+        Ok(Self(Arc::new(Way(queue))))
+    }
+
+    /// Hands a line over, or drops and counts it. Never waits.
+    pub fn submit(&self, line: T) {
+        if self.offer(line).is_err() {
+            self.drop_one();
+        }
+    }
+
+    /// Hands a line over if there is room for it.
+    ///
+    /// # Errors
+    /// The line, if there is none: [`settled`](Self::settled) tells when that may have changed.
+    pub fn offer(&self, line: T) -> Result<(), T> {
+        self.queue().offer(line, |pending| pending.primary() < QUEUE_LENGTH, false)
+    }
+
+    /// Hands over a line that gives way to primary lines.
+    ///
+    /// It takes none of their [`QUEUE_LENGTH`] places, and is accepted only while fewer than `limit` lines
+    /// of either kind wait. So a slow reader gets no secondary lines, and a flood of them costs the primary
+    /// lines nothing.
+    ///
+    /// # Errors
+    /// The line, if there is no room for it.
+    pub fn offer_secondary(&self, line: T, limit: usize) -> Result<(), T> {
+        self.queue().offer(line, |pending| pending.all < limit, true)
+    }
+
+    /// Waits, from the time of this call, until lines are written or given up, so that there is room.
+    pub fn settled(&self) -> tokio::sync::futures::Notified<'_> {
+        self.queue().settled.notified()
+    }
+
+    /// Counts a line as dropped that the caller could not hand over.
+    pub fn drop_one(&self) {
+        self.queue().drop_lines(1);
+    }
+
+    /// Returns the number of dropped lines.
+    pub fn dropped(&self) -> u64 {
+        self.queue().dropped.load(Ordering::Relaxed)
+    }
+
+    /// Waits until every line that was handed over is written, at most for `timeout`. Returns the number of
+    /// lines that are not.
+    pub fn flush(&self, timeout: Duration) -> usize {
+        self.queue().flush(timeout)
+    }
+
+    /// Returns the number of dropped lines that a log has reported.
+    fn reported(&self) -> &AtomicU64 {
+        &self.queue().reported
+    }
+
+    fn queue(&self) -> &Queue<T> {
+        &self.0.0
+    }
+}
+
+impl<T: Line> Drop for Way<T> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+#[cfg(test)]
+mod tests;
