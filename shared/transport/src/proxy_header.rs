@@ -1,7 +1,10 @@
-//! Who a relayed client is, told to the enclave in front of its bytes: the PROXY protocol, version 2,
+//! The PROXY protocol, version 2, which tells the enclave the address of a relayed client:
 //! <https://www.haproxy.org/download/2.9/doc/proxy-protocol.txt>.
 //!
-//! It is the word of whoever relays, and proves nothing.
+//! A header is a claim of the relay, and proves nothing.
+//!
+//! Neither `proxy-header` 0.1.3 nor `ppp` 2.3.0 replaces this reader: both decode buffers rather than bounded
+//! streams, reject some LOCAL headers, and accept datagrams and checksums that this reader rejects.
 
 use std::fmt;
 use std::io;
@@ -10,13 +13,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// What a header begins with; neither HTTP nor TLS does.
+/// The first bytes of a header. Neither HTTP nor TLS begins with them.
 const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
 
-/// Bytes of the part that all have: signature, version and command, family, length.
+/// Length of the fixed part, in bytes: signature, version and command, family, length.
 const FIXED_LENGTH: usize = 16;
 
-/// Bytes that may follow it. Unix addresses have 216, and what is added to addresses is short.
+/// Maximum length of the rest, in bytes. Unix addresses have 216, and genuine additions are short.
 const MAX_REST_LENGTH: usize = 1024;
 
 const VERSION_2: u8 = 0x20;
@@ -31,16 +34,16 @@ const CHECKSUM: u8 = 0x03;
 /// PP2_TYPE_UNIQUE_ID.
 const UNIQUE_ID: u8 = 0x05;
 
-/// Names one connection in the logs of both sides: its text is the beginning of the identifiers that its
-/// requests get, `xxxxxxxx-xxxx`.
+/// An identifier of one connection in the logs of both sides. Its text, `xxxxxxxx-xxxx`, is the beginning
+/// of the identifiers of its requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionId(pub [u8; ConnectionId::LENGTH]);
 
 impl ConnectionId {
-    /// In bytes.
+    /// Length, in bytes.
     pub const LENGTH: usize = 6;
 
-    /// The lower bytes of `number`.
+    /// Creates an identifier from the lower bytes of `number`.
     pub fn of(number: u64) -> Self {
         let [_, _, id @ ..] = number.to_be_bytes();
         Self(id)
@@ -54,16 +57,16 @@ impl fmt::Display for ConnectionId {
     }
 }
 
-/// What a header says.
+/// The content of a header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProxyHeader {
-    /// The client; `None` where whoever relays speaks for itself, or does not know.
+    /// The client's address. `None` if the relay speaks for itself, or does not know the address.
     pub client: Option<SocketAddr>,
-    /// The connection; `None` where it is not named, or in another way than here.
+    /// The connection. `None` if the header has no identifier, or one of another length.
     pub connection: Option<ConnectionId>,
 }
 
-/// Which rule is broken by what came in place of a header.
+/// A rule that a header breaks.
 #[derive(Debug, Error)]
 pub enum ProxyHeaderError {
     /// The connection broke, or ended before the header did.
@@ -90,7 +93,7 @@ pub enum ProxyHeaderError {
 }
 
 impl ProxyHeader {
-    /// The bytes of it, for a client that connected to `local`.
+    /// Encodes the header for a client that connected to `local`.
     pub fn encode(&self, local: Option<SocketAddr>) -> Vec<u8> {
         let mut rest = Vec::with_capacity(FIXED_LENGTH + 64);
         let addresses = self.client.map(canonical).zip(local.map(canonical));
@@ -123,17 +126,17 @@ impl ProxyHeader {
         header
     }
 
-    /// Whether `bytes` are the beginning of a connection that has one.
+    /// Returns true if a connection that begins with `bytes` has a header.
     pub fn begins(bytes: &[u8]) -> bool {
         bytes.starts_with(&SIGNATURE)
     }
 
-    /// Reads one, and not a byte behind it. There is no deadline here: the caller has one.
+    /// Reads a header, and not a byte behind it. The caller sets the deadline.
     ///
     /// # Errors
-    /// [`ProxyHeaderError`]; then nothing that follows can be made sense of.
+    /// The rule that the header breaks. The rest of the connection is then of no use.
     pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<Self, ProxyHeaderError> {
-        // At once: where nothing is buffered each read is a call of the kernel's.
+        // One read, because on an unbuffered stream each read is a system call.
         let mut fixed = [0; FIXED_LENGTH];
         stream.read_exact(&mut fixed).await?;
         let Some(&[command, family, high, low]) = fixed.strip_prefix(&SIGNATURE) else {
@@ -147,7 +150,7 @@ impl ProxyHeader {
         let rest = rest.get_mut(..length).unwrap_or_default();
         stream.read_exact(rest).await?;
         match command ^ VERSION_2 {
-            // It may say more, which is to be ignored.
+            // Section 2.2: the receiver ignores the rest of the header.
             LOCAL => Ok(Self::default()),
             PROXY => Self::parse(family, rest),
             _ => Err(ProxyHeaderError::Command(command)),
@@ -172,7 +175,7 @@ impl ProxyHeader {
     }
 }
 
-/// Source and destination, a port of each: the source's, and what follows.
+/// Splits off both addresses and ports. Returns those of the source, and the additions.
 fn address<const N: usize>(rest: &[u8]) -> Result<([u8; N], u16, &[u8]), ProxyHeaderError> {
     let (source, rest) = split::<N>(rest)?;
     let (_, rest) = split::<N>(rest)?;
@@ -181,7 +184,8 @@ fn address<const N: usize>(rest: &[u8]) -> Result<([u8; N], u16, &[u8]), ProxyHe
     Ok((*source, u16::from_be_bytes(*port), rest))
 }
 
-/// The connection's name, if it is as long as those of this relay: a type, a length and a value each.
+/// Returns the identifier among the additions, if it is as long as those of this relay. Each addition is a
+/// type, a length and a value.
 fn connection(mut additions: &[u8]) -> Result<Option<ConnectionId>, ProxyHeaderError> {
     let mut connection = None;
     while !additions.is_empty() {
