@@ -10,7 +10,8 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::draft::Draft;
-use super::{Failure, read_at_most};
+use super::failure::Failure;
+use super::files::read_at_most;
 use crate::eif::{
     Architecture, Build, Image, Measurements, Metadata, Module, Name, application, boot, given,
 };

@@ -14,8 +14,8 @@ use enclave::config::{
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::Failure;
 use super::draft::Draft;
+use super::failure::Failure;
 
 /// Write an enclave's configuration as the archive that it takes from its parent, secrets included, or
 /// with --public as one that can be published. It is checked as the enclave will.

@@ -9,9 +9,10 @@ use attestation::{PcrValue, check_spki};
 use attested_recipient::{Document, Kind};
 use clap::{Args, ValueEnum};
 
+use super::failure::Failure;
+use super::files::read;
 use super::service::Service;
 use super::values::{Hex, Pcr};
-use super::{Failure, read};
 
 /// Have a simulator sign an attestation document.
 #[derive(Debug, Args)]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use super::Failure;
+use super::failure::Failure;
 
 /// What any new file has, before the umask; temporary ones are the owner's alone otherwise.
 const PERMISSIONS: u32 = 0o666;

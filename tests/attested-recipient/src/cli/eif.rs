@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::Value;
 
-use super::Failure;
+use super::failure::Failure;
 use crate::eif::{EifError, measure};
 
 /// Print what an enclave image (EIF) measures, as JSON: PCR0, PCR1, PCR2, and PCR8 where it is

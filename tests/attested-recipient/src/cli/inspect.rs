@@ -12,7 +12,8 @@ use sha2::{Digest, Sha256};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
-use super::{Failure, read};
+use super::failure::Failure;
+use super::files::read;
 
 /// Show every field of an attestation document. Nothing is verified: see `verify`.
 #[derive(Debug, Args)]

@@ -7,7 +7,8 @@ use attested_recipient::RecipientKey;
 use clap::Args;
 use zeroize::Zeroizing;
 
-use super::{Failure, read};
+use super::failure::Failure;
+use super::files::read;
 
 /// The first bytes of an envelope (30 80 06) in base64.
 const ENVELOPE_IN_BASE64: &[u8] = b"MIA";

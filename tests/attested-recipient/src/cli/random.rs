@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use nsm_device::{Nsm, NsmDevice, Request, Response};
 use zeroize::Zeroizing;
 
-use super::Failure;
+use super::failure::Failure;
 use super::service::Service;
 
 /// Ask for random bytes, sealed to a key that is made for this one request, and print them.

@@ -3,7 +3,8 @@ use std::path::PathBuf;
 use attested_recipient::Client;
 use clap::Args;
 
-use super::{Failure, read};
+use super::failure::Failure;
+use super::files::read;
 
 /// Where the service is, and by what it is known.
 #[derive(Debug, Args)]

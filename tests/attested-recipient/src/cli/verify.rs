@@ -12,8 +12,9 @@ use clap::{Args, ValueEnum};
 use enclave::clock::{Clock, SystemClock};
 use serde_json::{Map, Value, json};
 
+use super::failure::{Failure, anchor_failure};
+use super::files::read;
 use super::values::{At, Pcr, max_age};
-use super::{Failure, anchor_failure, read};
 
 /// Verify an attestation document under AWS's root: one line a rule, status 0 only if all hold.
 #[derive(Debug, Args)]

@@ -10,7 +10,7 @@ use enclave::iam::{Context, Key, Measurements, action_name};
 use enclave::principal::Principal;
 use kms_api::Operation;
 
-use super::super::Failure;
+use super::super::failure::Failure;
 use super::super::values::Hex;
 
 /// `KEY=VALUE`.

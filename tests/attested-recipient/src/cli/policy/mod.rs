@@ -14,7 +14,8 @@ use enclave::iam::{Decision, Explanation, Measurements, Policy, action_name, eva
 use kms_api::Operation;
 
 use self::context::{Entry, Request, action};
-use super::{Failure, anchor_failure, read};
+use super::failure::{Failure, anchor_failure};
+use super::files::read;
 
 /// Look into policies.
 #[derive(Debug, Args)]

@@ -30,10 +30,10 @@ use tokio::time::{Instant, timeout_at};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
+use super::super::refusal::{Refusal, Unbound};
 use super::connection::Connection;
 use super::expected::Expected;
-use super::refusal::Unbound;
-use super::{Refusal, Target};
+use super::target::Target;
 
 /// Bytes of a nonce: nobody has a document with it.
 const NONCE_LENGTH: usize = 32;

@@ -13,7 +13,8 @@ use tokio::net::TcpStream;
 use tokio::time::sleep;
 use tokio_rustls::TlsConnector;
 
-use super::{Refusal, Target};
+use super::super::refusal::Refusal;
+use super::target::Target;
 
 /// Bytes of a head at the most, and of an answer that is no document.
 const MAX_HEAD_LENGTH: usize = 16 * 1024;

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use attestation::{PcrFamily, PcrValue, Pcrs};
 
+use super::super::failure::Failure;
+use super::super::files::read;
 use super::super::values::Pcr;
-use super::super::{Failure, read};
 use super::measurements::registers;
 
 /// What an enclave must have measured.

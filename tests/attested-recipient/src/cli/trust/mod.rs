@@ -4,7 +4,6 @@ mod attested;
 mod connection;
 mod expected;
 mod measurements;
-mod refusal;
 mod target;
 mod verifier;
 
@@ -19,15 +18,15 @@ use clap::Args;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{Instant, timeout_at};
 
-pub(super) use refusal::Refusal;
-
 use self::attested::{Attested, Demands};
 use self::expected::Expected;
 use self::target::Target;
 use self::verifier::unauthenticated_tls;
 use super::draft::Draft;
+use super::failure::{Failure, anchor_failure};
+use super::files::read;
+use super::refusal::{self, Refusal};
 use super::values::Pcr;
-use super::{Failure, anchor_failure, read};
 
 /// Verify that TLS ends inside an enclave, and write its certificate authority for clients to trust.
 ///

@@ -1,3 +1,5 @@
+//! Reasons why `trust` rejects an URL, and the exit status of each.
+
 use std::io;
 use std::time::Duration;
 
@@ -41,7 +43,7 @@ pub(super) fn help() -> String {
 
 /// Why an URL's authority is not to be trusted.
 #[derive(Debug, Error)]
-pub(in crate::cli) enum Refusal {
+pub(super) enum Refusal {
     /// Nobody listens there, or nothing leads there.
     #[error("unreachable: {0}")]
     Unreachable(io::Error),
@@ -147,7 +149,7 @@ pub(in crate::cli) enum Refusal {
 
 /// Why a document binds no authority.
 #[derive(Clone, Copy, Debug, Error)]
-pub(in crate::cli) enum Unbound {
+pub(super) enum Unbound {
     #[error("its document has no user_data")]
     Absent,
     #[error(transparent)]
@@ -155,7 +157,7 @@ pub(in crate::cli) enum Unbound {
 }
 
 impl Refusal {
-    pub(in crate::cli) const fn exit_status(&self) -> u8 {
+    pub(super) const fn exit_status(&self) -> u8 {
         match self {
             Self::Unreachable(_)
             | Self::Local(_)

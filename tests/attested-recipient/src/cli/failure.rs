@@ -1,0 +1,85 @@
+//! The error of every subcommand, and its exit status.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use attestation::{AnchorError, MalformedDocument};
+use attested_recipient::{ClientError, OpenError, PrivateKeyError};
+use enclave::config::{ConfigError, FilesError};
+use enclave::iam::PolicyError;
+use nsm_device::NsmUnavailable;
+use thiserror::Error;
+
+use super::refusal::Refusal;
+use crate::eif::{EifError, RamdiskError};
+
+/// The error of a subcommand.
+#[derive(Debug, Error)]
+pub(super) enum Failure {
+    /// A file that was named on the command line cannot be used: wrong use.
+    #[error("{}: {error}", path.display())]
+    File { path: PathBuf, error: io::Error },
+    /// A file that was named on the command line has the wrong content: wrong use.
+    #[error("{}: {reason}", path.display())]
+    Content { path: PathBuf, reason: String },
+    /// The options do not go together: wrong use.
+    #[error("{0}")]
+    Usage(String),
+    /// A policy is not valid: wrong use.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// A configuration is not valid: wrong use.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Files that make no configuration: wrong use.
+    #[error(transparent)]
+    Files(#[from] FilesError),
+    /// The files and options make no ramdisk: wrong use.
+    #[error(transparent)]
+    Ramdisk(#[from] RamdiskError),
+    /// A rejection that the subcommand has already printed.
+    #[error("refused")]
+    Refused,
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    Key(#[from] PrivateKeyError),
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Document(#[from] MalformedDocument),
+    #[error("{}: {error}", path.display())]
+    Image { path: PathBuf, error: EifError },
+    /// An URL is not an enclave that may be trusted.
+    #[error("{url}: {refusal}")]
+    Untrusted { url: String, refusal: Box<Refusal> },
+    #[error(transparent)]
+    NsmUnavailable(#[from] NsmUnavailable),
+    #[error("the Nitro Secure Module does not attest this: {0}")]
+    Nsm(String),
+    #[error("standard output: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl Failure {
+    /// Returns the exit status of the process.
+    pub(super) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::File { .. }
+            | Self::Content { .. }
+            | Self::Usage(_)
+            | Self::Policy(_)
+            | Self::Config(_)
+            | Self::Files(_)
+            | Self::Ramdisk(_) => ExitCode::from(2),
+            Self::Untrusted { refusal, .. } => ExitCode::from(refusal.exit_status()),
+            _ => ExitCode::FAILURE,
+        }
+    }
+}
+
+/// Returns the error for a file that adds no trust anchor.
+pub(super) fn anchor_failure(path: &Path, error: &AnchorError) -> Failure {
+    Failure::Content { path: path.to_owned(), reason: error.to_string() }
+}
