@@ -1,0 +1,171 @@
+use std::time::Instant;
+
+use super::*;
+use crate::Onset;
+use attestation::time::UnixMillis;
+use attestation::{DebugMode, TrustAnchors, UnverifiedDocument};
+
+const NOW: UnixMillis = UnixMillis::from_secs(1_800_000_000);
+
+fn nsm() -> SimulatedNsm {
+    SimulatedNsm::new(Arc::new(World::new(Arc::new(|| NOW)).unwrap()))
+}
+
+fn ask(nsm: &mut SimulatedNsm, request: Request) -> Response {
+    nsm.process(request).unwrap()
+}
+
+fn is_error(response: &Response, expected: &str) -> bool {
+    matches!(response, Response::Error(code) if format!("{code:?}") == expected)
+}
+
+#[test]
+fn get_random_returns_a_block_that_differs() {
+    let mut nsm = nsm();
+    let mut draw = || match ask(&mut nsm, Request::GetRandom) {
+        Response::GetRandom { random } => random,
+        _ => panic!("not random bytes"),
+    };
+    let (first, second) = (draw(), draw());
+    assert_eq!(first.len(), RANDOM_BLOCK_LENGTH);
+    assert_ne!(first, second);
+}
+
+#[test]
+fn registers_extend_until_they_are_locked() {
+    let mut nsm = nsm();
+    let extend = |index| Request::ExtendPCR { index, data: b"data".to_vec() };
+    assert!(is_error(&ask(&mut nsm, extend(0)), "ReadOnlyIndex"));
+    assert!(is_error(&ask(&mut nsm, extend(32)), "InvalidIndex"));
+    let expected: PcrValue =
+        Sha384::new().chain_update([0; PCR_LENGTH]).chain_update(b"data").finalize().into();
+    let Response::ExtendPCR { data } = ask(&mut nsm, extend(16)) else { panic!("not extended") };
+    assert_eq!(data, expected);
+    assert!(matches!(ask(&mut nsm, Request::LockPCR { index: 16 }), Response::LockPCR));
+    assert!(is_error(&ask(&mut nsm, extend(16)), "ReadOnlyIndex"));
+    let Response::DescribePCR { lock, data } = ask(&mut nsm, Request::DescribePCR { index: 16 })
+    else {
+        panic!("not described")
+    };
+    assert!(lock && data == expected);
+    assert!(matches!(ask(&mut nsm, Request::LockPCRs { range: 32 }), Response::LockPCRs));
+    assert!(is_error(&ask(&mut nsm, Request::LockPCRs { range: 33 }), "InvalidIndex"));
+    assert!(is_error(&ask(&mut nsm, extend(31)), "ReadOnlyIndex"));
+}
+
+#[test]
+fn describes_itself() {
+    let Response::DescribeNSM { module_id, max_pcrs, locked_pcrs, .. } =
+        ask(&mut nsm(), Request::DescribeNSM)
+    else {
+        panic!("not described")
+    };
+    assert!(module_id.starts_with("simulated-"));
+    assert_eq!(max_pcrs, 32);
+    assert_eq!(locked_pcrs, (0..16).collect());
+}
+
+#[test]
+fn attests_the_locked_registers_and_what_it_was_given() {
+    let mut nsm = nsm();
+    ask(&mut nsm, Request::ExtendPCR { index: 16, data: b"data".to_vec() });
+    ask(&mut nsm, Request::LockPCR { index: 16 });
+    let request = Request::Attestation {
+        user_data: Some(ByteBuf::from(vec![1; 1024])),
+        nonce: None,
+        public_key: Some(ByteBuf::from(vec![2])),
+    };
+    let Response::Attestation { document } = ask(&mut nsm, request) else { panic!("not attested") };
+    let anchors = TrustAnchors::simulator_root(nsm.world.root_certificate());
+    let document = UnverifiedDocument::parse(document)
+        .unwrap()
+        .verify_at_document_time(&anchors, DebugMode::Refuse)
+        .unwrap();
+    let claims = document.claims();
+    assert_eq!(claims.pcrs().iter().count(), 17);
+    assert_eq!(claims.user_data(), Some(&[1; 1024][..]));
+    assert_eq!((claims.nonce(), claims.public_key()), (None, Some(&[2][..])));
+    let too_long = Request::Attestation {
+        user_data: Some(ByteBuf::from(vec![1; 1025])),
+        nonce: None,
+        public_key: None,
+    };
+    assert!(is_error(&ask(&mut nsm, too_long), "InputTooLarge"));
+}
+
+/// The answers of a module to `GetRandom`; `None` for an error.
+fn blocks(conditions: Conditions, count: usize) -> Vec<Option<Vec<u8>>> {
+    let world = Arc::new(World::new(Arc::new(|| NOW)).unwrap());
+    let mut nsm = SimulatedNsm::under(conditions, world);
+    let readiness = nsm.readiness();
+    let mut block = |_| match nsm.process(Request::GetRandom) {
+        Ok(Response::GetRandom { random }) => Some(random),
+        Ok(Response::Error(_)) | Err(NsmError::Malformed) => None,
+        _ => panic!("another answer"),
+    };
+    // What is drawn until then does not count, and works.
+    assert!((0..3).all(|number| block(number).is_some_and(|block| block.len() == 256)));
+    readiness.announce();
+    (0..count).map(block).collect()
+}
+
+#[test]
+fn breaks_as_it_is_told_to_after_the_calls_that_still_work() {
+    let counter: Vec<u8> = (0..=255).collect();
+    for fault in [
+        Fault::Empty,
+        Fault::Short,
+        Fault::Long,
+        Fault::Repeat,
+        Fault::Zeros,
+        Fault::Ones,
+        Fault::Counter,
+        Fault::Stuck,
+        Fault::Error,
+        Fault::Malformed,
+    ] {
+        let fault_after = Conditions {
+            fault: Some((fault, Onset::AfterReady { calls: 2 })),
+            ..Conditions::default()
+        };
+        let blocks = blocks(fault_after, 4);
+        let [Some(first), Some(second), third, fourth] = &blocks[..] else { panic!() };
+        assert!(first.len() == 256 && second.len() == 256 && first != second, "{fault:?}");
+        for broken in [third, fourth] {
+            let length = broken.as_ref().map(Vec::len);
+            let holds = match fault {
+                Fault::Empty => length == Some(0),
+                Fault::Short => length == Some(255),
+                Fault::Long => length == Some(257),
+                Fault::Repeat => broken.as_ref() == Some(second),
+                Fault::Zeros => *broken == Some(vec![0; 256]),
+                Fault::Ones => *broken == Some(vec![0xff; 256]),
+                Fault::Counter => broken.as_ref() == Some(&counter),
+                Fault::Stuck => {
+                    let block = broken.as_ref().unwrap();
+                    block.len() == 256 && block.iter().all(|byte| *byte == block[0])
+                }
+                Fault::Error | Fault::Malformed => broken.is_none(),
+                Fault::Hang => panic!("it takes two minutes"),
+            };
+            assert!(holds, "{fault:?}: {broken:?}");
+        }
+    }
+}
+
+#[test]
+fn takes_as_long_as_it_is_told_to() {
+    let latency = Duration::from_millis(20);
+    let start = Instant::now();
+    blocks(Conditions { latency, fault: None }, 3);
+    assert!(start.elapsed() >= 3 * latency);
+}
+
+#[test]
+fn refuses_what_is_no_request() {
+    let response = nsm().ioctl(&[0xff]).unwrap();
+    let response: Response = serde_cbor::from_slice(&response).unwrap();
+    assert!(is_error(&response, "InvalidOperation"));
+    let large = Request::ExtendPCR { index: 16, data: vec![0; MAX_REQUEST_LENGTH] };
+    assert!(is_error(&ask(&mut nsm(), large), "InputTooLarge"));
+}
