@@ -7,6 +7,8 @@ use simulator::{der, sign_payload};
 use crate::fixture;
 use crate::recipient_key::encryption;
 
+use super::changes;
+
 /// Bytes before the RecipientInfos, and of their header.
 const OUTER: usize = 20;
 const SET_HEADER: usize = 4;
@@ -36,14 +38,14 @@ pub(super) fn inputs() -> Vec<Vec<u8>> {
         inputs.push(der::sequence(&[&head[2..13], &der::tlv(0xa0, &enveloped)]));
     }
     inputs.push([&good[..], &[0]].concat());
-    inputs.push(super::replaced(&good, &fixture::recipient().subject_key_identifier(), &[0; 32]));
+    inputs.push(changes::replaced(&good, &fixture::recipient().subject_key_identifier(), &[0; 32]));
     // id-sha1 in place of the first id-sha256, as long as it.
-    inputs.push(super::replaced(
+    inputs.push(changes::replaced(
         &good,
         &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01],
         &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x04],
     ));
-    inputs.extend(super::damaged(&good, 40));
+    inputs.extend(changes::damaged(&good, 40));
     inputs
 }
 

@@ -4,6 +4,8 @@ use simulator::sign_payload;
 
 use crate::fixture;
 
+use super::changes;
+
 pub(super) fn inputs() -> Vec<Vec<u8>> {
     let signed: Vec<Vec<u8>> = fixture::good_payloads()
         .iter()
@@ -27,7 +29,7 @@ pub(super) fn inputs() -> Vec<Vec<u8>> {
     ];
     inputs.extend(headers.map(|header| [header, &good[7..]].concat()));
     inputs.extend(payloads_and_signatures(good));
-    inputs.extend(super::damaged(good, 24));
+    inputs.extend(changes::damaged(good, 24));
     inputs.extend(
         [&b"fileb://document.bin"[..], b"hEShATgi", b"8444a10138", b""].map(<[u8]>::to_vec),
     );
@@ -42,8 +44,8 @@ fn payloads_and_signatures(good: &[u8]) -> Vec<Vec<u8>> {
     let (zero, ones) = ([0; 48], [0xff; 48]);
     vec![
         [good, &[0]].concat(),
-        [rest, r, &super::twin(s)].concat(),
-        [rest, r, &super::ORDER].concat(),
+        [rest, r, &changes::twin(s)].concat(),
+        [rest, r, &changes::ORDER].concat(),
         [rest, &zero, s].concat(),
         [rest, r, &zero].concat(),
         [rest, &ones, &ones].concat(),

@@ -2,6 +2,8 @@
 
 use simulator::der;
 
+use super::changes;
+
 const F4: &[u8] = &[1, 0, 1];
 const NULL: &[u8] = &[5, 0];
 const PSS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0a];
@@ -45,7 +47,7 @@ pub(super) fn inputs() -> Vec<Vec<u8>> {
     inputs.push([&good[..], &[0]].concat());
     inputs.push([&[0x30, 0x80], &good[4..], &[0, 0]].concat());
     inputs.push([&[0x30, 0x83, 0], &good[2..]].concat());
-    inputs.extend(super::damaged(&good, 16));
+    inputs.extend(changes::damaged(&good, 16));
     inputs
 }
 

@@ -1,7 +1,8 @@
-//! The first inputs of each target: good ones, and the hostile ones that people have thought of, by
-//! the rows of the corpus of hostile input. The fuzzer goes on from there.
+//! The first inputs of each target: good ones, and hostile ones after the rows of the corpus of hostile
+//! input. The fuzzer continues from there.
 
 mod certificate;
+mod changes;
 mod cms;
 mod document;
 mod http;
@@ -12,7 +13,7 @@ mod proxy_header;
 mod signed;
 mod text;
 
-/// The inputs of a target, by its name; none for a name that is no target's.
+/// Returns the inputs of the target `target`, or none if no target has that name.
 pub fn of(target: &str) -> Vec<Vec<u8>> {
     match target {
         "certificate" => certificate::inputs(),
@@ -28,41 +29,4 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "signed_request" => signed::inputs(),
         _ => Vec::new(),
     }
-}
-
-/// All of `good` but one bit, for some bits of it; and the beginnings of it.
-fn damaged(good: &[u8], steps: usize) -> Vec<Vec<u8>> {
-    let step = good.len().div_ceil(steps).max(1);
-    let flipped = (0..good.len()).step_by(step).map(|place| {
-        let mut bytes = good.to_vec();
-        bytes[place] ^= 1 << (place % 8);
-        bytes
-    });
-    flipped.chain((0..good.len()).step_by(step).map(|end| good[..end].to_vec())).collect()
-}
-
-/// `bytes` with the first `from` replaced.
-fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
-    let place = bytes.windows(from.len()).position(|window| window == from);
-    let place = place.expect("what is replaced is there");
-    [&bytes[..place], to, &bytes[place + from.len()..]].concat()
-}
-
-/// The order of P-384 (FIPS 186-4 section D.1.2.4).
-const ORDER: [u8; 48] = [
-    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xc7, 0x63, 0x4d, 0x81, 0xf4, 0x37, 0x2d, 0xdf,
-    0x58, 0x1a, 0x0d, 0xb2, 0x48, 0xb0, 0xa7, 0x7a, 0xec, 0xec, 0x19, 0x6a, 0xcc, 0xc5, 0x29, 0x73,
-];
-
-/// n - s: the other half of a signature's twin.
-fn twin(s: &[u8]) -> Vec<u8> {
-    let mut difference = ORDER;
-    let mut borrow = false;
-    for (digit, subtracted) in difference.iter_mut().rev().zip(s.iter().rev()) {
-        let (first, under) = digit.overflowing_sub(*subtracted);
-        let (second, again) = first.overflowing_sub(u8::from(borrow));
-        (*digit, borrow) = (second, under || again);
-    }
-    difference.to_vec()
 }

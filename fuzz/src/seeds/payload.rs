@@ -1,5 +1,7 @@
 //! Payloads, to be signed: rows B of the corpus, and the encodings of rows A that a payload can have.
 
+use super::changes;
+
 const NULL: &[u8] = &[0xf6];
 
 type Field = (&'static str, Vec<u8>);
@@ -20,8 +22,8 @@ pub(super) fn inputs() -> Vec<Vec<u8>> {
     for (name, value) in hostile() {
         inputs.push(with(name, &value));
     }
-    inputs.push(super::replaced(&map(&good), b"\x69module_id", b"\x78\x09module_id"));
-    inputs.push(super::replaced(&map(&good), b"\x69module_id", b"\x7f\x69module_id\xff"));
+    inputs.push(changes::replaced(&map(&good), b"\x69module_id", b"\x78\x09module_id"));
+    inputs.push(changes::replaced(&map(&good), b"\x69module_id", b"\x7f\x69module_id\xff"));
     inputs
 }
 

@@ -2,7 +2,7 @@
 
 use transport::{ConnectionId, ProxyHeader};
 
-use super::damaged;
+use super::changes::damaged;
 
 pub(super) fn inputs() -> Vec<Vec<u8>> {
     let local = "127.0.0.1:8000".parse().ok();

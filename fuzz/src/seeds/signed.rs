@@ -124,8 +124,13 @@ fn orders(plain: &str) -> Vec<String> {
     ]
 }
 
-/// What its own secret has signed, over all that is sent, and what is refused for another reason.
+/// Returns requests whose signature is right for the named key, and that the service rejects for another
+/// reason.
 fn refused() -> Vec<Draft> {
+    [wrong_credentials(), wrong_headers(), wrong_dates_and_scopes(), wrong_request_lines()].concat()
+}
+
+fn wrong_credentials() -> Vec<Draft> {
     const STRANGER: Credential =
         Credential { access_key_id: "AKIDOFNOBODY", secret: "guessed", session_token: None };
     const GUESSED: Credential =
@@ -141,6 +146,12 @@ fn refused() -> Vec<Draft> {
         good().by(&TOKENLESS),
         good().by(&OTHER_TOKEN),
         good().by(&NEEDLESS_TOKEN).body(ATTESTED),
+    ]
+}
+
+fn wrong_headers() -> Vec<Draft> {
+    let good = Draft::good;
+    vec![
         good().unsigned("Host"),
         good().unsigned("X-Amz-Date"),
         good().unsigned("X-Amz-Target"),
@@ -159,6 +170,12 @@ fn refused() -> Vec<Draft> {
         good().payload("UNSIGNED-PAYLOAD"),
         good().with("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD").payload("UNSIGNED-PAYLOAD"),
         good().with("X-Amz-Content-Sha256", PLAIN_SHA_256).body(ATTESTED).payload(PLAIN_SHA_256),
+    ]
+}
+
+fn wrong_dates_and_scopes() -> Vec<Draft> {
+    let good = Draft::good;
+    vec![
         good().without("X-Amz-Date"),
         good().set("X-Amz-Date", "20270115T075459Z"),
         good().set("X-Amz-Date", "20270115T080501Z"),
@@ -172,6 +189,12 @@ fn refused() -> Vec<Draft> {
         good().scope("20270115/eu-west-1/kms/aws5_request"),
         good().scope("20270115/eu-west-1/kms"),
         good().scope("20270115/eu-west-1/kms/aws4_request/"),
+    ]
+}
+
+fn wrong_request_lines() -> Vec<Draft> {
+    let good = Draft::good;
+    vec![
         good().query(""),
         good().query("Action=GenerateRandom"),
         good().method("PUT"),
