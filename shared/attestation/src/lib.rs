@@ -1,33 +1,82 @@
-//! AWS Nitro attestation documents: parse them, verify them, seal to the key that they carry.
+//! Verification of AWS Nitro attestation documents, and encryption to the keys that they carry.
 //!
-//! [`UnverifiedDocument::parse`] checks a document's form (rules 1 to 8 of [`Rule`]), and
-//! [`UnverifiedDocument::verify_live`] its evidence (rules 9 to 17): the chain up to a [`TrustAnchors`]
-//! root, the signature, the age and debug mode. Only a [`VerifiedDocument`] has claims to read and a key
-//! to seal to ([`cms`]). Each rule's number stands beside the code that enforces it.
-//!
-//! The crate does no I/O and reads no clock: bytes, time and trust anchors are parameters. It draws
-//! randomness from its crypto provider alone, which is named in [`crypto`]: the feature `aws-lc-rs`
-//! (default) or `ring`.
+//! A document comes from a Nitro Enclave, or from an EC2 instance with a NitroTPM. A verified document
+//! proves the sender's measurements (PCRs), and that its `public_key`, `user_data` and `nonce` were
+//! attested together with them.
 //!
 //! # Example
 //!
 //! ```
-//! use attestation::time::UnixMillis;
-//! use attestation::{ClockReading, DebugMode, MaxAge, TrustAnchors, UnverifiedDocument};
+//! # use attestation::{PcrFamily, TrustAnchors, time::UnixMillis};
+//! # use simulator::{DocumentRequest, World, default_pcrs};
+//! use attestation::{ClockReading, DebugMode, MaxAge, UnverifiedDocument};
 //!
-//! # fn verify(bytes: Vec<u8>, now: UnixMillis) -> Result<(), Box<dyn std::error::Error>> {
-//! let anchors = TrustAnchors::aws_nitro();
+//! # let now = UnixMillis::from_secs(1_800_000_000);
+//! # let world = World::new(std::sync::Arc::new(move || now))?;
+//! # let anchors = TrustAnchors::simulator_root(world.root_certificate());
+//! # let pcrs = default_pcrs(PcrFamily::NitroEnclave);
+//! # let expected_pcr0 = pcrs[&0];
+//! # let bytes = world.document(DocumentRequest {
+//! #     family: PcrFamily::NitroEnclave,
+//! #     pcrs,
+//! #     public_key: None,
+//! #     user_data: None,
+//! #     nonce: Some(b"fresh".to_vec()),
+//! #     age_seconds: 2,
+//! # })?;
+//! // `bytes` is the received document, `now` is the time in milliseconds since the Unix epoch, and
+//! // `anchors` is `TrustAnchors::aws_nitro()`, or a simulator's root in tests.
 //! let document = UnverifiedDocument::parse(bytes)?;
 //! let now = ClockReading::given(now);
-//! let max_age = MaxAge::Seconds(300);
-//! let document = document.verify_live(&anchors, now, max_age, DebugMode::Refuse)?;
-//! println!("module {}", document.claims().module_id);
-//! # Ok(())
-//! # }
+//! let document = document.verify_live(&anchors, now, MaxAge::Seconds(300), DebugMode::Refuse)?;
+//!
+//! let claims = document.claims();
+//! assert_eq!(claims.nonce(), Some(&b"fresh"[..]));
+//! assert_eq!(claims.pcrs().value(0), Some(&expected_pcr0));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # States of a document
+//!
+//! | Type | Established | Possible |
+//! |---|---|---|
+//! | bytes | nothing | [`UnverifiedDocument::parse`] |
+//! | [`UnverifiedDocument`] | the form: rules 1 to 8 | [`verify_live`](UnverifiedDocument::verify_live), [`verify_at_document_time`](UnverifiedDocument::verify_at_document_time) |
+//! | [`VerifiedDocument<T>`](VerifiedDocument) | the evidence: rules 9 to 17, under the trust anchors of `T` | reading its [`Claims`], sealing to its [`RecipientKey`] ([`cms`]) |
+//!
+//! `T` is [`Production`] or, with the feature `simulator`, `Simulated`. So a document under a simulator's root
+//! never type-checks where one under AWS's root is required. A [`Verifier`] does the same as `verify_live`, and
+//! caches the signatures that verified.
+//!
+//! # The checklist
+//!
+//! [`Rule`] lists the 17 rules in the order in which they are checked. The cheap checks come first: sizes,
+//! counts and times come before any signature. [`MalformedDocument::rule`] and [`UntrustedDocument::rule`]
+//! return the rule that a rejected document breaks.
+//!
+//! # Limitations
+//!
+//! - The crate performs no I/O and reads no clock: bytes, time and trust anchors are parameters. Randomness
+//!   comes from the crypto provider.
+//! - A verified document is authentic, not authorized. The caller compares PCRs, nonce and `user_data` with
+//!   its expectations.
+//! - Certificate revocation lists are not consulted: AWS's certificates name some, and a fetch is I/O.
+//! - [`TrustAnchors::aws_nitro`] holds the root of AWS's commercial partition. The roots of China and GovCloud
+//!   are added with [`TrustAnchors::add_pem`].
+//! - Only what AWS signs is accepted: ES384 over P-384 chains of 3 to 6 certificates.
+//!
+//! # Features
+//!
+//! - `aws-lc-rs` (default), `ring`: the crypto provider. One is required. With both, aws-lc-rs is used.
+//! - `simulator`: the trust anchor of a simulator, and counters of expensive operations. For tests only.
 
 #[cfg(all(production, feature = "simulator"))]
 compile_error!("the feature `simulator` must not be part of a production build");
+
+/// The README, so that its example is compiled with the documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 mod cache_hit;
 mod caches;
