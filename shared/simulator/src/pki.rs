@@ -1,19 +1,19 @@
 //! The simulator's certificates: five levels shaped like AWS's (names, lifetimes, path lengths, key
 //! usages), under a root that says what it is.
 
+mod names;
+
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+pub use self::names::ROOT_COMMON_NAME;
+use self::names::{instance_name, leaf_name, regional_name, root_name, zonal_name};
 use super::certificate::{CertificateSpec, Extension, Instead, KeyUsage};
-use super::der::{self, oid};
 use super::key::Key;
 use attestation::crypto::CryptoError;
 use attestation::time::UnixMillis;
-
-/// The root's common name. `make verify-production` looks for it in the binaries.
-pub const ROOT_COMMON_NAME: &str = "NITRO SIMULATOR ROOT - DO NOT TRUST";
 
 /// The root's validity, that of AWS's own: 2019-10-28T13:28:05Z and 30 years on.
 const ROOT_NOT_BEFORE: UnixMillis = UnixMillis::from_secs(1_572_269_285);
@@ -247,56 +247,6 @@ fn issued(key: Key, der: Vec<u8>, spec: &CertificateSpec) -> Issued {
 fn pem(label: &str, der: &[u8]) -> String {
     use rsa::pkcs8::der::pem::{LineEnding, encode_string};
     encode_string(label, LineEnding::LF, der).unwrap_or_default()
-}
-
-// AWS writes the zonal CA's name in another order than the others; so do we.
-
-fn root_name() -> Vec<u8> {
-    der::name(&[
-        (oid::COUNTRY, "US"),
-        (oid::ORGANIZATION, "Simulated"),
-        (oid::ORGANIZATIONAL_UNIT, "AWS"),
-        (oid::COMMON_NAME, ROOT_COMMON_NAME),
-    ])
-}
-
-fn regional_name() -> Vec<u8> {
-    der::name(&[
-        (oid::COUNTRY, "US"),
-        (oid::ORGANIZATION, "Simulated"),
-        (oid::ORGANIZATIONAL_UNIT, "AWS"),
-        (oid::COMMON_NAME, "0000000000000000.simulated.aws.nitro-enclaves"),
-    ])
-}
-
-fn zonal_name() -> Vec<u8> {
-    der::name(&[
-        (oid::COMMON_NAME, "0000000000000000.zonal.simulated.aws.nitro-enclaves"),
-        (oid::ORGANIZATIONAL_UNIT, "AWS"),
-        (oid::ORGANIZATION, "Simulated"),
-        (oid::COUNTRY, "US"),
-        (oid::STATE, "WA"),
-        (oid::LOCALITY, "Seattle"),
-    ])
-}
-
-fn instance_name() -> Vec<u8> {
-    host_name("i-00000000000000000.simulated.aws.nitro-enclaves")
-}
-
-fn leaf_name() -> Vec<u8> {
-    host_name("i-00000000000000000-enc0000000000000000.simulated.aws")
-}
-
-fn host_name(common_name: &str) -> Vec<u8> {
-    der::name(&[
-        (oid::COUNTRY, "US"),
-        (oid::STATE, "Washington"),
-        (oid::LOCALITY, "Seattle"),
-        (oid::ORGANIZATION, "Simulated"),
-        (oid::ORGANIZATIONAL_UNIT, "AWS"),
-        (oid::COMMON_NAME, common_name),
-    ])
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! A client of the service: of its KMS API, as far as an attested recipient needs it, and of the
 //! simulator's own endpoint.
 
+mod error;
+mod reply;
+
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,99 +15,20 @@ use enclave::clock::{Clock, SystemClock};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{CertificateError, RootCertStore};
-use serde_json::{Value, json};
-use thiserror::Error;
+use serde_json::json;
 use ureq::Body;
 use ureq::http::Response;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use zeroize::Zeroizing;
 
+pub use self::error::ClientError;
+use self::error::TIMEOUT;
+use self::reply::Reply;
 use crate::credentials::{Credentials, Signable};
 use crate::document::Document;
 use crate::retries::Retries;
 
-/// How long a whole request may take, with all its attempts.
-const TIMEOUT: Duration = Duration::from_secs(30);
 const TOO_MANY_REQUESTS: u16 = 429;
-/// Bytes of an answer at the most.
-const MAX_ANSWER_LENGTH: u64 = 64 * 1024;
-
-/// Why there is no answer.
-#[derive(Debug, Error)]
-pub enum ClientError {
-    /// The service cannot be reached.
-    #[error("{url}: {error}")]
-    Transport {
-        /// Where it should be.
-        url: String,
-        /// Why not.
-        error: Box<ureq::Error>,
-    },
-    /// Its TLS ends at another authority than those that are trusted.
-    #[error(
-        "{url}: its certificate is of no authority that is trusted: the enclave has restarted, or \
-         somebody else answers there; verify it anew with attested-recipient trust"
-    )]
-    OtherAuthority {
-        /// Where it should be.
-        url: String,
-    },
-    /// The service refuses.
-    #[error("{error_type}: {message}")]
-    Refused {
-        /// The name of the KMS error.
-        error_type: String,
-        /// Its message.
-        message: String,
-    },
-    /// TLS, and no certificate authority to know the service by.
-    #[error(
-        "{url}: https needs the certificate authority of the enclave (`Client::trusting`), which \
-         `attested-recipient trust` verifies and writes"
-    )]
-    NoAuthority {
-        /// The endpoint.
-        url: String,
-    },
-    /// What was to be trusted is no certificate authority.
-    #[error(
-        "{0}: expected certificate authorities in PEM, as `attested-recipient trust` writes them"
-    )]
-    Authority(&'static str),
-    /// The endpoint attests nothing.
-    #[error(
-        "{url} is no simulator: it signs no attestation documents; inside an enclave they come from \
-         /dev/nsm"
-    )]
-    NoSimulator {
-        /// The endpoint.
-        url: String,
-    },
-    /// The service answers others first.
-    #[error(
-        "{url}: throttled {throttled} times within {} s (HTTP 429): too many clients ask; try again later",
-        TIMEOUT.as_secs()
-    )]
-    Throttled {
-        /// What was asked for.
-        url: String,
-        /// Number of attempts.
-        throttled: u32,
-    },
-    /// The answer is not what the service sends.
-    #[error("the answer (HTTP {status}) is not of the form that KMS sends")]
-    Malformed {
-        /// Its HTTP status.
-        status: u16,
-    },
-    /// The answer came in the clear, although a recipient was named. Somebody on the way has
-    /// dropped it: these bytes are not secret.
-    #[error(
-        "the answer carries a Plaintext although a Recipient was sent: it was not sealed, somebody \
-         else may know these bytes; refused"
-    )]
-    NotSealed,
-}
 
 /// A client of one endpoint.
 #[derive(Clone, Debug)]
@@ -114,13 +38,6 @@ pub struct Client {
     /// Whether there is an authority by which to know a service with TLS.
     is_trusting: bool,
     credentials: Option<Arc<Credentials>>,
-}
-
-struct Reply {
-    status: u16,
-    /// The field Retry-After.
-    retry_after: Option<String>,
-    body: Vec<u8>,
 }
 
 impl Client {
@@ -306,43 +223,4 @@ fn agent(authorities: Vec<Certificate<'static>>) -> ureq::Agent {
         .tls_config(tls)
         .build()
         .into()
-}
-
-impl Reply {
-    fn read(mut response: Response<Body>) -> Result<Self, ureq::Error> {
-        let status = response.status().as_u16();
-        let retry_after = response.headers().get("retry-after");
-        let retry_after = retry_after.and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let body = response.body_mut().with_config().limit(MAX_ANSWER_LENGTH).read_to_vec()?;
-        Ok(Self { status, retry_after, body })
-    }
-
-    fn json(&self) -> Result<Value, ClientError> {
-        if let Some(refusal) = self.refusal_unless_ok() {
-            return Err(refusal);
-        }
-        serde_json::from_slice(&self.body)
-            .map_err(|_| ClientError::Malformed { status: self.status })
-    }
-
-    fn blob(&self, answer: &Value, member: &str) -> Result<Vec<u8>, ClientError> {
-        let text = answer.get(member).and_then(Value::as_str);
-        text.and_then(|text| STANDARD.decode(text).ok())
-            .ok_or(ClientError::Malformed { status: self.status })
-    }
-
-    fn refusal_unless_ok(&self) -> Option<ClientError> {
-        if self.status == 200 {
-            return None;
-        }
-        let body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
-        let text = |key: &str| body.get(key).and_then(Value::as_str).map(ToOwned::to_owned);
-        Some(match text("__type") {
-            Some(error_type) => {
-                let message = text("message").or_else(|| text("Message")).unwrap_or_default();
-                ClientError::Refused { error_type, message }
-            }
-            None => ClientError::Malformed { status: self.status },
-        })
-    }
 }

@@ -92,10 +92,8 @@ impl Simulator {
             let listening = Runtime::new().map_err(failed).and_then(|runtime| {
                 let service = Service::start(platform, nsm, anchors, settings, audit);
                 let service = runtime.block_on(service).map_err(failed)?;
-                let loopback =
-                    Endpoint::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).to_string());
-                let listener = runtime.block_on(listen(&loopback)).map_err(failed)?;
-                Ok((runtime, Acceptor::new(listener), service))
+                let acceptor = listen_on_loopback(&runtime)?;
+                Ok((runtime, acceptor, service))
             });
             match listening {
                 Ok((runtime, acceptor, service)) => {
@@ -114,10 +112,7 @@ impl Simulator {
         });
         let thread = thread.map_err(failed)?;
         let (endpoint, has_tls, authority_pem) = start.recv().map_err(failed)??;
-        let address = match endpoint {
-            Endpoint::Tcp(address) => address.parse().map_err(failed)?,
-            other => return Err(failed(format!("it listens on {other}"))),
-        };
+        let address = socket_address(endpoint)?;
         let scheme = if has_tls { "https" } else { "http" };
         let endpoint_url = format!("{scheme}://{address}");
         Ok(Self {
@@ -170,6 +165,19 @@ impl Simulator {
     /// If the simulator refuses, for a field that is too long, say.
     pub fn document(&self, document: &Document) -> Result<Vec<u8>, ClientError> {
         self.client_at(&self.endpoint_url)?.document(document)
+    }
+}
+
+/// Listens on a free port of 127.0.0.1.
+fn listen_on_loopback(runtime: &Runtime) -> Result<Acceptor, SimulatorError> {
+    let loopback = Endpoint::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).to_string());
+    runtime.block_on(listen(&loopback)).map(Acceptor::new).map_err(failed)
+}
+
+fn socket_address(endpoint: Endpoint) -> Result<SocketAddr, SimulatorError> {
+    match endpoint {
+        Endpoint::Tcp(address) => address.parse().map_err(failed),
+        other => Err(failed(format!("it listens on {other}"))),
     }
 }
 
