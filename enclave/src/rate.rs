@@ -7,12 +7,12 @@ use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
-/// A bucket: so many requests a second, and twice that in a burst; or no bound at all.
+/// A rate limit: a number of requests per second, and twice as many in a burst. It can also be unlimited.
 #[derive(Debug)]
 pub struct Rate(Option<RateLimiter<NotKeyed, InMemoryState, MonotonicClock, NoOpMiddleware>>);
 
 impl Rate {
-    /// `per_second` requests; 0 is no bound.
+    /// Returns a limit of `per_second` requests per second. 0 is no limit.
     pub fn per_second(per_second: u32) -> Self {
         Self(NonZeroU32::new(per_second).map(|rate| {
             let burst = rate.saturating_mul(NonZeroU32::MIN.saturating_add(1));
@@ -21,7 +21,7 @@ impl Rate {
         }))
     }
 
-    /// Whether one more request is within the rate; it counts if it is.
+    /// Returns whether one more request is within the rate, and counts it if so.
     pub(crate) fn admits_one(&self) -> bool {
         self.0.as_ref().is_none_or(|limiter| limiter.check().is_ok())
     }
@@ -33,7 +33,7 @@ mod tests {
 
     #[test]
     fn admits_a_burst_of_twice_the_rate_and_no_more() {
-        // So slow that no token is added while this runs.
+        // Too slow to add a token while this test runs.
         let rate = Rate::per_second(1);
         assert_eq!([(); 3].map(|()| rate.admits_one()), [true, true, false]);
     }

@@ -1,21 +1,21 @@
-//! How often one may call: a token bucket a principal, and one for all together.
+//! Request rate limits: one per principal, and one for all callers together.
 
 use crate::auth::Caller;
 use crate::principal::Principal;
 use crate::rate::Rate;
 
-/// The buckets that belong to no principal; each principal has its own.
+/// The limits that belong to no principal. Each principal has its own.
 #[derive(Debug)]
 pub(crate) struct Throttle {
-    /// Of whoever calls, where nobody is authenticated.
+    /// The limit of unauthenticated callers.
     pub(crate) anyone: Rate,
-    /// Of all callers together.
+    /// The limit of all callers together.
     pub(crate) total: Rate,
 }
 
 impl Throttle {
-    /// Whether `caller` may call now. Asked once it is known who calls: a stranger uses up nobody's
-    /// share.
+    /// Returns whether `caller` may call now, and counts the call. It runs after authentication, so that
+    /// rejected callers do not use up the limit of a principal.
     pub(crate) fn admits(&self, caller: &Caller) -> bool {
         let rate = caller.principal().map_or(&self.anyone, Principal::rate);
         rate.admits_one() && self.total.admits_one()

@@ -7,20 +7,20 @@ use super::caller::Caller;
 use super::error::AuthenticationError;
 use super::sigv4::SigV4;
 
-/// How it is found out who calls.
+/// An authentication method.
 #[derive(Debug)]
 pub enum Authenticator {
-    /// It is not: everybody is let in.
+    /// No authentication: all callers are accepted.
     None,
-    /// By a signature with a known credential.
+    /// A signature with a known credential.
     SigV4(SigV4),
 }
 
 impl Authenticator {
-    /// Finds out who calls, over the request as it was received.
+    /// Authenticates the caller of a request, over its bytes as received.
     ///
     /// # Errors
-    /// If it is somebody who must prove it, and has not.
+    /// If the method needs a signature, and the request has no valid one.
     pub fn authenticate(
         &self,
         head: &Parts,

@@ -1,4 +1,4 @@
-//! Who sent a request, as far as this service finds out.
+//! The caller of a request.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,12 +9,12 @@ use crate::principal::Principal;
 #[derive(Clone, Debug)]
 pub struct Caller(pub(super) Option<Proven>);
 
-/// Somebody who signed a request.
+/// An authenticated caller.
 #[derive(Clone, Debug)]
 pub(crate) struct Proven {
-    /// By which access key.
+    /// The access key that signed.
     pub(super) access_key_id: Arc<str>,
-    /// Whom it stands for.
+    /// The principal of the access key.
     pub(super) principal: Arc<Principal>,
 }
 
@@ -31,12 +31,12 @@ impl Caller {
         Self(Some(Proven { access_key_id: "AKIDEXAMPLE".into(), principal }))
     }
 
-    /// Whom the caller's signature proves; `None` where everybody is let in.
+    /// Returns the authenticated principal. `None` without authentication.
     pub fn principal(&self) -> Option<&Principal> {
         self.0.as_ref().map(|proven| &*proven.principal)
     }
 
-    /// By which access key.
+    /// Returns the access key that signed. `None` without authentication.
     pub fn access_key_id(&self) -> Option<&str> {
         self.0.as_ref().map(|proven| &*proven.access_key_id)
     }

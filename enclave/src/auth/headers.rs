@@ -15,17 +15,17 @@ const X_AMZ_CONTENT_SHA256: &str = "x-amz-content-sha256";
 pub(super) const X_AMZ_SECURITY_TOKEN: &str = "x-amz-security-token";
 const X_AMZ_DATE: HeaderName = HeaderName::from_static("x-amz-date");
 
-/// Headers of AWS, every one of which must be signed if it is sent.
+/// Prefix of the headers of AWS, each of which must be signed if it is sent.
 const AWS_PREFIX: &str = "x-amz-";
 
-/// Two of them could mean one thing to us and another to whoever else reads the request.
+/// Headers that must not be repeated: another reader of the request could take the other value.
 const SENT_ONCE: [&str; 6] =
     ["host", "x-amz-date", TARGET_HEADER, CONTENT_TYPE, X_AMZ_SECURITY_TOKEN, X_AMZ_CONTENT_SHA256];
 
 /// The signing time: X-Amz-Date, or Date where there is no X-Amz-Date.
 pub(super) struct SignedAt<'a> {
     pub(super) moment: UnixMillis,
-    /// YYYYMMDDTHHMMSSZ: the string to sign has this form, whatever form the Date header has.
+    /// The time as YYYYMMDDTHHMMSSZ, which the string to sign needs, whatever form the Date header has.
     pub(super) text: Cow<'a, str>,
 }
 
@@ -54,9 +54,9 @@ impl<'a> SignedAt<'a> {
     }
 }
 
-/// The one Authorization header of a request that has no query.
+/// Returns the only Authorization header of a request without a query.
 pub(super) fn authorization(head: &Parts) -> Result<&HeaderValue, AuthenticationError> {
-    // First, so that who presigned learns why there is nothing else to look at.
+    // First, so that a client that sends a presigned query learns why it is rejected.
     if head.uri.query().is_some() {
         return Err(IncompleteSignature::Query.into());
     }

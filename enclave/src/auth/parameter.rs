@@ -5,9 +5,9 @@ use std::fmt;
 /// A parameter of the Authorization header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parameter {
-    /// Who signed, and for what.
+    /// The access key and the scope.
     Credential,
-    /// Which headers are signed.
+    /// The names of the signed headers.
     SignedHeaders,
     /// The signature.
     Signature,

@@ -16,7 +16,7 @@ pub(super) struct AuthTable {
 }
 
 impl AuthTable {
-    /// Whom to answer, of whom nothing may be written.
+    /// Returns the mode, or the default of `posture`.
     pub(super) fn mode(&self, posture: Posture) -> AuthMode {
         self.mode.unwrap_or(match posture {
             Posture::Production => AuthMode::Sigv4,
@@ -69,9 +69,9 @@ impl AuthTable {
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum AuthMode {
-    /// Everybody is answered.
+    /// Callers are not authenticated.
     None,
-    /// Who signs with a credential of this file.
+    /// Callers sign with a credential of this file.
     Sigv4,
 }
 
@@ -92,34 +92,34 @@ pub enum InvalidAuth {
     /// A region that no client can sign for.
     #[error("[auth] region must be lower-case letters, digits and hyphens, such as \"eu-west-1\"")]
     Region,
-    /// SigV4 with nobody who could sign.
+    /// SigV4 without a credential.
     #[error(
         "[auth] mode is \"sigv4\" and there is no [[credential]], so nobody could call: add one, \
          with access_key_id, secret_access_key, principal and policies"
     )]
     NoCredential,
-    /// Credentials that nobody would ask for.
+    /// Credentials without SigV4, which would have no effect.
     #[error(
         "there is a [[credential]], but [auth] mode is \"none\", so everybody would be answered: \
          write mode = \"sigv4\" under [auth], or remove it"
     )]
     UnusedCredential,
-    /// Production that answers everybody in the clear.
+    /// Production that answers unauthenticated callers in the clear.
     #[error(
         "[auth] mode is \"none\", so everybody is answered: in production that needs \
          require = true under [recipient], or mode = \"sigv4\""
     )]
     OpenToAll,
-    /// A credential that cannot be used. It is not named by its access key, which may be the
-    /// secret, misplaced.
+    /// A credential that cannot be used. The message does not repeat its access key, which may be
+    /// a misplaced secret.
     #[error("[[credential]] number {number}: {reason}")]
     Credential {
-        /// Which.
+        /// The number of the entry, from 1.
         number: usize,
-        /// Why.
+        /// The cause.
         reason: InvalidCredential,
     },
-    /// An access key given twice.
+    /// An access key that two credentials have.
     #[error("[[credential]] {0}")]
     DuplicateAccessKey(#[from] DuplicateAccessKey),
 }

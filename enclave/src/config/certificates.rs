@@ -4,12 +4,12 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use thiserror::Error;
 
-/// The certificates in a PEM file, which is published.
+/// Parses the certificates in a PEM file, which is published.
 pub(super) fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, InvalidCertificate> {
     if holds_private_key(pem) {
         return Err(InvalidCertificate::HoldsKey);
     }
-    // What is published with it is text: a key in DER, say, could stand between the sections.
+    // Between the sections, a binary file could hold a key in DER, which would be published.
     if str::from_utf8(pem).is_err() {
         return Err(InvalidCertificate::NotPem);
     }
@@ -21,35 +21,35 @@ pub(super) fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, InvalidC
     }
 }
 
-/// What ends the line that begins a private key of any kind, be it encrypted.
+/// The end of the line that begins a private key of any kind, encrypted ones included.
 const KEY_LABEL: &[u8] = b"PRIVATE KEY-----";
 
-/// Whether there is a private key in PEM.
+/// Returns whether `bytes` contain a private key in PEM.
 pub(super) fn holds_private_key(bytes: &[u8]) -> bool {
     bytes.windows(KEY_LABEL.len()).any(|part| part == KEY_LABEL)
 }
 
-/// The first line of what a private key's PEM holds, by which it is known: later ones can be parts of
-/// the public key, which its certificate has as well.
+/// Returns the first line of the base64 in a private key's PEM, which identifies the key. Later lines can
+/// be parts of the public key, which its certificate has as well.
 pub(super) fn first_line_of_key(pem: &[u8]) -> Option<&[u8]> {
     let mut lines = pem.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
     lines.find(|line| line.ends_with(KEY_LABEL))?;
     lines.next()
 }
 
-/// Why a file is none of certificates.
+/// The error for a file that cannot be read as certificates.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum InvalidCertificate {
-    /// Something else between the lines that begin and end a section, or no end.
+    /// A section without an end, or with other content than base64.
     #[error("it is not PEM")]
     NotPem,
     /// No certificate.
     #[error("it holds no CERTIFICATE section: write the certificate in PEM")]
     Absent,
-    /// The first is none of X.509, version 3.
+    /// A first certificate that is not X.509, version 3.
     #[error("its first certificate cannot be read")]
     Unreadable,
-    /// What would be published with it.
+    /// A private key, which would be published with the certificates.
     #[error(
         "it holds a private key as well, which would be published with it: move that to a file of its own"
     )]

@@ -23,15 +23,15 @@ use crate::rate::Rate;
 pub(super) struct CredentialTable {
     access_key_id: String,
     secret_access_key: Secret,
-    /// An ARN.
+    /// The ARN of the principal.
     principal: String,
-    /// Files.
+    /// The files of the policies.
     pub(super) policies: Vec<PathBuf>,
     pub(super) session_token: Option<Secret>,
     pub(super) expires: Option<Expires>,
 }
 
-/// A moment, as text or as TOML's own kind of value; RFC 3339 both.
+/// A time in RFC 3339, as text or as a TOML date-time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Expires(pub(super) UnixMillis);
 
@@ -48,15 +48,15 @@ impl<'de> Deserialize<'de> for Expires {
             Moment::Datetime(moment) => moment.to_string(),
             Moment::Text(text) => text,
         };
-        // It is not repeated: it may be a secret, misplaced.
+        // The message does not repeat the text, which may be a misplaced secret.
         UnixMillis::from_rfc3339(&text).map(Self).ok_or_else(|| {
             de::Error::custom("expected a time such as 2027-01-31T12:00:00Z, with its offset")
         })
     }
 }
 
-/// The principals of all credentials, each once: policies and rate belong to it, however many
-/// credentials it has.
+/// The principals of all credentials, each once. Policies and rate belong to the principal, and several
+/// credentials can share it.
 pub(super) struct Principals<'a> {
     files: &'a Files,
     has_tls: bool,
@@ -69,7 +69,7 @@ pub(super) struct Principals<'a> {
     warned: BTreeSet<PathBuf>,
 }
 
-/// What the first credential of a principal says of it.
+/// A principal, as its first credential defines it.
 struct KnownPrincipal {
     number: usize,
     principal: Arc<Principal>,
@@ -112,6 +112,7 @@ impl<'a> Principals<'a> {
         })
     }
 
+    /// Returns the principal `arn`, which all its credentials share.
     fn principal(
         &mut self,
         arn: String,
@@ -135,6 +136,7 @@ impl<'a> Principals<'a> {
         }
     }
 
+    /// Parses the policies at `paths`, and logs the warnings of each file once.
     fn policies(&mut self, paths: &[PathBuf]) -> Result<Vec<Policy>, InvalidCredential> {
         let Self { files, has_tls, without_sources, warned, .. } = self;
         let policy = |name: &PathBuf| {
@@ -160,16 +162,16 @@ impl<'a> Principals<'a> {
 /// The error for one credential.
 #[derive(Debug, Error)]
 pub enum InvalidCredential {
-    /// No client sends such an identifier.
+    /// An access key ID that no client sends.
     #[error("access_key_id must be 1 to 128 letters, digits and underscores")]
     AccessKeyId,
-    /// No client can send it.
+    /// A session token that no client can send.
     #[error(
         "session_token must be what a header can carry: visible ASCII, no space at either end, \
          less than 16384 bytes"
     )]
     SessionToken,
-    /// A principal that is none.
+    /// A principal that is not an ARN of one.
     #[error("principal: {0}")]
     Principal(#[from] InvalidPrincipal),
     /// Another credential gives the same principal other policies.
@@ -178,20 +180,20 @@ pub enum InvalidCredential {
          same files"
     )]
     OtherPolicies {
-        /// Whom.
+        /// The ARN of the principal.
         arn: String,
-        /// Which credential does.
+        /// The number of the other entry, from 1.
         other: usize,
     },
     /// A policy's file that cannot be read.
     #[error("{}: {error}", path.display())]
     ReadPolicy {
-        /// Which.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         error: io::Error,
     },
-    /// A policy that is none.
+    /// A policy that cannot be parsed.
     #[error(transparent)]
     Policy(#[from] PolicyError),
 }

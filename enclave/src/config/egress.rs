@@ -10,21 +10,22 @@ use super::bounded::Bounded;
 use super::posture::Posture;
 use crate::egress::Route;
 
-/// Far more than a cluster has modules.
+/// Maximum number of routes. No HSM cluster has as many modules.
 const MAX_ROUTES: usize = 64;
 
-/// The last vsock port: the one after it stands for any.
+/// The last vsock port. The number after it means any port.
 const MAX_VSOCK_PORT: u32 = u32::MAX - 1;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EgressTable {
-    /// An IP address and a port.
+    /// The IP address and port of the host.
     address: String,
-    /// Of the parent, on vsock.
+    /// The vsock port on the parent.
     parent_port: Bounded<1, MAX_VSOCK_PORT>,
 }
 
+/// Returns the routes of all tables.
 pub(super) fn routes(
     tables: Vec<EgressTable>,
     posture: Posture,
@@ -43,6 +44,7 @@ pub(super) fn routes(
     Ok(routes)
 }
 
+/// Returns the route of `table`, which must differ from `others`.
 fn route(table: &EgressTable, others: &[Route]) -> Result<Route, InvalidRoute> {
     let address: SocketAddr = table.address.parse().map_err(|_| InvalidRoute::Address)?;
     let parent_port = table.parent_port.get();
@@ -84,62 +86,62 @@ fn is_of_another_host(address: SocketAddr) -> bool {
 /// The error for the tables `[[egress]]`, which count from 1.
 #[derive(Debug, Error)]
 pub enum InvalidEgress {
-    /// A way out of what is no enclave.
+    /// An egress route outside an enclave.
     #[error(
         "[[egress]] is for an enclave, which has no network of its own: remove it, and what it leads \
          to is reached directly"
     )]
     OnLaptop,
-    /// More than are opened.
+    /// Too many routes.
     #[error("[[egress]] is there more than {most} times: at most that many routes are opened")]
     TooManyRoutes {
-        /// How many are.
+        /// The maximum number of routes.
         most: usize,
     },
-    /// A route that leads nowhere.
+    /// A route that cannot be opened.
     #[error("[[egress]] number {number}: {reason}")]
     Route {
-        /// Which.
+        /// The number of the entry, from 1.
         number: usize,
-        /// Why.
+        /// The cause.
         reason: InvalidRoute,
     },
 }
 
-/// Why there can be no such route. Tables count from 1.
+/// The error for one egress route.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum InvalidRoute {
-    /// Anything else than an address and a port; names cannot be resolved in an enclave.
+    /// Not an address and a port. Names cannot be resolved in an enclave.
     #[error(
         "address must be an IP address and a port, such as \"10.0.1.5:2223\" or \
          \"[fd00::5]:2223\": an enclave can resolve no name"
     )]
     Address,
-    /// Where nobody listens.
+    /// Port 0.
     #[error("address has port 0, where nobody listens: write the one of the module, such as 2223")]
     Port,
-    /// An address of the enclave's own, of many hosts, of none, or of one link.
+    /// Not the address of a single other host.
     #[error(
         "address is that of no single other host: a loopback, unspecified, broadcast, multicast, \
          link-local or IPv4-mapped address has no route"
     )]
     Host,
-    /// An address given twice.
+    /// An address that two routes have.
     #[error("address is that of number {other}: remove one")]
     DuplicateAddress {
-        /// The first of the two.
+        /// The number of the other entry, from 1.
         other: usize,
     },
-    /// What nitro-cli listens on.
+    /// The heartbeat port of nitro-cli.
     #[error("parent_port {HEARTBEAT_PORT} is where nitro-cli waits for heartbeats: choose another")]
     Heartbeat,
-    /// Two ways to one place.
+    /// A parent port that two routes have.
     #[error(
         "parent_port is that of number {other}, so both would lead to one module: give each a port \
          of its own"
     )]
     DuplicatePort {
-        /// The first of the two.
+        /// The number of the other entry, from 1.
         other: usize,
     },
 }

@@ -9,19 +9,19 @@ use super::bounded::Bounded;
 use crate::entropy::{EntropySettings, PredictionResistance};
 use crate::nsm::NsmSettings;
 
-/// Generates between two reseeds of a DRBG that is not reseeded for each.
+/// Default number of requests between two reseeds under `prediction_resistance = "interval"`.
 pub(super) const RESEED_REQUESTS: u32 = 1024;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EntropyTable {
-    /// How long a caller waits for the NSM.
+    /// Maximum time that a caller waits for the NSM, in milliseconds.
     deadline_ms: Option<Bounded<10, 60_000>>,
-    /// How long a call of the NSM may take.
+    /// Maximum duration of a call of the NSM, in milliseconds.
     watchdog_ms: Option<Bounded<100, 120_000>>,
-    /// Blocks kept ready; 0 is none.
+    /// Number of blocks kept ready. 0 keeps none.
     prefetch: Option<Bounded<0, 1024>>,
-    /// How old one may be when it is used.
+    /// Maximum age of a block when it is used, in milliseconds.
     max_age_ms: Option<Bounded<100, 600_000>>,
     #[serde(default)]
     prediction_resistance: PredictionResistanceMode,
@@ -35,11 +35,12 @@ enum PredictionResistanceMode {
     /// Each answer has entropy of its own.
     #[default]
     Request,
-    /// Several share it.
+    /// Several answers share it.
     Interval,
 }
 
 impl EntropyTable {
+    /// Returns the settings, with defaults for absent keys.
     pub(super) fn settings(self) -> Result<EntropySettings, InvalidEntropy> {
         let default = NsmSettings::default();
         let prefetch = self.prefetch.map(|prefetch| prefetch.get());
@@ -57,7 +58,7 @@ impl EntropyTable {
         Ok(EntropySettings { nsm, prediction_resistance: self.prediction_resistance()? })
     }
 
-    /// Whether DRBGs are reseeded now and then.
+    /// Returns whether DRBGs are reseeded at intervals.
     pub(super) fn has_intervals(&self) -> bool {
         matches!(self.prediction_resistance, PredictionResistanceMode::Interval)
     }
@@ -77,11 +78,12 @@ impl EntropyTable {
     }
 }
 
-/// Blocks a second that an idle service may ask for: a module gives some thousands, and the kernel's
-/// own generator needs some of them.
+/// Maximum number of blocks that an idle service may request per second. A module gives some thousands,
+/// and the kernel's own generator needs some of them.
 const MAX_IDLE_RATE: u128 = 100;
 
-/// Whatever is ready is replaced when it is too old, whether anybody asks or not.
+/// Rejects a refresh rate above [`MAX_IDLE_RATE`]: blocks that grow too old are replaced, even when the
+/// service is idle.
 fn check_idle_rate(prefetch: usize, max_age: Duration) -> Result<(), InvalidEntropy> {
     let blocks = u128::try_from(prefetch).unwrap_or(u128::MAX).saturating_mul(1000);
     match blocks <= MAX_IDLE_RATE * max_age.as_millis() {
@@ -93,13 +95,13 @@ fn check_idle_rate(prefetch: usize, max_age: Duration) -> Result<(), InvalidEntr
 /// The error for the table `[entropy]`.
 #[derive(Debug, Error)]
 pub enum InvalidEntropy {
-    /// How often to reseed, where each answer is reseeded for.
+    /// Reseed intervals with a mode that reseeds for each answer.
     #[error(
         "[entropy] reseed_requests and reseed_interval_ms need prediction_resistance = \"interval\": \
          without it every answer has entropy of its own"
     )]
     UnusedReseedInterval,
-    /// Blocks that grow too old sooner than anybody wants.
+    /// More blocks per second than an idle service may request.
     #[error(
         "[entropy] prefetch blocks every max_age_ms would keep an idle NSM busy: at most 100 a second, \
          so make prefetch smaller or max_age_ms longer"

@@ -1,8 +1,8 @@
-//! Why the service does not start as configured.
+//! The errors for a configuration that the service cannot start with.
 //!
-//! A secret may stand where something else belongs, so that no message repeats a string that is a
-//! value in the configuration, but for two: the name of a file that is not secret, and an ARN that is a
-//! principal's. Numbers and names of keys are repeated, and so is what policies say.
+//! Any value may be a misplaced secret. No message repeats a string value of the configuration, except
+//! the name of a file that is not secret and the ARN of a principal. Messages do repeat numbers, names of
+//! keys and parts of policies.
 
 use std::path::PathBuf;
 
@@ -21,7 +21,7 @@ use super::simulated::InvalidSimulator;
 use super::tls::InvalidTls;
 use super::trust::InvalidTrust;
 
-/// Why the configuration cannot be used.
+/// The error for a configuration that cannot be used.
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// Production without a file.
@@ -37,17 +37,17 @@ pub enum ConfigError {
     /// Files that make no configuration.
     #[error(transparent)]
     Files(#[from] FilesError),
-    /// A file that says what cannot be meant, or must not be.
+    /// A file with values that are invalid.
     #[error("{}: {error}", path.display())]
     Invalid {
-        /// Which.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         error: ValidationError,
     },
 }
 
-/// The error for a configuration whose values cannot be meant, or must not be.
+/// The error for invalid values, by the table that holds them.
 #[derive(Debug, Error)]
 pub enum ValidationError {
     /// The table `[trust]`.
@@ -78,13 +78,13 @@ pub enum ValidationError {
     #[cfg(feature = "simulator")]
     #[error(transparent)]
     Simulator(#[from] InvalidSimulator),
-    /// Secrets whose measurement anybody could try to guess them from.
+    /// Secrets without a salt, which could be guessed from their measurement.
     #[error(
         "there is no file salt beside it, without which its secrets could be guessed from PCR17: make \
          one with head -c 32 /dev/urandom >salt, and keep it as secret as they are"
     )]
     NoSalt,
-    /// Secrets or files that no key names.
+    /// Secrets or files without a key that names them.
     #[error(
         "[[credential]], [trust], [tls] or [[key_store]] is written as a list of values: write each \
          with its key, by which secrets are told from what is measured in PCR16"

@@ -48,13 +48,13 @@ pub(super) struct ConfigFile {
     pub(super) key_store: Vec<KeyStoreTable>,
     #[serde(default)]
     pub(super) egress: Vec<EgressTable>,
-    /// What the second binary alone understands, and the first has not even a name for.
+    /// Present only in the simulator. The production binary does not know the table.
     #[cfg(feature = "simulator")]
     pub(super) simulator: Option<SimulatorTable>,
 }
 
 impl ConfigFile {
-    /// How much it has of what is measured in its own way.
+    /// Returns the number of secrets and of files that the tables name.
     pub(super) fn counts(&self) -> Counts {
         let secrets =
             |credential: &CredentialTable| 1 + usize::from(credential.session_token.is_some());

@@ -230,9 +230,9 @@ pub enum InvalidKeyStores {
     /// A key store that cannot be.
     #[error("[[key_store]] number {number}: {reason}")]
     KeyStore {
-        /// Which.
+        /// The number of the entry, from 1.
         number: usize,
-        /// Why.
+        /// The cause.
         reason: InvalidKeyStore,
     },
 }

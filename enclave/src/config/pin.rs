@@ -1,9 +1,9 @@
 //! Files that hold a PIN.
 
-/// Bytes of a PIN, more than any token takes.
+/// Maximum length of a PIN, in bytes. No token takes more.
 const MAX_PIN_LENGTH: usize = 1024;
 
-/// The one line of a file, whether it is ended or not.
+/// Returns the only line of a file, with or without a line ending.
 pub(super) fn pin(file: &[u8]) -> Option<&[u8]> {
     let line = file.strip_suffix(b"\n").unwrap_or(file);
     let line = line.strip_suffix(b"\r").unwrap_or(line);

@@ -8,11 +8,12 @@ use crate::platform::PlatformSettings;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PlatformTable {
-    /// Clocksources that are accepted, as sysfs names them.
+    /// Accepted clocksources, by their names in sysfs.
     clocksources: Option<Vec<String>>,
 }
 
 impl PlatformTable {
+    /// Returns the settings, with defaults for absent keys.
     pub(super) fn settings(self) -> Result<PlatformSettings, InvalidPlatform> {
         match self.clocksources {
             None => Ok(PlatformSettings::default()),
@@ -29,7 +30,7 @@ impl PlatformTable {
 /// The error for the table `[platform]`.
 #[derive(Debug, Error)]
 pub enum InvalidPlatform {
-    /// No clocksource that is accepted.
+    /// An empty list of clocksources.
     #[error("[platform] clocksources must name at least one, such as \"kvm-clock\"")]
     NoClocksource,
 }

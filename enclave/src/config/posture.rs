@@ -1,14 +1,14 @@
-//! Where a service stands.
+//! The environment that a service runs in.
 
 use crate::policy::Plaintext;
 
-/// Where a service stands, and so what it is to do where its configuration is silent.
+/// The environment that a service runs in. It selects the defaults of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Posture {
-    /// In an enclave that others depend on: unauthenticated callers are rejected, and answers in the
-    /// clear go over attested TLS alone.
+    /// Production: unauthenticated callers are rejected, and answers in the clear are sent over
+    /// attested TLS only.
     Production,
-    /// On a laptop, where everybody is answered.
+    /// Development: all callers are answered.
     Laptop,
 }
 
@@ -17,7 +17,7 @@ impl Posture {
     pub(super) const fn default_plaintext(self, tls_is_provided: bool) -> Plaintext {
         match self {
             Self::Laptop => Plaintext::Always,
-            // Others hold the key of that TLS.
+            // The parent instance holds the key of that TLS.
             Self::Production if tls_is_provided => Plaintext::Never,
             Self::Production => Plaintext::AttestedTls,
         }

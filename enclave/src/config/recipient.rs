@@ -20,7 +20,7 @@ pub(super) struct RecipientTable {
     max_age: Option<Age>,
     #[serde(default)]
     allow_debug: bool,
-    /// By register, in hexadecimal.
+    /// Sets of register values in hexadecimal, by register name.
     #[serde(default)]
     measurements: Vec<BTreeMap<String, String>>,
     plaintext: Option<PlaintextWord>,
@@ -57,7 +57,7 @@ impl RecipientTable {
     }
 }
 
-/// How old a document may be: seconds, or `"chain"`.
+/// The maximum age of a document: seconds, or `"chain"`.
 #[derive(Clone, Copy, Debug)]
 struct Age(MaxAge);
 
@@ -93,8 +93,8 @@ impl<'de> Deserialize<'de> for Age {
 #[derive(Clone, Copy, Debug)]
 struct PlaintextWord(Plaintext);
 
-/// Values of `plaintext` that were replaced, because `"deny"` answered over attested TLS, and what to
-/// write instead of each.
+/// Replaced values of `plaintext`, and the advice for each. `"deny"` was replaced because it answered
+/// over attested TLS.
 const REPLACED_WORDS: [(&str, &str); 2] = [
     (
         "deny",
@@ -136,19 +136,19 @@ impl<'de> Deserialize<'de> for PlaintextWord {
 /// The error for the table `[recipient]`. Entries count from 1.
 #[derive(Debug, Error)]
 pub enum InvalidRecipient {
-    /// TLS that is to be attested, and cannot be.
+    /// `attested-tls` with TLS whose key no document attests.
     #[error(
         "[recipient] plaintext is \"attested-tls\", but [tls] mode is \"provided\", whose key no \
          document attests: write plaintext = \"never\" to refuse requests without a Recipient, \
          plaintext = \"always\" to answer them, or [tls] mode = \"attested\""
     )]
     ProvidedTlsIsNotAttested,
-    /// An entry that is no measurement, or that must not be asked for.
+    /// An entry that is not a measurement, or that must not be required.
     #[error("[recipient] measurements, entry {number}: {reason}")]
     Measurements {
-        /// Which.
+        /// The number of the entry, from 1.
         number: usize,
-        /// Why.
+        /// The cause.
         reason: InvalidMeasurement,
     },
 }

@@ -1,5 +1,5 @@
-//! The table `[server]`, and what flags and environment say in its place: how the process is reached
-//! and where it logs, which decides over nobody's trust.
+//! The table `[server]`, and the flags and variables that override it: listeners and logs. None of them
+//! affects trust.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -15,18 +15,18 @@ use super::arguments::Arguments;
 use crate::http::Listeners;
 use crate::log_channel;
 
-/// How the process is reached, and where it logs.
+/// The listeners of the process, and its logs.
 #[derive(Clone, Debug)]
 pub struct Server {
     /// The endpoints that the service listens on.
     pub listeners: Listeners,
-    /// Whether clients' connections begin with a PROXY header.
+    /// Whether connections of clients begin with a PROXY header.
     pub proxy_protocol: bool,
-    /// Where the log and audit records go, in place of stderr and stdout.
+    /// The endpoint of log lines and audit records, instead of stderr and stdout.
     pub log_to: Option<Endpoint>,
-    /// Of the log on stderr.
+    /// The format of the log on stderr.
     pub log_format: Format,
-    /// Of the log, wherever it goes.
+    /// The level of the log.
     pub log_level: Level,
 }
 
@@ -42,7 +42,7 @@ pub(super) struct ServerTable {
 }
 
 impl ServerTable {
-    /// What is in effect: a flag or variable, else what stands here, else the default.
+    /// Returns the effective values: those of `arguments`, else of the table, else the defaults.
     pub(super) fn under(&self, arguments: &Arguments) -> Result<Server, InvalidServer> {
         let listen = or(&arguments.listen, &self.listen).ok_or(InvalidServer::NoListen)?;
         let log_to = or(&arguments.log_to, &self.log_to);
@@ -70,7 +70,7 @@ fn or<T: Clone>(argument: &Option<T>, text: &Option<Text<T>>) -> Option<T> {
 #[derive(Clone, Debug)]
 struct Text<T>(T);
 
-/// What is expected where it is not found.
+/// The description of a type in messages.
 trait Expected: FromStr {
     const EXPECTED: &'static str;
 }
@@ -98,7 +98,7 @@ impl<'de, T: Expected> Deserialize<'de> for Text<T> {
                 formatter.write_str(T::EXPECTED)
             }
 
-            // What stands there is not repeated: it may be a secret, misplaced.
+            // The message does not repeat the text, which may be a misplaced secret.
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Text<T>, E> {
                 text.parse()
                     .map(Text)
@@ -112,14 +112,14 @@ impl<'de, T: Expected> Deserialize<'de> for Text<T> {
 /// The error for the table `[server]` and the arguments in its place.
 #[derive(Debug, Error)]
 pub enum InvalidServer {
-    /// Nobody could reach it.
+    /// No endpoint for clients.
     #[error(
         "there is no address to listen on: give --listen ENDPOINT, or ENCLAVE_LISTEN in the \
          environment, or listen under [server] in the configuration, such as \
          \"vsock:4294967295:5000\""
     )]
     NoListen,
-    /// Lines that would go nowhere.
+    /// An endpoint that log lines cannot be sent to.
     #[error("log_to: {0}")]
     LogTo(&'static str),
 }

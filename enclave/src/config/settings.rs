@@ -1,4 +1,4 @@
-//! What the service is to do: the file's words, checked and put together.
+//! The settings of the service: the values of all tables, checked together.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ use crate::policy::Policy;
 use crate::throttle::Throttle;
 use crate::tls::TlsSettings;
 
-/// What the service is to do.
+/// The settings of the service.
 #[derive(Debug)]
 pub struct Settings {
     pub(crate) authenticator: Authenticator,
@@ -38,27 +38,27 @@ pub struct Settings {
     pub(crate) unauthenticated: UnauthenticatedLimits,
     /// The region, for the audit trail.
     pub(crate) region: Option<Arc<str>>,
-    /// How much is remembered of verified documents.
+    /// Sizes of the caches of verified documents.
     pub(crate) caches: CacheSizes,
-    /// Threads that verify them.
+    /// Number of threads that verify documents.
     pub(crate) workers: NonZeroUsize,
     pub(crate) entropy: EntropySettings,
     pub(crate) platform: PlatformSettings,
     pub(crate) tls: TlsSettings,
     pub(crate) key_stores: Vec<KeyStoreSettings>,
-    /// Who may connect.
+    /// The peers that may connect.
     pub(crate) entrance: Entrance,
-    /// The ways out of an enclave.
+    /// The egress routes.
     egress: Vec<Route>,
-    /// Of the configuration, if there is one.
+    /// The measurement of the configuration, if there is one.
     pub(crate) measurement: Option<Measured>,
     pub(super) surprises: Vec<Surprise>,
-    /// Of policies, where no request tells where it comes from.
+    /// Warnings of policies, for a service whose requests carry no client address.
     without_sources: Vec<String>,
 }
 
 impl Settings {
-    /// The same, for who connects through `entrance`.
+    /// Replaces the peers that may connect.
     #[must_use]
     pub fn through(self, entrance: Entrance) -> Self {
         Self { entrance, ..self }
@@ -69,7 +69,7 @@ impl Settings {
         &self.egress
     }
 
-    /// Says what is in effect at `now`, so that nobody has to guess it.
+    /// Logs the settings in effect, and the warnings that apply at `now`.
     pub(crate) fn announce(&self, now: UnixMillis) {
         match &self.authenticator {
             Authenticator::None => {

@@ -1,4 +1,4 @@
-//! The table `[simulator]`, which only the simulator has a name for.
+//! The table `[simulator]`, which only the simulator knows.
 
 use std::fmt;
 use std::time::Duration;
@@ -24,7 +24,7 @@ struct SimulatedNsmTable {
     #[serde(default)]
     latency_ms: Latency,
     fault: Option<FaultName>,
-    /// Calls that still work once the service is ready.
+    /// The number of calls after start-up before the fault begins.
     after: Option<Bounded<0, { u32::MAX }>>,
 }
 
@@ -45,7 +45,7 @@ enum FaultName {
 }
 
 impl SimulatorTable {
-    /// Checks whether a simulator may be configured where the service stands.
+    /// Rejects the table in production.
     pub(super) fn check(posture: Posture) -> Result<(), InvalidSimulator> {
         match posture {
             Posture::Production => Err(InvalidSimulator::InProduction),
@@ -85,8 +85,8 @@ impl From<FaultName> for Fault {
     }
 }
 
-/// Up to half a second, in milliseconds or fractions of one: a module that took longer than a second
-/// over a document would tell no time.
+/// A latency of at most half a second, in milliseconds or fractions of one. A document that takes more
+/// than a second cannot set the clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Latency(Duration);
 
@@ -122,10 +122,10 @@ impl<'de> Deserialize<'de> for Latency {
 /// The error for the table `[simulator]`.
 #[derive(Debug, Error)]
 pub enum InvalidSimulator {
-    /// A simulated module that breaks in no way.
+    /// The begin of a fault without the fault.
     #[error("[simulator.nsm] after says when a fault begins: name the fault as well")]
     AfterWithoutFault,
-    /// A simulated module, in production.
+    /// A simulated module in production.
     #[error("[simulator] is for enclave-simulator: remove it")]
     InProduction,
 }

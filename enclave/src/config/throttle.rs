@@ -8,10 +8,10 @@ use crate::throttle::Throttle;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ThrottleTable {
-    /// Requests a second; 0 is no limit.
+    /// Requests per second of one principal. 0 is no limit.
     #[serde(default)]
     pub(super) per_principal: u32,
-    /// Requests a second of all principals together; 0 is no limit.
+    /// Requests per second of all principals together. 0 is no limit.
     #[serde(default)]
     total: u32,
 }

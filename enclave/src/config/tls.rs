@@ -14,16 +14,16 @@ use super::certificates::{InvalidCertificate, chain};
 use super::files::Files;
 use crate::tls::{InvalidPrivateKey, TlsSettings, private_key_from_pem};
 
-/// Names that a certificate is for: each handshake carries them all.
+/// Maximum number of names in a certificate. Each handshake carries them all.
 const MAX_NAMES: usize = 100;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TlsTable {
     mode: Option<TlsMode>,
-    /// Whom certificates are for.
+    /// The names that certificates are for.
     names: Option<Vec<String>>,
-    /// A PEM file: the server's, then its chain.
+    /// A PEM file with the server's certificate, then its chain.
     pub(super) certificate: Option<PathBuf>,
     /// A PEM file, which is secret.
     pub(super) private_key: Option<PathBuf>,
@@ -32,16 +32,16 @@ pub(super) struct TlsTable {
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 enum TlsMode {
-    /// There is no TLS that ends here.
+    /// No TLS ends in the enclave.
     Off,
-    /// Keys are born here.
+    /// Keys are generated in the enclave.
     Attested,
-    /// They are in the configuration.
+    /// Keys come with the configuration.
     Provided,
 }
 
 impl TlsTable {
-    /// Whether its keys are in the configuration.
+    /// Returns whether the keys come with the configuration.
     pub(super) fn is_provided(&self) -> bool {
         self.mode == Some(TlsMode::Provided)
     }
@@ -83,7 +83,7 @@ fn server_names(texts: Vec<String>) -> Result<Vec<ServerName<'static>>, InvalidT
     }
     let mut names = Vec::with_capacity(texts.len());
     for (text, number) in texts.into_iter().zip(1..) {
-        // What has a dot at its end is a DNS name, but no certificate has it.
+        // A name with a dot at its end is a DNS name, but certificates do not contain it.
         let name = match text.ends_with('.') {
             true => None,
             false => ServerName::try_from(text).ok(),
@@ -120,47 +120,48 @@ fn certified_key(
     }
 }
 
-/// Why there can be no such TLS. A name of `private_key` is not repeated: it may be the key.
+/// The error for the table `[tls]`. Messages do not repeat the value of `private_key`, which may be the
+/// key itself.
 #[derive(Debug, Error)]
 pub enum InvalidTls {
-    /// Keys that say nothing.
+    /// Keys without a mode.
     #[error(
         "mode is missing, so that there would be no TLS: write mode = \"attested\" beside names, or \
          mode = \"provided\" beside certificate and private_key"
     )]
     NoMode,
-    /// Names where the certificate has them.
+    /// Names with a mode that does not use them.
     #[error("names are for mode \"attested\": write that mode, or remove them")]
     UnusedNames,
-    /// A certificate where one is made, or where there is none.
+    /// Files with a mode that does not use them.
     #[error(
         "certificate and private_key are for mode \"provided\": write that mode, or remove them"
     )]
     UnusedFiles,
-    /// Nobody to make certificates for.
+    /// No name to make certificates for.
     #[error(
         "mode \"attested\" needs names: list those by which clients reach this service, such as \
          names = [\"localhost\"]"
     )]
     NoNames,
-    /// More than clients would take.
+    /// Too many names.
     #[error("names has more than {MAX_NAMES} entries: list fewer")]
     TooManyNames,
-    /// What no certificate is for.
+    /// A name that no certificate can have.
     #[error(
         "names, entry {number}: it is neither a DNS name nor an IP address: write one such as \
          \"localhost\" or \"10.0.0.5\", without *, a port, or a dot at its end"
     )]
     Name {
-        /// Which.
+        /// The number of the entry, from 1.
         number: usize,
     },
-    /// A name given twice.
+    /// A name that two entries have.
     #[error("names, entry {number}: entry {other} is the same name: remove one")]
     DuplicateName {
-        /// Which.
+        /// The number of the entry, from 1.
         number: usize,
-        /// The first of the two.
+        /// The number of the other entry, from 1.
         other: usize,
     },
     /// One of the two files alone, or neither.
@@ -169,23 +170,23 @@ pub enum InvalidTls {
     /// A file of certificates that cannot be read.
     #[error("certificate: {}: {error}", path.display())]
     ReadCertificate {
-        /// Which.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         error: io::Error,
     },
     /// A file of certificates that cannot be served.
     #[error("certificate: {}: {reason}", path.display())]
     Certificate {
-        /// Which.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         reason: InvalidCertificate,
     },
     /// A key's file that cannot be read.
     #[error("private_key: the file that it names: {0}")]
     ReadPrivateKey(io::Error),
-    /// A key's file that gives none.
+    /// A key's file that holds no usable key.
     #[error("private_key: the file that it names: {0}")]
     PrivateKey(#[from] InvalidPrivateKey),
     /// The key of another certificate.

@@ -12,13 +12,13 @@ use super::files::Files;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TrustTable {
-    /// PEM files of roots to trust beside the platform's own, such as that of another partition.
+    /// PEM files of further trusted roots, such as the root of another partition.
     #[serde(default)]
     pub(super) anchors: Vec<PathBuf>,
 }
 
 impl TrustTable {
-    /// Adds the anchors of all files to `anchors`.
+    /// Adds the anchors in all files to `anchors`.
     pub(super) fn add_to<T: Trust>(
         &self,
         anchors: &mut TrustAnchors<T>,
@@ -45,7 +45,7 @@ fn add_anchors_of<T: Trust>(
         Ok(fingerprints) => {
             for sha256 in fingerprints {
                 let sha256 = const_hex::encode(sha256);
-                // Whoever holds its key can have anything sealed to themselves: it must be seen.
+                // The holder of its key can have any answer sealed to a key of its own.
                 tracing::warn!(path = %path.display(), sha256, "a further root is trusted");
             }
             Ok(())
@@ -60,21 +60,21 @@ pub enum InvalidTrust {
     /// A file of anchors that cannot be read.
     #[error("[trust] anchors, entry {number}: {}: {error}", path.display())]
     Read {
-        /// Which.
+        /// The number of the entry, from 1.
         number: usize,
-        /// Its file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         error: io::Error,
     },
-    /// A file of anchors that holds none.
+    /// A file that holds no anchor.
     #[error("[trust] anchors, entry {number}: {}: {error}", path.display())]
     Anchors {
-        /// Which.
+        /// The number of the entry, from 1.
         number: usize,
-        /// Its file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         error: AnchorError,
     },
 }

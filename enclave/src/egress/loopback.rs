@@ -1,5 +1,5 @@
-//! The interface `lo`. It is brought up by a vsock socket: any socket will do, and this program then
-//! has no need of another kind.
+//! The interface `lo`. A vsock socket brings it up: any socket will do, and this program then needs no
+//! other kind.
 #![expect(unsafe_code, reason = "the standard library has no ioctl")]
 
 use std::io;
@@ -17,7 +17,7 @@ struct Request {
 
 const _: () = assert!(size_of::<Request>() == size_of::<libc::ifreq>());
 
-/// Brings it up, where it is not yet.
+/// Brings the interface up if it is not.
 pub(crate) fn up() -> io::Result<()> {
     let socket = socket(AddressFamily::Vsock, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
     let mut name = [0; libc::IFNAMSIZ];

@@ -1,10 +1,9 @@
-//! Ways out of an enclave, which has no network: for foreign code that knows TCP alone, such as the
+//! Egress routes of an enclave, which has no network: for third-party code that needs TCP, such as the
 //! library of a networked hardware security module.
 //!
-//! Each route takes the address of one host to itself: `lo` has it, connections to it end here, and
-//! their bytes go to a vsock port of the parent, where a relay passes them on to that host. The parent
-//! sees every byte, and can keep, change and answer each: what connects must have TLS of its own, by
-//! which it knows the host.
+//! Each route assigns the address of one host to `lo`. Connections to it end here, and their bytes go to a
+//! vsock port of the parent, where a relay forwards them to that host. The parent sees every byte, and can
+//! drop, change and forge each. The client must use TLS of its own, which authenticates the host.
 
 mod address;
 pub(crate) mod loopback;
@@ -16,38 +15,38 @@ use std::net::SocketAddr;
 use thiserror::Error;
 use transport::{Acceptor, Endpoint, ListenError, listen};
 
-/// Where connections are taken, and where on the parent they go on.
+/// An egress route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// Of the host that is meant.
+    /// The address of the host.
     pub(crate) address: SocketAddr,
-    /// A vsock port.
+    /// The vsock port on the parent.
     pub(crate) parent_port: u32,
 }
 
-/// Why a way out cannot be opened. Routes count from 1.
+/// The error for a route that cannot be opened.
 #[derive(Debug, Error)]
 pub enum EgressError {
-    /// No interface that could have addresses.
+    /// The interface `lo`, which cannot be brought up.
     #[error("[[egress]] needs the interface lo, which cannot be brought up: {0}")]
     Loopback(io::Error),
-    /// An address that the kernel does not give.
+    /// An address that the kernel does not assign.
     #[error(
         "[[egress]] number {number}: lo cannot be given its address: {error}; the enclave must be \
          root, and its kernel have that kind of address"
     )]
     Address {
-        /// Which.
+        /// The number of the entry, from 1.
         number: usize,
-        /// Why.
+        /// The cause.
         error: io::Error,
     },
-    /// An address where another listens.
+    /// An address that cannot be listened on.
     #[error("[[egress]] number {number}: {error}")]
     Listen {
-        /// Which.
+        /// The number of the entry, from 1.
         number: usize,
-        /// Why.
+        /// The cause.
         error: ListenError,
     },
 }
@@ -61,7 +60,7 @@ pub async fn open(routes: &[Route], parent_cid: u32) -> Result<(), EgressError> 
     if routes.is_empty() {
         return Ok(());
     }
-    // The first process has done it; another init may not have.
+    // The first process has brought it up. Another init may not have.
     loopback::up().map_err(EgressError::Loopback)?;
     for (Route { address, parent_port: port }, number) in routes.iter().zip(1..) {
         address::add_to_loopback(address.ip())

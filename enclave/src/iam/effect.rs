@@ -5,9 +5,9 @@ use std::fmt::{self, Display, Formatter};
 /// The effect of a statement on the requests that it applies to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// It allows them, unless another one denies.
+    /// The statement allows them, unless another statement denies.
     Allow,
-    /// It denies them, whatever others allow.
+    /// The statement denies them, whatever other statements allow.
     Deny,
 }
 

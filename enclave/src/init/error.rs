@@ -4,38 +4,38 @@ use std::io;
 
 use thiserror::Error;
 
-/// The command line of the first process, an argument a line, as nitro-cli's own init reads it: part of
-/// the image, and so measured, which what the kernel passes need not be.
+/// The file with the command line of the first process, one argument per line, as nitro-cli's own init
+/// reads it. It is part of the image and so measured. The arguments that the kernel passes need not be.
 pub(super) const COMMAND: &str = "/cmd";
 
 /// The error of an enclave that does not come up.
 #[derive(Debug, Error)]
 pub enum InitError {
-    /// What an enclave's kernel must give is not there.
+    /// An operation that the kernel refused.
     #[error("{what}: {error}")]
     Kernel {
-        /// What was tried.
+        /// The operation that failed.
         what: String,
-        /// Why it failed.
+        /// The cause.
         error: io::Error,
     },
-    /// No command line, or not this program's.
+    /// A command line that is missing or is not this program's.
     #[error("{COMMAND}: {0}")]
     Command(String),
-    /// A number that is none.
+    /// A parent CID that is not a number.
     #[error("parent_cid={0} on the kernel's command line is no CID: write a number, such as 3")]
     ParentCid(String),
-    /// Nobody on the parent instance waits for this enclave.
+    /// No answer to the heartbeat from the parent instance.
     #[error(
         "no heartbeat with the parent, CID {cid} port {port}: {reason}; nitro-cli run-enclave \
          listens there, and so must whatever else starts this image"
     )]
     Heartbeat {
-        /// Whom.
+        /// The CID of the parent.
         cid: u32,
-        /// Where.
+        /// The vsock port on the parent.
         port: u32,
-        /// Why.
+        /// The cause.
         reason: String,
     },
 }

@@ -14,62 +14,62 @@ pub enum FilesError {
     /// A file that cannot be read.
     #[error("{}: {error}", path.display())]
     Read {
-        /// Which.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         error: io::Error,
     },
-    /// Not the TOML it should be.
+    /// A file that is not TOML of the expected form.
     #[error("{}:{position} {message}", path.display())]
     Parse {
-        /// Which file.
+        /// The path of the file.
         path: PathBuf,
-        /// Where.
+        /// The place in the file.
         position: Position,
-        /// Why.
+        /// The message of the TOML parser.
         message: String,
     },
-    /// An archive that is none of a configuration.
+    /// An archive that is not one of a configuration.
     #[error("{}: {error}", path.display())]
     Archive {
-        /// Which.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         error: ArchiveError,
     },
-    /// Something else than 32 bytes.
+    /// A salt that does not have 32 bytes.
     #[error(
         "{}: a salt has 32 bytes, and this has not: make a new one with head -c 32 /dev/urandom",
         path.display()
     )]
     Salt {
-        /// Which.
+        /// The path of the file.
         path: PathBuf,
     },
-    /// A secret that PCR16 would measure, and a published configuration show.
+    /// A secret file that PCR16 would measure, and a published configuration would show.
     #[error(
         "{}: private_key or pin_file names a file that another key names as well, by which it would be \
          published: give each secret a file of its own",
         path.display()
     )]
     PublicSecretFile {
-        /// The TOML.
+        /// The path of the TOML.
         path: PathBuf,
     },
-    /// A private key's file that cannot be read. Its name may be the key, misplaced.
+    /// A private key's file that cannot be read. Its name may be the misplaced key.
     #[error("{}: [tls] private_key: the file that it names: {error}", path.display())]
     ReadPrivateKey {
-        /// The TOML.
+        /// The path of the TOML.
         path: PathBuf,
-        /// The error of the file.
+        /// The cause.
         error: io::Error,
     },
-    /// A PIN's file that cannot be read. Its name may be the PIN, misplaced.
+    /// A PIN's file that cannot be read. Its name may be the misplaced PIN.
     #[error("{}: [[key_store]] pin_file: the file that it names: {error}", path.display())]
     ReadPin {
-        /// The TOML.
+        /// The path of the TOML.
         path: PathBuf,
-        /// The error of the file.
+        /// The cause.
         error: io::Error,
     },
 }
@@ -92,8 +92,8 @@ impl FilesError {
     }
 }
 
-/// What the TOML reader says, without the string that it says it of: of a string that is none of
-/// what is expected, it says `invalid type: string "...", expected a boolean` and the like.
+/// Returns a message of the TOML parser without the string that it is about. Of an unexpected string, the
+/// parser says `invalid type: string "...", expected a boolean` and the like.
 fn without_string(message: &str) -> String {
     let found = [
         ("invalid type: string \"", "a string"),
@@ -101,7 +101,7 @@ fn without_string(message: &str) -> String {
         ("unknown variant `", "another string"),
     ];
     let found = found.into_iter().find(|(start, _)| message.starts_with(start));
-    // What is expected comes last, and is this program's own text; the string may be anything.
+    // The expectation comes last, and is this program's own text. The string may be anything.
     match (found, message.rsplit_once(", expected ")) {
         (Some((_, found)), Some((_, expected))) => format!("found {found}, expected {expected}"),
         (Some((_, found)), None) => format!("found {found} that is not expected"),
@@ -109,17 +109,17 @@ fn without_string(message: &str) -> String {
     }
 }
 
-/// A place in a file; both count from 1.
+/// A place in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
-    /// The line.
+    /// The line, from 1.
     pub line: usize,
-    /// The character in it.
+    /// The character in the line, from 1.
     pub column: usize,
 }
 
 impl Position {
-    /// Of the byte `offset` in `text`; its beginning if that is not known.
+    /// Returns the place of the byte `offset` in `text`, or the beginning if it is not known.
     fn of(text: &str, offset: Option<usize>) -> Self {
         let before = text.get(..offset.unwrap_or_default()).unwrap_or_default();
         let line = before.matches('\n').count() + 1;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-/// An error that is told more than once.
+/// Returns a copy of `error`, which is reported more than once.
 pub(super) fn same(error: &io::Error) -> io::Error {
     match error.raw_os_error() {
         Some(code) => io::Error::from_raw_os_error(code),
@@ -14,15 +14,15 @@ pub(super) fn same(error: &io::Error) -> io::Error {
     }
 }
 
-/// A whole file, which may hold secrets: it is wiped after use, and read without leaving copies.
+/// Reads a whole file, which may hold secrets. The bytes are wiped after use, and no copies are left.
 pub(in crate::config) fn read(path: &Path, limit: usize) -> io::Result<Zeroizing<Vec<u8>>> {
     read_all(File::open(path)?, limit)
 }
 
-/// All that comes, up to `limit` bytes.
+/// Reads to the end. Rejects more than `limit` bytes.
 fn read_all(source: impl Read, limit: usize) -> io::Result<Zeroizing<Vec<u8>>> {
-    // All that is ever read, so that it never grows: a pipe does not say how long it is. What is kept
-    // takes no more room than it needs.
+    // With capacity for `limit`, the buffer never grows: the length of a pipe is not known. The result
+    // is trimmed.
     let mut bytes = Zeroizing::new(Vec::with_capacity(limit + 1));
     let bound = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     if source.take(bound).read_to_end(&mut bytes)? > limit {

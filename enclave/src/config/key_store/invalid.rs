@@ -1,4 +1,4 @@
-//! What is wrong with a `[[key_store]]`.
+//! The error for one `[[key_store]]`.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,40 +7,40 @@ use thiserror::Error;
 
 use super::super::certificates::InvalidCertificate;
 
-/// Why a key store cannot be meant. Names of files that are secret, and of variables that hold secrets,
-/// are not repeated: they may be the secret.
+/// The error for one key store. Messages do not repeat the names of secret files and of variables that
+/// hold secrets: a name may be the secret itself.
 #[derive(Debug, Error)]
 pub enum InvalidKeyStore {
-    /// No id that clients send.
+    /// Not an ID of a custom key store.
     #[error(
         "id must be cks- and 1 to 60 letters, digits or hyphens, such as \"cks-1234567890abcdef0\""
     )]
     Id,
-    /// No name that clients send.
+    /// Not a name of a custom key store.
     #[error("name must have 1 to 256 characters, none of them a control character")]
     Name,
-    /// What belongs to one store alone.
+    /// A value that another store has.
     #[error("{key} is that of number {other}: give each key store its own")]
     Duplicate {
-        /// Which.
+        /// The name of the key.
         key: &'static str,
-        /// Whose it is.
+        /// The number of the other entry, from 1.
         other: usize,
     },
     /// A key of the other kind of store.
     #[error("{key} is not for type \"{kind}\": remove it")]
     Unused {
-        /// Which.
+        /// The name of the key.
         key: &'static str,
-        /// What this is.
+        /// The type of the key store.
         kind: &'static str,
     },
     /// A key that this kind of store needs.
     #[error("type \"{kind}\" needs {key}")]
     Missing {
-        /// Which.
+        /// The name of the key.
         key: &'static str,
-        /// What this is.
+        /// The type of the key store.
         kind: &'static str,
     },
     /// A proxy that the API cannot show.
@@ -49,13 +49,13 @@ pub enum InvalidKeyStore {
          such as \"https://xks.example.com/kms/xks/v1\""
     )]
     Uri,
-    /// A module that is looked for in places that nobody names.
+    /// A module without an absolute path.
     #[error("module must be an absolute path, such as \"/usr/lib/softhsm/libsofthsm2.so\"")]
     RelativeModule,
     /// No token, or two.
     #[error("it needs one of token_label and slot, by which its token is found, and not both")]
     TokenChoice,
-    /// No label that a token has.
+    /// Not a label of a token.
     #[error("token_label must have 1 to 32 bytes, the last of them no space")]
     TokenLabel,
     /// No PIN, or two.
@@ -64,19 +64,19 @@ pub enum InvalidKeyStore {
     /// A PIN's file that cannot be read.
     #[error("pin_file: the file that it names: {0}")]
     ReadPin(io::Error),
-    /// A PIN's file that holds none.
+    /// A PIN's file that holds no PIN.
     #[error(
         "pin_file: the file that it names must hold the PIN, 1 to 1024 bytes in one line, and nothing \
          else"
     )]
     Pin,
-    /// No name of a variable.
+    /// Not a name of a variable.
     #[error(
         "pin_env must be the name of an environment variable, of letters, digits and underscores, such as \
          \"HSM_PIN\""
     )]
     PinVariable,
-    /// No id that a cluster has.
+    /// Not an ID of a cluster.
     #[error(
         "cluster_id must be cluster- and 11 to 16 letters or digits, such as \"cluster-1a23b4cdefg\""
     )]
@@ -84,23 +84,23 @@ pub enum InvalidKeyStore {
     /// A file that cannot be read.
     #[error("trust_anchor_certificate: {}: {error}", path.display())]
     ReadTrustAnchor {
-        /// Which.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         error: io::Error,
     },
     /// A file that holds no certificate.
     #[error("trust_anchor_certificate: {}: {reason}", path.display())]
     TrustAnchor {
-        /// Which.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         reason: InvalidCertificate,
     },
     /// A file that the API cannot show.
     #[error("trust_anchor_certificate: {}: it has more than 5000 characters", path.display())]
     LongTrustAnchor {
-        /// Which.
+        /// The path of the file.
         path: PathBuf,
     },
 }

@@ -2,27 +2,28 @@
 
 use crate::key_store::XksProxy;
 
-/// AWS's own have 17 hexadecimal digits behind `cks-`.
+/// Returns whether `id` is a custom key store ID. AWS's own have 17 hexadecimal digits after `cks-`.
 pub(super) fn is_id(id: &str) -> bool {
     let is_known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     id.strip_prefix("cks-")
         .is_some_and(|rest| (1..=60).contains(&rest.len()) && rest.bytes().all(is_known))
 }
 
-/// POSIX's names of variables. The PIN itself, in its place, would be published.
+/// Returns whether `name` is a name of a POSIX variable. A PIN in its place would be published.
 pub(super) fn is_variable(name: &str) -> bool {
     let is_known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     name.bytes().all(is_known) && name.starts_with(|first: char| !first.is_ascii_digit())
 }
 
-/// The model's CloudHsmClusterIdType, and the digits that AWS's own examples have beside its.
+/// Returns whether `id` is of the API model's CloudHsmClusterIdType, or has the additional digits of AWS's
+/// own examples.
 pub(super) fn is_cluster_id(id: &str) -> bool {
     let is_known = |byte: u8| byte.is_ascii_alphanumeric();
     id.strip_prefix("cluster-")
         .is_some_and(|rest| (11..=16).contains(&rest.len()) && rest.bytes().all(is_known))
 }
 
-/// The model's XksProxyUriEndpointType and XksProxyUriPathType.
+/// Parses `uri` by the API model's XksProxyUriEndpointType and XksProxyUriPathType.
 pub(super) fn proxy(uri: &str) -> Option<XksProxy> {
     let host = uri.strip_prefix("https://")?;
     let host_length = host.find('/')?;
@@ -34,7 +35,7 @@ pub(super) fn proxy(uri: &str) -> Option<XksProxy> {
         && host.bytes().take(host_length).all(is_host)
         && path.len() <= 128
         && before.bytes().all(is_path)
-        // With something between its slashes.
+        // Not an empty segment.
         && before != "/"
         && (1..=2).contains(&version.len())
         && version.bytes().all(|byte| byte.is_ascii_digit());
