@@ -88,23 +88,14 @@ impl Refusal {
                  the frequency of your calls.",
             ),
             Self::Denied { caller, action, denied } => access_denied(caller, action, denied),
-            Self::Http(error @ HttpError::BodyTooLong) => {
-                KmsError::new(ErrorType::RequestEntityTooLarge, error.to_string())
-            }
-            Self::Http(error) => KmsError::new(ErrorType::Validation, error.to_string()),
+            Self::Http(error) => http(*error),
             Self::UnknownOperation => KmsError::bare(ErrorType::UnknownOperation),
-            Self::Route(RouteError::Invalid(reason)) => {
-                KmsError::new(ErrorType::Validation, reason.clone())
-            }
-            Self::Route(RouteError::Failed) => KmsError::bare(ErrorType::KmsInternal),
+            Self::Route(error) => route(error),
             Self::ContentType => KmsError::new(
                 ErrorType::Validation,
                 "Content-Type must be application/x-amz-json-1.1",
             ),
-            Self::Request(error @ RequestError::Serialization(_)) => {
-                KmsError::new(ErrorType::Serialization, error.to_string())
-            }
-            Self::Request(error) => KmsError::new(ErrorType::Validation, error.to_string()),
+            Self::Request(error) => request(error),
             Self::Malformed(error) => attestation_document(error),
             Self::Untrusted(error) => attestation_document(error),
             Self::RecipientKey(error) => attestation_document(error),
@@ -151,6 +142,31 @@ impl Refusal {
             _ => false,
         }
     }
+}
+
+fn http(error: HttpError) -> KmsError {
+    let error_type = match error {
+        HttpError::BodyTooLong => ErrorType::RequestEntityTooLarge,
+        HttpError::TransferEncoding | HttpError::Host | HttpError::HostOfTarget => {
+            ErrorType::Validation
+        }
+    };
+    KmsError::new(error_type, error.to_string())
+}
+
+fn route(error: &RouteError) -> KmsError {
+    match error {
+        RouteError::Invalid(reason) => KmsError::new(ErrorType::Validation, reason.clone()),
+        RouteError::Failed => KmsError::bare(ErrorType::KmsInternal),
+    }
+}
+
+fn request(error: &RequestError) -> KmsError {
+    let error_type = match error {
+        RequestError::Serialization(_) => ErrorType::Serialization,
+        _ => ErrorType::Validation,
+    };
+    KmsError::new(error_type, error.to_string())
 }
 
 fn authentication(error: &AuthenticationError) -> KmsError {

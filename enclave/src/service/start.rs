@@ -8,15 +8,18 @@ use attestation::{TrustAnchors, Verifier};
 use thiserror::Error;
 
 use super::Service;
-use super::metrics::{self, SubsystemMetrics};
+use super::metrics;
 use crate::attestation_endpoint::AttestationEndpoint;
 use crate::audit::Audit;
+use crate::clock::TrustedClock;
 use crate::config::Settings;
 use crate::crypto_pool::{self, CryptoPool};
-use crate::entropy::{Entropy, EntropyFault, KnownAnswerError, known_answers};
+use crate::entropy::{
+    Entropy, EntropyFault, EntropyMetrics, EntropySettings, KnownAnswerError, known_answers,
+};
 use crate::key_store::{KeyStoreError, KeyStores};
 use crate::kms::{Api, Generator};
-use crate::nsm::{Booted, NsmFault, NsmThread};
+use crate::nsm::{Booted, NsmFault, NsmMetrics, NsmThread};
 use crate::platform::{Platform, PlatformError, check_pcr0};
 use crate::request_log::RequestLogger;
 use crate::tls::{Tls, TlsError};
@@ -60,19 +63,10 @@ impl<P: Platform> Service<P> {
         audit: Audit,
     ) -> Result<Self, StartError> {
         platform.examine(&settings.platform)?;
-        let passed = known_answers::run()?;
         let (metrics, subsystems) = metrics::register();
-        let (nsm_settings, measurement) = (&settings.entropy.nsm, settings.measurement);
-        let nsm_metrics = subsystems.nsm;
-        let booted =
-            NsmThread::start(nsm, platform.clock(), nsm_settings, measurement, nsm_metrics);
-        let Booted { nsm, clock, pcr0 } = booted.await??;
-        check_pcr0(&pcr0, settings.policy.document_rules().debug)?;
-        let threads = crypto_pool::default_number().get() + settings.workers.get();
-        let prediction_resistance = settings.entropy.prediction_resistance;
-        let entropy =
-            Entropy::instantiate(passed, nsm, threads, prediction_resistance, subsystems.entropy);
-        let entropy = entropy.await?;
+        let sources = (subsystems.nsm, subsystems.entropy);
+        let (entropy, clock) =
+            start_sources::<P>(nsm, platform.clock(), &settings, sources).await?;
         let now = {
             let clock = Arc::clone(&clock);
             Arc::new(move || clock.now())
@@ -86,33 +80,48 @@ impl<P: Platform> Service<P> {
             "the NSM gives entropy; in service"
         );
         platform.in_service();
-        let generator = Generator {
-            verifier: Verifier::new(anchors, settings.caches),
-            policy: Arc::clone(&settings.policy),
-            entropy,
-            key_stores,
-        };
-        let SubsystemMetrics { requests, audit: audit_metrics, attestation_requests, .. } =
-            subsystems;
+        let verifier = Verifier::new(anchors, settings.caches);
+        let policy = Arc::clone(&settings.policy);
         let audit = audit.limited(settings.unauthenticated);
         let binding = tls.as_ref().and_then(Tls::binding);
-        Ok(Self {
-            platform,
-            entrance: settings.entrance,
-            api: Api {
-                authenticator: settings.authenticator,
-                throttle: settings.throttle,
-                generator: Arc::new(generator),
-                crypto_pool: CryptoPool::start(settings.workers)?,
-                clock,
-                logger: RequestLogger::new(audit, audit_metrics, requests, settings.region),
-                metrics: subsystems.api,
-                key_store_metrics: subsystems.key_stores,
-            },
-            attestation_endpoint: AttestationEndpoint::new(binding, attestation_requests),
-            tls,
-            connections: subsystems.connections,
-            metrics,
-        })
+        let api = Api {
+            authenticator: settings.authenticator,
+            throttle: settings.throttle,
+            generator: Arc::new(Generator { verifier, policy, entropy, key_stores }),
+            crypto_pool: CryptoPool::start(settings.workers)?,
+            clock,
+            logger: RequestLogger::new(
+                audit,
+                subsystems.audit,
+                subsystems.requests,
+                settings.region,
+            ),
+            metrics: subsystems.api,
+            key_store_metrics: subsystems.key_stores,
+        };
+        let attestation_endpoint =
+            AttestationEndpoint::new(binding, subsystems.attestation_requests);
+        let (entrance, connections) = (settings.entrance, subsystems.connections);
+        Ok(Self { platform, entrance, api, attestation_endpoint, tls, connections, metrics })
     }
+}
+
+/// Starts the sources of entropy and time, after the known-answer tests of the DRBG.
+async fn start_sources<P: Platform>(
+    nsm: P::Nsm,
+    clock: P::Clock,
+    settings: &Settings,
+    (nsm_metrics, entropy_metrics): (Arc<NsmMetrics>, EntropyMetrics),
+) -> Result<(Entropy, Arc<TrustedClock<P::Clock>>), StartError> {
+    let passed = known_answers::run()?;
+    let EntropySettings { nsm: nsm_settings, prediction_resistance } = &settings.entropy;
+    let measurement = settings.measurement;
+    let booted = NsmThread::start(nsm, clock, nsm_settings, measurement, nsm_metrics);
+    let Booted { nsm, clock, pcr0 } = booted.await??;
+    check_pcr0(&pcr0, settings.policy.document_rules().debug)?;
+    // One instance for each thread that draws.
+    let threads = crypto_pool::default_number().get() + settings.workers.get();
+    let entropy =
+        Entropy::instantiate(passed, nsm, threads, *prediction_resistance, entropy_metrics);
+    Ok((entropy.await?, clock))
 }

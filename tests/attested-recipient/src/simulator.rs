@@ -15,7 +15,7 @@ use enclave::Service;
 use enclave::audit::Audit;
 use enclave::clock::{Clock, SystemClock};
 use enclave::config::{Config, Posture};
-use enclave::http::Entrance;
+use enclave::http::{Entrance, serve};
 use enclave::platform::Simulated;
 use simulator::{Now, SimulatedNsm, World};
 use thiserror::Error;
@@ -101,11 +101,9 @@ impl Simulator {
                     let authority_pem = service.certificate_authority_pem().map(str::to_owned);
                     // Whoever started it has gone if it does not want to know.
                     drop(started.send(Ok((endpoint, service.has_tls(), authority_pem))));
-                    // Dropped without a word, it stops as well. A test is over: nothing is drained.
+                    // Dropping the sender stops it as well. Nothing is drained: a test is over.
                     let stopped = async { drop(stopped.await) };
-                    let serve =
-                        enclave::http::serve(acceptor, None, service, stopped, Duration::ZERO);
-                    runtime.block_on(serve);
+                    runtime.block_on(serve(acceptor, None, service, stopped, Duration::ZERO));
                 }
                 Err(error) => drop(started.send(Err(error))),
             }
@@ -114,9 +112,8 @@ impl Simulator {
         let (endpoint, has_tls, authority_pem) = start.recv().map_err(failed)??;
         let address = socket_address(endpoint)?;
         let scheme = if has_tls { "https" } else { "http" };
-        let endpoint_url = format!("{scheme}://{address}");
         Ok(Self {
-            endpoint_url,
+            endpoint_url: format!("{scheme}://{address}"),
             address,
             authority_pem,
             world,
