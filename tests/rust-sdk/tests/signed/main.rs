@@ -27,7 +27,10 @@ const KEY: &str = include_str!("../../../suite/keys/rsa-2048.pem");
 fn simulator(
     now: impl Fn() -> UnixMillis + Send + Sync + 'static,
 ) -> (attested_recipient::Simulator, Trail) {
-    sigv4::simulator(concat!(env!("CARGO_MANIFEST_DIR"), "/../suite/sigv4/config.toml").as_ref(), now)
+    sigv4::simulator(
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../suite/sigv4/config.toml").as_ref(),
+        now,
+    )
 }
 
 #[test]
