@@ -2,9 +2,10 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::context::{Context, Key, Value};
+use super::context::Context;
 use super::effect::Effect;
 use super::error::Fault;
+use super::key::{Key, Value};
 use super::operand::Operand;
 use super::operator::{Operator, Test};
 

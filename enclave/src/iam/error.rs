@@ -3,8 +3,8 @@
 use attestation::PcrFamily;
 use thiserror::Error;
 
-use super::context::Key;
 use super::effect::Effect;
+use super::key::Key;
 use super::operator::{Operator, UnknownOperator};
 
 /// What is wrong with a policy, and where.

@@ -4,8 +4,9 @@ use std::fmt::{self, Display, Formatter};
 
 use super::Policy;
 use super::condition::Condition;
-use super::context::{Context, Value, action_name};
+use super::context::{Context, action_name};
 use super::effect::Effect;
+use super::key::Value;
 use super::statement::{Mismatch, Statement};
 
 /// What policies decide.

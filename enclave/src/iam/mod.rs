@@ -20,16 +20,18 @@ mod error;
 mod evaluate;
 mod glob;
 mod json;
+mod key;
 mod operand;
 mod operator;
 mod parse;
 mod statement;
 mod warning;
 
-pub use self::context::{Context, Key, Measurements, action_name};
+pub use self::context::{Context, Measurements, action_name};
 pub use self::effect::Effect;
 pub use self::error::{Fault, PolicyError};
 pub use self::evaluate::{DecidedBy, Decision, Explanation, evaluate, explain};
+pub use self::key::Key;
 pub use self::operator::{Operator, UnknownOperator};
 use self::statement::Statement;
 

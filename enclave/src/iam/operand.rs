@@ -7,9 +7,9 @@ use attestation::PCR_LENGTH;
 use attestation::time::UnixMillis;
 use ipnet::{IpNet, Ipv4Net};
 
-use super::context::{Key, Value};
 use super::error::Fault;
 use super::glob;
+use super::key::{Key, Value};
 use super::operator::{Operator, Test};
 
 /// A value in a policy, of the type that its operator compares.

@@ -6,11 +6,11 @@ use std::collections::HashSet;
 
 use super::Policy;
 use super::condition::Condition;
-use super::context::Key;
 use super::effect::Effect;
 use super::error::{Fault, Located, PolicyError};
 use super::glob;
 use super::json::{Member, Node};
+use super::key::Key;
 use super::operator::Operator;
 use super::statement::{Actions, RESOURCE, Statement};
 

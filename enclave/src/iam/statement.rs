@@ -3,9 +3,10 @@
 use kms_api::Operation;
 
 use super::condition::Condition;
-use super::context::{Context, Value, action_name};
+use super::context::{Context, action_name};
 use super::effect::Effect;
 use super::glob;
+use super::key::Value;
 
 /// A statement.
 #[derive(Debug)]

@@ -5,8 +5,8 @@ use attestation::PCR_LENGTH;
 
 use super::Policy;
 use super::condition::Condition;
-use super::context::Key;
 use super::evaluate::statements;
+use super::key::Key;
 use super::operand::Operand;
 use super::operator::{Operator, Test};
 

@@ -1,0 +1,223 @@
+//! Condition keys, and the values that requests have under them.
+
+use std::fmt::{self, Display, Formatter};
+use std::net::IpAddr;
+
+use attestation::time::UnixMillis;
+use attestation::{MAX_PCRS, PCR_LENGTH, PcrFamily, PcrValue};
+
+use super::context::Context;
+
+/// A condition key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// `kms:RecipientAttestation:ImageSha384`: PCR0 of an enclave, under AWS's first name for it.
+    ImageSha384,
+    /// `kms:RecipientAttestation:PCR<n>`, or `NitroTPMPCR<n>`.
+    Pcr(PcrFamily, u8),
+    /// `aws:SourceIp`
+    SourceIp,
+    /// `aws:SecureTransport`
+    SecureTransport,
+    /// `aws:CurrentTime`
+    CurrentTime,
+    /// `aws:PrincipalArn`
+    PrincipalArn,
+}
+
+/// What a request carries under a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Value<'a> {
+    /// A register.
+    Measurement(&'a PcrValue),
+    /// An address, IPv4 as such and not mapped into IPv6.
+    Address(IpAddr),
+    /// Yes or no.
+    Bool(bool),
+    /// Whole seconds, as AWS gives it.
+    Time(UnixMillis),
+    /// Anything else.
+    Text(&'a str),
+}
+
+const RECIPIENT: &str = "kms:RecipientAttestation:";
+const ENCLAVE_PCR: &str = "PCR";
+const NITRO_TPM_PCR: &str = "NitroTPMPCR";
+const IMAGE_SHA384: &str = "ImageSha384";
+
+impl Key {
+    /// Those that are not registers.
+    const OTHERS: [Self; 4] =
+        [Self::SourceIp, Self::SecureTransport, Self::CurrentTime, Self::PrincipalArn];
+
+    /// What [`parse`](Self::parse) takes, to tell a person.
+    pub const KNOWN: &'static str = "kms:RecipientAttestation:ImageSha384, \
+        kms:RecipientAttestation:PCR<0 to 31>, kms:RecipientAttestation:NitroTPMPCR<0 to 31>, \
+        aws:SourceIp, aws:SecureTransport, aws:CurrentTime, aws:PrincipalArn";
+
+    /// From its name, whose case does not matter.
+    pub fn parse(name: &str) -> Option<Self> {
+        let Some(register) = strip_prefix(name, RECIPIENT) else {
+            return Self::OTHERS.into_iter().find(|key| key.to_string().eq_ignore_ascii_case(name));
+        };
+        if register.eq_ignore_ascii_case(IMAGE_SHA384) {
+            return Some(Self::ImageSha384);
+        }
+        let (family, index) = match strip_prefix(register, NITRO_TPM_PCR) {
+            Some(index) => (PcrFamily::NitroTpm, index),
+            None => (PcrFamily::NitroEnclave, strip_prefix(register, ENCLAVE_PCR)?),
+        };
+        // In its one spelling: no sign, no leading zero.
+        let known: u8 = index.parse().ok()?;
+        (usize::from(known) < MAX_PCRS && known.to_string() == index)
+            .then_some(Self::Pcr(family, known))
+    }
+
+    /// The register it names.
+    pub const fn register(self) -> Option<(PcrFamily, u8)> {
+        match self {
+            Self::ImageSha384 => Some((PcrFamily::NitroEnclave, 0)),
+            Self::Pcr(family, index) => Some((family, index)),
+            Self::SourceIp | Self::SecureTransport | Self::CurrentTime | Self::PrincipalArn => None,
+        }
+    }
+
+    /// Whether a value of all zeros in this register says that nobody has measured: then whoever
+    /// asks for it admits what nobody knows, and surely did not mean to.
+    ///
+    /// Every enclave in debug mode has zeros:
+    /// <https://docs.aws.amazon.com/enclaves/latest/user/set-up-attestation.html>.
+    ///
+    /// A TPM's registers 0 to 7 are the firmware's, which extends each of them before it boots
+    /// anything, if only by a separator. Those from 8 on are whoever's boots after it, and zeros
+    /// until they are extended: AWS itself asks for zeros in register 12, the kernel's command
+    /// line, of instances that boot without Secure Boot.
+    ///
+    /// <https://trustedcomputinggroup.org/resource/pc-client-specific-platform-firmware-profile-specification/>,
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/prepare-attestation-service.html>
+    pub const fn is_unmeasured_if_zero(self) -> bool {
+        const LAST_OF_FIRMWARE: u8 = 7;
+        match self.register() {
+            Some((PcrFamily::NitroEnclave, _)) => true,
+            Some((PcrFamily::NitroTpm, index)) => index <= LAST_OF_FIRMWARE,
+            None => false,
+        }
+    }
+
+    /// What the request carries under it.
+    pub(super) fn value<'a>(self, context: &Context<'a>) -> Option<Value<'a>> {
+        match self {
+            Self::ImageSha384 => Self::Pcr(PcrFamily::NitroEnclave, 0).value(context),
+            Self::Pcr(family, index) => context
+                .measurements
+                .filter(|measurements| measurements.family() == family)
+                .and_then(|measurements| measurements.value(index.into()))
+                .map(Value::Measurement),
+            Self::SourceIp => context.source_ip.map(|ip| Value::Address(ip.to_canonical())),
+            Self::SecureTransport => context.secure_transport.map(Value::Bool),
+            Self::CurrentTime => Some(Value::Time(UnixMillis::from_secs(context.now.as_secs()))),
+            Self::PrincipalArn => context.principal_arn.map(Value::Text),
+        }
+    }
+}
+
+impl Display for Key {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ImageSha384 => write!(out, "{RECIPIENT}{IMAGE_SHA384}"),
+            Self::Pcr(PcrFamily::NitroEnclave, index) => {
+                write!(out, "{RECIPIENT}{ENCLAVE_PCR}{index}")
+            }
+            Self::Pcr(PcrFamily::NitroTpm, index) => {
+                write!(out, "{RECIPIENT}{NITRO_TPM_PCR}{index}")
+            }
+            Self::SourceIp => out.write_str("aws:SourceIp"),
+            Self::SecureTransport => out.write_str("aws:SecureTransport"),
+            Self::CurrentTime => out.write_str("aws:CurrentTime"),
+            Self::PrincipalArn => out.write_str("aws:PrincipalArn"),
+        }
+    }
+}
+
+impl Value<'_> {
+    /// Gives `with` the text that String operators compare; measurements as lower-case hexadecimal.
+    pub(super) fn with_text<R>(self, with: impl FnOnce(&str) -> R) -> R {
+        match self {
+            // On the stack: this is what nearly every request asks.
+            Self::Measurement(value) => with(const_hex::Buffer::<PCR_LENGTH>::new().format(value)),
+            Self::Bool(value) => with(if value { "true" } else { "false" }),
+            Self::Text(text) => with(text),
+            Self::Address(ip) => with(&ip.to_string()),
+            Self::Time(time) => with(&time.to_string()),
+        }
+    }
+}
+
+impl Display for Value<'_> {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        self.with_text(|text| out.write_str(text))
+    }
+}
+
+fn strip_prefix<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+    let (head, rest) = text.split_at_checked(prefix.len())?;
+    head.eq_ignore_ascii_case(prefix).then_some(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_each_key_in_any_case_and_writes_it_in_awss() {
+        for name in [
+            "kms:RecipientAttestation:ImageSha384",
+            "kms:RecipientAttestation:PCR0",
+            "kms:RecipientAttestation:PCR31",
+            "kms:RecipientAttestation:NitroTPMPCR10",
+            "aws:SourceIp",
+            "aws:SecureTransport",
+            "aws:CurrentTime",
+            "aws:PrincipalArn",
+        ] {
+            for spelling in [name.to_owned(), name.to_lowercase(), name.to_uppercase()] {
+                assert_eq!(Key::parse(&spelling).unwrap().to_string(), name);
+            }
+        }
+    }
+
+    #[test]
+    fn zeros_are_unmeasured_but_in_what_firmware_leaves_alone() {
+        for index in 0..32 {
+            assert!(Key::Pcr(PcrFamily::NitroEnclave, index).is_unmeasured_if_zero(), "{index}");
+            let of_tpm = Key::Pcr(PcrFamily::NitroTpm, index);
+            assert_eq!(of_tpm.is_unmeasured_if_zero(), index < 8, "{index}");
+        }
+        assert!(Key::ImageSha384.is_unmeasured_if_zero());
+        assert!(!Key::PrincipalArn.is_unmeasured_if_zero());
+    }
+
+    #[test]
+    fn knows_no_other_key_and_no_other_spelling_of_a_number() {
+        for name in [
+            "",
+            "aws:SourceIP ",
+            "aws:EpochTime",
+            "kms:RecipientAttestation:",
+            "kms:RecipientAttestation:PCR",
+            "kms:RecipientAttestation:PCR00",
+            "kms:RecipientAttestation:PCR01",
+            "kms:RecipientAttestation:PCR+1",
+            "kms:RecipientAttestation:PCR-1",
+            "kms:RecipientAttestation:PCR32",
+            "kms:RecipientAttestation:PCR256",
+            "kms:RecipientAttestation:NitroTPMPCR32",
+            "kms:RecipientAttestation:TPMPCR1",
+            "kms:RecipientAttestation:PCR1 ",
+            "RecipientAttestation:PCR1",
+            "kms:RecipientAttestation\u{212a}PCR1",
+        ] {
+            assert_eq!(Key::parse(name), None, "{name}");
+        }
+    }
+}
