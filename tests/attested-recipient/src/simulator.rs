@@ -15,8 +15,8 @@ use enclave::Service;
 use enclave::audit::Audit;
 use enclave::clock::{Clock, SystemClock};
 use enclave::config::{Config, Posture};
-use enclave::http::{Entrance, serve};
-use enclave::platform::Simulated;
+use enclave::http::Entrance;
+use enclave::platform::{Platform, Simulated};
 use simulator::{Now, SimulatedNsm, World};
 use thiserror::Error;
 use tokio::runtime::Runtime;
@@ -99,11 +99,9 @@ impl Simulator {
                 Ok((runtime, acceptor, service)) => {
                     let endpoint = acceptor.local_endpoint().clone();
                     let authority_pem = service.certificate_authority_pem().map(str::to_owned);
-                    // Whoever started it has gone if it does not want to know.
+                    // The receiver is gone if the caller does not wait for the result.
                     drop(started.send(Ok((endpoint, service.has_tls(), authority_pem))));
-                    // Dropping the sender stops it as well. Nothing is drained: a test is over.
-                    let stopped = async { drop(stopped.await) };
-                    runtime.block_on(serve(acceptor, None, service, stopped, Duration::ZERO));
+                    runtime.block_on(serve(acceptor, service, stopped));
                 }
                 Err(error) => drop(started.send(Err(error))),
             }
@@ -163,6 +161,17 @@ impl Simulator {
     pub fn document(&self, document: &Document) -> Result<Vec<u8>, ClientError> {
         self.client_at(&self.endpoint_url)?.document(document)
     }
+}
+
+/// Serves until `stopped` gets a message or its sender is dropped. Nothing is drained, because the test is
+/// over.
+async fn serve<P: Platform>(
+    acceptor: Acceptor,
+    service: Service<P>,
+    stopped: oneshot::Receiver<()>,
+) {
+    let stopped = async { drop(stopped.await) };
+    enclave::http::serve(acceptor, None, service, stopped, Duration::ZERO).await;
 }
 
 /// Listens on a free port of 127.0.0.1.

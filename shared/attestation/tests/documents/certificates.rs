@@ -3,56 +3,52 @@
 use super::*;
 
 #[test]
-fn refuses_certificates_of_another_form() {
-    use UntrustedDocument::{CertificateAlgorithm, CertificateEncoding, CertificateKey};
+fn rejects_certificates_of_another_form() {
     for level in 0..=LEAF {
-        let certificate =
-            if level == LEAF { ChainPosition::Leaf } else { ChainPosition::Cabundle(level) };
-        let version_1 = der::tlv(0xa0, &der::integer(&[0]));
-        let sha_256 = der::algorithm(oid::ECDSA_WITH_SHA256);
-        let point = [&[4][..], &[7; 95], &[0]].concat();
-        let key = |kind, curve, unused_bits, point: &[u8]| {
-            let curve = der::object_identifier(curve);
-            let kind = der::sequence(&[&der::object_identifier(kind), &curve]);
-            Some(der::sequence(&[&kind, &der::bit_string(unused_bits, point)]))
-        };
-        let (ec, p384) = (oid::EC_PUBLIC_KEY, oid::SECP384R1);
-        let none = Instead::default;
-        for (instead, expected) in [
-            (Instead { version: Some(version_1), ..none() }, CertificateEncoding { certificate }),
-            (
-                Instead { inner_algorithm: Some(sha_256.clone()), ..none() },
-                CertificateAlgorithm { certificate },
-            ),
-            (
-                Instead { outer_algorithm: Some(sha_256), ..none() },
-                CertificateAlgorithm { certificate },
-            ),
-            (
-                Instead { public_key: key(ec, oid::SECP256R1, 0, &point), ..none() },
-                CertificateKey { certificate },
-            ),
-            (
-                Instead { public_key: key(oid::RSA_ENCRYPTION, p384, 0, &point), ..none() },
-                CertificateKey { certificate },
-            ),
-            (
-                Instead { public_key: key(ec, p384, 0, &point[..95]), ..none() },
-                CertificateKey { certificate },
-            ),
-            (
-                Instead { public_key: key(ec, p384, 1, &point), ..none() },
-                CertificateKey { certificate },
-            ),
-            (
-                Instead { public_key: key(ec, p384, 0, &[7; 97]), ..none() },
-                CertificateKey { certificate },
-            ),
-        ] {
-            let refused = verdict(|f| f.specs[level].instead = instead.clone());
-            assert_eq!(refused, Some(expected), "{instead:?}");
+        for (instead, expected) in other_forms(position(level)) {
+            let rejected = verdict(|f| f.specs[level].instead = instead.clone());
+            assert_eq!(rejected, Some(expected), "{instead:?}");
         }
     }
+}
+
+/// Returns changes of the certificate at `certificate`, each with the error that it causes.
+fn other_forms(certificate: ChainPosition) -> Vec<(Instead, UntrustedDocument)> {
+    use UntrustedDocument::{CertificateAlgorithm, CertificateEncoding, CertificateKey};
+    let none = Instead::default;
+    let version_1 = Instead { version: Some(der::tlv(0xa0, &der::integer(&[0]))), ..none() };
+    let sha_256 = || Some(der::algorithm(oid::ECDSA_WITH_SHA256));
+    let inner = Instead { inner_algorithm: sha_256(), ..none() };
+    let outer = Instead { outer_algorithm: sha_256(), ..none() };
+    let mut forms = vec![
+        (version_1, CertificateEncoding { certificate }),
+        (inner, CertificateAlgorithm { certificate }),
+        (outer, CertificateAlgorithm { certificate }),
+    ];
+    forms.extend(
+        other_keys().map(|key| {
+            (Instead { public_key: Some(key), ..none() }, CertificateKey { certificate })
+        }),
+    );
+    forms
+}
+
+/// Returns keys of another kind, curve or form than an uncompressed P-384 point.
+fn other_keys() -> [Vec<u8>; 5] {
+    let point = [&[4][..], &[7; 95], &[0]].concat();
+    let key = |kind, curve, unused_bits, point: &[u8]| {
+        let curve = der::object_identifier(curve);
+        let kind = der::sequence(&[&der::object_identifier(kind), &curve]);
+        der::sequence(&[&kind, &der::bit_string(unused_bits, point)])
+    };
+    let (ec, p384) = (oid::EC_PUBLIC_KEY, oid::SECP384R1);
+    [
+        key(ec, oid::SECP256R1, 0, &point),
+        key(oid::RSA_ENCRYPTION, p384, 0, &point),
+        key(ec, p384, 0, &point[..95]),
+        key(ec, p384, 1, &point),
+        key(ec, p384, 0, &[7; 97]),
+    ]
 }
 
 #[test]

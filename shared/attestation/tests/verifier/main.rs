@@ -1,10 +1,12 @@
-//! What is remembered, what it saves, and that it decides nothing else.
+//! The caches: what they store, what a hit saves, and that a hit replaces no other check.
 
 #![expect(
     clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "a failure here is a test's failure"
 )]
+
+mod rechecks;
 
 use std::sync::{Arc, Barrier};
 use std::thread;
@@ -108,7 +110,7 @@ fn verifies_each_signature_once() {
 }
 
 #[test]
-fn remembers_each_kind_by_itself_and_nothing_where_there_is_no_room() {
+fn caches_each_kind_by_itself_and_nothing_at_size_0() {
     let issuer = Issuer::new();
     let costs = |sizes| {
         let verifier = issuer.verifier(sizes);
@@ -124,7 +126,7 @@ fn remembers_each_kind_by_itself_and_nothing_where_there_is_no_room() {
 }
 
 #[test]
-fn remembers_no_more_than_it_may() {
+fn evicts_entries_beyond_the_capacity() {
     let issuer = Issuer::new();
     let verifier = issuer.verifier(CacheSizes { documents: 2, ..MANY });
     let documents: Vec<_> = (0..20).map(|nonce| issuer.document(nonce)).collect();
@@ -134,7 +136,7 @@ fn remembers_no_more_than_it_may() {
 }
 
 #[test]
-fn remembers_nothing_that_was_refused() {
+fn does_not_cache_rejected_documents() {
     let issuer = Issuer::new();
     let verifier = issuer.verifier(MANY);
     let mut forged = issuer.document(1);
@@ -162,134 +164,7 @@ fn remembers_nothing_that_was_refused() {
 }
 
 #[test]
-fn what_is_known_is_judged_by_every_other_rule_anew() {
-    let issuer = Issuer::new();
-    let verifier = issuer.verifier(MANY);
-    let document = issuer.document(1);
-    judge(&verifier, &document).unwrap();
-    let expires = issuer.forgery.specs[0].not_after;
-    let too_late = expires.plus_secs(1);
-    assert_eq!(
-        judge_at(&verifier, &document, too_late),
-        Err(UntrustedDocument::CertificateExpired {
-            certificate: ChainPosition::Cabundle(0),
-            not_after: expires,
-            at: at(too_late)
-        })
-    );
-    let old = NOW.plus_secs(301);
-    let too_old = UntrustedDocument::TooOld { max_age_secs: 300, at: at(old) };
-    assert_eq!(judge_at(&verifier, &document, old), Err(too_old));
-    let now = NOW.minus_secs(61);
-    let future = UntrustedDocument::FromTheFuture { at: at(now) };
-    assert_eq!(judge_at(&verifier, &document, now), Err(future));
-    // And once more as it was.
-    assert_eq!(cost(&verifier, &document), 0);
-}
-
-#[test]
-fn each_certificate_of_a_known_document_is_judged_at_each_time() {
-    for level in 0..=LEAF {
-        let certificate =
-            if level == LEAF { ChainPosition::Leaf } else { ChainPosition::Cabundle(level) };
-        let (not_before, not_after) = (NOW.minus_secs(10), NOW.plus_secs(10));
-        let mut forgery = Forgery::new(LEAF, NOW).unwrap();
-        forgery.specs[level].not_before = not_before;
-        forgery.specs[level].not_after = not_after;
-        let issuer = Issuer::of(forgery);
-        let verifier = issuer.verifier(MANY);
-        let document = issuer.document(1);
-        judge(&verifier, &document).unwrap();
-        assert_eq!(judge_at(&verifier, &document, not_before), Ok(()));
-        assert_eq!(judge_at(&verifier, &document, not_after), Ok(()));
-        let late = not_after.plus_secs(1);
-        let at = at(late);
-        let expired = UntrustedDocument::CertificateExpired { certificate, not_after, at };
-        assert_eq!(judge_at(&verifier, &document, late), Err(expired));
-    }
-}
-
-#[test]
-fn what_was_verified_within_the_leeway_widens_no_validity() {
-    // The leaf's validity cannot be ahead of a document's timestamp, which refuses first.
-    for level in 0..LEAF {
-        let certificate = ChainPosition::Cabundle(level);
-        let (not_before, not_after) = (NOW.plus_secs(60), NOW.plus_secs(70));
-        let mut forgery = Forgery::new(LEAF, NOW).unwrap();
-        forgery.specs[level].not_before = not_before;
-        forgery.specs[level].not_after = not_after;
-        let issuer = Issuer::of(forgery);
-        let verifier = issuer.verifier(MANY);
-        let (first, other) = (issuer.document(1), issuer.another_leaf());
-        let documents = [first, issuer.document(2), other.document(3)];
-        assert_eq!(cost(&verifier, &documents[0]), 5);
-        for document in &documents {
-            let early = NOW.minus_secs(1);
-            let refused = UntrustedDocument::CertificateNotYetValid {
-                certificate,
-                not_before,
-                at: at(early),
-            };
-            assert_eq!(judge_at(&verifier, document, early), Err(refused));
-            let late = not_after.plus_secs(1);
-            let refused =
-                UntrustedDocument::CertificateExpired { certificate, not_after, at: at(late) };
-            assert_eq!(judge_at(&verifier, document, late), Err(refused));
-        }
-        assert_eq!(documents.map(|document| cost(&verifier, &document)), [0, 1, 2]);
-    }
-}
-
-#[test]
-fn debug_mode_is_refused_of_a_document_that_was_admitted_with_it() {
-    let issuer = Issuer::new();
-    let verifier = issuer.verifier(MANY);
-    let bytes = issuer.document_of(|forgery| {
-        for index in 0..3 {
-            forgery.document.pcrs.insert(index, [0; 48]);
-        }
-    });
-    let judge = |debug_mode| {
-        let document = UnverifiedDocument::parse(bytes.clone()).unwrap();
-        verifier
-            .verify_live(document, ClockReading::enclave(NOW), MaxAge::default(), debug_mode)
-            .map(drop)
-    };
-    assert_eq!(judge(DebugMode::Allow), Ok(()));
-    assert_eq!(judge(DebugMode::Refuse), Err(UntrustedDocument::DebugMode));
-    assert_eq!(judge(DebugMode::Allow), Ok(()));
-}
-
-#[test]
-fn a_known_document_gives_its_own_claims() {
-    let issuer = Issuer::new();
-    let verifier = issuer.verifier(MANY);
-    for (nonce, times) in [(1, 2), (2, 2)] {
-        for _ in 0..times {
-            let document = UnverifiedDocument::parse(issuer.document(nonce)).unwrap();
-            let verified = verifier
-                .verify_live(
-                    document,
-                    ClockReading::enclave(NOW),
-                    MaxAge::default(),
-                    DebugMode::Refuse,
-                )
-                .unwrap();
-            assert_eq!(verified.claims().nonce(), Some(&[nonce][..]));
-            assert_eq!(verified.recipient_key().err(), Some(RecipientKeyError::Absent));
-            let pcrs = verified.claims().pcrs();
-            let expected = default_pcrs(pcrs.family());
-            assert!(
-                expected
-                    .iter()
-                    .all(|(index, value)| { pcrs.value(usize::from(*index)) == Some(value) })
-            );
-        }
-    }
-}
-
-#[test]
-fn one_bit_more_or_less_is_not_known() {
+fn one_changed_bit_misses_the_cache() {
     let issuer = Issuer::new();
     let verifier = issuer.verifier(MANY);
     let document = issuer.document(1);
@@ -309,7 +184,7 @@ fn one_bit_more_or_less_is_not_known() {
 }
 
 #[test]
-fn another_chain_of_the_same_names_and_root_is_not_known() {
+fn other_chain_of_the_same_names_and_root_misses_the_cache() {
     let issuer = Issuer::new();
     let verifier = issuer.verifier(MANY);
     judge(&verifier, &issuer.document(1)).unwrap();
@@ -319,7 +194,7 @@ fn another_chain_of_the_same_names_and_root_is_not_known() {
 }
 
 #[test]
-fn what_one_root_has_signed_is_not_known_under_another() {
+fn rejects_cached_certificates_under_another_root() {
     let issuer = Issuer::new();
     let other = Issuer::new().certificates.swap_remove(0);
     let pem = rsa::pkcs8::der::pem::encode_string("CERTIFICATE", Default::default(), &other);
@@ -335,7 +210,7 @@ fn what_one_root_has_signed_is_not_known_under_another() {
 }
 
 #[test]
-fn a_chain_that_constrains_names_is_judged_whole_with_each_leaf() {
+fn verifies_chain_with_name_constraints_for_each_leaf() {
     let mut forgery = Forgery::new(LEAF, NOW).unwrap();
     // permittedSubtrees of one dNSName, which says nothing of a leaf without any.
     let value = b"\x30\x0d\xa0\x0b\x30\x09\x82\x07example".to_vec();
@@ -354,7 +229,7 @@ fn a_chain_that_constrains_names_is_judged_whole_with_each_leaf() {
 }
 
 #[test]
-fn a_leaf_is_not_refused_for_another_that_was_refused_with_the_same_new_chain() {
+fn accepts_leaf_after_another_was_rejected_with_the_same_chain() {
     let issuer = Issuer::new();
     let verifier = issuer.verifier(MANY);
     verifier.refuse_chain(&issuer.certificates[..LEAF], UntrustedDocument::ChainSignature);
@@ -379,7 +254,7 @@ fn cost_at_once(verifier: &Arc<Verifier<Simulated>>, documents: Vec<Vec<u8>>) ->
 }
 
 #[test]
-fn first_sights_at_once_verify_once() {
+fn concurrent_first_documents_verify_once() {
     for _ in 0..8 {
         let issuer = Issuer::new();
         let verifier = Arc::new(issuer.verifier(MANY));

@@ -212,15 +212,10 @@ fn reads_a_policy_of_at_most_a_mebibyte() {
 }
 
 #[test]
-fn wrong_use_is_told_and_ends_with_status_2() {
-    let folder = Folder::new();
-    folder.write("p.json", policy(WALLET));
-    folder.write("bad.json", policy("{'Effect': 'Allow',\n 'Actions': '*'}"));
-    folder.write("garbage.bin", "garbage");
-    let pcr = |name: &str| format!("kms:RecipientAttestation:{name}={}", "a1".repeat(48));
+fn wrong_policies_and_contexts_end_with_status_2() {
+    let folder = folder_with_wrong_files();
     let (pcr0, image) = (pcr("PCR0"), pcr("ImageSha384"));
     let (pcr1, tpm) = (pcr("PCR1"), pcr("NitroTPMPCR4"));
-    let document = ["--document", "enclave.bin", "--root", "root.pem"];
     for (arguments, expected) in [
         (vec![], "--policy <FILE>"),
         (vec!["--policy", "absent.json"], "absent.json: No such file"),
@@ -249,6 +244,17 @@ fn wrong_use_is_told_and_ends_with_status_2() {
         ),
         (vec!["--policy", "p.json", "--context", &pcr0, "--context", &image], "gives PCR0 twice"),
         (vec!["--policy", "p.json", "--context", &pcr1, "--context", &tpm], "has PCRs of both"),
+    ] {
+        assert_wrong_use(&folder, &arguments, expected);
+    }
+}
+
+#[test]
+fn wrong_documents_and_actions_end_with_status_2() {
+    let folder = folder_with_wrong_files();
+    let pcr1 = pcr("PCR1");
+    let document = ["--document", "enclave.bin", "--root", "root.pem"];
+    for (arguments, expected) in [
         (
             [&["--policy", "p.json", "--context", &pcr1], &document[..]].concat(),
             "the --document says what was measured",
@@ -273,8 +279,26 @@ fn wrong_use_is_told_and_ends_with_status_2() {
             "garbage.bin: ",
         ),
     ] {
-        let (code, stdout, stderr) = folder.check(&arguments);
-        assert_eq!((code, stdout.as_str()), (2, ""), "{arguments:?}: {stderr}");
-        assert!(stderr.contains(expected), "{arguments:?}: {stderr}");
+        assert_wrong_use(&folder, &arguments, expected);
     }
+}
+
+/// Returns a folder with a good policy, a bad one, and a file that is neither a document nor a root.
+fn folder_with_wrong_files() -> Folder {
+    let folder = Folder::new();
+    folder.write("p.json", policy(WALLET));
+    folder.write("bad.json", policy("{'Effect': 'Allow',\n 'Actions': '*'}"));
+    folder.write("garbage.bin", "garbage");
+    folder
+}
+
+/// Returns the value of `--context` for a condition key of measurements.
+fn pcr(name: &str) -> String {
+    format!("kms:RecipientAttestation:{name}={}", "a1".repeat(48))
+}
+
+fn assert_wrong_use(folder: &Folder, arguments: &[&str], expected: &str) {
+    let (code, stdout, stderr) = folder.check(arguments);
+    assert_eq!((code, stdout.as_str()), (2, ""), "{arguments:?}: {stderr}");
+    assert!(stderr.contains(expected), "{arguments:?}: {stderr}");
 }
