@@ -11,7 +11,7 @@ pub use self::error::{CborError, CborFault};
 /// Nesting allowed below a field that is skipped. Genuine documents nest two deep.
 const MAX_DEPTH: usize = 16;
 
-/// How many items a map or an array still holds.
+/// The number of items that a map or an array still holds.
 #[derive(Debug)]
 pub(super) enum Items {
     Left(u64),
@@ -52,7 +52,7 @@ const fn type_name(initial_byte: u8) -> &'static str {
     }
 }
 
-/// Reads one data item after another from a range of the document.
+/// A reader of one data item after another in a range of the document.
 pub(super) struct Reader<'a> {
     input: &'a [u8],
     position: usize,
@@ -60,17 +60,17 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Reads `range` of `input`; a range beyond the input reads as truncated.
+    /// Creates a reader of `range` of `input`. A range beyond the input reads as truncated.
     pub(super) fn new(input: &'a [u8], range: Range<usize>) -> Self {
         Self { input, position: range.start, end: range.end.min(input.len()) }
     }
 
-    /// Bytes not yet read.
+    /// Returns the number of unread bytes.
     pub(super) fn remaining(&self) -> usize {
         self.end.saturating_sub(self.position)
     }
 
-    /// The next byte, unread.
+    /// Returns the next byte without reading it.
     pub(super) fn peek(&self) -> Option<u8> {
         if self.remaining() == 0 { None } else { self.input.get(self.position).copied() }
     }
@@ -122,8 +122,8 @@ impl<'a> Reader<'a> {
         Ok(Head { major: initial >> 5, argument })
     }
 
-    /// An argument of `2^exponent` bytes, which must need that many. Floats are exempt: for them
-    /// the bytes are no number to be shortened.
+    /// Reads an argument of `2^exponent` bytes, which must need that many. Floats are exempt, because their
+    /// bytes are not a number that could be shorter.
     fn wide_argument(&mut self, start: usize, exponent: u8) -> Result<u64, CborError> {
         let range = self.advance(1 << exponent)?;
         let value = self.slice(range).iter().fold(0, |sum, byte| (sum << 8) | u64::from(*byte));
@@ -158,20 +158,20 @@ impl<'a> Reader<'a> {
             .ok_or(CborError { offset, fault: CborFault::IndefiniteString })
     }
 
-    /// An unsigned integer.
+    /// Reads an unsigned integer.
     pub(super) fn unsigned(&mut self) -> Result<u64, CborError> {
         let offset = self.position;
         self.expect(UNSIGNED, "unsigned integer")?
             .ok_or(CborError { offset, fault: CborFault::NotShortest })
     }
 
-    /// Where in the document the content of a definite-length byte string lies.
+    /// Reads a definite-length byte string. Returns the position of its content in the document.
     pub(super) fn bytes(&mut self) -> Result<Range<usize>, CborError> {
         let length = self.definite(BYTES, "byte string")?;
         self.advance(length)
     }
 
-    /// Where a definite-length text string lies; it is UTF-8.
+    /// Reads a definite-length text string, which must be UTF-8. Returns the position of its content.
     pub(super) fn text(&mut self) -> Result<Range<usize>, CborError> {
         let length = self.definite(TEXT, "text string")?;
         let offset = self.position;
@@ -192,7 +192,7 @@ impl<'a> Reader<'a> {
         Ok(self.expect(ARRAY, "array")?.map_or(Items::UntilBreak, Items::Left))
     }
 
-    /// Whether another entry follows; consumes the break that ends an indefinite length.
+    /// Returns true if another entry follows. Consumes the break that ends an indefinite length.
     pub(super) fn more(&mut self, items: &mut Items) -> bool {
         match items {
             Items::Left(0) => false,
@@ -204,7 +204,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Passes over one well-formed data item of any type.
+    /// Skips one well-formed data item of any type.
     pub(super) fn skip(&mut self) -> Result<(), CborError> {
         self.skip_nested(0)
     }

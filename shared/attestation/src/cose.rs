@@ -1,8 +1,8 @@
 //! Rule 16: the document's own signature, over the Sig_structure of RFC 9052 section 4.4.
 //!
-//! It is three parts that are hashed where they stand: what is the same for all documents that rules
-//! 2 and 3 let through, the payload's length, and the payload as it was received. So nothing is decoded
-//! or encoded anew, and nothing is copied.
+//! The Sig_structure has three parts: a prefix that is the same for every document that satisfies rules 2 and
+//! 3, the length of the payload, and the payload as received. They are hashed in place. So nothing is decoded,
+//! encoded again or copied.
 
 use super::untrusted_document::UntrustedDocument;
 use crate::crypto;
@@ -30,7 +30,7 @@ struct ByteStringHeader {
 }
 
 impl ByteStringHeader {
-    /// For `length` bytes, which rule 1 bounds far below what two bytes express.
+    /// Creates the head for `length` bytes, which rule 1 limits to much less than two bytes express.
     fn of(length: usize) -> Self {
         let [.., high, low] = length.to_be_bytes();
         match length {
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_signed_is_what_the_library_of_aws_takes_for_it() {
+    fn signed_bytes_are_those_of_the_aws_library() {
         let (key, _) = Key::generate().unwrap();
         for length in [0, 1, 23, 24, 255, 256, 4096, 16 * 1024] {
             let payload = vec![0xa5; length];

@@ -7,11 +7,11 @@ use std::ops::Range;
 use super::cbor::Reader;
 use super::malformed_document::MalformedDocument;
 
-/// Longest document, in bytes. The NSM driver's response buffer holds 12,288 bytes; the largest
-/// genuine document seen has 7,539.
+/// Maximum length of a document, in bytes. The response buffer of the NSM driver holds 12,288 bytes, and the
+/// longest known genuine document has 7,539.
 pub const MAX_DOCUMENT_LENGTH: usize = 16 * 1024;
 
-/// Bytes of a raw ES384 signature: r and s, 48 bytes each (RFC 9053 section 2.1).
+/// Length of a raw ES384 signature, in bytes: r and s, 48 each (RFC 9053 section 2.1).
 pub(crate) const SIGNATURE_LENGTH: usize = 96;
 
 const TAG_COSE_SIGN1: u8 = 0xd2;
@@ -20,7 +20,7 @@ const ARRAY_OF_FOUR: u8 = 0x84;
 const PROTECTED_HEADER: [u8; 5] = [0x44, 0xa1, 0x01, 0x38, 0x22];
 const EMPTY_MAP: u8 = 0xa0;
 
-/// Where the two variable parts of the envelope lie in the document.
+/// The positions of the two variable parts of the envelope in the document.
 #[derive(Debug)]
 pub(super) struct Envelope {
     pub(super) payload: Range<usize>,
@@ -28,6 +28,7 @@ pub(super) struct Envelope {
 }
 
 impl Envelope {
+    /// Parses the envelope and checks rules 1 to 4.
     pub(super) fn parse(document: &[u8]) -> Result<Self, MalformedDocument> {
         // 1: the size
         if document.is_empty() {
@@ -65,7 +66,7 @@ impl Envelope {
     }
 }
 
-/// What a client's tooling most likely did when the bytes are no CBOR at all. The AWS CLI v1 sends
+/// Returns the most likely mistake of the client's tools if the bytes are not CBOR. The AWS CLI v1 sends
 /// `fileb://...` literally, and encodes inline base64 a second time.
 fn mistaken_encoding(document: &[u8]) -> Option<MalformedDocument> {
     const FILE_PREFIXES: [&[u8]; 2] = [b"fileb://", b"file://"];

@@ -1,4 +1,4 @@
-//! The time at which a document is judged, and the clock that it comes from: messages name both.
+//! The time of verification, and the clock that it comes from. Error messages name both.
 
 use std::fmt;
 
@@ -8,14 +8,14 @@ use crate::time::{HumanDuration, UnixMillis};
 /// certificates' validity, may be ahead of the time of verification, in seconds.
 pub const MAX_CLOCK_SKEW_SECS: u64 = 60;
 
-/// The clock that a time of judgement comes from.
+/// The clock that a time of verification comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JudgingClock {
     /// The enclave's trusted time, which its Nitro Secure Module signs.
     Enclave,
     /// The clock of the machine that runs this program.
     ThisMachine,
-    /// A time that the user gave.
+    /// A time that the caller or the user gave.
     Given,
     /// The timestamp of the document itself.
     Document,
@@ -26,38 +26,38 @@ pub enum JudgingClock {
 pub struct ClockReading {
     /// The clock.
     pub clock: JudgingClock,
-    /// The time that it says.
+    /// The time that the clock shows.
     pub time: UnixMillis,
 }
 
 impl ClockReading {
-    /// Returns `time` as the trusted time of the enclave that judges.
+    /// Returns `time` as the trusted time of the verifying enclave.
     pub const fn enclave(time: UnixMillis) -> Self {
         Self { clock: JudgingClock::Enclave, time }
     }
 
-    /// Returns `time` as what the clock of this machine says.
+    /// Returns `time` as the time of this machine's clock.
     pub const fn this_machine(time: UnixMillis) -> Self {
         Self { clock: JudgingClock::ThisMachine, time }
     }
 
-    /// Returns `time` as the one that the user gave.
+    /// Returns `time` as a given time.
     pub const fn given(time: UnixMillis) -> Self {
         Self { clock: JudgingClock::Given, time }
     }
 }
 
-/// The two times that a rule about time compares a document by.
+/// The two times that the rules about time compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JudgedAt {
-    /// The time at which the document is judged.
+    /// The time of verification.
     pub reading: ClockReading,
     /// The document's timestamp.
     pub signed_at: UnixMillis,
 }
 
 impl JudgedAt {
-    /// Returns the document's age. It is rounded up, so that an age over a limit looks like one.
+    /// Returns the document's age, rounded up, so that an age over the limit is shown as one.
     pub(super) const fn age(self) -> HumanDuration {
         HumanDuration(self.reading.time.millis_since(self.signed_at).div_ceil(1000))
     }

@@ -13,16 +13,16 @@ const ARRAY_OF_FOUR: u8 = 0x84;
 /// The field of a document's payload that says when it was signed, in milliseconds.
 const TIMESTAMP: &str = "timestamp";
 
-/// Why a document of our own tells no time.
+/// A reason why the enclave's own document has no readable time.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum OwnDocumentError {
-    /// No array of four parts.
+    /// The document is not an array of four parts.
     #[error("it is no COSE_Sign1")]
     NotCoseSign1,
-    /// Not the CBOR it should be.
+    /// The document is not well-formed CBOR.
     #[error("it is not well-formed")]
     Encoding,
-    /// A payload without a time, or with two.
+    /// The payload has no timestamp, or two.
     #[error("it does not hold its time once")]
     Timestamp,
 }
@@ -33,11 +33,12 @@ impl From<CborError> for OwnDocumentError {
     }
 }
 
-/// When the module signed `document`, which came over its device. Whether there is a signature does
-/// not matter: QEMU's module makes none.
+/// Returns the time at which the NSM signed `document`, which came directly from its device.
+///
+/// The signature is not verified, and may be absent: the module of QEMU makes none.
 ///
 /// # Errors
-/// If it does not say so exactly once, or is not the CBOR of a document.
+/// If the document has no timestamp or two, or is not the CBOR of a document.
 pub fn own_document_time(document: &[u8]) -> Result<UnixMillis, OwnDocumentError> {
     let mut reader = Reader::new(document, 0..document.len());
     reader.take_if(TAG_COSE_SIGN1);

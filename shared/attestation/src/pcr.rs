@@ -1,18 +1,18 @@
-//! Platform configuration registers: the measurements a document attests.
+//! Platform configuration registers: the measurements that a document attests.
 
 use std::ops::Range;
 
-/// Bytes of one register: a SHA-384 digest.
+/// Length of one register, in bytes: that of a SHA-384 digest.
 pub const PCR_LENGTH: usize = 48;
 
-/// Registers a document can hold; indexes are below this number.
+/// Maximum number of registers in a document. Indexes are below this number.
 pub const MAX_PCRS: usize = 32;
 
 /// The value of one register.
 pub type PcrValue = [u8; PCR_LENGTH];
 
-/// Which platform measured. The two number their registers differently and are never
-/// interchangeable.
+/// The platform that measured. The two platforms give the same index different meanings, so their registers
+/// are never compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PcrFamily {
     /// The field `pcrs`: a Nitro Enclave.
@@ -22,7 +22,7 @@ pub enum PcrFamily {
 }
 
 impl PcrFamily {
-    /// The name of the payload's field.
+    /// Returns the name of the payload's field.
     pub const fn field(self) -> &'static str {
         match self {
             Self::NitroEnclave => "pcrs",
@@ -31,7 +31,7 @@ impl PcrFamily {
     }
 }
 
-/// Where the registers lie in a document.
+/// The positions of the registers in a document.
 #[derive(Debug)]
 pub(super) struct PcrRanges {
     pub(super) family: PcrFamily,
@@ -50,24 +50,24 @@ impl<'a> Pcrs<'a> {
         Self { document, ranges }
     }
 
-    /// Which platform measured.
+    /// Returns the platform that measured.
     pub fn family(&self) -> PcrFamily {
         self.ranges.family
     }
 
-    /// The value of register `index`, if the document holds it.
+    /// Returns the value of register `index`, if the document holds it.
     pub fn value(&self, index: usize) -> Option<&'a PcrValue> {
         let range = self.ranges.values.get(index)?.clone()?;
         self.document.get(range)?.try_into().ok()
     }
 
-    /// The registers held, by rising index.
+    /// Iterates over the registers in the document, by rising index.
     pub fn iter(&self) -> impl Iterator<Item = (usize, &'a PcrValue)> + '_ {
         (0..MAX_PCRS).filter_map(|index| Some((index, self.value(index)?)))
     }
 
-    /// Whether PCR0, 1 and 2 are there and all zero: an enclave started with `--debug-mode`, whose
-    /// console the parent reads, and whose measurements therefore mean nothing.
+    /// Returns true if PCR0, PCR1 and PCR2 are present and zero. The enclave was then started with
+    /// `--debug-mode`: its parent reads its console, and its measurements prove nothing.
     pub fn is_debug_mode(&self) -> bool {
         (0..3).all(|index| self.value(index).is_some_and(|value| value.iter().all(|b| *b == 0)))
     }

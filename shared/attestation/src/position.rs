@@ -1,8 +1,8 @@
-//! Places in a document's chain.
+//! Positions in a document's chain.
 
 use std::fmt;
 
-/// Which certificate of a document's chain.
+/// The position of a certificate in a document's chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChainPosition {
     /// `cabundle[index]`; 0 is the root.

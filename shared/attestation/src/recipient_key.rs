@@ -1,4 +1,4 @@
-//! The recipient's key: what a document's `public_key` must be before anything is sealed to it.
+//! The recipient's key: the checks on a document's `public_key` before anything is sealed to it.
 //!
 //! AWS documents RSA-2048; 3072 and 4096 are admitted as well, and the exponent is 65537 exactly:
 //! every other size or exponent only buys a caller more of our time.
@@ -20,45 +20,45 @@ const MODULUS_BITS: [usize; 3] = [2048, 3072, 4096];
 const PUBLIC_EXPONENT: &[u8] = &[0x01, 0x00, 0x01];
 const PEM_PREFIX: &[u8] = b"-----BEGIN ";
 
-/// Why nothing can be sealed to a document's `public_key`.
+/// A reason why nothing can be sealed to a document's `public_key`.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum RecipientKeyError {
-    /// The document carries none.
+    /// The document carries no key.
     #[error("the document has no public_key; request one that carries an RSA key as DER SPKI")]
     Absent,
-    /// PEM text.
+    /// The key is PEM text.
     #[error("public_key is PEM; it must be DER (SubjectPublicKeyInfo)")]
     Pem,
-    /// A bare PKCS#1 RSAPublicKey.
+    /// The key is a bare PKCS#1 RSAPublicKey.
     #[error("public_key is a PKCS#1 RSAPublicKey; it must be a DER SubjectPublicKeyInfo")]
     Pkcs1,
-    /// Not canonical DER, or more than one SubjectPublicKeyInfo.
+    /// The key is not one SubjectPublicKeyInfo in canonical DER.
     #[error("public_key is not one canonical DER SubjectPublicKeyInfo")]
     NotSpki,
-    /// A key of another kind.
+    /// The key is of another kind than RSA.
     #[error("public_key is not of algorithm rsaEncryption with NULL parameters")]
     Algorithm,
-    /// The RSAPublicKey inside is not canonical DER, or not of positive numbers.
+    /// The RSAPublicKey inside is not canonical DER, or its numbers are not positive.
     #[error("public_key holds no canonical RSAPublicKey")]
     NotRsaPublicKey,
-    /// Another size.
+    /// The modulus has a size that is not allowed.
     #[error("public_key has a modulus of {bits} bits; 2048, 3072 and 4096 are allowed")]
     ModulusSize {
-        /// Its size.
+        /// The size, in bits.
         bits: usize,
     },
-    /// An even modulus.
+    /// The modulus is even.
     #[error("public_key has an even modulus")]
     EvenModulus,
-    /// Another exponent.
+    /// The public exponent is not 65537.
     #[error("public_key has another public exponent than 65537")]
     Exponent,
-    /// The crypto provider refuses it.
+    /// The crypto provider rejects the key.
     #[error("public_key is not a usable RSA key")]
     Unusable,
 }
 
-/// An RSA key that came with a verified document and passed every check above.
+/// An RSA key of a verified document that passed every check.
 pub struct RecipientKey {
     key: OaepPublicKey,
     modulus_length: usize,
@@ -73,12 +73,12 @@ impl RecipientKey {
         Ok(Self { key, modulus_length, subject_key_identifier: Sha256::digest(spki).into() })
     }
 
-    /// Bytes of the modulus, and of anything encrypted to this key.
+    /// Returns the length of the modulus, and of anything encrypted to this key, in bytes.
     pub fn modulus_length(&self) -> usize {
         self.modulus_length
     }
 
-    /// SHA-256 of the SubjectPublicKeyInfo as the document carries it.
+    /// Returns the SHA-256 digest of the SubjectPublicKeyInfo as the document carries it.
     pub fn subject_key_identifier(&self) -> &[u8; 32] {
         &self.subject_key_identifier
     }
@@ -94,7 +94,7 @@ impl fmt::Debug for RecipientKey {
     }
 }
 
-/// Checks the form of a recipient's key; returns the modulus's length in bytes.
+/// Checks the form of a recipient's key. Returns the length of the modulus, in bytes.
 ///
 /// # Errors
 /// The first rule that `spki` breaks.
@@ -125,7 +125,7 @@ pub fn check_spki(spki: &[u8]) -> Result<usize, RecipientKeyError> {
     Ok(modulus.len())
 }
 
-/// Modulus and exponent of a PKCS#1 RSAPublicKey, without leading zeros.
+/// Returns modulus and exponent of a PKCS#1 RSAPublicKey, without leading zeros.
 fn rsa_numbers(der: &[u8]) -> rsa::pkcs8::der::Result<(&[u8], &[u8])> {
     let mut reader = SliceReader::new(der)?;
     let numbers = reader.sequence(|reader| {

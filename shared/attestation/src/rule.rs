@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-/// A rule of verification. The order of the variants is the order of the checks: cheap before
-/// dear, all counts, sizes and times before any signature, and what only a signed claim can say
-/// after them.
+/// A rule of verification. The order of the variants is the order of the checks.
+///
+/// Cheap checks come before expensive ones: all counts, sizes and times come before any signature. Checks of
+/// signed claims come last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rule {
     /// 1. At least one byte, at most 16 KiB.
@@ -26,14 +27,14 @@ pub enum Rule {
     /// 9. Each certificate is X.509 v3 in DER, with a P-384 key, signed with ecdsa-with-SHA384,
     ///    and has no unknown critical extension.
     Certificates,
-    /// 10. Each certificate may do what it does: CAs sign certificates within their path length,
-    ///     the leaf signs documents.
+    /// 10. Each certificate is allowed its role: CAs sign certificates within their path length, the leaf
+    ///     signs documents.
     Roles,
     /// 11. The cabundle runs from the root to the leaf's issuer, no name twice.
     Order,
     /// 12. `cabundle[0]` is a trust anchor, byte for byte.
     Anchor,
-    /// 13. Each certificate, the root's too, is valid at the time of judgement; notBefore may be 60 s
+    /// 13. Each certificate, the root's too, is valid at the time of verification; notBefore may be 60 s
     ///     ahead.
     Validity,
     /// 14. A live document is neither older than allowed nor from the future. The latter is checked
@@ -69,15 +70,15 @@ impl Rule {
         Self::DebugMode,
     ];
 
-    /// Whether `self` is known to hold once `broken` is found broken: whether all its checks come
-    /// first. The payload's rules are checked in one pass, field by field, so none of them says
-    /// anything of another.
+    /// Returns true if a document that breaks `broken` satisfies `self`, that is, if all checks of `self` come
+    /// first. The rules of the payload are checked in one pass, field by field, so none of them implies
+    /// another.
     pub fn holds_if_broken(self, broken: Self) -> bool {
         let in_payload = |rule| (Self::Payload..=Self::Cabundle).contains(&rule);
         self < broken && !(in_payload(self) && in_payload(broken))
     }
 
-    /// A short name, fit for a report.
+    /// Returns a short name for reports.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Size => "size",

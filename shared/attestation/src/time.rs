@@ -1,4 +1,4 @@
-//! Points in time, as numbers that others measured.
+//! Points in time, as numbers. Nothing here reads a clock.
 
 use std::fmt;
 
@@ -16,25 +16,25 @@ const MONTH_NAMES: [&[u8; 3]; 12] = [
 pub struct UnixMillis(u64);
 
 impl UnixMillis {
-    /// From milliseconds since the epoch.
+    /// Creates a time from milliseconds since the epoch.
     pub const fn new(millis: u64) -> Self {
         Self(millis)
     }
 
-    /// From whole seconds since the epoch.
+    /// Creates a time from whole seconds since the epoch.
     pub const fn from_secs(seconds: u64) -> Self {
         Self(seconds.saturating_mul(1000))
     }
 
-    /// From RFC 3339 text such as `2026-02-03T10:12:02.437Z`; `None` if it is not that, or is
+    /// Parses RFC 3339 text such as `2026-02-03T10:12:02.437Z`. Returns `None` for other text, and for times
     /// before 1970.
     pub fn from_rfc3339(text: &str) -> Option<Self> {
         let nanos = OffsetDateTime::parse(text, &Rfc3339).ok()?.unix_timestamp_nanos();
         u64::try_from(nanos / 1_000_000).ok().map(Self)
     }
 
-    /// From ISO 8601's basic form in UTC, such as `20240820T230143Z`; `None` if it is not exactly
-    /// that, or is before 1970.
+    /// Parses the basic form of ISO 8601 in UTC, such as `20240820T230143Z`. Returns `None` for other text,
+    /// and for times before 1970.
     pub fn from_basic_iso8601(text: &str) -> Option<Self> {
         let &[y1, y2, y3, y4, m1, m2, d1, d2, b'T', h1, h2, n1, n2, s1, s2, b'Z'] = text.as_bytes()
         else {
@@ -46,10 +46,11 @@ impl UnixMillis {
         )
     }
 
-    /// From an HTTP date such as `Tue, 20 Aug 2024 23:01:43 GMT` (RFC 9110, section 5.6.7,
-    /// IMF-fixdate), or the same with `+0000` or `-0000` in place of `GMT`, which RFC 5322 allows
-    /// and Python's `email.utils.formatdate` writes. `None` if it is not exactly that, or is
-    /// before 1970. The day's name says nothing that the date does not: it need not agree.
+    /// Parses an HTTP date such as `Tue, 20 Aug 2024 23:01:43 GMT` (RFC 9110, section 5.6.7, IMF-fixdate).
+    ///
+    /// `+0000` and `-0000` are accepted in place of `GMT`: RFC 5322 allows them, and Python's
+    /// `email.utils.formatdate` writes them. The day's name need not agree with the date. Returns `None` for
+    /// other text, and for times before 1970.
     pub fn from_http_date(text: &str) -> Option<Self> {
         let (day_name, date) = text.split_once(", ")?;
         let &[d1, d2, b' ', m1, m2, m3, b' ', y1, y2, y3, y4, b' ', ref time @ ..] =
@@ -70,7 +71,8 @@ impl UnixMillis {
         )
     }
 
-    /// From century, year of it, month and day, and hour, minute and second, in UTC.
+    /// Creates a time from century, year of the century, month and day, and from hour, minute and second, in
+    /// UTC.
     fn from_fields(
         [century, year, month, day]: [u8; 4],
         [hour, minute, second]: [u8; 3],
@@ -82,39 +84,39 @@ impl UnixMillis {
         u64::try_from(seconds).ok().map(Self::from_secs)
     }
 
-    /// As ISO 8601's basic form in UTC, such as `20240820T230143Z`, rounded down.
+    /// Returns a value that prints the basic form of ISO 8601 in UTC, such as `20240820T230143Z`, rounded down.
     pub const fn basic_iso8601(self) -> BasicIso8601 {
         BasicIso8601(self)
     }
 
-    /// Milliseconds since the epoch.
+    /// Returns the milliseconds since the epoch.
     pub const fn as_millis(self) -> u64 {
         self.0
     }
 
-    /// Whole seconds since the epoch, rounded down, the unit of X.509 validity.
+    /// Returns the whole seconds since the epoch, rounded down: the unit of X.509 validity.
     pub const fn as_secs(self) -> u64 {
         self.0 / 1000
     }
 
-    /// Milliseconds from `earlier` to `self`; zero if `earlier` is later.
+    /// Returns the milliseconds from `earlier` to `self`, or zero if `earlier` is later.
     pub const fn millis_since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
     }
 
-    /// `self` moved into the future.
+    /// Returns the time so many seconds later.
     pub const fn plus_secs(self, seconds: u64) -> Self {
         Self(self.0.saturating_add(seconds.saturating_mul(1000)))
     }
 
-    /// `self` moved into the past, not beyond the epoch.
+    /// Returns the time so many seconds earlier, but not before the epoch.
     pub const fn minus_secs(self, seconds: u64) -> Self {
         Self(self.0.saturating_sub(seconds.saturating_mul(1000)))
     }
 }
 
 impl fmt::Display for UnixMillis {
-    /// RFC 3339 in UTC; past the year 9999, which RFC 3339 cannot write, the bare number.
+    /// Writes RFC 3339 in UTC, or the bare number after the year 9999, which RFC 3339 cannot express.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000)
             .ok()

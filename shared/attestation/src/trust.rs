@@ -20,17 +20,17 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// Which world a document is trusted in.
+/// A marker of the trust anchors that a document was verified under. The trait is sealed.
 pub trait Trust: sealed::Sealed + Send + Sync + 'static {}
 
-/// The world in which AWS's hypervisor signs.
+/// The marker of documents that AWS's hypervisor signs.
 #[derive(Clone, Copy, Debug)]
 pub enum Production {}
 
 impl sealed::Sealed for Production {}
 impl Trust for Production {}
 
-/// The world in which a simulator signs, on ordinary hardware, for anybody who asks.
+/// The marker of documents that a simulator signs, on ordinary hardware, for any caller.
 #[cfg(feature = "simulator")]
 #[derive(Clone, Copy, Debug)]
 pub enum Simulated {}
@@ -40,32 +40,32 @@ impl sealed::Sealed for Simulated {}
 #[cfg(feature = "simulator")]
 impl Trust for Simulated {}
 
-/// The roots a document may end in.
+/// The roots in which the chain of a document may end.
 #[derive(Debug)]
 pub struct TrustAnchors<T: Trust> {
     roots: Vec<CertificateDer<'static>>,
     trust: PhantomData<T>,
 }
 
-/// Why a file adds no trust anchor.
+/// A reason why a file adds no trust anchor.
 #[derive(Debug, Error)]
 pub enum AnchorError {
-    /// Not PEM, or broken PEM.
+    /// The file is not PEM, or broken PEM.
     #[error("not PEM: {0}")]
     Pem(rustls_pki_types::pem::Error),
-    /// PEM without a certificate.
+    /// The file is PEM without a certificate.
     #[error("holds no CERTIFICATE section")]
     NoCertificate,
-    /// Not fit to be the root of a document's chain.
+    /// A certificate cannot be the root of a document's chain.
     #[error("{0} (cabundle[0] here is the file's certificate)")]
     Unfit(UntrustedDocument),
-    /// Issued by another certificate.
+    /// A certificate is issued by another one.
     #[error("is not self-issued: only a root can be a trust anchor")]
     NotSelfIssued,
 }
 
 impl TrustAnchors<Production> {
-    /// AWS's root of the commercial partition. China and GovCloud have others, to be added with
+    /// Returns AWS's root of the commercial partition. The roots of China and GovCloud are added with
     /// [`add_pem`](Self::add_pem).
     #[expect(clippy::expect_used, reason = "the input is part of this crate")]
     pub fn aws_nitro() -> Self {
@@ -77,17 +77,17 @@ impl TrustAnchors<Production> {
 
 #[cfg(feature = "simulator")]
 impl TrustAnchors<Simulated> {
-    /// The root of one simulator, as DER.
+    /// Returns the root of one simulator, given as DER.
     pub fn simulator_root(root: &[u8]) -> Self {
         Self { roots: vec![CertificateDer::from(root.to_vec())], trust: PhantomData }
     }
 }
 
 impl<T: Trust> TrustAnchors<T> {
-    /// Adds each certificate of a PEM file; returns their SHA-256 fingerprints.
+    /// Adds each certificate of a PEM file. Returns their SHA-256 fingerprints.
     ///
     /// # Errors
-    /// If one is not a self-issued P-384 CA; then none is added.
+    /// If one is not a self-issued P-384 CA. In this case none is added.
     pub fn add_pem(&mut self, pem: &[u8]) -> Result<Vec<[u8; 32]>, AnchorError> {
         let roots = CertificateDer::pem_slice_iter(pem)
             .collect::<Result<Vec<CertificateDer<'static>>, _>>()
@@ -101,7 +101,7 @@ impl<T: Trust> TrustAnchors<T> {
         Ok(fingerprints)
     }
 
-    /// Whether `certificate` is an anchor, byte for byte.
+    /// Returns true if `certificate` is an anchor, byte for byte.
     pub(super) fn contains(&self, certificate: &CertificateDer<'_>) -> bool {
         self.roots.iter().any(|root| root == certificate)
     }

@@ -23,7 +23,7 @@ const KEY_USAGE: &[u8] = &[0x55, 0x1d, 15];
 /// 2.5.29.30.
 const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 30];
 
-/// A certificate's parts, as far as they matter here.
+/// The parts of a certificate that the rules use.
 #[derive(Debug)]
 pub(super) struct X509<'a> {
     /// The AlgorithmIdentifier that is signed.
@@ -39,12 +39,12 @@ pub(super) struct X509<'a> {
     pub(super) extensions: Extensions,
 }
 
-/// What the extensions say.
+/// The content of the extensions.
 #[derive(Debug, Default)]
 pub(super) struct Extensions {
     pub(super) basic_constraints: Option<BasicConstraints>,
     pub(super) key_usage: Option<KeyUsage>,
-    /// There are some, whatever they say (RFC 5280 section 4.2.1.10).
+    /// True if there are name constraints (RFC 5280 section 4.2.1.10).
     pub(super) name_constraints: bool,
     pub(super) unknown_critical: bool,
 }
@@ -64,7 +64,7 @@ pub(super) struct KeyUsage {
     pub(super) key_cert_sign: bool,
 }
 
-/// Well-formed, but not what it must be.
+/// Returns the error for a well-formed element with another value than required.
 fn unfit() -> der::Error {
     ErrorKind::Failed.into()
 }
@@ -87,7 +87,7 @@ impl<'a> X509<'a> {
         Ok(x509)
     }
 
-    /// All but the outer algorithm, which is not part of what is signed.
+    /// Reads everything but the outer algorithm, which is not signed.
     fn to_be_signed(reader: &mut SliceReader<'a>) -> der::Result<Self> {
         require(reader.tlv_bytes()? == VERSION_3)?;
         let serial = UintRef::decode(reader)?;
@@ -113,7 +113,7 @@ impl<'a> X509<'a> {
     }
 }
 
-/// A Name of at least one attribute, as it is encoded.
+/// Reads a Name of at least one attribute. Returns its encoding.
 fn name<'a>(reader: &mut SliceReader<'a>) -> der::Result<&'a [u8]> {
     let name = reader.tlv_bytes()?;
     let relative_names = AnyRef::from_der(name)?;
@@ -133,7 +133,7 @@ fn name<'a>(reader: &mut SliceReader<'a>) -> der::Result<&'a [u8]> {
     Ok(name)
 }
 
-/// An OBJECT IDENTIFIER of any length, as it is encoded: each arc whole and without leading zeros
+/// Reads an OBJECT IDENTIFIER of any length. Returns its encoding. Each arc is complete, without leading zeros
 /// (X.690 section 8.19.2).
 fn identifier<'a>(reader: &mut SliceReader<'a>) -> der::Result<&'a [u8]> {
     let identifier = AnyRef::decode(reader)?;
@@ -145,8 +145,8 @@ fn identifier<'a>(reader: &mut SliceReader<'a>) -> der::Result<&'a [u8]> {
     Ok(bytes)
 }
 
-/// Section 4.1.2.5: whole seconds in UTC, as UTCTime up to 2049, as GeneralizedTime from then on. None
-/// is before 1970.
+/// Reads a time (section 4.1.2.5): whole seconds in UTC, as UTCTime up to 2049 and as GeneralizedTime later.
+/// Times before 1970 are rejected.
 fn time(reader: &mut SliceReader<'_>) -> der::Result<UnixMillis> {
     let since_epoch = if Tag::peek(reader)? == Tag::UtcTime {
         UtcTime::decode(reader)?.to_unix_duration()
@@ -158,7 +158,7 @@ fn time(reader: &mut SliceReader<'_>) -> der::Result<UnixMillis> {
     Ok(UnixMillis::from_secs(since_epoch.as_secs()))
 }
 
-/// Section 4.2: none of them twice. What means nothing here is not decoded.
+/// Reads the extensions (section 4.2), none of which may occur twice. Unused ones are not decoded.
 fn extensions(reader: &mut SliceReader<'_>) -> der::Result<Extensions> {
     let explicit = reader.tlv_bytes()?;
     require(explicit.first() == Some(&EXTENSIONS))?;
@@ -196,7 +196,7 @@ impl Extensions {
     }
 }
 
-/// BOOLEAN DEFAULT FALSE, which DER leaves out if it is FALSE (X.690 section 11.5).
+/// Reads a BOOLEAN DEFAULT FALSE, which DER omits if it is FALSE (X.690 section 11.5).
 fn default_false(reader: &mut SliceReader<'_>) -> der::Result<bool> {
     match Option::<bool>::decode(reader)? {
         Some(false) => Err(unfit()),
@@ -216,7 +216,7 @@ fn basic_constraints(critical: bool, value: &[u8]) -> der::Result<BasicConstrain
     Ok(BasicConstraints { critical, ca, path_length: path_length.map(u32::from) })
 }
 
-/// A list of named bits: the last one written is set (X.690 section 11.2.2).
+/// Reads a list of named bits, of which the last encoded one is set (X.690 section 11.2.2).
 fn key_usage(value: &[u8]) -> der::Result<KeyUsage> {
     let bits = BitStringRef::from_der(value)?;
     let unused = u32::from(bits.unused_bits());

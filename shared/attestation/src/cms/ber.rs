@@ -2,14 +2,14 @@
 
 use super::open_error::OpenError;
 
-/// Reads one element after another.
+/// A reader of one element after another.
 pub(super) struct Reader<'a> {
     input: &'a [u8],
-    /// Whether the enclosing element ends with end-of-contents rather than with its bytes.
+    /// True if the enclosing element ends with end-of-contents rather than with its bytes.
     indefinite: bool,
 }
 
-/// Nothing is known about where an indefinite element ends until its content has been read.
+/// The content of an element. The end of an indefinite one is known only after its content was read.
 pub(super) enum Content<'a> {
     Definite(&'a [u8]),
     Indefinite,
@@ -22,7 +22,7 @@ impl<'a> Reader<'a> {
         Self { input, indefinite: false }
     }
 
-    /// The tag of the next element; `None` at the end of this one.
+    /// Returns the tag of the next element, or `None` at the end of the enclosing one.
     pub(super) fn peek(&self) -> Option<u8> {
         match self.input.first() {
             Some(0) if self.indefinite => None,
@@ -55,7 +55,7 @@ impl<'a> Reader<'a> {
         self.take(length).map(Content::Definite)
     }
 
-    /// The content of a primitive element.
+    /// Reads the content of a primitive element.
     pub(super) fn primitive(&mut self, tag: u8, what: &'static str) -> Result<&'a [u8], OpenError> {
         match self.header(tag, what)? {
             Content::Definite(content) => Ok(content),

@@ -1,8 +1,8 @@
 //! The recipient's half: opens a `CiphertextForRecipient`.
 //!
-//! Opened are the form that [`seal`](super::seal()) writes, the primitive `[0]` that KMS has also
-//! emitted, several OCTET STRINGs, and plain DER. Refused is whatever is not RSAES-OAEP with
-//! SHA-256: KMS never sends it.
+//! The opener accepts the form that [`seal`](super::seal()) writes, the primitive `[0]` that KMS has also
+//! emitted, several OCTET STRINGs, and plain DER. It rejects any key encryption other than RSAES-OAEP with
+//! SHA-256, because KMS never sends another.
 
 use zeroize::Zeroizing;
 
@@ -23,7 +23,7 @@ struct Envelope<'a> {
 /// Opens `ciphertext_for_recipient` with `key`.
 ///
 /// # Errors
-/// If it is not of a form that KMS sends, or is sealed to another key, or was changed.
+/// If the envelope is not of a form that KMS sends, is sealed to another key, or was changed.
 pub fn open(
     ciphertext_for_recipient: &[u8],
     key: &RecipientPrivateKey,

@@ -1,4 +1,4 @@
-//! The recipient's private key: the client's side, never the service's.
+//! The recipient's private key, which only the recipient has.
 
 use std::fmt;
 
@@ -12,21 +12,22 @@ use zeroize::Zeroizing;
 use crate::crypto::SystemRandom;
 use crate::{RecipientKeyError, check_spki};
 
-/// An RSA private key with the public half that a document carries. Wiped on drop; has no Clone.
+/// An RSA private key with the public half that a document carries. It is wiped on drop, and cannot be
+/// cloned.
 pub struct RecipientPrivateKey {
     key: rsa::PrivateKey,
     spki: Vec<u8>,
 }
 
-/// Why there is no private key.
+/// A reason why a private key cannot be read or generated.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum PrivateKeyError {
-    /// Neither PKCS#8 nor PKCS#1 PEM of an RSA key.
+    /// The text is neither PKCS#8 nor PKCS#1 PEM of an RSA key.
     #[error(
         "not an unencrypted RSA private key in PEM (BEGIN PRIVATE KEY or BEGIN RSA PRIVATE KEY)"
     )]
     NotRsaPem,
-    /// Not a size or exponent that a recipient may have.
+    /// The size or exponent is not one that a recipient may have.
     #[error("not a recipient's key: {0}")]
     Unfit(RecipientKeyError),
     /// Generation failed.
@@ -35,7 +36,7 @@ pub enum PrivateKeyError {
 }
 
 impl RecipientPrivateKey {
-    /// A new RSA key of `bits` (2048, 3072 or 4096), from the provider's source of randomness.
+    /// Generates an RSA key of `bits` (2048, 3072 or 4096) with the provider's source of randomness.
     ///
     /// # Errors
     /// For another size, or if the source of randomness fails.
@@ -48,7 +49,7 @@ impl RecipientPrivateKey {
         Self::from_rsa(key)
     }
 
-    /// Reads a PEM file's text: PKCS#8 or PKCS#1, not encrypted.
+    /// Parses PEM text: PKCS#8 or PKCS#1, not encrypted.
     ///
     /// # Errors
     /// If it is neither, or the key is not one that a recipient may have.
@@ -67,12 +68,13 @@ impl RecipientPrivateKey {
         Ok(Self { key, spki })
     }
 
-    /// The public half: DER SubjectPublicKeyInfo, for a document's `public_key`.
+    /// Returns the public half, a DER SubjectPublicKeyInfo, for a document's `public_key`.
     pub fn public_key_der(&self) -> &[u8] {
         &self.spki
     }
 
-    /// SHA-256 of [`public_key_der`](Self::public_key_der): how an envelope names its recipient.
+    /// Returns the SHA-256 digest of [`public_key_der`](Self::public_key_der), by which an envelope names its
+    /// recipient.
     pub fn subject_key_identifier(&self) -> [u8; 32] {
         sha2::Sha256::digest(&self.spki).into()
     }

@@ -14,19 +14,21 @@ use crate::crypto::{
     self, AES_256_KEY_LENGTH, AES_BLOCK_LENGTH, CryptoError, OAEP_SEED_LENGTH, TAKES_OAEP_SEED,
 };
 
-/// The most bytes a `CiphertextForRecipient` may have, by the API's model.
+/// Maximum length of a `CiphertextForRecipient`, in bytes, by the model of the API.
 pub const MAX_CIPHERTEXT_LENGTH: usize = 6144;
 
 const INTEGER_2: [u8; 3] = [0x02, 0x01, 0x02];
 const END_OF_CONTENTS: [u8; 2] = [0x00, 0x00];
 const SKI_LENGTH: usize = 32;
-/// Bytes of all that is neither the encrypted key nor the content's OCTET STRING.
+/// Length of an envelope without the encrypted key and the OCTET STRING of the content, in bytes.
 const FORM_LENGTH: usize = 187;
-/// Bytes of a tag and a length from 256 on, as whatever holds a modulus of 2048 bits or more has.
+/// Length of a tag and a length of at least 256, in bytes. Every element around the encrypted key has one.
 const LONG_HEADER_LENGTH: usize = 4;
 
-/// What is random in one envelope: the content-encryption key, the IV, and OAEP's seed. Fresh for
-/// each, wiped when it is sealed. It stays where it was drawn, so that no move leaves a copy.
+/// The random parts of one envelope: the content-encryption key, the IV, and the seed of OAEP.
+///
+/// They are drawn for each envelope and wiped when it is sealed. They are on the heap, so that a move leaves no
+/// copy.
 pub struct ContentEncryption(Box<Parts>);
 
 #[derive(Zeroize, ZeroizeOnDrop)]
@@ -37,7 +39,7 @@ struct Parts {
 }
 
 impl ContentEncryption {
-    /// Has `fill` draw each part by itself. The seed is drawn if the crypto provider takes one
+    /// Draws each part with one call of `fill`. The seed is drawn only if the crypto provider takes one
     /// ([`TAKES_OAEP_SEED`]).
     ///
     /// # Errors
@@ -63,21 +65,21 @@ impl fmt::Debug for ContentEncryption {
     }
 }
 
-/// Why nothing was sealed: a fault of ours, never of the caller.
+/// A reason why nothing was sealed. It is never the fault of the recipient.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum SealError {
     /// The provider failed.
     #[error(transparent)]
     Crypto(#[from] CryptoError),
-    /// More content than the API can carry.
+    /// The content is longer than the API can carry.
     #[error("the content does not fit a CiphertextForRecipient")]
     TooLong,
-    /// Other room than the envelope takes.
+    /// The buffer does not have the length of the envelope.
     #[error("the room for the CiphertextForRecipient is not of its length")]
     Room,
 }
 
-/// Seals `content` to `recipient`: the `CiphertextForRecipient`.
+/// Seals `content` to `recipient`. Returns the `CiphertextForRecipient`.
 ///
 /// # Errors
 /// If the provider fails, or the content does not fit.
@@ -91,10 +93,10 @@ pub fn seal(
     Ok(envelope)
 }
 
-/// Bytes of the envelope of so many bytes to `recipient`.
+/// Returns the length of an envelope of `content_length` bytes to `recipient`.
 ///
 /// # Errors
-/// If they do not fit one.
+/// If the content is too long.
 pub fn sealed_length(recipient: &RecipientKey, content_length: usize) -> Result<usize, SealError> {
     let modulus_length = recipient.modulus_length();
     if modulus_length + content_length + 256 > MAX_CIPHERTEXT_LENGTH {
@@ -104,11 +106,10 @@ pub fn sealed_length(recipient: &RecipientKey, content_length: usize) -> Result<
     Ok(FORM_LENGTH + modulus_length + header_length(padded_length) + padded_length)
 }
 
-/// Seals `content` to `recipient` into `envelope`, which has just its length
-/// ([`sealed_length`]).
+/// Seals `content` to `recipient` into `envelope`, whose length is [`sealed_length`].
 ///
 /// # Errors
-/// If the provider fails, or the content does not fit; then `envelope` is wiped.
+/// If the provider fails, or the content does not fit. In this case `envelope` is wiped.
 pub fn seal_into(
     recipient: &RecipientKey,
     content: &[u8],
@@ -139,7 +140,7 @@ fn write_envelope(
     }
 }
 
-/// The SET of one KeyTransRecipientInfo, definite.
+/// Writes the SET of one KeyTransRecipientInfo, of definite length.
 fn put_recipient_infos(
     out: &mut Writer<'_>,
     recipient: &RecipientKey,
@@ -158,7 +159,7 @@ fn put_recipient_infos(
     Ok(recipient.oaep().encrypt(&encryption.key, &encryption.oaep_seed, encrypted_key)?)
 }
 
-/// EncryptedContentInfo, indefinite, its content one OCTET STRING.
+/// Writes the EncryptedContentInfo, of indefinite length, with one OCTET STRING as content.
 fn put_encrypted_content(
     out: &mut Writer<'_>,
     content: &[u8],
@@ -178,16 +179,16 @@ fn put_encrypted_content(
     out.put([END_OF_CONTENTS; 2].as_flattened())
 }
 
-/// PKCS#7 always adds at least one byte.
+/// Returns the padded length. PKCS#7 always adds at least one byte.
 fn padded_length(content_length: usize) -> usize {
     (content_length / AES_BLOCK_LENGTH + 1) * AES_BLOCK_LENGTH
 }
 
-/// What is still to be written.
+/// The part of the buffer that is not written yet.
 struct Writer<'a>(&'a mut [u8]);
 
 impl<'a> Writer<'a> {
-    /// The next bytes, to be written elsewhere.
+    /// Takes the next bytes, for the caller to write.
     fn take(&mut self, length: usize) -> Result<&'a mut [u8], SealError> {
         let (taken, rest) =
             mem::take(&mut self.0).split_at_mut_checked(length).ok_or(SealError::Room)?;
@@ -205,7 +206,7 @@ impl<'a> Writer<'a> {
         self.put(content)
     }
 
-    /// A tag and a definite length, in DER's shortest form (X.690 section 10.1).
+    /// Writes a tag and a definite length, in the shortest form of DER (X.690 section 10.1).
     fn put_header(&mut self, tag: u8, length: usize) -> Result<(), SealError> {
         let [.., high, low] = length.to_be_bytes();
         match header_length(length) {
@@ -216,7 +217,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Bytes of a tag and such a length.
+/// Returns the length of a tag and such a length, in bytes.
 fn header_length(length: usize) -> usize {
     match length {
         0..=0x7f => 2,

@@ -1,5 +1,5 @@
-//! AES-256 as a block cipher, for a DRBG. One implementation serves whichever the provider is: none
-//! gives single blocks without a context on the heap for each key.
+//! AES-256 as a block cipher, for a DRBG. One implementation is used with either provider, because neither
+//! encrypts single blocks without a heap allocation for each key.
 
 use std::fmt;
 
@@ -10,14 +10,14 @@ use aes::cipher::{
 
 use super::{AES_256_KEY_LENGTH, AES_BLOCK_LENGTH};
 
-/// One block.
+/// A block of AES.
 pub type AesBlock = [u8; AES_BLOCK_LENGTH];
 
-/// AES-256 under one key, to encrypt with. The key schedule is wiped on drop.
+/// An AES-256 encryption key. The key schedule is wiped on drop.
 pub struct Aes256(aes::Aes256Enc);
 
 impl Aes256 {
-    /// Under `key`; the caller wipes its own copy.
+    /// Creates the key schedule of `key`. The caller wipes its own copy.
     pub fn new(key: &[u8; AES_256_KEY_LENGTH]) -> Self {
         Self(aes::Aes256Enc::new(key.into()))
     }

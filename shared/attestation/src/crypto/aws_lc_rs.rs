@@ -32,7 +32,7 @@ impl From<aws_lc_rs::error::KeyRejected> for CryptoError {
     }
 }
 
-/// The parts are hashed where they stand.
+/// Verifies an ES384 signature. The parts of the message are hashed without a copy.
 pub(super) fn verify_es384(
     public_key: &[u8],
     message: &[&[u8]],
@@ -82,7 +82,7 @@ impl AsMut<[u8]> for Padded<'_> {
 }
 
 impl<'b> Extend<&'b u8> for Padded<'_> {
-    /// Beyond the room nothing is written; the length then tells.
+    /// Counts, but does not write, the bytes beyond the buffer.
     fn extend<I: IntoIterator<Item = &'b u8>>(&mut self, bytes: I) {
         for byte in bytes {
             if let Some(place) = self.buffer.get_mut(self.length) {

@@ -1,4 +1,4 @@
-//! The primitives that an attested request takes, bare: what a benchmark holds the service against.
+//! The bare primitives of an attested request. A benchmark compares the service with them.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use super::{
     aes_256_cbc_encrypt, verify_es384,
 };
 
-/// Messages that are signed, and a key to encrypt to.
+/// Signed messages, and a key to encrypt to.
 pub struct BareArithmetic {
     signed: Vec<Signed>,
     spki: Vec<u8>,
@@ -21,8 +21,8 @@ struct Signed {
 }
 
 impl BareArithmetic {
-    /// A message of each of these lengths, each signed by a key of its own, and the RSA key `spki`, whose
-    /// modulus has `modulus_length` bytes.
+    /// Creates a message of each of these lengths, each signed by a key of its own, for the RSA key `spki`,
+    /// whose modulus has `modulus_length` bytes.
     ///
     /// # Errors
     /// If the provider fails.

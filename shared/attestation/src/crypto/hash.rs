@@ -1,101 +1,101 @@
-//! SHA-256 and HMAC over it, and SHA-384, of what may be secret: states and codes are wiped, though
-//! not what the computation leaves on its stack. One implementation serves whichever the provider is:
-//! *ring* does not wipe the key of an HMAC.
+//! SHA-256, SHA-384 and HMAC-SHA-256 for data that may be secret.
+//!
+//! States and codes are wiped, but not the stack of the computation. One implementation is used with either
+//! provider, because *ring* does not wipe the key of an HMAC.
 
 use hmac::digest::CtOutput;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Digest;
 use zeroize::Zeroizing;
 
-/// Bytes of a SHA-256 digest, and of an HMAC over it.
+/// Length of a SHA-256 digest, and of an HMAC-SHA-256 code, in bytes.
 pub const SHA_256_LENGTH: usize = 32;
 
-/// SHA-256 of what is written piece by piece. Its state is wiped.
+/// An incremental SHA-256. Its state is wiped.
 #[derive(Debug, Default)]
 pub struct Sha256(sha2::Sha256);
 
 impl Sha256 {
-    /// Of nothing yet.
+    /// Creates the state of an empty message.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Of these bytes.
+    /// Returns the digest of `bytes`.
     pub fn digest(bytes: &[u8]) -> [u8; SHA_256_LENGTH] {
         sha2::Sha256::digest(bytes).into()
     }
 
-    /// And of these.
+    /// Appends `bytes` to the message.
     pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
-    /// The digest of all.
+    /// Returns the digest of the message.
     pub fn finish(self) -> [u8; SHA_256_LENGTH] {
         self.0.finalize().into()
     }
 }
 
-/// Bytes of a SHA-384 digest.
+/// Length of a SHA-384 digest, in bytes.
 pub const SHA_384_LENGTH: usize = 48;
 
-/// SHA-384 of what is written piece by piece. Its state is wiped.
+/// An incremental SHA-384. Its state is wiped.
 #[derive(Debug, Default)]
 pub struct Sha384(sha2::Sha384);
 
 impl Sha384 {
-    /// Of nothing yet.
+    /// Creates the state of an empty message.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Of these bytes.
+    /// Returns the digest of `bytes`.
     pub fn digest(bytes: &[u8]) -> [u8; SHA_384_LENGTH] {
         sha2::Sha384::digest(bytes).into()
     }
 
-    /// And of these.
+    /// Appends `bytes` to the message.
     pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
-    /// The digest of all.
+    /// Returns the digest of the message.
     pub fn finish(self) -> [u8; SHA_384_LENGTH] {
         self.0.finalize().into()
     }
 }
 
-/// HMAC-SHA-256 (RFC 2104) of what is written piece by piece. Its state is wiped.
+/// An incremental HMAC-SHA-256 (RFC 2104). Its state is wiped.
 #[derive(Debug)]
 pub struct HmacSha256(Hmac<sha2::Sha256>);
 
 impl HmacSha256 {
-    /// Under a key of any length.
+    /// Creates the state of an empty message under a key of any length.
     pub fn new(key: &[u8]) -> Self {
         #[expect(clippy::expect_used, reason = "RFC 2104 has keys of any length")]
         Self(Hmac::new_from_slice(key).expect("an HMAC's key has any length"))
     }
 
-    /// And of these bytes.
+    /// Appends `bytes` to the message.
     pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
-    /// The authentication code of all, which may be a key in turn.
+    /// Returns the authentication code of the message, which may be used as a key.
     pub fn finish(self) -> Zeroizing<[u8; SHA_256_LENGTH]> {
         let mut code = Zeroizing::new([0; SHA_256_LENGTH]);
         code.copy_from_slice(self.0.finalize().as_bytes());
         code
     }
 
-    /// Whether `code` is the authentication code of all; the time it takes does not tell how much
-    /// of it is.
+    /// Returns true if `code` is the authentication code of the message. The comparison takes constant time.
     pub fn verify(self, code: &[u8; SHA_256_LENGTH]) -> bool {
         self.0.verify(code.into()).is_ok()
     }
 }
 
-/// Whether two secrets are equal; the time it takes tells their lengths at most.
+/// Returns true if two secrets are equal. The time depends on their lengths alone.
 pub fn constant_time_eq(one: &[u8], other: &[u8]) -> bool {
     let digest = |secret| CtOutput::<sha2::Sha256>::new(sha2::Sha256::digest(secret));
     digest(one) == digest(other)

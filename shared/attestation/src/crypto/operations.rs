@@ -1,5 +1,5 @@
-//! Counts the dear operations, so that tests can tell what an input costs: a simulator's provider
-//! counts, production's does not.
+//! Counters of expensive operations, so that tests can check the cost of an input. Only a build with the
+//! feature `simulator` counts.
 
 use std::cell::Cell;
 
@@ -7,12 +7,12 @@ use rustls_pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificat
 
 use super::provider;
 
-/// What some work on the current thread took.
+/// The expensive operations of some work on the current thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Operations {
-    /// P-384 signatures verified, of certificates and of documents, whatever came of it.
+    /// Number of verifications of P-384 signatures, of certificates and of documents, valid or not.
     pub signature_verifications: u64,
-    /// RSA keys handed to the provider, to be encrypted to.
+    /// Number of RSA keys that the provider loaded for encryption.
     pub rsa_keys: u64,
 }
 
@@ -23,7 +23,7 @@ thread_local! {
 }
 
 impl Operations {
-    /// Does `work`, and counts what it takes on this thread.
+    /// Runs `work` and counts its operations on this thread.
     pub fn of<T>(work: impl FnOnce() -> T) -> (T, Self) {
         let before = OPERATIONS.get();
         let done = work();

@@ -24,7 +24,7 @@ pub(crate) const ECDSA_P256_SHA256: &dyn SignatureVerificationAlgorithm =
 
 pub(super) use rustls::crypto::ring as tls;
 
-/// *ring* takes no digest, so that the parts must become one.
+/// Verifies an ES384 signature. *ring* takes no digest, so the parts of the message are copied together.
 pub(super) fn verify_es384(
     public_key: &[u8],
     message: &[&[u8]],
@@ -58,7 +58,7 @@ impl OaepPublicKey {
     }
 }
 
-/// Gives the seed, whole, to the one who asks for it, and nothing more.
+/// A source of randomness that returns the seed once, and nothing more.
 struct Once<'a>(Option<&'a [u8; OAEP_SEED_LENGTH]>);
 
 impl TryRng for Once<'_> {

@@ -1,4 +1,4 @@
-//! What both providers offer through one interface: *ring*'s, which aws-lc-rs implements too.
+//! The operations that both providers offer through the interface of *ring*.
 
 #[cfg(feature = "simulator")]
 use std::fmt;
@@ -14,7 +14,7 @@ impl From<Unspecified> for CryptoError {
     }
 }
 
-/// Fills `buffer` with random bytes of the operating system's quality.
+/// Fills `buffer` with random bytes from the provider, of the quality of the operating system's.
 ///
 /// # Errors
 /// If the source of randomness fails.
@@ -22,7 +22,7 @@ pub fn fill_random(buffer: &mut [u8]) -> Result<(), CryptoError> {
     Ok(SystemRandom::new().fill(buffer)?)
 }
 
-/// A new P-256 key in PKCS#8, DER.
+/// Generates a P-256 key in PKCS#8, DER.
 pub(super) fn generate_p256_key() -> Result<zeroize::Zeroizing<Vec<u8>>, CryptoError> {
     let algorithm = &signature::ECDSA_P256_SHA256_ASN1_SIGNING;
     let key = signature::EcdsaKeyPair::generate_pkcs8(algorithm, &SystemRandom::new())?;

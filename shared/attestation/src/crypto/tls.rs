@@ -1,4 +1,4 @@
-//! What TLS needs of the provider.
+//! The parts of the provider that TLS uses.
 
 use std::sync::Arc;
 
@@ -9,13 +9,13 @@ use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use super::{CryptoError, provider, ring_api};
 
-/// The provider's part of rustls: its cipher suites, key exchanges and signatures.
+/// Returns the provider's part of rustls: its cipher suites, key exchanges and signatures.
 pub fn tls_provider() -> Arc<CryptoProvider> {
     Arc::new(provider::tls::default_provider())
 }
 
-/// Encrypts session tickets under keys that are made here, never leave, and are replaced every six
-/// hours; a ticket is good for twice that.
+/// Creates an encryptor of session tickets. Its keys never leave it and are replaced every six hours. A
+/// ticket is valid for twice as long.
 ///
 /// # Errors
 /// If the source of randomness fails.
@@ -23,7 +23,7 @@ pub fn tls_ticketer() -> Result<Arc<dyn ProducesTickets>, CryptoError> {
     provider::tls::Ticketer::new().map_err(|_| CryptoError)
 }
 
-/// A new ECDSA key over P-256, which the provider keeps.
+/// Generates an ECDSA key over P-256, which the provider keeps.
 ///
 /// # Errors
 /// If the source of randomness fails.
@@ -32,10 +32,10 @@ pub fn generate_tls_key() -> Result<Arc<dyn SigningKey>, CryptoError> {
     load_tls_key(&PrivateKeyDer::from(PrivatePkcs8KeyDer::from(pkcs8.as_slice())))
 }
 
-/// A key of any kind that TLS can sign with: RSA, ECDSA or Ed25519.
+/// Loads a key of any kind that TLS can sign with: RSA, ECDSA or Ed25519.
 ///
 /// # Errors
-/// If it is of another kind, or none.
+/// If the key is of another kind, or not well-formed.
 pub fn load_tls_key(key: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, CryptoError> {
     provider::tls::sign::any_supported_type(key).map_err(|_| CryptoError)
 }

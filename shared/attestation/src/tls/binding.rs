@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use crate::crypto::{SHA_256_LENGTH, Sha256};
 
-/// What follows is the digest, in hexadecimal. Another form of it has another number.
+/// The text before the hexadecimal digest. Another form of the digest gets another number.
 const LABEL: &str = "attested-random tls-ca/1 sha256:";
 
 /// The certificate authority of one enclave, by the SHA-256 of its SubjectPublicKeyInfo in DER.
@@ -14,37 +14,37 @@ const LABEL: &str = "attested-random tls-ca/1 sha256:";
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct CaBinding([u8; SHA_256_LENGTH]);
 
-/// Why `user_data` binds no certificate authority.
+/// A reason why `user_data` binds no certificate authority.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum InvalidBinding {
-    /// It is about something else, or of a version that is not known here.
+    /// The text has another label, or another version.
     #[error("user_data does not begin with \"{LABEL}\"")]
     Label,
-    /// Not a digest.
+    /// The text after the label is not a digest.
     #[error("what user_data has after \"{LABEL}\" is not 64 lower-case hexadecimal digits")]
     Digest,
 }
 
 impl CaBinding {
-    /// Of the authority with this SubjectPublicKeyInfo, DER.
+    /// Creates the binding of the authority with this SubjectPublicKeyInfo, DER.
     pub fn of_spki(spki: &[u8]) -> Self {
         Self(Sha256::digest(spki))
     }
 
-    /// The SHA-256 of the authority's SubjectPublicKeyInfo.
+    /// Returns the SHA-256 digest of the authority's SubjectPublicKeyInfo.
     pub const fn digest(&self) -> &[u8; SHA_256_LENGTH] {
         &self.0
     }
 
-    /// As an attestation document's `user_data`.
+    /// Returns the binding as an attestation document's `user_data`.
     pub fn to_user_data(&self) -> Vec<u8> {
         self.to_string().into_bytes()
     }
 
-    /// From an attestation document's `user_data`.
+    /// Parses an attestation document's `user_data`.
     ///
     /// # Errors
-    /// If it is not exactly what [`to_user_data`](Self::to_user_data) gives.
+    /// If `user_data` is not exactly of the form of [`to_user_data`](Self::to_user_data).
     pub fn from_user_data(user_data: &[u8]) -> Result<Self, InvalidBinding> {
         let digits = user_data.strip_prefix(LABEL.as_bytes()).ok_or(InvalidBinding::Label)?;
         let (pairs, rest) = digits.as_chunks();

@@ -10,25 +10,25 @@ use super::CaBinding;
 use crate::crypto::ECDSA_P256_SHA256;
 use crate::time::UnixMillis;
 
-/// Why a TLS connection does not end at the authority that a document binds.
+/// A reason why a TLS connection does not end at the authority that a document binds.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum UnboundTls {
-    /// None of the certificates that were presented is the authority's.
+    /// None of the presented certificates is that of the authority.
     #[error("none of the certificates that it presents has the key that the document attests")]
     NoAuthority,
-    /// The authority's certificate says what its key did not sign.
+    /// The authority's certificate is not signed by its own key.
     #[error("the certificate with the attested key is not signed by that key")]
     NotSelfSigned,
-    /// The authority did not issue the certificate.
+    /// The authority did not issue the server's certificate.
     #[error("the authority with the attested key did not issue its certificate for now: {0}")]
     Path(webpki::Error),
 }
 
-/// Judges the certificates that a server has `presented`, the first of them its own, at `now`: that
-/// one must be issued, for TLS servers, by the authority in `binding`, which must be among them with a
-/// certificate that its own key signed. Returns the authority's certificate.
+/// Verifies the certificates that a server has `presented`, its own first, at the time `now`.
 ///
-/// That the server holds the key of its certificate is for TLS to verify.
+/// The authority of `binding` must have issued the server's certificate for TLS servers. The authority's
+/// certificate must be among the presented ones and signed by its own key. Returns the authority's
+/// certificate. TLS itself verifies that the server holds the key of its certificate.
 ///
 /// # Errors
 /// If the connection ends elsewhere.
@@ -68,7 +68,7 @@ pub fn verify_chain(
     Ok(authority.clone().into_owned())
 }
 
-/// Whether a server's certificate is for `name`, so that clients take it there (RFC 9525).
+/// Returns true if a server's certificate is valid for `name`, as clients check it (RFC 9525).
 pub fn is_valid_for(certificate: &CertificateDer<'_>, name: &ServerName<'_>) -> bool {
     EndEntityCert::try_from(certificate)
         .is_ok_and(|certificate| certificate.verify_is_valid_for_subject_name(name).is_ok())

@@ -1,6 +1,5 @@
-//! Attested TLS: what an enclave's attestation document says of the certificate authority that was
-//! generated inside the enclave ([`CaBinding`]), and whether a TLS connection ends at that authority
-//! ([`verify_chain`]).
+//! Attested TLS: the binding of an attestation document to the certificate authority that was generated inside
+//! the enclave ([`CaBinding`]), and the check that a TLS connection ends at that authority ([`verify_chain`]).
 
 mod binding;
 mod chain;

@@ -1,4 +1,4 @@
-//! Until when a certificate is valid.
+//! The end of the validity of a certificate.
 
 use std::time::Duration;
 
@@ -8,7 +8,8 @@ use rustls_pki_types::CertificateDer;
 
 use crate::time::UnixMillis;
 
-/// When `certificate` ends, if it is one; of its other fields and its signature nothing is said.
+/// Returns the end of the validity of `certificate`, if it is one. Other fields and the signature are not
+/// checked.
 pub fn not_after(certificate: &CertificateDer<'_>) -> Option<UnixMillis> {
     let since_1970 = read_not_after(certificate).ok()?;
     Some(UnixMillis::from_secs(since_1970.as_secs()))
