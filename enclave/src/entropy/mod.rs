@@ -17,6 +17,5 @@ pub(crate) use self::metrics::EntropyMetrics;
 pub use self::settings::{EntropySettings, PredictionResistance};
 pub(crate) use self::source::Entropy;
 pub use crate::health::HealthFault;
-#[cfg(feature = "pkcs11")]
-pub(crate) use crate::health::HealthTests;
+
 pub use crate::nsm::NsmFault;

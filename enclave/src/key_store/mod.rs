@@ -1,11 +1,11 @@
 //! Custom key stores: hardware security modules (HSMs) that callers can name as the source of their
-//! random bytes. `docs/key-stores.md` says how they are configured and what becomes of their faults.
+//! random bytes. `docs/key-stores.md` describes their configuration and their faults.
 //!
-//! An HSM is reached over PKCS#11, by a module that is foreign code: it blocks for as long as it likes.
-//! So each store has threads of its own, which alone call it, and a request waits for them until its
-//! deadline and no longer. Nothing else in the service waits for a store, its start included.
+//! The service calls an HSM through a PKCS#11 module, which is foreign code and blocks for as long as it
+//! likes. So each store has its own threads for these calls, and a request waits for them until its
+//! deadline at most. Nothing else in the service waits for a store, not even its start-up.
 
-#[cfg_attr(not(feature = "pkcs11"), expect(dead_code, reason = "faults are an HSM's"))]
+#[cfg_attr(not(feature = "pkcs11"), expect(dead_code, reason = "only HSMs have faults"))]
 mod fault;
 #[cfg(feature = "pkcs11")]
 mod hsm;
@@ -27,19 +27,19 @@ use kms_api::{
 
 pub(crate) use self::fault::KeyStoreFault;
 #[cfg(feature = "pkcs11")]
-use self::hsm::{Claims, Hsm};
+use self::hsm::{Hsm, TokenRegistry};
 pub(crate) use self::metrics::KeyStoreMetrics;
 #[cfg(not(feature = "pkcs11"))]
-use self::no_hsm::{Claims, Hsm};
+use self::no_hsm::{Hsm, TokenRegistry};
 pub(crate) use self::settings::{
     HsmSettings, KeyStoreKind, KeyStoreSettings, Pin, Token, XksProxy,
 };
 pub use self::settings::{KeyStoreError, KeyStoreErrorReason};
 use crate::entropy::RandomBytes;
 
-/// How long the end of a service waits for calls that are under way: a process that ends takes a module
-/// from under whoever calls it.
-const END_PATIENCE: Duration = Duration::from_secs(1);
+/// Longest time that the end of the service waits for calls that are under way. The end of the process
+/// unloads the modules, so no thread should be in a call.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// All key stores, in the order of the configuration.
 #[derive(Debug)]
@@ -47,12 +47,12 @@ pub(crate) struct KeyStores {
     stores: Vec<KeyStore>,
 }
 
-/// One of them.
+/// A key store.
 #[derive(Debug)]
 pub(crate) struct KeyStore {
     id: String,
     name: String,
-    /// When the service came to know it.
+    /// Time when the service started.
     created: UnixMillis,
     kind: Kind,
 }
@@ -62,26 +62,25 @@ enum Kind {
     Hsm {
         cluster_id: String,
         trust_anchor_certificate: Option<String>,
-        /// `None` if it is not to be connected.
+        /// `None` if the configuration says not to connect it.
         hsm: Option<Hsm>,
     },
     External(XksProxy),
 }
 
 impl KeyStores {
-    /// Begins to connect those that are to be. That takes as long as their modules take; nobody waits
-    /// for it.
+    /// Starts the threads that connect the stores, and does not wait for them.
     ///
     /// # Errors
-    /// What no waiting would mend.
+    /// Fails if a store cannot be connected for a reason that only the operator can remove.
     pub(crate) fn start(
         settings: Vec<KeyStoreSettings>,
         now: UnixMillis,
         metrics: &Arc<KeyStoreMetrics>,
     ) -> Result<Self, KeyStoreError> {
-        let claims = Arc::new(Claims::default());
+        let claims = Arc::new(TokenRegistry::default());
         let numbered = |number, reason| KeyStoreError { number, reason };
-        // First all that can be refused: a process that ends as it starts has called no module.
+        // Checks all stores before it calls any module, so a start-up that fails has called none.
         let store = |(settings, number)| {
             KeyStore::new(settings, now, &claims, metrics)
                 .map_err(|reason| numbered(number, reason))
@@ -96,7 +95,7 @@ impl KeyStores {
         Ok(this)
     }
 
-    /// The one with this id.
+    /// Returns the key store with this identifier.
     pub(crate) fn find(&self, id: &str) -> Option<&KeyStore> {
         self.stores.iter().find(|store| store.id == id)
     }
@@ -106,14 +105,14 @@ impl KeyStores {
         metrics.set_states(self.count());
     }
 
-    /// How many are in each state.
+    /// Counts the key stores in each state.
     fn count(&self) -> [(ConnectionState, usize); 4] {
         let states: Vec<_> = self.stores.iter().map(|store| store.state().0).collect();
         let count = |state| states.iter().filter(|other| **other == state).count();
         ConnectionState::ALL.map(|state| (state, count(state)))
     }
 
-    /// Those that are to be connected.
+    /// Returns the HSMs of the stores that are to be connected.
     fn hsms(&self) -> impl Iterator<Item = &Hsm> {
         self.stores.iter().filter_map(|store| match &store.kind {
             Kind::Hsm { hsm, .. } => hsm.as_ref(),
@@ -121,7 +120,7 @@ impl KeyStores {
         })
     }
 
-    /// All of them.
+    /// Returns all key stores.
     pub(crate) fn as_slice(&self) -> &[KeyStore] {
         &self.stores
     }
@@ -129,10 +128,10 @@ impl KeyStores {
 
 impl Drop for KeyStores {
     fn drop(&mut self) {
-        // All at once, and then one wait for all.
+        // Closes all stores first, so that one deadline covers all.
         self.hsms().for_each(Hsm::close);
-        let deadline = Instant::now() + END_PATIENCE;
-        self.hsms().for_each(|hsm| hsm.ended(deadline));
+        let deadline = Instant::now() + CLOSE_TIMEOUT;
+        self.hsms().for_each(|hsm| hsm.wait_for_threads(deadline));
     }
 }
 
@@ -140,7 +139,7 @@ impl KeyStore {
     fn new(
         settings: KeyStoreSettings,
         created: UnixMillis,
-        claims: &Arc<Claims>,
+        claims: &Arc<TokenRegistry>,
         metrics: &Arc<KeyStoreMetrics>,
     ) -> Result<Self, KeyStoreErrorReason> {
         let KeyStoreSettings { id, name, kind } = settings;
@@ -158,20 +157,20 @@ impl KeyStore {
         Ok(Self { id, name, created, kind })
     }
 
-    /// Its id.
+    /// Returns the identifier.
     pub(crate) fn id(&self) -> &str {
         &self.id
     }
 
-    /// Its name.
+    /// Returns the name.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Exactly what its HSM gives for `length` bytes, by its deadline.
+    /// Returns `length` random bytes of the HSM.
     ///
     /// # Errors
-    /// If it has none, or not at the moment, or that fails.
+    /// Fails if the store has no connected HSM, or the HSM fails or misses the deadline.
     pub(crate) async fn draw(&self, length: usize) -> Result<RandomBytes, KeyStoreFault> {
         match &self.kind {
             Kind::External(_) => Err(KeyStoreFault::Unsupported),
@@ -182,18 +181,18 @@ impl KeyStore {
         }
     }
 
-    /// How it is, and if it failed, why.
+    /// Returns the connection state, and an error code if the store has failed.
     pub(crate) fn state(&self) -> (ConnectionState, Option<ConnectionErrorCode>) {
         match &self.kind {
             Kind::Hsm { hsm: Some(hsm), .. } => hsm.state(),
-            // Nothing here ever asks an external one.
+            // The service never connects to an external key store.
             Kind::Hsm { hsm: None, .. } | Kind::External(_) => {
                 (ConnectionState::Disconnected, None)
             }
         }
     }
 
-    /// As it is shown.
+    /// Returns the entry of DescribeCustomKeyStores.
     pub(crate) fn entry(&self) -> CustomKeyStoresListEntry<'_> {
         let (connection_state, connection_error_code) = self.state();
         let entry = CustomKeyStoresListEntry {

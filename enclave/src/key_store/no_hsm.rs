@@ -1,4 +1,4 @@
-//! A build that loads no PKCS#11 module: it knows what an HSM is, and has none.
+//! The stand-in for HSMs in a build without PKCS#11. It rejects each store that is to be connected.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,11 +10,11 @@ use super::settings::{HsmSettings, KeyStoreErrorReason};
 use crate::entropy::RandomBytes;
 use crate::key_store::metrics::KeyStoreMetrics;
 
-/// None, of nothing.
+/// A registry without tokens.
 #[derive(Debug, Default)]
-pub(super) struct Claims {}
+pub(super) struct TokenRegistry {}
 
-/// None.
+/// An HSM, of which this build has none.
 #[derive(Debug)]
 pub(super) enum Hsm {}
 
@@ -22,7 +22,7 @@ impl Hsm {
     pub(super) fn new(
         _id: &str,
         _settings: HsmSettings,
-        _claims: &Arc<Claims>,
+        _registry: &Arc<TokenRegistry>,
         _metrics: &Arc<KeyStoreMetrics>,
     ) -> Result<Self, KeyStoreErrorReason> {
         Err(KeyStoreErrorReason::NoPkcs11)
@@ -44,7 +44,7 @@ impl Hsm {
         match *self {}
     }
 
-    pub(super) fn ended(&self, _deadline: Instant) {
+    pub(super) fn wait_for_threads(&self, _deadline: Instant) {
         match *self {}
     }
 }

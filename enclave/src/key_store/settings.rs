@@ -1,4 +1,4 @@
-//! What is configured of a key store: `[[key_store]]`.
+//! The settings of a key store: `[[key_store]]`.
 
 use std::env;
 use std::fmt;
@@ -9,68 +9,69 @@ use std::time::Duration;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-/// One key store.
+/// The settings of a key store.
 #[derive(Debug)]
 pub(crate) struct KeyStoreSettings {
-    /// By which callers name it; 1 to 64 characters.
+    /// Identifier in requests; 1 to 64 characters.
     pub(crate) id: String,
-    /// 1 to 256 characters.
+    /// Name; 1 to 256 characters.
     pub(crate) name: String,
     pub(crate) kind: KeyStoreKind,
 }
 
+/// The kind of a key store, with its settings.
 #[derive(Debug)]
 pub(crate) enum KeyStoreKind {
     Hsm(Box<HsmSettings>),
     External(XksProxy),
 }
 
-/// An external key store's proxy, which is shown and never asked.
+/// The proxy of an external key store. The service shows it and never connects to it.
 #[derive(Debug)]
 pub(crate) struct XksProxy {
-    /// `https://` and its host.
+    /// `https://` and the host.
     pub(crate) endpoint: String,
-    /// The rest.
+    /// Path behind the host.
     pub(crate) path: String,
 }
 
 /// A token behind a PKCS#11 module.
 #[derive(Debug)]
 pub(crate) struct HsmSettings {
-    /// A shared object; absolute.
+    /// Absolute path of the shared object.
     pub(crate) module: PathBuf,
     pub(crate) token: Token,
     pub(crate) pin: Pin,
     pub(crate) cluster_id: String,
-    /// PEM, to be shown.
+    /// Certificate in PEM, which the API shows.
     pub(crate) trust_anchor_certificate: Option<String>,
-    /// How long a caller waits.
+    /// Longest time that a request waits.
     pub(crate) deadline: Duration,
-    /// Whether it is to be connected at all.
+    /// True if the service connects the store.
     pub(crate) connect: bool,
 }
 
-/// Which token.
+/// The choice of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Token {
-    /// The one with this label.
+    /// The token with this label.
     Label(String),
-    /// The one in the slot with this id.
+    /// The token in the slot with this identifier.
     Slot(u64),
 }
 
-/// Where the user's PIN comes from: never shown.
+/// The source of the user's PIN, which is never shown.
 pub(crate) enum Pin {
     Known(Zeroizing<Vec<u8>>),
-    /// The environment variable of this name, which only the process itself has.
+    /// The environment variable with this name, read when the store is created.
     Environment(String),
 }
 
 impl Pin {
-    /// What it is.
+    /// Returns the PIN.
     ///
     /// # Errors
-    /// If there is no such variable.
+    /// Fails if the environment variable is not set or empty.
     pub(super) fn read(self) -> Result<Zeroizing<Vec<u8>>, KeyStoreErrorReason> {
         match self {
             Self::Known(pin) => Ok(pin),
@@ -89,39 +90,39 @@ impl fmt::Debug for Pin {
     }
 }
 
-/// Why a key store cannot be, wherever its HSM is.
+/// The reason why a key store cannot be started, with its number.
 #[derive(Debug, Error)]
 #[error("[[key_store]] number {number}: {reason}")]
 pub struct KeyStoreError {
-    /// Which; counted from 1.
+    /// Number of the `[[key_store]]` table, from 1.
     pub number: usize,
-    /// Why.
+    /// Reason of the failure.
     pub reason: KeyStoreErrorReason,
 }
 
-/// Why a key store cannot be.
+/// The reason why a key store cannot be started.
 #[derive(Debug, Error)]
 pub enum KeyStoreErrorReason {
-    /// A build that loads no modules.
+    /// This build loads no modules.
     #[error(
         "this program was built without PKCS#11, as the default image is: run the flavour that has it \
          (docs/key-stores.md), or write connect = false"
     )]
     NoPkcs11,
-    /// A module that is not there.
+    /// The module file cannot be read.
     #[error("module: {}: {error}", path.display())]
     Module {
-        /// Which.
+        /// Path of the module.
         path: PathBuf,
-        /// Why.
+        /// Error of the file system.
         error: io::Error,
     },
-    /// A variable that is not there.
+    /// The environment variable of the PIN is not set or empty.
     #[error(
         "pin_env names an environment variable that is not set, or is empty: set it to the PIN"
     )]
     PinEnvironment,
-    /// The system has none left.
+    /// The system starts no thread.
     #[error("no thread for it: {0}")]
     Thread(io::Error),
 }

@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use super::*;
 use crate::clock::Pauses;
 use crate::platform::fake::{self, FakePlatform};
@@ -90,6 +88,7 @@ async fn answers_after_a_pause_once_the_nsm_has_confirmed_the_time() {
 #[tokio::test]
 async fn who_finds_no_worker_is_throttled_at_once_and_who_needs_none_is_answered() {
     use std::future::pending;
+    use std::sync::Arc;
 
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;

@@ -1,134 +1,125 @@
-//! An HSM behind a PKCS#11 module, and the threads that call it: one that keeps it connected
-//! ([`keeper`]), and some that answer requests ([`worker`]). Callers see no more of them than what all
-//! share ([`link`]), so that a call that does not return holds up nobody but its thread.
+//! An HSM behind a PKCS#11 module, and the threads of its store.
+//!
+//! Only these threads call the module: a [`connection_manager`] and several [`worker`]s. Requests see
+//! only the [`shared_state`], so a call that does not return blocks no thread but its own. The states of
+//! the connection are those of [`state`].
 
-mod caller;
-mod calls;
-mod claims;
-mod fault;
-mod keeper;
-mod link;
+mod call_tracker;
+mod connection_manager;
 mod module;
-mod returned;
+mod shared_state;
+mod state;
 mod store;
+mod token_registry;
 mod worker;
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cryptoki::types::RawAuthPin;
 use kms_api::{ConnectionErrorCode, ConnectionState};
 
-use self::caller::Caller;
-use self::calls::Seat;
-pub(super) use self::claims::Claims;
-pub(super) use self::fault::HsmFault;
-use self::keeper::Keeper;
-use self::link::{Condition, Link, NoPlace};
+use self::call_tracker::ThreadSlot;
+use self::connection_manager::ConnectionManager;
 use self::module::Module;
+use self::shared_state::EnqueueError;
+use self::state::Status;
 use self::store::Store;
+pub(super) use self::token_registry::TokenRegistry;
 use self::worker::Worker;
-use super::fault::KeyStoreFault;
+use super::fault::{HsmFault, KeyStoreFault};
 use super::settings::{HsmSettings, KeyStoreErrorReason};
 use crate::clock::{Deadline, Pauses};
-use crate::entropy::{HealthTests, RandomBytes};
+use crate::entropy::RandomBytes;
 use crate::key_store::metrics::KeyStoreMetrics;
 
-/// The way to an HSM. Its threads end with it, as they come back.
+/// A handle of a store's HSM. Its threads end after the handle is dropped, when their calls return.
 pub(super) struct Hsm {
     store: Arc<Store>,
-    /// How long a caller waits.
+    /// Longest time that a request waits.
     deadline: Duration,
-    /// Whether it was said that a call does not return.
-    said_stuck: AtomicBool,
-    /// Until it has a thread.
-    keeper: Option<Keeper>,
+    /// True if the log says that a call does not return.
+    stuck_logged: AtomicBool,
+    /// `None` once its thread is started.
+    connection_manager: Option<ConnectionManager>,
 }
 
 impl Hsm {
-    /// One that is not connected yet: nothing has been called.
+    /// Returns an HSM that is not connected, and calls no function of its module.
     ///
     /// # Errors
-    /// If there is no module, or no PIN.
+    /// Fails if the module or the PIN is missing.
     pub(super) fn new(
         id: &str,
         settings: HsmSettings,
-        claims: &Arc<Claims>,
+        registry: &Arc<TokenRegistry>,
         metrics: &Arc<KeyStoreMetrics>,
     ) -> Result<Self, KeyStoreErrorReason> {
         let HsmSettings { module: path, token, pin, deadline, .. } = settings;
         let mut pin = pin.read()?;
         let module =
             Module::at(&path).map_err(|error| KeyStoreErrorReason::Module { path, error })?;
-        let store = Arc::new(Store {
-            id: id.to_owned(),
-            module,
-            link: Arc::new(Link::new()),
-            claims: Arc::clone(claims),
-            claim: Mutex::new(None),
-            health: Mutex::new(Ok(HealthTests::new())),
-            metrics: Arc::clone(metrics),
-        });
-        let caller = Caller::new(&store.link, Seat::KEEPER);
-        // Moved, and wiped at the end.
-        let pin = RawAuthPin::new(Box::new(std::mem::take(&mut *pin)));
-        let refusals = AtomicU32::new(0);
-        let keeper = Keeper { store: Arc::clone(&store), caller, token, pin, refusals };
-        Ok(Self { store, deadline, said_stuck: AtomicBool::new(false), keeper: Some(keeper) })
+        let store = Arc::new(Store::new(id, module, registry, metrics));
+        // The PIN is moved, not copied. RawAuthPin zeroizes it on drop.
+        let pin = RawAuthPin::new(Box::new(mem::take(&mut *pin)));
+        let connection_manager = Some(ConnectionManager::new(&store, token, pin));
+        Ok(Self { store, deadline, stuck_logged: AtomicBool::new(false), connection_manager })
     }
 
-    /// Begins to connect it, once.
+    /// Starts the threads, which connect the store. Later calls do nothing.
     ///
     /// # Errors
-    /// If there is no thread.
+    /// Fails if the system starts no thread.
     pub(super) fn connect(&mut self) -> Result<(), KeyStoreErrorReason> {
-        let Some(keeper) = self.keeper.take() else { return Ok(()) };
-        for seat in Seat::workers() {
-            let worker = Worker::new(Arc::clone(&self.store), seat);
+        let Some(manager) = self.connection_manager.take() else { return Ok(()) };
+        for slot in ThreadSlot::workers() {
+            let worker = Worker::new(&self.store, slot);
             spawn(move || worker.run())?;
         }
-        spawn(move || keeper.run())
+        spawn(move || manager.run())
     }
 
-    /// How it is, and if it failed, why.
+    /// Returns the state of the store as the API shows it.
     pub(super) fn state(&self) -> (ConnectionState, Option<ConnectionErrorCode>) {
-        self.shown(&self.store.link.condition())
+        self.observe(&self.store.state.status())
     }
 
-    /// What the API calls it.
-    fn shown(&self, condition: &Condition) -> (ConnectionState, Option<ConnectionErrorCode>) {
-        let is_stuck = matches!(condition, Condition::Failed(HsmFault::Stuck { .. }));
-        let was_stuck = self.said_stuck.swap(is_stuck, Ordering::Relaxed);
-        match condition {
-            Condition::Connecting => (ConnectionState::Connecting, None),
-            Condition::Connected => {
+    /// Converts a status to that of the API. Logs the begin and the end of a call that does not return,
+    /// because the thread of the call cannot.
+    fn observe(&self, status: &Status) -> (ConnectionState, Option<ConnectionErrorCode>) {
+        let is_stuck = matches!(status, Status::Failed(HsmFault::Stuck { .. }));
+        let was_stuck = self.stuck_logged.swap(is_stuck, Ordering::Relaxed);
+        match status {
+            Status::Connecting => (ConnectionState::Connecting, None),
+            Status::Connected => {
                 if was_stuck {
                     tracing::info!("key store {} answers again", self.store.id);
                 }
                 (ConnectionState::Connected, None)
             }
-            Condition::Failed(fault) => {
+            Status::Failed(fault) => {
                 if is_stuck && !was_stuck {
-                    self.store.report(fault);
+                    self.store.log(fault);
                 }
-                (ConnectionState::Failed, Some(fault.code()))
+                (ConnectionState::Failed, Some(fault.connection_error_code()))
             }
         }
     }
 
-    /// Exactly what it gives for `length` bytes, by the deadline.
+    /// Returns `length` random bytes of the HSM, and counts the draw.
     pub(super) async fn draw(&self, length: usize) -> Result<RandomBytes, KeyStoreFault> {
-        let drawn =
-            self.draw_by(Deadline::after(self.deadline, Pauses::of_process()), length).await;
+        let deadline = Deadline::after(self.deadline, Pauses::of_process());
+        let drawn = self.draw_by(deadline, length).await;
         let draws = &self.store.metrics.draws;
         let counter = match &drawn {
             Ok(_) => &draws.granted,
             Err(KeyStoreFault::Deadline { .. }) => &draws.deadline,
             Err(KeyStoreFault::Full) => &draws.full,
-            // Nothing was drawn.
+            // A rejected request is no draw.
             Err(KeyStoreFault::NotConnected(_)) => return drawn,
             Err(_) => &draws.failed,
         };
@@ -141,28 +132,26 @@ impl Hsm {
         deadline: Deadline,
         length: usize,
     ) -> Result<RandomBytes, KeyStoreFault> {
-        let answer = self.store.link.ask(length).map_err(|reason| match reason {
-            NoPlace::NotConnected(condition) => {
-                KeyStoreFault::NotConnected(self.shown(&condition).0)
+        let response = self.store.state.enqueue(length).map_err(|error| match error {
+            EnqueueError::NotConnected(status) => {
+                KeyStoreFault::NotConnected(self.observe(&status).0)
             }
-            NoPlace::Full => KeyStoreFault::Full,
+            EnqueueError::Full => KeyStoreFault::Full,
         })?;
-        match deadline.bound(answer).await {
+        match deadline.bound(response).await {
             Err(_) => Err(KeyStoreFault::Deadline { deadline: self.deadline }),
-            Ok(answer) => Ok(answer.unwrap_or(Err(HsmFault::Lost))?),
+            Ok(response) => Ok(response.unwrap_or(Err(HsmFault::ConnectionLost))?),
         }
     }
-}
 
-impl Hsm {
-    /// Ends its threads, as they come back.
+    /// Ends the threads, each at the latest when its call returns.
     pub(super) fn close(&self) {
-        self.store.link.close();
+        self.store.state.close();
     }
 
-    /// Waits until they have ended, or for the deadline: once it is dropped nobody knows of them.
-    pub(super) fn ended(&self, deadline: std::time::Instant) {
-        self.store.link.ended(deadline);
+    /// Waits until the threads have ended, or until `deadline`.
+    pub(super) fn wait_for_threads(&self, deadline: Instant) {
+        self.store.state.wait_for_threads(deadline);
     }
 }
 
@@ -184,23 +173,4 @@ fn spawn(run: impl FnOnce() + Send + 'static) -> Result<(), KeyStoreErrorReason>
 }
 
 #[cfg(test)]
-mod tests {
-    use transport::limits::MAX_CONNECTIONS;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn who_finds_no_place_in_the_line_is_counted() {
-        let store = store::tests::store();
-        store.link.connected(module::Place { slot: 7, set_ups: 1 });
-        let hsm = Hsm {
-            store,
-            deadline: Duration::from_secs(60),
-            said_stuck: AtomicBool::new(false),
-            keeper: None,
-        };
-        let _line: Vec<_> = (0..MAX_CONNECTIONS).map(|_| hsm.store.link.ask(1).unwrap()).collect();
-        assert_eq!(hsm.draw(1).await.unwrap_err(), KeyStoreFault::Full);
-        assert_eq!(hsm.store.metrics.draws.full.get(), 1);
-    }
-}
+mod tests;

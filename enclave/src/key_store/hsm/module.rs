@@ -1,8 +1,8 @@
 //! PKCS#11 modules: foreign code in this process, which blocks for as long as it likes.
 //!
-//! A module has one state for the whole process: it is set up once, for all stores that use it, and
-//! set up anew only while none of them has a session and no call is under way, as the standard asks
-//! (PKCS#11 3.1, section 5.4.2: what C_Finalize does beside other calls is not defined).
+//! A module has one state for the whole process. It is initialized once for all stores that use it. It
+//! is initialized again only while no store has a session and no call is under way, because the standard
+//! does not define the effect of C_Finalize on other calls (PKCS#11 3.1, section 5.4.2).
 
 use std::fmt;
 use std::fs;
@@ -17,23 +17,23 @@ use cryptoki::session::{Session as Pkcs11Session, UserType};
 use cryptoki::slot::Slot;
 use cryptoki::types::RawAuthPin;
 
+use super::super::fault::{FoundToken, HsmFault};
 use super::super::settings::Token;
-use super::caller::Caller;
-use super::claims::Claim;
-use super::fault::{Found, HsmFault};
+use super::call_tracker::ModuleCaller;
+use super::token_registry::{TokenClaim, TokenLocation, choose_slot};
 
-/// All modules that were asked for. None is ever unloaded: its threads, if it has any, would be left
-/// without their code.
+/// All modules of the configuration. None is ever unloaded, because a thread of a module would be left
+/// without its code.
 static MODULES: Mutex<Vec<Arc<Module>>> = Mutex::new(Vec::new());
 
-/// A module, which stores share.
+/// A module, which several stores may share.
 pub(super) struct Module {
     path: PathBuf,
-    /// By what the loader tells one shared object from another: device and inode.
+    /// Device and inode, by which the loader tells shared objects apart.
     file: (u64, u64),
-    /// Read by whoever calls it, so that nobody sets it up anew meanwhile.
+    /// Read during each call, so that no thread initializes the module meanwhile.
     context: RwLock<Context>,
-    /// Sessions that are open.
+    /// Number of open sessions.
     sessions: AtomicUsize,
 }
 
@@ -41,22 +41,15 @@ pub(super) struct Module {
 struct Context {
     pkcs11: Option<Pkcs11>,
     is_initialized: bool,
-    /// How often it was set up.
-    set_ups: u64,
-}
-
-/// Where a token is, as the module was set up then.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) slot: u64,
-    pub(super) set_ups: u64,
+    /// Number of initializations so far.
+    initializations: u64,
 }
 
 impl Module {
-    /// The one at `path`, which is not loaded yet.
+    /// Returns the module at `path` without loading it.
     ///
     /// # Errors
-    /// If there is no such file.
+    /// Fails if there is no such file.
     pub(super) fn at(path: &Path) -> io::Result<Arc<Self>> {
         let path = fs::canonicalize(path)?;
         let metadata = fs::metadata(&path)?;
@@ -74,24 +67,30 @@ impl Module {
         Ok(module)
     }
 
-    /// Where it is, whatever the configuration calls it.
+    /// Returns the canonical path of the module.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Loads it and sets it up, unless that is done; `anew` also then, if nobody else uses it: there
-    /// are modules that look for tokens only as they are set up.
-    pub(super) fn prepare(&self, caller: &Caller, anew: bool) -> Result<(), HsmFault> {
+    /// Loads and initializes the module, unless that is done.
+    ///
+    /// With `reinitialize`, initializes it again if no store uses it: some modules look for tokens only
+    /// at initialization.
+    pub(super) fn prepare(
+        &self,
+        caller: &ModuleCaller,
+        reinitialize: bool,
+    ) -> Result<(), HsmFault> {
         if caller.call(|| Ok(self.read().is_initialized))? {
-            return match anew.then(|| self.context.try_write()) {
-                Some(Ok(context)) => self.set_up_anew(caller, context),
-                // Somebody calls it, so that it works, or never returns.
+            return match reinitialize.then(|| self.context.try_write()) {
+                Some(Ok(context)) => self.reinitialize(caller, context),
+                // A call is under way: the module works, or the call never returns.
                 Some(Err(_)) | None => Ok(()),
             };
         }
         caller.call(|| {
             let mut context = self.context.write().unwrap_or_else(PoisonError::into_inner);
-            // Another store may have done it meanwhile.
+            // Another store may have initialized it meanwhile.
             match context.is_initialized {
                 true => Ok(()),
                 false => context.initialize(&self.path),
@@ -99,19 +98,19 @@ impl Module {
         })
     }
 
-    fn set_up_anew(
+    fn reinitialize(
         &self,
-        caller: &Caller,
+        caller: &ModuleCaller,
         mut context: RwLockWriteGuard<'_, Context>,
     ) -> Result<(), HsmFault> {
-        // None can be opened while the lock is held.
+        // The lock prevents other threads from opening sessions.
         if self.sessions.load(Ordering::Acquire) > 0 {
             return Ok(());
         }
         if let Some(pkcs11) = context.pkcs11.clone() {
             context.is_initialized = false;
             caller.call(|| {
-                // One that is no longer set up is what is wanted.
+                // The only error means that the module is not initialized, which is the goal.
                 drop(pkcs11.finalize());
                 Ok(())
             })?;
@@ -119,73 +118,69 @@ impl Module {
         caller.call(|| context.initialize(&self.path))
     }
 
-    /// Where the token is.
-    pub(super) fn find(&self, caller: &Caller, token: &Token) -> Result<Place, HsmFault> {
-        let set_ups = caller.call(|| Ok(self.read().set_ups))?;
-        let mut there = Vec::new();
-        for slot in self.call(caller, set_ups, |pkcs11| Ok(pkcs11.get_slots_with_token()?))? {
-            // One that cannot be looked at may be another's.
-            let label = self.call(caller, set_ups, |pkcs11| {
+    /// Returns the location of the configured token.
+    pub(super) fn find(
+        &self,
+        caller: &ModuleCaller,
+        token: &Token,
+    ) -> Result<TokenLocation, HsmFault> {
+        let initializations = caller.call(|| Ok(self.read().initializations))?;
+        let call_slots = |pkcs11: &Pkcs11| Ok(pkcs11.get_slots_with_token()?);
+        let mut found = Vec::new();
+        for slot in self.call(caller, initializations, call_slots)? {
+            // A fault here may concern the token of another store, so the search goes on.
+            let label = self.call(caller, initializations, |pkcs11| {
                 let info = pkcs11.get_token_info(slot)?;
                 Ok(info.token_initialized().then(|| info.label().to_owned()))
             });
-            there.push(Found { slot: slot.id(), label });
+            found.push(FoundToken { slot: slot.id(), label });
         }
-        let is_meant = |found: &&Found| match token {
-            Token::Slot(slot) => found.slot == *slot && matches!(found.label, Ok(Some(_))),
-            Token::Label(label) => matches!(&found.label, Ok(Some(found)) if found == label),
-        };
-        let mut meant = there.iter().filter(is_meant).map(|found| found.slot);
-        match (meant.next(), meant.next()) {
-            (Some(slot), None) => Ok(Place { slot, set_ups }),
-            (Some(_), Some(_)) => Err(HsmFault::SeveralTokens),
-            (None, _) => Err(HsmFault::NoToken { there }),
-        }
+        choose_slot(found, token).map(|slot| TokenLocation { slot, initializations })
     }
 
-    /// Whether the token is still there.
+    /// Checks that the token is still there.
     pub(super) fn check(
         &self,
-        caller: &Caller,
-        place: Place,
+        caller: &ModuleCaller,
+        location: TokenLocation,
         token: &Token,
     ) -> Result<(), HsmFault> {
-        let info = self.call(caller, place.set_ups, |pkcs11| {
-            Ok(pkcs11.get_token_info(Slot::try_from(place.slot)?)?)
+        let info = self.call(caller, location.initializations, |pkcs11| {
+            Ok(pkcs11.get_token_info(Slot::try_from(location.slot)?)?)
         })?;
         match token {
-            Token::Label(label) if info.label() != label => Err(HsmFault::OtherToken),
+            Token::Label(label) if info.label() != label => Err(HsmFault::TokenReplaced),
             Token::Label(_) | Token::Slot(_) => Ok(()),
         }
     }
 
-    /// A session with the token there, whose claim it keeps.
+    /// Opens a session with a token, which holds the claim on the token.
     pub(super) fn open(
         self: &Arc<Self>,
-        caller: &Caller,
-        claim: &Arc<Claim>,
-        place: Place,
+        caller: &ModuleCaller,
+        claim: &Arc<TokenClaim>,
+        location: TokenLocation,
     ) -> Result<Session, HsmFault> {
-        self.call(caller, place.set_ups, |pkcs11| {
-            let session = pkcs11.open_ro_session(Slot::try_from(place.slot)?)?;
+        self.call(caller, location.initializations, |pkcs11| {
+            let session = pkcs11.open_ro_session(Slot::try_from(location.slot)?)?;
             self.sessions.fetch_add(1, Ordering::AcqRel);
             let (module, caller) = (Arc::clone(self), caller.clone());
             Ok(Session { module, caller, session: Some(session), _claim: Arc::clone(claim) })
         })
     }
 
-    /// A call of the module as it was set up then: another set-up may give its slots other ids.
+    /// Makes a call, unless the module was initialized again: slots may then have other identifiers.
     fn call<T>(
         &self,
-        caller: &Caller,
-        set_ups: u64,
+        caller: &ModuleCaller,
+        initializations: u64,
         call: impl FnOnce(&Pkcs11) -> Result<T, HsmFault>,
     ) -> Result<T, HsmFault> {
         caller.call(|| {
             let context = self.read();
             match &context.pkcs11 {
-                Some(pkcs11) if context.set_ups == set_ups => call(pkcs11),
-                Some(_) | None => Err(HsmFault::Lost),
+                Some(pkcs11) if context.initializations == initializations => call(pkcs11),
+                Some(_) | None => Err(HsmFault::ConnectionLost),
             }
         })
     }
@@ -207,45 +202,45 @@ impl Context {
             Some(pkcs11) => pkcs11.clone(),
             None => Pkcs11::new(path)?,
         };
-        // It is called by several threads, and may have its own.
+        // Several threads call the module, and it may create its own.
         let arguments = CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK);
         let result = pkcs11.initialize(arguments).map_err(HsmFault::from);
         self.pkcs11 = Some(pkcs11);
         match result {
-            Err(fault) if !fault.is_initialized() => Err(fault),
+            Err(fault) if !fault.is_already_initialized() => Err(fault),
             Ok(()) | Err(_) => {
                 self.is_initialized = true;
-                self.set_ups += 1;
+                self.initializations += 1;
                 Ok(())
             }
         }
     }
 }
 
-/// A session, which one thread uses.
+/// A session with a token, which one thread uses.
 pub(super) struct Session {
     module: Arc<Module>,
-    caller: Caller,
-    /// There until the end.
+    caller: ModuleCaller,
+    /// `None` only while the session is dropped.
     session: Option<Pkcs11Session>,
-    _claim: Arc<Claim>,
+    _claim: Arc<TokenClaim>,
 }
 
 impl Session {
-    /// Logs the token's user in, for all sessions with that token.
+    /// Logs in the token's user, for all sessions with that token.
     pub(super) fn log_in(&self, pin: &RawAuthPin) -> Result<(), HsmFault> {
         match self.call(|session| Ok(session.login_with_raw(UserType::User, pin)?)) {
-            Err(fault) if fault.is_logged_in() => Ok(()),
+            Err(fault) if fault.is_already_logged_in() => Ok(()),
             result => result,
         }
     }
 
-    /// Whether it is still there.
+    /// Checks that the session is still open.
     pub(super) fn check(&self) -> Result<(), HsmFault> {
         self.call(|session| Ok(session.get_session_info().map(drop)?))
     }
 
-    /// Fills `out` with what the token gives.
+    /// Fills `out` with random bytes of the token.
     pub(super) fn generate(&self, out: &mut [u8]) -> Result<(), HsmFault> {
         self.call(|session| Ok(session.generate_random_slice(out)?))
     }
@@ -255,8 +250,8 @@ impl Session {
         call: impl FnOnce(&Pkcs11Session) -> Result<T, HsmFault>,
     ) -> Result<T, HsmFault> {
         self.caller.call(|| {
-            let _nobody_sets_up = self.module.read();
-            self.session.as_ref().map_or(Err(HsmFault::Lost), call)
+            let _no_initialization = self.module.read();
+            self.session.as_ref().map_or(Err(HsmFault::ConnectionLost), call)
         })
     }
 }
@@ -264,9 +259,9 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         let session = self.session.take();
-        self.caller.close(|| {
-            let _nobody_sets_up = self.module.read();
-            // It closes itself. One whose token is gone is closed already.
+        self.caller.close_session(|| {
+            let _no_initialization = self.module.read();
+            // Closes the session. The module has closed it already if the token is gone.
             drop(session);
         });
         self.module.sessions.fetch_sub(1, Ordering::AcqRel);

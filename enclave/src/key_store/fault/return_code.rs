@@ -1,4 +1,4 @@
-//! What calls of a module return, by the names of the standard: PKCS#11 3.1.
+//! The functions of a PKCS#11 module and their return codes, by the names of PKCS#11 3.1.
 
 use std::fmt;
 
@@ -11,11 +11,12 @@ use kms_api::ConnectionErrorCode;
 pub(crate) struct FunctionName(String);
 
 impl FunctionName {
+    /// Returns the name of `function`.
     pub(super) fn of(function: Function) -> Self {
         Self(format!("C_{function:?}"))
     }
 
-    /// What to look at.
+    /// Returns advice for the operator where this function fails, or an empty string.
     pub(super) fn hint(&self) -> &'static str {
         match self.0.as_str() {
             "C_Initialize" => ": the module cannot set itself up; look at its own configuration",
@@ -30,13 +31,13 @@ impl fmt::Display for FunctionName {
     }
 }
 
-/// What a call returned, by its name in the standard, such as `CKR_FUNCTION_FAILED`.
+/// The return code of a call, shown by its name in the standard, such as `CKR_FUNCTION_FAILED`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ReturnValue(pub(super) RvError);
+pub(crate) struct ReturnCode(pub(super) RvError);
 
-impl ReturnValue {
-    /// What it means for a connection.
-    pub(super) fn meaning(self) -> ConnectionErrorCode {
+impl ReturnCode {
+    /// Returns the code by which the API reports a connection that failed with this return code.
+    pub(super) fn connection_error_code(self) -> ConnectionErrorCode {
         match self.0 {
             RvError::PinIncorrect
             | RvError::PinInvalid
@@ -58,9 +59,24 @@ impl ReturnValue {
             _ => ConnectionErrorCode::InternalError,
         }
     }
+
+    /// Returns true if the session is gone, so that a new session may succeed.
+    pub(super) fn is_session_lost(self) -> bool {
+        matches!(
+            self.0,
+            RvError::SessionHandleInvalid
+                | RvError::SessionClosed
+                | RvError::DeviceRemoved
+                | RvError::TokenNotPresent
+                | RvError::TokenNotRecognized
+                | RvError::UserNotLoggedIn
+                | RvError::OperationNotInitialized
+                | RvError::CryptokiNotInitialized
+        )
+    }
 }
 
-impl fmt::Display for ReturnValue {
+impl fmt::Display for ReturnCode {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             RvError::VendorDefined(code) | RvError::UnknownErrorCode(code) => {
@@ -84,24 +100,20 @@ impl fmt::Display for ReturnValue {
 mod tests {
     use super::*;
 
-    fn told(code: RvError) -> String {
-        let function = FunctionName::of(Function::GenerateRandom);
-        format!("{function} returned {}", ReturnValue(code))
-    }
-
     #[test]
-    fn names_functions_and_values_as_the_standard_does() {
+    fn shows_functions_and_codes_by_their_standard_names() {
+        let function = FunctionName::of(Function::GenerateRandom);
         for (code, text) in [
             (RvError::FunctionFailed, "C_GenerateRandom returned CKR_FUNCTION_FAILED"),
             (RvError::PinIncorrect, "C_GenerateRandom returned CKR_PIN_INCORRECT"),
             (RvError::VendorDefined(0x8000_0001), "C_GenerateRandom returned 0x80000001"),
         ] {
-            assert_eq!(told(code), text);
+            assert_eq!(format!("{function} returned {}", ReturnCode(code)), text);
         }
     }
 
     #[test]
-    fn each_value_means_what_the_documentation_says() {
+    fn maps_each_code_to_the_documented_connection_error() {
         use ConnectionErrorCode as Code;
         for (value, code) in [
             (RvError::PinIncorrect, Code::InvalidCredentials),
@@ -122,7 +134,26 @@ mod tests {
             (RvError::FunctionFailed, Code::InternalError),
             (RvError::VendorDefined(7), Code::InternalError),
         ] {
-            assert_eq!(ReturnValue(value).meaning(), code, "{value:?}");
+            assert_eq!(ReturnCode(value).connection_error_code(), code, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn tells_lost_sessions_from_failed_calls() {
+        for (code, expected) in [
+            (RvError::SessionHandleInvalid, true),
+            (RvError::DeviceRemoved, true),
+            (RvError::SessionClosed, true),
+            (RvError::TokenNotPresent, true),
+            (RvError::TokenNotRecognized, true),
+            (RvError::UserNotLoggedIn, true),
+            (RvError::OperationNotInitialized, true),
+            (RvError::CryptokiNotInitialized, true),
+            (RvError::FunctionFailed, false),
+            (RvError::GeneralError, false),
+            (RvError::RandomNoRng, false),
+        ] {
+            assert_eq!(ReturnCode(code).is_session_lost(), expected, "{code:?}");
         }
     }
 }

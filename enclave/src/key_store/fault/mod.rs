@@ -1,4 +1,9 @@
-//! Why a key store gives no random bytes.
+//! The reasons why a key store returns no random bytes.
+
+#[cfg(feature = "pkcs11")]
+mod hsm;
+#[cfg(feature = "pkcs11")]
+mod return_code;
 
 use std::time::Duration;
 
@@ -6,24 +11,26 @@ use kms_api::ConnectionState;
 use thiserror::Error;
 
 #[cfg(feature = "pkcs11")]
-use super::hsm::HsmFault;
+pub(super) use self::hsm::{FoundToken, HsmFault};
 
-/// Why a key store gives no random bytes. The service's own are no substitute: the request fails.
+/// The reason why a key store returns no random bytes.
+///
+/// The service never falls back to its own random bytes: the request fails.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub(crate) enum KeyStoreFault {
-    /// An external key store keeps keys, and gives no random bytes.
+    /// An external key store holds keys and returns no random bytes.
     #[error("an external key store gives no random bytes")]
     Unsupported,
-    /// It is not connected.
+    /// The key store is not connected.
     #[error("its ConnectionState is {}", .0.name())]
     NotConnected(ConnectionState),
-    /// A caller waited as long as it may.
+    /// The request waited until its deadline.
     #[error("the HSM gave no random bytes within {deadline:?}")]
     Deadline {
-        /// How long that is.
+        /// Longest time that a request waits.
         deadline: Duration,
     },
-    /// More callers wait than there is room for.
+    /// The queue of waiting requests is full.
     #[error("too many wait for the HSM")]
     Full,
     /// The HSM failed.
@@ -33,12 +40,12 @@ pub(crate) enum KeyStoreFault {
 }
 
 impl KeyStoreFault {
-    /// Whether it is the time that ran out, and nothing else that is known.
+    /// Returns true if the request ran out of time or of queue space, and nothing else is known to fail.
     pub(crate) fn is_timeout(&self) -> bool {
         matches!(self, Self::Deadline { .. } | Self::Full)
     }
 
-    /// Whether it is a fault of the HSM's, and not of who asks.
+    /// Returns true if the HSM or the service is at fault, and not the request.
     pub(crate) fn is_ours(&self) -> bool {
         !matches!(self, Self::Unsupported | Self::NotConnected(_))
     }

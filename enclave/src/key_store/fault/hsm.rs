@@ -1,0 +1,259 @@
+//! The faults of an HSM, and their meaning for its store.
+
+use std::fmt;
+use std::time::Duration;
+
+use cryptoki::error::{Error as Pkcs11Error, RvError};
+use kms_api::ConnectionErrorCode;
+use thiserror::Error;
+
+use super::return_code::{FunctionName, ReturnCode};
+use crate::health::HealthFault;
+
+/// The reason why an HSM returns no random bytes, or why its store cannot connect.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub(crate) enum HsmFault {
+    /// The file is not a PKCS#11 module, or lacks a function.
+    #[error("the PKCS#11 module cannot be loaded: {0}")]
+    Module(String),
+    /// The module returned a value that the standard does not allow.
+    #[error("the PKCS#11 module gave what no module gives: {0}")]
+    Unexpected(String),
+    /// A call of the module failed.
+    #[error("{function} returned {code}{}", function.hint())]
+    Call {
+        /// Function that failed.
+        function: FunctionName,
+        /// Its return code.
+        code: ReturnCode,
+    },
+    /// No slot has the configured token.
+    #[error(
+        "no slot has the token that token_label, or slot by its id, names; what the module shows: {}",
+        Tokens(found)
+    )]
+    TokenNotFound {
+        /// All other tokens of the module.
+        found: Vec<FoundToken>,
+    },
+    /// Several tokens have the configured label.
+    #[error("several slots have a token with that token_label: write slot, the id of one, instead")]
+    AmbiguousLabel,
+    /// Another token is in the slot now.
+    #[error("its slot has another token")]
+    TokenReplaced,
+    /// The token belongs to another store.
+    #[error("its token is that of key store {store}: give each key store its own")]
+    TokenClaimed {
+        /// Identifier of the other store.
+        store: String,
+    },
+    /// The token rejected several logins in a row.
+    #[error("{last}, and so it did before: a further login could lock the user out")]
+    LoginsRejected {
+        /// Fault of the last login.
+        last: Box<HsmFault>,
+    },
+    /// The output of the HSM failed a health test.
+    #[error("the HSM is unhealthy until this service is restarted: {0}")]
+    Unhealthy(#[from] HealthFault),
+    /// Calls of the module do not return.
+    #[error("calls have taken over {limit:?} and do not return")]
+    Stuck {
+        /// Longest time that a call may take.
+        limit: Duration,
+    },
+    /// A thread of the store panicked.
+    #[error("a thread of the key store has ended")]
+    ThreadPanicked,
+    /// The connection ended before the request was answered.
+    #[error("the connection ended while the request waited")]
+    ConnectionLost,
+}
+
+impl HsmFault {
+    /// Returns the code by which the API reports a connection that failed with this fault.
+    pub(in crate::key_store) fn connection_error_code(&self) -> ConnectionErrorCode {
+        match self {
+            Self::TokenNotFound { .. } | Self::AmbiguousLabel | Self::TokenReplaced => {
+                ConnectionErrorCode::ClusterNotFound
+            }
+            Self::TokenClaimed { .. } => ConnectionErrorCode::UserLoggedIn,
+            Self::Stuck { .. } => ConnectionErrorCode::NetworkErrors,
+            Self::Call { code, .. } => code.connection_error_code(),
+            Self::LoginsRejected { last } => last.connection_error_code(),
+            Self::Module(_)
+            | Self::Unexpected(_)
+            | Self::Unhealthy(_)
+            | Self::ThreadPanicked
+            | Self::ConnectionLost => ConnectionErrorCode::InternalError,
+        }
+    }
+
+    /// Returns true if only a restart ends this fault.
+    ///
+    /// An HSM whose output failed a health test is not asked again. A wrong PIN is not tried again,
+    /// because the token would lock its user out.
+    pub(in crate::key_store) fn is_final(&self) -> bool {
+        let is_wrong_pin = matches!(
+            self.connection_error_code(),
+            ConnectionErrorCode::InvalidCredentials | ConnectionErrorCode::UserLockedOut
+        );
+        is_wrong_pin
+            || matches!(
+                self,
+                Self::LoginsRejected { .. } | Self::Unhealthy(_) | Self::ThreadPanicked
+            )
+    }
+
+    /// Returns true if the session is gone, so that a new session may succeed.
+    pub(in crate::key_store) fn is_session_lost(&self) -> bool {
+        matches!(self, Self::Call { code, .. } if code.is_session_lost())
+    }
+
+    /// Returns true if the device or the session is gone, so that any call would have failed.
+    pub(in crate::key_store) fn is_device_lost(&self) -> bool {
+        self.is_session_lost() || self.connection_error_code() == ConnectionErrorCode::NetworkErrors
+    }
+
+    /// Returns true if a login was not necessary.
+    pub(in crate::key_store) fn is_already_logged_in(&self) -> bool {
+        matches!(self, Self::Call { code: ReturnCode(RvError::UserAlreadyLoggedIn), .. })
+    }
+
+    /// Returns true if an initialization was not necessary.
+    pub(in crate::key_store) fn is_already_initialized(&self) -> bool {
+        matches!(self, Self::Call { code: ReturnCode(RvError::CryptokiAlreadyInitialized), .. })
+    }
+}
+
+impl From<Pkcs11Error> for HsmFault {
+    fn from(error: Pkcs11Error) -> Self {
+        match error {
+            Pkcs11Error::Pkcs11(code, function) => {
+                Self::Call { function: FunctionName::of(function), code: ReturnCode(code) }
+            }
+            error @ (Pkcs11Error::LibraryLoading(_)
+            | Pkcs11Error::MissingSymbol(_)
+            | Pkcs11Error::NullFunctionPointer) => Self::Module(error.to_string()),
+            error => Self::Unexpected(error.to_string()),
+        }
+    }
+}
+
+/// A token that a module lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FoundToken {
+    /// Identifier of its slot.
+    pub(in crate::key_store) slot: u64,
+    /// Its label, `None` for a token that is not initialized, or the fault of the call that asked.
+    pub(in crate::key_store) label: Result<Option<String>, HsmFault>,
+}
+
+/// A list of tokens, for an error message.
+struct Tokens<'a>(&'a [FoundToken]);
+
+impl fmt::Display for Tokens<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return formatter.write_str("none");
+        }
+        for (FoundToken { slot, label }, index) in self.0.iter().zip(0..) {
+            let separator = if index == 0 { "" } else { ", " };
+            match label {
+                Ok(Some(label)) => write!(formatter, "{separator}{label:?} in slot {slot}")?,
+                Ok(None) => write!(formatter, "{separator}one not initialised in slot {slot}")?,
+                Err(fault) => write!(formatter, "{separator}one in slot {slot}, but {fault}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cryptoki::context::Function;
+
+    use super::*;
+
+    fn call(code: RvError) -> HsmFault {
+        Pkcs11Error::Pkcs11(code, Function::GenerateRandom).into()
+    }
+
+    #[test]
+    fn missing_token_fault_lists_the_tokens_of_the_module() {
+        let found =
+            |slot, label: Option<&str>| FoundToken { slot, label: Ok(label.map(str::to_owned)) };
+        for (found, end) in [
+            (vec![], ": none"),
+            (
+                vec![
+                    found(7, Some("a\n")),
+                    found(8, None),
+                    FoundToken { slot: 9, label: Err(call(RvError::DeviceError)) },
+                ],
+                ": \"a\\n\" in slot 7, one not initialised in slot 8, one in slot 9, but \
+                 C_GenerateRandom returned CKR_DEVICE_ERROR",
+            ),
+        ] {
+            let text = HsmFault::TokenNotFound { found }.to_string();
+            assert!(text.ends_with(end), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_pin_health_and_thread_faults_are_final() {
+        let last = || Box::new(call(RvError::FunctionFailed));
+        for (fault, expected) in [
+            (call(RvError::PinIncorrect), true),
+            (call(RvError::PinExpired), true),
+            (call(RvError::PinLocked), true),
+            (HsmFault::Unhealthy(HealthFault::RepetitionCount), true),
+            (HsmFault::LoginsRejected { last: last() }, true),
+            (HsmFault::ThreadPanicked, true),
+            (call(RvError::UserPinNotInitialized), false),
+            (call(RvError::FunctionFailed), false),
+            (call(RvError::DeviceRemoved), false),
+            (HsmFault::TokenNotFound { found: Vec::new() }, false),
+            (HsmFault::TokenClaimed { store: "cks-a".to_owned() }, false),
+            (HsmFault::ConnectionLost, false),
+            (HsmFault::Stuck { limit: Duration::ZERO }, false),
+        ] {
+            assert_eq!(fault.is_final(), expected, "{fault}");
+        }
+    }
+
+    #[test]
+    fn lost_devices_include_lost_sessions_and_network_errors() {
+        for (code, session, device) in [
+            (RvError::UserNotLoggedIn, true, true),
+            (RvError::DeviceRemoved, true, true),
+            (RvError::DeviceError, false, true),
+            (RvError::FunctionFailed, false, false),
+            (RvError::PinIncorrect, false, false),
+        ] {
+            let fault = call(code);
+            assert_eq!((fault.is_session_lost(), fault.is_device_lost()), (session, device));
+        }
+        assert!(!HsmFault::ConnectionLost.is_session_lost());
+    }
+
+    #[test]
+    fn maps_faults_without_return_code_to_connection_errors() {
+        use ConnectionErrorCode as Code;
+        for (fault, code) in [
+            (HsmFault::TokenNotFound { found: Vec::new() }, Code::ClusterNotFound),
+            (HsmFault::AmbiguousLabel, Code::ClusterNotFound),
+            (HsmFault::TokenReplaced, Code::ClusterNotFound),
+            (HsmFault::TokenClaimed { store: "cks-a".to_owned() }, Code::UserLoggedIn),
+            (HsmFault::Stuck { limit: Duration::ZERO }, Code::NetworkErrors),
+            (HsmFault::Unhealthy(HealthFault::RepetitionCount), Code::InternalError),
+            (HsmFault::ThreadPanicked, Code::InternalError),
+            (HsmFault::ConnectionLost, Code::InternalError),
+        ] {
+            assert_eq!(fault.connection_error_code(), code, "{fault}");
+            let rejected = HsmFault::LoginsRejected { last: Box::new(fault) };
+            assert_eq!(rejected.connection_error_code(), code);
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! The thread that keeps a store connected: it connects, checks the token, and connects again.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cryptoki::types::RawAuthPin;
+use kms_api::MAX_NUMBER_OF_BYTES;
+use zeroize::Zeroizing;
+
+use super::super::fault::HsmFault;
+use super::super::settings::Token;
+use super::call_tracker::{ModuleCaller, ThreadSlot};
+use super::module::Session;
+use super::shared_state::WaitResult;
+use super::state::Connection;
+use super::store::Store;
+use super::token_registry::TokenLocation;
+
+/// Interval between checks of the token of a connection.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Delay after a first failure. It doubles with each failure that follows.
+const FIRST_DELAY: Duration = Duration::from_millis(250);
+
+/// Longest delay.
+const MAX_DELAY: Duration = Duration::from_secs(30);
+
+/// Number of logins in a row that the token may reject, for any reason. Each may count as
+/// a login with a wrong PIN, so a further login could lock the user out.
+const MAX_REJECTED_LOGINS: u32 = 3;
+
+/// Delay after a rejected login. It is long, because a passing problem of the HSM should not use up all
+/// logins.
+const REJECTED_LOGIN_DELAY: Duration = Duration::from_secs(10);
+
+/// Number of outputs that are tested at start-up and not used. The second shows whether the first repeats.
+const START_UP_OUTPUTS: usize = 2;
+
+/// The connection manager of a store.
+pub(super) struct ConnectionManager {
+    store: Arc<Store>,
+    caller: ModuleCaller,
+    token: Token,
+    pin: RawAuthPin,
+    retry: Retry,
+}
+
+impl ConnectionManager {
+    /// Returns the connection manager of `store`, which logs in with `pin`.
+    pub(super) fn new(store: &Arc<Store>, token: Token, pin: RawAuthPin) -> Self {
+        let caller = ModuleCaller::new(store.state.calls(), ThreadSlot::CONNECTION_MANAGER);
+        Self { store: Arc::clone(store), caller, token, pin, retry: Retry::default() }
+    }
+
+    /// Keeps the store connected until it is closed, or fails until a restart.
+    pub(super) fn run(mut self) {
+        let store = Arc::clone(&self.store);
+        let _guard = store.state.register_thread();
+        let mut reinitialize = false;
+        while !store.state.is_closed() {
+            let connected_for = self.connect_and_check(reinitialize);
+            reinitialize = true;
+            let delay = self.retry.next_delay(connected_for);
+            if store.state.is_latched() || store.state.wait(None, delay) == WaitResult::Closed {
+                return;
+            }
+        }
+    }
+
+    /// Connects, checks the connection until it ends, and returns how long it lasted.
+    fn connect_and_check(&mut self, reinitialize: bool) -> Duration {
+        match self.connect(reinitialize) {
+            Ok((session, location)) => {
+                let since = Instant::now();
+                let connection = self.store.state.connected(location);
+                tracing::info!("key store {} is connected", self.store.id);
+                self.check_until_end(connection, session);
+                self.store.set_claim(None);
+                since.elapsed()
+            }
+            Err(fault) => {
+                // The close of a store fails its attempt, and is no fault.
+                if !self.store.state.is_closed() {
+                    self.store.set_claim(None);
+                    self.store.attempt_failed(fault);
+                }
+                Duration::ZERO
+            }
+        }
+    }
+
+    /// Opens a session whose user is logged in, and tests the token.
+    fn connect(&mut self, reinitialize: bool) -> Result<(Session, TokenLocation), HsmFault> {
+        self.store.module.prepare(&self.caller, reinitialize)?;
+        let location = self.store.module.find(&self.caller, &self.token)?;
+        self.store.claim_token(location.slot)?;
+        let session = self.open_session(location)?;
+        self.test_output(&session)?;
+        self.test_session_limit(location)?;
+        Ok((session, location))
+    }
+
+    fn open_session(&mut self, location: TokenLocation) -> Result<Session, HsmFault> {
+        let claim = self.store.claim()?;
+        let session = self.store.module.open(&self.caller, &claim, location)?;
+        self.retry.count_login(session.log_in(&self.pin))?;
+        Ok(session)
+    }
+
+    /// Tests outputs that are not used (NIST SP 800-90B section 4.3, which asks for 1,024 samples).
+    ///
+    /// Each has the maximum length of a request. A token that does not return so much at once fails
+    /// here, and not by a request that ends the connection.
+    fn test_output(&self, session: &Session) -> Result<(), HsmFault> {
+        for _ in 0..START_UP_OUTPUTS {
+            let mut output = Zeroizing::new(vec![0; MAX_NUMBER_OF_BYTES.into()]);
+            session.generate(&mut output)?;
+            self.store.test(&output)?;
+        }
+        Ok(())
+    }
+
+    /// Opens a session for each worker at the same time, and closes all.
+    fn test_session_limit(&self, location: TokenLocation) -> Result<(), HsmFault> {
+        let Store { module, state, .. } = &*self.store;
+        let claim = self.store.claim()?;
+        // A worker that is still in a call of the last connection may have a session.
+        let workers = 0..state.calls().idle_workers();
+        let sessions: Result<Vec<_>, _> =
+            workers.map(|_| module.open(&self.caller, &claim, location)).collect();
+        sessions.map(drop)
+    }
+
+    /// Checks a connection until it ends. The session keeps the token's user logged in.
+    fn check_until_end(&mut self, connection: Connection, session: Session) {
+        let store = Arc::clone(&self.store);
+        let mut session = Some(session);
+        while store.state.wait(Some(connection), CHECK_INTERVAL) == WaitResult::Elapsed {
+            if let Err(fault) = self.check(connection, &mut session) {
+                store.connection_lost(connection, &fault);
+            }
+        }
+    }
+
+    /// Checks the token and the session. If only the session is gone, opens another.
+    fn check(
+        &mut self,
+        connection: Connection,
+        session: &mut Option<Session>,
+    ) -> Result<(), HsmFault> {
+        self.store.module.check(&self.caller, connection.location, &self.token)?;
+        match session.as_ref().map(Session::check) {
+            Some(Err(fault)) if !fault.is_session_lost() => Err(fault),
+            Some(Ok(())) => Ok(()),
+            Some(Err(_)) | None => {
+                // Closed first, because the next session may get the same handle.
+                *session = None;
+                *session = Some(self.open_session(connection.location)?);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The delays between attempts to connect, and the limit of rejected logins.
+#[derive(Debug, Default)]
+struct Retry {
+    /// Last delay that no rejected login caused.
+    last_delay: Option<Duration>,
+    /// Logins that the token rejected in a row.
+    rejected_logins: u32,
+}
+
+impl Retry {
+    /// Counts a login. The last one that may be rejected turns into a final fault.
+    fn count_login(&mut self, login: Result<(), HsmFault>) -> Result<(), HsmFault> {
+        match login {
+            Ok(()) => self.rejected_logins = 0,
+            Err(fault) if fault.is_device_lost() => return Err(fault),
+            Err(fault) => {
+                self.rejected_logins += 1;
+                return Err(match self.rejected_logins {
+                    ..MAX_REJECTED_LOGINS => fault,
+                    _ => HsmFault::LoginsRejected { last: Box::new(fault) },
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the delay before the next attempt, after a connection that lasted so long.
+    ///
+    /// The delay doubles unless the connection outlasts it, so a connection that fails at once is tried
+    /// less and less often.
+    fn next_delay(&mut self, connected_for: Duration) -> Duration {
+        if self.rejected_logins > 0 {
+            return REJECTED_LOGIN_DELAY;
+        }
+        let delay = match self.last_delay {
+            Some(last) if connected_for <= last => (last * 2).min(MAX_DELAY),
+            Some(_) | None => FIRST_DELAY,
+        };
+        self.last_delay = Some(delay);
+        delay
+    }
+}
+
+#[cfg(test)]
+#[path = "connection_manager_tests.rs"]
+mod tests;
