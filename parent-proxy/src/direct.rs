@@ -6,7 +6,6 @@
 
 use std::io;
 use std::mem;
-use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,9 +19,6 @@ use crate::handover::NamedListener;
 use crate::listeners::Listeners;
 use crate::relay::{Drained, Relay};
 use crate::upstream::Upstream;
-
-/// Connections of one direct listener at a time: operators use it, and not clients.
-pub(crate) const MAX_CONNECTIONS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
 
 /// The direct listeners, which can change.
 #[derive(Debug)]

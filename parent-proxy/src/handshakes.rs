@@ -11,115 +11,22 @@
 
 mod judgement;
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
-use self::judgement::{Observed, judge};
-use crate::balance::DecayingCount;
+use self::judgement::judge;
+use crate::handshake_window::{Counters, FULL_WEIGHT, Observed};
 use crate::pool::Pool;
 use crate::scrape;
 use crate::upstream::Upstream;
-
-/// Time in which a handshake loses half of its weight: the "recent window" of every share here.
-const HALF_LIFE: Duration = Duration::from_secs(30);
 
 /// The enclave's counter of handshakes. One label, `outcome`, says how each ended.
 const COUNTER: &str = "attested_random_tls_handshakes_total{";
 
 /// Outcomes by which a client says that it does not trust the certificate.
 const REJECTIONS: [&str; 2] = ["outcome=\"unknown_ca\"", "outcome=\"bad_certificate\""];
-
-/// Handshakes of one upstream in the recent window, and what follows from them.
-#[derive(Debug)]
-pub(crate) struct Handshakes {
-    all: DecayingCount,
-    rejections: DecayingCount,
-    /// The counters as they were read last.
-    last: Mutex<Option<Counters>>,
-    is_rejected: AtomicBool,
-    /// In thousandths.
-    weight: AtomicU32,
-}
-
-/// Counters of an enclave since it started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Counters {
-    handshakes: u64,
-    rejections: u64,
-}
-
-impl Handshakes {
-    pub(crate) fn new() -> Self {
-        Self {
-            all: DecayingCount::new(HALF_LIFE),
-            rejections: DecayingCount::new(HALF_LIFE),
-            last: Mutex::default(),
-            is_rejected: AtomicBool::new(false),
-            weight: AtomicU32::new(1000),
-        }
-    }
-
-    /// Returns the weight in balancing, from 0.1 to 1.
-    pub(crate) fn weight(&self) -> f64 {
-        f64::from(self.weight.load(Ordering::Relaxed)) / 1000.0
-    }
-
-    /// Whether the share of rejected handshakes is far above that of the siblings.
-    pub(crate) fn is_rejected(&self) -> bool {
-        self.is_rejected.load(Ordering::Relaxed)
-    }
-
-    /// Returns the share of rejected handshakes in the recent window, 0 where there were no handshakes; `None`
-    /// while the counters have never been read.
-    pub(crate) fn rejected_share(&self) -> Option<f64> {
-        self.last().map(|_| self.observed().share().unwrap_or_default())
-    }
-
-    fn observed(&self) -> Observed {
-        let now = Instant::now();
-        Observed {
-            handshakes: self.all.at(now),
-            rejections: self.rejections.at(now),
-            is_rejected: self.is_rejected(),
-            is_lowered: self.weight() < 1.0,
-        }
-    }
-
-    fn last(&self) -> MutexGuard<'_, Option<Counters>> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Adds what has happened since the counters were read last. Counters that went back are those of an
-    /// enclave that has restarted: nothing that was seen before says anything about it.
-    fn count(&self, counters: Counters) {
-        let last = self.last().replace(counters);
-        let Some(last) = last else { return };
-        let added = |now: u64, before: u64| now.checked_sub(before);
-        let added = match (
-            added(counters.handshakes, last.handshakes),
-            added(counters.rejections, last.rejections),
-        ) {
-            (Some(handshakes), Some(rejections)) => Counters { handshakes, rejections },
-            _ => {
-                self.all.clear();
-                self.rejections.clear();
-                counters
-            }
-        };
-        let now = Instant::now();
-        self.all.add(amount(added.handshakes), now);
-        self.rejections.add(amount(added.rejections), now);
-    }
-}
-
-/// Returns the count, as far as it fits: no enclave has so many handshakes within an interval.
-fn amount(count: u64) -> f32 {
-    f32::from(u16::try_from(count).unwrap_or(u16::MAX))
-}
 
 /// Reads the counters of all upstreams of the pool again and again, until the future is dropped.
 pub(crate) async fn run(pool: Arc<Pool>) {
@@ -176,12 +83,11 @@ fn compare_all(pool: &Pool) {
     let (standby, active): (Vec<_>, Vec<_>) = upstreams.iter().partition(|one| one.is_standby());
     let observed: Vec<Observed> = active.iter().map(|one| one.handshakes.observed()).collect();
     for (upstream, verdict) in active.into_iter().zip(judge(&observed)) {
-        let weight = &upstream.handshakes.weight;
-        weight.store(u32::from(verdict.weight_thousandths), Ordering::Relaxed);
+        upstream.handshakes.set_weight(verdict.weight_thousandths);
         conclude(upstream, verdict.is_rejected, verdict.siblings_share);
     }
     for upstream in standby {
-        upstream.handshakes.weight.store(1000, Ordering::Relaxed);
+        upstream.handshakes.set_weight(FULL_WEIGHT);
         conclude(upstream, false, None);
     }
 }
@@ -189,7 +95,7 @@ fn compare_all(pool: &Pool) {
 /// Logs the begin and the end of the condition, one line each.
 fn conclude(upstream: &Upstream, is_rejected: bool, siblings_share: Option<f64>) {
     let handshakes = &upstream.handshakes;
-    if handshakes.is_rejected.swap(is_rejected, Ordering::Relaxed) == is_rejected {
+    if !handshakes.set_rejected(is_rejected) {
         return;
     }
     let rejected_share = handshakes.rejected_share().map(rounded);
@@ -222,8 +128,6 @@ fn rounded(share: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::advance;
-
     use super::*;
 
     fn counters(handshakes: u64, rejections: u64) -> Counters {
@@ -241,28 +145,5 @@ mod tests {
                     attested_random_tls_handshakes_total_other{outcome=\"full\"} 7\n# EOF\n";
         assert_eq!(parse(text), Some(counters(11, 5)));
         assert_eq!(parse("attested_random_ready 1\n# EOF\n"), None);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn share_is_of_recent_handshakes_alone() {
-        let handshakes = Handshakes::new();
-        assert_eq!(handshakes.rejected_share(), None);
-        // What happened before the relay looked is not recent.
-        handshakes.count(counters(1000, 1000));
-        assert_eq!(handshakes.rejected_share(), Some(0.0));
-        handshakes.count(counters(1010, 1010));
-        assert_eq!(handshakes.rejected_share(), Some(1.0));
-        advance(10 * HALF_LIFE).await;
-        handshakes.count(counters(1020, 1010));
-        assert!(handshakes.rejected_share().unwrap() < 0.01);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn counters_of_a_restarted_enclave_begin_anew() {
-        let handshakes = Handshakes::new();
-        handshakes.count(counters(0, 0));
-        handshakes.count(counters(100, 0));
-        handshakes.count(counters(8, 6));
-        assert_eq!(handshakes.rejected_share(), Some(0.75));
     }
 }

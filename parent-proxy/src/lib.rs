@@ -9,7 +9,7 @@
 //! `relay` accepts, places and drains, a `gate` says whom, a `worker` is a thread beside its own, and
 //! `connections` are those of one thread; `connection` keeps one connection's deadlines, `pump` moves the
 //! bytes of one connection and `direction` those of one direction. `checks` finds out which enclaves are
-//! ready, and `handshakes` whose TLS certificate clients reject.
+//! ready, and `handshakes` whose TLS certificate clients reject (`handshake_window` counts those of one enclave).
 //!
 //! Beside that the process hands enclaves a file at boot, their configuration (`handout`), takes what they
 //! log (`channel`), lets them reach single hosts (a relay each), leads to one of them by a listener of its own
@@ -54,6 +54,7 @@ mod direction;
 mod gate;
 mod handout;
 mod handover;
+mod handshake_window;
 mod handshakes;
 mod latest;
 mod limiter;

@@ -17,10 +17,13 @@ use crate::connections::{Common, Connections, Ids};
 use crate::gate::{Gate, Ticket};
 use crate::pool::Pool;
 use crate::worker::Worker;
-use crate::{checks, direct, systemd};
+use crate::{checks, systemd};
 
 /// Connections of one way out at a time, which an enclave has as many of.
 const MAX_ROUTED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
+
+/// Connections of one direct listener at a time: operators use it, and not clients.
+const MAX_DIRECT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
 
 /// How often a full relay looks for a connection that can make room, where none could.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -102,7 +105,7 @@ impl Relay {
             timeouts: Timeouts::from(config),
             drain_timeout: config.drain_timeout,
         };
-        Self::new(listener, common, direct::MAX_CONNECTIONS, NonZeroUsize::MIN)
+        Self::new(listener, common, MAX_DIRECT, NonZeroUsize::MIN)
     }
 
     fn new(

@@ -13,7 +13,7 @@ use transport::{Endpoint, Episode, Stream, connect};
 
 use crate::balance::{Candidate, Recent};
 use crate::config::Enclave;
-use crate::handshakes::Handshakes;
+use crate::handshake_window::HandshakeWindow;
 
 /// The way to one enclave. It is tried anew for every client, so it recovers by itself.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(crate) struct Upstream {
     recent: Recent,
     /// Whether it gets no clients, because the configuration says so.
     standby: AtomicBool,
-    pub(crate) handshakes: Handshakes,
+    pub(crate) handshakes: HandshakeWindow,
     /// Whether its connections are to end.
     closing: watch::Sender<Closing>,
     /// Whether they are to end for good.
@@ -107,7 +107,7 @@ impl Upstream {
             open: AtomicUsize::new(0),
             recent: Recent::new(),
             standby: AtomicBool::new(enclave.standby),
-            handshakes: Handshakes::new(),
+            handshakes: HandshakeWindow::new(),
             closing: watch::Sender::new(Closing::when_quiet(enclave.standby)),
             enclave,
             left: AtomicBool::new(false),

@@ -6,12 +6,12 @@
 //! all of them make none stand out. The condition begins at [`BEGIN_SHARE`] and [`BEGIN_RATIO`] and ends at half
 //! of both, so that a share between them changes nothing.
 
+use crate::handshake_window::{ANY_HANDSHAKE, Observed};
+
 /// Rejections that an upstream must have had in the recent window before the condition can begin.
 const MIN_REJECTIONS: f64 = 10.0;
 /// Handshakes that a sibling must have had in the recent window to be compared with before it begins.
 const MIN_HANDSHAKES: f64 = 10.0;
-/// Handshakes without which nothing is known of an upstream.
-const ANY_HANDSHAKE: f64 = 1.0;
 /// The least share at which the condition begins.
 const BEGIN_SHARE: f64 = 0.2;
 /// The least ratio of the share to that of the siblings at which it begins.
@@ -21,19 +21,6 @@ const END: f64 = 0.5;
 /// The least weight: an upstream that is lowered goes on getting clients, for a stranger may have sent the
 /// alerts, and without clients it would never be seen to be trusted again.
 const MIN_WEIGHT: f64 = 0.1;
-
-/// What is known of an upstream.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Observed {
-    /// In the recent window.
-    pub(super) handshakes: f64,
-    /// Those of them that the client rejected.
-    pub(super) rejections: f64,
-    /// What was found last time.
-    pub(super) is_rejected: bool,
-    /// Whether its weight was below 1 last time.
-    pub(super) is_lowered: bool,
-}
 
 /// What is found about an upstream.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,19 +32,13 @@ pub(super) struct Verdict {
     pub(super) weight_thousandths: u16,
 }
 
-impl Observed {
-    /// Returns the share of rejected handshakes; `None` if there were none to speak of.
-    pub(super) fn share(&self) -> Option<f64> {
-        (self.handshakes >= ANY_HANDSHAKE).then(|| (self.rejections / self.handshakes).min(1.0))
-    }
-
-    fn is_rejected_now(&self, siblings_share: Option<f64>) -> bool {
-        let (Some(share), Some(siblings)) = (self.share(), siblings_share) else { return false };
-        let is_above = |part: f64| share >= part * BEGIN_SHARE.max(BEGIN_RATIO * siblings);
-        match self.is_rejected {
-            true => is_above(END),
-            false => self.rejections >= MIN_REJECTIONS && is_above(1.0),
-        }
+/// Returns whether the share of an upstream stands out now.
+fn is_rejected_now(observed: &Observed, siblings_share: Option<f64>) -> bool {
+    let (Some(share), Some(siblings)) = (observed.share(), siblings_share) else { return false };
+    let is_above = |part: f64| share >= part * BEGIN_SHARE.max(BEGIN_RATIO * siblings);
+    match observed.is_rejected {
+        true => is_above(END),
+        false => observed.rejections >= MIN_REJECTIONS && is_above(1.0),
     }
 }
 
@@ -68,7 +49,7 @@ pub(super) fn judge(all: &[Observed]) -> Vec<Verdict> {
         .enumerate()
         .map(|(place, one)| {
             let siblings_share = siblings_share(all, place, one.is_rejected);
-            let is_rejected = one.is_rejected_now(siblings_share);
+            let is_rejected = is_rejected_now(one, siblings_share);
             Verdict { is_rejected, siblings_share, weight_thousandths: 1000 }
         })
         .collect();

@@ -1,0 +1,173 @@
+//! TLS handshakes of one upstream in the recent window.
+
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::balance::DecayingCount;
+
+/// Time in which a handshake loses half of its weight: the "recent window" of every share here.
+const HALF_LIFE: Duration = Duration::from_secs(30);
+
+/// Handshakes without which nothing is known of an upstream.
+pub(crate) const ANY_HANDSHAKE: f64 = 1.0;
+
+/// The weight in balancing of an upstream whose handshakes clients do not reject, in thousandths.
+pub(crate) const FULL_WEIGHT: u16 = 1000;
+
+/// The handshakes of one upstream in the recent window, and the conclusion from them.
+#[derive(Debug)]
+pub(crate) struct HandshakeWindow {
+    all: DecayingCount,
+    rejections: DecayingCount,
+    /// The counters of the last reading.
+    last: Mutex<Option<Counters>>,
+    is_rejected: AtomicBool,
+    /// Weight in balancing, in thousandths.
+    weight: AtomicU16,
+}
+
+/// Counters of an enclave since it started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Counters {
+    pub(crate) handshakes: u64,
+    pub(crate) rejections: u64,
+}
+
+/// The amounts in the recent window, and the last conclusion.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Observed {
+    /// Handshakes in the recent window.
+    pub(crate) handshakes: f64,
+    /// Those of them that the client rejected.
+    pub(crate) rejections: f64,
+    /// Whether the last comparison found the share far above that of the siblings.
+    pub(crate) is_rejected: bool,
+    /// Whether the weight is below 1 since the last comparison.
+    pub(crate) is_lowered: bool,
+}
+
+impl Observed {
+    /// Returns the share of rejected handshakes; `None` if there were none to speak of.
+    pub(crate) fn share(&self) -> Option<f64> {
+        (self.handshakes >= ANY_HANDSHAKE).then(|| (self.rejections / self.handshakes).min(1.0))
+    }
+}
+
+impl HandshakeWindow {
+    /// Creates a window without handshakes, with full weight.
+    pub(crate) fn new() -> Self {
+        Self {
+            all: DecayingCount::new(HALF_LIFE),
+            rejections: DecayingCount::new(HALF_LIFE),
+            last: Mutex::default(),
+            is_rejected: AtomicBool::new(false),
+            weight: AtomicU16::new(FULL_WEIGHT),
+        }
+    }
+
+    /// Returns the weight in balancing, from 0.1 to 1.
+    pub(crate) fn weight(&self) -> f64 {
+        f64::from(self.weight.load(Ordering::Relaxed)) / 1000.0
+    }
+
+    /// Returns whether the share of rejected handshakes is far above that of the siblings.
+    pub(crate) fn is_rejected(&self) -> bool {
+        self.is_rejected.load(Ordering::Relaxed)
+    }
+
+    /// Sets the weight in balancing, in thousandths.
+    pub(crate) fn set_weight(&self, thousandths: u16) {
+        self.weight.store(thousandths, Ordering::Relaxed);
+    }
+
+    /// Sets whether the share of rejected handshakes is far above that of the siblings. Returns whether that
+    /// is a change.
+    pub(crate) fn set_rejected(&self, is_rejected: bool) -> bool {
+        self.is_rejected.swap(is_rejected, Ordering::Relaxed) != is_rejected
+    }
+
+    /// Returns the share of rejected handshakes in the recent window, 0 where there were no handshakes; `None`
+    /// while the counters have never been read.
+    pub(crate) fn rejected_share(&self) -> Option<f64> {
+        self.last().map(|_| self.observed().share().unwrap_or_default())
+    }
+
+    /// Returns the amounts in the recent window.
+    pub(crate) fn observed(&self) -> Observed {
+        let now = Instant::now();
+        Observed {
+            handshakes: self.all.at(now),
+            rejections: self.rejections.at(now),
+            is_rejected: self.is_rejected(),
+            is_lowered: self.weight() < 1.0,
+        }
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<Counters>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds the handshakes since the last reading. Counters that went back are those of a restarted enclave:
+    /// earlier handshakes say nothing about it.
+    pub(crate) fn count(&self, counters: Counters) {
+        let last = self.last().replace(counters);
+        let Some(last) = last else { return };
+        let added = |now: u64, before: u64| now.checked_sub(before);
+        let added = match (
+            added(counters.handshakes, last.handshakes),
+            added(counters.rejections, last.rejections),
+        ) {
+            (Some(handshakes), Some(rejections)) => Counters { handshakes, rejections },
+            _ => {
+                self.all.clear();
+                self.rejections.clear();
+                counters
+            }
+        };
+        let now = Instant::now();
+        self.all.add(amount(added.handshakes), now);
+        self.rejections.add(amount(added.rejections), now);
+    }
+}
+
+/// Returns the count, as far as it fits: no enclave has so many handshakes within an interval.
+fn amount(count: u64) -> f32 {
+    f32::from(u16::try_from(count).unwrap_or(u16::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    fn counters(handshakes: u64, rejections: u64) -> Counters {
+        Counters { handshakes, rejections }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn share_is_of_recent_handshakes_alone() {
+        let handshakes = HandshakeWindow::new();
+        assert_eq!(handshakes.rejected_share(), None);
+        // What happened before the relay looked is not recent.
+        handshakes.count(counters(1000, 1000));
+        assert_eq!(handshakes.rejected_share(), Some(0.0));
+        handshakes.count(counters(1010, 1010));
+        assert_eq!(handshakes.rejected_share(), Some(1.0));
+        advance(10 * HALF_LIFE).await;
+        handshakes.count(counters(1020, 1010));
+        assert!(handshakes.rejected_share().unwrap() < 0.01);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn counters_of_a_restarted_enclave_begin_anew() {
+        let handshakes = HandshakeWindow::new();
+        handshakes.count(counters(0, 0));
+        handshakes.count(counters(100, 0));
+        handshakes.count(counters(8, 6));
+        assert_eq!(handshakes.rejected_share(), Some(0.75));
+    }
+}
