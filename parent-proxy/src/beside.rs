@@ -68,7 +68,7 @@ pub(crate) struct Running {
 impl Beside {
     /// Starts all of it, beside `relay`. What listens stops to once there is a successor.
     pub(crate) fn start(self, relay: &Relay, phase: &watch::Sender<Phase>) -> Running {
-        let pool = Arc::clone(&relay.common().pool);
+        let pool = Arc::clone(&relay.context().pool);
         let counted = self.counted(relay);
         let succeeded = || reaches(phase, Phase::Succeeded);
         let (mut ending, mut lasting) = (JoinSet::new(), JoinSet::new());
@@ -100,9 +100,9 @@ impl Beside {
     fn counted(&self, relay: &Relay) -> Counted {
         let egress = self.egress.iter();
         Counted {
-            relay: Arc::clone(relay.common()),
+            relay: Arc::clone(relay.context()),
             egress: egress
-                .map(|(route, relay)| (route.clone(), Arc::clone(relay.common())))
+                .map(|(route, relay)| (route.clone(), Arc::clone(relay.context())))
                 .collect(),
             channel: self.channel.as_ref().map(|channel| Lines(channel.counts())),
             directs: Arc::clone(&self.directs),

@@ -1,49 +1,22 @@
+//! The connections of one relay thread.
+
 use std::future::pending;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
-use transport::{ConnectionId, DetachedStream, Stream};
+use transport::{DetachedStream, Stream};
 
-use crate::connection::{Timeouts, serve};
-use crate::gate::{Gate, Ticket};
-use crate::pool::Pool;
-
-/// What all connections have in common, whichever thread has them.
-#[derive(Debug)]
-pub(crate) struct Common {
-    pub(crate) pool: Arc<Pool>,
-    pub(crate) gate: Gate,
-    /// Whether enclaves are told who a client is.
-    pub(crate) introduces: bool,
-    pub(crate) ids: Ids,
-    pub(crate) timeouts: Timeouts,
-    pub(crate) drain_timeout: Duration,
-}
-
-/// Names for connections.
-#[derive(Debug)]
-pub(crate) struct Ids(AtomicU64);
-
-impl Ids {
-    /// From a random one on, so that those of two relays, or of one before and after a restart, differ.
-    pub(crate) fn new() -> Self {
-        // An identifier is no secret, and that two relays begin alike does no harm.
-        Self(AtomicU64::new(getrandom::u64().unwrap_or_default()))
-    }
-
-    pub(crate) fn next(&self) -> ConnectionId {
-        ConnectionId::of(self.0.fetch_add(1, Ordering::Relaxed))
-    }
-}
+use crate::connection::serve;
+use crate::context::RelayContext;
+use crate::gate::Ticket;
 
 /// The connections of one thread.
 #[derive(Debug)]
 pub(crate) struct Connections {
-    common: Arc<Common>,
+    context: Arc<RelayContext>,
     drains: watch::Receiver<bool>,
     load: Load,
     tasks: JoinSet<()>,
@@ -80,13 +53,13 @@ impl Drop for Place {
 }
 
 impl Connections {
-    pub(crate) fn new(common: Arc<Common>, drains: watch::Receiver<bool>) -> Self {
-        Self { common, drains, load: Load::default(), tasks: JoinSet::new() }
+    pub(crate) fn new(context: Arc<RelayContext>, drains: watch::Receiver<bool>) -> Self {
+        Self { context, drains, load: Load::default(), tasks: JoinSet::new() }
     }
 
     /// None yet, for another thread of the same relay.
     pub(crate) fn of_another_thread(&self) -> Self {
-        Self::new(Arc::clone(&self.common), self.drains.clone())
+        Self::new(Arc::clone(&self.context), self.drains.clone())
     }
 
     pub(crate) fn load(&self) -> &Load {
@@ -94,11 +67,11 @@ impl Connections {
     }
 
     pub(crate) fn start(&mut self, client: Stream, place: Place) {
-        let common = Arc::clone(&self.common);
+        let context = Arc::clone(&self.context);
         let activity = place.ticket.activity().map(Arc::clone);
         let recorded = activity.clone();
         let task = self.tasks.spawn(async move {
-            serve(client, &common, recorded.as_deref()).await;
+            serve(client, &context, recorded.as_deref()).await;
             // Not before the descriptors are closed.
             drop(place);
         });
@@ -130,7 +103,7 @@ impl Connections {
     /// Lets all end, for the drain timeout at most, or while the relay is there; then aborts, and
     /// says how many.
     pub(crate) async fn drain(self) -> usize {
-        let Self { common, mut drains, mut tasks, .. } = self;
+        let Self { context, mut drains, mut tasks, .. } = self;
         drains.mark_unchanged();
         let finish = async {
             while let Some(ended) = tasks.join_next().await {
@@ -138,7 +111,7 @@ impl Connections {
             }
         };
         tokio::select! {
-            _ = timeout(common.drain_timeout, finish) => {}
+            _ = timeout(context.drain_timeout, finish) => {}
             // An error is all that can still come.
             _ = drains.changed() => {}
         }

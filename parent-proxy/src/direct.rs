@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use transport::{Endpoint, ListenError};
 
 use crate::config::{Config, Enclave};
-use crate::connections::Common;
+use crate::context::RelayContext;
 use crate::handover::NamedListener;
 use crate::listeners::Listeners;
 use crate::relay::{Drained, Relay};
@@ -35,7 +35,7 @@ struct Direct {
     /// As it is configured.
     listen: Endpoint,
     local: Endpoint,
-    common: Arc<Common>,
+    context: Arc<RelayContext>,
     /// The one listener, for a successor.
     listeners: Listeners,
     /// Whether a successor has the listener as well.
@@ -63,7 +63,7 @@ impl Directs {
 
     /// Returns the endpoint of each upstream that has a direct listener, and the address of that.
     pub(crate) fn local_endpoints(&self) -> Vec<(Endpoint, Endpoint)> {
-        let upstreams = |direct: &Direct| direct.common.pool.upstreams();
+        let upstreams = |direct: &Direct| direct.context.pool.upstreams();
         let pair = |direct: &Direct, one: &Upstream| (one.endpoint().clone(), direct.local.clone());
         let of = |direct: &Direct| {
             upstreams(direct).iter().map(|one| pair(direct, one)).collect::<Vec<_>>()
@@ -73,7 +73,7 @@ impl Directs {
 
     /// Returns the upstreams at which direct listeners count their connections.
     pub(crate) fn upstreams(&self) -> Vec<Arc<Upstream>> {
-        self.opened().iter().flat_map(|direct| direct.common.pool.upstreams().to_vec()).collect()
+        self.opened().iter().flat_map(|direct| direct.context.pool.upstreams().to_vec()).collect()
     }
 
     /// Closes, opens and redirects listeners, so that they are as `upstreams` says. One that cannot be opened
@@ -136,7 +136,7 @@ impl Directs {
         let Some(direct) = open.iter().find(|direct| direct.listen == *endpoint) else {
             return false;
         };
-        if !direct.common.pool.exchange(&[target(enclave)]).added.is_empty() {
+        if !direct.context.pool.exchange(&[target(enclave)]).added.is_empty() {
             let upstream = &enclave.endpoint;
             tracing::info!(on = %direct.local, %upstream, "the direct listener leads elsewhere");
         }
@@ -154,12 +154,12 @@ impl Directs {
         let relay = Relay::of_direct(&self.config, listener, target(enclave));
         let outlived = relay.outlived();
         let (stop, stopped) = oneshot::channel::<()>();
-        let (local, common) = (relay.local_endpoint().clone(), Arc::clone(relay.common()));
+        let (local, context) = (relay.local_endpoint().clone(), Arc::clone(relay.context()));
         tracing::info!(on = %local, upstream = %enclave.endpoint, "the direct listener is open");
         self.opened().push(Direct {
             listen: endpoint.clone(),
             local,
-            common,
+            context,
             listeners,
             outlived,
             _stop: stop,
@@ -185,11 +185,11 @@ impl Directs {
 
 /// Closes listeners, and waits until none listens; their connections drain meanwhile.
 async fn close(directs: Vec<Direct>) {
-    for Direct { local, common, listeners, _stop, .. } in directs {
-        let mut news = common.pool.news();
+    for Direct { local, context, listeners, _stop, .. } in directs {
+        let mut news = context.pool.news();
         drop((listeners, _stop));
         // The relay closes its pool once it has closed its listener. An error cannot be: the pool is here.
-        while !common.pool.is_closed() && news.changed().await.is_ok() {}
+        while !context.pool.is_closed() && news.changed().await.is_ok() {}
         tracing::info!(on = %local, "the direct listener is closed");
     }
 }

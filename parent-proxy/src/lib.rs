@@ -7,7 +7,8 @@
 //! all.
 //!
 //! `relay` accepts, places and drains, a `gate` says whom, a `worker` is a thread beside its own, and
-//! `connections` are those of one thread; `connection` keeps one connection's deadlines, `pump` moves the
+//! `connections` are those of one thread (`context` is what all of them share); `connection` keeps one
+//! connection's deadlines (`timeouts`), `pump` moves the
 //! bytes of one connection and `direction` those of one direction. `checks` finds out which enclaves are
 //! ready, and `handshakes` whose TLS certificate clients reject (`handshake_window` counts those of one enclave).
 //!
@@ -48,6 +49,7 @@ mod checks;
 mod config;
 mod connection;
 mod connections;
+mod context;
 mod descriptors;
 mod direct;
 mod direction;
@@ -68,6 +70,7 @@ mod pump;
 mod relay;
 mod scrape;
 mod systemd;
+mod timeouts;
 mod upgrade;
 mod upstream;
 mod worker;

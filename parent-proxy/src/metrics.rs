@@ -13,7 +13,7 @@ use prometheus_client::encoding::{
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-use crate::connections::Common;
+use crate::context::RelayContext;
 use crate::direct::Directs;
 use crate::latest::Latest;
 use crate::limiter::Counts;
@@ -43,9 +43,9 @@ pub(crate) struct Watched {
 /// What is counted, wherever it is.
 #[derive(Debug)]
 pub(crate) struct Counted {
-    pub(crate) relay: Arc<Common>,
+    pub(crate) relay: Arc<RelayContext>,
     /// Each way out: what it is called, and its relay.
-    pub(crate) egress: Vec<(String, Arc<Common>)>,
+    pub(crate) egress: Vec<(String, Arc<RelayContext>)>,
     /// Lines of enclaves, if they are taken.
     pub(crate) channel: Option<Lines>,
     pub(crate) directs: Arc<Directs>,

@@ -11,7 +11,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::checks;
-use crate::connections::Common;
+use crate::context::RelayContext;
 use crate::handover::{self, GO, NamedListener, READY, UNREADY};
 use crate::pool::Pool;
 use crate::upstream::Health;
@@ -56,12 +56,12 @@ impl Predecessor {
     ///
     /// # Errors
     /// If the predecessor does not give way.
-    pub(crate) async fn give_way(self, common: &Common) -> io::Result<()> {
+    pub(crate) async fn give_way(self, context: &RelayContext) -> io::Result<()> {
         tokio::select! {
-            () = checks::run(common.pool.clone(), common.introduces) => {}
-            _ = timeout(FIRST_CHECKS, checked(&common.pool)) => {}
+            () = checks::run(context.pool.clone(), context.introduces) => {}
+            _ = timeout(FIRST_CHECKS, checked(&context.pool)) => {}
         }
-        let state = if common.pool.unreadiness().is_none() { READY } else { UNREADY };
+        let state = if context.pool.unreadiness().is_none() { READY } else { UNREADY };
         let mut socket = self.socket;
         let told = spawn_blocking(move || {
             socket.write_all(&[state])?;

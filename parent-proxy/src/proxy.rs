@@ -76,7 +76,7 @@ impl Proxy {
             Predecessor::from_process().map_err(StartError::Predecessor)?.unzip();
         let mut listeners = Listeners::of(inherited.unwrap_or_default());
         let relay = Relay::on(listeners.listen_for_clients(&config.listen).await?, config);
-        let pool = &relay.common().pool;
+        let pool = &relay.context().pool;
         let gate = || Gate::enclaves(Arc::clone(pool));
         let handout = match &config.archive {
             None => None,
@@ -114,8 +114,8 @@ impl Proxy {
     /// If it does not. Then it serves on, and this process must not.
     pub async fn take_over(&mut self) -> Result<(), StartError> {
         if let Some(predecessor) = self.predecessor.take() {
-            let common = self.relay.common();
-            predecessor.give_way(common).await.map_err(StartError::Predecessor)?;
+            let context = self.relay.context();
+            predecessor.give_way(context).await.map_err(StartError::Predecessor)?;
             tracing::info!("took over all listeners of the process before");
         }
         self.listeners.own();
@@ -148,12 +148,12 @@ impl Proxy {
     /// by the successor.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Drained {
         let Self { mut listeners, mut upgrades, relay, beside, .. } = self;
-        let pool = Arc::clone(&relay.common().pool);
+        let pool = Arc::clone(&relay.context().pool);
         let directs = Arc::clone(&beside.directs);
         let phase = watch::Sender::new(Phase::Serving);
         let mut beside = beside.start(&relay, &phase);
         systemd::ready(&pool);
-        let (outlived, limit) = (relay.outlived(), relay.common().drain_timeout);
+        let (outlived, limit) = (relay.outlived(), relay.context().drain_timeout);
         let served = async {
             let (drained, directly) =
                 tokio::join!(relay.run(reaches(&phase, Phase::Stopping)), async {

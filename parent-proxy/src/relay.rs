@@ -12,10 +12,11 @@ use transport::limits::LISTEN_BACKLOG;
 use transport::{Acceptor, Endpoint, ListenError, Listener, Stream, listen};
 
 use crate::config::{Checks, Config, Enclave, Listen, Route};
-use crate::connection::Timeouts;
-use crate::connections::{Common, Connections, Ids};
+use crate::connections::Connections;
+use crate::context::{Ids, RelayContext};
 use crate::gate::{Gate, Ticket};
 use crate::pool::Pool;
+use crate::timeouts::Timeouts;
 use crate::worker::Worker;
 use crate::{checks, systemd};
 
@@ -32,7 +33,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub struct Relay {
     acceptor: Acceptor,
-    common: Arc<Common>,
+    context: Arc<RelayContext>,
     slots: Arc<Semaphore>,
     threads: NonZeroUsize,
     /// Whether another process has the listener as well, and keeps it.
@@ -61,7 +62,7 @@ impl Relay {
 
     /// Accepts clients from `listener`.
     pub(crate) fn on(listener: Listener, config: &Config) -> Self {
-        let common = Common {
+        let context = RelayContext {
             pool: Arc::new(Pool::new(&config.upstreams, config.connect_timeout, config.checks)),
             gate: Gate::new(config.max_connections_per_client),
             introduces: config.proxy_protocol,
@@ -69,7 +70,7 @@ impl Relay {
             timeouts: Timeouts::from(config),
             drain_timeout: config.drain_timeout,
         };
-        let relay = Self::new(listener, common, config.max_connections, config.threads);
+        let relay = Self::new(listener, context, config.max_connections, config.threads);
         relay.outlived.store(config.listen == Listen::Systemd, Ordering::Relaxed);
         relay
     }
@@ -83,7 +84,7 @@ impl Relay {
     ) -> Self {
         let host = Enclave::at(route.host.clone());
         let checks = Checks { interval: None, ..config.checks };
-        let common = Common {
+        let context = RelayContext {
             pool: Arc::new(Pool::new(&[host], config.connect_timeout, checks)),
             gate: Gate::enclaves(pool),
             introduces: false,
@@ -91,13 +92,13 @@ impl Relay {
             timeouts: Timeouts::of_route(),
             drain_timeout: config.drain_timeout,
         };
-        Self::new(listener, common, MAX_ROUTED, NonZeroUsize::MIN)
+        Self::new(listener, context, MAX_ROUTED, NonZeroUsize::MIN)
     }
 
     /// Relays what comes on `listener` to `enclave` alone, as it would be relayed from clients.
     pub(crate) fn of_direct(config: &Config, listener: Listener, enclave: Enclave) -> Self {
         let checks = Checks { interval: None, ..config.checks };
-        let common = Common {
+        let context = RelayContext {
             pool: Arc::new(Pool::new(&[enclave], config.connect_timeout, checks)),
             gate: Gate::new(config.max_connections_per_client),
             introduces: config.proxy_protocol,
@@ -105,19 +106,19 @@ impl Relay {
             timeouts: Timeouts::from(config),
             drain_timeout: config.drain_timeout,
         };
-        Self::new(listener, common, MAX_DIRECT, NonZeroUsize::MIN)
+        Self::new(listener, context, MAX_DIRECT, NonZeroUsize::MIN)
     }
 
     fn new(
         listener: Listener,
-        common: Common,
+        context: RelayContext,
         max_connections: NonZeroUsize,
         threads: NonZeroUsize,
     ) -> Self {
         let max_connections = max_connections.get().min(Semaphore::MAX_PERMITS);
         Self {
             acceptor: Acceptor::new(listener),
-            common: Arc::new(common),
+            context: Arc::new(context),
             slots: Arc::new(Semaphore::new(max_connections)),
             threads,
             outlived: Arc::default(),
@@ -125,8 +126,8 @@ impl Relay {
     }
 
     /// What its connections have in common.
-    pub(crate) fn common(&self) -> &Arc<Common> {
-        &self.common
+    pub(crate) fn context(&self) -> &Arc<RelayContext> {
+        &self.context
     }
 
     /// Whether another process has the listener as well when this one stops.
@@ -145,10 +146,10 @@ impl Relay {
     /// The first thread is the caller's, whose runtime may be of any kind; the others end with this.
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> Drained {
         let (drain, drains) = watch::channel(false);
-        let mut own = Connections::new(Arc::clone(&self.common), drains);
+        let mut own = Connections::new(Arc::clone(&self.context), drains);
         let mut workers = start_workers(self.threads, &own);
         let mut newcomer = None;
-        let checks = checks::run(Arc::clone(&self.common.pool), self.common.introduces);
+        let checks = checks::run(Arc::clone(&self.context.pool), self.context.introduces);
         let mut checks = pin!(checks);
         let mut shutdown = pin!(shutdown);
         loop {
@@ -159,7 +160,7 @@ impl Relay {
                 () = own.one_ended() => {}
                 // One client at a time waits for room in this process; further ones wait in the kernel's
                 // queue, where they cost it neither memory nor descriptors.
-                slot = room(&self.slots, &self.common.gate, &mut newcomer) => {
+                slot = room(&self.slots, &self.context.gate, &mut newcomer) => {
                     if let (Some(slot), Some(newcomer)) = (slot, newcomer.take()) {
                         place(newcomer, slot, &mut own, &mut workers);
                     }
@@ -171,7 +172,7 @@ impl Relay {
         }
         self.take_waiting(newcomer, &mut own, &mut workers).await;
         drop(self.acceptor);
-        self.common.pool.close();
+        self.context.pool.close();
         drain.send_replace(true);
         drained(own, workers).await
     }
@@ -223,7 +224,7 @@ impl Relay {
         own: &mut Connections,
         workers: &mut Vec<Worker>,
     ) -> Option<Newcomer> {
-        let ticket = self.common.gate.admit(&client)?;
+        let ticket = self.context.gate.admit(&client)?;
         let has_room = ticket.has_evicted();
         if has_room || self.slots.available_permits() == 0 {
             // It may be the next to make room before its task has read a byte.

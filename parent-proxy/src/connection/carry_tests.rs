@@ -1,11 +1,13 @@
 use std::pin::Pin;
 use std::task::Context;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, Sink, duplex, join, repeat, sink};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::*;
+use crate::timeouts::LINGER;
 use crate::upstream::Traffic;
 
 const IDLE: Duration = Duration::from_secs(60);

@@ -1,0 +1,41 @@
+//! The settings and the shared state of one relay.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use transport::ConnectionId;
+
+use crate::gate::Gate;
+use crate::pool::Pool;
+use crate::timeouts::Timeouts;
+
+/// The context of all connections of one relay, on whichever thread they are.
+#[derive(Debug)]
+pub(crate) struct RelayContext {
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) gate: Gate,
+    /// Whether the relay sends the address of each client to the enclave, by the PROXY protocol.
+    pub(crate) introduces: bool,
+    pub(crate) ids: Ids,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) drain_timeout: Duration,
+}
+
+/// A generator of connection identifiers.
+#[derive(Debug)]
+pub(crate) struct Ids(AtomicU64);
+
+impl Ids {
+    /// Starts at a random identifier, so that those of two relays, or of one before and after a restart,
+    /// differ.
+    pub(crate) fn new() -> Self {
+        // An identifier is no secret, and that two relays begin alike does no harm.
+        Self(AtomicU64::new(getrandom::u64().unwrap_or_default()))
+    }
+
+    /// Returns the next identifier.
+    pub(crate) fn next(&self) -> ConnectionId {
+        ConnectionId::of(self.0.fetch_add(1, Ordering::Relaxed))
+    }
+}
