@@ -26,7 +26,7 @@ use transport::limits::FLUSH_TIMEOUT;
 use transport::lines::Lines;
 use transport::{Acceptor, Listener, Stream};
 
-use crate::gate::Gate;
+use crate::peer_policy::PeerPolicy;
 
 use self::arrived::Arrived;
 pub(crate) use self::counts::Counts;
@@ -55,7 +55,7 @@ pub(crate) struct Channel {
 #[derive(Debug)]
 struct Desk {
     /// Who may send them.
-    gate: Gate,
+    gate: PeerPolicy,
     seats: Seats,
     lines: Lines<Held>,
     counts: Counts,
@@ -72,7 +72,7 @@ impl Channel {
     /// If there is no thread to be had.
     pub(crate) fn on(
         listener: Listener,
-        gate: Gate,
+        gate: PeerPolicy,
         sink: impl Write + Send + 'static,
     ) -> io::Result<Self> {
         let lines = Lines::to("channel", WholeLines::new(sink))?;

@@ -11,7 +11,7 @@ use transport::{DetachedStream, Stream};
 
 use crate::connection::serve;
 use crate::context::RelayContext;
-use crate::gate::Ticket;
+use crate::peer_policy::Admission;
 
 /// The connections of one thread.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub(crate) struct Load(Arc<AtomicUsize>);
 pub(crate) struct Place {
     load: Load,
     _slot: OwnedSemaphorePermit,
-    ticket: Ticket,
+    admission: Admission,
 }
 
 impl Load {
@@ -40,9 +40,9 @@ impl Load {
     }
 
     /// Counts one more.
-    pub(crate) fn place(&self, slot: OwnedSemaphorePermit, ticket: Ticket) -> Place {
+    pub(crate) fn place(&self, slot: OwnedSemaphorePermit, admission: Admission) -> Place {
         self.0.fetch_add(1, Ordering::Relaxed);
-        Place { load: self.clone(), _slot: slot, ticket }
+        Place { load: self.clone(), _slot: slot, admission }
     }
 }
 
@@ -68,7 +68,7 @@ impl Connections {
 
     pub(crate) fn start(&mut self, client: Stream, place: Place) {
         let context = Arc::clone(&self.context);
-        let activity = place.ticket.activity().map(Arc::clone);
+        let activity = place.admission.activity().map(Arc::clone);
         let recorded = activity.clone();
         let task = self.tasks.spawn(async move {
             serve(client, &context, recorded.as_deref()).await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use transport::ConnectionId;
 
-use crate::gate::Gate;
+use crate::peer_policy::PeerPolicy;
 use crate::pool::Pool;
 use crate::timeouts::Timeouts;
 
@@ -14,7 +14,7 @@ use crate::timeouts::Timeouts;
 #[derive(Debug)]
 pub(crate) struct RelayContext {
     pub(crate) pool: Arc<Pool>,
-    pub(crate) gate: Gate,
+    pub(crate) peers: PeerPolicy,
     /// Whether the relay sends the address of each client to the enclave, by the PROXY protocol.
     pub(crate) introduces: bool,
     pub(crate) ids: Ids,

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use transport::{Acceptor, Endpoint, Listener, Stream};
 use zeroize::Zeroizing;
 
-use crate::gate::Gate;
+use crate::peer_policy::PeerPolicy;
 
 /// Bytes of a file that an enclave takes, and one to tell.
 const MAX_LENGTH: u64 = 8 * 1024 * 1024;
@@ -35,13 +35,13 @@ pub(crate) struct Handout {
 struct Shelf {
     path: PathBuf,
     /// Who may have it.
-    gate: Gate,
+    peers: PeerPolicy,
 }
 
 impl Handout {
-    /// Hands out the file `path` on `listener`, to whomever `gate` admits.
-    pub(crate) fn on(listener: Listener, path: PathBuf, gate: Gate) -> Self {
-        Self { acceptor: Acceptor::new(listener), shelf: Arc::new(Shelf { path, gate }) }
+    /// Hands out the file `path` on `listener`, to whomever `peers` admits.
+    pub(crate) fn on(listener: Listener, path: PathBuf, peers: PeerPolicy) -> Self {
+        Self { acceptor: Acceptor::new(listener), shelf: Arc::new(Shelf { path, peers }) }
     }
 
     /// Where it listens, with the port the kernel chose where that was left to it.
@@ -68,7 +68,7 @@ impl Handout {
 
 impl Shelf {
     async fn serve(self: Arc<Self>, stream: Stream) {
-        let Some(_ticket) = self.gate.admit(&stream) else { return };
+        let Some(_admission) = self.peers.admit(&stream) else { return };
         let path = self.path.clone();
         match timeout(WRITE_TIMEOUT, self.hand_over(stream)).await {
             Ok(Ok(length)) => tracing::info!(length, "the enclave has its configuration"),

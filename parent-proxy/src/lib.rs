@@ -6,7 +6,8 @@
 //! has deadlines ([`Config`]); memory is bounded in each direction, and an idle connection holds no buffer at
 //! all.
 //!
-//! `relay` accepts, places and drains, a `gate` says whom, a `worker` is a thread beside its own, and
+//! `relay` accepts, places and drains, a `peer_policy` says which peers, within the
+//! limits of `limiter`, a `worker` is a thread beside its own, and
 //! `connections` are those of one thread (`context` is what all of them share); `connection` keeps one
 //! connection's deadlines (`timeouts`), `pump` moves the
 //! bytes of one connection and `direction` those of one direction. `checks` finds out which enclaves are
@@ -53,7 +54,6 @@ mod context;
 mod descriptors;
 mod direct;
 mod direction;
-mod gate;
 mod handout;
 mod handover;
 mod handshake_window;
@@ -63,6 +63,7 @@ mod limiter;
 mod listeners;
 mod log_file;
 mod metrics;
+mod peer_policy;
 mod pool;
 mod predecessor;
 mod proxy;

@@ -98,7 +98,7 @@ impl Collector for Counted {
             ([("upstream", &**name)], i64::try_from(count).unwrap_or_default())
         });
         shown.gauge("connections_open", "Connections to the enclave at the moment", open)?;
-        let limits = self.relay.gate.limiter().map(|limiter| &limiter.counts);
+        let limits = self.relay.peers.limiter().map(|limiter| &limiter.counts);
         let limited =
             |count: fn(&Counts) -> &AtomicU64| limits.map_or(0, |limits| of(count(limits)));
         let refused = [

@@ -16,10 +16,10 @@ use crate::beside::{Beside, Phase, reaches};
 use crate::channel::Channel;
 use crate::config::{Archive, Config, Log};
 use crate::direct::Directs;
-use crate::gate::Gate;
 use crate::handout::Handout;
 use crate::listeners::Listeners;
 use crate::log_file::LogFile;
+use crate::peer_policy::PeerPolicy;
 use crate::predecessor::Predecessor;
 use crate::relay::{Drained, Relay};
 use crate::systemd;
@@ -77,10 +77,10 @@ impl Proxy {
         let mut listeners = Listeners::of(inherited.unwrap_or_default());
         let relay = Relay::on(listeners.listen_for_clients(&config.listen).await?, config);
         let pool = &relay.context().pool;
-        let gate = || Gate::enclaves(Arc::clone(pool));
+        let peers = || PeerPolicy::enclaves(Arc::clone(pool));
         let handout = match &config.archive {
             None => None,
-            Some(archive) => Some(handout(archive, &mut listeners, gate()).await?),
+            Some(archive) => Some(handout(archive, &mut listeners, peers()).await?),
         };
         let mut egress = Vec::new();
         for route in &config.egress {
@@ -93,7 +93,7 @@ impl Proxy {
             None => None,
             Some(log) => {
                 let (listener, sink) = (listeners.listen(&log.listen).await?, sink(log)?);
-                let channel = Channel::on(listener, gate(), sink).map_err(StartError::Thread)?;
+                let channel = Channel::on(listener, peers(), sink).map_err(StartError::Thread)?;
                 Some(channel)
             }
         };
@@ -201,9 +201,9 @@ impl Proxy {
 async fn handout(
     Archive { path, listen }: &Archive,
     listeners: &mut Listeners,
-    gate: Gate,
+    peers: PeerPolicy,
 ) -> Result<Handout, StartError> {
-    let handout = Handout::on(listeners.listen(listen).await?, path.clone(), gate);
+    let handout = Handout::on(listeners.listen(listen).await?, path.clone(), peers);
     let file = |error| {
         let (key, path) = ("config_archive", path.clone());
         StartError::File { key, path, error }

@@ -14,7 +14,7 @@ use transport::{Acceptor, Endpoint, ListenError, Listener, Stream, listen};
 use crate::config::{Checks, Config, Enclave, Listen, Route};
 use crate::connections::Connections;
 use crate::context::{Ids, RelayContext};
-use crate::gate::{Gate, Ticket};
+use crate::peer_policy::{Admission, PeerPolicy};
 use crate::pool::Pool;
 use crate::timeouts::Timeouts;
 use crate::worker::Worker;
@@ -64,7 +64,7 @@ impl Relay {
     pub(crate) fn on(listener: Listener, config: &Config) -> Self {
         let context = RelayContext {
             pool: Arc::new(Pool::new(&config.upstreams, config.connect_timeout, config.checks)),
-            gate: Gate::new(config.max_connections_per_client),
+            peers: PeerPolicy::clients(config.max_connections_per_client),
             introduces: config.proxy_protocol,
             ids: Ids::new(),
             timeouts: Timeouts::from(config),
@@ -86,7 +86,7 @@ impl Relay {
         let checks = Checks { interval: None, ..config.checks };
         let context = RelayContext {
             pool: Arc::new(Pool::new(&[host], config.connect_timeout, checks)),
-            gate: Gate::enclaves(pool),
+            peers: PeerPolicy::enclaves(pool),
             introduces: false,
             ids: Ids::new(),
             timeouts: Timeouts::of_route(),
@@ -100,7 +100,7 @@ impl Relay {
         let checks = Checks { interval: None, ..config.checks };
         let context = RelayContext {
             pool: Arc::new(Pool::new(&[enclave], config.connect_timeout, checks)),
-            gate: Gate::new(config.max_connections_per_client),
+            peers: PeerPolicy::clients(config.max_connections_per_client),
             introduces: config.proxy_protocol,
             ids: Ids::new(),
             timeouts: Timeouts::from(config),
@@ -160,7 +160,7 @@ impl Relay {
                 () = own.one_ended() => {}
                 // One client at a time waits for room in this process; further ones wait in the kernel's
                 // queue, where they cost it neither memory nor descriptors.
-                slot = room(&self.slots, &self.context.gate, &mut newcomer) => {
+                slot = room(&self.slots, &self.context.peers, &mut newcomer) => {
                     if let (Some(slot), Some(newcomer)) = (slot, newcomer.take()) {
                         place(newcomer, slot, &mut own, &mut workers);
                     }
@@ -217,20 +217,20 @@ impl Relay {
         }
     }
 
-    /// Serves a client that the gate admits. Returns it where it has to wait for a slot.
+    /// Serves a client that the peer policy admits. Returns it where it has to wait for a slot.
     fn admit(
         &self,
         client: Stream,
         own: &mut Connections,
         workers: &mut Vec<Worker>,
     ) -> Option<Newcomer> {
-        let ticket = self.context.gate.admit(&client)?;
-        let has_room = ticket.has_evicted();
+        let admission = self.context.peers.admit(&client)?;
+        let has_room = admission.has_evicted();
         if has_room || self.slots.available_permits() == 0 {
             // It may be the next to make room before its task has read a byte.
-            ticket.look_for_request(&client);
+            admission.look_for_request(&client);
         }
-        let newcomer = Newcomer { client, ticket, has_room };
+        let newcomer = Newcomer { client, admission, has_room };
         match Arc::clone(&self.slots).try_acquire_owned() {
             Ok(slot) => {
                 place(newcomer, slot, own, workers);
@@ -244,7 +244,7 @@ impl Relay {
 /// A client that was admitted and has no slot yet.
 struct Newcomer {
     client: Stream,
-    ticket: Ticket,
+    admission: Admission,
     /// Whether a connection was evicted for it, whose slot it gets.
     has_room: bool,
 }
@@ -255,12 +255,12 @@ struct Newcomer {
 /// Cancel-safe: a slot is taken or it is not, and the newcomer remembers the eviction.
 async fn room(
     slots: &Arc<Semaphore>,
-    gate: &Gate,
+    peers: &PeerPolicy,
     newcomer: &mut Option<Newcomer>,
 ) -> Option<OwnedSemaphorePermit> {
     let Some(newcomer) = newcomer else { return pending().await };
     loop {
-        newcomer.has_room = newcomer.has_room || gate.make_room(&newcomer.ticket);
+        newcomer.has_room = newcomer.has_room || peers.make_room(&newcomer.admission);
         let slot = Arc::clone(slots).acquire_owned();
         if newcomer.has_room {
             return slot.await.ok();
@@ -291,13 +291,14 @@ fn place(
     own: &mut Connections,
     workers: &mut Vec<Worker>,
 ) {
-    let Newcomer { client, ticket, .. } = newcomer;
+    let Newcomer { client, admission, .. } = newcomer;
     let idlest = workers.iter().min_by_key(|worker| worker.load().count());
     match idlest.filter(|worker| worker.load().count() < own.load().count()) {
-        None => own.start(client, own.load().place(slot, ticket)),
+        None => own.start(client, own.load().place(slot, admission)),
         Some(worker) => match client.detach() {
             Ok(client) => {
-                if let Err((client, place)) = worker.give(client, worker.load().place(slot, ticket))
+                if let Err((client, place)) =
+                    worker.give(client, worker.load().place(slot, admission))
                 {
                     // Its thread is gone, which the log has told.
                     own.start_detached(client, place);

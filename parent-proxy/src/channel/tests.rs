@@ -72,7 +72,8 @@ impl Running {
         let folder = tempfile::tempdir().unwrap();
         let endpoint = Endpoint::Unix(folder.path().join("lines"));
         let listener = listen(&endpoint).await.unwrap();
-        let mut channel = Channel::on(listener, crate::gate::Gate::new(None), sink).unwrap();
+        let mut channel =
+            Channel::on(listener, crate::peer_policy::PeerPolicy::clients(None), sink).unwrap();
         Arc::get_mut(&mut channel.desk).unwrap().patience = patience;
         let counts = channel.counts();
         Self { folder, counts, task: tokio::spawn(channel.run(std::future::pending())) }
@@ -323,7 +324,7 @@ async fn a_flood_of_lines_leaves_the_thread_to_clients_after_each_read() {
     const TURNS: usize = 10;
     let folder = tempfile::tempdir().unwrap();
     let endpoint = Endpoint::Unix(folder.path().join("lines"));
-    let gate = crate::gate::Gate::new(None);
+    let gate = crate::peer_policy::PeerPolicy::clients(None);
     let channel = Channel::on(listen(&endpoint).await.unwrap(), gate, io::sink()).unwrap();
     let (flood, desk) = (Flood::default(), Arc::clone(&channel.desk));
     let reads = Arc::clone(&flood.0);
@@ -357,7 +358,7 @@ async fn a_line_says_which_enclave_sent_it_where_that_is_known() {
     let sink = Sink::default();
     let folder = tempfile::tempdir().unwrap();
     let endpoint = Endpoint::Unix(folder.path().join("lines"));
-    let gate = crate::gate::Gate::new(None);
+    let gate = crate::peer_policy::PeerPolicy::clients(None);
     let channel = Channel::on(listen(&endpoint).await.unwrap(), gate, sink.clone()).unwrap();
     // What it says of itself does not stand.
     let sent = &b"{\"a\":{\"b\":1}}\n{}\n { \"cid\":17 } \r\ntext\n\n"[..];

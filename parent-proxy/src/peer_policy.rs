@@ -1,4 +1,4 @@
-//! Which peers may connect.
+//! The policy of which peers may connect to a listener.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -10,52 +10,55 @@ use crate::activity::Activity;
 use crate::limiter::{ConnectionLimiter, Permit};
 use crate::pool::Pool;
 
-/// What is asked of a peer that connects.
+/// A condition that a connecting peer has to meet.
 #[derive(Debug)]
-pub(crate) enum Gate {
-    /// Clients: within the limits.
+pub(crate) enum PeerPolicy {
+    /// Clients, within the limits of connections.
     Clients(Arc<ConnectionLimiter>),
-    /// On vsock, to be one of these enclaves: others on this instance belong to others.
+    /// On vsock, only these enclaves: other enclaves of this instance are not part of this service.
     Enclaves(Arc<Pool>, Episode),
 }
 
 /// The admission of a connection; a client's is given back on drop.
 #[derive(Debug)]
-pub(crate) struct Ticket(Option<Permit>);
+pub(crate) struct Admission(Option<Permit>);
 
-impl Gate {
-    /// Admits clients, `per_client` of one address at a time.
-    pub(crate) fn new(per_client: Option<NonZeroUsize>) -> Self {
+impl PeerPolicy {
+    /// Creates a policy that admits clients, `per_client` of one address at a time.
+    pub(crate) fn clients(per_client: Option<NonZeroUsize>) -> Self {
         Self::Clients(Arc::new(ConnectionLimiter::new(per_client)))
     }
 
-    /// Admits only the enclaves of `pool`.
+    /// Creates a policy that admits only the enclaves of `pool`.
     pub(crate) fn enclaves(pool: Arc<Pool>) -> Self {
         Self::Enclaves(pool, Episode::default())
     }
 
-    /// Admits the peer, or logs why not.
-    pub(crate) fn admit(&self, peer: &Stream) -> Option<Ticket> {
+    /// Admits the peer, or logs the reason of the rejection.
+    pub(crate) fn admit(&self, peer: &Stream) -> Option<Admission> {
         match self {
             Self::Clients(limiter) => {
                 let address = peer.peer_address().map(|address| address.ip());
-                limiter.admit(address).map(|permit| Ticket(Some(permit)))
+                limiter.admit(address).map(|permit| Admission(Some(permit)))
             }
-            Self::Enclaves(pool, strangers) => match peer.peer_cid() {
+            Self::Enclaves(pool, rejected) => match peer.peer_cid() {
                 Ok(Some(cid)) if !pool.has_cid(cid) => {
-                    if strangers.begins() {
-                        tracing::warn!(cid, "refused: that CID is no upstream's");
+                    if rejected.begins() {
+                        tracing::warn!(
+                            cid,
+                            "connection rejected: the CID is not that of an upstream"
+                        );
                     }
                     None
                 }
-                Ok(_) => Some(Ticket(None)),
+                Ok(_) => Some(Admission(None)),
                 Err(_) => None,
             },
         }
     }
 
     /// Has another connection make room for `newcomer`. Returns `false` where none can.
-    pub(crate) fn make_room(&self, newcomer: &Ticket) -> bool {
+    pub(crate) fn make_room(&self, newcomer: &Admission) -> bool {
         match (self, &newcomer.0) {
             (Self::Clients(limiter), Some(permit)) => limiter.make_room(permit),
             _ => false,
@@ -71,7 +74,7 @@ impl Gate {
     }
 }
 
-impl Ticket {
+impl Admission {
     /// Returns whether a connection of the same address was evicted for this one.
     pub(crate) fn has_evicted(&self) -> bool {
         self.0.as_ref().is_some_and(Permit::has_evicted)
