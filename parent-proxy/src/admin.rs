@@ -14,20 +14,20 @@ use tokio::time::timeout;
 use transport::limits::{ADMIN_HEADER_READ_TIMEOUT, MAX_ADMIN_CONNECTIONS, WRITE_TIMEOUT};
 use transport::{Acceptor, Stream};
 
-use crate::metrics::{self, Watched};
+use crate::status::{self, Status};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const NOTHING_ELSE: &str = "nothing else is here than GET /healthz, /readyz and /metrics\n";
 
 /// Answers whoever connects until `stop` is ready, then lets open connections end.
-pub(crate) async fn run(acceptor: Acceptor, watched: Arc<Watched>, stop: impl Future<Output = ()>) {
-    let serve = |stream| serve(stream, Arc::clone(&watched));
+pub(crate) async fn run(acceptor: Acceptor, status: Arc<Status>, stop: impl Future<Output = ()>) {
+    let serve = |stream| serve(stream, Arc::clone(&status));
     acceptor.serve_until(stop, MAX_ADMIN_CONNECTIONS, serve).await;
 }
 
 /// One request a connection, so that nobody holds one for long.
-async fn serve(stream: Stream, watched: Arc<Watched>) {
-    let answer = service_fn(async |request| answer(&request, &watched).await);
+async fn serve(stream: Stream, status: Arc<Status>) {
+    let answer = service_fn(async |request| answer(&request, &status).await);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(ADMIN_HEADER_READ_TIMEOUT)
@@ -39,23 +39,23 @@ async fn serve(stream: Stream, watched: Arc<Watched>) {
 
 async fn answer(
     request: &Request<Incoming>,
-    watched: &Watched,
+    status: &Status,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    let (status, kind, body) = match (request.method(), request.uri().path()) {
+    let (code, kind, body) = match (request.method(), request.uri().path()) {
         (&Method::GET, "/healthz") => (StatusCode::OK, TEXT, Bytes::from("ok\n")),
-        (&Method::GET, "/readyz") => match watched.pool.unreadiness() {
+        (&Method::GET, "/readyz") => match status.unreadiness() {
             None => (StatusCode::OK, TEXT, Bytes::from("ready\n")),
             Some(reason) => {
                 (StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("not ready: {reason}\n").into())
             }
         },
         (&Method::GET, "/metrics") => {
-            (StatusCode::OK, metrics::CONTENT_TYPE, watched.metrics().await)
+            (StatusCode::OK, status::CONTENT_TYPE, status.metrics().await)
         }
         _ => (StatusCode::NOT_FOUND, TEXT, NOTHING_ELSE.into()),
     };
     let mut response = Response::new(Full::from(body));
-    *response.status_mut() = status;
+    *response.status_mut() = code;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     Ok(response)
 }

@@ -6,19 +6,21 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use prometheus_client::registry::Registry;
 use tokio::signal::unix::Signal;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use transport::Acceptor;
 
-use crate::channel::{Channel, Last};
+use crate::channel::{Channel, ChannelMetrics, Last};
 use crate::config::Config;
-use crate::direct::Directs;
+use crate::direct::{DirectMetrics, Directs};
 use crate::handout::Handout;
-use crate::metrics::{Counted, Lines, Watched};
-use crate::pool::Pool;
-use crate::relay::Relay;
+use crate::metrics::PREFIX;
+use crate::pool::{Pool, PoolMetrics};
+use crate::relay::{ClientMetrics, EgressMetrics, Relay};
+use crate::status::{ProcessMetrics, Status};
 use crate::{admin, handshakes, systemd};
 
 /// How far a process is.
@@ -69,11 +71,12 @@ impl Beside {
     /// Starts all of it, beside `relay`. What listens stops to once there is a successor.
     pub(crate) fn start(self, relay: &Relay, phase: &watch::Sender<Phase>) -> Running {
         let pool = Arc::clone(&relay.context().pool);
-        let counted = self.counted(relay);
+        let registry = self.registry(relay);
         let succeeded = || reaches(phase, Phase::Succeeded);
         let (mut ending, mut lasting) = (JoinSet::new(), JoinSet::new());
         if let Some(admin) = self.admin {
-            ending.spawn(admin::run(admin, Arc::new(Watched::new(counted)), succeeded()));
+            let status = Status::new(Arc::clone(&pool), relay.context().introduces, registry);
+            ending.spawn(admin::run(admin, Arc::new(status), succeeded()));
         }
         if let Some(handout) = self.handout {
             ending.spawn(handout.run(succeeded()));
@@ -97,17 +100,21 @@ impl Beside {
         Running { ending, lasting, last_lines }
     }
 
-    fn counted(&self, relay: &Relay) -> Counted {
-        let egress = self.egress.iter();
-        Counted {
-            relay: Arc::clone(relay.context()),
-            egress: egress
-                .map(|(route, relay)| (route.clone(), Arc::clone(relay.context())))
-                .collect(),
-            channel: self.channel.as_ref().map(|channel| Lines(channel.counts())),
-            directs: Arc::clone(&self.directs),
-            log_dropped: self.log_dropped,
+    /// Returns the registry of the metrics of all subsystems.
+    fn registry(&self, relay: &Relay) -> Registry {
+        let mut registry = Registry::with_prefix(PREFIX);
+        let mut register = |collector| registry.register_collector(collector);
+        register(Box::new(ProcessMetrics { log_dropped: self.log_dropped }));
+        register(Box::new(PoolMetrics(Arc::clone(&relay.context().pool))));
+        register(Box::new(ClientMetrics(Arc::clone(relay.context()))));
+        register(Box::new(DirectMetrics(Arc::clone(&self.directs))));
+        let routes = self.egress.iter();
+        let routes = routes.map(|(route, relay)| (route.clone(), Arc::clone(relay.context())));
+        register(Box::new(EgressMetrics(routes.collect())));
+        if let Some(channel) = &self.channel {
+            register(Box::new(ChannelMetrics(channel.counts())));
         }
+        registry
     }
 }
 

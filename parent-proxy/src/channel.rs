@@ -8,6 +8,7 @@
 mod arrived;
 mod counts;
 mod lines;
+mod metrics;
 mod seats;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ use crate::peer_policy::PeerPolicy;
 use self::arrived::Arrived;
 pub(crate) use self::counts::Counts;
 use self::lines::{Came, Splitter};
+pub(crate) use self::metrics::ChannelMetrics;
 use self::seats::Seats;
 use self::whole::{Held, WholeLines};
 

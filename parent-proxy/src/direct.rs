@@ -4,6 +4,8 @@
 //! Connections are relayed as those of clients are, but are counted on their own: they take no slot of a
 //! client's, and balancing does not see them.
 
+mod metrics;
+
 use std::io;
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +15,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use transport::{Endpoint, ListenError};
 
+pub(crate) use self::metrics::DirectMetrics;
 use crate::config::{Config, Enclave};
 use crate::context::RelayContext;
 use crate::handover::NamedListener;

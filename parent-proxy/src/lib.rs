@@ -70,6 +70,7 @@ mod proxy;
 mod pump;
 mod relay;
 mod scrape;
+mod status;
 mod systemd;
 mod timeouts;
 mod upgrade;

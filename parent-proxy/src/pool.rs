@@ -1,5 +1,7 @@
 //! The enclaves of one relay, and which of them gets a client.
 
+mod metrics;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -8,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use transport::{Endpoint, Stream};
 
+pub(crate) use self::metrics::PoolMetrics;
 use crate::balance::Totals;
 use crate::config::{Checks, Enclave};
 use crate::upstream::{Health, Lease, Upstream};

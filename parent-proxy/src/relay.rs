@@ -1,3 +1,7 @@
+//! A relay: it accepts connections, places them on threads and lets them finish at the end.
+
+mod metrics;
+
 use std::future::{Future, pending, ready};
 use std::num::NonZeroUsize;
 use std::pin::pin;
@@ -11,6 +15,7 @@ use tokio::time::timeout;
 use transport::limits::LISTEN_BACKLOG;
 use transport::{Acceptor, Endpoint, ListenError, Listener, Stream, listen};
 
+pub(crate) use self::metrics::{ClientMetrics, EgressMetrics};
 use crate::config::{Checks, Config, Enclave, Listen, Route};
 use crate::connections::Connections;
 use crate::context::{Ids, RelayContext};

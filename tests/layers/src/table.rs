@@ -55,7 +55,22 @@ pub const TABLE: &[Entry] = &[
             &["fixture", "shortest"],
         ],
     },
-    Entry { folder: "parent-proxy", layers: &[] },
+    Entry {
+        folder: "parent-proxy",
+        layers: &[
+            &["proxy"],
+            &["beside", "upgrade"],
+            &["admin", "direct", "predecessor"],
+            &["relay", "status"],
+            &["worker", "connections", "connection"],
+            &["checks", "handshakes", "scrape", "handout", "channel", "listeners", "context"],
+            &["peer_policy", "systemd"],
+            &["pool"],
+            &["pump", "upstream", "limiter"],
+            &["direction", "handshake_window", "ask", "handover", "latest", "log_file"],
+            &["activity", "balance", "config", "descriptors", "metrics", "timeouts"],
+        ],
+    },
     Entry {
         folder: "shared/attestation",
         layers: &[

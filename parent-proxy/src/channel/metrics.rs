@@ -1,0 +1,27 @@
+//! The metrics of the lines that enclaves send.
+
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+
+use super::counts::Counts;
+use crate::metrics::{FamilyEncoder, NO_LABELS, level};
+
+/// The metrics of the lines that enclaves send.
+#[derive(Debug)]
+pub(crate) struct ChannelMetrics(pub(crate) Counts);
+
+impl Collector for ChannelMetrics {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let Self(counts) = self;
+        let mut encoder = FamilyEncoder::new(encoder);
+        let help = "Lines of enclaves that were taken";
+        encoder.counter("channel_lines", help, [(NO_LABELS, counts.lines())])?;
+        let dropped = counts.dropped().map(|(reason, count)| ([("reason", reason)], count));
+        encoder.counter("channel_dropped", "Lines of enclaves that were lost", dropped)?;
+        let open = level(counts.connections_open());
+        let help = "Connections on which enclaves send lines";
+        encoder.gauge("channel_connections_open", help, [(NO_LABELS, open)])
+    }
+}

@@ -1,0 +1,32 @@
+//! The metrics of direct listeners.
+
+use std::fmt;
+use std::sync::Arc;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+
+use super::Directs;
+use crate::metrics::{FamilyEncoder, level, value};
+
+/// The metrics of direct listeners.
+#[derive(Debug)]
+pub(crate) struct DirectMetrics(pub(crate) Arc<Directs>);
+
+impl Collector for DirectMetrics {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let all = self.0.upstreams();
+        if all.is_empty() {
+            return Ok(());
+        }
+        let mut encoder = FamilyEncoder::new(encoder);
+        let names: Vec<String> = all.iter().map(|one| one.endpoint().to_string()).collect();
+        let each = || names.iter().map(|name| [("upstream", &**name)]).zip(&all);
+        let connections = each().map(|(label, one)| (label, value(&one.counts.connections)));
+        let help = "Connections to the enclave over its direct listener";
+        encoder.counter("direct_connections", help, connections)?;
+        let open = each().map(|(label, one)| (label, level(one.open())));
+        let help = "Connections over its direct listener at the moment";
+        encoder.gauge("direct_connections_open", help, open)
+    }
+}

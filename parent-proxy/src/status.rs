@@ -1,0 +1,79 @@
+//! The status of this process, as its admin endpoint shows it: readiness, and the metrics of the relay followed
+//! by those of its enclaves.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, text};
+use prometheus_client::registry::Registry;
+
+use crate::latest::Latest;
+use crate::metrics::{FamilyEncoder, NO_LABELS};
+use crate::pool::Pool;
+use crate::scrape::{self, Merged};
+
+/// The media type of the metrics.
+pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The last line of a text of metrics.
+const END: &str = "# EOF\n";
+
+/// The status of this process.
+#[derive(Debug)]
+pub(crate) struct Status {
+    pool: Arc<Pool>,
+    /// Whether admin endpoints of enclaves expect a PROXY protocol header.
+    introduced: bool,
+    registry: Registry,
+    /// The last text of metrics. Concurrent requests share it: each text costs up to a mebibyte of every
+    /// enclave.
+    shown: Latest<Bytes>,
+}
+
+impl Status {
+    /// Creates the status of a relay to `pool`, whose own metrics are in `registry`.
+    pub(crate) fn new(pool: Arc<Pool>, introduced: bool, registry: Registry) -> Self {
+        Self { pool, introduced, registry, shown: Latest::new() }
+    }
+
+    /// Returns the reason why a client would not be served, if there is one.
+    pub(crate) fn unreadiness(&self) -> Option<&'static str> {
+        self.pool.unreadiness()
+    }
+
+    /// Returns the metrics of this process and of its enclaves.
+    pub(crate) async fn metrics(&self) -> Bytes {
+        self.shown.of(async || self.text().await.into()).await
+    }
+
+    async fn text(&self) -> String {
+        let mut merged = Merged::default();
+        for (upstream, text) in scrape::all(&self.pool, self.introduced).await {
+            merged.add(&upstream, &text);
+        }
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = text::encode(&mut text, &self.registry);
+        let own = text.strip_suffix(END).unwrap_or(&text);
+        format!("{own}{merged}{END}")
+    }
+}
+
+/// The metrics of the process itself.
+#[derive(Debug)]
+pub(crate) struct ProcessMetrics {
+    /// Returns how many lines of the relay's own log were lost.
+    pub(crate) log_dropped: fn() -> u64,
+}
+
+impl Collector for ProcessMetrics {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut encoder = FamilyEncoder::new(encoder);
+        let info = [("version", env!("CARGO_PKG_VERSION"))];
+        encoder.gauge("build_info", "What this is", [(info, 1)])?;
+        let help = "Lines of the relay's own log that were lost";
+        encoder.counter("log_dropped", help, [(NO_LABELS, (self.log_dropped)())])
+    }
+}
