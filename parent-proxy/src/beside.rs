@@ -13,10 +13,10 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use transport::Acceptor;
 
-use crate::channel::{Channel, ChannelMetrics, Last};
 use crate::config::Config;
 use crate::direct::{DirectMetrics, Directs};
 use crate::handout::Handout;
+use crate::log_receiver::{LogReceiver, Written};
 use crate::metrics::PREFIX;
 use crate::pool::{Pool, PoolMetrics};
 use crate::relay::{ClientMetrics, EgressMetrics, Relay};
@@ -51,7 +51,8 @@ pub(crate) struct Beside {
     pub(crate) admin: Option<Acceptor>,
     pub(crate) handout: Option<Handout>,
     pub(crate) egress: Vec<(String, Relay)>,
-    pub(crate) channel: Option<Channel>,
+    /// The receiver of enclaves' lines, and the handle to wait for the last one.
+    pub(crate) log_receiver: Option<(LogReceiver, Written)>,
     pub(crate) directs: Arc<Directs>,
     /// Where the enclaves can be read anew.
     pub(crate) source: Option<PathBuf>,
@@ -64,7 +65,7 @@ pub(crate) struct Running {
     /// What ends by itself once a successor has the listeners.
     ending: JoinSet<()>,
     lasting: JoinSet<()>,
-    last_lines: Option<Last>,
+    last_line: Option<Written>,
 }
 
 impl Beside {
@@ -89,15 +90,15 @@ impl Beside {
                 relay.run(stop).await;
             });
         }
-        let last_lines = self.channel.as_ref().map(Channel::last);
-        if let Some(channel) = self.channel {
-            lasting.spawn(channel.run(succeeded()));
-        }
+        let last_line = self.log_receiver.map(|(receiver, last_line)| {
+            lasting.spawn(receiver.run(succeeded()));
+            last_line
+        });
         let reload = reload(self.hangup, self.source, Arc::clone(&pool), self.directs);
         lasting.spawn(unless(succeeded(), reload));
         lasting.spawn(unless(succeeded(), handshakes::run(Arc::clone(&pool))));
         lasting.spawn(unless(succeeded(), systemd::keep_told(pool)));
-        Running { ending, lasting, last_lines }
+        Running { ending, lasting, last_line }
     }
 
     /// Returns the registry of the metrics of all subsystems.
@@ -111,8 +112,8 @@ impl Beside {
         let routes = self.egress.iter();
         let routes = routes.map(|(route, relay)| (route.clone(), Arc::clone(relay.context())));
         register(Box::new(EgressMetrics(routes.collect())));
-        if let Some(channel) = &self.channel {
-            register(Box::new(ChannelMetrics(channel.counts())));
+        if let Some((receiver, _)) = &self.log_receiver {
+            register(Box::new(receiver.metrics()));
         }
         registry
     }
@@ -129,8 +130,8 @@ impl Running {
     pub(crate) async fn end(mut self) {
         self.ending.shutdown().await;
         self.lasting.shutdown().await;
-        if let Some(last) = self.last_lines {
-            last.written().await;
+        if let Some(last_line) = self.last_line {
+            last_line.wait().await;
         }
     }
 }

@@ -14,7 +14,7 @@
 //! ready, and `handshakes` whose TLS certificate clients reject (`handshake_window` counts those of one enclave).
 //!
 //! Beside that the process hands enclaves a file at boot, their configuration (`handout`), takes what they
-//! log (`channel`), lets them reach single hosts (a relay each), leads to one of them by a listener of its own
+//! log (`log_receiver`), lets them reach single hosts (a relay each), leads to one of them by a listener of its own
 //! (`direct`), and shows what it counts, with what they count (`metrics`, `scrape`): `beside` runs these, and
 //! `proxy` is all of it.
 //!
@@ -45,7 +45,6 @@ mod admin;
 mod ask;
 mod balance;
 mod beside;
-mod channel;
 mod checks;
 mod config;
 mod connection;
@@ -62,6 +61,7 @@ mod latest;
 mod limiter;
 mod listeners;
 mod log_file;
+mod log_receiver;
 mod metrics;
 mod peer_policy;
 mod pool;

@@ -13,12 +13,12 @@ use tokio::sync::watch;
 use transport::{Acceptor, Endpoint, ListenError, announcement};
 
 use crate::beside::{Beside, Phase, reaches};
-use crate::channel::Channel;
 use crate::config::{Archive, Config, Log};
 use crate::direct::Directs;
 use crate::handout::Handout;
 use crate::listeners::Listeners;
 use crate::log_file::LogFile;
+use crate::log_receiver::LogReceiver;
 use crate::peer_policy::PeerPolicy;
 use crate::predecessor::Predecessor;
 use crate::relay::{Drained, Relay};
@@ -89,12 +89,12 @@ impl Proxy {
             egress.push((route.to_string(), relay));
             tracing::info!(%route, "a way out is open");
         }
-        let channel = match &config.log {
+        let log_receiver = match &config.log {
             None => None,
             Some(log) => {
                 let (listener, sink) = (listeners.listen(&log.listen).await?, sink(log)?);
-                let channel = Channel::on(listener, peers(), sink).map_err(StartError::Thread)?;
-                Some(channel)
+                let started = LogReceiver::start(listener, peers(), sink);
+                Some(started.map_err(StartError::Thread)?)
             }
         };
         let admin = match &config.admin_listen {
@@ -104,7 +104,7 @@ impl Proxy {
         let directs = Arc::new(Directs::bind(config, &mut listeners).await?);
         let source = config.source.clone();
         let beside =
-            Beside { admin, handout, egress, channel, directs, source, hangup, log_dropped };
+            Beside { admin, handout, egress, log_receiver, directs, source, hangup, log_dropped };
         Ok(Self { listeners, upgrades, predecessor, relay, beside })
     }
 

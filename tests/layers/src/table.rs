@@ -63,7 +63,7 @@ pub const TABLE: &[Entry] = &[
             &["admin", "direct", "predecessor"],
             &["relay", "status"],
             &["worker", "connections", "connection"],
-            &["checks", "handshakes", "scrape", "handout", "channel", "listeners", "context"],
+            &["checks", "handshakes", "scrape", "handout", "log_receiver", "listeners", "context"],
             &["peer_policy", "systemd"],
             &["pool"],
             &["pump", "upstream", "limiter"],

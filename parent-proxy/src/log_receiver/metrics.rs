@@ -10,9 +10,9 @@ use crate::metrics::{FamilyEncoder, NO_LABELS, level};
 
 /// The metrics of the lines that enclaves send.
 #[derive(Debug)]
-pub(crate) struct ChannelMetrics(pub(crate) Counts);
+pub(crate) struct LogMetrics(pub(super) Counts);
 
-impl Collector for ChannelMetrics {
+impl Collector for LogMetrics {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let Self(counts) = self;
         let mut encoder = FamilyEncoder::new(encoder);

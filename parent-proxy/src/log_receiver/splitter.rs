@@ -1,53 +1,53 @@
-//! Bytes, cut into lines.
+//! Splitting of a byte stream into lines.
 
 use std::mem;
 
-/// Bytes of a line without its line feed; an audit record has some 2,000.
+/// Maximum length of a line in bytes, without its line feed. An audit record has some 2,000.
 pub(super) const MAX_LINE_LENGTH: usize = 64 * 1024;
 
-/// What came in full.
+/// A line that has ended, or has become too long.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Came {
+pub(super) enum LineEvent {
     /// A line with its line feed.
     Line(Vec<u8>),
-    /// The beginning of one that is too long; the rest of it is passed over.
+    /// The beginning of a line that is too long. The rest of it is skipped.
     TooLong,
 }
 
-/// What came of a line that is not whole yet.
+/// A splitter of bytes into lines, with the part of the last line that has not ended.
 #[derive(Debug, Default)]
-pub(super) struct Splitter {
+pub(super) struct LineSplitter {
     line: Vec<u8>,
-    is_passed_over: bool,
+    is_skipped: bool,
 }
 
-impl Splitter {
-    /// Adds `bytes`, and hands on what is whole with them, as far as it is asked for.
-    pub(super) fn push(&mut self, bytes: &[u8]) -> impl Iterator<Item = Came> {
+impl LineSplitter {
+    /// Adds `bytes`. Returns the lines that they complete, lazily.
+    pub(super) fn push(&mut self, bytes: &[u8]) -> impl Iterator<Item = LineEvent> {
         bytes.split_inclusive(|byte| *byte == b'\n').filter_map(|piece| self.push_piece(piece))
     }
 
     /// Adds bytes of which none but the last is a line feed.
-    fn push_piece(&mut self, piece: &[u8]) -> Option<Came> {
+    fn push_piece(&mut self, piece: &[u8]) -> Option<LineEvent> {
         let (part, is_whole) = match piece.strip_suffix(b"\n") {
             Some(part) => (part, true),
             None => (piece, false),
         };
-        if self.is_passed_over {
-            self.is_passed_over = !is_whole;
+        if self.is_skipped {
+            self.is_skipped = !is_whole;
             return None;
         }
         if self.line.len() + part.len() > MAX_LINE_LENGTH {
-            // What is not used is not kept.
+            // Frees the memory.
             self.line = Vec::new();
-            self.is_passed_over = !is_whole;
-            return Some(Came::TooLong);
+            self.is_skipped = !is_whole;
+            return Some(LineEvent::TooLong);
         }
         self.line.extend_from_slice(piece);
-        is_whole.then(|| Came::Line(mem::take(&mut self.line)))
+        is_whole.then(|| LineEvent::Line(mem::take(&mut self.line)))
     }
 
-    /// Whether a line has begun that is not whole, nor counted as too long.
+    /// Returns whether a line has begun that has not ended, and is not too long.
     pub(super) fn is_within_line(&self) -> bool {
         !self.line.is_empty()
     }
@@ -57,15 +57,15 @@ impl Splitter {
 mod tests {
     use super::*;
 
-    /// What comes of `bytes` in pieces of so many.
-    fn split(bytes: &[u8], length: usize) -> (Vec<Came>, bool) {
-        let (mut splitter, mut all) = (Splitter::default(), Vec::new());
+    /// Returns the events of `bytes`, added in pieces of `length`.
+    fn split(bytes: &[u8], length: usize) -> (Vec<LineEvent>, bool) {
+        let (mut splitter, mut all) = (LineSplitter::default(), Vec::new());
         bytes.chunks(length).for_each(|piece| all.extend(splitter.push(piece)));
         (all, splitter.is_within_line())
     }
 
-    fn line(text: &str) -> Came {
-        Came::Line(text.as_bytes().to_vec())
+    fn line(text: &str) -> LineEvent {
+        LineEvent::Line(text.as_bytes().to_vec())
     }
 
     #[test]
@@ -79,11 +79,12 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_too_long_is_passed_over_up_to_its_end() {
+    fn one_that_is_too_long_is_skipped_up_to_its_end() {
         let longest = [&[b'a'; MAX_LINE_LENGTH][..], b"\n"].concat();
         let longer = [&b"b"[..], &longest].concat();
         let bytes = [&longest[..], &longer, b"c\n", &longer[..MAX_LINE_LENGTH + 1]].concat();
-        let expected = [Came::Line(longest), Came::TooLong, line("c\n"), Came::TooLong];
+        let expected =
+            [LineEvent::Line(longest), LineEvent::TooLong, line("c\n"), LineEvent::TooLong];
         for length in [1, 7, MAX_LINE_LENGTH, MAX_LINE_LENGTH + 1, bytes.len()] {
             let (came, is_within) = split(&bytes, length);
             assert!(came == expected, "{length}");

@@ -1,0 +1,82 @@
+//! Counters of the lines that enclaves send.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// The counters of a log receiver. A clone refers to the same counters.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Counts(Arc<Counters>);
+
+#[derive(Debug, Default)]
+struct Counters {
+    lines: AtomicU64,
+    full: AtomicU64,
+    too_long: AtomicU64,
+    cut: AtomicU64,
+    open: AtomicUsize,
+}
+
+impl Counts {
+    /// Returns the number of whole lines that were read.
+    pub(crate) fn lines(&self) -> u64 {
+        self.0.lines.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number of lines that the sink failed to take, or that came over a connection beyond the limit
+    /// of those that may wait for it.
+    pub(crate) fn full(&self) -> u64 {
+        self.0.full.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number of lines that were dropped because they are longer than 64 KiB.
+    pub(crate) fn too_long(&self) -> u64 {
+        self.0.too_long.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number of lines whose connection ended before they did.
+    pub(crate) fn cut(&self) -> u64 {
+        self.0.cut.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number of open connections.
+    pub(crate) fn connections_open(&self) -> usize {
+        self.0.open.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number of dropped lines for each reason.
+    pub(crate) fn dropped(&self) -> [(&'static str, u64); 3] {
+        [("full", self.full()), ("too_long", self.too_long()), ("cut", self.cut())]
+    }
+
+    /// Counts a line that was read.
+    pub(super) fn add_line(&self) {
+        self.0.lines.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts lines that the sink did not take.
+    pub(super) fn add_full(&self, lines: usize) {
+        self.0.full.fetch_add(u64::try_from(lines).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Counts a line that is too long.
+    pub(super) fn add_too_long(&self) {
+        self.0.too_long.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a line that its connection did not finish.
+    pub(super) fn add_cut(&self) {
+        self.0.cut.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a connection as open until the guard is dropped.
+    pub(super) fn open(&self) -> impl Drop + use<> {
+        struct Open(Counts);
+        impl Drop for Open {
+            fn drop(&mut self) {
+                self.0.0.open.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        self.0.open.fetch_add(1, Ordering::Relaxed);
+        Open(self.clone())
+    }
+}

@@ -1,0 +1,139 @@
+//! Forwarding of lines from the connections of enclaves to the queue of the writer.
+
+use std::iter::Peekable;
+use std::sync::Arc;
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::task::yield_now;
+use transport::Stream;
+
+use super::counts::Counts;
+use super::line_writer::LineWriter;
+use super::per_cid_limit::PerCidLimit;
+use super::splitter::{LineEvent, LineSplitter};
+use crate::peer_policy::PeerPolicy;
+
+/// Bytes read from a connection at a time.
+pub(super) const READ_LENGTH: usize = 16 * 1024;
+
+/// Connections of one enclave. It has two, and while the sink is stuck it gives each up after five seconds and makes
+/// another.
+const MAX_CONNECTIONS_OF_CID: usize = 8;
+
+/// Connections of one enclave whose lines wait for the sink. The lines of further ones are dropped and counted. To
+/// close them instead would lose lines uncounted: the enclave's kernel has taken them already.
+const MAX_WAITING_OF_CID: usize = 4;
+
+/// The shared state of all connections.
+#[derive(Debug)]
+pub(super) struct Forwarder {
+    peers: PeerPolicy,
+    connections: PerCidLimit,
+    waiting: PerCidLimit,
+    writer: LineWriter,
+    counts: Counts,
+}
+
+impl Forwarder {
+    /// Creates a forwarder from the enclaves that `peers` admits to `writer`.
+    pub(super) fn new(peers: PeerPolicy, writer: LineWriter, counts: Counts) -> Self {
+        let connections = PerCidLimit::new(
+            MAX_CONNECTIONS_OF_CID,
+            "an enclave has too many connections for its lines; more are closed",
+        );
+        let waiting = PerCidLimit::new(
+            MAX_WAITING_OF_CID,
+            "the sink of enclaves' lines is stuck; lines of further connections of an enclave are dropped",
+        );
+        Self { peers, connections, waiting, writer, counts }
+    }
+
+    /// Forwards the lines of one connection, if its peer is admitted.
+    pub(super) async fn serve(self: Arc<Self>, stream: Stream) {
+        if let Some(_admission) = self.peers.admit(&stream) {
+            let cid = stream.peer_cid().ok().flatten();
+            if let Some(_connection) = self.connections.try_acquire(cid) {
+                self.forward(stream, cid).await;
+            }
+        }
+    }
+
+    /// Forwards the lines of one connection to its end. While there is no room in the queue, the connection is not
+    /// read.
+    pub(super) async fn forward(&self, mut stream: impl AsyncRead + Unpin, cid: Option<u32>) {
+        let _open = self.counts.open();
+        let mut waiting = None;
+        let mut splitter = LineSplitter::default();
+        let mut buffer = vec![0; READ_LENGTH];
+        // However the connection ends, all lines before the last one are whole.
+        while let Ok(length @ 1..) = stream.read(&mut buffer).await {
+            let events = splitter.push(buffer.get(..length).unwrap_or_default());
+            let lines = events.filter_map(|event| self.count(event));
+            waiting = waiting.or_else(|| self.waiting.try_acquire(cid));
+            match waiting {
+                Some(_) => {
+                    let lines = lines.map(|line| with_cid(line, cid)).peekable();
+                    Unqueued { writer: &self.writer, lines }.queue_all().await;
+                }
+                None => self.counts.add_full(lines.count()),
+            }
+            // Clients are relayed on this thread: a flood of lines, of which each read brings thousands,
+            // must not have all that the runtime grants.
+            yield_now().await;
+        }
+        if splitter.is_within_line() {
+            self.counts.add_cut();
+        }
+    }
+
+    /// Counts a line. Returns it if it is passed on.
+    fn count(&self, event: LineEvent) -> Option<Vec<u8>> {
+        match event {
+            LineEvent::Line(line) => {
+                self.counts.add_line();
+                Some(line)
+            }
+            LineEvent::TooLong => {
+                self.counts.add_too_long();
+                None
+            }
+        }
+    }
+}
+
+/// The lines of one read that are not queued yet. On drop, when the task is aborted at the end of the process, they
+/// are queued without waiting for room: no line is lost between a read and the queue.
+struct Unqueued<'a, I: Iterator<Item = Vec<u8>>> {
+    writer: &'a LineWriter,
+    lines: Peekable<I>,
+}
+
+impl<I: Iterator<Item = Vec<u8>>> Unqueued<'_, I> {
+    /// Queues all lines in order, each once there is room for it.
+    async fn queue_all(mut self) {
+        while let Some(line) = self.lines.peek() {
+            let room = self.writer.room_for(line).await;
+            if let Some(line) = self.lines.next() {
+                self.writer.queue(line, room);
+            }
+        }
+    }
+}
+
+impl<I: Iterator<Item = Vec<u8>>> Drop for Unqueued<'_, I> {
+    fn drop(&mut self) {
+        self.lines.by_ref().for_each(|line| self.writer.queue(line, None));
+    }
+}
+
+/// Returns `line` with the CID of its enclave as the last member, if it is an object that has members: lines of
+/// several enclaves look alike. Of two members of one name parsers take the last, so a `cid` that the enclave itself
+/// wrote does not count.
+fn with_cid(line: Vec<u8>, cid: Option<u32>) -> Vec<u8> {
+    match (cid, line.trim_ascii().strip_suffix(b"}")) {
+        (Some(cid), Some(members @ [b'{', ..])) if members.trim_ascii_end() != b"{" => {
+            [members, format!(",\"cid\":{cid}}}\n").as_bytes()].concat()
+        }
+        _ => line,
+    }
+}

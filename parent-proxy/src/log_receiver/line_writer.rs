@@ -1,0 +1,121 @@
+//! The queue of lines that wait for the sink, and the thread that writes them.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::timeout;
+use transport::limits::FLUSH_TIMEOUT;
+
+use super::counts::Counts;
+use super::whole_lines::WholeLines;
+
+/// Bytes of all queued lines, [`OVERHEAD`] of each line included.
+const MAX_QUEUED_LENGTH: usize = 4 * 1024 * 1024;
+
+/// Bytes that a queued line takes beside its own, at least.
+const OVERHEAD: usize = 128;
+
+/// Bytes that are written at once, if so many wait: a pipe takes so many in one piece (`PIPE_BUF` of pipe(7)), so
+/// the lines of two writers never mix in it. A longer line is written alone.
+const BATCH_LENGTH: usize = 4096;
+
+/// Time in which the thread lets lines gather, because waking it costs more than a line does.
+const GATHERING: Duration = Duration::from_millis(2);
+
+/// Queued lines that are written without waiting for more.
+const GATHERED: usize = 256;
+
+/// A bounded queue of lines, which a thread writes to the sink. The thread ends once this is dropped and the queue
+/// is empty.
+#[derive(Debug)]
+pub(super) struct LineWriter {
+    /// The free bytes of the queue.
+    free: Arc<Semaphore>,
+    queue: UnboundedSender<QueuedLine>,
+}
+
+/// A line and the room that it takes, if it waited for that.
+#[derive(Debug)]
+struct QueuedLine {
+    line: Vec<u8>,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+impl LineWriter {
+    /// Starts a thread that writes to `sink`. Returns also a handle to wait for its end.
+    ///
+    /// # Errors
+    /// If the thread cannot be started.
+    pub(super) fn start(
+        sink: impl Write + Send + 'static,
+        counts: Counts,
+    ) -> io::Result<(Self, Written)> {
+        let (queue, queued) = unbounded_channel();
+        let (end, ended) = oneshot::channel();
+        thread::Builder::new().name("log_receiver".to_owned()).spawn(move || {
+            write_all(queued, WholeLines::new(sink), &counts);
+            drop(end);
+        })?;
+        let free = Arc::new(Semaphore::new(MAX_QUEUED_LENGTH));
+        Ok((Self { free, queue }, Written(ended)))
+    }
+
+    /// Waits for room for `line`. The semaphore is fair: room goes to the callers in the order of their calls.
+    pub(super) async fn room_for(&self, line: &Vec<u8>) -> Option<OwnedSemaphorePermit> {
+        let length = u32::try_from(line.capacity() + OVERHEAD).unwrap_or(u32::MAX);
+        // `None` never comes, because the semaphore is never closed.
+        Arc::clone(&self.free).acquire_many_owned(length).await.ok()
+    }
+
+    /// Appends `line` to the queue. Without `room` it exceeds the bound of the queue.
+    pub(super) fn queue(&self, line: Vec<u8>, room: Option<OwnedSemaphorePermit>) {
+        // An error is a thread that panicked, which its message on stderr tells.
+        let _ = self.queue.send(QueuedLine { line, _room: room });
+    }
+}
+
+/// A handle to wait for the last line.
+#[derive(Debug)]
+pub(crate) struct Written(oneshot::Receiver<()>);
+
+impl Written {
+    /// Waits until all queued lines are written, for [`FLUSH_TIMEOUT`] at most. The receiver has to be dropped
+    /// before.
+    pub(crate) async fn wait(self) {
+        // Both errors mean that there is nothing more to wait for.
+        let _ = timeout(FLUSH_TIMEOUT, self.0).await;
+    }
+}
+
+/// Writes queued lines in batches until the queue is closed and empty. Lines that the sink fails to take are
+/// counted.
+fn write_all(mut queue: UnboundedReceiver<QueuedLine>, mut sink: impl Write, counts: &Counts) {
+    let mut next = None;
+    while let Some(first) = next.take().or_else(|| receive(&mut queue)) {
+        let (mut batch, mut lines) = (first.line, 1);
+        while let Ok(line) = queue.try_recv() {
+            if batch.len() + line.line.len() > BATCH_LENGTH {
+                next = Some(line);
+                break;
+            }
+            batch.extend_from_slice(&line.line);
+            lines += 1;
+        }
+        if sink.write_all(&batch).and_then(|()| sink.flush()).is_err() {
+            counts.add_full(lines);
+        }
+    }
+}
+
+/// Returns the next line once others have had time to gather behind it.
+fn receive(queue: &mut UnboundedReceiver<QueuedLine>) -> Option<QueuedLine> {
+    let first = queue.blocking_recv()?;
+    if queue.len() < GATHERED {
+        thread::sleep(GATHERING);
+    }
+    Some(first)
+}

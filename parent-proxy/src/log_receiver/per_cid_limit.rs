@@ -1,0 +1,79 @@
+//! A limit per enclave, so that one enclave cannot take what all of them share.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use transport::Episode;
+
+/// The number of permits in use, by CID.
+type InUse = Mutex<HashMap<u32, usize>>;
+
+/// A limit of permits for each CID.
+#[derive(Debug)]
+pub(super) struct PerCidLimit {
+    limit: usize,
+    in_use: Arc<InUse>,
+    /// The message that is logged when an enclave begins to exceed the limit.
+    warning: &'static str,
+    exceeded: Episode,
+}
+
+/// A permit, which is given back on drop.
+#[derive(Debug)]
+pub(super) struct CidPermit(Option<(Arc<InUse>, u32)>);
+
+impl PerCidLimit {
+    /// Creates a limit. `warning` is logged when an enclave begins to exceed it.
+    pub(super) fn new(limit: usize, warning: &'static str) -> Self {
+        Self { limit, in_use: Arc::default(), warning, exceeded: Episode::default() }
+    }
+
+    /// Returns a permit unless the enclave has reached the limit. A peer without a CID has no limit.
+    pub(super) fn try_acquire(&self, cid: Option<u32>) -> Option<CidPermit> {
+        let Some(cid) = cid else { return Some(CidPermit(None)) };
+        let mut in_use = lock(&self.in_use);
+        let count = in_use.entry(cid).or_default();
+        if *count < self.limit {
+            *count += 1;
+            return Some(CidPermit(Some((Arc::clone(&self.in_use), cid))));
+        }
+        if self.exceeded.begins() {
+            tracing::warn!(cid, limit = self.limit, "{}", self.warning);
+        }
+        None
+    }
+}
+
+impl Drop for CidPermit {
+    fn drop(&mut self) {
+        if let Some((in_use, cid)) = &self.0 {
+            let mut in_use = lock(in_use);
+            if let Some(count) = in_use.get_mut(cid) {
+                *count -= 1;
+            }
+            in_use.retain(|_, count| *count > 0);
+        }
+    }
+}
+
+fn lock(in_use: &InUse) -> MutexGuard<'_, HashMap<u32, usize>> {
+    in_use.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_enclave_cannot_take_the_permits_of_others() {
+        let limit = PerCidLimit::new(4, "too many");
+        let mut of_one: Vec<_> = (0..4).map(|_| limit.try_acquire(Some(16)).unwrap()).collect();
+        assert!(limit.try_acquire(Some(16)).is_none());
+        let others = [limit.try_acquire(Some(17)).unwrap(), limit.try_acquire(None).unwrap()];
+        of_one.pop();
+        let again = limit.try_acquire(Some(16)).unwrap();
+        assert!(limit.try_acquire(Some(16)).is_none());
+        drop((of_one, others, again));
+        assert!(lock(&limit.in_use).is_empty());
+    }
+}

@@ -1,0 +1,371 @@
+use std::io::{self, ErrorKind};
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::io::{AsyncRead, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
+use tokio::task::{JoinHandle, yield_now};
+use tokio::time::{sleep, timeout};
+use transport::{Endpoint, Stream, connect, listen};
+
+use super::forward::READ_LENGTH;
+use super::splitter::MAX_LINE_LENGTH;
+use super::*;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A sink in memory.
+#[derive(Clone, Default)]
+struct Sink(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Sink {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    /// Waits for so many lines. Returns all that was written.
+    async fn of(&self, lines: usize) -> String {
+        until(|| self.text().matches('\n').count() >= lines).await;
+        self.text()
+    }
+}
+
+/// A sink that is stuck until the sender of its channel is dropped.
+struct StuckSink(Receiver<()>, Sink);
+
+impl Write for StuckSink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // The error is that the sender is dropped.
+        self.0.recv().ok();
+        self.1.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn stuck_sink() -> (StuckSink, Sender<()>, Sink) {
+    let (release, stuck) = mpsc::channel();
+    let sink = Sink::default();
+    (StuckSink(stuck, sink.clone()), release, sink)
+}
+
+async fn until(is_so: impl Fn() -> bool) {
+    let wait = async {
+        while !is_so() {
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(PATIENCE, wait).await.unwrap();
+}
+
+/// Waits until the number of lines that were read stays the same, because no connection is read.
+async fn lines_once_reading_stops(counts: &Counts) -> u64 {
+    loop {
+        let before = counts.lines();
+        sleep(Duration::from_millis(100)).await;
+        if before > 0 && before == counts.lines() {
+            return before;
+        }
+    }
+}
+
+/// A receiver that runs, and a folder with its socket.
+struct Running {
+    folder: TempDir,
+    counts: Counts,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    async fn to(sink: impl Write + Send + 'static) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let receiver = receiver(&folder, sink).await;
+        let counts = receiver.counts.clone();
+        Self { folder, counts, task: tokio::spawn(receiver.run(std::future::pending())) }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("lines")
+    }
+
+    async fn enclave(&self) -> Stream {
+        connect(&Endpoint::Unix(self.path())).await.unwrap()
+    }
+
+    async fn send(&self, bytes: &[u8]) {
+        self.enclave().await.write_all(bytes).await.unwrap();
+    }
+
+    /// Sends `bytes` from a task of its own, which ends once the kernel has taken them all.
+    async fn send_in_background(&self, bytes: Vec<u8>) -> JoinHandle<()> {
+        let mut enclave = self.enclave().await;
+        tokio::spawn(async move { enclave.write_all(&bytes).await.unwrap() })
+    }
+
+    /// Waits until the counters are so.
+    async fn until(&self, is_so: impl Fn(&Counts) -> bool) {
+        until(|| is_so(&self.counts)).await;
+    }
+}
+
+async fn receiver(folder: &TempDir, sink: impl Write + Send + 'static) -> LogReceiver {
+    let listener = listen(&Endpoint::Unix(folder.path().join("lines"))).await.unwrap();
+    LogReceiver::start(listener, PeerPolicy::clients(None), sink).unwrap().0
+}
+
+#[tokio::test]
+async fn concurrent_lines_of_two_enclaves_arrive_whole_and_in_order() {
+    const COUNT: usize = 400;
+    let sink = Sink::default();
+    let running = Running::to(sink.clone()).await;
+    let mut enclaves = [running.enclave().await, running.enclave().await];
+    // In pieces that end within a line of each.
+    for number in 0..COUNT {
+        for (enclave, name) in enclaves.iter_mut().zip(["a", "b"]) {
+            enclave.write_all(format!("{name}\n{name}{number}").as_bytes()).await.unwrap();
+        }
+    }
+    for enclave in &mut enclaves {
+        enclave.write_all(b"\n").await.unwrap();
+    }
+    let all = u64::try_from(2 * (COUNT + 1)).unwrap();
+    running.until(|counts| counts.lines() == all).await;
+    assert_eq!(running.counts.connections_open(), 2);
+    drop(enclaves);
+    running.until(|counts| counts.connections_open() == 0).await;
+    running.task.abort();
+    assert!(running.task.await.unwrap_err().is_cancelled());
+    let text = sink.of(2 * (COUNT + 1)).await;
+    for name in ["a", "b"] {
+        let lines: Vec<_> = text.lines().filter(|line| line.starts_with(name)).collect();
+        let expected = (0..COUNT).map(|number| format!("{name}{number}{name}"));
+        let expected: Vec<_> = [name.to_owned()].into_iter().chain(expected).collect();
+        assert_eq!(lines[..COUNT], expected[..COUNT]);
+        assert_eq!(lines[COUNT], format!("{name}{}", COUNT - 1));
+    }
+    assert_eq!((running.counts.full(), running.counts.cut()), (0, 0));
+}
+
+#[tokio::test]
+async fn cut_and_too_long_lines_alone_are_dropped_and_counted() {
+    let sink = Sink::default();
+    let running = Running::to(sink.clone()).await;
+    let long = vec![b'-'; MAX_LINE_LENGTH + 1];
+    running.send(&[b"one\n", &long[..], b"\ntwo\ncut"].concat()).await;
+    running.until(|counts| counts.cut() == 1).await;
+    assert_eq!((running.counts.lines(), running.counts.too_long()), (2, 1));
+    running.send(b"three\n").await;
+    assert_eq!(sink.of(3).await, "one\ntwo\nthree\n");
+    assert_eq!(running.counts.full(), 0);
+}
+
+#[tokio::test]
+async fn stuck_sink_stops_reading_and_loses_nothing() {
+    const COUNT: usize = 20_000;
+    let (stuck, release, sink) = stuck_sink();
+    let running = Running::to(stuck).await;
+    let lines: String = (0..COUNT).map(|number| format!("{number:0>1023}\n")).collect();
+    let sending = running.send_in_background(lines.clone().into_bytes()).await;
+    let read = lines_once_reading_stops(&running.counts).await;
+    // The queue holds 4 MiB. One more line waits for room, and a batch of four is with the sink.
+    assert!((3500..=4101).contains(&read), "{read}");
+    assert!(!sending.is_finished());
+    drop(release);
+    assert_eq!(sink.of(COUNT).await, lines);
+    assert_eq!(running.counts.full(), 0);
+}
+
+#[tokio::test]
+async fn queued_long_lines_have_a_bound_in_bytes() {
+    let (stuck, release, sink) = stuck_sink();
+    let running = Running::to(stuck).await;
+    let line = [&[b'-'; MAX_LINE_LENGTH][..], b"\n"].concat();
+    let sending = running.send_in_background(line.repeat(200)).await;
+    let read = lines_once_reading_stops(&running.counts).await;
+    // 4 MiB hold 63 lines, or fewer that were read in pieces and take up to twice their length.
+    assert!((32..=66).contains(&read), "{read}");
+    drop(release);
+    sending.await.unwrap();
+    assert_eq!(sink.of(200).await.len(), 200 * line.len());
+    assert_eq!(running.counts.full(), 0);
+}
+
+#[tokio::test]
+async fn quiet_enclave_has_its_turn_within_a_flood() {
+    let (stuck, release, sink) = stuck_sink();
+    let running = Running::to(stuck).await;
+    let flood = format!("{}\n", "-".repeat(1023)).repeat(20_000);
+    let _sending = running.send_in_background(flood.clone().into_bytes()).await;
+    let flooded = lines_once_reading_stops(&running.counts).await;
+    running.send(b"once\n").await;
+    running.until(|counts| counts.lines() == flooded + 1).await;
+    drop(release);
+    until(|| sink.text().contains("once\n")).await;
+    let text = sink.text();
+    let before = text.lines().position(|line| line == "once").unwrap();
+    // The queue, and the lines for which the task of the flood finds room in one turn of the runtime, whose budget
+    // is 128.
+    assert!(u64::try_from(before).unwrap() <= flooded + 128, "{before} of {flooded}");
+    assert_eq!(running.counts.full(), 0);
+}
+
+#[tokio::test]
+async fn lines_that_were_read_are_written_after_an_abort() {
+    let (stuck, release, sink) = stuck_sink();
+    let running = Running::to(stuck).await;
+    let flood = format!("{}\n", "-".repeat(1023)).repeat(20_000);
+    let sending = running.send_in_background(flood.into_bytes()).await;
+    lines_once_reading_stops(&running.counts).await;
+    running.task.abort();
+    assert!(running.task.await.unwrap_err().is_cancelled());
+    // Aborting the connection ends it at the other side as well.
+    assert!(timeout(PATIENCE, sending).await.unwrap().is_err());
+    let read = usize::try_from(running.counts.lines()).unwrap();
+    drop(release);
+    assert_eq!(sink.of(read).await.len(), read * 1024);
+    assert_eq!(running.counts.full(), 0);
+}
+
+/// Forwards what is written to the other end as lines of the enclave `cid`.
+fn forwarded(forwarder: &Arc<Forwarder>, cid: u32) -> DuplexStream {
+    let (enclave, end) = duplex(READ_LENGTH);
+    let forwarder = Arc::clone(forwarder);
+    tokio::spawn(async move { forwarder.forward(end, Some(cid)).await });
+    enclave
+}
+
+#[tokio::test]
+async fn lines_of_a_fifth_waiting_connection_are_dropped_and_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (stuck, release, sink) = stuck_sink();
+    let receiver = receiver(&folder, stuck).await;
+    let counts = &receiver.counts;
+    let mut waiting: Vec<_> = (0..4).map(|_| forwarded(&receiver.forwarder, 16)).collect();
+    for (number, enclave) in waiting.iter_mut().enumerate() {
+        enclave.write_all(format!("{number}\n").as_bytes()).await.unwrap();
+    }
+    until(|| counts.lines() == 4).await;
+
+    let mut fifth = forwarded(&receiver.forwarder, 16);
+    fifth.write_all(b"lost\nlost\n").await.unwrap();
+    until(|| counts.lines() == 6).await;
+    let mut other = forwarded(&receiver.forwarder, 17);
+    other.write_all(b"other\n").await.unwrap();
+    until(|| counts.lines() == 7).await;
+    assert_eq!(counts.full(), 2);
+
+    waiting.pop();
+    until(|| counts.connections_open() == 5).await;
+    fifth.write_all(b"fifth\n").await.unwrap();
+    drop(release);
+    assert_eq!(sink.of(6).await, "0\n1\n2\n3\nother\nfifth\n");
+    assert_eq!(counts.full(), 2);
+}
+
+#[tokio::test]
+async fn sink_that_fails_within_a_line_does_not_mix_lines() {
+    /// Takes a part of what it is given and breaks, once.
+    struct Breaks(Sink, u32);
+    impl Write for Breaks {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.1 += 1;
+            match self.1 {
+                1 => self.0.write(&bytes[..2]),
+                2 => Err(ErrorKind::StorageFull.into()),
+                _ => self.0.write(bytes),
+            }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let sink = Sink::default();
+    let running = Running::to(Breaks(sink.clone(), 0)).await;
+    running.send(b"one\n").await;
+    running.until(|counts| counts.full() == 1).await;
+    running.send(b"two\nthree\n").await;
+    assert_eq!(sink.of(3).await, "on\ntwo\nthree\n");
+    assert_eq!((running.counts.lines(), running.counts.full()), (3, 1));
+}
+
+#[tokio::test]
+async fn connection_beyond_the_limit_waits_for_another_to_end() {
+    let sink = Sink::default();
+    let running = Running::to(sink.clone()).await;
+    let mut enclaves = Vec::new();
+    for _ in 0..=MAX_CONNECTIONS {
+        enclaves.push(running.enclave().await);
+    }
+    running.until(|counts| counts.connections_open() == MAX_CONNECTIONS).await;
+    enclaves[MAX_CONNECTIONS].write_all(b"waits\n").await.unwrap();
+    enclaves[0].write_all(b"first\n").await.unwrap();
+    assert_eq!(sink.of(1).await, "first\n");
+    drop(enclaves.remove(0));
+    running.until(|counts| counts.lines() == 2).await;
+    assert_eq!(sink.of(2).await, "first\nwaits\n");
+}
+
+#[tokio::test]
+async fn flood_of_lines_yields_the_thread_after_each_read() {
+    const TURNS: usize = 10;
+    let folder = tempfile::tempdir().unwrap();
+    let receiver = receiver(&folder, io::sink()).await;
+    let (flood, forwarder) = (Flood::default(), Arc::clone(&receiver.forwarder));
+    let reads = Arc::clone(&flood.0);
+    let task = tokio::spawn(async move { forwarder.forward(flood, None).await });
+    for _ in 0..TURNS {
+        yield_now().await;
+    }
+    task.abort();
+    assert!((1..=TURNS).contains(&reads.load(Ordering::Relaxed)));
+}
+
+/// A stream that always has more of its one line, within bounds.
+#[derive(Default)]
+struct Flood(Arc<AtomicUsize>);
+
+impl AsyncRead for Flood {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.0.fetch_add(1, Ordering::Relaxed) < 1000 {
+            buffer.put_slice(&vec![b'-'; buffer.remaining()]);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test]
+async fn line_has_the_cid_of_its_enclave() {
+    let sink = Sink::default();
+    let folder = tempfile::tempdir().unwrap();
+    let receiver = receiver(&folder, sink.clone()).await;
+    // A `cid` that the enclave itself writes comes before.
+    let sent = &b"{\"a\":{\"b\":1}}\n{}\n { \"cid\":17 } \r\ntext\n\n"[..];
+    receiver.forwarder.forward(sent, Some(16)).await;
+    receiver.forwarder.forward(&b"{\"a\":1}\n"[..], None).await;
+    let expected =
+        "{\"a\":{\"b\":1},\"cid\":16}\n{}\n{ \"cid\":17 ,\"cid\":16}\ntext\n\n{\"a\":1}\n";
+    assert_eq!(sink.of(6).await, expected);
+}
