@@ -209,7 +209,7 @@ async fn queued_long_lines_have_a_bound_in_bytes() {
 }
 
 #[tokio::test]
-async fn quiet_enclave_has_its_turn_within_a_flood() {
+async fn flood_of_one_enclave_drops_no_line_of_another() {
     let (stuck, release, sink) = stuck_sink();
     let running = Running::to(stuck).await;
     let flood = format!("{}\n", "-".repeat(1023)).repeat(20_000);
@@ -225,6 +225,26 @@ async fn quiet_enclave_has_its_turn_within_a_flood() {
     // is 128.
     assert!(u64::try_from(before).unwrap() <= flooded + 128, "{before} of {flooded}");
     assert_eq!(running.counts.full(), 0);
+}
+
+#[tokio::test]
+async fn room_goes_to_callers_in_the_order_of_their_calls() {
+    let (stuck, release, _) = stuck_sink();
+    let (writer, _) = LineWriter::start(stuck, Counts::default()).unwrap();
+    let line = |length| vec![b'-'; length];
+    while let Ok(room) = timeout(Duration::from_millis(50), writer.room_for(&line(1000))).await {
+        writer.queue(line(1000), room);
+    }
+    let order = Mutex::new(Vec::new());
+    let wait = async |name, length| {
+        let room = writer.room_for(&line(length)).await;
+        order.lock().unwrap().push(name);
+        writer.queue(line(length), room);
+    };
+    tokio::join!(wait("flood", 1000), wait("quiet", 60_000), wait("flood", 1000), async {
+        drop(release);
+    });
+    assert_eq!(*order.lock().unwrap(), ["flood", "quiet", "flood"]);
 }
 
 #[tokio::test]
