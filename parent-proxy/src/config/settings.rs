@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use transport::Endpoint;
 use transport::logging::{Format, Level};
 
-use super::text::{Enclave, Listen, Route, Seconds, Text};
+use super::enclave::Enclave;
+use super::route::{Listen, Route};
+use super::text::{Seconds, Text};
 
 /// Relays client connections to enclaves, byte by byte.
 ///

@@ -1,8 +1,13 @@
 use std::fs;
+use std::num::NonZeroUsize;
 
+use clap::Parser;
 use clap::error::ErrorKind;
 use tempfile::TempDir;
+use transport::Endpoint;
+use transport::logging::Format;
 
+use super::settings::Settings;
 use super::*;
 
 const REQUIRED: [&str; 4] = ["--listen", "127.0.0.1:0", "--upstream", "vsock:16:5000"];

@@ -1,0 +1,36 @@
+//! The command line of this process.
+
+use clap::Parser;
+
+use super::error::ConfigError;
+use super::settings::Settings;
+use super::values::Config;
+
+/// What a command line asks for.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// To relay.
+    Relay(Box<Config>),
+    /// To be shown what is in effect: a TOML.
+    Print(String),
+}
+
+impl Command {
+    /// That of this process: its command line, its environment, its file.
+    ///
+    /// # Errors
+    /// If one of them says what is not known, or all of them too little.
+    pub fn from_process() -> Result<Self, ConfigError> {
+        // It ends the process where it is at fault, or asks for help.
+        Self::of(Settings::parse())
+    }
+
+    pub(super) fn of(above: Settings) -> Result<Self, ConfigError> {
+        let print = above.print_config;
+        let config = Config::of(above)?;
+        if !print {
+            return Ok(Self::Relay(Box::new(config)));
+        }
+        Ok(Self::Print(toml::to_string(&config.settings())?))
+    }
+}

@@ -1,0 +1,82 @@
+//! The listener of clients and egress routes as they are written.
+
+use std::fmt::{self, Display};
+use std::str::FromStr;
+
+use thiserror::Error as ThisError;
+use transport::{Endpoint, InvalidEndpoint};
+
+/// Where clients connect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// There.
+    Endpoint(Endpoint),
+    /// The one socket that systemd has listened on, and passes: it outlives this process, so that a
+    /// restart refuses nobody.
+    Systemd,
+}
+
+impl FromStr for Listen {
+    type Err = InvalidEndpoint;
+
+    fn from_str(text: &str) -> Result<Self, InvalidEndpoint> {
+        match text {
+            "systemd" => Ok(Self::Systemd),
+            _ => text.parse().map(Self::Endpoint),
+        }
+    }
+}
+
+impl Display for Listen {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Endpoint(endpoint) => endpoint.fmt(formatter),
+            Self::Systemd => formatter.write_str("systemd"),
+        }
+    }
+}
+
+/// A way out for enclaves, to one host: `ENDPOINT=HOST:PORT`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Where the enclaves connect.
+    pub listen: Endpoint,
+    /// Where their connections go: `HOST:PORT`, a name being resolved for each.
+    pub host: Endpoint,
+}
+
+/// A text that is no [`Route`].
+#[derive(Debug, ThisError)]
+pub enum InvalidRoute {
+    /// It has not two sides.
+    #[error("write ENDPOINT=HOST:PORT, such as vsock:4294967295:8101=hsm.internal:2223")]
+    Form,
+    /// One of them is no endpoint.
+    #[error(transparent)]
+    Endpoint(#[from] InvalidEndpoint),
+    /// It leads elsewhere than to a host.
+    #[error("{0} is no HOST:PORT, and a way out leads to nothing else")]
+    Host(Endpoint),
+}
+
+impl FromStr for Route {
+    type Err = InvalidRoute;
+
+    fn from_str(text: &str) -> Result<Self, InvalidRoute> {
+        let (listen, host) = text.rsplit_once('=').ok_or(InvalidRoute::Form)?;
+        let (listen, host) = (listen.parse()?, host.parse()?);
+        match host {
+            Endpoint::Tcp(_) => Ok(Self { listen, host }),
+            other => Err(InvalidRoute::Host(other)),
+        }
+    }
+}
+
+impl Display for Route {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.host {
+            Endpoint::Tcp(host) => write!(formatter, "{}={host}", self.listen),
+            other => write!(formatter, "{}={other}", self.listen),
+        }
+    }
+}
