@@ -1,5 +1,6 @@
 //! Whether enclaves are ready: each is asked, again and again.
 
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -73,59 +74,83 @@ impl Drop for Watched {
     }
 }
 
+/// The checks of one upstream.
+struct Watch {
+    upstream: Arc<Upstream>,
+    pool: Arc<Pool>,
+    /// Failed checks in a row.
+    failures: usize,
+    has_warned_of_present: bool,
+}
+
 async fn watch(upstream: Arc<Upstream>, pool: Arc<Pool>, interval: Duration, introduced: bool) {
-    let mut failures = 0_usize;
-    let mut told_of_present = false;
-    // Connections that clients could not have before it was last seen to take one.
+    let mut watch = Watch { upstream, pool, failures: 0, has_warned_of_present: false };
+    // Failed connection attempts of clients before the last successful check.
     let mut forgiven = 0;
     loop {
+        let (upstream, pool) = (&watch.upstream, &watch.pool);
         let failed = upstream.counts.connect_failures.load(Ordering::Relaxed);
         let in_doubt = failed != forgiven;
         let finding = look(upstream.enclave(), introduced, in_doubt, pool.checks.timeout).await;
-        count(&upstream, &finding);
-        if matches!(finding, Finding::Present) && !told_of_present {
-            told_of_present = true;
-            tracing::warn!(
-                upstream = %upstream.endpoint(),
-                "whether it is ready cannot be known: it does not speak HTTP in plain there; give its \
-                 ,admin=ENDPOINT"
-            );
+        count(upstream, &finding);
+        if matches!(finding, Finding::Ready | Finding::Present) {
+            forgiven = failed;
         }
-        let is_news = match finding {
-            Finding::Ready | Finding::Present => {
-                failures = 0;
-                forgiven = failed;
-                let is_news = upstream.restore();
-                if is_news {
-                    tracing::info!(upstream = %upstream.endpoint(), "upstream ready");
-                }
-                is_news
-            }
-            Finding::NotReady(reason) => eject(&upstream, &reason, Closing::WhenQuiet),
-            Finding::Absent(reason) => eject(&upstream, &reason, Closing::Unresponsive),
-            Finding::Failed(reason) => {
-                failures += 1;
-                failures >= pool.checks.unhealthy_after.get()
-                    && eject(&upstream, &reason, Closing::WhenQuiet)
-            }
-            Finding::Silent(reason) => {
-                failures += 1;
-                failures >= pool.checks.unhealthy_after.get()
-                    && eject(&upstream, &reason, Closing::Unresponsive)
-            }
-            Finding::Nothing => false,
-        };
-        if is_news {
-            pool.tell();
+        if watch.conclude(finding) {
+            watch.pool.tell();
         }
         tokio::select! {
             () = sleep(interval) => {}
             // A client had no luck with it: it may be gone, and the next must not find out as well. But
             // a crowd of them must not ask as often as they come.
             () = async {
-                upstream.doubt.notified().await;
+                watch.upstream.doubt.notified().await;
                 sleep(SOON.min(interval)).await;
             } => {}
+        }
+    }
+}
+
+impl Watch {
+    /// Restores or ejects the upstream, as `finding` says. Returns whether that is a change.
+    fn conclude(&mut self, finding: Finding) -> bool {
+        match finding {
+            Finding::Ready => self.restore(),
+            Finding::Present => {
+                self.warn_of_present();
+                self.restore()
+            }
+            Finding::NotReady(reason) => eject(&self.upstream, &reason, Closing::WhenQuiet),
+            Finding::Absent(reason) => eject(&self.upstream, &reason, Closing::Unresponsive),
+            Finding::Failed(reason) => self.fail(&reason, Closing::WhenQuiet),
+            Finding::Silent(reason) => self.fail(&reason, Closing::Unresponsive),
+            Finding::Nothing => false,
+        }
+    }
+
+    fn restore(&mut self) -> bool {
+        self.failures = 0;
+        let is_news = self.upstream.restore();
+        if is_news {
+            tracing::info!(upstream = %self.upstream.endpoint(), "upstream ready");
+        }
+        is_news
+    }
+
+    /// Ejects the upstream after several failed checks in a row.
+    fn fail(&mut self, reason: &str, closing: Closing) -> bool {
+        self.failures += 1;
+        self.failures >= self.pool.checks.unhealthy_after.get()
+            && eject(&self.upstream, reason, closing)
+    }
+
+    fn warn_of_present(&mut self) {
+        if !mem::replace(&mut self.has_warned_of_present, true) {
+            tracing::warn!(
+                upstream = %self.upstream.endpoint(),
+                "whether it is ready cannot be known: it does not speak HTTP in plain there; give its \
+                 ,admin=ENDPOINT"
+            );
         }
     }
 }

@@ -1,28 +1,28 @@
 //! A relay: it accepts connections, places them on threads and lets them finish at the end.
 
 mod metrics;
+mod newcomer;
+mod threads;
 
-use std::future::{Future, pending, ready};
+use std::future::{Future, ready};
 use std::num::NonZeroUsize;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::yield_now;
-use tokio::time::timeout;
 use transport::limits::LISTEN_BACKLOG;
 use transport::{Acceptor, Endpoint, ListenError, Listener, Stream, listen};
 
 pub(crate) use self::metrics::{ClientMetrics, EgressMetrics};
+use self::newcomer::{Newcomer, room};
+use self::threads::Threads;
 use crate::config::{Checks, Config, Enclave, Listen, Route};
-use crate::connections::Connections;
 use crate::context::{Ids, RelayContext};
-use crate::peer_policy::{Admission, PeerPolicy};
+use crate::peer_policy::PeerPolicy;
 use crate::pool::Pool;
 use crate::timeouts::Timeouts;
-use crate::worker::Worker;
 use crate::{checks, systemd};
 
 /// Connections of one way out at a time, which an enclave has as many of.
@@ -30,9 +30,6 @@ const MAX_ROUTED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
 
 /// Connections of one direct listener at a time: operators use it, and not clients.
 const MAX_DIRECT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
-
-/// How often a full relay looks for a connection that can make room, where none could.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// The relay, listening.
 #[derive(Debug)]
@@ -151,8 +148,7 @@ impl Relay {
     /// The first thread is the caller's, whose runtime may be of any kind; the others end with this.
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> Drained {
         let (drain, drains) = watch::channel(false);
-        let mut own = Connections::new(Arc::clone(&self.context), drains);
-        let mut workers = start_workers(self.threads, &own);
+        let mut threads = Threads::start(self.threads, Arc::clone(&self.context), drains);
         let mut newcomer = None;
         let checks = checks::run(Arc::clone(&self.context.pool), self.context.introduces);
         let mut checks = pin!(checks);
@@ -162,42 +158,37 @@ impl Relay {
                 biased;
                 () = &mut shutdown => break,
                 () = &mut checks => {}
-                () = own.one_ended() => {}
+                () = threads.own.one_ended() => {}
                 // One client at a time waits for room in this process; further ones wait in the kernel's
                 // queue, where they cost it neither memory nor descriptors.
                 slot = room(&self.slots, &self.context.peers, &mut newcomer) => {
                     if let (Some(slot), Some(newcomer)) = (slot, newcomer.take()) {
-                        place(newcomer, slot, &mut own, &mut workers);
+                        threads.place(newcomer, slot);
                     }
                 }
                 client = self.acceptor.accept(), if newcomer.is_none() => {
-                    newcomer = self.admit(client, &mut own, &mut workers);
+                    newcomer = self.admit(client, &mut threads);
                 }
             }
         }
-        self.take_waiting(newcomer, &mut own, &mut workers).await;
+        self.take_waiting(newcomer, &mut threads).await;
         drop(self.acceptor);
         self.context.pool.close();
         drain.send_replace(true);
-        drained(own, workers).await
+        Drained { aborted: threads.drain().await }
     }
 }
 
 impl Relay {
     /// Serves the clients in the kernel's queue: they are connected, as far as they know, and would be
     /// reset. In a queue that outlives this process they wait for the next one.
-    async fn take_waiting(
-        &mut self,
-        newcomer: Option<Newcomer>,
-        own: &mut Connections,
-        workers: &mut Vec<Worker>,
-    ) {
+    async fn take_waiting(&mut self, newcomer: Option<Newcomer>, threads: &mut Threads) {
         if let Some(newcomer) = newcomer {
             // It is accepted, so no other process can serve it. One connection beyond the limit is no harm
             // to a relay that accepts no more.
             self.slots.add_permits(1);
             if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
-                place(newcomer, slot, own, workers);
+                threads.place(newcomer, slot);
             }
         }
         if self.outlived.load(Ordering::Relaxed) {
@@ -213,7 +204,7 @@ impl Relay {
             tokio::select! {
                 biased;
                 client = self.acceptor.accept() => {
-                    if self.admit(client, own, workers).is_some() {
+                    if self.admit(client, threads).is_some() {
                         return;
                     }
                 }
@@ -223,12 +214,7 @@ impl Relay {
     }
 
     /// Serves a client that the peer policy admits. Returns it where it has to wait for a slot.
-    fn admit(
-        &self,
-        client: Stream,
-        own: &mut Connections,
-        workers: &mut Vec<Worker>,
-    ) -> Option<Newcomer> {
+    fn admit(&self, client: Stream, threads: &mut Threads) -> Option<Newcomer> {
         let admission = self.context.peers.admit(&client)?;
         let has_room = admission.has_evicted();
         if has_room || self.slots.available_permits() == 0 {
@@ -238,99 +224,10 @@ impl Relay {
         let newcomer = Newcomer { client, admission, has_room };
         match Arc::clone(&self.slots).try_acquire_owned() {
             Ok(slot) => {
-                place(newcomer, slot, own, workers);
+                threads.place(newcomer, slot);
                 None
             }
             Err(_) => Some(newcomer),
         }
     }
-}
-
-/// A client that was admitted and has no slot yet.
-struct Newcomer {
-    client: Stream,
-    admission: Admission,
-    /// Whether a connection was evicted for it, whose slot it gets.
-    has_room: bool,
-}
-
-/// Returns a slot for `newcomer` once there is one; a full relay evicts a connection for it. `None` never
-/// comes, because the semaphore is never closed.
-///
-/// Cancel-safe: a slot is taken or it is not, and the newcomer remembers the eviction.
-async fn room(
-    slots: &Arc<Semaphore>,
-    peers: &PeerPolicy,
-    newcomer: &mut Option<Newcomer>,
-) -> Option<OwnedSemaphorePermit> {
-    let Some(newcomer) = newcomer else { return pending().await };
-    loop {
-        newcomer.has_room = newcomer.has_room || peers.make_room(&newcomer.admission);
-        let slot = Arc::clone(slots).acquire_owned();
-        if newcomer.has_room {
-            return slot.await.ok();
-        }
-        // A response is awaited on every connection. That one has come is recorded and not announced, so
-        // that relaying stays cheap: look again.
-        if let Ok(slot) = timeout(LOOK_AGAIN, slot).await {
-            return slot.ok();
-        }
-    }
-}
-
-fn start_workers(threads: NonZeroUsize, own: &Connections) -> Vec<Worker> {
-    let start = |_| match Worker::start(own) {
-        Ok(worker) => Some(worker),
-        Err(error) => {
-            tracing::error!(%error, "the relay has a thread less");
-            None
-        }
-    };
-    (1..threads.get()).filter_map(start).collect()
-}
-
-/// Gives a client to the thread that has fewest, which at a tie is this one: it need not be moved.
-fn place(
-    newcomer: Newcomer,
-    slot: OwnedSemaphorePermit,
-    own: &mut Connections,
-    workers: &mut Vec<Worker>,
-) {
-    let Newcomer { client, admission, .. } = newcomer;
-    let idlest = workers.iter().min_by_key(|worker| worker.load().count());
-    match idlest.filter(|worker| worker.load().count() < own.load().count()) {
-        None => own.start(client, own.load().place(slot, admission)),
-        Some(worker) => match client.detach() {
-            Ok(client) => {
-                if let Err((client, place)) =
-                    worker.give(client, worker.load().place(slot, admission))
-                {
-                    // Its thread is gone, which the log has told.
-                    own.start_detached(client, place);
-                    workers.retain(Worker::is_there);
-                }
-            }
-            Err(error) => tracing::warn!(%error, "a client could not change the thread"),
-        },
-    }
-}
-
-/// Follows all connections to their ends.
-async fn drained(own: Connections, workers: Vec<Worker>) -> Drained {
-    let mut connections = own.load().count();
-    let mut rest = Vec::new();
-    for worker in workers {
-        connections += worker.load().count();
-        rest.push(worker.stop());
-    }
-    tracing::info!(connections, "draining");
-    let mut aborted = own.drain().await;
-    for worker in rest {
-        // One that says nothing is gone, and its connections are.
-        aborted += worker.await.unwrap_or_default();
-    }
-    if aborted > 0 {
-        tracing::warn!(aborted, "connections were still open at the drain timeout");
-    }
-    Drained { aborted }
 }

@@ -1,9 +1,12 @@
 //! One enclave, as the relay sees it.
 
+mod counts;
+mod state;
+
 use std::error::Error;
 use std::mem;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
@@ -11,6 +14,8 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout};
 use transport::{Endpoint, Episode, Stream, connect};
 
+pub(crate) use self::counts::{Counts, Traffic};
+pub(crate) use self::state::{Closing, Health};
 use crate::balance::{Candidate, Recent};
 use crate::config::Enclave;
 use crate::handshake_window::HandshakeWindow;
@@ -34,70 +39,6 @@ pub(crate) struct Upstream {
     unreachable: Episode,
     pub(crate) counts: Counts,
     pub(crate) traffic: Traffic,
-}
-
-/// What is known of an enclave.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Health {
-    /// Nothing yet: it is tried.
-    Unknown,
-    Ready,
-    /// It gets no client while another can.
-    Ejected,
-}
-
-/// Whether connections to an upstream are to end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Closing {
-    /// They go on.
-    No,
-    /// Each ends once it is quiet.
-    WhenQuiet,
-    /// Likewise, and responses are not awaited for long: the upstream does not answer health checks.
-    Unresponsive,
-}
-
-impl Closing {
-    fn when_quiet(is_so: bool) -> Self {
-        if is_so { Self::WhenQuiet } else { Self::No }
-    }
-}
-
-/// What has happened so far.
-#[derive(Debug, Default)]
-pub(crate) struct Counts {
-    pub(crate) connections: AtomicU64,
-    pub(crate) connect_failures: AtomicU64,
-    pub(crate) ready: AtomicU64,
-    pub(crate) not_ready: AtomicU64,
-    pub(crate) failed: AtomicU64,
-    pub(crate) ejections: AtomicU64,
-    pub(crate) scrape_failures: AtomicU64,
-    /// Connections that were closed because no response came from an unresponsive enclave.
-    pub(crate) unresponsive: AtomicU64,
-}
-
-/// Bytes relayed so far.
-#[derive(Debug, Default)]
-pub(crate) struct Traffic {
-    pub(crate) to_enclave: AtomicU64,
-    pub(crate) to_client: AtomicU64,
-}
-
-impl Health {
-    const ALL: [Self; 3] = [Self::Unknown, Self::Ready, Self::Ejected];
-
-    fn to_number(self) -> u8 {
-        match self {
-            Self::Unknown => 0,
-            Self::Ready => 1,
-            Self::Ejected => 2,
-        }
-    }
-
-    fn of_number(number: u8) -> Self {
-        Self::ALL.get(usize::from(number)).copied().unwrap_or(Self::Unknown)
-    }
 }
 
 impl Upstream {

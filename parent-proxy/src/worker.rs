@@ -30,7 +30,7 @@ impl Worker {
         thread::Builder::new().name("relay".to_owned()).spawn(
             || match Builder::new_current_thread().enable_io().enable_time().build() {
                 Ok(runtime) => runtime.block_on(relay(connections, given, tell)),
-                Err(error) => tracing::error!(%error, "the relay has a thread less"),
+                Err(error) => tracing::error!(%error, "failed to start a relay worker thread"),
             },
         )?;
         Ok(Self { clients, load, aborted })
