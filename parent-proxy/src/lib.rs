@@ -6,17 +6,17 @@
 //! has deadlines ([`Config`]); memory is bounded in each direction, and an idle connection holds no buffer at
 //! all.
 //!
-//! `relay` accepts, places and drains, a `peer_policy` says which peers, within the
-//! limits of `limiter`, a `worker` is a thread beside its own, and
-//! `connections` are those of one thread (`context` is what all of them share); `connection` keeps one
-//! connection's deadlines (`timeouts`), `pump` moves the
-//! bytes of one connection and `direction` those of one direction. `checks` finds out which enclaves are
-//! ready, and `handshakes` whose TLS certificate clients reject (`handshake_window` counts those of one enclave).
+//! `relay` accepts connections, places them on threads and drains them. `peer_policy` says which peers may
+//! connect, within the limits of `limiter`. `worker` is a thread beside the first, and `connections` are those of
+//! one thread. `context` and `timeouts` are what all connections of a relay share. `connection` is one of them,
+//! with its deadlines. `pump` moves its bytes, and `direction` those of one direction. `checks` finds out which
+//! enclaves are ready, and `handshakes` which of them have a TLS certificate that clients reject
+//! (`handshake_window` counts the handshakes of one enclave).
 //!
-//! Beside that the process hands enclaves a file at boot, their configuration (`handout`), takes what they
-//! log (`log_receiver`), lets them reach single hosts (a relay each), leads to one of them by a listener of its own
-//! (`direct`), and shows what it counts, with what they count (`metrics`, `scrape`): `beside` runs these, and
-//! `proxy` is all of it.
+//! The process also hands enclaves their configuration at boot (`handout`), receives their log lines
+//! (`log_receiver`), lets them reach single hosts (a relay each), and has listeners that lead to one enclave
+//! (`direct`). Each subsystem counts in a collector of its own, which `metrics` encodes. `status` shows them with
+//! the metrics of the enclaves (`scrape`). `beside` runs these, and `proxy` is all of it.
 //!
 //! `listeners` knows every listening socket, so that `upgrade` can hand all of them to a successor, and
 //! `predecessor` take them there, by what `handover` defines.
