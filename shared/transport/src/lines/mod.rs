@@ -51,15 +51,15 @@ impl<T: Line> Lines<T> {
     /// Hands a line over, or drops and counts it. Never waits.
     pub fn submit(&self, line: T) {
         if self.offer(line).is_err() {
-            self.drop_one();
+            self.queue().drop_lines(1);
         }
     }
 
     /// Hands a line over if there is room for it.
     ///
     /// # Errors
-    /// The line, if there is none: [`settled`](Self::settled) tells when that may have changed.
-    pub fn offer(&self, line: T) -> Result<(), T> {
+    /// The line, if there is no room for it.
+    fn offer(&self, line: T) -> Result<(), T> {
         self.queue().offer(line, |pending| pending.primary() < QUEUE_LENGTH, false)
     }
 
@@ -73,16 +73,6 @@ impl<T: Line> Lines<T> {
     /// The line, if there is no room for it.
     pub fn offer_secondary(&self, line: T, limit: usize) -> Result<(), T> {
         self.queue().offer(line, |pending| pending.all < limit, true)
-    }
-
-    /// Waits, from the time of this call, until lines are written or given up, so that there is room.
-    pub fn settled(&self) -> tokio::sync::futures::Notified<'_> {
-        self.queue().settled.notified()
-    }
-
-    /// Counts a line as dropped that the caller could not hand over.
-    pub fn drop_one(&self) {
-        self.queue().drop_lines(1);
     }
 
     /// Returns the number of dropped lines.

@@ -26,8 +26,7 @@ pub(super) struct Queue<T> {
     work: Condvar,
     /// Notified when every line is written.
     is_idle: Condvar,
-    /// Notified when some lines are written or given up.
-    pub(super) settled: tokio::sync::Notify,
+    /// The number of dropped lines.
     pub(super) dropped: AtomicU64,
     /// The number of dropped lines that a log has reported.
     pub(super) reported: AtomicU64,
@@ -75,7 +74,6 @@ impl<T> Queue<T> {
             state: Mutex::new(state),
             work: Condvar::new(),
             is_idle: Condvar::new(),
-            settled: tokio::sync::Notify::new(),
             dropped: AtomicU64::new(0),
             reported: AtomicU64::new(0),
         }
@@ -147,7 +145,6 @@ impl<T> Queue<T> {
         if is_awaited {
             self.is_idle.notify_all();
         }
-        self.settled.notify_waiters();
     }
 
     /// Counts dropped lines.

@@ -84,10 +84,13 @@ pub(crate) enum Ending {
     Deadline,
 }
 
+/// A simulated platform whose time stands still.
+type AtFixedTime = Simulated<fn() -> UnixMillis>;
+
 /// A service that trusts the root of [`good`].
 pub(crate) struct Stage {
     runtime: Runtime,
-    server: Server<Service<Simulated<fn() -> UnixMillis>>>,
+    server: Server<Service<AtFixedTime>>,
     anchors: TrustAnchors<attestation::Simulated>,
     draws: Draws,
     drawn_to_start: u64,
