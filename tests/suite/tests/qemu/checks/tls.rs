@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::Command;
 
 use super::service::{assert_shows_no_secret, canaries, console_after};
 use crate::boots::Boots;
