@@ -5,7 +5,9 @@ use std::sync::Arc;
 use rcgen::{PKCS_ECDSA_P256_SHA256, PublicKeyData, SignatureAlgorithm, SigningKey};
 use rustls::SignatureScheme;
 
-use attestation::crypto::{CryptoError, Sha256, generate_tls_key};
+use attestation::crypto::{CryptoError, Sha256};
+
+use super::provider::generate_tls_key;
 
 /// Bytes of a key identifier, the first of a SHA-256 (RFC 7093 section 2, method 1).
 const KEY_ID_LENGTH: usize = 20;

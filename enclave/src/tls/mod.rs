@@ -14,6 +14,7 @@ mod key;
 mod metrics;
 mod outcome;
 mod private_key;
+mod provider;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -22,7 +23,7 @@ mod trusted_time;
 use std::fmt;
 use std::sync::Arc;
 
-use attestation::crypto::{CryptoError, tls_provider, tls_ticketer};
+use attestation::crypto::CryptoError;
 use attestation::tls::CaBinding;
 use rustls::server::{NoServerSessionStorage, ServerConfig};
 use rustls::sign::SingleCertAndKey;
@@ -38,6 +39,8 @@ pub(crate) use self::metrics::TlsHandshakes;
 pub(crate) use self::outcome::TlsStream;
 use self::outcome::failure;
 pub(crate) use self::private_key::{InvalidPrivateKey, private_key_from_pem};
+use self::provider::tls_ticketer;
+pub use self::provider::{generate_tls_key, load_tls_key, tls_provider};
 pub use self::settings::TlsSettings;
 use self::trusted_time::{Now, TrustedTime};
 use crate::request::{Channel, TlsDetails};

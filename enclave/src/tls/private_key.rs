@@ -9,7 +9,7 @@ use rustls_pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, Pr
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use attestation::crypto::load_tls_key;
+use super::provider::load_tls_key;
 
 /// What a key must sign with one of: what both providers do.
 const SCHEMES: [SignatureScheme; 4] = [

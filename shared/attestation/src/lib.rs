@@ -7,9 +7,9 @@
 //! # Example
 //!
 //! ```
-//! # use attestation::{PcrFamily, TrustAnchors, time::UnixMillis};
+//! # use attestation::{TrustAnchors, time::UnixMillis};
 //! # use simulator::{DocumentRequest, World, default_pcrs};
-//! use attestation::{ClockReading, DebugMode, MaxAge, UnverifiedDocument};
+//! use attestation::{ClockReading, DebugMode, MaxAge, PcrFamily, UnverifiedDocument};
 //!
 //! # let now = UnixMillis::from_secs(1_800_000_000);
 //! # let world = World::new(std::sync::Arc::new(move || now))?;
@@ -30,9 +30,10 @@
 //! let now = ClockReading::given(now);
 //! let document = document.verify_live(&anchors, now, MaxAge::Seconds(300), DebugMode::Refuse)?;
 //!
-//! let claims = document.claims();
+//! let (claims, pcrs) = (document.claims(), document.claims().pcrs());
 //! assert_eq!(claims.nonce(), Some(&b"fresh"[..]));
-//! assert_eq!(claims.pcrs().value(0), Some(&expected_pcr0));
+//! assert_eq!(pcrs.family(), PcrFamily::NitroEnclave);
+//! assert_eq!(pcrs.value(0), Some(&expected_pcr0));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -44,8 +45,9 @@
 //! | [`UnverifiedDocument`] | the form: rules 1 to 8 | [`verify_live`](UnverifiedDocument::verify_live), [`verify_at_document_time`](UnverifiedDocument::verify_at_document_time) |
 //! | [`VerifiedDocument<T>`](VerifiedDocument) | the evidence: rules 9 to 17, under the trust anchors of `T` | reading its [`Claims`], sealing to its [`RecipientKey`] ([`cms`]) |
 //!
-//! `T` is [`Production`] or, with the feature `simulator`, `Simulated`. So a document under a simulator's root
-//! never type-checks where one under AWS's root is required. A [`Verifier`] does the same as `verify_live`, and
+//! `T` is [`Production`] or, with the feature `simulator`, `Simulated`, so documents of the two worlds cannot be
+//! mixed up. `Production` trusts AWS's root and every root that the program adds. The type does not tell
+//! `verify_live` from `verify_at_document_time`, which does not judge the age (rule 14). A [`Verifier`] does the same as `verify_live`, and
 //! caches the signatures that verified.
 //!
 //! # The checklist
@@ -57,9 +59,11 @@
 //! # Limitations
 //!
 //! - The crate performs no I/O and reads no clock: bytes, time and trust anchors are parameters. Randomness
-//!   comes from the crypto provider.
-//! - A verified document is authentic, not authorized. The caller compares PCRs, nonce and `user_data` with
-//!   its expectations.
+//!   comes from the crypto provider, and for sealing from the caller.
+//! - A verified document is authentic, not authorized. The caller compares the family of PCRs, PCRs, nonce and
+//!   `user_data` with its expectations.
+//! - [`own_document_time`], [`ClockReading::enclave`] and [`tls`] serve programs inside an enclave and their
+//!   clients. A verifier of documents needs none of them.
 //! - Certificate revocation lists are not consulted: AWS's certificates name some, and a fetch is I/O.
 //! - [`TrustAnchors::aws_nitro`] holds the root of AWS's commercial partition. The roots of China and GovCloud
 //!   are added with [`TrustAnchors::add_pem`].

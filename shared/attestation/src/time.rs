@@ -1,7 +1,9 @@
 //! Points in time, as numbers. Nothing here reads a clock.
 
 use std::fmt;
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use thiserror::Error;
 use time::format_description::well_known::Rfc3339;
 use time::{Date, Month, OffsetDateTime, Time};
 
@@ -114,6 +116,21 @@ impl UnixMillis {
         Self(self.0.saturating_sub(seconds.saturating_mul(1000)))
     }
 }
+
+impl TryFrom<SystemTime> for UnixMillis {
+    type Error = BeforeUnixEpoch;
+
+    fn try_from(time: SystemTime) -> Result<Self, BeforeUnixEpoch> {
+        let millis = time.duration_since(UNIX_EPOCH).map_err(|_| BeforeUnixEpoch)?.as_millis();
+        // Milliseconds since 1970 fit for 584 million years.
+        Ok(Self(u64::try_from(millis).unwrap_or(u64::MAX)))
+    }
+}
+
+/// A time before 1970, which has no [`UnixMillis`].
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("the time is before 1970")]
+pub struct BeforeUnixEpoch;
 
 impl fmt::Display for UnixMillis {
     /// Writes RFC 3339 in UTC, or the bare number after the year 9999, which RFC 3339 cannot express.

@@ -137,3 +137,11 @@ fn prints_any_number_in_place_of_the_basic_form() {
     let last = UnixMillis::new(u64::MAX);
     assert_eq!(last.basic_iso8601().to_string(), last.to_string());
 }
+
+#[test]
+fn converts_system_times_since_1970() {
+    let time = UNIX_EPOCH + std::time::Duration::from_millis(1_770_113_522_437);
+    assert_eq!(UnixMillis::try_from(time), Ok(UnixMillis::new(1_770_113_522_437)));
+    let before = UNIX_EPOCH - std::time::Duration::from_secs(1);
+    assert_eq!(UnixMillis::try_from(before), Err(BeforeUnixEpoch));
+}

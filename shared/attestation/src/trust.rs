@@ -23,7 +23,7 @@ mod sealed {
 /// A marker of the trust anchors that a document was verified under. The trait is sealed.
 pub trait Trust: sealed::Sealed + Send + Sync + 'static {}
 
-/// The marker of documents that AWS's hypervisor signs.
+/// The marker of documents under AWS's root, or under a root that the program added.
 #[derive(Clone, Copy, Debug)]
 pub enum Production {}
 

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use attestation::crypto::tls_provider;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use enclave::clock::{Clock, SystemClock};
+use enclave::tls::tls_provider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{CertificateError, RootCertStore};

@@ -24,8 +24,6 @@ pub(crate) const ECDSA_P384_SHA384: &dyn SignatureVerificationAlgorithm =
 pub(crate) const ECDSA_P256_SHA256: &dyn SignatureVerificationAlgorithm =
     webpki::aws_lc_rs::ECDSA_P256_SHA256;
 
-pub(super) use rustls::crypto::aws_lc_rs as tls;
-
 impl From<aws_lc_rs::error::KeyRejected> for CryptoError {
     fn from(_: aws_lc_rs::error::KeyRejected) -> Self {
         Self

@@ -26,7 +26,6 @@ mod oaep;
 mod operations;
 mod ring_api;
 mod system_random;
-mod tls;
 #[cfg(test)]
 mod wycheproof_tests;
 
@@ -49,9 +48,8 @@ pub(crate) use provider::ECDSA_P256_SHA256;
 pub(crate) use provider::{aes_256_cbc_decrypt, aes_256_cbc_encrypt};
 #[cfg(feature = "simulator")]
 pub use ring_api::SigningKey;
-pub use ring_api::fill_random;
+pub use ring_api::{fill_random, generate_p256_key};
 pub(crate) use system_random::SystemRandom;
-pub use tls::{generate_tls_key, load_tls_key, tls_provider, tls_ticketer};
 
 /// The name of the provider.
 pub const PROVIDER: &str = provider::NAME;

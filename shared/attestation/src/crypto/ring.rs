@@ -22,8 +22,6 @@ pub(crate) const ECDSA_P384_SHA384: &dyn SignatureVerificationAlgorithm =
 pub(crate) const ECDSA_P256_SHA256: &dyn SignatureVerificationAlgorithm =
     webpki::ring::ECDSA_P256_SHA256;
 
-pub(super) use rustls::crypto::ring as tls;
-
 /// Verifies an ES384 signature. *ring* takes no digest, so the parts of the message are copied together.
 pub(super) fn verify_es384(
     public_key: &[u8],

@@ -23,7 +23,10 @@ pub fn fill_random(buffer: &mut [u8]) -> Result<(), CryptoError> {
 }
 
 /// Generates a P-256 key in PKCS#8, DER.
-pub(super) fn generate_p256_key() -> Result<zeroize::Zeroizing<Vec<u8>>, CryptoError> {
+///
+/// # Errors
+/// If the source of randomness fails.
+pub fn generate_p256_key() -> Result<zeroize::Zeroizing<Vec<u8>>, CryptoError> {
     let algorithm = &signature::ECDSA_P256_SHA256_ASN1_SIGNING;
     let key = signature::EcdsaKeyPair::generate_pkcs8(algorithm, &SystemRandom::new())?;
     Ok(zeroize::Zeroizing::new(key.as_ref().to_vec()))

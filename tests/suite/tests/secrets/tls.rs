@@ -6,9 +6,9 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use attestation::crypto::tls_provider;
 use attested_recipient::Simulator;
 use enclave::config::{Config, Posture};
+use enclave::tls::tls_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::version::{TLS12, TLS13};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use attestation::crypto::generate_tls_key;
+use enclave::tls::generate_tls_key;
 use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};

@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use attestation::crypto::tls_provider;
+use enclave::tls::tls_provider;
 use rustls::ServerConfig;
 use rustls::SupportedProtocolVersion;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};

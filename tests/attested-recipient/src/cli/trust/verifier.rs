@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use attestation::crypto::tls_provider;
+use enclave::tls::tls_provider;
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};

@@ -1,17 +1,20 @@
-//! The parts of the provider that TLS uses.
+//! The crypto provider of TLS: the same one as that of [`attestation::crypto`].
 
 use std::sync::Arc;
 
+use attestation::crypto::{CryptoError, generate_p256_key};
 use rustls::crypto::CryptoProvider;
+#[cfg(feature = "aws-lc-rs")]
+use rustls::crypto::aws_lc_rs as provider;
+#[cfg(not(feature = "aws-lc-rs"))]
+use rustls::crypto::ring as provider;
 use rustls::server::ProducesTickets;
 use rustls::sign::SigningKey;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use super::{CryptoError, provider, ring_api};
-
 /// Returns the provider's part of rustls: its cipher suites, key exchanges and signatures.
 pub fn tls_provider() -> Arc<CryptoProvider> {
-    Arc::new(provider::tls::default_provider())
+    Arc::new(provider::default_provider())
 }
 
 /// Creates an encryptor of session tickets. Its keys never leave it and are replaced every six hours. A
@@ -19,8 +22,8 @@ pub fn tls_provider() -> Arc<CryptoProvider> {
 ///
 /// # Errors
 /// If the source of randomness fails.
-pub fn tls_ticketer() -> Result<Arc<dyn ProducesTickets>, CryptoError> {
-    provider::tls::Ticketer::new().map_err(|_| CryptoError)
+pub(super) fn tls_ticketer() -> Result<Arc<dyn ProducesTickets>, CryptoError> {
+    provider::Ticketer::new().map_err(|_| CryptoError)
 }
 
 /// Generates an ECDSA key over P-256, which the provider keeps.
@@ -28,7 +31,7 @@ pub fn tls_ticketer() -> Result<Arc<dyn ProducesTickets>, CryptoError> {
 /// # Errors
 /// If the source of randomness fails.
 pub fn generate_tls_key() -> Result<Arc<dyn SigningKey>, CryptoError> {
-    let pkcs8 = ring_api::generate_p256_key()?;
+    let pkcs8 = generate_p256_key()?;
     load_tls_key(&PrivateKeyDer::from(PrivatePkcs8KeyDer::from(pkcs8.as_slice())))
 }
 
@@ -37,5 +40,5 @@ pub fn generate_tls_key() -> Result<Arc<dyn SigningKey>, CryptoError> {
 /// # Errors
 /// If the key is of another kind, or not well-formed.
 pub fn load_tls_key(key: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, CryptoError> {
-    provider::tls::sign::any_supported_type(key).map_err(|_| CryptoError)
+    provider::sign::any_supported_type(key).map_err(|_| CryptoError)
 }
