@@ -5,12 +5,12 @@ use std::fmt;
 use attestation::cms::ContentEncryption;
 use zeroize::Zeroizing;
 
-/// What one answer takes.
+/// The random bytes that one answer takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted {
-    /// Random bytes.
+    /// Number of random bytes.
     pub(crate) number_of_bytes: usize,
-    /// Whether they are to be sealed.
+    /// Whether the answer is sealed, which takes further random bytes.
     pub(crate) sealed: bool,
 }
 
@@ -22,23 +22,23 @@ impl fmt::Display for Wanted {
     }
 }
 
-/// What was drawn for one answer, each part by a generate of its own.
+/// Random bytes for one answer, each part drawn by a generate of its own.
 #[derive(Debug)]
 pub struct Drawn {
     pub(crate) random: RandomBytes,
-    /// If they are to be sealed.
+    /// The content key, IV and OAEP seed of a sealed answer.
     pub(crate) encryption: Option<ContentEncryption>,
 }
 
 impl Drawn {
-    /// What it is, as one would have wanted it.
+    /// Returns the number of random bytes, and whether they are for a sealed answer.
     pub(crate) fn what(&self) -> Wanted {
         let (number_of_bytes, sealed) = (self.random.expose().len(), self.encryption.is_some());
         Wanted { number_of_bytes, sealed }
     }
 }
 
-/// Bytes that nobody else has seen: wiped on drop, moved and never copied, not shown by Debug.
+/// Secret bytes: wiped on drop, moved and never copied, not shown by Debug.
 pub struct RandomBytes(Zeroizing<Vec<u8>>);
 
 impl RandomBytes {
@@ -46,7 +46,7 @@ impl RandomBytes {
         Self(bytes)
     }
 
-    /// The bytes, to be used where they stand.
+    /// Returns the bytes, to be used in place.
     pub(crate) fn expose(&self) -> &[u8] {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! What HTTP serves.
+//! The interface between HTTP and the service behind it.
 
 use std::future::Future;
 

@@ -1,4 +1,4 @@
-//! What policies see of a request.
+//! The attributes of a request that policy conditions read.
 
 use std::fmt::Debug;
 use std::net::IpAddr;
@@ -7,29 +7,29 @@ use attestation::time::UnixMillis;
 use attestation::{PcrFamily, PcrValue, Pcrs};
 use kms_api::Operation;
 
-/// What is known of a request. What is `None` is a key that the request does not carry.
+/// The attributes of a request. `None` is a condition key that the request does not carry.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
-    /// What is asked for.
+    /// The operation.
     pub action: Operation,
-    /// `aws:PrincipalArn`: who asks.
+    /// `aws:PrincipalArn`: the ARN of the caller.
     pub principal_arn: Option<&'a str>,
-    /// `aws:CurrentTime`: when; whole seconds count.
+    /// `aws:CurrentTime`, compared in whole seconds.
     pub now: UnixMillis,
-    /// `aws:SecureTransport`: whether over TLS.
+    /// `aws:SecureTransport`: whether the request came over TLS.
     pub secure_transport: Option<bool>,
-    /// `aws:SourceIp`: from where.
+    /// `aws:SourceIp`: the address of the client.
     pub source_ip: Option<IpAddr>,
-    /// `kms:RecipientAttestation:...`: what a *verified* document measured.
+    /// `kms:RecipientAttestation:...`: the measurements of a *verified* document.
     pub measurements: Option<&'a dyn Measurements>,
 }
 
-/// The registers that conditions see.
+/// The registers that conditions read.
 pub trait Measurements: Debug {
-    /// Which platform measured: the keys of the other one are absent.
+    /// Returns the family of the registers. The condition keys of the other family are absent.
     fn family(&self) -> PcrFamily;
 
-    /// The value of register `index`, if there is one.
+    /// Returns the value of register `index`, if there is one.
     fn value(&self, index: usize) -> Option<&PcrValue>;
 }
 

@@ -1,4 +1,4 @@
-//! What the headers of an awsJson1_1 request say.
+//! The headers of an awsJson1_1 request.
 
 use hyper::header;
 use hyper::http::request::Parts;

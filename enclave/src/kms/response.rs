@@ -14,9 +14,9 @@ pub(crate) enum DeliveryError {
     /// Something else was drawn than the answer takes.
     #[error("{drawn} was drawn for an answer that takes {wanted}")]
     Drawn {
-        /// What was drawn.
+        /// The bytes that were drawn.
         drawn: Wanted,
-        /// What the answer takes.
+        /// The bytes that the answer takes.
         wanted: Wanted,
     },
     /// Sealing failed.

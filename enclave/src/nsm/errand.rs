@@ -9,10 +9,10 @@ use super::queue;
 /// The queue between the NSM's thread and its callers.
 pub(super) type Queue = queue::Queue<Block, NsmFault, Errand>;
 
-/// Callers that may wait for a document of the enclave's own; few may ask in a second.
+/// Maximum number of callers that wait for a document of the enclave's own.
 pub(super) const MAX_ERRANDS: usize = 64;
 
-/// A document with `nonce` and `user_data` in it, for who waits at the other end.
+/// A request for an attestation document with `nonce` and `user_data`. The thread sends it to `reply`.
 #[derive(Debug)]
 pub(super) struct Errand {
     pub(super) nonce: Vec<u8>,

@@ -15,7 +15,7 @@ pub enum Denied {
          for it did not come over TLS that the enclave attests; send a Recipient"
     )]
     PlaintextOutsideAttestedTls,
-    /// Measured is something else than what this service admits.
+    /// The document's measurements are not in the configured list.
     #[error("the attestation document's measurements are not among those that this service admits")]
     Measurements,
     /// A policy forbids it.

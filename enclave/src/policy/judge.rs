@@ -91,7 +91,7 @@ impl Policy {
     }
 }
 
-/// What the caller's own policies say. Where nobody is authenticated, nobody has any.
+/// Evaluates the caller's own policies. Callers that are not authenticated have none, and are allowed.
 fn allowed(
     action: Operation,
     asker: &Asker<'_>,

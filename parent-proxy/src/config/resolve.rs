@@ -19,10 +19,10 @@ use super::text::{Seconds, Text};
 use super::values::{Archive, Checks, Config, Log};
 
 impl Config {
-    /// What such a command line means, its program's name first.
+    /// Parses a command line, which begins with the program's name.
     ///
     /// # Errors
-    /// If it says what is not known, or too little.
+    /// If an option is unknown or invalid, or a required one is missing.
     pub fn from_arguments<T: Into<OsString> + Clone>(
         arguments: impl IntoIterator<Item = T>,
     ) -> Result<Self, ConfigError> {

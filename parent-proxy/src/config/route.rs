@@ -36,25 +36,25 @@ impl Display for Listen {
     }
 }
 
-/// A way out for enclaves, to one host: `ENDPOINT=HOST:PORT`.
+/// An egress route of enclaves to one host: `ENDPOINT=HOST:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// Where the enclaves connect.
+    /// The listener for enclaves.
     pub listen: Endpoint,
-    /// Where their connections go: `HOST:PORT`, a name being resolved for each.
+    /// The destination, `HOST:PORT`. A name is resolved for each connection.
     pub host: Endpoint,
 }
 
-/// A text that is no [`Route`].
+/// Why a text is not a [`Route`].
 #[derive(Debug, ThisError)]
 pub enum InvalidRoute {
-    /// It has not two sides.
+    /// There is no `=` between two sides.
     #[error("write ENDPOINT=HOST:PORT, such as vsock:4294967295:8101=hsm.internal:2223")]
     Form,
-    /// One of them is no endpoint.
+    /// A side is not an endpoint.
     #[error(transparent)]
     Endpoint(#[from] InvalidEndpoint),
-    /// It leads elsewhere than to a host.
+    /// The destination is not `HOST:PORT`.
     #[error("{0} is no HOST:PORT, and a way out leads to nothing else")]
     Host(Endpoint),
 }

@@ -10,57 +10,57 @@ use transport::logging::{Format, Level};
 use super::enclave::Enclave;
 use super::route::{Listen, Route};
 
-/// What is in effect.
+/// The configuration in effect.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where clients connect.
+    /// The listener for clients.
     pub listen: Listen,
     /// The enclaves, at least one.
     pub upstreams: Vec<Enclave>,
-    /// Where the relay itself is watched.
+    /// The listener for health checks and metrics of the relay itself.
     pub admin_listen: Option<Endpoint>,
-    /// How enclaves are watched.
+    /// The health checks of enclaves.
     pub checks: Checks,
-    /// Whether enclaves are told who a client is.
+    /// Whether connections to enclaves begin with a PROXY header, which names the client.
     pub proxy_protocol: bool,
-    /// What enclaves take when they boot.
+    /// The configuration archive that enclaves read when they boot.
     pub archive: Option<Archive>,
-    /// The ways out.
+    /// The egress routes.
     pub egress: Vec<Route>,
-    /// Where the enclaves' lines go.
+    /// The receiver of the enclaves' log lines.
     pub log: Option<Log>,
-    /// What the relay's own log is.
+    /// Format of the relay's own log.
     pub log_format: Format,
-    /// The least that it says.
+    /// Minimum level of the relay's own log.
     pub log_level: Level,
-    /// Connections at a time.
+    /// Maximum number of simultaneous connections.
     pub max_connections: NonZeroUsize,
-    /// Connections of one client address at a time, if they are limited.
+    /// Maximum number of simultaneous connections of one client address; `None` is no limit.
     pub max_connections_per_client: Option<NonZeroUsize>,
-    /// Threads that relay.
+    /// Number of relay threads.
     pub threads: NonZeroUsize,
-    /// How long a connection attempt to one enclave may take.
+    /// Time limit of a connection attempt to one enclave.
     pub connect_timeout: Duration,
-    /// How long neither side may send a byte.
+    /// Time limit without a byte from either side.
     pub idle_timeout: Duration,
-    /// How long a response may take, once health checks have found its enclave unresponsive.
+    /// Time limit of a response once health checks have found its enclave unresponsive.
     pub unresponsive_timeout: Duration,
-    /// How long a connection may live.
+    /// Time limit of a connection.
     pub total_timeout: Duration,
-    /// How long connections may go on at the end.
+    /// Time limit of connections at shutdown.
     pub drain_timeout: Duration,
     /// Where the enclaves can be read anew: the file, if it and nothing above it says which they are.
     pub source: Option<PathBuf>,
 }
 
-/// How enclaves are watched.
+/// The health checks of enclaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Checks {
-    /// How often each is asked; never without it.
+    /// Time between two checks of an enclave; `None` is no checks.
     pub interval: Option<Duration>,
-    /// How long it may take to answer.
+    /// Time limit of a check.
     pub timeout: Duration,
-    /// How many answers in a row may fail.
+    /// Number of checks that fail in a row before an enclave counts as unhealthy.
     pub unhealthy_after: NonZeroUsize,
 }
 

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex, repeat, sink};
 
 use super::*;
 
-/// What is there already, or a failure: the paused clock jumps where nothing is left to do.
+/// Returns the output of a future that is ready. Panics once the paused clock advances.
 async fn at_once<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(Duration::from_secs(1), future).await.expect("must be there")
 }

@@ -75,8 +75,8 @@ pub enum ClientError {
         /// Its HTTP status.
         status: u16,
     },
-    /// The answer came in the clear, although a recipient was named. Somebody on the way has
-    /// dropped it: these bytes are not secret.
+    /// The answer came in the clear, although a Recipient was sent. An intermediary removed it: these bytes
+    /// are not secret.
     #[error(
         "the answer carries a Plaintext although a Recipient was sent: it was not sealed, somebody \
          else may know these bytes; refused"
