@@ -32,8 +32,27 @@ refuses() {
     pass "under cfg(production) this does not compile: $*"
 }
 refuses 'the feature `simulator`' -p attestation --features simulator
-refuses 'the feature `simulator`' -p attestation -p enclave --features enclave/simulator
-refuses 'the crate `simulator`' -p simulator
+refuses 'the feature `simulator`' -p enclave --features simulator
+refuses 'the feature `simulator`' -p simulator
+# That of `attestation` stops these builds first. Without its dependencies, each crate shows its own lock.
+own_lock() {
+    local message=$1 source=$2 output
+    output=$(rustc --edition 2024 --crate-type lib --emit metadata --out-dir "$(mktemp -d)" --cfg production \
+        --cfg 'feature="simulator"' "$source" 2>&1) && fail "$source compiles without its dependencies"
+    grep -qF "$message must not be part of a production build" <<<"$output" || fail "$source has no lock of its own"
+    pass "$source has a lock of its own"
+}
+own_lock 'the feature `simulator`' enclave/src/lib.rs
+own_lock 'the crate `simulator`' shared/simulator/src/lib.rs
+
+# Second implementations, with which tests compare, are no dependencies of what is shipped.
+for test_only in "enclave rustls-webpki" "simulator ring"; do
+    read -r package dependency <<<"$test_only"
+    if cargo tree --locked --depth 1 --prefix none -e normal -p "$package" | grep "^$dependency v"; then
+        fail "$package depends on $dependency, which only its tests may use"
+    fi
+done
+pass "enclave names no path library, and simulator no second provider"
 
 # The crates of this workspace that a package is linked with, each with its features.
 workspace_crates() {

@@ -7,7 +7,6 @@
 
 mod ascii;
 mod event;
-
 mod metrics;
 mod record;
 #[cfg(test)]

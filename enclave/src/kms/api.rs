@@ -26,7 +26,7 @@ use crate::policy::AttestedRequest;
 #[cfg(feature = "simulator")]
 use crate::request::Channel;
 use crate::request::Received;
-use crate::request_log::{Rejection, RequestLog, RequestLogger};
+use crate::request_log::{Reason, RequestLog, RequestLogger};
 use crate::throttle::Throttle;
 
 /// The KMS API: all that its operations need.
@@ -95,19 +95,24 @@ impl<T: Trust, C: Clock> Api<T, C> {
 
     fn refuse(&self, refusal: &Refusal, request: Received<'_>, mut log: RequestLog<'_>) -> Answer {
         let error = refusal.to_kms();
-        let access_key_id = match refusal {
-            Refusal::Authentication(_) => self.authenticator.claimed_access_key_id(request.head),
-            _ => None,
-        };
-        let (reason, is_internal) = (refusal.to_string(), refusal.is_internal());
-        log.reject(&error, Some(Rejection { reason, is_internal, access_key_id }));
+        log.reject(&error);
+        log.write_reason(error.error_type, || Reason {
+            text: refusal.to_string(),
+            is_internal: refusal.is_internal(),
+            access_key_id: match refusal {
+                Refusal::Authentication(_) => {
+                    self.authenticator.claimed_access_key_id(request.head)
+                }
+                _ => None,
+            },
+        });
         Answer::error(&error)
     }
 
     /// Answers a request that was rejected before it was read in whole, and logs it.
     pub(crate) fn reject(&self, request: Received<'_>, refusal: &Refusal) -> Answer {
         let error = refusal.to_kms();
-        self.logger.begin(request, self.now()).reject(&error, None);
+        self.logger.begin(request, self.now()).reject(&error);
         Answer::error(&error)
     }
 

@@ -6,7 +6,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::entropy::{Drawn, Wanted};
-use crate::policy::Admitted;
+use crate::policy::{Admitted, AnswerForm};
 
 /// Why an admitted request gets no answer: a fault of the service.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -33,22 +33,24 @@ pub(super) fn deliver(
     admitted: Admitted,
     drawn: Drawn,
 ) -> Result<Zeroizing<Vec<u8>>, DeliveryError> {
-    let wrong = DeliveryError::Drawn { drawn: drawn.what(), wanted: admitted.wanted() };
-    let (number_of_bytes, recipient) = admitted.into_parts();
-    let Drawn { random, encryption } = drawn;
-    if random.expose().len() != number_of_bytes.get() {
-        return Err(wrong);
+    let (what, wanted) = (drawn.what(), admitted.wanted());
+    if what != wanted {
+        return Err(DeliveryError::Drawn { drawn: what, wanted });
     }
-    let response = match (recipient, encryption) {
-        (Some(recipient), Some(encryption)) => {
+    let Drawn { random, encryption } = drawn;
+    let response = match (admitted.into_answer_form(), encryption) {
+        (AnswerForm::CiphertextForRecipient(recipient), Some(encryption)) => {
             let random = random.expose();
             let length = sealed_length(&recipient, random.len())?;
             GenerateRandomResponse::ciphertext_for_recipient(length, |envelope| {
                 seal_into(&recipient, random, encryption, envelope)
             })?
         }
-        (None, None) => GenerateRandomResponse::plaintext(random.expose()),
-        (Some(_), None) | (None, Some(_)) => return Err(wrong),
+        (AnswerForm::Plaintext, None) => GenerateRandomResponse::plaintext(random.expose()),
+        // Excluded by the comparison above.
+        (AnswerForm::CiphertextForRecipient(_), None) | (AnswerForm::Plaintext, Some(_)) => {
+            return Err(DeliveryError::Drawn { drawn: what, wanted });
+        }
     };
     Ok(Zeroizing::new(response))
 }

@@ -34,9 +34,18 @@ impl Admitted {
         Wanted { number_of_bytes: self.number_of_bytes.get(), sealed: self.recipient.is_some() }
     }
 
-    /// Returns the number of bytes to answer with, and the key to seal them to, if the request came with
-    /// a document.
-    pub(crate) fn into_parts(self) -> (NumberOfBytes, Option<RecipientKey>) {
-        (self.number_of_bytes, self.recipient)
+    /// Returns the one form that the answer may have.
+    pub(crate) fn into_answer_form(self) -> AnswerForm {
+        match self.recipient {
+            Some(recipient) => AnswerForm::CiphertextForRecipient(recipient),
+            None => AnswerForm::Plaintext,
+        }
     }
+}
+
+/// The form of an answer: in the clear if the request came without a document, else sealed to its key.
+#[derive(Debug)]
+pub(crate) enum AnswerForm {
+    Plaintext,
+    CiphertextForRecipient(RecipientKey),
 }

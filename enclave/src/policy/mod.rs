@@ -10,6 +10,7 @@ mod recipient;
 mod request;
 
 pub use self::admitted::Admitted;
+pub(crate) use self::admitted::AnswerForm;
 pub use self::denied::{Denied, NotAdmitted};
 pub(crate) use self::judge::Asker;
 pub use self::judge::Policy;

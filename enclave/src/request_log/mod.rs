@@ -7,7 +7,7 @@ mod metrics;
 use std::mem;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use attestation::time::UnixMillis;
 use kms_api::{ErrorType, GenerateRandom, KmsError, Operation};
@@ -26,24 +26,27 @@ pub(crate) struct RequestLogger {
     audit_metrics: AuditMetrics,
     metrics: RequestMetrics,
     line_limits: LineLimits,
+    /// The error that the caller receives if the handler panics.
+    panicked: KmsError,
     /// The AWS region in audit records.
     region: Option<Arc<str>>,
 }
 
-/// The log of one request. It is written once, when this is dropped.
+/// The log of one request. Metrics, audit record and log line are written once, when this is dropped.
 #[derive(Debug)]
 pub(crate) struct RequestLog<'a> {
     logger: &'a RequestLogger,
     arrived: Instant,
     record: Record,
-    rejection: Option<Rejection>,
+    /// Whether the limits left out the line that says why the request is rejected.
+    is_reason_left_out: bool,
 }
 
-/// Why a request is rejected, for the log line. Callers are told what the audit record has.
+/// Why a request is rejected, for the log. The audit record has the message that the caller receives.
 #[derive(Debug)]
-pub(crate) struct Rejection {
+pub(crate) struct Reason {
     /// May repeat what the caller sent.
-    pub(crate) reason: String,
+    pub(crate) text: String,
     /// Whether the fault is the service's.
     pub(crate) is_internal: bool,
     /// The access key id that an unauthenticated request claims.
@@ -56,15 +59,17 @@ impl RequestLogger {
         audit: Audit,
         audit_metrics: AuditMetrics,
         metrics: RequestMetrics,
+        panicked: KmsError,
         region: Option<Arc<str>>,
     ) -> Self {
-        Self { audit, audit_metrics, metrics, line_limits: LineLimits::new(), region }
+        let line_limits = LineLimits::new();
+        Self { audit, audit_metrics, metrics, line_limits, panicked, region }
     }
 
     /// Begins the log of a request that has arrived at `now`.
     pub(crate) fn begin(&self, request: Received<'_>, now: UnixMillis) -> RequestLog<'_> {
         let record = Record::new(request, now, self.region.clone());
-        RequestLog { logger: self, arrived: Instant::now(), record, rejection: None }
+        RequestLog { logger: self, arrived: Instant::now(), record, is_reason_left_out: false }
     }
 
     /// Brings the metrics up to date that are only read when they are shown.
@@ -104,64 +109,49 @@ impl RequestLog<'_> {
         self.record.grant();
     }
 
-    /// Sets the outcome: the caller receives `error`. Without a `rejection` no line says why.
-    pub(crate) fn reject(&mut self, error: &KmsError, rejection: Option<Rejection>) {
+    /// Sets the outcome: the caller receives `error`.
+    pub(crate) fn reject(&mut self, error: &KmsError) {
         self.record.refuse(error);
-        self.rejection = rejection;
     }
 
-    fn write(&mut self) {
-        let (outcome, operation) = (self.record.outcome(), self.record.operation());
-        let took = self.arrived.elapsed();
-        let has_reason = self.write_reason(outcome);
-        self.logger.metrics.count(operation, outcome, took);
-        self.write_outcome(outcome, operation, took, has_reason);
-        let blank = self.record.blank();
-        self.logger.audit.submit(mem::replace(&mut self.record, blank));
-    }
-
-    /// Logs why the request is rejected, as an error if the fault is the service's. Returns `false` if the
-    /// limits left that line out. The reason is logged escaped: no request can write a line of its own.
-    fn write_reason(&self, outcome: Outcome) -> bool {
-        let (Some(rejection), Outcome::Refused(error)) = (&self.rejection, outcome) else {
-            return true;
-        };
-        let Some(omitted) = self.omitted_lines(error) else { return false };
-        let omitted = (omitted > 0).then_some(omitted);
-        let (request_id, reason) = (self.record.request_id(), &rejection.reason);
-        let client_addr = self.record.client_addr().map(field::display);
-        if rejection.is_internal {
-            tracing::error!(%request_id, client_addr, omitted, ?reason, "failed");
-        } else {
-            let access_key_id = rejection.access_key_id.as_ref().map(field::debug);
-            tracing::info!(%request_id, client_addr, access_key_id, omitted, ?reason, "refused");
-        }
-        true
-    }
-
-    /// Returns how many lines about `error` were left out since the last one; `None` if this one is left
-    /// out too. Only lines about unauthenticated callers are limited.
-    fn omitted_lines(&self, error: ErrorType) -> Option<u64> {
-        match self.record.is_unauthenticated() {
+    /// Logs why the request is rejected with `error`, as an error if the fault is the service's. `reason` is
+    /// called only if the limits on lines about unauthenticated callers admit the line. The reason is logged
+    /// escaped: no request can write a line of its own.
+    pub(crate) fn write_reason(&mut self, error: ErrorType, reason: impl FnOnce() -> Reason) {
+        let omitted = match self.record.is_unauthenticated() {
             true => self.logger.line_limits.admit(error),
             false => Some(0),
+        };
+        let Some(omitted) = omitted else {
+            self.is_reason_left_out = true;
+            return;
+        };
+        let Reason { text: reason, is_internal, access_key_id } = reason();
+        let omitted = (omitted > 0).then_some(omitted);
+        let request_id = self.record.request_id();
+        let client_addr = self.record.client_addr().map(field::display);
+        if is_internal {
+            tracing::error!(%request_id, client_addr, omitted, ?reason, "failed");
+        } else {
+            let access_key_id = access_key_id.as_ref().map(field::debug);
+            tracing::info!(%request_id, client_addr, access_key_id, omitted, ?reason, "refused");
         }
     }
 
-    fn write_outcome(
-        &self,
-        outcome: Outcome,
-        operation: Option<Operation>,
-        took: Duration,
-        has_reason: bool,
-    ) {
-        let request_id = self.record.request_id();
+    /// Writes metrics, audit record and log line. The line comes last: a log that panics must cost neither
+    /// of the others.
+    fn write(&mut self) {
+        let (outcome, operation) = (self.record.outcome(), self.record.operation());
+        let (request_id, took) = (self.record.request_id(), self.arrived.elapsed());
+        self.logger.metrics.count(operation, outcome, took);
+        let blank = self.record.blank();
+        self.logger.audit.submit(mem::replace(&mut self.record, blank));
         let operation = operation.map_or(UNKNOWN_OPERATION, Operation::name);
         // In seconds, as in the metrics.
         let duration = took.as_secs_f64();
         let is_fault = matches!(outcome, Outcome::Refused(error) if error.status() >= 500);
         let outcome = outcome.name();
-        if is_fault && has_reason {
+        if is_fault && !self.is_reason_left_out {
             tracing::warn!(%request_id, operation, outcome, duration, "answered");
         } else {
             tracing::debug!(%request_id, operation, outcome, duration, "answered");
@@ -172,8 +162,7 @@ impl RequestLog<'_> {
 impl Drop for RequestLog<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
-            // The answer of `Application::handler_panicked`.
-            self.record.refuse(&KmsError::internal());
+            self.record.refuse(&self.logger.panicked);
         }
         self.write();
     }

@@ -18,7 +18,7 @@ use crate::entropy::{
     Entropy, EntropyFault, EntropyMetrics, EntropySettings, KnownAnswerError, known_answers,
 };
 use crate::key_store::{KeyStoreError, KeyStores};
-use crate::kms::{Api, Generator};
+use crate::kms::{Api, Generator, Refusal};
 use crate::nsm::{Booted, NsmFault, NsmMetrics, NsmThread};
 use crate::platform::{Platform, PlatformError, check_pcr0};
 use crate::request_log::RequestLogger;
@@ -94,6 +94,7 @@ impl<P: Platform> Service<P> {
                 audit,
                 subsystems.audit,
                 subsystems.requests,
+                Refusal::Panicked.to_kms(),
                 settings.region,
             ),
             metrics: subsystems.api,
