@@ -31,7 +31,7 @@ impl Resolver<'_> {
         let (first, rest) = path.split_first()?;
         match first.as_str() {
             "crate" => self.descend(self.krate.root_of(from), rest),
-            "self" => self.descend(from, rest),
+            "self" => self.ascend(from, rest),
             "super" => self.ascend(from, path),
             "" => self.library(from, rest),
             name => match self.lookup(from, name, rest.is_empty()) {
@@ -42,6 +42,7 @@ impl Resolver<'_> {
         }
     }
 
+    /// Resolves a path inside `from`, after any number of leading `super`.
     fn ascend(&mut self, mut from: ModuleId, mut path: &[String]) -> Option<Target> {
         while let Some((first, rest)) = path.split_first()
             && first == "super"

@@ -30,6 +30,29 @@ fn rejects_upward_import_through_super() {
 }
 
 #[test]
+fn rejects_upward_import_through_self_and_super() {
+    let found = findings_in_lower("use self::super::upper::X;\nuse self::{super::upper::LIMIT};\n");
+    assert_eq!(found, ["src/lower.rs:1", "src/lower.rs:2"].map(upward));
+    let found = findings_in_lower("mod inner {\n    use self::super::super::upper::X;\n}\n");
+    assert_eq!(found, [upward("src/lower.rs:2")]);
+}
+
+#[test]
+fn rejects_upward_path_through_self_and_super() {
+    let found = findings_in_lower(
+        "fn f(_: self::super::upper::X) {\n    vec![self::super::upper::X];\n}\n\
+         use self::super as root;\nfn g(_: root::upper::X) {}\n",
+    );
+    assert_eq!(found, ["src/lower.rs:1", "src/lower.rs:2", "src/lower.rs:5"].map(upward));
+}
+
+#[test]
+fn accepts_repeated_self_in_path() {
+    let found = findings_in_lower("use self::self::Y;\nfn f(_: self::self::self::Y) {}\n");
+    assert_eq!(found, [""; 0]);
+}
+
+#[test]
 fn rejects_upward_path_in_function_body() {
     let found = findings_in_lower("fn f() {\n    let _ = super::upper::X;\n}\n");
     assert_eq!(found, [upward("src/lower.rs:2")]);
