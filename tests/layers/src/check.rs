@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::arrows::{Graphs, graphs};
+use crate::finding::{Circle, CircleArrow, Finding};
 use crate::graph::{Graph, Node};
 use crate::model::Crate;
 use crate::read::{ReadError, read_crate};
-use crate::report::{ArrowCount, Circle, CircleArrow, CrateReport, Finding, Report};
+use crate::report::{ArrowCount, CrateReport, Report};
 use crate::table::Entry;
 use crate::workspace::members;
 
@@ -50,6 +51,7 @@ fn check_crate(folder: String, krate: &Crate, table: Option<&[Entry]>) -> CrateR
     }
     check_root(&graphs.top_level, &mut findings);
     check_circles(krate, &graphs, &mut findings);
+    check_readable(krate, &mut findings);
     CrateReport {
         folder,
         modules: krate.top_level().len(),
@@ -112,6 +114,12 @@ fn check_circles(krate: &Crate, graphs: &Graphs, findings: &mut Vec<Finding>) {
     findings.extend(circles(&graphs.top_level, None));
     for (&module, graph) in &graphs.inner {
         findings.extend(circles(graph, Some(krate.path_of(module))));
+    }
+}
+
+fn check_readable(krate: &Crate, findings: &mut Vec<Finding>) {
+    for (at, construct) in krate.modules().flat_map(|(_, module)| &module.unreadable) {
+        findings.push(Finding::Unreadable { at: at.to_string(), construct: *construct });
     }
 }
 

@@ -5,17 +5,25 @@ use std::rc::Rc;
 use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
 use syn::{
-    Arm, Attribute, Field, FieldValue, Ident, ImplItem, Item, ItemMod, ItemUse, Lit, Macro, Meta,
-    Path as SynPath, Stmt, TraitItem, UseTree, Variant, Visibility,
+    Arm, Attribute, Field, FieldValue, Ident, ImplItem, Item, ItemExternCrate, ItemMod, ItemUse,
+    Lit, Macro, Meta, Path as SynPath, Stmt, TraitItem, UseTree, Variant, Visibility,
 };
 
 use crate::cfg;
 use crate::model::{Import, Location, Module, Path, PathUse};
-use crate::tokens;
+use crate::tokens::{self, TokenPath};
+use crate::unreadable::Unreadable;
 
 /// Adds the imports and paths of `item` to `module`. The caller reads modules inside `item`.
 pub(crate) fn collect(item: &Item, module: &mut Module, file: Rc<str>) {
-    Collector { module, file }.visit_item(item);
+    let mut collector = Collector { module, file };
+    if let Item::Macro(definition) = item
+        && definition.ident.is_some()
+        && collector.module.parent.is_none()
+    {
+        collector.root_macro(definition.mac.tokens.clone());
+    }
+    collector.visit_item(item);
 }
 
 struct Collector<'a> {
@@ -30,9 +38,24 @@ struct UsePrefix {
 }
 
 impl Collector<'_> {
+    fn at(&self, line: usize) -> Location {
+        Location { file: Rc::clone(&self.file), line }
+    }
+
     fn add(&mut self, path: Path, line: usize, reexport: bool) {
-        let at = Location { file: Rc::clone(&self.file), line };
+        let at = self.at(line);
         self.module.uses.push(PathUse { path, at, reexport });
+    }
+
+    fn reject(&mut self, construct: Unreadable, line: usize) {
+        let at = self.at(line);
+        self.module.unreadable.push((at, construct));
+    }
+
+    fn root_macro(&mut self, body: TokenStream) {
+        if let Some(path) = tokens::paths(body).into_iter().find(TokenPath::leaves_module) {
+            self.reject(Unreadable::PathInRootMacro, path.line);
+        }
     }
 
     fn use_tree(&mut self, tree: &UseTree, prefix: &UsePrefix) {
@@ -68,6 +91,9 @@ impl Collector<'_> {
 
     fn token_paths(&mut self, stream: TokenStream, min_segments: usize) {
         for found in tokens::paths(stream) {
+            if found.is_include() {
+                self.reject(Unreadable::Include, found.line);
+            }
             if found.path.len() >= min_segments {
                 self.add(found.path, found.line, false);
             }
@@ -148,7 +174,15 @@ impl<'ast> Visit<'ast> for Collector<'_> {
         }
     }
 
-    fn visit_item_mod(&mut self, _: &'ast ItemMod) {}
+    fn visit_item_mod(&mut self, item: &'ast ItemMod) {
+        self.reject(Unreadable::ModuleInFunction, item.ident.span().start().line);
+    }
+
+    fn visit_item_extern_crate(&mut self, item: &'ast ItemExternCrate) {
+        if item.ident == "self" {
+            self.reject(Unreadable::ExternCrateSelf, item.ident.span().start().line);
+        }
+    }
 
     /// Skips the path of `pub(in path)`, which is no arrow.
     fn visit_visibility(&mut self, _: &'ast Visibility) {}
@@ -167,6 +201,11 @@ impl<'ast> Visit<'ast> for Collector<'_> {
     }
 
     fn visit_macro(&mut self, invocation: &'ast Macro) {
+        if let Some(name) = invocation.path.segments.last()
+            && name.ident == "include"
+        {
+            self.reject(Unreadable::Include, name.ident.span().start().line);
+        }
         self.token_paths(invocation.tokens.clone(), 1);
         visit::visit_macro(self, invocation);
     }

@@ -5,6 +5,8 @@ use std::fmt;
 use std::ops::{Index, IndexMut};
 use std::rc::Rc;
 
+use crate::unreadable::Unreadable;
+
 /// A crate, read from its source.
 #[derive(Debug)]
 pub(crate) struct Crate {
@@ -40,6 +42,8 @@ pub(crate) struct Module {
     pub(crate) globs: Vec<Path>,
     /// The paths that the module contains, those of its imports included.
     pub(crate) uses: Vec<PathUse>,
+    /// The constructs that the checker does not read.
+    pub(crate) unreadable: Vec<(Location, Unreadable)>,
 }
 
 /// The segments of a path. A path with a leading `::` starts with an empty segment.

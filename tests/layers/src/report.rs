@@ -1,7 +1,9 @@
-//! The findings, and the text that shows them.
+//! The result of a check, and the lines that sum it up.
 
 use std::collections::BTreeSet;
 use std::fmt;
+
+use crate::finding::Finding;
 
 /// The result of a check.
 #[derive(Debug, Default)]
@@ -38,67 +40,6 @@ pub struct ArrowCount {
     pub uses: usize,
 }
 
-/// A violation of a rule.
-#[derive(Debug)]
-pub enum Finding {
-    /// The table has no entry for the crate.
-    CrateNotInTable,
-    /// The table does not list a top-level module.
-    UnlistedModule(String),
-    /// The table lists a top-level module that does not exist.
-    AbsentModule(String),
-    /// The table lists a top-level module more than once.
-    ListedTwice(String),
-    /// A module uses a module of a higher layer.
-    UpwardArrow {
-        /// The file and line of the use.
-        at: String,
-        /// The module of the lower layer.
-        from: String,
-        /// The layer of `from`.
-        from_layer: usize,
-        /// The module of the higher layer.
-        to: String,
-        /// The layer of `to`.
-        to_layer: usize,
-    },
-    /// A module uses an item that the crate root defines.
-    ArrowToRoot {
-        /// The file and line of the use.
-        at: String,
-        /// The module that contains the use.
-        from: String,
-        /// The path of the item.
-        path: String,
-    },
-    /// Modules use each other.
-    Circle(Circle),
-}
-
-/// A set of modules, each of which uses each other one directly or through others of the set.
-#[derive(Debug)]
-pub struct Circle {
-    /// The module whose children form the circle, absent for top-level modules.
-    pub module: Option<String>,
-    /// The modules. `self` is the own file of `module`.
-    pub members: Vec<String>,
-    /// The arrows between the members.
-    pub arrows: Vec<CircleArrow>,
-}
-
-/// An arrow of a circle.
-#[derive(Debug)]
-pub struct CircleArrow {
-    /// The module that contains the uses.
-    pub from: String,
-    /// The module that the uses lead to.
-    pub to: String,
-    /// The file and line of one use.
-    pub at: String,
-    /// The names used.
-    pub names: BTreeSet<String>,
-}
-
 impl Report {
     /// Returns true if every crate obeys the rules.
     #[must_use]
@@ -111,12 +52,14 @@ impl Report {
     pub fn summary(&self) -> String {
         let upward = self.crates.iter().map(CrateReport::upward_arrows).sum::<usize>();
         let circles = self.crates.iter().map(CrateReport::circles).sum::<usize>();
+        let unreadable = self.crates.iter().map(CrateReport::unreadable_places).sum::<usize>();
         let table = self.crates.iter().map(CrateReport::table_errors).sum::<usize>();
         let table = table + self.absent_crates.len();
         format!(
-            "layers: {}, {}, {} in the table",
+            "layers: {}, {}, {}, {} in the table",
             counted(upward, "upward arrow"),
             counted(circles, "circle"),
+            counted(unreadable, "unreadable place"),
             counted(table, "error")
         )
     }
@@ -147,6 +90,13 @@ impl CrateReport {
         self.findings.iter().filter(is_circle).count()
     }
 
+    /// Returns the number of places with code that could hide a path.
+    #[must_use]
+    pub fn unreadable_places(&self) -> usize {
+        let is_unreadable = |finding: &&Finding| matches!(finding, Finding::Unreadable { .. });
+        self.findings.iter().filter(is_unreadable).count()
+    }
+
     fn table_errors(&self) -> usize {
         let is_of_table = |finding: &&Finding| {
             matches!(
@@ -175,48 +125,13 @@ impl fmt::Display for CrateReport {
             (upward, _) => write!(f, ", {upward} point up")?,
         }
         match self.circles() {
-            0 => f.write_str(", no circle"),
-            circles => write!(f, ", {}", counted(circles, "circle")),
+            0 => f.write_str(", no circle")?,
+            circles => write!(f, ", {}", counted(circles, "circle"))?,
         }
-    }
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::CrateNotInTable => f.write_str("the crate is not in the table"),
-            Self::UnlistedModule(name) => write!(f, "module `{name}` is not in the table"),
-            Self::AbsentModule(name) => {
-                write!(f, "the table lists module `{name}`, which does not exist")
-            }
-            Self::ListedTwice(name) => write!(f, "the table lists module `{name}` twice"),
-            Self::UpwardArrow { at, from, from_layer, to, to_layer } => write!(
-                f,
-                "{at}: `{from}` (layer {from_layer}) uses `{to}` (layer {to_layer}): \
-                 arrows point downwards only"
-            ),
-            Self::ArrowToRoot { at, from, path } => write!(
-                f,
-                "{at}: `{from}` uses `{path}` of the crate root, which is above all layers: \
-                 arrows point downwards only"
-            ),
-            Self::Circle(circle) => circle.fmt(f),
+        match self.unreadable_places() {
+            0 => Ok(()),
+            places => write!(f, ", {}", counted(places, "unreadable place")),
         }
-    }
-}
-
-impl fmt::Display for Circle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (count, members) = (self.members.len(), self.members.join(", "));
-        match &self.module {
-            None => write!(f, "circle of {count} top-level modules: {members}")?,
-            Some(module) => write!(f, "circle of {count} inside `{module}`: {members}")?,
-        }
-        for CircleArrow { from, to, at, names } in &self.arrows {
-            let names = names.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-            write!(f, "\n    {from} -> {to} at {at} ({names})")?;
-        }
-        Ok(())
     }
 }
 

@@ -150,9 +150,10 @@ pub const TABLE: &[Entry] = &[
         layers: &[
             &["check"],
             &["arrows", "report", "table", "workspace"],
-            &["graph", "read", "resolve"],
+            &["graph", "read", "resolve", "finding"],
             &["collect"],
             &["cfg", "model", "tokens"],
+            &["unreadable"],
         ],
     },
 ];

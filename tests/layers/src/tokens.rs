@@ -1,6 +1,6 @@
 //! Finds paths in token streams that are not parsed: those of macros and attributes.
 
-use proc_macro2::{Ident, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
 
 use crate::model::Path;
 
@@ -10,31 +10,102 @@ pub(crate) struct TokenPath {
     pub(crate) path: Path,
     /// The line of the first segment.
     pub(crate) line: usize,
+    /// The tokens after the path.
+    pub(crate) then: Then,
+}
+
+/// The tokens after a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// `::`, and then no name: generic arguments, a macro variable or `*`.
+    Colons,
+    /// `!`, and then the tokens given to a macro.
+    Invocation,
+    /// Other tokens, or none.
+    Other,
+}
+
+impl TokenPath {
+    /// Returns true if the path invokes `include!`.
+    pub(crate) fn is_include(&self) -> bool {
+        self.then == Then::Invocation && self.path.last().is_some_and(|name| name == "include")
+    }
+
+    /// Returns true if the path leads out of the module. `crate` alone is a visibility.
+    pub(crate) fn leaves_module(&self) -> bool {
+        let starts_at_root = self.path.first().is_some_and(|name| name == "crate");
+        let is_whole = self.path.len() == 1 && self.then != Then::Colons;
+        (starts_at_root && !is_whole) || self.path.iter().any(|name| name == "super")
+    }
 }
 
 /// Returns every path in `tokens`, groups included. Fields, methods and macro variables are skipped.
 pub(crate) fn paths(tokens: TokenStream) -> Vec<TokenPath> {
-    let tokens = tokens.into_iter().collect::<Vec<_>>();
     let mut found = Vec::new();
+    scan(tokens, &[], &mut found);
+    found
+}
+
+/// Adds the paths in `tokens`. After `prefix::`, they are the branches of a nested `use` tree.
+fn scan(tokens: TokenStream, prefix: &[String], found: &mut Vec<TokenPath>) {
+    let tokens = tokens.into_iter().collect::<Vec<_>>();
     let mut rest = tokens.as_slice();
     let mut before = [None, None];
+    let mut branch = prefix;
     while let Some((first, after)) = rest.split_first() {
         rest = after;
         match first {
-            TokenTree::Group(group) => found.extend(paths(group.stream())),
+            TokenTree::Group(group) => scan(group.stream(), &[], found),
             TokenTree::Ident(ident) => {
                 let (path, after) = path_from(ident, after);
+                let path = joined(branch, path);
                 rest = after;
                 if starts_path(before, ident) {
-                    found.push(TokenPath { path, line: ident.span().start().line });
+                    rest = add(path, ident.span().start().line, after, found);
                 }
+            }
+            TokenTree::Punct(star) if star.as_char() == '*' && !branch.is_empty() => {
+                let line = star.span().start().line;
+                found.push(TokenPath { path: branch.to_vec(), line, then: Then::Other });
             }
             _ => {}
         }
         let [_, last] = before;
         before = [last, as_punctuation(first)];
+        branch = if as_punctuation(first) == Some(',') { prefix } else { &[] };
     }
-    found
+}
+
+/// Adds `path`, or the paths of the nested `use` tree that starts with it. Returns the tokens that
+/// are not read yet.
+fn add<'a>(
+    path: Path,
+    line: usize,
+    after: &'a [TokenTree],
+    found: &mut Vec<TokenPath>,
+) -> &'a [TokenTree] {
+    let then = match after {
+        [a, b, TokenTree::Group(tree), rest @ ..]
+            if are_colons(a, b) && tree.delimiter() == Delimiter::Brace =>
+        {
+            scan(tree.stream(), &path, found);
+            return rest;
+        }
+        [a, b, ..] if are_colons(a, b) => Then::Colons,
+        [mark, TokenTree::Group(_), ..] if as_punctuation(mark) == Some('!') => Then::Invocation,
+        _ => Then::Other,
+    };
+    found.push(TokenPath { path, line, then });
+    after
+}
+
+/// Returns the path of a branch of a nested `use` tree. A path from the crate root is no branch.
+fn joined(prefix: &[String], path: Path) -> Path {
+    match path.first().map(String::as_str) {
+        Some("crate") => path,
+        Some("self") if !prefix.is_empty() => [prefix, path.get(1..).unwrap_or_default()].concat(),
+        _ => [prefix, &path].concat(),
+    }
 }
 
 fn as_punctuation(token: &TokenTree) -> Option<char> {
@@ -42,6 +113,10 @@ fn as_punctuation(token: &TokenTree) -> Option<char> {
         TokenTree::Punct(punct) => Some(punct.as_char()),
         _ => None,
     }
+}
+
+fn are_colons(a: &TokenTree, b: &TokenTree) -> bool {
+    as_punctuation(a) == Some(':') && as_punctuation(b) == Some(':')
 }
 
 /// Returns false for a field or method, a lifetime, a macro variable other than `$crate`, and the
@@ -58,11 +133,9 @@ fn starts_path(before: [Option<char>; 2], ident: &Ident) -> bool {
 /// Returns the path that starts with `first`, and the tokens after it.
 fn path_from<'a>(first: &Ident, mut rest: &'a [TokenTree]) -> (Path, &'a [TokenTree]) {
     let mut path = vec![first.to_string()];
-    while let [TokenTree::Punct(a), TokenTree::Punct(b), TokenTree::Ident(next), after @ ..] = rest
+    while let [a, b, TokenTree::Ident(next), after @ ..] = rest
+        && are_colons(a, b)
     {
-        if a.as_char() != ':' || b.as_char() != ':' {
-            break;
-        }
         path.push(next.to_string());
         rest = after;
     }

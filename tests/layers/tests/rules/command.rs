@@ -31,7 +31,9 @@ fn fails_with_findings_on_stderr() {
     assert_eq!(status, Some(1));
     assert!(stderr.starts_with("app: circle of 2 top-level modules: a, b\n"), "{stderr}");
     assert!(
-        stderr.ends_with("layers: 0 upward arrows, 1 circle, 0 errors in the table\n"),
+        stderr.ends_with(
+            "layers: 0 upward arrows, 1 circle, 0 unreadable places, 0 errors in the table\n"
+        ),
         "{stderr}"
     );
 }

@@ -98,6 +98,27 @@ fn rejects_upward_path_in_macro_tokens() {
 }
 
 #[test]
+fn rejects_upward_import_in_use_tree_in_macro_tokens() {
+    for tree in [
+        "crate::{upper::X}",
+        "$crate::{self, upper::*}",
+        "crate::{lower::Y, upper::{self, X}}",
+        "self::{super::{upper as other}}",
+        "{crate::{upper}}",
+        "name::{crate::upper::X}",
+    ] {
+        let found = findings_in_lower(&format!("z! {{\n    use {tree};\n}}\n"));
+        assert_eq!(found, [upward("src/lower.rs:2")], "{tree}");
+    }
+}
+
+#[test]
+fn accepts_other_use_trees_in_macro_tokens() {
+    let found = findings_in_lower("z! {\n    use crate::{lower::{Y, upper::X}, $m::{upper}};\n}\n");
+    assert_eq!(found, [""; 0]);
+}
+
+#[test]
 fn rejects_upward_path_in_string_of_attribute() {
     let found =
         findings_in_lower("struct S {\n    #[serde(with = \"crate::upper::X\")]\n    x: u8,\n}\n");

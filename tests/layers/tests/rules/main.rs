@@ -7,3 +7,4 @@ mod command;
 mod fixture;
 mod layers;
 mod reading;
+mod unreadable;
