@@ -4,6 +4,7 @@ use std::iter::Peekable;
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::task::coop::consume_budget;
 use tokio::task::yield_now;
 use transport::Stream;
 
@@ -58,25 +59,18 @@ impl Forwarder {
         }
     }
 
-    /// Forwards the lines of one connection to its end. While there is no room in the queue, the connection is not
-    /// read.
+    /// Forwards the lines of one connection to its end. While they wait for room in the queue, the connection is
+    /// not read.
     pub(super) async fn forward(&self, mut stream: impl AsyncRead + Unpin, cid: Option<u32>) {
         let _open = self.counts.open();
-        let mut waiting = None;
         let mut splitter = LineSplitter::default();
         let mut buffer = vec![0; READ_LENGTH];
         // However the connection ends, all lines before the last one are whole.
         while let Ok(length @ 1..) = stream.read(&mut buffer).await {
             let events = splitter.push(buffer.get(..length).unwrap_or_default());
             let lines = events.filter_map(|event| self.count(event));
-            waiting = waiting.or_else(|| self.waiting.try_acquire(cid));
-            match waiting {
-                Some(_) => {
-                    let lines = lines.map(|line| with_cid(line, cid)).peekable();
-                    Unqueued { writer: &self.writer, lines }.queue_all().await;
-                }
-                None => self.counts.add_full(lines.count()),
-            }
+            let lines = lines.map(|line| with_cid(line, cid)).peekable();
+            Unqueued { forwarder: self, lines }.queue_all(cid).await;
             // Clients are relayed on this thread: a flood of lines, of which each read brings thousands,
             // must not have all that the runtime grants.
             yield_now().await;
@@ -104,17 +98,30 @@ impl Forwarder {
 /// The lines of one read that are not queued yet. On drop, when the task is aborted at the end of the process, they
 /// are queued without waiting for room: no line is lost between a read and the queue.
 struct Unqueued<'a, I: Iterator<Item = Vec<u8>>> {
-    writer: &'a LineWriter,
+    forwarder: &'a Forwarder,
     lines: Peekable<I>,
 }
 
 impl<I: Iterator<Item = Vec<u8>>> Unqueued<'_, I> {
-    /// Queues all lines in order, each once there is room for it.
-    async fn queue_all(mut self) {
+    /// Queues all lines in order, each once there is room for it. Drops and counts those for which there is no room
+    /// while other connections of the enclave `cid` take all permits to wait.
+    async fn queue_all(mut self, cid: Option<u32>) {
+        let Forwarder { writer, waiting, counts, .. } = self.forwarder;
+        // Held until the last line of this read is queued.
+        let mut permit = None;
         while let Some(line) = self.lines.peek() {
-            let room = self.writer.room_for(line).await;
-            if let Some(line) = self.lines.next() {
-                self.writer.queue(line, room);
+            // Finding room without waiting does not spend the budget of the task.
+            consume_budget().await;
+            let mut room = writer.try_room_for(line);
+            if room.is_none() {
+                permit = permit.or_else(|| waiting.try_acquire(cid));
+                if permit.is_some() {
+                    room = writer.room_for(line).await;
+                }
+            }
+            match (self.lines.next(), room) {
+                (Some(line), room @ Some(_)) => writer.queue(line, room),
+                _ => counts.add_full(1),
             }
         }
     }
@@ -122,7 +129,7 @@ impl<I: Iterator<Item = Vec<u8>>> Unqueued<'_, I> {
 
 impl<I: Iterator<Item = Vec<u8>>> Drop for Unqueued<'_, I> {
     fn drop(&mut self) {
-        self.lines.by_ref().for_each(|line| self.writer.queue(line, None));
+        self.lines.by_ref().for_each(|line| self.forwarder.writer.queue(line, None));
     }
 }
 

@@ -66,9 +66,13 @@ impl LineWriter {
 
     /// Waits for room for `line`. The semaphore is fair: room goes to the callers in the order of their calls.
     pub(super) async fn room_for(&self, line: &Vec<u8>) -> Option<OwnedSemaphorePermit> {
-        let length = u32::try_from(line.capacity() + OVERHEAD).unwrap_or(u32::MAX);
         // `None` never comes, because the semaphore is never closed.
-        Arc::clone(&self.free).acquire_many_owned(length).await.ok()
+        Arc::clone(&self.free).acquire_many_owned(length_of(line)).await.ok()
+    }
+
+    /// Returns room for `line` if there is some and no caller waits for it.
+    pub(super) fn try_room_for(&self, line: &Vec<u8>) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.free).try_acquire_many_owned(length_of(line)).ok()
     }
 
     /// Appends `line` to the queue. Without `room` it exceeds the bound of the queue.
@@ -76,6 +80,11 @@ impl LineWriter {
         // An error is a thread that panicked, which its message on stderr tells.
         let _ = self.queue.send(QueuedLine { line, _room: room });
     }
+}
+
+/// Returns the bytes that `line` takes in the queue.
+fn length_of(line: &Vec<u8>) -> u32 {
+    u32::try_from(line.capacity() + OVERHEAD).unwrap_or(u32::MAX)
 }
 
 /// A handle to wait for the last line.

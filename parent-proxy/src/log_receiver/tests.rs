@@ -277,32 +277,62 @@ fn forwarded(forwarder: &Arc<Forwarder>, cid: u32) -> DuplexStream {
     enclave
 }
 
+/// Floods `forwarder` over four connections of the enclave 16 until all of them wait. Each sends
+/// [`FLOOD_OF_ONE`] lines and stays open.
+async fn flood_from_four(receiver: &LogReceiver) -> Vec<JoinHandle<DuplexStream>> {
+    let send = |mut enclave: DuplexStream| async move {
+        let line = format!("{}\n", "-".repeat(1023));
+        enclave.write_all(line.repeat(FLOOD_OF_ONE).as_bytes()).await.unwrap();
+        enclave
+    };
+    let flood = (0..4).map(|_| tokio::spawn(send(forwarded(&receiver.forwarder, 16)))).collect();
+    lines_once_reading_stops(&receiver.counts).await;
+    flood
+}
+
+/// Lines of 1 KiB, which are more than the queue holds.
+const FLOOD_OF_ONE: usize = 5000;
+
 #[tokio::test]
 async fn lines_of_a_fifth_waiting_connection_are_dropped_and_counted() {
     let folder = tempfile::tempdir().unwrap();
     let (stuck, release, sink) = stuck_sink();
     let receiver = receiver(&folder, stuck).await;
     let counts = &receiver.counts;
-    let mut waiting: Vec<_> = (0..4).map(|_| forwarded(&receiver.forwarder, 16)).collect();
-    for (number, enclave) in waiting.iter_mut().enumerate() {
-        enclave.write_all(format!("{number}\n").as_bytes()).await.unwrap();
-    }
-    until(|| counts.lines() == 4).await;
+    let _flood = flood_from_four(&receiver).await;
+    let line = |name: &str| format!("{name:>2000}\n");
 
     let mut fifth = forwarded(&receiver.forwarder, 16);
-    fifth.write_all(b"lost\nlost\n").await.unwrap();
-    until(|| counts.lines() == 6).await;
+    fifth.write_all(line("lost").repeat(2).as_bytes()).await.unwrap();
+    until(|| counts.full() == 2).await;
     let mut other = forwarded(&receiver.forwarder, 17);
-    other.write_all(b"other\n").await.unwrap();
-    until(|| counts.lines() == 7).await;
-    assert_eq!(counts.full(), 2);
+    let read = counts.lines();
+    other.write_all(line("other").as_bytes()).await.unwrap();
+    until(|| counts.lines() == read + 1).await;
 
-    waiting.pop();
-    until(|| counts.connections_open() == 5).await;
-    fifth.write_all(b"fifth\n").await.unwrap();
     drop(release);
-    assert_eq!(sink.of(6).await, "0\n1\n2\n3\nother\nfifth\n");
+    until(|| sink.text().contains("other\n")).await;
+    assert!(!sink.text().contains("lost"));
     assert_eq!(counts.full(), 2);
+}
+
+#[tokio::test]
+async fn fifth_connection_is_served_once_the_sink_has_recovered() {
+    let folder = tempfile::tempdir().unwrap();
+    let (stuck, release, sink) = stuck_sink();
+    let receiver = receiver(&folder, stuck).await;
+    let counts = &receiver.counts;
+    let _flood = flood_from_four(&receiver).await;
+    let mut fifth = forwarded(&receiver.forwarder, 16);
+    fifth.write_all(format!("{:>2000}\n", "lost").as_bytes()).await.unwrap();
+    until(|| counts.full() == 1).await;
+
+    drop(release);
+    sink.of(4 * FLOOD_OF_ONE).await;
+    fifth.write_all(b"first\nsecond\n").await.unwrap();
+    let text = sink.of(4 * FLOOD_OF_ONE + 2).await;
+    assert!(text.ends_with("-\nfirst\nsecond\n"));
+    assert_eq!((counts.connections_open(), counts.full()), (5, 1));
 }
 
 #[tokio::test]
