@@ -75,10 +75,15 @@ if cargo tree --locked --prefix none -e normal -p parent-proxy |
     fail "the relay links a verifier, crypto or TLS"
 fi
 pass "the relay links neither verifier nor crypto nor TLS"
-speaks_http=$(grep -lE 'hyper|http_body' -r parent-proxy/src | sort | xargs)
+speaks_http=$(grep -lE 'hyper|http_body|httparse' -r parent-proxy/src | sort | xargs)
 expected=$(printf 'parent-proxy/src/%s.rs ' admin ask checks scrape)
 [[ $speaks_http == "${expected% }" ]] || fail "of the relay these speak HTTP: $speaks_http"
 pass "of the relay only what asks enclaves how they are, and what is asked the same, speaks HTTP"
+hyper_features=$(cargo tree --locked --no-dedupe --prefix none -e normal -f '{p}|{f}' -p parent-proxy |
+    sed -nE 's/^hyper v[^|]*\|//p' | tr , '\n' | sort -u | xargs)
+[[ " $hyper_features " == *" client "* ]] || fail "the relay's hyper has no feature client, but $hyper_features"
+[[ " $hyper_features " != *" server "* ]] || fail "the relay's hyper has the feature server"
+pass "the relay links hyper's client, and not its server"
 
 # The code that loads foreign modules, and what it stands on.
 loads_modules() {

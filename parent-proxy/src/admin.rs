@@ -1,61 +1,304 @@
-//! What whoever watches the relay may ask in plain: health, readiness and metrics, and nothing else.
+//! The admin endpoint: health, readiness and metrics of the relay in plain HTTP/1.1, and nothing else.
+//!
+//! Heads of requests are read with `httparse`, the parser that hyper itself uses. A server that answers one request
+//! a connection and reads no body needs no more, so the relay links hyper's client alone.
 
-use std::convert::Infallible;
+use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONTENT_TYPE, HeaderValue};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use bytes::Bytes;
+use hyper::{StatusCode, Uri};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy, sink};
 use tokio::time::timeout;
-use transport::limits::{ADMIN_HEADER_READ_TIMEOUT, MAX_ADMIN_CONNECTIONS, WRITE_TIMEOUT};
+use transport::limits::{
+    ADMIN_HEADER_READ_TIMEOUT, BODY_DISCARD_LENGTH, MAX_ADMIN_CONNECTIONS, WRITE_TIMEOUT,
+};
 use transport::{Acceptor, Stream};
 
 use crate::status::{self, Status};
 
+/// Bytes of the head of a request.
+const MAX_HEAD_LENGTH: usize = 8 * 1024;
+
+/// Headers of a request.
+const MAX_HEADERS: usize = 32;
+
+/// Time for the client to close its side after the response. To close with unread bytes would reset the connection,
+/// and a reset can destroy the response before the client has read it (RFC 9112, section 9.6).
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
 const TEXT: &str = "text/plain; charset=utf-8";
 const NOTHING_ELSE: &str = "nothing else is here than GET /healthz, /readyz and /metrics\n";
 
-/// Answers whoever connects until `stop` is ready, then lets open connections end.
+/// Serves connections until `stop` is ready, then lets open connections end.
 pub(crate) async fn run(acceptor: Acceptor, status: Arc<Status>, stop: impl Future<Output = ()>) {
     let serve = |stream| serve(stream, Arc::clone(&status));
     acceptor.serve_until(stop, MAX_ADMIN_CONNECTIONS, serve).await;
 }
 
-/// One request a connection, so that nobody holds one for long.
+/// Answers one request, so that no client holds a connection for long.
 async fn serve(stream: Stream, status: Arc<Status>) {
-    let answer = service_fn(async |request| answer(&request, &status).await);
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(ADMIN_HEADER_READ_TIMEOUT)
-        .keep_alive(false)
-        .serve_connection(TokioIo::new(stream), answer);
-    // How it ended is the client's to know.
-    drop(timeout(ADMIN_HEADER_READ_TIMEOUT + WRITE_TIMEOUT, connection).await);
+    let exchange = exchange(stream, async |request| respond(&request, &status).await);
+    // The client sees how its connection ended, and nothing here depends on it.
+    let _ = timeout(ADMIN_HEADER_READ_TIMEOUT + WRITE_TIMEOUT, exchange).await;
 }
 
-async fn answer(
-    request: &Request<Incoming>,
-    status: &Status,
-) -> Result<Response<Full<Bytes>>, Infallible> {
-    let (code, kind, body) = match (request.method(), request.uri().path()) {
-        (&Method::GET, "/healthz") => (StatusCode::OK, TEXT, Bytes::from("ok\n")),
-        (&Method::GET, "/readyz") => match status.unreadiness() {
-            None => (StatusCode::OK, TEXT, Bytes::from("ready\n")),
+/// Returns the response to `request`.
+async fn respond(request: &Request, status: &Status) -> Response {
+    let (code, kind, body) = match (&*request.method, request.target.path()) {
+        ("GET", "/healthz") => (StatusCode::OK, TEXT, "ok\n".into()),
+        ("GET", "/readyz") => match status.unreadiness() {
+            None => (StatusCode::OK, TEXT, "ready\n".into()),
             Some(reason) => {
                 (StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("not ready: {reason}\n").into())
             }
         },
-        (&Method::GET, "/metrics") => {
-            (StatusCode::OK, status::CONTENT_TYPE, status.metrics().await)
-        }
+        ("GET", "/metrics") => (StatusCode::OK, status::CONTENT_TYPE, status.metrics().await),
         _ => (StatusCode::NOT_FOUND, TEXT, NOTHING_ELSE.into()),
     };
-    let mut response = Response::new(Full::from(body));
-    *response.status_mut() = code;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    Ok(response)
+    Response { code, kind: Some(kind), body, is_to_head: request.method == "HEAD" }
+}
+
+/// Reads a request from `stream`, writes the response of `respond`, and closes the connection.
+async fn exchange(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    respond: impl AsyncFnOnce(Request) -> Response,
+) -> io::Result<()> {
+    let request = timeout(ADMIN_HEADER_READ_TIMEOUT, read_request(&mut stream)).await??;
+    let response = match request {
+        Ok(request) => respond(request).await,
+        Err(code) => Response::empty(code),
+    };
+    stream.write_all(&response.encode()).await?;
+    stream.shutdown().await?;
+    let mut rest = stream.take(u64::try_from(BODY_DISCARD_LENGTH).unwrap_or(u64::MAX));
+    timeout(CLOSE_TIMEOUT, copy(&mut rest, &mut sink())).await??;
+    Ok(())
+}
+
+/// Reads the head of a request. Returns the status code of the response instead if the head is refused.
+///
+/// # Errors
+/// If the connection ends within the head.
+async fn read_request(
+    stream: &mut (impl AsyncRead + Unpin),
+) -> io::Result<Result<Request, StatusCode>> {
+    let mut received = Vec::with_capacity(1024);
+    let mut stream = stream.take(u64::try_from(MAX_HEAD_LENGTH).unwrap_or(u64::MAX));
+    while stream.read_buf(&mut received).await? > 0 {
+        if let Some(request) = Request::parse(&received).transpose() {
+            return Ok(request);
+        }
+    }
+    match stream.limit() {
+        0 => Ok(Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)),
+        _ => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+/// The parts of a request's head on which the response depends.
+#[derive(Debug)]
+struct Request {
+    method: String,
+    target: Uri,
+}
+
+impl Request {
+    /// Parses the head of a request, and ignores what follows it. Returns `None` if the head is incomplete.
+    ///
+    /// # Errors
+    /// The status code of the response if the head is malformed or has too many headers.
+    fn parse(received: &[u8]) -> Result<Option<Self>, StatusCode> {
+        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+        let mut head = httparse::Request::new(&mut headers);
+        match head.parse(received) {
+            Ok(httparse::Status::Partial) => Ok(None),
+            Ok(httparse::Status::Complete(_)) => {
+                let target = head.path.and_then(|target| target.parse().ok());
+                let method = head.method.map(str::to_owned);
+                let request = method.zip(target).map(|(method, target)| Self { method, target });
+                request.map(Some).ok_or(StatusCode::BAD_REQUEST)
+            }
+            Err(httparse::Error::TooManyHeaders) => {
+                Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
+            }
+            Err(_) => Err(StatusCode::BAD_REQUEST),
+        }
+    }
+}
+
+/// A response, after which the connection is closed.
+#[derive(Debug)]
+struct Response {
+    code: StatusCode,
+    /// The media type, if there is a body.
+    kind: Option<&'static str>,
+    body: Bytes,
+    /// Whether the body is left out, because the request is a HEAD (RFC 9110, section 9.3.2).
+    is_to_head: bool,
+}
+
+impl Response {
+    /// Creates a response without a body.
+    fn empty(code: StatusCode) -> Self {
+        Self { code, kind: None, body: Bytes::new(), is_to_head: false }
+    }
+
+    /// Returns the bytes of the response.
+    fn encode(&self) -> Vec<u8> {
+        // The version is the server's own, also in response to HTTP/1.0 (RFC 9110, section 6.2).
+        let mut head = format!("HTTP/1.1 {}\r\n", self.code);
+        if let Some(kind) = self.kind {
+            head += &format!("content-type: {kind}\r\n");
+        }
+        head += &format!("content-length: {}\r\nconnection: close\r\n\r\n", self.body.len());
+        let body = if self.is_to_head { &[] } else { &*self.body };
+        [head.as_bytes(), body].concat()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{DuplexStream, duplex};
+    use tokio::time::Instant;
+
+    use super::*;
+
+    const BAD: &str = "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    const TOO_LONG: &str = "HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\n\
+                            connection: close\r\n\r\n";
+
+    /// Answers with the method and the path of the request.
+    async fn echo(request: Request) -> Response {
+        let body = format!("{} {}", request.method, request.target.path()).into();
+        let is_to_head = request.method == "HEAD";
+        Response { code: StatusCode::OK, kind: Some(TEXT), body, is_to_head }
+    }
+
+    /// Returns a connection to a server that answers with [`echo`].
+    fn connection() -> DuplexStream {
+        let (client, server) = duplex(2 * MAX_HEAD_LENGTH);
+        tokio::spawn(exchange(server, echo));
+        client
+    }
+
+    async fn received(mut client: DuplexStream) -> String {
+        let mut text = String::new();
+        client.read_to_string(&mut text).await.unwrap();
+        text
+    }
+
+    /// Returns the response to `request`.
+    async fn response(request: &str) -> String {
+        let mut client = connection();
+        client.write_all(request.as_bytes()).await.unwrap();
+        received(client).await
+    }
+
+    fn echoed(body: &str) -> String {
+        format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\n\
+             connection: close\r\n\r\n{body}",
+            body.len()
+        )
+    }
+
+    #[tokio::test]
+    async fn answers_any_method_and_path_without_the_query() {
+        for (request, expected) in [
+            ("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", "GET /healthz"),
+            ("GET /healthz HTTP/1.0\r\n\r\n", "GET /healthz"),
+            ("\r\nGET /healthz HTTP/1.1\n\n", "GET /healthz"),
+            ("get /healthz HTTP/1.1\r\n\r\n", "get /healthz"),
+            ("GET /readyz?verbose=1 HTTP/1.1\r\n\r\n", "GET /readyz"),
+            ("GET /readyz? HTTP/1.1\r\n\r\n", "GET /readyz"),
+            ("GET http://host:1/metrics?a HTTP/1.1\r\n\r\n", "GET /metrics"),
+            ("GET /metrics/ HTTP/1.1\r\n\r\n", "GET /metrics/"),
+            ("POST /a HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody", "POST /a"),
+            ("OPTIONS * HTTP/1.1\r\n\r\n", "OPTIONS *"),
+            ("GET /1 HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\n\r\n", "GET /1"),
+        ] {
+            assert_eq!(response(request).await, echoed(expected), "{request:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn response_to_head_has_no_body() {
+        let expected = echoed("HEAD /a");
+        let head = expected.strip_suffix("HEAD /a").unwrap();
+        assert_eq!(response("HEAD /a HTTP/1.1\r\n\r\n").await, head);
+    }
+
+    #[tokio::test]
+    async fn refuses_a_malformed_head() {
+        for request in [
+            "GET /healthz\r\n\r\n",
+            "GET  HTTP/1.1\r\n\r\n",
+            "GET /healthz HTTP/2.0\r\n\r\n",
+            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+            "GET /healthz HTTP/1.1\r\nname\r\n\r\n",
+            "GET /healthz HTTP/1.1\r\na : b\r\n\r\n",
+            "GET healthz:a:b HTTP/1.1\r\n\r\n",
+            "\u{16}\u{3}\u{1}\u{2}",
+        ] {
+            assert_eq!(response(request).await, BAD, "{request:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn refuses_a_head_that_is_too_long() {
+        let of = |length: usize| {
+            let rest = "GET /a HTTP/1.1\r\na: \r\n\r\n".len();
+            format!("GET /a HTTP/1.1\r\na: {}\r\n\r\n", "b".repeat(length - rest))
+        };
+        assert_eq!(response(&of(MAX_HEAD_LENGTH)).await, echoed("GET /a"));
+        assert_eq!(response(&of(MAX_HEAD_LENGTH + 1)).await, TOO_LONG);
+        let of = |headers| format!("GET /a HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(headers));
+        assert_eq!(response(&of(MAX_HEADERS)).await, echoed("GET /a"));
+        assert_eq!(response(&of(MAX_HEADERS + 1)).await, TOO_LONG);
+    }
+
+    #[tokio::test]
+    async fn answers_a_request_that_comes_byte_by_byte() {
+        let mut client = connection();
+        for byte in "GET /healthz?a HTTP/1.1\r\nHost: a\r\n\r\n".bytes() {
+            client.write_all(&[byte]).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(received(client).await, echoed("GET /healthz"));
+    }
+
+    #[tokio::test]
+    async fn sends_nothing_to_a_client_that_ends_within_the_head() {
+        for request in ["", "GET /healthz HTTP/1.1\r\n"] {
+            let mut client = connection();
+            client.write_all(request.as_bytes()).await.unwrap();
+            client.shutdown().await.unwrap();
+            assert_eq!(received(client).await, "");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn closes_a_silent_connection_at_the_deadline() {
+        for request in ["", "GET /healthz HTTP/1.1\r\n"] {
+            let (started, mut client) = (Instant::now(), connection());
+            client.write_all(request.as_bytes()).await.unwrap();
+            assert_eq!(received(client).await, "");
+            let elapsed = started.elapsed();
+            assert!(elapsed >= ADMIN_HEADER_READ_TIMEOUT, "{elapsed:?}");
+            assert!(elapsed < ADMIN_HEADER_READ_TIMEOUT + Duration::from_secs(1), "{elapsed:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn closes_a_connection_whose_client_keeps_its_side_open() {
+        let (mut client, server) = duplex(MAX_HEAD_LENGTH);
+        client.write_all(b"GET /a HTTP/1.1\r\n\r\n").await.unwrap();
+        let started = Instant::now();
+        let error = exchange(server, echo).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(started.elapsed() < CLOSE_TIMEOUT + Duration::from_secs(1));
+        assert_eq!(received(client).await, echoed("GET /a"));
+    }
 }
