@@ -224,7 +224,7 @@ impl KeyStoreTable {
 /// The error for the tables `[[key_store]]`, which count from 1.
 #[derive(Debug, Error)]
 pub enum InvalidKeyStores {
-    /// More than anybody has threads for.
+    /// More than the limit, because each key store takes threads of its own.
     #[error("there are more than 100 [[key_store]]: remove some")]
     TooMany,
     /// A key store that cannot be.

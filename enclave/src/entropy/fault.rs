@@ -14,7 +14,7 @@ pub enum EntropyFault {
     /// The DRBG refused.
     #[error(transparent)]
     Drbg(#[from] DrbgError),
-    /// A DRBG that somebody left in the middle of its work.
+    /// A DRBG whose last operation did not finish.
     #[error("a DRBG was left in the middle of its work")]
     Interrupted,
     /// No randomness of the operating system, which is mixed in.

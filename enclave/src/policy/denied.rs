@@ -6,7 +6,7 @@ use thiserror::Error;
 /// Why a caller may not do what it asks for.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Denied {
-    /// This service answers nobody without a Recipient.
+    /// The configuration requires a Recipient.
     #[error("this service answers no request without a Recipient")]
     NoRecipient,
     /// An answer in the clear would be readable by the parent instance.

@@ -14,7 +14,7 @@ use crate::auth::Caller;
 use crate::iam::{self, Context, Decision, Measurements};
 use crate::request::Channel;
 
-/// Who asks, and under what circumstances.
+/// The caller of a request, and the circumstances that policies read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asker<'a> {
     pub(crate) caller: &'a Caller,
@@ -103,7 +103,7 @@ fn allowed(
         action,
         principal_arn: Some(principal.condition_arn()),
         now,
-        // TLS that ends before the enclave is none: whoever ends it reads the answer.
+        // TLS that ends before the enclave does not count: its endpoint reads the answer.
         secure_transport: Some(channel.is_tls()),
         source_ip,
         measurements,

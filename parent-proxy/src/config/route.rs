@@ -6,13 +6,13 @@ use std::str::FromStr;
 use thiserror::Error as ThisError;
 use transport::{Endpoint, InvalidEndpoint};
 
-/// Where clients connect.
+/// The listener for clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Listen {
-    /// There.
+    /// A listener on this endpoint.
     Endpoint(Endpoint),
-    /// The one socket that systemd has listened on, and passes: it outlives this process, so that a
-    /// restart refuses nobody.
+    /// The listening socket that systemd passes. It outlives this process, so no connection is refused during
+    /// a restart.
     Systemd,
 }
 
