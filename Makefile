@@ -1,4 +1,4 @@
-# All there is to build, run and check. `make` alone lists it.
+# Builds, runs and checks everything. `make` alone lists the targets.
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -44,9 +44,12 @@ TOOL = $(TARGET_DIR)/release/attested-recipient
 	kernel-update qemu-test names-test clients key-stores tools FORCE
 
 help: ## List the targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z0-9-]+:.*## / {printf "  make %-24s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-tools:
+##@ Use
+
+tools: ## Check that Rust and a C compiler are installed.
 	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust 1.95 or later with rustup" >&2; exit 1; }
 	@command -v cc >/dev/null || { echo "a C compiler is missing: install one, for example with apt-get install gcc" >&2; exit 1; }
 
@@ -61,11 +64,7 @@ run: build ## Run a simulated enclave behind the relay on LISTEN (127.0.0.1:8000
 demo: build ## Start it, make one attested request step by step, stop it.
 	@BIN=$(TARGET_DIR)/release deploy/laptop/demo.sh
 
-clients: tools
-	@tests/suite/clients/setup.sh
-
-key-stores: tools
-	@tests/suite/key-stores/setup.sh >/dev/null
+##@ Test
 
 test: clients key-stores ## Run all tests (PROVIDER=ring for the other provider, VECTORS=DIR for the vectors).
 	cargo test --locked --workspace $(WITH_PROVIDER)
@@ -81,31 +80,33 @@ test-rust-sdk: tools ## Run the tests with the AWS SDK for Rust, which takes min
 test-model: tools ## Run the NSM's queue under every interleaving that the model checker finds.
 	cargo test --locked --manifest-path tests/model/Cargo.toml --target-dir $(TARGET_DIR)/model
 
+check-deploy: tools ## Validate manifests, units, alerts and dashboard offline, and see a seeded mistake in each caught.
+	cargo build --locked -p enclave --features simulator --bin enclave-simulator
+	cargo build --locked -p parent-proxy
+	@export BIN=$(abspath $(TARGET_DIR))/debug; deploy/check/run.sh && deploy/check/mistakes.sh
+
+qemu-test: clients key-stores ## Boot the image in QEMU, in which nothing but AWS's signature is missing, and try it.
+	@tests/suite/qemu/setup.sh
+	@$(MAKE) --no-print-directory eif OR_CURRENT=yes
+	@$(MAKE) --no-print-directory eif OR_CURRENT=yes PKCS11=yes
+	cargo build --locked -p attested-recipient --no-default-features --features $(PROVIDER)
+	KERNEL_DIR="$$(deploy/eif/kernel.sh --or-current | tail -n 1)" \
+	EIF=$(abspath $(TARGET_DIR)/eif) QEMU=$(abspath $(TARGET_DIR)/qemu) \
+		PROXY=$(abspath $(PRODUCTION_BIN)/parent-proxy) ENCLAVE=$(abspath $(PRODUCTION_BIN)/enclave) \
+		PKCS11_ENCLAVE=$(abspath $(PKCS11_BIN)/enclave) \
+		cargo test --locked -p suite --no-default-features --features $(PROVIDER) --test qemu
+
+names-test: tools ## See that names of ways out are resolved for each connection (needs user namespaces).
+	cargo test --locked -p parent-proxy --test names
+
 test-statistics: tools ## Run ent and rngtest over 64 MiB of output, and over that of a broken DRBG.
 	@tests/suite/statistics/run.sh
 
-bench: build ## Measure the service beside the floor of its arithmetic and a server that only answers (minutes).
-	cargo bench --locked -p suite --bench service
-	cargo bench --locked -p suite --bench arithmetic
+image-test: build-production build-production-pkcs11 ## Build enclave.Dockerfile without Docker, expect the same binary (root, Debian).
+	@TARGET_DIR=$(TARGET_DIR) BINARY=$(PRODUCTION_BIN)/enclave PKCS11_BINARY=$(PKCS11_BIN)/enclave tests/suite/image/run.sh
 
-peers: tools
-	@tests/suite/peers/setup.sh
-
-bench-peers: build peers ## Measure the relay beside HAProxy and nginx, which it needs, and the service beside moto (minutes).
-	cargo bench --locked -p suite --bench relay
-	cargo bench --locked -p suite --bench peers
-
-bench-entropy: tools ## Measure what entropy costs requests, with an NSM that takes a millisecond.
-	cargo bench --locked -p suite --bench entropy
-
-bench-instructions: tools ## Count the instructions of verifying, sealing and a plain request (needs valgrind; RECORD=yes).
-	RECORD=$(RECORD) cargo bench --locked -p suite --bench instructions
-
-bench-tls: tools ## Measure what TLS costs, in connections and requests a second.
-	cargo bench --locked -p suite --bench tls
-
-bench-key-store: key-stores ## Measure whether a stuck HSM slows those who ask for none.
-	cargo bench --locked -p suite --bench key_store
+eif-test: eif ## Compare what the image measures by us and by nitro-cli (installs it, minutes to build).
+	@BIN=$(TARGET_DIR)/release tests/suite/eif/nitro-cli.sh $(TARGET_DIR)/eif/enclave.eif
 
 outage: build clients ## Kill one of three enclaves every 20 s under 200 requests a second of real SDKs (DURATION=300).
 	DURATION=$(DURATION) cargo bench --locked -p suite --bench outage
@@ -122,17 +123,58 @@ restart-trust: build ## Restart enclaves with attested TLS under 20 new clients 
 soak: build clients ## Kill, pause and restart enclaves and relays at random under real SDKs (DURATION=600, SEED=).
 	DURATION=$(DURATION) SEED=$(SEED) cargo bench --locked -p suite --bench soak
 
-mutants: tools ## Change the verifier in every way and see a test notice (hours; SHARD=k/n for a part).
-	@SHARD=$(SHARD) .ci/mutants
-
 fuzz: tools ## Fuzz each target for FUZZ_SECONDS (needs cargo-fuzz and a nightly compiler).
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) fuzz/run.sh run
 
 fuzz-replay: tools ## Run the fuzzer's saved inputs, as `make test` also does.
 	cargo test --locked -p fuzz --no-default-features --features $(PROVIDER) -- --nocapture
 
-fuzz-save: tools ## Add what was found to the saved inputs, none twice.
-	@fuzz/run.sh save
+mutants: tools ## Change the verifier in every way and see a test notice (hours; SHARD=k/n for a part).
+	@SHARD=$(SHARD) .ci/mutants
+
+clients: tools ## Install the KMS clients that the tests run, under target/clients.
+	@tests/suite/clients/setup.sh
+
+key-stores: tools ## Install SoftHSM 2, which the tests of custom key stores use.
+	@tests/suite/key-stores/setup.sh >/dev/null
+
+##@ Production
+
+# Cargo does not notice that its wrapper has changed.
+define PRODUCTION_FOLDER
+	@cmp -s deploy/production/rustc.sh $(PRODUCTION_DIR)/rustc.sh || rm -rf $(PRODUCTION_DIR)
+	@mkdir -p $(PRODUCTION_DIR) && cp deploy/production/rustc.sh $(PRODUCTION_DIR)/rustc.sh
+endef
+
+build-production: tools ## Build the static production binaries, one cargo call each.
+	$(PRODUCTION_FOLDER)
+	$(PRODUCTION_CARGO) -p enclave --bin enclave
+	$(PRODUCTION_CARGO) -p parent-proxy --bin parent-proxy
+	@ls -l $(PRODUCTION_DIR)/$(PRODUCTION_TARGET)/release/{enclave,parent-proxy}
+
+# Another flavour of the enclave, in a folder of its own: key stores load the module of a hardware security
+# module, for which it takes the dynamic loader, and so the C library that goes with that.
+build-production-pkcs11: PRODUCTION_FLAGS := --cfg production
+build-production-pkcs11: PRODUCTION_DIR := $(PKCS11_DIR)
+build-production-pkcs11: tools ## Build the production enclave that has key stores over PKCS#11; not static.
+	$(PRODUCTION_FOLDER)
+	$(PRODUCTION_CARGO) -p enclave --bin enclave --features pkcs11
+	@ls -l $(PKCS11_BIN)/enclave
+
+verify-production: build-production build-production-pkcs11 build ## Prove that production has no simulator and no path of this machine.
+	@$(PRODUCTION_ENV) TARGET=$(PRODUCTION_TARGET) PRODUCTION_DIR=$(PRODUCTION_DIR) PKCS11_BIN=$(PKCS11_BIN) \
+		BIN=$(TARGET_DIR)/release deploy/production/verify.sh
+
+$(TOOL): FORCE
+	cargo build --release --locked -p attested-recipient
+FORCE:
+
+eif: build-production$(if $(PKCS11),-pkcs11) $(TOOL) ## Build the enclave's image (KERNEL=, MODULES=, RAMDISK=, CMDLINE=, CONFIG=, PKCS11=yes, FILES=).
+	@ENCLAVE=$(if $(PKCS11),$(PKCS11_BIN),$(PRODUCTION_BIN))/enclave TOOL=$(TOOL) KERNEL="$(KERNEL)" CMDLINE="$(CMDLINE)" \
+		MODULES="$(MODULES)" RAMDISK="$(RAMDISK)" CONFIG="$(CONFIG)" OR_CURRENT="$(OR_CURRENT)" \
+		PKCS11="$(PKCS11)" FILES="$(FILES)" deploy/eif/build.sh
+
+##@ Maintain
 
 lint: tools ## Check format, clippy and the documentation.
 	cargo fmt --all --check
@@ -159,73 +201,40 @@ lint-rust-sdk: tools ## Check the tests with the AWS SDK for Rust with clippy (m
 	cargo clippy --locked --manifest-path tests/rust-sdk/Cargo.toml \
 		--target-dir $(TARGET_DIR)/rust-sdk --all-targets -- -D warnings
 
+deny: tools ## Check licences, sources and who may use what (needs cargo-deny).
+	@command -v cargo-deny >/dev/null || { echo "cargo-deny is missing: cargo install --locked cargo-deny" >&2; exit 1; }
+	cargo deny --config .deny.toml check bans licenses sources
+
 fmt: ## Format all Rust code.
 	cargo fmt --all
 	cargo fmt --manifest-path tests/rust-sdk/Cargo.toml
 	cargo fmt --manifest-path tests/model/Cargo.toml
 
-check-deploy: tools ## Validate manifests, units, alerts and dashboard offline, and see a seeded mistake in each caught.
-	cargo build --locked -p enclave --features simulator --bin enclave-simulator
-	cargo build --locked -p parent-proxy
-	@export BIN=$(abspath $(TARGET_DIR))/debug; deploy/check/run.sh && deploy/check/mistakes.sh
-
-deny: tools ## Check licences, sources and who may use what (needs cargo-deny).
-	@command -v cargo-deny >/dev/null || { echo "cargo-deny is missing: cargo install --locked cargo-deny" >&2; exit 1; }
-	cargo deny --config .deny.toml check bans licenses sources
-
-# Cargo does not notice that its wrapper has changed.
-define PRODUCTION_FOLDER
-	@cmp -s deploy/production/rustc.sh $(PRODUCTION_DIR)/rustc.sh || rm -rf $(PRODUCTION_DIR)
-	@mkdir -p $(PRODUCTION_DIR) && cp deploy/production/rustc.sh $(PRODUCTION_DIR)/rustc.sh
-endef
-
-build-production: tools ## Build the static production binaries, one cargo call each.
-	$(PRODUCTION_FOLDER)
-	$(PRODUCTION_CARGO) -p enclave --bin enclave
-	$(PRODUCTION_CARGO) -p parent-proxy --bin parent-proxy
-	@ls -l $(PRODUCTION_DIR)/$(PRODUCTION_TARGET)/release/{enclave,parent-proxy}
-
-# Another flavour of the enclave, in a folder of its own: key stores load the module of a hardware security
-# module, for which it takes the dynamic loader, and so the C library that goes with that.
-build-production-pkcs11: PRODUCTION_FLAGS := --cfg production
-build-production-pkcs11: PRODUCTION_DIR := $(PKCS11_DIR)
-build-production-pkcs11: tools ## Build the production enclave that has key stores over PKCS#11; not static.
-	$(PRODUCTION_FOLDER)
-	$(PRODUCTION_CARGO) -p enclave --bin enclave --features pkcs11
-	@ls -l $(PKCS11_BIN)/enclave
-
-$(TOOL): FORCE
-	cargo build --release --locked -p attested-recipient
-FORCE:
-
-eif: build-production$(if $(PKCS11),-pkcs11) $(TOOL) ## Build the enclave's image (KERNEL=, MODULES=, RAMDISK=, CMDLINE=, CONFIG=, PKCS11=yes, FILES=).
-	@ENCLAVE=$(if $(PKCS11),$(PKCS11_BIN),$(PRODUCTION_BIN))/enclave TOOL=$(TOOL) KERNEL="$(KERNEL)" CMDLINE="$(CMDLINE)" \
-		MODULES="$(MODULES)" RAMDISK="$(RAMDISK)" CONFIG="$(CONFIG)" OR_CURRENT="$(OR_CURRENT)" \
-		PKCS11="$(PKCS11)" FILES="$(FILES)" deploy/eif/build.sh
+fuzz-save: tools ## Add what was found to the saved inputs, none twice.
+	@fuzz/run.sh save
 
 kernel-update: tools ## Move the enclave's kernel, which is pinned, to Debian's current one.
 	@deploy/eif/update-kernel.sh
 
-qemu-test: clients key-stores ## Boot the image in QEMU, in which nothing but AWS's signature is missing, and try it.
-	@tests/suite/qemu/setup.sh
-	@$(MAKE) --no-print-directory eif OR_CURRENT=yes
-	@$(MAKE) --no-print-directory eif OR_CURRENT=yes PKCS11=yes
-	cargo build --locked -p attested-recipient --no-default-features --features $(PROVIDER)
-	KERNEL_DIR="$$(deploy/eif/kernel.sh --or-current | tail -n 1)" \
-	EIF=$(abspath $(TARGET_DIR)/eif) QEMU=$(abspath $(TARGET_DIR)/qemu) \
-		PROXY=$(abspath $(PRODUCTION_BIN)/parent-proxy) ENCLAVE=$(abspath $(PRODUCTION_BIN)/enclave) \
-		PKCS11_ENCLAVE=$(abspath $(PKCS11_BIN)/enclave) \
-		cargo test --locked -p suite --no-default-features --features $(PROVIDER) --test qemu
+bench: build ## Measure the service beside the floor of its arithmetic and a server that only answers (minutes).
+	cargo bench --locked -p suite --bench service
+	cargo bench --locked -p suite --bench arithmetic
 
-names-test: tools ## See that names of ways out are resolved for each connection (needs user namespaces).
-	cargo test --locked -p parent-proxy --test names
+bench-peers: build peers ## Measure the relay beside HAProxy and nginx, which it needs, and the service beside moto (minutes).
+	cargo bench --locked -p suite --bench relay
+	cargo bench --locked -p suite --bench peers
 
-eif-test: eif ## Compare what the image measures by us and by nitro-cli (installs it, minutes to build).
-	@BIN=$(TARGET_DIR)/release tests/suite/eif/nitro-cli.sh $(TARGET_DIR)/eif/enclave.eif
+bench-entropy: tools ## Measure what entropy costs requests, with an NSM that takes a millisecond.
+	cargo bench --locked -p suite --bench entropy
 
-verify-production: build-production build-production-pkcs11 build ## Prove that production has no simulator and no path of this machine.
-	@$(PRODUCTION_ENV) TARGET=$(PRODUCTION_TARGET) PRODUCTION_DIR=$(PRODUCTION_DIR) PKCS11_BIN=$(PKCS11_BIN) \
-		BIN=$(TARGET_DIR)/release deploy/production/verify.sh
+bench-instructions: tools ## Count the instructions of verifying, sealing and a plain request (needs valgrind; RECORD=yes).
+	RECORD=$(RECORD) cargo bench --locked -p suite --bench instructions
 
-image-test: build-production build-production-pkcs11 ## Build enclave.Dockerfile without Docker, expect the same binary (root, Debian).
-	@TARGET_DIR=$(TARGET_DIR) BINARY=$(PRODUCTION_BIN)/enclave PKCS11_BINARY=$(PKCS11_BIN)/enclave tests/suite/image/run.sh
+bench-key-store: key-stores ## Measure whether a stuck HSM slows those who ask for none.
+	cargo bench --locked -p suite --bench key_store
+
+bench-tls: tools ## Measure what TLS costs, in connections and requests a second.
+	cargo bench --locked -p suite --bench tls
+
+peers: tools ## Install moto, which `make bench-peers` measures, under target/peers.
+	@tests/suite/peers/setup.sh
