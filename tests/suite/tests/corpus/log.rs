@@ -24,7 +24,10 @@ struct OfThisThread;
 
 impl Write for OfThisThread {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        assert!(!PANICS.take(), "on purpose");
+        if PANICS.take() {
+            // Unlike `panic!`, this does not call the panic hook, which would print a backtrace.
+            std::panic::resume_unwind(Box::new("on purpose"));
+        }
         match thread::current().name() {
             Some("nsm" | "nsm-watchdog") => OF_MODULES.lock().unwrap().extend_from_slice(bytes),
             _ => LINES.with_borrow_mut(|lines| lines.extend_from_slice(bytes)),
