@@ -14,6 +14,8 @@ mod log_channel;
 mod paused;
 mod process;
 mod proxied;
+#[path = "../../../shared/attestation/tests/skipped/mod.rs"]
+mod skipped;
 mod tickets;
 
 use std::io::{BufRead, BufReader, Read, Write};

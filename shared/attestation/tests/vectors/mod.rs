@@ -1,11 +1,17 @@
 //! Where the vectors are: documents signed by AWS and envelopes written by AWS KMS. They are not
 //! part of this repository.
 
-use std::io::Write;
+#[path = "../skipped/mod.rs"]
+mod skipped;
+
 use std::path::{Path, PathBuf};
 
-/// Returns the folder of `VECTORS`, or `shared/vectors` beside the repository. Without it a test is
-/// skipped with a note on stderr; with `REQUIRE_VECTORS=1` the test fails.
+use skipped::report_skipped;
+
+/// Returns the folder of `VECTORS`, or `shared/vectors` beside the repository.
+///
+/// Without that folder the test is skipped, and [`report_skipped`] says so. With `REQUIRE_VECTORS=1` the
+/// test fails instead.
 pub(crate) fn vectors(test: &str) -> Option<PathBuf> {
     let folder = std::env::var_os("VECTORS").map_or_else(beside_repository, PathBuf::from);
     if folder.is_dir() {
@@ -13,9 +19,7 @@ pub(crate) fn vectors(test: &str) -> Option<PathBuf> {
     }
     let required = std::env::var_os("REQUIRE_VECTORS").is_some_and(|value| value == "1");
     assert!(!required, "REQUIRE_VECTORS=1, but there is no folder {}", folder.display());
-    // Past the test runner's capture: what is skipped must be seen.
-    let note = format!("SKIPPED {test}: no vectors in {} (set VECTORS)\n", folder.display());
-    std::io::stderr().write_all(note.as_bytes()).unwrap();
+    report_skipped(test, "VECTORS names no folder with documents that AWS signed");
     None
 }
 
