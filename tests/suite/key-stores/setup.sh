@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Makes sure that SoftHSM 2 is there, which the tests of custom key stores draw from, and prints where its
-# PKCS#11 module is. Only root on Debian has it installed; anybody else is told to.
+# Installs SoftHSM 2, which the tests of custom key stores use, and prints the path of its PKCS#11 module.
+# Installs it system-wide, and only as root on Debian; elsewhere it says how to install it.
 #
-# With --check it installs nothing; its status says whether it is there.
+# With --check it installs nothing; its status says whether SoftHSM 2 is installed.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../../../deploy/laptop/softhsm.sh"
 
@@ -19,6 +19,7 @@ install() {
     DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends softhsm2 >&2
 }
 
-# The lists of a fresh system are empty, those of an old one name what is gone.
+echo "installing the Debian package softhsm2 on this system, for the tests of custom key stores" >&2
+# The package lists of a fresh system are empty, and those of an old one name packages that are gone.
 install || { apt-get update --quiet=2 >&2 && install; }
 softhsm_module || { echo "softhsm2 is installed, but where is libsofthsm2.so?" >&2; exit 1; }
