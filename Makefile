@@ -37,7 +37,7 @@ PKCS11_DIR := $(TARGET_DIR)/production-pkcs11
 PKCS11_BIN = $(PKCS11_DIR)/$(PRODUCTION_TARGET)/release
 TOOL = $(TARGET_DIR)/release/attested-recipient
 
-.PHONY: help build run demo test test-rust-sdk test-model test-statistics \
+.PHONY: help build run demo test test-all test-providers test-rust-sdk test-model test-readme test-statistics \
 	bench bench-peers peers bench-entropy bench-instructions bench-key-store bench-tls outage flood handover \
 	restart-trust soak fuzz fuzz-replay fuzz-save mutants lint \
 	lint-rust-sdk fmt deny check-deploy build-production build-production-pkcs11 verify-production image-test eif eif-test \
@@ -66,19 +66,26 @@ demo: build ## Start it, make one attested request step by step, stop it.
 
 ##@ Test
 
-test: clients key-stores ## Run all tests (PROVIDER=ring for the other provider, VECTORS=DIR for the vectors).
-	cargo test --locked --workspace $(WITH_PROVIDER)
-	cargo test --locked -p enclave --no-default-features --features $(PROVIDER) --test production
-	cargo test --locked -p attestation -p simulator --no-default-features \
-		--features attestation/$(OTHER_PROVIDER),simulator/$(OTHER_PROVIDER)
-	cargo test --locked -p suite --no-default-features --features $(OTHER_PROVIDER) --test corpus
-	@$(MAKE) --no-print-directory test-model
+test: tools clients key-stores ## Run the tests of all packages (PROVIDER=ring, VECTORS=DIR, NEXTEST=no).
+	@.ci/test --workspace $(WITH_PROVIDER)
 
-test-rust-sdk: tools ## Run the tests with the AWS SDK for Rust, which takes minutes to build.
-	cargo test --locked --manifest-path tests/rust-sdk/Cargo.toml --target-dir $(TARGET_DIR)/rust-sdk
+test-all: ## Run everything that can pass or fail (hours; root, Debian and several tools).
+	@.ci/run --all
+
+test-providers: tools ## Run what depends on the crypto provider with the other one, and the enclave without the simulator.
+	@.ci/test -p enclave --no-default-features --features $(PROVIDER) --test production
+	@.ci/test -p attestation -p simulator --no-default-features \
+		--features attestation/$(OTHER_PROVIDER),simulator/$(OTHER_PROVIDER)
+	@.ci/test -p suite --no-default-features --features $(OTHER_PROVIDER) --test corpus
 
 test-model: tools ## Run the NSM's queue under every interleaving that the model checker finds.
-	cargo test --locked --manifest-path tests/model/Cargo.toml --target-dir $(TARGET_DIR)/model
+	@CARGO_TARGET_DIR=$(abspath $(TARGET_DIR))/model .ci/test --manifest-path tests/model/Cargo.toml
+
+test-rust-sdk: tools ## Run the tests with the AWS SDK for Rust, which takes minutes to build.
+	@CARGO_TARGET_DIR=$(abspath $(TARGET_DIR))/rust-sdk .ci/test --manifest-path tests/rust-sdk/Cargo.toml
+
+test-readme: tools ## Run every command of the README.
+	@.ci/readme
 
 check-deploy: tools ## Validate manifests, units, alerts and dashboard offline, and see a seeded mistake in each caught.
 	cargo build --locked -p enclave --features simulator --bin enclave-simulator
@@ -94,10 +101,10 @@ qemu-test: clients key-stores ## Boot the image in QEMU, in which nothing but AW
 	EIF=$(abspath $(TARGET_DIR)/eif) QEMU=$(abspath $(TARGET_DIR)/qemu) \
 		PROXY=$(abspath $(PRODUCTION_BIN)/parent-proxy) ENCLAVE=$(abspath $(PRODUCTION_BIN)/enclave) \
 		PKCS11_ENCLAVE=$(abspath $(PKCS11_BIN)/enclave) \
-		cargo test --locked -p suite --no-default-features --features $(PROVIDER) --test qemu
+		NEXTEST=no SHOW_PASSED=yes .ci/test -p suite --no-default-features --features $(PROVIDER) --test qemu
 
 names-test: tools ## See that names of ways out are resolved for each connection (needs user namespaces).
-	cargo test --locked -p parent-proxy --test names
+	@.ci/test -p parent-proxy --test names
 
 test-statistics: tools ## Run ent and rngtest over 64 MiB of output, and over that of a broken DRBG.
 	@tests/suite/statistics/run.sh
