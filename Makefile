@@ -40,7 +40,7 @@ TOOL = $(TARGET_DIR)/release/attested-recipient
 .PHONY: help build run demo test test-all test-providers test-rust-sdk test-model test-readme test-statistics \
 	bench bench-peers peers bench-entropy bench-instructions bench-key-store bench-tls outage flood handover \
 	restart-trust soak fuzz fuzz-replay fuzz-save mutants lint \
-	lint-rust-sdk fmt deny check-deploy build-production build-production-pkcs11 verify-production image-test eif eif-test \
+	lint-rust-sdk fmt deny check-tools check-deploy build-production build-production-pkcs11 verify-production image-test eif eif-test \
 	kernel-update qemu-test names-test clients key-stores tools FORCE
 
 help: ## List the targets.
@@ -211,6 +211,9 @@ lint-rust-sdk: tools ## Check the tests with the AWS SDK for Rust with clippy (m
 deny: tools ## Check licences, sources and who may use what (needs cargo-deny).
 	@command -v cargo-deny >/dev/null || { echo "cargo-deny is missing: cargo install --locked cargo-deny" >&2; exit 1; }
 	cargo deny --config .deny.toml check bans licenses sources
+
+check-tools: ## Install the check tools that `make lint` uses, under target/tools (120 MB).
+	@.ci/tools/setup.sh
 
 fmt: ## Format all Rust code.
 	cargo fmt --all
