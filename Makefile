@@ -39,8 +39,8 @@ TOOL = $(TARGET_DIR)/release/attested-recipient
 
 .PHONY: help build run demo test test-all test-providers test-rust-sdk test-model test-readme test-statistics \
 	bench bench-peers peers bench-entropy bench-instructions bench-key-store bench-tls outage flood handover \
-	restart-trust soak fuzz fuzz-replay fuzz-save mutants lint \
-	lint-rust-sdk fmt deny check-tools check-deploy build-production build-production-pkcs11 verify-production image-test eif eif-test \
+	restart-trust soak fuzz fuzz-replay fuzz-save mutants lint lint-layers lint-rust \
+	lint-rust-sdk fmt deny advisories check-tools check-deploy build-production build-production-pkcs11 verify-production image-test eif eif-test \
 	kernel-update qemu-test names-test clients key-stores tools FORCE
 
 help: ## List the targets.
@@ -183,7 +183,21 @@ eif: build-production$(if $(PKCS11),-pkcs11) $(TOOL) ## Build the enclave's imag
 
 ##@ Maintain
 
-lint: tools ## Check format, clippy and the documentation.
+LINTS := deny lint-layers lint-rust
+
+lint: ## Run all static checks, one after the other: deny, lint-layers, lint-rust.
+	@for check in $(LINTS); do printf '\n== make %s\n' $$check; $(MAKE) --no-print-directory $$check || exit 1; done
+
+deny: tools ## Check bans, licences and sources of dependencies with cargo-deny (seconds).
+	@.ci/deny
+
+advisories: tools ## Check dependencies for known vulnerabilities with cargo-deny (needs the network).
+	@.ci/deny advisories
+
+lint-layers: tools ## Check that no module uses a higher one, and that no cycle exists.
+	@.ci/layers
+
+lint-rust: tools ## Check Rust code with rustfmt, clippy and rustdoc.
 	cargo fmt --all --check
 	cargo fmt --manifest-path tests/rust-sdk/Cargo.toml --check
 	cargo fmt --manifest-path tests/model/Cargo.toml --check
@@ -207,10 +221,6 @@ lint: tools ## Check format, clippy and the documentation.
 lint-rust-sdk: tools ## Check the tests with the AWS SDK for Rust with clippy (minutes to build).
 	cargo clippy --locked --manifest-path tests/rust-sdk/Cargo.toml \
 		--target-dir $(TARGET_DIR)/rust-sdk --all-targets -- -D warnings
-
-deny: tools ## Check licences, sources and who may use what (needs cargo-deny).
-	@command -v cargo-deny >/dev/null || { echo "cargo-deny is missing: cargo install --locked cargo-deny" >&2; exit 1; }
-	cargo deny --config .deny.toml check bans licenses sources
 
 check-tools: ## Install the check tools that `make lint` uses, under target/tools (120 MB).
 	@.ci/tools/setup.sh
