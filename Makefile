@@ -39,7 +39,7 @@ TOOL = $(TARGET_DIR)/release/attested-recipient
 
 .PHONY: help build run demo test test-all test-providers test-rust-sdk test-model test-readme test-statistics \
 	bench bench-peers peers bench-entropy bench-instructions bench-key-store bench-tls outage flood handover \
-	restart-trust soak fuzz fuzz-replay fuzz-save mutants lint lint-layers lint-rust \
+	restart-trust soak fuzz fuzz-replay fuzz-save mutants lint lint-layers lint-rust lint-scripts \
 	lint-rust-sdk fmt deny advisories check-tools check-deploy build-production build-production-pkcs11 verify-production image-test eif eif-test \
 	kernel-update qemu-test names-test clients key-stores tools FORCE
 
@@ -183,9 +183,9 @@ eif: build-production$(if $(PKCS11),-pkcs11) $(TOOL) ## Build the enclave's imag
 
 ##@ Maintain
 
-LINTS := deny lint-layers lint-rust
+LINTS := deny lint-scripts lint-layers lint-rust
 
-lint: ## Run all static checks, one after the other: deny, lint-layers, lint-rust.
+lint: ## Run all static checks, one after the other: deny, lint-scripts, lint-layers, lint-rust.
 	@for check in $(LINTS); do printf '\n== make %s\n' $$check; $(MAKE) --no-print-directory $$check || exit 1; done
 
 deny: tools ## Check bans, licences and sources of dependencies with cargo-deny (seconds).
@@ -193,6 +193,9 @@ deny: tools ## Check bans, licences and sources of dependencies with cargo-deny 
 
 advisories: tools ## Check dependencies for known vulnerabilities with cargo-deny (needs the network).
 	@.ci/deny advisories
+
+lint-scripts: ## Check every shell script with shellcheck (seconds).
+	@.ci/lint-scripts
 
 lint-layers: tools ## Check that no module uses a higher one, and that no cycle exists.
 	@.ci/layers
@@ -214,9 +217,6 @@ lint-rust: tools ## Check Rust code with rustfmt, clippy and rustdoc.
 	@tree=$$(cargo tree --locked --workspace $(subst $(PROVIDER),ring,$(WITH_PROVIDER)) -e normal) || exit 1; \
 		if grep aws-lc <<<"$$tree"; then echo "aws-lc-rs is linked with the provider ring" >&2; exit 1; fi
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
-	@for script in deploy/*/*.sh fuzz/*.sh tests/suite/clients/*.sh tests/suite/eif/*.sh tests/suite/image/*.sh \
-		tests/suite/key-stores/*.sh tests/suite/peers/*.sh \
-		tests/suite/qemu/*.sh tests/suite/statistics/*.sh .ci/run .ci/layers .ci/readme .ci/mutants; do bash -n $$script || exit 1; done
 
 lint-rust-sdk: tools ## Check the tests with the AWS SDK for Rust with clippy (minutes to build).
 	cargo clippy --locked --manifest-path tests/rust-sdk/Cargo.toml \

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Plants one mistake at a time in a copy of deploy/, and demands that run.sh fails and says so.
+# shellcheck disable=SC2016 # sed programs contain $
 set -euo pipefail
 check=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
 source "$check/tools.sh"

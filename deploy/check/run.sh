@@ -99,7 +99,7 @@ END
         # Both ways, so that neither end waits for the other, nor the script writes to nobody.
         exec {answer}<>"$scratch/answer"
         SCRATCH=$scratch PATH=$scratch/bin:$PATH ENCLAVE_CID=16 timeout --foreground 30 "$deploy/nitro-cli/run-enclave.sh" \
-            >&$answer 2>/dev/null &
+            1>&"$answer" 2>/dev/null &
         keeper=$(timeout 10 sed -n '/}/q; s/.*"ProcessID": \([0-9]*\).*/\1/p' <&$answer)
         echo "$keeper" >"$scratch/keeper"
         if [[ $how == told ]]; then kill -TERM $!; else kill "$keeper"; fi
@@ -118,12 +118,13 @@ check_restart_unready() {
     local said minutes restarts
     export RUNTIME_DIRECTORY=$scratch/unready
     mkdir -p "$scratch/bin" "$RUNTIME_DIRECTORY"
+    # shellcheck disable=SC2016 # this is the text of a script
     printf '#!/bin/bash\n[[ $SAID ]] && printf "attested_random_proxy_upstream_healthy{upstream=\\"vsock:%%s:5000\\"} %%s\\n" $SAID\n' \
         >"$scratch/bin/curl"
     printf '#!/bin/bash\necho "$*" >>"%s/restarts"\n' "$scratch" >"$scratch/bin/systemctl"
     chmod +x "$scratch"/bin/{curl,systemctl}
     for restarts in '16 1=6=0' '16 0=4=0' '16 0=6=1' '17 0 16 1=6=0' '=6=0' '17 0 16 0=6=1'; do
-        IFS== read -r said minutes restarts <<<"$restarts"
+        IFS='=' read -r said minutes restarts <<<"$restarts"
         : >"$scratch/restarts"
         touch -d "-$minutes minutes" "$RUNTIME_DIRECTORY/16"
         SAID=$said PATH=$scratch/bin:$PATH "$deploy/systemd/restart-unready.sh" 16 >/dev/null
@@ -136,9 +137,8 @@ check_metrics() {
     "$python" "$check/scrape.py" "$deploy" "$BIN"
 }
 
-for kind in "${@:-kubernetes systemd prometheus grafana scripts ${BIN:+metrics}}"; do
-    # shellcheck disable=SC2086
-    for kind in $kind; do
+for kinds in "${@:-kubernetes systemd prometheus grafana scripts ${BIN:+metrics}}"; do
+    for kind in $kinds; do
         "check_$kind"
         echo "ok: $kind"
     done

@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034 # the script that sources this file uses the variables
 # Sourced, with `check` set to this folder: finds what `make check-deploy` runs, under target/check or on the
 # system, and brings what is missing. Sets `kubectl`, `promtool`, `python` and `validate`. No package is
 # installed and no service started: Debian's are unpacked into target/check, PyPI's go into a virtual
@@ -43,7 +44,7 @@ wanted() {
     echo "$tools"
     python3 --version && cat "$check/requirements.txt"
 }
-command -v python3 >/dev/null && python3 -c 'import ensurepip, venv' 2>/dev/null ||
+python3 -c 'import ensurepip, venv' 2>/dev/null ||
     missing "python3 with venv: apt-get install python3-venv"
 if ! wanted | cmp -s - "$tools/venv/stamp"; then
     rm -rf "$tools/venv"

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Packages out of Debian's archive, with lists, cache and sources of our own: the machine's apt stays as
 # it is, nothing needs root, and the machine may be of another release. Sourced, not run.
 

@@ -30,6 +30,7 @@ main() {
     local substitute=$kernels/instead-of-$version
     ready && finish
     if [[ -n $or_current && -r $substitute ]]; then
+        # shellcheck source=kernel.lock
         source "$substitute"
         ready && finish
         source "$here/kernel.lock"
@@ -47,6 +48,7 @@ main() {
         [[ -n $or_current ]] || fail "Debian's $suite no longer has $package $version: run make kernel-update"
         debian_kernel "$suite" >"$substitute.new"
         mv "$substitute.new" "$substitute"
+        # shellcheck source=kernel.lock
         source "$substitute"
     fi
     ready || make_folder

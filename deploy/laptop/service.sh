@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034 # the script that sources this file uses `endpoint`
 # Sourced: starts a simulated enclave and the relay in front of it, and stops both.
 # Sets `endpoint` (the URL clients use) and `folder` (a scratch folder, removed at the end). The
 # enclave's audit records go to `audit`, a file, or to stdout.

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced: what of SoftHSM 2 is on this machine, and a token of it.
 
 # The id of its key store.

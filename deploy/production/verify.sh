@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # The locks that keep the simulator out of production, each tried, and what else must hold of it.
+# shellcheck disable=SC2016 # the messages contain backticks
 set -euo pipefail
 : "${BIN:?}" "${PRODUCTION_DIR:?}" "${PKCS11_BIN:?}" "${TARGET:?}" "${RUSTFLAGS:?}"
 
@@ -110,7 +111,7 @@ grep -qx 'libc\.so\.6' <<<"$needed" || fail "the enclave with pkcs11 is not dyna
 if grep -vxE 'libc\.so\.6|libm\.so\.6|libgcc_s\.so\.1|ld-linux-[a-z0-9-]*\.so\.[0-9]' <<<"$needed"; then
     fail "the enclave with pkcs11 needs a library that is not the C library's"
 fi
-pass "the enclave with pkcs11 is dynamic, and needs the C library alone:" $needed
+pass "the enclave with pkcs11 is dynamic, and needs the C library alone: ${needed//$'\n'/ }"
 
 # Where this machine has what the binaries were made of.
 folders=("$HOME" "$PWD" "${CARGO_HOME:-$HOME/.cargo}" "$(realpath "$PRODUCTION_DIR")"
