@@ -39,7 +39,7 @@ TOOL = $(TARGET_DIR)/release/attested-recipient
 
 .PHONY: help build run demo test test-all test-providers test-rust-sdk test-model test-readme test-statistics \
 	bench bench-peers peers bench-entropy bench-instructions bench-key-store bench-tls outage flood handover \
-	restart-trust soak fuzz fuzz-replay fuzz-save mutants lint lint-layers lint-rust lint-scripts lint-text \
+	restart-trust soak fuzz fuzz-replay fuzz-save mutants lint lint-layers lint-rust lint-scripts lint-text lint-workflows \
 	lint-rust-sdk fmt deny advisories check-tools check-deploy build-production build-production-pkcs11 verify-production image-test eif eif-test \
 	kernel-update qemu-test names-test clients key-stores tools FORCE
 
@@ -183,9 +183,9 @@ eif: build-production$(if $(PKCS11),-pkcs11) $(TOOL) ## Build the enclave's imag
 
 ##@ Maintain
 
-LINTS := deny lint-scripts lint-text lint-layers lint-rust
+LINTS := deny lint-scripts lint-text lint-workflows lint-layers lint-rust
 
-lint: ## Run all static checks, one after the other: deny, lint-scripts, lint-text, lint-layers, lint-rust.
+lint: ## Run all static checks, one after the other (minutes).
 	@for check in $(LINTS); do printf '\n== make %s\n' $$check; $(MAKE) --no-print-directory $$check || exit 1; done
 
 deny: tools ## Check bans, licences and sources of dependencies with cargo-deny (seconds).
@@ -199,6 +199,9 @@ lint-scripts: ## Check every shell script with shellcheck (seconds).
 
 lint-text: ## Check spelling with typos and links between Markdown files with lychee (seconds).
 	@.ci/lint-text
+
+lint-workflows: ## Check the hosted workflows and their scripts with actionlint and shellcheck (seconds).
+	@.ci/lint-workflows
 
 lint-layers: tools ## Check that no module uses a higher one, and that no cycle exists.
 	@.ci/layers
