@@ -40,7 +40,7 @@ TOOL = $(TARGET_DIR)/release/attested-recipient
 .PHONY: help build run demo test test-all test-providers test-rust-sdk test-model test-readme test-statistics \
 	bench bench-peers peers bench-entropy bench-instructions bench-key-store bench-tls outage flood handover \
 	restart-trust soak fuzz fuzz-replay fuzz-save mutants lint lint-layers lint-rust lint-scripts lint-text lint-workflows \
-	lint-rust-sdk fmt deny advisories check-tools check-deploy build-production build-production-pkcs11 verify-production image-test eif eif-test \
+	lint-mistakes lint-rust-sdk fmt deny advisories check-tools check-deploy build-production build-production-pkcs11 verify-production image-test eif eif-test \
 	kernel-update qemu-test names-test clients key-stores tools FORCE
 
 help: ## List the targets.
@@ -223,6 +223,9 @@ lint-rust: tools ## Check Rust code with rustfmt, clippy and rustdoc.
 	@tree=$$(cargo tree --locked --workspace $(subst $(PROVIDER),ring,$(WITH_PROVIDER)) -e normal) || exit 1; \
 		if grep aws-lc <<<"$$tree"; then echo "aws-lc-rs is linked with the provider ring" >&2; exit 1; fi
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
+
+lint-mistakes: tools ## Plant a fault for each static check, and see that the check names it (a minute).
+	@.ci/mistakes
 
 lint-rust-sdk: tools ## Check the tests with the AWS SDK for Rust with clippy (minutes to build).
 	cargo clippy --locked --manifest-path tests/rust-sdk/Cargo.toml \

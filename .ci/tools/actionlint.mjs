@@ -38,14 +38,14 @@ const eachScript = (document, visit) => {
 };
 
 /** Checks the script of one `run` node, and reports findings at their lines in the workflow file. */
-const checkScript = (file, run, shell, lines) => {
+const checkScript = (file, text, run, shell, lines) => {
   const dialect = /^(?:\/\S*\/)?(bash|sh)\b/.exec(shell)?.[1];
   if (dialect === undefined) {
     return;
   }
   scripts += 1;
   // GitHub replaces an expression before the shell starts. A word of the same length keeps the columns.
-  const script = run.value.replaceAll(/\$\{\{.*?\}\}/gs, (text) => text.replaceAll(/[^\n]/g, "_"));
+  const script = run.value.replaceAll(/\$\{\{.*?\}\}/gs, (expression) => expression.replaceAll(/[^\n]/g, "_"));
   const { error, status, stdout, stderr } = spawnSync(
     resolve(tools, "venv/bin/shellcheck"),
     [`--rcfile=${shellcheckrc}`, `--shell=${dialect}`, "--format=json1", "-"],
@@ -55,10 +55,11 @@ const checkScript = (file, run, shell, lines) => {
     throw error ?? new Error(`shellcheck: ${stderr}`);
   }
   const { line, col } = lines.linePos(run.range[0]);
-  const isBlock = run.type === "BLOCK_LITERAL" || run.type === "BLOCK_FOLDED";
   for (const { code, line: at, column, message } of JSON.parse(stdout).comments) {
-    const place = isBlock ? [line + at, column] : [line, col];
-    report(file, ...place, `in the script at its line ${at}: ${message} [SC${code}]`);
+    // Only the lines of a literal block are also lines of the file.
+    const indent = /^ */.exec(text.split("\n")[line])[0].length;
+    const place = run.type === "BLOCK_LITERAL" ? [line + at, indent + column] : [line, col];
+    report(file, ...place, `in line ${at} of the script: ${message} [SC${code}]`);
   }
 };
 
@@ -69,7 +70,7 @@ for (const file of files) {
   }
   const lines = new LineCounter();
   eachScript(parseDocument(text, { lineCounter: lines }), (run, shell) => {
-    checkScript(file, run, shell, lines);
+    checkScript(file, text, run, shell, lines);
   });
 }
 if (findings === 0) {
