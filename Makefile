@@ -40,7 +40,7 @@ TOOL = $(TARGET_DIR)/release/attested-recipient
 .PHONY: help build run demo test test-all test-providers test-rust-sdk test-model test-readme test-statistics \
 	bench bench-peers peers bench-entropy bench-instructions bench-key-store bench-tls outage flood handover \
 	restart-trust soak fuzz fuzz-replay fuzz-save mutants lint lint-layers lint-rust lint-scripts lint-text lint-workflows \
-	lint-mistakes lint-rust-sdk fmt deny advisories check-tools check-deploy build-production build-production-pkcs11 verify-production image-test eif eif-test \
+	lint-mistakes coverage lint-rust-sdk fmt deny advisories check-tools check-deploy build-production build-production-pkcs11 verify-production image-test eif eif-test \
 	kernel-update qemu-test names-test clients key-stores tools FORCE
 
 help: ## List the targets.
@@ -226,6 +226,9 @@ lint-rust: tools ## Check Rust code with rustfmt, clippy and rustdoc.
 
 lint-mistakes: tools ## Plant a fault for each static check, and see that the check names it (a minute).
 	@.ci/mistakes
+
+coverage: clients key-stores ## Print the share of lines that tests run, per crate (minutes; needs llvm-cov).
+	@.ci/coverage --workspace $(WITH_PROVIDER)
 
 lint-rust-sdk: tools ## Check the tests with the AWS SDK for Rust with clippy (minutes to build).
 	cargo clippy --locked --manifest-path tests/rust-sdk/Cargo.toml \
