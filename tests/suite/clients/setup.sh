@@ -17,6 +17,14 @@ if [[ -n ${missing:-} ]]; then
   echo "the real clients need:$missing (e.g. apt-get install python3-venv nodejs npm openssl)" >&2
   exit 1
 fi
+# The SDK for JavaScript supports no older version, and aws4fetch finds no Web Crypto there.
+node_version=$(node --version)
+node_major=${node_version#v}
+if ((${node_major%%.*} < 20)); then
+  echo "the real clients need Node.js 20 or later, and $(command -v node) is $node_version" \
+    "(docs/CONTRIBUTING.md says how to install one)" >&2
+  exit 1
+fi
 
 # All that decides what gets installed, where, for a virtual environment does not move, and by which
 # interpreters.
