@@ -207,7 +207,7 @@ async fn connections_bytes_and_requests_are_counted() {
         ("audit_omitted_total{reason=\"rate\"}", 0),
         ("audit_omitted_total{reason=\"queue\"}", 0),
         ("log_dropped_total", 0),
-        ("build_info{version=\"0.1.0\"}", 1),
+        (concat!("build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"}"), 1),
     ] {
         assert_eq!(metric(&server, name), value, "{name}");
     }
