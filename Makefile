@@ -21,10 +21,14 @@ PRODUCTION_DIR := $(TARGET_DIR)/production
 # A target is always named, or the static C runtime would be asked of build scripts as well.
 PRODUCTION_TARGET := $(shell uname -m)-unknown-linux-gnu
 PRODUCTION_FLAGS := --cfg production -C target-feature=+crt-static
-# With this the binaries are the same, byte for byte, in whatever folder they are built and by whom.
+# The commit that `--version` prints; empty outside a checkout. Git is asked once, and only by a rule that
+# builds. Tests and clippy do not get it, or each commit would build their binaries anew.
+COMMIT = $(eval COMMIT := $(shell deploy/production/commit.sh))$(COMMIT)
+WITH_COMMIT = ATTESTED_RANDOM_COMMIT="$(COMMIT)"
+# With this the binaries of a commit are the same, byte for byte, in whatever folder they are built and by whom.
 # Time stands still: nothing that is built shows it, and another time would build AWS-LC anew.
 PRODUCTION_ENV = env -u CARGO_ENCODED_RUSTFLAGS RUSTFLAGS="$(PRODUCTION_FLAGS)" RUSTC_WRAPPER="$(CURDIR)/deploy/production/rustc.sh" \
-	CFLAGS= CARGO_INCREMENTAL=0 SOURCE_DATE_EPOCH=0
+	CFLAGS= CARGO_INCREMENTAL=0 SOURCE_DATE_EPOCH=0 $(WITH_COMMIT)
 PRODUCTION_CARGO = $(PRODUCTION_ENV) cargo build --release --locked \
 	--target $(PRODUCTION_TARGET) --target-dir $(PRODUCTION_DIR)
 WITH_PROVIDER := --no-default-features --features \
@@ -54,9 +58,9 @@ tools: ## Check that Rust and a C compiler are installed.
 	@command -v cc >/dev/null || { echo "a C compiler is missing: install one, for example with apt-get install gcc" >&2; exit 1; }
 
 build: tools ## Build the release binaries for a laptop.
-	cargo build --release --locked -p enclave --features simulator,pkcs11 --bin enclave-simulator
-	cargo build --release --locked -p parent-proxy
-	cargo build --release --locked -p attested-recipient
+	$(WITH_COMMIT) cargo build --release --locked -p enclave --features simulator,pkcs11 --bin enclave-simulator
+	$(WITH_COMMIT) cargo build --release --locked -p parent-proxy
+	$(WITH_COMMIT) cargo build --release --locked -p attested-recipient
 
 run: build ## Run a simulated enclave behind the relay on LISTEN (127.0.0.1:8000), until Ctrl-C (TLS=yes, KEY_STORE=softhsm).
 	@LISTEN=$(LISTEN) TLS=$(TLS) KEY_STORE=$(KEY_STORE) BIN=$(TARGET_DIR)/release deploy/laptop/run.sh
@@ -110,7 +114,8 @@ test-statistics: tools ## Run ent and rngtest over 64 MiB of output, and over th
 	@tests/suite/statistics/run.sh
 
 image-test: build-production build-production-pkcs11 ## Build enclave.Dockerfile without Docker, expect the same binary (root, Debian).
-	@TARGET_DIR=$(TARGET_DIR) BINARY=$(PRODUCTION_BIN)/enclave PKCS11_BINARY=$(PKCS11_BIN)/enclave tests/suite/image/run.sh
+	@TARGET_DIR=$(TARGET_DIR) BINARY=$(PRODUCTION_BIN)/enclave PKCS11_BINARY=$(PKCS11_BIN)/enclave COMMIT="$(COMMIT)" \
+		tests/suite/image/run.sh
 
 eif-test: eif ## Compare what the image measures by us and by nitro-cli (installs it, minutes to build).
 	@BIN=$(TARGET_DIR)/release tests/suite/eif/nitro-cli.sh $(TARGET_DIR)/eif/enclave.eif
@@ -173,7 +178,7 @@ verify-production: build-production build-production-pkcs11 build ## Prove that 
 		BIN=$(TARGET_DIR)/release deploy/production/verify.sh
 
 $(TOOL): FORCE
-	cargo build --release --locked -p attested-recipient
+	$(WITH_COMMIT) cargo build --release --locked -p attested-recipient
 FORCE:
 
 eif: build-production$(if $(PKCS11),-pkcs11) $(TOOL) ## Build the enclave's image (KERNEL=, MODULES=, RAMDISK=, CMDLINE=, CONFIG=, PKCS11=yes, FILES=).

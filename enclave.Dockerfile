@@ -1,8 +1,10 @@
 # The production enclave: one static binary on nothing else, and from it the enclave's image file:
-#   docker build -f enclave.Dockerfile -t attested-random-enclave .
+#   docker build -f enclave.Dockerfile --build-arg COMMIT="$(deploy/production/commit.sh)" \
+#     -t attested-random-enclave .
 #   nitro-cli build-enclave --docker-uri attested-random-enclave --output-file enclave.eif
-# The binary is the one that `make build-production` makes with the same compilers, byte for byte. Who
-# wants others to come to the same one names the builder by its digest:
+# The binary is the one that `make build-production` makes with the same compilers, byte for byte. The
+# build has no history, so COMMIT passes the commit that `--version` prints. Without it the binary differs.
+# So that others can reproduce the binary, name the builder by its digest:
 #   docker build -f enclave.Dockerfile --build-arg BUILDER=docker.io/library/rust@sha256:... .
 #
 # As it is, the enclave takes its configuration from the parent as it boots. One that is part of the
@@ -30,7 +32,8 @@ WORKDIR /build
 COPY . .
 
 FROM source AS build-pkcs11
-RUN make build-production-pkcs11 && cp target/production-pkcs11/*/release/enclave /enclave
+ARG COMMIT
+RUN make build-production-pkcs11 COMMIT="$COMMIT" && cp target/production-pkcs11/*/release/enclave /enclave
 
 FROM ${BASE} AS pkcs11
 COPY --from=build-pkcs11 /enclave /enclave
@@ -39,7 +42,8 @@ ENTRYPOINT ["/enclave", "--listen", "vsock:4294967295:5000", \
   "--admin-listen", "vsock:4294967295:5002", "--config-from-parent", "5001"]
 
 FROM source AS build
-RUN make build-production && cp target/production/*/release/enclave /enclave
+ARG COMMIT
+RUN make build-production COMMIT="$COMMIT" && cp target/production/*/release/enclave /enclave
 
 # The last stage is the one that is built where none is named.
 FROM scratch

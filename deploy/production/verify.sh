@@ -21,6 +21,14 @@ done
 grep -qaF "$root_name" "$BIN/enclave-simulator" || fail "the simulated root is not in enclave-simulator"
 pass "the simulated root's name is present in enclave-simulator"
 
+commit=$(deploy/production/commit.sh)
+for binary in "${binaries[@]}" "$BIN"/{enclave-simulator,parent-proxy,attested-recipient}; do
+    printed=$("$binary" --version)
+    [[ $printed == "${binary##*/} "*" (commit ${commit:-unknown: built without make or Git})" ]] ||
+        fail "$binary is of another commit than ${commit:-unknown}: it prints \"$printed\""
+done
+pass "--version of each binary names the commit ${commit:-unknown}"
+
 # refuses MESSAGE CARGO-ARGUMENT...: what must not be part of a production build fails to compile in one.
 refuses() {
     local message=$1 output

@@ -13,8 +13,11 @@ use enclave::{Service, direct_log, egress};
 use nsm_device::NsmDevice;
 use transport::Endpoint;
 
+/// The commit that the binary is built from, as the Makefile passes it.
+const COMMIT: Option<&str> = option_env!("ATTESTED_RANDOM_COMMIT");
+
 fn main() -> ExitCode {
-    init::run("enclave", run)
+    init::run("enclave", COMMIT, run)
 }
 
 async fn run(arguments: EnclaveArguments, place: Place) -> Result<(), Box<dyn Error>> {

@@ -150,3 +150,12 @@ fn why_it_does_not_start_is_on_stderr_also_where_the_log_goes_elsewhere() {
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
+
+#[test]
+fn version_names_the_commit() {
+    let output = enclave(&["--version"]);
+    assert_eq!(output.status.code(), Some(0));
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let start = format!("enclave {} (commit ", env!("CARGO_PKG_VERSION"));
+    assert!(stdout.starts_with(&start) && stdout.ends_with(")\n"), "{stdout}");
+}

@@ -12,10 +12,13 @@ use transport::lines::{Lines, Log};
 use transport::logging;
 use transport::shutdown_signal;
 
+/// The commit that the binary is built from, as the Makefile passes it.
+const COMMIT: Option<&str> = option_env!("ATTESTED_RANDOM_COMMIT");
+
 // Of the relay's threads the first is this one.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let config = match Command::from_process() {
+    let config = match Command::from_process(COMMIT) {
         Ok(Command::Relay(config)) => config,
         Ok(Command::Print(text)) => {
             return match io::stdout().lock().write_all(text.as_bytes()) {

@@ -281,3 +281,12 @@ fn a_usage_error_exits_with_2_and_an_occupied_port_with_1() {
     assert_eq!(code, Some(1));
     assert!(text.contains(&address) && text.contains("another process listens there"), "{text}");
 }
+
+#[test]
+fn version_names_the_commit() {
+    let output = StdCommand::new(BINARY).arg("--version").output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let start = format!("parent-proxy {} (commit ", env!("CARGO_PKG_VERSION"));
+    assert!(stdout.starts_with(&start) && stdout.ends_with(")\n"), "{stdout}");
+}

@@ -13,6 +13,7 @@ use enclave::http::Entrance;
 use enclave::platform::Simulated;
 use enclave::{Service, direct_log, exit_with, init_log};
 use simulator::{Conditions, Root, SimulatedNsm, World, load_or_create};
+use transport::parse_command_line;
 
 /// A simulated enclave for development: never trust what it signs.
 #[derive(Debug, Parser)]
@@ -25,9 +26,12 @@ struct SimulatorArguments {
     simulator_state: Option<PathBuf>,
 }
 
+/// The commit that the binary is built from, as the Makefile passes it.
+const COMMIT: Option<&str> = option_env!("ATTESTED_RANDOM_COMMIT");
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments = SimulatorArguments::parse();
+    let arguments: SimulatorArguments = parse_command_line(COMMIT);
     init_log(&arguments.common);
     exit_with("enclave-simulator", run(arguments).await)
 }

@@ -15,10 +15,10 @@ use std::process::{self, ExitCode};
 use std::{fs, io};
 
 use clap::builder::Resettable;
-use clap::{Command, CommandFactory, FromArgMatches, Parser};
+use clap::{Command, CommandFactory, FromArgMatches};
 use nix::sys::reboot::{RebootMode, reboot};
 use tokio::runtime::Runtime;
-use transport::Endpoint;
+use transport::{Endpoint, parse_command_line};
 
 pub use self::error::InitError;
 use self::error::{COMMAND, failed};
@@ -62,12 +62,17 @@ impl Place {
 
 /// Runs `service`, called `program`: as the first process with what that has to do, or as an ordinary
 /// one. As the first process it does not return: the machine restarts, by which an enclave ends.
-pub fn run<F>(program: &str, service: impl FnOnce(EnclaveArguments, Place) -> F) -> ExitCode
+/// `commit` is the commit that `--version` names.
+pub fn run<F>(
+    program: &str,
+    commit: Option<&str>,
+    service: impl FnOnce(EnclaveArguments, Place) -> F,
+) -> ExitCode
 where
     F: Future<Output = Result<(), Box<dyn Error>>>,
 {
     if !is_init() {
-        let arguments = EnclaveArguments::parse();
+        let arguments: EnclaveArguments = parse_command_line(commit);
         init_log(&arguments.common);
         // It is there to the end, so that a second signal is heard while the last lines are written.
         let runtime = Runtime::new();

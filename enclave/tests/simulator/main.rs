@@ -299,3 +299,13 @@ fn a_module_that_hangs_costs_a_caller_its_deadline_and_no_more() {
     // The thread that is held does not hold up the end.
     assert_eq!(simulator.terminate(), Some(0));
 }
+
+#[test]
+fn version_names_the_commit() {
+    let simulator = env!("CARGO_BIN_EXE_enclave-simulator");
+    let output = Command::new(simulator).arg("--version").output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let start = format!("enclave-simulator {} (commit ", env!("CARGO_PKG_VERSION"));
+    assert!(stdout.starts_with(&start) && stdout.ends_with(")\n"), "{stdout}");
+}

@@ -1,6 +1,6 @@
 //! The command line of this process.
 
-use clap::Parser;
+use transport::parse_command_line;
 
 use super::error::ConfigError;
 use super::settings::Settings;
@@ -16,13 +16,14 @@ pub enum Command {
 }
 
 impl Command {
-    /// That of this process: its command line, its environment, its file.
+    /// That of this process: its command line, its environment, its file. `commit` is the commit that
+    /// `--version` names.
     ///
     /// # Errors
     /// If one of them says what is not known, or all of them too little.
-    pub fn from_process() -> Result<Self, ConfigError> {
+    pub fn from_process(commit: Option<&str>) -> Result<Self, ConfigError> {
         // It ends the process where it is at fault, or asks for help.
-        Self::of(Settings::parse())
+        Self::of(parse_command_line::<Settings>(commit))
     }
 
     pub(super) fn of(above: Settings) -> Result<Self, ConfigError> {

@@ -6,6 +6,7 @@
 
 mod acceptor;
 mod client_network;
+mod command_line;
 mod detached;
 mod endpoint;
 mod episode;
@@ -22,6 +23,7 @@ mod vsock_mux;
 
 pub use acceptor::Acceptor;
 pub use client_network::client_network;
+pub use command_line::parse_command_line;
 pub use detached::DetachedStream;
 pub use endpoint::{Endpoint, HEARTBEAT_PORT, InvalidEndpoint, announcement};
 pub use episode::Episode;

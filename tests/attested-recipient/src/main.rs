@@ -2,11 +2,14 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use transport::parse_command_line;
 
 mod cli;
 mod eif;
 
+/// The commit that the binary is built from, as the Makefile passes it.
+const COMMIT: Option<&str> = option_env!("ATTESTED_RANDOM_COMMIT");
+
 fn main() -> ExitCode {
-    cli::Cli::parse().run()
+    parse_command_line::<cli::Cli>(COMMIT).run()
 }

@@ -123,6 +123,7 @@ pub const TABLE: &[Entry] = &[
                 "acceptor",
                 "logging",
                 "client_network",
+                "command_line",
                 "detached",
                 "lines",
                 "proxy_header",

@@ -5,7 +5,7 @@
 # build-production` and `make build-production-pkcs11` made.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
-: "${TARGET_DIR:?}" "${BINARY:?}" "${PKCS11_BINARY:?}"
+: "${TARGET_DIR:?}" "${BINARY:?}" "${PKCS11_BINARY:?}" "${COMMIT?}"
 
 entry_point='"/enclave" "--listen" "vsock:4294967295:5000"'
 entry_point+=' "--admin-listen" "vsock:4294967295:5002" "--config-from-parent" "5001"'
@@ -117,7 +117,7 @@ pass "the build is given $(find "$context" -type f | wc -l) files, none of them 
 # build TARGET...: an image of the file.
 build() {
     b bud --isolation chroot --layers=false --pull-never --build-arg "BUILDER=$builder" \
-        --build-arg "BASE=$base" --volume "$registry:/usr/local/cargo/registry:ro" \
+        --build-arg "BASE=$base" --build-arg "COMMIT=$COMMIT" --volume "$registry:/usr/local/cargo/registry:ro" \
         --file enclave.Dockerfile "$@" . >"$work/build.log" 2>&1 ||
         fail "enclave.Dockerfile does not build: $(tail -n 20 "$work/build.log")"
 }

@@ -1,0 +1,42 @@
+//! The command line of a binary, whose `--version` also names the commit.
+
+use clap::Parser;
+
+/// Returns the command line of this process. `commit` is the commit that the binary was built from, as
+/// the Makefile passes it to the compiler.
+///
+/// A wrong command line, `--help` and `--version` end the process, as with [`Parser::parse`].
+pub fn parse_command_line<T: Parser>(commit: Option<&str>) -> T {
+    let matches = T::command().version(version(commit)).get_matches();
+    T::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut T::command()).exit())
+}
+
+/// Returns the text of `--version`. All crates of the workspace have one version. Outside a checkout the
+/// Makefile passes an empty commit.
+fn version(commit: Option<&str>) -> String {
+    let commit = match commit.unwrap_or_default() {
+        "" => "unknown: built without make or Git",
+        commit => commit,
+    };
+    format!("{} (commit {commit})", env!("CARGO_PKG_VERSION"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn version_names_the_commit() {
+        let crate_version = env!("CARGO_PKG_VERSION");
+        let dirty = version(Some("9361114abcde-dirty"));
+        assert_eq!(dirty, format!("{crate_version} (commit 9361114abcde-dirty)"));
+    }
+
+    #[test]
+    fn version_says_that_the_commit_is_unknown() {
+        let unknown = format!("{} (commit unknown: ", env!("CARGO_PKG_VERSION"));
+        for commit in [None, Some("")] {
+            assert!(version(commit).starts_with(&unknown), "{commit:?}");
+        }
+    }
+}
