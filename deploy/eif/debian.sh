@@ -1,6 +1,10 @@
 # shellcheck shell=bash
 # Packages out of Debian's archive, with lists, cache and sources of our own: the machine's apt stays as
 # it is, nothing needs root, and the machine may be of another release. Sourced, not run.
+#
+# The archive is the one that the machine's apt uses, unless the environment names another:
+#   DEBIAN_MIRROR           Debian's archive, such as http://mirror.example/debian
+#   DEBIAN_SECURITY_MIRROR  the archive of security updates; by default DEBIAN_MIRROR with "-security" added
 
 debian_keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
@@ -33,16 +37,42 @@ logged() {
     fi
 }
 
+# Sets debian_mirror and debian_security_mirror, the URLs of the two archives.
+debian_find_mirrors() {
+    debian_mirror=${DEBIAN_MIRROR:-}
+    debian_security_mirror=${DEBIAN_SECURITY_MIRROR:-}
+    if [[ -z $debian_mirror ]]; then
+        debian_mirror=$(debian_configured_mirror Debian)
+        [[ -n $debian_mirror ]] || fail "apt on this machine has no lists of Debian's archive: run apt-get update,\
+ or set DEBIAN_MIRROR=http://HOST/debian if the machine is not Debian"
+        : "${debian_security_mirror:=$(debian_configured_mirror Debian-Security)}"
+    fi
+    debian_mirror=${debian_mirror%/}
+    debian_security_mirror=${debian_security_mirror%/}
+    : "${debian_security_mirror:=$debian_mirror-security}"
+}
+
+# debian_configured_mirror LABEL: the URL of the first archive with that label in the lists of the machine's apt.
+debian_configured_mirror() {
+    apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(LABEL)' 'Created-By: Packages' |
+        awk -v label="Debian $1" '
+            !found && !/^cdrom:/ && substr($0, length($1) + 2) == label {print $1; found = 1}'
+}
+
 # debian_open FOLDER ENTRY...: entries are as "deb bookworm main" or "deb-src trixie-security main". The
 # current lists are fetched into the folder, where `debian` then finds them.
 debian_open() {
     debian_folder=$(realpath -m "$1")
     shift
+    debian_find_mirrors
     mkdir -p "$debian_folder"/{lists,cache}/partial
     : >"$debian_folder/status"
     debian_sources "$@" >"$debian_folder/sources.list"
     debian_configuration >"$debian_folder/apt.conf"
-    logged "$debian_folder/update.log" debian apt-get update
+    if ! debian apt-get update >"$debian_folder/update.log" 2>&1 </dev/null; then
+        fail "cannot fetch package lists from $debian_mirror: $(grep -m 1 '^E:' "$debian_folder/update.log")\
+ (set DEBIAN_MIRROR to another archive; all of it: $debian_folder/update.log)"
+    fi
 }
 
 # debian COMMAND...: one of apt's commands, for the folder that was opened.
@@ -51,12 +81,12 @@ debian() {
 }
 
 debian_sources() {
-    local entry kind suite components archive
+    local entry kind suite components mirror
     for entry; do
         read -r kind suite components <<<"$entry"
-        archive=debian
-        [[ $suite != *-security ]] || archive=debian-security
-        echo "$kind [signed-by=$debian_keyring] http://deb.debian.org/$archive $suite $components"
+        mirror=$debian_mirror
+        [[ $suite != *-security ]] || mirror=$debian_security_mirror
+        echo "$kind [signed-by=$debian_keyring] $mirror $suite $components"
     done
 }
 

@@ -5,12 +5,12 @@
 # build-production` and `make build-production-pkcs11` made.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
+source deploy/eif/debian.sh
 : "${TARGET_DIR:?}" "${BINARY:?}" "${PKCS11_BINARY:?}" "${COMMIT?}"
 
 entry_point='"/enclave" "--listen" "vsock:4294967295:5000"'
 entry_point+=' "--admin-listen" "vsock:4294967295:5002" "--config-from-parent" "5001"'
 environment='"PATH=/"'
-mirror=http://deb.debian.org
 base=localhost/attested-random-base
 builder=localhost/attested-random-builder
 image=localhost/attested-random-enclave
@@ -23,6 +23,7 @@ fail() {
 
 [[ $(id -u) -eq 0 ]] || fail "this must run as root: debootstrap and buildah's chroot need it"
 command -v apt-get >/dev/null || fail "this needs Debian: the builder is made of the machine's own release"
+debian_find_mirrors
 missing=()
 for tool in buildah debootstrap; do command -v $tool >/dev/null || missing+=("$tool"); done
 if ((${#missing[@]})); then
@@ -51,16 +52,17 @@ clean_up
 version() { dpkg-query --admindir="${2:-}/var/lib/dpkg" -W -f '${Package} ${Version}\n' "$1"; }
 
 make_base() {
-    local container root
+    local container root options=(--variant=minbase)
     b rmi --all --force >/dev/null
     container=$(b from scratch)
     root=$(b mount "$container")
-    debootstrap --variant=minbase "$release" "$root" "$mirror/debian" >"$work/debootstrap.log" 2>&1 ||
+    [[ $debian_mirror$debian_security_mirror != *https:* ]] || options+=(--include=ca-certificates)
+    debootstrap "${options[@]}" "$release" "$root" "$debian_mirror" >"$work/debootstrap.log" 2>&1 ||
         fail "debootstrap: $(tail -n 5 "$work/debootstrap.log")"
     cat >"$root/etc/apt/sources.list" <<END
-deb $mirror/debian $release main
-deb $mirror/debian $release-updates main
-deb $mirror/debian-security $release-security main
+deb $debian_mirror $release main
+deb $debian_mirror $release-updates main
+deb $debian_security_mirror $release-security main
 END
     b run --isolation chroot "$container" sh -ec 'apt-get update; apt-get -y dist-upgrade' \
         >"$work/upgrade.log" 2>&1 || fail "apt-get: $(tail -n 5 "$work/upgrade.log")"
