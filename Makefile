@@ -43,8 +43,8 @@ TOOL = $(TARGET_DIR)/release/attested-recipient
 
 .PHONY: help build run demo test test-all test-providers test-rust-sdk test-model test-readme test-statistics \
 	bench bench-peers peers bench-entropy bench-instructions bench-key-store bench-tls outage flood handover \
-	restart-trust soak fuzz fuzz-replay fuzz-save mutants lint lint-layers lint-rust lint-scripts lint-text lint-workflows \
-	lint-mistakes coverage lint-rust-sdk fmt deny advisories check-tools check-deploy build-production build-production-pkcs11 verify-production image-test eif eif-test \
+	restart-trust soak fuzz fuzz-replay fuzz-save mutants lint lint-layers lint-rust lint-scripts lint-text lint-toolchain lint-workflows \
+	lint-mistakes coverage lint-rust-sdk fmt deny advisories check-tools check-deploy preflight build-production build-production-pkcs11 verify-production image-test eif eif-test \
 	kernel-update qemu-test names-test clients key-stores tools FORCE
 
 help: ## List the targets.
@@ -152,13 +152,16 @@ key-stores: tools ## Install SoftHSM 2, which the tests of custom key stores use
 
 ##@ Production
 
+preflight: tools ## Refuse another compiler than the pinned one, as production builds do (RUSTC_VERSION=any).
+	@COMMIT="$(COMMIT)" RUSTC_VERSION="$(RUSTC_VERSION)" deploy/production/preflight.sh
+
 # Cargo does not notice that its wrapper has changed.
 define PRODUCTION_FOLDER
 	@cmp -s deploy/production/rustc.sh $(PRODUCTION_DIR)/rustc.sh || rm -rf $(PRODUCTION_DIR)
 	@mkdir -p $(PRODUCTION_DIR) && cp deploy/production/rustc.sh $(PRODUCTION_DIR)/rustc.sh
 endef
 
-build-production: tools ## Build the static production binaries, one cargo call each.
+build-production: preflight ## Build the static production binaries, one cargo call each.
 	$(PRODUCTION_FOLDER)
 	$(PRODUCTION_CARGO) -p enclave --bin enclave
 	$(PRODUCTION_CARGO) -p parent-proxy --bin parent-proxy
@@ -168,7 +171,7 @@ build-production: tools ## Build the static production binaries, one cargo call 
 # module, for which it takes the dynamic loader, and so the C library that goes with that.
 build-production-pkcs11: PRODUCTION_FLAGS := --cfg production
 build-production-pkcs11: PRODUCTION_DIR := $(PKCS11_DIR)
-build-production-pkcs11: tools ## Build the production enclave that has key stores over PKCS#11; not static.
+build-production-pkcs11: preflight ## Build the production enclave that has key stores over PKCS#11; not static.
 	$(PRODUCTION_FOLDER)
 	$(PRODUCTION_CARGO) -p enclave --bin enclave --features pkcs11
 	@ls -l $(PKCS11_BIN)/enclave
@@ -188,7 +191,7 @@ eif: build-production$(if $(PKCS11),-pkcs11) $(TOOL) ## Build the enclave's imag
 
 ##@ Maintain
 
-LINTS := deny lint-scripts lint-text lint-workflows lint-layers lint-rust
+LINTS := deny lint-toolchain lint-scripts lint-text lint-workflows lint-layers lint-rust
 
 lint: ## Run all static checks, one after the other (minutes).
 	@for check in $(LINTS); do printf '\n== make %s\n' $$check; $(MAKE) --no-print-directory $$check || exit 1; done
@@ -198,6 +201,9 @@ deny: tools ## Check bans, licences and sources of dependencies with cargo-deny 
 
 advisories: tools ## Check dependencies for known vulnerabilities with cargo-deny (needs the network).
 	@.ci/deny advisories
+
+lint-toolchain: ## Check that all places agree on the pinned compiler (seconds).
+	@.ci/toolchain
 
 lint-scripts: ## Check every shell script with shellcheck (seconds).
 	@.ci/lint-scripts
@@ -231,6 +237,7 @@ lint-rust: tools ## Check Rust code with rustfmt, clippy and rustdoc.
 
 lint-mistakes: tools ## Plant a fault for each static check, and see that the check names it (a minute).
 	@.ci/mistakes
+	@.ci/toolchain --mistakes
 
 coverage: clients key-stores ## Print the share of lines that tests run, per crate (minutes; needs llvm-cov).
 	@.ci/coverage --workspace $(WITH_PROVIDER)

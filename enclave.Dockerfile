@@ -6,6 +6,7 @@
 # build has no history, so COMMIT passes the commit that `--version` prints. Without it the binary differs.
 # So that others can reproduce the binary, name the builder by its digest:
 #   docker build -f enclave.Dockerfile --build-arg BUILDER=docker.io/library/rust@sha256:... .
+# RUSTC_VERSION=any, another argument, lets a builder with another compiler make another binary.
 #
 # As it is, the enclave takes its configuration from the parent as it boots. One that is part of the
 # image, and so of the image's measurements, takes a folder with the archive of it that
@@ -25,7 +26,7 @@
 #   FROM attested-random-enclave-pkcs11
 #   COPY libcloudhsm_pkcs11.so /opt/cloudhsm/lib/
 #   COPY cloudhsm-pkcs11.cfg customerCA.crt /opt/cloudhsm/etc/
-ARG BUILDER=docker.io/library/rust:1.95-bookworm
+ARG BUILDER=docker.io/library/rust:1.95.0-bookworm
 ARG BASE=docker.io/library/debian:bookworm-slim
 FROM ${BUILDER} AS source
 WORKDIR /build
@@ -33,7 +34,8 @@ COPY . .
 
 FROM source AS build-pkcs11
 ARG COMMIT
-RUN make build-production-pkcs11 COMMIT="$COMMIT" && cp target/production-pkcs11/*/release/enclave /enclave
+ARG RUSTC_VERSION
+RUN make build-production-pkcs11 COMMIT="$COMMIT" RUSTC_VERSION="$RUSTC_VERSION" && cp target/production-pkcs11/*/release/enclave /enclave
 
 FROM ${BASE} AS pkcs11
 COPY --from=build-pkcs11 /enclave /enclave
@@ -43,7 +45,8 @@ ENTRYPOINT ["/enclave", "--listen", "vsock:4294967295:5000", \
 
 FROM source AS build
 ARG COMMIT
-RUN make build-production COMMIT="$COMMIT" && cp target/production/*/release/enclave /enclave
+ARG RUSTC_VERSION
+RUN make build-production COMMIT="$COMMIT" RUSTC_VERSION="$RUSTC_VERSION" && cp target/production/*/release/enclave /enclave
 
 # The last stage is the one that is built where none is named.
 FROM scratch

@@ -119,7 +119,8 @@ pass "the build is given $(find "$context" -type f | wc -l) files, none of them 
 # build TARGET...: an image of the file.
 build() {
     b bud --isolation chroot --layers=false --pull-never --build-arg "BUILDER=$builder" \
-        --build-arg "BASE=$base" --build-arg "COMMIT=$COMMIT" --volume "$registry:/usr/local/cargo/registry:ro" \
+        --build-arg "BASE=$base" --build-arg "COMMIT=$COMMIT" \
+        --build-arg "RUSTC_VERSION=${RUSTC_VERSION:-}" --volume "$registry:/usr/local/cargo/registry:ro" \
         --file enclave.Dockerfile "$@" . >"$work/build.log" 2>&1 ||
         fail "enclave.Dockerfile does not build: $(tail -n 20 "$work/build.log")"
 }
