@@ -54,6 +54,7 @@ debian_find_mirrors() {
 
 # debian_configured_mirror LABEL: the URL of the first archive with that label in the lists of the machine's apt.
 debian_configured_mirror() {
+    # shellcheck disable=SC2016 # apt's own variables
     apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(LABEL)' 'Created-By: Packages' |
         awk -v label="Debian $1" '
             !found && !/^cdrom:/ && substr($0, length($1) + 2) == label {print $1; found = 1}'

@@ -27,6 +27,7 @@ debian_find_mirrors
 missing=()
 for tool in buildah debootstrap; do command -v $tool >/dev/null || missing+=("$tool"); done
 if ((${#missing[@]})); then
+    echo "installing the Debian packages ${missing[*]} on this system"
     apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null ||
         fail "missing: apt-get update && apt-get install ${missing[*]}"
 fi
