@@ -39,25 +39,40 @@ logged() {
 
 # Sets debian_mirror and debian_security_mirror, the URLs of the two archives.
 debian_find_mirrors() {
+    local lists
     debian_mirror=${DEBIAN_MIRROR:-}
     debian_security_mirror=${DEBIAN_SECURITY_MIRROR:-}
     if [[ -z $debian_mirror ]]; then
-        debian_mirror=$(debian_configured_mirror Debian)
-        [[ -n $debian_mirror ]] || fail "apt on this machine has no lists of Debian's archive: run apt-get update,\
- or set DEBIAN_MIRROR=http://HOST/debian if the machine is not Debian"
-        : "${debian_security_mirror:=$(debian_configured_mirror Debian-Security)}"
+        debian_read_configured_mirrors
+        if [[ -z $debian_mirror ]]; then
+            # A fresh system has no package lists, and only they say which archive is Debian's.
+            lists=$(mktemp -d)
+            mkdir -p "$lists"/{lists,cache}/partial
+            apt-get -o Dir::State::lists="$lists/lists" -o Dir::Cache="$lists/cache" \
+                -o APT::Sandbox::User="$(id -un)" update >/dev/null 2>&1 </dev/null || true
+            debian_read_configured_mirrors -o Dir::State::lists="$lists/lists" -o Dir::Cache="$lists/cache"
+            rm -rf "$lists"
+        fi
+        [[ -n $debian_mirror ]] || fail "apt on this machine names no archive of Debian that can be reached: set\
+ DEBIAN_MIRROR=http://HOST/debian"
     fi
     debian_mirror=${debian_mirror%/}
     debian_security_mirror=${debian_security_mirror%/}
     : "${debian_security_mirror:=$debian_mirror-security}"
 }
 
-# debian_configured_mirror LABEL: the URL of the first archive with that label in the lists of the machine's apt.
-debian_configured_mirror() {
+# debian_read_configured_mirrors OPTION...: sets the two variables from the package lists of the machine's apt,
+# where they are empty. The options are apt-get's.
+debian_read_configured_mirrors() {
+    local targets
     # shellcheck disable=SC2016 # apt's own variables
-    apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(LABEL)' 'Created-By: Packages' |
+    targets=$(apt-get "$@" indextargets --format '$(REPO_URI) $(ORIGIN) $(LABEL)' 'Created-By: Packages')
+    debian_with_label() {
         awk -v label="Debian $1" '
-            !found && !/^cdrom:/ && substr($0, length($1) + 2) == label {print $1; found = 1}'
+            !found && !/^cdrom:/ && substr($0, length($1) + 2) == label {print $1; found = 1}' <<<"$targets"
+    }
+    : "${debian_mirror:=$(debian_with_label Debian)}"
+    : "${debian_security_mirror:=$(debian_with_label Debian-Security)}"
 }
 
 # debian_open FOLDER ENTRY...: entries are as "deb bookworm main" or "deb-src trixie-security main". The
