@@ -235,11 +235,11 @@ lint-rust: tools ## Check Rust code with rustfmt, clippy and rustdoc.
 		if grep aws-lc <<<"$$tree"; then echo "aws-lc-rs is linked with the provider ring" >&2; exit 1; fi
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
 
-lint-mistakes: tools ## Plant a fault for each static check, and see that the check names it (a minute).
+lint-mistakes: tools ## Plant a fault for each static check, and see that the check names it (1 min).
 	@.ci/mistakes
 	@.ci/toolchain --mistakes
 
-coverage: clients key-stores ## Print the share of lines that tests run, per crate (minutes; needs llvm-cov).
+coverage: clients key-stores ## Print the share of lines that tests run, per crate (15 min, 9 GB; needs llvm-cov).
 	@.ci/coverage --workspace $(WITH_PROVIDER)
 
 lint-rust-sdk: tools ## Check the tests with the AWS SDK for Rust with clippy (minutes to build).
