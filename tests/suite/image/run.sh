@@ -53,19 +53,20 @@ clean_up
 version() { dpkg-query --admindir="${2:-}/var/lib/dpkg" -W -f '${Package} ${Version}\n' "$1"; }
 
 make_base() {
-    local container root options=(--variant=minbase)
+    local container root authorities=/etc/ssl/certs/ca-certificates.crt
     b rmi --all --force >/dev/null
     container=$(b from scratch)
     root=$(b mount "$container")
-    [[ $debian_mirror$debian_security_mirror != *https:* ]] || options+=(--include=ca-certificates)
-    debootstrap "${options[@]}" "$release" "$root" "$debian_mirror" >"$work/debootstrap.log" 2>&1 ||
+    debootstrap --variant=minbase "$release" "$root" "$debian_mirror" >"$work/debootstrap.log" 2>&1 ||
         fail "debootstrap: $(tail -n 5 "$work/debootstrap.log")"
+    # This machine's certificate authorities: apt in the base needs them for an archive on https.
+    [[ ! -r $authorities ]] || install -D -m 644 "$authorities" "$root$authorities"
     cat >"$root/etc/apt/sources.list" <<END
 deb $debian_mirror $release main
 deb $debian_mirror $release-updates main
 deb $debian_security_mirror $release-security main
 END
-    b run --isolation chroot "$container" sh -ec 'apt-get update; apt-get -y dist-upgrade' \
+    b run --isolation chroot "$container" sh -ec 'apt-get update --error-on=any; apt-get -y dist-upgrade' \
         >"$work/upgrade.log" 2>&1 || fail "apt-get: $(tail -n 5 "$work/upgrade.log")"
     b commit --quiet --rm "$container" "$base" >/dev/null
 }
