@@ -31,6 +31,7 @@ PRODUCTION_ENV = env -u CARGO_ENCODED_RUSTFLAGS RUSTFLAGS="$(PRODUCTION_FLAGS)" 
 	CFLAGS= CARGO_INCREMENTAL=0 SOURCE_DATE_EPOCH=0 $(WITH_COMMIT)
 PRODUCTION_CARGO = $(PRODUCTION_ENV) cargo build --release --locked \
 	--target $(PRODUCTION_TARGET) --target-dir $(PRODUCTION_DIR)
+# The same features for all debug builds, so that they share what they build.
 WITH_PROVIDER := --no-default-features --features \
 	attestation/$(PROVIDER),attested-recipient/$(PROVIDER),enclave/$(PROVIDER),enclave/simulator,enclave/pkcs11,fuzz/$(PROVIDER),simulator/$(PROVIDER),suite/$(PROVIDER)
 # For each fuzz target.
@@ -57,91 +58,90 @@ tools: ## Check that Rust and a C compiler are installed.
 	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust 1.95 or later with rustup" >&2; exit 1; }
 	@command -v cc >/dev/null || { echo "a C compiler is missing: install one, for example with apt-get install gcc" >&2; exit 1; }
 
-build: tools ## Build the release binaries for a laptop.
+build: tools ## Build the release binaries for a laptop (TIMEBUILD the first time).
 	$(WITH_COMMIT) cargo build --release --locked -p enclave --features simulator,pkcs11 --bin enclave-simulator
 	$(WITH_COMMIT) cargo build --release --locked -p parent-proxy
 	$(WITH_COMMIT) cargo build --release --locked -p attested-recipient
 
-run: build ## Run a simulated enclave behind the relay on LISTEN (127.0.0.1:8000), until Ctrl-C (TLS=yes, KEY_STORE=softhsm).
+run: build ## Run a simulated enclave behind the relay on LISTEN (127.0.0.1:8000) until Ctrl-C (TLS=yes, KEY_STORE=softhsm).
 	@LISTEN=$(LISTEN) TLS=$(TLS) KEY_STORE=$(KEY_STORE) BIN=$(TARGET_DIR)/release deploy/laptop/run.sh
 
-demo: build ## Start it, make one attested request step by step, stop it.
+demo: build ## Start the simulator, make one attested request step by step, stop it.
 	@BIN=$(TARGET_DIR)/release deploy/laptop/demo.sh
 
 ##@ Test
 
-test: tools clients key-stores ## Run the tests of all packages (PROVIDER=ring, VECTORS=DIR, NEXTEST=no).
+test: tools clients key-stores ## Run the tests of all packages (TIMETEST; PROVIDER=ring, VECTORS=DIR, NEXTEST=no).
 	@.ci/test --workspace $(WITH_PROVIDER)
 
-test-all: ## Run everything that can pass or fail (hours; root, Debian and several tools).
+test-all: ## Run every check and test, with the slow ones (hours; needs root, Debian and several tools).
 	@.ci/run --all
 
-test-providers: tools ## Run what depends on the crypto provider with the other one, and the enclave without the simulator.
+test-providers: tools ## Test the provider's users with the other provider, and the enclave without the simulator (TIMEPROVIDERS).
 	@.ci/test -p enclave --no-default-features --features $(PROVIDER) --test production
 	@.ci/test -p attestation -p simulator --no-default-features \
 		--features attestation/$(OTHER_PROVIDER),simulator/$(OTHER_PROVIDER)
 	@.ci/test -p suite --no-default-features --features $(OTHER_PROVIDER) --test corpus
 
-test-model: tools ## Run the NSM's queue under every interleaving that the model checker finds.
+test-model: tools ## Run the NSM's queue under every interleaving that the model checker finds (TIMEMODEL).
 	@CARGO_TARGET_DIR=$(abspath $(TARGET_DIR))/model .ci/test --manifest-path tests/model/Cargo.toml
 
-test-rust-sdk: tools ## Run the tests with the AWS SDK for Rust, which takes minutes to build.
+test-rust-sdk: tools ## Run the tests with the AWS SDK for Rust (TIMESDK, most of it to build the SDK).
 	@CARGO_TARGET_DIR=$(abspath $(TARGET_DIR))/rust-sdk .ci/test --manifest-path tests/rust-sdk/Cargo.toml
 
-test-readme: tools ## Run every command of the README.
+test-readme: tools ## Run every command of the README, with the production build (TIMEREADME).
 	@.ci/readme
 
-check-deploy: tools ## Validate manifests, units, alerts and dashboard offline, and see a seeded mistake in each caught.
-	cargo build --locked -p enclave --features simulator --bin enclave-simulator
-	cargo build --locked -p parent-proxy
+check-deploy: tools ## Validate manifests, units, alerts and dashboard offline, and plant a mistake in each (TIMEDEPLOY).
+	cargo build --locked --workspace $(WITH_PROVIDER) --bin enclave-simulator --bin parent-proxy
 	@export BIN=$(abspath $(TARGET_DIR))/debug; deploy/check/run.sh && deploy/check/mistakes.sh
 
-qemu-test: clients key-stores ## Boot the image in QEMU, in which nothing but AWS's signature is missing, and try it.
+qemu-test: clients key-stores ## Boot the image in QEMU, where only AWS's signature is missing, and test it (TIMEQEMU).
 	@tests/suite/qemu/setup.sh
 	@$(MAKE) --no-print-directory eif OR_CURRENT=yes
 	@$(MAKE) --no-print-directory eif OR_CURRENT=yes PKCS11=yes
-	cargo build --locked -p attested-recipient --no-default-features --features $(PROVIDER)
+	cargo build --locked --workspace $(WITH_PROVIDER) --bin attested-recipient
 	KERNEL_DIR="$$(deploy/eif/kernel.sh --or-current | tail -n 1)" \
 	EIF=$(abspath $(TARGET_DIR)/eif) QEMU=$(abspath $(TARGET_DIR)/qemu) \
 		PROXY=$(abspath $(PRODUCTION_BIN)/parent-proxy) ENCLAVE=$(abspath $(PRODUCTION_BIN)/enclave) \
 		PKCS11_ENCLAVE=$(abspath $(PKCS11_BIN)/enclave) \
-		NEXTEST=no SHOW_PASSED=yes .ci/test -p suite --no-default-features --features $(PROVIDER) --test qemu
+		NEXTEST=no SHOW_PASSED=yes .ci/test --workspace $(WITH_PROVIDER) --test qemu
 
-names-test: tools ## See that names of ways out are resolved for each connection (needs user namespaces).
+names-test: tools ## Test that the relay resolves an egress host for each connection (seconds; needs user namespaces).
 	@.ci/test -p parent-proxy --test names
 
-test-statistics: tools ## Run ent and rngtest over 64 MiB of output, and over that of a broken DRBG.
+test-statistics: tools ## Run ent and rngtest over 64 MiB of output, and over that of a broken DRBG (2 min; needs ent, rng-tools5).
 	@tests/suite/statistics/run.sh
 
-image-test: build-production build-production-pkcs11 ## Build enclave.Dockerfile without Docker, expect the same binary (root, Debian).
+image-test: build-production build-production-pkcs11 ## Build enclave.Dockerfile without Docker and compare the binaries (7 min; needs root, Debian).
 	@TARGET_DIR=$(TARGET_DIR) BINARY=$(PRODUCTION_BIN)/enclave PKCS11_BINARY=$(PKCS11_BIN)/enclave COMMIT="$(COMMIT)" \
 		tests/suite/image/run.sh
 
-eif-test: eif ## Compare what the image measures by us and by nitro-cli (installs it, minutes to build).
+eif-test: eif ## Compare the image's measurements with those of nitro-cli (installs it: 7 min).
 	@BIN=$(TARGET_DIR)/release tests/suite/eif/nitro-cli.sh $(TARGET_DIR)/eif/enclave.eif
 
-outage: build clients ## Kill one of three enclaves every 20 s under 200 requests a second of real SDKs (DURATION=300).
+outage: build clients ## Kill one of three enclaves every 20 s under 200 requests a second of real SDKs (5 min; DURATION=300).
 	DURATION=$(DURATION) cargo bench --locked -p suite --bench outage
 
-flood: build ## Hold 4,200 silent connections while another client connects anew each second (DURATION=60, four times).
+flood: build ## Hold 4,200 silent connections while another client connects each second (5 min; DURATION=60, four times).
 	DURATION=$(DURATION) cargo bench --locked -p suite --bench flood
 
-handover: build clients ## Upgrade and restart relays under real SDKs, on a socket passed on, and behind HAProxy, which it needs (DURATION=120).
+handover: build clients ## Upgrade and restart relays under real SDKs (2 min; needs HAProxy; DURATION=120).
 	DURATION=$(DURATION) cargo bench --locked -p suite --bench handover
 
-restart-trust: build ## Restart enclaves with attested TLS under 20 new clients a second: by surprise, and in standby (DURATION=60).
+restart-trust: build ## Restart enclaves with attested TLS under 20 new clients a second (2 min; DURATION=60).
 	DURATION=$(DURATION) cargo bench --locked -p suite --bench restart_trust
 
-soak: build clients ## Kill, pause and restart enclaves and relays at random under real SDKs (DURATION=600, SEED=).
+soak: build clients ## Kill, pause and restart enclaves and relays at random under real SDKs (10 min; DURATION=600, SEED=).
 	DURATION=$(DURATION) SEED=$(SEED) cargo bench --locked -p suite --bench soak
 
-fuzz: tools ## Fuzz each target for FUZZ_SECONDS (needs cargo-fuzz and a nightly compiler).
+fuzz: tools ## Fuzz each target for FUZZ_SECONDS (60 s each; needs cargo-fuzz and a nightly compiler).
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) fuzz/run.sh run
 
 fuzz-replay: tools ## Run the fuzzer's saved inputs, as `make test` also does.
 	cargo test --locked -p fuzz --no-default-features --features $(PROVIDER) -- --nocapture
 
-mutants: tools ## Change the verifier in every way and see a test notice (hours; SHARD=k/n for a part).
+mutants: tools ## Change the verifier in every way and see a test notice (hours; needs cargo-mutants; SHARD=k/n for a part).
 	@SHARD=$(SHARD) .ci/mutants
 
 clients: tools ## Install the KMS clients that the tests run, under target/clients.
@@ -161,7 +161,7 @@ define PRODUCTION_FOLDER
 	@mkdir -p $(PRODUCTION_DIR) && cp deploy/production/rustc.sh $(PRODUCTION_DIR)/rustc.sh
 endef
 
-build-production: preflight ## Build the static production binaries, one cargo call each.
+build-production: preflight ## Build the static production binaries (3 min).
 	$(PRODUCTION_FOLDER)
 	$(PRODUCTION_CARGO) -p enclave --bin enclave
 	$(PRODUCTION_CARGO) -p parent-proxy --bin parent-proxy
@@ -171,7 +171,7 @@ build-production: preflight ## Build the static production binaries, one cargo c
 # module, for which it takes the dynamic loader, and so the C library that goes with that.
 build-production-pkcs11: PRODUCTION_FLAGS := --cfg production
 build-production-pkcs11: PRODUCTION_DIR := $(PKCS11_DIR)
-build-production-pkcs11: preflight ## Build the production enclave that has key stores over PKCS#11; not static.
+build-production-pkcs11: preflight ## Build the production enclave with key stores over PKCS#11, which is not static (3 min).
 	$(PRODUCTION_FOLDER)
 	$(PRODUCTION_CARGO) -p enclave --bin enclave --features pkcs11
 	@ls -l $(PKCS11_BIN)/enclave
@@ -193,7 +193,7 @@ eif: build-production$(if $(PKCS11),-pkcs11) $(TOOL) ## Build the enclave's imag
 
 LINTS := deny lint-toolchain lint-scripts lint-text lint-workflows lint-layers lint-rust
 
-lint: ## Run all static checks, one after the other (minutes).
+lint: ## Run all static checks below, one after the other (TIMELINT).
 	@for check in $(LINTS); do printf '\n== make %s\n' $$check; $(MAKE) --no-print-directory $$check || exit 1; done
 
 deny: tools ## Check bans, licences and sources of dependencies with cargo-deny (seconds).
@@ -214,10 +214,10 @@ lint-text: ## Check spelling with typos and links between Markdown files with ly
 lint-workflows: ## Check the hosted workflows and their scripts with actionlint and shellcheck (seconds).
 	@.ci/lint-workflows
 
-lint-layers: tools ## Check that no module uses a higher one, and that no cycle exists.
+lint-layers: tools ## Check that no module uses a higher one, and that no cycle exists (.ci/layers).
 	@.ci/layers
 
-lint-rust: tools ## Check Rust code with rustfmt, clippy and rustdoc.
+lint-rust: tools ## Check Rust code with rustfmt, clippy and rustdoc (most of the time of `make lint`).
 	cargo fmt --all --check
 	cargo fmt --manifest-path tests/rust-sdk/Cargo.toml --check
 	cargo fmt --manifest-path tests/model/Cargo.toml --check
@@ -242,7 +242,7 @@ lint-mistakes: tools ## Plant a fault for each static check, and see that the ch
 coverage: clients key-stores ## Print the share of lines that tests run, per crate (15 min, 9 GB; needs llvm-cov).
 	@.ci/coverage --workspace $(WITH_PROVIDER)
 
-lint-rust-sdk: tools ## Check the tests with the AWS SDK for Rust with clippy (minutes to build).
+lint-rust-sdk: tools ## Check the tests with the AWS SDK for Rust with clippy (3 min to build the SDK).
 	cargo clippy --locked --manifest-path tests/rust-sdk/Cargo.toml \
 		--target-dir $(TARGET_DIR)/rust-sdk --all-targets -- -D warnings
 
@@ -254,30 +254,30 @@ fmt: ## Format all Rust code.
 	cargo fmt --manifest-path tests/rust-sdk/Cargo.toml
 	cargo fmt --manifest-path tests/model/Cargo.toml
 
-fuzz-save: tools ## Add what was found to the saved inputs, none twice.
+fuzz-save: tools ## Add new inputs of the fuzzer to the saved ones, none twice.
 	@fuzz/run.sh save
 
-kernel-update: tools ## Move the enclave's kernel, which is pinned, to Debian's current one.
+kernel-update: tools ## Move the pinned kernel of the enclave to Debian's current one.
 	@deploy/eif/update-kernel.sh
 
-bench: build ## Measure the service beside the floor of its arithmetic and a server that only answers (minutes).
+bench: build ## Measure the service beside the floor of its arithmetic and a server that only answers (5 min).
 	cargo bench --locked -p suite --bench service
 	cargo bench --locked -p suite --bench arithmetic
 
-bench-peers: build peers ## Measure the relay beside HAProxy and nginx, which it needs, and the service beside moto (minutes).
+bench-peers: build peers ## Measure the relay beside HAProxy and nginx, and the service beside moto (10 min; needs both).
 	cargo bench --locked -p suite --bench relay
 	cargo bench --locked -p suite --bench peers
 
-bench-entropy: tools ## Measure what entropy costs requests, with an NSM that takes a millisecond.
+bench-entropy: tools ## Measure what entropy costs requests, with an NSM that takes a millisecond (1 min).
 	cargo bench --locked -p suite --bench entropy
 
-bench-instructions: tools ## Count the instructions of verifying, sealing and a plain request (needs valgrind; RECORD=yes).
+bench-instructions: tools ## Count the instructions of verifying, sealing and a plain request (2 min; needs valgrind; RECORD=yes).
 	RECORD=$(RECORD) cargo bench --locked -p suite --bench instructions
 
-bench-key-store: key-stores ## Measure whether a stuck HSM slows those who ask for none.
+bench-key-store: key-stores ## Measure whether a stuck HSM slows callers that do not use it (1 min).
 	cargo bench --locked -p suite --bench key_store
 
-bench-tls: tools ## Measure what TLS costs, in connections and requests a second.
+bench-tls: tools ## Measure what TLS costs, in connections and requests a second (1 min).
 	cargo bench --locked -p suite --bench tls
 
 peers: tools ## Install moto, which `make bench-peers` measures, under target/peers.
