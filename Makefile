@@ -51,6 +51,7 @@ TOOL = $(TARGET_DIR)/release/attested-recipient
 help: ## List the targets.
 	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} \
 		/^[a-z0-9-]+:.*## / {printf "  make %-24s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@printf '\nTo contribute: make demo, fmt, lint, test (docs/CONTRIBUTING.md). Targets in detail: docs/contributing/testing.md.\n'
 
 ##@ Use
 
