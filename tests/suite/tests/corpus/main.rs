@@ -112,7 +112,24 @@ const MODULES: [Module; 27] = [
 
 /// Returns all rows.
 fn rows() -> Vec<Row> {
-    MODULES.iter().flat_map(|(_, rows)| rows()).collect()
+    rows_of(&MODULES)
+}
+
+/// Returns the rows of `modules`.
+///
+/// # Panics
+/// If a module has a row of another letter: [`section_of`] would not find it.
+fn rows_of<'a>(modules: impl IntoIterator<Item = &'a Module>) -> Vec<Row> {
+    let mut all = Vec::new();
+    for (letter, rows) in modules {
+        let rows = rows();
+        assert!(
+            rows.iter().all(|row| row.id.starts_with(*letter)),
+            "a row among those of {letter}"
+        );
+        all.extend(rows);
+    }
+    all
 }
 
 /// Returns the rows of the section that holds the row `name`, or all rows if `name` is not a row's.
@@ -120,8 +137,7 @@ fn rows() -> Vec<Row> {
 /// Building a section takes up to half a second, which counts where each row runs in a process of its own.
 fn section_of(name: &str) -> Vec<Row> {
     let is_row = expected_ids().iter().any(|id| name.split(' ').next() == Some(id));
-    let is_wanted = |letter: char| !is_row || name.starts_with(letter);
-    MODULES.iter().filter(|(letter, _)| is_wanted(*letter)).flat_map(|(_, rows)| rows()).collect()
+    rows_of(MODULES.iter().filter(|(letter, _)| !is_row || name.starts_with(*letter)))
 }
 
 /// The ids that this service is to be tested by: all of them.
