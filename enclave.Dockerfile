@@ -5,7 +5,7 @@
 # The binary is the one that `make build-production` makes with the same compilers, byte for byte. The
 # build has no history, so COMMIT passes the commit that `--version` prints. Without it the binary differs.
 # So that others can reproduce the binary, name the builder by its digest:
-#   docker build -f enclave.Dockerfile --build-arg BUILDER=docker.io/library/rust@sha256:... .
+#   docker build -f enclave.Dockerfile --build-arg COMMIT=... --build-arg BUILDER=docker.io/library/rust@sha256:... .
 # RUSTC_VERSION=any, another argument, lets a builder with another compiler make another binary.
 #
 # As it is, the enclave takes its configuration from the parent as it boots. One that is part of the
@@ -20,7 +20,7 @@
 # The stage `pkcs11` is the flavour whose key stores load the module of a hardware security module: that
 # of `make build-production-pkcs11`, on a base with a dynamic loader. The base's glibc must not be older
 # than the builder's. Its bytes are measured: name it by its digest, as the builder.
-#   docker build -f enclave.Dockerfile --target pkcs11 -t attested-random-enclave-pkcs11 .
+#   docker build -f enclave.Dockerfile --build-arg COMMIT=... --target pkcs11 -t attested-random-enclave-pkcs11 .
 # It has no module. A team adds its vendor's, all libraries that it needs beside glibc's, and its
 # configuration, where the module looks for it (docs/key-stores.md):
 #   FROM attested-random-enclave-pkcs11

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Refuses a production build that would make other binaries than the released ones: the compiler must be the
-# one that rustc-version names, and COMMIT, where it is given, must be as commit.sh prints it. Settings, from
-# the environment:
+# one that rustc-version names, no variable may change Cargo's profiles, and COMMIT must be as commit.sh prints
+# it. COMMIT may be empty outside a checkout only. Settings, from the environment:
 #   RUSTC_VERSION  "any": another compiler, and so other binaries, will do
 #   COMMIT         the commit that the binaries are to print
 set -euo pipefail
@@ -14,6 +14,11 @@ fail() {
 
 [[ ${COMMIT:-} =~ ^([0-9a-f]{12}(-dirty)?)?$ ]] ||
     fail "COMMIT is \"$COMMIT\": give the output of deploy/production/commit.sh, 12 hex digits, or none"
+[[ -n ${COMMIT:-} || ! -e $here/../../.git ]] ||
+    fail "Git does not tell the commit of this checkout (see above; is git installed, and is this user the owner of\
+ the folder?): mend that, or give COMMIT"
+profiles=$(compgen -e CARGO_PROFILE_ || true)
+[[ -z $profiles ]] || fail "these variables change the binaries, unset them: ${profiles//$'\n'/ }"
 
 wanted=$(<"$here/rustc-version")
 found=$("${RUSTC:-rustc}" --version)

@@ -2,7 +2,7 @@
 # The locks that keep the simulator out of production, each tried, and what else must hold of it.
 # shellcheck disable=SC2016 # the messages contain backticks
 set -euo pipefail
-: "${BIN:?}" "${PRODUCTION_DIR:?}" "${PKCS11_BIN:?}" "${TARGET:?}" "${RUSTFLAGS:?}"
+: "${BIN:?}" "${PRODUCTION_DIR:?}" "${PKCS11_BIN:?}" "${TARGET:?}" "${RUSTFLAGS:?}" "${ATTESTED_RANDOM_COMMIT?}"
 
 root_name='NITRO SIMULATOR ROOT - DO NOT TRUST'
 production=$PRODUCTION_DIR/$TARGET/release
@@ -21,13 +21,22 @@ done
 grep -qaF "$root_name" "$BIN/enclave-simulator" || fail "the simulated root is not in enclave-simulator"
 pass "the simulated root's name is present in enclave-simulator"
 
-commit=$(deploy/production/commit.sh)
+commit=$ATTESTED_RANDOM_COMMIT
 for binary in "${binaries[@]}" "$BIN"/{enclave-simulator,parent-proxy,attested-recipient}; do
     printed=$("$binary" --version)
     [[ $printed == "${binary##*/} "*" (commit ${commit:-unknown: built without make or Git})" ]] ||
         fail "$binary is of another commit than ${commit:-unknown}: it prints \"$printed\""
 done
 pass "--version of each binary names the commit ${commit:-unknown}"
+
+# The compiler writes its version into each binary.
+compiler=$(<deploy/production/rustc-version)
+[[ ${RUSTC_VERSION:-} != any ]] || compiler=$("$RUSTC" --version)
+for binary in "${binaries[@]}"; do
+    readelf -p .comment "$binary" | grep -qF "${compiler/rustc /rustc version }" ||
+        fail "$binary was not built by $compiler: $(readelf -p .comment "$binary")"
+done
+pass "the production binaries were built by $compiler"
 
 # refuses MESSAGE CARGO-ARGUMENT...: what must not be part of a production build fails to compile in one.
 refuses() {
