@@ -1,6 +1,8 @@
 # Builds, runs and checks everything. `make` alone lists the targets.
 
 SHELL := /bin/bash
+# Targets share what they install and build. Cargo builds in parallel by itself.
+.NOTPARALLEL:
 .DEFAULT_GOAL := help
 
 # Where `make run` listens.
@@ -13,7 +15,7 @@ SHARD ?= 0/1
 
 # Tests run in their package's folder, so a relative path must not reach them.
 ifdef VECTORS
-export VECTORS := $(abspath $(VECTORS))
+override export VECTORS := $(abspath $(VECTORS))
 endif
 
 TARGET_DIR := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
@@ -25,10 +27,10 @@ PRODUCTION_FLAGS := --cfg production -C target-feature=+crt-static
 # builds. Tests and clippy do not get it, or each commit would build their binaries anew.
 COMMIT = $(eval COMMIT := $(shell deploy/production/commit.sh))$(COMMIT)
 WITH_COMMIT = ATTESTED_RANDOM_COMMIT="$(COMMIT)"
-# With this the binaries of a commit are the same, byte for byte, in whatever folder they are built and by whom.
-# Time stands still: nothing that is built shows it, and another time would build AWS-LC anew.
+# With these settings the binaries of a commit are the same bytes in any folder and for any user.
+# The constant time appears in no binary, and another value would rebuild AWS-LC.
 PRODUCTION_ENV = env -u CARGO_ENCODED_RUSTFLAGS RUSTFLAGS="$(PRODUCTION_FLAGS)" RUSTC_WRAPPER="$(CURDIR)/deploy/production/rustc.sh" \
-	CFLAGS= CARGO_INCREMENTAL=0 SOURCE_DATE_EPOCH=0 $(WITH_COMMIT)
+	CFLAGS= CARGO_INCREMENTAL=0 SOURCE_DATE_EPOCH=0 RUSTC="$${RUSTC:-rustc}" $(WITH_COMMIT)
 PRODUCTION_CARGO = $(PRODUCTION_ENV) cargo build --release --locked \
 	--target $(PRODUCTION_TARGET) --target-dir $(PRODUCTION_DIR)
 # The same features for all debug builds, so that they share what they build.
@@ -231,7 +233,7 @@ lint-rust: tools ## Check Rust code with rustfmt, clippy and rustdoc (most of th
 	cargo clippy --locked -p parent-proxy --test names -- -D warnings
 	cargo clippy --locked -p attestation -p simulator --no-default-features \
 		--features attestation/ring,simulator/ring --all-targets -- -D warnings
-	@# A feature of a dependency's can bring a provider that nobody asked for.
+	@# A feature of a dependency can bring in the other provider.
 	@tree=$$(cargo tree --locked --workspace $(subst $(PROVIDER),ring,$(WITH_PROVIDER)) -e normal) || exit 1; \
 		if grep aws-lc <<<"$$tree"; then echo "aws-lc-rs is linked with the provider ring" >&2; exit 1; fi
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
