@@ -69,7 +69,7 @@ debian_read_configured_mirrors() {
     targets=$(apt-get "$@" indextargets --format '$(REPO_URI) $(ORIGIN) $(LABEL)' 'Created-By: Packages')
     debian_with_label() {
         awk -v label="Debian $1" '
-            !found && !/^cdrom:/ && substr($0, length($1) + 2) == label {print $1; found = 1}' <<<"$targets"
+            !found && /^https?:/ && substr($0, length($1) + 2) == label {print $1; found = 1}' <<<"$targets"
     }
     : "${debian_mirror:=$(debian_with_label Debian)}"
     : "${debian_security_mirror:=$(debian_with_label Debian-Security)}"
