@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Refuses a production build that would make other binaries than the released ones: the compiler must be the
-# one that rustc-version names, no variable may change Cargo's profiles, and COMMIT must be as commit.sh prints
+# one that rustc-version names, no variable may change Cargo's release profile, and COMMIT must be as commit.sh prints
 # it. COMMIT may be empty outside a checkout only. Settings, from the environment:
 #   RUSTC_VERSION  "any": another compiler, and so other binaries, will do
 #   COMMIT         the commit that the binaries are to print
@@ -17,7 +17,7 @@ fail() {
 [[ -n ${COMMIT:-} || ! -e $here/../../.git ]] ||
     fail "Git does not tell the commit of this checkout (see above; is git installed, and is this user the owner of\
  the folder?): mend that, or give COMMIT"
-profiles=$(compgen -e CARGO_PROFILE_ || true)
+profiles=$(compgen -e CARGO_PROFILE_RELEASE_ || true)
 [[ -z $profiles ]] || fail "these variables change the binaries, unset them: ${profiles//$'\n'/ }"
 
 wanted=$(<"$here/rustc-version")
