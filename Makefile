@@ -61,7 +61,7 @@ tools: ## Check that Rust and a C compiler are installed.
 	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust 1.95 or later with rustup" >&2; exit 1; }
 	@command -v cc >/dev/null || { echo "a C compiler is missing: install one, for example with apt-get install gcc" >&2; exit 1; }
 
-build: tools ## Build the release binaries for a laptop (TIMEBUILD the first time).
+build: tools ## Build the release binaries for a laptop (3 min the first time).
 	$(WITH_COMMIT) cargo build --release --locked -p enclave --features simulator,pkcs11 --bin enclave-simulator
 	$(WITH_COMMIT) cargo build --release --locked -p parent-proxy
 	$(WITH_COMMIT) cargo build --release --locked -p attested-recipient
@@ -74,32 +74,32 @@ demo: build ## Start the simulator, make one attested request step by step, stop
 
 ##@ Test
 
-test: tools clients key-stores ## Run the tests of all packages (TIMETEST; PROVIDER=ring, VECTORS=DIR, NEXTEST=no).
+test: tools clients key-stores ## Run the tests of all packages (4 min; 10 min and 4 GB the first time; PROVIDER=ring, VECTORS=DIR, NEXTEST=no).
 	@.ci/test --workspace $(WITH_PROVIDER)
 
 test-all: ## Run every check and test, with the slow ones (hours; needs root, Debian and several tools).
 	@.ci/run --all
 
-test-providers: tools ## Test the provider's users with the other provider, and the enclave without the simulator (TIMEPROVIDERS).
+test-providers: tools ## Test the provider's users with the other provider, and the enclave without the simulator (4 min, most of it to build).
 	@.ci/test -p enclave --no-default-features --features $(PROVIDER) --test production
 	@.ci/test -p attestation -p simulator --no-default-features \
 		--features attestation/$(OTHER_PROVIDER),simulator/$(OTHER_PROVIDER)
 	@.ci/test -p suite --no-default-features --features $(OTHER_PROVIDER) --test corpus
 
-test-model: tools ## Run the NSM's queue under every interleaving that the model checker finds (TIMEMODEL).
+test-model: tools ## Run the NSM's queue under every interleaving that the model checker finds (seconds; 1 min the first time).
 	@CARGO_TARGET_DIR=$(abspath $(TARGET_DIR))/model .ci/test --manifest-path tests/model/Cargo.toml
 
-test-rust-sdk: tools ## Run the tests with the AWS SDK for Rust (TIMESDK, most of it to build the SDK).
+test-rust-sdk: tools ## Run the tests with the AWS SDK for Rust (2 min, most of it to build the SDK).
 	@CARGO_TARGET_DIR=$(abspath $(TARGET_DIR))/rust-sdk .ci/test --manifest-path tests/rust-sdk/Cargo.toml
 
-test-readme: tools ## Run every command of the README, with the production build (TIMEREADME).
+test-readme: tools ## Run every command of the README, with the production build (3 min; 9 min the first time).
 	@.ci/readme
 
-check-deploy: tools ## Validate manifests, units, alerts and dashboard offline, and plant a mistake in each (TIMEDEPLOY).
+check-deploy: tools ## Validate manifests, units, alerts and dashboard offline, and plant a mistake in each (2 min).
 	cargo build --locked --workspace $(WITH_PROVIDER) --bin enclave-simulator --bin parent-proxy
 	@export BIN=$(abspath $(TARGET_DIR))/debug; deploy/check/run.sh && deploy/check/mistakes.sh
 
-qemu-test: clients key-stores ## Boot the image in QEMU, where only AWS's signature is missing, and test it (TIMEQEMU).
+qemu-test: clients key-stores ## Boot the image in QEMU, where only AWS's signature is missing, and test it (5 min; 16 min the first time).
 	@tests/suite/qemu/setup.sh
 	@$(MAKE) --no-print-directory eif OR_CURRENT=yes
 	@$(MAKE) --no-print-directory eif OR_CURRENT=yes PKCS11=yes
@@ -179,7 +179,7 @@ build-production-pkcs11: preflight ## Build the production enclave with key stor
 	$(PRODUCTION_CARGO) -p enclave --bin enclave --features pkcs11
 	@ls -l $(PKCS11_BIN)/enclave
 
-verify-production: build-production build-production-pkcs11 build ## Prove that production has no simulator and no path of this machine.
+verify-production: build-production build-production-pkcs11 build ## Prove that production has no simulator and no path of this machine (1 min; 9 min the first time).
 	@$(PRODUCTION_ENV) TARGET=$(PRODUCTION_TARGET) PRODUCTION_DIR=$(PRODUCTION_DIR) PKCS11_BIN=$(PKCS11_BIN) \
 		BIN=$(TARGET_DIR)/release deploy/production/verify.sh
 
@@ -196,7 +196,7 @@ eif: build-production$(if $(PKCS11),-pkcs11) $(TOOL) ## Build the enclave's imag
 
 LINTS := deny lint-toolchain lint-scripts lint-text lint-workflows lint-layers lint-rust
 
-lint: ## Run all static checks below, one after the other (TIMELINT).
+lint: ## Run all static checks below, one after the other (2 min; 5 min the first time).
 	@for check in $(LINTS); do printf '\n== make %s\n' $$check; $(MAKE) --no-print-directory $$check || exit 1; done
 
 deny: tools ## Check bans, licences and sources of dependencies with cargo-deny (seconds).
