@@ -92,14 +92,14 @@ test-model: tools ## Run the NSM's queue under every interleaving that the model
 test-rust-sdk: tools ## Run the tests with the AWS SDK for Rust (2 min, most of it to build the SDK).
 	@CARGO_TARGET_DIR=$(abspath $(TARGET_DIR))/rust-sdk .ci/test --manifest-path tests/rust-sdk/Cargo.toml
 
-test-readme: tools ## Run every command of the README, with the production build (3 min; 9 min the first time).
+test-readme: tools ## Run every command of the README, with the production build (1 min; 7 min the first time).
 	@.ci/readme
 
 check-deploy: tools ## Validate manifests, units, alerts and dashboard offline, and plant a mistake in each (2 min).
 	cargo build --locked --workspace $(WITH_PROVIDER) --bin enclave-simulator --bin parent-proxy
 	@export BIN=$(abspath $(TARGET_DIR))/debug; deploy/check/run.sh && deploy/check/mistakes.sh
 
-qemu-test: clients key-stores ## Boot the image in QEMU, where only AWS's signature is missing, and test it (5 min; 16 min the first time).
+qemu-test: clients key-stores ## Boot the image in QEMU, where only AWS's signature is missing, and test it (3 min; 13 min the first time).
 	@tests/suite/qemu/setup.sh
 	@$(MAKE) --no-print-directory eif OR_CURRENT=yes
 	@$(MAKE) --no-print-directory eif OR_CURRENT=yes PKCS11=yes
@@ -179,7 +179,7 @@ build-production-pkcs11: preflight ## Build the production enclave with key stor
 	$(PRODUCTION_CARGO) -p enclave --bin enclave --features pkcs11
 	@ls -l $(PKCS11_BIN)/enclave
 
-verify-production: build-production build-production-pkcs11 build ## Prove that production has no simulator and no path of this machine (1 min; 9 min the first time).
+verify-production: build-production build-production-pkcs11 build ## Prove that production has no simulator and no path of this machine (1 min; 6 min the first time).
 	@$(PRODUCTION_ENV) TARGET=$(PRODUCTION_TARGET) PRODUCTION_DIR=$(PRODUCTION_DIR) PKCS11_BIN=$(PKCS11_BIN) \
 		BIN=$(TARGET_DIR)/release deploy/production/verify.sh
 
