@@ -84,6 +84,8 @@ test-providers: tools ## Test the provider's users with the other provider, and 
 	@.ci/test -p enclave --no-default-features --features $(PROVIDER) --test production
 	@.ci/test -p attestation -p simulator --no-default-features \
 		--features attestation/$(OTHER_PROVIDER),simulator/$(OTHER_PROVIDER)
+	@# Rows of the corpus start these binaries.
+	cargo build --locked --workspace $(WITH_PROVIDER) --bin enclave-simulator --bin parent-proxy --bin attested-recipient
 	@.ci/test -p suite --no-default-features --features $(OTHER_PROVIDER) --test corpus
 
 test-model: tools ## Run the NSM's queue under every interleaving that the model checker finds (seconds; 1 min the first time).
