@@ -9,6 +9,9 @@ SHELL := /bin/bash
 LISTEN ?= 127.0.0.1:8000
 # The crypto provider under test: aws-lc-rs or ring.
 PROVIDER ?= aws-lc-rs
+ifeq ($(filter aws-lc-rs ring,$(PROVIDER)),)
+$(error PROVIDER is "$(PROVIDER)": give aws-lc-rs or ring)
+endif
 OTHER_PROVIDER = $(if $(filter ring,$(PROVIDER)),aws-lc-rs,ring)
 # The part of the mutations to try: 0/1 is all of them.
 SHARD ?= 0/1
