@@ -23,7 +23,7 @@ RELAY = "attested_random_proxy_"
 OPERATING = pathlib.Path(__file__).resolve().parents[2] / "docs/operating.md"
 # Of Grafana's, those that are used. What it does not know it shows as a number, or not at all.
 PANELS = {"row", "state-timeline", "timeseries"}
-UNITS = {"Bps", "cps", "ms", "none", "percentunit", "reqps", "s"}
+UNITS = {"Bps", "cps", "none", "percentunit", "reqps", "s"}
 
 
 def rules():

@@ -16,7 +16,7 @@ def disagreements(readme, file):
     wrong = []
     if file.get("proxy_protocol", False) != server.get("proxy_protocol", False):
         wrong.append("parent-proxy.toml: proxy_protocol is not what README.md has the enclave expect")
-    for key, port in (("log_listen", server["log_to"].rpartition(":")[2]), ("config_listen", CONFIGURATION_PORT)):
+    for key, port in (("log_listen", server["log_endpoint"].rpartition(":")[2]), ("config_listen", CONFIGURATION_PORT)):
         if file.get(key) != f"vsock:4294967295:{port}":
             wrong.append(f"parent-proxy.toml: {key} is not where enclaves connect, vsock port {port}")
     return wrong

@@ -66,7 +66,7 @@ impl AttestationEndpoint {
         let user_data = self.binding.map(|binding| binding.to_user_data());
         match nsm.document(nonce, user_data, nsm.deadline()).await {
             Ok(document) => {
-                self.requests.answered.inc();
+                self.requests.success.inc();
                 document_answer(head, document)
             }
             Err(fault) => {
@@ -162,7 +162,7 @@ mod tests {
         let calls = calls.lock().unwrap();
         assert_eq!(calls.len(), 21, "{calls:?}");
         assert!(calls.iter().take(3).any(|call| *call == "block"), "{calls:?}");
-        assert_eq!((requests.answered.get()), 20);
+        assert_eq!((requests.success.get()), 20);
     }
 
     #[test]

@@ -62,7 +62,7 @@ pub fn direct_log(server: &Server) -> io::Result<()> {
 }
 
 /// Lines of the log that were dropped so far, as nobody took them.
-pub(crate) fn log_dropped() -> u64 {
+pub(crate) fn log_lines_dropped() -> u64 {
     CHANNEL.get().or(CONSOLE.get()).map_or(0, Lines::dropped)
 }
 

@@ -244,9 +244,9 @@ async fn tells_how_much_of_each_document_was_known() {
         assert_eq!(fixture.generate(body).await.0, StatusCode::OK);
     }
     let (_, metrics) = fixture.answer(Method::GET, "/metrics", "").await;
-    for (known, count) in [("nothing", 1), ("chain", 0), ("leaf", 1), ("document", 1)] {
+    for (cache, count) in [("miss", 1), ("chain", 0), ("leaf", 1), ("document", 1)] {
         let name = "attested_random_documents_verified_total";
-        let line = format!("{name}{{known=\"{known}\"}} {count}");
+        let line = format!("{name}{{cache=\"{cache}\"}} {count}");
         assert!(metrics.lines().any(|found| found == line), "{line} in\n{metrics}");
     }
 }

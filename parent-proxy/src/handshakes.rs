@@ -141,7 +141,7 @@ mod tests {
                     attested_random_tls_handshakes_total{outcome=\"unknown_ca\"} 3\n\
                     attested_random_tls_handshakes_total{a=\"b\",outcome=\"bad_certificate\"} 2\n\
                     attested_random_tls_handshakes_total{outcome=\"closed\"} 1\n\
-                    attested_random_tls_handshakes_total{outcome=\"late\"} many\n\
+                    attested_random_tls_handshakes_total{outcome=\"timed_out\"} many\n\
                     attested_random_tls_handshakes_total_other{outcome=\"full\"} 7\n# EOF\n";
         assert_eq!(parse(text), Some(counters(11, 5)));
         assert_eq!(parse("attested_random_ready 1\n# EOF\n"), None);

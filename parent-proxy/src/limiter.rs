@@ -32,7 +32,7 @@ pub(crate) struct Counts {
     /// Evicted because the relay was full.
     pub(crate) evicted_full: AtomicU64,
     /// Refused because all connections of their address awaited a response.
-    pub(crate) refused_per_client: AtomicU64,
+    pub(crate) rejected_per_client: AtomicU64,
 }
 
 /// A client's address as connections are counted by; `None` for a Unix or vsock peer.
@@ -215,7 +215,7 @@ impl ConnectionLimiter {
     }
 
     fn refuse(&self, client: ClientAddress) {
-        self.counts.refused_per_client.fetch_add(1, Ordering::Relaxed);
+        self.counts.rejected_per_client.fetch_add(1, Ordering::Relaxed);
         if self.at_limit.begins() {
             let (client, limit) = (client.map(tracing::field::display), self.per_client);
             tracing::warn!(

@@ -65,7 +65,7 @@ async fn never_evicts_a_connection_that_awaits_a_response() {
     assert_eq!(evicted(&[&first, &second, &third]), [1]);
     third.record(true);
     assert!(limiter.admit(Some("192.0.2.7".parse().unwrap())).is_none());
-    assert_eq!(limiter.counts.refused_per_client.load(Ordering::Relaxed), 1);
+    assert_eq!(limiter.counts.rejected_per_client.load(Ordering::Relaxed), 1);
     assert_eq!(evicted(&[&first, &third]), NONE);
 
     // Answered, the first is silent for longer than the third.

@@ -74,6 +74,6 @@ impl Collector for ProcessMetrics {
         let info = [("version", env!("CARGO_PKG_VERSION"))];
         encoder.gauge("build_info", "What this is", [(info, 1)])?;
         let help = "Lines of the relay's own log that were lost";
-        encoder.counter("log_dropped", help, [(NO_LABELS, (self.log_dropped)())])
+        encoder.counter("log_lines_dropped", help, [(NO_LABELS, (self.log_dropped)())])
     }
 }

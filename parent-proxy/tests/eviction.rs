@@ -74,7 +74,7 @@ async fn address_at_its_limit_loses_its_longest_silent_connection() {
     assert!(bounded(is_answered(&mut other)).await);
     assert_eq!(proxy.metric("connections_evicted_total{reason=\"per_client\"}").await, Some(1));
     assert_eq!(proxy.metric("connections_evicted_total{reason=\"full\"}").await, Some(0));
-    assert_eq!(proxy.metric("connections_refused_total{reason=\"per_client\"}").await, Some(0));
+    assert_eq!(proxy.metric("connections_rejected_total{reason=\"per_client\"}").await, Some(0));
 }
 
 #[tokio::test]
@@ -95,7 +95,7 @@ async fn address_that_awaits_responses_on_all_connections_is_refused() {
         pairs.push((client, server));
     }
     assert!(bounded(ends_without_a_byte(&mut proxy.client().await)).await);
-    assert_eq!(proxy.metric("connections_refused_total{reason=\"per_client\"}").await, Some(1));
+    assert_eq!(proxy.metric("connections_rejected_total{reason=\"per_client\"}").await, Some(1));
     for (client, server) in &mut pairs {
         server.write_all(b"!").await.unwrap();
         assert_eq!(bounded(client.read_u8()).await.unwrap(), b'!');

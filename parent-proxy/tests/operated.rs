@@ -156,7 +156,7 @@ async fn a_second_signal_ends_at_once_what_waits_for_its_sink() {
     let lines = format!("{}\n", "-".repeat(1023)).repeat(500);
     connect(&channel).await.unwrap().write_all(lines.as_bytes()).await.unwrap();
     bounded(async {
-        while !get(&admin, "/metrics").await.1.contains("proxy_channel_lines_total 500\n") {}
+        while !get(&admin, "/metrics").await.1.contains("proxy_log_receiver_lines_total 500\n") {}
     })
     .await;
     process.signal("TERM");
@@ -322,7 +322,7 @@ async fn the_lines_of_enclaves_are_added_to_the_file_or_to_stdout() {
     bounded(process.stdout.read_line(&mut line)).await.unwrap();
     assert_eq!(line, "{\"one\":1}\n");
     let (_, text) = get(&admin, "/metrics").await;
-    assert!(text.contains("\nattested_random_proxy_channel_lines_total 1\n"), "{text}");
+    assert!(text.contains("\nattested_random_proxy_log_receiver_lines_total 1\n"), "{text}");
     process.signal("TERM");
     let line = process.logged("shutting down").await;
     assert!(line.starts_with('{') && line.contains("\"level\":\"INFO\""), "{line}");
@@ -333,9 +333,11 @@ async fn the_lines_of_enclaves_are_added_to_the_file_or_to_stdout() {
     process.announced().await;
     connect(&channel).await.unwrap().write_all(b"two\nthr").await.unwrap();
     bounded(async {
-        while !get(&admin, "/metrics").await.1.contains("channel_dropped_total{reason=\"cut\"} 1\n")
-        {
-        }
+        while !get(&admin, "/metrics")
+            .await
+            .1
+            .contains("log_receiver_lines_dropped_total{reason=\"truncated\"} 1\n")
+        {}
     })
     .await;
     process.signal("TERM");

@@ -96,11 +96,11 @@ async fn a_client_of_one_that_is_gone_is_served_by_another() {
     assert!((1..=4).contains(&retries), "{retries}");
     let failures = format!("connect_failures_total{{upstream=\"{gone}\"}}");
     assert_eq!(proxy.metric(&failures).await, Some(retries));
-    assert_eq!(proxy.metric("connections_refused_total{reason=\"no_upstream\"}").await, Some(0));
+    assert_eq!(proxy.metric("connections_rejected_total{reason=\"no_upstream\"}").await, Some(0));
 
     a.stop().await;
     assert_eq!(bounded(proxy.name()).await, None);
-    assert_eq!(proxy.metric("connections_refused_total{reason=\"no_upstream\"}").await, Some(1));
+    assert_eq!(proxy.metric("connections_rejected_total{reason=\"no_upstream\"}").await, Some(1));
 }
 
 #[tokio::test]

@@ -52,7 +52,7 @@ async fn the_metrics_of_all_enclaves_are_shown_with_those_of_the_relay() {
         a.endpoint, b.endpoint
     );
     assert!(text.ends_with(&shown), "{text}");
-    assert!(text.contains("\nattested_random_proxy_log_dropped_total 7\n"), "{text}");
+    assert!(text.contains("\nattested_random_proxy_log_lines_dropped_total 7\n"), "{text}");
     assert!(text.contains("attested_random_proxy_build_info{version=\""), "{text}");
     let failures = format!("scrape_failures_total{{upstream=\"{gone}\"}}");
     assert!(proxy.metric(&failures).await >= Some(1));

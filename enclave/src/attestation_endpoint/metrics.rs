@@ -10,7 +10,7 @@ use crate::metrics::{Label, MetricsRegistry, labelled};
 #[derive(Clone, Debug)]
 pub(crate) struct AttestationRequests {
     /// They got a document.
-    pub(crate) answered: Counter,
+    pub(crate) success: Counter,
     /// Others came first for too long.
     pub(crate) throttled: Counter,
     /// The module gave none.
@@ -26,7 +26,7 @@ impl AttestationRequests {
         let help = "Requests for the enclave's own document that wait for their turn";
         let of = |outcome| labelled(&requests, [("outcome", outcome)]);
         Self {
-            answered: of("answered"),
+            success: of("success"),
             throttled: of("throttled"),
             failed: of("failed"),
             waiting: registry.gauge("attestation_requests_waiting", help),

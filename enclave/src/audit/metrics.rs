@@ -21,9 +21,9 @@ impl AuditMetrics {
     /// Registers all of them.
     pub(crate) fn register(registry: &mut MetricsRegistry) -> Self {
         let help = "Audit records that were dropped because nobody took them fast enough";
-        let dropped = registry.counter("audit_dropped", help);
+        let dropped = registry.counter("audit_records_dropped", help);
         let help = "Audit records of unauthenticated callers left out, by the limit that did";
-        let omitted: Family<Label, Counter> = registry.family("audit_omitted", help);
+        let omitted: Family<Label, Counter> = registry.family("audit_records_omitted", help);
         Self {
             dropped,
             omitted_over_rate: labelled(&omitted, [("reason", "rate")]),

@@ -115,7 +115,7 @@ impl Record {
         let is_anonymous = |caller: &Caller| caller.principal().is_none();
         self.caller.as_ref().is_none_or(is_anonymous)
             && self.recipient.is_none()
-            && !matches!(self.outcome, Outcome::Granted)
+            && !matches!(self.outcome, Outcome::Success)
     }
 
     /// Returns the User-Agent, as much as is recorded of it.
@@ -183,7 +183,7 @@ impl Record {
 
     /// It is answered with what it asked for.
     pub(crate) fn grant(&mut self) {
-        self.outcome = Outcome::Granted;
+        self.outcome = Outcome::Success;
     }
 
     /// It is answered with `error`.

@@ -98,6 +98,12 @@ pub(crate) struct Anchoring {
 }
 
 impl Anchoring {
+    /// Returns the offset in seconds.
+    pub(crate) fn offset_seconds(self) -> f64 {
+        let seconds = Duration::from_millis(self.offset_ms.unsigned_abs()).as_secs_f64();
+        if self.offset_ms < 0 { -seconds } else { seconds }
+    }
+
     /// Whether the system's clock differs by more than it may.
     pub(crate) fn disagrees(&self) -> bool {
         self.offset_ms.unsigned_abs() > MAX_OFFSET_MS.unsigned_abs()

@@ -66,7 +66,7 @@ impl<A: Application> Server<A> {
     fn admits_peer(&self, door: Door, peer: Peer) -> bool {
         let admits = self.application.entrance().admits(door, peer);
         if !admits {
-            self.application.connections().refused.peer.inc();
+            self.application.connections().rejected.peer.inc();
             self.refusals.tell_of_peer(door, peer);
         }
         admits
@@ -95,7 +95,7 @@ impl<A: Application> Server<A> {
         let header = match header {
             Ok(header) => header,
             Err(error) => {
-                connections.refused.proxy_header.inc();
+                connections.rejected.proxy_header.inc();
                 return self.refusals.tell_of_header(&error);
             }
         };

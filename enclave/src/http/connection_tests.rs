@@ -122,7 +122,7 @@ async fn what_comes_behind_a_header_is_served_under_the_name_of_its_connection()
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
         assert!(answer.contains("\r\nx-amzn-requestid: 1b2c3d4e-5f60-4"), "{answer}");
     }
-    assert_eq!(metric(&server, "connections_refused_total{reason=\"proxy_header\"}"), 0);
+    assert_eq!(metric(&server, "connections_rejected_total{reason=\"proxy_header\"}"), 0);
 }
 
 #[tokio::test]
@@ -134,7 +134,7 @@ async fn what_begins_otherwise_is_closed_without_an_answer_and_counted() {
     for bytes in [PLAIN, &version_1, &cut, b""] {
         assert_eq!(exchange(&server, bytes).await, "");
     }
-    assert_eq!(metric(&server, "connections_refused_total{reason=\"proxy_header\"}"), 4);
+    assert_eq!(metric(&server, "connections_rejected_total{reason=\"proxy_header\"}"), 4);
     assert_eq!(metric(&server, "connections_open"), 0);
 }
 
@@ -144,11 +144,11 @@ async fn a_header_where_none_is_to_come_is_closed_without_an_answer_and_counted(
     for client in [Some("192.0.2.7:50000"), None] {
         assert_eq!(exchange(&plain, &[&header(client), PLAIN].concat()).await, "");
     }
-    assert_eq!(metric(&plain, "connections_refused_total{reason=\"proxy_header\"}"), 2);
+    assert_eq!(metric(&plain, "connections_rejected_total{reason=\"proxy_header\"}"), 2);
     // Behind a client's own bytes it is whatever these make of it.
     let answer = exchange(&plain, &[PLAIN, &header(None)].concat()).await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-    assert_eq!(metric(&plain, "connections_refused_total{reason=\"proxy_header\"}"), 2);
+    assert_eq!(metric(&plain, "connections_rejected_total{reason=\"proxy_header\"}"), 2);
 }
 
 #[tokio::test]
@@ -161,7 +161,7 @@ async fn f15_who_is_not_the_parent_is_counted_and_told_of_once() {
             assert!(!server.admits_peer(door, Peer::Vsock { cid }));
         }
     }
-    assert_eq!(metric(&server, "connections_refused_total{reason=\"peer\"}"), 4);
+    assert_eq!(metric(&server, "connections_rejected_total{reason=\"peer\"}"), 4);
     let text = logged.text();
     assert_eq!(text.matches("it is not from the parent").count(), 1, "{text}");
     assert!(text.contains("door=Clients peer=Vsock { cid: 2 }"), "{text}");
@@ -192,10 +192,10 @@ async fn connections_bytes_and_requests_are_counted() {
         sent += answer.len();
     }
     for (name, value) in [
-        ("requests_total{operation=\"GenerateRandom\",outcome=\"granted\"}", 2),
+        ("requests_total{operation=\"GenerateRandom\",outcome=\"success\"}", 2),
         ("requests_total{operation=\"GenerateRandom\",outcome=\"ValidationException\"}", 1),
         ("requests_total{operation=\"GenerateRandom\",outcome=\"ClientDisconnected\"}", 0),
-        ("requests_total{operation=\"DescribeCustomKeyStores\",outcome=\"granted\"}", 1),
+        ("requests_total{operation=\"DescribeCustomKeyStores\",outcome=\"success\"}", 1),
         ("requests_total{operation=\"unknown\",outcome=\"UnknownOperationException\"}", 1),
         ("request_duration_seconds_count{operation=\"GenerateRandom\"}", 3),
         ("request_duration_seconds_bucket{le=\"+Inf\",operation=\"unknown\"}", 1),
@@ -203,10 +203,10 @@ async fn connections_bytes_and_requests_are_counted() {
         ("connections_open", 0),
         ("received_bytes_total", u64::try_from(received).unwrap()),
         ("sent_bytes_total", u64::try_from(sent).unwrap()),
-        ("audit_dropped_total", 0),
-        ("audit_omitted_total{reason=\"rate\"}", 0),
-        ("audit_omitted_total{reason=\"queue\"}", 0),
-        ("log_dropped_total", 0),
+        ("audit_records_dropped_total", 0),
+        ("audit_records_omitted_total{reason=\"rate\"}", 0),
+        ("audit_records_omitted_total{reason=\"queue\"}", 0),
+        ("log_lines_dropped_total", 0),
         (concat!("build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"}"), 1),
     ] {
         assert_eq!(metric(&server, name), value, "{name}");
@@ -260,7 +260,7 @@ async fn a_pipelining_connection_has_one_attestation_request_waiting() {
     }
     // Both connections' at the most.
     assert_eq!((most, waiting()), (2, 0));
-    assert_eq!(metric(&server, "attestation_requests_total{outcome=\"answered\"}"), 50);
+    assert_eq!(metric(&server, "attestation_requests_total{outcome=\"success\"}"), 50);
 }
 
 /// Collects what is logged.
@@ -304,9 +304,9 @@ async fn each_request_is_logged_once_with_what_came_of_it() {
     }
     let text = logged.text();
     let lines: Vec<_> = text.lines().filter(|line| line.contains("answered")).collect();
-    let [granted, failed] = &lines[..] else { panic!("{text}") };
+    let [succeeded, failed] = &lines[..] else { panic!("{text}") };
     for (line, level, outcome, operation) in [
-        (granted, "DEBUG", "granted", "GenerateRandom"),
+        (succeeded, "DEBUG", "success", "GenerateRandom"),
         (failed, " WARN", "KMSInternalException", "unknown"),
     ] {
         assert!(line.contains(level) && line.contains("request_id=1b2c3d4e-5f60-4"), "{line}");

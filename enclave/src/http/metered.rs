@@ -50,7 +50,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<'_, S> {
             self.all.received_bytes.inc_by(u64::try_from(length).unwrap_or_default());
             let came = buffer.filled().get(before..).unwrap_or_default();
             if let Some(refusals) = self.refusals.take().filter(|_| ProxyHeader::begins(came)) {
-                self.all.refused.proxy_header.inc();
+                self.all.rejected.proxy_header.inc();
                 refusals.tell_of_header(&NoHeader::Unexpected);
                 return Poll::Ready(Err(ErrorKind::InvalidData.into()));
             }

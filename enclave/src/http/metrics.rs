@@ -11,14 +11,14 @@ use crate::metrics::{Label, MetricsRegistry, labelled};
 pub struct ConnectionMetrics {
     accepted: Counter,
     open: Gauge,
-    pub(super) refused: RefusedConnections,
+    pub(super) rejected: RejectedConnections,
     pub(crate) received_bytes: Counter,
     pub(crate) sent_bytes: Counter,
 }
 
 /// By why.
 #[derive(Debug)]
-pub(super) struct RefusedConnections {
+pub(super) struct RejectedConnections {
     /// Whoever connected is not the parent.
     pub(crate) peer: Counter,
     /// It did not begin with the header that it must begin with, or with one that it must not.
@@ -29,16 +29,16 @@ impl ConnectionMetrics {
     /// Registers all of them.
     pub(crate) fn register(registry: &mut MetricsRegistry) -> Self {
         let help = "Connections that were closed before anything was asked on them";
-        let refused: Family<Label, Counter> = registry.family("connections_refused", help);
+        let rejected: Family<Label, Counter> = registry.family("connections_rejected", help);
         let help = "Bytes received on clients' connections, with those of TLS";
         let received_bytes = registry.counter("received_bytes", help);
         let help = "Bytes sent on clients' connections, with those of TLS";
         Self {
             accepted: registry.counter("connections", "Clients' connections that were taken on"),
             open: registry.gauge("connections_open", "Clients' connections that are open"),
-            refused: RefusedConnections {
-                peer: labelled(&refused, [("reason", "peer")]),
-                proxy_header: labelled(&refused, [("reason", "proxy_header")]),
+            rejected: RejectedConnections {
+                peer: labelled(&rejected, [("reason", "peer")]),
+                proxy_header: labelled(&rejected, [("reason", "proxy_header")]),
             },
             received_bytes,
             sent_bytes: registry.counter("sent_bytes", help),

@@ -23,9 +23,9 @@ pub(crate) struct KeyStoreMetrics {
 #[derive(Clone, Debug)]
 #[cfg_attr(not(feature = "pkcs11"), expect(dead_code, reason = "there are no HSMs"))]
 pub(crate) struct KeyStoreDraws {
-    pub(crate) granted: Counter,
-    pub(crate) deadline: Counter,
-    pub(crate) full: Counter,
+    pub(crate) success: Counter,
+    pub(crate) timed_out: Counter,
+    pub(crate) queue_full: Counter,
     pub(crate) failed: Counter,
 }
 
@@ -38,9 +38,9 @@ impl KeyStoreMetrics {
         let help = "Connections to HSMs that failed, or could not be made";
         Self {
             draws: KeyStoreDraws {
-                granted: of("granted"),
-                deadline: of("deadline"),
-                full: of("full"),
+                success: of("success"),
+                timed_out: of("timed_out"),
+                queue_full: of("queue_full"),
                 failed: of("failed"),
             },
             failures: registry.counter("key_store_failures", help),

@@ -57,7 +57,7 @@ pub(super) fn finish(
 ) -> Outcome {
     let (recipient, outcome) = answered.inspect_err(|error| {
         if *error == NotWorked::Full {
-            metrics.pool_full.inc();
+            metrics.rejected_queue_full.inc();
         }
     })?;
     if let Some(recipient) = recipient {

@@ -12,7 +12,7 @@ use crate::metrics::{Label, MetricsRegistry, labelled};
 #[derive(Debug)]
 pub(crate) struct ApiMetrics {
     /// Requests for which the crypto pool had no place.
-    pub(super) pool_full: Counter,
+    pub(super) rejected_queue_full: Counter,
     /// Requests that came while the NSM had not confirmed the time.
     pub(super) clock_failures: Counter,
     verified: Family<Label, Counter>,
@@ -21,19 +21,23 @@ pub(crate) struct ApiMetrics {
 impl ApiMetrics {
     /// Registers all of them.
     pub(crate) fn register(registry: &mut MetricsRegistry) -> Self {
-        let help = "Requests with a Recipient refused because the workers had no place for them";
-        let pool_full = registry.counter("workers_full", help);
+        let help = "Requests with a Recipient that were rejected before verification, by reason";
+        let rejected: Family<Label, Counter> = registry.family("verification_rejected", help);
         let help = "Attestation documents verified, and how much of each had been before";
         let verified = registry.family("documents_verified", help);
         let help = "Requests refused because the NSM had not confirmed the time";
         let clock_failures = registry.counter("clock_failures", help);
-        Self { pool_full, clock_failures, verified }
+        Self {
+            rejected_queue_full: labelled(&rejected, [("reason", "queue_full")]),
+            clock_failures,
+            verified,
+        }
     }
 
     /// Sets the numbers of verified documents to those of `verifier`.
     pub(super) fn set_verified<T: Trust>(&self, verifier: &Verifier<T>) {
         for cache_hit in CacheHit::ALL {
-            let counter = labelled(&self.verified, [("known", cache_hit.name())]);
+            let counter = labelled(&self.verified, [("cache", cache_hit.name())]);
             counter.inner().store(verifier.verified(cache_hit), Ordering::Relaxed);
         }
     }

@@ -1,6 +1,7 @@
 //! The registry of all metrics.
 
 use std::fmt;
+use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeMetric, text};
 use prometheus_client::metrics::TypedMetric;
@@ -37,6 +38,11 @@ impl MetricsRegistry {
 
     /// Registers a gauge.
     pub(crate) fn gauge(&mut self, name: &str, help: &str) -> Gauge {
+        self.metric(name, help)
+    }
+
+    /// Registers a gauge of fractions, such as seconds.
+    pub(crate) fn float_gauge(&mut self, name: &str, help: &str) -> Gauge<f64, AtomicU64> {
         self.metric(name, help)
     }
 

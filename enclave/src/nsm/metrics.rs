@@ -1,6 +1,6 @@
 //! Metrics of the NSM: its calls, blocks and faults, and the clock that it anchors.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
@@ -20,7 +20,7 @@ pub(crate) struct NsmMetrics {
     stock: Gauge,
     expired: Counter,
     clock_disagreements: Counter,
-    clock_offset: Gauge,
+    clock_offset: Gauge<f64, AtomicU64>,
 }
 
 /// Calls, by request.
@@ -44,9 +44,9 @@ pub(crate) struct NsmCall {
 #[derive(Debug)]
 pub(super) struct BlocksTaken {
     /// Blocks that were kept ready.
-    pub(super) ready: Counter,
+    pub(super) prefetched: Counter,
     /// Blocks that a request waited for.
-    pub(super) waited: Counter,
+    pub(super) on_demand: Counter,
 }
 
 impl NsmMetrics {
@@ -54,21 +54,21 @@ impl NsmMetrics {
     pub(crate) fn register(registry: &mut MetricsRegistry) -> Self {
         let calls = NsmCalls::register(registry);
         let help = "Blocks of the NSM taken, and whether they were ready";
-        let blocks: Family<Label, Counter> = registry.family("blocks", help);
+        let blocks: Family<Label, Counter> = registry.family("nsm_blocks", help);
         let faults = registry.family("nsm_faults", "Faults of the NSM");
         for cause in NsmFault::CAUSES.into_iter().chain(NsmFault::CAUSES_OF_THE_CLOCK) {
             labelled(&faults, [("cause", cause)]);
         }
         let help = "Blocks of the NSM that grew too old to be used";
-        let expired = registry.counter("blocks_expired", help);
+        let expired = registry.counter("nsm_blocks_expired", help);
         let help = "Anchorings at which the system's clock was over 2 s from the NSM's time";
         let clock_disagreements = registry.counter("clock_disagreements", help);
-        let help = "The system's clock minus the NSM's time in milliseconds, when last compared";
-        let clock_offset = registry.gauge("clock_offset_milliseconds", help);
-        let stock = registry.gauge("blocks_ready", "Blocks of the NSM kept ready");
+        let help = "The system's clock minus the NSM's time in seconds, when last compared";
+        let clock_offset = registry.float_gauge("clock_offset_seconds", help);
+        let stock = registry.gauge("nsm_blocks_ready", "Blocks of the NSM kept ready");
         let blocks = BlocksTaken {
-            ready: labelled(&blocks, [("source", "ready")]),
-            waited: labelled(&blocks, [("source", "waited")]),
+            prefetched: labelled(&blocks, [("source", "prefetched")]),
+            on_demand: labelled(&blocks, [("source", "on_demand")]),
         };
         Self { calls, blocks, faults, stock, expired, clock_disagreements, clock_offset }
     }
@@ -80,7 +80,7 @@ impl NsmMetrics {
 
     /// Counts that the clock was anchored.
     pub(super) fn count_anchoring(&self, anchoring: &Anchoring) {
-        self.clock_offset.set(anchoring.offset_ms);
+        self.clock_offset.set(anchoring.offset_seconds());
         if anchoring.disagrees() {
             self.clock_disagreements.inc();
         }

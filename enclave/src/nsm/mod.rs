@@ -153,7 +153,7 @@ impl NsmThread {
     pub(crate) async fn block(&self, deadline: Deadline) -> Result<Block, NsmFault> {
         match self.queue.take(Instant::now()) {
             Ok(Taken::Ready(block)) => {
-                self.metrics.blocks.ready.inc();
+                self.metrics.blocks.prefetched.inc();
                 Ok(block)
             }
             Ok(Taken::Wait(place)) => {
@@ -161,7 +161,7 @@ impl NsmThread {
                 let answer = deadline.bound(place).await;
                 let answer = answer.map_err(|_| self.overdue(late))?;
                 let block = answer.unwrap_or(Err(NsmFault::ThreadEnded))?;
-                self.metrics.blocks.waited.inc();
+                self.metrics.blocks.on_demand.inc();
                 Ok(block)
             }
             Err(NotTaken::Latched(fault)) => Err(fault),

@@ -327,7 +327,7 @@ async fn keeps_as_many_blocks_ready_as_it_is_told_to() {
     for _ in 0..3 {
         take(&nsm).await.unwrap();
     }
-    assert!(metrics.blocks.ready.get() >= 3);
+    assert!(metrics.blocks.prefetched.get() >= 3);
     eventually(|| nsm.stock().0 >= 3).await;
     assert!(metrics.calls.get_random.get() >= calls + 3);
     // Each of them took some time, which is known once it has returned.

@@ -6,7 +6,7 @@ use kms_api::ErrorType;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// The request got the answer that it asked for.
-    Granted,
+    Success,
     /// The request was answered with an error.
     Refused(ErrorType),
     /// The request's task ended before there was an answer.
@@ -17,10 +17,10 @@ impl Outcome {
     /// The name of [`Abandoned`](Self::Abandoned), in the style of CloudTrail's error codes.
     pub(crate) const ABANDONED: &str = "ClientDisconnected";
 
-    /// Returns `granted`, or the name of the error.
+    /// Returns `success`, or the name of the error.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Granted => "granted",
+            Self::Success => "success",
             Self::Refused(error) => error.name(),
             Self::Abandoned => Self::ABANDONED,
         }
@@ -28,6 +28,6 @@ impl Outcome {
 
     /// Returns the error code of the audit record, if the outcome is an error.
     pub(crate) fn error_code(self) -> Option<&'static str> {
-        (self != Self::Granted).then(|| self.name())
+        (self != Self::Success).then(|| self.name())
     }
 }

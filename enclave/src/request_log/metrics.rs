@@ -23,7 +23,7 @@ pub(crate) struct RequestMetrics {
 /// By outcome. A series is there from the start, so that its first request is a rise.
 #[derive(Debug)]
 struct Outcomes {
-    granted: Counter,
+    success: Counter,
     abandoned: Counter,
     refused: [(ErrorType, Counter); ErrorType::ALL.len()],
     duration: Histogram,
@@ -42,7 +42,7 @@ impl RequestMetrics {
                 labelled(&counters, labels)
             };
             Outcomes {
-                granted: counter("granted"),
+                success: counter("success"),
                 abandoned: counter(Outcome::ABANDONED),
                 refused: ErrorType::ALL.map(|error| (error, counter(error.name()))),
                 duration: labelled(&durations, [("operation", operation)]),
@@ -63,7 +63,7 @@ impl RequestMetrics {
             None => &self.unknown,
         };
         let counter = match outcome {
-            Outcome::Granted => Some(&outcomes.granted),
+            Outcome::Success => Some(&outcomes.success),
             Outcome::Abandoned => Some(&outcomes.abandoned),
             Outcome::Refused(error) => {
                 let refused = outcomes.refused.iter().find(|(refused, _)| *refused == error);

@@ -37,7 +37,7 @@ pub(super) struct SubsystemMetrics {
 pub(super) struct ServiceMetrics {
     registry: MetricsRegistry,
     ready: Gauge,
-    log_dropped: Counter,
+    log_lines_dropped: Counter,
 }
 
 /// Registers the metrics of a service.
@@ -55,9 +55,9 @@ pub(super) fn register() -> (ServiceMetrics, SubsystemMetrics) {
         key_stores: Arc::new(KeyStoreMetrics::register(&mut registry)),
     };
     let help = "Lines of the log that were dropped because nobody took them fast enough";
-    let log_dropped = registry.counter("log_dropped", help);
+    let log_lines_dropped = registry.counter("log_lines_dropped", help);
     let ready = registry.gauge("ready", "1 if /readyz says ready, else 0");
-    (ServiceMetrics { registry, ready, log_dropped }, subsystems)
+    (ServiceMetrics { registry, ready, log_lines_dropped }, subsystems)
 }
 
 impl ServiceMetrics {
@@ -67,7 +67,7 @@ impl ServiceMetrics {
     /// Writing to a string gives none.
     pub(super) fn encode(&self, is_ready: bool) -> Result<String, fmt::Error> {
         self.ready.set(is_ready.into());
-        self.log_dropped.inner().store(process::log_dropped(), Ordering::Relaxed);
+        self.log_lines_dropped.inner().store(process::log_lines_dropped(), Ordering::Relaxed);
         self.registry.encode()
     }
 }

@@ -117,7 +117,7 @@ async fn who_finds_no_worker_is_throttled_at_once_and_who_needs_none_is_answered
     assert!(status == 400 && body.contains(r#""__type":"ThrottlingException""#), "{body}");
     assert_eq!(ask(&service, Method::POST, "/").await.0, 200);
     let (_, metrics) = ask(&service, Method::GET, "/metrics").await;
-    let counted = "attested_random_workers_full_total 1";
+    let counted = "attested_random_verification_rejected_total{reason=\"queue_full\"} 1";
     assert!(metrics.lines().any(|line| line == counted), "{metrics}");
 
     works.shutdown().await;

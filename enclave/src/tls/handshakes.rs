@@ -21,10 +21,10 @@ pub(crate) enum HandshakeError {
     Failed(#[source] io::Error),
     /// It took too long, or no place came free.
     #[error("the handshake was not over after {HANDSHAKE_TIMEOUT:?}")]
-    Late,
+    TimedOut,
     /// Others waited.
     #[error("the handshake was not over after {HANDSHAKE_PATIENCE:?}, and others waited")]
-    GaveWay,
+    Evicted,
 }
 
 /// The places for handshakes.
@@ -52,11 +52,11 @@ impl Handshakes {
             tokio::select! {
                 biased;
                 done = handshake().into_future() => done.map_err(HandshakeError::Failed),
-                () = self.is_in_the_way() => Err(HandshakeError::GaveWay),
+                () = self.is_in_the_way() => Err(HandshakeError::Evicted),
             }
         };
         let deadline = Deadline::after(HANDSHAKE_TIMEOUT, Pauses::of_process());
-        deadline.bound(performed).await.unwrap_or(Err(HandshakeError::Late))
+        deadline.bound(performed).await.unwrap_or(Err(HandshakeError::TimedOut))
     }
 
     async fn place(&self) -> Option<SemaphorePermit<'_>> {
@@ -124,7 +124,7 @@ mod tests {
 
     #[track_caller]
     fn assert_late_since<T>(start: Instant, refused: &Result<T, HandshakeError>) {
-        assert!(matches!(refused, Err(HandshakeError::Late)));
+        assert!(matches!(refused, Err(HandshakeError::TimedOut)));
         let late = start.elapsed() - HANDSHAKE_TIMEOUT;
         assert!(late < Duration::from_millis(10), "{late:?}");
     }
@@ -135,7 +135,7 @@ mod tests {
         let start = Instant::now();
         let mut flood = flood(&handshakes, MAX_HANDSHAKES);
         while let Some(ended) = flood.join_next().await {
-            assert!(matches!(ended.unwrap(), HandshakeError::Late));
+            assert!(matches!(ended.unwrap(), HandshakeError::TimedOut));
             assert!(start.elapsed() >= HANDSHAKE_TIMEOUT);
         }
     }

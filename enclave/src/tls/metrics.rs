@@ -20,8 +20,8 @@ pub(crate) struct TlsHandshakes {
     pub(crate) closed: Counter,
     /// The service refused: the client broke the protocol, or had nothing in common with it.
     pub(crate) failed: Counter,
-    pub(crate) late: Counter,
-    pub(crate) gave_way: Counter,
+    pub(crate) timed_out: Counter,
+    pub(crate) evicted: Counter,
 }
 
 impl TlsHandshakes {
@@ -38,8 +38,8 @@ impl TlsHandshakes {
             other_alert: of("other_alert"),
             closed: of("closed"),
             failed: of("failed"),
-            late: of("late"),
-            gave_way: of("gave_way"),
+            timed_out: of("timed_out"),
+            evicted: of("evicted"),
         }
     }
 }

@@ -142,8 +142,8 @@ impl Tls {
         let accepted = self.handshakes.perform(|| self.acceptor.accept(stream)).await;
         let stream = accepted.inspect_err(|error| match error {
             HandshakeError::Failed(error) => drop(failure(counted, error).inc()),
-            HandshakeError::Late => drop(counted.late.inc()),
-            HandshakeError::GaveWay => drop(counted.gave_way.inc()),
+            HandshakeError::TimedOut => drop(counted.timed_out.inc()),
+            HandshakeError::Evicted => drop(counted.evicted.inc()),
         })?;
         let details = details(stream.get_ref().1);
         let channel = match &self.authority {

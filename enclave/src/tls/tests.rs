@@ -88,8 +88,8 @@ impl Fixture {
             other_alert,
             closed,
             failed,
-            late,
-            gave_way,
+            timed_out,
+            evicted,
         } = &self.handshakes;
         let counters = [
             ("full", full),
@@ -99,8 +99,8 @@ impl Fixture {
             ("other_alert", other_alert),
             ("closed", closed),
             ("failed", failed),
-            ("late", late),
-            ("gave_way", gave_way),
+            ("timed_out", timed_out),
+            ("evicted", evicted),
         ];
         let counts = counters.map(|(outcome, counter)| (outcome, counter.get()));
         counts.into_iter().filter(|(_, count)| *count > 0).collect()
@@ -303,19 +303,19 @@ async fn who_does_not_go_on_is_late_and_gives_way_if_another_waits() {
         let (_client, server) = duplex(1024);
         fixture.tls.accept(server).await.map(drop).unwrap_err()
     };
-    assert!(matches!(silent(Arc::clone(&fixture)).await, HandshakeError::Late));
-    assert_eq!(fixture.counted(), [("late", 1)]);
+    assert!(matches!(silent(Arc::clone(&fixture)).await, HandshakeError::TimedOut));
+    assert_eq!(fixture.counted(), [("timed_out", 1)]);
     let mut crowd = JoinSet::new();
     for _ in 0..=MAX_HANDSHAKES {
         crowd.spawn(silent(Arc::clone(&fixture)));
     }
     // All but the one who waited, and then had nobody behind it.
     for _ in 0..MAX_HANDSHAKES {
-        assert!(matches!(crowd.join_next().await, Some(Ok(HandshakeError::GaveWay))));
+        assert!(matches!(crowd.join_next().await, Some(Ok(HandshakeError::Evicted))));
     }
-    assert!(matches!(crowd.join_next().await, Some(Ok(HandshakeError::Late))));
-    let gave_way = MAX_HANDSHAKES.try_into().unwrap();
-    assert_eq!(fixture.counted(), [("late", 2), ("gave_way", gave_way)]);
+    assert!(matches!(crowd.join_next().await, Some(Ok(HandshakeError::TimedOut))));
+    let evicted = MAX_HANDSHAKES.try_into().unwrap();
+    assert_eq!(fixture.counted(), [("timed_out", 2), ("evicted", evicted)]);
 }
 
 /// What is recorded today is not read by a quantum computer later, between those who both can.

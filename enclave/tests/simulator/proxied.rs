@@ -46,9 +46,9 @@ fn a_client_is_known_by_its_header_and_who_watches_needs_none() {
     let metrics = get(&mut TcpStream::connect(admin).unwrap(), "/metrics");
     for line in [
         "attested_random_connections_total 2",
-        "attested_random_connections_refused_total{reason=\"proxy_header\"} 1",
-        "attested_random_connections_refused_total{reason=\"peer\"} 0",
-        "attested_random_requests_total{operation=\"GenerateRandom\",outcome=\"granted\"} 1",
+        "attested_random_connections_rejected_total{reason=\"proxy_header\"} 1",
+        "attested_random_connections_rejected_total{reason=\"peer\"} 0",
+        "attested_random_requests_total{operation=\"GenerateRandom\",outcome=\"success\"} 1",
     ] {
         assert!(metrics.lines().any(|shown| shown == line), "no {line} in {metrics}");
     }
@@ -91,7 +91,7 @@ fn over_tcp_nobody_from_another_address_writes_a_header() {
     relay.write_all(&header()).unwrap();
     assert_eq!(get(&mut relay, "/readyz"), "ready\n");
     let metrics = get(&mut connect(&own.to_string(), admin_port), "/metrics");
-    let refused = "attested_random_connections_refused_total{reason=\"peer\"} 1";
+    let refused = "attested_random_connections_rejected_total{reason=\"peer\"} 1";
     assert!(metrics.lines().any(|line| line == refused), "{metrics}");
 }
 

@@ -10,9 +10,9 @@ pub(crate) struct Counts(Arc<Counters>);
 #[derive(Debug, Default)]
 struct Counters {
     lines: AtomicU64,
-    full: AtomicU64,
+    queue_full: AtomicU64,
     too_long: AtomicU64,
-    cut: AtomicU64,
+    truncated: AtomicU64,
     open: AtomicUsize,
 }
 
@@ -24,8 +24,8 @@ impl Counts {
 
     /// Returns the number of lines that the sink failed to take, or that came over a connection beyond the limit
     /// of those that may wait for it.
-    pub(crate) fn full(&self) -> u64 {
-        self.0.full.load(Ordering::Relaxed)
+    pub(crate) fn queue_full(&self) -> u64 {
+        self.0.queue_full.load(Ordering::Relaxed)
     }
 
     /// Returns the number of lines that were dropped because they are longer than 64 KiB.
@@ -34,8 +34,8 @@ impl Counts {
     }
 
     /// Returns the number of lines whose connection ended before they did.
-    pub(crate) fn cut(&self) -> u64 {
-        self.0.cut.load(Ordering::Relaxed)
+    pub(crate) fn truncated(&self) -> u64 {
+        self.0.truncated.load(Ordering::Relaxed)
     }
 
     /// Returns the number of open connections.
@@ -45,7 +45,11 @@ impl Counts {
 
     /// Returns the number of dropped lines for each reason.
     pub(crate) fn dropped(&self) -> [(&'static str, u64); 3] {
-        [("full", self.full()), ("too_long", self.too_long()), ("cut", self.cut())]
+        [
+            ("queue_full", self.queue_full()),
+            ("too_long", self.too_long()),
+            ("truncated", self.truncated()),
+        ]
     }
 
     /// Counts a line that was read.
@@ -54,8 +58,8 @@ impl Counts {
     }
 
     /// Counts lines that the sink did not take.
-    pub(super) fn add_full(&self, lines: usize) {
-        self.0.full.fetch_add(u64::try_from(lines).unwrap_or(u64::MAX), Ordering::Relaxed);
+    pub(super) fn add_queue_full(&self, lines: usize) {
+        self.0.queue_full.fetch_add(u64::try_from(lines).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// Counts a line that is too long.
@@ -64,8 +68,8 @@ impl Counts {
     }
 
     /// Counts a line that its connection did not finish.
-    pub(super) fn add_cut(&self) {
-        self.0.cut.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn add_truncated(&self) {
+        self.0.truncated.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts a connection as open until the guard is dropped.

@@ -76,7 +76,7 @@ impl Forwarder {
             yield_now().await;
         }
         if splitter.is_within_line() {
-            self.counts.add_cut();
+            self.counts.add_truncated();
         }
     }
 
@@ -121,7 +121,7 @@ impl<I: Iterator<Item = Vec<u8>>> Unqueued<'_, I> {
             }
             match (self.lines.next(), room) {
                 (Some(line), room @ Some(_)) => writer.queue(line, room),
-                _ => counts.add_full(1),
+                _ => counts.add_queue_full(1),
             }
         }
     }

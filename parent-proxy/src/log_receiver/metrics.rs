@@ -17,11 +17,15 @@ impl Collector for LogMetrics {
         let Self(counts) = self;
         let mut encoder = FamilyEncoder::new(encoder);
         let help = "Lines of enclaves that were taken";
-        encoder.counter("channel_lines", help, [(NO_LABELS, counts.lines())])?;
+        encoder.counter("log_receiver_lines", help, [(NO_LABELS, counts.lines())])?;
         let dropped = counts.dropped().map(|(reason, count)| ([("reason", reason)], count));
-        encoder.counter("channel_dropped", "Lines of enclaves that were lost", dropped)?;
+        encoder.counter(
+            "log_receiver_lines_dropped",
+            "Lines of enclaves that were lost",
+            dropped,
+        )?;
         let open = level(counts.connections_open());
         let help = "Connections on which enclaves send lines";
-        encoder.gauge("channel_connections_open", help, [(NO_LABELS, open)])
+        encoder.gauge("log_receiver_connections_open", help, [(NO_LABELS, open)])
     }
 }

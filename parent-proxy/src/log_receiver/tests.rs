@@ -161,7 +161,7 @@ async fn concurrent_lines_of_two_enclaves_arrive_whole_and_in_order() {
         assert_eq!(lines[..COUNT], expected[..COUNT]);
         assert_eq!(lines[COUNT], format!("{name}{}", COUNT - 1));
     }
-    assert_eq!((running.counts.full(), running.counts.cut()), (0, 0));
+    assert_eq!((running.counts.queue_full(), running.counts.truncated()), (0, 0));
 }
 
 #[tokio::test]
@@ -170,11 +170,11 @@ async fn cut_and_too_long_lines_alone_are_dropped_and_counted() {
     let running = Running::to(sink.clone()).await;
     let long = vec![b'-'; MAX_LINE_LENGTH + 1];
     running.send(&[b"one\n", &long[..], b"\ntwo\ncut"].concat()).await;
-    running.until(|counts| counts.cut() == 1).await;
+    running.until(|counts| counts.truncated() == 1).await;
     assert_eq!((running.counts.lines(), running.counts.too_long()), (2, 1));
     running.send(b"three\n").await;
     assert_eq!(sink.of(3).await, "one\ntwo\nthree\n");
-    assert_eq!(running.counts.full(), 0);
+    assert_eq!(running.counts.queue_full(), 0);
 }
 
 #[tokio::test]
@@ -190,7 +190,7 @@ async fn stuck_sink_stops_reading_and_loses_nothing() {
     assert!(!sending.is_finished());
     drop(release);
     assert_eq!(sink.of(COUNT).await, lines);
-    assert_eq!(running.counts.full(), 0);
+    assert_eq!(running.counts.queue_full(), 0);
 }
 
 #[tokio::test]
@@ -205,7 +205,7 @@ async fn queued_long_lines_have_a_bound_in_bytes() {
     drop(release);
     sending.await.unwrap();
     assert_eq!(sink.of(200).await.len(), 200 * line.len());
-    assert_eq!(running.counts.full(), 0);
+    assert_eq!(running.counts.queue_full(), 0);
 }
 
 #[tokio::test]
@@ -224,7 +224,7 @@ async fn flood_of_one_enclave_drops_no_line_of_another() {
     // The queue, and the lines for which the task of the flood finds room in one turn of the runtime, whose budget
     // is 128.
     assert!(u64::try_from(before).unwrap() <= flooded + 128, "{before} of {flooded}");
-    assert_eq!(running.counts.full(), 0);
+    assert_eq!(running.counts.queue_full(), 0);
 }
 
 #[tokio::test]
@@ -266,7 +266,7 @@ async fn lines_that_were_read_are_written_after_an_abort() {
     let read = usize::try_from(running.counts.lines()).unwrap();
     drop(release);
     assert_eq!(sink.of(read).await.len(), read * 1024);
-    assert_eq!(running.counts.full(), 0);
+    assert_eq!(running.counts.queue_full(), 0);
 }
 
 /// Forwards what is written to the other end as lines of the enclave `cid`.
@@ -304,7 +304,7 @@ async fn lines_of_a_fifth_waiting_connection_are_dropped_and_counted() {
 
     let mut fifth = forwarded(&receiver.forwarder, 16);
     fifth.write_all(line("lost").repeat(2).as_bytes()).await.unwrap();
-    until(|| counts.full() == 2).await;
+    until(|| counts.queue_full() == 2).await;
     let mut other = forwarded(&receiver.forwarder, 17);
     let read = counts.lines();
     other.write_all(line("other").as_bytes()).await.unwrap();
@@ -313,7 +313,7 @@ async fn lines_of_a_fifth_waiting_connection_are_dropped_and_counted() {
     drop(release);
     until(|| sink.text().contains("other\n")).await;
     assert!(!sink.text().contains("lost"));
-    assert_eq!(counts.full(), 2);
+    assert_eq!(counts.queue_full(), 2);
 }
 
 #[tokio::test]
@@ -325,14 +325,14 @@ async fn fifth_connection_is_served_once_the_sink_has_recovered() {
     let _flood = flood_from_four(&receiver).await;
     let mut fifth = forwarded(&receiver.forwarder, 16);
     fifth.write_all(format!("{:>2000}\n", "lost").as_bytes()).await.unwrap();
-    until(|| counts.full() == 1).await;
+    until(|| counts.queue_full() == 1).await;
 
     drop(release);
     sink.of(4 * FLOOD_OF_ONE).await;
     fifth.write_all(b"first\nsecond\n").await.unwrap();
     let text = sink.of(4 * FLOOD_OF_ONE + 2).await;
     assert!(text.ends_with("-\nfirst\nsecond\n"));
-    assert_eq!((counts.connections_open(), counts.full()), (5, 1));
+    assert_eq!((counts.connections_open(), counts.queue_full()), (5, 1));
 }
 
 #[tokio::test]
@@ -356,10 +356,10 @@ async fn sink_that_fails_within_a_line_does_not_mix_lines() {
     let sink = Sink::default();
     let running = Running::to(Breaks(sink.clone(), 0)).await;
     running.send(b"one\n").await;
-    running.until(|counts| counts.full() == 1).await;
+    running.until(|counts| counts.queue_full() == 1).await;
     running.send(b"two\nthree\n").await;
     assert_eq!(sink.of(3).await, "on\ntwo\nthree\n");
-    assert_eq!((running.counts.lines(), running.counts.full()), (3, 1));
+    assert_eq!((running.counts.lines(), running.counts.queue_full()), (3, 1));
 }
 
 #[tokio::test]

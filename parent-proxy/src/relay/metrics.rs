@@ -23,11 +23,11 @@ impl Collector for ClientMetrics {
         let limits = context.peers.limiter().map(|limiter| &limiter.counts);
         let limited =
             |count: fn(&Counts) -> &AtomicU64| limits.map_or(0, |limits| value(count(limits)));
-        let refused = [
-            ([("reason", "per_client")], limited(|counts| &counts.refused_per_client)),
+        let rejected = [
+            ([("reason", "per_client")], limited(|counts| &counts.rejected_per_client)),
             ([("reason", "no_upstream")], value(&context.pool.unserved)),
         ];
-        encoder.counter("connections_refused", "Clients that were closed at once", refused)?;
+        encoder.counter("connections_rejected", "Clients that were closed at once", rejected)?;
         let evicted = [
             ([("reason", "per_client")], limited(|counts| &counts.evicted_per_client)),
             ([("reason", "full")], limited(|counts| &counts.evicted_full)),

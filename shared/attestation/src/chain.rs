@@ -138,7 +138,7 @@ impl<'a> Chain<'a> {
     fn verify_all(&self, at: UnixMillis) -> Result<CacheHit, UntrustedDocument> {
         let (root, intermediates) = self.cas.split_first().unzip();
         self.verify_path(root, intermediates.unwrap_or_default(), at)?;
-        Ok(CacheHit::Nothing)
+        Ok(CacheHit::Miss)
     }
 
     /// Verifies the signatures of `intermediates`, the first of which `anchor` has signed, and of the leaf.

@@ -53,7 +53,7 @@ impl<T: Trust> Verifier<T> {
 
 fn index(hit: CacheHit) -> usize {
     match hit {
-        CacheHit::Nothing => 0,
+        CacheHit::Miss => 0,
         CacheHit::Chain => 1,
         CacheHit::Leaf => 2,
         CacheHit::Document => 3,

@@ -116,9 +116,9 @@ impl Hsm {
         let drawn = self.draw_by(deadline, length).await;
         let draws = &self.store.metrics.draws;
         let counter = match &drawn {
-            Ok(_) => &draws.granted,
-            Err(KeyStoreFault::Deadline { .. }) => &draws.deadline,
-            Err(KeyStoreFault::Full) => &draws.full,
+            Ok(_) => &draws.success,
+            Err(KeyStoreFault::Deadline { .. }) => &draws.timed_out,
+            Err(KeyStoreFault::Full) => &draws.queue_full,
             // A rejected request is no draw.
             Err(KeyStoreFault::NotConnected(_)) => return drawn,
             Err(_) => &draws.failed,

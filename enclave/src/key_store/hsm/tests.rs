@@ -36,7 +36,7 @@ async fn draw_before_the_connection_is_rejected_and_not_counted() {
     let connecting = KeyStoreFault::NotConnected(ConnectionState::Connecting);
     assert_eq!(hsm.draw(1).await.unwrap_err(), connecting);
     let draws = &hsm.store.metrics.draws;
-    let counts = [&draws.granted, &draws.deadline, &draws.full, &draws.failed];
+    let counts = [&draws.success, &draws.timed_out, &draws.queue_full, &draws.failed];
     assert_eq!(counts.map(|counter| counter.get()), [0; 4]);
 }
 
@@ -45,7 +45,7 @@ async fn draw_returns_the_bytes_and_is_counted() {
     let hsm = connected(Duration::from_secs(60));
     let worker = answer(&hsm, Some(3));
     assert_eq!(hsm.draw(3).await.unwrap().expose(), [7; 3]);
-    assert_eq!(hsm.store.metrics.draws.granted.get(), 1);
+    assert_eq!(hsm.store.metrics.draws.success.get(), 1);
     worker.join().unwrap();
 }
 
@@ -55,7 +55,7 @@ async fn draw_from_a_full_queue_is_counted() {
     let enqueue = |_| hsm.store.state.enqueue(1).unwrap();
     let _responses: Vec<_> = (0..MAX_CONNECTIONS).map(enqueue).collect();
     assert_eq!(hsm.draw(1).await.unwrap_err(), KeyStoreFault::Full);
-    assert_eq!(hsm.store.metrics.draws.full.get(), 1);
+    assert_eq!(hsm.store.metrics.draws.queue_full.get(), 1);
 }
 
 #[tokio::test]
@@ -63,7 +63,7 @@ async fn draw_without_answer_ends_at_its_deadline_and_is_counted() {
     let deadline = Duration::from_millis(10);
     let hsm = connected(deadline);
     assert_eq!(hsm.draw(1).await.unwrap_err(), KeyStoreFault::Deadline { deadline });
-    assert_eq!(hsm.store.metrics.draws.deadline.get(), 1);
+    assert_eq!(hsm.store.metrics.draws.timed_out.get(), 1);
 }
 
 #[tokio::test]

@@ -126,9 +126,9 @@ fn blocks(simulator: &Simulator) -> Result<(f64, f64), Failure> {
     let url = format!("{}/metrics", simulator.endpoint_url());
     let metrics = ureq::get(url).call()?.body_mut().read_to_string()?;
     let value = |source: &str| -> Result<f64, Failure> {
-        let name = format!("attested_random_blocks_total{{source=\"{source}\"}} ");
+        let name = format!("attested_random_nsm_blocks_total{{source=\"{source}\"}} ");
         let value = metrics.lines().find_map(|line| line.strip_prefix(&name));
         Ok(value.ok_or("no such metric")?.parse()?)
     };
-    Ok((value("ready")?, value("waited")?))
+    Ok((value("prefetched")?, value("on_demand")?))
 }

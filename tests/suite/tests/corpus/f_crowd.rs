@@ -140,7 +140,7 @@ fn ends_after(steps: usize, mode: &str, request: &[u8]) -> bool {
     // Whoever comes next is served, by a block that was not the other's.
     faulty.assert_answers(&PLAIN, &SEALED, "afterwards");
     assert_eq!(faulty.readiness(), Readiness::Ready);
-    assert_eq!(faulty.metric("blocks_ready"), 0);
+    assert_eq!(faulty.metric("nsm_blocks_ready"), 0);
     ended || steps > 1000
 }
 

@@ -37,7 +37,7 @@ fn panics() {
         let labels = format!("{{operation=\"GenerateRandom\",outcome=\"{outcome}\"}}");
         faulty.metric(&format!("requests_total{labels}"))
     };
-    let counts = ["KMSInternalException", "ValidationException", "granted"].map(counted);
+    let counts = ["KMSInternalException", "ValidationException", "success"].map(counted);
     assert_eq!(counts, [u64::try_from(PANICS).unwrap(), 1, 2]);
     let said = String::from_utf8(log::take()).unwrap();
     assert_eq!(said.matches("the handler of a request panicked").count(), PANICS, "{said}");

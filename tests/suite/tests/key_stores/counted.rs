@@ -21,7 +21,7 @@ fn each_draw_is_counted_by_its_end() {
     let service = Service::start(&stage);
     service.until_is(&VAULT, CONNECTED);
     let assert_counted = |counted: [u64; 4]| {
-        let outcomes = ["granted", "deadline", "full", "failed"];
+        let outcomes = ["success", "timed_out", "queue_full", "failed"];
         let sample = |outcome| format!("key_store_draws_total{{outcome=\"{outcome}\"}}");
         assert_eq!(outcomes.map(|outcome| service.metric(&sample(outcome))), counted);
     };
