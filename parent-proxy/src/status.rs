@@ -72,8 +72,8 @@ impl Collector for ProcessMetrics {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut encoder = FamilyEncoder::new(encoder);
         let info = [("version", env!("CARGO_PKG_VERSION"))];
-        encoder.gauge("build_info", "What this is", [(info, 1)])?;
-        let help = "Lines of the relay's own log that were lost";
+        encoder.gauge("build_info", "1, with the version of this build", [(info, 1)])?;
+        let help = "Lines of the relay's own log that were dropped";
         encoder.counter("log_lines_dropped", help, [(NO_LABELS, (self.log_dropped)())])
     }
 }

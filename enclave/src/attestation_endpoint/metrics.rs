@@ -21,9 +21,9 @@ pub(crate) struct AttestationRequests {
 impl AttestationRequests {
     /// Registers all of them.
     pub(crate) fn register(registry: &mut MetricsRegistry) -> Self {
-        let help = "Requests for the enclave's own document, by how they ended";
+        let help = "Requests for the attestation endpoint, by outcome";
         let requests: Family<Label, Counter> = registry.family("attestation_requests", help);
-        let help = "Requests for the enclave's own document that wait for their turn";
+        let help = "Requests for the attestation endpoint that wait for the NSM";
         let of = |outcome| labelled(&requests, [("outcome", outcome)]);
         Self {
             success: of("success"),

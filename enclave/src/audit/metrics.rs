@@ -20,9 +20,9 @@ pub(crate) struct AuditMetrics {
 impl AuditMetrics {
     /// Registers all of them.
     pub(crate) fn register(registry: &mut MetricsRegistry) -> Self {
-        let help = "Audit records that were dropped because nobody took them fast enough";
+        let help = "Audit records dropped because their queue was full or their output failed";
         let dropped = registry.counter("audit_records_dropped", help);
-        let help = "Audit records of unauthenticated callers left out, by the limit that did";
+        let help = "Audit records of unauthenticated callers that a limit omitted, by limit";
         let omitted: Family<Label, Counter> = registry.family("audit_records_omitted", help);
         Self {
             dropped,

@@ -17,11 +17,12 @@ pub(crate) struct EntropyMetrics {
 impl EntropyMetrics {
     /// Registers all of them.
     pub(crate) fn register(registry: &mut MetricsRegistry) -> Self {
-        let failures = registry.family("entropy_failures", "Draws that failed");
+        let failures =
+            registry.family("entropy_failures", "Draws of random bytes that failed, by cause");
         for cause in EntropyFault::causes() {
             labelled(&failures, [("cause", cause)]);
         }
-        Self { reseeds: registry.counter("drbg_reseeds", "DRBG instances reseeded"), failures }
+        Self { reseeds: registry.counter("drbg_reseeds", "Reseeds of DRBG instances"), failures }
     }
 
     /// Counts a draw that failed.

@@ -28,14 +28,14 @@ pub(super) struct RejectedConnections {
 impl ConnectionMetrics {
     /// Registers all of them.
     pub(crate) fn register(registry: &mut MetricsRegistry) -> Self {
-        let help = "Connections that were closed before anything was asked on them";
+        let help = "Connections closed before their first request, by reason";
         let rejected: Family<Label, Counter> = registry.family("connections_rejected", help);
-        let help = "Bytes received on clients' connections, with those of TLS";
+        let help = "Bytes received on client connections, including TLS overhead";
         let received_bytes = registry.counter("received_bytes", help);
-        let help = "Bytes sent on clients' connections, with those of TLS";
+        let help = "Bytes sent on client connections, including TLS overhead";
         Self {
-            accepted: registry.counter("connections", "Clients' connections that were taken on"),
-            open: registry.gauge("connections_open", "Clients' connections that are open"),
+            accepted: registry.counter("connections", "Client connections accepted"),
+            open: registry.gauge("connections_open", "Client connections that are open"),
             rejected: RejectedConnections {
                 peer: labelled(&rejected, [("reason", "peer")]),
                 proxy_header: labelled(&rejected, [("reason", "proxy_header")]),

@@ -32,10 +32,10 @@ pub(crate) struct KeyStoreDraws {
 impl KeyStoreMetrics {
     /// Registers all of them.
     pub(crate) fn register(registry: &mut MetricsRegistry) -> Self {
-        let help = "Draws from HSMs, by how they ended";
+        let help = "Draws of random bytes from HSMs, by outcome";
         let draws: Family<Label, Counter> = registry.family("key_store_draws", help);
         let of = |outcome| labelled(&draws, [("outcome", outcome)]);
-        let help = "Connections to HSMs that failed, or could not be made";
+        let help = "Connections to HSMs that failed or could not be opened";
         Self {
             draws: KeyStoreDraws {
                 success: of("success"),

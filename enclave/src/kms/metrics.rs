@@ -21,11 +21,11 @@ pub(crate) struct ApiMetrics {
 impl ApiMetrics {
     /// Registers all of them.
     pub(crate) fn register(registry: &mut MetricsRegistry) -> Self {
-        let help = "Requests with a Recipient that were rejected before verification, by reason";
+        let help = "Requests with a Recipient rejected before verification, by reason";
         let rejected: Family<Label, Counter> = registry.family("verification_rejected", help);
-        let help = "Attestation documents verified, and how much of each had been before";
+        let help = "Attestation documents verified, by the part that a cache held";
         let verified = registry.family("documents_verified", help);
-        let help = "Requests refused because the NSM had not confirmed the time";
+        let help = "Requests rejected because the NSM had not confirmed the time";
         let clock_failures = registry.counter("clock_failures", help);
         Self {
             rejected_queue_full: labelled(&rejected, [("reason", "queue_full")]),

@@ -26,7 +26,8 @@ impl MetricsRegistry {
     /// Returns a registry that holds the version of this build and nothing else.
     pub(crate) fn new() -> Self {
         let mut this = Self(Registry::with_prefix(PREFIX));
-        let build: Family<Label, Gauge> = this.family("build_info", "1, and what was built");
+        let build: Family<Label, Gauge> =
+            this.family("build_info", "1, with the version of this build");
         labelled(&build, [("version", env!("CARGO_PKG_VERSION"))]).set(1);
         this
     }

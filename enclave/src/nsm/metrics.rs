@@ -53,19 +53,19 @@ impl NsmMetrics {
     /// Registers all of them.
     pub(crate) fn register(registry: &mut MetricsRegistry) -> Self {
         let calls = NsmCalls::register(registry);
-        let help = "Blocks of the NSM taken, and whether they were ready";
+        let help = "NSM blocks used by requests, by source";
         let blocks: Family<Label, Counter> = registry.family("nsm_blocks", help);
-        let faults = registry.family("nsm_faults", "Faults of the NSM");
+        let faults = registry.family("nsm_faults", "Faults of the NSM, by cause");
         for cause in NsmFault::CAUSES.into_iter().chain(NsmFault::CAUSES_OF_THE_CLOCK) {
             labelled(&faults, [("cause", cause)]);
         }
-        let help = "Blocks of the NSM that grew too old to be used";
+        let help = "Prefetched NSM blocks discarded because they exceeded their maximum age";
         let expired = registry.counter("nsm_blocks_expired", help);
-        let help = "Anchorings at which the system's clock was over 2 s from the NSM's time";
+        let help = "Comparisons in which the system clock differed from the NSM time by over 2 s";
         let clock_disagreements = registry.counter("clock_disagreements", help);
-        let help = "The system's clock minus the NSM's time in seconds, when last compared";
+        let help = "System clock minus NSM time at the last comparison, in seconds";
         let clock_offset = registry.float_gauge("clock_offset_seconds", help);
-        let stock = registry.gauge("nsm_blocks_ready", "Blocks of the NSM kept ready");
+        let stock = registry.gauge("nsm_blocks_ready", "Prefetched NSM blocks available");
         let blocks = BlocksTaken {
             prefetched: labelled(&blocks, [("source", "prefetched")]),
             on_demand: labelled(&blocks, [("source", "on_demand")]),
@@ -113,8 +113,9 @@ impl NsmMetrics {
 
 impl NsmCalls {
     fn register(registry: &mut MetricsRegistry) -> Self {
-        let calls: Family<Label, Counter> = registry.family("nsm_calls", "Calls made to the NSM");
-        let help = "How long the NSM took over each call that has returned";
+        let calls: Family<Label, Counter> =
+            registry.family("nsm_calls", "Calls to the NSM, by request");
+        let help = "Duration of completed NSM calls, by request";
         let durations: Family<Label, Histogram> =
             registry.family("nsm_call_duration_seconds", help);
         let of = |request| NsmCall {

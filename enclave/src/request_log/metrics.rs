@@ -32,9 +32,9 @@ struct Outcomes {
 impl RequestMetrics {
     /// Registers all of them.
     pub(crate) fn register(registry: &mut MetricsRegistry) -> Self {
-        let help = "Requests to KMS, and what came of them: granted, or an error's name";
+        let help = "KMS requests, by operation and outcome (success or the error name)";
         let counters: Family<Labels, Counter> = registry.family("requests", help);
-        let help = "From when a request to KMS had arrived until there was an answer to it";
+        let help = "Time from the receipt of a KMS request until its response was ready";
         let durations: Family<Label, Histogram> = registry.family("request_duration_seconds", help);
         let of = |operation| {
             let counter = |outcome| {

@@ -54,9 +54,9 @@ pub(super) fn register() -> (ServiceMetrics, SubsystemMetrics) {
         tls_handshakes: TlsHandshakes::register(&mut registry),
         key_stores: Arc::new(KeyStoreMetrics::register(&mut registry)),
     };
-    let help = "Lines of the log that were dropped because nobody took them fast enough";
+    let help = "Log lines dropped because their queue was full or their output failed";
     let log_lines_dropped = registry.counter("log_lines_dropped", help);
-    let ready = registry.gauge("ready", "1 if /readyz says ready, else 0");
+    let ready = registry.gauge("ready", "1 if /readyz reports ready, otherwise 0");
     (ServiceMetrics { registry, ready, log_lines_dropped }, subsystems)
 }
 

@@ -27,7 +27,7 @@ pub(crate) struct TlsHandshakes {
 impl TlsHandshakes {
     /// Registers all of them.
     pub(crate) fn register(registry: &mut MetricsRegistry) -> Self {
-        let help = "TLS handshakes, by how they ended";
+        let help = "TLS handshakes, by outcome";
         let handshakes: Family<Label, Counter> = registry.family("tls_handshakes", help);
         let of = |outcome| labelled(&handshakes, [("outcome", outcome)]);
         Self {

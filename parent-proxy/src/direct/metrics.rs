@@ -23,10 +23,10 @@ impl Collector for DirectMetrics {
         let names: Vec<String> = all.iter().map(|one| one.endpoint().to_string()).collect();
         let each = || names.iter().map(|name| [("upstream", &**name)]).zip(&all);
         let connections = each().map(|(label, one)| (label, value(&one.counts.connections)));
-        let help = "Connections to the enclave over its direct listener";
+        let help = "Connections to an enclave through its direct listener";
         encoder.counter("direct_connections", help, connections)?;
         let open = each().map(|(label, one)| (label, level(one.open())));
-        let help = "Connections over its direct listener at the moment";
+        let help = "Open connections to an enclave through its direct listener";
         encoder.gauge("direct_connections_open", help, open)
     }
 }

@@ -16,16 +16,16 @@ impl Collector for LogMetrics {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let Self(counts) = self;
         let mut encoder = FamilyEncoder::new(encoder);
-        let help = "Lines of enclaves that were taken";
+        let help = "Log lines and audit records received from enclaves";
         encoder.counter("log_receiver_lines", help, [(NO_LABELS, counts.lines())])?;
         let dropped = counts.dropped().map(|(reason, count)| ([("reason", reason)], count));
         encoder.counter(
             "log_receiver_lines_dropped",
-            "Lines of enclaves that were lost",
+            "Lines from enclaves that were dropped, by reason",
             dropped,
         )?;
         let open = level(counts.connections_open());
-        let help = "Connections on which enclaves send lines";
+        let help = "Open connections on which enclaves send lines";
         encoder.gauge("log_receiver_connections_open", help, [(NO_LABELS, open)])
     }
 }

@@ -20,7 +20,7 @@ impl Collector for PoolMetrics {
         let Self(pool) = self;
         let mut encoder = FamilyEncoder::new(encoder);
         let ready = i64::from(pool.unreadiness().is_none());
-        encoder.gauge("ready", "1 if /readyz says ready, else 0", [(NO_LABELS, ready)])?;
+        encoder.gauge("ready", "1 if /readyz reports ready, otherwise 0", [(NO_LABELS, ready)])?;
         let upstreams = Named::new(&pool.upstreams());
         upstreams.encode_counts(&mut encoder)?;
         upstreams.encode_balancing(&mut encoder)?;
@@ -28,8 +28,8 @@ impl Collector for PoolMetrics {
         upstreams.encode_bytes(&mut encoder)?;
         let open = pool.open();
         let open = open.iter().map(|(name, &count)| ([("upstream", &**name)], level(count)));
-        encoder.gauge("connections_open", "Connections to the enclave at the moment", open)?;
-        let help = "Attempts at another upstream because one could not be connected to";
+        encoder.gauge("connections_open", "Open connections to an enclave", open)?;
+        let help = "Connections retried with another upstream after a failed attempt";
         encoder.counter("connect_retries", help, [(NO_LABELS, value(&pool.retries))])
     }
 }
@@ -42,15 +42,17 @@ type UpstreamCounter = (&'static str, &'static str, fn(&Upstream) -> &AtomicU64)
 
 /// The counters of each upstream that have no other label.
 const COUNTERS: [UpstreamCounter; 5] = [
-    ("connections", "Connections to the enclave", |one| &one.counts.connections),
-    ("connect_failures", "Attempts at one that failed", |one| &one.counts.connect_failures),
-    ("ejections", "How often it got no more clients", |one| &one.counts.ejections),
-    ("scrape_failures", "How often its metrics could not be had", |one| {
+    ("connections", "Connections to an enclave", |one| &one.counts.connections),
+    ("connect_failures", "Failed attempts to connect to an enclave", |one| {
+        &one.counts.connect_failures
+    }),
+    ("ejections", "Ejections of an enclave from balancing", |one| &one.counts.ejections),
+    ("scrape_failures", "Failed scrapes of the metrics of an enclave", |one| {
         &one.counts.scrape_failures
     }),
     (
         "unresponsive_connections_closed",
-        "Connections closed because an enclave without an answer to health checks gave no response",
+        "Connections closed because an enclave that fails health checks sent no response",
         |one| &one.counts.unresponsive,
     ),
 ];
@@ -72,26 +74,29 @@ impl Named {
         }
         let healthy = |one: &Upstream| i64::from(one.health() != Health::Ejected);
         let healthy = self.each().map(|(label, one)| (label, healthy(one)));
-        encoder.gauge("upstream_healthy", "0 if it is ejected, else 1", healthy)
+        encoder.gauge("upstream_healthy", "0 if an enclave is ejected, otherwise 1", healthy)
     }
 
     /// Encodes the values that decide how many clients each upstream gets.
     fn encode_balancing(&self, encoder: &mut FamilyEncoder<'_>) -> fmt::Result {
         let standby = self.each().map(|(label, one)| (label, i64::from(one.is_standby())));
-        let help = "1 if it gets no clients because it is configured as standby, else 0";
+        let help = "1 if an enclave is configured as standby and receives no clients, otherwise 0";
         encoder.gauge("upstream_standby", help, standby)?;
         let weights = self.each().map(|(label, one)| (label, one.handshakes.weight()));
-        encoder.gauge("upstream_weight", "Its weight in balancing, from 0.1 to 1", weights)?;
+        encoder.gauge(
+            "upstream_weight",
+            "Balancing weight of an enclave, from 0.1 to 1",
+            weights,
+        )?;
         let shares = self.each();
         let shares =
             shares.filter_map(|(label, one)| Some((label, one.handshakes.rejected_share()?)));
         let help =
-            "Share of its recent TLS handshakes that ended with unknown_ca or bad_certificate";
+            "Share of recent TLS handshakes that clients ended with unknown_ca or bad_certificate";
         encoder.gauge("upstream_handshake_rejections_ratio", help, shares)?;
         let rejected = |one: &Upstream| i64::from(one.handshakes.is_rejected());
         let rejected = self.each().map(|(label, one)| (label, rejected(one)));
-        let help =
-            "1 if its share of rejected handshakes is far above that of its siblings, else 0";
+        let help = "1 if the share of rejected handshakes is far above that of the other enclaves, otherwise 0";
         encoder.gauge("upstream_handshakes_rejected", help, rejected)
     }
 
@@ -101,7 +106,7 @@ impl Named {
             [("ready", &counts.ready), ("not_ready", &counts.not_ready), ("failed", &counts.failed)]
                 .map(|(outcome, count)| ([upstream, ("outcome", outcome)], value(count)))
         });
-        encoder.counter("health_checks", "Questions whether it is ready, by answer", checks)
+        encoder.counter("health_checks", "Health checks of an enclave, by outcome", checks)
     }
 
     fn encode_bytes(&self, encoder: &mut FamilyEncoder<'_>) -> fmt::Result {
@@ -109,6 +114,6 @@ impl Named {
             [("to_enclave", &one.traffic.to_enclave), ("to_client", &one.traffic.to_client)]
                 .map(|(direction, count)| ([upstream, ("direction", direction)], value(count)))
         });
-        encoder.counter("bytes", "Bytes relayed", bytes)
+        encoder.counter("bytes", "Bytes relayed, by direction", bytes)
     }
 }

@@ -27,12 +27,16 @@ impl Collector for ClientMetrics {
             ([("reason", "per_client")], limited(|counts| &counts.rejected_per_client)),
             ([("reason", "no_upstream")], value(&context.pool.unserved)),
         ];
-        encoder.counter("connections_rejected", "Clients that were closed at once", rejected)?;
+        encoder.counter(
+            "connections_rejected",
+            "Client connections closed immediately, by reason",
+            rejected,
+        )?;
         let evicted = [
             ([("reason", "per_client")], limited(|counts| &counts.evicted_per_client)),
             ([("reason", "full")], limited(|counts| &counts.evicted_full)),
         ];
-        let help = "Silent connections that were closed to make room for a new one";
+        let help = "Idle connections closed to make room for a new one, by reason";
         encoder.counter("connections_evicted", help, evicted)
     }
 }
@@ -52,19 +56,27 @@ impl Collector for EgressMetrics {
         let connections = each().map(|(label, one)| (label, value(&one.counts.connections)));
         encoder.counter(
             "egress_connections",
-            "Connections of enclaves to the host",
+            "Connections from enclaves to the host of an egress route",
             connections,
         )?;
         let failures = each().map(|(label, one)| (label, value(&one.counts.connect_failures)));
-        encoder.counter("egress_connect_failures", "Attempts at one that failed", failures)?;
+        encoder.counter(
+            "egress_connect_failures",
+            "Failed attempts to connect to the host of an egress route",
+            failures,
+        )?;
         let open = each().map(|(label, one)| (label, level(one.open())));
-        encoder.gauge("egress_connections_open", "Connections to the host at the moment", open)?;
+        encoder.gauge(
+            "egress_connections_open",
+            "Open connections to the host of an egress route",
+            open,
+        )?;
         let bytes = each().flat_map(|([route], one)| {
             // The side of a client is the enclave here, and that of an enclave the host.
             [("to_host", &one.traffic.to_enclave), ("to_enclave", &one.traffic.to_client)]
                 .map(|(direction, count)| ([route, ("direction", direction)], value(count)))
         });
-        encoder.counter("egress_bytes", "Bytes relayed", bytes)
+        encoder.counter("egress_bytes", "Bytes relayed on an egress route, by direction", bytes)
     }
 }
 
