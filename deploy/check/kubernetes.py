@@ -12,24 +12,24 @@ import tomllib
 
 import yaml
 
-from server import disagreements
+from server_table import mismatches
 
 DEPLOY = pathlib.Path(sys.argv[1])
 objects = {(item["kind"], item["metadata"]["name"]): item
-           for item in yaml.safe_load_all(sys.stdin.read())}
-wrong = []
+            for item in yaml.safe_load_all(sys.stdin.read())}
+errors = []
 
 
-def demand(holds, otherwise):
-    if not holds:
-        wrong.append(otherwise)
+def require(condition, message):
+    if not condition:
+        errors.append(message)
 
 
-def one(kind, name="attested-random"):
+def find(kind, name="attested-random"):
     return objects[kind, name]
 
 
-deployment = one("Deployment")
+deployment = find("Deployment")
 pod = deployment["spec"]["template"]["spec"]
 labels = deployment["spec"]["template"]["metadata"]["labels"].items()
 enclave, = pod["initContainers"]
@@ -37,114 +37,114 @@ proxy, = pod["containers"]
 
 # Who selects the pods.
 selectors = {
-    "Service": one("Service")["spec"]["selector"],
-    "the headless Service": one("Service", "attested-random-metrics")["spec"]["selector"],
-    "PodDisruptionBudget": one("PodDisruptionBudget")["spec"]["selector"]["matchLabels"],
-    "NetworkPolicy": one("NetworkPolicy")["spec"]["podSelector"]["matchLabels"],
+    "Service": find("Service")["spec"]["selector"],
+    "the headless Service": find("Service", "attested-random-metrics")["spec"]["selector"],
+    "PodDisruptionBudget": find("PodDisruptionBudget")["spec"]["selector"]["matchLabels"],
+    "NetworkPolicy": find("NetworkPolicy")["spec"]["podSelector"]["matchLabels"],
     "the spread": pod["topologySpreadConstraints"][0]["labelSelector"]["matchLabels"],
 }
-for who, selector in selectors.items():
-    demand(selector.items() <= labels, f"{who} selects {selector}, which the pods are not")
+for selecting, selector in selectors.items():
+    require(selector.items() <= labels, f"{selecting} selects {selector}, which the pods are not")
 
 # Ports by name.
 ports = {port["name"]: port["containerPort"] for port in proxy["ports"]}
 named = [port["targetPort"] for name in ("attested-random", "attested-random-metrics")
-         for port in one("Service", name)["spec"]["ports"]]
-named += [port["port"] for rule in one("NetworkPolicy")["spec"]["ingress"] for port in rule["ports"]]
+         for port in find("Service", name)["spec"]["ports"]]
+named += [port["port"] for rule in find("NetworkPolicy")["spec"]["ingress"] for port in rule["ports"]]
 named += [proxy[probe]["httpGet"]["port"] for probe in ("livenessProbe", "readinessProbe")]
 for port in named:
-    demand(port in ports, f"no container has a port {port}")
-demand(enclave["livenessProbe"]["httpGet"]["port"] == ports.get("metrics"),
-       "the enclave's probe does not ask the relay")
-for who, probe, path in (("enclave", enclave["livenessProbe"], "/readyz"),
+    require(port in ports, f"no container has a port {port}")
+require(enclave["livenessProbe"]["httpGet"]["port"] == ports.get("metrics"),
+        "the enclave's probe does not ask the relay")
+for component, probe, path in (("enclave", enclave["livenessProbe"], "/readyz"),
                          ("relay", proxy["livenessProbe"], "/healthz"),
                          ("relay", proxy["readinessProbe"], "/readyz")):
-    demand(probe["httpGet"]["path"] == path, f"a probe of the {who} asks for {probe['httpGet']['path']}, not {path}")
+    require(probe["httpGet"]["path"] == path, f"a probe of the {component} asks for {probe['httpGet']['path']}, not {path}")
 
 # What is named exists.
-scaled = one("HorizontalPodAutoscaler")["spec"]["scaleTargetRef"]
-demand((scaled["kind"], scaled["name"]) in objects, f"the scaling is of {scaled['name']}, which is not there")
-demand(("ServiceAccount", pod["serviceAccountName"]) in objects, f"no ServiceAccount {pod['serviceAccountName']}")
+scaled = find("HorizontalPodAutoscaler")["spec"]["scaleTargetRef"]
+require((scaled["kind"], scaled["name"]) in objects, f"the scaling is of {scaled['name']}, which is not there")
+require(("ServiceAccount", pod["serviceAccountName"]) in objects, f"no ServiceAccount {pod['serviceAccountName']}")
 volumes = {volume["name"]: volume for volume in pod["volumes"]}
 for volume in volumes.values():
     name = volume.get("configMap", {}).get("name")
-    demand(not name or ("ConfigMap", name) in objects, f"no ConfigMap {name}")
+    require(not name or ("ConfigMap", name) in objects, f"no ConfigMap {name}")
 for container in (enclave, proxy):
     for mount in container["volumeMounts"]:
-        demand(mount["name"] in volumes, f"container {container['name']} mounts {mount['name']}, which is no volume")
+        require(mount["name"] in volumes, f"container {container['name']} mounts {mount['name']}, which is no volume")
 kustomization = yaml.safe_load((DEPLOY / "kubernetes/kustomization.yaml").read_text())
 images = {f"{image['newName']}:{image['newTag']}" for image in kustomization["images"]}
 for container in (enclave, proxy):
-    demand(container["image"] in images, f"kustomization.yaml does not say where {container['image']} comes from")
+    require(container["image"] in images, f"kustomization.yaml does not say where {container['image']} comes from")
 
 # The relay's file.
 settings, = (item for (kind, name), item in objects.items() if kind == "ConfigMap")
 file = tomllib.loads(settings["data"]["parent-proxy.toml"])
 environment = {entry["name"]: entry["value"] for entry in enclave["env"]}
 cid = environment["ENCLAVE_CID"]
-demand(file["upstream"] == [f"vsock:{cid}:5000,admin=vsock:{cid}:5002"],
-       f"the relay's upstream is not the enclave of CID {cid}")
-demand(file["listen"].endswith(f":{ports.get('kms')}"), "the relay does not listen where clients go")
-demand(file["admin_listen"].endswith(f":{ports.get('metrics')}"), "no probe reaches the relay")
+require(file["upstream"] == [f"vsock:{cid}:5000,admin=vsock:{cid}:5002"],
+        f"the relay's upstream is not the enclave of CID {cid}")
+require(file["listen"].endswith(f":{ports.get('kms')}"), "the relay does not listen where clients go")
+require(file["admin_listen"].endswith(f":{ports.get('metrics')}"), "no probe reaches the relay")
 mounts = {mount["name"]: mount["mountPath"] for mount in proxy["volumeMounts"]}
-demand(file["config_archive"] == mounts["configuration"] + "/config.tar", "no Secret at config_archive")
-demand(proxy["args"] == ["--config", mounts["settings"] + "/parent-proxy.toml"], "the relay does not read its file")
+require(file["config_archive"] == mounts["configuration"] + "/config.tar", "no Secret at config_archive")
+require(proxy["args"] == ["--config", mounts["settings"] + "/parent-proxy.toml"], "the relay does not read its file")
 readme = (DEPLOY / "kubernetes/README.md").read_text()
 secret = f"create secret generic {volumes['configuration']['secret']['secretName']} --from-file=config.tar"
 for command in (secret, *("label node NODE " + "=".join(label) for label in pod["nodeSelector"].items())):
-    demand(command in readme, f"README.md has no command: {command}")
-wrong += disagreements(readme, file)
+    require(command in readme, f"README.md has no command: {command}")
+errors += mismatches(readme, file)
 
 # How a pod begins and ends.
-demand(enclave.get("restartPolicy") == "Always", "the enclave is no sidecar: the relay waits for its end")
-demand(deployment["spec"]["strategy"]["rollingUpdate"]["maxSurge"] == 0, "a new pod needs the place of an old one")
+require(enclave.get("restartPolicy") == "Always", "the enclave is no sidecar: the relay waits for its end")
+require(deployment["spec"]["strategy"]["rollingUpdate"]["maxSurge"] == 0, "a new pod needs the place of an old one")
 grace = pod["terminationGracePeriodSeconds"]
 least = proxy["lifecycle"]["preStop"]["sleep"]["seconds"] + file["drain_timeout"] + 10
-demand(grace > least, f"terminationGracePeriodSeconds: {grace} is not more than {least}")
+require(grace > least, f"terminationGracePeriodSeconds: {grace} is not more than {least}")
 
 # What the enclave takes is what the node gives.
 folders = {mount["mountPath"] for mount in enclave["volumeMounts"]}
 for folder in ("/run/nitro_enclaves", "/var/log/nitro_enclaves", "/dev/hugepages"):
-    demand(folder in folders, f"nitro-cli has no {folder}")
+    require(folder in folders, f"nitro-cli has no {folder}")
 limits = enclave["resources"]["limits"]
 memory = f"{environment['ENCLAVE_MEMORY_MIB']}Mi"
-demand(limits["hugepages-2Mi"] == memory, f"hugepages are {limits['hugepages-2Mi']}, not {memory}")
-demand(limits["aws.ec2.nitro/nitro_enclaves"] == "1", "not one enclave")
+require(limits["hugepages-2Mi"] == memory, f"hugepages are {limits['hugepages-2Mi']}, not {memory}")
+require(limits["aws.ec2.nitro/nitro_enclaves"] == "1", "not one enclave")
 node = (DEPLOY / "kubernetes/node.sh").read_text()
-demand(f"memory_mib: {environment['ENCLAVE_MEMORY_MIB']}\\ncpu_count: {environment['ENCLAVE_CPU_COUNT']}\\n"
-       in node, "node.sh sets aside something else than the enclave takes")
+require(f"memory_mib: {environment['ENCLAVE_MEMORY_MIB']}\\ncpu_count: {environment['ENCLAVE_CPU_COUNT']}\\n"
+        in node, "node.sh sets aside something else than the enclave takes")
 
 # Nothing may do more than it must.
-demand(not pod["automountServiceAccountToken"] and not pod["enableServiceLinks"], "the pod has a token or links")
+require(not pod["automountServiceAccountToken"] and not pod["enableServiceLinks"], "the pod has a token or links")
 for container in (enclave, proxy):
     rights = container["securityContext"]
-    demand(rights["readOnlyRootFilesystem"] and not rights["allowPrivilegeEscalation"]
-           and rights["capabilities"] == {"drop": ["ALL"]} and not rights.get("privileged"),
-           f"container {container['name']} may do more than it must")
-demand(proxy["securityContext"]["runAsNonRoot"] and proxy["securityContext"]["runAsUser"], "the relay is root")
+    require(rights["readOnlyRootFilesystem"] and not rights["allowPrivilegeEscalation"]
+            and rights["capabilities"] == {"drop": ["ALL"]} and not rights.get("privileged"),
+            f"container {container['name']} may do more than it must")
+require(proxy["securityContext"]["runAsNonRoot"] and proxy["securityContext"]["runAsUser"], "the relay is root")
 
 # The scaling's metrics, and how they come about.
 rules = yaml.safe_load((DEPLOY / "kubernetes/prometheus-adapter.yaml").read_text())["rules"]["custom"]
 for rule in rules:
     for label, of in rule["resources"]["overrides"].items():
-        demand(label == of["resource"], f"prometheus-adapter: the label {label} is of the resource {of['resource']}")
+        require(label == of["resource"], f"prometheus-adapter: the label {label} is of the resource {of['resource']}")
 job, = yaml.safe_load((DEPLOY / "kubernetes/scrape.yaml").read_text())["scrape_configs"]
-demand(job["kubernetes_sd_configs"][0]["namespaces"]["names"] == [kustomization["namespace"]],
-       "scrape.yaml: another namespace")
-metrics = one("Service", "attested-random-metrics")
+require(job["kubernetes_sd_configs"][0]["namespaces"]["names"] == [kustomization["namespace"]],
+        "scrape.yaml: another namespace")
+metrics = find("Service", "attested-random-metrics")
 port = f"{metrics['metadata']['name']};{metrics['spec']['ports'][0]['name']}"
-demand(re.fullmatch(job["relabel_configs"][0]["regex"], port), f"scrape.yaml does not keep {port}")
-given = {rule["name"]["as"] for rule in rules}
-asked = {metric["pods"]["metric"]["name"] for metric in one("HorizontalPodAutoscaler")["spec"]["metrics"]}
-demand(asked == given, f"the scaling asks for {sorted(asked)}, prometheus-adapter gives {sorted(given)}")
+require(re.fullmatch(job["relabel_configs"][0]["regex"], port), f"scrape.yaml does not keep {port}")
+provided = {rule["name"]["as"] for rule in rules}
+requested = {metric["pods"]["metric"]["name"] for metric in find("HorizontalPodAutoscaler")["spec"]["metrics"]}
+require(requested == provided, f"the scaling asks for {sorted(requested)}, prometheus-adapter gives {sorted(provided)}")
 
 # The seccomp profile, where the kubelet looks; a call that is misspelt is one that is not forbidden.
 profile = "/var/lib/kubelet/seccomp/" + pod["securityContext"]["seccompProfile"]["localhostProfile"]
-demand(profile in node.split(), f"node.sh does not install {profile}")
+require(profile in node.split(), f"node.sh does not install {profile}")
 seccomp = ctypes.CDLL("libseccomp.so.2")
 for rule in json.loads((DEPLOY / "kubernetes/seccomp.json").read_text())["syscalls"]:
     for name in rule["names"]:
-        demand(seccomp.seccomp_syscall_resolve_name(name.encode()) != -1, f"seccomp.json: no system call {name}")
+        require(seccomp.seccomp_syscall_resolve_name(name.encode()) != -1, f"seccomp.json: no system call {name}")
 
-if wrong:
-    sys.exit("\n".join(wrong))
+if errors:
+    sys.exit("\n".join(errors))

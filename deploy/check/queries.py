@@ -17,9 +17,9 @@ import yaml
 DEPLOY = pathlib.Path(sys.argv[1])
 SUFFIXES = {"counter": ["_total"], "gauge": [""], "histogram": ["_bucket", "_count", "_sum"]}
 # What Prometheus adds, and what the relay adds to an enclave's.
-ADDED = {"job", "instance", "namespace", "pod", "le", "upstream"}
+ADDED_LABELS = {"job", "instance", "namespace", "pod", "le", "upstream"}
 FAMILY = r"attested_random_\w+"
-RELAY = "attested_random_proxy_"
+RELAY_PREFIX = "attested_random_proxy_"
 OPERATING = pathlib.Path(__file__).resolve().parents[2] / "docs/operating.md"
 # Of Grafana's, those that are used. What it does not know it shows as a number, or not at all.
 PANELS = {"row", "state-timeline", "timeseries"}
@@ -70,7 +70,7 @@ def expressions():
     return [(f"alert {name}", expr) for name, expr in alerts()] + panels() + list(scaling())
 
 
-def known():
+def series_in_metrics_txt():
     """Series as {name: {label: values, or None for any}}."""
     series = {}
     for line in (DEPLOY / "check/metrics.txt").read_text().splitlines():
@@ -83,7 +83,7 @@ def known():
     return series
 
 
-def unknown(where, expr, series):
+def unlisted_series(where, expr, series):
     """What of an expression no scrape would show."""
     for name, selector in re.findall(rf"\b({FAMILY})(?:\{{([^}}]*)\}})?", expr):
         if name not in series:
@@ -91,18 +91,18 @@ def unknown(where, expr, series):
             continue
         for label, operator, text in re.findall(r'(\w+)(=~|!~|!=|=)"([^"]*)"', selector):
             values = series[name].get(label)
-            if label not in series[name] and label not in ADDED:
+            if label not in series[name] and label not in ADDED_LABELS:
                 yield f"{where}: {name} has no label {label}"
             elif values and (wrong := set(text.split("|")) - values):
                 yield f"{where}: {label} of {name} is never {' or '.join(sorted(wrong))}"
     used = {label for name in re.findall(FAMILY, expr) for label in series.get(name, ())}
     for labels in re.findall(r"\bby \(([^)]*)\)", expr):
         for label in re.split(r",\s*", labels):
-            if label not in used | ADDED:
+            if label not in used | ADDED_LABELS:
                 yield f"{where}: nothing in it has the label {label}"
 
 
-def illegible(series):
+def dashboard_errors(series):
     """Legends of the dashboard that name a label which their expression has not, and ids that are there twice."""
     listed = json.loads((DEPLOY / "grafana/dashboard.json").read_text())["panels"]
     ids = [panel["id"] for panel in listed]
@@ -126,12 +126,12 @@ def illegible(series):
             kept = {label for labels in re.findall(r"\bby \(([^)]*)\)", target["expr"])
                     for label in re.split(r",\s*", labels)}
             if "sum" not in target["expr"]:
-                kept |= ADDED | set(series.get(re.search(FAMILY, target["expr"])[0], ()))
+                kept |= ADDED_LABELS | set(series.get(re.search(FAMILY, target["expr"])[0], ()))
             for label in set(re.findall(r"{{(\w+)}}", target["legendFormat"])) - kept:
                 yield f"dashboard: {panel['title']}: a legend has {{{{{label}}}}}, its expression has not"
 
 
-def unclear(series):
+def alert_errors(series):
     """Alerts that do not say how urgent they are, what is wrong, or what to do, or by a label that they lack."""
     pages = []
     for rule in rules():
@@ -150,25 +150,25 @@ def unclear(series):
         for side in re.split(r"\bor\b", expr):
             if not re.search(r"\b(sum|count|histogram_quantile|absent)\b", side):
                 family = re.search(FAMILY, side)[0]
-                kept |= set(series.get(family, ())) | ADDED - ({"upstream"} if family.startswith(RELAY) else set())
+                kept |= set(series.get(family, ())) | ADDED_LABELS - ({"upstream"} if family.startswith(RELAY_PREFIX) else set())
         for label in set(re.findall(r"\$labels\.(\w+)", " ".join(notes.values()))) - kept:
             yield f"alert {rule['alert']}: says $labels.{label}, which its expression has not"
-    told = re.findall(r"^\| (AttestedRandom[\w, ]*) \|", OPERATING.read_text(), re.MULTILINE)
-    told = {name for names in told for name in names.split(", ")}
-    for name in sorted(told ^ set(pages)):
+    documented = re.findall(r"^\| (AttestedRandom[\w, ]*) \|", OPERATING.read_text(), re.MULTILINE)
+    documented = {name for names in documented for name in names.split(", ")}
+    for name in sorted(documented ^ set(pages)):
         yield f"alert {name}: docs/operating.md lists the alerts that wake somebody, and it is on one side alone"
 
 
-def untested():
+def untested_alerts():
     """Alerts that lack one of their tests."""
     tests = yaml.safe_load((DEPLOY / "prometheus/alerts_test.yaml").read_text())["tests"]
     cases = [(case["expr"], bool(case["exp_samples"]), test["name"]) for test in tests
              for case in test["promql_expr_test"]]
     for name, _ in alerts():
-        for fires, word in ((True, "fires"), (False, "stays quiet")):
-            if not any(f'alertname="{name}"' in expr and seen == fires and word in test
+        for fires, verb in ((True, "fires"), (False, "stays quiet")):
+            if not any(f'alertname="{name}"' in expr and seen == fires and verb in test
                        for expr, seen, test in cases):
-                yield f"alert {name}: alerts_test.yaml has no test in which it {word}"
+                yield f"alert {name}: alerts_test.yaml has no test in which it {verb}"
 
 
 def main():
@@ -183,13 +183,13 @@ def main():
         print("\n".join(sorted(re.sub(r"_(total|bucket|count|sum)$", "", name) for name in names)))
         return
     if mode == "tests":
-        wrong = [*untested(), *unclear(known())]
+        errors = [*untested_alerts(), *alert_errors(series_in_metrics_txt())]
     else:
-        series = known()
-        wrong = [line for where, expr in expressions() for line in unknown(where, expr, series)]
-        wrong += illegible(series)
-    if wrong:
-        sys.exit("\n".join(wrong))
+        series = series_in_metrics_txt()
+        errors = [line for where, expr in expressions() for line in unlisted_series(where, expr, series)]
+        errors += dashboard_errors(series)
+    if errors:
+        sys.exit("\n".join(errors))
 
 
 main()

@@ -34,7 +34,7 @@ END
 
 # In a root of its own, in which the programs are that no build machine has where the units look.
 check_systemd() {
-    local root=$scratch/root program said units=()
+    local root=$scratch/root program output units=()
     mkdir -p "$root/usr/lib" "$root/etc/systemd/system" "$root/usr/local/bin" "$root/bin" "$root/opt/attested-random"
     cp -r /usr/lib/systemd "$root/usr/lib/"
     for program in usr/local/bin/parent-proxy bin/kill; do
@@ -45,8 +45,8 @@ check_systemd() {
     units=(parent-proxy.socket parent-proxy.service attested-random-enclave@16.service
         attested-random-unready@16.service attested-random-unready@16.timer)
     # Of what it does not know it warns, and is content.
-    said=$(systemd-analyze verify --man=no --root="$root" "${units[@]}" 2>&1) || said+=" (it fails)"
-    [[ -z $said ]] || { echo "$said" >&2; return 1; }
+    output=$(systemd-analyze verify --man=no --root="$root" "${units[@]}" 2>&1) || output+=" (it fails)"
+    [[ -z $output ]] || { echo "$output" >&2; return 1; }
     # How much a unit may do, in tenths, as systemd judges it: 10 is a unit without any of its settings.
     for program in parent-proxy=20 attested-random-enclave@16=35 attested-random-unready@16=35; do
         systemd-analyze security --no-pager --offline=yes --root="$root" --threshold="${program#*=}" \
@@ -81,7 +81,7 @@ check_scripts() {
 # With a nitro-cli that runs nothing: told to stop it terminates the enclave, and it ends with status 1 when
 # the enclave does.
 check_run_enclave() {
-    local how status keeper answer
+    local end status holder output
     mkdir "$scratch/bin"
     cat >"$scratch/bin/nitro-cli" <<'END'
 #!/bin/bash
@@ -90,46 +90,46 @@ if [[ $1 == run-enclave ]]; then
     tail -f /dev/null >/dev/null 2>&1 &
     printf '{\n  "EnclaveID": "i-1-enc1",\n  "ProcessID": %d,\n  "EnclaveCID": 16\n}\n' $!
 else
-    kill "$(cat "$SCRATCH/keeper")"
+    kill "$(cat "$SCRATCH/holder")"
 fi
 END
     chmod +x "$scratch/bin/nitro-cli"
-    for how in told ended; do
-        rm -f "$scratch/calls" "$scratch/answer" && mkfifo "$scratch/answer"
+    for end in signalled exited; do
+        rm -f "$scratch/calls" "$scratch/output" && mkfifo "$scratch/output"
         # Both ways, so that neither end waits for the other, nor the script writes to nobody.
-        exec {answer}<>"$scratch/answer"
+        exec {output}<>"$scratch/output"
         SCRATCH=$scratch PATH=$scratch/bin:$PATH ENCLAVE_CID=16 timeout --foreground 30 "$deploy/nitro-cli/run-enclave.sh" \
-            1>&"$answer" 2>/dev/null &
-        keeper=$(timeout 10 sed -n '/}/q; s/.*"ProcessID": \([0-9]*\).*/\1/p' <&$answer)
-        echo "$keeper" >"$scratch/keeper"
-        if [[ $how == told ]]; then kill -TERM $!; else kill "$keeper"; fi
+            1>&"$output" 2>/dev/null &
+        holder=$(timeout 10 sed -n '/}/q; s/.*"ProcessID": \([0-9]*\).*/\1/p' <&$output)
+        echo "$holder" >"$scratch/holder"
+        if [[ $end == signalled ]]; then kill -TERM $!; else kill "$holder"; fi
         status=0 && wait $! || status=$?
-        exec {answer}>&-
-        case $how-$status in
-        told-0) grep -qx 'terminate-enclave --enclave-name attested-random-16' "$scratch/calls" ;;
-        ended-1) ! grep -q terminate "$scratch/calls" ;;
+        exec {output}>&-
+        case $end-$status in
+        signalled-0) grep -qx 'terminate-enclave --enclave-name attested-random-16' "$scratch/calls" ;;
+        exited-1) ! grep -q terminate "$scratch/calls" ;;
         *) false ;;
-        esac || { echo "run-enclave.sh, $how: status $status, calls: $(cat "$scratch/calls")" >&2; return 1; }
+        esac || { echo "run-enclave.sh, $end: status $status, calls: $(cat "$scratch/calls")" >&2; return 1; }
     done
 }
 
 # With a relay that says what it is to say: a restart comes after five minutes of 0, and of nothing else.
 check_restart_unready() {
-    local said minutes restarts
+    local sample minutes restarts
     export RUNTIME_DIRECTORY=$scratch/unready
     mkdir -p "$scratch/bin" "$RUNTIME_DIRECTORY"
     # shellcheck disable=SC2016 # this is the text of a script
-    printf '#!/bin/bash\n[[ $SAID ]] && printf "attested_random_proxy_upstream_healthy{upstream=\\"vsock:%%s:5000\\"} %%s\\n" $SAID\n' \
+    printf '#!/bin/bash\n[[ $SAMPLE ]] && printf "attested_random_proxy_upstream_healthy{upstream=\\"vsock:%%s:5000\\"} %%s\\n" $SAMPLE\n' \
         >"$scratch/bin/curl"
     printf '#!/bin/bash\necho "$*" >>"%s/restarts"\n' "$scratch" >"$scratch/bin/systemctl"
     chmod +x "$scratch"/bin/{curl,systemctl}
     for restarts in '16 1=6=0' '16 0=4=0' '16 0=6=1' '17 0 16 1=6=0' '=6=0' '17 0 16 0=6=1'; do
-        IFS='=' read -r said minutes restarts <<<"$restarts"
+        IFS='=' read -r sample minutes restarts <<<"$restarts"
         : >"$scratch/restarts"
         touch -d "-$minutes minutes" "$RUNTIME_DIRECTORY/16"
-        SAID=$said PATH=$scratch/bin:$PATH "$deploy/systemd/restart-unready.sh" 16 >/dev/null
+        SAMPLE=$sample PATH=$scratch/bin:$PATH "$deploy/systemd/restart-unready.sh" 16 >/dev/null
         [[ $(grep -cx -- '--no-block try-restart attested-random-enclave@16.service' "$scratch/restarts") == "$restarts" ]] ||
-            { echo "restart-unready.sh: after $minutes minutes of $said: not $restarts restarts" >&2; return 1; }
+            { echo "restart-unready.sh: after $minutes minutes of $sample: not $restarts restarts" >&2; return 1; }
     done
 }
 

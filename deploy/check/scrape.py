@@ -14,58 +14,58 @@ import urllib.request
 
 DEPLOY, BIN = map(pathlib.Path, sys.argv[1:])
 # What an enclave's have beside their own, and a histogram's samples.
-ADDED = {"upstream", "le"}
-SECONDS = 30
+ADDED_LABELS = {"upstream", "le"}
+TIMEOUT_SECONDS = 30
 
 
-def started(program, *arguments, says=1):
+def start(program, *arguments, listeners=1):
     """A program that has said, once each, where it listens, and what it said."""
     process = subprocess.Popen([BIN / program, *arguments], stdout=subprocess.PIPE,
                                stderr=subprocess.DEVNULL, text=True)
-    lines = [process.stdout.readline().strip() for _ in range(says)]
+    lines = [process.stdout.readline().strip() for _ in range(listeners)]
     assert all(" listening on " in line for line in lines), f"{program} does not start: {lines}"
     return process, [line.rpartition(" ")[2] for line in lines]
 
 
-def text(url, **request):
-    with urllib.request.urlopen(urllib.request.Request(url, **request), timeout=SECONDS) as answer:
+def fetch(url, **request):
+    with urllib.request.urlopen(urllib.request.Request(url, **request), timeout=TIMEOUT_SECONDS) as answer:
         return answer.read().decode()
 
 
 def is_ready(admin):
     try:
-        text(f"http://{admin}/readyz")
+        fetch(f"http://{admin}/readyz")
     except urllib.error.HTTPError:
         return False
     return True
 
 
-def scraped():
+def scrape_relay():
     """The relay's /metrics, when one request has been answered through it."""
     running = []
     with tempfile.TemporaryDirectory() as folder:
         try:
             enclave, admin = f"unix:{folder}/enclave", f"unix:{folder}/admin"
-            running.append(started("enclave-simulator", "--listen", enclave, "--admin-listen", admin, says=2)[0])
-            relay, (clients, metrics, _) = started(
+            running.append(start("enclave-simulator", "--listen", enclave, "--admin-listen", admin, listeners=2)[0])
+            relay, (clients, metrics, _) = start(
                 "parent-proxy", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0",
                 "--upstream", f"{enclave},admin={admin},direct=unix:{folder}/direct", "--log-listen", f"unix:{folder}/log",
-                "--egress", f"unix:{folder}/out=127.0.0.1:9", says=3)
+                "--egress", f"unix:{folder}/out=127.0.0.1:9", listeners=3)
             running.append(relay)
-            deadline = time.monotonic() + SECONDS
+            deadline = time.monotonic() + TIMEOUT_SECONDS
             while not is_ready(metrics):
                 assert time.monotonic() < deadline, "the relay is never ready"
                 time.sleep(0.05)
-            text(f"http://{clients}/", data=b'{"NumberOfBytes": 32}', headers={
+            fetch(f"http://{clients}/", data=b'{"NumberOfBytes": 32}', headers={
                 "Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "TrentService.GenerateRandom"})
-            return text(f"http://{metrics}/metrics")
+            return fetch(f"http://{metrics}/metrics")
         finally:
             for process in running:
                 process.kill()
                 process.wait()
 
 
-def shown(exposition):
+def parse_exposition(exposition):
     """Families as {name: (type, {label: values seen})}, {} for a family without a sample or a label."""
     families = {name: (kind, {}) for name, kind in
                 re.findall(r"^# TYPE (attested_random\w*) (\w+)$", exposition, re.MULTILINE)}
@@ -78,41 +78,41 @@ def shown(exposition):
     return families
 
 
-def listed():
+def parse_metrics_txt():
     """The same, of metrics.txt; None for values that are not listed."""
     families = {}
     for line in (DEPLOY / "check/metrics.txt").read_text().splitlines():
         if not line.startswith("#"):
             name, kind, *labels = line.split()
             split = [label.partition("=") for label in labels]
-            families[name] = kind, {label: set(of.split("|")) if of else None for label, _, of in split}
+            families[name] = kind, {label: set(values.split("|")) if values else None for label, _, values in split}
     return families
 
 
-def differences(seen, told):
-    for name in sorted(seen.keys() | told.keys()):
+def differences(seen, listed):
+    for name in sorted(seen.keys() | listed.keys()):
         if name not in seen:
             yield f"{name} is in metrics.txt, and shown by nobody"
-        elif name not in told:
+        elif name not in listed:
             yield f"{name} is shown, and not in metrics.txt"
-        elif seen[name][0] != told[name][0]:
-            yield f"{name} is a {seen[name][0]}, not a {told[name][0]}"
+        elif seen[name][0] != listed[name][0]:
+            yield f"{name} is a {seen[name][0]}, not a {listed[name][0]}"
         else:
             for label, values in seen[name][1].items():
-                if label not in told[name][1].keys() | ADDED:
+                if label not in listed[name][1].keys() | ADDED_LABELS:
                     yield f"{name} has the label {label}"
-                elif (of := told[name][1].get(label)) and not values <= of:
-                    yield f"{name} has {label}=\"{' '.join(values - of)}\""
-            for label in told[name][1].keys() - seen[name][1].keys():
+                elif (expected := listed[name][1].get(label)) and not values <= expected:
+                    yield f"{name} has {label}=\"{' '.join(values - expected)}\""
+            for label in listed[name][1].keys() - seen[name][1].keys():
                 yield f"{name} is not seen with the label {label}"
 
 
-wrong = list(differences(shown(scraped()), listed()))
+errors = list(differences(parse_exposition(scrape_relay()), parse_metrics_txt()))
 # As the manifests and the unit start it.
 for file in ("kubernetes/parent-proxy.toml", "systemd/parent-proxy.toml"):
-    said = subprocess.run([BIN / "parent-proxy", "--config", DEPLOY / file, "--print-config"],
-                          capture_output=True, text=True, timeout=SECONDS)
-    if said.returncode:
-        wrong.append(f"{file}: {said.stderr.strip()}")
-if wrong:
-    sys.exit("\n".join(wrong))
+    result = subprocess.run([BIN / "parent-proxy", "--config", DEPLOY / file, "--print-config"],
+                            capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
+    if result.returncode:
+        errors.append(f"{file}: {result.stderr.strip()}")
+if errors:
+    sys.exit("\n".join(errors))

@@ -40,18 +40,18 @@ command -v systemd-analyze >/dev/null ||
 
 # Does nothing when the environment is up to date; without a stamp until all is done.
 python=$tools/venv/bin/python
-wanted() {
+stamp_content() {
     echo "$tools"
     python3 --version && cat "$check/requirements.txt"
 }
 python3 -c 'import ensurepip, venv' 2>/dev/null ||
     missing "python3 with venv: apt-get install python3-venv"
-if ! wanted | cmp -s - "$tools/venv/stamp"; then
+if ! stamp_content | cmp -s - "$tools/venv/stamp"; then
     rm -rf "$tools/venv"
     python3 -m venv "$tools/venv"
     "$tools/venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes \
         --only-binary :all: --requirement "$check/requirements.txt" ||
         missing "PyPI, for deploy/check/requirements.txt"
-    wanted >"$tools/venv/stamp"
+    stamp_content >"$tools/venv/stamp"
 fi
 validate=("$tools/venv/bin/kubernetes-validate" --strict)

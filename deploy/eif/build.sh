@@ -60,11 +60,11 @@ else
     options+=(--argument=--config-from-parent --argument=5001)
 fi
 
-given=() libraries=()
+provided=() libraries=()
 for file in ${FILES:-}; do
     [[ $file == *=* ]] || fail "FILES has \"$file\", which is no NAME=PATH"
     options+=(--file "$file")
-    given+=("$(basename "${file%%=*}")")
+    provided+=("$(basename "${file%%=*}")")
     # A library, by the first bytes of ELF; what cannot be read is the tool's to refuse.
     if [[ $(head -c 4 "${file#*=}" 2>/dev/null | tr -d '\0') == $'\x7fELF' ]]; then
         # Without a folder a loader would look for it where libraries are.
@@ -74,7 +74,7 @@ done
 
 toolchain=$(rustc --version)
 if [[ -n ${PKCS11:-} ]]; then
-    programs=$(GIVEN="${given[*]}" "$here/libraries.sh" "$ENCLAVE" "${libraries[@]}")
+    programs=$(PROVIDED="${provided[*]}" "$here/libraries.sh" "$ENCLAVE" "${libraries[@]}")
     while read -r program; do
         options+=(--program "$program")
         # Which C library this is shows in the measurements, and so it is named beside them.

@@ -28,11 +28,11 @@ main() {
     source "$here/kernel.lock"
     pinned=$package
     local substitute=$kernels/instead-of-$version
-    ready && finish
+    is_up_to_date && finish
     if [[ -n $or_current && -r $substitute ]]; then
         # shellcheck source=kernel.lock
         source "$substitute"
-        ready && finish
+        is_up_to_date && finish
         source "$here/kernel.lock"
     fi
 
@@ -41,7 +41,7 @@ main() {
     mkdir -p "$kernels"
     exec {lock}>"$eif/lock"
     flock "$lock"
-    ready && finish # by a run that this one waited for
+    is_up_to_date && finish # by a run that this one waited for
 
     debian_open "$eif/apt" "deb $suite main"
     if [[ -z $(debian_field SHA256 "$package=$version") ]]; then
@@ -51,18 +51,18 @@ main() {
         # shellcheck source=kernel.lock
         source "$substitute"
     fi
-    ready || make_folder
+    is_up_to_date || make_folder
     finish
 }
 
 # What decides the content of the folder: the package and these scripts.
-wanted() {
+stamp_content() {
     echo "$package $version $sha256"
     cat "$here"/{kernel,debian}.sh
 }
 
-ready() {
-    wanted | cmp -s - "$kernels/$version/stamp"
+is_up_to_date() {
+    stamp_content | cmp -s - "$kernels/$version/stamp"
 }
 
 finish() {
@@ -77,12 +77,12 @@ make_folder() {
     trap 'rm -rf "$kernels/.new"' EXIT
     rm -rf "$kernels/.new"
     mkdir "$kernels/.new"
-    fill
+    fill_folder
     rm -rf "${kernels:?}/$version"
     mv "$kernels/.new/kernel" "$kernels/$version"
 }
 
-fill() (
+fill_folder() (
     cd "$kernels/.new"
     echo "fetching $package $version (35 MB)" >&2
     logged "$eif/download.log" debian apt-get download "$package=$version"
@@ -94,7 +94,7 @@ fill() (
     cp "root/boot/vmlinuz-$release" kernel/vmlinuz
     echo "$release" >kernel/version
     add_modules "root/lib/modules/$release" kernel
-    wanted >kernel/stamp
+    stamp_content >kernel/stamp
 )
 
 # add_modules FROM TO: those that are not part of the kernel itself, and no dependency forgotten.

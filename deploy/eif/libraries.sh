@@ -2,7 +2,7 @@
 # libraries.sh PROGRAM [LIBRARY...]: the dynamic loader that the program names, and every shared library
 # that it and the others need, as lines NAME=PATH: PATH on this machine is to be NAME in an image. Each is
 # found as it will be there, by that loader and without this machine's cache. Settings, from the environment:
-#   GIVEN  names of libraries that the image has from elsewhere, such as libvendor.so.1
+#   PROVIDED  names of libraries that the image has from elsewhere, such as libvendor.so.1
 set -euo pipefail
 unset LD_LIBRARY_PATH LD_PRELOAD
 
@@ -22,7 +22,7 @@ for file; do
     listed=$(LD_TRACE_LOADED_OBJECTS=1 "$loader" --inhibit-cache "$file") || fail "$file: $loader cannot load it"
     while read -r library arrow path _; do
         [[ $arrow == "=>" ]] || continue # the loader itself, and what the kernel provides
-        [[ " ${GIVEN:-} " != *" $library "* ]] || continue
+        [[ " ${PROVIDED:-} " != *" $library "* ]] || continue
         [[ $path == /* ]] ||
             fail "$file needs $library, which is neither given nor where a loader looks without a cache"
         paths["${path#/}"]=$path

@@ -25,7 +25,7 @@ cat <<END
 
 attested-random is ready at $endpoint (simulated; Ctrl-C stops it)
 END
-trusting=
+ca_option=
 if [[ ${TLS:-} == yes ]]; then
     cat <<END
 
@@ -33,7 +33,7 @@ if [[ ${TLS:-} == yes ]]; then
   $BIN/attested-recipient trust $endpoint --simulator --out enclave-ca.pem
   export AWS_CA_BUNDLE=\$PWD/enclave-ca.pem
 END
-    trusting=" --ca enclave-ca.pem"
+    ca_option=" --ca enclave-ca.pem"
 fi
 cat <<END
 
@@ -45,7 +45,7 @@ cat <<END
   python3 -c 'import boto3; print(boto3.client("kms").generate_random(NumberOfBytes=32)["Plaintext"].hex())'
 
   # A document of the simulator's for your key (public.der: DER SubjectPublicKeyInfo)
-  $BIN/attested-recipient document --endpoint $endpoint$trusting --public-key public.der --out document.bin
+  $BIN/attested-recipient document --endpoint $endpoint$ca_option --public-key public.der --out document.bin
 
   # AWS CLI v1
   aws kms generate-random --number-of-bytes 32 --recipient 'KeyEncryptionAlgorithm=RSAES_OAEP_SHA_256,AttestationDocument@=fileb://document.bin'
@@ -54,7 +54,7 @@ cat <<END
   aws kms generate-random --number-of-bytes 32 --recipient "KeyEncryptionAlgorithm=RSAES_OAEP_SHA_256,AttestationDocument=\$(base64 -w0 document.bin)"
 
   # All of it in one command
-  $BIN/attested-recipient random --endpoint $endpoint$trusting --bytes 32
+  $BIN/attested-recipient random --endpoint $endpoint$ca_option --bytes 32
 
 END
 if [[ ${KEY_STORE:-} == softhsm ]]; then

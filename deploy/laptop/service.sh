@@ -12,7 +12,7 @@ ulimit -n "$(ulimit -Hn)"
 # Each process in a group of its own: Ctrl-C reaches this script alone, which then ends them, once.
 set -m
 
-# Starts a program and waits until it says that it listens; sets `listening` to where. What it
+# Starts a program and waits until it says that it listens; sets `address` to where. What it
 # writes to stdout after that is passed on.
 start() {
     local program=$1 line output
@@ -28,7 +28,7 @@ start() {
     fi
     cat <&$output >>"${audit:-/dev/stdout}" &
     exec {output}<&-
-    listening=${line#* listening on }
+    address=${line#* listening on }
 }
 
 # In reverse order, so that the relay drains into an enclave that still answers.
@@ -63,5 +63,5 @@ start_service() {
     start enclave-simulator --listen "unix:$folder/enclave.sock" "${config[@]}"
     # It is the only one, and with TLS it would not say in plain whether it is ready.
     start parent-proxy --listen "$1" --upstream "unix:$folder/enclave.sock" --health-interval 0
-    endpoint=$scheme://$listening
+    endpoint=$scheme://$address
 }

@@ -9,15 +9,15 @@ name=attested-random-$cid
 trap 'trap "" TERM INT; nitro-cli terminate-enclave --enclave-name "$name" || true; exit 0' TERM INT
 
 # It returns when the enclave has booted, and prints JSON.
-answer=$(nitro-cli run-enclave --eif-path "${EIF:-/opt/attested-random/enclave.eif}" \
+output=$(nitro-cli run-enclave --eif-path "${EIF:-/opt/attested-random/enclave.eif}" \
     --enclave-name "$name" --enclave-cid "$cid" \
     --cpu-count "${ENCLAVE_CPU_COUNT:-2}" --memory "${ENCLAVE_MEMORY_MIB:-1024}")
-echo "$answer"
+echo "$output"
 
 # nitro-cli's process that holds the enclave ends with it. It is no child of ours.
-keeper=$(sed -n 's/.*"ProcessID": *\([0-9]*\).*/\1/p' <<<"$answer")
-[[ $keeper ]] || { echo "nitro-cli names no process" >&2; exit 1; }
-tail --pid="$keeper" -f /dev/null &
+holder=$(sed -n 's/.*"ProcessID": *\([0-9]*\).*/\1/p' <<<"$output")
+[[ $holder ]] || { echo "nitro-cli names no process" >&2; exit 1; }
+tail --pid="$holder" -f /dev/null &
 wait $!
 echo "the enclave $name has ended" >&2
 exit 1

@@ -7,16 +7,16 @@ import tomllib
 CONFIGURATION_PORT = 5001
 
 
-def disagreements(readme, file):
+def mismatches(readme, file):
     """What `file`, the relay's, says otherwise than the README's [server] and the image."""
     block = re.search(r"```toml\n(\[server\]\n.*?)```", readme, re.DOTALL)
     if not block:
         return ["README.md: no [server] table"]
     server = tomllib.loads(block[1])["server"]
-    wrong = []
+    errors = []
     if file.get("proxy_protocol", False) != server.get("proxy_protocol", False):
-        wrong.append("parent-proxy.toml: proxy_protocol is not what README.md has the enclave expect")
+        errors.append("parent-proxy.toml: proxy_protocol is not what README.md has the enclave expect")
     for key, port in (("log_listen", server["log_endpoint"].rpartition(":")[2]), ("config_listen", CONFIGURATION_PORT)):
         if file.get(key) != f"vsock:4294967295:{port}":
-            wrong.append(f"parent-proxy.toml: {key} is not where enclaves connect, vsock port {port}")
-    return wrong
+            errors.append(f"parent-proxy.toml: {key} is not where enclaves connect, vsock port {port}")
+    return errors
