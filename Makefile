@@ -116,7 +116,7 @@ qemu-test: clients key-stores ## Boot the image in QEMU, where only AWS's signat
 		NEXTEST=no SHOW_PASSED=yes .ci/test --workspace $(WITH_PROVIDER) --test qemu
 
 names-test: tools ## Test that the relay resolves an egress host for each connection (seconds; needs user namespaces).
-	@.ci/test -p parent-proxy --test names
+	@.ci/test -p parent-proxy --test egress_dns
 
 test-statistics: tools ## Run ent and rngtest over 64 MiB of output, and over that of a broken DRBG (2 min; needs ent, rng-tools5).
 	@tests/suite/statistics/run.sh
@@ -235,7 +235,7 @@ lint-rust: tools ## Check Rust code with rustfmt, clippy and rustdoc (most of th
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	@# What `make test` does not run is not among all targets.
 	cargo clippy --locked -p suite --test qemu -- -D warnings
-	cargo clippy --locked -p parent-proxy --test names -- -D warnings
+	cargo clippy --locked -p parent-proxy --test egress_dns -- -D warnings
 	cargo clippy --locked -p attestation -p simulator --no-default-features \
 		--features attestation/ring,simulator/ring --all-targets -- -D warnings
 	@# A feature of a dependency can bring in the other provider.

@@ -94,7 +94,7 @@ if cargo tree --locked --prefix none -e normal -p parent-proxy |
 fi
 pass "the relay links neither verifier nor crypto nor TLS"
 speaks_http=$(grep -lE 'hyper|http_body|httparse' -r parent-proxy/src | sort | xargs)
-expected=$(printf 'parent-proxy/src/%s.rs ' admin ask checks scrape)
+expected=$(printf 'parent-proxy/src/%s.rs ' admin health_check health_probe scrape)
 [[ $speaks_http == "${expected% }" ]] || fail "of the relay these speak HTTP: $speaks_http"
 pass "of the relay only what asks enclaves how they are, and what is asked the same, speaks HTTP"
 hyper_features=$(cargo tree --locked --no-dedupe --prefix none -e normal -f '{p}|{f}' -p parent-proxy |

@@ -11,12 +11,12 @@ use tokio::time::Instant;
 const AWAITING: u64 = 1 << 63;
 
 /// The client has sent a byte.
-const SPOKEN: u64 = 1 << 62;
+const CLIENT_SENT: u64 = 1 << 62;
 
 /// The connection makes room for another one, and relays nothing more.
 const EVICTED: u64 = 1 << 61;
 
-const FLAGS: u64 = AWAITING | SPOKEN | EVICTED;
+const FLAGS: u64 = AWAITING | CLIENT_SENT | EVICTED;
 
 /// The traffic of one connection, written by the thread that relays it, which also evicts others.
 ///
@@ -28,7 +28,7 @@ pub(crate) struct Activity {
     /// Microseconds from `epoch` to the last byte, with the flags above.
     state: AtomicU64,
     /// The rank that the limiter has this connection filed under; read and written under its lock only.
-    filed: AtomicU64,
+    indexed_rank: AtomicU64,
     task: OnceLock<AbortHandle>,
 }
 
@@ -46,7 +46,7 @@ impl Activity {
         Self {
             epoch,
             state: AtomicU64::new(micros(epoch, now)),
-            filed: AtomicU64::new(0),
+            indexed_rank: AtomicU64::new(0),
             task: OnceLock::new(),
         }
     }
@@ -54,14 +54,14 @@ impl Activity {
     /// Records that the client has sent something, before it is relayed. Returns `false` where the
     /// connection is evicted and must not relay it.
     pub(crate) fn await_response(&self) -> bool {
-        self.state.fetch_or(AWAITING | SPOKEN, SeqCst) & EVICTED == 0
+        self.state.fetch_or(AWAITING | CLIENT_SENT, SeqCst) & EVICTED == 0
     }
 
     /// Records that a byte, or the end of a direction, passed at `now`.
     pub(crate) fn record(&self, now: Instant, awaits_response: bool) {
-        let awaiting = if awaits_response { AWAITING | SPOKEN } else { 0 };
+        let awaiting = if awaits_response { AWAITING | CLIENT_SENT } else { 0 };
         let time = micros(self.epoch, now);
-        let next = |state: u64| Some(time | awaiting | (state & (SPOKEN | EVICTED)));
+        let next = |state: u64| Some(time | awaiting | (state & (CLIENT_SENT | EVICTED)));
         // It never fails, as `next` always returns a value.
         let _ = self.state.fetch_update(SeqCst, SeqCst, next);
     }
@@ -73,18 +73,18 @@ impl Activity {
     }
 
     /// Returns the lowest rank that the connection can have from `now` on.
-    pub(crate) fn rank_at_least(&self, now: Instant) -> Rank {
-        self.rank().unwrap_or(Rank(micros(self.epoch, now) | SPOKEN))
+    pub(crate) fn min_rank(&self, now: Instant) -> Rank {
+        self.rank().unwrap_or(Rank(micros(self.epoch, now) | CLIENT_SENT))
     }
 
-    /// Returns the rank that was last given to [`file`](Self::file).
-    pub(crate) fn filed(&self) -> Rank {
-        Rank(self.filed.load(Relaxed))
+    /// Returns the rank that was last given to [`set_indexed_rank`](Self::set_indexed_rank).
+    pub(crate) fn indexed_rank(&self) -> Rank {
+        Rank(self.indexed_rank.load(Relaxed))
     }
 
     /// Notes the rank that this connection is filed under.
-    pub(crate) fn file(&self, rank: Rank) {
-        self.filed.store(rank.0, Relaxed);
+    pub(crate) fn set_indexed_rank(&self, rank: Rank) {
+        self.indexed_rank.store(rank.0, Relaxed);
     }
 
     /// Names the task to abort when the connection is evicted.
@@ -97,13 +97,13 @@ impl Activity {
     }
 
     /// Evicts the connection if its rank is still `rank`. Returns whether it was; then
-    /// [`end`](Self::end) must follow.
+    /// [`abort`](Self::abort) must follow.
     pub(crate) fn evict(&self, rank: Rank) -> bool {
         self.state.compare_exchange(rank.0, rank.0 | EVICTED, SeqCst, SeqCst).is_ok()
     }
 
     /// Aborts the task of an evicted connection.
-    pub(crate) fn end(&self) {
+    pub(crate) fn abort(&self) {
         if let Some(task) = self.task.get() {
             task.abort();
         }
@@ -123,29 +123,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranks_silent_connections_before_those_that_have_spoken() {
+    fn ranks_silent_connections_before_those_that_have_sent() {
         let epoch = Instant::now();
         let at = |seconds| epoch + Duration::from_secs(seconds);
-        let (old, new, spoken) =
+        let (old, new, client_sent) =
             (Activity::new(epoch, at(1)), Activity::new(epoch, at(9)), Activity::new(epoch, at(0)));
-        spoken.record(at(1), true);
-        assert_eq!(spoken.rank(), None);
-        let lowest = spoken.rank_at_least(at(2));
-        spoken.record(at(2), false);
-        assert!(old.rank() < new.rank() && new.rank() < spoken.rank());
-        assert_eq!(spoken.rank(), Some(lowest));
+        client_sent.record(at(1), true);
+        assert_eq!(client_sent.rank(), None);
+        let lowest = client_sent.min_rank(at(2));
+        client_sent.record(at(2), false);
+        assert!(old.rank() < new.rank() && new.rank() < client_sent.rank());
+        assert_eq!(client_sent.rank(), Some(lowest));
     }
 
     #[tokio::test]
-    async fn evicts_a_task_that_is_named_after_the_eviction() {
-        for named_first in [true, false] {
+    async fn evicts_a_task_set_after_the_eviction() {
+        for task_first in [true, false] {
             let activity = Activity::new(Instant::now(), Instant::now());
             let task = tokio::spawn(std::future::pending::<()>());
-            if named_first {
+            if task_first {
                 activity.set_task(task.abort_handle());
             }
             assert!(activity.evict(activity.rank().unwrap()));
-            activity.end();
+            activity.abort();
             activity.set_task(task.abort_handle());
             assert!(task.await.unwrap_err().is_cancelled());
         }

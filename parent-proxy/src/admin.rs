@@ -29,7 +29,7 @@ const MAX_HEADERS: usize = 32;
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 const TEXT: &str = "text/plain; charset=utf-8";
-const NOTHING_ELSE: &str = "nothing else is here than GET /healthz, /readyz and /metrics\n";
+const NOT_FOUND_BODY: &str = "nothing else is here than GET /healthz, /readyz and /metrics\n";
 
 /// Serves connections until `stop` is ready, then lets open connections end.
 pub(crate) async fn run(acceptor: Acceptor, status: Arc<Status>, stop: impl Future<Output = ()>) {
@@ -48,14 +48,14 @@ async fn serve(stream: Stream, status: Arc<Status>) {
 async fn respond(request: &Request, status: &Status) -> Response {
     let (code, kind, body) = match (&*request.method, request.target.path()) {
         ("GET", "/healthz") => (StatusCode::OK, TEXT, "ok\n".into()),
-        ("GET", "/readyz") => match status.unreadiness() {
+        ("GET", "/readyz") => match status.not_ready_reason() {
             None => (StatusCode::OK, TEXT, "ready\n".into()),
             Some(reason) => {
                 (StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("not ready: {reason}\n").into())
             }
         },
         ("GET", "/metrics") => (StatusCode::OK, status::CONTENT_TYPE, status.metrics().await),
-        _ => (StatusCode::NOT_FOUND, TEXT, NOTHING_ELSE.into()),
+        _ => (StatusCode::NOT_FOUND, TEXT, NOT_FOUND_BODY.into()),
     };
     Response { code, kind: Some(kind), body, is_to_head: request.method == "HEAD" }
 }
@@ -196,7 +196,7 @@ mod tests {
         received(client).await
     }
 
-    fn echoed(body: &str) -> String {
+    fn echo_response(body: &str) -> String {
         format!(
             "HTTP/1.1 200 OK\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\n\
              connection: close\r\n\r\n{body}",
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn answers_any_method_and_path_without_the_query() {
+    async fn parses_method_and_path_without_the_query() {
         for (request, expected) in [
             ("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", "GET /healthz"),
             ("GET /healthz HTTP/1.0\r\n\r\n", "GET /healthz"),
@@ -219,19 +219,19 @@ mod tests {
             ("OPTIONS * HTTP/1.1\r\n\r\n", "OPTIONS *"),
             ("GET /1 HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\n\r\n", "GET /1"),
         ] {
-            assert_eq!(response(request).await, echoed(expected), "{request:?}");
+            assert_eq!(response(request).await, echo_response(expected), "{request:?}");
         }
     }
 
     #[tokio::test]
     async fn response_to_head_has_no_body() {
-        let expected = echoed("HEAD /a");
+        let expected = echo_response("HEAD /a");
         let head = expected.strip_suffix("HEAD /a").unwrap();
         assert_eq!(response("HEAD /a HTTP/1.1\r\n\r\n").await, head);
     }
 
     #[tokio::test]
-    async fn refuses_a_malformed_head() {
+    async fn rejects_a_malformed_head() {
         for request in [
             "GET /healthz\r\n\r\n",
             "GET  HTTP/1.1\r\n\r\n",
@@ -247,26 +247,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn refuses_a_head_that_is_too_long() {
-        let of = |length: usize| {
+    async fn rejects_a_head_that_is_too_long() {
+        let request_of = |length: usize| {
             let rest = "GET /a HTTP/1.1\r\na: \r\n\r\n".len();
             format!("GET /a HTTP/1.1\r\na: {}\r\n\r\n", "b".repeat(length - rest))
         };
-        assert_eq!(response(&of(MAX_HEAD_LENGTH)).await, echoed("GET /a"));
-        assert_eq!(response(&of(MAX_HEAD_LENGTH + 1)).await, TOO_LONG);
-        let of = |headers| format!("GET /a HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(headers));
-        assert_eq!(response(&of(MAX_HEADERS)).await, echoed("GET /a"));
-        assert_eq!(response(&of(MAX_HEADERS + 1)).await, TOO_LONG);
+        assert_eq!(response(&request_of(MAX_HEAD_LENGTH)).await, echo_response("GET /a"));
+        assert_eq!(response(&request_of(MAX_HEAD_LENGTH + 1)).await, TOO_LONG);
+        let request_of = |headers| format!("GET /a HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(headers));
+        assert_eq!(response(&request_of(MAX_HEADERS)).await, echo_response("GET /a"));
+        assert_eq!(response(&request_of(MAX_HEADERS + 1)).await, TOO_LONG);
     }
 
     #[tokio::test]
-    async fn answers_a_request_that_comes_byte_by_byte() {
+    async fn parses_a_request_that_arrives_byte_by_byte() {
         let mut client = connection();
         for byte in "GET /healthz?a HTTP/1.1\r\nHost: a\r\n\r\n".bytes() {
             client.write_all(&[byte]).await.unwrap();
             tokio::task::yield_now().await;
         }
-        assert_eq!(received(client).await, echoed("GET /healthz"));
+        assert_eq!(received(client).await, echo_response("GET /healthz"));
     }
 
     #[tokio::test]
@@ -292,13 +292,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn closes_a_connection_whose_client_keeps_its_side_open() {
+    async fn closes_although_the_client_keeps_its_side_open() {
         let (mut client, server) = duplex(MAX_HEAD_LENGTH);
         client.write_all(b"GET /a HTTP/1.1\r\n\r\n").await.unwrap();
         let started = Instant::now();
         let error = exchange(server, echo).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert!(started.elapsed() < CLOSE_TIMEOUT + Duration::from_secs(1));
-        assert_eq!(received(client).await, echoed("GET /a"));
+        assert_eq!(received(client).await, echo_response("GET /a"));
     }
 }

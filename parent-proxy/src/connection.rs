@@ -1,8 +1,8 @@
 //! One connection, from accept to close.
 
-mod carry;
+mod close_reason;
 mod deadline;
-mod end;
+mod forward;
 
 use std::future::Future;
 use std::pin::pin;
@@ -11,8 +11,8 @@ use std::sync::atomic::Ordering;
 use tokio::time::Instant;
 use transport::{ProxyHeader, Stream};
 
-use self::carry::carry;
-use self::end::{CloseLog, End};
+use self::close_reason::{CloseLog, CloseReason};
+use self::forward::forward;
 use crate::activity::Activity;
 use crate::context::RelayContext;
 use crate::pump::Pump;
@@ -20,14 +20,14 @@ use crate::pump::Pump;
 /// Relays one client, from accept to close.
 pub(crate) async fn serve(client: Stream, context: &RelayContext, activity: Option<&Activity>) {
     let accepted = Instant::now();
-    let connection = context.ids.next();
-    let header = match context.introduces {
+    let connection = context.connection_ids.next();
+    let header = match context.proxy_protocol {
         true => ProxyHeader { client: client.peer_address(), connection: Some(connection) }
             .encode(client.local_address()),
         false => Vec::new(),
     };
-    let mut log = CloseLog { connection, accepted, end: None };
-    let connected = noting_a_request(&client, activity, context.pool.connect(&header)).await;
+    let mut log = CloseLog { connection, accepted, reason: None };
+    let connected = while_recording_request(&client, activity, context.pool.connect(&header)).await;
     let Some((stream, lease)) = connected else {
         tracing::debug!(%connection, "no upstream; the client is closed");
         return;
@@ -41,21 +41,21 @@ pub(crate) async fn serve(client: Stream, context: &RelayContext, activity: Opti
         "connection opened"
     );
     let pump = Pump::new(client, stream, &upstream.traffic, activity);
-    let end = carry(pump, context.timeouts, accepted, lease.closing()).await;
-    if matches!(end, End::Left | End::Broken(_)) {
+    let reason = forward(pump, context.timeouts, accepted, lease.closing()).await;
+    if matches!(reason, CloseReason::UpstreamClosed | CloseReason::Io(_)) {
         // An enclave keeps its connections, unless something is wrong with it, or with what was asked.
         // One that fails at once has the fewest, and would get all clients until it is asked.
-        upstream.suspect();
+        upstream.request_check();
     }
-    if matches!(end, End::Unresponsive) {
+    if matches!(reason, CloseReason::Unresponsive) {
         upstream.counts.unresponsive.fetch_add(1, Ordering::Relaxed);
     }
-    log.end = Some(end);
+    log.reason = Some(reason);
 }
 
 /// Waits for `connected`, and records meanwhile that the client has sent something: a connection on which a
 /// response is awaited must not make room for another one, however long the enclave takes to answer.
-async fn noting_a_request<T>(
+async fn while_recording_request<T>(
     client: &Stream,
     activity: Option<&Activity>,
     connected: impl Future<Output = T>,

@@ -16,17 +16,17 @@ pub(crate) struct RelayContext {
     pub(crate) pool: Arc<Pool>,
     pub(crate) peers: PeerPolicy,
     /// Whether the relay sends the address of each client to the enclave, by the PROXY protocol.
-    pub(crate) introduces: bool,
-    pub(crate) ids: Ids,
+    pub(crate) proxy_protocol: bool,
+    pub(crate) connection_ids: ConnectionIds,
     pub(crate) timeouts: Timeouts,
     pub(crate) drain_timeout: Duration,
 }
 
 /// A generator of connection identifiers.
 #[derive(Debug)]
-pub(crate) struct Ids(AtomicU64);
+pub(crate) struct ConnectionIds(AtomicU64);
 
-impl Ids {
+impl ConnectionIds {
     /// Starts at a random identifier, so that those of two relays, or of one before and after a restart,
     /// differ.
     pub(crate) fn new() -> Self {

@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_the_soft_limit_and_takes_unlimited_for_none() {
+    fn reads_the_soft_limit_and_ignores_unlimited() {
         let limits = "Limit                     Soft Limit           Hard Limit           Units\n\
                       Max processes             100                  200                  processes\n\
                       Max open files            1024                 524288               files\n";

@@ -4,9 +4,9 @@
 //! number of its own could only be adopted by unsafe code.
 //!
 //! 1. The predecessor sends the names and the descriptors of its listeners, and starts the successor.
-//! 2. The successor sends [`READY`] once it could serve, or [`UNREADY`] where it has found no enclave ready. A
+//! 2. The successor sends [`READY`] once it could serve, or [`NOT_READY`] where it has found no enclave ready. A
 //!    predecessor that has one gives up then.
-//! 3. The predecessor sends [`GO`]: from then on the successor alone accepts.
+//! 3. The predecessor sends [`TAKE_OVER`]: from then on the successor alone accepts.
 //!
 //! Either side gives up by closing its end.
 
@@ -25,10 +25,10 @@ use rustix::net::{
 pub(crate) const READY: u8 = b'R';
 
 /// The successor could serve if an enclave were ready.
-pub(crate) const UNREADY: u8 = b'U';
+pub(crate) const NOT_READY: u8 = b'U';
 
 /// The successor is to serve.
-pub(crate) const GO: u8 = b'G';
+pub(crate) const TAKE_OVER: u8 = b'G';
 
 /// Names this protocol and its version, before the listeners' names.
 const PROTOCOL: &str = "parent-proxy listeners 1";
@@ -86,15 +86,16 @@ pub(crate) fn receive(socket: &UnixStream) -> io::Result<Vec<NamedListener>> {
             descriptors.extend(passed);
         }
     }
-    let other = || {
+    let unknown_protocol = || {
         io::Error::other(
             "the process before this one hands over in another way: restart it instead",
         )
     };
-    let text = str::from_utf8(text.get(..length).unwrap_or_default()).map_err(|_| other())?;
+    let text =
+        str::from_utf8(text.get(..length).unwrap_or_default()).map_err(|_| unknown_protocol())?;
     let mut names = text.split('\0');
     if names.next() != Some(PROTOCOL) || names.clone().count() != descriptors.len() {
-        return Err(other());
+        return Err(unknown_protocol());
     }
     let listeners = names.zip(descriptors);
     Ok(listeners
@@ -115,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn listeners_arrive_with_their_names_in_order() {
+    fn receives_listeners_with_their_names_in_order() {
         let (one, other) = UnixStream::pair().unwrap();
         let listeners: Vec<_> =
             (0..MAX_DESCRIPTORS).map(|n| named(&format!("unix:/run/a b\n{n}"))).collect();
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_to_send_more_listeners_than_one_message_takes() {
+    fn rejects_more_listeners_than_one_message_holds() {
         let (one, _other) = UnixStream::pair().unwrap();
         let listeners: Vec<_> = (0..=MAX_DESCRIPTORS).map(|_| named("a")).collect();
         let error = send(&one, &listeners).unwrap_err();
@@ -140,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_a_message_of_another_kind() {
+    fn rejects_a_message_of_another_protocol() {
         for text in ["", "parent-proxy listeners 2\0a", "parent-proxy listeners 1\0a"] {
             let (mut one, other) = UnixStream::pair().unwrap();
             one.write_all(text.as_bytes()).unwrap();

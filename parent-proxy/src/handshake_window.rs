@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::balance::DecayingCount;
+use crate::decaying_count::DecayingCount;
 
 /// Time in which a handshake loses half of its weight: the "recent window" of every share here.
 const HALF_LIFE: Duration = Duration::from_secs(30);
 
 /// Handshakes without which nothing is known of an upstream.
-pub(crate) const ANY_HANDSHAKE: f64 = 1.0;
+pub(crate) const MIN_HANDSHAKES_FOR_SHARE: f64 = 1.0;
 
 /// The weight in balancing of an upstream whose handshakes clients do not reject, in thousandths.
 pub(crate) const FULL_WEIGHT: u16 = 1000;
@@ -23,22 +23,22 @@ pub(crate) struct HandshakeWindow {
     all: DecayingCount,
     rejections: DecayingCount,
     /// The counters of the last reading.
-    last: Mutex<Option<Counters>>,
+    last: Mutex<Option<HandshakeCounters>>,
     is_rejected: AtomicBool,
     /// Weight in balancing, in thousandths.
     weight: AtomicU16,
 }
 
-/// Counters of an enclave since it started.
+/// HandshakeCounters of an enclave since it started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Counters {
+pub(crate) struct HandshakeCounters {
     pub(crate) handshakes: u64,
     pub(crate) rejections: u64,
 }
 
 /// The amounts in the recent window, and the last conclusion.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Observed {
+pub(crate) struct WindowStats {
     /// Handshakes in the recent window.
     pub(crate) handshakes: f64,
     /// Those of them that the client rejected.
@@ -49,10 +49,11 @@ pub(crate) struct Observed {
     pub(crate) is_lowered: bool,
 }
 
-impl Observed {
+impl WindowStats {
     /// Returns the share of rejected handshakes; `None` if there were none to speak of.
     pub(crate) fn share(&self) -> Option<f64> {
-        (self.handshakes >= ANY_HANDSHAKE).then(|| (self.rejections / self.handshakes).min(1.0))
+        (self.handshakes >= MIN_HANDSHAKES_FOR_SHARE)
+            .then(|| (self.rejections / self.handshakes).min(1.0))
     }
 }
 
@@ -92,13 +93,13 @@ impl HandshakeWindow {
     /// Returns the share of rejected handshakes in the recent window, 0 where there were no handshakes; `None`
     /// while the counters have never been read.
     pub(crate) fn rejected_share(&self) -> Option<f64> {
-        self.last().map(|_| self.observed().share().unwrap_or_default())
+        self.last().map(|_| self.stats().share().unwrap_or_default())
     }
 
     /// Returns the amounts in the recent window.
-    pub(crate) fn observed(&self) -> Observed {
+    pub(crate) fn stats(&self) -> WindowStats {
         let now = Instant::now();
-        Observed {
+        WindowStats {
             handshakes: self.all.at(now),
             rejections: self.rejections.at(now),
             is_rejected: self.is_rejected(),
@@ -106,13 +107,13 @@ impl HandshakeWindow {
         }
     }
 
-    fn last(&self) -> MutexGuard<'_, Option<Counters>> {
+    fn last(&self) -> MutexGuard<'_, Option<HandshakeCounters>> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds the handshakes since the last reading. Counters that went back are those of a restarted enclave:
+    /// Adds the handshakes since the last reading. HandshakeCounters that went back are those of a restarted enclave:
     /// earlier handshakes say nothing about it.
-    pub(crate) fn count(&self, counters: Counters) {
+    pub(crate) fn record(&self, counters: HandshakeCounters) {
         let last = self.last().replace(counters);
         let Some(last) = last else { return };
         let added = |now: u64, before: u64| now.checked_sub(before);
@@ -120,7 +121,7 @@ impl HandshakeWindow {
             added(counters.handshakes, last.handshakes),
             added(counters.rejections, last.rejections),
         ) {
-            (Some(handshakes), Some(rejections)) => Counters { handshakes, rejections },
+            (Some(handshakes), Some(rejections)) => HandshakeCounters { handshakes, rejections },
             _ => {
                 self.all.clear();
                 self.rejections.clear();
@@ -144,30 +145,30 @@ mod tests {
 
     use super::*;
 
-    fn counters(handshakes: u64, rejections: u64) -> Counters {
-        Counters { handshakes, rejections }
+    fn counters(handshakes: u64, rejections: u64) -> HandshakeCounters {
+        HandshakeCounters { handshakes, rejections }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn share_is_of_recent_handshakes_alone() {
+    async fn share_counts_recent_handshakes_only() {
         let handshakes = HandshakeWindow::new();
         assert_eq!(handshakes.rejected_share(), None);
         // What happened before the relay looked is not recent.
-        handshakes.count(counters(1000, 1000));
+        handshakes.record(counters(1000, 1000));
         assert_eq!(handshakes.rejected_share(), Some(0.0));
-        handshakes.count(counters(1010, 1010));
+        handshakes.record(counters(1010, 1010));
         assert_eq!(handshakes.rejected_share(), Some(1.0));
         advance(10 * HALF_LIFE).await;
-        handshakes.count(counters(1020, 1010));
+        handshakes.record(counters(1020, 1010));
         assert!(handshakes.rejected_share().unwrap() < 0.01);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn counters_of_a_restarted_enclave_begin_anew() {
+    async fn counters_of_a_restarted_enclave_reset_the_window() {
         let handshakes = HandshakeWindow::new();
-        handshakes.count(counters(0, 0));
-        handshakes.count(counters(100, 0));
-        handshakes.count(counters(8, 6));
+        handshakes.record(counters(0, 0));
+        handshakes.record(counters(100, 0));
+        handshakes.record(counters(8, 6));
         assert_eq!(handshakes.rejected_share(), Some(0.75));
     }
 }

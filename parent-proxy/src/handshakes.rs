@@ -9,15 +9,15 @@
 //! once when it ends, is shown as a metric, and lowers the weight of the upstream in balancing. It never ejects
 //! the upstream, for any stranger can send an alert.
 
-mod judgement;
+mod comparison;
 
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use self::judgement::judge;
-use crate::handshake_window::{Counters, FULL_WEIGHT, Observed};
+use self::comparison::compare;
+use crate::handshake_window::{FULL_WEIGHT, HandshakeCounters, WindowStats};
 use crate::pool::Pool;
 use crate::scrape;
 use crate::upstream::Upstream;
@@ -30,7 +30,7 @@ const REJECTIONS: [&str; 2] = ["outcome=\"unknown_ca\"", "outcome=\"bad_certific
 
 /// Reads the counters of all upstreams of the pool again and again, until the future is dropped.
 pub(crate) async fn run(pool: Arc<Pool>) {
-    let Some(interval) = pool.checks.interval else {
+    let Some(interval) = pool.health_checks.interval else {
         return std::future::pending().await;
     };
     loop {
@@ -41,16 +41,16 @@ pub(crate) async fn run(pool: Arc<Pool>) {
 }
 
 async fn read_all(pool: &Pool) {
-    let limit = pool.checks.timeout;
+    let timeout = pool.health_checks.timeout;
     let mut readers = JoinSet::new();
     for upstream in pool.upstreams().iter().filter(|one| one.enclave().admin.is_some()) {
         let upstream = Arc::clone(upstream);
         readers.spawn(async move {
             // That an enclave does not answer is what health checks tell.
-            if let Some(text) = scrape::one(&upstream, false, limit).await
+            if let Some(text) = scrape::scrape(&upstream, false, timeout).await
                 && let Some(counters) = parse(&text)
             {
-                upstream.handshakes.count(counters);
+                upstream.handshakes.record(counters);
             }
         });
     }
@@ -58,7 +58,7 @@ async fn read_all(pool: &Pool) {
 }
 
 /// Finds the counters in an enclave's metrics; `None` if they are not there.
-fn parse(metrics: &str) -> Option<Counters> {
+fn parse(metrics: &str) -> Option<HandshakeCounters> {
     let mut found = None;
     for line in metrics.lines() {
         let Some((labels, value)) =
@@ -68,7 +68,7 @@ fn parse(metrics: &str) -> Option<Counters> {
         };
         let Ok(value) = value.parse::<u64>() else { continue };
         let is_rejection = labels.split(',').any(|label| REJECTIONS.contains(&label));
-        let sum = found.get_or_insert(Counters { handshakes: 0, rejections: 0 });
+        let sum = found.get_or_insert(HandshakeCounters { handshakes: 0, rejections: 0 });
         sum.handshakes = sum.handshakes.saturating_add(value);
         if is_rejection {
             sum.rejections = sum.rejections.saturating_add(value);
@@ -81,19 +81,19 @@ fn parse(metrics: &str) -> Option<Counters> {
 fn compare_all(pool: &Pool) {
     let upstreams = pool.upstreams();
     let (standby, active): (Vec<_>, Vec<_>) = upstreams.iter().partition(|one| one.is_standby());
-    let observed: Vec<Observed> = active.iter().map(|one| one.handshakes.observed()).collect();
-    for (upstream, verdict) in active.into_iter().zip(judge(&observed)) {
-        upstream.handshakes.set_weight(verdict.weight_thousandths);
-        conclude(upstream, verdict.is_rejected, verdict.siblings_share);
+    let stats: Vec<WindowStats> = active.iter().map(|one| one.handshakes.stats()).collect();
+    for (upstream, comparison) in active.into_iter().zip(compare(&stats)) {
+        upstream.handshakes.set_weight(comparison.weight_thousandths);
+        set_and_log_rejected(upstream, comparison.is_rejected, comparison.siblings_share);
     }
     for upstream in standby {
         upstream.handshakes.set_weight(FULL_WEIGHT);
-        conclude(upstream, false, None);
+        set_and_log_rejected(upstream, false, None);
     }
 }
 
 /// Logs the begin and the end of the condition, one line each.
-fn conclude(upstream: &Upstream, is_rejected: bool, siblings_share: Option<f64>) {
+fn set_and_log_rejected(upstream: &Upstream, is_rejected: bool, siblings_share: Option<f64>) {
     let handshakes = &upstream.handshakes;
     if !handshakes.set_rejected(is_rejected) {
         return;
@@ -130,12 +130,12 @@ fn rounded(share: f64) -> f64 {
 mod tests {
     use super::*;
 
-    fn counters(handshakes: u64, rejections: u64) -> Counters {
-        Counters { handshakes, rejections }
+    fn counters(handshakes: u64, rejections: u64) -> HandshakeCounters {
+        HandshakeCounters { handshakes, rejections }
     }
 
     #[test]
-    fn counters_are_summed_over_outcomes() {
+    fn sums_counters_over_outcomes() {
         let text = "# TYPE attested_random_tls_handshakes counter\n\
                     attested_random_tls_handshakes_total{outcome=\"full\"} 5\n\
                     attested_random_tls_handshakes_total{outcome=\"unknown_ca\"} 3\n\

@@ -42,22 +42,21 @@
 
 mod activity;
 mod admin;
-mod ask;
-mod balance;
-mod beside;
-mod checks;
 mod config;
+mod config_server;
 mod connection;
 mod connections;
 mod context;
+mod decaying_count;
 mod descriptors;
-mod direct;
-mod direction;
-mod handout;
+mod direct_listeners;
+mod drain;
+mod half_pipe;
 mod handover;
 mod handshake_window;
 mod handshakes;
-mod latest;
+mod health_check;
+mod health_probe;
 mod limiter;
 mod listeners;
 mod log_file;
@@ -69,18 +68,23 @@ mod predecessor;
 mod proxy;
 mod pump;
 mod relay;
+mod reload;
 mod scrape;
+mod services;
+mod single_flight;
 mod status;
 mod systemd;
 mod timeouts;
 mod upgrade;
 mod upstream;
+mod upstream_selection;
 mod worker;
 
 pub use config::{
-    Archive, Checks, Command, Config, ConfigError, Enclave, InvalidEnclave, InvalidRoute, Listen,
-    Log, Route,
+    ClientListener, Command, Config, ConfigArchive, ConfigError, Enclave, HealthChecks,
+    InvalidEnclave, InvalidRoute, LogReceiverConfig, Route,
 };
 pub use descriptors::warn_of_few_descriptors;
+pub use drain::DrainReport;
 pub use proxy::{Proxy, StartError};
-pub use relay::{Drained, Relay};
+pub use relay::Relay;

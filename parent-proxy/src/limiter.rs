@@ -40,7 +40,7 @@ type ClientAddress = Option<IpAddr>;
 
 #[derive(Debug, Default)]
 struct Clients {
-    open: HashMap<ClientAddress, Open>,
+    open: HashMap<ClientAddress, OpenConnections>,
     next_number: u64,
 }
 
@@ -48,7 +48,7 @@ struct Clients {
 ///
 /// The ranks are as they were when last looked at. They only ever rise, so the first entry whose rank is
 /// still current is the lowest of all, and relaying a byte needs no lock.
-type Open = BTreeMap<(Rank, u64), Arc<Activity>>;
+type OpenConnections = BTreeMap<(Rank, u64), Arc<Activity>>;
 
 impl Clients {
     fn is_at_limit(&self, client: ClientAddress, limit: Option<NonZeroUsize>) -> bool {
@@ -63,74 +63,76 @@ impl Clients {
         let number = self.next_number;
         self.next_number += 1;
         let open = self.open.entry(client).or_default();
-        file(open, number, Arc::clone(activity), activity.rank_at_least(now));
+        index(open, number, Arc::clone(activity), activity.min_rank(now));
         number
     }
 
     fn remove(&mut self, client: ClientAddress, number: u64, activity: &Activity) {
         if let Entry::Occupied(mut open) = self.open.entry(client) {
-            open.get_mut().remove(&(activity.filed(), number));
+            open.get_mut().remove(&(activity.indexed_rank(), number));
             if open.get().is_empty() {
                 open.remove();
             }
         }
     }
 
-    /// Takes out the longest-silent connection of the largest address that has one, except `newcomer`.
-    fn take_of_largest(
+    /// Takes out the longest-silent connection of the largest address that has one, except `new_number`.
+    fn evict_from_largest(
         &mut self,
-        newcomer: u64,
+        new_number: u64,
         now: Instant,
     ) -> Option<(ClientAddress, Arc<Activity>)> {
-        let take = |clients: &mut Self, client| {
-            let taken = clients.take_longest_silent(client, Some(newcomer), now);
-            taken.map(|activity| (client, activity))
+        let evict = |clients: &mut Self, client| {
+            let evicted = clients.evict_longest_idle(client, Some(new_number), now);
+            evicted.map(|activity| (client, activity))
         };
         let largest =
             self.open.iter().max_by_key(|(_, open)| open.len()).map(|(client, _)| *client);
-        if let Some(taken) = largest.and_then(|client| take(self, client)) {
-            return Some(taken);
+        if let Some(evicted) = largest.and_then(|client| evict(self, client)) {
+            return Some(evicted);
         }
         let mut sizes: Vec<_> =
             self.open.iter().map(|(client, open)| (open.len(), *client)).collect();
         sizes.sort_unstable_by_key(|(size, _)| Reverse(*size));
-        sizes.into_iter().find_map(|(_, client)| take(self, client))
+        sizes.into_iter().find_map(|(_, client)| evict(self, client))
     }
 
-    /// Takes out the longest-silent connection of an address, except `newcomer`.
-    fn take_longest_silent(
+    /// Takes out the longest-silent connection of an address, except `new_number`.
+    fn evict_longest_idle(
         &mut self,
         client: ClientAddress,
-        newcomer: Option<u64>,
+        new_number: Option<u64>,
         now: Instant,
     ) -> Option<Arc<Activity>> {
         let open = self.open.get_mut(&client)?;
         let mut passed_over = Vec::new();
-        let mut taken = None;
-        while let Some(((filed, number), activity)) = open.pop_first() {
+        let mut evicted = None;
+        while let Some(((indexed, number), activity)) = open.pop_first() {
             match activity.rank() {
-                Some(rank) if Some(number) != newcomer && rank <= filed && activity.evict(rank) => {
-                    taken = Some(activity);
+                Some(rank)
+                    if Some(number) != new_number && rank <= indexed && activity.evict(rank) =>
+                {
+                    evicted = Some(activity);
                     break;
                 }
                 // Something has passed since: it may still be the lowest, and is looked at again.
-                Some(rank) if Some(number) != newcomer => file(open, number, activity, rank),
+                Some(rank) if Some(number) != new_number => index(open, number, activity, rank),
                 _ => passed_over.push((number, activity)),
             }
         }
         for (number, activity) in passed_over {
-            let rank = activity.rank_at_least(now);
-            file(open, number, activity, rank);
+            let rank = activity.min_rank(now);
+            index(open, number, activity, rank);
         }
         if open.is_empty() {
             self.open.remove(&client);
         }
-        taken
+        evicted
     }
 }
 
-fn file(open: &mut Open, number: u64, activity: Arc<Activity>, rank: Rank) {
-    activity.file(rank);
+fn index(open: &mut OpenConnections, number: u64, activity: Arc<Activity>, rank: Rank) {
+    activity.set_indexed_rank(rank);
     open.insert((rank, number), activity);
 }
 
@@ -167,11 +169,11 @@ impl ConnectionLimiter {
             let mut clients = self.clients();
             let evicted = match clients.is_at_limit(client, self.per_client) {
                 false => None,
-                true => match clients.take_longest_silent(client, None, now) {
+                true => match clients.evict_longest_idle(client, None, now) {
                     Some(evicted) => Some(evicted),
                     None => {
                         drop(clients);
-                        self.refuse(client);
+                        self.record_rejection(client);
                         return None;
                     }
                 },
@@ -180,7 +182,7 @@ impl ConnectionLimiter {
         };
         let has_evicted = evicted.is_some();
         if let Some(evicted) = evicted {
-            evicted.end();
+            evicted.abort();
             self.counts.evicted_per_client.fetch_add(1, Ordering::Relaxed);
             if self.at_limit.begins() {
                 let (client, limit) = (client.map(tracing::field::display), self.per_client);
@@ -195,13 +197,13 @@ impl ConnectionLimiter {
     }
 
     /// Evicts the longest-silent connection of the address with the most connections, for the
-    /// connection of `newcomer`. Returns `false` where a response is awaited on all others.
-    pub(crate) fn make_room(&self, newcomer: &Permit) -> bool {
+    /// connection of `new`. Returns `false` where a response is awaited on all others.
+    pub(crate) fn evict_for(&self, new: &Permit) -> bool {
         let now = Instant::now();
-        let Some((client, evicted)) = self.clients().take_of_largest(newcomer.number, now) else {
+        let Some((client, evicted)) = self.clients().evict_from_largest(new.number, now) else {
             return false;
         };
-        evicted.end();
+        evicted.abort();
         self.counts.evicted_full.fetch_add(1, Ordering::Relaxed);
         if self.full.begins() {
             let client = client.map(tracing::field::display);
@@ -214,7 +216,7 @@ impl ConnectionLimiter {
         true
     }
 
-    fn refuse(&self, client: ClientAddress) {
+    fn record_rejection(&self, client: ClientAddress) {
         self.counts.rejected_per_client.fetch_add(1, Ordering::Relaxed);
         if self.at_limit.begins() {
             let (client, limit) = (client.map(tracing::field::display), self.per_client);

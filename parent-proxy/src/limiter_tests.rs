@@ -39,7 +39,7 @@ fn evicted(permits: &[&Permit]) -> Vec<usize> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn address_at_its_limit_evicts_its_own_longest_silent() {
+async fn address_at_its_limit_evicts_its_longest_idle() {
     let limiter = limiter(2);
     let other = connect(&limiter, "192.0.2.8").await;
     let first = connect(&limiter, "192.0.2.7").await;
@@ -97,14 +97,14 @@ async fn silence_is_counted_from_the_last_byte() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn never_spoken_connections_go_before_those_that_have() {
+async fn connections_without_a_byte_are_evicted_first() {
     let limiter = limiter(2);
-    let spoken = connect(&limiter, "192.0.2.7").await;
-    spoken.record(true);
-    spoken.record(false);
+    let active = connect(&limiter, "192.0.2.7").await;
+    active.record(true);
+    active.record(false);
     let silent = connect(&limiter, "192.0.2.7").await;
     let third = connect(&limiter, "192.0.2.7").await;
-    assert_eq!(evicted(&[&spoken, &silent, &third]), [1]);
+    assert_eq!(evicted(&[&active, &silent, &third]), [1]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -116,23 +116,23 @@ async fn full_relay_evicts_from_the_address_with_the_most_connections() {
         connect(&limiter, "192.0.2.7").await,
         connect(&limiter, "192.0.2.7").await,
     ];
-    let newcomer = connect(&limiter, "192.0.2.9").await;
-    assert!(limiter.make_room(&newcomer));
-    assert_eq!(evicted(&[&oldest, &many[0], &many[1], &many[2], &newcomer]), [1]);
+    let new = connect(&limiter, "192.0.2.9").await;
+    assert!(limiter.evict_for(&new));
+    assert_eq!(evicted(&[&oldest, &many[0], &many[1], &many[2], &new]), [1]);
     assert_eq!(limiter.counts.evicted_full.load(Ordering::Relaxed), 1);
 
     // Where a response is awaited on all of theirs, the next largest makes room.
     many[1].record(true);
     many[2].record(true);
-    assert!(limiter.make_room(&newcomer));
-    assert_eq!(evicted(&[&oldest, &many[1], &many[2], &newcomer]), [0]);
-    // The newcomer is no room for itself.
-    assert!(!limiter.make_room(&newcomer));
-    assert_eq!(evicted(&[&many[1], &many[2], &newcomer]), NONE);
+    assert!(limiter.evict_for(&new));
+    assert_eq!(evicted(&[&oldest, &many[1], &many[2], &new]), [0]);
+    // The new is no room for itself.
+    assert!(!limiter.evict_for(&new));
+    assert_eq!(evicted(&[&many[1], &many[2], &new]), NONE);
 }
 
 #[tokio::test(start_paused = true)]
-async fn counts_a_64_as_one_client_and_forgets_addresses_that_are_gone() {
+async fn counts_a_64_as_one_client_and_drops_empty_entries() {
     let limiter = limiter(1);
     let one = connect(&limiter, "2001:db8::1").await;
     let same = connect(&limiter, "2001:db8::ffff:0:0:1").await;
@@ -149,6 +149,6 @@ async fn peers_without_an_address_have_no_limit_of_their_own() {
     advance(SECOND).await;
     let second = limiter.admit(None).unwrap();
     assert_eq!(evicted(&[&first, &second]), NONE);
-    assert!(limiter.make_room(&second));
+    assert!(limiter.evict_for(&second));
     assert_eq!(evicted(&[&first, &second]), [0]);
 }

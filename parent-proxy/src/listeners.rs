@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 
 use transport::{Endpoint, ListenError, Listener, SocketFile, listen};
 
-use crate::config::Listen;
+use crate::config::ClientListener;
 use crate::handover::NamedListener;
 use crate::systemd;
 
@@ -28,7 +28,7 @@ pub(crate) struct Listeners {
 
 impl Listeners {
     /// Creates the list of a process that was handed `inherited`.
-    pub(crate) fn of(inherited: Vec<NamedListener>) -> Self {
+    pub(crate) fn with_inherited(inherited: Vec<NamedListener>) -> Self {
         Self { inherited, ..Self::default() }
     }
 
@@ -50,7 +50,7 @@ impl Listeners {
                 listener
             }
         };
-        self.keep(name, &listener).map_err(io_error)?;
+        self.keep_duplicate(name, &listener).map_err(io_error)?;
         Ok(listener)
     }
 
@@ -60,28 +60,28 @@ impl Listeners {
     /// If the endpoint cannot be listened on, or no socket was passed.
     pub(crate) async fn listen_for_clients(
         &mut self,
-        place: &Listen,
+        listen: &ClientListener,
     ) -> Result<Listener, ListenError> {
-        let endpoint = match place {
-            Listen::Endpoint(endpoint) => return self.listen(endpoint).await,
-            Listen::Systemd => SYSTEMD.to_owned(),
+        let endpoint = match listen {
+            ClientListener::Endpoint(endpoint) => return self.listen(endpoint).await,
+            ClientListener::Systemd => SYSTEMD.to_owned(),
         };
         let listener = match self.take(&endpoint) {
             Some(listener) => Listener::inherited(listener.descriptor.into()),
             None => Ok(systemd::listener()?),
         };
         let listener = listener.map_err(ListenError::Inherited)?;
-        self.keep(endpoint, &listener).map_err(ListenError::Inherited)?;
+        self.keep_duplicate(endpoint, &listener).map_err(ListenError::Inherited)?;
         Ok(listener)
     }
 
     /// Takes out what was inherited under the name of `endpoint`, for a list of its own.
-    pub(crate) fn split(&mut self, endpoint: &Endpoint) -> Self {
-        Self::of(self.take(&endpoint.to_string()).into_iter().collect())
+    pub(crate) fn split_off(&mut self, endpoint: &Endpoint) -> Self {
+        Self::with_inherited(self.take(&endpoint.to_string()).into_iter().collect())
     }
 
     /// Owns from now on what was inherited: the process before has given way. Closes what is not used.
-    pub(crate) fn own(&mut self) {
+    pub(crate) fn take_ownership(&mut self) {
         self.files.extend(self.adopted.drain(..).filter_map(|endpoint| SocketFile::of(&endpoint)));
         for unused in self.inherited.drain(..) {
             tracing::info!(listener = unused.name, "closed: it is not configured any more");
@@ -108,18 +108,18 @@ impl Listeners {
     }
 
     /// Leaves all to the next process, and socket files where they are.
-    pub(crate) fn leave(&mut self) {
+    pub(crate) fn hand_over(&mut self) {
         self.close();
         self.files.drain(..).for_each(SocketFile::leave);
     }
 
     /// Takes an inherited listener. Of several with one name, as with port 0, the first is the first bound.
     fn take(&mut self, name: &str) -> Option<NamedListener> {
-        let place = self.inherited.iter().position(|listener| listener.name == name)?;
-        Some(self.inherited.remove(place))
+        let index = self.inherited.iter().position(|listener| listener.name == name)?;
+        Some(self.inherited.remove(index))
     }
 
-    fn keep(&mut self, name: String, listener: &Listener) -> io::Result<()> {
+    fn keep_duplicate(&mut self, name: String, listener: &Listener) -> io::Result<()> {
         let descriptor = listener.as_fd().try_clone_to_owned()?;
         self.open.push(NamedListener { name, descriptor });
         Ok(())
@@ -132,12 +132,12 @@ mod tests {
 
     use super::*;
 
-    fn hand_over(listeners: &Listeners) -> Listeners {
-        Listeners::of(listeners.duplicates().unwrap())
+    fn inherit(listeners: &Listeners) -> Listeners {
+        Listeners::with_inherited(listeners.duplicates().unwrap())
     }
 
     #[tokio::test]
-    async fn socket_files_go_to_the_next_process_once_it_owns_them() {
+    async fn socket_files_are_handed_over_to_the_next_process() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| Endpoint::Unix(folder.path().join(name));
         let is_there = |name: &str| folder.path().join(name).exists();
@@ -145,17 +145,17 @@ mod tests {
         let _kept = (first.listen(&at("a")).await.unwrap(), first.listen(&at("b")).await.unwrap());
 
         // One that fails before it is told to go on changes nothing but what it bound itself.
-        let mut failing = hand_over(&first);
+        let mut failing = inherit(&first);
         let failed =
             (failing.listen(&at("a")).await.unwrap(), failing.listen(&at("c")).await.unwrap());
         drop((failing, failed));
         assert_eq!(["a", "b", "c"].map(is_there), [true, true, false]);
 
-        let mut second = hand_over(&first);
+        let mut second = inherit(&first);
         let adopted = second.listen(&at("a")).await.unwrap();
-        first.leave();
+        first.hand_over();
         drop(first);
-        second.own();
+        second.take_ownership();
         assert_eq!(["a", "b"].map(is_there), [true, false], "`b` is used no more");
         let endpoint = at("a");
         let (client, server) = tokio::join!(connect(&endpoint), adopted.accept());

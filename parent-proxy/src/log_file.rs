@@ -21,7 +21,7 @@ impl LogFile {
         Ok(Self { path: path.to_owned(), file: open(path)? })
     }
 
-    fn is_there(&self) -> io::Result<bool> {
+    fn is_current(&self) -> io::Result<bool> {
         let open = self.file.metadata()?;
         // None, or another.
         Ok(metadata(&self.path)
@@ -38,7 +38,7 @@ fn open(path: &Path) -> io::Result<File> {
 
 impl Write for LogFile {
     fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
-        if !self.is_there()? {
+        if !self.is_current()? {
             self.file = open(&self.path)?;
         }
         self.file.write(lines)
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_there_stays_and_a_file_that_is_moved_away_is_begun_anew() {
+    fn appends_and_reopens_a_file_that_was_moved_away() {
         let folder = tempfile::tempdir().unwrap();
         let (path, moved) = (folder.path().join("log"), folder.path().join("log.1"));
         fs::write(&path, "before\n").unwrap();
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fifo_that_nobody_reads_yet_is_opened_all_the_same() {
+    fn opens_a_fifo_without_a_reader() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("fifo");
         assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
@@ -87,8 +87,8 @@ mod tests {
         thread::spawn(move || opened.send(LogFile::open(&same)));
         let mut file = file.recv_timeout(Duration::from_secs(10)).unwrap().unwrap();
         file.write_all(b"one\n").unwrap();
-        let mut came = [0; 4];
-        File::open(&path).unwrap().read_exact(&mut came).unwrap();
-        assert_eq!(&came, b"one\n");
+        let mut received = [0; 4];
+        File::open(&path).unwrap().read_exact(&mut received).unwrap();
+        assert_eq!(&received, b"one\n");
     }
 }

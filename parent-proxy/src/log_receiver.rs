@@ -26,8 +26,8 @@ use transport::{Acceptor, Listener};
 use self::counts::Counts;
 use self::forward::Forwarder;
 use self::line_writer::LineWriter;
-pub(crate) use self::line_writer::Written;
-pub(crate) use self::metrics::LogMetrics;
+pub(crate) use self::line_writer::WriterDone;
+pub(crate) use self::metrics::LogReceiverMetrics;
 use crate::peer_policy::PeerPolicy;
 
 /// Connections at a time. A parent instance has at most four enclaves, each with two connections and up to six
@@ -52,16 +52,16 @@ impl LogReceiver {
         listener: Listener,
         peers: PeerPolicy,
         sink: impl Write + Send + 'static,
-    ) -> io::Result<(Self, Written)> {
+    ) -> io::Result<(Self, WriterDone)> {
         let counts = Counts::default();
-        let (writer, written) = LineWriter::start(sink, counts.clone())?;
+        let (writer, done) = LineWriter::start(sink, counts.clone())?;
         let forwarder = Arc::new(Forwarder::new(peers, writer, counts.clone()));
-        Ok((Self { acceptor: Acceptor::new(listener), forwarder, counts }, written))
+        Ok((Self { acceptor: Acceptor::new(listener), forwarder, counts }, done))
     }
 
     /// Returns the metrics of this receiver.
-    pub(crate) fn metrics(&self) -> LogMetrics {
-        LogMetrics(self.counts.clone())
+    pub(crate) fn metrics(&self) -> LogReceiverMetrics {
+        LogReceiverMetrics(self.counts.clone())
     }
 
     /// Receives lines until the future is dropped. Once `stop` is ready, only open connections are read.

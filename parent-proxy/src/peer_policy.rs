@@ -57,10 +57,10 @@ impl PeerPolicy {
         }
     }
 
-    /// Has another connection make room for `newcomer`. Returns `false` where none can.
-    pub(crate) fn make_room(&self, newcomer: &Admission) -> bool {
-        match (self, &newcomer.0) {
-            (Self::Clients(limiter), Some(permit)) => limiter.make_room(permit),
+    /// Has another connection make room for `new`. Returns `false` where none can.
+    pub(crate) fn evict_for(&self, new: &Admission) -> bool {
+        match (self, &new.0) {
+            (Self::Clients(limiter), Some(permit)) => limiter.evict_for(permit),
             _ => false,
         }
     }
@@ -81,7 +81,7 @@ impl Admission {
     }
 
     /// Records that a response is awaited where the client has sent something already.
-    pub(crate) fn look_for_request(&self, client: &Stream) {
+    pub(crate) fn peek_request(&self, client: &Stream) {
         let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
         // An error is a client that has sent nothing, or has gone.
         if let Some(activity) = self.activity()

@@ -1,4 +1,4 @@
-//! The whole of it: the relay, and what is beside it.
+//! The whole of it: the relay, and what is services it.
 
 use std::future::{Future, pending};
 use std::io::{self, Write};
@@ -12,18 +12,19 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use transport::{Acceptor, Endpoint, ListenError, announcement};
 
-use crate::beside::{Beside, Phase, reaches};
-use crate::config::{Archive, Config, Log};
-use crate::direct::Directs;
-use crate::handout::Handout;
+use crate::config::{Config, ConfigArchive, LogReceiverConfig};
+use crate::config_server::ConfigServer;
+use crate::direct_listeners::DirectListeners;
+use crate::drain::DrainReport;
 use crate::listeners::Listeners;
 use crate::log_file::LogFile;
 use crate::log_receiver::LogReceiver;
 use crate::peer_policy::PeerPolicy;
 use crate::predecessor::Predecessor;
-use crate::relay::{Drained, Relay};
+use crate::relay::Relay;
+use crate::services::{Phase, Services, wait_for_phase};
 use crate::systemd;
-use crate::upgrade::Upgrades;
+use crate::upgrade::Upgrader;
 
 /// Why nothing is relayed.
 #[derive(Debug, Error)]
@@ -56,10 +57,10 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Proxy {
     listeners: Listeners,
-    upgrades: Upgrades,
+    upgrader: Upgrader,
     predecessor: Option<Predecessor>,
     relay: Relay,
-    beside: Beside,
+    services: Services,
 }
 
 impl Proxy {
@@ -70,30 +71,32 @@ impl Proxy {
     /// If an endpoint cannot be listened on, or a file not be used.
     pub async fn bind(config: &Config, log_dropped: fn() -> u64) -> Result<Self, StartError> {
         // Before anybody can know of this process, as the signals would end it.
-        let hangup = signal(SignalKind::hangup()).map_err(StartError::Signal)?;
-        let upgrades = Upgrades::new().map_err(StartError::Signal)?;
+        let sighup = signal(SignalKind::hangup()).map_err(StartError::Signal)?;
+        let upgrader = Upgrader::new().map_err(StartError::Signal)?;
         let (predecessor, inherited) =
             Predecessor::from_process().map_err(StartError::Predecessor)?.unzip();
-        let mut listeners = Listeners::of(inherited.unwrap_or_default());
-        let relay = Relay::on(listeners.listen_for_clients(&config.listen).await?, config);
+        let mut listeners = Listeners::with_inherited(inherited.unwrap_or_default());
+        let relay = Relay::for_clients(listeners.listen_for_clients(&config.listen).await?, config);
         let pool = &relay.context().pool;
-        let peers = || PeerPolicy::enclaves(Arc::clone(pool));
-        let handout = match &config.archive {
+        let enclaves_only = || PeerPolicy::enclaves(Arc::clone(pool));
+        let config_server = match &config.config_archive {
             None => None,
-            Some(archive) => Some(handout(archive, &mut listeners, peers()).await?),
+            Some(archive) => {
+                Some(bind_config_server(archive, &mut listeners, enclaves_only()).await?)
+            }
         };
         let mut egress = Vec::new();
         for route in &config.egress {
             let listener = listeners.listen(&route.listen).await?;
-            let relay = Relay::of_route(listener, config, route, Arc::clone(pool));
+            let relay = Relay::for_route(listener, config, route, Arc::clone(pool));
             egress.push((route.to_string(), relay));
             tracing::info!(%route, "a way out is open");
         }
-        let log_receiver = match &config.log {
+        let log_receiver = match &config.log_receiver {
             None => None,
             Some(log) => {
-                let (listener, sink) = (listeners.listen(&log.listen).await?, sink(log)?);
-                let started = LogReceiver::start(listener, peers(), sink);
+                let (listener, sink) = (listeners.listen(&log.listen).await?, open_log_sink(log)?);
+                let started = LogReceiver::start(listener, enclaves_only(), sink);
                 Some(started.map_err(StartError::Thread)?)
             }
         };
@@ -101,11 +104,19 @@ impl Proxy {
             None => None,
             Some(endpoint) => Some(Acceptor::new(listeners.listen(endpoint).await?)),
         };
-        let directs = Arc::new(Directs::bind(config, &mut listeners).await?);
-        let source = config.source.clone();
-        let beside =
-            Beside { admin, handout, egress, log_receiver, directs, source, hangup, log_dropped };
-        Ok(Self { listeners, upgrades, predecessor, relay, beside })
+        let direct_listeners = Arc::new(DirectListeners::bind(config, &mut listeners).await?);
+        let upstreams_file = config.upstreams_file.clone();
+        let services = Services {
+            admin,
+            config_server,
+            egress,
+            log_receiver,
+            direct_listeners,
+            upstreams_file,
+            sighup,
+            log_dropped,
+        };
+        Ok(Self { listeners, upgrader, predecessor, relay, services })
     }
 
     /// Waits, where there is a predecessor, until it gives way.
@@ -115,11 +126,11 @@ impl Proxy {
     pub async fn take_over(&mut self) -> Result<(), StartError> {
         if let Some(predecessor) = self.predecessor.take() {
             let context = self.relay.context();
-            predecessor.give_way(context).await.map_err(StartError::Predecessor)?;
+            predecessor.wait_for_handover(context).await.map_err(StartError::Predecessor)?;
             tracing::info!("took over all listeners of the process before");
         }
-        self.listeners.own();
-        self.beside.directs.own();
+        self.listeners.take_ownership();
+        self.services.direct_listeners.take_ownership();
         Ok(())
     }
 
@@ -132,88 +143,89 @@ impl Proxy {
     pub fn announcements(&self) -> Vec<String> {
         let mut lines = vec![announcement("parent-proxy", self.relay.local_endpoint())];
         lines.extend(
-            self.beside
+            self.services
                 .admin
                 .as_ref()
                 .map(|admin| announcement("parent-proxy admin", admin.local_endpoint())),
         );
         let direct =
             |(upstream, local)| announcement(&format!("parent-proxy direct {upstream}"), &local);
-        lines.extend(self.beside.directs.local_endpoints().into_iter().map(direct));
+        lines.extend(self.services.direct_listeners.local_endpoints().into_iter().map(direct));
         lines
     }
 
     /// Relays until `shutdown` is ready or a successor serves, then lets the connections finish, for the
     /// drain timeout at most. Whoever watches, and what enclaves need meanwhile, is served to the end, or
     /// by the successor.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Drained {
-        let Self { mut listeners, mut upgrades, relay, beside, .. } = self;
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> DrainReport {
+        let Self { mut listeners, mut upgrader, relay, services, .. } = self;
         let pool = Arc::clone(&relay.context().pool);
-        let directs = Arc::clone(&beside.directs);
+        let direct_listeners = Arc::clone(&services.direct_listeners);
         let phase = watch::Sender::new(Phase::Serving);
-        let mut beside = beside.start(&relay, &phase);
+        let mut services = services.start(&relay, &phase);
         systemd::ready(&pool);
-        let (outlived, limit) = (relay.outlived(), relay.context().drain_timeout);
+        let (listener_persists, limit) = (relay.listener_persists(), relay.context().drain_timeout);
         let served = async {
-            let (drained, directly) =
-                tokio::join!(relay.run(reaches(&phase, Phase::Stopping)), async {
-                    reaches(&phase, Phase::Stopping).await;
-                    directs.drain().await
+            let (drained, drained_direct) =
+                tokio::join!(relay.run(wait_for_phase(&phase, Phase::Draining)), async {
+                    wait_for_phase(&phase, Phase::Draining).await;
+                    direct_listeners.drain().await
                 });
-            if *phase.borrow() == Phase::Succeeded {
-                beside.finish(limit).await;
+            if *phase.borrow() == Phase::Replaced {
+                services.finish(limit).await;
             }
-            Drained { aborted: drained.aborted + directly.aborted }
+            DrainReport { aborted: drained.aborted + drained_direct.aborted }
         };
         let mut shutdown = pin!(shutdown);
-        let ends = async {
-            let open = || listeners.duplicates().and_then(|open| directs.add_duplicates(open));
+        let stop = async {
+            let open =
+                || listeners.duplicates().and_then(|open| direct_listeners.add_duplicates(open));
             tokio::select! {
                 () = &mut shutdown => {
                     listeners.close();
                     systemd::stopping();
-                    phase.send_replace(Phase::Stopping);
+                    phase.send_replace(Phase::Draining);
                 }
-                () = upgrades.succeeded(
+                () = upgrader.wait_for_successor(
                     open,
-                    || pool.unreadiness().is_none(),
+                    || pool.not_ready_reason().is_none(),
                     || systemd::ready(&pool),
                 ) => {
-                    listeners.leave();
-                    directs.leave();
-                    outlived.store(true, Ordering::Relaxed);
-                    phase.send_replace(Phase::Succeeded);
+                    listeners.hand_over();
+                    direct_listeners.hand_over();
+                    listener_persists.store(true, Ordering::Relaxed);
+                    phase.send_replace(Phase::Replaced);
                     // It drains already: the first signal to end changes nothing, a second one ends it.
-                    tokio::join!(shutdown, upgrades.refuse());
+                    tokio::join!(shutdown, upgrader.reject_requests());
                 }
             }
             pending().await
         };
         let drained = tokio::select! {
             drained = served => drained,
-            drained = ends => drained,
+            drained = stop => drained,
         };
-        beside.end().await;
+        services.stop().await;
         drained
     }
 }
 
-async fn handout(
-    Archive { path, listen }: &Archive,
+async fn bind_config_server(
+    ConfigArchive { path, listen }: &ConfigArchive,
     listeners: &mut Listeners,
     peers: PeerPolicy,
-) -> Result<Handout, StartError> {
-    let handout = Handout::on(listeners.listen(listen).await?, path.clone(), peers);
+) -> Result<ConfigServer, StartError> {
+    let config_server = ConfigServer::new(listeners.listen(listen).await?, path.clone(), peers);
     let file = |error| {
         let (key, path) = ("config_archive", path.clone());
         StartError::File { key, path, error }
     };
-    handout.check().map_err(file)?;
-    tracing::info!(on = %handout.local_endpoint(), "enclaves can take their configuration");
-    Ok(handout)
+    config_server.check().map_err(file)?;
+    tracing::info!(on = %config_server.local_endpoint(), "enclaves can take their configuration");
+    Ok(config_server)
 }
 
-fn sink(log: &Log) -> Result<Box<dyn Write + Send>, StartError> {
+fn open_log_sink(log: &LogReceiverConfig) -> Result<Box<dyn Write + Send>, StartError> {
     Ok(match &log.file {
         None => Box::new(io::stdout()),
         Some(path) => {

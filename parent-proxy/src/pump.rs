@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use crate::activity::Activity;
-use crate::direction::{Direction, MAX_PENDING};
+use crate::half_pipe::{HalfPipe, MAX_PENDING};
 use crate::upstream::Traffic;
 
 thread_local! {
@@ -27,8 +27,8 @@ pub(crate) struct Pump<'a, C, U> {
     activity: Option<&'a Activity>,
     client: C,
     upstream: U,
-    to_upstream: Direction<'a>,
-    to_client: Direction<'a>,
+    to_upstream: HalfPipe<'a>,
+    to_client: HalfPipe<'a>,
     last_activity: Instant,
     awaits_answer: bool,
     /// When the upstream's end, and all before it, had been written to the client. `None` where the
@@ -53,8 +53,8 @@ where
             activity,
             client,
             upstream,
-            to_upstream: Direction::of_requests(activity),
-            to_client: Direction::default(),
+            to_upstream: HalfPipe::requests(activity),
+            to_client: HalfPipe::default(),
             last_activity: Instant::now(),
             awaits_answer: false,
             upstream_ended: None,
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_idle_connection_holds_no_buffer_after_traffic() {
+    async fn idle_connection_holds_no_buffer_after_traffic() {
         let (mut client, client_end) = duplex(16);
         let (mut upstream, upstream_end) = duplex(16);
         let traffic = Traffic::default();
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_upstream_that_refuses_the_rest_still_gets_its_answer_through() {
+    async fn relays_the_response_of_an_upstream_that_stopped_reading() {
         let (mut client, client_end) = duplex(1024);
         let (mut upstream, upstream_end) = duplex(1024);
         client.write_all(&[1; 1024]).await.unwrap();
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_end_of_the_last_direction_is_told_by_the_drop() {
+    async fn drop_sends_the_eof_of_the_last_direction() {
         let (mut client, client_end) = duplex(1024);
         let (mut upstream, upstream_end) = duplex(1024);
         let traffic = Traffic::default();
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn tells_whether_the_client_was_the_last_to_send() {
+    async fn awaits_response_if_the_client_was_the_last_to_send() {
         let (mut client, client_end) = duplex(1024);
         let (mut upstream, upstream_end) = duplex(1024);
         let traffic = Traffic::default();

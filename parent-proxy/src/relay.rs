@@ -1,7 +1,7 @@
 //! A relay: it accepts connections, places them on threads and lets them finish at the end.
 
 mod metrics;
-mod newcomer;
+mod pending_client;
 mod threads;
 
 use std::future::{Future, ready};
@@ -16,20 +16,21 @@ use transport::limits::LISTEN_BACKLOG;
 use transport::{Acceptor, Endpoint, ListenError, Listener, Stream, listen};
 
 pub(crate) use self::metrics::{ClientMetrics, EgressMetrics};
-use self::newcomer::{Newcomer, room};
+use self::pending_client::{PendingClient, wait_for_slot};
 use self::threads::Threads;
-use crate::config::{Checks, Config, Enclave, Listen, Route};
-use crate::context::{Ids, RelayContext};
+use crate::config::{ClientListener, Config, Enclave, HealthChecks, Route};
+use crate::context::{ConnectionIds, RelayContext};
+use crate::drain::DrainReport;
 use crate::peer_policy::PeerPolicy;
 use crate::pool::Pool;
 use crate::timeouts::Timeouts;
-use crate::{checks, systemd};
+use crate::{health_check, systemd};
 
 /// Connections of one way out at a time, which an enclave has as many of.
-const MAX_ROUTED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
+const MAX_ROUTE_CONNECTIONS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
 
 /// Connections of one direct listener at a time: operators use it, and not clients.
-const MAX_DIRECT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
+const MAX_DIRECT_CONNECTIONS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
 
 /// The relay, listening.
 #[derive(Debug)]
@@ -39,14 +40,7 @@ pub struct Relay {
     slots: Arc<Semaphore>,
     threads: NonZeroUsize,
     /// Whether another process has the listener as well, and keeps it.
-    outlived: Arc<AtomicBool>,
-}
-
-/// How the last connections ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Drained {
-    /// Connections that were still open at the drain timeout.
-    pub aborted: usize,
+    listener_persists: Arc<AtomicBool>,
 }
 
 impl Relay {
@@ -56,59 +50,67 @@ impl Relay {
     /// When the endpoint cannot be listened on.
     pub async fn bind(config: &Config) -> Result<Self, ListenError> {
         let listener = match &config.listen {
-            Listen::Endpoint(endpoint) => listen(endpoint).await?,
-            Listen::Systemd => systemd::listener()?,
+            ClientListener::Endpoint(endpoint) => listen(endpoint).await?,
+            ClientListener::Systemd => systemd::listener()?,
         };
-        Ok(Self::on(listener, config))
+        Ok(Self::for_clients(listener, config))
     }
 
     /// Accepts clients from `listener`.
-    pub(crate) fn on(listener: Listener, config: &Config) -> Self {
+    pub(crate) fn for_clients(listener: Listener, config: &Config) -> Self {
         let context = RelayContext {
-            pool: Arc::new(Pool::new(&config.upstreams, config.connect_timeout, config.checks)),
+            pool: Arc::new(Pool::new(
+                &config.upstreams,
+                config.connect_timeout,
+                config.health_checks,
+            )),
             peers: PeerPolicy::clients(config.max_connections_per_client),
-            introduces: config.proxy_protocol,
-            ids: Ids::new(),
+            proxy_protocol: config.proxy_protocol,
+            connection_ids: ConnectionIds::new(),
             timeouts: Timeouts::from(config),
             drain_timeout: config.drain_timeout,
         };
         let relay = Self::new(listener, context, config.max_connections, config.threads);
-        relay.outlived.store(config.listen == Listen::Systemd, Ordering::Relaxed);
+        relay.listener_persists.store(config.listen == ClientListener::Systemd, Ordering::Relaxed);
         relay
     }
 
     /// Accepts the enclaves of `pool` alone from `listener`, at one end of `route`.
-    pub(crate) fn of_route(
+    pub(crate) fn for_route(
         listener: Listener,
         config: &Config,
         route: &Route,
         pool: Arc<Pool>,
     ) -> Self {
         let host = Enclave::at(route.host.clone());
-        let checks = Checks { interval: None, ..config.checks };
+        let checks = HealthChecks { interval: None, ..config.health_checks };
         let context = RelayContext {
             pool: Arc::new(Pool::new(&[host], config.connect_timeout, checks)),
             peers: PeerPolicy::enclaves(pool),
-            introduces: false,
-            ids: Ids::new(),
-            timeouts: Timeouts::of_route(),
+            proxy_protocol: false,
+            connection_ids: ConnectionIds::new(),
+            timeouts: Timeouts::for_route(),
             drain_timeout: config.drain_timeout,
         };
-        Self::new(listener, context, MAX_ROUTED, NonZeroUsize::MIN)
+        Self::new(listener, context, MAX_ROUTE_CONNECTIONS, NonZeroUsize::MIN)
     }
 
     /// Relays what comes on `listener` to `enclave` alone, as it would be relayed from clients.
-    pub(crate) fn of_direct(config: &Config, listener: Listener, enclave: Enclave) -> Self {
-        let checks = Checks { interval: None, ..config.checks };
+    pub(crate) fn for_direct_listener(
+        config: &Config,
+        listener: Listener,
+        enclave: Enclave,
+    ) -> Self {
+        let checks = HealthChecks { interval: None, ..config.health_checks };
         let context = RelayContext {
             pool: Arc::new(Pool::new(&[enclave], config.connect_timeout, checks)),
             peers: PeerPolicy::clients(config.max_connections_per_client),
-            introduces: config.proxy_protocol,
-            ids: Ids::new(),
+            proxy_protocol: config.proxy_protocol,
+            connection_ids: ConnectionIds::new(),
             timeouts: Timeouts::from(config),
             drain_timeout: config.drain_timeout,
         };
-        Self::new(listener, context, MAX_DIRECT, NonZeroUsize::MIN)
+        Self::new(listener, context, MAX_DIRECT_CONNECTIONS, NonZeroUsize::MIN)
     }
 
     fn new(
@@ -123,7 +125,7 @@ impl Relay {
             context: Arc::new(context),
             slots: Arc::new(Semaphore::new(max_connections)),
             threads,
-            outlived: Arc::default(),
+            listener_persists: Arc::default(),
         }
     }
 
@@ -133,8 +135,8 @@ impl Relay {
     }
 
     /// Whether another process has the listener as well when this one stops.
-    pub(crate) fn outlived(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.outlived)
+    pub(crate) fn listener_persists(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.listener_persists)
     }
 
     /// Where clients connect, with the port the kernel chose where that was left to it.
@@ -146,11 +148,11 @@ impl Relay {
     /// for the drain timeout at most.
     ///
     /// The first thread is the caller's, whose runtime may be of any kind; the others end with this.
-    pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> Drained {
+    pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> DrainReport {
         let (drain, drains) = watch::channel(false);
         let mut threads = Threads::start(self.threads, Arc::clone(&self.context), drains);
-        let mut newcomer = None;
-        let checks = checks::run(Arc::clone(&self.context.pool), self.context.introduces);
+        let mut pending = None;
+        let checks = health_check::run(Arc::clone(&self.context.pool), self.context.proxy_protocol);
         let mut checks = pin!(checks);
         let mut shutdown = pin!(shutdown);
         loop {
@@ -158,40 +160,40 @@ impl Relay {
                 biased;
                 () = &mut shutdown => break,
                 () = &mut checks => {}
-                () = threads.own.one_ended() => {}
+                () = threads.local.join_next() => {}
                 // One client at a time waits for room in this process; further ones wait in the kernel's
                 // queue, where they cost it neither memory nor descriptors.
-                slot = room(&self.slots, &self.context.peers, &mut newcomer) => {
-                    if let (Some(slot), Some(newcomer)) = (slot, newcomer.take()) {
-                        threads.place(newcomer, slot);
+                slot = wait_for_slot(&self.slots, &self.context.peers, &mut pending) => {
+                    if let (Some(slot), Some(pending)) = (slot, pending.take()) {
+                        threads.assign(pending, slot);
                     }
                 }
-                client = self.acceptor.accept(), if newcomer.is_none() => {
-                    newcomer = self.admit(client, &mut threads);
+                client = self.acceptor.accept(), if pending.is_none() => {
+                    pending = self.admit(client, &mut threads);
                 }
             }
         }
-        self.take_waiting(newcomer, &mut threads).await;
+        self.serve_backlog(pending, &mut threads).await;
         drop(self.acceptor);
         self.context.pool.close();
         drain.send_replace(true);
-        Drained { aborted: threads.drain().await }
+        DrainReport { aborted: threads.drain().await }
     }
 }
 
 impl Relay {
     /// Serves the clients in the kernel's queue: they are connected, as far as they know, and would be
     /// reset. In a queue that outlives this process they wait for the next one.
-    async fn take_waiting(&mut self, newcomer: Option<Newcomer>, threads: &mut Threads) {
-        if let Some(newcomer) = newcomer {
+    async fn serve_backlog(&mut self, pending: Option<PendingClient>, threads: &mut Threads) {
+        if let Some(pending) = pending {
             // It is accepted, so no other process can serve it. One connection beyond the limit is no harm
             // to a relay that accepts no more.
             self.slots.add_permits(1);
             if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
-                threads.place(newcomer, slot);
+                threads.assign(pending, slot);
             }
         }
-        if self.outlived.load(Ordering::Relaxed) {
+        if self.listener_persists.load(Ordering::Relaxed) {
             return;
         }
         // No more than were in it at once, though others go on coming.
@@ -214,20 +216,20 @@ impl Relay {
     }
 
     /// Serves a client that the peer policy admits. Returns it where it has to wait for a slot.
-    fn admit(&self, client: Stream, threads: &mut Threads) -> Option<Newcomer> {
+    fn admit(&self, client: Stream, threads: &mut Threads) -> Option<PendingClient> {
         let admission = self.context.peers.admit(&client)?;
-        let has_room = admission.has_evicted();
-        if has_room || self.slots.available_permits() == 0 {
+        let has_evicted = admission.has_evicted();
+        if has_evicted || self.slots.available_permits() == 0 {
             // It may be the next to make room before its task has read a byte.
-            admission.look_for_request(&client);
+            admission.peek_request(&client);
         }
-        let newcomer = Newcomer { client, admission, has_room };
+        let pending = PendingClient { client, admission, has_evicted };
         match Arc::clone(&self.slots).try_acquire_owned() {
             Ok(slot) => {
-                threads.place(newcomer, slot);
+                threads.assign(pending, slot);
                 None
             }
-            Err(_) => Some(newcomer),
+            Err(_) => Some(pending),
         }
     }
 }

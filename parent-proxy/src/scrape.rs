@@ -1,4 +1,4 @@
-//! The enclaves' own metrics, asked for when the relay's are, and shown together.
+//! The enclaves' own metrics, scrapes for when the relay's are, and texts together.
 
 mod sample;
 
@@ -12,8 +12,8 @@ use hyper::StatusCode;
 use hyper::body::Bytes;
 use tokio::task::JoinSet;
 
-use self::sample::{described, labelled};
-use crate::ask::{self, AskError};
+use self::sample::{described_family, with_upstream_label};
+use crate::health_probe::{HealthProbe, ProbeError};
 use crate::metrics::PREFIX;
 use crate::pool::Pool;
 use crate::upstream::{Health, Upstream};
@@ -21,38 +21,47 @@ use crate::upstream::{Health, Upstream};
 /// Bytes of one enclave's metrics; those of today have some twenty thousand.
 const MAX_LENGTH: usize = 1024 * 1024;
 
-/// What each of them shows, by its name. One that cannot be asked is left out, and counted.
-pub(crate) async fn all(pool: &Pool, introduced: bool) -> Vec<(String, String)> {
-    let limit = pool.checks.timeout;
-    let mut asked = JoinSet::new();
+/// What each of them shows, by its name. One that cannot be scrapes is left out, and counted.
+pub(crate) async fn scrape_all(pool: &Pool, proxy_protocol: bool) -> Vec<(String, String)> {
+    let timeout = pool.health_checks.timeout;
+    let mut scrapes = JoinSet::new();
     for upstream in pool.upstreams().iter() {
         let upstream = Arc::clone(upstream);
-        asked.spawn(async move {
-            let text = one(&upstream, introduced, limit).await;
+        scrapes.spawn(async move {
+            let text = scrape(&upstream, proxy_protocol, timeout).await;
             if text.is_none() {
-                failed(&upstream);
+                record_failure(&upstream);
             }
             Some((upstream.endpoint().to_string(), text?))
         });
     }
-    let mut shown: Vec<_> = asked.join_all().await.into_iter().flatten().collect();
-    shown.sort();
-    shown
+    let mut texts: Vec<_> = scrapes.join_all().await.into_iter().flatten().collect();
+    texts.sort();
+    texts
 }
 
-/// Returns what one enclave shows, if it can be asked.
-pub(crate) async fn one(upstream: &Upstream, introduced: bool, limit: Duration) -> Option<String> {
-    text(ask::get(upstream.enclave(), introduced, "/metrics", MAX_LENGTH, limit).await)
+/// Returns what one enclave shows, if it can be scrapes.
+pub(crate) async fn scrape(
+    upstream: &Upstream,
+    proxy_protocol: bool,
+    timeout: Duration,
+) -> Option<String> {
+    let probe = HealthProbe {
+        enclave: upstream.enclave(),
+        proxy_protocol: proxy_protocol,
+        timeout: timeout,
+    };
+    metrics_text(probe.get("/metrics", MAX_LENGTH).await)
 }
 
-fn text(answer: Result<(StatusCode, Bytes), AskError>) -> Option<String> {
-    match answer {
+fn metrics_text(response: Result<(StatusCode, Bytes), ProbeError>) -> Option<String> {
+    match response {
         Ok((StatusCode::OK, body)) => String::from_utf8(body.into()).ok(),
         _ => None,
     }
 }
 
-fn failed(upstream: &Upstream) {
+fn record_failure(upstream: &Upstream) {
     // Where it is down, that is known.
     if upstream.health() != Health::Ejected {
         tracing::debug!(upstream = %upstream.endpoint(), "its metrics cannot be had");
@@ -63,35 +72,35 @@ fn failed(upstream: &Upstream) {
 /// Texts of metrics as one: OpenMetrics has each family in one place. What is none of it is left out:
 /// the texts are others' word.
 #[derive(Debug, Default)]
-pub(crate) struct Merged {
+pub(crate) struct MergedMetrics {
     families: BTreeMap<String, Family>,
 }
 
 #[derive(Debug, Default)]
 struct Family {
     /// What it is, as the first text has it.
-    about: Vec<String>,
+    metadata: Vec<String>,
     samples: String,
 }
 
-impl Merged {
+impl MergedMetrics {
     /// Adds that of an enclave, whose name becomes a label of each sample.
     pub(crate) fn add(&mut self, upstream: &str, text: &str) {
         let upstream = escaped(upstream);
         let mut family = None;
         for line in text.lines().filter(|line| !line.contains(char::is_control)) {
             match line.strip_prefix("# ") {
-                Some(about) => {
+                Some(metadata) => {
                     // None has the relay's own names.
-                    let name = described(about).filter(|name| !name.starts_with(PREFIX));
+                    let name = described_family(metadata).filter(|name| !name.starts_with(PREFIX));
                     if let Some(name) = name {
-                        self.describe(name, line);
+                        self.add_metadata(name, line);
                     }
                     family = name;
                 }
                 None => {
                     if let Some(name) = family
-                        && let Some(sample) = labelled(line, name, &upstream)
+                        && let Some(sample) = with_upstream_label(line, name, &upstream)
                         && let Some(family) = self.families.get_mut(name)
                     {
                         family.samples.push_str(&sample);
@@ -101,21 +110,22 @@ impl Merged {
         }
     }
 
-    fn describe(&mut self, name: &str, line: &str) {
+    fn add_metadata(&mut self, name: &str, line: &str) {
         let family = self.families.entry(name.to_owned()).or_default();
         // Of the next text it says the same again.
         let kind = |line: &str| line.split(' ').nth(1).map(str::to_owned);
-        if family.samples.is_empty() && !family.about.iter().any(|other| kind(other) == kind(line))
+        if family.samples.is_empty()
+            && !family.metadata.iter().any(|other| kind(other) == kind(line))
         {
-            family.about.push(line.to_owned());
+            family.metadata.push(line.to_owned());
         }
     }
 }
 
-impl fmt::Display for Merged {
+impl fmt::Display for MergedMetrics {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Family { about, samples } in self.families.values() {
-            about.iter().try_for_each(|line| writeln!(formatter, "{line}"))?;
+        for Family { metadata, samples } in self.families.values() {
+            metadata.iter().try_for_each(|line| writeln!(formatter, "{line}"))?;
             formatter.write_str(samples)?;
         }
         Ok(())
@@ -131,8 +141,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn families_of_several_texts_are_in_one_place_each() {
-        let mut merged = Merged::default();
+    fn merges_families_of_several_texts() {
+        let mut merged = MergedMetrics::default();
         let text = "# HELP a_b Some.\n# TYPE a_b counter\na_b_total{x=\"1\"} 1\na_b_total{x=\"2\"} 2\n\
                     # HELP c Other.\n# TYPE c gauge\nc 7\n# EOF\n";
         merged.add("vsock:16:5000", text);
@@ -148,8 +158,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_metric_or_pretends_to_be_the_relay_s_is_left_out() {
-        let mut merged = Merged::default();
+    fn drops_invalid_lines_and_the_relays_own_names() {
+        let mut merged = MergedMetrics::default();
         merged.add(
             "x",
             "a 1\n# EOF\n# TYPE attested_random_proxy_ready gauge\nattested_random_proxy_ready 1\n\

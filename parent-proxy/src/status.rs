@@ -9,10 +9,10 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::registry::Registry;
 
-use crate::latest::Latest;
 use crate::metrics::{FamilyEncoder, NO_LABELS};
 use crate::pool::Pool;
-use crate::scrape::{self, Merged};
+use crate::scrape::{self, MergedMetrics};
+use crate::single_flight::SingleFlight;
 
 /// The media type of the metrics.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -25,32 +25,32 @@ const END: &str = "# EOF\n";
 pub(crate) struct Status {
     pool: Arc<Pool>,
     /// Whether admin endpoints of enclaves expect a PROXY protocol header.
-    introduced: bool,
+    proxy_protocol: bool,
     registry: Registry,
     /// The last text of metrics. Concurrent requests share it: each text costs up to a mebibyte of every
     /// enclave.
-    shown: Latest<Bytes>,
+    metrics_flight: SingleFlight<Bytes>,
 }
 
 impl Status {
     /// Creates the status of a relay to `pool`, whose own metrics are in `registry`.
-    pub(crate) fn new(pool: Arc<Pool>, introduced: bool, registry: Registry) -> Self {
-        Self { pool, introduced, registry, shown: Latest::new() }
+    pub(crate) fn new(pool: Arc<Pool>, proxy_protocol: bool, registry: Registry) -> Self {
+        Self { pool, proxy_protocol, registry, metrics_flight: SingleFlight::new() }
     }
 
     /// Returns the reason why a client would not be served, if there is one.
-    pub(crate) fn unreadiness(&self) -> Option<&'static str> {
-        self.pool.unreadiness()
+    pub(crate) fn not_ready_reason(&self) -> Option<&'static str> {
+        self.pool.not_ready_reason()
     }
 
     /// Returns the metrics of this process and of its enclaves.
     pub(crate) async fn metrics(&self) -> Bytes {
-        self.shown.of(async || self.text().await.into()).await
+        self.metrics_flight.run(async || self.text().await.into()).await
     }
 
     async fn text(&self) -> String {
-        let mut merged = Merged::default();
-        for (upstream, text) in scrape::all(&self.pool, self.introduced).await {
+        let mut merged = MergedMetrics::default();
+        for (upstream, text) in scrape::scrape_all(&self.pool, self.proxy_protocol).await {
             merged.add(&upstream, &text);
         }
         let mut text = String::new();

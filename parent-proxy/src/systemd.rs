@@ -25,55 +25,55 @@ pub(crate) fn listener() -> Result<Listener, ListenError> {
 
 /// It serves.
 pub(crate) fn ready(pool: &Pool) {
-    tell(&[NotifyState::Ready, NotifyState::Status(&status(pool))]);
+    notify(&[NotifyState::Ready, NotifyState::Status(&status(pool))]);
 }
 
 /// It takes its configuration anew; [`ready`] ends that.
 pub(crate) fn reloading() {
     match NotifyState::monotonic_usec_now() {
-        Ok(now) => tell(&[NotifyState::Reloading, now]),
+        Ok(now) => notify(&[NotifyState::Reloading, now]),
         Err(error) => tracing::debug!(%error, "the service manager is not told of a reload"),
     }
 }
 
 /// Its main process is that one from now on, and the only one to be heard.
-pub(crate) fn hand_over_to(process: u32) {
-    tell(&[NotifyState::MainPid(process)]);
+pub(crate) fn set_main_pid(process: u32) {
+    notify(&[NotifyState::MainPid(process)]);
 }
 
 /// It ends.
 pub(crate) fn stopping() {
-    tell(&[NotifyState::Stopping]);
+    notify(&[NotifyState::Stopping]);
 }
 
 /// Tells how things are whenever that changes, and that this thread, which accepts, is alive as often as
 /// it is asked to; until the future is dropped.
-pub(crate) async fn keep_told(pool: Arc<Pool>) {
-    let mut news = pool.news();
+pub(crate) async fn report_status(pool: Arc<Pool>) {
+    let mut changes = pool.changes();
     // No time at all is what sd_watchdog_enabled(3) refuses.
     let limit = sd_notify::watchdog_enabled().filter(|limit| !limit.is_zero());
-    let mut alive = limit.map(|limit| {
-        let mut alive = interval(limit / 2);
-        alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        alive
+    let mut watchdog = limit.map(|limit| {
+        let mut watchdog = interval(limit / 2);
+        watchdog.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        watchdog
     });
     loop {
         tokio::select! {
-            _ = news.changed() => tell(&[NotifyState::Status(&status(&pool))]),
-            () = tick(&mut alive) => tell(&[NotifyState::Watchdog]),
+            _ = changes.changed() => notify(&[NotifyState::Status(&status(&pool))]),
+            () = tick(&mut watchdog) => notify(&[NotifyState::Watchdog]),
         }
     }
 }
 
-async fn tick(alive: &mut Option<tokio::time::Interval>) {
-    match alive {
-        Some(alive) => drop(alive.tick().await),
+async fn tick(watchdog: &mut Option<tokio::time::Interval>) {
+    match watchdog {
+        Some(watchdog) => drop(watchdog.tick().await),
         None => std::future::pending().await,
     }
 }
 
 fn status(pool: &Pool) -> String {
-    let (ready, active) = (pool.number_of_ready(), pool.number_of_active());
+    let (ready, active) = (pool.ready_count(), pool.active_count());
     match (pool.is_closed(), pool.upstreams().len().saturating_sub(active)) {
         (true, _) => "draining".to_owned(),
         (false, 0) => format!("{ready} of {active} enclaves ready"),
@@ -81,7 +81,7 @@ fn status(pool: &Pool) -> String {
     }
 }
 
-fn tell(states: &[NotifyState<'_>]) {
+fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::debug!(%error, "the service manager is not told");
     }

@@ -34,7 +34,7 @@ impl From<&Config> for Timeouts {
 
 impl Timeouts {
     /// Returns the limits of an egress route: the library of an HSM keeps its connections, busy or not.
-    pub(crate) fn of_route() -> Self {
+    pub(crate) fn for_route() -> Self {
         const DAY: Duration = Duration::from_secs(24 * 60 * 60);
         Self { idle: DAY, total: DAY * 365, linger: DAY, unresponsive: DAY }
     }

@@ -19,20 +19,20 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 
-use crate::handover::{self, GO, NamedListener, READY, UNREADY};
-use crate::predecessor::PREDECESSOR;
+use crate::handover::{self, NOT_READY, NamedListener, READY, TAKE_OVER};
+use crate::predecessor::PREDECESSOR_VARIABLE;
 use crate::systemd;
 
 /// How long a successor may take until it could serve. It waits for enclaves to answer, but not so long.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What belongs to this process alone: sd_listen_fds(3), sd_watchdog_enabled(3).
-const OWN_VARIABLES: [&str; 4] = ["LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID", "WATCHDOG_PID"];
+const PROCESS_VARIABLES: [&str; 4] = ["LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID", "WATCHDOG_PID"];
 
 /// What waits for SIGUSR2, and how a successor is started then.
 #[derive(Debug)]
-pub(crate) struct Upgrades {
-    asked: Signal,
+pub(crate) struct Upgrader {
+    requests: Signal,
     program: PathBuf,
     arguments: Vec<OsString>,
     start_timeout: Duration,
@@ -54,34 +54,34 @@ enum UpgradeError {
     #[error("the successor closed its standard input before it was ready: {0}")]
     Closed(io::Error),
     #[error("the successor was not ready within {0:?}")]
-    Late(Duration),
+    Timeout(Duration),
     #[error(
         "no enclave is ready by the successor's configuration, and this process has one that is"
     )]
-    Unready,
+    NotReady,
 }
 
-impl Upgrades {
+impl Upgrader {
     /// Takes over SIGUSR2.
     ///
     /// # Errors
     /// If the signal cannot be waited for.
     pub(crate) fn new() -> io::Result<Self> {
         let mut arguments = env::args_os();
-        let program = program(arguments.next().unwrap_or_default().into())?;
-        let asked = signal(SignalKind::user_defined2())?;
-        Ok(Self { asked, program, arguments: arguments.collect(), start_timeout: START_TIMEOUT })
+        let program = program_path(arguments.next().unwrap_or_default().into())?;
+        let requests = signal(SignalKind::user_defined2())?;
+        Ok(Self { requests, program, arguments: arguments.collect(), start_timeout: START_TIMEOUT })
     }
 
     /// Returns once a successor serves, to which `listeners` were handed. Where this process `is_ready`, the
-    /// successor must have found an enclave ready as well. Calls `gave_up` after each attempt that failed.
-    pub(crate) async fn succeeded(
+    /// successor must have found an enclave ready as well. Calls `on_failure` after each attempt that failed.
+    pub(crate) async fn wait_for_successor(
         &mut self,
         listeners: impl Fn() -> io::Result<Vec<NamedListener>>,
         is_ready: impl Fn() -> bool,
-        gave_up: impl Fn(),
+        on_failure: impl Fn(),
     ) {
-        while self.asked.recv().await.is_some() {
+        while self.requests.recv().await.is_some() {
             tracing::info!(program = %self.program.display(), "SIGUSR2: starting the successor");
             systemd::reloading();
             let attempt = async {
@@ -92,7 +92,7 @@ impl Upgrades {
                 Ok(()) => return,
                 Err(error) => {
                     tracing::error!("SIGUSR2: no upgrade, this process serves on: {error}");
-                    gave_up();
+                    on_failure();
                 }
             }
         }
@@ -100,8 +100,8 @@ impl Upgrades {
     }
 
     /// Says, whenever it is asked for another upgrade, that this process is not the one to ask.
-    pub(crate) async fn refuse(&mut self) {
-        while self.asked.recv().await.is_some() {
+    pub(crate) async fn reject_requests(&mut self) {
+        while self.requests.recv().await.is_some() {
             tracing::warn!("SIGUSR2: refused, this process drains and has a successor already");
         }
     }
@@ -116,25 +116,25 @@ impl Upgrades {
         }
         let mut successor = Successor::start(&self.program, &self.arguments, listeners)?;
         let ready = timeout(self.start_timeout, successor.ready());
-        let refuse = async {
-            while self.asked.recv().await.is_some() {
+        let reject = async {
+            while self.requests.recv().await.is_some() {
                 tracing::warn!("SIGUSR2: refused, an upgrade is under way");
             }
         };
         let has_ready_enclave = tokio::select! {
-            ready = ready => ready.map_err(|_| UpgradeError::Late(self.start_timeout))??,
-            () = refuse => false,
+            ready = ready => ready.map_err(|_| UpgradeError::Timeout(self.start_timeout))??,
+            () = reject => false,
         };
         if !has_ready_enclave && is_ready() {
-            return Err(UpgradeError::Unready);
+            return Err(UpgradeError::NotReady);
         }
-        successor.go().await
+        successor.hand_over().await
     }
 }
 
 /// Returns the path of the binary, which an upgrade may replace. A symbolic link stays one, for it may lead
 /// elsewhere by then; a bare name is looked for in PATH again.
-fn program(name: PathBuf) -> io::Result<PathBuf> {
+fn program_path(name: PathBuf) -> io::Result<PathBuf> {
     if name.components().count() > 1 || name.is_absolute() { absolute(name) } else { Ok(name) }
 }
 
@@ -159,8 +159,8 @@ impl Successor {
         let (socket, theirs) =
             UnixStream::pair().and_then(socket).map_err(UpgradeError::Handover)?;
         let mut command = Command::new(program);
-        command.args(arguments).env(PREDECESSOR, process::id().to_string());
-        for name in OWN_VARIABLES {
+        command.args(arguments).env(PREDECESSOR_VARIABLE, process::id().to_string());
+        for name in PROCESS_VARIABLES {
             command.env_remove(name);
         }
         command.stdin(Stdio::from(OwnedFd::from(theirs)));
@@ -174,7 +174,7 @@ impl Successor {
     async fn ready(&mut self) -> Result<bool, UpgradeError> {
         match self.socket.read_u8().await {
             Ok(READY) => Ok(true),
-            Ok(UNREADY) => Ok(false),
+            Ok(NOT_READY) => Ok(false),
             Ok(_) => Err(UpgradeError::Closed(io::ErrorKind::InvalidData.into())),
             Err(error) => match self.child.as_mut() {
                 // It closes its end by ending.
@@ -189,17 +189,17 @@ impl Successor {
     }
 
     /// Makes it the main process, and lets it serve.
-    async fn go(mut self) -> Result<(), UpgradeError> {
+    async fn hand_over(mut self) -> Result<(), UpgradeError> {
         let id = self.child.as_ref().and_then(Child::id).unwrap_or_default();
         // Before it says anything itself: the service manager listens to the main process alone.
-        systemd::hand_over_to(id);
-        if let Err(error) = self.socket.write_all(&[GO]).await {
-            systemd::hand_over_to(process::id());
+        systemd::set_main_pid(id);
+        if let Err(error) = self.socket.write_all(&[TAKE_OVER]).await {
+            systemd::set_main_pid(process::id());
             return Err(UpgradeError::Closed(error));
         }
         tracing::info!(successor = id, "the successor serves; this process drains");
         if let Some(child) = self.child.take() {
-            tokio::spawn(watch(child));
+            tokio::spawn(log_exit(child));
         }
         Ok(())
     }
@@ -216,7 +216,7 @@ impl Drop for Successor {
 
 /// Tells of a successor that ends before this process does. One that fails is for the service manager to
 /// start again: systemd's watchdog notices, for it sees the end of a process only once it is its parent.
-async fn watch(mut child: Child) {
+async fn log_exit(mut child: Child) {
     match child.wait().await {
         Ok(status) if status.success() => tracing::info!("the successor has ended"),
         Ok(status) => tracing::error!(%status, "the successor has ended"),

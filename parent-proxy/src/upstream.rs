@@ -15,10 +15,10 @@ use tokio::time::{Instant, timeout};
 use transport::{Endpoint, Episode, Stream, connect};
 
 pub(crate) use self::counts::{Counts, Traffic};
-pub(crate) use self::state::{Closing, Health};
-use crate::balance::{Candidate, Recent};
+pub(crate) use self::state::{ClosePolicy, Health};
 use crate::config::Enclave;
 use crate::handshake_window::HandshakeWindow;
+use crate::upstream_selection::{Candidate, RecentConnections};
 
 /// The way to one enclave. It is tried anew for every client, so it recovers by itself.
 #[derive(Debug)]
@@ -26,16 +26,16 @@ pub(crate) struct Upstream {
     enclave: Enclave,
     health: AtomicU8,
     open: AtomicUsize,
-    recent: Recent,
+    recent: RecentConnections,
     /// Whether it gets no clients, because the configuration says so.
     standby: AtomicBool,
     pub(crate) handshakes: HandshakeWindow,
     /// Whether its connections are to end.
-    closing: watch::Sender<Closing>,
+    closing: watch::Sender<ClosePolicy>,
     /// Whether they are to end for good.
-    left: AtomicBool,
+    retired: AtomicBool,
     /// There is a reason to ask how it is.
-    pub(crate) doubt: Notify,
+    pub(crate) check_request: Notify,
     unreachable: Episode,
     pub(crate) counts: Counts,
     pub(crate) traffic: Traffic,
@@ -44,15 +44,15 @@ pub(crate) struct Upstream {
 impl Upstream {
     pub(crate) fn new(enclave: Enclave) -> Self {
         Self {
-            health: AtomicU8::new(Health::Unknown.to_number()),
+            health: AtomicU8::new(Health::Unknown.to_u8()),
             open: AtomicUsize::new(0),
-            recent: Recent::new(),
+            recent: RecentConnections::new(),
             standby: AtomicBool::new(enclave.standby),
             handshakes: HandshakeWindow::new(),
-            closing: watch::Sender::new(Closing::when_quiet(enclave.standby)),
+            closing: watch::Sender::new(ClosePolicy::when_idle_if(enclave.standby)),
             enclave,
-            left: AtomicBool::new(false),
-            doubt: Notify::new(),
+            retired: AtomicBool::new(false),
+            check_request: Notify::new(),
             unreachable: Episode::default(),
             counts: Counts::default(),
             traffic: Traffic::default(),
@@ -65,7 +65,7 @@ impl Upstream {
     }
 
     /// Whether `enclave` is the same one. Its other settings can change while it is listed.
-    pub(crate) fn is(&self, enclave: &Enclave) -> bool {
+    pub(crate) fn matches(&self, enclave: &Enclave) -> bool {
         (&self.enclave.endpoint, &self.enclave.admin) == (&enclave.endpoint, &enclave.admin)
     }
 
@@ -74,12 +74,12 @@ impl Upstream {
     }
 
     /// Connections to it, and attempts at some.
-    pub(crate) fn open(&self) -> usize {
+    pub(crate) fn open_connections(&self) -> usize {
         self.open.load(Ordering::Relaxed)
     }
 
     pub(crate) fn health(&self) -> Health {
-        Health::of_number(self.health.load(Ordering::Relaxed))
+        Health::from_u8(self.health.load(Ordering::Relaxed))
     }
 
     pub(crate) fn is_standby(&self) -> bool {
@@ -91,11 +91,11 @@ impl Upstream {
     pub(crate) fn set_standby(&self, standby: bool) -> bool {
         let before = self.standby.swap(standby, Ordering::Relaxed);
         // Under the lock of what leaving and ejecting set, so that none undoes another.
-        self.set_closing(|closing| {
+        self.update_closing(|closing| {
             let is_ejected = self.health() == Health::Ejected;
-            match standby || is_ejected || self.left.load(Ordering::Relaxed) {
-                true => closing.max(Closing::WhenQuiet),
-                false => Closing::No,
+            match standby || is_ejected || self.retired.load(Ordering::Relaxed) {
+                true => closing.max(ClosePolicy::WhenIdle),
+                false => ClosePolicy::KeepOpen,
             }
         });
         before != standby
@@ -104,39 +104,39 @@ impl Upstream {
     /// Describes it to balancing.
     pub(crate) fn candidate(&self) -> Candidate {
         let is_ejected = self.health() == Health::Ejected;
-        Candidate::new(is_ejected, self.handshakes.weight(), self.open(), &self.recent)
+        Candidate::new(is_ejected, self.handshakes.weight(), self.open_connections(), &self.recent)
     }
 
     /// It is ready from now on. Says whether that is news.
-    pub(crate) fn restore(&self) -> bool {
-        let before = self.health.swap(Health::Ready.to_number(), Ordering::Relaxed);
+    pub(crate) fn mark_ready(&self) -> bool {
+        let before = self.health.swap(Health::Ready.to_u8(), Ordering::Relaxed);
         // Under the lock of what leaving sets last, so that neither undoes the other.
-        self.set_closing(|_| {
-            Closing::when_quiet(self.left.load(Ordering::Relaxed) || self.is_standby())
+        self.update_closing(|_| {
+            ClosePolicy::when_idle_if(self.retired.load(Ordering::Relaxed) || self.is_standby())
         });
-        Health::of_number(before) != Health::Ready
+        Health::from_u8(before) != Health::Ready
     }
 
     /// It gets no more clients, and those it has may find another when they are quiet, or where
     /// `closing` says that it is unresponsive. Says whether that is news.
-    pub(crate) fn eject(&self, closing: Closing) -> bool {
-        let before = self.health.swap(Health::Ejected.to_number(), Ordering::Relaxed);
-        self.set_closing(|_| closing);
-        let is_news = Health::of_number(before) != Health::Ejected;
-        if is_news {
+    pub(crate) fn eject(&self, closing: ClosePolicy) -> bool {
+        let before = self.health.swap(Health::Ejected.to_u8(), Ordering::Relaxed);
+        self.update_closing(|_| closing);
+        let has_changed = Health::from_u8(before) != Health::Ejected;
+        if has_changed {
             self.counts.ejections.fetch_add(1, Ordering::Relaxed);
         }
-        is_news
+        has_changed
     }
 
     /// Its connections are to end, whatever becomes of it.
-    pub(crate) fn leave(&self) {
-        self.left.store(true, Ordering::Relaxed);
-        self.set_closing(|closing| closing.max(Closing::WhenQuiet));
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Ordering::Relaxed);
+        self.update_closing(|closing| closing.max(ClosePolicy::WhenIdle));
     }
 
     /// Wakes its connections only where that is news to them.
-    fn set_closing(&self, next: impl FnOnce(Closing) -> Closing) {
+    fn update_closing(&self, next: impl FnOnce(ClosePolicy) -> ClosePolicy) {
         self.closing.send_if_modified(|closing| {
             let before = mem::replace(closing, next(*closing));
             before != *closing
@@ -144,8 +144,8 @@ impl Upstream {
     }
 
     /// There is a reason to ask at once how it is.
-    pub(crate) fn suspect(&self) {
-        self.doubt.notify_one();
+    pub(crate) fn request_check(&self) {
+        self.check_request.notify_one();
     }
 
     /// A place among those connected to it.
@@ -168,19 +168,19 @@ impl Upstream {
                 Some(stream)
             }
             Ok(Err(error)) => {
-                self.failed(&*error);
+                self.record_connect_failure(&*error);
                 None
             }
             Err(elapsed) => {
-                self.failed(&elapsed);
+                self.record_connect_failure(&elapsed);
                 None
             }
         }
     }
 
-    fn failed(&self, error: &(dyn Error + 'static)) {
+    fn record_connect_failure(&self, error: &(dyn Error + 'static)) {
         self.counts.connect_failures.fetch_add(1, Ordering::Relaxed);
-        self.suspect();
+        self.request_check();
         if self.unreachable.begins() {
             let (upstream, cause) = (self.endpoint(), error.source());
             tracing::warn!(%upstream, %error, cause, "upstream unreachable");
@@ -201,7 +201,7 @@ impl Lease {
     }
 
     /// Tells when the connection is to end.
-    pub(crate) fn closing(&self) -> watch::Receiver<Closing> {
+    pub(crate) fn closing(&self) -> watch::Receiver<ClosePolicy> {
         self.upstream.closing.subscribe()
     }
 }

@@ -5,16 +5,16 @@ use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot};
 use transport::DetachedStream;
 
-use crate::connections::{Connections, Load, Place};
+use crate::connections::{ConnectionGuard, Connections, Load};
 
 /// A client on its way to another thread.
-type Given = (DetachedStream, Place);
+type Assignment = (DetachedStream, ConnectionGuard);
 
-/// A thread that relays what it is given, with a runtime of its own: no other thread ever wakes its
+/// A thread that relays what it is assigned, with a runtime of its own: no other thread ever wakes its
 /// tasks. It ends with this.
 #[derive(Debug)]
 pub(crate) struct Worker {
-    clients: mpsc::UnboundedSender<Given>,
+    clients: mpsc::UnboundedSender<Assignment>,
     load: Load,
     aborted: oneshot::Receiver<usize>,
 }
@@ -22,14 +22,14 @@ pub(crate) struct Worker {
 impl Worker {
     /// Starts one for the relay that has `others`.
     pub(crate) fn start(others: &Connections) -> io::Result<Self> {
-        let connections = others.of_another_thread();
+        let connections = others.for_another_thread();
         let load = connections.load().clone();
         // Its bound is that of connections, each of which has a place.
-        let (clients, given) = mpsc::unbounded_channel();
-        let (tell, aborted) = oneshot::channel();
+        let (clients, assigned) = mpsc::unbounded_channel();
+        let (abort_count, aborted) = oneshot::channel();
         thread::Builder::new().name("relay".to_owned()).spawn(
             || match Builder::new_current_thread().enable_io().enable_time().build() {
-                Ok(runtime) => runtime.block_on(relay(connections, given, tell)),
+                Ok(runtime) => runtime.block_on(relay(connections, assigned, abort_count)),
                 Err(error) => tracing::error!(%error, "failed to start a relay worker thread"),
             },
         )?;
@@ -41,11 +41,15 @@ impl Worker {
     }
 
     /// Hands it a client, which comes back if the thread is gone.
-    pub(crate) fn give(&self, client: DetachedStream, place: Place) -> Result<(), Given> {
-        self.clients.send((client, place)).map_err(|error| error.0)
+    pub(crate) fn send(
+        &self,
+        client: DetachedStream,
+        guard: ConnectionGuard,
+    ) -> Result<(), Assignment> {
+        self.clients.send((client, guard)).map_err(|error| error.0)
     }
 
-    pub(crate) fn is_there(&self) -> bool {
+    pub(crate) fn is_running(&self) -> bool {
         !self.clients.is_closed()
     }
 
@@ -58,19 +62,19 @@ impl Worker {
 
 async fn relay(
     mut connections: Connections,
-    mut given: mpsc::UnboundedReceiver<Given>,
+    mut assigned: mpsc::UnboundedReceiver<Assignment>,
     aborted: oneshot::Sender<usize>,
 ) {
     loop {
         tokio::select! {
-            client = given.recv() => match client {
-                Some((client, place)) => connections.start_detached(client, place),
+            client = assigned.recv() => match client {
+                Some((client, guard)) => connections.start_detached(client, guard),
                 None => break,
             },
-            () = connections.one_ended() => {}
+            () = connections.join_next() => {}
         }
     }
-    if connections.are_draining() {
+    if connections.is_draining() {
         // Whoever does not listen was itself dropped.
         let _ = aborted.send(connections.drain().await);
     }

@@ -39,7 +39,7 @@ async fn come_and_go(address: &str, upstream: &Listener, n: usize) {
 }
 
 #[tokio::test]
-async fn two_hundred_connections_that_came_and_went_leave_no_descriptor() {
+async fn closed_connections_leave_no_descriptors() {
     bounded(async {
         let (running, upstream) = relay_to_listener().await;
         let Endpoint::Tcp(address) = &running.endpoint else { panic!("not TCP") };

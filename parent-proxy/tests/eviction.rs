@@ -15,7 +15,7 @@ use std::time::Duration;
 use fixture::enclave::{Enclave, name_of};
 use fixture::proxy::{Running, until};
 use fixture::{bounded, config_of, ends_without_a_byte, loopback};
-use parent_proxy::{Checks, Config};
+use parent_proxy::{Config, HealthChecks};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -54,7 +54,7 @@ async fn start(folder: &TempDir, max_connections: usize, per_client: usize) -> (
 }
 
 #[tokio::test]
-async fn address_at_its_limit_loses_its_longest_silent_connection() {
+async fn address_at_its_limit_loses_its_longest_idle_connection() {
     let folder = tempfile::tempdir().unwrap();
     let (_enclave, proxy) = start(&folder, 100, 2).await;
     let mut other = connect_from("127.0.0.2", &proxy).await;
@@ -78,7 +78,7 @@ async fn address_at_its_limit_loses_its_longest_silent_connection() {
 }
 
 #[tokio::test]
-async fn address_that_awaits_responses_on_all_connections_is_refused() {
+async fn rejects_address_that_awaits_responses_on_all_connections() {
     let folder = tempfile::tempdir().unwrap();
     let upstream = listen(&loopback()).await.unwrap();
     let config = Config {
@@ -136,7 +136,7 @@ async fn request_that_waits_for_the_upstream_is_not_evicted() {
 }
 
 #[tokio::test]
-async fn full_relay_takes_from_the_address_with_the_most_connections() {
+async fn full_relay_evicts_from_the_address_with_most_connections() {
     let folder = tempfile::tempdir().unwrap();
     let (_enclave, proxy) = start(&folder, 4, 0).await;
     let mut honest = connect_from("127.0.0.1", &proxy).await;
@@ -159,7 +159,7 @@ async fn full_relay_takes_from_the_address_with_the_most_connections() {
 }
 
 #[tokio::test]
-async fn slot_is_free_2_s_after_the_enclave_has_closed() {
+async fn slot_is_free_2_s_after_the_enclave_closes() {
     let folder = tempfile::tempdir().unwrap();
     let upstream = listen(&loopback()).await.unwrap();
     let config = config_of(&[upstream.local_endpoint()]);
@@ -173,21 +173,21 @@ async fn slot_is_free_2_s_after_the_enclave_has_closed() {
 }
 
 #[tokio::test]
-async fn unresponsive_enclave_loses_its_requests_and_a_ready_one_does_not() {
+async fn closes_awaited_requests_of_an_unresponsive_enclave_only() {
     let folder = tempfile::tempdir().unwrap();
     let ready = Enclave::start(&folder, b'a').await;
     // The kernel completes its connections, and no program reads them, as with one that hangs.
     let hung = listen(&Endpoint::Unix(folder.path().join("hung"))).await.unwrap();
     let config = config_of(&[hung.local_endpoint(), &ready.endpoint]);
-    let checks = Checks {
+    let checks = HealthChecks {
         interval: Some(Duration::from_millis(20)),
         timeout: Duration::from_millis(200),
-        ..config.checks
+        ..config.health_checks
     };
     let unresponsive_timeout = Duration::from_millis(100);
     // Far beyond the test's own bound: nothing else may end the request.
     let idle_timeout = Duration::from_secs(3600);
-    let config = Config { checks, unresponsive_timeout, idle_timeout, ..config };
+    let config = Config { health_checks: checks, unresponsive_timeout, idle_timeout, ..config };
     let proxy = Running::start(&folder, config).await;
     // The first client's turn is the first upstream's.
     let mut waiting = proxy.client().await;

@@ -14,15 +14,15 @@ mod fixture;
 use std::time::Duration;
 
 use fixture::enclave::{Enclave, get, name_of};
-use fixture::proxy::{Running, until, watched};
+use fixture::proxy::{Running, until, with_frequent_checks};
 use fixture::{bounded, config_of, ends_without_a_byte, read_all};
-use parent_proxy::{Checks, Config, Enclave as Listed};
+use parent_proxy::{Config, Enclave as Listed, HealthChecks};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::sleep;
 use transport::{Endpoint, listen};
 
 #[tokio::test]
-async fn a_client_gets_the_enclave_with_the_fewest_connections() {
+async fn selects_the_enclave_with_the_fewest_connections() {
     let folder = tempfile::tempdir().unwrap();
     let enclaves = [
         Enclave::start(&folder, b'a').await,
@@ -30,7 +30,7 @@ async fn a_client_gets_the_enclave_with_the_fewest_connections() {
         Enclave::start(&folder, b'c').await,
     ];
     let all: Vec<&Enclave> = enclaves.iter().collect();
-    let proxy = Running::start(&folder, watched(&all)).await;
+    let proxy = Running::start(&folder, with_frequent_checks(&all)).await;
     let mut open = Vec::new();
     let mut names = Vec::new();
     for _ in 0..9 {
@@ -50,10 +50,10 @@ async fn a_client_gets_the_enclave_with_the_fewest_connections() {
 }
 
 #[tokio::test]
-async fn one_that_is_not_ready_gets_no_client_and_its_connections_end_once_quiet() {
+async fn ejects_a_not_ready_enclave_and_closes_idle_connections() {
     let folder = tempfile::tempdir().unwrap();
     let (a, b) = (Enclave::start(&folder, b'a').await, Enclave::start(&folder, b'b').await);
-    let proxy = Running::start(&folder, watched(&[&a, &b])).await;
+    let proxy = Running::start(&folder, with_frequent_checks(&[&a, &b])).await;
     let mut clients = [proxy.client().await, proxy.client().await];
     let mut names = [0; 2];
     for (client, name) in clients.iter_mut().zip(&mut names) {
@@ -83,7 +83,7 @@ async fn one_that_is_not_ready_gets_no_client_and_its_connections_end_once_quiet
 }
 
 #[tokio::test]
-async fn a_client_of_one_that_is_gone_is_served_by_another() {
+async fn retries_on_another_enclave_when_one_is_unreachable() {
     let folder = tempfile::tempdir().unwrap();
     let a = Enclave::start(&folder, b'a').await;
     let gone = Endpoint::Unix(folder.path().join("gone"));
@@ -104,12 +104,12 @@ async fn a_client_of_one_that_is_gone_is_served_by_another() {
 }
 
 #[tokio::test]
-async fn one_that_ends_a_connection_by_itself_is_asked_at_once() {
+async fn enclave_that_closes_a_connection_is_checked_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let (a, b) = (Enclave::start(&folder, b'a').await, Enclave::start(&folder, b'b').await);
-    let config = watched(&[&a, &b]);
-    let rarely = Checks { interval: Some(Duration::from_secs(3600)), ..config.checks };
-    let proxy = Running::start(&folder, Config { checks: rarely, ..config }).await;
+    let config = with_frequent_checks(&[&a, &b]);
+    let rarely = HealthChecks { interval: Some(Duration::from_secs(3600)), ..config.health_checks };
+    let proxy = Running::start(&folder, Config { health_checks: rarely, ..config }).await;
     let checks = |one: &Enclave| {
         format!("health_checks_total{{upstream=\"{}\",outcome=\"ready\"}}", one.endpoint)
     };
@@ -135,7 +135,7 @@ async fn one_that_ends_a_connection_by_itself_is_asked_at_once() {
 }
 
 #[tokio::test]
-async fn what_was_relayed_is_not_sent_to_another() {
+async fn does_not_resend_relayed_bytes_to_another_enclave() {
     let folder = tempfile::tempdir().unwrap();
     let a = Enclave::start(&folder, b'a').await;
     let breaking = listen(&Endpoint::Unix(folder.path().join("breaking"))).await.unwrap();
@@ -155,11 +155,11 @@ async fn what_was_relayed_is_not_sent_to_another() {
 }
 
 #[tokio::test]
-async fn with_none_ready_all_are_tried_and_the_relay_says_it_is_not() {
+async fn tries_every_enclave_when_none_is_ready() {
     let folder = tempfile::tempdir().unwrap();
     let a = Enclave::start(&folder, b'a').await;
     a.set_ready(false);
-    let proxy = Running::start(&folder, watched(&[&a])).await;
+    let proxy = Running::start(&folder, with_frequent_checks(&[&a])).await;
     let unready = (503, "not ready: no enclave is ready\n".to_owned());
     until(async || proxy.metric("ready").await == Some(0)).await;
     assert_eq!(proxy.readiness().await, unready);
@@ -176,7 +176,7 @@ async fn with_none_ready_all_are_tried_and_the_relay_says_it_is_not() {
 }
 
 #[tokio::test]
-async fn who_speaks_tls_alone_is_taken_for_ready_unless_it_is_asked_elsewhere() {
+async fn tls_only_enclave_counts_as_ready_without_an_admin_endpoint() {
     let folder = tempfile::tempdir().unwrap();
     let tls = listen(&Endpoint::Unix(folder.path().join("tls"))).await.unwrap();
     let endpoint = tls.local_endpoint().clone();
@@ -192,7 +192,7 @@ async fn who_speaks_tls_alone_is_taken_for_ready_unless_it_is_asked_elsewhere() 
     });
     let often = |config: Config| {
         let interval = Some(Duration::from_millis(20));
-        Config { checks: Checks { interval, ..config.checks }, ..config }
+        Config { health_checks: HealthChecks { interval, ..config.health_checks }, ..config }
     };
     let config = often(config_of(&[&endpoint]));
     let proxy = Running::start(&folder, config.clone()).await;
@@ -207,7 +207,7 @@ async fn who_speaks_tls_alone_is_taken_for_ready_unless_it_is_asked_elsewhere() 
 }
 
 #[tokio::test]
-async fn who_closes_every_connection_without_a_word_is_not_taken_for_ready() {
+async fn enclave_that_closes_every_connection_is_not_ready() {
     let folder = tempfile::tempdir().unwrap();
     let a = Enclave::start(&folder, b'a').await;
     let closing = listen(&Endpoint::Unix(folder.path().join("closing"))).await.unwrap();
@@ -218,8 +218,8 @@ async fn who_closes_every_connection_without_a_word_is_not_taken_for_ready() {
             tokio::spawn(async move { stream.read(&mut [0; 4096]).await });
         }
     });
-    let checks = watched(&[&a]).checks;
-    let config = Config { checks, ..config_of(&[&endpoint, &a.endpoint]) };
+    let checks = with_frequent_checks(&[&a]).health_checks;
+    let config = Config { health_checks: checks, ..config_of(&[&endpoint, &a.endpoint]) };
     let proxy = Running::start(&folder, config).await;
     let healthy = format!("upstream_healthy{{upstream=\"{endpoint}\"}}");
     until(async || proxy.metric(&healthy).await == Some(0)).await;
@@ -229,11 +229,11 @@ async fn who_closes_every_connection_without_a_word_is_not_taken_for_ready() {
 }
 
 #[tokio::test]
-async fn who_says_elsewhere_that_it_is_ready_is_not_connected_to_without_a_client() {
+async fn admin_check_opens_no_connection_to_the_client_listener() {
     let folder = tempfile::tempdir().unwrap();
     let a = Enclave::start(&folder, b'a').await;
     let clients = listen(&Endpoint::Unix(folder.path().join("clients"))).await.unwrap();
-    let mut config = watched(&[&a]);
+    let mut config = with_frequent_checks(&[&a]);
     let (endpoint, admin) = (clients.local_endpoint().clone(), Some(a.endpoint.clone()));
     config.upstreams = vec![Listed { admin, ..Listed::at(endpoint.clone()) }];
     let proxy = Running::start(&folder, config).await;
@@ -255,11 +255,11 @@ async fn who_says_elsewhere_that_it_is_ready_is_not_connected_to_without_a_clien
 }
 
 #[tokio::test]
-async fn one_that_takes_no_client_gets_none_though_it_says_elsewhere_that_it_is_ready() {
+async fn ejects_an_enclave_whose_client_listener_is_closed() {
     let folder = tempfile::tempdir().unwrap();
     let (a, b) = (Enclave::start(&folder, b'a').await, Enclave::start(&folder, b'b').await);
     let gone = Endpoint::Unix(folder.path().join("c"));
-    let mut config = watched(&[&a]);
+    let mut config = with_frequent_checks(&[&a]);
     let admin = Some(b.endpoint.clone());
     config.upstreams.push(Listed { admin, ..Listed::at(gone.clone()) });
     let proxy = Running::start(&folder, config).await;

@@ -73,7 +73,7 @@ impl Process {
 }
 
 #[tokio::test]
-async fn sigterm_lets_a_request_in_flight_complete_and_exits_with_success() {
+async fn sigterm_completes_a_request_in_flight_and_exits_with_0() {
     bounded(async {
         let upstream = listen(&loopback()).await.unwrap();
         let mut process = Process::start(Command::new(BINARY), upstream.local_endpoint()).await;
@@ -95,7 +95,7 @@ async fn sigterm_lets_a_request_in_flight_complete_and_exits_with_success() {
 }
 
 #[tokio::test]
-async fn a_second_signal_exits_at_once_with_the_status_of_the_signal() {
+async fn second_signal_exits_at_once_with_the_signal_status() {
     bounded(async {
         for (name, code) in [("TERM", 143), ("INT", 130)] {
             let upstream = listen(&loopback()).await.unwrap();
@@ -115,7 +115,7 @@ async fn a_second_signal_exits_at_once_with_the_status_of_the_signal() {
 }
 
 #[tokio::test]
-async fn a_keep_alive_client_at_rest_does_not_hold_up_sigterm() {
+async fn idle_keep_alive_client_does_not_delay_sigterm() {
     bounded(async {
         let upstream = listen(&loopback()).await.unwrap();
         // Without the rule this takes the drain timeout, and the bound on the test is shorter.
@@ -144,7 +144,7 @@ fn watched(id: u32) -> Vec<usize> {
 }
 
 #[tokio::test]
-async fn clients_are_spread_evenly_over_the_threads() {
+async fn clients_are_spread_evenly_over_threads() {
     const EACH: usize = 5;
     bounded(async {
         let upstream = listen(&loopback()).await.unwrap();
@@ -168,7 +168,7 @@ async fn clients_are_spread_evenly_over_the_threads() {
 }
 
 #[tokio::test]
-async fn running_out_of_descriptors_neither_ends_nor_floods_nor_wedges_it() {
+async fn recovers_from_descriptor_exhaustion_without_a_log_flood() {
     bounded(async {
         let upstream = listen(&loopback()).await.unwrap();
         let endpoint = upstream.local_endpoint().clone();
@@ -202,7 +202,7 @@ async fn running_out_of_descriptors_neither_ends_nor_floods_nor_wedges_it() {
 }
 
 #[tokio::test]
-async fn an_absent_upstream_is_logged_once_for_many_clients_and_no_payload_ever() {
+async fn logs_an_unreachable_upstream_once_and_no_payload() {
     bounded(async {
         let directory = tempfile::tempdir().unwrap();
         let absent = Endpoint::Unix(directory.path().join("enclave"));
@@ -222,7 +222,7 @@ async fn an_absent_upstream_is_logged_once_for_many_clients_and_no_payload_ever(
 }
 
 #[tokio::test]
-async fn the_log_tells_a_guest_without_a_listener_by_the_port() {
+async fn logs_the_vsock_port_without_a_listener() {
     bounded(async {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("vsock");
@@ -244,7 +244,7 @@ async fn the_log_tells_a_guest_without_a_listener_by_the_port() {
 }
 
 #[tokio::test]
-async fn a_log_that_nobody_reads_any_more_ends_nothing() {
+async fn closed_stderr_does_not_stop_the_relay() {
     bounded(async {
         let upstream = listen(&loopback()).await.unwrap();
         let endpoint = upstream.local_endpoint().clone();
@@ -266,7 +266,7 @@ async fn a_log_that_nobody_reads_any_more_ends_nothing() {
 }
 
 #[test]
-fn a_usage_error_exits_with_2_and_an_occupied_port_with_1() {
+fn usage_error_exits_with_2_and_occupied_port_with_1() {
     let run = |arguments: &[&str]| {
         let output = StdCommand::new(BINARY).args(arguments).output().unwrap();
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
@@ -283,7 +283,7 @@ fn a_usage_error_exits_with_2_and_an_occupied_port_with_1() {
 }
 
 #[test]
-fn version_names_the_commit() {
+fn version_contains_the_commit() {
     let output = StdCommand::new(BINARY).arg("--version").output().unwrap();
     assert_eq!(output.status.code(), Some(0));
     let stdout = String::from_utf8(output.stdout).unwrap();

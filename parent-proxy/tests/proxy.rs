@@ -14,12 +14,12 @@ mod fixture;
 use fixture::enclave::{Enclave, get};
 use fixture::proxy::{Running, until};
 use fixture::{bounded, config_of, echo, loopback, read_all};
-use parent_proxy::{Config, Drained, Route};
+use parent_proxy::{Config, DrainReport, Route};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use transport::{Endpoint, ProxyHeader, connect, listen};
 
 #[tokio::test]
-async fn while_draining_the_relay_says_so_and_lets_an_answer_through() {
+async fn draining_relay_is_not_ready_and_completes_a_response() {
     let folder = tempfile::tempdir().unwrap();
     let slow = listen(&Endpoint::Unix(folder.path().join("slow"))).await.unwrap();
     let proxy = Running::start(&folder, config_of(&[slow.local_endpoint()])).await;
@@ -34,11 +34,11 @@ async fn while_draining_the_relay_says_so_and_lets_an_answer_through() {
     upstream.write_all(b"!").await.unwrap();
     assert_eq!(bounded(client.read_u8()).await.unwrap(), b'!');
     drop((client, upstream));
-    assert_eq!(bounded(task).await.unwrap(), Drained { aborted: 0 });
+    assert_eq!(bounded(task).await.unwrap(), DrainReport { aborted: 0 });
 }
 
 #[tokio::test]
-async fn the_metrics_of_all_enclaves_are_shown_with_those_of_the_relay() {
+async fn metrics_include_those_of_all_enclaves() {
     let folder = tempfile::tempdir().unwrap();
     let (a, b) = (Enclave::start(&folder, b'a').await, Enclave::start(&folder, b'b').await);
     let gone = Endpoint::Unix(folder.path().join("gone"));
@@ -68,7 +68,7 @@ async fn the_metrics_of_all_enclaves_are_shown_with_those_of_the_relay() {
 }
 
 #[tokio::test]
-async fn an_enclave_is_told_who_the_client_is_before_a_byte_of_it() {
+async fn sends_the_proxy_header_before_client_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let enclave = listen(&Endpoint::Unix(folder.path().join("enclave"))).await.unwrap();
     let config = Config { proxy_protocol: true, ..config_of(&[enclave.local_endpoint()]) };
@@ -87,7 +87,7 @@ async fn an_enclave_is_told_who_the_client_is_before_a_byte_of_it() {
 }
 
 #[tokio::test]
-async fn a_way_out_leads_to_its_one_host() {
+async fn egress_route_leads_to_its_host_only() {
     let folder = tempfile::tempdir().unwrap();
     let host = listen(&loopback()).await.unwrap();
     let route = Route {
@@ -95,11 +95,11 @@ async fn a_way_out_leads_to_its_one_host() {
         host: host.local_endpoint().to_string().replace("127.0.0.1", "localhost").parse().unwrap(),
     };
     let name = format!("{{route=\"{route}\"}}");
-    let way_out = route.listen.clone();
+    let route_socket = route.listen.clone();
     let config = Config { egress: vec![route], ..config_of(&[&loopback()]) };
     let proxy = Running::start(&folder, config).await;
     let _host = echo(host);
-    let mut enclave = connect(&way_out).await.unwrap();
+    let mut enclave = connect(&route_socket).await.unwrap();
     enclave.write_all(b"hello").await.unwrap();
     enclave.shutdown().await.unwrap();
     assert_eq!(bounded(read_all(&mut enclave)).await, b"hello");

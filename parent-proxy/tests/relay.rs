@@ -15,7 +15,7 @@ use fixture::{
     Running, bounded, config, echo, ends_without_a_byte, loopback, read_all, relay_to_listener,
     relayed,
 };
-use parent_proxy::{Drained, Relay};
+use parent_proxy::{DrainReport, Relay};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
@@ -30,7 +30,7 @@ fn tcp_address(endpoint: &Endpoint) -> &str {
 }
 
 #[tokio::test]
-async fn a_half_closing_client_gets_its_whole_answer() {
+async fn half_closing_client_gets_its_whole_response() {
     bounded(async {
         let (_running, mut client, mut server) = relayed().await;
         client.write_all(b"question").await.unwrap();
@@ -51,7 +51,7 @@ async fn a_half_closing_client_gets_its_whole_answer() {
 }
 
 #[tokio::test]
-async fn an_upstream_half_close_keeps_the_other_direction_going() {
+async fn upstream_half_close_keeps_the_other_direction_open() {
     bounded(async {
         let (_running, mut client, mut server) = relayed().await;
         server.write_all(b"goodbye").await.unwrap();
@@ -69,7 +69,7 @@ async fn an_upstream_half_close_keeps_the_other_direction_going() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_byte_writes_arrive_byte_exact_in_both_directions() {
+async fn relays_one_byte_writes_unchanged_in_both_directions() {
     const LENGTH: u32 = 1024 * 1024;
     fn bytes(factor: u32) -> Vec<u8> {
         (0..LENGTH).map(|n| n.wrapping_mul(factor).to_be_bytes()[1]).collect()
@@ -99,7 +99,7 @@ async fn one_byte_writes_arrive_byte_exact_in_both_directions() {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_read_stalls_the_upstream_within_a_bound() {
+async fn client_that_does_not_read_stalls_the_upstream() {
     // Both sockets' buffers in the kernel, which may grow to some MiB each, and the relay's 64 KiB.
     const BOUND: usize = 32 * 1024 * 1024;
     bounded(async {
@@ -119,7 +119,7 @@ async fn a_client_that_does_not_read_stalls_the_upstream_within_a_bound() {
 }
 
 #[tokio::test]
-async fn an_absent_upstream_closes_the_client_and_is_used_once_it_is_there() {
+async fn unreachable_upstream_is_used_once_it_listens() {
     bounded(async {
         let directory = tempfile::tempdir().unwrap();
         let absent = Endpoint::Unix(directory.path().join("enclave"));
@@ -138,7 +138,7 @@ async fn an_absent_upstream_closes_the_client_and_is_used_once_it_is_there() {
 }
 
 #[tokio::test]
-async fn an_upstream_that_does_not_answer_closes_the_client_at_the_connect_timeout() {
+async fn silent_upstream_closes_client_at_connect_timeout() {
     bounded(async {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -160,7 +160,7 @@ async fn an_upstream_that_does_not_answer_closes_the_client_at_the_connect_timeo
 }
 
 #[tokio::test]
-async fn connections_past_the_cap_wait_while_a_response_is_awaited_on_all() {
+async fn connections_past_the_limit_wait_for_a_slot() {
     bounded(async {
         let upstream = listen(&loopback()).await.unwrap();
         let mut config = config(upstream.local_endpoint());
@@ -181,7 +181,7 @@ async fn connections_past_the_cap_wait_while_a_response_is_awaited_on_all() {
 }
 
 #[tokio::test]
-async fn shutdown_serves_the_client_that_waits_for_room() {
+async fn shutdown_serves_the_client_that_waits_for_a_slot() {
     bounded(async {
         let upstream = listen(&loopback()).await.unwrap();
         let mut config = config(upstream.local_endpoint());
@@ -199,13 +199,13 @@ async fn shutdown_serves_the_client_that_waits_for_room() {
         server.write_all(b"answer").await.unwrap();
         drop((server, served));
         assert_eq!(read_all(&mut third).await, b"answer");
-        assert_eq!(stopped.await.unwrap(), Drained { aborted: 0 });
+        assert_eq!(stopped.await.unwrap(), DrainReport { aborted: 0 });
     })
     .await;
 }
 
 #[tokio::test]
-async fn full_relay_makes_room_once_a_response_has_come() {
+async fn full_relay_evicts_once_a_response_was_relayed() {
     bounded(async {
         let upstream = listen(&loopback()).await.unwrap();
         let mut config = config(upstream.local_endpoint());
@@ -232,7 +232,7 @@ async fn full_relay_makes_room_once_a_response_has_come() {
 }
 
 #[tokio::test]
-async fn a_client_that_resets_has_its_upstream_closed() {
+async fn client_reset_closes_the_upstream_connection() {
     bounded(async {
         let (running, upstream) = relay_to_listener().await;
         let client = TcpStream::connect(tcp_address(&running.endpoint)).await.unwrap();
@@ -245,7 +245,7 @@ async fn a_client_that_resets_has_its_upstream_closed() {
 }
 
 #[tokio::test]
-async fn an_upstream_that_resets_has_its_client_closed() {
+async fn upstream_reset_closes_the_client_connection() {
     bounded(async {
         let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = Endpoint::Tcp(upstream.local_addr().unwrap().to_string());
@@ -260,7 +260,7 @@ async fn an_upstream_that_resets_has_its_client_closed() {
 }
 
 #[tokio::test]
-async fn idle_and_total_timeouts_are_those_of_the_configuration() {
+async fn applies_the_configured_idle_and_total_timeouts() {
     bounded(async {
         let upstream = listen(&loopback()).await.unwrap();
         let short = Duration::from_millis(50);
@@ -280,7 +280,7 @@ async fn idle_and_total_timeouts_are_those_of_the_configuration() {
 }
 
 #[tokio::test]
-async fn shutdown_closes_the_listener_and_lets_a_request_in_flight_finish() {
+async fn shutdown_closes_listener_and_completes_request_in_flight() {
     bounded(async {
         let (running, mut client, mut server) = relayed().await;
         client.write_u8(b'?').await.unwrap();
@@ -296,13 +296,13 @@ async fn shutdown_closes_the_listener_and_lets_a_request_in_flight_finish() {
         drop(server);
         assert_eq!(read_all(&mut client).await, b"answer");
         drop(client);
-        assert_eq!(stopped.await.unwrap(), Drained { aborted: 0 });
+        assert_eq!(stopped.await.unwrap(), DrainReport { aborted: 0 });
     })
     .await;
 }
 
 #[tokio::test]
-async fn shutdown_still_serves_whoever_is_connected_and_was_not_accepted_yet() {
+async fn shutdown_serves_clients_in_the_kernel_queue() {
     const CLIENTS: usize = 200;
     bounded(async {
         let upstream = listen(&loopback()).await.unwrap();
@@ -318,13 +318,13 @@ async fn shutdown_still_serves_whoever_is_connected_and_was_not_accepted_yet() {
         for mut client in clients {
             assert_eq!(client.read_u8().await.unwrap(), b'?');
         }
-        assert_eq!(relay.await.unwrap(), Drained { aborted: 0 });
+        assert_eq!(relay.await.unwrap(), DrainReport { aborted: 0 });
     })
     .await;
 }
 
 #[tokio::test]
-async fn shutdown_aborts_what_is_open_at_the_drain_timeout() {
+async fn shutdown_aborts_open_connections_at_the_drain_timeout() {
     bounded(async {
         let upstream = listen(&loopback()).await.unwrap();
         let mut config = config(upstream.local_endpoint());
@@ -335,7 +335,7 @@ async fn shutdown_aborts_what_is_open_at_the_drain_timeout() {
         client.write_u8(b'?').await.unwrap();
         assert_eq!(server.read_u8().await.unwrap(), b'?');
 
-        assert_eq!(running.stop().await.unwrap(), Drained { aborted: 1 });
+        assert_eq!(running.stop().await.unwrap(), DrainReport { aborted: 1 });
         assert!(ends_without_a_byte(&mut client).await);
     })
     .await;
@@ -356,7 +356,7 @@ async fn asking(running: &Running, upstream: &Listener, count: usize) -> Vec<(St
 }
 
 #[tokio::test]
-async fn shutdown_counts_what_it_aborts_in_all_threads() {
+async fn shutdown_counts_aborted_connections_of_all_threads() {
     bounded(async {
         let upstream = listen(&loopback()).await.unwrap();
         let mut config = config(upstream.local_endpoint());
@@ -364,7 +364,7 @@ async fn shutdown_counts_what_it_aborts_in_all_threads() {
         let running = Running::start(config).await;
         let mut pairs = asking(&running, &upstream, 4).await;
 
-        assert_eq!(running.stop().await.unwrap(), Drained { aborted: 4 });
+        assert_eq!(running.stop().await.unwrap(), DrainReport { aborted: 4 });
         for (client, _) in &mut pairs {
             assert!(ends_without_a_byte(client).await);
         }
@@ -383,13 +383,13 @@ async fn shutdown_waits_for_requests_in_flight_in_all_threads() {
             drop(server);
             assert_eq!(read_all(&mut client).await, b"answer");
         }
-        assert_eq!(stopped.await.unwrap(), Drained { aborted: 0 });
+        assert_eq!(stopped.await.unwrap(), DrainReport { aborted: 0 });
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_relay_that_is_dropped_closes_what_its_threads_have() {
+async fn dropping_a_relay_closes_the_connections_of_its_threads() {
     bounded(async {
         let (running, upstream) = relay_to_listener().await;
         let mut pairs = asking(&running, &upstream, 4).await;

@@ -14,8 +14,8 @@ mod fixture;
 use std::time::Duration;
 
 use fixture::enclave::{Enclave, name_of};
-use fixture::operated::Operated;
-use fixture::proxy::{Running, until, watched};
+use fixture::proxy::{Running, until, with_frequent_checks};
+use fixture::running_binary::RunningBinary;
 use fixture::{bounded, ends_without_a_byte};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -49,7 +49,7 @@ async fn standby_upstream_is_checked_and_gets_no_clients() {
     let folder = tempfile::tempdir().unwrap();
     let ([a, b], [of_a, of_b]) = two(&folder).await;
     let upstreams = [of_a, format!("{of_b},standby")];
-    let proxy = Operated::start(&folder, &upstreams, OFTEN).await;
+    let proxy = RunningBinary::start(&folder, &upstreams, OFTEN).await;
     for _ in 0..6 {
         assert_eq!(proxy.name().await, Some(b'a'));
     }
@@ -67,11 +67,11 @@ async fn standby_upstream_is_checked_and_gets_no_clients() {
 }
 
 #[tokio::test]
-async fn relay_with_standby_upstreams_alone_is_not_ready() {
+async fn relay_with_only_standby_upstreams_is_not_ready() {
     let folder = tempfile::tempdir().unwrap();
     let (_enclaves, [of_a, of_b]) = two(&folder).await;
     let standby = [&of_a, &of_b].map(|listed| format!("{listed},standby"));
-    let mut proxy = Operated::start(&folder, &standby, OFTEN).await;
+    let mut proxy = RunningBinary::start(&folder, &standby, OFTEN).await;
     let unready = (503, "not ready: every upstream is standby\n".to_owned());
     assert_eq!(proxy.readiness().await, unready);
     assert_eq!(proxy.name().await, None);
@@ -84,7 +84,7 @@ async fn relay_with_standby_upstreams_alone_is_not_ready() {
 async fn sighup_makes_an_upstream_standby_and_keeps_its_counts() {
     let folder = tempfile::tempdir().unwrap();
     let ([a, _b], [of_a, of_b]) = two(&folder).await;
-    let mut proxy = Operated::start(&folder, std::slice::from_ref(&of_a), OFTEN).await;
+    let mut proxy = RunningBinary::start(&folder, std::slice::from_ref(&of_a), OFTEN).await;
     let mut client = proxy.client().await;
     assert_eq!(bounded(name_of(&mut client)).await, Some(b'a'));
     let of = |metric: &str| format!("{metric}{{upstream=\"{}\"}}", a.endpoint);
@@ -109,7 +109,7 @@ async fn connection_stays_when_its_upstream_is_active_again() {
     let folder = tempfile::tempdir().unwrap();
     let upstream = listen(&Endpoint::Unix(folder.path().join("a"))).await.unwrap();
     let of_a = upstream.local_endpoint().to_string();
-    let mut proxy = Operated::start(&folder, std::slice::from_ref(&of_a), NEVER).await;
+    let mut proxy = RunningBinary::start(&folder, std::slice::from_ref(&of_a), NEVER).await;
     let mut client = proxy.client().await;
     let mut server = bounded(upstream.accept()).await.unwrap();
     // A request under way, which does not end with its upstream in standby.
@@ -124,12 +124,12 @@ async fn connection_stays_when_its_upstream_is_active_again() {
 }
 
 #[tokio::test]
-async fn direct_listener_reaches_its_enclave_in_standby_and_ejected() {
+async fn direct_listener_reaches_standby_and_ejected_enclaves() {
     let folder = tempfile::tempdir().unwrap();
     let ([_a, b], [of_a, of_b]) = two(&folder).await;
     let ((to_a, direct_a), (to_b, direct_b)) = (direct(&folder, "to-a"), direct(&folder, "to-b"));
     let upstreams = [format!("{of_a}{direct_a}"), format!("{of_b},standby{direct_b}")];
-    let mut proxy = Operated::start(&folder, &upstreams, OFTEN).await;
+    let mut proxy = RunningBinary::start(&folder, &upstreams, OFTEN).await;
     assert_eq!([proxy.announced().await, proxy.announced().await], [to_a.clone(), to_b.clone()]);
     for _ in 0..3 {
         assert_eq!((name_at(&to_a).await, name_at(&to_b).await), (Some(b'a'), Some(b'b')));
@@ -149,7 +149,7 @@ async fn sighup_opens_closes_and_redirects_direct_listeners() {
     let folder = tempfile::tempdir().unwrap();
     let (_enclaves, [of_a, of_b]) = two(&folder).await;
     let ((one, direct_one), (two, direct_two)) = (direct(&folder, "one"), direct(&folder, "two"));
-    let mut proxy = Operated::start(&folder, &[of_a.clone(), of_b.clone()], OFTEN).await;
+    let mut proxy = RunningBinary::start(&folder, &[of_a.clone(), of_b.clone()], OFTEN).await;
     proxy.list(&[format!("{of_a}{direct_one}"), of_b.clone()]).await;
     let mut client = connect(&one).await.unwrap();
     assert_eq!(bounded(name_of(&mut client)).await, Some(b'a'));
@@ -179,7 +179,7 @@ async fn direct_listener_sends_a_proxy_header_and_drains_at_shutdown() {
     let (to_a, option) = direct(&folder, "to-a");
     let listed = [format!("{}{option},standby", upstream.local_endpoint())];
     let rest = format!("{NEVER}proxy_protocol = true\n");
-    let mut proxy = Operated::start(&folder, &listed, &rest).await;
+    let mut proxy = RunningBinary::start(&folder, &listed, &rest).await;
     proxy.announced().await;
     let mut client = connect(&to_a).await.unwrap();
     client.write_all(b"?").await.unwrap();
@@ -200,14 +200,14 @@ async fn direct_listener_sends_a_proxy_header_and_drains_at_shutdown() {
 }
 
 #[tokio::test]
-async fn direct_listener_has_its_own_bound_on_connections() {
+async fn direct_listener_has_its_own_connection_limit() {
     const MAX: usize = 64;
     let folder = tempfile::tempdir().unwrap();
     let ([_a, b], [of_a, of_b]) = two(&folder).await;
     let (to_b, option) = direct(&folder, "to-b");
     let rest = format!("{OFTEN}max_connections = 1\n");
     let mut proxy =
-        Operated::start(&folder, &[of_a, format!("{of_b}{option},standby")], &rest).await;
+        RunningBinary::start(&folder, &[of_a, format!("{of_b}{option},standby")], &rest).await;
     proxy.announced().await;
     let mut clients = Vec::new();
     for _ in 0..MAX + 8 {
@@ -225,12 +225,12 @@ async fn direct_listener_has_its_own_bound_on_connections() {
 }
 
 #[tokio::test]
-async fn upstream_that_clients_reject_is_told_once_and_gets_fewer() {
+async fn upstream_that_clients_reject_is_logged_and_gets_fewer() {
     let folder = tempfile::tempdir().unwrap();
     let ([a, b], listed) = two(&folder).await;
     a.set_handshakes(100, 0);
     b.set_handshakes(100, 0);
-    let mut proxy = Operated::start(&folder, &listed, OFTEN).await;
+    let mut proxy = RunningBinary::start(&folder, &listed, OFTEN).await;
     let of = |metric: &str| format!("{metric}{{upstream=\"{}\"}}", b.endpoint);
     let ratio = "upstream_handshake_rejections_ratio";
     // The counters are read before they rise.
@@ -266,10 +266,10 @@ async fn upstream_that_clients_reject_is_told_once_and_gets_fewer() {
 }
 
 #[tokio::test]
-async fn enclave_whose_clients_leave_at_once_gets_half_of_them() {
+async fn enclave_whose_clients_leave_at_once_gets_its_share() {
     let folder = tempfile::tempdir().unwrap();
     let (a, b) = (Enclave::start(&folder, b'a').await, Enclave::start(&folder, b'b').await);
-    let proxy = Running::start(&folder, watched(&[&a, &b])).await;
+    let proxy = Running::start(&folder, with_frequent_checks(&[&a, &b])).await;
     let open_at_b = format!("connections_open{{upstream=\"{}\"}}", b.endpoint);
     let (mut kept, mut left) = (Vec::new(), 0);
     for _ in 0..40 {

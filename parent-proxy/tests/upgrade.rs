@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fixture::enclave::{Enclave, get, name_of};
-use fixture::upgraded::{BINARY, Relay, endpoint, signal};
+use fixture::upgraded_binary::{BINARY, Relay, endpoint, signal};
 use fixture::{bounded, echo, loopback};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -35,7 +35,7 @@ async fn two_enclaves() -> (TempDir, Enclave, Enclave) {
 }
 
 #[tokio::test]
-async fn successor_serves_new_clients_at_once_while_an_old_connection_drains() {
+async fn successor_serves_new_clients_while_old_ones_drain() {
     let (_folder, a, _b) = two_enclaves().await;
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     for socket in [Some(&socket), None] {
@@ -58,7 +58,7 @@ async fn successor_serves_new_clients_at_once_while_an_old_connection_drains() {
 }
 
 #[tokio::test]
-async fn service_manager_is_told_the_main_process_before_the_successor_speaks() {
+async fn reports_the_main_pid_before_the_successor_reports_ready() {
     let (_folder, a, _b) = two_enclaves().await;
     let mut relay = Relay::start(None, &[&a], "").await;
     relay.told("STATUS=1 of 1").await;
@@ -79,12 +79,12 @@ async fn service_manager_is_told_the_main_process_before_the_successor_speaks() 
     assert_eq!(bounded(held.read_u8()).await.unwrap(), b'a');
     assert!(bounded(relay.child.wait()).await.unwrap().success());
     signal(id, "TERM");
-    let said = relay.told("STOPPING=1").await;
-    assert!(!said.iter().any(|text| text.contains("draining")), "{said:?}");
+    let state = relay.told("STOPPING=1").await;
+    assert!(!state.iter().any(|text| text.contains("draining")), "{state:?}");
 }
 
 #[tokio::test]
-async fn failed_upgrade_leaves_the_process_serving_and_says_why() {
+async fn failed_upgrade_keeps_serving_and_logs_the_reason() {
     let (_folder, a, _b) = two_enclaves().await;
     let mut relay = Relay::start(None, &[&a], "").await;
     let (first, folder) = (relay.first(), relay.folder.path().to_owned());
@@ -159,7 +159,7 @@ async fn egress(folder: &Path) -> (Endpoint, String) {
 }
 
 #[tokio::test]
-async fn every_listener_answers_throughout_three_upgrades() {
+async fn every_listener_responds_during_three_upgrades() {
     let (egress_folder, a, b) = two_enclaves().await;
     let (_, route) = egress(egress_folder.path()).await;
     let mut relay = Relay::start(None, &[&a, &b], &route).await;
@@ -206,7 +206,7 @@ async fn every_listener_answers_throughout_three_upgrades() {
 }
 
 #[tokio::test]
-async fn open_connections_of_every_kind_go_on_while_the_old_process_drains() {
+async fn open_connections_continue_while_the_old_process_drains() {
     let (egress_folder, a, _b) = two_enclaves().await;
     let (way, route) = egress(egress_folder.path()).await;
     let mut relay = Relay::start(None, &[&a], &route).await;
@@ -238,7 +238,7 @@ async fn open_connections_of_every_kind_go_on_while_the_old_process_drains() {
 }
 
 #[tokio::test]
-async fn successor_binds_what_changed_and_closes_what_is_left_out() {
+async fn successor_binds_new_listeners_and_closes_removed_ones() {
     let (_folder, a, b) = two_enclaves().await;
     let mut relay = Relay::start(None, &[&a], "").await;
     let path = relay.folder.path().join("toml");
@@ -262,7 +262,7 @@ async fn successor_binds_what_changed_and_closes_what_is_left_out() {
 }
 
 #[tokio::test]
-async fn sighup_reads_the_upstreams_in_the_successor() {
+async fn sighup_reloads_upstreams_in_the_successor() {
     let (_folder, a, b) = two_enclaves().await;
     let mut relay = Relay::start(None, &[&a], "").await;
     relay.upgrade().await;
@@ -288,7 +288,7 @@ async fn with_silent_enclave() -> (TempDir, Enclave, tokio::net::UnixListener, R
 }
 
 #[tokio::test]
-async fn second_signal_is_refused_during_an_upgrade_and_while_draining() {
+async fn rejects_a_second_upgrade_while_upgrading_or_draining() {
     let (_folder, _a, silent, mut relay) = with_silent_enclave().await;
     let first = relay.first();
     let mut held = connect(&relay.address).await.unwrap();
@@ -313,7 +313,7 @@ async fn second_signal_is_refused_during_an_upgrade_and_while_draining() {
 }
 
 #[tokio::test]
-async fn sigterm_during_an_upgrade_ends_the_process_and_the_successor() {
+async fn sigterm_during_an_upgrade_ends_both_processes() {
     let (_folder, _a, silent, mut relay) = with_silent_enclave().await;
     signal(relay.first(), "USR2");
     let asked = bounded(silent.accept()).await.unwrap();
@@ -326,7 +326,7 @@ async fn sigterm_during_an_upgrade_ends_the_process_and_the_successor() {
 }
 
 #[tokio::test]
-async fn process_with_another_process_as_predecessor_does_not_start() {
+async fn start_fails_if_the_predecessor_is_not_the_parent() {
     let mut command = Command::new(BINARY);
     command.args(["--listen", "127.0.0.1:0", "--upstream", "vsock:16:5000"]);
     command.env("PARENT_PROXY_PREDECESSOR", "1").stdin(Stdio::null());

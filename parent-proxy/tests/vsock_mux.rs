@@ -54,7 +54,7 @@ async fn is_closed(stream: &mut UnixStream) -> bool {
 }
 
 #[tokio::test]
-async fn bytes_right_behind_the_answer_and_all_after_them_reach_the_client() {
+async fn relays_bytes_that_follow_the_connect_reply() {
     bounded(async {
         let multiplexed = Multiplexed::start().await;
         let (mut client, mut guest) = multiplexed.asked().await;
@@ -77,7 +77,7 @@ async fn bytes_right_behind_the_answer_and_all_after_them_reach_the_client() {
 }
 
 #[tokio::test]
-async fn much_more_than_one_write_takes_arrives_byte_exact_in_both_directions() {
+async fn relays_large_transfers_unchanged_in_both_directions() {
     let bytes: Vec<u8> = (0..4_000_000_u32).map(|n| n.to_le_bytes()[1]).collect();
     bounded(async {
         let multiplexed = Multiplexed::start().await;
@@ -124,7 +124,7 @@ async fn a_guest_without_a_listener_closes_the_client_and_is_used_once_it_has_on
 }
 
 #[tokio::test]
-async fn an_answer_without_an_end_is_not_read_to_its_end() {
+async fn rejects_a_connect_reply_without_a_line_end() {
     bounded(async {
         let multiplexed = Multiplexed::start().await;
         let (mut client, mut multiplexer) = multiplexed.asked().await;
@@ -137,7 +137,7 @@ async fn an_answer_without_an_end_is_not_read_to_its_end() {
 }
 
 #[tokio::test]
-async fn an_answer_in_pieces_is_waited_for() {
+async fn accepts_a_connect_reply_in_pieces() {
     bounded(async {
         let multiplexed = Multiplexed::start().await;
         let (mut client, mut guest) = multiplexed.asked().await;
@@ -151,7 +151,7 @@ async fn an_answer_in_pieces_is_waited_for() {
 }
 
 #[tokio::test]
-async fn an_answer_that_does_not_come_closes_the_client_at_the_connect_timeout() {
+async fn missing_connect_reply_closes_client_at_connect_timeout() {
     bounded(async {
         for piece in ["", "OK 1"] {
             let short = Duration::from_millis(50);

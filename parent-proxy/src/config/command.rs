@@ -23,15 +23,15 @@ impl Command {
     /// If one of them says what is not known, or all of them too little.
     pub fn from_process(commit: Option<&str>) -> Result<Self, ConfigError> {
         // It ends the process where it is at fault, or asks for help.
-        Self::of(parse_command_line::<Settings>(commit))
+        Self::from_settings(parse_command_line::<Settings>(commit))
     }
 
-    pub(super) fn of(above: Settings) -> Result<Self, ConfigError> {
-        let print = above.print_config;
-        let config = Config::of(above)?;
+    pub(super) fn from_settings(settings: Settings) -> Result<Self, ConfigError> {
+        let print = settings.print_config;
+        let config = Config::from_settings(settings)?;
         if !print {
             return Ok(Self::Relay(Box::new(config)));
         }
-        Ok(Self::Print(toml::to_string(&config.settings())?))
+        Ok(Self::Print(toml::to_string(&config.to_settings())?))
     }
 }

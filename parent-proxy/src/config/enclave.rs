@@ -36,13 +36,13 @@ pub enum InvalidEnclave {
         "`{0}` is no option of an upstream: write ENDPOINT and behind it, each with a comma before it, \
          admin=ENDPOINT, direct=ENDPOINT or standby, such as vsock:16:5000,admin=vsock:16:5002"
     )]
-    Option(String),
+    UnknownOption(String),
     /// An option that is there again.
     #[error("`{0}` is given twice: give each option of an upstream once")]
-    Twice(&'static str),
+    DuplicateOption(&'static str),
     /// A direct listener on vsock.
     #[error("direct={0}: a direct listener is for clients: write HOST:PORT or unix:PATH")]
-    Direct(Endpoint),
+    DirectEndpoint(Endpoint),
 }
 
 impl Enclave {
@@ -65,14 +65,16 @@ impl FromStr for Enclave {
         for option in options.into_iter().flat_map(|options| options.split(',')) {
             let is_first = match option.split_once('=') {
                 Some((ADMIN, admin)) => enclave.admin.replace(admin.parse()?).is_none(),
-                Some((DIRECT, direct)) => enclave.direct.replace(client_side(direct)?).is_none(),
+                Some((DIRECT, direct)) => {
+                    enclave.direct.replace(parse_client_endpoint(direct)?).is_none()
+                }
                 None if option == STANDBY => !mem::replace(&mut enclave.standby, true),
-                _ => return Err(InvalidEnclave::Option(option.to_owned())),
+                _ => return Err(InvalidEnclave::UnknownOption(option.to_owned())),
             };
             if !is_first {
                 let names = [ADMIN, DIRECT, STANDBY];
                 let name = names.into_iter().find(|name| option.starts_with(name));
-                return Err(InvalidEnclave::Twice(name.unwrap_or_default()));
+                return Err(InvalidEnclave::DuplicateOption(name.unwrap_or_default()));
             }
         }
         Ok(enclave)
@@ -80,10 +82,10 @@ impl FromStr for Enclave {
 }
 
 /// Parses an endpoint on which clients can connect.
-fn client_side(text: &str) -> Result<Endpoint, InvalidEnclave> {
+fn parse_client_endpoint(text: &str) -> Result<Endpoint, InvalidEnclave> {
     match text.parse()? {
         endpoint @ (Endpoint::Tcp(_) | Endpoint::Unix(_)) => Ok(endpoint),
-        other => Err(InvalidEnclave::Direct(other)),
+        other => Err(InvalidEnclave::DirectEndpoint(other)),
     }
 }
 

@@ -41,22 +41,22 @@ pub enum ConfigError {
     },
     /// An enclave that is listed again.
     #[error("upstream {0} is listed twice: list each enclave once")]
-    Twice(Endpoint),
+    DuplicateUpstream(Endpoint),
     /// A direct listener of two enclaves.
     #[error("direct={0} is given to two upstreams: each direct listener leads to one enclave")]
-    DirectTwice(Endpoint),
+    DuplicateDirectListener(Endpoint),
     /// A port that is not for enclaves alone.
     #[error(
         "{key}: whoever reaches a TCP port could read or write what is for enclaves alone: listen on \
          vsock, vsock-mux or unix"
     )]
-    Public {
+    TcpListener {
         /// As the file has it.
         key: &'static str,
     },
     /// It cannot be shown.
     #[error("the configuration cannot be shown: {0}")]
-    Show(#[from] toml::ser::Error),
+    Serialize(#[from] toml::ser::Error),
 }
 
 impl ConfigError {

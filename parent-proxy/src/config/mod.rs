@@ -15,5 +15,5 @@ mod values;
 pub use self::command::Command;
 pub use self::enclave::{Enclave, InvalidEnclave};
 pub use self::error::ConfigError;
-pub use self::route::{InvalidRoute, Listen, Route};
-pub use self::values::{Archive, Checks, Config, Log};
+pub use self::route::{ClientListener, InvalidRoute, Route};
+pub use self::values::{Config, ConfigArchive, HealthChecks, LogReceiverConfig};

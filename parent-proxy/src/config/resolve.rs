@@ -16,7 +16,7 @@ use super::error::ConfigError;
 use super::route::Route;
 use super::settings::Settings;
 use super::text::{Seconds, Text};
-use super::values::{Archive, Checks, Config, Log};
+use super::values::{Config, ConfigArchive, HealthChecks, LogReceiverConfig};
 
 impl Config {
     /// Parses a command line, which begins with the program's name.
@@ -26,7 +26,7 @@ impl Config {
     pub fn from_arguments<T: Into<OsString> + Clone>(
         arguments: impl IntoIterator<Item = T>,
     ) -> Result<Self, ConfigError> {
-        Self::of(Settings::try_parse_from(arguments)?)
+        Self::from_settings(Settings::try_parse_from(arguments)?)
     }
 
     /// The enclaves that the file lists now.
@@ -34,46 +34,49 @@ impl Config {
     /// # Errors
     /// If it cannot be read, says what is not known, or lists none.
     pub fn read_upstreams(path: &Path) -> Result<Vec<Enclave>, ConfigError> {
-        upstreams(read(path)?.upstream)
+        check_upstreams(read_file(path)?.upstream)
     }
 
-    /// Returns the values of `above` and of the file that it names.
-    pub(super) fn of(above: Settings) -> Result<Self, ConfigError> {
-        let path = above.config.clone();
-        let listed_above = !above.upstream.is_empty();
+    /// Returns the values of `explicit` and of the file that it names.
+    pub(super) fn from_settings(explicit: Settings) -> Result<Self, ConfigError> {
+        let path = explicit.config.clone();
+        let has_explicit_upstreams = !explicit.upstream.is_empty();
         let settings = match &path {
-            Some(path) => above.over(read(path)?),
-            None => above,
+            Some(path) => explicit.or(read_file(path)?),
+            None => explicit,
         };
         let listen = settings.listen.clone().ok_or(ConfigError::missing("listen"))?.0;
-        let (archive, log, checks) = (archive(&settings)?, log(&settings)?, checks(&settings));
+        let (config_archive, log_receiver, health_checks) =
+            (config_archive(&settings)?, log_receiver(&settings)?, health_checks(&settings));
         let route = |route: Text<Route>| {
             let Route { listen, host } = route.0;
-            Ok(Route { listen: private("egress", listen)?, host })
+            Ok(Route { listen: require_non_tcp("egress", listen)?, host })
         };
-        let max_connections = settings.max_connections.unwrap_or(max_connections());
+        let max_connections = settings.max_connections.unwrap_or(default_max_connections());
         Ok(Self {
             listen,
-            upstreams: upstreams(settings.upstream)?,
+            upstreams: check_upstreams(settings.upstream)?,
             admin_listen: settings.admin_listen.map(|text| text.0),
-            checks,
+            health_checks,
             proxy_protocol: settings.proxy_protocol.unwrap_or_default(),
-            archive,
+            config_archive,
             egress: settings.egress.into_iter().map(route).collect::<Result<_, ConfigError>>()?,
-            log,
+            log_receiver,
             log_format: settings.log_format.map_or_else(Format::default, |text| text.0),
             log_level: settings.log_level.map_or_else(Level::default, |text| text.0),
             max_connections,
             max_connections_per_client: NonZeroUsize::new(
-                settings.max_connections_per_client.unwrap_or_else(|| a_quarter(max_connections)),
+                settings
+                    .max_connections_per_client
+                    .unwrap_or_else(|| default_per_client(max_connections)),
             ),
-            threads: settings.threads.unwrap_or_else(threads),
+            threads: settings.threads.unwrap_or_else(default_threads),
             connect_timeout: seconds(settings.connect_timeout, 3),
             idle_timeout: seconds(settings.idle_timeout, 60),
             unresponsive_timeout: seconds(settings.unresponsive_timeout, 5),
             total_timeout: seconds(settings.total_timeout, 3600),
             drain_timeout: seconds(settings.drain_timeout, 25),
-            source: path.filter(|_| !listed_above),
+            upstreams_file: path.filter(|_| !has_explicit_upstreams),
         })
     }
 }
@@ -82,69 +85,71 @@ fn seconds(given: Option<Seconds<1>>, default: u64) -> Duration {
     given.map_or(Duration::from_secs(default), Seconds::duration)
 }
 
-fn checks(settings: &Settings) -> Checks {
-    let interval = settings.health_interval.map_or(INTERVAL, Seconds::duration);
-    Checks {
+fn health_checks(settings: &Settings) -> HealthChecks {
+    let interval = settings.health_interval.map_or(DEFAULT_HEALTH_INTERVAL, Seconds::duration);
+    HealthChecks {
         interval: Some(interval).filter(|interval| !interval.is_zero()),
         timeout: seconds(settings.health_timeout, 1),
-        unhealthy_after: settings.unhealthy_after.unwrap_or(UNHEALTHY_AFTER),
+        unhealthy_after: settings.unhealthy_after.unwrap_or(DEFAULT_UNHEALTHY_AFTER),
     }
 }
 
-fn archive(settings: &Settings) -> Result<Option<Archive>, ConfigError> {
+fn config_archive(settings: &Settings) -> Result<Option<ConfigArchive>, ConfigError> {
     match (settings.config_archive.clone(), settings.config_listen.clone()) {
         (None, None) => Ok(None),
         (Some(path), Some(listen)) => {
-            Ok(Some(Archive { path, listen: private("config_listen", listen.0)? }))
+            Ok(Some(ConfigArchive { path, listen: require_non_tcp("config_listen", listen.0)? }))
         }
         (Some(_), None) => Err(ConfigError::missing("config_listen")),
         (None, Some(_)) => Err(ConfigError::missing("config_archive")),
     }
 }
 
-fn log(settings: &Settings) -> Result<Option<Log>, ConfigError> {
+fn log_receiver(settings: &Settings) -> Result<Option<LogReceiverConfig>, ConfigError> {
     match (settings.log_listen.clone(), settings.log_file.clone()) {
         (None, None) => Ok(None),
-        (Some(listen), file) => Ok(Some(Log { listen: private("log_listen", listen.0)?, file })),
+        (Some(listen), file) => {
+            Ok(Some(LogReceiverConfig { listen: require_non_tcp("log_listen", listen.0)?, file }))
+        }
         (None, Some(_)) => Err(ConfigError::missing("log_listen")),
     }
 }
 
 /// How often an enclave is asked by default: as often as HAProxy asks.
-const INTERVAL: Duration = Duration::from_secs(2);
+const DEFAULT_HEALTH_INTERVAL: Duration = Duration::from_secs(2);
 
-const UNHEALTHY_AFTER: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
+const DEFAULT_UNHEALTHY_AFTER: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
 
-fn max_connections() -> NonZeroUsize {
+fn default_max_connections() -> NonZeroUsize {
     NonZeroUsize::new(limits::MAX_CONNECTIONS).unwrap_or(NonZeroUsize::MIN)
 }
 
 /// Returns the default limit of one client address, so that no address alone fills the relay.
-fn a_quarter(max_connections: NonZeroUsize) -> usize {
+fn default_per_client(max_connections: NonZeroUsize) -> usize {
     max_connections.get().div_ceil(4)
 }
 
-fn threads() -> NonZeroUsize {
-    const MOST: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
-    available_parallelism().map_or(NonZeroUsize::MIN, |processors| processors.min(MOST))
+fn default_threads() -> NonZeroUsize {
+    const MAX: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
+    available_parallelism().map_or(NonZeroUsize::MIN, |processors| processors.min(MAX))
 }
 
-fn read(path: &Path) -> Result<Settings, ConfigError> {
+fn read_file(path: &Path) -> Result<Settings, ConfigError> {
     let text = fs::read_to_string(path)
         .map_err(|error| ConfigError::Read { path: path.to_owned(), error })?;
     toml::from_str(&text).map_err(|error| ConfigError::parse(path, &text, &error))
 }
 
-fn upstreams(listed: Vec<Text<Enclave>>) -> Result<Vec<Enclave>, ConfigError> {
+fn check_upstreams(listed: Vec<Text<Enclave>>) -> Result<Vec<Enclave>, ConfigError> {
     let mut upstreams: Vec<Enclave> = Vec::with_capacity(listed.len());
     for Text(enclave) in listed {
         if upstreams.iter().any(|other| other.endpoint == enclave.endpoint) {
-            return Err(ConfigError::Twice(enclave.endpoint));
+            return Err(ConfigError::DuplicateUpstream(enclave.endpoint));
         }
         if let Some(direct) = &enclave.direct
             && upstreams.iter().any(|other| other.direct.as_ref() == Some(direct))
         {
-            return Err(ConfigError::DirectTwice(direct.clone()));
+            return Err(ConfigError::DuplicateDirectListener(direct.clone()));
         }
         upstreams.push(enclave);
     }
@@ -152,9 +157,9 @@ fn upstreams(listed: Vec<Text<Enclave>>) -> Result<Vec<Enclave>, ConfigError> {
 }
 
 /// Where enclaves alone connect, which no TCP port is.
-fn private(key: &'static str, listen: Endpoint) -> Result<Endpoint, ConfigError> {
+fn require_non_tcp(key: &'static str, listen: Endpoint) -> Result<Endpoint, ConfigError> {
     match listen {
-        Endpoint::Tcp(_) => Err(ConfigError::Public { key }),
-        private => Ok(private),
+        Endpoint::Tcp(_) => Err(ConfigError::TcpListener { key }),
+        endpoint => Ok(endpoint),
     }
 }

@@ -8,7 +8,7 @@ use transport::{Endpoint, InvalidEndpoint};
 
 /// The listener for clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Listen {
+pub enum ClientListener {
     /// A listener on this endpoint.
     Endpoint(Endpoint),
     /// The listening socket that systemd passes. It outlives this process, so no connection is refused during
@@ -16,7 +16,7 @@ pub enum Listen {
     Systemd,
 }
 
-impl FromStr for Listen {
+impl FromStr for ClientListener {
     type Err = InvalidEndpoint;
 
     fn from_str(text: &str) -> Result<Self, InvalidEndpoint> {
@@ -27,7 +27,7 @@ impl FromStr for Listen {
     }
 }
 
-impl Display for Listen {
+impl Display for ClientListener {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Endpoint(endpoint) => endpoint.fmt(formatter),
@@ -50,7 +50,7 @@ pub struct Route {
 pub enum InvalidRoute {
     /// There is no `=` between two sides.
     #[error("write ENDPOINT=HOST:PORT, such as vsock:4294967295:8101=hsm.internal:2223")]
-    Form,
+    Syntax,
     /// A side is not an endpoint.
     #[error(transparent)]
     Endpoint(#[from] InvalidEndpoint),
@@ -63,7 +63,7 @@ impl FromStr for Route {
     type Err = InvalidRoute;
 
     fn from_str(text: &str) -> Result<Self, InvalidRoute> {
-        let (listen, host) = text.rsplit_once('=').ok_or(InvalidRoute::Form)?;
+        let (listen, host) = text.rsplit_once('=').ok_or(InvalidRoute::Syntax)?;
         let (listen, host) = (listen.parse()?, host.parse()?);
         match host {
             Endpoint::Tcp(_) => Ok(Self { listen, host }),

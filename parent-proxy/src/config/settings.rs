@@ -10,7 +10,7 @@ use transport::Endpoint;
 use transport::logging::{Format, Level};
 
 use super::enclave::Enclave;
-use super::route::{Listen, Route};
+use super::route::{ClientListener, Route};
 use super::text::{Seconds, Text};
 
 /// Relays client connections to enclaves, byte by byte.
@@ -36,7 +36,7 @@ pub(super) struct Settings {
 
     /// Where clients connect; `systemd` for the socket that systemd passes.
     #[arg(long, value_name = "ENDPOINT", env = "PARENT_PROXY_LISTEN")]
-    pub(super) listen: Option<Text<Listen>>,
+    pub(super) listen: Option<Text<ClientListener>>,
 
     /// Where an enclave listens, such as vsock:16:5000; once for each.
     ///
@@ -171,38 +171,38 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    /// These, and where they are silent `below`.
-    pub(super) fn over(self, below: Self) -> Self {
-        fn list<T>(above: Vec<T>, below: Vec<T>) -> Vec<T> {
-            if above.is_empty() { below } else { above }
+    /// These, and where they are silent `lower`.
+    pub(super) fn or(self, lower: Self) -> Self {
+        fn list<T>(upper: Vec<T>, lower: Vec<T>) -> Vec<T> {
+            if upper.is_empty() { lower } else { upper }
         }
         Self {
-            config: self.config.or(below.config),
-            print_config: self.print_config || below.print_config,
-            listen: self.listen.or(below.listen),
-            upstream: list(self.upstream, below.upstream),
-            admin_listen: self.admin_listen.or(below.admin_listen),
-            health_interval: self.health_interval.or(below.health_interval),
-            health_timeout: self.health_timeout.or(below.health_timeout),
-            unhealthy_after: self.unhealthy_after.or(below.unhealthy_after),
-            proxy_protocol: self.proxy_protocol.or(below.proxy_protocol),
-            config_archive: self.config_archive.or(below.config_archive),
-            config_listen: self.config_listen.or(below.config_listen),
-            egress: list(self.egress, below.egress),
-            log_listen: self.log_listen.or(below.log_listen),
-            log_file: self.log_file.or(below.log_file),
-            log_format: self.log_format.or(below.log_format),
-            log_level: self.log_level.or(below.log_level),
-            max_connections: self.max_connections.or(below.max_connections),
+            config: self.config.or(lower.config),
+            print_config: self.print_config || lower.print_config,
+            listen: self.listen.or(lower.listen),
+            upstream: list(self.upstream, lower.upstream),
+            admin_listen: self.admin_listen.or(lower.admin_listen),
+            health_interval: self.health_interval.or(lower.health_interval),
+            health_timeout: self.health_timeout.or(lower.health_timeout),
+            unhealthy_after: self.unhealthy_after.or(lower.unhealthy_after),
+            proxy_protocol: self.proxy_protocol.or(lower.proxy_protocol),
+            config_archive: self.config_archive.or(lower.config_archive),
+            config_listen: self.config_listen.or(lower.config_listen),
+            egress: list(self.egress, lower.egress),
+            log_listen: self.log_listen.or(lower.log_listen),
+            log_file: self.log_file.or(lower.log_file),
+            log_format: self.log_format.or(lower.log_format),
+            log_level: self.log_level.or(lower.log_level),
+            max_connections: self.max_connections.or(lower.max_connections),
             max_connections_per_client: self
                 .max_connections_per_client
-                .or(below.max_connections_per_client),
-            threads: self.threads.or(below.threads),
-            connect_timeout: self.connect_timeout.or(below.connect_timeout),
-            idle_timeout: self.idle_timeout.or(below.idle_timeout),
-            unresponsive_timeout: self.unresponsive_timeout.or(below.unresponsive_timeout),
-            total_timeout: self.total_timeout.or(below.total_timeout),
-            drain_timeout: self.drain_timeout.or(below.drain_timeout),
+                .or(lower.max_connections_per_client),
+            threads: self.threads.or(lower.threads),
+            connect_timeout: self.connect_timeout.or(lower.connect_timeout),
+            idle_timeout: self.idle_timeout.or(lower.idle_timeout),
+            unresponsive_timeout: self.unresponsive_timeout.or(lower.unresponsive_timeout),
+            total_timeout: self.total_timeout.or(lower.total_timeout),
+            drain_timeout: self.drain_timeout.or(lower.drain_timeout),
         }
     }
 }

@@ -29,15 +29,15 @@ fn file(text: &str) -> (TempDir, String) {
 }
 
 #[test]
-fn defaults_are_what_the_help_explains() {
+fn defaults_match_the_help() {
     let config = parse(&[]).unwrap();
-    assert_eq!(config.listen, Listen::Endpoint(Endpoint::Tcp("127.0.0.1:0".to_owned())));
+    assert_eq!(config.listen, ClientListener::Endpoint(Endpoint::Tcp("127.0.0.1:0".to_owned())));
     let upstream = Enclave::at(Endpoint::Vsock { cid: 16, port: 5000 });
     assert_eq!(config.upstreams, [upstream]);
     assert_eq!(config.max_connections.get(), 4096);
     assert_eq!(config.max_connections_per_client.map(NonZeroUsize::get), Some(1024));
     assert!((1..=4).contains(&config.threads.get()));
-    let Checks { interval, timeout, unhealthy_after } = config.checks;
+    let HealthChecks { interval, timeout, unhealthy_after } = config.health_checks;
     let times = [
         interval.unwrap(),
         timeout,
@@ -49,8 +49,14 @@ fn defaults_are_what_the_help_explains() {
     ];
     assert_eq!(times.map(|timeout| timeout.as_secs()), [2, 1, 3, 60, 5, 3600, 25]);
     assert_eq!(unhealthy_after.get(), 2);
-    assert!(!config.proxy_protocol && config.admin_listen.is_none() && config.source.is_none());
-    assert!(config.archive.is_none() && config.egress.is_empty() && config.log.is_none());
+    assert!(
+        !config.proxy_protocol && config.admin_listen.is_none() && config.upstreams_file.is_none()
+    );
+    assert!(
+        config.config_archive.is_none()
+            && config.egress.is_empty()
+            && config.log_receiver.is_none()
+    );
     let help = Settings::try_parse_from(["parent-proxy", "--help"]).unwrap_err().to_string();
     for default in [
         "[default: 2]",
@@ -65,7 +71,7 @@ fn defaults_are_what_the_help_explains() {
 }
 
 #[test]
-fn limit_of_one_address_is_a_quarter_unless_it_is_given() {
+fn default_per_client_limit_is_a_quarter() {
     let limit = |arguments: &[&str]| {
         parse(arguments).unwrap().max_connections_per_client.map(NonZeroUsize::get)
     };
@@ -76,29 +82,29 @@ fn limit_of_one_address_is_a_quarter_unless_it_is_given() {
 }
 
 #[test]
-fn an_option_overrides_the_file_and_what_neither_says_has_its_default() {
+fn option_overrides_file_which_overrides_default() {
     let (_folder, config) = file(
         "listen = \"systemd\"\nupstream = [\"vsock:17:5000,admin=vsock:17:5002\"]\n\
          idle_timeout = 7\ntotal_timeout = 8\nproxy_protocol = true\nhealth_interval = 0\n\
          max_connections_per_client = 9\nlog_format = \"json\"\n",
     );
     let both = Config::from_arguments(["parent-proxy", &config, "--total-timeout", "80"]).unwrap();
-    assert_eq!(both.listen, Listen::Systemd);
+    assert_eq!(both.listen, ClientListener::Systemd);
     assert_eq!(both.upstreams[0].to_string(), "vsock:17:5000,admin=vsock:17:5002");
     assert_eq!((both.idle_timeout.as_secs(), both.total_timeout.as_secs()), (7, 80));
-    assert_eq!((both.connect_timeout.as_secs(), both.checks.interval), (3, None));
+    assert_eq!((both.connect_timeout.as_secs(), both.health_checks.interval), (3, None));
     assert!(both.proxy_protocol && both.log_format == Format::Json);
     assert_eq!(both.max_connections_per_client.map(NonZeroUsize::get), Some(9));
     // The file lists the enclaves, and so can be read anew.
-    assert!(both.source.is_some());
+    assert!(both.upstreams_file.is_some());
     let above = [&["parent-proxy", &config, "--proxy-protocol=false"], &REQUIRED[..]].concat();
     let above = Config::from_arguments(above).unwrap();
     assert_eq!(above.upstreams[0].endpoint.to_string(), "vsock:16:5000");
-    assert!(!above.proxy_protocol && above.source.is_none());
+    assert!(!above.proxy_protocol && above.upstreams_file.is_none());
 }
 
 #[test]
-fn every_option_comes_from_the_environment_and_the_file_by_the_same_name() {
+fn options_variables_and_keys_have_the_same_names() {
     let command = <Settings as clap::CommandFactory>::command();
     let mut keys = Vec::new();
     for argument in command.get_arguments() {
@@ -119,7 +125,7 @@ fn every_option_comes_from_the_environment_and_the_file_by_the_same_name() {
 }
 
 #[test]
-fn what_a_file_says_wrong_is_told_with_its_line_and_column() {
+fn file_errors_name_line_and_column() {
     let cases = [
         ("listen = \"a:1\"\nlisten_on = 1\n", "proxy.toml:2:1: unknown field `listen_on`"),
         ("listen = 1\n", "proxy.toml:1:10: invalid type: integer `1`, expected a string"),
@@ -141,7 +147,7 @@ fn what_a_file_says_wrong_is_told_with_its_line_and_column() {
 }
 
 #[test]
-fn what_is_in_effect_is_shown_as_a_file_that_says_the_same() {
+fn print_config_output_is_an_equivalent_file() {
     let arguments = [
         "--admin-listen=127.0.0.1:9100",
         "--health-interval=0",
@@ -156,12 +162,14 @@ fn what_is_in_effect_is_shown_as_a_file_that_says_the_same() {
         "--upstream=vsock:17:5000,direct=127.0.0.1:8451,admin=vsock:17:5002,standby",
     ];
     let given = [&REQUIRED[..], &arguments, &["--print-config"]].concat();
-    let Command::Print(shown) = Command::of(settings(&given).unwrap()).unwrap() else { panic!() };
+    let Command::Print(shown) = Command::from_settings(settings(&given).unwrap()).unwrap() else {
+        panic!()
+    };
     assert!(shown.contains("egress = [\"vsock:4294967295:8101=hsm.internal:2223\", "), "{shown}");
     assert!(shown.contains("health_interval = 0\n") && shown.contains("max_connections = 4096\n"));
     let (_folder, config) = file(&shown);
     let again = settings(&[&config, "--print-config"]).unwrap();
-    let Command::Print(again) = Command::of(again).unwrap() else { panic!() };
+    let Command::Print(again) = Command::from_settings(again).unwrap() else { panic!() };
     assert_eq!(again, shown);
 }
 
@@ -178,7 +186,7 @@ fn rejects_timeouts_that_are_not_positive_whole_seconds() {
 }
 
 #[test]
-fn what_is_missing_is_told_with_all_ways_to_give_it() {
+fn missing_setting_error_names_every_source() {
     let missing = |arguments: &[&str]| {
         let arguments = [&["parent-proxy"][..], arguments].concat();
         Config::from_arguments(arguments).unwrap_err().to_string()
@@ -199,7 +207,7 @@ fn what_is_missing_is_told_with_all_ways_to_give_it() {
 }
 
 #[test]
-fn what_is_for_enclaves_alone_is_on_no_tcp_port() {
+fn rejects_tcp_listeners_for_enclaves() {
     for (arguments, key) in [
         (&["--config-archive=c.tar", "--config-listen=127.0.0.1:1"][..], "config_listen: "),
         (&["--log-listen=127.0.0.1:1"], "log_listen: "),
@@ -211,7 +219,7 @@ fn what_is_for_enclaves_alone_is_on_no_tcp_port() {
 }
 
 #[test]
-fn rejects_what_is_no_upstream_and_no_route() {
+fn rejects_invalid_upstreams_and_routes() {
     for (argument, expected) in [
         ("--upstream=http://a:1", "vsock:CID:PORT"),
         ("--upstream=a:1,admin=", "an endpoint is missing"),
@@ -246,7 +254,7 @@ fn rejects_what_is_no_upstream_and_no_route() {
 }
 
 #[test]
-fn options_of_an_upstream_have_any_order() {
+fn upstream_options_are_accepted_in_any_order() {
     let expected = Enclave {
         admin: Some("vsock:17:5002".parse().unwrap()),
         direct: Some("127.0.0.1:8451".parse().unwrap()),
@@ -255,7 +263,7 @@ fn options_of_an_upstream_have_any_order() {
     };
     let options = ["admin=vsock:17:5002", "direct=127.0.0.1:8451", "standby"];
     for (one, two, three) in [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)] {
-        let [one, two, three] = [one, two, three].map(|place| options[place]);
+        let [one, two, three] = [one, two, three].map(|index| options[index]);
         let text = format!("vsock:17:5000,{one},{two},{three}");
         let enclave: Enclave = text.parse().unwrap();
         assert_eq!(enclave, expected, "{text}");

@@ -35,12 +35,12 @@ impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Text<T> {
     }
 }
 
-/// A time in whole seconds, at least `LEAST`.
+/// A time in whole seconds, at least `MIN`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Seconds<const LEAST: u64>(u64);
+pub(super) struct Seconds<const MIN: u64>(u64);
 
-impl<const LEAST: u64> Seconds<LEAST> {
-    pub(super) fn of(duration: Duration) -> Self {
+impl<const MIN: u64> Seconds<MIN> {
+    pub(super) fn from_duration(duration: Duration) -> Self {
         Self(duration.as_secs())
     }
 
@@ -50,34 +50,34 @@ impl<const LEAST: u64> Seconds<LEAST> {
 
     fn check(seconds: u64) -> Result<Self, String> {
         Some(Self(seconds))
-            .filter(|_| (LEAST..=MAX_SECONDS).contains(&seconds))
-            .ok_or_else(Self::rule)
+            .filter(|_| (MIN..=MAX_SECONDS).contains(&seconds))
+            .ok_or_else(Self::range_message)
     }
 
-    fn rule() -> String {
-        format!("write whole seconds, from {LEAST} to {MAX_SECONDS}")
+    fn range_message() -> String {
+        format!("write whole seconds, from {MIN} to {MAX_SECONDS}")
     }
 }
 
-impl<const LEAST: u64> FromStr for Seconds<LEAST> {
+impl<const MIN: u64> FromStr for Seconds<MIN> {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        text.parse().map_or_else(|_| Err(Self::rule()), Self::check)
+        text.parse().map_or_else(|_| Err(Self::range_message()), Self::check)
     }
 }
 
-impl<const LEAST: u64> Serialize for Seconds<LEAST> {
+impl<const MIN: u64> Serialize for Seconds<MIN> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_u64(self.0)
     }
 }
 
-impl<'de, const LEAST: u64> Deserialize<'de> for Seconds<LEAST> {
+impl<'de, const MIN: u64> Deserialize<'de> for Seconds<MIN> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let seconds = i64::deserialize(deserializer)?;
         u64::try_from(seconds)
-            .map_or_else(|_| Err(Self::rule()), Self::check)
+            .map_or_else(|_| Err(Self::range_message()), Self::check)
             .map_err(D::Error::custom)
     }
 }

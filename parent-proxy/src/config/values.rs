@@ -8,27 +8,27 @@ use transport::Endpoint;
 use transport::logging::{Format, Level};
 
 use super::enclave::Enclave;
-use super::route::{Listen, Route};
+use super::route::{ClientListener, Route};
 
 /// The configuration in effect.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The listener for clients.
-    pub listen: Listen,
+    pub listen: ClientListener,
     /// The enclaves, at least one.
     pub upstreams: Vec<Enclave>,
     /// The listener for health checks and metrics of the relay itself.
     pub admin_listen: Option<Endpoint>,
     /// The health checks of enclaves.
-    pub checks: Checks,
+    pub health_checks: HealthChecks,
     /// Whether connections to enclaves begin with a PROXY header, which names the client.
     pub proxy_protocol: bool,
     /// The configuration archive that enclaves read when they boot.
-    pub archive: Option<Archive>,
+    pub config_archive: Option<ConfigArchive>,
     /// The egress routes.
     pub egress: Vec<Route>,
     /// The receiver of the enclaves' log lines.
-    pub log: Option<Log>,
+    pub log_receiver: Option<LogReceiverConfig>,
     /// Format of the relay's own log.
     pub log_format: Format,
     /// Minimum level of the relay's own log.
@@ -50,12 +50,12 @@ pub struct Config {
     /// Time limit of connections at shutdown.
     pub drain_timeout: Duration,
     /// Where the enclaves can be read anew: the file, if it and nothing above it says which they are.
-    pub source: Option<PathBuf>,
+    pub upstreams_file: Option<PathBuf>,
 }
 
 /// The health checks of enclaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Checks {
+pub struct HealthChecks {
     /// Time between two checks of an enclave; `None` is no checks.
     pub interval: Option<Duration>,
     /// Time limit of a check.
@@ -66,7 +66,7 @@ pub struct Checks {
 
 /// A file, and where enclaves take it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Archive {
+pub struct ConfigArchive {
     /// An archive as `attested-recipient config-archive` makes it.
     pub path: PathBuf,
     /// On vsock or a Unix socket.
@@ -75,7 +75,7 @@ pub struct Archive {
 
 /// Where enclaves send their lines, and where these go.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Log {
+pub struct LogReceiverConfig {
     /// On vsock or a Unix socket.
     pub listen: Endpoint,
     /// Standard output without one.

@@ -5,32 +5,28 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
-use super::end::End;
+use super::close_reason::CloseReason;
+use crate::drain::MAX_IDLE_WHILE_DRAINING;
 use crate::pump::Pump;
 use crate::timeouts::Timeouts;
-use crate::upstream::Closing;
-
-/// While draining, a connection between two requests may be quiet for this long. Long enough for a
-/// client that has just been answered to send its next request; a keep-alive client at rest must
-/// not hold up the end.
-pub(super) const QUIET_WHILE_DRAINING: Duration = Duration::from_secs(1);
+use crate::upstream::ClosePolicy;
 
 /// The state of the upstream, as far as it concerns a connection.
 #[derive(Default)]
-pub(super) struct Notice {
+pub(super) struct UpstreamState {
     /// Whether the connection is to end once it is quiet. One that has not ended yet is kept where the
     /// upstream is restored, or active again.
-    pub(super) drains: bool,
+    pub(super) is_draining: bool,
     unresponsive_since: Option<Instant>,
 }
 
-impl Notice {
+impl UpstreamState {
     /// Records what health checks and the configuration say of the upstream.
-    pub(super) fn take(&mut self, closing: Closing) {
-        self.drains = closing != Closing::No;
+    pub(super) fn update(&mut self, closing: ClosePolicy) {
+        self.is_draining = closing != ClosePolicy::KeepOpen;
         self.unresponsive_since = match closing {
-            Closing::Unresponsive => self.unresponsive_since.or(Some(Instant::now())),
-            Closing::No | Closing::WhenQuiet => None,
+            ClosePolicy::Unresponsive => self.unresponsive_since.or(Some(Instant::now())),
+            ClosePolicy::KeepOpen | ClosePolicy::WhenIdle => None,
         };
     }
 }
@@ -39,30 +35,33 @@ impl Notice {
 pub(super) fn deadline<C, U>(
     pump: &Pump<'_, C, U>,
     timeouts: Timeouts,
-    upstream: &Notice,
-) -> (Instant, End)
+    upstream: &UpstreamState,
+) -> (Instant, CloseReason)
 where
     C: AsyncRead + AsyncWrite + Unpin,
     U: AsyncRead + AsyncWrite + Unpin,
 {
-    let quiet_after = |limit| (after(pump.last_activity(), limit), End::Quiet);
-    let until_quiet = match (pump.awaits_answer(), upstream.drains, upstream.unresponsive_since) {
+    let idle_after = |limit| (after(pump.last_activity(), limit), CloseReason::Idle);
+    let until_idle = match (pump.awaits_answer(), upstream.is_draining, upstream.unresponsive_since)
+    {
         // Nothing here parses requests. That the client spoke last is what tells a request in flight.
         (true, _, Some(since)) => {
             let since = since.max(pump.last_activity());
-            let unresponsive = (after(since, timeouts.unresponsive), End::Unresponsive);
-            earlier(unresponsive, quiet_after(timeouts.idle))
+            let unresponsive = (after(since, timeouts.unresponsive), CloseReason::Unresponsive);
+            earlier(unresponsive, idle_after(timeouts.idle))
         }
-        (false, true, _) => quiet_after(timeouts.idle.min(QUIET_WHILE_DRAINING)),
-        _ => quiet_after(timeouts.idle),
+        (false, true, _) => idle_after(timeouts.idle.min(MAX_IDLE_WHILE_DRAINING)),
+        _ => idle_after(timeouts.idle),
     };
     match pump.upstream_ended() {
-        Some(ended) => earlier((after(ended, timeouts.linger), End::Left), until_quiet),
-        None => until_quiet,
+        Some(ended) => {
+            earlier((after(ended, timeouts.linger), CloseReason::UpstreamClosed), until_idle)
+        }
+        None => until_idle,
     }
 }
 
-fn earlier(one: (Instant, End), other: (Instant, End)) -> (Instant, End) {
+fn earlier(one: (Instant, CloseReason), other: (Instant, CloseReason)) -> (Instant, CloseReason) {
     if one.0 <= other.0 { one } else { other }
 }
 

@@ -19,11 +19,11 @@ pub(super) const READ_LENGTH: usize = 16 * 1024;
 
 /// Connections of one enclave. It has two, and while the sink is stuck it gives each up after five seconds and makes
 /// another.
-const MAX_CONNECTIONS_OF_CID: usize = 8;
+const MAX_CONNECTIONS_PER_CID: usize = 8;
 
 /// Connections of one enclave whose lines wait for the sink. The lines of further ones are dropped and counted. To
 /// close them instead would lose lines uncounted: the enclave's kernel has taken them already.
-const MAX_WAITING_OF_CID: usize = 4;
+const MAX_WAITING_PER_CID: usize = 4;
 
 /// The shared state of all connections.
 #[derive(Debug)]
@@ -39,11 +39,11 @@ impl Forwarder {
     /// Creates a forwarder from the enclaves that `peers` admits to `writer`.
     pub(super) fn new(peers: PeerPolicy, writer: LineWriter, counts: Counts) -> Self {
         let connections = PerCidLimit::new(
-            MAX_CONNECTIONS_OF_CID,
+            MAX_CONNECTIONS_PER_CID,
             "an enclave has too many connections for its lines; more are closed",
         );
         let waiting = PerCidLimit::new(
-            MAX_WAITING_OF_CID,
+            MAX_WAITING_PER_CID,
             "the sink of enclaves' lines is stuck; lines of further connections of an enclave are dropped",
         );
         Self { peers, connections, waiting, writer, counts }
@@ -69,7 +69,7 @@ impl Forwarder {
         while let Ok(length @ 1..) = stream.read(&mut buffer).await {
             let events = splitter.push(buffer.get(..length).unwrap_or_default());
             let lines = events.filter_map(|event| self.count(event));
-            let lines = lines.map(|line| with_cid(line, cid)).peekable();
+            let lines = lines.map(|line| add_cid(line, cid)).peekable();
             Unqueued { forwarder: self, lines }.queue_all(cid).await;
             // Clients are relayed on this thread: a flood of lines, of which each read brings thousands,
             // must not have all that the runtime grants.
@@ -136,7 +136,7 @@ impl<I: Iterator<Item = Vec<u8>>> Drop for Unqueued<'_, I> {
 /// Returns `line` with the CID of its enclave as the last member, if it is an object that has members: lines of
 /// several enclaves look alike. Of two members of one name parsers take the last, so a `cid` that the enclave itself
 /// wrote does not count.
-fn with_cid(line: Vec<u8>, cid: Option<u32>) -> Vec<u8> {
+fn add_cid(line: Vec<u8>, cid: Option<u32>) -> Vec<u8> {
     match (cid, line.trim_ascii().strip_suffix(b"}")) {
         (Some(cid), Some(members @ [b'{', ..])) if members.trim_ascii_end() != b"{" => {
             [members, format!(",\"cid\":{cid}}}\n").as_bytes()].concat()

@@ -13,21 +13,21 @@ use transport::limits::FLUSH_TIMEOUT;
 use super::counts::Counts;
 use super::whole_lines::WholeLines;
 
-/// Bytes of all queued lines, [`OVERHEAD`] of each line included.
+/// Bytes of all queued lines, [`LINE_OVERHEAD`] of each line included.
 const MAX_QUEUED_LENGTH: usize = 4 * 1024 * 1024;
 
 /// Bytes that a queued line takes beside its own, at least.
-const OVERHEAD: usize = 128;
+const LINE_OVERHEAD: usize = 128;
 
 /// Bytes that are written at once, if so many wait: a pipe takes so many in one piece (`PIPE_BUF` of pipe(7)), so
 /// the lines of two writers never mix in it. A longer line is written alone.
 const BATCH_LENGTH: usize = 4096;
 
 /// Time in which the thread lets lines gather, because waking it costs more than a line does.
-const GATHERING: Duration = Duration::from_millis(2);
+const BATCH_DELAY: Duration = Duration::from_millis(2);
 
 /// Queued lines that are written without waiting for more.
-const GATHERED: usize = 256;
+const FULL_BATCH: usize = 256;
 
 /// A bounded queue of lines, which a thread writes to the sink. The thread ends once this is dropped and the queue
 /// is empty.
@@ -53,7 +53,7 @@ impl LineWriter {
     pub(super) fn start(
         sink: impl Write + Send + 'static,
         counts: Counts,
-    ) -> io::Result<(Self, Written)> {
+    ) -> io::Result<(Self, WriterDone)> {
         let (queue, queued) = unbounded_channel();
         let (end, ended) = oneshot::channel();
         thread::Builder::new().name("log_receiver".to_owned()).spawn(move || {
@@ -61,7 +61,7 @@ impl LineWriter {
             drop(end);
         })?;
         let free = Arc::new(Semaphore::new(MAX_QUEUED_LENGTH));
-        Ok((Self { free, queue }, Written(ended)))
+        Ok((Self { free, queue }, WriterDone(ended)))
     }
 
     /// Waits for room for `line`. The semaphore is fair: room goes to the callers in the order of their calls.
@@ -84,14 +84,14 @@ impl LineWriter {
 
 /// Returns the bytes that `line` takes in the queue.
 fn length_of(line: &Vec<u8>) -> u32 {
-    u32::try_from(line.capacity() + OVERHEAD).unwrap_or(u32::MAX)
+    u32::try_from(line.capacity() + LINE_OVERHEAD).unwrap_or(u32::MAX)
 }
 
 /// A handle to wait for the last line.
 #[derive(Debug)]
-pub(crate) struct Written(oneshot::Receiver<()>);
+pub(crate) struct WriterDone(oneshot::Receiver<()>);
 
-impl Written {
+impl WriterDone {
     /// Waits until all queued lines are written, for [`FLUSH_TIMEOUT`] at most. The receiver has to be dropped
     /// before.
     pub(crate) async fn wait(self) {
@@ -123,8 +123,8 @@ fn write_all(mut queue: UnboundedReceiver<QueuedLine>, mut sink: impl Write, cou
 /// Returns the next line once others have had time to gather behind it.
 fn receive(queue: &mut UnboundedReceiver<QueuedLine>) -> Option<QueuedLine> {
     let first = queue.blocking_recv()?;
-    if queue.len() < GATHERED {
-        thread::sleep(GATHERING);
+    if queue.len() < FULL_BATCH {
+        thread::sleep(BATCH_DELAY);
     }
     Some(first)
 }

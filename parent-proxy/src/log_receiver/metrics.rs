@@ -10,9 +10,9 @@ use crate::metrics::{FamilyEncoder, NO_LABELS, level};
 
 /// The metrics of the lines that enclaves send.
 #[derive(Debug)]
-pub(crate) struct LogMetrics(pub(super) Counts);
+pub(crate) struct LogReceiverMetrics(pub(super) Counts);
 
-impl Collector for LogMetrics {
+impl Collector for LogReceiverMetrics {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let Self(counts) = self;
         let mut encoder = FamilyEncoder::new(encoder);

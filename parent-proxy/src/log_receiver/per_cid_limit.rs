@@ -65,15 +65,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_enclave_cannot_take_the_permits_of_others() {
+    fn each_cid_has_its_own_limit() {
         let limit = PerCidLimit::new(4, "too many");
-        let mut of_one: Vec<_> = (0..4).map(|_| limit.try_acquire(Some(16)).unwrap()).collect();
+        let mut permits: Vec<_> = (0..4).map(|_| limit.try_acquire(Some(16)).unwrap()).collect();
         assert!(limit.try_acquire(Some(16)).is_none());
         let others = [limit.try_acquire(Some(17)).unwrap(), limit.try_acquire(None).unwrap()];
-        of_one.pop();
+        permits.pop();
         let again = limit.try_acquire(Some(16)).unwrap();
         assert!(limit.try_acquire(Some(16)).is_none());
-        drop((of_one, others, again));
+        drop((permits, others, again));
         assert!(lock(&limit.in_use).is_empty());
     }
 }

@@ -69,25 +69,25 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_the_same_however_they_come() {
+    fn lines_do_not_depend_on_how_bytes_are_split() {
         for length in 1..12 {
-            let (came, is_within) = split(b"one\n\ntwo\r\nthr", length);
-            assert_eq!(came, [line("one\n"), line("\n"), line("two\r\n")], "{length}");
+            let (events, is_within) = split(b"one\n\ntwo\r\nthr", length);
+            assert_eq!(events, [line("one\n"), line("\n"), line("two\r\n")], "{length}");
             assert!(is_within);
             assert!(!split(b"one\n", length).1);
         }
     }
 
     #[test]
-    fn one_that_is_too_long_is_skipped_up_to_its_end() {
+    fn skips_a_line_that_is_too_long_to_its_end() {
         let longest = [&[b'a'; MAX_LINE_LENGTH][..], b"\n"].concat();
         let longer = [&b"b"[..], &longest].concat();
         let bytes = [&longest[..], &longer, b"c\n", &longer[..MAX_LINE_LENGTH + 1]].concat();
         let expected =
             [LineEvent::Line(longest), LineEvent::TooLong, line("c\n"), LineEvent::TooLong];
         for length in [1, 7, MAX_LINE_LENGTH, MAX_LINE_LENGTH + 1, bytes.len()] {
-            let (came, is_within) = split(&bytes, length);
-            assert!(came == expected, "{length}");
+            let (events, is_within) = split(&bytes, length);
+            assert!(events == expected, "{length}");
             // It is counted already.
             assert!(!is_within);
         }

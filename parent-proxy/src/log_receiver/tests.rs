@@ -17,7 +17,7 @@ use super::forward::READ_LENGTH;
 use super::splitter::MAX_LINE_LENGTH;
 use super::*;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A sink in memory.
 #[derive(Clone, Default)]
@@ -40,7 +40,7 @@ impl Sink {
     }
 
     /// Waits for so many lines. Returns all that was written.
-    async fn of(&self, lines: usize) -> String {
+    async fn wait_for_lines(&self, lines: usize) -> String {
         until(|| self.text().matches('\n').count() >= lines).await;
         self.text()
     }
@@ -67,13 +67,13 @@ fn stuck_sink() -> (StuckSink, Sender<()>, Sink) {
     (StuckSink(stuck, sink.clone()), release, sink)
 }
 
-async fn until(is_so: impl Fn() -> bool) {
+async fn until(condition: impl Fn() -> bool) {
     let wait = async {
-        while !is_so() {
+        while !condition() {
             sleep(Duration::from_millis(1)).await;
         }
     };
-    timeout(PATIENCE, wait).await.unwrap();
+    timeout(TIMEOUT, wait).await.unwrap();
 }
 
 /// Waits until the number of lines that were read stays the same, because no connection is read.
@@ -95,7 +95,7 @@ struct Running {
 }
 
 impl Running {
-    async fn to(sink: impl Write + Send + 'static) -> Self {
+    async fn start(sink: impl Write + Send + 'static) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let receiver = receiver(&folder, sink).await;
         let counts = receiver.counts.clone();
@@ -121,8 +121,8 @@ impl Running {
     }
 
     /// Waits until the counters are so.
-    async fn until(&self, is_so: impl Fn(&Counts) -> bool) {
-        until(|| is_so(&self.counts)).await;
+    async fn until(&self, condition: impl Fn(&Counts) -> bool) {
+        until(|| condition(&self.counts)).await;
     }
 }
 
@@ -132,10 +132,10 @@ async fn receiver(folder: &TempDir, sink: impl Write + Send + 'static) -> LogRec
 }
 
 #[tokio::test]
-async fn concurrent_lines_of_two_enclaves_arrive_whole_and_in_order() {
+async fn lines_of_two_enclaves_arrive_whole_and_in_order() {
     const COUNT: usize = 400;
     let sink = Sink::default();
-    let running = Running::to(sink.clone()).await;
+    let running = Running::start(sink.clone()).await;
     let mut enclaves = [running.enclave().await, running.enclave().await];
     // In pieces that end within a line of each.
     for number in 0..COUNT {
@@ -153,7 +153,7 @@ async fn concurrent_lines_of_two_enclaves_arrive_whole_and_in_order() {
     running.until(|counts| counts.connections_open() == 0).await;
     running.task.abort();
     assert!(running.task.await.unwrap_err().is_cancelled());
-    let text = sink.of(2 * (COUNT + 1)).await;
+    let text = sink.wait_for_lines(2 * (COUNT + 1)).await;
     for name in ["a", "b"] {
         let lines: Vec<_> = text.lines().filter(|line| line.starts_with(name)).collect();
         let expected = (0..COUNT).map(|number| format!("{name}{number}{name}"));
@@ -165,15 +165,15 @@ async fn concurrent_lines_of_two_enclaves_arrive_whole_and_in_order() {
 }
 
 #[tokio::test]
-async fn cut_and_too_long_lines_alone_are_dropped_and_counted() {
+async fn drops_and_counts_truncated_and_too_long_lines() {
     let sink = Sink::default();
-    let running = Running::to(sink.clone()).await;
+    let running = Running::start(sink.clone()).await;
     let long = vec![b'-'; MAX_LINE_LENGTH + 1];
     running.send(&[b"one\n", &long[..], b"\ntwo\ncut"].concat()).await;
     running.until(|counts| counts.truncated() == 1).await;
     assert_eq!((running.counts.lines(), running.counts.too_long()), (2, 1));
     running.send(b"three\n").await;
-    assert_eq!(sink.of(3).await, "one\ntwo\nthree\n");
+    assert_eq!(sink.wait_for_lines(3).await, "one\ntwo\nthree\n");
     assert_eq!(running.counts.queue_full(), 0);
 }
 
@@ -181,7 +181,7 @@ async fn cut_and_too_long_lines_alone_are_dropped_and_counted() {
 async fn stuck_sink_stops_reading_and_loses_nothing() {
     const COUNT: usize = 20_000;
     let (stuck, release, sink) = stuck_sink();
-    let running = Running::to(stuck).await;
+    let running = Running::start(stuck).await;
     let lines: String = (0..COUNT).map(|number| format!("{number:0>1023}\n")).collect();
     let sending = running.send_in_background(lines.clone().into_bytes()).await;
     let read = lines_once_reading_stops(&running.counts).await;
@@ -189,14 +189,14 @@ async fn stuck_sink_stops_reading_and_loses_nothing() {
     assert!((3500..=4101).contains(&read), "{read}");
     assert!(!sending.is_finished());
     drop(release);
-    assert_eq!(sink.of(COUNT).await, lines);
+    assert_eq!(sink.wait_for_lines(COUNT).await, lines);
     assert_eq!(running.counts.queue_full(), 0);
 }
 
 #[tokio::test]
 async fn queued_long_lines_have_a_bound_in_bytes() {
     let (stuck, release, sink) = stuck_sink();
-    let running = Running::to(stuck).await;
+    let running = Running::start(stuck).await;
     let line = [&[b'-'; MAX_LINE_LENGTH][..], b"\n"].concat();
     let sending = running.send_in_background(line.repeat(200)).await;
     let read = lines_once_reading_stops(&running.counts).await;
@@ -204,14 +204,14 @@ async fn queued_long_lines_have_a_bound_in_bytes() {
     assert!((32..=66).contains(&read), "{read}");
     drop(release);
     sending.await.unwrap();
-    assert_eq!(sink.of(200).await.len(), 200 * line.len());
+    assert_eq!(sink.wait_for_lines(200).await.len(), 200 * line.len());
     assert_eq!(running.counts.queue_full(), 0);
 }
 
 #[tokio::test]
 async fn flood_of_one_enclave_drops_no_line_of_another() {
     let (stuck, release, sink) = stuck_sink();
-    let running = Running::to(stuck).await;
+    let running = Running::start(stuck).await;
     let flood = format!("{}\n", "-".repeat(1023)).repeat(20_000);
     let _sending = running.send_in_background(flood.clone().into_bytes()).await;
     let flooded = lines_once_reading_stops(&running.counts).await;
@@ -253,19 +253,19 @@ async fn room_goes_to_callers_in_the_order_of_their_calls() {
 }
 
 #[tokio::test]
-async fn lines_that_were_read_are_written_after_an_abort() {
+async fn writes_lines_that_were_read_before_an_abort() {
     let (stuck, release, sink) = stuck_sink();
-    let running = Running::to(stuck).await;
+    let running = Running::start(stuck).await;
     let flood = format!("{}\n", "-".repeat(1023)).repeat(20_000);
     let sending = running.send_in_background(flood.into_bytes()).await;
     lines_once_reading_stops(&running.counts).await;
     running.task.abort();
     assert!(running.task.await.unwrap_err().is_cancelled());
     // Aborting the connection ends it at the other side as well.
-    assert!(timeout(PATIENCE, sending).await.unwrap().is_err());
+    assert!(timeout(TIMEOUT, sending).await.unwrap().is_err());
     let read = usize::try_from(running.counts.lines()).unwrap();
     drop(release);
-    assert_eq!(sink.of(read).await.len(), read * 1024);
+    assert_eq!(sink.wait_for_lines(read).await.len(), read * 1024);
     assert_eq!(running.counts.queue_full(), 0);
 }
 
@@ -278,11 +278,11 @@ fn forwarded(forwarder: &Arc<Forwarder>, cid: u32) -> DuplexStream {
 }
 
 /// Floods `forwarder` over four connections of the enclave 16 until all of them wait. Each sends
-/// [`FLOOD_OF_ONE`] lines and stays open.
+/// [`LINES_PER_CONNECTION`] lines and stays open.
 async fn flood_from_four(receiver: &LogReceiver) -> Vec<JoinHandle<DuplexStream>> {
     let send = |mut enclave: DuplexStream| async move {
         let line = format!("{}\n", "-".repeat(1023));
-        enclave.write_all(line.repeat(FLOOD_OF_ONE).as_bytes()).await.unwrap();
+        enclave.write_all(line.repeat(LINES_PER_CONNECTION).as_bytes()).await.unwrap();
         enclave
     };
     let flood = (0..4).map(|_| tokio::spawn(send(forwarded(&receiver.forwarder, 16)))).collect();
@@ -291,10 +291,10 @@ async fn flood_from_four(receiver: &LogReceiver) -> Vec<JoinHandle<DuplexStream>
 }
 
 /// Lines of 1 KiB, which are more than the queue holds.
-const FLOOD_OF_ONE: usize = 5000;
+const LINES_PER_CONNECTION: usize = 5000;
 
 #[tokio::test]
-async fn lines_of_a_fifth_waiting_connection_are_dropped_and_counted() {
+async fn drops_and_counts_lines_of_a_fifth_waiting_connection() {
     let folder = tempfile::tempdir().unwrap();
     let (stuck, release, sink) = stuck_sink();
     let receiver = receiver(&folder, stuck).await;
@@ -328,15 +328,15 @@ async fn fifth_connection_is_served_once_the_sink_has_recovered() {
     until(|| counts.queue_full() == 1).await;
 
     drop(release);
-    sink.of(4 * FLOOD_OF_ONE).await;
+    sink.wait_for_lines(4 * LINES_PER_CONNECTION).await;
     fifth.write_all(b"first\nsecond\n").await.unwrap();
-    let text = sink.of(4 * FLOOD_OF_ONE + 2).await;
+    let text = sink.wait_for_lines(4 * LINES_PER_CONNECTION + 2).await;
     assert!(text.ends_with("-\nfirst\nsecond\n"));
     assert_eq!((counts.connections_open(), counts.queue_full()), (5, 1));
 }
 
 #[tokio::test]
-async fn sink_that_fails_within_a_line_does_not_mix_lines() {
+async fn sink_failure_within_a_line_does_not_mix_lines() {
     /// Takes a part of what it is given and breaks, once.
     struct Breaks(Sink, u32);
     impl Write for Breaks {
@@ -354,18 +354,18 @@ async fn sink_that_fails_within_a_line_does_not_mix_lines() {
         }
     }
     let sink = Sink::default();
-    let running = Running::to(Breaks(sink.clone(), 0)).await;
+    let running = Running::start(Breaks(sink.clone(), 0)).await;
     running.send(b"one\n").await;
     running.until(|counts| counts.queue_full() == 1).await;
     running.send(b"two\nthree\n").await;
-    assert_eq!(sink.of(3).await, "on\ntwo\nthree\n");
+    assert_eq!(sink.wait_for_lines(3).await, "on\ntwo\nthree\n");
     assert_eq!((running.counts.lines(), running.counts.queue_full()), (3, 1));
 }
 
 #[tokio::test]
 async fn connection_beyond_the_limit_waits_for_another_to_end() {
     let sink = Sink::default();
-    let running = Running::to(sink.clone()).await;
+    let running = Running::start(sink.clone()).await;
     let mut enclaves = Vec::new();
     for _ in 0..=MAX_CONNECTIONS {
         enclaves.push(running.enclave().await);
@@ -373,10 +373,10 @@ async fn connection_beyond_the_limit_waits_for_another_to_end() {
     running.until(|counts| counts.connections_open() == MAX_CONNECTIONS).await;
     enclaves[MAX_CONNECTIONS].write_all(b"waits\n").await.unwrap();
     enclaves[0].write_all(b"first\n").await.unwrap();
-    assert_eq!(sink.of(1).await, "first\n");
+    assert_eq!(sink.wait_for_lines(1).await, "first\n");
     drop(enclaves.remove(0));
     running.until(|counts| counts.lines() == 2).await;
-    assert_eq!(sink.of(2).await, "first\nwaits\n");
+    assert_eq!(sink.wait_for_lines(2).await, "first\nwaits\n");
 }
 
 #[tokio::test]
@@ -412,7 +412,7 @@ impl AsyncRead for Flood {
 }
 
 #[tokio::test]
-async fn line_has_the_cid_of_its_enclave() {
+async fn adds_the_cid_of_the_enclave_to_a_line() {
     let sink = Sink::default();
     let folder = tempfile::tempdir().unwrap();
     let receiver = receiver(&folder, sink.clone()).await;
@@ -422,5 +422,5 @@ async fn line_has_the_cid_of_its_enclave() {
     receiver.forwarder.forward(&b"{\"a\":1}\n"[..], None).await;
     let expected =
         "{\"a\":{\"b\":1},\"cid\":16}\n{}\n{ \"cid\":17 ,\"cid\":16}\ntext\n\n{\"a\":1}\n";
-    assert_eq!(sink.of(6).await, expected);
+    assert_eq!(sink.wait_for_lines(6).await, expected);
 }

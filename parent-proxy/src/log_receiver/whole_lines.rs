@@ -17,7 +17,7 @@ impl<W: Write> WholeLines<W> {
     }
 
     /// Records whether a call failed.
-    fn note<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
+    fn record_failure<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
         // The caller tries an interrupted call again, with the same bytes.
         let is_failure = |error: &io::Error| error.kind() != io::ErrorKind::Interrupted;
         self.has_failed |= result.as_ref().is_err_and(is_failure);
@@ -29,12 +29,12 @@ impl<W: Write> Write for WholeLines<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.has_failed && self.is_within_line {
             let ended = self.sink.write_all(b"\n");
-            self.note(ended)?;
+            self.record_failure(ended)?;
             self.is_within_line = false;
         }
         self.has_failed = false;
         let written = self.sink.write(bytes);
-        let length = self.note(written)?;
+        let length = self.record_failure(written)?;
         if let Some(last) = bytes.get(..length).and_then(<[u8]>::last) {
             self.is_within_line = *last != b'\n';
         }
@@ -45,6 +45,6 @@ impl<W: Write> Write for WholeLines<W> {
 
     fn flush(&mut self) -> io::Result<()> {
         let flushed = self.sink.flush();
-        self.note(flushed)
+        self.record_failure(flushed)
     }
 }

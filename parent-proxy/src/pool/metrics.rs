@@ -19,14 +19,14 @@ impl Collector for PoolMetrics {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let Self(pool) = self;
         let mut encoder = FamilyEncoder::new(encoder);
-        let ready = i64::from(pool.unreadiness().is_none());
+        let ready = i64::from(pool.not_ready_reason().is_none());
         encoder.gauge("ready", "1 if /readyz reports ready, otherwise 0", [(NO_LABELS, ready)])?;
-        let upstreams = Named::new(&pool.upstreams());
+        let upstreams = LabeledUpstreams::new(&pool.upstreams());
         upstreams.encode_counts(&mut encoder)?;
         upstreams.encode_balancing(&mut encoder)?;
         upstreams.encode_checks(&mut encoder)?;
         upstreams.encode_bytes(&mut encoder)?;
-        let open = pool.open();
+        let open = pool.open_connections();
         let open = open.iter().map(|(name, &count)| ([("upstream", &**name)], level(count)));
         encoder.gauge("connections_open", "Open connections to an enclave", open)?;
         let help = "Connections retried with another upstream after a failed attempt";
@@ -35,7 +35,7 @@ impl Collector for PoolMetrics {
 }
 
 /// Upstreams, each with the value of its label.
-struct Named(Vec<(String, Arc<Upstream>)>);
+struct LabeledUpstreams(Vec<(String, Arc<Upstream>)>);
 
 /// A counter of each upstream: its name, its help text and its place.
 type UpstreamCounter = (&'static str, &'static str, fn(&Upstream) -> &AtomicU64);
@@ -57,7 +57,7 @@ const COUNTERS: [UpstreamCounter; 5] = [
     ),
 ];
 
-impl Named {
+impl LabeledUpstreams {
     fn new(upstreams: &[Arc<Upstream>]) -> Self {
         let named = |one: &Arc<Upstream>| (one.endpoint().to_string(), Arc::clone(one));
         Self(upstreams.iter().map(named).collect())

@@ -65,7 +65,7 @@ impl Collector for EgressMetrics {
             "Failed attempts to connect to the host of an egress route",
             failures,
         )?;
-        let open = each().map(|(label, one)| (label, level(one.open())));
+        let open = each().map(|(label, one)| (label, level(one.open_connections())));
         encoder.gauge(
             "egress_connections_open",
             "Open connections to the host of an egress route",

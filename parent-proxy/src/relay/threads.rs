@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
-use super::newcomer::Newcomer;
+use super::pending_client::PendingClient;
 use crate::connections::Connections;
 use crate::context::RelayContext;
 use crate::worker::Worker;
 
 /// The connections of the caller's thread, and the other threads. Those end with this.
 pub(super) struct Threads {
-    pub(super) own: Connections,
+    pub(super) local: Connections,
     workers: Vec<Worker>,
 }
 
@@ -21,10 +21,10 @@ impl Threads {
     pub(super) fn start(
         threads: NonZeroUsize,
         context: Arc<RelayContext>,
-        drains: watch::Receiver<bool>,
+        draining: watch::Receiver<bool>,
     ) -> Self {
-        let own = Connections::new(context, drains);
-        let start = |_| match Worker::start(&own) {
+        let local = Connections::new(context, draining);
+        let start = |_| match Worker::start(&local) {
             Ok(worker) => Some(worker),
             Err(error) => {
                 tracing::error!(%error, "failed to start a relay worker thread");
@@ -32,26 +32,27 @@ impl Threads {
             }
         };
         let workers = (1..threads.get()).filter_map(start).collect();
-        Self { own, workers }
+        Self { local, workers }
     }
 
     /// Gives a client to the thread with the fewest connections. At a tie that is the caller's, to which it need
     /// not be moved.
-    pub(super) fn place(&mut self, newcomer: Newcomer, slot: OwnedSemaphorePermit) {
-        let Self { own, workers } = self;
-        let Newcomer { client, admission, .. } = newcomer;
-        let idlest = workers.iter().min_by_key(|worker| worker.load().count());
-        let idlest = idlest.filter(|worker| worker.load().count() < own.load().count());
-        let Some(worker) = idlest else {
-            return own.start(client, own.load().place(slot, admission));
+    pub(super) fn assign(&mut self, client: PendingClient, slot: OwnedSemaphorePermit) {
+        let Self { local, workers } = self;
+        let PendingClient { client, admission, .. } = client;
+        let least_loaded = workers.iter().min_by_key(|worker| worker.load().count());
+        let least_loaded =
+            least_loaded.filter(|worker| worker.load().count() < local.load().count());
+        let Some(worker) = least_loaded else {
+            return local.start(client, local.load().guard(slot, admission));
         };
         match client.detach() {
             Ok(client) => {
-                let place = worker.load().place(slot, admission);
-                if let Err((client, place)) = worker.give(client, place) {
+                let guard = worker.load().guard(slot, admission);
+                if let Err((client, guard)) = worker.send(client, guard) {
                     // Its thread has ended, which the log has told.
-                    own.start_detached(client, place);
-                    workers.retain(Worker::is_there);
+                    local.start_detached(client, guard);
+                    workers.retain(Worker::is_running);
                 }
             }
             Err(error) => tracing::warn!(%error, "a client could not change the thread"),
@@ -60,16 +61,16 @@ impl Threads {
 
     /// Lets all connections end, for the drain timeout at most. Returns how many were aborted.
     pub(super) async fn drain(self) -> usize {
-        let Self { own, workers } = self;
-        let mut connections = own.load().count();
-        let mut rest = Vec::new();
+        let Self { local, workers } = self;
+        let mut connections = local.load().count();
+        let mut aborted_by_workers = Vec::new();
         for worker in workers {
             connections += worker.load().count();
-            rest.push(worker.stop());
+            aborted_by_workers.push(worker.stop());
         }
         tracing::info!(connections, "draining");
-        let mut aborted = own.drain().await;
-        for worker in rest {
+        let mut aborted = local.drain().await;
+        for worker in aborted_by_workers {
             // A thread that sends nothing has ended, with its connections.
             aborted += worker.await.unwrap_or_default();
         }

@@ -10,11 +10,11 @@ const SUFFIXES: [&str; 9] =
     ["", "_total", "_created", "_bucket", "_count", "_sum", "_gcount", "_gsum", "_info"];
 
 /// The label that tells whose sample it is.
-const WHOSE: &str = "upstream";
+const UPSTREAM_LABEL: &str = "upstream";
 
 /// Which family `HELP name ...`, `TYPE name ...` or `UNIT name ...` is about.
-pub(super) fn described(about: &str) -> Option<&str> {
-    let (kind, rest) = about.split_once(' ')?;
+pub(super) fn described_family(metadata: &str) -> Option<&str> {
+    let (kind, rest) = metadata.split_once(' ')?;
     let (name, text) = rest.split_once(' ')?;
     let is_sound = match kind {
         "HELP" => true,
@@ -27,7 +27,7 @@ pub(super) fn described(about: &str) -> Option<&str> {
 
 /// `name value` or `name{labels} value` of `family`, with the label that it is `upstream`'s, and a line
 /// feed. `upstream` is escaped already.
-pub(super) fn labelled(sample: &str, family: &str, upstream: &str) -> Option<String> {
+pub(super) fn with_upstream_label(sample: &str, family: &str, upstream: &str) -> Option<String> {
     let (name, rest) = sample.split_at_checked(sample.find(['{', ' '])?)?;
     if !SUFFIXES.contains(&name.strip_prefix(family)?) {
         return None;
@@ -41,21 +41,21 @@ pub(super) fn labelled(sample: &str, family: &str, upstream: &str) -> Option<Str
         return None;
     }
     let comma = if labels.is_empty() { "" } else { "," };
-    Some(format!("{name}{{{WHOSE}=\"{upstream}\"{comma}{labels}}}{value}\n"))
+    Some(format!("{name}{{{UPSTREAM_LABEL}=\"{upstream}\"{comma}{labels}}}{value}\n"))
 }
 
 /// The labels up to `}`, and what is behind it. None is there twice, and none says whose the sample is.
 fn labels(text: &str) -> Option<(&str, &str)> {
-    let mut names = vec![WHOSE];
+    let mut names = vec![UPSTREAM_LABEL];
     let mut rest = text;
     while !rest.starts_with('}') {
         let (name, value) = rest.split_once("=\"")?;
         let is_label = is_name(name) && !name.contains(':') && !names.contains(&name);
-        rest = is_label.then_some(value).and_then(behind_value)?;
+        rest = is_label.then_some(value).and_then(after_value)?;
         names.push(name);
         match rest.strip_prefix(',') {
             // Another one follows it.
-            Some(another) if !another.starts_with('}') => rest = another,
+            Some(next) if !next.starts_with('}') => rest = next,
             None if rest.starts_with('}') => {}
             Some(_) | None => return None,
         }
@@ -65,7 +65,7 @@ fn labels(text: &str) -> Option<(&str, &str)> {
 }
 
 /// What is behind a value and its quotation mark.
-fn behind_value(text: &str) -> Option<&str> {
+fn after_value(text: &str) -> Option<&str> {
     let mut characters = text.chars();
     loop {
         match characters.next()? {
@@ -83,8 +83,8 @@ fn is_value(text: &str) -> bool {
 }
 
 fn is_name(text: &str) -> bool {
-    let is_of_one = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b':';
-    text.bytes().all(is_of_one) && text.starts_with(|first: char| !first.is_ascii_digit())
+    let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b':';
+    text.bytes().all(is_name_byte) && text.starts_with(|first: char| !first.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -92,11 +92,11 @@ mod tests {
     use super::*;
 
     fn sample(text: &str) -> Option<String> {
-        labelled(text, "a", "x")
+        with_upstream_label(text, "a", "x")
     }
 
     #[test]
-    fn a_sample_says_whose_it_is_and_all_that_it_said() {
+    fn adds_the_upstream_label_to_a_sample() {
         for (text, expected) in [
             ("a 1", "a{upstream=\"x\"} 1\n"),
             ("a{} -1.5e3", "a{upstream=\"x\"} -1.5e3\n"),
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_spoil_the_whole_text_is_no_sample() {
+    fn rejects_samples_that_violate_openmetrics() {
         for text in [
             // Whose it is, is not its own to say; and nothing is to be said twice.
             "a{upstream=\"y\"} 1",
@@ -145,11 +145,11 @@ mod tests {
     }
 
     #[test]
-    fn a_family_is_described_by_what_is_known_of_families() {
-        for about in ["HELP a_b Some.", "TYPE a_b counter", "UNIT a_b b"] {
-            assert_eq!(described(about), Some("a_b"), "{about}");
+    fn accepts_only_known_metadata_lines() {
+        for metadata in ["HELP a_b Some.", "TYPE a_b counter", "UNIT a_b b"] {
+            assert_eq!(described_family(metadata), Some("a_b"), "{metadata}");
         }
-        for about in [
+        for metadata in [
             "NOTE a b",
             "HELP a",
             "TYPE a",
@@ -161,7 +161,7 @@ mod tests {
             "UNIT a_b ",
             "UNIT b b",
         ] {
-            assert_eq!(described(about), None, "{about}");
+            assert_eq!(described_family(metadata), None, "{metadata}");
         }
     }
 }

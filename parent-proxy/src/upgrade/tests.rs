@@ -9,13 +9,13 @@ use super::*;
 async fn attempt(script: &str) -> Result<(), UpgradeError> {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let listeners = [NamedListener { name: "a".to_owned(), descriptor: listener.into() }];
-    let mut upgrades = Upgrades {
+    let mut upgrader = Upgrader {
         program: "sh".into(),
         arguments: vec!["-c".into(), script.into()],
         start_timeout: Duration::from_millis(500),
-        ..Upgrades::new().unwrap()
+        ..Upgrader::new().unwrap()
     };
-    upgrades.attempt(&listeners, || true).await
+    upgrader.attempt(&listeners, || true).await
 }
 
 #[tokio::test]
@@ -24,7 +24,7 @@ async fn kills_a_successor_that_is_not_ready_in_time() {
     let file = folder.path().join("id");
     let script = format!("echo $$ >{}; exec sleep 1000", file.display());
     let error = attempt(&script).await.unwrap_err();
-    assert!(matches!(error, UpgradeError::Late(_)), "{error}");
+    assert!(matches!(error, UpgradeError::Timeout(_)), "{error}");
     let id = fs::read_to_string(&file).unwrap();
     // It is gone once the runtime has reaped it.
     let process = format!("/proc/{}", id.trim());
@@ -37,7 +37,7 @@ async fn kills_a_successor_that_is_not_ready_in_time() {
 }
 
 #[tokio::test]
-async fn refuses_a_successor_that_says_anything_else_than_ready() {
+async fn rejects_an_unknown_byte_from_the_successor() {
     let error = attempt("echo no >&0; exec sleep 1000").await.unwrap_err();
     assert!(matches!(error, UpgradeError::Closed(_)), "{error}");
 }
@@ -45,19 +45,19 @@ async fn refuses_a_successor_that_says_anything_else_than_ready() {
 #[tokio::test]
 async fn keeps_serving_where_only_this_process_has_a_ready_enclave() {
     let error = attempt("printf U >&0; exec cat >/dev/null").await.unwrap_err();
-    assert!(matches!(error, UpgradeError::Unready), "{error}");
+    assert!(matches!(error, UpgradeError::NotReady), "{error}");
 }
 
 #[tokio::test]
-async fn gives_way_to_a_successor_that_is_ready_and_knows_its_predecessor() {
+async fn hands_over_to_a_ready_successor_with_its_process_id() {
     let script = "test \"$PARENT_PROXY_PREDECESSOR\" = $PPID && printf R >&0; exec cat >/dev/null";
     attempt(script).await.unwrap();
 }
 
 #[test]
-fn a_path_is_kept_as_it_was_given_and_made_absolute() {
+fn relative_program_path_becomes_absolute() {
     let here = env::current_dir().unwrap();
-    assert_eq!(program("./a/../b".into()).unwrap(), here.join("a/../b"));
-    assert_eq!(program("/usr/bin/a".into()).unwrap(), Path::new("/usr/bin/a"));
-    assert_eq!(program("a".into()).unwrap(), Path::new("a"));
+    assert_eq!(program_path("./a/../b".into()).unwrap(), here.join("a/../b"));
+    assert_eq!(program_path("/usr/bin/a".into()).unwrap(), Path::new("/usr/bin/a"));
+    assert_eq!(program_path("a".into()).unwrap(), Path::new("a"));
 }

@@ -14,7 +14,7 @@ impl Health {
     const ALL: [Self; 3] = [Self::Unknown, Self::Ready, Self::Ejected];
 
     /// Returns the number that stands for this in an atomic.
-    pub(super) fn to_number(self) -> u8 {
+    pub(super) fn to_u8(self) -> u8 {
         match self {
             Self::Unknown => 0,
             Self::Ready => 1,
@@ -23,24 +23,24 @@ impl Health {
     }
 
     /// Returns the state that `number` stands for.
-    pub(super) fn of_number(number: u8) -> Self {
+    pub(super) fn from_u8(number: u8) -> Self {
         Self::ALL.get(usize::from(number)).copied().unwrap_or(Self::Unknown)
     }
 }
 
 /// Whether connections to an upstream are to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Closing {
+pub(crate) enum ClosePolicy {
     /// They go on.
-    No,
+    KeepOpen,
     /// Each ends once it is quiet.
-    WhenQuiet,
+    WhenIdle,
     /// Likewise, and responses are not awaited for long: the upstream does not answer health checks.
     Unresponsive,
 }
 
-impl Closing {
-    pub(super) fn when_quiet(is_so: bool) -> Self {
-        if is_so { Self::WhenQuiet } else { Self::No }
+impl ClosePolicy {
+    pub(super) fn when_idle_if(condition: bool) -> Self {
+        if condition { Self::WhenIdle } else { Self::KeepOpen }
     }
 }

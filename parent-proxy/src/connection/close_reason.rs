@@ -8,32 +8,32 @@ use transport::ConnectionId;
 
 /// The reason of the end of a connection.
 #[derive(Debug, Error)]
-pub(super) enum End {
+pub(super) enum CloseReason {
     #[error("both sides finished")]
-    Finished,
+    BothClosed,
     #[error("the enclave finished first")]
-    Left,
+    UpstreamClosed,
     #[error("no byte for the idle timeout, or between two requests while draining")]
-    Quiet,
+    Idle,
     #[error("no response from an enclave that does not answer health checks")]
     Unresponsive,
     #[error("total timeout")]
-    Expired,
+    TotalTimeout,
     #[error("one side broke: {0}")]
-    Broken(io::Error),
+    Io(io::Error),
 }
 
 /// A guard that logs the end of a connection, also where its task is aborted.
 pub(super) struct CloseLog {
     pub(super) connection: ConnectionId,
     pub(super) accepted: Instant,
-    pub(super) end: Option<End>,
+    pub(super) reason: Option<CloseReason>,
 }
 
 impl Drop for CloseLog {
     fn drop(&mut self) {
         let (connection, lived) = (self.connection, self.accepted.elapsed());
-        match &self.end {
+        match &self.reason {
             Some(end) => tracing::debug!(%connection, %end, ?lived, "connection closed"),
             None => tracing::debug!(%connection, ?lived, "connection closed before its end"),
         }

@@ -26,22 +26,22 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A file, and where enclaves take it.
 #[derive(Debug)]
-pub(crate) struct Handout {
+pub(crate) struct ConfigServer {
     acceptor: Acceptor,
-    shelf: Arc<Shelf>,
+    file: Arc<ServedFile>,
 }
 
 #[derive(Debug)]
-struct Shelf {
+struct ServedFile {
     path: PathBuf,
     /// Who may have it.
     peers: PeerPolicy,
 }
 
-impl Handout {
+impl ConfigServer {
     /// Hands out the file `path` on `listener`, to whomever `peers` admits.
-    pub(crate) fn on(listener: Listener, path: PathBuf, peers: PeerPolicy) -> Self {
-        Self { acceptor: Acceptor::new(listener), shelf: Arc::new(Shelf { path, peers }) }
+    pub(crate) fn new(listener: Listener, path: PathBuf, peers: PeerPolicy) -> Self {
+        Self { acceptor: Acceptor::new(listener), file: Arc::new(ServedFile { path, peers }) }
     }
 
     /// Where it listens, with the port the kernel chose where that was left to it.
@@ -55,22 +55,22 @@ impl Handout {
     /// # Errors
     /// If not.
     pub(crate) fn check(&self) -> io::Result<()> {
-        self.shelf.read().map(drop)
+        self.file.read().map(drop)
     }
 
     /// Hands it to whoever may have it until `stop` is ready, then lets open connections end.
     pub(crate) async fn run(self, stop: impl Future<Output = ()>) {
-        let Self { acceptor, shelf } = self;
-        let serve = |stream| Arc::clone(&shelf).serve(stream);
+        let Self { acceptor, file } = self;
+        let serve = |stream| Arc::clone(&file).serve(stream);
         acceptor.serve_until(stop, MAX_CONNECTIONS, serve).await;
     }
 }
 
-impl Shelf {
+impl ServedFile {
     async fn serve(self: Arc<Self>, stream: Stream) {
         let Some(_admission) = self.peers.admit(&stream) else { return };
         let path = self.path.clone();
-        match timeout(WRITE_TIMEOUT, self.hand_over(stream)).await {
+        match timeout(WRITE_TIMEOUT, self.send(stream)).await {
             Ok(Ok(length)) => tracing::info!(length, "the enclave has its configuration"),
             Ok(Err(error)) => {
                 tracing::warn!(%error, path = %path.display(), "an enclave got no configuration");
@@ -79,7 +79,7 @@ impl Shelf {
         }
     }
 
-    async fn hand_over(self: Arc<Self>, mut stream: Stream) -> io::Result<usize> {
+    async fn send(self: Arc<Self>, mut stream: Stream) -> io::Result<usize> {
         let bytes = spawn_blocking(move || self.read()).await.map_err(io::Error::other)??;
         stream.write_all(&bytes).await?;
         stream.shutdown().await?;

@@ -2,34 +2,9 @@ use tokio::time::advance;
 
 use super::*;
 
-fn is_near(value: f64, expected: f64) -> bool {
-    (value - expected).abs() < 0.01
-}
-
-#[tokio::test(start_paused = true)]
-async fn decaying_count_halves_every_half_life() {
-    let count = DecayingCount::new(Duration::from_secs(10));
-    count.add(1.0, Instant::now());
-    count.add(3.0, Instant::now());
-    assert!(is_near(count.at(Instant::now()), 4.0));
-    advance(Duration::from_secs(10)).await;
-    assert!(is_near(count.at(Instant::now()), 2.0));
-    count.add(2.0, Instant::now());
-    advance(Duration::from_secs(20)).await;
-    assert!(is_near(count.at(Instant::now()), 1.0));
-    // Decayed in many small steps it is the same.
-    for _ in 0..100 {
-        advance(Duration::from_millis(100)).await;
-        count.add(0.0, Instant::now());
-    }
-    assert!(is_near(count.at(Instant::now()), 0.5));
-    advance(Duration::from_secs(1_000_000)).await;
-    assert!(is_near(count.at(Instant::now()), 0.0));
-}
-
 /// An upstream of the simulation, with the connections that it keeps.
 struct Simulated {
-    recent: Recent,
+    recent: RecentConnections,
     kept: Vec<Instant>,
     keeps: bool,
     weight: f64,
@@ -38,7 +13,7 @@ struct Simulated {
 
 impl Simulated {
     fn new(keeps: bool, weight: f64, open: usize) -> Self {
-        let (recent, kept) = (Recent::new(), vec![Instant::now(); open]);
+        let (recent, kept) = (RecentConnections::new(), vec![Instant::now(); open]);
         Self { recent, kept, keeps, weight, clients: 0 }
     }
 
@@ -52,7 +27,7 @@ async fn minute(upstreams: &mut [Simulated]) -> Vec<u32> {
     for _ in 0..1200 {
         let all: Vec<_> = upstreams.iter().map(Simulated::candidate).collect();
         let totals = Totals::of(all.iter().copied());
-        let next = (0..all.len()).min_by(|a, b| totals.compare(&all[*a], &all[*b])).unwrap();
+        let next = select(all.iter().copied(), &totals).unwrap();
         let next = &mut upstreams[next];
         next.clients += 1;
         let begun = next.recent.begin();
@@ -66,7 +41,7 @@ async fn minute(upstreams: &mut [Simulated]) -> Vec<u32> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn upstream_whose_clients_leave_gets_its_share_at_most() {
+async fn upstream_whose_clients_leave_gets_at_most_its_share() {
     // However many connections the others hold.
     for open in [0, 10, 1000] {
         let mut upstreams = [Simulated::new(true, 1.0, open), Simulated::new(false, 1.0, 0)];
@@ -79,7 +54,7 @@ async fn upstream_whose_clients_leave_gets_its_share_at_most() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn upstream_of_a_tenth_of_the_weight_gets_a_tenth_as_many() {
+async fn upstream_with_a_tenth_of_the_weight_gets_a_tenth() {
     for keeps in [true, false] {
         let mut upstreams = [Simulated::new(keeps, 1.0, 0), Simulated::new(keeps, 0.1, 0)];
         let shares = minute(&mut upstreams).await;
@@ -95,8 +70,8 @@ async fn new_upstream_whose_clients_stay_is_filled_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn connections_that_have_lasted_do_not_count_as_gone() {
-    let (lasting, other) = (Recent::new(), Recent::new());
+async fn long_connections_do_not_count_as_recent_ends() {
+    let (lasting, other) = (RecentConnections::new(), RecentConnections::new());
     let begun = lasting.begin();
     advance(Duration::from_secs(300)).await;
     lasting.end(begun);

@@ -10,31 +10,32 @@ use tokio::sync::watch;
 use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, sleep_until};
 
-use super::deadline::{Notice, QUIET_WHILE_DRAINING, after, deadline};
-use super::end::End;
+use super::close_reason::CloseReason;
+use super::deadline::{UpstreamState, after, deadline};
+use crate::drain::MAX_IDLE_WHILE_DRAINING;
 use crate::pump::Pump;
 use crate::timeouts::Timeouts;
-use crate::upstream::Closing;
+use crate::upstream::ClosePolicy;
 
 /// Relays bytes until the connection ends or a deadline passes. Returns the reason.
-pub(super) async fn carry<C, U>(
+pub(super) async fn forward<C, U>(
     mut pump: Pump<'_, C, U>,
     timeouts: Timeouts,
     accepted: Instant,
-    mut closing: watch::Receiver<Closing>,
-) -> End
+    mut closing: watch::Receiver<ClosePolicy>,
+) -> CloseReason
 where
     C: AsyncRead + AsyncWrite + Unpin,
     U: AsyncRead + AsyncWrite + Unpin,
 {
     let expires = after(accepted, timeouts.total);
-    let mut upstream = Notice::default();
-    upstream.take(*closing.borrow_and_update());
+    let mut upstream = UpstreamState::default();
+    upstream.update(*closing.borrow_and_update());
     loop {
         let (deadline, end) = deadline(&pump, timeouts, &upstream);
         let now = Instant::now();
         if now >= expires {
-            return End::Expired;
+            return CloseReason::TotalTimeout;
         }
         if now >= deadline {
             return end;
@@ -43,16 +44,22 @@ where
         // Bytes do not touch the timer: when it fires, it is set again to where the activity since
         // has moved the deadline. That is later, except after an answer while draining, and after the
         // upstream's end, which is an event of its own.
-        let look_again =
-            if upstream.drains { deadline.min(now + QUIET_WHILE_DRAINING) } else { deadline };
+        let recheck_at = if upstream.is_draining {
+            deadline.min(now + MAX_IDLE_WHILE_DRAINING)
+        } else {
+            deadline
+        };
         let lingers = pump.upstream_ended().is_some();
-        let rare = Rare { look_again, closing: closing.clone(), lingers, told: None };
-        match relay_until(&mut pump, &mut closing, rare).await {
-            Event::Ended(Err(error)) => return End::Broken(error),
-            Event::Ended(Ok(())) if pump.upstream_ended().is_some() => return End::Left,
-            Event::Ended(Ok(())) => return End::Finished,
-            Event::Closing => upstream.take(*closing.borrow_and_update()),
-            Event::LookAgain => {}
+        let events =
+            ControlEvents { recheck_at, closing: closing.clone(), lingers, registered: None };
+        match next_event(&mut pump, &mut closing, events).await {
+            Event::Ended(Err(error)) => return CloseReason::Io(error),
+            Event::Ended(Ok(())) if pump.upstream_ended().is_some() => {
+                return CloseReason::UpstreamClosed;
+            }
+            Event::Ended(Ok(())) => return CloseReason::BothClosed,
+            Event::ClosingChanged => upstream.update(*closing.borrow_and_update()),
+            Event::Recheck => {}
         }
     }
 }
@@ -60,41 +67,41 @@ where
 /// An event that a connection wakes for.
 enum Event {
     Ended(io::Result<()>),
-    Closing,
-    LookAgain,
+    ClosingChanged,
+    Recheck,
 }
 
 /// The wait for events other than bytes, which are rare.
-struct Rare {
-    look_again: Instant,
-    closing: watch::Receiver<Closing>,
+struct ControlEvents {
+    recheck_at: Instant,
+    closing: watch::Receiver<ClosePolicy>,
     /// Whether the upstream's end has been noticed.
     lingers: bool,
     /// The waker that the timer and a change of `closing` will wake.
-    told: Option<Waker>,
+    registered: Option<Waker>,
 }
 
-impl Rare {
+impl ControlEvents {
     /// Returns whether no such event can have happened by `now`, and a later one will wake this task. To poll
     /// the timer and the channel instead takes locks, and most polls are for bytes alone.
-    fn is_still_ahead(&self, now: Instant, waker: &Waker) -> bool {
-        now < self.look_again
-            && self.told.as_ref().is_some_and(|told| told.will_wake(waker))
+    fn none_is_due(&self, now: Instant, waker: &Waker) -> bool {
+        now < self.recheck_at
+            && self.registered.as_ref().is_some_and(|registered| registered.will_wake(waker))
             && !self.closing.has_changed().unwrap_or(true)
     }
 }
 
-async fn relay_until<C, U>(
+async fn next_event<C, U>(
     pump: &mut Pump<'_, C, U>,
-    closing: &mut watch::Receiver<Closing>,
-    mut rare: Rare,
+    closing: &mut watch::Receiver<ClosePolicy>,
+    mut events: ControlEvents,
 ) -> Event
 where
     C: AsyncRead + AsyncWrite + Unpin,
     U: AsyncRead + AsyncWrite + Unpin,
 {
     // Unconstrained, or bytes that use up the task's budget would hide the timer for ever.
-    let mut timer = pin!(unconstrained(sleep_until(rare.look_again)));
+    let mut timer = pin!(unconstrained(sleep_until(events.recheck_at)));
     let mut changes = pin!(unconstrained(changes(closing)));
     poll_fn(|cx| {
         let before = pump.last_activity();
@@ -102,31 +109,31 @@ where
             return Poll::Ready(Event::Ended(ended));
         }
         let now = pump.last_activity();
-        if pump.upstream_ended().is_some() && !rare.lingers {
-            return Poll::Ready(Event::LookAgain);
+        if pump.upstream_ended().is_some() && !events.lingers {
+            return Poll::Ready(Event::Recheck);
         }
-        if now != before && rare.is_still_ahead(now, cx.waker()) {
+        if now != before && events.none_is_due(now, cx.waker()) {
             return Poll::Pending;
         }
         if changes.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Event::Closing);
+            return Poll::Ready(Event::ClosingChanged);
         }
-        if now >= rare.look_again || timer.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Event::LookAgain);
+        if now >= events.recheck_at || timer.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Event::Recheck);
         }
-        rare.told = Some(cx.waker().clone());
+        events.registered = Some(cx.waker().clone());
         Poll::Pending
     })
     .await
 }
 
 /// Waits for a change. An error is a relay that is gone, and its connections are about to be aborted.
-async fn changes(closing: &mut watch::Receiver<Closing>) {
+async fn changes(closing: &mut watch::Receiver<ClosePolicy>) {
     if closing.changed().await.is_err() {
         pending().await
     }
 }
 
 #[cfg(test)]
-#[path = "carry_tests.rs"]
+#[path = "forward_tests.rs"]
 mod tests;

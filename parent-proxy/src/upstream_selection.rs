@@ -9,10 +9,11 @@
 //! stay, is filled as before.
 
 use std::cmp::Ordering;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use crate::decaying_count::DecayingCount;
 
 /// Time in which a recent connection loses half of its weight. SDKs try again within seconds, and must find
 /// that the first attempt still counts; an enclave that has recovered must not wait for minutes. Finagle's
@@ -23,84 +24,15 @@ const HALF_LIFE: Duration = Duration::from_secs(10);
 /// weight that old connections have left must decide nothing.
 const SLACK: f64 = 0.5;
 
-/// Length of a tick, the unit of time of a [`DecayingCount`], in milliseconds. 32 bits of ticks last for
-/// 13 years.
-const TICK_MILLIS: u128 = 100;
-
-/// An exponentially decaying sum. It is decayed when it is read or added to, so that it needs no timer.
-///
-/// The time of the last change, in ticks since `origin`, and the sum at that time are in one atomic word.
-#[derive(Debug)]
-pub(crate) struct DecayingCount {
-    origin: Instant,
-    /// In ticks.
-    half_life: f32,
-    time_and_sum: AtomicU64,
-}
-
-impl DecayingCount {
-    /// Returns an empty sum that halves every `half_life`.
-    pub(crate) fn new(half_life: Duration) -> Self {
-        let ticks = u16::try_from(half_life.as_millis() / TICK_MILLIS).unwrap_or(u16::MAX);
-        Self {
-            origin: Instant::now(),
-            half_life: f32::from(ticks.max(1)),
-            time_and_sum: AtomicU64::new(0),
-        }
-    }
-
-    /// Adds `amount` at the time `now`.
-    pub(crate) fn add(&self, amount: f32, now: Instant) {
-        let tick = self.tick(now);
-        let add = |word| {
-            let (time, sum) = unpack(word);
-            Some(pack(tick.max(time), self.decayed(sum, time, tick) + amount))
-        };
-        // It never fails, as `add` always returns a value.
-        let _ = self.time_and_sum.fetch_update(Relaxed, Relaxed, add);
-    }
-
-    /// Forgets everything that was added.
-    pub(crate) fn clear(&self) {
-        self.time_and_sum.store(0, Relaxed);
-    }
-
-    /// Returns the sum at the time `now`.
-    pub(crate) fn at(&self, now: Instant) -> f64 {
-        let (time, sum) = unpack(self.time_and_sum.load(Relaxed));
-        f64::from(self.decayed(sum, time, self.tick(now)))
-    }
-
-    fn decayed(&self, sum: f32, from: u32, to: u32) -> f32 {
-        // After 65,535 ticks nothing is left, at any half-life of seconds.
-        let ticks = u16::try_from(to.saturating_sub(from)).unwrap_or(u16::MAX);
-        sum * (-f32::from(ticks) / self.half_life).exp2()
-    }
-
-    fn tick(&self, now: Instant) -> u32 {
-        let elapsed = now.saturating_duration_since(self.origin);
-        u32::try_from(elapsed.as_millis() / TICK_MILLIS).unwrap_or(u32::MAX)
-    }
-}
-
-fn pack(time: u32, sum: f32) -> u64 {
-    (u64::from(time) << 32) | u64::from(sum.to_bits())
-}
-
-fn unpack(word: u64) -> (u32, f32) {
-    let half = |word| u32::try_from(word & u64::from(u32::MAX)).unwrap_or_default();
-    (half(word >> 32), f32::from_bits(half(word)))
-}
-
 /// The recent connections of one upstream.
 #[derive(Debug)]
-pub(crate) struct Recent {
+pub(crate) struct RecentConnections {
     begun: DecayingCount,
     /// Those of `begun` that have ended, with the weight that they have left.
     gone: DecayingCount,
 }
 
-impl Recent {
+impl RecentConnections {
     pub(crate) fn new() -> Self {
         Self { begun: DecayingCount::new(HALF_LIFE), gone: DecayingCount::new(HALF_LIFE) }
     }
@@ -116,8 +48,7 @@ impl Recent {
     /// no sign that clients leave at once.
     pub(crate) fn end(&self, begun: Instant) {
         let now = Instant::now();
-        let (from, to) = (self.gone.tick(begun), self.gone.tick(now));
-        self.gone.add(self.gone.decayed(1.0, from, to), now);
+        self.gone.add(self.gone.decayed_since(1.0, begun, now), now);
     }
 }
 
@@ -133,7 +64,12 @@ pub(crate) struct Candidate {
 }
 
 impl Candidate {
-    pub(crate) fn new(is_ejected: bool, weight: f64, open: usize, recent: &Recent) -> Self {
+    pub(crate) fn new(
+        is_ejected: bool,
+        weight: f64,
+        open: usize,
+        recent: &RecentConnections,
+    ) -> Self {
         let now = Instant::now();
         Self {
             is_ejected,
@@ -166,15 +102,24 @@ impl Totals {
     pub(crate) fn compare(&self, one: &Candidate, other: &Candidate) -> Ordering {
         one.is_ejected
             .cmp(&other.is_ejected)
-            .then(self.has_more_than_its_share(one).cmp(&self.has_more_than_its_share(other)))
+            .then(self.exceeds_its_share(one).cmp(&self.exceeds_its_share(other)))
             .then((one.open / one.weight).total_cmp(&(other.open / other.weight)))
             .then((one.begun / one.weight).total_cmp(&(other.begun / other.weight)))
     }
 
     /// Whether more of the recent connections have come to it and gone than it has a share of.
-    fn has_more_than_its_share(&self, one: &Candidate) -> bool {
+    fn exceeds_its_share(&self, one: &Candidate) -> bool {
         one.gone > self.begun * one.weight / self.weight + SLACK
     }
+}
+
+/// Returns the index of the candidate that gets the connection: the first of those that compare least.
+pub(crate) fn select(
+    candidates: impl Iterator<Item = Candidate>,
+    totals: &Totals,
+) -> Option<usize> {
+    let least = candidates.enumerate().min_by(|(_, one), (_, other)| totals.compare(one, other));
+    least.map(|(index, _)| index)
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ const ROUNDS: usize = 16;
 
 /// One direction of a connection: bytes from a reader to a writer, then the reader's EOF.
 #[derive(Debug, Default)]
-pub(crate) struct Direction<'a> {
+pub(crate) struct HalfPipe<'a> {
     /// What was read and could not be written at once. Without capacity whenever it is empty, so
     /// that an idle connection costs no buffer.
     pending: VecDeque<u8>,
@@ -41,9 +41,9 @@ enum Stage {
     Done,
 }
 
-impl<'a> Direction<'a> {
+impl<'a> HalfPipe<'a> {
     /// Creates the direction of requests, each of which `activity` is told of before it is relayed.
-    pub(crate) fn of_requests(activity: Option<&'a Activity>) -> Self {
+    pub(crate) fn requests(activity: Option<&'a Activity>) -> Self {
         Self { activity, ..Self::default() }
     }
 
@@ -189,7 +189,7 @@ impl<'a> Direction<'a> {
         if self.stage == Stage::Closing {
             // A shutdown implies a flush.
             match ready!(Pin::new(writer).poll_shutdown(cx)) {
-                Err(error) if !is_gone(&error) => return Poll::Ready(Err(error)),
+                Err(error) if !is_closed_by_peer(&error) => return Poll::Ready(Err(error)),
                 Ok(()) | Err(_) => self.stage = Stage::Done,
             }
         }
@@ -224,7 +224,7 @@ impl<'a> Direction<'a> {
                 self.unflushed = true;
                 Poll::Ready(Ok(written))
             }
-            Err(error) if is_gone(&error) => {
+            Err(error) if is_closed_by_peer(&error) => {
                 self.stage = Stage::Done;
                 Poll::Ready(Ok(bytes.len()))
             }
@@ -233,7 +233,7 @@ impl<'a> Direction<'a> {
     }
 }
 
-fn is_gone(error: &io::Error) -> bool {
+fn is_closed_by_peer(error: &io::Error) -> bool {
     [
         ErrorKind::BrokenPipe,
         ErrorKind::ConnectionReset,
@@ -244,7 +244,7 @@ fn is_gone(error: &io::Error) -> bool {
 }
 
 #[cfg(test)]
-impl<'a> Direction<'a> {
+impl<'a> HalfPipe<'a> {
     /// What the buffer occupies, in bytes, full or not.
     pub(crate) fn capacity(&self) -> usize {
         self.pending.capacity()

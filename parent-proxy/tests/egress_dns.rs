@@ -26,14 +26,14 @@ impl Drop for Running {
 }
 
 /// A relay with a way out to `NAME`, which is looked up in `hosts`; there once this returns.
-fn start(hosts: &Path, way_out: &Path, port: u16) -> Running {
+fn start(hosts: &Path, route_socket: &Path, port: u16) -> Running {
     // exec: what is killed is the relay.
     let within = "mount --bind \"$1\" /etc/hosts && shift && exec \"$@\"";
     let mut command = Command::new("unshare");
     command.args(["--map-root-user", "--mount", "sh", "-c", within, "sh"]).arg(hosts);
     command.args([env!("CARGO_BIN_EXE_parent-proxy"), "--listen", "127.0.0.1:0"]);
     command.args(["--upstream", "unix:nobody", "--health-interval", "0", "--egress"]);
-    command.arg(format!("unix:{}={NAME}:{port}", way_out.display()));
+    command.arg(format!("unix:{}={NAME}:{port}", route_socket.display()));
     let mut relay = Running(command.stdout(Stdio::piped()).spawn().unwrap());
     let mut stdout = BufReader::new(relay.0.stdout.take().unwrap());
     let mut line = String::new();
@@ -50,8 +50,8 @@ fn serve(listener: TcpListener, letter: u8) {
 }
 
 /// The letter of whom the way out leads to.
-fn reached(way_out: &Path) -> Vec<u8> {
-    let mut stream = UnixStream::connect(way_out).unwrap();
+fn reached(route_socket: &Path) -> Vec<u8> {
+    let mut stream = UnixStream::connect(route_socket).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut letters = Vec::new();
     stream.read_to_end(&mut letters).unwrap();
@@ -59,9 +59,9 @@ fn reached(way_out: &Path) -> Vec<u8> {
 }
 
 #[test]
-fn a_way_out_leads_to_where_its_name_points_when_it_is_taken() {
+fn egress_host_is_resolved_for_each_connection() {
     let folder = tempfile::tempdir().unwrap();
-    let (hosts, way_out) = (folder.path().join("hosts"), folder.path().join("out"));
+    let (hosts, route_socket) = (folder.path().join("hosts"), folder.path().join("out"));
     let first = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = first.local_addr().unwrap().port();
     let second = TcpListener::bind(("127.0.0.2", port)).unwrap();
@@ -70,15 +70,15 @@ fn a_way_out_leads_to_where_its_name_points_when_it_is_taken() {
     // Written in place: it is this file that is mounted.
     let point = |lines: &str| fs::write(&hosts, lines).unwrap();
     point(&format!("127.0.0.1 {NAME}\n"));
-    let _relay = start(&hosts, &way_out, port);
-    assert_eq!(reached(&way_out), b"1");
+    let _relay = start(&hosts, &route_socket, port);
+    assert_eq!(reached(&route_socket), b"1");
     point(&format!("127.0.0.2 {NAME}\n"));
-    assert_eq!(reached(&way_out), b"2");
+    assert_eq!(reached(&route_socket), b"2");
     // The next address of the name, where the first has nobody.
     point(&format!("127.0.0.3 {NAME}\n127.0.0.1 {NAME}\n"));
-    assert_eq!(reached(&way_out), b"1");
+    assert_eq!(reached(&route_socket), b"1");
     point("");
-    assert_eq!(reached(&way_out), b"");
+    assert_eq!(reached(&route_socket), b"");
     point(&format!("127.0.0.2 {NAME}\n"));
-    assert_eq!(reached(&way_out), b"2");
+    assert_eq!(reached(&route_socket), b"2");
 }

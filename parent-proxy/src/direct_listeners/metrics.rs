@@ -6,14 +6,14 @@ use std::sync::Arc;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 
-use super::Directs;
+use super::DirectListeners;
 use crate::metrics::{FamilyEncoder, level, value};
 
 /// The metrics of direct listeners.
 #[derive(Debug)]
-pub(crate) struct DirectMetrics(pub(crate) Arc<Directs>);
+pub(crate) struct DirectListenerMetrics(pub(crate) Arc<DirectListeners>);
 
-impl Collector for DirectMetrics {
+impl Collector for DirectListenerMetrics {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let all = self.0.upstreams();
         if all.is_empty() {
@@ -25,7 +25,7 @@ impl Collector for DirectMetrics {
         let connections = each().map(|(label, one)| (label, value(&one.counts.connections)));
         let help = "Connections to an enclave through its direct listener";
         encoder.counter("direct_connections", help, connections)?;
-        let open = each().map(|(label, one)| (label, level(one.open())));
+        let open = each().map(|(label, one)| (label, level(one.open_connections())));
         let help = "Open connections to an enclave through its direct listener";
         encoder.gauge("direct_connections_open", help, open)
     }

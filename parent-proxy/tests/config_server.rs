@@ -13,7 +13,7 @@ use std::fs;
 use std::process::Stdio;
 
 use fixture::{bounded, config, loopback, read_all};
-use parent_proxy::{Archive, Config, Proxy};
+use parent_proxy::{Config, ConfigArchive, Proxy};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 use transport::{Endpoint, connect};
@@ -24,13 +24,13 @@ async fn take(endpoint: &Endpoint) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn each_boot_gets_the_file_as_it_is_then() {
+async fn serves_the_current_file_to_each_connection() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.tar");
     fs::write(&path, vec![7; 100_000]).unwrap();
     let endpoint = Endpoint::Unix(folder.path().join("config.sock"));
-    let archive = Archive { path: path.clone(), listen: endpoint.clone() };
-    let config = Config { archive: Some(archive), ..config(&loopback()) };
+    let archive = ConfigArchive { path: path.clone(), listen: endpoint.clone() };
+    let config = Config { config_archive: Some(archive), ..config(&loopback()) };
     let proxy = Proxy::bind(&config, || 0).await.unwrap();
     let running = tokio::spawn(proxy.run(std::future::pending()));
     assert_eq!(take(&endpoint).await, vec![7; 100_000]);
@@ -48,7 +48,7 @@ async fn each_boot_gets_the_file_as_it_is_then() {
 }
 
 #[tokio::test]
-async fn the_process_hands_it_out_beside_the_relay_and_will_not_start_without_it() {
+async fn start_fails_without_the_configured_archive() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.tar");
     let socket = folder.path().join("config.sock");

@@ -92,7 +92,7 @@ fn write_file(folder: &TempDir, upstreams: &[&Enclave], rest: &str) -> PathBuf {
 }
 
 #[tokio::test]
-async fn sighup_takes_the_enclaves_anew_and_connections_to_those_that_stay_go_on() {
+async fn sighup_reloads_upstreams_and_keeps_open_connections() {
     let folder = tempfile::tempdir().unwrap();
     let (a, b) = (Enclave::start(&folder, b'a').await, Enclave::start(&folder, b'b').await);
     let path = write_file(&folder, &[&a], "");
@@ -131,7 +131,7 @@ async fn sighup_takes_the_enclaves_anew_and_connections_to_those_that_stay_go_on
 }
 
 #[tokio::test]
-async fn sighup_without_a_file_that_lists_them_ends_nothing() {
+async fn sighup_without_a_configuration_file_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let a = Enclave::start(&folder, b'a').await;
     let mut command = Command::new(BINARY);
@@ -144,7 +144,7 @@ async fn sighup_without_a_file_that_lists_them_ends_nothing() {
 }
 
 #[tokio::test]
-async fn a_second_signal_ends_at_once_what_waits_for_its_sink() {
+async fn second_signal_exits_although_the_log_sink_is_stuck() {
     let folder = tempfile::tempdir().unwrap();
     let a = Enclave::start(&folder, b'a').await;
     let channel = Endpoint::Unix(folder.path().join("channel"));
@@ -181,7 +181,7 @@ async fn told(manager: &UnixDatagram, expected: &str) {
 }
 
 #[tokio::test]
-async fn the_service_manager_is_told_how_things_are() {
+async fn reports_readiness_and_status_to_the_service_manager() {
     let folder = tempfile::tempdir().unwrap();
     let (a, b) = (Enclave::start(&folder, b'a').await, Enclave::start(&folder, b'b').await);
     b.set_ready(false);
@@ -207,7 +207,7 @@ async fn the_service_manager_is_told_how_things_are() {
 }
 
 #[tokio::test]
-async fn a_watchdog_of_no_time_is_none_and_the_manager_is_told_of_all_else() {
+async fn ignores_a_watchdog_interval_of_zero() {
     let folder = tempfile::tempdir().unwrap();
     let a = Enclave::start(&folder, b'a').await;
     a.set_ready(false);
@@ -235,7 +235,7 @@ fn with_socket(socket: &TcpListener, upstream: &Endpoint) -> Process {
 }
 
 #[tokio::test]
-async fn a_socket_of_the_service_manager_outlives_a_restart() {
+async fn socket_of_the_service_manager_outlives_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let a = Enclave::start(&folder, b'a').await;
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -254,7 +254,7 @@ async fn a_socket_of_the_service_manager_outlives_a_restart() {
 }
 
 #[tokio::test]
-async fn without_a_socket_of_the_service_manager_it_says_what_to_do() {
+async fn missing_systemd_socket_error_says_what_to_do() {
     let mut command = Command::new(BINARY);
     command.args(["--listen", "systemd", "--upstream", "vsock:16:5000"]);
     let output = bounded(command.output()).await.unwrap();
@@ -270,7 +270,7 @@ async fn print(environment: &[(&str, &str)], arguments: &[&str]) -> Output {
 }
 
 #[tokio::test]
-async fn an_option_overrides_the_environment_which_overrides_the_file() {
+async fn option_overrides_environment_which_overrides_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("proxy.toml");
     fs::write(&path, "listen = \"a:1\"\nidle_timeout = 1\ntotal_timeout = 1\nthreads = 1\n")
@@ -306,7 +306,7 @@ async fn an_option_overrides_the_environment_which_overrides_the_file() {
 }
 
 #[tokio::test]
-async fn the_lines_of_enclaves_are_added_to_the_file_or_to_stdout() {
+async fn appends_log_lines_to_the_file_or_stdout() {
     let folder = tempfile::tempdir().unwrap();
     let a = Enclave::start(&folder, b'a').await;
     let channel = Endpoint::Unix(folder.path().join("channel"));

@@ -1,0 +1,225 @@
+//! Whether enclaves are ready: each is asked, again and again.
+
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use hyper::StatusCode;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tokio::time::sleep;
+
+use crate::health_probe::{HealthProbe, ProbeError};
+use crate::pool::Pool;
+use crate::upstream::{ClosePolicy, Upstream};
+
+/// Bytes of an answer that says why an enclave is not ready.
+const MAX_READYZ_LENGTH: usize = 4096;
+
+/// What came of one question.
+#[derive(Debug)]
+enum CheckResult {
+    Ready,
+    /// Somebody is there; more cannot be known.
+    ReadinessUnknown,
+    /// It says so.
+    NotReady(String),
+    /// Nobody is there.
+    Unreachable(String),
+    /// It answered something else; one bad answer is none yet.
+    Failed(String),
+    /// It did not answer; once is none yet.
+    Unresponsive(String),
+    /// Nothing that is the enclave's: it was not asked.
+    NotChecked,
+}
+
+/// Watches whatever is in the pool, until the future is dropped.
+pub(crate) async fn run(pool: Arc<Pool>, proxy_protocol: bool) {
+    let Some(interval) = pool.health_checks.interval else {
+        return std::future::pending().await;
+    };
+    let mut changes = pool.changes();
+    let mut tasks: Vec<CheckTask> = Vec::new();
+    loop {
+        let upstreams = pool.upstreams();
+        tasks.retain(|one| upstreams.iter().any(|other| Arc::ptr_eq(&one.upstream, other)));
+        for upstream in upstreams.iter() {
+            if !tasks.iter().any(|other| Arc::ptr_eq(upstream, &other.upstream)) {
+                let task = check_repeatedly(
+                    Arc::clone(upstream),
+                    Arc::clone(&pool),
+                    interval,
+                    proxy_protocol,
+                );
+                let task = tokio::spawn(task).abort_handle();
+                tasks.push(CheckTask { upstream: Arc::clone(upstream), task });
+            }
+        }
+        wait_for_change(&mut changes).await;
+    }
+}
+
+async fn wait_for_change(changes: &mut watch::Receiver<()>) {
+    // Who tells is there as long as the pool is.
+    let _ = changes.changed().await;
+}
+
+/// A task that ends with this.
+struct CheckTask {
+    upstream: Arc<Upstream>,
+    task: AbortHandle,
+}
+
+impl Drop for CheckTask {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// The checks of one upstream.
+struct Checker {
+    upstream: Arc<Upstream>,
+    pool: Arc<Pool>,
+    /// Failed checks in a row.
+    failures: usize,
+    has_warned: bool,
+}
+
+async fn check_repeatedly(
+    upstream: Arc<Upstream>,
+    pool: Arc<Pool>,
+    interval: Duration,
+    proxy_protocol: bool,
+) {
+    let mut checker = Checker { upstream, pool, failures: 0, has_warned: false };
+    // Failed connection attempts of clients before the last successful check.
+    let mut failures_before_success = 0;
+    loop {
+        let (upstream, pool) = (&checker.upstream, &checker.pool);
+        let failed = upstream.counts.connect_failures.load(Ordering::Relaxed);
+        let has_new_failures = failed != failures_before_success;
+        let (enclave, timeout) = (upstream.enclave(), pool.health_checks.timeout);
+        let probe = HealthProbe { enclave, proxy_protocol, timeout };
+        let result = check(probe, has_new_failures).await;
+        count(upstream, &result);
+        if matches!(result, CheckResult::Ready | CheckResult::ReadinessUnknown) {
+            failures_before_success = failed;
+        }
+        if checker.apply(result) {
+            checker.pool.notify_changed();
+        }
+        tokio::select! {
+            () = sleep(interval) => {}
+            // A client had no luck with it: it may be gone, and the next must not find out as well. But
+            // a crowd of them must not ask as often as they come.
+            () = async {
+                checker.upstream.check_request.notified().await;
+                sleep(RECHECK_DELAY.min(interval)).await;
+            } => {}
+        }
+    }
+}
+
+impl Checker {
+    /// Restores or ejects the upstream, as `result` says. Returns whether that is a change.
+    fn apply(&mut self, result: CheckResult) -> bool {
+        match result {
+            CheckResult::Ready => self.mark_ready(),
+            CheckResult::ReadinessUnknown => {
+                self.warn_of_unknown_readiness();
+                self.mark_ready()
+            }
+            CheckResult::NotReady(reason) => eject(&self.upstream, &reason, ClosePolicy::WhenIdle),
+            CheckResult::Unreachable(reason) => {
+                eject(&self.upstream, &reason, ClosePolicy::Unresponsive)
+            }
+            CheckResult::Failed(reason) => self.fail(&reason, ClosePolicy::WhenIdle),
+            CheckResult::Unresponsive(reason) => self.fail(&reason, ClosePolicy::Unresponsive),
+            CheckResult::NotChecked => false,
+        }
+    }
+
+    fn mark_ready(&mut self) -> bool {
+        self.failures = 0;
+        let has_changed = self.upstream.mark_ready();
+        if has_changed {
+            tracing::info!(upstream = %self.upstream.endpoint(), "upstream ready");
+        }
+        has_changed
+    }
+
+    /// Ejects the upstream after several failed checks in a row.
+    fn fail(&mut self, reason: &str, closing: ClosePolicy) -> bool {
+        self.failures += 1;
+        self.failures >= self.pool.health_checks.unhealthy_after.get()
+            && eject(&self.upstream, reason, closing)
+    }
+
+    fn warn_of_unknown_readiness(&mut self) {
+        if !mem::replace(&mut self.has_warned, true) {
+            tracing::warn!(
+                upstream = %self.upstream.endpoint(),
+                "whether it is ready cannot be known: it does not speak HTTP in plain there; give its \
+                 ,admin=ENDPOINT"
+            );
+        }
+    }
+}
+
+/// How long after a client had no luck it is looked into.
+const RECHECK_DELAY: Duration = Duration::from_millis(100);
+
+fn eject(upstream: &Upstream, reason: &str, closing: ClosePolicy) -> bool {
+    let has_changed = upstream.eject(closing);
+    if has_changed {
+        tracing::warn!(upstream = %upstream.endpoint(), reason, "upstream gets no more clients");
+    }
+    has_changed
+}
+
+fn count(upstream: &Upstream, result: &CheckResult) {
+    let counts = &upstream.counts;
+    let counter = match result {
+        CheckResult::Ready | CheckResult::ReadinessUnknown => &counts.ready,
+        CheckResult::NotReady(_) => &counts.not_ready,
+        CheckResult::Unreachable(_) | CheckResult::Failed(_) | CheckResult::Unresponsive(_) => {
+            &counts.failed
+        }
+        CheckResult::NotChecked => return,
+    };
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Where it says so at a door of its own, that is not enough while the clients' is in doubt. It is not
+/// knocked at for less: to an enclave whose clients speak TLS that is a handshake that failed.
+async fn check(probe: HealthProbe<'_>, has_new_failures: bool) -> CheckResult {
+    let has_admin_endpoint = probe.enclave.admin.is_some();
+    match probe.get("/readyz", MAX_READYZ_LENGTH).await {
+        Ok((StatusCode::OK, _)) if has_new_failures && has_admin_endpoint => {
+            match probe.connect().await {
+                Ok(()) => CheckResult::Ready,
+                Err(error) => failed_check(error),
+            }
+        }
+        Ok((StatusCode::OK, _)) => CheckResult::Ready,
+        Ok((StatusCode::SERVICE_UNAVAILABLE, body)) => {
+            CheckResult::NotReady(String::from_utf8_lossy(&body).trim_end().to_owned())
+        }
+        Ok((status, _)) => CheckResult::Failed(format!("its answer to /readyz is {status}")),
+        Err(ProbeError::NotHttp(_)) if !has_admin_endpoint => CheckResult::ReadinessUnknown,
+        Err(error) => failed_check(error),
+    }
+}
+
+fn failed_check(error: ProbeError) -> CheckResult {
+    match error {
+        ProbeError::LocalResource(_) => CheckResult::NotChecked,
+        ProbeError::Unreachable(_) => CheckResult::Unreachable(error.to_string()),
+        ProbeError::NotHttp(_) => CheckResult::Failed(error.to_string()),
+        ProbeError::BacklogFull(_) | ProbeError::Protocol(_) | ProbeError::Timeout(_) => {
+            CheckResult::Unresponsive(error.to_string())
+        }
+    }
+}

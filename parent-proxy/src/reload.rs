@@ -1,0 +1,42 @@
+//! SIGHUP: reads the upstreams of the configuration file again.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::signal::unix::Signal;
+
+use crate::config::Config;
+use crate::direct_listeners::DirectListeners;
+use crate::pool::Pool;
+use crate::systemd;
+
+/// Takes the list of enclaves anew at every SIGHUP. A file at fault changes nothing.
+pub(crate) async fn run(
+    mut sighup: Signal,
+    upstreams_file: Option<PathBuf>,
+    pool: Arc<Pool>,
+    direct_listeners: Arc<DirectListeners>,
+) {
+    while sighup.recv().await.is_some() {
+        let Some(path) = &upstreams_file else {
+            tracing::warn!("SIGHUP: no file lists the upstreams, and nothing else is read anew");
+            continue;
+        };
+        systemd::reloading();
+        match Config::read_upstreams(path) {
+            Ok(listed) => {
+                pool.replace(&listed);
+                direct_listeners.replace(&listed).await;
+                tracing::info!(
+                    upstreams = listed.len(),
+                    "SIGHUP: the upstreams were read anew; other changes take effect by SIGUSR2"
+                );
+            }
+            Err(error) => {
+                let file = path.display();
+                tracing::error!(%file, "SIGHUP: the upstreams stay as they are: {error}");
+            }
+        }
+        systemd::ready(&pool);
+    }
+}

@@ -1,0 +1,68 @@
+//! What is dear to find out, and called for by several at once.
+
+use std::fmt;
+
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+/// The last answer, and when it was begun to be runs for: whoever called before that takes it as well.
+/// So it is runs for once at a time, and twice for any number who ask at once.
+pub(crate) struct SingleFlight<T>(Mutex<Option<(Instant, T)>>);
+
+impl<T: Clone> SingleFlight<T> {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(None))
+    }
+
+    /// What is so now, by `look` or by whoever runs since this was called.
+    pub(crate) async fn run(&self, compute: impl AsyncFnOnce() -> T) -> T {
+        let called = Instant::now();
+        let mut last = self.0.lock().await;
+        if let Some((begun, result)) = &*last
+            && *begun >= called
+        {
+            return result.clone();
+        }
+        // Gone before another is made, which may be as large.
+        *last = None;
+        let begun = Instant::now();
+        let result = compute().await;
+        *last = Some((begun, result.clone()));
+        result
+    }
+}
+
+impl<T> fmt::Debug for SingleFlight<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("SingleFlight(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn concurrent_callers_share_a_run_that_began_after_their_call() {
+        let (flight, runs, may_end) = (SingleFlight::new(), Cell::new(0), Semaphore::new(0));
+        let compute = async || {
+            runs.set(runs.get() + 1);
+            may_end.acquire().await.unwrap().forget();
+            runs.get()
+        };
+        let all = tokio::join!(
+            flight.run(compute),
+            flight.run(compute),
+            flight.run(compute),
+            flight.run(compute),
+            async { may_end.add_permits(2) },
+        );
+        assert_eq!(all, (1, 2, 2, 2, ()));
+        may_end.add_permits(1);
+        assert_eq!(flight.run(compute).await, 3);
+    }
+}
