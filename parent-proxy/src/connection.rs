@@ -41,7 +41,7 @@ pub(crate) async fn serve(client: Stream, context: &RelayContext, activity: Opti
         "connection opened"
     );
     let pump = Pump::new(client, stream, &upstream.traffic, activity);
-    let reason = forward(pump, context.timeouts, accepted, lease.closing()).await;
+    let reason = forward(pump, context.timeouts, accepted, lease.close_policy()).await;
     if matches!(reason, CloseReason::UpstreamClosed | CloseReason::Io(_)) {
         // An enclave keeps its connections, unless something is wrong with it, or with what was asked.
         // One that fails at once has the fewest, and would get all clients until it is asked.

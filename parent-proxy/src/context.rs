@@ -14,7 +14,7 @@ use crate::timeouts::Timeouts;
 #[derive(Debug)]
 pub(crate) struct RelayContext {
     pub(crate) pool: Arc<Pool>,
-    pub(crate) peers: PeerPolicy,
+    pub(crate) peer_policy: PeerPolicy,
     /// Whether the relay sends the address of each client to the enclave, by the PROXY protocol.
     pub(crate) proxy_protocol: bool,
     pub(crate) connection_ids: ConnectionIds,

@@ -129,13 +129,13 @@ impl HandshakeWindow {
             }
         };
         let now = Instant::now();
-        self.all.add(amount(added.handshakes), now);
-        self.rejections.add(amount(added.rejections), now);
+        self.all.add(to_f32(added.handshakes), now);
+        self.rejections.add(to_f32(added.rejections), now);
     }
 }
 
 /// Returns the count, as far as it fits: no enclave has so many handshakes within an interval.
-fn amount(count: u64) -> f32 {
+fn to_f32(count: u64) -> f32 {
     f32::from(u16::try_from(count).unwrap_or(u16::MAX))
 }
 

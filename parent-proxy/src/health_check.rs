@@ -151,10 +151,10 @@ impl Checker {
     }
 
     /// Ejects the upstream after several failed checks in a row.
-    fn fail(&mut self, reason: &str, closing: ClosePolicy) -> bool {
+    fn fail(&mut self, reason: &str, policy: ClosePolicy) -> bool {
         self.failures += 1;
         self.failures >= self.pool.health_checks.unhealthy_after.get()
-            && eject(&self.upstream, reason, closing)
+            && eject(&self.upstream, reason, policy)
     }
 
     fn warn_of_unknown_readiness(&mut self) {
@@ -171,8 +171,8 @@ impl Checker {
 /// How long after a client had no luck it is looked into.
 const RECHECK_DELAY: Duration = Duration::from_millis(100);
 
-fn eject(upstream: &Upstream, reason: &str, closing: ClosePolicy) -> bool {
-    let has_changed = upstream.eject(closing);
+fn eject(upstream: &Upstream, reason: &str, policy: ClosePolicy) -> bool {
+    let has_changed = upstream.eject(policy);
     if has_changed {
         tracing::warn!(upstream = %upstream.endpoint(), reason, "upstream gets no more clients");
     }

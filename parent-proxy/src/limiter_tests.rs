@@ -4,7 +4,7 @@ use tokio::time::advance;
 
 use super::*;
 
-const NONE: [usize; 0] = [];
+const NO_EVICTIONS: [usize; 0] = [];
 const SECOND: Duration = Duration::from_secs(1);
 
 fn limiter(per_client: usize) -> Arc<ConnectionLimiter> {
@@ -45,14 +45,14 @@ async fn address_at_its_limit_evicts_its_longest_idle() {
     let first = connect(&limiter, "192.0.2.7").await;
     // The same address, as a socket that takes both families has it.
     let second = connect(&limiter, "::ffff:192.0.2.7").await;
-    assert_eq!(evicted(&[&other, &first, &second]), NONE);
+    assert_eq!(evicted(&[&other, &first, &second]), NO_EVICTIONS);
     let third = connect(&limiter, "192.0.2.7").await;
     assert_eq!(evicted(&[&other, &first, &second, &third]), [1]);
     assert_eq!(limiter.counts.evicted_per_client.load(Ordering::Relaxed), 1);
     // A place that was given back is taken first.
     drop(second);
     let fourth = connect(&limiter, "192.0.2.7").await;
-    assert_eq!(evicted(&[&other, &third, &fourth]), NONE);
+    assert_eq!(evicted(&[&other, &third, &fourth]), NO_EVICTIONS);
 }
 
 #[tokio::test(start_paused = true)]
@@ -66,7 +66,7 @@ async fn never_evicts_a_connection_that_awaits_a_response() {
     third.record(true);
     assert!(limiter.admit(Some("192.0.2.7".parse().unwrap())).is_none());
     assert_eq!(limiter.counts.rejected_per_client.load(Ordering::Relaxed), 1);
-    assert_eq!(evicted(&[&first, &third]), NONE);
+    assert_eq!(evicted(&[&first, &third]), NO_EVICTIONS);
 
     // Answered, the first is silent for longer than the third.
     advance(SECOND).await;
@@ -128,7 +128,7 @@ async fn full_relay_evicts_from_the_address_with_the_most_connections() {
     assert_eq!(evicted(&[&oldest, &many[1], &many[2], &new]), [0]);
     // The new is no room for itself.
     assert!(!limiter.evict_for(&new));
-    assert_eq!(evicted(&[&many[1], &many[2], &new]), NONE);
+    assert_eq!(evicted(&[&many[1], &many[2], &new]), NO_EVICTIONS);
 }
 
 #[tokio::test(start_paused = true)]
@@ -148,7 +148,7 @@ async fn peers_without_an_address_have_no_limit_of_their_own() {
     let first = limiter.admit(None).unwrap();
     advance(SECOND).await;
     let second = limiter.admit(None).unwrap();
-    assert_eq!(evicted(&[&first, &second]), NONE);
+    assert_eq!(evicted(&[&first, &second]), NO_EVICTIONS);
     assert!(limiter.evict_for(&second));
     assert_eq!(evicted(&[&first, &second]), [0]);
 }

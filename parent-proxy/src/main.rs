@@ -20,7 +20,7 @@ const COMMIT: Option<&str> = option_env!("ATTESTED_RANDOM_COMMIT");
 async fn main() -> ExitCode {
     let config = match Command::from_process(COMMIT) {
         Ok(Command::Relay(config)) => config,
-        Ok(Command::Print(text)) => {
+        Ok(Command::PrintConfig(text)) => {
             return match io::stdout().lock().write_all(text.as_bytes()) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(_) => ExitCode::FAILURE,

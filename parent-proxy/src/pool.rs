@@ -75,7 +75,7 @@ impl Pool {
         let mut untried: Vec<&Arc<Upstream>> =
             upstreams.iter().filter(|one| !one.is_standby()).collect();
         let (active, totals) =
-            (untried.len(), Totals::of(untried.iter().map(|one| one.candidate())));
+            (untried.len(), Totals::sum(untried.iter().map(|one| one.candidate())));
         // The first of those at a tie is tried first.
         let turn = self.next_turn.fetch_add(1, Ordering::Relaxed).checked_rem(untried.len());
         untried.rotate_left(turn.unwrap_or_default());

@@ -30,7 +30,7 @@ pub(crate) struct Pump<'a, C, U> {
     to_upstream: HalfPipe<'a>,
     to_client: HalfPipe<'a>,
     last_activity: Instant,
-    awaits_answer: bool,
+    awaits_response: bool,
     /// When the upstream's end, and all before it, had been written to the client. `None` where the
     /// client was the first to end.
     upstream_ended: Option<Instant>,
@@ -56,7 +56,7 @@ where
             to_upstream: HalfPipe::requests(activity),
             to_client: HalfPipe::default(),
             last_activity: Instant::now(),
-            awaits_answer: false,
+            awaits_response: false,
             upstream_ended: None,
             client_ended_first: false,
         }
@@ -73,8 +73,8 @@ where
     }
 
     /// Whether the client was the last to send, so that an answer may be on its way.
-    pub(crate) fn awaits_answer(&self) -> bool {
-        self.awaits_answer
+    pub(crate) fn awaits_response(&self) -> bool {
+        self.awaits_response
     }
 
     /// Returns when the upstream had ended and the client had been told, if the upstream was the first
@@ -84,7 +84,7 @@ where
     }
 
     fn poll_with(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<io::Result<()>> {
-        // The answers first: then what the client sent is the later, as `awaits_answer` has it.
+        // The answers first: then what the client sent is the later, as `awaits_response` has it.
         let answered = self.to_client.poll(cx, &mut self.upstream, &mut self.client, scratch)?;
         if answered.is_ready() {
             self.to_upstream.set_last();
@@ -93,7 +93,7 @@ where
         if asked.is_ready() {
             self.to_client.set_last();
         }
-        self.note_moves();
+        self.record_activity();
         if answered.is_pending() {
             self.client_ended_first |= asked.is_ready();
         } else if !self.client_ended_first {
@@ -102,22 +102,22 @@ where
         if answered.is_ready() && asked.is_ready() { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
-    fn note_moves(&mut self) {
+    fn record_activity(&mut self) {
         let answers = self.to_client.take_moved();
         let requests = self.to_upstream.take_moved();
         if answers {
-            self.awaits_answer = false;
+            self.awaits_response = false;
             add(&self.traffic.to_client, self.to_client.take_count());
         }
         if requests {
-            self.awaits_answer = true;
+            self.awaits_response = true;
             add(&self.traffic.to_enclave, self.to_upstream.take_count());
         }
         if answers || requests {
             self.last_activity = Instant::now();
             if let Some(activity) = self.activity {
                 // A response of which a part is still here is awaited as well.
-                let awaits = self.awaits_answer || self.to_client.has_pending();
+                let awaits = self.awaits_response || self.to_client.has_pending();
                 activity.record(self.last_activity, awaits);
             }
         }
@@ -238,14 +238,14 @@ mod tests {
         let (mut upstream, upstream_end) = duplex(1024);
         let traffic = Traffic::default();
         let mut pump = Pump::new(client_end, upstream_end, &traffic, None);
-        assert!(!pump.awaits_answer());
+        assert!(!pump.awaits_response());
 
         client.write_all(b"?").await.unwrap();
         assert!(timeout(SOON, pump.run()).await.is_err());
-        assert!(pump.awaits_answer());
+        assert!(pump.awaits_response());
 
         upstream.write_all(b"!").await.unwrap();
         assert!(timeout(SOON, pump.run()).await.is_err());
-        assert!(!pump.awaits_answer());
+        assert!(!pump.awaits_response());
     }
 }

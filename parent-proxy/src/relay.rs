@@ -64,7 +64,7 @@ impl Relay {
                 config.connect_timeout,
                 config.health_checks,
             )),
-            peers: PeerPolicy::clients(config.max_connections_per_client),
+            peer_policy: PeerPolicy::clients(config.max_connections_per_client),
             proxy_protocol: config.proxy_protocol,
             connection_ids: ConnectionIds::new(),
             timeouts: Timeouts::from(config),
@@ -86,7 +86,7 @@ impl Relay {
         let checks = HealthChecks { interval: None, ..config.health_checks };
         let context = RelayContext {
             pool: Arc::new(Pool::new(&[host], config.connect_timeout, checks)),
-            peers: PeerPolicy::enclaves(pool),
+            peer_policy: PeerPolicy::enclaves(pool),
             proxy_protocol: false,
             connection_ids: ConnectionIds::new(),
             timeouts: Timeouts::for_route(),
@@ -104,7 +104,7 @@ impl Relay {
         let checks = HealthChecks { interval: None, ..config.health_checks };
         let context = RelayContext {
             pool: Arc::new(Pool::new(&[enclave], config.connect_timeout, checks)),
-            peers: PeerPolicy::clients(config.max_connections_per_client),
+            peer_policy: PeerPolicy::clients(config.max_connections_per_client),
             proxy_protocol: config.proxy_protocol,
             connection_ids: ConnectionIds::new(),
             timeouts: Timeouts::from(config),
@@ -163,7 +163,7 @@ impl Relay {
                 () = threads.local.join_next() => {}
                 // One client at a time waits for room in this process; further ones wait in the kernel's
                 // queue, where they cost it neither memory nor descriptors.
-                slot = wait_for_slot(&self.slots, &self.context.peers, &mut pending) => {
+                slot = wait_for_slot(&self.slots, &self.context.peer_policy, &mut pending) => {
                     if let (Some(slot), Some(pending)) = (slot, pending.take()) {
                         threads.assign(pending, slot);
                     }
@@ -217,7 +217,7 @@ impl Relay {
 
     /// Serves a client that the peer policy admits. Returns it where it has to wait for a slot.
     fn admit(&self, client: Stream, threads: &mut Threads) -> Option<PendingClient> {
-        let admission = self.context.peers.admit(&client)?;
+        let admission = self.context.peer_policy.admit(&client)?;
         let has_evicted = admission.has_evicted();
         if has_evicted || self.slots.available_permits() == 0 {
             // It may be the next to make room before its task has read a byte.

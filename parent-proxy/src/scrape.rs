@@ -73,11 +73,11 @@ fn record_failure(upstream: &Upstream) {
 /// the texts are others' word.
 #[derive(Debug, Default)]
 pub(crate) struct MergedMetrics {
-    families: BTreeMap<String, Family>,
+    families: BTreeMap<String, MetricFamily>,
 }
 
 #[derive(Debug, Default)]
-struct Family {
+struct MetricFamily {
     /// What it is, as the first text has it.
     metadata: Vec<String>,
     samples: String,
@@ -86,7 +86,7 @@ struct Family {
 impl MergedMetrics {
     /// Adds that of an enclave, whose name becomes a label of each sample.
     pub(crate) fn add(&mut self, upstream: &str, text: &str) {
-        let upstream = escaped(upstream);
+        let upstream = escape_label_value(upstream);
         let mut family = None;
         for line in text.lines().filter(|line| !line.contains(char::is_control)) {
             match line.strip_prefix("# ") {
@@ -124,7 +124,7 @@ impl MergedMetrics {
 
 impl fmt::Display for MergedMetrics {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Family { metadata, samples } in self.families.values() {
+        for MetricFamily { metadata, samples } in self.families.values() {
             metadata.iter().try_for_each(|line| writeln!(formatter, "{line}"))?;
             formatter.write_str(samples)?;
         }
@@ -132,7 +132,7 @@ impl fmt::Display for MergedMetrics {
     }
 }
 
-fn escaped(value: &str) -> String {
+fn escape_label_value(value: &str) -> String {
     value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 

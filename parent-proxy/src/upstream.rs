@@ -31,7 +31,7 @@ pub(crate) struct Upstream {
     standby: AtomicBool,
     pub(crate) handshakes: HandshakeWindow,
     /// Whether its connections are to end.
-    closing: watch::Sender<ClosePolicy>,
+    close_policy: watch::Sender<ClosePolicy>,
     /// Whether they are to end for good.
     retired: AtomicBool,
     /// There is a reason to ask how it is.
@@ -49,7 +49,7 @@ impl Upstream {
             recent: RecentConnections::new(),
             standby: AtomicBool::new(enclave.standby),
             handshakes: HandshakeWindow::new(),
-            closing: watch::Sender::new(ClosePolicy::when_idle_if(enclave.standby)),
+            close_policy: watch::Sender::new(ClosePolicy::when_idle_if(enclave.standby)),
             enclave,
             retired: AtomicBool::new(false),
             check_request: Notify::new(),
@@ -91,10 +91,10 @@ impl Upstream {
     pub(crate) fn set_standby(&self, standby: bool) -> bool {
         let before = self.standby.swap(standby, Ordering::Relaxed);
         // Under the lock of what leaving and ejecting set, so that none undoes another.
-        self.update_closing(|closing| {
+        self.update_close_policy(|policy| {
             let is_ejected = self.health() == Health::Ejected;
             match standby || is_ejected || self.retired.load(Ordering::Relaxed) {
-                true => closing.max(ClosePolicy::WhenIdle),
+                true => policy.max(ClosePolicy::WhenIdle),
                 false => ClosePolicy::KeepOpen,
             }
         });
@@ -111,17 +111,17 @@ impl Upstream {
     pub(crate) fn mark_ready(&self) -> bool {
         let before = self.health.swap(Health::Ready.to_u8(), Ordering::Relaxed);
         // Under the lock of what leaving sets last, so that neither undoes the other.
-        self.update_closing(|_| {
+        self.update_close_policy(|_| {
             ClosePolicy::when_idle_if(self.retired.load(Ordering::Relaxed) || self.is_standby())
         });
         Health::from_u8(before) != Health::Ready
     }
 
     /// It gets no more clients, and those it has may find another when they are quiet, or where
-    /// `closing` says that it is unresponsive. Says whether that is news.
-    pub(crate) fn eject(&self, closing: ClosePolicy) -> bool {
+    /// `policy` says that it is unresponsive. Says whether that is news.
+    pub(crate) fn eject(&self, policy: ClosePolicy) -> bool {
         let before = self.health.swap(Health::Ejected.to_u8(), Ordering::Relaxed);
-        self.update_closing(|_| closing);
+        self.update_close_policy(|_| policy);
         let has_changed = Health::from_u8(before) != Health::Ejected;
         if has_changed {
             self.counts.ejections.fetch_add(1, Ordering::Relaxed);
@@ -132,14 +132,14 @@ impl Upstream {
     /// Its connections are to end, whatever becomes of it.
     pub(crate) fn retire(&self) {
         self.retired.store(true, Ordering::Relaxed);
-        self.update_closing(|closing| closing.max(ClosePolicy::WhenIdle));
+        self.update_close_policy(|policy| policy.max(ClosePolicy::WhenIdle));
     }
 
     /// Wakes its connections only where that is news to them.
-    fn update_closing(&self, next: impl FnOnce(ClosePolicy) -> ClosePolicy) {
-        self.closing.send_if_modified(|closing| {
-            let before = mem::replace(closing, next(*closing));
-            before != *closing
+    fn update_close_policy(&self, next: impl FnOnce(ClosePolicy) -> ClosePolicy) {
+        self.close_policy.send_if_modified(|policy| {
+            let before = mem::replace(policy, next(*policy));
+            before != *policy
         });
     }
 
@@ -151,7 +151,7 @@ impl Upstream {
     /// A place among those connected to it.
     pub(crate) fn lease(self: &Arc<Self>) -> Lease {
         self.open.fetch_add(1, Ordering::Relaxed);
-        Lease { upstream: Arc::clone(self), begun: self.recent.begin() }
+        Lease { upstream: Arc::clone(self), started: self.recent.start() }
     }
 
     /// A connection to it, at whose beginning `header` has been sent; `None` where there is none, which
@@ -192,7 +192,7 @@ impl Upstream {
 #[derive(Debug)]
 pub(crate) struct Lease {
     upstream: Arc<Upstream>,
-    begun: Instant,
+    started: Instant,
 }
 
 impl Lease {
@@ -201,14 +201,14 @@ impl Lease {
     }
 
     /// Tells when the connection is to end.
-    pub(crate) fn closing(&self) -> watch::Receiver<ClosePolicy> {
-        self.upstream.closing.subscribe()
+    pub(crate) fn close_policy(&self) -> watch::Receiver<ClosePolicy> {
+        self.upstream.close_policy.subscribe()
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
         self.upstream.open.fetch_sub(1, Ordering::Relaxed);
-        self.upstream.recent.end(self.begun);
+        self.upstream.recent.end(self.started);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The upstream with the fewest open connections comes first. That alone would prefer an enclave whose
 //! clients leave at once, for example because they do not know its certificate authority: its connections
-//! never count. So recent connections that are gone count as well, with a weight that halves every
+//! never count. So recent connections that are ended count as well, with a weight that halves every
 //! [`HALF_LIFE`] from the moment they began. An upstream that has more of them than its share of all
 //! recent connections comes behind those that have not. Hence an enclave whose clients leave at once gets
 //! its share and no more, however many connections the others hold, while a new enclave, whose clients
@@ -27,28 +27,28 @@ const SLACK: f64 = 0.5;
 /// The recent connections of one upstream.
 #[derive(Debug)]
 pub(crate) struct RecentConnections {
-    begun: DecayingCount,
-    /// Those of `begun` that have ended, with the weight that they have left.
-    gone: DecayingCount,
+    started: DecayingCount,
+    /// Those of `started` that have ended, with the weight that they have left.
+    ended: DecayingCount,
 }
 
 impl RecentConnections {
     pub(crate) fn new() -> Self {
-        Self { begun: DecayingCount::new(HALF_LIFE), gone: DecayingCount::new(HALF_LIFE) }
+        Self { started: DecayingCount::new(HALF_LIFE), ended: DecayingCount::new(HALF_LIFE) }
     }
 
     /// Counts a connection that begins now, and returns the time for [`Self::end`].
-    pub(crate) fn begin(&self) -> Instant {
+    pub(crate) fn start(&self) -> Instant {
         let now = Instant::now();
-        self.begun.add(1.0, now);
+        self.started.add(1.0, now);
         now
     }
 
-    /// Counts the end of a connection that began at `begun`. One that has lasted counts for little: it is
+    /// Counts the end of a connection that began at `started`. One that has lasted counts for little: it is
     /// no sign that clients leave at once.
-    pub(crate) fn end(&self, begun: Instant) {
+    pub(crate) fn end(&self, started: Instant) {
         let now = Instant::now();
-        self.gone.add(self.gone.decayed_since(1.0, begun, now), now);
+        self.ended.add(self.ended.decayed_since(1.0, started, now), now);
     }
 }
 
@@ -59,8 +59,8 @@ pub(crate) struct Candidate {
     /// Share of connections relative to other upstreams, from 0.1 to 1.
     weight: f64,
     open: f64,
-    begun: f64,
-    gone: f64,
+    started: f64,
+    ended: f64,
 }
 
 impl Candidate {
@@ -75,8 +75,8 @@ impl Candidate {
             is_ejected,
             weight,
             open: f64::from(u32::try_from(open).unwrap_or(u32::MAX)),
-            begun: recent.begun.at(now),
-            gone: recent.gone.at(now),
+            started: recent.started.at(now),
+            ended: recent.ended.at(now),
         }
     }
 }
@@ -85,17 +85,17 @@ impl Candidate {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Totals {
     weight: f64,
-    begun: f64,
+    started: f64,
 }
 
 impl Totals {
     /// Adds up those that are not ejected: only they share the clients.
-    pub(crate) fn of(candidates: impl Iterator<Item = Candidate>) -> Self {
-        let add = |sum: Self, one: Candidate| Self {
-            weight: sum.weight + one.weight,
-            begun: sum.begun + one.begun,
+    pub(crate) fn sum(candidates: impl Iterator<Item = Candidate>) -> Self {
+        let add = |sum: Self, candidate: Candidate| Self {
+            weight: sum.weight + candidate.weight,
+            started: sum.started + candidate.started,
         };
-        candidates.filter(|one| !one.is_ejected).fold(Self::default(), add)
+        candidates.filter(|candidate| !candidate.is_ejected).fold(Self::default(), add)
     }
 
     /// Orders two candidates: the lesser gets the connection.
@@ -104,12 +104,12 @@ impl Totals {
             .cmp(&other.is_ejected)
             .then(self.exceeds_its_share(one).cmp(&self.exceeds_its_share(other)))
             .then((one.open / one.weight).total_cmp(&(other.open / other.weight)))
-            .then((one.begun / one.weight).total_cmp(&(other.begun / other.weight)))
+            .then((one.started / one.weight).total_cmp(&(other.started / other.weight)))
     }
 
-    /// Whether more of the recent connections have come to it and gone than it has a share of.
+    /// Whether more of the recent connections have come to it and ended than it has a share of.
     fn exceeds_its_share(&self, one: &Candidate) -> bool {
-        one.gone > self.begun * one.weight / self.weight + SLACK
+        one.ended > self.started * one.weight / self.weight + SLACK
     }
 }
 

@@ -18,7 +18,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 use transport::{Endpoint, connect};
 
-async fn take(endpoint: &Endpoint) -> Vec<u8> {
+async fn read_config(endpoint: &Endpoint) -> Vec<u8> {
     let mut stream = bounded(connect(endpoint)).await.unwrap();
     bounded(read_all(&mut stream)).await
 }
@@ -33,16 +33,16 @@ async fn serves_the_current_file_to_each_connection() {
     let config = Config { config_archive: Some(archive), ..config(&loopback()) };
     let proxy = Proxy::bind(&config, || 0).await.unwrap();
     let running = tokio::spawn(proxy.run(std::future::pending()));
-    assert_eq!(take(&endpoint).await, vec![7; 100_000]);
+    assert_eq!(read_config(&endpoint).await, vec![7; 100_000]);
     fs::write(&path, b"another").unwrap();
-    assert_eq!(take(&endpoint).await, b"another");
+    assert_eq!(read_config(&endpoint).await, b"another");
     // Nothing is half a file: it is refused before the first byte.
     fs::write(&path, vec![7; 8 * 1024 * 1024 + 1]).unwrap();
-    assert_eq!(take(&endpoint).await, b"");
+    assert_eq!(read_config(&endpoint).await, b"");
     fs::remove_file(&path).unwrap();
-    assert_eq!(take(&endpoint).await, b"");
+    assert_eq!(read_config(&endpoint).await, b"");
     fs::write(&path, b"and it goes on").unwrap();
-    let (one, other) = tokio::join!(take(&endpoint), take(&endpoint));
+    let (one, other) = tokio::join!(read_config(&endpoint), read_config(&endpoint));
     assert_eq!((one, other), (b"and it goes on".to_vec(), b"and it goes on".to_vec()));
     running.abort();
 }
@@ -90,6 +90,6 @@ async fn start_fails_without_the_configured_archive() {
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     bounded(stdout.read_line(&mut line)).await.unwrap();
     assert!(line.starts_with("parent-proxy listening on 127.0.0.1:"), "{line}");
-    assert_eq!(take(&listen).await, b"archive");
+    assert_eq!(read_config(&listen).await, b"archive");
     bounded(child.kill()).await.unwrap();
 }

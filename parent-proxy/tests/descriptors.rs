@@ -18,7 +18,7 @@ fn open_descriptors() -> usize {
 
 /// A client that has been relayed to `upstream`, and then leaves: politely, or by a reset in
 /// mid-request or mid-response.
-async fn come_and_go(address: &str, upstream: &Listener, n: usize) {
+async fn connect_and_close(address: &str, upstream: &Listener, n: usize) {
     let mut client = TcpStream::connect(address).await.unwrap();
     let mut server = upstream.accept().await.unwrap();
     client.write_u8(b'?').await.unwrap();
@@ -45,12 +45,12 @@ async fn closed_connections_leave_no_descriptors() {
         let Endpoint::Tcp(address) = &running.endpoint else { panic!("not TCP") };
         // The relay's threads have some of their own, once they have started.
         for n in 0..200 {
-            come_and_go(address, &upstream, n).await;
+            connect_and_close(address, &upstream, n).await;
         }
         let before = open_descriptors();
 
         for n in 0..200 {
-            come_and_go(address, &upstream, n).await;
+            connect_and_close(address, &upstream, n).await;
         }
 
         // Ends by the bound on the whole test if one is never given back.

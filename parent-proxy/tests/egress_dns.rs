@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 const NAME: &str = "host.example";
 
 /// Ended with the test.
@@ -50,9 +50,9 @@ fn serve(listener: TcpListener, letter: u8) {
 }
 
 /// The letter of whom the way out leads to.
-fn reached(route_socket: &Path) -> Vec<u8> {
+fn read_letter(route_socket: &Path) -> Vec<u8> {
     let mut stream = UnixStream::connect(route_socket).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     let mut letters = Vec::new();
     stream.read_to_end(&mut letters).unwrap();
     letters
@@ -68,17 +68,17 @@ fn egress_host_is_resolved_for_each_connection() {
     serve(first, b'1');
     serve(second, b'2');
     // Written in place: it is this file that is mounted.
-    let point = |lines: &str| fs::write(&hosts, lines).unwrap();
-    point(&format!("127.0.0.1 {NAME}\n"));
+    let write_hosts = |lines: &str| fs::write(&hosts, lines).unwrap();
+    write_hosts(&format!("127.0.0.1 {NAME}\n"));
     let _relay = start(&hosts, &route_socket, port);
-    assert_eq!(reached(&route_socket), b"1");
-    point(&format!("127.0.0.2 {NAME}\n"));
-    assert_eq!(reached(&route_socket), b"2");
+    assert_eq!(read_letter(&route_socket), b"1");
+    write_hosts(&format!("127.0.0.2 {NAME}\n"));
+    assert_eq!(read_letter(&route_socket), b"2");
     // The next address of the name, where the first has nobody.
-    point(&format!("127.0.0.3 {NAME}\n127.0.0.1 {NAME}\n"));
-    assert_eq!(reached(&route_socket), b"1");
-    point("");
-    assert_eq!(reached(&route_socket), b"");
-    point(&format!("127.0.0.2 {NAME}\n"));
-    assert_eq!(reached(&route_socket), b"2");
+    write_hosts(&format!("127.0.0.3 {NAME}\n127.0.0.1 {NAME}\n"));
+    assert_eq!(read_letter(&route_socket), b"1");
+    write_hosts("");
+    assert_eq!(read_letter(&route_socket), b"");
+    write_hosts(&format!("127.0.0.2 {NAME}\n"));
+    assert_eq!(read_letter(&route_socket), b"2");
 }

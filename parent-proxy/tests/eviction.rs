@@ -34,11 +34,11 @@ async fn connect_from(address: &str, proxy: &Running) -> TcpStream {
 }
 
 /// Asks an enclave of the fixture for its name, which needs a connection that is open on both sides.
-async fn is_answered(client: &mut TcpStream) -> bool {
+async fn gets_response(client: &mut TcpStream) -> bool {
     client.write_all(b"?").await.is_ok() && client.read_u8().await.is_ok()
 }
 
-async fn ends(client: &mut TcpStream) -> bool {
+async fn is_closed(client: &mut TcpStream) -> bool {
     !matches!(client.read(&mut [0]).await, Ok(1..))
 }
 
@@ -58,20 +58,20 @@ async fn address_at_its_limit_loses_its_longest_idle_connection() {
     let folder = tempfile::tempdir().unwrap();
     let (_enclave, proxy) = start(&folder, 100, 2).await;
     let mut other = connect_from("127.0.0.2", &proxy).await;
-    assert!(bounded(is_answered(&mut other)).await);
+    assert!(bounded(gets_response(&mut other)).await);
     let mut clients = Vec::new();
     for _ in 0..2 {
         let mut client = connect_from("127.0.0.1", &proxy).await;
-        assert!(bounded(is_answered(&mut client)).await);
+        assert!(bounded(gets_response(&mut client)).await);
         clients.push(client);
     }
     // The first was answered last, so the second is silent for longer.
-    assert!(bounded(is_answered(&mut clients[0])).await);
+    assert!(bounded(gets_response(&mut clients[0])).await);
     let mut third = connect_from("127.0.0.1", &proxy).await;
-    assert!(bounded(is_answered(&mut third)).await);
-    assert!(bounded(ends(&mut clients[1])).await);
-    assert!(bounded(is_answered(&mut clients[0])).await);
-    assert!(bounded(is_answered(&mut other)).await);
+    assert!(bounded(gets_response(&mut third)).await);
+    assert!(bounded(is_closed(&mut clients[1])).await);
+    assert!(bounded(gets_response(&mut clients[0])).await);
+    assert!(bounded(gets_response(&mut other)).await);
     assert_eq!(proxy.metric("connections_evicted_total{reason=\"per_client\"}").await, Some(1));
     assert_eq!(proxy.metric("connections_evicted_total{reason=\"full\"}").await, Some(0));
     assert_eq!(proxy.metric("connections_rejected_total{reason=\"per_client\"}").await, Some(0));
@@ -131,7 +131,7 @@ async fn request_that_waits_for_the_upstream_is_not_evicted() {
     assert!(timeout(A_WHILE, asking.read_u8()).await.is_err(), "it is closed");
     let mut silent =
         [connect_from("127.0.0.1", &proxy).await, connect_from("127.0.0.1", &proxy).await];
-    assert!(bounded(ends(&mut silent[0])).await);
+    assert!(bounded(is_closed(&mut silent[0])).await);
     assert!(timeout(A_WHILE, asking.read_u8()).await.is_err(), "it made room");
 }
 
@@ -140,20 +140,20 @@ async fn full_relay_evicts_from_the_address_with_most_connections() {
     let folder = tempfile::tempdir().unwrap();
     let (_enclave, proxy) = start(&folder, 4, 0).await;
     let mut honest = connect_from("127.0.0.1", &proxy).await;
-    assert!(bounded(is_answered(&mut honest)).await);
+    assert!(bounded(gets_response(&mut honest)).await);
     let mut flood = Vec::new();
     for _ in 0..30 {
         flood.push(connect_from("127.0.0.2", &proxy).await);
-        assert!(bounded(is_answered(&mut honest)).await);
+        assert!(bounded(gets_response(&mut honest)).await);
     }
-    let mut newcomer = connect_from("127.0.0.3", &proxy).await;
-    assert!(bounded(is_answered(&mut newcomer)).await);
-    assert!(bounded(is_answered(&mut honest)).await);
+    let mut new_client = connect_from("127.0.0.3", &proxy).await;
+    assert!(bounded(gets_response(&mut new_client)).await);
+    assert!(bounded(gets_response(&mut honest)).await);
     for silent in &mut flood[..28] {
-        assert!(bounded(ends(silent)).await);
+        assert!(bounded(is_closed(silent)).await);
     }
     for kept in &mut flood[28..] {
-        assert!(bounded(is_answered(kept)).await);
+        assert!(bounded(gets_response(kept)).await);
     }
     assert_eq!(proxy.metric("connections_evicted_total{reason=\"full\"}").await, Some(28));
 }

@@ -43,14 +43,14 @@ impl Process {
     }
 
     /// One that reads this file.
-    fn of_file(path: &Path) -> Self {
+    fn with_config_file(path: &Path) -> Self {
         let mut command = Command::new(BINARY);
         command.arg("--config").arg(path);
         Self::start(command)
     }
 
     /// The endpoint in its next line on stdout.
-    async fn announced(&mut self) -> Endpoint {
+    async fn read_announced_endpoint(&mut self) -> Endpoint {
         let mut line = String::new();
         bounded(self.stdout.read_line(&mut line)).await.unwrap();
         line.trim_end().rsplit_once(' ').unwrap().1.parse().unwrap()
@@ -64,7 +64,7 @@ impl Process {
     }
 
     /// The next line of the log that says so.
-    async fn logged(&mut self, expected: &str) -> String {
+    async fn wait_for_log_line(&mut self, expected: &str) -> String {
         bounded(async {
             let mut line = String::new();
             while !line.contains(expected) {
@@ -96,31 +96,31 @@ async fn sighup_reloads_upstreams_and_keeps_open_connections() {
     let folder = tempfile::tempdir().unwrap();
     let (a, b) = (Enclave::start(&folder, b'a').await, Enclave::start(&folder, b'b').await);
     let path = write_file(&folder, &[&a], "");
-    let mut process = Process::of_file(&path);
-    let endpoint = process.announced().await;
+    let mut process = Process::with_config_file(&path);
+    let endpoint = process.read_announced_endpoint().await;
     let mut client = connect(&endpoint).await.unwrap();
     assert_eq!(bounded(name_of(&mut client)).await, Some(b'a'));
 
     write_file(&folder, &[&a, &b], "");
     process.signal("HUP");
-    process.logged("the upstreams were read anew").await;
+    process.wait_for_log_line("the upstreams were read anew").await;
     assert_eq!(bounded(name_of(&mut connect(&endpoint).await.unwrap())).await, Some(b'b'));
     assert_eq!(bounded(name_of(&mut client)).await, Some(b'a'));
 
     // What cannot be meant changes nothing.
-    for (text, told) in
+    for (text, expected) in
         [("", "upstream is missing"), ("upstream = 1", "proxy.toml:1:12: invalid type")]
     {
         fs::write(&path, text).unwrap();
         process.signal("HUP");
-        let line = process.logged("the upstreams stay as they are").await;
-        assert!(line.contains(told), "{line}");
+        let line = process.wait_for_log_line("the upstreams stay as they are").await;
+        assert!(line.contains(expected), "{line}");
     }
     assert_eq!(bounded(name_of(&mut client)).await, Some(b'a'));
 
     write_file(&folder, &[&b], "");
     process.signal("HUP");
-    process.logged("upstream removed").await;
+    process.wait_for_log_line("upstream removed").await;
     // Its connections end once they are quiet.
     assert_eq!(bounded(client.read(&mut [0])).await.unwrap(), 0);
     for _ in 0..3 {
@@ -137,9 +137,9 @@ async fn sighup_without_a_configuration_file_changes_nothing() {
     let mut command = Command::new(BINARY);
     command.args(["--listen", "127.0.0.1:0", "--upstream", &a.endpoint.to_string()]);
     let mut process = Process::start(command);
-    let endpoint = process.announced().await;
+    let endpoint = process.read_announced_endpoint().await;
     process.signal("HUP");
-    process.logged("no file lists the upstreams").await;
+    process.wait_for_log_line("no file lists the upstreams").await;
     assert_eq!(bounded(name_of(&mut connect(&endpoint).await.unwrap())).await, Some(b'a'));
 }
 
@@ -147,26 +147,26 @@ async fn sighup_without_a_configuration_file_changes_nothing() {
 async fn second_signal_exits_although_the_log_sink_is_stuck() {
     let folder = tempfile::tempdir().unwrap();
     let a = Enclave::start(&folder, b'a').await;
-    let channel = Endpoint::Unix(folder.path().join("channel"));
+    let log_socket = Endpoint::Unix(folder.path().join("channel"));
     let admin = Endpoint::Unix(folder.path().join("admin"));
-    let to = format!("log_listen = \"{channel}\"\nadmin_listen = \"{admin}\"\n");
-    let mut process = Process::of_file(&write_file(&folder, &[&a], &to));
-    process.announced().await;
+    let settings = format!("log_listen = \"{log_socket}\"\nadmin_listen = \"{admin}\"\n");
+    let mut process = Process::with_config_file(&write_file(&folder, &[&a], &settings));
+    process.read_announced_endpoint().await;
     // More than the pipe holds, which nobody reads.
     let lines = format!("{}\n", "-".repeat(1023)).repeat(500);
-    connect(&channel).await.unwrap().write_all(lines.as_bytes()).await.unwrap();
+    connect(&log_socket).await.unwrap().write_all(lines.as_bytes()).await.unwrap();
     bounded(async {
         while !get(&admin, "/metrics").await.1.contains("proxy_log_receiver_lines_total 500\n") {}
     })
     .await;
     process.signal("TERM");
-    process.logged("draining").await;
+    process.wait_for_log_line("draining").await;
     process.signal("TERM");
     assert_eq!(bounded(process.child.wait()).await.unwrap().code(), Some(143));
 }
 
 /// Waits until the service manager is told so; what else it is told before is left out.
-async fn told(manager: &UnixDatagram, expected: &str) {
+async fn wait_for_notification(manager: &UnixDatagram, expected: &str) {
     bounded(async {
         let mut message = [0; 4096];
         loop {
@@ -191,18 +191,18 @@ async fn reports_readiness_and_status_to_the_service_manager() {
     let mut command = Command::new(BINARY);
     command.arg("--config").arg(&path).env("NOTIFY_SOCKET", &socket).env("WATCHDOG_USEC", "200000");
     let process = Process::start(command);
-    told(&manager, "READY=1\nSTATUS=0 of 2 enclaves ready").await;
-    told(&manager, "STATUS=1 of 2 enclaves ready").await;
+    wait_for_notification(&manager, "READY=1\nSTATUS=0 of 2 enclaves ready").await;
+    wait_for_notification(&manager, "STATUS=1 of 2 enclaves ready").await;
     // Again and again.
-    told(&manager, "WATCHDOG=1").await;
-    told(&manager, "WATCHDOG=1").await;
+    wait_for_notification(&manager, "WATCHDOG=1").await;
+    wait_for_notification(&manager, "WATCHDOG=1").await;
     b.set_ready(true);
-    told(&manager, "STATUS=2 of 2 enclaves ready").await;
+    wait_for_notification(&manager, "STATUS=2 of 2 enclaves ready").await;
     process.signal("HUP");
-    told(&manager, "RELOADING=1\nMONOTONIC_USEC=").await;
-    told(&manager, "READY=1").await;
+    wait_for_notification(&manager, "RELOADING=1\nMONOTONIC_USEC=").await;
+    wait_for_notification(&manager, "READY=1").await;
     process.signal("TERM");
-    told(&manager, "STOPPING=1").await;
+    wait_for_notification(&manager, "STOPPING=1").await;
     process.exits_with_success().await;
 }
 
@@ -217,15 +217,15 @@ async fn ignores_a_watchdog_interval_of_zero() {
     let mut command = Command::new(BINARY);
     command.arg("--config").arg(&path).env("NOTIFY_SOCKET", &socket).env("WATCHDOG_USEC", "0");
     let process = Process::start(command);
-    told(&manager, "READY=1\nSTATUS=0 of 1 enclaves ready").await;
+    wait_for_notification(&manager, "READY=1\nSTATUS=0 of 1 enclaves ready").await;
     a.set_ready(true);
-    told(&manager, "STATUS=1 of 1 enclaves ready").await;
+    wait_for_notification(&manager, "STATUS=1 of 1 enclaves ready").await;
     process.signal("TERM");
     process.exits_with_success().await;
 }
 
 /// As systemd starts it: with that socket as descriptor 3.
-fn with_socket(socket: &TcpListener, upstream: &Endpoint) -> Process {
+fn with_systemd_socket(socket: &TcpListener, upstream: &Endpoint) -> Process {
     let passed: OwnedFd = socket.try_clone().unwrap().into();
     let mut command = Command::new("sh");
     let start = "LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" \"$@\" 3<&0 </dev/null";
@@ -240,16 +240,16 @@ async fn socket_of_the_service_manager_outlives_a_restart() {
     let a = Enclave::start(&folder, b'a').await;
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = Endpoint::Tcp(socket.local_addr().unwrap().to_string());
-    let mut first = with_socket(&socket, &a.endpoint);
-    assert_eq!(first.announced().await, address);
+    let mut first = with_systemd_socket(&socket, &a.endpoint);
+    assert_eq!(first.read_announced_endpoint().await, address);
     assert_eq!(bounded(name_of(&mut connect(&address).await.unwrap())).await, Some(b'a'));
     first.signal("TERM");
     first.exits_with_success().await;
     // Nobody is there, and nobody is refused: the next one serves who waits.
     let mut waiting = connect(&address).await.unwrap();
     waiting.write_u8(b'?').await.unwrap();
-    let mut second = with_socket(&socket, &a.endpoint);
-    assert_eq!(second.announced().await, address);
+    let mut second = with_systemd_socket(&socket, &a.endpoint);
+    assert_eq!(second.read_announced_endpoint().await, address);
     assert_eq!(bounded(waiting.read_u8()).await.unwrap(), b'a');
 }
 
@@ -263,7 +263,7 @@ async fn missing_systemd_socket_error_says_what_to_do() {
     assert!(log.contains("no socket is inherited") && log.contains(".socket unit"), "{log}");
 }
 
-async fn print(environment: &[(&str, &str)], arguments: &[&str]) -> Output {
+async fn print_config(environment: &[(&str, &str)], arguments: &[&str]) -> Output {
     let mut command = Command::new(BINARY);
     command.envs(environment.iter().copied()).arg("--print-config").args(arguments);
     bounded(command.output()).await.unwrap()
@@ -282,7 +282,7 @@ async fn option_overrides_environment_which_overrides_file() {
         ("PARENT_PROXY_TOTAL_TIMEOUT", "2"),
         ("PARENT_PROXY_PROXY_PROTOCOL", "true"),
     ];
-    let output = print(&environment, &["--total-timeout", "3"]).await;
+    let output = print_config(&environment, &["--total-timeout", "3"]).await;
     assert!(output.status.success(), "{output:?}");
     let shown = String::from_utf8(output.stdout).unwrap();
     for line in [
@@ -297,11 +297,11 @@ async fn option_overrides_environment_which_overrides_file() {
     }
     // Each layer is checked, also where another overrides it.
     fs::write(&path, "listen = \"a:1\"\nidle_timout = 1\n").unwrap();
-    let output = print(&environment, &[]).await;
+    let output = print_config(&environment, &[]).await;
     assert_eq!(output.status.code(), Some(2));
     let log = String::from_utf8(output.stderr).unwrap();
     assert!(log.contains("proxy.toml:2:1: unknown field `idle_timout`"), "{log}");
-    let output = print(&[("PARENT_PROXY_THREADS", "0")], &[]).await;
+    let output = print_config(&[("PARENT_PROXY_THREADS", "0")], &[]).await;
     assert_eq!(output.status.code(), Some(2));
 }
 
@@ -309,29 +309,30 @@ async fn option_overrides_environment_which_overrides_file() {
 async fn appends_log_lines_to_the_file_or_stdout() {
     let folder = tempfile::tempdir().unwrap();
     let a = Enclave::start(&folder, b'a').await;
-    let channel = Endpoint::Unix(folder.path().join("channel"));
+    let log_socket = Endpoint::Unix(folder.path().join("channel"));
     let admin = Endpoint::Unix(folder.path().join("admin"));
     let file = folder.path().join("lines");
-    let to =
-        format!("log_listen = \"{channel}\"\nadmin_listen = \"{admin}\"\nlog_format = \"json\"\n");
-    let mut process = Process::of_file(&write_file(&folder, &[&a], &to));
-    process.announced().await;
-    process.announced().await;
-    connect(&channel).await.unwrap().write_all(b"{\"one\":1}\n").await.unwrap();
+    let settings = format!(
+        "log_listen = \"{log_socket}\"\nadmin_listen = \"{admin}\"\nlog_format = \"json\"\n"
+    );
+    let mut process = Process::with_config_file(&write_file(&folder, &[&a], &settings));
+    process.read_announced_endpoint().await;
+    process.read_announced_endpoint().await;
+    connect(&log_socket).await.unwrap().write_all(b"{\"one\":1}\n").await.unwrap();
     let mut line = String::new();
     bounded(process.stdout.read_line(&mut line)).await.unwrap();
     assert_eq!(line, "{\"one\":1}\n");
     let (_, text) = get(&admin, "/metrics").await;
     assert!(text.contains("\nattested_random_proxy_log_receiver_lines_total 1\n"), "{text}");
     process.signal("TERM");
-    let line = process.logged("shutting down").await;
+    let line = process.wait_for_log_line("shutting down").await;
     assert!(line.starts_with('{') && line.contains("\"level\":\"INFO\""), "{line}");
     process.exits_with_success().await;
 
-    let rest = format!("{to}log_file = {file:?}\n");
-    let mut process = Process::of_file(&write_file(&folder, &[&a], &rest));
-    process.announced().await;
-    connect(&channel).await.unwrap().write_all(b"two\nthr").await.unwrap();
+    let rest = format!("{settings}log_file = {file:?}\n");
+    let mut process = Process::with_config_file(&write_file(&folder, &[&a], &rest));
+    process.read_announced_endpoint().await;
+    connect(&log_socket).await.unwrap().write_all(b"two\nthr").await.unwrap();
     bounded(async {
         while !get(&admin, "/metrics")
             .await

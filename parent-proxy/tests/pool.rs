@@ -16,7 +16,7 @@ use std::time::Duration;
 use fixture::enclave::{Enclave, get, name_of};
 use fixture::proxy::{Running, until, with_frequent_checks};
 use fixture::{bounded, config_of, ends_without_a_byte, read_all};
-use parent_proxy::{Config, Enclave as Listed, HealthChecks};
+use parent_proxy::{Config, Enclave as ListedEnclave, HealthChecks};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::sleep;
 use transport::{Endpoint, listen};
@@ -199,9 +199,9 @@ async fn tls_only_enclave_counts_as_ready_without_an_admin_endpoint() {
     until(async || proxy.readiness().await.0 == 200).await;
 
     let other = tempfile::tempdir().unwrap();
-    let mut elsewhere = config.upstreams.clone();
-    elsewhere[0].admin = Some(endpoint.clone());
-    let proxy = Running::start(&other, Config { upstreams: elsewhere, ..config }).await;
+    let mut with_admin = config.upstreams.clone();
+    with_admin[0].admin = Some(endpoint.clone());
+    let proxy = Running::start(&other, Config { upstreams: with_admin, ..config }).await;
     let healthy = format!("upstream_healthy{{upstream=\"{endpoint}\"}}");
     until(async || proxy.metric(&healthy).await == Some(0)).await;
 }
@@ -235,7 +235,7 @@ async fn admin_check_opens_no_connection_to_the_client_listener() {
     let clients = listen(&Endpoint::Unix(folder.path().join("clients"))).await.unwrap();
     let mut config = with_frequent_checks(&[&a]);
     let (endpoint, admin) = (clients.local_endpoint().clone(), Some(a.endpoint.clone()));
-    config.upstreams = vec![Listed { admin, ..Listed::at(endpoint.clone()) }];
+    config.upstreams = vec![ListedEnclave { admin, ..ListedEnclave::at(endpoint.clone()) }];
     let proxy = Running::start(&folder, config).await;
     // It ends a client's connection, for which it is asked at once, and often.
     let mut client = proxy.client().await;
@@ -261,7 +261,7 @@ async fn ejects_an_enclave_whose_client_listener_is_closed() {
     let gone = Endpoint::Unix(folder.path().join("c"));
     let mut config = with_frequent_checks(&[&a]);
     let admin = Some(b.endpoint.clone());
-    config.upstreams.push(Listed { admin, ..Listed::at(gone.clone()) });
+    config.upstreams.push(ListedEnclave { admin, ..ListedEnclave::at(gone.clone()) });
     let proxy = Running::start(&folder, config).await;
     until(async || proxy.metric("ready").await == Some(1)).await;
     let healthy = format!("upstream_healthy{{upstream=\"{gone}\"}}");
@@ -270,7 +270,7 @@ async fn ejects_an_enclave_whose_client_listener_is_closed() {
         proxy.metric(&healthy).await == Some(0)
     })
     .await;
-    // Nobody tries it any more, and that it is ready elsewhere does not bring it back.
+    // Nobody tries it any more, and that it is ready with_admin does not bring it back.
     let failures = format!("connect_failures_total{{upstream=\"{gone}\"}}");
     let failed = format!("health_checks_total{{upstream=\"{gone}\",outcome=\"failed\"}}");
     let (before, asked) = (proxy.metric(&failures).await, proxy.metric(&failed).await.unwrap());

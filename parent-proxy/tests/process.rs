@@ -40,7 +40,7 @@ impl Process {
     }
 
     /// One connection with a request in flight: the client's end and the upstream's.
-    async fn ask(&self, upstream: &Listener) -> (Stream, Stream) {
+    async fn send_request(&self, upstream: &Listener) -> (Stream, Stream) {
         let mut client = connect(&self.endpoint).await.unwrap();
         let mut server = upstream.accept().await.unwrap();
         client.write_u8(b'?').await.unwrap();
@@ -55,7 +55,7 @@ impl Process {
     }
 
     /// Waits until the log says so.
-    async fn logged(&mut self, expected: &str) {
+    async fn wait_for_log_line(&mut self, expected: &str) {
         let mut line = String::new();
         while !line.contains(expected) {
             line.clear();
@@ -77,10 +77,10 @@ async fn sigterm_completes_a_request_in_flight_and_exits_with_0() {
     bounded(async {
         let upstream = listen(&loopback()).await.unwrap();
         let mut process = Process::start(Command::new(BINARY), upstream.local_endpoint()).await;
-        let (mut client, mut server) = process.ask(&upstream).await;
+        let (mut client, mut server) = process.send_request(&upstream).await;
 
         process.signal("TERM");
-        process.logged("draining").await;
+        process.wait_for_log_line("draining").await;
         assert!(connect(&process.endpoint).await.is_err(), "still listening");
 
         server.write_all(b"answer").await.unwrap();
@@ -100,10 +100,10 @@ async fn second_signal_exits_at_once_with_the_signal_status() {
         for (name, code) in [("TERM", 143), ("INT", 130)] {
             let upstream = listen(&loopback()).await.unwrap();
             let mut process = Process::start(Command::new(BINARY), upstream.local_endpoint()).await;
-            let (mut client, _server) = process.ask(&upstream).await;
+            let (mut client, _server) = process.send_request(&upstream).await;
 
             process.signal(name);
-            process.logged("draining").await;
+            process.wait_for_log_line("draining").await;
             process.signal(name);
 
             let (status, ..) = process.finish().await;
@@ -122,7 +122,7 @@ async fn idle_keep_alive_client_does_not_delay_sigterm() {
         let mut command = Command::new(BINARY);
         command.args(["--drain-timeout", "600", "--idle-timeout", "600"]);
         let process = Process::start(command, upstream.local_endpoint()).await;
-        let (mut client, mut server) = process.ask(&upstream).await;
+        let (mut client, mut server) = process.send_request(&upstream).await;
         server.write_u8(b'!').await.unwrap();
         assert_eq!(client.read_u8().await.unwrap(), b'!');
 
@@ -134,7 +134,7 @@ async fn idle_keep_alive_client_does_not_delay_sigterm() {
 }
 
 /// How many descriptors each runtime of the process watches, by its epoll(7) descriptors.
-fn watched(id: u32) -> Vec<usize> {
+fn watched_descriptors(id: u32) -> Vec<usize> {
     fs::read_dir(format!("/proc/{id}/fdinfo"))
         .unwrap()
         .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap_or_default())
@@ -154,10 +154,10 @@ async fn clients_are_spread_evenly_over_threads() {
         let id = process.child.id().unwrap();
         let mut pairs = Vec::new();
         for _ in 0..3 * EACH {
-            pairs.push(process.ask(&upstream).await);
+            pairs.push(process.send_request(&upstream).await);
         }
         // Both ends of each, and some of the runtime's own, in one of them the listener too.
-        let watched = watched(id);
+        let watched = watched_descriptors(id);
         let few = 2 * EACH..2 * EACH + 5;
         assert!(
             watched.len() >= 3 && watched.iter().all(|count| few.contains(count)),
@@ -176,14 +176,14 @@ async fn recovers_from_descriptor_exhaustion_without_a_log_flood() {
         let mut command = Command::new("sh");
         command.args(["-c", "ulimit -n 64; exec \"$@\"", "sh", BINARY]);
         let mut process = Process::start(command, &endpoint).await;
-        process.logged("too few file descriptors").await;
+        process.wait_for_log_line("too few file descriptors").await;
 
-        let mut crowd = Vec::new();
+        let mut clients = Vec::new();
         for _ in 0..200 {
-            crowd.push(connect(&process.endpoint).await.unwrap());
+            clients.push(connect(&process.endpoint).await.unwrap());
         }
-        process.logged("cannot accept").await;
-        drop(crowd);
+        process.wait_for_log_line("cannot accept").await;
+        drop(clients);
 
         // Some of the crowd may be refused while descriptors come back; an honest client retries.
         let mut echoed = [0];
@@ -205,8 +205,8 @@ async fn recovers_from_descriptor_exhaustion_without_a_log_flood() {
 async fn logs_an_unreachable_upstream_once_and_no_payload() {
     bounded(async {
         let directory = tempfile::tempdir().unwrap();
-        let absent = Endpoint::Unix(directory.path().join("enclave"));
-        let process = Process::start(Command::new(BINARY), &absent).await;
+        let unreachable = Endpoint::Unix(directory.path().join("enclave"));
+        let process = Process::start(Command::new(BINARY), &unreachable).await;
         for _ in 0..20 {
             let mut client = connect(&process.endpoint).await.unwrap();
             let _ = client.write_all(b"payload").await;

@@ -122,13 +122,13 @@ async fn client_that_does_not_read_stalls_the_upstream() {
 async fn unreachable_upstream_is_used_once_it_listens() {
     bounded(async {
         let directory = tempfile::tempdir().unwrap();
-        let absent = Endpoint::Unix(directory.path().join("enclave"));
-        let running = Running::start(config(&absent)).await;
+        let unreachable = Endpoint::Unix(directory.path().join("enclave"));
+        let running = Running::start(config(&unreachable)).await;
         for _ in 0..3 {
             assert!(ends_without_a_byte(&mut running.connect().await).await);
         }
 
-        echo(listen(&absent).await.unwrap());
+        echo(listen(&unreachable).await.unwrap());
 
         let mut client = running.connect().await;
         client.write_u8(b'x').await.unwrap();
@@ -167,7 +167,7 @@ async fn connections_past_the_limit_wait_for_a_slot() {
         config.max_connections = 2.try_into().unwrap();
         config.max_connections_per_client = None;
         let running = Running::start(config).await;
-        let mut served = asking(&running, &upstream, 2).await;
+        let mut served = open_requests(&running, &upstream, 2).await;
 
         let mut third = running.connect().await;
         third.write_u8(b'x').await.unwrap();
@@ -188,7 +188,7 @@ async fn shutdown_serves_the_client_that_waits_for_a_slot() {
         config.max_connections = 2.try_into().unwrap();
         config.max_connections_per_client = None;
         let running = Running::start(config).await;
-        let served = asking(&running, &upstream, 2).await;
+        let served = open_requests(&running, &upstream, 2).await;
         let mut third = running.connect().await;
         third.write_u8(b'x').await.unwrap();
         assert!(timeout(A_WHILE, upstream.accept()).await.is_err(), "served past the cap");
@@ -212,7 +212,7 @@ async fn full_relay_evicts_once_a_response_was_relayed() {
         config.max_connections = 2.try_into().unwrap();
         config.max_connections_per_client = None;
         let running = Running::start(config).await;
-        let mut served = asking(&running, &upstream, 2).await;
+        let mut served = open_requests(&running, &upstream, 2).await;
 
         let mut third = running.connect().await;
         third.write_u8(b'x').await.unwrap();
@@ -343,7 +343,11 @@ async fn shutdown_aborts_open_connections_at_the_drain_timeout() {
 
 /// So many clients with a request in flight, and with each its upstream's end: of two threads each has
 /// half of them.
-async fn asking(running: &Running, upstream: &Listener, count: usize) -> Vec<(Stream, Stream)> {
+async fn open_requests(
+    running: &Running,
+    upstream: &Listener,
+    count: usize,
+) -> Vec<(Stream, Stream)> {
     let mut pairs = Vec::new();
     for _ in 0..count {
         let mut client = running.connect().await;
@@ -362,7 +366,7 @@ async fn shutdown_counts_aborted_connections_of_all_threads() {
         let mut config = config(upstream.local_endpoint());
         config.drain_timeout = Duration::from_millis(50);
         let running = Running::start(config).await;
-        let mut pairs = asking(&running, &upstream, 4).await;
+        let mut pairs = open_requests(&running, &upstream, 4).await;
 
         assert_eq!(running.stop().await.unwrap(), DrainReport { aborted: 4 });
         for (client, _) in &mut pairs {
@@ -376,7 +380,7 @@ async fn shutdown_counts_aborted_connections_of_all_threads() {
 async fn shutdown_waits_for_requests_in_flight_in_all_threads() {
     bounded(async {
         let (running, upstream) = relay_to_listener().await;
-        let pairs = asking(&running, &upstream, 4).await;
+        let pairs = open_requests(&running, &upstream, 4).await;
         let stopped = running.stop();
         for (mut client, mut server) in pairs {
             server.write_all(b"answer").await.unwrap();
@@ -392,7 +396,7 @@ async fn shutdown_waits_for_requests_in_flight_in_all_threads() {
 async fn dropping_a_relay_closes_the_connections_of_its_threads() {
     bounded(async {
         let (running, upstream) = relay_to_listener().await;
-        let mut pairs = asking(&running, &upstream, 4).await;
+        let mut pairs = open_requests(&running, &upstream, 4).await;
         running.abandon();
         for (client, server) in &mut pairs {
             assert!(ends_without_a_byte(client).await);

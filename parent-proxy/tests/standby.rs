@@ -28,13 +28,13 @@ const OFTEN: &str = "health_interval = 1\n";
 const NEVER: &str = "health_interval = 0\n";
 
 /// Two enclaves with admin listeners of their own, and how they are listed.
-async fn two(folder: &TempDir) -> ([Enclave; 2], [String; 2]) {
+async fn two_enclaves(folder: &TempDir) -> ([Enclave; 2], [String; 2]) {
     let enclaves = [Enclave::start(folder, b'a').await, Enclave::start(folder, b'b').await];
     let listed = enclaves.each_ref().map(|one| format!("{0},admin={0}", one.endpoint));
     (enclaves, listed)
 }
 
-fn direct(folder: &TempDir, name: &str) -> (Endpoint, String) {
+fn direct_option(folder: &TempDir, name: &str) -> (Endpoint, String) {
     let endpoint = Endpoint::Unix(folder.path().join(name));
     let option = format!(",direct={endpoint}");
     (endpoint, option)
@@ -47,7 +47,7 @@ async fn name_at(endpoint: &Endpoint) -> Option<u8> {
 #[tokio::test]
 async fn standby_upstream_is_checked_and_gets_no_clients() {
     let folder = tempfile::tempdir().unwrap();
-    let ([a, b], [of_a, of_b]) = two(&folder).await;
+    let ([a, b], [of_a, of_b]) = two_enclaves(&folder).await;
     let upstreams = [of_a, format!("{of_b},standby")];
     let proxy = RunningBinary::start(&folder, &upstreams, OFTEN).await;
     for _ in 0..6 {
@@ -69,7 +69,7 @@ async fn standby_upstream_is_checked_and_gets_no_clients() {
 #[tokio::test]
 async fn relay_with_only_standby_upstreams_is_not_ready() {
     let folder = tempfile::tempdir().unwrap();
-    let (_enclaves, [of_a, of_b]) = two(&folder).await;
+    let (_enclaves, [of_a, of_b]) = two_enclaves(&folder).await;
     let standby = [&of_a, &of_b].map(|listed| format!("{listed},standby"));
     let mut proxy = RunningBinary::start(&folder, &standby, OFTEN).await;
     let unready = (503, "not ready: every upstream is standby\n".to_owned());
@@ -83,7 +83,7 @@ async fn relay_with_only_standby_upstreams_is_not_ready() {
 #[tokio::test]
 async fn sighup_makes_an_upstream_standby_and_keeps_its_counts() {
     let folder = tempfile::tempdir().unwrap();
-    let ([a, _b], [of_a, of_b]) = two(&folder).await;
+    let ([a, _b], [of_a, of_b]) = two_enclaves(&folder).await;
     let mut proxy = RunningBinary::start(&folder, std::slice::from_ref(&of_a), OFTEN).await;
     let mut client = proxy.client().await;
     assert_eq!(bounded(name_of(&mut client)).await, Some(b'a'));
@@ -126,11 +126,15 @@ async fn connection_stays_when_its_upstream_is_active_again() {
 #[tokio::test]
 async fn direct_listener_reaches_standby_and_ejected_enclaves() {
     let folder = tempfile::tempdir().unwrap();
-    let ([_a, b], [of_a, of_b]) = two(&folder).await;
-    let ((to_a, direct_a), (to_b, direct_b)) = (direct(&folder, "to-a"), direct(&folder, "to-b"));
+    let ([_a, b], [of_a, of_b]) = two_enclaves(&folder).await;
+    let ((to_a, direct_a), (to_b, direct_b)) =
+        (direct_option(&folder, "to-a"), direct_option(&folder, "to-b"));
     let upstreams = [format!("{of_a}{direct_a}"), format!("{of_b},standby{direct_b}")];
     let mut proxy = RunningBinary::start(&folder, &upstreams, OFTEN).await;
-    assert_eq!([proxy.announced().await, proxy.announced().await], [to_a.clone(), to_b.clone()]);
+    assert_eq!(
+        [proxy.read_announced_endpoint().await, proxy.read_announced_endpoint().await],
+        [to_a.clone(), to_b.clone()]
+    );
     for _ in 0..3 {
         assert_eq!((name_at(&to_a).await, name_at(&to_b).await), (Some(b'a'), Some(b'b')));
     }
@@ -147,8 +151,9 @@ async fn direct_listener_reaches_standby_and_ejected_enclaves() {
 #[tokio::test]
 async fn sighup_opens_closes_and_redirects_direct_listeners() {
     let folder = tempfile::tempdir().unwrap();
-    let (_enclaves, [of_a, of_b]) = two(&folder).await;
-    let ((one, direct_one), (two, direct_two)) = (direct(&folder, "one"), direct(&folder, "two"));
+    let (_enclaves, [of_a, of_b]) = two_enclaves(&folder).await;
+    let ((one, direct_one), (two, direct_two)) =
+        (direct_option(&folder, "one"), direct_option(&folder, "two"));
     let mut proxy = RunningBinary::start(&folder, &[of_a.clone(), of_b.clone()], OFTEN).await;
     proxy.list(&[format!("{of_a}{direct_one}"), of_b.clone()]).await;
     let mut client = connect(&one).await.unwrap();
@@ -176,11 +181,11 @@ async fn sighup_opens_closes_and_redirects_direct_listeners() {
 async fn direct_listener_sends_a_proxy_header_and_drains_at_shutdown() {
     let folder = tempfile::tempdir().unwrap();
     let upstream = listen(&Endpoint::Unix(folder.path().join("a"))).await.unwrap();
-    let (to_a, option) = direct(&folder, "to-a");
+    let (to_a, option) = direct_option(&folder, "to-a");
     let listed = [format!("{}{option},standby", upstream.local_endpoint())];
     let rest = format!("{NEVER}proxy_protocol = true\n");
     let mut proxy = RunningBinary::start(&folder, &listed, &rest).await;
-    proxy.announced().await;
+    proxy.read_announced_endpoint().await;
     let mut client = connect(&to_a).await.unwrap();
     client.write_all(b"?").await.unwrap();
     let mut server = bounded(upstream.accept()).await.unwrap();
@@ -190,7 +195,7 @@ async fn direct_listener_sends_a_proxy_header_and_drains_at_shutdown() {
     proxy.signal("TERM");
     // Both the relay and the direct listener.
     for _ in 0..2 {
-        proxy.logged("draining").await;
+        proxy.wait_for_log_line("draining").await;
     }
     assert!(connect(&to_a).await.is_err());
     server.write_all(b"!").await.unwrap();
@@ -203,12 +208,12 @@ async fn direct_listener_sends_a_proxy_header_and_drains_at_shutdown() {
 async fn direct_listener_has_its_own_connection_limit() {
     const MAX: usize = 64;
     let folder = tempfile::tempdir().unwrap();
-    let ([_a, b], [of_a, of_b]) = two(&folder).await;
-    let (to_b, option) = direct(&folder, "to-b");
+    let ([_a, b], [of_a, of_b]) = two_enclaves(&folder).await;
+    let (to_b, option) = direct_option(&folder, "to-b");
     let rest = format!("{OFTEN}max_connections = 1\n");
     let mut proxy =
         RunningBinary::start(&folder, &[of_a, format!("{of_b}{option},standby")], &rest).await;
-    proxy.announced().await;
+    proxy.read_announced_endpoint().await;
     let mut clients = Vec::new();
     for _ in 0..MAX + 8 {
         clients.push(connect(&to_b).await.unwrap());
@@ -227,7 +232,7 @@ async fn direct_listener_has_its_own_connection_limit() {
 #[tokio::test]
 async fn upstream_that_clients_reject_is_logged_and_gets_fewer() {
     let folder = tempfile::tempdir().unwrap();
-    let ([a, b], listed) = two(&folder).await;
+    let ([a, b], listed) = two_enclaves(&folder).await;
     a.set_handshakes(100, 0);
     b.set_handshakes(100, 0);
     let mut proxy = RunningBinary::start(&folder, &listed, OFTEN).await;
@@ -241,7 +246,7 @@ async fn upstream_that_clients_reject_is_logged_and_gets_fewer() {
     assert_eq!(proxy.metric(&of("upstream_weight")).await, Some(1.0));
     a.set_handshakes(200, 0);
     b.set_handshakes(100, 50);
-    let line = proxy.logged("clients reject the TLS certificate").await;
+    let line = proxy.wait_for_log_line("clients reject the TLS certificate").await;
     assert!(line.contains("WARN") && line.contains(&b.endpoint.to_string()), "{line}");
     assert!(line.contains("rejected_share=1.0 siblings_share=0.0 weight=0.1"), "{line}");
     assert_eq!(proxy.metric(&of(ratio)).await, Some(1.0));
@@ -259,7 +264,7 @@ async fn upstream_that_clients_reject_is_logged_and_gets_fewer() {
     // Clients that have the new authority.
     b.set_handshakes(5000, 50);
     a.set_handshakes(5200, 0);
-    let line = proxy.logged("TLS certificate of the upstream").await;
+    let line = proxy.wait_for_log_line("TLS certificate of the upstream").await;
     assert!(line.contains("INFO") && line.contains("no longer reject"), "{line}");
     assert_eq!(proxy.metric(&of("upstream_weight")).await, Some(1.0));
     assert_eq!(proxy.metric(&of("upstream_handshakes_rejected")).await, Some(0.0));

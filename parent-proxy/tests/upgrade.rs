@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fixture::enclave::{Enclave, get, name_of};
-use fixture::upgraded_binary::{BINARY, Relay, endpoint, signal};
+use fixture::upgraded_binary::{BINARY, UpgradedBinary, endpoint, signal};
 use fixture::{bounded, echo, loopback};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -39,10 +39,10 @@ async fn successor_serves_new_clients_while_old_ones_drain() {
     let (_folder, a, _b) = two_enclaves().await;
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     for socket in [Some(&socket), None] {
-        let mut relay = Relay::start(socket, &[&a], "").await;
+        let mut relay = UpgradedBinary::start(socket, &[&a], "").await;
         let mut held = connect(&relay.address).await.unwrap();
         held.write_all(b"~").await.unwrap();
-        relay.connections(1).await;
+        relay.wait_for_connections(1).await;
 
         relay.upgrade().await;
 
@@ -60,33 +60,33 @@ async fn successor_serves_new_clients_while_old_ones_drain() {
 #[tokio::test]
 async fn reports_the_main_pid_before_the_successor_reports_ready() {
     let (_folder, a, _b) = two_enclaves().await;
-    let mut relay = Relay::start(None, &[&a], "").await;
-    relay.told("STATUS=1 of 1").await;
+    let mut relay = UpgradedBinary::start(None, &[&a], "").await;
+    relay.wait_for_notification("STATUS=1 of 1").await;
     let mut held = connect(&relay.address).await.unwrap();
     held.write_all(b"~").await.unwrap();
-    relay.connections(1).await;
+    relay.wait_for_connections(1).await;
 
     let id = relay.upgrade().await;
-    relay.told("RELOADING=1").await;
-    let before = relay.told(&format!("MAINPID={id}")).await;
+    relay.wait_for_notification("RELOADING=1").await;
+    let before = relay.wait_for_notification(&format!("MAINPID={id}")).await;
     assert!(!before.iter().any(|text| text.contains("READY=1")), "{before:?}");
     // It is as ready as the one before, from the beginning.
-    relay.told("READY=1\nSTATUS=1 of 1 enclaves ready").await;
-    relay.told("WATCHDOG=1").await;
-    relay.told("WATCHDOG=1").await;
+    relay.wait_for_notification("READY=1\nSTATUS=1 of 1 enclaves ready").await;
+    relay.wait_for_notification("WATCHDOG=1").await;
+    relay.wait_for_notification("WATCHDOG=1").await;
 
     a.release();
     assert_eq!(bounded(held.read_u8()).await.unwrap(), b'a');
     assert!(bounded(relay.child.wait()).await.unwrap().success());
     signal(id, "TERM");
-    let state = relay.told("STOPPING=1").await;
+    let state = relay.wait_for_notification("STOPPING=1").await;
     assert!(!state.iter().any(|text| text.contains("draining")), "{state:?}");
 }
 
 #[tokio::test]
 async fn failed_upgrade_keeps_serving_and_logs_the_reason() {
     let (_folder, a, _b) = two_enclaves().await;
-    let mut relay = Relay::start(None, &[&a], "").await;
+    let mut relay = UpgradedBinary::start(None, &[&a], "").await;
     let (first, folder) = (relay.first(), relay.folder.path().to_owned());
     let program = folder.join("parent-proxy");
     let script = |text: &str| {
@@ -97,13 +97,13 @@ async fn failed_upgrade_keeps_serving_and_logs_the_reason() {
     let good = fs::read_to_string(folder.join("toml")).unwrap();
     let refused = format!("admin_listen = \"{}\"", endpoint(&folder, "missing/admin"));
     let lines = good.lines().filter(|line| !line.starts_with("admin_listen"));
-    let unlistenable = lines.chain([refused.as_str()]).collect::<Vec<_>>().join("\n");
+    let with_missing_folder = lines.chain([refused.as_str()]).collect::<Vec<_>>().join("\n");
     let changes: [(&str, &dyn Fn()); 5] = [
         ("before it was ready: exit status: 2", &|| {
             fs::write(folder.join("toml"), "listen = 1\n").unwrap();
         }),
         ("before it was ready: exit status: 1", &|| {
-            fs::write(folder.join("toml"), &unlistenable).unwrap();
+            fs::write(folder.join("toml"), &with_missing_folder).unwrap();
         }),
         ("before it was ready: exit status: 7", &|| {
             fs::write(folder.join("toml"), &good).unwrap();
@@ -112,14 +112,19 @@ async fn failed_upgrade_keeps_serving_and_logs_the_reason() {
         ("closed its standard input", &|| script("exec sleep 1000 <&-")),
         ("cannot be started: No such file", &|| fs::remove_file(&program).unwrap()),
     ];
-    for (told, change) in changes {
+    for (expected, change) in changes {
         change();
         signal(first, "USR2");
-        let line = relay.logged("no upgrade, this process serves on").await;
-        assert!(line.contains(told), "{told}: {line}");
-        relay.told("RELOADING=1").await;
+        let line = relay.wait_for_log_line("no upgrade, this process serves on").await;
+        assert!(line.contains(expected), "{expected}: {line}");
+        relay.wait_for_notification("RELOADING=1").await;
         assert_eq!(
-            relay.told("READY=1").await.iter().filter(|text| text.contains("MAINPID")).count(),
+            relay
+                .wait_for_notification("READY=1")
+                .await
+                .iter()
+                .filter(|text| text.contains("MAINPID"))
+                .count(),
             0
         );
         assert_eq!(relay.name().await, Some(b'a'));
@@ -136,7 +141,7 @@ async fn failed_upgrade_keeps_serving_and_logs_the_reason() {
 }
 
 /// Whether a config archive, a log line, an egress route and the admin listener can be had at once.
-async fn all_listeners_answer(folder: &Path, line: &str) {
+async fn check_all_listeners(folder: &Path, line: &str) {
     let at = |name| endpoint(folder, name);
     let (status, _) = get(&at("admin"), "/healthz").await;
     assert_eq!(status, 200);
@@ -150,7 +155,7 @@ async fn all_listeners_answer(folder: &Path, line: &str) {
 }
 
 /// A host that sends back what it gets, and the route to it.
-async fn egress(folder: &Path) -> (Endpoint, String) {
+async fn echo_route(folder: &Path) -> (Endpoint, String) {
     let host = listen(&loopback()).await.unwrap();
     let Endpoint::Tcp(address) = host.local_endpoint().clone() else { panic!("not TCP") };
     echo(host);
@@ -161,8 +166,8 @@ async fn egress(folder: &Path) -> (Endpoint, String) {
 #[tokio::test]
 async fn every_listener_responds_during_three_upgrades() {
     let (egress_folder, a, b) = two_enclaves().await;
-    let (_, route) = egress(egress_folder.path()).await;
-    let mut relay = Relay::start(None, &[&a, &b], &route).await;
+    let (_, route) = echo_route(egress_folder.path()).await;
+    let mut relay = UpgradedBinary::start(None, &[&a, &b], &route).await;
     symlink(egress_folder.path().join("egress"), relay.folder.path().join("egress")).unwrap();
     let (folder, address) = (relay.folder.path().to_owned(), relay.address.clone());
     let over = Arc::new(AtomicBool::new(false));
@@ -174,7 +179,7 @@ async fn every_listener_responds_during_three_upgrades() {
             let name = name_of(&mut connect(&address).await.unwrap()).await;
             assert!(matches!(name, Some(b'a' | b'b')), "{name:?}");
             longest = longest.max(begun.elapsed());
-            all_listeners_answer(&folder, &format!("line {rounds}\n")).await;
+            check_all_listeners(&folder, &format!("line {rounds}\n")).await;
             rounds += 1;
         }
         (rounds, longest)
@@ -195,7 +200,7 @@ async fn every_listener_responds_during_three_upgrades() {
     })
     .await;
     assert!(bounded(relay.child.wait()).await.unwrap().success());
-    all_listeners_answer(&folder, "last\n").await;
+    check_all_listeners(&folder, "last\n").await;
     signal(relay.main(), "TERM");
     bounded(async {
         while ["admin", "config", "log"].iter().any(|name| folder.join(name).exists()) {
@@ -208,12 +213,12 @@ async fn every_listener_responds_during_three_upgrades() {
 #[tokio::test]
 async fn open_connections_continue_while_the_old_process_drains() {
     let (egress_folder, a, _b) = two_enclaves().await;
-    let (way, route) = egress(egress_folder.path()).await;
-    let mut relay = Relay::start(None, &[&a], &route).await;
+    let (route_socket, route) = echo_route(egress_folder.path()).await;
+    let mut relay = UpgradedBinary::start(None, &[&a], &route).await;
     let mut held = connect(&relay.address).await.unwrap();
     held.write_all(b"~").await.unwrap();
-    relay.connections(1).await;
-    let mut host = connect(&way).await.unwrap();
+    relay.wait_for_connections(1).await;
+    let mut host = connect(&route_socket).await.unwrap();
     host.write_u8(1).await.unwrap();
     assert_eq!(bounded(host.read_u8()).await.unwrap(), 1);
     let mut log = connect(&relay.endpoint("log")).await.unwrap();
@@ -240,7 +245,7 @@ async fn open_connections_continue_while_the_old_process_drains() {
 #[tokio::test]
 async fn successor_binds_new_listeners_and_closes_removed_ones() {
     let (_folder, a, b) = two_enclaves().await;
-    let mut relay = Relay::start(None, &[&a], "").await;
+    let mut relay = UpgradedBinary::start(None, &[&a], "").await;
     let path = relay.folder.path().join("toml");
     let text = fs::read_to_string(&path).unwrap();
     let (admin, other) = (relay.endpoint("admin"), relay.endpoint("other"));
@@ -264,20 +269,20 @@ async fn successor_binds_new_listeners_and_closes_removed_ones() {
 #[tokio::test]
 async fn sighup_reloads_upstreams_in_the_successor() {
     let (_folder, a, b) = two_enclaves().await;
-    let mut relay = Relay::start(None, &[&a], "").await;
+    let mut relay = UpgradedBinary::start(None, &[&a], "").await;
     relay.upgrade().await;
     let path = relay.folder.path().join("toml");
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, text.replace(&a.endpoint.to_string(), &b.endpoint.to_string())).unwrap();
     signal(relay.main(), "HUP");
-    relay.logged("the upstreams were read anew").await;
+    relay.wait_for_log_line("the upstreams were read anew").await;
     assert_eq!(relay.name().await, Some(b'b'));
 }
 
 /// A relay before an enclave that takes connections and never answers, so that a successor waits for it.
-async fn with_silent_enclave() -> (TempDir, Enclave, tokio::net::UnixListener, Relay) {
+async fn with_silent_enclave() -> (TempDir, Enclave, tokio::net::UnixListener, UpgradedBinary) {
     let (folder, a, _b) = two_enclaves().await;
-    let relay = Relay::start(None, &[&a], "").await;
+    let relay = UpgradedBinary::start(None, &[&a], "").await;
     let silent = folder.path().join("silent");
     let listener = tokio::net::UnixListener::bind(&silent).unwrap();
     let path = relay.folder.path().join("toml");
@@ -293,19 +298,19 @@ async fn rejects_a_second_upgrade_while_upgrading_or_draining() {
     let first = relay.first();
     let mut held = connect(&relay.address).await.unwrap();
     held.write_all(b"~").await.unwrap();
-    relay.connections(1).await;
+    relay.wait_for_connections(1).await;
     signal(first, "USR2");
     // The successor asks, and is not ready before it knows.
     bounded(silent.accept()).await.unwrap();
     signal(first, "USR2");
-    relay.logged("refused, an upgrade is under way").await;
-    let line = relay.logged("the successor serves").await;
+    relay.wait_for_log_line("refused, an upgrade is under way").await;
+    let line = relay.wait_for_log_line("the successor serves").await;
     relay.successors.push(line.trim_end().rsplit_once('=').unwrap().1.parse().unwrap());
     signal(first, "USR2");
-    relay.logged("refused, this process drains").await;
+    relay.wait_for_log_line("refused, this process drains").await;
     // It drains already: one signal changes nothing, a second one ends it.
     signal(first, "TERM");
-    relay.logged("a second signal ends at once").await;
+    relay.wait_for_log_line("a second signal ends at once").await;
     assert!(relay.child.try_wait().unwrap().is_none());
     signal(first, "TERM");
     assert_eq!(bounded(relay.child.wait()).await.unwrap().code(), Some(143));

@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use transport::{Endpoint, Stream};
 
-const QUESTION: &[u8] = b"CONNECT 5000\n";
+const CONNECT_REQUEST: &[u8] = b"CONNECT 5000\n";
 
 /// A multiplexer, whose answers are the test's, and the relay that asks it for port 5000.
 struct Multiplexed {
@@ -38,12 +38,12 @@ impl Multiplexed {
     }
 
     /// A client, and the multiplexer's end of its connection after the relay's question.
-    async fn asked(&self) -> (Stream, UnixStream) {
+    async fn accept_connect_request(&self) -> (Stream, UnixStream) {
         let client = self.running.connect().await;
         let (mut stream, _) = self.multiplexer.accept().await.unwrap();
-        let mut question = vec![0; QUESTION.len()];
+        let mut question = vec![0; CONNECT_REQUEST.len()];
         stream.read_exact(&mut question).await.unwrap();
-        assert_eq!(question, QUESTION);
+        assert_eq!(question, CONNECT_REQUEST);
         (client, stream)
     }
 }
@@ -57,7 +57,7 @@ async fn is_closed(stream: &mut UnixStream) -> bool {
 async fn relays_bytes_that_follow_the_connect_reply() {
     bounded(async {
         let multiplexed = Multiplexed::start().await;
-        let (mut client, mut guest) = multiplexed.asked().await;
+        let (mut client, mut guest) = multiplexed.accept_connect_request().await;
         // In one segment, and the guest's first bytes look like another answer.
         guest.write_all(b"OK 1073741824\nOK 1\nearly").await.unwrap();
         let mut early = [0; 10];
@@ -81,7 +81,7 @@ async fn relays_large_transfers_unchanged_in_both_directions() {
     let bytes: Vec<u8> = (0..4_000_000_u32).map(|n| n.to_le_bytes()[1]).collect();
     bounded(async {
         let multiplexed = Multiplexed::start().await;
-        let (client, mut guest) = multiplexed.asked().await;
+        let (client, mut guest) = multiplexed.accept_connect_request().await;
         guest.write_all(b"OK 1\n").await.unwrap();
         let (mut from_guest, mut to_guest) = tokio::io::split(client);
         let (mut from_client, mut to_client) = guest.split();
@@ -105,18 +105,18 @@ async fn relays_large_transfers_unchanged_in_both_directions() {
 }
 
 #[tokio::test]
-async fn a_guest_without_a_listener_closes_the_client_and_is_used_once_it_has_one() {
+async fn guest_without_a_listener_is_used_once_it_listens() {
     bounded(async {
         let multiplexed = Multiplexed::start().await;
         // The multiplexer closes at once, or within its answer, or says something else.
         for answer in ["", "OK 10737", "ERR no such port\n", "OK one\n"] {
-            let (mut client, mut multiplexer) = multiplexed.asked().await;
+            let (mut client, mut multiplexer) = multiplexed.accept_connect_request().await;
             multiplexer.write_all(answer.as_bytes()).await.unwrap();
             multiplexer.shutdown().await.unwrap();
             assert!(ends_without_a_byte(&mut client).await, "{answer:?}");
         }
 
-        let (mut client, mut guest) = multiplexed.asked().await;
+        let (mut client, mut guest) = multiplexed.accept_connect_request().await;
         guest.write_all(b"OK 1\n!").await.unwrap();
         assert_eq!(client.read_u8().await.unwrap(), b'!');
     })
@@ -127,7 +127,7 @@ async fn a_guest_without_a_listener_closes_the_client_and_is_used_once_it_has_on
 async fn rejects_a_connect_reply_without_a_line_end() {
     bounded(async {
         let multiplexed = Multiplexed::start().await;
-        let (mut client, mut multiplexer) = multiplexed.asked().await;
+        let (mut client, mut multiplexer) = multiplexed.accept_connect_request().await;
         multiplexer.write_all(b"OK ").await.unwrap();
         // Ends only because the relay closes: the bound on the test is that on the connect timeout.
         while multiplexer.write_all(b"1").await.is_ok() {}
@@ -140,7 +140,7 @@ async fn rejects_a_connect_reply_without_a_line_end() {
 async fn accepts_a_connect_reply_in_pieces() {
     bounded(async {
         let multiplexed = Multiplexed::start().await;
-        let (mut client, mut guest) = multiplexed.asked().await;
+        let (mut client, mut guest) = multiplexed.accept_connect_request().await;
         for byte in b"OK 1073741824\n!" {
             guest.write_u8(*byte).await.unwrap();
             tokio::task::yield_now().await;
@@ -157,7 +157,7 @@ async fn missing_connect_reply_closes_client_at_connect_timeout() {
             let short = Duration::from_millis(50);
             let multiplexed =
                 Multiplexed::start_with(|config| config.connect_timeout = short).await;
-            let (mut client, mut multiplexer) = multiplexed.asked().await;
+            let (mut client, mut multiplexer) = multiplexed.accept_connect_request().await;
             multiplexer.write_all(piece.as_bytes()).await.unwrap();
             assert!(ends_without_a_byte(&mut client).await);
             assert!(is_closed(&mut multiplexer).await, "{piece:?}");

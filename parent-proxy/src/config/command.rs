@@ -12,7 +12,7 @@ pub enum Command {
     /// To relay.
     Relay(Box<Config>),
     /// To be shown what is in effect: a TOML.
-    Print(String),
+    PrintConfig(String),
 }
 
 impl Command {
@@ -32,6 +32,6 @@ impl Command {
         if !print {
             return Ok(Self::Relay(Box::new(config)));
         }
-        Ok(Self::Print(toml::to_string(&config.to_settings())?))
+        Ok(Self::PrintConfig(toml::to_string(&config.to_settings())?))
     }
 }

@@ -162,14 +162,15 @@ fn print_config_output_is_an_equivalent_file() {
         "--upstream=vsock:17:5000,direct=127.0.0.1:8451,admin=vsock:17:5002,standby",
     ];
     let given = [&REQUIRED[..], &arguments, &["--print-config"]].concat();
-    let Command::Print(shown) = Command::from_settings(settings(&given).unwrap()).unwrap() else {
+    let Command::PrintConfig(shown) = Command::from_settings(settings(&given).unwrap()).unwrap()
+    else {
         panic!()
     };
     assert!(shown.contains("egress = [\"vsock:4294967295:8101=hsm.internal:2223\", "), "{shown}");
     assert!(shown.contains("health_interval = 0\n") && shown.contains("max_connections = 4096\n"));
     let (_folder, config) = file(&shown);
     let again = settings(&[&config, "--print-config"]).unwrap();
-    let Command::Print(again) = Command::from_settings(again).unwrap() else { panic!() };
+    let Command::PrintConfig(again) = Command::from_settings(again).unwrap() else { panic!() };
     assert_eq!(again, shown);
 }
 

@@ -22,9 +22,9 @@ pub(super) struct UpstreamState {
 
 impl UpstreamState {
     /// Records what health checks and the configuration say of the upstream.
-    pub(super) fn update(&mut self, closing: ClosePolicy) {
-        self.is_draining = closing != ClosePolicy::KeepOpen;
-        self.unresponsive_since = match closing {
+    pub(super) fn update(&mut self, policy: ClosePolicy) {
+        self.is_draining = policy != ClosePolicy::KeepOpen;
+        self.unresponsive_since = match policy {
             ClosePolicy::Unresponsive => self.unresponsive_since.or(Some(Instant::now())),
             ClosePolicy::KeepOpen | ClosePolicy::WhenIdle => None,
         };
@@ -41,22 +41,24 @@ where
     C: AsyncRead + AsyncWrite + Unpin,
     U: AsyncRead + AsyncWrite + Unpin,
 {
-    let idle_after = |limit| (after(pump.last_activity(), limit), CloseReason::Idle);
-    let until_idle = match (pump.awaits_answer(), upstream.is_draining, upstream.unresponsive_since)
-    {
-        // Nothing here parses requests. That the client spoke last is what tells a request in flight.
-        (true, _, Some(since)) => {
-            let since = since.max(pump.last_activity());
-            let unresponsive = (after(since, timeouts.unresponsive), CloseReason::Unresponsive);
-            earlier(unresponsive, idle_after(timeouts.idle))
-        }
-        (false, true, _) => idle_after(timeouts.idle.min(MAX_IDLE_WHILE_DRAINING)),
-        _ => idle_after(timeouts.idle),
-    };
+    let idle_after = |limit| (add_saturating(pump.last_activity(), limit), CloseReason::Idle);
+    let until_idle =
+        match (pump.awaits_response(), upstream.is_draining, upstream.unresponsive_since) {
+            // Nothing here parses requests. That the client spoke last is what tells a request in flight.
+            (true, _, Some(since)) => {
+                let since = since.max(pump.last_activity());
+                let unresponsive =
+                    (add_saturating(since, timeouts.unresponsive), CloseReason::Unresponsive);
+                earlier(unresponsive, idle_after(timeouts.idle))
+            }
+            (false, true, _) => idle_after(timeouts.idle.min(MAX_IDLE_WHILE_DRAINING)),
+            _ => idle_after(timeouts.idle),
+        };
     match pump.upstream_ended() {
-        Some(ended) => {
-            earlier((after(ended, timeouts.linger), CloseReason::UpstreamClosed), until_idle)
-        }
+        Some(ended) => earlier(
+            (add_saturating(ended, timeouts.linger), CloseReason::UpstreamClosed),
+            until_idle,
+        ),
         None => until_idle,
     }
 }
@@ -66,7 +68,7 @@ fn earlier(one: (Instant, CloseReason), other: (Instant, CloseReason)) -> (Insta
 }
 
 /// Returns the end of `limit` from `start` on.
-pub(super) fn after(start: Instant, limit: Duration) -> Instant {
+pub(super) fn add_saturating(start: Instant, limit: Duration) -> Instant {
     // A limit past what the clock can express is none.
     const DECADES: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
     start + limit.min(DECADES)

@@ -11,7 +11,7 @@ use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, sleep_until};
 
 use super::close_reason::CloseReason;
-use super::deadline::{UpstreamState, after, deadline};
+use super::deadline::{UpstreamState, add_saturating, deadline};
 use crate::drain::MAX_IDLE_WHILE_DRAINING;
 use crate::pump::Pump;
 use crate::timeouts::Timeouts;
@@ -22,15 +22,15 @@ pub(super) async fn forward<C, U>(
     mut pump: Pump<'_, C, U>,
     timeouts: Timeouts,
     accepted: Instant,
-    mut closing: watch::Receiver<ClosePolicy>,
+    mut close_policy: watch::Receiver<ClosePolicy>,
 ) -> CloseReason
 where
     C: AsyncRead + AsyncWrite + Unpin,
     U: AsyncRead + AsyncWrite + Unpin,
 {
-    let expires = after(accepted, timeouts.total);
+    let expires = add_saturating(accepted, timeouts.total);
     let mut upstream = UpstreamState::default();
-    upstream.update(*closing.borrow_and_update());
+    upstream.update(*close_policy.borrow_and_update());
     loop {
         let (deadline, end) = deadline(&pump, timeouts, &upstream);
         let now = Instant::now();
@@ -49,16 +49,20 @@ where
         } else {
             deadline
         };
-        let lingers = pump.upstream_ended().is_some();
-        let events =
-            ControlEvents { recheck_at, closing: closing.clone(), lingers, registered: None };
-        match next_event(&mut pump, &mut closing, events).await {
+        let upstream_eof_seen = pump.upstream_ended().is_some();
+        let events = ControlEvents {
+            recheck_at,
+            close_policy: close_policy.clone(),
+            upstream_eof_seen,
+            registered: None,
+        };
+        match next_event(&mut pump, &mut close_policy, events).await {
             Event::Ended(Err(error)) => return CloseReason::Io(error),
             Event::Ended(Ok(())) if pump.upstream_ended().is_some() => {
                 return CloseReason::UpstreamClosed;
             }
             Event::Ended(Ok(())) => return CloseReason::BothClosed,
-            Event::ClosingChanged => upstream.update(*closing.borrow_and_update()),
+            Event::ClosePolicyChanged => upstream.update(*close_policy.borrow_and_update()),
             Event::Recheck => {}
         }
     }
@@ -67,17 +71,17 @@ where
 /// An event that a connection wakes for.
 enum Event {
     Ended(io::Result<()>),
-    ClosingChanged,
+    ClosePolicyChanged,
     Recheck,
 }
 
 /// The wait for events other than bytes, which are rare.
 struct ControlEvents {
     recheck_at: Instant,
-    closing: watch::Receiver<ClosePolicy>,
+    close_policy: watch::Receiver<ClosePolicy>,
     /// Whether the upstream's end has been noticed.
-    lingers: bool,
-    /// The waker that the timer and a change of `closing` will wake.
+    upstream_eof_seen: bool,
+    /// The waker that the timer and a change of `close_policy` will wake.
     registered: Option<Waker>,
 }
 
@@ -87,13 +91,13 @@ impl ControlEvents {
     fn none_is_due(&self, now: Instant, waker: &Waker) -> bool {
         now < self.recheck_at
             && self.registered.as_ref().is_some_and(|registered| registered.will_wake(waker))
-            && !self.closing.has_changed().unwrap_or(true)
+            && !self.close_policy.has_changed().unwrap_or(true)
     }
 }
 
 async fn next_event<C, U>(
     pump: &mut Pump<'_, C, U>,
-    closing: &mut watch::Receiver<ClosePolicy>,
+    close_policy: &mut watch::Receiver<ClosePolicy>,
     mut events: ControlEvents,
 ) -> Event
 where
@@ -102,21 +106,21 @@ where
 {
     // Unconstrained, or bytes that use up the task's budget would hide the timer for ever.
     let mut timer = pin!(unconstrained(sleep_until(events.recheck_at)));
-    let mut changes = pin!(unconstrained(changes(closing)));
+    let mut changes = pin!(unconstrained(changes(close_policy)));
     poll_fn(|cx| {
         let before = pump.last_activity();
         if let Poll::Ready(ended) = pump.poll(cx) {
             return Poll::Ready(Event::Ended(ended));
         }
         let now = pump.last_activity();
-        if pump.upstream_ended().is_some() && !events.lingers {
+        if pump.upstream_ended().is_some() && !events.upstream_eof_seen {
             return Poll::Ready(Event::Recheck);
         }
         if now != before && events.none_is_due(now, cx.waker()) {
             return Poll::Pending;
         }
         if changes.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Event::ClosingChanged);
+            return Poll::Ready(Event::ClosePolicyChanged);
         }
         if now >= events.recheck_at || timer.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Event::Recheck);
@@ -128,8 +132,8 @@ where
 }
 
 /// Waits for a change. An error is a relay that is gone, and its connections are about to be aborted.
-async fn changes(closing: &mut watch::Receiver<ClosePolicy>) {
-    if closing.changed().await.is_err() {
+async fn changes(close_policy: &mut watch::Receiver<ClosePolicy>) {
+    if close_policy.changed().await.is_err() {
         pending().await
     }
 }

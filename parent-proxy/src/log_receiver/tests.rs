@@ -338,8 +338,8 @@ async fn fifth_connection_is_served_once_the_sink_has_recovered() {
 #[tokio::test]
 async fn sink_failure_within_a_line_does_not_mix_lines() {
     /// Takes a part of what it is given and breaks, once.
-    struct Breaks(Sink, u32);
-    impl Write for Breaks {
+    struct FailingSink(Sink, u32);
+    impl Write for FailingSink {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.1 += 1;
             match self.1 {
@@ -354,7 +354,7 @@ async fn sink_failure_within_a_line_does_not_mix_lines() {
         }
     }
     let sink = Sink::default();
-    let running = Running::start(Breaks(sink.clone(), 0)).await;
+    let running = Running::start(FailingSink(sink.clone(), 0)).await;
     running.send(b"one\n").await;
     running.until(|counts| counts.queue_full() == 1).await;
     running.send(b"two\nthree\n").await;

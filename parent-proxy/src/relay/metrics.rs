@@ -20,7 +20,7 @@ impl Collector for ClientMetrics {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let Self(context) = self;
         let mut encoder = FamilyEncoder::new(encoder);
-        let limits = context.peers.limiter().map(|limiter| &limiter.counts);
+        let limits = context.peer_policy.limiter().map(|limiter| &limiter.counts);
         let limited =
             |count: fn(&Counts) -> &AtomicU64| limits.map_or(0, |limits| value(count(limits)));
         let rejected = [

@@ -16,13 +16,13 @@ const UPSTREAM_LABEL: &str = "upstream";
 pub(super) fn described_family(metadata: &str) -> Option<&str> {
     let (kind, rest) = metadata.split_once(' ')?;
     let (name, text) = rest.split_once(' ')?;
-    let is_sound = match kind {
+    let is_valid = match kind {
         "HELP" => true,
         "TYPE" => TYPES.contains(&text),
         "UNIT" => name.strip_suffix(text).is_some_and(|before| before.ends_with('_')),
         _ => false,
     };
-    (is_sound && is_name(name)).then_some(name)
+    (is_valid && is_name(name)).then_some(name)
 }
 
 /// `name value` or `name{labels} value` of `family`, with the label that it is `upstream`'s, and a line
