@@ -84,7 +84,7 @@ test-all: ## Run every check and test, with the slow ones (hours; needs root, De
 	@.ci/run --all
 
 test-providers: tools ## Test the provider's users with the other provider, and the enclave without the simulator (4 min, most of it to build).
-	@.ci/test -p enclave --no-default-features --features $(PROVIDER) --test production
+	@.ci/test -p enclave --no-default-features --features $(PROVIDER) --test enclave_binary
 	@.ci/test -p attestation -p simulator --no-default-features \
 		--features attestation/$(OTHER_PROVIDER),simulator/$(OTHER_PROVIDER)
 	@# Rows of the corpus start these binaries.

@@ -2,8 +2,8 @@
 //! to. The nonce in it, which the caller chose, tells that it is new; its `user_data`, where TLS must end
 //! that this enclave ends ([`CaBinding`]).
 
+mod fair_queue;
 mod metrics;
-mod turns;
 
 use std::sync::Arc;
 
@@ -11,9 +11,9 @@ use attestation::tls::CaBinding;
 use hyper::StatusCode;
 use hyper::http::request::Parts;
 
-pub(crate) use self::metrics::AttestationRequests;
-use self::turns::Turns;
-use crate::http::{Answer, document_answer};
+use self::fair_queue::FairQueue;
+pub(crate) use self::metrics::AttestationEndpointMetrics;
+use crate::http::{Response, document_response};
 use crate::nsm::NsmThread;
 use crate::request::ConnectionKey;
 
@@ -34,45 +34,45 @@ const RETRY_AFTER_SECS: u16 = 1;
 /// The requests for documents in their order, and what each document says.
 #[derive(Debug)]
 pub(crate) struct AttestationEndpoint {
-    turns: Arc<Turns>,
+    queue: Arc<FairQueue>,
     binding: Option<CaBinding>,
-    requests: AttestationRequests,
+    metrics: AttestationEndpointMetrics,
 }
 
 impl AttestationEndpoint {
-    pub(crate) fn new(binding: Option<CaBinding>, requests: AttestationRequests) -> Self {
-        Self { turns: Turns::new(), binding, requests }
+    pub(crate) fn new(binding: Option<CaBinding>, metrics: AttestationEndpointMetrics) -> Self {
+        Self { queue: FairQueue::new(), binding, metrics }
     }
 
     /// Answers one request for a document, in its turn.
-    pub(crate) async fn answer(
+    pub(crate) async fn respond(
         &self,
         nsm: &NsmThread,
         connection: ConnectionKey,
         head: &Parts,
-    ) -> Answer {
+    ) -> Response {
         let Some(nonce) = nonce(head.uri.query()) else {
-            return Answer::text(StatusCode::BAD_REQUEST, NO_NONCE);
+            return Response::text(StatusCode::BAD_REQUEST, NO_NONCE);
         };
-        let waiting = self.requests.wait();
-        let turn = self.turns.take(connection).await;
+        let waiting = self.metrics.count_waiting();
+        let permit = self.queue.acquire(connection).await;
         drop(waiting);
         // Held until the module has answered: the next request waits for that.
-        let Ok(_turn) = turn else {
-            self.requests.throttled.inc();
-            let answer = Answer::text(StatusCode::TOO_MANY_REQUESTS, THROTTLED);
-            return answer.and_retry_after(RETRY_AFTER_SECS);
+        let Ok(_permit) = permit else {
+            self.metrics.throttled.inc();
+            let response = Response::text(StatusCode::TOO_MANY_REQUESTS, THROTTLED);
+            return response.with_retry_after(RETRY_AFTER_SECS);
         };
         let user_data = self.binding.map(|binding| binding.to_user_data());
         match nsm.document(nonce, user_data, nsm.deadline()).await {
             Ok(document) => {
-                self.requests.success.inc();
-                document_answer(head, document)
+                self.metrics.success.inc();
+                document_response(head, document)
             }
             Err(fault) => {
-                self.requests.failed.inc();
+                self.metrics.failed.inc();
                 let text = format!("no document: {fault}\n").into_bytes();
-                Answer::new(StatusCode::SERVICE_UNAVAILABLE, Answer::TEXT, text)
+                Response::new(StatusCode::SERVICE_UNAVAILABLE, Response::TEXT, text)
             }
         }
     }
@@ -104,7 +104,7 @@ mod tests {
     use crate::nsm::{NsmMetrics, NsmSettings};
 
     #[tokio::test]
-    async fn entropy_waits_for_two_documents_at_most() {
+    async fn entropy_waits_for_at_most_two_documents() {
         // What the module was asked for, and whether it may go on with the first document.
         let calls = Arc::new(Mutex::new(Vec::new()));
         let (release, released) = mpsc::channel::<()>();
@@ -123,27 +123,24 @@ mod tests {
                 None
             })
         };
-        let patience = Duration::from_secs(60);
-        let requests = AttestationRequests::register(&mut MetricsRegistry::new());
-        let settings = NsmSettings {
-            prefetch: 0,
-            deadline: patience,
-            watchdog: patience,
-            ..NsmSettings::default()
-        };
+        let limit = Duration::from_secs(60);
+        let metrics = AttestationEndpointMetrics::register(&mut MetricsRegistry::new());
+        let settings =
+            NsmSettings { prefetch: 0, deadline: limit, watchdog: limit, ..NsmSettings::default() };
         let nsm = NsmThread::start(nsm, SystemClock, &settings, None, NsmMetrics::unregistered());
         let nsm = Arc::new(nsm.await.unwrap().unwrap().nsm);
         calls.lock().unwrap().clear();
 
-        let own = Arc::new(AttestationEndpoint::new(None, requests.clone()));
-        let mut asking = JoinSet::new();
+        let endpoint = Arc::new(AttestationEndpoint::new(None, metrics.clone()));
+        let mut requests_in_flight = JoinSet::new();
         for number in 0..20 {
-            let (own, nsm) = (Arc::clone(&own), Arc::clone(&nsm));
-            asking.spawn(async move {
+            let (endpoint, nsm) = (Arc::clone(&endpoint), Arc::clone(&nsm));
+            requests_in_flight.spawn(async move {
                 let uri = format!("/attestation?nonce={}", "ab".repeat(16));
                 let (head, ()) = Request::get(uri).body(()).unwrap().into_parts();
-                let answer = own.answer(&nsm, ConnectionKey::new(number, None), &head).await;
-                assert_eq!(answer.status(), StatusCode::OK);
+                let response =
+                    endpoint.respond(&nsm, ConnectionKey::new(number, None), &head).await;
+                assert_eq!(response.status(), StatusCode::OK);
             });
         }
         while calls.lock().unwrap().is_empty() {
@@ -158,15 +155,15 @@ mod tests {
         );
         drop(release);
         block.await.unwrap();
-        asking.join_all().await;
+        requests_in_flight.join_all().await;
         let calls = calls.lock().unwrap();
         assert_eq!(calls.len(), 21, "{calls:?}");
         assert!(calls.iter().take(3).any(|call| *call == "block"), "{calls:?}");
-        assert_eq!((requests.success.get()), 20);
+        assert_eq!((metrics.success.get()), 20);
     }
 
     #[test]
-    fn a_nonce_is_16_to_64_bytes_in_hexadecimal_and_alone() {
+    fn nonce_is_16_to_64_bytes_in_hexadecimal() {
         let digits = |bytes: usize| format!("nonce={}", "aB".repeat(bytes));
         assert_eq!(nonce(Some(&digits(16))), Some(vec![0xab; 16]));
         assert_eq!(nonce(Some(&digits(64))), Some(vec![0xab; 64]));

@@ -7,11 +7,11 @@
 //! 3. `kms` parses the operation, and with it the recipient's attestation document.
 //! 4. The document is verified: [`attestation`]. This and the next three are done by the crypto pool,
 //!    threads of their own, where there is a document.
-//! 5. [`policy`] admits the request; only it makes an [`Admitted`](policy::Admitted).
+//! 5. [`policy`] admits the request; only it makes an [`Authorized`](policy::Authorized).
 //! 6. [`entropy`] draws random bytes, for admitted requests alone, from what the NSM's thread gives; or
 //!    a custom key store does, from its HSM.
 //! 7. `kms/response.rs` builds the answer: in the clear, or sealed, never both.
-//! 8. `request_log` writes log line, metrics and audit record. `kms/error.rs` alone says what a caller is
+//! 8. `request_log` writes log line, metrics and audit record. `kms/error_mapping.rs` alone says what a caller is
 //!    told of an error.
 //!
 //! Modules are in layers, which `docs/explanation/architecture.md` shows and `.ci/layers` checks.
@@ -36,13 +36,13 @@ pub mod init;
 mod key_store;
 pub mod kms;
 mod log_channel;
+mod logging_setup;
 pub mod measurement;
 mod metrics;
 mod nsm;
 pub mod platform;
 pub mod policy;
 pub mod principal;
-mod process;
 pub mod rate;
 pub mod request;
 mod request_log;
@@ -51,5 +51,5 @@ mod throttle;
 pub mod tls;
 
 pub use key_store::{KeyStoreError, KeyStoreErrorReason};
-pub use process::{direct_log, exit_with, init_log, init_log_to};
+pub use logging_setup::{configure_logging, init_logging, init_logging_to, report_exit};
 pub use service::{Service, StartError};

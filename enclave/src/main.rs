@@ -6,10 +6,10 @@ use std::process::ExitCode;
 
 use attestation::TrustAnchors;
 use enclave::config::{Config, EnclaveArguments, Files, Posture};
-use enclave::http::{self, Entrance};
+use enclave::http::{self, PeerPolicy};
 use enclave::init::{self, Place};
 use enclave::platform::Nitro;
-use enclave::{Service, direct_log, egress};
+use enclave::{Service, configure_logging, egress};
 use nsm_device::NsmDevice;
 use transport::Endpoint;
 
@@ -32,15 +32,15 @@ async fn run(arguments: EnclaveArguments, place: Place) -> Result<(), Box<dyn Er
     };
     let server = config.server(&common)?;
     if !common.print_config {
-        direct_log(&server)?;
+        configure_logging(&server)?;
     }
     config.add_anchors(&mut anchors)?;
     if common.print_config {
         return config.print(&server, Posture::Production);
     }
     let proxy_protocol = server.proxy_protocol;
-    let entrance = Entrance { parent_cid: Some(place.parent_cid), proxy_protocol };
-    let settings = config.settings(Posture::Production)?.through(entrance);
+    let peer_policy = PeerPolicy { parent_cid: Some(place.parent_cid), proxy_protocol };
+    let settings = config.settings(Posture::Production)?.through(peer_policy);
     let nsm = NsmDevice::open()?;
     egress::open(settings.egress(), place.parent_cid).await?;
     let service =

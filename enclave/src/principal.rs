@@ -48,7 +48,7 @@ pub enum PrincipalKind {
 pub struct InvalidPrincipal;
 
 impl PrincipalKind {
-    fn of(service: &str, resource: &str) -> Option<Self> {
+    fn from_service_and_resource(service: &str, resource: &str) -> Option<Self> {
         match (service, resource.split_once('/')) {
             ("iam", None) if resource == "root" => Some(Self::Root),
             ("iam", Some(("user", name))) if !name.is_empty() => Some(Self::IamUser),
@@ -97,7 +97,7 @@ impl Principal {
         if scheme != "arn" || !partition.starts_with("aws") || !region.is_empty() || !is_account {
             return None;
         }
-        let kind = PrincipalKind::of(service, resource)?;
+        let kind = PrincipalKind::from_service_and_resource(service, resource)?;
         let condition_arn = match kind {
             PrincipalKind::AssumedRole => role_arn(partition, account_id, resource)?,
             _ => arn.to_owned(),
@@ -177,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_the_arns_of_principals() {
+    fn parses_arns_of_principals() {
         use PrincipalKind::*;
         for (resource, kind, user_name) in [
             ("iam::123456789012:root", Root, None),
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn conditions_see_the_role_of_a_session_and_everybody_else_as_they_are() {
+    fn condition_arn_of_a_session_is_its_role() {
         for (resource, seen) in [
             ("iam::123456789012:root", "iam::123456789012:root"),
             ("iam::123456789012:user/team/alice", "iam::123456789012:user/team/alice"),
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_names_no_principal() {
+    fn rejects_arns_that_name_no_principal() {
         let long = format!("arn:aws:iam::123456789012:role/{}", "a".repeat(MAX_ARN_LENGTH));
         for arn in [
             "",

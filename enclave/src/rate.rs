@@ -22,7 +22,7 @@ impl Rate {
     }
 
     /// Returns whether one more request is within the rate, and counts it if so.
-    pub(crate) fn admits_one(&self) -> bool {
+    pub(crate) fn try_acquire(&self) -> bool {
         self.0.as_ref().is_none_or(|limiter| limiter.check().is_ok())
     }
 }
@@ -32,15 +32,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn admits_a_burst_of_twice_the_rate_and_no_more() {
+    fn allows_a_burst_of_twice_the_rate() {
         // Too slow to add a token while this test runs.
         let rate = Rate::per_second(1);
-        assert_eq!([(); 3].map(|()| rate.admits_one()), [true, true, false]);
+        assert_eq!([(); 3].map(|()| rate.try_acquire()), [true, true, false]);
     }
 
     #[test]
-    fn zero_is_no_bound() {
+    fn zero_is_unlimited() {
         let rate = Rate::per_second(0);
-        assert!((0..10_000).all(|_| rate.admits_one()));
+        assert!((0..10_000).all(|_| rate.try_acquire()));
     }
 }

@@ -16,8 +16,8 @@ pub(crate) struct Throttle {
 impl Throttle {
     /// Returns whether `caller` may call now, and counts the call. It runs after authentication, so that
     /// rejected callers do not use up the limit of a principal.
-    pub(crate) fn admits(&self, caller: &Caller) -> bool {
+    pub(crate) fn allows(&self, caller: &Caller) -> bool {
         let rate = caller.principal().map_or(&self.anyone, Principal::rate);
-        rate.admits_one() && self.total.admits_one()
+        rate.try_acquire() && self.total.try_acquire()
     }
 }

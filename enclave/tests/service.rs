@@ -15,7 +15,7 @@ use enclave::audit::Audit;
 use enclave::clock::{Clock, SystemClock};
 use enclave::config::{Config, Files, Posture, Settings};
 use enclave::platform::{Platform, PlatformError, PlatformSettings};
-use enclave::request::{Channel, ConnectionKey, Received, RequestId};
+use enclave::request::{ConnectionKey, RequestContext, RequestId, TransportSecurity};
 use enclave::{Service, StartError};
 use http_body_util::BodyExt;
 use hyper::http::request::Parts;
@@ -56,7 +56,7 @@ impl Nsm for FiniteNsm {
 struct TestPlatform {
     in_service: Arc<AtomicBool>,
     /// It is no place to serve from.
-    is_wrong: bool,
+    is_rejected: bool,
 }
 
 impl Platform for TestPlatform {
@@ -69,7 +69,7 @@ impl Platform for TestPlatform {
     }
 
     fn examine(&self, _: &PlatformSettings) -> Result<(), PlatformError> {
-        match self.is_wrong {
+        match self.is_rejected {
             true => Err(PlatformError::Rng { found: "none".to_owned() }),
             false => Ok(()),
         }
@@ -111,8 +111,8 @@ async fn start_in(
     };
     // Nothing is fetched ahead, so that each draw is somebody's.
     let settings = settings("[entropy]\nprefetch = 0\n");
-    let platform = TestPlatform { in_service, is_wrong: false };
-    let service = Service::start(platform, nsm, anchors, settings, Audit::none()).await?;
+    let platform = TestPlatform { in_service, is_rejected: false };
+    let service = Service::start(platform, nsm, anchors, settings, Audit::disabled()).await?;
     Ok(Fixture { service, world, calls })
 }
 
@@ -137,7 +137,7 @@ async fn start_measured(
         in_service: Arc::clone(&platform.in_service),
         calls: Arc::default(),
     };
-    Service::start(platform, nsm, anchors, settings(text), Audit::none()).await
+    Service::start(platform, nsm, anchors, settings(text), Audit::disabled()).await
 }
 
 fn head(method: Method, path: &str) -> Parts {
@@ -151,27 +151,27 @@ fn head(method: Method, path: &str) -> Parts {
 }
 
 impl Fixture {
-    async fn answer(&self, method: Method, path: &str, body: &str) -> (StatusCode, String) {
+    async fn send(&self, method: Method, path: &str, body: &str) -> (StatusCode, String) {
         let id = RequestId::random();
         let (head, body) = (head(method, path), body.as_bytes());
-        let channel = Channel::Plain;
-        let received = Received {
+        let transport_security = TransportSecurity::Plaintext;
+        let request = RequestContext {
             id,
             connection: ConnectionKey::new(0, None),
-            channel,
-            source: None,
+            transport_security,
+            client_addr: None,
             head: &head,
             body,
         };
-        let answer = self.service.answer(received).await;
-        let response = answer.into_response(id, SystemClock.now());
+        let response = self.service.respond(request).await;
+        let response = response.into_hyper(id, SystemClock.now());
         let status = response.status();
         let body = response.into_body().collect().await.unwrap().to_bytes();
         (status, String::from_utf8(body.to_vec()).unwrap())
     }
 
     async fn generate(&self, body: &str) -> (StatusCode, String) {
-        self.answer(Method::POST, "/", body).await
+        self.send(Method::POST, "/", body).await
     }
 
     /// Draws since the start.
@@ -205,7 +205,7 @@ fn spki() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn draws_no_entropy_for_a_request_that_is_refused() {
+async fn draws_no_entropy_for_rejected_requests() {
     let fixture = start(1).await.unwrap();
     let bad_key = fixture.attested(1, b"no key");
     // The base64 of the signature's last bytes stands before `"}}`.
@@ -222,7 +222,7 @@ async fn draws_no_entropy_for_a_request_that_is_refused() {
 }
 
 #[tokio::test]
-async fn each_answer_has_a_block_of_its_own() {
+async fn each_response_uses_its_own_block() {
     let fixture = start(6).await.unwrap();
     for (number_of_bytes, draws) in [(1, 1), (256, 2), (1024, 3)] {
         let body = format!(r#"{{"NumberOfBytes":{number_of_bytes}}}"#);
@@ -237,13 +237,13 @@ async fn each_answer_has_a_block_of_its_own() {
 }
 
 #[tokio::test]
-async fn tells_how_much_of_each_document_was_known() {
+async fn counts_verified_documents_by_cache_hit() {
     let fixture = start(8).await.unwrap();
     let [first, second] = [fixture.attested(1, &spki()), fixture.attested(2, &spki())];
     for body in [&first, &first, &second] {
         assert_eq!(fixture.generate(body).await.0, StatusCode::OK);
     }
-    let (_, metrics) = fixture.answer(Method::GET, "/metrics", "").await;
+    let (_, metrics) = fixture.send(Method::GET, "/metrics", "").await;
     for (cache, count) in [("miss", 1), ("chain", 0), ("leaf", 1), ("document", 1)] {
         let name = "attested_random_documents_verified_total";
         let line = format!("{name}{{cache=\"{cache}\"}} {count}");
@@ -252,10 +252,10 @@ async fn tells_how_much_of_each_document_was_known() {
 }
 
 #[tokio::test]
-async fn a_fault_of_the_nsm_is_an_internal_error_and_ends_readiness() {
+async fn nsm_fault_returns_500_and_ends_readiness() {
     let fixture = start(1).await.unwrap();
     assert_eq!(fixture.generate(r#"{"NumberOfBytes":512}"#).await.0, StatusCode::OK);
-    let (status, body) = fixture.answer(Method::GET, "/readyz", "").await;
+    let (status, body) = fixture.send(Method::GET, "/readyz", "").await;
     assert_eq!((status, body.as_str()), (StatusCode::OK, "ready\n"));
     let (status, body) = fixture.generate(r#"{"NumberOfBytes":512}"#).await;
     assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
@@ -263,11 +263,11 @@ async fn a_fault_of_the_nsm_is_an_internal_error_and_ends_readiness() {
         body,
         r#"{"__type":"KMSInternalException","message":"An internal error prevented the request from being fulfilled. Try again."}"#
     );
-    let (status, body) = fixture.answer(Method::GET, "/readyz", "").await;
+    let (status, body) = fixture.send(Method::GET, "/readyz", "").await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(body, "not ready: the NSM answered with error InternalError\n");
-    assert_eq!(fixture.answer(Method::GET, "/healthz", "").await.0, StatusCode::OK);
-    let (status, metrics) = fixture.answer(Method::GET, "/metrics", "").await;
+    assert_eq!(fixture.send(Method::GET, "/healthz", "").await.0, StatusCode::OK);
+    let (status, metrics) = fixture.send(Method::GET, "/metrics", "").await;
     assert_eq!(status, StatusCode::OK);
     for line in [
         "attested_random_ready 0",
@@ -281,7 +281,7 @@ async fn a_fault_of_the_nsm_is_an_internal_error_and_ends_readiness() {
 }
 
 #[tokio::test]
-async fn does_not_start_in_debug_mode_unless_that_is_allowed() {
+async fn does_not_start_in_debug_mode_unless_allowed() {
     let start = |pcr0: Vec<u8>, text| start_measured(TestPlatform::default(), pcr0, text);
     let error = start(vec![0; 48], "").await.err().unwrap();
     assert!(matches!(error, StartError::Platform(PlatformError::DebugMode)), "{error}");
@@ -293,24 +293,26 @@ async fn does_not_start_in_debug_mode_unless_that_is_allowed() {
 }
 
 #[tokio::test]
-async fn does_not_start_where_the_platform_says_no() {
-    let platform = TestPlatform { is_wrong: true, ..TestPlatform::default() };
+async fn does_not_start_if_the_platform_check_fails() {
+    let platform = TestPlatform { is_rejected: true, ..TestPlatform::default() };
     let error = start_measured(platform, vec![1; 48], "").await.err().unwrap();
     assert!(matches!(error, StartError::Platform(PlatformError::Rng { .. })), "{error}");
 }
 
 #[tokio::test]
-async fn a_configured_root_is_trusted_beside_the_platforms_own_and_no_other_is() {
+async fn trusts_configured_roots_and_the_platform_root_only() {
     let folder = tempfile::tempdir().unwrap();
-    let (own, configured, stranger) = (world(), world(), world());
+    let (platform, configured, unknown) = (world(), world(), world());
     fs::write(folder.path().join("root.pem"), configured.root_certificate_pem()).unwrap();
     let path = folder.path().join("enclave.toml");
     fs::write(&path, "[trust]\nanchors = [\"root.pem\"]\n").unwrap();
-    let own_root = own.root_certificate().to_vec();
-    for (world, expected) in
-        [(own, StatusCode::OK), (configured, StatusCode::OK), (stranger, StatusCode::BAD_REQUEST)]
-    {
-        let mut anchors = TrustAnchors::simulator_root(&own_root);
+    let platform_root = platform.root_certificate().to_vec();
+    for (world, expected) in [
+        (platform, StatusCode::OK),
+        (configured, StatusCode::OK),
+        (unknown, StatusCode::BAD_REQUEST),
+    ] {
+        let mut anchors = TrustAnchors::simulator_root(&platform_root);
         Config::load(Some(&path)).unwrap().add_anchors(&mut anchors).unwrap();
         let fixture = start_in(world, anchors, 2).await.unwrap();
         let (status, body) = fixture.generate(&fixture.attested(1, &spki())).await;
@@ -319,27 +321,27 @@ async fn a_configured_root_is_trusted_beside_the_platforms_own_and_no_other_is()
 }
 
 /// The service of a configuration, asked for a path.
-async fn ask_for(service: &Service<TestPlatform>, path: &str, accept: &str) -> (u16, Vec<u8>) {
+async fn get(service: &Service<TestPlatform>, path: &str, accept: &str) -> (u16, Vec<u8>) {
     let request = Request::builder().uri(path).header("accept", accept).body(()).unwrap();
     let (head, ()) = request.into_parts();
     let id = RequestId::random();
-    let channel = Channel::Plain;
-    let received = Received {
+    let transport_security = TransportSecurity::Plaintext;
+    let request = RequestContext {
         id,
         connection: ConnectionKey::new(0, None),
-        channel,
-        source: None,
+        transport_security,
+        client_addr: None,
         head: &head,
         body: b"",
     };
-    let answer = service.answer(received).await;
-    let response = answer.into_response(id, SystemClock.now());
+    let response = service.respond(request).await;
+    let response = response.into_hyper(id, SystemClock.now());
     let status = response.status().as_u16();
     (status, response.into_body().collect().await.unwrap().to_bytes().to_vec())
 }
 
 #[tokio::test]
-async fn gives_its_own_document_with_the_nonce_and_what_measures_its_configuration() {
+async fn attestation_contains_nonce_and_configuration_pcrs() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("enclave.toml");
     fs::write(&path, "[recipient]\nrequire = true\n").unwrap();
@@ -356,13 +358,14 @@ async fn gives_its_own_document_with_the_nonce_and_what_measures_its_configurati
         calls: Arc::default(),
     };
     let platform = TestPlatform::default();
-    let service = Service::start(platform, nsm, anchors, settings, Audit::none()).await.unwrap();
+    let service =
+        Service::start(platform, nsm, anchors, settings, Audit::disabled()).await.unwrap();
 
-    let ask = async |accept| {
+    let get_document = async |accept| {
         let nonce = "0123456789abcdef0123456789ABCDEF";
-        ask_for(&service, &format!("/attestation?nonce={nonce}"), accept).await
+        get(&service, &format!("/attestation?nonce={nonce}"), accept).await
     };
-    let (status, document) = ask("*/*").await;
+    let (status, document) = get_document("*/*").await;
     assert_eq!(status, 200);
     let verify = |document: Vec<u8>| {
         let anchors = TrustAnchors::simulator_root(world.root_certificate());
@@ -383,27 +386,26 @@ async fn gives_its_own_document_with_the_nonce_and_what_measures_its_configurati
     assert_eq!(claims.pcrs().value(16), Some(&measured.configuration_pcr()));
     assert_eq!(claims.pcrs().value(17), Some(&measured.secrets_pcr()));
 
-    let (status, json) = ask("application/json").await;
+    let (status, json) = get_document("application/json").await;
     assert_eq!(status, 200);
     let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
     let document = STANDARD.decode(json["attestation_document"].as_str().unwrap()).unwrap();
     assert_eq!(verify(document).claims().nonce(), Some(&nonce[..]));
 
     for path in ["/attestation", "/attestation?nonce=00", "/attestation?nonce="] {
-        let (status, text) = ask_for(&service, path, "*/*").await;
+        let (status, text) = get(&service, path, "*/*").await;
         assert_eq!(status, 400);
         assert!(String::from_utf8(text).unwrap().starts_with("write /attestation?nonce=HEX"));
     }
     // More than a burst: they wait for their turns, and all are answered.
     for _ in 0..25 {
-        assert_eq!(ask("*/*").await.0, 200);
+        assert_eq!(get_document("*/*").await.0, 200);
     }
 }
 
 #[tokio::test]
-async fn gives_a_document_though_there_is_no_entropy() {
+async fn returns_attestation_without_entropy() {
     let fixture = start(0).await.unwrap();
-    let (status, _) =
-        ask_for(&fixture.service, &format!("/attestation?nonce={:032}", 0), "*/*").await;
+    let (status, _) = get(&fixture.service, &format!("/attestation?nonce={:032}", 0), "*/*").await;
     assert_eq!(status, 200, "a fault of random bytes alone");
 }

@@ -8,7 +8,7 @@ use crate::metrics::{Label, MetricsRegistry, labelled};
 
 /// By how they ended, and those that wait.
 #[derive(Clone, Debug)]
-pub(crate) struct AttestationRequests {
+pub(crate) struct AttestationEndpointMetrics {
     /// They got a document.
     pub(crate) success: Counter,
     /// Others came first for too long.
@@ -18,7 +18,7 @@ pub(crate) struct AttestationRequests {
     waiting: Gauge,
 }
 
-impl AttestationRequests {
+impl AttestationEndpointMetrics {
     /// Registers all of them.
     pub(crate) fn register(registry: &mut MetricsRegistry) -> Self {
         let help = "Requests for the attestation endpoint, by outcome";
@@ -34,7 +34,7 @@ impl AttestationRequests {
     }
 
     /// Counts a request as waiting until the guard is dropped.
-    pub(crate) fn wait(&self) -> WaitingRequest<'_> {
+    pub(crate) fn count_waiting(&self) -> WaitingRequest<'_> {
         self.waiting.inc();
         WaitingRequest(&self.waiting)
     }

@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_printable_ascii_and_the_same_text() {
+    fn line_is_printable_ascii_and_preserves_the_text() {
         let text = "a\"\\\n\r\t\u{0}\u{1b}[31m\u{7f}\u{9b}31m\u{2028}é\u{1f512}z";
         for text in
             text.char_indices().map(|(at, _)| text.get(at..).unwrap()).chain(["", "plain ~"])

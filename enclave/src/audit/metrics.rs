@@ -6,7 +6,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 
 use super::Audit;
-use super::unauthenticated::Omitted;
+use super::unauthenticated_limits::OmittedCounts;
 use crate::metrics::{Label, MetricsRegistry, labelled};
 
 /// Records that were not written.
@@ -33,7 +33,7 @@ impl AuditMetrics {
 
     /// Sets the counts to those of `audit`.
     pub(crate) fn refresh(&self, audit: &Audit) {
-        let Omitted { rate, queue } = audit.omitted();
+        let OmittedCounts { rate, queue } = audit.omitted();
         self.dropped.inner().store(audit.dropped(), Ordering::Relaxed);
         self.omitted_over_rate.inner().store(rate, Ordering::Relaxed);
         self.omitted_over_queue.inner().store(queue, Ordering::Relaxed);

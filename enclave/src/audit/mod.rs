@@ -6,12 +6,12 @@
 //! the places of other records. The next record that is written tells how many the limits left out.
 
 mod ascii;
-mod event;
 mod metrics;
 mod record;
+mod record_builder;
 #[cfg(test)]
 mod tests;
-mod unauthenticated;
+mod unauthenticated_limits;
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -22,43 +22,43 @@ use transport::limits::FLUSH_TIMEOUT;
 use transport::lines::{Line, Lines};
 
 pub(crate) use self::metrics::AuditMetrics;
-pub(crate) use self::record::Recipient;
-pub use self::record::Record;
-use self::unauthenticated::{Budget, Omissions};
-pub(crate) use self::unauthenticated::{Omitted, UnauthenticatedLimits};
+pub(crate) use self::record_builder::Recipient;
+pub use self::record_builder::RecordBuilder;
+use self::unauthenticated_limits::{OmissionCounters, UnauthenticatedBudget};
+pub(crate) use self::unauthenticated_limits::{OmittedCounts, UnauthenticatedLimits};
 use crate::log_channel::LogChannel;
 
 /// Where records go.
 #[derive(Debug)]
-pub struct Audit(Option<Trail>);
+pub struct Audit(Option<AuditSink>);
 
 #[derive(Debug)]
-struct Trail {
-    lines: Lines<Waiting>,
-    unauthenticated: Budget,
-    omissions: Arc<Omissions>,
+struct AuditSink {
+    lines: Lines<QueuedRecord>,
+    unauthenticated: UnauthenticatedBudget,
+    omissions: Arc<OmissionCounters>,
     /// Of the records that were lost, how many the log has told of.
-    reported: Reported,
+    reported: ReportedCount,
     /// Of the records that were left out, how many the log has told of.
-    reported_omissions: Reported,
+    reported_omissions: ReportedCount,
 }
 
 /// A record on its way.
 #[derive(Debug)]
-struct Waiting {
-    record: Record,
-    omissions: Arc<Omissions>,
+struct QueuedRecord {
+    record: RecordBuilder,
+    omissions: Arc<OmissionCounters>,
 }
 
-impl Line for Waiting {
+impl Line for QueuedRecord {
     fn append_to(self, batch: &mut Vec<u8>) -> io::Result<()> {
-        event::append(&self.record, self.omissions.take_untold(), batch)
+        record::append_line(&self.record, self.omissions.take_unreported(), batch)
     }
 }
 
 impl Audit {
     /// Nowhere: for what plays a service within a test.
-    pub const fn none() -> Self {
+    pub const fn disabled() -> Self {
         Self(None)
     }
 
@@ -66,20 +66,20 @@ impl Audit {
     ///
     /// # Errors
     /// If there is no thread to be had.
-    pub fn to(writer: impl Write + Send + 'static) -> io::Result<Self> {
-        Ok(Self(Some(Trail {
+    pub fn to_writer(writer: impl Write + Send + 'static) -> io::Result<Self> {
+        Ok(Self(Some(AuditSink {
             lines: Lines::to("audit", writer)?,
             unauthenticated: UnauthenticatedLimits::default().budget(),
             omissions: Arc::default(),
-            reported: Reported::default(),
-            reported_omissions: Reported::default(),
+            reported: ReportedCount::default(),
+            reported_omissions: ReportedCount::default(),
         })))
     }
 
     /// Returns the same, with `limits` on the records of unauthenticated callers.
-    pub(crate) fn limited(mut self, limits: UnauthenticatedLimits) -> Self {
-        if let Some(trail) = &mut self.0 {
-            trail.unauthenticated = limits.budget();
+    pub(crate) fn with_limits(mut self, limits: UnauthenticatedLimits) -> Self {
+        if let Some(sink) = &mut self.0 {
+            sink.unauthenticated = limits.budget();
         }
         self
     }
@@ -88,11 +88,11 @@ impl Audit {
     ///
     /// # Errors
     /// If there is no thread to be had.
-    pub fn of(log_to: Option<&Endpoint>) -> io::Result<Self> {
+    pub fn to_endpoint_or_stdout(log_to: Option<&Endpoint>) -> io::Result<Self> {
         match log_to {
             // The log's own channel says on stderr that nobody takes its lines.
-            Some(endpoint) => Self::to(LogChannel::new(endpoint.clone(), drop)),
-            None => Self::to(io::stdout()),
+            Some(endpoint) => Self::to_writer(LogChannel::new(endpoint.clone(), drop)),
+            None => Self::to_writer(io::stdout()),
         }
     }
 
@@ -103,44 +103,44 @@ impl Audit {
     }
 
     /// Hands a record over, or drops it: at once either way.
-    pub(crate) fn submit(&self, record: Record) {
-        if let Some(trail) = &self.0 {
-            trail.submit(record);
+    pub(crate) fn submit(&self, record: RecordBuilder) {
+        if let Some(sink) = &self.0 {
+            sink.submit(record);
         }
     }
 
     /// Records that were dropped so far.
     pub fn dropped(&self) -> u64 {
-        self.0.as_ref().map_or(0, |trail| trail.lines.dropped())
+        self.0.as_ref().map_or(0, |sink| sink.lines.dropped())
     }
 
     /// Records of unauthenticated callers that the limits left out so far.
-    pub(crate) fn omitted(&self) -> Omitted {
-        self.0.as_ref().map(|trail| trail.omissions.so_far()).unwrap_or_default()
+    pub(crate) fn omitted(&self) -> OmittedCounts {
+        self.0.as_ref().map(|sink| sink.omissions.counts()).unwrap_or_default()
     }
 }
 
-impl Trail {
-    fn submit(&self, record: Record) {
+impl AuditSink {
+    fn submit(&self, record: RecordBuilder) {
         if record.is_unauthenticated() {
             self.submit_unauthenticated(record);
         } else {
-            self.lines.submit(self.waiting(record));
+            self.lines.submit(self.queued(record));
         }
         self.report();
     }
 
-    fn submit_unauthenticated(&self, record: Record) {
-        let Budget { rate, queue_length } = &self.unauthenticated;
-        if !rate.admits_one() {
+    fn submit_unauthenticated(&self, record: RecordBuilder) {
+        let UnauthenticatedBudget { rate, queue_length } = &self.unauthenticated;
+        if !rate.try_acquire() {
             self.omissions.count_over_rate();
-        } else if self.lines.offer_secondary(self.waiting(record), *queue_length).is_err() {
+        } else if self.lines.offer_secondary(self.queued(record), *queue_length).is_err() {
             self.omissions.count_over_queue();
         }
     }
 
-    fn waiting(&self, record: Record) -> Waiting {
-        Waiting { record, omissions: Arc::clone(&self.omissions) }
+    fn queued(&self, record: RecordBuilder) -> QueuedRecord {
+        QueuedRecord { record, omissions: Arc::clone(&self.omissions) }
     }
 
     /// Logs that records were lost or left out. Whatever the cause, the next request tells.
@@ -149,7 +149,7 @@ impl Trail {
         if self.reported.is_due(dropped) {
             tracing::warn!(dropped, "audit records are lost: nobody takes them fast enough");
         }
-        let omitted = self.omissions.so_far().total();
+        let omitted = self.omissions.counts().total();
         if self.reported_omissions.is_due(omitted) {
             tracing::warn!(
                 omitted,
@@ -162,9 +162,9 @@ impl Trail {
 
 /// A count as the log last told it.
 #[derive(Debug, Default)]
-struct Reported(AtomicU64);
+struct ReportedCount(AtomicU64);
 
-impl Reported {
+impl ReportedCount {
     /// Returns whether the log has to tell of `count`: the first time at once, and then whenever it
     /// has doubled, lest the log takes the trail's place.
     fn is_due(&self, count: u64) -> bool {
@@ -174,7 +174,7 @@ impl Reported {
     }
 }
 
-impl Drop for Trail {
+impl Drop for AuditSink {
     /// What is queued is written before the process ends, unless nobody takes it.
     fn drop(&mut self) {
         let unwritten = self.lines.flush(FLUSH_TIMEOUT);
@@ -182,7 +182,7 @@ impl Drop for Trail {
         if unwritten > 0 || dropped > 0 {
             tracing::warn!(unwritten, dropped, "audit records were lost: nobody took them");
         }
-        let omitted = self.omissions.untold();
+        let omitted = self.omissions.unreported();
         if omitted > 0 {
             tracing::warn!(
                 omitted,

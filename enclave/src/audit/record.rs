@@ -1,216 +1,213 @@
-//! What is recorded of one request. It never holds a random byte, a key, a signature, a token or a document.
+//! A record as JSON: CloudTrail's fields, as AWS KMS fills them for attested requests:
+//! <https://docs.aws.amazon.com/kms/latest/developerguide/ct-nitro-enclave.html>,
+//! <https://docs.aws.amazon.com/kms/latest/developerguide/ct-nitro-tpm.html>.
+//!
+//! What is not known is null, as in CloudTrail: the name of an operation that is none of ours, and the
+//! client's address where the parent's relay does not tell it.
 
+use std::io;
 use std::net::IpAddr;
-use std::sync::Arc;
 
+use attestation::PcrFamily;
 use attestation::time::UnixMillis;
-use attestation::{Claims, PcrFamily, PcrValue};
-use hyper::header::{HOST, HeaderValue, USER_AGENT};
-use kms_api::{GenerateRandom, KmsError, Operation};
+use base64::display::Base64Display;
+use base64::engine::general_purpose::STANDARD;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 
+use super::ascii;
+use super::record_builder::{Parameters, Recipient, RecordBuilder, Tls};
 use crate::auth::Caller;
-use crate::request::{Outcome, Received, RequestId, TlsDetails};
+use crate::principal::Principal;
+use crate::request::RequestId;
 
-/// Bytes of a text that came from outside; CloudTrail's own limit for a user agent and a message.
-const MAX_TEXT_LENGTH: usize = 1024;
-/// Bytes of a header that an unauthenticated caller sent. An error's message is the service's own text,
-/// and keeps [`MAX_TEXT_LENGTH`].
-const MAX_UNAUTHENTICATED_LENGTH: usize = 128;
+/// The version of CloudTrail's records that these fields are of.
+const EVENT_VERSION: &str = "1.08";
 
-/// The registers that AWS KMS records of an enclave; PCR0 is the image's digest.
-const ENCLAVE_PCRS: [usize; 6] = [0, 1, 2, 3, 4, 8];
-/// The registers that AWS KMS records of an instance with a NitroTPM.
-const NITRO_TPM_PCRS: [usize; 6] = [4, 7, 8, 9, 16, 23];
-
-/// What is known of a request. It grows as the request is understood, and nothing enters it that
-/// was only claimed: no principal without its signature, no measurement without its proof.
-#[derive(Debug)]
-pub struct Record {
-    pub(super) request_id: RequestId,
-    pub(super) time: UnixMillis,
-    pub(super) region: Option<Arc<str>>,
-    /// By the word of the parent's relay.
-    pub(super) source: Option<IpAddr>,
-    pub(super) user_agent: Option<String>,
-    pub(super) tls: Option<Tls>,
-    pub(super) operation: Option<Operation>,
-    pub(super) caller: Option<Caller>,
-    pub(super) parameters: Option<Parameters>,
-    pub(super) recipient: Option<Recipient>,
-    pub(super) outcome: Outcome,
-    /// The message of the error that the caller received.
-    pub(super) error_message: Option<String>,
+/// One record. Members are in this order.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Record<'a> {
+    event_version: &'static str,
+    user_identity: UserIdentity<'a>,
+    #[serde(serialize_with = "display")]
+    event_time: UnixMillis,
+    event_source: &'static str,
+    event_name: Option<&'static str>,
+    aws_region: Option<&'a str>,
+    #[serde(rename = "sourceIPAddress")]
+    source_ip_address: Option<IpAddr>,
+    user_agent: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_code: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_message: Option<&'a str>,
+    request_parameters: Option<RequestParameters<'a>>,
+    response_elements: (),
+    #[serde(skip_serializing_if = "Option::is_none")]
+    additional_event_data: Option<AdditionalEventData<'a>>,
+    #[serde(rename = "requestID", serialize_with = "display")]
+    request_id: RequestId,
+    #[serde(rename = "eventID", serialize_with = "display")]
+    event_id: RequestId,
+    read_only: bool,
+    resources: [(); 0],
+    event_type: &'static str,
+    management_event: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recipient_account_id: Option<&'a str>,
+    event_category: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_details: Option<TlsDetails<'a>>,
 }
 
-/// The TLS that ended here, and the name that the client has for this service.
-#[derive(Debug)]
-pub(super) struct Tls {
-    pub(super) details: TlsDetails,
-    pub(super) host: Option<String>,
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct UserIdentity<'a> {
+    r#type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arn: Option<&'a str>,
+    account_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_key_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_name: Option<&'a str>,
 }
 
-/// What was asked for, once it is known to be within the API's limits.
-#[derive(Debug)]
-pub(super) struct Parameters {
-    pub(super) number_of_bytes: usize,
-    pub(super) custom_key_store_id: Option<String>,
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RequestParameters<'a> {
+    number_of_bytes: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    custom_key_store_id: Option<&'a str>,
 }
 
-/// Who can read the answer, by a document that was verified.
-#[derive(Debug)]
-pub(crate) struct Recipient {
-    pub(super) module_id: String,
-    pub(super) family: PcrFamily,
-    /// Those that are recorded, by index.
-    pub(super) pcrs: Vec<(usize, PcrValue)>,
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AdditionalEventData<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recipient: Option<&'a Recipient>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unauthenticated_records_omitted: Option<u64>,
 }
 
-impl Record {
-    /// Of a request that has just arrived.
-    pub(crate) fn new(request: Received<'_>, time: UnixMillis, region: Option<Arc<str>>) -> Self {
-        let Received { id: request_id, channel, source, head, .. } = request;
-        let header = |name| {
-            let value = head.headers.get(name).map(HeaderValue::as_bytes);
-            value.map(|value| clip(&String::from_utf8_lossy(value), MAX_TEXT_LENGTH).to_owned())
-        };
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TlsDetails<'a> {
+    tls_version: &'static str,
+    cipher_suite: &'static str,
+    client_provided_host_header: Option<&'a str>,
+}
+
+/// Writes the record at the end of `line`, with its line feed. `omitted` records of unauthenticated
+/// callers were left out since the last one that was written.
+pub(super) fn append_line(
+    builder: &RecordBuilder,
+    omitted: u64,
+    line: &mut Vec<u8>,
+) -> io::Result<()> {
+    ascii::append_line(&Record::new(builder, omitted), line)
+}
+
+impl<'a> Record<'a> {
+    fn new(builder: &'a RecordBuilder, omitted: u64) -> Self {
+        let caller = builder.caller.as_ref();
+        let principal = caller.and_then(Caller::principal);
+        let omitted = (omitted > 0).then_some(omitted);
+        let recipient = builder.recipient.as_ref();
         Self {
-            request_id,
-            time,
-            region,
-            source,
-            user_agent: header(USER_AGENT),
-            tls: channel.tls_details().map(|details| Tls { details, host: header(HOST) }),
-            operation: None,
-            caller: None,
-            parameters: None,
-            recipient: None,
-            outcome: Outcome::Abandoned,
-            error_message: None,
-        }
-    }
-
-    /// One that holds nothing of it but its name.
-    pub(crate) fn blank(&self) -> Self {
-        Self {
-            request_id: self.request_id,
-            time: self.time,
-            region: None,
-            source: None,
-            user_agent: None,
-            tls: None,
-            operation: None,
-            caller: None,
-            parameters: None,
-            recipient: None,
-            outcome: Outcome::Abandoned,
-            error_message: None,
-        }
-    }
-
-    /// Returns whether nothing proves the caller, so that the limits on unauthenticated callers hold for
-    /// the record: no signature was verified. Where none is asked for (`[auth] mode = "none"`), a request
-    /// that is answered counts as authenticated, and so does one with a verified document. What remains
-    /// there are refusals that any client can cause.
-    pub(crate) fn is_unauthenticated(&self) -> bool {
-        let is_anonymous = |caller: &Caller| caller.principal().is_none();
-        self.caller.as_ref().is_none_or(is_anonymous)
-            && self.recipient.is_none()
-            && !matches!(self.outcome, Outcome::Success)
-    }
-
-    /// Returns the User-Agent, as much as is recorded of it.
-    pub(super) fn user_agent(&self) -> Option<&str> {
-        self.user_agent.as_deref().map(|text| clip(text, self.max_header_length()))
-    }
-
-    /// Returns the Host that the client sent over TLS, as much as is recorded of it.
-    pub(super) fn tls_host(&self) -> Option<&str> {
-        let host = self.tls.as_ref().and_then(|tls| tls.host.as_deref());
-        host.map(|text| clip(text, self.max_header_length()))
-    }
-
-    fn max_header_length(&self) -> usize {
-        if self.is_unauthenticated() { MAX_UNAUTHENTICATED_LENGTH } else { MAX_TEXT_LENGTH }
-    }
-
-    /// Returns the address of the client, by the word of the parent's relay.
-    pub(crate) fn client_addr(&self) -> Option<IpAddr> {
-        self.source
-    }
-
-    /// Its name.
-    pub(crate) fn request_id(&self) -> RequestId {
-        self.request_id
-    }
-
-    /// What it asks for, if it named an operation of ours.
-    pub(crate) fn operation(&self) -> Option<Operation> {
-        self.operation
-    }
-
-    /// Returns the outcome so far.
-    pub(crate) fn outcome(&self) -> Outcome {
-        self.outcome
-    }
-
-    /// When it arrived.
-    pub(crate) fn time(&self) -> UnixMillis {
-        self.time
-    }
-
-    /// It is known who calls.
-    pub(crate) fn set_caller(&mut self, caller: &Caller) {
-        self.caller = Some(caller.clone());
-    }
-
-    /// It names an operation of ours, or none.
-    pub(crate) fn set_operation(&mut self, operation: Option<Operation>) {
-        self.operation = operation;
-    }
-
-    /// It keeps the API's limits.
-    pub(crate) fn set_parameters(&mut self, request: &GenerateRandom) {
-        self.parameters = Some(Parameters {
-            number_of_bytes: request.number_of_bytes.get(),
-            custom_key_store_id: request.custom_key_store_id.clone(),
-        });
-    }
-
-    /// Its document was verified.
-    pub(crate) fn set_recipient(&mut self, recipient: Recipient) {
-        self.recipient = Some(recipient);
-    }
-
-    /// It is answered with what it asked for.
-    pub(crate) fn grant(&mut self) {
-        self.outcome = Outcome::Success;
-    }
-
-    /// It is answered with `error`.
-    pub(crate) fn refuse(&mut self, error: &KmsError) {
-        let message = error.message.as_deref();
-        self.error_message = message.map(|message| clip(message, MAX_TEXT_LENGTH).to_owned());
-        self.outcome = Outcome::Refused(error.error_type);
-    }
-}
-
-impl Recipient {
-    /// As a verified document says.
-    pub(crate) fn of(claims: &Claims<'_>) -> Self {
-        let pcrs = claims.pcrs();
-        let recorded = match pcrs.family() {
-            PcrFamily::NitroEnclave => &ENCLAVE_PCRS,
-            PcrFamily::NitroTpm => &NITRO_TPM_PCRS,
-        };
-        Self {
-            module_id: claims.module_id().to_owned(),
-            family: pcrs.family(),
-            pcrs: recorded.iter().filter_map(|&index| Some((index, *pcrs.value(index)?))).collect(),
+            event_version: EVENT_VERSION,
+            user_identity: principal.map_or(UserIdentity::ANONYMOUS, |principal| {
+                UserIdentity::of(principal, caller.and_then(Caller::access_key_id))
+            }),
+            // CloudTrail has whole seconds.
+            event_time: UnixMillis::from_secs(builder.time.as_secs()),
+            event_source: "kms.amazonaws.com",
+            event_name: builder.operation.map(|operation| operation.name()),
+            aws_region: builder.region.as_deref(),
+            source_ip_address: builder.client_addr,
+            user_agent: builder.user_agent(),
+            error_code: builder.outcome.error_code(),
+            error_message: builder.error_message.as_deref(),
+            request_parameters: builder.parameters.as_ref().map(RequestParameters::of),
+            response_elements: (),
+            additional_event_data: (recipient.is_some() || omitted.is_some()).then_some(
+                AdditionalEventData { recipient, unauthenticated_records_omitted: omitted },
+            ),
+            request_id: builder.request_id,
+            event_id: RequestId::random(),
+            read_only: true,
+            resources: [],
+            event_type: "AwsApiCall",
+            management_event: true,
+            recipient_account_id: principal.map(Principal::account_id),
+            event_category: "Management",
+            tls_details: builder.tls.as_ref().map(|tls| TlsDetails::of(tls, builder.tls_host())),
         }
     }
 }
 
-/// Returns at most `length` bytes of `text`, cut between characters.
-fn clip(text: &str, length: usize) -> &str {
-    text.get(..text.floor_char_boundary(length)).unwrap_or_default()
+impl<'a> UserIdentity<'a> {
+    /// CloudTrail's identity of a caller that nothing proves.
+    const ANONYMOUS: Self = Self {
+        r#type: "AWSAccount",
+        arn: None,
+        account_id: "ANONYMOUS_PRINCIPAL",
+        access_key_id: None,
+        user_name: None,
+    };
+
+    fn of(principal: &'a Principal, access_key_id: Option<&'a str>) -> Self {
+        Self {
+            r#type: principal.kind().name(),
+            arn: Some(principal.arn()),
+            account_id: principal.account_id(),
+            access_key_id,
+            user_name: principal.user_name(),
+        }
+    }
+}
+
+impl<'a> RequestParameters<'a> {
+    fn of(parameters: &'a Parameters) -> Self {
+        Self {
+            number_of_bytes: parameters.number_of_bytes,
+            custom_key_store_id: parameters.custom_key_store_id.as_deref(),
+        }
+    }
+}
+
+impl<'a> TlsDetails<'a> {
+    fn of(tls: &Tls, host: Option<&'a str>) -> Self {
+        Self {
+            tls_version: tls.details.version,
+            cipher_suite: tls.details.cipher_suite,
+            client_provided_host_header: host,
+        }
+    }
+}
+
+impl Serialize for Recipient {
+    /// `attestationDocument...`, each measurement in base64: so are the values in real records.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut members = serializer.serialize_map(None)?;
+        members.serialize_entry("attestationDocumentModuleId", &self.module_id)?;
+        for (index, value) in &self.pcrs {
+            let name = match (self.family, index) {
+                (PcrFamily::NitroEnclave, 0) => "attestationDocumentEnclaveImageDigest".to_owned(),
+                (PcrFamily::NitroEnclave, index) => format!("attestationDocumentEnclavePCR{index}"),
+                (PcrFamily::NitroTpm, index) => format!("attestationDocumentNitroTPMPCR{index}"),
+            };
+            let value = Base64Display::new(value, &STANDARD);
+            members.serialize_entry(&name, &format_args!("{value}"))?;
+        }
+        members.end()
+    }
+}
+
+fn display<S: Serializer>(
+    value: &impl std::fmt::Display,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
 }

@@ -11,37 +11,41 @@ use transport::lines::QUEUE_LENGTH;
 
 use super::*;
 use crate::auth::Caller;
-use crate::request::{Channel, ConnectionKey, Received, RequestId, TlsDetails};
+use crate::request::{ConnectionKey, RequestContext, RequestId, TlsDetails, TransportSecurity};
 
-fn record(user_agent: &[u8]) -> Record {
-    record_over(Channel::Plain, user_agent)
+fn record(user_agent: &[u8]) -> RecordBuilder {
+    record_with_security(TransportSecurity::Plaintext, user_agent)
 }
 
-fn record_over(channel: Channel, user_agent: &[u8]) -> Record {
-    record_of(channel, user_agent, "kms.example")
+fn record_with_security(transport_security: TransportSecurity, user_agent: &[u8]) -> RecordBuilder {
+    record_with_host(transport_security, user_agent, "kms.example")
 }
 
-fn record_of(channel: Channel, user_agent: &[u8], host: &str) -> Record {
+fn record_with_host(
+    transport_security: TransportSecurity,
+    user_agent: &[u8],
+    host: &str,
+) -> RecordBuilder {
     let request =
         Request::builder().header(USER_AGENT, HeaderValue::from_bytes(user_agent).unwrap());
     let (head, ()) = request.header(HOST, host).body(()).unwrap().into_parts();
     let time = UnixMillis::from_rfc3339("2026-02-03T10:12:02.437Z").unwrap();
-    let request = Received {
+    let request = RequestContext {
         id: RequestId::random(),
         connection: ConnectionKey::new(0, None),
-        channel,
-        source: None,
+        transport_security,
+        client_addr: None,
         head: &head,
         body: &[],
     };
-    Record::new(request, time, None)
+    RecordBuilder::new(request, time, None)
 }
 
 /// Collects what is written.
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+struct Output(Arc<Mutex<Vec<u8>>>);
 
-impl Lines {
+impl Output {
     fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
         self.0.lock().unwrap()
     }
@@ -52,7 +56,7 @@ impl Lines {
     }
 }
 
-impl Write for Lines {
+impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.lock().write(bytes)
     }
@@ -63,14 +67,14 @@ impl Write for Lines {
 }
 
 #[test]
-fn every_record_is_written_before_the_trail_ends_also_one_that_came_to_nothing() {
-    let lines = Lines::default();
-    let audit = Audit::to(lines.clone()).unwrap();
-    audit.submit(granted(record(b"first")));
-    audit.submit(refused(record(b"second")));
+fn writes_every_record_before_the_trail_ends() {
+    let output = Output::default();
+    let audit = Audit::to_writer(output.clone()).unwrap();
+    audit.submit(successful(record(b"first")));
+    audit.submit(failed(record(b"second")));
     audit.submit(record(b"third"));
     drop(audit);
-    let records = lines.records();
+    let records = output.records();
     let errors: Vec<_> = records
         .iter()
         .map(|record| (&record["userAgent"], &record["errorCode"], &record["errorMessage"]))
@@ -87,9 +91,9 @@ fn every_record_is_written_before_the_trail_ends_also_one_that_came_to_nothing()
 }
 
 /// Takes nothing until it is let.
-struct Stuck(mpsc::Receiver<()>, Lines);
+struct StuckWriter(mpsc::Receiver<()>, Output);
 
-impl Write for Stuck {
+impl Write for StuckWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         // An error means that all are let through.
         self.0.recv().ok();
@@ -105,23 +109,23 @@ impl Write for Stuck {
 const ANY_RATE: UnauthenticatedLimits =
     UnauthenticatedLimits { per_second: 1_000_000, queue_percent: 25 };
 
-fn signed(mut record: Record) -> Record {
+fn signed(mut record: RecordBuilder) -> RecordBuilder {
     record.set_caller(&Caller::signed());
     record
 }
 
-fn granted(mut record: Record) -> Record {
-    record.grant();
+fn successful(mut record: RecordBuilder) -> RecordBuilder {
+    record.set_success();
     record
 }
 
-fn refused(mut record: Record) -> Record {
-    record.refuse(&KmsError::new(ErrorType::Validation, "why"));
+fn failed(mut record: RecordBuilder) -> RecordBuilder {
+    record.set_error(&KmsError::new(ErrorType::Validation, "why"));
     record
 }
 
 /// Returns the sum of what the records tell was left out.
-fn told(records: &[Value]) -> u64 {
+fn omitted_total(records: &[Value]) -> u64 {
     let field = |record: &Value| {
         record["additionalEventData"]["unauthenticatedRecordsOmitted"].as_u64().unwrap_or(0)
     };
@@ -129,119 +133,126 @@ fn told(records: &[Value]) -> u64 {
 }
 
 #[test]
-fn unauthenticated_callers_take_no_place_of_authenticated_ones_in_a_full_queue() {
+fn unauthenticated_records_use_a_quarter_of_the_queue() {
     let (let_through, gate) = mpsc::channel();
-    let lines = Lines::default();
-    let audit = Audit::to(Stuck(gate, lines.clone())).unwrap().limited(ANY_RATE);
+    let output = Output::default();
+    let audit = Audit::to_writer(StuckWriter(gate, output.clone())).unwrap().with_limits(ANY_RATE);
     // Far more than the queue holds, and what the thread has taken.
     let sent = 10 * QUEUE_LENGTH;
     for _ in 0..sent {
         audit.submit(record(b"unauthenticated"));
     }
     let omitted = audit.omitted();
-    assert_eq!(omitted, Omitted { rate: 0, queue: omitted.queue });
+    assert_eq!(omitted, OmittedCounts { rate: 0, queue: omitted.queue });
     let written = sent - usize::try_from(omitted.queue).unwrap();
     // A batch of the thread's may have been on its way.
     assert!((256..300).contains(&written), "{written}");
     for _ in 0..QUEUE_LENGTH {
-        audit.submit(granted(signed(record(b"authenticated"))));
+        audit.submit(successful(signed(record(b"authenticated"))));
     }
     assert_eq!(audit.dropped(), 0);
     // Still full: what is left out now no record has told.
     audit.submit(record(b"unauthenticated"));
     drop(let_through);
     drop(audit);
-    let records = lines.records();
+    let records = output.records();
     let granted = records.iter().filter(|record| record["userAgent"] == "authenticated").count();
     assert_eq!((granted, records.len() - granted), (QUEUE_LENGTH, written));
-    assert_eq!(told(&records), omitted.queue + 1);
+    assert_eq!(omitted_total(&records), omitted.queue + 1);
 }
 
 #[test]
-fn the_next_record_tells_how_many_the_rate_left_out() {
-    let lines = Lines::default();
+fn next_record_contains_the_number_of_omitted_records() {
+    let output = Output::default();
     let limits = UnauthenticatedLimits { per_second: 1, queue_percent: 25 };
-    let audit = Audit::to(lines.clone()).unwrap().limited(limits);
+    let audit = Audit::to_writer(output.clone()).unwrap().with_limits(limits);
     for _ in 0..100 {
         audit.submit(record(b"unauthenticated"));
     }
-    let Omitted { rate, queue: 0 } = audit.omitted() else { panic!() };
+    let OmittedCounts { rate, queue: 0 } = audit.omitted() else { panic!() };
     // A burst of two, and more where a second passes.
     assert!((90..=98).contains(&rate), "{rate}");
     for _ in 0..3 {
-        audit.submit(granted(signed(record(b"authenticated"))));
+        audit.submit(successful(signed(record(b"authenticated"))));
     }
     drop(audit);
-    let records = lines.records();
+    let records = output.records();
     assert_eq!(records.len(), 103 - usize::try_from(rate).unwrap());
-    assert_eq!(told(&records), rate);
+    assert_eq!(omitted_total(&records), rate);
     let silent = records.last().unwrap();
     assert!(silent.get("additionalEventData").is_none(), "{silent}");
 }
 
 #[test]
-fn limits_hold_for_what_no_signature_and_no_document_proves() {
-    let refused = |caller: Option<&Caller>| {
+fn limits_apply_without_signature_and_document() {
+    let failed_with_caller = |caller: Option<&Caller>| {
         let mut record = record(b"agent");
         caller.inspect(|caller| record.set_caller(caller));
-        refused(record)
+        failed(record)
     };
-    assert!(refused(None).is_unauthenticated());
-    assert!(!refused(Some(&Caller::signed())).is_unauthenticated());
+    assert!(failed_with_caller(None).is_unauthenticated());
+    assert!(!failed_with_caller(Some(&Caller::signed())).is_unauthenticated());
     // Where no signature is asked for.
     let anonymous = Caller::anyone();
-    assert!(refused(Some(&anonymous)).is_unauthenticated());
-    let mut granted = refused(Some(&anonymous));
-    granted.grant();
+    assert!(failed_with_caller(Some(&anonymous)).is_unauthenticated());
+    let mut granted = failed_with_caller(Some(&anonymous));
+    granted.set_success();
     assert!(!granted.is_unauthenticated());
-    let mut attested = refused(Some(&anonymous));
+    let mut attested = failed_with_caller(Some(&anonymous));
     let (family, pcrs) = (attestation::PcrFamily::NitroEnclave, Vec::new());
     attested.set_recipient(Recipient { module_id: "i".to_owned(), family, pcrs });
     assert!(!attested.is_unauthenticated());
 }
 
 #[test]
-fn headers_of_unauthenticated_callers_are_cut_at_128_bytes() {
-    let lines = Lines::default();
-    let audit = Audit::to(lines.clone()).unwrap();
+fn clips_headers_of_unauthenticated_callers_at_128_bytes() {
+    let output = Output::default();
+    let audit = Audit::to_writer(output.clone()).unwrap();
     let agent = "\u{9b}".repeat(2000);
     let details = TlsDetails { version: "TLSv1.3", cipher_suite: "TLS_AES_128_GCM_SHA256" };
-    let record = || record_of(Channel::AttestedTls(details), agent.as_bytes(), &"h".repeat(2000));
-    audit.submit(refused(record()));
-    audit.submit(refused(signed(record())));
+    let record = || {
+        record_with_host(
+            TransportSecurity::AttestedTls(details),
+            agent.as_bytes(),
+            &"h".repeat(2000),
+        )
+    };
+    audit.submit(failed(record()));
+    audit.submit(failed(signed(record())));
     drop(audit);
-    for (record, length) in lines.records().iter().zip([128, 1024]) {
+    for (record, length) in output.records().iter().zip([128, 1024]) {
         assert_eq!(record["userAgent"], "\u{9b}".repeat(length / 2));
         assert_eq!(record["tlsDetails"]["clientProvidedHostHeader"], "h".repeat(length));
     }
 }
 
 #[test]
-fn a_record_is_bounded_and_escaped() {
-    let lines = Lines::default();
-    let audit = Audit::to(lines.clone()).unwrap();
+fn record_is_bounded_and_escaped() {
+    let output = Output::default();
+    let audit = Audit::to_writer(output.clone()).unwrap();
     // U+009B, which terminals take for the beginning of a control sequence.
     let agent = "\u{9b}".repeat(2000);
     let message = "\u{1b}[2J\r\n".repeat(2000);
     let mut record = signed(record(agent.as_bytes()));
-    record.refuse(&KmsError::new(ErrorType::Validation, message));
+    record.set_error(&KmsError::new(ErrorType::Validation, message));
     audit.submit(record);
     drop(audit);
-    let written = lines.lock().clone();
+    let written = output.lock().clone();
     assert!(written.len() < 20_000, "{}", written.len());
     let (end, line) = written.split_last().unwrap();
     assert!(*end == b'\n' && line.iter().all(|byte| (b' '..=b'~').contains(byte)));
-    let record = &lines.records()[0];
+    let record = &output.records()[0];
     assert_eq!(record["userAgent"], "\u{9b}".repeat(512));
     assert_eq!(record["errorMessage"].as_str().unwrap().len(), 1024);
 }
 
 #[test]
-fn tls_that_ended_here_is_recorded_as_cloudtrail_does_and_no_other() {
+fn records_tls_details_of_connections_over_tls() {
     let details = TlsDetails { version: "TLSv1.3", cipher_suite: "TLS_AES_128_GCM_SHA256" };
-    let recorded = |channel| {
+    let recorded = |transport_security| {
         let mut line = Vec::new();
-        event::append(&record_over(channel, b"agent"), 0, &mut line).unwrap();
+        record::append_line(&record_with_security(transport_security, b"agent"), 0, &mut line)
+            .unwrap();
         serde_json::from_slice::<Value>(&line).unwrap()
     };
     let expected = serde_json::json!({
@@ -249,19 +260,21 @@ fn tls_that_ended_here_is_recorded_as_cloudtrail_does_and_no_other() {
         "cipherSuite": "TLS_AES_128_GCM_SHA256",
         "clientProvidedHostHeader": "kms.example",
     });
-    for channel in [Channel::AttestedTls(details), Channel::ProvidedTls(details)] {
-        assert_eq!(recorded(channel)["tlsDetails"], expected);
+    for transport_security in
+        [TransportSecurity::AttestedTls(details), TransportSecurity::ProvidedTls(details)]
+    {
+        assert_eq!(recorded(transport_security)["tlsDetails"], expected);
     }
-    assert!(recorded(Channel::Plain).get("tlsDetails").is_none());
+    assert!(recorded(TransportSecurity::Plaintext).get("tlsDetails").is_none());
 }
 
 #[test]
-fn members_are_in_the_order_of_cloudtrail_and_absent_ones_are_null_or_left_out() {
+fn members_are_in_the_order_of_cloudtrail() {
     let mut record = record(b"agent");
     record.set_operation(Some(Operation::GenerateRandom));
-    record.refuse(&KmsError::new(ErrorType::Validation, "why"));
+    record.set_error(&KmsError::new(ErrorType::Validation, "why"));
     let mut line = Vec::new();
-    event::append(&record, 7, &mut line).unwrap();
+    record::append_line(&record, 7, &mut line).unwrap();
     let line = String::from_utf8(line).unwrap();
     let (before, rest) = line.split_once(r#""eventID":""#).unwrap();
     let id = record.request_id();

@@ -9,9 +9,9 @@ use clap::Parser;
 use enclave::audit::Audit;
 use enclave::clock::{Clock, SystemClock};
 use enclave::config::{Arguments, Config, Posture};
-use enclave::http::Entrance;
+use enclave::http::PeerPolicy;
 use enclave::platform::Simulated;
-use enclave::{Service, direct_log, exit_with, init_log};
+use enclave::{Service, configure_logging, init_logging, report_exit};
 use simulator::{Conditions, Root, SimulatedNsm, World, load_or_create};
 use transport::parse_command_line;
 
@@ -32,8 +32,8 @@ const COMMIT: Option<&str> = option_env!("ATTESTED_RANDOM_COMMIT");
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments: SimulatorArguments = parse_command_line(COMMIT);
-    init_log(&arguments.common);
-    exit_with("enclave-simulator", run(arguments).await)
+    init_logging(&arguments.common);
+    report_exit("enclave-simulator", run(arguments).await)
 }
 
 async fn run(arguments: SimulatorArguments) -> Result<(), Box<dyn std::error::Error>> {
@@ -46,15 +46,15 @@ async fn run(arguments: SimulatorArguments) -> Result<(), Box<dyn std::error::Er
     let config = Config::load(arguments.common.config.as_deref())?;
     let server = config.server(&arguments.common)?;
     if !arguments.common.print_config {
-        direct_log(&server)?;
+        configure_logging(&server)?;
     }
     config.add_anchors(&mut anchors)?;
     if arguments.common.print_config {
         return config.print(&server, Posture::Laptop);
     }
     let conditions = config.simulated_nsm()?;
-    let entrance = Entrance { parent_cid: None, proxy_protocol: server.proxy_protocol };
-    let settings = config.settings(Posture::Laptop)?.through(entrance);
+    let peer_policy = PeerPolicy { parent_cid: None, proxy_protocol: server.proxy_protocol };
+    let settings = config.settings(Posture::Laptop)?.through(peer_policy);
     tracing::warn!("simulated: whoever can reach this process gets any document signed");
     if conditions != Conditions::default() {
         tracing::warn!(
@@ -64,7 +64,7 @@ async fn run(arguments: SimulatorArguments) -> Result<(), Box<dyn std::error::Er
     }
     let nsm = SimulatedNsm::under(conditions, Arc::clone(&world));
     let platform = Simulated::new(world, SystemClock, nsm.readiness());
-    let audit = Audit::of(server.log_to.as_ref())?;
+    let audit = Audit::to_endpoint_or_stdout(server.log_to.as_ref())?;
     let service = Service::start(platform, nsm, anchors, settings, audit).await?;
     enclave::http::listen_and_serve("enclave-simulator", &server.listeners, service).await
 }

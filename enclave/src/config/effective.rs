@@ -106,7 +106,7 @@ impl Config {
             ("recipient", "max_age", max_age),
             ("recipient", "allow_debug", false.into()),
             ("recipient", "measurements", nothing()),
-            ("recipient", "plaintext", plaintext.word().into()),
+            ("recipient", "plaintext", plaintext.as_str().into()),
             ("throttle", "per_principal", number(0_u32)),
             ("throttle", "total", number(0_u32)),
             ("tls", "mode", "off".into()),

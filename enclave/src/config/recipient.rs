@@ -120,7 +120,8 @@ impl<'de> Deserialize<'de> for PlaintextWord {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<PlaintextWord, E> {
-                if let Some(value) = Plaintext::ALL.into_iter().find(|value| value.word() == text) {
+                if let Some(value) = Plaintext::ALL.into_iter().find(|value| value.as_str() == text)
+                {
                     return Ok(PlaintextWord(value));
                 }
                 match REPLACED_WORDS.into_iter().find(|(word, _)| *word == text) {

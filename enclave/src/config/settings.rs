@@ -20,7 +20,7 @@ use crate::audit::UnauthenticatedLimits;
 use crate::auth::Authenticator;
 use crate::egress::Route;
 use crate::entropy::EntropySettings;
-use crate::http::Entrance;
+use crate::http::PeerPolicy;
 use crate::key_store::KeyStoreSettings;
 use crate::measurement::Measured;
 use crate::platform::PlatformSettings;
@@ -47,7 +47,7 @@ pub struct Settings {
     pub(crate) tls: TlsSettings,
     pub(crate) key_stores: Vec<KeyStoreSettings>,
     /// The peers that may connect.
-    pub(crate) entrance: Entrance,
+    pub(crate) peer_policy: PeerPolicy,
     /// The egress routes.
     egress: Vec<Route>,
     /// The measurement of the configuration, if there is one.
@@ -60,8 +60,8 @@ pub struct Settings {
 impl Settings {
     /// Replaces the peers that may connect.
     #[must_use]
-    pub fn through(self, entrance: Entrance) -> Self {
-        Self { entrance, ..self }
+    pub fn through(self, peer_policy: PeerPolicy) -> Self {
+        Self { peer_policy, ..self }
     }
 
     /// Returns the egress routes.
@@ -84,7 +84,7 @@ impl Settings {
         self.policy.announce();
         self.entropy.announce();
         self.surprises.iter().for_each(|surprise| surprise.warn(now));
-        if !self.entrance.proxy_protocol {
+        if !self.peer_policy.proxy_protocol {
             self.without_sources.iter().for_each(|warning| tracing::warn!("{warning}"));
         }
     }
@@ -123,7 +123,7 @@ pub(super) fn build(
         platform: file.platform.settings()?,
         tls,
         key_stores,
-        entrance: Entrance::default(),
+        peer_policy: PeerPolicy::default(),
         egress: egress::routes(file.egress, posture)?,
         measurement: None,
         surprises,

@@ -5,13 +5,13 @@ use std::convert::Infallible;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Request, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite};
 use transport::limits::ADMIN_HEADER_READ_TIMEOUT;
 
 use super::connection::Server;
-use super::http1::{Manner, serve_requests};
-use super::{Answer, Application, Content};
+use super::http1::{ConnectionOptions, serve_requests};
+use super::{Application, Response, ZeroizingBody};
 use crate::request::RequestId;
 
 const NOTHING_ELSE: &str = "nothing else is here than GET /healthz, /readyz and /metrics\n";
@@ -23,16 +23,20 @@ impl<A: Application> Server<A> {
         stream: S,
         drain: impl Future<Output = ()>,
     ) {
-        let answer = service_fn(async |request| self.tell(&request));
-        let manner = Manner { header_timeout: ADMIN_HEADER_READ_TIMEOUT, keep_alive: false };
-        serve_requests(stream, answer, manner, drain).await;
+        let service = service_fn(async |request| self.respond_to_admin(&request));
+        let options =
+            ConnectionOptions { header_timeout: ADMIN_HEADER_READ_TIMEOUT, keep_alive: false };
+        serve_requests(stream, service, options, drain).await;
     }
 
     /// What is asked for is in the head.
-    fn tell(&self, request: &Request<Incoming>) -> Result<Response<Full<Content>>, Infallible> {
-        let answer = self.application().diagnostics(request.method(), request.uri().path());
-        let answer = answer.unwrap_or(Answer::text(StatusCode::NOT_FOUND, NOTHING_ELSE));
-        Ok(answer.into_response(RequestId::random(), self.application().now()))
+    fn respond_to_admin(
+        &self,
+        request: &Request<Incoming>,
+    ) -> Result<hyper::Response<Full<ZeroizingBody>>, Infallible> {
+        let response = self.application().diagnostics(request.method(), request.uri().path());
+        let response = response.unwrap_or(Response::text(StatusCode::NOT_FOUND, NOTHING_ELSE));
+        Ok(response.into_hyper(RequestId::random(), self.application().now()))
     }
 }
 
@@ -42,14 +46,14 @@ mod tests {
 
     use tokio::io::{AsyncReadExt, duplex};
     use tokio::time::{Instant, pause};
-    use transport::limits::HEADER_READ_TIMEOUT;
 
     use super::*;
-    use crate::http::entrance::Peer;
+    use crate::http::peer_policy::Peer;
+    use crate::http::timeouts::HEADER_READ_TIMEOUT;
     use crate::platform::fake;
 
     #[tokio::test]
-    async fn who_asks_for_nothing_has_its_connection_for_less_time_than_a_client() {
+    async fn idle_admin_connection_times_out_before_a_client() {
         let server = Server::new(fake::service().await);
         // The module's thread, which the start waits for, knows no such time.
         pause();

@@ -8,10 +8,11 @@ use hyper::http::request::Parts;
 use hyper::{Uri, Version, header};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use transport::limits::{
-    BODY_DISCARD_LENGTH, BODY_READ_TIMEOUT, LARGE_BODIES_LENGTH, MAX_BODY_LENGTH, SMALL_BODY_LENGTH,
+    BODY_DISCARD_LENGTH, LARGE_BODIES_LENGTH, MAX_BODY_LENGTH, SMALL_BODY_LENGTH,
 };
 
 use super::error::HttpError;
+use super::timeouts::BODY_READ_TIMEOUT;
 use crate::clock::timeout;
 
 /// Why there is no body.
@@ -20,7 +21,7 @@ pub(super) enum BodyError {
     /// The client receives an answer, and the connection is closed.
     Rejected(HttpError),
     /// The client is gone or too slow: nobody is there to be told.
-    Lost,
+    Incomplete,
 }
 
 impl From<HttpError> for BodyError {
@@ -40,7 +41,7 @@ impl LargeBodies {
     }
 
     /// Waits for room for a body of `length` bytes; a small one needs none.
-    async fn admit(&self, length: usize) -> Option<SemaphorePermit<'_>> {
+    async fn reserve(&self, length: usize) -> Option<SemaphorePermit<'_>> {
         let length = if length > SMALL_BODY_LENGTH { length } else { 0 };
         self.0.acquire_many(u32::try_from(length).unwrap_or(u32::MAX)).await.ok()
     }
@@ -50,7 +51,7 @@ impl LargeBodies {
 #[derive(Debug)]
 pub(super) struct ReadBody<'a> {
     pub(super) bytes: Bytes,
-    _room: Option<SemaphorePermit<'a>>,
+    _permit: Option<SemaphorePermit<'a>>,
 }
 
 pub(super) async fn read<'a>(
@@ -66,14 +67,14 @@ pub(super) async fn read<'a>(
     check_host(head)?;
     let length = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if length > MAX_BODY_LENGTH {
-        discard_unless_unsent(head, body).await;
+        discard_if_sent(head, body).await;
         return Err(HttpError::BodyTooLong.into());
     }
     let read = async {
-        let room = large_bodies.admit(length).await;
-        Ok(ReadBody { bytes: collect(body, length).await?, _room: room })
+        let permit = large_bodies.reserve(length).await;
+        Ok(ReadBody { bytes: collect(body, length).await?, _permit: permit })
     };
-    timeout(BODY_READ_TIMEOUT, read).await.unwrap_or(Err(BodyError::Lost))
+    timeout(BODY_READ_TIMEOUT, read).await.unwrap_or(Err(BodyError::Incomplete))
 }
 
 /// RFC 9112, section 3.2: a server must answer 400 to an HTTP/1.1 request that lacks Host, and to any
@@ -82,7 +83,7 @@ pub(super) async fn read<'a>(
 fn check_host(head: &Parts) -> Result<(), HttpError> {
     let mut hosts = head.headers.get_all(header::HOST).iter();
     match (hosts.next(), hosts.next()) {
-        (Some(host), None) if is_of_target(host, &head.uri) => Ok(()),
+        (Some(host), None) if matches_target(host, &head.uri) => Ok(()),
         (Some(_), None) => Err(HttpError::HostOfTarget),
         (None, _) if head.version == Version::HTTP_10 => Ok(()),
         _ => Err(HttpError::Host),
@@ -92,7 +93,7 @@ fn check_host(head: &Parts) -> Result<(), HttpError> {
 /// RFC 9112, sections 3.2 and 3.2.2: beside a target in absolute form, Host is the target's
 /// authority without its user information, and a server goes by the target. A signature covers Host
 /// alone: where they differ, what was signed is not what was asked.
-fn is_of_target(host: &HeaderValue, target: &Uri) -> bool {
+fn matches_target(host: &HeaderValue, target: &Uri) -> bool {
     let (Some(_), Some(authority)) = (target.scheme(), target.authority()) else { return true };
     let authority = authority.as_str();
     let authority = authority.rsplit_once('@').map_or(authority, |(_, authority)| authority);
@@ -103,7 +104,7 @@ async fn collect(mut body: Incoming, length: usize) -> Result<Bytes, BodyError> 
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|_| BodyError::Lost)?.into_data() else { continue };
+        let Ok(data) = frame.map_err(|_| BodyError::Incomplete)?.into_data() else { continue };
         if data.len() == length {
             // Nearly every body arrives in one piece, which is then used as it stands.
             first = data;
@@ -116,8 +117,8 @@ async fn collect(mut body: Incoming, length: usize) -> Result<Bytes, BodyError> 
 }
 
 /// Reads a body that is too long, unless the client waits to be asked for it, and is not asked.
-async fn discard_unless_unsent(head: &Parts, body: Incoming) {
-    if !waits_to_be_asked(head) {
+async fn discard_if_sent(head: &Parts, body: Incoming) {
+    if !expects_continue(head) {
         // Whether all of it came or not, the answer is the same.
         drop(timeout(BODY_READ_TIMEOUT, discard(body)).await);
     }
@@ -125,7 +126,7 @@ async fn discard_unless_unsent(head: &Parts, body: Incoming) {
 
 /// Whether the client sends its body only after `100 Continue`, which hyper writes as soon as the
 /// body is read: for this one expectation, in the last such field, and from HTTP/1.1 on.
-fn waits_to_be_asked(head: &Parts) -> bool {
+fn expects_continue(head: &Parts) -> bool {
     let expectation = head.headers.get_all(header::EXPECT).iter().next_back();
     head.version > Version::HTTP_10
         && expectation.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
@@ -152,23 +153,23 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn large_bodies_share_a_bounded_memory_and_small_ones_are_never_kept_waiting() {
+    async fn large_bodies_share_bounded_memory() {
         let large_bodies = LargeBodies::new();
         let mut held = Vec::new();
         for _ in 0..LARGE_BODIES_LENGTH / MAX_BODY_LENGTH {
-            held.push(large_bodies.admit(MAX_BODY_LENGTH).await.unwrap());
+            held.push(large_bodies.reserve(MAX_BODY_LENGTH).await.unwrap());
         }
         let soon = Duration::from_secs(1);
-        assert!(timeout(soon, large_bodies.admit(SMALL_BODY_LENGTH + 1)).await.is_err());
-        assert!(timeout(soon, large_bodies.admit(SMALL_BODY_LENGTH)).await.is_ok());
+        assert!(timeout(soon, large_bodies.reserve(SMALL_BODY_LENGTH + 1)).await.is_err());
+        assert!(timeout(soon, large_bodies.reserve(SMALL_BODY_LENGTH)).await.is_ok());
         held.pop();
-        assert!(timeout(soon, large_bodies.admit(MAX_BODY_LENGTH)).await.is_ok());
+        assert!(timeout(soon, large_bodies.reserve(MAX_BODY_LENGTH)).await.is_ok());
     }
 
     #[test]
-    fn host_is_the_authority_of_an_absolute_target() {
+    fn host_must_match_the_authority_of_the_target() {
         let matches = |target: &'static str, host: &'static str| {
-            is_of_target(&HeaderValue::from_static(host), &Uri::from_static(target))
+            matches_target(&HeaderValue::from_static(host), &Uri::from_static(target))
         };
         for (target, host) in [
             ("/", "kms.example"),
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn every_document_that_can_be_accepted_fits_a_small_body() {
+    fn longest_document_fits_a_small_body() {
         let base64 = attestation::MAX_DOCUMENT_LENGTH.div_ceil(3) * 4;
         assert!(base64 + 1024 < SMALL_BODY_LENGTH);
     }

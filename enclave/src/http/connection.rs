@@ -9,25 +9,25 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::FutureExt;
 use http_body_util::Full;
+use hyper::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
-use transport::limits::HEADER_READ_TIMEOUT;
 use transport::{ProxyHeader, Stream};
 
 use super::body::{self, BodyError, LargeBodies};
-use super::entrance::{Door, Peer, Refusals};
-use super::http1::{Manner, serve_requests};
-use super::metered::Metered;
-use super::{Answer, Application, Content};
-use crate::request::{Channel, ConnectionKey, Received, RequestId};
+use super::counting_stream::CountingStream;
+use super::http1::{ConnectionOptions, serve_requests};
+use super::peer_policy::{Listener, Peer, RejectionLog};
+use super::timeouts::HEADER_READ_TIMEOUT;
+use super::{Application, Response, ZeroizingBody};
+use crate::request::{ConnectionKey, RequestContext, RequestId, TransportSecurity};
 
 /// The service over HTTP/1.1: what all its connections share.
 pub struct Server<A: Application> {
     application: A,
     large_bodies: LargeBodies,
-    refusals: Refusals,
+    rejection_log: RejectionLog,
     /// The number of the next connection.
     next_number: AtomicU64,
 }
@@ -38,7 +38,7 @@ struct Connection {
     key: ConnectionKey,
     /// What its PROXY header says.
     header: ProxyHeader,
-    channel: Channel,
+    transport_security: TransportSecurity,
 }
 
 impl<A: Application> Server<A> {
@@ -47,7 +47,7 @@ impl<A: Application> Server<A> {
         Self {
             application,
             large_bodies: LargeBodies::new(),
-            refusals: Refusals::default(),
+            rejection_log: RejectionLog::default(),
             next_number: AtomicU64::new(0),
         }
     }
@@ -57,19 +57,19 @@ impl<A: Application> Server<A> {
         &self.application
     }
 
-    /// Returns the peer that connected to `door`, if it may; one that may not is counted and logged.
-    pub(super) fn admit(&self, door: Door, stream: &Stream) -> Option<Peer> {
+    /// Returns the peer that connected to `listener`, if it may; one that may not is counted and logged.
+    pub(super) fn accept_peer(&self, listener: Listener, stream: &Stream) -> Option<Peer> {
         // Of who has gone already nothing is known.
-        Peer::of(stream).filter(|peer| self.admits_peer(door, *peer))
+        Peer::from_stream(stream).filter(|peer| self.accepts_peer(listener, *peer))
     }
 
-    fn admits_peer(&self, door: Door, peer: Peer) -> bool {
-        let admits = self.application.entrance().admits(door, peer);
-        if !admits {
-            self.application.connections().rejected.peer.inc();
-            self.refusals.tell_of_peer(door, peer);
+    fn accepts_peer(&self, listener: Listener, peer: Peer) -> bool {
+        let accepts = self.application.peer_policy().accepts(listener, peer);
+        if !accepts {
+            self.application.connection_metrics().rejected.peer.inc();
+            self.rejection_log.log_peer(listener, peer);
         }
-        admits
+        accepts
     }
 
     /// Serves one client, over TLS if it ends here.
@@ -79,29 +79,31 @@ impl<A: Application> Server<A> {
         peer: Peer,
         drain: impl Future<Output = ()>,
     ) {
-        let (connections, entrance) = (self.application.connections(), self.application.entrance());
-        let _open = connections.open();
-        let mut stream = Metered::new(stream, connections);
-        if !entrance.proxy_protocol {
-            stream = stream.without_header(&self.refusals);
+        let (metrics, peer_policy) =
+            (self.application.connection_metrics(), self.application.peer_policy());
+        let _open = metrics.open();
+        let mut stream = CountingStream::new(stream, metrics);
+        if !peer_policy.proxy_protocol {
+            stream = stream.rejecting_proxy_header(&self.rejection_log);
         }
         let mut drain = pin!(drain);
         // Who has not asked for anything yet is not waited for.
         let header = tokio::select! {
             biased;
-            header = entrance.read_header(&mut stream) => header,
+            header = peer_policy.read_proxy_header(&mut stream) => header,
             () = drain.as_mut() => return,
         };
         let header = match header {
             Ok(header) => header,
             Err(error) => {
-                connections.rejected.proxy_header.inc();
-                return self.refusals.tell_of_header(&error);
+                metrics.rejected.proxy_header.inc();
+                return self.rejection_log.log_proxy_error(&error);
             }
         };
-        let key = self.next_key(entrance.client_addr(&header, peer));
+        let key = self.next_key(peer_policy.client_addr(&header, peer));
         let Some(tls) = self.application.tls() else {
-            let connection = Connection { key, header, channel: Channel::Plain };
+            let connection =
+                Connection { key, header, transport_security: TransportSecurity::Plaintext };
             return self.serve_from(connection, stream, drain).await;
         };
         let accepted = tokio::select! {
@@ -109,8 +111,9 @@ impl<A: Application> Server<A> {
             () = drain.as_mut() => return,
         };
         match accepted {
-            Ok((stream, channel)) => {
-                self.serve_from(Connection { key, header, channel }, stream, drain).await;
+            Ok((stream, transport_security)) => {
+                self.serve_from(Connection { key, header, transport_security }, stream, drain)
+                    .await;
             }
             Err(error) => tracing::debug!("a client is not served: {error}"),
         }
@@ -121,11 +124,11 @@ impl<A: Application> Server<A> {
     pub async fn serve_connection<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         stream: S,
-        channel: Channel,
+        transport_security: TransportSecurity,
         drain: impl Future<Output = ()>,
     ) {
         let key = self.next_key(None);
-        let connection = Connection { key, header: ProxyHeader::default(), channel };
+        let connection = Connection { key, header: ProxyHeader::default(), transport_security };
         self.serve_from(connection, stream, drain).await;
     }
 
@@ -141,58 +144,69 @@ impl<A: Application> Server<A> {
         drain: impl Future<Output = ()>,
     ) {
         // HTTP/1.1 answers in order: hyper reads no further request before this one is answered.
-        let answer = service_fn(|request| self.respond(connection, request));
-        let manner = Manner { header_timeout: HEADER_READ_TIMEOUT, keep_alive: true };
-        serve_requests(stream, answer, manner, drain).await;
+        let service = service_fn(|request| self.respond(connection, request));
+        let options = ConnectionOptions { header_timeout: HEADER_READ_TIMEOUT, keep_alive: true };
+        serve_requests(stream, service, options, drain).await;
     }
 
     async fn respond(
         &self,
         connection: Connection,
         request: Request<Incoming>,
-    ) -> Result<Response<Full<Content>>, Hangup> {
-        let request_id = RequestId::on(connection.header.connection);
+    ) -> Result<hyper::Response<Full<ZeroizingBody>>, ConnectionAborted> {
+        let request_id = RequestId::for_connection(connection.header.connection);
         // What requests share is either whole after each step or poisoned, and then says so by itself: a
         // DRBG that was left half-way is not used again.
-        let answer = AssertUnwindSafe(self.answer(request_id, connection, request));
-        let answer = answer.catch_unwind().await.unwrap_or_else(|_| {
+        let response = AssertUnwindSafe(self.dispatch(request_id, connection, request));
+        let response = response.catch_unwind().await.unwrap_or_else(|_| {
             // A bug; the panic's own message on stderr says where it is.
             tracing::error!(%request_id, "the handler of a request panicked");
-            Ok(self.application.handler_panicked().and_close())
+            Ok(self.application.handler_panicked().with_connection_close())
         });
-        Ok(answer?.into_response(request_id, self.application.now()))
+        Ok(response?.into_hyper(request_id, self.application.now()))
     }
 
-    async fn answer(
+    async fn dispatch(
         &self,
         id: RequestId,
         connection: Connection,
         request: Request<Incoming>,
-    ) -> Result<Answer, Hangup> {
+    ) -> Result<Response, ConnectionAborted> {
         let Self { application, large_bodies, .. } = self;
         let (head, body) = request.into_parts();
-        let Connection { key, header, channel } = connection;
-        let source = header.client.map(|client| client.ip());
-        let unread = Received { id, connection: key, channel, source, head: &head, body: &[] };
+        let Connection { key, header, transport_security } = connection;
+        let client_addr = header.client.map(|client| client.ip());
+        let unread = RequestContext {
+            id,
+            connection: key,
+            transport_security,
+            client_addr,
+            head: &head,
+            body: &[],
+        };
         match body::read(&head, body, large_bodies).await {
-            Ok(body) => Ok(application.handle(Received { body: &body.bytes, ..unread }).await),
-            Err(BodyError::Rejected(error)) => Ok(application.reject(unread, error).and_close()),
-            Err(BodyError::Lost) => Err(Hangup),
+            Ok(body) => {
+                Ok(application.handle(RequestContext { body: &body.bytes, ..unread }).await)
+            }
+            Err(BodyError::Rejected(error)) => {
+                Ok(application.reject(unread, error).with_connection_close())
+            }
+            Err(BodyError::Incomplete) => Err(ConnectionAborted),
         }
     }
 }
 
 /// The client gets no answer, only the end of its connection.
 #[derive(Debug)]
-struct Hangup;
+struct ConnectionAborted;
 
-impl fmt::Display for Hangup {
+impl fmt::Display for ConnectionAborted {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("the request's body did not arrive")
     }
 }
 
-impl std::error::Error for Hangup {}
+impl std::error::Error for ConnectionAborted {}
 
 #[cfg(test)]
 #[path = "connection_tests.rs"]

@@ -11,7 +11,7 @@ use tracing::subscriber::DefaultGuard;
 use transport::ConnectionId;
 
 use super::*;
-use crate::http::Entrance;
+use crate::http::PeerPolicy;
 use crate::platform::fake::{self, FakePlatform};
 use crate::service::Service;
 
@@ -57,7 +57,7 @@ const PLAIN: &[u8] = b"POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\
     Content-Length: 19\r\n\r\n{\"NumberOfBytes\":3}";
 
 #[tokio::test]
-async fn random_bytes_are_not_copied_behind_the_header_where_writes_are_not_vectored() {
+async fn writes_the_body_from_its_own_buffer_without_vectored_io() {
     let server = Server::new(fake::service().await);
     let (mut client, stream) = duplex(64 * 1024);
     let writes = Arc::new(Mutex::new(Vec::new()));
@@ -66,7 +66,7 @@ async fn random_bytes_are_not_copied_behind_the_header_where_writes_are_not_vect
     let mut answer = Vec::new();
     let (read, ()) = tokio::join!(
         client.read_to_end(&mut answer),
-        server.serve_connection(recorder, Channel::Plain, pending())
+        server.serve_connection(recorder, TransportSecurity::Plaintext, pending())
     );
     read.unwrap();
     let head_end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
@@ -82,7 +82,7 @@ async fn behind_a_relay() -> Server<Service<FakePlatform>> {
 }
 
 fn behind_a_relay_is(mut service: Service<FakePlatform>) -> Server<Service<FakePlatform>> {
-    service.entrance = Entrance { parent_cid: Some(3), proxy_protocol: true };
+    service.peer_policy = PeerPolicy { parent_cid: Some(3), proxy_protocol: true };
     Server::new(service)
 }
 
@@ -115,7 +115,7 @@ fn header(client: Option<&str>) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn what_comes_behind_a_header_is_served_under_the_name_of_its_connection() {
+async fn request_id_starts_with_the_id_of_the_proxy_header() {
     let server = behind_a_relay().await;
     for client in [Some("192.0.2.7:50000"), Some("[2001:db8::7]:1"), None] {
         let answer = exchange(&server, &[&header(client), PLAIN].concat()).await;
@@ -126,7 +126,7 @@ async fn what_comes_behind_a_header_is_served_under_the_name_of_its_connection()
 }
 
 #[tokio::test]
-async fn what_begins_otherwise_is_closed_without_an_answer_and_counted() {
+async fn closes_and_counts_connections_without_proxy_header() {
     let server = behind_a_relay().await;
     let mut cut = header(None);
     cut.pop();
@@ -139,7 +139,7 @@ async fn what_begins_otherwise_is_closed_without_an_answer_and_counted() {
 }
 
 #[tokio::test]
-async fn a_header_where_none_is_to_come_is_closed_without_an_answer_and_counted() {
+async fn closes_and_counts_an_unexpected_proxy_header() {
     let plain = Server::new(fake::service().await);
     for client in [Some("192.0.2.7:50000"), None] {
         assert_eq!(exchange(&plain, &[&header(client), PLAIN].concat()).await, "");
@@ -152,30 +152,30 @@ async fn a_header_where_none_is_to_come_is_closed_without_an_answer_and_counted(
 }
 
 #[tokio::test]
-async fn f15_who_is_not_the_parent_is_counted_and_told_of_once() {
+async fn f15_counts_rejected_peers_and_logs_the_first() {
     let server = behind_a_relay().await;
     let (logged, _log) = logs();
-    for door in [Door::Clients, Door::Admin] {
-        assert!(server.admits_peer(door, Peer::Vsock { cid: 3 }));
+    for listener in [Listener::Clients, Listener::Admin] {
+        assert!(server.accepts_peer(listener, Peer::Vsock { cid: 3 }));
         for cid in [2, 16] {
-            assert!(!server.admits_peer(door, Peer::Vsock { cid }));
+            assert!(!server.accepts_peer(listener, Peer::Vsock { cid }));
         }
     }
     assert_eq!(metric(&server, "connections_rejected_total{reason=\"peer\"}"), 4);
     let text = logged.text();
     assert_eq!(text.matches("it is not from the parent").count(), 1, "{text}");
-    assert!(text.contains("door=Clients peer=Vsock { cid: 2 }"), "{text}");
+    assert!(text.contains("listener=Clients peer=Vsock { cid: 2 }"), "{text}");
 }
 
 #[tokio::test]
-async fn who_has_sent_no_header_when_the_service_stops_is_not_waited_for() {
+async fn drain_does_not_wait_for_a_missing_proxy_header() {
     let server = behind_a_relay().await;
     let (_client, stream) = duplex(64);
     server.serve(stream, Peer::Unix, async {}).await;
 }
 
 #[tokio::test]
-async fn connections_bytes_and_requests_are_counted() {
+async fn counts_connections_bytes_and_requests() {
     let server = Server::new(fake::service().await);
     let unknown = PLAIN.to_vec();
     let unknown = String::from_utf8(unknown).unwrap().replace("GenerateRandom", "Encrypt");
@@ -214,7 +214,7 @@ async fn connections_bytes_and_requests_are_counted() {
 }
 
 #[tokio::test]
-async fn a_connection_is_counted_as_open_as_long_as_it_is() {
+async fn counts_open_connections_until_they_close() {
     let server = Server::new(fake::service().await);
     let (client, stream) = duplex(64);
     let mut serve = pin!(server.serve(stream, Peer::Unix, pending()));
@@ -231,7 +231,7 @@ async fn a_connection_is_counted_as_open_as_long_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_pipelining_connection_has_one_attestation_request_waiting() {
+async fn pipelining_connection_queues_one_attestation_request() {
     let server = behind_a_relay().await;
     let get = format!("GET /attestation?nonce={} HTTP/1.1\r\nHost: h\r\n", "ab".repeat(16));
     let get = get + "Accept: application/json\r\n";
@@ -293,7 +293,7 @@ fn logs() -> (Logged, DefaultGuard) {
 }
 
 #[tokio::test]
-async fn each_request_is_logged_once_with_what_came_of_it() {
+async fn logs_each_request_once_with_its_outcome() {
     let server = behind_a_relay_is(fake::service_that_loses_the_time().await);
     let (logged, _log) = logs();
     for expired in [false, true] {
@@ -320,7 +320,7 @@ async fn each_request_is_logged_once_with_what_came_of_it() {
 }
 
 #[tokio::test]
-async fn a_flood_of_failures_is_logged_in_part_and_counted() {
+async fn limits_log_lines_about_failures_and_counts_them() {
     let server = behind_a_relay_is(fake::service_that_loses_the_time().await);
     server.application().expire_clock();
     let (logged, _log) = logs();

@@ -1,27 +1,27 @@
 //! HTTP/1.1, within bounds: every connection, header, body and wait has one.
 
 mod admin;
-mod answer;
 mod application;
 mod body;
 mod connection;
-mod content;
-mod entrance;
+mod counting_stream;
+mod document_response;
+mod drain;
 mod error;
 mod http1;
-mod metered;
 mod metrics;
-mod negotiate;
+mod peer_policy;
+mod response;
 mod server;
-mod timer;
-mod write_deadline;
+mod timeouts;
+mod zeroizing_body;
 
-pub use answer::Answer;
 pub use application::Application;
 pub use connection::Server;
-pub use content::Content;
-pub use entrance::Entrance;
+pub(crate) use document_response::document_response;
 pub use error::HttpError;
 pub use metrics::ConnectionMetrics;
-pub(crate) use negotiate::document_answer;
+pub use peer_policy::PeerPolicy;
+pub use response::Response;
 pub use server::{Listeners, listen_and_serve, serve};
+pub use zeroizing_body::ZeroizingBody;

@@ -7,15 +7,14 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::task::JoinSet;
-use transport::limits::{DRAIN_TIMEOUT, MAX_ADMIN_CONNECTIONS, MAX_CONNECTIONS};
+use transport::limits::{MAX_ADMIN_CONNECTIONS, MAX_CONNECTIONS};
 use transport::{Acceptor, Endpoint, Stream, announcement, listen, shutdown_signal};
 
 use super::application::Application;
 use super::connection::Server;
-use super::entrance::Door;
-use crate::clock::timeout;
+use super::drain::{DRAIN_TIMEOUT, DrainSignal, drain, log_panic};
+use super::peer_policy::Listener;
 
 /// The endpoints that a service listens on.
 #[derive(Clone, Debug)]
@@ -63,46 +62,33 @@ pub async fn serve<A: Application>(
     drain_timeout: Duration,
 ) {
     let server = Arc::new(Server::new(application));
-    let draining = watch::Sender::new(false);
-    let (mut served, mut watched) = (JoinSet::new(), JoinSet::new());
+    let drain_signal = DrainSignal::new();
+    let (mut client_connections, mut admin_connections) = (JoinSet::new(), JoinSet::new());
     let mut shutdown = pin!(shutdown);
     loop {
         tokio::select! {
             biased;
             () = &mut shutdown => break,
-            Some(ended) = served.join_next() => report(ended),
-            Some(ended) = watched.join_next() => report(ended),
+            Some(ended) = client_connections.join_next() => log_panic(ended),
+            Some(ended) = admin_connections.join_next() => log_panic(ended),
             // First: they are few, and must get through when clients are many.
-            stream = accept(&mut admin), if watched.len() < MAX_ADMIN_CONNECTIONS => {
-                if server.admit(Door::Admin, &stream).is_none() {
+            stream = accept(&mut admin), if admin_connections.len() < MAX_ADMIN_CONNECTIONS => {
+                if server.accept_peer(Listener::Admin, &stream).is_none() {
                     continue;
                 }
-                let (server, drain) = (Arc::clone(&server), begins(draining.subscribe()));
-                watched.spawn(async move { server.serve_admin(stream, drain).await });
+                let (server, drain) = (Arc::clone(&server), drain_signal.subscribe());
+                admin_connections.spawn(async move { server.serve_admin(stream, drain).await });
             }
             // At the cap nothing is accepted: further clients wait in the kernel's backlog.
-            stream = clients.accept(), if served.len() < MAX_CONNECTIONS => {
-                let Some(peer) = server.admit(Door::Clients, &stream) else { continue };
-                let (server, drain) = (Arc::clone(&server), begins(draining.subscribe()));
-                served.spawn(async move { server.serve(stream, peer, drain).await });
+            stream = clients.accept(), if client_connections.len() < MAX_CONNECTIONS => {
+                let Some(peer) = server.accept_peer(Listener::Clients, &stream) else { continue };
+                let (server, drain) = (Arc::clone(&server), drain_signal.subscribe());
+                client_connections.spawn(async move { server.serve(stream, peer, drain).await });
             }
         }
     }
     drop((clients, admin));
-    draining.send_replace(true);
-    let finish = async {
-        for connections in [&mut served, &mut watched] {
-            while let Some(ended) = connections.join_next().await {
-                report(ended);
-            }
-        }
-    };
-    if timeout(drain_timeout, finish).await.is_err() {
-        let count = served.len() + watched.len();
-        tracing::warn!(count, "connections were still open at the end");
-        served.shutdown().await;
-        watched.shutdown().await;
-    }
+    drain(&drain_signal, [&mut client_connections, &mut admin_connections], drain_timeout).await;
 }
 
 /// The next one who watches, if anybody can.
@@ -110,18 +96,5 @@ async fn accept(admin: &mut Option<Acceptor>) -> Stream {
     match admin {
         Some(admin) => admin.accept().await,
         None => pending().await,
-    }
-}
-
-async fn begins(mut draining: watch::Receiver<bool>) {
-    // The guard this returns must not live on into the next await.
-    drop(draining.wait_for(|draining| *draining).await);
-}
-
-fn report(ended: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended
-        && error.is_panic()
-    {
-        tracing::error!("a connection's task panicked");
     }
 }

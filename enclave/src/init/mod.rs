@@ -25,7 +25,7 @@ use self::error::{COMMAND, failed};
 use crate::audit::Audit;
 use crate::config::{Arguments, EnclaveArguments};
 use crate::egress::loopback;
-use crate::process::{exit_with, init_log};
+use crate::logging_setup::{init_logging, report_exit};
 
 /// The context identifier of the parent instance, as an enclave sees it.
 /// <https://docs.aws.amazon.com/enclaves/latest/user/nitro-enclave-concepts.html>
@@ -51,12 +51,12 @@ impl Place {
     /// If there is no thread for it.
     pub fn audit(&self, log_to: Option<&Endpoint>) -> io::Result<Audit> {
         if log_to.is_some() || !self.is_init {
-            return Audit::of(log_to);
+            return Audit::to_endpoint_or_stdout(log_to);
         }
         tracing::info!(
             "audit records are not written: they do not go to an enclave's console: give --log-to"
         );
-        Ok(Audit::none())
+        Ok(Audit::disabled())
     }
 }
 
@@ -73,14 +73,14 @@ where
 {
     if !is_init() {
         let arguments: EnclaveArguments = parse_command_line(commit);
-        init_log(&arguments.common);
+        init_logging(&arguments.common);
         // It is there to the end, so that a second signal is heard while the last lines are written.
         let runtime = Runtime::new();
-        return exit_with(program, as_process(&runtime, arguments, service));
+        return report_exit(program, as_process(&runtime, arguments, service));
     }
     // What its command line says is known only once file systems are there.
-    init_log(&Arguments::default());
-    let code = exit_with(program, as_init(service));
+    init_logging(&Arguments::default());
+    let code = report_exit(program, as_init(service));
     // It does not return, unless it fails; then the kernel says that its first process has ended.
     let _ = reboot(RebootMode::RB_AUTOBOOT);
     code

@@ -11,21 +11,21 @@ use kms_api::Operation;
 use kms_api::{KmsError, NumberOfBytes};
 use zeroize::Zeroizing;
 
-use super::error::Refusal;
-use super::generator::Generator;
+use super::error_mapping::ApiError;
+use super::handler::Handler;
 use super::metrics::ApiMetrics;
-use super::{describe_custom_key_stores, generate_random, head};
+use super::{describe_custom_key_stores, generate_random, headers};
 use crate::auth::Authenticator;
 use crate::clock::{Clock, ClockFault, TrustedClock};
 use crate::crypto_pool::CryptoPool;
-use crate::http::Answer;
+use crate::http::Response;
 use crate::key_store::KeyStoreMetrics;
-use crate::policy::Asker;
 #[cfg(feature = "simulator")]
 use crate::policy::AttestedRequest;
+use crate::policy::AuthContext;
+use crate::request::RequestContext;
 #[cfg(feature = "simulator")]
-use crate::request::Channel;
-use crate::request::Received;
+use crate::request::TransportSecurity;
 use crate::request_log::{Reason, RequestLog, RequestLogger};
 use crate::throttle::Throttle;
 
@@ -34,7 +34,7 @@ use crate::throttle::Throttle;
 pub(crate) struct Api<T: Trust, C: Clock> {
     pub(crate) authenticator: Authenticator,
     pub(crate) throttle: Throttle,
-    pub(crate) generator: Arc<Generator<T>>,
+    pub(crate) handler: Arc<Handler<T>>,
     pub(crate) crypto_pool: CryptoPool,
     pub(crate) clock: Arc<TrustedClock<C>>,
     pub(crate) logger: RequestLogger,
@@ -44,7 +44,7 @@ pub(crate) struct Api<T: Trust, C: Clock> {
 
 impl<T: Trust, C: Clock> Api<T, C> {
     /// Answers an awsJson1_1 request, and logs it.
-    pub(crate) async fn answer(&self, request: Received<'_>) -> Answer {
+    pub(crate) async fn respond(&self, request: RequestContext<'_>) -> Response {
         // Before the time is read by which signatures, credentials and documents are judged.
         let confirmed = self.clock_confirmed().await;
         let mut log = self.logger.begin(request, self.now());
@@ -54,66 +54,71 @@ impl<T: Trust, C: Clock> Api<T, C> {
         };
         match result {
             Ok(body) => {
-                log.grant();
-                Answer::kms(body)
+                log.set_success();
+                Response::kms(body)
             }
-            Err(refusal) => self.refuse(&refusal, request, log),
+            Err(error) => self.respond_with_error(&error, request, log),
         }
     }
 
     async fn handle(
         &self,
-        request: Received<'_>,
+        request: RequestContext<'_>,
         log: &mut RequestLog<'_>,
-    ) -> Result<Zeroizing<Vec<u8>>, Refusal> {
-        let Received { channel, source: source_ip, head, body, .. } = request;
-        let Self { authenticator, throttle, generator, crypto_pool, metrics, .. } = self;
+    ) -> Result<Zeroizing<Vec<u8>>, ApiError> {
+        let RequestContext { transport_security, client_addr, head, body, .. } = request;
+        let Self { authenticator, throttle, handler, crypto_pool, metrics, .. } = self;
         let now = log.time();
         // Over the request as it came, before a byte of its body is understood.
         let caller = authenticator.authenticate(head, body, now)?;
         log.set_caller(&caller);
-        let operation = head::operation(head);
+        let operation = headers::operation(head);
         log.set_operation(operation);
-        if !throttle.admits(&caller) {
-            return Err(Refusal::Throttled { caller: caller.to_string() });
+        if !throttle.allows(&caller) {
+            return Err(ApiError::Throttled { caller: caller.to_string() });
         }
-        let operation = operation.ok_or(Refusal::UnknownOperation)?;
-        head::check_content_type(head)?;
-        let asker = Asker { caller: &caller, now, channel, source_ip };
+        let operation = operation.ok_or(ApiError::UnknownOperation)?;
+        headers::check_content_type(head)?;
+        let context = AuthContext { caller: &caller, now, transport_security, client_addr };
         match operation {
             Operation::GenerateRandom => {
                 let request = generate_random::parse(body, log)?;
-                let answered = generate_random::answer(generator, crypto_pool, &asker, request);
-                generate_random::finish(answered.await, log, metrics)
+                let result = generate_random::handle(handler, crypto_pool, &context, request);
+                generate_random::log_result(result.await, log, metrics)
             }
             Operation::DescribeCustomKeyStores => {
-                let Generator { policy, key_stores, .. } = &**generator;
-                describe_custom_key_stores::answer(policy, key_stores.as_slice(), &asker, body)
+                let Handler { policy, key_stores, .. } = &**handler;
+                describe_custom_key_stores::handle(policy, key_stores.as_slice(), &context, body)
             }
         }
     }
 
-    fn refuse(&self, refusal: &Refusal, request: Received<'_>, mut log: RequestLog<'_>) -> Answer {
-        let error = refusal.to_kms();
-        log.reject(&error);
+    fn respond_with_error(
+        &self,
+        cause: &ApiError,
+        request: RequestContext<'_>,
+        mut log: RequestLog<'_>,
+    ) -> Response {
+        let error = cause.to_kms_error();
+        log.set_error(&error);
         log.write_reason(error.error_type, || Reason {
-            text: refusal.to_string(),
-            is_internal: refusal.is_internal(),
-            access_key_id: match refusal {
-                Refusal::Authentication(_) => {
+            text: cause.to_string(),
+            is_internal: cause.is_internal(),
+            access_key_id: match cause {
+                ApiError::Authentication(_) => {
                     self.authenticator.claimed_access_key_id(request.head)
                 }
                 _ => None,
             },
         });
-        Answer::error(&error)
+        Response::error(&error)
     }
 
     /// Answers a request that was rejected before it was read in whole, and logs it.
-    pub(crate) fn reject(&self, request: Received<'_>, refusal: &Refusal) -> Answer {
-        let error = refusal.to_kms();
-        self.logger.begin(request, self.now()).reject(&error);
-        Answer::error(&error)
+    pub(crate) fn reject(&self, request: RequestContext<'_>, cause: &ApiError) -> Response {
+        let error = cause.to_kms_error();
+        self.logger.begin(request, self.now()).set_error(&error);
+        Response::error(&error)
     }
 
     /// Does what the crypto pool does for a request with a Recipient, on the calling task: steps 4 to 7 of
@@ -130,11 +135,16 @@ impl<T: Trust, C: Clock> Api<T, C> {
         let (head, ()) = hyper::Request::new(()).into_parts();
         let now = self.now();
         let caller = self.authenticator.authenticate(&head, &[], now);
-        let caller = caller.map_err(|error| Refusal::from(error).to_kms())?;
-        let asker = Asker { caller: &caller, now, channel: Channel::Plain, source_ip: None };
+        let caller = caller.map_err(|error| ApiError::from(error).to_kms_error())?;
+        let context = AuthContext {
+            caller: &caller,
+            now,
+            transport_security: TransportSecurity::Plaintext,
+            client_addr: None,
+        };
         let request = AttestedRequest::new(number_of_bytes, document);
-        let (_, outcome) = self.generator.attested(&asker, request, None).await;
-        outcome.map_err(|refusal| refusal.to_kms())
+        let (_, outcome) = self.handler.handle_attested(&context, request, None).await;
+        outcome.map_err(|cause| cause.to_kms_error())
     }
 
     /// Returns the time, as the NSM has it.
@@ -148,10 +158,10 @@ impl<T: Trust, C: Clock> Api<T, C> {
     /// # Errors
     /// If the NSM does not confirm it.
     async fn clock_confirmed(&self) -> Result<(), ClockFault> {
-        let Self { clock, generator, metrics, .. } = self;
+        let Self { clock, handler, metrics, .. } = self;
         let confirmed = match clock.check() {
             // It will not be asked any more.
-            Err(fault) if generator.entropy.nsm().is_latched() => Err(fault),
+            Err(fault) if handler.entropy.nsm().is_latched() => Err(fault),
             Err(_) => clock.confirmed().await,
             checked => checked,
         };
@@ -163,16 +173,16 @@ impl<T: Trust, C: Clock> Api<T, C> {
     /// Returns the fault that a request would meet, as far as is known: it shows before the first caller
     /// is told of it, and its end too.
     pub(crate) fn fault(&self) -> Option<String> {
-        let entropy = self.generator.entropy.fault().map(|fault| fault.to_string());
+        let entropy = self.handler.entropy.fault().map(|fault| fault.to_string());
         entropy.or_else(|| self.clock.check().err().map(|fault| fault.to_string()))
     }
 
     /// Brings the metrics up to date that are only read when they are shown.
     pub(crate) fn refresh_metrics(&self) {
-        let Self { generator, logger, metrics, key_store_metrics, .. } = self;
+        let Self { handler, logger, metrics, key_store_metrics, .. } = self;
         logger.refresh_metrics();
-        metrics.set_verified(&generator.verifier);
-        generator.entropy.nsm().refresh_metrics();
-        generator.key_stores.refresh_metrics(key_store_metrics);
+        metrics.set_verified(&handler.verifier);
+        handler.entropy.nsm().refresh_metrics();
+        handler.key_stores.refresh_metrics(key_store_metrics);
     }
 }

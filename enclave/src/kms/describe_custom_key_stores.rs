@@ -5,20 +5,20 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use kms_api::{DescribeCustomKeyStores, DescribeCustomKeyStoresResponse, Operation};
 use zeroize::Zeroizing;
 
-use super::error::Refusal;
+use super::error_mapping::ApiError;
 use crate::key_store::KeyStore;
-use crate::policy::{Asker, Policy};
+use crate::policy::{AuthContext, Policy};
 
 /// Answers with the part of `stores` that the request asks for.
-pub(super) fn answer(
+pub(super) fn handle(
     policy: &Policy,
     stores: &[KeyStore],
-    asker: &Asker<'_>,
+    context: &AuthContext<'_>,
     body: &[u8],
-) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+) -> Result<Zeroizing<Vec<u8>>, ApiError> {
     let request = DescribeCustomKeyStores::parse(body)?;
-    let denied = |denied| Refusal::denied(asker, Operation::DescribeCustomKeyStores, denied);
-    policy.admit_describe(asker).map_err(denied)?;
+    let denied = |denied| ApiError::denied(context, Operation::DescribeCustomKeyStores, denied);
+    policy.authorize_describe(context).map_err(denied)?;
     Ok(Zeroizing::new(list(stores, request)?.to_json()?))
 }
 
@@ -26,7 +26,7 @@ pub(super) fn answer(
 fn list(
     stores: &[KeyStore],
     request: DescribeCustomKeyStores,
-) -> Result<DescribeCustomKeyStoresResponse<'_>, Refusal> {
+) -> Result<DescribeCustomKeyStoresResponse<'_>, ApiError> {
     let DescribeCustomKeyStores { custom_key_store_id, custom_key_store_name, limit, marker } =
         request;
     let named = match (custom_key_store_id, custom_key_store_name) {
@@ -37,15 +37,15 @@ fn list(
     let stores = match named {
         None => stores,
         Some((Some(at), _)) => stores.get(at..=at).unwrap_or_default(),
-        Some((None, name)) => return Err(Refusal::CustomKeyStoreNotFound { name }),
+        Some((None, name)) => return Err(ApiError::CustomKeyStoreNotFound { name }),
     };
     let rest = match marker {
         None => stores,
-        Some(marker) => after(stores, &marker).ok_or(Refusal::InvalidMarker)?,
+        Some(marker) => stores_after(stores, &marker).ok_or(ApiError::InvalidMarker)?,
     };
     let part = rest.get(..limit).unwrap_or(rest);
     let next_marker = match part.last() {
-        Some(last) if part.len() < rest.len() => Some(marker_of(last)),
+        Some(last) if part.len() < rest.len() => Some(marker_for(last)),
         _ => None,
     };
     let entries = part.iter().map(KeyStore::entry).collect();
@@ -54,12 +54,12 @@ fn list(
 
 /// By which to ask for what follows `store`. It is no secret, and the same whenever it is made: a list
 /// that was begun goes on at another enclave with the same configuration.
-fn marker_of(store: &KeyStore) -> String {
+fn marker_for(store: &KeyStore) -> String {
     URL_SAFE_NO_PAD.encode(store.id())
 }
 
 /// What follows the store that the marker is of. There is none of the last.
-fn after<'a>(stores: &'a [KeyStore], marker: &str) -> Option<&'a [KeyStore]> {
-    let last = stores.iter().position(|store| marker_of(store) == marker)?;
+fn stores_after<'a>(stores: &'a [KeyStore], marker: &str) -> Option<&'a [KeyStore]> {
+    let last = stores.iter().position(|store| marker_for(store) == marker)?;
     stores.get(last + 1..).filter(|rest| !rest.is_empty())
 }

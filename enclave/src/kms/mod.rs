@@ -2,14 +2,14 @@
 
 mod api;
 mod describe_custom_key_stores;
-mod error;
+mod error_mapping;
 mod generate_random;
-mod generator;
-mod head;
+mod handler;
+mod headers;
 mod metrics;
 mod response;
 
 pub(crate) use self::api::Api;
-pub(crate) use self::error::Refusal;
-pub(crate) use self::generator::Generator;
+pub(crate) use self::error_mapping::ApiError;
+pub(crate) use self::handler::Handler;
 pub(crate) use self::metrics::ApiMetrics;

@@ -1,4 +1,4 @@
-//! The answer to an admitted GenerateRandom request.
+//! The answer to an authorized GenerateRandom request.
 
 use attestation::cms::{SealError, seal_into, sealed_length};
 use kms_api::GenerateRandomResponse;
@@ -6,14 +6,14 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::entropy::{Drawn, Wanted};
-use crate::policy::{Admitted, AnswerForm};
+use crate::policy::{Authorized, ResponseForm};
 
-/// Why an admitted request gets no answer: a fault of the service.
+/// Why an authorized request gets no answer: a fault of the service.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub(crate) enum DeliveryError {
+pub(crate) enum ResponseError {
     /// Something else was drawn than the answer takes.
     #[error("{drawn} was drawn for an answer that takes {wanted}")]
-    Drawn {
+    DrawMismatch {
         /// The bytes that were drawn.
         drawn: Wanted,
         /// The bytes that the answer takes.
@@ -25,31 +25,31 @@ pub(crate) enum DeliveryError {
 }
 
 /// Returns the answer's body: sealed if the request came with a document, in the clear if not. Consumes
-/// the admitted request and the drawn bytes, so nothing is delivered twice.
+/// the authorized request and the drawn bytes, so nothing is delivered twice.
 ///
 /// # Errors
 /// If sealing fails, or `drawn` is not exactly what the answer takes; nothing is delivered then.
-pub(super) fn deliver(
-    admitted: Admitted,
+pub(super) fn build_body(
+    authorized: Authorized,
     drawn: Drawn,
-) -> Result<Zeroizing<Vec<u8>>, DeliveryError> {
-    let (what, wanted) = (drawn.what(), admitted.wanted());
+) -> Result<Zeroizing<Vec<u8>>, ResponseError> {
+    let (what, wanted) = (drawn.what(), authorized.draw_request());
     if what != wanted {
-        return Err(DeliveryError::Drawn { drawn: what, wanted });
+        return Err(ResponseError::DrawMismatch { drawn: what, wanted });
     }
     let Drawn { random, encryption } = drawn;
-    let response = match (admitted.into_answer_form(), encryption) {
-        (AnswerForm::CiphertextForRecipient(recipient), Some(encryption)) => {
+    let response = match (authorized.into_response_form(), encryption) {
+        (ResponseForm::CiphertextForRecipient(recipient), Some(encryption)) => {
             let random = random.expose();
             let length = sealed_length(&recipient, random.len())?;
             GenerateRandomResponse::ciphertext_for_recipient(length, |envelope| {
                 seal_into(&recipient, random, encryption, envelope)
             })?
         }
-        (AnswerForm::Plaintext, None) => GenerateRandomResponse::plaintext(random.expose()),
+        (ResponseForm::Plaintext, None) => GenerateRandomResponse::plaintext(random.expose()),
         // Excluded by the comparison above.
-        (AnswerForm::CiphertextForRecipient(_), None) | (AnswerForm::Plaintext, Some(_)) => {
-            return Err(DeliveryError::Drawn { drawn: what, wanted });
+        (ResponseForm::CiphertextForRecipient(_), None) | (ResponseForm::Plaintext, Some(_)) => {
+            return Err(ResponseError::DrawMismatch { drawn: what, wanted });
         }
     };
     Ok(Zeroizing::new(response))
@@ -65,11 +65,11 @@ mod tests {
     use super::*;
     use crate::auth::Caller;
     use crate::entropy::RandomBytes;
-    use crate::policy::{Asker, Plaintext, Policy, RecipientPolicy, Request};
-    use crate::request::Channel;
+    use crate::policy::{AuthContext, Plaintext, Policy, RecipientPolicy, Request};
+    use crate::request::TransportSecurity;
 
     /// A request for three bytes in the clear.
-    fn admitted() -> Admitted {
+    fn authorized() -> Authorized {
         let parsed = GenerateRandom::parse(br#"{"NumberOfBytes":3}"#).unwrap();
         let (Request::Plain(request), None) = Request::new(parsed).unwrap() else {
             panic!("it has no Recipient and names no key store");
@@ -77,23 +77,28 @@ mod tests {
         let plaintext = Plaintext::Always;
         let policy = Policy::new(RecipientPolicy { plaintext, ..RecipientPolicy::default() });
         let (caller, now) = (Caller::anyone(), UnixMillis::new(0));
-        let asker = Asker { caller: &caller, now, channel: Channel::Plain, source_ip: None };
-        policy.admit_plain(&asker, request).unwrap()
+        let context = AuthContext {
+            caller: &caller,
+            now,
+            transport_security: TransportSecurity::Plaintext,
+            client_addr: None,
+        };
+        policy.authorize_plain(&context, request).unwrap()
     }
 
     #[test]
-    fn delivers_nothing_but_what_was_asked_for() {
-        let deliver = |number_of_bytes: usize, sealed: bool| {
+    fn rejects_a_draw_that_differs_from_the_request() {
+        let build_body = |number_of_bytes: usize, sealed: bool| {
             let random = RandomBytes::new(Zeroizing::new(vec![0; number_of_bytes]));
             let draw = || ContentEncryption::draw(|_| Ok::<_, CryptoError>(())).unwrap();
-            deliver(admitted(), Drawn { random, encryption: sealed.then(draw) })
+            build_body(authorized(), Drawn { random, encryption: sealed.then(draw) })
         };
-        assert_eq!(*deliver(3, false).unwrap(), br#"{"Plaintext":"AAAA"}"#);
+        assert_eq!(*build_body(3, false).unwrap(), br#"{"Plaintext":"AAAA"}"#);
         let wanted = Wanted { number_of_bytes: 3, sealed: false };
         for (number_of_bytes, sealed) in [(0, false), (2, false), (4, false), (3, true)] {
             let drawn = Wanted { number_of_bytes, sealed };
-            let error = DeliveryError::Drawn { drawn, wanted };
-            assert_eq!(deliver(number_of_bytes, sealed), Err(error));
+            let error = ResponseError::DrawMismatch { drawn, wanted };
+            assert_eq!(build_body(number_of_bytes, sealed), Err(error));
         }
     }
 }

@@ -40,5 +40,5 @@ pub(crate) async fn service_that_loses_the_time() -> Service<FakePlatform> {
 async fn service_on(nsm: <FakePlatform as Platform>::Nsm) -> Service<FakePlatform> {
     let settings = Config::default().settings(Posture::Laptop).unwrap();
     let anchors = TrustAnchors::aws_nitro();
-    Service::start(FakePlatform, nsm, anchors, settings, Audit::none()).await.unwrap()
+    Service::start(FakePlatform, nsm, anchors, settings, Audit::disabled()).await.unwrap()
 }

@@ -21,7 +21,7 @@ pub use simulated::Simulated;
 use thiserror::Error;
 
 use crate::clock::Clock;
-use crate::http::Answer;
+use crate::http::Response;
 
 /// Why a request that is none of KMS's has no answer.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -58,7 +58,7 @@ pub trait Platform: Send + Sync + Sized + 'static {
     fn in_service(&self) {}
 
     /// Answers a request that is none of KMS's; nothing does in production.
-    fn answer(&self, _head: &Parts, _body: &[u8]) -> Option<Result<Answer, RouteError>> {
+    fn answer(&self, _head: &Parts, _body: &[u8]) -> Option<Result<Response, RouteError>> {
         None
     }
 }

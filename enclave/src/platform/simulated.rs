@@ -13,7 +13,7 @@ use simulator::{DocumentRequest, Readiness, SimulatedNsm, World, WorldError, def
 
 use super::{Platform, RouteError};
 use crate::clock::Clock;
-use crate::http::{Answer, document_answer};
+use crate::http::{Response, document_response};
 
 /// Bytes that fit each field of a document.
 const MAX_FIELD_LENGTH: usize = 1024;
@@ -46,12 +46,12 @@ impl<C: Clock> Platform for Simulated<C> {
         self.readiness.announce();
     }
 
-    fn answer(&self, head: &Parts, body: &[u8]) -> Option<Result<Answer, RouteError>> {
+    fn answer(&self, head: &Parts, body: &[u8]) -> Option<Result<Response, RouteError>> {
         match (&head.method, head.uri.path()) {
             (&Method::POST, "/simulator/attest") => Some(self.attest(head, body)),
             (&Method::GET, "/simulator/root.pem") => {
                 let pem = self.world.root_certificate_pem().into_bytes();
-                Some(Ok(Answer::new(StatusCode::OK, "application/x-pem-file", pem)))
+                Some(Ok(Response::new(StatusCode::OK, "application/x-pem-file", pem)))
             }
             _ => None,
         }
@@ -60,7 +60,7 @@ impl<C: Clock> Platform for Simulated<C> {
 
 impl<C: Clock> Simulated<C> {
     /// Mints a document for a developer's own client.
-    fn attest(&self, head: &Parts, body: &[u8]) -> Result<Answer, RouteError> {
+    fn attest(&self, head: &Parts, body: &[u8]) -> Result<Response, RouteError> {
         let document = serde_json::from_slice::<AttestRequest>(body)
             .map_err(|error| error.to_string())
             .and_then(AttestRequest::into_document_request)
@@ -69,7 +69,7 @@ impl<C: Clock> Simulated<C> {
                 minted => Ok(minted),
             });
         match document {
-            Ok(Ok(document)) => Ok(document_answer(head, document)),
+            Ok(Ok(document)) => Ok(document_response(head, document)),
             Ok(Err(error)) => {
                 tracing::error!("{error}");
                 Err(RouteError::Failed)

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use attestation::{DebugMode, MaxAge, PCR_LENGTH, PcrFamily, PcrValue, Pcrs};
 use thiserror::Error;
 
-use super::denied::Denied;
+use super::authorization_error::DenialReason;
 use crate::iam::Key;
-use crate::request::Channel;
+use crate::request::TransportSecurity;
 
 /// What is asked of Recipients.
 #[derive(Debug, Default)]
@@ -49,7 +49,7 @@ impl Plaintext {
     pub const ALL: [Self; 3] = [Self::Never, Self::AttestedTls, Self::Always];
 
     /// Returns its word, in the configuration, the log and messages.
-    pub const fn word(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Never => "never",
             Self::AttestedTls => "attested-tls",
@@ -77,7 +77,7 @@ pub enum InvalidMeasurement {
         "{first} is of an enclave and {second} of a NitroTPM, which no document has together: \
          write two entries"
     )]
-    Families {
+    MixedFamilies {
         /// An enclave's.
         first: String,
         /// A NitroTPM's.
@@ -85,7 +85,7 @@ pub enum InvalidMeasurement {
     },
     /// One register by two names.
     #[error("{first} and {second} are one register: write one of them")]
-    Twice {
+    DuplicateRegister {
         /// One.
         first: String,
         /// The other.
@@ -95,13 +95,13 @@ pub enum InvalidMeasurement {
     #[error(
         "no register {name:?}: write PCR0 to PCR31, ImageSha384, or NitroTPMPCR0 to NitroTPMPCR31"
     )]
-    Name {
+    UnknownRegister {
         /// What is there instead.
         name: String,
     },
     /// Not 48 bytes.
     #[error("{name} is not a measurement: 96 hexadecimal digits")]
-    Value {
+    InvalidValue {
         /// Of which register.
         name: String,
     },
@@ -110,7 +110,7 @@ pub enum InvalidMeasurement {
         "{name} is all zeros, which is what every enclave in debug mode measures: give the value \
          that nitro-cli build-enclave printed"
     )]
-    Zero {
+    AllZero {
         /// Of which register.
         name: String,
     },
@@ -119,34 +119,40 @@ pub enum InvalidMeasurement {
         "{name} is all zeros, which a NitroTPM has only if its firmware measured nothing: give the \
          value that nitro-tpm-pcr-compute printed"
     )]
-    ZeroOfNitroTpm {
+    AllZeroNitroTpm {
         /// Of which register.
         name: String,
     },
 }
 
 impl RecipientPolicy {
-    /// Judges a request without a Recipient, which came over `channel`.
-    pub(super) fn admit_plain(&self, channel: Channel) -> Result<(), Denied> {
+    /// Judges a request without a Recipient, which came over `transport_security`.
+    pub(super) fn check_plaintext(
+        &self,
+        transport_security: TransportSecurity,
+    ) -> Result<(), DenialReason> {
         if self.require {
-            return Err(Denied::NoRecipient);
+            return Err(DenialReason::RecipientRequired);
         }
-        match (self.plaintext, channel) {
-            (Plaintext::Always, _) | (Plaintext::AttestedTls, Channel::AttestedTls(_)) => Ok(()),
-            (Plaintext::AttestedTls, Channel::Plain | Channel::ProvidedTls(_)) => {
-                Err(Denied::PlaintextOutsideAttestedTls)
-            }
-            (Plaintext::Never, _) => Err(Denied::NoRecipient),
+        match (self.plaintext, transport_security) {
+            (Plaintext::Always, _)
+            | (Plaintext::AttestedTls, TransportSecurity::AttestedTls(_)) => Ok(()),
+            (
+                Plaintext::AttestedTls,
+                TransportSecurity::Plaintext | TransportSecurity::ProvidedTls(_),
+            ) => Err(DenialReason::PlaintextOutsideAttestedTls),
+            (Plaintext::Never, _) => Err(DenialReason::RecipientRequired),
         }
     }
 
     /// Judges what a verified document measured.
-    pub(super) fn admit(&self, pcrs: &Pcrs<'_>) -> Result<(), Denied> {
-        let admits = |all: &Vec<Measurement>| all.iter().all(|measurement| measurement.is_in(pcrs));
-        if self.measurements.is_empty() || self.measurements.iter().any(admits) {
+    pub(super) fn check_measurements(&self, pcrs: &Pcrs<'_>) -> Result<(), DenialReason> {
+        let matches =
+            |all: &Vec<Measurement>| all.iter().all(|measurement| measurement.matches(pcrs));
+        if self.measurements.is_empty() || self.measurements.iter().any(matches) {
             Ok(())
         } else {
-            Err(Denied::Measurements)
+            Err(DenialReason::MeasurementsNotListed)
         }
     }
 }
@@ -161,19 +167,19 @@ impl Measurement {
         if entry.is_empty() {
             return Err(InvalidMeasurement::Empty);
         }
-        let mut known = Vec::<(&String, Self)>::with_capacity(entry.len());
+        let mut parsed = Vec::<(&String, Self)>::with_capacity(entry.len());
         for (name, hex) in entry {
             let measurement = Self::parse(name, hex)?;
-            for (first, other) in &known {
-                measurement.check_beside(other, first, name)?;
+            for (first, other) in &parsed {
+                measurement.check_compatible(other, first, name)?;
             }
-            known.push((name, measurement));
+            parsed.push((name, measurement));
         }
-        Ok(known.into_iter().map(|(_, measurement)| measurement).collect())
+        Ok(parsed.into_iter().map(|(_, measurement)| measurement).collect())
     }
 
     /// Whether one entry can ask for it and for `other`; their names are `second` and `first`.
-    fn check_beside(
+    fn check_compatible(
         &self,
         other: &Self,
         first: &str,
@@ -182,12 +188,14 @@ impl Measurement {
         let (first, second) = (first.to_owned(), second.to_owned());
         match (other.family, self.family) {
             (PcrFamily::NitroEnclave, PcrFamily::NitroTpm) => {
-                Err(InvalidMeasurement::Families { first, second })
+                Err(InvalidMeasurement::MixedFamilies { first, second })
             }
             (PcrFamily::NitroTpm, PcrFamily::NitroEnclave) => {
-                Err(InvalidMeasurement::Families { first: second, second: first })
+                Err(InvalidMeasurement::MixedFamilies { first: second, second: first })
             }
-            _ if other.index == self.index => Err(InvalidMeasurement::Twice { first, second }),
+            _ if other.index == self.index => {
+                Err(InvalidMeasurement::DuplicateRegister { first, second })
+            }
             _ => Ok(()),
         }
     }
@@ -200,8 +208,8 @@ impl Measurement {
         let key = Key::parse(&["kms:RecipientAttestation:", name].concat());
         let (key, (family, index)) = key
             .and_then(|key| Some((key, key.register()?)))
-            .ok_or_else(|| InvalidMeasurement::Name { name: name.to_owned() })?;
-        let invalid = || InvalidMeasurement::Value { name: name.to_owned() };
+            .ok_or_else(|| InvalidMeasurement::UnknownRegister { name: name.to_owned() })?;
+        let invalid = || InvalidMeasurement::InvalidValue { name: name.to_owned() };
         let mut value = [0; PCR_LENGTH];
         // It would take the prefix 0x.
         if !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -211,14 +219,14 @@ impl Measurement {
         if key.is_unmeasured_if_zero() && value.iter().all(|byte| *byte == 0) {
             let name = name.to_owned();
             return Err(match family {
-                PcrFamily::NitroEnclave => InvalidMeasurement::Zero { name },
-                PcrFamily::NitroTpm => InvalidMeasurement::ZeroOfNitroTpm { name },
+                PcrFamily::NitroEnclave => InvalidMeasurement::AllZero { name },
+                PcrFamily::NitroTpm => InvalidMeasurement::AllZeroNitroTpm { name },
             });
         }
         Ok(Self { family, index: index.into(), value })
     }
 
-    fn is_in(&self, pcrs: &Pcrs<'_>) -> bool {
+    fn matches(&self, pcrs: &Pcrs<'_>) -> bool {
         pcrs.family() == self.family && pcrs.value(self.index) == Some(&self.value)
     }
 }
@@ -229,21 +237,30 @@ mod tests {
     use crate::request::TlsDetails;
 
     #[test]
-    fn plain_requests_are_admitted_over_the_connections_that_plaintext_names() {
+    fn plaintext_setting_selects_allowed_connections() {
         let details = TlsDetails { version: "TLSv1.3", cipher_suite: "TLS_AES_128_GCM_SHA256" };
-        let channels =
-            [Channel::Plain, Channel::AttestedTls(details), Channel::ProvidedTls(details)];
-        let outside = Err(Denied::PlaintextOutsideAttestedTls);
+        let transports = [
+            TransportSecurity::Plaintext,
+            TransportSecurity::AttestedTls(details),
+            TransportSecurity::ProvidedTls(details),
+        ];
+        let outside = Err(DenialReason::PlaintextOutsideAttestedTls);
         for (plaintext, expected) in [
-            (Plaintext::Never, [(); 3].map(|()| Err(Denied::NoRecipient))),
+            (Plaintext::Never, [(); 3].map(|()| Err(DenialReason::RecipientRequired))),
             (Plaintext::AttestedTls, [outside.clone(), Ok(()), outside]),
             (Plaintext::Always, [Ok(()), Ok(()), Ok(())]),
         ] {
             let policy = RecipientPolicy { plaintext, ..RecipientPolicy::default() };
-            assert_eq!(channels.map(|channel| policy.admit_plain(channel)), expected);
+            assert_eq!(
+                transports.map(|transport_security| policy.check_plaintext(transport_security)),
+                expected
+            );
             let policy = RecipientPolicy { require: true, ..policy };
-            let denied = [(); 3].map(|()| Err(Denied::NoRecipient));
-            assert_eq!(channels.map(|channel| policy.admit_plain(channel)), denied);
+            let denied = [(); 3].map(|()| Err(DenialReason::RecipientRequired));
+            assert_eq!(
+                transports.map(|transport_security| policy.check_plaintext(transport_security)),
+                denied
+            );
         }
     }
 }

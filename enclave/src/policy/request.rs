@@ -31,7 +31,7 @@ pub(crate) struct AttestedRequest {
 
 /// A request with a Recipient whose document holds in the world `T`.
 #[derive(Debug)]
-pub struct ProvenRequest<T: Trust> {
+pub struct VerifiedRequest<T: Trust> {
     number_of_bytes: NumberOfBytes,
     document: VerifiedDocument<T>,
 }
@@ -66,11 +66,11 @@ impl AttestedRequest {
         verifier: &Verifier<T>,
         now: UnixMillis,
         rules: DocumentRules,
-    ) -> Result<ProvenRequest<T>, UntrustedDocument> {
+    ) -> Result<VerifiedRequest<T>, UntrustedDocument> {
         let Self { number_of_bytes, document } = self;
         let (now, DocumentRules { max_age, debug }) = (ClockReading::enclave(now), rules);
         let document = verifier.verify_live(document, now, max_age, debug)?;
-        Ok(ProvenRequest { number_of_bytes, document })
+        Ok(VerifiedRequest { number_of_bytes, document })
     }
 }
 
@@ -81,7 +81,7 @@ impl PlainRequest {
     }
 }
 
-impl<T: Trust> ProvenRequest<T> {
+impl<T: Trust> VerifiedRequest<T> {
     /// How many bytes are asked for.
     pub fn number_of_bytes(&self) -> NumberOfBytes {
         self.number_of_bytes

@@ -1,10 +1,14 @@
 //! One request: its context as it was received, its identifier, and its outcome.
 
+mod connection_key;
+mod context;
 mod outcome;
-mod received;
 mod request_id;
+mod transport_security;
 
+pub use connection_key::ConnectionKey;
+pub(crate) use connection_key::FlowKey;
+pub use context::RequestContext;
 pub(crate) use outcome::Outcome;
-pub(crate) use received::TurnKey;
-pub use received::{Channel, ConnectionKey, Received, TlsDetails};
 pub use request_id::RequestId;
+pub use transport_security::{TlsDetails, TransportSecurity};

@@ -8,21 +8,21 @@ pub(crate) enum Outcome {
     /// The request got the answer that it asked for.
     Success,
     /// The request was answered with an error.
-    Refused(ErrorType),
+    Error(ErrorType),
     /// The request's task ended before there was an answer.
-    Abandoned,
+    ClientDisconnected,
 }
 
 impl Outcome {
-    /// The name of [`Abandoned`](Self::Abandoned), in the style of CloudTrail's error codes.
-    pub(crate) const ABANDONED: &str = "ClientDisconnected";
+    /// The name of [`ClientDisconnected`](Self::ClientDisconnected), in the style of CloudTrail's error codes.
+    pub(crate) const CLIENT_DISCONNECTED: &str = "ClientDisconnected";
 
     /// Returns `success`, or the name of the error.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Success => "success",
-            Self::Refused(error) => error.name(),
-            Self::Abandoned => Self::ABANDONED,
+            Self::Error(error) => error.name(),
+            Self::ClientDisconnected => Self::CLIENT_DISCONNECTED,
         }
     }
 

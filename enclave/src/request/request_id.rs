@@ -26,12 +26,12 @@ impl RequestId {
 
     /// A new one.
     pub fn random() -> Self {
-        Self::on(None)
+        Self::for_connection(None)
     }
 
     /// A new one on a connection. It begins as the connection's does in the log of whoever relays it;
     /// the rest, 74 bits, is random, so that the relay can neither foretell nor choose it.
-    pub(crate) fn on(connection: Option<ConnectionId>) -> Self {
+    pub(crate) fn for_connection(connection: Option<ConnectionId>) -> Self {
         // An identifier is no secret; that the nil one could be given twice does no harm.
         let Some(mut bytes) = random_bytes() else { return Self(Uuid::nil()) };
         if let (Some(ConnectionId(id)), Some(begin)) = (connection, bytes.first_chunk_mut()) {
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_are_alike_on_one_thread_or_on_two() {
+    fn random_ids_are_unique_across_threads() {
         let some =
             || -> Vec<Uuid> { (0..3 * POOL_LENGTH).map(|_| RequestId::random().0).collect() };
         let ids = [thread::spawn(some).join().unwrap(), some()].concat();
@@ -86,9 +86,9 @@ mod tests {
     }
 
     #[test]
-    fn those_of_a_connection_begin_with_its_own_and_differ_in_the_rest() {
+    fn ids_of_a_connection_share_its_prefix() {
         let connection = ConnectionId([0x1b, 0x2c, 0x3d, 0x4e, 0x5f, 0x60]);
-        let ids: Vec<_> = (0..100).map(|_| RequestId::on(Some(connection))).collect();
+        let ids: Vec<_> = (0..100).map(|_| RequestId::for_connection(Some(connection))).collect();
         for id in &ids {
             assert!(id.to_string().starts_with("1b2c3d4e-5f60-4"), "{id}");
             assert_eq!(id.0.get_variant(), uuid::Variant::RFC4122);

@@ -40,7 +40,7 @@ impl LineLimits {
         else {
             return Some(0);
         };
-        if rate.admits_one() {
+        if rate.try_acquire() {
             return Some(omitted.swap(0, Ordering::Relaxed));
         }
         omitted.fetch_add(1, Ordering::Relaxed);
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn leaves_out_a_flood_of_one_error_and_tells_how_much() {
+    fn omits_lines_over_the_limit_and_reports_the_count() {
         let log = LineLimits::new();
         let flood = ErrorType::MissingAuthenticationToken;
         let admitted: Vec<_> = (0..1000).filter_map(|_| log.admit(flood)).collect();

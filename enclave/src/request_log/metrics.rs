@@ -43,7 +43,7 @@ impl RequestMetrics {
             };
             Outcomes {
                 success: counter("success"),
-                abandoned: counter(Outcome::ABANDONED),
+                abandoned: counter(Outcome::CLIENT_DISCONNECTED),
                 refused: ErrorType::ALL.map(|error| (error, counter(error.name()))),
                 duration: labelled(&durations, [("operation", operation)]),
             }
@@ -64,8 +64,8 @@ impl RequestMetrics {
         };
         let counter = match outcome {
             Outcome::Success => Some(&outcomes.success),
-            Outcome::Abandoned => Some(&outcomes.abandoned),
-            Outcome::Refused(error) => {
+            Outcome::ClientDisconnected => Some(&outcomes.abandoned),
+            Outcome::Error(error) => {
                 let refused = outcomes.refused.iter().find(|(refused, _)| *refused == error);
                 refused.map(|(_, counter)| counter)
             }

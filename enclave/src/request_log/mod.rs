@@ -15,9 +15,9 @@ use tracing::field;
 
 use self::line_limits::LineLimits;
 pub(crate) use self::metrics::{RequestMetrics, UNKNOWN_OPERATION};
-use crate::audit::{Audit, AuditMetrics, Recipient, Record};
+use crate::audit::{Audit, AuditMetrics, Recipient, RecordBuilder};
 use crate::auth::Caller;
-use crate::request::{Outcome, Received};
+use crate::request::{Outcome, RequestContext};
 
 /// The sinks of all requests' logs.
 #[derive(Debug)]
@@ -37,9 +37,9 @@ pub(crate) struct RequestLogger {
 pub(crate) struct RequestLog<'a> {
     logger: &'a RequestLogger,
     arrived: Instant,
-    record: Record,
+    record: RecordBuilder,
     /// Whether the limits left out the line that says why the request is rejected.
-    is_reason_left_out: bool,
+    is_reason_omitted: bool,
 }
 
 /// Why a request is rejected, for the log. The audit record has the message that the caller receives.
@@ -67,9 +67,9 @@ impl RequestLogger {
     }
 
     /// Begins the log of a request that has arrived at `now`.
-    pub(crate) fn begin(&self, request: Received<'_>, now: UnixMillis) -> RequestLog<'_> {
-        let record = Record::new(request, now, self.region.clone());
-        RequestLog { logger: self, arrived: Instant::now(), record, is_reason_left_out: false }
+    pub(crate) fn begin(&self, request: RequestContext<'_>, now: UnixMillis) -> RequestLog<'_> {
+        let record = RecordBuilder::new(request, now, self.region.clone());
+        RequestLog { logger: self, arrived: Instant::now(), record, is_reason_omitted: false }
     }
 
     /// Brings the metrics up to date that are only read when they are shown.
@@ -105,13 +105,13 @@ impl RequestLog<'_> {
     }
 
     /// Sets the outcome: the request got the answer that it asked for.
-    pub(crate) fn grant(&mut self) {
-        self.record.grant();
+    pub(crate) fn set_success(&mut self) {
+        self.record.set_success();
     }
 
     /// Sets the outcome: the caller receives `error`.
-    pub(crate) fn reject(&mut self, error: &KmsError) {
-        self.record.refuse(error);
+    pub(crate) fn set_error(&mut self, error: &KmsError) {
+        self.record.set_error(error);
     }
 
     /// Logs why the request is rejected with `error`, as an error if the fault is the service's. `reason` is
@@ -123,7 +123,7 @@ impl RequestLog<'_> {
             false => Some(0),
         };
         let Some(omitted) = omitted else {
-            self.is_reason_left_out = true;
+            self.is_reason_omitted = true;
             return;
         };
         let Reason { text: reason, is_internal, access_key_id } = reason();
@@ -142,16 +142,16 @@ impl RequestLog<'_> {
     /// of the others.
     fn write(&mut self) {
         let (outcome, operation) = (self.record.outcome(), self.record.operation());
-        let (request_id, took) = (self.record.request_id(), self.arrived.elapsed());
-        self.logger.metrics.count(operation, outcome, took);
-        let blank = self.record.blank();
-        self.logger.audit.submit(mem::replace(&mut self.record, blank));
+        let (request_id, duration) = (self.record.request_id(), self.arrived.elapsed());
+        self.logger.metrics.count(operation, outcome, duration);
+        let placeholder = self.record.without_content();
+        self.logger.audit.submit(mem::replace(&mut self.record, placeholder));
         let operation = operation.map_or(UNKNOWN_OPERATION, Operation::name);
         // In seconds, as in the metrics.
-        let duration = took.as_secs_f64();
-        let is_fault = matches!(outcome, Outcome::Refused(error) if error.status() >= 500);
+        let duration = duration.as_secs_f64();
+        let is_fault = matches!(outcome, Outcome::Error(error) if error.status() >= 500);
         let outcome = outcome.name();
-        if is_fault && !self.is_reason_left_out {
+        if is_fault && !self.is_reason_omitted {
             tracing::warn!(%request_id, operation, outcome, duration, "answered");
         } else {
             tracing::debug!(%request_id, operation, outcome, duration, "answered");
@@ -162,7 +162,7 @@ impl RequestLog<'_> {
 impl Drop for RequestLog<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
-            self.record.refuse(&self.logger.panicked);
+            self.record.set_error(&self.logger.panicked);
         }
         self.write();
     }

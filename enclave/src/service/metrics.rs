@@ -7,15 +7,15 @@ use std::sync::atomic::Ordering;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 
-use crate::attestation_endpoint::AttestationRequests;
+use crate::attestation_endpoint::AttestationEndpointMetrics;
 use crate::audit::AuditMetrics;
 use crate::entropy::EntropyMetrics;
 use crate::http::ConnectionMetrics;
 use crate::key_store::KeyStoreMetrics;
 use crate::kms::ApiMetrics;
+use crate::logging_setup;
 use crate::metrics::MetricsRegistry;
 use crate::nsm::NsmMetrics;
-use crate::process;
 use crate::request_log::RequestMetrics;
 use crate::tls::TlsHandshakes;
 
@@ -24,7 +24,7 @@ pub(super) struct SubsystemMetrics {
     pub(super) requests: RequestMetrics,
     pub(super) api: ApiMetrics,
     pub(super) audit: AuditMetrics,
-    pub(super) attestation_requests: AttestationRequests,
+    pub(super) attestation_requests: AttestationEndpointMetrics,
     pub(super) connections: ConnectionMetrics,
     pub(super) nsm: Arc<NsmMetrics>,
     pub(super) entropy: EntropyMetrics,
@@ -47,7 +47,7 @@ pub(super) fn register() -> (ServiceMetrics, SubsystemMetrics) {
         requests: RequestMetrics::register(&mut registry),
         api: ApiMetrics::register(&mut registry),
         audit: AuditMetrics::register(&mut registry),
-        attestation_requests: AttestationRequests::register(&mut registry),
+        attestation_requests: AttestationEndpointMetrics::register(&mut registry),
         connections: ConnectionMetrics::register(&mut registry),
         nsm: Arc::new(NsmMetrics::register(&mut registry)),
         entropy: EntropyMetrics::register(&mut registry),
@@ -67,7 +67,7 @@ impl ServiceMetrics {
     /// Writing to a string gives none.
     pub(super) fn encode(&self, is_ready: bool) -> Result<String, fmt::Error> {
         self.ready.set(is_ready.into());
-        self.log_lines_dropped.inner().store(process::log_lines_dropped(), Ordering::Relaxed);
+        self.log_lines_dropped.inner().store(logging_setup::log_lines_dropped(), Ordering::Relaxed);
         self.registry.encode()
     }
 }

@@ -19,11 +19,11 @@ use zeroize::Zeroizing;
 use self::metrics::ServiceMetrics;
 pub use self::start::StartError;
 use crate::attestation_endpoint::{self, AttestationEndpoint};
-use crate::http::{Answer, Application, ConnectionMetrics, Entrance, HttpError};
-use crate::kms::{Api, Refusal};
+use crate::http::{Application, ConnectionMetrics, HttpError, PeerPolicy, Response};
+use crate::kms::{Api, ApiError};
 use crate::metrics::CONTENT_TYPE;
 use crate::platform::Platform;
-use crate::request::Received;
+use crate::request::RequestContext;
 use crate::tls::Tls;
 
 /// The path of the KMS API.
@@ -33,7 +33,7 @@ const KMS_PATH: &str = "/";
 #[derive(Debug)]
 pub struct Service<P: Platform> {
     platform: P,
-    pub(crate) entrance: Entrance,
+    pub(crate) peer_policy: PeerPolicy,
     api: Api<P::Trust, P::Clock>,
     attestation_endpoint: AttestationEndpoint,
     tls: Option<Tls>,
@@ -68,20 +68,22 @@ impl<P: Platform> Service<P> {
     }
 
     /// Answers one request.
-    pub async fn answer(&self, request: Received<'_>) -> Answer {
-        let Received { connection, head, body, .. } = request;
+    pub async fn respond(&self, request: RequestContext<'_>) -> Response {
+        let RequestContext { connection, head, body, .. } = request;
         match (&head.method, head.uri.path()) {
-            (&Method::POST, KMS_PATH) => self.close_if_unready(self.api.answer(request).await),
+            (&Method::POST, KMS_PATH) => self.close_if_unready(self.api.respond(request).await),
             (&Method::GET, attestation_endpoint::PATH) => {
-                let nsm = self.api.generator.entropy.nsm();
-                self.attestation_endpoint.answer(nsm, connection, head).await
+                let nsm = self.api.handler.entropy.nsm();
+                self.attestation_endpoint.respond(nsm, connection, head).await
             }
             (method, path) => {
-                let answer = self.diagnostics(method, path).map(Ok);
-                let answer = answer.or_else(|| self.platform.answer(head, body));
-                match answer {
-                    Some(answer) => answer.unwrap_or_else(|error| Refusal::from(error).answer()),
-                    None => Refusal::UnknownOperation.answer(),
+                let response = self.diagnostics(method, path).map(Ok);
+                let response = response.or_else(|| self.platform.answer(head, body));
+                match response {
+                    Some(response) => {
+                        response.unwrap_or_else(|error| ApiError::from(error).to_response())
+                    }
+                    None => ApiError::UnknownOperation.to_response(),
                 }
             }
         }
@@ -89,28 +91,28 @@ impl<P: Platform> Service<P> {
 
     /// Closes the connection of a fault that the next request would meet again: a client that keeps it alive
     /// and tries again would stay here, while a new one may lead to an enclave that is ready.
-    fn close_if_unready(&self, answer: Answer) -> Answer {
-        match answer.is_fault() && self.api.fault().is_some() {
-            true => answer.and_close(),
-            false => answer,
+    fn close_if_unready(&self, response: Response) -> Response {
+        match response.is_server_error() && self.api.fault().is_some() {
+            true => response.with_connection_close(),
+            false => response,
         }
     }
 
-    fn readiness(&self) -> Answer {
+    fn readiness_response(&self) -> Response {
         match self.api.fault() {
-            None => Answer::text(StatusCode::OK, "ready\n"),
-            Some(reason) => Answer::new(
+            None => Response::text(StatusCode::OK, "ready\n"),
+            Some(reason) => Response::new(
                 StatusCode::SERVICE_UNAVAILABLE,
-                Answer::TEXT,
+                Response::TEXT,
                 format!("not ready: {reason}\n").into_bytes(),
             ),
         }
     }
 
-    fn metrics_answer(&self) -> Answer {
+    fn metrics_response(&self) -> Response {
         match self.metrics_text() {
-            Ok(text) => Answer::new(StatusCode::OK, CONTENT_TYPE, text.into_bytes()),
-            Err(error) => Refusal::from(error).answer(),
+            Ok(text) => Response::new(StatusCode::OK, CONTENT_TYPE, text.into_bytes()),
+            Err(error) => ApiError::from(error).to_response(),
         }
     }
 
@@ -130,28 +132,28 @@ impl<P: Platform> Service<P> {
 }
 
 impl<P: Platform> Application for Service<P> {
-    async fn handle(&self, request: Received<'_>) -> Answer {
-        self.answer(request).await
+    async fn handle(&self, request: RequestContext<'_>) -> Response {
+        self.respond(request).await
     }
 
     /// A request to KMS is logged all the same.
-    fn reject(&self, request: Received<'_>, error: HttpError) -> Answer {
-        let (refusal, head) = (Refusal::from(error), request.head);
+    fn reject(&self, request: RequestContext<'_>, error: HttpError) -> Response {
+        let (error, head) = (ApiError::from(error), request.head);
         match (&head.method, head.uri.path()) {
-            (&Method::POST, KMS_PATH) => self.api.reject(request, &refusal),
-            _ => refusal.answer(),
+            (&Method::POST, KMS_PATH) => self.api.reject(request, &error),
+            _ => error.to_response(),
         }
     }
 
-    fn handler_panicked(&self) -> Answer {
-        Refusal::Panicked.answer()
+    fn handler_panicked(&self) -> Response {
+        ApiError::Panicked.to_response()
     }
 
-    fn diagnostics(&self, method: &Method, path: &str) -> Option<Answer> {
+    fn diagnostics(&self, method: &Method, path: &str) -> Option<Response> {
         match (method, path) {
-            (&Method::GET, "/healthz") => Some(Answer::text(StatusCode::OK, "ok\n")),
-            (&Method::GET, "/readyz") => Some(self.readiness()),
-            (&Method::GET, "/metrics") => Some(self.metrics_answer()),
+            (&Method::GET, "/healthz") => Some(Response::text(StatusCode::OK, "ok\n")),
+            (&Method::GET, "/readyz") => Some(self.readiness_response()),
+            (&Method::GET, "/metrics") => Some(self.metrics_response()),
             _ => None,
         }
     }
@@ -160,15 +162,15 @@ impl<P: Platform> Application for Service<P> {
         self.api.now()
     }
 
-    fn entrance(&self) -> Entrance {
-        self.entrance
+    fn peer_policy(&self) -> PeerPolicy {
+        self.peer_policy
     }
 
     fn tls(&self) -> Option<&Tls> {
         self.tls.as_ref()
     }
 
-    fn connections(&self) -> &ConnectionMetrics {
+    fn connection_metrics(&self) -> &ConnectionMetrics {
         &self.connections
     }
 }

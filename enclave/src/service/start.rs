@@ -18,7 +18,7 @@ use crate::entropy::{
     Entropy, EntropyFault, EntropyMetrics, EntropySettings, KnownAnswerError, known_answers,
 };
 use crate::key_store::{KeyStoreError, KeyStores};
-use crate::kms::{Api, Generator, Refusal};
+use crate::kms::{Api, ApiError, Handler};
 use crate::nsm::{Booted, NsmFault, NsmMetrics, NsmThread};
 use crate::platform::{Platform, PlatformError, check_pcr0};
 use crate::request_log::RequestLogger;
@@ -82,19 +82,19 @@ impl<P: Platform> Service<P> {
         platform.in_service();
         let verifier = Verifier::new(anchors, settings.caches);
         let policy = Arc::clone(&settings.policy);
-        let audit = audit.limited(settings.unauthenticated);
+        let audit = audit.with_limits(settings.unauthenticated);
         let binding = tls.as_ref().and_then(Tls::binding);
         let api = Api {
             authenticator: settings.authenticator,
             throttle: settings.throttle,
-            generator: Arc::new(Generator { verifier, policy, entropy, key_stores }),
+            handler: Arc::new(Handler { verifier, policy, entropy, key_stores }),
             crypto_pool: CryptoPool::start(settings.workers)?,
             clock,
             logger: RequestLogger::new(
                 audit,
                 subsystems.audit,
                 subsystems.requests,
-                Refusal::Panicked.to_kms(),
+                ApiError::Panicked.to_kms_error(),
                 settings.region,
             ),
             metrics: subsystems.api,
@@ -102,8 +102,8 @@ impl<P: Platform> Service<P> {
         };
         let attestation_endpoint =
             AttestationEndpoint::new(binding, subsystems.attestation_requests);
-        let (entrance, connections) = (settings.entrance, subsystems.connections);
-        Ok(Self { platform, entrance, api, attestation_endpoint, tls, connections, metrics })
+        let (peer_policy, connections) = (settings.peer_policy, subsystems.connections);
+        Ok(Self { platform, peer_policy, api, attestation_endpoint, tls, connections, metrics })
     }
 }
 

@@ -1,15 +1,15 @@
 use super::*;
 use crate::clock::Pauses;
 use crate::platform::fake::{self, FakePlatform};
-use crate::request::{Channel, ConnectionKey, RequestId};
+use crate::request::{ConnectionKey, RequestId, TransportSecurity};
 use http_body_util::BodyExt;
 use hyper::Request;
 
-async fn ask(service: &Service<FakePlatform>, method: Method, path: &str) -> (u16, String) {
-    ask_for(service, method, path, r#"{"NumberOfBytes":1}"#).await
+async fn send(service: &Service<FakePlatform>, method: Method, path: &str) -> (u16, String) {
+    send_body(service, method, path, r#"{"NumberOfBytes":1}"#).await
 }
 
-async fn ask_for(
+async fn send_body(
     service: &Service<FakePlatform>,
     method: Method,
     path: &str,
@@ -22,71 +22,68 @@ async fn ask_for(
         .header("x-amz-target", "TrentService.GenerateRandom");
     let (head, ()) = request.body(()).unwrap().into_parts();
     let id = RequestId::random();
-    let (channel, body) = (Channel::Plain, body.as_bytes());
-    let received = Received {
+    let (transport_security, body) = (TransportSecurity::Plaintext, body.as_bytes());
+    let received = RequestContext {
         id,
         connection: ConnectionKey::new(0, None),
-        channel,
-        source: None,
+        transport_security,
+        client_addr: None,
         head: &head,
         body,
     };
-    let answer = service.answer(received).await;
-    let response = answer.into_response(id, service.now());
+    let response = service.respond(received).await;
+    let response = response.into_hyper(id, service.now());
     let status = response.status().as_u16();
     let body = response.into_body().collect().await.unwrap().to_bytes();
     (status, String::from_utf8(body.to_vec()).unwrap())
 }
 
 /// Waits until `/readyz` says so.
-async fn becomes(service: &Service<FakePlatform>, status: u16, text: &str) {
-    let told = async {
-        while ask(service, Method::GET, "/readyz").await != (status, text.to_owned()) {
+async fn wait_until_readiness(service: &Service<FakePlatform>, status: u16, text: &str) {
+    let ready = async {
+        while send(service, Method::GET, "/readyz").await != (status, text.to_owned()) {
             tokio::task::yield_now().await;
         }
     };
     let bound = std::time::Duration::from_secs(60);
-    tokio::time::timeout(bound, told).await.unwrap_or_else(|_| panic!("never {text}"));
+    tokio::time::timeout(bound, ready).await.unwrap_or_else(|_| panic!("never {text}"));
 }
 
 #[tokio::test]
-async fn answers_nobody_by_a_time_that_the_nsm_has_not_confirmed() {
+async fn returns_500_while_the_time_is_unconfirmed() {
     for (expired, why) in [(true, "for over 60s"), (false, "since this process was paused")] {
         let service = fake::service_that_loses_the_time().await;
-        assert_eq!(ask(&service, Method::POST, "/").await.0, 200);
+        assert_eq!(send(&service, Method::POST, "/").await.0, 200);
         match expired {
             true => service.api.clock.expire(),
             false => Pauses::of_process().make_up(),
         }
-        let (status, body) = ask(&service, Method::POST, "/").await;
+        let (status, body) = send(&service, Method::POST, "/").await;
         assert!(status == 500 && body.contains("KMSInternalException"), "{body}");
         let unready = format!("not ready: the NSM has not confirmed the time {why}\n");
-        becomes(&service, 503, &unready).await;
-        let (_, metrics) = ask(&service, Method::GET, "/metrics").await;
+        wait_until_readiness(&service, 503, &unready).await;
+        let (_, metrics) = send(&service, Method::GET, "/metrics").await;
         let counted = "attested_random_clock_failures_total 1";
         assert!(metrics.lines().any(|line| line == counted), "{metrics}");
     }
 }
 
 #[tokio::test]
-async fn answers_after_a_pause_once_the_nsm_has_confirmed_the_time() {
+async fn responds_after_a_pause_once_the_time_is_confirmed() {
     let service = fake::service().await;
-    let confirmed = service.api.generator.entropy.nsm().metrics().calls.attestation.get();
+    let confirmed = service.api.handler.entropy.nsm().metrics().calls.attestation.get();
     Pauses::of_process().make_up();
-    assert_eq!(ask(&service, Method::POST, "/").await.0, 200);
-    assert_eq!(
-        service.api.generator.entropy.nsm().metrics().calls.attestation.get(),
-        confirmed + 1
-    );
-    becomes(&service, 200, "ready\n").await;
-    let (_, metrics) = ask(&service, Method::GET, "/metrics").await;
+    assert_eq!(send(&service, Method::POST, "/").await.0, 200);
+    assert_eq!(service.api.handler.entropy.nsm().metrics().calls.attestation.get(), confirmed + 1);
+    wait_until_readiness(&service, 200, "ready\n").await;
+    let (_, metrics) = send(&service, Method::GET, "/metrics").await;
     let counted = "attested_random_clock_failures_total 0";
     assert!(metrics.lines().any(|line| line == counted), "{metrics}");
 }
 
 #[cfg(feature = "simulator")]
 #[tokio::test]
-async fn who_finds_no_worker_is_throttled_at_once_and_who_needs_none_is_answered() {
+async fn full_crypto_pool_throttles_attested_requests_only() {
     use std::future::pending;
     use std::sync::Arc;
 
@@ -101,7 +98,7 @@ async fn who_finds_no_worker_is_throttled_at_once_and_who_needs_none_is_answered
             "AttestationDocument":"{document}"}}}}"#
     );
     // Under another root than the service's: so far it comes, if a worker has it.
-    let untrusted = ask_for(&service, Method::POST, "/", &attested).await.1;
+    let untrusted = send_body(&service, Method::POST, "/", &attested).await.1;
     assert!(untrusted.contains("trust anchor"), "{untrusted}");
 
     let places = service.api.crypto_pool.free_places();
@@ -113,10 +110,10 @@ async fn who_finds_no_worker_is_throttled_at_once_and_who_needs_none_is_answered
     while !service.api.crypto_pool.is_full() {
         tokio::task::yield_now().await;
     }
-    let (status, body) = ask_for(&service, Method::POST, "/", &attested).await;
+    let (status, body) = send_body(&service, Method::POST, "/", &attested).await;
     assert!(status == 400 && body.contains(r#""__type":"ThrottlingException""#), "{body}");
-    assert_eq!(ask(&service, Method::POST, "/").await.0, 200);
-    let (_, metrics) = ask(&service, Method::GET, "/metrics").await;
+    assert_eq!(send(&service, Method::POST, "/").await.0, 200);
+    let (_, metrics) = send(&service, Method::GET, "/metrics").await;
     let counted = "attested_random_verification_rejected_total{reason=\"queue_full\"} 1";
     assert!(metrics.lines().any(|line| line == counted), "{metrics}");
 
@@ -124,5 +121,5 @@ async fn who_finds_no_worker_is_throttled_at_once_and_who_needs_none_is_answered
     while service.api.crypto_pool.is_full() {
         tokio::task::yield_now().await;
     }
-    assert_eq!(ask_for(&service, Method::POST, "/", &attested).await.1, untrusted);
+    assert_eq!(send_body(&service, Method::POST, "/", &attested).await.1, untrusted);
 }

@@ -43,7 +43,7 @@ use self::provider::tls_ticketer;
 pub use self::provider::{generate_tls_key, load_tls_key, tls_provider};
 pub use self::settings::TlsSettings;
 use self::trusted_time::{Now, TrustedTime};
-use crate::request::{Channel, TlsDetails};
+use crate::request::{TlsDetails, TransportSecurity};
 
 /// The one protocol that is spoken, also to who offers h2 before it.
 const ALPN: &[u8] = b"http/1.1";
@@ -137,7 +137,7 @@ impl Tls {
     pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         stream: S,
-    ) -> Result<(TlsStream<'_, S>, Channel), HandshakeError> {
+    ) -> Result<(TlsStream<'_, S>, TransportSecurity), HandshakeError> {
         let counted = &self.counted;
         let accepted = self.handshakes.perform(|| self.acceptor.accept(stream)).await;
         let stream = accepted.inspect_err(|error| match error {
@@ -146,12 +146,12 @@ impl Tls {
             HandshakeError::Evicted => drop(counted.evicted.inc()),
         })?;
         let details = details(stream.get_ref().1);
-        let channel = match &self.authority {
-            Some(_) => Channel::AttestedTls(details),
-            None => Channel::ProvidedTls(details),
+        let transport_security = match &self.authority {
+            Some(_) => TransportSecurity::AttestedTls(details),
+            None => TransportSecurity::ProvidedTls(details),
         };
         let stream = TlsStream::new(stream, counted);
-        Ok((stream, channel))
+        Ok((stream, transport_security))
     }
 }
 

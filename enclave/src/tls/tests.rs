@@ -74,8 +74,8 @@ impl Fixture {
         let connector = TlsConnector::from(Arc::new(self.config.clone()));
         let name = ServerName::try_from(name).unwrap();
         let (client, server) = tokio::join!(connector.connect(name, near), self.tls.accept(far));
-        let (server, channel) = server.map_err(io::Error::other)?;
-        Ok(Connected { client: client?, server, channel })
+        let (server, transport_security) = server.map_err(io::Error::other)?;
+        Ok(Connected { client: client?, server, transport_security })
     }
 
     /// Returns the outcomes that were counted, and how often.
@@ -110,7 +110,7 @@ impl Fixture {
 struct Connected<'a> {
     client: client::TlsStream<DuplexStream>,
     server: TlsStream<'a, DuplexStream>,
-    channel: Channel,
+    transport_security: TransportSecurity,
 }
 
 impl Connected<'_> {
@@ -169,7 +169,9 @@ async fn sessions_are_resumed_by_tickets_in_both_versions() {
         let kind = |connected: &Connected| connected.session().handshake_kind();
         let first = fixture.connect().await.unwrap();
         assert_ne!(kind(&first), Some(HandshakeKind::Resumed));
-        let Channel::AttestedTls(details) = first.channel else { panic!("{:?}", first.channel) };
+        let TransportSecurity::AttestedTls(details) = first.transport_security else {
+            panic!("{:?}", first.transport_security)
+        };
         assert_eq!(details.version, name);
         assert!(details.cipher_suite.starts_with("TLS_"), "{details:?}");
         assert_eq!(kind(&fixture.connect().await.unwrap()), Some(HandshakeKind::Resumed));

@@ -56,7 +56,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-fn refused(mut command: Command) -> String {
+fn failure(mut command: Command) -> String {
     let Output { status, stdout, stderr } = command.output().unwrap();
     assert_ne!(status.code(), Some(0));
     assert_eq!(text(&stdout), "");
@@ -88,10 +88,10 @@ fn a_flag_overrides_the_environment_which_overrides_the_file() {
 }
 
 #[test]
-fn where_to_listen_must_be_said_in_one_of_the_three_ways() {
+fn missing_listen_address_names_all_three_settings() {
     for config in [None, Some("[server]\nlog_level = \"warn\"\n")] {
         let file = config.map(file);
-        let stderr = refused(command(file.as_ref().map(|(_, path)| path.as_str())));
+        let stderr = failure(command(file.as_ref().map(|(_, path)| path.as_str())));
         for way in ["--listen ENDPOINT", "ENCLAVE_LISTEN", "listen under [server]"] {
             assert!(stderr.contains(way), "{stderr}");
         }
@@ -99,21 +99,21 @@ fn where_to_listen_must_be_said_in_one_of_the_three_ways() {
 }
 
 #[test]
-fn what_is_wrong_in_each_of_the_three_is_said_with_where_it_stands() {
+fn errors_name_the_file_position_or_the_flag() {
     let (_folder, path) = file("[server]\nlisten = \"127.0.0.1:0\"\nlog_levels = \"warn\"\n");
-    let stderr = refused(command(Some(&path)));
+    let stderr = failure(command(Some(&path)));
     assert!(stderr.contains("line 3 column 1: unknown field `log_levels`"), "{stderr}");
     let mut variable = command(None);
     variable.env("ENCLAVE_LOG_LEVEL", "loud");
-    let stderr = refused(variable);
+    let stderr = failure(variable);
     assert!(stderr.contains("--log-level") && stderr.contains("write error, warn"), "{stderr}");
     let mut both = command(None);
     both.args(["--log-format", "xml"]);
-    assert!(refused(both).contains("write text or json"));
+    assert!(failure(both).contains("write text or json"));
 }
 
 #[test]
-fn what_is_printed_starts_the_same_service_and_nothing_is_printed_of_what_cannot_start() {
+fn printed_config_is_a_valid_config() {
     let mut printed = command(None);
     let output = printed.args(["--listen", "127.0.0.1:0", "--print-config"]).output().unwrap();
     let (_folder, path) = file(&text(&output.stdout));
@@ -123,11 +123,11 @@ fn what_is_printed_starts_the_same_service_and_nothing_is_printed_of_what_cannot
     let (_folder, path) = file("[auth]\nmode = \"sigv4\"\n");
     let mut wrong = command(Some(&path));
     wrong.args(["--listen", "127.0.0.1:0", "--print-config"]);
-    assert!(refused(wrong).contains("[auth] region is missing"));
+    assert!(failure(wrong).contains("[auth] region is missing"));
 }
 
 #[test]
-fn plaintext_has_one_word_in_the_file_the_log_and_what_is_printed() {
+fn plaintext_value_is_the_same_in_file_log_and_output() {
     for word in ["never", "attested-tls", "always"] {
         let text =
             format!("[server]\nlisten = \"127.0.0.1:0\"\n[recipient]\nplaintext = \"{word}\"\n");
@@ -146,7 +146,7 @@ fn plaintext_has_one_word_in_the_file_the_log_and_what_is_printed() {
     }
     for (old, new) in [("deny", "\"attested-tls\""), ("allow", "\"always\"")] {
         let (_folder, path) = file(&format!("[recipient]\nplaintext = \"{old}\"\n"));
-        let stderr = refused(command(Some(&path)));
+        let stderr = failure(command(Some(&path)));
         assert!(
             stderr.contains("enclave.toml: line 2 column 13: ") && stderr.contains(new),
             "{stderr}"
@@ -155,7 +155,7 @@ fn plaintext_has_one_word_in_the_file_the_log_and_what_is_printed() {
 }
 
 #[test]
-fn a_file_alone_says_where_to_listen_and_how_to_log() {
+fn file_alone_sets_listeners_and_log_format() {
     let (_folder, path) = file(
         "[server]\nlisten = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\nlog_format = \"json\"\n",
     );

@@ -8,15 +8,15 @@
     reason = "a failure here is a test's failure"
 )]
 
-mod admin;
+mod admin_listener;
 mod configuration;
-mod log_channel;
-mod paused;
+mod log_forwarding;
+mod pause;
 mod process;
-mod proxied;
+mod proxy_protocol;
+mod session_tickets;
 #[path = "../../../shared/attestation/tests/skipped/mod.rs"]
 mod skipped;
-mod tickets;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -30,10 +30,10 @@ use std::time::{Duration, Instant};
 use process::{Simulator, get};
 
 /// No answer takes as long as this.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 #[test]
-fn each_simulator_has_a_root_of_its_own_unless_they_share_a_state_file() {
+fn simulators_share_a_root_through_the_state_file() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state.pem");
     let shared = ["--simulator-state", state.to_str().unwrap()];
@@ -48,7 +48,7 @@ fn each_simulator_has_a_root_of_its_own_unless_they_share_a_state_file() {
 }
 
 #[test]
-fn it_listens_on_a_unix_socket_and_ends_by_itself_on_sigterm() {
+fn listens_on_a_unix_socket_and_exits_on_sigterm() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("enclave.sock");
     let listen = format!("unix:{}", socket.display());
@@ -62,7 +62,7 @@ fn it_listens_on_a_unix_socket_and_ends_by_itself_on_sigterm() {
 }
 
 #[test]
-fn no_request_can_write_a_line_of_its_own_into_the_log() {
+fn requests_cannot_inject_log_lines() {
     let mut simulator = Simulator::start_with_log("127.0.0.1:0", &[], Stdio::piped());
     let mut stderr = simulator.process.stderr.take().unwrap();
     let body = r#"{"NumberOfBytes":1,"Recipient":{"KeyEncryptionAlgorithm":"X\nFORGED line\u202e\u001b[2J"}}"#;
@@ -76,7 +76,7 @@ fn no_request_can_write_a_line_of_its_own_into_the_log() {
 }
 
 #[test]
-fn without_a_configuration_it_answers_everybody_and_says_so() {
+fn responds_to_all_callers_without_configuration() {
     let mut simulator = Simulator::start_with_log("127.0.0.1:0", &[], Stdio::piped());
     let mut stderr = simulator.process.stderr.take().unwrap();
     let answer = simulator.generate_random(r#"{"NumberOfBytes":1}"#);
@@ -84,18 +84,18 @@ fn without_a_configuration_it_answers_everybody_and_says_so() {
     assert_eq!(simulator.terminate(), Some(0));
     let mut log = String::new();
     stderr.read_to_string(&mut log).unwrap();
-    let said = |text: &str| log.lines().filter(|line| line.contains(text)).count();
+    let matching_lines = |text: &str| log.lines().filter(|line| line.contains(text)).count();
     assert_eq!(
-        said("[auth] mode is \"none\": whoever reaches this service is answered"),
+        matching_lines("[auth] mode is \"none\": whoever reaches this service is answered"),
         1,
         "{log}"
     );
-    assert_eq!(said("[recipient] require=false"), 1, "{log}");
-    assert_eq!(said("allow_debug"), 0, "{log}");
+    assert_eq!(matching_lines("[recipient] require=false"), 1, "{log}");
+    assert_eq!(matching_lines("allow_debug"), 0, "{log}");
 }
 
 #[test]
-fn with_credentials_it_answers_nobody_else_and_records_that_on_stdout_before_it_ends() {
+fn rejects_and_records_unauthenticated_callers() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("enclave.toml");
     let text = "[auth]\nmode = \"sigv4\"\nregion = \"eu-west-1\"\n[[credential]]\n\
@@ -128,21 +128,21 @@ fn with_credentials_it_answers_nobody_else_and_records_that_on_stdout_before_it_
 }
 
 #[test]
-fn an_audit_trail_that_nobody_reads_any_more_ends_nothing() {
+fn responds_after_the_audit_reader_has_closed() {
     let mut simulator = Simulator::start_with_log("127.0.0.1:0", &[], Stdio::piped());
     drop(simulator.stdout.take());
     let stderr = BufReader::new(simulator.process.stderr.take().unwrap());
-    let (said, heard) = mpsc::channel();
+    let (sender, lost) = mpsc::channel();
     thread::spawn(move || {
         for line in stderr.lines() {
             if line.unwrap().contains("audit records are lost") {
-                said.send(()).unwrap();
+                sender.send(()).unwrap();
             }
         }
     });
     // The log tells at the first request after a record was lost, whenever that is.
-    let deadline = Instant::now() + PATIENCE;
-    while heard.try_recv().is_err() {
+    let deadline = Instant::now() + TIMEOUT;
+    while lost.try_recv().is_err() {
         assert!(Instant::now() < deadline, "nobody was told");
         let answer = simulator.generate_random(r#"{"NumberOfBytes":1}"#);
         assert!(answer.contains("\"Plaintext\""), "{answer}");
@@ -151,7 +151,7 @@ fn an_audit_trail_that_nobody_reads_any_more_ends_nothing() {
 }
 
 #[test]
-fn a_log_that_nobody_reads_any_more_ends_nothing() {
+fn responds_after_the_log_reader_has_closed() {
     let mut simulator = Simulator::start_with_log("127.0.0.1:0", &[], Stdio::piped());
     drop(simulator.process.stderr.take());
     // A refusal is logged.
@@ -162,25 +162,25 @@ fn a_log_that_nobody_reads_any_more_ends_nothing() {
 }
 
 #[test]
-fn a_log_and_an_audit_trail_that_nobody_takes_keep_nobody_waiting() {
+fn unread_log_and_audit_trail_block_no_request() {
     let mut simulator = Simulator::start_with_log("127.0.0.1:0", &[], Stdio::piped());
-    answer_thousands(&simulator);
+    send_thousands_of_requests(&simulator);
     let mut stream = TcpStream::connect(&simulator.endpoint).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     assert_eq!(get(&mut stream, "/healthz"), "ok\n");
     // It ends by itself, although neither can be written to the end.
     assert_eq!(simulator.end(), Some(0));
 }
 
 #[test]
-fn the_log_counts_what_an_audit_trail_that_nobody_takes_has_lost() {
+fn logs_the_number_of_lost_audit_records() {
     let mut simulator = Simulator::start_with_log("127.0.0.1:0", &[], Stdio::piped());
     let mut stderr = simulator.process.stderr.take().unwrap();
     let log = thread::spawn(move || {
         let mut log = String::new();
         stderr.read_to_string(&mut log).map(|_| log)
     });
-    answer_thousands(&simulator);
+    send_thousands_of_requests(&simulator);
     assert_eq!(simulator.end(), Some(0));
     let log = log.join().unwrap().unwrap();
     let lost = |text: &str| log.lines().filter(|line| line.contains(text)).count();
@@ -191,7 +191,7 @@ fn the_log_counts_what_an_audit_trail_that_nobody_takes_has_lost() {
 
 /// Each is answered and recorded, and at the level debug also logged: far more than a pipe, which holds 64 KiB,
 /// and a queue take. The records of refused requests have a limit of their own.
-fn answer_thousands(simulator: &Simulator) {
+fn send_thousands_of_requests(simulator: &Simulator) {
     let body = r#"{"NumberOfBytes":1}"#;
     let answered = format!(
         "POST / HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-amz-json-1.1\r\n\
@@ -201,7 +201,7 @@ fn answer_thousands(simulator: &Simulator) {
     .repeat(100);
     for _ in 0..40 {
         let mut stream = TcpStream::connect(&simulator.endpoint).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         stream.write_all(answered.as_bytes()).unwrap();
         stream.shutdown(Shutdown::Write).unwrap();
         let mut answers = String::new();
@@ -211,7 +211,7 @@ fn answer_thousands(simulator: &Simulator) {
 }
 
 #[test]
-fn a_state_file_that_is_none_stops_it() {
+fn exits_on_an_invalid_state_file() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state.pem");
     std::fs::write(&state, "something else").unwrap();
@@ -247,7 +247,7 @@ fn configured(lines: &str) -> (tempfile::TempDir, String) {
 }
 
 #[test]
-fn it_does_not_start_with_a_module_that_is_broken_from_the_boot_on() {
+fn does_not_start_with_a_faulty_nsm() {
     for (fault, reason) in FAULTS {
         let (_folder, path) = configured(&format!("[simulator.nsm]\nfault = \"{fault}\"\n"));
         let output = Command::new(env!("CARGO_BIN_EXE_enclave-simulator"))
@@ -262,7 +262,7 @@ fn it_does_not_start_with_a_module_that_is_broken_from_the_boot_on() {
 }
 
 #[test]
-fn a_module_that_breaks_later_is_one_that_works_until_then() {
+fn returns_500_after_the_nsm_fails() {
     for (fault, reason) in FAULTS {
         let (_folder, path) = configured(&format!(
             "[entropy]\nprefetch = 0\n[simulator.nsm]\nfault = \"{fault}\"\nafter = 3\n"
@@ -282,26 +282,26 @@ fn a_module_that_breaks_later_is_one_that_works_until_then() {
 }
 
 #[test]
-fn a_module_that_hangs_costs_a_caller_its_deadline_and_no_more() {
+fn hanging_nsm_delays_a_caller_until_the_deadline() {
     let (_folder, path) = configured(
         "[entropy]\nprefetch = 0\ndeadline_ms = 400\nwatchdog_ms = 2000\n\
          [simulator.nsm]\nlatency_ms = 0.1\nfault = \"hang\"\nafter = 1\n",
     );
     let simulator = Simulator::start("127.0.0.1:0", &["--config", &path]);
-    let ask = || simulator.generate_random(r#"{"NumberOfBytes":32}"#);
-    assert!(ask().starts_with("HTTP/1.1 200 "));
-    let answer = ask();
+    let send = || simulator.generate_random(r#"{"NumberOfBytes":32}"#);
+    assert!(send().starts_with("HTTP/1.1 200 "));
+    let answer = send();
     assert!(answer.contains(r#""__type":"DependencyTimeoutException""#), "{answer}");
     // Once the watchdog has noticed, nobody waits any more.
-    let refused = (0..600).any(|_| ask().contains(r#""__type":"KMSInternalException""#));
+    let refused = (0..600).any(|_| send().contains(r#""__type":"KMSInternalException""#));
     assert!(refused);
-    assert!(ask().contains(r#""__type":"KMSInternalException""#));
+    assert!(send().contains(r#""__type":"KMSInternalException""#));
     // The thread that is held does not hold up the end.
     assert_eq!(simulator.terminate(), Some(0));
 }
 
 #[test]
-fn version_names_the_commit() {
+fn version_contains_the_commit() {
     let simulator = env!("CARGO_BIN_EXE_enclave-simulator");
     let output = Command::new(simulator).arg("--version").output().unwrap();
     assert_eq!(output.status.code(), Some(0));

@@ -80,13 +80,13 @@ impl Drop for Simulator {
 
 /// The body of a good answer.
 pub(crate) fn get(stream: &mut (impl Read + Write), path: &str) -> String {
-    let (head, body) = ask(stream, "GET", path);
+    let (head, body) = send(stream, "GET", path);
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
     body
 }
 
 /// The head and the body of any answer.
-pub(crate) fn ask(stream: &mut (impl Read + Write), method: &str, path: &str) -> (String, String) {
+pub(crate) fn send(stream: &mut (impl Read + Write), method: &str, path: &str) -> (String, String) {
     let request = format!("{method} {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();

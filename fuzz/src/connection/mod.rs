@@ -14,7 +14,7 @@ use enclave::audit::Audit;
 use enclave::config::{Config, Posture};
 use enclave::http::Server;
 use enclave::platform::Platform;
-use enclave::request::Channel;
+use enclave::request::TransportSecurity;
 use simulator::{SimulatedNsm, World};
 use tokio::runtime::{Builder, Runtime};
 
@@ -66,7 +66,7 @@ impl Enclave {
         let mut answer = Vec::new();
         runtime.block_on(server.serve_connection(
             Wire::new(pieces, &mut answer),
-            Channel::Plain,
+            TransportSecurity::Plaintext,
             pending(),
         ));
         answer

@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 impl Trail {
     pub(super) fn start() -> (Audit, Self) {
         let (lines, trail) = channel();
-        (Audit::to(Lines(lines)).expect("a thread"), Self(trail))
+        (Audit::to_writer(Lines(lines)).expect("a thread"), Self(trail))
     }
 
     /// The records of all requests that `enclave` has answered since it was last asked.

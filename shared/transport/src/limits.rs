@@ -13,10 +13,6 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long it may take while others wait for its place: several round trips around the world.
 pub const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(1);
 
-/// How long the PROXY header in front of a relayed client's bytes may take: whoever relays sends it at
-/// once.
-pub const PROXY_HEADER_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// Open connections of who watches the service at a time: they are few, and must get through when
 /// clients are many.
 pub const MAX_ADMIN_CONNECTIONS: usize = 64;
@@ -42,15 +38,9 @@ pub const LISTEN_BACKLOG: u32 = 4096;
 /// GenerateRandom are far below it.
 pub const MAX_VSOCK_WRITE: usize = 32 * 1024;
 
-/// How long a request's header may take, and a kept-alive connection may be silent between two
-/// requests.
-pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The same for who watches the service, all of whose connections somebody could hold.
+/// How long a request's header may take for who watches the service, all of whose connections somebody
+/// could hold.
 pub const ADMIN_HEADER_READ_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long a request's body may take after its header.
-pub const BODY_READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Bytes of a request's body: a document of the API's greatest length (262,144 bytes) in base64, and
 /// half as much again.
@@ -70,17 +60,11 @@ pub const BODY_DISCARD_LENGTH: usize = 4 * 1024 * 1024;
 /// How long a client may leave an answer unread.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long a connection is kept alive; it ends with the request it is in.
-pub const CONNECTION_LIFETIME: Duration = Duration::from_secs(3600);
-
 /// Header fields of a request, which is hyper's own limit; SDKs send about 15.
 pub const MAX_HEADERS: usize = 100;
 
 /// Bytes of a request's header; SDKs send about 1,000.
 pub const MAX_HEADER_LENGTH: usize = 16 * 1024;
-
-/// How long connections may finish what they are doing when the service stops.
-pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a process waits at its end for what it has logged and recorded to be written.
 pub const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);

@@ -15,7 +15,7 @@ use enclave::Service;
 use enclave::audit::Audit;
 use enclave::clock::{Clock, SystemClock};
 use enclave::config::{Config, Posture};
-use enclave::http::Entrance;
+use enclave::http::PeerPolicy;
 use enclave::platform::{Platform, Simulated};
 use simulator::{Now, SimulatedNsm, World};
 use thiserror::Error;
@@ -80,8 +80,8 @@ impl Simulator {
         config.add_anchors(&mut anchors).map_err(failed)?;
         let conditions = config.simulated_nsm().map_err(failed)?;
         let settings = config.settings(Posture::Laptop).map_err(failed)?;
-        let settings = settings.through(Entrance { parent_cid: None, proxy_protocol });
-        let audit = audit.map_or(Ok(Audit::none()), Audit::to).map_err(failed)?;
+        let settings = settings.through(PeerPolicy { parent_cid: None, proxy_protocol });
+        let audit = audit.map_or(Ok(Audit::disabled()), Audit::to_writer).map_err(failed)?;
         let nsm = SimulatedNsm::under(conditions, Arc::clone(&world));
         let platform = Simulated::new(Arc::clone(&world), move || now(), nsm.readiness());
 

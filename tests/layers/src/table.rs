@@ -15,7 +15,7 @@ pub const TABLE: &[Entry] = &[
         folder: "enclave",
         layers: &[
             &["init"],
-            &["service", "process"],
+            &["service", "logging_setup"],
             &["kms", "config", "request_log"],
             &["key_store", "policy"],
             &["audit", "entropy", "platform", "throttle", "attestation_endpoint"],

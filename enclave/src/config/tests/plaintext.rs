@@ -52,7 +52,7 @@ fn each_value_is_in_effect_and_printed_by_its_word() {
         let policy = format!("{:?}", settings_of(&folder, posture).policy);
         assert!(policy.contains(&format!("plaintext: {expected:?},")), "{context}: {policy}");
         let word = printed(&folder, posture);
-        assert_eq!(word, expected.word(), "{context}");
+        assert_eq!(word, expected.as_str(), "{context}");
         // What is printed means what was read.
         let again = settings_of(&self::folder(tls, Some(&word)), posture);
         assert_eq!(format!("{:?}", again.policy), policy, "{context}");

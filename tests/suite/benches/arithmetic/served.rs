@@ -12,7 +12,7 @@ use enclave::audit::Audit;
 use enclave::clock::{Clock, SystemClock};
 use enclave::config::{Config, Posture};
 use enclave::platform::Simulated;
-use enclave::request::{Channel, ConnectionKey, Received, RequestId};
+use enclave::request::{ConnectionKey, RequestContext, RequestId, TransportSecurity};
 use hyper::http::request::Parts;
 use kms_api::NumberOfBytes;
 use simulator::{SimulatedNsm, World};
@@ -43,7 +43,7 @@ impl Served {
         let platform = Simulated::new(world, SystemClock, nsm.readiness());
         let anchors = TrustAnchors::simulator_root(root);
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let service = Service::start(platform, nsm, anchors, settings, Audit::none());
+        let service = Service::start(platform, nsm, anchors, settings, Audit::disabled());
         let service = Rc::new(runtime.block_on(service)?);
         Ok(Self { runtime, service })
     }
@@ -90,17 +90,18 @@ impl Served {
                     while start.elapsed() < round {
                         let number = next.replace_with(|number| *number + 1);
                         let body = bodies.get(number % bodies.len()).ok_or("no body")?.as_bytes();
-                        let (id, channel) = (RequestId::random(), Channel::Plain);
-                        let received = Received {
+                        let (id, transport_security) =
+                            (RequestId::random(), TransportSecurity::Plaintext);
+                        let request = RequestContext {
                             id,
                             connection: ConnectionKey::new(0, None),
-                            channel,
-                            source: None,
+                            transport_security,
+                            client_addr: None,
                             head: &head,
                             body,
                         };
-                        let answer = service.answer(received);
-                        let response = answer.await.into_response(id, SystemClock.now());
+                        let answer = service.respond(request);
+                        let response = answer.await.into_hyper(id, SystemClock.now());
                         if response.status() != 200 {
                             return Err(Failure::from("a request was refused"));
                         }

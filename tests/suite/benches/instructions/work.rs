@@ -15,7 +15,7 @@ use enclave::clock::{Clock, SystemClock};
 use enclave::config::{Config, Posture};
 use enclave::http::Server;
 use enclave::platform::Simulated;
-use enclave::request::Channel;
+use enclave::request::TransportSecurity;
 use kms_api::GenerateRandomResponse;
 use simulator::{DocumentRequest, SimulatedNsm, World, default_pcrs};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
@@ -141,7 +141,7 @@ async fn service() -> Result<Service<Simulated<SystemClock>>, Failure> {
     let settings = Config::load(None)?.settings(Posture::Laptop)?;
     let nsm = SimulatedNsm::new(Arc::clone(&world));
     let platform = Simulated::new(world, SystemClock, nsm.readiness());
-    let audit = Audit::to(std::io::sink())?;
+    let audit = Audit::to_writer(std::io::sink())?;
     Ok(Service::start(platform, nsm, anchors, settings, audit).await?)
 }
 
@@ -151,7 +151,7 @@ fn plain_requests(repetitions: u64) -> Result<(), Failure> {
         Box::leak(Box::new(Server::new(runtime.block_on(service())?)));
     let (mut client, stream) = duplex(64 * 1024);
     runtime.spawn(async move {
-        server.serve_connection(stream, Channel::Plain, pending()).await;
+        server.serve_connection(stream, TransportSecurity::Plaintext, pending()).await;
     });
     // The first requests set up what later ones use.
     for _ in 0..10 {

@@ -76,7 +76,7 @@ impl Served {
         let nsm = SimulatedNsm::new(Arc::clone(&world));
         let platform = Simulated::new(world, || SystemClock.now(), nsm.readiness());
         let runtime = Runtime::new().unwrap();
-        let start = Service::start(platform, nsm, anchors, settings, Audit::none());
+        let start = Service::start(platform, nsm, anchors, settings, Audit::disabled());
         let service = runtime.block_on(start).unwrap();
         let port = Endpoint::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).to_string());
         let acceptor = Acceptor::new(runtime.block_on(listen(&port)).unwrap());

@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use enclave::request::Channel;
+use enclave::request::TransportSecurity;
 use nsm_device::Response;
 use tokio::io::{AsyncWriteExt, duplex};
 
@@ -112,7 +112,7 @@ fn ends_after(steps: usize, mode: &str, request: &[u8]) -> bool {
     let ended = faulty.block_on(async {
         let (mut client, stream) = duplex(PIPE_LENGTH);
         let mut connection =
-            pin!(faulty.server.serve_connection(stream, Channel::Plain, pending()));
+            pin!(faulty.server.serve_connection(stream, TransportSecurity::Plaintext, pending()));
         let mut context = Context::from_waker(Waker::noop());
         // In three pieces, so that it waits in the middle of head and body.
         let (head, body) = request.split_at(request.len() - 10);

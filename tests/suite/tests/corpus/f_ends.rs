@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use enclave::http::Entrance;
+use enclave::http::PeerPolicy;
 
 use crate::binaries::{Process, until};
 use crate::e_requests::{PLAIN, plain};
@@ -147,11 +147,11 @@ fn stranger() -> Row {
     let row = row("F15", "vsock peer other than the configured parent CID: refused");
     row.scene("whoever it is", Refused, || {
         for proxy_protocol in [false, true] {
-            let entrance = Entrance { parent_cid: Some(PARENT), proxy_protocol };
+            let peer_policy = PeerPolicy { parent_cid: Some(PARENT), proxy_protocol };
             // The hypervisor, this machine itself, its host, the parent's neighbours, enclaves, any.
             let others = [0, 1, 2, 4, 16, 17, u32::MAX - 1, u32::MAX];
-            assert!(others.into_iter().all(|cid| !entrance.admits_cid(cid)));
-            assert!(entrance.admits_cid(PARENT));
+            assert!(others.into_iter().all(|cid| !peer_policy.accepts_cid(cid)));
+            assert!(peer_policy.accepts_cid(PARENT));
         }
     })
 }

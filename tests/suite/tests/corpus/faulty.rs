@@ -11,7 +11,7 @@ use enclave::audit::Audit;
 use enclave::clock::Clock;
 use enclave::http::Server;
 use enclave::platform::Platform;
-use enclave::request::Channel;
+use enclave::request::TransportSecurity;
 use enclave::{Service, StartError};
 use nsm_device::{Nsm, NsmError, Request as NsmRequest, Response};
 use simulator::{SimulatedNsm, World};
@@ -102,7 +102,7 @@ impl Faulty {
 
     /// One whose module works, and that records what it is asked.
     pub(crate) fn recorded(records: Records) -> Self {
-        Self::with("", false, Box::new(|_| None), Audit::to(records).unwrap()).unwrap()
+        Self::with("", false, Box::new(|_| None), Audit::to_writer(records).unwrap()).unwrap()
     }
 
     /// With these lines in its configuration; the script may hold from the boot on.
@@ -111,7 +111,7 @@ impl Faulty {
         from_boot: bool,
         script: Script,
     ) -> Result<Self, StartError> {
-        Self::with(entropy, from_boot, script, Audit::none())
+        Self::with(entropy, from_boot, script, Audit::disabled())
     }
 
     fn with(
@@ -215,8 +215,10 @@ pub(crate) async fn ask(server: &Server<Service<FaultyPlatform>>, request: Vec<u
         client.read_to_end(&mut received).await.unwrap();
         received
     };
-    let (mut received, ()) =
-        tokio::join!(talk, server.serve_connection(stream, Channel::Plain, pending()));
+    let (mut received, ()) = tokio::join!(
+        talk,
+        server.serve_connection(stream, TransportSecurity::Plaintext, pending())
+    );
     let answer = Answer::take(&mut received, false).unwrap();
     assert!(received.is_empty());
     answer

@@ -42,7 +42,7 @@ impl Write for OfThisThread {
 
 /// Once for the process.
 pub(crate) fn init() {
-    enclave::init_log_to(|| OfThisThread);
+    enclave::init_logging_to(|| OfThisThread);
 }
 
 /// Whoever logs next on this thread panics.

@@ -328,7 +328,7 @@ fn check_recorded(
     context: &str,
 ) -> Outcome {
     let records = Records::default();
-    let audit = Audit::to(records.clone()).unwrap();
+    let audit = Audit::to_writer(records.clone()).unwrap();
     let settings = match configuration {
         Some(configuration) => configuration.settings(),
         None => Configuration::none().settings(),

@@ -14,7 +14,7 @@ use enclave::audit::Audit;
 use enclave::config::Settings;
 use enclave::http::Server;
 use enclave::platform::Simulated;
-use enclave::request::Channel;
+use enclave::request::TransportSecurity;
 use simulator::{Draws, Forgery, SimulatedNsm, World};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf, duplex, split};
 use tokio::runtime::{Builder, Runtime};
@@ -140,7 +140,7 @@ impl Stage {
 
     /// Configured so.
     pub(crate) fn under(configuration: &Configuration) -> Self {
-        Self::start(configuration.settings().unwrap(), Audit::none())
+        Self::start(configuration.settings().unwrap(), Audit::disabled())
     }
 
     pub(crate) fn start(settings: Settings, audit: Audit) -> Self {
@@ -169,7 +169,7 @@ impl Stage {
     /// closed.
     pub(crate) fn converse(&self, steps: &[Step], ending: Ending) -> Vec<Answer> {
         let (client, server) = duplex(PIPE_LENGTH);
-        let serve = self.server.serve_connection(server, Channel::Plain, pending());
+        let serve = self.server.serve_connection(server, TransportSecurity::Plaintext, pending());
         let both = async {
             let patience = if ending == Ending::Deadline {
                 time::pause();
@@ -191,7 +191,7 @@ impl Stage {
     /// the service closes, without an answer.
     pub(crate) fn trickle(&self, at_once: &[u8], bytes: &[u8]) -> Duration {
         let (client, server) = duplex(PIPE_LENGTH);
-        let serve = self.server.serve_connection(server, Channel::Plain, pending());
+        let serve = self.server.serve_connection(server, TransportSecurity::Plaintext, pending());
         let drip = async {
             let Talker { mut writing, mut reading, .. } = Talker::new(client);
             writing.write_all(at_once).await.unwrap();
@@ -230,7 +230,7 @@ impl Stage {
             }
             drop(writing.shutdown().await);
         };
-        let serve = self.server.serve_connection(server, Channel::Plain, pending());
+        let serve = self.server.serve_connection(server, TransportSecurity::Plaintext, pending());
         let all = async { tokio::join!(send, reading.read_to_end(&mut received), serve) };
         let all = async { time::timeout(PATIENCE, all).await };
         let ((), read, ()) = self.runtime.block_on(all).expect("the service closes in time");

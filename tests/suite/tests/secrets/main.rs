@@ -26,7 +26,7 @@ use enclave::Service;
 use enclave::audit::Audit;
 use enclave::clock::{Clock, SystemClock};
 use enclave::config::{Config, Posture};
-use enclave::http::{Answer, serve};
+use enclave::http::{self, serve};
 use enclave::platform::{Platform, RouteError, Simulated};
 
 use attestation::crypto::{HmacSha256, fill_random};
@@ -102,7 +102,7 @@ impl Platform for CanaryPlatform {
         self.in_service.store(true, Ordering::SeqCst);
     }
 
-    fn answer(&self, head: &Parts, body: &[u8]) -> Option<Result<Answer, RouteError>> {
+    fn answer(&self, head: &Parts, body: &[u8]) -> Option<Result<http::Response, RouteError>> {
         self.simulated.answer(head, body)
     }
 }
@@ -260,7 +260,7 @@ fn run() -> Said {
     let runtime = Runtime::new().unwrap();
     let nsm = Canary { nsm, in_service, draws: 0 };
     let service =
-        Service::start(platform, nsm, anchors, settings, Audit::to(audit.clone()).unwrap());
+        Service::start(platform, nsm, anchors, settings, Audit::to_writer(audit.clone()).unwrap());
     let service = runtime.block_on(service).unwrap();
     let loopback = Endpoint::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).to_string());
     let acceptor = Acceptor::new(runtime.block_on(listen(&loopback)).unwrap());

@@ -5,8 +5,8 @@ use std::io::{BufRead, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use super::PATIENCE;
-use super::process::{Simulator, ask, get};
+use super::TIMEOUT;
+use super::process::{Simulator, get, send};
 
 /// A simulator with this configuration, and where those who watch it ask.
 fn start(config: &str) -> (Simulator, String) {
@@ -26,7 +26,7 @@ fn connect(address: &str) -> TcpStream {
 }
 
 #[test]
-fn health_readiness_and_metrics_are_told_and_nothing_else() {
+fn serves_health_readiness_and_metrics_only() {
     let (_simulator, admin) = start("");
     assert_eq!(get(&mut connect(&admin), "/healthz"), "ok\n");
     assert_eq!(get(&mut connect(&admin), "/readyz"), "ready\n");
@@ -41,14 +41,14 @@ fn health_readiness_and_metrics_are_told_and_nothing_else() {
         ("GET", "/simulator/root.pem"),
         ("POST", "/simulator/attest"),
     ] {
-        let (head, body) = ask(&mut connect(&admin), method, path);
+        let (head, body) = send(&mut connect(&admin), method, path);
         assert!(head.starts_with("HTTP/1.1 404 "), "{method} {path}: {head}");
         assert_eq!(body, "nothing else is here than GET /healthz, /readyz and /metrics\n");
     }
 }
 
 #[test]
-fn it_is_plain_where_clients_must_speak_tls() {
+fn admin_listener_is_plain_http_with_client_tls() {
     let tls = "[tls]\nmode = \"attested\"\nnames = [\"localhost\"]\n";
     let (simulator, admin) = start(tls);
     assert_eq!(get(&mut connect(&admin), "/readyz"), "ready\n");
@@ -63,19 +63,19 @@ fn it_is_plain_where_clients_must_speak_tls() {
     // It is counted a moment after the client has seen it.
     let failed = "attested_random_tls_handshakes_total{outcome=\"failed\"} 1";
     let is_counted = || get(&mut connect(&admin), "/metrics").lines().any(|line| line == failed);
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while !is_counted() {
         assert!(Instant::now() < deadline, "not counted");
     }
 }
 
 #[test]
-fn who_holds_all_its_connections_keeps_no_client_out() {
+fn full_admin_listener_does_not_block_clients() {
     let (simulator, admin) = start("");
     // As many as are served at a time, in the middle of a request.
-    let mut watchers: Vec<_> = (0..64).map(|_| connect(&admin)).collect();
-    for watcher in &mut watchers {
-        watcher.write_all(b"GET /healthz HTTP/1.1\r\n").unwrap();
+    let mut admin_clients: Vec<_> = (0..64).map(|_| connect(&admin)).collect();
+    for admin_client in &mut admin_clients {
+        admin_client.write_all(b"GET /healthz HTTP/1.1\r\n").unwrap();
     }
     let mut waiting = connect(&admin);
     waiting.write_all(b"GET /readyz HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
@@ -84,8 +84,8 @@ fn who_holds_all_its_connections_keeps_no_client_out() {
     assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error}");
     assert_eq!(get(&mut connect(&simulator.endpoint), "/readyz"), "ready\n");
     // One who leaves makes room, and nobody has a second request.
-    drop(watchers.remove(0));
-    waiting.set_read_timeout(Some(PATIENCE)).unwrap();
+    drop(admin_clients.remove(0));
+    waiting.set_read_timeout(Some(TIMEOUT)).unwrap();
     let mut answer = String::new();
     waiting.read_to_string(&mut answer).unwrap();
     assert!(answer.ends_with("ready\n"), "{answer}");

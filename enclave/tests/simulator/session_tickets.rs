@@ -35,7 +35,7 @@ fn connect(simulator: &Simulator, version: &str, session: [&str; 2]) -> String {
 /// A ticket is opened as long as its key is there: that is replaced after six hours, and gone after as
 /// many again.
 #[test]
-fn a_ticket_is_good_for_no_longer_than_its_key_which_is_replaced() {
+fn tickets_expire_with_their_key() {
     let folder = tempfile::tempdir().unwrap();
     let [library, ahead, config, session] =
         ["ahead.so", "ahead", "enclave.toml", "session"].map(|name| folder.path().join(name));

@@ -7,37 +7,37 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use transport::ProxyHeader;
 
-use super::entrance::{NoHeader, Refusals};
 use super::metrics::ConnectionMetrics;
+use super::peer_policy::{ProxyProtocolError, RejectionLog};
 
 /// A stream whose bytes are counted with those of all clients.
-pub(super) struct Metered<'a, S> {
+pub(super) struct CountingStream<'a, S> {
     stream: S,
-    all: &'a ConnectionMetrics,
+    metrics: &'a ConnectionMetrics,
     /// Who is to be told of a header, until the first byte.
-    refusals: Option<&'a Refusals>,
+    rejection_log: Option<&'a RejectionLog>,
 }
 
-impl<'a, S> Metered<'a, S> {
-    pub(super) fn new(stream: S, all: &'a ConnectionMetrics) -> Self {
-        Self { stream, all, refusals: None }
+impl<'a, S> CountingStream<'a, S> {
+    pub(super) fn new(stream: S, metrics: &'a ConnectionMetrics) -> Self {
+        Self { stream, metrics, rejection_log: None }
     }
 
     /// Refused, counted and told of if it begins with a header. To HTTP and TLS that is but a client's
     /// mistake, whose answer tells nobody who could mend it.
-    pub(super) fn without_header(self, refusals: &'a Refusals) -> Self {
-        Self { refusals: Some(refusals), ..self }
+    pub(super) fn rejecting_proxy_header(self, rejection_log: &'a RejectionLog) -> Self {
+        Self { rejection_log: Some(rejection_log), ..self }
     }
 
-    fn sent(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn count_sent(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let Poll::Ready(Ok(length)) = written {
-            self.all.sent_bytes.inc_by(u64::try_from(length).unwrap_or_default());
+            self.metrics.sent_bytes.inc_by(u64::try_from(length).unwrap_or_default());
         }
         written
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Metered<'_, S> {
+impl<S: AsyncRead + Unpin> AsyncRead for CountingStream<'_, S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -47,11 +47,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<'_, S> {
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         let length = buffer.filled().len().saturating_sub(before);
         if length > 0 {
-            self.all.received_bytes.inc_by(u64::try_from(length).unwrap_or_default());
-            let came = buffer.filled().get(before..).unwrap_or_default();
-            if let Some(refusals) = self.refusals.take().filter(|_| ProxyHeader::begins(came)) {
-                self.all.rejected.proxy_header.inc();
-                refusals.tell_of_header(&NoHeader::Unexpected);
+            self.metrics.received_bytes.inc_by(u64::try_from(length).unwrap_or_default());
+            let received = buffer.filled().get(before..).unwrap_or_default();
+            if let Some(rejection_log) =
+                self.rejection_log.take().filter(|_| ProxyHeader::begins(received))
+            {
+                self.metrics.rejected.proxy_header.inc();
+                rejection_log.log_proxy_error(&ProxyProtocolError::UnexpectedHeader);
                 return Poll::Ready(Err(ErrorKind::InvalidData.into()));
             }
         }
@@ -59,14 +61,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<'_, S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<'_, S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for CountingStream<'_, S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.sent(written)
+        self.count_sent(written)
     }
 
     fn poll_write_vectored(
@@ -75,7 +77,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<'_, S> {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.sent(written)
+        self.count_sent(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -99,15 +101,15 @@ mod tests {
     use crate::metrics::MetricsRegistry;
 
     #[tokio::test]
-    async fn each_byte_is_counted_once_either_way_however_it_is_cut() {
+    async fn counts_each_byte_once_in_both_directions() {
         let metrics = ConnectionMetrics::register(&mut MetricsRegistry::new());
-        let (mut client, stream) = duplex(16);
-        let mut metered = Metered::new(stream, &metrics);
+        let (mut client, server) = duplex(16);
+        let mut stream = CountingStream::new(server, &metrics);
         let (sends, receives) = ([7; 100], &mut [0; 100]);
-        let (sent, received) = tokio::join!(client.write_all(&sends), metered.read_exact(receives));
+        let (sent, received) = tokio::join!(client.write_all(&sends), stream.read_exact(receives));
         assert_eq!((sent.unwrap(), received.unwrap()), ((), 100));
         let (sent, received) =
-            tokio::join!(metered.write_all(&sends[..77]), client.read_exact(&mut receives[..77]));
+            tokio::join!(stream.write_all(&sends[..77]), client.read_exact(&mut receives[..77]));
         assert_eq!((sent.unwrap(), received.unwrap()), ((), 77));
         let ConnectionMetrics { received_bytes, sent_bytes, .. } = &metrics;
         assert_eq!((received_bytes.get(), sent_bytes.get()), (100, 77));

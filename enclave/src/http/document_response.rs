@@ -5,17 +5,17 @@ use base64::engine::general_purpose::STANDARD;
 use hyper::http::request::Parts;
 use hyper::{StatusCode, header};
 
-use super::answer::Answer;
+use super::response::Response;
 
 /// Returns an attestation document as `{"attestation_document": BASE64}` if the request accepts JSON,
 /// else as raw bytes.
-pub(crate) fn document_answer(head: &Parts, document: Vec<u8>) -> Answer {
+pub(crate) fn document_response(head: &Parts, document: Vec<u8>) -> Response {
     if !accepts_json(head) {
-        return Answer::new(StatusCode::OK, "application/octet-stream", document);
+        return Response::new(StatusCode::OK, "application/octet-stream", document);
     }
     let document = STANDARD.encode(document);
     let body = serde_json::json!({ "attestation_document": document }).to_string();
-    Answer::new(StatusCode::OK, "application/json", body.into_bytes())
+    Response::new(StatusCode::OK, "application/json", body.into_bytes())
 }
 
 fn accepts_json(head: &Parts) -> bool {

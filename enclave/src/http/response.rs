@@ -5,12 +5,12 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use attestation::time::UnixMillis;
 use http_body_util::Full;
+use hyper::StatusCode;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
-use hyper::{Response, StatusCode};
 use kms_api::{CONTENT_TYPE, KmsError};
 use zeroize::Zeroizing;
 
-use super::Content;
+use super::ZeroizingBody;
 use crate::request::RequestId;
 
 /// 9999-12-31T23:59:59Z, the last moment that a Date header can name.
@@ -29,22 +29,22 @@ thread_local! {
 
 /// A status, a media type, a body.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Response {
     status: StatusCode,
     content_type: &'static str,
-    body: Content,
+    body: ZeroizingBody,
     close: bool,
     /// In seconds.
     retry_after: Option<u16>,
 }
 
-impl Answer {
+impl Response {
     /// The media type of plain text.
     pub(crate) const TEXT: &'static str = "text/plain; charset=utf-8";
 
     /// An answer of any kind.
     pub fn new(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Self {
-        let body = Content::new(Zeroizing::new(body));
+        let body = ZeroizingBody::new(Zeroizing::new(body));
         Self { status, content_type, body, close: false, retry_after: None }
     }
 
@@ -56,7 +56,7 @@ impl Answer {
     /// The answer of a KMS operation. Its body, which may hold random bytes, is wiped after it was
     /// handed to the connection.
     pub fn kms(body: Zeroizing<Vec<u8>>) -> Self {
-        let body = Content::new(body);
+        let body = ZeroizingBody::new(body);
         let status = StatusCode::OK;
         Self { status, content_type: CONTENT_TYPE, body, close: false, retry_after: None }
     }
@@ -68,13 +68,13 @@ impl Answer {
     }
 
     /// The connection is of no further use.
-    pub(crate) fn and_close(mut self) -> Self {
+    pub(crate) fn with_connection_close(mut self) -> Self {
         self.close = true;
         self
     }
 
     /// Says after how many seconds the client may try again.
-    pub(crate) fn and_retry_after(mut self, seconds: u16) -> Self {
+    pub(crate) fn with_retry_after(mut self, seconds: u16) -> Self {
         self.retry_after = Some(seconds);
         self
     }
@@ -85,14 +85,18 @@ impl Answer {
     }
 
     /// Whether it tells of a fault that is not the client's.
-    pub(crate) fn is_fault(&self) -> bool {
+    pub(crate) fn is_server_error(&self) -> bool {
         self.status.is_server_error()
     }
 
     /// With the headers that KMS sends. SDKs correct their clock's skew by `Date`, so it is that of
     /// our own clock.
-    pub fn into_response(self, id: RequestId, now: UnixMillis) -> Response<Full<Content>> {
-        let mut response = Response::new(Full::new(self.body));
+    pub fn into_hyper(
+        self,
+        id: RequestId,
+        now: UnixMillis,
+    ) -> hyper::Response<Full<ZeroizingBody>> {
+        let mut response = hyper::Response::new(Full::new(self.body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         *headers = HeaderMap::with_capacity(MAX_HEADERS);
@@ -132,10 +136,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn carries_the_headers_of_kms() {
+    fn has_the_headers_of_kms() {
         let now = UnixMillis::from_rfc3339("2026-02-03T10:12:02.437Z").unwrap();
         let id = RequestId::random();
-        let response = Answer::kms(Zeroizing::new(b"{}".to_vec())).into_response(id, now);
+        let response = Response::kms(Zeroizing::new(b"{}".to_vec())).into_hyper(id, now);
         let header = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
         assert_eq!(header("content-type"), "application/x-amz-json-1.1");
         assert_eq!(header("date"), "Tue, 03 Feb 2026 10:12:02 GMT");
@@ -147,9 +151,9 @@ mod tests {
     }
 
     #[test]
-    fn carries_retry_after_in_seconds_where_it_is_set() {
-        let answer = Answer::text(StatusCode::TOO_MANY_REQUESTS, "later\n").and_retry_after(7);
-        let response = answer.into_response(RequestId::random(), UnixMillis::new(0));
+    fn has_retry_after_in_seconds() {
+        let response = Response::text(StatusCode::TOO_MANY_REQUESTS, "later\n").with_retry_after(7);
+        let response = response.into_hyper(RequestId::random(), UnixMillis::new(0));
         assert_eq!(
             (response.status().as_u16(), &response.headers()["retry-after"]),
             (429, &"7".parse().unwrap())
@@ -157,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn names_each_second_and_no_date_that_there_is_not_whatever_the_clock_says() {
+    fn date_changes_each_second_and_ends_with_year_9999() {
         for (millis, second) in [(999, "00"), (1000, "01"), (0, "00")] {
             let date = date(UnixMillis::new(millis));
             assert_eq!(date, format!("Thu, 01 Jan 1970 00:00:{second} GMT"));

@@ -7,19 +7,19 @@ use zeroize::Zeroizing;
 
 /// Bytes that may be random ones: sent from where they stand, and wiped when they are sent or nobody
 /// wants them any more.
-pub struct Content {
+pub struct ZeroizingBody {
     bytes: Zeroizing<Vec<u8>>,
     sent: usize,
 }
 
-impl Content {
+impl ZeroizingBody {
     /// All of `bytes`.
     pub(super) fn new(bytes: Zeroizing<Vec<u8>>) -> Self {
         Self { bytes, sent: 0 }
     }
 }
 
-impl Buf for Content {
+impl Buf for ZeroizingBody {
     fn remaining(&self) -> usize {
         self.chunk().len()
     }
@@ -33,9 +33,9 @@ impl Buf for Content {
     }
 }
 
-impl fmt::Debug for Content {
+impl fmt::Debug for ZeroizingBody {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Content(..)")
+        formatter.write_str("ZeroizingBody(..)")
     }
 }
 
@@ -44,9 +44,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn is_sent_in_pieces_and_shown_by_nothing() {
-        let mut content = Content::new(Zeroizing::new(b"secret".to_vec()));
-        assert_eq!(format!("{content:?}"), "Content(..)");
+    fn advances_and_hides_its_bytes_from_debug() {
+        let mut content = ZeroizingBody::new(Zeroizing::new(b"secret".to_vec()));
+        assert_eq!(format!("{content:?}"), "ZeroizingBody(..)");
         assert_eq!((content.remaining(), content.chunk()), (6, &b"secret"[..]));
         content.advance(2);
         assert_eq!((content.remaining(), content.chunk()), (4, &b"cret"[..]));

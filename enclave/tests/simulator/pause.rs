@@ -44,12 +44,12 @@ impl Simulator {
     }
 }
 
-fn assert_granted(answer: &str) {
+fn assert_success(answer: &str) {
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("Plaintext"), "{answer}");
 }
 
 /// A request whose body ends in the middle.
-fn half_a_request(simulator: &Simulator) -> TcpStream {
+fn send_half_a_request(simulator: &Simulator) -> TcpStream {
     let mut stream = TcpStream::connect(&simulator.endpoint).unwrap();
     let request = format!(
         "POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\
@@ -62,7 +62,7 @@ fn half_a_request(simulator: &Simulator) -> TcpStream {
 }
 
 #[test]
-fn answers_all_that_waited_while_it_was_paused() {
+fn responds_to_requests_that_waited_during_a_pause() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("enclave.toml");
     fs::write(&config, CONFIG).unwrap();
@@ -72,7 +72,7 @@ fn answers_all_that_waited_while_it_was_paused() {
         for _ in 0..CLIENTS {
             scope.spawn(|| {
                 while !stop.load(Ordering::SeqCst) {
-                    assert_granted(&simulator.generate_random(BODY));
+                    assert_success(&simulator.generate_random(BODY));
                     answered.fetch_add(1, Ordering::SeqCst);
                 }
             });
@@ -80,19 +80,19 @@ fn answers_all_that_waited_while_it_was_paused() {
         while answered.load(Ordering::SeqCst) < 4 * CLIENTS {
             thread::yield_now();
         }
-        let mut slow = half_a_request(&simulator);
+        let mut slow = send_half_a_request(&simulator);
         // It is in the middle of reading that.
         assert_eq!(get(&mut TcpStream::connect(&simulator.endpoint).unwrap(), "/healthz"), "ok\n");
         simulator.pause();
         stop.store(true, Ordering::SeqCst);
-        let late = scope.spawn(|| simulator.generate_random(BODY));
+        let delayed = scope.spawn(|| simulator.generate_random(BODY));
         thread::sleep(PAUSE);
         simulator.signal("-CONT");
-        assert_granted(&late.join().unwrap());
+        assert_success(&delayed.join().unwrap());
         slow.write_all(&BODY.as_bytes()[1..]).unwrap();
         let mut answer = String::new();
         slow.read_to_string(&mut answer).unwrap();
-        assert_granted(&answer);
+        assert_success(&answer);
     });
     assert_eq!(get(&mut TcpStream::connect(&simulator.endpoint).unwrap(), "/readyz"), "ready\n");
     for metric in ["nsm_faults_total", "entropy_failures_total", "clock_failures_total"] {

@@ -8,14 +8,14 @@ use std::net::IpAddr;
 
 use thiserror::Error;
 use tokio::io::AsyncRead;
-use transport::limits::PROXY_HEADER_TIMEOUT;
 use transport::{Episode, ProxyHeader, ProxyHeaderError, Stream};
 
+use super::timeouts::PROXY_HEADER_TIMEOUT;
 use crate::clock::timeout;
 
 /// What is asked of who connects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Entrance {
+pub struct PeerPolicy {
     /// The context identifier of the parent instance, which alone may connect over vsock; `None` where
     /// there is no parent, and whoever can connect may.
     pub parent_cid: Option<u32>,
@@ -26,7 +26,7 @@ pub struct Entrance {
 
 /// Which listener was connected to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Door {
+pub(super) enum Listener {
     Clients,
     Admin,
 }
@@ -44,7 +44,7 @@ pub(super) enum Peer {
 
 impl Peer {
     /// `None` where it has gone already.
-    pub(super) fn of(stream: &Stream) -> Option<Self> {
+    pub(super) fn from_stream(stream: &Stream) -> Option<Self> {
         match (stream.peer_cid().ok()?, stream.peer_address(), stream.local_address()) {
             (Some(cid), ..) => Some(Self::Vsock { cid }),
             (None, Some(address), _) => Some(Self::Tcp(address.ip())),
@@ -54,18 +54,18 @@ impl Peer {
     }
 }
 
-impl Entrance {
+impl PeerPolicy {
     /// Whether who has this context identifier may connect over vsock, to any of the listeners.
-    pub fn admits_cid(&self, cid: u32) -> bool {
+    pub fn accepts_cid(&self, cid: u32) -> bool {
         self.parent_cid.is_none_or(|parent| parent == cid)
     }
 
-    /// Whether `peer` may connect to `door`.
-    pub(super) fn admits(&self, door: Door, peer: Peer) -> bool {
+    /// Whether `peer` may connect to `listener`.
+    pub(super) fn accepts(&self, listener: Listener, peer: Peer) -> bool {
         match peer {
-            Peer::Vsock { cid } => self.admits_cid(cid),
+            Peer::Vsock { cid } => self.accepts_cid(cid),
             // Whom a header names, the audit trail and policies believe: no stranger writes one.
-            Peer::Tcp(ip) if door == Door::Clients && self.proxy_protocol => {
+            Peer::Tcp(ip) if listener == Listener::Clients && self.proxy_protocol => {
                 ip.to_canonical().is_loopback()
             }
             Peer::Tcp(_) | Peer::Unix => true,
@@ -84,47 +84,47 @@ impl Entrance {
 
     /// Whom a client's connection comes from, by the header that it begins with, if it is to have one;
     /// not a byte behind that is read.
-    pub(super) async fn read_header(
+    pub(super) async fn read_proxy_header(
         &self,
         stream: &mut (impl AsyncRead + Unpin),
-    ) -> Result<ProxyHeader, NoHeader> {
+    ) -> Result<ProxyHeader, ProxyProtocolError> {
         if !self.proxy_protocol {
             return Ok(ProxyHeader::default());
         }
         let read = timeout(PROXY_HEADER_TIMEOUT, ProxyHeader::read(stream)).await;
-        Ok(read.map_err(|_| NoHeader::Late)??)
+        Ok(read.map_err(|_| ProxyProtocolError::TimedOut)??)
     }
 }
 
 /// Why a connection's beginning is refused.
 #[derive(Debug, Error)]
-pub(super) enum NoHeader {
+pub(super) enum ProxyProtocolError {
     /// It broke a rule.
     #[error(transparent)]
-    Broken(#[from] ProxyHeaderError),
+    Header(#[from] ProxyHeaderError),
     /// It took too long.
     #[error("no whole PROXY header came within {PROXY_HEADER_TIMEOUT:?}")]
-    Late,
+    TimedOut,
     /// There is one, and none is to come.
     #[error("a PROXY header came first: say that one does, or let the relay send none")]
-    Unexpected,
+    UnexpectedHeader,
 }
 
 /// Says who was refused, once a flood.
 #[derive(Debug, Default)]
-pub(super) struct Refusals {
+pub(super) struct RejectionLog {
     peers: Episode,
     headers: Episode,
 }
 
-impl Refusals {
-    pub(super) fn tell_of_peer(&self, door: Door, peer: Peer) {
+impl RejectionLog {
+    pub(super) fn log_peer(&self, listener: Listener, peer: Peer) {
         if self.peers.begins() {
-            tracing::warn!(?door, ?peer, "a connection is refused: it is not from the parent");
+            tracing::warn!(?listener, ?peer, "a connection is refused: it is not from the parent");
         }
     }
 
-    pub(super) fn tell_of_header(&self, error: &NoHeader) {
+    pub(super) fn log_proxy_error(&self, error: &ProxyProtocolError) {
         if self.headers.begins() {
             tracing::warn!("[server] proxy_protocol: a connection is refused: {error}");
         }
@@ -138,77 +138,84 @@ mod tests {
 
     use super::*;
 
-    const DOORS: [Door; 2] = [Door::Clients, Door::Admin];
+    const LISTENERS: [Listener; 2] = [Listener::Clients, Listener::Admin];
 
     fn tcp(ip: &str) -> Peer {
         Peer::Tcp(ip.parse().unwrap())
     }
 
     #[test]
-    fn f15_a_vsock_peer_other_than_the_parent_is_refused_at_both_doors() {
+    fn f15_rejects_vsock_peers_other_than_the_parent() {
         for proxy_protocol in [false, true] {
-            let entrance = Entrance { parent_cid: Some(3), proxy_protocol };
-            for door in DOORS {
+            let peer_policy = PeerPolicy { parent_cid: Some(3), proxy_protocol };
+            for listener in LISTENERS {
                 // The hypervisor, this machine itself, the host, another enclave, any.
                 for cid in [0, 1, 2, 4, 16, u32::MAX] {
-                    assert!(!entrance.admits(door, Peer::Vsock { cid }), "{door:?} {cid}");
+                    assert!(
+                        !peer_policy.accepts(listener, Peer::Vsock { cid }),
+                        "{listener:?} {cid}"
+                    );
                 }
-                assert!(entrance.admits(door, Peer::Vsock { cid: 3 }));
+                assert!(peer_policy.accepts(listener, Peer::Vsock { cid: 3 }));
             }
         }
-        let simulator = Entrance::default();
-        assert!(DOORS.into_iter().all(|door| simulator.admits(door, Peer::Vsock { cid: 16 })));
+        let simulator = PeerPolicy::default();
+        assert!(
+            LISTENERS
+                .into_iter()
+                .all(|listener| simulator.accepts(listener, Peer::Vsock { cid: 16 }))
+        );
     }
 
     #[test]
-    fn over_tcp_who_is_to_send_a_header_must_be_on_this_machine() {
-        let plain = Entrance { parent_cid: Some(3), proxy_protocol: false };
-        let proxied = Entrance { proxy_protocol: true, ..plain };
+    fn rejects_remote_tcp_peers_when_proxy_protocol_is_on() {
+        let plain = PeerPolicy { parent_cid: Some(3), proxy_protocol: false };
+        let proxied = PeerPolicy { proxy_protocol: true, ..plain };
         for ip in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"] {
-            assert!(proxied.admits(Door::Clients, tcp(ip)), "{ip}");
+            assert!(proxied.accepts(Listener::Clients, tcp(ip)), "{ip}");
         }
         for ip in ["192.0.2.7", "::ffff:192.0.2.7", "2001:db8::7", "0.0.0.0"] {
-            assert!(!proxied.admits(Door::Clients, tcp(ip)), "{ip}");
+            assert!(!proxied.accepts(Listener::Clients, tcp(ip)), "{ip}");
             // There is no header there, or none that anybody believes.
-            assert!(proxied.admits(Door::Admin, tcp(ip)), "{ip}");
-            assert!(plain.admits(Door::Clients, tcp(ip)), "{ip}");
+            assert!(proxied.accepts(Listener::Admin, tcp(ip)), "{ip}");
+            assert!(plain.accepts(Listener::Clients, tcp(ip)), "{ip}");
         }
-        assert!(DOORS.into_iter().all(|door| proxied.admits(door, Peer::Unix)));
+        assert!(LISTENERS.into_iter().all(|listener| proxied.accepts(listener, Peer::Unix)));
     }
 
     #[test]
-    fn a_client_has_the_headers_address_or_the_peers_or_none() {
+    fn client_addr_is_from_the_header_or_the_tcp_peer() {
         let client = Some("198.51.100.9:50000".parse().unwrap());
         let (named, unnamed) = (ProxyHeader { client, connection: None }, ProxyHeader::default());
         let address = |ip: &str| Some(ip.parse::<IpAddr>().unwrap());
         let vsock = Peer::Vsock { cid: 3 };
-        let proxied = Entrance { parent_cid: None, proxy_protocol: true };
+        let proxied = PeerPolicy { parent_cid: None, proxy_protocol: true };
         for peer in [tcp("127.0.0.1"), vsock, Peer::Unix] {
             assert_eq!(proxied.client_addr(&named, peer), address("198.51.100.9"));
             assert_eq!(proxied.client_addr(&unnamed, peer), None);
         }
-        let plain = Entrance::default();
+        let plain = PeerPolicy::default();
         assert_eq!(plain.client_addr(&unnamed, tcp("192.0.2.7")), address("192.0.2.7"));
         assert_eq!(plain.client_addr(&unnamed, vsock), None);
         assert_eq!(plain.client_addr(&unnamed, Peer::Unix), None);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_header_that_does_not_end_is_waited_for_until_the_deadline() {
-        let entrance = Entrance { proxy_protocol: true, ..Entrance::default() };
+    async fn incomplete_proxy_header_times_out() {
+        let peer_policy = PeerPolicy { proxy_protocol: true, ..PeerPolicy::default() };
         let header = ProxyHeader::default().encode(None);
         let (mut relay, mut stream) = duplex(64);
         relay.write_all(&header[..header.len() - 1]).await.unwrap();
         let start = Instant::now();
-        let error = entrance.read_header(&mut stream).await.unwrap_err();
-        assert!(matches!(error, NoHeader::Late), "{error}");
+        let error = peer_policy.read_proxy_header(&mut stream).await.unwrap_err();
+        assert!(matches!(error, ProxyProtocolError::TimedOut), "{error}");
         assert_eq!(start.elapsed().as_secs(), PROXY_HEADER_TIMEOUT.as_secs());
     }
 
     #[tokio::test]
-    async fn without_the_protocol_nothing_is_read() {
+    async fn reads_nothing_without_proxy_protocol() {
         let mut stream = &b"GET"[..];
-        let header = Entrance::default().read_header(&mut stream).await.unwrap();
+        let header = PeerPolicy::default().read_proxy_header(&mut stream).await.unwrap();
         assert_eq!((header, stream), (ProxyHeader::default(), &b"GET"[..]));
     }
 }

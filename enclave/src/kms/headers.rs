@@ -4,7 +4,7 @@ use hyper::header;
 use hyper::http::request::Parts;
 use kms_api::{CONTENT_TYPE, Operation, TARGET_HEADER};
 
-use super::error::Refusal;
+use super::error_mapping::ApiError;
 
 /// Returns the operation that the one `X-Amz-Target` header names.
 pub(super) fn operation(head: &Parts) -> Option<Operation> {
@@ -19,7 +19,7 @@ pub(super) fn operation(head: &Parts) -> Option<Operation> {
 ///
 /// # Errors
 /// If Content-Type is missing, is there twice, or names another media type.
-pub(super) fn check_content_type(head: &Parts) -> Result<(), Refusal> {
+pub(super) fn check_content_type(head: &Parts) -> Result<(), ApiError> {
     let mut content_types = head.headers.get_all(header::CONTENT_TYPE).iter();
     let content_type = match (content_types.next(), content_types.next()) {
         (Some(content_type), None) => content_type.to_str().ok(),
@@ -28,6 +28,6 @@ pub(super) fn check_content_type(head: &Parts) -> Result<(), Refusal> {
     let media_type = content_type.and_then(|value| value.split(';').next()).map(str::trim);
     match media_type {
         Some(media_type) if media_type.eq_ignore_ascii_case(CONTENT_TYPE) => Ok(()),
-        _ => Err(Refusal::ContentType),
+        _ => Err(ApiError::ContentType),
     }
 }

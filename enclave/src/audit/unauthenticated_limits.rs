@@ -25,15 +25,15 @@ impl Default for UnauthenticatedLimits {
 
 impl UnauthenticatedLimits {
     /// Returns the limits' budget, unused.
-    pub(super) fn budget(self) -> Budget {
+    pub(super) fn budget(self) -> UnauthenticatedBudget {
         let queue_length = QUEUE_LENGTH * usize::try_from(self.queue_percent).unwrap_or(0) / 100;
-        Budget { rate: Rate::per_second(self.per_second), queue_length }
+        UnauthenticatedBudget { rate: Rate::per_second(self.per_second), queue_length }
     }
 }
 
 /// What is left of the limits.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(super) struct UnauthenticatedBudget {
     pub(super) rate: Rate,
     /// Lines in the queue from which on no more records are taken.
     pub(super) queue_length: usize,
@@ -41,48 +41,48 @@ pub(super) struct Budget {
 
 /// Counts of the records that were left out.
 #[derive(Debug, Default)]
-pub(super) struct Omissions {
+pub(super) struct OmissionCounters {
     rate: AtomicU64,
     queue: AtomicU64,
     /// Records left out since the last record that told a count.
-    untold: AtomicU64,
+    unreported: AtomicU64,
 }
 
 /// Numbers of records that were left out so far, by the limit that left them out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Omitted {
+pub(crate) struct OmittedCounts {
     pub(crate) rate: u64,
     pub(crate) queue: u64,
 }
 
-impl Omitted {
+impl OmittedCounts {
     pub(super) fn total(self) -> u64 {
         self.rate.saturating_add(self.queue)
     }
 }
 
-impl Omissions {
+impl OmissionCounters {
     pub(super) fn count_over_rate(&self) {
         self.rate.fetch_add(1, Ordering::Relaxed);
-        self.untold.fetch_add(1, Ordering::Relaxed);
+        self.unreported.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn count_over_queue(&self) {
         self.queue.fetch_add(1, Ordering::Relaxed);
-        self.untold.fetch_add(1, Ordering::Relaxed);
+        self.unreported.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Returns how many were left out since this was last called, for the record that tells it.
-    pub(super) fn take_untold(&self) -> u64 {
-        self.untold.swap(0, Ordering::Relaxed)
+    pub(super) fn take_unreported(&self) -> u64 {
+        self.unreported.swap(0, Ordering::Relaxed)
     }
 
-    pub(super) fn untold(&self) -> u64 {
-        self.untold.load(Ordering::Relaxed)
+    pub(super) fn unreported(&self) -> u64 {
+        self.unreported.load(Ordering::Relaxed)
     }
 
-    pub(super) fn so_far(&self) -> Omitted {
+    pub(super) fn counts(&self) -> OmittedCounts {
         let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        Omitted { rate: load(&self.rate), queue: load(&self.queue) }
+        OmittedCounts { rate: load(&self.rate), queue: load(&self.queue) }
     }
 }

@@ -12,7 +12,7 @@ fn enclave(arguments: &[&str]) -> Output {
 }
 
 #[test]
-fn without_the_device_it_stops_and_says_what_is_missing_and_what_to_do() {
+fn exits_without_nsm_device_with_advice() {
     assert!(!NsmDevice::is_present(), "this test is for machines that are no enclave");
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("enclave.toml");
@@ -29,7 +29,7 @@ fn without_the_device_it_stops_and_says_what_is_missing_and_what_to_do() {
 }
 
 #[test]
-fn without_a_configuration_it_answers_nobody_and_says_what_to_write() {
+fn exits_without_configuration_with_advice() {
     let output = enclave(&["--listen", "127.0.0.1:0"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stdout.is_empty());
@@ -40,7 +40,7 @@ fn without_a_configuration_it_answers_nobody_and_says_what_to_write() {
 }
 
 #[test]
-fn warns_of_a_condition_that_never_matches() {
+fn warns_about_a_condition_that_never_matches() {
     let folder = tempfile::tempdir().unwrap();
     let never = r#"{"Bool":{"kms:RecipientAttestation:PCR0":"true"}}"#;
     let allow = format!(
@@ -64,7 +64,7 @@ fn warns_of_a_condition_that_never_matches() {
 }
 
 #[test]
-fn it_has_no_switch_that_simulates() {
+fn rejects_simulator_flags() {
     for switch in ["--simulator", "--simulator-state=state.pem"] {
         let output = enclave(&["--listen", "127.0.0.1:0", switch]);
         assert_eq!(output.status.code(), Some(2), "{switch}");
@@ -72,7 +72,7 @@ fn it_has_no_switch_that_simulates() {
 }
 
 #[test]
-fn a_configuration_it_does_not_understand_stops_it_before_anything_else() {
+fn exits_on_a_simulator_configuration() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("enclave.toml");
     fs::write(&path, "[simulator]\n").unwrap();
@@ -88,7 +88,7 @@ fn a_configuration_it_does_not_understand_stops_it_before_anything_else() {
 }
 
 #[test]
-fn what_is_in_effect_is_printed_without_its_secrets_and_needs_no_device() {
+fn print_config_redacts_secrets_and_needs_no_device() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("enclave.toml");
     fs::write(folder.path().join("salt"), [7; 32]).unwrap();
@@ -117,7 +117,7 @@ fn what_is_in_effect_is_printed_without_its_secrets_and_needs_no_device() {
 }
 
 #[test]
-fn without_an_address_it_says_all_three_ways_to_give_one() {
+fn missing_listen_address_names_all_three_settings() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("enclave.toml");
     fs::write(&path, "[auth]\nmode = \"none\"\n").unwrap();
@@ -130,7 +130,7 @@ fn without_an_address_it_says_all_three_ways_to_give_one() {
 }
 
 #[test]
-fn why_it_does_not_start_is_on_stderr_also_where_the_log_goes_elsewhere() {
+fn start_error_is_on_stderr_with_log_endpoint() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("enclave.toml");
     fs::write(&path, "[auth]\nmode = \"none\"\n[recipient]\nrequire = true\n").unwrap();
@@ -152,7 +152,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn version_names_the_commit() {
+fn version_contains_the_commit() {
     let output = enclave(&["--version"]);
     assert_eq!(output.status.code(), Some(0));
     let stdout = String::from_utf8(output.stdout).unwrap();

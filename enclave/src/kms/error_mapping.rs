@@ -6,27 +6,27 @@ use attestation::{MalformedDocument, RecipientKeyError, UntrustedDocument};
 use kms_api::{ErrorType, KmsError, Operation, RequestError};
 use thiserror::Error;
 
-use super::response::DeliveryError;
+use super::response::ResponseError;
 
 use crate::auth::AuthenticationError;
 use crate::clock::ClockFault;
 use crate::crypto_pool::NotWorked;
 use crate::entropy::EntropyFault;
-use crate::http::{Answer, HttpError};
+use crate::http::{HttpError, Response};
 use crate::iam;
 use crate::key_store::KeyStoreFault;
 use crate::platform::RouteError;
-use crate::policy::{Asker, Denied};
+use crate::policy::{AuthContext, DenialReason};
 
 /// Why a request gets no bytes.
 #[derive(Debug, Error)]
-pub(crate) enum Refusal {
+pub(crate) enum ApiError {
     #[error(transparent)]
     Authentication(#[from] AuthenticationError),
     #[error("{caller} calls too often")]
     Throttled { caller: String },
     #[error("{caller} is denied {action}: {denied}")]
-    Denied { caller: String, action: &'static str, denied: Denied },
+    Denied { caller: String, action: &'static str, denied: DenialReason },
     #[error(transparent)]
     Http(#[from] HttpError),
     #[error("no operation of this service")]
@@ -56,25 +56,29 @@ pub(crate) enum Refusal {
     #[error(transparent)]
     Entropy(#[from] EntropyFault),
     #[error(transparent)]
-    Delivery(#[from] DeliveryError),
+    BuildResponse(#[from] ResponseError),
     #[error("the answer cannot be written: {0}")]
-    Answer(#[from] serde_json::Error),
+    Serialization(#[from] serde_json::Error),
     #[error("the metrics cannot be written: {0}")]
     Metrics(#[from] fmt::Error),
     #[error("the handler of a request panicked")]
     Panicked,
 }
 
-impl Refusal {
-    /// `asker` may not do it.
-    pub(super) fn denied(asker: &Asker<'_>, operation: Operation, denied: Denied) -> Self {
+impl ApiError {
+    /// `context` may not do it.
+    pub(super) fn denied(
+        context: &AuthContext<'_>,
+        operation: Operation,
+        denied: DenialReason,
+    ) -> Self {
         let action = iam::action_name(operation);
-        Self::Denied { caller: asker.caller.to_string(), action, denied }
+        Self::Denied { caller: context.caller.to_string(), action, denied }
     }
 
-    /// What the caller is told. Rules are named, so that they can be kept; faults of ours are not
+    /// What the caller is error. Rules are named, so that they can be kept; faults of ours are not
     /// explained.
-    pub(crate) fn to_kms(&self) -> KmsError {
+    pub(crate) fn to_kms_error(&self) -> KmsError {
         match self {
             Self::Authentication(error) => authentication(error),
             Self::Throttled { .. } => KmsError::new(
@@ -115,16 +119,16 @@ impl Refusal {
             Self::NotWorked(NotWorked::Unfinished)
             | Self::Clock(_)
             | Self::Entropy(_)
-            | Self::Delivery(_)
-            | Self::Answer(_)
+            | Self::BuildResponse(_)
+            | Self::Serialization(_)
             | Self::Panicked => KmsError::internal(),
             Self::Metrics(_) => KmsError::bare(ErrorType::KmsInternal),
         }
     }
 
     /// Returns the answer that the caller receives.
-    pub(crate) fn answer(&self) -> Answer {
-        Answer::error(&self.to_kms())
+    pub(crate) fn to_response(&self) -> Response {
+        Response::error(&self.to_kms_error())
     }
 
     /// Returns whether the fault is the service's and not the caller's.
@@ -134,8 +138,8 @@ impl Refusal {
             | Self::Clock(_)
             | Self::Entropy(_)
             | Self::Route(RouteError::Failed)
-            | Self::Delivery(_)
-            | Self::Answer(_)
+            | Self::BuildResponse(_)
+            | Self::Serialization(_)
             | Self::Metrics(_)
             | Self::Panicked => true,
             Self::CustomKeyStore { fault, .. } => fault.is_ours(),
@@ -207,13 +211,17 @@ fn custom_key_store(id: &str, fault: &KeyStoreFault) -> KmsError {
 }
 
 /// In KMS's words, as far as it has any for the reason.
-fn access_denied(caller: &str, action: &str, denied: &Denied) -> KmsError {
+fn access_denied(caller: &str, action: &str, denied: &DenialReason) -> KmsError {
     let reason = match denied {
-        Denied::Explicitly { .. } => "with an explicit deny in an identity-based policy".to_owned(),
-        Denied::Implicitly => {
+        DenialReason::ExplicitDeny { .. } => {
+            "with an explicit deny in an identity-based policy".to_owned()
+        }
+        DenialReason::ImplicitDeny => {
             format!("because no identity-based policy allows the {action} action")
         }
-        Denied::NoRecipient | Denied::PlaintextOutsideAttestedTls | Denied::Measurements => {
+        DenialReason::RecipientRequired
+        | DenialReason::PlaintextOutsideAttestedTls
+        | DenialReason::MeasurementsNotListed => {
             format!("because {denied}")
         }
     };
@@ -232,7 +240,7 @@ mod tests {
     use crate::auth::{IncompleteSignature, InvalidSignature};
 
     #[test]
-    fn authentication_errors_have_the_names_and_texts_of_kms() {
+    fn authentication_errors_have_types_and_messages_of_kms() {
         for (error, error_type, text) in [
             (
                 AuthenticationError::MissingAuthenticationToken,
@@ -265,8 +273,8 @@ mod tests {
                 "Credential should be scoped to a valid region. ",
             ),
         ] {
-            let told = Refusal::Authentication(error).to_kms();
-            assert_eq!((told.error_type, told.message.as_deref()), (error_type, Some(text)));
+            let error = ApiError::Authentication(error).to_kms_error();
+            assert_eq!((error.error_type, error.message.as_deref()), (error_type, Some(text)));
         }
     }
 }

@@ -13,30 +13,30 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::process::Simulator;
-use super::{PATIENCE, answer_thousands};
+use super::{TIMEOUT, send_thousands_of_requests};
 
 /// What the log says at the end of an audit trail of which something is missing.
-const LOST: &str = "audit records were lost: nobody took them";
+const RECORDS_LOST: &str = "audit records were lost: nobody took them";
 
 /// Who takes lines, until it is told to go.
-struct Taker {
+struct LogReceiver {
     listener: UnixListener,
     streams: Vec<UnixStream>,
     readers: Vec<JoinHandle<()>>,
-    said: Sender<Value>,
+    sender: Sender<Value>,
 }
 
-impl Taker {
-    fn at(path: &Path, said: &Sender<Value>) -> Self {
+impl LogReceiver {
+    fn bind(path: &Path, sender: &Sender<Value>) -> Self {
         drop(fs::remove_file(path));
         let listener = UnixListener::bind(path).unwrap();
         listener.set_nonblocking(true).unwrap();
-        Self { listener, streams: Vec::new(), readers: Vec::new(), said: said.clone() }
+        Self { listener, streams: Vec::new(), readers: Vec::new(), sender: sender.clone() }
     }
 
     /// Takes what comes over the next connection. That every line is JSON is checked with it.
     fn accept(&mut self) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         let stream = loop {
             match self.listener.accept() {
                 Err(error)
@@ -49,21 +49,21 @@ impl Taker {
         };
         stream.set_nonblocking(false).unwrap();
         self.streams.push(stream.try_clone().unwrap());
-        let said = self.said.clone();
+        let sender = self.sender.clone();
         self.readers.push(thread::spawn(move || {
             for line in BufReader::new(stream).lines() {
                 let line = line.unwrap();
-                said.send(serde_json::from_str(&line).expect(&line)).unwrap();
+                sender.send(serde_json::from_str(&line).expect(&line)).unwrap();
             }
         }));
     }
 
     /// Takes what comes until whoever sends it has ended.
-    fn take_all(self) {
+    fn finish(self) {
         self.readers.into_iter().for_each(|reader| reader.join().unwrap());
     }
 
-    fn go(self) {
+    fn close(self) {
         drop(self.listener);
         for (stream, reader) in self.streams.into_iter().zip(self.readers) {
             stream.shutdown(Shutdown::Both).unwrap();
@@ -73,10 +73,10 @@ impl Taker {
 }
 
 /// All lines up to the first that is one of those looked for.
-fn until(lines: &Receiver<Value>, is_it: impl Fn(&Value) -> bool) -> Vec<Value> {
-    let deadline = Instant::now() + PATIENCE;
+fn lines_until(lines: &Receiver<Value>, is_last: impl Fn(&Value) -> bool) -> Vec<Value> {
+    let deadline = Instant::now() + TIMEOUT;
     let mut all = Vec::new();
-    while all.last().is_none_or(|line| !is_it(line)) {
+    while all.last().is_none_or(|line| !is_last(line)) {
         let left = deadline.saturating_duration_since(Instant::now());
         match lines.recv_timeout(left) {
             Ok(line) => all.push(line),
@@ -101,24 +101,24 @@ fn socket() -> (tempfile::TempDir, PathBuf, String) {
 }
 
 #[test]
-fn lines_go_on_after_who_took_them_has_gone_and_what_was_dropped_is_counted() {
+fn reconnects_to_the_log_endpoint_and_counts_lost_records() {
     let (_folder, path, endpoint) = socket();
-    let (said, lines) = mpsc::channel();
-    let mut taker = Taker::at(&path, &said);
+    let (sender, lines) = mpsc::channel();
+    let mut receiver = LogReceiver::bind(&path, &sender);
     let more = ["--log-to", &endpoint, "--log-level", "debug"];
     let mut simulator = Simulator::start_with_log("127.0.0.1:0", &more, Stdio::piped());
-    taker.accept();
-    until(&lines, |line| line["message"] == "[entropy]" && line["prefetch"] == 64);
+    receiver.accept();
+    lines_until(&lines, |line| line["message"] == "[entropy]" && line["prefetch"] == 64);
     simulator.generate_random(r#"{"NumberOfBytes":1}"#);
-    taker.accept();
-    until(&lines, is_record);
-    taker.go();
+    receiver.accept();
+    lines_until(&lines, is_record);
+    receiver.close();
 
     // Far more than the queues have room for.
-    answer_thousands(&simulator);
-    let mut taker = Taker::at(&path, &said);
-    taker.accept();
-    taker.accept();
+    send_thousands_of_requests(&simulator);
+    let mut receiver = LogReceiver::bind(&path, &sender);
+    receiver.accept();
+    receiver.accept();
     // What there was room for comes first.
     let is_answered = |line: &Value| line["requestParameters"]["numberOfBytes"] == 2;
     let (mut all, mut count) = (Vec::new(), 4000);
@@ -126,13 +126,13 @@ fn lines_go_on_after_who_took_them_has_gone_and_what_was_dropped_is_counted() {
         assert!(count < 4000 + 3000, "no record of what was answered since");
         simulator.generate_random(r#"{"NumberOfBytes":2}"#);
         count += 1;
-        all.extend(lines.recv_timeout(PATIENCE));
+        all.extend(lines.recv_timeout(TIMEOUT));
         all.extend(lines.try_iter());
     }
     assert_eq!(simulator.end(), Some(0));
-    taker.take_all();
+    receiver.finish();
     all.extend(lines.try_iter());
-    let lost = all.iter().find(|line| line["message"] == LOST).unwrap();
+    let lost = all.iter().find(|line| line["message"] == RECORDS_LOST).unwrap();
     let dropped = lost["dropped"].as_u64().unwrap();
     let taken = all.iter().filter(|line| is_record(line)).count();
     assert_eq!(taken + usize::try_from(dropped).unwrap(), count, "{dropped} dropped");
@@ -153,7 +153,7 @@ fn lines_go_on_after_who_took_them_has_gone_and_what_was_dropped_is_counted() {
 }
 
 #[test]
-fn nobody_waits_for_long_for_who_never_takes_a_line_and_a_reason_is_on_stderr() {
+fn unreachable_log_endpoint_delays_no_exit() {
     let (folder, _, endpoint) = socket();
     let simulator =
         Simulator::start_with_log("127.0.0.1:0", &["--log-to", &endpoint], Stdio::null());

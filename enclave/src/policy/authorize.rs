@@ -6,22 +6,22 @@ use attestation::time::UnixMillis;
 use attestation::{DebugMode, Trust};
 use kms_api::Operation;
 
-use super::admitted::Admitted;
-use super::denied::{Denied, NotAdmitted};
+use super::authorization_error::{AuthorizationError, DenialReason};
+use super::authorized::Authorized;
 use super::recipient::{DocumentRules, RecipientPolicy};
-use super::request::{PlainRequest, ProvenRequest};
+use super::request::{PlainRequest, VerifiedRequest};
 use crate::auth::Caller;
 use crate::iam::{self, Context, Decision, Measurements};
-use crate::request::Channel;
+use crate::request::TransportSecurity;
 
 /// The caller of a request, and the circumstances that policies read.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Asker<'a> {
+pub(crate) struct AuthContext<'a> {
     pub(crate) caller: &'a Caller,
     pub(crate) now: UnixMillis,
-    pub(crate) channel: Channel,
+    pub(crate) transport_security: TransportSecurity,
     /// From where, by the word of the parent's relay.
-    pub(crate) source_ip: Option<IpAddr>,
+    pub(crate) client_addr: Option<IpAddr>,
 }
 
 /// The judge of all requests.
@@ -44,7 +44,7 @@ impl Policy {
                 "[recipient] allow_debug: enclaves that their parents can read are answered"
             );
         }
-        let (plaintext, measurements) = (plaintext.word(), measurements.len());
+        let (plaintext, measurements) = (plaintext.as_str(), measurements.len());
         tracing::info!(require, plaintext, ?max_age, measurements, "[recipient]");
     }
 
@@ -53,64 +53,64 @@ impl Policy {
         DocumentRules { max_age: self.recipient.max_age, debug: self.recipient.debug }
     }
 
-    /// Whether `asker` may list custom key stores.
+    /// Whether `context` may list custom key stores.
     ///
     /// # Errors
     /// If not.
-    pub(crate) fn admit_describe(&self, asker: &Asker<'_>) -> Result<(), Denied> {
-        allowed(Operation::DescribeCustomKeyStores, asker, None)
+    pub(crate) fn authorize_describe(&self, context: &AuthContext<'_>) -> Result<(), DenialReason> {
+        evaluate_policies(Operation::DescribeCustomKeyStores, context, None)
     }
 
     /// Admits a request without a Recipient.
     ///
     /// # Errors
     /// If the caller may not send it.
-    pub(crate) fn admit_plain(
+    pub(crate) fn authorize_plain(
         &self,
-        asker: &Asker<'_>,
+        context: &AuthContext<'_>,
         request: PlainRequest,
-    ) -> Result<Admitted, NotAdmitted> {
-        self.recipient.admit_plain(asker.channel)?;
-        allowed(Operation::GenerateRandom, asker, None)?;
-        Ok(Admitted::plain(request))
+    ) -> Result<Authorized, AuthorizationError> {
+        self.recipient.check_plaintext(context.transport_security)?;
+        evaluate_policies(Operation::GenerateRandom, context, None)?;
+        Ok(Authorized::plain(request))
     }
 
     /// Admits a request whose document was verified.
     ///
     /// # Errors
     /// If the caller may not send it, or nothing can be sealed to the document's key.
-    pub(crate) fn admit_attested<T: Trust>(
+    pub(crate) fn authorize_attested<T: Trust>(
         &self,
-        asker: &Asker<'_>,
-        request: ProvenRequest<T>,
-    ) -> Result<Admitted, NotAdmitted> {
+        context: &AuthContext<'_>,
+        request: VerifiedRequest<T>,
+    ) -> Result<Authorized, AuthorizationError> {
         let pcrs = request.claims().pcrs();
-        self.recipient.admit(&pcrs)?;
-        allowed(Operation::GenerateRandom, asker, Some(&pcrs))?;
-        Ok(Admitted::attested(request)?)
+        self.recipient.check_measurements(&pcrs)?;
+        evaluate_policies(Operation::GenerateRandom, context, Some(&pcrs))?;
+        Ok(Authorized::attested(request)?)
     }
 }
 
 /// Evaluates the caller's own policies. Callers that are not authenticated have none, and are allowed.
-fn allowed(
+fn evaluate_policies(
     action: Operation,
-    asker: &Asker<'_>,
+    context: &AuthContext<'_>,
     measurements: Option<&dyn Measurements>,
-) -> Result<(), Denied> {
-    let Asker { caller, now, channel, source_ip } = *asker;
+) -> Result<(), DenialReason> {
+    let AuthContext { caller, now, transport_security, client_addr } = *context;
     let Some(principal) = caller.principal() else { return Ok(()) };
     let context = Context {
         action,
         principal_arn: Some(principal.condition_arn()),
         now,
         // TLS that ends before the enclave does not count: its endpoint reads the answer.
-        secure_transport: Some(channel.is_tls()),
-        source_ip,
+        secure_transport: Some(transport_security.is_tls()),
+        source_ip: client_addr,
         measurements,
     };
     match iam::evaluate(principal.policies(), &context) {
         Decision::Allowed(_) => Ok(()),
-        Decision::Denied(by) => Err(Denied::Explicitly { statement: by.to_string() }),
-        Decision::NotAllowed => Err(Denied::Implicitly),
+        Decision::Denied(by) => Err(DenialReason::ExplicitDeny { statement: by.to_string() }),
+        Decision::NotAllowed => Err(DenialReason::ImplicitDeny),
     }
 }

@@ -3,18 +3,18 @@
 use attestation::{RecipientKey, RecipientKeyError, Trust};
 use kms_api::NumberOfBytes;
 
-use super::request::{PlainRequest, ProvenRequest};
+use super::request::{PlainRequest, VerifiedRequest};
 use crate::entropy::Wanted;
 
 /// A request that may be answered: how many bytes, and to whom. Only [`Policy`](super::Policy) makes
 /// one.
 #[derive(Debug)]
-pub struct Admitted {
+pub struct Authorized {
     number_of_bytes: NumberOfBytes,
     recipient: Option<RecipientKey>,
 }
 
-impl Admitted {
+impl Authorized {
     /// Admits a request without a Recipient.
     pub(super) fn plain(request: PlainRequest) -> Self {
         Self { number_of_bytes: request.number_of_bytes(), recipient: None }
@@ -24,28 +24,30 @@ impl Admitted {
     ///
     /// # Errors
     /// If the document carries no usable key.
-    pub(super) fn attested<T: Trust>(request: ProvenRequest<T>) -> Result<Self, RecipientKeyError> {
+    pub(super) fn attested<T: Trust>(
+        request: VerifiedRequest<T>,
+    ) -> Result<Self, RecipientKeyError> {
         let recipient = Some(request.recipient_key()?);
         Ok(Self { number_of_bytes: request.number_of_bytes(), recipient })
     }
 
     /// What to draw for it.
-    pub fn wanted(&self) -> Wanted {
+    pub fn draw_request(&self) -> Wanted {
         Wanted { number_of_bytes: self.number_of_bytes.get(), sealed: self.recipient.is_some() }
     }
 
     /// Returns the one form that the answer may have.
-    pub(crate) fn into_answer_form(self) -> AnswerForm {
+    pub(crate) fn into_response_form(self) -> ResponseForm {
         match self.recipient {
-            Some(recipient) => AnswerForm::CiphertextForRecipient(recipient),
-            None => AnswerForm::Plaintext,
+            Some(recipient) => ResponseForm::CiphertextForRecipient(recipient),
+            None => ResponseForm::Plaintext,
         }
     }
 }
 
 /// The form of an answer: in the clear if the request came without a document, else sealed to its key.
 #[derive(Debug)]
-pub(crate) enum AnswerForm {
+pub(crate) enum ResponseForm {
     Plaintext,
     CiphertextForRecipient(RecipientKey),
 }

@@ -13,31 +13,31 @@ use crate::config::{Arguments, Server};
 use crate::log_channel::LogChannel;
 
 /// The way to stderr, and what is not written yet.
-static CONSOLE: OnceLock<Lines<Vec<u8>>> = OnceLock::new();
+static STDERR: OnceLock<Lines<Vec<u8>>> = OnceLock::new();
 
 /// The way out, where the log goes there.
-static CHANNEL: OnceLock<Lines<Vec<u8>>> = OnceLock::new();
+static LOG_ENDPOINT: OnceLock<Lines<Vec<u8>>> = OnceLock::new();
 
-static CHANGE: OnceLock<Change> = OnceLock::new();
+static SETTINGS: OnceLock<Change> = OnceLock::new();
 
 /// Logs to stderr as `arguments` say, by a thread of its own: nobody waits for who reads it. Where
 /// stderr is gone or full, lines are lost; reporting that there would panic, or wait.
-pub fn init_log(arguments: &Arguments) {
+pub fn init_logging(arguments: &Arguments) {
     let format = arguments.log_format.unwrap_or_default();
     let level = arguments.log_level.unwrap_or_default();
-    let change = match Lines::to("log", io::stderr()) {
+    let settings = match Lines::to("log", io::stderr()) {
         Ok(lines) => {
-            let console = CONSOLE.get_or_init(|| lines);
-            logging::begin(format, level, || Log(CHANNEL.get().unwrap_or(console)))
+            let stderr = STDERR.get_or_init(|| lines);
+            logging::begin(format, level, || Log(LOG_ENDPOINT.get().unwrap_or(stderr)))
         }
         // Without a thread, the service itself will say what is wrong.
         Err(_) => logging::begin(format, level, io::stderr),
     };
-    CHANGE.get_or_init(|| change);
+    SETTINGS.get_or_init(|| settings);
 }
 
-/// Logs as [`init_log`] does, but to what `writer` makes: what is tested is the log that runs.
-pub fn init_log_to<W: Write + 'static>(writer: impl Fn() -> W + Send + Sync + 'static) {
+/// Logs as [`init_logging`] does, but to what `writer` makes: what is tested is the log that runs.
+pub fn init_logging_to<W: Write + 'static>(writer: impl Fn() -> W + Send + Sync + 'static) {
     logging::init(Format::default(), Level::default(), writer);
 }
 
@@ -46,48 +46,49 @@ pub fn init_log_to<W: Write + 'static>(writer: impl Fn() -> W + Send + Sync + 's
 ///
 /// # Errors
 /// If there is no thread for it.
-pub fn direct_log(server: &Server) -> io::Result<()> {
+pub fn configure_logging(server: &Server) -> io::Result<()> {
     let format = match &server.log_to {
         Some(endpoint) => {
-            let lines = Lines::to("log-channel", LogChannel::new(endpoint.clone(), tell))?;
-            CHANNEL.get_or_init(|| lines);
+            let lines =
+                Lines::to("log-channel", LogChannel::new(endpoint.clone(), write_to_stderr))?;
+            LOG_ENDPOINT.get_or_init(|| lines);
             Format::Json
         }
         None => server.log_format,
     };
-    if let Some(change) = CHANGE.get() {
-        change.to(format, server.log_level);
+    if let Some(settings) = SETTINGS.get() {
+        settings.to(format, server.log_level);
     }
     Ok(())
 }
 
 /// Lines of the log that were dropped so far, as nobody took them.
 pub(crate) fn log_lines_dropped() -> u64 {
-    CHANNEL.get().or(CONSOLE.get()).map_or(0, Lines::dropped)
+    LOG_ENDPOINT.get().or(STDERR.get()).map_or(0, Lines::dropped)
 }
 
 /// Says on stderr what a log cannot, that goes elsewhere.
-pub(crate) fn tell(mut text: String) {
-    if let Some(console) = CONSOLE.get() {
+pub(crate) fn write_to_stderr(mut text: String) {
+    if let Some(stderr) = STDERR.get() {
         text.push('\n');
-        console.submit(text.into_bytes());
+        stderr.submit(text.into_bytes());
     }
 }
 
 /// The process's status; what went wrong is said in the last line on stderr, and in the log where that
 /// goes elsewhere.
-pub fn exit_with(program: &str, result: Result<(), Box<dyn Error>>) -> ExitCode {
+pub fn report_exit(program: &str, result: Result<(), Box<dyn Error>>) -> ExitCode {
     let code = if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     let reason = result.err().map(|error| format!("{program} stops: {error}"));
     if let Some(reason) = &reason {
         tracing::error!("{reason}");
     }
-    if let Some(channel) = CHANNEL.get() {
-        channel.flush(FLUSH_TIMEOUT);
-        reason.into_iter().for_each(tell);
+    if let Some(log_endpoint) = LOG_ENDPOINT.get() {
+        log_endpoint.flush(FLUSH_TIMEOUT);
+        reason.into_iter().for_each(write_to_stderr);
     }
-    if let Some(console) = CONSOLE.get() {
-        console.flush(FLUSH_TIMEOUT);
+    if let Some(stderr) = STDERR.get() {
+        stderr.flush(FLUSH_TIMEOUT);
     }
     code
 }

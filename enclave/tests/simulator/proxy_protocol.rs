@@ -22,7 +22,7 @@ const REQUEST: &[u8] = b"POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\
     Content-Length: 19\r\n\r\n{\"NumberOfBytes\":1}";
 
 #[test]
-fn a_client_is_known_by_its_header_and_who_watches_needs_none() {
+fn client_addr_is_from_the_proxy_header() {
     let more = ["--proxy-protocol", "--admin-listen", "127.0.0.1:0"];
     let mut simulator = Simulator::start("127.0.0.1:0", &more);
     let mut stdout = simulator.stdout.take().unwrap();
@@ -30,7 +30,7 @@ fn a_client_is_known_by_its_header_and_who_watches_needs_none() {
     stdout.read_line(&mut line).unwrap();
     let admin = line.strip_prefix("enclave-simulator admin listening on ").unwrap().trim();
 
-    let ask = |bytes: &[u8]| {
+    let send = |bytes: &[u8]| {
         let mut stream = TcpStream::connect(&simulator.endpoint).unwrap();
         stream.write_all(bytes).unwrap();
         let mut answer = Vec::new();
@@ -38,10 +38,10 @@ fn a_client_is_known_by_its_header_and_who_watches_needs_none() {
         drop(stream.read_to_end(&mut answer));
         String::from_utf8(answer).unwrap()
     };
-    let answer = ask(&[&header(), REQUEST].concat());
+    let answer = send(&[&header(), REQUEST].concat());
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     assert!(answer.contains("\r\nx-amzn-requestid: 1b2c3d4e-5f60-4"), "{answer}");
-    assert_eq!(ask(REQUEST), "");
+    assert_eq!(send(REQUEST), "");
 
     let metrics = get(&mut TcpStream::connect(admin).unwrap(), "/metrics");
     for line in [
@@ -61,7 +61,7 @@ fn a_client_is_known_by_its_header_and_who_watches_needs_none() {
 }
 
 /// An address of this machine that others could have; none where it has no network.
-fn own_address() -> Option<IpAddr> {
+fn local_address() -> Option<IpAddr> {
     let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
     // It sends nothing: the kernel chooses the address that it would send from.
     socket.connect("192.0.2.1:9").ok()?;
@@ -69,8 +69,8 @@ fn own_address() -> Option<IpAddr> {
 }
 
 #[test]
-fn over_tcp_nobody_from_another_address_writes_a_header() {
-    let Some(own) = own_address() else {
+fn rejects_proxy_headers_from_remote_addresses() {
+    let Some(own) = local_address() else {
         return report_skipped("PROXY header from another address", "this machine has no network");
     };
     let more = ["--proxy-protocol", "--admin-listen", "0.0.0.0:0"];
@@ -81,11 +81,11 @@ fn over_tcp_nobody_from_another_address_writes_a_header() {
     let (_, port) = simulator.endpoint.rsplit_once(':').unwrap();
     let connect = |ip: &str, port: &str| TcpStream::connect(format!("{ip}:{port}")).unwrap();
 
-    let mut stranger = connect(&own.to_string(), port);
+    let mut remote = connect(&own.to_string(), port);
     let mut answer = Vec::new();
     // It is closed, with or without what it sent having been read.
-    drop(stranger.write_all(&[&header(), REQUEST].concat()));
-    drop(stranger.read_to_end(&mut answer));
+    drop(remote.write_all(&[&header(), REQUEST].concat()));
+    drop(remote.read_to_end(&mut answer));
     assert_eq!(answer, b"");
     let mut relay = connect("127.0.0.1", port);
     relay.write_all(&header()).unwrap();
@@ -96,7 +96,7 @@ fn over_tcp_nobody_from_another_address_writes_a_header() {
 }
 
 #[test]
-fn the_files_permissions_are_the_guard_on_a_unix_socket() {
+fn accepts_proxy_headers_on_a_unix_socket() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("enclave.sock");
     let _simulator = Simulator::start(&format!("unix:{}", socket.display()), &["--proxy-protocol"]);
@@ -106,7 +106,7 @@ fn the_files_permissions_are_the_guard_on_a_unix_socket() {
 }
 
 #[test]
-fn a_policy_that_asks_for_addresses_is_warned_of_where_nobody_tells_them() {
+fn warns_about_source_ip_without_proxy_protocol() {
     let folder = tempfile::tempdir().unwrap();
     let policy = r#"{"Statement":{"Effect":"Allow","Action":"*","Resource":"*",
         "Condition":{"IpAddress":{"aws:SourceIp":"192.0.2.0/24"}}}}"#;

@@ -1,0 +1,226 @@
+//! A fair queue of the requests for documents, with a rate limit, because the NSM makes few documents per second.
+//!
+//! The next permit goes to the client that has been without one for the longest time, and to that client's
+//! connection that has been without one for the longest time. Clients that send requests continuously are
+//! therefore served round robin, and the first request of a new client is served before theirs. At most one
+//! permit is held at a time, so that the NSM can produce entropy between two documents.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::request::{ConnectionKey, FlowKey};
+
+/// Time between two permits: ten permits per second.
+const PERIOD: Duration = Duration::from_millis(100);
+
+/// Permits that are granted at once after a pause.
+const BURST: u32 = 20;
+
+/// Longest time that a request waits in the queue.
+pub(super) const MAX_WAIT: Duration = Duration::from_secs(10);
+
+/// Requests in the queue: as many as receive a permit within [`MAX_WAIT`].
+pub(super) const MAX_QUEUE_LENGTH: usize = 100;
+
+/// Permits that the history contains: those of the last five minutes at the full rate.
+const HISTORY_LENGTH: u64 = 3000;
+
+/// A fair queue of requests. A permit that is held keeps the queue alive.
+#[derive(Debug)]
+pub(super) struct FairQueue(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    /// Whether a permit is held. If none is, `requests` is empty.
+    is_permit_held: bool,
+    /// The requests that wait, in the order of their arrival.
+    requests: Vec<QueuedRequest>,
+    history: History,
+    bucket: TokenBucket,
+}
+
+#[derive(Debug)]
+struct QueuedRequest {
+    connection: ConnectionKey,
+    permit: oneshot::Sender<Permit>,
+}
+
+/// The permit to request a document from the NSM. When it is dropped, the next request receives it.
+#[derive(Debug)]
+pub(super) struct Permit(Option<Arc<FairQueue>>);
+
+/// The error of a request that was evicted from the full queue, or that waited too long.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct ThrottledError;
+
+impl FairQueue {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self(Mutex::new(State {
+            is_permit_held: false,
+            requests: Vec::new(),
+            history: History::default(),
+            bucket: TokenBucket { full_at: Instant::now() },
+        })))
+    }
+
+    /// Waits for a permit.
+    pub(super) async fn acquire(
+        self: &Arc<Self>,
+        connection: ConnectionKey,
+    ) -> Result<Permit, ThrottledError> {
+        let permit = match self.enqueue(connection) {
+            Ok(permit) => permit,
+            Err(receiver) => {
+                let received = timeout(MAX_WAIT, receiver).await.map_err(|_| ThrottledError)?;
+                // The sender is dropped where the request was evicted.
+                received.map_err(|_| ThrottledError)?
+            }
+        };
+        // Only the holder of the permit spends tokens.
+        let delay = self.lock().bucket.time_to_next(Instant::now());
+        sleep(delay).await;
+        let mut state = self.lock();
+        state.bucket.spend(Instant::now());
+        state.history.record(connection);
+        drop(state);
+        Ok(permit)
+    }
+
+    /// Returns the permit if it is not held. Otherwise adds a request to the queue, and returns the receiver
+    /// of its permit.
+    fn enqueue(
+        self: &Arc<Self>,
+        connection: ConnectionKey,
+    ) -> Result<Permit, oneshot::Receiver<Permit>> {
+        let mut state = self.lock();
+        if !state.is_permit_held {
+            state.is_permit_held = true;
+            return Ok(Permit(Some(Arc::clone(self))));
+        }
+        let (permit, receiver) = oneshot::channel();
+        state.remove_cancelled();
+        state.requests.push(QueuedRequest { connection, permit });
+        if state.requests.len() > MAX_QUEUE_LENGTH
+            && let Some(evicted) = state.eviction_index()
+        {
+            state.requests.remove(evicted);
+        }
+        Err(receiver)
+    }
+
+    /// Grants the permit to the next request in the queue.
+    fn grant_next(self: Arc<Self>) {
+        loop {
+            let mut state = self.lock();
+            state.remove_cancelled();
+            let Some(next) = state.next_index() else {
+                state.is_permit_held = false;
+                return;
+            };
+            let QueuedRequest { permit, .. } = state.requests.remove(next);
+            drop(state);
+            let Err(mut returned) = permit.send(Permit(Some(Arc::clone(&self)))) else { return };
+            // The request was cancelled at this moment. Only this loop may grant the permit again.
+            returned.0 = None;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if let Some(queue) = self.0.take() {
+            queue.grant_next();
+        }
+    }
+}
+
+impl State {
+    fn remove_cancelled(&mut self) {
+        self.requests.retain(|request| !request.permit.is_closed());
+    }
+
+    /// Returns the index of the request that receives the next permit.
+    fn next_index(&self) -> Option<usize> {
+        let requests = self.requests.iter().enumerate();
+        let next = requests.min_by_key(|(index, request)| {
+            let (client, connection) = self.history.last_permits(request.connection);
+            (client, connection, *index)
+        });
+        next.map(|(index, _)| index)
+    }
+
+    /// Returns the index of the request that would be served last: one of the client with the most requests
+    /// in the queue.
+    fn eviction_index(&self) -> Option<usize> {
+        let requests = self.requests.iter().enumerate().map(|(index, request)| {
+            let (client, connection) = self.history.last_permits(request.connection);
+            (connection, index, client, request.connection.client_flow())
+        });
+        let mut requests: Vec<_> = requests.collect();
+        requests.sort_unstable_by_key(|(connection, index, ..)| (*connection, *index));
+        let mut rounds = HashMap::<FlowKey, usize>::new();
+        let last = requests.into_iter().max_by_key(|(connection, index, client, key)| {
+            let round = rounds.entry(*key).or_default();
+            *round += 1;
+            (*round, *client, *connection, *index)
+        });
+        last.map(|(_, index, ..)| index)
+    }
+}
+
+/// The sequence numbers of the last permits, by client and by connection.
+#[derive(Debug, Default)]
+struct History {
+    /// The number of permits that were granted.
+    permits: u64,
+    last: HashMap<FlowKey, u64>,
+}
+
+impl History {
+    /// Returns the numbers of the last permits of the client and of the connection; 0 if there was none.
+    fn last_permits(&self, connection: ConnectionKey) -> (u64, u64) {
+        let last = |key| self.last.get(&key).copied().unwrap_or_default();
+        (last(connection.client_flow()), last(connection.connection_flow()))
+    }
+
+    fn record(&mut self, connection: ConnectionKey) {
+        self.permits += 1;
+        for key in [connection.client_flow(), connection.connection_flow()] {
+            self.last.insert(key, self.permits);
+        }
+        // A permit has at most two keys, so each clean-up removes at least as many entries as it keeps.
+        if u64::try_from(self.last.len()).is_ok_and(|length| length > 4 * HISTORY_LENGTH) {
+            let removed = self.permits.saturating_sub(HISTORY_LENGTH);
+            self.last.retain(|_, permit| *permit > removed);
+        }
+    }
+}
+
+/// A token bucket of [`BURST`] permits, one more each [`PERIOD`].
+#[derive(Debug)]
+struct TokenBucket {
+    full_at: Instant,
+}
+
+impl TokenBucket {
+    /// Returns the time until the next token.
+    fn time_to_next(&self, now: Instant) -> Duration {
+        self.full_at.saturating_duration_since(now).saturating_sub((BURST - 1) * PERIOD)
+    }
+
+    fn spend(&mut self, now: Instant) {
+        self.full_at = self.full_at.max(now) + PERIOD;
+    }
+}
+
+#[cfg(test)]
+#[path = "fair_queue_tests.rs"]
+mod tests;

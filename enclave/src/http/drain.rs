@@ -1,0 +1,62 @@
+//! The end of the service: connections finish the request that they are in, within a time-out.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet};
+
+use crate::clock::timeout;
+
+/// How long connections may finish what they are doing when the service stops.
+pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The signal that tells open connections to end after the request that they are in.
+#[derive(Debug)]
+pub(super) struct DrainSignal(watch::Sender<bool>);
+
+impl DrainSignal {
+    pub(super) fn new() -> Self {
+        Self(watch::Sender::new(false))
+    }
+
+    /// Returns a future that is ready once the drain begins.
+    pub(super) fn subscribe(&self) -> impl Future<Output = ()> + use<> {
+        let mut draining = self.0.subscribe();
+        async move {
+            // The guard this returns must not live on into the next await.
+            drop(draining.wait_for(|draining| *draining).await);
+        }
+    }
+}
+
+/// Lets connections in the middle of a request finish, for `drain_timeout` at most, and then closes them.
+pub(super) async fn drain(
+    signal: &DrainSignal,
+    mut connections: [&mut JoinSet<()>; 2],
+    drain_timeout: Duration,
+) {
+    signal.0.send_replace(true);
+    let finish = async {
+        for connections in &mut connections {
+            while let Some(ended) = connections.join_next().await {
+                log_panic(ended);
+            }
+        }
+    };
+    if timeout(drain_timeout, finish).await.is_err() {
+        let count = connections.iter().map(|connections| connections.len()).sum::<usize>();
+        tracing::warn!(count, "connections were still open at the end");
+        for connections in connections {
+            connections.shutdown().await;
+        }
+    }
+}
+
+/// Logs that the task of a connection panicked, if it did.
+pub(super) fn log_panic(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!("a connection's task panicked");
+    }
+}

@@ -1,0 +1,199 @@
+//! The time-outs of HTTP connections, and the timers that enforce them.
+//!
+//! Why not the crate `tokio-io-timeout` (1.2.1): its timer runs on while this process is paused, and would
+//! close connections whose clients were paused with it. This one begins anew after a pause.
+
+use std::future::Future;
+use std::io::{self, ErrorKind, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use hyper::rt::{Sleep, Timer};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::clock::Delay;
+
+/// How long the PROXY header in front of a relayed client's bytes may take: whoever relays sends it at
+/// once.
+pub(super) const PROXY_HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a request's header may take, and a kept-alive connection may be silent between two
+/// requests.
+pub(super) const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a request's body may take after its header.
+pub(super) const BODY_READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a connection is kept alive; it ends with the request it is in.
+pub(super) const CONNECTION_LIFETIME: Duration = Duration::from_secs(3600);
+
+/// A timer for one time-out, which begins anew after a pause of this process.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HeaderTimer {
+    /// The only duration that is waited for.
+    pub(super) limit: Duration,
+}
+
+impl Timer for HeaderTimer {
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {
+        Box::pin(HeaderDelay(Delay::new(duration)))
+    }
+
+    fn sleep_until(&self, _deadline: Instant) -> Pin<Box<dyn Sleep>> {
+        self.sleep(self.limit)
+    }
+
+    fn now(&self) -> Instant {
+        tokio::time::Instant::now().into()
+    }
+
+    fn reset(&self, sleep: &mut Pin<Box<dyn Sleep>>, new_deadline: Instant) {
+        match sleep.as_mut().downcast_mut_pin::<HeaderDelay>() {
+            Some(mut delay) => delay.0.reset(new_deadline.into()),
+            None => *sleep = self.sleep_until(new_deadline),
+        }
+    }
+}
+
+struct HeaderDelay(Delay);
+
+impl Future for HeaderDelay {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.0).poll(context)
+    }
+}
+
+impl Sleep for HeaderDelay {}
+
+/// A stream whose writes fail when none makes progress for a while.
+#[derive(Debug)]
+pub(super) struct WriteTimeoutStream<S> {
+    stream: S,
+    limit: Duration,
+    /// Since a write has been pending. Most never are.
+    stall_delay: Option<Delay>,
+}
+
+impl<S> WriteTimeoutStream<S> {
+    pub(super) fn new(stream: S, limit: Duration) -> Self {
+        Self { stream, limit, stall_delay: None }
+    }
+
+    fn fail_if_stalled<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stall_delay = None;
+            return written;
+        }
+        let stall_delay = self.stall_delay.get_or_insert_with(|| Delay::new(self.limit));
+        match Pin::new(stall_delay).poll(context) {
+            Poll::Ready(()) => Poll::Ready(Err(ErrorKind::TimedOut.into())),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeoutStream<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeoutStream<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.fail_if_stalled(context, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.fail_if_stalled(context, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        self.fail_if_stalled(context, flushed)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let shut_down = Pin::new(&mut self.stream).poll_shutdown(context);
+        self.fail_if_stalled(context, shut_down)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+    use tokio::time::{Instant, pause, sleep, timeout};
+
+    use super::{Duration, ErrorKind, HEADER_READ_TIMEOUT, WriteTimeoutStream};
+    use crate::clock::Pauses;
+    use crate::http::Server;
+    use crate::http::peer_policy::Peer;
+    use crate::platform::fake;
+
+    const LIMIT: Duration = Duration::from_secs(30);
+
+    #[tokio::test]
+    async fn header_time_out_restarts_after_a_pause() {
+        let server = Server::new(fake::service().await);
+        // The module's thread, which the start waits for, knows no such time.
+        pause();
+        let (mut client, stream) = duplex(1024);
+        let start = Instant::now();
+        let paused = async {
+            sleep(HEADER_READ_TIMEOUT / 2).await;
+            Pauses::of_process().make_up();
+        };
+        let (read, (), ()) =
+            tokio::join!(client.read_u8(), server.serve(stream, Peer::Unix, pending()), paused);
+        read.unwrap_err();
+        assert_eq!(start.elapsed().as_secs(), 2 * HEADER_READ_TIMEOUT.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn stalled_write_times_out() {
+        let (_client, server) = duplex(16);
+        let mut server = WriteTimeoutStream::new(server, LIMIT);
+        let written = timeout(2 * LIMIT, server.write_all(&[0; 17])).await.unwrap();
+        assert_eq!(written.unwrap_err().kind(), ErrorKind::TimedOut);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn slow_reader_does_not_time_out() {
+        let (mut client, server) = duplex(16);
+        let mut server = WriteTimeoutStream::new(server, LIMIT);
+        let reads = async {
+            for _ in 0..10 {
+                sleep(LIMIT / 2).await;
+                client.read_exact(&mut [0; 16]).await.unwrap();
+            }
+        };
+        let (written, ()) = tokio::join!(server.write_all(&[0; 160]), reads);
+        written.unwrap();
+    }
+}
