@@ -118,7 +118,7 @@ impl<'a> Record<'a> {
         Self {
             event_version: EVENT_VERSION,
             user_identity: principal.map_or(UserIdentity::ANONYMOUS, |principal| {
-                UserIdentity::of(principal, caller.and_then(Caller::access_key_id))
+                UserIdentity::from_principal(principal, caller.and_then(Caller::access_key_id))
             }),
             // CloudTrail has whole seconds.
             event_time: UnixMillis::from_secs(builder.time.as_secs()),
@@ -129,7 +129,7 @@ impl<'a> Record<'a> {
             user_agent: builder.user_agent(),
             error_code: builder.outcome.error_code(),
             error_message: builder.error_message.as_deref(),
-            request_parameters: builder.parameters.as_ref().map(RequestParameters::of),
+            request_parameters: builder.parameters.as_ref().map(RequestParameters::new),
             response_elements: (),
             additional_event_data: (recipient.is_some() || omitted.is_some()).then_some(
                 AdditionalEventData { recipient, unauthenticated_records_omitted: omitted },
@@ -142,7 +142,7 @@ impl<'a> Record<'a> {
             management_event: true,
             recipient_account_id: principal.map(Principal::account_id),
             event_category: "Management",
-            tls_details: builder.tls.as_ref().map(|tls| TlsDetails::of(tls, builder.tls_host())),
+            tls_details: builder.tls.as_ref().map(|tls| TlsDetails::new(tls, builder.tls_host())),
         }
     }
 }
@@ -157,7 +157,7 @@ impl<'a> UserIdentity<'a> {
         user_name: None,
     };
 
-    fn of(principal: &'a Principal, access_key_id: Option<&'a str>) -> Self {
+    fn from_principal(principal: &'a Principal, access_key_id: Option<&'a str>) -> Self {
         Self {
             r#type: principal.kind().name(),
             arn: Some(principal.arn()),
@@ -169,7 +169,7 @@ impl<'a> UserIdentity<'a> {
 }
 
 impl<'a> RequestParameters<'a> {
-    fn of(parameters: &'a Parameters) -> Self {
+    fn new(parameters: &'a Parameters) -> Self {
         Self {
             number_of_bytes: parameters.number_of_bytes,
             custom_key_store_id: parameters.custom_key_store_id.as_deref(),
@@ -178,7 +178,7 @@ impl<'a> RequestParameters<'a> {
 }
 
 impl<'a> TlsDetails<'a> {
-    fn of(tls: &Tls, host: Option<&'a str>) -> Self {
+    fn new(tls: &Tls, host: Option<&'a str>) -> Self {
         Self {
             tls_version: tls.details.version,
             cipher_suite: tls.details.cipher_suite,

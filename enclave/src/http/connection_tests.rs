@@ -16,12 +16,12 @@ use crate::platform::fake::{self, FakePlatform};
 use crate::service::Service;
 
 /// Cannot write vectored, like vsock; notes each write.
-struct Recorder {
+struct RecordingStream {
     stream: DuplexStream,
     writes: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
-impl AsyncRead for Recorder {
+impl AsyncRead for RecordingStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -31,7 +31,7 @@ impl AsyncRead for Recorder {
     }
 }
 
-impl AsyncWrite for Recorder {
+impl AsyncWrite for RecordingStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -61,27 +61,27 @@ async fn writes_the_body_from_its_own_buffer_without_vectored_io() {
     let server = Server::new(fake::service().await);
     let (mut client, stream) = duplex(64 * 1024);
     let writes = Arc::new(Mutex::new(Vec::new()));
-    let recorder = Recorder { stream, writes: Arc::clone(&writes) };
+    let stream = RecordingStream { stream, writes: Arc::clone(&writes) };
     client.write_all(PLAIN).await.unwrap();
-    let mut answer = Vec::new();
+    let mut response = Vec::new();
     let (read, ()) = tokio::join!(
-        client.read_to_end(&mut answer),
-        server.serve_connection(recorder, TransportSecurity::Plaintext, pending())
+        client.read_to_end(&mut response),
+        server.serve_connection(stream, TransportSecurity::Plaintext, pending())
     );
     read.unwrap();
-    let head_end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
-    let body = &answer[head_end + 4..];
+    let head_end = response.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+    let body = &response[head_end + 4..];
     assert!(body.starts_with(br#"{"Plaintext":""#), "{body:?}");
     // The body is a write of its own: straight from the bytes that are wiped afterwards.
     assert!(writes.lock().unwrap().iter().any(|write| write == body));
 }
 
 /// A server whose clients' connections begin with a header.
-async fn behind_a_relay() -> Server<Service<FakePlatform>> {
-    behind_a_relay_is(fake::service().await)
+async fn server_with_proxy_protocol() -> Server<Service<FakePlatform>> {
+    with_proxy_protocol(fake::service().await)
 }
 
-fn behind_a_relay_is(mut service: Service<FakePlatform>) -> Server<Service<FakePlatform>> {
+fn with_proxy_protocol(mut service: Service<FakePlatform>) -> Server<Service<FakePlatform>> {
     service.peer_policy = PeerPolicy { parent_cid: Some(3), proxy_protocol: true };
     Server::new(service)
 }
@@ -91,13 +91,13 @@ async fn exchange(server: &Server<Service<FakePlatform>>, bytes: &[u8]) -> Strin
     let (mut client, stream) = duplex(64 * 1024);
     client.write_all(bytes).await.unwrap();
     client.shutdown().await.unwrap();
-    let mut answer = String::new();
+    let mut response = String::new();
     let (read, ()) = tokio::join!(
-        client.read_to_string(&mut answer),
+        client.read_to_string(&mut response),
         server.serve(stream, Peer::Unix, pending())
     );
     read.unwrap();
-    answer
+    response
 }
 
 /// What `GET /metrics` shows under this name and these labels.
@@ -116,18 +116,18 @@ fn header(client: Option<&str>) -> Vec<u8> {
 
 #[tokio::test]
 async fn request_id_starts_with_the_id_of_the_proxy_header() {
-    let server = behind_a_relay().await;
+    let server = server_with_proxy_protocol().await;
     for client in [Some("192.0.2.7:50000"), Some("[2001:db8::7]:1"), None] {
-        let answer = exchange(&server, &[&header(client), PLAIN].concat()).await;
-        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-        assert!(answer.contains("\r\nx-amzn-requestid: 1b2c3d4e-5f60-4"), "{answer}");
+        let response = exchange(&server, &[&header(client), PLAIN].concat()).await;
+        assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
+        assert!(response.contains("\r\nx-amzn-requestid: 1b2c3d4e-5f60-4"), "{response}");
     }
     assert_eq!(metric(&server, "connections_rejected_total{reason=\"proxy_header\"}"), 0);
 }
 
 #[tokio::test]
 async fn closes_and_counts_connections_without_proxy_header() {
-    let server = behind_a_relay().await;
+    let server = server_with_proxy_protocol().await;
     let mut cut = header(None);
     cut.pop();
     let version_1 = [b"PROXY TCP4 192.0.2.7 127.0.0.1 9 8\r\n", PLAIN].concat();
@@ -146,15 +146,15 @@ async fn closes_and_counts_an_unexpected_proxy_header() {
     }
     assert_eq!(metric(&plain, "connections_rejected_total{reason=\"proxy_header\"}"), 2);
     // Behind a client's own bytes it is whatever these make of it.
-    let answer = exchange(&plain, &[PLAIN, &header(None)].concat()).await;
-    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let response = exchange(&plain, &[PLAIN, &header(None)].concat()).await;
+    assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
     assert_eq!(metric(&plain, "connections_rejected_total{reason=\"proxy_header\"}"), 2);
 }
 
 #[tokio::test]
 async fn f15_counts_rejected_peers_and_logs_the_first() {
-    let server = behind_a_relay().await;
-    let (logged, _log) = logs();
+    let server = server_with_proxy_protocol().await;
+    let (output, _log) = capture_log();
     for listener in [Listener::Clients, Listener::Admin] {
         assert!(server.accepts_peer(listener, Peer::Vsock { cid: 3 }));
         for cid in [2, 16] {
@@ -162,14 +162,14 @@ async fn f15_counts_rejected_peers_and_logs_the_first() {
         }
     }
     assert_eq!(metric(&server, "connections_rejected_total{reason=\"peer\"}"), 4);
-    let text = logged.text();
+    let text = output.text();
     assert_eq!(text.matches("it is not from the parent").count(), 1, "{text}");
     assert!(text.contains("listener=Clients peer=Vsock { cid: 2 }"), "{text}");
 }
 
 #[tokio::test]
 async fn drain_does_not_wait_for_a_missing_proxy_header() {
-    let server = behind_a_relay().await;
+    let server = server_with_proxy_protocol().await;
     let (_client, stream) = duplex(64);
     server.serve(stream, Peer::Unix, async {}).await;
 }
@@ -187,9 +187,9 @@ async fn counts_connections_bytes_and_requests() {
     let requests = [PLAIN, PLAIN, unknown.as_bytes(), missing.as_bytes(), describe.as_bytes()];
     let (mut received, mut sent) = (0, 0);
     for request in requests {
-        let answer = exchange(&server, request).await;
+        let response = exchange(&server, request).await;
         received += request.len();
-        sent += answer.len();
+        sent += response.len();
     }
     for (name, value) in [
         ("requests_total{operation=\"GenerateRandom\",outcome=\"success\"}", 2),
@@ -232,7 +232,7 @@ async fn counts_open_connections_until_they_close() {
 
 #[tokio::test]
 async fn pipelining_connection_queues_one_attestation_request() {
-    let server = behind_a_relay().await;
+    let server = server_with_proxy_protocol().await;
     let get = format!("GET /attestation?nonce={} HTTP/1.1\r\nHost: h\r\n", "ab".repeat(16));
     let get = get + "Accept: application/json\r\n";
     let (next, last) = (format!("{get}\r\n"), format!("{get}Connection: close\r\n\r\n"));
@@ -252,11 +252,11 @@ async fn pipelining_connection_queues_one_attestation_request() {
         [&client(2)[..], requests.as_bytes()].concat(),
     );
     let (one, other) = tokio::select! {
-        answers = async { tokio::join!(exchange(&server, &one), exchange(&server, &other)) } => answers,
+        responses = async { tokio::join!(exchange(&server, &one), exchange(&server, &other)) } => responses,
         () = watch => unreachable!("it never ends"),
     };
-    for answers in [one, other] {
-        assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 25, "{answers}");
+    for responses in [one, other] {
+        assert_eq!(responses.matches("HTTP/1.1 200 OK").count(), 25, "{responses}");
     }
     // Both connections' at the most.
     assert_eq!((most, waiting()), (2, 0));
@@ -265,9 +265,9 @@ async fn pipelining_connection_queues_one_attestation_request() {
 
 /// Collects what is logged.
 #[derive(Clone, Default)]
-struct Logged(Arc<Mutex<Vec<u8>>>);
+struct LogOutput(Arc<Mutex<Vec<u8>>>);
 
-impl io::Write for Logged {
+impl io::Write for LogOutput {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         io::Write::write(&mut *self.0.lock().unwrap(), bytes)
     }
@@ -277,32 +277,32 @@ impl io::Write for Logged {
     }
 }
 
-impl Logged {
+impl LogOutput {
     fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 }
 
 /// What this thread logs from now on, until the guard is dropped.
-fn logs() -> (Logged, DefaultGuard) {
-    let logged = Logged::default();
-    let writer = logged.clone();
+fn capture_log() -> (LogOutput, DefaultGuard) {
+    let output = LogOutput::default();
+    let writer = output.clone();
     let log = tracing_subscriber::fmt().with_max_level(Level::DEBUG).with_ansi(false);
     let log = log.with_writer(move || writer.clone()).finish();
-    (logged, tracing::subscriber::set_default(log))
+    (output, tracing::subscriber::set_default(log))
 }
 
 #[tokio::test]
 async fn logs_each_request_once_with_its_outcome() {
-    let server = behind_a_relay_is(fake::service_that_loses_the_time().await);
-    let (logged, _log) = logs();
+    let server = with_proxy_protocol(fake::service_that_loses_the_time().await);
+    let (output, _log) = capture_log();
     for expired in [false, true] {
         if expired {
             server.application().expire_clock();
         }
         exchange(&server, &[&header(None), PLAIN].concat()).await;
     }
-    let text = logged.text();
+    let text = output.text();
     let lines: Vec<_> = text.lines().filter(|line| line.contains("answered")).collect();
     let [succeeded, failed] = &lines[..] else { panic!("{text}") };
     for (line, level, outcome, operation) in [
@@ -321,13 +321,13 @@ async fn logs_each_request_once_with_its_outcome() {
 
 #[tokio::test]
 async fn limits_log_lines_about_failures_and_counts_them() {
-    let server = behind_a_relay_is(fake::service_that_loses_the_time().await);
+    let server = with_proxy_protocol(fake::service_that_loses_the_time().await);
     server.application().expire_clock();
-    let (logged, _log) = logs();
+    let (output, _log) = capture_log();
     for _ in 0..100 {
         exchange(&server, &[&header(Some("192.0.2.7:50000")), PLAIN].concat()).await;
     }
-    let text = logged.text();
+    let text = output.text();
     let lines = |part: &str| text.lines().filter(|line| line.contains(part)).count();
     let failed = lines("ERROR");
     assert_eq!(lines(" client_addr=192.0.2.7 "), failed, "{text}");

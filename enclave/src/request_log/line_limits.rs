@@ -34,7 +34,7 @@ impl LineLimits {
 
     /// Returns how many lines were left out since the last one of this type, or `None` if this one is
     /// left out too.
-    pub(super) fn admit(&self, error: ErrorType) -> Option<u64> {
+    pub(super) fn allow(&self, error: ErrorType) -> Option<u64> {
         let mut budgets = ErrorType::ALL.iter().zip(&self.budgets);
         let Some((_, Budget { rate, omitted })) = budgets.find(|(known, _)| **known == error)
         else {
@@ -54,20 +54,20 @@ mod tests {
 
     #[test]
     fn omits_lines_over_the_limit_and_reports_the_count() {
-        let log = LineLimits::new();
+        let limits = LineLimits::new();
         let flood = ErrorType::MissingAuthenticationToken;
-        let admitted: Vec<_> = (0..1000).filter_map(|_| log.admit(flood)).collect();
+        let allowed: Vec<_> = (0..1000).filter_map(|_| limits.allow(flood)).collect();
         // A burst, and more where time passes.
-        let lines = u64::try_from(admitted.len()).unwrap();
+        let lines = u64::try_from(allowed.len()).unwrap();
         assert!((20..500).contains(&lines), "{lines}");
         // Another error is not affected.
-        assert_eq!(log.admit(ErrorType::InvalidSignature), Some(0));
+        assert_eq!(limits.allow(ErrorType::InvalidSignature), Some(0));
         let omitted = loop {
-            match log.admit(flood) {
+            match limits.allow(flood) {
                 Some(omitted) => break omitted,
                 None => std::thread::yield_now(),
             }
         };
-        assert!(omitted >= 1000 - lines - admitted.iter().sum::<u64>(), "{omitted}");
+        assert!(omitted >= 1000 - lines - allowed.iter().sum::<u64>(), "{omitted}");
     }
 }

@@ -119,7 +119,7 @@ impl RequestLog<'_> {
     /// escaped: no request can write a line of its own.
     pub(crate) fn write_reason(&mut self, error: ErrorType, reason: impl FnOnce() -> Reason) {
         let omitted = match self.record.is_unauthenticated() {
-            true => self.logger.line_limits.admit(error),
+            true => self.logger.line_limits.allow(error),
             false => Some(0),
         };
         let Some(omitted) = omitted else {

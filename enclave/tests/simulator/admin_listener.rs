@@ -13,8 +13,8 @@ fn start(config: &str) -> (Simulator, String) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("enclave.toml");
     fs::write(&path, config).unwrap();
-    let more = ["--admin-listen", "127.0.0.1:0", "--config", path.to_str().unwrap()];
-    let mut simulator = Simulator::start("127.0.0.1:0", &more);
+    let arguments = ["--admin-listen", "127.0.0.1:0", "--config", path.to_str().unwrap()];
+    let mut simulator = Simulator::start("127.0.0.1:0", &arguments);
     let mut line = String::new();
     simulator.stdout.as_mut().unwrap().read_line(&mut line).unwrap();
     let admin = line.strip_prefix("enclave-simulator admin listening on ").unwrap().trim();
@@ -55,11 +55,11 @@ fn admin_listener_is_plain_http_with_client_tls() {
     // What a client gets that does not is TLS's own refusal, an alert.
     let mut client = connect(&simulator.endpoint);
     client.write_all(b"GET /readyz HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
-    let mut answer = Vec::new();
+    let mut response = Vec::new();
     // It may be cut off, with what it sent unread.
-    drop(client.read_to_end(&mut answer));
+    drop(client.read_to_end(&mut response));
     const ALERT: u8 = 21;
-    assert!(answer.is_empty() || answer[0] == ALERT, "{answer:?}");
+    assert!(response.is_empty() || response[0] == ALERT, "{response:?}");
     // It is counted a moment after the client has seen it.
     let failed = "attested_random_tls_handshakes_total{outcome=\"failed\"} 1";
     let is_counted = || get(&mut connect(&admin), "/metrics").lines().any(|line| line == failed);
@@ -86,7 +86,7 @@ fn full_admin_listener_does_not_block_clients() {
     // One who leaves makes room, and nobody has a second request.
     drop(admin_clients.remove(0));
     waiting.set_read_timeout(Some(TIMEOUT)).unwrap();
-    let mut answer = String::new();
-    waiting.read_to_string(&mut answer).unwrap();
-    assert!(answer.ends_with("ready\n"), "{answer}");
+    let mut response = String::new();
+    waiting.read_to_string(&mut response).unwrap();
+    assert!(response.ends_with("ready\n"), "{response}");
 }

@@ -105,8 +105,8 @@ fn reconnects_to_the_log_endpoint_and_counts_lost_records() {
     let (_folder, path, endpoint) = socket();
     let (sender, lines) = mpsc::channel();
     let mut receiver = LogReceiver::bind(&path, &sender);
-    let more = ["--log-to", &endpoint, "--log-level", "debug"];
-    let mut simulator = Simulator::start_with_log("127.0.0.1:0", &more, Stdio::piped());
+    let arguments = ["--log-to", &endpoint, "--log-level", "debug"];
+    let mut simulator = Simulator::start_with_log("127.0.0.1:0", &arguments, Stdio::piped());
     receiver.accept();
     lines_until(&lines, |line| line["message"] == "[entropy]" && line["prefetch"] == 64);
     simulator.generate_random(r#"{"NumberOfBytes":1}"#);

@@ -37,7 +37,7 @@ fn simulators_share_a_root_through_the_state_file() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state.pem");
     let shared = ["--simulator-state", state.to_str().unwrap()];
-    let start = |more: &[&str]| Simulator::start("127.0.0.1:0", more);
+    let start = |arguments: &[&str]| Simulator::start("127.0.0.1:0", arguments);
     let (first, second) = (start(&shared), start(&shared));
     let root = first.root();
     assert!(root.starts_with("-----BEGIN CERTIFICATE-----\n"));
@@ -79,8 +79,8 @@ fn requests_cannot_inject_log_lines() {
 fn responds_to_all_callers_without_configuration() {
     let mut simulator = Simulator::start_with_log("127.0.0.1:0", &[], Stdio::piped());
     let mut stderr = simulator.process.stderr.take().unwrap();
-    let answer = simulator.generate_random(r#"{"NumberOfBytes":1}"#);
-    assert!(answer.contains("\"Plaintext\""), "{answer}");
+    let response = simulator.generate_random(r#"{"NumberOfBytes":1}"#);
+    assert!(response.contains("\"Plaintext\""), "{response}");
     assert_eq!(simulator.terminate(), Some(0));
     let mut log = String::new();
     stderr.read_to_string(&mut log).unwrap();
@@ -103,13 +103,13 @@ fn rejects_and_records_unauthenticated_callers() {
                 principal = \"arn:aws:iam::123456789012:role/wallet\"\npolicies = []\n\
                 [recipient]\nallow_debug = true\n";
     std::fs::write(&config, text).unwrap();
-    let more = ["--config", config.to_str().unwrap()];
-    let mut simulator = Simulator::start_with_log("127.0.0.1:0", &more, Stdio::piped());
+    let arguments = ["--config", config.to_str().unwrap()];
+    let mut simulator = Simulator::start_with_log("127.0.0.1:0", &arguments, Stdio::piped());
     let mut stderr = simulator.process.stderr.take().unwrap();
     for _ in 0..3 {
-        let answer = simulator.generate_random(r#"{"NumberOfBytes":1}"#);
+        let response = simulator.generate_random(r#"{"NumberOfBytes":1}"#);
         let body = r#"{"__type":"MissingAuthenticationTokenException","message":"Missing Authentication Token"}"#;
-        assert!(answer.ends_with(body), "{answer}");
+        assert!(response.ends_with(body), "{response}");
     }
     assert_eq!(simulator.end(), Some(0));
     let (mut audit, mut log) = (String::new(), String::new());
@@ -144,8 +144,8 @@ fn responds_after_the_audit_reader_has_closed() {
     let deadline = Instant::now() + TIMEOUT;
     while lost.try_recv().is_err() {
         assert!(Instant::now() < deadline, "nobody was told");
-        let answer = simulator.generate_random(r#"{"NumberOfBytes":1}"#);
-        assert!(answer.contains("\"Plaintext\""), "{answer}");
+        let response = simulator.generate_random(r#"{"NumberOfBytes":1}"#);
+        assert!(response.contains("\"Plaintext\""), "{response}");
     }
     assert_eq!(simulator.terminate(), Some(0));
 }
@@ -155,8 +155,8 @@ fn responds_after_the_log_reader_has_closed() {
     let mut simulator = Simulator::start_with_log("127.0.0.1:0", &[], Stdio::piped());
     drop(simulator.process.stderr.take());
     // A refusal is logged.
-    let answer = simulator.generate_random("{}");
-    assert!(answer.ends_with("NumberOfBytes is required.\"}"), "{answer}");
+    let response = simulator.generate_random("{}");
+    assert!(response.ends_with("NumberOfBytes is required.\"}"), "{response}");
     assert!(simulator.root().starts_with("-----BEGIN CERTIFICATE-----"));
     assert_eq!(simulator.terminate(), Some(0));
 }
@@ -204,9 +204,9 @@ fn send_thousands_of_requests(simulator: &Simulator) {
         stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         stream.write_all(answered.as_bytes()).unwrap();
         stream.shutdown(Shutdown::Write).unwrap();
-        let mut answers = String::new();
-        stream.read_to_string(&mut answers).unwrap();
-        assert_eq!(answers.matches(r#""Plaintext""#).count(), 100);
+        let mut responses = String::new();
+        stream.read_to_string(&mut responses).unwrap();
+        assert_eq!(responses.matches(r#""Plaintext""#).count(), 100);
     }
 }
 
@@ -269,14 +269,14 @@ fn returns_500_after_the_nsm_fails() {
         ));
         let simulator = Simulator::start("127.0.0.1:0", &["--config", &path]);
         for status in [200, 200, 200, 500, 500] {
-            let answer = simulator.generate_random(r#"{"NumberOfBytes":32}"#);
-            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{fault}: {answer}");
+            let response = simulator.generate_random(r#"{"NumberOfBytes":32}"#);
+            assert!(response.starts_with(&format!("HTTP/1.1 {status} ")), "{fault}: {response}");
         }
         let mut stream = TcpStream::connect(&simulator.endpoint).unwrap();
         stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains(reason), "{answer}");
+        let mut response = String::new();
+        stream.read_to_string(&mut response).unwrap();
+        assert!(response.starts_with("HTTP/1.1 503 ") && response.contains(reason), "{response}");
         assert_eq!(simulator.terminate(), Some(0));
     }
 }
@@ -290,8 +290,8 @@ fn hanging_nsm_delays_a_caller_until_the_deadline() {
     let simulator = Simulator::start("127.0.0.1:0", &["--config", &path]);
     let send = || simulator.generate_random(r#"{"NumberOfBytes":32}"#);
     assert!(send().starts_with("HTTP/1.1 200 "));
-    let answer = send();
-    assert!(answer.contains(r#""__type":"DependencyTimeoutException""#), "{answer}");
+    let response = send();
+    assert!(response.contains(r#""__type":"DependencyTimeoutException""#), "{response}");
     // Once the watchdog has noticed, nobody waits any more.
     let refused = (0..600).any(|_| send().contains(r#""__type":"KMSInternalException""#));
     assert!(refused);

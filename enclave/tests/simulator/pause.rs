@@ -44,8 +44,8 @@ impl Simulator {
     }
 }
 
-fn assert_success(answer: &str) {
-    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("Plaintext"), "{answer}");
+fn assert_success(response: &str) {
+    assert!(response.starts_with("HTTP/1.1 200 ") && response.contains("Plaintext"), "{response}");
 }
 
 /// A request whose body ends in the middle.
@@ -90,9 +90,9 @@ fn responds_to_requests_that_waited_during_a_pause() {
         simulator.signal("-CONT");
         assert_success(&delayed.join().unwrap());
         slow.write_all(&BODY.as_bytes()[1..]).unwrap();
-        let mut answer = String::new();
-        slow.read_to_string(&mut answer).unwrap();
-        assert_success(&answer);
+        let mut response = String::new();
+        slow.read_to_string(&mut response).unwrap();
+        assert_success(&response);
     });
     assert_eq!(get(&mut TcpStream::connect(&simulator.endpoint).unwrap(), "/readyz"), "ready\n");
     for metric in ["nsm_faults_total", "entropy_failures_total", "clock_failures_total"] {

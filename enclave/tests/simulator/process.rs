@@ -13,20 +13,20 @@ pub(crate) struct Simulator {
 }
 
 impl Simulator {
-    pub(crate) fn start(listen: &str, more: &[&str]) -> Self {
-        Self::start_with_log(listen, more, Stdio::inherit())
+    pub(crate) fn start(listen: &str, arguments: &[&str]) -> Self {
+        Self::start_with_log(listen, arguments, Stdio::inherit())
     }
 
-    pub(crate) fn start_with_log(listen: &str, more: &[&str], log: Stdio) -> Self {
-        let mut command = Self::command(listen, more);
+    pub(crate) fn start_with_log(listen: &str, arguments: &[&str], log: Stdio) -> Self {
+        let mut command = Self::command(listen, arguments);
         command.stderr(log);
         Self::spawn(command)
     }
 
     /// What starts one.
-    pub(crate) fn command(listen: &str, more: &[&str]) -> Command {
+    pub(crate) fn command(listen: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_enclave-simulator"));
-        command.args(["--listen", listen]).args(more);
+        command.args(["--listen", listen]).args(arguments);
         command
     }
 
@@ -54,9 +54,9 @@ impl Simulator {
         );
         let mut stream = TcpStream::connect(&self.endpoint).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
+        let mut response = String::new();
+        stream.read_to_string(&mut response).unwrap();
+        response
     }
 
     /// Sends SIGTERM and waits; the status tells whether it ended by itself.
@@ -89,8 +89,8 @@ pub(crate) fn get(stream: &mut (impl Read + Write), path: &str) -> String {
 pub(crate) fn send(stream: &mut (impl Read + Write), method: &str, path: &str) -> (String, String) {
     let request = format!("{method} {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    let (head, body) = response.split_once("\r\n\r\n").unwrap();
     (head.to_owned(), body.to_owned())
 }

@@ -23,8 +23,8 @@ const REQUEST: &[u8] = b"POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\
 
 #[test]
 fn client_addr_is_from_the_proxy_header() {
-    let more = ["--proxy-protocol", "--admin-listen", "127.0.0.1:0"];
-    let mut simulator = Simulator::start("127.0.0.1:0", &more);
+    let arguments = ["--proxy-protocol", "--admin-listen", "127.0.0.1:0"];
+    let mut simulator = Simulator::start("127.0.0.1:0", &arguments);
     let mut stdout = simulator.stdout.take().unwrap();
     let mut line = String::new();
     stdout.read_line(&mut line).unwrap();
@@ -33,14 +33,14 @@ fn client_addr_is_from_the_proxy_header() {
     let send = |bytes: &[u8]| {
         let mut stream = TcpStream::connect(&simulator.endpoint).unwrap();
         stream.write_all(bytes).unwrap();
-        let mut answer = Vec::new();
+        let mut response = Vec::new();
         // It may be cut off, with what it sent unread.
-        drop(stream.read_to_end(&mut answer));
-        String::from_utf8(answer).unwrap()
+        drop(stream.read_to_end(&mut response));
+        String::from_utf8(response).unwrap()
     };
-    let answer = send(&[&header(), REQUEST].concat());
-    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-    assert!(answer.contains("\r\nx-amzn-requestid: 1b2c3d4e-5f60-4"), "{answer}");
+    let response = send(&[&header(), REQUEST].concat());
+    assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
+    assert!(response.contains("\r\nx-amzn-requestid: 1b2c3d4e-5f60-4"), "{response}");
     assert_eq!(send(REQUEST), "");
 
     let metrics = get(&mut TcpStream::connect(admin).unwrap(), "/metrics");
@@ -50,7 +50,7 @@ fn client_addr_is_from_the_proxy_header() {
         "attested_random_connections_rejected_total{reason=\"peer\"} 0",
         "attested_random_requests_total{operation=\"GenerateRandom\",outcome=\"success\"} 1",
     ] {
-        assert!(metrics.lines().any(|shown| shown == line), "no {line} in {metrics}");
+        assert!(metrics.lines().any(|found| found == line), "no {line} in {metrics}");
     }
     assert_eq!(simulator.terminate(), Some(0));
     let mut records = String::new();
@@ -73,8 +73,8 @@ fn rejects_proxy_headers_from_remote_addresses() {
     let Some(own) = local_address() else {
         return report_skipped("PROXY header from another address", "this machine has no network");
     };
-    let more = ["--proxy-protocol", "--admin-listen", "0.0.0.0:0"];
-    let mut simulator = Simulator::start("0.0.0.0:0", &more);
+    let arguments = ["--proxy-protocol", "--admin-listen", "0.0.0.0:0"];
+    let mut simulator = Simulator::start("0.0.0.0:0", &arguments);
     let mut line = String::new();
     simulator.stdout.as_mut().unwrap().read_line(&mut line).unwrap();
     let (_, admin_port) = line.trim().rsplit_once(':').unwrap();
@@ -82,11 +82,11 @@ fn rejects_proxy_headers_from_remote_addresses() {
     let connect = |ip: &str, port: &str| TcpStream::connect(format!("{ip}:{port}")).unwrap();
 
     let mut remote = connect(&own.to_string(), port);
-    let mut answer = Vec::new();
+    let mut response = Vec::new();
     // It is closed, with or without what it sent having been read.
     drop(remote.write_all(&[&header(), REQUEST].concat()));
-    drop(remote.read_to_end(&mut answer));
-    assert_eq!(answer, b"");
+    drop(remote.read_to_end(&mut response));
+    assert_eq!(response, b"");
     let mut relay = connect("127.0.0.1", port);
     relay.write_all(&header()).unwrap();
     assert_eq!(get(&mut relay, "/readyz"), "ready\n");
@@ -116,9 +116,9 @@ fn warns_about_source_ip_without_proxy_protocol() {
         principal = \"arn:aws:iam::123456789012:role/wallet\"\npolicies = [\"p.json\"]\n";
     let path = folder.path().join("enclave.toml");
     fs::write(&path, config).unwrap();
-    let log = |more: &[&str]| {
-        let more = [&["--config", path.to_str().unwrap()], more].concat();
-        let mut simulator = Simulator::start_with_log("127.0.0.1:0", &more, Stdio::piped());
+    let log = |arguments: &[&str]| {
+        let arguments = [&["--config", path.to_str().unwrap()], arguments].concat();
+        let mut simulator = Simulator::start_with_log("127.0.0.1:0", &arguments, Stdio::piped());
         let mut stderr = simulator.process.stderr.take().unwrap();
         assert_eq!(simulator.terminate(), Some(0));
         let mut log = String::new();

@@ -26,10 +26,10 @@ fn connect(simulator: &Simulator, version: &str, session: [&str; 2]) -> String {
     let mut client = command.spawn().unwrap();
     let request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     client.stdin.take().unwrap().write_all(request).unwrap();
-    let said = client.wait_with_output().unwrap().stdout;
-    let said = String::from_utf8_lossy(&said).into_owned();
-    assert!(said.contains("HTTP/1.1 200 OK"), "{said}");
-    said
+    let output = client.wait_with_output().unwrap().stdout;
+    let output = String::from_utf8_lossy(&output).into_owned();
+    assert!(output.contains("HTTP/1.1 200 OK"), "{output}");
+    output
 }
 
 /// A ticket is opened as long as its key is there: that is replaced after six hours, and gone after as
@@ -47,8 +47,8 @@ fn tickets_expire_with_their_key() {
     let pass = |hours: u64| fs::write(&ahead, (hours * HOUR).to_string()).unwrap();
     for version in ["-tls1_2", "-tls1_3"] {
         pass(0);
-        let more = ["--config", config.to_str().unwrap()];
-        let mut command = Simulator::command("127.0.0.1:0", &more);
+        let arguments = ["--config", config.to_str().unwrap()];
+        let mut command = Simulator::command("127.0.0.1:0", &arguments);
         command.env("LD_PRELOAD", &library).env("AHEAD", &ahead);
         let simulator = Simulator::spawn(command);
         let session = session.to_str().unwrap();
