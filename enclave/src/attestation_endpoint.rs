@@ -14,7 +14,7 @@ use hyper::http::request::Parts;
 use self::fair_queue::FairQueue;
 pub(crate) use self::metrics::AttestationEndpointMetrics;
 use crate::http::{Response, document_response};
-use crate::nsm::NsmThread;
+use crate::nsm::NsmHandle;
 use crate::request::ConnectionKey;
 
 /// The path.
@@ -47,7 +47,7 @@ impl AttestationEndpoint {
     /// Answers one request for a document, in its turn.
     pub(crate) async fn respond(
         &self,
-        nsm: &NsmThread,
+        nsm: &NsmHandle,
         connection: ConnectionKey,
         head: &Parts,
     ) -> Response {
@@ -127,7 +127,7 @@ mod tests {
         let metrics = AttestationEndpointMetrics::register(&mut MetricsRegistry::new());
         let settings =
             NsmSettings { prefetch: 0, deadline: limit, watchdog: limit, ..NsmSettings::default() };
-        let nsm = NsmThread::start(nsm, SystemClock, &settings, None, NsmMetrics::unregistered());
+        let nsm = NsmHandle::start(nsm, SystemClock, &settings, None, NsmMetrics::unregistered());
         let nsm = Arc::new(nsm.await.unwrap().unwrap().nsm);
         calls.lock().unwrap().clear();
 

@@ -21,12 +21,12 @@ use transport::limits::REQUESTS_PER_WORKER;
 pub(crate) struct CryptoPool {
     /// Taken when this is dropped.
     runtime: Option<Runtime>,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
 /// Why a request was not worked on.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub(crate) enum NotWorked {
+pub(crate) enum CryptoPoolError {
     /// As many are there as may be.
     #[error("all places for requests with a Recipient are taken")]
     Full,
@@ -40,14 +40,14 @@ impl CryptoPool {
     ///
     /// # Errors
     /// If there are none to be had.
-    pub(crate) fn start(number: NonZeroUsize) -> io::Result<Self> {
+    pub(crate) fn start(threads: NonZeroUsize) -> io::Result<Self> {
         let runtime = Builder::new_multi_thread()
-            .worker_threads(number.get())
+            .worker_threads(threads.get())
             .thread_name("worker")
             .enable_time()
             .build()?;
-        let places = number.get().saturating_mul(REQUESTS_PER_WORKER);
-        Ok(Self { runtime: Some(runtime), places: Arc::new(Semaphore::new(places)) })
+        let permits = threads.get().saturating_mul(REQUESTS_PER_WORKER);
+        Ok(Self { runtime: Some(runtime), permits: Arc::new(Semaphore::new(permits)) })
     }
 
     /// Does `work` on one of the threads, in its turn. Whoever stops waiting for it ends it.
@@ -57,33 +57,34 @@ impl CryptoPool {
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
-    ) -> Result<T, NotWorked> {
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| NotWorked::Full)?;
-        let runtime = self.runtime.as_ref().ok_or(NotWorked::Unfinished)?;
+    ) -> Result<T, CryptoPoolError> {
+        let permit =
+            Arc::clone(&self.permits).try_acquire_owned().map_err(|_| CryptoPoolError::Full)?;
+        let runtime = self.runtime.as_ref().ok_or(CryptoPoolError::Unfinished)?;
         let work = runtime.spawn(async move {
             // Free again when the work is done, however it ends.
-            let _place = place;
+            let _permit = permit;
             work.await
         });
-        EndedWithoutWaiter(work).wait().await
+        AbortOnDrop(work).wait().await
     }
 }
 
 #[cfg(test)]
 impl CryptoPool {
     /// Returns the number of requests that may still come.
-    pub(crate) fn free_places(&self) -> usize {
-        self.places.available_permits()
+    pub(crate) fn free_permits(&self) -> usize {
+        self.permits.available_permits()
     }
 
     /// Returns whether no more requests can come.
     pub(crate) fn is_full(&self) -> bool {
-        self.free_places() == 0
+        self.free_permits() == 0
     }
 }
 
 /// As many as there are processors.
-pub(crate) fn default_number() -> NonZeroUsize {
+pub(crate) fn default_threads() -> NonZeroUsize {
     thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
@@ -97,15 +98,15 @@ impl Drop for CryptoPool {
 }
 
 /// Work that ends when nobody waits for it any more.
-struct EndedWithoutWaiter<T>(JoinHandle<T>);
+struct AbortOnDrop<T>(JoinHandle<T>);
 
-impl<T> EndedWithoutWaiter<T> {
-    async fn wait(mut self) -> Result<T, NotWorked> {
-        (&mut self.0).await.map_err(|_| NotWorked::Unfinished)
+impl<T> AbortOnDrop<T> {
+    async fn wait(mut self) -> Result<T, CryptoPoolError> {
+        (&mut self.0).await.map_err(|_| CryptoPoolError::Unfinished)
     }
 }
 
-impl<T> Drop for EndedWithoutWaiter<T> {
+impl<T> Drop for AbortOnDrop<T> {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -125,48 +126,48 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_finds_no_place_is_told_at_once_and_a_place_is_free_again_when_it_is_left() {
-        let workers = Arc::new(one());
+    async fn full_pool_rejects_work_until_a_permit_is_returned() {
+        let pool = Arc::new(one());
         let mut waiting = Vec::new();
         for _ in 0..REQUESTS_PER_WORKER {
-            let workers = Arc::clone(&workers);
-            waiting.push(tokio::spawn(async move { workers.run(pending::<()>()).await }));
+            let pool = Arc::clone(&pool);
+            waiting.push(tokio::spawn(async move { pool.run(pending::<()>()).await }));
         }
-        while !workers.is_full() {
+        while !pool.is_full() {
             yield_now().await;
         }
-        assert_eq!(workers.run(async {}).await, Err(NotWorked::Full));
+        assert_eq!(pool.run(async {}).await, Err(CryptoPoolError::Full));
         // A client that goes away.
         waiting.pop().unwrap().abort();
-        while workers.is_full() {
+        while pool.is_full() {
             yield_now().await;
         }
-        assert_eq!(workers.run(async { 7 }).await, Ok(7));
+        assert_eq!(pool.run(async { 7 }).await, Ok(7));
     }
 
     #[tokio::test]
-    async fn what_waits_holds_no_thread() {
-        let workers = one();
+    async fn waiting_work_holds_no_thread() {
+        let pool = one();
         let (sender, receiver) = oneshot::channel();
-        let waits = workers.run(async { receiver.await.unwrap() });
-        let wakes = workers.run(async { sender.send(7).unwrap() });
+        let waits = pool.run(async { receiver.await.unwrap() });
+        let wakes = pool.run(async { sender.send(7).unwrap() });
         assert_eq!(tokio::join!(waits, wakes), (Ok(7), Ok(())));
     }
 
     #[tokio::test]
-    async fn work_that_panics_is_not_finished_and_leaves_the_thread_and_its_place() {
-        let workers = one();
+    async fn panicking_work_returns_unfinished_and_frees_its_permit() {
+        let pool = one();
         for _ in 0..2 * REQUESTS_PER_WORKER {
             assert_eq!(
-                workers.run(async { panic!("on purpose") }).await,
-                Err::<(), _>(NotWorked::Unfinished)
+                pool.run(async { panic!("on purpose") }).await,
+                Err::<(), _>(CryptoPoolError::Unfinished)
             );
         }
-        assert_eq!(workers.run(async { 7 }).await, Ok(7));
+        assert_eq!(pool.run(async { 7 }).await, Ok(7));
     }
 
     #[tokio::test]
-    async fn work_is_not_done_where_it_is_waited_for() {
+    async fn work_runs_on_another_thread_than_its_caller() {
         let here = thread::current().id();
         let there = one().run(async { thread::current().id() }).await.unwrap();
         assert_ne!(here, there);

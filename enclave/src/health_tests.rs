@@ -9,7 +9,7 @@ fn block() -> Vec<u8> {
 }
 
 #[test]
-fn passes_what_is_random() {
+fn accepts_random_blocks() {
     let mut tests = HealthTests::new();
     for number in 0..4096 {
         assert_eq!(tests.check(&block()), Ok(()), "block {number}");
@@ -17,7 +17,7 @@ fn passes_what_is_random() {
 }
 
 #[test]
-fn refuses_a_block_of_another_length() {
+fn rejects_block_of_another_length() {
     for length in [0, 1, 255, 257, 512] {
         let result = HealthTests::new().check_block(&vec![0; length]);
         assert_eq!(result, Err(HealthFault::Length { length }));
@@ -25,7 +25,7 @@ fn refuses_a_block_of_another_length() {
 }
 
 #[test]
-fn refuses_eight_equal_bytes_in_a_row_and_not_seven() {
+fn rejects_eight_equal_bytes_in_a_row_but_not_seven() {
     for (run, expected) in [(7, Ok(())), (8, Err(HealthFault::RepetitionCount))] {
         let mut block = block();
         // Whatever is beside the run is none of it.
@@ -37,7 +37,7 @@ fn refuses_eight_equal_bytes_in_a_row_and_not_seven() {
 }
 
 #[test]
-fn counts_a_run_across_two_blocks() {
+fn counts_equal_bytes_across_two_blocks() {
     for (before, expected) in [(3, Ok(())), (4, Err(HealthFault::RepetitionCount))] {
         let (mut first, mut second) = (block(), block());
         first[255 - before] = 1;
@@ -51,7 +51,7 @@ fn counts_a_run_across_two_blocks() {
 }
 
 #[test]
-fn refuses_what_counts_up_or_down_by_any_step() {
+fn rejects_counters_of_any_step() {
     for step in [1, 2, 3, 127, 128, 255_u8] {
         let block: Vec<u8> = (0..=u8::MAX).map(|n| n.wrapping_mul(step)).collect();
         let result = HealthTests::new().check(&block);
@@ -60,7 +60,7 @@ fn refuses_what_counts_up_or_down_by_any_step() {
 }
 
 #[test]
-fn refuses_thirty_five_equal_bytes_in_a_window_and_not_thirty_four() {
+fn rejects_35_equal_bytes_in_a_window_but_not_34() {
     // The window's first byte, spread over both of its blocks.
     for (count, expected) in [(34, Ok(())), (35, Err(HealthFault::AdaptiveProportion))] {
         let mut samples: Vec<u8> = [block(), block()].concat();
@@ -73,7 +73,7 @@ fn refuses_thirty_five_equal_bytes_in_a_window_and_not_thirty_four() {
 }
 
 #[test]
-fn counts_each_window_anew() {
+fn proportion_count_restarts_with_each_window() {
     // In each window of two blocks 20 of the same byte, in two windows 40.
     let mut tests = HealthTests::new();
     for number in 0..4 {
@@ -85,7 +85,7 @@ fn counts_each_window_anew() {
 }
 
 #[test]
-fn refuses_a_block_that_was_among_the_last_1024_and_no_older_one() {
+fn rejects_block_repeated_within_1024_blocks() {
     for (between, expected) in [
         (0, Err(HealthFault::RepeatedOutput)),
         (1023, Err(HealthFault::RepeatedOutput)),
@@ -102,7 +102,7 @@ fn refuses_a_block_that_was_among_the_last_1024_and_no_older_one() {
 }
 
 #[test]
-fn refuses_a_source_that_gives_the_same_again_and_again_however_short() {
+fn rejects_repeated_output_of_any_length() {
     for length in 1..=1024 {
         let mut output = vec![0; length];
         fill_random(&mut output).unwrap();
@@ -115,7 +115,7 @@ fn refuses_a_source_that_gives_the_same_again_and_again_however_short() {
 }
 
 #[test]
-fn passes_outputs_of_any_length() {
+fn accepts_random_outputs_of_any_length() {
     let mut tests = HealthTests::new();
     for length in (1..=1024).chain([1; 4096]) {
         let mut output = vec![0; length];
@@ -125,20 +125,20 @@ fn passes_outputs_of_any_length() {
 }
 
 #[test]
-fn tests_1024_samples_at_start_up() {
+fn start_up_tests_cover_1024_samples() {
     assert_eq!(START_UP_BLOCKS * RANDOM_BLOCK_LENGTH, 1024);
 }
 
 /// SP 800-90B section 4.4.1: C = 1 + ceil(-log2(alpha) / H).
 #[test]
-fn the_cutoff_of_the_repetition_count_test_is_that_of_the_standard() {
+fn repetition_count_cutoff_matches_the_standard() {
     assert_eq!(REPETITION_CUTOFF, 1 + ALPHA_EXPONENT.div_ceil(MIN_ENTROPY));
 }
 
 /// SP 800-90B section 4.4.2: C = 1 + CRITBINOM(W, 2^-H, 1 - alpha), the least number of samples
 /// that are exceeded with a probability of alpha at most.
 #[test]
-fn the_cutoff_of_the_adaptive_proportion_test_is_that_of_the_standard() {
+fn adaptive_proportion_cutoff_matches_the_standard() {
     let (window, p) = (f64::from(PROPORTION_WINDOW), 0.5_f64.powi(6));
     assert_eq!(MIN_ENTROPY, 6);
     let alpha = 0.5_f64.powi(40);

@@ -35,7 +35,7 @@ pub mod iam;
 pub mod init;
 mod key_store;
 pub mod kms;
-mod log_channel;
+mod log_forwarder;
 mod logging_setup;
 pub mod measurement;
 mod metrics;

@@ -10,7 +10,7 @@ use transport::lines::{Lines, Log};
 use transport::logging::{self, Change, Format, Level};
 
 use crate::config::{Arguments, Server};
-use crate::log_channel::LogChannel;
+use crate::log_forwarder::LogForwarder;
 
 /// The way to stderr, and what is not written yet.
 static STDERR: OnceLock<Lines<Vec<u8>>> = OnceLock::new();
@@ -50,7 +50,7 @@ pub fn configure_logging(server: &Server) -> io::Result<()> {
     let format = match &server.log_to {
         Some(endpoint) => {
             let lines =
-                Lines::to("log-channel", LogChannel::new(endpoint.clone(), write_to_stderr))?;
+                Lines::to("log-channel", LogForwarder::new(endpoint.clone(), write_to_stderr))?;
             LOG_ENDPOINT.get_or_init(|| lines);
             Format::Json
         }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use attestation::TrustAnchors;
 use enclave::config::{Config, EnclaveArguments, Files, Posture};
 use enclave::http::{self, PeerPolicy};
-use enclave::init::{self, Place};
+use enclave::init::{self, ProcessContext};
 use enclave::platform::Nitro;
 use enclave::{Service, configure_logging, egress};
 use nsm_device::NsmDevice;
@@ -20,13 +20,13 @@ fn main() -> ExitCode {
     init::run("enclave", COMMIT, run)
 }
 
-async fn run(arguments: EnclaveArguments, place: Place) -> Result<(), Box<dyn Error>> {
+async fn run(arguments: EnclaveArguments, context: ProcessContext) -> Result<(), Box<dyn Error>> {
     let EnclaveArguments { common, config_from_parent } = arguments;
     let mut anchors = TrustAnchors::aws_nitro();
     let config = match config_from_parent {
         None => Config::load(common.config.as_deref())?,
         Some(port) => {
-            let parent = Endpoint::Vsock { cid: place.parent_cid, port };
+            let parent = Endpoint::Vsock { cid: context.parent_cid, port };
             Config::of(Files::from_parent(&parent).await?)?
         }
     };
@@ -39,11 +39,12 @@ async fn run(arguments: EnclaveArguments, place: Place) -> Result<(), Box<dyn Er
         return config.print(&server, Posture::Production);
     }
     let proxy_protocol = server.proxy_protocol;
-    let peer_policy = PeerPolicy { parent_cid: Some(place.parent_cid), proxy_protocol };
+    let peer_policy = PeerPolicy { parent_cid: Some(context.parent_cid), proxy_protocol };
     let settings = config.settings(Posture::Production)?.through(peer_policy);
     let nsm = NsmDevice::open()?;
-    egress::open(settings.egress(), place.parent_cid).await?;
+    egress::open(settings.egress(), context.parent_cid).await?;
     let service =
-        Service::start(Nitro, nsm, anchors, settings, place.audit(server.log_to.as_ref())?).await?;
+        Service::start(Nitro, nsm, anchors, settings, context.audit(server.log_to.as_ref())?)
+            .await?;
     http::listen_and_serve("enclave", &server.listeners, service).await
 }

@@ -68,14 +68,14 @@ impl Platform for TestPlatform {
         SystemClock
     }
 
-    fn examine(&self, _: &PlatformSettings) -> Result<(), PlatformError> {
+    fn check_machine(&self, _: &PlatformSettings) -> Result<(), PlatformError> {
         match self.is_rejected {
             true => Err(PlatformError::Rng { found: "none".to_owned() }),
             false => Ok(()),
         }
     }
 
-    fn in_service(&self) {
+    fn on_ready(&self) {
         self.in_service.store(true, Ordering::SeqCst);
     }
 }

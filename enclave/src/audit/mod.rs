@@ -26,7 +26,7 @@ pub(crate) use self::record_builder::Recipient;
 pub use self::record_builder::RecordBuilder;
 use self::unauthenticated_limits::{OmissionCounters, UnauthenticatedBudget};
 pub(crate) use self::unauthenticated_limits::{OmittedCounts, UnauthenticatedLimits};
-use crate::log_channel::LogChannel;
+use crate::log_forwarder::LogForwarder;
 
 /// Where records go.
 #[derive(Debug)]
@@ -91,7 +91,7 @@ impl Audit {
     pub fn to_endpoint_or_stdout(log_to: Option<&Endpoint>) -> io::Result<Self> {
         match log_to {
             // The log's own channel says on stderr that nobody takes its lines.
-            Some(endpoint) => Self::to_writer(LogChannel::new(endpoint.clone(), drop)),
+            Some(endpoint) => Self::to_writer(LogForwarder::new(endpoint.clone(), drop)),
             None => Self::to_writer(io::stdout()),
         }
     }

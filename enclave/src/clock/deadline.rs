@@ -9,28 +9,28 @@ use std::time::Duration;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, Sleep, timeout_at};
 
-use super::pauses::{PauseId, Pauses};
+use super::pause_detector::{PauseDetector, PauseId};
 
 /// How often one wait is given its time once more: it ends, however often this process is paused.
 const MAX_RENEWALS: u8 = 3;
 
 /// How long something may take while this process runs.
 #[derive(Clone, Copy, Debug)]
-struct Patience {
-    limit: Duration,
-    pauses: &'static Pauses,
+struct RenewableLimit {
+    duration: Duration,
+    pauses: &'static PauseDetector,
     /// The last pause that is accounted for.
     seen: PauseId,
     renewals: u8,
 }
 
-impl Patience {
-    fn new(pauses: &'static Pauses, limit: Duration) -> Self {
-        Self { limit, pauses, seen: pauses.noticed(), renewals: 0 }
+impl RenewableLimit {
+    fn new(pauses: &'static PauseDetector, duration: Duration) -> Self {
+        Self { duration, pauses, seen: pauses.last_noticed(), renewals: 0 }
     }
 
     /// Returns whether all of the limit is given once more, now that it has passed.
-    fn renews(&mut self) -> bool {
+    fn renew(&mut self) -> bool {
         let last = self.pauses.last();
         let renews = last != self.seen && self.renewals < MAX_RENEWALS;
         if renews {
@@ -45,13 +45,13 @@ impl Patience {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline {
     at: Instant,
-    patience: Patience,
+    limit: RenewableLimit,
 }
 
 impl Deadline {
     /// Returns one that is over after `limit`, and that these pauses move.
-    pub(crate) fn after(limit: Duration, pauses: &'static Pauses) -> Self {
-        Self { at: Instant::now() + limit, patience: Patience::new(pauses, limit) }
+    pub(crate) fn after(limit: Duration, pauses: &'static PauseDetector) -> Self {
+        Self { at: Instant::now() + limit, limit: RenewableLimit::new(pauses, limit) }
     }
 
     /// Waits for `future` until this deadline.
@@ -62,7 +62,7 @@ impl Deadline {
         let mut future = pin!(future);
         loop {
             match timeout_at(self.at, future.as_mut()).await {
-                Err(_) if self.patience.renews() => self.at = Instant::now() + self.patience.limit,
+                Err(_) if self.limit.renew() => self.at = Instant::now() + self.limit.duration,
                 ended => return ended,
             }
         }
@@ -74,7 +74,7 @@ impl Deadline {
 /// # Errors
 /// If it takes longer.
 pub(crate) async fn timeout<F: Future>(limit: Duration, future: F) -> Result<F::Output, Elapsed> {
-    Deadline::after(limit, Pauses::of_process()).bound(future).await
+    Deadline::after(limit, PauseDetector::global()).bound(future).await
 }
 
 /// Waits for `limit`.
@@ -86,19 +86,19 @@ pub(crate) async fn sleep(limit: Duration) {
 #[derive(Debug)]
 pub(crate) struct Delay {
     sleep: Pin<Box<Sleep>>,
-    patience: Patience,
+    limit: RenewableLimit,
 }
 
 impl Delay {
     pub(crate) fn new(limit: Duration) -> Self {
-        let patience = Patience::new(Pauses::of_process(), limit);
-        Self { sleep: Box::pin(tokio::time::sleep(limit)), patience }
+        let renewable = RenewableLimit::new(PauseDetector::global(), limit);
+        Self { sleep: Box::pin(tokio::time::sleep(limit)), limit: renewable }
     }
 
     /// Begins anew.
     pub(crate) fn reset(&mut self, deadline: Instant) {
         self.sleep.as_mut().reset(deadline);
-        self.patience = Patience::new(self.patience.pauses, self.patience.limit);
+        self.limit = RenewableLimit::new(self.limit.pauses, self.limit.duration);
     }
 }
 
@@ -108,10 +108,10 @@ impl Future for Delay {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         loop {
             ready!(self.sleep.as_mut().poll(context));
-            if !self.patience.renews() {
+            if !self.limit.renew() {
                 return Poll::Ready(());
             }
-            let deadline = Instant::now() + self.patience.limit;
+            let deadline = Instant::now() + self.limit.duration;
             self.sleep.as_mut().reset(deadline);
         }
     }
@@ -129,7 +129,7 @@ mod tests {
         let paused = async {
             for second in pauses {
                 tokio::time::sleep_until(start + Duration::from_secs(*second)).await;
-                Pauses::of_process().make_up();
+                PauseDetector::global().simulate_pause();
             }
             pending::<()>().await;
         };
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_wait_is_given_its_time_once_more_for_each_of_three_pauses() {
+    async fn wait_restarts_after_each_of_three_pauses() {
         // None, one, two within one limit, one in each renewal, and more than are allowed for.
         for (pauses, seconds) in [
             (&[][..], 5),
@@ -156,20 +156,20 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_pause_before_the_wait_gives_it_no_more_time() {
-        Pauses::of_process().make_up();
+    async fn wait_is_not_extended_by_an_earlier_pause() {
+        PauseDetector::global().simulate_pause();
         assert_eq!(took(sleep(LIMIT), &[]).await, 5);
         let mut delay = Delay::new(LIMIT);
-        Pauses::of_process().make_up();
+        PauseDetector::global().simulate_pause();
         delay.reset(Instant::now() + LIMIT);
         assert_eq!(took(delay, &[]).await, 5);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_happens_during_the_renewal_is_in_time() {
+    async fn completion_during_the_renewal_is_in_time() {
         let happens = async {
             tokio::time::sleep(LIMIT - Duration::from_millis(1)).await;
-            Pauses::of_process().make_up();
+            PauseDetector::global().simulate_pause();
             tokio::time::sleep(LIMIT).await;
         };
         assert_eq!(timeout(LIMIT, happens).await, Ok(()));

@@ -1,7 +1,7 @@
 //! What time it is: the one place that asks.
 
 mod deadline;
-mod pauses;
+mod pause_detector;
 mod trusted;
 
 use std::sync::OnceLock;
@@ -10,9 +10,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use attestation::time::UnixMillis;
 
 pub(crate) use self::deadline::{Deadline, Delay, sleep, timeout};
-pub(crate) use self::pauses::Pauses;
+pub(crate) use self::pause_detector::PauseDetector;
 pub use self::trusted::ClockFault;
-pub(crate) use self::trusted::{AnchorError, Anchoring, TrustedClock};
+pub(crate) use self::trusted::{SyncError, SyncReport, TrustedClock};
 
 /// A machine's clock.
 pub trait Clock: Clone + Send + Sync + 'static {

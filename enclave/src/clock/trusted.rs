@@ -18,19 +18,19 @@ use thiserror::Error;
 use tokio::sync::Notify;
 
 use super::deadline::Deadline;
-use super::pauses::{PauseId, Pauses};
-use super::{Clock, pauses};
+use super::pause_detector::{PauseDetector, PauseId};
+use super::{Clock, pause_detector};
 
 /// How long after an anchoring the next is due: there is time to try again before
-/// [`MAX_ANCHOR_AGE`].
-const ANCHOR_INTERVAL: Duration = Duration::from_secs(30);
+/// [`MAX_SYNC_AGE`].
+const SYNC_INTERVAL: Duration = Duration::from_secs(30);
 
 /// How old an anchor may be for the time to be judged by.
-const MAX_ANCHOR_AGE: Duration = Duration::from_secs(60);
+const MAX_SYNC_AGE: Duration = Duration::from_secs(60);
 
 /// How long the module may take over a document. It was signed somewhere within that time, so that
 /// a document that comes late says little.
-const MAX_CALL: Duration = pauses::LONG_PAUSE;
+const MAX_CALL_DURATION: Duration = pause_detector::MIN_LONG_PAUSE;
 
 /// How long a request waits for the time to be confirmed: two calls of the module.
 const CONFIRMATION_TIMEOUT: Duration = Duration::from_secs(2);
@@ -45,15 +45,15 @@ pub(crate) struct TrustedClock<C> {
     /// The NSM's time minus monotonic time, in milliseconds: one number, so that it is read whole
     /// without a lock.
     difference_ms: AtomicI64,
-    anchor: Mutex<Anchor>,
-    pauses: &'static Pauses,
+    last_sync: Mutex<LastSync>,
+    pauses: &'static PauseDetector,
     /// Told whenever an anchoring has ended, however.
     attempted: Notify,
 }
 
 /// What is known of the last anchoring.
 #[derive(Clone, Copy, Debug)]
-struct Anchor {
+struct LastSync {
     /// When the NSM was asked.
     at: Instant,
     /// The last long pause before that.
@@ -66,7 +66,7 @@ struct Anchor {
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum ClockFault {
     /// The last anchoring is too long ago.
-    #[error("the NSM has not confirmed the time for over {MAX_ANCHOR_AGE:?}")]
+    #[error("the NSM has not confirmed the time for over {MAX_SYNC_AGE:?}")]
     Old,
     /// This process was paused since.
     #[error("the NSM has not confirmed the time since this process was paused")]
@@ -75,7 +75,7 @@ pub enum ClockFault {
 
 /// Why the clock was not anchored; what it said it goes on to say.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub(crate) enum AnchorError<E> {
+pub(crate) enum SyncError<E> {
     /// There was no document.
     #[error(transparent)]
     Attest(#[from] E),
@@ -92,12 +92,12 @@ pub(crate) enum AnchorError<E> {
 
 /// What an anchoring found, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Anchoring {
+pub(crate) struct SyncReport {
     /// The system's clock minus the NSM's time.
     pub(crate) offset_ms: i64,
 }
 
-impl Anchoring {
+impl SyncReport {
     /// Returns the offset in seconds.
     pub(crate) fn offset_seconds(self) -> f64 {
         let seconds = Duration::from_millis(self.offset_ms.unsigned_abs()).as_secs_f64();
@@ -105,7 +105,7 @@ impl Anchoring {
     }
 
     /// Whether the system's clock differs by more than it may.
-    pub(crate) fn disagrees(&self) -> bool {
+    pub(crate) fn exceeds_limit(&self) -> bool {
         self.offset_ms.unsigned_abs() > MAX_OFFSET_MS.unsigned_abs()
     }
 }
@@ -114,39 +114,39 @@ impl<C: Clock> TrustedClock<C> {
     /// Anchors for the first time. `attest` has the NSM sign a document, and gives its time.
     pub(crate) fn start<E>(
         clock: C,
-        pauses: &'static Pauses,
+        pauses: &'static PauseDetector,
         attest: impl FnOnce() -> Result<UnixMillis, E>,
-    ) -> Result<(Self, Anchoring), AnchorError<E>> {
-        let anchor = Anchor { at: Instant::now(), pause: pauses.last_long(), failed: None };
+    ) -> Result<(Self, SyncReport), SyncError<E>> {
+        let last_sync = LastSync { at: Instant::now(), pause: pauses.last_long(), failed: None };
         let this = Self {
             clock,
             difference_ms: AtomicI64::new(0),
-            anchor: Mutex::new(anchor),
+            last_sync: Mutex::new(last_sync),
             pauses,
             attempted: Notify::new(),
         };
-        let anchoring = this.anchor(attest)?;
-        Ok((this, anchoring))
+        let sync = this.synchronize(attest)?;
+        Ok((this, sync))
     }
 
     /// Anchors anew.
-    pub(crate) fn anchor<E>(
+    pub(crate) fn synchronize<E>(
         &self,
         attest: impl FnOnce() -> Result<UnixMillis, E>,
-    ) -> Result<Anchoring, AnchorError<E>> {
+    ) -> Result<SyncReport, SyncError<E>> {
         let (pause, long_pause) = (self.pauses.last(), self.pauses.last_long());
         let (start, before) = (Instant::now(), self.clock.monotonic());
         let time = attest()?;
         let (took, after) = (start.elapsed(), self.clock.monotonic());
         check_call(took).map_err(|slow| match self.pauses.last() == pause {
             true => slow,
-            false => AnchorError::Paused,
+            false => SyncError::Paused,
         })?;
         // In the middle of the call: half of what it took is the most that this can be off by.
         let difference_ms = millis(time).saturating_sub(milliseconds((before + after) / 2));
         self.difference_ms.store(difference_ms, Ordering::Relaxed);
-        self.set(Anchor { at: start, pause: long_pause, failed: None });
-        Ok(Anchoring { offset_ms: millis(self.clock.now()).saturating_sub(millis(self.now())) })
+        self.set(LastSync { at: start, pause: long_pause, failed: None });
+        Ok(SyncReport { offset_ms: millis(self.clock.now()).saturating_sub(millis(self.now())) })
     }
 
     /// Now.
@@ -157,8 +157,8 @@ impl<C: Clock> TrustedClock<C> {
     }
 
     /// Records that the clock was not anchored: requests no longer wait for that.
-    pub(crate) fn anchoring_failed(&self) {
-        self.set(Anchor { failed: Some(self.pauses.last_long()), ..self.last_anchor() });
+    pub(crate) fn record_sync_failure(&self) {
+        self.set(LastSync { failed: Some(self.pauses.last_long()), ..self.last_sync() });
     }
 
     /// Whether it can be judged by.
@@ -167,11 +167,11 @@ impl<C: Clock> TrustedClock<C> {
     }
 
     fn check_at(&self, now: Instant) -> Result<(), ClockFault> {
-        let anchor = self.last_anchor();
-        if anchor.pause != self.pauses.last_long() {
+        let last_sync = self.last_sync();
+        if last_sync.pause != self.pauses.last_long() {
             return Err(ClockFault::Paused);
         }
-        match now.saturating_duration_since(anchor.at) <= MAX_ANCHOR_AGE {
+        match now.saturating_duration_since(last_sync.at) <= MAX_SYNC_AGE {
             true => Ok(()),
             false => Err(ClockFault::Old),
         }
@@ -181,7 +181,7 @@ impl<C: Clock> TrustedClock<C> {
     ///
     /// # Errors
     /// If the NSM has failed to, or takes too long.
-    pub(crate) async fn confirmed(&self) -> Result<(), ClockFault> {
+    pub(crate) async fn wait_until_trusted(&self) -> Result<(), ClockFault> {
         let confirmed = async {
             loop {
                 // Before the check, so that no anchoring is missed.
@@ -199,41 +199,41 @@ impl<C: Clock> TrustedClock<C> {
 
     /// Whether the NSM was asked in vain, and this process not paused since.
     fn has_failed(&self) -> bool {
-        self.last_anchor().failed == Some(self.pauses.last_long())
+        self.last_sync().failed == Some(self.pauses.last_long())
     }
 
     /// Makes its anchor too old.
     #[cfg(test)]
     pub(crate) fn expire(&self) {
-        let age = MAX_ANCHOR_AGE + Duration::from_secs(1);
+        let age = MAX_SYNC_AGE + Duration::from_secs(1);
         let at = Instant::now().checked_sub(age).expect("this machine is up for longer");
-        self.set(Anchor { at, ..self.last_anchor() });
+        self.set(LastSync { at, ..self.last_sync() });
     }
 
     /// When it is to be anchored anew.
-    pub(crate) fn due(&self) -> Instant {
-        let anchor = self.last_anchor();
-        match anchor.pause == self.pauses.last_long() {
-            true => anchor.at + ANCHOR_INTERVAL,
+    pub(crate) fn sync_due(&self) -> Instant {
+        let last_sync = self.last_sync();
+        match last_sync.pause == self.pauses.last_long() {
+            true => last_sync.at + SYNC_INTERVAL,
             // Since then.
-            false => anchor.at,
+            false => last_sync.at,
         }
     }
 
-    fn set(&self, anchor: Anchor) {
-        *self.anchor.lock().unwrap_or_else(PoisonError::into_inner) = anchor;
+    fn set(&self, last_sync: LastSync) {
+        *self.last_sync.lock().unwrap_or_else(PoisonError::into_inner) = last_sync;
         self.attempted.notify_waiters();
     }
 
-    fn last_anchor(&self) -> Anchor {
-        *self.anchor.lock().unwrap_or_else(PoisonError::into_inner)
+    fn last_sync(&self) -> LastSync {
+        *self.last_sync.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn check_call<E>(took: Duration) -> Result<(), AnchorError<E>> {
-    match took <= MAX_CALL {
+fn check_call<E>(took: Duration) -> Result<(), SyncError<E>> {
+    match took <= MAX_CALL_DURATION {
         true => Ok(()),
-        false => Err(AnchorError::Slow { took }),
+        false => Err(SyncError::Slow { took }),
     }
 }
 

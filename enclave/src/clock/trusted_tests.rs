@@ -49,16 +49,16 @@ impl Machine {
     }
 
     fn start(&self) -> TrustedClock<Self> {
-        TrustedClock::start(self.clone(), Pauses::of_process(), || self.attest()).unwrap().0
+        TrustedClock::start(self.clone(), PauseDetector::global(), || self.attest()).unwrap().0
     }
 
-    fn anchor(&self, clock: &TrustedClock<Self>) -> Anchoring {
-        clock.anchor(|| self.attest()).unwrap()
+    fn synchronize(&self, clock: &TrustedClock<Self>) -> SyncReport {
+        clock.synchronize(|| self.attest()).unwrap()
     }
 }
 
 #[test]
-fn goes_on_from_what_the_nsm_signed() {
+fn time_continues_from_the_signed_timestamp() {
     let machine = Machine::new();
     let clock = machine.start();
     assert_eq!(clock.now(), UnixMillis::new(1_000_000));
@@ -67,69 +67,69 @@ fn goes_on_from_what_the_nsm_signed() {
 }
 
 #[test]
-fn f24_a_system_clock_that_jumps_changes_nothing_and_is_told_of() {
+fn f24_jump_of_the_system_clock_is_ignored_and_reported() {
     for (system, offset_ms) in [(1_000_000 + HOUR_MS, 3_600_000), (0, -1_000_000)] {
         let machine = Machine::new();
         let clock = machine.start();
         machine.set(|clocks| clocks.system = system);
         assert_eq!(clock.now(), UnixMillis::new(1_000_000));
-        let anchoring = machine.anchor(&clock);
-        assert_eq!((anchoring, anchoring.disagrees()), (Anchoring { offset_ms }, true));
+        let sync = machine.synchronize(&clock);
+        assert_eq!((sync, sync.exceeds_limit()), (SyncReport { offset_ms }, true));
         assert_eq!(clock.now(), UnixMillis::new(1_000_000));
     }
 }
 
 #[test]
-fn f24_a_system_clock_that_stalls_changes_nothing_and_is_told_of() {
+fn f24_stalled_system_clock_is_ignored_and_reported() {
     let machine = Machine::new();
     let clock = machine.start();
     machine.passes(30_000);
     machine.set(|clocks| clocks.system = 1_000_000);
     assert_eq!(clock.now(), UnixMillis::new(1_030_000));
-    assert!(machine.anchor(&clock).disagrees());
+    assert!(machine.synchronize(&clock).exceeds_limit());
 }
 
 #[test]
-fn f24_a_monotonic_clock_that_stalls_or_drifts_is_put_right_by_the_next_anchoring() {
+fn f24_next_sync_corrects_stalled_or_drifting_monotonic_clock() {
     for wrong in [0, 15_000, 60_000] {
         let machine = Machine::new();
         let clock = machine.start();
         machine.passes(30_000);
         machine.set(|clocks| clocks.monotonic = 77 + wrong);
         assert_eq!(clock.now(), UnixMillis::new(1_000_000 + wrong));
-        machine.anchor(&clock);
+        machine.synchronize(&clock);
         assert_eq!(clock.now(), UnixMillis::new(1_030_000));
     }
 }
 
 #[test]
-fn a_system_clock_may_be_off_by_two_seconds_either_way() {
+fn system_clock_offset_limit_is_two_seconds() {
     let machine = Machine::new();
     let clock = machine.start();
     for (system, disagrees) in
         [(1_002_000, false), (1_002_001, true), (998_000, false), (997_999, true)]
     {
         machine.set(|clocks| clocks.system = system);
-        assert_eq!(machine.anchor(&clock).disagrees(), disagrees, "{system}");
+        assert_eq!(machine.synchronize(&clock).exceeds_limit(), disagrees, "{system}");
     }
 }
 
 #[test]
-fn the_document_was_signed_in_the_middle_of_the_call() {
+fn timestamp_counts_for_the_middle_of_the_call() {
     let machine = Machine::new();
     let clock = machine.start();
-    let anchored = clock.anchor(|| {
+    let synced = clock.synchronize(|| {
         machine.passes(50);
         let time = machine.attest();
         machine.passes(50);
         time
     });
-    assert_eq!(anchored, Ok(Anchoring { offset_ms: 0 }));
+    assert_eq!(synced, Ok(SyncReport { offset_ms: 0 }));
     assert_eq!(clock.now(), UnixMillis::new(1_000_100));
 }
 
 #[test]
-fn an_anchor_is_as_old_as_the_call_for_it() {
+fn sync_age_starts_with_the_call() {
     let machine = Machine::new();
     let clock = machine.start();
     let mut within = None;
@@ -137,132 +137,134 @@ fn an_anchor_is_as_old_as_the_call_for_it() {
         within = Some(Instant::now());
         machine.attest()
     };
-    clock.anchor(attest).unwrap();
-    assert!(clock.last_anchor().at <= within.unwrap());
+    clock.synchronize(attest).unwrap();
+    assert!(clock.last_sync().at <= within.unwrap());
 }
 
 #[test]
-fn an_anchoring_that_fails_leaves_the_clock_as_it_was() {
+fn failed_sync_leaves_the_clock_unchanged() {
     let machine = Machine::new();
     let clock = machine.start();
-    let due = clock.due();
+    let due = clock.sync_due();
     machine.passes(30_000);
-    assert_eq!(clock.anchor(|| Err("broken")), Err(AnchorError::Attest("broken")));
-    assert_eq!((clock.now(), clock.due()), (UnixMillis::new(1_030_000), due));
+    assert_eq!(clock.synchronize(|| Err("broken")), Err(SyncError::Attest("broken")));
+    assert_eq!((clock.now(), clock.sync_due()), (UnixMillis::new(1_030_000), due));
 }
 
 #[test]
-fn does_not_start_without_a_document() {
-    let started = TrustedClock::start(Machine::new(), Pauses::of_process(), || Err("broken"));
-    assert_eq!(started.err(), Some(AnchorError::Attest("broken")));
+fn start_fails_without_a_document() {
+    let started = TrustedClock::start(Machine::new(), PauseDetector::global(), || Err("broken"));
+    assert_eq!(started.err(), Some(SyncError::Attest("broken")));
 }
 
 #[test]
-fn an_anchor_is_due_before_it_is_too_old_and_too_old_after_a_minute() {
+fn sync_is_due_after_30_s_and_stale_after_60_s() {
     let clock = Machine::new().start();
-    let anchored = clock.last_anchor().at;
-    assert_eq!(clock.due(), anchored + Duration::from_secs(30));
-    assert_eq!(clock.check_at(anchored + Duration::from_secs(60)), Ok(()));
-    let late = anchored + Duration::from_secs(60) + Duration::from_nanos(1);
+    let synced = clock.last_sync().at;
+    assert_eq!(clock.sync_due(), synced + Duration::from_secs(30));
+    assert_eq!(clock.check_at(synced + Duration::from_secs(60)), Ok(()));
+    let late = synced + Duration::from_secs(60) + Duration::from_nanos(1);
     assert_eq!(clock.check_at(late), Err(ClockFault::Old));
 }
 
 #[test]
-fn an_old_anchor_is_not_judged_by_until_there_is_another() {
+fn stale_clock_is_rejected_until_the_next_sync() {
     let machine = Machine::new();
     let clock = machine.start();
     assert_eq!(clock.check(), Ok(()));
     clock.expire();
     assert_eq!(clock.check(), Err(ClockFault::Old));
-    machine.anchor(&clock);
+    machine.synchronize(&clock);
     assert_eq!(clock.check(), Ok(()));
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_pause_the_time_counts_once_the_nsm_confirms_it() {
+async fn is_trusted_after_a_pause_once_synchronized() {
     let machine = Machine::new();
     let clock = machine.start();
-    Pauses::of_process().make_up();
+    PauseDetector::global().simulate_pause();
     // The machine was paused for an hour, of which neither of its own clocks knows.
     machine.set(|clocks| clocks.nsm += HOUR_MS);
     assert_eq!(clock.check(), Err(ClockFault::Paused));
-    assert!(clock.due() <= Instant::now());
-    let anchors = async {
+    assert!(clock.sync_due() <= Instant::now());
+    let syncs = async {
         tokio::time::sleep(CONFIRMATION_TIMEOUT - Duration::from_millis(1)).await;
-        machine.anchor(&clock);
+        machine.synchronize(&clock);
     };
-    let (confirmed, ()) = tokio::join!(clock.confirmed(), anchors);
+    let (confirmed, ()) = tokio::join!(clock.wait_until_trusted(), syncs);
     assert_eq!((confirmed, clock.check()), (Ok(()), Ok(())));
     assert_eq!(clock.now(), UnixMillis::new(1_000_000 + HOUR_MS));
-    assert!(clock.due() > Instant::now());
+    assert!(clock.sync_due() > Instant::now());
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_time_is_waited_for_until_the_nsm_fails_and_within_bounds() {
+async fn waits_for_sync_until_failure_or_timeout() {
     let machine = Machine::new();
     let clock = machine.start();
     for fault in [ClockFault::Old, ClockFault::Paused] {
         match fault {
             ClockFault::Old => clock.expire(),
-            ClockFault::Paused => Pauses::of_process().make_up(),
+            ClockFault::Paused => PauseDetector::global().simulate_pause(),
         }
         let start = tokio::time::Instant::now();
-        assert_eq!(clock.confirmed().await, Err(fault));
+        assert_eq!(clock.wait_until_trusted().await, Err(fault));
         assert_eq!(start.elapsed().as_secs(), CONFIRMATION_TIMEOUT.as_secs());
         // It fails meanwhile, and then there is nothing to wait for.
         let start = tokio::time::Instant::now();
-        let fails = async { clock.anchoring_failed() };
-        assert_eq!(tokio::join!(clock.confirmed(), fails).0, Err(fault));
-        assert_eq!(clock.confirmed().await, Err(fault));
+        let fails = async { clock.record_sync_failure() };
+        assert_eq!(tokio::join!(clock.wait_until_trusted(), fails).0, Err(fault));
+        assert_eq!(clock.wait_until_trusted().await, Err(fault));
         assert_eq!(start.elapsed(), Duration::ZERO);
         // A pause since then is another matter.
-        Pauses::of_process().make_up();
-        let anchors = async { assert!(!machine.anchor(&clock).disagrees()) };
-        assert_eq!(tokio::join!(clock.confirmed(), anchors).0, Ok(()));
+        PauseDetector::global().simulate_pause();
+        let syncs = async { assert!(!machine.synchronize(&clock).exceeds_limit()) };
+        assert_eq!(tokio::join!(clock.wait_until_trusted(), syncs).0, Ok(()));
     }
 }
 
 #[test]
-fn a_pause_during_the_call_is_no_slow_module() {
+fn pause_during_the_call_is_not_reported_as_slow() {
     let machine = Machine::new();
     let clock = machine.start();
-    let (due, now) = (clock.last_anchor().at, clock.now());
+    let (due, now) = (clock.last_sync().at, clock.now());
     let paused = || {
-        Pauses::of_process().make_up();
-        std::thread::sleep(MAX_CALL + Duration::from_millis(1));
+        PauseDetector::global().simulate_pause();
+        std::thread::sleep(MAX_CALL_DURATION + Duration::from_millis(1));
         Ok::<_, Infallible>(UnixMillis::new(HOUR_MS))
     };
-    assert_eq!(clock.anchor(paused), Err(AnchorError::Paused));
-    assert_eq!((clock.last_anchor().at, clock.now()), (due, now));
+    assert_eq!(clock.synchronize(paused), Err(SyncError::Paused));
+    assert_eq!((clock.last_sync().at, clock.now()), (due, now));
 }
 
 #[test]
-fn a_document_that_takes_longer_than_a_second_tells_no_time() {
+fn rejects_call_longer_than_a_second() {
     assert_eq!(check_call::<Infallible>(Duration::from_secs(1)), Ok(()));
     let took = Duration::from_secs(1) + Duration::from_nanos(1);
-    assert_eq!(check_call::<Infallible>(took), Err(AnchorError::Slow { took }));
+    assert_eq!(check_call::<Infallible>(took), Err(SyncError::Slow { took }));
 }
 
 #[test]
-fn a_clock_is_not_anchored_to_a_document_that_came_late() {
+fn rejects_slow_document() {
     let machine = Machine::new();
     let clock = machine.start();
-    let (due, now) = (clock.due(), clock.now());
+    let (due, now) = (clock.sync_due(), clock.now());
     let late = || {
         // As slow as that module.
-        std::thread::sleep(MAX_CALL + Duration::from_millis(1));
+        std::thread::sleep(MAX_CALL_DURATION + Duration::from_millis(1));
         Ok::<_, Infallible>(UnixMillis::new(HOUR_MS))
     };
-    assert!(matches!(clock.anchor(late), Err(AnchorError::Slow { took }) if took > MAX_CALL));
-    assert_eq!((clock.due(), clock.now()), (due, now));
+    assert!(
+        matches!(clock.synchronize(late), Err(SyncError::Slow { took }) if took > MAX_CALL_DURATION)
+    );
+    assert_eq!((clock.sync_due(), clock.now()), (due, now));
 }
 
 #[test]
-fn a_made_up_clock_may_go_back() {
+fn fake_clock_may_go_back() {
     let time = Arc::new(Mutex::new(UnixMillis::from_secs(2000)));
     let told = Arc::clone(&time);
     let now = move || *told.lock().unwrap();
-    let (clock, _) = TrustedClock::start(now, Pauses::of_process(), || {
+    let (clock, _) = TrustedClock::start(now, PauseDetector::global(), || {
         Ok::<_, Infallible>(UnixMillis::from_secs(2000))
     })
     .expect("it is anchored");

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use super::bounded::Bounded;
-use crate::entropy::{EntropySettings, PredictionResistance};
+use crate::entropy::{EntropySettings, ReseedPolicy};
 use crate::nsm::NsmSettings;
 
 /// Default number of requests between two reseeds under `prediction_resistance = "interval"`.
@@ -55,7 +55,7 @@ impl EntropyTable {
             prefetch,
             max_age,
         };
-        Ok(EntropySettings { nsm, prediction_resistance: self.prediction_resistance()? })
+        Ok(EntropySettings { nsm, reseed_policy: self.prediction_resistance()? })
     }
 
     /// Returns whether DRBGs are reseeded at intervals.
@@ -63,15 +63,15 @@ impl EntropyTable {
         matches!(self.prediction_resistance, PredictionResistanceMode::Interval)
     }
 
-    fn prediction_resistance(&self) -> Result<PredictionResistance, InvalidEntropy> {
+    fn prediction_resistance(&self) -> Result<ReseedPolicy, InvalidEntropy> {
         let (requests, period) = (self.reseed_requests, self.reseed_interval_ms);
         match self.prediction_resistance {
-            PredictionResistanceMode::Interval => Ok(PredictionResistance::Interval {
+            PredictionResistanceMode::Interval => Ok(ReseedPolicy::Interval {
                 requests: requests.map_or(RESEED_REQUESTS, Bounded::get).into(),
                 period: period.map_or(NsmSettings::default().max_age, Bounded::milliseconds),
             }),
             PredictionResistanceMode::Request if requests.is_none() && period.is_none() => {
-                Ok(PredictionResistance::Request)
+                Ok(ReseedPolicy::PerRequest)
             }
             PredictionResistanceMode::Request => Err(InvalidEntropy::UnusedReseedInterval),
         }

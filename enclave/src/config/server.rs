@@ -13,7 +13,7 @@ use transport::logging::{Format, Level};
 
 use super::arguments::Arguments;
 use crate::http::Listeners;
-use crate::log_channel;
+use crate::log_forwarder;
 
 /// The listeners of the process, and its logs.
 #[derive(Clone, Debug)]
@@ -46,7 +46,7 @@ impl ServerTable {
     pub(super) fn under(&self, arguments: &Arguments) -> Result<Server, InvalidServer> {
         let listen = or(&arguments.listen, &self.listen).ok_or(InvalidServer::NoListen)?;
         let log_to = or(&arguments.log_to, &self.log_to);
-        if let Some(Err(reason)) = log_to.as_ref().map(log_channel::check) {
+        if let Some(Err(reason)) = log_to.as_ref().map(log_forwarder::check_endpoint) {
             return Err(InvalidServer::LogTo(reason));
         }
         Ok(Server {

@@ -24,7 +24,7 @@ pub(super) struct VerificationTable {
 impl VerificationTable {
     pub(super) fn workers(&self) -> NonZeroUsize {
         let number = self.workers.and_then(|number| usize::try_from(number.get()).ok());
-        number.and_then(NonZeroUsize::new).unwrap_or_else(crypto_pool::default_number)
+        number.and_then(NonZeroUsize::new).unwrap_or_else(crypto_pool::default_threads)
     }
 
     pub(super) fn caches(&self) -> CacheSizes {

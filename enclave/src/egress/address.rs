@@ -15,7 +15,7 @@ const LOOPBACK: u32 = 1;
 const HEADER_LENGTH: usize = 16;
 
 /// Far more than an acknowledgement has, which repeats the request.
-const MAX_ANSWER_LENGTH: usize = 1024;
+const MAX_RESPONSE_LENGTH: usize = 1024;
 
 /// Gives `lo` that one address. One that it has already is no error.
 pub(super) fn add_to_loopback(address: IpAddr) -> io::Result<()> {
@@ -24,14 +24,14 @@ pub(super) fn add_to_loopback(address: IpAddr) -> io::Result<()> {
     let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, protocol)?;
     // Of a message to no address the kernel is the receiver, and its answer is there when it is sent.
     let mut kernel = File::from(socket);
-    let request = request(address);
+    let request = new_address_request(address);
     let sent = kernel.write(&request)?;
     if sent != request.len() {
         return Err(io::ErrorKind::WriteZero.into());
     }
-    let mut answer = [0; MAX_ANSWER_LENGTH];
-    let length = kernel.read(&mut answer)?;
-    match acknowledged(answer.get(..length).unwrap_or_default()) {
+    let mut response = [0; MAX_RESPONSE_LENGTH];
+    let length = kernel.read(&mut response)?;
+    match parse_acknowledgement(response.get(..length).unwrap_or_default()) {
         Ok(()) => Ok(()),
         Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(()),
         Err(error) => Err(error),
@@ -39,7 +39,7 @@ pub(super) fn add_to_loopback(address: IpAddr) -> io::Result<()> {
 }
 
 /// RTM_NEWADDR, which is to be acknowledged.
-fn request(address: IpAddr) -> Vec<u8> {
+fn new_address_request(address: IpAddr) -> Vec<u8> {
     // Without IFA_F_NODAD, that no other host has an IPv6 address would first be made sure of.
     let (family, flags, octets) = match address {
         IpAddr::V4(v4) => (libc::AF_INET, 0, v4.octets().to_vec()),
@@ -59,22 +59,22 @@ fn request(address: IpAddr) -> Vec<u8> {
         body.extend(kind.to_ne_bytes());
         body.extend(&octets);
     }
-    let kind_of_request =
+    let request_flags =
         libc::NLM_F_REQUEST | libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_EXCL;
     let mut message = Vec::new();
     // struct nlmsghdr: length, type, flags, sequence, port.
     message.extend(u32::try_from(HEADER_LENGTH + body.len()).unwrap_or_default().to_ne_bytes());
     message.extend(libc::RTM_NEWADDR.to_ne_bytes());
-    message.extend(u16::try_from(kind_of_request).unwrap_or_default().to_ne_bytes());
+    message.extend(u16::try_from(request_flags).unwrap_or_default().to_ne_bytes());
     message.extend([0; 8]);
     message.extend(body);
     message
 }
 
 /// `struct nlmsgerr` in a message NLMSG_ERROR: zero, or the number of an error below it.
-fn acknowledged(answer: &[u8]) -> io::Result<()> {
-    let kind = answer.get(4..6).and_then(|bytes| bytes.try_into().ok()).map(u16::from_ne_bytes);
-    let status = answer.get(HEADER_LENGTH..HEADER_LENGTH + 4);
+fn parse_acknowledgement(response: &[u8]) -> io::Result<()> {
+    let kind = response.get(4..6).and_then(|bytes| bytes.try_into().ok()).map(u16::from_ne_bytes);
+    let status = response.get(HEADER_LENGTH..HEADER_LENGTH + 4);
     let status = status.and_then(|bytes| bytes.try_into().ok()).map(i32::from_ne_bytes);
     match (kind.map(i32::from), status) {
         (Some(libc::NLMSG_ERROR), Some(0)) => Ok(()),
@@ -91,7 +91,7 @@ mod tests {
 
     /// Header, interface, and the address twice.
     #[test]
-    fn asks_for_an_address_of_its_own_length() {
+    fn request_has_the_length_of_the_address_family() {
         let v4 = "28000000 1400 0506 00000000 00000000 02 20 00 fe 01000000 \
                   0800 0200 0a000105 0800 0100 0a000105";
         let v6 = "40000000 1400 0506 00000000 00000000 0a 80 02 fe 01000000 \
@@ -99,27 +99,27 @@ mod tests {
                   1400 0100 fd000000000000000000000000000005";
         if cfg!(target_endian = "little") {
             for (address, expected) in [("10.0.1.5", v4), ("fd00::5", v6)] {
-                let request = const_hex::encode(request(address.parse().unwrap()));
+                let request = const_hex::encode(new_address_request(address.parse().unwrap()));
                 assert_eq!(request, expected.replace(' ', ""), "{address}");
             }
         }
     }
 
-    fn answer(kind: u16, status: i32) -> Vec<u8> {
-        let mut answer = vec![36, 0, 0, 0];
-        answer.extend(kind.to_ne_bytes());
-        answer.extend([0; 10]);
-        answer.extend(status.to_ne_bytes());
-        answer
+    fn response(kind: u16, status: i32) -> Vec<u8> {
+        let mut response = vec![36, 0, 0, 0];
+        response.extend(kind.to_ne_bytes());
+        response.extend([0; 10]);
+        response.extend(status.to_ne_bytes());
+        response
     }
 
     #[test]
-    fn an_acknowledgement_is_an_error_that_is_none() {
-        acknowledged(&answer(2, 0)).unwrap();
-        let refused = acknowledged(&answer(2, -1)).unwrap_err();
+    fn parses_acknowledgements_and_rejects_other_messages() {
+        parse_acknowledgement(&response(2, 0)).unwrap();
+        let refused = parse_acknowledgement(&response(2, -1)).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied);
-        for none in [answer(3, 0), answer(2, 1), answer(2, 0)[..19].to_vec(), Vec::new()] {
-            let error = acknowledged(&none).unwrap_err().to_string();
+        for none in [response(3, 0), response(2, 1), response(2, 0)[..19].to_vec(), Vec::new()] {
+            let error = parse_acknowledgement(&none).unwrap_err().to_string();
             assert!(error.contains("no acknowledgement"), "{error}");
         }
     }

@@ -18,7 +18,7 @@ struct Request {
 const _: () = assert!(size_of::<Request>() == size_of::<libc::ifreq>());
 
 /// Brings the interface up if it is not.
-pub(crate) fn up() -> io::Result<()> {
+pub(crate) fn bring_up() -> io::Result<()> {
     let socket = socket(AddressFamily::Vsock, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
     let mut name = [0; libc::IFNAMSIZ];
     name[..2].copy_from_slice(b"lo");

@@ -61,7 +61,7 @@ pub async fn open(routes: &[Route], parent_cid: u32) -> Result<(), EgressError> 
         return Ok(());
     }
     // The first process has brought it up. Another init may not have.
-    loopback::up().map_err(EgressError::Loopback)?;
+    loopback::bring_up().map_err(EgressError::Loopback)?;
     for (Route { address, parent_port: port }, number) in routes.iter().zip(1..) {
         address::add_to_loopback(address.ip())
             .map_err(|error| EgressError::Address { number, error })?;

@@ -17,7 +17,7 @@ const MAX_CONNECTIONS: usize = 64;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long one side may go on when the other has finished, so that nobody keeps what is half closed.
-const LAST_WORDS: Duration = Duration::from_secs(30);
+const HALF_CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Relays to `parent` whatever connects.
 pub(super) async fn run(acceptor: Acceptor, parent: Endpoint) {
@@ -32,11 +32,11 @@ async fn serve(client: Stream, parent: Arc<(Endpoint, Episode)>) {
     {
         Ok(Ok(upstream)) => {
             // Whichever end broke knows it, and so does the other now.
-            let _ = carry(client, upstream).await;
+            let _ = copy_both_ways(client, upstream).await;
             return;
         }
         Ok(Err(error)) => error.into(),
-        Err(late) => late.into(),
+        Err(elapsed) => elapsed.into(),
     };
     if unreachable.begins() {
         let cause = error.source().map(ToString::to_string);
@@ -45,29 +45,29 @@ async fn serve(client: Stream, parent: Arc<(Endpoint, Episode)>) {
 }
 
 /// Carries bytes both ways until both sides have finished, or one has broken.
-async fn carry<C, U>(client: C, upstream: U) -> io::Result<()>
+async fn copy_both_ways<C, U>(client: C, upstream: U) -> io::Result<()>
 where
     C: AsyncRead + AsyncWrite + Unpin,
     U: AsyncRead + AsyncWrite + Unpin,
 {
     let (mut from_client, mut to_client) = split(client);
     let (mut from_upstream, mut to_upstream) = split(upstream);
-    let mut asked = pin!(pass(&mut from_client, &mut to_upstream));
-    let mut answered = pin!(pass(&mut from_upstream, &mut to_client));
+    let mut to_upstream_done = pin!(copy_one_way(&mut from_client, &mut to_upstream));
+    let mut to_client_done = pin!(copy_one_way(&mut from_upstream, &mut to_client));
     tokio::select! {
-        ended = &mut asked => {
+        ended = &mut to_upstream_done => {
             ended?;
-            timeout(LAST_WORDS, answered).await?
+            timeout(HALF_CLOSE_TIMEOUT, to_client_done).await?
         }
-        ended = &mut answered => {
+        ended = &mut to_client_done => {
             ended?;
-            timeout(LAST_WORDS, asked).await?
+            timeout(HALF_CLOSE_TIMEOUT, to_upstream_done).await?
         }
     }
 }
 
 /// One direction: all bytes, then their end.
-async fn pass(
+async fn copy_one_way(
     reader: &mut (impl AsyncRead + Unpin),
     writer: &mut (impl AsyncWrite + Unpin),
 ) -> io::Result<()> {
@@ -85,15 +85,15 @@ mod tests {
     use super::*;
 
     /// A connection between two streams in memory.
-    fn carried() -> (DuplexStream, DuplexStream, JoinHandle<io::Result<()>>) {
+    fn connected_pair() -> (DuplexStream, DuplexStream, JoinHandle<io::Result<()>>) {
         let (client, client_end) = duplex(64);
         let (upstream, upstream_end) = duplex(64);
-        (client, upstream, tokio::spawn(carry(client_end, upstream_end)))
+        (client, upstream, tokio::spawn(copy_both_ways(client_end, upstream_end)))
     }
 
     #[tokio::test(start_paused = true)]
-    async fn carries_both_ways_and_the_end_of_each() {
-        let (mut client, mut upstream, task) = carried();
+    async fn copies_both_directions_and_their_end() {
+        let (mut client, mut upstream, task) = connected_pair();
         let (question, answer) = (vec![1; 5000], vec![2; 7000]);
         let ask = async {
             client.write_all(&question).await.unwrap();
@@ -114,20 +114,20 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_side_that_does_not_finish_is_closed_after_a_while() {
-        let (mut client, upstream, task) = carried();
+    async fn half_closed_connection_ends_after_its_timeout() {
+        let (mut client, upstream, task) = connected_pair();
         let start = Instant::now();
         client.shutdown().await.unwrap();
-        let ended = timeout(LAST_WORDS * 2, task).await.expect("it is still open").unwrap();
+        let ended = timeout(HALF_CLOSE_TIMEOUT * 2, task).await.expect("it is still open").unwrap();
         assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::TimedOut);
-        assert!((LAST_WORDS..LAST_WORDS * 2).contains(&start.elapsed()));
+        assert!((HALF_CLOSE_TIMEOUT..HALF_CLOSE_TIMEOUT * 2).contains(&start.elapsed()));
         drop(upstream);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_silent_and_whole_stays_open() {
-        let (mut client, mut upstream, task) = carried();
-        tokio::time::sleep(LAST_WORDS * 100).await;
+    async fn silent_connection_stays_open() {
+        let (mut client, mut upstream, task) = connected_pair();
+        tokio::time::sleep(HALF_CLOSE_TIMEOUT * 100).await;
         client.write_u8(7).await.unwrap();
         assert_eq!(upstream.read_u8().await.unwrap(), 7);
         assert!(!task.is_finished());
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_a_parent_a_connection_is_closed_and_with_one_the_next_is_carried() {
+    async fn closes_connections_until_the_parent_listens() {
         let (address, parent, _folder) = route().await;
         let mut client = connect(&address).await.unwrap();
         let mut received = Vec::new();
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn so_many_connections_are_carried_at_a_time_and_then_the_next() {
+    async fn further_connections_wait_for_a_free_slot() {
         let (address, parent, _folder) = route().await;
         let parent = listen(&parent).await.unwrap();
         let mut open = Vec::new();

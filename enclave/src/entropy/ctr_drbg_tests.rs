@@ -28,7 +28,7 @@ fn parse(text: &str) -> Vec<(bool, Vector)> {
     let mut prediction_resistance = None;
     let mut vectors = Vec::new();
     for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        if let Some(parameter) = line.strip_prefix("[PredictionResistance = ") {
+        if let Some(parameter) = line.strip_prefix("[ReseedPolicy = ") {
             prediction_resistance = Some(parameter == "True]");
         } else if line == "COUNT = 0" {
             vectors.push((prediction_resistance.unwrap(), Vector::new()));
@@ -43,7 +43,7 @@ fn parse(text: &str) -> Vec<(bool, Vector)> {
 }
 
 #[test]
-fn computes_what_nist_computed() {
+fn matches_nist_vectors() {
     let Some(folder) = vectors::vectors("NIST's vectors for CTR_DRBG") else { return };
     let text = fs::read_to_string(folder.join("drbg/ctr_drbg_aes256_df.rsp")).unwrap();
     let vectors = parse(&text);
@@ -103,7 +103,7 @@ fn derived_as_written(input: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn derives_as_the_standard_writes_it_for_every_length() {
+fn derivation_matches_the_standard_for_every_length() {
     let input: Vec<u8> = (0..=255).cycle().take(600).collect();
     for length in 0..input.len() {
         let mut seed = Zeroizing::new([0; SEED_LENGTH]);
@@ -115,14 +115,14 @@ fn derives_as_the_standard_writes_it_for_every_length() {
 }
 
 #[test]
-fn a_reseed_changes_what_is_generated() {
+fn reseed_changes_the_output() {
     let (mut one, mut other) = (drbg(), drbg());
     other.reseed(&[0x33; 32], [&[], &[]]).unwrap();
     assert_ne!(generated(&mut one, 32), generated(&mut other, 32));
 }
 
 #[test]
-fn every_byte_of_each_input_counts() {
+fn every_byte_of_instantiate_input_changes_the_output() {
     let expected = |entropy: &[u8], nonce: &[u8], string: &[u8]| {
         generated(&mut CtrDrbg::instantiate(entropy, nonce, string).unwrap(), 32)
     };
@@ -146,7 +146,7 @@ fn every_byte_of_each_input_counts() {
 }
 
 #[test]
-fn every_byte_of_a_reseeds_inputs_counts() {
+fn every_byte_of_reseed_input_changes_the_output() {
     let expected = |input: &[u8]| {
         let mut drbg = drbg();
         drbg.reseed(&input[..256], [&input[256..300], &input[300..]]).unwrap();
@@ -162,7 +162,7 @@ fn every_byte_of_a_reseeds_inputs_counts() {
 }
 
 #[test]
-fn the_parts_of_an_additional_input_are_one() {
+fn additional_input_parts_are_concatenated() {
     let reseeded = |additional: [&[u8]; 2]| {
         let mut drbg = drbg();
         drbg.reseed(&ENTROPY, additional).unwrap();
@@ -174,7 +174,7 @@ fn the_parts_of_an_additional_input_are_one() {
 }
 
 #[test]
-fn the_key_and_v_change_with_every_request() {
+fn key_and_v_change_with_every_request() {
     let mut drbg = drbg();
     // The same block under the same key would come out the same.
     let encrypted = |drbg: &CtrDrbg| {
@@ -191,7 +191,7 @@ fn the_key_and_v_change_with_every_request() {
 }
 
 #[test]
-fn what_is_generated_never_comes_again() {
+fn output_blocks_do_not_repeat() {
     let mut drbg = drbg();
     let first = generated(&mut drbg, 1024);
     let second = generated(&mut drbg, 1024);
@@ -201,7 +201,7 @@ fn what_is_generated_never_comes_again() {
 }
 
 #[test]
-fn a_shorter_request_is_the_beginning_of_a_longer_one() {
+fn shorter_output_is_a_prefix_of_a_longer_one() {
     let long = generated(&mut drbg(), 100);
     for length in 0..100 {
         assert_eq!(generated(&mut drbg(), length), long[..length], "{length}");
@@ -209,7 +209,7 @@ fn a_shorter_request_is_the_beginning_of_a_longer_one() {
 }
 
 #[test]
-fn v_is_counted_over_all_its_bytes() {
+fn counter_v_wraps_over_all_its_bytes() {
     let mut drbg = drbg();
     *drbg.v = [0xff; AES_BLOCK_LENGTH];
     let mut expected = [0; AES_BLOCK_LENGTH];
@@ -218,7 +218,7 @@ fn v_is_counted_over_all_its_bytes() {
 }
 
 #[test]
-fn additional_input_of_a_request_counts_before_and_after_it() {
+fn additional_input_changes_output_and_state() {
     let (mut one, mut other) = (drbg(), drbg());
     let (mut first, mut second) = ([0; 16], [0; 16]);
     one.generate(&mut first, &[]).unwrap();
@@ -239,7 +239,7 @@ fn counts_requests_since_the_last_reseed() {
 }
 
 #[test]
-fn refuses_less_entropy_than_its_strength() {
+fn rejects_short_entropy_input_and_nonce() {
     for length in [0, 16, 31] {
         let error = DrbgError::EntropyInput { length };
         let short = &ENTROPY[..length];
@@ -254,7 +254,7 @@ fn refuses_less_entropy_than_its_strength() {
 }
 
 #[test]
-fn refuses_a_request_over_its_limit_and_leaves_nothing() {
+fn rejects_request_over_its_limit_and_zeroizes_the_output() {
     let mut out = vec![0xee; 65_537];
     let error = DrbgError::RequestTooLong { length: 65_537 };
     assert_eq!(drbg().generate(&mut out, &[]), Err(error));
@@ -263,7 +263,7 @@ fn refuses_a_request_over_its_limit_and_leaves_nothing() {
 }
 
 #[test]
-fn refuses_to_go_on_when_it_must_be_reseeded() {
+fn rejects_requests_when_a_reseed_is_required() {
     let mut drbg = drbg();
     drbg.reseed_counter = 1 << 48;
     generated(&mut drbg, 1);
@@ -275,6 +275,6 @@ fn refuses_to_go_on_when_it_must_be_reseeded() {
 }
 
 #[test]
-fn shows_no_state() {
+fn debug_output_hides_the_state() {
     assert_eq!(format!("{:?}", drbg()), "CtrDrbg(..)");
 }

@@ -40,7 +40,7 @@ impl EntropyFault {
 
     /// All names, so that each is shown before it first happens.
     pub(crate) fn causes() -> impl Iterator<Item = &'static str> {
-        let of_the_nsm = NsmFault::CAUSES.into_iter().chain(NsmFault::CAUSES_OF_CALLERS);
+        let of_the_nsm = NsmFault::CAUSES.into_iter().chain(NsmFault::CALLER_CAUSES);
         of_the_nsm.chain(["drbg", "interrupted", "system"])
     }
 }

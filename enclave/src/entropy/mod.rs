@@ -1,21 +1,23 @@
 //! Random bytes: the product. `docs/entropy.md` shows how they come about.
 
 mod ctr_drbg;
-mod drawn;
+mod draw;
+mod drbg_pool;
 mod fault;
-mod instances;
 pub(crate) mod known_answers;
 mod metrics;
+mod reseed;
 mod settings;
 mod source;
 
 pub use self::ctr_drbg::DrbgError;
-pub use self::drawn::{Drawn, RandomBytes, Wanted};
+pub use self::draw::{Draw, DrawRequest, RandomBytes};
 pub use self::fault::EntropyFault;
 pub use self::known_answers::KnownAnswerError;
 pub(crate) use self::metrics::EntropyMetrics;
-pub use self::settings::{EntropySettings, PredictionResistance};
-pub(crate) use self::source::Entropy;
+pub use self::reseed::ReseedPolicy;
+pub use self::settings::EntropySettings;
+pub(crate) use self::source::EntropySource;
 pub use crate::health::HealthFault;
 
 pub use crate::nsm::NsmFault;

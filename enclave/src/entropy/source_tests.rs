@@ -18,38 +18,38 @@ use crate::nsm::{NsmFault, NsmMetrics, NsmSettings};
 const BOUND: Duration = Duration::from_secs(60);
 
 /// One instance, and nothing fetched ahead.
-async fn entropy(prediction_resistance: PredictionResistance) -> Entropy {
-    entropy_of(working(), 1, prediction_resistance, BOUND).await
+async fn entropy(reseed_policy: ReseedPolicy) -> EntropySource {
+    entropy_of(working(), 1, reseed_policy, BOUND).await
 }
 
 async fn entropy_of(
     nsm: impl Nsm,
     count: usize,
-    prediction_resistance: PredictionResistance,
+    reseed_policy: ReseedPolicy,
     deadline: Duration,
-) -> Entropy {
+) -> EntropySource {
     let settings = NsmSettings { prefetch: 0, deadline, watchdog: BOUND, ..NsmSettings::default() };
-    let booted = NsmThread::start(nsm, SystemClock, &settings, None, NsmMetrics::unregistered());
-    let nsm = booted.await.unwrap().unwrap().nsm;
+    let started = NsmHandle::start(nsm, SystemClock, &settings, None, NsmMetrics::unregistered());
+    let nsm = started.await.unwrap().unwrap().nsm;
     let passed = known_answers::run().unwrap();
-    Entropy::instantiate(passed, nsm, count, prediction_resistance, EntropyMetrics::unregistered())
+    EntropySource::instantiate(passed, nsm, count, reseed_policy, EntropyMetrics::unregistered())
         .await
         .unwrap()
 }
 
 /// So many generates; in so short a test the time does not run out.
-fn interval(requests: u64) -> PredictionResistance {
-    PredictionResistance::Interval { requests, period: Duration::from_secs(3600) }
+fn interval(requests: u64) -> ReseedPolicy {
+    ReseedPolicy::Interval { requests, period: Duration::from_secs(3600) }
 }
 
-/// A module that, once it is told to, makes each call only when it is let to; and all, once its lever
+/// A module that, once it is observed to, makes each call only when it is let to; and all, once its lever
 /// is dropped.
 fn held() -> (impl Nsm, Arc<AtomicBool>, mpsc::Sender<()>) {
     let (lever, pulled) = mpsc::channel::<()>();
     let hold = Arc::new(AtomicBool::new(false));
-    let told = Arc::clone(&hold);
+    let observed = Arc::clone(&hold);
     let nsm = FakeNsm::new(move |_, _| {
-        if told.load(Ordering::SeqCst) {
+        if observed.load(Ordering::SeqCst) {
             pulled.recv().unwrap_or_default();
         }
         None
@@ -57,10 +57,10 @@ fn held() -> (impl Nsm, Arc<AtomicBool>, mpsc::Sender<()>) {
     (nsm, hold, lever)
 }
 
-async fn draw(entropy: &Entropy, sealed: bool) -> Vec<u8> {
-    let wanted = Wanted { number_of_bytes: 32, sealed };
-    let drawn = entropy.draw(wanted).await.unwrap();
-    assert_eq!(drawn.what(), wanted);
+async fn draw(entropy: &EntropySource, sealed: bool) -> Vec<u8> {
+    let request = DrawRequest { number_of_bytes: 32, sealed };
+    let drawn = entropy.draw(request).await.unwrap();
+    assert_eq!(drawn.request(), request);
     drawn.random.expose().to_vec()
 }
 
@@ -73,14 +73,14 @@ fn generates(sealed: bool) -> u64 {
 }
 
 #[tokio::test]
-async fn each_part_of_an_answer_is_a_generate_of_its_own_after_a_reseed() {
-    let entropy = entropy(PredictionResistance::Request).await;
+async fn per_request_reseeds_once_and_generates_each_part() {
+    let entropy = entropy(ReseedPolicy::PerRequest).await;
     let mut outputs = BTreeSet::new();
     for (count, sealed) in [false, true, true, false].into_iter().enumerate() {
         let calls = entropy.nsm.metrics().calls.get_random.get();
         assert!(outputs.insert(draw(&entropy, sealed).await));
         // Since the reseed, and not since the last one.
-        let instance = entropy.instances.any().unwrap();
+        let instance = entropy.pool.lock_any().unwrap();
         assert_eq!(instance.requests_since_reseed(), generates(sealed));
         assert_eq!(entropy.nsm.metrics().calls.get_random.get(), calls + 1);
         assert_eq!(entropy.metrics.reseeds.get(), u64::try_from(count).unwrap() + 1);
@@ -88,7 +88,7 @@ async fn each_part_of_an_answer_is_a_generate_of_its_own_after_a_reseed() {
 }
 
 #[tokio::test]
-async fn an_interval_is_as_many_generates_as_it_says() {
+async fn interval_reseeds_after_its_number_of_generates() {
     let entropy = entropy(interval(3)).await;
     let mut reseeds = Vec::new();
     let mut outputs = BTreeSet::new();
@@ -100,7 +100,7 @@ async fn an_interval_is_as_many_generates_as_it_says() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn one_instance_serves_whichever_thread_asks_until_it_is_due() {
+async fn seeded_instance_serves_all_threads_until_it_is_due() {
     let entropy = Arc::new(entropy_of(working(), 4, interval(1000), BOUND).await);
     for _ in 0..200 {
         let entropy = Arc::clone(&entropy);
@@ -110,7 +110,7 @@ async fn one_instance_serves_whichever_thread_asks_until_it_is_due() {
 }
 
 #[tokio::test]
-async fn who_has_a_block_reseeds_for_all_who_wait() {
+async fn one_block_reseeds_for_all_waiting_callers() {
     let (nsm, hold, lever) = held();
     let deadline = Duration::from_secs(20);
     let entropy = Arc::new(entropy_of(nsm, 2, interval(1000), deadline).await);
@@ -133,29 +133,30 @@ async fn who_has_a_block_reseeds_for_all_who_wait() {
 }
 
 #[tokio::test]
-async fn an_instance_that_is_in_use_is_waited_for_and_no_other_reseeded() {
+async fn waits_for_locked_instance_instead_of_reseeding_another() {
     let entropy = entropy_of(working(), 2, interval(1000), BOUND).await;
     draw(&entropy, false).await;
-    let (held, told) = mpsc::channel();
+    let (held, observed) = mpsc::channel();
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let seeded =
-                |instance: &Instance| !interval(1000).is_due(instance, std::time::Instant::now());
-            let _instance = entropy.instances.find(seeded).unwrap();
+            let seeded = |instance: &DrbgInstance| {
+                !interval(1000).is_due(instance, std::time::Instant::now())
+            };
+            let _instance = entropy.pool.lock_where(seeded).unwrap();
             held.send(()).unwrap();
             // Long enough for the other to come.
             (0..1000).for_each(|_| std::thread::yield_now());
         });
-        told.recv_timeout(BOUND).unwrap();
-        let wanted = Wanted { number_of_bytes: 32, sealed: false };
-        assert!(entropy.take_seeded(|instance| generate(instance, wanted)).unwrap().is_some());
+        observed.recv_timeout(BOUND).unwrap();
+        let request = DrawRequest { number_of_bytes: 32, sealed: false };
+        assert!(entropy.try_draw_seeded(|instance| generate(instance, request)).unwrap().is_some());
     });
     draw(&entropy, false).await;
     assert_eq!(entropy.metrics.reseeds.get(), 1);
 }
 
 #[tokio::test]
-async fn a_module_that_is_slow_delays_nobody_who_needs_nothing_of_it() {
+async fn slow_nsm_delays_only_draws_that_need_a_reseed() {
     let (nsm, hold, lever) = held();
     let deadline = Duration::from_secs(1);
     let entropy = entropy_of(nsm, 1, interval(3), deadline).await;
@@ -167,8 +168,8 @@ async fn a_module_that_is_slow_delays_nobody_who_needs_nothing_of_it() {
     draw(&entropy, false).await;
     draw(&entropy, false).await;
     // What must be reseeded now waits, and not for longer.
-    let wanted = Wanted { number_of_bytes: 32, sealed: false };
-    let draws = tokio::join!(entropy.draw(wanted), entropy.draw(wanted));
+    let request = DrawRequest { number_of_bytes: 32, sealed: false };
+    let draws = tokio::join!(entropy.draw(request), entropy.draw(request));
     assert_eq!((draws.0.err(), draws.1.err()), (Some(late.into()), Some(late.into())));
     assert_eq!(entropy.metrics.failures(&late.into()), 2);
     assert_eq!(entropy.metrics.reseeds.get(), 1);
@@ -177,27 +178,28 @@ async fn a_module_that_is_slow_delays_nobody_who_needs_nothing_of_it() {
 }
 
 #[tokio::test]
-async fn state_that_is_good_for_longer_does_not_stand_in_for_a_module_that_fails() {
+async fn seeded_instance_is_not_used_while_the_nsm_fails() {
     let broken = Arc::new(AtomicBool::new(false));
-    let told = Arc::clone(&broken);
-    let nsm =
-        FakeNsm::new(move |_, _| told.load(Ordering::SeqCst).then_some(Err(NsmError::Malformed)));
+    let observed = Arc::clone(&broken);
+    let nsm = FakeNsm::new(move |_, _| {
+        observed.load(Ordering::SeqCst).then_some(Err(NsmError::Malformed))
+    });
     let entropy = entropy_of(nsm, 1, interval(1000), BOUND).await;
     draw(&entropy, false).await;
     broken.store(true, Ordering::SeqCst);
     let fault = NsmFault::Device(NsmError::Malformed);
     assert_eq!(entropy.nsm.block(entropy.nsm.deadline()).await.err(), Some(fault));
-    let wanted = Wanted { number_of_bytes: 32, sealed: false };
-    assert_eq!(entropy.draw(wanted).await.err(), Some(fault.into()));
+    let request = DrawRequest { number_of_bytes: 32, sealed: false };
+    assert_eq!(entropy.draw(request).await.err(), Some(fault.into()));
 }
 
 #[tokio::test]
-async fn is_unready_without_an_instance_that_is_whole() {
-    let entropy = entropy(PredictionResistance::Request).await;
+async fn reports_fault_when_all_instances_are_poisoned() {
+    let entropy = entropy(ReseedPolicy::PerRequest).await;
     assert_eq!(entropy.fault(), None);
     std::thread::scope(|scope| {
         let panics = || {
-            let _instance = entropy.instances.any().unwrap();
+            let _instance = entropy.pool.lock_any().unwrap();
             panic!("half-way");
         };
         assert!(scope.spawn(panics).join().is_err());
@@ -206,16 +208,16 @@ async fn is_unready_without_an_instance_that_is_whole() {
 }
 
 #[tokio::test]
-async fn what_is_too_much_for_a_generate_is_a_failure_that_is_counted() {
-    let entropy = entropy(PredictionResistance::Request).await;
-    let wanted = Wanted { number_of_bytes: 65_537, sealed: false };
+async fn oversized_draw_fails_and_is_counted() {
+    let entropy = entropy(ReseedPolicy::PerRequest).await;
+    let request = DrawRequest { number_of_bytes: 65_537, sealed: false };
     let fault = EntropyFault::Drbg(DrbgError::RequestTooLong { length: 65_537 });
-    assert_eq!(entropy.draw(wanted).await.err(), Some(fault));
+    assert_eq!(entropy.draw(request).await.err(), Some(fault));
     assert_eq!(entropy.metrics.failures(&fault), 1);
 }
 
 #[test]
-fn every_fault_is_counted_under_a_cause_that_is_shown() {
+fn every_fault_has_a_registered_cause() {
     let faults = [
         EntropyFault::Drbg(DrbgError::ReseedRequired),
         EntropyFault::Interrupted,
@@ -223,13 +225,13 @@ fn every_fault_is_counted_under_a_cause_that_is_shown() {
     ];
     let own: Vec<_> = faults.iter().map(EntropyFault::cause).collect();
     let shown: Vec<_> = EntropyFault::causes().collect();
-    assert_eq!(shown, [&NsmFault::CAUSES[..], &NsmFault::CAUSES_OF_CALLERS, &own].concat());
+    assert_eq!(shown, [&NsmFault::CAUSES[..], &NsmFault::CALLER_CAUSES, &own].concat());
     assert_eq!(shown.iter().collect::<BTreeSet<_>>().len(), shown.len());
     assert_eq!(EntropyFault::Nsm(NsmFault::Full).cause(), "full");
 }
 
 #[test]
-fn only_time_that_ran_out_is_a_timeout() {
+fn only_time_limits_count_as_timeouts() {
     let deadline = Duration::from_secs(1);
     for (fault, is_timeout) in [
         (NsmFault::Deadline { deadline }, true),
@@ -237,8 +239,8 @@ fn only_time_that_ran_out_is_a_timeout() {
         (NsmFault::Stuck { limit: deadline }, false),
         (NsmFault::ThreadEnded, false),
         (NsmFault::UnexpectedResponse, false),
-        (NsmFault::SlowTime, true),
-        (NsmFault::NoTime, false),
+        (NsmFault::SlowTimestamp, true),
+        (NsmFault::NoTimestamp, false),
     ] {
         assert_eq!(EntropyFault::Nsm(fault).is_timeout(), is_timeout, "{fault}");
     }

@@ -151,7 +151,7 @@ mod tests {
     use tokio::time::{Instant, pause, sleep, timeout};
 
     use super::{Duration, ErrorKind, HEADER_READ_TIMEOUT, WriteTimeoutStream};
-    use crate::clock::Pauses;
+    use crate::clock::PauseDetector;
     use crate::http::Server;
     use crate::http::peer_policy::Peer;
     use crate::platform::fake;
@@ -167,7 +167,7 @@ mod tests {
         let start = Instant::now();
         let paused = async {
             sleep(HEADER_READ_TIMEOUT / 2).await;
-            Pauses::of_process().make_up();
+            PauseDetector::global().simulate_pause();
         };
         let (read, (), ()) =
             tokio::join!(client.read_u8(), server.serve(stream, Peer::Unix, pending()), paused);

@@ -41,7 +41,7 @@ pub enum InitError {
 }
 
 /// Returns a function that makes the error of `what`, which the kernel refused.
-pub(super) fn failed<E: Into<io::Error>>(
+pub(super) fn kernel_error<E: Into<io::Error>>(
     what: impl FnOnce() -> String,
 ) -> impl FnOnce(E) -> InitError {
     |error| InitError::Kernel { what: what(), error: error.into() }

@@ -14,19 +14,19 @@ use super::error::InitError;
 const HEARTBEAT: u8 = 0xb7;
 
 /// How long the parent may take. It has nothing else to do.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) async fn send(cid: u32) -> Result<(), InitError> {
     let port = HEARTBEAT_PORT;
-    let exchanged = timeout(PATIENCE, async {
+    let result = timeout(TIMEOUT, async {
         let mut stream =
             connect(&Endpoint::Vsock { cid, port }).await.map_err(|error| error.source)?;
         exchange(&mut stream).await
     });
-    let reason = match exchanged.await {
+    let reason = match result.await {
         Ok(Ok(())) => return Ok(()),
         Ok(Err(error)) => error.to_string(),
-        Err(_) => format!("no answer within {PATIENCE:?}"),
+        Err(_) => format!("no answer within {TIMEOUT:?}"),
     };
     Err(InitError::Heartbeat { cid, port, reason })
 }
@@ -54,12 +54,12 @@ mod tests {
             parent.write_all(answer).await.unwrap();
             drop(parent);
         };
-        let (exchanged, ()) = tokio::join!(exchange(&mut enclave), parent);
-        exchanged
+        let (result, ()) = tokio::join!(exchange(&mut enclave), parent);
+        result
     }
 
     #[tokio::test]
-    async fn a_heartbeat_is_answered_by_itself() {
+    async fn accepts_only_the_heartbeat_byte_as_response() {
         answered(&[0xb7]).await.unwrap();
         let error = answered(&[0xb6]).await.unwrap_err().to_string();
         assert_eq!(error, "the answer is 0xb6, not 0xb7");

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::kmod::{ModuleInitFlags, finit_module};
 use nix::mount::{MsFlags, mount};
 
-use super::error::{InitError, failed};
+use super::error::{InitError, kernel_error};
 
 /// The NSM, as its driver registers it with the kernel's generator.
 const NSM_HWRNG: &str = "nsm-hwrng";
@@ -37,7 +37,7 @@ pub(super) fn mount_all() -> Result<(), InitError> {
                 Err(error) => Err(error.into()),
             }
         });
-        mounted.map_err(failed(|| format!("mounting {kind} on {target}")))?;
+        mounted.map_err(kernel_error(|| format!("mounting {kind} on {target}")))?;
     }
     Ok(())
 }
@@ -45,7 +45,8 @@ pub(super) fn mount_all() -> Result<(), InitError> {
 /// Loads the modules in `folder`, if there is one, in the order of their names; then none can be any
 /// more. Gives how many there were.
 pub(super) fn load_modules(folder: &Path) -> Result<usize, InitError> {
-    let names = module_names(folder).map_err(failed(|| format!("reading {}", folder.display())))?;
+    let names =
+        module_names(folder).map_err(kernel_error(|| format!("reading {}", folder.display())))?;
     for name in &names {
         let path = folder.join(name);
         let loaded = File::open(&path).and_then(|file| {
@@ -55,13 +56,13 @@ pub(super) fn load_modules(folder: &Path) -> Result<usize, InitError> {
                 Err(error) => Err(error.into()),
             }
         });
-        loaded.map_err(failed(|| format!("loading {}", path.display())))?;
+        loaded.map_err(kernel_error(|| format!("loading {}", path.display())))?;
     }
     match fs::write(MODULES_DISABLED, "1") {
         Ok(()) => Ok(names.len()),
         // A kernel without modules.
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(names.len()),
-        Err(error) => Err(failed(|| format!("writing {MODULES_DISABLED}"))(error)),
+        Err(error) => Err(kernel_error(|| format!("writing {MODULES_DISABLED}"))(error)),
     }
 }
 
@@ -79,7 +80,7 @@ fn module_names(folder: &Path) -> io::Result<Vec<OsString>> {
 
 /// Has the kernel's generator fed by the NSM, where it could be and is not. Whether it is, is checked
 /// later, for every start.
-pub(super) fn prefer_the_nsm(hw_random: &Path) -> Result<(), InitError> {
+pub(super) fn select_nsm_hwrng(hw_random: &Path) -> Result<(), InitError> {
     let read = |name| fs::read_to_string(hw_random.join(name)).unwrap_or_default();
     let is_available = read("rng_available").split_ascii_whitespace().any(|rng| rng == NSM_HWRNG);
     if !is_available || read("rng_current").trim_end() == NSM_HWRNG {
@@ -87,7 +88,7 @@ pub(super) fn prefer_the_nsm(hw_random: &Path) -> Result<(), InitError> {
     }
     let path = hw_random.join("rng_current");
     fs::write(&path, NSM_HWRNG)
-        .map_err(failed(|| format!("writing {NSM_HWRNG} to {}", path.display())))
+        .map_err(kernel_error(|| format!("writing {NSM_HWRNG} to {}", path.display())))
 }
 
 #[cfg(test)]
@@ -96,24 +97,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn modules_are_loaded_in_the_order_of_their_names() {
+    fn module_names_are_sorted() {
         let (_folder, path) = folder_with(&[("01-b.ko", ""), ("10-c.ko", ""), ("00-z.ko", "")]);
         assert_eq!(module_names(&path).unwrap(), ["00-z.ko", "01-b.ko", "10-c.ko"]);
         assert!(module_names(&path.join("none")).unwrap().is_empty());
     }
 
     #[test]
-    fn the_nsm_feeds_the_generator_where_it_can() {
+    fn selects_nsm_hwrng_if_available() {
         let current = |available, current| {
             let (_folder, path) =
                 folder_with(&[("rng_available", available), ("rng_current", current)]);
-            prefer_the_nsm(&path).unwrap();
+            select_nsm_hwrng(&path).unwrap();
             fs::read_to_string(path.join("rng_current")).unwrap()
         };
         assert_eq!(current("virtio_rng.0 nsm-hwrng\n", "virtio_rng.0\n"), "nsm-hwrng");
         assert_eq!(current("virtio_rng.0 nsm-hwrng\n", "nsm-hwrng\n"), "nsm-hwrng\n");
         assert_eq!(current("virtio_rng.0 nsm-hwrng2\n", "virtio_rng.0\n"), "virtio_rng.0\n");
         let (_folder, path) = folder_with(&[]);
-        prefer_the_nsm(&path).unwrap();
+        select_nsm_hwrng(&path).unwrap();
     }
 }

@@ -21,7 +21,7 @@ use tokio::runtime::Runtime;
 use transport::{Endpoint, parse_command_line};
 
 pub use self::error::InitError;
-use self::error::{COMMAND, failed};
+use self::error::{COMMAND, kernel_error};
 use crate::audit::Audit;
 use crate::config::{Arguments, EnclaveArguments};
 use crate::egress::loopback;
@@ -36,13 +36,13 @@ const KERNEL_COMMAND_LINE: &str = "/proc/cmdline";
 
 /// Where a service was started.
 #[derive(Clone, Copy, Debug)]
-pub struct Place {
+pub struct ProcessContext {
     /// The context identifier of the parent instance.
     pub parent_cid: u32,
     is_init: bool,
 }
 
-impl Place {
+impl ProcessContext {
     /// Returns the audit trail. Records go to `log_to`, as the log does, or else to standard output. The
     /// first process writes none to standard output: that is the enclave's console, which must show
     /// nothing of a request, and each byte on it costs an exit to the hypervisor.
@@ -66,7 +66,7 @@ impl Place {
 pub fn run<F>(
     program: &str,
     commit: Option<&str>,
-    service: impl FnOnce(EnclaveArguments, Place) -> F,
+    service: impl FnOnce(EnclaveArguments, ProcessContext) -> F,
 ) -> ExitCode
 where
     F: Future<Output = Result<(), Box<dyn Error>>>,
@@ -76,11 +76,11 @@ where
         init_logging(&arguments.common);
         // It is there to the end, so that a second signal is heard while the last lines are written.
         let runtime = Runtime::new();
-        return report_exit(program, as_process(&runtime, arguments, service));
+        return report_exit(program, run_as_process(&runtime, arguments, service));
     }
     // What its command line says is known only once file systems are there.
     init_logging(&Arguments::default());
-    let code = report_exit(program, as_init(service));
+    let code = report_exit(program, run_as_init(service));
     // It does not return, unless it fails; then the kernel says that its first process has ended.
     let _ = reboot(RebootMode::RB_AUTOBOOT);
     code
@@ -91,49 +91,51 @@ fn is_init() -> bool {
     process::id() == 1 && Path::new(COMMAND).exists()
 }
 
-fn as_process<F>(
+fn run_as_process<F>(
     runtime: &io::Result<Runtime>,
     arguments: EnclaveArguments,
-    service: impl FnOnce(EnclaveArguments, Place) -> F,
+    service: impl FnOnce(EnclaveArguments, ProcessContext) -> F,
 ) -> Result<(), Box<dyn Error>>
 where
     F: Future<Output = Result<(), Box<dyn Error>>>,
 {
     // Another init has mounted it, or there is no other parent to be told of.
     let line = fs::read_to_string(KERNEL_COMMAND_LINE).unwrap_or_default();
-    let place = Place { parent_cid: parent_cid(&line)?, is_init: false };
+    let context = ProcessContext { parent_cid: parent_cid(&line)?, is_init: false };
     let runtime = runtime.as_ref().map_err(|error| format!("no threads are to be had: {error}"))?;
-    runtime.block_on(service(arguments, place))
+    runtime.block_on(service(arguments, context))
 }
 
-fn as_init<F>(service: impl FnOnce(EnclaveArguments, Place) -> F) -> Result<(), Box<dyn Error>>
+fn run_as_init<F>(
+    service: impl FnOnce(EnclaveArguments, ProcessContext) -> F,
+) -> Result<(), Box<dyn Error>>
 where
     F: Future<Output = Result<(), Box<dyn Error>>>,
 {
     kernel::mount_all()?;
     let modules = kernel::load_modules(Path::new("/modules"))?;
-    kernel::prefer_the_nsm(Path::new("/sys/class/misc/hw_random"))?;
+    kernel::select_nsm_hwrng(Path::new("/sys/class/misc/hw_random"))?;
     let line = fs::read_to_string(KERNEL_COMMAND_LINE)
-        .map_err(failed(|| format!("reading {KERNEL_COMMAND_LINE}")))?;
-    let place = Place { parent_cid: parent_cid(&line)?, is_init: true };
-    loopback::up().map_err(failed(|| "bringing lo up".to_owned()))?;
+        .map_err(kernel_error(|| format!("reading {KERNEL_COMMAND_LINE}")))?;
+    let context = ProcessContext { parent_cid: parent_cid(&line)?, is_init: true };
+    loopback::bring_up().map_err(kernel_error(|| "bringing lo up".to_owned()))?;
     let arguments = fs::read_to_string(COMMAND)
-        .map_err(failed(|| format!("reading {COMMAND}")))
-        .and_then(|text| arguments(&text))?;
+        .map_err(kernel_error(|| format!("reading {COMMAND}")))
+        .and_then(|text| parse_arguments(&text))?;
     tracing::info!(
         modules,
-        parent_cid = place.parent_cid,
+        parent_cid = context.parent_cid,
         "started as the enclave's first process"
     );
     Runtime::new()?.block_on(async {
         reaper::start()?;
-        heartbeat::send(place.parent_cid).await?;
-        service(arguments, place).await
+        heartbeat::send(context.parent_cid).await?;
+        service(arguments, context).await
     })
 }
 
 /// A line each, the program's name first.
-fn arguments(text: &str) -> Result<EnclaveArguments, InitError> {
+fn parse_arguments(text: &str) -> Result<EnclaveArguments, InitError> {
     command()
         .try_get_matches_from(text.lines())
         .and_then(|matches| EnclaveArguments::from_arg_matches(&matches))
@@ -148,8 +150,8 @@ fn command() -> Command {
 /// What the kernel's command line says of the parent.
 fn parent_cid(line: &str) -> Result<u32, InitError> {
     let words = line.split_ascii_whitespace().rev();
-    let mut given = words.filter_map(|word| word.strip_prefix("parent_cid="));
-    match given.next() {
+    let mut parsed = words.filter_map(|word| word.strip_prefix("parent_cid="));
+    match parsed.next() {
         None => Ok(PARENT_CID),
         Some(cid) => cid.parse().map_err(|_| InitError::ParentCid(cid.to_owned())),
     }
@@ -171,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_parent_is_cid_3_unless_the_kernel_is_told_another() {
+    fn parent_cid_defaults_to_3() {
         assert_eq!(parent_cid("reboot=k panic=30\n").unwrap(), 3);
         assert_eq!(parent_cid("a=b parent_cid=2\n").unwrap(), 2);
         assert_eq!(parent_cid("parent_cid=2 parent_cid=16").unwrap(), 16);
@@ -183,11 +185,11 @@ mod tests {
     }
 
     #[test]
-    fn the_command_is_one_argument_a_line() {
+    fn command_file_has_one_argument_per_line() {
         let text = "/init\n--listen\nvsock:4294967295:5000\n--config-from-parent\n5001\n";
-        let given = arguments(text).unwrap();
-        assert_eq!(given.common.listen, Some(Endpoint::Vsock { cid: u32::MAX, port: 5000 }));
-        assert_eq!((given.common.config, given.config_from_parent), (None, Some(5001)));
+        let parsed = parse_arguments(text).unwrap();
+        assert_eq!(parsed.common.listen, Some(Endpoint::Vsock { cid: u32::MAX, port: 5000 }));
+        assert_eq!((parsed.common.config, parsed.config_from_parent), (None, Some(5001)));
         for (text, expected) in [
             ("/init\n--listen\n5000\n", "has no port"),
             ("/init\n--listen\n127.0.0.1:0\n--simulator\n", "--simulator"),
@@ -196,13 +198,13 @@ mod tests {
                 "cannot be used",
             ),
         ] {
-            let error = arguments(text).unwrap_err().to_string();
+            let error = parse_arguments(text).unwrap_err().to_string();
             assert!(error.starts_with("/cmd: ") && error.contains(expected), "{error}");
         }
     }
 
     #[test]
-    fn no_argument_of_the_first_process_comes_from_what_the_kernel_passes() {
+    fn init_arguments_ignore_the_environment() {
         let variables = |command: Command| {
             command.get_arguments().filter(|argument| argument.get_env().is_some()).count()
         };
@@ -211,12 +213,12 @@ mod tests {
     }
 
     #[test]
-    fn records_are_written_by_the_first_process_only_where_lines_get_out() {
-        let init = Place { parent_cid: 3, is_init: true };
+    fn init_writes_audit_records_only_to_a_log_endpoint() {
+        let init = ProcessContext { parent_cid: 3, is_init: true };
         for (log_to, expected) in [(None, false), (Some("unix:/nonexistent/log"), true)] {
             let log_to: Option<Endpoint> = log_to.map(|text| text.parse().unwrap());
             assert_eq!(init.audit(log_to.as_ref()).unwrap().is_written(), expected);
-            let process = Place { is_init: false, ..init };
+            let process = ProcessContext { is_init: false, ..init };
             assert!(process.audit(log_to.as_ref()).unwrap().is_written());
         }
     }

@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn reaps_who_ended_before_and_who_ends_later() {
+    async fn reaps_children_that_end_before_and_after_the_start() {
         let before = child();
         start().unwrap();
         is_reaped(before).await;

@@ -78,11 +78,11 @@ impl KeyStores {
         now: UnixMillis,
         metrics: &Arc<KeyStoreMetrics>,
     ) -> Result<Self, KeyStoreError> {
-        let claims = Arc::new(TokenRegistry::default());
+        let registry = Arc::new(TokenRegistry::default());
         let numbered = |number, reason| KeyStoreError { number, reason };
         // Checks all stores before it calls any module, so a start-up that fails has called none.
         let store = |(settings, number)| {
-            KeyStore::new(settings, now, &claims, metrics)
+            KeyStore::new(settings, now, &registry, metrics)
                 .map_err(|reason| numbered(number, reason))
         };
         let stores = settings.into_iter().zip(1..).map(store).collect::<Result<_, _>>()?;
@@ -139,7 +139,7 @@ impl KeyStore {
     fn new(
         settings: KeyStoreSettings,
         created: UnixMillis,
-        claims: &Arc<TokenRegistry>,
+        registry: &Arc<TokenRegistry>,
         metrics: &Arc<KeyStoreMetrics>,
     ) -> Result<Self, KeyStoreErrorReason> {
         let KeyStoreSettings { id, name, kind } = settings;
@@ -149,7 +149,7 @@ impl KeyStore {
                 cluster_id: mem::take(&mut settings.cluster_id),
                 trust_anchor_certificate: settings.trust_anchor_certificate.take(),
                 hsm: match settings.connect {
-                    true => Some(Hsm::new(&id, *settings, claims, metrics)?),
+                    true => Some(Hsm::new(&id, *settings, registry, metrics)?),
                     false => None,
                 },
             },

@@ -162,7 +162,7 @@ impl<T: Trust, C: Clock> Api<T, C> {
         let confirmed = match clock.check() {
             // It will not be asked any more.
             Err(fault) if handler.entropy.nsm().is_latched() => Err(fault),
-            Err(_) => clock.confirmed().await,
+            Err(_) => clock.wait_until_trusted().await,
             checked => checked,
         };
         confirmed.inspect_err(|_| {

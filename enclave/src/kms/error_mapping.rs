@@ -10,7 +10,7 @@ use super::response::ResponseError;
 
 use crate::auth::AuthenticationError;
 use crate::clock::ClockFault;
-use crate::crypto_pool::NotWorked;
+use crate::crypto_pool::CryptoPoolError;
 use crate::entropy::EntropyFault;
 use crate::http::{HttpError, Response};
 use crate::iam;
@@ -50,11 +50,11 @@ pub(crate) enum ApiError {
     #[error("a marker that was not given out")]
     InvalidMarker,
     #[error(transparent)]
-    NotWorked(#[from] NotWorked),
+    CryptoPoolError(#[from] CryptoPoolError),
     #[error(transparent)]
     Clock(#[from] ClockFault),
     #[error(transparent)]
-    Entropy(#[from] EntropyFault),
+    EntropySource(#[from] EntropyFault),
     #[error(transparent)]
     BuildResponse(#[from] ResponseError),
     #[error("the answer cannot be written: {0}")]
@@ -86,7 +86,7 @@ impl ApiError {
                 "You have exceeded the rate at which you may call KMS. Reduce the frequency of \
                  your calls.",
             ),
-            Self::NotWorked(NotWorked::Full) => KmsError::new(
+            Self::CryptoPoolError(CryptoPoolError::Full) => KmsError::new(
                 ErrorType::Throttling,
                 "The rate of requests with a Recipient exceeds what this service can verify. Reduce \
                  the frequency of your calls.",
@@ -112,13 +112,13 @@ impl ApiError {
                 ErrorType::InvalidMarker,
                 "The marker was not returned by an earlier call of this operation.",
             ),
-            Self::Entropy(fault) if fault.is_timeout() => KmsError::new(
+            Self::EntropySource(fault) if fault.is_timeout() => KmsError::new(
                 ErrorType::DependencyTimeout,
                 "The source of entropy did not answer in time. Try again.",
             ),
-            Self::NotWorked(NotWorked::Unfinished)
+            Self::CryptoPoolError(CryptoPoolError::Unfinished)
             | Self::Clock(_)
-            | Self::Entropy(_)
+            | Self::EntropySource(_)
             | Self::BuildResponse(_)
             | Self::Serialization(_)
             | Self::Panicked => KmsError::internal(),
@@ -134,15 +134,15 @@ impl ApiError {
     /// Returns whether the fault is the service's and not the caller's.
     pub(super) fn is_internal(&self) -> bool {
         match self {
-            Self::NotWorked(NotWorked::Unfinished)
+            Self::CryptoPoolError(CryptoPoolError::Unfinished)
             | Self::Clock(_)
-            | Self::Entropy(_)
+            | Self::EntropySource(_)
             | Self::Route(RouteError::Failed)
             | Self::BuildResponse(_)
             | Self::Serialization(_)
             | Self::Metrics(_)
             | Self::Panicked => true,
-            Self::CustomKeyStore { fault, .. } => fault.is_ours(),
+            Self::CustomKeyStore { fault, .. } => fault.is_service_fault(),
             _ => false,
         }
     }

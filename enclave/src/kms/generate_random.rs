@@ -9,7 +9,7 @@ use super::error_mapping::ApiError;
 use super::handler::{Handler, HandlerResult};
 use super::metrics::ApiMetrics;
 use crate::audit::Recipient;
-use crate::crypto_pool::{CryptoPool, NotWorked};
+use crate::crypto_pool::{CryptoPool, CryptoPoolError};
 use crate::policy::{AuthContext, Request};
 use crate::request_log::RequestLog;
 
@@ -17,7 +17,7 @@ use crate::request_log::RequestLog;
 pub(super) type ParsedRequest = (Request, Option<String>);
 
 /// The outcome, and the recipient whose document was verified.
-pub(super) type PoolResult = Result<(Option<Recipient>, HandlerResult), NotWorked>;
+pub(super) type PoolResult = Result<(Option<Recipient>, HandlerResult), CryptoPoolError>;
 
 /// Parses the body, and the document in it.
 pub(super) fn parse(body: &[u8], log: &mut RequestLog<'_>) -> Result<ParsedRequest, ApiError> {
@@ -56,7 +56,7 @@ pub(super) fn log_result(
     metrics: &ApiMetrics,
 ) -> HandlerResult {
     let (recipient, outcome) = result.inspect_err(|error| {
-        if *error == NotWorked::Full {
+        if *error == CryptoPoolError::Full {
             metrics.rejected_queue_full.inc();
         }
     })?;

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::error_mapping::ApiError;
 use super::response::build_body;
 use crate::audit::Recipient;
-use crate::entropy::{Drawn, Entropy, Wanted};
+use crate::entropy::{Draw, EntropySource, DrawRequest};
 use crate::key_store::KeyStores;
 use crate::policy::{
     AttestedRequest, AuthContext, AuthorizationError, Authorized, PlainRequest, Policy,
@@ -21,7 +21,7 @@ use crate::policy::{
 pub(crate) struct Handler<T: Trust> {
     pub(crate) verifier: Verifier<T>,
     pub(crate) policy: Arc<Policy>,
-    pub(crate) entropy: Entropy,
+    pub(crate) entropy: EntropySource,
     pub(crate) key_stores: KeyStores,
 }
 
@@ -82,7 +82,7 @@ impl<T: Trust> Handler<T> {
 
     /// The random bytes are the HSM's, as they are. What they are sealed with is this service's own, and
     /// drawn only once they are there.
-    async fn draw_from_key_store(&self, id: String, wanted: Wanted) -> Result<Drawn, ApiError> {
+    async fn draw_from_key_store(&self, id: String, request: DrawRequest) -> Result<Draw, ApiError> {
         let Some(store) = self.key_stores.find(&id) else {
             return Err(ApiError::CustomKeyStoreNotFound { name: id });
         };
@@ -92,7 +92,7 @@ impl<T: Trust> Handler<T> {
             true => Some(self.entropy.draw_encryption().await?),
             false => None,
         };
-        Ok(Drawn { random, encryption })
+        Ok(Draw { random, encryption })
     }
 }
 

@@ -5,7 +5,7 @@ use kms_api::GenerateRandomResponse;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::entropy::{Drawn, Wanted};
+use crate::entropy::{Draw, DrawRequest};
 use crate::policy::{Authorized, ResponseForm};
 
 /// Why an authorized request gets no answer: a fault of the service.
@@ -15,9 +15,9 @@ pub(crate) enum ResponseError {
     #[error("{drawn} was drawn for an answer that takes {wanted}")]
     DrawMismatch {
         /// The bytes that were drawn.
-        drawn: Wanted,
+        drawn: DrawRequest,
         /// The bytes that the answer takes.
-        wanted: Wanted,
+        request: DrawRequest,
     },
     /// Sealing failed.
     #[error(transparent)]
@@ -31,13 +31,13 @@ pub(crate) enum ResponseError {
 /// If sealing fails, or `drawn` is not exactly what the answer takes; nothing is delivered then.
 pub(super) fn build_body(
     authorized: Authorized,
-    drawn: Drawn,
+    drawn: Draw,
 ) -> Result<Zeroizing<Vec<u8>>, ResponseError> {
-    let (what, wanted) = (drawn.what(), authorized.draw_request());
+    let (what, wanted) = (drawn.request(), authorized.draw_request());
     if what != wanted {
         return Err(ResponseError::DrawMismatch { drawn: what, wanted });
     }
-    let Drawn { random, encryption } = drawn;
+    let Draw { random, encryption } = drawn;
     let response = match (authorized.into_response_form(), encryption) {
         (ResponseForm::CiphertextForRecipient(recipient), Some(encryption)) => {
             let random = random.expose();
@@ -91,12 +91,12 @@ mod tests {
         let build_body = |number_of_bytes: usize, sealed: bool| {
             let random = RandomBytes::new(Zeroizing::new(vec![0; number_of_bytes]));
             let draw = || ContentEncryption::draw(|_| Ok::<_, CryptoError>(())).unwrap();
-            build_body(authorized(), Drawn { random, encryption: sealed.then(draw) })
+            build_body(authorized(), Draw { random, encryption: sealed.then(draw) })
         };
         assert_eq!(*build_body(3, false).unwrap(), br#"{"Plaintext":"AAAA"}"#);
-        let wanted = Wanted { number_of_bytes: 3, sealed: false };
+        let wanted = DrawRequest { number_of_bytes: 3, sealed: false };
         for (number_of_bytes, sealed) in [(0, false), (2, false), (4, false), (3, true)] {
-            let drawn = Wanted { number_of_bytes, sealed };
+            let drawn = DrawRequest { number_of_bytes, sealed };
             let error = ResponseError::DrawMismatch { drawn, wanted };
             assert_eq!(build_body(number_of_bytes, sealed), Err(error));
         }

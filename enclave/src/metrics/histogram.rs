@@ -40,10 +40,10 @@ const BUCKETS: usize = BOUNDS.len() + 1;
 
 /// Durations in seconds. Clones are the same one.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Histogram(Arc<Observed>);
+pub(crate) struct Histogram(Arc<Buckets>);
 
 #[derive(Debug, Default)]
-struct Observed {
+struct Buckets {
     /// By bucket, each without those before it.
     counts: [AtomicU64; BUCKETS],
     /// Of all together.
@@ -52,14 +52,14 @@ struct Observed {
 
 impl Histogram {
     /// Something took so long.
-    pub(crate) fn observe(&self, took: Duration) {
-        let Self(observed) = self;
-        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+    pub(crate) fn observe(&self, duration: Duration) {
+        let Self(buckets) = self;
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         let bucket = BOUNDS.partition_point(|bound| *bound < nanos);
-        if let Some(count) = observed.counts.get(bucket) {
+        if let Some(count) = buckets.counts.get(bucket) {
             count.fetch_add(1, Ordering::Relaxed);
         }
-        observed.nanos.fetch_add(nanos, Ordering::Relaxed);
+        buckets.nanos.fetch_add(nanos, Ordering::Relaxed);
     }
 
     /// How many were observed.
@@ -71,15 +71,15 @@ impl Histogram {
 
 impl EncodeMetric for Histogram {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
-        let Self(observed) = self;
+        let Self(buckets) = self;
         let bounds = BOUNDS.map(|bound| Duration::from_nanos(bound).as_secs_f64());
         let bounds = bounds.into_iter().chain([f64::INFINITY]);
-        let counts = observed.counts.iter().map(|count| count.load(Ordering::Relaxed));
-        let buckets: Vec<(f64, u64)> = bounds.zip(counts).collect();
+        let counts = buckets.counts.iter().map(|count| count.load(Ordering::Relaxed));
+        let encoded: Vec<(f64, u64)> = bounds.zip(counts).collect();
         // Of the same counts: the last bucket and the number of all must be the same.
-        let count = buckets.iter().map(|(_, count)| count).sum();
-        let sum = Duration::from_nanos(observed.nanos.load(Ordering::Relaxed)).as_secs_f64();
-        encoder.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
+        let count = encoded.iter().map(|(_, count)| count).sum();
+        let sum = Duration::from_nanos(buckets.nanos.load(Ordering::Relaxed)).as_secs_f64();
+        encoder.encode_histogram::<NoLabelSet>(sum, count, &encoded, None)
     }
 
     fn metric_type(&self) -> MetricType {
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_takes_as_long_as_a_bound_is_within_it_and_what_takes_longer_is_not() {
+    fn bucket_bounds_are_inclusive() {
         let histogram = Histogram::default();
         for nanos in [0, 25_000, 25_001, 1_000_000, 1_000_001, 10_000_000_001] {
             histogram.observe(Duration::from_nanos(nanos));
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bounds_rise_and_are_as_many_as_there_are_buckets_but_the_last() {
+    fn bounds_are_sorted_and_one_fewer_than_buckets() {
         assert!(BOUNDS.is_sorted_by(|one, next| one < next));
         let buckets = encoded(&Histogram::default());
         let buckets = buckets.iter().filter(|line| line.contains("_bucket{")).count();
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_duration_that_no_counter_holds_is_counted_all_the_same() {
+    fn counts_durations_beyond_the_counter_range() {
         let histogram = Histogram::default();
         histogram.observe(Duration::MAX);
         assert_eq!(histogram.count(), 1);

@@ -13,21 +13,21 @@ use zeroize::{Zeroize, Zeroizing};
 use super::block::Block;
 use super::fault::NsmFault;
 use super::metrics::{NsmCall, NsmCalls, NsmMetrics};
-use super::watchdog::Flight;
+use super::watchdog::CallMonitor;
 use crate::health::HealthTests;
 use crate::measurement::extended;
 
 /// The module, and who watches it.
 pub(super) struct Device<N> {
     nsm: N,
-    flight: Arc<Flight>,
+    monitor: Arc<CallMonitor>,
     health: HealthTests,
     metrics: Arc<NsmMetrics>,
 }
 
 impl<N: Nsm> Device<N> {
-    pub(super) fn new(nsm: N, flight: Arc<Flight>, metrics: Arc<NsmMetrics>) -> Self {
-        Self { nsm, flight, health: HealthTests::new(), metrics }
+    pub(super) fn new(nsm: N, monitor: Arc<CallMonitor>, metrics: Arc<NsmMetrics>) -> Self {
+        Self { nsm, monitor, health: HealthTests::new(), metrics }
     }
 
     /// A fresh block that passed all tests.
@@ -37,7 +37,7 @@ impl<N: Nsm> Device<N> {
             Request::GetRandom,
             |response| match response {
                 Response::GetRandom { random } => Some(Zeroizing::new(random)),
-                other => wiped(other),
+                other => zeroize_unexpected(other),
             },
         )?;
         self.health.check_block(&random)?;
@@ -48,7 +48,7 @@ impl<N: Nsm> Device<N> {
     /// trusted: it is read and not verified.
     pub(super) fn time(&mut self) -> Result<UnixMillis, NsmFault> {
         let document = self.document(None, None)?;
-        own_document_time(&document).map_err(|_| NsmFault::NoTime)
+        own_document_time(&document).map_err(|_| NsmFault::NoTimestamp)
     }
 
     /// A document of this enclave's own, with `nonce` and `user_data` in it.
@@ -64,7 +64,7 @@ impl<N: Nsm> Device<N> {
             request,
             |response| match response {
                 Response::Attestation { document } => Some(document),
-                other => wiped(other),
+                other => zeroize_unexpected(other),
             },
         )
     }
@@ -77,7 +77,7 @@ impl<N: Nsm> Device<N> {
             request,
             |response| match response {
                 Response::ExtendPCR { data } => Some(data),
-                other => wiped(other),
+                other => zeroize_unexpected(other),
             },
         )?;
         if value != extended(digest) {
@@ -93,7 +93,7 @@ impl<N: Nsm> Device<N> {
             Request::LockPCR { index },
             |response| match response {
                 Response::LockPCR => Some(()),
-                other => wiped(other),
+                other => zeroize_unexpected(other),
             },
         )
     }
@@ -105,7 +105,7 @@ impl<N: Nsm> Device<N> {
             Request::DescribePCR { index: 0 },
             |response| match response {
                 Response::DescribePCR { data, .. } => Some(data),
-                other => wiped(other),
+                other => zeroize_unexpected(other),
             },
         )
     }
@@ -113,25 +113,25 @@ impl<N: Nsm> Device<N> {
     /// One call. What it answers is taken apart at once: nothing unwiped is kept.
     fn call<T>(
         &mut self,
-        counted: fn(&NsmCalls) -> &NsmCall,
+        counters: fn(&NsmCalls) -> &NsmCall,
         request: Request,
-        take: impl FnOnce(Response) -> Option<T>,
+        extract: impl FnOnce(Response) -> Option<T>,
     ) -> Result<T, NsmFault> {
-        let Self { nsm, flight, metrics, .. } = self;
-        let counted = counted(&metrics.calls);
-        counted.begin();
+        let Self { nsm, monitor, metrics, .. } = self;
+        let counters = counters(&metrics.calls);
+        counters.begin();
         let start = Instant::now();
-        let answer = flight.call(|| match nsm.process(request)? {
-            Response::Error(code) => Err(NsmFault::refused(&code)),
-            response => take(response).ok_or(NsmFault::UnexpectedResponse),
+        let result = monitor.call(|| match nsm.process(request)? {
+            Response::Error(code) => Err(NsmFault::error_response(&code)),
+            response => extract(response).ok_or(NsmFault::UnexpectedResponse),
         });
-        counted.end(start.elapsed());
-        answer.unwrap_or(Err(NsmFault::Stuck { limit: flight.limit() }))
+        counters.end(start.elapsed());
+        result.unwrap_or(Err(NsmFault::Stuck { limit: monitor.limit() }))
     }
 }
 
 /// An answer that was not asked for may hold random bytes all the same.
-fn wiped<T>(response: Response) -> Option<T> {
+fn zeroize_unexpected<T>(response: Response) -> Option<T> {
     if let Response::GetRandom { mut random } = response {
         random.zeroize();
     }

@@ -11,33 +11,33 @@ use crate::measurement::extended;
 /// number.
 pub(crate) struct FakeNsm<F> {
     calls: usize,
-    otherwise: F,
+    override_call: F,
 }
 
 /// What a call gives.
-pub(crate) type Answer = Result<Response, NsmError>;
+pub(crate) type CallResult = Result<Response, NsmError>;
 
-impl<F: FnMut(usize, &Request) -> Option<Answer> + Send + 'static> FakeNsm<F> {
-    pub(crate) fn new(otherwise: F) -> Self {
-        Self { calls: 0, otherwise }
+impl<F: FnMut(usize, &Request) -> Option<CallResult> + Send + 'static> FakeNsm<F> {
+    pub(crate) fn new(override_call: F) -> Self {
+        Self { calls: 0, override_call }
     }
 }
 
 /// One that always does.
-pub(crate) fn working() -> FakeNsm<fn(usize, &Request) -> Option<Answer>> {
+pub(crate) fn working() -> FakeNsm<fn(usize, &Request) -> Option<CallResult>> {
     FakeNsm::new(|_, _| None)
 }
 
-impl<F: FnMut(usize, &Request) -> Option<Answer> + Send + 'static> Nsm for FakeNsm<F> {
-    fn process(&mut self, request: Request) -> Answer {
+impl<F: FnMut(usize, &Request) -> Option<CallResult> + Send + 'static> Nsm for FakeNsm<F> {
+    fn process(&mut self, request: Request) -> CallResult {
         let call = self.calls;
         self.calls += 1;
-        (self.otherwise)(call, &request).unwrap_or_else(|| Ok(answer(&request)))
+        (self.override_call)(call, &request).unwrap_or_else(|| Ok(default_response(&request)))
     }
 }
 
 /// What it should.
-pub(super) fn answer(request: &Request) -> Response {
+pub(super) fn default_response(request: &Request) -> Response {
     match request {
         Request::GetRandom => {
             let mut random = vec![0; 256];

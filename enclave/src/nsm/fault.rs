@@ -15,7 +15,7 @@ pub enum NsmFault {
     Device(#[from] NsmError),
     /// The module answered with an error code.
     #[error("the NSM answered with error {code}")]
-    Refused {
+    ErrorResponse {
         /// Its name.
         code: &'static str,
     },
@@ -33,10 +33,10 @@ pub enum NsmFault {
     },
     /// A document that tells no time.
     #[error("the NSM's attestation document tells no time")]
-    NoTime,
+    NoTimestamp,
     /// A document that came so slowly that its time means little.
     #[error("the NSM took too long over an attestation document")]
-    SlowTime,
+    SlowTimestamp,
     /// What it gave is not random.
     #[error("the NSM is unhealthy until this service is restarted: {0}")]
     Unhealthy(#[from] HealthFault),
@@ -62,21 +62,21 @@ pub enum NsmFault {
 
 impl NsmFault {
     /// Of an error code in an answer.
-    pub(super) fn refused(code: &ErrorCode) -> Self {
-        Self::Refused { code: code_name(code) }
+    pub(super) fn error_response(code: &ErrorCode) -> Self {
+        Self::ErrorResponse { code: code_name(code) }
     }
 
     /// Whether nothing but a restart ends it: what gave bytes that are not random, or hung, is not
     /// asked again.
-    pub(super) fn latches(&self) -> bool {
+    pub(super) fn is_final(&self) -> bool {
         match self {
             Self::Unhealthy(_) | Self::Stuck { .. } | Self::ThreadEnded => true,
             Self::Device(_)
-            | Self::Refused { .. }
+            | Self::ErrorResponse { .. }
             | Self::UnexpectedResponse
             | Self::Register { .. }
-            | Self::NoTime
-            | Self::SlowTime
+            | Self::NoTimestamp
+            | Self::SlowTimestamp
             | Self::Deadline { .. }
             | Self::Full => false,
         }
@@ -84,7 +84,7 @@ impl NsmFault {
 
     /// Whether it is the time that ran out, and nothing else that is known.
     pub fn is_timeout(&self) -> bool {
-        matches!(self, Self::Deadline { .. } | Self::Full | Self::SlowTime)
+        matches!(self, Self::Deadline { .. } | Self::Full | Self::SlowTimestamp)
     }
 
     /// Its name in metrics, one of [`CAUSES`](Self::CAUSES) and those after it.
@@ -92,10 +92,10 @@ impl NsmFault {
         match self {
             Self::Device(NsmError::Malformed) => "malformed",
             Self::Device(_) => "device",
-            Self::Refused { .. } => "error_code",
+            Self::ErrorResponse { .. } => "error_code",
             Self::UnexpectedResponse | Self::Register { .. } => "unexpected_response",
-            Self::NoTime => "no_time",
-            Self::SlowTime => "slow_time",
+            Self::NoTimestamp => "no_time",
+            Self::SlowTimestamp => "slow_time",
             Self::Unhealthy(HealthFault::Length { .. }) => "length",
             Self::Unhealthy(HealthFault::RepetitionCount) => "repetition_count",
             Self::Unhealthy(HealthFault::AdaptiveProportion) => "adaptive_proportion",
@@ -124,10 +124,10 @@ impl NsmFault {
     ];
 
     /// That of the clock alone: nobody waits for the time.
-    pub(crate) const CAUSES_OF_THE_CLOCK: [&str; 1] = ["slow_time"];
+    pub(crate) const CLOCK_CAUSES: [&str; 1] = ["slow_time"];
 
     /// Those of callers alone: nothing need be wrong with the NSM.
-    pub(crate) const CAUSES_OF_CALLERS: [&str; 2] = ["deadline", "full"];
+    pub(crate) const CALLER_CAUSES: [&str; 2] = ["deadline", "full"];
 }
 
 const fn code_name(code: &ErrorCode) -> &'static str {
@@ -149,16 +149,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_fault_is_counted_under_a_cause_that_is_shown() {
+    fn every_fault_has_a_registered_cause() {
         let faults = [
             NsmFault::Device(NsmError::Malformed),
             NsmFault::Device(NsmError::RequestTooLong),
             NsmFault::Device(NsmError::Ioctl { errno: 5 }),
-            NsmFault::Refused { code: "Success" },
+            NsmFault::ErrorResponse { code: "Success" },
             NsmFault::UnexpectedResponse,
             NsmFault::Register { index: 16 },
-            NsmFault::NoTime,
-            NsmFault::SlowTime,
+            NsmFault::NoTimestamp,
+            NsmFault::SlowTimestamp,
             NsmFault::Unhealthy(HealthFault::Length { length: 0 }),
             NsmFault::Unhealthy(HealthFault::RepetitionCount),
             NsmFault::Unhealthy(HealthFault::AdaptiveProportion),
@@ -170,8 +170,7 @@ mod tests {
         ];
         let shown: Vec<_> = faults.iter().map(NsmFault::cause).collect();
         let all =
-            [&NsmFault::CAUSES[..], &NsmFault::CAUSES_OF_THE_CLOCK, &NsmFault::CAUSES_OF_CALLERS]
-                .concat();
+            [&NsmFault::CAUSES[..], &NsmFault::CLOCK_CAUSES, &NsmFault::CALLER_CAUSES].concat();
         assert!(all.iter().all(|cause| shown.contains(cause)));
         assert!(shown.iter().all(|cause| all.contains(cause)));
     }

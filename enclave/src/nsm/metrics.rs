@@ -8,7 +8,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 
 use super::fault::NsmFault;
-use crate::clock::Anchoring;
+use crate::clock::SyncReport;
 use crate::metrics::{Histogram, Label, MetricsRegistry, labelled};
 
 /// Metrics of the NSM.
@@ -56,7 +56,7 @@ impl NsmMetrics {
         let help = "NSM blocks used by requests, by source";
         let blocks: Family<Label, Counter> = registry.family("nsm_blocks", help);
         let faults = registry.family("nsm_faults", "Faults of the NSM, by cause");
-        for cause in NsmFault::CAUSES.into_iter().chain(NsmFault::CAUSES_OF_THE_CLOCK) {
+        for cause in NsmFault::CAUSES.into_iter().chain(NsmFault::CLOCK_CAUSES) {
             labelled(&faults, [("cause", cause)]);
         }
         let help = "Prefetched NSM blocks discarded because they exceeded their maximum age";
@@ -79,15 +79,15 @@ impl NsmMetrics {
     }
 
     /// Counts that the clock was anchored.
-    pub(super) fn count_anchoring(&self, anchoring: &Anchoring) {
-        self.clock_offset.set(anchoring.offset_seconds());
-        if anchoring.disagrees() {
+    pub(super) fn count_sync(&self, sync: &SyncReport) {
+        self.clock_offset.set(sync.offset_seconds());
+        if sync.exceeds_limit() {
             self.clock_disagreements.inc();
         }
     }
 
     /// Sets the number of blocks that are ready, and of those that grew too old so far.
-    pub(super) fn set_stock(&self, ready: usize, expired: u64) {
+    pub(super) fn set_block_counts(&self, ready: usize, expired: u64) {
         self.stock.set(i64::try_from(ready).unwrap_or(i64::MAX));
         self.expired.inner().store(expired, Ordering::Relaxed);
     }

@@ -6,10 +6,8 @@
 //! watchdog ends the service's trust in a device that hangs, and health tests in one that gives
 //! what is not random: both until the restart.
 
-mod attendant;
 mod block;
 mod device;
-mod errand;
 #[cfg(test)]
 pub(crate) mod fake;
 mod fault;
@@ -17,9 +15,11 @@ mod metrics;
 mod queue;
 mod settings;
 mod sync;
+mod task;
 #[cfg(test)]
 mod tests;
 mod watchdog;
+mod worker;
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,73 +30,73 @@ use nsm_device::Nsm;
 use tokio::sync::oneshot;
 use transport::limits::MAX_CONNECTIONS;
 
-use self::attendant::Attendant;
 pub(crate) use self::block::Block;
 use self::device::Device;
-use self::errand::{Errand, MAX_ERRANDS, Queue};
 pub use self::fault::NsmFault;
 pub(crate) use self::metrics::NsmMetrics;
-use self::queue::{Condition, Limits, NotTaken, Taken};
+use self::queue::{Delivery, DeviceStatus, Limits, QueueError};
 pub(crate) use self::settings::NsmSettings;
-use self::watchdog::Flight;
-use crate::clock::{Clock, Deadline, Pauses, TrustedClock};
+use self::task::{MAX_TASKS, NsmQueue, Task};
+use self::watchdog::CallMonitor;
+use self::worker::NsmWorker;
+use crate::clock::{Clock, Deadline, PauseDetector, TrustedClock};
 use crate::measurement::Measured;
 
 /// What is found at start: the clock, and PCR0.
-type Boot<C> = Result<(Arc<TrustedClock<C>>, Vec<u8>), NsmFault>;
+type StartResult<C> = Result<(Arc<TrustedClock<C>>, Vec<u8>), NsmFault>;
 
 /// The one report of how the start went, by whoever knows first.
-struct Report<C>(Arc<Mutex<Option<oneshot::Sender<Boot<C>>>>>);
+struct StartReport<C>(Arc<Mutex<Option<oneshot::Sender<StartResult<C>>>>>);
 
-impl<C> Report<C> {
-    fn new() -> (Self, oneshot::Receiver<Boot<C>>) {
+impl<C> StartReport<C> {
+    fn new() -> (Self, oneshot::Receiver<StartResult<C>>) {
         let (sender, receiver) = oneshot::channel();
         (Self(Arc::new(Mutex::new(Some(sender)))), receiver)
     }
 
-    fn send(&self, boot: Boot<C>) {
+    fn send(&self, start_result: StartResult<C>) {
         let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(sender) = sender {
             // Whoever started it has gone if it does not want to know.
-            drop(sender.send(boot));
+            drop(sender.send(start_result));
         }
     }
 }
 
-impl<C> Clone for Report<C> {
+impl<C> Clone for StartReport<C> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
 /// Also a thread that panics has told how the start went.
-struct ReportedEnd<C>(Report<C>);
+struct ReportEndOnDrop<C>(StartReport<C>);
 
-impl<C> Drop for ReportedEnd<C> {
+impl<C> Drop for ReportEndOnDrop<C> {
     fn drop(&mut self) {
         self.0.send(Err(NsmFault::ThreadEnded));
     }
 }
 
 /// The way to the thread, which ends with it.
-pub(crate) struct NsmThread {
-    queue: Arc<Queue>,
-    flight: Arc<Flight>,
+pub(crate) struct NsmHandle {
+    queue: Arc<NsmQueue>,
+    monitor: Arc<CallMonitor>,
     /// How long a caller waits.
-    patience: Duration,
-    pauses: &'static Pauses,
+    timeout: Duration,
+    pauses: &'static PauseDetector,
     metrics: Arc<NsmMetrics>,
 }
 
 /// What a module that works was found to give at start.
-pub(crate) struct Booted<C: Clock> {
-    pub(crate) nsm: NsmThread,
+pub(crate) struct StartedNsm<C: Clock> {
+    pub(crate) nsm: NsmHandle,
     /// Kept by the thread.
     pub(crate) clock: Arc<TrustedClock<C>>,
     pub(crate) pcr0: Vec<u8>,
 }
 
-impl NsmThread {
+impl NsmHandle {
     /// Hands the module to a thread of its own, which tests it, anchors the clock, measures the
     /// configuration and then keeps blocks ready. Returns once it has, or has found a fault.
     pub(crate) async fn start<N: Nsm, C: Clock>(
@@ -105,67 +105,67 @@ impl NsmThread {
         settings: &NsmSettings,
         measurement: Option<Measured>,
         metrics: Arc<NsmMetrics>,
-    ) -> io::Result<Result<Booted<C>, NsmFault>> {
-        let queue = Arc::new(Queue::new(Limits {
+    ) -> io::Result<Result<StartedNsm<C>, NsmFault>> {
+        let queue = Arc::new(NsmQueue::new(Limits {
             ready: settings.prefetch,
             max_age: settings.max_age,
             // A connection waits for one block at a time.
             waiting: MAX_CONNECTIONS,
-            errands: MAX_ERRANDS,
+            tasks: MAX_TASKS,
         }));
-        let pauses = Pauses::of_process();
-        let (report, boot) = Report::new();
-        let flight = {
+        let pauses = PauseDetector::global();
+        let (report, start_result) = StartReport::new();
+        let monitor = {
             let (queue, metrics, report) =
                 (Arc::clone(&queue), Arc::clone(&metrics), report.clone());
             let fault = NsmFault::Stuck { limit: settings.watchdog };
-            Flight::watch(settings.watchdog, pauses, move || {
+            CallMonitor::spawn(settings.watchdog, pauses, move || {
                 metrics.count_fault(&fault);
                 tracing::error!("{fault}");
                 queue.latch(fault);
                 report.send(Err(fault));
             })?
         };
-        let this = Self { queue, flight, patience: settings.deadline, pauses, metrics };
-        let mut device = Device::new(nsm, Arc::clone(&this.flight), Arc::clone(&this.metrics));
-        let (queue, metrics) = (Arc::clone(&this.queue), Arc::clone(&this.metrics));
+        let handle = Self { queue, monitor, timeout: settings.deadline, pauses, metrics };
+        let mut device = Device::new(nsm, Arc::clone(&handle.monitor), Arc::clone(&handle.metrics));
+        let (queue, metrics) = (Arc::clone(&handle.queue), Arc::clone(&handle.metrics));
         thread::Builder::new().name("nsm".to_owned()).spawn(move || {
-            let report = ReportedEnd(report);
-            match attendant::boot(&mut device, clock, measurement, &metrics, pauses) {
+            let report = ReportEndOnDrop(report);
+            match worker::start_up(&mut device, clock, measurement, &metrics, pauses) {
                 Ok((clock, pcr0)) => {
                     let clock = Arc::new(clock);
                     report.0.send(Ok((Arc::clone(&clock), pcr0)));
-                    Attendant::new(device, queue, clock, metrics).run();
+                    NsmWorker::new(device, queue, clock, metrics).run();
                 }
                 Err(fault) => report.0.send(Err(fault)),
             }
         })?;
-        let booted = boot.await.unwrap_or(Err(NsmFault::ThreadEnded));
-        Ok(booted.map(|(clock, pcr0)| Booted { nsm: this, clock, pcr0 }))
+        let started = start_result.await.unwrap_or(Err(NsmFault::ThreadEnded));
+        Ok(started.map(|(clock, pcr0)| StartedNsm { nsm: handle, clock, pcr0 }))
     }
 
     /// Until when a caller that comes now waits.
     pub(crate) fn deadline(&self) -> Deadline {
-        Deadline::after(self.patience, self.pauses)
+        Deadline::after(self.timeout, self.pauses)
     }
 
     /// A fresh block, by the deadline.
     pub(crate) async fn block(&self, deadline: Deadline) -> Result<Block, NsmFault> {
         match self.queue.take(Instant::now()) {
-            Ok(Taken::Ready(block)) => {
+            Ok(Delivery::Ready(block)) => {
                 self.metrics.blocks.prefetched.inc();
                 Ok(block)
             }
-            Ok(Taken::Wait(place)) => {
-                let late = NsmFault::Deadline { deadline: self.patience };
-                let answer = deadline.bound(place).await;
-                let answer = answer.map_err(|_| self.overdue(late))?;
-                let block = answer.unwrap_or(Err(NsmFault::ThreadEnded))?;
+            Ok(Delivery::Pending(receiver)) => {
+                let timed_out = NsmFault::Deadline { deadline: self.timeout };
+                let response = deadline.bound(receiver).await;
+                let response = response.map_err(|_| self.record_timeout(timed_out))?;
+                let block = response.unwrap_or(Err(NsmFault::ThreadEnded))?;
                 self.metrics.blocks.on_demand.inc();
                 Ok(block)
             }
-            Err(NotTaken::Latched(fault)) => Err(fault),
-            Err(NotTaken::Full) => Err(self.overdue(NsmFault::Full)),
+            Err(QueueError::Latched(fault)) => Err(fault),
+            Err(QueueError::Full) => Err(self.record_timeout(NsmFault::Full)),
         }
     }
 
@@ -176,43 +176,43 @@ impl NsmThread {
         user_data: Option<Vec<u8>>,
         deadline: Deadline,
     ) -> Result<Vec<u8>, NsmFault> {
-        let (reply, answer) = oneshot::channel();
-        match self.queue.send(Errand { nonce, user_data, reply }) {
-            Ok(()) => match deadline.bound(answer).await {
+        let (reply, response) = oneshot::channel();
+        match self.queue.submit(Task { nonce, user_data, reply }) {
+            Ok(()) => match deadline.bound(response).await {
                 Ok(Ok(document)) => document,
                 // It was dropped: nothing is done for anybody any more.
                 Ok(Err(_)) => Err(self.fault().unwrap_or(NsmFault::ThreadEnded)),
                 // Blocks may come all the same.
-                Err(_) => Err(NsmFault::Deadline { deadline: self.patience }),
+                Err(_) => Err(NsmFault::Deadline { deadline: self.timeout }),
             },
-            Err(NotTaken::Latched(fault)) => Err(fault),
-            Err(NotTaken::Full) => Err(NsmFault::Full),
+            Err(QueueError::Latched(fault)) => Err(fault),
+            Err(QueueError::Full) => Err(NsmFault::Full),
         }
     }
 
     /// Before the caller is told, so that whoever asks next whether this is ready knows as well.
-    fn overdue(&self, fault: NsmFault) -> NsmFault {
-        self.queue.overdue(fault);
+    fn record_timeout(&self, fault: NsmFault) -> NsmFault {
+        self.queue.record_timeout(fault);
         fault
     }
 
     /// What is the matter now, if anything is.
     pub(crate) fn fault(&self) -> Option<NsmFault> {
-        match self.queue.condition() {
-            Condition::Good => None,
-            Condition::Faulty(fault) | Condition::Latched(fault) => Some(fault),
+        match self.queue.status() {
+            DeviceStatus::Working => None,
+            DeviceStatus::Faulty(fault) | DeviceStatus::Latched(fault) => Some(fault),
         }
     }
 
     /// Whether nothing but a restart ends what is the matter.
     pub(crate) fn is_latched(&self) -> bool {
-        matches!(self.queue.condition(), Condition::Latched(_))
+        matches!(self.queue.status(), DeviceStatus::Latched(_))
     }
 
     /// Brings the metrics up to date that are only read when they are shown.
     pub(crate) fn refresh_metrics(&self) {
-        let (ready, expired) = self.queue.stock();
-        self.metrics.set_stock(ready, expired);
+        let (ready, expired) = self.queue.block_counts();
+        self.metrics.set_block_counts(ready, expired);
     }
 
     /// Returns the metrics.
@@ -223,23 +223,20 @@ impl NsmThread {
 
     /// Returns the number of blocks that are ready, and of those that grew too old so far.
     #[cfg(test)]
-    pub(crate) fn stock(&self) -> (usize, u64) {
-        self.queue.stock()
+    pub(crate) fn block_counts(&self) -> (usize, u64) {
+        self.queue.block_counts()
     }
 }
 
-impl Drop for NsmThread {
+impl Drop for NsmHandle {
     fn drop(&mut self) {
         self.queue.close();
-        self.flight.end();
+        self.monitor.stop();
     }
 }
 
-impl std::fmt::Debug for NsmThread {
+impl std::fmt::Debug for NsmHandle {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("NsmThread")
-            .field("patience", &self.patience)
-            .finish_non_exhaustive()
+        formatter.debug_struct("NsmHandle").field("timeout", &self.timeout).finish_non_exhaustive()
     }
 }

@@ -11,7 +11,7 @@ use std::sync::mpsc;
 use nsm_device::{ErrorCode, NsmError, Request, Response};
 use tokio::time::timeout;
 
-use super::fake::{Answer, FakeNsm, answer, document_at, working};
+use super::fake::{CallResult, FakeNsm, default_response, document_at, working};
 use super::queue::Work;
 use super::*;
 use crate::clock::SystemClock;
@@ -28,13 +28,13 @@ fn settings() -> NsmSettings {
     NsmSettings { prefetch: 0, deadline: BOUND, watchdog: BOUND, ..NsmSettings::default() }
 }
 
-async fn start(nsm: impl Nsm, settings: NsmSettings) -> Result<NsmThread, NsmFault> {
+async fn start(nsm: impl Nsm, settings: NsmSettings) -> Result<NsmHandle, NsmFault> {
     let metrics = NsmMetrics::unregistered();
-    let booted = NsmThread::start(nsm, SystemClock, &settings, None, metrics).await.unwrap();
-    booted.map(|booted| booted.nsm)
+    let started = NsmHandle::start(nsm, SystemClock, &settings, None, metrics).await.unwrap();
+    started.map(|started| started.nsm)
 }
 
-async fn take(nsm: &NsmThread) -> Result<Block, NsmFault> {
+async fn take(nsm: &NsmHandle) -> Result<Block, NsmFault> {
     nsm.block(nsm.deadline()).await
 }
 
@@ -49,30 +49,30 @@ async fn eventually(condition: impl Fn() -> bool) {
 }
 
 /// A module that answers so from the call of number `from` on, if it is asked for random bytes.
-fn broken(
+fn nsm_failing_from(
     from: usize,
-    mut answer: impl FnMut() -> Answer + Send + 'static,
-) -> FakeNsm<impl FnMut(usize, &Request) -> Option<Answer> + Send + 'static> {
+    mut answer: impl FnMut() -> CallResult + Send + 'static,
+) -> FakeNsm<impl FnMut(usize, &Request) -> Option<CallResult> + Send + 'static> {
     FakeNsm::new(move |call, request| {
         (call >= from && matches!(request, Request::GetRandom)).then(&mut answer)
     })
 }
 
 /// What a module may do instead of giving random bytes, and what comes of it.
-fn faults() -> Vec<(fn() -> Answer, NsmFault)> {
-    fn block(bytes: impl IntoIterator<Item = u8>) -> Answer {
+fn faults() -> Vec<(fn() -> CallResult, NsmFault)> {
+    fn block(bytes: impl IntoIterator<Item = u8>) -> CallResult {
         Ok(Response::GetRandom { random: bytes.into_iter().collect() })
     }
     vec![
-        (|| Ok(Response::Error(ErrorCode::InternalError)), refused("InternalError")),
-        (|| Ok(Response::Error(ErrorCode::InvalidArgument)), refused("InvalidArgument")),
-        (|| Ok(Response::Error(ErrorCode::InvalidIndex)), refused("InvalidIndex")),
-        (|| Ok(Response::Error(ErrorCode::InvalidResponse)), refused("InvalidResponse")),
-        (|| Ok(Response::Error(ErrorCode::ReadOnlyIndex)), refused("ReadOnlyIndex")),
-        (|| Ok(Response::Error(ErrorCode::InvalidOperation)), refused("InvalidOperation")),
-        (|| Ok(Response::Error(ErrorCode::BufferTooSmall)), refused("BufferTooSmall")),
-        (|| Ok(Response::Error(ErrorCode::InputTooLarge)), refused("InputTooLarge")),
-        (|| Ok(Response::Error(ErrorCode::Success)), refused("Success")),
+        (|| Ok(Response::Error(ErrorCode::InternalError)), error_response("InternalError")),
+        (|| Ok(Response::Error(ErrorCode::InvalidArgument)), error_response("InvalidArgument")),
+        (|| Ok(Response::Error(ErrorCode::InvalidIndex)), error_response("InvalidIndex")),
+        (|| Ok(Response::Error(ErrorCode::InvalidResponse)), error_response("InvalidResponse")),
+        (|| Ok(Response::Error(ErrorCode::ReadOnlyIndex)), error_response("ReadOnlyIndex")),
+        (|| Ok(Response::Error(ErrorCode::InvalidOperation)), error_response("InvalidOperation")),
+        (|| Ok(Response::Error(ErrorCode::BufferTooSmall)), error_response("BufferTooSmall")),
+        (|| Ok(Response::Error(ErrorCode::InputTooLarge)), error_response("InputTooLarge")),
+        (|| Ok(Response::Error(ErrorCode::Success)), error_response("Success")),
         (|| Ok(Response::LockPCR), NsmFault::UnexpectedResponse),
         (|| Err(NsmError::Malformed), NsmFault::Device(NsmError::Malformed)),
         (|| Err(NsmError::Ioctl { errno: 5 }), NsmFault::Device(NsmError::Ioctl { errno: 5 })),
@@ -86,8 +86,8 @@ fn faults() -> Vec<(fn() -> Answer, NsmFault)> {
     ]
 }
 
-fn refused(code: &'static str) -> NsmFault {
-    NsmFault::Refused { code }
+fn error_response(code: &'static str) -> NsmFault {
+    NsmFault::ErrorResponse { code }
 }
 
 fn length(length: usize) -> NsmFault {
@@ -95,7 +95,7 @@ fn length(length: usize) -> NsmFault {
 }
 
 #[tokio::test]
-async fn gives_each_block_once() {
+async fn returns_each_block_once() {
     for prefetch in [0, 1, 8] {
         let nsm = start(working(), NsmSettings { prefetch, ..settings() }).await.unwrap();
         let mut blocks = BTreeSet::new();
@@ -107,44 +107,44 @@ async fn gives_each_block_once() {
 }
 
 #[tokio::test]
-async fn tests_four_blocks_and_uses_none_of_them() {
-    let given = Arc::new(Mutex::new(Vec::new()));
-    let noted = Arc::clone(&given);
-    let nsm = broken(0, move || {
-        let block = answer(&Request::GetRandom);
+async fn start_up_blocks_are_not_used() {
+    let returned = Arc::new(Mutex::new(Vec::new()));
+    let recorded = Arc::clone(&returned);
+    let nsm = nsm_failing_from(0, move || {
+        let block = default_response(&Request::GetRandom);
         if let Response::GetRandom { random } = &block {
-            noted.lock().unwrap().push(random.clone());
+            recorded.lock().unwrap().push(random.clone());
         }
         Ok(block)
     });
     let nsm = start(nsm, settings()).await.unwrap();
     let block = take(&nsm).await.unwrap();
-    let given = given.lock().unwrap();
-    assert_eq!(given.iter().position(|given| given == block.expose()), Some(4));
+    let returned = returned.lock().unwrap();
+    assert_eq!(returned.iter().position(|returned| returned == block.expose()), Some(4));
 }
 
 #[tokio::test]
-async fn does_not_start_with_a_module_that_is_broken() {
+async fn start_fails_with_a_faulty_nsm() {
     for (answer, fault) in faults() {
-        assert_eq!(start(broken(0, answer), settings()).await.err(), Some(fault));
+        assert_eq!(start(nsm_failing_from(0, answer), settings()).await.err(), Some(fault));
     }
 }
 
 #[tokio::test]
-async fn does_not_start_with_a_module_that_breaks_within_the_start_up_test() {
+async fn start_fails_if_the_nsm_fails_during_start_up_tests() {
     for (answer, fault) in faults() {
-        let nsm = broken(START_UP_CALLS - 3, answer);
+        let nsm = nsm_failing_from(START_UP_CALLS - 3, answer);
         assert_eq!(start(nsm, settings()).await.err(), Some(fault));
     }
 }
 
 #[tokio::test]
-async fn does_not_start_without_the_time_or_its_own_measurement() {
+async fn start_fails_without_timestamp_or_pcr0() {
     let no_time = FakeNsm::new(|_, request| match request {
         Request::Attestation { .. } => Some(Ok(Response::Attestation { document: vec![0x84] })),
         _ => None,
     });
-    assert_eq!(start(no_time, settings()).await.err(), Some(NsmFault::NoTime));
+    assert_eq!(start(no_time, settings()).await.err(), Some(NsmFault::NoTimestamp));
     let no_document = FakeNsm::new(|_, request| match request {
         Request::Attestation { .. } => Some(Ok(Response::GetRandom { random: vec![7; 256] })),
         _ => None,
@@ -154,13 +154,13 @@ async fn does_not_start_without_the_time_or_its_own_measurement() {
         Request::DescribePCR { .. } => Some(Ok(Response::Error(ErrorCode::InvalidIndex))),
         _ => None,
     });
-    assert_eq!(start(no_register, settings()).await.err(), Some(refused("InvalidIndex")));
+    assert_eq!(start(no_register, settings()).await.err(), Some(error_response("InvalidIndex")));
 }
 
 #[tokio::test]
-async fn every_fault_reaches_the_caller_and_shows_by_then() {
+async fn every_fault_is_returned_and_reported() {
     for (answer, fault) in faults() {
-        let nsm = start(broken(START_UP_CALLS, answer), settings()).await.unwrap();
+        let nsm = start(nsm_failing_from(START_UP_CALLS, answer), settings()).await.unwrap();
         assert_eq!(nsm.fault(), None);
         assert_eq!(take(&nsm).await.err(), Some(fault));
         assert_eq!(nsm.fault(), Some(fault));
@@ -169,20 +169,22 @@ async fn every_fault_reaches_the_caller_and_shows_by_then() {
 }
 
 #[tokio::test]
-async fn a_fault_shows_without_any_caller() {
+async fn fault_is_reported_without_callers() {
     let settings = NsmSettings { prefetch: 1, ..settings() };
-    let nsm = start(broken(START_UP_CALLS, || Err(NsmError::Malformed)), settings).await.unwrap();
+    let nsm = start(nsm_failing_from(START_UP_CALLS, || Err(NsmError::Malformed)), settings)
+        .await
+        .unwrap();
     eventually(|| nsm.fault().is_some()).await;
     assert_eq!(nsm.fault(), Some(NsmFault::Device(NsmError::Malformed)));
 }
 
 #[tokio::test]
-async fn a_fault_of_the_device_ends_when_it_works_again() {
+async fn device_fault_ends_with_the_next_block() {
     for asked in [true, false] {
         let works = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&works);
-        let nsm = broken(START_UP_CALLS, move || match told.load(Ordering::SeqCst) {
-            true => Ok(answer(&Request::GetRandom)),
+        let signal = Arc::clone(&works);
+        let nsm = nsm_failing_from(START_UP_CALLS, move || match signal.load(Ordering::SeqCst) {
+            true => Ok(default_response(&Request::GetRandom)),
             false => Err(NsmError::Malformed),
         });
         let nsm = start(nsm, settings()).await.unwrap();
@@ -199,9 +201,9 @@ async fn a_fault_of_the_device_ends_when_it_works_again() {
 }
 
 #[tokio::test]
-async fn what_is_not_random_is_never_asked_again() {
+async fn nsm_is_not_called_after_a_failed_health_test() {
     let mut calls = 0;
-    let nsm = broken(START_UP_CALLS, move || {
+    let nsm = nsm_failing_from(START_UP_CALLS, move || {
         calls += 1;
         assert_eq!(calls, 1, "it was asked again");
         Ok(Response::GetRandom { random: vec![0; 256] })
@@ -215,31 +217,33 @@ async fn what_is_not_random_is_never_asked_again() {
 }
 
 #[tokio::test]
-async fn what_was_ready_is_not_given_once_a_test_has_failed() {
-    let (go_on, told) = mpsc::channel::<()>();
+async fn prefetched_blocks_are_dropped_after_a_failed_test() {
+    let (go_on, signal) = mpsc::channel::<()>();
     let mut good = 4;
-    let nsm = broken(START_UP_CALLS, move || {
+    let nsm = nsm_failing_from(START_UP_CALLS, move || {
         if good == 0 {
-            told.recv().unwrap();
+            signal.recv().unwrap();
             return Ok(Response::GetRandom { random: vec![0; 256] });
         }
         good -= 1;
-        Ok(answer(&Request::GetRandom))
+        Ok(default_response(&Request::GetRandom))
     });
     let nsm = start(nsm, NsmSettings { prefetch: 5, ..settings() }).await.unwrap();
-    eventually(|| nsm.stock().0 >= 4).await;
+    eventually(|| nsm.block_counts().0 >= 4).await;
     take(&nsm).await.unwrap();
     go_on.send(()).unwrap();
     eventually(|| nsm.fault().is_some()).await;
     let fault = NsmFault::Unhealthy(HealthFault::RepetitionCount);
-    assert_eq!((take(&nsm).await.err(), nsm.stock().0), (Some(fault), 0));
+    assert_eq!((take(&nsm).await.err(), nsm.block_counts().0), (Some(fault), 0));
 }
 
 #[tokio::test]
-async fn the_same_block_twice_is_a_fault() {
-    let block = answer(&Request::GetRandom);
+async fn rejects_the_same_block_twice() {
+    let block = default_response(&Request::GetRandom);
     let Response::GetRandom { random } = block else { panic!("another answer") };
-    let nsm = broken(START_UP_CALLS, move || Ok(Response::GetRandom { random: random.clone() }));
+    let nsm = nsm_failing_from(START_UP_CALLS, move || {
+        Ok(Response::GetRandom { random: random.clone() })
+    });
     let nsm = start(nsm, settings()).await.unwrap();
     take(&nsm).await.unwrap();
     let fault = NsmFault::Unhealthy(HealthFault::RepeatedOutput);
@@ -247,11 +251,11 @@ async fn the_same_block_twice_is_a_fault() {
 }
 
 #[tokio::test]
-async fn a_caller_waits_until_its_deadline_and_not_for_a_call_that_is_stuck() {
+async fn caller_times_out_while_a_call_hangs() {
     let (release, held) = mpsc::channel::<()>();
-    let nsm = broken(START_UP_CALLS, move || {
+    let nsm = nsm_failing_from(START_UP_CALLS, move || {
         held.recv().unwrap_or_default();
-        Ok(answer(&Request::GetRandom))
+        Ok(default_response(&Request::GetRandom))
     });
     let deadline = Duration::from_millis(300);
     let nsm = start(nsm, NsmSettings { deadline, ..settings() }).await.unwrap();
@@ -267,11 +271,11 @@ async fn a_caller_waits_until_its_deadline_and_not_for_a_call_that_is_stuck() {
 }
 
 #[tokio::test]
-async fn a_call_that_takes_longer_than_it_may_is_the_last() {
+async fn stuck_call_latches_the_fault() {
     let (release, held) = mpsc::channel::<()>();
-    let nsm = broken(START_UP_CALLS, move || {
+    let nsm = nsm_failing_from(START_UP_CALLS, move || {
         held.recv().unwrap_or_default();
-        Ok(answer(&Request::GetRandom))
+        Ok(default_response(&Request::GetRandom))
     });
     let limit = Duration::from_secs(2);
     let nsm = start(nsm, NsmSettings { watchdog: limit, ..settings() }).await.unwrap();
@@ -283,9 +287,9 @@ async fn a_call_that_takes_longer_than_it_may_is_the_last() {
 }
 
 #[tokio::test]
-async fn does_not_wait_at_start_for_a_module_that_hangs() {
+async fn start_fails_if_the_nsm_hangs() {
     let (_release, held) = mpsc::channel::<()>();
-    let nsm = broken(0, move || {
+    let nsm = nsm_failing_from(0, move || {
         held.recv().unwrap_or_default();
         Err(NsmError::Malformed)
     });
@@ -295,40 +299,39 @@ async fn does_not_wait_at_start_for_a_module_that_hangs() {
 }
 
 #[test]
-fn a_block_may_be_as_old_as_it_may_be_and_no_older() {
+fn block_expires_at_its_maximum_age() {
     let (max_age, made) = (Duration::from_secs(60), Instant::now());
-    let queue =
-        queue::Queue::<u8, (), ()>::new(Limits { ready: 2, max_age, waiting: 1, errands: 1 });
+    let queue = queue::Queue::<u8, (), ()>::new(Limits { ready: 2, max_age, waiting: 1, tasks: 1 });
     queue.put(made, 7);
     let young = made + max_age - Duration::from_nanos(1);
-    assert!(matches!(queue.take(young), Ok(Taken::Ready(7))));
+    assert!(matches!(queue.take(young), Ok(Delivery::Ready(7))));
     queue.put(made, 8);
     queue.put(made + Duration::from_nanos(1), 9);
-    assert!(matches!(queue.take(made + max_age), Ok(Taken::Ready(9))));
-    assert_eq!(queue.stock(), (0, 1));
+    assert!(matches!(queue.take(made + max_age), Ok(Delivery::Ready(9))));
+    assert_eq!(queue.block_counts(), (0, 1));
 }
 
 #[tokio::test]
-async fn a_block_that_is_too_old_is_replaced() {
+async fn expired_blocks_are_replaced() {
     let max_age = Duration::from_millis(5);
     let settings = NsmSettings { prefetch: 3, max_age, ..settings() };
     let nsm = start(working(), settings).await.unwrap();
     // Nobody asks, and still they are replaced.
-    eventually(|| nsm.stock().1 >= 9).await;
+    eventually(|| nsm.block_counts().1 >= 9).await;
     take(&nsm).await.unwrap();
 }
 
 #[tokio::test]
-async fn keeps_as_many_blocks_ready_as_it_is_told_to() {
+async fn prefetches_the_configured_number_of_blocks() {
     let nsm = start(working(), NsmSettings { prefetch: 3, ..settings() }).await.unwrap();
-    eventually(|| nsm.stock().0 >= 3).await;
+    eventually(|| nsm.block_counts().0 >= 3).await;
     let metrics = Arc::clone(&nsm.metrics);
     let calls = metrics.calls.get_random.get();
     for _ in 0..3 {
         take(&nsm).await.unwrap();
     }
     assert!(metrics.blocks.prefetched.get() >= 3);
-    eventually(|| nsm.stock().0 >= 3).await;
+    eventually(|| nsm.block_counts().0 >= 3).await;
     assert!(metrics.calls.get_random.get() >= calls + 3);
     // Each of them took some time, which is known once it has returned.
     eventually(|| metrics.calls.get_random.returned() >= calls + 3).await;
@@ -336,8 +339,8 @@ async fn keeps_as_many_blocks_ready_as_it_is_told_to() {
 }
 
 #[tokio::test]
-async fn a_thread_that_panics_leaves_nobody_waiting() {
-    let nsm = broken(START_UP_CALLS, || panic!("a bug"));
+async fn panic_of_the_thread_ends_all_waits() {
+    let nsm = nsm_failing_from(START_UP_CALLS, || panic!("a bug"));
     let nsm = start(nsm, settings()).await.unwrap();
     for _ in 0..2 {
         assert_eq!(take(&nsm).await.err(), Some(NsmFault::ThreadEnded));
@@ -347,13 +350,13 @@ async fn a_thread_that_panics_leaves_nobody_waiting() {
 }
 
 #[tokio::test]
-async fn a_thread_that_panics_at_start_does_not_start() {
-    let nsm = broken(0, || panic!("a bug"));
+async fn start_fails_if_the_thread_panics() {
+    let nsm = nsm_failing_from(0, || panic!("a bug"));
     assert_eq!(start(nsm, settings()).await.err(), Some(NsmFault::ThreadEnded));
 }
 
 #[tokio::test]
-async fn the_thread_ends_with_its_handle() {
+async fn thread_ends_with_its_handle() {
     let (alive, ended) = mpsc::channel::<Infallible>();
     // Whatever the thread owns is dropped with it.
     let nsm = FakeNsm::new(move |_, _| {
@@ -365,7 +368,7 @@ async fn the_thread_ends_with_its_handle() {
 }
 
 #[tokio::test]
-async fn the_nsms_time_wins_over_the_systems_and_a_difference_is_counted() {
+async fn nsm_time_overrides_system_time_and_counts_differences() {
     for (hours, disagreements) in [(0, 0), (1, 1)] {
         let later = SystemClock.now().plus_secs(hours * 3600);
         let nsm = FakeNsm::new(move |_, request| match request {
@@ -376,61 +379,62 @@ async fn the_nsms_time_wins_over_the_systems_and_a_difference_is_counted() {
         });
         let metrics = NsmMetrics::unregistered();
         let settings = settings();
-        let booted = NsmThread::start(nsm, SystemClock, &settings, None, Arc::clone(&metrics));
-        let clock = booted.await.unwrap().unwrap().clock;
+        let started = NsmHandle::start(nsm, SystemClock, &settings, None, Arc::clone(&metrics));
+        let clock = started.await.unwrap().unwrap().clock;
         assert!(clock.now() >= later && clock.now() < later.plus_secs(60));
         assert_eq!(metrics.clock_disagreements(), disagreements);
     }
 }
 
 /// Who attends to a module, and what it keeps.
-struct Attended<N: Nsm> {
-    attendant: Attendant<N, SystemClock>,
+struct WorkerFixture<N: Nsm> {
+    worker: NsmWorker<N, SystemClock>,
     clock: Arc<TrustedClock<SystemClock>>,
-    queue: Arc<Queue>,
+    queue: Arc<NsmQueue>,
     metrics: Arc<NsmMetrics>,
 }
 
-fn attended<N: Nsm>(nsm: N) -> Attended<N> {
+fn worker_fixture<N: Nsm>(nsm: N) -> WorkerFixture<N> {
     let metrics = NsmMetrics::unregistered();
-    let flight = Flight::watch(BOUND, Pauses::of_process(), || ()).unwrap();
-    let mut device = Device::new(nsm, flight, Arc::clone(&metrics));
+    let monitor = CallMonitor::spawn(BOUND, PauseDetector::global(), || ()).unwrap();
+    let mut device = Device::new(nsm, monitor, Arc::clone(&metrics));
     let (clock, _) =
-        attendant::boot(&mut device, SystemClock, None, &metrics, Pauses::of_process()).unwrap();
-    let (clock, queue) = (Arc::new(clock), Arc::new(queue_of(1)));
-    let attendant =
-        Attendant::new(device, Arc::clone(&queue), Arc::clone(&clock), Arc::clone(&metrics));
-    Attended { attendant, clock, queue, metrics }
+        worker::start_up(&mut device, SystemClock, None, &metrics, PauseDetector::global())
+            .unwrap();
+    let (clock, queue) = (Arc::new(clock), Arc::new(queue_with_limit(1)));
+    let worker =
+        NsmWorker::new(device, Arc::clone(&queue), Arc::clone(&clock), Arc::clone(&metrics));
+    WorkerFixture { worker, clock, queue, metrics }
 }
 
-fn queue_of(waiting: usize) -> Queue {
-    Queue::new(Limits { ready: 0, max_age: BOUND, waiting, errands: 1 })
+fn queue_with_limit(waiting: usize) -> NsmQueue {
+    NsmQueue::new(Limits { ready: 0, max_age: BOUND, waiting, tasks: 1 })
 }
 
 #[tokio::test]
-async fn the_clock_is_anchored_anew_when_that_is_due() {
-    let Attended { attendant, clock, queue, metrics } = attended(working());
-    let due = clock.due();
-    assert_eq!(attendant.anchor_at(), due);
+async fn synchronizes_the_clock_when_due() {
+    let WorkerFixture { worker, clock, queue, metrics } = worker_fixture(working());
+    let due = clock.sync_due();
+    assert_eq!(worker.sync_at(), due);
     clock.expire();
-    let thread = thread::spawn(move || attendant.run());
-    eventually(|| metrics.calls.attestation.get() >= 2 && clock.due() != due).await;
+    let thread = thread::spawn(move || worker.run());
+    eventually(|| metrics.calls.attestation.get() >= 2 && clock.sync_due() != due).await;
     queue.close();
     thread.join().unwrap();
     assert_eq!(metrics.calls.attestation.get(), 2);
 }
 
 #[tokio::test]
-async fn the_clock_is_anchored_anew_after_a_pause_and_before_any_block() {
-    let Attended { attendant, clock, queue, metrics } = attended(working());
-    Pauses::of_process().make_up();
-    let mut place = match queue.take(Instant::now()) {
-        Ok(Taken::Wait(place)) => place,
+async fn synchronizes_after_a_pause_before_any_block() {
+    let WorkerFixture { worker, clock, queue, metrics } = worker_fixture(working());
+    PauseDetector::global().simulate_pause();
+    let mut receiver = match queue.take(Instant::now()) {
+        Ok(Delivery::Pending(receiver)) => receiver,
         other => panic!("{other:?}"),
     };
     let blocks = metrics.calls.get_random.get();
-    let thread = thread::spawn(move || attendant.run());
-    assert!((&mut place).await.unwrap().is_ok());
+    let thread = thread::spawn(move || worker.run());
+    assert!((&mut receiver).await.unwrap().is_ok());
     assert_eq!(clock.check(), Ok(()));
     queue.close();
     thread.join().unwrap();
@@ -439,29 +443,29 @@ async fn the_clock_is_anchored_anew_after_a_pause_and_before_any_block() {
 }
 
 #[test]
-fn an_anchoring_that_a_pause_cut_is_tried_again_at_once() {
-    let (pauses, mut documents) = (Pauses::of_process(), 0);
+fn sync_interrupted_by_a_pause_is_retried_at_once() {
+    let (pauses, mut documents) = (PauseDetector::global(), 0);
     let nsm = FakeNsm::new(move |_, request| {
         documents += usize::from(matches!(request, Request::Attestation { .. }));
         if documents == 2 && matches!(request, Request::Attestation { .. }) {
-            pauses.make_up();
+            pauses.simulate_pause();
             thread::sleep(Duration::from_millis(1001));
         }
         None
     });
-    let Attended { mut attendant, clock, queue, metrics } = attended(nsm);
-    attendant.anchor();
-    assert_eq!((clock.check(), queue.condition()), (Ok(()), Condition::Good));
+    let WorkerFixture { mut worker, clock, queue, metrics } = worker_fixture(nsm);
+    worker.synchronize();
+    assert_eq!((clock.check(), queue.status()), (Ok(()), DeviceStatus::Working));
     assert_eq!(metrics.calls.attestation.get(), 3);
 }
 
 #[tokio::test]
-async fn a_caller_that_waits_across_a_pause_is_given_its_time_once_more() {
+async fn pause_renews_the_deadline_of_a_waiting_caller() {
     let deadline = Duration::from_secs(1);
     let (release, released) = mpsc::channel();
-    let nsm = broken(START_UP_CALLS, move || {
+    let nsm = nsm_failing_from(START_UP_CALLS, move || {
         released.recv_timeout(BOUND).unwrap();
-        Ok(answer(&Request::GetRandom))
+        Ok(default_response(&Request::GetRandom))
     });
     let nsm = start(nsm, NsmSettings { deadline, ..settings() }).await.unwrap();
     for paused in [true, false] {
@@ -469,7 +473,7 @@ async fn a_caller_that_waits_across_a_pause_is_given_its_time_once_more() {
         let mut wait = std::pin::pin!(take(&nsm));
         assert!(is_pending(wait.as_mut()).await);
         if paused {
-            Pauses::of_process().make_up();
+            PauseDetector::global().simulate_pause();
         }
         tokio::time::advance(deadline + Duration::from_millis(1)).await;
         assert_eq!(is_pending(wait.as_mut()).await, paused);
@@ -494,65 +498,67 @@ async fn is_pending<F: Future>(mut future: std::pin::Pin<&mut F>) -> bool {
 }
 
 #[test]
-fn the_next_anchoring_is_due_by_the_last_one() {
-    let Attended { mut attendant, clock, .. } = attended(working());
-    attendant.anchor();
-    assert_eq!(attendant.anchor_at(), clock.due());
+fn next_sync_follows_the_last_one() {
+    let WorkerFixture { mut worker, clock, .. } = worker_fixture(working());
+    worker.synchronize();
+    assert_eq!(worker.sync_at(), clock.sync_due());
 }
 
 #[test]
-fn an_anchoring_that_fails_shows_is_counted_and_is_tried_again_soon() {
+fn failed_sync_is_reported_counted_and_retried() {
     let mut documents = 0;
     let nsm = FakeNsm::new(move |_, request| {
         documents += usize::from(matches!(request, Request::Attestation { .. }));
         (documents > 1).then_some(Err(NsmError::Malformed))
     });
-    let Attended { mut attendant, clock, queue, metrics } = attended(nsm);
-    let due = clock.due();
-    attendant.anchor();
+    let WorkerFixture { mut worker, clock, queue, metrics } = worker_fixture(nsm);
+    let due = clock.sync_due();
+    worker.synchronize();
     let fault = NsmFault::Device(NsmError::Malformed);
-    assert_eq!((queue.condition(), metrics.faults(&fault)), (Condition::Faulty(fault), 1));
-    assert_eq!(clock.due(), due);
+    assert_eq!((queue.status(), metrics.faults(&fault)), (DeviceStatus::Faulty(fault), 1));
+    assert_eq!(clock.sync_due(), due);
     clock.expire();
-    assert!(attendant.anchor_at() <= Instant::now() + Duration::from_secs(1));
+    assert!(worker.sync_at() <= Instant::now() + Duration::from_secs(1));
     // It tells more than that somebody waited too long.
     queue.put(Instant::now(), Block::new(vec![0; 256].into()));
-    queue.overdue(NsmFault::Full);
-    attendant.anchor();
-    queue.overdue(NsmFault::Full);
-    assert_eq!(queue.condition(), Condition::Faulty(fault));
+    queue.record_timeout(NsmFault::Full);
+    worker.synchronize();
+    queue.record_timeout(NsmFault::Full);
+    assert_eq!(queue.status(), DeviceStatus::Faulty(fault));
 }
 
 #[test]
-fn the_clock_is_anchored_however_many_wait_for_blocks() {
-    let queue = queue_of(1);
+fn sync_precedes_waiting_callers() {
+    let queue = queue_with_limit(1);
     let _place = queue.take(Instant::now());
     let now = Instant::now();
-    assert!(matches!(queue.work(now, true), Work::Tick));
-    assert!(matches!(queue.work(now + BOUND, true), Work::Block));
+    assert!(matches!(queue.next_work(now, true), Work::Tick));
+    assert!(matches!(queue.next_work(now + BOUND, true), Work::FetchBlock));
 }
 
 #[tokio::test]
-async fn a_line_that_is_full_shows_by_the_time_that_a_caller_is_told() {
-    let (queue, metrics) = (Arc::new(queue_of(0)), NsmMetrics::unregistered());
-    let flight = Arc::new(Flight::unwatched(BOUND, Pauses::of_process(), || ()));
-    let nsm = NsmThread { queue, flight, patience: BOUND, pauses: Pauses::of_process(), metrics };
+async fn full_queue_is_reported_before_the_caller_returns() {
+    let (queue, metrics) = (Arc::new(queue_with_limit(0)), NsmMetrics::unregistered());
+    let monitor = Arc::new(CallMonitor::without_thread(BOUND, PauseDetector::global(), || ()));
+    let nsm =
+        NsmHandle { queue, monitor, timeout: BOUND, pauses: PauseDetector::global(), metrics };
     assert_eq!(take(&nsm).await.err(), Some(NsmFault::Full));
     assert_eq!(nsm.fault(), Some(NsmFault::Full));
 }
 
 #[tokio::test]
-async fn a_document_that_takes_as_long_as_a_call_that_is_stuck_ends_it_as_well() {
-    let Attended { clock, metrics, .. } = attended(working());
-    let queue = Arc::new(queue_of(0));
+async fn stuck_document_call_latches_the_fault() {
+    let WorkerFixture { clock, metrics, .. } = worker_fixture(working());
+    let queue = Arc::new(queue_with_limit(0));
     let (latched, fault) = (Arc::clone(&queue), NsmFault::Stuck { limit: Duration::ZERO });
     // Nobody notices in time: every call is too long by itself.
-    let flight =
-        Flight::unwatched(Duration::ZERO, Pauses::of_process(), move || latched.latch(fault));
-    let device = Device::new(working(), Arc::new(flight), Arc::clone(&metrics));
+    let monitor = CallMonitor::without_thread(Duration::ZERO, PauseDetector::global(), move || {
+        latched.latch(fault)
+    });
+    let device = Device::new(working(), Arc::new(monitor), Arc::clone(&metrics));
     clock.expire();
-    let attendant = Attendant::new(device, Arc::clone(&queue), clock, metrics);
-    let thread = thread::spawn(move || attendant.run());
-    eventually(|| queue.condition() == Condition::Latched(fault)).await;
+    let worker = NsmWorker::new(device, Arc::clone(&queue), clock, metrics);
+    let thread = thread::spawn(move || worker.run());
+    eventually(|| queue.status() == DeviceStatus::Latched(fault)).await;
     thread.join().unwrap();
 }

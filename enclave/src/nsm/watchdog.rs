@@ -7,57 +7,57 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use std::{fmt, io, thread};
 
-use crate::clock::Pauses;
+use crate::clock::PauseDetector;
 
 /// The call that is under way, if one is.
-pub(super) struct Flight {
+pub(super) struct CallMonitor {
     limit: Duration,
-    pauses: &'static Pauses,
+    pauses: &'static PauseDetector,
     state: Mutex<State>,
-    landed: Condvar,
+    finished: Condvar,
     /// What is done about a call that took too long; done once.
-    on_stuck: Mutex<Option<OnStuck>>,
+    on_timeout: Mutex<Option<OnTimeout>>,
 }
 
-type OnStuck = Box<dyn FnOnce() + Send>;
+type OnTimeout = Box<dyn FnOnce() + Send>;
 
 #[derive(Clone, Copy, Debug)]
 enum State {
-    Grounded,
-    Since(Instant),
-    Over,
+    Idle,
+    Calling(Instant),
+    Stopped,
 }
 
-impl Flight {
+impl CallMonitor {
     /// Watches calls, each of which may take `limit`, on a thread of its own. If one takes longer
-    /// `on_stuck` is called, once, and the watch is over.
-    pub(super) fn watch(
+    /// `on_timeout` is called, once, and the watch is over.
+    pub(super) fn spawn(
         limit: Duration,
-        pauses: &'static Pauses,
-        on_stuck: impl FnOnce() + Send + 'static,
+        pauses: &'static PauseDetector,
+        on_timeout: impl FnOnce() + Send + 'static,
     ) -> io::Result<Arc<Self>> {
-        let flight = Arc::new(Self::unwatched(limit, pauses, on_stuck));
-        let watched = Arc::clone(&flight);
+        let monitor = Arc::new(Self::without_thread(limit, pauses, on_timeout));
+        let watched = Arc::clone(&monitor);
         thread::Builder::new().name("nsm-watchdog".to_owned()).spawn(move || {
-            if watched.is_stuck() {
-                watched.tell();
+            if watched.wait_for_timeout() {
+                watched.run_on_timeout();
             }
         })?;
-        Ok(flight)
+        Ok(monitor)
     }
 
     /// One whose calls nobody but who makes them finds to be too long.
-    pub(super) fn unwatched(
+    pub(super) fn without_thread(
         limit: Duration,
-        pauses: &'static Pauses,
-        on_stuck: impl FnOnce() + Send + 'static,
+        pauses: &'static PauseDetector,
+        on_timeout: impl FnOnce() + Send + 'static,
     ) -> Self {
         Self {
             limit,
             pauses,
-            state: Mutex::new(State::Grounded),
-            landed: Condvar::new(),
-            on_stuck: Mutex::new(Some(Box::new(on_stuck))),
+            state: Mutex::new(State::Idle),
+            finished: Condvar::new(),
+            on_timeout: Mutex::new(Some(Box::new(on_timeout))),
         }
     }
 
@@ -65,27 +65,27 @@ impl Flight {
     /// then, by whoever noticed first.
     pub(super) fn call<T>(&self, call: impl FnOnce() -> T) -> Option<T> {
         let start = Instant::now();
-        self.enter(State::Since(start));
-        let landing = Landing(self);
+        self.set_state(State::Calling(start));
+        let finish = FinishOnDrop(self);
         let result = call();
-        drop(landing);
-        if self.pauses.restart(start).elapsed() < self.limit && !self.has_told() {
+        drop(finish);
+        if self.pauses.effective_start(start).elapsed() < self.limit && !self.has_timed_out() {
             return Some(result);
         }
-        self.tell();
+        self.run_on_timeout();
         None
     }
 
     /// Whoever comes second waits for the first.
-    fn tell(&self) {
-        let mut on_stuck = self.on_stuck.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(on_stuck) = on_stuck.take() {
-            on_stuck();
+    fn run_on_timeout(&self) {
+        let mut on_timeout = self.on_timeout.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(on_timeout) = on_timeout.take() {
+            on_timeout();
         }
     }
 
-    fn has_told(&self) -> bool {
-        self.on_stuck.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+    fn has_timed_out(&self) -> bool {
+        self.on_timeout.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
     /// How long a call may take.
@@ -94,35 +94,35 @@ impl Flight {
     }
 
     /// No call will be made any more.
-    pub(super) fn end(&self) {
-        *self.lock() = State::Over;
-        self.landed.notify_one();
+    pub(super) fn stop(&self) {
+        *self.lock() = State::Stopped;
+        self.finished.notify_one();
     }
 
-    fn enter(&self, next: State) {
+    fn set_state(&self, next: State) {
         let mut state = self.lock();
-        if !matches!(*state, State::Over) {
+        if !matches!(*state, State::Stopped) {
             *state = next;
         }
     }
 
     /// Waits for a call to be stuck, or for the end. Nobody wakes it when a call begins: if none
     /// is under way it looks again after `limit`, when a call that began since is not yet stuck.
-    fn is_stuck(&self) -> bool {
+    fn wait_for_timeout(&self) -> bool {
         let mut state = self.lock();
         loop {
             let pause = match *state {
-                State::Over => return false,
-                State::Grounded => self.limit,
-                State::Since(start) => {
-                    let took = self.pauses.restart(start).elapsed();
+                State::Stopped => return false,
+                State::Idle => self.limit,
+                State::Calling(start) => {
+                    let took = self.pauses.effective_start(start).elapsed();
                     match self.limit.checked_sub(took) {
                         None | Some(Duration::ZERO) => return true,
                         Some(left) => left,
                     }
                 }
             };
-            let woken = self.landed.wait_timeout(state, pause);
+            let woken = self.finished.wait_timeout(state, pause);
             (state, _) = woken.unwrap_or_else(PoisonError::into_inner);
         }
     }
@@ -132,18 +132,18 @@ impl Flight {
     }
 }
 
-/// Also a call that panics has landed.
-struct Landing<'a>(&'a Flight);
+/// Also a call that panics has finished.
+struct FinishOnDrop<'a>(&'a CallMonitor);
 
-impl Drop for Landing<'_> {
+impl Drop for FinishOnDrop<'_> {
     fn drop(&mut self) {
-        self.0.enter(State::Grounded);
+        self.0.set_state(State::Idle);
     }
 }
 
-impl fmt::Debug for Flight {
+impl fmt::Debug for CallMonitor {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Flight").field("limit", &self.limit).finish_non_exhaustive()
+        formatter.debug_struct("CallMonitor").field("limit", &self.limit).finish_non_exhaustive()
     }
 }
 
@@ -159,107 +159,113 @@ mod tests {
     const BOUND: Duration = Duration::from_secs(60);
 
     #[test]
-    fn tells_of_a_call_that_is_still_under_way() {
-        let (stuck, told) = mpsc::channel();
+    fn reports_call_that_has_not_returned() {
+        let (stuck, signal) = mpsc::channel();
         let limit = Duration::from_millis(1);
-        let flight =
-            Flight::watch(limit, Pauses::of_process(), move || stuck.send(()).unwrap()).unwrap();
+        let monitor =
+            CallMonitor::spawn(limit, PauseDetector::global(), move || stuck.send(()).unwrap())
+                .unwrap();
         // It returns because it was told of.
-        let result = flight.call(|| told.recv_timeout(BOUND).unwrap());
+        let result = monitor.call(|| signal.recv_timeout(BOUND).unwrap());
         assert_eq!(result, None);
-        flight.end();
+        monitor.stop();
     }
 
     #[test]
-    fn a_call_that_took_too_long_unnoticed_is_told_of_when_it_returns_and_once() {
-        let (stuck, told) = mpsc::channel();
-        let flight = Flight::unwatched(Duration::ZERO, Pauses::of_process(), move || {
-            stuck.send(()).unwrap()
-        });
+    fn slow_call_is_reported_once_when_it_returns() {
+        let (stuck, signal) = mpsc::channel();
+        let monitor =
+            CallMonitor::without_thread(Duration::ZERO, PauseDetector::global(), move || {
+                stuck.send(()).unwrap()
+            });
         for _ in 0..2 {
-            assert_eq!(flight.call(|| ()), None);
+            assert_eq!(monitor.call(|| ()), None);
         }
-        drop(flight);
-        assert_eq!(told.iter().count(), 1);
+        drop(monitor);
+        assert_eq!(signal.iter().count(), 1);
     }
 
     #[test]
-    fn a_call_that_was_told_of_does_not_return_before_that_is_done() {
-        let (begun, told) = mpsc::channel();
+    fn call_returns_after_on_timeout_has_finished() {
+        let (begun, signal) = mpsc::channel();
         let done = Arc::new(AtomicBool::new(false));
         let doing = Arc::clone(&done);
-        let flight = Flight::watch(Duration::from_millis(1), Pauses::of_process(), move || {
-            begun.send(()).unwrap();
-            // Long enough for the call to return meanwhile.
-            (0..1000).for_each(|_| thread::yield_now());
-            doing.store(true, Ordering::SeqCst);
-        });
-        let result = flight.unwrap().call(|| told.recv_timeout(BOUND).unwrap());
+        let monitor =
+            CallMonitor::spawn(Duration::from_millis(1), PauseDetector::global(), move || {
+                begun.send(()).unwrap();
+                // Long enough for the call to return meanwhile.
+                (0..1000).for_each(|_| thread::yield_now());
+                doing.store(true, Ordering::SeqCst);
+            });
+        let result = monitor.unwrap().call(|| signal.recv_timeout(BOUND).unwrap());
         assert_eq!((result, done.load(Ordering::SeqCst)), (None, true));
     }
 
     #[test]
-    fn a_call_that_returned_or_panicked_is_not_under_way() {
-        let (stuck, told) = mpsc::channel();
+    fn returned_and_panicked_calls_do_not_time_out() {
+        let (stuck, signal) = mpsc::channel();
         let limit = Duration::from_millis(700);
-        let flight =
-            Flight::watch(limit, Pauses::of_process(), move || stuck.send(()).unwrap()).unwrap();
-        assert_eq!(flight.call(|| 7), Some(7));
-        assert_eq!(told.recv_timeout(2 * limit), Err(mpsc::RecvTimeoutError::Timeout));
+        let monitor =
+            CallMonitor::spawn(limit, PauseDetector::global(), move || stuck.send(()).unwrap())
+                .unwrap();
+        assert_eq!(monitor.call(|| 7), Some(7));
+        assert_eq!(signal.recv_timeout(2 * limit), Err(mpsc::RecvTimeoutError::Timeout));
         // Unlike `panic!`, this prints no backtrace, which can take longer than the limit.
-        let panics = || flight.call(|| resume_unwind(Box::new("a bug")));
+        let panics = || monitor.call(|| resume_unwind(Box::new("a bug")));
         assert!(thread::scope(|scope| scope.spawn(panics).join()).is_err());
-        assert_eq!(told.recv_timeout(2 * limit), Err(mpsc::RecvTimeoutError::Timeout));
-        flight.end();
+        assert_eq!(signal.recv_timeout(2 * limit), Err(mpsc::RecvTimeoutError::Timeout));
+        monitor.stop();
     }
 
     #[test]
-    fn a_call_is_given_its_limit_once_more_after_a_pause() {
-        let pauses = Pauses::of_process();
-        let (stuck, told) = mpsc::channel();
+    fn pause_renews_the_limit_of_a_call() {
+        let pauses = PauseDetector::global();
+        let (stuck, signal) = mpsc::channel();
         let limit = Duration::from_secs(1);
-        let flight = Flight::watch(limit, pauses, move || stuck.send(()).unwrap()).unwrap();
+        let monitor = CallMonitor::spawn(limit, pauses, move || stuck.send(()).unwrap()).unwrap();
         let returns = || {
             thread::sleep(limit / 2);
-            pauses.make_up();
-            told.recv_timeout(limit * 3 / 4)
+            pauses.simulate_pause();
+            signal.recv_timeout(limit * 3 / 4)
         };
-        assert_eq!(flight.call(returns), Some(Err(mpsc::RecvTimeoutError::Timeout)));
+        assert_eq!(monitor.call(returns), Some(Err(mpsc::RecvTimeoutError::Timeout)));
         // It does not return after the pause either.
         let hangs = || {
-            pauses.make_up();
-            told.recv_timeout(BOUND)
+            pauses.simulate_pause();
+            signal.recv_timeout(BOUND)
         };
-        assert_eq!(flight.call(hangs), None);
-        flight.end();
+        assert_eq!(monitor.call(hangs), None);
+        monitor.stop();
     }
 
     #[test]
-    fn does_not_tell_of_calls_that_return_however_many() {
-        let (stuck, told) = mpsc::channel::<()>();
-        let flight =
-            Flight::watch(BOUND, Pauses::of_process(), move || stuck.send(()).unwrap()).unwrap();
-        for number in 0..1000 {
-            assert_eq!(flight.call(|| number), Some(number));
-        }
-        flight.end();
-        drop(flight);
-        // The thread ends and with it the sender, unused.
-        assert_eq!(told.recv_timeout(BOUND), Err(mpsc::RecvTimeoutError::Disconnected));
-    }
-
-    #[test]
-    fn a_call_that_began_between_two_looks_is_told_of_in_its_time() {
-        let (stuck, told) = mpsc::channel();
-        let limit = Duration::from_millis(20);
-        let flight =
-            Flight::watch(limit, Pauses::of_process(), move || stuck.send(Instant::now()).unwrap())
+    fn many_fast_calls_do_not_time_out() {
+        let (stuck, signal) = mpsc::channel::<()>();
+        let monitor =
+            CallMonitor::spawn(BOUND, PauseDetector::global(), move || stuck.send(()).unwrap())
                 .unwrap();
+        for number in 0..1000 {
+            assert_eq!(monitor.call(|| number), Some(number));
+        }
+        monitor.stop();
+        drop(monitor);
+        // The thread ends and with it the sender, unused.
+        assert_eq!(signal.recv_timeout(BOUND), Err(mpsc::RecvTimeoutError::Disconnected));
+    }
+
+    #[test]
+    fn detects_call_that_began_between_two_checks() {
+        let (stuck, signal) = mpsc::channel();
+        let limit = Duration::from_millis(20);
+        let monitor = CallMonitor::spawn(limit, PauseDetector::global(), move || {
+            stuck.send(Instant::now()).unwrap()
+        })
+        .unwrap();
         let mut times = None;
-        let call = || times = Some((Instant::now(), told.recv_timeout(BOUND).unwrap()));
-        assert_eq!(flight.call(call), None);
+        let call = || times = Some((Instant::now(), signal.recv_timeout(BOUND).unwrap()));
+        assert_eq!(monitor.call(call), None);
         let (begun, noticed) = times.unwrap();
         assert!(noticed.duration_since(begun) + Duration::from_millis(1) >= limit);
-        flight.end();
+        monitor.stop();
     }
 }

@@ -7,7 +7,7 @@ use super::Platform;
 use crate::audit::Audit;
 use crate::clock::SystemClock;
 use crate::config::{Config, Posture};
-use crate::nsm::fake::{Answer, FakeNsm, working};
+use crate::nsm::fake::{CallResult, FakeNsm, working};
 use crate::service::Service;
 
 /// AWS's anchors, and nobody who could sign under them.
@@ -15,7 +15,7 @@ pub(crate) struct FakePlatform;
 
 impl Platform for FakePlatform {
     type Trust = Production;
-    type Nsm = FakeNsm<fn(usize, &Request) -> Option<Answer>>;
+    type Nsm = FakeNsm<fn(usize, &Request) -> Option<CallResult>>;
     type Clock = SystemClock;
 
     fn clock(&self) -> SystemClock {

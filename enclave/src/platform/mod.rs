@@ -1,23 +1,23 @@
 //! What an enclave stands on. Anchors, NSM and clock come as one, so that a simulated NSM under the
 //! production anchors cannot be written down.
 
-mod checks;
 #[cfg(test)]
 pub(crate) mod fake;
 mod nitro;
 mod settings;
 #[cfg(feature = "simulator")]
 mod simulated;
+mod startup_checks;
 
 use attestation::Trust;
-pub use checks::PlatformError;
-pub(crate) use checks::check_pcr0;
 use hyper::http::request::Parts;
 pub use nitro::Nitro;
 use nsm_device::Nsm;
 pub use settings::PlatformSettings;
 #[cfg(feature = "simulator")]
 pub use simulated::Simulated;
+pub use startup_checks::PlatformError;
+pub(crate) use startup_checks::check_pcr0;
 use thiserror::Error;
 
 use crate::clock::Clock;
@@ -50,15 +50,15 @@ pub trait Platform: Send + Sync + Sized + 'static {
     ///
     /// # Errors
     /// If it is no place to serve from.
-    fn examine(&self, _settings: &PlatformSettings) -> Result<(), PlatformError> {
+    fn check_machine(&self, _settings: &PlatformSettings) -> Result<(), PlatformError> {
         Ok(())
     }
 
     /// Learns that the service is ready.
-    fn in_service(&self) {}
+    fn on_ready(&self) {}
 
     /// Answers a request that is none of KMS's; nothing does in production.
-    fn answer(&self, _head: &Parts, _body: &[u8]) -> Option<Result<Response, RouteError>> {
+    fn handle(&self, _head: &Parts, _body: &[u8]) -> Option<Result<Response, RouteError>> {
         None
     }
 }

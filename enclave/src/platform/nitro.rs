@@ -5,7 +5,7 @@ use std::path::Path;
 use attestation::Production;
 use nsm_device::NsmDevice;
 
-use super::checks::check_kernel;
+use super::startup_checks::check_kernel;
 use super::{Platform, PlatformError, PlatformSettings};
 use crate::clock::SystemClock;
 
@@ -22,7 +22,7 @@ impl Platform for Nitro {
         SystemClock
     }
 
-    fn examine(&self, settings: &PlatformSettings) -> Result<(), PlatformError> {
+    fn check_machine(&self, settings: &PlatformSettings) -> Result<(), PlatformError> {
         check_kernel(Path::new("/sys"), settings)
     }
 }

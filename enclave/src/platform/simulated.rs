@@ -42,11 +42,11 @@ impl<C: Clock> Platform for Simulated<C> {
         self.clock.clone()
     }
 
-    fn in_service(&self) {
+    fn on_ready(&self) {
         self.readiness.announce();
     }
 
-    fn answer(&self, head: &Parts, body: &[u8]) -> Option<Result<Response, RouteError>> {
+    fn handle(&self, head: &Parts, body: &[u8]) -> Option<Result<Response, RouteError>> {
         match (&head.method, head.uri.path()) {
             (&Method::POST, "/simulator/attest") => Some(self.attest(head, body)),
             (&Method::GET, "/simulator/root.pem") => {

@@ -4,7 +4,7 @@ use attestation::{RecipientKey, RecipientKeyError, Trust};
 use kms_api::NumberOfBytes;
 
 use super::request::{PlainRequest, VerifiedRequest};
-use crate::entropy::Wanted;
+use crate::entropy::DrawRequest;
 
 /// A request that may be answered: how many bytes, and to whom. Only [`Policy`](super::Policy) makes
 /// one.
@@ -32,8 +32,11 @@ impl Authorized {
     }
 
     /// What to draw for it.
-    pub fn draw_request(&self) -> Wanted {
-        Wanted { number_of_bytes: self.number_of_bytes.get(), sealed: self.recipient.is_some() }
+    pub fn draw_request(&self) -> DrawRequest {
+        DrawRequest {
+            number_of_bytes: self.number_of_bytes.get(),
+            sealed: self.recipient.is_some(),
+        }
     }
 
     /// Returns the one form that the answer may have.

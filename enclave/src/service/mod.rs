@@ -78,7 +78,7 @@ impl<P: Platform> Service<P> {
             }
             (method, path) => {
                 let response = self.diagnostics(method, path).map(Ok);
-                let response = response.or_else(|| self.platform.answer(head, body));
+                let response = response.or_else(|| self.platform.handle(head, body));
                 match response {
                     Some(response) => {
                         response.unwrap_or_else(|error| ApiError::from(error).to_response())

@@ -15,11 +15,11 @@ use crate::clock::TrustedClock;
 use crate::config::Settings;
 use crate::crypto_pool::{self, CryptoPool};
 use crate::entropy::{
-    Entropy, EntropyFault, EntropyMetrics, EntropySettings, KnownAnswerError, known_answers,
+    EntropyFault, EntropyMetrics, EntropySettings, EntropySource, KnownAnswerError, known_answers,
 };
 use crate::key_store::{KeyStoreError, KeyStores};
 use crate::kms::{Api, ApiError, Handler};
-use crate::nsm::{Booted, NsmFault, NsmMetrics, NsmThread};
+use crate::nsm::{NsmFault, NsmHandle, NsmMetrics, StartedNsm};
 use crate::platform::{Platform, PlatformError, check_pcr0};
 use crate::request_log::RequestLogger;
 use crate::tls::{Tls, TlsError};
@@ -41,7 +41,7 @@ pub enum StartError {
     Nsm(#[from] NsmFault),
     /// There is no entropy.
     #[error("{0}; without entropy there is nothing to serve")]
-    Entropy(#[from] EntropyFault),
+    EntropySource(#[from] EntropyFault),
     /// There are no keys for TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -62,7 +62,7 @@ impl<P: Platform> Service<P> {
         mut settings: Settings,
         audit: Audit,
     ) -> Result<Self, StartError> {
-        platform.examine(&settings.platform)?;
+        platform.check_machine(&settings.platform)?;
         let (metrics, subsystems) = metrics::register();
         let sources = (subsystems.nsm, subsystems.entropy);
         let (entropy, clock) =
@@ -79,7 +79,7 @@ impl<P: Platform> Service<P> {
             provider = attestation::crypto::PROVIDER,
             "the NSM gives entropy; in service"
         );
-        platform.in_service();
+        platform.on_ready();
         let verifier = Verifier::new(anchors, settings.caches);
         let policy = Arc::clone(&settings.policy);
         let audit = audit.with_limits(settings.unauthenticated);
@@ -113,16 +113,15 @@ async fn start_sources<P: Platform>(
     clock: P::Clock,
     settings: &Settings,
     (nsm_metrics, entropy_metrics): (Arc<NsmMetrics>, EntropyMetrics),
-) -> Result<(Entropy, Arc<TrustedClock<P::Clock>>), StartError> {
+) -> Result<(EntropySource, Arc<TrustedClock<P::Clock>>), StartError> {
     let passed = known_answers::run()?;
-    let EntropySettings { nsm: nsm_settings, prediction_resistance } = &settings.entropy;
+    let EntropySettings { nsm: nsm_settings, reseed_policy } = &settings.entropy;
     let measurement = settings.measurement;
-    let booted = NsmThread::start(nsm, clock, nsm_settings, measurement, nsm_metrics);
-    let Booted { nsm, clock, pcr0 } = booted.await??;
+    let started = NsmHandle::start(nsm, clock, nsm_settings, measurement, nsm_metrics);
+    let StartedNsm { nsm, clock, pcr0 } = started.await??;
     check_pcr0(&pcr0, settings.policy.document_rules().debug)?;
     // One instance for each thread that draws.
-    let threads = crypto_pool::default_number().get() + settings.workers.get();
-    let entropy =
-        Entropy::instantiate(passed, nsm, threads, *prediction_resistance, entropy_metrics);
+    let threads = crypto_pool::default_threads().get() + settings.workers.get();
+    let entropy = EntropySource::instantiate(passed, nsm, threads, *reseed_policy, entropy_metrics);
     Ok((entropy.await?, clock))
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::clock::Pauses;
+use crate::clock::PauseDetector;
 use crate::platform::fake::{self, FakePlatform};
 use crate::request::{ConnectionKey, RequestId, TransportSecurity};
 use http_body_util::BodyExt;
@@ -56,7 +56,7 @@ async fn returns_500_while_the_time_is_unconfirmed() {
         assert_eq!(send(&service, Method::POST, "/").await.0, 200);
         match expired {
             true => service.api.clock.expire(),
-            false => Pauses::of_process().make_up(),
+            false => PauseDetector::global().simulate_pause(),
         }
         let (status, body) = send(&service, Method::POST, "/").await;
         assert!(status == 500 && body.contains("KMSInternalException"), "{body}");
@@ -72,7 +72,7 @@ async fn returns_500_while_the_time_is_unconfirmed() {
 async fn responds_after_a_pause_once_the_time_is_confirmed() {
     let service = fake::service().await;
     let confirmed = service.api.handler.entropy.nsm().metrics().calls.attestation.get();
-    Pauses::of_process().make_up();
+    PauseDetector::global().simulate_pause();
     assert_eq!(send(&service, Method::POST, "/").await.0, 200);
     assert_eq!(service.api.handler.entropy.nsm().metrics().calls.attestation.get(), confirmed + 1);
     wait_until_readiness(&service, 200, "ready\n").await;
@@ -101,7 +101,7 @@ async fn full_crypto_pool_throttles_attested_requests_only() {
     let untrusted = send_body(&service, Method::POST, "/", &attested).await.1;
     assert!(untrusted.contains("trust anchor"), "{untrusted}");
 
-    let places = service.api.crypto_pool.free_places();
+    let places = service.api.crypto_pool.free_permits();
     let mut works = tokio::task::JoinSet::new();
     for _ in 0..places {
         let service = Arc::clone(&service);

@@ -11,7 +11,7 @@ use thiserror::Error;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use transport::limits::{HANDSHAKE_PATIENCE, HANDSHAKE_TIMEOUT, MAX_HANDSHAKES};
 
-use crate::clock::{Deadline, Pauses, sleep};
+use crate::clock::{Deadline, PauseDetector, sleep};
 
 /// Why a client is not served.
 #[derive(Debug, Error)]
@@ -55,7 +55,7 @@ impl Handshakes {
                 () = self.is_in_the_way() => Err(HandshakeError::Evicted),
             }
         };
-        let deadline = Deadline::after(HANDSHAKE_TIMEOUT, Pauses::of_process());
+        let deadline = Deadline::after(HANDSHAKE_TIMEOUT, PauseDetector::global());
         deadline.bound(performed).await.unwrap_or(Err(HandshakeError::TimedOut))
     }
 
@@ -205,7 +205,7 @@ mod tests {
             let handshake = || async move {
                 tokio::time::sleep(almost_all).await;
                 if paused {
-                    Pauses::of_process().make_up();
+                    PauseDetector::global().simulate_pause();
                 }
                 tokio::time::sleep(almost_all).await;
                 Ok(())

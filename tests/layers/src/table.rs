@@ -25,7 +25,7 @@ pub const TABLE: &[Entry] = &[
                 "iam",
                 "rate",
                 "request",
-                "log_channel",
+                "log_forwarder",
                 "clock",
                 "crypto_pool",
                 "egress",

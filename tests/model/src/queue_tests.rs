@@ -8,7 +8,7 @@ use loom::thread::{self, JoinHandle};
 use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 
-use super::queue::{Condition, Limits, NotTaken, Queue, Taken, Work};
+use super::queue::{Delivery, DeviceStatus, Limits, Queue, QueueError, Work};
 
 /// Longer than any test.
 const LONG: Duration = Duration::from_secs(3600);
@@ -40,28 +40,28 @@ fn model(run: impl Fn() + Sync + Send + 'static) {
     builder.check(run);
 }
 
-type Blocks = Arc<Queue<Block, Fault, Errand>>;
+type TestQueue = Arc<Queue<Block, Fault, Task>>;
 
 /// Something to do, and whom to tell.
-type Errand = oneshot::Sender<()>;
+type Task = oneshot::Sender<()>;
 
-fn queue(ready: usize) -> Blocks {
-    Arc::new(Queue::new(Limits { ready, max_age: LONG, waiting: 8, errands: 1 }))
+fn queue(ready: usize) -> TestQueue {
+    Arc::new(Queue::new(Limits { ready, max_age: LONG, waiting: 8, tasks: 1 }))
 }
 
 /// Makes what is asked for, until it is to end; gives how many blocks it made.
-fn produce(queue: &Blocks, wiped: &std::sync::Arc<AtomicUsize>) -> JoinHandle<usize> {
+fn produce(queue: &TestQueue, wiped: &std::sync::Arc<AtomicUsize>) -> JoinHandle<usize> {
     let (queue, wiped) = (Arc::clone(queue), std::sync::Arc::clone(wiped));
     thread::spawn(move || {
         let mut made = 0;
         loop {
-            match queue.work(Instant::now() + LONG, true) {
-                Work::Block => {
+            match queue.next_work(Instant::now() + LONG, true) {
+                Work::FetchBlock => {
                     queue.put(Instant::now(), Block { number: made, wiped: wiped.clone() });
                     made += 1;
                 }
-                Work::Errand(errand) => drop(errand.send(())),
-                Work::End => return made,
+                Work::Task(task) => drop(task.send(())),
+                Work::Stop => return made,
                 Work::Tick => panic!("it is never time"),
             }
         }
@@ -69,17 +69,17 @@ fn produce(queue: &Blocks, wiped: &std::sync::Arc<AtomicUsize>) -> JoinHandle<us
 }
 
 /// Takes one, waiting if it must.
-fn take(queue: &Blocks) -> Result<Block, Fault> {
+fn take(queue: &TestQueue) -> Result<Block, Fault> {
     match queue.take(Instant::now()) {
-        Ok(Taken::Ready(block)) => Ok(block),
-        Ok(Taken::Wait(place)) => block_on(place).expect("an answer"),
-        Err(NotTaken::Latched(fault)) => Err(fault),
-        Err(NotTaken::Full) => panic!("there is room"),
+        Ok(Delivery::Ready(block)) => Ok(block),
+        Ok(Delivery::Pending(place)) => block_on(place).expect("an answer"),
+        Err(QueueError::Latched(fault)) => Err(fault),
+        Err(QueueError::Full) => panic!("there is room"),
     }
 }
 
 #[test]
-fn every_caller_gets_a_block_of_its_own_and_what_is_left_is_wiped() {
+fn each_caller_receives_its_own_block_and_the_rest_are_wiped() {
     for ready in [0, 1] {
         model(move || {
             let wiped = std::sync::Arc::new(AtomicUsize::new(0));
@@ -99,16 +99,16 @@ fn every_caller_gets_a_block_of_its_own_and_what_is_left_is_wiped() {
 }
 
 #[test]
-fn a_caller_that_leaves_costs_nobody_their_block() {
+fn cancelled_caller_does_not_consume_another_callers_block() {
     model(|| {
         let wiped = std::sync::Arc::new(AtomicUsize::new(0));
         let queue = queue(0);
         let producer = produce(&queue, &wiped);
         let other = Arc::clone(&queue);
         // It stands in the line and leaves it, before or after it was served.
-        let leaver = thread::spawn(move || drop(other.take(Instant::now())));
+        let cancelled = thread::spawn(move || drop(other.take(Instant::now())));
         take(&queue).unwrap();
-        leaver.join().unwrap();
+        cancelled.join().unwrap();
         queue.close();
         let made = producer.join().unwrap();
         drop(queue);
@@ -117,7 +117,7 @@ fn a_caller_that_leaves_costs_nobody_their_block() {
 }
 
 #[test]
-fn a_fault_reaches_all_who_wait_and_those_who_come_after_try_again() {
+fn later_callers_retry_after_a_fault() {
     model(|| {
         let wiped = std::sync::Arc::new(AtomicUsize::new(0));
         let queue = queue(0);
@@ -125,9 +125,9 @@ fn a_fault_reaches_all_who_wait_and_those_who_come_after_try_again() {
         // It fails once, and works from then on.
         let producer = thread::spawn(move || {
             let tick = Instant::now() + LONG;
-            assert!(matches!(device.work(tick, false), Work::Block));
+            assert!(matches!(device.next_work(tick, false), Work::FetchBlock));
             device.fail(Fault::Broken);
-            while let Work::Block = device.work(tick, false) {
+            while let Work::FetchBlock = device.next_work(tick, false) {
                 device.put(Instant::now(), Block { number: 0, wiped: wipes.clone() });
             }
         });
@@ -136,15 +136,15 @@ fn a_fault_reaches_all_who_wait_and_those_who_come_after_try_again() {
         let outcomes = [take(&queue).map(|block| block.number), caller.join().unwrap()];
         assert!(outcomes.contains(&Err(Fault::Broken)), "{outcomes:?}");
         assert_eq!(take(&queue).map(|block| block.number), Ok(0));
-        assert_eq!(queue.condition(), Condition::Good);
-        assert_eq!(queue.stock(), (0, 0));
+        assert_eq!(queue.status(), DeviceStatus::Working);
+        assert_eq!(queue.block_counts(), (0, 0));
         queue.close();
         producer.join().unwrap();
     });
 }
 
 #[test]
-fn once_latched_nobody_gets_a_block_and_the_first_cause_stays() {
+fn latched_queue_returns_the_first_fault() {
     model(|| {
         let wiped = std::sync::Arc::new(AtomicUsize::new(0));
         let queue = queue(1);
@@ -157,9 +157,9 @@ fn once_latched_nobody_gets_a_block_and_the_first_cause_stays() {
         watchdog.join().unwrap();
         queue.fail(Fault::Broken);
         queue.latch(Fault::Broken);
-        queue.overdue(Fault::Broken);
-        queue.report(Fault::Broken);
-        assert_eq!(queue.condition(), Condition::Latched(Fault::Unhealthy));
+        queue.record_timeout(Fault::Broken);
+        queue.record_fault(Fault::Broken);
+        assert_eq!(queue.status(), DeviceStatus::Latched(Fault::Unhealthy));
         // The producer ends, although nobody closed anything, and what it had made is gone.
         let made = producer.join().unwrap();
         assert_eq!(wiped.load(Ordering::SeqCst), made);
@@ -169,46 +169,46 @@ fn once_latched_nobody_gets_a_block_and_the_first_cause_stays() {
 }
 
 #[test]
-fn a_caller_that_waits_when_it_is_latched_is_told() {
+fn latch_fails_a_waiting_caller() {
     model(|| {
         let queue = queue(0);
-        let place = place(&queue);
+        let receiver = waiting_caller(&queue);
         let watchdog = Arc::clone(&queue);
         let watchdog = thread::spawn(move || watchdog.latch(Fault::Unhealthy));
-        assert_eq!(block_on(place).unwrap().unwrap_err(), Fault::Unhealthy);
+        assert_eq!(block_on(receiver).unwrap().unwrap_err(), Fault::Unhealthy);
         watchdog.join().unwrap();
     });
 }
 
 #[test]
-fn a_fault_that_is_reported_has_the_thread_see_whether_it_is_over() {
+fn recorded_fault_makes_the_worker_fetch_a_block() {
     model(|| {
         let queue = queue(0);
         let device = Arc::clone(&queue);
-        let thread = thread::spawn(move || device.work(Instant::now() + LONG, true));
-        queue.report(Fault::Unhealthy);
-        queue.overdue(Fault::Broken);
-        assert_eq!(queue.condition(), Condition::Faulty(Fault::Unhealthy));
-        assert!(matches!(thread.join().unwrap(), Work::Block));
+        let thread = thread::spawn(move || device.next_work(Instant::now() + LONG, true));
+        queue.record_fault(Fault::Unhealthy);
+        queue.record_timeout(Fault::Broken);
+        assert_eq!(queue.status(), DeviceStatus::Faulty(Fault::Unhealthy));
+        assert!(matches!(thread.join().unwrap(), Work::FetchBlock));
     });
 }
 
 /// A place in the line of a queue that has no block.
-fn place(queue: &Queue<Block, Fault, Errand>) -> oneshot::Receiver<Result<Block, Fault>> {
+fn waiting_caller(queue: &Queue<Block, Fault, Task>) -> oneshot::Receiver<Result<Block, Fault>> {
     match queue.take(Instant::now()) {
-        Ok(Taken::Wait(place)) => place,
+        Ok(Delivery::Pending(receiver)) => receiver,
         other => panic!("there is no block yet: {other:?}"),
     }
 }
 
 #[test]
-fn the_block_of_who_left_goes_to_the_next_in_line_and_no_other_is_made() {
+fn block_of_a_cancelled_caller_goes_to_the_next() {
     model(|| {
         let wiped = std::sync::Arc::new(AtomicUsize::new(0));
         let queue = queue(0);
-        let leaver = place(&queue);
-        let mut next = place(&queue);
-        drop(leaver);
+        let cancelled = waiting_caller(&queue);
+        let mut next = waiting_caller(&queue);
+        drop(cancelled);
         queue.put(Instant::now(), Block { number: 0, wiped: wiped.clone() });
         let block = next.try_recv().unwrap().unwrap();
         assert_eq!((block.number, wiped.load(Ordering::SeqCst)), (0, 0));
@@ -216,85 +216,87 @@ fn the_block_of_who_left_goes_to_the_next_in_line_and_no_other_is_made() {
 }
 
 #[test]
-fn the_block_of_who_leaves_after_it_was_served_is_wiped() {
+fn block_of_a_caller_that_leaves_later_is_wiped() {
     model(|| {
         let wiped = std::sync::Arc::new(AtomicUsize::new(0));
         let queue = queue(0);
-        let (leaver, mut next) = (place(&queue), place(&queue));
+        let (cancelled, mut next) = (waiting_caller(&queue), waiting_caller(&queue));
         queue.put(Instant::now(), Block { number: 0, wiped: wiped.clone() });
-        drop(leaver);
+        drop(cancelled);
         assert_eq!(wiped.load(Ordering::SeqCst), 1);
         assert_eq!(next.try_recv().unwrap_err(), TryRecvError::Empty);
     });
 }
 
 #[test]
-fn a_caller_that_was_overdue_has_the_thread_see_whether_it_is_over() {
+fn timeout_makes_the_worker_fetch_a_block() {
     model(|| {
         let queue = queue(0);
         let device = Arc::clone(&queue);
         // Nobody waits, and nothing is to be kept ready.
-        let thread = thread::spawn(move || device.work(Instant::now() + LONG, true));
-        queue.overdue(Fault::Broken);
-        assert!(matches!(thread.join().unwrap(), Work::Block));
+        let thread = thread::spawn(move || device.next_work(Instant::now() + LONG, true));
+        queue.record_timeout(Fault::Broken);
+        assert!(matches!(thread.join().unwrap(), Work::FetchBlock));
     });
 }
 
 #[test]
-fn a_fault_is_told_to_all_in_the_line() {
+fn fault_reaches_all_waiting_callers() {
     model(|| {
         let queue = queue(0);
-        let places = [place(&queue), place(&queue), place(&queue)];
+        let receivers = [waiting_caller(&queue), waiting_caller(&queue), waiting_caller(&queue)];
         queue.fail(Fault::Broken);
-        for mut place in places {
-            assert_eq!(place.try_recv().unwrap().unwrap_err(), Fault::Broken);
+        for mut receiver in receivers {
+            assert_eq!(receiver.try_recv().unwrap().unwrap_err(), Fault::Broken);
         }
     });
 }
 
 #[test]
-fn those_who_left_take_up_no_room_in_the_line() {
+fn cancelled_callers_free_their_queue_slots() {
     model(|| {
-        let limits = Limits { ready: 0, max_age: LONG, waiting: 1, errands: 0 };
-        let queue = Queue::<Block, Fault, Errand>::new(limits);
-        let Ok(Taken::Wait(mut first)) = queue.take(Instant::now()) else { panic!("no place") };
-        assert!(matches!(queue.take(Instant::now()), Err(NotTaken::Full)));
+        let limits = Limits { ready: 0, max_age: LONG, waiting: 1, tasks: 0 };
+        let queue = Queue::<Block, Fault, Task>::new(limits);
+        let Ok(Delivery::Pending(mut first)) = queue.take(Instant::now()) else {
+            panic!("no place")
+        };
+        assert!(matches!(queue.take(Instant::now()), Err(QueueError::Full)));
         assert_eq!(first.try_recv().unwrap_err(), TryRecvError::Empty);
         drop(first);
-        assert!(matches!(queue.take(Instant::now()), Ok(Taken::Wait(_))));
+        assert!(matches!(queue.take(Instant::now()), Ok(Delivery::Pending(_))));
     });
 }
 
 #[test]
-fn an_errand_is_done_or_refused_or_dropped_and_nobody_waits_for_ever() {
+fn task_is_run_rejected_or_dropped() {
     model(|| {
         let wiped = std::sync::Arc::new(AtomicUsize::new(0));
         let queue = queue(0);
         let producer = produce(&queue, &wiped);
         let watchdog = Arc::clone(&queue);
-        let (errand, done) = oneshot::channel();
-        queue.send(errand).unwrap();
+        let (task, done) = oneshot::channel();
+        queue.submit(task).unwrap();
         let watchdog = thread::spawn(move || watchdog.latch(Fault::Unhealthy));
         // Its end is told either way.
         drop(block_on(done));
         watchdog.join().unwrap();
         producer.join().unwrap();
-        let (errand, done) = oneshot::channel();
-        assert_eq!(queue.send(errand), Err(NotTaken::Latched(Fault::Unhealthy)));
+        let (task, done) = oneshot::channel();
+        assert_eq!(queue.submit(task), Err(QueueError::Latched(Fault::Unhealthy)));
         block_on(done).unwrap_err();
     });
 }
 
 #[test]
-fn an_errand_wakes_the_thread_and_a_block_is_not_forgotten_over_it() {
+fn task_wakes_the_worker_and_blocks_are_still_fetched() {
     model(|| {
         let wiped = std::sync::Arc::new(AtomicUsize::new(0));
         let queue = queue(0);
         let producer = produce(&queue, &wiped);
         let other = Arc::clone(&queue);
         let caller = thread::spawn(move || take(&other).unwrap().number);
-        let (errand, done) = oneshot::channel();
-        queue.send(errand).unwrap();
+        let (task, done) = oneshot::channel();
+        queue.submit(task).unwrap();
         block_on(done).unwrap();
         assert_eq!(caller.join().unwrap(), 0);
         queue.close();
@@ -303,13 +305,13 @@ fn an_errand_wakes_the_thread_and_a_block_is_not_forgotten_over_it() {
 }
 
 #[test]
-fn errands_are_bounded_and_dropped_at_the_end() {
+fn tasks_are_limited_and_dropped_at_close() {
     model(|| {
         let queue = queue(0);
-        let [(one, mut kept), (other, refused)] = [oneshot::channel(), oneshot::channel()];
-        queue.send(one).unwrap();
-        assert_eq!(queue.send(other), Err(NotTaken::Full));
-        block_on(refused).unwrap_err();
+        let [(one, mut kept), (other, rejected)] = [oneshot::channel(), oneshot::channel()];
+        queue.submit(one).unwrap();
+        assert_eq!(queue.submit(other), Err(QueueError::Full));
+        block_on(rejected).unwrap_err();
         assert_eq!(kept.try_recv().unwrap_err(), TryRecvError::Empty);
         queue.close();
         assert_eq!(kept.try_recv().unwrap_err(), TryRecvError::Closed);
@@ -317,7 +319,7 @@ fn errands_are_bounded_and_dropped_at_the_end() {
 }
 
 #[test]
-fn a_thread_that_sleeps_is_woken_before_more_than_half_of_what_was_ready_is_gone() {
+fn worker_wakes_when_half_of_the_blocks_are_gone() {
     model(|| {
         let wiped = std::sync::Arc::new(AtomicUsize::new(0));
         let queue = queue(3);
@@ -325,9 +327,9 @@ fn a_thread_that_sleeps_is_woken_before_more_than_half_of_what_was_ready_is_gone
             queue.put(Instant::now(), Block { number, wiped: wiped.clone() });
         }
         let device = Arc::clone(&queue);
-        let thread = thread::spawn(move || device.work(Instant::now() + LONG, true));
+        let thread = thread::spawn(move || device.next_work(Instant::now() + LONG, true));
         drop((take(&queue).unwrap(), take(&queue).unwrap()));
         // It would sleep for ever, with one that is ready and nobody who waits.
-        assert!(matches!(thread.join().unwrap(), Work::Block));
+        assert!(matches!(thread.join().unwrap(), Work::FetchBlock));
     });
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::entropy::{EntropySettings, PredictionResistance};
+use crate::entropy::{EntropySettings, ReseedPolicy};
 use crate::nsm::NsmSettings;
 
 fn entropy(lines: &str) -> Result<EntropySettings, String> {
@@ -17,13 +17,13 @@ fn reads_what_is_asked_of_entropy() {
         "deadline_ms = 10\nwatchdog_ms = 120000\nprefetch = 0\nmax_age_ms = 600000\n\
          prediction_resistance = \"interval\"\nreseed_requests = 65536\nreseed_interval_ms = 100",
     );
-    let EntropySettings { nsm, prediction_resistance } = settings.unwrap();
+    let EntropySettings { nsm, reseed_policy } = settings.unwrap();
     let NsmSettings { deadline, watchdog, prefetch, max_age } = nsm;
     assert_eq!((deadline, watchdog), (Duration::from_millis(10), Duration::from_secs(120)));
     assert_eq!((prefetch, max_age), (0, Duration::from_secs(600)));
     let period = Duration::from_millis(100);
-    let expected = PredictionResistance::Interval { requests: 65_536, period };
-    assert_eq!(prediction_resistance, expected);
+    let expected = ReseedPolicy::Interval { requests: 65_536, period };
+    assert_eq!(reseed_policy, expected);
 }
 
 #[test]

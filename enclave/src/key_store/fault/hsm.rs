@@ -131,7 +131,7 @@ impl From<Pkcs11Error> for HsmFault {
     fn from(error: Pkcs11Error) -> Self {
         match error {
             Pkcs11Error::Pkcs11(code, function) => {
-                Self::Call { function: FunctionName::of(function), code: ReturnCode(code) }
+                Self::Call { function: FunctionName::new(function), code: ReturnCode(code) }
             }
             error @ (Pkcs11Error::LibraryLoading(_)
             | Pkcs11Error::MissingSymbol(_)

@@ -46,7 +46,7 @@ impl KeyStoreFault {
     }
 
     /// Returns true if the HSM or the service is at fault, and not the request.
-    pub(crate) fn is_ours(&self) -> bool {
+    pub(crate) fn is_service_fault(&self) -> bool {
         !matches!(self, Self::Unsupported | Self::NotConnected(_))
     }
 }

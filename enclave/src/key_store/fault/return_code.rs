@@ -12,7 +12,7 @@ pub(crate) struct FunctionName(String);
 
 impl FunctionName {
     /// Returns the name of `function`.
-    pub(super) fn of(function: Function) -> Self {
+    pub(super) fn new(function: Function) -> Self {
         Self(format!("C_{function:?}"))
     }
 
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn shows_functions_and_codes_by_their_standard_names() {
-        let function = FunctionName::of(Function::GenerateRandom);
+        let function = FunctionName::new(Function::GenerateRandom);
         for (code, text) in [
             (RvError::FunctionFailed, "C_GenerateRandom returned CKR_FUNCTION_FAILED"),
             (RvError::PinIncorrect, "C_GenerateRandom returned CKR_PIN_INCORRECT"),
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_lost_sessions_from_failed_calls() {
+    fn distinguishes_lost_sessions_from_failed_calls() {
         for (code, expected) in [
             (RvError::SessionHandleInvalid, true),
             (RvError::DeviceRemoved, true),

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::super::fault::HsmFault;
-use crate::clock::Pauses;
+use crate::clock::PauseDetector;
 
 /// Number of worker threads of a store, each with a session.
 const WORKERS: usize = 4;
@@ -137,9 +137,9 @@ impl Calls {
 
     fn are_stuck(&self, now: Instant) -> bool {
         // No call can return while this process is paused.
-        let pauses = Pauses::of_process();
+        let pauses = PauseDetector::global();
         let is_long =
-            |began: Instant| now.saturating_duration_since(pauses.restart(began)) >= STUCK_AFTER;
+            |began: Instant| now.saturating_duration_since(pauses.effective_start(began)) >= STUCK_AFTER;
         let returned_since = |began: Instant| self.returned.is_some_and(|at| at >= began);
         let hangs = |began: &Instant| is_long(*began) && !returned_since(*began);
         self.began.iter().flatten().any(hangs)

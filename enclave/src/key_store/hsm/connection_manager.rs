@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::super::fault::HsmFault;
 use super::super::settings::Token;
+use super::backoff::Backoff;
 use super::call_tracker::{ModuleCaller, ThreadSlot};
 use super::module::Session;
 use super::shared_state::WaitResult;
@@ -19,20 +20,6 @@ use super::token_registry::TokenLocation;
 /// Interval between checks of the token of a connection.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Delay after a first failure. It doubles with each failure that follows.
-const FIRST_DELAY: Duration = Duration::from_millis(250);
-
-/// Longest delay.
-const MAX_DELAY: Duration = Duration::from_secs(30);
-
-/// Number of logins in a row that the token may reject, for any reason. Each may count as
-/// a login with a wrong PIN, so a further login could lock the user out.
-const MAX_REJECTED_LOGINS: u32 = 3;
-
-/// Delay after a rejected login. It is long, because a passing problem of the HSM should not use up all
-/// logins.
-const REJECTED_LOGIN_DELAY: Duration = Duration::from_secs(10);
-
 /// Number of outputs that are tested at start-up and not used. The second shows whether the first repeats.
 const START_UP_OUTPUTS: usize = 2;
 
@@ -42,14 +29,14 @@ pub(super) struct ConnectionManager {
     caller: ModuleCaller,
     token: Token,
     pin: RawAuthPin,
-    retry: Retry,
+    backoff: Backoff,
 }
 
 impl ConnectionManager {
     /// Returns the connection manager of `store`, which logs in with `pin`.
     pub(super) fn new(store: &Arc<Store>, token: Token, pin: RawAuthPin) -> Self {
         let caller = ModuleCaller::new(store.state.calls(), ThreadSlot::CONNECTION_MANAGER);
-        Self { store: Arc::clone(store), caller, token, pin, retry: Retry::default() }
+        Self { store: Arc::clone(store), caller, token, pin, backoff: Backoff::default() }
     }
 
     /// Keeps the store connected until it is closed, or fails until a restart.
@@ -60,7 +47,7 @@ impl ConnectionManager {
         while !store.state.is_closed() {
             let connected_for = self.connect_and_check(reinitialize);
             reinitialize = true;
-            let delay = self.retry.next_delay(connected_for);
+            let delay = self.backoff.next_delay(connected_for);
             if store.state.is_latched() || store.state.wait(None, delay) == WaitResult::Closed {
                 return;
             }
@@ -103,7 +90,7 @@ impl ConnectionManager {
     fn open_session(&mut self, location: TokenLocation) -> Result<Session, HsmFault> {
         let claim = self.store.claim()?;
         let session = self.store.module.open(&self.caller, &claim, location)?;
-        self.retry.count_login(session.log_in(&self.pin))?;
+        self.backoff.record_login(session.log_in(&self.pin))?;
         Ok(session)
     }
 
@@ -159,49 +146,6 @@ impl ConnectionManager {
                 Ok(())
             }
         }
-    }
-}
-
-/// The delays between attempts to connect, and the limit of rejected logins.
-#[derive(Debug, Default)]
-struct Retry {
-    /// Last delay that no rejected login caused.
-    last_delay: Option<Duration>,
-    /// Logins that the token rejected in a row.
-    rejected_logins: u32,
-}
-
-impl Retry {
-    /// Counts a login. The last one that may be rejected turns into a final fault.
-    fn count_login(&mut self, login: Result<(), HsmFault>) -> Result<(), HsmFault> {
-        match login {
-            Ok(()) => self.rejected_logins = 0,
-            Err(fault) if fault.is_device_lost() => return Err(fault),
-            Err(fault) => {
-                self.rejected_logins += 1;
-                return Err(match self.rejected_logins {
-                    ..MAX_REJECTED_LOGINS => fault,
-                    _ => HsmFault::LoginsRejected { last: Box::new(fault) },
-                });
-            }
-        }
-        Ok(())
-    }
-
-    /// Returns the delay before the next attempt, after a connection that lasted so long.
-    ///
-    /// The delay doubles unless the connection outlasts it, so a connection that fails at once is tried
-    /// less and less often.
-    fn next_delay(&mut self, connected_for: Duration) -> Duration {
-        if self.rejected_logins > 0 {
-            return REJECTED_LOGIN_DELAY;
-        }
-        let delay = match self.last_delay {
-            Some(last) if connected_for <= last => (last * 2).min(MAX_DELAY),
-            Some(_) | None => FIRST_DELAY,
-        };
-        self.last_delay = Some(delay);
-        delay
     }
 }
 

@@ -4,6 +4,7 @@
 //! only the [`shared_state`], so a call that does not return blocks no thread but its own. The states of
 //! the connection are those of [`state`].
 
+mod backoff;
 mod call_tracker;
 mod connection_manager;
 mod module;
@@ -33,7 +34,7 @@ pub(super) use self::token_registry::TokenRegistry;
 use self::worker::Worker;
 use super::fault::{HsmFault, KeyStoreFault};
 use super::settings::{HsmSettings, KeyStoreErrorReason};
-use crate::clock::{Deadline, Pauses};
+use crate::clock::{Deadline, PauseDetector};
 use crate::entropy::RandomBytes;
 use crate::key_store::metrics::KeyStoreMetrics;
 
@@ -112,7 +113,7 @@ impl Hsm {
 
     /// Returns `length` random bytes of the HSM, and counts the draw.
     pub(super) async fn draw(&self, length: usize) -> Result<RandomBytes, KeyStoreFault> {
-        let deadline = Deadline::after(self.deadline, Pauses::of_process());
+        let deadline = Deadline::after(self.deadline, PauseDetector::global());
         let drawn = self.draw_by(deadline, length).await;
         let draws = &self.store.metrics.draws;
         let counter = match &drawn {

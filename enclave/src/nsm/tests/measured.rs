@@ -11,7 +11,7 @@ fn measured() -> Measured {
 /// these otherwise.
 async fn measure(
     measured: Option<Measured>,
-    mut otherwise: impl FnMut(&Request) -> Option<Answer> + Send + 'static,
+    mut override_call: impl FnMut(&Request) -> Option<CallResult> + Send + 'static,
 ) -> (Option<NsmFault>, Vec<Request>) {
     let (sender, requests) = mpsc::channel();
     let nsm = FakeNsm::new(move |_, request| {
@@ -25,17 +25,17 @@ async fn measure(
         if let Some(copy) = copy {
             sender.send(copy).unwrap();
         }
-        otherwise(request)
+        override_call(request)
     });
     let metrics = NsmMetrics::unregistered();
     let settings = settings();
-    let started = NsmThread::start(nsm, SystemClock, &settings, measured, metrics);
+    let started = NsmHandle::start(nsm, SystemClock, &settings, measured, metrics);
     let fault = started.await.unwrap().err();
     (fault, requests.try_iter().collect())
 }
 
 #[tokio::test]
-async fn the_configuration_is_measured_and_both_registers_are_locked() {
+async fn measures_the_configuration_and_locks_both_registers() {
     let (fault, requests) = measure(Some(measured()), |_| None).await;
     assert_eq!(fault, None);
     let expected = [
@@ -52,7 +52,7 @@ async fn the_configuration_is_measured_and_both_registers_are_locked() {
 }
 
 #[tokio::test]
-async fn does_not_start_unless_the_registers_measure_the_configuration_alone() {
+async fn start_fails_if_a_register_was_extended_before() {
     for index in [16, 17] {
         let other = move |request: &Request| match request {
             Request::ExtendPCR { index: i, .. } if *i == index => {
@@ -63,17 +63,17 @@ async fn does_not_start_unless_the_registers_measure_the_configuration_alone() {
         let (fault, requests) = measure(Some(measured()), other).await;
         assert_eq!(fault, Some(NsmFault::Register { index }));
         assert_eq!(requests.len(), if index == 16 { 1 } else { 3 });
-        for extends in [true, false] {
-            let refuse = move |request: &Request| {
+        for on_extend in [true, false] {
+            let reject = move |request: &Request| {
                 let refused = match request {
-                    Request::ExtendPCR { index: i, .. } => *i == index && extends,
-                    Request::LockPCR { index: i } => *i == index && !extends,
+                    Request::ExtendPCR { index: i, .. } => *i == index && on_extend,
+                    Request::LockPCR { index: i } => *i == index && !on_extend,
                     _ => false,
                 };
                 refused.then_some(Ok(Response::Error(ErrorCode::ReadOnlyIndex)))
             };
-            let (fault, _) = measure(Some(measured()), refuse).await;
-            assert_eq!(fault, Some(refused("ReadOnlyIndex")));
+            let (fault, _) = measure(Some(measured()), reject).await;
+            assert_eq!(fault, Some(error_response("ReadOnlyIndex")));
         }
     }
 }

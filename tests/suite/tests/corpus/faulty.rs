@@ -82,7 +82,7 @@ impl Platform for FaultyPlatform {
         self.clock.clone()
     }
 
-    fn in_service(&self) {
+    fn on_ready(&self) {
         self.in_service.store(true, Ordering::SeqCst);
     }
 }

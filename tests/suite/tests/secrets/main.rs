@@ -98,12 +98,12 @@ impl Platform for CanaryPlatform {
         SystemClock
     }
 
-    fn in_service(&self) {
+    fn on_ready(&self) {
         self.in_service.store(true, Ordering::SeqCst);
     }
 
-    fn answer(&self, head: &Parts, body: &[u8]) -> Option<Result<http::Response, RouteError>> {
-        self.simulated.answer(head, body)
+    fn handle(&self, head: &Parts, body: &[u8]) -> Option<Result<http::Response, RouteError>> {
+        self.simulated.handle(head, body)
     }
 }
 

@@ -7,14 +7,14 @@ use zeroize::Zeroizing;
 
 /// The random bytes that one answer takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub struct DrawRequest {
     /// Number of random bytes.
     pub(crate) number_of_bytes: usize,
     /// Whether the answer is sealed, which takes further random bytes.
     pub(crate) sealed: bool,
 }
 
-impl fmt::Display for Wanted {
+impl fmt::Display for DrawRequest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { number_of_bytes, sealed } = self;
         let kind = if *sealed { "sealed" } else { "plain" };
@@ -24,17 +24,17 @@ impl fmt::Display for Wanted {
 
 /// Random bytes for one answer, each part drawn by a generate of its own.
 #[derive(Debug)]
-pub struct Drawn {
+pub struct Draw {
     pub(crate) random: RandomBytes,
     /// The content key, IV and OAEP seed of a sealed answer.
     pub(crate) encryption: Option<ContentEncryption>,
 }
 
-impl Drawn {
+impl Draw {
     /// Returns the number of random bytes, and whether they are for a sealed answer.
-    pub(crate) fn what(&self) -> Wanted {
+    pub(crate) fn request(&self) -> DrawRequest {
         let (number_of_bytes, sealed) = (self.random.expose().len(), self.encryption.is_some());
-        Wanted { number_of_bytes, sealed }
+        DrawRequest { number_of_bytes, sealed }
     }
 }
 
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shows_no_byte() {
+    fn debug_output_hides_the_bytes() {
         let bytes = RandomBytes::new(Zeroizing::new(vec![0xab; 4]));
         assert_eq!(format!("{bytes:?}"), "RandomBytes(4 bytes)");
     }

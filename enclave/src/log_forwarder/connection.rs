@@ -17,22 +17,24 @@ use transport::limits::MAX_VSOCK_WRITE;
 
 /// The open connection.
 #[derive(Debug)]
-pub(super) struct Link(OwnedFd);
+pub(super) struct LogConnection(OwnedFd);
 
-impl Link {
+impl LogConnection {
     /// Connects; neither that nor any write waits for longer than `patience`.
     ///
     /// # Errors
     /// As of connect(2).
-    pub(super) fn open(endpoint: &Endpoint, patience: Duration) -> io::Result<Self> {
+    pub(super) fn open(endpoint: &Endpoint, timeout: Duration) -> io::Result<Self> {
         match endpoint {
-            Endpoint::Vsock { cid, port } => Self::to(&VsockAddr::new(*cid, *port), patience),
-            Endpoint::Unix(path) => Self::to(&UnixAddr::new(path)?, patience),
+            Endpoint::Vsock { cid, port } => {
+                Self::connect_to(&VsockAddr::new(*cid, *port), timeout)
+            }
+            Endpoint::Unix(path) => Self::connect_to(&UnixAddr::new(path)?, timeout),
             Endpoint::Tcp(address) => {
                 let mut failure = io::Error::new(ErrorKind::NotFound, "the name has no address");
                 for address in address.to_socket_addrs()? {
-                    match TcpStream::connect_timeout(&address, patience) {
-                        Ok(stream) => return Self::of(stream.into(), patience),
+                    match TcpStream::connect_timeout(&address, timeout) {
+                        Ok(stream) => return Self::with_timeout(stream.into(), timeout),
                         Err(error) => failure = error,
                     }
                 }
@@ -43,27 +45,27 @@ impl Link {
     }
 
     /// socket(7): SO_SNDTIMEO is the limit of connect(2) as well.
-    fn to(address: &impl SockaddrLike, patience: Duration) -> io::Result<Self> {
+    fn connect_to(address: &impl SockaddrLike, timeout: Duration) -> io::Result<Self> {
         let family = address.family().unwrap_or(AddressFamily::Unspec);
         let socket = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
-        let link = Self::of(socket, patience)?;
-        match connect(link.0.as_raw_fd(), address) {
-            Ok(()) => Ok(link),
+        let connection = Self::with_timeout(socket, timeout)?;
+        match connect(connection.0.as_raw_fd(), address) {
+            Ok(()) => Ok(connection),
             Err(Errno::EINPROGRESS | Errno::EAGAIN) => Err(ErrorKind::TimedOut.into()),
             Err(error) => Err(error.into()),
         }
     }
 
-    fn of(socket: OwnedFd, patience: Duration) -> io::Result<Self> {
-        let milliseconds = i64::try_from(patience.as_millis()).unwrap_or(i64::MAX);
+    fn with_timeout(socket: OwnedFd, timeout: Duration) -> io::Result<Self> {
+        let milliseconds = i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX);
         setsockopt(&socket, SendTimeout, &TimeVal::milliseconds(milliseconds))?;
         Ok(Self(socket))
     }
 
     /// Whether the other end is there, as far as is known here. It has nothing to say.
-    pub(super) fn is_up(&self) -> bool {
-        let heard = recv(self.0.as_raw_fd(), &mut [0; 64], MsgFlags::MSG_DONTWAIT);
-        matches!(heard, Ok(1..) | Err(Errno::EAGAIN | Errno::EINTR))
+    pub(super) fn is_open(&self) -> bool {
+        let received = recv(self.0.as_raw_fd(), &mut [0; 64], MsgFlags::MSG_DONTWAIT);
+        matches!(received, Ok(1..) | Err(Errno::EAGAIN | Errno::EINTR))
     }
 
     /// Sends all of `bytes`.

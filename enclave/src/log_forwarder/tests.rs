@@ -21,13 +21,13 @@ struct Outside {
 }
 
 impl Outside {
-    fn new(patience: Duration) -> Self {
+    fn new(timeout: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lines");
         let (tell, told) = mpsc::channel();
         let tell = move |text| tell.send(text).unwrap();
-        let mut channel = LogChannel::new(Endpoint::Unix(path.clone()), tell);
-        channel.patience = patience;
+        let mut channel = LogForwarder::new(Endpoint::Unix(path.clone()), tell);
+        channel.timeout = timeout;
         let lines = Lines::to("lines", channel).unwrap();
         Self { _folder: folder, path, told, lines }
     }
@@ -75,8 +75,8 @@ fn next(reader: &mut impl BufRead) -> usize {
 }
 
 #[test]
-fn lines_wait_for_who_takes_them_and_go_on_after_who_took_them_has_gone() {
-    let outside = Outside::new(PATIENCE);
+fn lines_wait_until_a_receiver_connects_again() {
+    let outside = Outside::new(TIMEOUT);
     outside.submit(0);
     let told = outside.told.recv_timeout(LONG_ENOUGH).unwrap();
     assert!(told.starts_with("no line gets to unix:") && told.contains("No such file"), "{told}");
@@ -100,8 +100,8 @@ fn lines_wait_for_who_takes_them_and_go_on_after_who_took_them_has_gone() {
 }
 
 #[test]
-fn what_finds_no_room_meanwhile_is_dropped_and_counted_and_nothing_else() {
-    let outside = Outside::new(PATIENCE);
+fn drops_and_counts_lines_over_the_queue_length() {
+    let outside = Outside::new(TIMEOUT);
     const COUNT: usize = QUEUE_LENGTH * 2;
     (0..COUNT).for_each(|number| outside.submit(number));
     assert!(outside.lines.flush(Duration::ZERO) > 0);
@@ -116,7 +116,7 @@ fn what_finds_no_room_meanwhile_is_dropped_and_counted_and_nothing_else() {
 }
 
 #[test]
-fn who_takes_nothing_is_left_and_a_line_that_was_cut_is_sent_again_as_a_whole() {
+fn reconnects_after_a_stall_and_resends_the_cut_line() {
     let outside = Outside::new(Duration::from_millis(50));
     let listener = outside.listen();
     // More than the socket holds, in lines that are longer than one write.
@@ -139,8 +139,8 @@ fn who_takes_nothing_is_left_and_a_line_that_was_cut_is_sent_again_as_a_whole() 
 }
 
 #[test]
-fn nobody_waits_at_the_end_for_who_never_comes() {
-    let outside = Outside::new(PATIENCE);
+fn flush_times_out_without_a_receiver() {
+    let outside = Outside::new(TIMEOUT);
     outside.submit(0);
     let before = Instant::now();
     assert_eq!(outside.lines.flush(Duration::from_millis(20)), 1);
@@ -149,11 +149,11 @@ fn nobody_waits_at_the_end_for_who_never_comes() {
 }
 
 #[test]
-fn over_tcp_an_end_that_has_gone_is_noticed_before_a_line_is_lost_to_it() {
+fn detects_closed_tcp_connection_before_the_next_line() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = Endpoint::Tcp(listener.local_addr().unwrap().to_string());
     listener.set_nonblocking(true).unwrap();
-    let mut channel = LogChannel::new(endpoint, |told| panic!("{told}"));
+    let mut channel = LogForwarder::new(endpoint, |told| panic!("{told}"));
     for number in 0..3 {
         channel.write_all(&line(number)).unwrap();
         let stream = until_there(|| listener.accept()).0;
@@ -165,13 +165,14 @@ fn over_tcp_an_end_that_has_gone_is_noticed_before_a_line_is_lost_to_it() {
 
 /// Whether a machine has vsock differs; on its own, CID 1, nobody listens either way.
 #[test]
-fn a_vsock_on_which_nobody_listens_is_an_error_that_can_be_told() {
-    let error = Link::open(&Endpoint::Vsock { cid: 1, port: 52_012 }, PATIENCE).unwrap_err();
+fn returns_error_if_nothing_listens_on_vsock() {
+    let error =
+        LogConnection::open(&Endpoint::Vsock { cid: 1, port: 52_012 }, TIMEOUT).unwrap_err();
     assert!(error.raw_os_error().is_some() || error.kind() == ErrorKind::TimedOut, "{error}");
 }
 
 #[test]
-fn begins_again_where_the_first_line_begins_that_was_not_sent_as_a_whole() {
+fn resumes_at_the_first_unfinished_line() {
     let lines = b"one\ntwo\nthree\n";
     for (sent, expected) in [(0, "one"), (3, "one"), (4, "two"), (7, "two"), (8, "three")] {
         let rest = from_first_unsent(lines, sent);
@@ -182,12 +183,12 @@ fn begins_again_where_the_first_line_begins_that_was_not_sent_as_a_whole() {
 }
 
 #[test]
-fn lines_go_nowhere_where_nobody_keeps_them() {
+fn rejects_endpoints_without_a_log_receiver() {
     for text in ["vsock:3:5003", "unix:/run/log", "127.0.0.1:1"] {
-        check(&text.parse().unwrap()).unwrap();
+        check_endpoint(&text.parse().unwrap()).unwrap();
     }
     for (text, expected) in [("vsock-mux:/run/a:1", "into a guest"), ("vsock:3:9000", "heartbeats")]
     {
-        assert!(check(&text.parse().unwrap()).unwrap_err().contains(expected), "{text}");
+        assert!(check_endpoint(&text.parse().unwrap()).unwrap_err().contains(expected), "{text}");
     }
 }

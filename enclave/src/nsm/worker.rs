@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use nsm_device::Nsm;
 
 use super::device::Device;
-use super::errand::{Errand, Queue};
 use super::fault::NsmFault;
 use super::metrics::NsmMetrics;
 use super::queue::Work;
-use crate::clock::{AnchorError, Anchoring, Clock, Pauses, TrustedClock};
+use super::task::{NsmQueue, Task};
+use crate::clock::{Clock, PauseDetector, SyncError, SyncReport, TrustedClock};
 use crate::health::START_UP_BLOCKS;
 use crate::measurement::{CONFIGURATION_PCR, Measured, SECRETS_PCR};
 
@@ -20,28 +20,28 @@ use crate::measurement::{CONFIGURATION_PCR, Measured, SECRETS_PCR};
 const RETRY_INTERVAL: Duration = Duration::from_millis(250);
 
 /// How long after it could not be anchored the clock is to be tried again.
-const ANCHOR_RETRY_INTERVAL: Duration = Duration::from_secs(1);
+const SYNC_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How often the thread looks whether the clock is to be anchored early, as it is after a pause. A pause lasts
 /// longer, so that the thread looks as soon as it is over.
-const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+const SYNC_CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// How often in a row an anchoring is tried again because this process was paused in the middle.
-const MAX_PAUSED_ANCHORINGS: u8 = 3;
+const MAX_PAUSED_SYNCS: u8 = 3;
 
 /// What must work before anybody is served: the module's time, its measurement, its entropy. The
 /// blocks that are tested here are not used. Last comes what cannot be undone: the configuration is
 /// measured.
-pub(super) fn boot<N: Nsm, C: Clock>(
+pub(super) fn start_up<N: Nsm, C: Clock>(
     device: &mut Device<N>,
     clock: C,
     measurement: Option<Measured>,
     metrics: &NsmMetrics,
-    pauses: &'static Pauses,
+    pauses: &'static PauseDetector,
 ) -> Result<(TrustedClock<C>, Vec<u8>), NsmFault> {
     let started = TrustedClock::start(clock, pauses, || device.time());
-    let (clock, anchoring) = started.map_err(anchor_fault)?;
-    note(anchoring, metrics);
+    let (clock, sync) = started.map_err(sync_fault)?;
+    record_sync(sync, metrics);
     let pcr0 = device.pcr0()?;
     for _ in 0..START_UP_BLOCKS {
         device.block()?;
@@ -60,26 +60,26 @@ pub(super) fn boot<N: Nsm, C: Clock>(
     Ok((clock, pcr0))
 }
 
-fn anchor_fault(error: AnchorError<NsmFault>) -> NsmFault {
+fn sync_fault(error: SyncError<NsmFault>) -> NsmFault {
     match error {
-        AnchorError::Attest(fault) => fault,
-        AnchorError::Slow { .. } | AnchorError::Paused => NsmFault::SlowTime,
+        SyncError::Attest(fault) => fault,
+        SyncError::Slow { .. } | SyncError::Paused => NsmFault::SlowTimestamp,
     }
 }
 
 /// Whatever the system's clock says, the NSM wins.
-fn note(anchoring: Anchoring, metrics: &NsmMetrics) {
-    metrics.count_anchoring(&anchoring);
-    if anchoring.disagrees() {
-        let offset_ms = anchoring.offset_ms;
+fn record_sync(sync: SyncReport, metrics: &NsmMetrics) {
+    metrics.count_sync(&sync);
+    if sync.exceeds_limit() {
+        let offset_ms = sync.offset_ms;
         tracing::warn!(offset_ms, "the system's clock is wrong by the NSM's time, which is used");
     }
 }
 
 /// Who keeps blocks ready and the clock anchored.
-pub(super) struct Attendant<N, C: Clock> {
+pub(super) struct NsmWorker<N, C: Clock> {
     device: Device<N>,
-    queue: Arc<Queue>,
+    queue: Arc<NsmQueue>,
     clock: Arc<TrustedClock<C>>,
     metrics: Arc<NsmMetrics>,
     /// What the device suffered from when last a block was asked of it.
@@ -87,39 +87,39 @@ pub(super) struct Attendant<N, C: Clock> {
     /// Before that, blocks are fetched for those who wait alone.
     refill_at: Instant,
     /// Before that, the clock is not anchored even if it is due.
-    retry_at: Instant,
+    sync_retry_at: Instant,
 }
 
-impl<N: Nsm, C: Clock> Attendant<N, C> {
+impl<N: Nsm, C: Clock> NsmWorker<N, C> {
     pub(super) fn new(
         device: Device<N>,
-        queue: Arc<Queue>,
+        queue: Arc<NsmQueue>,
         clock: Arc<TrustedClock<C>>,
         metrics: Arc<NsmMetrics>,
     ) -> Self {
         let now = Instant::now();
-        Self { device, queue, clock, metrics, fault: None, refill_at: now, retry_at: now }
+        Self { device, queue, clock, metrics, fault: None, refill_at: now, sync_retry_at: now }
     }
 
     pub(super) fn run(mut self) {
         loop {
             let now = Instant::now();
             let refill = self.refill_at <= now;
-            let look_at = self.anchor_at().min(now + LOOK_INTERVAL);
-            let tick = if refill { look_at } else { look_at.min(self.refill_at) };
-            match self.queue.work(tick, refill) {
-                Work::Block => self.fetch(),
-                Work::Errand(errand) => self.attest(errand),
-                Work::Tick if self.anchor_at() <= Instant::now() => self.anchor(),
+            let check_at = self.sync_at().min(now + SYNC_CHECK_INTERVAL);
+            let tick = if refill { check_at } else { check_at.min(self.refill_at) };
+            match self.queue.next_work(tick, refill) {
+                Work::FetchBlock => self.fetch(),
+                Work::Task(task) => self.attest(task),
+                Work::Tick if self.sync_at() <= Instant::now() => self.synchronize(),
                 Work::Tick => {}
-                Work::End => return,
+                Work::Stop => return,
             }
         }
     }
 
     /// When the clock is to be anchored.
-    pub(super) fn anchor_at(&self) -> Instant {
-        self.clock.due().max(self.retry_at)
+    pub(super) fn sync_at(&self) -> Instant {
+        self.clock.sync_due().max(self.sync_retry_at)
     }
 
     fn fetch(&mut self) {
@@ -132,16 +132,16 @@ impl<N: Nsm, C: Clock> Attendant<N, C> {
                 }
                 self.queue.put(made, block);
             }
-            Err(fault) => self.suffer(fault),
+            Err(fault) => self.record_fault(fault),
         }
     }
 
     /// Whether blocks come is for blocks to tell: a document that does not is told to who asked.
-    fn attest(&mut self, errand: Errand) {
-        if errand.reply.is_closed() {
+    fn attest(&mut self, task: Task) {
+        if task.reply.is_closed() {
             return;
         }
-        let Errand { nonce, user_data, reply } = errand;
+        let Task { nonce, user_data, reply } = task;
         let document = self.device.document(Some(nonce), user_data).inspect_err(|fault| {
             // Who watches the calls has told of one that was stuck.
             if !matches!(fault, NsmFault::Stuck { .. }) {
@@ -153,31 +153,31 @@ impl<N: Nsm, C: Clock> Attendant<N, C> {
         drop(reply.send(document));
     }
 
-    pub(super) fn anchor(&mut self) {
+    pub(super) fn synchronize(&mut self) {
         let Self { clock, device, .. } = self;
-        let anchorings = (0..=MAX_PAUSED_ANCHORINGS).map(|_| clock.anchor(|| device.time()));
-        let told = |anchored: &_| !matches!(anchored, Err(AnchorError::Paused));
-        match { anchorings }.find(told).unwrap_or(Err(AnchorError::Paused)) {
-            Ok(anchoring) => note(anchoring, &self.metrics),
-            Err(error) => match anchor_fault(error) {
-                // Done with already: see `suffer`.
+        let syncs = (0..=MAX_PAUSED_SYNCS).map(|_| clock.synchronize(|| device.time()));
+        let is_conclusive = |result: &_| !matches!(result, Err(SyncError::Paused));
+        match { syncs }.find(is_conclusive).unwrap_or(Err(SyncError::Paused)) {
+            Ok(sync) => record_sync(sync, &self.metrics),
+            Err(error) => match sync_fault(error) {
+                // Done with already: see `record_fault`.
                 NsmFault::Stuck { .. } => {}
                 // The clock itself says when it was not anchored for too long.
                 fault => {
-                    self.retry_at = Instant::now() + ANCHOR_RETRY_INTERVAL;
-                    self.clock.anchoring_failed();
+                    self.sync_retry_at = Instant::now() + SYNC_RETRY_INTERVAL;
+                    self.clock.record_sync_failure();
                     tracing::error!("the clock is not anchored anew: {fault}");
                     self.metrics.count_fault(&fault);
                     match fault.is_timeout() {
-                        true => self.queue.overdue(fault),
-                        false => self.queue.report(fault),
+                        true => self.queue.record_timeout(fault),
+                        false => self.queue.record_fault(fault),
                     }
                 }
             },
         }
     }
 
-    fn suffer(&mut self, fault: NsmFault) {
+    fn record_fault(&mut self, fault: NsmFault) {
         // Who watches the calls has told of it, and latched.
         if matches!(fault, NsmFault::Stuck { .. }) {
             return;
@@ -186,7 +186,7 @@ impl<N: Nsm, C: Clock> Attendant<N, C> {
         if self.fault.replace(fault) != Some(fault) {
             tracing::error!("{fault}");
         }
-        if fault.latches() {
+        if fault.is_final() {
             self.queue.latch(fault);
         } else {
             self.queue.fail(fault);
@@ -196,7 +196,7 @@ impl<N: Nsm, C: Clock> Attendant<N, C> {
 }
 
 /// However it ends, nobody waits for a thread that is not there.
-impl<N, C: Clock> Drop for Attendant<N, C> {
+impl<N, C: Clock> Drop for NsmWorker<N, C> {
     fn drop(&mut self) {
         if thread::panicking() {
             self.metrics.count_fault(&NsmFault::ThreadEnded);

@@ -113,13 +113,13 @@ mod tests {
     }
 
     #[test]
-    fn accepts_a_nitro_enclaves_kernel() {
+    fn accepts_kernel_of_a_nitro_enclave() {
         checked("kvm-clock\n", "nsm-hwrng\n", &["kvm-clock"]).unwrap();
         checked("tsc\n", "nsm-hwrng\n", &["kvm-clock", "tsc"]).unwrap();
     }
 
     #[test]
-    fn refuses_another_clocksource() {
+    fn rejects_other_clocksource() {
         for found in ["tsc", "", "kvm-clock2"] {
             let error = checked(&format!("{found}\n"), "nsm-hwrng\n", &["kvm-clock"]).unwrap_err();
             assert!(matches!(error, PlatformError::Clocksource { found: f, .. } if f == found));
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_another_hardware_generator() {
+    fn rejects_other_hardware_generator() {
         for found in ["virtio_rng.0", "none", "", "nsm-hwrng2", "nsm"] {
             let error = checked("kvm-clock\n", &format!("{found}\n"), &["kvm-clock"]).unwrap_err();
             assert!(matches!(error, PlatformError::Rng { found: f } if f == found));
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_a_kernel_that_says_nothing() {
+    fn rejects_kernel_without_clocksource_file() {
         let sysfs = tempfile::tempdir().unwrap();
         let error = check_kernel(sysfs.path(), &PlatformSettings::default()).unwrap_err();
         let expected = sysfs.path().join(CLOCKSOURCE);
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_its_own_debug_mode_unless_that_is_allowed() {
+    fn rejects_debug_mode_unless_allowed() {
         let mut pcr0 = [0; PCR_LENGTH];
         let error = check_pcr0(&pcr0, DebugMode::Refuse).unwrap_err();
         assert!(matches!(error, PlatformError::DebugMode));

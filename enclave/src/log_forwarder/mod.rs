@@ -6,7 +6,7 @@
 //! sent again as a whole on the next. What the kernel has taken and the other end not, as that ended,
 //! is lost and counted by nobody: there is no answer that would tell.
 
-mod link;
+mod connection;
 #[cfg(test)]
 mod tests;
 
@@ -16,35 +16,35 @@ use std::time::Duration;
 
 use transport::{Endpoint, HEARTBEAT_PORT};
 
-use self::link::Link;
+use self::connection::LogConnection;
 
 /// How long what is written, or a connection, may make no progress.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The first pause after a failure; each is twice as long as the one before.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const FIRST_RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// The longest.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(5);
 
 /// A writer of whole lines to an endpoint, which waits until they are taken.
 #[derive(Debug)]
-pub(crate) struct LogChannel<T> {
+pub(crate) struct LogForwarder<T> {
     endpoint: Endpoint,
-    link: Option<Link>,
-    patience: Duration,
+    connection: Option<LogConnection>,
+    timeout: Duration,
     /// How long to wait after the next failure.
-    pause: Duration,
+    retry_delay: Duration,
     /// Told when lines begin to wait, and why.
-    tell: T,
-    has_told: bool,
+    report: T,
+    has_reported: bool,
 }
 
 /// Whether lines can be sent to it.
 ///
 /// # Errors
 /// If not, what to write instead.
-pub(crate) fn check(endpoint: &Endpoint) -> Result<(), &'static str> {
+pub(crate) fn check_endpoint(endpoint: &Endpoint) -> Result<(), &'static str> {
     match endpoint {
         Endpoint::VsockMux { .. } => {
             Err("vsock-mux leads into a guest: write vsock:3:PORT, unix:PATH or HOST:PORT")
@@ -56,46 +56,55 @@ pub(crate) fn check(endpoint: &Endpoint) -> Result<(), &'static str> {
     }
 }
 
-impl<T: FnMut(String)> LogChannel<T> {
-    /// To `endpoint`, which need not be there yet; `tell` is told what goes wrong, once until lines are
+impl<T: FnMut(String)> LogForwarder<T> {
+    /// To `endpoint`, which need not be there yet; `report` is told what goes wrong, once until lines are
     /// taken again.
-    pub(crate) fn new(endpoint: Endpoint, tell: T) -> Self {
-        Self { endpoint, link: None, patience: PATIENCE, pause: FIRST_PAUSE, tell, has_told: false }
+    pub(crate) fn new(endpoint: Endpoint, report: T) -> Self {
+        Self {
+            endpoint,
+            connection: None,
+            timeout: TIMEOUT,
+            retry_delay: FIRST_RETRY_DELAY,
+            report,
+            has_reported: false,
+        }
     }
 
     /// Sends `lines` over a connection that is there or made; of a failure also how many bytes were
     /// sent.
     fn send(&mut self, lines: &[u8]) -> Result<(), (usize, io::Error)> {
         // An end that has gone takes what is written to it for a while, to no use.
-        let link = match self.link.take().filter(Link::is_up) {
-            Some(link) => link,
-            None => Link::open(&self.endpoint, self.patience).map_err(|error| (0, error))?,
+        let connection = match self.connection.take().filter(LogConnection::is_open) {
+            Some(connection) => connection,
+            None => {
+                LogConnection::open(&self.endpoint, self.timeout).map_err(|error| (0, error))?
+            }
         };
-        link.send(lines)?;
-        self.link = Some(link);
+        connection.send(lines)?;
+        self.connection = Some(connection);
         Ok(())
     }
 
-    fn rest(&mut self, error: &io::Error) {
-        if !self.has_told {
-            (self.tell)(format!("no line gets to {} now: {error}", self.endpoint));
-            self.has_told = true;
+    fn wait_before_retry(&mut self, error: &io::Error) {
+        if !self.has_reported {
+            (self.report)(format!("no line gets to {} now: {error}", self.endpoint));
+            self.has_reported = true;
         }
-        thread::sleep(self.pause);
-        self.pause = LONGEST_PAUSE.min(self.pause * 2);
+        thread::sleep(self.retry_delay);
+        self.retry_delay = MAX_RETRY_DELAY.min(self.retry_delay * 2);
     }
 }
 
-impl<T: FnMut(String)> Write for LogChannel<T> {
+impl<T: FnMut(String)> Write for LogForwarder<T> {
     /// All of `lines`, which are whole, however long it takes.
     fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
         let mut unsent = lines;
         while let Err((sent, error)) = self.send(unsent) {
             unsent = from_first_unsent(unsent, sent);
-            self.rest(&error);
+            self.wait_before_retry(&error);
         }
-        self.pause = FIRST_PAUSE;
-        self.has_told = false;
+        self.retry_delay = FIRST_RETRY_DELAY;
+        self.has_reported = false;
         Ok(lines.len())
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use zeroize::Zeroizing;
 
@@ -22,18 +22,18 @@ const SYSTEM_RANDOM_LENGTH: usize = 32;
 
 /// One instance.
 #[derive(Debug)]
-pub(super) struct Instance {
+pub(super) struct DrbgInstance {
     drbg: CtrDrbg,
     /// `None` until the first time, so that nothing is generated from what it was instantiated
     /// with alone.
-    reseeded: Option<Instant>,
+    reseeded_at: Option<Instant>,
 }
 
-impl Instance {
+impl DrbgInstance {
     /// Both blocks are used whole: 2,048 bits for a security strength of 256.
     pub(super) fn instantiate(entropy_input: &Block, nonce: &Block) -> Result<Self, DrbgError> {
         let drbg = CtrDrbg::instantiate(entropy_input.expose(), nonce.expose(), PERSONALIZATION)?;
-        Ok(Self { drbg, reseeded: None })
+        Ok(Self { drbg, reseeded_at: None })
     }
 
     /// Uses up a fresh block.
@@ -50,18 +50,16 @@ impl Instance {
         now: Instant,
     ) -> Result<(), DrbgError> {
         self.drbg.reseed(block.expose(), [RESEED_LABEL, system])?;
-        self.reseeded = Some(now);
+        self.reseeded_at = Some(now);
         Ok(())
     }
 
-    /// Whether it must be reseeded before it may go on.
-    pub(super) fn is_due(&self, requests: u64, period: Duration, now: Instant) -> bool {
-        self.reseeded.is_none_or(|reseeded| now.duration_since(reseeded) >= period)
-            || self.drbg.requests_since_reseed() >= requests
+    /// The last reseed.
+    pub(super) fn reseeded_at(&self) -> Option<Instant> {
+        self.reseeded_at
     }
 
     /// Generates since it was reseeded.
-    #[cfg(test)]
     pub(super) fn requests_since_reseed(&self) -> u64 {
         self.drbg.requests_since_reseed()
     }
@@ -74,36 +72,36 @@ impl Instance {
 
 /// All instances.
 #[derive(Debug)]
-pub(super) struct Instances(Vec<Mutex<Instance>>);
+pub(super) struct DrbgPool(Vec<Mutex<DrbgInstance>>);
 
 thread_local! {
     /// Which instance this thread tries first, so that each thread has its own.
-    static FIRST: usize = {
+    static OWN_INDEX: usize = {
         static THREADS: AtomicUsize = AtomicUsize::new(0);
         THREADS.fetch_add(1, Ordering::Relaxed)
     };
 }
 
-impl Instances {
+impl DrbgPool {
     /// At least one, each where it was made: what is moved to another allocation leaves a copy.
-    pub(super) fn new(instances: Vec<Mutex<Instance>>) -> Self {
+    pub(super) fn new(instances: Vec<Mutex<DrbgInstance>>) -> Self {
         Self(instances)
     }
 
-    /// One that is `wanted`, if possible one that nobody uses at the moment: nobody uses one for
+    /// One that is `predicate`, if possible one that nobody uses at the moment: nobody uses one for
     /// longer than it takes to generate. One that was left half-way is passed over.
-    pub(super) fn find(
+    pub(super) fn lock_where(
         &self,
-        wanted: impl Fn(&Instance) -> bool,
-    ) -> Option<MutexGuard<'_, Instance>> {
-        let free = self.in_order().filter_map(|instance| instance.try_lock().ok());
-        let any = self.in_order().filter_map(|instance| instance.lock().ok());
-        free.chain(any).find(|instance| wanted(instance))
+        predicate: impl Fn(&DrbgInstance) -> bool,
+    ) -> Option<MutexGuard<'_, DrbgInstance>> {
+        let unlocked = self.own_first().filter_map(|instance| instance.try_lock().ok());
+        let any = self.own_first().filter_map(|instance| instance.lock().ok());
+        unlocked.chain(any).find(|instance| predicate(instance))
     }
 
     /// Whichever; in use are all only where there are more threads than instances.
-    pub(super) fn any(&self) -> Result<MutexGuard<'_, Instance>, EntropyFault> {
-        self.find(|_| true).ok_or(EntropyFault::Interrupted)
+    pub(super) fn lock_any(&self) -> Result<MutexGuard<'_, DrbgInstance>, EntropyFault> {
+        self.lock_where(|_| true).ok_or(EntropyFault::Interrupted)
     }
 
     /// Whether there is one that was not left half-way.
@@ -115,9 +113,9 @@ impl Instances {
     }
 
     /// All of them, this thread's first.
-    fn in_order(&self) -> impl Iterator<Item = &Mutex<Instance>> {
+    fn own_first(&self) -> impl Iterator<Item = &Mutex<DrbgInstance>> {
         let count = self.0.len();
-        let own = FIRST.with(|first| first.checked_rem(count).unwrap_or_default());
+        let own = OWN_INDEX.with(|index| index.checked_rem(count).unwrap_or_default());
         self.0.iter().cycle().skip(own).take(count)
     }
 }
@@ -140,18 +138,18 @@ mod tests {
         Block::new(Zeroizing::new(vec![byte; 256]))
     }
 
-    fn instance() -> Instance {
-        Instance::instantiate(&block(1), &block(2)).unwrap()
+    fn instance() -> DrbgInstance {
+        DrbgInstance::instantiate(&block(1), &block(2)).unwrap()
     }
 
-    fn generated(instance: &mut Instance) -> [u8; 32] {
+    fn generated(instance: &mut DrbgInstance) -> [u8; 32] {
         let mut out = [0; 32];
         instance.generate(&mut out).unwrap();
         out
     }
 
     #[test]
-    fn is_seeded_by_whole_blocks_with_its_labels_and_the_systems_randomness() {
+    fn seed_consists_of_blocks_labels_and_system_randomness() {
         let mut instance = instance();
         let mut drbg = CtrDrbg::instantiate(
             &[1; 256],
@@ -168,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn the_systems_randomness_is_fresh_each_time() {
+    fn system_randomness_is_fresh_for_each_reseed() {
         let outputs = [(); 2].map(|()| {
             let mut instance = instance();
             instance.reseed(block(3), Instant::now()).unwrap();
@@ -178,48 +176,33 @@ mod tests {
     }
 
     #[test]
-    fn is_due_before_its_first_answer_and_at_either_limit() {
-        let (mut instance, now) = (instance(), Instant::now());
-        let period = Duration::from_secs(10);
-        let due = |instance: &Instance, after| instance.is_due(2, period, now + after);
-        assert!(due(&instance, Duration::ZERO));
-        instance.reseed_with(block(3), &[4; 32], now).unwrap();
-        assert!(!due(&instance, period - Duration::from_nanos(1)));
-        assert!(due(&instance, period));
-        generated(&mut instance);
-        assert!(!due(&instance, Duration::ZERO));
-        generated(&mut instance);
-        assert!(due(&instance, Duration::ZERO));
-    }
-
-    #[test]
-    fn another_is_free_while_one_is_in_use_and_one_left_half_way_is_none() {
-        let instances = Instances::new([instance(), instance()].map(Mutex::new).into());
-        let (one, other) = (instances.any().unwrap(), instances.any().unwrap());
+    fn pool_skips_locked_and_poisoned_instances() {
+        let pool = DrbgPool::new([instance(), instance()].map(Mutex::new).into());
+        let (one, other) = (pool.lock_any().unwrap(), pool.lock_any().unwrap());
         drop((one, other));
-        let instances = Instances::new([instance(), instance()].map(Mutex::new).into());
-        leave_one_half_way(&instances);
+        let pool = DrbgPool::new([instance(), instance()].map(Mutex::new).into());
+        poison_one(&pool);
         // The other one still serves, also while somebody must wait for it.
-        assert_eq!(instances.check(), Ok(()));
-        generated(&mut instances.any().unwrap());
-        let held = instances.any().unwrap();
+        assert_eq!(pool.check(), Ok(()));
+        generated(&mut pool.lock_any().unwrap());
+        let held = pool.lock_any().unwrap();
         std::thread::scope(|scope| {
             let waits =
-                scope.spawn(|| instances.any().map(|mut instance| generated(&mut instance)));
+                scope.spawn(|| pool.lock_any().map(|mut instance| generated(&mut instance)));
             drop(held);
             assert!(waits.join().unwrap().is_ok());
         });
-        leave_one_half_way(&instances);
-        assert_eq!(instances.check(), Err(EntropyFault::Interrupted));
-        assert_eq!(instances.any().err(), Some(EntropyFault::Interrupted));
-        assert_eq!(Instances::new(Vec::new()).any().err(), Some(EntropyFault::Interrupted));
+        poison_one(&pool);
+        assert_eq!(pool.check(), Err(EntropyFault::Interrupted));
+        assert_eq!(pool.lock_any().err(), Some(EntropyFault::Interrupted));
+        assert_eq!(DrbgPool::new(Vec::new()).lock_any().err(), Some(EntropyFault::Interrupted));
     }
 
     /// As no code does: it panics with one in its hands.
-    fn leave_one_half_way(instances: &Instances) {
+    fn poison_one(pool: &DrbgPool) {
         std::thread::scope(|scope| {
             let panics = || {
-                let _instance = instances.any().unwrap();
+                let _instance = pool.lock_any().unwrap();
                 panic!("half-way");
             };
             assert!(scope.spawn(panics).join().is_err());

@@ -1,0 +1,65 @@
+//! The decision when a DRBG instance must be reseeded.
+
+use std::time::{Duration, Instant};
+
+use super::drbg_pool::DrbgInstance;
+
+/// When DRBGs are reseeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReseedPolicy {
+    /// Before every answer.
+    PerRequest,
+    /// After so many generates, or so much time, whichever comes first.
+    Interval {
+        /// Generates.
+        requests: u64,
+        /// Time.
+        period: Duration,
+    },
+}
+
+impl ReseedPolicy {
+    /// Whether an instance must be reseeded before it generates anything.
+    pub(super) fn is_due(self, instance: &DrbgInstance, now: Instant) -> bool {
+        match self {
+            Self::PerRequest => true,
+            Self::Interval { requests, period } => {
+                instance.reseeded_at().is_none_or(|at| now.duration_since(at) >= period)
+                    || instance.requests_since_reseed() >= requests
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use zeroize::Zeroizing;
+
+    use super::*;
+    use crate::nsm::Block;
+
+    fn block(byte: u8) -> Block {
+        Block::new(Zeroizing::new(vec![byte; 256]))
+    }
+
+    fn generate(instance: &mut DrbgInstance) {
+        instance.generate(&mut [0; 32]).unwrap();
+    }
+
+    #[test]
+    fn interval_is_due_before_first_answer_and_at_either_limit() {
+        let now = Instant::now();
+        let mut instance = DrbgInstance::instantiate(&block(1), &block(2)).unwrap();
+        let period = Duration::from_secs(10);
+        let policy = ReseedPolicy::Interval { requests: 2, period };
+        let due = |instance: &DrbgInstance, after| policy.is_due(instance, now + after);
+        assert!(due(&instance, Duration::ZERO));
+        instance.reseed(block(3), now).unwrap();
+        assert!(!due(&instance, period - Duration::from_nanos(1)));
+        assert!(due(&instance, period));
+        generate(&mut instance);
+        assert!(!due(&instance, Duration::ZERO));
+        generate(&mut instance);
+        assert!(due(&instance, Duration::ZERO));
+    }
+}
