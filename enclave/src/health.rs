@@ -6,7 +6,7 @@
 //! a source that is as good as that fails a test once in 2^40 samples at most.
 //!
 //! 1. Of the NSM exactly 256 bytes.
-//! 2. Repetition count (SP 800-90B section 4.4.1), over the bytes, and over the differences of
+//! 2. RepetitionTest count (SP 800-90B section 4.4.1), over the bytes, and over the differences of
 //!    each to the one before: a counter's differences repeat. As good bytes are independent, so
 //!    are their differences.
 //! 3. Adaptive proportion (section 4.4.2).
@@ -69,13 +69,13 @@ pub enum HealthFault {
 /// The tests of one source, and what they remember from output to output: bytes among it, so that
 /// nothing shows it.
 pub(crate) struct HealthTests {
-    bytes: Repetition,
-    differences: Repetition,
+    bytes: RepetitionTest,
+    differences: RepetitionTest,
     last: Option<u8>,
-    proportion: Proportion,
+    proportion: ProportionTest,
     recent: VecDeque<Digest>,
     /// The same, to be found at once: it is searched for each output that anybody waits for.
-    known: HashSet<Digest>,
+    recent_set: HashSet<Digest>,
 }
 
 type Digest = [u8; SHA_256_LENGTH];
@@ -83,12 +83,12 @@ type Digest = [u8; SHA_256_LENGTH];
 impl HealthTests {
     pub(crate) fn new() -> Self {
         Self {
-            bytes: Repetition::default(),
-            differences: Repetition::default(),
+            bytes: RepetitionTest::default(),
+            differences: RepetitionTest::default(),
             last: None,
-            proportion: Proportion::default(),
+            proportion: ProportionTest::default(),
             recent: VecDeque::with_capacity(REMEMBERED_OUTPUTS),
-            known: HashSet::with_capacity(REMEMBERED_OUTPUTS),
+            recent_set: HashSet::with_capacity(REMEMBERED_OUTPUTS),
         }
     }
 
@@ -122,14 +122,14 @@ impl HealthTests {
     fn repeats(&mut self, output: &[u8]) -> bool {
         let Self { bytes, differences, last, .. } = self;
         let mut samples = output.iter().copied();
-        let Some(before) = last.or_else(|| samples.next().inspect(|&first| bytes.see(first)))
+        let Some(before) = last.or_else(|| samples.next().inspect(|&first| bytes.add(first)))
         else {
             return false;
         };
         let mut before = before;
         for sample in samples {
-            bytes.see(sample);
-            differences.see(sample.wrapping_sub(before));
+            bytes.add(sample);
+            differences.add(sample.wrapping_sub(before));
             before = sample;
         }
         *last = Some(before);
@@ -137,13 +137,13 @@ impl HealthTests {
     }
 
     fn remember(&mut self, digest: Digest) -> Result<(), HealthFault> {
-        if !self.known.insert(digest) {
+        if !self.recent_set.insert(digest) {
             return Err(HealthFault::RepeatedOutput);
         }
         if self.recent.len() == REMEMBERED_OUTPUTS
             && let Some(oldest) = self.recent.pop_front()
         {
-            self.known.remove(&oldest);
+            self.recent_set.remove(&oldest);
         }
         self.recent.push_back(digest);
         Ok(())
@@ -152,14 +152,14 @@ impl HealthTests {
 
 /// How often the last sample came in a row, and how often any did.
 #[derive(Default)]
-struct Repetition {
+struct RepetitionTest {
     sample: u8,
     count: u32,
     longest: u32,
 }
 
-impl Repetition {
-    fn see(&mut self, sample: u8) {
+impl RepetitionTest {
+    fn add(&mut self, sample: u8) {
         self.count = if sample == self.sample { self.count + 1 } else { 1 };
         self.sample = sample;
         self.longest = self.longest.max(self.count);
@@ -168,13 +168,13 @@ impl Repetition {
 
 /// How often a window's first sample came in it.
 #[derive(Default)]
-struct Proportion {
+struct ProportionTest {
     first: u8,
     count: usize,
     seen: usize,
 }
 
-impl Proportion {
+impl ProportionTest {
     fn fails(&mut self, mut output: &[u8]) -> bool {
         let (window, cutoff) = (usize::from(PROPORTION_WINDOW), usize::from(PROPORTION_CUTOFF));
         while let Some(&first) = output.first() {

@@ -92,12 +92,12 @@ fn rejects_block_repeated_within_1024_blocks() {
         (1024, Ok(())),
     ] {
         let mut tests = HealthTests::new();
-        let known = block();
-        assert_eq!(tests.check(&known), Ok(()));
+        let repeated = block();
+        assert_eq!(tests.check(&repeated), Ok(()));
         for _ in 0..between {
             assert_eq!(tests.check(&block()), Ok(()));
         }
-        assert_eq!(tests.check(&known), expected, "{between}");
+        assert_eq!(tests.check(&repeated), expected, "{between}");
     }
 }
 

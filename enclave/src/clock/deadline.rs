@@ -124,7 +124,7 @@ mod tests {
     const LIMIT: Duration = Duration::from_secs(5);
 
     /// Seconds until `wait` is over, while the process is paused at these.
-    async fn took(wait: impl Future<Output = ()>, pauses: &[u64]) -> u64 {
+    async fn seconds_until(wait: impl Future<Output = ()>, pauses: &[u64]) -> u64 {
         let start = Instant::now();
         let paused = async {
             for second in pauses {
@@ -150,19 +150,23 @@ mod tests {
             (&[1, 6, 11], 20),
             (&[1, 6, 11, 16, 21], 20),
         ] {
-            assert_eq!(took(sleep(LIMIT), pauses).await, seconds, "sleep, {pauses:?}");
-            assert_eq!(took(Delay::new(LIMIT), pauses).await, seconds, "Delay, {pauses:?}");
+            assert_eq!(seconds_until(sleep(LIMIT), pauses).await, seconds, "sleep, {pauses:?}");
+            assert_eq!(
+                seconds_until(Delay::new(LIMIT), pauses).await,
+                seconds,
+                "Delay, {pauses:?}"
+            );
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn wait_is_not_extended_by_an_earlier_pause() {
         PauseDetector::global().simulate_pause();
-        assert_eq!(took(sleep(LIMIT), &[]).await, 5);
+        assert_eq!(seconds_until(sleep(LIMIT), &[]).await, 5);
         let mut delay = Delay::new(LIMIT);
         PauseDetector::global().simulate_pause();
         delay.reset(Instant::now() + LIMIT);
-        assert_eq!(took(delay, &[]).await, 5);
+        assert_eq!(seconds_until(delay, &[]).await, 5);
     }
 
     #[tokio::test(start_paused = true)]

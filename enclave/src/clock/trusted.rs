@@ -44,11 +44,11 @@ pub(crate) struct TrustedClock<C> {
     clock: C,
     /// The NSM's time minus monotonic time, in milliseconds: one number, so that it is read whole
     /// without a lock.
-    difference_ms: AtomicI64,
+    offset_from_monotonic_ms: AtomicI64,
     last_sync: Mutex<LastSync>,
     pauses: &'static PauseDetector,
     /// Told whenever an anchoring has ended, however.
-    attempted: Notify,
+    sync_finished: Notify,
 }
 
 /// What is known of the last anchoring.
@@ -80,10 +80,10 @@ pub(crate) enum SyncError<E> {
     #[error(transparent)]
     Attest(#[from] E),
     /// It took too long.
-    #[error("the NSM took {took:?} over an attestation document")]
+    #[error("the NSM took {duration:?} over an attestation document")]
     Slow {
         /// How long.
-        took: Duration,
+        duration: Duration,
     },
     /// This process was paused meanwhile, which says nothing about the module.
     #[error("this process was paused in a call of the NSM")]
@@ -111,48 +111,51 @@ impl SyncReport {
 }
 
 impl<C: Clock> TrustedClock<C> {
-    /// Anchors for the first time. `attest` has the NSM sign a document, and gives its time.
+    /// Anchors for the first time. `read_nsm_time` has the NSM sign a document, and gives its time.
     pub(crate) fn start<E>(
         clock: C,
         pauses: &'static PauseDetector,
-        attest: impl FnOnce() -> Result<UnixMillis, E>,
+        read_nsm_time: impl FnOnce() -> Result<UnixMillis, E>,
     ) -> Result<(Self, SyncReport), SyncError<E>> {
         let last_sync = LastSync { at: Instant::now(), pause: pauses.last_long(), failed: None };
         let this = Self {
             clock,
-            difference_ms: AtomicI64::new(0),
+            offset_from_monotonic_ms: AtomicI64::new(0),
             last_sync: Mutex::new(last_sync),
             pauses,
-            attempted: Notify::new(),
+            sync_finished: Notify::new(),
         };
-        let sync = this.synchronize(attest)?;
+        let sync = this.synchronize(read_nsm_time)?;
         Ok((this, sync))
     }
 
     /// Anchors anew.
     pub(crate) fn synchronize<E>(
         &self,
-        attest: impl FnOnce() -> Result<UnixMillis, E>,
+        read_nsm_time: impl FnOnce() -> Result<UnixMillis, E>,
     ) -> Result<SyncReport, SyncError<E>> {
         let (pause, long_pause) = (self.pauses.last(), self.pauses.last_long());
         let (start, before) = (Instant::now(), self.clock.monotonic());
-        let time = attest()?;
-        let (took, after) = (start.elapsed(), self.clock.monotonic());
-        check_call(took).map_err(|slow| match self.pauses.last() == pause {
+        let time = read_nsm_time()?;
+        let (duration, after) = (start.elapsed(), self.clock.monotonic());
+        check_call_duration(duration).map_err(|slow| match self.pauses.last() == pause {
             true => slow,
             false => SyncError::Paused,
         })?;
         // In the middle of the call: half of what it took is the most that this can be off by.
-        let difference_ms = millis(time).saturating_sub(milliseconds((before + after) / 2));
-        self.difference_ms.store(difference_ms, Ordering::Relaxed);
+        let offset_from_monotonic_ms =
+            signed_millis(time).saturating_sub(duration_millis((before + after) / 2));
+        self.offset_from_monotonic_ms.store(offset_from_monotonic_ms, Ordering::Relaxed);
         self.set(LastSync { at: start, pause: long_pause, failed: None });
-        Ok(SyncReport { offset_ms: millis(self.clock.now()).saturating_sub(millis(self.now())) })
+        Ok(SyncReport {
+            offset_ms: signed_millis(self.clock.now()).saturating_sub(signed_millis(self.now())),
+        })
     }
 
     /// Now.
     pub(crate) fn now(&self) -> UnixMillis {
-        let difference_ms = self.difference_ms.load(Ordering::Relaxed);
-        let now = milliseconds(self.clock.monotonic()).saturating_add(difference_ms);
+        let offset_from_monotonic_ms = self.offset_from_monotonic_ms.load(Ordering::Relaxed);
+        let now = duration_millis(self.clock.monotonic()).saturating_add(offset_from_monotonic_ms);
         UnixMillis::new(u64::try_from(now).unwrap_or_default())
     }
 
@@ -185,10 +188,10 @@ impl<C: Clock> TrustedClock<C> {
         let confirmed = async {
             loop {
                 // Before the check, so that no anchoring is missed.
-                let mut attempted = pin!(self.attempted.notified());
-                attempted.as_mut().enable();
+                let mut sync_finished = pin!(self.sync_finished.notified());
+                sync_finished.as_mut().enable();
                 match self.check() {
-                    Err(_) if !self.has_failed() => attempted.await,
+                    Err(_) if !self.has_failed() => sync_finished.await,
                     checked => return checked,
                 }
             }
@@ -222,7 +225,7 @@ impl<C: Clock> TrustedClock<C> {
 
     fn set(&self, last_sync: LastSync) {
         *self.last_sync.lock().unwrap_or_else(PoisonError::into_inner) = last_sync;
-        self.attempted.notify_waiters();
+        self.sync_finished.notify_waiters();
     }
 
     fn last_sync(&self) -> LastSync {
@@ -230,18 +233,18 @@ impl<C: Clock> TrustedClock<C> {
     }
 }
 
-fn check_call<E>(took: Duration) -> Result<(), SyncError<E>> {
-    match took <= MAX_CALL_DURATION {
+fn check_call_duration<E>(duration: Duration) -> Result<(), SyncError<E>> {
+    match duration <= MAX_CALL_DURATION {
         true => Ok(()),
-        false => Err(SyncError::Slow { took }),
+        false => Err(SyncError::Slow { duration }),
     }
 }
 
-fn millis(time: UnixMillis) -> i64 {
+fn signed_millis(time: UnixMillis) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn milliseconds(duration: Duration) -> i64 {
+fn duration_millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 

@@ -36,7 +36,7 @@ impl Machine {
         set(&mut self.0.lock().unwrap());
     }
 
-    fn passes(&self, milliseconds: u64) {
+    fn advance(&self, milliseconds: u64) {
         self.set(|clocks| {
             clocks.system += milliseconds;
             clocks.monotonic += milliseconds;
@@ -62,7 +62,7 @@ fn time_continues_from_the_signed_timestamp() {
     let machine = Machine::new();
     let clock = machine.start();
     assert_eq!(clock.now(), UnixMillis::new(1_000_000));
-    machine.passes(12_345);
+    machine.advance(12_345);
     assert_eq!(clock.now(), UnixMillis::new(1_012_345));
 }
 
@@ -83,7 +83,7 @@ fn f24_jump_of_the_system_clock_is_ignored_and_reported() {
 fn f24_stalled_system_clock_is_ignored_and_reported() {
     let machine = Machine::new();
     let clock = machine.start();
-    machine.passes(30_000);
+    machine.advance(30_000);
     machine.set(|clocks| clocks.system = 1_000_000);
     assert_eq!(clock.now(), UnixMillis::new(1_030_000));
     assert!(machine.synchronize(&clock).exceeds_limit());
@@ -94,7 +94,7 @@ fn f24_next_sync_corrects_stalled_or_drifting_monotonic_clock() {
     for wrong in [0, 15_000, 60_000] {
         let machine = Machine::new();
         let clock = machine.start();
-        machine.passes(30_000);
+        machine.advance(30_000);
         machine.set(|clocks| clocks.monotonic = 77 + wrong);
         assert_eq!(clock.now(), UnixMillis::new(1_000_000 + wrong));
         machine.synchronize(&clock);
@@ -119,9 +119,9 @@ fn timestamp_counts_for_the_middle_of_the_call() {
     let machine = Machine::new();
     let clock = machine.start();
     let synced = clock.synchronize(|| {
-        machine.passes(50);
+        machine.advance(50);
         let time = machine.attest();
-        machine.passes(50);
+        machine.advance(50);
         time
     });
     assert_eq!(synced, Ok(SyncReport { offset_ms: 0 }));
@@ -146,7 +146,7 @@ fn failed_sync_leaves_the_clock_unchanged() {
     let machine = Machine::new();
     let clock = machine.start();
     let due = clock.sync_due();
-    machine.passes(30_000);
+    machine.advance(30_000);
     assert_eq!(clock.synchronize(|| Err("broken")), Err(SyncError::Attest("broken")));
     assert_eq!((clock.now(), clock.sync_due()), (UnixMillis::new(1_030_000), due));
 }
@@ -163,8 +163,8 @@ fn sync_is_due_after_30_s_and_stale_after_60_s() {
     let synced = clock.last_sync().at;
     assert_eq!(clock.sync_due(), synced + Duration::from_secs(30));
     assert_eq!(clock.check_at(synced + Duration::from_secs(60)), Ok(()));
-    let late = synced + Duration::from_secs(60) + Duration::from_nanos(1);
-    assert_eq!(clock.check_at(late), Err(ClockFault::Old));
+    let after_limit = synced + Duration::from_secs(60) + Duration::from_nanos(1);
+    assert_eq!(clock.check_at(after_limit), Err(ClockFault::Old));
 }
 
 #[test]
@@ -238,9 +238,9 @@ fn pause_during_the_call_is_not_reported_as_slow() {
 
 #[test]
 fn rejects_call_longer_than_a_second() {
-    assert_eq!(check_call::<Infallible>(Duration::from_secs(1)), Ok(()));
-    let took = Duration::from_secs(1) + Duration::from_nanos(1);
-    assert_eq!(check_call::<Infallible>(took), Err(SyncError::Slow { took }));
+    assert_eq!(check_call_duration::<Infallible>(Duration::from_secs(1)), Ok(()));
+    let duration = Duration::from_secs(1) + Duration::from_nanos(1);
+    assert_eq!(check_call_duration::<Infallible>(duration), Err(SyncError::Slow { duration }));
 }
 
 #[test]
@@ -248,13 +248,13 @@ fn rejects_slow_document() {
     let machine = Machine::new();
     let clock = machine.start();
     let (due, now) = (clock.sync_due(), clock.now());
-    let late = || {
+    let after_limit = || {
         // As slow as that module.
         std::thread::sleep(MAX_CALL_DURATION + Duration::from_millis(1));
         Ok::<_, Infallible>(UnixMillis::new(HOUR_MS))
     };
     assert!(
-        matches!(clock.synchronize(late), Err(SyncError::Slow { took }) if took > MAX_CALL_DURATION)
+        matches!(clock.synchronize(after_limit), Err(SyncError::Slow { duration }) if duration > MAX_CALL_DURATION)
     );
     assert_eq!((clock.sync_due(), clock.now()), (due, now));
 }
@@ -262,8 +262,8 @@ fn rejects_slow_document() {
 #[test]
 fn fake_clock_may_go_back() {
     let time = Arc::new(Mutex::new(UnixMillis::from_secs(2000)));
-    let told = Arc::clone(&time);
-    let now = move || *told.lock().unwrap();
+    let shared = Arc::clone(&time);
+    let now = move || *shared.lock().unwrap();
     let (clock, _) = TrustedClock::start(now, PauseDetector::global(), || {
         Ok::<_, Infallible>(UnixMillis::from_secs(2000))
     })

@@ -168,9 +168,9 @@ fn additional_input_parts_are_concatenated() {
         drbg.reseed(&ENTROPY, additional).unwrap();
         generated(&mut drbg, 16)
     };
-    let whole = reseeded([b"labelrandom", b""]);
-    assert_eq!(reseeded([b"label", b"random"]), whole);
-    assert_eq!(reseeded([b"", b"labelrandom"]), whole);
+    let concatenated = reseeded([b"labelrandom", b""]);
+    assert_eq!(reseeded([b"label", b"random"]), concatenated);
+    assert_eq!(reseeded([b"", b"labelrandom"]), concatenated);
 }
 
 #[test]

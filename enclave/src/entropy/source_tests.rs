@@ -44,17 +44,17 @@ fn interval(requests: u64) -> ReseedPolicy {
 
 /// A module that, once it is observed to, makes each call only when it is let to; and all, once its lever
 /// is dropped.
-fn held() -> (impl Nsm, Arc<AtomicBool>, mpsc::Sender<()>) {
-    let (lever, pulled) = mpsc::channel::<()>();
+fn blocking_nsm() -> (impl Nsm, Arc<AtomicBool>, mpsc::Sender<()>) {
+    let (release, released) = mpsc::channel::<()>();
     let hold = Arc::new(AtomicBool::new(false));
     let observed = Arc::clone(&hold);
     let nsm = FakeNsm::new(move |_, _| {
         if observed.load(Ordering::SeqCst) {
-            pulled.recv().unwrap_or_default();
+            released.recv().unwrap_or_default();
         }
         None
     });
-    (nsm, hold, lever)
+    (nsm, hold, release)
 }
 
 async fn draw(entropy: &EntropySource, sealed: bool) -> Vec<u8> {
@@ -111,7 +111,7 @@ async fn seeded_instance_serves_all_threads_until_it_is_due() {
 
 #[tokio::test]
 async fn one_block_reseeds_for_all_waiting_callers() {
-    let (nsm, hold, lever) = held();
+    let (nsm, hold, release) = blocking_nsm();
     let deadline = Duration::from_secs(20);
     let entropy = Arc::new(entropy_of(nsm, 2, interval(1000), deadline).await);
     hold.store(true, Ordering::SeqCst);
@@ -123,7 +123,7 @@ async fn one_block_reseeds_for_all_waiting_callers() {
         .collect();
     // On this one thread each of them comes to where it waits.
     tokio::task::yield_now().await;
-    lever.send(()).unwrap();
+    release.send(()).unwrap();
     let mut outputs = BTreeSet::new();
     for caller in callers {
         assert!(outputs.insert(caller.await.unwrap()));
@@ -157,23 +157,23 @@ async fn waits_for_locked_instance_instead_of_reseeding_another() {
 
 #[tokio::test]
 async fn slow_nsm_delays_only_draws_that_need_a_reseed() {
-    let (nsm, hold, lever) = held();
+    let (nsm, hold, release) = blocking_nsm();
     let deadline = Duration::from_secs(1);
     let entropy = entropy_of(nsm, 1, interval(3), deadline).await;
     draw(&entropy, false).await;
     hold.store(true, Ordering::SeqCst);
-    let late = NsmFault::Deadline { deadline };
-    assert_eq!(entropy.nsm.block(entropy.nsm.deadline()).await.err(), Some(late));
-    assert_eq!(entropy.fault(), Some(late.into()));
+    let timed_out = NsmFault::Deadline { deadline };
+    assert_eq!(entropy.nsm.block(entropy.nsm.deadline()).await.err(), Some(timed_out));
+    assert_eq!(entropy.fault(), Some(timed_out.into()));
     draw(&entropy, false).await;
     draw(&entropy, false).await;
     // What must be reseeded now waits, and not for longer.
     let request = DrawRequest { number_of_bytes: 32, sealed: false };
     let draws = tokio::join!(entropy.draw(request), entropy.draw(request));
-    assert_eq!((draws.0.err(), draws.1.err()), (Some(late.into()), Some(late.into())));
-    assert_eq!(entropy.metrics.failures(&late.into()), 2);
+    assert_eq!((draws.0.err(), draws.1.err()), (Some(timed_out.into()), Some(timed_out.into())));
+    assert_eq!(entropy.metrics.failures(&timed_out.into()), 2);
     assert_eq!(entropy.metrics.reseeds.get(), 1);
-    drop(lever);
+    drop(release);
     draw(&entropy, false).await;
 }
 

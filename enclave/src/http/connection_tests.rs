@@ -294,7 +294,7 @@ fn capture_log() -> (LogOutput, DefaultGuard) {
 
 #[tokio::test]
 async fn logs_each_request_once_with_its_outcome() {
-    let server = with_proxy_protocol(fake::service_that_loses_the_time().await);
+    let server = with_proxy_protocol(fake::service_with_failing_clock_sync().await);
     let (output, _log) = capture_log();
     for expired in [false, true] {
         if expired {
@@ -321,7 +321,7 @@ async fn logs_each_request_once_with_its_outcome() {
 
 #[tokio::test]
 async fn limits_log_lines_about_failures_and_counts_them() {
-    let server = with_proxy_protocol(fake::service_that_loses_the_time().await);
+    let server = with_proxy_protocol(fake::service_with_failing_clock_sync().await);
     server.application().expire_clock();
     let (output, _log) = capture_log();
     for _ in 0..100 {

@@ -136,14 +136,14 @@ where
 
 /// A line each, the program's name first.
 fn parse_arguments(text: &str) -> Result<EnclaveArguments, InitError> {
-    command()
+    init_command()
         .try_get_matches_from(text.lines())
         .and_then(|matches| EnclaveArguments::from_arg_matches(&matches))
         .map_err(|error| InitError::Command(error.to_string().trim_end().to_owned()))
 }
 
 /// The command line of the first process, whose environment is what the kernel passes.
-fn command() -> Command {
+fn init_command() -> Command {
     EnclaveArguments::command().mut_args(|argument| argument.env(Resettable::Reset))
 }
 
@@ -209,7 +209,7 @@ mod tests {
             command.get_arguments().filter(|argument| argument.get_env().is_some()).count()
         };
         assert_eq!(variables(EnclaveArguments::command()), 8);
-        assert_eq!(variables(command()), 0);
+        assert_eq!(variables(init_command()), 0);
     }
 
     #[test]

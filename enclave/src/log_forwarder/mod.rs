@@ -115,6 +115,6 @@ impl<T: FnMut(String)> Write for LogForwarder<T> {
 
 /// The lines of which so many bytes were sent, without those that were sent as a whole.
 fn from_first_unsent(lines: &[u8], sent: usize) -> &[u8] {
-    let whole = lines.get(..sent).unwrap_or(lines).iter().rposition(|byte| *byte == b'\n');
-    whole.and_then(|end| lines.get(end + 1..)).unwrap_or(lines)
+    let line_end = lines.get(..sent).unwrap_or(lines).iter().rposition(|byte| *byte == b'\n');
+    line_end.and_then(|end| lines.get(end + 1..)).unwrap_or(lines)
 }

@@ -13,23 +13,23 @@ use super::*;
 const LONG_ENOUGH: Duration = Duration::from_secs(30);
 
 /// Where lines go, and those that get there.
-struct Outside {
+struct Fixture {
     _folder: TempDir,
     path: PathBuf,
-    told: Receiver<String>,
+    reports: Receiver<String>,
     lines: Lines<Vec<u8>>,
 }
 
-impl Outside {
+impl Fixture {
     fn new(timeout: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lines");
-        let (tell, told) = mpsc::channel();
-        let tell = move |text| tell.send(text).unwrap();
-        let mut channel = LogForwarder::new(Endpoint::Unix(path.clone()), tell);
-        channel.timeout = timeout;
-        let lines = Lines::to("lines", channel).unwrap();
-        Self { _folder: folder, path, told, lines }
+        let (sender, reports) = mpsc::channel();
+        let report = move |text| sender.send(text).unwrap();
+        let mut forwarder = LogForwarder::new(Endpoint::Unix(path.clone()), report);
+        forwarder.timeout = timeout;
+        let lines = Lines::to("lines", forwarder).unwrap();
+        Self { _folder: folder, path, reports, lines }
     }
 
     fn listen(&self) -> UnixListener {
@@ -44,14 +44,14 @@ impl Outside {
 
 fn accept(listener: &UnixListener) -> BufReader<UnixStream> {
     listener.set_nonblocking(true).unwrap();
-    let stream = until_there(|| listener.accept()).0;
+    let stream = retry_until_accepted(|| listener.accept()).0;
     stream.set_nonblocking(false).unwrap();
     stream.set_read_timeout(Some(LONG_ENOUGH)).unwrap();
     BufReader::new(stream)
 }
 
 /// Whoever comes, within bounds.
-fn until_there<T>(accept: impl Fn() -> io::Result<T>) -> T {
+fn retry_until_accepted<T>(accept: impl Fn() -> io::Result<T>) -> T {
     let deadline = Instant::now() + LONG_ENOUGH;
     loop {
         match accept() {
@@ -76,75 +76,78 @@ fn next(reader: &mut impl BufRead) -> usize {
 
 #[test]
 fn lines_wait_until_a_receiver_connects_again() {
-    let outside = Outside::new(TIMEOUT);
-    outside.submit(0);
-    let told = outside.told.recv_timeout(LONG_ENOUGH).unwrap();
-    assert!(told.starts_with("no line gets to unix:") && told.contains("No such file"), "{told}");
-    let listener = outside.listen();
-    let mut taken = accept(&listener);
-    outside.submit(1);
-    assert_eq!([next(&mut taken), next(&mut taken)], [0, 1]);
-    assert_eq!(outside.lines.flush(LONG_ENOUGH), 0);
+    let fixture = Fixture::new(TIMEOUT);
+    fixture.submit(0);
+    let report = fixture.reports.recv_timeout(LONG_ENOUGH).unwrap();
+    assert!(
+        report.starts_with("no line gets to unix:") && report.contains("No such file"),
+        "{report}"
+    );
+    let listener = fixture.listen();
+    let mut reader = accept(&listener);
+    fixture.submit(1);
+    assert_eq!([next(&mut reader), next(&mut reader)], [0, 1]);
+    assert_eq!(fixture.lines.flush(LONG_ENOUGH), 0);
 
-    drop((taken, listener));
-    (2..10).for_each(|number| outside.submit(number));
-    let told = outside.told.recv_timeout(LONG_ENOUGH).unwrap();
-    assert!(told.contains("Connection refused"), "{told}");
-    let mut taken = accept(&outside.listen());
+    drop((reader, listener));
+    (2..10).for_each(|number| fixture.submit(number));
+    let report = fixture.reports.recv_timeout(LONG_ENOUGH).unwrap();
+    assert!(report.contains("Connection refused"), "{report}");
+    let mut reader = accept(&fixture.listen());
     for number in 2..10 {
-        assert_eq!(next(&mut taken), number);
+        assert_eq!(next(&mut reader), number);
     }
-    assert_eq!((outside.lines.flush(LONG_ENOUGH), outside.lines.dropped()), (0, 0));
+    assert_eq!((fixture.lines.flush(LONG_ENOUGH), fixture.lines.dropped()), (0, 0));
     // Once each.
-    assert!(outside.told.try_recv().is_err());
+    assert!(fixture.reports.try_recv().is_err());
 }
 
 #[test]
 fn drops_and_counts_lines_over_the_queue_length() {
-    let outside = Outside::new(TIMEOUT);
+    let fixture = Fixture::new(TIMEOUT);
     const COUNT: usize = QUEUE_LENGTH * 2;
-    (0..COUNT).for_each(|number| outside.submit(number));
-    assert!(outside.lines.flush(Duration::ZERO) > 0);
-    let dropped = usize::try_from(outside.lines.dropped()).unwrap();
+    (0..COUNT).for_each(|number| fixture.submit(number));
+    assert!(fixture.lines.flush(Duration::ZERO) > 0);
+    let dropped = usize::try_from(fixture.lines.dropped()).unwrap();
     assert_eq!(dropped, COUNT - QUEUE_LENGTH);
-    let mut taken = accept(&outside.listen());
+    let mut reader = accept(&fixture.listen());
     for number in 0..QUEUE_LENGTH {
-        assert_eq!(next(&mut taken), number);
+        assert_eq!(next(&mut reader), number);
     }
-    outside.submit(COUNT);
-    assert_eq!(next(&mut taken), COUNT);
+    fixture.submit(COUNT);
+    assert_eq!(next(&mut reader), COUNT);
 }
 
 #[test]
 fn reconnects_after_a_stall_and_resends_the_cut_line() {
-    let outside = Outside::new(Duration::from_millis(50));
-    let listener = outside.listen();
+    let fixture = Fixture::new(Duration::from_millis(50));
+    let listener = fixture.listen();
     // More than the socket holds, in lines that are longer than one write.
     let lines: Vec<_> = (b'a'..=b'y').map(|byte| [&[byte; 49_999][..], b"\n"].concat()).collect();
-    lines.iter().for_each(|line| outside.lines.submit(line.clone()));
+    lines.iter().for_each(|line| fixture.lines.submit(line.clone()));
     let mut stuck = accept(&listener);
-    let told = outside.told.recv_timeout(LONG_ENOUGH).unwrap();
-    assert!(told.ends_with("timed out"), "{told}");
-    let mut taken = accept(&listener);
+    let report = fixture.reports.recv_timeout(LONG_ENOUGH).unwrap();
+    assert!(report.ends_with("timed out"), "{report}");
+    let mut reader = accept(&listener);
     let (mut first, mut second) = (Vec::new(), vec![0; 50_000]);
     stuck.read_to_end(&mut first).unwrap();
-    let whole = first.len() / 50_000;
-    assert!(first.len() % 50_000 > 0 && whole < lines.len(), "{}", first.len());
-    assert!(first[..whole * 50_000] == lines[..whole].concat());
-    for line in &lines[whole..] {
-        taken.read_exact(&mut second).unwrap();
+    let complete = first.len() / 50_000;
+    assert!(first.len() % 50_000 > 0 && complete < lines.len(), "{}", first.len());
+    assert!(first[..complete * 50_000] == lines[..complete].concat());
+    for line in &lines[complete..] {
+        reader.read_exact(&mut second).unwrap();
         assert!(second == *line);
     }
-    assert_eq!((outside.lines.flush(LONG_ENOUGH), outside.lines.dropped()), (0, 0));
+    assert_eq!((fixture.lines.flush(LONG_ENOUGH), fixture.lines.dropped()), (0, 0));
 }
 
 #[test]
 fn flush_times_out_without_a_receiver() {
-    let outside = Outside::new(TIMEOUT);
-    outside.submit(0);
+    let fixture = Fixture::new(TIMEOUT);
+    fixture.submit(0);
     let before = Instant::now();
-    assert_eq!(outside.lines.flush(Duration::from_millis(20)), 1);
-    drop(outside);
+    assert_eq!(fixture.lines.flush(Duration::from_millis(20)), 1);
+    drop(fixture);
     assert!(before.elapsed() < Duration::from_secs(2));
 }
 
@@ -153,13 +156,13 @@ fn detects_closed_tcp_connection_before_the_next_line() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = Endpoint::Tcp(listener.local_addr().unwrap().to_string());
     listener.set_nonblocking(true).unwrap();
-    let mut channel = LogForwarder::new(endpoint, |told| panic!("{told}"));
+    let mut forwarder = LogForwarder::new(endpoint, |report| panic!("{report}"));
     for number in 0..3 {
-        channel.write_all(&line(number)).unwrap();
-        let stream = until_there(|| listener.accept()).0;
+        forwarder.write_all(&line(number)).unwrap();
+        let stream = retry_until_accepted(|| listener.accept()).0;
         stream.set_nonblocking(false).unwrap();
-        let mut taken = BufReader::new(stream);
-        assert_eq!(next(&mut taken), number);
+        let mut reader = BufReader::new(stream);
+        assert_eq!(next(&mut reader), number);
     }
 }
 

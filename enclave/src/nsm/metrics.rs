@@ -118,16 +118,16 @@ impl NsmCalls {
         let help = "Duration of completed NSM calls, by request";
         let durations: Family<Label, Histogram> =
             registry.family("nsm_call_duration_seconds", help);
-        let of = |request| NsmCall {
+        let for_request = |request| NsmCall {
             calls: labelled(&calls, [("request", request)]),
             duration: labelled(&durations, [("request", request)]),
         };
         Self {
-            get_random: of("GetRandom"),
-            attestation: of("Attestation"),
-            describe_pcr: of("DescribePCR"),
-            extend_pcr: of("ExtendPCR"),
-            lock_pcr: of("LockPCR"),
+            get_random: for_request("GetRandom"),
+            attestation: for_request("Attestation"),
+            describe_pcr: for_request("DescribePCR"),
+            extend_pcr: for_request("ExtendPCR"),
+            lock_pcr: for_request("LockPCR"),
         }
     }
 }
@@ -139,8 +139,8 @@ impl NsmCall {
     }
 
     /// Counts a call that has returned.
-    pub(super) fn end(&self, took: Duration) {
-        self.duration.observe(took);
+    pub(super) fn end(&self, duration: Duration) {
+        self.duration.observe(duration);
     }
 }
 

@@ -163,7 +163,8 @@ impl<B, F: Copy, T> Queue<B, F, T> {
                 return Work::FetchBlock;
             }
             // When the oldest block expires, another can take its place.
-            let expiry = state.ready.front().map(|(made, _)| *made + self.limits.max_age);
+            let expiry =
+                state.ready.front().map(|(created_at, _)| *created_at + self.limits.max_age);
             let wake = expiry.map_or(tick, |expiry| expiry.min(tick));
             let pause = wake.saturating_duration_since(now);
             state.worker_asleep = true;
@@ -173,8 +174,8 @@ impl<B, F: Copy, T> Queue<B, F, T> {
         }
     }
 
-    /// Hands over a block that was made at `made`: to who waits, or to be kept ready.
-    pub(super) fn put(&self, made: Instant, block: B) {
+    /// Hands over a block that was made at `created_at`: to who waits, or to be kept ready.
+    pub(super) fn put(&self, created_at: Instant, block: B) {
         let mut state = self.lock();
         match state.status {
             DeviceStatus::Latched(_) => return,
@@ -189,7 +190,7 @@ impl<B, F: Copy, T> Queue<B, F, T> {
             }
         }
         if state.ready.len() < self.limits.ready {
-            state.ready.push_back((made, block));
+            state.ready.push_back((created_at, block));
         }
     }
 
@@ -268,7 +269,11 @@ impl<B, F: Copy, T> Queue<B, F, T> {
 
 impl<B, F: Copy, T> State<B, F, T> {
     fn drop_expired(&mut self, now: Instant, max_age: Duration) {
-        while self.ready.front().is_some_and(|(made, _)| now.duration_since(*made) >= max_age) {
+        while self
+            .ready
+            .front()
+            .is_some_and(|(created_at, _)| now.duration_since(*created_at) >= max_age)
+        {
             self.ready.pop_front();
             self.expired += 1;
         }

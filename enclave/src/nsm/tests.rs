@@ -180,7 +180,7 @@ async fn fault_is_reported_without_callers() {
 
 #[tokio::test]
 async fn device_fault_ends_with_the_next_block() {
-    for asked in [true, false] {
+    for with_caller in [true, false] {
         let works = Arc::new(AtomicBool::new(false));
         let signal = Arc::clone(&works);
         let nsm = nsm_failing_from(START_UP_CALLS, move || match signal.load(Ordering::SeqCst) {
@@ -192,7 +192,7 @@ async fn device_fault_ends_with_the_next_block() {
             assert_eq!(take(&nsm).await.err(), Some(NsmFault::Device(NsmError::Malformed)));
         }
         works.store(true, Ordering::SeqCst);
-        if asked {
+        if with_caller {
             take(&nsm).await.unwrap();
         }
         // Also where nobody asks, for it says that it is not ready.
@@ -205,7 +205,7 @@ async fn nsm_is_not_called_after_a_failed_health_test() {
     let mut calls = 0;
     let nsm = nsm_failing_from(START_UP_CALLS, move || {
         calls += 1;
-        assert_eq!(calls, 1, "it was asked again");
+        assert_eq!(calls, 1, "it was with_caller again");
         Ok(Response::GetRandom { random: vec![0; 256] })
     });
     let nsm = start(nsm, settings()).await.unwrap();

@@ -115,8 +115,8 @@ impl CallMonitor {
                 State::Stopped => return false,
                 State::Idle => self.limit,
                 State::Calling(start) => {
-                    let took = self.pauses.effective_start(start).elapsed();
-                    match self.limit.checked_sub(took) {
+                    let elapsed = self.pauses.effective_start(start).elapsed();
+                    match self.limit.checked_sub(elapsed) {
                         None | Some(Duration::ZERO) => return true,
                         Some(left) => left,
                     }

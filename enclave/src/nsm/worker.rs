@@ -17,7 +17,7 @@ use crate::measurement::{CONFIGURATION_PCR, Measured, SECRETS_PCR};
 
 /// After how long the thread sees whether a device that failed works again, unless somebody asks for
 /// a block before.
-const RETRY_INTERVAL: Duration = Duration::from_millis(250);
+const REFILL_RETRY_INTERVAL: Duration = Duration::from_millis(250);
 
 /// How long after it could not be anchored the clock is to be tried again.
 const SYNC_RETRY_INTERVAL: Duration = Duration::from_secs(1);
@@ -124,13 +124,13 @@ impl<N: Nsm, C: Clock> NsmWorker<N, C> {
 
     fn fetch(&mut self) {
         // It is no younger than the call.
-        let made = Instant::now();
+        let created_at = Instant::now();
         match self.device.block() {
             Ok(block) => {
                 if self.fault.take().is_some() {
                     tracing::info!("the NSM gives entropy again");
                 }
-                self.queue.put(made, block);
+                self.queue.put(created_at, block);
             }
             Err(fault) => self.record_fault(fault),
         }
@@ -190,7 +190,7 @@ impl<N: Nsm, C: Clock> NsmWorker<N, C> {
             self.queue.latch(fault);
         } else {
             self.queue.fail(fault);
-            self.refill_at = Instant::now() + RETRY_INTERVAL;
+            self.refill_at = Instant::now() + REFILL_RETRY_INTERVAL;
         }
     }
 }

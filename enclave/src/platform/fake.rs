@@ -29,7 +29,7 @@ pub(crate) async fn service() -> Service<FakePlatform> {
 }
 
 /// One whose module signs a document when it starts, and none later.
-pub(crate) async fn service_that_loses_the_time() -> Service<FakePlatform> {
+pub(crate) async fn service_with_failing_clock_sync() -> Service<FakePlatform> {
     service_on(FakeNsm::new(|call, request| match request {
         Request::Attestation { .. } if call > 0 => Some(Err(NsmError::Malformed)),
         _ => None,

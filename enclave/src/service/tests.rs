@@ -52,7 +52,7 @@ async fn wait_until_readiness(service: &Service<FakePlatform>, status: u16, text
 #[tokio::test]
 async fn returns_500_while_the_time_is_unconfirmed() {
     for (expired, why) in [(true, "for over 60s"), (false, "since this process was paused")] {
-        let service = fake::service_that_loses_the_time().await;
+        let service = fake::service_with_failing_clock_sync().await;
         assert_eq!(send(&service, Method::POST, "/").await.0, 200);
         match expired {
             true => service.api.clock.expire(),

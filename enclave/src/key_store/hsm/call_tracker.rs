@@ -138,8 +138,9 @@ impl Calls {
     fn are_stuck(&self, now: Instant) -> bool {
         // No call can return while this process is paused.
         let pauses = PauseDetector::global();
-        let is_long =
-            |began: Instant| now.saturating_duration_since(pauses.effective_start(began)) >= STUCK_AFTER;
+        let is_long = |began: Instant| {
+            now.saturating_duration_since(pauses.effective_start(began)) >= STUCK_AFTER
+        };
         let returned_since = |began: Instant| self.returned.is_some_and(|at| at >= began);
         let hangs = |began: &Instant| is_long(*began) && !returned_since(*began);
         self.began.iter().flatten().any(hangs)

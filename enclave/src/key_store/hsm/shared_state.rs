@@ -192,9 +192,11 @@ impl StoreState {
 
     /// Waits for `period`, or until `connection` ends or the store is closed.
     pub(super) fn wait(&self, connection: Option<Connection>, period: Duration) -> WaitResult {
-        let ended = |inner: &Inner| connection.is_some_and(|it| !inner.state.is_current(it));
-        let goes_on = |inner: &mut Inner| !inner.closed && !ended(inner);
-        let wait = self.state_changed.wait_timeout_while(self.lock(), period, goes_on);
+        let ended = |inner: &Inner| {
+            connection.is_some_and(|connection| !inner.state.is_current(connection))
+        };
+        let must_wait = |inner: &mut Inner| !inner.closed && !ended(inner);
+        let wait = self.state_changed.wait_timeout_while(self.lock(), period, must_wait);
         let (inner, _) = wait.unwrap_or_else(PoisonError::into_inner);
         match (inner.closed, ended(&inner)) {
             (true, _) => WaitResult::Closed,

@@ -72,7 +72,7 @@ impl Worker {
 
     fn generate(&mut self, connection: Connection, out: &mut [u8]) -> Result<(), HsmFault> {
         let session = match self.session.take() {
-            Some((of, session)) if of == connection => session,
+            Some((opened_over, session)) if opened_over == connection => session,
             // A session of an earlier connection is closed first.
             _ => {
                 let claim = self.store.claim()?;
