@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::error_mapping::ApiError;
 use super::response::build_body;
 use crate::audit::Recipient;
-use crate::entropy::{Draw, EntropySource, DrawRequest};
+use crate::entropy::{Draw, DrawRequest, EntropySource};
 use crate::key_store::KeyStores;
 use crate::policy::{
     AttestedRequest, AuthContext, AuthorizationError, Authorized, PlainRequest, Policy,
@@ -82,13 +82,17 @@ impl<T: Trust> Handler<T> {
 
     /// The random bytes are the HSM's, as they are. What they are sealed with is this service's own, and
     /// drawn only once they are there.
-    async fn draw_from_key_store(&self, id: String, request: DrawRequest) -> Result<Draw, ApiError> {
+    async fn draw_from_key_store(
+        &self,
+        id: String,
+        request: DrawRequest,
+    ) -> Result<Draw, ApiError> {
         let Some(store) = self.key_stores.find(&id) else {
             return Err(ApiError::CustomKeyStoreNotFound { name: id });
         };
-        let random = store.draw(wanted.number_of_bytes).await;
+        let random = store.draw(request.number_of_bytes).await;
         let random = random.map_err(|fault| ApiError::CustomKeyStore { id, fault })?;
-        let encryption = match wanted.sealed {
+        let encryption = match request.sealed {
             true => Some(self.entropy.draw_encryption().await?),
             false => None,
         };

@@ -17,7 +17,7 @@ pub(crate) enum ResponseError {
         /// The bytes that were drawn.
         drawn: DrawRequest,
         /// The bytes that the answer takes.
-        request: DrawRequest,
+        wanted: DrawRequest,
     },
     /// Sealing failed.
     #[error(transparent)]
