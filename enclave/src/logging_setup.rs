@@ -47,7 +47,7 @@ pub fn init_logging_to<W: Write + 'static>(writer: impl Fn() -> W + Send + Sync 
 /// # Errors
 /// If there is no thread for it.
 pub fn configure_logging(server: &Server) -> io::Result<()> {
-    let format = match &server.log_to {
+    let format = match &server.log_endpoint {
         Some(endpoint) => {
             let lines =
                 Lines::to("log-channel", LogForwarder::new(endpoint.clone(), write_to_stderr))?;

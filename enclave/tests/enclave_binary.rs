@@ -105,7 +105,7 @@ fn print_config_redacts_secrets_and_needs_no_device() {
     assert_eq!(output.status.code(), Some(0), "{stderr}");
     for line in [
         "listen = \"vsock:4294967295:5000\"",
-        "log_to = \"vsock:3:5003\"",
+        "log_endpoint = \"vsock:3:5003\"",
         "secret_access_key = \"(redacted)\"",
         "mode = \"sigv4\"",
         "plaintext = \"attested-tls\"",
@@ -137,7 +137,7 @@ fn start_error_is_on_stderr_with_log_endpoint() {
     fs::write(folder.path().join("salt"), [7; 32]).unwrap();
     let channel = format!("unix:{}", folder.path().join("lines").display());
     let mut arguments = vec!["--listen", "127.0.0.1:0", "--config", path.to_str().unwrap()];
-    arguments.extend(["--log-to", &channel]);
+    arguments.extend(["--log-endpoint", &channel]);
     let output = enclave(&arguments);
     assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
     let stderr = text(&output.stderr);

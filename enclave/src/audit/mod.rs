@@ -84,12 +84,12 @@ impl Audit {
         self
     }
 
-    /// Returns a trail that goes to `log_to`, as the log does, or else to standard output.
+    /// Returns a trail that goes to `log_endpoint`, as the log does, or else to standard output.
     ///
     /// # Errors
     /// If there is no thread to be had.
-    pub fn to_endpoint_or_stdout(log_to: Option<&Endpoint>) -> io::Result<Self> {
-        match log_to {
+    pub fn to_endpoint_or_stdout(log_endpoint: Option<&Endpoint>) -> io::Result<Self> {
+        match log_endpoint {
             // The log's own channel says on stderr that nobody takes its lines.
             Some(endpoint) => Self::to_writer(LogForwarder::new(endpoint.clone(), drop)),
             None => Self::to_writer(io::stdout()),

@@ -64,7 +64,7 @@ async fn run(arguments: SimulatorArguments) -> Result<(), Box<dyn std::error::Er
     }
     let nsm = SimulatedNsm::under(conditions, Arc::clone(&world));
     let platform = Simulated::new(world, SystemClock, nsm.readiness());
-    let audit = Audit::to_endpoint_or_stdout(server.log_to.as_ref())?;
+    let audit = Audit::to_endpoint_or_stdout(server.log_endpoint.as_ref())?;
     let service = Service::start(platform, nsm, anchors, settings, audit).await?;
     enclave::http::listen_and_serve("enclave-simulator", &server.listeners, service).await
 }

@@ -20,8 +20,8 @@ pub struct Arguments {
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub proxy_protocol: Option<bool>,
     /// Where to send the log, as JSON, and audit records, in place of stderr and stdout.
-    #[arg(long, value_name = "ENDPOINT", env = "ENCLAVE_LOG_TO")]
-    pub log_to: Option<Endpoint>,
+    #[arg(long, value_name = "ENDPOINT", env = "ENCLAVE_LOG_ENDPOINT")]
+    pub log_endpoint: Option<Endpoint>,
     /// What a line of the log on stderr is: text (the default) or json.
     #[arg(long, value_name = "FORMAT", env = "ENCLAVE_LOG_FORMAT")]
     pub log_format: Option<Format>,

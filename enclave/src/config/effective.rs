@@ -96,7 +96,7 @@ impl Config {
             ("audit", "unauthenticated_per_second", number(per_second)),
             ("audit", "unauthenticated_queue_percent", number(queue_percent)),
             ("auth", "mode", mode.into()),
-            ("entropy", "prediction_resistance", "request".into()),
+            ("entropy", "reseed", "per-request".into()),
             ("entropy", "prefetch", number(entropy.prefetch)),
             ("entropy", "max_age_ms", milliseconds(entropy.max_age)),
             ("entropy", "deadline_ms", milliseconds(entropy.deadline)),
@@ -107,16 +107,16 @@ impl Config {
             ("recipient", "allow_debug", false.into()),
             ("recipient", "measurements", nothing()),
             ("recipient", "plaintext", plaintext.as_str().into()),
-            ("throttle", "per_principal", number(0_u32)),
-            ("throttle", "total", number(0_u32)),
+            ("throttle", "requests_per_second_per_principal", number(0_u32)),
+            ("throttle", "requests_per_second_total", number(0_u32)),
             ("tls", "mode", "off".into()),
             ("trust", "anchors", nothing()),
-            ("verification", "workers", number(self.file.verification.workers().get())),
+            ("verification", "threads", number(self.file.verification.threads().get())),
             ("verification", "cached_chains", number(chains)),
             ("verification", "cached_leaves", number(leaves)),
             ("verification", "cached_documents", number(documents)),
         ];
-        if self.file.entropy.has_intervals() {
+        if self.file.entropy.reseeds_at_intervals() {
             defaults.push(("entropy", "reseed_requests", number(RESEED_REQUESTS)));
             defaults.push(("entropy", "reseed_interval_ms", milliseconds(entropy.max_age)));
         }
@@ -125,7 +125,7 @@ impl Config {
 }
 
 fn server_table(server: &Server) -> Table {
-    let Server { listeners, proxy_protocol, log_to, log_format, log_level } = server;
+    let Server { listeners, proxy_protocol, log_endpoint, log_format, log_level } = server;
     let Listeners { clients: listen, admin: admin_listen } = listeners;
     let text = |value: &dyn ToString| Value::String(value.to_string());
     let mut table = Table::new();
@@ -134,7 +134,7 @@ fn server_table(server: &Server) -> Table {
     insert("proxy_protocol", Value::Boolean(*proxy_protocol));
     insert("log_format", text(log_format));
     insert("log_level", text(log_level));
-    for (key, endpoint) in [("admin_listen", admin_listen), ("log_to", log_to)] {
+    for (key, endpoint) in [("admin_listen", admin_listen), ("log_endpoint", log_endpoint)] {
         if let Some(endpoint) = endpoint {
             insert(key, text(endpoint));
         }

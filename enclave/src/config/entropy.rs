@@ -9,7 +9,7 @@ use super::bounded::Bounded;
 use crate::entropy::{EntropySettings, ReseedPolicy};
 use crate::nsm::NsmSettings;
 
-/// Default number of requests between two reseeds under `prediction_resistance = "interval"`.
+/// Default number of requests between two reseeds under `reseed = "interval"`.
 pub(super) const RESEED_REQUESTS: u32 = 1024;
 
 #[derive(Debug, Default, Deserialize)]
@@ -24,17 +24,17 @@ pub(super) struct EntropyTable {
     /// Maximum age of a block when it is used, in milliseconds.
     max_age_ms: Option<Bounded<100, 600_000>>,
     #[serde(default)]
-    prediction_resistance: PredictionResistanceMode,
+    reseed: ReseedMode,
     reseed_requests: Option<Bounded<1, 65_536>>,
     reseed_interval_ms: Option<Bounded<100, 600_000>>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum PredictionResistanceMode {
+#[serde(rename_all = "kebab-case")]
+enum ReseedMode {
     /// Each answer has entropy of its own.
     #[default]
-    Request,
+    PerRequest,
     /// Several answers share it.
     Interval,
 }
@@ -55,25 +55,25 @@ impl EntropyTable {
             prefetch,
             max_age,
         };
-        Ok(EntropySettings { nsm, reseed_policy: self.prediction_resistance()? })
+        Ok(EntropySettings { nsm, reseed_policy: self.reseed_policy()? })
     }
 
     /// Returns whether DRBGs are reseeded at intervals.
-    pub(super) fn has_intervals(&self) -> bool {
-        matches!(self.prediction_resistance, PredictionResistanceMode::Interval)
+    pub(super) fn reseeds_at_intervals(&self) -> bool {
+        matches!(self.reseed, ReseedMode::Interval)
     }
 
-    fn prediction_resistance(&self) -> Result<ReseedPolicy, InvalidEntropy> {
+    fn reseed_policy(&self) -> Result<ReseedPolicy, InvalidEntropy> {
         let (requests, period) = (self.reseed_requests, self.reseed_interval_ms);
-        match self.prediction_resistance {
-            PredictionResistanceMode::Interval => Ok(ReseedPolicy::Interval {
+        match self.reseed {
+            ReseedMode::Interval => Ok(ReseedPolicy::Interval {
                 requests: requests.map_or(RESEED_REQUESTS, Bounded::get).into(),
                 period: period.map_or(NsmSettings::default().max_age, Bounded::milliseconds),
             }),
-            PredictionResistanceMode::Request if requests.is_none() && period.is_none() => {
+            ReseedMode::PerRequest if requests.is_none() && period.is_none() => {
                 Ok(ReseedPolicy::PerRequest)
             }
-            PredictionResistanceMode::Request => Err(InvalidEntropy::UnusedReseedInterval),
+            ReseedMode::PerRequest => Err(InvalidEntropy::UnusedReseedInterval),
         }
     }
 }
@@ -97,7 +97,7 @@ fn check_idle_rate(prefetch: usize, max_age: Duration) -> Result<(), InvalidEntr
 pub enum InvalidEntropy {
     /// Reseed intervals with a mode that reseeds for each answer.
     #[error(
-        "[entropy] reseed_requests and reseed_interval_ms need prediction_resistance = \"interval\": \
+        "[entropy] reseed_requests and reseed_interval_ms need reseed = \"interval\": \
          without it every answer has entropy of its own"
     )]
     UnusedReseedInterval,

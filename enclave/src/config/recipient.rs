@@ -93,22 +93,6 @@ impl<'de> Deserialize<'de> for Age {
 #[derive(Clone, Copy, Debug)]
 struct PlaintextWord(Plaintext);
 
-/// Replaced values of `plaintext`, and the advice for each. `"deny"` was replaced because it answered
-/// over attested TLS.
-const REPLACED_WORDS: [(&str, &str); 2] = [
-    (
-        "deny",
-        "\"deny\" is no value of plaintext any more: write \"attested-tls\", which answers over attested \
-         TLS as \"deny\" did, or \"never\", which refuses every request without a Recipient as \"deny\" \
-         did with [tls] mode \"provided\"",
-    ),
-    (
-        "allow",
-        "\"allow\" is no value of plaintext any more: write \"always\", which answers as \"allow\" did; \
-         the others are \"attested-tls\" and \"never\"",
-    ),
-];
-
 impl<'de> Deserialize<'de> for PlaintextWord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct WordVisitor;
@@ -120,14 +104,10 @@ impl<'de> Deserialize<'de> for PlaintextWord {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<PlaintextWord, E> {
-                if let Some(value) = Plaintext::ALL.into_iter().find(|value| value.as_str() == text)
-                {
-                    return Ok(PlaintextWord(value));
-                }
-                match REPLACED_WORDS.into_iter().find(|(word, _)| *word == text) {
-                    Some((_, advice)) => Err(E::custom(advice)),
-                    None => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
-                }
+                let value = Plaintext::ALL.into_iter().find(|value| value.as_str() == text);
+                value
+                    .map(PlaintextWord)
+                    .ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
             }
         }
         deserializer.deserialize_any(WordVisitor)

@@ -23,7 +23,7 @@ pub struct Server {
     /// Whether connections of clients begin with a PROXY header.
     pub proxy_protocol: bool,
     /// The endpoint of log lines and audit records, instead of stderr and stdout.
-    pub log_to: Option<Endpoint>,
+    pub log_endpoint: Option<Endpoint>,
     /// The format of the log on stderr.
     pub log_format: Format,
     /// The level of the log.
@@ -36,7 +36,7 @@ pub(super) struct ServerTable {
     listen: Option<Text<Endpoint>>,
     admin_listen: Option<Text<Endpoint>>,
     proxy_protocol: Option<bool>,
-    log_to: Option<Text<Endpoint>>,
+    log_endpoint: Option<Text<Endpoint>>,
     log_format: Option<Text<Format>>,
     log_level: Option<Text<Level>>,
 }
@@ -45,8 +45,8 @@ impl ServerTable {
     /// Returns the effective values: those of `arguments`, else of the table, else the defaults.
     pub(super) fn under(&self, arguments: &Arguments) -> Result<Server, InvalidServer> {
         let listen = or(&arguments.listen, &self.listen).ok_or(InvalidServer::NoListen)?;
-        let log_to = or(&arguments.log_to, &self.log_to);
-        if let Some(Err(reason)) = log_to.as_ref().map(log_forwarder::check_endpoint) {
+        let log_endpoint = or(&arguments.log_endpoint, &self.log_endpoint);
+        if let Some(Err(reason)) = log_endpoint.as_ref().map(log_forwarder::check_endpoint) {
             return Err(InvalidServer::LogTo(reason));
         }
         Ok(Server {
@@ -55,7 +55,7 @@ impl ServerTable {
                 admin: or(&arguments.admin_listen, &self.admin_listen),
             },
             proxy_protocol: arguments.proxy_protocol.or(self.proxy_protocol).unwrap_or(false),
-            log_to,
+            log_endpoint,
             log_format: or(&arguments.log_format, &self.log_format).unwrap_or_default(),
             log_level: or(&arguments.log_level, &self.log_level).unwrap_or_default(),
         })
@@ -120,6 +120,6 @@ pub enum InvalidServer {
     )]
     NoListen,
     /// An endpoint that log lines cannot be sent to.
-    #[error("log_to: {0}")]
+    #[error("log_endpoint: {0}")]
     LogTo(&'static str),
 }

@@ -41,7 +41,7 @@ pub struct Settings {
     /// Sizes of the caches of verified documents.
     pub(crate) caches: CacheSizes,
     /// Number of threads that verify documents.
-    pub(crate) workers: NonZeroUsize,
+    pub(crate) verification_threads: NonZeroUsize,
     pub(crate) entropy: EntropySettings,
     pub(crate) platform: PlatformSettings,
     pub(crate) tls: TlsSettings,
@@ -101,7 +101,8 @@ pub(super) fn build(
     let mode = file.auth.check(posture, !file.credential.is_empty(), file.recipient.require)?;
     let tls = file.tls.settings(files)?;
     let has_tls = !matches!(tls, TlsSettings::Off);
-    let mut principals = Principals::new(files, has_tls, file.throttle.per_principal);
+    let mut principals =
+        Principals::new(files, has_tls, file.throttle.requests_per_second_per_principal);
     let authenticator = file.auth.authenticator(mode, file.credential, &mut principals)?;
     let Principals { mut surprises, without_sources, .. } = principals;
     surprises.extend(Surprise::of_tls(&tls));
@@ -118,7 +119,7 @@ pub(super) fn build(
         unauthenticated: file.audit.limits(),
         region: file.auth.region.map(Arc::from),
         caches: file.verification.caches(),
-        workers: file.verification.workers(),
+        verification_threads: file.verification.threads(),
         entropy: file.entropy.settings()?,
         platform: file.platform.settings()?,
         tls,

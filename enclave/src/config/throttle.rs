@@ -10,18 +10,18 @@ use crate::throttle::Throttle;
 pub(super) struct ThrottleTable {
     /// Requests per second of one principal. 0 is no limit.
     #[serde(default)]
-    pub(super) per_principal: u32,
+    pub(super) requests_per_second_per_principal: u32,
     /// Requests per second of all principals together. 0 is no limit.
     #[serde(default)]
-    total: u32,
+    requests_per_second_total: u32,
 }
 
 impl ThrottleTable {
     /// Returns the limits that belong to no principal.
     pub(super) fn throttle(&self) -> Throttle {
         Throttle {
-            anyone: Rate::per_second(self.per_principal),
-            total: Rate::per_second(self.total),
+            anyone: Rate::per_second(self.requests_per_second_per_principal),
+            total: Rate::per_second(self.requests_per_second_total),
         }
     }
 }

@@ -15,15 +15,15 @@ type Entries = Bounded<0, 1_000_000>;
 #[serde(deny_unknown_fields)]
 pub(super) struct VerificationTable {
     /// Threads.
-    workers: Option<Bounded<1, 256>>,
+    threads: Option<Bounded<1, 256>>,
     cached_chains: Option<Entries>,
     cached_leaves: Option<Entries>,
     cached_documents: Option<Entries>,
 }
 
 impl VerificationTable {
-    pub(super) fn workers(&self) -> NonZeroUsize {
-        let number = self.workers.and_then(|number| usize::try_from(number.get()).ok());
+    pub(super) fn threads(&self) -> NonZeroUsize {
+        let number = self.threads.and_then(|number| usize::try_from(number.get()).ok());
         number.and_then(NonZeroUsize::new).unwrap_or_else(crypto_pool::default_threads)
     }
 

@@ -43,18 +43,18 @@ pub struct ProcessContext {
 }
 
 impl ProcessContext {
-    /// Returns the audit trail. Records go to `log_to`, as the log does, or else to standard output. The
+    /// Returns the audit trail. Records go to `log_endpoint`, as the log does, or else to standard output. The
     /// first process writes none to standard output: that is the enclave's console, which must show
     /// nothing of a request, and each byte on it costs an exit to the hypervisor.
     ///
     /// # Errors
     /// If there is no thread for it.
-    pub fn audit(&self, log_to: Option<&Endpoint>) -> io::Result<Audit> {
-        if log_to.is_some() || !self.is_init {
-            return Audit::to_endpoint_or_stdout(log_to);
+    pub fn audit(&self, log_endpoint: Option<&Endpoint>) -> io::Result<Audit> {
+        if log_endpoint.is_some() || !self.is_init {
+            return Audit::to_endpoint_or_stdout(log_endpoint);
         }
         tracing::info!(
-            "audit records are not written: they do not go to an enclave's console: give --log-to"
+            "audit records are not written: they do not go to an enclave's console: give --log-endpoint"
         );
         Ok(Audit::disabled())
     }
@@ -215,11 +215,11 @@ mod tests {
     #[test]
     fn init_writes_audit_records_only_to_a_log_endpoint() {
         let init = ProcessContext { parent_cid: 3, is_init: true };
-        for (log_to, expected) in [(None, false), (Some("unix:/nonexistent/log"), true)] {
-            let log_to: Option<Endpoint> = log_to.map(|text| text.parse().unwrap());
-            assert_eq!(init.audit(log_to.as_ref()).unwrap().is_written(), expected);
+        for (log_endpoint, expected) in [(None, false), (Some("unix:/nonexistent/log"), true)] {
+            let log_endpoint: Option<Endpoint> = log_endpoint.map(|text| text.parse().unwrap());
+            assert_eq!(init.audit(log_endpoint.as_ref()).unwrap().is_written(), expected);
             let process = ProcessContext { is_init: false, ..init };
-            assert!(process.audit(log_to.as_ref()).unwrap().is_written());
+            assert!(process.audit(log_endpoint.as_ref()).unwrap().is_written());
         }
     }
 }

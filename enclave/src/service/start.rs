@@ -88,7 +88,7 @@ impl<P: Platform> Service<P> {
             authenticator: settings.authenticator,
             throttle: settings.throttle,
             handler: Arc::new(Handler { verifier, policy, entropy, key_stores }),
-            crypto_pool: CryptoPool::start(settings.workers)?,
+            crypto_pool: CryptoPool::start(settings.verification_threads)?,
             clock,
             logger: RequestLogger::new(
                 audit,
@@ -121,7 +121,7 @@ async fn start_sources<P: Platform>(
     let StartedNsm { nsm, clock, pcr0 } = started.await??;
     check_pcr0(&pcr0, settings.policy.document_rules().debug)?;
     // One instance for each thread that draws.
-    let threads = crypto_pool::default_threads().get() + settings.workers.get();
+    let threads = crypto_pool::default_threads().get() + settings.verification_threads.get();
     let entropy = EntropySource::instantiate(passed, nsm, threads, *reseed_policy, entropy_metrics);
     Ok((entropy.await?, clock))
 }

@@ -9,13 +9,13 @@ use tempfile::TempDir;
 use super::process::Simulator;
 
 const TABLE: &str = "[server]\nlisten = \"127.0.0.1:1\"\nadmin_listen = \"127.0.0.1:2\"\n\
-                     log_to = \"unix:file\"\nlog_format = \"json\"\nlog_level = \"debug\"\n\
+                     log_endpoint = \"unix:file\"\nlog_format = \"json\"\nlog_level = \"debug\"\n\
                      proxy_protocol = true\n";
 
 const VARIABLES: [(&str, &str); 6] = [
     ("ENCLAVE_LISTEN", "127.0.0.1:11"),
     ("ENCLAVE_ADMIN_LISTEN", "127.0.0.1:12"),
-    ("ENCLAVE_LOG_TO", "unix:variable"),
+    ("ENCLAVE_LOG_ENDPOINT", "unix:variable"),
     ("ENCLAVE_LOG_FORMAT", "text"),
     ("ENCLAVE_LOG_LEVEL", "warn"),
     ("ENCLAVE_PROXY_PROTOCOL", "false"),
@@ -24,7 +24,7 @@ const VARIABLES: [(&str, &str); 6] = [
 const FLAGS: [&str; 6] = [
     "--listen=127.0.0.1:21",
     "--admin-listen=127.0.0.1:22",
-    "--log-to=unix:flag",
+    "--log-endpoint=unix:flag",
     "--log-format=json",
     "--log-level=trace",
     "--proxy-protocol",
@@ -66,10 +66,10 @@ fn failure(mut command: Command) -> String {
 #[test]
 fn a_flag_overrides_the_environment_which_overrides_the_file() {
     let (_folder, path) = file(TABLE);
-    let expected = |listen, admin, log_to, format, level, proxy: bool| {
+    let expected = |listen, admin, log_endpoint, format, level, proxy: bool| {
         let text = format!(
             "listen = \"tcp:127.0.0.1:{listen}\"\nadmin_listen = \"tcp:127.0.0.1:{admin}\"\n\
-             log_to = \"unix:{log_to}\"\nlog_format = \"{format}\"\nlog_level = \"{level}\"\n\
+             log_endpoint = \"unix:{log_endpoint}\"\nlog_format = \"{format}\"\nlog_level = \"{level}\"\n\
              proxy_protocol = {proxy}\n"
         );
         toml::from_str::<toml::Table>(&text).unwrap()

@@ -105,7 +105,7 @@ fn reconnects_to_the_log_endpoint_and_counts_lost_records() {
     let (_folder, path, endpoint) = socket();
     let (sender, lines) = mpsc::channel();
     let mut receiver = LogReceiver::bind(&path, &sender);
-    let arguments = ["--log-to", &endpoint, "--log-level", "debug"];
+    let arguments = ["--log-endpoint", &endpoint, "--log-level", "debug"];
     let mut simulator = Simulator::start_with_log("127.0.0.1:0", &arguments, Stdio::piped());
     receiver.accept();
     lines_until(&lines, |line| line["message"] == "[entropy]" && line["prefetch"] == 64);
@@ -156,7 +156,7 @@ fn reconnects_to_the_log_endpoint_and_counts_lost_records() {
 fn unreachable_log_endpoint_delays_no_exit() {
     let (folder, _, endpoint) = socket();
     let simulator =
-        Simulator::start_with_log("127.0.0.1:0", &["--log-to", &endpoint], Stdio::null());
+        Simulator::start_with_log("127.0.0.1:0", &["--log-endpoint", &endpoint], Stdio::null());
     simulator.generate_random(r#"{"NumberOfBytes":1}"#);
     let before = Instant::now();
     assert_eq!(simulator.terminate(), Some(0));
@@ -165,7 +165,7 @@ fn unreachable_log_endpoint_delays_no_exit() {
     let config = folder.path().join("enclave.toml");
     fs::write(&config, "[auth]\nmode = \"sigv4\"\n").unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_enclave-simulator"))
-        .args(["--listen", "127.0.0.1:0", "--log-to", &endpoint, "--config"])
+        .args(["--listen", "127.0.0.1:0", "--log-endpoint", &endpoint, "--config"])
         .arg(&config)
         .output()
         .unwrap();

@@ -19,12 +19,12 @@ fn of<'a>(table: &'a Table, name: &str, key: &str) -> Option<&'a Value> {
 /// What is printed says in full what the file said: to read it again changes nothing.
 #[test]
 fn what_is_printed_means_what_was_read() {
-    let intervals = "[entropy]\nprediction_resistance = \"interval\"\nreseed_requests = 7\n";
-    let intervals_alone = "[entropy]\nprediction_resistance = \"interval\"\nprefetch = 1\n";
+    let intervals = "[entropy]\nreseed = \"interval\"\nreseed_requests = 7\n";
+    let intervals_alone = "[entropy]\nreseed = \"interval\"\nprefetch = 1\n";
     let open = "[auth]\nmode = \"none\"\n[recipient]\nrequire = true\nmax_age = \"chain\"\n";
     let attested = "[tls]\nmode = \"attested\"\nnames = [\"a.example\"]\n";
     let more = sigv4(&format!(
-        "[recipient]\nplaintext = \"always\"\n[verification]\nworkers = 3\n\
+        "[recipient]\nplaintext = \"always\"\n[verification]\nthreads = 3\n\
          {CREDENTIAL}session_token = 'a'\nexpires = 2027-01-31T12:00:00Z\n"
     ));
     for (text, posture) in [
@@ -65,7 +65,8 @@ fn everything_that_is_documented_with_a_default_is_printed() {
         let Value::Table(table) = table else { continue };
         for (key, value) in table {
             let found = of(&printed, name, key);
-            let is_example = ["listen", "admin_listen", "log_to", "workers"].contains(&&**key);
+            let is_example =
+                ["listen", "admin_listen", "log_endpoint", "threads"].contains(&&**key);
             assert!(found.is_some() || is_example, "[{name}] {key}");
             assert!(found == Some(value) || is_example, "[{name}] {key}: {found:?}");
         }
@@ -92,7 +93,7 @@ fn the_server_is_as_flags_and_file_have_it_together() {
     assert_eq!(of(&printed, "server", "listen").unwrap().as_str(), Some("tcp:127.0.0.1:1"));
     assert_eq!(of(&printed, "server", "log_level").unwrap().as_str(), Some("warn"));
     assert_eq!(of(&printed, "server", "log_format").unwrap().as_str(), Some("text"));
-    assert!(!server.contains("admin_listen") && !server.contains("log_to"), "{server}");
+    assert!(!server.contains("admin_listen") && !server.contains("log_endpoint"), "{server}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ fn entropy(lines: &str) -> Result<EntropySettings, String> {
 fn reads_what_is_asked_of_entropy() {
     let settings = entropy(
         "deadline_ms = 10\nwatchdog_ms = 120000\nprefetch = 0\nmax_age_ms = 600000\n\
-         prediction_resistance = \"interval\"\nreseed_requests = 65536\nreseed_interval_ms = 100",
+         reseed = \"interval\"\nreseed_requests = 65536\nreseed_interval_ms = 100",
     );
     let EntropySettings { nsm, reseed_policy } = settings.unwrap();
     let NsmSettings { deadline, watchdog, prefetch, max_age } = nsm;
@@ -28,7 +28,7 @@ fn reads_what_is_asked_of_entropy() {
 
 #[test]
 fn each_number_has_its_bounds() {
-    let interval = "prediction_resistance = \"interval\"\n";
+    let interval = "reseed = \"interval\"\n";
     for (key, least, most) in [
         ("deadline_ms", 10, 60_000),
         ("watchdog_ms", 100, 120_000),
@@ -69,10 +69,10 @@ fn blocks_that_grow_old_keep_no_idle_module_busy() {
 
 #[test]
 fn an_interval_without_its_mode_would_not_be_kept() {
-    let expected = "[entropy] reseed_requests and reseed_interval_ms need prediction_resistance = \
-                    \"interval\": without it every answer has entropy of its own";
+    let expected = "[entropy] reseed_requests and reseed_interval_ms need reseed = \"interval\": \
+                    without it every answer has entropy of its own";
     for lines in ["reseed_requests = 9", "reseed_interval_ms = 900"] {
-        for mode in ["", "prediction_resistance = \"request\"\n"] {
+        for mode in ["", "reseed = \"per-request\"\n"] {
             let error = refused(&format!("[entropy]\n{mode}{lines}\n"), Posture::Laptop);
             assert_eq!(error, expected);
         }

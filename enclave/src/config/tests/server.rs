@@ -26,7 +26,7 @@ fn the_file_says_what_no_flag_does() {
     let read = server(TABLE, &[]).unwrap();
     assert_eq!(read.listeners.clients, endpoint("vsock:4294967295:5000"));
     assert_eq!(read.listeners.admin, Some(endpoint("unix:/run/admin")));
-    assert_eq!(read.log_to, Some(endpoint("vsock:3:5003")));
+    assert_eq!(read.log_endpoint, Some(endpoint("vsock:3:5003")));
     assert!(read.proxy_protocol);
     assert_eq!((&*read.log_format.to_string(), &*read.log_level.to_string()), ("json", "debug"));
 }
@@ -37,14 +37,14 @@ fn a_flag_overrides_the_file() {
         "--listen=127.0.0.1:1",
         "--admin-listen=127.0.0.1:2",
         "--proxy-protocol=false",
-        "--log-to=127.0.0.1:3",
+        "--log-endpoint=127.0.0.1:3",
         "--log-format=text",
         "--log-level=error",
     ];
     let read = server(TABLE, &flags).unwrap();
     assert_eq!(read.listeners.clients, endpoint("127.0.0.1:1"));
     assert_eq!(read.listeners.admin, Some(endpoint("127.0.0.1:2")));
-    assert_eq!(read.log_to, Some(endpoint("127.0.0.1:3")));
+    assert_eq!(read.log_endpoint, Some(endpoint("127.0.0.1:3")));
     assert!(!read.proxy_protocol);
     assert_eq!((&*read.log_format.to_string(), &*read.log_level.to_string()), ("text", "error"));
     assert!(server("", &["--listen=127.0.0.1:1", "--proxy-protocol"]).unwrap().proxy_protocol);
@@ -53,7 +53,7 @@ fn a_flag_overrides_the_file() {
 #[test]
 fn all_but_where_to_listen_has_a_default() {
     let read = server("[server]\nlisten = \"127.0.0.1:1\"\n", &[]).unwrap();
-    assert_eq!((read.listeners.admin, read.log_to, read.proxy_protocol), (None, None, false));
+    assert_eq!((read.listeners.admin, read.log_endpoint, read.proxy_protocol), (None, None, false));
     assert_eq!((&*read.log_format.to_string(), &*read.log_level.to_string()), ("text", "info"));
     let error = server("[server]\n", &[]).unwrap_err();
     for way in ["--listen ENDPOINT", "ENCLAVE_LISTEN", "listen under [server]"] {
@@ -65,7 +65,7 @@ fn all_but_where_to_listen_has_a_default() {
 fn what_is_none_of_its_values_is_refused_where_it_stands_and_not_repeated() {
     for (line, expected) in [
         ("listen = \"wJalrXUtnFEMI\"", "expected vsock:CID:PORT"),
-        ("log_to = 5", "expected vsock:CID:PORT"),
+        ("log_endpoint = 5", "expected vsock:CID:PORT"),
         ("log_format = \"wJalrXUtnFEMI\"", "expected \"text\" or \"json\""),
         ("log_level = \"off\"", "expected \"error\", \"warn\""),
         ("proxy_protocol = \"wJalrXUtnFEMI\"", "expected a boolean"),
@@ -79,9 +79,9 @@ fn what_is_none_of_its_values_is_refused_where_it_stands_and_not_repeated() {
 
 #[test]
 fn lines_are_sent_only_where_somebody_can_take_them() {
-    let flags = ["--listen=127.0.0.1:1", "--log-to=vsock-mux:/run/a:1"];
+    let flags = ["--listen=127.0.0.1:1", "--log-endpoint=vsock-mux:/run/a:1"];
     let error = server("", &flags).unwrap_err();
-    assert!(error.starts_with("log_to: vsock-mux leads into a guest"), "{error}");
+    assert!(error.starts_with("log_endpoint: vsock-mux leads into a guest"), "{error}");
     let error = server("[server]\nlog_to = \"vsock:3:9000\"\n", &flags[..1]).unwrap_err();
-    assert!(error.starts_with("log_to: vsock port 9000"), "{error}");
+    assert!(error.starts_with("log_endpoint: vsock port 9000"), "{error}");
 }

@@ -159,7 +159,7 @@ fn two_workers(
     figures: &mut Figures,
 ) -> Result<f64, Failure> {
     let workers =
-        |number: usize| Served::start(mint.root(), &format!("workers = {number}\n{NOTHING}"));
+        |number: usize| Served::start(mint.root(), &format!("threads = {number}\n{NOTHING}"));
     let [one, two] = [workers(1)?, workers(2)?];
     let bodies = Rc::new(vec![body(&mint.document()?)]);
     let (mut gains, mut floor_gains) = (Vec::new(), Vec::new());

@@ -32,8 +32,8 @@ const ROUND: Duration = Duration::from_secs(3);
 const SETTINGS: [(&str, &str); 4] = [
     ("request, nothing ready", "prefetch = 0\n"),
     ("request, 64 blocks ready", "prefetch = 64\n"),
-    ("interval, nothing ready", "prefetch = 0\nprediction_resistance = \"interval\"\n"),
-    ("interval, 64 blocks ready", "prefetch = 64\nprediction_resistance = \"interval\"\n"),
+    ("interval, nothing ready", "prefetch = 0\nreseed = \"interval\"\n"),
+    ("interval, 64 blocks ready", "prefetch = 64\nreseed = \"interval\"\n"),
 ];
 
 fn main() -> Result<(), Failure> {

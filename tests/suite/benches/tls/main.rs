@@ -72,7 +72,7 @@ fn main() -> Result<(), Failure> {
 fn simulator(folder: &Path, lines: &str) -> Result<Simulator, Failure> {
     let path = folder.join("enclave.toml");
     // As fast as the source can be, or it would be measured.
-    let entropy = "[entropy]\nprediction_resistance = \"interval\"\n";
+    let entropy = "[entropy]\nreseed = \"interval\"\n";
     fs::write(&path, [lines, entropy].concat())?;
     Ok(Simulator::builder().config_file(path).start()?)
 }

@@ -44,7 +44,7 @@ fn two_principals(throttle: &str) -> (Configured, Client, Client) {
 
 #[test]
 fn each_principal_has_its_own_rate_and_strangers_use_up_none_of_it() {
-    let (service, one, other) = two_principals("per_principal = 1");
+    let (service, one, other) = two_principals("requests_per_second_per_principal = 1");
     let forger = Credentials::new("AKIDEXAMPLE", "another secret", "eu-west-1");
     let forger = Client::new(service.endpoint_url()).signed_by(forger);
     for _ in 0..10 {
@@ -58,7 +58,7 @@ fn each_principal_has_its_own_rate_and_strangers_use_up_none_of_it() {
 
 #[test]
 fn all_principals_share_the_total() {
-    let (_service, one, other) = two_principals("total = 1");
+    let (_service, one, other) = two_principals("requests_per_second_total = 1");
     assert!(one.generate_random(1).is_ok());
     assert!(other.generate_random(1).is_ok());
     assert!(answered_until_throttled(&one) <= 1);

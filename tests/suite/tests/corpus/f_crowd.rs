@@ -28,15 +28,13 @@ pub(crate) fn rows() -> Vec<Row> {
 
 fn crowd() -> Row {
     let row = row("F25", "1,000 concurrent requests: all outputs, keys, IVs, seeds distinct");
-    let settings = [
-        ("ready blocks", "max_age_ms = 60000\n"),
-        ("an interval", "prediction_resistance = \"interval\"\n"),
-    ];
+    let settings =
+        [("ready blocks", "max_age_ms = 60000\n"), ("an interval", "reseed = \"interval\"\n")];
     settings.into_iter().fold(row, |row, (what, lines)| {
         row.scene(what, Accepted, move || {
             // However slow the machine is, none is to be refused for it.
             let patient = "deadline_ms = 60000\nwatchdog_ms = 120000\n";
-            let places = "[verification]\nworkers = 4\n";
+            let places = "[verification]\nthreads = 4\n";
             let lines = [lines, patient, places].concat();
             let faulty = Faulty::under(&lines, false, Box::new(|_| None)).unwrap();
             assert_all_distinct(&answers(&faulty));
@@ -82,7 +80,7 @@ fn dropped() -> Row {
         "after each of its steps",
         Accepted,
         || {
-            for mode in ["request", "interval"] {
+            for mode in ["per-request", "interval"] {
                 for request in [plain(), attested()] {
                     let mut steps = 0;
                     while !ends_after(steps, mode, &request) {
@@ -107,7 +105,7 @@ fn ends_after(steps: usize, mode: &str, request: &[u8]) -> bool {
         }
         None
     });
-    let lines = format!("deadline_ms = 60000\nprediction_resistance = \"{mode}\"\n");
+    let lines = format!("deadline_ms = 60000\nreseed = \"{mode}\"\n");
     let faulty = Faulty::under(&lines, false, script).unwrap();
     let ended = faulty.block_on(async {
         let (mut client, stream) = duplex(PIPE_LENGTH);

@@ -260,7 +260,7 @@ fn later() -> Row {
         assert_eq!(statuses, [200, 500]);
     })
     .scene("although an older state could go on", Refused, || {
-        let entropy = "prediction_resistance = \"interval\"\nreseed_requests = 2\n";
+        let entropy = "reseed = \"interval\"\nreseed_requests = 2\n";
         let script = at(1..u64::MAX, || Err(NsmError::Malformed));
         let faulty = Faulty::under(entropy, false, script).unwrap();
         let statuses: Vec<_> = (0..6).map(|_| faulty.generate(false).status()).collect();

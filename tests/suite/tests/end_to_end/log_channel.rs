@@ -73,7 +73,7 @@ impl Host {
 
     fn start_enclave(&mut self, name: &str) {
         let (listen, lines) = (self.endpoint(name), self.endpoint("lines"));
-        let arguments = ["--listen", &listen, "--log-to", &lines];
+        let arguments = ["--listen", &listen, "--log-endpoint", &lines];
         self.enclaves.push(Running::start("enclave-simulator", &arguments));
     }
 

@@ -50,7 +50,7 @@ impl Followed {
         let proxy = Process::start(proxy, 1);
         let mut enclave = Command::new(binary("enclave-simulator"));
         enclave.args(["--listen", &at("enclave"), "--proxy-protocol", "--log-level", "debug"]);
-        enclave.args(["--log-to", &at("channel")]);
+        enclave.args(["--log-endpoint", &at("channel")]);
         let enclave = Process::start(enclave, 1);
         Self { proxy, _enclave: enclave, folder }
     }
