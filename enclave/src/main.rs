@@ -5,7 +5,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use attestation::TrustAnchors;
-use enclave::config::{Config, EnclaveArguments, Files, Posture};
+use enclave::config::{Config, ConfigBundle, EnclaveArguments, Profile};
 use enclave::http::{self, PeerPolicy};
 use enclave::init::{self, ProcessContext};
 use enclave::platform::Nitro;
@@ -27,7 +27,7 @@ async fn run(arguments: EnclaveArguments, context: ProcessContext) -> Result<(),
         None => Config::load(common.config.as_deref())?,
         Some(port) => {
             let parent = Endpoint::Vsock { cid: context.parent_cid, port };
-            Config::of(Files::from_parent(&parent).await?)?
+            Config::from_bundle(ConfigBundle::from_parent(&parent).await?)?
         }
     };
     let server = config.server(&common)?;
@@ -36,11 +36,11 @@ async fn run(arguments: EnclaveArguments, context: ProcessContext) -> Result<(),
     }
     config.add_anchors(&mut anchors)?;
     if common.print_config {
-        return config.print(&server, Posture::Production);
+        return config.print(&server, Profile::Production);
     }
     let proxy_protocol = server.proxy_protocol;
     let peer_policy = PeerPolicy { parent_cid: Some(context.parent_cid), proxy_protocol };
-    let settings = config.settings(Posture::Production)?.through(peer_policy);
+    let settings = config.settings(Profile::Production)?.through(peer_policy);
     let nsm = NsmDevice::open()?;
     egress::open(settings.egress(), context.parent_cid).await?;
     let service =

@@ -13,7 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use enclave::audit::Audit;
 use enclave::clock::{Clock, SystemClock};
-use enclave::config::{Config, Files, Posture, Settings};
+use enclave::config::{Config, ConfigBundle, Profile, Settings};
 use enclave::platform::{Platform, PlatformError, PlatformSettings};
 use enclave::request::{ConnectionKey, RequestContext, RequestId, TransportSecurity};
 use enclave::{Service, StartError};
@@ -119,7 +119,7 @@ async fn start_in(
 fn settings(text: &str) -> Settings {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(&file, text).unwrap();
-    Config::load(Some(file.path())).unwrap().settings(Posture::Laptop).unwrap()
+    Config::load(Some(file.path())).unwrap().settings(Profile::Development).unwrap()
 }
 
 /// A start in an enclave whose image measures `pcr0`.
@@ -346,8 +346,8 @@ async fn attestation_contains_nonce_and_configuration_pcrs() {
     let path = folder.path().join("enclave.toml");
     fs::write(&path, "[recipient]\nrequire = true\n").unwrap();
     fs::write(folder.path().join("salt"), [7; 32]).unwrap();
-    let measured = Files::of(&path).unwrap().measurement(&[0; 32]).unwrap();
-    let settings = Config::load(Some(&path)).unwrap().settings(Posture::Laptop).unwrap();
+    let measured = ConfigBundle::load(&path).unwrap().measure(&[0; 32]).unwrap();
+    let settings = Config::load(Some(&path)).unwrap().settings(Profile::Development).unwrap();
     let world = world();
     let anchors = TrustAnchors::simulator_root(world.root_certificate());
     let nsm = FiniteNsm {

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use attestation::time::UnixMillis;
 use attestation::{PCR_LENGTH, PcrFamily, PcrValue};
 use enclave::iam::{
-    Context, Decision, Effect, Explanation, Fault, Measurements, Policy, PolicyError, evaluate,
-    explain,
+    Context, Decision, Effect, Explanation, Measurements, Policy, PolicyError, PolicyErrorKind,
+    evaluate, explain,
 };
 use kms_api::Operation;
 use serde_json::Value;
@@ -30,7 +30,7 @@ fn refused(data: &[u8], error: &PolicyError) {
     let line = line.expect("the line exists");
     let characters = line.chars().count();
     assert!((1..=characters + 1).contains(&error.column), "column {}", error.column);
-    if let Fault::Json(_) = *error.fault {
+    if let PolicyErrorKind::Json(_) = *error.kind {
         let read: Result<Value, _> = serde_json::from_slice(data);
         let other = read.expect_err("serde_json reads it");
         // It counts an end of line that it stops at for the next line.

@@ -110,7 +110,7 @@ const ANY_RATE: UnauthenticatedLimits =
     UnauthenticatedLimits { per_second: 1_000_000, queue_percent: 25 };
 
 fn signed(mut record: RecordBuilder) -> RecordBuilder {
-    record.set_caller(&Caller::signed());
+    record.set_caller(&Caller::authenticated());
     record
 }
 
@@ -191,9 +191,9 @@ fn limits_apply_without_signature_and_document() {
         failed(record)
     };
     assert!(failed_with_caller(None).is_unauthenticated());
-    assert!(!failed_with_caller(Some(&Caller::signed())).is_unauthenticated());
+    assert!(!failed_with_caller(Some(&Caller::authenticated())).is_unauthenticated());
     // Where no signature is asked for.
-    let anonymous = Caller::anyone();
+    let anonymous = Caller::unauthenticated();
     assert!(failed_with_caller(Some(&anonymous)).is_unauthenticated());
     let mut granted = failed_with_caller(Some(&anonymous));
     granted.set_success();

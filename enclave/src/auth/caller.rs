@@ -7,11 +7,11 @@ use crate::principal::Principal;
 
 /// The caller of a request. Only an [`Authenticator`](super::Authenticator) makes one.
 #[derive(Clone, Debug)]
-pub struct Caller(pub(super) Option<Proven>);
+pub struct Caller(pub(super) Option<AuthenticatedCaller>);
 
 /// An authenticated caller.
 #[derive(Clone, Debug)]
-pub(crate) struct Proven {
+pub(crate) struct AuthenticatedCaller {
     /// The access key that signed.
     pub(super) access_key_id: Arc<str>,
     /// The principal of the access key.
@@ -20,25 +20,25 @@ pub(crate) struct Proven {
 
 impl Caller {
     #[cfg(test)]
-    pub(crate) fn anyone() -> Self {
+    pub(crate) fn unauthenticated() -> Self {
         Self(None)
     }
 
     #[cfg(test)]
-    pub(crate) fn signed() -> Self {
+    pub(crate) fn authenticated() -> Self {
         let principal = Principal::new("arn:aws:iam::123456789012:role/wallet");
         let principal = Arc::new(principal.expect("an ARN"));
-        Self(Some(Proven { access_key_id: "AKIDEXAMPLE".into(), principal }))
+        Self(Some(AuthenticatedCaller { access_key_id: "AKIDEXAMPLE".into(), principal }))
     }
 
     /// Returns the authenticated principal. `None` without authentication.
     pub fn principal(&self) -> Option<&Principal> {
-        self.0.as_ref().map(|proven| &*proven.principal)
+        self.0.as_ref().map(|caller| &*caller.principal)
     }
 
     /// Returns the access key that signed. `None` without authentication.
     pub fn access_key_id(&self) -> Option<&str> {
-        self.0.as_ref().map(|proven| &*proven.access_key_id)
+        self.0.as_ref().map(|caller| &*caller.access_key_id)
     }
 }
 

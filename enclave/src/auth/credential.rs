@@ -66,12 +66,12 @@ fn hmac_sha256(key: &[u8], message: &str) -> Zeroizing<[u8; SHA_256_LENGTH]> {
 
 /// One credential's keys of the last two days that were asked for: around midnight, both are.
 #[derive(Debug, Default)]
-pub(super) struct SigningKeys(RwLock<[Option<DatedKey>; 2]>);
+pub(super) struct SigningKeyCache(RwLock<[Option<DatedKey>; 2]>);
 
 /// With the day since 1970.
 type DatedKey = (u64, Arc<SigningKey>);
 
-impl SigningKeys {
+impl SigningKeyCache {
     /// The key of the credential whose `secret` it is, always the same one, for the day of
     /// `signed_at`, which `date` writes as YYYYMMDD.
     pub(super) fn key(
@@ -81,7 +81,7 @@ impl SigningKeys {
         date: &str,
         region: &str,
     ) -> Arc<SigningKey> {
-        let day = signed_at.as_secs() / SECONDS_OF_A_DAY;
+        let day = signed_at.as_secs() / SECONDS_PER_DAY;
         // Whoever panicked left whole keys behind: there is no state between two of them.
         let known = find(&self.0.read().unwrap_or_else(PoisonError::into_inner), day);
         known.unwrap_or_else(|| {
@@ -102,7 +102,7 @@ impl SigningKeys {
     }
 }
 
-const SECONDS_OF_A_DAY: u64 = 86_400;
+const SECONDS_PER_DAY: u64 = 86_400;
 
 fn find(keys: &[Option<DatedKey>; 2], day: u64) -> Option<Arc<SigningKey>> {
     keys.iter().flatten().find(|(known, _)| *known == day).map(|(_, key)| Arc::clone(key))
@@ -114,15 +114,10 @@ mod tests {
 
     #[test]
     fn keys_outlive_a_panic_of_whoever_held_them() {
-        let keys = SigningKeys::default();
+        let keys = SigningKeyCache::default();
         let secret = Secret::new("secret".to_owned());
-        let key = |keys: &SigningKeys, day| {
-            keys.key(
-                &secret,
-                UnixMillis::from_secs(day * SECONDS_OF_A_DAY),
-                "19700101",
-                "eu-west-1",
-            )
+        let key = |keys: &SigningKeyCache, day| {
+            keys.key(&secret, UnixMillis::from_secs(day * SECONDS_PER_DAY), "19700101", "eu-west-1")
         };
         let before = key(&keys, 0);
         std::thread::scope(|scope| {

@@ -41,13 +41,13 @@ pub enum IncompleteSignature {
         "A request must have no query string: the signature belongs in the Authorization header, \
          presigned queries are not accepted."
     )]
-    Query,
+    QueryString,
     /// Authorization headers, several.
     #[error("Exactly one Authorization header is needed.")]
-    SeveralAuthorizations,
+    MultipleAuthorizationHeaders,
     /// An Authorization header that is too long to be one, or holds more than printable ASCII.
     #[error("The Authorization header must be at most 4096 characters of printable ASCII.")]
-    Text,
+    HeaderText,
     /// Another algorithm.
     #[error("The algorithm in the Authorization header must be 'AWS4-HMAC-SHA256'.")]
     Algorithm,
@@ -110,13 +110,13 @@ pub enum IncompleteSignature {
         "Date must be in ISO-8601 'basic format': \
          X-Amz-Date must be a date and time like '20240820T230143Z'."
     )]
-    DateForm,
+    DateFormat,
     /// A Date of another form, where there is no X-Amz-Date.
     #[error(
         "Without X-Amz-Date, Date must be a date and time like 'Tue, 20 Aug 2024 23:01:43 GMT' or \
          '20240820T230143Z'."
     )]
-    HttpDateForm,
+    HttpDateFormat,
 }
 
 /// As AWS concatenates them, each with its space at the end.

@@ -7,7 +7,7 @@ use hyper::header::{AUTHORIZATION, DATE, HOST, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use kms_api::TARGET_HEADER;
 
-use super::authorization::SignedHeaders;
+use super::authorization_header::SignedHeaders;
 use super::error::{AuthenticationError, IncompleteSignature};
 
 const CONTENT_TYPE: &str = "content-type";
@@ -23,29 +23,29 @@ const SENT_ONCE: [&str; 6] =
     ["host", "x-amz-date", TARGET_HEADER, CONTENT_TYPE, X_AMZ_SECURITY_TOKEN, X_AMZ_CONTENT_SHA256];
 
 /// The signing time: X-Amz-Date, or Date where there is no X-Amz-Date.
-pub(super) struct SignedAt<'a> {
-    pub(super) moment: UnixMillis,
+pub(super) struct SigningTime<'a> {
+    pub(super) time: UnixMillis,
     /// The time as YYYYMMDDTHHMMSSZ, which the string to sign needs, whatever form the Date header has.
     pub(super) text: Cow<'a, str>,
 }
 
-impl<'a> SignedAt<'a> {
+impl<'a> SigningTime<'a> {
     /// Parses X-Amz-Date, which has one form.
     fn parse(value: &'a HeaderValue) -> Result<Self, IncompleteSignature> {
-        let text = value.to_str().map_err(|_| IncompleteSignature::DateForm)?;
-        let moment = UnixMillis::from_basic_iso8601(text).ok_or(IncompleteSignature::DateForm)?;
-        Ok(Self { moment, text: Cow::Borrowed(text) })
+        let text = value.to_str().map_err(|_| IncompleteSignature::DateFormat)?;
+        let time = UnixMillis::from_basic_iso8601(text).ok_or(IncompleteSignature::DateFormat)?;
+        Ok(Self { time, text: Cow::Borrowed(text) })
     }
 
     /// Parses Date: an HTTP date, or the form of X-Amz-Date, which AWS's documentation asks for
     /// ("Handling dates in Signature Version 4"). AWS's test suite signs HTTP dates.
     fn parse_http(value: &'a HeaderValue) -> Result<Self, IncompleteSignature> {
-        let text = value.to_str().map_err(|_| IncompleteSignature::HttpDateForm)?;
-        if let Some(moment) = UnixMillis::from_basic_iso8601(text) {
-            return Ok(Self { moment, text: Cow::Borrowed(text) });
+        let text = value.to_str().map_err(|_| IncompleteSignature::HttpDateFormat)?;
+        if let Some(time) = UnixMillis::from_basic_iso8601(text) {
+            return Ok(Self { time, text: Cow::Borrowed(text) });
         }
-        let moment = UnixMillis::from_http_date(text).ok_or(IncompleteSignature::HttpDateForm)?;
-        Ok(Self { moment, text: Cow::Owned(moment.basic_iso8601().to_string()) })
+        let time = UnixMillis::from_http_date(text).ok_or(IncompleteSignature::HttpDateFormat)?;
+        Ok(Self { time, text: Cow::Owned(time.basic_iso8601().to_string()) })
     }
 
     /// Returns YYYYMMDD, as the scope has it.
@@ -55,16 +55,16 @@ impl<'a> SignedAt<'a> {
 }
 
 /// Returns the only Authorization header of a request without a query.
-pub(super) fn authorization(head: &Parts) -> Result<&HeaderValue, AuthenticationError> {
+pub(super) fn authorization_header(head: &Parts) -> Result<&HeaderValue, AuthenticationError> {
     // First, so that a client that sends a presigned query learns why it is rejected.
     if head.uri.query().is_some() {
-        return Err(IncompleteSignature::Query.into());
+        return Err(IncompleteSignature::QueryString.into());
     }
     let mut values = head.headers.get_all(AUTHORIZATION).iter();
     match (values.next(), values.next()) {
         (Some(value), None) => Ok(value),
         (None, _) => Err(AuthenticationError::MissingAuthenticationToken),
-        (Some(_), Some(_)) => Err(IncompleteSignature::SeveralAuthorizations.into()),
+        (Some(_), Some(_)) => Err(IncompleteSignature::MultipleAuthorizationHeaders.into()),
     }
 }
 
@@ -73,7 +73,7 @@ pub(super) fn authorization(head: &Parts) -> Result<&HeaderValue, Authentication
 pub(super) fn check_headers<'a>(
     head: &'a Parts,
     signed: &SignedHeaders<'_>,
-) -> Result<SignedAt<'a>, IncompleteSignature> {
+) -> Result<SigningTime<'a>, IncompleteSignature> {
     let headers = &head.headers;
     let is_repeated = |name: &&'static str| headers.get_all(*name).iter().count() > 1;
     if let Some(name) = SENT_ONCE.into_iter().find(is_repeated) {
@@ -89,10 +89,10 @@ pub(super) fn check_headers<'a>(
         return Err(IncompleteSignature::HeaderNotSigned { name: name.clone() });
     }
     if date_name == X_AMZ_DATE {
-        return SignedAt::parse(date);
+        return SigningTime::parse(date);
     }
     if is_repeated(&"date") {
         return Err(IncompleteSignature::DuplicateHeader { name: "date" });
     }
-    SignedAt::parse_http(date)
+    SigningTime::parse_http(date)
 }

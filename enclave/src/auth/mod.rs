@@ -31,9 +31,9 @@
 //! and not of KMS, repeats the credential in them, and traces the signature it expected.
 
 mod authenticator;
-mod authorization;
+mod authorization_header;
 mod caller;
-mod canonical;
+mod canonical_request;
 mod credential;
 mod error;
 mod headers;
@@ -44,7 +44,7 @@ mod sigv4;
 mod tests;
 
 pub use authenticator::Authenticator;
-pub use authorization::is_access_key_id;
+pub use authorization_header::is_access_key_id;
 pub use caller::Caller;
 pub use credential::Credential;
 pub use error::{AuthenticationError, IncompleteSignature, InvalidSignature, ScopeDate};

@@ -17,7 +17,7 @@ impl Secret {
 
     /// Whether a request can carry it in a header, as it is: the spaces around a value are none of
     /// it, and what is not visible ASCII is sent in more than one way.
-    pub fn fits_a_header(&self) -> bool {
+    pub fn is_valid_header_value(&self) -> bool {
         let is_visible = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
         // The bound is that of all headers together.
         self.0.len() <= MAX_HEADER_LENGTH / 2
@@ -50,7 +50,7 @@ const EXPECTED: &str = "a secret must be a string that is not empty";
 struct SecretVisitor;
 
 /// serde's own answers to what is not expected repeat the value.
-macro_rules! refuse {
+macro_rules! reject {
     ($($visit:ident($($value:ty)?);)*) => {
         $(fn $visit<E: Error>(self $(, _: $value)?) -> Result<Secret, E> {
             Err(E::custom(EXPECTED))
@@ -75,7 +75,7 @@ impl<'de> Visitor<'de> for SecretVisitor {
 
     // Every other method of the trait; those of narrower numbers, and of borrowed or owned bytes,
     // come down to these.
-    refuse! {
+    reject! {
         visit_bool(bool);
         visit_i64(i64);
         visit_i128(i128);
@@ -147,21 +147,21 @@ mod tests {
 
     #[test]
     fn refuses_every_other_type_of_serde_without_repeating_it() {
-        fn refused<'de>(deserializer: impl Deserializer<'de, Error = ValueError>) {
+        fn assert_rejected<'de>(deserializer: impl Deserializer<'de, Error = ValueError>) {
             assert_eq!(Secret::deserialize(deserializer).unwrap_err().to_string(), EXPECTED);
         }
-        refused(42i8.into_deserializer());
-        refused(42i64.into_deserializer());
-        refused(I128Deserializer::new(42));
-        refused(42u8.into_deserializer());
-        refused(42u64.into_deserializer());
-        refused(U128Deserializer::new(42));
-        refused(4.2f32.into_deserializer());
-        refused('4'.into_deserializer());
-        refused(().into_deserializer());
-        refused(BytesDeserializer::new(b"42"));
-        refused(BorrowedBytesDeserializer::new(b"42"));
-        refused(vec!["42"].into_deserializer());
-        refused(serde::de::value::MapDeserializer::new([("42", "42")].into_iter()));
+        assert_rejected(42i8.into_deserializer());
+        assert_rejected(42i64.into_deserializer());
+        assert_rejected(I128Deserializer::new(42));
+        assert_rejected(42u8.into_deserializer());
+        assert_rejected(42u64.into_deserializer());
+        assert_rejected(U128Deserializer::new(42));
+        assert_rejected(4.2f32.into_deserializer());
+        assert_rejected('4'.into_deserializer());
+        assert_rejected(().into_deserializer());
+        assert_rejected(BytesDeserializer::new(b"42"));
+        assert_rejected(BorrowedBytesDeserializer::new(b"42"));
+        assert_rejected(vec!["42"].into_deserializer());
+        assert_rejected(serde::de::value::MapDeserializer::new([("42", "42")].into_iter()));
     }
 }

@@ -9,14 +9,14 @@ use hyper::header::AUTHORIZATION;
 use hyper::http::request::Parts;
 use thiserror::Error;
 
-use super::authorization::{
-    ALGORITHM, Authorization, MAX_ACCESS_KEY_ID_LENGTH, Scope, claimed_access_key_id,
+use super::authorization_header::{
+    ALGORITHM, AuthorizationHeader, MAX_ACCESS_KEY_ID_LENGTH, Scope, claimed_access_key_id,
 };
-use super::caller::Proven;
-use super::canonical;
-use super::credential::{Credential, SERVICE, SigningKeys, TERMINATOR};
+use super::caller::AuthenticatedCaller;
+use super::canonical_request;
+use super::credential::{Credential, SERVICE, SigningKeyCache, TERMINATOR};
 use super::error::{AuthenticationError, InvalidSignature, ScopeDate};
-use super::headers::{SignedAt, X_AMZ_SECURITY_TOKEN, authorization, check_headers};
+use super::headers::{SigningTime, X_AMZ_SECURITY_TOKEN, authorization_header, check_headers};
 use super::secret::Secret;
 
 /// Maximum distance of the signing time from now, in seconds. The texts of the errors repeat it.
@@ -26,13 +26,13 @@ const WINDOW_SECS: u64 = 300;
 #[derive(Debug)]
 pub struct SigV4 {
     region: String,
-    credentials: HashMap<Arc<str>, Known>,
+    credentials: HashMap<Arc<str>, CredentialEntry>,
 }
 
 #[derive(Debug)]
-struct Known {
+struct CredentialEntry {
     credential: Credential,
-    signing_keys: SigningKeys,
+    signing_keys: SigningKeyCache,
 }
 
 /// Two credentials with one access key id.
@@ -55,15 +55,18 @@ impl SigV4 {
         credentials: Vec<Credential>,
     ) -> Result<Self, DuplicateAccessKey> {
         let mut numbers = HashMap::with_capacity(credentials.len());
-        let mut known = HashMap::with_capacity(credentials.len());
+        let mut entries = HashMap::with_capacity(credentials.len());
         for (credential, second) in credentials.into_iter().zip(1..) {
             let id = Arc::clone(&credential.access_key_id);
             if let Some(first) = numbers.insert(Arc::clone(&id), second) {
                 return Err(DuplicateAccessKey { first, second });
             }
-            known.insert(id, Known { credential, signing_keys: SigningKeys::default() });
+            entries.insert(
+                id,
+                CredentialEntry { credential, signing_keys: SigningKeyCache::default() },
+            );
         }
-        Ok(Self { region: region.into(), credentials: known })
+        Ok(Self { region: region.into(), credentials: entries })
     }
 
     /// The region that requests are signed for.
@@ -85,15 +88,15 @@ impl SigV4 {
         head: &Parts,
         body: &[u8],
         now: UnixMillis,
-    ) -> Result<Proven, AuthenticationError> {
-        let value = authorization(head)?; // 1
-        let authorization = Authorization::parse(value)?; // 2
+    ) -> Result<AuthenticatedCaller, AuthenticationError> {
+        let value = authorization_header(head)?; // 1
+        let authorization = AuthorizationHeader::parse(value)?; // 2
         let signed_at = check_headers(head, &authorization.signed_headers)?; // 3
         self.check_scope(&authorization.scope, &signed_at)?; // 4
-        check_window(signed_at.moment, now)?; // 5
-        let known = self.known(head, authorization.access_key_id)?; // 6
-        self.check_signature(known, head, &authorization, &signed_at, body)?; // 7
-        known.credential.caller(now) // 8
+        check_window(signed_at.time, now)?; // 5
+        let entry = self.find_credential(head, authorization.access_key_id)?; // 6
+        self.check_signature(entry, head, &authorization, &signed_at, body)?; // 7
+        entry.credential.check_expiry(now) // 8
     }
 
     /// Returns the access key id that a request claims, for the log, by which an operator finds a client
@@ -118,19 +121,20 @@ impl SigV4 {
                 .windows(secret.len().max(1))
                 .fold(false, |found, part| found | constant_time_eq(secret, part))
         };
-        let secrets = self.credentials.values().flat_map(|Known { credential, .. }| {
-            [Some(&credential.secret_access_key), credential.session_token.as_ref()]
-        });
+        let secrets =
+            self.credentials.values().flat_map(|CredentialEntry { credential, .. }| {
+                [Some(&credential.secret_access_key), credential.session_token.as_ref()]
+            });
         secrets.flatten().fold(false, |found, secret| found | is_it(secret))
     }
 
     fn check_scope(
         &self,
         scope: &Scope<'_>,
-        signed_at: &SignedAt<'_>,
+        signed_at: &SigningTime<'_>,
     ) -> Result<(), InvalidSignature> {
         if scope.date != signed_at.day() {
-            let (scope, signed_at) = (ScopeDate::new(scope.date), signed_at.moment);
+            let (scope, signed_at) = (ScopeDate::new(scope.date), signed_at.time);
             return Err(InvalidSignature::ScopeDate { scope, signed_at });
         }
         if scope.region != self.region {
@@ -146,35 +150,39 @@ impl SigV4 {
     }
 
     /// The credential of that name, if the request carries its session token.
-    fn known(&self, head: &Parts, access_key_id: &str) -> Result<&Known, AuthenticationError> {
-        let known =
+    fn find_credential(
+        &self,
+        head: &Parts,
+        access_key_id: &str,
+    ) -> Result<&CredentialEntry, AuthenticationError> {
+        let entry =
             self.credentials.get(access_key_id).ok_or(AuthenticationError::UnknownAccessKey)?;
         let received = head.headers.get(X_AMZ_SECURITY_TOKEN);
-        let same = match (&known.credential.session_token, received) {
+        let same = match (&entry.credential.session_token, received) {
             (Some(token), Some(value)) => {
                 constant_time_eq(token.expose().as_bytes(), value.as_bytes())
             }
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         };
-        if same { Ok(known) } else { Err(AuthenticationError::SessionTokenMismatch) }
+        if same { Ok(entry) } else { Err(AuthenticationError::SessionTokenMismatch) }
     }
 
     /// "Create a string to sign" and "Calculate the signature", in "Create a signed AWS API
     /// request" of the IAM User Guide. The scope is known to be our own.
     fn check_signature(
         &self,
-        known: &Known,
+        entry: &CredentialEntry,
         head: &Parts,
-        authorization: &Authorization<'_>,
-        signed_at: &SignedAt<'_>,
+        authorization: &AuthorizationHeader<'_>,
+        signed_at: &SigningTime<'_>,
         body: &[u8],
     ) -> Result<(), InvalidSignature> {
-        let hash = canonical::hash(head, &authorization.signed_headers, body)
+        let hash = canonical_request::hash(head, &authorization.signed_headers, body)
             .ok_or(InvalidSignature::Mismatch)?;
-        let secret = &known.credential.secret_access_key;
+        let secret = &entry.credential.secret_access_key;
         let day = signed_at.day();
-        let mut hmac = known.signing_keys.key(secret, signed_at.moment, day, &self.region).hmac();
+        let mut hmac = entry.signing_keys.key(secret, signed_at.time, day, &self.region).hmac();
         for part in [
             ALGORITHM,
             "\n",
@@ -204,11 +212,11 @@ impl SigV4 {
 
 impl Credential {
     /// Whom it proves, now that it has signed.
-    fn caller(&self, now: UnixMillis) -> Result<Proven, AuthenticationError> {
+    fn check_expiry(&self, now: UnixMillis) -> Result<AuthenticatedCaller, AuthenticationError> {
         if self.expires.is_some_and(|expires| expires <= now) {
             return Err(AuthenticationError::ExpiredToken);
         }
-        Ok(Proven {
+        Ok(AuthenticatedCaller {
             access_key_id: Arc::clone(&self.access_key_id),
             principal: Arc::clone(&self.principal),
         })

@@ -8,7 +8,7 @@ use attestation::TrustAnchors;
 use clap::Parser;
 use enclave::audit::Audit;
 use enclave::clock::{Clock, SystemClock};
-use enclave::config::{Arguments, Config, Posture};
+use enclave::config::{Arguments, Config, Profile};
 use enclave::http::PeerPolicy;
 use enclave::platform::Simulated;
 use enclave::{Service, configure_logging, init_logging, report_exit};
@@ -50,11 +50,11 @@ async fn run(arguments: SimulatorArguments) -> Result<(), Box<dyn std::error::Er
     }
     config.add_anchors(&mut anchors)?;
     if arguments.common.print_config {
-        return config.print(&server, Posture::Laptop);
+        return config.print(&server, Profile::Development);
     }
     let conditions = config.simulated_nsm()?;
     let peer_policy = PeerPolicy { parent_cid: None, proxy_protocol: server.proxy_protocol };
-    let settings = config.settings(Posture::Laptop)?.through(peer_policy);
+    let settings = config.settings(Profile::Development)?.through(peer_policy);
     tracing::warn!("simulated: whoever can reach this process gets any document signed");
     if conditions != Conditions::default() {
         tracing::warn!(

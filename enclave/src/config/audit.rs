@@ -2,24 +2,26 @@
 
 use serde::Deserialize;
 
-use super::bounded::Bounded;
+use super::bounded_u32::BoundedU32;
 use crate::audit::UnauthenticatedLimits;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AuditTable {
     /// Records a second, and twice that in a burst.
-    unauthenticated_per_second: Option<Bounded<1, 1_000_000>>,
+    unauthenticated_per_second: Option<BoundedU32<1, 1_000_000>>,
     /// Percent of the queue.
-    unauthenticated_queue_percent: Option<Bounded<1, 50>>,
+    unauthenticated_queue_percent: Option<BoundedU32<1, 50>>,
 }
 
 impl AuditTable {
     pub(super) fn limits(&self) -> UnauthenticatedLimits {
         let UnauthenticatedLimits { per_second, queue_percent } = UnauthenticatedLimits::default();
         UnauthenticatedLimits {
-            per_second: self.unauthenticated_per_second.map_or(per_second, Bounded::get),
-            queue_percent: self.unauthenticated_queue_percent.map_or(queue_percent, Bounded::get),
+            per_second: self.unauthenticated_per_second.map_or(per_second, BoundedU32::get),
+            queue_percent: self
+                .unauthenticated_queue_percent
+                .map_or(queue_percent, BoundedU32::get),
         }
     }
 }

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::credential::{CredentialTable, InvalidCredential, Principals};
-use super::posture::Posture;
+use super::credential::{CredentialTable, InvalidCredential, PrincipalRegistry};
+use super::profile::Profile;
 use crate::auth::{Authenticator, DuplicateAccessKey, SigV4};
 
 #[derive(Debug, Default, Deserialize)]
@@ -16,25 +16,25 @@ pub(super) struct AuthTable {
 }
 
 impl AuthTable {
-    /// Returns the mode, or the default of `posture`.
-    pub(super) fn mode(&self, posture: Posture) -> AuthMode {
-        self.mode.unwrap_or(match posture {
-            Posture::Production => AuthMode::Sigv4,
-            Posture::Laptop => AuthMode::None,
+    /// Returns the mode, or the default of `profile`.
+    pub(super) fn mode(&self, profile: Profile) -> AuthMode {
+        self.mode.unwrap_or(match profile {
+            Profile::Production => AuthMode::Sigv4,
+            Profile::Development => AuthMode::None,
         })
     }
 
     /// Checks the table, and whether it fits the others. Returns the mode.
     pub(super) fn check(
         &self,
-        posture: Posture,
+        profile: Profile,
         has_credentials: bool,
         requires_recipient: bool,
     ) -> Result<AuthMode, InvalidAuth> {
         self.region.as_deref().map_or(Ok(()), check_region)?;
-        match self.mode(posture) {
+        match self.mode(profile) {
             AuthMode::None if has_credentials => Err(InvalidAuth::UnusedCredential),
-            AuthMode::None if posture == Posture::Production && !requires_recipient => {
+            AuthMode::None if profile == Profile::Production && !requires_recipient => {
                 Err(InvalidAuth::OpenToAll)
             }
             mode => Ok(mode),
@@ -46,7 +46,7 @@ impl AuthTable {
         &self,
         mode: AuthMode,
         credentials: Vec<CredentialTable>,
-        principals: &mut Principals<'_>,
+        principals: &mut PrincipalRegistry<'_>,
     ) -> Result<Authenticator, InvalidAuth> {
         if mode == AuthMode::None {
             return Ok(Authenticator::None);

@@ -11,8 +11,8 @@ use serde::de::{self, Deserializer};
 use thiserror::Error;
 use toml::value::Datetime;
 
-use super::files::Files;
-use super::surprise::Surprise;
+use super::bundle::ConfigBundle;
+use super::warning::ConfigWarning;
 use crate::auth::{Credential, Secret, is_access_key_id};
 use crate::iam::{Policy, PolicyError};
 use crate::principal::{InvalidPrincipal, Principal};
@@ -28,25 +28,25 @@ pub(super) struct CredentialTable {
     /// The files of the policies.
     pub(super) policies: Vec<PathBuf>,
     pub(super) session_token: Option<Secret>,
-    pub(super) expires: Option<Expires>,
+    pub(super) expires: Option<ExpiryTime>,
 }
 
 /// A time in RFC 3339, as text or as a TOML date-time.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Expires(pub(super) UnixMillis);
+pub(super) struct ExpiryTime(pub(super) UnixMillis);
 
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "expected a time such as 2027-01-31T12:00:00Z, with its offset")]
-enum Moment {
+enum RawTime {
     Datetime(Datetime),
     Text(String),
 }
 
-impl<'de> Deserialize<'de> for Expires {
+impl<'de> Deserialize<'de> for ExpiryTime {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = match Moment::deserialize(deserializer)? {
-            Moment::Datetime(moment) => moment.to_string(),
-            Moment::Text(text) => text,
+        let text = match RawTime::deserialize(deserializer)? {
+            RawTime::Datetime(time) => time.to_string(),
+            RawTime::Text(text) => text,
         };
         // The message does not repeat the text, which may be a misplaced secret.
         UnixMillis::from_rfc3339(&text).map(Self).ok_or_else(|| {
@@ -57,35 +57,35 @@ impl<'de> Deserialize<'de> for Expires {
 
 /// The principals of all credentials, each once. Policies and rate belong to the principal, and several
 /// credentials can share it.
-pub(super) struct Principals<'a> {
-    files: &'a Files,
+pub(super) struct PrincipalRegistry<'a> {
+    bundle: &'a ConfigBundle,
     has_tls: bool,
-    per_principal: u32,
-    known: BTreeMap<String, KnownPrincipal>,
-    pub(super) surprises: Vec<Surprise>,
+    requests_per_second: u32,
+    entries: BTreeMap<String, PrincipalEntry>,
+    pub(super) warnings: Vec<ConfigWarning>,
     /// Warnings of policies, for a service whose requests carry no client address.
-    pub(super) without_sources: Vec<String>,
+    pub(super) warnings_without_client_addr: Vec<String>,
     /// Files of policies whose warnings were logged.
-    warned: BTreeSet<PathBuf>,
+    warned_files: BTreeSet<PathBuf>,
 }
 
 /// A principal, as its first credential defines it.
-struct KnownPrincipal {
+struct PrincipalEntry {
     number: usize,
     principal: Arc<Principal>,
     policies: Vec<PathBuf>,
 }
 
-impl<'a> Principals<'a> {
-    pub(super) fn new(files: &'a Files, has_tls: bool, per_principal: u32) -> Self {
+impl<'a> PrincipalRegistry<'a> {
+    pub(super) fn new(bundle: &'a ConfigBundle, has_tls: bool, requests_per_second: u32) -> Self {
         Self {
-            files,
+            bundle,
             has_tls,
-            per_principal,
-            known: BTreeMap::new(),
-            surprises: Vec::new(),
-            without_sources: Vec::new(),
-            warned: BTreeSet::new(),
+            requests_per_second,
+            entries: BTreeMap::new(),
+            warnings: Vec::new(),
+            warnings_without_client_addr: Vec::new(),
+            warned_files: BTreeSet::new(),
         }
     }
 
@@ -98,11 +98,11 @@ impl<'a> Principals<'a> {
         if !is_access_key_id(&table.access_key_id) {
             return Err(InvalidCredential::AccessKeyId);
         }
-        if table.session_token.as_ref().is_some_and(|token| !token.fits_a_header()) {
+        if table.session_token.as_ref().is_some_and(|token| !token.is_valid_header_value()) {
             return Err(InvalidCredential::SessionToken);
         }
         let expires = table.expires.map(|expires| expires.0);
-        self.surprises.extend(expires.map(|at| Surprise::Expires { number, at }));
+        self.warnings.extend(expires.map(|at| ConfigWarning::CredentialExpires { number, at }));
         Ok(Credential {
             access_key_id: table.access_key_id.into(),
             secret_access_key: table.secret_access_key,
@@ -119,18 +119,18 @@ impl<'a> Principals<'a> {
         policies: Vec<PathBuf>,
         number: usize,
     ) -> Result<Arc<Principal>, InvalidCredential> {
-        match self.known.get(&arn) {
-            Some(known) if known.policies == policies => Ok(Arc::clone(&known.principal)),
-            Some(known) => Err(InvalidCredential::OtherPolicies { arn, other: known.number }),
+        match self.entries.get(&arn) {
+            Some(entry) if entry.policies == policies => Ok(Arc::clone(&entry.principal)),
+            Some(entry) => Err(InvalidCredential::OtherPolicies { arn, other: entry.number }),
             None => {
                 if policies.is_empty() {
-                    self.surprises.push(Surprise::NoPolicies { number, arn: arn.clone() });
+                    self.warnings.push(ConfigWarning::NoPolicies { number, arn: arn.clone() });
                 }
                 let principal = Principal::new(&arn)?
-                    .with(self.policies(&policies)?, Rate::per_second(self.per_principal));
+                    .with(self.policies(&policies)?, Rate::per_second(self.requests_per_second));
                 let principal = Arc::new(principal);
-                let known = KnownPrincipal { number, principal: Arc::clone(&principal), policies };
-                self.known.insert(arn, known);
+                let entry = PrincipalEntry { number, principal: Arc::clone(&principal), policies };
+                self.entries.insert(arn, entry);
                 Ok(principal)
             }
         }
@@ -138,17 +138,17 @@ impl<'a> Principals<'a> {
 
     /// Parses the policies at `paths`, and logs the warnings of each file once.
     fn policies(&mut self, paths: &[PathBuf]) -> Result<Vec<Policy>, InvalidCredential> {
-        let Self { files, has_tls, without_sources, warned, .. } = self;
+        let Self { bundle, has_tls, warnings_without_client_addr, warned_files, .. } = self;
         let policy = |name: &PathBuf| {
-            let path = files.display(name);
-            let json = match files.read(name) {
+            let path = bundle.path_of(name);
+            let json = match bundle.file(name) {
                 Ok(json) => json,
                 Err(error) => return Err(InvalidCredential::ReadPolicy { path, error }),
             };
             let policy = Policy::parse(&path.display().to_string(), json)?;
-            if warned.insert(path) {
+            if warned_files.insert(path) {
                 policy.warnings().for_each(|warning| tracing::warn!("{warning}"));
-                without_sources.extend(policy.warnings_without_sources());
+                warnings_without_client_addr.extend(policy.warnings_without_client_addr());
                 if !*has_tls {
                     policy.warnings_without_tls().for_each(|warning| tracing::warn!("{warning}"));
                 }

@@ -10,11 +10,11 @@ use toml::value::Array;
 use toml::{Table, Value};
 
 use super::auth::AuthMode;
-use super::contents::{Contents, SECRETS, without_secrets};
+use super::bundle::{self, BundleError};
 use super::entropy::RESEED_REQUESTS;
-use super::files::{self, FilesError};
-use super::key_store::DEFAULT_DEADLINE;
-use super::posture::Posture;
+use super::key_store::DEFAULT_HSM_DEADLINE;
+use super::profile::Profile;
+use super::secret_fields::{BundleFields, SECRET_KEYS, without_secrets};
 use super::{Config, ConfigError, Server};
 use crate::audit::UnauthenticatedLimits;
 use crate::http::Listeners;
@@ -29,11 +29,11 @@ impl Config {
     ///
     /// # Errors
     /// If it could not, as of [`settings`](Self::settings); if nobody takes it.
-    pub fn print(self, server: &Server, posture: Posture) -> Result<(), Box<dyn Error>> {
-        let text = self.effective(server, posture)?.to_string();
+    pub fn print(self, server: &Server, profile: Profile) -> Result<(), Box<dyn Error>> {
+        let text = self.effective(server, profile)?.to_string();
         #[cfg(feature = "simulator")]
         self.simulated_nsm()?;
-        self.settings(posture)?;
+        self.settings(profile)?;
         let mut stdout = io::stdout().lock();
         stdout.write_all(text.as_bytes())?;
         stdout.flush()?;
@@ -44,11 +44,11 @@ impl Config {
     pub(super) fn effective(
         &self,
         server: &Server,
-        posture: Posture,
+        profile: Profile,
     ) -> Result<Table, ConfigError> {
-        let mut table = self.written()?;
+        let mut table = self.configured_table()?;
         table.insert("server".to_owned(), Value::Table(server_table(server)));
-        for (name, key, value) in self.defaults(posture) {
+        for (name, key, value) in self.defaults(profile) {
             let entry = table.entry(name).or_insert_with(|| Value::Table(Table::new()));
             // What stands there is a table, or the file would not have been read.
             if let Value::Table(table) = entry {
@@ -59,30 +59,30 @@ impl Config {
             stores.iter_mut().filter_map(Value::as_table_mut).for_each(complete_key_store);
         }
         #[cfg(feature = "simulator")]
-        if posture == Posture::Laptop {
+        if profile == Profile::Development {
             complete_simulator(&mut table);
         }
         Ok(table)
     }
 
     /// What the file says.
-    fn written(&self) -> Result<Table, ConfigError> {
-        let Some(files) = &self.files else { return Ok(Table::new()) };
-        let parsed = files::parse(files.path(), files.toml())?;
-        let public = without_secrets(files.toml(), &Contents::of(&parsed).secrets);
+    fn configured_table(&self) -> Result<Table, ConfigError> {
+        let Some(bundle) = &self.bundle else { return Ok(Table::new()) };
+        let parsed = bundle::parse(bundle.path(), bundle.toml())?;
+        let public = without_secrets(bundle.toml(), &BundleFields::find(&parsed).secrets);
         let mut table: Table = toml::from_str(&public)
-            .map_err(|error| FilesError::parse(files.path(), &public, &error))?;
+            .map_err(|error| BundleError::parse(bundle.path(), &public, &error))?;
         redact(&mut table);
         Ok(table)
     }
 
     /// What is in effect where the file is silent: table, key, value. What has no default, or none that
     /// can be written, is not there.
-    fn defaults(&self, posture: Posture) -> Vec<(&'static str, &'static str, Value)> {
+    fn defaults(&self, profile: Profile) -> Vec<(&'static str, &'static str, Value)> {
         let entropy = NsmSettings::default();
-        let CacheSizes { chains, leaves, documents } = self.file.verification.caches();
+        let CacheSizes { chains, leaves, documents } = self.file.verification.cache_sizes();
         let nothing = || Value::Array(Array::new());
-        let mode = match self.file.auth.mode(posture) {
+        let mode = match self.file.auth.mode(profile) {
             AuthMode::None => "none",
             AuthMode::Sigv4 => "sigv4",
         };
@@ -90,7 +90,7 @@ impl Config {
             MaxAge::Seconds(seconds) => number(seconds),
             MaxAge::Chain => "chain".into(),
         };
-        let plaintext = posture.default_plaintext(self.file.tls.is_provided());
+        let plaintext = profile.default_plaintext(self.file.tls.is_provided());
         let UnauthenticatedLimits { per_second, queue_percent } = self.file.audit.limits();
         let mut defaults = vec![
             ("audit", "unauthenticated_per_second", number(per_second)),
@@ -144,7 +144,7 @@ fn server_table(server: &Server) -> Table {
 
 fn complete_key_store(store: &mut Table) {
     if store.get("type").and_then(Value::as_str) == Some("AWS_CLOUDHSM") {
-        store.entry("deadline_ms").or_insert(milliseconds(DEFAULT_DEADLINE));
+        store.entry("deadline_ms").or_insert(milliseconds(DEFAULT_HSM_DEADLINE));
         store.entry("connect").or_insert(true.into());
     }
 }
@@ -163,7 +163,7 @@ fn complete_simulator(table: &mut Table) {
 fn redact(table: &mut Table) {
     for (key, value) in table {
         match value {
-            Value::String(text) if SECRETS.contains(&key.as_str()) => REDACTED.clone_into(text),
+            Value::String(text) if SECRET_KEYS.contains(&key.as_str()) => REDACTED.clone_into(text),
             Value::Table(table) => redact(table),
             Value::Array(values) => values.iter_mut().for_each(redact_value),
             _ => {}

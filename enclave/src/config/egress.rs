@@ -6,8 +6,8 @@ use serde::Deserialize;
 use thiserror::Error;
 use transport::HEARTBEAT_PORT;
 
-use super::bounded::Bounded;
-use super::posture::Posture;
+use super::bounded_u32::BoundedU32;
+use super::profile::Profile;
 use crate::egress::Route;
 
 /// Maximum number of routes. No HSM cluster has as many modules.
@@ -22,16 +22,16 @@ pub(super) struct EgressTable {
     /// The IP address and port of the host.
     address: String,
     /// The vsock port on the parent.
-    parent_port: Bounded<1, MAX_VSOCK_PORT>,
+    parent_port: BoundedU32<1, MAX_VSOCK_PORT>,
 }
 
 /// Returns the routes of all tables.
 pub(super) fn routes(
     tables: Vec<EgressTable>,
-    posture: Posture,
+    profile: Profile,
 ) -> Result<Vec<Route>, InvalidEgress> {
-    if posture == Posture::Laptop && !tables.is_empty() {
-        return Err(InvalidEgress::OnLaptop);
+    if profile == Profile::Development && !tables.is_empty() {
+        return Err(InvalidEgress::InDevelopment);
     }
     if tables.len() > MAX_ROUTES {
         return Err(InvalidEgress::TooManyRoutes { most: MAX_ROUTES });
@@ -91,7 +91,7 @@ pub enum InvalidEgress {
         "[[egress]] is for an enclave, which has no network of its own: remove it, and what it leads \
          to is reached directly"
     )]
-    OnLaptop,
+    InDevelopment,
     /// Too many routes.
     #[error("[[egress]] is there more than {most} times: at most that many routes are opened")]
     TooManyRoutes {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::bounded::Bounded;
+use super::bounded_u32::BoundedU32;
 use crate::entropy::{EntropySettings, ReseedPolicy};
 use crate::nsm::NsmSettings;
 
@@ -16,17 +16,17 @@ pub(super) const RESEED_REQUESTS: u32 = 1024;
 #[serde(deny_unknown_fields)]
 pub(super) struct EntropyTable {
     /// Maximum time that a caller waits for the NSM, in milliseconds.
-    deadline_ms: Option<Bounded<10, 60_000>>,
+    deadline_ms: Option<BoundedU32<10, 60_000>>,
     /// Maximum duration of a call of the NSM, in milliseconds.
-    watchdog_ms: Option<Bounded<100, 120_000>>,
+    watchdog_ms: Option<BoundedU32<100, 120_000>>,
     /// Number of blocks kept ready. 0 keeps none.
-    prefetch: Option<Bounded<0, 1024>>,
+    prefetch: Option<BoundedU32<0, 1024>>,
     /// Maximum age of a block when it is used, in milliseconds.
-    max_age_ms: Option<Bounded<100, 600_000>>,
+    max_age_ms: Option<BoundedU32<100, 600_000>>,
     #[serde(default)]
     reseed: ReseedMode,
-    reseed_requests: Option<Bounded<1, 65_536>>,
-    reseed_interval_ms: Option<Bounded<100, 600_000>>,
+    reseed_requests: Option<BoundedU32<1, 65_536>>,
+    reseed_interval_ms: Option<BoundedU32<100, 600_000>>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -47,11 +47,11 @@ impl EntropyTable {
         let prefetch = prefetch
             .and_then(|prefetch| usize::try_from(prefetch).ok())
             .unwrap_or(default.prefetch);
-        let max_age = self.max_age_ms.map_or(default.max_age, Bounded::milliseconds);
+        let max_age = self.max_age_ms.map_or(default.max_age, BoundedU32::milliseconds);
         check_idle_rate(prefetch, max_age)?;
         let nsm = NsmSettings {
-            deadline: self.deadline_ms.map_or(default.deadline, Bounded::milliseconds),
-            watchdog: self.watchdog_ms.map_or(default.watchdog, Bounded::milliseconds),
+            deadline: self.deadline_ms.map_or(default.deadline, BoundedU32::milliseconds),
+            watchdog: self.watchdog_ms.map_or(default.watchdog, BoundedU32::milliseconds),
             prefetch,
             max_age,
         };
@@ -67,8 +67,8 @@ impl EntropyTable {
         let (requests, period) = (self.reseed_requests, self.reseed_interval_ms);
         match self.reseed {
             ReseedMode::Interval => Ok(ReseedPolicy::Interval {
-                requests: requests.map_or(RESEED_REQUESTS, Bounded::get).into(),
-                period: period.map_or(NsmSettings::default().max_age, Bounded::milliseconds),
+                requests: requests.map_or(RESEED_REQUESTS, BoundedU32::get).into(),
+                period: period.map_or(NsmSettings::default().max_age, BoundedU32::milliseconds),
             }),
             ReseedMode::PerRequest if requests.is_none() && period.is_none() => {
                 Ok(ReseedPolicy::PerRequest)

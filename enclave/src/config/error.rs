@@ -9,15 +9,15 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use super::auth::InvalidAuth;
+use super::bundle::BundleError;
 use super::egress::InvalidEgress;
 use super::entropy::InvalidEntropy;
-use super::files::FilesError;
 use super::key_store::InvalidKeyStores;
 use super::platform::InvalidPlatform;
 use super::recipient::InvalidRecipient;
 use super::server::InvalidServer;
 #[cfg(feature = "simulator")]
-use super::simulated::InvalidSimulator;
+use super::simulator_table::InvalidSimulator;
 use super::tls::InvalidTls;
 use super::trust::InvalidTrust;
 
@@ -36,7 +36,7 @@ pub enum ConfigError {
     Server(#[from] InvalidServer),
     /// Files that make no configuration.
     #[error(transparent)]
-    Files(#[from] FilesError),
+    ConfigBundle(#[from] BundleError),
     /// A file with values that are invalid.
     #[error("{}: {error}", path.display())]
     Invalid {
@@ -89,7 +89,7 @@ pub enum ValidationError {
         "[[credential]], [trust], [tls] or [[key_store]] is written as a list of values: write each \
          with its key, by which secrets are told from what is measured in PCR16"
     )]
-    WithoutKeys,
+    TableWithoutKeys,
     /// The system has no randomness.
     #[error("the system gives no random bytes to salt the measurement of its secrets with")]
     NoRandomness,

@@ -4,16 +4,16 @@ use serde::Deserialize;
 
 use super::audit::AuditTable;
 use super::auth::AuthTable;
-use super::contents::Counts;
 use super::credential::CredentialTable;
 use super::egress::EgressTable;
 use super::entropy::EntropyTable;
 use super::key_store::KeyStoreTable;
 use super::platform::PlatformTable;
 use super::recipient::RecipientTable;
+use super::secret_fields::FieldCounts;
 use super::server::ServerTable;
 #[cfg(feature = "simulator")]
-use super::simulated::SimulatorTable;
+use super::simulator_table::SimulatorTable;
 use super::throttle::ThrottleTable;
 use super::tls::TlsTable;
 use super::trust::TrustTable;
@@ -55,14 +55,14 @@ pub(super) struct ConfigFile {
 
 impl ConfigFile {
     /// Returns the number of secrets and of files that the tables name.
-    pub(super) fn counts(&self) -> Counts {
+    pub(super) fn counts(&self) -> FieldCounts {
         let secrets =
             |credential: &CredentialTable| 1 + usize::from(credential.session_token.is_some());
         let policies = |credential: &CredentialTable| credential.policies.len();
         let of_stores = |has: fn(&KeyStoreTable) -> bool| {
             self.key_store.iter().filter(|store| has(store)).count()
         };
-        Counts {
+        FieldCounts {
             secrets: self.credential.iter().map(secrets).sum(),
             files: self.trust.anchors.len()
                 + self.credential.iter().map(policies).sum::<usize>()

@@ -1,6 +1,6 @@
 //! The tables `[[key_store]]`.
 
-mod invalid;
+mod error;
 mod syntax;
 
 use std::path::PathBuf;
@@ -11,12 +11,12 @@ use serde::Deserialize;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-pub use self::invalid::InvalidKeyStore;
+pub use self::error::InvalidKeyStore;
 use self::syntax::{is_cluster_id, is_id, is_variable, proxy};
-use super::bounded::Bounded;
+use super::bounded_u32::BoundedU32;
+use super::bundle::ConfigBundle;
 use super::certificates::{InvalidCertificate, chain};
-use super::files::Files;
-use super::pin::pin;
+use super::pin::parse_pin;
 use crate::key_store::{HsmSettings, KeyStoreKind, KeyStoreSettings, Pin, Token, XksProxy};
 
 /// Stores of one service: each that is connected has threads of its own.
@@ -29,7 +29,7 @@ const MAX_TRUST_ANCHOR_LENGTH: usize = 5000;
 const MAX_LABEL_LENGTH: usize = 32;
 
 /// How long a caller waits for an HSM.
-pub(super) const DEFAULT_DEADLINE: Duration = Duration::from_millis(500);
+pub(super) const DEFAULT_HSM_DEADLINE: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -52,7 +52,7 @@ pub(super) struct KeyStoreTable {
     /// A PEM file.
     pub(super) trust_anchor_certificate: Option<PathBuf>,
     /// How long a caller waits for the HSM.
-    deadline_ms: Option<Bounded<10, 60_000>>,
+    deadline_ms: Option<BoundedU32<10, 60_000>>,
     connect: Option<bool>,
 }
 
@@ -66,7 +66,7 @@ enum KeyStoreType {
 /// All stores, none of which is like another.
 pub(super) fn key_stores(
     tables: Vec<KeyStoreTable>,
-    files: &Files,
+    bundle: &ConfigBundle,
 ) -> Result<Vec<KeyStoreSettings>, InvalidKeyStores> {
     if tables.len() > MAX_KEY_STORES {
         return Err(InvalidKeyStores::TooMany);
@@ -74,8 +74,8 @@ pub(super) fn key_stores(
     let mut stores = Vec::with_capacity(tables.len());
     for (table, number) in tables.into_iter().zip(1..) {
         let store = table
-            .settings(files)
-            .and_then(|store| unlike(&store, &stores).map(|()| store))
+            .settings(bundle)
+            .and_then(|store| check_unique(&store, &stores).map(|()| store))
             .map_err(|reason| InvalidKeyStores::KeyStore { number, reason })?;
         stores.push(store);
     }
@@ -83,12 +83,15 @@ pub(super) fn key_stores(
 }
 
 /// Whether `store` shares nothing with those before it.
-fn unlike(store: &KeyStoreSettings, others: &[KeyStoreSettings]) -> Result<(), InvalidKeyStore> {
+fn check_unique(
+    store: &KeyStoreSettings,
+    others: &[KeyStoreSettings],
+) -> Result<(), InvalidKeyStore> {
     for (other, number) in others.iter().zip(1..) {
         let shared = match (&store.kind, &other.kind) {
             _ if store.id == other.id => Some("id"),
             _ if store.name == other.name => Some("name"),
-            (KeyStoreKind::Hsm(hsm), KeyStoreKind::Hsm(other)) => shared(hsm, other),
+            (KeyStoreKind::Hsm(hsm), KeyStoreKind::Hsm(other)) => shared_hsm_key(hsm, other),
             _ => None,
         };
         if let Some(key) = shared {
@@ -99,7 +102,7 @@ fn unlike(store: &KeyStoreSettings, others: &[KeyStoreSettings]) -> Result<(), I
 }
 
 /// A token's user is logged in for the whole process: a second store would not need its PIN.
-fn shared(hsm: &HsmSettings, other: &HsmSettings) -> Option<&'static str> {
+fn shared_hsm_key(hsm: &HsmSettings, other: &HsmSettings) -> Option<&'static str> {
     if hsm.cluster_id == other.cluster_id {
         Some("cluster_id")
     } else if hsm.module == other.module && hsm.token == other.token {
@@ -113,7 +116,7 @@ fn shared(hsm: &HsmSettings, other: &HsmSettings) -> Option<&'static str> {
 }
 
 impl KeyStoreTable {
-    fn settings(mut self, files: &Files) -> Result<KeyStoreSettings, InvalidKeyStore> {
+    fn settings(mut self, bundle: &ConfigBundle) -> Result<KeyStoreSettings, InvalidKeyStore> {
         if !is_id(&self.id) {
             return Err(InvalidKeyStore::Id);
         }
@@ -121,7 +124,7 @@ impl KeyStoreTable {
             return Err(InvalidKeyStore::Name);
         }
         let kind = match self.kind {
-            KeyStoreType::AwsCloudhsm => KeyStoreKind::Hsm(Box::new(self.hsm(files)?)),
+            KeyStoreType::AwsCloudhsm => KeyStoreKind::Hsm(Box::new(self.hsm(bundle)?)),
             KeyStoreType::ExternalKeyStore => KeyStoreKind::External(self.external()?),
         };
         Ok(KeyStoreSettings { id: self.id, name: self.name, kind })
@@ -148,7 +151,7 @@ impl KeyStoreTable {
         proxy(&uri).ok_or(InvalidKeyStore::Uri)
     }
 
-    fn hsm(&mut self, files: &Files) -> Result<HsmSettings, InvalidKeyStore> {
+    fn hsm(&mut self, bundle: &ConfigBundle) -> Result<HsmSettings, InvalidKeyStore> {
         const KIND: &str = "AWS_CLOUDHSM";
         let missing = |key| InvalidKeyStore::Missing { key, kind: KIND };
         if self.uri.is_some() {
@@ -165,10 +168,10 @@ impl KeyStoreTable {
         Ok(HsmSettings {
             module,
             token: self.token()?,
-            pin: self.pin(files)?,
+            pin: self.pin(bundle)?,
             cluster_id,
-            trust_anchor_certificate: self.trust_anchor(files)?,
-            deadline: self.deadline_ms.map_or(DEFAULT_DEADLINE, Bounded::milliseconds),
+            trust_anchor_certificate: self.trust_anchor(bundle)?,
+            deadline: self.deadline_ms.map_or(DEFAULT_HSM_DEADLINE, BoundedU32::milliseconds),
             connect: self.connect.unwrap_or(true),
         })
     }
@@ -184,11 +187,11 @@ impl KeyStoreTable {
         }
     }
 
-    fn pin(&mut self, files: &Files) -> Result<Pin, InvalidKeyStore> {
+    fn pin(&mut self, bundle: &ConfigBundle) -> Result<Pin, InvalidKeyStore> {
         match (self.pin_file.take(), self.pin_env.take()) {
             (Some(file), None) => {
-                let file = files.read(&file).map_err(InvalidKeyStore::ReadPin)?;
-                let pin = pin(file).ok_or(InvalidKeyStore::Pin)?;
+                let file = bundle.file(&file).map_err(InvalidKeyStore::ReadPin)?;
+                let pin = parse_pin(file).ok_or(InvalidKeyStore::Pin)?;
                 Ok(Pin::Known(Zeroizing::new(pin.to_vec())))
             }
             (None, Some(name)) if is_variable(&name) => Ok(Pin::Environment(name)),
@@ -197,10 +200,10 @@ impl KeyStoreTable {
         }
     }
 
-    fn trust_anchor(&self, files: &Files) -> Result<Option<String>, InvalidKeyStore> {
+    fn trust_anchor(&self, bundle: &ConfigBundle) -> Result<Option<String>, InvalidKeyStore> {
         let Some(name) = &self.trust_anchor_certificate else { return Ok(None) };
-        let path = files.display(name);
-        let pem = match files.read(name) {
+        let path = bundle.path_of(name);
+        let pem = match bundle.file(name) {
             Ok(pem) => pem,
             Err(error) => return Err(InvalidKeyStore::ReadTrustAnchor { path, error }),
         };

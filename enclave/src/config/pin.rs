@@ -4,7 +4,7 @@
 const MAX_PIN_LENGTH: usize = 1024;
 
 /// Returns the only line of a file, with or without a line ending.
-pub(super) fn pin(file: &[u8]) -> Option<&[u8]> {
+pub(super) fn parse_pin(file: &[u8]) -> Option<&[u8]> {
     let line = file.strip_suffix(b"\n").unwrap_or(file);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let is_pin = (1..=MAX_PIN_LENGTH).contains(&line.len())

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 use thiserror::Error;
 
-use super::posture::Posture;
+use super::profile::Profile;
 use crate::policy::{InvalidMeasurement, Measurement, Plaintext, RecipientPolicy};
 use crate::tls::TlsSettings;
 
@@ -17,29 +17,29 @@ use crate::tls::TlsSettings;
 pub(super) struct RecipientTable {
     #[serde(default)]
     pub(super) require: bool,
-    max_age: Option<Age>,
+    max_age: Option<MaxAgeValue>,
     #[serde(default)]
     allow_debug: bool,
     /// Sets of register values in hexadecimal, by register name.
     #[serde(default)]
     measurements: Vec<BTreeMap<String, String>>,
-    plaintext: Option<PlaintextWord>,
+    plaintext: Option<PlaintextValue>,
 }
 
 impl RecipientTable {
-    /// Returns what is required of Recipients, with the defaults of `posture`.
+    /// Returns what is required of Recipients, with the defaults of `profile`.
     pub(super) fn policy(
         self,
         tls: &TlsSettings,
-        posture: Posture,
+        profile: Profile,
     ) -> Result<RecipientPolicy, InvalidRecipient> {
         let tls_is_provided = matches!(tls, TlsSettings::Provided(_));
         let plaintext = match self.plaintext {
-            Some(PlaintextWord(Plaintext::AttestedTls)) if tls_is_provided => {
+            Some(PlaintextValue(Plaintext::AttestedTls)) if tls_is_provided => {
                 return Err(InvalidRecipient::ProvidedTlsIsNotAttested);
             }
-            Some(PlaintextWord(plaintext)) => plaintext,
-            None => posture.default_plaintext(tls_is_provided),
+            Some(PlaintextValue(plaintext)) => plaintext,
+            None => profile.default_plaintext(tls_is_provided),
         };
         let mut measurements = Vec::with_capacity(self.measurements.len());
         for (entry, number) in self.measurements.iter().zip(1..) {
@@ -59,58 +59,58 @@ impl RecipientTable {
 
 /// The maximum age of a document: seconds, or `"chain"`.
 #[derive(Clone, Copy, Debug)]
-struct Age(MaxAge);
+struct MaxAgeValue(MaxAge);
 
-impl<'de> Deserialize<'de> for Age {
+impl<'de> Deserialize<'de> for MaxAgeValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AgeVisitor;
-        impl Visitor<'_> for AgeVisitor {
-            type Value = Age;
+        struct MaxAgeVisitor;
+        impl Visitor<'_> for MaxAgeVisitor {
+            type Value = MaxAgeValue;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str("seconds, at least 1, or \"chain\"")
             }
 
-            fn visit_i64<E: de::Error>(self, seconds: i64) -> Result<Age, E> {
+            fn visit_i64<E: de::Error>(self, seconds: i64) -> Result<MaxAgeValue, E> {
                 match u64::try_from(seconds) {
-                    Ok(seconds @ 1..) => Ok(Age(MaxAge::Seconds(seconds))),
+                    Ok(seconds @ 1..) => Ok(MaxAgeValue(MaxAge::Seconds(seconds))),
                     _ => Err(E::invalid_value(de::Unexpected::Signed(seconds), &self)),
                 }
             }
 
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Age, E> {
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<MaxAgeValue, E> {
                 match text {
-                    "chain" => Ok(Age(MaxAge::Chain)),
+                    "chain" => Ok(MaxAgeValue(MaxAge::Chain)),
                     other => Err(E::invalid_value(de::Unexpected::Str(other), &self)),
                 }
             }
         }
-        deserializer.deserialize_any(AgeVisitor)
+        deserializer.deserialize_any(MaxAgeVisitor)
     }
 }
 
 /// The value of `plaintext`, by its word.
 #[derive(Clone, Copy, Debug)]
-struct PlaintextWord(Plaintext);
+struct PlaintextValue(Plaintext);
 
-impl<'de> Deserialize<'de> for PlaintextWord {
+impl<'de> Deserialize<'de> for PlaintextValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct WordVisitor;
-        impl Visitor<'_> for WordVisitor {
-            type Value = PlaintextWord;
+        struct PlaintextVisitor;
+        impl Visitor<'_> for PlaintextVisitor {
+            type Value = PlaintextValue;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str("\"never\", \"attested-tls\" or \"always\"")
             }
 
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<PlaintextWord, E> {
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<PlaintextValue, E> {
                 let value = Plaintext::ALL.into_iter().find(|value| value.as_str() == text);
                 value
-                    .map(PlaintextWord)
+                    .map(PlaintextValue)
                     .ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
             }
         }
-        deserializer.deserialize_any(WordVisitor)
+        deserializer.deserialize_any(PlaintextVisitor)
     }
 }
 

@@ -33,79 +33,81 @@ pub struct Server {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ServerTable {
-    listen: Option<Text<Endpoint>>,
-    admin_listen: Option<Text<Endpoint>>,
+    listen: Option<FromText<Endpoint>>,
+    admin_listen: Option<FromText<Endpoint>>,
     proxy_protocol: Option<bool>,
-    log_endpoint: Option<Text<Endpoint>>,
-    log_format: Option<Text<Format>>,
-    log_level: Option<Text<Level>>,
+    log_endpoint: Option<FromText<Endpoint>>,
+    log_format: Option<FromText<Format>>,
+    log_level: Option<FromText<Level>>,
 }
 
 impl ServerTable {
     /// Returns the effective values: those of `arguments`, else of the table, else the defaults.
-    pub(super) fn under(&self, arguments: &Arguments) -> Result<Server, InvalidServer> {
-        let listen = or(&arguments.listen, &self.listen).ok_or(InvalidServer::NoListen)?;
-        let log_endpoint = or(&arguments.log_endpoint, &self.log_endpoint);
+    pub(super) fn merge(&self, arguments: &Arguments) -> Result<Server, InvalidServer> {
+        let listen =
+            argument_or_table(&arguments.listen, &self.listen).ok_or(InvalidServer::NoListen)?;
+        let log_endpoint = argument_or_table(&arguments.log_endpoint, &self.log_endpoint);
         if let Some(Err(reason)) = log_endpoint.as_ref().map(log_forwarder::check_endpoint) {
             return Err(InvalidServer::LogTo(reason));
         }
         Ok(Server {
             listeners: Listeners {
                 clients: listen,
-                admin: or(&arguments.admin_listen, &self.admin_listen),
+                admin: argument_or_table(&arguments.admin_listen, &self.admin_listen),
             },
             proxy_protocol: arguments.proxy_protocol.or(self.proxy_protocol).unwrap_or(false),
             log_endpoint,
-            log_format: or(&arguments.log_format, &self.log_format).unwrap_or_default(),
-            log_level: or(&arguments.log_level, &self.log_level).unwrap_or_default(),
+            log_format: argument_or_table(&arguments.log_format, &self.log_format)
+                .unwrap_or_default(),
+            log_level: argument_or_table(&arguments.log_level, &self.log_level).unwrap_or_default(),
         })
     }
 }
 
-fn or<T: Clone>(argument: &Option<T>, text: &Option<Text<T>>) -> Option<T> {
+fn argument_or_table<T: Clone>(argument: &Option<T>, text: &Option<FromText<T>>) -> Option<T> {
     argument.clone().or_else(|| text.as_ref().map(|text| text.0.clone()))
 }
 
 /// A value that is written as text.
 #[derive(Clone, Debug)]
-struct Text<T>(T);
+struct FromText<T>(T);
 
 /// The description of a type in messages.
-trait Expected: FromStr {
+trait ParsedText: FromStr {
     const EXPECTED: &'static str;
 }
 
-impl Expected for Endpoint {
+impl ParsedText for Endpoint {
     const EXPECTED: &'static str =
         "vsock:CID:PORT, vsock-mux:PATH:PORT, unix:PATH or HOST:PORT as text";
 }
 
-impl Expected for Format {
+impl ParsedText for Format {
     const EXPECTED: &'static str = "\"text\" or \"json\"";
 }
 
-impl Expected for Level {
+impl ParsedText for Level {
     const EXPECTED: &'static str = "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"";
 }
 
-impl<'de, T: Expected> Deserialize<'de> for Text<T> {
+impl<'de, T: ParsedText> Deserialize<'de> for FromText<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextVisitor<T>(PhantomData<T>);
-        impl<T: Expected> Visitor<'_> for TextVisitor<T> {
-            type Value = Text<T>;
+        struct FromTextVisitor<T>(PhantomData<T>);
+        impl<T: ParsedText> Visitor<'_> for FromTextVisitor<T> {
+            type Value = FromText<T>;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str(T::EXPECTED)
             }
 
             // The message does not repeat the text, which may be a misplaced secret.
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Text<T>, E> {
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<FromText<T>, E> {
                 text.parse()
-                    .map(Text)
+                    .map(FromText)
                     .map_err(|_| E::custom(format_args!("expected {}", T::EXPECTED)))
             }
         }
-        deserializer.deserialize_str(TextVisitor(PhantomData))
+        deserializer.deserialize_str(FromTextVisitor(PhantomData))
     }
 }
 

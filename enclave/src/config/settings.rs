@@ -6,23 +6,23 @@ use std::sync::Arc;
 use attestation::CacheSizes;
 use attestation::time::UnixMillis;
 
-use super::credential::Principals;
+use super::bundle::ConfigBundle;
+use super::credential::PrincipalRegistry;
 use super::egress;
 use super::error::ValidationError;
 use super::file::ConfigFile;
-use super::files::Files;
 use super::key_store::key_stores;
-use super::posture::Posture;
+use super::profile::Profile;
 #[cfg(feature = "simulator")]
-use super::simulated::SimulatorTable;
-use super::surprise::Surprise;
+use super::simulator_table::SimulatorTable;
+use super::warning::ConfigWarning;
 use crate::audit::UnauthenticatedLimits;
 use crate::auth::Authenticator;
+use crate::config_pcrs::ConfigDigests;
 use crate::egress::Route;
 use crate::entropy::EntropySettings;
 use crate::http::PeerPolicy;
 use crate::key_store::KeyStoreSettings;
-use crate::measurement::Measured;
 use crate::platform::PlatformSettings;
 use crate::policy::Policy;
 use crate::throttle::Throttle;
@@ -35,11 +35,11 @@ pub struct Settings {
     pub(crate) policy: Arc<Policy>,
     pub(crate) throttle: Throttle,
     /// Limits on the audit records of unauthenticated callers.
-    pub(crate) unauthenticated: UnauthenticatedLimits,
+    pub(crate) unauthenticated_limits: UnauthenticatedLimits,
     /// The region, for the audit trail.
     pub(crate) region: Option<Arc<str>>,
     /// Sizes of the caches of verified documents.
-    pub(crate) caches: CacheSizes,
+    pub(crate) cache_sizes: CacheSizes,
     /// Number of threads that verify documents.
     pub(crate) verification_threads: NonZeroUsize,
     pub(crate) entropy: EntropySettings,
@@ -51,10 +51,10 @@ pub struct Settings {
     /// The egress routes.
     egress: Vec<Route>,
     /// The measurement of the configuration, if there is one.
-    pub(crate) measurement: Option<Measured>,
-    pub(super) surprises: Vec<Surprise>,
+    pub(crate) measurement: Option<ConfigDigests>,
+    pub(super) warnings: Vec<ConfigWarning>,
     /// Warnings of policies, for a service whose requests carry no client address.
-    without_sources: Vec<String>,
+    warnings_without_client_addr: Vec<String>,
 }
 
 impl Settings {
@@ -83,51 +83,53 @@ impl Settings {
         self.tls.announce();
         self.policy.announce();
         self.entropy.announce();
-        self.surprises.iter().for_each(|surprise| surprise.warn(now));
+        self.warnings.iter().for_each(|warning| warning.log_if_due(now));
         if !self.peer_policy.proxy_protocol {
-            self.without_sources.iter().for_each(|warning| tracing::warn!("{warning}"));
+            self.warnings_without_client_addr
+                .iter()
+                .for_each(|warning| tracing::warn!("{warning}"));
         }
     }
 }
 
-/// Builds the settings of `file` with the defaults of `posture`.
+/// Builds the settings of `file` with the defaults of `profile`.
 pub(super) fn build(
     file: ConfigFile,
-    files: &Files,
-    posture: Posture,
+    bundle: &ConfigBundle,
+    profile: Profile,
 ) -> Result<Settings, ValidationError> {
     #[cfg(feature = "simulator")]
-    file.simulator.as_ref().map_or(Ok(()), |_| SimulatorTable::check(posture))?;
-    let mode = file.auth.check(posture, !file.credential.is_empty(), file.recipient.require)?;
-    let tls = file.tls.settings(files)?;
+    file.simulator.as_ref().map_or(Ok(()), |_| SimulatorTable::check(profile))?;
+    let mode = file.auth.check(profile, !file.credential.is_empty(), file.recipient.require)?;
+    let tls = file.tls.settings(bundle)?;
     let has_tls = !matches!(tls, TlsSettings::Off);
     let mut principals =
-        Principals::new(files, has_tls, file.throttle.requests_per_second_per_principal);
+        PrincipalRegistry::new(bundle, has_tls, file.throttle.requests_per_second_per_principal);
     let authenticator = file.auth.authenticator(mode, file.credential, &mut principals)?;
-    let Principals { mut surprises, without_sources, .. } = principals;
-    surprises.extend(Surprise::of_tls(&tls));
-    let key_stores = key_stores(file.key_store, files)?;
-    let recipient = file.recipient.policy(&tls, posture)?;
-    if posture == Posture::Production {
-        surprises.extend(Surprise::of_plaintext(&recipient, &tls));
-        surprises.extend(Surprise::of_key_stores(&key_stores));
+    let PrincipalRegistry { mut warnings, warnings_without_client_addr, .. } = principals;
+    warnings.extend(ConfigWarning::for_tls(&tls));
+    let key_stores = key_stores(file.key_store, bundle)?;
+    let recipient = file.recipient.policy(&tls, profile)?;
+    if profile == Profile::Production {
+        warnings.extend(ConfigWarning::for_plaintext(&recipient, &tls));
+        warnings.extend(ConfigWarning::for_key_stores(&key_stores));
     }
     Ok(Settings {
         authenticator,
         policy: Arc::new(Policy::new(recipient)),
         throttle: file.throttle.throttle(),
-        unauthenticated: file.audit.limits(),
+        unauthenticated_limits: file.audit.limits(),
         region: file.auth.region.map(Arc::from),
-        caches: file.verification.caches(),
+        cache_sizes: file.verification.cache_sizes(),
         verification_threads: file.verification.threads(),
         entropy: file.entropy.settings()?,
         platform: file.platform.settings()?,
         tls,
         key_stores,
         peer_policy: PeerPolicy::default(),
-        egress: egress::routes(file.egress, posture)?,
+        egress: egress::routes(file.egress, profile)?,
         measurement: None,
-        surprises,
-        without_sources,
+        warnings,
+        warnings_without_client_addr,
     })
 }

@@ -10,8 +10,8 @@ use rustls::sign::CertifiedKey;
 use serde::Deserialize;
 use thiserror::Error;
 
+use super::bundle::ConfigBundle;
 use super::certificates::{InvalidCertificate, chain};
-use super::files::Files;
 use crate::tls::{InvalidPrivateKey, TlsSettings, private_key_from_pem};
 
 /// Maximum number of names in a certificate. Each handshake carries them all.
@@ -46,7 +46,7 @@ impl TlsTable {
         self.mode == Some(TlsMode::Provided)
     }
 
-    pub(super) fn settings(self, files: &Files) -> Result<TlsSettings, InvalidTls> {
+    pub(super) fn settings(self, bundle: &ConfigBundle) -> Result<TlsSettings, InvalidTls> {
         let Self { mode, names, certificate, private_key } = self;
         let has_files = certificate.is_some() || private_key.is_some();
         let mode = match mode {
@@ -69,7 +69,7 @@ impl TlsTable {
                 let (Some(certificate), Some(key)) = (certificate, private_key) else {
                     return Err(InvalidTls::NoFiles);
                 };
-                Ok(TlsSettings::Provided(Arc::new(certified_key(files, &certificate, &key)?)))
+                Ok(TlsSettings::Provided(Arc::new(certified_key(bundle, &certificate, &key)?)))
             }
         }
     }
@@ -98,12 +98,12 @@ fn server_names(texts: Vec<String>) -> Result<Vec<ServerName<'static>>, InvalidT
 }
 
 fn certified_key(
-    files: &Files,
+    bundle: &ConfigBundle,
     certificate: &Path,
     key: &Path,
 ) -> Result<CertifiedKey, InvalidTls> {
-    let path = files.display(certificate);
-    let pem = match files.read(certificate) {
+    let path = bundle.path_of(certificate);
+    let pem = match bundle.file(certificate) {
         Ok(pem) => pem,
         Err(error) => return Err(InvalidTls::ReadCertificate { path, error }),
     };
@@ -111,7 +111,7 @@ fn certified_key(
         Ok(chain) => chain,
         Err(reason) => return Err(InvalidTls::Certificate { path, reason }),
     };
-    let key = private_key_from_pem(files.read(key).map_err(InvalidTls::ReadPrivateKey)?)?;
+    let key = private_key_from_pem(bundle.file(key).map_err(InvalidTls::ReadPrivateKey)?)?;
     let certified = CertifiedKey::new(chain, key);
     match certified.keys_match() {
         Ok(()) => Ok(certified),

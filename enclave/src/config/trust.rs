@@ -7,7 +7,7 @@ use attestation::{AnchorError, Trust, TrustAnchors};
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::files::Files;
+use super::bundle::ConfigBundle;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,22 +22,22 @@ impl TrustTable {
     pub(super) fn add_to<T: Trust>(
         &self,
         anchors: &mut TrustAnchors<T>,
-        files: &Files,
+        bundle: &ConfigBundle,
     ) -> Result<(), InvalidTrust> {
         let mut names = self.anchors.iter().zip(1..);
-        names.try_for_each(|(name, number)| add_anchors_of(number, files, name, anchors))
+        names.try_for_each(|(name, number)| add_anchors_of(number, bundle, name, anchors))
     }
 }
 
 /// Adds the anchors in the file `name`, which is entry `number`.
 fn add_anchors_of<T: Trust>(
     number: usize,
-    files: &Files,
+    bundle: &ConfigBundle,
     name: &Path,
     anchors: &mut TrustAnchors<T>,
 ) -> Result<(), InvalidTrust> {
-    let path = files.display(name);
-    let pem = match files.read(name) {
+    let path = bundle.path_of(name);
+    let pem = match bundle.file(name) {
         Ok(pem) => pem,
         Err(error) => return Err(InvalidTrust::Read { number, path, error }),
     };

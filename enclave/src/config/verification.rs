@@ -5,17 +5,17 @@ use std::num::NonZeroUsize;
 use attestation::CacheSizes;
 use serde::Deserialize;
 
-use super::bounded::Bounded;
+use super::bounded_u32::BoundedU32;
 use crate::crypto_pool;
 
 /// At the most some 200 MB each.
-type Entries = Bounded<0, 1_000_000>;
+type Entries = BoundedU32<0, 1_000_000>;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct VerificationTable {
     /// Threads.
-    threads: Option<Bounded<1, 256>>,
+    threads: Option<BoundedU32<1, 256>>,
     cached_chains: Option<Entries>,
     cached_leaves: Option<Entries>,
     cached_documents: Option<Entries>,
@@ -27,7 +27,7 @@ impl VerificationTable {
         number.and_then(NonZeroUsize::new).unwrap_or_else(crypto_pool::default_threads)
     }
 
-    pub(super) fn caches(&self) -> CacheSizes {
+    pub(super) fn cache_sizes(&self) -> CacheSizes {
         let CacheSizes { chains, leaves, documents } = CacheSizes::default();
         CacheSizes {
             chains: entries(self.cached_chains, chains),

@@ -2,47 +2,47 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use super::condition_key::{ConditionKey, ContextValue};
 use super::context::Context;
 use super::effect::Effect;
-use super::error::Fault;
-use super::key::{Key, Value};
+use super::error::PolicyErrorKind;
 use super::operand::Operand;
-use super::operator::{Operator, Test};
+use super::operator::{Comparison, Operator};
 
 /// An operator, a key, and values of which one is enough; under a negated operator, none must be.
 #[derive(Debug)]
 pub(super) struct Condition {
     pub(super) operator: Operator,
-    pub(super) key: Key,
+    pub(super) key: ConditionKey,
     pub(super) operands: Vec<Operand>,
 }
 
 impl Condition {
     /// Without values; it takes at least one to say something.
-    pub(super) fn new(operator: Operator, key: Key) -> Self {
+    pub(super) fn new(operator: Operator, key: ConditionKey) -> Self {
         Self { operator, key, operands: Vec::new() }
     }
 
     /// Adds a value to a condition of a statement with `effect`.
-    pub(super) fn push(&mut self, value: &str, effect: Effect) -> Result<(), Fault> {
+    pub(super) fn push(&mut self, value: &str, effect: Effect) -> Result<(), PolicyErrorKind> {
         let Self { operator, key, .. } = *self;
         if value.contains("${") {
-            return Err(Fault::Variable { value: value.to_owned() });
+            return Err(PolicyErrorKind::Variable { value: value.to_owned() });
         }
         let operand = Operand::parse(operator, key, value)?;
         let admits_what_matches = (effect == Effect::Allow) != operator.is_negated;
         if key.is_unmeasured_if_zero()
             && operator.compares_text()
             && admits_what_matches
-            && operand.is_all_zero(operator.test)
+            && operand.is_all_zero(operator.comparison)
         {
-            return Err(Fault::AdmitsAllZero { effect, operator, key });
+            return Err(PolicyErrorKind::AllowsAllZeros { effect, operator, key });
         }
         self.operands.push(operand);
         Ok(())
     }
 
-    pub(super) fn key(&self) -> Key {
+    pub(super) fn key(&self) -> ConditionKey {
         self.key
     }
 
@@ -55,15 +55,15 @@ impl Condition {
     /// > ...IfExists and Null check.
     ///
     /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html>
-    pub(super) fn check<'c>(&self, context: &Context<'c>) -> Result<(), Option<Value<'c>>> {
+    pub(super) fn check<'c>(&self, context: &Context<'c>) -> Result<(), Option<ContextValue<'c>>> {
         let found = self.key.value(context);
         let holds = match found {
-            _ if self.operator.test == Test::Null => {
+            _ if self.operator.comparison == Comparison::Null => {
                 self.operands.contains(&Operand::Bool(found.is_none()))
             }
             None => self.operator.is_negated || self.operator.if_exists,
             Some(found) => {
-                self.operands.iter().any(|operand| operand.matches(self.operator.test, found))
+                self.operands.iter().any(|operand| operand.matches(self.operator.comparison, found))
                     != self.operator.is_negated
             }
         };

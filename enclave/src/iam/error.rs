@@ -3,13 +3,13 @@
 use attestation::PcrFamily;
 use thiserror::Error;
 
+use super::condition_key::ConditionKey;
 use super::effect::Effect;
-use super::key::Key;
 use super::operator::{Operator, UnknownOperator};
 
 /// What is wrong with a policy, and where.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("{policy}: line {line} column {column}: {fault}")]
+#[error("{policy}: line {line} column {column}: {kind}")]
 pub struct PolicyError {
     /// The policy's name, as it was given.
     pub policy: String,
@@ -18,12 +18,12 @@ pub struct PolicyError {
     /// From 1, in characters: where what is wrong begins.
     pub column: usize,
     /// What is wrong.
-    pub fault: Box<Fault>,
+    pub kind: Box<PolicyErrorKind>,
 }
 
 /// What is wrong with a policy.
 #[derive(Debug, Error, PartialEq, Eq)]
-pub enum Fault {
+pub enum PolicyErrorKind {
     /// Not JSON.
     #[error("not JSON: {0}")]
     Json(String),
@@ -80,13 +80,13 @@ pub enum Fault {
     },
     /// An element and its negation.
     #[error("a statement has {element} or Not{element}, not both; remove one")]
-    Both {
+    BothForms {
         /// The element.
         element: &'static str,
     },
     /// Another value than the element can have.
     #[error("{element} is {found:?}; write {expected}")]
-    Value {
+    InvalidValue {
         /// The element.
         element: &'static str,
         /// As it is written.
@@ -96,7 +96,7 @@ pub enum Fault {
     },
     /// Two statements of one name.
     #[error("two statements have the Sid {sid:?}; a decision could not say which of them it was")]
-    SameSid {
+    DuplicateSid {
         /// The name.
         sid: String,
     },
@@ -119,16 +119,16 @@ pub enum Fault {
     #[error(transparent)]
     UnknownOperator(#[from] UnknownOperator),
     /// A condition key that requests here never carry.
-    #[error("unknown condition key {name:?}; known are {known}", known = Key::KNOWN)]
+    #[error("unknown condition key {name:?}; known are {known}", known = ConditionKey::KNOWN)]
     UnknownKey {
         /// As it is written.
         name: String,
     },
     /// One condition key in two spellings.
     #[error("{key} occurs twice under {operator}, its case does not matter; put both into one")]
-    SameKey {
+    DuplicateKey {
         /// Which.
-        key: Key,
+        key: ConditionKey,
         /// Under which.
         operator: Operator,
     },
@@ -156,20 +156,20 @@ pub enum Fault {
     #[error(
         "{effect} with {operator} would admit a {key} of all zeros, {}; remove the value, or refuse \
          it with Deny and a positive operator",
-        whose_zeros(*key)
+        zeros_reason(*key)
     )]
-    AdmitsAllZero {
+    AllowsAllZeros {
         /// The statement's effect.
         effect: Effect,
         /// The condition's operator.
         operator: Operator,
         /// The condition's key.
-        key: Key,
+        key: ConditionKey,
     },
 }
 
 /// Who measures zeros where nobody should.
-fn whose_zeros(key: Key) -> &'static str {
+fn zeros_reason(key: ConditionKey) -> &'static str {
     match key.register() {
         Some((PcrFamily::NitroTpm, _)) => {
             "which a NitroTPM has only if its firmware measured nothing"
@@ -180,21 +180,21 @@ fn whose_zeros(key: Key) -> &'static str {
 
 /// A fault and where it is, in bytes.
 #[derive(Debug)]
-pub(super) struct Located {
-    pub(super) at: usize,
-    pub(super) fault: Fault,
+pub(super) struct LocatedError {
+    pub(super) offset: usize,
+    pub(super) kind: PolicyErrorKind,
 }
 
-impl Located {
-    pub(super) fn in_policy(self, policy: &str, input: &[u8]) -> PolicyError {
-        let before = input.get(..self.at).unwrap_or(input);
+impl LocatedError {
+    pub(super) fn into_policy_error(self, policy: &str, input: &[u8]) -> PolicyError {
+        let before = input.get(..self.offset).unwrap_or(input);
         let text = String::from_utf8_lossy(before);
         let line = text.rsplit('\n').next().unwrap_or_default();
         PolicyError {
             policy: policy.to_owned(),
             line: 1 + text.matches('\n').count(),
             column: 1 + line.chars().count(),
-            fault: Box::new(self.fault),
+            kind: Box::new(self.kind),
         }
     }
 }

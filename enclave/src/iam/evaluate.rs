@@ -4,25 +4,25 @@ use std::fmt::{self, Display, Formatter};
 
 use super::Policy;
 use super::condition::Condition;
+use super::condition_key::ContextValue;
 use super::context::{Context, action_name};
 use super::effect::Effect;
-use super::key::Value;
-use super::statement::{Mismatch, Statement};
+use super::statement::{NotApplicable, Statement};
 
 /// What policies decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision<'p> {
     /// Explicitly denied: the first statement that denies.
-    Denied(DecidedBy<'p>),
+    Denied(StatementRef<'p>),
     /// Allowed: the first statement that allows, where none denies.
-    Allowed(DecidedBy<'p>),
+    Allowed(StatementRef<'p>),
     /// Implicitly denied: no statement allows.
     NotAllowed,
 }
 
 /// A statement and its policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DecidedBy<'p> {
+pub struct StatementRef<'p> {
     /// The policy's name.
     pub policy: &'p str,
     /// The statement's name, if it has one.
@@ -35,10 +35,10 @@ pub struct DecidedBy<'p> {
 #[derive(Clone, Copy, Debug)]
 pub struct Explanation<'p, 'c> {
     /// Which.
-    pub statement: DecidedBy<'p>,
+    pub statement: StatementRef<'p>,
     /// What it does if it applies.
     pub effect: Effect,
-    mismatch: Option<Mismatch<'p, 'c>>,
+    not_applicable: Option<NotApplicable<'p, 'c>>,
     action: &'static str,
 }
 
@@ -51,13 +51,13 @@ pub fn evaluate<'p>(
     context: &Context<'_>,
 ) -> Decision<'p> {
     let mut decision = Decision::NotAllowed;
-    for (statement, decided_by) in statements(policies) {
+    for (statement, statement_ref) in statements(policies) {
         if statement.check(context).is_err() {
             continue;
         }
         match (statement.effect, decision) {
-            (Effect::Deny, _) => return Decision::Denied(decided_by),
-            (Effect::Allow, Decision::NotAllowed) => decision = Decision::Allowed(decided_by),
+            (Effect::Deny, _) => return Decision::Denied(statement_ref),
+            (Effect::Allow, Decision::NotAllowed) => decision = Decision::Allowed(statement_ref),
             (Effect::Allow, _) => {}
         }
     }
@@ -69,21 +69,21 @@ pub fn explain<'p, 'c>(
     policies: impl IntoIterator<Item = &'p Policy>,
     context: &Context<'c>,
 ) -> impl Iterator<Item = Explanation<'p, 'c>> {
-    statements(policies).map(|(statement, decided_by)| Explanation {
-        statement: decided_by,
+    statements(policies).map(|(statement, statement_ref)| Explanation {
+        statement: statement_ref,
         effect: statement.effect,
-        mismatch: statement.check(context).err(),
+        not_applicable: statement.check(context).err(),
         action: action_name(context.action),
     })
 }
 
 pub(super) fn statements<'p>(
     policies: impl IntoIterator<Item = &'p Policy>,
-) -> impl Iterator<Item = (&'p Statement, DecidedBy<'p>)> {
+) -> impl Iterator<Item = (&'p Statement, StatementRef<'p>)> {
     policies.into_iter().flat_map(|policy| {
         (1..).zip(&policy.statements).map(|(number, statement)| {
             let (policy, sid) = (policy.name.as_str(), statement.sid.as_deref());
-            (statement, DecidedBy { policy, sid, number })
+            (statement, StatementRef { policy, sid, number })
         })
     })
 }
@@ -91,11 +91,11 @@ pub(super) fn statements<'p>(
 impl Explanation<'_, '_> {
     /// Whether it applies.
     pub fn applies(&self) -> bool {
-        self.mismatch.is_none()
+        self.not_applicable.is_none()
     }
 }
 
-impl Display for DecidedBy<'_> {
+impl Display for StatementRef<'_> {
     /// Such as `statement "OneImage" of wallet.json`, or `statement 2 of wallet.json`.
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         match self.sid {
@@ -108,16 +108,16 @@ impl Display for DecidedBy<'_> {
 impl Display for Explanation<'_, '_> {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         write!(out, "{} ({}) ", self.statement, self.effect)?;
-        let Some(mismatch) = &self.mismatch else { return out.write_str("applies") };
+        let Some(reason) = &self.not_applicable else { return out.write_str("applies") };
         out.write_str("does not apply: ")?;
-        match mismatch {
-            Mismatch::Action => write!(out, "it is not about {}", self.action),
-            Mismatch::Resource => write!(
+        match reason {
+            NotApplicable::Action => write!(out, "it is not about {}", self.action),
+            NotApplicable::Resource => write!(
                 out,
                 "{} is asked on the resource \"*\", which its Resource or NotResource leaves out",
                 self.action
             ),
-            Mismatch::Condition(condition, found) => write_condition(out, condition, *found),
+            NotApplicable::Condition(condition, found) => write_condition(out, condition, *found),
         }
     }
 }
@@ -125,7 +125,7 @@ impl Display for Explanation<'_, '_> {
 fn write_condition(
     out: &mut Formatter<'_>,
     condition: &Condition,
-    found: Option<Value<'_>>,
+    found: Option<ContextValue<'_>>,
 ) -> fmt::Result {
     write!(out, "{condition}, but the request has ")?;
     match found {

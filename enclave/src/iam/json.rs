@@ -11,7 +11,7 @@ use std::io::{self, Read};
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use super::error::{Fault, Located};
+use super::error::{LocatedError, PolicyErrorKind};
 
 /// Levels of objects and lists; a policy has six.
 const MAX_DEPTH: u8 = 16;
@@ -19,7 +19,7 @@ const MAX_DEPTH: u8 = 16;
 /// A value and where it begins, in bytes.
 #[derive(Debug)]
 pub(super) struct Node {
-    pub(super) at: usize,
+    pub(super) offset: usize,
     pub(super) value: Json,
 }
 
@@ -37,27 +37,30 @@ pub(super) enum Json {
 
 #[derive(Debug)]
 pub(super) struct Member {
-    pub(super) at: usize,
+    pub(super) offset: usize,
     pub(super) name: String,
     pub(super) value: Node,
 }
 
 impl Node {
     /// Reads one value and the end of the input.
-    pub(super) fn parse(input: &[u8]) -> Result<Self, Located> {
-        let source = Source { input, consumed: Cell::new(0), fault: RefCell::new(None) };
-        let mut deserializer = serde_json::Deserializer::from_reader(Counted(&source));
-        let start = Start { source: &source, is_seen: false, depth: 0 };
+    pub(super) fn parse(input: &[u8]) -> Result<Self, LocatedError> {
+        let source = JsonSource { input, consumed: Cell::new(0), error: RefCell::new(None) };
+        let mut deserializer = serde_json::Deserializer::from_reader(CountingReader(&source));
+        let seed = NodeSeed { source: &source, is_seen: false, depth: 0 };
         let node =
-            start.deserialize(&mut deserializer).and_then(|node| deserializer.end().map(|()| node));
-        node.map_err(|error| match source.fault.take() {
-            Some(fault) => fault,
-            None => Located { at: offset(input, &error), fault: Fault::Json(message(&error)) },
+            seed.deserialize(&mut deserializer).and_then(|node| deserializer.end().map(|()| node));
+        node.map_err(|error| match source.error.take() {
+            Some(error) => error,
+            None => LocatedError {
+                offset: error_offset(input, &error),
+                kind: PolicyErrorKind::Json(message(&error)),
+            },
         })
     }
 
     /// Names the kind of value, to tell a person.
-    pub(super) fn kind(&self) -> &'static str {
+    pub(super) fn type_name(&self) -> &'static str {
         match self.value {
             Json::Null => "null",
             Json::Bool(_) => "a boolean",
@@ -68,43 +71,47 @@ impl Node {
         }
     }
 
-    pub(super) fn fault(&self, fault: Fault) -> Located {
-        Located { at: self.at, fault }
+    pub(super) fn error(&self, kind: PolicyErrorKind) -> LocatedError {
+        LocatedError { offset: self.offset, kind }
     }
 
-    fn mismatch(&self, what: &str, expected: &'static str) -> Located {
-        self.fault(Fault::Type { what: what.to_owned(), expected, found: self.kind() })
+    fn type_error(&self, what: &str, expected: &'static str) -> LocatedError {
+        self.error(PolicyErrorKind::Type {
+            what: what.to_owned(),
+            expected,
+            found: self.type_name(),
+        })
     }
 
-    pub(super) fn object(&self, what: &str) -> Result<&[Member], Located> {
+    pub(super) fn object(&self, what: &str) -> Result<&[Member], LocatedError> {
         match &self.value {
             Json::Object(members) => Ok(members),
-            _ => Err(self.mismatch(what, "an object")),
+            _ => Err(self.type_error(what, "an object")),
         }
     }
 
-    pub(super) fn text(&self, what: &str) -> Result<&str, Located> {
+    pub(super) fn text(&self, what: &str) -> Result<&str, LocatedError> {
         match &self.value {
             Json::Text(text) => Ok(text),
-            _ => Err(self.mismatch(what, "a string")),
+            _ => Err(self.type_error(what, "a string")),
         }
     }
 
     /// A string, number or boolean, as text.
-    pub(super) fn scalar(&self, what: &str) -> Result<&str, Located> {
+    pub(super) fn scalar(&self, what: &str) -> Result<&str, LocatedError> {
         match &self.value {
             Json::Text(text) | Json::Number(text) => Ok(text),
             Json::Bool(true) => Ok("true"),
             Json::Bool(false) => Ok("false"),
-            _ => Err(self.mismatch(what, "a string, number or boolean")),
+            _ => Err(self.type_error(what, "a string, number or boolean")),
         }
     }
 
     /// The values of a list that holds at least one, or this value alone.
-    pub(super) fn one_or_more(&self, what: &str) -> Result<&[Self], Located> {
+    pub(super) fn one_or_more(&self, what: &str) -> Result<&[Self], LocatedError> {
         match &self.value {
             Json::List(nodes) if nodes.is_empty() => {
-                Err(self.fault(Fault::Empty { what: what.to_owned() }))
+                Err(self.error(PolicyErrorKind::Empty { what: what.to_owned() }))
             }
             Json::List(nodes) => Ok(nodes),
             _ => Ok(std::slice::from_ref(self)),
@@ -113,14 +120,14 @@ impl Node {
 }
 
 impl Member {
-    pub(super) fn fault(&self, fault: Fault) -> Located {
-        Located { at: self.at, fault }
+    pub(super) fn error(&self, kind: PolicyErrorKind) -> LocatedError {
+        LocatedError { offset: self.offset, kind }
     }
 }
 
 /// Where serde_json stopped: the last byte that it read. It calls the end of a line column 0 of the
 /// next one, but what is wrong is on the line that ends.
-fn offset(input: &[u8], error: &serde_json::Error) -> usize {
+fn error_offset(input: &[u8], error: &serde_json::Error) -> usize {
     let line_start: usize = input
         .split_inclusive(|byte| *byte == b'\n')
         .take(error.line().saturating_sub(1))
@@ -136,15 +143,15 @@ fn message(error: &serde_json::Error) -> String {
 }
 
 /// What is read, how far, and the fault that ended it.
-struct Source<'a> {
+struct JsonSource<'a> {
     input: &'a [u8],
     consumed: Cell<usize>,
-    fault: RefCell<Option<Located>>,
+    error: RefCell<Option<LocatedError>>,
 }
 
-struct Counted<'a>(&'a Source<'a>);
+struct CountingReader<'a>(&'a JsonSource<'a>);
 
-impl Read for Counted<'_> {
+impl Read for CountingReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let consumed = self.0.consumed.get();
         let read = self.0.input.get(consumed..).unwrap_or_default().read(buffer)?;
@@ -153,9 +160,9 @@ impl Read for Counted<'_> {
     }
 }
 
-impl Source<'_> {
-    fn fail<E: Error>(&self, at: usize, fault: Fault) -> E {
-        *self.fault.borrow_mut() = Some(Located { at, fault });
+impl JsonSource<'_> {
+    fn fail<E: Error>(&self, offset: usize, kind: PolicyErrorKind) -> E {
+        *self.error.borrow_mut() = Some(LocatedError { offset, kind });
         E::custom("see the fault")
     }
 }
@@ -163,13 +170,13 @@ impl Source<'_> {
 /// A value to be read, of which serde_json has consumed the first byte (`is_seen`) or nothing, not
 /// even the white space before it.
 #[derive(Clone, Copy)]
-struct Start<'a> {
-    source: &'a Source<'a>,
+struct NodeSeed<'a> {
+    source: &'a JsonSource<'a>,
     is_seen: bool,
     depth: u8,
 }
 
-impl Start<'_> {
+impl NodeSeed<'_> {
     fn offset(&self) -> usize {
         let consumed = self.source.consumed.get();
         if self.is_seen {
@@ -180,34 +187,34 @@ impl Start<'_> {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Start<'_> {
+impl<'de> DeserializeSeed<'de> for NodeSeed<'_> {
     type Value = Node;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
-        let at = self.offset();
-        let value = deserializer.deserialize_any(Within { start: self, at })?;
-        Ok(Node { at, value })
+        let offset = self.offset();
+        let value = deserializer.deserialize_any(ValueVisitor { seed: self, offset })?;
+        Ok(Node { offset, value })
     }
 }
 
 /// The inside of a value.
-struct Within<'a> {
-    start: Start<'a>,
-    at: usize,
+struct ValueVisitor<'a> {
+    seed: NodeSeed<'a>,
+    offset: usize,
 }
 
-impl<'a> Within<'a> {
+impl<'a> ValueVisitor<'a> {
     /// What is one level below.
-    fn below<E: Error>(&self, is_seen: bool) -> Result<Start<'a>, E> {
-        let Start { source, depth, .. } = self.start;
+    fn child_seed<E: Error>(&self, is_seen: bool) -> Result<NodeSeed<'a>, E> {
+        let NodeSeed { source, depth, .. } = self.seed;
         if depth == MAX_DEPTH {
-            return Err(source.fail(self.at, Fault::TooDeep));
+            return Err(source.fail(self.offset, PolicyErrorKind::TooDeep));
         }
-        Ok(Start { source, is_seen, depth: depth + 1 })
+        Ok(NodeSeed { source, is_seen, depth: depth + 1 })
     }
 }
 
-impl<'de> Visitor<'de> for Within<'_> {
+impl<'de> Visitor<'de> for ValueVisitor<'_> {
     type Value = Json;
 
     fn expecting(&self, out: &mut Formatter<'_>) -> fmt::Result {
@@ -239,7 +246,7 @@ impl<'de> Visitor<'de> for Within<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json, A::Error> {
-        let item = self.below(true)?;
+        let item = self.child_seed(true)?;
         let mut nodes = Vec::new();
         while let Some(node) = items.next_element_seed(item)? {
             nodes.push(node);
@@ -248,15 +255,15 @@ impl<'de> Visitor<'de> for Within<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Json, A::Error> {
-        let (name, value) = (self.below(true)?, self.below(false)?);
+        let (name, value) = (self.child_seed(true)?, self.child_seed(false)?);
         let mut members = Vec::new();
         // To compare each with each would take seconds for the largest policy that is read.
         let mut names = HashSet::new();
-        while let Some(Node { at, value: Json::Text(name) }) = entries.next_key_seed(name)? {
+        while let Some(Node { offset, value: Json::Text(name) }) = entries.next_key_seed(name)? {
             if !names.insert(name.clone()) {
-                return Err(self.start.source.fail(at, Fault::Duplicate { name }));
+                return Err(self.seed.source.fail(offset, PolicyErrorKind::Duplicate { name }));
             }
-            members.push(Member { at, name, value: entries.next_value_seed(value)? });
+            members.push(Member { offset, name, value: entries.next_value_seed(value)? });
         }
         Ok(Json::Object(members))
     }

@@ -14,24 +14,24 @@
 //! it is in. Cedar is another language.
 
 mod condition;
+mod condition_key;
 mod context;
 mod effect;
 mod error;
 mod evaluate;
 mod glob;
 mod json;
-mod key;
 mod operand;
 mod operator;
 mod parse;
 mod statement;
 mod warning;
 
+pub use self::condition_key::ConditionKey;
 pub use self::context::{Context, Measurements, action_name};
 pub use self::effect::Effect;
-pub use self::error::{Fault, PolicyError};
-pub use self::evaluate::{DecidedBy, Decision, Explanation, evaluate, explain};
-pub use self::key::Key;
+pub use self::error::{PolicyError, PolicyErrorKind};
+pub use self::evaluate::{Decision, Explanation, StatementRef, evaluate, explain};
 pub use self::operator::{Operator, UnknownOperator};
 use self::statement::Statement;
 
@@ -50,10 +50,10 @@ impl Policy {
 }
 
 #[cfg(test)]
-mod case_tests;
+mod all_zero_tests;
 #[cfg(test)]
 mod error_tests;
 #[cfg(test)]
-mod warning_tests;
+mod evaluation_tests;
 #[cfg(test)]
-mod zero_tests;
+mod warning_tests;

@@ -7,10 +7,10 @@ use attestation::PCR_LENGTH;
 use attestation::time::UnixMillis;
 use ipnet::{IpNet, Ipv4Net};
 
-use super::error::Fault;
+use super::condition_key::{ConditionKey, ContextValue};
+use super::error::PolicyErrorKind;
 use super::glob;
-use super::key::{Key, Value};
-use super::operator::{Operator, Test};
+use super::operator::{Comparison, Operator};
 
 /// A value in a policy, of the type that its operator compares.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,43 +23,53 @@ pub(super) enum Operand {
 }
 
 impl Operand {
-    pub(super) fn parse(operator: Operator, key: Key, value: &str) -> Result<Self, Fault> {
-        let (parsed, expected) = match operator.test {
-            Test::Equals | Test::EqualsIgnoreCase | Test::Like => {
+    pub(super) fn parse(
+        operator: Operator,
+        key: ConditionKey,
+        value: &str,
+    ) -> Result<Self, PolicyErrorKind> {
+        let (parsed, expected) = match operator.comparison {
+            Comparison::Equals | Comparison::EqualsIgnoreCase | Comparison::Like => {
                 return text(operator, key, value);
             }
-            Test::Null | Test::Bool => (boolean(value).map(Self::Bool), "true or false"),
-            Test::Numeric => {
+            Comparison::Null | Comparison::Bool => {
+                (boolean(value).map(Self::Bool), "true or false")
+            }
+            Comparison::Numeric => {
                 let number = value.parse().ok().filter(|number: &f64| number.is_finite());
                 (number.map(Self::Number), "a number")
             }
-            Test::Date(_) => (
+            Comparison::Date(_) => (
                 date(value).map(Self::Time),
                 "a date such as 2026-02-03 or 2026-02-03T10:12:02Z, or seconds since 1970",
             ),
-            Test::Address => (
+            Comparison::Address => (
                 network(value).map(Self::Network),
                 "an address such as 203.0.113.7 or a block of them such as 2001:db8::/32",
             ),
         };
-        parsed.ok_or_else(|| Fault::Operand { value: value.to_owned(), operator, expected })
+        parsed.ok_or_else(|| PolicyErrorKind::Operand {
+            value: value.to_owned(),
+            operator,
+            expected,
+        })
     }
 
     /// A value of another type than the operator's matches nothing.
-    pub(super) fn matches(&self, test: Test, found: Value<'_>) -> bool {
-        match (test, self, found) {
-            (Test::Equals, Self::Text(wanted), _) => found.with_text(|text| text == wanted),
-            (Test::EqualsIgnoreCase, Self::Text(wanted), _) => {
+    pub(super) fn matches(&self, comparison: Comparison, found: ContextValue<'_>) -> bool {
+        match (comparison, self, found) {
+            (Comparison::Equals, Self::Text(wanted), _) => found.with_text(|text| text == wanted),
+            (Comparison::EqualsIgnoreCase, Self::Text(wanted), _) => {
                 found.with_text(|text| text.eq_ignore_ascii_case(wanted))
             }
-            (Test::Like, Self::Text(wanted), _) => {
+            (Comparison::Like, Self::Text(wanted), _) => {
                 found.with_text(|text| glob::matches(wanted, text))
             }
-            (Test::Bool, Self::Bool(wanted), Value::Bool(found)) => *wanted == found,
-            (Test::Date(orderings), Self::Time(wanted), Value::Time(found)) => {
+            (Comparison::Bool, Self::Bool(wanted), ContextValue::Bool(found)) => *wanted == found,
+            (Comparison::Date(orderings), Self::Time(wanted), ContextValue::Time(found)) => {
                 orderings.contains(&found.cmp(wanted))
             }
-            (Test::Address, Self::Network(wanted), Value::Address(found)) => {
+            (Comparison::Address, Self::Network(wanted), ContextValue::Address(found)) => {
                 wanted.contains(&found)
             }
             _ => false,
@@ -68,11 +78,11 @@ impl Operand {
 
     /// Whether it names the measurement that anyone has in debug mode, or a pattern of it. What
     /// consists of wildcards alone names none.
-    pub(super) fn is_all_zero(&self, test: Test) -> bool {
+    pub(super) fn is_all_zero(&self, comparison: Comparison) -> bool {
         let Self::Text(text) = self else { return false };
         let zeros = "0".repeat(2 * PCR_LENGTH);
-        match test {
-            Test::Like => text.contains('0') && glob::matches(text, &zeros),
+        match comparison {
+            Comparison::Like => text.contains('0') && glob::matches(text, &zeros),
             _ => *text == zeros,
         }
     }
@@ -92,16 +102,16 @@ impl Display for Operand {
 
 /// What a register cannot be is surely a mistake, and one that nobody would notice: a value in
 /// capitals never equals, and always differs.
-fn text(operator: Operator, key: Key, value: &str) -> Result<Operand, Fault> {
-    let (is_digit, digits): (fn(u8) -> bool, _) = match operator.test {
-        Test::Equals => {
+fn text(operator: Operator, key: ConditionKey, value: &str) -> Result<Operand, PolicyErrorKind> {
+    let (is_digit, digits): (fn(u8) -> bool, _) = match operator.comparison {
+        Comparison::Equals => {
             (|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'), "96 lower-case hexadecimal digits")
         }
         _ => (|byte| byte.is_ascii_hexdigit(), "96 hexadecimal digits"),
     };
-    let is_exact = key.register().is_some() && operator.test != Test::Like;
+    let is_exact = key.register().is_some() && operator.comparison != Comparison::Like;
     if is_exact && !(value.len() == 2 * PCR_LENGTH && value.bytes().all(is_digit)) {
-        return Err(Fault::Measurement { value: value.to_owned(), operator, digits });
+        return Err(PolicyErrorKind::Measurement { value: value.to_owned(), operator, digits });
     }
     Ok(Operand::Text(value.to_owned()))
 }

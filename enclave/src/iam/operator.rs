@@ -9,7 +9,7 @@ use thiserror::Error;
 
 /// How a request's value is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Test {
+pub(super) enum Comparison {
     Equals,
     EqualsIgnoreCase,
     Like,
@@ -26,7 +26,7 @@ pub(super) enum Test {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Operator {
     name: &'static str,
-    pub(super) test: Test,
+    pub(super) comparison: Comparison,
     pub(super) is_negated: bool,
     pub(super) if_exists: bool,
 }
@@ -59,36 +59,36 @@ impl Operator {
         its end, and Null";
 
     const TABLE: [Self; 22] = [
-        Self::positive("StringEquals", Test::Equals),
-        Self::negated("StringNotEquals", Test::Equals),
-        Self::positive("StringEqualsIgnoreCase", Test::EqualsIgnoreCase),
-        Self::negated("StringNotEqualsIgnoreCase", Test::EqualsIgnoreCase),
-        Self::positive("StringLike", Test::Like),
-        Self::negated("StringNotLike", Test::Like),
-        Self::positive("Null", Test::Null),
-        Self::positive("Bool", Test::Bool),
-        Self::positive("NumericEquals", Test::Numeric),
-        Self::negated("NumericNotEquals", Test::Numeric),
-        Self::positive("NumericLessThan", Test::Numeric),
-        Self::positive("NumericLessThanEquals", Test::Numeric),
-        Self::positive("NumericGreaterThan", Test::Numeric),
-        Self::positive("NumericGreaterThanEquals", Test::Numeric),
-        Self::positive("DateEquals", Test::Date(EQUAL)),
-        Self::negated("DateNotEquals", Test::Date(EQUAL)),
-        Self::positive("DateLessThan", Test::Date(LESS)),
-        Self::positive("DateLessThanEquals", Test::Date(AT_MOST)),
-        Self::positive("DateGreaterThan", Test::Date(GREATER)),
-        Self::positive("DateGreaterThanEquals", Test::Date(AT_LEAST)),
-        Self::positive("IpAddress", Test::Address),
-        Self::negated("NotIpAddress", Test::Address),
+        Self::positive("StringEquals", Comparison::Equals),
+        Self::negated("StringNotEquals", Comparison::Equals),
+        Self::positive("StringEqualsIgnoreCase", Comparison::EqualsIgnoreCase),
+        Self::negated("StringNotEqualsIgnoreCase", Comparison::EqualsIgnoreCase),
+        Self::positive("StringLike", Comparison::Like),
+        Self::negated("StringNotLike", Comparison::Like),
+        Self::positive("Null", Comparison::Null),
+        Self::positive("Bool", Comparison::Bool),
+        Self::positive("NumericEquals", Comparison::Numeric),
+        Self::negated("NumericNotEquals", Comparison::Numeric),
+        Self::positive("NumericLessThan", Comparison::Numeric),
+        Self::positive("NumericLessThanEquals", Comparison::Numeric),
+        Self::positive("NumericGreaterThan", Comparison::Numeric),
+        Self::positive("NumericGreaterThanEquals", Comparison::Numeric),
+        Self::positive("DateEquals", Comparison::Date(EQUAL)),
+        Self::negated("DateNotEquals", Comparison::Date(EQUAL)),
+        Self::positive("DateLessThan", Comparison::Date(LESS)),
+        Self::positive("DateLessThanEquals", Comparison::Date(AT_MOST)),
+        Self::positive("DateGreaterThan", Comparison::Date(GREATER)),
+        Self::positive("DateGreaterThanEquals", Comparison::Date(AT_LEAST)),
+        Self::positive("IpAddress", Comparison::Address),
+        Self::negated("NotIpAddress", Comparison::Address),
     ];
 
-    const fn positive(name: &'static str, test: Test) -> Self {
-        Self { name, test, is_negated: false, if_exists: false }
+    const fn positive(name: &'static str, comparison: Comparison) -> Self {
+        Self { name, comparison, is_negated: false, if_exists: false }
     }
 
-    const fn negated(name: &'static str, test: Test) -> Self {
-        Self { name, test, is_negated: true, if_exists: false }
+    const fn negated(name: &'static str, comparison: Comparison) -> Self {
+        Self { name, comparison, is_negated: true, if_exists: false }
     }
 
     /// Returns the operator with this name, in AWS's case.
@@ -115,14 +115,19 @@ impl Operator {
             let (head, end) = name.split_at_checked(name.len().checked_sub(IF_EXISTS.len())?)?;
             Self::TABLE
                 .into_iter()
-                .find(|operator| operator.test != Test::Null && same(operator.name, head))
+                .find(|operator| {
+                    operator.comparison != Comparison::Null && same(operator.name, head)
+                })
                 .filter(|_| same(IF_EXISTS, end))
                 .map(|operator| Self { if_exists: true, ..operator })
         })
     }
 
     pub(super) const fn compares_text(self) -> bool {
-        matches!(self.test, Test::Equals | Test::EqualsIgnoreCase | Test::Like)
+        matches!(
+            self.comparison,
+            Comparison::Equals | Comparison::EqualsIgnoreCase | Comparison::Like
+        )
     }
 }
 

@@ -6,11 +6,11 @@ use std::collections::HashSet;
 
 use super::Policy;
 use super::condition::Condition;
+use super::condition_key::ConditionKey;
 use super::effect::Effect;
-use super::error::{Fault, Located, PolicyError};
+use super::error::{LocatedError, PolicyError, PolicyErrorKind};
 use super::glob;
 use super::json::{Member, Node};
-use super::key::Key;
 use super::operator::Operator;
 use super::statement::{Actions, RESOURCE, Statement};
 
@@ -27,12 +27,12 @@ impl Policy {
         let statements = Node::parse(json).and_then(|policy| statements(&policy));
         match statements {
             Ok(statements) => Ok(Self { name: name.to_owned(), statements }),
-            Err(located) => Err(located.in_policy(name, json)),
+            Err(located) => Err(located.into_policy_error(name, json)),
         }
     }
 }
 
-fn statements(policy: &Node) -> Result<Vec<Statement>, Located> {
+fn statements(policy: &Node) -> Result<Vec<Statement>, LocatedError> {
     let mut statements = None;
     for member in policy.object("the policy")? {
         match member.name.as_str() {
@@ -53,7 +53,7 @@ fn statements(policy: &Node) -> Result<Vec<Statement>, Located> {
         if let Some(sid) = &statement.sid
             && !sids.insert(sid.clone())
         {
-            return Err(node.fault(Fault::SameSid { sid: sid.clone() }));
+            return Err(node.error(PolicyErrorKind::DuplicateSid { sid: sid.clone() }));
         }
         statements.push(statement);
     }
@@ -62,10 +62,10 @@ fn statements(policy: &Node) -> Result<Vec<Statement>, Located> {
 
 /// The older version, which is meant where there is none, lacks policy variables alone; and they
 /// are refused in both.
-fn version(node: &Node) -> Result<(), Located> {
+fn version(node: &Node) -> Result<(), LocatedError> {
     match node.text("Version")? {
         "2012-10-17" | "2008-10-17" => Ok(()),
-        other => Err(node.fault(Fault::Value {
+        other => Err(node.error(PolicyErrorKind::InvalidValue {
             element: "Version",
             found: other.to_owned(),
             expected: "\"2012-10-17\"",
@@ -73,14 +73,14 @@ fn version(node: &Node) -> Result<(), Located> {
     }
 }
 
-fn statement(node: &Node) -> Result<Statement, Located> {
+fn statement(node: &Node) -> Result<Statement, LocatedError> {
     let members = node.object("a statement")?;
     for member in members {
         match member.name.as_str() {
             "Sid" | "Effect" | "Action" | "NotAction" | "Resource" | "NotResource"
             | "Condition" => {}
             "Principal" | "NotPrincipal" => {
-                return Err(member.fault(Fault::Principal { name: member.name.clone() }));
+                return Err(member.error(PolicyErrorKind::Principal { name: member.name.clone() }));
             }
             _ => return Err(unknown_element(member, STATEMENT_ELEMENTS)),
         }
@@ -103,27 +103,27 @@ fn statement(node: &Node) -> Result<Statement, Located> {
 }
 
 /// Letters and digits, as AWS has it. AWS's console writes an empty one, which names nothing.
-fn sid(node: &Node) -> Result<Option<String>, Located> {
+fn sid(node: &Node) -> Result<Option<String>, LocatedError> {
     let sid = node.text("Sid")?;
     if !sid.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         let (found, expected) = (sid.to_owned(), "letters and digits alone");
-        return Err(node.fault(Fault::Value { element: "Sid", found, expected }));
+        return Err(node.error(PolicyErrorKind::InvalidValue { element: "Sid", found, expected }));
     }
     Ok(Some(sid.to_owned()).filter(|sid| !sid.is_empty()))
 }
 
-fn effect(node: &Node) -> Result<Effect, Located> {
+fn effect(node: &Node) -> Result<Effect, LocatedError> {
     match node.text("Effect")? {
         "Allow" => Ok(Effect::Allow),
         "Deny" => Ok(Effect::Deny),
         other => {
             let (found, expected) = (other.to_owned(), "\"Allow\" or \"Deny\"");
-            Err(node.fault(Fault::Value { element: "Effect", found, expected }))
+            Err(node.error(PolicyErrorKind::InvalidValue { element: "Effect", found, expected }))
         }
     }
 }
 
-fn actions(statement: &Node, members: &[Member]) -> Result<Actions, Located> {
+fn actions(statement: &Node, members: &[Member]) -> Result<Actions, LocatedError> {
     let advice = "\"Action\": \"kms:GenerateRandom\", for example";
     let (member, is_negated) = either(statement, members, "Action", "NotAction", advice)?;
     let mut patterns = Vec::new();
@@ -131,14 +131,14 @@ fn actions(statement: &Node, members: &[Member]) -> Result<Actions, Located> {
         let action = without_variables(node, &member.name)?;
         // AWS takes names of no service for mistakes, and so they are: they would never match.
         if !action.contains(':') && action != "*" {
-            return Err(node.fault(Fault::Action { action: action.to_owned() }));
+            return Err(node.error(PolicyErrorKind::Action { action: action.to_owned() }));
         }
         patterns.push(action.to_owned());
     }
     Ok(Actions::new(is_negated, &patterns))
 }
 
-fn covers_resource(statement: &Node, members: &[Member]) -> Result<bool, Located> {
+fn covers_resource(statement: &Node, members: &[Member]) -> Result<bool, LocatedError> {
     let advice = "\"Resource\": \"*\"";
     let (member, is_negated) = either(statement, members, "Resource", "NotResource", advice)?;
     let mut is_named = false;
@@ -148,10 +148,10 @@ fn covers_resource(statement: &Node, members: &[Member]) -> Result<bool, Located
     Ok(is_named != is_negated)
 }
 
-fn without_variables<'n>(node: &'n Node, what: &str) -> Result<&'n str, Located> {
+fn without_variables<'n>(node: &'n Node, what: &str) -> Result<&'n str, LocatedError> {
     let text = node.text(what)?;
     if text.contains("${") {
-        return Err(node.fault(Fault::Variable { value: text.to_owned() }));
+        return Err(node.error(PolicyErrorKind::Variable { value: text.to_owned() }));
     }
     Ok(text)
 }
@@ -163,29 +163,31 @@ fn either<'m>(
     element: &'static str,
     negation: &str,
     advice: &'static str,
-) -> Result<(&'m Member, bool), Located> {
+) -> Result<(&'m Member, bool), LocatedError> {
     let mut found = members.iter().filter(|m| m.name == element || m.name == negation);
     match (found.next(), found.next()) {
         (None, _) => Err(missing(statement, "a statement", element, advice)),
         (Some(member), None) => Ok((member, member.name == negation)),
-        (Some(_), Some(second)) => Err(second.fault(Fault::Both { element })),
+        (Some(_), Some(second)) => Err(second.error(PolicyErrorKind::BothForms { element })),
     }
 }
 
-fn conditions(node: &Node, effect: Effect) -> Result<Vec<Condition>, Located> {
+fn conditions(node: &Node, effect: Effect) -> Result<Vec<Condition>, LocatedError> {
     let mut conditions = Vec::new();
     for member in node.object("Condition")? {
-        let operator = Operator::parse(&member.name).map_err(|error| member.fault(error.into()))?;
+        let operator = Operator::parse(&member.name).map_err(|error| member.error(error.into()))?;
         let keys = member.value.object(&member.name)?;
         if keys.is_empty() {
-            return Err(member.value.fault(Fault::Empty { what: member.name.clone() }));
+            return Err(member.value.error(PolicyErrorKind::Empty { what: member.name.clone() }));
         }
         let before = conditions.len();
         for key in keys {
             let condition = condition(operator, key, effect)?;
             let mut same = conditions.iter().skip(before).map(Condition::key);
             if same.any(|other| other == condition.key()) {
-                return Err(key.fault(Fault::SameKey { key: condition.key(), operator }));
+                return Err(
+                    key.error(PolicyErrorKind::DuplicateKey { key: condition.key(), operator })
+                );
             }
             conditions.push(condition);
         }
@@ -193,19 +195,23 @@ fn conditions(node: &Node, effect: Effect) -> Result<Vec<Condition>, Located> {
     Ok(conditions)
 }
 
-fn condition(operator: Operator, member: &Member, effect: Effect) -> Result<Condition, Located> {
-    let key = Key::parse(&member.name)
-        .ok_or_else(|| member.fault(Fault::UnknownKey { name: member.name.clone() }))?;
+fn condition(
+    operator: Operator,
+    member: &Member,
+    effect: Effect,
+) -> Result<Condition, LocatedError> {
+    let key = ConditionKey::parse(&member.name)
+        .ok_or_else(|| member.error(PolicyErrorKind::UnknownKey { name: member.name.clone() }))?;
     let mut condition = Condition::new(operator, key);
     for node in member.value.one_or_more(&member.name)? {
         let value = node.scalar(&member.name)?;
-        condition.push(value, effect).map_err(|fault| node.fault(fault))?;
+        condition.push(value, effect).map_err(|kind| node.error(kind))?;
     }
     Ok(condition)
 }
 
-fn unknown_element(member: &Member, known: &'static str) -> Located {
-    member.fault(Fault::UnknownElement { name: member.name.clone(), known })
+fn unknown_element(member: &Member, known: &'static str) -> LocatedError {
+    member.error(PolicyErrorKind::UnknownElement { name: member.name.clone(), known })
 }
 
 fn missing(
@@ -213,6 +219,6 @@ fn missing(
     object: &'static str,
     element: &'static str,
     advice: &'static str,
-) -> Located {
-    node.fault(Fault::Missing { object, element, advice })
+) -> LocatedError {
+    node.error(PolicyErrorKind::Missing { object, element, advice })
 }

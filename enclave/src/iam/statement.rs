@@ -3,10 +3,10 @@
 use kms_api::Operation;
 
 use super::condition::Condition;
+use super::condition_key::ContextValue;
 use super::context::{Context, action_name};
 use super::effect::Effect;
 use super::glob;
-use super::key::Value;
 
 /// A statement.
 #[derive(Debug)]
@@ -35,24 +35,24 @@ pub(super) const RESOURCE: &str = "*";
 
 /// The first reason for which a statement does not apply to a request.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Mismatch<'p, 'c> {
+pub(super) enum NotApplicable<'p, 'c> {
     Action,
     Resource,
     /// A condition, and what the request carries under its key.
-    Condition(&'p Condition, Option<Value<'c>>),
+    Condition(&'p Condition, Option<ContextValue<'c>>),
 }
 
 impl Statement {
     /// Whether the statement applies: everything in it must.
-    pub(super) fn check<'c>(&self, context: &Context<'c>) -> Result<(), Mismatch<'_, 'c>> {
+    pub(super) fn check<'c>(&self, context: &Context<'c>) -> Result<(), NotApplicable<'_, 'c>> {
         if !self.actions.cover(context.action) {
-            return Err(Mismatch::Action);
+            return Err(NotApplicable::Action);
         }
         if !self.covers_resource {
-            return Err(Mismatch::Resource);
+            return Err(NotApplicable::Resource);
         }
         self.conditions.iter().try_for_each(|condition| {
-            condition.check(context).map_err(|found| Mismatch::Condition(condition, found))
+            condition.check(context).map_err(|found| NotApplicable::Condition(condition, found))
         })
     }
 }

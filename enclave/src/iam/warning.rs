@@ -5,10 +5,10 @@ use attestation::PCR_LENGTH;
 
 use super::Policy;
 use super::condition::Condition;
+use super::condition_key::ConditionKey;
 use super::evaluate::statements;
-use super::key::Key;
 use super::operand::Operand;
-use super::operator::{Operator, Test};
+use super::operator::{Comparison, Operator};
 
 impl Policy {
     /// What a person should look at, such as `statement "X" of wallet.json: Bool
@@ -24,22 +24,24 @@ impl Policy {
     pub fn warnings_without_tls(&self) -> impl Iterator<Item = String> {
         statements([self]).flat_map(|(statement, by)| {
             let conditions = statement.conditions.iter();
-            conditions.filter(|condition| condition.asks_for_tls()).map(move |condition| {
-                let Condition { operator, key, .. } = condition;
-                format!(
-                    "{by}: {operator} {key}: the key is always false, for [tls] mode is \"off\""
-                )
-            })
+            conditions.filter(|condition| condition.reads_secure_transport()).map(
+                move |condition| {
+                    let Condition { operator, key, .. } = condition;
+                    format!(
+                        "{by}: {operator} {key}: the key is always false, for [tls] mode is \"off\""
+                    )
+                },
+            )
         })
     }
 }
 
 impl Policy {
     /// What a person should look at as well, where nobody tells where requests come from.
-    pub fn warnings_without_sources(&self) -> impl Iterator<Item = String> {
+    pub fn warnings_without_client_addr(&self) -> impl Iterator<Item = String> {
         statements([self]).flat_map(|(statement, by)| {
             let conditions = statement.conditions.iter();
-            conditions.filter(|condition| condition.asks_for_source()).map(move |condition| {
+            conditions.filter(|condition| condition.reads_source_ip()).map(move |condition| {
                 let Condition { operator, key, .. } = condition;
                 let outcome = match operator.is_negated || operator.if_exists {
                     true => "always matches",
@@ -56,20 +58,23 @@ impl Policy {
 
 impl Condition {
     /// Where the key is there, what it says matters.
-    fn asks_for_source(&self) -> bool {
+    fn reads_source_ip(&self) -> bool {
         let Self { operator, key, .. } = self;
-        *key == Key::SourceIp && operator.test != Test::Null && reason(*operator, *key).is_none()
+        *key == ConditionKey::SourceIp
+            && operator.comparison != Comparison::Null
+            && reason(*operator, *key).is_none()
     }
 
-    fn asks_for_tls(&self) -> bool {
+    fn reads_secure_transport(&self) -> bool {
         let Self { operator, key, .. } = self;
-        *key == Key::SecureTransport && (operator.test == Test::Bool || operator.compares_text())
+        *key == ConditionKey::SecureTransport
+            && (operator.comparison == Comparison::Bool || operator.compares_text())
     }
 
     fn warnings(&self) -> Vec<String> {
         let Self { operator, key, operands } = self;
         let session = |operand: &&Operand| matches!(operand, Operand::Text(text) if text.contains(":assumed-role/"));
-        if *key == Key::PrincipalArn
+        if *key == ConditionKey::PrincipalArn
             && let Some(operand) = operands.iter().find(session)
         {
             let reason = "conditions see an assumed role's role, arn:aws:iam::ACCOUNT:role/NAME";
@@ -78,9 +83,9 @@ impl Condition {
         if let Some(reason) = reason(*operator, *key) {
             return vec![format!("{operator} {key} {}: {reason}", outcome(*operator))];
         }
-        let patterns = operands.iter().filter(|_| operator.test == Test::Like);
+        let patterns = operands.iter().filter(|_| operator.comparison == Comparison::Like);
         patterns
-            .filter(|operand| key.register().is_some() && !is_of_measurements(operand))
+            .filter(|operand| key.register().is_some() && !can_match_measurement(operand))
             .map(|operand| {
                 format!(
                     "{operator} {key}: {operand} matches nothing: measurements are 96 lower-case \
@@ -92,18 +97,18 @@ impl Condition {
 }
 
 /// Why no value of the request can match.
-fn reason(operator: Operator, key: Key) -> Option<&'static str> {
+fn reason(operator: Operator, key: ConditionKey) -> Option<&'static str> {
     // Whether it is there may always be asked.
-    match (operator.test, key) {
-        (Test::Null, _) => None,
-        (Test::Date(_), Key::CurrentTime)
-        | (Test::Bool, Key::SecureTransport)
-        | (Test::Address, Key::SourceIp) => None,
-        (Test::Bool, _) => Some("the key is no boolean"),
-        (Test::Date(_), _) => Some("the key is no date"),
-        (Test::Address, _) => Some("the key is no IP address"),
-        (Test::Numeric, _) => Some("the key is no number"),
-        (Test::Equals | Test::EqualsIgnoreCase | Test::Like, _) => None,
+    match (operator.comparison, key) {
+        (Comparison::Null, _) => None,
+        (Comparison::Date(_), ConditionKey::CurrentTime)
+        | (Comparison::Bool, ConditionKey::SecureTransport)
+        | (Comparison::Address, ConditionKey::SourceIp) => None,
+        (Comparison::Bool, _) => Some("the key is no boolean"),
+        (Comparison::Date(_), _) => Some("the key is no date"),
+        (Comparison::Address, _) => Some("the key is no IP address"),
+        (Comparison::Numeric, _) => Some("the key is no number"),
+        (Comparison::Equals | Comparison::EqualsIgnoreCase | Comparison::Like, _) => None,
     }
 }
 
@@ -117,7 +122,7 @@ fn outcome(operator: Operator) -> &'static str {
 }
 
 /// Whether a pattern matches any measurement at all.
-fn is_of_measurements(pattern: &Operand) -> bool {
+fn can_match_measurement(pattern: &Operand) -> bool {
     let Operand::Text(pattern) = pattern else { return false };
     let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'?');
     let (stars, others): (Vec<u8>, Vec<u8>) = pattern.bytes().partition(|byte| *byte == b'*');

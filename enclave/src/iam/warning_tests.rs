@@ -88,14 +88,14 @@ fn warns_of_an_address_that_nobody_tells() {
         let policy = parse(&under(condition));
         // Where somebody tells it, they may match.
         assert_eq!(policy.warnings().count(), 0, "{condition}");
-        let found: Vec<_> = policy.warnings_without_sources().collect();
+        let found: Vec<_> = policy.warnings_without_client_addr().collect();
         let reason = "no request carries the key; turn on [server] proxy_protocol";
         let expected = format!("statement \"X\" of wallet.json: {expected}: {reason}");
         assert_eq!(found, [expected], "{condition}");
     }
     for condition in ["'Null': {'aws:SourceIp': true}", "'Bool': {'aws:SourceIp': true}"] {
         let policy = parse(&under(condition));
-        assert_eq!(policy.warnings_without_sources().count(), 0, "{condition}");
+        assert_eq!(policy.warnings_without_client_addr().count(), 0, "{condition}");
     }
 }
 

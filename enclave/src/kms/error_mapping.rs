@@ -263,7 +263,7 @@ mod tests {
                 "The security token included in the request is expired",
             ),
             (
-                IncompleteSignature::SeveralAuthorizations.into(),
+                IncompleteSignature::MultipleAuthorizationHeaders.into(),
                 ErrorType::IncompleteSignature,
                 "Exactly one Authorization header is needed.",
             ),

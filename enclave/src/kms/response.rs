@@ -76,7 +76,7 @@ mod tests {
         };
         let plaintext = Plaintext::Always;
         let policy = Policy::new(RecipientPolicy { plaintext, ..RecipientPolicy::default() });
-        let (caller, now) = (Caller::anyone(), UnixMillis::new(0));
+        let (caller, now) = (Caller::unauthenticated(), UnixMillis::new(0));
         let context = AuthContext {
             caller: &caller,
             now,

@@ -14,8 +14,8 @@ use super::block::Block;
 use super::fault::NsmFault;
 use super::metrics::{NsmCall, NsmCalls, NsmMetrics};
 use super::watchdog::CallMonitor;
+use crate::config_pcrs::extended_once;
 use crate::health::HealthTests;
-use crate::measurement::extended;
 
 /// The module, and who watches it.
 pub(super) struct Device<N> {
@@ -80,7 +80,7 @@ impl<N: Nsm> Device<N> {
                 other => zeroize_unexpected(other),
             },
         )?;
-        if value != extended(digest) {
+        if value != extended_once(digest) {
             return Err(NsmFault::Register { index });
         }
         self.lock(index)

@@ -5,7 +5,7 @@ use attestation::time::UnixMillis;
 use nsm_device::{ErrorCode, Nsm, NsmError, Request, Response};
 
 use crate::clock::{Clock, SystemClock};
-use crate::measurement::extended;
+use crate::config_pcrs::extended_once;
 
 /// A module that does what it should, unless `otherwise` says what it does with the call of that
 /// number.
@@ -47,7 +47,7 @@ pub(super) fn default_response(request: &Request) -> Response {
         Request::Attestation { .. } => Response::Attestation { document: document() },
         Request::DescribePCR { .. } => Response::DescribePCR { lock: true, data: vec![1; 48] },
         Request::ExtendPCR { data, .. } => match <[u8; 48]>::try_from(data.as_slice()) {
-            Ok(digest) => Response::ExtendPCR { data: extended(digest).to_vec() },
+            Ok(digest) => Response::ExtendPCR { data: extended_once(digest).to_vec() },
             Err(_) => Response::Error(ErrorCode::InvalidArgument),
         },
         Request::LockPCR { .. } => Response::LockPCR,

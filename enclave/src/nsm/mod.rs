@@ -40,7 +40,7 @@ use self::task::{MAX_TASKS, NsmQueue, Task};
 use self::watchdog::CallMonitor;
 use self::worker::NsmWorker;
 use crate::clock::{Clock, Deadline, PauseDetector, TrustedClock};
-use crate::measurement::Measured;
+use crate::config_pcrs::ConfigDigests;
 
 /// What is found at start: the clock, and PCR0.
 type StartResult<C> = Result<(Arc<TrustedClock<C>>, Vec<u8>), NsmFault>;
@@ -103,7 +103,7 @@ impl NsmHandle {
         nsm: N,
         clock: C,
         settings: &NsmSettings,
-        measurement: Option<Measured>,
+        measurement: Option<ConfigDigests>,
         metrics: Arc<NsmMetrics>,
     ) -> io::Result<Result<StartedNsm<C>, NsmFault>> {
         let queue = Arc::new(NsmQueue::new(Limits {

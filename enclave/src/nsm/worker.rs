@@ -12,8 +12,8 @@ use super::metrics::NsmMetrics;
 use super::queue::Work;
 use super::task::{NsmQueue, Task};
 use crate::clock::{Clock, PauseDetector, SyncError, SyncReport, TrustedClock};
+use crate::config_pcrs::{CONFIGURATION_PCR, ConfigDigests, SECRETS_PCR};
 use crate::health::START_UP_BLOCKS;
-use crate::measurement::{CONFIGURATION_PCR, Measured, SECRETS_PCR};
 
 /// After how long the thread sees whether a device that failed works again, unless somebody asks for
 /// a block before.
@@ -35,7 +35,7 @@ const MAX_PAUSED_SYNCS: u8 = 3;
 pub(super) fn start_up<N: Nsm, C: Clock>(
     device: &mut Device<N>,
     clock: C,
-    measurement: Option<Measured>,
+    measurement: Option<ConfigDigests>,
     metrics: &NsmMetrics,
     pauses: &'static PauseDetector,
 ) -> Result<(TrustedClock<C>, Vec<u8>), NsmFault> {
@@ -47,7 +47,7 @@ pub(super) fn start_up<N: Nsm, C: Clock>(
         device.block()?;
     }
     match measurement {
-        Some(Measured { public, secrets }) => {
+        Some(ConfigDigests { public, secrets }) => {
             device.measure(CONFIGURATION_PCR, public)?;
             device.measure(SECRETS_PCR, secrets)?;
         }

@@ -6,7 +6,7 @@ use nsm_device::{NsmError, Request};
 use super::Platform;
 use crate::audit::Audit;
 use crate::clock::SystemClock;
-use crate::config::{Config, Posture};
+use crate::config::{Config, Profile};
 use crate::nsm::fake::{CallResult, FakeNsm, working};
 use crate::service::Service;
 
@@ -38,7 +38,7 @@ pub(crate) async fn service_with_failing_clock_sync() -> Service<FakePlatform> {
 }
 
 async fn service_on(nsm: <FakePlatform as Platform>::Nsm) -> Service<FakePlatform> {
-    let settings = Config::default().settings(Posture::Laptop).unwrap();
+    let settings = Config::default().settings(Profile::Development).unwrap();
     let anchors = TrustAnchors::aws_nitro();
     Service::start(FakePlatform, nsm, anchors, settings, Audit::disabled()).await.unwrap()
 }

@@ -6,7 +6,7 @@ use attestation::{DebugMode, MaxAge, PCR_LENGTH, PcrFamily, PcrValue, Pcrs};
 use thiserror::Error;
 
 use super::authorization_error::DenialReason;
-use crate::iam::Key;
+use crate::iam::ConditionKey;
 use crate::request::TransportSecurity;
 
 /// What is asked of Recipients.
@@ -205,7 +205,7 @@ impl Measurement {
     /// # Errors
     /// If it names no register, or its value admits those that have not measured.
     pub fn parse(name: &str, hex: &str) -> Result<Self, InvalidMeasurement> {
-        let key = Key::parse(&["kms:RecipientAttestation:", name].concat());
+        let key = ConditionKey::parse(&["kms:RecipientAttestation:", name].concat());
         let (key, (family, index)) = key
             .and_then(|key| Some((key, key.register()?)))
             .ok_or_else(|| InvalidMeasurement::UnknownRegister { name: name.to_owned() })?;

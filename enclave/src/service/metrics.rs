@@ -17,7 +17,7 @@ use crate::logging_setup;
 use crate::metrics::MetricsRegistry;
 use crate::nsm::NsmMetrics;
 use crate::request_log::RequestMetrics;
-use crate::tls::TlsHandshakes;
+use crate::tls::TlsMetrics;
 
 /// The metrics of each subsystem, before they are handed to it.
 pub(super) struct SubsystemMetrics {
@@ -28,7 +28,7 @@ pub(super) struct SubsystemMetrics {
     pub(super) connections: ConnectionMetrics,
     pub(super) nsm: Arc<NsmMetrics>,
     pub(super) entropy: EntropyMetrics,
-    pub(super) tls_handshakes: TlsHandshakes,
+    pub(super) tls_handshakes: TlsMetrics,
     pub(super) key_stores: Arc<KeyStoreMetrics>,
 }
 
@@ -51,7 +51,7 @@ pub(super) fn register() -> (ServiceMetrics, SubsystemMetrics) {
         connections: ConnectionMetrics::register(&mut registry),
         nsm: Arc::new(NsmMetrics::register(&mut registry)),
         entropy: EntropyMetrics::register(&mut registry),
-        tls_handshakes: TlsHandshakes::register(&mut registry),
+        tls_handshakes: TlsMetrics::register(&mut registry),
         key_stores: Arc::new(KeyStoreMetrics::register(&mut registry)),
     };
     let help = "Log lines dropped because their queue was full or their output failed";

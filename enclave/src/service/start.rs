@@ -80,9 +80,9 @@ impl<P: Platform> Service<P> {
             "the NSM gives entropy; in service"
         );
         platform.on_ready();
-        let verifier = Verifier::new(anchors, settings.caches);
+        let verifier = Verifier::new(anchors, settings.cache_sizes);
         let policy = Arc::clone(&settings.policy);
-        let audit = audit.with_limits(settings.unauthenticated);
+        let audit = audit.with_limits(settings.unauthenticated_limits);
         let binding = tls.as_ref().and_then(Tls::binding);
         let api = Api {
             authenticator: settings.authenticator,

@@ -15,7 +15,7 @@ use rustls_pki_types::{CertificateDer, ServerName};
 use thiserror::Error;
 use time::OffsetDateTime;
 
-use super::key::Key;
+use super::certificate_key::CertificateKey;
 use attestation::crypto::{CryptoError, fill_random};
 use attestation::time::UnixMillis;
 use attestation::tls::{CaBinding, certificate_pem};
@@ -41,7 +41,7 @@ const SERIAL_LENGTH: usize = 16;
 /// section 4.2.1.10), and so it is trusted for no other. Keys are ECDSA over P-256.
 pub struct Authority {
     params: CertificateParams,
-    key: Key,
+    key: CertificateKey,
     certificate: CertificateDer<'static>,
     names: Vec<SanType>,
 }
@@ -68,7 +68,7 @@ pub enum AuthorityError {
 
 /// A server's certificate with its key.
 #[derive(Clone, Debug)]
-pub struct Issued {
+pub struct IssuedCertificate {
     /// What rustls serves with: the certificate, the authority's behind it, and the key.
     pub certified: Arc<CertifiedKey>,
     /// From when on it is valid.
@@ -89,7 +89,7 @@ impl Authority {
         if names.is_empty() {
             return Err(AuthorityError::NoName);
         }
-        let key = Key::generate()?;
+        let key = CertificateKey::generate()?;
         // Several of them may be in one bundle, where each is looked up by its name.
         let [first, second, third, fourth, ..] = key.id();
         let digits = u32::from_be_bytes([first, second, third, fourth]);
@@ -123,8 +123,8 @@ impl Authority {
     ///
     /// # Errors
     /// If there is no randomness.
-    pub fn issue(&self, now: UnixMillis) -> Result<Issued, AuthorityError> {
-        let key = Key::generate()?;
+    pub fn issue(&self, now: UnixMillis) -> Result<IssuedCertificate, AuthorityError> {
+        let key = CertificateKey::generate()?;
         let mut params = params(&key, "attested-random enclave", now)?;
         let not_after = now.plus_secs(LIFETIME);
         params.not_after = moment(not_after)?;
@@ -137,7 +137,7 @@ impl Authority {
         let issuer = Issuer::from_params(&self.params, &self.key);
         let certificate = params.signed_by(&key, &issuer)?.into();
         let chain = vec![certificate, self.certificate.clone()];
-        Ok(Issued {
+        Ok(IssuedCertificate {
             certified: Arc::new(CertifiedKey::new(chain, key.signer)),
             not_before: now.minus_secs(BACKDATING),
             renew_at: now.plus_secs(RENEWAL),
@@ -158,7 +158,7 @@ impl fmt::Debug for Authority {
 
 /// What every certificate of `key` has.
 fn params(
-    key: &Key,
+    key: &CertificateKey,
     common_name: &str,
     now: UnixMillis,
 ) -> Result<CertificateParams, AuthorityError> {

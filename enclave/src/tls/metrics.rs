@@ -7,7 +7,7 @@ use crate::metrics::{Label, MetricsRegistry, labelled};
 
 /// TLS handshakes, by how they ended.
 #[derive(Clone, Debug)]
-pub(crate) struct TlsHandshakes {
+pub(crate) struct TlsMetrics {
     pub(crate) full: Counter,
     pub(crate) resumed: Counter,
     /// The client sent the alert `unknown_ca`.
@@ -24,7 +24,7 @@ pub(crate) struct TlsHandshakes {
     pub(crate) evicted: Counter,
 }
 
-impl TlsHandshakes {
+impl TlsMetrics {
     /// Registers all of them.
     pub(crate) fn register(registry: &mut MetricsRegistry) -> Self {
         let help = "TLS handshakes, by outcome";

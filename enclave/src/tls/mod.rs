@@ -6,18 +6,18 @@
 //! nothing renegotiates, and no key is logged.
 
 mod authority;
+mod cert_resolver;
+mod certificate_key;
 #[cfg(test)]
 mod chain_tests;
-mod handshakes;
-mod identity;
-mod key;
+mod handshake_limiter;
 mod metrics;
-mod outcome;
 mod private_key;
 mod provider;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod tls_stream;
 mod trusted_time;
 
 use std::fmt;
@@ -32,17 +32,17 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 
-pub use self::authority::{Authority, AuthorityError, Issued};
-use self::handshakes::{HandshakeError, Handshakes};
-use self::identity::Renewing;
-pub(crate) use self::metrics::TlsHandshakes;
-pub(crate) use self::outcome::TlsStream;
-use self::outcome::failure;
+pub use self::authority::{Authority, AuthorityError, IssuedCertificate};
+use self::cert_resolver::RenewingCertResolver;
+use self::handshake_limiter::{HandshakeError, HandshakeLimiter};
+pub(crate) use self::metrics::TlsMetrics;
 pub(crate) use self::private_key::{InvalidPrivateKey, private_key_from_pem};
 use self::provider::tls_ticketer;
 pub use self::provider::{generate_tls_key, load_tls_key, tls_provider};
 pub use self::settings::TlsSettings;
-use self::trusted_time::{Now, TrustedTime};
+pub(crate) use self::tls_stream::TlsStream;
+use self::tls_stream::failure_counter;
+use self::trusted_time::{TimeSource, TrustedTime};
 use crate::request::{TlsDetails, TransportSecurity};
 
 /// The one protocol that is spoken, also to who offers h2 before it.
@@ -51,14 +51,14 @@ const ALPN: &[u8] = b"http/1.1";
 /// What TLS is served with.
 pub struct Tls {
     acceptor: TlsAcceptor,
-    handshakes: Handshakes,
-    authority: Option<BoundAuthority>,
-    counted: TlsHandshakes,
+    handshakes: HandshakeLimiter,
+    authority: Option<AttestedAuthority>,
+    metrics: TlsMetrics,
 }
 
 /// What others must know of the authority that was born here.
 #[derive(Debug)]
-struct BoundAuthority {
+struct AttestedAuthority {
     binding: CaBinding,
     certificate_pem: String,
 }
@@ -84,8 +84,8 @@ impl Tls {
     /// If there is no randomness for its keys.
     pub(crate) fn start(
         settings: &TlsSettings,
-        now: Now,
-        counted: TlsHandshakes,
+        now: TimeSource,
+        metrics: TlsMetrics,
     ) -> Result<Option<Self>, TlsError> {
         let time = Arc::new(TrustedTime(Arc::clone(&now)));
         let config = ServerConfig::builder_with_details(tls_provider(), time)
@@ -99,12 +99,12 @@ impl Tls {
                 (config.with_cert_resolver(Arc::new(fixed)), None)
             }
             TlsSettings::Attested { names } => {
-                let renewing = Renewing::start(names, now)?;
-                let authority = BoundAuthority {
-                    binding: renewing.authority().binding(),
-                    certificate_pem: renewing.authority().certificate_pem(),
+                let resolver = RenewingCertResolver::start(names, now)?;
+                let authority = AttestedAuthority {
+                    binding: resolver.authority().binding(),
+                    certificate_pem: resolver.authority().certificate_pem(),
                 };
-                (config.with_cert_resolver(Arc::new(renewing)), Some(authority))
+                (config.with_cert_resolver(Arc::new(resolver)), Some(authority))
             }
         };
         config.alpn_protocols = vec![ALPN.to_vec()];
@@ -113,9 +113,9 @@ impl Tls {
         config.session_storage = Arc::new(NoServerSessionStorage {});
         Ok(Some(Self {
             acceptor: TlsAcceptor::from(Arc::new(config)),
-            handshakes: Handshakes::new(),
+            handshakes: HandshakeLimiter::new(),
             authority,
-            counted,
+            metrics,
         }))
     }
 
@@ -138,19 +138,19 @@ impl Tls {
         &self,
         stream: S,
     ) -> Result<(TlsStream<'_, S>, TransportSecurity), HandshakeError> {
-        let counted = &self.counted;
+        let metrics = &self.metrics;
         let accepted = self.handshakes.perform(|| self.acceptor.accept(stream)).await;
         let stream = accepted.inspect_err(|error| match error {
-            HandshakeError::Failed(error) => drop(failure(counted, error).inc()),
-            HandshakeError::TimedOut => drop(counted.timed_out.inc()),
-            HandshakeError::Evicted => drop(counted.evicted.inc()),
+            HandshakeError::Failed(error) => drop(failure_counter(metrics, error).inc()),
+            HandshakeError::TimedOut => drop(metrics.timed_out.inc()),
+            HandshakeError::Evicted => drop(metrics.evicted.inc()),
         })?;
         let details = details(stream.get_ref().1);
         let transport_security = match &self.authority {
             Some(_) => TransportSecurity::AttestedTls(details),
             None => TransportSecurity::ProvidedTls(details),
         };
-        let stream = TlsStream::new(stream, counted);
+        let stream = TlsStream::new(stream, metrics);
         Ok((stream, transport_security))
     }
 }

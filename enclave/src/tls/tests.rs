@@ -26,7 +26,7 @@ const HOUR: u64 = 60 * 60;
 /// A service's TLS, and a client's, under one clock.
 struct Fixture {
     tls: Tls,
-    handshakes: TlsHandshakes,
+    handshakes: TlsMetrics,
     clock: Arc<AtomicU64>,
     config: ClientConfig,
 }
@@ -34,12 +34,12 @@ struct Fixture {
 impl Fixture {
     fn new(versions: &[&'static SupportedProtocolVersion]) -> Self {
         let clock = Arc::new(AtomicU64::new(BIRTH));
-        let now: Now = {
+        let now: TimeSource = {
             let clock = Arc::clone(&clock);
             Arc::new(move || UnixMillis::from_secs(clock.load(Ordering::Relaxed)))
         };
         let names = vec![ServerName::try_from("localhost").unwrap()];
-        let handshakes = TlsHandshakes::register(&mut MetricsRegistry::new());
+        let handshakes = TlsMetrics::register(&mut MetricsRegistry::new());
         let settings = TlsSettings::Attested { names };
         let tls = Tls::start(&settings, Arc::clone(&now), handshakes.clone()).unwrap().unwrap();
         let mut roots = RootCertStore::empty();
@@ -79,8 +79,8 @@ impl Fixture {
     }
 
     /// Returns the outcomes that were counted, and how often.
-    fn counted(&self) -> Vec<(&'static str, u64)> {
-        let TlsHandshakes {
+    fn counts(&self) -> Vec<(&'static str, u64)> {
+        let TlsMetrics {
             full,
             resumed,
             unknown_ca,
@@ -175,7 +175,7 @@ async fn sessions_are_resumed_by_tickets_in_both_versions() {
         assert_eq!(details.version, name);
         assert!(details.cipher_suite.starts_with("TLS_"), "{details:?}");
         assert_eq!(kind(&fixture.connect().await.unwrap()), Some(HandshakeKind::Resumed));
-        assert_eq!(fixture.counted(), [("full", 1), ("resumed", 1)], "{name}");
+        assert_eq!(fixture.counts(), [("full", 1), ("resumed", 1)], "{name}");
     }
 }
 
@@ -194,7 +194,7 @@ async fn a_client_is_told_http_1_1_whatever_it_offers_before() {
     let mut fixture = Fixture::new(&[&TLS13]);
     fixture.config.alpn_protocols = vec![b"h2".to_vec()];
     assert!(fixture.connect().await.is_err());
-    assert_eq!(fixture.counted(), [("failed", 1)]);
+    assert_eq!(fixture.counts(), [("failed", 1)]);
 }
 
 #[tokio::test]
@@ -207,7 +207,7 @@ async fn what_is_no_tls_is_a_failure_and_no_more() {
         let refused = fixture.tls.accept(server).await.map(drop);
         assert!(matches!(refused, Err(HandshakeError::Failed(_))), "{refused:?}");
     }
-    assert_eq!(fixture.counted(), [("closed", 1), ("failed", 3)]);
+    assert_eq!(fixture.counts(), [("closed", 1), ("failed", 3)]);
 }
 
 /// A client that verifies certificates by the authority of another service.
@@ -223,10 +223,10 @@ async fn refused_as_unknown(version: &'static SupportedProtocolVersion) -> Fixtu
 async fn counts_alerts_about_the_certificate_by_cause() {
     for version in [&TLS12, &TLS13] {
         let fixture = refused_as_unknown(version).await;
-        assert_eq!(fixture.counted(), [("unknown_ca", 1)], "{version:?}");
+        assert_eq!(fixture.counts(), [("unknown_ca", 1)], "{version:?}");
         let fixture = Fixture::new(&[version]);
         fixture.handshake("other.example").await.map(drop).unwrap_err();
-        assert_eq!(fixture.counted(), [("bad_certificate", 1)], "{version:?}");
+        assert_eq!(fixture.counts(), [("bad_certificate", 1)], "{version:?}");
         // The client's clock alone is a year ahead.
         let mut fixture = Fixture::new(&[version]);
         let ahead = Fixture::new(&[version]);
@@ -236,7 +236,7 @@ async fn counts_alerts_about_the_certificate_by_cause() {
         }));
         fixture.config.time_provider = Arc::new(time);
         fixture.handshake("localhost").await.map(drop).unwrap_err();
-        assert_eq!(fixture.counted(), [("other_alert", 1)], "{version:?}");
+        assert_eq!(fixture.counts(), [("other_alert", 1)], "{version:?}");
     }
 }
 
@@ -252,7 +252,7 @@ async fn counts_a_close_during_the_handshake_as_closed() {
         near.write_all(&hello).await.unwrap();
         near.shutdown().await.unwrap();
         fixture.tls.accept(far).await.map(drop).unwrap_err();
-        assert_eq!(fixture.counted(), [("closed", 1)], "{version:?}");
+        assert_eq!(fixture.counts(), [("closed", 1)], "{version:?}");
     }
 }
 
@@ -261,9 +261,9 @@ async fn counts_an_alert_before_the_first_byte_as_a_failure_alone() {
     for version in [&TLS12, &TLS13] {
         let fixture = Fixture::new(&[version]);
         let connected = fixture.handshake("localhost").await.unwrap();
-        assert_eq!(fixture.counted(), [], "{version:?}");
+        assert_eq!(fixture.counts(), [], "{version:?}");
         connected.ends_with_alert().await;
-        assert_eq!(fixture.counted(), [("other_alert", 1)], "{version:?}");
+        assert_eq!(fixture.counts(), [("other_alert", 1)], "{version:?}");
     }
 }
 
@@ -280,12 +280,12 @@ async fn counts_an_end_before_the_first_byte_by_whether_it_is_orderly() {
             }
             server.read_u8().await.unwrap_err();
             drop(server);
-            assert_eq!(fixture.counted(), [(outcome, 1)], "{version:?}");
+            assert_eq!(fixture.counts(), [(outcome, 1)], "{version:?}");
         }
         // The service ends it.
         let fixture = Fixture::new(&[version]);
         drop(fixture.handshake("localhost").await.unwrap());
-        assert_eq!(fixture.counted(), [("full", 1)], "{version:?}");
+        assert_eq!(fixture.counts(), [("full", 1)], "{version:?}");
     }
 }
 
@@ -294,7 +294,7 @@ async fn counts_an_alert_after_the_first_byte_as_a_success() {
     for version in [&TLS12, &TLS13] {
         let fixture = Fixture::new(&[version]);
         fixture.connect().await.unwrap().ends_with_alert().await;
-        assert_eq!(fixture.counted(), [("full", 1)], "{version:?}");
+        assert_eq!(fixture.counts(), [("full", 1)], "{version:?}");
     }
 }
 
@@ -306,7 +306,7 @@ async fn who_does_not_go_on_is_late_and_gives_way_if_another_waits() {
         fixture.tls.accept(server).await.map(drop).unwrap_err()
     };
     assert!(matches!(silent(Arc::clone(&fixture)).await, HandshakeError::TimedOut));
-    assert_eq!(fixture.counted(), [("timed_out", 1)]);
+    assert_eq!(fixture.counts(), [("timed_out", 1)]);
     let mut crowd = JoinSet::new();
     for _ in 0..=MAX_HANDSHAKES {
         crowd.spawn(silent(Arc::clone(&fixture)));
@@ -317,7 +317,7 @@ async fn who_does_not_go_on_is_late_and_gives_way_if_another_waits() {
     }
     assert!(matches!(crowd.join_next().await, Some(Ok(HandshakeError::TimedOut))));
     let evicted = MAX_HANDSHAKES.try_into().unwrap();
-    assert_eq!(fixture.counted(), [("timed_out", 2), ("evicted", evicted)]);
+    assert_eq!(fixture.counts(), [("timed_out", 2), ("evicted", evicted)]);
 }
 
 /// What is recorded today is not read by a quantum computer later, between those who both can.

@@ -9,10 +9,10 @@ use rustls::pki_types::UnixTime;
 use rustls::time_provider::TimeProvider;
 
 /// Returns the time.
-pub(super) type Now = Arc<dyn Fn() -> UnixMillis + Send + Sync>;
+pub(super) type TimeSource = Arc<dyn Fn() -> UnixMillis + Send + Sync>;
 
 /// The service's own time, for rustls.
-pub(super) struct TrustedTime(pub(super) Now);
+pub(super) struct TrustedTime(pub(super) TimeSource);
 
 impl TimeProvider for TrustedTime {
     fn current_time(&self) -> Option<UnixTime> {

@@ -11,7 +11,7 @@ use attestation::time::UnixMillis;
 use attestation::{Simulated, TrustAnchors};
 use enclave::Service;
 use enclave::audit::Audit;
-use enclave::config::{Config, Posture};
+use enclave::config::{Config, Profile};
 use enclave::http::Server;
 use enclave::platform::Platform;
 use enclave::request::TransportSecurity;
@@ -53,7 +53,7 @@ impl Enclave {
         let [root, ..] = fixture::certificates();
         let world = Arc::new(World::new(Arc::new(now)).expect("the provider works"));
         let anchors = TrustAnchors::simulator_root(root);
-        let settings = config.settings(Posture::Laptop).expect("it can be meant");
+        let settings = config.settings(Profile::Development).expect("it can be meant");
         let nsm = SimulatedNsm::new(world);
         let service = Service::start(Fixed, nsm, anchors, settings, audit);
         let service = runtime.block_on(service).expect("the module gives entropy");

@@ -14,7 +14,7 @@ use attestation::time::UnixMillis;
 use enclave::Service;
 use enclave::audit::Audit;
 use enclave::clock::{Clock, SystemClock};
-use enclave::config::{Config, Posture};
+use enclave::config::{Config, Profile};
 use enclave::http::PeerPolicy;
 use enclave::platform::{Platform, Simulated};
 use simulator::{Now, SimulatedNsm, World};
@@ -79,7 +79,7 @@ impl Simulator {
         let config = Config::load(config.as_deref()).map_err(failed)?;
         config.add_anchors(&mut anchors).map_err(failed)?;
         let conditions = config.simulated_nsm().map_err(failed)?;
-        let settings = config.settings(Posture::Laptop).map_err(failed)?;
+        let settings = config.settings(Profile::Development).map_err(failed)?;
         let settings = settings.through(PeerPolicy { parent_cid: None, proxy_protocol });
         let audit = audit.map_or(Ok(Audit::disabled()), Audit::to_writer).map_err(failed)?;
         let nsm = SimulatedNsm::under(conditions, Arc::clone(&world));

@@ -7,7 +7,7 @@ pub(super) const SIGNATURE: &str =
 
 /// A request with this Authorization header.
 fn with_authorization(value: impl AsRef<[u8]>) -> Result<String, AuthenticationError> {
-    Request::new().with("authorization", value).judged()
+    Request::new().with("authorization", value).authenticate()
 }
 
 pub(super) fn parameters(credential: &str, signed_headers: &str, signature: &str) -> String {
@@ -23,7 +23,7 @@ pub(super) fn scoped(access_key_id: &str) -> String {
 
 #[test]
 fn no_authorization_is_a_missing_token() {
-    assert_eq!(Request::new().judged(), Err(AuthenticationError::MissingAuthenticationToken));
+    assert_eq!(Request::new().authenticate(), Err(AuthenticationError::MissingAuthenticationToken));
 }
 
 #[test]
@@ -31,8 +31,8 @@ fn exactly_one_authorization_is_needed() {
     let request = Request::new().signed();
     let authorization = request.value("authorization");
     assert_eq!(
-        request.with("authorization", authorization).judged(),
-        incomplete(IncompleteSignature::SeveralAuthorizations)
+        request.with("authorization", authorization).authenticate(),
+        incomplete(IncompleteSignature::MultipleAuthorizationHeaders)
     );
 }
 
@@ -40,9 +40,9 @@ fn exactly_one_authorization_is_needed() {
 fn a_query_is_refused_even_an_empty_or_presigned_one() {
     for uri in ["/?", "/?a", "/?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=00"] {
         let request = Request { uri: uri.to_owned(), ..Request::new() };
-        let expected = incomplete(IncompleteSignature::Query);
-        assert_eq!(request.judged(), expected, "unsigned {uri}");
-        assert_eq!(request.signed().judged(), expected, "{uri}");
+        let expected = incomplete(IncompleteSignature::QueryString);
+        assert_eq!(request.authenticate(), expected, "unsigned {uri}");
+        assert_eq!(request.signed().authenticate(), expected, "{uri}");
     }
 }
 
@@ -55,7 +55,7 @@ fn parameters_come_in_any_order_with_or_without_spaces() {
     for parameters in [[a, b, c], [a, c, b], [b, a, c], [b, c, a], [c, a, b], [c, b, a]] {
         for separator in [", ", ",", " , ", ",\t "] {
             let value = format!("AWS4-HMAC-SHA256 {}", parameters.join(separator));
-            assert_eq!(request.clone().set("authorization", value).judged(), accepted());
+            assert_eq!(request.clone().set("authorization", value).authenticate(), accepted());
         }
     }
 }
@@ -83,8 +83,8 @@ fn missing_parameters_are_named_as_aws_names_them() {
     ] {
         let error =
             IncompleteSignature::MissingParameters { credential, signature, signed_headers };
-        let judged = with_authorization(format!("AWS4-HMAC-SHA256 {parameters}"));
-        assert_eq!(judged, incomplete(error.clone()));
+        let result = with_authorization(format!("AWS4-HMAC-SHA256 {parameters}"));
+        assert_eq!(result, incomplete(error.clone()));
         let text = format!("Authorization header requires {text} parameter. ");
         assert_eq!(error.to_string(), text);
     }
@@ -160,7 +160,7 @@ fn an_authorization_is_short_printable_ascii() {
         parameters(&scoped("\u{e9}"), SIGNED, SIGNATURE).into_bytes(),
         b"AWS4-HMAC-SHA256 \xff".to_vec(),
     ] {
-        assert_eq!(with_authorization(value), incomplete(IncompleteSignature::Text));
+        assert_eq!(with_authorization(value), incomplete(IncompleteSignature::HeaderText));
     }
 }
 
@@ -209,7 +209,7 @@ fn requires_host_the_date_and_the_target_to_be_signed() {
     for name in ["host", "x-amz-date", "x-amz-target"] {
         let rest: Vec<_> = SIGNED.split(';').filter(|signed| *signed != name).collect();
         let request = Request::new().signed_by(&Signer::for_headers(&rest.join(";")));
-        assert_eq!(request.judged(), not_signed(name));
+        assert_eq!(request.authenticate(), not_signed(name));
     }
 }
 
@@ -218,16 +218,16 @@ fn requires_every_x_amz_header_that_is_sent_to_be_signed() {
     for name in ["x-amz-meta", "x-amz-security-token", "x-amz-content-sha256", "x-amz-a", "x-amz-"]
     {
         let request = Request::new().with(name, "a");
-        assert_eq!(request.clone().signed().judged(), not_signed(name));
+        assert_eq!(request.clone().signed().authenticate(), not_signed(name));
         let mut signed: Vec<_> = SIGNED.split(';').chain([name]).collect();
         signed.sort_unstable();
-        let judged = request.signed_by(&Signer::for_headers(&signed.join(";"))).judged();
+        let result = request.signed_by(&Signer::for_headers(&signed.join(";"))).authenticate();
         match name {
             // Signed, but no token of this credential.
             "x-amz-security-token" => {
-                assert_eq!(judged, Err(AuthenticationError::SessionTokenMismatch));
+                assert_eq!(result, Err(AuthenticationError::SessionTokenMismatch));
             }
-            _ => assert_eq!(judged, accepted(), "{name}"),
+            _ => assert_eq!(result, accepted(), "{name}"),
         }
     }
 }
@@ -236,14 +236,14 @@ fn requires_every_x_amz_header_that_is_sent_to_be_signed() {
 fn accepts_other_headers_unsigned() {
     // The SDKs leave x-amzn-trace-id unsigned, which load balancers add.
     for name in ["x-amzn-trace-id", "x-am", "x-amz", "xx-amz-meta", "date", "amz-sdk-request"] {
-        assert_eq!(Request::new().with(name, "a").signed().judged(), accepted(), "{name}");
+        assert_eq!(Request::new().with(name, "a").signed().authenticate(), accepted(), "{name}");
     }
 }
 
 #[test]
 fn names_at_most_128_characters_of_a_header_that_is_not_signed() {
     let name = format!("x-amz-{}", "a".repeat(1000));
-    let Err(error) = Request::new().with(&name, "a").signed().judged() else { panic!() };
+    let Err(error) = Request::new().with(&name, "a").signed().authenticate() else { panic!() };
     let (named, _) = name.split_at(128);
     let text = format!("'{named}' must be a 'SignedHeader' in the AWS Authorization.");
     assert_eq!(error.to_string(), text);
@@ -253,17 +253,17 @@ fn names_at_most_128_characters_of_a_header_that_is_not_signed() {
 fn accepts_a_content_type_that_is_not_signed() {
     let signer = Signer::for_headers("host;x-amz-date;x-amz-target");
     let request = Request::new().signed_by(&signer);
-    assert_eq!(request.judged(), accepted());
+    assert_eq!(request.authenticate(), accepted());
     // The operation looks at it later.
-    assert_eq!(request.clone().set("content-type", "text/plain").judged(), accepted());
-    assert_eq!(request.without("content-type").judged(), accepted());
+    assert_eq!(request.clone().set("content-type", "text/plain").authenticate(), accepted());
+    assert_eq!(request.without("content-type").authenticate(), accepted());
 }
 
 #[test]
 fn rejects_a_signed_content_type_that_was_changed() {
     let request = Request::new().signed();
-    assert_eq!(request.clone().set("content-type", "text/plain").judged(), mismatch());
-    assert_eq!(request.without("content-type").judged(), mismatch());
+    assert_eq!(request.clone().set("content-type", "text/plain").authenticate(), mismatch());
+    assert_eq!(request.without("content-type").authenticate(), mismatch());
 }
 
 #[test]
@@ -278,7 +278,7 @@ fn headers_that_matter_come_once_signed_or_not() {
     ] {
         let request = Request::new().set(name, DATE).with(name, DATE);
         let error = IncompleteSignature::DuplicateHeader { name };
-        assert_eq!(request.signed().judged(), incomplete(error.clone()));
+        assert_eq!(request.signed().authenticate(), incomplete(error.clone()));
         assert_eq!(error.to_string(), format!("The header '{name}' must be sent only once."));
     }
 }
@@ -286,19 +286,19 @@ fn headers_that_matter_come_once_signed_or_not() {
 #[test]
 fn a_signed_header_that_is_not_there_is_a_mismatch_even_if_it_was_signed_as_empty() {
     let signer = Signer::for_headers("content-type;host;x-amz-date;x-amz-target;x-empty");
-    assert_eq!(Request::new().signed_by(&signer).judged(), mismatch());
-    assert_eq!(Request::new().with("x-empty", "").signed_by(&signer).judged(), accepted());
+    assert_eq!(Request::new().signed_by(&signer).authenticate(), mismatch());
+    assert_eq!(Request::new().with("x-empty", "").signed_by(&signer).authenticate(), accepted());
 }
 
 #[test]
 fn other_signed_headers_may_come_twice_and_their_order_matters() {
     let signer = Signer::for_headers("content-type;host;x-amz-date;x-amz-target;x-twice");
     let request = Request::new().with("x-twice", "b").with("X-Twice", "a").signed_by(&signer);
-    assert_eq!(request.judged(), accepted());
+    assert_eq!(request.authenticate(), accepted());
     let swapped = request.clone().without("x-twice").with("x-twice", "a").with("x-twice", "b");
-    assert_eq!(swapped.judged(), mismatch());
+    assert_eq!(swapped.authenticate(), mismatch());
     // As AWS has it, which makes the two one: a list.
-    assert_eq!(request.set("x-twice", "b,a").judged(), accepted());
+    assert_eq!(request.set("x-twice", "b,a").authenticate(), accepted());
 }
 
 #[test]
@@ -306,10 +306,10 @@ fn spaces_of_a_signed_value_are_trimmed_and_runs_of_them_count_as_one() {
     let signer = Signer::for_headers("content-type;host;x-amz-date;x-amz-target;x-spaced");
     let request = Request::new().with("x-spaced", "a b\tc").signed_by(&signer);
     for value in ["a b c", "  a \t b   c\t", "\ta\tb\tc"] {
-        assert_eq!(request.clone().set("x-spaced", value).judged(), accepted(), "{value:?}");
+        assert_eq!(request.clone().set("x-spaced", value).authenticate(), accepted(), "{value:?}");
     }
     for value in ["ab c", "a b c.", "A b c", "\"a b c\""] {
-        assert_eq!(request.clone().set("x-spaced", value).judged(), mismatch(), "{value:?}");
+        assert_eq!(request.clone().set("x-spaced", value).authenticate(), mismatch(), "{value:?}");
     }
 }
 
@@ -317,6 +317,6 @@ fn spaces_of_a_signed_value_are_trimmed_and_runs_of_them_count_as_one() {
 fn a_signed_value_is_any_bytes() {
     let signer = Signer::for_headers("content-type;host;x-amz-date;x-amz-target;x-raw");
     let request = Request::new().with("x-raw", [0xff, 0x80, b' ', 0xe9]).signed_by(&signer);
-    assert_eq!(request.judged(), accepted());
-    assert_eq!(request.set("x-raw", [0xff, 0x81, b' ', 0xe9]).judged(), mismatch());
+    assert_eq!(request.authenticate(), accepted());
+    assert_eq!(request.set("x-raw", [0xff, 0x81, b' ', 0xe9]).authenticate(), mismatch());
 }

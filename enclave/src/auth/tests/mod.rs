@@ -1,10 +1,10 @@
 //! What is accepted, and with which error everything else is refused.
 
-mod captured;
-mod claimed;
-mod dates;
+mod captured_requests;
+mod claimed_access_key_id;
+mod date_header;
 mod headers;
-mod rules;
+mod signature;
 
 use std::sync::Arc;
 
@@ -111,7 +111,7 @@ impl Request {
         Ok(caller.principal.arn().to_owned())
     }
 
-    fn judged(&self) -> Result<String, AuthenticationError> {
+    fn authenticate(&self) -> Result<String, AuthenticationError> {
         self.at(&sigv4(credential()), moment(DATE))
     }
 }

@@ -4,8 +4,8 @@ use super::*;
 use crate::audit::UnauthenticatedLimits;
 
 fn limits(lines: &str) -> Result<UnauthenticatedLimits, String> {
-    let settings = settings(&format!("[audit]\n{lines}\n"), Posture::Laptop);
-    settings.map(|settings| settings.unauthenticated).map_err(|error| error.to_string())
+    let settings = settings(&format!("[audit]\n{lines}\n"), Profile::Development);
+    settings.map(|settings| settings.unauthenticated_limits).map_err(|error| error.to_string())
 }
 
 #[test]

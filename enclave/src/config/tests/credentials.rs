@@ -7,7 +7,7 @@ use super::*;
 #[test]
 fn credentials_that_nobody_asks_for_are_refused() {
     for text in [CREDENTIAL, &format!("[auth]\nmode = \"none\"\n{CREDENTIAL}")] {
-        let error = refused(text, Posture::Laptop);
+        let error = refused(text, Profile::Development);
         assert!(error.contains("write mode = \"sigv4\" under [auth], or remove it"), "{error}");
     }
 }
@@ -17,7 +17,7 @@ fn credentials_are_checked() {
     let changed = |from: &str, to: &str| {
         let text = CREDENTIAL.replace(from, to);
         assert_ne!(text, CREDENTIAL, "{from}");
-        refused(&sigv4(&text), Posture::Production)
+        refused(&sigv4(&text), Profile::Production)
     };
     for (from, to, expected) in [
         (SECRET, "", "line 7 column 21: a secret must be a string that is not empty"),
@@ -46,10 +46,10 @@ fn credentials_are_checked() {
         assert!(error.contains(expected), "{to}: {error}");
     }
     let without_policies = CREDENTIAL.replace("policies = [\"wallet.json\"]\n", "");
-    let error = refused(&sigv4(&without_policies), Posture::Production);
+    let error = refused(&sigv4(&without_policies), Profile::Production);
     assert!(error.contains("missing field `policies`"), "{error}");
     let region = sigv4(CREDENTIAL).replace("eu-west-1", "eu-west-1/kms");
-    let error = refused(&region, Posture::Production);
+    let error = refused(&region, Profile::Production);
     assert_eq!(
         error,
         "[auth] region must be lower-case letters, digits and hyphens, such as \"eu-west-1\""
@@ -77,7 +77,7 @@ fn errors_name_credentials_by_their_number() {
             "[[credential]] number 2: other.json: No such file or directory (os error 2)",
         ),
     ] {
-        let error = refused(&sigv4(&[CREDENTIAL, &second].concat()), Posture::Production);
+        let error = refused(&sigv4(&[CREDENTIAL, &second].concat()), Profile::Production);
         assert_eq!(error, expected);
     }
 }
@@ -86,7 +86,7 @@ fn errors_name_credentials_by_their_number() {
 fn a_session_token_is_what_a_header_carries() {
     let with = |token: &str| {
         let text = sigv4(&format!("{CREDENTIAL}session_token = \"{token}\"\n"));
-        settings(&text, Posture::Production).map_err(|error| error.to_string())
+        settings(&text, Profile::Production).map_err(|error| error.to_string())
     };
     for token in ["a", "IQoJb3JpZ2luX2Vj//token+==", "two words", &"a".repeat(8192)] {
         assert!(with(token).is_ok(), "{token}");
@@ -103,9 +103,9 @@ fn a_session_token_is_what_a_header_carries() {
 fn credentials_of_one_principal_share_it_and_must_agree_on_its_policies() {
     let second = CREDENTIAL.replace("AKIDEXAMPLE", "AKIDOTHER");
     let both = sigv4(&[CREDENTIAL, &second].concat());
-    assert!(settings(&both, Posture::Production).is_ok());
+    assert!(settings(&both, Profile::Production).is_ok());
     let disagreeing = second.replace("[\"wallet.json\"]", "[]");
-    let error = refused(&sigv4(&[CREDENTIAL, &disagreeing].concat()), Posture::Production);
+    let error = refused(&sigv4(&[CREDENTIAL, &disagreeing].concat()), Profile::Production);
     assert_eq!(
         error,
         "[[credential]] number 2: number 1 gives arn:aws:iam::123456789012:role/wallet other \

@@ -4,12 +4,12 @@ use toml::{Table, Value};
 
 use super::*;
 
-fn effective(text: &str, posture: Posture) -> Table {
+fn effective(text: &str, profile: Profile) -> Table {
     let arguments =
         Arguments { listen: Some("127.0.0.1:1".parse().unwrap()), ..Arguments::default() };
     let config = load(text).unwrap();
     let server = config.server(&arguments).unwrap();
-    config.effective(&server, posture).unwrap()
+    config.effective(&server, profile).unwrap()
 }
 
 fn of<'a>(table: &'a Table, name: &str, key: &str) -> Option<&'a Value> {
@@ -27,29 +27,29 @@ fn what_is_printed_means_what_was_read() {
         "[recipient]\nplaintext = \"always\"\n[verification]\nthreads = 3\n\
          {CREDENTIAL}session_token = 'a'\nexpires = 2027-01-31T12:00:00Z\n"
     ));
-    for (text, posture) in [
-        ("", Posture::Laptop),
-        (intervals, Posture::Laptop),
-        (intervals_alone, Posture::Laptop),
-        (attested, Posture::Laptop),
-        (open, Posture::Production),
-        (&sigv4(CREDENTIAL), Posture::Production),
-        (&more, Posture::Production),
+    for (text, profile) in [
+        ("", Profile::Development),
+        (intervals, Profile::Development),
+        (intervals_alone, Profile::Development),
+        (attested, Profile::Development),
+        (open, Profile::Production),
+        (&sigv4(CREDENTIAL), Profile::Production),
+        (&more, Profile::Production),
     ] {
-        let printed = effective(text, posture).to_string();
+        let printed = effective(text, profile).to_string();
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("wallet.json"), POLICY).unwrap();
         fs::write(folder.path().join("salt"), [7; 32]).unwrap();
         let path = folder.path().join("enclave.toml");
         let shown = |text: &str| {
             fs::write(&path, text).unwrap();
-            let mut settings = Config::load(Some(&path)).unwrap().settings(posture).unwrap();
+            let mut settings = Config::load(Some(&path)).unwrap().settings(profile).unwrap();
             // It is that of another text.
             settings.measurement = None;
             format!("{settings:?}")
         };
         assert_eq!(shown(&printed), shown(text), "{printed}");
-        let again = effective(&printed, posture);
+        let again = effective(&printed, profile);
         assert_eq!(again.to_string(), printed);
     }
 }
@@ -60,7 +60,7 @@ fn everything_that_is_documented_with_a_default_is_printed() {
     let (_, block) = page.split_once("```toml\n").unwrap();
     let (text, _) = block.split_once("```").unwrap();
     let documented: Table = toml::from_str(text).unwrap();
-    let printed = effective(&sigv4(CREDENTIAL), Posture::Production);
+    let printed = effective(&sigv4(CREDENTIAL), Profile::Production);
     for (name, table) in &documented {
         let Value::Table(table) = table else { continue };
         for (key, value) in table {
@@ -77,7 +77,7 @@ fn everything_that_is_documented_with_a_default_is_printed() {
 fn no_secret_is_printed_however_it_is_written() {
     let text =
         sigv4(&format!("{CREDENTIAL}session_token = '''\nwJalrXUtnFEMI'''  # wJalrXUtnFEMI\n"));
-    let printed = effective(&text, Posture::Production);
+    let printed = effective(&text, Profile::Production);
     let text = printed.to_string();
     assert!(!text.contains("wJalr") && text.contains("AKIDEXAMPLE"), "{text}");
     for key in ["secret_access_key", "session_token"] {
@@ -88,7 +88,7 @@ fn no_secret_is_printed_however_it_is_written() {
 #[test]
 fn the_server_is_as_flags_and_file_have_it_together() {
     let printed =
-        effective("[server]\nlisten = \"unix:a\"\nlog_level = \"warn\"\n", Posture::Laptop);
+        effective("[server]\nlisten = \"unix:a\"\nlog_level = \"warn\"\n", Profile::Development);
     let server = printed["server"].to_string();
     assert_eq!(of(&printed, "server", "listen").unwrap().as_str(), Some("tcp:127.0.0.1:1"));
     assert_eq!(of(&printed, "server", "log_level").unwrap().as_str(), Some("warn"));
@@ -102,7 +102,7 @@ fn key_stores_are_printed_with_what_they_did_not_say() {
                 module = \"/a.so\"\nslot = 1\npin_file = \"pin\"\ncluster_id = \"cluster-1234567890a\"\n\
                 [[key_store]]\nid = \"cks-1234567890abcdef1\"\nname = \"b\"\n\
                 type = \"EXTERNAL_KEY_STORE\"\nuri = \"https://a.example/kms/xks/v1\"\n";
-    let printed = effective(text, Posture::Laptop);
+    let printed = effective(text, Profile::Development);
     let stores = printed["key_store"].as_array().unwrap();
     assert_eq!(stores[0]["deadline_ms"].as_integer(), Some(500));
     assert_eq!(stores[0]["connect"].as_bool(), Some(true));
@@ -112,7 +112,7 @@ fn key_stores_are_printed_with_what_they_did_not_say() {
 #[cfg(feature = "simulator")]
 #[test]
 fn the_simulated_module_is_printed_where_there_is_one() {
-    let printed = effective("[simulator.nsm]\nfault = \"hang\"\n", Posture::Laptop);
+    let printed = effective("[simulator.nsm]\nfault = \"hang\"\n", Profile::Development);
     assert_eq!(printed["simulator"].to_string(), "{ nsm = { fault = \"hang\", latency_ms = 0 } }");
-    assert!(!effective("", Posture::Production).contains_key("simulator"));
+    assert!(!effective("", Profile::Production).contains_key("simulator"));
 }

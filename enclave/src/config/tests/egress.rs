@@ -13,7 +13,7 @@ fn enclave(tables: &str) -> String {
 }
 
 fn routes(tables: &str) -> Vec<Route> {
-    settings(&enclave(tables), Posture::Production).unwrap().egress().to_vec()
+    settings(&enclave(tables), Profile::Production).unwrap().egress().to_vec()
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn each_broken_rule_has_its_own_message() {
         ("10.0.1.5:2223", "9000", heartbeat),
     ] {
         let tables = [table("\"10.0.1.9:2223\"", "8109"), table(&format!("\"{address}\""), port)];
-        let error = refused(&enclave(&tables.concat()), Posture::Production);
+        let error = refused(&enclave(&tables.concat()), Profile::Production);
         assert_eq!(error, format!("[[egress]] number 2: {expected}"), "{address:?}");
     }
 }
@@ -89,7 +89,7 @@ fn no_two_routes_have_an_address_or_a_port_together() {
             table("\"[fd00::9]:2223\"", "8109"),
             table(address, port),
         ];
-        let error = refused(&enclave(&tables.concat()), Posture::Production);
+        let error = refused(&enclave(&tables.concat()), Profile::Production);
         assert_eq!(error, format!("[[egress]] number 3: {expected}"));
     }
 }
@@ -117,7 +117,7 @@ fn at_most_64_routes_are_opened() {
         (1..=count).map(table).collect()
     };
     assert_eq!(routes(&tables(64)).len(), 64);
-    let error = refused(&enclave(&tables(65)), Posture::Production);
+    let error = refused(&enclave(&tables(65)), Profile::Production);
     assert_eq!(
         error,
         "[[egress]] is there more than 64 times: at most that many routes are opened"
@@ -126,7 +126,7 @@ fn at_most_64_routes_are_opened() {
 
 #[test]
 fn a_laptop_has_a_network_of_its_own() {
-    let error = refused(&table("\"10.0.1.5:2223\"", "8101"), Posture::Laptop);
+    let error = refused(&table("\"10.0.1.5:2223\"", "8101"), Profile::Development);
     let expected = "[[egress]] is for an enclave, which has no network of its own: remove it, and \
                     what it leads to is reached directly";
     assert_eq!(error, expected);

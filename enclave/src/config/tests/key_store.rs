@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::folder::{CERTIFICATE, Folder, KEY};
+use super::config_folder::{CERTIFICATE, Folder, KEY};
 use super::*;
 use crate::key_store::{KeyStoreKind, KeyStoreSettings, Pin, Token};
 

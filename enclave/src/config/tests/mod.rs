@@ -1,9 +1,9 @@
 mod audit;
+mod bundle;
+mod config_folder;
 mod credentials;
 mod effective;
 mod egress;
-mod files;
-mod folder;
 mod key_store;
 mod pins;
 mod plaintext;
@@ -21,7 +21,7 @@ use std::path::Path;
 use attestation::TrustAnchors;
 use attestation::time::UnixMillis;
 
-use super::files::{MAX_FILE_LENGTH, read};
+use super::bundle::{MAX_FILE_LENGTH, archive, read};
 use super::*;
 use crate::auth::Authenticator;
 
@@ -45,18 +45,18 @@ fn load(text: &str) -> Result<Config, ConfigError> {
 }
 
 /// What comes of `text` beside a file `wallet.json`.
-fn settings(text: &str, posture: Posture) -> Result<Settings, ConfigError> {
+fn settings(text: &str, profile: Profile) -> Result<Settings, ConfigError> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("enclave.toml");
     fs::write(folder.path().join("wallet.json"), POLICY).unwrap();
     fs::write(folder.path().join("salt"), [7; 32]).unwrap();
     fs::write(&path, text).unwrap();
-    Config::load(Some(&path))?.settings(posture)
+    Config::load(Some(&path))?.settings(profile)
 }
 
 /// Why, behind the name of the file, which comes first; files are named without their folder.
-fn refused(text: &str, posture: Posture) -> String {
-    let error = settings(text, posture).unwrap_err().to_string();
+fn refused(text: &str, profile: Profile) -> String {
+    let error = settings(text, profile).unwrap_err().to_string();
     let (folder, _) = error.split_once("enclave.toml:").unwrap();
     assert!(folder.starts_with('/') && folder.ends_with('/'), "{error}");
     let reason = error.replace(folder, "");
@@ -72,8 +72,8 @@ fn the_documented_file_is_one_and_shows_the_defaults() {
     let page = include_str!("../../../../docs/configuration.md");
     let (_, block) = page.split_once("```toml\n").unwrap();
     let (text, _) = block.split_once("```").unwrap();
-    let documented = settings(text, Posture::Production).unwrap();
-    let default = settings(&sigv4(CREDENTIAL), Posture::Production).unwrap();
+    let documented = settings(text, Profile::Production).unwrap();
+    let default = settings(&sigv4(CREDENTIAL), Profile::Production).unwrap();
     assert_eq!(format!("{:?}", documented.policy), format!("{:?}", default.policy));
     assert_eq!(format!("{:?}", documented.throttle), format!("{:?}", default.throttle));
     assert_eq!(format!("{:?}", documented.entropy), format!("{:?}", default.entropy));
@@ -187,18 +187,18 @@ fn production_answers_nobody_without_a_credential_and_a_laptop_everybody() {
         ("[auth]\nmode = \"none\"\n", "require = true under [recipient]"),
         ("[auth]\nmode = \"none\"\n[recipient]\nplaintext = \"never\"\n", "require = true"),
     ] {
-        let error = refused(text, Posture::Production);
+        let error = refused(text, Profile::Production);
         assert!(error.contains(expected), "{text:?}: {error}");
     }
-    for (text, posture) in [
-        ("", Posture::Laptop),
-        ("[auth]\nmode = \"none\"\n[recipient]\nrequire = true\n", Posture::Production),
+    for (text, profile) in [
+        ("", Profile::Development),
+        ("[auth]\nmode = \"none\"\n[recipient]\nrequire = true\n", Profile::Production),
     ] {
-        let settings = settings(text, posture).unwrap();
+        let settings = settings(text, profile).unwrap();
         assert!(matches!(settings.authenticator, Authenticator::None), "{text:?}");
     }
-    for posture in [Posture::Production, Posture::Laptop] {
-        let settings = settings(&sigv4(CREDENTIAL), posture).unwrap();
+    for profile in [Profile::Production, Profile::Development] {
+        let settings = settings(&sigv4(CREDENTIAL), profile).unwrap();
         assert!(matches!(settings.authenticator, Authenticator::SigV4(_)));
         assert_eq!(settings.region.as_deref(), Some("eu-west-1"));
     }
@@ -212,12 +212,12 @@ fn what_may_surprise_is_said_at_start() {
     let again = idle.replace("AKIDOTHER", "AKIDAGAIN");
     let expires = "expires = 2027-01-31T12:00:00Z\n";
     let text = sigv4(&[CREDENTIAL, &idle, expires, &again, plaintext].concat());
-    let said = |posture, now: &str| {
+    let said = |profile, now: &str| {
         let now = UnixMillis::from_rfc3339(now).unwrap();
-        let surprises = settings(&text, posture).unwrap().surprises.into_iter();
-        surprises
-            .filter(|surprise| surprise.is_at(now))
-            .map(|surprise| surprise.to_string())
+        let warnings = settings(&text, profile).unwrap().warnings.into_iter();
+        warnings
+            .filter(|warning| warning.applies_at(now))
+            .map(|warning| warning.to_string())
             .collect::<Vec<_>>()
     };
     let plaintext = "[recipient] plaintext is \"always\" and [tls] mode is \"off\": the parent instance \
@@ -228,9 +228,9 @@ fn what_may_surprise_is_said_at_start() {
     let idle = "[[credential]] number 2: policies is empty, so arn:aws:iam::123456789012:role/idle \
                 may do nothing";
     let (before, after) = ("2027-01-31T11:59:59Z", "2027-01-31T12:00:00Z");
-    assert_eq!(said(Posture::Production, before), [idle, plaintext]);
-    assert_eq!(said(Posture::Production, after), [expired, idle, plaintext]);
-    assert_eq!(said(Posture::Laptop, after), [expired, idle]);
+    assert_eq!(said(Profile::Production, before), [idle, plaintext]);
+    assert_eq!(said(Profile::Production, after), [expired, idle, plaintext]);
+    assert_eq!(said(Profile::Development, after), [expired, idle]);
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn measurements_are_checked() {
         format!("{{ ImageSha384 = \"{}\" }}", value.to_uppercase()),
         String::new(),
     ] {
-        assert!(settings(&measurements(&entry), Posture::Laptop).is_ok(), "{entry}");
+        assert!(settings(&measurements(&entry), Profile::Development).is_ok(), "{entry}");
     }
     let zeros = "0".repeat(96);
     for (entry, expected) in [
@@ -279,7 +279,7 @@ fn measurements_are_checked() {
     ] {
         let second = format!("{{ PCR0 = \"{value}\" }}, {entry}");
         for (number, entries) in [(1, &entry), (2, &second)] {
-            let error = refused(&measurements(entries), Posture::Laptop);
+            let error = refused(&measurements(entries), Profile::Development);
             let start = format!("[recipient] measurements, entry {number}: {expected}");
             assert!(error.starts_with(&start), "{entries}: {error}");
         }

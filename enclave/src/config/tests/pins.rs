@@ -2,10 +2,10 @@
 
 use attestation::crypto::Sha384;
 
-use super::folder::Folder;
+use super::config_folder::Folder;
 use super::key_store::{HSM, PIN, folder, told, told_of, without};
 use super::*;
-use crate::config::surprise::Surprise;
+use crate::config::warning::ConfigWarning;
 use crate::key_store::{KeyStoreKind, Pin};
 
 #[test]
@@ -44,13 +44,13 @@ fn a_pin_is_one_line_of_a_file() {
 #[test]
 fn a_pin_in_the_environment_of_an_enclave_is_a_surprise() {
     let variable = without(HSM, "pin_file") + "\npin_env = \"PIN\"\n";
-    let is_surprise = |toml: &str, posture| {
+    let is_warned = |toml: &str, profile| {
         let settings =
-            Config::of(folder(toml).files().unwrap()).unwrap().settings(posture).unwrap();
-        settings.surprises.contains(&Surprise::PinEnvironment { number: 1 })
+            Config::from_bundle(folder(toml).files().unwrap()).unwrap().settings(profile).unwrap();
+        settings.warnings.contains(&ConfigWarning::PinFromEnvironment { number: 1 })
     };
-    assert!(is_surprise(&variable, Posture::Production));
-    assert!(!is_surprise(&variable, Posture::Laptop) && !is_surprise(HSM, Posture::Production));
+    assert!(is_warned(&variable, Profile::Production));
+    assert!(!is_warned(&variable, Profile::Development) && !is_warned(HSM, Profile::Production));
 }
 
 #[test]
@@ -62,32 +62,32 @@ fn a_pin_is_in_no_public_archive_and_is_measured_with_the_secrets() {
     let listed = archive::decode(&public).unwrap();
     assert_eq!(listed.keys().collect::<Vec<_>>(), ["ca.crt", "enclave.toml", "pin", "wallet.json"]);
     assert!(listed["pin"].is_empty() && !listed["ca.crt"].is_empty());
-    assert!(!files.are_secrets_in(&public).unwrap() && files.has_its_secrets().unwrap());
+    assert!(!files.secrets_occur_in(&public).unwrap() && files.has_all_secrets().unwrap());
     // What the documentation says is hashed, put together by hand.
     let mut secrets = "7".repeat(32).into_bytes();
     for secret in [SECRET, PIN] {
         secrets.extend(u64::try_from(secret.len()).unwrap().to_be_bytes());
         secrets.extend(secret.as_bytes());
     }
-    let before = files.measurement(&FRESH).unwrap();
+    let before = files.measure(&FRESH).unwrap();
     assert_eq!(before.secrets, Sha384::digest(&secrets));
 
     folder.write("pin", "another");
-    let after = folder.files().unwrap().measurement(&FRESH).unwrap();
+    let after = folder.files().unwrap().measure(&FRESH).unwrap();
     assert_eq!(after.public, before.public);
     assert_ne!(after.secrets, before.secrets);
     folder.write("pin", "");
-    assert!(!folder.files().unwrap().has_its_secrets().unwrap());
+    assert!(!folder.files().unwrap().has_all_secrets().unwrap());
 }
 
 #[test]
 fn a_pin_that_would_be_published_all_the_same_is_found() {
     let folder = folder(&[&format!("# {PIN}\n"), HSM].concat());
     let files = folder.files().unwrap();
-    assert!(files.are_secrets_in(&files.public_archive().unwrap()).unwrap());
+    assert!(files.secrets_occur_in(&files.public_archive().unwrap()).unwrap());
     // The password alone is as good.
     let half = self::folder(&["# 0pen-sesame\n", HSM].concat()).files().unwrap();
-    assert!(half.are_secrets_in(&half.public_archive().unwrap()).unwrap());
+    assert!(half.secrets_occur_in(&half.public_archive().unwrap()).unwrap());
     for line in ["trust_anchor_certificate = \"pin\"\n", "[trust]\nanchors = [\"pin\"]\n"] {
         let told = Folder::new(&[HSM, line].concat()).files().unwrap_err().to_string();
         assert!(told.contains("private_key or pin_file names a file that another key"), "{told}");

@@ -1,8 +1,8 @@
 //! `[recipient] plaintext`: what each value means under each mode of TLS, and the word for it.
 
-use super::folder::{Folder, PROVIDED};
+use super::config_folder::{Folder, PROVIDED};
 use super::*;
-use crate::config::posture::Posture::{Laptop, Production};
+use crate::config::profile::Profile::{Development, Production};
 use crate::policy::Plaintext;
 
 const OFF: &str = "[tls]\nmode = \"off\"\n";
@@ -13,71 +13,71 @@ fn folder(tls: &str, plaintext: Option<&str>) -> Folder {
     Folder::new(&format!("{tls}[recipient]\n{line}"))
 }
 
-fn settings_of(folder: &Folder, posture: Posture) -> Settings {
-    Config::of(folder.files().unwrap()).unwrap().settings(posture).unwrap()
+fn settings_of(folder: &Folder, profile: Profile) -> Settings {
+    Config::from_bundle(folder.files().unwrap()).unwrap().settings(profile).unwrap()
 }
 
 /// The word that `--print-config` prints.
-fn printed(folder: &Folder, posture: Posture) -> String {
+fn printed(folder: &Folder, profile: Profile) -> String {
     let listen = Some("127.0.0.1:1".parse().unwrap());
-    let config = Config::of(folder.files().unwrap()).unwrap();
+    let config = Config::from_bundle(folder.files().unwrap()).unwrap();
     let server = config.server(&Arguments { listen, ..Arguments::default() }).unwrap();
-    let effective = config.effective(&server, posture).unwrap();
+    let effective = config.effective(&server, profile).unwrap();
     effective["recipient"]["plaintext"].as_str().unwrap().to_owned()
 }
 
 #[test]
 fn each_value_is_in_effect_and_printed_by_its_word() {
     use Plaintext::{Always, AttestedTls, Never};
-    for (posture, tls, written, expected) in [
+    for (profile, tls, written, expected) in [
         (Production, OFF, None, AttestedTls),
         (Production, ATTESTED, None, AttestedTls),
         (Production, PROVIDED, None, Never),
-        (Laptop, OFF, None, Always),
-        (Laptop, ATTESTED, None, Always),
-        (Laptop, PROVIDED, None, Always),
+        (Development, OFF, None, Always),
+        (Development, ATTESTED, None, Always),
+        (Development, PROVIDED, None, Always),
         (Production, OFF, Some("never"), Never),
         (Production, ATTESTED, Some("never"), Never),
         (Production, PROVIDED, Some("never"), Never),
-        (Laptop, ATTESTED, Some("never"), Never),
+        (Development, ATTESTED, Some("never"), Never),
         (Production, OFF, Some("attested-tls"), AttestedTls),
         (Production, ATTESTED, Some("attested-tls"), AttestedTls),
-        (Laptop, OFF, Some("attested-tls"), AttestedTls),
+        (Development, OFF, Some("attested-tls"), AttestedTls),
         (Production, OFF, Some("always"), Always),
         (Production, ATTESTED, Some("always"), Always),
         (Production, PROVIDED, Some("always"), Always),
     ] {
-        let context = format!("{posture:?} {tls} {written:?}");
+        let context = format!("{profile:?} {tls} {written:?}");
         let folder = folder(tls, written);
-        let policy = format!("{:?}", settings_of(&folder, posture).policy);
+        let policy = format!("{:?}", settings_of(&folder, profile).policy);
         assert!(policy.contains(&format!("plaintext: {expected:?},")), "{context}: {policy}");
-        let word = printed(&folder, posture);
+        let word = printed(&folder, profile);
         assert_eq!(word, expected.as_str(), "{context}");
         // What is printed means what was read.
-        let again = settings_of(&self::folder(tls, Some(&word)), posture);
+        let again = settings_of(&self::folder(tls, Some(&word)), profile);
         assert_eq!(format!("{:?}", again.policy), policy, "{context}");
     }
 }
 
 #[test]
 fn attested_tls_with_a_provided_key_is_refused() {
-    for posture in [Production, Laptop] {
+    for profile in [Production, Development] {
         let folder = folder(PROVIDED, Some("attested-tls"));
-        let config = Config::of(folder.files().unwrap()).unwrap();
-        let error = folder.told(&config.settings(posture).unwrap_err());
+        let config = Config::from_bundle(folder.files().unwrap()).unwrap();
+        let error = folder.told(&config.settings(profile).unwrap_err());
         let expected = "enclave.toml: [recipient] plaintext is \"attested-tls\", but [tls] mode is \
                         \"provided\", whose key no document attests: write plaintext = \"never\" to \
                         refuse requests without a Recipient, plaintext = \"always\" to answer them, or \
                         [tls] mode = \"attested\"";
-        assert_eq!(error, expected, "{posture:?}");
+        assert_eq!(error, expected, "{profile:?}");
     }
 }
 
 #[test]
 fn plain_answers_that_others_can_read_are_warned_of_in_production() {
-    let warnings = |folder: Folder, posture| {
-        let surprises = settings_of(&folder, posture).surprises.into_iter();
-        let said = surprises.map(|surprise| surprise.to_string());
+    let warnings = |folder: Folder, profile| {
+        let warnings = settings_of(&folder, profile).warnings.into_iter();
+        let said = warnings.map(|warning| warning.to_string());
         said.filter(|text| text.starts_with("[recipient] plaintext ")).collect::<Vec<_>>()
     };
     for (tls, readers) in [
@@ -91,7 +91,7 @@ fn plain_answers_that_others_can_read_are_warned_of_in_production() {
         let [warning] = &said[..] else { panic!("{said:?}") };
         let start = format!("[recipient] plaintext is \"always\" and {readers}");
         assert!(warning.starts_with(&start), "{warning}");
-        assert_eq!(warnings(folder(tls, Some("always")), Laptop), [""; 0]);
+        assert_eq!(warnings(folder(tls, Some("always")), Development), [""; 0]);
         assert_eq!(warnings(folder(tls, Some("never")), Production), [""; 0]);
         assert_eq!(warnings(folder(tls, None), Production), [""; 0]);
         let requires =

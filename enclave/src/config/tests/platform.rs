@@ -7,7 +7,7 @@ use crate::entropy::{EntropySettings, ReseedPolicy};
 use crate::nsm::NsmSettings;
 
 fn entropy(lines: &str) -> Result<EntropySettings, String> {
-    let settings = settings(&format!("[entropy]\n{lines}\n"), Posture::Laptop);
+    let settings = settings(&format!("[entropy]\n{lines}\n"), Profile::Development);
     settings.map(|settings| settings.entropy).map_err(|error| error.to_string())
 }
 
@@ -62,7 +62,7 @@ fn blocks_that_grow_old_keep_no_idle_module_busy() {
     for (prefetch, max_age_ms) in [(10, 100), (64, 640), (1000, 10_000)] {
         let lines = |more| format!("prefetch = {}\nmax_age_ms = {max_age_ms}", prefetch + more);
         entropy(&lines(0)).unwrap();
-        let error = refused(&format!("[entropy]\n{}\n", lines(1)), Posture::Laptop);
+        let error = refused(&format!("[entropy]\n{}\n", lines(1)), Profile::Development);
         assert_eq!(error, expected);
     }
 }
@@ -73,7 +73,7 @@ fn an_interval_without_its_mode_would_not_be_kept() {
                     without it every answer has entropy of its own";
     for lines in ["reseed_requests = 9", "reseed_interval_ms = 900"] {
         for mode in ["", "reseed = \"per-request\"\n"] {
-            let error = refused(&format!("[entropy]\n{mode}{lines}\n"), Posture::Laptop);
+            let error = refused(&format!("[entropy]\n{mode}{lines}\n"), Profile::Development);
             assert_eq!(error, expected);
         }
     }
@@ -82,10 +82,10 @@ fn an_interval_without_its_mode_would_not_be_kept() {
 #[test]
 fn accepts_the_clocksources_that_are_listed_and_an_empty_list_is_none() {
     let platform = |list: &str| format!("[platform]\nclocksources = {list}\n");
-    let listed = settings(&platform("[\"tsc\", \"kvm-clock\"]"), Posture::Laptop).unwrap();
+    let listed = settings(&platform("[\"tsc\", \"kvm-clock\"]"), Profile::Development).unwrap();
     assert_eq!(listed.platform.clocksources, ["tsc", "kvm-clock"]);
     for list in ["[]", "[\"\"]", "[\"tsc\", \"\"]"] {
-        let error = refused(&platform(list), Posture::Laptop);
+        let error = refused(&platform(list), Profile::Development);
         let expected = "[platform] clocksources must name at least one, such as \"kvm-clock\"";
         assert_eq!(error, expected);
     }
@@ -183,6 +183,6 @@ mod simulated {
     fn an_enclave_simulates_nothing() {
         let text = sigv4(&[CREDENTIAL, "[simulator.nsm]\nlatency_ms = 0\n"].concat());
         let expected = "[simulator] is for enclave-simulator: remove it";
-        assert_eq!(refused(&text, Posture::Production), expected);
+        assert_eq!(refused(&text, Profile::Production), expected);
     }
 }

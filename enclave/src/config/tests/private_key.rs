@@ -2,14 +2,14 @@
 
 use attestation::crypto::Sha384;
 
-use super::folder::{CERTIFICATE, Folder, KEY, PROVIDED, RSA_CERTIFICATE, RSA_KEY};
+use super::config_folder::{CERTIFICATE, Folder, KEY, PROVIDED, RSA_CERTIFICATE, RSA_KEY};
 use super::*;
-use crate::measurement::Measured;
+use crate::config_pcrs::ConfigDigests;
 
 const FRESH: [u8; SALT_LENGTH] = [9; SALT_LENGTH];
 
-fn measured(folder: &Folder) -> Measured {
-    folder.files().unwrap().measurement(&FRESH).unwrap()
+fn measured(folder: &Folder) -> ConfigDigests {
+    folder.files().unwrap().measure(&FRESH).unwrap()
 }
 
 #[test]
@@ -27,16 +27,16 @@ fn a_key_is_in_no_public_archive_and_in_the_whole_one() {
         (&b""[..], KEY.as_bytes())
     );
     assert_eq!(public["tls.crt"].as_slice(), CERTIFICATE.as_bytes());
-    assert!(!files.are_secrets_in(&files.public_archive().unwrap()).unwrap());
-    assert!(files.are_secrets_in(&files.archive().unwrap()).unwrap());
-    assert!(files.has_its_secrets().unwrap());
+    assert!(!files.secrets_occur_in(&files.public_archive().unwrap()).unwrap());
+    assert!(files.secrets_occur_in(&files.archive().unwrap()).unwrap());
+    assert!(files.has_all_secrets().unwrap());
 
     // The published one is a configuration that nobody can start with.
     let published =
-        Files::of_archive(Path::new("p.tar"), &files.public_archive().unwrap()).unwrap();
-    assert_eq!(published.measurement(&FRESH).unwrap().public, measured(&folder).public);
+        ConfigBundle::from_archive(Path::new("p.tar"), &files.public_archive().unwrap()).unwrap();
+    assert_eq!(published.measure(&FRESH).unwrap().public, measured(&folder).public);
     folder.write("tls.key", "");
-    assert!(!folder.files().unwrap().has_its_secrets().unwrap());
+    assert!(!folder.files().unwrap().has_all_secrets().unwrap());
     assert!(folder.refused().contains("it holds no private key"));
 }
 
@@ -113,7 +113,7 @@ fn a_copy_of_a_key_in_what_is_published_is_found() {
         let is_found = |beside: &str| {
             folder.write("beside", beside);
             let files = folder.files().unwrap();
-            files.are_secrets_in(&files.public_archive().unwrap()).unwrap()
+            files.secrets_occur_in(&files.public_archive().unwrap()).unwrap()
         };
         assert!(!is_found(certificate));
         assert!(is_found(key));
@@ -132,7 +132,7 @@ fn no_error_repeats_a_key_that_stands_where_its_file_should_be_named() {
         let folder = Folder::new(&PROVIDED.replace("\"tls.key\"", &inline));
         for error in [
             folder.settings().unwrap_err(),
-            folder.files().unwrap().measurement(&FRESH).unwrap_err().into(),
+            folder.files().unwrap().measure(&FRESH).unwrap_err().into(),
             folder.files().unwrap().public_archive().unwrap_err().into(),
         ] {
             assert!(folder.told(&error).starts_with("private_key: the file that it names: "));

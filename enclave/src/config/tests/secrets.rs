@@ -29,7 +29,7 @@ fn no_error_repeats_a_secret_however_it_is_misplaced() {
         }
     }
     let misplaced = CREDENTIAL.replace("\"AKIDEXAMPLE\"", &format!("\"{SECRET}\""));
-    let error = refused(&sigv4(&misplaced), Posture::Production);
+    let error = refused(&sigv4(&misplaced), Profile::Production);
     assert_eq!(
         error,
         "[[credential]] number 1: access_key_id must be 1 to 128 letters, digits and underscores"
@@ -84,7 +84,7 @@ fn no_error_repeats_a_string_wherever_it_stands() {
             let changed = sigv4(CREDENTIAL).replacen(from, to, 1);
             let text = changed.replace("SECRET", &format!("'{secret}'"));
             assert_ne!(text, sigv4(CREDENTIAL), "{from}");
-            let error = settings(&text, Posture::Production).unwrap_err();
+            let error = settings(&text, Profile::Production).unwrap_err();
             for said in [error.to_string(), format!("{error:?}")] {
                 assert!(!said.contains("7319"), "{to}: {said}");
             }
@@ -97,7 +97,7 @@ fn neither_the_configuration_nor_the_settings_show_a_secret() {
     let text = sigv4(&format!("{CREDENTIAL}session_token = \"{SECRET}\"\n"));
     let config = load(&text).unwrap();
     assert!(!format!("{config:?} {config:#?}").contains("wJalr"));
-    let settings = settings(&text, Posture::Production).unwrap();
+    let settings = settings(&text, Profile::Production).unwrap();
     let shown = format!("{settings:?}");
     assert!(shown.contains("AKIDEXAMPLE") && !shown.contains("wJalr"), "{shown}");
 }

@@ -2,7 +2,7 @@
 
 use rustls::SignatureAlgorithm;
 
-use super::folder::{CERTIFICATE, Folder, KEY, PROVIDED, RSA_CERTIFICATE, RSA_KEY};
+use super::config_folder::{CERTIFICATE, Folder, KEY, PROVIDED, RSA_CERTIFICATE, RSA_KEY};
 use super::*;
 use crate::tls::TlsSettings;
 
@@ -191,9 +191,11 @@ fn a_certificate_that_soon_ends_is_warned_of() {
     let folder = Folder::new(PROVIDED);
     let said = |now: &str| {
         let now = UnixMillis::from_rfc3339(now).unwrap();
-        let surprises = folder.settings().unwrap().surprises.into_iter();
-        let said: Vec<_> =
-            surprises.filter(|surprise| surprise.is_at(now)).map(|said| said.to_string()).collect();
+        let warnings = folder.settings().unwrap().warnings.into_iter();
+        let said: Vec<_> = warnings
+            .filter(|warning| warning.applies_at(now))
+            .map(|said| said.to_string())
+            .collect();
         said
     };
     let expected = "[tls] certificate: clients refuse it after 2126-01-01T00:00:00Z: replace it, with the \

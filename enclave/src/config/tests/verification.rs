@@ -5,8 +5,8 @@ use attestation::CacheSizes;
 use super::*;
 
 fn caches(lines: &str) -> Result<CacheSizes, String> {
-    let settings = settings(&format!("[verification]\n{lines}\n"), Posture::Laptop);
-    settings.map(|settings| settings.caches).map_err(|error| error.to_string())
+    let settings = settings(&format!("[verification]\n{lines}\n"), Profile::Development);
+    settings.map(|settings| settings.cache_sizes).map_err(|error| error.to_string())
 }
 
 #[test]

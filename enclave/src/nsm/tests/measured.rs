@@ -1,16 +1,16 @@
 //! The two registers of the configuration.
 
 use super::*;
-use crate::measurement::Measured;
+use crate::config_pcrs::ConfigDigests;
 
-fn measured() -> Measured {
-    Measured { public: [1; 48], secrets: [2; 48] }
+fn measured() -> ConfigDigests {
+    ConfigDigests { public: [1; 48], secrets: [2; 48] }
 }
 
 /// What a module is asked at start after the start-up test, and what comes of it if it answers one of
 /// these otherwise.
 async fn measure(
-    measured: Option<Measured>,
+    measured: Option<ConfigDigests>,
     mut override_call: impl FnMut(&Request) -> Option<CallResult> + Send + 'static,
 ) -> (Option<NsmFault>, Vec<Request>) {
     let (sender, requests) = mpsc::channel();

@@ -9,7 +9,7 @@ use attestation::TrustAnchors;
 use attestation::crypto::fill_random;
 use clap::Args;
 use enclave::config::{
-    Config, ConfigError, Files, Posture, SALT_LENGTH, SALT_NAME, TOML_NAME, ValidationError,
+    Config, ConfigBundle, ConfigError, Profile, SALT_LENGTH, SALT_NAME, TOML_NAME, ValidationError,
 };
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -43,24 +43,26 @@ pub(super) struct ConfigPcr {
 impl ConfigArchive {
     pub(super) fn run(self) -> Result<(), Failure> {
         let toml = self.folder.join(TOML_NAME);
-        let files = Files::of(&toml)?;
-        if let Some(name) = files.names().find(|name| is_same(&self.out, &self.folder.join(name))) {
+        let bundle = ConfigBundle::load(&toml)?;
+        if let Some(name) =
+            bundle.file_names().find(|name| is_same(&self.out, &self.folder.join(name)))
+        {
             let reason =
                 format!("--out would replace the configuration's own {name}: choose another");
             return Err(Failure::Usage(reason));
         }
         // A mistake is better known before anything is written; and a key that is misspelt hides no
         // secret.
-        check(files)?;
+        check(bundle)?;
         if !self.public {
             add_salt(&self.folder)?;
         }
-        let files = Files::of(&toml)?;
+        let bundle = ConfigBundle::load(&toml)?;
         let archive = match self.public {
-            true => files.public_archive()?,
-            false => files.archive()?,
+            true => bundle.public_archive()?,
+            false => bundle.archive()?,
         };
-        if self.public && files.are_secrets_in(&archive)? {
+        if self.public && bundle.secrets_occur_in(&archive)? {
             let reason = "a secret, such as a PIN, stands in a remark, a value or another file as \
                           well, be it by chance, and would be published: remove it there, or choose \
                           another secret";
@@ -74,10 +76,10 @@ impl ConfigArchive {
 }
 
 /// Whether an enclave would accept it, but for the salt, which is made last.
-fn check(files: Files) -> Result<(), Failure> {
-    let config = Config::of(files)?;
+fn check(bundle: ConfigBundle) -> Result<(), Failure> {
+    let config = Config::from_bundle(bundle)?;
     config.add_anchors(&mut TrustAnchors::aws_nitro())?;
-    match config.settings(Posture::Production) {
+    match config.settings(Profile::Production) {
         Ok(_) | Err(ConfigError::Invalid { error: ValidationError::NoSalt, .. }) => Ok(()),
         Err(error) => Err(error.into()),
     }
@@ -117,9 +119,9 @@ impl ConfigPcr {
             true => self.folder.join(TOML_NAME),
             false => self.folder,
         };
-        let files = Files::of(&path)?;
-        let measured = files.measurement(&[0; SALT_LENGTH])?;
-        let secrets = match files.is_salted() && files.has_its_secrets()? {
+        let bundle = ConfigBundle::load(&path)?;
+        let measured = bundle.measure(&[0; SALT_LENGTH])?;
+        let secrets = match bundle.has_salt() && bundle.has_all_secrets()? {
             true => Value::from(const_hex::encode(measured.secrets_pcr())),
             false => Value::Null,
         };

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use attestation::{AnchorError, MalformedDocument};
 use attested_recipient::{ClientError, OpenError, PrivateKeyError};
-use enclave::config::{ConfigError, FilesError};
+use enclave::config::{BundleError, ConfigError};
 use enclave::iam::PolicyError;
 use nsm_device::NsmUnavailable;
 use thiserror::Error;
@@ -34,7 +34,7 @@ pub(super) enum Failure {
     Config(#[from] ConfigError),
     /// Files that make no configuration: wrong use.
     #[error(transparent)]
-    Files(#[from] FilesError),
+    Bundle(#[from] BundleError),
     /// The files and options make no ramdisk: wrong use.
     #[error(transparent)]
     Ramdisk(#[from] RamdiskError),
@@ -71,7 +71,7 @@ impl Failure {
             | Self::Usage(_)
             | Self::Policy(_)
             | Self::Config(_)
-            | Self::Files(_)
+            | Self::Bundle(_)
             | Self::Ramdisk(_) => ExitCode::from(2),
             Self::Untrusted { refusal, .. } => ExitCode::from(refusal.exit_status()),
             _ => ExitCode::FAILURE,

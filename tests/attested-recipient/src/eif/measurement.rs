@@ -10,7 +10,7 @@
 //! Neither headers nor metadata are measured, nor where one section ends and the next begins.
 
 use attestation::PcrValue;
-use enclave::measurement::extended;
+use enclave::config_pcrs::extended_once;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha384};
 
@@ -108,7 +108,7 @@ impl Measurer {
 
 /// A register that was zero, extended with what was hashed.
 fn measured(hash: Sha384) -> PcrValue {
-    extended(hash.finalize().into())
+    extended_once(hash.finalize().into())
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use attestation::TrustAnchors;
 use enclave::Service;
 use enclave::audit::Audit;
 use enclave::clock::{Clock, SystemClock};
-use enclave::config::{Config, Posture};
+use enclave::config::{Config, Profile};
 use enclave::platform::Simulated;
 use enclave::request::{ConnectionKey, RequestContext, RequestId, TransportSecurity};
 use hyper::http::request::Parts;
@@ -37,7 +37,7 @@ impl Served {
         let file = tempfile::NamedTempFile::new()?;
         let lines = ["[recipient]\nmax_age = 900\n[verification]\n", verification].concat();
         fs::write(&file, lines)?;
-        let settings = Config::load(Some(file.path()))?.settings(Posture::Laptop)?;
+        let settings = Config::load(Some(file.path()))?.settings(Profile::Development)?;
         let world = Arc::new(World::new(Arc::new(|| SystemClock.now()))?);
         let nsm = SimulatedNsm::new(Arc::clone(&world));
         let platform = Simulated::new(world, SystemClock, nsm.readiness());

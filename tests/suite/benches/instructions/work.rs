@@ -12,7 +12,7 @@ use attestation::{
 use enclave::Service;
 use enclave::audit::Audit;
 use enclave::clock::{Clock, SystemClock};
-use enclave::config::{Config, Posture};
+use enclave::config::{Config, Profile};
 use enclave::http::Server;
 use enclave::platform::Simulated;
 use enclave::request::TransportSecurity;
@@ -138,7 +138,7 @@ fn seals(repetitions: u64) -> Result<(), Failure> {
 async fn service() -> Result<Service<Simulated<SystemClock>>, Failure> {
     let world = world()?;
     let anchors = TrustAnchors::simulator_root(world.root_certificate());
-    let settings = Config::load(None)?.settings(Posture::Laptop)?;
+    let settings = Config::load(None)?.settings(Profile::Development)?;
     let nsm = SimulatedNsm::new(Arc::clone(&world));
     let platform = Simulated::new(world, SystemClock, nsm.readiness());
     let audit = Audit::to_writer(std::io::sink())?;

@@ -12,7 +12,7 @@ use attested_recipient::{Client, ClientError, Document, RecipientKey};
 use enclave::Service;
 use enclave::audit::Audit;
 use enclave::clock::{Clock, SystemClock};
-use enclave::config::Posture::{self, Laptop, Production};
+use enclave::config::Profile::{self, Development, Production};
 use enclave::config::{Config, ConfigError};
 use enclave::platform::Simulated;
 use simulator::{SimulatedNsm, World};
@@ -59,7 +59,7 @@ struct Served {
 }
 
 impl Served {
-    fn start(posture: Posture, mode: Mode, recipient: &str) -> Result<Self, ConfigError> {
+    fn start(profile: Profile, mode: Mode, recipient: &str) -> Result<Self, ConfigError> {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
         write("wallet.json", ALLOW);
@@ -69,7 +69,7 @@ impl Served {
         let tls = mode.table();
         write("enclave.toml", &format!("{}[recipient]\n{recipient}\n{tls}", sigv4()));
         let config = Config::load(Some(&folder.path().join("enclave.toml")))?;
-        let settings = config.settings(posture)?;
+        let settings = config.settings(profile)?;
 
         let world = Arc::new(World::new(Arc::new(|| SystemClock.now())).unwrap());
         let anchors = TrustAnchors::simulator_root(world.root_certificate());
@@ -110,9 +110,9 @@ impl Served {
 }
 
 /// `None`: the request is answered. Else the end of the message by which it is denied.
-fn assert_answer(posture: Posture, mode: Mode, recipient: &str, denial: Option<&str>) {
-    let context = format!("{posture:?} {mode:?} {recipient}");
-    let service = Served::start(posture, mode, recipient)
+fn assert_answer(profile: Profile, mode: Mode, recipient: &str, denial: Option<&str>) {
+    let context = format!("{profile:?} {mode:?} {recipient}");
+    let service = Served::start(profile, mode, recipient)
         .unwrap_or_else(|error| panic!("{context}: {error}"));
     match (service.generate_plain(), denial) {
         (Ok(random), None) => assert_eq!(random.len(), 32, "{context}"),
@@ -124,9 +124,9 @@ fn assert_answer(posture: Posture, mode: Mode, recipient: &str, denial: Option<&
 
 #[test]
 fn never_denies_every_request_without_a_recipient() {
-    for posture in [Production, Laptop] {
+    for profile in [Production, Development] {
         for mode in Mode::ALL {
-            assert_answer(posture, mode, "plaintext = \"never\"", Some(NO_RECIPIENT));
+            assert_answer(profile, mode, "plaintext = \"never\"", Some(NO_RECIPIENT));
         }
     }
 }
@@ -134,19 +134,19 @@ fn never_denies_every_request_without_a_recipient() {
 #[test]
 fn attested_tls_answers_over_attested_tls_alone() {
     let value = "plaintext = \"attested-tls\"";
-    for posture in [Production, Laptop] {
-        assert_answer(posture, Mode::Off, value, Some(OUTSIDE_ATTESTED_TLS));
-        assert_answer(posture, Mode::Attested, value, None);
-        let refused = Served::start(posture, Mode::Provided, value).err().unwrap().to_string();
+    for profile in [Production, Development] {
+        assert_answer(profile, Mode::Off, value, Some(OUTSIDE_ATTESTED_TLS));
+        assert_answer(profile, Mode::Attested, value, None);
+        let refused = Served::start(profile, Mode::Provided, value).err().unwrap().to_string();
         assert!(refused.contains("whose key no document attests"), "{refused}");
     }
 }
 
 #[test]
 fn always_answers_over_every_connection() {
-    for posture in [Production, Laptop] {
+    for profile in [Production, Development] {
         for mode in Mode::ALL {
-            assert_answer(posture, mode, "plaintext = \"always\"", None);
+            assert_answer(profile, mode, "plaintext = \"always\"", None);
         }
     }
 }
@@ -161,7 +161,7 @@ fn production_answers_over_attested_tls_unless_told_otherwise() {
 #[test]
 fn the_simulator_answers_over_every_connection_unless_told_otherwise() {
     for mode in Mode::ALL {
-        assert_answer(Laptop, mode, "", None);
+        assert_answer(Development, mode, "", None);
     }
 }
 

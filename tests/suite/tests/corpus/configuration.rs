@@ -3,12 +3,12 @@
 
 use std::fs;
 
-use enclave::config::{Config, ConfigError, Posture, Settings};
+use enclave::config::{Config, ConfigError, Profile, Settings};
 
 /// `enclave.toml`, and the policies beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Configuration {
-    posture: Posture,
+    profile: Profile,
     toml: String,
     /// By file name.
     policies: Vec<(String, String)>,
@@ -33,7 +33,7 @@ const NO_PREFETCH: &str = "prefetch = 0\n";
 impl Configuration {
     pub(crate) fn new(toml: impl Into<String>) -> Self {
         Self {
-            posture: Posture::Production,
+            profile: Profile::Production,
             toml: toml.into(),
             policies: Vec::new(),
             entropy: NO_PREFETCH.to_owned(),
@@ -64,7 +64,7 @@ impl Configuration {
     }
 
     pub(crate) fn on_laptop(self) -> Self {
-        Self { posture: Posture::Laptop, ..self }
+        Self { profile: Profile::Development, ..self }
     }
 
     /// One credential more, with a principal and a policy of its own, both named after it.
@@ -92,7 +92,7 @@ impl Configuration {
         for (name, json) in &self.policies {
             fs::write(folder.path().join(name), json).unwrap();
         }
-        let settings = Config::load(Some(&path)).and_then(|config| config.settings(self.posture));
+        let settings = Config::load(Some(&path)).and_then(|config| config.settings(self.profile));
         (settings, folder.path().display().to_string())
     }
 

@@ -25,7 +25,7 @@ use attested_recipient::{Client, Credentials, Document, RecipientKey};
 use enclave::Service;
 use enclave::audit::Audit;
 use enclave::clock::{Clock, SystemClock};
-use enclave::config::{Config, Posture};
+use enclave::config::{Config, Profile};
 use enclave::http::{self, serve};
 use enclave::platform::{Platform, RouteError, Simulated};
 
@@ -250,7 +250,7 @@ fn run() -> Said {
     let mut debug = format!("{config:?}");
     let world = Arc::new(World::new(Arc::new(|| SystemClock.now())).unwrap());
     let anchors = TrustAnchors::simulator_root(world.root_certificate());
-    let settings = config.settings(Posture::Laptop).unwrap();
+    let settings = config.settings(Profile::Development).unwrap();
     debug += &format!("{settings:?}");
     let audit = Trail::default();
     let nsm = SimulatedNsm::new(Arc::clone(&world));

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use attested_recipient::Simulator;
-use enclave::config::{Config, Posture};
+use enclave::config::{Config, Profile};
 use enclave::tls::tls_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -41,7 +41,7 @@ pub(super) fn speak() -> Spoken {
     fs::write(&path, ["[tls]\n", table].concat()).unwrap();
     let config = Config::load(Some(&path)).unwrap();
     let mut debug = format!("{config:?}");
-    debug += &format!("{:?}", config.settings(Posture::Laptop).unwrap());
+    debug += &format!("{:?}", config.settings(Profile::Development).unwrap());
     let simulator = Simulator::builder().config_file(&path).start().unwrap();
 
     let known = Arc::new(Secrets::default());

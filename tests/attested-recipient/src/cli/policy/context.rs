@@ -6,7 +6,7 @@ use std::str::FromStr;
 use attestation::time::UnixMillis;
 use attestation::{MAX_PCRS, PcrFamily, PcrValue};
 use enclave::clock::{Clock, SystemClock};
-use enclave::iam::{Context, Key, Measurements, action_name};
+use enclave::iam::{ConditionKey, Context, Measurements, action_name};
 use enclave::principal::Principal;
 use kms_api::Operation;
 
@@ -16,7 +16,7 @@ use super::super::values::Hex;
 /// `KEY=VALUE`.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
-    key: Key,
+    key: ConditionKey,
     value: Given,
 }
 
@@ -37,26 +37,27 @@ impl FromStr for Entry {
         let (name, value) = text
             .split_once('=')
             .ok_or("expected KEY=VALUE, for example aws:CurrentTime=2026-02-03T10:12:02Z")?;
-        let key = Key::parse(name)
-            .ok_or_else(|| format!("unknown condition key {name:?}; known are {}", Key::KNOWN))?;
+        let key = ConditionKey::parse(name).ok_or_else(|| {
+            format!("unknown condition key {name:?}; known are {}", ConditionKey::KNOWN)
+        })?;
         Ok(Self { key, value: given(key, value)? })
     }
 }
 
-fn given(key: Key, value: &str) -> Result<Given, String> {
+fn given(key: ConditionKey, value: &str) -> Result<Given, String> {
     let (given, expected) = match key {
-        Key::SourceIp => (value.parse().ok().map(Given::Address), "an IP address"),
-        Key::SecureTransport => (value.parse().ok().map(Given::Bool), "true or false"),
-        Key::CurrentTime => {
+        ConditionKey::SourceIp => (value.parse().ok().map(Given::Address), "an IP address"),
+        ConditionKey::SecureTransport => (value.parse().ok().map(Given::Bool), "true or false"),
+        ConditionKey::CurrentTime => {
             let time = UnixMillis::from_rfc3339(value);
             (time.map(Given::Time), "a time such as 2026-02-03T10:12:02Z")
         }
-        Key::PrincipalArn => {
+        ConditionKey::PrincipalArn => {
             // As the service has it, also if it is a session that is given.
             let seen = Principal::new(value).map(|known| known.condition_arn().to_owned());
             (Some(Given::Text(seen.unwrap_or_else(|_| value.to_owned()))), "an ARN")
         }
-        Key::ImageSha384 | Key::Pcr(..) => {
+        ConditionKey::ImageSha384 | ConditionKey::Pcr(..) => {
             let measured = value.parse().ok().and_then(|Hex(bytes)| bytes.try_into().ok());
             let given = key
                 .register()

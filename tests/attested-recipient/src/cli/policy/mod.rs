@@ -85,7 +85,7 @@ impl Check {
         stdout.flush()?;
         policies.iter().flat_map(Policy::warnings).for_each(|warning| warn(&warning));
         if context.source_ip.is_none() {
-            let warnings = policies.iter().flat_map(Policy::warnings_without_sources);
+            let warnings = policies.iter().flat_map(Policy::warnings_without_client_addr);
             warnings.for_each(|warning| warn(&warning));
         }
         if pcrs.is_some_and(|pcrs| pcrs.is_debug_mode()) {

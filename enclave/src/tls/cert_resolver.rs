@@ -8,22 +8,22 @@ use rustls::pki_types::ServerName;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use super::authority::{Authority, AuthorityError, Issued};
-use super::trusted_time::Now;
+use super::authority::{Authority, AuthorityError, IssuedCertificate};
+use super::trusted_time::TimeSource;
 
 /// Certificates of the authority that was born here. One that grows old is replaced by the first
 /// handshake that finds it so; connections that are open know nothing of it.
-pub(super) struct Renewing {
+pub(super) struct RenewingCertResolver {
     authority: Authority,
-    now: Now,
-    current: Mutex<Issued>,
+    now: TimeSource,
+    current: Mutex<IssuedCertificate>,
 }
 
-impl Renewing {
-    pub(super) fn start(names: &[ServerName<'_>], now: Now) -> Result<Self, AuthorityError> {
-        let born = now();
-        let authority = Authority::generate(names, born)?;
-        let current = Mutex::new(authority.issue(born)?);
+impl RenewingCertResolver {
+    pub(super) fn start(names: &[ServerName<'_>], now: TimeSource) -> Result<Self, AuthorityError> {
+        let started_at = now();
+        let authority = Authority::generate(names, started_at)?;
+        let current = Mutex::new(authority.issue(started_at)?);
         Ok(Self { authority, now, current })
     }
 
@@ -50,19 +50,19 @@ impl Renewing {
 }
 
 /// Time may also have been set back.
-fn is_good(issued: &Issued, now: UnixMillis) -> bool {
+fn is_good(issued: &IssuedCertificate, now: UnixMillis) -> bool {
     (issued.not_before..issued.renew_at).contains(&now)
 }
 
-impl ResolvesServerCert for Renewing {
+impl ResolvesServerCert for RenewingCertResolver {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(self.current())
     }
 }
 
-impl fmt::Debug for Renewing {
+impl fmt::Debug for RenewingCertResolver {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_tuple("Renewing").field(&self.authority).finish()
+        formatter.debug_tuple("RenewingCertResolver").field(&self.authority).finish()
     }
 }
 
@@ -81,20 +81,20 @@ mod tests {
     #[test]
     fn a_certificate_is_replaced_before_it_expires_and_the_authority_stays() {
         let clock = Arc::new(AtomicU64::new(BIRTH));
-        let now: Now = {
+        let now: TimeSource = {
             let clock = Arc::clone(&clock);
             Arc::new(move || UnixMillis::from_secs(clock.load(Ordering::Relaxed)))
         };
         let names = [ServerName::try_from("localhost").unwrap()];
-        let renewing = Renewing::start(&names, now).unwrap();
-        let binding = renewing.authority().binding();
+        let resolver = RenewingCertResolver::start(&names, now).unwrap();
+        let binding = resolver.authority().binding();
         // What a client sees that comes `after` the birth, and whose clock is right.
         let seen = |after: u64| -> CertificateDer<'static> {
             clock.store(BIRTH + after, Ordering::Relaxed);
-            let chain = renewing.current().cert.clone();
+            let chain = resolver.current().cert.clone();
             let at = UnixMillis::from_secs(BIRTH + after);
             let authority = verify_chain(&chain, &binding, at).unwrap();
-            assert_eq!(&authority, renewing.authority().certificate());
+            assert_eq!(&authority, resolver.authority().certificate());
             chain[0].clone()
         };
         let first = seen(0);

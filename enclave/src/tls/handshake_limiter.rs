@@ -29,14 +29,14 @@ pub(crate) enum HandshakeError {
 
 /// The places for handshakes.
 #[derive(Debug)]
-pub(super) struct Handshakes {
-    places: Semaphore,
+pub(super) struct HandshakeLimiter {
+    permits: Semaphore,
     waiting: watch::Sender<usize>,
 }
 
-impl Handshakes {
+impl HandshakeLimiter {
     pub(super) fn new() -> Self {
-        Self { places: Semaphore::new(MAX_HANDSHAKES), waiting: watch::Sender::new(0) }
+        Self { permits: Semaphore::new(MAX_HANDSHAKES), waiting: watch::Sender::new(0) }
     }
 
     /// Performs a handshake, once there is a place for it; both by the deadline.
@@ -48,28 +48,28 @@ impl Handshakes {
         F: IntoFuture<Output = io::Result<T>>,
     {
         let performed = async {
-            let _place = self.place().await;
+            let _permit = self.permit().await;
             tokio::select! {
                 biased;
                 done = handshake().into_future() => done.map_err(HandshakeError::Failed),
-                () = self.is_in_the_way() => Err(HandshakeError::Evicted),
+                () = self.evictable() => Err(HandshakeError::Evicted),
             }
         };
         let deadline = Deadline::after(HANDSHAKE_TIMEOUT, PauseDetector::global());
         deadline.bound(performed).await.unwrap_or(Err(HandshakeError::TimedOut))
     }
 
-    async fn place(&self) -> Option<SemaphorePermit<'_>> {
-        if let Ok(place) = self.places.try_acquire() {
-            return Some(place);
+    async fn permit(&self) -> Option<SemaphorePermit<'_>> {
+        if let Ok(permit) = self.permits.try_acquire() {
+            return Some(permit);
         }
-        let _waiting = Waiting::begin(&self.waiting);
+        let _waiting = WaiterGuard::begin(&self.waiting);
         // It is never closed.
-        self.places.acquire().await.ok()
+        self.permits.acquire().await.ok()
     }
 
     /// Returns when its place has been held for a while and somebody else waits for one.
-    async fn is_in_the_way(&self) {
+    async fn evictable(&self) {
         let mut waiting = self.waiting.subscribe();
         sleep(HANDSHAKE_PATIENCE).await;
         // The sender is this.
@@ -78,16 +78,16 @@ impl Handshakes {
 }
 
 /// Counted among those who wait.
-struct Waiting<'a>(&'a watch::Sender<usize>);
+struct WaiterGuard<'a>(&'a watch::Sender<usize>);
 
-impl<'a> Waiting<'a> {
+impl<'a> WaiterGuard<'a> {
     fn begin(waiting: &'a watch::Sender<usize>) -> Self {
         waiting.send_modify(|waiting| *waiting += 1);
         Self(waiting)
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for WaiterGuard<'_> {
     fn drop(&mut self) {
         self.0.send_modify(|waiting| *waiting -= 1);
     }
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     /// Clients that begin and do not go on.
-    fn flood(handshakes: &Arc<Handshakes>, clients: usize) -> JoinSet<HandshakeError> {
+    fn flood(handshakes: &Arc<HandshakeLimiter>, clients: usize) -> JoinSet<HandshakeError> {
         let mut flood = JoinSet::new();
         for _ in 0..clients {
             let handshakes = Arc::clone(handshakes);
@@ -125,13 +125,13 @@ mod tests {
     #[track_caller]
     fn assert_late_since<T>(start: Instant, refused: &Result<T, HandshakeError>) {
         assert!(matches!(refused, Err(HandshakeError::TimedOut)));
-        let late = start.elapsed() - HANDSHAKE_TIMEOUT;
-        assert!(late < Duration::from_millis(10), "{late:?}");
+        let timed_out = start.elapsed() - HANDSHAKE_TIMEOUT;
+        assert!(timed_out < Duration::from_millis(10), "{timed_out:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_does_not_go_on_has_its_place_until_the_deadline_if_nobody_waits() {
-        let handshakes = Arc::new(Handshakes::new());
+        let handshakes = Arc::new(HandshakeLimiter::new());
         let start = Instant::now();
         let mut flood = flood(&handshakes, MAX_HANDSHAKES);
         while let Some(ended) = flood.join_next().await {
@@ -142,7 +142,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_honest_client_gets_a_place_however_many_take_one_and_do_not_go_on() {
-        let handshakes = Arc::new(Handshakes::new());
+        let handshakes = Arc::new(HandshakeLimiter::new());
         let mut flood = flood(&handshakes, 3 * MAX_HANDSHAKES);
         // They have all come before it.
         while *handshakes.waiting.borrow() < 2 * MAX_HANDSHAKES {
@@ -158,14 +158,14 @@ mod tests {
         flood.shutdown().await;
         // Nobody is waited for who has gone.
         assert_eq!(*handshakes.waiting.borrow(), 0);
-        assert_eq!(handshakes.places.available_permits(), MAX_HANDSHAKES);
+        assert_eq!(handshakes.permits.available_permits(), MAX_HANDSHAKES);
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_waits_in_vain_is_told_so_at_the_deadline() {
-        let handshakes = Handshakes::new();
+        let handshakes = HandshakeLimiter::new();
         let all = u32::try_from(MAX_HANDSHAKES).unwrap();
-        let _held = handshakes.places.acquire_many(all).await.unwrap();
+        let _held = handshakes.permits.acquire_many(all).await.unwrap();
         let start = Instant::now();
         let refused = handshakes.perform(honest).await;
         assert_late_since(start, &refused);
@@ -173,9 +173,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_wait_for_a_place_is_part_of_the_time_that_there_is() {
-        let handshakes = Handshakes::new();
+        let handshakes = HandshakeLimiter::new();
         let all = u32::try_from(MAX_HANDSHAKES).unwrap();
-        let held = handshakes.places.acquire_many(all).await.unwrap();
+        let held = handshakes.permits.acquire_many(all).await.unwrap();
         let start = Instant::now();
         let frees = async {
             sleep(HANDSHAKE_TIMEOUT - HANDSHAKE_PATIENCE).await;
@@ -187,10 +187,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_has_long_been_at_it_gives_way_to_who_comes_only_then() {
-        let handshakes = Arc::new(Handshakes::new());
+        let handshakes = Arc::new(HandshakeLimiter::new());
         let mut flood = flood(&handshakes, MAX_HANDSHAKES);
         sleep(3 * HANDSHAKE_PATIENCE).await;
-        assert_eq!(handshakes.places.available_permits(), 0);
+        assert_eq!(handshakes.permits.available_permits(), 0);
         let start = Instant::now();
         assert_eq!(handshakes.perform(honest).await.unwrap(), 7);
         assert!(start.elapsed() < HANDSHAKE_PATIENCE, "{:?}", start.elapsed());
@@ -200,7 +200,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_handshake_is_given_its_time_once_more_after_a_pause() {
         let almost_all = HANDSHAKE_TIMEOUT - Duration::from_millis(1);
-        let handshakes = Handshakes::new();
+        let handshakes = HandshakeLimiter::new();
         for paused in [true, false] {
             let handshake = || async move {
                 tokio::time::sleep(almost_all).await;
@@ -216,7 +216,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_handshake_that_fails_says_why() {
-        let handshakes = Handshakes::new();
+        let handshakes = HandshakeLimiter::new();
         let fails = || async { Err::<(), _>(io::ErrorKind::InvalidData.into()) };
         assert!(matches!(handshakes.perform(fails).await, Err(HandshakeError::Failed(_))));
     }

@@ -4,7 +4,7 @@ use attestation::crypto::{SHA_256_LENGTH, Sha256};
 use hyper::http::HeaderValue;
 use hyper::http::request::Parts;
 
-use super::authorization::SignedHeaders;
+use super::authorization_header::SignedHeaders;
 
 /// The SHA-256 of the canonical request; `None` if a signed header was not received.
 ///

@@ -8,8 +8,8 @@ use serde::de::{self, Deserializer, Visitor};
 use simulator::{Conditions, Fault, Onset};
 use thiserror::Error;
 
-use super::bounded::Bounded;
-use super::posture::Posture;
+use super::bounded_u32::BoundedU32;
+use super::profile::Profile;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,7 +25,7 @@ struct SimulatedNsmTable {
     latency_ms: Latency,
     fault: Option<FaultName>,
     /// The number of calls after start-up before the fault begins.
-    after: Option<Bounded<0, { u32::MAX }>>,
+    after: Option<BoundedU32<0, { u32::MAX }>>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -46,17 +46,17 @@ enum FaultName {
 
 impl SimulatorTable {
     /// Rejects the table in production.
-    pub(super) fn check(posture: Posture) -> Result<(), InvalidSimulator> {
-        match posture {
-            Posture::Production => Err(InvalidSimulator::InProduction),
-            Posture::Laptop => Ok(()),
+    pub(super) fn check(profile: Profile) -> Result<(), InvalidSimulator> {
+        match profile {
+            Profile::Production => Err(InvalidSimulator::InProduction),
+            Profile::Development => Ok(()),
         }
     }
 
     /// Returns the conditions of the simulated module.
     pub(super) fn conditions(&self) -> Result<Conditions, InvalidSimulator> {
         let nsm = &self.nsm;
-        let calls = nsm.after.map(Bounded::get);
+        let calls = nsm.after.map(BoundedU32::get);
         let onset = calls.map_or(Onset::Boot, |calls| Onset::AfterReady { calls: calls.into() });
         let fault = match nsm.fault {
             Some(fault) => Some((Fault::from(fault), onset)),

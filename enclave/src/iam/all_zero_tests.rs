@@ -1,7 +1,7 @@
 //! Registers of zeros: which statements may name them.
 
 use super::error_tests::{assert_condition_error, expand};
-use super::{Fault, Policy};
+use super::{Policy, PolicyErrorKind};
 
 #[test]
 fn refuses_to_admit_debug_mode() {
@@ -64,7 +64,10 @@ fn refuses_to_admit_a_pattern_of_debug_mode() {
     for pattern in ["0*", "*0", "*0*", "0?*", "*00000000*"] {
         for (effect, operator) in [("Allow", "StringLike"), ("Deny", "StringNotLike")] {
             let error = statement(effect, operator, pattern).unwrap_err();
-            assert!(matches!(*error.fault, Fault::AdmitsAllZero { .. }), "{pattern}: {error}");
+            assert!(
+                matches!(*error.kind, PolicyErrorKind::AllowsAllZeros { .. }),
+                "{pattern}: {error}"
+            );
         }
         statement("Deny", "StringLike", pattern).unwrap();
     }

@@ -20,7 +20,7 @@ const BLOCK_LENGTH: usize = 512;
 const MAX_NAME_LENGTH: usize = 100;
 
 /// Files in the order of their names.
-pub(super) type Named<'a> = BTreeMap<&'a str, &'a [u8]>;
+pub(in crate::config) type ArchiveFiles<'a> = BTreeMap<&'a str, &'a [u8]>;
 
 /// Why bytes are not such an archive.
 #[derive(Debug, Error)]
@@ -55,11 +55,11 @@ pub enum ArchiveError {
 }
 
 /// What the name of a file must be.
-pub(super) const NAME_RULE: &str =
+pub(in crate::config) const NAME_RULE: &str =
     "write a path below the configuration's folder, of at most 100 bytes, without . and ..";
 
 /// Whether `name` is a path below the folder, in the one way of writing it.
-pub(super) fn is_name(name: &str) -> bool {
+pub(in crate::config) fn is_name(name: &str) -> bool {
     let mut parts = Vec::new();
     for part in Path::new(name).components() {
         match part {
@@ -74,7 +74,7 @@ pub(super) fn is_name(name: &str) -> bool {
 }
 
 /// The archive of these files. It may hold secrets, and is never reallocated.
-pub(super) fn encode(files: &Named<'_>) -> io::Result<Zeroizing<Vec<u8>>> {
+pub(in crate::config) fn encode(files: &ArchiveFiles<'_>) -> io::Result<Zeroizing<Vec<u8>>> {
     let padded = |length: usize| length.next_multiple_of(BLOCK_LENGTH);
     let length: usize = files.values().map(|bytes| BLOCK_LENGTH + padded(bytes.len())).sum();
     let mut archive = Zeroizing::new(Vec::with_capacity(length + 2 * BLOCK_LENGTH));
@@ -99,7 +99,9 @@ pub(super) fn encode(files: &Named<'_>) -> io::Result<Zeroizing<Vec<u8>>> {
 }
 
 /// The files in `archive`, if it is what [`encode`] makes of them.
-pub(super) fn decode(archive: &[u8]) -> Result<BTreeMap<String, Zeroizing<Vec<u8>>>, ArchiveError> {
+pub(in crate::config) fn decode(
+    archive: &[u8],
+) -> Result<BTreeMap<String, Zeroizing<Vec<u8>>>, ArchiveError> {
     let mut files = BTreeMap::new();
     // Each header for itself: what others would have files be, such as sparse ones, which end nowhere
     // near the end of the archive, is refused.
@@ -133,7 +135,7 @@ mod tests {
 
     fn example() -> Zeroizing<Vec<u8>> {
         let long = [7; 513];
-        encode(&Named::from([("enclave.toml", &b"a"[..]), ("b/c.json", &long), ("d", b"")]))
+        encode(&ArchiveFiles::from([("enclave.toml", &b"a"[..]), ("b/c.json", &long), ("d", b"")]))
             .unwrap()
     }
 
@@ -145,7 +147,7 @@ mod tests {
         let files = decode(&archive).unwrap();
         let lengths: Vec<_> = files.iter().map(|(name, bytes)| (&**name, bytes.len())).collect();
         assert_eq!(lengths, [("b/c.json", 513), ("d", 0), ("enclave.toml", 1)]);
-        assert!(decode(&encode(&Named::new()).unwrap()).unwrap().is_empty());
+        assert!(decode(&encode(&ArchiveFiles::new()).unwrap()).unwrap().is_empty());
     }
 
     #[test]
@@ -168,7 +170,7 @@ mod tests {
 
     #[test]
     fn refuses_files_in_another_order_or_twice() {
-        let one = |name, bytes| encode(&Named::from([(name, bytes)])).unwrap();
+        let one = |name, bytes| encode(&ArchiveFiles::from([(name, bytes)])).unwrap();
         let (a, b) = (one("a", b"1".as_slice()), one("b", b"2"));
         let [a, b, end] = [&a[..1024], &b[..1024], &a[1024..]];
         decode(&[a, b, end].concat()).unwrap();
@@ -181,7 +183,7 @@ mod tests {
     fn names_are_paths_below_the_folder() {
         for name in ["a", "a/b.json", "ü", "..a", "a..", &"n".repeat(100)] {
             assert!(is_name(name), "{name}");
-            decode(&encode(&Named::from([(name, &b"1"[..])])).unwrap()).unwrap();
+            decode(&encode(&ArchiveFiles::from([(name, &b"1"[..])])).unwrap()).unwrap();
         }
         for name in
             ["", "/a", "../a", "a/../b", ".", "./a", "a/./b", "a//b", "a/", "a\n", &"n".repeat(101)]

@@ -35,7 +35,7 @@ fn parse(bytes: &[u8]) -> Request {
 }
 
 /// At its own time.
-fn judge(request: &Request) -> Result<String, AuthenticationError> {
+fn authenticate(request: &Request) -> Result<String, AuthenticationError> {
     request.at(&verifier(request), moment(&request.value("x-amz-date")))
 }
 
@@ -55,7 +55,7 @@ fn signed_headers(request: &Request) -> Vec<String> {
 #[test]
 fn accepts_what_real_clients_send() {
     for bytes in ALL {
-        assert_eq!(judge(&parse(bytes)), accepted());
+        assert_eq!(authenticate(&parse(bytes)), accepted());
     }
 }
 
@@ -78,12 +78,12 @@ fn refuses_a_body_with_any_byte_changed_cut_or_added() {
         for index in 0..request.body.len() {
             let mut changed = request.clone();
             changed.body[index] ^= 1;
-            assert_eq!(judge(&changed), mismatch(), "byte {index}");
+            assert_eq!(authenticate(&changed), mismatch(), "byte {index}");
         }
         let (mut longer, mut shorter) = (request.clone(), request);
         longer.body.push(b' ');
         shorter.body.pop();
-        assert_eq!((judge(&longer), judge(&shorter)), (mismatch(), mismatch()));
+        assert_eq!((authenticate(&longer), authenticate(&shorter)), (mismatch(), mismatch()));
     }
 }
 
@@ -98,11 +98,19 @@ fn refuses_a_signed_header_with_another_value() {
                 _ => mismatch(),
             };
             let value = request.value(&name);
-            assert_eq!(judge(&request.clone().set(&name, value.clone() + "0")), expected, "{name}");
-            assert_eq!(judge(&request.clone().set(&name, value.split_at(1).1)), expected, "{name}");
+            assert_eq!(
+                authenticate(&request.clone().set(&name, value.clone() + "0")),
+                expected,
+                "{name}"
+            );
+            assert_eq!(
+                authenticate(&request.clone().set(&name, value.split_at(1).1)),
+                expected,
+                "{name}"
+            );
         }
         let later = moment(&request.value("x-amz-date")).plus_secs(1).basic_iso8601().to_string();
-        assert_eq!(judge(&request.set("x-amz-date", later)), mismatch());
+        assert_eq!(authenticate(&request.set("x-amz-date", later)), mismatch());
     }
 }
 
@@ -138,7 +146,7 @@ fn refuses_a_list_of_signed_headers_that_was_changed() {
                 _ => mismatch(),
             };
             let changed = request.clone().set("authorization", authorization);
-            assert_eq!(judge(&changed), expected, "{name}");
+            assert_eq!(authenticate(&changed), expected, "{name}");
         }
     }
 }
@@ -148,8 +156,8 @@ fn ignores_a_content_type_that_the_client_did_not_sign() {
     for bytes in [AWS_SDK_JS_V2, AWS4FETCH] {
         let request = parse(bytes);
         assert!(!signed_headers(&request).contains(&"content-type".to_owned()));
-        assert_eq!(judge(&request.clone().set("content-type", "text/plain")), accepted());
-        assert_eq!(judge(&request.without("content-type")), accepted());
+        assert_eq!(authenticate(&request.clone().set("content-type", "text/plain")), accepted());
+        assert_eq!(authenticate(&request.without("content-type")), accepted());
     }
 }
 
@@ -163,7 +171,7 @@ fn refuses_a_signature_with_any_digit_changed() {
             let mut changed = authorization.clone().into_bytes();
             changed[index] = if changed[index] == b'0' { b'1' } else { b'0' };
             assert_eq!(
-                judge(&request.clone().set("authorization", changed)),
+                authenticate(&request.clone().set("authorization", changed)),
                 mismatch(),
                 "{index}"
             );
@@ -174,7 +182,7 @@ fn refuses_a_signature_with_any_digit_changed() {
 #[test]
 fn headers_that_are_not_signed_may_change_on_the_way() {
     let request = parse(BOTO3).set("user-agent", "a proxy").with("via", "1.1 proxy");
-    assert_eq!(judge(&request), accepted());
+    assert_eq!(authenticate(&request), accepted());
 }
 
 #[test]
@@ -187,21 +195,21 @@ fn refuses_an_authorization_with_any_byte_changed_or_cut_and_repeats_nothing_of_
         let request = parse(bytes);
         let authorization = request.value("authorization");
         let signature = authorization.split_at(authorization.len() - 8).1;
-        let refused = |changed: Vec<u8>| {
-            let judged = judge(&request.clone().set("authorization", &changed));
+        let assert_rejected = |changed: Vec<u8>| {
+            let result = authenticate(&request.clone().set("authorization", &changed));
             let same = without_spaces(&changed) == without_spaces(authorization.as_bytes());
-            assert!(judged.is_err() || same, "{changed:?}");
-            let text = judged.map_or_else(|error| format!("{error} {error:?}"), |_| String::new());
+            assert!(result.is_err() || same, "{changed:?}");
+            let text = result.map_or_else(|error| format!("{error} {error:?}"), |_| String::new());
             for told in [signature, ACCESS_KEY_ID, "tok123", SECRET] {
                 assert!(!text.contains(told), "{text}");
             }
         };
         for index in 0..authorization.len() {
-            refused(authorization.split_at(index).0.into());
+            assert_rejected(authorization.split_at(index).0.into());
             for byte in [b'A', b'a', b'0', b'/', b',', b'=', b';', b' ', b'\t', b'~', 0x80, 0xff] {
                 let mut changed = authorization.clone().into_bytes();
                 changed[index] = byte;
-                refused(changed);
+                assert_rejected(changed);
             }
         }
     }

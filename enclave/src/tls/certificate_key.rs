@@ -16,13 +16,13 @@ const KEY_ID_LENGTH: usize = 20;
 const POINT_LENGTH: usize = 65;
 
 /// A key that the provider keeps, as the issuer of certificates wants it.
-pub(super) struct Key {
+pub(super) struct CertificateKey {
     pub(super) signer: Arc<dyn rustls::sign::SigningKey>,
     /// The uncompressed point.
     public: Vec<u8>,
 }
 
-impl Key {
+impl CertificateKey {
     pub(super) fn generate() -> Result<Self, CryptoError> {
         let signer = generate_tls_key()?;
         let spki = signer.public_key().ok_or(CryptoError)?;
@@ -37,7 +37,7 @@ impl Key {
     }
 }
 
-impl PublicKeyData for Key {
+impl PublicKeyData for CertificateKey {
     fn der_bytes(&self) -> &[u8] {
         &self.public
     }
@@ -47,7 +47,7 @@ impl PublicKeyData for Key {
     }
 }
 
-impl SigningKey for Key {
+impl SigningKey for CertificateKey {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
         let signer = self.signer.choose_scheme(&[SignatureScheme::ECDSA_NISTP256_SHA256]);
         let signature = signer.and_then(|signer| signer.sign(message).ok());

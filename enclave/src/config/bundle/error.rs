@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::super::archive::ArchiveError;
+use super::archive::ArchiveError;
 
 /// The error for files that make no configuration.
 #[derive(Debug, Error)]
-pub enum FilesError {
+pub enum BundleError {
     /// A file that cannot be read.
     #[error("{}: {error}", path.display())]
     Read {
@@ -74,13 +74,13 @@ pub enum FilesError {
     },
 }
 
-impl FilesError {
+impl BundleError {
     /// Returns the error for the TOML `text` at `path`, with the place of what is wrong. The reader's own
     /// text would quote the line, which may hold a secret.
     pub(in crate::config) fn parse(path: &Path, text: &str, error: &toml::de::Error) -> Self {
         Self::Parse {
             path: path.to_owned(),
-            position: Position::of(text, error.span().map(|span| span.start)),
+            position: Position::from_offset(text, error.span().map(|span| span.start)),
             message: without_string(error.message()),
         }
     }
@@ -120,7 +120,7 @@ pub struct Position {
 
 impl Position {
     /// Returns the place of the byte `offset` in `text`, or the beginning if it is not known.
-    fn of(text: &str, offset: Option<usize>) -> Self {
+    fn from_offset(text: &str, offset: Option<usize>) -> Self {
         let before = text.get(..offset.unwrap_or_default()).unwrap_or_default();
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;

@@ -8,21 +8,21 @@ use toml::de::{DeTable, DeValue};
 
 /// Keys whose value is a secret, wherever they stand: no table has one of these names for anything
 /// else.
-pub(super) const SECRETS: [&str; 2] = ["secret_access_key", "session_token"];
+pub(super) const SECRET_KEYS: [&str; 2] = ["secret_access_key", "session_token"];
 
 /// Keys whose value is a list of files.
-const FILE_LISTS: [&str; 2] = ["anchors", "policies"];
+const FILE_LIST_KEYS: [&str; 2] = ["anchors", "policies"];
 
 /// Keys whose value is a file.
-const FILES: [&str; 2] = ["certificate", "trust_anchor_certificate"];
+const FILE_KEYS: [&str; 2] = ["certificate", "trust_anchor_certificate"];
 
 /// Keys whose value is a file that is a secret.
-const SECRET_FILES: [(&str, SecretFile); 2] =
-    [("private_key", SecretFile::PrivateKey), ("pin_file", SecretFile::Pin)];
+const SECRET_FILE_KEYS: [(&str, SecretFileKind); 2] =
+    [("private_key", SecretFileKind::PrivateKey), ("pin_file", SecretFileKind::Pin)];
 
 /// What a file is that is secret as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum SecretFile {
+pub(super) enum SecretFileKind {
     /// That of TLS, in PEM.
     PrivateKey,
     /// That of a token's user.
@@ -31,25 +31,25 @@ pub(super) enum SecretFile {
 
 /// What a file holds beside its words, in the order in which they stand there.
 #[derive(Default)]
-pub(super) struct Contents<'a> {
+pub(super) struct BundleFields<'a> {
     /// The files that it names, but for those that are secret.
     pub(super) files: Vec<&'a str>,
     /// The files that it names and that are secret.
-    pub(super) secret_files: Vec<(&'a str, SecretFile)>,
+    pub(super) secret_files: Vec<(&'a str, SecretFileKind)>,
     /// Where each secret stands, with its quotes, and the secret.
     pub(super) secrets: Vec<(Range<usize>, &'a str)>,
 }
 
 /// How much there is of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Counts {
+pub(super) struct FieldCounts {
     pub(super) secrets: usize,
     pub(super) files: usize,
     pub(super) secret_files: usize,
 }
 
-impl<'a> Contents<'a> {
-    pub(super) fn of(table: &'a DeTable<'_>) -> Self {
+impl<'a> BundleFields<'a> {
+    pub(super) fn find(table: &'a DeTable<'_>) -> Self {
         let mut contents = Self::default();
         contents.add_table(table);
         // Tables are kept by the names of their keys.
@@ -57,8 +57,8 @@ impl<'a> Contents<'a> {
         contents
     }
 
-    pub(super) fn counts(&self) -> Counts {
-        Counts {
+    pub(super) fn counts(&self) -> FieldCounts {
+        FieldCounts {
             secrets: self.secrets.len(),
             files: self.files.len(),
             secret_files: self.secret_files.len(),
@@ -69,14 +69,14 @@ impl<'a> Contents<'a> {
         for (key, value) in table {
             let key = key.get_ref().as_ref();
             match value.get_ref() {
-                DeValue::String(secret) if SECRETS.contains(&key) => {
+                DeValue::String(secret) if SECRET_KEYS.contains(&key) => {
                     self.secrets.push((value.span(), secret));
                 }
-                DeValue::String(file) if FILES.contains(&key) => self.files.push(file),
-                DeValue::String(file) if let Some(secret) = secret_file(key) => {
+                DeValue::String(file) if FILE_KEYS.contains(&key) => self.files.push(file),
+                DeValue::String(file) if let Some(secret) = secret_file_kind(key) => {
                     self.secret_files.push((file, secret));
                 }
-                DeValue::Array(files) if FILE_LISTS.contains(&key) => {
+                DeValue::Array(files) if FILE_LIST_KEYS.contains(&key) => {
                     self.files.extend(files.iter().filter_map(|file| file.get_ref().as_str()));
                 }
                 _ => self.add_value(value),
@@ -93,8 +93,8 @@ impl<'a> Contents<'a> {
     }
 }
 
-fn secret_file(key: &str) -> Option<SecretFile> {
-    SECRET_FILES.iter().find(|(known, _)| *known == key).map(|(_, secret)| *secret)
+fn secret_file_kind(key: &str) -> Option<SecretFileKind> {
+    SECRET_FILE_KEYS.iter().find(|(known, _)| *known == key).map(|(_, secret)| *secret)
 }
 
 /// `text` with `""` for each secret.
@@ -116,7 +116,7 @@ mod tests {
 
     fn public(text: &str) -> (String, Vec<String>, Vec<String>) {
         let table = DeTable::parse(text).unwrap();
-        let contents = Contents::of(table.get_ref());
+        let contents = BundleFields::find(table.get_ref());
         let owned = |texts: Vec<&str>| texts.into_iter().map(str::to_owned).collect();
         let secrets = contents.secrets.iter().map(|(_, secret)| *secret).collect();
         (without_secrets(text, &contents.secrets), owned(secrets), owned(contents.files))
@@ -157,17 +157,17 @@ mod tests {
                     [b]\ntls = { private_key = 'b.key', anchors = ['r.pem'] }\n\
                     [c]\nprivate_key = ['c.key']\ncertificate = 7\n";
         let table = DeTable::parse(text).unwrap();
-        let contents = Contents::of(table.get_ref());
-        let key = SecretFile::PrivateKey;
+        let contents = BundleFields::find(table.get_ref());
+        let key = SecretFileKind::PrivateKey;
         assert_eq!(contents.secret_files, [("b.key", key), ("a.key", key)]);
         assert_eq!(contents.files, ["r.pem", "a.crt"]);
-        assert_eq!(contents.counts(), Counts { secrets: 0, files: 2, secret_files: 2 });
+        assert_eq!(contents.counts(), FieldCounts { secrets: 0, files: 2, secret_files: 2 });
         // Their names are no secrets.
         assert_eq!(public(text).0, text);
         let text = "[[key_store]]\npin_file = 'pin'\ntrust_anchor_certificate = 'ca.crt'\n";
         let table = DeTable::parse(text).unwrap();
-        let contents = Contents::of(table.get_ref());
-        assert_eq!(contents.secret_files, [("pin", SecretFile::Pin)]);
+        let contents = BundleFields::find(table.get_ref());
+        assert_eq!(contents.secret_files, [("pin", SecretFileKind::Pin)]);
         assert_eq!(contents.files, ["ca.crt"]);
     }
 }

@@ -11,34 +11,34 @@ use transport::{Endpoint, Stream, connect};
 use zeroize::Zeroizing;
 
 use super::archive::MAX_ARCHIVE_LENGTH;
-use super::files::{Files, FilesError};
+use super::{BundleError, ConfigBundle};
 
 /// How long after an attempt that failed the next one is made: the parent may not be ready.
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How long the archive may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const FETCH_TIMEOUT: Duration = Duration::from_secs(30);
 
-impl Files {
+impl ConfigBundle {
     /// Those that `endpoint` on the parent gives. As long as there is nobody, it is tried again.
     ///
     /// # Errors
     /// If what it gives is no configuration's archive.
-    pub async fn from_parent(endpoint: &Endpoint) -> Result<Self, FilesError> {
-        let mut told = String::new();
+    pub async fn from_parent(endpoint: &Endpoint) -> Result<Self, BundleError> {
+        let mut last_error = String::new();
         loop {
             let error = match connect(endpoint).await {
                 Ok(stream) => match fetch(stream).await {
-                    Ok(archive) => return Self::of_archive(Path::new("(parent)"), &archive),
+                    Ok(archive) => return Self::from_archive(Path::new("(parent)"), &archive),
                     Err(error) => error,
                 },
                 Err(error) => error.source,
             };
             // Each reason once, so that the last line is what is wrong.
             let error = error.to_string();
-            if told != error {
+            if last_error != error {
                 tracing::warn!(error, %endpoint, "waiting for the configuration from the parent");
-                told = error;
+                last_error = error;
             }
             sleep(RETRY_INTERVAL).await;
         }
@@ -46,8 +46,11 @@ impl Files {
 }
 
 async fn fetch(stream: Stream) -> io::Result<Zeroizing<Vec<u8>>> {
-    timeout(PATIENCE, read_to_end(stream)).await.unwrap_or_else(|_| {
-        Err(io::Error::new(io::ErrorKind::TimedOut, format!("it did not end within {PATIENCE:?}")))
+    timeout(FETCH_TIMEOUT, read_to_end(stream)).await.unwrap_or_else(|_| {
+        Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("it did not end within {FETCH_TIMEOUT:?}"),
+        ))
     })
 }
 
@@ -75,7 +78,7 @@ mod tests {
 
     use super::*;
     use crate::config::TOML_NAME;
-    use crate::config::archive::{Named, encode};
+    use crate::config::bundle::archive::{ArchiveFiles, encode};
 
     #[tokio::test]
     async fn reads_to_the_end_but_not_for_ever() {
@@ -100,14 +103,14 @@ mod tests {
         let endpoint = Endpoint::Unix(folder.path().join("parent"));
         let listener = listen(&endpoint).await.unwrap();
         let toml = "[recipient]\nrequire = true\n";
-        let archive = encode(&Named::from([(TOML_NAME, toml.as_bytes())])).unwrap();
+        let archive = encode(&ArchiveFiles::from([(TOML_NAME, toml.as_bytes())])).unwrap();
         let parent = async {
             for bytes in [&archive[..0], &archive[..700], &archive[..]] {
                 let mut stream = listener.accept().await.unwrap();
                 stream.write_all(bytes).await.unwrap();
             }
         };
-        let (files, ()) = tokio::join!(Files::from_parent(&endpoint), parent);
+        let (files, ()) = tokio::join!(ConfigBundle::from_parent(&endpoint), parent);
         assert_eq!(files.unwrap().toml(), toml);
     }
 }

@@ -6,7 +6,7 @@ use attestation::time::UnixMillis;
 use attestation::{PcrFamily, PcrValue};
 use kms_api::Operation;
 
-use super::{Context, DecidedBy, Decision, Measurements, Policy, evaluate, explain};
+use super::{Context, Decision, Measurements, Policy, StatementRef, evaluate, explain};
 
 /// Registers 0 to 8 of either platform: PCR<n> is 48 times the byte `a<n>`. Both platforms measure
 /// the same, so that to take one for the other is seen.
@@ -82,8 +82,8 @@ fn policy(number: usize, statements: &str) -> Policy {
         .unwrap_or_else(|error| panic!("{json}\n{error}"))
 }
 
-fn by(policy: &'static str, sid: &'static str, number: usize) -> DecidedBy<'static> {
-    DecidedBy { policy, sid: Some(sid).filter(|sid| !sid.is_empty()), number }
+fn by(policy: &'static str, sid: &'static str, number: usize) -> StatementRef<'static> {
+    StatementRef { policy, sid: Some(sid).filter(|sid| !sid.is_empty()), number }
 }
 
 /// Evaluates, and sees that the explanation agrees.

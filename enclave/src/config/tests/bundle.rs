@@ -1,7 +1,7 @@
 use attestation::crypto::Sha384;
 
 use super::*;
-use crate::measurement::{Measured, extended};
+use crate::config_pcrs::{ConfigDigests, extended_once};
 
 const FRESH: [u8; SALT_LENGTH] = [9; SALT_LENGTH];
 
@@ -15,9 +15,9 @@ fn folder(toml: &str) -> (tempfile::TempDir, std::path::PathBuf) {
     (folder, path)
 }
 
-fn measured(toml: &str) -> Measured {
+fn measured(toml: &str) -> ConfigDigests {
     let (_folder, path) = folder(toml);
-    Files::of(&path).unwrap().measurement(&FRESH).unwrap()
+    ConfigBundle::load(&path).unwrap().measure(&FRESH).unwrap()
 }
 
 fn example() -> String {
@@ -56,7 +56,7 @@ fn every_byte_is_measured_and_secrets_apart() {
 #[test]
 fn the_files_that_it_names_are_measured_as_well() {
     let (folder, path) = folder(&example());
-    let measure = || Files::of(&path).unwrap().measurement(&FRESH).unwrap();
+    let measure = || ConfigBundle::load(&path).unwrap().measure(&FRESH).unwrap();
     let before = measure();
     fs::write(folder.path().join("beside.json"), "of no account").unwrap();
     assert_eq!(measure(), before);
@@ -64,14 +64,14 @@ fn the_files_that_it_names_are_measured_as_well() {
     assert_ne!(measure().public, before.public);
     assert_eq!(measure().secrets, before.secrets);
     fs::remove_file(folder.path().join("wallet.json")).unwrap();
-    let error = Files::of(&path).unwrap().measurement(&FRESH).unwrap_err().to_string();
+    let error = ConfigBundle::load(&path).unwrap().measure(&FRESH).unwrap_err().to_string();
     assert!(error.ends_with("/wallet.json: No such file or directory (os error 2)"), "{error}");
 }
 
 #[test]
 fn the_salt_is_measured_with_the_secrets() {
     let (folder, path) = folder(&example());
-    let measure = |fresh| Files::of(&path).unwrap().measurement(fresh).unwrap();
+    let measure = |fresh| ConfigBundle::load(&path).unwrap().measure(fresh).unwrap();
     let before = measure(&FRESH);
     assert_eq!(measure(&[8; SALT_LENGTH]), before);
     fs::write(folder.path().join("salt"), [6; 32]).unwrap();
@@ -81,7 +81,7 @@ fn the_salt_is_measured_with_the_secrets() {
     fs::remove_file(folder.path().join("salt")).unwrap();
     assert_ne!(measure(&FRESH).secrets, measure(&[8; SALT_LENGTH]).secrets);
     fs::write(folder.path().join("salt"), [7; 31]).unwrap();
-    let error = Files::of(&path).unwrap_err().to_string();
+    let error = ConfigBundle::load(&path).unwrap_err().to_string();
     assert!(error.contains("/salt: a salt has 32 bytes"), "{error}");
 }
 
@@ -89,10 +89,10 @@ fn the_salt_is_measured_with_the_secrets() {
 #[test]
 fn the_registers_can_be_computed_from_the_files() {
     let (_folder, path) = folder(&example());
-    let files = Files::of(&path).unwrap();
-    let measured = files.measurement(&FRESH).unwrap();
+    let files = ConfigBundle::load(&path).unwrap();
+    let measured = files.measure(&FRESH).unwrap();
     let archive = files.public_archive().unwrap();
-    assert_eq!(measured.configuration_pcr(), extended(Sha384::digest(&archive)));
+    assert_eq!(measured.configuration_pcr(), extended_once(Sha384::digest(&archive)));
     let text = String::from_utf8_lossy(&archive);
     assert!(text.contains("secret_access_key = \"\"\n") && text.contains("AKIDEXAMPLE"));
     assert!(!text.contains(SECRET) && !text.contains("AQoDYXdz"));
@@ -103,42 +103,43 @@ fn the_registers_can_be_computed_from_the_files() {
         &[0, 0, 0, 0, 0, 0, 0, 8],
         b"AQoDYXdz",
     ];
-    assert_eq!(measured.secrets_pcr(), extended(Sha384::digest(&secrets.concat())));
+    assert_eq!(measured.secrets_pcr(), extended_once(Sha384::digest(&secrets.concat())));
 }
 
 #[test]
 fn an_archive_says_what_its_folder_says_and_so_does_a_published_one() {
     let (folder, path) = folder(&example());
-    let files = Files::of(&path).unwrap();
+    let files = ConfigBundle::load(&path).unwrap();
     let archive = folder.path().join("config.tar");
     fs::write(&archive, &*files.archive().unwrap()).unwrap();
-    let unpacked = Files::of(&archive).unwrap();
-    let measured = files.measurement(&FRESH).unwrap();
-    assert_eq!(unpacked.measurement(&FRESH).unwrap(), measured);
-    let settings = Config::load(Some(&archive)).unwrap().settings(Posture::Production).unwrap();
+    let unpacked = ConfigBundle::load(&archive).unwrap();
+    let measured = files.measure(&FRESH).unwrap();
+    assert_eq!(unpacked.measure(&FRESH).unwrap(), measured);
+    let settings = Config::load(Some(&archive)).unwrap().settings(Profile::Production).unwrap();
     assert_eq!(settings.measurement, Some(measured));
 
     let public = files.public_archive().unwrap();
-    let published = Files::of_archive(Path::new("p.tar"), &public).unwrap();
-    assert_eq!(published.measurement(&FRESH).unwrap().public, measured.public);
+    let published = ConfigBundle::from_archive(Path::new("p.tar"), &public).unwrap();
+    assert_eq!(published.measure(&FRESH).unwrap().public, measured.public);
     let public = archive::decode(&public).unwrap();
     let published = tempfile::tempdir().unwrap();
     for (name, bytes) in &public {
         fs::write(published.path().join(name), bytes).unwrap();
     }
     assert_eq!(public.keys().collect::<Vec<_>>(), ["enclave.toml", "wallet.json"]);
-    let published = Files::of(&published.path().join("enclave.toml")).unwrap();
-    assert!(!published.is_salted());
-    assert_eq!(published.measurement(&FRESH).unwrap().public, measured.public);
+    let published = ConfigBundle::load(&published.path().join("enclave.toml")).unwrap();
+    assert!(!published.has_salt());
+    assert_eq!(published.measure(&FRESH).unwrap().public, measured.public);
 }
 
 #[test]
 fn an_archive_holds_a_configuration_and_nothing_else() {
     let toml = example();
     let named = |files: &[(&'static str, &'static str)]| {
-        let mut all = archive::Named::from([(TOML_NAME, toml.as_bytes()), (SALT_NAME, &[7; 32])]);
+        let mut all =
+            archive::ArchiveFiles::from([(TOML_NAME, toml.as_bytes()), (SALT_NAME, &[7; 32])]);
         all.extend(files.iter().map(|(name, text)| (*name, text.as_bytes())));
-        Files::of_archive(Path::new("a.tar"), &archive::encode(&all).unwrap())
+        ConfigBundle::from_archive(Path::new("a.tar"), &archive::encode(&all).unwrap())
     };
     named(&[("wallet.json", POLICY)]).unwrap();
     let refused = |files| named(files).unwrap_err().to_string();
@@ -146,18 +147,21 @@ fn an_archive_holds_a_configuration_and_nothing_else() {
         refused(&[("wallet.json", POLICY), ("other.json", POLICY)]),
         "a.tar: it holds \"other.json\", which its enclave.toml does not name: leave it out"
     );
-    let error = Config::of(named(&[]).unwrap()).unwrap().settings(Posture::Production).unwrap_err();
+    let error = Config::from_bundle(named(&[]).unwrap())
+        .unwrap()
+        .settings(Profile::Production)
+        .unwrap_err();
     assert_eq!(
         error.to_string(),
         "a.tar/enclave.toml: [[credential]] number 1: a.tar/wallet.json: not in the archive"
     );
-    let nothing = archive::encode(&archive::Named::new()).unwrap();
-    let error = Files::of_archive(Path::new("a.tar"), &nothing).unwrap_err().to_string();
+    let nothing = archive::encode(&archive::ArchiveFiles::new()).unwrap();
+    let error = ConfigBundle::from_archive(Path::new("a.tar"), &nothing).unwrap_err().to_string();
     assert_eq!(
         error,
         "a.tar: it holds no enclave.toml: make it with attested-recipient config-archive"
     );
-    let error = Files::of_archive(Path::new("a.tar"), b"").unwrap_err().to_string();
+    let error = ConfigBundle::from_archive(Path::new("a.tar"), b"").unwrap_err().to_string();
     assert!(error.starts_with("a.tar: it is not written as it should be"), "{error}");
 }
 
@@ -165,20 +169,21 @@ fn an_archive_holds_a_configuration_and_nothing_else() {
 fn production_needs_a_salt_and_a_laptop_makes_one_up() {
     let (folder, path) = folder(&example());
     fs::remove_file(folder.path().join("salt")).unwrap();
-    let settings = |posture| Config::load(Some(&path)).unwrap().settings(posture);
-    let error = settings(Posture::Production).unwrap_err().to_string();
+    let settings = |profile| Config::load(Some(&path)).unwrap().settings(profile);
+    let error = settings(Profile::Production).unwrap_err().to_string();
     assert!(error.contains("enclave.toml: there is no file salt beside it"), "{error}");
-    let [one, other] = [(); 2].map(|()| settings(Posture::Laptop).unwrap().measurement.unwrap());
+    let [one, other] =
+        [(); 2].map(|()| settings(Profile::Development).unwrap().measurement.unwrap());
     assert_eq!(one.public, other.public);
     assert_ne!(one.secrets, other.secrets);
-    let default = Config::default().settings(Posture::Laptop).unwrap();
+    let default = Config::default().settings(Profile::Development).unwrap();
     assert_eq!(default.measurement, None);
 }
 
 #[test]
 fn debug_shows_no_content() {
     let (_folder, path) = folder(&example());
-    let text = format!("{:?}", Files::of(&path).unwrap());
+    let text = format!("{:?}", ConfigBundle::load(&path).unwrap());
     assert!(
         text.contains("wallet.json") && !text.contains(SECRET) && !text.contains("AKID"),
         "{text}"
@@ -203,26 +208,27 @@ fn a_secret_without_its_key_is_refused_for_it_would_be_published() {
 fn says_that_an_archive_needs_its_name_and_that_a_file_in_it_is_too_long() {
     let (folder, path) = folder(&example());
     let archive = folder.path().join("config.bin");
-    fs::write(&archive, &*Files::of(&path).unwrap().archive().unwrap()).unwrap();
-    let error = Files::of(&archive).unwrap_err().to_string();
+    fs::write(&archive, &*ConfigBundle::load(&path).unwrap().archive().unwrap()).unwrap();
+    let error = ConfigBundle::load(&archive).unwrap_err().to_string();
     assert!(error.ends_with("config.bin: it is an archive: give it a name that ends in .tar"));
     let long = vec![b' '; MAX_FILE_LENGTH + 1];
     let toml = example();
-    let files = archive::Named::from([("wallet.json", &long[..]), (TOML_NAME, toml.as_bytes())]);
+    let files =
+        archive::ArchiveFiles::from([("wallet.json", &long[..]), (TOML_NAME, toml.as_bytes())]);
     let archive = archive::encode(&files).unwrap();
-    let error = Files::of_archive(Path::new("a.tar"), &archive).unwrap_err().to_string();
+    let error = ConfigBundle::from_archive(Path::new("a.tar"), &archive).unwrap_err().to_string();
     assert_eq!(error, "a.tar: \"wallet.json\" in it is longer than 1 MiB");
 }
 
 #[test]
 fn tells_whether_the_secrets_are_there_and_where_they_should_not_be() {
     let (_folder, path) = folder(&example());
-    let files = Files::of(&path).unwrap();
-    assert!(files.has_its_secrets().unwrap());
-    assert!(!files.are_secrets_in(&files.public_archive().unwrap()).unwrap());
+    let files = ConfigBundle::load(&path).unwrap();
+    assert!(files.has_all_secrets().unwrap());
+    assert!(!files.secrets_occur_in(&files.public_archive().unwrap()).unwrap());
     let (_folder, path) = folder(&example().replace("[auth]", &format!("# once {SECRET}\n[auth]")));
-    let files = Files::of(&path).unwrap();
-    assert!(files.are_secrets_in(&files.public_archive().unwrap()).unwrap());
+    let files = ConfigBundle::load(&path).unwrap();
+    assert!(files.secrets_occur_in(&files.public_archive().unwrap()).unwrap());
     let (_folder, path) = folder(&example().replace(SECRET, ""));
-    assert!(!Files::of(&path).unwrap().has_its_secrets().unwrap());
+    assert!(!ConfigBundle::load(&path).unwrap().has_all_secrets().unwrap());
 }

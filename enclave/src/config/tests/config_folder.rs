@@ -30,12 +30,12 @@ impl Folder {
         fs::write(self.0.path().join(name), bytes).unwrap();
     }
 
-    pub(super) fn files(&self) -> Result<Files, FilesError> {
-        Files::of(&self.0.path().join("enclave.toml"))
+    pub(super) fn files(&self) -> Result<ConfigBundle, BundleError> {
+        ConfigBundle::load(&self.0.path().join("enclave.toml"))
     }
 
     pub(super) fn settings(&self) -> Result<Settings, ConfigError> {
-        Config::of(self.files()?)?.settings(Posture::Production)
+        Config::from_bundle(self.files()?)?.settings(Profile::Production)
     }
 
     pub(super) fn tls(&self) -> TlsSettings {

@@ -14,7 +14,7 @@ const MAX_LENGTH: usize = 4096;
 pub(super) const MAX_ACCESS_KEY_ID_LENGTH: usize = 128;
 
 /// `AWS4-HMAC-SHA256 Credential=..., SignedHeaders=..., Signature=...`, each of the right form.
-pub(super) struct Authorization<'a> {
+pub(super) struct AuthorizationHeader<'a> {
     pub(super) access_key_id: &'a str,
     pub(super) scope: Scope<'a>,
     pub(super) signed_headers: SignedHeaders<'a>,
@@ -30,12 +30,12 @@ pub(super) struct Scope<'a> {
     pub(super) terminator: &'a str,
 }
 
-impl<'a> Authorization<'a> {
+impl<'a> AuthorizationHeader<'a> {
     pub(super) fn parse(value: &'a HeaderValue) -> Result<Self, IncompleteSignature> {
         if value.len() > MAX_LENGTH {
-            return Err(IncompleteSignature::Text);
+            return Err(IncompleteSignature::HeaderText);
         }
-        let text = value.to_str().map_err(|_| IncompleteSignature::Text)?;
+        let text = value.to_str().map_err(|_| IncompleteSignature::HeaderText)?;
         let (algorithm, parameters) = text.split_once(' ').unwrap_or((text, ""));
         if algorithm != ALGORITHM {
             return Err(IncompleteSignature::Algorithm);

@@ -8,9 +8,9 @@ use serde::de::{self, Deserializer, Visitor};
 
 /// A whole number from `MIN` to `MAX`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Bounded<const MIN: u32, const MAX: u32>(u32);
+pub(super) struct BoundedU32<const MIN: u32, const MAX: u32>(u32);
 
-impl<const MIN: u32, const MAX: u32> Bounded<MIN, MAX> {
+impl<const MIN: u32, const MAX: u32> BoundedU32<MIN, MAX> {
     pub(super) fn get(self) -> u32 {
         self.0
     }
@@ -20,11 +20,11 @@ impl<const MIN: u32, const MAX: u32> Bounded<MIN, MAX> {
     }
 }
 
-impl<'de, const MIN: u32, const MAX: u32> Deserialize<'de> for Bounded<MIN, MAX> {
+impl<'de, const MIN: u32, const MAX: u32> Deserialize<'de> for BoundedU32<MIN, MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct BoundedVisitor<const MIN: u32, const MAX: u32>;
-        impl<const MIN: u32, const MAX: u32> Visitor<'_> for BoundedVisitor<MIN, MAX> {
-            type Value = Bounded<MIN, MAX>;
+        struct BoundedU32Visitor<const MIN: u32, const MAX: u32>;
+        impl<const MIN: u32, const MAX: u32> Visitor<'_> for BoundedU32Visitor<MIN, MAX> {
+            type Value = BoundedU32<MIN, MAX>;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(formatter, "a whole number from {MIN} to {MAX}")
@@ -32,11 +32,11 @@ impl<'de, const MIN: u32, const MAX: u32> Deserialize<'de> for Bounded<MIN, MAX>
 
             fn visit_i64<E: de::Error>(self, number: i64) -> Result<Self::Value, E> {
                 match u32::try_from(number) {
-                    Ok(within) if (MIN..=MAX).contains(&within) => Ok(Bounded(within)),
+                    Ok(within) if (MIN..=MAX).contains(&within) => Ok(BoundedU32(within)),
                     _ => Err(E::invalid_value(de::Unexpected::Signed(number), &self)),
                 }
             }
         }
-        deserializer.deserialize_any(BoundedVisitor)
+        deserializer.deserialize_any(BoundedU32Visitor)
     }
 }

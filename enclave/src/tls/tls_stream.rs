@@ -13,18 +13,18 @@ use rustls::{AlertDescription, HandshakeKind};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::server;
 
-use super::metrics::TlsHandshakes;
+use super::metrics::TlsMetrics;
 
 /// Returns the counter of handshakes that failed with `error`.
-pub(super) fn failure<'a>(counted: &'a TlsHandshakes, error: &io::Error) -> &'a Counter {
+pub(super) fn failure_counter<'a>(metrics: &'a TlsMetrics, error: &io::Error) -> &'a Counter {
     match alert(error) {
-        Some(AlertDescription::UnknownCA) => return &counted.unknown_ca,
-        Some(AlertDescription::BadCertificate) => return &counted.bad_certificate,
+        Some(AlertDescription::UnknownCA) => return &metrics.unknown_ca,
+        Some(AlertDescription::BadCertificate) => return &metrics.bad_certificate,
         // RFC 8446, section 6.1: these two announce the end of the connection, and no error.
         Some(AlertDescription::CloseNotify | AlertDescription::UserCanceled) => {
-            return &counted.closed;
+            return &metrics.closed;
         }
-        Some(_) => return &counted.other_alert,
+        Some(_) => return &metrics.other_alert,
         None => {}
     }
     match error.kind() {
@@ -32,8 +32,8 @@ pub(super) fn failure<'a>(counted: &'a TlsHandshakes, error: &io::Error) -> &'a 
         | ErrorKind::ConnectionReset
         | ErrorKind::ConnectionAborted
         | ErrorKind::BrokenPipe
-        | ErrorKind::NotConnected => &counted.closed,
-        _ => &counted.failed,
+        | ErrorKind::NotConnected => &metrics.closed,
+        _ => &metrics.failed,
     }
 }
 
@@ -51,19 +51,19 @@ fn alert(error: &io::Error) -> Option<AlertDescription> {
 pub(crate) struct TlsStream<'a, S> {
     stream: server::TlsStream<S>,
     /// `None` once the handshake is counted.
-    uncounted: Option<&'a TlsHandshakes>,
+    uncounted: Option<&'a TlsMetrics>,
 }
 
 impl<'a, S> TlsStream<'a, S> {
-    pub(super) fn new(stream: server::TlsStream<S>, counted: &'a TlsHandshakes) -> Self {
-        Self { stream, uncounted: Some(counted) }
+    pub(super) fn new(stream: server::TlsStream<S>, metrics: &'a TlsMetrics) -> Self {
+        Self { stream, uncounted: Some(metrics) }
     }
 
     fn count_success(&mut self) {
-        let Some(counted) = self.uncounted.take() else { return };
+        let Some(metrics) = self.uncounted.take() else { return };
         match self.stream.get_ref().1.handshake_kind() {
-            Some(HandshakeKind::Resumed) => counted.resumed.inc(),
-            _ => counted.full.inc(),
+            Some(HandshakeKind::Resumed) => metrics.resumed.inc(),
+            _ => metrics.full.inc(),
         };
     }
 }
@@ -86,8 +86,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<'_, S> {
             match &read {
                 Poll::Ready(Ok(())) if buffer.filled().len() > before => self.count_success(),
                 Poll::Ready(Err(error)) => {
-                    if let Some(counted) = self.uncounted.take() {
-                        failure(counted, error).inc();
+                    if let Some(metrics) = self.uncounted.take() {
+                        failure_counter(metrics, error).inc();
                     }
                 }
                 Poll::Ready(Ok(())) | Poll::Pending => {}

@@ -10,7 +10,7 @@ use super::context::Context;
 
 /// A condition key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Key {
+pub enum ConditionKey {
     /// `kms:RecipientAttestation:ImageSha384`: PCR0 of an enclave, under AWS's first name for it.
     ImageSha384,
     /// `kms:RecipientAttestation:PCR<n>`, or `NitroTPMPCR<n>`.
@@ -27,7 +27,7 @@ pub enum Key {
 
 /// What a request carries under a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Value<'a> {
+pub(super) enum ContextValue<'a> {
     /// A register.
     Measurement(&'a PcrValue),
     /// An address, IPv4 as such and not mapped into IPv6.
@@ -45,7 +45,7 @@ const ENCLAVE_PCR: &str = "PCR";
 const NITRO_TPM_PCR: &str = "NitroTPMPCR";
 const IMAGE_SHA384: &str = "ImageSha384";
 
-impl Key {
+impl ConditionKey {
     /// Those that are not registers.
     const OTHERS: [Self; 4] =
         [Self::SourceIp, Self::SecureTransport, Self::CurrentTime, Self::PrincipalArn];
@@ -105,23 +105,25 @@ impl Key {
     }
 
     /// What the request carries under it.
-    pub(super) fn value<'a>(self, context: &Context<'a>) -> Option<Value<'a>> {
+    pub(super) fn value<'a>(self, context: &Context<'a>) -> Option<ContextValue<'a>> {
         match self {
             Self::ImageSha384 => Self::Pcr(PcrFamily::NitroEnclave, 0).value(context),
             Self::Pcr(family, index) => context
                 .measurements
                 .filter(|measurements| measurements.family() == family)
                 .and_then(|measurements| measurements.value(index.into()))
-                .map(Value::Measurement),
-            Self::SourceIp => context.source_ip.map(|ip| Value::Address(ip.to_canonical())),
-            Self::SecureTransport => context.secure_transport.map(Value::Bool),
-            Self::CurrentTime => Some(Value::Time(UnixMillis::from_secs(context.now.as_secs()))),
-            Self::PrincipalArn => context.principal_arn.map(Value::Text),
+                .map(ContextValue::Measurement),
+            Self::SourceIp => context.source_ip.map(|ip| ContextValue::Address(ip.to_canonical())),
+            Self::SecureTransport => context.secure_transport.map(ContextValue::Bool),
+            Self::CurrentTime => {
+                Some(ContextValue::Time(UnixMillis::from_secs(context.now.as_secs())))
+            }
+            Self::PrincipalArn => context.principal_arn.map(ContextValue::Text),
         }
     }
 }
 
-impl Display for Key {
+impl Display for ConditionKey {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::ImageSha384 => write!(out, "{RECIPIENT}{IMAGE_SHA384}"),
@@ -139,7 +141,7 @@ impl Display for Key {
     }
 }
 
-impl Value<'_> {
+impl ContextValue<'_> {
     /// Gives `with` the text that String operators compare; measurements as lower-case hexadecimal.
     pub(super) fn with_text<R>(self, with: impl FnOnce(&str) -> R) -> R {
         match self {
@@ -153,7 +155,7 @@ impl Value<'_> {
     }
 }
 
-impl Display for Value<'_> {
+impl Display for ContextValue<'_> {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         self.with_text(|text| out.write_str(text))
     }
@@ -181,7 +183,7 @@ mod tests {
             "aws:PrincipalArn",
         ] {
             for spelling in [name.to_owned(), name.to_lowercase(), name.to_uppercase()] {
-                assert_eq!(Key::parse(&spelling).unwrap().to_string(), name);
+                assert_eq!(ConditionKey::parse(&spelling).unwrap().to_string(), name);
             }
         }
     }
@@ -189,12 +191,15 @@ mod tests {
     #[test]
     fn zeros_are_unmeasured_but_in_what_firmware_leaves_alone() {
         for index in 0..32 {
-            assert!(Key::Pcr(PcrFamily::NitroEnclave, index).is_unmeasured_if_zero(), "{index}");
-            let of_tpm = Key::Pcr(PcrFamily::NitroTpm, index);
+            assert!(
+                ConditionKey::Pcr(PcrFamily::NitroEnclave, index).is_unmeasured_if_zero(),
+                "{index}"
+            );
+            let of_tpm = ConditionKey::Pcr(PcrFamily::NitroTpm, index);
             assert_eq!(of_tpm.is_unmeasured_if_zero(), index < 8, "{index}");
         }
-        assert!(Key::ImageSha384.is_unmeasured_if_zero());
-        assert!(!Key::PrincipalArn.is_unmeasured_if_zero());
+        assert!(ConditionKey::ImageSha384.is_unmeasured_if_zero());
+        assert!(!ConditionKey::PrincipalArn.is_unmeasured_if_zero());
     }
 
     #[test]
@@ -217,7 +222,7 @@ mod tests {
             "RecipientAttestation:PCR1",
             "kms:RecipientAttestation\u{212a}PCR1",
         ] {
-            assert_eq!(Key::parse(name), None, "{name}");
+            assert_eq!(ConditionKey::parse(name), None, "{name}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::super::credential::SigningKey;
 use super::*;
 
-/// Signed at this time, judged at that.
+/// Signed at this time, result at that.
 fn signed_at(date: &str, now: UnixMillis) -> Result<String, AuthenticationError> {
     let signer = Signer::for_scope(&scope_of(date));
     let request = Request::new().set("x-amz-date", date).signed_by(&signer);
@@ -11,7 +11,7 @@ fn signed_at(date: &str, now: UnixMillis) -> Result<String, AuthenticationError>
 }
 
 fn scoped(scope: &str) -> Result<String, AuthenticationError> {
-    Request::new().signed_by(&Signer::for_scope(scope)).judged()
+    Request::new().signed_by(&Signer::for_scope(scope)).authenticate()
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn a_date_is_basic_iso_8601() {
         "20261123T18190\u{e9}",
     ] {
         let request = Request::new().set("x-amz-date", date).signed();
-        assert_eq!(request.judged(), incomplete(IncompleteSignature::DateForm), "{date}");
+        assert_eq!(request.authenticate(), incomplete(IncompleteSignature::DateFormat), "{date}");
     }
 }
 
@@ -68,8 +68,8 @@ fn the_scope_has_the_date_of_x_amz_date() {
 #[test]
 fn the_scope_is_our_region() {
     for region in ["us-east-1", "EU-WEST-1", "eu-west-1 ", ""] {
-        let judged = scoped(&format!("20261123/{region}/kms/aws4_request"));
-        assert_eq!(judged, invalid(InvalidSignature::ScopeRegion), "{region}");
+        let result = scoped(&format!("20261123/{region}/kms/aws4_request"));
+        assert_eq!(result, invalid(InvalidSignature::ScopeRegion), "{region}");
     }
     let text = "Credential should be scoped to a valid region. ";
     assert_eq!(InvalidSignature::ScopeRegion.to_string(), text);
@@ -78,8 +78,8 @@ fn the_scope_is_our_region() {
 #[test]
 fn the_scope_is_kms() {
     for service in ["sts", "KMS", ""] {
-        let judged = scoped(&format!("20261123/{REGION}/{service}/aws4_request"));
-        assert_eq!(judged, invalid(InvalidSignature::ScopeService), "{service}");
+        let result = scoped(&format!("20261123/{REGION}/{service}/aws4_request"));
+        assert_eq!(result, invalid(InvalidSignature::ScopeService), "{service}");
     }
     let text = "Credential should be scoped to correct service: 'kms'. ";
     assert_eq!(InvalidSignature::ScopeService.to_string(), text);
@@ -88,8 +88,8 @@ fn the_scope_is_kms() {
 #[test]
 fn the_scope_ends_as_aws_has_it() {
     for terminator in ["aws4", "AWS4_REQUEST", ""] {
-        let judged = scoped(&format!("20261123/{REGION}/kms/{terminator}"));
-        assert_eq!(judged, invalid(InvalidSignature::ScopeTerminator), "{terminator}");
+        let result = scoped(&format!("20261123/{REGION}/kms/{terminator}"));
+        assert_eq!(result, invalid(InvalidSignature::ScopeTerminator), "{terminator}");
     }
     let text = "Credential should be scoped with a valid terminator: 'aws4_request'. ";
     assert_eq!(InvalidSignature::ScopeTerminator.to_string(), text);
@@ -150,8 +150,8 @@ fn every_moment_that_a_clock_can_show_is_judged() {
 fn an_access_key_must_be_known() {
     let other = Credential { access_key_id: "AKIDOTHER".into(), ..credential() };
     let request = Request::new().signed();
-    let judged = request.at(&sigv4(other), moment(DATE));
-    assert_eq!(judged, Err(AuthenticationError::UnknownAccessKey));
+    let result = request.at(&sigv4(other), moment(DATE));
+    assert_eq!(result, Err(AuthenticationError::UnknownAccessKey));
     let nobody = SigV4::new(REGION, Vec::new()).unwrap();
     assert_eq!(request.at(&nobody, moment(DATE)), Err(AuthenticationError::UnknownAccessKey));
 }
@@ -177,18 +177,18 @@ fn a_session_token_is_the_credentials_own_and_needed_if_it_has_one() {
 #[test]
 fn the_signature_covers_method_and_path_as_received() {
     let request = Request::new().signed();
-    assert_eq!(Request { method: "PUT", ..request.clone() }.judged(), mismatch());
-    assert_eq!(Request { uri: "/a".to_owned(), ..request }.judged(), mismatch());
+    assert_eq!(Request { method: "PUT", ..request.clone() }.authenticate(), mismatch());
+    assert_eq!(Request { uri: "/a".to_owned(), ..request }.authenticate(), mismatch());
     for uri in ["/a%20b//../c", "/a+b", "/%E9"] {
         let request = Request { method: "PUT", uri: uri.to_owned(), ..Request::new() };
-        assert_eq!(request.signed().judged(), accepted(), "{uri}");
+        assert_eq!(request.signed().authenticate(), accepted(), "{uri}");
     }
 }
 
 #[test]
 fn another_secret_is_a_mismatch() {
     let signer = Signer { secret: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEZ", ..Signer::default() };
-    assert_eq!(Request::new().signed_by(&signer).judged(), mismatch());
+    assert_eq!(Request::new().signed_by(&signer).authenticate(), mismatch());
     assert_eq!(
         InvalidSignature::Mismatch.to_string(),
         "The request signature we calculated does not match the signature you provided. Check \
@@ -204,9 +204,9 @@ fn the_body_is_hashed_whatever_a_header_says_of_it() {
         let request = Request::new().with("x-amz-content-sha256", claimed);
         let signer =
             Signer::for_headers("content-type;host;x-amz-content-sha256;x-amz-date;x-amz-target");
-        assert_eq!(request.clone().signed_by(&signer).judged(), accepted(), "{claimed}");
+        assert_eq!(request.clone().signed_by(&signer).authenticate(), accepted(), "{claimed}");
         let signer = Signer { body_hash: Some(claimed), ..signer };
-        assert_eq!(request.signed_by(&signer).judged(), mismatch(), "{claimed}");
+        assert_eq!(request.signed_by(&signer).authenticate(), mismatch(), "{claimed}");
     }
 }
 
@@ -228,7 +228,7 @@ fn an_expired_credential_is_told_so_and_only_who_holds_it() {
 #[test]
 fn keys_are_kept_for_two_days_and_derived_for_nobody_else() {
     let sigv4 = sigv4(credential());
-    let judge = |date: &str, secret| {
+    let authenticate = |date: &str, secret| {
         let signer = Signer { secret, ..Signer::for_scope(&scope_of(date)) };
         let request = Request::new().set("x-amz-date", date).signed_by(&signer);
         request.at(&sigv4, moment("20261123T235959Z"))
@@ -237,13 +237,13 @@ fn keys_are_kept_for_two_days_and_derived_for_nobody_else() {
     let now = moment("20261123T235959Z");
     let (earliest, signed_at) = (now.minus_secs(300), moment("20261122T000000Z"));
     let expired = InvalidSignature::Expired { signed_at, earliest, now };
-    assert_eq!(judge("20261122T000000Z", SECRET), invalid(expired));
+    assert_eq!(authenticate("20261122T000000Z", SECRET), invalid(expired));
     assert_eq!(days(), [0; 0]);
     let day = moment(DATE).as_secs() / 86_400;
     for _ in 0..2 {
-        assert_eq!(judge("20261123T235959Z", SECRET), accepted());
-        assert_eq!(judge("20261124T000000Z", SECRET), accepted());
-        assert_eq!(judge("20261124T000000Z", "another"), mismatch());
+        assert_eq!(authenticate("20261123T235959Z", SECRET), accepted());
+        assert_eq!(authenticate("20261124T000000Z", SECRET), accepted());
+        assert_eq!(authenticate("20261124T000000Z", "another"), mismatch());
         assert_eq!(days(), [day + 1, day]);
     }
     let tomorrow = Request::new()

@@ -6,7 +6,7 @@ use super::*;
 fn rejects_a_request_without_any_date() {
     let request = Request::new().signed().without("x-amz-date");
     let error = IncompleteSignature::MissingDate;
-    assert_eq!(request.judged(), incomplete(error.clone()));
+    assert_eq!(request.authenticate(), incomplete(error.clone()));
     let text =
         "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. ";
     assert_eq!(error.to_string(), text);
@@ -31,14 +31,14 @@ fn accepts_a_date_in_place_of_x_amz_date() {
         "Mon, 23 Nov 2026 18:19:00 -0000",
         DATE,
     ] {
-        assert_eq!(dated(date).judged(), accepted(), "{date}");
+        assert_eq!(dated(date).authenticate(), accepted(), "{date}");
     }
 }
 
 #[test]
 fn judges_the_time_of_a_date_as_that_of_x_amz_date() {
     let other_second = dated("Mon, 23 Nov 2026 18:19:01 GMT");
-    assert_eq!(other_second.judged(), mismatch());
+    assert_eq!(other_second.authenticate(), mismatch());
     let now = moment(DATE).plus_secs(301);
     let (signed_at, earliest) = (moment(DATE), now.minus_secs(300));
     let expired = InvalidSignature::Expired { signed_at, earliest, now };
@@ -46,7 +46,7 @@ fn judges_the_time_of_a_date_as_that_of_x_amz_date() {
     assert_eq!(request.at(&sigv4(credential()), now), invalid(expired));
     let scope = ScopeDate::Digits(20_261_123);
     let signed_at = moment("20261122T235900Z");
-    let other_day = dated("Sun, 22 Nov 2026 23:59:00 GMT").judged();
+    let other_day = dated("Sun, 22 Nov 2026 23:59:00 GMT").authenticate();
     assert_eq!(other_day, invalid(InvalidSignature::ScopeDate { scope, signed_at }));
 }
 
@@ -56,9 +56,9 @@ fn requires_a_date_that_is_needed_to_be_signed_and_sent_once() {
     let signer =
         Signer { timestamp: Some(DATE), ..Signer::for_headers("content-type;host;x-amz-target") };
     let request = Request::new().without("x-amz-date").with("date", date);
-    assert_eq!(request.signed_by(&signer).judged(), not_signed("date"));
+    assert_eq!(request.signed_by(&signer).authenticate(), not_signed("date"));
     let twice = incomplete(IncompleteSignature::DuplicateHeader { name: "date" });
-    assert_eq!(dated(date).with("date", date).judged(), twice);
+    assert_eq!(dated(date).with("date", date).authenticate(), twice);
 }
 
 #[test]
@@ -66,16 +66,16 @@ fn takes_the_time_from_x_amz_date_where_both_are_sent() {
     let signer = Signer::for_headers("content-type;date;host;x-amz-date;x-amz-target");
     for date in ["Thu, 01 Jan 1970 00:00:00 GMT", "no date at all"] {
         let request = Request::new().with("date", date);
-        assert_eq!(request.clone().signed().judged(), accepted(), "{date}, not signed");
-        assert_eq!(request.signed_by(&signer).judged(), accepted(), "{date}, signed");
+        assert_eq!(request.clone().signed().authenticate(), accepted(), "{date}, not signed");
+        assert_eq!(request.signed_by(&signer).authenticate(), accepted(), "{date}, signed");
     }
 }
 
 #[test]
 fn rejects_a_date_of_another_form() {
     for date in ["", "Monday, 23-Nov-26 18:19:00 GMT", "2026-11-23T18:19:00Z", "\u{e9}"] {
-        let error = IncompleteSignature::HttpDateForm;
-        assert_eq!(dated(date).judged(), incomplete(error.clone()), "{date}");
+        let error = IncompleteSignature::HttpDateFormat;
+        assert_eq!(dated(date).authenticate(), incomplete(error.clone()), "{date}");
         let text = "Without X-Amz-Date, Date must be a date and time like \
                     'Tue, 20 Aug 2024 23:01:43 GMT' or '20240820T230143Z'.";
         assert_eq!(error.to_string(), text);
@@ -100,7 +100,7 @@ fn accepts_a_request_of_awss_test_suite_that_has_a_date_alone() {
     assert_eq!(signer.authorization(&request), authorization);
     // The suite's service is none of ours, and this is as far as it gets.
     let sigv4 = SigV4::new("us-east-1", vec![credential()]).unwrap();
-    let judged =
+    let result =
         request.with("authorization", authorization).at(&sigv4, moment("20110909T233600Z"));
-    assert_eq!(judged, invalid(InvalidSignature::ScopeService));
+    assert_eq!(result, invalid(InvalidSignature::ScopeService));
 }
