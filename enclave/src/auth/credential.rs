@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_outlive_a_panic_of_whoever_held_them() {
+    fn signing_keys_survive_a_poisoned_lock() {
         let keys = SigningKeyCache::default();
         let secret = Secret::new("secret".to_owned());
         let key = |keys: &SigningKeyCache, day| {

@@ -130,14 +130,14 @@ mod tests {
     }
 
     #[test]
-    fn reads_a_string_and_never_shows_it() {
+    fn debug_of_secret_is_redacted() {
         let table = from_toml("\"wJalr\"").unwrap();
         assert_eq!(table.secret.expose(), "wJalr");
         assert_eq!(format!("{table:?}"), "Table { secret: Secret(..) }");
     }
 
     #[test]
-    fn refuses_what_is_no_string_without_repeating_it() {
+    fn rejects_other_toml_types_without_repeating_them() {
         for value in
             ["424242", "4242.42", "true", "1979-05-27", "[4242]", "{ key4242 = 4242 }", "''"]
         {
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_every_other_type_of_serde_without_repeating_it() {
+    fn rejects_other_serde_types_without_repeating_them() {
         fn assert_rejected<'de>(deserializer: impl Deserializer<'de, Error = ValueError>) {
             assert_eq!(Secret::deserialize(deserializer).unwrap_err().to_string(), EXPECTED);
         }

@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn hides_every_secret_however_it_is_written_and_nothing_else() {
+    fn redacts_every_secret_and_nothing_else() {
         let text = "# a\n[[credential]]\nsecret_access_key = \"b\\\"c\" # d\nsession_token='e'\n\
                     access_key_id = \"f\"\n[[credential]]\nsecret_access_key = '''\ng'''\n\
                     [x]\ncredential = [{ session_token = \"\"\"h\"\"\", y = 1 }]\n";
@@ -138,21 +138,21 @@ mod tests {
     }
 
     #[test]
-    fn what_hides_nothing_is_left_as_it_is_and_so_is_what_was_hidden() {
+    fn redaction_keeps_text_without_secrets() {
         for text in ["", "# secret_access_key = \"a\"\n", "session_token = \"\"\r\n[a]\nb = 'ü'"] {
             assert_eq!(public(text).0, text);
         }
     }
 
     #[test]
-    fn finds_the_files_in_the_order_of_their_tables() {
+    fn finds_named_files_in_table_order() {
         let text = "[trust]\nanchors = ['r.pem']\n[[credential]]\npolicies = ['a', 'b/c']\n\
                     [[credential]]\npolicies = [\"a\", 7]\n[auth]\nregion = 'policies'\n";
         assert_eq!(public(text).2, ["a", "b/c", "a", "r.pem"]);
     }
 
     #[test]
-    fn tells_the_files_that_are_secret_from_the_others() {
+    fn separates_secret_files_from_public_files() {
         let text = "[tls]\ncertificate = 'a.crt'\nprivate_key = \"a.key\"\n\
                     [b]\ntls = { private_key = 'b.key', anchors = ['r.pem'] }\n\
                     [c]\nprivate_key = ['c.key']\ncertificate = 7\n";

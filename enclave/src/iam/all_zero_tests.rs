@@ -4,7 +4,7 @@ use super::error_tests::{assert_condition_error, expand};
 use super::{Policy, PolicyErrorKind};
 
 #[test]
-fn refuses_to_admit_debug_mode() {
+fn rejects_statements_that_allow_debug_mode() {
     for (effect, operator, key) in [
         ("Allow", "StringEquals", "PCR0"),
         ("Allow", "StringEquals", "ImageSha384"),
@@ -30,7 +30,7 @@ fn refuses_to_admit_debug_mode() {
 }
 
 #[test]
-fn refuses_to_admit_what_no_firmware_leaves() {
+fn rejects_zeros_in_firmware_pcrs_of_a_nitro_tpm() {
     for index in 0..32 {
         let condition = format!("{{'StringEquals': {{'ra:NitroTPMPCR{index}':\n'<00>'}}}}");
         if index < 8 {
@@ -53,7 +53,7 @@ fn refuses_to_admit_what_no_firmware_leaves() {
 }
 
 #[test]
-fn refuses_to_admit_a_pattern_of_debug_mode() {
+fn rejects_patterns_that_match_debug_mode() {
     let statement = |effect: &str, operator: &str, pattern: &str| {
         let json = format!(
             "{{'Statement': {{'Effect': '{effect}', 'Action': '*', 'Resource': '*', \
@@ -78,7 +78,7 @@ fn refuses_to_admit_a_pattern_of_debug_mode() {
 }
 
 #[test]
-fn reads_policies_that_refuse_debug_mode() {
+fn accepts_statements_that_deny_debug_mode() {
     for (effect, operator) in [
         ("Deny", "StringEquals"),
         ("Deny", "StringEqualsIgnoreCase"),

@@ -171,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_each_key_in_any_case_and_writes_it_in_awss() {
+    fn parses_keys_in_any_case() {
         for name in [
             "kms:RecipientAttestation:ImageSha384",
             "kms:RecipientAttestation:PCR0",
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn zeros_are_unmeasured_but_in_what_firmware_leaves_alone() {
+    fn zeros_mean_unmeasured_except_in_tpm_pcrs_from_8() {
         for index in 0..32 {
             assert!(
                 ConditionKey::Pcr(PcrFamily::NitroEnclave, index).is_unmeasured_if_zero(),
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_no_other_key_and_no_other_spelling_of_a_number() {
+    fn rejects_unknown_keys_and_register_spellings() {
         for name in [
             "",
             "aws:SourceIP ",

@@ -21,7 +21,7 @@ fn assert_error(json: &str, expected: &str) {
 }
 
 #[test]
-fn refuses_what_is_not_strict_json() {
+fn rejects_malformed_json() {
     for (json, expected) in [
         ("", "line 1 column 1: not JSON: EOF while parsing a value"),
         ("{", "line 1 column 1: not JSON: EOF while parsing an object"),
@@ -63,7 +63,7 @@ fn refuses_what_is_not_strict_json() {
 
 /// In quadratic time these would not end while somebody waits.
 #[test]
-fn reads_or_refuses_what_is_large() {
+fn parses_large_policies_in_linear_time() {
     let members: Vec<_> = (0..95_000).map(|number| format!("'m{number}': 1")).collect();
     let members = members.join(",\n");
     assert_error(
@@ -83,7 +83,7 @@ fn reads_or_refuses_what_is_large() {
 }
 
 #[test]
-fn refuses_what_is_not_a_policy() {
+fn rejects_malformed_policies() {
     for (json, expected) in [
         ("[]", "line 1 column 1: the policy is a list; write an object"),
         ("null", "line 1 column 1: the policy is null; write an object"),
@@ -114,7 +114,7 @@ fn refuses_what_is_not_a_policy() {
 
 /// Each row is a policy's statement from its second line on.
 #[test]
-fn refuses_what_is_not_a_statement() {
+fn rejects_malformed_statements() {
     for (statement, expected) in [
         (
             "'Effect': 'Allow', 'Action': '*', 'Resource': '*',\n 'Conditions': {}",
@@ -225,7 +225,7 @@ pub(super) fn assert_condition_error(effect: &str, condition: &str, expected: &s
 }
 
 #[test]
-fn refuses_unknown_operators_and_keys() {
+fn rejects_unknown_operators_and_keys() {
     for (condition, expected) in [
         (
             "{\n  'StringEqual': {'ra:PCR0': '<a0>'}}",
@@ -291,7 +291,7 @@ fn refuses_unknown_operators_and_keys() {
 }
 
 #[test]
-fn refuses_values_that_an_operator_cannot_compare() {
+fn rejects_values_of_the_wrong_type() {
     for (condition, expected) in [
         ("[]", "line 2 column 1: Condition is a list; write an object"),
         ("{'Bool': 'x'}", "line 2 column 10: Bool is a string; write an object"),
@@ -369,7 +369,7 @@ fn refuses_values_that_an_operator_cannot_compare() {
 }
 
 #[test]
-fn reads_every_element_and_what_consoles_write() {
+fn accepts_every_element_of_the_language() {
     for json in [
         "{'Version': '2008-10-17', 'Id': 'x', 'Statement': {'Sid': '', 'Effect': 'Deny', \
          'NotAction': ['kms:NoSuchAction'], 'NotResource': '*', 'Condition': {}}}",
@@ -382,7 +382,7 @@ fn reads_every_element_and_what_consoles_write() {
 
 /// Nothing makes the reader panic, and no place is outside the policy.
 #[test]
-fn places_every_fault_within_the_policy() {
+fn error_position_is_inside_the_policy() {
     let policy = expand(
         "{'Version': '2012-10-17', 'Id': 'é',\n 'Statement': [{'Sid': 'A', 'Effect': 'Allow', \
          'NotAction': ['s3:*'],\n 'Resource': '*', 'Condition': {'StringLike': \

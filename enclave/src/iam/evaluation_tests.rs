@@ -129,7 +129,7 @@ const OTHER: &str =
     "{'Sid': 'Other', 'Effect': 'Allow', 'Action': 'kms:DescribeCustomKeyStores', 'Resource': '*'}";
 
 #[test]
-fn conditions_hold_as_aws_has_it() {
+fn evaluates_conditions_as_aws_does() {
     use Caller::*;
     let rows = [
         // Text: exact, and only as exact as the operator says.
@@ -304,7 +304,7 @@ fn statement(sid: &str, effect: &str, elements: &str) -> String {
 }
 
 #[test]
-fn actions_and_resources_cover_what_they_name() {
+fn evaluates_actions_and_resources() {
     let rows = [
         ("'Action': 'kms:GenerateRandom'", true),
         ("'Action': 'KMS:generaterandom'", true),
@@ -346,7 +346,7 @@ fn actions_and_resources_cover_what_they_name() {
 }
 
 #[test]
-fn explicit_deny_then_allow_then_implicit_deny() {
+fn explicit_deny_overrides_allow() {
     let all = "'Action': 'kms:GenerateRandom'";
     let on = |condition: &str| format!("{all}, 'Condition': {{{condition}}}");
     let allow = statement("A", "Allow", all);
@@ -428,7 +428,7 @@ fn explicit_deny_then_allow_then_implicit_deny() {
 }
 
 #[test]
-fn another_operation_is_another_action() {
+fn evaluates_each_operation_as_its_own_action() {
     let policies = [policy(0, OTHER)];
     with_context(Caller::Plain, |context| {
         let context = Context { action: Operation::DescribeCustomKeyStores, ..*context };
@@ -437,7 +437,7 @@ fn another_operation_is_another_action() {
 }
 
 #[test]
-fn says_why_a_statement_does_not_apply() {
+fn explains_why_a_statement_does_not_apply() {
     let conditions = "'Condition': {'StringEquals': {'aws:PrincipalArn': ['a', 'b']}}";
     let register = "'Condition': {'StringLike': {'ra:PCR0': 'b*'}}";
     let statements = [
@@ -448,11 +448,11 @@ fn says_why_a_statement_does_not_apply() {
         statement("Five", "Allow", &format!("'Action': '*', {register}")),
     ];
     let policies = [policy(0, &statements.join(","))];
-    let told = with_context(Caller::Plain, |context| {
+    let explanations = with_context(Caller::Plain, |context| {
         explain(&policies, context).map(|explanation| explanation.to_string()).collect::<Vec<_>>()
     });
     assert_eq!(
-        told,
+        explanations,
         [
             "statement \"One\" of p0 (Allow) applies",
             "statement \"Two\" of p0 (Deny) does not apply: it is not about kms:GenerateRandom",

@@ -73,13 +73,13 @@ mod tests {
 
     /// In exponential time it would never end.
     #[test]
-    fn takes_no_exponential_time() {
+    fn matching_takes_no_exponential_time() {
         let pattern = format!("{}b", "*a".repeat(500));
         assert!(!matches(&pattern, &"a".repeat(10_000)));
     }
 
     #[test]
-    fn ignores_case_only_where_told() {
+    fn ignores_case_only_in_matches_ignore_case() {
         assert!(matches_ignore_case("kMs:Gen*m", "kms:GenerateRandom"));
         assert!(!matches("kMs:Gen*m", "kms:GenerateRandom"));
     }

@@ -20,7 +20,7 @@ fn under(condition: &str) -> String {
 }
 
 #[test]
-fn warns_of_conditions_that_match_always_or_never() {
+fn warns_about_conditions_that_always_or_never_match() {
     for (condition, expected) in [
         ("'Bool': {'ra:PCR0': true}", "Bool ra:PCR0 never matches: the key is no boolean"),
         (
@@ -72,7 +72,7 @@ fn warns_of_conditions_that_match_always_or_never() {
 }
 
 #[test]
-fn warns_of_an_address_that_nobody_tells() {
+fn warns_about_source_ip_without_client_address() {
     for (condition, expected) in [
         ("'IpAddress': {'aws:SourceIp': '10.0.0.0/8'}", "IpAddress aws:SourceIp never matches"),
         (
@@ -100,7 +100,7 @@ fn warns_of_an_address_that_nobody_tells() {
 }
 
 #[test]
-fn warns_of_patterns_that_no_measurement_matches() {
+fn warns_about_patterns_that_match_no_measurement() {
     let long = "?".repeat(97);
     for pattern in ["A*", "ab*C", "sha384:*", "a*g", "ab", "", &long] {
         for operator in ["StringLike", "StringNotLike", "StringLikeIfExists"] {
@@ -115,7 +115,7 @@ fn warns_of_patterns_that_no_measurement_matches() {
 }
 
 #[test]
-fn warns_of_each_condition_by_its_statement() {
+fn warning_names_the_statement() {
     let statement = "'Effect': 'Deny', 'Action': '*', 'Resource': '*'";
     let both = "'Bool': {'ra:PCR0': true, 'ra:PCR1': true}";
     let found = warnings(&format!("{{{statement}}}, {{{statement}, 'Condition': {{{both}}}}}"));
@@ -129,7 +129,7 @@ fn warns_of_each_condition_by_its_statement() {
 }
 
 #[test]
-fn warns_of_nothing_that_may_match() {
+fn does_not_warn_about_conditions_that_can_match() {
     let (least, most) = ("a".repeat(96), format!("*{}*", "?".repeat(96)));
     for condition in [
         "'Null': {'aws:SourceIp': true, 'ra:PCR0': false}",
@@ -144,7 +144,7 @@ fn warns_of_nothing_that_may_match() {
 }
 
 #[test]
-fn warns_of_keys_that_are_not_what_they_are_elsewhere() {
+fn warns_about_secure_transport_and_session_arns() {
     for condition in [
         "'Bool': {'aws:SecureTransport': 'false'}",
         "'BoolIfExists': {'aws:SecureTransport': true}",

@@ -6,7 +6,7 @@ const NOW: UnixMillis = UnixMillis::from_secs(1_790_000_000);
 
 /// Whoever had the key could still issue for no other name.
 #[test]
-fn it_can_issue_for_its_own_names_alone() {
+fn issues_only_for_its_own_names() {
     let names = |names: &[&str]| -> Vec<_> {
         names.iter().map(|name| ServerName::try_from((*name).to_owned()).unwrap()).collect()
     };
@@ -34,7 +34,7 @@ fn it_can_issue_for_its_own_names_alone() {
 }
 
 #[test]
-fn issued_certificate_ends_when_the_authority_says() {
+fn issued_certificate_has_the_reported_not_after() {
     let authority =
         Authority::generate(&[ServerName::try_from("localhost").unwrap()], NOW).unwrap();
     let issued = authority.issue(NOW).unwrap();

@@ -75,12 +75,12 @@ mod tests {
 
     use super::*;
 
-    const BIRTH: u64 = 1_790_000_000;
+    const START: u64 = 1_790_000_000;
     const HOUR: u64 = 60 * 60;
 
     #[test]
-    fn a_certificate_is_replaced_before_it_expires_and_the_authority_stays() {
-        let clock = Arc::new(AtomicU64::new(BIRTH));
+    fn renews_certificate_and_keeps_the_authority() {
+        let clock = Arc::new(AtomicU64::new(START));
         let now: TimeSource = {
             let clock = Arc::clone(&clock);
             Arc::new(move || UnixMillis::from_secs(clock.load(Ordering::Relaxed)))
@@ -90,9 +90,9 @@ mod tests {
         let binding = resolver.authority().binding();
         // What a client sees that comes `after` the birth, and whose clock is right.
         let seen = |after: u64| -> CertificateDer<'static> {
-            clock.store(BIRTH + after, Ordering::Relaxed);
+            clock.store(START + after, Ordering::Relaxed);
             let chain = resolver.current().cert.clone();
-            let at = UnixMillis::from_secs(BIRTH + after);
+            let at = UnixMillis::from_secs(START + after);
             let authority = verify_chain(&chain, &binding, at).unwrap();
             assert_eq!(&authority, resolver.authority().certificate());
             chain[0].clone()

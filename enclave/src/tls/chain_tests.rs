@@ -18,7 +18,7 @@ fn chain(authority: &Authority, now: UnixMillis) -> Vec<CertificateDer<'static>>
 }
 
 #[test]
-fn a_connection_ends_at_the_authority_that_issued_its_certificate() {
+fn verifies_chain_of_the_bound_authority() {
     for names in
         [&["localhost"][..], &["127.0.0.1", "::1"], &["kms.eu-west-1.amazonaws.com", "::1"]]
     {
@@ -30,7 +30,7 @@ fn a_connection_ends_at_the_authority_that_issued_its_certificate() {
 }
 
 #[test]
-fn a_connection_that_ends_elsewhere_is_told_from_it() {
+fn rejects_chain_of_another_authority() {
     let (bound, other) = (authority(&["localhost"]), authority(&["localhost"]));
     let (good, foreign) = (chain(&bound, NOW), chain(&other, NOW));
     let verify = |chain: &[CertificateDer<'_>]| verify_chain(chain, &bound.binding(), NOW);
@@ -47,7 +47,7 @@ fn a_connection_that_ends_elsewhere_is_told_from_it() {
 }
 
 #[test]
-fn what_the_attested_key_did_not_sign_is_not_taken_from_its_certificate() {
+fn rejects_changed_authority_certificate() {
     let authority = authority(&["localhost"]);
     let chain = chain(&authority, NOW);
     let verify = |changed: Vec<u8>| {
@@ -65,7 +65,7 @@ fn what_the_attested_key_did_not_sign_is_not_taken_from_its_certificate() {
 }
 
 #[test]
-fn a_certificate_is_good_for_a_day_and_its_authority_for_ever() {
+fn certificate_is_valid_for_a_day_and_authority_forever() {
     let authority = authority(&["localhost"]);
     let issued = authority.issue(NOW).unwrap();
     assert!(issued.not_before < NOW && NOW < issued.renew_at && issued.renew_at < issued.not_after);
@@ -81,7 +81,7 @@ fn a_certificate_is_good_for_a_day_and_its_authority_for_ever() {
 }
 
 #[test]
-fn a_certificate_is_for_its_names_alone() {
+fn certificate_is_valid_only_for_its_names() {
     let certificate = &chain(&authority(&["localhost", "127.0.0.1", "::1"]), NOW)[0];
     let is_valid = |name: &str| is_valid_for(certificate, &ServerName::try_from(name).unwrap());
     assert!(["localhost", "LOCALHOST", "127.0.0.1", "::1"].into_iter().all(is_valid));
@@ -91,7 +91,7 @@ fn a_certificate_is_for_its_names_alone() {
 }
 
 #[test]
-fn an_authority_needs_a_name_and_a_time_that_certificates_can_hold() {
+fn rejects_missing_names_and_unencodable_times() {
     assert_eq!(Authority::generate(&[], NOW).unwrap_err(), AuthorityError::NoName);
     let end = UnixMillis::new(u64::MAX);
     let names = [ServerName::try_from("localhost").unwrap()];
@@ -100,14 +100,14 @@ fn an_authority_needs_a_name_and_a_time_that_certificates_can_hold() {
 }
 
 #[test]
-fn no_two_authorities_are_bound_alike() {
+fn each_authority_has_its_own_binding() {
     let [one, other] = [authority(&["localhost"]), authority(&["localhost"])];
     assert_ne!(one.binding(), other.binding());
     assert_eq!(CaBinding::from_user_data(&one.binding().to_user_data()), Ok(one.binding()));
 }
 
 #[test]
-fn no_bit_of_either_certificate_can_be_another() {
+fn rejects_any_changed_certificate_byte() {
     let authority = authority(&["localhost"]);
     let good = chain(&authority, NOW);
     for (position, certificate) in good.iter().enumerate() {

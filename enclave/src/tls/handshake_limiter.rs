@@ -19,7 +19,7 @@ pub(crate) enum HandshakeError {
     /// It does not speak TLS, or none that is spoken here.
     #[error("the handshake failed: {0}")]
     Failed(#[source] io::Error),
-    /// It took too long, or no place came free.
+    /// It elapsed too long, or no place came free.
     #[error("the handshake was not over after {HANDSHAKE_TIMEOUT:?}")]
     TimedOut,
     /// Others waited.
@@ -117,20 +117,20 @@ mod tests {
     }
 
     /// One that takes its time, but less than anybody's patience.
-    async fn honest() -> io::Result<u8> {
+    async fn normal_client() -> io::Result<u8> {
         sleep(HANDSHAKE_PATIENCE / 2).await;
         Ok(7)
     }
 
     #[track_caller]
-    fn assert_late_since<T>(start: Instant, refused: &Result<T, HandshakeError>) {
-        assert!(matches!(refused, Err(HandshakeError::TimedOut)));
+    fn assert_timed_out_at_deadline<T>(start: Instant, result: &Result<T, HandshakeError>) {
+        assert!(matches!(result, Err(HandshakeError::TimedOut)));
         let timed_out = start.elapsed() - HANDSHAKE_TIMEOUT;
         assert!(timed_out < Duration::from_millis(10), "{timed_out:?}");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_does_not_go_on_has_its_place_until_the_deadline_if_nobody_waits() {
+    async fn silent_client_keeps_its_permit_until_the_deadline() {
         let handshakes = Arc::new(HandshakeLimiter::new());
         let start = Instant::now();
         let mut flood = flood(&handshakes, MAX_HANDSHAKES);
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_honest_client_gets_a_place_however_many_take_one_and_do_not_go_on() {
+    async fn normal_client_gets_a_permit_during_a_flood() {
         let handshakes = Arc::new(HandshakeLimiter::new());
         let mut flood = flood(&handshakes, 3 * MAX_HANDSHAKES);
         // They have all come before it.
@@ -151,9 +151,9 @@ mod tests {
         // Each third of the flood is given its second; and who comes then is not behind anybody.
         for patience in [4, 1] {
             let start = Instant::now();
-            assert_eq!(handshakes.perform(honest).await.unwrap(), 7);
-            let took = start.elapsed();
-            assert!(took < patience * HANDSHAKE_PATIENCE, "{took:?}");
+            assert_eq!(handshakes.perform(normal_client).await.unwrap(), 7);
+            let elapsed = start.elapsed();
+            assert!(elapsed < patience * HANDSHAKE_PATIENCE, "{elapsed:?}");
         }
         flood.shutdown().await;
         // Nobody is waited for who has gone.
@@ -162,17 +162,17 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_waits_in_vain_is_told_so_at_the_deadline() {
+    async fn waiting_for_a_permit_times_out_at_the_deadline() {
         let handshakes = HandshakeLimiter::new();
         let all = u32::try_from(MAX_HANDSHAKES).unwrap();
         let _held = handshakes.permits.acquire_many(all).await.unwrap();
         let start = Instant::now();
-        let refused = handshakes.perform(honest).await;
-        assert_late_since(start, &refused);
+        let result = handshakes.perform(normal_client).await;
+        assert_timed_out_at_deadline(start, &result);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_wait_for_a_place_is_part_of_the_time_that_there_is() {
+    async fn deadline_includes_the_wait_for_a_permit() {
         let handshakes = HandshakeLimiter::new();
         let all = u32::try_from(MAX_HANDSHAKES).unwrap();
         let held = handshakes.permits.acquire_many(all).await.unwrap();
@@ -181,24 +181,24 @@ mod tests {
             sleep(HANDSHAKE_TIMEOUT - HANDSHAKE_PATIENCE).await;
             drop(held);
         };
-        let (refused, ()) = tokio::join!(handshakes.perform(pending::<io::Result<()>>), frees);
-        assert_late_since(start, &refused);
+        let (result, ()) = tokio::join!(handshakes.perform(pending::<io::Result<()>>), frees);
+        assert_timed_out_at_deadline(start, &result);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_has_long_been_at_it_gives_way_to_who_comes_only_then() {
+    async fn evicts_long_handshake_for_a_new_client() {
         let handshakes = Arc::new(HandshakeLimiter::new());
         let mut flood = flood(&handshakes, MAX_HANDSHAKES);
         sleep(3 * HANDSHAKE_PATIENCE).await;
         assert_eq!(handshakes.permits.available_permits(), 0);
         let start = Instant::now();
-        assert_eq!(handshakes.perform(honest).await.unwrap(), 7);
+        assert_eq!(handshakes.perform(normal_client).await.unwrap(), 7);
         assert!(start.elapsed() < HANDSHAKE_PATIENCE, "{:?}", start.elapsed());
         flood.shutdown().await;
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_handshake_is_given_its_time_once_more_after_a_pause() {
+    async fn deadline_is_extended_after_a_pause() {
         let almost_all = HANDSHAKE_TIMEOUT - Duration::from_millis(1);
         let handshakes = HandshakeLimiter::new();
         for paused in [true, false] {
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_handshake_that_fails_says_why() {
+    async fn failed_handshake_returns_its_error() {
         let handshakes = HandshakeLimiter::new();
         let fails = || async { Err::<(), _>(io::ErrorKind::InvalidData.into()) };
         assert!(matches!(handshakes.perform(fails).await, Err(HandshakeError::Failed(_))));

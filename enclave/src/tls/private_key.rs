@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_every_form() {
+    fn reads_every_private_key_format() {
         for (pem, algorithm) in [
             (PKCS8, SignatureAlgorithm::ECDSA),
             (SEC1, SignatureAlgorithm::ECDSA),
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn there_must_be_exactly_one() {
+    fn rejects_zero_or_several_private_keys() {
         let encrypted = PKCS8.replace("PRIVATE", "ENCRYPTED PRIVATE");
         for pem in ["", "\n", "PRIVATE KEY", &encrypted, &PKCS8.replace("---BEGIN", "--BEGIN")] {
             assert_eq!(read(pem), Err(InvalidPrivateKey::Absent), "{pem}");
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_what_is_not_pem_from_what_is_no_key() {
+    fn distinguishes_malformed_pem_from_unusable_keys() {
         let (body, _) = PKCS8.split_once("-----END").unwrap();
         let headed = PKCS8.replace("KEY-----\nM", "KEY-----\nProc-Type: 4,ENCRYPTED\n\nM");
         assert_ne!(headed, PKCS8);

@@ -20,7 +20,7 @@ use transport::limits::MAX_HANDSHAKES;
 use super::*;
 use crate::metrics::MetricsRegistry;
 
-const BIRTH: u64 = 1_790_000_000;
+const START: u64 = 1_790_000_000;
 const HOUR: u64 = 60 * 60;
 
 /// A service's TLS, and a client's, under one clock.
@@ -33,7 +33,7 @@ struct Fixture {
 
 impl Fixture {
     fn new(versions: &[&'static SupportedProtocolVersion]) -> Self {
-        let clock = Arc::new(AtomicU64::new(BIRTH));
+        let clock = Arc::new(AtomicU64::new(START));
         let now: TimeSource = {
             let clock = Arc::clone(&clock);
             Arc::new(move || UnixMillis::from_secs(clock.load(Ordering::Relaxed)))
@@ -58,7 +58,7 @@ impl Fixture {
     }
 
     fn after(&self, seconds: u64) {
-        self.clock.store(BIRTH + seconds, Ordering::Relaxed);
+        self.clock.store(START + seconds, Ordering::Relaxed);
     }
 
     async fn connect(&self) -> io::Result<Connected<'_>> {
@@ -148,7 +148,7 @@ impl Connected<'_> {
 }
 
 #[tokio::test]
-async fn certificates_are_replaced_without_dropping_connections() {
+async fn renews_certificates_without_closing_connections() {
     let mut fixture = Fixture::new(&[&TLS13]);
     // Each connection is to see a certificate.
     fixture.config.resumption = Resumption::disabled();
@@ -163,7 +163,7 @@ async fn certificates_are_replaced_without_dropping_connections() {
 }
 
 #[tokio::test]
-async fn sessions_are_resumed_by_tickets_in_both_versions() {
+async fn resumes_sessions_with_tickets_in_tls_1_2_and_1_3() {
     for (version, name) in [(&TLS12, "TLSv1.2"), (&TLS13, "TLSv1.3")] {
         let fixture = Fixture::new(&[version]);
         let kind = |connected: &Connected| connected.session().handshake_kind();
@@ -180,7 +180,7 @@ async fn sessions_are_resumed_by_tickets_in_both_versions() {
 }
 
 #[tokio::test]
-async fn a_client_is_told_http_1_1_whatever_it_offers_before() {
+async fn negotiates_http_1_1_regardless_of_the_offer() {
     for (offered, agreed) in [
         (&[&b"h2"[..], b"http/1.1"][..], Some(&b"http/1.1"[..])),
         (&[b"http/1.1"], Some(b"http/1.1")),
@@ -198,7 +198,7 @@ async fn a_client_is_told_http_1_1_whatever_it_offers_before() {
 }
 
 #[tokio::test]
-async fn what_is_no_tls_is_a_failure_and_no_more() {
+async fn counts_non_tls_bytes_as_failed() {
     let fixture = Fixture::new(&[&TLS13]);
     for bytes in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"\x16\x03\x01\xff\xff", b"", &[0; 64]] {
         let (mut client, server) = duplex(1024);
@@ -257,7 +257,7 @@ async fn counts_a_close_during_the_handshake_as_closed() {
 }
 
 #[tokio::test]
-async fn counts_an_alert_before_the_first_byte_as_a_failure_alone() {
+async fn counts_alert_before_first_byte_as_failure_only() {
     for version in [&TLS12, &TLS13] {
         let fixture = Fixture::new(&[version]);
         let connected = fixture.handshake("localhost").await.unwrap();
@@ -268,7 +268,7 @@ async fn counts_an_alert_before_the_first_byte_as_a_failure_alone() {
 }
 
 #[tokio::test]
-async fn counts_an_end_before_the_first_byte_by_whether_it_is_orderly() {
+async fn counts_close_before_first_byte_by_close_notify() {
     for version in [&TLS12, &TLS13] {
         for (close_notify, outcome) in [(true, "full"), (false, "closed")] {
             let fixture = Fixture::new(&[version]);
@@ -290,7 +290,7 @@ async fn counts_an_end_before_the_first_byte_by_whether_it_is_orderly() {
 }
 
 #[tokio::test]
-async fn counts_an_alert_after_the_first_byte_as_a_success() {
+async fn counts_alert_after_first_byte_as_success() {
     for version in [&TLS12, &TLS13] {
         let fixture = Fixture::new(&[version]);
         fixture.connect().await.unwrap().ends_with_alert().await;
@@ -299,7 +299,7 @@ async fn counts_an_alert_after_the_first_byte_as_a_success() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_does_not_go_on_is_late_and_gives_way_if_another_waits() {
+async fn silent_client_times_out_or_is_evicted() {
     let fixture = Arc::new(Fixture::new(&[&TLS13]));
     let silent = |fixture: Arc<Fixture>| async move {
         let (_client, server) = duplex(1024);
@@ -322,7 +322,7 @@ async fn who_does_not_go_on_is_late_and_gives_way_if_another_waits() {
 
 /// What is recorded today is not read by a quantum computer later, between those who both can.
 #[tokio::test]
-async fn keys_are_agreed_on_by_a_hybrid_where_the_provider_has_one() {
+async fn negotiates_hybrid_key_exchange_if_available() {
     let fixture = Fixture::new(&[&TLS13]);
     let connected = fixture.connect().await.unwrap();
     let group = connected.session().negotiated_key_exchange_group().unwrap().name();

@@ -53,14 +53,14 @@ fn signed_headers(request: &Request) -> Vec<String> {
 }
 
 #[test]
-fn accepts_what_real_clients_send() {
+fn accepts_requests_of_real_clients() {
     for bytes in ALL {
         assert_eq!(authenticate(&parse(bytes)), accepted());
     }
 }
 
 #[test]
-fn the_tests_own_signer_agrees_with_real_clients() {
+fn test_signer_matches_real_clients() {
     for bytes in ALL {
         let request = parse(bytes);
         let scope = scope_of(&request.value("x-amz-date"));
@@ -72,7 +72,7 @@ fn the_tests_own_signer_agrees_with_real_clients() {
 }
 
 #[test]
-fn refuses_a_body_with_any_byte_changed_cut_or_added() {
+fn rejects_any_changed_body() {
     for bytes in ALL {
         let request = parse(bytes);
         for index in 0..request.body.len() {
@@ -88,7 +88,7 @@ fn refuses_a_body_with_any_byte_changed_cut_or_added() {
 }
 
 #[test]
-fn refuses_a_signed_header_with_another_value() {
+fn rejects_changed_signed_headers() {
     for bytes in ALL {
         let request = parse(bytes);
         for name in signed_headers(&request) {
@@ -115,7 +115,7 @@ fn refuses_a_signed_header_with_another_value() {
 }
 
 #[test]
-fn refuses_a_request_from_which_a_signed_header_was_dropped() {
+fn rejects_dropped_signed_headers() {
     for bytes in ALL {
         let request = parse(bytes);
         for name in signed_headers(&request) {
@@ -132,7 +132,7 @@ fn refuses_a_request_from_which_a_signed_header_was_dropped() {
 }
 
 #[test]
-fn refuses_a_list_of_signed_headers_that_was_changed() {
+fn rejects_changed_signed_headers_list() {
     for bytes in ALL {
         let request = parse(bytes);
         let signed = signed_headers(&request);
@@ -152,7 +152,7 @@ fn refuses_a_list_of_signed_headers_that_was_changed() {
 }
 
 #[test]
-fn ignores_a_content_type_that_the_client_did_not_sign() {
+fn accepts_any_content_type_that_is_not_signed() {
     for bytes in [AWS_SDK_JS_V2, AWS4FETCH] {
         let request = parse(bytes);
         assert!(!signed_headers(&request).contains(&"content-type".to_owned()));
@@ -162,7 +162,7 @@ fn ignores_a_content_type_that_the_client_did_not_sign() {
 }
 
 #[test]
-fn refuses_a_signature_with_any_digit_changed() {
+fn rejects_any_changed_signature_digit() {
     for bytes in ALL {
         let request = parse(bytes);
         let authorization = request.value("authorization");
@@ -180,13 +180,13 @@ fn refuses_a_signature_with_any_digit_changed() {
 }
 
 #[test]
-fn headers_that_are_not_signed_may_change_on_the_way() {
+fn accepts_changed_unsigned_headers() {
     let request = parse(BOTO3).set("user-agent", "a proxy").with("via", "1.1 proxy");
     assert_eq!(authenticate(&request), accepted());
 }
 
 #[test]
-fn refuses_an_authorization_with_any_byte_changed_or_cut_and_repeats_nothing_of_it() {
+fn rejects_changed_authorization_without_repeating_it() {
     let without_spaces = |value: &[u8]| {
         let kept = value.iter().filter(|byte| !b" \t".contains(byte));
         kept.copied().collect::<Vec<u8>>()
@@ -200,8 +200,8 @@ fn refuses_an_authorization_with_any_byte_changed_or_cut_and_repeats_nothing_of_
             let same = without_spaces(&changed) == without_spaces(authorization.as_bytes());
             assert!(result.is_err() || same, "{changed:?}");
             let text = result.map_or_else(|error| format!("{error} {error:?}"), |_| String::new());
-            for told in [signature, ACCESS_KEY_ID, "tok123", SECRET] {
-                assert!(!text.contains(told), "{text}");
+            for secret in [signature, ACCESS_KEY_ID, "tok123", SECRET] {
+                assert!(!text.contains(secret), "{text}");
             }
         };
         for index in 0..authorization.len() {

@@ -4,7 +4,7 @@ use super::headers::{SIGNATURE, parameters, scoped};
 use super::*;
 
 #[test]
-fn an_access_key_id_is_found_for_the_log_however_it_is_written() {
+fn returns_claimed_access_key_id_from_malformed_headers() {
     let sigv4 = sigv4(credential());
     let claimed = |value: &[u8]| {
         let head = Request::new().with("authorization", value).head();
@@ -32,7 +32,7 @@ fn an_access_key_id_is_found_for_the_log_however_it_is_written() {
 }
 
 #[test]
-fn no_secret_of_the_configuration_is_logged_in_place_of_an_access_key_id() {
+fn claimed_access_key_id_never_contains_a_secret() {
     let token = Some(Secret::new("a,token".to_owned()));
     let sigv4 = sigv4(Credential { session_token: token, ..credential() });
     for secret in [SECRET, "a,token"] {

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn rejects_a_request_without_any_date() {
+fn rejects_request_without_date() {
     let request = Request::new().signed().without("x-amz-date");
     let error = IncompleteSignature::MissingDate;
     assert_eq!(request.authenticate(), incomplete(error.clone()));
@@ -23,7 +23,7 @@ fn dated(date: &str) -> Request {
 }
 
 #[test]
-fn accepts_a_date_in_place_of_x_amz_date() {
+fn accepts_date_header_without_x_amz_date() {
     for date in [
         "Mon, 23 Nov 2026 18:19:00 GMT",
         "Mon, 23 Nov 2026 18:19:00 +0000",
@@ -36,7 +36,7 @@ fn accepts_a_date_in_place_of_x_amz_date() {
 }
 
 #[test]
-fn judges_the_time_of_a_date_as_that_of_x_amz_date() {
+fn applies_the_same_window_to_the_date_header() {
     let other_second = dated("Mon, 23 Nov 2026 18:19:01 GMT");
     assert_eq!(other_second.authenticate(), mismatch());
     let now = moment(DATE).plus_secs(301);
@@ -51,7 +51,7 @@ fn judges_the_time_of_a_date_as_that_of_x_amz_date() {
 }
 
 #[test]
-fn requires_a_date_that_is_needed_to_be_signed_and_sent_once() {
+fn rejects_unsigned_or_repeated_date_header() {
     let date = "Mon, 23 Nov 2026 18:19:00 GMT";
     let signer =
         Signer { timestamp: Some(DATE), ..Signer::for_headers("content-type;host;x-amz-target") };
@@ -62,7 +62,7 @@ fn requires_a_date_that_is_needed_to_be_signed_and_sent_once() {
 }
 
 #[test]
-fn takes_the_time_from_x_amz_date_where_both_are_sent() {
+fn prefers_x_amz_date_to_date() {
     let signer = Signer::for_headers("content-type;date;host;x-amz-date;x-amz-target");
     for date in ["Thu, 01 Jan 1970 00:00:00 GMT", "no date at all"] {
         let request = Request::new().with("date", date);
@@ -72,7 +72,7 @@ fn takes_the_time_from_x_amz_date_where_both_are_sent() {
 }
 
 #[test]
-fn rejects_a_date_of_another_form() {
+fn rejects_malformed_date_header() {
     for date in ["", "Monday, 23-Nov-26 18:19:00 GMT", "2026-11-23T18:19:00Z", "\u{e9}"] {
         let error = IncompleteSignature::HttpDateFormat;
         assert_eq!(dated(date).authenticate(), incomplete(error.clone()), "{date}");
@@ -84,7 +84,7 @@ fn rejects_a_date_of_another_form() {
 
 /// `get-vanilla` of AWS's first test suite for signatures, whose requests have a Date alone.
 #[test]
-fn accepts_a_request_of_awss_test_suite_that_has_a_date_alone() {
+fn matches_get_vanilla_of_the_aws_test_suite() {
     let authorization = "AWS4-HMAC-SHA256 \
         Credential=AKIDEXAMPLE/20110909/us-east-1/host/aws4_request, SignedHeaders=date;host, \
         Signature=b27ccfbfa7df52a200ff74193ca6e32d4b48b8856fab7ebf1c595d0670a7e470";

@@ -15,7 +15,7 @@ fn scoped(scope: &str) -> Result<String, AuthenticationError> {
 }
 
 #[test]
-fn derives_the_key_of_awss_documentation() {
+fn derives_the_documented_aws_signing_key() {
     let secret = Secret::new("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY".to_owned());
     let key = SigningKey::derive(&secret, "20150830", "us-east-1", "iam");
     let expected = "c4afb1cc5771d871763a393e44b703571b55cc28424d1a5e86da6ed3c154a4b9";
@@ -23,7 +23,7 @@ fn derives_the_key_of_awss_documentation() {
 }
 
 #[test]
-fn a_date_is_basic_iso_8601() {
+fn rejects_dates_other_than_basic_iso_8601() {
     for date in [
         "",
         "20261123",
@@ -43,7 +43,7 @@ fn a_date_is_basic_iso_8601() {
 }
 
 #[test]
-fn the_scope_has_the_date_of_x_amz_date() {
+fn rejects_scope_of_another_date() {
     let signed_at = moment(DATE);
     for (date, scope, shown) in [
         ("20261122", ScopeDate::Digits(20_261_122), "20261122"),
@@ -66,7 +66,7 @@ fn the_scope_has_the_date_of_x_amz_date() {
 }
 
 #[test]
-fn the_scope_is_our_region() {
+fn rejects_scope_of_another_region() {
     for region in ["us-east-1", "EU-WEST-1", "eu-west-1 ", ""] {
         let result = scoped(&format!("20261123/{region}/kms/aws4_request"));
         assert_eq!(result, invalid(InvalidSignature::ScopeRegion), "{region}");
@@ -76,7 +76,7 @@ fn the_scope_is_our_region() {
 }
 
 #[test]
-fn the_scope_is_kms() {
+fn rejects_scope_of_another_service() {
     for service in ["sts", "KMS", ""] {
         let result = scoped(&format!("20261123/{REGION}/{service}/aws4_request"));
         assert_eq!(result, invalid(InvalidSignature::ScopeService), "{service}");
@@ -86,7 +86,7 @@ fn the_scope_is_kms() {
 }
 
 #[test]
-fn the_scope_ends_as_aws_has_it() {
+fn rejects_scope_with_another_terminator() {
     for terminator in ["aws4", "AWS4_REQUEST", ""] {
         let result = scoped(&format!("20261123/{REGION}/kms/{terminator}"));
         assert_eq!(result, invalid(InvalidSignature::ScopeTerminator), "{terminator}");
@@ -96,7 +96,7 @@ fn the_scope_ends_as_aws_has_it() {
 }
 
 #[test]
-fn a_signature_is_good_for_300_seconds_and_not_for_301() {
+fn rejects_signature_older_than_300_seconds() {
     let (last, first_after) = (UnixMillis::new(1_724_195_203_999), moment("20240820T230644Z"));
     assert_eq!(signed_at("20240820T230143Z", last), accepted());
     let error = InvalidSignature::Expired {
@@ -108,7 +108,7 @@ fn a_signature_is_good_for_300_seconds_and_not_for_301() {
 }
 
 #[test]
-fn a_signature_may_be_300_seconds_ahead_and_not_301() {
+fn rejects_signature_more_than_300_seconds_ahead() {
     let (first, last_before) = (moment("20240820T225643Z"), UnixMillis::new(1_724_194_602_999));
     assert_eq!(signed_at("20240820T230143Z", first), accepted());
     let error = InvalidSignature::NotYetCurrent {
@@ -125,7 +125,7 @@ fn a_signature_may_be_300_seconds_ahead_and_not_301() {
 }
 
 #[test]
-fn an_old_signature_is_refused_in_the_words_of_kms() {
+fn expired_signature_error_matches_the_kms_text() {
     let Err(error) = signed_at("20240820T230143Z", moment("20240820T230802Z")) else { panic!() };
     assert_eq!(
         error.to_string(),
@@ -135,7 +135,7 @@ fn an_old_signature_is_refused_in_the_words_of_kms() {
 }
 
 #[test]
-fn every_moment_that_a_clock_can_show_is_judged() {
+fn window_check_accepts_every_clock_value() {
     for now in [UnixMillis::new(0), UnixMillis::new(u64::MAX)] {
         let Err(AuthenticationError::InvalidSignature(error)) = signed_at(DATE, now) else {
             panic!()
@@ -147,7 +147,7 @@ fn every_moment_that_a_clock_can_show_is_judged() {
 }
 
 #[test]
-fn an_access_key_must_be_known() {
+fn rejects_unknown_access_key() {
     let other = Credential { access_key_id: "AKIDOTHER".into(), ..credential() };
     let request = Request::new().signed();
     let result = request.at(&sigv4(other), moment(DATE));
@@ -157,7 +157,7 @@ fn an_access_key_must_be_known() {
 }
 
 #[test]
-fn a_session_token_is_the_credentials_own_and_needed_if_it_has_one() {
+fn rejects_missing_or_wrong_session_token() {
     let unsigned = Request::new().signed();
     let signer =
         Signer::for_headers("content-type;host;x-amz-date;x-amz-security-token;x-amz-target");
@@ -175,7 +175,7 @@ fn a_session_token_is_the_credentials_own_and_needed_if_it_has_one() {
 }
 
 #[test]
-fn the_signature_covers_method_and_path_as_received() {
+fn signature_covers_method_and_path() {
     let request = Request::new().signed();
     assert_eq!(Request { method: "PUT", ..request.clone() }.authenticate(), mismatch());
     assert_eq!(Request { uri: "/a".to_owned(), ..request }.authenticate(), mismatch());
@@ -186,7 +186,7 @@ fn the_signature_covers_method_and_path_as_received() {
 }
 
 #[test]
-fn another_secret_is_a_mismatch() {
+fn rejects_signature_by_another_secret() {
     let signer = Signer { secret: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEZ", ..Signer::default() };
     assert_eq!(Request::new().signed_by(&signer).authenticate(), mismatch());
     assert_eq!(
@@ -198,7 +198,7 @@ fn another_secret_is_a_mismatch() {
 }
 
 #[test]
-fn the_body_is_hashed_whatever_a_header_says_of_it() {
+fn hashes_the_body_regardless_of_x_amz_content_sha256() {
     let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     for claimed in ["UNSIGNED-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", empty] {
         let request = Request::new().with("x-amz-content-sha256", claimed);
@@ -211,7 +211,7 @@ fn the_body_is_hashed_whatever_a_header_says_of_it() {
 }
 
 #[test]
-fn an_expired_credential_is_told_so_and_only_who_holds_it() {
+fn reports_expiry_only_after_a_valid_signature() {
     let expires = |millis| {
         let expires = Some(UnixMillis::new(millis));
         sigv4(Credential { expires, ..credential() })
@@ -226,7 +226,7 @@ fn an_expired_credential_is_told_so_and_only_who_holds_it() {
 }
 
 #[test]
-fn keys_are_kept_for_two_days_and_derived_for_nobody_else() {
+fn caches_signing_keys_of_two_days() {
     let sigv4 = sigv4(credential());
     let authenticate = |date: &str, secret| {
         let signer = Signer { secret, ..Signer::for_scope(&scope_of(date)) };
@@ -254,7 +254,7 @@ fn keys_are_kept_for_two_days_and_derived_for_nobody_else() {
 }
 
 #[test]
-fn two_credentials_with_one_access_key_are_refused() {
+fn rejects_duplicate_access_key_ids() {
     let other = Credential { access_key_id: "AKIDOTHER".into(), ..credential() };
     let error = SigV4::new(REGION, vec![credential(), other, credential()]).unwrap_err();
     assert_eq!(error, DuplicateAccessKey { first: 1, second: 3 });
@@ -262,7 +262,7 @@ fn two_credentials_with_one_access_key_are_refused() {
 }
 
 #[test]
-fn nothing_secret_is_printed() {
+fn debug_contains_no_secret() {
     let session_token = Some(Secret::new("tok123".to_owned()));
     let sigv4 = sigv4(Credential { session_token, ..credential() });
     let signer =

@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_what_it_writes() {
+    fn decodes_an_encoded_archive() {
         let archive = example();
         // A header each, what they hold, and the two blocks at the end.
         assert_eq!(archive.len(), 512 * (3 + 1 + 2 + 2));
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_every_other_way_of_writing_it() {
+    fn rejects_non_canonical_archive() {
         let good = example();
         for length in 0..good.len() {
             assert!(decode(&good[..length]).is_err(), "cut at {length}");
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_files_in_another_order_or_twice() {
+    fn rejects_reordered_or_repeated_entries() {
         let one = |name, bytes| encode(&ArchiveFiles::from([(name, bytes)])).unwrap();
         let (a, b) = (one("a", b"1".as_slice()), one("b", b"2"));
         let [a, b, end] = [&a[..1024], &b[..1024], &a[1024..]];
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_paths_below_the_folder() {
+    fn accepts_only_relative_normalized_names() {
         for name in ["a", "a/b.json", "ü", "..a", "a..", &"n".repeat(100)] {
             assert!(is_name(name), "{name}");
             decode(&encode(&ArchiveFiles::from([(name, &b"1"[..])])).unwrap()).unwrap();
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_file() {
+    fn rejects_entries_other_than_regular_files() {
         let mut kinds = vec![EntryType::Symlink, EntryType::Directory, EntryType::XHeader];
         kinds.extend([EntryType::GNULongName, EntryType::Continuous, EntryType::Link]);
         for kind in kinds {
@@ -210,7 +210,7 @@ mod tests {
 
     /// A header alone that stands for as many zeros as a number can say.
     #[test]
-    fn refuses_a_sparse_file_without_making_it() {
+    fn rejects_sparse_file_without_allocating_it() {
         let mut header = Header::new_gnu();
         header.set_path("enclave.toml").unwrap();
         header.set_entry_type(EntryType::GNUSparse);

@@ -81,7 +81,7 @@ mod tests {
     use crate::config::bundle::archive::{ArchiveFiles, encode};
 
     #[tokio::test]
-    async fn reads_to_the_end_but_not_for_ever() {
+    async fn reads_archive_up_to_the_size_limit() {
         let whole = [&[7; 512][..], &[0; 1024]].concat();
         let archive = read_to_end(&whole[..]).await.unwrap();
         assert_eq!((archive.as_slice(), archive.capacity()), (&whole[..], MAX_ARCHIVE_LENGTH + 1));
@@ -98,7 +98,7 @@ mod tests {
 
     /// As long as the parent has nothing whole to give, it is asked again.
     #[tokio::test(start_paused = true)]
-    async fn asks_until_there_is_a_whole_archive() {
+    async fn retries_until_the_archive_is_complete() {
         let folder = tempfile::tempdir().unwrap();
         let endpoint = Endpoint::Unix(folder.path().join("parent"));
         let listener = listen(&endpoint).await.unwrap();

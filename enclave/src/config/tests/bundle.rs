@@ -3,7 +3,7 @@ use attestation::crypto::Sha384;
 use super::*;
 use crate::config_pcrs::{ConfigDigests, extended_once};
 
-const FRESH: [u8; SALT_LENGTH] = [9; SALT_LENGTH];
+const FALLBACK_SALT: [u8; SALT_LENGTH] = [9; SALT_LENGTH];
 
 /// A folder of a configuration, and its TOML.
 fn folder(toml: &str) -> (tempfile::TempDir, std::path::PathBuf) {
@@ -15,9 +15,9 @@ fn folder(toml: &str) -> (tempfile::TempDir, std::path::PathBuf) {
     (folder, path)
 }
 
-fn measured(toml: &str) -> ConfigDigests {
+fn measure(toml: &str) -> ConfigDigests {
     let (_folder, path) = folder(toml);
-    ConfigBundle::load(&path).unwrap().measure(&FRESH).unwrap()
+    ConfigBundle::load(&path).unwrap().measure(&FALLBACK_SALT).unwrap()
 }
 
 fn example() -> String {
@@ -28,12 +28,12 @@ fn example() -> String {
 fn changes(from: &str, to: &str) -> (bool, bool) {
     let changed = example().replace(from, to);
     assert_ne!(changed, example(), "{from}");
-    let (one, other) = (measured(&example()), measured(&changed));
+    let (one, other) = (measure(&example()), measure(&changed));
     (one.public != other.public, one.secrets != other.secrets)
 }
 
 #[test]
-fn every_byte_is_measured_and_secrets_apart() {
+fn measures_public_bytes_and_secrets_separately() {
     for (from, to) in [
         ("AKIDEXAMPLE", "AKIDEXAMPLF"),
         ("role/wallet", "role/mallet"),
@@ -50,13 +50,13 @@ fn every_byte_is_measured_and_secrets_apart() {
     assert_eq!(changes("session_token = \"AQoDYXdz\"\n", ""), (true, true));
     // Nothing passes from one secret to the next.
     let moved = example().replace(SECRET, &[SECRET, "A"].concat()).replace("AQoDYXdz", "QoDYXdz");
-    assert_ne!(measured(&moved).secrets, measured(&example()).secrets);
+    assert_ne!(measure(&moved).secrets, measure(&example()).secrets);
 }
 
 #[test]
-fn the_files_that_it_names_are_measured_as_well() {
+fn measures_named_files() {
     let (folder, path) = folder(&example());
-    let measure = || ConfigBundle::load(&path).unwrap().measure(&FRESH).unwrap();
+    let measure = || ConfigBundle::load(&path).unwrap().measure(&FALLBACK_SALT).unwrap();
     let before = measure();
     fs::write(folder.path().join("beside.json"), "of no account").unwrap();
     assert_eq!(measure(), before);
@@ -64,22 +64,22 @@ fn the_files_that_it_names_are_measured_as_well() {
     assert_ne!(measure().public, before.public);
     assert_eq!(measure().secrets, before.secrets);
     fs::remove_file(folder.path().join("wallet.json")).unwrap();
-    let error = ConfigBundle::load(&path).unwrap().measure(&FRESH).unwrap_err().to_string();
+    let error = ConfigBundle::load(&path).unwrap().measure(&FALLBACK_SALT).unwrap_err().to_string();
     assert!(error.ends_with("/wallet.json: No such file or directory (os error 2)"), "{error}");
 }
 
 #[test]
-fn the_salt_is_measured_with_the_secrets() {
+fn measures_salt_with_the_secrets() {
     let (folder, path) = folder(&example());
     let measure = |fresh| ConfigBundle::load(&path).unwrap().measure(fresh).unwrap();
-    let before = measure(&FRESH);
+    let before = measure(&FALLBACK_SALT);
     assert_eq!(measure(&[8; SALT_LENGTH]), before);
     fs::write(folder.path().join("salt"), [6; 32]).unwrap();
-    let salted = measure(&FRESH);
+    let salted = measure(&FALLBACK_SALT);
     assert_eq!(salted.public, before.public);
     assert_ne!(salted.secrets, before.secrets);
     fs::remove_file(folder.path().join("salt")).unwrap();
-    assert_ne!(measure(&FRESH).secrets, measure(&[8; SALT_LENGTH]).secrets);
+    assert_ne!(measure(&FALLBACK_SALT).secrets, measure(&[8; SALT_LENGTH]).secrets);
     fs::write(folder.path().join("salt"), [7; 31]).unwrap();
     let error = ConfigBundle::load(&path).unwrap_err().to_string();
     assert!(error.contains("/salt: a salt has 32 bytes"), "{error}");
@@ -87,11 +87,11 @@ fn the_salt_is_measured_with_the_secrets() {
 
 /// What the documentation says is hashed, put together by hand.
 #[test]
-fn the_registers_can_be_computed_from_the_files() {
+fn pcr16_and_pcr17_match_the_documented_format() {
     let (_folder, path) = folder(&example());
-    let files = ConfigBundle::load(&path).unwrap();
-    let measured = files.measure(&FRESH).unwrap();
-    let archive = files.public_archive().unwrap();
+    let bundle = ConfigBundle::load(&path).unwrap();
+    let measured = bundle.measure(&FALLBACK_SALT).unwrap();
+    let archive = bundle.public_archive().unwrap();
     assert_eq!(measured.configuration_pcr(), extended_once(Sha384::digest(&archive)));
     let text = String::from_utf8_lossy(&archive);
     assert!(text.contains("secret_access_key = \"\"\n") && text.contains("AKIDEXAMPLE"));
@@ -107,20 +107,20 @@ fn the_registers_can_be_computed_from_the_files() {
 }
 
 #[test]
-fn an_archive_says_what_its_folder_says_and_so_does_a_published_one() {
+fn archive_and_folder_have_the_same_measurement() {
     let (folder, path) = folder(&example());
-    let files = ConfigBundle::load(&path).unwrap();
+    let bundle = ConfigBundle::load(&path).unwrap();
     let archive = folder.path().join("config.tar");
-    fs::write(&archive, &*files.archive().unwrap()).unwrap();
+    fs::write(&archive, &*bundle.archive().unwrap()).unwrap();
     let unpacked = ConfigBundle::load(&archive).unwrap();
-    let measured = files.measure(&FRESH).unwrap();
-    assert_eq!(unpacked.measure(&FRESH).unwrap(), measured);
+    let measured = bundle.measure(&FALLBACK_SALT).unwrap();
+    assert_eq!(unpacked.measure(&FALLBACK_SALT).unwrap(), measured);
     let settings = Config::load(Some(&archive)).unwrap().settings(Profile::Production).unwrap();
     assert_eq!(settings.measurement, Some(measured));
 
-    let public = files.public_archive().unwrap();
+    let public = bundle.public_archive().unwrap();
     let published = ConfigBundle::from_archive(Path::new("p.tar"), &public).unwrap();
-    assert_eq!(published.measure(&FRESH).unwrap().public, measured.public);
+    assert_eq!(published.measure(&FALLBACK_SALT).unwrap().public, measured.public);
     let public = archive::decode(&public).unwrap();
     let published = tempfile::tempdir().unwrap();
     for (name, bytes) in &public {
@@ -129,11 +129,11 @@ fn an_archive_says_what_its_folder_says_and_so_does_a_published_one() {
     assert_eq!(public.keys().collect::<Vec<_>>(), ["enclave.toml", "wallet.json"]);
     let published = ConfigBundle::load(&published.path().join("enclave.toml")).unwrap();
     assert!(!published.has_salt());
-    assert_eq!(published.measure(&FRESH).unwrap().public, measured.public);
+    assert_eq!(published.measure(&FALLBACK_SALT).unwrap().public, measured.public);
 }
 
 #[test]
-fn an_archive_holds_a_configuration_and_nothing_else() {
+fn rejects_archive_with_missing_or_extra_files() {
     let toml = example();
     let named = |files: &[(&'static str, &'static str)]| {
         let mut all =
@@ -142,9 +142,9 @@ fn an_archive_holds_a_configuration_and_nothing_else() {
         ConfigBundle::from_archive(Path::new("a.tar"), &archive::encode(&all).unwrap())
     };
     named(&[("wallet.json", POLICY)]).unwrap();
-    let refused = |files| named(files).unwrap_err().to_string();
+    let archive_error = |files| named(files).unwrap_err().to_string();
     assert_eq!(
-        refused(&[("wallet.json", POLICY), ("other.json", POLICY)]),
+        archive_error(&[("wallet.json", POLICY), ("other.json", POLICY)]),
         "a.tar: it holds \"other.json\", which its enclave.toml does not name: leave it out"
     );
     let error = Config::from_bundle(named(&[]).unwrap())
@@ -166,7 +166,7 @@ fn an_archive_holds_a_configuration_and_nothing_else() {
 }
 
 #[test]
-fn production_needs_a_salt_and_a_laptop_makes_one_up() {
+fn production_requires_a_salt() {
     let (folder, path) = folder(&example());
     fs::remove_file(folder.path().join("salt")).unwrap();
     let settings = |profile| Config::load(Some(&path)).unwrap().settings(profile);
@@ -181,7 +181,7 @@ fn production_needs_a_salt_and_a_laptop_makes_one_up() {
 }
 
 #[test]
-fn debug_shows_no_content() {
+fn bundle_debug_contains_no_content() {
     let (_folder, path) = folder(&example());
     let text = format!("{:?}", ConfigBundle::load(&path).unwrap());
     assert!(
@@ -191,7 +191,7 @@ fn debug_shows_no_content() {
 }
 
 #[test]
-fn a_secret_without_its_key_is_refused_for_it_would_be_published() {
+fn rejects_tables_written_as_value_lists() {
     let by_position = format!(
         "credential = [[\"AKIDEXAMPLE\", \"{SECRET}\", \"arn:aws:iam::123456789012:role/wallet\", \
          [], \"AQoDYXdz\", 2030-01-01T00:00:00Z]]\n[auth]\nregion = \"eu-west-1\"\n"
@@ -205,7 +205,7 @@ fn a_secret_without_its_key_is_refused_for_it_would_be_published() {
 }
 
 #[test]
-fn says_that_an_archive_needs_its_name_and_that_a_file_in_it_is_too_long() {
+fn rejects_unnamed_archive_and_oversized_entry() {
     let (folder, path) = folder(&example());
     let archive = folder.path().join("config.bin");
     fs::write(&archive, &*ConfigBundle::load(&path).unwrap().archive().unwrap()).unwrap();
@@ -221,14 +221,14 @@ fn says_that_an_archive_needs_its_name_and_that_a_file_in_it_is_too_long() {
 }
 
 #[test]
-fn tells_whether_the_secrets_are_there_and_where_they_should_not_be() {
+fn detects_missing_and_leaked_secrets() {
     let (_folder, path) = folder(&example());
-    let files = ConfigBundle::load(&path).unwrap();
-    assert!(files.has_all_secrets().unwrap());
-    assert!(!files.secrets_occur_in(&files.public_archive().unwrap()).unwrap());
+    let bundle = ConfigBundle::load(&path).unwrap();
+    assert!(bundle.has_all_secrets().unwrap());
+    assert!(!bundle.secrets_occur_in(&bundle.public_archive().unwrap()).unwrap());
     let (_folder, path) = folder(&example().replace("[auth]", &format!("# once {SECRET}\n[auth]")));
-    let files = ConfigBundle::load(&path).unwrap();
-    assert!(files.secrets_occur_in(&files.public_archive().unwrap()).unwrap());
+    let bundle = ConfigBundle::load(&path).unwrap();
+    assert!(bundle.secrets_occur_in(&bundle.public_archive().unwrap()).unwrap());
     let (_folder, path) = folder(&example().replace(SECRET, ""));
     assert!(!ConfigBundle::load(&path).unwrap().has_all_secrets().unwrap());
 }

@@ -30,12 +30,12 @@ impl Folder {
         fs::write(self.0.path().join(name), bytes).unwrap();
     }
 
-    pub(super) fn files(&self) -> Result<ConfigBundle, BundleError> {
+    pub(super) fn bundle(&self) -> Result<ConfigBundle, BundleError> {
         ConfigBundle::load(&self.0.path().join("enclave.toml"))
     }
 
     pub(super) fn settings(&self) -> Result<Settings, ConfigError> {
-        Config::from_bundle(self.files()?)?.settings(Profile::Production)
+        Config::from_bundle(self.bundle()?)?.settings(Profile::Production)
     }
 
     pub(super) fn tls(&self) -> TlsSettings {
@@ -43,11 +43,11 @@ impl Folder {
     }
 
     /// Why it is refused, without the folder's name.
-    pub(super) fn refused(&self) -> String {
-        self.told(&self.settings().unwrap_err())
+    pub(super) fn error_text(&self) -> String {
+        self.without_folder(&self.settings().unwrap_err())
     }
 
-    pub(super) fn told(&self, error: &impl ToString) -> String {
+    pub(super) fn without_folder(&self, error: &impl ToString) -> String {
         let folder = format!("{}/", self.0.path().display());
         error.to_string().replace(&folder, "").replace("enclave.toml: [tls] ", "")
     }

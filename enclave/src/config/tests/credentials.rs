@@ -5,19 +5,19 @@ use attestation::time::UnixMillis;
 use super::*;
 
 #[test]
-fn credentials_that_nobody_asks_for_are_refused() {
+fn rejects_credentials_without_sigv4() {
     for text in [CREDENTIAL, &format!("[auth]\nmode = \"none\"\n{CREDENTIAL}")] {
-        let error = refused(text, Profile::Development);
+        let error = error_text(text, Profile::Development);
         assert!(error.contains("write mode = \"sigv4\" under [auth], or remove it"), "{error}");
     }
 }
 
 #[test]
-fn credentials_are_checked() {
+fn rejects_invalid_credentials() {
     let changed = |from: &str, to: &str| {
         let text = CREDENTIAL.replace(from, to);
         assert_ne!(text, CREDENTIAL, "{from}");
-        refused(&sigv4(&text), Profile::Production)
+        error_text(&sigv4(&text), Profile::Production)
     };
     for (from, to, expected) in [
         (SECRET, "", "line 7 column 21: a secret must be a string that is not empty"),
@@ -46,10 +46,10 @@ fn credentials_are_checked() {
         assert!(error.contains(expected), "{to}: {error}");
     }
     let without_policies = CREDENTIAL.replace("policies = [\"wallet.json\"]\n", "");
-    let error = refused(&sigv4(&without_policies), Profile::Production);
+    let error = error_text(&sigv4(&without_policies), Profile::Production);
     assert!(error.contains("missing field `policies`"), "{error}");
     let region = sigv4(CREDENTIAL).replace("eu-west-1", "eu-west-1/kms");
-    let error = refused(&region, Profile::Production);
+    let error = error_text(&region, Profile::Production);
     assert_eq!(
         error,
         "[auth] region must be lower-case letters, digits and hyphens, such as \"eu-west-1\""
@@ -57,7 +57,7 @@ fn credentials_are_checked() {
 }
 
 #[test]
-fn errors_name_credentials_by_their_number() {
+fn errors_contain_the_credential_number() {
     let other = CREDENTIAL.replace("AKIDEXAMPLE", "AKIDOTHER");
     let without_policy = other.replace("wallet.json", "other.json");
     let without_id = other.replace("AKIDOTHER", "AKID OTHER");
@@ -77,13 +77,13 @@ fn errors_name_credentials_by_their_number() {
             "[[credential]] number 2: other.json: No such file or directory (os error 2)",
         ),
     ] {
-        let error = refused(&sigv4(&[CREDENTIAL, &second].concat()), Profile::Production);
+        let error = error_text(&sigv4(&[CREDENTIAL, &second].concat()), Profile::Production);
         assert_eq!(error, expected);
     }
 }
 
 #[test]
-fn a_session_token_is_what_a_header_carries() {
+fn rejects_session_token_that_no_header_can_carry() {
     let with = |token: &str| {
         let text = sigv4(&format!("{CREDENTIAL}session_token = \"{token}\"\n"));
         settings(&text, Profile::Production).map_err(|error| error.to_string())
@@ -100,12 +100,12 @@ fn a_session_token_is_what_a_header_carries() {
 }
 
 #[test]
-fn credentials_of_one_principal_share_it_and_must_agree_on_its_policies() {
+fn credentials_of_one_principal_must_share_its_policies() {
     let second = CREDENTIAL.replace("AKIDEXAMPLE", "AKIDOTHER");
     let both = sigv4(&[CREDENTIAL, &second].concat());
     assert!(settings(&both, Profile::Production).is_ok());
     let disagreeing = second.replace("[\"wallet.json\"]", "[]");
-    let error = refused(&sigv4(&[CREDENTIAL, &disagreeing].concat()), Profile::Production);
+    let error = error_text(&sigv4(&[CREDENTIAL, &disagreeing].concat()), Profile::Production);
     assert_eq!(
         error,
         "[[credential]] number 2: number 1 gives arn:aws:iam::123456789012:role/wallet other \
@@ -114,7 +114,7 @@ fn credentials_of_one_principal_share_it_and_must_agree_on_its_policies() {
 }
 
 #[test]
-fn expiry_is_read_as_text_and_as_tomls_own_time() {
+fn reads_expiry_as_text_and_as_toml_datetime() {
     for expires in ["\"2027-01-31T12:00:00Z\"", "2027-01-31T12:00:00Z", "2027-01-31T13:00:00+01:00"]
     {
         let text = sigv4(&format!("{CREDENTIAL}expires = {expires}\n"));

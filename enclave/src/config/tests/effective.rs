@@ -18,7 +18,7 @@ fn of<'a>(table: &'a Table, name: &str, key: &str) -> Option<&'a Value> {
 
 /// What is printed says in full what the file said: to read it again changes nothing.
 #[test]
-fn what_is_printed_means_what_was_read() {
+fn printed_configuration_reloads_to_the_same_settings() {
     let intervals = "[entropy]\nreseed = \"interval\"\nreseed_requests = 7\n";
     let intervals_alone = "[entropy]\nreseed = \"interval\"\nprefetch = 1\n";
     let open = "[auth]\nmode = \"none\"\n[recipient]\nrequire = true\nmax_age = \"chain\"\n";
@@ -55,7 +55,7 @@ fn what_is_printed_means_what_was_read() {
 }
 
 #[test]
-fn everything_that_is_documented_with_a_default_is_printed() {
+fn prints_every_documented_default() {
     let page = include_str!("../../../../docs/configuration.md");
     let (_, block) = page.split_once("```toml\n").unwrap();
     let (text, _) = block.split_once("```").unwrap();
@@ -74,7 +74,7 @@ fn everything_that_is_documented_with_a_default_is_printed() {
 }
 
 #[test]
-fn no_secret_is_printed_however_it_is_written() {
+fn printed_configuration_contains_no_secret() {
     let text =
         sigv4(&format!("{CREDENTIAL}session_token = '''\nwJalrXUtnFEMI'''  # wJalrXUtnFEMI\n"));
     let printed = effective(&text, Profile::Production);
@@ -86,7 +86,7 @@ fn no_secret_is_printed_however_it_is_written() {
 }
 
 #[test]
-fn the_server_is_as_flags_and_file_have_it_together() {
+fn prints_server_table_merged_with_flags() {
     let printed =
         effective("[server]\nlisten = \"unix:a\"\nlog_level = \"warn\"\n", Profile::Development);
     let server = printed["server"].to_string();
@@ -97,7 +97,7 @@ fn the_server_is_as_flags_and_file_have_it_together() {
 }
 
 #[test]
-fn key_stores_are_printed_with_what_they_did_not_say() {
+fn prints_key_store_defaults() {
     let text = "[[key_store]]\nid = \"cks-1234567890abcdef0\"\nname = \"a\"\ntype = \"AWS_CLOUDHSM\"\n\
                 module = \"/a.so\"\nslot = 1\npin_file = \"pin\"\ncluster_id = \"cluster-1234567890a\"\n\
                 [[key_store]]\nid = \"cks-1234567890abcdef1\"\nname = \"b\"\n\
@@ -111,7 +111,7 @@ fn key_stores_are_printed_with_what_they_did_not_say() {
 
 #[cfg(feature = "simulator")]
 #[test]
-fn the_simulated_module_is_printed_where_there_is_one() {
+fn prints_simulator_table_in_development_only() {
     let printed = effective("[simulator.nsm]\nfault = \"hang\"\n", Profile::Development);
     assert_eq!(printed["simulator"].to_string(), "{ nsm = { fault = \"hang\", latency_ms = 0 } }");
     assert!(!effective("", Profile::Production).contains_key("simulator"));

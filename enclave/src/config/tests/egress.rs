@@ -17,7 +17,7 @@ fn routes(tables: &str) -> Vec<Route> {
 }
 
 #[test]
-fn a_route_is_an_address_and_a_port_of_the_parents() {
+fn reads_address_and_parent_port_of_a_route() {
     assert_eq!(routes(""), []);
     let tables = [
         table("\"10.0.1.5:2223\"", "1"),
@@ -35,7 +35,7 @@ fn a_route_is_an_address_and_a_port_of_the_parents() {
 }
 
 #[test]
-fn each_broken_rule_has_its_own_message() {
+fn each_invalid_route_has_its_own_error() {
     let no_address = "address must be an IP address and a port, such as \"10.0.1.5:2223\" or \
                       \"[fd00::5]:2223\": an enclave can resolve no name";
     let no_host = "address is that of no single other host: a loopback, unspecified, broadcast, \
@@ -68,13 +68,13 @@ fn each_broken_rule_has_its_own_message() {
         ("10.0.1.5:2223", "9000", heartbeat),
     ] {
         let tables = [table("\"10.0.1.9:2223\"", "8109"), table(&format!("\"{address}\""), port)];
-        let error = refused(&enclave(&tables.concat()), Profile::Production);
+        let error = error_text(&enclave(&tables.concat()), Profile::Production);
         assert_eq!(error, format!("[[egress]] number 2: {expected}"), "{address:?}");
     }
 }
 
 #[test]
-fn no_two_routes_have_an_address_or_a_port_together() {
+fn rejects_duplicate_address_or_parent_port() {
     for (address, port, expected) in [
         ("\"[FD00::9]:2223\"", "8101", "address is that of number 2: remove one"),
         (
@@ -89,13 +89,13 @@ fn no_two_routes_have_an_address_or_a_port_together() {
             table("\"[fd00::9]:2223\"", "8109"),
             table(address, port),
         ];
-        let error = refused(&enclave(&tables.concat()), Profile::Production);
+        let error = error_text(&enclave(&tables.concat()), Profile::Production);
         assert_eq!(error, format!("[[egress]] number 3: {expected}"));
     }
 }
 
 #[test]
-fn a_port_is_one_of_vsock_and_nothing_is_left_out() {
+fn requires_address_and_valid_vsock_port() {
     for port in ["0", "-1", "4294967295", "\"8101\""] {
         let error = load(&table("\"10.0.1.5:2223\"", port)).unwrap_err().to_string();
         assert!(error.contains("expected a whole number from 1 to 4294967294"), "{error}");
@@ -111,13 +111,13 @@ fn a_port_is_one_of_vsock_and_nothing_is_left_out() {
 }
 
 #[test]
-fn at_most_64_routes_are_opened() {
+fn accepts_at_most_64_routes() {
     let tables = |count: u16| -> String {
         let table = |index: u16| table(&format!("\"10.0.1.5:{index}\""), &index.to_string());
         (1..=count).map(table).collect()
     };
     assert_eq!(routes(&tables(64)).len(), 64);
-    let error = refused(&enclave(&tables(65)), Profile::Production);
+    let error = error_text(&enclave(&tables(65)), Profile::Production);
     assert_eq!(
         error,
         "[[egress]] is there more than 64 times: at most that many routes are opened"
@@ -125,15 +125,15 @@ fn at_most_64_routes_are_opened() {
 }
 
 #[test]
-fn a_laptop_has_a_network_of_its_own() {
-    let error = refused(&table("\"10.0.1.5:2223\"", "8101"), Profile::Development);
+fn rejects_egress_routes_in_development() {
+    let error = error_text(&table("\"10.0.1.5:2223\"", "8101"), Profile::Development);
     let expected = "[[egress]] is for an enclave, which has no network of its own: remove it, and \
                     what it leads to is reached directly";
     assert_eq!(error, expected);
 }
 
 #[test]
-fn the_documented_routes_are_some() {
+fn documented_egress_tables_are_valid() {
     let page = include_str!("../../../../docs/configuration.md");
     let mut blocks = page.split("```toml\n");
     let block = blocks.find(|block| block.starts_with("[[egress]]\n")).unwrap();

@@ -36,22 +36,22 @@ fn stores(toml: &str) -> Vec<KeyStoreSettings> {
     folder(toml).settings().unwrap().key_stores
 }
 
-fn refused(toml: &str) -> String {
-    folder(toml).refused().replace("enclave.toml: ", "")
+fn error_text(toml: &str) -> String {
+    folder(toml).error_text().replace("enclave.toml: ", "")
 }
 
 /// What is said of the one store, with `line` in the place of the line that begins as it does.
-pub(super) fn told(store: &str, line: &str) -> String {
+pub(super) fn store_error_with(store: &str, line: &str) -> String {
     let (key, _) = line.split_once(" =").unwrap();
     let mut lines: Vec<_> =
         store.lines().filter(|other| !other.starts_with(&format!("{key} ="))).collect();
     lines.push(line);
-    told_of(&lines.join("\n"))
+    store_error(&lines.join("\n"))
 }
 
-pub(super) fn told_of(toml: &str) -> String {
-    let refused = refused(toml);
-    refused.strip_prefix("[[key_store]] number 1: ").unwrap_or(&refused).to_owned()
+pub(super) fn store_error(toml: &str) -> String {
+    let error = error_text(toml);
+    error.strip_prefix("[[key_store]] number 1: ").unwrap_or(&error).to_owned()
 }
 
 pub(super) fn without(store: &str, key: &str) -> String {
@@ -60,12 +60,12 @@ pub(super) fn without(store: &str, key: &str) -> String {
 }
 
 #[test]
-fn there_are_none_unless_they_are_written() {
+fn key_stores_are_empty_by_default() {
     assert!(stores("").is_empty());
 }
 
 #[test]
-fn an_hsm_is_its_module_a_token_and_a_pin() {
+fn reads_hsm_key_store() {
     let [hsm, external] = &stores(&[HSM, EXTERNAL].concat())[..] else { panic!() };
     assert_eq!((&*hsm.id, &*hsm.name), ("cks-1234567890abcdef0", "vault"));
     let KeyStoreKind::Hsm(hsm) = &hsm.kind else { panic!("{hsm:?}") };
@@ -90,16 +90,16 @@ fn an_hsm_is_its_module_a_token_and_a_pin() {
 }
 
 #[test]
-fn ids_and_names_are_what_clients_send() {
+fn rejects_invalid_key_store_ids_and_names() {
     let id = "id must be cks- and 1 to 60 letters, digits or hyphens, such as \
               \"cks-1234567890abcdef0\"";
     let long = "a".repeat(61);
     for wrong in ["", "cks-", "vault", "CKS-1", "cks-a b", "cks-ä", &format!("cks-{long}")] {
-        assert_eq!(told(HSM, &format!("id = \"{wrong}\"")), id, "{wrong}");
+        assert_eq!(store_error_with(HSM, &format!("id = \"{wrong}\"")), id, "{wrong}");
     }
     let name = "name must have 1 to 256 characters, none of them a control character";
     for wrong in ["", "a\\nb", &"ä".repeat(257)] {
-        assert_eq!(told(HSM, &format!("name = \"{wrong}\"")), name, "{wrong}");
+        assert_eq!(store_error_with(HSM, &format!("name = \"{wrong}\"")), name, "{wrong}");
     }
     assert_eq!(
         stores(&HSM.replace("vault\"\ntype", &format!("{}\"\ntype", "ä".repeat(256)))).len(),
@@ -115,18 +115,18 @@ fn ids_and_names_are_what_clients_send() {
         "cluster-1a23b4cdef_",
         "cluster-1a23b4cdefghijklm",
     ] {
-        assert_eq!(told(HSM, &format!("cluster_id = \"{wrong}\"")), cluster, "{wrong}");
+        assert_eq!(store_error_with(HSM, &format!("cluster_id = \"{wrong}\"")), cluster, "{wrong}");
     }
 }
 
 #[test]
-fn each_kind_has_its_own_keys_and_needs_them() {
+fn rejects_missing_or_unused_keys_per_type() {
     for key in ["module", "cluster_id"] {
-        assert_eq!(told_of(&without(HSM, key)), format!("type \"AWS_CLOUDHSM\" needs {key}"));
+        assert_eq!(store_error(&without(HSM, key)), format!("type \"AWS_CLOUDHSM\" needs {key}"));
     }
-    assert_eq!(told_of(&without(EXTERNAL, "uri")), "type \"EXTERNAL_KEY_STORE\" needs uri");
+    assert_eq!(store_error(&without(EXTERNAL, "uri")), "type \"EXTERNAL_KEY_STORE\" needs uri");
     let uri = "uri = \"https://xks.example.com/kms/xks/v1\"";
-    assert_eq!(told(HSM, uri), "uri is not for type \"AWS_CLOUDHSM\": remove it");
+    assert_eq!(store_error_with(HSM, uri), "uri is not for type \"AWS_CLOUDHSM\": remove it");
     for line in [
         "module = \"/a\"",
         "token_label = \"a\"",
@@ -140,18 +140,18 @@ fn each_kind_has_its_own_keys_and_needs_them() {
     ] {
         let (key, _) = line.split_once(' ').unwrap();
         let unused = format!("{key} is not for type \"EXTERNAL_KEY_STORE\": remove it");
-        assert_eq!(told(EXTERNAL, line), unused);
+        assert_eq!(store_error_with(EXTERNAL, line), unused);
     }
     let token = "it needs one of token_label and slot, by which its token is found, and not both";
-    assert_eq!(told_of(&without(HSM, "token_label")), token);
-    assert_eq!(told(HSM, "slot = 0"), token);
+    assert_eq!(store_error(&without(HSM, "token_label")), token);
+    assert_eq!(store_error_with(HSM, "slot = 0"), token);
     let pin = "it needs one of pin_file and pin_env, which hold its user's PIN, and not both";
-    assert_eq!(told_of(&without(HSM, "pin_file")), pin);
-    assert_eq!(told(HSM, "pin_env = \"PIN\""), pin);
+    assert_eq!(store_error(&without(HSM, "pin_file")), pin);
+    assert_eq!(store_error_with(HSM, "pin_env = \"PIN\""), pin);
 }
 
 #[test]
-fn what_is_not_known_is_refused_and_not_repeated() {
+fn rejects_unknown_values_without_repeating_them() {
     for (line, expected) in [
         ("type = \"SECRET\"", "found another string, expected `AWS_CLOUDHSM` or"),
         ("pin = \"SECRET\"", "unknown field `pin`"),
@@ -160,25 +160,25 @@ fn what_is_not_known_is_refused_and_not_repeated() {
         ("slot = -1", "expected u64"),
         ("connect = \"SECRET\"", "found a string, expected a boolean"),
     ] {
-        let told = told(HSM, line);
-        assert!(told.contains(expected) && !told.contains("SECRET"), "{line}: {told}");
+        let error = store_error_with(HSM, line);
+        assert!(error.contains(expected) && !error.contains("SECRET"), "{line}: {error}");
     }
 }
 
 #[test]
-fn a_module_and_a_label_must_be_ones_that_can_be_found() {
+fn rejects_invalid_module_path_or_token_label() {
     let relative = "module must be an absolute path, such as \"/usr/lib/softhsm/libsofthsm2.so\"";
     for wrong in ["libsofthsm2.so", "./a.so", ""] {
-        assert_eq!(told(HSM, &format!("module = \"{wrong}\"")), relative);
+        assert_eq!(store_error_with(HSM, &format!("module = \"{wrong}\"")), relative);
     }
     let label = "token_label must have 1 to 32 bytes, the last of them no space";
     for wrong in ["", "vault ", &"a".repeat(33), &"ä".repeat(17)] {
-        assert_eq!(told(HSM, &format!("token_label = \"{wrong}\"")), label);
+        assert_eq!(store_error_with(HSM, &format!("token_label = \"{wrong}\"")), label);
     }
 }
 
 #[test]
-fn a_proxy_is_one_that_the_api_can_show() {
+fn rejects_xks_proxy_uri_outside_the_api_model() {
     let rule = "uri must be https://, a host name, and a path that ends in /kms/xks/v1 or another \
                 version, such as \"https://xks.example.com/kms/xks/v1\"";
     let long = "a".repeat(121);
@@ -197,7 +197,7 @@ fn a_proxy_is_one_that_the_api_can_show() {
         &format!("https://{long}/kms/xks/v1"),
         &format!("https://xks.example.com/{long}/kms/xks/v1"),
     ] {
-        assert_eq!(told(EXTERNAL, &format!("uri = \"{wrong}\"")), rule, "{wrong}");
+        assert_eq!(store_error_with(EXTERNAL, &format!("uri = \"{wrong}\"")), rule, "{wrong}");
     }
     for uri in ["https://a.b/kms/xks/v1", "https://a.b/c/d_e-f/kms/xks/v12"] {
         let toml = EXTERNAL.replace("https://xks.example.com/kms/xks/v1", uri);
@@ -208,7 +208,7 @@ fn a_proxy_is_one_that_the_api_can_show() {
 }
 
 #[test]
-fn stores_share_nothing_by_which_one_could_be_taken_for_another() {
+fn rejects_key_stores_that_share_an_identifier() {
     let second = HSM
         .replace("cks-1234567890abcdef0", "cks-2")
         .replace("name = \"vault\"", "name = \"second\"")
@@ -222,11 +222,11 @@ fn stores_share_nothing_by_which_one_could_be_taken_for_another() {
         ("cluster_id = \"cluster-2b34c5defgh\"", "cluster_id = \"cluster-1a23b4cdefg\""),
     ] {
         let (key, _) = line.split_once(' ').unwrap();
-        let told = format!(
+        let error = format!(
             "[[key_store]] number 2: {key} is that of number 1: give each key store its own"
         );
         let second = second.replace(own, line);
-        assert_eq!(refused(&[HSM, &second].concat()), told);
+        assert_eq!(error_text(&[HSM, &second].concat()), error);
     }
     let many = |count: usize| {
         let store = |index| {
@@ -237,16 +237,16 @@ fn stores_share_nothing_by_which_one_could_be_taken_for_another() {
         (0..count).map(store).collect::<String>()
     };
     assert_eq!(stores(&many(100)).len(), 100);
-    assert_eq!(refused(&many(101)), "there are more than 100 [[key_store]]: remove some");
+    assert_eq!(error_text(&many(101)), "there are more than 100 [[key_store]]: remove some");
 }
 
 #[test]
-fn a_trust_anchor_is_a_certificate_that_the_api_can_show() {
+fn rejects_trust_anchor_outside_the_api_model() {
     let line = "trust_anchor_certificate = \"ca.crt\"\n";
-    let told = |pem: &str| {
+    let error_of = |pem: &str| {
         let folder = folder(&[HSM, line].concat());
         folder.write("ca.crt", pem);
-        folder.refused().replace("enclave.toml: [[key_store]] number 1: ", "")
+        folder.error_text().replace("enclave.toml: [[key_store]] number 1: ", "")
     };
     for (pem, why) in [
         ("", "it holds no CERTIFICATE section"),
@@ -257,10 +257,10 @@ fn a_trust_anchor_is_a_certificate_that_the_api_can_show() {
         ),
         (&CERTIFICATE.repeat(12), "it has more than 5000 characters"),
     ] {
-        let told = told(pem);
-        assert!(told.starts_with("trust_anchor_certificate: ca.crt: "), "{told}");
-        assert!(told.contains(why), "{told}");
+        let error = error_of(pem);
+        assert!(error.starts_with("trust_anchor_certificate: ca.crt: "), "{error}");
+        assert!(error.contains(why), "{error}");
     }
-    let absent = told_of(&[HSM, "trust_anchor_certificate = \"absent\"\n"].concat());
+    let absent = store_error(&[HSM, "trust_anchor_certificate = \"absent\"\n"].concat());
     assert!(absent.starts_with("trust_anchor_certificate: absent: No such file"), "{absent}");
 }

@@ -55,7 +55,7 @@ fn settings(text: &str, profile: Profile) -> Result<Settings, ConfigError> {
 }
 
 /// Why, behind the name of the file, which comes first; files are named without their folder.
-fn refused(text: &str, profile: Profile) -> String {
+fn error_text(text: &str, profile: Profile) -> String {
     let error = settings(text, profile).unwrap_err().to_string();
     let (folder, _) = error.split_once("enclave.toml:").unwrap();
     assert!(folder.starts_with('/') && folder.ends_with('/'), "{error}");
@@ -68,7 +68,7 @@ fn sigv4(credentials: &str) -> String {
 }
 
 #[test]
-fn the_documented_file_is_one_and_shows_the_defaults() {
+fn documented_file_is_valid_and_shows_the_defaults() {
     let page = include_str!("../../../../docs/configuration.md");
     let (_, block) = page.split_once("```toml\n").unwrap();
     let (text, _) = block.split_once("```").unwrap();
@@ -82,7 +82,7 @@ fn the_documented_file_is_one_and_shows_the_defaults() {
 }
 
 #[test]
-fn reads_anchors_relative_to_the_file() {
+fn reads_anchors_relative_to_the_toml() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("enclave.toml");
     fs::write(&path, "[trust]\nanchors = [\"root.pem\"]\n").unwrap();
@@ -99,7 +99,7 @@ fn reads_anchors_relative_to_the_file() {
 }
 
 #[test]
-fn refuses_what_it_does_not_know_and_says_where() {
+fn rejects_unknown_keys_and_values_with_position() {
     for (text, expected) in [
         ("[trust]\nanchor = []\n", "enclave.toml: line 2 column 1: unknown field `anchor`"),
         ("[other]\n", "line 1 column 2: unknown field `other`"),
@@ -138,14 +138,14 @@ fn refuses_what_it_does_not_know_and_says_where() {
 }
 
 #[test]
-fn refuses_a_file_of_more_than_a_mebibyte() {
+fn rejects_toml_larger_than_1_mib() {
     let text = format!("#{}", "x".repeat(MAX_FILE_LENGTH));
     let error = load(&text).unwrap_err().to_string();
     assert!(error.ends_with("it is longer than 1048576 bytes"), "{error}");
 }
 
 #[test]
-fn anchors_are_bounded_as_well() {
+fn rejects_anchor_file_larger_than_1_mib() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("enclave.toml");
     fs::write(&path, "[trust]\nanchors = [\"zero\"]\n").unwrap();
@@ -162,7 +162,7 @@ fn anchors_are_bounded_as_well() {
 }
 
 #[test]
-fn a_file_is_kept_in_no_more_memory_than_it_needs() {
+fn file_buffers_have_no_spare_capacity() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("enclave.toml");
     for length in [0, 1, 31, MAX_FILE_LENGTH - 31, MAX_FILE_LENGTH] {
@@ -176,7 +176,7 @@ fn a_file_is_kept_in_no_more_memory_than_it_needs() {
 }
 
 #[test]
-fn production_answers_nobody_without_a_credential_and_a_laptop_everybody() {
+fn production_requires_authentication_or_recipients() {
     let no_region = "[auth] region is missing";
     let no_credential = "there is no [[credential]]";
     for (text, expected) in [
@@ -187,7 +187,7 @@ fn production_answers_nobody_without_a_credential_and_a_laptop_everybody() {
         ("[auth]\nmode = \"none\"\n", "require = true under [recipient]"),
         ("[auth]\nmode = \"none\"\n[recipient]\nplaintext = \"never\"\n", "require = true"),
     ] {
-        let error = refused(text, Profile::Production);
+        let error = error_text(text, Profile::Production);
         assert!(error.contains(expected), "{text:?}: {error}");
     }
     for (text, profile) in [
@@ -205,14 +205,14 @@ fn production_answers_nobody_without_a_credential_and_a_laptop_everybody() {
 }
 
 #[test]
-fn what_may_surprise_is_said_at_start() {
+fn warnings_depend_on_profile_and_time() {
     let plaintext = "[recipient]\nplaintext = \"always\"\n";
     let second = CREDENTIAL.replace("AKIDEXAMPLE", "AKIDOTHER").replace("role/wallet", "role/idle");
     let idle = second.replace("[\"wallet.json\"]", "[]");
     let again = idle.replace("AKIDOTHER", "AKIDAGAIN");
     let expires = "expires = 2027-01-31T12:00:00Z\n";
     let text = sigv4(&[CREDENTIAL, &idle, expires, &again, plaintext].concat());
-    let said = |profile, now: &str| {
+    let texts = |profile, now: &str| {
         let now = UnixMillis::from_rfc3339(now).unwrap();
         let warnings = settings(&text, profile).unwrap().warnings.into_iter();
         warnings
@@ -228,13 +228,13 @@ fn what_may_surprise_is_said_at_start() {
     let idle = "[[credential]] number 2: policies is empty, so arn:aws:iam::123456789012:role/idle \
                 may do nothing";
     let (before, after) = ("2027-01-31T11:59:59Z", "2027-01-31T12:00:00Z");
-    assert_eq!(said(Profile::Production, before), [idle, plaintext]);
-    assert_eq!(said(Profile::Production, after), [expired, idle, plaintext]);
-    assert_eq!(said(Profile::Development, after), [expired, idle]);
+    assert_eq!(texts(Profile::Production, before), [idle, plaintext]);
+    assert_eq!(texts(Profile::Production, after), [expired, idle, plaintext]);
+    assert_eq!(texts(Profile::Development, after), [expired, idle]);
 }
 
 #[test]
-fn measurements_are_checked() {
+fn rejects_invalid_measurements() {
     let value = "ab".repeat(48);
     let measurements = |entry: &str| format!("[recipient]\nmeasurements = [{entry}]\n");
     for entry in [
@@ -279,7 +279,7 @@ fn measurements_are_checked() {
     ] {
         let second = format!("{{ PCR0 = \"{value}\" }}, {entry}");
         for (number, entries) in [(1, &entry), (2, &second)] {
-            let error = refused(&measurements(entries), Profile::Development);
+            let error = error_text(&measurements(entries), Profile::Development);
             let start = format!("[recipient] measurements, entry {number}: {expected}");
             assert!(error.starts_with(&start), "{entries}: {error}");
         }

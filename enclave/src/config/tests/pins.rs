@@ -3,13 +3,13 @@
 use attestation::crypto::Sha384;
 
 use super::config_folder::Folder;
-use super::key_store::{HSM, PIN, folder, told, told_of, without};
+use super::key_store::{HSM, PIN, folder, store_error, store_error_with, without};
 use super::*;
 use crate::config::warning::ConfigWarning;
 use crate::key_store::{KeyStoreKind, Pin};
 
 #[test]
-fn a_pin_is_one_line_of_a_file() {
+fn accepts_pin_files_of_one_line() {
     for (file, pin) in [
         (&b"1234"[..], &b"1234"[..]),
         (b"1234\n", b"1234"),
@@ -29,24 +29,24 @@ fn a_pin_is_one_line_of_a_file() {
     for file in [&b""[..], b"\n", b"\r\n", b"a\nb", b"a\n\n", b"a\0b", &[b'a'; 1025]] {
         let folder = folder(HSM);
         folder.write("pin", file);
-        assert_eq!(folder.refused(), rule, "{file:?}");
+        assert_eq!(folder.error_text(), rule, "{file:?}");
     }
-    let absent = told(HSM, "pin_file = \"absent\"");
+    let absent = store_error_with(HSM, "pin_file = \"absent\"");
     assert_eq!(absent, "pin_file: the file that it names: No such file or directory (os error 2)");
     for name in ["", "A=B", "1234", "A B", "user:pass"] {
         let toml = without(HSM, "pin_file") + &format!("\npin_env = \"{name}\"\n");
         assert!(
-            told_of(&toml).starts_with("pin_env must be the name of an environment variable, ")
+            store_error(&toml).starts_with("pin_env must be the name of an environment variable, ")
         );
     }
 }
 
 #[test]
-fn a_pin_in_the_environment_of_an_enclave_is_a_surprise() {
+fn warns_about_pin_env_in_production() {
     let variable = without(HSM, "pin_file") + "\npin_env = \"PIN\"\n";
     let is_warned = |toml: &str, profile| {
         let settings =
-            Config::from_bundle(folder(toml).files().unwrap()).unwrap().settings(profile).unwrap();
+            Config::from_bundle(folder(toml).bundle().unwrap()).unwrap().settings(profile).unwrap();
         settings.warnings.contains(&ConfigWarning::PinFromEnvironment { number: 1 })
     };
     assert!(is_warned(&variable, Profile::Production));
@@ -54,55 +54,55 @@ fn a_pin_in_the_environment_of_an_enclave_is_a_surprise() {
 }
 
 #[test]
-fn a_pin_is_in_no_public_archive_and_is_measured_with_the_secrets() {
-    const FRESH: [u8; SALT_LENGTH] = [9; SALT_LENGTH];
+fn pin_is_measured_in_pcr17_and_never_published() {
+    const FALLBACK_SALT: [u8; SALT_LENGTH] = [9; SALT_LENGTH];
     let folder = folder(&[HSM, "trust_anchor_certificate = \"ca.crt\"\n"].concat());
-    let files = folder.files().unwrap();
-    let public = files.public_archive().unwrap();
+    let bundle = folder.bundle().unwrap();
+    let public = bundle.public_archive().unwrap();
     let listed = archive::decode(&public).unwrap();
     assert_eq!(listed.keys().collect::<Vec<_>>(), ["ca.crt", "enclave.toml", "pin", "wallet.json"]);
     assert!(listed["pin"].is_empty() && !listed["ca.crt"].is_empty());
-    assert!(!files.secrets_occur_in(&public).unwrap() && files.has_all_secrets().unwrap());
+    assert!(!bundle.secrets_occur_in(&public).unwrap() && bundle.has_all_secrets().unwrap());
     // What the documentation says is hashed, put together by hand.
     let mut secrets = "7".repeat(32).into_bytes();
     for secret in [SECRET, PIN] {
         secrets.extend(u64::try_from(secret.len()).unwrap().to_be_bytes());
         secrets.extend(secret.as_bytes());
     }
-    let before = files.measure(&FRESH).unwrap();
+    let before = bundle.measure(&FALLBACK_SALT).unwrap();
     assert_eq!(before.secrets, Sha384::digest(&secrets));
 
     folder.write("pin", "another");
-    let after = folder.files().unwrap().measure(&FRESH).unwrap();
+    let after = folder.bundle().unwrap().measure(&FALLBACK_SALT).unwrap();
     assert_eq!(after.public, before.public);
     assert_ne!(after.secrets, before.secrets);
     folder.write("pin", "");
-    assert!(!folder.files().unwrap().has_all_secrets().unwrap());
+    assert!(!folder.bundle().unwrap().has_all_secrets().unwrap());
 }
 
 #[test]
-fn a_pin_that_would_be_published_all_the_same_is_found() {
+fn detects_pin_in_public_archive() {
     let folder = folder(&[&format!("# {PIN}\n"), HSM].concat());
-    let files = folder.files().unwrap();
-    assert!(files.secrets_occur_in(&files.public_archive().unwrap()).unwrap());
+    let bundle = folder.bundle().unwrap();
+    assert!(bundle.secrets_occur_in(&bundle.public_archive().unwrap()).unwrap());
     // The password alone is as good.
-    let half = self::folder(&["# 0pen-sesame\n", HSM].concat()).files().unwrap();
+    let half = self::folder(&["# 0pen-sesame\n", HSM].concat()).bundle().unwrap();
     assert!(half.secrets_occur_in(&half.public_archive().unwrap()).unwrap());
     for line in ["trust_anchor_certificate = \"pin\"\n", "[trust]\nanchors = [\"pin\"]\n"] {
-        let told = Folder::new(&[HSM, line].concat()).files().unwrap_err().to_string();
-        assert!(told.contains("private_key or pin_file names a file that another key"), "{told}");
+        let error = Folder::new(&[HSM, line].concat()).bundle().unwrap_err().to_string();
+        assert!(error.contains("private_key or pin_file names a file that another key"), "{error}");
     }
     // By its values alone nobody could tell that one of them is a secret's.
     let folder = self::folder("");
     let listed = "key_store = [[\"cks-a\", \"a\", \"AWS_CLOUDHSM\", \"u\", \"/a\", \"a\", 0, \"pin\", \
                   \"E\", \"c\", \"ca.crt\", 500, true]]\n";
     folder.write("enclave.toml", listed);
-    let told = folder.refused();
-    assert!(told.contains("[[key_store]] is written as a list of values"), "{told}");
+    let error = folder.error_text();
+    assert!(error.contains("[[key_store]] is written as a list of values"), "{error}");
 }
 
 #[test]
-fn no_settings_and_no_error_shows_a_pin() {
+fn debug_and_errors_never_contain_the_pin() {
     let folder = folder(HSM);
     let shown = format!("{:?}", folder.settings().unwrap().key_stores);
     assert!(shown.contains("Pin(..)"), "{shown}");
@@ -112,7 +112,7 @@ fn no_settings_and_no_error_shows_a_pin() {
         let error = folder.settings().unwrap_err();
         assert!(!format!("{error} {error:?}").contains(PIN), "{error:?}");
         if line.starts_with("pin_file") {
-            let error = folder.files().unwrap().public_archive().unwrap_err();
+            let error = folder.bundle().unwrap().public_archive().unwrap_err();
             assert!(!format!("{error} {error:?}").contains(PIN), "{error:?}");
         }
     }

@@ -14,20 +14,20 @@ fn folder(tls: &str, plaintext: Option<&str>) -> Folder {
 }
 
 fn settings_of(folder: &Folder, profile: Profile) -> Settings {
-    Config::from_bundle(folder.files().unwrap()).unwrap().settings(profile).unwrap()
+    Config::from_bundle(folder.bundle().unwrap()).unwrap().settings(profile).unwrap()
 }
 
 /// The word that `--print-config` prints.
 fn printed(folder: &Folder, profile: Profile) -> String {
     let listen = Some("127.0.0.1:1".parse().unwrap());
-    let config = Config::from_bundle(folder.files().unwrap()).unwrap();
+    let config = Config::from_bundle(folder.bundle().unwrap()).unwrap();
     let server = config.server(&Arguments { listen, ..Arguments::default() }).unwrap();
     let effective = config.effective(&server, profile).unwrap();
     effective["recipient"]["plaintext"].as_str().unwrap().to_owned()
 }
 
 #[test]
-fn each_value_is_in_effect_and_printed_by_its_word() {
+fn each_plaintext_value_takes_effect_and_is_printed() {
     use Plaintext::{Always, AttestedTls, Never};
     for (profile, tls, written, expected) in [
         (Production, OFF, None, AttestedTls),
@@ -60,11 +60,11 @@ fn each_value_is_in_effect_and_printed_by_its_word() {
 }
 
 #[test]
-fn attested_tls_with_a_provided_key_is_refused() {
+fn rejects_attested_tls_with_provided_key() {
     for profile in [Production, Development] {
         let folder = folder(PROVIDED, Some("attested-tls"));
-        let config = Config::from_bundle(folder.files().unwrap()).unwrap();
-        let error = folder.told(&config.settings(profile).unwrap_err());
+        let config = Config::from_bundle(folder.bundle().unwrap()).unwrap();
+        let error = folder.without_folder(&config.settings(profile).unwrap_err());
         let expected = "enclave.toml: [recipient] plaintext is \"attested-tls\", but [tls] mode is \
                         \"provided\", whose key no document attests: write plaintext = \"never\" to \
                         refuse requests without a Recipient, plaintext = \"always\" to answer them, or \
@@ -74,11 +74,11 @@ fn attested_tls_with_a_provided_key_is_refused() {
 }
 
 #[test]
-fn plain_answers_that_others_can_read_are_warned_of_in_production() {
+fn warns_about_readable_plaintext_in_production() {
     let warnings = |folder: Folder, profile| {
         let warnings = settings_of(&folder, profile).warnings.into_iter();
-        let said = warnings.map(|warning| warning.to_string());
-        said.filter(|text| text.starts_with("[recipient] plaintext ")).collect::<Vec<_>>()
+        let texts = warnings.map(|warning| warning.to_string());
+        texts.filter(|text| text.starts_with("[recipient] plaintext ")).collect::<Vec<_>>()
     };
     for (tls, readers) in [
         (OFF, "[tls] mode is \"off\": the parent instance and the network can read"),
@@ -87,8 +87,8 @@ fn plain_answers_that_others_can_read_are_warned_of_in_production() {
             "[tls] mode is \"provided\": whoever holds the configuration, such as the parent",
         ),
     ] {
-        let said = warnings(folder(tls, Some("always")), Production);
-        let [warning] = &said[..] else { panic!("{said:?}") };
+        let texts = warnings(folder(tls, Some("always")), Production);
+        let [warning] = &texts[..] else { panic!("{texts:?}") };
         let start = format!("[recipient] plaintext is \"always\" and {readers}");
         assert!(warning.starts_with(&start), "{warning}");
         assert_eq!(warnings(folder(tls, Some("always")), Development), [""; 0]);

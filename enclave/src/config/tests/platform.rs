@@ -12,7 +12,7 @@ fn entropy(lines: &str) -> Result<EntropySettings, String> {
 }
 
 #[test]
-fn reads_what_is_asked_of_entropy() {
+fn reads_entropy_settings() {
     let settings = entropy(
         "deadline_ms = 10\nwatchdog_ms = 120000\nprefetch = 0\nmax_age_ms = 600000\n\
          reseed = \"interval\"\nreseed_requests = 65536\nreseed_interval_ms = 100",
@@ -27,7 +27,7 @@ fn reads_what_is_asked_of_entropy() {
 }
 
 #[test]
-fn each_number_has_its_bounds() {
+fn rejects_numbers_out_of_range() {
     let interval = "reseed = \"interval\"\n";
     for (key, least, most) in [
         ("deadline_ms", 10, 60_000),
@@ -56,36 +56,36 @@ fn each_number_has_its_bounds() {
 }
 
 #[test]
-fn blocks_that_grow_old_keep_no_idle_module_busy() {
+fn rejects_idle_refresh_above_100_blocks_per_second() {
     let expected = "[entropy] prefetch blocks every max_age_ms would keep an idle NSM busy: at most \
                     100 a second, so make prefetch smaller or max_age_ms longer";
     for (prefetch, max_age_ms) in [(10, 100), (64, 640), (1000, 10_000)] {
         let lines = |more| format!("prefetch = {}\nmax_age_ms = {max_age_ms}", prefetch + more);
         entropy(&lines(0)).unwrap();
-        let error = refused(&format!("[entropy]\n{}\n", lines(1)), Profile::Development);
+        let error = error_text(&format!("[entropy]\n{}\n", lines(1)), Profile::Development);
         assert_eq!(error, expected);
     }
 }
 
 #[test]
-fn an_interval_without_its_mode_would_not_be_kept() {
+fn rejects_reseed_interval_without_interval_mode() {
     let expected = "[entropy] reseed_requests and reseed_interval_ms need reseed = \"interval\": \
                     without it every answer has entropy of its own";
     for lines in ["reseed_requests = 9", "reseed_interval_ms = 900"] {
         for mode in ["", "reseed = \"per-request\"\n"] {
-            let error = refused(&format!("[entropy]\n{mode}{lines}\n"), Profile::Development);
+            let error = error_text(&format!("[entropy]\n{mode}{lines}\n"), Profile::Development);
             assert_eq!(error, expected);
         }
     }
 }
 
 #[test]
-fn accepts_the_clocksources_that_are_listed_and_an_empty_list_is_none() {
+fn rejects_empty_clocksource_list() {
     let platform = |list: &str| format!("[platform]\nclocksources = {list}\n");
     let listed = settings(&platform("[\"tsc\", \"kvm-clock\"]"), Profile::Development).unwrap();
     assert_eq!(listed.platform.clocksources, ["tsc", "kvm-clock"]);
     for list in ["[]", "[\"\"]", "[\"tsc\", \"\"]"] {
-        let error = refused(&platform(list), Profile::Development);
+        let error = error_text(&platform(list), Profile::Development);
         let expected = "[platform] clocksources must name at least one, such as \"kvm-clock\"";
         assert_eq!(error, expected);
     }
@@ -93,7 +93,7 @@ fn accepts_the_clocksources_that_are_listed_and_an_empty_list_is_none() {
 
 #[cfg(not(feature = "simulator"))]
 #[test]
-fn production_has_no_name_for_what_is_simulated() {
+fn production_build_rejects_simulator_table() {
     let error = load("[simulator.nsm]\nlatency_ms = 1\n").unwrap_err().to_string();
     assert!(error.contains("unknown field `simulator`"), "{error}");
 }
@@ -110,7 +110,7 @@ mod simulated {
     }
 
     #[test]
-    fn reads_how_long_a_call_takes() {
+    fn reads_simulated_latency() {
         for (text, latency) in [
             ("0", Duration::ZERO),
             ("0.1", Duration::from_micros(100)),
@@ -129,7 +129,7 @@ mod simulated {
     }
 
     #[test]
-    fn reads_each_fault_and_when_it_begins() {
+    fn reads_each_fault_and_its_start() {
         for (name, fault) in [
             ("short", Fault::Short),
             ("long", Fault::Long),
@@ -160,7 +160,7 @@ mod simulated {
     }
 
     #[test]
-    fn works_well_where_nothing_is_said() {
+    fn simulator_has_no_faults_by_default() {
         for text in ["", "[simulator]\n", "[simulator.nsm]\n"] {
             let conditions = load(text).unwrap().simulated_nsm().unwrap();
             assert_eq!(conditions, Conditions::default());
@@ -168,7 +168,7 @@ mod simulated {
     }
 
     #[test]
-    fn the_documented_module_is_one() {
+    fn documented_simulator_table_is_valid() {
         let page = include_str!("../../../../docs/configuration.md");
         let mut blocks = page.split("```toml\n");
         let block = blocks.find(|block| block.starts_with("[simulator.nsm]\n")).unwrap();
@@ -180,9 +180,9 @@ mod simulated {
     }
 
     #[test]
-    fn an_enclave_simulates_nothing() {
+    fn rejects_simulator_table_in_production() {
         let text = sigv4(&[CREDENTIAL, "[simulator.nsm]\nlatency_ms = 0\n"].concat());
         let expected = "[simulator] is for enclave-simulator: remove it";
-        assert_eq!(refused(&text, Profile::Production), expected);
+        assert_eq!(error_text(&text, Profile::Production), expected);
     }
 }

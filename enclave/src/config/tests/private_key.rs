@@ -6,18 +6,18 @@ use super::config_folder::{CERTIFICATE, Folder, KEY, PROVIDED, RSA_CERTIFICATE, 
 use super::*;
 use crate::config_pcrs::ConfigDigests;
 
-const FRESH: [u8; SALT_LENGTH] = [9; SALT_LENGTH];
+const FALLBACK_SALT: [u8; SALT_LENGTH] = [9; SALT_LENGTH];
 
-fn measured(folder: &Folder) -> ConfigDigests {
-    folder.files().unwrap().measure(&FRESH).unwrap()
+fn measure(folder: &Folder) -> ConfigDigests {
+    folder.bundle().unwrap().measure(&FALLBACK_SALT).unwrap()
 }
 
 #[test]
-fn a_key_is_in_no_public_archive_and_in_the_whole_one() {
+fn private_key_is_only_in_the_full_archive() {
     let folder = Folder::new(PROVIDED);
-    let files = folder.files().unwrap();
-    let public = archive::decode(&files.public_archive().unwrap()).unwrap();
-    let whole = archive::decode(&files.archive().unwrap()).unwrap();
+    let bundle = folder.bundle().unwrap();
+    let public = archive::decode(&bundle.public_archive().unwrap()).unwrap();
+    let whole = archive::decode(&bundle.archive().unwrap()).unwrap();
     assert_eq!(
         public.keys().collect::<Vec<_>>(),
         ["enclave.toml", "tls.crt", "tls.key", "wallet.json"]
@@ -27,52 +27,52 @@ fn a_key_is_in_no_public_archive_and_in_the_whole_one() {
         (&b""[..], KEY.as_bytes())
     );
     assert_eq!(public["tls.crt"].as_slice(), CERTIFICATE.as_bytes());
-    assert!(!files.secrets_occur_in(&files.public_archive().unwrap()).unwrap());
-    assert!(files.secrets_occur_in(&files.archive().unwrap()).unwrap());
-    assert!(files.has_all_secrets().unwrap());
+    assert!(!bundle.secrets_occur_in(&bundle.public_archive().unwrap()).unwrap());
+    assert!(bundle.secrets_occur_in(&bundle.archive().unwrap()).unwrap());
+    assert!(bundle.has_all_secrets().unwrap());
 
     // The published one is a configuration that nobody can start with.
     let published =
-        ConfigBundle::from_archive(Path::new("p.tar"), &files.public_archive().unwrap()).unwrap();
-    assert_eq!(published.measure(&FRESH).unwrap().public, measured(&folder).public);
+        ConfigBundle::from_archive(Path::new("p.tar"), &bundle.public_archive().unwrap()).unwrap();
+    assert_eq!(published.measure(&FALLBACK_SALT).unwrap().public, measure(&folder).public);
     folder.write("tls.key", "");
-    assert!(!folder.files().unwrap().has_all_secrets().unwrap());
-    assert!(folder.refused().contains("it holds no private key"));
+    assert!(!folder.bundle().unwrap().has_all_secrets().unwrap());
+    assert!(folder.error_text().contains("it holds no private key"));
 }
 
 #[test]
-fn a_key_is_measured_with_the_secrets_and_its_certificate_is_not() {
+fn private_key_is_in_pcr17_and_certificate_in_pcr16() {
     let folder = Folder::new(PROVIDED);
-    let before = measured(&folder);
+    let before = measure(&folder);
     folder.write("tls.key", RSA_KEY);
-    let other = measured(&folder);
+    let other = measure(&folder);
     assert_eq!(other.public, before.public);
     assert_ne!(other.secrets, before.secrets);
     folder.write("tls.crt", RSA_CERTIFICATE);
-    let both = measured(&folder);
+    let both = measure(&folder);
     assert_ne!(both.public, other.public);
     assert_eq!(both.secrets, other.secrets);
     fs::rename(folder.0.path().join("tls.key"), folder.0.path().join("t.key")).unwrap();
     folder
         .write("enclave.toml", sigv4(&[CREDENTIAL, PROVIDED].concat()).replace("tls.key", "t.key"));
-    assert_ne!(measured(&folder).public, both.public);
-    assert_eq!(measured(&folder).secrets, both.secrets);
+    assert_ne!(measure(&folder).public, both.public);
+    assert_eq!(measure(&folder).secrets, both.secrets);
 }
 
 /// What the documentation says is hashed, put together by hand.
 #[test]
-fn pcr17_can_be_computed_from_the_secrets_and_the_key() {
+fn pcr17_is_the_digest_of_salt_secrets_and_key() {
     let folder = Folder::new(PROVIDED);
     let mut secrets = "7".repeat(32).into_bytes();
     for secret in [SECRET, KEY] {
         secrets.extend(u64::try_from(secret.len()).unwrap().to_be_bytes());
         secrets.extend(secret.as_bytes());
     }
-    assert_eq!(measured(&folder).secrets, Sha384::digest(&secrets));
+    assert_eq!(measure(&folder).secrets, Sha384::digest(&secrets));
 }
 
 #[test]
-fn a_key_in_a_file_that_is_published_is_refused() {
+fn rejects_private_key_in_a_published_file() {
     let named_twice = "enclave.toml: private_key or pin_file names a file that another key names \
                        as well, by which it would be published: give each secret a file of its own";
     for (from, to) in [
@@ -86,14 +86,14 @@ fn a_key_in_a_file_that_is_published_is_refused() {
         assert_ne!(changed, toml, "{from}");
         folder.write("enclave.toml", changed);
         // Before anything is made of it, be it a measurement or an archive.
-        assert_eq!(folder.told(&folder.files().unwrap_err()), named_twice);
+        assert_eq!(folder.without_folder(&folder.bundle().unwrap_err()), named_twice);
     }
     let encrypted = KEY.replace("PRIVATE", "ENCRYPTED PRIVATE");
     for key in [KEY, RSA_KEY, &encrypted] {
         let folder = Folder::new(PROVIDED);
         folder.write("tls.crt", [CERTIFICATE, key].concat());
         assert_eq!(
-            folder.refused(),
+            folder.error_text(),
             "certificate: tls.crt: it holds a private key as well, which would be published with it: \
              move that to a file of its own"
         );
@@ -101,7 +101,7 @@ fn a_key_in_a_file_that_is_published_is_refused() {
 }
 
 #[test]
-fn a_copy_of_a_key_in_what_is_published_is_found() {
+fn detects_private_key_in_public_archive() {
     for (key, certificate) in [
         (KEY, CERTIFICATE),
         (include_str!("../../../../tests/suite/keys/tls/p256.sec1.pem"), CERTIFICATE),
@@ -112,8 +112,8 @@ fn a_copy_of_a_key_in_what_is_published_is_found() {
         folder.write("tls.key", key);
         let is_found = |beside: &str| {
             folder.write("beside", beside);
-            let files = folder.files().unwrap();
-            files.secrets_occur_in(&files.public_archive().unwrap()).unwrap()
+            let bundle = folder.bundle().unwrap();
+            bundle.secrets_occur_in(&bundle.public_archive().unwrap()).unwrap()
         };
         assert!(!is_found(certificate));
         assert!(is_found(key));
@@ -126,23 +126,25 @@ fn a_copy_of_a_key_in_what_is_published_is_found() {
 }
 
 #[test]
-fn no_error_repeats_a_key_that_stands_where_its_file_should_be_named() {
+fn errors_never_contain_a_misplaced_private_key() {
     let body = KEY.lines().nth(1).unwrap();
     for inline in [format!("'''{KEY}'''"), format!("\"{body}\"")] {
         let folder = Folder::new(&PROVIDED.replace("\"tls.key\"", &inline));
         for error in [
             folder.settings().unwrap_err(),
-            folder.files().unwrap().measure(&FRESH).unwrap_err().into(),
-            folder.files().unwrap().public_archive().unwrap_err().into(),
+            folder.bundle().unwrap().measure(&FALLBACK_SALT).unwrap_err().into(),
+            folder.bundle().unwrap().public_archive().unwrap_err().into(),
         ] {
-            assert!(folder.told(&error).starts_with("private_key: the file that it names: "));
+            assert!(
+                folder.without_folder(&error).starts_with("private_key: the file that it names: ")
+            );
             assert!(!format!("{error} {error:?}").contains(body), "{error:?}");
         }
     }
 }
 
 #[test]
-fn the_settings_show_nothing_of_the_key() {
+fn settings_debug_never_contains_the_private_key() {
     let der = {
         let body: String = RSA_KEY.lines().filter(|line| !line.starts_with('-')).collect();
         base64::Engine::decode(&base64::engine::general_purpose::STANDARD, body).unwrap()

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn no_error_repeats_a_secret_however_it_is_misplaced() {
+fn errors_never_contain_a_misplaced_secret() {
     let credential =
         |line: &str| sigv4(&format!("[[credential]]\naccess_key_id = \"A\"\n{line}\n"));
     for line in [
@@ -29,7 +29,7 @@ fn no_error_repeats_a_secret_however_it_is_misplaced() {
         }
     }
     let misplaced = CREDENTIAL.replace("\"AKIDEXAMPLE\"", &format!("\"{SECRET}\""));
-    let error = refused(&sigv4(&misplaced), Profile::Production);
+    let error = error_text(&sigv4(&misplaced), Profile::Production);
     assert_eq!(
         error,
         "[[credential]] number 1: access_key_id must be 1 to 128 letters, digits and underscores"
@@ -37,7 +37,7 @@ fn no_error_repeats_a_secret_however_it_is_misplaced() {
 }
 
 #[test]
-fn no_error_repeats_a_string_wherever_it_stands() {
+fn errors_never_contain_a_string_value() {
     // It cannot be taken for the reader's own words either.
     for secret in ["7319441377/a", "7319, expected 73194", "73194`, expected `73194"] {
         for (from, to) in [
@@ -85,15 +85,15 @@ fn no_error_repeats_a_string_wherever_it_stands() {
             let text = changed.replace("SECRET", &format!("'{secret}'"));
             assert_ne!(text, sigv4(CREDENTIAL), "{from}");
             let error = settings(&text, Profile::Production).unwrap_err();
-            for said in [error.to_string(), format!("{error:?}")] {
-                assert!(!said.contains("7319"), "{to}: {said}");
+            for text in [error.to_string(), format!("{error:?}")] {
+                assert!(!text.contains("7319"), "{to}: {text}");
             }
         }
     }
 }
 
 #[test]
-fn neither_the_configuration_nor_the_settings_show_a_secret() {
+fn debug_output_contains_no_secret() {
     let text = sigv4(&format!("{CREDENTIAL}session_token = \"{SECRET}\"\n"));
     let config = load(&text).unwrap();
     assert!(!format!("{config:?} {config:#?}").contains("wJalr"));

@@ -22,7 +22,7 @@ fn endpoint(text: &str) -> Endpoint {
 }
 
 #[test]
-fn the_file_says_what_no_flag_does() {
+fn reads_server_table_without_flags() {
     let read = server(TABLE, &[]).unwrap();
     assert_eq!(read.listeners.clients, endpoint("vsock:4294967295:5000"));
     assert_eq!(read.listeners.admin, Some(endpoint("unix:/run/admin")));
@@ -32,7 +32,7 @@ fn the_file_says_what_no_flag_does() {
 }
 
 #[test]
-fn a_flag_overrides_the_file() {
+fn flags_override_the_server_table() {
     let flags = [
         "--listen=127.0.0.1:1",
         "--admin-listen=127.0.0.1:2",
@@ -51,7 +51,7 @@ fn a_flag_overrides_the_file() {
 }
 
 #[test]
-fn all_but_where_to_listen_has_a_default() {
+fn only_listen_has_no_default() {
     let read = server("[server]\nlisten = \"127.0.0.1:1\"\n", &[]).unwrap();
     assert_eq!((read.listeners.admin, read.log_endpoint, read.proxy_protocol), (None, None, false));
     assert_eq!((&*read.log_format.to_string(), &*read.log_level.to_string()), ("text", "info"));
@@ -62,7 +62,7 @@ fn all_but_where_to_listen_has_a_default() {
 }
 
 #[test]
-fn what_is_none_of_its_values_is_refused_where_it_stands_and_not_repeated() {
+fn rejects_invalid_server_values_without_repeating_them() {
     for (line, expected) in [
         ("listen = \"wJalrXUtnFEMI\"", "expected vsock:CID:PORT"),
         ("log_endpoint = 5", "expected vsock:CID:PORT"),
@@ -78,7 +78,7 @@ fn what_is_none_of_its_values_is_refused_where_it_stands_and_not_repeated() {
 }
 
 #[test]
-fn lines_are_sent_only_where_somebody_can_take_them() {
+fn rejects_log_endpoint_that_cannot_receive_lines() {
     let flags = ["--listen=127.0.0.1:1", "--log-endpoint=vsock-mux:/run/a:1"];
     let error = server("", &flags).unwrap_err();
     assert!(error.starts_with("log_endpoint: vsock-mux leads into a guest"), "{error}");

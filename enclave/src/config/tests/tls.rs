@@ -17,14 +17,14 @@ fn cut(pem: &str) -> String {
 }
 
 #[test]
-fn there_is_no_tls_unless_it_is_asked_for() {
+fn tls_is_off_by_default() {
     for text in ["", "[tls]\n", "[tls]\nmode = \"off\"\n"] {
         assert!(matches!(Folder::new(text).tls(), TlsSettings::Off), "{text}");
     }
 }
 
 #[test]
-fn attested_takes_dns_names_and_addresses() {
+fn attested_tls_accepts_dns_names_and_addresses() {
     let names = r#"["localhost", "10.0.0.5", "kms.eu-west-1.amazonaws.com", "::1", "A-1.example"]"#;
     let TlsSettings::Attested { names } = attested(names).tls() else { panic!() };
     let names: Vec<_> = names.iter().map(|name| name.to_str().into_owned()).collect();
@@ -37,15 +37,15 @@ fn attested_takes_dns_names_and_addresses() {
         attested(&format!("[{}]", names.join(",")))
     };
     assert!(matches!(many(100).tls(), TlsSettings::Attested { names } if names.len() == 100));
-    assert_eq!(many(101).refused(), "names has more than 100 entries: list fewer");
+    assert_eq!(many(101).error_text(), "names has more than 100 entries: list fewer");
 }
 
 #[test]
-fn attested_needs_names_that_certificates_can_be_for() {
+fn attested_tls_rejects_invalid_names() {
     let none = "mode \"attested\" needs names: list those by which clients reach this service, such \
                 as names = [\"localhost\"]";
-    assert_eq!(attested("[]").refused(), none);
-    assert_eq!(Folder::new("[tls]\nmode = \"attested\"\n").refused(), none);
+    assert_eq!(attested("[]").error_text(), none);
+    assert_eq!(Folder::new("[tls]\nmode = \"attested\"\n").error_text(), none);
     for name in [
         "",
         "*",
@@ -66,17 +66,17 @@ fn attested_needs_names_that_certificates_can_be_for() {
                 "names, entry {number}: it is neither a DNS name nor an IP address: write one such as \
                  \"localhost\" or \"10.0.0.5\", without *, a port, or a dot at its end"
             );
-            assert_eq!(attested(&names).refused(), expected, "{name}");
+            assert_eq!(attested(&names).error_text(), expected, "{name}");
         }
     }
     for names in ["['a', 'b', 'a']", "['a', 'b', 'A']", "['::1', 'b', '0:0::1']"] {
         let expected = "names, entry 3: entry 1 is the same name: remove one";
-        assert_eq!(attested(names).refused(), expected, "{names}");
+        assert_eq!(attested(names).error_text(), expected, "{names}");
     }
 }
 
 #[test]
-fn each_key_needs_its_mode() {
+fn rejects_tls_keys_of_another_mode() {
     let no_mode = "mode is missing, so that there would be no TLS: write mode = \"attested\" beside \
                    names, or mode = \"provided\" beside certificate and private_key";
     let names = "names are for mode \"attested\": write that mode, or remove them";
@@ -98,7 +98,7 @@ fn each_key_needs_its_mode() {
         ("mode = \"provided\"\ncertificate = \"tls.crt\"", no_files),
         ("mode = \"provided\"\nprivate_key = \"tls.key\"", no_files),
     ] {
-        assert_eq!(Folder::new(&format!("[tls]\n{text}\n")).refused(), expected, "{text}");
+        assert_eq!(Folder::new(&format!("[tls]\n{text}\n")).error_text(), expected, "{text}");
     }
     let error = load("[tls]\nmode = \"on\"\n").unwrap_err().to_string();
     let expected = "line 2 column 8: found another string, expected one of `off`, `attested`, \
@@ -107,7 +107,7 @@ fn each_key_needs_its_mode() {
 }
 
 #[test]
-fn provided_takes_a_chain_and_a_key_in_any_form() {
+fn provided_tls_accepts_every_key_format() {
     let folder = Folder::new(PROVIDED);
     for (key, certificate, algorithm) in [
         (KEY, CERTIFICATE, SignatureAlgorithm::ECDSA),
@@ -137,7 +137,7 @@ fn provided_takes_a_chain_and_a_key_in_any_form() {
 }
 
 #[test]
-fn provided_needs_a_certificate_and_its_own_key() {
+fn provided_tls_rejects_mismatched_key_and_certificate() {
     let key = "private_key: the file that it names: ";
     let no_key = "it holds no private key in PEM: PKCS#8, PKCS#1 or SEC1, not encrypted";
     let other = "private_key is not that of the first certificate in the file that certificate names: \
@@ -174,7 +174,7 @@ fn provided_needs_a_certificate_and_its_own_key() {
     ] {
         let folder = Folder::new(PROVIDED);
         folder.write(name, content);
-        assert_eq!(folder.refused(), *expected, "{name}: {content}");
+        assert_eq!(folder.error_text(), *expected, "{name}: {content}");
     }
     for (name, expected) in [
         ("tls.crt", "certificate: tls.crt: No such file or directory (os error 2)"),
@@ -182,39 +182,39 @@ fn provided_needs_a_certificate_and_its_own_key() {
     ] {
         let folder = Folder::new(PROVIDED);
         fs::remove_file(folder.0.path().join(name)).unwrap();
-        assert_eq!(folder.refused(), expected);
+        assert_eq!(folder.error_text(), expected);
     }
 }
 
 #[test]
-fn a_certificate_that_soon_ends_is_warned_of() {
+fn warns_30_days_before_certificate_expiry() {
     let folder = Folder::new(PROVIDED);
-    let said = |now: &str| {
+    let texts = |now: &str| {
         let now = UnixMillis::from_rfc3339(now).unwrap();
         let warnings = folder.settings().unwrap().warnings.into_iter();
-        let said: Vec<_> = warnings
+        let texts: Vec<_> = warnings
             .filter(|warning| warning.applies_at(now))
-            .map(|said| said.to_string())
+            .map(|warning| warning.to_string())
             .collect();
-        said
+        texts
     };
     let expected = "[tls] certificate: clients refuse it after 2126-01-01T00:00:00Z: replace it, with the \
                     configuration";
-    assert_eq!(said("2125-12-01T23:59:59Z"), [""; 0]);
-    assert_eq!(said("2125-12-02T00:00:00Z"), [expected]);
-    assert_eq!(said("2127-01-01T00:00:00Z"), [expected]);
+    assert_eq!(texts("2125-12-01T23:59:59Z"), [""; 0]);
+    assert_eq!(texts("2125-12-02T00:00:00Z"), [expected]);
+    assert_eq!(texts("2127-01-01T00:00:00Z"), [expected]);
 }
 
 /// Such as a key in DER, which would be published with it.
 #[test]
-fn a_certificate_stands_among_text_alone() {
+fn rejects_binary_certificate_file() {
     let folder = Folder::new(PROVIDED);
     folder.write("tls.crt", [CERTIFICATE.as_bytes(), &[0x30, 0x81, 0x87, 2, 1, 0]].concat());
-    assert_eq!(folder.refused(), "certificate: tls.crt: it is not PEM");
+    assert_eq!(folder.error_text(), "certificate: tls.crt: it is not PEM");
 }
 
 #[test]
-fn the_documented_tables_are_each_one() {
+fn documented_tls_tables_are_valid() {
     let page = include_str!("../../../../docs/configuration.md");
     let blocks = page.split("```toml\n").filter(|block| block.starts_with("[tls]\n"));
     let texts: Vec<_> = blocks.map(|block| block.split_once("```").unwrap().0).collect();

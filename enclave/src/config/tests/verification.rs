@@ -10,7 +10,7 @@ fn caches(lines: &str) -> Result<CacheSizes, String> {
 }
 
 #[test]
-fn reads_what_is_to_be_remembered() {
+fn reads_cache_sizes() {
     assert_eq!(caches("").unwrap(), CacheSizes::default());
     let sizes = caches("cached_chains = 0\ncached_leaves = 1\ncached_documents = 1000000").unwrap();
     assert_eq!(sizes, CacheSizes { chains: 0, leaves: 1, documents: 1_000_000 });
@@ -19,7 +19,7 @@ fn reads_what_is_to_be_remembered() {
 }
 
 #[test]
-fn more_than_memory_has_room_for_is_refused() {
+fn rejects_cache_sizes_above_the_limit() {
     for key in ["cached_chains", "cached_leaves", "cached_documents"] {
         for number in [-1, 1_000_001] {
             let error = caches(&format!("{key} = {number}")).unwrap_err();
