@@ -9,7 +9,7 @@ use transport::limits::FLUSH_TIMEOUT;
 use transport::lines::{Lines, Log};
 use transport::logging::{self, Change, Format, Level};
 
-use crate::config::{Arguments, Server};
+use crate::config::{Arguments, ServerSettings};
 use crate::log_forwarder::LogForwarder;
 
 /// The way to stderr, and what is not written yet.
@@ -46,7 +46,7 @@ pub fn init_logging_to<W: Write + 'static>(writer: impl Fn() -> W + Send + Sync 
 ///
 /// # Errors
 /// If there is no thread for it.
-pub fn configure_logging(server: &Server) -> io::Result<()> {
+pub fn configure_logging(server: &ServerSettings) -> io::Result<()> {
     let format = match &server.log_endpoint {
         Some(endpoint) => {
             let lines =

@@ -83,8 +83,8 @@ impl SigningKeyCache {
     ) -> Arc<SigningKey> {
         let day = signed_at.as_secs() / SECONDS_PER_DAY;
         // Whoever panicked left whole keys behind: there is no state between two of them.
-        let known = find(&self.0.read().unwrap_or_else(PoisonError::into_inner), day);
-        known.unwrap_or_else(|| {
+        let cached = find(&self.0.read().unwrap_or_else(PoisonError::into_inner), day);
+        cached.unwrap_or_else(|| {
             let key = Arc::new(SigningKey::derive(secret, date, region, SERVICE));
             let mut keys = self.0.write().unwrap_or_else(PoisonError::into_inner);
             // Another request may have been as quick.
@@ -105,7 +105,7 @@ impl SigningKeyCache {
 const SECONDS_PER_DAY: u64 = 86_400;
 
 fn find(keys: &[Option<DatedKey>; 2], day: u64) -> Option<Arc<SigningKey>> {
-    keys.iter().flatten().find(|(known, _)| *known == day).map(|(_, key)| Arc::clone(key))
+    keys.iter().flatten().find(|(cached, _)| *cached == day).map(|(_, key)| Arc::clone(key))
 }
 
 #[cfg(test)]

@@ -115,7 +115,7 @@ impl SigV4 {
 
     /// Returns whether `text` contains a secret of any credential. Compares all of them in constant time.
     fn has_secret(&self, text: &str) -> bool {
-        let is_it = |secret: &Secret| {
+        let contains = |secret: &Secret| {
             let secret = secret.expose().as_bytes();
             text.as_bytes()
                 .windows(secret.len().max(1))
@@ -125,7 +125,7 @@ impl SigV4 {
             self.credentials.values().flat_map(|CredentialEntry { credential, .. }| {
                 [Some(&credential.secret_access_key), credential.session_token.as_ref()]
             });
-        secrets.flatten().fold(false, |found, secret| found | is_it(secret))
+        secrets.flatten().fold(false, |found, secret| found | contains(secret))
     }
 
     fn check_scope(
@@ -158,14 +158,14 @@ impl SigV4 {
         let entry =
             self.credentials.get(access_key_id).ok_or(AuthenticationError::UnknownAccessKey)?;
         let received = head.headers.get(X_AMZ_SECURITY_TOKEN);
-        let same = match (&entry.credential.session_token, received) {
+        let matches = match (&entry.credential.session_token, received) {
             (Some(token), Some(value)) => {
                 constant_time_eq(token.expose().as_bytes(), value.as_bytes())
             }
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         };
-        if same { Ok(entry) } else { Err(AuthenticationError::SessionTokenMismatch) }
+        if matches { Ok(entry) } else { Err(AuthenticationError::SessionTokenMismatch) }
     }
 
     /// "Create a string to sign" and "Calculate the signature", in "Create a signed AWS API

@@ -15,7 +15,7 @@ use super::entropy::RESEED_REQUESTS;
 use super::key_store::DEFAULT_HSM_DEADLINE;
 use super::profile::Profile;
 use super::secret_fields::{BundleFields, SECRET_KEYS, without_secrets};
-use super::{Config, ConfigError, Server};
+use super::{Config, ConfigError, ServerSettings};
 use crate::audit::UnauthenticatedLimits;
 use crate::http::Listeners;
 use crate::nsm::NsmSettings;
@@ -29,7 +29,7 @@ impl Config {
     ///
     /// # Errors
     /// If it could not, as of [`settings`](Self::settings); if nobody takes it.
-    pub fn print(self, server: &Server, profile: Profile) -> Result<(), Box<dyn Error>> {
+    pub fn print(self, server: &ServerSettings, profile: Profile) -> Result<(), Box<dyn Error>> {
         let text = self.effective(server, profile)?.to_string();
         #[cfg(feature = "simulator")]
         self.simulated_nsm()?;
@@ -43,7 +43,7 @@ impl Config {
     /// What is in effect.
     pub(super) fn effective(
         &self,
-        server: &Server,
+        server: &ServerSettings,
         profile: Profile,
     ) -> Result<Table, ConfigError> {
         let mut table = self.configured_table()?;
@@ -124,8 +124,8 @@ impl Config {
     }
 }
 
-fn server_table(server: &Server) -> Table {
-    let Server { listeners, proxy_protocol, log_endpoint, log_format, log_level } = server;
+fn server_table(server: &ServerSettings) -> Table {
+    let ServerSettings { listeners, proxy_protocol, log_endpoint, log_format, log_level } = server;
     let Listeners { clients: listen, admin: admin_listen } = listeners;
     let text = |value: &dyn ToString| Value::String(value.to_string());
     let mut table = Table::new();

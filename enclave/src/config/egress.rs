@@ -57,7 +57,8 @@ fn route(table: &EgressTable, others: &[Route]) -> Result<Route, InvalidRoute> {
     if parent_port == HEARTBEAT_PORT {
         return Err(InvalidRoute::Heartbeat);
     }
-    let number_of = |is_it: &dyn Fn(&Route) -> bool| others.iter().position(is_it).map(|it| it + 1);
+    let number_of =
+        |matches: &dyn Fn(&Route) -> bool| others.iter().position(matches).map(|it| it + 1);
     if let Some(other) = number_of(&|other| other.address == address) {
         return Err(InvalidRoute::DuplicateAddress { other });
     }

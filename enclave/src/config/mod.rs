@@ -53,7 +53,7 @@ pub use self::key_store::{InvalidKeyStore, InvalidKeyStores};
 pub use self::platform::InvalidPlatform;
 pub use self::profile::Profile;
 pub use self::recipient::InvalidRecipient;
-pub use self::server::{InvalidServer, Server};
+pub use self::server::{InvalidServer, ServerSettings};
 pub use self::settings::Settings;
 #[cfg(feature = "simulator")]
 pub use self::simulator_table::InvalidSimulator;
@@ -103,7 +103,7 @@ impl Config {
     ///
     /// # Errors
     /// If neither says where to listen, or if lines cannot be sent to where they should.
-    pub fn server(&self, arguments: &Arguments) -> Result<Server, ConfigError> {
+    pub fn server(&self, arguments: &Arguments) -> Result<ServerSettings, ConfigError> {
         Ok(self.file.server.merge(arguments)?)
     }
 

@@ -17,7 +17,7 @@ use crate::log_forwarder;
 
 /// The listeners of the process, and its logs.
 #[derive(Clone, Debug)]
-pub struct Server {
+pub struct ServerSettings {
     /// The endpoints that the service listens on.
     pub listeners: Listeners,
     /// Whether connections of clients begin with a PROXY header.
@@ -43,14 +43,14 @@ pub(super) struct ServerTable {
 
 impl ServerTable {
     /// Returns the effective values: those of `arguments`, else of the table, else the defaults.
-    pub(super) fn merge(&self, arguments: &Arguments) -> Result<Server, InvalidServer> {
+    pub(super) fn merge(&self, arguments: &Arguments) -> Result<ServerSettings, InvalidServer> {
         let listen =
             argument_or_table(&arguments.listen, &self.listen).ok_or(InvalidServer::NoListen)?;
         let log_endpoint = argument_or_table(&arguments.log_endpoint, &self.log_endpoint);
         if let Some(Err(reason)) = log_endpoint.as_ref().map(log_forwarder::check_endpoint) {
             return Err(InvalidServer::LogTo(reason));
         }
-        Ok(Server {
+        Ok(ServerSettings {
             listeners: Listeners {
                 clients: listen,
                 admin: argument_or_table(&arguments.admin_listen, &self.admin_listen),

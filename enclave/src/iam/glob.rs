@@ -17,7 +17,7 @@ pub(super) fn matches_ignore_case(pattern: &str, text: &str) -> bool {
     matches_by(pattern, text, |wanted, found| wanted.eq_ignore_ascii_case(&found))
 }
 
-fn matches_by(pattern: &str, text: &str, same: impl Fn(char, char) -> bool) -> bool {
+fn matches_by(pattern: &str, text: &str, equal: impl Fn(char, char) -> bool) -> bool {
     let (mut pattern, mut text) = (pattern.chars(), text.chars());
     // What follows the last star, and the text that the star has not taken.
     let mut star: Option<(Chars<'_>, Chars<'_>)> = None;
@@ -29,7 +29,7 @@ fn matches_by(pattern: &str, text: &str, same: impl Fn(char, char) -> bool) -> b
                 pattern = next_pattern;
                 continue;
             }
-            (Some(wanted), Some(found)) if wanted == '?' || same(wanted, found) => {
+            (Some(wanted), Some(found)) if wanted == '?' || equal(wanted, found) => {
                 (pattern, text) = (next_pattern, next_text);
                 continue;
             }

@@ -109,16 +109,16 @@ impl Operator {
         })
     }
 
-    fn find(name: &str, same: impl Fn(&str, &str) -> bool) -> Option<Self> {
-        let whole = Self::TABLE.into_iter().find(|operator| same(operator.name, name));
+    fn find(name: &str, equal: impl Fn(&str, &str) -> bool) -> Option<Self> {
+        let whole = Self::TABLE.into_iter().find(|operator| equal(operator.name, name));
         whole.or_else(|| {
             let (head, end) = name.split_at_checked(name.len().checked_sub(IF_EXISTS.len())?)?;
             Self::TABLE
                 .into_iter()
                 .find(|operator| {
-                    operator.comparison != Comparison::Null && same(operator.name, head)
+                    operator.comparison != Comparison::Null && equal(operator.name, head)
                 })
-                .filter(|_| same(IF_EXISTS, end))
+                .filter(|_| equal(IF_EXISTS, end))
                 .map(|operator| Self { if_exists: true, ..operator })
         })
     }

@@ -14,21 +14,21 @@ impl Policy {
     /// What a person should look at, such as `statement "X" of wallet.json: Bool
     /// kms:RecipientAttestation:PCR0 never matches: the key is no boolean`.
     pub fn warnings(&self) -> impl Iterator<Item = String> {
-        statements([self]).flat_map(|(statement, by)| {
+        statements([self]).flat_map(|(statement, reference)| {
             let warnings = statement.conditions.iter().flat_map(Condition::warnings);
-            warnings.map(move |warning| format!("{by}: {warning}"))
+            warnings.map(move |warning| format!("{reference}: {warning}"))
         })
     }
 
     /// What a person should look at as well, where no TLS ends in the enclave.
     pub fn warnings_without_tls(&self) -> impl Iterator<Item = String> {
-        statements([self]).flat_map(|(statement, by)| {
+        statements([self]).flat_map(|(statement, reference)| {
             let conditions = statement.conditions.iter();
             conditions.filter(|condition| condition.reads_secure_transport()).map(
                 move |condition| {
                     let Condition { operator, key, .. } = condition;
                     format!(
-                        "{by}: {operator} {key}: the key is always false, for [tls] mode is \"off\""
+                        "{reference}: {operator} {key}: the key is always false, for [tls] mode is \"off\""
                     )
                 },
             )
@@ -39,7 +39,7 @@ impl Policy {
 impl Policy {
     /// What a person should look at as well, where nobody tells where requests come from.
     pub fn warnings_without_client_addr(&self) -> impl Iterator<Item = String> {
-        statements([self]).flat_map(|(statement, by)| {
+        statements([self]).flat_map(|(statement, reference)| {
             let conditions = statement.conditions.iter();
             conditions.filter(|condition| condition.reads_source_ip()).map(move |condition| {
                 let Condition { operator, key, .. } = condition;
@@ -48,7 +48,7 @@ impl Policy {
                     false => "never matches",
                 };
                 format!(
-                    "{by}: {operator} {key} {outcome}: no request carries the key; turn on [server] \
+                    "{reference}: {operator} {key} {outcome}: no request carries the key; turn on [server] \
                      proxy_protocol"
                 )
             })

@@ -38,8 +38,8 @@ fn rejects_chain_of_another_authority() {
     assert_eq!(verify(&good[..1]), Err(UnboundTls::NoAuthority));
     assert_eq!(verify(&foreign), Err(UnboundTls::NoAuthority));
     // The man in the middle shows the enclave's authority beside his own certificate.
-    let grafted = [foreign[0].clone(), good[1].clone()];
-    assert!(matches!(verify(&grafted), Err(UnboundTls::Path(_))));
+    let mixed = [foreign[0].clone(), good[1].clone()];
+    assert!(matches!(verify(&mixed), Err(UnboundTls::Path(_))));
     let appended = [foreign[0].clone(), foreign[1].clone(), good[0].clone(), good[1].clone()];
     assert!(matches!(verify(&appended), Err(UnboundTls::Path(_))));
     // An authority is no server.

@@ -64,7 +64,7 @@ impl Fixture {
     async fn connect(&self) -> io::Result<Connected<'_>> {
         let mut connected = self.handshake("localhost").await?;
         // With the first bytes come the tickets.
-        connected.works().await;
+        connected.exchange_bytes().await;
         Ok(connected)
     }
 
@@ -115,7 +115,7 @@ struct Connected<'a> {
 
 impl Connected<'_> {
     /// Bytes pass both ways.
-    async fn works(&mut self) {
+    async fn exchange_bytes(&mut self) {
         let mut received = [0; 4];
         self.client.write_all(b"ping").await.unwrap();
         self.server.read_exact(&mut received).await.unwrap();
@@ -126,7 +126,7 @@ impl Connected<'_> {
     }
 
     /// Has the client send a fatal alert other than those about its server's certificate.
-    async fn ends_with_alert(self) {
+    async fn send_fatal_alert(self) {
         let Self { client, mut server, .. } = self;
         let (mut stream, mut session) = client.into_inner();
         // A record that does not decrypt.
@@ -159,7 +159,7 @@ async fn renews_certificates_without_closing_connections() {
     // By now nobody accepts the first any more, and nobody is shown it.
     fixture.after(25 * HOUR);
     assert_ne!(fixture.connect().await.unwrap().certificate(), certificate);
-    first.works().await;
+    first.exchange_bytes().await;
 }
 
 #[tokio::test]
@@ -262,7 +262,7 @@ async fn counts_alert_before_first_byte_as_failure_only() {
         let fixture = Fixture::new(&[version]);
         let connected = fixture.handshake("localhost").await.unwrap();
         assert_eq!(fixture.counts(), [], "{version:?}");
-        connected.ends_with_alert().await;
+        connected.send_fatal_alert().await;
         assert_eq!(fixture.counts(), [("other_alert", 1)], "{version:?}");
     }
 }
@@ -293,7 +293,7 @@ async fn counts_close_before_first_byte_by_close_notify() {
 async fn counts_alert_after_first_byte_as_success() {
     for version in [&TLS12, &TLS13] {
         let fixture = Fixture::new(&[version]);
-        fixture.connect().await.unwrap().ends_with_alert().await;
+        fixture.connect().await.unwrap().send_fatal_alert().await;
         assert_eq!(fixture.counts(), [("full", 1)], "{version:?}");
     }
 }
@@ -307,15 +307,15 @@ async fn silent_client_times_out_or_is_evicted() {
     };
     assert!(matches!(silent(Arc::clone(&fixture)).await, HandshakeError::TimedOut));
     assert_eq!(fixture.counts(), [("timed_out", 1)]);
-    let mut crowd = JoinSet::new();
+    let mut silent_clients = JoinSet::new();
     for _ in 0..=MAX_HANDSHAKES {
-        crowd.spawn(silent(Arc::clone(&fixture)));
+        silent_clients.spawn(silent(Arc::clone(&fixture)));
     }
     // All but the one who waited, and then had nobody behind it.
     for _ in 0..MAX_HANDSHAKES {
-        assert!(matches!(crowd.join_next().await, Some(Ok(HandshakeError::Evicted))));
+        assert!(matches!(silent_clients.join_next().await, Some(Ok(HandshakeError::Evicted))));
     }
-    assert!(matches!(crowd.join_next().await, Some(Ok(HandshakeError::TimedOut))));
+    assert!(matches!(silent_clients.join_next().await, Some(Ok(HandshakeError::TimedOut))));
     let evicted = MAX_HANDSHAKES.try_into().unwrap();
     assert_eq!(fixture.counts(), [("timed_out", 2), ("evicted", evicted)]);
 }

@@ -92,8 +92,8 @@ impl Request {
     }
 
     fn value(&self, name: &str) -> String {
-        let is_it = |(known, _): &&(String, Vec<u8>)| known.eq_ignore_ascii_case(name);
-        String::from_utf8(self.headers.iter().find(is_it).unwrap().1.clone()).unwrap()
+        let matches = |(known, _): &&(String, Vec<u8>)| known.eq_ignore_ascii_case(name);
+        String::from_utf8(self.headers.iter().find(matches).unwrap().1.clone()).unwrap()
     }
 
     fn head(&self) -> Parts {

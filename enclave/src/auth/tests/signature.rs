@@ -152,8 +152,11 @@ fn rejects_unknown_access_key() {
     let request = Request::new().signed();
     let result = request.at(&sigv4(other), moment(DATE));
     assert_eq!(result, Err(AuthenticationError::UnknownAccessKey));
-    let nobody = SigV4::new(REGION, Vec::new()).unwrap();
-    assert_eq!(request.at(&nobody, moment(DATE)), Err(AuthenticationError::UnknownAccessKey));
+    let no_credentials = SigV4::new(REGION, Vec::new()).unwrap();
+    assert_eq!(
+        request.at(&no_credentials, moment(DATE)),
+        Err(AuthenticationError::UnknownAccessKey)
+    );
 }
 
 #[test]

@@ -228,11 +228,11 @@ mod tests {
         #[test]
         fn never_panics(start in proptest::collection::vec(any::<u8>(), 0..600), cut in 0..4096_usize) {
             drop(decode(&start));
-            let mut spoilt = example().to_vec();
-            let at = cut.min(spoilt.len());
-            let end = (at + start.len()).min(spoilt.len());
-            spoilt[at..end].copy_from_slice(&start[..end - at]);
-            drop(decode(&spoilt));
+            let mut corrupted = example().to_vec();
+            let at = cut.min(corrupted.len());
+            let end = (at + start.len()).min(corrupted.len());
+            corrupted[at..end].copy_from_slice(&start[..end - at]);
+            drop(decode(&corrupted));
         }
     }
 }

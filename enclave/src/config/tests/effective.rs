@@ -12,7 +12,7 @@ fn effective(text: &str, profile: Profile) -> Table {
     config.effective(&server, profile).unwrap()
 }
 
-fn of<'a>(table: &'a Table, name: &str, key: &str) -> Option<&'a Value> {
+fn lookup<'a>(table: &'a Table, name: &str, key: &str) -> Option<&'a Value> {
     table.get(name)?.get(key)
 }
 
@@ -64,7 +64,7 @@ fn prints_every_documented_default() {
     for (name, table) in &documented {
         let Value::Table(table) = table else { continue };
         for (key, value) in table {
-            let found = of(&printed, name, key);
+            let found = lookup(&printed, name, key);
             let is_example =
                 ["listen", "admin_listen", "log_endpoint", "threads"].contains(&&**key);
             assert!(found.is_some() || is_example, "[{name}] {key}");
@@ -90,9 +90,9 @@ fn prints_server_table_merged_with_flags() {
     let printed =
         effective("[server]\nlisten = \"unix:a\"\nlog_level = \"warn\"\n", Profile::Development);
     let server = printed["server"].to_string();
-    assert_eq!(of(&printed, "server", "listen").unwrap().as_str(), Some("tcp:127.0.0.1:1"));
-    assert_eq!(of(&printed, "server", "log_level").unwrap().as_str(), Some("warn"));
-    assert_eq!(of(&printed, "server", "log_format").unwrap().as_str(), Some("text"));
+    assert_eq!(lookup(&printed, "server", "listen").unwrap().as_str(), Some("tcp:127.0.0.1:1"));
+    assert_eq!(lookup(&printed, "server", "log_level").unwrap().as_str(), Some("warn"));
+    assert_eq!(lookup(&printed, "server", "log_format").unwrap().as_str(), Some("text"));
     assert!(!server.contains("admin_listen") && !server.contains("log_endpoint"), "{server}");
 }
 

@@ -10,7 +10,7 @@ const TABLE: &str = "[server]\nlisten = \"vsock:4294967295:5000\"\nadmin_listen 
                      log_level = \"debug\"\n";
 
 /// What is in effect with these flags, each of which has one word.
-fn server(text: &str, flags: &[&str]) -> Result<Server, String> {
+fn server(text: &str, flags: &[&str]) -> Result<ServerSettings, String> {
     let arguments = [&["enclave"], flags].concat();
     let arguments = EnclaveArguments::try_parse_from(arguments).map_err(|e| e.to_string())?;
     let config = load(text).map_err(|error| error.to_string())?;
