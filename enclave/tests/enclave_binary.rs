@@ -94,7 +94,7 @@ fn print_config_redacts_secrets_and_needs_no_device() {
     fs::write(folder.path().join("salt"), [7; 32]).unwrap();
     fs::write(
         &path,
-        "[server]\nlisten = \"vsock:4294967295:5000\"\nlog_to = \"vsock:3:5003\"\n\
+        "[server]\nlisten = \"vsock:4294967295:5000\"\nlog_endpoint = \"vsock:3:5003\"\n\
          [auth]\nregion = \"eu-west-1\"\n[[credential]]\naccess_key_id = \"AKIDEXAMPLE\"\n\
          secret_access_key = \"wJalrXUtnFEMI\"\n\
          principal = \"arn:aws:iam::123456789012:role/wallet\"\npolicies = []\n",

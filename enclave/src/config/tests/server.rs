@@ -6,7 +6,7 @@ use transport::Endpoint;
 use super::*;
 
 const TABLE: &str = "[server]\nlisten = \"vsock:4294967295:5000\"\nadmin_listen = \"unix:/run/admin\"\n\
-                     proxy_protocol = true\nlog_to = \"vsock:3:5003\"\nlog_format = \"json\"\n\
+                     proxy_protocol = true\nlog_endpoint = \"vsock:3:5003\"\nlog_format = \"json\"\n\
                      log_level = \"debug\"\n";
 
 /// What is in effect with these flags, each of which has one word.
@@ -82,6 +82,6 @@ fn rejects_log_endpoint_that_cannot_receive_lines() {
     let flags = ["--listen=127.0.0.1:1", "--log-endpoint=vsock-mux:/run/a:1"];
     let error = server("", &flags).unwrap_err();
     assert!(error.starts_with("log_endpoint: vsock-mux leads into a guest"), "{error}");
-    let error = server("[server]\nlog_to = \"vsock:3:9000\"\n", &flags[..1]).unwrap_err();
+    let error = server("[server]\nlog_endpoint = \"vsock:3:9000\"\n", &flags[..1]).unwrap_err();
     assert!(error.starts_with("log_endpoint: vsock port 9000"), "{error}");
 }

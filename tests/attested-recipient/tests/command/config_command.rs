@@ -271,7 +271,7 @@ fn the_table_server_is_part_of_what_is_measured_and_published() {
     assert_eq!(folder.archive("config.tar", &[]).status.code(), Some(0));
     let (public, secrets, _) = folder.pcrs("config.tar");
     let toml = fs::read_to_string(folder.path("enclave.toml")).unwrap();
-    let server = "[server]\nlisten = \"vsock:4294967295:5000\"\nlog_to = \"vsock:3:5003\"\n";
+    let server = "[server]\nlisten = \"vsock:4294967295:5000\"\nlog_endpoint = \"vsock:3:5003\"\n";
     folder.write("enclave.toml", &format!("{server}{toml}"));
     assert_eq!(folder.archive("config.tar", &[]).status.code(), Some(0));
     let (other, same, _) = folder.pcrs("config.tar");
