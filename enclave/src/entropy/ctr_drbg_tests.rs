@@ -28,7 +28,7 @@ fn parse(text: &str) -> Vec<(bool, Vector)> {
     let mut prediction_resistance = None;
     let mut vectors = Vec::new();
     for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        if let Some(parameter) = line.strip_prefix("[ReseedPolicy = ") {
+        if let Some(parameter) = line.strip_prefix("[PredictionResistance = ") {
             prediction_resistance = Some(parameter == "True]");
         } else if line == "COUNT = 0" {
             vectors.push((prediction_resistance.unwrap(), Vector::new()));

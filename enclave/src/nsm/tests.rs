@@ -205,7 +205,7 @@ async fn nsm_is_not_called_after_a_failed_health_test() {
     let mut calls = 0;
     let nsm = nsm_failing_from(START_UP_CALLS, move || {
         calls += 1;
-        assert_eq!(calls, 1, "it was with_caller again");
+        assert_eq!(calls, 1, "it was asked again");
         Ok(Response::GetRandom { random: vec![0; 256] })
     });
     let nsm = start(nsm, settings()).await.unwrap();
