@@ -14,7 +14,7 @@ use thiserror::Error;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
-use transport::limits::REQUESTS_PER_WORKER;
+use transport::limits::REQUESTS_PER_CRYPTO_THREAD;
 
 /// The threads, and how many requests may be with them.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl CryptoPool {
             .thread_name("worker")
             .enable_time()
             .build()?;
-        let permits = threads.get().saturating_mul(REQUESTS_PER_WORKER);
+        let permits = threads.get().saturating_mul(REQUESTS_PER_CRYPTO_THREAD);
         Ok(Self { runtime: Some(runtime), permits: Arc::new(Semaphore::new(permits)) })
     }
 
@@ -129,7 +129,7 @@ mod tests {
     async fn full_pool_rejects_work_until_a_permit_is_returned() {
         let pool = Arc::new(one());
         let mut waiting = Vec::new();
-        for _ in 0..REQUESTS_PER_WORKER {
+        for _ in 0..REQUESTS_PER_CRYPTO_THREAD {
             let pool = Arc::clone(&pool);
             waiting.push(tokio::spawn(async move { pool.run(pending::<()>()).await }));
         }
@@ -157,7 +157,7 @@ mod tests {
     #[tokio::test]
     async fn panicking_work_returns_unfinished_and_frees_its_permit() {
         let pool = one();
-        for _ in 0..2 * REQUESTS_PER_WORKER {
+        for _ in 0..2 * REQUESTS_PER_CRYPTO_THREAD {
             assert_eq!(
                 pool.run(async { panic!("on purpose") }).await,
                 Err::<(), _>(CryptoPoolError::Unfinished)

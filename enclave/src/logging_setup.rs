@@ -6,34 +6,34 @@ use std::process::ExitCode;
 use std::sync::OnceLock;
 
 use transport::limits::FLUSH_TIMEOUT;
-use transport::lines::{Lines, Log};
-use transport::logging::{self, Change, Format, Level};
+use transport::logging::{self, Format, Level, LogHandle};
+use transport::nonblocking_writer::{LogWriter, NonBlockingWriter};
 
 use crate::config::{Arguments, ServerSettings};
 use crate::log_forwarder::LogForwarder;
 
 /// The way to stderr, and what is not written yet.
-static STDERR: OnceLock<Lines<Vec<u8>>> = OnceLock::new();
+static STDERR: OnceLock<NonBlockingWriter<Vec<u8>>> = OnceLock::new();
 
 /// The way out, where the log goes there.
-static LOG_ENDPOINT: OnceLock<Lines<Vec<u8>>> = OnceLock::new();
+static LOG_ENDPOINT: OnceLock<NonBlockingWriter<Vec<u8>>> = OnceLock::new();
 
-static SETTINGS: OnceLock<Change> = OnceLock::new();
+static LOG_HANDLE: OnceLock<LogHandle> = OnceLock::new();
 
 /// Logs to stderr as `arguments` say, by a thread of its own: nobody waits for who reads it. Where
 /// stderr is gone or full, lines are lost; reporting that there would panic, or wait.
 pub fn init_logging(arguments: &Arguments) {
     let format = arguments.log_format.unwrap_or_default();
     let level = arguments.log_level.unwrap_or_default();
-    let settings = match Lines::to("log", io::stderr()) {
+    let handle = match NonBlockingWriter::spawn("log", io::stderr()) {
         Ok(lines) => {
             let stderr = STDERR.get_or_init(|| lines);
-            logging::begin(format, level, || Log(LOG_ENDPOINT.get().unwrap_or(stderr)))
+            logging::init_reloadable(format, level, || LogWriter(LOG_ENDPOINT.get().unwrap_or(stderr)))
         }
         // Without a thread, the service itself will say what is wrong.
-        Err(_) => logging::begin(format, level, io::stderr),
+        Err(_) => logging::init_reloadable(format, level, io::stderr),
     };
-    SETTINGS.get_or_init(|| settings);
+    LOG_HANDLE.get_or_init(|| handle);
 }
 
 /// Logs as [`init_logging`] does, but to what `writer` makes: what is tested is the log that runs.
@@ -49,29 +49,31 @@ pub fn init_logging_to<W: Write + 'static>(writer: impl Fn() -> W + Send + Sync 
 pub fn configure_logging(server: &ServerSettings) -> io::Result<()> {
     let format = match &server.log_endpoint {
         Some(endpoint) => {
-            let lines =
-                Lines::to("log-channel", LogForwarder::new(endpoint.clone(), write_to_stderr))?;
+            let lines = NonBlockingWriter::spawn(
+                "log-forwarder",
+                LogForwarder::new(endpoint.clone(), write_to_stderr),
+            )?;
             LOG_ENDPOINT.get_or_init(|| lines);
             Format::Json
         }
         None => server.log_format,
     };
-    if let Some(settings) = SETTINGS.get() {
-        settings.to(format, server.log_level);
+    if let Some(handle) = LOG_HANDLE.get() {
+        handle.reload(format, server.log_level);
     }
     Ok(())
 }
 
 /// Lines of the log that were dropped so far, as nobody took them.
 pub(crate) fn log_lines_dropped() -> u64 {
-    LOG_ENDPOINT.get().or(STDERR.get()).map_or(0, Lines::dropped)
+    LOG_ENDPOINT.get().or(STDERR.get()).map_or(0, NonBlockingWriter::dropped)
 }
 
 /// Says on stderr what a log cannot, that goes elsewhere.
 pub(crate) fn write_to_stderr(mut text: String) {
     if let Some(stderr) = STDERR.get() {
         text.push('\n');
-        stderr.submit(text.into_bytes());
+        stderr.send_or_drop(text.into_bytes());
     }
 }
 

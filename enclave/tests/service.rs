@@ -21,7 +21,7 @@ use http_body_util::BodyExt;
 use hyper::http::request::Parts;
 use hyper::{Method, Request, StatusCode};
 use nsm_device::{ErrorCode, Nsm, NsmError, Request as NsmRequest, Response as NsmResponse};
-use simulator::{DocumentRequest, SimulatedNsm, World, default_pcrs};
+use simulator::{DocumentRequest, SimulatedNsm, SimulatedPki, default_pcrs};
 
 /// Gives `blocks` blocks of entropy once it is in service, then errors; counts what it is asked for
 /// from then on.
@@ -82,28 +82,28 @@ impl Platform for TestPlatform {
 
 struct Fixture {
     service: Service<TestPlatform>,
-    world: Arc<World>,
+    pki: Arc<SimulatedPki>,
     calls: Arc<AtomicUsize>,
 }
 
-fn world() -> Arc<World> {
-    Arc::new(World::new(Arc::new(|| SystemClock.now())).unwrap())
+fn pki() -> Arc<SimulatedPki> {
+    Arc::new(SimulatedPki::new(Arc::new(|| SystemClock.now())).unwrap())
 }
 
 async fn start(blocks: usize) -> Result<Fixture, StartError> {
-    let world = world();
-    let anchors = TrustAnchors::simulator_root(world.root_certificate());
-    start_in(world, anchors, blocks).await
+    let pki = pki();
+    let anchors = TrustAnchors::simulator_root(pki.root_certificate());
+    start_in(pki, anchors, blocks).await
 }
 
 async fn start_in(
-    world: Arc<World>,
+    pki: Arc<SimulatedPki>,
     anchors: TrustAnchors<Simulated>,
     blocks: usize,
 ) -> Result<Fixture, StartError> {
     let (in_service, calls) = (Arc::default(), Arc::default());
     let nsm = FiniteNsm {
-        nsm: SimulatedNsm::new(Arc::clone(&world)),
+        nsm: SimulatedNsm::new(Arc::clone(&pki)),
         blocks,
         pcr0: None,
         in_service: Arc::clone(&in_service),
@@ -113,7 +113,7 @@ async fn start_in(
     let settings = settings("[entropy]\nprefetch = 0\n");
     let platform = TestPlatform { in_service, is_rejected: false };
     let service = Service::start(platform, nsm, anchors, settings, Audit::disabled()).await?;
-    Ok(Fixture { service, world, calls })
+    Ok(Fixture { service, pki, calls })
 }
 
 fn settings(text: &str) -> Settings {
@@ -128,10 +128,10 @@ async fn start_measured(
     pcr0: Vec<u8>,
     text: &str,
 ) -> Result<Service<TestPlatform>, StartError> {
-    let world = world();
-    let anchors = TrustAnchors::simulator_root(world.root_certificate());
+    let pki = pki();
+    let anchors = TrustAnchors::simulator_root(pki.root_certificate());
     let nsm = FiniteNsm {
-        nsm: SimulatedNsm::new(world),
+        nsm: SimulatedNsm::new(pki),
         blocks: usize::MAX,
         pcr0: Some(pcr0),
         in_service: Arc::clone(&platform.in_service),
@@ -174,14 +174,14 @@ impl Fixture {
         self.send(Method::POST, "/", body).await
     }
 
-    /// Draws since the start.
+    /// CallCounter since the start.
     fn draws(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
     }
 
     fn attested(&self, number_of_bytes: usize, spki: &[u8]) -> String {
         let document = self
-            .world
+            .pki
             .document(DocumentRequest {
                 family: PcrFamily::NitroEnclave,
                 pcrs: default_pcrs(PcrFamily::NitroEnclave),
@@ -302,19 +302,19 @@ async fn does_not_start_if_the_platform_check_fails() {
 #[tokio::test]
 async fn trusts_configured_roots_and_the_platform_root_only() {
     let folder = tempfile::tempdir().unwrap();
-    let (platform, configured, unknown) = (world(), world(), world());
+    let (platform, configured, unknown) = (pki(), pki(), pki());
     fs::write(folder.path().join("root.pem"), configured.root_certificate_pem()).unwrap();
     let path = folder.path().join("enclave.toml");
     fs::write(&path, "[trust]\nanchors = [\"root.pem\"]\n").unwrap();
     let platform_root = platform.root_certificate().to_vec();
-    for (world, expected) in [
+    for (pki, expected) in [
         (platform, StatusCode::OK),
         (configured, StatusCode::OK),
         (unknown, StatusCode::BAD_REQUEST),
     ] {
         let mut anchors = TrustAnchors::simulator_root(&platform_root);
         Config::load(Some(&path)).unwrap().add_anchors(&mut anchors).unwrap();
-        let fixture = start_in(world, anchors, 2).await.unwrap();
+        let fixture = start_in(pki, anchors, 2).await.unwrap();
         let (status, body) = fixture.generate(&fixture.attested(1, &spki())).await;
         assert_eq!(status, expected, "{body}");
     }
@@ -348,10 +348,10 @@ async fn attestation_contains_nonce_and_configuration_pcrs() {
     fs::write(folder.path().join("salt"), [7; 32]).unwrap();
     let measured = ConfigBundle::load(&path).unwrap().measure(&[0; 32]).unwrap();
     let settings = Config::load(Some(&path)).unwrap().settings(Profile::Development).unwrap();
-    let world = world();
-    let anchors = TrustAnchors::simulator_root(world.root_certificate());
+    let pki = pki();
+    let anchors = TrustAnchors::simulator_root(pki.root_certificate());
     let nsm = FiniteNsm {
-        nsm: SimulatedNsm::new(Arc::clone(&world)),
+        nsm: SimulatedNsm::new(Arc::clone(&pki)),
         blocks: usize::MAX,
         pcr0: None,
         in_service: Arc::default(),
@@ -368,13 +368,13 @@ async fn attestation_contains_nonce_and_configuration_pcrs() {
     let (status, document) = get_document("*/*").await;
     assert_eq!(status, 200);
     let verify = |document: Vec<u8>| {
-        let anchors = TrustAnchors::simulator_root(world.root_certificate());
+        let anchors = TrustAnchors::simulator_root(pki.root_certificate());
         let document = UnverifiedDocument::parse(document).unwrap();
         let live = document.verify_live(
             &anchors,
             ClockReading::this_machine(SystemClock.now()),
             MaxAge::Seconds(60),
-            DebugMode::Refuse,
+            DebugMode::Reject,
         );
         live.unwrap()
     };

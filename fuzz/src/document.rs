@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use attestation::time::UnixMillis;
 use attestation::{
     Claims, ClockReading, DebugMode, MAX_DOCUMENT_LENGTH, MaxAge, Production, Trust, TrustAnchors,
-    UntrustedDocument, UnverifiedDocument, own_document_time,
+    UntrustedDocument, UnverifiedDocument, nsm_timestamp,
 };
 use sha2::{Digest, Sha256};
 
@@ -34,7 +34,7 @@ const GENUINE: [&str; 9] = [
 /// twin (r, n - s), are not covered by a signature.
 pub fn run(data: &[u8]) {
     let parse = || UnverifiedDocument::parse(data.to_vec());
-    let own_time = own_document_time(data);
+    let own_time = nsm_timestamp(data);
     let Ok(document) = parse() else { return };
     assert!(data.len() <= MAX_DOCUMENT_LENGTH);
     // One's own document is read by less, and what it says is the same.
@@ -72,7 +72,7 @@ fn verifies<T: Trust, E: std::fmt::Debug>(
     let stored = parse().verify_at_document_time(anchors, DebugMode::Allow);
     let (now, age) = (ClockReading::given(fixture::NOW), MaxAge::default());
     let live = parse().verify_live(anchors, now, age, DebugMode::Allow);
-    let strict = parse().verify_at_document_time(anchors, DebugMode::Refuse);
+    let strict = parse().verify_at_document_time(anchors, DebugMode::Reject);
     assert!(live.is_err() || stored.is_ok());
     let Ok(stored) = stored else {
         assert!(strict.is_err());
@@ -85,7 +85,7 @@ fn verifies<T: Trust, E: std::fmt::Debug>(
         parse().verify_live(anchors, now, MaxAge::Chain, DebugMode::Allow)
     };
     assert!(behind(60_000).is_ok());
-    assert!(matches!(behind(60_001), Err(UntrustedDocument::FromTheFuture { .. })));
+    assert!(matches!(behind(60_001), Err(UntrustedDocument::TimestampInFuture { .. })));
     true
 }
 

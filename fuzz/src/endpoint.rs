@@ -1,6 +1,6 @@
 //! Endpoints: any text.
 
-use transport::{Endpoint, InvalidEndpoint, announcement};
+use transport::{Endpoint, InvalidEndpoint, listening_message};
 
 /// What is printed parses to the same endpoint; what is refused is refused with its scheme, too.
 pub fn run(data: &[u8]) {
@@ -11,7 +11,7 @@ pub fn run(data: &[u8]) {
             let printed = endpoint.to_string();
             assert_eq!(printed.parse().as_ref(), Ok(&endpoint), "{printed}");
             assert!(printed.ends_with(text), "one spelling only");
-            assert!(announcement("p", &endpoint).starts_with("p listening on "));
+            assert!(listening_message("p", &endpoint).starts_with("p listening on "));
         }
         Err(error) => assert!(error.to_string().len() <= 200 + text.len()),
     }

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use kms_api::{DescribeCustomKeyStores, ErrorType, GenerateRandom, KmsError, RequestError};
+use kms_api::{DescribeCustomKeyStores, ErrorType, GenerateRandom, InvalidRequest, KmsError};
 use serde_json::Value;
 
 /// Bytes of an error's text: four values of at most 1,024 characters, and the words around them.
@@ -55,7 +55,7 @@ fn string(ours: &Option<String>, theirs: &Value, max: usize) {
 }
 
 /// What the caller is told is JSON, and of bounded length, whatever it repeats.
-fn refused(error: &RequestError) {
+fn refused(error: &InvalidRequest) {
     let text = error.to_string();
     assert!(text.len() <= MAX_ERROR_LENGTH, "{} bytes", text.len());
     let body = KmsError::new(ErrorType::Validation, text.clone()).to_json();

@@ -21,7 +21,7 @@ pub fn run(data: &[u8]) {
             let (again, end) = read(&data[..length]);
             assert_eq!((again.expect("it was read"), end), (header, length));
             read(&data[..length - 1]).0.expect_err("a byte is missing");
-            let local = header.client;
+            let local = header.client_addr;
             let written = header.encode(local);
             assert_eq!(read(&written).0.expect("it was written here"), header);
         }

@@ -32,7 +32,7 @@ fn seal_to(spki: &[u8], modulus_length: usize) {
     let document = UnverifiedDocument::parse(document.expect("the provider signs"));
     let verified = document
         .expect("only the key differs from a good document")
-        .verify_at_document_time(fixture::anchors(), DebugMode::Refuse)
+        .verify_at_document_time(fixture::anchors(), DebugMode::Reject)
         .expect("only the key differs from a good document");
     let key = verified.recipient_key().expect("the provider takes what we accept");
     assert_eq!(key.modulus_length(), modulus_length);

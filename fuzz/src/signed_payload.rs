@@ -26,7 +26,7 @@ pub fn run(data: &[u8]) {
     let claims = document.dangerous_unverified_claims();
     document::read(&claims, &signed);
     decoders::compare(&claims, &payload);
-    let Ok(verified) = document.verify_at_document_time(fixture::anchors(), DebugMode::Refuse)
+    let Ok(verified) = document.verify_at_document_time(fixture::anchors(), DebugMode::Reject)
     else {
         return;
     };

@@ -22,7 +22,7 @@ pub(crate) async fn serve(client: Stream, context: &RelayContext, activity: Opti
     let accepted = Instant::now();
     let connection = context.connection_ids.next();
     let header = match context.proxy_protocol {
-        true => ProxyHeader { client: client.peer_address(), connection: Some(connection) }
+        true => ProxyHeader { client_addr: client.peer_address(), connection_id: Some(connection) }
             .encode(client.local_address()),
         false => Vec::new(),
     };

@@ -36,6 +36,6 @@ impl ConnectionIds {
 
     /// Returns the next identifier.
     pub(crate) fn next(&self) -> ConnectionId {
-        ConnectionId::of(self.0.fetch_add(1, Ordering::Relaxed))
+        ConnectionId::from_number(self.0.fetch_add(1, Ordering::Relaxed))
     }
 }

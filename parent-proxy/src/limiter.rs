@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
-use transport::{Episode, client_network};
+use transport::{LogThrottle, client_network};
 
 use crate::activity::{Activity, Rank};
 
@@ -20,8 +20,8 @@ pub(crate) struct ConnectionLimiter {
     epoch: Instant,
     clients: Mutex<Clients>,
     pub(crate) counts: Counts,
-    at_limit: Episode,
-    full: Episode,
+    at_limit: LogThrottle,
+    full: LogThrottle,
 }
 
 /// Connections that were evicted or refused so far.
@@ -154,8 +154,8 @@ impl ConnectionLimiter {
             epoch: Instant::now(),
             clients: Mutex::default(),
             counts: Counts::default(),
-            at_limit: Episode::default(),
-            full: Episode::default(),
+            at_limit: LogThrottle::default(),
+            full: LogThrottle::default(),
         }
     }
 
@@ -184,7 +184,7 @@ impl ConnectionLimiter {
         if let Some(evicted) = evicted {
             evicted.abort();
             self.counts.evicted_per_client.fetch_add(1, Ordering::Relaxed);
-            if self.at_limit.begins() {
+            if self.at_limit.should_log() {
                 let (client, limit) = (client.map(tracing::field::display), self.per_client);
                 tracing::warn!(
                     client,
@@ -205,7 +205,7 @@ impl ConnectionLimiter {
         };
         evicted.abort();
         self.counts.evicted_full.fetch_add(1, Ordering::Relaxed);
-        if self.full.begins() {
+        if self.full.should_log() {
             let client = client.map(tracing::field::display);
             tracing::warn!(
                 client,
@@ -218,7 +218,7 @@ impl ConnectionLimiter {
 
     fn record_rejection(&self, client: ClientAddress) {
         self.counts.rejected_per_client.fetch_add(1, Ordering::Relaxed);
-        if self.at_limit.begins() {
+        if self.at_limit.should_log() {
             let (client, limit) = (client.map(tracing::field::display), self.per_client);
             tracing::warn!(
                 client,

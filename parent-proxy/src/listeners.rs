@@ -42,11 +42,11 @@ impl Listeners {
         let listener = match self.take(&name) {
             Some(listener) => {
                 self.adopted.push(endpoint.clone());
-                Listener::adopt(listener.descriptor, endpoint).map_err(io_error)?
+                Listener::from_inherited(listener.descriptor, endpoint).map_err(io_error)?
             }
             None => {
                 let mut listener = listen(endpoint).await?;
-                self.files.extend(listener.take_file());
+                self.files.extend(listener.take_socket_file());
                 listener
             }
         };
@@ -67,7 +67,7 @@ impl Listeners {
             ClientListener::Systemd => SYSTEMD.to_owned(),
         };
         let listener = match self.take(&endpoint) {
-            Some(listener) => Listener::inherited(listener.descriptor.into()),
+            Some(listener) => Listener::from_inherited_tcp(listener.descriptor.into()),
             None => Ok(systemd::listener()?),
         };
         let listener = listener.map_err(ListenError::Inherited)?;
@@ -82,11 +82,13 @@ impl Listeners {
 
     /// Owns from now on what was inherited: the process before has given way. Closes what is not used.
     pub(crate) fn take_ownership(&mut self) {
-        self.files.extend(self.adopted.drain(..).filter_map(|endpoint| SocketFile::of(&endpoint)));
+        self.files.extend(
+            self.adopted.drain(..).filter_map(|endpoint| SocketFile::for_endpoint(&endpoint)),
+        );
         for unused in self.inherited.drain(..) {
             tracing::info!(listener = unused.name, "closed: it is not configured any more");
             let endpoint: Option<Endpoint> = unused.name.parse().ok();
-            drop(endpoint.as_ref().and_then(SocketFile::of));
+            drop(endpoint.as_ref().and_then(SocketFile::for_endpoint));
         }
     }
 
@@ -110,7 +112,7 @@ impl Listeners {
     /// Leaves all to the next process, and socket files where they are.
     pub(crate) fn hand_over(&mut self) {
         self.close();
-        self.files.drain(..).for_each(SocketFile::leave);
+        self.files.drain(..).for_each(SocketFile::keep);
     }
 
     /// Takes an inherited listener. Of several with one name, as with port 0, the first is the first bound.

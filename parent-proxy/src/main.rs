@@ -8,8 +8,8 @@ use std::sync::OnceLock;
 use parent_proxy::{Command, Config, Proxy};
 use tokio::task::spawn_blocking;
 use transport::limits::FLUSH_TIMEOUT;
-use transport::lines::{Lines, Log};
 use transport::logging;
+use transport::nonblocking_writer::{LogWriter, NonBlockingWriter};
 use transport::shutdown_signal;
 
 /// The commit that the binary is built from, as the Makefile passes it.
@@ -33,10 +33,10 @@ async fn main() -> ExitCode {
         }
     };
     let (format, level) = (config.log_format, config.log_level);
-    match Lines::to("log", io::stderr()) {
+    match NonBlockingWriter::spawn("log", io::stderr()) {
         Ok(lines) => {
             let lines = LOG.get_or_init(|| lines);
-            logging::init(format, level, move || Log(lines));
+            logging::init(format, level, move || LogWriter(lines));
         }
         // Without a thread, starting will fail as well, and say so.
         Err(_) => logging::init(format, level, io::stderr),
@@ -57,13 +57,13 @@ async fn main() -> ExitCode {
 
 /// The way to stderr: nobody waits for who reads it. Where it is gone or full, lines are lost;
 /// reporting that there would panic, or wait.
-static LOG: OnceLock<Lines<Vec<u8>>> = OnceLock::new();
+static LOG: OnceLock<NonBlockingWriter<Vec<u8>>> = OnceLock::new();
 
 async fn run(config: &Config) -> Result<(), Box<dyn Error>> {
     // Before anybody can know that this process exists, so that no signal finds it unprepared.
     let shutdown = shutdown_signal()?;
     parent_proxy::warn_of_few_descriptors(config.max_connections);
-    let mut proxy = Proxy::bind(config, || LOG.get().map_or(0, Lines::dropped)).await?;
+    let mut proxy = Proxy::bind(config, || LOG.get().map_or(0, NonBlockingWriter::dropped)).await?;
     announce(&proxy.announcements())?;
     proxy.take_over().await?;
     proxy.run(shutdown).await;

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use rustix::net::{RecvFlags, recv};
-use transport::{Episode, Stream};
+use transport::{LogThrottle, Stream};
 
 use crate::activity::Activity;
 use crate::limiter::{ConnectionLimiter, Permit};
@@ -16,7 +16,7 @@ pub(crate) enum PeerPolicy {
     /// Clients, within the limits of connections.
     Clients(Arc<ConnectionLimiter>),
     /// On vsock, only these enclaves: other enclaves of this instance are not part of this service.
-    Enclaves(Arc<Pool>, Episode),
+    Enclaves(Arc<Pool>, LogThrottle),
 }
 
 /// The admission of a connection; a client's is given back on drop.
@@ -31,7 +31,7 @@ impl PeerPolicy {
 
     /// Creates a policy that admits only the enclaves of `pool`.
     pub(crate) fn enclaves(pool: Arc<Pool>) -> Self {
-        Self::Enclaves(pool, Episode::default())
+        Self::Enclaves(pool, LogThrottle::default())
     }
 
     /// Admits the peer, or logs the reason of the rejection.
@@ -43,7 +43,7 @@ impl PeerPolicy {
             }
             Self::Enclaves(pool, rejected) => match peer.peer_cid() {
                 Ok(Some(cid)) if !pool.has_cid(cid) => {
-                    if rejected.begins() {
+                    if rejected.should_log() {
                         tracing::warn!(
                             cid,
                             "connection rejected: the CID is not that of an upstream"

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use transport::{Acceptor, Endpoint, ListenError, announcement};
+use transport::{Acceptor, Endpoint, ListenError, listening_message};
 
 use crate::config::{Config, ConfigArchive, LogReceiverConfig};
 use crate::config_server::ConfigServer;
@@ -141,15 +141,16 @@ impl Proxy {
 
     /// The lines that tell whoever started the process that it is ready.
     pub fn announcements(&self) -> Vec<String> {
-        let mut lines = vec![announcement("parent-proxy", self.relay.local_endpoint())];
+        let mut lines = vec![listening_message("parent-proxy", self.relay.local_endpoint())];
         lines.extend(
             self.services
                 .admin
                 .as_ref()
-                .map(|admin| announcement("parent-proxy admin", admin.local_endpoint())),
+                .map(|admin| listening_message("parent-proxy admin", admin.local_endpoint())),
         );
-        let direct =
-            |(upstream, local)| announcement(&format!("parent-proxy direct {upstream}"), &local);
+        let direct = |(upstream, local)| {
+            listening_message(&format!("parent-proxy direct {upstream}"), &local)
+        };
         lines.extend(self.services.direct_listeners.local_endpoints().into_iter().map(direct));
         lines
     }

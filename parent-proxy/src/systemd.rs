@@ -20,7 +20,7 @@ pub(crate) fn listener() -> Result<Listener, ListenError> {
     let listener = passed.ok_or_else(|| {
         ListenError::Inherited(std::io::Error::other("LISTEN_FDS and LISTEN_PID name no socket"))
     })?;
-    Listener::inherited(listener).map_err(ListenError::Inherited)
+    Listener::from_inherited_tcp(listener).map_err(ListenError::Inherited)
 }
 
 /// It serves.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout};
-use transport::{Endpoint, Episode, Stream, connect};
+use transport::{Endpoint, LogThrottle, Stream, connect};
 
 pub(crate) use self::counts::{Counts, Traffic};
 pub(crate) use self::state::{ClosePolicy, Health};
@@ -36,7 +36,7 @@ pub(crate) struct Upstream {
     retired: AtomicBool,
     /// There is a reason to ask how it is.
     pub(crate) check_request: Notify,
-    unreachable: Episode,
+    unreachable: LogThrottle,
     pub(crate) counts: Counts,
     pub(crate) traffic: Traffic,
 }
@@ -53,7 +53,7 @@ impl Upstream {
             enclave,
             retired: AtomicBool::new(false),
             check_request: Notify::new(),
-            unreachable: Episode::default(),
+            unreachable: LogThrottle::default(),
             counts: Counts::default(),
             traffic: Traffic::default(),
         }
@@ -181,7 +181,7 @@ impl Upstream {
     fn record_connect_failure(&self, error: &(dyn Error + 'static)) {
         self.counts.connect_failures.fetch_add(1, Ordering::Relaxed);
         self.request_check();
-        if self.unreachable.begins() {
+        if self.unreachable.should_log() {
             let (upstream, cause) = (self.endpoint(), error.source());
             tracing::warn!(%upstream, %error, cause, "upstream unreachable");
         }

@@ -78,8 +78,8 @@ async fn sends_the_proxy_header_before_client_bytes() {
         let mut client = proxy.client().await;
         let mut upstream = bounded(enclave.accept()).await.unwrap();
         let header = bounded(ProxyHeader::read(&mut upstream)).await.unwrap();
-        assert_eq!(header.client, client.local_address());
-        ids.push(header.connection.unwrap().to_string());
+        assert_eq!(header.client_addr, client.local_address());
+        ids.push(header.connection_id.unwrap().to_string());
         client.write_all(b"?").await.unwrap();
         assert_eq!(bounded(upstream.read_u8()).await.unwrap(), b'?');
     }

@@ -190,7 +190,7 @@ async fn direct_listener_sends_a_proxy_header_and_drains_at_shutdown() {
     client.write_all(b"?").await.unwrap();
     let mut server = bounded(upstream.accept()).await.unwrap();
     let header = bounded(ProxyHeader::read(&mut server)).await.unwrap();
-    assert!(header.connection.is_some());
+    assert!(header.connection_id.is_some());
     assert_eq!(bounded(server.read_u8()).await.unwrap(), b'?');
     proxy.signal("TERM");
     // Both the relay and the direct listener.

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use transport::Endpoint;
 use transport::limits::FLUSH_TIMEOUT;
-use transport::lines::{Line, Lines};
+use transport::nonblocking_writer::{Line, NonBlockingWriter};
 
 pub(crate) use self::metrics::AuditMetrics;
 pub(crate) use self::record_builder::Recipient;
@@ -34,7 +34,7 @@ pub struct Audit(Option<AuditSink>);
 
 #[derive(Debug)]
 struct AuditSink {
-    lines: Lines<QueuedRecord>,
+    lines: NonBlockingWriter<QueuedRecord>,
     unauthenticated: UnauthenticatedBudget,
     omissions: Arc<OmissionCounters>,
     /// Of the records that were lost, how many the log has told of.
@@ -68,7 +68,7 @@ impl Audit {
     /// If there is no thread to be had.
     pub fn to_writer(writer: impl Write + Send + 'static) -> io::Result<Self> {
         Ok(Self(Some(AuditSink {
-            lines: Lines::to("audit", writer)?,
+            lines: NonBlockingWriter::spawn("audit", writer)?,
             unauthenticated: UnauthenticatedLimits::default().budget(),
             omissions: Arc::default(),
             reported: ReportedCount::default(),
@@ -125,7 +125,7 @@ impl AuditSink {
         if record.is_unauthenticated() {
             self.submit_unauthenticated(record);
         } else {
-            self.lines.submit(self.queued(record));
+            self.lines.send_or_drop(self.queued(record));
         }
         self.report();
     }
@@ -134,7 +134,7 @@ impl AuditSink {
         let UnauthenticatedBudget { rate, queue_length } = &self.unauthenticated;
         if !rate.try_acquire() {
             self.omissions.count_over_rate();
-        } else if self.lines.offer_secondary(self.queued(record), *queue_length).is_err() {
+        } else if self.lines.try_send_secondary(self.queued(record), *queue_length).is_err() {
             self.omissions.count_over_queue();
         }
     }

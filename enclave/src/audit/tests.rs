@@ -7,7 +7,7 @@ use hyper::Request;
 use hyper::header::{HOST, HeaderValue, USER_AGENT};
 use kms_api::{ErrorType, KmsError, Operation};
 use serde_json::Value;
-use transport::lines::QUEUE_LENGTH;
+use transport::nonblocking_writer::QUEUE_LENGTH;
 
 use super::*;
 use crate::auth::Caller;

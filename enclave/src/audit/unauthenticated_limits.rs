@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use transport::lines::QUEUE_LENGTH;
+use transport::nonblocking_writer::QUEUE_LENGTH;
 
 use crate::rate::Rate;
 

@@ -12,7 +12,7 @@ use enclave::config::{Arguments, Config, Profile};
 use enclave::http::PeerPolicy;
 use enclave::platform::Simulated;
 use enclave::{Service, configure_logging, init_logging, report_exit};
-use simulator::{Conditions, Root, SimulatedNsm, World, load_or_create};
+use simulator::{FaultInjection, Root, SimulatedNsm, SimulatedPki, load_or_create};
 use transport::parse_command_line;
 
 /// A simulated enclave for development: never trust what it signs.
@@ -41,8 +41,8 @@ async fn run(arguments: SimulatorArguments) -> Result<(), Box<dyn std::error::Er
         Some(path) => load_or_create(path)?,
         None => Root::generate()?,
     };
-    let world = Arc::new(World::with_root(root, Arc::new(|| SystemClock.now()))?);
-    let mut anchors = TrustAnchors::simulator_root(world.root_certificate());
+    let pki = Arc::new(SimulatedPki::with_root(root, Arc::new(|| SystemClock.now()))?);
+    let mut anchors = TrustAnchors::simulator_root(pki.root_certificate());
     let config = Config::load(arguments.common.config.as_deref())?;
     let server = config.server(&arguments.common)?;
     if !arguments.common.print_config {
@@ -56,14 +56,14 @@ async fn run(arguments: SimulatorArguments) -> Result<(), Box<dyn std::error::Er
     let peer_policy = PeerPolicy { parent_cid: None, proxy_protocol: server.proxy_protocol };
     let settings = config.settings(Profile::Development)?.through(peer_policy);
     tracing::warn!("simulated: whoever can reach this process gets any document signed");
-    if conditions != Conditions::default() {
+    if conditions != FaultInjection::default() {
         tracing::warn!(
             ?conditions,
             "[simulator.nsm]: the module is slow, or breaks, as configured"
         );
     }
-    let nsm = SimulatedNsm::under(conditions, Arc::clone(&world));
-    let platform = Simulated::new(world, SystemClock, nsm.readiness());
+    let nsm = SimulatedNsm::with_faults(conditions, Arc::clone(&pki));
+    let platform = Simulated::new(pki, SystemClock, nsm.readiness());
     let audit = Audit::to_endpoint_or_stdout(server.log_endpoint.as_ref())?;
     let service = Service::start(platform, nsm, anchors, settings, audit).await?;
     enclave::http::listen_and_serve("enclave-simulator", &server.listeners, service).await

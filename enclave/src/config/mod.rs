@@ -35,7 +35,7 @@ use std::path::Path;
 
 use attestation::{Trust, TrustAnchors};
 #[cfg(feature = "simulator")]
-use simulator::Conditions;
+use simulator::FaultInjection;
 
 pub use self::arguments::{Arguments, EnclaveArguments};
 pub use self::auth::InvalidAuth;
@@ -122,9 +122,9 @@ impl Config {
     /// # Errors
     /// If what the file says of it cannot be meant.
     #[cfg(feature = "simulator")]
-    pub fn simulated_nsm(&self) -> Result<Conditions, ConfigError> {
+    pub fn simulated_nsm(&self) -> Result<FaultInjection, ConfigError> {
         let conditions = self.file.simulator.as_ref().map(SimulatorTable::conditions);
-        conditions.unwrap_or(Ok(Conditions::default())).map_err(|error| self.invalid(error))
+        conditions.unwrap_or(Ok(FaultInjection::default())).map_err(|error| self.invalid(error))
     }
 
     /// What the service is to do, by what the file says and by what `profile` defaults to.

@@ -51,7 +51,7 @@ impl RecipientTable {
             require: self.require,
             plaintext,
             max_age: self.max_age.map_or_else(MaxAge::default, |age| age.0),
-            debug: if self.allow_debug { DebugMode::Allow } else { DebugMode::Refuse },
+            debug: if self.allow_debug { DebugMode::Allow } else { DebugMode::Reject },
             measurements,
         })
     }

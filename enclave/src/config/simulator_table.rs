@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
-use simulator::{Conditions, Fault, Onset};
+use simulator::{Fault, FaultInjection, FaultTrigger};
 use thiserror::Error;
 
 use super::bounded_u32::BoundedU32;
@@ -54,16 +54,17 @@ impl SimulatorTable {
     }
 
     /// Returns the conditions of the simulated module.
-    pub(super) fn conditions(&self) -> Result<Conditions, InvalidSimulator> {
+    pub(super) fn conditions(&self) -> Result<FaultInjection, InvalidSimulator> {
         let nsm = &self.nsm;
         let calls = nsm.after.map(BoundedU32::get);
-        let onset = calls.map_or(Onset::Boot, |calls| Onset::AfterReady { calls: calls.into() });
+        let onset = calls
+            .map_or(FaultTrigger::Boot, |calls| FaultTrigger::AfterReady { calls: calls.into() });
         let fault = match nsm.fault {
             Some(fault) => Some((Fault::from(fault), onset)),
             None if nsm.after.is_some() => return Err(InvalidSimulator::AfterWithoutFault),
             None => None,
         };
-        Ok(Conditions { latency: nsm.latency_ms.0, fault })
+        Ok(FaultInjection { latency: nsm.latency_ms.0, fault })
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, copy, split};
 use tokio::time::timeout;
-use transport::{Acceptor, Endpoint, Episode, Stream, connect};
+use transport::{Acceptor, Endpoint, LogThrottle, Stream, connect};
 
 /// Connections at a time; further ones wait. The library of a module has some, and keeps them.
 const MAX_CONNECTIONS: usize = 64;
@@ -21,12 +21,12 @@ const HALF_CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Relays to `parent` whatever connects.
 pub(super) async fn run(acceptor: Acceptor, parent: Endpoint) {
-    let parent = Arc::new((parent, Episode::default()));
+    let parent = Arc::new((parent, LogThrottle::default()));
     acceptor.serve(MAX_CONNECTIONS, |client| serve(client, Arc::clone(&parent))).await;
 }
 
 /// One connection. Without the parent's end it is closed, and whoever opened it may try again.
-async fn serve(client: Stream, parent: Arc<(Endpoint, Episode)>) {
+async fn serve(client: Stream, parent: Arc<(Endpoint, LogThrottle)>) {
     let (parent, unreachable) = &*parent;
     let error: Box<dyn Error + Send + Sync> = match timeout(CONNECT_TIMEOUT, connect(parent)).await
     {
@@ -38,7 +38,7 @@ async fn serve(client: Stream, parent: Arc<(Endpoint, Episode)>) {
         Ok(Err(error)) => error.into(),
         Err(elapsed) => elapsed.into(),
     };
-    if unreachable.begins() {
+    if unreachable.should_log() {
         let cause = error.source().map(ToString::to_string);
         tracing::warn!(%error, cause, "[[egress]] leads nowhere: is the parent's relay up?");
     }

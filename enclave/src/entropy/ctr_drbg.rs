@@ -163,7 +163,7 @@ impl CtrDrbg {
 
     /// For each block: V = (V + 1) mod 2^128; Block_Encrypt(Key, V).
     fn next_blocks(&mut self, blocks: &mut [AesBlock]) {
-        self.cipher.count(&mut self.v, blocks);
+        self.cipher.encrypt_counter_blocks(&mut self.v, blocks);
     }
 
     /// CTR_DRBG_Update (section 10.2.1.2).
@@ -197,7 +197,7 @@ impl CtrDrbg {
         if let Some((key, x)) = temp.split_first_chunk()
             && let Some(x) = x.first_chunk()
         {
-            Aes256::new(key).feed_back(x, seed.as_chunks_mut().0);
+            Aes256::new(key).encrypt_output_feedback(x, seed.as_chunks_mut().0);
         }
     }
 }
@@ -228,7 +228,7 @@ impl<'a> Chains<'a> {
             let iv = number.to_be_bytes();
             [first, second, third, fourth].into_iter().zip(iv).for_each(|(byte, iv)| *byte = iv);
         }
-        cipher.chain(&mut values, &[[0; AES_BLOCK_LENGTH]]);
+        cipher.chain_blocks(&mut values, &[[0; AES_BLOCK_LENGTH]]);
         let input = Zeroizing::new([[0; AES_BLOCK_LENGTH]; INPUT_BLOCKS]);
         Self { cipher, values, input, filled: 0 }
     }
@@ -248,7 +248,7 @@ impl<'a> Chains<'a> {
 
     fn chain(&mut self) {
         let blocks = self.input.get(..self.filled.div_ceil(AES_BLOCK_LENGTH));
-        self.cipher.chain(&mut self.values, blocks.unwrap_or_default());
+        self.cipher.chain_blocks(&mut self.values, blocks.unwrap_or_default());
         *self.input = [[0; AES_BLOCK_LENGTH]; INPUT_BLOCKS];
         self.filled = 0;
     }

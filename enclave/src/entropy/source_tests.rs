@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use attestation::crypto::TAKES_OAEP_SEED;
+use attestation::crypto::ACCEPTS_OAEP_SEED;
 use nsm_device::{Nsm, NsmError};
 
 use super::*;
@@ -68,7 +68,7 @@ async fn draw(entropy: &EntropySource, sealed: bool) -> Vec<u8> {
 fn generates(sealed: bool) -> u64 {
     match sealed {
         false => 1,
-        true => 3 + u64::from(TAKES_OAEP_SEED),
+        true => 3 + u64::from(ACCEPTS_OAEP_SEED),
     }
 }
 

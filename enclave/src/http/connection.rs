@@ -154,7 +154,7 @@ impl<A: Application> Server<A> {
         connection: Connection,
         request: Request<Incoming>,
     ) -> Result<hyper::Response<Full<ZeroizingBody>>, ConnectionAborted> {
-        let request_id = RequestId::for_connection(connection.header.connection);
+        let request_id = RequestId::for_connection(connection.header.connection_id);
         // What requests share is either whole after each step or poisoned, and then says so by itself: a
         // DRBG that was left half-way is not used again.
         let response = AssertUnwindSafe(self.dispatch(request_id, connection, request));
@@ -175,7 +175,7 @@ impl<A: Application> Server<A> {
         let Self { application, large_bodies, .. } = self;
         let (head, body) = request.into_parts();
         let Connection { key, header, transport_security } = connection;
-        let client_addr = header.client.map(|client| client.ip());
+        let client_addr = header.client_addr.map(|address| address.ip());
         let unread = RequestContext {
             id,
             connection: key,

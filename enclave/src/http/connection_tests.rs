@@ -109,9 +109,9 @@ fn metric(server: &Server<Service<FakePlatform>>, name: &str) -> u64 {
 }
 
 fn header(client: Option<&str>) -> Vec<u8> {
-    let client = client.map(|client| client.parse().unwrap());
-    let connection = Some(ConnectionId([0x1b, 0x2c, 0x3d, 0x4e, 0x5f, 0x60]));
-    ProxyHeader { client, connection }.encode(Some("127.0.0.1:8000".parse().unwrap()))
+    let client_addr = client.map(|client| client.parse().unwrap());
+    let connection_id = Some(ConnectionId([0x1b, 0x2c, 0x3d, 0x4e, 0x5f, 0x60]));
+    ProxyHeader { client_addr, connection_id }.encode(Some("127.0.0.1:8000".parse().unwrap()))
 }
 
 #[tokio::test]

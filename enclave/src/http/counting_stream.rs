@@ -50,7 +50,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for CountingStream<'_, S> {
             self.metrics.received_bytes.inc_by(u64::try_from(length).unwrap_or_default());
             let received = buffer.filled().get(before..).unwrap_or_default();
             if let Some(rejection_log) =
-                self.rejection_log.take().filter(|_| ProxyHeader::begins(received))
+                self.rejection_log.take().filter(|_| ProxyHeader::is_start_of(received))
             {
                 self.metrics.rejected.proxy_header.inc();
                 rejection_log.log_proxy_error(&ProxyProtocolError::UnexpectedHeader);

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use thiserror::Error;
 use tokio::io::AsyncRead;
-use transport::{Episode, ProxyHeader, ProxyHeaderError, Stream};
+use transport::{LogThrottle, ProxyHeader, ProxyHeaderError, Stream};
 
 use super::timeouts::PROXY_HEADER_TIMEOUT;
 use crate::clock::timeout;
@@ -76,7 +76,7 @@ impl PeerPolicy {
     /// says where there is one, else the peer's. vsock and Unix peers have none that tells clients apart.
     pub(super) fn client_addr(&self, header: &ProxyHeader, peer: Peer) -> Option<IpAddr> {
         match peer {
-            _ if self.proxy_protocol => header.client.map(|client| client.ip()),
+            _ if self.proxy_protocol => header.client_addr.map(|address| address.ip()),
             Peer::Tcp(address) => Some(address),
             Peer::Vsock { .. } | Peer::Unix => None,
         }
@@ -113,19 +113,19 @@ pub(super) enum ProxyProtocolError {
 /// Says who was refused, once a flood.
 #[derive(Debug, Default)]
 pub(super) struct RejectionLog {
-    peers: Episode,
-    headers: Episode,
+    peers: LogThrottle,
+    headers: LogThrottle,
 }
 
 impl RejectionLog {
     pub(super) fn log_peer(&self, listener: Listener, peer: Peer) {
-        if self.peers.begins() {
+        if self.peers.should_log() {
             tracing::warn!(?listener, ?peer, "a connection is refused: it is not from the parent");
         }
     }
 
     pub(super) fn log_proxy_error(&self, error: &ProxyProtocolError) {
-        if self.headers.begins() {
+        if self.headers.should_log() {
             tracing::warn!("[server] proxy_protocol: a connection is refused: {error}");
         }
     }
@@ -185,8 +185,9 @@ mod tests {
 
     #[test]
     fn client_addr_is_from_the_header_or_the_tcp_peer() {
-        let client = Some("198.51.100.9:50000".parse().unwrap());
-        let (named, unnamed) = (ProxyHeader { client, connection: None }, ProxyHeader::default());
+        let client_addr = Some("198.51.100.9:50000".parse().unwrap());
+        let (named, unnamed) =
+            (ProxyHeader { client_addr, connection_id: None }, ProxyHeader::default());
         let address = |ip: &str| Some(ip.parse::<IpAddr>().unwrap());
         let vsock = Peer::Vsock { cid: 3 };
         let proxied = PeerPolicy { parent_cid: None, proxy_protocol: true };

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use transport::limits::{MAX_ADMIN_CONNECTIONS, MAX_CONNECTIONS};
-use transport::{Acceptor, Endpoint, Stream, announcement, listen, shutdown_signal};
+use transport::{Acceptor, Endpoint, Stream, listen, listening_message, shutdown_signal};
 
 use super::application::Application;
 use super::connection::Server;
@@ -42,9 +42,13 @@ pub async fn listen_and_serve<A: Application>(
         None => None,
     };
     let mut stdout = io::stdout().lock();
-    writeln!(stdout, "{}", announcement(program, clients.local_endpoint()))?;
+    writeln!(stdout, "{}", listening_message(program, clients.local_endpoint()))?;
     if let Some(admin) = &admin {
-        writeln!(stdout, "{}", announcement(&format!("{program} admin"), admin.local_endpoint()))?;
+        writeln!(
+            stdout,
+            "{}",
+            listening_message(&format!("{program} admin"), admin.local_endpoint())
+        )?;
     }
     stdout.flush()?;
     drop(stdout);

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use attestation::{MalformedDocument, RecipientKeyError, UntrustedDocument};
-use kms_api::{ErrorType, KmsError, Operation, RequestError};
+use kms_api::{ErrorType, InvalidRequest, KmsError, Operation};
 use thiserror::Error;
 
 use super::response::ResponseError;
@@ -36,7 +36,7 @@ pub(crate) enum ApiError {
     #[error("another content type than application/x-amz-json-1.1")]
     ContentType,
     #[error(transparent)]
-    Request(#[from] RequestError),
+    Request(#[from] InvalidRequest),
     #[error(transparent)]
     Malformed(#[from] MalformedDocument),
     #[error(transparent)]
@@ -93,7 +93,7 @@ impl ApiError {
             ),
             Self::Denied { caller, action, denied } => access_denied(caller, action, denied),
             Self::Http(error) => http(*error),
-            Self::UnknownOperation => KmsError::bare(ErrorType::UnknownOperation),
+            Self::UnknownOperation => KmsError::without_message(ErrorType::UnknownOperation),
             Self::Route(error) => route(error),
             Self::ContentType => KmsError::new(
                 ErrorType::Validation,
@@ -122,7 +122,7 @@ impl ApiError {
             | Self::BuildResponse(_)
             | Self::Serialization(_)
             | Self::Panicked => KmsError::internal(),
-            Self::Metrics(_) => KmsError::bare(ErrorType::KmsInternal),
+            Self::Metrics(_) => KmsError::without_message(ErrorType::KmsInternal),
         }
     }
 
@@ -161,13 +161,13 @@ fn http(error: HttpError) -> KmsError {
 fn route(error: &RouteError) -> KmsError {
     match error {
         RouteError::Invalid(reason) => KmsError::new(ErrorType::Validation, reason.clone()),
-        RouteError::Failed => KmsError::bare(ErrorType::KmsInternal),
+        RouteError::Failed => KmsError::without_message(ErrorType::KmsInternal),
     }
 }
 
-fn request(error: &RequestError) -> KmsError {
+fn request(error: &InvalidRequest) -> KmsError {
     let error_type = match error {
-        RequestError::Serialization(_) => ErrorType::Serialization,
+        InvalidRequest::Serialization(_) => ErrorType::Serialization,
         _ => ErrorType::Validation,
     };
     KmsError::new(error_type, error.to_string())

@@ -38,7 +38,7 @@ impl ApiMetrics {
     pub(super) fn set_verified<T: Trust>(&self, verifier: &Verifier<T>) {
         for cache_hit in CacheHit::ALL {
             let counter = labelled(&self.verified, [("cache", cache_hit.name())]);
-            counter.inner().store(verifier.verified(cache_hit), Ordering::Relaxed);
+            counter.inner().store(verifier.verified_count(cache_hit), Ordering::Relaxed);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Lines to whoever keeps them outside: an enclave has no disk, and its console is for starting.
 //!
-//! It is the writer of a [`Lines`](transport::lines::Lines), on whose thread alone anything waits. Lines
+//! It is the writer of a [`NonBlockingWriter`](transport::nonblocking_writer::NonBlockingWriter), on whose thread alone anything waits. Lines
 //! stay there until they are written, so that whoever takes them can go and come back; what meanwhile
 //! finds no room in the queue is dropped and counted by it. A line that a connection took a part of is
 //! sent again as a whole on the next. What the kernel has taken and the other end not, as that ended,

@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::Instant;
 
 use tempfile::TempDir;
-use transport::lines::{Lines, QUEUE_LENGTH};
+use transport::nonblocking_writer::{NonBlockingWriter, QUEUE_LENGTH};
 
 use super::*;
 
@@ -17,7 +17,7 @@ struct Fixture {
     _folder: TempDir,
     path: PathBuf,
     reports: Receiver<String>,
-    lines: Lines<Vec<u8>>,
+    lines: NonBlockingWriter<Vec<u8>>,
 }
 
 impl Fixture {
@@ -28,7 +28,7 @@ impl Fixture {
         let report = move |text| sender.send(text).unwrap();
         let mut forwarder = LogForwarder::new(Endpoint::Unix(path.clone()), report);
         forwarder.timeout = timeout;
-        let lines = Lines::to("lines", forwarder).unwrap();
+        let lines = NonBlockingWriter::spawn("lines", forwarder).unwrap();
         Self { _folder: folder, path, reports, lines }
     }
 
@@ -38,7 +38,7 @@ impl Fixture {
     }
 
     fn submit(&self, number: usize) {
-        self.lines.submit(line(number));
+        self.lines.send_or_drop(line(number));
     }
 }
 
@@ -124,7 +124,7 @@ fn reconnects_after_a_stall_and_resends_the_cut_line() {
     let listener = fixture.listen();
     // More than the socket holds, in lines that are longer than one write.
     let lines: Vec<_> = (b'a'..=b'y').map(|byte| [&[byte; 49_999][..], b"\n"].concat()).collect();
-    lines.iter().for_each(|line| fixture.lines.submit(line.clone()));
+    lines.iter().for_each(|line| fixture.lines.send_or_drop(line.clone()));
     let mut stuck = accept(&listener);
     let report = fixture.reports.recv_timeout(LONG_ENOUGH).unwrap();
     assert!(report.ends_with("timed out"), "{report}");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use attestation::time::UnixMillis;
-use attestation::{PcrValue, own_document_time};
+use attestation::{PcrValue, nsm_timestamp};
 use nsm_device::{Nsm, Request, Response};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -48,7 +48,7 @@ impl<N: Nsm> Device<N> {
     /// trusted: it is read and not verified.
     pub(super) fn time(&mut self) -> Result<UnixMillis, NsmFault> {
         let document = self.document(None, None)?;
-        own_document_time(&document).map_err(|_| NsmFault::NoTimestamp)
+        nsm_timestamp(&document).map_err(|_| NsmFault::NoTimestamp)
     }
 
     /// A document of this enclave's own, with `nonce` and `user_data` in it.

@@ -9,7 +9,9 @@ use base64::engine::general_purpose::STANDARD;
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 use serde::{Deserialize, Deserializer, de};
-use simulator::{DocumentRequest, Readiness, SimulatedNsm, World, WorldError, default_pcrs};
+use simulator::{
+    DocumentRequest, Readiness, SimulatedNsm, SimulatedPki, SimulatedPkiError, default_pcrs,
+};
 
 use super::{Platform, RouteError};
 use crate::clock::Clock;
@@ -21,15 +23,15 @@ const MAX_FIELD_LENGTH: usize = 1024;
 /// A simulated enclave, and the world it is in.
 #[derive(Debug)]
 pub struct Simulated<C> {
-    world: Arc<World>,
+    pki: Arc<SimulatedPki>,
     clock: C,
     readiness: Readiness,
 }
 
 impl<C: Clock> Simulated<C> {
     /// An enclave in `world`, whose module learns from `readiness` when it is in service.
-    pub fn new(world: Arc<World>, clock: C, readiness: Readiness) -> Self {
-        Self { world, clock, readiness }
+    pub fn new(pki: Arc<SimulatedPki>, clock: C, readiness: Readiness) -> Self {
+        Self { pki, clock, readiness }
     }
 }
 
@@ -43,14 +45,14 @@ impl<C: Clock> Platform for Simulated<C> {
     }
 
     fn on_ready(&self) {
-        self.readiness.announce();
+        self.readiness.set_ready();
     }
 
     fn handle(&self, head: &Parts, body: &[u8]) -> Option<Result<Response, RouteError>> {
         match (&head.method, head.uri.path()) {
             (&Method::POST, "/simulator/attest") => Some(self.attest(head, body)),
             (&Method::GET, "/simulator/root.pem") => {
-                let pem = self.world.root_certificate_pem().into_bytes();
+                let pem = self.pki.root_certificate_pem().into_bytes();
                 Some(Ok(Response::new(StatusCode::OK, "application/x-pem-file", pem)))
             }
             _ => None,
@@ -64,8 +66,8 @@ impl<C: Clock> Simulated<C> {
         let document = serde_json::from_slice::<AttestRequest>(body)
             .map_err(|error| error.to_string())
             .and_then(AttestRequest::into_document_request)
-            .and_then(|request| match self.world.document(request) {
-                Err(error @ WorldError::OutsideRoot { .. }) => Err(error.to_string()),
+            .and_then(|request| match self.pki.document(request) {
+                Err(error @ SimulatedPkiError::OutsideRoot { .. }) => Err(error.to_string()),
                 minted => Ok(minted),
             });
         match document {

@@ -83,8 +83,8 @@ pub(super) fn check_kernel(sysfs: &Path, settings: &PlatformSettings) -> Result<
 pub(crate) fn check_pcr0(pcr0: &[u8], debug: DebugMode) -> Result<(), PlatformError> {
     match (pcr0.len(), debug) {
         (PCR_LENGTH, DebugMode::Allow) => Ok(()),
-        (PCR_LENGTH, DebugMode::Refuse) if pcr0.iter().any(|byte| *byte != 0) => Ok(()),
-        (PCR_LENGTH, DebugMode::Refuse) => Err(PlatformError::DebugMode),
+        (PCR_LENGTH, DebugMode::Reject) if pcr0.iter().any(|byte| *byte != 0) => Ok(()),
+        (PCR_LENGTH, DebugMode::Reject) => Err(PlatformError::DebugMode),
         (length, _) => Err(PlatformError::PcrLength { length }),
     }
 }
@@ -145,12 +145,12 @@ mod tests {
     #[test]
     fn rejects_debug_mode_unless_allowed() {
         let mut pcr0 = [0; PCR_LENGTH];
-        let error = check_pcr0(&pcr0, DebugMode::Refuse).unwrap_err();
+        let error = check_pcr0(&pcr0, DebugMode::Reject).unwrap_err();
         assert!(matches!(error, PlatformError::DebugMode));
         check_pcr0(&pcr0, DebugMode::Allow).unwrap();
         pcr0[47] = 1;
-        check_pcr0(&pcr0, DebugMode::Refuse).unwrap();
-        for debug in [DebugMode::Refuse, DebugMode::Allow] {
+        check_pcr0(&pcr0, DebugMode::Reject).unwrap();
+        for debug in [DebugMode::Reject, DebugMode::Allow] {
             for length in [0, 32, 47] {
                 let error = check_pcr0(&pcr0[..length], debug).unwrap_err();
                 assert!(matches!(error, PlatformError::PcrLength { length: l } if l == length));

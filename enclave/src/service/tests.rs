@@ -89,10 +89,10 @@ async fn full_crypto_pool_throttles_attested_requests_only() {
 
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;
-    use simulator::Forgery;
+    use simulator::DocumentBuilder;
 
     let service = Arc::new(fake::service().await);
-    let document = STANDARD.encode(Forgery::new(4, service.now()).unwrap().sign().unwrap());
+    let document = STANDARD.encode(DocumentBuilder::new(4, service.now()).unwrap().sign().unwrap());
     let attested = format!(
         r#"{{"NumberOfBytes":1,"Recipient":{{"KeyEncryptionAlgorithm":"RSAES_OAEP_SHA_256",
             "AttestationDocument":"{document}"}}}}"#

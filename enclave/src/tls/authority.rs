@@ -116,7 +116,7 @@ impl Authority {
 
     /// What a document that attests it says.
     pub fn binding(&self) -> CaBinding {
-        CaBinding::of_spki(&self.key.subject_public_key_info())
+        CaBinding::from_spki(&self.key.subject_public_key_info())
     }
 
     /// A certificate for all its names, of a new key, as of `now`.

@@ -1,4 +1,4 @@
-use attestation::tls::{UnboundTls, not_after, verify_chain};
+use attestation::tls::{TlsChainError, not_after, verify_chain};
 
 use super::*;
 
@@ -28,7 +28,7 @@ fn issues_only_for_its_own_names() {
         authority.names = vec![san(&names(&[other])[0]).unwrap()];
         let chain = &authority.issue(NOW).unwrap().certified.cert;
         let verified = verify_chain(chain, &authority.binding(), NOW).map(drop);
-        let refused = UnboundTls::Path(webpki::Error::NameConstraintViolation);
+        let refused = TlsChainError::Path(webpki::Error::NameConstraintViolation);
         assert_eq!(verified, if may { Ok(()) } else { Err(refused) }, "{own:?}: {other}");
     }
 }

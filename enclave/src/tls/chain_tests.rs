@@ -1,7 +1,7 @@
 use rustls_pki_types::{CertificateDer, ServerName};
 
 use attestation::time::UnixMillis;
-use attestation::tls::{CaBinding, UnboundTls, is_valid_for, verify_chain};
+use attestation::tls::{CaBinding, TlsChainError, is_valid_for, verify_chain};
 
 use super::authority::{Authority, AuthorityError};
 
@@ -34,16 +34,16 @@ fn rejects_chain_of_another_authority() {
     let (bound, other) = (authority(&["localhost"]), authority(&["localhost"]));
     let (good, foreign) = (chain(&bound, NOW), chain(&other, NOW));
     let verify = |chain: &[CertificateDer<'_>]| verify_chain(chain, &bound.binding(), NOW);
-    assert_eq!(verify(&[]), Err(UnboundTls::NoAuthority));
-    assert_eq!(verify(&good[..1]), Err(UnboundTls::NoAuthority));
-    assert_eq!(verify(&foreign), Err(UnboundTls::NoAuthority));
+    assert_eq!(verify(&[]), Err(TlsChainError::NoAuthority));
+    assert_eq!(verify(&good[..1]), Err(TlsChainError::NoAuthority));
+    assert_eq!(verify(&foreign), Err(TlsChainError::NoAuthority));
     // The man in the middle shows the enclave's authority beside his own certificate.
     let mixed = [foreign[0].clone(), good[1].clone()];
-    assert!(matches!(verify(&mixed), Err(UnboundTls::Path(_))));
+    assert!(matches!(verify(&mixed), Err(TlsChainError::Path(_))));
     let appended = [foreign[0].clone(), foreign[1].clone(), good[0].clone(), good[1].clone()];
-    assert!(matches!(verify(&appended), Err(UnboundTls::Path(_))));
+    assert!(matches!(verify(&appended), Err(TlsChainError::Path(_))));
     // An authority is no server.
-    assert!(matches!(verify(&[good[1].clone()]), Err(UnboundTls::Path(_))));
+    assert!(matches!(verify(&[good[1].clone()]), Err(TlsChainError::Path(_))));
 }
 
 #[test]
@@ -58,10 +58,10 @@ fn rejects_changed_authority_certificate() {
     let mut certificate = chain[1].to_vec();
     let at = certificate.windows(9).rposition(|window| window == b"localhost").unwrap();
     certificate[at] = b'L';
-    assert_eq!(verify(certificate), Err(UnboundTls::NotSelfSigned));
+    assert_eq!(verify(certificate), Err(TlsChainError::NotSelfSigned));
     let mut certificate = chain[1].to_vec();
     *certificate.last_mut().unwrap() ^= 1;
-    assert_eq!(verify(certificate), Err(UnboundTls::NotSelfSigned));
+    assert_eq!(verify(certificate), Err(TlsChainError::NotSelfSigned));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::io;
 
 use thiserror::Error;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
-use transport::limits::{HANDSHAKE_PATIENCE, HANDSHAKE_TIMEOUT, MAX_HANDSHAKES};
+use transport::limits::{HANDSHAKE_TIMEOUT, HANDSHAKE_TIMEOUT_WHEN_FULL, MAX_HANDSHAKES};
 
 use crate::clock::{Deadline, PauseDetector, sleep};
 
@@ -23,7 +23,7 @@ pub(crate) enum HandshakeError {
     #[error("the handshake was not over after {HANDSHAKE_TIMEOUT:?}")]
     TimedOut,
     /// Others waited.
-    #[error("the handshake was not over after {HANDSHAKE_PATIENCE:?}, and others waited")]
+    #[error("the handshake was not over after {HANDSHAKE_TIMEOUT_WHEN_FULL:?}, and others waited")]
     Evicted,
 }
 
@@ -71,7 +71,7 @@ impl HandshakeLimiter {
     /// Returns when its place has been held for a while and somebody else waits for one.
     async fn evictable(&self) {
         let mut waiting = self.waiting.subscribe();
-        sleep(HANDSHAKE_PATIENCE).await;
+        sleep(HANDSHAKE_TIMEOUT_WHEN_FULL).await;
         // The sender is this.
         let _ = waiting.wait_for(|waiting| *waiting > 0).await;
     }
@@ -118,7 +118,7 @@ mod tests {
 
     /// One that takes its time, but less than anybody's patience.
     async fn normal_client() -> io::Result<u8> {
-        sleep(HANDSHAKE_PATIENCE / 2).await;
+        sleep(HANDSHAKE_TIMEOUT_WHEN_FULL / 2).await;
         Ok(7)
     }
 
@@ -153,7 +153,7 @@ mod tests {
             let start = Instant::now();
             assert_eq!(handshakes.perform(normal_client).await.unwrap(), 7);
             let elapsed = start.elapsed();
-            assert!(elapsed < patience * HANDSHAKE_PATIENCE, "{elapsed:?}");
+            assert!(elapsed < patience * HANDSHAKE_TIMEOUT_WHEN_FULL, "{elapsed:?}");
         }
         flood.shutdown().await;
         // Nobody is waited for who has gone.
@@ -178,7 +178,7 @@ mod tests {
         let held = handshakes.permits.acquire_many(all).await.unwrap();
         let start = Instant::now();
         let frees = async {
-            sleep(HANDSHAKE_TIMEOUT - HANDSHAKE_PATIENCE).await;
+            sleep(HANDSHAKE_TIMEOUT - HANDSHAKE_TIMEOUT_WHEN_FULL).await;
             drop(held);
         };
         let (result, ()) = tokio::join!(handshakes.perform(pending::<io::Result<()>>), frees);
@@ -189,11 +189,11 @@ mod tests {
     async fn evicts_long_handshake_for_a_new_client() {
         let handshakes = Arc::new(HandshakeLimiter::new());
         let mut flood = flood(&handshakes, MAX_HANDSHAKES);
-        sleep(3 * HANDSHAKE_PATIENCE).await;
+        sleep(3 * HANDSHAKE_TIMEOUT_WHEN_FULL).await;
         assert_eq!(handshakes.permits.available_permits(), 0);
         let start = Instant::now();
         assert_eq!(handshakes.perform(normal_client).await.unwrap(), 7);
-        assert!(start.elapsed() < HANDSHAKE_PATIENCE, "{:?}", start.elapsed());
+        assert!(start.elapsed() < HANDSHAKE_TIMEOUT_WHEN_FULL, "{:?}", start.elapsed());
         flood.shutdown().await;
     }
 

@@ -12,9 +12,9 @@ use super::process::{Simulator, get};
 use super::skipped::report_skipped;
 
 fn header() -> Vec<u8> {
-    let client = Some("192.0.2.7:50000".parse().unwrap());
-    let connection = Some(ConnectionId([0x1b, 0x2c, 0x3d, 0x4e, 0x5f, 0x60]));
-    ProxyHeader { client, connection }.encode(Some("127.0.0.1:8000".parse().unwrap()))
+    let client_addr = Some("192.0.2.7:50000".parse().unwrap());
+    let connection_id = Some(ConnectionId([0x1b, 0x2c, 0x3d, 0x4e, 0x5f, 0x60]));
+    ProxyHeader { client_addr, connection_id }.encode(Some("127.0.0.1:8000".parse().unwrap()))
 }
 
 const REQUEST: &[u8] = b"POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\

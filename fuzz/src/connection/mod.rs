@@ -15,7 +15,7 @@ use enclave::config::{Config, Profile};
 use enclave::http::Server;
 use enclave::platform::Platform;
 use enclave::request::TransportSecurity;
-use simulator::{SimulatedNsm, World};
+use simulator::{SimulatedNsm, SimulatedPki};
 use tokio::runtime::{Builder, Runtime};
 
 use self::wire::Wire;
@@ -51,10 +51,10 @@ impl Enclave {
         // bytes closes its side. A paused clock would leap over the NSM's thread while it works.
         let runtime = Builder::new_current_thread().enable_time().build().expect("a runtime");
         let [root, ..] = fixture::certificates();
-        let world = Arc::new(World::new(Arc::new(now)).expect("the provider works"));
+        let pki = Arc::new(SimulatedPki::new(Arc::new(now)).expect("the provider works"));
         let anchors = TrustAnchors::simulator_root(root);
         let settings = config.settings(Profile::Development).expect("it can be meant");
-        let nsm = SimulatedNsm::new(world);
+        let nsm = SimulatedNsm::new(pki);
         let service = Service::start(Fixed, nsm, anchors, settings, audit);
         let service = runtime.block_on(service).expect("the module gives entropy");
         Self { runtime, server: Server::new(service) }

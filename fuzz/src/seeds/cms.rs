@@ -54,7 +54,7 @@ fn sealed(length: usize) -> Vec<u8> {
     let document = UnverifiedDocument::parse(document.expect("the provider signs"));
     let verified = document
         .expect("it is good")
-        .verify_at_document_time(fixture::anchors(), DebugMode::Refuse);
+        .verify_at_document_time(fixture::anchors(), DebugMode::Reject);
     let key = verified.expect("it is good").recipient_key().expect("it is good");
     seal(&key, &vec![0x63; length], encryption()).expect("the provider seals")
 }

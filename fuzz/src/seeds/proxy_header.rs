@@ -7,8 +7,9 @@ use super::changes::damaged;
 pub(super) fn inputs() -> Vec<Vec<u8>> {
     let local = "127.0.0.1:8000".parse().ok();
     let own = |client: Option<&str>| {
-        let client = client.map(|client| client.parse().expect("it is an address"));
-        ProxyHeader { client, connection: Some(ConnectionId([1, 2, 3, 4, 5, 6])) }.encode(local)
+        let client_addr = client.map(|client| client.parse().expect("it is an address"));
+        ProxyHeader { client_addr, connection_id: Some(ConnectionId([1, 2, 3, 4, 5, 6])) }
+            .encode(local)
     };
     let (v4, v6) = (own(Some("192.0.2.7:50000")), own(Some("[2001:db8::7]:1")));
     let mut inputs = vec![own(None), [&v4[..], b"GET / HTTP/1.1\r\n\r\n"].concat(), Vec::new()];

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use transport::Episode;
+use transport::LogThrottle;
 
 /// The number of permits in use, by CID.
 type InUse = Mutex<HashMap<u32, usize>>;
@@ -15,7 +15,7 @@ pub(super) struct PerCidLimit {
     in_use: Arc<InUse>,
     /// The message that is logged when an enclave begins to exceed the limit.
     warning: &'static str,
-    exceeded: Episode,
+    exceeded: LogThrottle,
 }
 
 /// A permit, which is given back on drop.
@@ -25,7 +25,7 @@ pub(super) struct CidPermit(Option<(Arc<InUse>, u32)>);
 impl PerCidLimit {
     /// Creates a limit. `warning` is logged when an enclave begins to exceed it.
     pub(super) fn new(limit: usize, warning: &'static str) -> Self {
-        Self { limit, in_use: Arc::default(), warning, exceeded: Episode::default() }
+        Self { limit, in_use: Arc::default(), warning, exceeded: LogThrottle::default() }
     }
 
     /// Returns a permit unless the enclave has reached the limit. A peer without a CID has no limit.
@@ -37,7 +37,7 @@ impl PerCidLimit {
             *count += 1;
             return Some(CidPermit(Some((Arc::clone(&self.in_use), cid))));
         }
-        if self.exceeded.begins() {
+        if self.exceeded.should_log() {
             tracing::warn!(cid, limit = self.limit, "{}", self.warning);
         }
         None

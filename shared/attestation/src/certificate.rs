@@ -4,7 +4,7 @@
 use rustls_pki_types::CertificateDer;
 use webpki::EndEntityCert;
 
-use super::position::ChainPosition;
+use super::chain_position::ChainPosition;
 use super::untrusted_document::UntrustedDocument;
 use super::validity::Validity;
 use super::x509::X509;
@@ -102,7 +102,7 @@ impl<'a> Certificate<'a> {
             _ => return Err(UntrustedDocument::NotCa { certificate }),
         };
         if !self.x509.extensions.key_usage.is_some_and(|usage| usage.key_cert_sign) {
-            return Err(UntrustedDocument::MayNotSignCertificates { certificate });
+            return Err(UntrustedDocument::MissingKeyCertSign { certificate });
         }
         match constraints.path_length {
             Some(allowed) if allowed < below => {
@@ -121,7 +121,7 @@ impl<'a> Certificate<'a> {
         if self.x509.extensions.key_usage.is_some_and(|usage| usage.digital_signature) {
             Ok(())
         } else {
-            Err(UntrustedDocument::LeafMayNotSign)
+            Err(UntrustedDocument::LeafMissingDigitalSignature)
         }
     }
 }

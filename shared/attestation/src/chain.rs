@@ -5,9 +5,9 @@ use webpki::{EndEntityCert, KeyUsage};
 
 use super::cache_hit::CacheHit;
 use super::certificate::Certificate;
-use super::position::ChainPosition;
+use super::chain_position::ChainPosition;
 use super::signature_cache::{SignatureCache, cache_key};
-use super::trust::{Trust, TrustAnchors};
+use super::trust_anchors::{Trust, TrustAnchors};
 use super::untrusted_document::UntrustedDocument;
 use super::validity::ChainValidity;
 use crate::crypto;
@@ -23,7 +23,7 @@ pub(super) struct Chain<'a> {
 
 impl<'a> Chain<'a> {
     /// Checks rules 9 to 11 over `cabundle` (2 to 5 certificates, the root first) and the leaf.
-    pub(super) fn arrange(
+    pub(super) fn parse(
         cabundle: impl Iterator<Item = &'a [u8]>,
         leaf: &'a [u8],
     ) -> Result<Self, UntrustedDocument> {
@@ -148,11 +148,11 @@ impl<'a> Chain<'a> {
         intermediates: &[Certificate<'a>],
         at: UnixMillis,
     ) -> Result<(), UntrustedDocument> {
-        let anchor = anchor.ok_or(UntrustedDocument::ChainPath)?.der();
+        let anchor = anchor.ok_or(UntrustedDocument::InvalidChainPath)?.der();
         let intermediates: Vec<CertificateDer<'a>> =
             intermediates.iter().map(Certificate::der).collect();
-        let anchor =
-            webpki::anchor_from_trusted_cert(&anchor).map_err(|_| UntrustedDocument::ChainPath)?;
+        let anchor = webpki::anchor_from_trusted_cert(&anchor)
+            .map_err(|_| UntrustedDocument::InvalidChainPath)?;
         let leaf = self.leaf.der();
         EndEntityCert::try_from(&leaf)
             .and_then(|leaf| {
@@ -170,7 +170,7 @@ impl<'a> Chain<'a> {
             })
             .map_err(|error| match error {
                 webpki::Error::InvalidSignatureForPublicKey => UntrustedDocument::ChainSignature,
-                _ => UntrustedDocument::ChainPath,
+                _ => UntrustedDocument::InvalidChainPath,
             })
     }
 }

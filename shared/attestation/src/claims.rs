@@ -1,48 +1,11 @@
-//! A parsed document and its claims. Neither is exported before a verifier decides on the document, except
-//! through `dangerous_unverified_claims`.
+//! The claims of a document. Callers get them only from a verified document, or through
+//! `dangerous_unverified_claims`.
 
 use std::ops::Range;
 
-use super::envelope::Envelope;
-use super::malformed_document::MalformedDocument;
-use super::payload::Payload;
+use super::parsed_document::ParsedDocument;
 use super::pcr::Pcrs;
 use crate::time::UnixMillis;
-
-/// A document that satisfies rules 1 to 8, with the positions of its parts.
-#[derive(Debug)]
-pub(super) struct ParsedDocument {
-    bytes: Vec<u8>,
-    envelope: Envelope,
-    payload: Payload,
-}
-
-impl ParsedDocument {
-    /// Parses a document and checks rules 1 to 8.
-    pub(super) fn parse(bytes: Vec<u8>) -> Result<Self, MalformedDocument> {
-        let envelope = Envelope::parse(&bytes)?;
-        let payload = Payload::parse(&bytes, envelope.payload.clone())?;
-        Ok(Self { bytes, envelope, payload })
-    }
-
-    /// Returns the received bytes.
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    /// Returns the payload, which is the signed part.
-    pub(super) fn signed_payload(&self) -> &[u8] {
-        self.slice(&self.envelope.payload)
-    }
-
-    pub(super) fn claims(&self) -> Claims<'_> {
-        Claims { document: self }
-    }
-
-    fn slice(&self, range: &Range<usize>) -> &[u8] {
-        self.bytes.get(range.clone()).unwrap_or_default()
-    }
-}
 
 /// The claims of a document.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +14,10 @@ pub struct Claims<'a> {
 }
 
 impl<'a> Claims<'a> {
+    pub(super) fn new(document: &'a ParsedDocument) -> Self {
+        Self { document }
+    }
+
     /// Returns the name of the Nitro Secure Module that signed, such as
     /// `i-0a6d65e7122308898-enc017846bcd2f820da`.
     pub fn module_id(&self) -> &'a str {
@@ -96,7 +63,7 @@ impl<'a> Claims<'a> {
 
     /// Returns the signature: r and s, 48 bytes each.
     pub fn signature(&self) -> &'a [u8] {
-        self.slice(&self.document.envelope.signature)
+        self.slice(&self.document.cose.signature)
     }
 
     fn slice(&self, range: &Range<usize>) -> &'a [u8] {

@@ -5,28 +5,19 @@ use std::marker::PhantomData;
 use super::cache_hit::CacheHit;
 use super::caches::Caches;
 use super::chain::Chain;
-use super::claims::{Claims, ParsedDocument};
-use super::cose;
-use super::freshness::{MaxAge, check_age, check_not_from_the_future};
-use super::judged_at::{ClockReading, JudgedAt, JudgingClock};
+use super::claims::Claims;
+use super::debug_mode::{DebugMode, check_debug_mode};
+use super::document_age::{MaxAge, check_age, check_timestamp_not_in_future};
 use super::malformed_document::MalformedDocument;
+use super::parsed_document::ParsedDocument;
 use super::recipient_key::{RecipientKey, RecipientKeyError};
+use super::sig_structure;
 use super::signature_cache::cache_key;
-use super::trust::{Trust, TrustAnchors};
+use super::trust_anchors::{Trust, TrustAnchors};
 use super::untrusted_document::UntrustedDocument;
 use super::validity::ChainValidity;
+use super::verification_time::{ClockReading, ClockSource, VerificationTime};
 use crate::time::UnixMillis;
-
-/// The treatment of an enclave in debug mode.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DebugMode {
-    /// Reject its documents.
-    #[default]
-    Refuse,
-    /// Accept its documents, although the parent instance can read the enclave's console. For
-    /// development.
-    Allow,
-}
 
 /// A document of the right form. None of its claims can be read, because none is known to be true.
 #[derive(Debug)]
@@ -76,7 +67,7 @@ impl UnverifiedDocument {
         anchors: &TrustAnchors<T>,
         debug_mode: DebugMode,
     ) -> Result<VerifiedDocument<T>, UntrustedDocument> {
-        let at = ClockReading { clock: JudgingClock::Document, time: self.claims().timestamp() };
+        let at = ClockReading { source: ClockSource::Document, time: self.claims().timestamp() };
         let verified = self.verify(anchors, &Caches::DISABLED, at, None, debug_mode);
         verified.map(|(document, _)| document)
     }
@@ -104,36 +95,38 @@ impl UnverifiedDocument {
             Some(validity) => (validity, None),
             None => {
                 // 9 to 12
-                let chain = self.arrange_chain(anchors)?;
+                let chain = self.parse_chain(anchors)?;
                 (chain.validity(), Some(chain))
             }
         };
         // 13 and 14
         let signed_at = self.claims().timestamp();
-        check_times(&validity, JudgedAt { reading: at, signed_at }, live)?;
+        check_times(&validity, VerificationTime { reading: at, signed_at }, live)?;
         let mut hit = CacheHit::Document;
         if let Some(chain) = unverified_chain {
             // 15 and 16: the first signatures
             let verify = || {
-                hit = self.verify_signatures(&chain, caches, validity.begun(at.time))?;
+                hit = self.verify_signatures(
+                    &chain,
+                    caches,
+                    validity.clamped_to_not_before(at.time),
+                )?;
                 Ok(validity)
             };
             cache.get_or_verify(|| key.unwrap_or_default(), verify)?;
         }
         // 17
-        if debug_mode == DebugMode::Refuse && self.claims().pcrs().is_debug_mode() {
-            return Err(UntrustedDocument::DebugMode);
-        }
+        check_debug_mode(self.claims().pcrs(), debug_mode)?;
         Ok((VerifiedDocument { document: self.document, trust: PhantomData }, hit))
     }
 
     /// Checks rules 9 to 12: each certificate by itself, and beside the others.
-    fn arrange_chain<T: Trust>(
+    fn parse_chain<T: Trust>(
         &self,
         anchors: &TrustAnchors<T>,
     ) -> Result<Chain<'_>, UntrustedDocument> {
         let claims = self.claims();
-        let chain = Chain::arrange(claims.cabundle(), claims.certificate())?;
+        let chain = Chain::parse(claims.cabundle(), claims.certificate())?;
         chain.check_anchor(anchors)?;
         Ok(chain)
     }
@@ -147,19 +140,23 @@ impl UnverifiedDocument {
     ) -> Result<CacheHit, UntrustedDocument> {
         let hit = chain.verify_signatures(&caches.chains, &caches.leaves, at)?;
         let payload = self.document.signed_payload();
-        cose::verify(payload, self.claims().signature(), chain.leaf().public_key())?;
+        sig_structure::verify_signature(
+            payload,
+            self.claims().signature(),
+            chain.leaf().public_key(),
+        )?;
         Ok(hit)
     }
 
     fn claims(&self) -> Claims<'_> {
-        self.document.claims()
+        Claims::new(&self.document)
     }
 }
 
 impl<T: Trust> VerifiedDocument<T> {
     /// Returns the claims. Their signer is the Nitro hypervisor of the trust anchors of `T`.
     pub fn claims(&self) -> Claims<'_> {
-        self.document.claims()
+        Claims::new(&self.document)
     }
 
     /// Returns the key to seal to.
@@ -174,16 +171,16 @@ impl<T: Trust> VerifiedDocument<T> {
 /// Checks rule 13, and rule 14 if a maximum age is given with `live`.
 fn check_times(
     validity: &ChainValidity,
-    at: JudgedAt,
+    at: VerificationTime,
     live: Option<MaxAge>,
 ) -> Result<(), UntrustedDocument> {
     // If the clock is behind, the error should name the clock rather than the first of many certificates.
     if live.is_some() {
-        check_not_from_the_future(at)?;
+        check_timestamp_not_in_future(at)?;
     }
     validity.check(at)?;
     if let Some(max_age) = live {
-        let leaf = validity.of_leaf().ok_or(UntrustedDocument::ChainPath)?;
+        let leaf = validity.leaf().ok_or(UntrustedDocument::InvalidChainPath)?;
         check_age(at, max_age, leaf.not_before)?;
     }
     Ok(())

@@ -8,15 +8,15 @@
 //!
 //! ```
 //! # use attestation::{TrustAnchors, time::UnixMillis};
-//! # use simulator::{DocumentRequest, World, default_pcrs};
+//! # use simulator::{DocumentRequest, SimulatedPki, default_pcrs};
 //! use attestation::{ClockReading, DebugMode, MaxAge, PcrFamily, UnverifiedDocument};
 //!
 //! # let now = UnixMillis::from_secs(1_800_000_000);
-//! # let world = World::new(std::sync::Arc::new(move || now))?;
-//! # let anchors = TrustAnchors::simulator_root(world.root_certificate());
+//! # let pki = SimulatedPki::new(std::sync::Arc::new(move || now))?;
+//! # let anchors = TrustAnchors::simulator_root(pki.root_certificate());
 //! # let pcrs = default_pcrs(PcrFamily::NitroEnclave);
 //! # let expected_pcr0 = pcrs[&0];
-//! # let bytes = world.document(DocumentRequest {
+//! # let bytes = pki.document(DocumentRequest {
 //! #     family: PcrFamily::NitroEnclave,
 //! #     pcrs,
 //! #     public_key: None,
@@ -28,7 +28,7 @@
 //! // `anchors` is `TrustAnchors::aws_nitro()`, or a simulator's root in tests.
 //! let document = UnverifiedDocument::parse(bytes)?;
 //! let now = ClockReading::given(now);
-//! let document = document.verify_live(&anchors, now, MaxAge::Seconds(300), DebugMode::Refuse)?;
+//! let document = document.verify_live(&anchors, now, MaxAge::Seconds(300), DebugMode::Reject)?;
 //!
 //! let (claims, pcrs) = (document.claims(), document.claims().pcrs());
 //! assert_eq!(claims.nonce(), Some(&b"fresh"[..]));
@@ -62,7 +62,7 @@
 //!   comes from the crypto provider, and for sealing from the caller.
 //! - A verified document is authentic, not authorized. The caller compares the family of PCRs, PCRs, nonce and
 //!   `user_data` with its expectations.
-//! - [`own_document_time`], [`ClockReading::enclave`] and [`tls`] serve programs inside an enclave and their
+//! - [`nsm_timestamp`], [`ClockReading::enclave`] and [`tls`] serve programs inside an enclave and their
 //!   clients. A verifier of documents needs none of them.
 //! - Certificate revocation lists are not consulted: AWS's certificates name some, and a fetch is I/O.
 //! - [`TrustAnchors::aws_nitro`] holds the root of AWS's commercial partition. The roots of China and GovCloud
@@ -87,46 +87,49 @@ mod caches;
 mod cbor;
 mod certificate;
 mod chain;
+mod chain_position;
 mod claims;
 pub mod cms;
-mod cose;
+mod cose_sign1;
 pub mod crypto;
+mod debug_mode;
 mod document;
-mod envelope;
-mod freshness;
-mod judged_at;
+mod document_age;
 mod malformed_document;
-mod own;
+mod nsm_timestamp;
+mod parsed_document;
 mod payload;
 mod pcr;
-mod position;
 mod recipient_key;
 mod rule;
+mod sig_structure;
 mod signature_cache;
 pub mod time;
 pub mod tls;
-mod trust;
+mod trust_anchors;
 mod untrusted_document;
 mod validity;
+mod verification_time;
 mod verifier;
 mod x509;
 
 pub use cache_hit::CacheHit;
 pub use caches::CacheSizes;
 pub use cbor::{CborError, CborFault};
+pub use chain_position::ChainPosition;
 pub use claims::Claims;
-pub use document::{DebugMode, UnverifiedDocument, VerifiedDocument};
-pub use envelope::MAX_DOCUMENT_LENGTH;
-pub use freshness::MaxAge;
-pub use judged_at::{ClockReading, JudgedAt, JudgingClock, MAX_CLOCK_SKEW_SECS};
+pub use cose_sign1::MAX_DOCUMENT_LENGTH;
+pub use debug_mode::DebugMode;
+pub use document::{UnverifiedDocument, VerifiedDocument};
+pub use document_age::MaxAge;
 pub use malformed_document::MalformedDocument;
-pub use own::{OwnDocumentError, own_document_time};
+pub use nsm_timestamp::{NsmTimestampError, nsm_timestamp};
 pub use pcr::{MAX_PCRS, PCR_LENGTH, PcrFamily, PcrValue, Pcrs};
-pub use position::ChainPosition;
 pub use recipient_key::{RecipientKey, RecipientKeyError, check_spki};
 pub use rule::Rule;
 #[cfg(feature = "simulator")]
-pub use trust::Simulated;
-pub use trust::{AnchorError, Production, Trust, TrustAnchors};
+pub use trust_anchors::Simulated;
+pub use trust_anchors::{AnchorError, Production, Trust, TrustAnchors};
 pub use untrusted_document::UntrustedDocument;
+pub use verification_time::{ClockReading, ClockSource, MAX_CLOCK_SKEW_SECS, VerificationTime};
 pub use verifier::Verifier;

@@ -151,12 +151,12 @@ impl MalformedDocument {
     pub const fn rule(&self) -> Rule {
         match self {
             Self::Empty | Self::TooLong { .. } => Rule::Size,
-            Self::FileReference | Self::EncodedTwice { .. } | Self::NotCoseSign1 => Rule::Envelope,
+            Self::FileReference | Self::EncodedTwice { .. } | Self::NotCoseSign1 => Rule::CoseSign1,
             Self::Payload(_)
             | Self::Signature(_)
             | Self::SignatureLength { .. }
-            | Self::TrailingBytes { .. } => Rule::Parts,
-            Self::ProtectedHeader | Self::UnprotectedHeader => Rule::Headers,
+            | Self::TrailingBytes { .. } => Rule::CoseParts,
+            Self::ProtectedHeader | Self::UnprotectedHeader => Rule::CoseHeaders,
             Self::Encoding(_)
             | Self::FieldName(_)
             | Self::TrailingPayloadBytes { .. }

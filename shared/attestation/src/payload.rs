@@ -5,15 +5,15 @@
 //! differ from that text (indefinite maps since 2025, `user_data` and `nonce` of 1,024 bytes,
 //! `nitrotpm_pcrs`), the documents win.
 
-mod slot;
-mod values;
+mod field;
+mod field_values;
 
 use std::ops::Range;
 
-use self::slot::Slot;
-use self::values::{
-    CERTIFICATE_LENGTH, PUBLIC_KEY_LENGTH, USER_DATA_LENGTH, cabundle, digest, module_id, pcrs,
-    sized_bytes, timestamp,
+use self::field::Field;
+use self::field_values::{
+    CERTIFICATE_LENGTH, PUBLIC_KEY_LENGTH, USER_DATA_LENGTH, read_cabundle, read_digest,
+    read_module_id, read_pcrs, read_sized_bytes, read_timestamp,
 };
 use super::cbor::Reader;
 use super::malformed_document::MalformedDocument;
@@ -40,16 +40,16 @@ pub(super) struct Payload {
 /// The fields of the map that have been read so far.
 struct Fields<'a> {
     document: &'a [u8],
-    module_id: Slot<Range<usize>>,
-    digest: Slot<()>,
-    timestamp: Slot<UnixMillis>,
-    pcrs: Slot<PcrRanges>,
-    nitrotpm_pcrs: Slot<PcrRanges>,
-    certificate: Slot<Range<usize>>,
-    cabundle: Slot<Vec<Range<usize>>>,
-    public_key: Slot<Range<usize>>,
-    user_data: Slot<Range<usize>>,
-    nonce: Slot<Range<usize>>,
+    module_id: Field<Range<usize>>,
+    digest: Field<()>,
+    timestamp: Field<UnixMillis>,
+    pcrs: Field<PcrRanges>,
+    nitrotpm_pcrs: Field<PcrRanges>,
+    certificate: Field<Range<usize>>,
+    cabundle: Field<Vec<Range<usize>>>,
+    public_key: Field<Range<usize>>,
+    user_data: Field<Range<usize>>,
+    nonce: Field<Range<usize>>,
     unknown: Vec<Range<usize>>,
 }
 
@@ -57,7 +57,7 @@ impl Payload {
     /// Checks rules 5 to 8, in one pass over the map.
     pub(super) fn parse(document: &[u8], range: Range<usize>) -> Result<Self, MalformedDocument> {
         let mut reader = Reader::new(document, range);
-        let mut fields = Fields::unread(document);
+        let mut fields = Fields::new(document);
         let mut entries = reader.map().map_err(MalformedDocument::Encoding)?;
         while reader.more(&mut entries) {
             let key = reader.text().map_err(MalformedDocument::FieldName)?;
@@ -71,19 +71,19 @@ impl Payload {
 }
 
 impl<'a> Fields<'a> {
-    fn unread(document: &'a [u8]) -> Self {
+    fn new(document: &'a [u8]) -> Self {
         Self {
             document,
-            module_id: Slot::Unread,
-            digest: Slot::Unread,
-            timestamp: Slot::Unread,
-            pcrs: Slot::Unread,
-            nitrotpm_pcrs: Slot::Unread,
-            certificate: Slot::Unread,
-            cabundle: Slot::Unread,
-            public_key: Slot::Unread,
-            user_data: Slot::Unread,
-            nonce: Slot::Unread,
+            module_id: Field::Unread,
+            digest: Field::Unread,
+            timestamp: Field::Unread,
+            pcrs: Field::Unread,
+            nitrotpm_pcrs: Field::Unread,
+            certificate: Field::Unread,
+            cabundle: Field::Unread,
+            public_key: Field::Unread,
+            user_data: Field::Unread,
+            nonce: Field::Unread,
             unknown: Vec::new(),
         }
     }
@@ -96,37 +96,37 @@ impl<'a> Fields<'a> {
         let document = self.document;
         match document.get(key.clone()).unwrap_or_default() {
             b"module_id" => {
-                self.module_id.fill("module_id", reader, |reader| module_id(document, reader))
+                self.module_id.read("module_id", reader, |reader| read_module_id(document, reader))
             }
-            b"digest" => self.digest.fill("digest", reader, |reader| digest(document, reader)),
-            b"timestamp" => self.timestamp.fill("timestamp", reader, timestamp),
+            b"digest" => self.digest.read("digest", reader, |reader| read_digest(document, reader)),
+            b"timestamp" => self.timestamp.read("timestamp", reader, read_timestamp),
             b"pcrs" => {
-                self.pcrs.fill("pcrs", reader, |reader| pcrs(PcrFamily::NitroEnclave, reader))
+                self.pcrs.read("pcrs", reader, |reader| read_pcrs(PcrFamily::NitroEnclave, reader))
             }
             b"nitrotpm_pcrs" => self
                 .nitrotpm_pcrs
-                .fill("nitrotpm_pcrs", reader, |reader| pcrs(PcrFamily::NitroTpm, reader)),
-            b"certificate" => self.certificate.fill("certificate", reader, |reader| {
-                sized_bytes("certificate", CERTIFICATE_LENGTH, reader)
+                .read("nitrotpm_pcrs", reader, |reader| read_pcrs(PcrFamily::NitroTpm, reader)),
+            b"certificate" => self.certificate.read("certificate", reader, |reader| {
+                read_sized_bytes("certificate", CERTIFICATE_LENGTH, reader)
             }),
-            b"cabundle" => self.cabundle.fill("cabundle", reader, cabundle),
-            b"public_key" => self.public_key.fill("public_key", reader, |reader| {
-                sized_bytes("public_key", PUBLIC_KEY_LENGTH, reader)
+            b"cabundle" => self.cabundle.read("cabundle", reader, read_cabundle),
+            b"public_key" => self.public_key.read("public_key", reader, |reader| {
+                read_sized_bytes("public_key", PUBLIC_KEY_LENGTH, reader)
             }),
-            b"user_data" => self.user_data.fill("user_data", reader, |reader| {
-                sized_bytes("user_data", USER_DATA_LENGTH, reader)
+            b"user_data" => self.user_data.read("user_data", reader, |reader| {
+                read_sized_bytes("user_data", USER_DATA_LENGTH, reader)
             }),
-            b"nonce" => self
-                .nonce
-                .fill("nonce", reader, |reader| sized_bytes("nonce", USER_DATA_LENGTH, reader)),
+            b"nonce" => self.nonce.read("nonce", reader, |reader| {
+                read_sized_bytes("nonce", USER_DATA_LENGTH, reader)
+            }),
             name => {
-                self.note_unknown(key, name)?;
+                self.record_unknown(key, name)?;
                 reader.skip().map_err(MalformedDocument::Encoding)
             }
         }
     }
 
-    fn note_unknown(&mut self, key: Range<usize>, name: &[u8]) -> Result<(), MalformedDocument> {
+    fn record_unknown(&mut self, key: Range<usize>, name: &[u8]) -> Result<(), MalformedDocument> {
         if self.unknown.iter().any(|known| self.document.get(known.clone()) == Some(name)) {
             return Err(MalformedDocument::DuplicateField { field: "(unknown)" });
         }

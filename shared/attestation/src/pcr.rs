@@ -65,10 +65,4 @@ impl<'a> Pcrs<'a> {
     pub fn iter(&self) -> impl Iterator<Item = (usize, &'a PcrValue)> + '_ {
         (0..MAX_PCRS).filter_map(|index| Some((index, self.value(index)?)))
     }
-
-    /// Returns true if PCR0, PCR1 and PCR2 are present and zero. The enclave was then started with
-    /// `--debug-mode`: its parent reads its console, and its measurements prove nothing.
-    pub fn is_debug_mode(&self) -> bool {
-        (0..3).all(|index| self.value(index).is_some_and(|value| value.iter().all(|b| *b == 0)))
-    }
 }

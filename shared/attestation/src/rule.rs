@@ -11,11 +11,11 @@ pub enum Rule {
     /// 1. At least one byte, at most 16 KiB.
     Size,
     /// 2. A COSE_Sign1: a CBOR array of four, untagged or with tag 18 once.
-    Envelope,
+    CoseSign1,
     /// 3. Protected header {1: -35}, unprotected header {}.
-    Headers,
+    CoseHeaders,
     /// 4. The payload is one byte string, the signature another of 96 bytes, nothing follows.
-    Parts,
+    CoseParts,
     /// 5. The payload is one map with distinct text keys, nothing after it.
     Payload,
     /// 6. Each field is there, of its type, within its size.
@@ -39,7 +39,7 @@ pub enum Rule {
     Validity,
     /// 14. A live document is neither older than allowed nor from the future. The latter is checked
     ///     before rule 13.
-    Freshness,
+    DocumentAge,
     /// 15. Each certificate is signed by the one before it.
     ChainSignatures,
     /// 16. The document is signed by the leaf.
@@ -52,9 +52,9 @@ impl Rule {
     /// All rules, in the order of the checks.
     pub const ALL: [Self; 17] = [
         Self::Size,
-        Self::Envelope,
-        Self::Headers,
-        Self::Parts,
+        Self::CoseSign1,
+        Self::CoseHeaders,
+        Self::CoseParts,
         Self::Payload,
         Self::Fields,
         Self::Pcrs,
@@ -64,7 +64,7 @@ impl Rule {
         Self::Order,
         Self::Anchor,
         Self::Validity,
-        Self::Freshness,
+        Self::DocumentAge,
         Self::ChainSignatures,
         Self::DocumentSignature,
         Self::DebugMode,
@@ -73,7 +73,7 @@ impl Rule {
     /// Returns true if a document that breaks `broken` satisfies `self`, that is, if all checks of `self` come
     /// first. The rules of the payload are checked in one pass, field by field, so none of them implies
     /// another.
-    pub fn holds_if_broken(self, broken: Self) -> bool {
+    pub fn passed_if_broken(self, broken: Self) -> bool {
         let in_payload = |rule| (Self::Payload..=Self::Cabundle).contains(&rule);
         self < broken && !(in_payload(self) && in_payload(broken))
     }
@@ -82,9 +82,9 @@ impl Rule {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Size => "size",
-            Self::Envelope => "COSE_Sign1 envelope",
-            Self::Headers => "COSE headers",
-            Self::Parts => "COSE payload and signature",
+            Self::CoseSign1 => "COSE_Sign1 envelope",
+            Self::CoseHeaders => "COSE headers",
+            Self::CoseParts => "COSE payload and signature",
             Self::Payload => "payload map",
             Self::Fields => "payload fields",
             Self::Pcrs => "PCRs",
@@ -94,7 +94,7 @@ impl Rule {
             Self::Order => "chain order",
             Self::Anchor => "trust anchor",
             Self::Validity => "certificate validity",
-            Self::Freshness => "document age",
+            Self::DocumentAge => "document age",
             Self::ChainSignatures => "chain signatures",
             Self::DocumentSignature => "document signature",
             Self::DebugMode => "debug mode",
@@ -135,11 +135,11 @@ mod tests {
 
     #[test]
     fn a_broken_rule_tells_of_those_that_were_checked_before_it() {
-        assert!(Rule::Parts.holds_if_broken(Rule::Pcrs));
-        assert!(!Rule::Payload.holds_if_broken(Rule::Pcrs));
-        assert!(!Rule::Cabundle.holds_if_broken(Rule::Fields));
-        assert!(Rule::Cabundle.holds_if_broken(Rule::Certificates));
-        assert!(!Rule::Order.holds_if_broken(Rule::Order));
-        assert!(!Rule::DebugMode.holds_if_broken(Rule::Size));
+        assert!(Rule::CoseParts.passed_if_broken(Rule::Pcrs));
+        assert!(!Rule::Payload.passed_if_broken(Rule::Pcrs));
+        assert!(!Rule::Cabundle.passed_if_broken(Rule::Fields));
+        assert!(Rule::Cabundle.passed_if_broken(Rule::Certificates));
+        assert!(!Rule::Order.passed_if_broken(Rule::Order));
+        assert!(!Rule::DebugMode.passed_if_broken(Rule::Size));
     }
 }

@@ -2,9 +2,9 @@
 
 use thiserror::Error;
 
-use super::judged_at::{JudgedAt, MAX_CLOCK_SKEW_SECS};
-use super::position::ChainPosition;
+use super::chain_position::ChainPosition;
 use super::rule::Rule;
+use super::verification_time::{MAX_CLOCK_SKEW_SECS, VerificationTime};
 use crate::time::{HumanDuration, UnixMillis};
 
 /// A rule of evidence, 9 to 17, that a well-formed document breaks.
@@ -37,7 +37,7 @@ pub enum UntrustedDocument {
     },
     /// The keyUsage of a CA is absent or lacks keyCertSign.
     #[error("{certificate} may not sign certificates (keyUsage with keyCertSign)")]
-    MayNotSignCertificates {
+    MissingKeyCertSign {
         /// The position of the certificate.
         certificate: ChainPosition,
     },
@@ -56,7 +56,7 @@ pub enum UntrustedDocument {
     LeafIsCa,
     /// The leaf's keyUsage is absent or lacks digitalSignature.
     #[error("the leaf certificate may not sign documents (keyUsage with digitalSignature)")]
-    LeafMayNotSign,
+    LeafMissingDigitalSignature,
     /// A certificate has a critical extension that this crate does not know.
     #[error("{certificate} has an unknown critical extension")]
     CriticalExtension {
@@ -86,7 +86,7 @@ pub enum UntrustedDocument {
         /// The last second of its validity.
         not_after: UnixMillis,
         /// The time of verification.
-        at: JudgedAt,
+        at: VerificationTime,
     },
     /// A certificate is not valid yet.
     #[error(
@@ -98,14 +98,14 @@ pub enum UntrustedDocument {
         /// The first second of its validity.
         not_before: UnixMillis,
         /// The time of verification.
-        at: JudgedAt,
+        at: VerificationTime,
     },
     /// The validity periods of the chain have no second in common.
     #[error(
         "the chain is never valid: {late} is not valid before {not_before}, and {early} expires at \
          {not_after}"
     )]
-    NeverValid {
+    DisjointValidity {
         /// The certificate that becomes valid last.
         late: ChainPosition,
         /// The first second of its validity.
@@ -124,7 +124,7 @@ pub enum UntrustedDocument {
         /// The maximum age, in seconds.
         max_age_secs: u64,
         /// The time of verification.
-        at: JudgedAt,
+        at: VerificationTime,
     },
     /// The document is older than its leaf certificate.
     #[error("the document's timestamp {timestamp} is before its leaf certificate's {not_before}")]
@@ -136,16 +136,16 @@ pub enum UntrustedDocument {
     },
     /// The timestamp of the document is in the future.
     #[error("the document's timestamp is more than {MAX_CLOCK_SKEW_SECS} s in the future: {at}")]
-    FromTheFuture {
+    TimestampInFuture {
         /// The time of verification.
-        at: JudgedAt,
+        at: VerificationTime,
     },
     /// The signature of a certificate does not verify with the key of its issuer.
     #[error("a signature in the certificate chain does not verify")]
     ChainSignature,
     /// The path library rejects the chain for another reason.
     #[error("the certificate chain is not a valid path to the trust anchor")]
-    ChainPath,
+    InvalidChainPath,
     /// The signature of the document does not verify with the key of the leaf.
     #[error("the document's signature does not verify")]
     DocumentSignature,
@@ -160,9 +160,9 @@ pub enum UntrustedDocument {
 impl UntrustedDocument {
     /// Returns true if the rejected document satisfies `rule`, that is, if all checks of `rule` passed
     /// before the one that failed. One check of rule 14 comes before rule 13.
-    pub fn implies(&self, rule: Rule) -> bool {
-        let is_unchecked = matches!(self, Self::FromTheFuture { .. }) && rule == Rule::Validity;
-        rule.holds_if_broken(self.rule()) && !is_unchecked
+    pub fn passed(&self, rule: Rule) -> bool {
+        let is_unchecked = matches!(self, Self::TimestampInFuture { .. }) && rule == Rule::Validity;
+        rule.passed_if_broken(self.rule()) && !is_unchecked
     }
 
     /// Returns the rule that the document breaks.
@@ -173,19 +173,19 @@ impl UntrustedDocument {
             | Self::CertificateKey { .. }
             | Self::CriticalExtension { .. } => Rule::Certificates,
             Self::NotCa { .. }
-            | Self::MayNotSignCertificates { .. }
+            | Self::MissingKeyCertSign { .. }
             | Self::PathLength { .. }
             | Self::LeafIsCa
-            | Self::LeafMayNotSign => Rule::Roles,
+            | Self::LeafMissingDigitalSignature => Rule::Roles,
             Self::ChainOrder { .. } | Self::RepeatedSubject { .. } => Rule::Order,
             Self::UnknownRoot => Rule::Anchor,
             Self::CertificateExpired { .. }
             | Self::CertificateNotYetValid { .. }
-            | Self::NeverValid { .. } => Rule::Validity,
-            Self::TooOld { .. } | Self::OlderThanLeaf { .. } | Self::FromTheFuture { .. } => {
-                Rule::Freshness
+            | Self::DisjointValidity { .. } => Rule::Validity,
+            Self::TooOld { .. } | Self::OlderThanLeaf { .. } | Self::TimestampInFuture { .. } => {
+                Rule::DocumentAge
             }
-            Self::ChainSignature | Self::ChainPath => Rule::ChainSignatures,
+            Self::ChainSignature | Self::InvalidChainPath => Rule::ChainSignatures,
             Self::DocumentSignature => Rule::DocumentSignature,
             Self::DebugMode => Rule::DebugMode,
         }

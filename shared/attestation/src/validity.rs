@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::judged_at::{JudgedAt, MAX_CLOCK_SKEW_SECS};
-use super::position::ChainPosition;
+use super::chain_position::ChainPosition;
 use super::untrusted_document::UntrustedDocument;
+use super::verification_time::{MAX_CLOCK_SKEW_SECS, VerificationTime};
 use crate::time::UnixMillis;
 
 /// The validity period of one certificate, both ends included.
@@ -19,7 +19,11 @@ impl Validity {
     ///
     /// AWS issues a leaf 3 s before the first document that it signs, and the verifier's clock may be behind
     /// AWS's. So notBefore has the same tolerance as the document's timestamp. notAfter has none.
-    fn check(self, certificate: ChainPosition, at: JudgedAt) -> Result<(), UntrustedDocument> {
+    fn check(
+        self,
+        certificate: ChainPosition,
+        at: VerificationTime,
+    ) -> Result<(), UntrustedDocument> {
         let Self { not_before, not_after } = self;
         let seconds = at.reading.time.as_secs();
         if seconds.saturating_add(MAX_CLOCK_SKEW_SECS) < not_before.as_secs() {
@@ -38,7 +42,7 @@ pub(super) struct ChainValidity(Arc<[Validity]>);
 
 impl ChainValidity {
     /// Checks rule 13. The path library does not check the validity of an anchor.
-    pub(super) fn check(&self, at: JudgedAt) -> Result<(), UntrustedDocument> {
+    pub(super) fn check(&self, at: VerificationTime) -> Result<(), UntrustedDocument> {
         self.iter().try_for_each(|(position, validity)| validity.check(position, at))?;
         // The tolerance is for a clock that is behind, not for a chain that no clock could accept.
         let latest = self.iter().max_by_key(|(_, validity)| validity.not_before);
@@ -48,7 +52,7 @@ impl ChainValidity {
                 Some((late, Validity { not_before, .. })),
                 Some((early, Validity { not_after, .. })),
             ) if not_before > not_after => {
-                Err(UntrustedDocument::NeverValid { late, not_before, early, not_after })
+                Err(UntrustedDocument::DisjointValidity { late, not_before, early, not_after })
             }
             _ => Ok(()),
         }
@@ -57,12 +61,12 @@ impl ChainValidity {
     /// Returns the first time not before `at` at which the validity of every certificate has begun.
     ///
     /// If rule 13 holds at `at`, every certificate is valid at that time.
-    pub(super) fn begun(&self, at: UnixMillis) -> UnixMillis {
-        self.0.iter().fold(at, |begun, validity| begun.max(validity.not_before))
+    pub(super) fn clamped_to_not_before(&self, at: UnixMillis) -> UnixMillis {
+        self.0.iter().fold(at, |latest, validity| latest.max(validity.not_before))
     }
 
     /// Returns the validity of the leaf.
-    pub(super) fn of_leaf(&self) -> Option<Validity> {
+    pub(super) fn leaf(&self) -> Option<Validity> {
         self.0.last().copied()
     }
 

@@ -5,23 +5,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::cache_hit::CacheHit;
 use super::caches::{CacheSizes, Caches};
-use super::document::{DebugMode, UnverifiedDocument, VerifiedDocument};
-use super::freshness::MaxAge;
-use super::judged_at::ClockReading;
-use super::trust::{Trust, TrustAnchors};
+use super::debug_mode::DebugMode;
+use super::document::{UnverifiedDocument, VerifiedDocument};
+use super::document_age::MaxAge;
+use super::trust_anchors::{Trust, TrustAnchors};
 use super::untrusted_document::UntrustedDocument;
+use super::verification_time::ClockReading;
 
 /// A verifier of documents under one set of trust anchors. It caches the signatures that verified.
 pub struct Verifier<T: Trust> {
     anchors: TrustAnchors<T>,
     caches: Caches,
-    verified: [AtomicU64; 4],
+    verified_counts: [AtomicU64; 4],
 }
 
 impl<T: Trust> Verifier<T> {
     /// Creates a verifier with empty caches.
     pub fn new(anchors: TrustAnchors<T>, sizes: CacheSizes) -> Self {
-        Self { anchors, caches: Caches::new(sizes), verified: Default::default() }
+        Self { anchors, caches: Caches::new(sizes), verified_counts: Default::default() }
     }
 
     /// Checks rules 9 to 17 with the same result as [`UnverifiedDocument::verify_live`].
@@ -39,15 +40,15 @@ impl<T: Trust> Verifier<T> {
     ) -> Result<VerifiedDocument<T>, UntrustedDocument> {
         let (document, hit) =
             document.verify(&self.anchors, &self.caches, now, Some(max_age), debug_mode)?;
-        if let Some(count) = self.verified.get(index(hit)) {
+        if let Some(count) = self.verified_counts.get(index(hit)) {
             count.fetch_add(1, Ordering::Relaxed);
         }
         Ok(document)
     }
 
     /// Returns the number of documents that were valid with this cache hit.
-    pub fn verified(&self, hit: CacheHit) -> u64 {
-        self.verified.get(index(hit)).map_or(0, |count| count.load(Ordering::Relaxed))
+    pub fn verified_count(&self, hit: CacheHit) -> u64 {
+        self.verified_counts.get(index(hit)).map_or(0, |count| count.load(Ordering::Relaxed))
     }
 }
 
@@ -67,12 +68,12 @@ impl<T: Trust> fmt::Debug for Verifier<T> {
 }
 
 #[cfg(feature = "simulator")]
-impl Verifier<super::trust::Simulated> {
+impl Verifier<super::trust_anchors::Simulated> {
     /// Puts the verifier in the state in which another thread has just rejected the chain `certificates`
     /// (DER, from the root to the leaf's issuer) and has not removed its result yet. Tests use it, because
     /// the state lasts too short to be met otherwise.
     #[doc(hidden)]
-    pub fn refuse_chain(&self, certificates: &[Vec<u8>], error: UntrustedDocument) {
+    pub fn insert_rejected_chain(&self, certificates: &[Vec<u8>], error: UntrustedDocument) {
         let key = super::signature_cache::cache_key(certificates.iter().map(Vec::as_slice));
         self.caches.chains.insert_error(key, error);
     }

@@ -65,30 +65,30 @@ pub(super) struct KeyUsage {
 }
 
 /// Returns the error for a well-formed element with another value than required.
-fn unfit() -> der::Error {
+fn invalid_value() -> der::Error {
     ErrorKind::Failed.into()
 }
 
 fn require(holds: bool) -> der::Result<()> {
-    if holds { Ok(()) } else { Err(unfit()) }
+    if holds { Ok(()) } else { Err(invalid_value()) }
 }
 
 impl<'a> X509<'a> {
     pub(super) fn decode(certificate: &'a [u8]) -> der::Result<Self> {
         let mut reader = SliceReader::new(certificate)?;
         let x509 = reader.sequence(|certificate| {
-            let unsigned = certificate.sequence(Self::to_be_signed)?;
+            let tbs = certificate.sequence(Self::tbs_certificate)?;
             let outer_algorithm = certificate.tlv_bytes()?;
             let signature = BitStringRef::decode(certificate)?;
             require(signature.unused_bits() == 0)?;
-            der::Result::Ok(Self { outer_algorithm, ..unsigned })
+            der::Result::Ok(Self { outer_algorithm, ..tbs })
         })?;
         reader.finish()?;
         Ok(x509)
     }
 
     /// Reads everything but the outer algorithm, which is not signed.
-    fn to_be_signed(reader: &mut SliceReader<'a>) -> der::Result<Self> {
+    fn tbs_certificate(reader: &mut SliceReader<'a>) -> der::Result<Self> {
         require(reader.tlv_bytes()? == VERSION_3)?;
         let serial = UintRef::decode(reader)?;
         require(serial.as_bytes() != [0] && serial.as_bytes().len() <= MAX_SERIAL_LENGTH)?;
@@ -125,7 +125,7 @@ fn name<'a>(reader: &mut SliceReader<'a>) -> der::Result<&'a [u8]> {
         let mut attributes = SliceReader::new(attributes.value())?;
         while !attributes.is_finished() {
             attributes.sequence(|attribute| {
-                identifier(attribute)?;
+                object_identifier(attribute)?;
                 AnyRef::decode(attribute)
             })?;
         }
@@ -135,7 +135,7 @@ fn name<'a>(reader: &mut SliceReader<'a>) -> der::Result<&'a [u8]> {
 
 /// Reads an OBJECT IDENTIFIER of any length. Returns its encoding. Each arc is complete, without leading zeros
 /// (X.690 section 8.19.2).
-fn identifier<'a>(reader: &mut SliceReader<'a>) -> der::Result<&'a [u8]> {
+fn object_identifier<'a>(reader: &mut SliceReader<'a>) -> der::Result<&'a [u8]> {
     let identifier = AnyRef::decode(reader)?;
     let bytes = identifier.value();
     require(identifier.tag() == Tag::ObjectIdentifier)?;
@@ -181,7 +181,7 @@ fn extensions(reader: &mut SliceReader<'_>) -> der::Result<Extensions> {
 
 impl Extensions {
     fn read<'a>(&mut self, reader: &mut SliceReader<'a>) -> der::Result<&'a [u8]> {
-        let identifier = identifier(reader)?;
+        let identifier = object_identifier(reader)?;
         let critical = default_false(reader)?;
         let value = <&OctetStringRef>::decode(reader)?.as_bytes();
         match identifier {
@@ -199,7 +199,7 @@ impl Extensions {
 /// Reads a BOOLEAN DEFAULT FALSE, which DER omits if it is FALSE (X.690 section 11.5).
 fn default_false(reader: &mut SliceReader<'_>) -> der::Result<bool> {
     match Option::<bool>::decode(reader)? {
-        Some(false) => Err(unfit()),
+        Some(false) => Err(invalid_value()),
         value => Ok(value.is_some()),
     }
 }

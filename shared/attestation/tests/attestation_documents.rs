@@ -8,7 +8,7 @@ use std::path::Path;
 use attestation::time::UnixMillis;
 use attestation::{
     ClockReading, DebugMode, MalformedDocument, MaxAge, PcrFamily, Production, RecipientKeyError,
-    TrustAnchors, UntrustedDocument, UnverifiedDocument, VerifiedDocument, own_document_time,
+    TrustAnchors, UntrustedDocument, UnverifiedDocument, VerifiedDocument, nsm_timestamp,
 };
 
 mod vectors;
@@ -46,12 +46,12 @@ fn good_documents_hold_at_their_own_time_and_debug_mode_only_if_allowed() {
     let Some(vectors) = vectors::vectors("documents signed by AWS") else { return };
     for (name, debug, pcrs, key) in GOOD {
         let bytes = read(&vectors, name);
-        let refused = at_document_time(&bytes, DebugMode::Refuse).err();
+        let refused = at_document_time(&bytes, DebugMode::Reject).err();
         assert_eq!(refused, debug.then_some(UntrustedDocument::DebugMode), "{name}");
         let document = at_document_time(&bytes, DebugMode::Allow).unwrap();
         let claims = document.claims();
         // What a module says of its own documents is what others verify.
-        assert_eq!(own_document_time(&bytes), Ok(claims.timestamp()), "{name}");
+        assert_eq!(nsm_timestamp(&bytes), Ok(claims.timestamp()), "{name}");
         assert_eq!(claims.pcrs().iter().count(), pcrs, "{name}");
         let is_tpm = claims.pcrs().family() == PcrFamily::NitroTpm;
         assert_eq!(is_tpm, name.contains("nitrotpm"), "{name}");

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::custom_key_store::CustomKeyStoresListEntry;
 use super::json::Object;
-use super::violation::{RequestError, check_number, check_string, none_of};
+use super::violation::{InvalidRequest, check_number, check_string, reject_violations};
 
 /// The greatest Limit of the model.
 const MAX_LIMIT: u16 = 1000;
@@ -32,7 +32,7 @@ impl DescribeCustomKeyStores {
     ///
     /// # Errors
     /// The first thing that is not JSON of the right shape; else all values out of their limits.
-    pub fn parse(body: &[u8]) -> Result<Self, RequestError> {
+    pub fn parse(body: &[u8]) -> Result<Self, InvalidRequest> {
         let mut body = Object::parse(body)?;
         let mut string = |member: &str| body.take(member).map(|json| json.into_string());
         let id = string("CustomKeyStoreId").transpose()?;
@@ -45,10 +45,10 @@ impl DescribeCustomKeyStores {
         check_string(&mut violations, "customKeyStoreName", name.as_deref(), 256);
         check_number(&mut violations, "limit", limit, MAX_LIMIT.into());
         check_string(&mut violations, "marker", marker.as_deref(), 1024);
-        none_of(violations)?;
+        reject_violations(violations)?;
         if id.is_some() && name.is_some() {
             let members = ["CustomKeyStoreId", "CustomKeyStoreName"];
-            return Err(RequestError::Exclusive { members });
+            return Err(InvalidRequest::MutuallyExclusive { members });
         }
         let limit = limit.and_then(|limit| u16::try_from(limit).ok()).unwrap_or(DEFAULT_LIMIT);
         Ok(Self {

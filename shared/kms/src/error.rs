@@ -142,7 +142,7 @@ impl KmsError {
     }
 
     /// Without one.
-    pub const fn bare(error_type: ErrorType) -> Self {
+    pub const fn without_message(error_type: ErrorType) -> Self {
         Self { error_type, message: None }
     }
 
@@ -173,7 +173,7 @@ mod tests {
             r#"{"Message":"c","__type":"SerializationException"}"#
         );
         assert_eq!(
-            body(KmsError::bare(ErrorType::UnknownOperation)),
+            body(KmsError::without_message(ErrorType::UnknownOperation)),
             r#"{"__type":"UnknownOperationException"}"#
         );
     }

@@ -6,31 +6,15 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::json::{JsonError, Object};
-use super::violation::{Constraint, RequestError, Violation, check_number, check_string, none_of};
-
-/// The greatest NumberOfBytes of the model.
-pub const MAX_NUMBER_OF_BYTES: u16 = 1024;
+use super::number_of_bytes::{MAX_NUMBER_OF_BYTES, NumberOfBytes};
+use super::violation::{
+    Constraint, InvalidRequest, Violation, check_number, check_string, reject_violations,
+};
 
 const MAX_CUSTOM_KEY_STORE_ID_LENGTH: usize = 64;
 const MAX_ATTESTATION_DOCUMENT_LENGTH: usize = 262_144;
 /// The one KeyEncryptionMechanism of the model.
 const RSAES_OAEP_SHA_256: &str = "RSAES_OAEP_SHA_256";
-
-/// How many random bytes are asked for: 1 to 1,024.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NumberOfBytes(u16);
-
-impl NumberOfBytes {
-    /// `None` unless it is 1 to 1,024.
-    pub fn new(value: u16) -> Option<Self> {
-        (1..=MAX_NUMBER_OF_BYTES).contains(&value).then_some(Self(value))
-    }
-
-    /// As a length.
-    pub fn get(self) -> usize {
-        self.0.into()
-    }
-}
 
 /// A request, as far as its JSON goes.
 #[derive(Debug)]
@@ -49,7 +33,7 @@ impl GenerateRandom {
     /// # Errors
     /// The first thing that is not JSON of the right shape; else all values out of their limits;
     /// else the first member that is missing.
-    pub fn parse(body: &[u8]) -> Result<Self, RequestError> {
+    pub fn parse(body: &[u8]) -> Result<Self, InvalidRequest> {
         let mut body = Object::parse(body)?;
         let number = body.take("NumberOfBytes").map(|json| json.into_integer()).transpose()?;
         let store = body.take("CustomKeyStoreId").map(|json| json.into_string()).transpose()?;
@@ -63,11 +47,11 @@ impl GenerateRandom {
         if let Some(recipient) = &recipient {
             recipient.check(&mut violations);
         }
-        none_of(violations)?;
+        reject_violations(violations)?;
 
         let number_of_bytes = number
             .and_then(|number| NumberOfBytes::new(u16::try_from(number).ok()?))
-            .ok_or(RequestError::Required { member: "NumberOfBytes" })?;
+            .ok_or(InvalidRequest::MissingMember { member: "NumberOfBytes" })?;
         Ok(Self {
             number_of_bytes,
             custom_key_store_id: store.map(Into::into),
@@ -113,12 +97,14 @@ impl Recipient {
         }
     }
 
-    fn into_document(self) -> Result<Vec<u8>, RequestError> {
+    fn into_document(self) -> Result<Vec<u8>, InvalidRequest> {
         if self.key_encryption_algorithm.is_none() {
-            return Err(RequestError::Required { member: "Recipient.KeyEncryptionAlgorithm" });
+            return Err(InvalidRequest::MissingMember {
+                member: "Recipient.KeyEncryptionAlgorithm",
+            });
         }
         self.attestation_document
-            .ok_or(RequestError::Required { member: "Recipient.AttestationDocument" })
+            .ok_or(InvalidRequest::MissingMember { member: "Recipient.AttestationDocument" })
     }
 }
 
@@ -131,7 +117,7 @@ pub enum GenerateRandomResponse {}
 impl GenerateRandomResponse {
     /// With the random bytes.
     pub fn plaintext(random: &[u8]) -> Vec<u8> {
-        let mut body = Body::of("Plaintext", random.len());
+        let mut body = Body::new("Plaintext", random.len());
         encode(random, body.encoded());
         body.bytes
     }
@@ -144,7 +130,7 @@ impl GenerateRandomResponse {
         length: usize,
         seal: impl FnOnce(&mut [u8]) -> Result<(), E>,
     ) -> Result<Vec<u8>, E> {
-        let mut body = Body::of("CiphertextForRecipient", length);
+        let mut body = Body::new("CiphertextForRecipient", length);
         let encoded = body.encoded();
         let from = encoded.len().saturating_sub(length);
         seal(encoded.get_mut(from..).unwrap_or_default())?;
@@ -163,7 +149,7 @@ impl Body {
     const SUFFIX: &[u8] = br#""}"#;
 
     /// With room for a blob of `length` bytes in base64.
-    fn of(member: &str, length: usize) -> Self {
+    fn new(member: &str, length: usize) -> Self {
         let prefix = [br#"{""#, member.as_bytes(), br#"":""#];
         let from = prefix.iter().map(|part| part.len()).sum::<usize>();
         let to = from + length.div_ceil(3) * 4;

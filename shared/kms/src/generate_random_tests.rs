@@ -5,7 +5,7 @@ fn error(body: &str) -> String {
 }
 
 fn is_serialization(body: &str) -> bool {
-    matches!(GenerateRandom::parse(body.as_bytes()), Err(RequestError::Serialization(_)))
+    matches!(GenerateRandom::parse(body.as_bytes()), Err(InvalidRequest::Serialization(_)))
 }
 
 #[test]
@@ -18,7 +18,7 @@ fn reads_the_request_with_and_without_recipient() {
     // AP/= has non-zero trailing bits; AP8= is the same byte, canonical.
     assert!(matches!(
         GenerateRandom::parse(attested),
-        Err(RequestError::Serialization(JsonError::Base64 { .. }))
+        Err(InvalidRequest::Serialization(JsonError::Base64 { .. }))
     ));
     let attested = String::from_utf8_lossy(attested).replace("\\/", "8");
     let attested = GenerateRandom::parse(attested.as_bytes()).unwrap();

@@ -10,7 +10,7 @@ use thiserror::Error;
 /// Members kept to find a duplicate among; no operation has more than a tenth of it.
 const MAX_MEMBERS: usize = 64;
 /// Levels of objects that operations read: the request and what it holds directly.
-const KEPT_LEVELS: usize = 2;
+const MAX_KEPT_DEPTH: usize = 2;
 
 /// Why a body is not JSON of the shape the operation has.
 #[derive(Debug, Error)]
@@ -98,7 +98,7 @@ impl<'a> Object<'a> {
     /// Reads a body that must be one object.
     pub(super) fn parse(body: &'a [u8]) -> Result<Self, JsonError> {
         let mut deserializer = serde_json::Deserializer::from_slice(body);
-        let value = Level(0).deserialize(&mut deserializer)?;
+        let value = ValueAtDepth(0).deserialize(&mut deserializer)?;
         deserializer.end()?;
         value.into_object()
     }
@@ -158,9 +158,9 @@ impl<'a> Json<'a> {
 
 /// Reads a value at a depth of objects and lists.
 #[derive(Clone, Copy)]
-struct Level(usize);
+struct ValueAtDepth(usize);
 
-impl<'de> DeserializeSeed<'de> for Level {
+impl<'de> DeserializeSeed<'de> for ValueAtDepth {
     type Value = Json<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json<'de>, D::Error> {
@@ -168,7 +168,7 @@ impl<'de> DeserializeSeed<'de> for Level {
     }
 }
 
-impl<'de> Visitor<'de> for Level {
+impl<'de> Visitor<'de> for ValueAtDepth {
     type Value = Json<'de>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -204,13 +204,13 @@ impl<'de> Visitor<'de> for Level {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json<'de>, A::Error> {
-        while items.next_element_seed(Self(KEPT_LEVELS))?.is_some() {}
+        while items.next_element_seed(Self(MAX_KEPT_DEPTH))?.is_some() {}
         Ok(Json::List)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Json<'de>, A::Error> {
         let mut object = Object::default();
-        while let Some(name) = entries.next_key_seed(Name)? {
+        while let Some(name) = entries.next_key_seed(MemberName)? {
             if object.members.iter().any(|(member, _)| *member == name) {
                 return Err(A::Error::custom("a member occurs twice"));
             }
@@ -218,16 +218,16 @@ impl<'de> Visitor<'de> for Level {
                 return Err(A::Error::custom("an object has more than 64 members"));
             }
             let value = entries.next_value_seed(Self(self.0 + 1))?;
-            object.members.push((name, if self.0 < KEPT_LEVELS { value } else { Json::Null }));
+            object.members.push((name, if self.0 < MAX_KEPT_DEPTH { value } else { Json::Null }));
         }
-        Ok(Json::Object(if self.0 < KEPT_LEVELS { object } else { Object::default() }))
+        Ok(Json::Object(if self.0 < MAX_KEPT_DEPTH { object } else { Object::default() }))
     }
 }
 
 /// Reads a member's name, borrowed where it holds no escapes.
-struct Name;
+struct MemberName;
 
-impl<'de> DeserializeSeed<'de> for Name {
+impl<'de> DeserializeSeed<'de> for MemberName {
     type Value = Cow<'de, str>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Cow<'de, str>, D::Error> {
@@ -235,7 +235,7 @@ impl<'de> DeserializeSeed<'de> for Name {
     }
 }
 
-impl<'de> Visitor<'de> for Name {
+impl<'de> Visitor<'de> for MemberName {
     type Value = Cow<'de, str>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

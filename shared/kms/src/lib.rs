@@ -7,6 +7,7 @@ mod describe_custom_key_stores;
 mod error;
 mod generate_random;
 mod json;
+mod number_of_bytes;
 mod operation;
 mod violation;
 
@@ -16,9 +17,8 @@ pub use custom_key_store::{
 };
 pub use describe_custom_key_stores::{DescribeCustomKeyStores, DescribeCustomKeyStoresResponse};
 pub use error::{ErrorType, KmsError};
-pub use generate_random::{
-    GenerateRandom, GenerateRandomResponse, MAX_NUMBER_OF_BYTES, NumberOfBytes,
-};
+pub use generate_random::{GenerateRandom, GenerateRandomResponse};
 pub use json::{JsonError, TokenKind};
+pub use number_of_bytes::{MAX_NUMBER_OF_BYTES, NumberOfBytes};
 pub use operation::{CONTENT_TYPE, Operation, TARGET_HEADER};
-pub use violation::{Constraint, RequestError, Violation};
+pub use violation::{Constraint, InvalidRequest, Violation};

@@ -7,26 +7,26 @@ use thiserror::Error;
 use super::json::JsonError;
 
 /// Characters of a value that a message repeats at the most.
-const MAX_ECHO: usize = 1024;
+const MAX_ECHOED_LENGTH: usize = 1024;
 
 /// Why a body is not a request of the operation.
 #[derive(Debug, Error)]
-pub enum RequestError {
+pub enum InvalidRequest {
     /// Not JSON of the operation's shape: SerializationException.
     #[error(transparent)]
     Serialization(#[from] JsonError),
     /// Values outside the model's constraints: ValidationException.
-    #[error("{}", Violations(.0))]
-    Constraints(Vec<Violation>),
+    #[error("{}", ViolationList(.0))]
+    Violations(Vec<Violation>),
     /// Members of which one alone may be there: ValidationException.
     #[error("{} and {} cannot both be given.", members[0], members[1])]
-    Exclusive {
+    MutuallyExclusive {
         /// Their names.
         members: [&'static str; 2],
     },
     /// A member that must be there is not: ValidationException.
     #[error("{member} is required.")]
-    Required {
+    MissingMember {
         /// Its name.
         member: &'static str,
     },
@@ -108,16 +108,16 @@ impl fmt::Display for Violation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Value ")?;
         if let Some(value) = &self.value {
-            let echo: String = value.chars().take(MAX_ECHO).collect();
+            let echo: String = value.chars().take(MAX_ECHOED_LENGTH).collect();
             write!(formatter, "'{echo}' ")?;
         }
         write!(formatter, "at '{}' failed to satisfy constraint: {}", self.member, self.constraint)
     }
 }
 
-struct Violations<'a>(&'a [Violation]);
+struct ViolationList<'a>(&'a [Violation]);
 
-impl fmt::Display for Violations<'_> {
+impl fmt::Display for ViolationList<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plural = if self.0.len() == 1 { "" } else { "s" };
         write!(formatter, "{} validation error{plural} detected: ", self.0.len())?;
@@ -156,6 +156,6 @@ pub(super) fn check_number(
 }
 
 /// Fails if there are any.
-pub(super) fn none_of(violations: Vec<Violation>) -> Result<(), RequestError> {
-    if violations.is_empty() { Ok(()) } else { Err(RequestError::Constraints(violations)) }
+pub(super) fn reject_violations(violations: Vec<Violation>) -> Result<(), InvalidRequest> {
+    if violations.is_empty() { Ok(()) } else { Err(InvalidRequest::Violations(violations)) }
 }

@@ -36,17 +36,17 @@ pub enum NsmError {
 }
 
 /// Where answers arrive: one for all calls, wiped after each.
-pub(super) struct Buffer(Box<[u8; MAX_RESPONSE_LENGTH]>);
+pub(super) struct ResponseBuffer(Box<[u8; MAX_RESPONSE_LENGTH]>);
 
-impl Buffer {
+impl ResponseBuffer {
     pub(super) fn new() -> Self {
         Self(Box::new([0; MAX_RESPONSE_LENGTH]))
     }
 }
 
-impl fmt::Debug for Buffer {
+impl fmt::Debug for ResponseBuffer {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Buffer(..)")
+        formatter.write_str("ResponseBuffer(..)")
     }
 }
 
@@ -54,7 +54,7 @@ impl fmt::Debug for Buffer {
 /// or an `errno`.
 pub(super) fn exchange(
     request: &Request,
-    buffer: &mut Buffer,
+    buffer: &mut ResponseBuffer,
     mut call: impl FnMut(&[u8], &mut [u8]) -> Result<usize, i32>,
 ) -> Result<Response, NsmError> {
     let request = serde_cbor::to_vec(request).map_err(|_| NsmError::RequestTooLong)?;
@@ -63,7 +63,7 @@ pub(super) fn exchange(
     }
     let buffer = buffer.0.as_mut_slice();
     let mut attempts = 1;
-    let answer = loop {
+    let response = loop {
         match call(&request, buffer) {
             Err(libc::EINTR) if attempts < MAX_ATTEMPTS => attempts += 1,
             Err(errno) => break Err(NsmError::Ioctl { errno }),
@@ -71,12 +71,12 @@ pub(super) fn exchange(
         }
     };
     buffer.zeroize();
-    answer
+    response
 }
 
 fn decode(buffer: &[u8], length: usize) -> Result<Response, NsmError> {
-    let answer = buffer.get(..length).ok_or(NsmError::Malformed)?;
-    serde_cbor::from_slice(answer).map_err(|_| NsmError::Malformed)
+    let response = buffer.get(..length).ok_or(NsmError::Malformed)?;
+    serde_cbor::from_slice(response).map_err(|_| NsmError::Malformed)
 }
 
 #[cfg(test)]
@@ -85,19 +85,19 @@ mod tests {
     use crate::ErrorCode;
 
     /// What comes of calls that end like this, one after the other.
-    fn asked(
-        mut ends: impl FnMut(&mut [u8]) -> Result<usize, i32>,
-    ) -> (Result<Response, NsmError>, Buffer) {
-        let mut buffer = Buffer::new();
-        let answer = exchange(&Request::GetRandom, &mut buffer, |request, response| {
+    fn exchange_with(
+        mut call: impl FnMut(&mut [u8]) -> Result<usize, i32>,
+    ) -> (Result<Response, NsmError>, ResponseBuffer) {
+        let mut buffer = ResponseBuffer::new();
+        let response = exchange(&Request::GetRandom, &mut buffer, |request, response| {
             // {"GetRandom": null} is what a unit variant is not: it is its name.
             assert_eq!(request, b"\x69GetRandom");
-            ends(response)
+            call(response)
         });
-        (answer, buffer)
+        (response, buffer)
     }
 
-    fn answering(response: &Response) -> impl FnMut(&mut [u8]) -> Result<usize, i32> {
+    fn responding(response: &Response) -> impl FnMut(&mut [u8]) -> Result<usize, i32> {
         let encoded = serde_cbor::to_vec(response).unwrap();
         move |buffer| {
             buffer[..encoded.len()].copy_from_slice(&encoded);
@@ -108,19 +108,20 @@ mod tests {
     #[test]
     fn gives_the_answer_and_wipes_where_it_arrived() {
         let random = vec![0xa5; 256];
-        let (answer, buffer) = asked(answering(&Response::GetRandom { random: random.clone() }));
-        assert!(matches!(answer, Ok(Response::GetRandom { random: given }) if given == random));
+        let (response, buffer) =
+            exchange_with(responding(&Response::GetRandom { random: random.clone() }));
+        assert!(matches!(response, Ok(Response::GetRandom { random: given }) if given == random));
         assert_eq!(*buffer.0, [0; MAX_RESPONSE_LENGTH]);
     }
 
     #[test]
     fn wipes_what_arrived_with_an_error_as_well() {
         for end in [Err(libc::EIO), Ok(3), Ok(MAX_RESPONSE_LENGTH + 1)] {
-            let (answer, buffer) = asked(|buffer| {
+            let (response, buffer) = exchange_with(|buffer| {
                 buffer.fill(0xff);
                 end
             });
-            assert!(answer.is_err());
+            assert!(response.is_err());
             assert_eq!(*buffer.0, [0; MAX_RESPONSE_LENGTH]);
         }
     }
@@ -128,8 +129,8 @@ mod tests {
     #[test]
     fn names_the_error_of_the_system() {
         for errno in [libc::EIO, libc::EMSGSIZE, libc::ETIMEDOUT, libc::ENOTTY] {
-            let (answer, _) = asked(|_| Err(errno));
-            assert_eq!(answer.err(), Some(NsmError::Ioctl { errno }));
+            let (response, _) = exchange_with(|_| Err(errno));
+            assert_eq!(response.err(), Some(NsmError::Ioctl { errno }));
         }
         let text = NsmError::Ioctl { errno: libc::EIO }.to_string();
         assert_eq!(text, "Input/output error (os error 5)");
@@ -137,22 +138,22 @@ mod tests {
 
     #[test]
     fn asks_again_after_an_interruption_but_not_for_ever() {
-        let mut good = answering(&Response::LockPCR);
+        let mut good = responding(&Response::LockPCR);
         let mut interruptions = 15;
-        let (answer, _) = asked(|buffer| match interruptions {
+        let (response, _) = exchange_with(|buffer| match interruptions {
             0 => good(buffer),
             _ => {
                 interruptions -= 1;
                 Err(libc::EINTR)
             }
         });
-        assert!(matches!(answer, Ok(Response::LockPCR)));
+        assert!(matches!(response, Ok(Response::LockPCR)));
         let mut calls = 0;
-        let (answer, _) = asked(|_| {
+        let (response, _) = exchange_with(|_| {
             calls += 1;
             Err(libc::EINTR)
         });
-        assert_eq!(answer.err(), Some(NsmError::Ioctl { errno: libc::EINTR }));
+        assert_eq!(response.err(), Some(NsmError::Ioctl { errno: libc::EINTR }));
         assert_eq!(calls, MAX_ATTEMPTS);
     }
 
@@ -161,26 +162,26 @@ mod tests {
         let good = serde_cbor::to_vec(&Response::LockPCR).unwrap();
         let trailing = [&good[..], &[0]].concat();
         for bytes in [&[][..], &[0xff], b"\x69GetRandom", &good[..good.len() - 1], &trailing] {
-            let (answer, _) = asked(|buffer| {
+            let (response, _) = exchange_with(|buffer| {
                 buffer[..bytes.len()].copy_from_slice(bytes);
                 Ok(bytes.len())
             });
-            assert_eq!(answer.err(), Some(NsmError::Malformed), "{bytes:x?}");
+            assert_eq!(response.err(), Some(NsmError::Malformed), "{bytes:x?}");
         }
-        let (answer, _) = asked(|_| Ok(MAX_RESPONSE_LENGTH + 1));
-        assert_eq!(answer.err(), Some(NsmError::Malformed));
+        let (response, _) = exchange_with(|_| Ok(MAX_RESPONSE_LENGTH + 1));
+        assert_eq!(response.err(), Some(NsmError::Malformed));
     }
 
     #[test]
     fn an_error_code_of_the_module_is_an_answer() {
-        let (answer, _) = asked(answering(&Response::Error(ErrorCode::InvalidIndex)));
-        assert!(matches!(answer, Ok(Response::Error(ErrorCode::InvalidIndex))));
+        let (response, _) = exchange_with(responding(&Response::Error(ErrorCode::InvalidIndex)));
+        assert!(matches!(response, Ok(Response::Error(ErrorCode::InvalidIndex))));
     }
 
     #[test]
     fn makes_no_call_with_a_request_that_the_driver_does_not_take() {
         let request = Request::ExtendPCR { index: 16, data: vec![0; MAX_REQUEST_LENGTH] };
-        let answer = exchange(&request, &mut Buffer::new(), |_, _| panic!("a call"));
-        assert_eq!(answer.err(), Some(NsmError::RequestTooLong));
+        let response = exchange(&request, &mut ResponseBuffer::new(), |_, _| panic!("a call"));
+        assert_eq!(response.err(), Some(NsmError::RequestTooLong));
     }
 }

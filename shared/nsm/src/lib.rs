@@ -11,7 +11,7 @@ pub use aws_nitro_enclaves_nsm_api::api::{Digest, ErrorCode, Request, Response};
 use thiserror::Error;
 
 pub use self::exchange::NsmError;
-use self::exchange::{Buffer, exchange};
+use self::exchange::{ResponseBuffer, exchange};
 
 /// Where the kernel's `nsm` driver puts the device.
 pub const DEVICE_PATH: &str = "/dev/nsm";
@@ -38,7 +38,7 @@ pub struct NsmUnavailable(#[source] io::Error);
 #[derive(Debug)]
 pub struct NsmDevice {
     file: File,
-    buffer: Buffer,
+    buffer: ResponseBuffer,
 }
 
 impl NsmDevice {
@@ -53,7 +53,7 @@ impl NsmDevice {
     /// If there is none, or it may not be opened.
     pub fn open() -> Result<Self, NsmUnavailable> {
         let file = OpenOptions::new().read(true).write(true).open(DEVICE_PATH);
-        file.map(|file| Self { file, buffer: Buffer::new() }).map_err(NsmUnavailable)
+        file.map(|file| Self { file, buffer: ResponseBuffer::new() }).map_err(NsmUnavailable)
     }
 }
 

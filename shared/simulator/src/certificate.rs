@@ -76,12 +76,12 @@ pub struct CertificateSpec {
     pub extensions: Vec<Extension>,
     /// What the certificate says otherwise than AWS's do. The signature is P-384 with SHA-384
     /// whatever it says.
-    pub instead: Instead,
+    pub overrides: Overrides,
 }
 
 /// Parts of a certificate to be written as given, DER, instead of as AWS has them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Instead {
+pub struct Overrides {
     /// The version, in its tag `[0]`, instead of v3.
     pub version: Option<Vec<u8>>,
     /// The serial number, instead of a random one.
@@ -105,8 +105,8 @@ impl CertificateSpec {
     /// If the provider fails.
     pub fn issue(&self, subject_key: &[u8], issuer_key: &Key) -> Result<Vec<u8>, CryptoError> {
         let algorithm = der::algorithm(oid::ECDSA_WITH_SHA384);
-        let inner = self.instead.inner_algorithm.as_ref().unwrap_or(&algorithm);
-        let outer = self.instead.outer_algorithm.as_ref().unwrap_or(&algorithm);
+        let inner = self.overrides.inner_algorithm.as_ref().unwrap_or(&algorithm);
+        let outer = self.overrides.outer_algorithm.as_ref().unwrap_or(&algorithm);
         let to_be_signed = self.to_be_signed(inner, subject_key)?;
         let signature = der::bit_string(0, &issuer_key.sign_der(&to_be_signed)?);
         Ok(der::sequence(&[&to_be_signed, outer, &signature]))
@@ -115,7 +115,7 @@ impl CertificateSpec {
     fn to_be_signed(&self, algorithm: &[u8], subject_key: &[u8]) -> Result<Vec<u8>, CryptoError> {
         let mut random = [0; 16];
         crypto::fill_random(&mut random)?;
-        let instead = &self.instead;
+        let overrides = &self.overrides;
         let v3 = || der::tlv(0xa0, &der::integer(&[2]));
         let times = || der::sequence(&[&der::time(self.not_before), &der::time(self.not_after)]);
         let p384 = || {
@@ -128,14 +128,14 @@ impl CertificateSpec {
             der::tlv(0xa3, &der::tlv(0x30, &list))
         };
         Ok(der::sequence(&[
-            &instead.version.clone().unwrap_or_else(v3),
-            &instead.serial.clone().unwrap_or_else(|| der::integer(&random)),
+            &overrides.version.clone().unwrap_or_else(v3),
+            &overrides.serial.clone().unwrap_or_else(|| der::integer(&random)),
             algorithm,
             &self.issuer,
-            &instead.validity.clone().unwrap_or_else(times),
+            &overrides.validity.clone().unwrap_or_else(times),
             &self.subject,
-            &instead.public_key.clone().unwrap_or_else(p384),
-            &instead.extensions.clone().unwrap_or_else(extensions),
+            &overrides.public_key.clone().unwrap_or_else(p384),
+            &overrides.extensions.clone().unwrap_or_else(extensions),
         ]))
     }
 }

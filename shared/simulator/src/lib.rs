@@ -5,25 +5,30 @@
 #[cfg(production)]
 compile_error!("the crate `simulator` must not be part of a production build");
 
+mod call_counter;
 mod certificate;
-mod conditions;
+mod chain;
 pub mod der;
-mod draws;
-mod forge;
-mod forgery;
+mod distinguished_names;
+mod document_builder;
+mod document_spec;
+mod fault_injection;
+mod issued_certificate;
 mod key;
 mod nsm;
-mod pki;
-mod state;
-mod world;
+mod root;
+mod simulated_pki;
+mod state_file;
 
-pub use certificate::{CertificateSpec, Extension, Instead, KeyUsage};
-pub use conditions::{Conditions, Fault, Onset, Readiness};
-pub use draws::Draws;
-pub use forge::{DocumentSpec, ForgeError, default_pcrs, sign_payload};
-pub use forgery::Forgery;
+pub use call_counter::CallCounter;
+pub use certificate::{CertificateSpec, Extension, KeyUsage, Overrides};
+pub use chain::Chain;
+pub use distinguished_names::ROOT_COMMON_NAME;
+pub use document_builder::DocumentBuilder;
+pub use document_spec::{DocumentSpec, SigningError, default_pcrs, sign_payload};
+pub use fault_injection::{Fault, FaultInjection, FaultTrigger, Readiness};
 pub use key::Key;
 pub use nsm::SimulatedNsm;
-pub use pki::{Chain, ROOT_COMMON_NAME, Root, RootError};
-pub use state::{StateError, load_or_create};
-pub use world::{DocumentRequest, Now, World, WorldError};
+pub use root::{Root, RootError};
+pub use simulated_pki::{ClockFn, DocumentRequest, SimulatedPki, SimulatedPkiError};
+pub use state_file::{StateFileError, load_or_create};

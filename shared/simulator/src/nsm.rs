@@ -9,10 +9,10 @@ use serde_bytes::ByteBuf;
 use sha2::{Digest as _, Sha384};
 use zeroize::Zeroize;
 
-use super::conditions::{Conditions, Course, Fault, Readiness};
-use super::draws::Draws;
-use super::forge::default_pcrs;
-use super::world::{DocumentRequest, World};
+use super::call_counter::CallCounter;
+use super::document_spec::default_pcrs;
+use super::fault_injection::{Fault, FaultInjection, FaultState, Readiness};
+use super::simulated_pki::{DocumentRequest, SimulatedPki};
 use attestation::crypto;
 use attestation::{MAX_PCRS, PCR_LENGTH, PcrFamily, PcrValue};
 use nsm_device::{Digest, ErrorCode, Nsm, NsmError, RANDOM_BLOCK_LENGTH, Request, Response};
@@ -41,20 +41,20 @@ struct Register {
 /// The module of one simulated enclave.
 #[derive(Debug)]
 pub struct SimulatedNsm {
-    world: Arc<World>,
+    pki: Arc<SimulatedPki>,
     registers: [Register; MAX_PCRS],
-    course: Course,
-    draws: Draws,
+    fault_state: FaultState,
+    random_calls: CallCounter,
 }
 
 impl SimulatedNsm {
     /// A freshly booted enclave in `world`, whose module works well.
-    pub fn new(world: Arc<World>) -> Self {
-        Self::under(Conditions::default(), world)
+    pub fn new(pki: Arc<SimulatedPki>) -> Self {
+        Self::with_faults(FaultInjection::default(), pki)
     }
 
     /// A freshly booted enclave in `world`, whose module is slow or breaks.
-    pub fn under(conditions: Conditions, world: Arc<World>) -> Self {
+    pub fn with_faults(faults: FaultInjection, pki: Arc<SimulatedPki>) -> Self {
         let mut registers = [Register { value: [0; PCR_LENGTH], locked: false }; MAX_PCRS];
         for register in registers.iter_mut().take(LOCKED_AT_BOOT) {
             register.locked = true;
@@ -64,17 +64,22 @@ impl SimulatedNsm {
                 register.value = value;
             }
         }
-        Self { world, registers, course: Course::new(conditions), draws: Draws::default() }
+        Self {
+            pki,
+            registers,
+            fault_state: FaultState::new(faults),
+            random_calls: CallCounter::default(),
+        }
     }
 
     /// Its count of draws.
-    pub fn draws(&self) -> Draws {
-        self.draws.clone()
+    pub fn random_calls(&self) -> CallCounter {
+        self.random_calls.clone()
     }
 
     /// What it is told by once the service that it is for is ready.
     pub fn readiness(&self) -> Readiness {
-        self.course.readiness()
+        self.fault_state.readiness()
     }
 
     /// What the driver's ioctl does: CBOR in, CBOR out. The caller wipes the answer, which may hold
@@ -84,15 +89,17 @@ impl SimulatedNsm {
     /// If the module hangs: the driver gives up after two minutes.
     pub fn ioctl(&mut self, request: &[u8]) -> Result<Vec<u8>, NsmError> {
         let mut response = match serde_cbor::from_slice(request) {
-            Ok(Request::GetRandom) if request.len() <= MAX_REQUEST_LENGTH => match self.draw() {
-                Err(NsmError::Malformed) => return Ok(vec![BREAK]),
-                drawn => Ok(drawn?),
-            },
-            request_or_error => {
-                self.block();
-                match request_or_error {
+            Ok(Request::GetRandom) if request.len() <= MAX_REQUEST_LENGTH => {
+                match self.get_random() {
+                    Err(NsmError::Malformed) => return Ok(vec![BREAK]),
+                    response => Ok(response?),
+                }
+            }
+            decoded => {
+                self.sleep_latency();
+                match decoded {
                     Ok(_) if request.len() > MAX_REQUEST_LENGTH => Err(ErrorCode::InputTooLarge),
-                    Ok(request) => self.answer(request),
+                    Ok(request) => self.respond(request),
                     Err(_) => Err(ErrorCode::InvalidOperation),
                 }
             }
@@ -110,32 +117,32 @@ impl SimulatedNsm {
     }
 
     /// The driver blocks its caller, and so does this.
-    fn block(&self) {
-        thread::sleep(self.course.latency());
+    fn sleep_latency(&self) {
+        thread::sleep(self.fault_state.latency());
     }
 
     /// What is answered to `GetRandom`, without the CBOR.
-    fn draw(&mut self) -> Result<Response, NsmError> {
-        self.block();
-        self.draws.add_one();
-        match self.course.next() {
+    fn get_random(&mut self) -> Result<Response, NsmError> {
+        self.sleep_latency();
+        self.random_calls.increment();
+        match self.fault_state.next_fault() {
             Some(Fault::Hang) => {
                 thread::sleep(DRIVER_TIMEOUT);
                 Err(NsmError::Ioctl { errno: libc::ETIMEDOUT })
             }
             Some(Fault::Malformed) => Err(NsmError::Malformed),
-            fault => Ok(self.random(fault).unwrap_or_else(Response::Error)),
+            fault => Ok(self.random_block(fault).unwrap_or_else(Response::Error)),
         }
     }
 
-    fn random(&mut self, fault: Option<Fault>) -> Result<Response, ErrorCode> {
+    fn random_block(&mut self, fault: Option<Fault>) -> Result<Response, ErrorCode> {
         let mut random = vec![0; RANDOM_BLOCK_LENGTH];
         crypto::fill_random(&mut random).map_err(|_| ErrorCode::InternalError)?;
-        self.course.spoil(fault, &mut random)?;
+        self.fault_state.apply(fault, &mut random)?;
         Ok(Response::GetRandom { random })
     }
 
-    fn answer(&mut self, request: Request) -> Result<Response, ErrorCode> {
+    fn respond(&mut self, request: Request) -> Result<Response, ErrorCode> {
         match request {
             Request::Attestation { user_data, nonce, public_key } => {
                 self.attest(user_data, nonce, public_key)
@@ -184,7 +191,7 @@ impl SimulatedNsm {
             version_major: 1,
             version_minor: 0,
             version_patch: 0,
-            module_id: self.world.module_id(PcrFamily::NitroEnclave).to_owned(),
+            module_id: self.pki.module_id(PcrFamily::NitroEnclave).to_owned(),
             max_pcrs: u16::try_from(MAX_PCRS).unwrap_or(u16::MAX),
             locked_pcrs: self.locked_registers().map(|(index, _)| index).collect::<BTreeSet<_>>(),
             digest: Digest::SHA384,
@@ -214,7 +221,7 @@ impl SimulatedNsm {
             nonce: nonce.map(ByteBuf::into_vec),
             age_seconds: 0,
         };
-        let document = self.world.document(request).map_err(|_| ErrorCode::InternalError)?;
+        let document = self.pki.document(request).map_err(|_| ErrorCode::InternalError)?;
         Ok(Response::Attestation { document })
     }
 }
@@ -224,7 +231,7 @@ impl Nsm for SimulatedNsm {
         // There is one for each request to the service, which is not to be measured by what the
         // simulation adds to it.
         if matches!(request, Request::GetRandom) {
-            return self.draw();
+            return self.get_random();
         }
         let request = serde_cbor::to_vec(&request).map_err(|_| NsmError::RequestTooLong)?;
         let mut response = self.ioctl(&request)?;

@@ -1,17 +1,17 @@
 use std::time::Instant;
 
 use super::*;
-use crate::Onset;
+use crate::FaultTrigger;
 use attestation::time::UnixMillis;
 use attestation::{DebugMode, TrustAnchors, UnverifiedDocument};
 
 const NOW: UnixMillis = UnixMillis::from_secs(1_800_000_000);
 
 fn nsm() -> SimulatedNsm {
-    SimulatedNsm::new(Arc::new(World::new(Arc::new(|| NOW)).unwrap()))
+    SimulatedNsm::new(Arc::new(SimulatedPki::new(Arc::new(|| NOW)).unwrap()))
 }
 
-fn ask(nsm: &mut SimulatedNsm, request: Request) -> Response {
+fn call(nsm: &mut SimulatedNsm, request: Request) -> Response {
     nsm.process(request).unwrap()
 }
 
@@ -22,7 +22,7 @@ fn is_error(response: &Response, expected: &str) -> bool {
 #[test]
 fn get_random_returns_a_block_that_differs() {
     let mut nsm = nsm();
-    let mut draw = || match ask(&mut nsm, Request::GetRandom) {
+    let mut draw = || match call(&mut nsm, Request::GetRandom) {
         Response::GetRandom { random } => random,
         _ => panic!("not random bytes"),
     };
@@ -35,28 +35,28 @@ fn get_random_returns_a_block_that_differs() {
 fn registers_extend_until_they_are_locked() {
     let mut nsm = nsm();
     let extend = |index| Request::ExtendPCR { index, data: b"data".to_vec() };
-    assert!(is_error(&ask(&mut nsm, extend(0)), "ReadOnlyIndex"));
-    assert!(is_error(&ask(&mut nsm, extend(32)), "InvalidIndex"));
+    assert!(is_error(&call(&mut nsm, extend(0)), "ReadOnlyIndex"));
+    assert!(is_error(&call(&mut nsm, extend(32)), "InvalidIndex"));
     let expected: PcrValue =
         Sha384::new().chain_update([0; PCR_LENGTH]).chain_update(b"data").finalize().into();
-    let Response::ExtendPCR { data } = ask(&mut nsm, extend(16)) else { panic!("not extended") };
+    let Response::ExtendPCR { data } = call(&mut nsm, extend(16)) else { panic!("not extended") };
     assert_eq!(data, expected);
-    assert!(matches!(ask(&mut nsm, Request::LockPCR { index: 16 }), Response::LockPCR));
-    assert!(is_error(&ask(&mut nsm, extend(16)), "ReadOnlyIndex"));
-    let Response::DescribePCR { lock, data } = ask(&mut nsm, Request::DescribePCR { index: 16 })
+    assert!(matches!(call(&mut nsm, Request::LockPCR { index: 16 }), Response::LockPCR));
+    assert!(is_error(&call(&mut nsm, extend(16)), "ReadOnlyIndex"));
+    let Response::DescribePCR { lock, data } = call(&mut nsm, Request::DescribePCR { index: 16 })
     else {
         panic!("not described")
     };
     assert!(lock && data == expected);
-    assert!(matches!(ask(&mut nsm, Request::LockPCRs { range: 32 }), Response::LockPCRs));
-    assert!(is_error(&ask(&mut nsm, Request::LockPCRs { range: 33 }), "InvalidIndex"));
-    assert!(is_error(&ask(&mut nsm, extend(31)), "ReadOnlyIndex"));
+    assert!(matches!(call(&mut nsm, Request::LockPCRs { range: 32 }), Response::LockPCRs));
+    assert!(is_error(&call(&mut nsm, Request::LockPCRs { range: 33 }), "InvalidIndex"));
+    assert!(is_error(&call(&mut nsm, extend(31)), "ReadOnlyIndex"));
 }
 
 #[test]
 fn describes_itself() {
     let Response::DescribeNSM { module_id, max_pcrs, locked_pcrs, .. } =
-        ask(&mut nsm(), Request::DescribeNSM)
+        call(&mut nsm(), Request::DescribeNSM)
     else {
         panic!("not described")
     };
@@ -68,18 +68,20 @@ fn describes_itself() {
 #[test]
 fn attests_the_locked_registers_and_what_it_was_given() {
     let mut nsm = nsm();
-    ask(&mut nsm, Request::ExtendPCR { index: 16, data: b"data".to_vec() });
-    ask(&mut nsm, Request::LockPCR { index: 16 });
+    call(&mut nsm, Request::ExtendPCR { index: 16, data: b"data".to_vec() });
+    call(&mut nsm, Request::LockPCR { index: 16 });
     let request = Request::Attestation {
         user_data: Some(ByteBuf::from(vec![1; 1024])),
         nonce: None,
         public_key: Some(ByteBuf::from(vec![2])),
     };
-    let Response::Attestation { document } = ask(&mut nsm, request) else { panic!("not attested") };
-    let anchors = TrustAnchors::simulator_root(nsm.world.root_certificate());
+    let Response::Attestation { document } = call(&mut nsm, request) else {
+        panic!("not attested")
+    };
+    let anchors = TrustAnchors::simulator_root(nsm.pki.root_certificate());
     let document = UnverifiedDocument::parse(document)
         .unwrap()
-        .verify_at_document_time(&anchors, DebugMode::Refuse)
+        .verify_at_document_time(&anchors, DebugMode::Reject)
         .unwrap();
     let claims = document.claims();
     assert_eq!(claims.pcrs().iter().count(), 17);
@@ -90,13 +92,13 @@ fn attests_the_locked_registers_and_what_it_was_given() {
         nonce: None,
         public_key: None,
     };
-    assert!(is_error(&ask(&mut nsm, too_long), "InputTooLarge"));
+    assert!(is_error(&call(&mut nsm, too_long), "InputTooLarge"));
 }
 
 /// The answers of a module to `GetRandom`; `None` for an error.
-fn blocks(conditions: Conditions, count: usize) -> Vec<Option<Vec<u8>>> {
-    let world = Arc::new(World::new(Arc::new(|| NOW)).unwrap());
-    let mut nsm = SimulatedNsm::under(conditions, world);
+fn blocks(conditions: FaultInjection, count: usize) -> Vec<Option<Vec<u8>>> {
+    let pki = Arc::new(SimulatedPki::new(Arc::new(|| NOW)).unwrap());
+    let mut nsm = SimulatedNsm::with_faults(conditions, pki);
     let readiness = nsm.readiness();
     let mut block = |_| match nsm.process(Request::GetRandom) {
         Ok(Response::GetRandom { random }) => Some(random),
@@ -105,7 +107,7 @@ fn blocks(conditions: Conditions, count: usize) -> Vec<Option<Vec<u8>>> {
     };
     // What is drawn until then does not count, and works.
     assert!((0..3).all(|number| block(number).is_some_and(|block| block.len() == 256)));
-    readiness.announce();
+    readiness.set_ready();
     (0..count).map(block).collect()
 }
 
@@ -124,9 +126,9 @@ fn breaks_as_it_is_told_to_after_the_calls_that_still_work() {
         Fault::Error,
         Fault::Malformed,
     ] {
-        let fault_after = Conditions {
-            fault: Some((fault, Onset::AfterReady { calls: 2 })),
-            ..Conditions::default()
+        let fault_after = FaultInjection {
+            fault: Some((fault, FaultTrigger::AfterReady { calls: 2 })),
+            ..FaultInjection::default()
         };
         let blocks = blocks(fault_after, 4);
         let [Some(first), Some(second), third, fourth] = &blocks[..] else { panic!() };
@@ -157,7 +159,7 @@ fn breaks_as_it_is_told_to_after_the_calls_that_still_work() {
 fn takes_as_long_as_it_is_told_to() {
     let latency = Duration::from_millis(20);
     let start = Instant::now();
-    blocks(Conditions { latency, fault: None }, 3);
+    blocks(FaultInjection { latency, fault: None }, 3);
     assert!(start.elapsed() >= 3 * latency);
 }
 
@@ -167,5 +169,5 @@ fn refuses_what_is_no_request() {
     let response: Response = serde_cbor::from_slice(&response).unwrap();
     assert!(is_error(&response, "InvalidOperation"));
     let large = Request::ExtendPCR { index: 16, data: vec![0; MAX_REQUEST_LENGTH] };
-    assert!(is_error(&ask(&mut nsm(), large), "InputTooLarge"));
+    assert!(is_error(&call(&mut nsm(), large), "InputTooLarge"));
 }

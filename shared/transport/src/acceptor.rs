@@ -8,23 +8,23 @@ use std::time::Duration;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
-use super::{Endpoint, Episode, Listener, Stream};
+use super::{Endpoint, Listener, LogThrottle, Stream};
 
 /// How long accepting rests after a failure that the next attempt would meet again.
-const BACK_OFF: Duration = Duration::from_millis(100);
+const BACKOFF: Duration = Duration::from_millis(100);
 
 /// A listener that outlives its errors.
 #[derive(Debug)]
 pub struct Acceptor {
     listener: Listener,
     resume_at: Option<Instant>,
-    failing: Episode,
+    failures: LogThrottle,
 }
 
 impl Acceptor {
     /// Accepts from `listener`.
     pub fn new(listener: Listener) -> Self {
-        Self { listener, resume_at: None, failing: Episode::default() }
+        Self { listener, resume_at: None, failures: LogThrottle::default() }
     }
 
     /// Where it listens, with the port the kernel chose where that was left to it.
@@ -41,21 +41,21 @@ impl Acceptor {
             }
             match self.listener.accept().await {
                 Ok(client) => return client,
-                Err(error) if ends_one_connection(&error) => {
+                Err(error) if is_single_connection_error(&error) => {
                     tracing::debug!(%error, "a client was gone before it was accepted");
                 }
-                Err(error) => self.rest(&error),
+                Err(error) => self.back_off(&error),
             }
         }
     }
 
     /// Has `serve` serve whoever connects, so many at a time: further ones wait in the kernel's queue. Until
     /// the future is dropped, which ends all of them.
-    pub async fn serve<F>(self, at_a_time: usize, serve: impl Fn(Stream) -> F)
+    pub async fn serve<F>(self, max_connections: usize, serve: impl Fn(Stream) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        self.serve_until(pending(), at_a_time, serve).await;
+        self.serve_until(pending(), max_connections, serve).await;
     }
 
     /// The same until `stop` is ready: then the listener is closed, and this returns once all open
@@ -63,7 +63,7 @@ impl Acceptor {
     pub async fn serve_until<F>(
         mut self,
         stop: impl Future<Output = ()>,
-        at_a_time: usize,
+        max_connections: usize,
         serve: impl Fn(Stream) -> F,
     ) where
         F: Future<Output = ()> + Send + 'static,
@@ -73,35 +73,35 @@ impl Acceptor {
         loop {
             tokio::select! {
                 () = &mut stop => break,
-                Some(ended) = connections.join_next() => report(ended),
-                stream = self.accept(), if connections.len() < at_a_time => {
+                Some(result) = connections.join_next() => log_panic(result),
+                stream = self.accept(), if connections.len() < max_connections => {
                     connections.spawn(serve(stream));
                 }
             }
         }
         drop(self);
-        while let Some(ended) = connections.join_next().await {
-            report(ended);
+        while let Some(result) = connections.join_next().await {
+            log_panic(result);
         }
     }
 
-    fn rest(&mut self, error: &io::Error) {
-        if self.failing.begins() {
+    fn back_off(&mut self, error: &io::Error) {
+        if self.failures.should_log() {
             tracing::warn!(%error, "cannot accept; clients wait, and this is retried");
         }
-        self.resume_at = Some(Instant::now() + BACK_OFF);
+        self.resume_at = Some(Instant::now() + BACKOFF);
     }
 }
 
-fn report(ended: Result<(), JoinError>) {
-    if let Err(error) = ended {
+fn log_panic(result: Result<(), JoinError>) {
+    if let Err(error) = result {
         tracing::error!(%error, "a connection's task panicked");
     }
 }
 
 /// accept(2): "Linux accept() passes already-pending network errors on the new socket as an error
 /// code from accept()": these consume one connection each, so to try again at once cannot spin.
-fn ends_one_connection(error: &io::Error) -> bool {
+fn is_single_connection_error(error: &io::Error) -> bool {
     [
         ErrorKind::ConnectionAborted,
         ErrorKind::ConnectionReset,
@@ -132,23 +132,23 @@ mod tests {
         let mut acceptor = acceptor().await;
         let _client = connect(acceptor.local_endpoint()).await.unwrap();
 
-        acceptor.rest(&io::Error::from_raw_os_error(EMFILE));
+        acceptor.back_off(&io::Error::from_raw_os_error(EMFILE));
 
         let start = Instant::now();
         acceptor.accept().await;
-        assert!(start.elapsed() >= BACK_OFF);
+        assert!(start.elapsed() >= BACKOFF);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_rest_is_not_lost_with_the_future_that_waits_for_it() {
         let mut acceptor = acceptor().await;
         let _client = connect(acceptor.local_endpoint()).await.unwrap();
-        acceptor.rest(&io::Error::from_raw_os_error(EMFILE));
+        acceptor.back_off(&io::Error::from_raw_os_error(EMFILE));
 
         let start = Instant::now();
-        assert!(timeout(BACK_OFF / 2, acceptor.accept()).await.is_err());
+        assert!(timeout(BACKOFF / 2, acceptor.accept()).await.is_err());
         acceptor.accept().await;
-        assert!(start.elapsed() >= BACK_OFF);
+        assert!(start.elapsed() >= BACKOFF);
     }
 
     #[tokio::test]
@@ -179,8 +179,8 @@ mod tests {
     fn running_out_of_descriptors_is_no_error_of_one_connection() {
         const ENFILE: i32 = 23;
         const ECONNABORTED: i32 = 103;
-        assert!(!ends_one_connection(&io::Error::from_raw_os_error(EMFILE)));
-        assert!(!ends_one_connection(&io::Error::from_raw_os_error(ENFILE)));
-        assert!(ends_one_connection(&io::Error::from_raw_os_error(ECONNABORTED)));
+        assert!(!is_single_connection_error(&io::Error::from_raw_os_error(EMFILE)));
+        assert!(!is_single_connection_error(&io::Error::from_raw_os_error(ENFILE)));
+        assert!(is_single_connection_error(&io::Error::from_raw_os_error(ECONNABORTED)));
     }
 }

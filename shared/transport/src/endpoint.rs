@@ -156,7 +156,7 @@ impl fmt::Display for Endpoint {
 
 /// The one line on stdout with which a server says that it is ready, for whoever started it:
 /// `PROGRAM listening on ENDPOINT`, a TCP endpoint as its bare address.
-pub fn announcement(program: &str, endpoint: &Endpoint) -> String {
+pub fn listening_message(program: &str, endpoint: &Endpoint) -> String {
     match endpoint {
         Endpoint::Tcp(address) => format!("{program} listening on {address}"),
         Endpoint::Unix(_) | Endpoint::Vsock { .. } | Endpoint::VsockMux { .. } => {

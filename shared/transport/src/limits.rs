@@ -11,7 +11,7 @@ pub const MAX_HANDSHAKES: usize = 512;
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long it may take while others wait for its place: several round trips around the world.
-pub const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(1);
+pub const HANDSHAKE_TIMEOUT_WHEN_FULL: Duration = Duration::from_secs(1);
 
 /// Open connections of who watches the service at a time: they are few, and must get through when
 /// clients are many.
@@ -71,4 +71,4 @@ pub const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Requests with a Recipient that are with one of the threads that verify, at a time. A document of which
 /// nothing is known takes over a millisecond, so that the last of them waits for a third of a second.
-pub const REQUESTS_PER_WORKER: usize = 256;
+pub const REQUESTS_PER_CRYPTO_THREAD: usize = 256;

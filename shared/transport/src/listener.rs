@@ -26,13 +26,13 @@ pub async fn listen(endpoint: &Endpoint) -> Result<Listener, ListenError> {
         Endpoint::Vsock { cid, port } => listen_vsock(*cid, *port).map_err(io_error),
         Endpoint::VsockMux { path, port } => {
             let (listener, file) = listen_vsock_mux(path, *port).await?;
-            let acceptor = Acceptor::VsockMux { listener, file: Some(file) };
-            Ok(Listener { acceptor, local: endpoint.clone() })
+            let socket = ListenerSocket::VsockMux { listener, file: Some(file) };
+            Ok(Listener { socket, local: endpoint.clone() })
         }
         Endpoint::Unix(path) => {
             let (listener, file) = unix_socket::listen(path).await?;
-            let acceptor = Acceptor::Unix { listener, file: Some(file) };
-            Ok(Listener { acceptor, local: endpoint.clone() })
+            let socket = ListenerSocket::Unix { listener, file: Some(file) };
+            Ok(Listener { socket, local: endpoint.clone() })
         }
     }
 }
@@ -42,7 +42,7 @@ impl Listener {
     ///
     /// # Errors
     /// When the runtime does not take it, or it is none.
-    pub fn inherited(listener: net::TcpListener) -> io::Result<Self> {
+    pub fn from_inherited_tcp(listener: net::TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         // Of a listener it is asked by the type of a stream; what is accepted has it from there.
         let stream = net::TcpStream::from(OwnedFd::from(listener));
@@ -53,7 +53,7 @@ impl Listener {
         stream.set_nodelay(true)?;
         let listener = TcpListener::from_std(OwnedFd::from(stream).into())?;
         let local = Endpoint::Tcp(listener.local_addr()?.to_string());
-        Ok(Self { acceptor: Acceptor::Tcp(listener), local })
+        Ok(Self { socket: ListenerSocket::Tcp(listener), local })
     }
 }
 
@@ -63,46 +63,48 @@ impl Listener {
     ///
     /// # Errors
     /// If the descriptor is no listening socket, or the runtime does not take it.
-    pub fn adopt(descriptor: OwnedFd, endpoint: &Endpoint) -> io::Result<Self> {
+    pub fn from_inherited(descriptor: OwnedFd, endpoint: &Endpoint) -> io::Result<Self> {
         let unix = |descriptor| {
             let listener = unix::net::UnixListener::from(descriptor);
             listener.set_nonblocking(true)?;
             UnixListener::from_std(listener)
         };
-        let acceptor = match endpoint {
-            Endpoint::Tcp(_) => return Self::inherited(descriptor.into()),
-            Endpoint::Unix(_) => Acceptor::Unix { listener: unix(descriptor)?, file: None },
+        let socket = match endpoint {
+            Endpoint::Tcp(_) => return Self::from_inherited_tcp(descriptor.into()),
+            Endpoint::Unix(_) => ListenerSocket::Unix { listener: unix(descriptor)?, file: None },
             Endpoint::VsockMux { .. } => {
-                Acceptor::VsockMux { listener: unix(descriptor)?, file: None }
+                ListenerSocket::VsockMux { listener: unix(descriptor)?, file: None }
             }
-            Endpoint::Vsock { .. } => return Self::of_vsock(descriptor.into()),
+            Endpoint::Vsock { .. } => return Self::from_vsock(descriptor.into()),
         };
-        Ok(Self { acceptor, local: endpoint.clone() })
+        Ok(Self { socket, local: endpoint.clone() })
     }
 
     /// Takes the socket's file, if there is one: the caller then decides when to remove it.
-    pub fn take_file(&mut self) -> Option<SocketFile> {
-        match &mut self.acceptor {
-            Acceptor::Unix { file, .. } | Acceptor::VsockMux { file, .. } => file.take(),
-            Acceptor::Tcp(_) | Acceptor::Vsock(_) => None,
+    pub fn take_socket_file(&mut self) -> Option<SocketFile> {
+        match &mut self.socket {
+            ListenerSocket::Unix { file, .. } | ListenerSocket::VsockMux { file, .. } => {
+                file.take()
+            }
+            ListenerSocket::Tcp(_) | ListenerSocket::Vsock(_) => None,
         }
     }
 
-    fn of_vsock(listener: VsockListener) -> io::Result<Self> {
+    fn from_vsock(listener: VsockListener) -> io::Result<Self> {
         let bound = listener.local_addr()?;
         let local = Endpoint::Vsock { cid: bound.cid(), port: bound.port() };
-        Ok(Self { acceptor: Acceptor::Vsock(listener), local })
+        Ok(Self { socket: ListenerSocket::Vsock(listener), local })
     }
 }
 
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        match &self.acceptor {
-            Acceptor::Tcp(listener) => listener.as_fd(),
-            Acceptor::Unix { listener, .. } | Acceptor::VsockMux { listener, .. } => {
+        match &self.socket {
+            ListenerSocket::Tcp(listener) => listener.as_fd(),
+            ListenerSocket::Unix { listener, .. } | ListenerSocket::VsockMux { listener, .. } => {
                 listener.as_fd()
             }
-            Acceptor::Vsock(listener) => listener.as_fd(),
+            ListenerSocket::Vsock(listener) => listener.as_fd(),
         }
     }
 }
@@ -110,12 +112,12 @@ impl AsFd for Listener {
 /// A listening socket of any of the four kinds.
 #[derive(Debug)]
 pub struct Listener {
-    acceptor: Acceptor,
+    socket: ListenerSocket,
     local: Endpoint,
 }
 
 #[derive(Debug)]
-enum Acceptor {
+enum ListenerSocket {
     Tcp(TcpListener),
     Unix { listener: UnixListener, file: Option<SocketFile> },
     Vsock(VsockListener),
@@ -129,11 +131,13 @@ impl Listener {
     /// As accept(2): the process is out of descriptors, or one connection broke before it was
     /// accepted. The listener stays usable.
     pub async fn accept(&self) -> io::Result<Stream> {
-        let socket = match &self.acceptor {
-            Acceptor::Tcp(listener) => Socket::Tcp(listener.accept().await?.0),
-            Acceptor::Unix { listener, .. } => Socket::Unix(listener.accept().await?.0),
-            Acceptor::Vsock(listener) => Socket::Vsock(listener.accept().await?.0),
-            Acceptor::VsockMux { listener, .. } => Socket::VsockMux(listener.accept().await?.0),
+        let socket = match &self.socket {
+            ListenerSocket::Tcp(listener) => Socket::Tcp(listener.accept().await?.0),
+            ListenerSocket::Unix { listener, .. } => Socket::Unix(listener.accept().await?.0),
+            ListenerSocket::Vsock(listener) => Socket::Vsock(listener.accept().await?.0),
+            ListenerSocket::VsockMux { listener, .. } => {
+                Socket::VsockMux(listener.accept().await?.0)
+            }
         };
         Ok(Stream::new(socket))
     }
@@ -150,7 +154,7 @@ async fn listen_tcp(address: &str) -> io::Result<Listener> {
         match bind_tcp(address) {
             Ok(listener) => {
                 let local = Endpoint::Tcp(listener.local_addr()?.to_string());
-                return Ok(Listener { acceptor: Acceptor::Tcp(listener), local });
+                return Ok(Listener { socket: ListenerSocket::Tcp(listener), local });
             }
             Err(error) => failure = error,
         }
@@ -170,7 +174,7 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 fn listen_vsock(cid: u32, port: u32) -> io::Result<Listener> {
-    Listener::of_vsock(VsockListener::bind(VsockAddr::new(cid, port))?)
+    Listener::from_vsock(VsockListener::bind(VsockAddr::new(cid, port))?)
 }
 
 async fn listen_vsock_mux(

@@ -55,7 +55,7 @@ async fn tcp_sets_nodelay_on_both_ends() {
 async fn one_of_another_process_is_like_its_own() {
     let other = net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = other.local_addr().unwrap();
-    let listener = Listener::inherited(other).unwrap();
+    let listener = Listener::from_inherited_tcp(other).unwrap();
     assert_eq!(listener.local_endpoint(), &Endpoint::Tcp(address.to_string()));
     let client = connect(listener.local_endpoint()).await.unwrap();
     let server = listener.accept().await.unwrap();
@@ -70,9 +70,9 @@ async fn one_of_another_process_is_like_its_own() {
 async fn a_connection_is_not_inherited_as_a_listener() {
     let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
     let client = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let error = Listener::inherited(OwnedFd::from(client).into()).unwrap_err();
+    let error = Listener::from_inherited_tcp(OwnedFd::from(client).into()).unwrap_err();
     assert!(error.to_string().contains("no listener"), "{error}");
-    Listener::inherited(listener).unwrap();
+    Listener::from_inherited_tcp(listener).unwrap();
 }
 
 #[tokio::test]
@@ -85,8 +85,8 @@ async fn adopted_listener_accepts_and_leaves_the_socket_file() {
     ] {
         let mut first = listen(&endpoint).await.unwrap();
         let passed = first.as_fd().try_clone_to_owned().unwrap();
-        let file = first.take_file();
-        let second = Listener::adopt(passed, &endpoint).unwrap();
+        let file = first.take_socket_file();
+        let second = Listener::from_inherited(passed, &endpoint).unwrap();
         assert_eq!(second.local_endpoint(), first.local_endpoint());
         drop(first);
 
@@ -101,12 +101,12 @@ async fn adopted_listener_accepts_and_leaves_the_socket_file() {
         drop(second);
         if let Some(file) = file {
             connect(&at).await.expect_err("nobody listens");
-            assert!(SocketFile::of(&endpoint).is_some_and(|file| {
-                file.leave();
+            assert!(SocketFile::for_endpoint(&endpoint).is_some_and(|file| {
+                file.keep();
                 true
             }));
             drop(file);
-            assert!(SocketFile::of(&endpoint).is_none());
+            assert!(SocketFile::for_endpoint(&endpoint).is_none());
         }
     }
 }

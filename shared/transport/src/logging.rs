@@ -84,19 +84,19 @@ impl fmt::Display for Level {
 }
 
 /// By which a log that has begun is changed: what it is to be may be known only later.
-pub struct Change(Box<dyn Fn(Format, Level) + Send + Sync>);
+pub struct LogHandle(Box<dyn Fn(Format, Level) + Send + Sync>);
 
-impl Change {
+impl LogHandle {
     /// Logs in this format, from this level on, from now on.
-    pub fn to(&self, format: Format, level: Level) {
-        let Self(change) = self;
-        change(format, level);
+    pub fn reload(&self, format: Format, level: Level) {
+        let Self(reload) = self;
+        reload(format, level);
     }
 }
 
-impl fmt::Debug for Change {
+impl fmt::Debug for LogHandle {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Change").finish_non_exhaustive()
+        formatter.debug_struct("LogHandle").finish_non_exhaustive()
     }
 }
 
@@ -107,25 +107,25 @@ pub fn init<W: Write + 'static>(
     level: Level,
     writer: impl Fn() -> W + Send + Sync + 'static,
 ) {
-    begin(format, level, writer);
+    init_reloadable(format, level, writer);
 }
 
 /// Logs as [`init`] does, until it is changed.
-pub fn begin<W: Write + 'static>(
+pub fn init_reloadable<W: Write + 'static>(
     format: Format,
     level: Level,
     writer: impl Fn() -> W + Send + Sync + 'static,
-) -> Change {
+) -> LogHandle {
     let writer = Arc::new(writer);
-    let (log, handle) = reload::Layer::new(log(format, level, &writer));
+    let (log, handle) = reload::Layer::new(log_layer(format, level, &writer));
     registry().with(log).init();
-    Change(Box::new(move |format, level| {
+    LogHandle(Box::new(move |format, level| {
         // It fails only where there is no log any more.
-        let _ = handle.reload(self::log(format, level, &writer));
+        let _ = handle.reload(log_layer(format, level, &writer));
     }))
 }
 
-fn log<W: Write + 'static>(
+fn log_layer<W: Write + 'static>(
     format: Format,
     Level(level): Level,
     writer: &Arc<impl Fn() -> W + Send + Sync + 'static>,
@@ -171,7 +171,9 @@ mod tests {
     fn a_log_is_changed_from_one_event_to_the_next() {
         let (send, written) = mpsc::channel();
         let this = thread::current().id();
-        let change = begin(Format::Text, Level::default(), move || Sends(send.clone(), this));
+        let handle = init_reloadable(Format::Text, Level::default(), move || {
+            ChannelWriter(send.clone(), this)
+        });
         let lines = || -> Vec<String> { written.try_iter().collect() };
         let log = || {
             tracing::debug!(count = 1, "one");
@@ -181,22 +183,22 @@ mod tests {
         let [text] = &lines()[..] else { panic!("not one line") };
         assert!(text.ends_with(" WARN two \" count=2\n"), "{text}");
 
-        change.to(Format::Json, "debug".parse().unwrap());
+        handle.reload(Format::Json, "debug".parse().unwrap());
         log();
         let [one, two] = &lines()[..] else { panic!("not two lines") };
         assert!(one.starts_with("{\"timestamp\":\""), "{one}");
         assert!(one.ends_with(",\"level\":\"DEBUG\",\"message\":\"one\",\"count\":1}\n"), "{one}");
         assert!(two.ends_with("\"message\":\"two \\\"\",\"count\":2}\n"), "{two}");
 
-        change.to(Format::Text, "error".parse().unwrap());
+        handle.reload(Format::Text, "error".parse().unwrap());
         log();
         assert!(lines().is_empty());
     }
 
     /// What one thread logs; other tests log as well.
-    struct Sends(mpsc::Sender<String>, ThreadId);
+    struct ChannelWriter(mpsc::Sender<String>, ThreadId);
 
-    impl Write for Sends {
+    impl Write for ChannelWriter {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             if thread::current().id() == self.1 {
                 self.0.send(String::from_utf8(bytes.to_vec()).unwrap()).unwrap();

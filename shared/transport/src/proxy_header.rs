@@ -44,7 +44,7 @@ impl ConnectionId {
     pub const LENGTH: usize = 6;
 
     /// Creates an identifier from the lower bytes of `number`.
-    pub fn of(number: u64) -> Self {
+    pub fn from_number(number: u64) -> Self {
         let [_, _, id @ ..] = number.to_be_bytes();
         Self(id)
     }
@@ -61,9 +61,9 @@ impl fmt::Display for ConnectionId {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProxyHeader {
     /// The client's address. `None` if the relay speaks for itself, or does not know the address.
-    pub client: Option<SocketAddr>,
+    pub client_addr: Option<SocketAddr>,
     /// The connection. `None` if the header has no identifier, or one of another length.
-    pub connection: Option<ConnectionId>,
+    pub connection_id: Option<ConnectionId>,
 }
 
 /// A rule that a header breaks.
@@ -86,7 +86,7 @@ pub enum ProxyHeaderError {
     TooLong(usize),
     /// Its length does not hold what it should.
     #[error("the PROXY header ends within an address or an addition")]
-    Cut,
+    Truncated,
     /// A checksum, which nothing here can check.
     #[error("the PROXY header has a checksum: have the relay leave it out")]
     Checksum,
@@ -96,7 +96,7 @@ impl ProxyHeader {
     /// Encodes the header for a client that connected to `local`.
     pub fn encode(&self, local: Option<SocketAddr>) -> Vec<u8> {
         let mut rest = Vec::with_capacity(FIXED_LENGTH + 64);
-        let addresses = self.client.map(canonical).zip(local.map(canonical));
+        let addresses = self.client_addr.map(canonical).zip(local.map(canonical));
         let family = match addresses {
             Some((SocketAddr::V4(client), SocketAddr::V4(local))) => {
                 rest.extend(client.ip().octets());
@@ -104,8 +104,8 @@ impl ProxyHeader {
                 TCP_OVER_IPV4
             }
             Some((client, local)) => {
-                rest.extend(mapped(client.ip()).octets());
-                rest.extend(mapped(local.ip()).octets());
+                rest.extend(to_ipv6_mapped(client.ip()).octets());
+                rest.extend(to_ipv6_mapped(local.ip()).octets());
                 TCP_OVER_IPV6
             }
             None => UNSPECIFIED,
@@ -114,7 +114,7 @@ impl ProxyHeader {
             rest.extend(client.port().to_be_bytes());
             rest.extend(local.port().to_be_bytes());
         }
-        if let Some(ConnectionId(id)) = self.connection {
+        if let Some(ConnectionId(id)) = self.connection_id {
             rest.push(UNIQUE_ID);
             rest.extend(u16::try_from(id.len()).unwrap_or_default().to_be_bytes());
             rest.extend(id);
@@ -127,7 +127,7 @@ impl ProxyHeader {
     }
 
     /// Returns true if a connection that begins with `bytes` has a header.
-    pub fn begins(bytes: &[u8]) -> bool {
+    pub fn is_start_of(bytes: &[u8]) -> bool {
         bytes.starts_with(&SIGNATURE)
     }
 
@@ -158,59 +158,59 @@ impl ProxyHeader {
     }
 
     fn parse(family: u8, rest: &[u8]) -> Result<Self, ProxyHeaderError> {
-        let (client, additions) = match family {
+        let (client, tlvs) = match family {
             UNSPECIFIED => (None, rest),
-            UNIX_STREAM => (None, split::<216>(rest)?.1),
+            UNIX_STREAM => (None, split_array::<216>(rest)?.1),
             TCP_OVER_IPV4 => {
-                let (ip, ports, additions) = address::<4>(rest)?;
-                (Some(SocketAddr::new(Ipv4Addr::from(ip).into(), ports)), additions)
+                let (ip, ports, tlvs) = parse_addresses::<4>(rest)?;
+                (Some(SocketAddr::new(Ipv4Addr::from(ip).into(), ports)), tlvs)
             }
             TCP_OVER_IPV6 => {
-                let (ip, ports, additions) = address::<16>(rest)?;
-                (Some(SocketAddr::new(Ipv6Addr::from(ip).into(), ports)), additions)
+                let (ip, ports, tlvs) = parse_addresses::<16>(rest)?;
+                (Some(SocketAddr::new(Ipv6Addr::from(ip).into(), ports)), tlvs)
             }
             other => return Err(ProxyHeaderError::Family(other)),
         };
-        Ok(Self { client: client.map(canonical), connection: connection(additions)? })
+        Ok(Self { client_addr: client.map(canonical), connection_id: connection_id(tlvs)? })
     }
 }
 
 /// Splits off both addresses and ports. Returns those of the source, and the additions.
-fn address<const N: usize>(rest: &[u8]) -> Result<([u8; N], u16, &[u8]), ProxyHeaderError> {
-    let (source, rest) = split::<N>(rest)?;
-    let (_, rest) = split::<N>(rest)?;
-    let (port, rest) = split::<2>(rest)?;
-    let (_, rest) = split::<2>(rest)?;
+fn parse_addresses<const N: usize>(rest: &[u8]) -> Result<([u8; N], u16, &[u8]), ProxyHeaderError> {
+    let (source, rest) = split_array::<N>(rest)?;
+    let (_, rest) = split_array::<N>(rest)?;
+    let (port, rest) = split_array::<2>(rest)?;
+    let (_, rest) = split_array::<2>(rest)?;
     Ok((*source, u16::from_be_bytes(*port), rest))
 }
 
 /// Returns the identifier among the additions, if it is as long as those of this relay. Each addition is a
 /// type, a length and a value.
-fn connection(mut additions: &[u8]) -> Result<Option<ConnectionId>, ProxyHeaderError> {
+fn connection_id(mut tlvs: &[u8]) -> Result<Option<ConnectionId>, ProxyHeaderError> {
     let mut connection = None;
-    while !additions.is_empty() {
-        let ([kind, high, low], rest) = split::<3>(additions)?;
+    while !tlvs.is_empty() {
+        let ([kind, high, low], rest) = split_array::<3>(tlvs)?;
         let length = usize::from(u16::from_be_bytes([*high, *low]));
-        let (value, rest) = rest.split_at_checked(length).ok_or(ProxyHeaderError::Cut)?;
+        let (value, rest) = rest.split_at_checked(length).ok_or(ProxyHeaderError::Truncated)?;
         match *kind {
             CHECKSUM => return Err(ProxyHeaderError::Checksum),
             UNIQUE_ID => connection = value.try_into().ok().map(ConnectionId),
             _ => {}
         }
-        additions = rest;
+        tlvs = rest;
     }
     Ok(connection)
 }
 
-fn split<const N: usize>(bytes: &[u8]) -> Result<(&[u8; N], &[u8]), ProxyHeaderError> {
-    bytes.split_first_chunk().ok_or(ProxyHeaderError::Cut)
+fn split_array<const N: usize>(bytes: &[u8]) -> Result<(&[u8; N], &[u8]), ProxyHeaderError> {
+    bytes.split_first_chunk().ok_or(ProxyHeaderError::Truncated)
 }
 
 fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
-fn mapped(address: IpAddr) -> Ipv6Addr {
+fn to_ipv6_mapped(address: IpAddr) -> Ipv6Addr {
     match address {
         IpAddr::V4(address) => address.to_ipv6_mapped(),
         IpAddr::V6(address) => address,

@@ -19,8 +19,8 @@ fn header(command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
 
 #[test]
 fn is_written_as_the_protocol_has_it() {
-    let client = Some("192.0.2.7:50000".parse().unwrap());
-    let written = ProxyHeader { client, connection: Some(ID) };
+    let client_addr = Some("192.0.2.7:50000".parse().unwrap());
+    let written = ProxyHeader { client_addr, connection_id: Some(ID) };
     let expected = [
         &b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x15"[..],
         &[192, 0, 2, 7, 127, 0, 0, 1, 0xc3, 0x50, 0x1f, 0x40],
@@ -29,7 +29,7 @@ fn is_written_as_the_protocol_has_it() {
     let local = "127.0.0.1:8000".parse().unwrap();
     assert_eq!(written.encode(Some(local)), expected.concat());
     assert_eq!(ID.to_string(), "1b2c3d4e-5f60");
-    assert_eq!(ConnectionId::of(0x0102_1b2c_3d4e_5f60), ID);
+    assert_eq!(ConnectionId::from_number(0x0102_1b2c_3d4e_5f60), ID);
 }
 
 #[tokio::test]
@@ -39,9 +39,9 @@ async fn what_is_written_is_read_and_not_a_byte_behind_it() {
         ("[2001:db8::7]:1", "[::1]:65535"),
         ("[2001:db8::7]:1", "127.0.0.1:8000"),
     ] {
-        for connection in [None, Some(ID)] {
-            let client = Some(client.parse().unwrap());
-            let written = ProxyHeader { client, connection };
+        for connection_id in [None, Some(ID)] {
+            let client_addr = Some(client.parse().unwrap());
+            let written = ProxyHeader { client_addr, connection_id };
             let mut bytes = written.encode(Some(local.parse().unwrap()));
             bytes.extend(b"GET");
             let mut stream = &bytes[..];
@@ -50,7 +50,7 @@ async fn what_is_written_is_read_and_not_a_byte_behind_it() {
         }
     }
     // Of a client whose address has no family here.
-    let written = ProxyHeader { client: None, connection: Some(ID) };
+    let written = ProxyHeader { client_addr: None, connection_id: Some(ID) };
     assert_eq!(read(&written.encode(None)).await.unwrap(), written);
 }
 
@@ -67,7 +67,7 @@ async fn is_read_in_two_calls_each_of_which_is_one_of_the_kernel_s() {
             Pin::new(&mut self.0).poll_read(cx, buffer)
         }
     }
-    let written = ProxyHeader { client: None, connection: Some(ID) };
+    let written = ProxyHeader { client_addr: None, connection_id: Some(ID) };
     let bytes = written.encode(None);
     let mut stream = Counts(&bytes, 0);
     assert_eq!(ProxyHeader::read(&mut stream).await.unwrap(), written);
@@ -76,11 +76,11 @@ async fn is_read_in_two_calls_each_of_which_is_one_of_the_kernel_s() {
 
 #[tokio::test]
 async fn an_address_is_the_same_however_its_family_has_it() {
-    let client = Some("[::ffff:192.0.2.7]:9".parse().unwrap());
+    let client_addr = Some("[::ffff:192.0.2.7]:9".parse().unwrap());
     let local = Some("[::ffff:127.0.0.1]:8".parse().unwrap());
-    let bytes = ProxyHeader { client, connection: None }.encode(local);
+    let bytes = ProxyHeader { client_addr, connection_id: None }.encode(local);
     assert_eq!(bytes[13], 0x11);
-    assert_eq!(read(&bytes).await.unwrap().client, Some("192.0.2.7:9".parse().unwrap()));
+    assert_eq!(read(&bytes).await.unwrap().client_addr, Some("192.0.2.7:9".parse().unwrap()));
 }
 
 #[tokio::test]
@@ -97,7 +97,7 @@ async fn what_others_write_is_read() {
         (header(0x21, 0x11, &[&tcp[..], &unknown, &long_id].concat()), true),
     ] {
         let header = read(&bytes).await.unwrap();
-        assert_eq!((header.client.is_some(), header.connection), (has_client, None));
+        assert_eq!((header.client_addr.is_some(), header.connection_id), (has_client, None));
     }
 }
 

@@ -79,7 +79,7 @@ impl Stream {
     }
 
     /// Bytes that one write may take at most.
-    fn max_write(&self) -> usize {
+    fn max_write_length(&self) -> usize {
         match &self.0 {
             Socket::Tcp(_) | Socket::Unix(_) => usize::MAX,
             Socket::Vsock(_) | Socket::VsockMux(_) => MAX_VSOCK_WRITE,
@@ -148,7 +148,7 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let bytes = bytes.get(..self.max_write()).unwrap_or(bytes);
+        let bytes = bytes.get(..self.max_write_length()).unwrap_or(bytes);
         delegate!(self, poll_write(cx, bytes))
     }
 
@@ -157,9 +157,9 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match capped(slices, self.max_write()) {
-            Capped::Whole(slices) => delegate!(self, poll_write_vectored(cx, slices)),
-            Capped::Part(bytes) => delegate!(self, poll_write(cx, bytes)),
+        match bounded_write(slices, self.max_write_length()) {
+            BoundedWrite::Vectored(slices) => delegate!(self, poll_write_vectored(cx, slices)),
+            BoundedWrite::Single(bytes) => delegate!(self, poll_write(cx, bytes)),
         }
     }
 
@@ -182,22 +182,24 @@ impl AsyncWrite for Stream {
 }
 
 /// What one write takes of several slices: as many as are within its bound, or a part of the first.
-enum Capped<'a> {
-    Whole(&'a [IoSlice<'a>]),
-    Part(&'a [u8]),
+enum BoundedWrite<'a> {
+    Vectored(&'a [IoSlice<'a>]),
+    Single(&'a [u8]),
 }
 
-fn capped<'a>(slices: &'a [IoSlice<'a>], bound: usize) -> Capped<'a> {
+fn bounded_write<'a>(slices: &'a [IoSlice<'a>], bound: usize) -> BoundedWrite<'a> {
     let mut room = bound;
     for (index, slice) in slices.iter().enumerate() {
         match room.checked_sub(slice.len()) {
             Some(left) => room = left,
             // Nothing but empty slices came before it.
-            None if room == bound => return Capped::Part(slice.get(..bound).unwrap_or(slice)),
-            None => return Capped::Whole(slices.get(..index).unwrap_or(slices)),
+            None if room == bound => {
+                return BoundedWrite::Single(slice.get(..bound).unwrap_or(slice));
+            }
+            None => return BoundedWrite::Vectored(slices.get(..index).unwrap_or(slices)),
         }
     }
-    Capped::Whole(slices)
+    BoundedWrite::Vectored(slices)
 }
 
 #[cfg(test)]

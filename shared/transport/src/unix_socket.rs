@@ -14,7 +14,7 @@ use super::{Endpoint, ListenError, vsock_mux};
 pub(super) async fn listen(path: &Path) -> Result<(UnixListener, SocketFile), ListenError> {
     match bind(path) {
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
-            remove_abandoned(path).await?;
+            remove_stale(path).await?;
             bind(path)
         }
         bound => bound,
@@ -32,7 +32,7 @@ pub struct SocketFile {
 
 impl SocketFile {
     /// Returns the socket's file that a listener on `endpoint` has now; `None` where it has none.
-    pub fn of(endpoint: &Endpoint) -> Option<Self> {
+    pub fn for_endpoint(endpoint: &Endpoint) -> Option<Self> {
         let path = match endpoint {
             Endpoint::Unix(path) => path.clone(),
             Endpoint::VsockMux { path, port } => vsock_mux::listening_path(path, *port),
@@ -43,7 +43,7 @@ impl SocketFile {
     }
 
     /// Leaves the file where it is, for another process that listens on the same socket.
-    pub fn leave(self) {
+    pub fn keep(self) {
         mem::forget(self);
     }
 
@@ -51,7 +51,7 @@ impl SocketFile {
         Self { path: path.to_owned(), device: metadata.dev(), inode: metadata.ino() }
     }
 
-    fn is_still_there(&self) -> bool {
+    fn is_unchanged(&self) -> bool {
         fs::symlink_metadata(&self.path)
             .is_ok_and(|now| now.dev() == self.device && now.ino() == self.inode)
     }
@@ -59,7 +59,7 @@ impl SocketFile {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if self.is_still_there() {
+        if self.is_unchanged() {
             // A file that cannot be removed is replaced as abandoned by the next to listen.
             let _ = fs::remove_file(&self.path);
         }
@@ -74,7 +74,7 @@ fn bind(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
 }
 
 /// Removes a socket file whose listener is gone, which a refused connection proves.
-async fn remove_abandoned(path: &Path) -> Result<(), ListenError> {
+async fn remove_stale(path: &Path) -> Result<(), ListenError> {
     let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),

@@ -21,7 +21,7 @@ use tokio::net::UnixStream;
 use super::endpoint::decimal;
 
 /// Bytes of the longest answer with its line feed: `OK 4294967295\n`.
-const MAX_ANSWER: usize = 14;
+const MAX_REPLY_LENGTH: usize = 14;
 
 /// Connects to a port in the guest. There is no deadline here: the caller has one.
 ///
@@ -29,13 +29,13 @@ const MAX_ANSWER: usize = 14;
 /// Those of connect(2); `ConnectionRefused` where the multiplexer does not connect, with what it did.
 pub(super) async fn connect(path: &Path, port: u32) -> io::Result<UnixStream> {
     let mut stream = UnixStream::connect(path).await?;
-    let mut answer = Vec::with_capacity(MAX_ANSWER);
-    match ask(&mut stream, port, &mut answer).await {
-        Err(error) if !is_gone(&error) => Err(error),
-        _ if is_ok(&answer) => Ok(stream),
+    let mut reply = Vec::with_capacity(MAX_REPLY_LENGTH);
+    match request_connection(&mut stream, port, &mut reply).await {
+        Err(error) if !is_disconnect(&error) => Err(error),
+        _ if is_ok(&reply) => Ok(stream),
         _ => {
-            let answer = answer.escape_ascii().to_string();
-            Err(io::Error::new(ErrorKind::ConnectionRefused, Refused { port, answer }))
+            let reply = reply.escape_ascii().to_string();
+            Err(io::Error::new(ErrorKind::ConnectionRefused, NotConnected { port, reply }))
         }
     }
 }
@@ -49,39 +49,43 @@ pub(super) fn listening_path(path: &Path, port: u32) -> PathBuf {
 
 /// The multiplexer did not connect.
 #[derive(Debug, Error)]
-#[error("nothing listens on port {port} in the guest: the multiplexer {}", said(.answer))]
-struct Refused {
+#[error("nothing listens on port {port} in the guest: the multiplexer {}", describe_reply(.reply))]
+struct NotConnected {
     port: u32,
     /// What came in place of the answer, escaped; empty where it closed at once.
-    answer: String,
+    reply: String,
 }
 
-fn said(answer: &str) -> String {
-    if answer.is_empty() {
+fn describe_reply(reply: &str) -> String {
+    if reply.is_empty() {
         "closed the connection".to_owned()
     } else {
-        format!("answered \"{answer}\" and not \"OK PORT\"")
+        format!("answered \"{reply}\" and not \"OK PORT\"")
     }
 }
 
 /// Asks, and fills in the answer up to and with its line feed, or what there is of it.
-async fn ask(stream: &mut UnixStream, port: u32, answer: &mut Vec<u8>) -> io::Result<()> {
+async fn request_connection(
+    stream: &mut UnixStream,
+    port: u32,
+    reply: &mut Vec<u8>,
+) -> io::Result<()> {
     stream.write_all(format!("CONNECT {port}\n").as_bytes()).await?;
     // Byte by byte: what follows the line is the guest's already.
-    while answer.len() < MAX_ANSWER && !answer.ends_with(b"\n") {
-        answer.push(stream.read_u8().await?);
+    while reply.len() < MAX_REPLY_LENGTH && !reply.ends_with(b"\n") {
+        reply.push(stream.read_u8().await?);
     }
     Ok(())
 }
 
 /// Whether the multiplexer has closed, before or after it read the question.
-fn is_gone(error: &io::Error) -> bool {
+fn is_disconnect(error: &io::Error) -> bool {
     [ErrorKind::UnexpectedEof, ErrorKind::BrokenPipe, ErrorKind::ConnectionReset]
         .contains(&error.kind())
 }
 
-fn is_ok(answer: &[u8]) -> bool {
-    let port = answer.strip_prefix(b"OK ").and_then(|rest| rest.strip_suffix(b"\n"));
+fn is_ok(reply: &[u8]) -> bool {
+    let port = reply.strip_prefix(b"OK ").and_then(|rest| rest.strip_suffix(b"\n"));
     port.and_then(|port| str::from_utf8(port).ok()).and_then(decimal::<u32>).is_some()
 }
 
@@ -95,7 +99,7 @@ mod tests {
     use super::*;
 
     /// What connecting to port 5000 gives where the multiplexer says this and closes.
-    async fn connect_to(answer: &[u8]) -> Result<Stream, ConnectError> {
+    async fn connect_to(reply: &[u8]) -> Result<Stream, ConnectError> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("s");
         let listener = UnixListener::bind(&path).unwrap();
@@ -104,7 +108,7 @@ mod tests {
             let mut question = [0; 13];
             stream.read_exact(&mut question).await.unwrap();
             assert_eq!(&question, b"CONNECT 5000\n");
-            stream.write_all(answer).await.unwrap();
+            stream.write_all(reply).await.unwrap();
         };
         let endpoint = Endpoint::VsockMux { path: path.clone(), port: 5000 };
         tokio::join!(super::super::connect(&endpoint), multiplexer).0
@@ -112,8 +116,8 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_behind_the_answer_is_lost() {
-        for answer in ["OK 0\n", "OK 4294967295\n"] {
-            let mut stream = connect_to(format!("{answer}OK 1\nrest").as_bytes()).await.unwrap();
+        for reply in ["OK 0\n", "OK 4294967295\n"] {
+            let mut stream = connect_to(format!("{reply}OK 1\nrest").as_bytes()).await.unwrap();
             let mut received = String::new();
             stream.read_to_string(&mut received).await.unwrap();
             assert_eq!(received, "OK 1\nrest");
@@ -134,13 +138,13 @@ mod tests {
             ("\nOK 1\n", "answered \"\\n\""),
             ("HTTP/1.1 400 Bad Request\r\n", "answered \"HTTP/1.1 400 B\""),
         ];
-        for (answer, said) in answers {
-            let error = connect_to(answer.as_bytes()).await.unwrap_err();
-            assert_eq!(error.source.kind(), ErrorKind::ConnectionRefused, "{answer}");
+        for (reply, expected) in answers {
+            let error = connect_to(reply.as_bytes()).await.unwrap_err();
+            assert_eq!(error.source.kind(), ErrorKind::ConnectionRefused, "{reply}");
             assert!(error.to_string().contains("nothing listens there"), "{error}");
             let cause = error.source().unwrap().to_string();
             assert!(cause.starts_with("nothing listens on port 5000 in the guest"), "{cause}");
-            assert!(cause.contains(said), "{cause}");
+            assert!(cause.contains(expected), "{cause}");
         }
     }
 

@@ -17,7 +17,7 @@ use enclave::clock::{Clock, SystemClock};
 use enclave::config::{Config, Profile};
 use enclave::http::PeerPolicy;
 use enclave::platform::{Platform, Simulated};
-use simulator::{Now, SimulatedNsm, World};
+use simulator::{ClockFn, SimulatedNsm, SimulatedPki};
 use thiserror::Error;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
@@ -43,7 +43,7 @@ pub struct Simulator {
     endpoint_url: String,
     address: SocketAddr,
     authority_pem: Option<String>,
-    world: Arc<World>,
+    pki: Arc<SimulatedPki>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -74,16 +74,16 @@ impl Simulator {
 
     fn start_by(builder: SimulatorBuilder) -> Result<Self, SimulatorError> {
         let SimulatorBuilder { now, config, audit, proxy_protocol } = builder;
-        let world = Arc::new(World::new(Arc::clone(&now)).map_err(failed)?);
-        let mut anchors = TrustAnchors::simulator_root(world.root_certificate());
+        let pki = Arc::new(SimulatedPki::new(Arc::clone(&now)).map_err(failed)?);
+        let mut anchors = TrustAnchors::simulator_root(pki.root_certificate());
         let config = Config::load(config.as_deref()).map_err(failed)?;
         config.add_anchors(&mut anchors).map_err(failed)?;
         let conditions = config.simulated_nsm().map_err(failed)?;
         let settings = config.settings(Profile::Development).map_err(failed)?;
         let settings = settings.through(PeerPolicy { parent_cid: None, proxy_protocol });
         let audit = audit.map_or(Ok(Audit::disabled()), Audit::to_writer).map_err(failed)?;
-        let nsm = SimulatedNsm::under(conditions, Arc::clone(&world));
-        let platform = Simulated::new(Arc::clone(&world), move || now(), nsm.readiness());
+        let nsm = SimulatedNsm::with_faults(conditions, Arc::clone(&pki));
+        let platform = Simulated::new(Arc::clone(&pki), move || now(), nsm.readiness());
 
         let (stop, stopped) = oneshot::channel::<()>();
         let (started, start) = mpsc::channel();
@@ -114,7 +114,7 @@ impl Simulator {
             endpoint_url: format!("{scheme}://{address}"),
             address,
             authority_pem,
-            world,
+            pki,
             stop: Some(stop),
             thread: Some(thread),
         })
@@ -151,7 +151,7 @@ impl Simulator {
 
     /// The root that its documents end in, in PEM.
     pub fn root_certificate_pem(&self) -> String {
-        self.world.root_certificate_pem()
+        self.pki.root_certificate_pem()
     }
 
     /// An attestation document, signed under this simulator's root.
@@ -199,7 +199,7 @@ impl Drop for Simulator {
 
 /// What a [`Simulator`] may be told before it starts.
 pub struct SimulatorBuilder {
-    now: Now,
+    now: ClockFn,
     config: Option<PathBuf>,
     audit: Option<Box<dyn Write + Send>>,
     proxy_protocol: bool,

@@ -100,11 +100,11 @@ fn production_build_rejects_simulator_table() {
 
 #[cfg(feature = "simulator")]
 mod simulated {
-    use simulator::{Conditions, Fault, Onset};
+    use simulator::{Fault, FaultInjection, FaultTrigger};
 
     use super::*;
 
-    fn conditions(lines: &str) -> Result<Conditions, String> {
+    fn conditions(lines: &str) -> Result<FaultInjection, String> {
         let config = load(&format!("[simulator.nsm]\n{lines}\n"));
         config.and_then(|config| config.simulated_nsm()).map_err(|error| error.to_string())
     }
@@ -118,7 +118,7 @@ mod simulated {
             ("10", Duration::from_millis(10)),
             ("500.0", Duration::from_millis(500)),
         ] {
-            let expected = Conditions { latency, fault: None };
+            let expected = FaultInjection { latency, fault: None };
             assert_eq!(conditions(&format!("latency_ms = {text}")), Ok(expected));
         }
         for text in ["-1", "501", "-0.5", "500.1", "inf", "nan", "\"1\""] {
@@ -144,12 +144,12 @@ mod simulated {
             ("hang", Fault::Hang),
         ] {
             for (after, onset) in [
-                ("", Onset::Boot),
-                ("after = 0", Onset::AfterReady { calls: 0 }),
-                ("after = 100", Onset::AfterReady { calls: 100 }),
+                ("", FaultTrigger::Boot),
+                ("after = 0", FaultTrigger::AfterReady { calls: 0 }),
+                ("after = 100", FaultTrigger::AfterReady { calls: 100 }),
             ] {
                 let fault = Some((fault, onset));
-                let expected = Conditions { latency: Duration::ZERO, fault };
+                let expected = FaultInjection { latency: Duration::ZERO, fault };
                 assert_eq!(conditions(&format!("fault = \"{name}\"\n{after}")), Ok(expected));
             }
         }
@@ -163,7 +163,7 @@ mod simulated {
     fn simulator_has_no_faults_by_default() {
         for text in ["", "[simulator]\n", "[simulator.nsm]\n"] {
             let conditions = load(text).unwrap().simulated_nsm().unwrap();
-            assert_eq!(conditions, Conditions::default());
+            assert_eq!(conditions, FaultInjection::default());
         }
     }
 
@@ -173,9 +173,11 @@ mod simulated {
         let mut blocks = page.split("```toml\n");
         let block = blocks.find(|block| block.starts_with("[simulator.nsm]\n")).unwrap();
         let (text, _) = block.split_once("```").unwrap();
-        let onset = Onset::AfterReady { calls: 100 };
-        let expected =
-            Conditions { latency: Duration::from_micros(100), fault: Some((Fault::Stuck, onset)) };
+        let onset = FaultTrigger::AfterReady { calls: 100 };
+        let expected = FaultInjection {
+            latency: Duration::from_micros(100),
+            fault: Some((Fault::Stuck, onset)),
+        };
         assert_eq!(load(text).unwrap().simulated_nsm().unwrap(), expected);
     }
 

@@ -40,9 +40,9 @@ impl<'a> Reader<'a> {
         self.take(1)?.first().copied().ok_or(OpenError::Truncated)
     }
 
-    fn header(&mut self, tag: u8, what: &'static str) -> Result<Content<'a>, OpenError> {
+    fn header(&mut self, tag: u8, element: &'static str) -> Result<Content<'a>, OpenError> {
         if self.byte()? != tag {
-            return Err(OpenError::Unexpected { what });
+            return Err(OpenError::Unexpected { element });
         }
         let length = match self.byte()? {
             0x80 => return Ok(Content::Indefinite),
@@ -50,16 +50,20 @@ impl<'a> Reader<'a> {
             // More than two bytes of length is more than the API can carry.
             0x81 => usize::from(self.byte()?),
             0x82 => usize::from(self.byte()?) << 8 | usize::from(self.byte()?),
-            _ => return Err(OpenError::Length { what }),
+            _ => return Err(OpenError::Length { element }),
         };
         self.take(length).map(Content::Definite)
     }
 
     /// Reads the content of a primitive element.
-    pub(super) fn primitive(&mut self, tag: u8, what: &'static str) -> Result<&'a [u8], OpenError> {
-        match self.header(tag, what)? {
+    pub(super) fn primitive(
+        &mut self,
+        tag: u8,
+        element: &'static str,
+    ) -> Result<&'a [u8], OpenError> {
+        match self.header(tag, element)? {
             Content::Definite(content) => Ok(content),
-            Content::Indefinite => Err(OpenError::Length { what }),
+            Content::Indefinite => Err(OpenError::Length { element }),
         }
     }
 
@@ -67,21 +71,21 @@ impl<'a> Reader<'a> {
     pub(super) fn constructed<T>(
         &mut self,
         tag: u8,
-        what: &'static str,
+        element: &'static str,
         read: impl FnOnce(&mut Reader<'a>) -> Result<T, OpenError>,
     ) -> Result<T, OpenError> {
-        match self.header(tag, what)? {
+        match self.header(tag, element)? {
             Content::Definite(content) => {
                 let mut inner = Reader::new(content);
                 let value = read(&mut inner)?;
-                inner.finish(what)?;
+                inner.finish(element)?;
                 Ok(value)
             }
             Content::Indefinite => {
                 let mut inner = Reader { input: self.input, indefinite: true };
                 let value = read(&mut inner)?;
                 if inner.take(END_OF_CONTENTS.len())? != END_OF_CONTENTS {
-                    return Err(OpenError::LeftOver { what });
+                    return Err(OpenError::TrailingBytes { element });
                 }
                 self.input = inner.input;
                 Ok(value)
@@ -90,7 +94,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Checks that nothing is left.
-    pub(super) fn finish(&self, what: &'static str) -> Result<(), OpenError> {
-        if self.input.is_empty() { Ok(()) } else { Err(OpenError::LeftOver { what }) }
+    pub(super) fn finish(&self, element: &'static str) -> Result<(), OpenError> {
+        if self.input.is_empty() { Ok(()) } else { Err(OpenError::TrailingBytes { element }) }
     }
 }

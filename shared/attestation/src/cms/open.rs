@@ -13,7 +13,7 @@ use super::{RSAES_OAEP_SHA_256, oid};
 use crate::crypto::{self, AES_256_KEY_LENGTH, AES_BLOCK_LENGTH};
 
 /// The parts of an envelope that matter for opening it.
-struct Envelope<'a> {
+struct EnvelopedData<'a> {
     subject_key_identifier: &'a [u8],
     encrypted_key: &'a [u8],
     iv: &'a [u8; AES_BLOCK_LENGTH],
@@ -28,45 +28,45 @@ pub fn open(
     ciphertext_for_recipient: &[u8],
     key: &RecipientPrivateKey,
 ) -> Result<Zeroizing<Vec<u8>>, OpenError> {
-    let mut envelope = parse(ciphertext_for_recipient)?;
-    if envelope.subject_key_identifier != key.subject_key_identifier() {
+    let mut enveloped = parse(ciphertext_for_recipient)?;
+    if enveloped.subject_key_identifier != key.subject_key_identifier() {
         return Err(OpenError::OtherRecipient);
     }
-    let content_key = key.decrypt(envelope.encrypted_key).ok_or(OpenError::Decryption)?;
+    let content_key = key.decrypt(enveloped.encrypted_key).ok_or(OpenError::Decryption)?;
     let content_key: &[u8; AES_256_KEY_LENGTH] =
         content_key.as_slice().try_into().map_err(|_| OpenError::Decryption)?;
-    let mut content = Zeroizing::new(std::mem::take(&mut envelope.ciphertext));
-    let length = crypto::aes_256_cbc_decrypt(content_key, envelope.iv, &mut content)
+    let mut content = Zeroizing::new(std::mem::take(&mut enveloped.ciphertext));
+    let length = crypto::aes_256_cbc_decrypt(content_key, enveloped.iv, &mut content)
         .map_err(|_| OpenError::Decryption)?
         .len();
     content.truncate(length);
     Ok(content)
 }
 
-fn parse(bytes: &[u8]) -> Result<Envelope<'_>, OpenError> {
+fn parse(bytes: &[u8]) -> Result<EnvelopedData<'_>, OpenError> {
     let mut reader = Reader::new(bytes);
-    let envelope = reader.constructed(0x30, "ContentInfo", |info| {
+    let enveloped = reader.constructed(0x30, "ContentInfo", |info| {
         expect_oid(info, oid::ENVELOPED_DATA, "id-envelopedData")?;
         info.constructed(0xa0, "[0] content", |content| {
-            content.constructed(0x30, "EnvelopedData", enveloped_data)
+            content.constructed(0x30, "EnvelopedData", parse_enveloped_data)
         })
     })?;
     reader.finish("ContentInfo")?;
-    Ok(envelope)
+    Ok(enveloped)
 }
 
-fn enveloped_data<'a>(reader: &mut Reader<'a>) -> Result<Envelope<'a>, OpenError> {
+fn parse_enveloped_data<'a>(reader: &mut Reader<'a>) -> Result<EnvelopedData<'a>, OpenError> {
     expect(reader, 0x02, &[2], "version 2")?;
     let (subject_key_identifier, encrypted_key) =
         reader.constructed(0x31, "RecipientInfos", |infos| {
-            infos.constructed(0x30, "KeyTransRecipientInfo", key_trans_recipient_info)
+            infos.constructed(0x30, "KeyTransRecipientInfo", parse_key_trans_recipient_info)
         })?;
     let (iv, ciphertext) =
-        reader.constructed(0x30, "EncryptedContentInfo", encrypted_content_info)?;
-    Ok(Envelope { subject_key_identifier, encrypted_key, iv, ciphertext })
+        reader.constructed(0x30, "EncryptedContentInfo", parse_encrypted_content_info)?;
+    Ok(EnvelopedData { subject_key_identifier, encrypted_key, iv, ciphertext })
 }
 
-fn key_trans_recipient_info<'a>(
+fn parse_key_trans_recipient_info<'a>(
     reader: &mut Reader<'a>,
 ) -> Result<(&'a [u8], &'a [u8]), OpenError> {
     expect(reader, 0x02, &[2], "KeyTransRecipientInfo version 2")?;
@@ -80,7 +80,7 @@ fn key_trans_recipient_info<'a>(
     Ok((subject_key_identifier, encrypted_key))
 }
 
-fn encrypted_content_info<'a>(
+fn parse_encrypted_content_info<'a>(
     reader: &mut Reader<'a>,
 ) -> Result<(&'a [u8; AES_BLOCK_LENGTH], Vec<u8>), OpenError> {
     expect_oid(reader, oid::DATA, "id-data")?;
@@ -88,7 +88,7 @@ fn encrypted_content_info<'a>(
         expect_oid(algorithm, oid::AES_256_CBC, "id-aes256-CBC")?;
         algorithm.primitive(0x04, "IV")
     })?;
-    let iv = iv.try_into().map_err(|_| OpenError::Length { what: "IV" })?;
+    let iv = iv.try_into().map_err(|_| OpenError::Length { element: "IV" })?;
     let ciphertext = match reader.peek() {
         Some(0x80) => reader.primitive(0x80, "encryptedContent")?.to_vec(),
         _ => reader.constructed(0xa0, "encryptedContent", |chunks| {
@@ -106,15 +106,15 @@ fn expect(
     reader: &mut Reader<'_>,
     tag: u8,
     content: &[u8],
-    what: &'static str,
+    element: &'static str,
 ) -> Result<(), OpenError> {
-    if reader.primitive(tag, what)? == content {
+    if reader.primitive(tag, element)? == content {
         Ok(())
     } else {
-        Err(OpenError::Unexpected { what })
+        Err(OpenError::Unexpected { element })
     }
 }
 
-fn expect_oid(reader: &mut Reader<'_>, oid: &[u8], what: &'static str) -> Result<(), OpenError> {
-    expect(reader, 0x06, oid, what)
+fn expect_oid(reader: &mut Reader<'_>, oid: &[u8], element: &'static str) -> Result<(), OpenError> {
+    expect(reader, 0x06, oid, element)
 }

@@ -9,22 +9,22 @@ pub enum OpenError {
     #[error("the envelope is cut short")]
     Truncated,
     /// The envelope holds another element than the expected one.
-    #[error("the envelope is no CMS EnvelopedData of the form KMS sends: {what} expected")]
+    #[error("the envelope is no CMS EnvelopedData of the form KMS sends: {element} expected")]
     Unexpected {
         /// The expected element.
-        what: &'static str,
+        element: &'static str,
     },
     /// An element has a length that it cannot have.
-    #[error("the envelope's {what} has a length that is not allowed")]
+    #[error("the envelope's {element} has a length that is not allowed")]
     Length {
         /// The element.
-        what: &'static str,
+        element: &'static str,
     },
     /// Bytes follow an element that must be the last.
-    #[error("bytes are left over after the envelope's {what}")]
-    LeftOver {
+    #[error("bytes are left over after the envelope's {element}")]
+    TrailingBytes {
         /// The element.
-        what: &'static str,
+        element: &'static str,
     },
     /// The key encryption is not RSAES-OAEP with SHA-256. OAEP itself defaults to SHA-1.
     #[error("the content key is not encrypted with RSAES-OAEP and SHA-256 (RSAES_OAEP_SHA_256)")]

@@ -29,7 +29,7 @@ pub enum PrivateKeyError {
     NotRsaPem,
     /// The size or exponent is not one that a recipient may have.
     #[error("not a recipient's key: {0}")]
-    Unfit(RecipientKeyError),
+    UnsuitableKey(RecipientKeyError),
     /// Generation failed.
     #[error("an RSA key could not be generated")]
     Generate,
@@ -42,7 +42,7 @@ impl RecipientPrivateKey {
     /// For another size, or if the source of randomness fails.
     pub fn generate(bits: usize) -> Result<Self, PrivateKeyError> {
         if ![2048, 3072, 4096].contains(&bits) {
-            return Err(PrivateKeyError::Unfit(RecipientKeyError::ModulusSize { bits }));
+            return Err(PrivateKeyError::UnsuitableKey(RecipientKeyError::ModulusSize { bits }));
         }
         let key =
             rsa::PrivateKey::new(&mut SystemRandom, bits).map_err(|_| PrivateKeyError::Generate)?;
@@ -64,7 +64,7 @@ impl RecipientPrivateKey {
         let spki =
             key.to_public_key().to_public_key_der().map_err(|_| PrivateKeyError::Generate)?;
         let spki = spki.into_vec();
-        check_spki(&spki).map_err(PrivateKeyError::Unfit)?;
+        check_spki(&spki).map_err(PrivateKeyError::UnsuitableKey)?;
         Ok(Self { key, spki })
     }
 

@@ -11,7 +11,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 use super::{RSAES_OAEP_SHA_256, oid};
 use crate::RecipientKey;
 use crate::crypto::{
-    self, AES_256_KEY_LENGTH, AES_BLOCK_LENGTH, CryptoError, OAEP_SEED_LENGTH, TAKES_OAEP_SEED,
+    self, ACCEPTS_OAEP_SEED, AES_256_KEY_LENGTH, AES_BLOCK_LENGTH, CryptoError, OAEP_SEED_LENGTH,
 };
 
 /// Maximum length of a `CiphertextForRecipient`, in bytes, by the model of the API.
@@ -21,7 +21,7 @@ const INTEGER_2: [u8; 3] = [0x02, 0x01, 0x02];
 const END_OF_CONTENTS: [u8; 2] = [0x00, 0x00];
 const SKI_LENGTH: usize = 32;
 /// Length of an envelope without the encrypted key and the OCTET STRING of the content, in bytes.
-const FORM_LENGTH: usize = 187;
+const FIXED_LENGTH: usize = 187;
 /// Length of a tag and a length of at least 256, in bytes. Every element around the encrypted key has one.
 const LONG_HEADER_LENGTH: usize = 4;
 
@@ -40,7 +40,7 @@ struct Parts {
 
 impl ContentEncryption {
     /// Draws each part with one call of `fill`. The seed is drawn only if the crypto provider takes one
-    /// ([`TAKES_OAEP_SEED`]).
+    /// ([`ACCEPTS_OAEP_SEED`]).
     ///
     /// # Errors
     /// Those of `fill`.
@@ -52,7 +52,7 @@ impl ContentEncryption {
         });
         fill(&mut parts.key)?;
         fill(&mut parts.iv)?;
-        if TAKES_OAEP_SEED {
+        if ACCEPTS_OAEP_SEED {
             fill(&mut parts.oaep_seed)?;
         }
         Ok(Self(parts))
@@ -76,7 +76,7 @@ pub enum SealError {
     TooLong,
     /// The buffer does not have the length of the envelope.
     #[error("the room for the CiphertextForRecipient is not of its length")]
-    Room,
+    BufferLength,
 }
 
 /// Seals `content` to `recipient`. Returns the `CiphertextForRecipient`.
@@ -103,7 +103,7 @@ pub fn sealed_length(recipient: &RecipientKey, content_length: usize) -> Result<
         return Err(SealError::TooLong);
     }
     let padded_length = padded_length(content_length);
-    Ok(FORM_LENGTH + modulus_length + header_length(padded_length) + padded_length)
+    Ok(FIXED_LENGTH + modulus_length + header_length(padded_length) + padded_length)
 }
 
 /// Seals `content` to `recipient` into `envelope`, whose length is [`sealed_length`].
@@ -136,7 +136,7 @@ fn write_envelope(
     out.put([END_OF_CONTENTS; 3].as_flattened())?;
     match out.0 {
         [] => Ok(()),
-        _ => Err(SealError::Room),
+        _ => Err(SealError::BufferLength),
     }
 }
 
@@ -191,7 +191,7 @@ impl<'a> Writer<'a> {
     /// Takes the next bytes, for the caller to write.
     fn take(&mut self, length: usize) -> Result<&'a mut [u8], SealError> {
         let (taken, rest) =
-            mem::take(&mut self.0).split_at_mut_checked(length).ok_or(SealError::Room)?;
+            mem::take(&mut self.0).split_at_mut_checked(length).ok_or(SealError::BufferLength)?;
         self.0 = rest;
         Ok(taken)
     }

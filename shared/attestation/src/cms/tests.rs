@@ -158,7 +158,7 @@ fn refuses_other_algorithms_recipients_and_left_over_bytes() {
     let other = pair(1).0;
     assert_eq!(open(&envelope, &other).unwrap_err(), OpenError::OtherRecipient);
     let trailing = [&envelope[..], &[0]].concat();
-    let left_over = OpenError::LeftOver { what: "ContentInfo" };
+    let left_over = OpenError::TrailingBytes { element: "ContentInfo" };
     assert_eq!(open(&trailing, &private).unwrap_err(), left_over);
     assert_eq!(open(&[], &private).unwrap_err(), OpenError::Truncated);
 }
@@ -171,7 +171,7 @@ fn takes_no_end_of_contents_where_the_length_is_definite() {
     for end in [&[0, 0][..], &[0]] {
         let content = tlv(0xa0, &[&tlv(4, ciphertext), end].concat());
         let envelope = der_envelope(&public, &RSAES_OAEP_SHA_256, key, &content);
-        let expected = OpenError::Unexpected { what: "OCTET STRING" };
+        let expected = OpenError::Unexpected { element: "OCTET STRING" };
         assert_eq!(open(&envelope, &private).unwrap_err(), expected);
     }
 }
@@ -193,7 +193,7 @@ fn refuses_other_versions_and_identifiers() {
         identifier
     };
     let info_version = [&[0x67, 2, 1, 2, 0x80, 0x20][..]].concat();
-    for (from, to, what) in [
+    for (from, to, element) in [
         (&[0x30, 0x80, 2, 1, 2][..], vec![0x30, 0x80, 2, 1, 0], "version 2"),
         (&info_version, vec![0x67, 2, 1, 0, 0x80, 0x20], "KeyTransRecipientInfo version 2"),
         (oid::ENVELOPED_DATA, other(oid::ENVELOPED_DATA), "id-envelopedData"),
@@ -202,11 +202,11 @@ fn refuses_other_versions_and_identifiers() {
         (&[0x80, 0x20], vec![0x81, 0x20], "subjectKeyIdentifier"),
     ] {
         let changed = replaced(&envelope, from, &to);
-        assert_eq!(open(&changed, &private).unwrap_err(), OpenError::Unexpected { what });
+        assert_eq!(open(&changed, &private).unwrap_err(), OpenError::Unexpected { element });
     }
     let long_iv = replaced(&envelope, &[0x1d, 0x06, 0x09], &[0x1e, 0x06, 0x09]);
     let long_iv = replaced(&long_iv, &[0x2a, 0x04, 0x10], &[0x2a, 0x04, 0x11, 0]);
-    assert_eq!(open(&long_iv, &private).unwrap_err(), OpenError::Length { what: "IV" });
+    assert_eq!(open(&long_iv, &private).unwrap_err(), OpenError::Length { element: "IV" });
 }
 
 #[test]
@@ -244,7 +244,7 @@ fn a_private_key_is_one_that_a_recipient_may_have() {
     assert_eq!(refused("no PEM"), PrivateKeyError::NotRsaPem);
     let size = RecipientPrivateKey::generate(1024).unwrap_err();
     let bits = crate::RecipientKeyError::ModulusSize { bits: 1024 };
-    assert_eq!(size, PrivateKeyError::Unfit(bits));
+    assert_eq!(size, PrivateKeyError::UnsuitableKey(bits));
 }
 
 #[test]
@@ -264,7 +264,7 @@ fn seals_into_just_its_length_and_leaves_nothing_in_other_room() {
     for other in [0, 1, length - 1, length + 1] {
         let mut room = vec![7; other];
         let refused = seal_into(&public, &[7; 32], encryption(), &mut room);
-        assert_eq!(refused, Err(SealError::Room), "{other}");
+        assert_eq!(refused, Err(SealError::BufferLength), "{other}");
         assert!(room.iter().all(|byte| *byte == 0), "{other}");
     }
 }

@@ -44,7 +44,7 @@ impl Run {
             Ok(key) => key,
             Err(error) => {
                 let bits = group.key_size;
-                let size = PrivateKeyError::Unfit(RecipientKeyError::ModulusSize { bits });
+                let size = PrivateKeyError::UnsuitableKey(RecipientKeyError::ModulusSize { bits });
                 assert_eq!(error, size);
                 self.other_size += group.tests.len();
                 return;

@@ -29,46 +29,46 @@ impl Aes256 {
 
     /// Encrypts `counter` plus 1, plus 2 and so on, each into the next of `out`; `counter` is left at
     /// the last.
-    pub fn count(&self, counter: &mut AesBlock, out: &mut [AesBlock]) {
+    pub fn encrypt_counter_blocks(&self, counter: &mut AesBlock, out: &mut [AesBlock]) {
         for block in &mut *out {
             *counter = u128::from_be_bytes(*counter).wrapping_add(1).to_be_bytes();
             *block = *counter;
         }
-        self.0.encrypt_with_backend(Each(out));
+        self.0.encrypt_with_backend(EncryptEach(out));
     }
 
     /// Encrypts `block` into the first of `out`, that into the next and so on.
-    pub fn feed_back(&self, block: &AesBlock, out: &mut [AesBlock]) {
-        self.0.encrypt_with_backend(FeedBack { block, out });
+    pub fn encrypt_output_feedback(&self, block: &AesBlock, out: &mut [AesBlock]) {
+        self.0.encrypt_with_backend(OutputFeedback { block, out });
     }
 
     /// Chains all of `blocks` onto each of three values, which takes hardly longer than onto one:
     /// value = encrypt(value xor block).
-    pub fn chain(&self, values: &mut [AesBlock; 3], blocks: &[AesBlock]) {
-        self.0.encrypt_with_backend(Chain { values, blocks });
+    pub fn chain_blocks(&self, values: &mut [AesBlock; 3], blocks: &[AesBlock]) {
+        self.0.encrypt_with_backend(BlockChaining { values, blocks });
     }
 }
 
 /// To encrypt each in place. What the processor's instructions need is set up once for all of them.
-struct Each<'a>(&'a mut [AesBlock]);
+struct EncryptEach<'a>(&'a mut [AesBlock]);
 
 /// To encrypt each from the one before.
-struct FeedBack<'a> {
+struct OutputFeedback<'a> {
     block: &'a AesBlock,
     out: &'a mut [AesBlock],
 }
 
 /// To chain all blocks onto each value.
-struct Chain<'a> {
+struct BlockChaining<'a> {
     values: &'a mut [AesBlock; 3],
     blocks: &'a [AesBlock],
 }
 
-impl BlockSizeUser for Each<'_> {
+impl BlockSizeUser for EncryptEach<'_> {
     type BlockSize = U16;
 }
 
-impl BlockCipherEncClosure for Each<'_> {
+impl BlockCipherEncClosure for EncryptEach<'_> {
     #[inline(always)]
     fn call<B: BlockCipherEncBackend<BlockSize = U16>>(self, backend: &B) {
         for block in self.0 {
@@ -77,11 +77,11 @@ impl BlockCipherEncClosure for Each<'_> {
     }
 }
 
-impl BlockSizeUser for FeedBack<'_> {
+impl BlockSizeUser for OutputFeedback<'_> {
     type BlockSize = U16;
 }
 
-impl BlockCipherEncClosure for FeedBack<'_> {
+impl BlockCipherEncClosure for OutputFeedback<'_> {
     #[inline(always)]
     fn call<B: BlockCipherEncBackend<BlockSize = U16>>(self, backend: &B) {
         let mut before = self.block;
@@ -93,11 +93,11 @@ impl BlockCipherEncClosure for FeedBack<'_> {
     }
 }
 
-impl BlockSizeUser for Chain<'_> {
+impl BlockSizeUser for BlockChaining<'_> {
     type BlockSize = U16;
 }
 
-impl BlockCipherEncClosure for Chain<'_> {
+impl BlockCipherEncClosure for BlockChaining<'_> {
     #[inline(always)]
     fn call<B: BlockCipherEncBackend<BlockSize = U16>>(self, backend: &B) {
         for block in self.blocks {
@@ -128,12 +128,12 @@ mod tests {
         block.iter_mut().zip(0_u8..).for_each(|(byte, n)| *byte = n * 0x11);
         let (mut values, mut counted) = ([[0; AES_BLOCK_LENGTH]; 3], [[0; AES_BLOCK_LENGTH]; 2]);
         let cipher = Aes256::new(&key);
-        cipher.chain(&mut values, &[block]);
+        cipher.chain_blocks(&mut values, &[block]);
         let mut counter = (u128::from_be_bytes(block) - 2).to_be_bytes();
-        cipher.count(&mut counter, &mut counted);
+        cipher.encrypt_counter_blocks(&mut counter, &mut counted);
         assert_eq!(counter, block);
         let mut fed_back = [[0; AES_BLOCK_LENGTH]; 2];
-        cipher.feed_back(&block, &mut fed_back);
+        cipher.encrypt_output_feedback(&block, &mut fed_back);
         cipher.encrypt(&mut block);
         let mut twice = block;
         cipher.encrypt(&mut twice);
@@ -147,9 +147,9 @@ mod tests {
         // One block behind the other is what the two are at once.
         let mut one = [[0; AES_BLOCK_LENGTH], [1; AES_BLOCK_LENGTH], [2; AES_BLOCK_LENGTH]];
         let mut both = one;
-        cipher.chain(&mut one, &[counter]);
-        cipher.chain(&mut one, &[expected]);
-        cipher.chain(&mut both, &[counter, expected]);
+        cipher.chain_blocks(&mut one, &[counter]);
+        cipher.chain_blocks(&mut one, &[expected]);
+        cipher.chain_blocks(&mut both, &[counter, expected]);
         assert_eq!(one, both);
     }
 }

@@ -16,7 +16,7 @@ use super::{AES_256_KEY_LENGTH, AES_BLOCK_LENGTH, CryptoError, OAEP_SEED_LENGTH}
 
 pub(super) const NAME: &str = "aws-lc-rs";
 
-pub(super) const TAKES_OAEP_SEED: bool = false;
+pub(super) const ACCEPTS_OAEP_SEED: bool = false;
 
 pub(crate) const ECDSA_P384_SHA384: &dyn SignatureVerificationAlgorithm =
     webpki::aws_lc_rs::ECDSA_P384_SHA384;
@@ -68,18 +68,18 @@ fn aes_256(key: &[u8; AES_256_KEY_LENGTH]) -> Result<UnboundCipherKey, CryptoErr
 }
 
 /// A message with room for its padding behind it, as the provider's in-place interface wants it.
-struct Padded<'a> {
+struct PaddedMessage<'a> {
     buffer: &'a mut [u8],
     length: usize,
 }
 
-impl AsMut<[u8]> for Padded<'_> {
+impl AsMut<[u8]> for PaddedMessage<'_> {
     fn as_mut(&mut self) -> &mut [u8] {
         self.buffer.get_mut(..self.length).unwrap_or_default()
     }
 }
 
-impl<'b> Extend<&'b u8> for Padded<'_> {
+impl<'b> Extend<&'b u8> for PaddedMessage<'_> {
     /// Counts, but does not write, the bytes beyond the buffer.
     fn extend<I: IntoIterator<Item = &'b u8>>(&mut self, bytes: I) {
         for byte in bytes {
@@ -101,7 +101,7 @@ pub(crate) fn aes_256_cbc_encrypt(
     let key = PaddedBlockEncryptingKey::cbc_pkcs7(aes_256(key)?)?;
     let context = EncryptionContext::Iv128(FixedLength::from(iv));
     let room = buffer.len();
-    let mut padded = Padded { buffer, length };
+    let mut padded = PaddedMessage { buffer, length };
     key.less_safe_encrypt(&mut padded, context)?;
     if padded.length == room { Ok(()) } else { Err(CryptoError) }
 }

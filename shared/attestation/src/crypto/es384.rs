@@ -1,7 +1,7 @@
 //! ES384: ECDSA over P-384 with SHA-384. A build with the feature `simulator` counts verifications.
 
 #[cfg(feature = "simulator")]
-use super::operations;
+use super::operation_counts;
 use super::{CryptoError, provider};
 
 /// ecdsa-with-SHA384 over P-384 keys, as certificates use it.
@@ -10,7 +10,7 @@ pub(crate) use provider::ECDSA_P384_SHA384;
 /// ecdsa-with-SHA384 over P-384 keys, as certificates use it.
 #[cfg(feature = "simulator")]
 pub(crate) const ECDSA_P384_SHA384: &dyn rustls_pki_types::SignatureVerificationAlgorithm =
-    &operations::CountedEcdsaP384Sha384;
+    &operation_counts::CountedEcdsaP384Sha384;
 
 /// Verifies an ES384 signature (r and s, 48 bytes each) with an uncompressed P-384 point.
 ///
@@ -25,6 +25,6 @@ pub(crate) fn verify_es384(
     signature: &[u8],
 ) -> Result<(), CryptoError> {
     #[cfg(feature = "simulator")]
-    operations::count_signature_verification();
+    operation_counts::count_signature_verification();
     provider::verify_es384(public_key, message, signature)
 }

@@ -16,14 +16,14 @@ use ring as provider;
 
 mod aes_block;
 #[cfg(feature = "simulator")]
-mod bare;
+mod bench_primitives;
 mod error;
 mod es384;
 mod hash;
 mod lengths;
 mod oaep;
 #[cfg(feature = "simulator")]
-mod operations;
+mod operation_counts;
 mod ring_api;
 mod system_random;
 #[cfg(test)]
@@ -36,14 +36,14 @@ compile_error!(
 
 pub use aes_block::{Aes256, AesBlock};
 #[cfg(feature = "simulator")]
-pub use bare::BareArithmetic;
+pub use bench_primitives::BenchPrimitives;
 pub use error::CryptoError;
 pub(crate) use es384::{ECDSA_P384_SHA384, verify_es384};
 pub use hash::{HmacSha256, SHA_256_LENGTH, SHA_384_LENGTH, Sha256, Sha384, constant_time_eq};
 pub use lengths::{AES_256_KEY_LENGTH, AES_BLOCK_LENGTH, OAEP_SEED_LENGTH};
 pub(crate) use oaep::OaepPublicKey;
 #[cfg(feature = "simulator")]
-pub use operations::Operations;
+pub use operation_counts::OperationCounts;
 pub(crate) use provider::ECDSA_P256_SHA256;
 pub(crate) use provider::{aes_256_cbc_decrypt, aes_256_cbc_encrypt};
 #[cfg(feature = "simulator")]
@@ -55,4 +55,4 @@ pub(crate) use system_random::SystemRandom;
 pub const PROVIDER: &str = provider::NAME;
 
 /// True if OAEP takes its seed from the caller. AWS-LC takes none: it draws it from its own DRBG.
-pub const TAKES_OAEP_SEED: bool = provider::TAKES_OAEP_SEED;
+pub const ACCEPTS_OAEP_SEED: bool = provider::ACCEPTS_OAEP_SEED;

@@ -12,13 +12,13 @@ impl OaepPublicKey {
     /// If the provider rejects the key.
     pub(crate) fn from_spki(spki: &[u8]) -> Result<Self, CryptoError> {
         #[cfg(feature = "simulator")]
-        super::operations::count_rsa_key();
+        super::operation_counts::count_rsa_key();
         provider::OaepPublicKey::from_spki(spki).map(Self)
     }
 
     /// Encrypts into `output`, which is as long as the modulus.
     ///
-    /// A provider that takes no seed ([`TAKES_OAEP_SEED`](super::TAKES_OAEP_SEED)) ignores `seed`.
+    /// A provider that takes no seed ([`ACCEPTS_OAEP_SEED`](super::ACCEPTS_OAEP_SEED)) ignores `seed`.
     ///
     /// # Errors
     /// If the plaintext is too long, or the provider's own source of randomness fails.

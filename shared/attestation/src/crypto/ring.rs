@@ -14,7 +14,7 @@ use super::{AES_256_KEY_LENGTH, AES_BLOCK_LENGTH, CryptoError, OAEP_SEED_LENGTH}
 
 pub(super) const NAME: &str = "ring";
 
-pub(super) const TAKES_OAEP_SEED: bool = true;
+pub(super) const ACCEPTS_OAEP_SEED: bool = true;
 
 pub(crate) const ECDSA_P384_SHA384: &dyn SignatureVerificationAlgorithm =
     webpki::ring::ECDSA_P384_SHA384;
@@ -46,7 +46,8 @@ impl OaepPublicKey {
         seed: &[u8; OAEP_SEED_LENGTH],
         output: &mut [u8],
     ) -> Result<(), CryptoError> {
-        let encrypted = self.0.oaep_encrypt_with_rng::<Sha256, _>(&mut Once(Some(seed)), plaintext);
+        let encrypted =
+            self.0.oaep_encrypt_with_rng::<Sha256, _>(&mut SingleUseSeed(Some(seed)), plaintext);
         let encrypted = encrypted.map_err(|_| CryptoError)?;
         if encrypted.len() != output.len() {
             return Err(CryptoError);
@@ -57,9 +58,9 @@ impl OaepPublicKey {
 }
 
 /// A source of randomness that returns the seed once, and nothing more.
-struct Once<'a>(Option<&'a [u8; OAEP_SEED_LENGTH]>);
+struct SingleUseSeed<'a>(Option<&'a [u8; OAEP_SEED_LENGTH]>);
 
-impl TryRng for Once<'_> {
+impl TryRng for SingleUseSeed<'_> {
     type Error = CryptoError;
 
     fn try_next_u32(&mut self) -> Result<u32, CryptoError> {
@@ -80,7 +81,7 @@ impl TryRng for Once<'_> {
     }
 }
 
-impl TryCryptoRng for Once<'_> {}
+impl TryCryptoRng for SingleUseSeed<'_> {}
 
 /// Pads (PKCS#7) and encrypts the first `length` bytes of `buffer`, all of which that takes, in place.
 pub(crate) fn aes_256_cbc_encrypt(

@@ -5,31 +5,29 @@ use super::*;
 #[test]
 fn rejects_certificates_of_another_form() {
     for level in 0..=LEAF {
-        for (instead, expected) in other_forms(position(level)) {
-            let rejected = verdict(|f| f.specs[level].instead = instead.clone());
-            assert_eq!(rejected, Some(expected), "{instead:?}");
+        for (overrides, expected) in other_forms(position(level)) {
+            let rejected = verdict(|f| f.specs[level].overrides = overrides.clone());
+            assert_eq!(rejected, Some(expected), "{overrides:?}");
         }
     }
 }
 
 /// Returns changes of the certificate at `certificate`, each with the error that it causes.
-fn other_forms(certificate: ChainPosition) -> Vec<(Instead, UntrustedDocument)> {
+fn other_forms(certificate: ChainPosition) -> Vec<(Overrides, UntrustedDocument)> {
     use UntrustedDocument::{CertificateAlgorithm, CertificateEncoding, CertificateKey};
-    let none = Instead::default;
-    let version_1 = Instead { version: Some(der::tlv(0xa0, &der::integer(&[0]))), ..none() };
+    let none = Overrides::default;
+    let version_1 = Overrides { version: Some(der::tlv(0xa0, &der::integer(&[0]))), ..none() };
     let sha_256 = || Some(der::algorithm(oid::ECDSA_WITH_SHA256));
-    let inner = Instead { inner_algorithm: sha_256(), ..none() };
-    let outer = Instead { outer_algorithm: sha_256(), ..none() };
+    let inner = Overrides { inner_algorithm: sha_256(), ..none() };
+    let outer = Overrides { outer_algorithm: sha_256(), ..none() };
     let mut forms = vec![
         (version_1, CertificateEncoding { certificate }),
         (inner, CertificateAlgorithm { certificate }),
         (outer, CertificateAlgorithm { certificate }),
     ];
-    forms.extend(
-        other_keys().map(|key| {
-            (Instead { public_key: Some(key), ..none() }, CertificateKey { certificate })
-        }),
-    );
+    forms.extend(other_keys().map(|key| {
+        (Overrides { public_key: Some(key), ..none() }, CertificateKey { certificate })
+    }));
     forms
 }
 
@@ -59,8 +57,8 @@ fn takes_each_kind_of_time_for_its_years_alone() {
     let utc = |text: &str| der::tlv(0x17, text.as_bytes());
     for not_after in [der::tlv(0x18, b"20400101000000Z"), utc("4001010000Z")] {
         let validity = Some(der::sequence(&[&utc("200101000000Z"), &not_after]));
-        let instead = Instead { validity, ..Instead::default() };
-        let refused = verdict(|f| f.specs[2].instead = instead);
+        let overrides = Overrides { validity, ..Overrides::default() };
+        let refused = verdict(|f| f.specs[2].overrides = overrides);
         assert_eq!(refused, Some(UntrustedDocument::CertificateEncoding { certificate }));
     }
 }
@@ -80,7 +78,8 @@ fn refuses_a_certificate_with_a_byte_after_it() {
 
 #[test]
 fn refuses_a_root_that_another_issued_although_it_is_an_anchor() {
-    let change = |f: &mut Forgery| f.specs[0].issuer = der::name(&[(oid::COMMON_NAME, "other")]);
+    let change =
+        |f: &mut DocumentBuilder| f.specs[0].issuer = der::name(&[(oid::COMMON_NAME, "other")]);
     let certificate = ChainPosition::Cabundle(0);
     assert_eq!(verdict(change), Some(UntrustedDocument::ChainOrder { certificate }));
 }
@@ -96,53 +95,54 @@ fn only_a_root_can_be_added_as_an_anchor() {
     assert!(matches!(add(&certificates[1]), Err(AnchorError::NotSelfIssued)));
     assert!(matches!(
         add(&certificates[LEAF]),
-        Err(AnchorError::Unfit(UntrustedDocument::NotCa { .. }))
+        Err(AnchorError::UnsuitableRoot(UntrustedDocument::NotCa { .. }))
     ));
 }
 
 #[test]
 fn refuses_a_ca_that_is_none() {
-    use UntrustedDocument::{MayNotSignCertificates, NotCa, PathLength};
+    use UntrustedDocument::{MissingKeyCertSign, NotCa, PathLength};
     let certificate = ChainPosition::Cabundle(2);
-    let uncritical = |f: &mut Forgery| f.specs[2].extensions[0].critical = false;
+    let uncritical = |f: &mut DocumentBuilder| f.specs[2].extensions[0].critical = false;
     assert_eq!(verdict(uncritical), Some(NotCa { certificate }));
-    let not_ca = |f: &mut Forgery| f.specs[2].extensions[0] = Extension::not_ca();
+    let not_ca = |f: &mut DocumentBuilder| f.specs[2].extensions[0] = Extension::not_ca();
     assert_eq!(verdict(not_ca), Some(NotCa { certificate }));
-    let absent = |f: &mut Forgery| drop(f.specs[2].extensions.remove(0));
+    let absent = |f: &mut DocumentBuilder| drop(f.specs[2].extensions.remove(0));
     assert_eq!(verdict(absent), Some(NotCa { certificate }));
-    let no_usage = |f: &mut Forgery| drop(f.specs[2].extensions.remove(1));
-    assert_eq!(verdict(no_usage), Some(MayNotSignCertificates { certificate }));
-    let documents =
-        |f: &mut Forgery| f.specs[2].extensions[1] = Extension::key_usage(KeyUsage::Documents);
-    assert_eq!(verdict(documents), Some(MayNotSignCertificates { certificate }));
+    let no_usage = |f: &mut DocumentBuilder| drop(f.specs[2].extensions.remove(1));
+    assert_eq!(verdict(no_usage), Some(MissingKeyCertSign { certificate }));
+    let documents = |f: &mut DocumentBuilder| {
+        f.specs[2].extensions[1] = Extension::key_usage(KeyUsage::Documents)
+    };
+    assert_eq!(verdict(documents), Some(MissingKeyCertSign { certificate }));
     let certificate = ChainPosition::Cabundle(1);
-    let short = |f: &mut Forgery| f.specs[1].extensions[0] = Extension::ca(Some(1));
+    let short = |f: &mut DocumentBuilder| f.specs[1].extensions[0] = Extension::ca(Some(1));
     assert_eq!(verdict(short), Some(PathLength { certificate, allowed: 1, below: 2 }));
 }
 
 #[test]
 fn refuses_a_leaf_that_is_a_ca_or_may_not_sign() {
-    let ca = |f: &mut Forgery| f.specs[LEAF].extensions[0] = Extension::ca(None);
+    let ca = |f: &mut DocumentBuilder| f.specs[LEAF].extensions[0] = Extension::ca(None);
     assert_eq!(verdict(ca), Some(UntrustedDocument::LeafIsCa));
-    let usage = |f: &mut Forgery| {
+    let usage = |f: &mut DocumentBuilder| {
         f.specs[LEAF].extensions[1] = Extension::key_usage(KeyUsage::CertificatesOnly);
     };
-    assert_eq!(verdict(usage), Some(UntrustedDocument::LeafMayNotSign));
-    let absent = |f: &mut Forgery| drop(f.specs[LEAF].extensions.remove(1));
-    assert_eq!(verdict(absent), Some(UntrustedDocument::LeafMayNotSign));
-    let no_constraints = |f: &mut Forgery| drop(f.specs[LEAF].extensions.remove(0));
+    assert_eq!(verdict(usage), Some(UntrustedDocument::LeafMissingDigitalSignature));
+    let absent = |f: &mut DocumentBuilder| drop(f.specs[LEAF].extensions.remove(1));
+    assert_eq!(verdict(absent), Some(UntrustedDocument::LeafMissingDigitalSignature));
+    let no_constraints = |f: &mut DocumentBuilder| drop(f.specs[LEAF].extensions.remove(0));
     assert_eq!(verdict(no_constraints), None);
 }
 
 #[test]
 fn refuses_an_unknown_critical_extension() {
-    let change = |f: &mut Forgery| {
+    let change = |f: &mut DocumentBuilder| {
         let oid = vec![0x2a, 0x03];
         f.specs[3].extensions.push(Extension { oid, critical: true, value: vec![5, 0] });
     };
     let certificate = ChainPosition::Cabundle(3);
     assert_eq!(verdict(change), Some(UntrustedDocument::CriticalExtension { certificate }));
-    let uncritical = |f: &mut Forgery| {
+    let uncritical = |f: &mut DocumentBuilder| {
         let oid = vec![0x2a, 0x03];
         f.specs[3].extensions.push(Extension { oid, critical: false, value: vec![5, 0] });
     };
@@ -169,13 +169,13 @@ fn refuses_names_serial_numbers_and_extensions_that_are_not_in_der() {
         assert_eq!(refused, expected, "{name:x?}");
     }
     for serial in [vec![2, 1, 0], der::integer(&[1; 21]), vec![2, 1, 0x80]] {
-        let instead = Instead { serial: Some(serial.clone()), ..Instead::default() };
-        assert_eq!(verdict(|f| f.specs[LEAF].instead = instead), expected, "{serial:x?}");
+        let overrides = Overrides { serial: Some(serial.clone()), ..Overrides::default() };
+        assert_eq!(verdict(|f| f.specs[LEAF].overrides = overrides), expected, "{serial:x?}");
     }
-    let longest = Instead { serial: Some(der::integer(&[1; 20])), ..Instead::default() };
-    assert_eq!(verdict(|f| f.specs[LEAF].instead = longest), None);
-    let none = Instead { extensions: Some(vec![0xa3, 2, 0x30, 0]), ..Instead::default() };
-    assert_eq!(verdict(|f| f.specs[LEAF].instead = none), expected);
+    let longest = Overrides { serial: Some(der::integer(&[1; 20])), ..Overrides::default() };
+    assert_eq!(verdict(|f| f.specs[LEAF].overrides = longest), None);
+    let none = Overrides { extensions: Some(vec![0xa3, 2, 0x30, 0]), ..Overrides::default() };
+    assert_eq!(verdict(|f| f.specs[LEAF].overrides = none), expected);
     for (oid, expected) in [
         (vec![0x55, 0x1d, 0x80, 19], expected.clone()),
         (vec![0x80, 1], expected.clone()),

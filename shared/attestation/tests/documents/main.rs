@@ -13,12 +13,14 @@ use std::sync::Arc;
 
 use attestation::time::UnixMillis;
 use attestation::{
-    AnchorError, ChainPosition, ClockReading, DebugMode, JudgedAt, JudgingClock, MaxAge, PcrFamily,
+    AnchorError, ChainPosition, ClockReading, ClockSource, DebugMode, MaxAge, PcrFamily,
     RecipientKeyError, Rule, Simulated, TrustAnchors, UntrustedDocument, UnverifiedDocument,
+    VerificationTime,
 };
 use simulator::der::{self, oid};
 use simulator::{
-    DocumentRequest, Extension, Forgery, Instead, Key, KeyUsage, World, default_pcrs, sign_payload,
+    DocumentBuilder, DocumentRequest, Extension, Key, KeyUsage, Overrides, SimulatedPki,
+    default_pcrs, sign_payload,
 };
 
 const NOW: UnixMillis = UnixMillis::from_secs(1_800_000_000);
@@ -31,12 +33,12 @@ struct Forged {
     anchors: TrustAnchors<Simulated>,
 }
 
-fn forgery() -> Forgery {
-    Forgery::new(LEAF, NOW).unwrap()
+fn forgery() -> DocumentBuilder {
+    DocumentBuilder::new(LEAF, NOW).unwrap()
 }
 
 /// Signs over `certificates`, the leaf last, and trusts the first of them.
-fn sign_over(forgery: &Forgery, certificates: &[Vec<u8>]) -> Forged {
+fn sign_over(forgery: &DocumentBuilder, certificates: &[Vec<u8>]) -> Forged {
     let chain: Vec<&[u8]> = certificates.iter().map(Vec::as_slice).collect();
     Forged {
         document: forgery.sign_over(&chain).unwrap(),
@@ -44,11 +46,11 @@ fn sign_over(forgery: &Forgery, certificates: &[Vec<u8>]) -> Forged {
     }
 }
 
-fn forge(forgery: &Forgery) -> Forged {
+fn forge(forgery: &DocumentBuilder) -> Forged {
     sign_over(forgery, &forgery.certificates().unwrap())
 }
 
-fn forge_with(change: impl FnOnce(&mut Forgery)) -> Forged {
+fn forge_with(change: impl FnOnce(&mut DocumentBuilder)) -> Forged {
     let mut forgery = forgery();
     change(&mut forgery);
     forge(&forgery)
@@ -59,7 +61,7 @@ fn position(level: usize) -> ChainPosition {
 }
 
 /// The verdict on the chain `order` (levels, the leaf last).
-fn verdict_on_order(forgery: &Forgery, order: &[usize]) -> Option<UntrustedDocument> {
+fn verdict_on_order(forgery: &DocumentBuilder, order: &[usize]) -> Option<UntrustedDocument> {
     let certificates = forgery.certificates().unwrap();
     let chain: Vec<Vec<u8>> = order.iter().map(|level| certificates[*level].clone()).collect();
     sign_over(forgery, &chain).verdict()
@@ -69,13 +71,13 @@ impl Forged {
     fn verdict_at(&self, now: UnixMillis, max_age: MaxAge) -> Option<UntrustedDocument> {
         UnverifiedDocument::parse(self.document.clone())
             .unwrap()
-            .verify_live(&self.anchors, ClockReading::given(now), max_age, DebugMode::Refuse)
+            .verify_live(&self.anchors, ClockReading::given(now), max_age, DebugMode::Reject)
             .err()
     }
 
     fn verdict_when_stored(&self) -> Option<UntrustedDocument> {
         let document = UnverifiedDocument::parse(self.document.clone()).unwrap();
-        document.verify_at_document_time(&self.anchors, DebugMode::Refuse).err()
+        document.verify_at_document_time(&self.anchors, DebugMode::Reject).err()
     }
 
     fn verdict(&self) -> Option<UntrustedDocument> {
@@ -83,7 +85,7 @@ impl Forged {
     }
 }
 
-fn verdict(change: impl FnOnce(&mut Forgery)) -> Option<UntrustedDocument> {
+fn verdict(change: impl FnOnce(&mut DocumentBuilder)) -> Option<UntrustedDocument> {
     forge_with(change).verdict()
 }
 
@@ -141,7 +143,7 @@ fn rejects_chain_that_the_path_library_rejects() {
     };
     for level in 1..=LEAF {
         let purpose = verdict(|f| f.specs[level].extensions.push(ext_key_usage.clone()));
-        assert_eq!(purpose, Some(UntrustedDocument::ChainPath), "{level}");
+        assert_eq!(purpose, Some(UntrustedDocument::InvalidChainPath), "{level}");
     }
 }
 
@@ -192,23 +194,23 @@ fn rejects_debug_mode_unless_allowed() {
 
 #[test]
 fn verifies_simulated_document_of_each_family_and_age() {
-    let world = World::new(Arc::new(|| NOW)).unwrap();
-    let anchors = TrustAnchors::simulator_root(world.root_certificate());
+    let pki = SimulatedPki::new(Arc::new(|| NOW)).unwrap();
+    let anchors = TrustAnchors::simulator_root(pki.root_certificate());
     for family in [PcrFamily::NitroEnclave, PcrFamily::NitroTpm] {
         for age_seconds in [0, 1, 100_000_000] {
             let pcrs = default_pcrs(family);
             let (public_key, user_data, nonce) = (None, Some(vec![]), Some(vec![1; 1024]));
             let request =
                 DocumentRequest { family, pcrs, public_key, user_data, nonce, age_seconds };
-            let document_bytes = world.document(request).unwrap();
+            let document_bytes = pki.document(request).unwrap();
             let document = UnverifiedDocument::parse(document_bytes.clone()).unwrap();
-            let verified = document.verify_at_document_time(&anchors, DebugMode::Refuse).unwrap();
+            let verified = document.verify_at_document_time(&anchors, DebugMode::Reject).unwrap();
             let claims = verified.claims();
             assert_eq!(claims.pcrs().family(), family);
             assert_eq!(claims.timestamp(), NOW.minus_secs(age_seconds));
             assert_eq!((claims.user_data(), claims.public_key()), (Some(&[][..]), None));
             assert_eq!(claims.nonce(), Some(&[1; 1024][..]));
-            assert_eq!(claims.module_id(), world.module_id(family));
+            assert_eq!(claims.module_id(), pki.module_id(family));
             assert_eq!(
                 Some(claims.signature()),
                 document_bytes.last_chunk().map(|s: &[u8; 96]| &s[..])

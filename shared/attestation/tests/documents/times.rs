@@ -3,8 +3,8 @@
 use super::*;
 
 /// The time of judgement of a document that was signed at `signed_at`.
-fn at(time: UnixMillis, signed_at: UnixMillis) -> JudgedAt {
-    JudgedAt { reading: ClockReading::given(time), signed_at }
+fn at(time: UnixMillis, signed_at: UnixMillis) -> VerificationTime {
+    VerificationTime { reading: ClockReading::given(time), signed_at }
 }
 
 #[test]
@@ -40,8 +40,8 @@ fn not_before_has_60_s_of_tolerance_at_every_position() {
         let not_before = NOW.plus_secs(61);
         let early = |at| UntrustedDocument::CertificateNotYetValid { certificate, not_before, at };
         assert_eq!(forged(61, signed_at).verdict(), Some(early(at(NOW, signed_at))));
-        let reading = ClockReading { clock: JudgingClock::Document, time: NOW };
-        let stored = early(JudgedAt { reading, signed_at: NOW });
+        let reading = ClockReading { source: ClockSource::Document, time: NOW };
+        let stored = early(VerificationTime { reading, signed_at: NOW });
         assert_eq!(forged(61, NOW).verdict_when_stored(), Some(stored));
     }
 }
@@ -67,7 +67,7 @@ fn rejects_chain_without_a_common_second_within_tolerance() {
             })
         };
         assert_eq!(chain(0), None, "{ends} {begins}");
-        let expected = UntrustedDocument::NeverValid {
+        let expected = UntrustedDocument::DisjointValidity {
             late: position(begins),
             not_before: NOW.plus_secs(11),
             early: position(ends),
@@ -83,11 +83,11 @@ fn rejects_document_from_the_future_before_rule_13() {
     for behind in [61, 3600, LIFETIME, 2 * LIFETIME] {
         let now = NOW.minus_secs(behind);
         let error = forged.verdict_at(now, MaxAge::Chain).unwrap();
-        assert_eq!(error, UntrustedDocument::FromTheFuture { at: at(now, NOW) });
-        assert!(!error.implies(Rule::Validity) && error.implies(Rule::Anchor));
+        assert_eq!(error, UntrustedDocument::TimestampInFuture { at: at(now, NOW) });
+        assert!(!error.passed(Rule::Validity) && error.passed(Rule::Anchor));
     }
     let old = forged.verdict_at(NOW.plus_secs(301), MaxAge::default()).unwrap();
-    assert!(old.implies(Rule::Validity) && !old.implies(Rule::Freshness));
+    assert!(old.passed(Rule::Validity) && !old.passed(Rule::DocumentAge));
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn errors_about_time_name_the_clock_and_both_times() {
     let said = |now| {
         let document = UnverifiedDocument::parse(forged.document.clone()).unwrap();
         let verified =
-            document.verify_live(&forged.anchors, now, MaxAge::default(), DebugMode::Refuse);
+            document.verify_live(&forged.anchors, now, MaxAge::default(), DebugMode::Reject);
         verified.unwrap_err().to_string()
     };
     let signed = "the document was signed at 2027-01-15T08:00:00Z";
@@ -143,7 +143,7 @@ fn judges_the_age_of_a_live_document_to_the_millisecond() {
     assert_eq!(age(300_001), Some(too_old));
     assert_eq!(forged.verdict_at(time(999_000), MaxAge::Chain), None);
     assert_eq!(age(-60_000), None);
-    let early = UntrustedDocument::FromTheFuture { at: at(time(-60_001), NOW) };
+    let early = UntrustedDocument::TimestampInFuture { at: at(time(-60_001), NOW) };
     assert_eq!(age(-60_001), Some(early.clone()));
     assert_eq!(forged.verdict_at(time(-60_001), MaxAge::Chain), Some(early));
 }

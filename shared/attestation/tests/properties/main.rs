@@ -8,7 +8,7 @@
 )]
 
 mod changed_documents;
-mod sealed_content;
+mod seal_and_open;
 
 use std::sync::Arc;
 
@@ -17,21 +17,21 @@ use attestation::{
     ClockReading, DebugMode, MaxAge, PcrFamily, Simulated, TrustAnchors, UnverifiedDocument,
     VerifiedDocument,
 };
-use simulator::{DocumentRequest, World, default_pcrs};
+use simulator::{DocumentRequest, SimulatedPki, default_pcrs};
 
 const NOW: UnixMillis = UnixMillis::from_secs(1_800_000_000);
 
 /// A simulated world at a time that stands still, and its root.
 struct Fixture {
-    world: World,
+    pki: SimulatedPki,
     anchors: TrustAnchors<Simulated>,
 }
 
 impl Fixture {
     fn new() -> Self {
-        let world = World::new(Arc::new(|| NOW)).unwrap();
-        let anchors = TrustAnchors::simulator_root(world.root_certificate());
-        Self { world, anchors }
+        let pki = SimulatedPki::new(Arc::new(|| NOW)).unwrap();
+        let anchors = TrustAnchors::simulator_root(pki.root_certificate());
+        Self { pki, anchors }
     }
 
     fn document(&self, public_key: &[u8]) -> Vec<u8> {
@@ -43,7 +43,7 @@ impl Fixture {
             nonce: None,
             age_seconds: 0,
         };
-        self.world.document(request).unwrap()
+        self.pki.document(request).unwrap()
     }
 
     /// `None`: refused, for its form or for its evidence.
@@ -54,7 +54,7 @@ impl Fixture {
                 &self.anchors,
                 ClockReading::given(NOW),
                 MaxAge::default(),
-                DebugMode::Refuse,
+                DebugMode::Reject,
             )
             .ok()
     }

@@ -11,13 +11,13 @@ mod rechecks;
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-use attestation::crypto::Operations;
+use attestation::crypto::OperationCounts;
 use attestation::time::UnixMillis;
 use attestation::{
-    CacheHit, CacheSizes, ChainPosition, ClockReading, DebugMode, JudgedAt, MaxAge,
-    RecipientKeyError, Simulated, TrustAnchors, UntrustedDocument, UnverifiedDocument, Verifier,
+    CacheHit, CacheSizes, ChainPosition, ClockReading, DebugMode, MaxAge, RecipientKeyError,
+    Simulated, TrustAnchors, UntrustedDocument, UnverifiedDocument, VerificationTime, Verifier,
 };
-use simulator::{CertificateSpec, Extension, Forgery, default_pcrs};
+use simulator::{CertificateSpec, DocumentBuilder, Extension, default_pcrs};
 
 const NOW: UnixMillis = UnixMillis::from_secs(1_800_000_000);
 /// The leaf's place below four CAs.
@@ -26,16 +26,16 @@ const MANY: CacheSizes = CacheSizes { chains: 100, leaves: 100, documents: 100 }
 
 /// A chain whose certificates stay the same bytes, under which leaves and documents are issued.
 struct Issuer {
-    forgery: Forgery,
+    forgery: DocumentBuilder,
     certificates: Vec<Vec<u8>>,
 }
 
 impl Issuer {
     fn new() -> Self {
-        Self::of(Forgery::new(LEAF, NOW).unwrap())
+        Self::of(DocumentBuilder::new(LEAF, NOW).unwrap())
     }
 
-    fn of(forgery: Forgery) -> Self {
+    fn of(forgery: DocumentBuilder) -> Self {
         let certificates = forgery.certificates().unwrap();
         Self { forgery, certificates }
     }
@@ -59,7 +59,7 @@ impl Issuer {
         self.document_of(|forgery| forgery.document.nonce = Some(vec![nonce]))
     }
 
-    fn document_of(&self, change: impl FnOnce(&mut Forgery)) -> Vec<u8> {
+    fn document_of(&self, change: impl FnOnce(&mut DocumentBuilder)) -> Vec<u8> {
         let mut forgery = self.forgery.clone();
         change(&mut forgery);
         let chain: Vec<&[u8]> = self.certificates.iter().map(Vec::as_slice).collect();
@@ -74,14 +74,14 @@ impl Issuer {
 type Verdict = Result<(), UntrustedDocument>;
 
 /// The time of judgement of a document of `NOW`.
-fn at(time: UnixMillis) -> JudgedAt {
-    JudgedAt { reading: ClockReading::enclave(time), signed_at: NOW }
+fn at(time: UnixMillis) -> VerificationTime {
+    VerificationTime { reading: ClockReading::enclave(time), signed_at: NOW }
 }
 
 fn judge_at(verifier: &Verifier<Simulated>, document: &[u8], now: UnixMillis) -> Verdict {
     let document = UnverifiedDocument::parse(document.to_vec()).unwrap();
     let now = ClockReading::enclave(now);
-    verifier.verify_live(document, now, MaxAge::default(), DebugMode::Refuse).map(drop)
+    verifier.verify_live(document, now, MaxAge::default(), DebugMode::Reject).map(drop)
 }
 
 fn judge(verifier: &Verifier<Simulated>, document: &[u8]) -> Verdict {
@@ -90,7 +90,7 @@ fn judge(verifier: &Verifier<Simulated>, document: &[u8]) -> Verdict {
 
 /// The signatures that judging a good document takes.
 fn cost(verifier: &Verifier<Simulated>, document: &[u8]) -> u64 {
-    let (verdict, operations) = Operations::of(|| judge(verifier, document));
+    let (verdict, operations) = OperationCounts::measure(|| judge(verifier, document));
     assert_eq!(verdict, Ok(()));
     operations.signature_verifications
 }
@@ -106,7 +106,7 @@ fn verifies_each_signature_once() {
     let other = issuer.another_leaf();
     assert_eq!(cost(&verifier, &other.document(3)), 2);
     assert_eq!(cost(&verifier, &other.document(4)), 1);
-    assert_eq!(CacheHit::ALL.map(|hit| verifier.verified(hit)), [1, 1, 2, 1]);
+    assert_eq!(CacheHit::ALL.map(|hit| verifier.verified_count(hit)), [1, 1, 2, 1]);
 }
 
 #[test]
@@ -153,13 +153,13 @@ fn does_not_cache_rejected_documents() {
         (&stranger, UntrustedDocument::ChainSignature, [1, 1]),
     ] {
         for cost in costs {
-            let (verdict, operations) = Operations::of(|| judge(&verifier, document));
+            let (verdict, operations) = OperationCounts::measure(|| judge(&verifier, document));
             assert_eq!(verdict.as_ref(), Err(&refusal));
             assert!(operations.signature_verifications <= cost, "{operations:?} {cost}");
             assert!(operations.signature_verifications > 0, "{refusal:?} was remembered");
         }
     }
-    assert_eq!(CacheHit::ALL.map(|hit| verifier.verified(hit)), [0; 4]);
+    assert_eq!(CacheHit::ALL.map(|hit| verifier.verified_count(hit)), [0; 4]);
     assert_eq!(cost(&verifier, &issuer.document(1)), 1);
 }
 
@@ -211,7 +211,7 @@ fn rejects_cached_certificates_under_another_root() {
 
 #[test]
 fn verifies_chain_with_name_constraints_for_each_leaf() {
-    let mut forgery = Forgery::new(LEAF, NOW).unwrap();
+    let mut forgery = DocumentBuilder::new(LEAF, NOW).unwrap();
     // permittedSubtrees of one dNSName, which says nothing of a leaf without any.
     let value = b"\x30\x0d\xa0\x0b\x30\x09\x82\x07example".to_vec();
     let constraints = Extension { oid: vec![0x55, 0x1d, 30], critical: false, value };
@@ -225,14 +225,14 @@ fn verifies_chain_with_name_constraints_for_each_leaf() {
     let value = b"\x30\x07\x82\x05other".to_vec();
     let name = Extension { oid: vec![0x55, 0x1d, 17], critical: false, value };
     let named = issuer.with_leaf(|spec| spec.extensions.push(name));
-    assert_eq!(judge(&verifier, &named.document(4)), Err(UntrustedDocument::ChainPath));
+    assert_eq!(judge(&verifier, &named.document(4)), Err(UntrustedDocument::InvalidChainPath));
 }
 
 #[test]
 fn accepts_leaf_after_another_was_rejected_with_the_same_chain() {
     let issuer = Issuer::new();
     let verifier = issuer.verifier(MANY);
-    verifier.refuse_chain(&issuer.certificates[..LEAF], UntrustedDocument::ChainSignature);
+    verifier.insert_rejected_chain(&issuer.certificates[..LEAF], UntrustedDocument::ChainSignature);
     assert_eq!(cost(&verifier, &issuer.document(1)), 5);
     assert_eq!(cost(&verifier, &issuer.another_leaf().document(2)), 2);
 }

@@ -22,7 +22,7 @@ fn checks_every_other_rule_for_cached_documents() {
     let too_old = UntrustedDocument::TooOld { max_age_secs: 300, at: at(old) };
     assert_eq!(judge_at(&verifier, &document, old), Err(too_old));
     let now = NOW.minus_secs(61);
-    let future = UntrustedDocument::FromTheFuture { at: at(now) };
+    let future = UntrustedDocument::TimestampInFuture { at: at(now) };
     assert_eq!(judge_at(&verifier, &document, now), Err(future));
     // And once more as it was.
     assert_eq!(cost(&verifier, &document), 0);
@@ -34,7 +34,7 @@ fn checks_validity_of_each_certificate_of_cached_documents() {
         let certificate =
             if level == LEAF { ChainPosition::Leaf } else { ChainPosition::Cabundle(level) };
         let (not_before, not_after) = (NOW.minus_secs(10), NOW.plus_secs(10));
-        let mut forgery = Forgery::new(LEAF, NOW).unwrap();
+        let mut forgery = DocumentBuilder::new(LEAF, NOW).unwrap();
         forgery.specs[level].not_before = not_before;
         forgery.specs[level].not_after = not_after;
         let issuer = Issuer::of(forgery);
@@ -56,7 +56,7 @@ fn verification_within_tolerance_widens_no_validity() {
     for level in 0..LEAF {
         let certificate = ChainPosition::Cabundle(level);
         let (not_before, not_after) = (NOW.plus_secs(60), NOW.plus_secs(70));
-        let mut forgery = Forgery::new(LEAF, NOW).unwrap();
+        let mut forgery = DocumentBuilder::new(LEAF, NOW).unwrap();
         forgery.specs[level].not_before = not_before;
         forgery.specs[level].not_after = not_after;
         let issuer = Issuer::of(forgery);
@@ -97,7 +97,7 @@ fn rejects_debug_mode_of_documents_cached_with_debug_mode() {
             .map(drop)
     };
     assert_eq!(judge(DebugMode::Allow), Ok(()));
-    assert_eq!(judge(DebugMode::Refuse), Err(UntrustedDocument::DebugMode));
+    assert_eq!(judge(DebugMode::Reject), Err(UntrustedDocument::DebugMode));
     assert_eq!(judge(DebugMode::Allow), Ok(()));
 }
 
@@ -113,7 +113,7 @@ fn cached_documents_keep_their_own_claims() {
                     document,
                     ClockReading::enclave(NOW),
                     MaxAge::default(),
-                    DebugMode::Refuse,
+                    DebugMode::Reject,
                 )
                 .unwrap();
             assert_eq!(verified.claims().nonce(), Some(&[nonce][..]));

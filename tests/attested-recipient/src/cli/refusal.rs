@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use attestation::tls::{InvalidBinding, UnboundTls};
+use attestation::tls::{InvalidBinding, TlsChainError};
 use attestation::{MalformedDocument, Rule, UntrustedDocument};
 use thiserror::Error;
 
@@ -138,7 +138,7 @@ pub(super) enum Refusal {
         "man in the middle: this TLS connection does not end in the enclave whose document it shows: \
          {0}; whoever ends it reads everything: let TCP through to the enclave, untouched"
     )]
-    Elsewhere(UnboundTls),
+    Elsewhere(TlsChainError),
     /// A man in the middle with certificates that everybody can have.
     #[error(
         "man in the middle: who answers does not hold the key of the certificate that he shows (the \
@@ -186,7 +186,7 @@ impl From<UntrustedDocument> for Refusal {
             UntrustedDocument::DebugMode => Self::DebugMode,
             // A document of yesterday has certificates of yesterday.
             UntrustedDocument::CertificateExpired { .. } => Self::Stale(error),
-            error if matches!(error.rule(), Rule::Freshness) => Self::Stale(error),
+            error if matches!(error.rule(), Rule::DocumentAge) => Self::Stale(error),
             error => Self::Unverified(error),
         }
     }

@@ -71,13 +71,13 @@ impl Verify {
             Ok(document) => document,
             Err(error) => {
                 let rule = error.rule();
-                let holds = |other: Rule| other.holds_if_broken(rule);
+                let holds = |other: Rule| other.passed_if_broken(rule);
                 return self.refused_by(rule, holds, &error);
             }
         };
         match self.verify(document, anchors) {
             Ok(document) => self.judge_verified(&document),
-            Err(error) => self.refused_by(error.rule(), |rule| error.implies(rule), &error),
+            Err(error) => self.refused_by(error.rule(), |rule| error.passed(rule), &error),
         }
     }
 
@@ -86,7 +86,7 @@ impl Verify {
         document: UnverifiedDocument,
         anchors: &TrustAnchors<Production>,
     ) -> Result<VerifiedDocument<Production>, UntrustedDocument> {
-        let debug = if self.allow_debug { DebugMode::Allow } else { DebugMode::Refuse };
+        let debug = if self.allow_debug { DebugMode::Allow } else { DebugMode::Reject };
         let now = match self.at {
             At::Document => return document.verify_at_document_time(anchors, debug),
             At::Now => ClockReading::this_machine(SystemClock.now()),
@@ -149,10 +149,10 @@ impl Verify {
     /// What it means that `rule` did not refuse.
     fn held(&self, rule: Rule) -> Outcome {
         match rule {
-            Rule::Freshness if matches!(self.at, At::Document) => {
+            Rule::DocumentAge if matches!(self.at, At::Document) => {
                 Outcome::Waived("judged at the document's own time")
             }
-            Rule::Freshness if self.max_age == MaxAge::Chain => {
+            Rule::DocumentAge if self.max_age == MaxAge::Chain => {
                 Outcome::Waived("as old as its certificates allow")
             }
             Rule::DebugMode if self.allow_debug => Outcome::Waived("debug mode is allowed"),

@@ -12,7 +12,7 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use attestation::crypto::BareArithmetic;
+use attestation::crypto::BenchPrimitives;
 use attested_recipient::RecipientKey;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -50,7 +50,7 @@ const LEAVES: &str = "cached_documents = 0\n";
 fn main() -> Result<(), Failure> {
     let recipient = RecipientKey::from_pem(include_str!("../../keys/rsa-2048.pem"))?;
     let mut mint = Mint::new(SystemClock.now(), &recipient)?;
-    let bare = BareArithmetic::new(&mint.signed_lengths()?, recipient.public_key_der(), 256)?;
+    let bare = BenchPrimitives::new(&mint.signed_lengths()?, recipient.public_key_der(), 256)?;
     let mut figures = Figures::default();
     let mut missed = Vec::new();
     let mut hold = |name: &str, value: f64, holds: bool| {
@@ -104,7 +104,7 @@ fn cases(mint: &mut Mint) -> Result<[Case; 4], Failure> {
 
 fn against_the_floor(
     mint: &mut Mint,
-    bare: &BareArithmetic,
+    bare: &BenchPrimitives,
     figures: &mut Figures,
 ) -> Result<Vec<(&'static str, f64, f64)>, Failure> {
     let mut ratios = Vec::new();
@@ -127,7 +127,7 @@ fn against_the_floor(
 }
 
 /// How often a second the primitives of one request can be done.
-fn bare_rate(bare: &BareArithmetic, signatures: usize, round: Duration) -> Result<f64, Failure> {
+fn bare_rate(bare: &BenchPrimitives, signatures: usize, round: Duration) -> Result<f64, Failure> {
     let start = Instant::now();
     let mut count = 0_u32;
     while start.elapsed() < round {
@@ -139,7 +139,7 @@ fn bare_rate(bare: &BareArithmetic, signatures: usize, round: Duration) -> Resul
 }
 
 /// The same on so many threads at once.
-fn bare_rate_of(threads: usize, bare: &BareArithmetic) -> Result<f64, Failure> {
+fn bare_rate_of(threads: usize, bare: &BenchPrimitives) -> Result<f64, Failure> {
     let begin = Barrier::new(threads);
     thread::scope(|scope| {
         let rate = || -> Result<f64, Failure> {
@@ -155,7 +155,7 @@ fn bare_rate_of(threads: usize, bare: &BareArithmetic) -> Result<f64, Failure> {
 /// What a second worker gains, over what a second thread of bare arithmetic does.
 fn two_workers(
     mint: &mut Mint,
-    bare: &BareArithmetic,
+    bare: &BenchPrimitives,
     figures: &mut Figures,
 ) -> Result<f64, Failure> {
     let workers =

@@ -3,7 +3,7 @@
 use attestation::UnverifiedDocument;
 use attestation::time::UnixMillis;
 use attested_recipient::RecipientKey;
-use simulator::Forgery;
+use simulator::DocumentBuilder;
 
 use crate::load::Failure;
 
@@ -12,14 +12,14 @@ const CAS: usize = 4;
 
 /// Mints documents at one time.
 pub(crate) struct Mint {
-    forgery: Forgery,
+    forgery: DocumentBuilder,
     certificates: Vec<Vec<u8>>,
     nonce: u32,
 }
 
 impl Mint {
     pub(crate) fn new(now: UnixMillis, recipient: &RecipientKey) -> Result<Self, Failure> {
-        let mut forgery = Forgery::new(CAS, now)?;
+        let mut forgery = DocumentBuilder::new(CAS, now)?;
         // As long as those of AWS: a genuine document has some 4.5 kB.
         forgery.document.public_key = Some(recipient.public_key_der().to_vec());
         let certificates = forgery.certificates()?;

@@ -15,7 +15,7 @@ use enclave::platform::Simulated;
 use enclave::request::{ConnectionKey, RequestContext, RequestId, TransportSecurity};
 use hyper::http::request::Parts;
 use kms_api::NumberOfBytes;
-use simulator::{SimulatedNsm, World};
+use simulator::{SimulatedNsm, SimulatedPki};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::LocalSet;
 
@@ -38,9 +38,9 @@ impl Served {
         let lines = ["[recipient]\nmax_age = 900\n[verification]\n", verification].concat();
         fs::write(&file, lines)?;
         let settings = Config::load(Some(file.path()))?.settings(Profile::Development)?;
-        let world = Arc::new(World::new(Arc::new(|| SystemClock.now()))?);
-        let nsm = SimulatedNsm::new(Arc::clone(&world));
-        let platform = Simulated::new(world, SystemClock, nsm.readiness());
+        let pki = Arc::new(SimulatedPki::new(Arc::new(|| SystemClock.now()))?);
+        let nsm = SimulatedNsm::new(Arc::clone(&pki));
+        let platform = Simulated::new(pki, SystemClock, nsm.readiness());
         let anchors = TrustAnchors::simulator_root(root);
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let service = Service::start(platform, nsm, anchors, settings, Audit::disabled());

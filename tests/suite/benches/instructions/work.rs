@@ -17,7 +17,7 @@ use enclave::http::Server;
 use enclave::platform::Simulated;
 use enclave::request::TransportSecurity;
 use kms_api::GenerateRandomResponse;
-use simulator::{DocumentRequest, SimulatedNsm, World, default_pcrs};
+use simulator::{DocumentRequest, SimulatedNsm, SimulatedPki, default_pcrs};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::runtime::Builder;
 
@@ -77,14 +77,14 @@ fn measured<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
 
-fn world() -> Result<Arc<World>, Failure> {
-    Ok(Arc::new(World::new(Arc::new(|| SystemClock.now()))?))
+fn pki() -> Result<Arc<SimulatedPki>, Failure> {
+    Ok(Arc::new(SimulatedPki::new(Arc::new(|| SystemClock.now()))?))
 }
 
-fn document(world: &World) -> Result<Vec<u8>, Failure> {
+fn document(pki: &SimulatedPki) -> Result<Vec<u8>, Failure> {
     let key = RecipientPrivateKey::from_pem(include_str!("../../keys/rsa-2048.pem"))?;
     let family = PcrFamily::NitroEnclave;
-    Ok(world.document(DocumentRequest {
+    Ok(pki.document(DocumentRequest {
         family,
         pcrs: default_pcrs(family),
         public_key: Some(key.public_key_der().to_vec()),
@@ -97,13 +97,13 @@ fn document(world: &World) -> Result<Vec<u8>, Failure> {
 fn verify(repetitions: u64, is_known: bool) -> Result<(), Failure> {
     for _ in 0..repetitions {
         // A world each: other keys, other signatures.
-        let world = world()?;
-        let anchors = TrustAnchors::simulator_root(world.root_certificate());
+        let pki = pki()?;
+        let anchors = TrustAnchors::simulator_root(pki.root_certificate());
         let verifier = Verifier::new(anchors, CacheSizes::default());
-        let (bytes, now) = (document(&world)?, ClockReading::given(SystemClock.now()));
+        let (bytes, now) = (document(&pki)?, ClockReading::given(SystemClock.now()));
         let verify = |bytes: Vec<u8>| -> Result<(), Failure> {
             let document = UnverifiedDocument::parse(bytes)?;
-            verifier.verify_live(document, now, MaxAge::default(), DebugMode::Refuse)?;
+            verifier.verify_live(document, now, MaxAge::default(), DebugMode::Reject)?;
             Ok(())
         };
         if is_known {
@@ -115,12 +115,12 @@ fn verify(repetitions: u64, is_known: bool) -> Result<(), Failure> {
 }
 
 fn seals(repetitions: u64) -> Result<(), Failure> {
-    let world = world()?;
-    let anchors = TrustAnchors::simulator_root(world.root_certificate());
+    let pki = pki()?;
+    let anchors = TrustAnchors::simulator_root(pki.root_certificate());
     let verifier = Verifier::new(anchors, CacheSizes::NONE);
-    let document = UnverifiedDocument::parse(document(&world)?)?;
+    let document = UnverifiedDocument::parse(document(&pki)?)?;
     let now = ClockReading::given(SystemClock.now());
-    let document = verifier.verify_live(document, now, MaxAge::default(), DebugMode::Refuse)?;
+    let document = verifier.verify_live(document, now, MaxAge::default(), DebugMode::Reject)?;
     for _ in 0..repetitions {
         let encryption = ContentEncryption::draw(fill_random)?;
         let body = measured(|| -> Result<Vec<u8>, Failure> {
@@ -136,11 +136,11 @@ fn seals(repetitions: u64) -> Result<(), Failure> {
 }
 
 async fn service() -> Result<Service<Simulated<SystemClock>>, Failure> {
-    let world = world()?;
-    let anchors = TrustAnchors::simulator_root(world.root_certificate());
+    let pki = pki()?;
+    let anchors = TrustAnchors::simulator_root(pki.root_certificate());
     let settings = Config::load(None)?.settings(Profile::Development)?;
-    let nsm = SimulatedNsm::new(Arc::clone(&world));
-    let platform = Simulated::new(world, SystemClock, nsm.readiness());
+    let nsm = SimulatedNsm::new(Arc::clone(&pki));
+    let platform = Simulated::new(pki, SystemClock, nsm.readiness());
     let audit = Audit::to_writer(std::io::sink())?;
     Ok(Service::start(platform, nsm, anchors, settings, audit).await?)
 }

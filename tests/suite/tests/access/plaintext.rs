@@ -15,7 +15,7 @@ use enclave::clock::{Clock, SystemClock};
 use enclave::config::Profile::{self, Development, Production};
 use enclave::config::{Config, ConfigError};
 use enclave::platform::Simulated;
-use simulator::{SimulatedNsm, World};
+use simulator::{SimulatedNsm, SimulatedPki};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use transport::{Acceptor, Endpoint, listen};
@@ -71,10 +71,10 @@ impl Served {
         let config = Config::load(Some(&folder.path().join("enclave.toml")))?;
         let settings = config.settings(profile)?;
 
-        let world = Arc::new(World::new(Arc::new(|| SystemClock.now())).unwrap());
-        let anchors = TrustAnchors::simulator_root(world.root_certificate());
-        let nsm = SimulatedNsm::new(Arc::clone(&world));
-        let platform = Simulated::new(world, || SystemClock.now(), nsm.readiness());
+        let pki = Arc::new(SimulatedPki::new(Arc::new(|| SystemClock.now())).unwrap());
+        let anchors = TrustAnchors::simulator_root(pki.root_certificate());
+        let nsm = SimulatedNsm::new(Arc::clone(&pki));
+        let platform = Simulated::new(pki, || SystemClock.now(), nsm.readiness());
         let runtime = Runtime::new().unwrap();
         let start = Service::start(platform, nsm, anchors, settings, Audit::disabled());
         let service = runtime.block_on(start).unwrap();

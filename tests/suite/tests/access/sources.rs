@@ -15,9 +15,9 @@ fn behind_a_relay(config: &str, policy: &str, client: Option<&str>) -> (Configur
     let service = Configured::built(builder, config, policy);
     let (scheme, upstream) = service.endpoint_url().split_once("://").unwrap();
     let upstream = upstream.parse().unwrap();
-    let client = client.map(|client| client.parse().unwrap());
-    let connection = Some(ConnectionId([0x1b, 0x2c, 0x3d, 0x4e, 0x5f, 0x60]));
-    let header = ProxyHeader { client, connection }.encode(Some(upstream));
+    let client_addr = client.map(|client| client.parse().unwrap());
+    let connection_id = Some(ConnectionId([0x1b, 0x2c, 0x3d, 0x4e, 0x5f, 0x60]));
+    let header = ProxyHeader { client_addr, connection_id }.encode(Some(upstream));
     let url = format!("{scheme}://{}", relay(upstream, header));
     (service, url)
 }

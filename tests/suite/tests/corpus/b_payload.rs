@@ -8,7 +8,7 @@ use attestation::{
 use crate::cbor::{self, BREAK, NULL};
 use crate::payload::{Payload, one_pcr, pcrs};
 use crate::row::{Row, row};
-use crate::stage::{NOW, good, judged_at};
+use crate::stage::{NOW, good, verification_time};
 
 pub(crate) fn rows() -> Vec<Row> {
     [keys(), shapes(), times(), registers(), recipient_and_data(), sizes(), types()]
@@ -132,9 +132,10 @@ fn times() -> Vec<Row> {
     let timestamp = UnixMillis::new(u64::MAX);
     let seconds = NOW.as_secs();
     let now = NOW.as_millis();
-    let judged_at = |millis| judged_at(UnixMillis::new(millis));
-    let future = |millis| UntrustedDocument::FromTheFuture { at: judged_at(millis) };
-    let too_old = |millis| UntrustedDocument::TooOld { max_age_secs: 300, at: judged_at(millis) };
+    let verification_time = |millis| verification_time(UnixMillis::new(millis));
+    let future = |millis| UntrustedDocument::TimestampInFuture { at: verification_time(millis) };
+    let too_old =
+        |millis| UntrustedDocument::TooOld { max_age_secs: 300, at: verification_time(millis) };
     vec![
         row("B09", "a timestamp that is none")
             .refused("0", at(0).0, M::ZeroTimestamp)

@@ -3,11 +3,11 @@
 use attestation::ChainPosition::{self, Cabundle, Leaf};
 use attestation::UntrustedDocument as U;
 use simulator::der::{self, oid};
-use simulator::{CertificateSpec, Extension, Instead, KeyUsage};
+use simulator::{CertificateSpec, Extension, KeyUsage, Overrides};
 
 use crate::c_chain::{changed, position};
 use crate::row::{Row, row};
-use crate::stage::{LEAF, NOW, good, judged_at, recipient};
+use crate::stage::{LEAF, NOW, good, recipient, verification_time};
 
 pub(crate) fn rows() -> Vec<Row> {
     [validity(), roles(), forms()].into_iter().flatten().collect()
@@ -20,7 +20,7 @@ fn validity() -> Vec<Row> {
     let expired = |level: usize| {
         let certificate = position(level);
         let document = changed(|specs| specs[level].not_after = not_after);
-        (document, U::CertificateExpired { certificate, not_after, at: judged_at(NOW) })
+        (document, U::CertificateExpired { certificate, not_after, at: verification_time(NOW) })
     };
     // A document may not be older than its leaf, and may be as far ahead.
     let signed_at = |level| if level == LEAF { NOW.plus_secs(60) } else { NOW };
@@ -31,7 +31,7 @@ fn validity() -> Vec<Row> {
         forgery.sign().unwrap()
     };
     let early = |level: usize| {
-        let (certificate, at) = (position(level), judged_at(signed_at(level)));
+        let (certificate, at) = (position(level), verification_time(signed_at(level)));
         let refusal = U::CertificateNotYetValid { certificate, not_before, at };
         (beginning(level, not_before), refusal)
     };
@@ -53,7 +53,7 @@ fn validity() -> Vec<Row> {
             specs[begins].not_before = not_before;
         });
         let (late, early) = (position(begins), position(ends));
-        (document, U::NeverValid { late, not_before, early, not_after })
+        (document, U::DisjointValidity { late, not_before, early, not_after })
     };
     vec![
         refused(row("C07", "expired leaf"), "by a second", expired(LEAF))
@@ -93,9 +93,9 @@ pub(crate) fn malformed_times(row: Row) -> Row {
     cases.into_iter().fold(row, |row, (what, [not_before, not_after])| {
         (0..=LEAF).fold(row, |row, level| {
             let validity = Some(der::sequence(&[&not_before, &not_after]));
-            let instead = Instead { validity, ..Instead::default() };
+            let overrides = Overrides { validity, ..Overrides::default() };
             let mut forgery = good();
-            forgery.specs[level].instead = instead;
+            forgery.specs[level].overrides = overrides;
             if level == 0 {
                 forgery.keep_root().unwrap();
             }
@@ -124,7 +124,7 @@ fn roles() -> Vec<Row> {
         })
     };
     let not_ca = |certificate| U::NotCa { certificate };
-    let may_not_sign = |certificate| U::MayNotSignCertificates { certificate };
+    let may_not_sign = |certificate| U::MissingKeyCertSign { certificate };
     let leaf = |what: &str, change: fn(&mut CertificateSpec)| {
         (what.to_owned(), changed(|specs| change(&mut specs[LEAF])))
     };
@@ -176,8 +176,8 @@ fn roles() -> Vec<Row> {
         path_length,
         row("C15", "leaf that is a CA").refused(ca_leaf, is_ca, U::LeafIsCa),
         row("C16", "leaf with keyCertSign only")
-            .refused(cert_sign, only, U::LeafMayNotSign)
-            .refused(no_usage, without, U::LeafMayNotSign)
+            .refused(cert_sign, only, U::LeafMissingDigitalSignature)
+            .refused(no_usage, without, U::LeafMissingDigitalSignature)
             .accepted(no_constraints, plain),
     ]
 }
@@ -192,7 +192,7 @@ fn forms() -> Vec<Row> {
     let p256 = ec(oid::SECP256R1, &P256_POINT);
     let with_key = |level: usize, key: &[u8]| {
         let public_key = Some(key.to_vec());
-        changed(|specs| specs[level].instead = Instead { public_key, ..Instead::default() })
+        changed(|specs| specs[level].overrides = Overrides { public_key, ..Overrides::default() })
     };
     let key_error = |certificate| U::CertificateKey { certificate };
     let sha_256 = der::algorithm(oid::ECDSA_WITH_SHA256);
@@ -205,8 +205,8 @@ fn forms() -> Vec<Row> {
         let certificate = position(level);
         let algorithm = |inner: Option<&Vec<u8>>, outer: Option<&Vec<u8>>| {
             let (inner_algorithm, outer_algorithm) = (inner.cloned(), outer.cloned());
-            let instead = Instead { inner_algorithm, outer_algorithm, ..Instead::default() };
-            changed(|specs| specs[level].instead = instead)
+            let overrides = Overrides { inner_algorithm, outer_algorithm, ..Overrides::default() };
+            changed(|specs| specs[level].overrides = overrides)
         };
         let expected = U::CertificateAlgorithm { certificate };
         for (what, inner, outer) in [

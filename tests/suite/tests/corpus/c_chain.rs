@@ -5,14 +5,14 @@ use attestation::MalformedDocument as M;
 use attestation::UntrustedDocument as U;
 use attestation::time::UnixMillis;
 use simulator::der::{self, oid};
-use simulator::{CertificateSpec, Extension, Forgery, sign_payload};
+use simulator::{CertificateSpec, DocumentBuilder, Extension, sign_payload};
 
 use crate::c_certificates::malformed_times;
 use crate::c_encodings::malformed;
 use crate::cbor;
 use crate::payload::Payload;
 use crate::row::{Row, row};
-use crate::stage::{LEAF, NOW, OUTSIDE_ROOTS, good, judged_at, recipient};
+use crate::stage::{LEAF, NOW, OUTSIDE_ROOTS, good, recipient, verification_time};
 
 pub(crate) fn rows() -> Vec<Row> {
     [order(), anchors(), counts(), signatures()].into_iter().flatten().collect()
@@ -30,7 +30,7 @@ pub(crate) fn changed(change: impl FnOnce(&mut [CertificateSpec])) -> Vec<u8> {
 }
 
 /// The good chain, but its CAs allow any number of CAs below them.
-fn any_path_length() -> Forgery {
+fn any_path_length() -> DocumentBuilder {
     let mut forgery = good();
     for spec in &mut forgery.specs[1..LEAF] {
         spec.extensions[0] = Extension::ca(None);
@@ -38,13 +38,13 @@ fn any_path_length() -> Forgery {
     forgery
 }
 
-fn sign_over(forgery: &Forgery, chain: &[Vec<u8>]) -> Vec<u8> {
+fn sign_over(forgery: &DocumentBuilder, chain: &[Vec<u8>]) -> Vec<u8> {
     let chain: Vec<&[u8]> = chain.iter().map(Vec::as_slice).collect();
     forgery.sign_over(&chain).unwrap()
 }
 
 /// The certificates of `levels`, in this order, the leaf last.
-fn ordered(forgery: &Forgery, levels: &[usize]) -> Vec<u8> {
+fn ordered(forgery: &DocumentBuilder, levels: &[usize]) -> Vec<u8> {
     let certificates = forgery.certificates().unwrap();
     let chain: Vec<Vec<u8>> = levels.iter().map(|level| certificates[*level].clone()).collect();
     sign_over(forgery, &chain)
@@ -107,7 +107,7 @@ fn order() -> Vec<Row> {
 
 /// C06, C27, C28.
 fn anchors() -> Vec<Row> {
-    let mut other = Forgery::new(LEAF, NOW).unwrap();
+    let mut other = DocumentBuilder::new(LEAF, NOW).unwrap();
     other.document.public_key = Some(recipient().public_key_der().to_vec());
     let mut mixed = other.certificates().unwrap();
     mixed[0] = good().root().to_vec();
@@ -125,12 +125,12 @@ fn anchors() -> Vec<Row> {
         .refused(
             "expired",
             expired.sign().unwrap(),
-            U::CertificateExpired { certificate, not_after, at: judged_at(NOW) },
+            U::CertificateExpired { certificate, not_after, at: verification_time(NOW) },
         )
         .refused(
             "not yet valid",
             early.sign().unwrap(),
-            U::CertificateNotYetValid { certificate, not_before, at: judged_at(NOW) },
+            U::CertificateNotYetValid { certificate, not_before, at: verification_time(NOW) },
         )
         .accepted("valid in 60 s", within_leeway.sign().unwrap())
         .refused("other bytes, same key", again.sign().unwrap(), U::UnknownRoot);

@@ -3,7 +3,7 @@
 
 use attestation::UntrustedDocument as U;
 use simulator::der::{self, oid};
-use simulator::{Extension, Instead};
+use simulator::{Extension, Overrides};
 
 use crate::c_chain::{changed, position};
 use crate::row::Row;
@@ -15,8 +15,8 @@ pub(crate) fn malformed(mut row: Row) -> Row {
     for level in [2, LEAF] {
         let certificate = position(level);
         let expected = || U::CertificateEncoding { certificate };
-        for (what, instead) in &parts {
-            let document = changed(|specs| specs[level].instead = instead.clone());
+        for (what, overrides) in &parts {
+            let document = changed(|specs| specs[level].overrides = overrides.clone());
             row = row.refused(format!("{what}, {certificate}"), document, expected());
         }
         for (what, index, value) in extension_values() {
@@ -46,9 +46,9 @@ pub(crate) fn malformed(mut row: Row) -> Row {
     row
 }
 
-fn versions() -> Vec<(&'static str, Instead)> {
+fn versions() -> Vec<(&'static str, Overrides)> {
     let version =
-        |version: &[u8]| Instead { version: Some(version.to_vec()), ..Instead::default() };
+        |version: &[u8]| Overrides { version: Some(version.to_vec()), ..Overrides::default() };
     vec![
         ("version 1", version(&[])),
         ("version 1, written", version(&[0xa0, 3, 2, 1, 0])),
@@ -59,8 +59,9 @@ fn versions() -> Vec<(&'static str, Instead)> {
     ]
 }
 
-fn serial_numbers() -> Vec<(&'static str, Instead)> {
-    let serial = |serial: &[u8]| Instead { serial: Some(serial.to_vec()), ..Instead::default() };
+fn serial_numbers() -> Vec<(&'static str, Overrides)> {
+    let serial =
+        |serial: &[u8]| Overrides { serial: Some(serial.to_vec()), ..Overrides::default() };
     vec![
         ("serial number without a byte", serial(&[2, 0])),
         ("serial number 0", serial(&[2, 1, 0])),
@@ -71,12 +72,12 @@ fn serial_numbers() -> Vec<(&'static str, Instead)> {
 }
 
 /// The key is the leaf's own: only its encoding is wrong.
-fn keys() -> Vec<(&'static str, Instead)> {
+fn keys() -> Vec<(&'static str, Overrides)> {
     let point = good().key(LEAF).unwrap().public_key().to_vec();
     let bits = der::bit_string(0, &point);
     let kind = [der::object_identifier(oid::EC_PUBLIC_KEY), der::object_identifier(oid::SECP384R1)];
     let algorithm = der::sequence(&[&kind[0], &kind[1]]);
-    let key = |key: Vec<u8>| Instead { public_key: Some(key), ..Instead::default() };
+    let key = |key: Vec<u8>| Overrides { public_key: Some(key), ..Overrides::default() };
     // A tag that is no SEQUENCE's is not even told from a certificate's other parts.
     vec![(
         "a key of indefinite length",
@@ -84,15 +85,15 @@ fn keys() -> Vec<(&'static str, Instead)> {
     )]
 }
 
-fn behind_the_key() -> Vec<(&'static str, Instead)> {
+fn behind_the_key() -> Vec<(&'static str, Overrides)> {
     let list = |extensions: &[Vec<u8>]| {
         let extensions = der::tlv(0xa3, &der::tlv(0x30, &extensions.concat()));
-        Instead { extensions: Some(extensions), ..Instead::default() }
+        Overrides { extensions: Some(extensions), ..Overrides::default() }
     };
     let after = |bytes: &[u8]| {
         let extensions = der::tlv(0xa3, &der::tlv(0x30, &Extension::not_ca().to_der()));
         let extensions = [bytes, &extensions].concat();
-        Instead { extensions: Some(extensions), ..Instead::default() }
+        Overrides { extensions: Some(extensions), ..Overrides::default() }
     };
     let extension = |parts: &[&[u8]]| der::sequence(parts);
     let identifier = der::object_identifier(&[0x2a, 3]);
@@ -102,7 +103,7 @@ fn behind_the_key() -> Vec<(&'static str, Instead)> {
         ("issuerUniqueID", after(&[0x81, 2, 0, 1])),
         ("subjectUniqueID", after(&[0x82, 2, 0, 1])),
         ("an unknown part", after(&[0x85, 2, 0, 1])),
-        ("no extensions", Instead { extensions: Some(Vec::new()), ..Instead::default() }),
+        ("no extensions", Overrides { extensions: Some(Vec::new()), ..Overrides::default() }),
         ("an empty list of extensions", list(&[])),
         (
             "an identifier with a leading zero",
@@ -114,7 +115,7 @@ fn behind_the_key() -> Vec<(&'static str, Instead)> {
         ("an extension of four parts", list(&[extension(&[&identifier, &value, &value])])),
         ("a part behind the extensions", {
             let extensions = [der::tlv(0xa3, &der::tlv(0x30, &unknown)), vec![5, 0]].concat();
-            Instead { extensions: Some(extensions), ..Instead::default() }
+            Overrides { extensions: Some(extensions), ..Overrides::default() }
         }),
     ]
 }

@@ -14,7 +14,7 @@ use enclave::platform::Platform;
 use enclave::request::TransportSecurity;
 use enclave::{Service, StartError};
 use nsm_device::{Nsm, NsmError, Request as NsmRequest, Response};
-use simulator::{SimulatedNsm, World};
+use simulator::{SimulatedNsm, SimulatedPki};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::runtime::Runtime;
 
@@ -122,9 +122,9 @@ impl Faulty {
     ) -> Result<Self, StartError> {
         let settings = Configuration::new(String::new()).on_laptop().with_entropy(entropy);
         let settings = settings.settings().unwrap();
-        let world = Arc::new(World::new(Arc::new(|| NOW)).unwrap());
+        let pki = Arc::new(SimulatedPki::new(Arc::new(|| NOW)).unwrap());
         let in_service = Arc::new(AtomicBool::new(from_boot));
-        let nsm = SimulatedNsm::new(world);
+        let nsm = SimulatedNsm::new(pki);
         let nsm = ScriptedNsm { nsm, script, in_service: Arc::clone(&in_service), draws: 0 };
         let clock = SetClock(Arc::new(AtomicU64::new(NOW.as_millis())));
         let platform = FaultyPlatform { clock: clock.clone(), in_service };

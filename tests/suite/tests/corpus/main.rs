@@ -70,7 +70,7 @@ mod summary;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use attestation::crypto::Operations;
+use attestation::crypto::OperationCounts;
 use libtest_mimic::{Arguments, Trial};
 
 use page::Index;
@@ -175,16 +175,19 @@ fn trials_of_the_whole(rows: &[Row]) -> Vec<Trial> {
 
 fn assert_cheap() {
     let rows = rows();
-    let cost_of = |id: &str| -> Vec<Operations> {
+    let cost_of = |id: &str| -> Vec<OperationCounts> {
         rows.iter().filter(|row| row.id == id).flat_map(Row::costs).collect()
     };
-    let genuine = Operations { signature_verifications: 5, rsa_keys: 1 };
+    let genuine = OperationCounts { signature_verifications: 5, rsa_keys: 1 };
     let good = cost_of("C01");
     assert!(!good.is_empty() && good.iter().all(|cost| *cost == genuine), "{good:?}");
     for id in ["C22", "D05"] {
         let hostile = cost_of(id);
         assert!(!hostile.is_empty(), "{id} has no case that is measured");
-        assert!(hostile.iter().all(|cost| *cost == Operations::default()), "{id}: {hostile:?}");
+        assert!(
+            hostile.iter().all(|cost| *cost == OperationCounts::default()),
+            "{id}: {hostile:?}"
+        );
     }
 }
 

@@ -1,6 +1,6 @@
 //! Payloads to be changed field by field, then signed.
 
-use simulator::Forgery;
+use simulator::DocumentBuilder;
 
 use crate::cbor;
 use crate::stage::{LEAF, NOW, good};
@@ -8,7 +8,7 @@ use crate::stage::{LEAF, NOW, good};
 /// The fields of a good payload, in AWS's order, as encoded keys and values.
 #[derive(Clone)]
 pub(crate) struct Payload {
-    forgery: Forgery,
+    forgery: DocumentBuilder,
     fields: Vec<(Vec<u8>, Vec<u8>)>,
 }
 

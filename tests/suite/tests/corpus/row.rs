@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use attestation::crypto::Operations;
+use attestation::crypto::OperationCounts;
 use attestation::{ClockReading, DebugMode, MaxAge, Rule, UnverifiedDocument};
 use enclave::audit::Audit;
 
@@ -186,17 +186,17 @@ impl Row {
     }
 
     /// What each of the row's documents and direct calls costs.
-    pub(crate) fn costs(&self) -> Vec<Operations> {
+    pub(crate) fn costs(&self) -> Vec<OperationCounts> {
         let stage = Stage::new();
         let cost = |case: &Case| match &case.check {
             Check::Document { document, .. } => {
-                Operations::of(|| verdict(&stage, document).is_ok()).1
+                OperationCounts::measure(|| verdict(&stage, document).is_ok()).1
             }
-            Check::Inner { refused, .. } => Operations::of(refused).1,
+            Check::Inner { refused, .. } => OperationCounts::measure(refused).1,
             Check::Exchange { .. }
             | Check::NoStart { .. }
             | Check::Scene { .. }
-            | Check::Recorded { .. } => Operations::default(),
+            | Check::Recorded { .. } => OperationCounts::default(),
         };
         self.cases.iter().map(cost).collect()
     }
@@ -263,14 +263,18 @@ fn check_inside(
     document: &[u8],
     expected: Option<&Refusal>,
     context: &str,
-) -> Operations {
-    let (verdict, operations) = Operations::of(|| verdict(stage, document));
+) -> OperationCounts {
+    let (verdict, operations) = OperationCounts::measure(|| verdict(stage, document));
     assert_eq!(verdict.err().as_ref(), expected, "{context}");
     let verifications = operations.signature_verifications;
     assert!(verifications <= MAX_SIGNATURE_VERIFICATIONS, "{context}: {verifications} signatures");
     let Some(refusal) = expected else { return operations };
     if refusal.rule().is_some_and(|rule| rule < Rule::ChainSignatures) {
-        assert_eq!(operations, Operations::default(), "{context}: nothing dear before rule 15");
+        assert_eq!(
+            operations,
+            OperationCounts::default(),
+            "{context}: nothing dear before rule 15"
+        );
     }
     // A key that breaks a rule of form is never handed to the provider.
     assert_eq!(operations.rsa_keys, 0, "{context}");
@@ -280,7 +284,7 @@ fn check_inside(
 fn verdict(stage: &Stage, document: &[u8]) -> Result<(), Refusal> {
     let document = UnverifiedDocument::parse(document.to_vec())?;
     let (now, max_age) = (ClockReading::enclave(NOW), MaxAge::default());
-    let verified = document.verify_live(stage.anchors(), now, max_age, DebugMode::Refuse)?;
+    let verified = document.verify_live(stage.anchors(), now, max_age, DebugMode::Reject)?;
     verified.recipient_key()?;
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use attestation::time::UnixMillis;
-use attestation::{self, ClockReading, JudgedAt, TrustAnchors};
+use attestation::{self, ClockReading, TrustAnchors, VerificationTime};
 use attested_recipient::RecipientKey;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -15,7 +15,7 @@ use enclave::config::Settings;
 use enclave::http::Server;
 use enclave::platform::Simulated;
 use enclave::request::TransportSecurity;
-use simulator::{Draws, Forgery, SimulatedNsm, World};
+use simulator::{CallCounter, DocumentBuilder, SimulatedNsm, SimulatedPki};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf, duplex, split};
 use tokio::runtime::{Builder, Runtime};
 use tokio::{task, time};
@@ -45,8 +45,8 @@ pub(crate) static RECIPIENTS: LazyLock<[RecipientKey; 3]> = LazyLock::new(|| {
     .map(|pem| RecipientKey::from_pem(pem).unwrap())
 });
 
-static GOOD: LazyLock<Forgery> = LazyLock::new(|| {
-    let mut forgery = Forgery::new(LEAF, NOW).unwrap();
+static GOOD: LazyLock<DocumentBuilder> = LazyLock::new(|| {
+    let mut forgery = DocumentBuilder::new(LEAF, NOW).unwrap();
     forgery.document.public_key = Some(recipient().public_key_der().to_vec());
     forgery
 });
@@ -57,7 +57,7 @@ pub(crate) fn recipient() -> &'static RecipientKey {
 }
 
 /// A good document's chain and content, to be changed. All share keys and root.
-pub(crate) fn good() -> Forgery {
+pub(crate) fn good() -> DocumentBuilder {
     GOOD.clone()
 }
 
@@ -92,7 +92,7 @@ pub(crate) struct Stage {
     runtime: Runtime,
     server: Server<Service<AtFixedTime>>,
     anchors: TrustAnchors<attestation::Simulated>,
-    draws: Draws,
+    draws: CallCounter,
     drawn_to_start: u64,
 }
 
@@ -101,13 +101,13 @@ fn now() -> UnixMillis {
 }
 
 /// The service's time, for a document that was signed at `signed_at`.
-pub(crate) fn judged_at(signed_at: UnixMillis) -> JudgedAt {
-    JudgedAt { reading: ClockReading::enclave(NOW), signed_at }
+pub(crate) fn verification_time(signed_at: UnixMillis) -> VerificationTime {
+    VerificationTime { reading: ClockReading::enclave(NOW), signed_at }
 }
 
 /// A chain under a root that has expired, one under a root that is not valid yet, and one under a root
 /// that is valid in 60 s, which is within the leeway. All roots are anchors.
-pub(crate) static OUTSIDE_ROOTS: LazyLock<[Forgery; 3]> = LazyLock::new(|| {
+pub(crate) static OUTSIDE_ROOTS: LazyLock<[DocumentBuilder; 3]> = LazyLock::new(|| {
     let under_root = |not_before: UnixMillis, not_after: UnixMillis| {
         let mut forgery = good();
         forgery.specs[0].not_before = not_before;
@@ -145,11 +145,11 @@ impl Stage {
 
     pub(crate) fn start(settings: Settings, audit: Audit) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-        let world = Arc::new(World::new(Arc::new(now)).unwrap());
-        let nsm = SimulatedNsm::new(Arc::clone(&world));
-        let draws = nsm.draws();
+        let pki = Arc::new(SimulatedPki::new(Arc::new(now)).unwrap());
+        let nsm = SimulatedNsm::new(Arc::clone(&pki));
+        let draws = nsm.random_calls();
         let clock: fn() -> UnixMillis = now;
-        let platform = Simulated::new(world, clock, nsm.readiness());
+        let platform = Simulated::new(pki, clock, nsm.readiness());
         let start = Service::start(platform, nsm, anchors(), settings, audit);
         let service = runtime.block_on(start).unwrap();
         let drawn_to_start = draws.count();

@@ -1,7 +1,7 @@
 //! Documents that would have a careless reader allocate.
 
 use attestation::{MAX_DOCUMENT_LENGTH, UntrustedDocument};
-use simulator::{CertificateSpec, Extension, Instead, Key, KeyUsage};
+use simulator::{CertificateSpec, Extension, Key, KeyUsage, Overrides};
 
 use crate::world::{NOW, World};
 
@@ -153,7 +153,7 @@ fn stuffed(world: &World, stuffing: Stuffing) -> Vec<u8> {
             not_before: NOW.minus_secs(1),
             not_after: NOW.plus_secs(1),
             extensions,
-            instead: Instead::default(),
+            overrides: Overrides::default(),
         };
         spec.issue(keys[level].public_key(), &keys[level.saturating_sub(1)]).unwrap()
     };

@@ -25,7 +25,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new() -> Self {
         let root = Root::generate().unwrap();
-        let chain = root.issue_chain(NOW).unwrap();
+        let chain = Chain::issue(&root, NOW).unwrap();
         let world = Self { chain, anchors: TrustAnchors::simulator_root(root.certificate()) };
         // What is set up once in a process is no cost of a document.
         world.verify(world.usual()).unwrap();
@@ -39,7 +39,7 @@ impl World {
                 &self.anchors,
                 ClockReading::given(NOW),
                 MaxAge::default(),
-                DebugMode::Refuse,
+                DebugMode::Reject,
             )
             .map_err(Refusal::Untrusted)
     }

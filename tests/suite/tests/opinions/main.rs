@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use attestation::time::UnixMillis;
 use attestation::{PcrFamily, UnverifiedDocument};
-use simulator::{DocumentRequest, World, default_pcrs};
+use simulator::{DocumentRequest, SimulatedPki, default_pcrs};
 
 /// The payload of a document that ours accepts, compared with the others' reading of it.
 fn compare(document: Vec<u8>) {
@@ -58,7 +58,7 @@ fn the_decoders_agree_on_every_document_that_aws_signed() {
 
 #[test]
 fn the_decoders_agree_on_the_documents_of_a_simulated_world() {
-    let world = World::new(Arc::new(|| UnixMillis::from_secs(1_800_000_000))).unwrap();
+    let pki = SimulatedPki::new(Arc::new(|| UnixMillis::from_secs(1_800_000_000))).unwrap();
     for family in [PcrFamily::NitroEnclave, PcrFamily::NitroTpm] {
         for length in [None, Some(0), Some(1), Some(1024)] {
             let request = DocumentRequest {
@@ -69,7 +69,7 @@ fn the_decoders_agree_on_the_documents_of_a_simulated_world() {
                 nonce: length.map(|length| vec![3; length]),
                 age_seconds: 0,
             };
-            compare(world.document(request).unwrap());
+            compare(pki.document(request).unwrap());
         }
     }
 }

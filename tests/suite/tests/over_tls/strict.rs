@@ -73,7 +73,7 @@ fn the_enclaves_own_document_binds_the_authority_in_the_file() {
     let path = format!("/attestation?nonce={nonce}");
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     let document = service.connect(&[], &request).answer().to_vec();
-    let user_data = CaBinding::of_spki(&spki).to_user_data();
+    let user_data = CaBinding::from_spki(&spki).to_user_data();
     let holds = |bytes: &[u8]| document.windows(bytes.len()).any(|window| window == bytes);
     assert!(holds(&user_data) && holds(&[0xab; 32]));
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use attestation::{PCR_LENGTH, PcrFamily};
 use enclave::clock::{Clock, SystemClock};
 use serde_json::Value;
-use simulator::{DocumentRequest, World, default_pcrs};
+use simulator::{DocumentRequest, SimulatedPki, default_pcrs};
 use tempfile::TempDir;
 
 use crate::sigv4::table::Identity;
@@ -26,7 +26,7 @@ pub(crate) const TLS_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "kms.eu-west-
 /// A configuration with a root of its own as a further anchor.
 pub(crate) struct Configuration {
     folder: TempDir,
-    world: World,
+    pki: SimulatedPki,
 }
 
 impl Configuration {
@@ -49,13 +49,13 @@ impl Configuration {
 
     fn of(what_differs: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let world = world();
+        let pki = pki();
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
         write("enclave.toml", &toml(what_differs));
-        write("root.pem", &world.root_certificate_pem());
+        write("root.pem", &pki.root_certificate_pem());
         let allow = r#"{"Statement":{"Effect":"Allow","Action":"kms:*","Resource":"*"}}"#;
         write("wallet.json", allow);
-        Self { folder, world }
+        Self { folder, pki }
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -86,7 +86,7 @@ impl Configuration {
 
     /// A document under the root that it names.
     pub(crate) fn document(&self, public_key: Vec<u8>) -> Vec<u8> {
-        document(&self.world, public_key)
+        document(&self.pki, public_key)
     }
 }
 
@@ -95,11 +95,11 @@ pub(crate) fn pcr(value: &Value) -> [u8; PCR_LENGTH] {
     const_hex::decode_to_array(value.as_str().unwrap()).unwrap()
 }
 
-pub(crate) fn world() -> World {
-    World::new(Arc::new(|| SystemClock.now())).unwrap()
+pub(crate) fn pki() -> SimulatedPki {
+    SimulatedPki::new(Arc::new(|| SystemClock.now())).unwrap()
 }
 
-pub(crate) fn document(world: &World, public_key: Vec<u8>) -> Vec<u8> {
+pub(crate) fn document(pki: &SimulatedPki, public_key: Vec<u8>) -> Vec<u8> {
     let family = PcrFamily::NitroEnclave;
     let request = DocumentRequest {
         family,
@@ -109,7 +109,7 @@ pub(crate) fn document(world: &World, public_key: Vec<u8>) -> Vec<u8> {
         nonce: Some(b"canary-nonce".to_vec()),
         age_seconds: 0,
     };
-    world.document(request).unwrap()
+    pki.document(request).unwrap()
 }
 
 /// Behind `end_of_remark`, which ends the remark or does not.

@@ -59,7 +59,7 @@ impl TlsGuest {
         assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{}", answer.escape_ascii());
         let end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
         let own = OwnDocument::read(answer[end + 4..].to_vec());
-        let binding = CaBinding::of_spki(&self.authority.public_key()).to_user_data();
+        let binding = CaBinding::from_spki(&self.authority.public_key()).to_user_data();
         assert_eq!(own.user_data, Some(binding));
         assert_eq!((own.nonce.as_deref(), &own.public_key), (Some(&nonce()[..]), &None));
         own

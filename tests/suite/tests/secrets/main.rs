@@ -32,7 +32,7 @@ use enclave::platform::{Platform, RouteError, Simulated};
 use attestation::crypto::{HmacSha256, fill_random};
 use attestation::{self, TrustAnchors};
 use nsm_device::{ErrorCode, Nsm, NsmError, Request, Response};
-use simulator::{SimulatedNsm, World};
+use simulator::{SimulatedNsm, SimulatedPki};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tracing_subscriber::fmt::MakeWriter;
@@ -53,7 +53,7 @@ fn canary() -> Vec<u8> {
 /// Blocks that differ in so many bytes: one that came before would be refused.
 const OWN_LENGTH: usize = 16;
 
-/// Draws after which it gives what no health test lets pass.
+/// CallCounter after which it gives what no health test lets pass.
 const HEALTHY_DRAWS: usize = 60;
 
 /// Gives nothing but the canary, and fails in a different way every fourth time after the start.
@@ -248,13 +248,13 @@ fn run() -> Said {
     let folder = tempfile::tempdir().unwrap();
     let config = config(folder.path());
     let mut debug = format!("{config:?}");
-    let world = Arc::new(World::new(Arc::new(|| SystemClock.now())).unwrap());
-    let anchors = TrustAnchors::simulator_root(world.root_certificate());
+    let pki = Arc::new(SimulatedPki::new(Arc::new(|| SystemClock.now())).unwrap());
+    let anchors = TrustAnchors::simulator_root(pki.root_certificate());
     let settings = config.settings(Profile::Development).unwrap();
     debug += &format!("{settings:?}");
     let audit = Trail::default();
-    let nsm = SimulatedNsm::new(Arc::clone(&world));
-    let simulated = Simulated::new(world, SystemClock, nsm.readiness());
+    let nsm = SimulatedNsm::new(Arc::clone(&pki));
+    let simulated = Simulated::new(pki, SystemClock, nsm.readiness());
     let in_service = Arc::new(AtomicBool::new(false));
     let platform = CanaryPlatform { simulated, in_service: Arc::clone(&in_service) };
     let runtime = Runtime::new().unwrap();

@@ -152,7 +152,7 @@ fn verify_live<T: attestation::Trust>(
     anchors: &TrustAnchors<T>,
 ) -> Result<VerifiedDocument<T>, UntrustedDocument> {
     let now = ClockReading::this_machine(SystemClock.now());
-    document.verify_live(anchors, now, MaxAge::default(), DebugMode::Refuse)
+    document.verify_live(anchors, now, MaxAge::default(), DebugMode::Reject)
 }
 
 /// Whether the root that the document names is, by its own name, a simulator's.

@@ -1,0 +1,47 @@
+//! Rule 14: the age of a live document.
+
+use super::untrusted_document::UntrustedDocument;
+use super::verification_time::{MAX_CLOCK_SKEW_SECS, VerificationTime};
+use crate::time::UnixMillis;
+
+/// The maximum age of a live document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MaxAge {
+    /// At most this many seconds.
+    Seconds(u64),
+    /// As long as its certificates are valid: about three hours.
+    Chain,
+}
+
+impl Default for MaxAge {
+    fn default() -> Self {
+        Self::Seconds(300)
+    }
+}
+
+/// Checks the part of rule 14 that depends on the clock alone.
+pub(super) fn check_timestamp_not_in_future(at: VerificationTime) -> Result<(), UntrustedDocument> {
+    if at.signed_at.millis_since(at.reading.time) > MAX_CLOCK_SKEW_SECS * 1000 {
+        return Err(UntrustedDocument::TimestampInFuture { at });
+    }
+    Ok(())
+}
+
+/// Checks the rest of rule 14. A document cannot be older than the leaf that signed it, which is valid from
+/// `not_before`.
+pub(super) fn check_age(
+    at: VerificationTime,
+    max_age: MaxAge,
+    not_before: UnixMillis,
+) -> Result<(), UntrustedDocument> {
+    let timestamp = at.signed_at;
+    if let MaxAge::Seconds(max_age_secs) = max_age
+        && at.reading.time.millis_since(timestamp) > max_age_secs.saturating_mul(1000)
+    {
+        return Err(UntrustedDocument::TooOld { max_age_secs, at });
+    }
+    if timestamp < not_before {
+        return Err(UntrustedDocument::OlderThanLeaf { timestamp, not_before });
+    }
+    Ok(())
+}

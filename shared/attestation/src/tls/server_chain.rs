@@ -1,0 +1,87 @@
+use std::time::Duration;
+
+use rsa::pkcs8::der::asn1::BitStringRef;
+use rsa::pkcs8::der::{self, Decode, Reader, SliceReader};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use thiserror::Error;
+use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
+
+use super::CaBinding;
+use crate::crypto::ECDSA_P256_SHA256;
+use crate::time::UnixMillis;
+
+/// A reason why a TLS connection does not end at the authority that a document binds.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum TlsChainError {
+    /// None of the presented certificates is that of the authority.
+    #[error("none of the certificates that it presents has the key that the document attests")]
+    NoAuthority,
+    /// The authority's certificate is not signed by its own key.
+    #[error("the certificate with the attested key is not signed by that key")]
+    NotSelfSigned,
+    /// The authority did not issue the server's certificate.
+    #[error("the authority with the attested key did not issue its certificate for now: {0}")]
+    Path(webpki::Error),
+}
+
+/// Verifies the certificates that a server has `presented`, its own first, at the time `now`.
+///
+/// The authority of `binding` must have issued the server's certificate for TLS servers. The authority's
+/// certificate must be among the presented ones and signed by its own key. Returns the authority's
+/// certificate. TLS itself verifies that the server holds the key of its certificate.
+///
+/// # Errors
+/// If the connection ends elsewhere.
+pub fn verify_chain(
+    presented: &[CertificateDer<'_>],
+    binding: &CaBinding,
+    now: UnixMillis,
+) -> Result<CertificateDer<'static>, TlsChainError> {
+    let is_bound = |certificate: &EndEntityCert<'_>| {
+        CaBinding::from_spki(&certificate.subject_public_key_info()) == *binding
+    };
+    let (authority, parsed) = presented
+        .iter()
+        .filter_map(|der| Some((der, EndEntityCert::try_from(der).ok()?)))
+        .find(|(_, certificate)| is_bound(certificate))
+        .ok_or(TlsChainError::NoAuthority)?;
+    // The document binds its key alone: the rest of it is true if that key signed it.
+    let (signed, signature) = signed_parts(authority).map_err(|_| TlsChainError::NotSelfSigned)?;
+    parsed
+        .verify_signature(ECDSA_P256_SHA256, signed, signature)
+        .map_err(|_| TlsChainError::NotSelfSigned)?;
+    let anchor = anchor_from_trusted_cert(authority).map_err(TlsChainError::Path)?;
+    let server = presented.first().ok_or(TlsChainError::NoAuthority)?;
+    let server = EndEntityCert::try_from(server).map_err(TlsChainError::Path)?;
+    let now = UnixTime::since_unix_epoch(Duration::from_secs(now.as_secs()));
+    server
+        .verify_for_usage(
+            &[ECDSA_P256_SHA256],
+            &[anchor],
+            &[],
+            now,
+            KeyUsage::server_auth(),
+            None,
+            None,
+        )
+        .map_err(TlsChainError::Path)?;
+    Ok(authority.clone().into_owned())
+}
+
+/// Returns true if a server's certificate is valid for `name`, as clients check it (RFC 9525).
+pub fn is_valid_for(certificate: &CertificateDer<'_>, name: &ServerName<'_>) -> bool {
+    EndEntityCert::try_from(certificate)
+        .is_ok_and(|certificate| certificate.verify_is_valid_for_subject_name(name).is_ok())
+}
+
+/// What is signed, and the signature (RFC 5280 section 4.1).
+fn signed_parts(certificate: &[u8]) -> der::Result<(&[u8], &[u8])> {
+    let mut reader = SliceReader::new(certificate)?;
+    let parts = reader.sequence(|certificate| {
+        let signed = certificate.tlv_bytes()?;
+        certificate.tlv_bytes()?;
+        der::Result::Ok((signed, BitStringRef::decode(certificate)?.raw_bytes()))
+    })?;
+    reader.finish()?;
+    Ok(parts)
+}

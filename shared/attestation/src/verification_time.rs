@@ -1,0 +1,100 @@
+//! The time of verification, and the clock that it comes from. Error messages name both.
+
+use std::fmt;
+
+use crate::time::{HumanDuration, UnixMillis};
+
+/// Tolerance for a clock that is behind: how far the document's timestamp, and the start of its
+/// certificates' validity, may be ahead of the time of verification, in seconds.
+pub const MAX_CLOCK_SKEW_SECS: u64 = 60;
+
+/// The clock that a time of verification comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClockSource {
+    /// The enclave's trusted time, which its Nitro Secure Module signs.
+    Enclave,
+    /// The clock of the machine that runs this program.
+    ThisMachine,
+    /// A time that the caller or the user gave.
+    Given,
+    /// The timestamp of the document itself.
+    Document,
+}
+
+/// A time, with the clock that it was read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockReading {
+    /// The clock.
+    pub source: ClockSource,
+    /// The time that the clock shows.
+    pub time: UnixMillis,
+}
+
+impl ClockReading {
+    /// Returns `time` as the trusted time of the verifying enclave.
+    pub const fn enclave(time: UnixMillis) -> Self {
+        Self { source: ClockSource::Enclave, time }
+    }
+
+    /// Returns `time` as the time of this machine's clock.
+    pub const fn this_machine(time: UnixMillis) -> Self {
+        Self { source: ClockSource::ThisMachine, time }
+    }
+
+    /// Returns `time` as a given time.
+    pub const fn given(time: UnixMillis) -> Self {
+        Self { source: ClockSource::Given, time }
+    }
+}
+
+/// The two times that the rules about time compare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VerificationTime {
+    /// The time of verification.
+    pub reading: ClockReading,
+    /// The document's timestamp.
+    pub signed_at: UnixMillis,
+}
+
+impl VerificationTime {
+    /// Returns the document's age, rounded up, so that an age over the limit is shown as one.
+    pub(super) const fn age(self) -> HumanDuration {
+        HumanDuration(self.reading.time.millis_since(self.signed_at).div_ceil(1000))
+    }
+}
+
+impl fmt::Display for VerificationTime {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ClockReading { source, time } = self.reading;
+        match source {
+            ClockSource::Enclave => write!(formatter, "the enclave's clock says {time}")?,
+            ClockSource::ThisMachine => write!(formatter, "this machine's clock says {time}")?,
+            ClockSource::Given => write!(formatter, "it is judged at the given time {time}")?,
+            ClockSource::Document => formatter.write_str("it is judged at its own timestamp")?,
+        }
+        write!(formatter, "; the document was signed at {}", self.signed_at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_the_clock_and_both_times() {
+        let (early, late) = (UnixMillis::from_secs(1), UnixMillis::from_secs(2));
+        let text = |reading| VerificationTime { reading, signed_at: late }.to_string();
+        let signed = "the document was signed at 1970-01-01T00:00:02Z";
+        for (reading, expected) in [
+            (ClockReading::enclave(early), "the enclave's clock says 1970-01-01T00:00:01Z"),
+            (ClockReading::this_machine(early), "this machine's clock says 1970-01-01T00:00:01Z"),
+            (ClockReading::given(early), "it is judged at the given time 1970-01-01T00:00:01Z"),
+            (
+                ClockReading { source: ClockSource::Document, time: late },
+                "it is judged at its own timestamp",
+            ),
+        ] {
+            assert_eq!(text(reading), format!("{expected}; {signed}"));
+        }
+    }
+}

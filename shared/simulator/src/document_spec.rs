@@ -1,0 +1,231 @@
+//! The document forge: attestation documents to order, signed correctly.
+
+use std::collections::BTreeMap;
+
+use aws_nitro_enclaves_cose::CoseSign1;
+use aws_nitro_enclaves_cose::crypto::{Hash, MessageDigest};
+use aws_nitro_enclaves_cose::error::CoseError;
+use aws_nitro_enclaves_cose::header_map::HeaderMap;
+use sha2::{Digest, Sha384};
+use thiserror::Error;
+
+use super::chain::Chain;
+use super::key::Key;
+use attestation::crypto::CryptoError;
+use attestation::time::UnixMillis;
+use attestation::{MAX_PCRS, PCR_LENGTH, PcrFamily, PcrValue};
+
+/// What a document is to say.
+#[derive(Clone, Debug)]
+pub struct DocumentSpec {
+    /// Which module signs; at least one byte.
+    pub module_id: String,
+    /// When.
+    pub timestamp: UnixMillis,
+    /// On which platform.
+    pub family: PcrFamily,
+    /// What, by index below 32.
+    pub pcrs: BTreeMap<u8, PcrValue>,
+    /// At most 1,024 bytes.
+    pub public_key: Option<Vec<u8>>,
+    /// At most 1,024 bytes.
+    pub user_data: Option<Vec<u8>>,
+    /// At most 1,024 bytes.
+    pub nonce: Option<Vec<u8>>,
+}
+
+/// Why a document could not be forged.
+#[derive(Debug, Error)]
+#[error("the document could not be signed")]
+pub struct SigningError;
+
+impl From<CryptoError> for SigningError {
+    fn from(_: CryptoError) -> Self {
+        Self
+    }
+}
+
+/// The measurements of a simulated platform: fixed, and not zero where a genuine one's are not.
+pub fn default_pcrs(family: PcrFamily) -> BTreeMap<u8, PcrValue> {
+    let (count, measured): (u8, &[u8]) = match family {
+        PcrFamily::NitroEnclave => (16, &[0, 1, 2, 3, 4, 8]),
+        PcrFamily::NitroTpm => (24, &[0, 1, 2, 3, 4, 5, 7, 12]),
+    };
+    let value = |index: u8| {
+        if measured.contains(&index) {
+            Sha384::digest(format!("simulated {} {index}", family.field())).into()
+        } else {
+            [0; PCR_LENGTH]
+        }
+    };
+    (0..count).map(|index| (index, value(index))).collect()
+}
+
+impl DocumentSpec {
+    /// The document: an untagged COSE_Sign1 whose payload is an indefinite-length map, as AWS has
+    /// written it since 2025.
+    ///
+    /// # Errors
+    /// If the provider fails.
+    pub fn sign(&self, chain: &Chain) -> Result<Vec<u8>, SigningError> {
+        let payload = self.payload(chain.certificate(), &chain.cabundle());
+        sign_payload(&payload, chain.key().ok_or(SigningError)?)
+    }
+
+    /// The payload alone, with any leaf certificate and any cabundle.
+    pub fn payload(&self, certificate: &[u8], cabundle: &[&[u8]]) -> Vec<u8> {
+        let mut payload = vec![INDEFINITE_MAP];
+        text(&mut payload, "module_id");
+        text(&mut payload, &self.module_id);
+        text(&mut payload, "digest");
+        text(&mut payload, "SHA384");
+        text(&mut payload, "timestamp");
+        head(&mut payload, UNSIGNED, self.timestamp.as_millis());
+        text(&mut payload, self.family.field());
+        head(&mut payload, MAP, length(self.pcrs.len()));
+        for (index, value) in self.pcrs.iter().take(MAX_PCRS) {
+            head(&mut payload, UNSIGNED, u64::from(*index));
+            bytes(&mut payload, value);
+        }
+        text(&mut payload, "certificate");
+        bytes(&mut payload, certificate);
+        text(&mut payload, "cabundle");
+        head(&mut payload, ARRAY, length(cabundle.len()));
+        for certificate in cabundle {
+            bytes(&mut payload, certificate);
+        }
+        for (field, value) in [
+            ("public_key", &self.public_key),
+            ("user_data", &self.user_data),
+            ("nonce", &self.nonce),
+        ] {
+            text(&mut payload, field);
+            match value {
+                Some(value) => bytes(&mut payload, value),
+                None => payload.push(NULL),
+            }
+        }
+        payload.push(BREAK);
+        payload
+    }
+}
+
+/// The library would have a key sign a digest, which not every provider can. So the Sig_structure
+/// passes through as its own digest, and the provider hashes it.
+struct Undigested;
+
+impl Hash for Undigested {
+    fn hash(_: MessageDigest, sig_structure: &[u8]) -> Result<Vec<u8>, CoseError> {
+        Ok(sig_structure.to_vec())
+    }
+}
+
+/// Signs any payload with ES384, as an untagged COSE_Sign1.
+///
+/// # Errors
+/// If the provider fails.
+pub fn sign_payload(payload: &[u8], key: &Key) -> Result<Vec<u8>, SigningError> {
+    CoseSign1::new::<Undigested>(payload, &HeaderMap::new(), key)
+        .and_then(|envelope| envelope.as_bytes(false))
+        .map_err(|_| SigningError)
+}
+
+// Major types of CBOR (RFC 8949 section 3.1), and bytes with one meaning.
+const UNSIGNED: u8 = 0;
+const BYTES: u8 = 2;
+const TEXT: u8 = 3;
+const ARRAY: u8 = 4;
+const MAP: u8 = 5;
+const INDEFINITE_MAP: u8 = 0xbf;
+const NULL: u8 = 0xf6;
+const BREAK: u8 = 0xff;
+
+fn length(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
+
+/// A data item's head, its argument in the shortest form.
+fn head(out: &mut Vec<u8>, major: u8, argument: u64) {
+    let major = major << 5;
+    let [a, b, c, d, e, f, g, h] = argument.to_be_bytes();
+    match argument {
+        0..=23 => out.push(major | h),
+        24..=0xff => out.extend([major | 24, h]),
+        0x100..=0xffff => out.extend([major | 25, g, h]),
+        0x1_0000..=0xffff_ffff => out.extend([major | 26, e, f, g, h]),
+        _ => out.extend([major | 27, a, b, c, d, e, f, g, h]),
+    }
+}
+
+fn text(out: &mut Vec<u8>, value: &str) {
+    head(out, TEXT, length(value.len()));
+    out.extend(value.as_bytes());
+}
+
+fn bytes(out: &mut Vec<u8>, value: &[u8]) {
+    head(out, BYTES, length(value.len()));
+    out.extend(value);
+}
+
+#[cfg(test)]
+mod tests {
+    use ring::signature::{ECDSA_P384_SHA384_FIXED, UnparsedPublicKey};
+
+    use super::*;
+    use crate::Root;
+
+    const NOW: UnixMillis = UnixMillis::from_secs(1_800_000_000);
+
+    /// ["Signature1", protected, external_aad, payload], RFC 9052 section 4.4, by hand.
+    fn sig_structure(payload: &[u8]) -> Vec<u8> {
+        let mut out = vec![0x84];
+        text(&mut out, "Signature1");
+        bytes(&mut out, &[0xa1, 0x01, 0x38, 0x22]);
+        bytes(&mut out, &[]);
+        bytes(&mut out, payload);
+        out
+    }
+
+    #[test]
+    fn signs_what_another_library_verifies_over_a_sig_structure_written_by_hand() {
+        let chain = Chain::issue(&Root::generate().unwrap(), NOW).unwrap();
+        let spec = DocumentSpec {
+            module_id: "simulated".to_owned(),
+            timestamp: NOW,
+            family: PcrFamily::NitroEnclave,
+            pcrs: default_pcrs(PcrFamily::NitroEnclave),
+            public_key: None,
+            user_data: Some(vec![1; 300]),
+            nonce: None,
+        };
+        let payload = spec.payload(chain.certificate(), &chain.cabundle());
+        let document = spec.sign(&chain).unwrap();
+        let signature = document.last_chunk::<96>().unwrap();
+        let key =
+            UnparsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, chain.key().unwrap().public_key());
+        key.verify(&sig_structure(&payload), signature).unwrap();
+        assert!(key.verify(&sig_structure(&payload[1..]), signature).is_err());
+    }
+
+    #[test]
+    fn writes_the_envelope_and_the_map_as_aws_does() {
+        let chain = Chain::issue(&Root::generate().unwrap(), NOW).unwrap();
+        let spec = DocumentSpec {
+            module_id: "m".to_owned(),
+            timestamp: NOW,
+            family: PcrFamily::NitroTpm,
+            pcrs: BTreeMap::from([(7, [0xab; 48])]),
+            public_key: None,
+            user_data: None,
+            nonce: Some(vec![]),
+        };
+        let document = spec.sign(&chain).unwrap();
+        assert!(document.starts_with(&[0x84, 0x44, 0xa1, 0x01, 0x38, 0x22, 0xa0, 0x59]));
+        let payload = spec.payload(chain.certificate(), &chain.cabundle());
+        assert!(
+            payload.starts_with(b"\xbf\x69module_id\x61m\x66digest\x66SHA384\x69timestamp\x1b")
+        );
+        assert!(payload.ends_with(b"\x69user_data\xf6\x65nonce\x40\xff"));
+        assert!(payload.windows(5).any(|window| window == [0xa1, 0x07, 0x58, 0x30, 0xab]));
+    }
+}

@@ -1,0 +1,105 @@
+//! Connections on their way from one runtime to another.
+
+use std::io;
+use std::net;
+use std::os::fd::OwnedFd;
+use std::os::unix::net as unix;
+
+use tokio::net::{TcpStream, UnixStream};
+use tokio_vsock::VsockStream;
+
+use super::Stream;
+use super::stream::Socket;
+
+/// An open connection that no runtime watches.
+///
+/// A stream stays with the runtime in which it was opened: read elsewhere, that one has to be woken
+/// for every byte.
+#[derive(Debug)]
+pub struct DetachedStream(DetachedSocket);
+
+#[derive(Debug)]
+enum DetachedSocket {
+    Tcp(net::TcpStream),
+    Unix(unix::UnixStream),
+    Vsock(OwnedFd),
+    VsockMux(unix::UnixStream),
+}
+
+impl Stream {
+    /// Takes it from its runtime.
+    ///
+    /// # Errors
+    /// When the runtime does not let go of it; then it is closed.
+    pub fn detach(self) -> io::Result<DetachedStream> {
+        Ok(DetachedStream(match self.into_socket() {
+            Socket::Tcp(stream) => DetachedSocket::Tcp(stream.into_std()?),
+            Socket::Unix(stream) => DetachedSocket::Unix(stream.into_std()?),
+            Socket::Vsock(stream) => DetachedSocket::Vsock(stream.into()),
+            Socket::VsockMux(stream) => DetachedSocket::VsockMux(stream.into_std()?),
+        }))
+    }
+}
+
+impl DetachedStream {
+    /// Gives it to the runtime of the caller.
+    ///
+    /// # Errors
+    /// When the kernel is out of memory for it; then it is closed.
+    pub fn attach(self) -> io::Result<Stream> {
+        Ok(Stream::new(match self.0 {
+            DetachedSocket::Tcp(stream) => Socket::Tcp(TcpStream::from_std(stream)?),
+            DetachedSocket::Unix(stream) => Socket::Unix(UnixStream::from_std(stream)?),
+            DetachedSocket::Vsock(descriptor) => {
+                Socket::Vsock(VsockStream::new(vsock::VsockStream::from(descriptor))?)
+            }
+            DetachedSocket::VsockMux(stream) => Socket::VsockMux(UnixStream::from_std(stream)?),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::runtime::{Builder, Runtime};
+    use tokio::task::JoinHandle;
+
+    use super::*;
+
+    fn runtime() -> Runtime {
+        Builder::new_current_thread().enable_io().build().unwrap()
+    }
+
+    /// A stream of each kind, and its other end.
+    async fn streams() -> Vec<(Stream, UnixStream)> {
+        let unix = || UnixStream::pair().unwrap();
+        let ((unix_end, a), (multiplexed, b), (vsock, c)) = (unix(), unix(), unix());
+        // To read and write, any connected descriptor does.
+        let vsock = VsockStream::from(OwnedFd::from(vsock.into_std().unwrap()));
+        let kinds = [Socket::Unix(unix_end), Socket::VsockMux(multiplexed), Socket::Vsock(vsock)];
+        kinds.into_iter().map(Stream::new).zip([a, b, c]).collect()
+    }
+
+    #[test]
+    fn goes_on_in_another_runtime_when_the_first_is_gone() {
+        let first = runtime();
+        let detached: Vec<(DetachedStream, unix::UnixStream)> = first.block_on(async {
+            let streams = streams().await.into_iter();
+            streams.map(|(one, end)| (one.detach().unwrap(), end.into_std().unwrap())).collect()
+        });
+        drop(first);
+        runtime().block_on(async {
+            for (detached, end) in detached {
+                let (mut stream, mut end) =
+                    (detached.attach().unwrap(), UnixStream::from_std(end).unwrap());
+                let echo: JoinHandle<()> = tokio::spawn(async move {
+                    let byte = end.read_u8().await.unwrap();
+                    end.write_u8(byte).await.unwrap();
+                });
+                stream.write_u8(7).await.unwrap();
+                assert_eq!(stream.read_u8().await.unwrap(), 7);
+                echo.await.unwrap();
+            }
+        });
+    }
+}

@@ -1,0 +1,19 @@
+//! The items that a [`NonBlockingWriter`](super::NonBlockingWriter) writes.
+
+use std::io;
+
+/// An item that becomes one line.
+pub trait Line: Send + 'static {
+    /// Appends the line to `batch`, with its line feed.
+    ///
+    /// # Errors
+    /// If the item cannot be written as text. The item and what it appended are then dropped.
+    fn append_to(self, batch: &mut Vec<u8>) -> io::Result<()>;
+}
+
+impl Line for Vec<u8> {
+    fn append_to(self, batch: &mut Vec<u8>) -> io::Result<()> {
+        batch.extend_from_slice(&self);
+        Ok(())
+    }
+}

@@ -1,0 +1,172 @@
+//! The queue between the threads that hand lines over and the thread that writes them.
+
+use std::mem;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::line_count::LineCount;
+
+/// Capacity for primary lines; further ones are dropped and counted. Secondary lines take none of these
+/// places: see [`NonBlockingWriter::try_send_secondary`](super::NonBlockingWriter::try_send_secondary).
+pub const QUEUE_LENGTH: usize = 1024;
+
+/// Time for which the thread lets lines gather. A wake-up costs more than a line does, and a busy thread is
+/// not woken for each of thousands of lines in a second.
+const BATCH_DELAY: Duration = Duration::from_millis(2);
+
+/// The number of lines that are written without waiting for more.
+pub(super) const EAGER_WRITE_LENGTH: usize = QUEUE_LENGTH / 4;
+
+/// A queue of lines for one thread.
+#[derive(Debug)]
+pub(super) struct Queue<T> {
+    state: Mutex<State<T>>,
+    /// Notified when the thread may have something to do.
+    work: Condvar,
+    /// Notified when every line is written.
+    is_idle: Condvar,
+    /// The number of dropped lines.
+    pub(super) dropped: AtomicU64,
+    /// The number of dropped lines that a log has reported.
+    pub(super) reported: AtomicU64,
+}
+
+#[derive(Debug)]
+struct State<T> {
+    lines: Vec<QueuedLine<T>>,
+    /// NonBlockingWriter that are queued or being written.
+    pending: LineCount,
+    thread: ThreadState,
+    /// True while a flush waits until every line is written.
+    flushing: bool,
+    closed: bool,
+}
+
+/// A queued line.
+#[derive(Debug)]
+pub(super) struct QueuedLine<T> {
+    pub(super) line: T,
+    pub(super) is_secondary: bool,
+}
+
+/// The state of the writing thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ThreadState {
+    /// It looks for lines without a wake-up.
+    Working,
+    /// It lets lines gather, for a while.
+    Batching,
+    /// It sleeps until it is woken.
+    Sleeping,
+}
+
+impl<T> Queue<T> {
+    pub(super) fn new() -> Self {
+        let state = State {
+            lines: Vec::new(),
+            pending: LineCount::default(),
+            thread: ThreadState::Working,
+            flushing: false,
+            closed: false,
+        };
+        Self {
+            state: Mutex::new(state),
+            work: Condvar::new(),
+            is_idle: Condvar::new(),
+            dropped: AtomicU64::new(0),
+            reported: AtomicU64::new(0),
+        }
+    }
+
+    /// Queues a line, or returns it if `has_room` denies it a place.
+    pub(super) fn try_push(
+        &self,
+        line: T,
+        has_room: impl Fn(LineCount) -> bool,
+        is_secondary: bool,
+    ) -> Result<(), T> {
+        let mut state = self.lock();
+        if !has_room(state.pending) {
+            return Err(line);
+        }
+        state.lines.push(QueuedLine { line, is_secondary });
+        state.pending = state.pending.plus(LineCount::one(is_secondary));
+        let is_due = match state.thread {
+            ThreadState::Working => false,
+            ThreadState::Batching => state.is_due(),
+            ThreadState::Sleeping => true,
+        };
+        if is_due {
+            // One wake-up is enough.
+            state.thread = ThreadState::Working;
+            drop(state);
+            self.work.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Waits for lines and moves all into `taken`. Returns false if no line can come any more.
+    pub(super) fn take(&self, taken: &mut Vec<QueuedLine<T>>) -> bool {
+        let mut state = self.lock();
+        while state.lines.is_empty() {
+            if state.closed {
+                return false;
+            }
+            state.thread = ThreadState::Sleeping;
+            state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        if !state.is_due() {
+            state.thread = ThreadState::Batching;
+            let woken = self.work.wait_timeout(state, BATCH_DELAY);
+            (state, _) = woken.unwrap_or_else(PoisonError::into_inner);
+        }
+        state.thread = ThreadState::Working;
+        mem::swap(&mut state.lines, taken);
+        true
+    }
+
+    /// Waits until every line is written, at most for `timeout`. Returns the number of lines that are not.
+    pub(super) fn flush(&self, timeout: Duration) -> usize {
+        let mut state = self.lock();
+        state.flushing = state.pending.all > 0;
+        self.work.notify_one();
+        let waited = self.is_idle.wait_timeout_while(state, timeout, |state| state.pending.all > 0);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.pending.all
+    }
+
+    /// Frees the places of lines that are written or dropped.
+    pub(super) fn release(&self, lines: LineCount) {
+        let mut state = self.lock();
+        state.pending = state.pending.minus(lines);
+        let is_flushed = state.pending.all == 0 && mem::take(&mut state.flushing);
+        drop(state);
+        if is_flushed {
+            self.is_idle.notify_all();
+        }
+    }
+
+    /// Counts dropped lines.
+    pub(super) fn count_dropped(&self, lines: u64) {
+        self.dropped.fetch_add(lines, Ordering::Relaxed);
+    }
+
+    /// Ends the thread once it has written the queued lines.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.work.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        // The state is consistent after every step, so a poisoned one can be used.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> State<T> {
+    /// Returns true if the queued lines are to be written without waiting for more.
+    fn is_due(&self) -> bool {
+        self.flushing || self.closed || self.lines.len() >= EAGER_WRITE_LENGTH
+    }
+}

@@ -1,0 +1,235 @@
+use std::sync::mpsc::{self, Receiver};
+
+use std::sync::Mutex;
+
+use super::log_writer::drop_notice;
+use super::queue::EAGER_WRITE_LENGTH;
+use super::writer_thread::BATCH_LENGTH;
+use super::*;
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+type Written = Arc<Mutex<Vec<u8>>>;
+
+/// Collects what is written, once it is let through.
+struct GatedWriter(Receiver<()>, Written);
+
+impl Write for GatedWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // An error means that all are let through.
+        self.0.recv().ok();
+        self.1.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn gated_writer() -> (NonBlockingWriter<Vec<u8>>, mpsc::Sender<()>, Written) {
+    let (open_gate, gate) = mpsc::channel();
+    let written = Written::default();
+    let lines = NonBlockingWriter::spawn("lines", GatedWriter(gate, Arc::clone(&written))).unwrap();
+    (lines, open_gate, written)
+}
+
+#[test]
+fn writes_all_in_order_before_it_is_flushed() {
+    let (lines, open_gate, written) = gated_writer();
+    let sent: Vec<u8> = (0..100_u8).flat_map(|number| [number, b'\n']).collect();
+    for line in sent.chunks(2) {
+        lines.send_or_drop(line.to_vec());
+    }
+    assert!(lines.flush(Duration::ZERO) > 0);
+    drop(open_gate);
+    assert_eq!(lines.flush(TIMEOUT), 0);
+    assert_eq!(*written.lock().unwrap(), sent);
+    assert_eq!(lines.dropped(), 0);
+}
+
+#[test]
+fn drops_and_counts_what_finds_no_room_and_never_waits() {
+    const LENGTH: usize = 1024;
+    let (lines, open_gate, written) = gated_writer();
+    for _ in 0..QUEUE_LENGTH * 2 {
+        lines.send_or_drop(vec![b'-'; LENGTH]);
+    }
+    let dropped = usize::try_from(lines.dropped()).unwrap();
+    // What the thread has taken for its batch, and what its queue holds, found room.
+    assert!(dropped >= QUEUE_LENGTH - BATCH_LENGTH / LENGTH - 1, "{dropped}");
+    drop(open_gate);
+    assert_eq!(lines.flush(TIMEOUT), 0);
+    let written = written.lock().unwrap().len() / LENGTH;
+    assert_eq!(written + dropped, QUEUE_LENGTH * 2);
+}
+
+#[test]
+fn secondary_lines_take_no_place_of_the_others() {
+    const LIMIT: usize = 256;
+    // Longer than a batch, so that the thread holds on to one at the most.
+    let line = || vec![b'-'; BATCH_LENGTH + 1];
+    let (lines, open_gate, written) = gated_writer();
+    let taken =
+        (0..10 * QUEUE_LENGTH).filter(|_| lines.try_send_secondary(line(), LIMIT).is_ok()).count();
+    assert_eq!(taken, LIMIT);
+    for _ in 0..QUEUE_LENGTH {
+        lines.send_or_drop(line());
+    }
+    assert_eq!(lines.dropped(), 0);
+    lines.send_or_drop(line());
+    assert_eq!(lines.dropped(), 1);
+    drop(open_gate);
+    assert_eq!(lines.flush(TIMEOUT), 0);
+    assert_eq!(written.lock().unwrap().len(), (LIMIT + QUEUE_LENGTH) * (BATCH_LENGTH + 1));
+    // All places are free again.
+    assert!(lines.try_send_secondary(line(), 1).is_ok());
+    assert_eq!(lines.flush(TIMEOUT), 0);
+}
+
+#[test]
+fn secondary_lines_find_no_room_where_others_wait() {
+    const LIMIT: usize = 256;
+    let (lines, open_gate, _) = gated_writer();
+    for _ in 0..LIMIT {
+        lines.send_or_drop(vec![b'-'; BATCH_LENGTH + 1]);
+    }
+    assert!(lines.try_send_secondary(b"\n".to_vec(), LIMIT).is_err());
+    assert_eq!(lines.dropped(), 0);
+    drop(open_gate);
+    assert_eq!(lines.flush(TIMEOUT), 0);
+    assert!(lines.try_send_secondary(b"\n".to_vec(), LIMIT).is_ok());
+}
+
+#[test]
+fn a_log_that_is_read_again_says_how_much_is_missing() {
+    let (lines, open_gate, written) = gated_writer();
+    let mut log = LogWriter(&lines);
+    for _ in 0..QUEUE_LENGTH * 2 {
+        // Not by the log, which would tell of it as soon as there is room.
+        lines.send_or_drop(vec![b'-'; 1024]);
+    }
+    let dropped = lines.dropped();
+    assert!(dropped > 0);
+    drop(open_gate);
+    assert_eq!(lines.flush(TIMEOUT), 0);
+    for _ in 0..2 {
+        log.write_all(b"event\n").unwrap();
+    }
+    assert_eq!(lines.flush(TIMEOUT), 0);
+    let written = written.lock().unwrap();
+    let text = String::from_utf8_lossy(&written);
+    let (lines, notes) = text.rsplit_once("--").unwrap();
+    assert_eq!(lines.len() + 2, (QUEUE_LENGTH * 2 - usize::try_from(dropped).unwrap()) * 1024);
+    let note = format!("{dropped} lines of this log were dropped: nobody took them\n");
+    assert_eq!(notes, [&note, "event\n", "event\n"].concat());
+}
+
+#[test]
+fn a_log_of_json_says_so_in_json() {
+    assert_eq!(
+        drop_notice(7, b"{\"level\":\"INFO\"}\n"),
+        "{\"level\":\"WARN\",\"message\":\"7 lines of this log were dropped: nobody took them\",\
+         \"dropped\":7}\n"
+    );
+    assert_eq!(drop_notice(7, b""), "7 lines of this log were dropped: nobody took them\n");
+}
+
+#[test]
+fn counts_what_cannot_be_written() {
+    struct ClosedPipe;
+    impl Write for ClosedPipe {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let lines = NonBlockingWriter::spawn("lines", ClosedPipe).unwrap();
+    for _ in 0..3 {
+        lines.send_or_drop(b"line\n".to_vec());
+    }
+    assert_eq!((lines.flush(TIMEOUT), lines.dropped()), (0, 3));
+}
+
+#[test]
+fn writes_whole_lines_as_many_at_once_as_a_pipe_takes_in_one_piece() {
+    struct RecordedWrites(Arc<Mutex<Vec<Vec<u8>>>>, Receiver<()>);
+    impl Write for RecordedWrites {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.1.recv().ok();
+            self.0.lock().unwrap().push(bytes.to_vec());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let (open_gate, gate) = mpsc::channel();
+    let writes = Arc::new(Mutex::new(Vec::new()));
+    let lines =
+        NonBlockingWriter::spawn("lines", RecordedWrites(Arc::clone(&writes), gate)).unwrap();
+    // The first one_write is whatever the thread found; the others wait until it is let through.
+    for length in [10, 1500, 1500, 1500, 5000, 10, 10] {
+        lines.send_or_drop([&vec![b'-'; length - 1][..], b"\n"].concat());
+    }
+    drop(open_gate);
+    assert_eq!(lines.flush(TIMEOUT), 0);
+    let writes = writes.lock().unwrap();
+    for one_write in writes.iter() {
+        assert_eq!(one_write.last(), Some(&b'\n'));
+        let lines = one_write.iter().filter(|byte| **byte == b'\n').count();
+        assert!(one_write.len() <= BATCH_LENGTH || lines == 1, "{} bytes", one_write.len());
+    }
+    assert_eq!(writes.iter().map(Vec::len).sum::<usize>(), 9530);
+    assert!(writes.len() < 7, "some were written at once");
+}
+
+#[test]
+fn drops_what_is_no_line_and_nothing_else() {
+    struct RejectsOddNumbers(u8);
+    impl Line for RejectsOddNumbers {
+        fn append_to(self, batch: &mut Vec<u8>) -> io::Result<()> {
+            batch.push(self.0);
+            if self.0.is_multiple_of(2) { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
+        }
+    }
+    let (open_gate, gate) = mpsc::channel::<()>();
+    drop(open_gate);
+    let written = Written::default();
+    let lines = NonBlockingWriter::spawn("lines", GatedWriter(gate, Arc::clone(&written))).unwrap();
+    for number in 0..6 {
+        lines.send_or_drop(RejectsOddNumbers(number));
+    }
+    assert_eq!((lines.flush(TIMEOUT), lines.dropped()), (0, 3));
+    assert_eq!(*written.lock().unwrap(), [0, 2, 4]);
+}
+
+#[test]
+fn nobody_need_ask_for_a_line_to_be_written_however_the_thread_is_found() {
+    struct ChannelWriter(mpsc::Sender<usize>);
+    impl Write for ChannelWriter {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.send(bytes.len()).ok();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let (sent, written) = mpsc::channel();
+    let lines = NonBlockingWriter::spawn("lines", ChannelWriter(sent)).unwrap();
+    // Asleep, at work, and while it lets lines gather: of which there are enough or not.
+    for count in [1, 2, EAGER_WRITE_LENGTH, 3, EAGER_WRITE_LENGTH * 2] {
+        (0..count).for_each(|_| lines.send_or_drop(b"\n".to_vec()));
+        let mut missing = count;
+        while missing > 0 {
+            missing -= written.recv_timeout(TIMEOUT).unwrap();
+        }
+    }
+    drop(lines);
+    assert_eq!(written.recv_timeout(TIMEOUT), Err(mpsc::RecvTimeoutError::Disconnected));
+}

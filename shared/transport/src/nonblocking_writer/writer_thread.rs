@@ -1,0 +1,61 @@
+//! The thread of a [`NonBlockingWriter`](super::NonBlockingWriter): it writes whole lines, several at once.
+
+use std::io::Write;
+use std::mem;
+
+use super::line::Line;
+use super::line_count::LineCount;
+use super::queue::{Queue, QueuedLine};
+
+/// Maximum length of a batch, in bytes: the number that a pipe takes in one piece (`PIPE_BUF`),
+/// so that the lines of two writers never mix in it. A longer line is written alone.
+pub(super) const BATCH_LENGTH: usize = 4096;
+
+/// Writes the lines of `queue` until it is closed and empty.
+pub(super) fn run<T: Line>(queue: &Queue<T>, writer: impl Write) {
+    let mut batch = Batch { bytes: Vec::new(), lines: LineCount::default(), writer, queue };
+    let mut taken = Vec::new();
+    while queue.take(&mut taken) {
+        taken.drain(..).for_each(|line| batch.push(line));
+        batch.write();
+    }
+}
+
+/// Whole lines that are written at once.
+struct Batch<'a, W, T> {
+    bytes: Vec<u8>,
+    lines: LineCount,
+    writer: W,
+    queue: &'a Queue<T>,
+}
+
+impl<W: Write, T: Line> Batch<'_, W, T> {
+    /// Adds a line. Writes the lines before it first if both are too long together.
+    fn push(&mut self, QueuedLine { line, is_secondary }: QueuedLine<T>) {
+        let before = self.bytes.len();
+        if line.append_to(&mut self.bytes).is_err() {
+            self.bytes.truncate(before);
+            self.queue.count_dropped(1);
+            self.queue.release(LineCount::one(is_secondary));
+            return;
+        }
+        if self.bytes.len() > BATCH_LENGTH && before > 0 {
+            let line = self.bytes.split_off(before);
+            self.write();
+            self.bytes = line;
+        }
+        self.lines = self.lines.plus(LineCount::one(is_secondary));
+    }
+
+    fn write(&mut self) {
+        let lines = mem::take(&mut self.lines);
+        if lines.all == 0 {
+            return;
+        }
+        if self.writer.write_all(&self.bytes).and_then(|()| self.writer.flush()).is_err() {
+            self.queue.count_dropped(u64::try_from(lines.all).unwrap_or(u64::MAX));
+        }
+        self.bytes.clear();
+        self.queue.release(lines);
+    }
+}
