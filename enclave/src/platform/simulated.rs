@@ -67,7 +67,9 @@ impl<C: Clock> Simulated<C> {
             .map_err(|error| error.to_string())
             .and_then(AttestRequest::into_document_request)
             .and_then(|request| match self.pki.document(request) {
-                Err(error @ SimulatedPkiError::OutsideRoot { .. }) => Err(error.to_string()),
+                Err(error @ SimulatedPkiError::OutsideRootValidity { .. }) => {
+                    Err(error.to_string())
+                }
                 minted => Ok(minted),
             });
         match document {

@@ -7,7 +7,7 @@ fn reader(input: &[u8]) -> Reader<'_> {
 }
 
 #[test]
-fn refuses_lengths_longer_than_needed() {
+fn rejects_lengths_not_in_shortest_form() {
     for input in [
         &[0x18, 0x17][..],
         &[0x19, 0x00, 0xff],
@@ -23,7 +23,7 @@ fn refuses_lengths_longer_than_needed() {
 }
 
 #[test]
-fn refuses_a_length_past_the_end_whatever_it_claims() {
+fn rejects_length_beyond_the_end() {
     for input in [
         &[0x42, 0x00][..],
         &[0x5a, 0xff, 0xff, 0xff, 0xff],
@@ -37,13 +37,13 @@ fn refuses_a_length_past_the_end_whatever_it_claims() {
 }
 
 #[test]
-fn refuses_chunked_strings() {
+fn rejects_chunked_strings() {
     let error = reader(&[0x5f, 0x41, 0x00, 0xff]).bytes().unwrap_err();
     assert_eq!(error, CborError { offset: 0, fault: CborFault::IndefiniteString });
 }
 
 #[test]
-fn skips_every_type_and_nothing_more() {
+fn skips_exactly_one_item_of_each_type() {
     for input in [
         &[0x00][..],
         &[0x20],
@@ -65,7 +65,7 @@ fn skips_every_type_and_nothing_more() {
 }
 
 #[test]
-fn refuses_to_skip_what_nests_too_deeply_or_is_broken() {
+fn rejects_deep_or_malformed_items_when_skipping() {
     assert_eq!(reader(&[0x81; 100_000]).skip().unwrap_err().fault, CborFault::Depth);
     assert_eq!(reader(&[0x82, 0x01]).skip().unwrap_err().fault, CborFault::Truncated);
     assert_eq!(reader(&[0xbf, 0x01, 0xff]).skip().unwrap_err().offset, 2);
@@ -73,7 +73,7 @@ fn refuses_to_skip_what_nests_too_deeply_or_is_broken() {
 }
 
 #[test]
-fn refuses_to_skip_simple_values_that_nobody_knows() {
+fn rejects_unassigned_simple_values_when_skipping() {
     let expected = Err(CborError { offset: 0, fault: CborFault::SimpleValue });
     for value in 0..=u8::MAX {
         assert_eq!(reader(&[0xf8, value]).skip(), expected, "{value}");
@@ -87,7 +87,7 @@ fn refuses_to_skip_simple_values_that_nobody_knows() {
 }
 
 #[test]
-fn skips_as_deep_as_is_allowed() {
+fn skips_items_of_maximum_depth() {
     assert_eq!(reader(&[[0x81; MAX_DEPTH].as_slice(), &[0]].concat()).skip(), Ok(()));
     let deeper = [[0x81; MAX_DEPTH + 1].as_slice(), &[0]].concat();
     let error = CborError { offset: MAX_DEPTH + 1, fault: CborFault::Depth };
@@ -95,7 +95,7 @@ fn skips_as_deep_as_is_allowed() {
 }
 
 #[test]
-fn names_the_type_it_found() {
+fn error_names_the_found_type() {
     for (byte, found) in [
         (0x1b, "unsigned integer"),
         (0x20, "negative integer"),

@@ -26,10 +26,10 @@ mod tests {
     use crate::UntrustedDocument;
 
     #[test]
-    fn names_the_certificate_that_is_wrong() {
-        let of = |certificate| UntrustedDocument::NotCa { certificate }.to_string();
+    fn displays_position_of_certificate() {
+        let message = |certificate| UntrustedDocument::NotCa { certificate }.to_string();
         let rest = "is not a CA (critical basicConstraints with CA true)";
-        assert_eq!(of(ChainPosition::Cabundle(2)), format!("cabundle[2] {rest}"));
-        assert_eq!(of(ChainPosition::Leaf), format!("the leaf certificate {rest}"));
+        assert_eq!(message(ChainPosition::Cabundle(2)), format!("cabundle[2] {rest}"));
+        assert_eq!(message(ChainPosition::Leaf), format!("the leaf certificate {rest}"));
     }
 }

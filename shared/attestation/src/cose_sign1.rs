@@ -101,7 +101,7 @@ mod tests {
     };
 
     #[test]
-    fn accepts_the_untagged_and_the_tagged_envelope() {
+    fn accepts_untagged_and_tagged_cose_sign1() {
         let untagged = document(&[&[0x84], &PROTECTED_HEADER, &[0xa0, 0x41, 0xa0], &SIGNATURE]);
         assert_eq!(CoseSign1::parse(&untagged).unwrap().payload, 8..9);
         let tagged = document(&[&[0xd2], &untagged]);
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_every_other_shape_by_its_rule() {
+    fn rejects_each_other_form_by_its_rule() {
         let protected = &PROTECTED_HEADER[..];
         let good = document(&[&[0x84], protected, &[0xa0, 0x41, 0xa0], &SIGNATURE]);
         let cases: [(Vec<u8>, MalformedDocument); 10] = [
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_a_document_cut_at_any_offset() {
+    fn rejects_truncated_document_at_any_length() {
         let good = document(&[&[0x84], &PROTECTED_HEADER, &[0xa0, 0x41, 0xa0], &SIGNATURE]);
         for length in 0..good.len() {
             assert!(CoseSign1::parse(&good[..length]).is_err(), "{length}");

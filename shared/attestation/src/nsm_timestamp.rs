@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_the_time_of_a_document_signed_or_not() {
+    fn reads_timestamp_of_tagged_and_untagged_documents() {
         for tag in [&[][..], &[0xd2]] {
             for (map, end) in [(&[0xa2][..], &[][..]), (&[0xbf], &[0xff])] {
                 let time = nsm_timestamp(&document(tag, map, end));
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_a_document_that_is_cut_anywhere_or_goes_on() {
+    fn rejects_truncated_document_and_trailing_bytes() {
         let whole = document(&[0xd2], &[0xa2], &[]);
         for length in 0..whole.len() {
             assert!(nsm_timestamp(&whole[..length]).is_err(), "{length}");
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_a_document_without_its_time_or_with_two_or_another_kind_of_time() {
+    fn rejects_missing_duplicate_or_mistyped_timestamp() {
         let good = document(&[], &[0xa2], &[]);
         let with = |field: &[u8; 10], other: &[u8; 10]| {
             let mut bytes = good.clone();

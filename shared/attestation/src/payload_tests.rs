@@ -1,4 +1,4 @@
-//! Each rule of the payload's form, broken alone. The numbers are those of the corpus.
+//! Each rule of the payload's form, broken alone.
 
 use super::*;
 use crate::cbor::CborFault;
@@ -78,7 +78,7 @@ impl Fields {
         parse(&[head(5, self.0.len()), entries].concat())
     }
 
-    fn refusal(&self) -> MalformedDocument {
+    fn rejection(&self) -> MalformedDocument {
         self.parse().unwrap_err()
     }
 }
@@ -88,15 +88,16 @@ fn parse(payload: &[u8]) -> Result<Payload, MalformedDocument> {
 }
 
 fn set(name: &str, value: Vec<u8>) -> MalformedDocument {
-    Fields::good().set(name, value).refusal()
+    Fields::good().set(name, value).rejection()
 }
 
 fn length(field: &'static str, length: usize, min: usize, max: usize) -> MalformedDocument {
     MalformedDocument::FieldLength { field, length, min, max }
 }
 
+// Corpus: B24.
 #[test]
-fn b24_accepts_definite_and_indefinite_maps_and_null_for_what_is_optional() {
+fn accepts_both_map_lengths_and_null_optional_fields() {
     let good = Fields::good();
     let payload = good.parse().unwrap();
     assert_eq!(payload.timestamp, UnixMillis::new(1000));
@@ -112,8 +113,9 @@ fn b24_accepts_definite_and_indefinite_maps_and_null_for_what_is_optional() {
     );
 }
 
+// Corpus: A04.
 #[test]
-fn a04_refuses_bytes_after_the_map() {
+fn rejects_bytes_after_map() {
     let entries: Vec<u8> =
         Fields::good().0.iter().flat_map(|(k, v)| [&k[..], v].concat()).collect();
     let trailing = [&head(5, 9), &entries[..], &[0, 0]].concat();
@@ -121,8 +123,9 @@ fn a04_refuses_bytes_after_the_map() {
     assert_eq!(parse(&trailing).unwrap_err(), expected);
 }
 
+// Corpus: B01.
 #[test]
-fn b01_refuses_a_field_twice_even_if_one_of_them_is_null() {
+fn rejects_duplicate_field_even_if_null() {
     let names = [
         "module_id",
         "digest",
@@ -136,14 +139,15 @@ fn b01_refuses_a_field_twice_even_if_one_of_them_is_null() {
     ];
     for name in names {
         let again = Fields::good().with(text(name), NULL.to_vec());
-        assert_eq!(again.refusal(), MalformedDocument::DuplicateField { field: name });
+        assert_eq!(again.rejection(), MalformedDocument::DuplicateField { field: name });
     }
     let unknown = Fields::good().with(text("x"), NULL.to_vec()).with(text("x"), NULL.to_vec());
-    assert_eq!(unknown.refusal(), MalformedDocument::DuplicateField { field: "(unknown)" });
+    assert_eq!(unknown.rejection(), MalformedDocument::DuplicateField { field: "(unknown)" });
 }
 
+// Corpus: B02, B11, B12, B13.
 #[test]
-fn b02_b11_b12_b13_refuses_registers_that_are_repeated_out_of_range_or_of_another_size() {
+fn rejects_duplicate_out_of_range_or_missized_pcr() {
     let one =
         |key: Vec<u8>, value: Vec<u8>| set("pcrs", [head(5, 1), pcrs(&[(key, value)])].concat());
     let twice = [head(5, 2), pcrs(&[(head(0, 3), bytes(48)), (head(0, 3), bytes(48))])].concat();
@@ -162,34 +166,37 @@ fn b02_b11_b12_b13_refuses_registers_that_are_repeated_out_of_range_or_of_anothe
     assert_eq!(set("pcrs", pcr_map(33)), MalformedDocument::PcrIndex { index: 32 });
 }
 
+// Corpus: B03.
 #[test]
-fn b03_passes_over_unknown_fields_but_not_without_bound() {
+fn skips_at_most_16_unknown_fields() {
     let mut fields = Fields::good();
     for index in 0..16 {
         fields = fields.with(text(&format!("x{index}")), array(&[head(0, index), NULL.to_vec()]));
     }
     assert!(fields.parse().is_ok());
     let more = fields.with(text("y"), NULL.to_vec());
-    assert_eq!(more.refusal(), MalformedDocument::TooManyUnknownFields);
+    assert_eq!(more.rejection(), MalformedDocument::TooManyUnknownFields);
     let broken = Fields::good().with(text("x"), vec![0x1c]);
-    assert!(matches!(broken.refusal(), MalformedDocument::Encoding(_)));
+    assert!(matches!(broken.rejection(), MalformedDocument::Encoding(_)));
 }
 
+// Corpus: B04, B05, B06.
 #[test]
-fn b04_b05_b06_refuses_other_keys_and_other_shapes() {
-    let integer = Fields::good().with(head(0, 1), NULL.to_vec()).refusal();
+fn rejects_non_text_keys_and_non_map_payload() {
+    let integer = Fields::good().with(head(0, 1), NULL.to_vec()).rejection();
     assert!(matches!(integer, MalformedDocument::FieldName(_)), "{integer}");
     for payload in [array(&[]), [&[0xd8, 99][..], &head(5, 0)].concat(), vec![0xf6], vec![]] {
-        let refused = parse(&payload).unwrap_err();
-        assert!(matches!(refused, MalformedDocument::Encoding(_)), "{refused}");
+        let rejected = parse(&payload).unwrap_err();
+        assert!(matches!(rejected, MalformedDocument::Encoding(_)), "{rejected}");
     }
 }
 
+// Corpus: B07.
 #[test]
-fn b07_refuses_a_payload_without_a_mandatory_field_or_with_null_for_it() {
+fn rejects_missing_or_null_mandatory_field() {
     for name in ["module_id", "digest", "timestamp", "pcrs", "certificate", "cabundle"] {
         let expected = MalformedDocument::MissingField { field: name };
-        assert_eq!(Fields::good().without(name).refusal(), expected);
+        assert_eq!(Fields::good().without(name).rejection(), expected);
         assert_eq!(set(name, NULL.to_vec()), expected);
     }
     for name in ["public_key", "user_data", "nonce"] {
@@ -197,8 +204,9 @@ fn b07_refuses_a_payload_without_a_mandatory_field_or_with_null_for_it() {
     }
 }
 
+// Corpus: B08, B09.
 #[test]
-fn b08_b09_refuses_another_digest_and_a_timestamp_that_is_none() {
+fn rejects_other_digest_and_invalid_timestamp() {
     for digest in ["SHA256", "sha384", "SHA512", ""] {
         assert_eq!(set("digest", text(digest)), MalformedDocument::Digest);
     }
@@ -207,8 +215,9 @@ fn b08_b09_refuses_another_digest_and_a_timestamp_that_is_none() {
     assert!(matches!(negative, MalformedDocument::Field { field: "timestamp", .. }));
 }
 
+// Corpus: B17 to B21.
 #[test]
-fn b17_to_b21_refuses_fields_beyond_their_sizes() {
+fn rejects_fields_outside_their_size_limits() {
     assert_eq!(set("public_key", bytes(0)), length("public_key", 0, 1, 1024));
     assert_eq!(set("public_key", bytes(1025)), length("public_key", 1025, 1, 1024));
     for field in ["user_data", "nonce"] {
@@ -230,24 +239,27 @@ fn b17_to_b21_refuses_fields_beyond_their_sizes() {
     assert_eq!(error.fault, CborFault::Utf8);
 }
 
+// Corpus: B22.
 #[test]
-fn b22_refuses_floats_bignums_and_undefined_for_an_integer() {
+fn rejects_float_bignum_and_undefined_for_integer() {
     for value in [vec![0xfb, 0, 0, 0, 0, 0, 0, 0, 1], vec![0xc2, 0x41, 1], vec![0xf7]] {
-        let refused = set("timestamp", value);
-        assert!(matches!(refused, MalformedDocument::Field { field: "timestamp", .. }));
+        let rejected = set("timestamp", value);
+        assert!(matches!(rejected, MalformedDocument::Field { field: "timestamp", .. }));
     }
 }
 
+// Corpus: B23.
 #[test]
-fn b23_refuses_both_families_of_registers_or_none() {
+fn rejects_two_pcr_families() {
     let both = Fields::good().with(text("nitrotpm_pcrs"), pcr_map(24));
-    assert_eq!(both.refusal(), MalformedDocument::TwoPcrFamilies);
+    assert_eq!(both.rejection(), MalformedDocument::TwoPcrFamilies);
     let tpm = Fields::good().without("pcrs").with(text("nitrotpm_pcrs"), pcr_map(24));
     assert_eq!(tpm.parse().unwrap().pcrs.family, PcrFamily::NitroTpm);
 }
 
+// Corpus: C21, C22.
 #[test]
-fn c21_c22_bounds_the_cabundle_before_it_is_read() {
+fn rejects_cabundle_of_fewer_than_2_or_more_than_5() {
     for count in [0, 1, 6, 100] {
         let cabundle = array(&vec![bytes(1); count]);
         assert_eq!(set("cabundle", cabundle), MalformedDocument::CabundleCount { count });

@@ -41,7 +41,7 @@ fn spki(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
 const F4: &[u8] = &[1, 0, 1];
 
 #[test]
-fn shows_its_size_and_nothing_else() {
+fn debug_shows_only_the_key_size() {
     let pem = include_str!("../../../tests/suite/keys/rsa-3072.pem");
     let private = crate::cms::RecipientPrivateKey::from_pem(pem).unwrap();
     let key = RecipientKey::parse(private.public_key_der()).unwrap();
@@ -49,7 +49,7 @@ fn shows_its_size_and_nothing_else() {
 }
 
 #[test]
-fn accepts_the_three_sizes() {
+fn accepts_2048_3072_and_4096_bits() {
     for (bits, length, encoded) in [(2048, 256, 294), (3072, 384, 422), (4096, 512, 550)] {
         let key = spki(&modulus(bits), F4);
         assert_eq!(key.len(), encoded);
@@ -58,7 +58,7 @@ fn accepts_the_three_sizes() {
 }
 
 #[test]
-fn refuses_other_sizes_and_exponents() {
+fn rejects_other_sizes_and_exponents() {
     use RecipientKeyError::{Exponent, ModulusSize};
     for bits in [512, 1016, 1024, 2047, 2056, 8192, 16384] {
         assert_eq!(check_spki(&spki(&modulus(bits), F4)), Err(ModulusSize { bits }));
@@ -69,7 +69,7 @@ fn refuses_other_sizes_and_exponents() {
 }
 
 #[test]
-fn refuses_other_numbers_and_encodings() {
+fn rejects_other_encodings_and_algorithms() {
     use RecipientKeyError::*;
     let good = spki(&modulus(2048), F4);
     let mut even = modulus(2048);

@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     #[expect(clippy::as_conversions, reason = "a discriminant has no other name")]
-    fn the_list_is_complete_and_in_order() {
+    fn all_rules_are_listed_in_order() {
         for (index, rule) in Rule::ALL.into_iter().enumerate() {
             assert_eq!(rule as usize, index);
         }
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn each_rule_has_a_name_of_its_own() {
+    fn rule_names_are_distinct() {
         let names: BTreeSet<String> = Rule::ALL.iter().map(Rule::to_string).collect();
         assert_eq!(names.len(), Rule::ALL.len());
         assert_eq!(Rule::Validity.name(), "certificate validity");
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_rule_tells_of_those_that_were_checked_before_it() {
+    fn broken_rule_implies_that_earlier_rules_passed() {
         assert!(Rule::CoseParts.passed_if_broken(Rule::Pcrs));
         assert!(!Rule::Payload.passed_if_broken(Rule::Pcrs));
         assert!(!Rule::Cabundle.passed_if_broken(Rule::Fields));

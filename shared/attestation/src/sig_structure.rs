@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn signed_bytes_are_those_of_the_aws_library() {
+    fn sig_structure_equals_that_of_aws_library() {
         let (key, _) = Key::generate().unwrap();
         for length in [0, 1, 23, 24, 255, 256, 4096, 16 * 1024] {
             let payload = vec![0xa5; length];

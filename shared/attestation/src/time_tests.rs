@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn reads_what_it_writes() {
+fn rfc3339_round_trips() {
     let moment = UnixMillis::new(1_762_795_210_812);
     assert_eq!(moment.to_string(), "2025-11-10T17:20:10.812Z");
     assert_eq!(UnixMillis::from_rfc3339("2025-11-10T17:20:10.812Z"), Some(moment));
@@ -10,12 +10,12 @@ fn reads_what_it_writes() {
 }
 
 #[test]
-fn prints_any_number() {
+fn displays_times_after_year_9999_as_number() {
     assert_eq!(UnixMillis::new(u64::MAX).to_string(), format!("{} ms after 1970", u64::MAX));
 }
 
 #[test]
-fn prints_durations_in_two_units() {
+fn displays_durations_in_two_units() {
     for (seconds, expected) in [
         (0, "0 s"),
         (59, "59 s"),
@@ -32,7 +32,7 @@ fn prints_durations_in_two_units() {
 }
 
 #[test]
-fn reads_and_writes_the_basic_form() {
+fn basic_iso8601_round_trips() {
     for (text, seconds) in [
         ("19700101T000000Z", 0),
         ("20240229T235959Z", 1_709_251_199),
@@ -48,7 +48,7 @@ fn reads_and_writes_the_basic_form() {
 }
 
 #[test]
-fn reads_nothing_but_the_basic_form() {
+fn rejects_other_basic_iso8601_text() {
     for text in [
         "",
         "20240820",
@@ -79,7 +79,7 @@ fn reads_nothing_but_the_basic_form() {
 }
 
 #[test]
-fn reads_http_dates() {
+fn parses_http_dates() {
     for (text, basic) in [
         ("Tue, 20 Aug 2024 23:01:43 GMT", "20240820T230143Z"),
         ("Tue, 20 Aug 2024 23:01:43 +0000", "20240820T230143Z"),
@@ -97,7 +97,7 @@ fn reads_http_dates() {
 }
 
 #[test]
-fn reads_nothing_but_http_dates() {
+fn rejects_other_http_date_text() {
     for text in [
         "",
         "20240820T230143Z",
@@ -133,7 +133,7 @@ fn reads_nothing_but_http_dates() {
 }
 
 #[test]
-fn prints_any_number_in_place_of_the_basic_form() {
+fn displays_basic_iso8601_after_year_9999_as_number() {
     let last = UnixMillis::new(u64::MAX);
     assert_eq!(last.basic_iso8601().to_string(), last.to_string());
 }

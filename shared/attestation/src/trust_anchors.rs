@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_embedded_root_is_the_one_aws_publishes() {
+    fn embedded_root_has_the_published_fingerprint() {
         let anchors = TrustAnchors::aws_nitro();
         let [root] = &anchors.roots[..] else { panic!("{anchors:?}") };
         let digest = Sha256::digest(root);
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_files_that_add_no_anchor() {
+    fn rejects_files_without_a_suitable_root() {
         let mut anchors = TrustAnchors::aws_nitro();
         assert!(matches!(anchors.add_pem(b"no PEM"), Err(AnchorError::NoCertificate)));
         let garbage = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";

@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_the_clock_and_both_times() {
+    fn displays_clock_source_and_both_times() {
         let (early, late) = (UnixMillis::from_secs(1), UnixMillis::from_secs(2));
         let text = |reading| VerificationTime { reading, signed_at: late }.to_string();
         let signed = "the document was signed at 1970-01-01T00:00:02Z";

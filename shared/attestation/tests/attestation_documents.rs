@@ -42,12 +42,12 @@ fn at_document_time(
 }
 
 #[test]
-fn good_documents_hold_at_their_own_time_and_debug_mode_only_if_allowed() {
+fn aws_documents_verify_at_document_time() {
     let Some(vectors) = vectors::vectors("documents signed by AWS") else { return };
     for (name, debug, pcrs, key) in GOOD {
         let bytes = read(&vectors, name);
-        let refused = at_document_time(&bytes, DebugMode::Reject).err();
-        assert_eq!(refused, debug.then_some(UntrustedDocument::DebugMode), "{name}");
+        let rejected = at_document_time(&bytes, DebugMode::Reject).err();
+        assert_eq!(rejected, debug.then_some(UntrustedDocument::DebugMode), "{name}");
         let document = at_document_time(&bytes, DebugMode::Allow).unwrap();
         let claims = document.claims();
         // What a module says of its own documents is what others verify.
@@ -60,35 +60,35 @@ fn good_documents_hold_at_their_own_time_and_debug_mode_only_if_allowed() {
 }
 
 #[test]
-fn good_documents_are_expired_by_now() {
+fn aws_documents_have_expired() {
     let Some(vectors) = vectors::vectors("expired documents") else { return };
     let now = UnixMillis::from_rfc3339("2026-06-01T00:00:00Z").map(ClockReading::given).unwrap();
     for (name, ..) in GOOD {
         for max_age in [MaxAge::default(), MaxAge::Chain] {
-            let refused = UnverifiedDocument::parse(read(&vectors, name))
+            let rejected = UnverifiedDocument::parse(read(&vectors, name))
                 .unwrap()
                 .verify_live(&TrustAnchors::aws_nitro(), now, max_age, DebugMode::Allow)
                 .unwrap_err();
-            let expired = matches!(refused, UntrustedDocument::CertificateExpired { .. });
-            assert!(expired, "{name}: {refused}");
+            let expired = matches!(rejected, UntrustedDocument::CertificateExpired { .. });
+            assert!(expired, "{name}: {rejected}");
         }
     }
 }
 
 #[test]
-fn bad_documents_break_their_rule() {
+fn rejects_bad_documents_by_their_rule() {
     let Some(vectors) = vectors::vectors("bad documents") else { return };
     let bad_signature = read(&vectors, "eternis_2024_badsig.bin");
-    let refused = at_document_time(&bad_signature, DebugMode::Allow).unwrap_err();
-    assert_eq!(refused, UntrustedDocument::DocumentSignature);
+    let rejected = at_document_time(&bad_signature, DebugMode::Allow).unwrap_err();
+    assert_eq!(rejected, UntrustedDocument::DocumentSignature);
     // Its unprotected header is null rather than a map; its cabundle would be next.
     let self_signed = read(&vectors, "nitrite_selfsigned.bin");
-    let refused = UnverifiedDocument::parse(self_signed).unwrap_err();
-    assert_eq!(refused, MalformedDocument::UnprotectedHeader);
+    let rejected = UnverifiedDocument::parse(self_signed).unwrap_err();
+    assert_eq!(rejected, MalformedDocument::UnprotectedHeader);
 }
 
 #[test]
-fn no_changed_bit_of_a_good_document_is_accepted() {
+fn rejects_aws_document_with_a_changed_bit() {
     let Some(vectors) = vectors::vectors("changed documents") else { return };
     let good = read(&vectors, "fastcrypto_2025_prod_indef_pcr17.bin");
     // Every 13th bit: all of the 36,424 would take minutes without optimisation.

@@ -9,7 +9,7 @@ use attestation::cms::{OpenError, RecipientPrivateKey, open};
 mod vectors;
 
 #[test]
-fn opens_an_envelope_that_kms_wrote() {
+fn opens_ciphertext_written_by_kms() {
     let Some(vectors) = vectors::vectors("an envelope that KMS wrote") else { return };
     let read = |name: &str| fs::read(vectors.join("cms").join(name)).unwrap();
     let pem = String::from_utf8(read("edgebit_key.pem")).unwrap();
@@ -19,7 +19,7 @@ fn opens_an_envelope_that_kms_wrote() {
 }
 
 #[test]
-fn refuses_sha_1_and_the_envelopes_of_others() {
+fn rejects_oaep_sha1_and_other_recipients() {
     let Some(vectors) = vectors::vectors("envelopes that do not open") else { return };
     let read = |name: &str| fs::read(vectors.join("cms").join(name)).unwrap();
     let pem = String::from_utf8(read("edgebit_key.pem")).unwrap();

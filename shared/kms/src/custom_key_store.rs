@@ -172,13 +172,13 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_list_is_that_of_kms() {
+    fn serializes_empty_list_as_kms_does() {
         let none = DescribeCustomKeyStoresResponse::new(Vec::new(), None);
         assert_eq!(json(&none), r#"{"CustomKeyStores":[]}"#);
     }
 
     #[test]
-    fn members_that_an_entry_has_not_are_left_out() {
+    fn omits_absent_members() {
         let bare = entry(ConnectionState::Connected);
         let failed = CustomKeyStoresListEntry {
             cloud_hsm_cluster_id: Some("cluster-1"),

@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_all_members_and_checks_their_limits() {
+    fn parses_members_and_checks_limits() {
         let body = br#"{"CustomKeyStoreId":"cks-1","Limit":1000,"Marker":"m"}"#;
         let request = DescribeCustomKeyStores::parse(body).unwrap();
         assert_eq!(request.custom_key_store_id.as_deref(), Some("cks-1"));

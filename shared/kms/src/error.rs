@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn writes_the_body_that_sdks_resolve() {
+    fn writes_type_and_message() {
         let body = |error: KmsError| String::from_utf8(error.to_json()).unwrap();
         assert_eq!(
             body(KmsError::new(ErrorType::Validation, "a \"b\"")),
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn spells_the_key_of_the_message_as_kms_does() {
+    fn message_key_is_spelled_as_in_kms() {
         let key = |error_type: ErrorType| {
             let body = KmsError::new(error_type, "m").to_json();
             let body: serde_json::Map<_, _> = serde_json::from_slice(&body).unwrap();
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn names_errors_of_authentication_as_sdks_know_them_and_blames_the_caller() {
+    fn authentication_errors_have_sdk_names_and_status_400() {
         for (error_type, name) in [
             (ErrorType::AccessDenied, "AccessDeniedException"),
             (ErrorType::ExpiredToken, "ExpiredTokenException"),
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn names_errors_of_custom_key_stores_as_sdks_know_them() {
+    fn key_store_errors_have_sdk_names_and_status_400() {
         for (error_type, name) in [
             (ErrorType::CustomKeyStoreInvalidState, "CustomKeyStoreInvalidStateException"),
             (ErrorType::CustomKeyStoreNotFound, "CustomKeyStoreNotFoundException"),
@@ -230,14 +230,14 @@ mod tests {
     }
 
     #[test]
-    fn lists_each_error_once() {
+    fn error_names_are_distinct() {
         let names: std::collections::BTreeSet<_> =
             ErrorType::ALL.iter().map(|error_type| error_type.name()).collect();
         assert_eq!(names.len(), ErrorType::ALL.len());
     }
 
     #[test]
-    fn takes_the_blame_for_its_own_faults() {
+    fn server_errors_have_status_500() {
         for (error_type, name) in [
             (ErrorType::DependencyTimeout, "DependencyTimeoutException"),
             (ErrorType::KmsInternal, "KMSInternalException"),

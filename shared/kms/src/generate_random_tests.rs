@@ -9,7 +9,7 @@ fn is_serialization(body: &str) -> bool {
 }
 
 #[test]
-fn reads_the_request_with_and_without_recipient() {
+fn parses_request_with_and_without_recipient() {
     let plain = GenerateRandom::parse(br#"{"NumberOfBytes":1024,"Other":[]}"#).unwrap();
     assert_eq!(plain.number_of_bytes.get(), 1024);
     assert!(plain.attestation_document.is_none() && plain.custom_key_store_id.is_none());
@@ -26,7 +26,7 @@ fn reads_the_request_with_and_without_recipient() {
 }
 
 #[test]
-fn says_what_kms_says_of_values_out_of_range() {
+fn constraint_messages_equal_those_of_kms() {
     let prefix = "1 validation error detected: Value ";
     let cases = [
         (
@@ -63,7 +63,7 @@ fn says_what_kms_says_of_values_out_of_range() {
 }
 
 #[test]
-fn requires_number_of_bytes_and_both_halves_of_a_recipient() {
+fn requires_number_of_bytes_and_both_recipient_members() {
     for body in ["{}", r#"{"NumberOfBytes":null}"#] {
         assert_eq!(error(body), "NumberOfBytes is required.");
     }
@@ -78,7 +78,7 @@ fn requires_number_of_bytes_and_both_halves_of_a_recipient() {
 }
 
 #[test]
-fn takes_no_other_json_type_for_a_number_or_a_blob() {
+fn rejects_other_json_types_for_number_and_blob() {
     for value in ["1e3", "32.0", "\"32\"", "true", "18446744073709551616", "[]", "{}"] {
         assert!(is_serialization(&format!(r#"{{"NumberOfBytes":{value}}}"#)), "{value}");
     }
@@ -91,7 +91,7 @@ fn takes_no_other_json_type_for_a_number_or_a_blob() {
 }
 
 #[test]
-fn answers_with_one_member() {
+fn response_has_one_member() {
     let plain = GenerateRandomResponse::plaintext(&[0, 255]);
     assert_eq!(plain, br#"{"Plaintext":"AP8="}"#);
     let sealed = GenerateRandomResponse::ciphertext_for_recipient(1, |room| {
@@ -102,7 +102,7 @@ fn answers_with_one_member() {
 }
 
 #[test]
-fn encodes_a_ciphertext_of_any_length_where_it_was_written() {
+fn encodes_ciphertext_of_any_length_in_place() {
     for length in (0..200).chain([493, 1487, 1615, 1743, 6143, 6144]) {
         let blob: Vec<u8> = (0..length).map(|n| u8::try_from(n % 251).unwrap()).collect();
         let body = GenerateRandomResponse::ciphertext_for_recipient(length, |room| {

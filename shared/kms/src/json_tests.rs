@@ -5,7 +5,7 @@ fn error(body: &str) -> String {
 }
 
 #[test]
-fn refuses_a_member_that_occurs_twice_at_any_depth() {
+fn rejects_duplicate_member_at_any_depth() {
     for body in [
         r#"{"a":1,"a":1}"#,
         r#"{"a":1,"\u0061":1}"#,
@@ -17,7 +17,7 @@ fn refuses_a_member_that_occurs_twice_at_any_depth() {
 }
 
 #[test]
-fn refuses_what_is_not_one_json_object() {
+fn rejects_body_that_is_not_one_object() {
     for body in [
         "",
         "{",
@@ -40,7 +40,7 @@ fn refuses_what_is_not_one_json_object() {
 }
 
 #[test]
-fn bounds_depth_and_width() {
+fn rejects_too_many_levels_or_members() {
     let deep = format!("{{\"a\":{}{}}}", "[".repeat(128), "]".repeat(128));
     assert!(error(&deep).starts_with("recursion limit exceeded"));
     let wide: Vec<String> = (0..65).map(|n| format!("\"{n}\":0")).collect();
@@ -48,7 +48,7 @@ fn bounds_depth_and_width() {
 }
 
 #[test]
-fn keeps_nothing_below_what_operations_read() {
+fn discards_values_below_the_kept_depth() {
     let mut body = Object::parse(br#"{"x":{"y":{"z":1}}}"#).unwrap();
     let mut x = body.take("x").unwrap().into_object().unwrap();
     let y = x.take("y").unwrap().into_object().unwrap();

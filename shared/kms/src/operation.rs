@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn knows_exactly_the_targets_it_serves() {
+    fn parses_only_the_targets_it_serves() {
         let target = Operation::from_target;
         assert_eq!(target("TrentService.GenerateRandom"), Some(Operation::GenerateRandom));
         for unknown in ["", "GenerateRandom", "TrentService.", "trentservice.GenerateRandom"] {

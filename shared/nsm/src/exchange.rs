@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn gives_the_answer_and_wipes_where_it_arrived() {
+    fn returns_response_and_wipes_buffer() {
         let random = vec![0xa5; 256];
         let (response, buffer) =
             exchange_with(responding(&Response::GetRandom { random: random.clone() }));
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn wipes_what_arrived_with_an_error_as_well() {
+    fn wipes_buffer_after_error() {
         for end in [Err(libc::EIO), Ok(3), Ok(MAX_RESPONSE_LENGTH + 1)] {
             let (response, buffer) = exchange_with(|buffer| {
                 buffer.fill(0xff);
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn names_the_error_of_the_system() {
+    fn returns_errno() {
         for errno in [libc::EIO, libc::EMSGSIZE, libc::ETIMEDOUT, libc::ENOTTY] {
             let (response, _) = exchange_with(|_| Err(errno));
             assert_eq!(response.err(), Some(NsmError::Ioctl { errno }));
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn asks_again_after_an_interruption_but_not_for_ever() {
+    fn retries_interrupted_call_at_most_16_times() {
         let mut good = responding(&Response::LockPCR);
         let mut interruptions = 15;
         let (response, _) = exchange_with(|buffer| match interruptions {
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_answer() {
+    fn rejects_invalid_response() {
         let good = serde_cbor::to_vec(&Response::LockPCR).unwrap();
         let trailing = [&good[..], &[0]].concat();
         for bytes in [&[][..], &[0xff], b"\x69GetRandom", &good[..good.len() - 1], &trailing] {
@@ -173,13 +173,13 @@ mod tests {
     }
 
     #[test]
-    fn an_error_code_of_the_module_is_an_answer() {
+    fn returns_error_code_of_module_as_response() {
         let (response, _) = exchange_with(responding(&Response::Error(ErrorCode::InvalidIndex)));
         assert!(matches!(response, Ok(Response::Error(ErrorCode::InvalidIndex))));
     }
 
     #[test]
-    fn makes_no_call_with_a_request_that_the_driver_does_not_take() {
+    fn rejects_request_over_4096_bytes_without_call() {
         let request = Request::ExtendPCR { index: 16, data: vec![0; MAX_REQUEST_LENGTH] };
         let response = exchange(&request, &mut ResponseBuffer::new(), |_, _| panic!("a call"));
         assert_eq!(response.err(), Some(NsmError::RequestTooLong));

@@ -43,13 +43,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn is_the_number_of_the_kernels_header() {
+    fn ioctl_number_equals_kernel_header() {
         // _IOC_READ | _IOC_WRITE, 32 bytes, 0x0a, 0.
         assert_eq!(NSM_IOCTL_RAW, 3 << 30 | 32 << 16 | 0x0a << 8);
     }
 
     #[test]
-    fn says_that_another_file_is_no_nsm() {
+    fn returns_enotty_for_other_files() {
         let file = tempfile::tempfile().unwrap();
         let mut response = [7; 16];
         assert_eq!(process(&file, b"request", &mut response), Err(libc::ENOTTY));

@@ -3,7 +3,7 @@ use super::*;
 const NOW: UnixMillis = UnixMillis::from_secs(1_800_000_000);
 
 #[test]
-fn reissues_each_level_before_it_lapses_and_keeps_it_until_then() {
+fn reissues_each_level_only_when_its_margin_is_reached() {
     let root = Root::generate().unwrap();
     let mut chain = Chain::issue(&root, NOW).unwrap();
     let certificates =

@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn writes_both_kinds_of_time() {
+    fn writes_utc_time_and_generalized_time() {
         let utc = time(UnixMillis::from_rfc3339("2025-11-10T17:20:10.812Z").unwrap());
         assert_eq!(utc, [&[0x17, 13], &b"251110172010Z"[..]].concat());
         let generalized = time(UnixMillis::from_rfc3339("2050-01-01T00:00:00Z").unwrap());

@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn signs_what_another_library_verifies_over_a_sig_structure_written_by_hand() {
+    fn ring_verifies_signed_document() {
         let chain = Chain::issue(&Root::generate().unwrap(), NOW).unwrap();
         let spec = DocumentSpec {
             module_id: "simulated".to_owned(),
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn writes_the_envelope_and_the_map_as_aws_does() {
+    fn writes_cose_and_payload_as_aws_does() {
         let chain = Chain::issue(&Root::generate().unwrap(), NOW).unwrap();
         let spec = DocumentSpec {
             module_id: "m".to_owned(),

@@ -32,7 +32,7 @@ fn get_random_returns_a_block_that_differs() {
 }
 
 #[test]
-fn registers_extend_until_they_are_locked() {
+fn extends_registers_until_locked() {
     let mut nsm = nsm();
     let extend = |index| Request::ExtendPCR { index, data: b"data".to_vec() };
     assert!(is_error(&call(&mut nsm, extend(0)), "ReadOnlyIndex"));
@@ -54,7 +54,7 @@ fn registers_extend_until_they_are_locked() {
 }
 
 #[test]
-fn describes_itself() {
+fn describe_nsm_returns_module_and_locked_pcrs() {
     let Response::DescribeNSM { module_id, max_pcrs, locked_pcrs, .. } =
         call(&mut nsm(), Request::DescribeNSM)
     else {
@@ -66,7 +66,7 @@ fn describes_itself() {
 }
 
 #[test]
-fn attests_the_locked_registers_and_what_it_was_given() {
+fn attests_locked_registers_and_request_fields() {
     let mut nsm = nsm();
     call(&mut nsm, Request::ExtendPCR { index: 16, data: b"data".to_vec() });
     call(&mut nsm, Request::LockPCR { index: 16 });
@@ -112,7 +112,7 @@ fn blocks(conditions: FaultInjection, count: usize) -> Vec<Option<Vec<u8>>> {
 }
 
 #[test]
-fn breaks_as_it_is_told_to_after_the_calls_that_still_work() {
+fn injects_fault_after_configured_calls() {
     let counter: Vec<u8> = (0..=255).collect();
     for fault in [
         Fault::Empty,
@@ -156,7 +156,7 @@ fn breaks_as_it_is_told_to_after_the_calls_that_still_work() {
 }
 
 #[test]
-fn takes_as_long_as_it_is_told_to() {
+fn calls_take_the_configured_latency() {
     let latency = Duration::from_millis(20);
     let start = Instant::now();
     blocks(FaultInjection { latency, fault: None }, 3);
@@ -164,7 +164,7 @@ fn takes_as_long_as_it_is_told_to() {
 }
 
 #[test]
-fn refuses_what_is_no_request() {
+fn rejects_invalid_requests() {
     let response = nsm().ioctl(&[0xff]).unwrap();
     let response: Response = serde_cbor::from_slice(&response).unwrap();
     assert!(is_error(&response, "InvalidOperation"));

@@ -41,7 +41,7 @@ pub struct DocumentRequest {
 pub enum SimulatedPkiError {
     /// Before the root, or after it.
     #[error("the simulated root is not valid at {at}")]
-    OutsideRoot {
+    OutsideRootValidity {
         /// When the document was to be signed.
         at: UnixMillis,
     },
@@ -50,7 +50,7 @@ pub enum SimulatedPkiError {
     Crypto(#[from] CryptoError),
     /// The provider failed.
     #[error(transparent)]
-    Forge(#[from] SigningError),
+    Signing(#[from] SigningError),
 }
 
 /// A simulated Nitro world.
@@ -111,7 +111,7 @@ impl SimulatedPki {
         let now = (self.now)();
         let at = now.minus_secs(request.age_seconds);
         if !self.root.is_valid_at(at) {
-            return Err(SimulatedPkiError::OutsideRoot { at });
+            return Err(SimulatedPkiError::OutsideRootValidity { at });
         }
         let age_seconds = request.age_seconds;
         let spec = DocumentSpec {

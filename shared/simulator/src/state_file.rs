@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn simulators_that_start_at_once_share_one_root() {
+    fn concurrent_simulators_share_one_root() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("state.pem");
         let roots: Vec<Vec<u8>> = std::thread::scope(|scope| {
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_a_file_that_others_may_read_or_that_holds_something_else() {
+    fn rejects_readable_or_invalid_state_file() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("state.pem");
         write_new(&path, b"something else").unwrap();

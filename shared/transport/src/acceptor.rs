@@ -128,7 +128,7 @@ mod tests {
     const EMFILE: i32 = 24;
 
     #[tokio::test(start_paused = true)]
-    async fn rests_after_a_failure_and_then_accepts() {
+    async fn backs_off_after_error_and_then_accepts() {
         let mut acceptor = acceptor().await;
         let _client = connect(acceptor.local_endpoint()).await.unwrap();
 
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_rest_is_not_lost_with_the_future_that_waits_for_it() {
+    async fn backoff_survives_a_dropped_accept_future() {
         let mut acceptor = acceptor().await;
         let _client = connect(acceptor.local_endpoint()).await.unwrap();
         acceptor.back_off(&io::Error::from_raw_os_error(EMFILE));
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn stops_listening_at_once_and_lets_open_connections_end() {
+    async fn stops_listening_and_waits_for_open_connections() {
         let acceptor = acceptor().await;
         let endpoint = acceptor.local_endpoint().clone();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn running_out_of_descriptors_is_no_error_of_one_connection() {
+    fn descriptor_exhaustion_is_not_a_single_connection_error() {
         const ENFILE: i32 = 23;
         const ECONNABORTED: i32 = 103;
         assert!(!is_single_connection_error(&io::Error::from_raw_os_error(EMFILE)));

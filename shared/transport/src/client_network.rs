@@ -17,7 +17,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_ipv4_by_address_and_ipv6_by_64() {
+    fn ipv4_network_is_address_and_ipv6_is_64() {
         for (address, network) in [
             ("192.0.2.7", "192.0.2.7"),
             ("::ffff:192.0.2.7", "192.0.2.7"),

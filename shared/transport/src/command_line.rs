@@ -33,7 +33,7 @@ mod tests {
     }
 
     #[test]
-    fn version_says_that_the_commit_is_unknown() {
+    fn version_reports_unknown_commit() {
         let unknown = format!("{} (commit unknown: ", env!("CARGO_PKG_VERSION"));
         for commit in [None, Some("")] {
             assert!(version(commit).starts_with(&unknown), "{commit:?}");

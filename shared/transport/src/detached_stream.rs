@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn goes_on_in_another_runtime_when_the_first_is_gone() {
+    fn detached_stream_works_in_another_runtime() {
         let first = runtime();
         let detached: Vec<(DetachedStream, unix::UnixStream)> = first.block_on(async {
             let streams = streams().await.into_iter();

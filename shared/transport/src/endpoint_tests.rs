@@ -5,7 +5,7 @@ fn parse(text: &str) -> Result<Endpoint, InvalidEndpoint> {
 }
 
 #[test]
-fn parses_each_scheme_and_takes_a_bare_address_for_tcp() {
+fn parses_each_scheme_and_bare_addresses_as_tcp() {
     assert_eq!(parse("vsock:16:5000"), Ok(Endpoint::Vsock { cid: 16, port: 5000 }));
     assert_eq!(parse("unix:/run/a:b.sock"), Ok(Endpoint::Unix("/run/a:b.sock".into())));
     let expected = Ok(Endpoint::VsockMux { path: "/run/a:b.vsock".into(), port: 5000 });
@@ -18,7 +18,7 @@ fn parses_each_scheme_and_takes_a_bare_address_for_tcp() {
 }
 
 #[test]
-fn what_is_displayed_parses_to_the_same_endpoint() {
+fn displayed_endpoint_parses_to_the_same() {
     let texts = [
         "vsock:4294967295:4294967295",
         "vsock:0:0",
@@ -65,7 +65,7 @@ fn rejects_tcp_ports_that_are_not_plain_16_bit_decimals() {
 }
 
 #[test]
-fn rejects_hosts_the_resolver_would_read_otherwise() {
+fn rejects_ambiguous_hosts() {
     let long = "a".repeat(254);
     let hosts = ["", "1234", "256.0.0.1", "1.2.3", "127.0.0.01", "0x7f.1", "0x7f000001"];
     let more = ["[::1", "[1.2.3.4]", "[fe80::1%eth0]", "a b", "//host", "münchen", &long];
@@ -79,7 +79,7 @@ fn rejects_hosts_the_resolver_would_read_otherwise() {
 }
 
 #[test]
-fn names_what_is_accepted_when_the_scheme_is_unknown() {
+fn error_of_unknown_scheme_lists_schemes() {
     for (text, scheme) in
         [("http://localhost:80", "http"), ("udp:1.2.3.4:53", "udp"), ("VSOCK:16:1", "VSOCK")]
     {

@@ -52,7 +52,7 @@ async fn tcp_sets_nodelay_on_both_ends() {
 }
 
 #[tokio::test]
-async fn one_of_another_process_is_like_its_own() {
+async fn inherited_listener_accepts_connections() {
     let other = net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = other.local_addr().unwrap();
     let listener = Listener::from_inherited_tcp(other).unwrap();
@@ -67,7 +67,7 @@ async fn one_of_another_process_is_like_its_own() {
 }
 
 #[tokio::test]
-async fn a_connection_is_not_inherited_as_a_listener() {
+async fn rejects_inherited_connection() {
     let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
     let client = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let error = Listener::from_inherited_tcp(OwnedFd::from(client).into()).unwrap_err();
@@ -76,7 +76,7 @@ async fn a_connection_is_not_inherited_as_a_listener() {
 }
 
 #[tokio::test]
-async fn adopted_listener_accepts_and_leaves_the_socket_file() {
+async fn inherited_listener_keeps_the_socket_file() {
     let directory = tempfile::tempdir().unwrap();
     for endpoint in [
         Endpoint::Tcp("127.0.0.1:0".to_owned()),
@@ -112,14 +112,14 @@ async fn adopted_listener_accepts_and_leaves_the_socket_file() {
 }
 
 #[tokio::test]
-async fn local_endpoint_tells_the_port_the_kernel_chose() {
+async fn local_endpoint_has_the_chosen_port() {
     let listener = listen(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
     let Endpoint::Tcp(address) = listener.local_endpoint() else { panic!("not TCP") };
     assert_ne!(address.parse::<SocketAddr>().unwrap().port(), 0);
 }
 
 #[tokio::test]
-async fn an_occupied_port_is_an_error_that_names_the_endpoint() {
+async fn error_of_occupied_port_names_the_endpoint() {
     let listener = listen(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
     let taken = listener.local_endpoint();
 
@@ -132,7 +132,7 @@ async fn an_occupied_port_is_an_error_that_names_the_endpoint() {
 }
 
 #[tokio::test]
-async fn a_refused_connection_is_an_error_that_names_the_endpoint() {
+async fn error_of_refused_connection_names_the_endpoint() {
     let directory = tempfile::tempdir().unwrap();
     let absent = Endpoint::Unix(directory.path().join("absent"));
 
@@ -144,7 +144,7 @@ async fn a_refused_connection_is_an_error_that_names_the_endpoint() {
 }
 
 #[tokio::test]
-async fn refuses_to_listen_on_the_heartbeat_port() {
+async fn rejects_listening_on_the_heartbeat_port() {
     let directory = tempfile::tempdir().unwrap();
     let multiplexed = Endpoint::VsockMux { path: directory.path().join("s"), port: 9000 };
     for endpoint in [Endpoint::Vsock { cid: u32::MAX, port: 9000 }, multiplexed] {
@@ -154,7 +154,7 @@ async fn refuses_to_listen_on_the_heartbeat_port() {
 }
 
 #[tokio::test]
-async fn listens_beside_a_multiplexer_for_what_the_guest_opens() {
+async fn accepts_guest_connections_of_a_multiplexer() {
     let directory = tempfile::tempdir().unwrap();
     let endpoint = Endpoint::VsockMux { path: directory.path().join("s"), port: 5000 };
     let listener = listen(&endpoint).await.unwrap();
@@ -173,7 +173,7 @@ async fn listens_beside_a_multiplexer_for_what_the_guest_opens() {
 }
 
 #[tokio::test]
-async fn refuses_a_multiplexer_path_that_is_too_long_with_its_port() {
+async fn rejects_multiplexer_path_too_long_with_port() {
     let directory = tempfile::tempdir().unwrap();
     let base = directory.path().join("a");
     let fits = 107 - "_5000".len();
@@ -190,7 +190,7 @@ async fn refuses_a_multiplexer_path_that_is_too_long_with_its_port() {
 
 /// Whether a machine has vsock differs; either way the answer is a value that names it.
 #[tokio::test]
-async fn listening_on_vsock_works_or_says_which_endpoint_failed() {
+async fn listens_on_vsock_or_names_the_endpoint() {
     let endpoint = Endpoint::Vsock { cid: u32::MAX, port: 52_011 };
     match listen(&endpoint).await {
         Ok(listener) => assert_eq!(listener.local_endpoint(), &endpoint),

@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn begins_again_only_after_silence() {
+    async fn logs_again_only_after_quiet_period() {
         let throttle = LogThrottle::default();
         assert!(throttle.should_log());
         for _ in 0..5 {

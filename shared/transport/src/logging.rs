@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_shown_is_parsed_to_the_same() {
+    fn format_and_level_round_trip() {
         for format in ["text", "json"] {
             assert_eq!(format.parse::<Format>().unwrap().to_string(), format);
         }
@@ -168,7 +168,7 @@ mod tests {
 
     /// All in one: the log is the process's.
     #[test]
-    fn a_log_is_changed_from_one_event_to_the_next() {
+    fn reload_changes_format_and_level() {
         let (send, written) = mpsc::channel();
         let this = thread::current().id();
         let handle = init_reloadable(Format::Text, Level::default(), move || {

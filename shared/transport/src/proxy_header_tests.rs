@@ -18,7 +18,7 @@ fn header(command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn is_written_as_the_protocol_has_it() {
+fn encodes_header_of_specification() {
     let client_addr = Some("192.0.2.7:50000".parse().unwrap());
     let written = ProxyHeader { client_addr, connection_id: Some(ID) };
     let expected = [
@@ -33,7 +33,7 @@ fn is_written_as_the_protocol_has_it() {
 }
 
 #[tokio::test]
-async fn what_is_written_is_read_and_not_a_byte_behind_it() {
+async fn reads_encoded_header_and_no_byte_more() {
     for (client, local) in [
         ("192.0.2.7:50000", "127.0.0.1:8000"),
         ("[2001:db8::7]:1", "[::1]:65535"),
@@ -55,7 +55,7 @@ async fn what_is_written_is_read_and_not_a_byte_behind_it() {
 }
 
 #[tokio::test]
-async fn is_read_in_two_calls_each_of_which_is_one_of_the_kernel_s() {
+async fn reads_header_in_two_reads() {
     struct Counts<'a>(&'a [u8], usize);
     impl AsyncRead for Counts<'_> {
         fn poll_read(
@@ -75,7 +75,7 @@ async fn is_read_in_two_calls_each_of_which_is_one_of_the_kernel_s() {
 }
 
 #[tokio::test]
-async fn an_address_is_the_same_however_its_family_has_it() {
+async fn ipv4_mapped_address_equals_ipv4() {
     let client_addr = Some("[::ffff:192.0.2.7]:9".parse().unwrap());
     let local = Some("[::ffff:127.0.0.1]:8".parse().unwrap());
     let bytes = ProxyHeader { client_addr, connection_id: None }.encode(local);
@@ -84,7 +84,7 @@ async fn an_address_is_the_same_however_its_family_has_it() {
 }
 
 #[tokio::test]
-async fn what_others_write_is_read() {
+async fn reads_headers_of_other_proxies() {
     let unknown = [0x21, 0, 2, 7, 7];
     let long_id = [0x05, 0, 7, 1, 2, 3, 4, 5, 6, 7];
     let tcp = [192, 0, 2, 7, 127, 0, 0, 1, 0, 9, 0, 8];
@@ -102,7 +102,7 @@ async fn what_others_write_is_read() {
 }
 
 #[tokio::test]
-async fn anything_else_is_refused_by_its_rule() {
+async fn rejects_invalid_header_by_its_rule() {
     let tcp = [192, 0, 2, 7, 127, 0, 0, 1, 0, 9, 0, 8];
     let with = |addition: &[u8]| header(0x21, 0x11, &[&tcp[..], addition].concat());
     for (bytes, rule) in [

@@ -17,7 +17,7 @@ fn vsocks() -> [(Stream, UnixStream); 2] {
 }
 
 #[tokio::test]
-async fn a_write_to_a_vsock_takes_32_kib_at_most() {
+async fn vsock_write_is_at_most_32_kib() {
     let bytes = vec![7; 100_000];
     for (mut stream, _end) in vsocks() {
         assert_eq!(stream.write(&bytes).await.unwrap(), 32 * 1024);
@@ -29,7 +29,7 @@ async fn a_write_to_a_vsock_takes_32_kib_at_most() {
 }
 
 #[tokio::test]
-async fn so_does_a_write_of_several_slices() {
+async fn vectored_vsock_write_is_at_most_32_kib() {
     let (large, half) = (vec![7; 100_000], vec![8; 16 * 1024]);
     for (mut stream, _end) in vsocks() {
         let mut write = async |parts: &[&[u8]]| {
@@ -43,7 +43,7 @@ async fn so_does_a_write_of_several_slices() {
 }
 
 #[tokio::test]
-async fn all_slices_arrive_in_order_however_often_they_are_cut() {
+async fn bounded_vectored_writes_keep_order() {
     let bytes: Vec<u8> = (0..200_000_u32).map(|n| n.to_le_bytes()[1]).collect();
     for (mut stream, mut end) in vsocks() {
         let send = async {

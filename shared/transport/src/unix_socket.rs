@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn replaces_a_socket_file_nobody_listens_on() {
+    async fn replaces_stale_socket_file() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("s");
         drop(StdListener::bind(&path).unwrap());
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn refuses_a_socket_somebody_listens_on_and_leaves_it_working() {
+    async fn rejects_socket_in_use_and_leaves_it_working() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("s");
         let _live = StdListener::bind(&path).unwrap();
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn never_follows_a_link_to_what_it_removes() {
+    async fn never_follows_symbolic_links() {
         let directory = tempfile::tempdir().unwrap();
         let (link, target) = (directory.path().join("link"), directory.path().join("target"));
         drop(StdListener::bind(&target).unwrap());
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn removes_its_file_when_dropped_but_not_a_successor() {
+    async fn drop_removes_own_file_but_not_a_successor() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("s");
         let ours = listen(&path).await.unwrap();

@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_behind_the_answer_is_lost() {
+    async fn keeps_bytes_after_the_reply() {
         for reply in ["OK 0\n", "OK 4294967295\n"] {
             let mut stream = connect_to(format!("{reply}OK 1\nrest").as_bytes()).await.unwrap();
             let mut received = String::new();
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn any_other_answer_is_a_refusal_that_says_what_came() {
+    async fn rejects_other_replies_and_reports_them() {
         let answers = [
             ("", "the multiplexer closed the connection"),
             ("OK 10737", "answered \"OK 10737\" and not"),
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_multiplexer_that_closes_without_reading_refuses() {
+    async fn reports_multiplexer_that_closes_at_once() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("s");
         let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();

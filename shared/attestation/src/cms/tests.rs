@@ -30,7 +30,7 @@ fn sealed(recipient: &RecipientKey, content: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn opens_what_it_sealed_for_every_key_size() {
+fn opens_sealed_content_for_each_key_size() {
     for (index, (_, modulus_length)) in KEYS.into_iter().enumerate() {
         let (private, public) = pair(index);
         for length in [0, 1, 15, 16, 17, 32, 111, 112, 200, 239, 240, 1023, 1024] {
@@ -49,7 +49,7 @@ fn opens_what_it_sealed_for_every_key_size() {
 }
 
 #[test]
-fn has_the_lengths_seen_in_answers_of_kms() {
+fn sealed_lengths_equal_those_of_kms() {
     for (key, length, expected) in
         [(0, 1, 461), (0, 16, 477), (0, 32, 493), (0, 1024, 1487), (1, 1024, 1615), (2, 1024, 1743)]
     {
@@ -60,7 +60,7 @@ fn has_the_lengths_seen_in_answers_of_kms() {
 /// Contract, section 2: everything but what is encrypted.
 #[test]
 #[rustfmt::skip]
-fn has_the_form_of_kms_byte_by_byte() {
+fn sealed_bytes_have_the_layout_of_kms() {
     let (_, public) = pair(0);
     let envelope = sealed(&public, &[0; 32]);
     let head = [
@@ -95,13 +95,13 @@ fn has_the_form_of_kms_byte_by_byte() {
 }
 
 #[test]
-fn refuses_content_that_the_api_cannot_carry() {
+fn rejects_content_longer_than_the_api_allows() {
     let recipient = pair(0).1;
     // The modulus, and 256 bytes for all that is neither key nor content.
     let most = MAX_CIPHERTEXT_LENGTH - 256 - 256;
     assert!(sealed(&recipient, &vec![0; most]).len() <= MAX_CIPHERTEXT_LENGTH);
-    let refused = seal(&recipient, &vec![0; most + 1], encryption()).unwrap_err();
-    assert_eq!(refused, SealError::TooLong);
+    let rejected = seal(&recipient, &vec![0; most + 1], encryption()).unwrap_err();
+    assert_eq!(rejected, SealError::TooLong);
 }
 
 /// One element, in DER.
@@ -130,7 +130,7 @@ fn der_envelope(public: &RecipientKey, algorithm: &[u8], key: &[u8], content: &[
 }
 
 #[test]
-fn opens_der_chunks_and_the_primitive_form() {
+fn opens_der_chunked_and_primitive_content() {
     let (private, public) = pair(0);
     let envelope = sealed(&public, &[7; 40]);
     let (key, ciphertext) = parts(&envelope);
@@ -147,7 +147,7 @@ fn opens_der_chunks_and_the_primitive_form() {
 }
 
 #[test]
-fn refuses_other_algorithms_recipients_and_left_over_bytes() {
+fn rejects_other_algorithm_recipient_or_trailing_bytes() {
     let (private, public) = pair(0);
     let envelope = sealed(&public, &[7; 40]);
     let (key, ciphertext) = parts(&envelope);
@@ -158,13 +158,13 @@ fn refuses_other_algorithms_recipients_and_left_over_bytes() {
     let other = pair(1).0;
     assert_eq!(open(&envelope, &other).unwrap_err(), OpenError::OtherRecipient);
     let trailing = [&envelope[..], &[0]].concat();
-    let left_over = OpenError::TrailingBytes { element: "ContentInfo" };
-    assert_eq!(open(&trailing, &private).unwrap_err(), left_over);
+    let trailing_bytes = OpenError::TrailingBytes { element: "ContentInfo" };
+    assert_eq!(open(&trailing, &private).unwrap_err(), trailing_bytes);
     assert_eq!(open(&[], &private).unwrap_err(), OpenError::Truncated);
 }
 
 #[test]
-fn takes_no_end_of_contents_where_the_length_is_definite() {
+fn rejects_end_of_contents_in_definite_length() {
     let (private, public) = pair(0);
     let envelope = sealed(&public, &[7; 40]);
     let (key, ciphertext) = parts(&envelope);
@@ -184,7 +184,7 @@ fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn refuses_other_versions_and_identifiers() {
+fn rejects_other_versions_and_identifiers() {
     let (private, public) = pair(0);
     let envelope = sealed(&public, &[7; 40]);
     let other = |identifier: &[u8]| {
@@ -210,7 +210,7 @@ fn refuses_other_versions_and_identifiers() {
 }
 
 #[test]
-fn refuses_an_envelope_cut_anywhere() {
+fn rejects_truncated_ciphertext_at_any_length() {
     let (private, public) = pair(0);
     let envelope = sealed(&public, &[7; 40]);
     for length in 0..envelope.len() {
@@ -219,7 +219,7 @@ fn refuses_an_envelope_cut_anywhere() {
 }
 
 #[test]
-fn says_one_thing_of_whatever_was_changed_inside() {
+fn returns_one_error_for_any_changed_content() {
     let (private, public) = pair(0);
     let envelope = sealed(&public, &[7; 16]);
     let (key, ciphertext) = parts(&envelope);
@@ -237,34 +237,34 @@ fn says_one_thing_of_whatever_was_changed_inside() {
 }
 
 #[test]
-fn a_private_key_is_one_that_a_recipient_may_have() {
+fn rejects_unsuitable_private_keys() {
     let key = RecipientPrivateKey::from_pem(KEYS[0].0).unwrap();
     assert_eq!(format!("{key:?}"), "RecipientPrivateKey(..)");
-    let refused = |pem: &str| RecipientPrivateKey::from_pem(pem).unwrap_err();
-    assert_eq!(refused("no PEM"), PrivateKeyError::NotRsaPem);
+    let rejected = |pem: &str| RecipientPrivateKey::from_pem(pem).unwrap_err();
+    assert_eq!(rejected("no PEM"), PrivateKeyError::NotRsaPem);
     let size = RecipientPrivateKey::generate(1024).unwrap_err();
     let bits = crate::RecipientKeyError::ModulusSize { bits: 1024 };
     assert_eq!(size, PrivateKeyError::UnsuitableKey(bits));
 }
 
 #[test]
-fn a_generated_key_opens_what_is_sealed_to_it() {
+fn generated_key_opens_content_sealed_to_it() {
     let private = RecipientPrivateKey::generate(2048).unwrap();
     let public = RecipientKey::parse(private.public_key_der()).unwrap();
     assert_eq!(*open(&sealed(&public, b"content"), &private).unwrap(), *b"content");
 }
 
 #[test]
-fn seals_into_just_its_length_and_leaves_nothing_in_other_room() {
+fn wipes_buffer_of_wrong_length() {
     let (private, public) = pair(0);
     let length = sealed_length(&public, 32).unwrap();
     let mut envelope = vec![0; length];
     seal_into(&public, &[7; 32], encryption(), &mut envelope).unwrap();
     assert_eq!(*open(&envelope, &private).unwrap(), [7; 32]);
     for other in [0, 1, length - 1, length + 1] {
-        let mut room = vec![7; other];
-        let refused = seal_into(&public, &[7; 32], encryption(), &mut room);
-        assert_eq!(refused, Err(SealError::BufferLength), "{other}");
-        assert!(room.iter().all(|byte| *byte == 0), "{other}");
+        let mut buffer = vec![7; other];
+        let rejected = seal_into(&public, &[7; 32], encryption(), &mut buffer);
+        assert_eq!(rejected, Err(SealError::BufferLength), "{other}");
+        assert!(buffer.iter().all(|byte| *byte == 0), "{other}");
     }
 }

@@ -121,7 +121,7 @@ mod tests {
 
     /// FIPS 197, appendix C.3.
     #[test]
-    fn encrypts_as_fips_197_has_it() {
+    fn matches_fips_197_example() {
         let mut key = [0; AES_256_KEY_LENGTH];
         key.iter_mut().zip(0_u8..).for_each(|(byte, n)| *byte = n);
         let mut block = [0; AES_BLOCK_LENGTH];

@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hashes_as_fips_180_has_it() {
+    fn sha256_matches_fips_180_examples() {
         // NIST's example of one block.
         let expected = [
             0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea, 0x41, 0x41, 0x40, 0xde, 0x5d, 0xae,
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn hashes_to_384_bits_as_fips_180_has_it() {
+    fn sha384_matches_fips_180_example() {
         // NIST's example of one block.
         let expected = [
             0xcb, 0x00, 0x75, 0x3f, 0x45, 0xa3, 0x5e, 0x8b, 0xb5, 0xa0, 0x3d, 0x69, 0x9a, 0xc6,
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn authenticates_as_rfc_4231_has_it() {
+    fn hmac_matches_rfc_4231_vectors() {
         // Test case 2.
         let code = [
             0x5b, 0xdc, 0xc1, 0x46, 0xbf, 0x60, 0x75, 0x4e, 0x6a, 0x04, 0x24, 0x26, 0x08, 0x95,
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_are_secrets_of_the_same_bytes() {
+    fn constant_time_eq_compares_all_bytes() {
         assert!(constant_time_eq(b"", b"") && constant_time_eq(b"token", b"token"));
         for other in ["", "toke", "tokeN", "Token", "token1"] {
             assert!(!constant_time_eq(b"token", other.as_bytes()), "{other}");

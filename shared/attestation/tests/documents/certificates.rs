@@ -6,7 +6,7 @@ use super::*;
 fn rejects_certificates_of_another_form() {
     for level in 0..=LEAF {
         for (overrides, expected) in other_forms(position(level)) {
-            let rejected = verdict(|f| f.specs[level].overrides = overrides.clone());
+            let rejected = rejection(|f| f.specs[level].overrides = overrides.clone());
             assert_eq!(rejected, Some(expected), "{overrides:?}");
         }
     }
@@ -50,43 +50,43 @@ fn other_keys() -> [Vec<u8>; 5] {
 }
 
 #[test]
-fn takes_each_kind_of_time_for_its_years_alone() {
+fn accepts_utc_time_to_2049_and_generalized_time_later() {
     let year_2051 = UnixMillis::from_secs(2_556_144_000);
-    assert_eq!(verdict(|f| f.specs[2].not_after = year_2051), None);
+    assert_eq!(rejection(|f| f.specs[2].not_after = year_2051), None);
     let certificate = ChainPosition::Cabundle(2);
     let utc = |text: &str| der::tlv(0x17, text.as_bytes());
     for not_after in [der::tlv(0x18, b"20400101000000Z"), utc("4001010000Z")] {
         let validity = Some(der::sequence(&[&utc("200101000000Z"), &not_after]));
         let overrides = Overrides { validity, ..Overrides::default() };
-        let refused = verdict(|f| f.specs[2].overrides = overrides);
-        assert_eq!(refused, Some(UntrustedDocument::CertificateEncoding { certificate }));
+        let rejected = rejection(|f| f.specs[2].overrides = overrides);
+        assert_eq!(rejected, Some(UntrustedDocument::CertificateEncoding { certificate }));
     }
 }
 
 #[test]
-fn refuses_a_certificate_with_a_byte_after_it() {
-    let forgery = forgery();
+fn rejects_bytes_after_certificate() {
+    let builder = builder();
     for level in 0..=LEAF {
-        let mut certificates = forgery.certificates().unwrap();
+        let mut certificates = builder.certificates().unwrap();
         certificates[level].push(0);
         let certificate =
             if level == LEAF { ChainPosition::Leaf } else { ChainPosition::Cabundle(level) };
         let expected = UntrustedDocument::CertificateEncoding { certificate };
-        assert_eq!(sign_over(&forgery, &certificates).verdict(), Some(expected));
+        assert_eq!(sign_over(&builder, &certificates).rejection(), Some(expected));
     }
 }
 
 #[test]
-fn refuses_a_root_that_another_issued_although_it_is_an_anchor() {
+fn rejects_anchor_that_is_not_self_issued() {
     let change =
         |f: &mut DocumentBuilder| f.specs[0].issuer = der::name(&[(oid::COMMON_NAME, "other")]);
     let certificate = ChainPosition::Cabundle(0);
-    assert_eq!(verdict(change), Some(UntrustedDocument::ChainOrder { certificate }));
+    assert_eq!(rejection(change), Some(UntrustedDocument::ChainOrder { certificate }));
 }
 
 #[test]
-fn only_a_root_can_be_added_as_an_anchor() {
-    let certificates = forgery().certificates().unwrap();
+fn rejects_adding_non_root_as_anchor() {
+    let certificates = builder().certificates().unwrap();
     let add = |der: &[u8]| {
         let pem = rsa::pkcs8::der::pem::encode_string("CERTIFICATE", Default::default(), der);
         TrustAnchors::aws_nitro().add_pem(pem.unwrap().as_bytes())
@@ -100,58 +100,58 @@ fn only_a_root_can_be_added_as_an_anchor() {
 }
 
 #[test]
-fn refuses_a_ca_that_is_none() {
+fn rejects_ca_without_ca_role() {
     use UntrustedDocument::{MissingKeyCertSign, NotCa, PathLength};
     let certificate = ChainPosition::Cabundle(2);
     let uncritical = |f: &mut DocumentBuilder| f.specs[2].extensions[0].critical = false;
-    assert_eq!(verdict(uncritical), Some(NotCa { certificate }));
+    assert_eq!(rejection(uncritical), Some(NotCa { certificate }));
     let not_ca = |f: &mut DocumentBuilder| f.specs[2].extensions[0] = Extension::not_ca();
-    assert_eq!(verdict(not_ca), Some(NotCa { certificate }));
+    assert_eq!(rejection(not_ca), Some(NotCa { certificate }));
     let absent = |f: &mut DocumentBuilder| drop(f.specs[2].extensions.remove(0));
-    assert_eq!(verdict(absent), Some(NotCa { certificate }));
+    assert_eq!(rejection(absent), Some(NotCa { certificate }));
     let no_usage = |f: &mut DocumentBuilder| drop(f.specs[2].extensions.remove(1));
-    assert_eq!(verdict(no_usage), Some(MissingKeyCertSign { certificate }));
+    assert_eq!(rejection(no_usage), Some(MissingKeyCertSign { certificate }));
     let documents = |f: &mut DocumentBuilder| {
         f.specs[2].extensions[1] = Extension::key_usage(KeyUsage::Documents)
     };
-    assert_eq!(verdict(documents), Some(MissingKeyCertSign { certificate }));
+    assert_eq!(rejection(documents), Some(MissingKeyCertSign { certificate }));
     let certificate = ChainPosition::Cabundle(1);
     let short = |f: &mut DocumentBuilder| f.specs[1].extensions[0] = Extension::ca(Some(1));
-    assert_eq!(verdict(short), Some(PathLength { certificate, allowed: 1, below: 2 }));
+    assert_eq!(rejection(short), Some(PathLength { certificate, allowed: 1, below: 2 }));
 }
 
 #[test]
-fn refuses_a_leaf_that_is_a_ca_or_may_not_sign() {
+fn rejects_leaf_without_leaf_role() {
     let ca = |f: &mut DocumentBuilder| f.specs[LEAF].extensions[0] = Extension::ca(None);
-    assert_eq!(verdict(ca), Some(UntrustedDocument::LeafIsCa));
+    assert_eq!(rejection(ca), Some(UntrustedDocument::LeafIsCa));
     let usage = |f: &mut DocumentBuilder| {
         f.specs[LEAF].extensions[1] = Extension::key_usage(KeyUsage::CertificatesOnly);
     };
-    assert_eq!(verdict(usage), Some(UntrustedDocument::LeafMissingDigitalSignature));
+    assert_eq!(rejection(usage), Some(UntrustedDocument::LeafMissingDigitalSignature));
     let absent = |f: &mut DocumentBuilder| drop(f.specs[LEAF].extensions.remove(1));
-    assert_eq!(verdict(absent), Some(UntrustedDocument::LeafMissingDigitalSignature));
+    assert_eq!(rejection(absent), Some(UntrustedDocument::LeafMissingDigitalSignature));
     let no_constraints = |f: &mut DocumentBuilder| drop(f.specs[LEAF].extensions.remove(0));
-    assert_eq!(verdict(no_constraints), None);
+    assert_eq!(rejection(no_constraints), None);
 }
 
 #[test]
-fn refuses_an_unknown_critical_extension() {
+fn rejects_unknown_critical_extension() {
     let change = |f: &mut DocumentBuilder| {
         let oid = vec![0x2a, 0x03];
         f.specs[3].extensions.push(Extension { oid, critical: true, value: vec![5, 0] });
     };
     let certificate = ChainPosition::Cabundle(3);
-    assert_eq!(verdict(change), Some(UntrustedDocument::CriticalExtension { certificate }));
+    assert_eq!(rejection(change), Some(UntrustedDocument::CriticalExtension { certificate }));
     let uncritical = |f: &mut DocumentBuilder| {
         let oid = vec![0x2a, 0x03];
         f.specs[3].extensions.push(Extension { oid, critical: false, value: vec![5, 0] });
     };
-    assert_eq!(verdict(uncritical), None);
+    assert_eq!(rejection(uncritical), None);
 }
 
 /// Each well-formed, but for one thing; the corpus has more of them.
 #[test]
-fn refuses_names_serial_numbers_and_extensions_that_are_not_in_der() {
+fn rejects_non_der_names_serials_and_extensions() {
     let certificate = ChainPosition::Leaf;
     let expected = Some(UntrustedDocument::CertificateEncoding { certificate });
     let attribute = [&[6, 3, 0x55, 4, 3][..], &[0x13, 1, b'x']].concat();
@@ -165,17 +165,17 @@ fn refuses_names_serial_numbers_and_extensions_that_are_not_in_der() {
         der::sequence(&[&set, &der::tlv(0x31, &der::sequence(&[&attribute[..5]]))]),
         der::sequence(&[&der::tlv(0x31, &der::sequence(&[&[6, 4, 0x55, 4, 0x80, 3, 5, 0]]))]),
     ] {
-        let refused = verdict(|f| f.specs[LEAF].subject.clone_from(&name));
-        assert_eq!(refused, expected, "{name:x?}");
+        let rejected = rejection(|f| f.specs[LEAF].subject.clone_from(&name));
+        assert_eq!(rejected, expected, "{name:x?}");
     }
     for serial in [vec![2, 1, 0], der::integer(&[1; 21]), vec![2, 1, 0x80]] {
         let overrides = Overrides { serial: Some(serial.clone()), ..Overrides::default() };
-        assert_eq!(verdict(|f| f.specs[LEAF].overrides = overrides), expected, "{serial:x?}");
+        assert_eq!(rejection(|f| f.specs[LEAF].overrides = overrides), expected, "{serial:x?}");
     }
     let longest = Overrides { serial: Some(der::integer(&[1; 20])), ..Overrides::default() };
-    assert_eq!(verdict(|f| f.specs[LEAF].overrides = longest), None);
+    assert_eq!(rejection(|f| f.specs[LEAF].overrides = longest), None);
     let none = Overrides { extensions: Some(vec![0xa3, 2, 0x30, 0]), ..Overrides::default() };
-    assert_eq!(verdict(|f| f.specs[LEAF].overrides = none), expected);
+    assert_eq!(rejection(|f| f.specs[LEAF].overrides = none), expected);
     for (oid, expected) in [
         (vec![0x55, 0x1d, 0x80, 19], expected.clone()),
         (vec![0x80, 1], expected.clone()),
@@ -185,7 +185,7 @@ fn refuses_names_serial_numbers_and_extensions_that_are_not_in_der() {
     ] {
         let value = vec![5, 0];
         let extension = Extension { oid: oid.clone(), critical: false, value };
-        let refused = verdict(|f| f.specs[LEAF].extensions.push(extension));
-        assert_eq!(refused, expected, "{oid:x?}");
+        let rejected = rejection(|f| f.specs[LEAF].extensions.push(extension));
+        assert_eq!(rejected, expected, "{oid:x?}");
     }
 }

@@ -28,32 +28,32 @@ const LEAF: usize = 4;
 /// Seconds for which the forge's certificates are valid before and after `NOW`.
 const LIFETIME: u64 = 1000;
 
-struct Forged {
+struct SignedDocument {
     document: Vec<u8>,
     anchors: TrustAnchors<Simulated>,
 }
 
-fn forgery() -> DocumentBuilder {
+fn builder() -> DocumentBuilder {
     DocumentBuilder::new(LEAF, NOW).unwrap()
 }
 
 /// Signs over `certificates`, the leaf last, and trusts the first of them.
-fn sign_over(forgery: &DocumentBuilder, certificates: &[Vec<u8>]) -> Forged {
+fn sign_over(builder: &DocumentBuilder, certificates: &[Vec<u8>]) -> SignedDocument {
     let chain: Vec<&[u8]> = certificates.iter().map(Vec::as_slice).collect();
-    Forged {
-        document: forgery.sign_over(&chain).unwrap(),
+    SignedDocument {
+        document: builder.sign_over(&chain).unwrap(),
         anchors: TrustAnchors::simulator_root(chain[0]),
     }
 }
 
-fn forge(forgery: &DocumentBuilder) -> Forged {
-    sign_over(forgery, &forgery.certificates().unwrap())
+fn sign(builder: &DocumentBuilder) -> SignedDocument {
+    sign_over(builder, &builder.certificates().unwrap())
 }
 
-fn forge_with(change: impl FnOnce(&mut DocumentBuilder)) -> Forged {
-    let mut forgery = forgery();
-    change(&mut forgery);
-    forge(&forgery)
+fn sign_with(change: impl FnOnce(&mut DocumentBuilder)) -> SignedDocument {
+    let mut builder = builder();
+    change(&mut builder);
+    sign(&builder)
 }
 
 fn position(level: usize) -> ChainPosition {
@@ -61,45 +61,45 @@ fn position(level: usize) -> ChainPosition {
 }
 
 /// The verdict on the chain `order` (levels, the leaf last).
-fn verdict_on_order(forgery: &DocumentBuilder, order: &[usize]) -> Option<UntrustedDocument> {
-    let certificates = forgery.certificates().unwrap();
+fn rejection_of_order(builder: &DocumentBuilder, order: &[usize]) -> Option<UntrustedDocument> {
+    let certificates = builder.certificates().unwrap();
     let chain: Vec<Vec<u8>> = order.iter().map(|level| certificates[*level].clone()).collect();
-    sign_over(forgery, &chain).verdict()
+    sign_over(builder, &chain).rejection()
 }
 
-impl Forged {
-    fn verdict_at(&self, now: UnixMillis, max_age: MaxAge) -> Option<UntrustedDocument> {
+impl SignedDocument {
+    fn rejection_at(&self, now: UnixMillis, max_age: MaxAge) -> Option<UntrustedDocument> {
         UnverifiedDocument::parse(self.document.clone())
             .unwrap()
             .verify_live(&self.anchors, ClockReading::given(now), max_age, DebugMode::Reject)
             .err()
     }
 
-    fn verdict_when_stored(&self) -> Option<UntrustedDocument> {
+    fn rejection_when_stored(&self) -> Option<UntrustedDocument> {
         let document = UnverifiedDocument::parse(self.document.clone()).unwrap();
         document.verify_at_document_time(&self.anchors, DebugMode::Reject).err()
     }
 
-    fn verdict(&self) -> Option<UntrustedDocument> {
-        self.verdict_at(NOW, MaxAge::default())
+    fn rejection(&self) -> Option<UntrustedDocument> {
+        self.rejection_at(NOW, MaxAge::default())
     }
 }
 
-fn verdict(change: impl FnOnce(&mut DocumentBuilder)) -> Option<UntrustedDocument> {
-    forge_with(change).verdict()
+fn rejection(change: impl FnOnce(&mut DocumentBuilder)) -> Option<UntrustedDocument> {
+    sign_with(change).rejection()
 }
 
 #[test]
 fn accepts_the_unchanged_chain() {
-    assert_eq!(verdict(|_| {}), None);
+    assert_eq!(rejection(|_| {}), None);
 }
 
 #[test]
 fn rejects_chain_out_of_order_or_with_gaps_or_repeats() {
     use ChainPosition::{Cabundle, Leaf};
     use UntrustedDocument::{ChainOrder, RepeatedSubject};
-    let forgery = forgery();
-    let order = |order: &[usize]| verdict_on_order(&forgery, order);
+    let builder = builder();
+    let order = |order: &[usize]| rejection_of_order(&builder, order);
     let out_of_order = |certificate| Some(ChainOrder { certificate });
     assert_eq!(order(&[0, 1, 2, 3, LEAF]), None);
     assert_eq!(order(&[0, 1, 3, LEAF]), out_of_order(Cabundle(2)));
@@ -115,21 +115,21 @@ fn rejects_chain_out_of_order_or_with_gaps_or_repeats() {
 
 #[test]
 fn rejects_root_that_is_not_an_anchor() {
-    let mut forged = forge(&forgery());
-    forged.anchors = forge(&forgery()).anchors;
-    assert_eq!(forged.verdict(), Some(UntrustedDocument::UnknownRoot));
+    let mut signed = sign(&builder());
+    signed.anchors = sign(&builder()).anchors;
+    assert_eq!(signed.rejection(), Some(UntrustedDocument::UnknownRoot));
 }
 
 #[test]
 fn rejects_certificate_not_signed_by_its_issuer() {
     for level in 1..=LEAF {
-        let forgery = forgery();
-        let mut certificates = forgery.certificates().unwrap();
-        let stranger = Key::generate().unwrap().0;
-        let public_key = forgery.key(level).unwrap().public_key();
-        certificates[level] = forgery.specs[level].issue(public_key, &stranger).unwrap();
-        let forged = sign_over(&forgery, &certificates);
-        assert_eq!(forged.verdict(), Some(UntrustedDocument::ChainSignature));
+        let builder = builder();
+        let mut certificates = builder.certificates().unwrap();
+        let other_key = Key::generate().unwrap().0;
+        let public_key = builder.key(level).unwrap().public_key();
+        certificates[level] = builder.specs[level].issue(public_key, &other_key).unwrap();
+        let signed = sign_over(&builder, &certificates);
+        assert_eq!(signed.rejection(), Some(UntrustedDocument::ChainSignature));
     }
 }
 
@@ -142,54 +142,55 @@ fn rejects_chain_that_the_path_library_rejects() {
         value: der::sequence(&[&server_auth]),
     };
     for level in 1..=LEAF {
-        let purpose = verdict(|f| f.specs[level].extensions.push(ext_key_usage.clone()));
+        let purpose = rejection(|f| f.specs[level].extensions.push(ext_key_usage.clone()));
         assert_eq!(purpose, Some(UntrustedDocument::InvalidChainPath), "{level}");
     }
 }
 
 #[test]
 fn rejects_document_not_signed_by_the_leaf() {
-    let forgery = forgery();
-    let certificates = forgery.certificates().unwrap();
+    let builder = builder();
+    let certificates = builder.certificates().unwrap();
     let cabundle: Vec<&[u8]> = certificates[..LEAF].iter().map(Vec::as_slice).collect();
-    let payload = forgery.document.payload(&certificates[LEAF], &cabundle);
-    let stranger = Key::generate().unwrap().0;
-    let document = sign_payload(&payload, &stranger).unwrap();
-    let forged = Forged { document, anchors: TrustAnchors::simulator_root(&certificates[0]) };
-    assert_eq!(forged.verdict(), Some(UntrustedDocument::DocumentSignature));
+    let payload = builder.document.payload(&certificates[LEAF], &cabundle);
+    let other_key = Key::generate().unwrap().0;
+    let document = sign_payload(&payload, &other_key).unwrap();
+    let signed =
+        SignedDocument { document, anchors: TrustAnchors::simulator_root(&certificates[0]) };
+    assert_eq!(signed.rejection(), Some(UntrustedDocument::DocumentSignature));
 }
 
 #[test]
 fn rejects_flipped_bit_in_payload_or_signature() {
-    let good = forge(&forgery());
+    let good = sign(&builder());
     let nonce = good.document.windows(5).position(|w| w == b"nonce").unwrap();
     for offset in [nonce, good.document.len() - 1, good.document.len() - 96] {
-        let mut forged = Forged { document: good.document.clone(), ..good_anchors(&good) };
-        forged.document[offset] ^= 1;
-        assert_eq!(forged.verdict(), Some(UntrustedDocument::DocumentSignature), "{offset}");
+        let mut signed = SignedDocument { document: good.document.clone(), ..good_anchors(&good) };
+        signed.document[offset] ^= 1;
+        assert_eq!(signed.rejection(), Some(UntrustedDocument::DocumentSignature), "{offset}");
     }
 }
 
-fn good_anchors(good: &Forged) -> Forged {
+fn good_anchors(good: &SignedDocument) -> SignedDocument {
     let claims = UnverifiedDocument::parse(good.document.clone()).unwrap();
     let root = claims.dangerous_unverified_claims().cabundle().next().unwrap().to_vec();
-    Forged { document: Vec::new(), anchors: TrustAnchors::simulator_root(&root) }
+    SignedDocument { document: Vec::new(), anchors: TrustAnchors::simulator_root(&root) }
 }
 
 #[test]
 fn rejects_debug_mode_unless_allowed() {
-    let mut forgery = forgery();
+    let mut builder = builder();
     for index in 0..3 {
-        forgery.document.pcrs.insert(index, [0; 48]);
+        builder.document.pcrs.insert(index, [0; 48]);
     }
-    let forged = forge(&forgery);
-    assert_eq!(forged.verdict(), Some(UntrustedDocument::DebugMode));
-    let document = UnverifiedDocument::parse(forged.document).unwrap();
+    let signed = sign(&builder);
+    assert_eq!(signed.rejection(), Some(UntrustedDocument::DebugMode));
+    let document = UnverifiedDocument::parse(signed.document).unwrap();
     let now = ClockReading::given(NOW);
-    let allowed = document.verify_live(&forged.anchors, now, MaxAge::Chain, DebugMode::Allow);
+    let allowed = document.verify_live(&signed.anchors, now, MaxAge::Chain, DebugMode::Allow);
     assert!(allowed.is_ok());
-    forgery.document.pcrs.insert(2, [1; 48]);
-    assert_eq!(forge(&forgery).verdict(), None);
+    builder.document.pcrs.insert(2, [1; 48]);
+    assert_eq!(sign(&builder).rejection(), None);
 }
 
 #[test]

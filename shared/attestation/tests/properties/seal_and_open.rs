@@ -44,7 +44,7 @@ impl Recipient {
 }
 
 #[test]
-fn opening_undoes_sealing_for_every_length_of_content() {
+fn round_trips_content_of_every_length() {
     let recipient = Recipient::of_pem(include_str!("../../../../tests/suite/keys/rsa-2048.pem"));
     let mut random = [0x5a; RANDOM_LENGTH];
     for length in 1..=MAX_CONTENT_LENGTH {
@@ -58,7 +58,7 @@ fn opening_undoes_sealing_for_every_length_of_content() {
 }
 
 #[test]
-fn opening_undoes_sealing_for_larger_keys_and_any_content() {
+fn round_trips_any_content_with_larger_keys() {
     for pem in [
         include_str!("../../../../tests/suite/keys/rsa-3072.pem"),
         include_str!("../../../../tests/suite/keys/rsa-4096.pem"),

@@ -26,29 +26,29 @@ const MANY: CacheSizes = CacheSizes { chains: 100, leaves: 100, documents: 100 }
 
 /// A chain whose certificates stay the same bytes, under which leaves and documents are issued.
 struct Issuer {
-    forgery: DocumentBuilder,
+    builder: DocumentBuilder,
     certificates: Vec<Vec<u8>>,
 }
 
 impl Issuer {
     fn new() -> Self {
-        Self::of(DocumentBuilder::new(LEAF, NOW).unwrap())
+        Self::new_with(DocumentBuilder::new(LEAF, NOW).unwrap())
     }
 
-    fn of(forgery: DocumentBuilder) -> Self {
-        let certificates = forgery.certificates().unwrap();
-        Self { forgery, certificates }
+    fn new_with(builder: DocumentBuilder) -> Self {
+        let certificates = builder.certificates().unwrap();
+        Self { builder, certificates }
     }
 
     /// Another leaf below the same CAs.
     fn with_leaf(&self, change: impl FnOnce(&mut CertificateSpec)) -> Self {
-        let mut spec = self.forgery.specs[LEAF].clone();
+        let mut spec = self.builder.specs[LEAF].clone();
         change(&mut spec);
-        let key = |level| self.forgery.key(level).unwrap();
+        let key = |level| self.builder.key(level).unwrap();
         let leaf = spec.issue(key(LEAF).public_key(), key(LEAF - 1)).unwrap();
         let mut certificates = self.certificates.clone();
         certificates[LEAF] = leaf;
-        Self { forgery: self.forgery.clone(), certificates }
+        Self { builder: self.builder.clone(), certificates }
     }
 
     fn another_leaf(&self) -> Self {
@@ -56,14 +56,14 @@ impl Issuer {
     }
 
     fn document(&self, nonce: u8) -> Vec<u8> {
-        self.document_of(|forgery| forgery.document.nonce = Some(vec![nonce]))
+        self.document_of(|builder| builder.document.nonce = Some(vec![nonce]))
     }
 
     fn document_of(&self, change: impl FnOnce(&mut DocumentBuilder)) -> Vec<u8> {
-        let mut forgery = self.forgery.clone();
-        change(&mut forgery);
+        let mut builder = self.builder.clone();
+        change(&mut builder);
         let chain: Vec<&[u8]> = self.certificates.iter().map(Vec::as_slice).collect();
-        forgery.sign_over(&chain).unwrap()
+        builder.sign_over(&chain).unwrap()
     }
 
     fn verifier(&self, sizes: CacheSizes) -> Verifier<Simulated> {
@@ -71,27 +71,27 @@ impl Issuer {
     }
 }
 
-type Verdict = Result<(), UntrustedDocument>;
+type VerifyResult = Result<(), UntrustedDocument>;
 
 /// The time of judgement of a document of `NOW`.
 fn at(time: UnixMillis) -> VerificationTime {
     VerificationTime { reading: ClockReading::enclave(time), signed_at: NOW }
 }
 
-fn judge_at(verifier: &Verifier<Simulated>, document: &[u8], now: UnixMillis) -> Verdict {
+fn verify_at(verifier: &Verifier<Simulated>, document: &[u8], now: UnixMillis) -> VerifyResult {
     let document = UnverifiedDocument::parse(document.to_vec()).unwrap();
     let now = ClockReading::enclave(now);
     verifier.verify_live(document, now, MaxAge::default(), DebugMode::Reject).map(drop)
 }
 
-fn judge(verifier: &Verifier<Simulated>, document: &[u8]) -> Verdict {
-    judge_at(verifier, document, NOW)
+fn verify(verifier: &Verifier<Simulated>, document: &[u8]) -> VerifyResult {
+    verify_at(verifier, document, NOW)
 }
 
 /// The signatures that judging a good document takes.
 fn cost(verifier: &Verifier<Simulated>, document: &[u8]) -> u64 {
-    let (verdict, operations) = OperationCounts::measure(|| judge(verifier, document));
-    assert_eq!(verdict, Ok(()));
+    let (result, operations) = OperationCounts::measure(|| verify(verifier, document));
+    assert_eq!(result, Ok(()));
     operations.signature_verifications
 }
 
@@ -130,33 +130,33 @@ fn evicts_entries_beyond_the_capacity() {
     let issuer = Issuer::new();
     let verifier = issuer.verifier(CacheSizes { documents: 2, ..MANY });
     let documents: Vec<_> = (0..20).map(|nonce| issuer.document(nonce)).collect();
-    documents.iter().for_each(|document| judge(&verifier, document).unwrap());
-    let known = documents.iter().filter(|document| cost(&verifier, document) == 0).count();
-    assert!(known <= 2, "{known}");
+    documents.iter().for_each(|document| verify(&verifier, document).unwrap());
+    let cached = documents.iter().filter(|document| cost(&verifier, document) == 0).count();
+    assert!(cached <= 2, "{cached}");
 }
 
 #[test]
 fn does_not_cache_rejected_documents() {
     let issuer = Issuer::new();
     let verifier = issuer.verifier(MANY);
-    let mut forged = issuer.document(1);
-    let last = forged.len() - 1;
-    forged[last] ^= 1;
-    let mut stranger = issuer.another_leaf();
-    let last = stranger.certificates[LEAF].len() - 1;
-    stranger.certificates[LEAF][last] ^= 1;
-    let stranger = stranger.document(2);
-    for (document, refusal, costs) in [
+    let mut bad_signature = issuer.document(1);
+    let last = bad_signature.len() - 1;
+    bad_signature[last] ^= 1;
+    let mut bad_leaf = issuer.another_leaf();
+    let last = bad_leaf.certificates[LEAF].len() - 1;
+    bad_leaf.certificates[LEAF][last] ^= 1;
+    let bad_leaf = bad_leaf.document(2);
+    for (document, error, costs) in [
         // The leaf's signature is the first of the chain's that is looked at.
-        (&stranger, UntrustedDocument::ChainSignature, [4, 4]),
-        (&forged, UntrustedDocument::DocumentSignature, [5, 1]),
-        (&stranger, UntrustedDocument::ChainSignature, [1, 1]),
+        (&bad_leaf, UntrustedDocument::ChainSignature, [4, 4]),
+        (&bad_signature, UntrustedDocument::DocumentSignature, [5, 1]),
+        (&bad_leaf, UntrustedDocument::ChainSignature, [1, 1]),
     ] {
         for cost in costs {
-            let (verdict, operations) = OperationCounts::measure(|| judge(&verifier, document));
-            assert_eq!(verdict.as_ref(), Err(&refusal));
+            let (result, operations) = OperationCounts::measure(|| verify(&verifier, document));
+            assert_eq!(result.as_ref(), Err(&error));
             assert!(operations.signature_verifications <= cost, "{operations:?} {cost}");
-            assert!(operations.signature_verifications > 0, "{refusal:?} was remembered");
+            assert!(operations.signature_verifications > 0, "{error:?} was remembered");
         }
     }
     assert_eq!(CacheHit::ALL.map(|hit| verifier.verified_count(hit)), [0; 4]);
@@ -168,18 +168,18 @@ fn one_changed_bit_misses_the_cache() {
     let issuer = Issuer::new();
     let verifier = issuer.verifier(MANY);
     let document = issuer.document(1);
-    judge(&verifier, &document).unwrap();
+    verify(&verifier, &document).unwrap();
     // The tag is not signed: the same claims, the same signature, other bytes.
     let tagged = [&[0xd2], &document[..]].concat();
     assert_eq!(cost(&verifier, &tagged), 1);
     // The outer bits of each certificate's signature, which its issuer's signature is.
     for level in 1..=LEAF {
         let mut changed =
-            Issuer { forgery: issuer.forgery.clone(), certificates: issuer.certificates.clone() };
+            Issuer { builder: issuer.builder.clone(), certificates: issuer.certificates.clone() };
         let last = changed.certificates[level].len() - 1;
         changed.certificates[level][last] ^= 1;
-        let refused = Err(UntrustedDocument::ChainSignature);
-        assert_eq!(judge(&verifier, &changed.document(1)), refused, "{level}");
+        let rejected = Err(UntrustedDocument::ChainSignature);
+        assert_eq!(verify(&verifier, &changed.document(1)), rejected, "{level}");
     }
 }
 
@@ -187,8 +187,8 @@ fn one_changed_bit_misses_the_cache() {
 fn other_chain_of_the_same_names_and_root_misses_the_cache() {
     let issuer = Issuer::new();
     let verifier = issuer.verifier(MANY);
-    judge(&verifier, &issuer.document(1)).unwrap();
-    let again = Issuer::of(issuer.forgery.clone());
+    verify(&verifier, &issuer.document(1)).unwrap();
+    let again = Issuer::new_with(issuer.builder.clone());
     assert_eq!(again.certificates[0], issuer.certificates[0]);
     assert_eq!(cost(&verifier, &again.document(1)), 5);
 }
@@ -201,22 +201,22 @@ fn rejects_cached_certificates_under_another_root() {
     let mut anchors = TrustAnchors::simulator_root(&issuer.certificates[0]);
     anchors.add_pem(pem.unwrap().as_bytes()).unwrap();
     let verifier = Verifier::new(anchors, MANY);
-    judge(&verifier, &issuer.document(1)).unwrap();
-    let mut adopted = issuer;
-    adopted.certificates[0] = other;
-    let refused = Err(UntrustedDocument::ChainSignature);
-    assert_eq!(judge(&verifier, &adopted.document(2)), refused);
-    assert_eq!(judge(&verifier, &adopted.another_leaf().document(3)), refused);
+    verify(&verifier, &issuer.document(1)).unwrap();
+    let mut changed_root = issuer;
+    changed_root.certificates[0] = other;
+    let rejected = Err(UntrustedDocument::ChainSignature);
+    assert_eq!(verify(&verifier, &changed_root.document(2)), rejected);
+    assert_eq!(verify(&verifier, &changed_root.another_leaf().document(3)), rejected);
 }
 
 #[test]
 fn verifies_chain_with_name_constraints_for_each_leaf() {
-    let mut forgery = DocumentBuilder::new(LEAF, NOW).unwrap();
+    let mut builder = DocumentBuilder::new(LEAF, NOW).unwrap();
     // permittedSubtrees of one dNSName, which says nothing of a leaf without any.
     let value = b"\x30\x0d\xa0\x0b\x30\x09\x82\x07example".to_vec();
     let constraints = Extension { oid: vec![0x55, 0x1d, 30], critical: false, value };
-    forgery.specs[1].extensions.push(constraints);
-    let issuer = Issuer::of(forgery);
+    builder.specs[1].extensions.push(constraints);
+    let issuer = Issuer::new_with(builder);
     let verifier = issuer.verifier(MANY);
     assert_eq!(cost(&verifier, &issuer.document(1)), 5);
     assert_eq!(cost(&verifier, &issuer.document(2)), 1);
@@ -225,7 +225,7 @@ fn verifies_chain_with_name_constraints_for_each_leaf() {
     let value = b"\x30\x07\x82\x05other".to_vec();
     let name = Extension { oid: vec![0x55, 0x1d, 17], critical: false, value };
     let named = issuer.with_leaf(|spec| spec.extensions.push(name));
-    assert_eq!(judge(&verifier, &named.document(4)), Err(UntrustedDocument::InvalidChainPath));
+    assert_eq!(verify(&verifier, &named.document(4)), Err(UntrustedDocument::InvalidChainPath));
 }
 
 #[test]
@@ -238,9 +238,9 @@ fn accepts_leaf_after_another_was_rejected_with_the_same_chain() {
 }
 
 /// The signatures verified by all together, if each judges one of these at once.
-fn cost_at_once(verifier: &Arc<Verifier<Simulated>>, documents: Vec<Vec<u8>>) -> u64 {
+fn concurrent_cost(verifier: &Arc<Verifier<Simulated>>, documents: Vec<Vec<u8>>) -> u64 {
     let barrier = Arc::new(Barrier::new(documents.len()));
-    let judges: Vec<_> = documents
+    let threads: Vec<_> = documents
         .into_iter()
         .map(|document| {
             let (verifier, barrier) = (Arc::clone(verifier), Arc::clone(&barrier));
@@ -250,7 +250,7 @@ fn cost_at_once(verifier: &Arc<Verifier<Simulated>>, documents: Vec<Vec<u8>>) ->
             })
         })
         .collect();
-    judges.into_iter().map(|judge| judge.join().unwrap()).sum()
+    threads.into_iter().map(|thread| thread.join().unwrap()).sum()
 }
 
 #[test]
@@ -258,13 +258,13 @@ fn concurrent_first_documents_verify_once() {
     for _ in 0..8 {
         let issuer = Issuer::new();
         let verifier = Arc::new(issuer.verifier(MANY));
-        assert_eq!(cost_at_once(&verifier, vec![issuer.document(1); 8]), 5);
+        assert_eq!(concurrent_cost(&verifier, vec![issuer.document(1); 8]), 5);
         let verifier = Arc::new(issuer.verifier(MANY));
         let documents = (0..8).map(|nonce| issuer.document(nonce)).collect();
-        assert_eq!(cost_at_once(&verifier, documents), 4 + 8);
+        assert_eq!(concurrent_cost(&verifier, documents), 4 + 8);
         let verifier = Arc::new(issuer.verifier(MANY));
         let leaf = |shift| issuer.with_leaf(|spec| spec.not_before = NOW.minus_secs(shift));
         let documents = (1..=8).map(|shift| leaf(shift).document(1)).collect();
-        assert_eq!(cost_at_once(&verifier, documents), 3 + 8 * 2);
+        assert_eq!(concurrent_cost(&verifier, documents), 3 + 8 * 2);
     }
 }

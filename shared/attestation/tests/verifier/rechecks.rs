@@ -7,11 +7,11 @@ fn checks_every_other_rule_for_cached_documents() {
     let issuer = Issuer::new();
     let verifier = issuer.verifier(MANY);
     let document = issuer.document(1);
-    judge(&verifier, &document).unwrap();
-    let expires = issuer.forgery.specs[0].not_after;
+    verify(&verifier, &document).unwrap();
+    let expires = issuer.builder.specs[0].not_after;
     let too_late = expires.plus_secs(1);
     assert_eq!(
-        judge_at(&verifier, &document, too_late),
+        verify_at(&verifier, &document, too_late),
         Err(UntrustedDocument::CertificateExpired {
             certificate: ChainPosition::Cabundle(0),
             not_after: expires,
@@ -20,10 +20,10 @@ fn checks_every_other_rule_for_cached_documents() {
     );
     let old = NOW.plus_secs(301);
     let too_old = UntrustedDocument::TooOld { max_age_secs: 300, at: at(old) };
-    assert_eq!(judge_at(&verifier, &document, old), Err(too_old));
+    assert_eq!(verify_at(&verifier, &document, old), Err(too_old));
     let now = NOW.minus_secs(61);
     let future = UntrustedDocument::TimestampInFuture { at: at(now) };
-    assert_eq!(judge_at(&verifier, &document, now), Err(future));
+    assert_eq!(verify_at(&verifier, &document, now), Err(future));
     // And once more as it was.
     assert_eq!(cost(&verifier, &document), 0);
 }
@@ -34,19 +34,19 @@ fn checks_validity_of_each_certificate_of_cached_documents() {
         let certificate =
             if level == LEAF { ChainPosition::Leaf } else { ChainPosition::Cabundle(level) };
         let (not_before, not_after) = (NOW.minus_secs(10), NOW.plus_secs(10));
-        let mut forgery = DocumentBuilder::new(LEAF, NOW).unwrap();
-        forgery.specs[level].not_before = not_before;
-        forgery.specs[level].not_after = not_after;
-        let issuer = Issuer::of(forgery);
+        let mut builder = DocumentBuilder::new(LEAF, NOW).unwrap();
+        builder.specs[level].not_before = not_before;
+        builder.specs[level].not_after = not_after;
+        let issuer = Issuer::new_with(builder);
         let verifier = issuer.verifier(MANY);
         let document = issuer.document(1);
-        judge(&verifier, &document).unwrap();
-        assert_eq!(judge_at(&verifier, &document, not_before), Ok(()));
-        assert_eq!(judge_at(&verifier, &document, not_after), Ok(()));
+        verify(&verifier, &document).unwrap();
+        assert_eq!(verify_at(&verifier, &document, not_before), Ok(()));
+        assert_eq!(verify_at(&verifier, &document, not_after), Ok(()));
         let late = not_after.plus_secs(1);
         let at = at(late);
         let expired = UntrustedDocument::CertificateExpired { certificate, not_after, at };
-        assert_eq!(judge_at(&verifier, &document, late), Err(expired));
+        assert_eq!(verify_at(&verifier, &document, late), Err(expired));
     }
 }
 
@@ -56,26 +56,26 @@ fn verification_within_tolerance_widens_no_validity() {
     for level in 0..LEAF {
         let certificate = ChainPosition::Cabundle(level);
         let (not_before, not_after) = (NOW.plus_secs(60), NOW.plus_secs(70));
-        let mut forgery = DocumentBuilder::new(LEAF, NOW).unwrap();
-        forgery.specs[level].not_before = not_before;
-        forgery.specs[level].not_after = not_after;
-        let issuer = Issuer::of(forgery);
+        let mut builder = DocumentBuilder::new(LEAF, NOW).unwrap();
+        builder.specs[level].not_before = not_before;
+        builder.specs[level].not_after = not_after;
+        let issuer = Issuer::new_with(builder);
         let verifier = issuer.verifier(MANY);
         let (first, other) = (issuer.document(1), issuer.another_leaf());
         let documents = [first, issuer.document(2), other.document(3)];
         assert_eq!(cost(&verifier, &documents[0]), 5);
         for document in &documents {
             let early = NOW.minus_secs(1);
-            let refused = UntrustedDocument::CertificateNotYetValid {
+            let rejected = UntrustedDocument::CertificateNotYetValid {
                 certificate,
                 not_before,
                 at: at(early),
             };
-            assert_eq!(judge_at(&verifier, document, early), Err(refused));
+            assert_eq!(verify_at(&verifier, document, early), Err(rejected));
             let late = not_after.plus_secs(1);
-            let refused =
+            let rejected =
                 UntrustedDocument::CertificateExpired { certificate, not_after, at: at(late) };
-            assert_eq!(judge_at(&verifier, document, late), Err(refused));
+            assert_eq!(verify_at(&verifier, document, late), Err(rejected));
         }
         assert_eq!(documents.map(|document| cost(&verifier, &document)), [0, 1, 2]);
     }
@@ -85,20 +85,20 @@ fn verification_within_tolerance_widens_no_validity() {
 fn rejects_debug_mode_of_documents_cached_with_debug_mode() {
     let issuer = Issuer::new();
     let verifier = issuer.verifier(MANY);
-    let bytes = issuer.document_of(|forgery| {
+    let bytes = issuer.document_of(|builder| {
         for index in 0..3 {
-            forgery.document.pcrs.insert(index, [0; 48]);
+            builder.document.pcrs.insert(index, [0; 48]);
         }
     });
-    let judge = |debug_mode| {
+    let verify_with = |debug_mode| {
         let document = UnverifiedDocument::parse(bytes.clone()).unwrap();
         verifier
             .verify_live(document, ClockReading::enclave(NOW), MaxAge::default(), debug_mode)
             .map(drop)
     };
-    assert_eq!(judge(DebugMode::Allow), Ok(()));
-    assert_eq!(judge(DebugMode::Reject), Err(UntrustedDocument::DebugMode));
-    assert_eq!(judge(DebugMode::Allow), Ok(()));
+    assert_eq!(verify_with(DebugMode::Allow), Ok(()));
+    assert_eq!(verify_with(DebugMode::Reject), Err(UntrustedDocument::DebugMode));
+    assert_eq!(verify_with(DebugMode::Allow), Ok(()));
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn gated_writer() -> (NonBlockingWriter<Vec<u8>>, mpsc::Sender<()>, Written) {
 }
 
 #[test]
-fn writes_all_in_order_before_it_is_flushed() {
+fn writes_lines_in_order() {
     let (lines, open_gate, written) = gated_writer();
     let sent: Vec<u8> = (0..100_u8).flat_map(|number| [number, b'\n']).collect();
     for line in sent.chunks(2) {
@@ -48,7 +48,7 @@ fn writes_all_in_order_before_it_is_flushed() {
 }
 
 #[test]
-fn drops_and_counts_what_finds_no_room_and_never_waits() {
+fn drops_and_counts_lines_when_queue_is_full() {
     const LENGTH: usize = 1024;
     let (lines, open_gate, written) = gated_writer();
     for _ in 0..QUEUE_LENGTH * 2 {
@@ -64,7 +64,7 @@ fn drops_and_counts_what_finds_no_room_and_never_waits() {
 }
 
 #[test]
-fn secondary_lines_take_no_place_of_the_others() {
+fn secondary_lines_take_no_primary_capacity() {
     const LIMIT: usize = 256;
     // Longer than a batch, so that the thread holds on to one at the most.
     let line = || vec![b'-'; BATCH_LENGTH + 1];
@@ -87,7 +87,7 @@ fn secondary_lines_take_no_place_of_the_others() {
 }
 
 #[test]
-fn secondary_lines_find_no_room_where_others_wait() {
+fn rejects_secondary_lines_while_primary_lines_wait() {
     const LIMIT: usize = 256;
     let (lines, open_gate, _) = gated_writer();
     for _ in 0..LIMIT {
@@ -101,7 +101,7 @@ fn secondary_lines_find_no_room_where_others_wait() {
 }
 
 #[test]
-fn a_log_that_is_read_again_says_how_much_is_missing() {
+fn log_reports_number_of_dropped_lines() {
     let (lines, open_gate, written) = gated_writer();
     let mut log = LogWriter(&lines);
     for _ in 0..QUEUE_LENGTH * 2 {
@@ -125,7 +125,7 @@ fn a_log_that_is_read_again_says_how_much_is_missing() {
 }
 
 #[test]
-fn a_log_of_json_says_so_in_json() {
+fn drop_notice_is_json_in_json_log() {
     assert_eq!(
         drop_notice(7, b"{\"level\":\"INFO\"}\n"),
         "{\"level\":\"WARN\",\"message\":\"7 lines of this log were dropped: nobody took them\",\
@@ -135,7 +135,7 @@ fn a_log_of_json_says_so_in_json() {
 }
 
 #[test]
-fn counts_what_cannot_be_written() {
+fn counts_lines_that_fail_to_write() {
     struct ClosedPipe;
     impl Write for ClosedPipe {
         fn write(&mut self, _: &[u8]) -> io::Result<usize> {
@@ -154,7 +154,7 @@ fn counts_what_cannot_be_written() {
 }
 
 #[test]
-fn writes_whole_lines_as_many_at_once_as_a_pipe_takes_in_one_piece() {
+fn batches_whole_lines_up_to_pipe_buf() {
     struct RecordedWrites(Arc<Mutex<Vec<Vec<u8>>>>, Receiver<()>);
     impl Write for RecordedWrites {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -188,7 +188,7 @@ fn writes_whole_lines_as_many_at_once_as_a_pipe_takes_in_one_piece() {
 }
 
 #[test]
-fn drops_what_is_no_line_and_nothing_else() {
+fn drops_only_unserializable_lines() {
     struct RejectsOddNumbers(u8);
     impl Line for RejectsOddNumbers {
         fn append_to(self, batch: &mut Vec<u8>) -> io::Result<()> {
@@ -208,7 +208,7 @@ fn drops_what_is_no_line_and_nothing_else() {
 }
 
 #[test]
-fn nobody_need_ask_for_a_line_to_be_written_however_the_thread_is_found() {
+fn writes_lines_without_flush_in_every_thread_state() {
     struct ChannelWriter(mpsc::Sender<usize>);
     impl Write for ChannelWriter {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
