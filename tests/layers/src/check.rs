@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::arrows::{Graphs, graphs};
-use crate::finding::{Circle, CircleArrow, Finding};
+use crate::dependency_graphs::{Graphs, graphs};
+use crate::finding::{Cycle, CycleEdge, Finding};
 use crate::graph::{Graph, Node};
 use crate::model::Crate;
 use crate::read::{ReadError, read_crate};
-use crate::report::{ArrowCount, CrateReport, Report};
+use crate::report::{CrateReport, EdgeCount, Report};
 use crate::table::Entry;
 use crate::workspace::members;
 
@@ -50,13 +50,13 @@ fn check_crate(folder: String, krate: &Crate, table: Option<&[Entry]>) -> CrateR
         None => {}
     }
     check_root(&graphs.top_level, &mut findings);
-    check_circles(krate, &graphs, &mut findings);
+    check_cycles(krate, &graphs, &mut findings);
     check_readable(krate, &mut findings);
     CrateReport {
         folder,
         modules: krate.top_level().len(),
         layers: entry.map(|entry| entry.layers.len()),
-        arrows: arrow_counts(&graphs.top_level),
+        edges: edge_counts(&graphs.top_level),
         findings,
     }
 }
@@ -80,15 +80,16 @@ fn check_layers(krate: &Crate, graph: &Graph, entry: &Entry, findings: &mut Vec<
 }
 
 fn check_directions(graph: &Graph, layer_of: &BTreeMap<&str, usize>, findings: &mut Vec<Finding>) {
-    for (from, to, examples) in graph.arrows() {
+    for (from, to, occurrences) in graph.edges() {
         let (Node::Child(from), Node::Child(to)) = (from, to) else { continue };
         let layers = (layer_of.get(from.as_str()), layer_of.get(to.as_str()));
         let (Some(&from_layer), Some(&to_layer)) = layers else { continue };
         if from_layer <= to_layer {
             continue;
         }
-        let locations = examples.iter().map(|example| &example.at).collect::<BTreeSet<_>>();
-        findings.extend(locations.into_iter().map(|at| Finding::UpwardArrow {
+        let locations =
+            occurrences.iter().map(|occurrence| &occurrence.at).collect::<BTreeSet<_>>();
+        findings.extend(locations.into_iter().map(|at| Finding::UpwardDependency {
             at: at.to_string(),
             from: from.clone(),
             from_layer,
@@ -99,21 +100,21 @@ fn check_directions(graph: &Graph, layer_of: &BTreeMap<&str, usize>, findings: &
 }
 
 fn check_root(graph: &Graph, findings: &mut Vec<Finding>) {
-    for (from, to, examples) in graph.arrows() {
+    for (from, to, occurrences) in graph.edges() {
         if *to == Node::Own {
-            findings.extend(examples.iter().map(|example| Finding::ArrowToRoot {
-                at: example.at.to_string(),
+            findings.extend(occurrences.iter().map(|occurrence| Finding::DependencyOnRoot {
+                at: occurrence.at.to_string(),
                 from: from.to_string(),
-                path: example.path.clone(),
+                path: occurrence.path.clone(),
             }));
         }
     }
 }
 
-fn check_circles(krate: &Crate, graphs: &Graphs, findings: &mut Vec<Finding>) {
-    findings.extend(circles(&graphs.top_level, None));
+fn check_cycles(krate: &Crate, graphs: &Graphs, findings: &mut Vec<Finding>) {
+    findings.extend(cycles(&graphs.top_level, None));
     for (&module, graph) in &graphs.inner {
-        findings.extend(circles(graph, Some(krate.path_of(module))));
+        findings.extend(cycles(graph, Some(krate.path_of(module))));
     }
 }
 
@@ -123,33 +124,33 @@ fn check_readable(krate: &Crate, findings: &mut Vec<Finding>) {
     }
 }
 
-fn circles(graph: &Graph, module: Option<String>) -> impl Iterator<Item = Finding> {
-    graph.circles().into_iter().map(move |circle| {
-        let arrows = graph
-            .arrows()
-            .filter(|(from, to, _)| circle.contains(from) && circle.contains(to))
-            .filter_map(|(from, to, examples)| {
-                let names = examples.iter().map(|example| example.name().to_owned());
-                Some(CircleArrow {
+fn cycles(graph: &Graph, module: Option<String>) -> impl Iterator<Item = Finding> {
+    graph.cycles().into_iter().map(move |cycle| {
+        let edges = graph
+            .edges()
+            .filter(|(from, to, _)| cycle.contains(from) && cycle.contains(to))
+            .filter_map(|(from, to, occurrences)| {
+                let names = occurrences.iter().map(|occurrence| occurrence.name().to_owned());
+                Some(CycleEdge {
                     from: from.to_string(),
                     to: to.to_string(),
-                    at: examples.first()?.at.to_string(),
+                    at: occurrences.first()?.at.to_string(),
                     names: names.collect(),
                 })
             })
             .collect();
-        let members = circle.iter().map(ToString::to_string).collect();
-        Finding::Circle(Circle { module: module.clone(), members, arrows })
+        let members = cycle.iter().map(ToString::to_string).collect();
+        Finding::Cycle(Cycle { module: module.clone(), members, edges })
     })
 }
 
-fn arrow_counts(graph: &Graph) -> Vec<ArrowCount> {
-    let arrows = graph.arrows().filter(|(_, to, _)| **to != Node::Own);
-    arrows
-        .map(|(from, to, examples)| ArrowCount {
+fn edge_counts(graph: &Graph) -> Vec<EdgeCount> {
+    let edges = graph.edges().filter(|(_, to, _)| **to != Node::Own);
+    edges
+        .map(|(from, to, occurrences)| EdgeCount {
             from: from.to_string(),
             to: to.to_string(),
-            uses: examples.len(),
+            uses: occurrences.len(),
         })
         .collect()
 }

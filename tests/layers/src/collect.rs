@@ -47,14 +47,14 @@ impl Collector<'_> {
         self.module.uses.push(PathUse { path, at, reexport });
     }
 
-    fn reject(&mut self, construct: Unreadable, line: usize) {
+    fn report_unreadable(&mut self, construct: Unreadable, line: usize) {
         let at = self.at(line);
         self.module.unreadable.push((at, construct));
     }
 
     fn root_macro(&mut self, body: TokenStream) {
         if let Some(path) = tokens::paths(body).into_iter().find(TokenPath::leaves_module) {
-            self.reject(Unreadable::PathInRootMacro, path.line);
+            self.report_unreadable(Unreadable::PathInRootMacro, path.line);
         }
     }
 
@@ -92,7 +92,7 @@ impl Collector<'_> {
     fn token_paths(&mut self, stream: TokenStream, min_segments: usize) {
         for found in tokens::paths(stream) {
             if found.is_include() {
-                self.reject(Unreadable::Include, found.line);
+                self.report_unreadable(Unreadable::Include, found.line);
             }
             if found.path.len() >= min_segments {
                 self.add(found.path, found.line, false);
@@ -175,12 +175,12 @@ impl<'ast> Visit<'ast> for Collector<'_> {
     }
 
     fn visit_item_mod(&mut self, item: &'ast ItemMod) {
-        self.reject(Unreadable::ModuleInFunction, item.ident.span().start().line);
+        self.report_unreadable(Unreadable::ModuleInFunction, item.ident.span().start().line);
     }
 
     fn visit_item_extern_crate(&mut self, item: &'ast ItemExternCrate) {
         if item.ident == "self" {
-            self.reject(Unreadable::ExternCrateSelf, item.ident.span().start().line);
+            self.report_unreadable(Unreadable::ExternCrateSelf, item.ident.span().start().line);
         }
     }
 
@@ -204,7 +204,7 @@ impl<'ast> Visit<'ast> for Collector<'_> {
         if let Some(name) = invocation.path.segments.last()
             && name.ident == "include"
         {
-            self.reject(Unreadable::Include, name.ident.span().start().line);
+            self.report_unreadable(Unreadable::Include, name.ident.span().start().line);
         }
         self.token_paths(invocation.tokens.clone(), 1);
         visit::visit_macro(self, invocation);

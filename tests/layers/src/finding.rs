@@ -17,7 +17,7 @@ pub enum Finding {
     /// The table lists a top-level module more than once.
     ListedTwice(String),
     /// A module uses a module of a higher layer.
-    UpwardArrow {
+    UpwardDependency {
         /// The file and line of the use.
         at: String,
         /// The module of the lower layer.
@@ -30,7 +30,7 @@ pub enum Finding {
         to_layer: usize,
     },
     /// A module uses an item that the crate root defines.
-    ArrowToRoot {
+    DependencyOnRoot {
         /// The file and line of the use.
         at: String,
         /// The module that contains the use.
@@ -46,23 +46,23 @@ pub enum Finding {
         construct: Unreadable,
     },
     /// Modules use each other.
-    Circle(Circle),
+    Cycle(Cycle),
 }
 
 /// A set of modules, each of which uses each other one directly or through others of the set.
 #[derive(Debug)]
-pub struct Circle {
+pub struct Cycle {
     /// The module whose children form the circle, absent for top-level modules.
     pub module: Option<String>,
     /// The modules. `self` is the own file of `module`.
     pub members: Vec<String>,
     /// The arrows between the members.
-    pub arrows: Vec<CircleArrow>,
+    pub edges: Vec<CycleEdge>,
 }
 
 /// An arrow of a circle.
 #[derive(Debug)]
-pub struct CircleArrow {
+pub struct CycleEdge {
     /// The module that contains the uses.
     pub from: String,
     /// The module that the uses lead to.
@@ -82,30 +82,30 @@ impl fmt::Display for Finding {
                 write!(f, "the table lists module `{name}`, which does not exist")
             }
             Self::ListedTwice(name) => write!(f, "the table lists module `{name}` twice"),
-            Self::UpwardArrow { at, from, from_layer, to, to_layer } => write!(
+            Self::UpwardDependency { at, from, from_layer, to, to_layer } => write!(
                 f,
                 "{at}: `{from}` (layer {from_layer}) uses `{to}` (layer {to_layer}): \
                  arrows point downwards only"
             ),
-            Self::ArrowToRoot { at, from, path } => write!(
+            Self::DependencyOnRoot { at, from, path } => write!(
                 f,
                 "{at}: `{from}` uses `{path}` of the crate root, which is above all layers: \
                  arrows point downwards only"
             ),
             Self::Unreadable { at, construct } => write!(f, "{at}: {construct}"),
-            Self::Circle(circle) => circle.fmt(f),
+            Self::Cycle(cycle) => cycle.fmt(f),
         }
     }
 }
 
-impl fmt::Display for Circle {
+impl fmt::Display for Cycle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (count, members) = (self.members.len(), self.members.join(", "));
         match &self.module {
             None => write!(f, "circle of {count} top-level modules: {members}")?,
             Some(module) => write!(f, "circle of {count} inside `{module}`: {members}")?,
         }
-        for CircleArrow { from, to, at, names } in &self.arrows {
+        for CycleEdge { from, to, at, names } in &self.edges {
             let names = names.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
             write!(f, "\n    {from} -> {to} at {at} ({names})")?;
         }

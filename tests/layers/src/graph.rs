@@ -8,7 +8,7 @@ use crate::model::Location;
 /// The arrows between the children of one module, and between them and its own file.
 #[derive(Debug, Default)]
 pub(crate) struct Graph {
-    arrows: BTreeMap<(Node, Node), Vec<Example>>,
+    edges: BTreeMap<(Node, Node), Vec<Occurrence>>,
 }
 
 /// A node of a graph.
@@ -22,14 +22,14 @@ pub(crate) enum Node {
 
 /// A path that makes an arrow.
 #[derive(Debug, Clone)]
-pub(crate) struct Example {
+pub(crate) struct Occurrence {
     /// The line that contains the path.
     pub(crate) at: Location,
     /// The path as written, without its nested `use` braces.
     pub(crate) path: String,
 }
 
-impl Example {
+impl Occurrence {
     /// Returns the name of the item, without its variants and functions. By convention, that is the
     /// first segment with a capital letter, or the last segment.
     pub(crate) fn name(&self) -> &str {
@@ -41,29 +41,29 @@ impl Example {
 
 impl Graph {
     /// Adds a use of `to` by `from`. A use of the node by itself is no arrow.
-    pub(crate) fn add(&mut self, from: Node, to: Node, example: Example) {
+    pub(crate) fn add(&mut self, from: Node, to: Node, occurrence: Occurrence) {
         if from != to {
-            self.arrows.entry((from, to)).or_default().push(example);
+            self.edges.entry((from, to)).or_default().push(occurrence);
         }
     }
 
     /// Iterates over the arrows, each with its examples.
-    pub(crate) fn arrows(&self) -> impl Iterator<Item = (&Node, &Node, &[Example])> {
-        self.arrows.iter().map(|((from, to), examples)| (from, to, examples.as_slice()))
+    pub(crate) fn edges(&self) -> impl Iterator<Item = (&Node, &Node, &[Occurrence])> {
+        self.edges.iter().map(|((from, to), occurrences)| (from, to, occurrences.as_slice()))
     }
 
     /// Returns the strongly connected components that have more than one node.
-    pub(crate) fn circles(&self) -> Vec<BTreeSet<&Node>> {
-        let nodes = self.arrows.keys().map(|(from, _)| from).collect::<BTreeSet<_>>();
+    pub(crate) fn cycles(&self) -> Vec<BTreeSet<&Node>> {
+        let nodes = self.edges.keys().map(|(from, _)| from).collect::<BTreeSet<_>>();
         let reachable =
             nodes.iter().map(|&node| (node, self.reachable(node))).collect::<BTreeMap<_, _>>();
         let reaches = |a: &Node, b: &Node| reachable.get(a).is_some_and(|found| found.contains(b));
-        let mut circles = BTreeSet::new();
+        let mut cycles = BTreeSet::new();
         for &node in nodes.iter().filter(|node| reaches(node, node)) {
-            let circle = nodes.iter().filter(|other| reaches(node, other) && reaches(other, node));
-            circles.insert(circle.copied().collect::<BTreeSet<_>>());
+            let cycle = nodes.iter().filter(|other| reaches(node, other) && reaches(other, node));
+            cycles.insert(cycle.copied().collect::<BTreeSet<_>>());
         }
-        circles.into_iter().collect()
+        cycles.into_iter().collect()
     }
 
     /// Returns the nodes at the end of a non-empty sequence of arrows from `start`.
@@ -71,7 +71,7 @@ impl Graph {
         let mut found = BTreeSet::new();
         let mut pending = vec![start];
         while let Some(node) = pending.pop() {
-            for (from, to) in self.arrows.keys() {
+            for (from, to) in self.edges.keys() {
                 if from == node && found.insert(to) {
                     pending.push(to);
                 }

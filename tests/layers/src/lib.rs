@@ -9,8 +9,7 @@
 //! 4. Code contains no `extern crate self`, no `include!`, no module inside a function, and no macro
 //!    of the crate root with a path into the crate. [`Unreadable`] says what to write instead.
 //!
-//! `read` parses the files and `collect` finds the paths. `resolve` follows re-exports, `arrows`
-//! builds the graphs, and `check` applies the rules.
+//! `read` parses the files and `collect` finds the paths. `resolve` follows re-exports, `dependency_graphs`//! builds the graphs, and `check` applies the rules.
 //!
 //! # Limitations
 //! - Names are resolved without types. Method calls and trait implementations are no arrows.
@@ -26,10 +25,10 @@
 //!   `main.rs`, are not recognized.
 //! - Files under `src/bin`, `tests`, `benches` and `examples` are not read.
 
-mod arrows;
 mod cfg;
 mod check;
 mod collect;
+mod dependency_graphs;
 mod finding;
 mod graph;
 mod model;

@@ -73,7 +73,7 @@ fn print(report: &Report) -> io::Result<()> {
 fn print_graph(checked: &CrateReport) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     checked
-        .arrows
+        .edges
         .iter()
-        .try_for_each(|arrow| writeln!(stdout, "{} -> {} ({})", arrow.from, arrow.to, arrow.uses))
+        .try_for_each(|edge| writeln!(stdout, "{} -> {} ({})", edge.from, edge.to, edge.uses))
 }

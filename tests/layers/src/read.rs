@@ -74,7 +74,7 @@ struct Reader<'a> {
 }
 
 /// The file of an item, and the folders where the files of its child modules are.
-struct Place<'a> {
+struct FileContext<'a> {
     file: &'a Path,
     /// The folder with the files of child modules.
     children: &'a Path,
@@ -92,23 +92,23 @@ impl Reader<'_> {
             return Ok(());
         }
         let path_attributes = file.parent().unwrap_or(file);
-        self.read_items(id, &parsed.items, &Place { file, children, path_attributes })
+        self.read_items(id, &parsed.items, &FileContext { file, children, path_attributes })
     }
 
     fn read_items(
         &mut self,
         id: ModuleId,
         items: &[Item],
-        place: &Place<'_>,
+        context: &FileContext<'_>,
     ) -> Result<(), ReadError> {
-        let file = place.file.strip_prefix(self.folder).unwrap_or(place.file);
+        let file = context.file.strip_prefix(self.folder).unwrap_or(context.file);
         let file: Rc<str> = Rc::from(file.to_string_lossy());
         for item in items {
             if cfg::is_test_only(cfg::item_parts(item).0) {
                 continue;
             }
             if let Item::Mod(module) = item {
-                self.read_module(id, module, place)?;
+                self.read_module(id, module, context)?;
             } else {
                 declare(item, &mut self.krate[id]);
                 collect(item, &mut self.krate[id], Rc::clone(&file));
@@ -121,24 +121,24 @@ impl Reader<'_> {
         &mut self,
         parent: ModuleId,
         module: &ItemMod,
-        place: &Place<'_>,
+        context: &FileContext<'_>,
     ) -> Result<(), ReadError> {
         let name = module.ident.to_string();
         let id = self.krate.add_child(parent, &name);
-        let children = place.children.join(&name);
+        let children = context.children.join(&name);
         if let Some((_, items)) = &module.content {
-            let file = place.file;
-            let inline = Place { file, children: &children, path_attributes: &children };
+            let file = context.file;
+            let inline = FileContext { file, children: &children, path_attributes: &children };
             return self.read_items(id, items, &inline);
         }
         if let Some(path) = cfg::path_attribute(&module.attrs) {
-            let file = place.path_attributes.join(path);
+            let file = context.path_attributes.join(path);
             return self.read_file(id, &file, file.parent().unwrap_or(&file));
         }
         let candidates = [children.with_extension("rs"), children.join("mod.rs")];
         match candidates.iter().find(|file| file.is_file()) {
             Some(file) => self.read_file(id, file, &children),
-            None => Err(ReadError::NoModuleFile { name, path: place.file.into() }),
+            None => Err(ReadError::NoModuleFile { name, path: context.file.into() }),
         }
     }
 }

@@ -24,14 +24,14 @@ pub struct CrateReport {
     /// The number of layers in the table, absent without an entry.
     pub layers: Option<usize>,
     /// The arrows between top-level modules.
-    pub arrows: Vec<ArrowCount>,
+    pub edges: Vec<EdgeCount>,
     /// The violations of the rules.
     pub findings: Vec<Finding>,
 }
 
 /// An arrow between two top-level modules.
 #[derive(Debug)]
-pub struct ArrowCount {
+pub struct EdgeCount {
     /// The module that contains the paths.
     pub from: String,
     /// The module that the paths lead to.
@@ -50,15 +50,15 @@ impl Report {
     /// Returns one line that counts the findings of all crates.
     #[must_use]
     pub fn summary(&self) -> String {
-        let upward = self.crates.iter().map(CrateReport::upward_arrows).sum::<usize>();
-        let circles = self.crates.iter().map(CrateReport::circles).sum::<usize>();
+        let upward = self.crates.iter().map(CrateReport::upward_dependencies).sum::<usize>();
+        let cycles = self.crates.iter().map(CrateReport::cycles).sum::<usize>();
         let unreadable = self.crates.iter().map(CrateReport::unreadable_places).sum::<usize>();
         let table = self.crates.iter().map(CrateReport::table_errors).sum::<usize>();
         let table = table + self.absent_crates.len();
         format!(
             "layers: {}, {}, {}, {} in the table",
             counted(upward, "upward arrow"),
-            counted(circles, "circle"),
+            counted(cycles, "circle"),
             counted(unreadable, "unreadable place"),
             counted(table, "error")
         )
@@ -74,10 +74,10 @@ impl CrateReport {
 
     /// Returns the number of pairs of modules with an arrow that points upwards.
     #[must_use]
-    pub fn upward_arrows(&self) -> usize {
+    pub fn upward_dependencies(&self) -> usize {
         let pairs = self.findings.iter().filter_map(|finding| match finding {
-            Finding::UpwardArrow { from, to, .. } => Some((from, Some(to))),
-            Finding::ArrowToRoot { from, .. } => Some((from, None)),
+            Finding::UpwardDependency { from, to, .. } => Some((from, Some(to))),
+            Finding::DependencyOnRoot { from, .. } => Some((from, None)),
             _ => None,
         });
         pairs.collect::<BTreeSet<_>>().len()
@@ -85,9 +85,9 @@ impl CrateReport {
 
     /// Returns the number of circles, at the top level and inside modules.
     #[must_use]
-    pub fn circles(&self) -> usize {
-        let is_circle = |finding: &&Finding| matches!(finding, Finding::Circle(_));
-        self.findings.iter().filter(is_circle).count()
+    pub fn cycles(&self) -> usize {
+        let is_cycle = |finding: &&Finding| matches!(finding, Finding::Cycle(_));
+        self.findings.iter().filter(is_cycle).count()
     }
 
     /// Returns the number of places with code that could hide a path.
@@ -117,16 +117,16 @@ impl fmt::Display for CrateReport {
         if let Some(layers) = self.layers {
             write!(f, " in {}", counted(layers, "layer"))?;
         }
-        write!(f, ", {}", counted(self.arrows.len(), "arrow"))?;
-        match (self.upward_arrows(), self.layers) {
+        write!(f, ", {}", counted(self.edges.len(), "arrow"))?;
+        match (self.upward_dependencies(), self.layers) {
             (0, Some(_)) => f.write_str(", none points up")?,
             (0, None) => {}
             (1, _) => f.write_str(", 1 points up")?,
             (upward, _) => write!(f, ", {upward} point up")?,
         }
-        match self.circles() {
+        match self.cycles() {
             0 => f.write_str(", no circle")?,
-            circles => write!(f, ", {}", counted(circles, "circle"))?,
+            cycles => write!(f, ", {}", counted(cycles, "circle"))?,
         }
         match self.unreadable_places() {
             0 => Ok(()),

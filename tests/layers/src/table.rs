@@ -175,7 +175,7 @@ pub const TABLE: &[Entry] = &[
         folder: "tests/layers",
         layers: &[
             &["check"],
-            &["arrows", "report", "table", "workspace"],
+            &["dependency_graphs", "report", "table", "workspace"],
             &["graph", "read", "resolve", "finding"],
             &["collect"],
             &["cfg", "model", "tokens"],

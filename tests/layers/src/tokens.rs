@@ -11,12 +11,12 @@ pub(crate) struct TokenPath {
     /// The line of the first segment.
     pub(crate) line: usize,
     /// The tokens after the path.
-    pub(crate) then: Then,
+    pub(crate) next: NextTokens,
 }
 
 /// The tokens after a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Then {
+pub(crate) enum NextTokens {
     /// `::`, and then no name: generic arguments, a macro variable or `*`.
     Colons,
     /// `!`, and then the tokens given to a macro.
@@ -28,13 +28,14 @@ pub(crate) enum Then {
 impl TokenPath {
     /// Returns true if the path invokes `include!`.
     pub(crate) fn is_include(&self) -> bool {
-        self.then == Then::Invocation && self.path.last().is_some_and(|name| name == "include")
+        self.next == NextTokens::Invocation
+            && self.path.last().is_some_and(|name| name == "include")
     }
 
     /// Returns true if the path leads out of the module. `crate` alone is a visibility.
     pub(crate) fn leaves_module(&self) -> bool {
         let starts_at_root = self.path.first().is_some_and(|name| name == "crate");
-        let is_whole = self.path.len() == 1 && self.then != Then::Colons;
+        let is_whole = self.path.len() == 1 && self.next != NextTokens::Colons;
         (starts_at_root && !is_whole) || self.path.iter().any(|name| name == "super")
     }
 }
@@ -66,7 +67,7 @@ fn scan(tokens: TokenStream, prefix: &[String], found: &mut Vec<TokenPath>) {
             }
             TokenTree::Punct(star) if star.as_char() == '*' && !branch.is_empty() => {
                 let line = star.span().start().line;
-                found.push(TokenPath { path: branch.to_vec(), line, then: Then::Other });
+                found.push(TokenPath { path: branch.to_vec(), line, next: NextTokens::Other });
             }
             _ => {}
         }
@@ -84,18 +85,20 @@ fn add<'a>(
     after: &'a [TokenTree],
     found: &mut Vec<TokenPath>,
 ) -> &'a [TokenTree] {
-    let then = match after {
+    let next = match after {
         [a, b, TokenTree::Group(tree), rest @ ..]
             if are_colons(a, b) && tree.delimiter() == Delimiter::Brace =>
         {
             scan(tree.stream(), &path, found);
             return rest;
         }
-        [a, b, ..] if are_colons(a, b) => Then::Colons,
-        [mark, TokenTree::Group(_), ..] if as_punctuation(mark) == Some('!') => Then::Invocation,
-        _ => Then::Other,
+        [a, b, ..] if are_colons(a, b) => NextTokens::Colons,
+        [mark, TokenTree::Group(_), ..] if as_punctuation(mark) == Some('!') => {
+            NextTokens::Invocation
+        }
+        _ => NextTokens::Other,
     };
-    found.push(TokenPath { path, line, then });
+    found.push(TokenPath { path, line, next });
     after
 }
 

@@ -13,7 +13,7 @@ fn run(root: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
-const CIRCLE: &str = "mod a { use crate::b::B; pub struct A; }\n\
+const CYCLE: &str = "mod a { use crate::b::B; pub struct A; }\n\
                       mod b { use crate::a::A; pub struct B; }\n";
 
 #[test]
@@ -26,7 +26,7 @@ fn prints_one_line_for_clean_crate() {
 
 #[test]
 fn fails_with_findings_on_stderr() {
-    let root = workspace(&[("lib.rs", CIRCLE)]);
+    let root = workspace(&[("lib.rs", CYCLE)]);
     let (status, _, stderr) = run(root.path(), &["--no-table", "--crate", "app"]);
     assert_eq!(status, Some(1));
     assert!(stderr.starts_with("app: circle of 2 top-level modules: a, b\n"), "{stderr}");
@@ -47,8 +47,8 @@ fn fails_for_crate_missing_from_table() {
 }
 
 #[test]
-fn prints_arrows_with_number_of_uses() {
-    let root = workspace(&[("lib.rs", CIRCLE)]);
+fn prints_edges_with_number_of_uses() {
+    let root = workspace(&[("lib.rs", CYCLE)]);
     let (status, stdout, _) = run(root.path(), &["--graph", "app"]);
     assert_eq!((status, stdout.as_str()), (Some(0), "a -> b (1)\nb -> a (1)\n"));
 }

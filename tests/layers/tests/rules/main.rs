@@ -2,8 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "an error in a test is a failure of the test")]
 
-mod circles;
 mod command;
+mod cycles;
 mod fixture;
 mod layers;
 mod reading;

@@ -8,13 +8,13 @@ const ONE_LAYER: &[Entry] = &[Entry { folder: "app", layers: &[&["a", "b", "c"]]
 const ONE_MODULE: &[Entry] = &[Entry { folder: "app", layers: &[&["a"]] }];
 
 #[test]
-fn accepts_arrows_within_layer() {
+fn accepts_edges_within_layer() {
     let root = "mod a { use crate::b::B; }\nmod b { pub struct B; }\nmod c { use crate::b::B; }\n";
     assert_eq!(findings(&check(&[("lib.rs", root)], ONE_LAYER)), [""; 0]);
 }
 
 #[test]
-fn rejects_circle_within_layer() {
+fn rejects_cycle_within_layer() {
     let files = [
         ("lib.rs", "mod a;\nmod b;\nmod c;\n"),
         ("a.rs", "use crate::b::B;\npub struct A;\n"),
@@ -32,7 +32,7 @@ fn rejects_circle_within_layer() {
 }
 
 #[test]
-fn rejects_circle_between_child_and_file_of_parent() {
+fn rejects_cycle_between_child_and_file_of_parent() {
     let files = [
         ("lib.rs", "mod a;\n"),
         ("a/mod.rs", "mod child;\nuse self::child::Child;\npub struct Item;\n"),
@@ -68,7 +68,7 @@ fn rejects_use_of_reexported_name_by_file_of_parent() {
 }
 
 #[test]
-fn rejects_circle_of_siblings_through_reexport_and_grandchild() {
+fn rejects_cycle_of_siblings_through_reexport_and_grandchild() {
     let files = [
         ("lib.rs", "mod a;\n"),
         ("a/mod.rs", "mod one;\nmod two;\npub use self::two::Two;\n"),

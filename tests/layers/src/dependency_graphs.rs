@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::graph::{Example, Graph, Node};
+use crate::graph::{Graph, Node, Occurrence};
 use crate::model::{Crate, Module, ModuleId, PathUse};
 use crate::resolve::{Target, resolve};
 
@@ -78,14 +78,14 @@ fn add(
         None => Node::Own,
     };
     let (from_node, to_node) = (node(&from_ancestry), node(&to_ancestry));
-    let example = Example { at: path_use.at.clone(), path: path_use.path.join("::") };
+    let occurrence = Occurrence { at: path_use.at.clone(), path: path_use.path.join("::") };
     if depth > 1 {
         if let Some(&parent) = from_ancestry.get(depth - 1) {
-            graphs.inner.entry(parent).or_default().add(from_node, to_node, example);
+            graphs.inner.entry(parent).or_default().add(from_node, to_node, occurrence);
         }
     } else if from_node != Node::Own && (shared > 0 || to_node != Node::Own) {
         // The crate root is above all layers and may use every module. So is `main.rs`, whose
         // modules may use what the root of the library defines.
-        graphs.top_level.add(from_node, to_node, example);
+        graphs.top_level.add(from_node, to_node, occurrence);
     }
 }
