@@ -12,7 +12,7 @@ use crate::fixture;
 pub const SIGNED: u8 = 0x80;
 /// The length of a DER header of two length bytes, as every certificate of the fixture has it.
 const HEADER_LENGTH: usize = 4;
-/// A first byte modulo this: 0 to 4 is a place in the chain, the last the file of a trust anchor.
+/// A first byte modulo this: 0 to 4 is a position in the chain, the last the file of a trust anchor.
 const CHOICES: u8 = 6;
 /// Bits of keyUsage (RFC 5280 section 4.2.1.3).
 const DIGITAL_SIGNATURE: u8 = 0x80;
@@ -22,47 +22,47 @@ const KEY_CERT_SIGN: u8 = 0x04;
 /// certificates, or, if the replacement says what the original does, by the signature's.
 pub fn run(data: &[u8]) {
     let Some((choice, replacement)) = data.split_first() else { return };
-    let place = usize::from((choice & !SIGNED) % CHOICES);
-    if place == fixture::levels().len() {
-        return anchor(replacement);
+    let position = usize::from((choice & !SIGNED) % CHOICES);
+    if position == fixture::levels().len() {
+        return check_anchor(replacement);
     }
     let signed = choice & SIGNED != 0;
-    let certificate = if signed { sign(replacement, place) } else { replacement.to_vec() };
-    let Some(rule) = refusal(&certificate, place) else { return };
+    let certificate = if signed { sign(replacement, position) } else { replacement.to_vec() };
+    let Some(rule) = rejecting_rule(&certificate, position) else { return };
     assert!(rule <= Rule::DocumentSignature, "{rule}");
     if rule == Rule::DocumentSignature {
-        assert_is_fit(&certificate, place, signed);
+        assert_meets_requirements(&certificate, position, signed);
     }
 }
 
-/// The rule that refuses the chain with `certificate` in `place`; none if that is too long for a
+/// The rule that refuses the chain with `certificate` in `position`; none if that is too long for a
 /// document.
-fn refusal(certificate: &[u8], place: usize) -> Option<Rule> {
+fn rejecting_rule(certificate: &[u8], position: usize) -> Option<Rule> {
     let mut chain = fixture::certificates();
-    chain[place] = certificate;
+    chain[position] = certificate;
     let [cabundle @ .., leaf] = chain;
-    let document = fixture::unsigned(&fixture::good_spec().payload(leaf, &cabundle));
+    let document = fixture::unsigned_document(&fixture::valid_spec().payload(leaf, &cabundle));
     let document = UnverifiedDocument::parse(document).ok()?;
     let verified = document.verify_at_document_time(fixture::anchors(), DebugMode::Allow);
     Some(verified.expect_err("the document is not signed").rule())
 }
 
 /// What got past every rule about certificates holds what the chain needs of it there.
-fn assert_is_fit(certificate: &[u8], place: usize, signed: bool) {
-    let original = &fixture::certificates()[place];
+fn assert_meets_requirements(certificate: &[u8], position: usize, signed: bool) {
+    let original = &fixture::certificates()[position];
     if !signed {
         // A signature has a twin (r, n - s), which anybody can write down. Else nothing is free.
         let to_be_signed = to_be_signed(original);
         assert_eq!(to_be_signed, &certificate[HEADER_LENGTH..][..to_be_signed.len()]);
-        assert!(place > 0 || certificate == *original, "another root");
+        assert!(position > 0 || certificate == *original, "another root");
     }
     let [not_before, not_after] = validity(certificate).expect("its times are DER");
     assert!(not_before <= fixture::NOW.as_secs() + MAX_CLOCK_SKEW_SECS, "not valid yet");
     assert!(not_after >= fixture::NOW.as_secs(), "expired");
     let contains = |part: &[u8]| certificate.windows(part.len()).any(|window| window == part);
     assert!(contains(der::oid::ECDSA_WITH_SHA384) && contains(der::oid::SECP384R1));
-    if place + 1 < fixture::levels().len() {
-        assert!(contains(fixture::levels()[place].key.public_key()), "signs with another key");
+    if position + 1 < fixture::levels().len() {
+        assert!(contains(fixture::levels()[position].key.public_key()), "signs with another key");
         assert!(contains(der::oid::BASIC_CONSTRAINTS), "no CA");
         assert!(allows(certificate, KEY_CERT_SIGN), "signs certificates without leave");
     } else {
@@ -112,23 +112,24 @@ pub fn to_be_signed(certificate: &[u8]) -> &[u8] {
     &content[..HEADER_LENGTH + length(content)]
 }
 
-/// The certificate over any TBSCertificate, under the issuer that belongs above `place`.
-pub fn sign(to_be_signed: &[u8], place: usize) -> Vec<u8> {
-    let issuer = &fixture::levels()[place.saturating_sub(1)].key;
+/// The certificate over any TBSCertificate, under the issuer that belongs above `position`.
+pub fn sign(to_be_signed: &[u8], position: usize) -> Vec<u8> {
+    let issuer = &fixture::levels()[position.saturating_sub(1)].key;
     let signature = issuer.sign_der(to_be_signed).expect("the provider signs");
     let algorithm = der::algorithm(der::oid::ECDSA_WITH_SHA384);
     der::sequence(&[to_be_signed, &algorithm, &der::bit_string(0, &signature)])
 }
 
 /// Any bytes as the file of a trust anchor: what adds nothing leaves the anchors as they were.
-fn anchor(pem: &[u8]) {
+fn check_anchor(pem: &[u8]) {
     let [root, ..] = fixture::certificates();
     let mut anchors = TrustAnchors::simulator_root(root);
     if let Ok(fingerprints) = anchors.add_pem(pem) {
         assert!(!fingerprints.is_empty());
     }
-    let good = &fixture::good_payloads()[0];
-    let document = UnverifiedDocument::parse(fixture::unsigned(good)).expect("it is well-formed");
-    let refused = document.verify_at_document_time(&anchors, DebugMode::Allow);
-    assert_eq!(refused.expect_err("not signed").rule(), Rule::DocumentSignature);
+    let good = &fixture::valid_payloads()[0];
+    let document =
+        UnverifiedDocument::parse(fixture::unsigned_document(good)).expect("it is well-formed");
+    let rejected = document.verify_at_document_time(&anchors, DebugMode::Allow);
+    assert_eq!(rejected.expect_err("not signed").rule(), Rule::DocumentSignature);
 }

@@ -39,7 +39,7 @@ pub fn run(data: &[u8]) {
     assert!(data.len() <= MAX_DOCUMENT_LENGTH);
     // One's own document is read by less, and what it says is the same.
     assert_eq!(own_time, Ok(document.dangerous_unverified_claims().timestamp()));
-    read(&document.dangerous_unverified_claims(), data);
+    check_claims(&document.dangerous_unverified_claims(), data);
     let signed = signed_part(data);
     if verifies(parse, aws()) {
         let digest = Sha256::digest(signed);
@@ -47,7 +47,8 @@ pub fn run(data: &[u8]) {
         assert!(GENUINE.contains(&digest.as_str()), "{digest} verifies under AWS's root");
     }
     if verifies(parse, fixture::anchors()) {
-        let good = fixture::good_payloads().iter().map(|payload| fixture::unsigned(payload));
+        let good =
+            fixture::valid_payloads().iter().map(|payload| fixture::unsigned_document(payload));
         assert!(good.into_iter().any(|good| signed_part(&good) == signed), "a forgery verifies");
     }
 }
@@ -90,7 +91,7 @@ fn verifies<T: Trust, E: std::fmt::Debug>(
 }
 
 /// Every claim lies within the document and within its bounds.
-pub(crate) fn read(claims: &Claims<'_>, document: &[u8]) {
+pub(crate) fn check_claims(claims: &Claims<'_>, document: &[u8]) {
     let within = |bytes: &[u8]| bytes.len() <= document.len();
     assert!(!claims.module_id().is_empty() && within(claims.module_id().as_bytes()));
     assert!(claims.timestamp().as_millis() > 0);

@@ -73,7 +73,7 @@ pub fn recipient() -> &'static RecipientPrivateKey {
 }
 
 /// A document with the recipient's key, and nothing else that is optional.
-pub fn good_spec() -> DocumentSpec {
+pub fn valid_spec() -> DocumentSpec {
     DocumentSpec {
         module_id: "simulated-i-00000000000000000-enc0000000000000000".to_owned(),
         timestamp: NOW,
@@ -86,31 +86,31 @@ pub fn good_spec() -> DocumentSpec {
 }
 
 /// The payloads of the documents that are good under the fixture's root.
-pub fn good_payloads() -> &'static [Vec<u8>] {
+pub fn valid_payloads() -> &'static [Vec<u8>] {
     static PAYLOADS: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
     PAYLOADS.get_or_init(|| {
         let zero = (0..3).map(|index| (index, [0; 48]));
-        let debug = good_spec().pcrs.into_iter().chain(zero).collect();
+        let debug = valid_spec().pcrs.into_iter().chain(zero).collect();
         let tpm = PcrFamily::NitroTpm;
         let (user_data, nonce) = (Some(vec![0x75; 1024]), Some(Vec::new()));
         let specs = [
-            good_spec(),
-            DocumentSpec { public_key: None, user_data, nonce, ..good_spec() },
-            DocumentSpec { family: tpm, pcrs: default_pcrs(tpm), ..good_spec() },
-            DocumentSpec { pcrs: debug, ..good_spec() },
+            valid_spec(),
+            DocumentSpec { public_key: None, user_data, nonce, ..valid_spec() },
+            DocumentSpec { family: tpm, pcrs: default_pcrs(tpm), ..valid_spec() },
+            DocumentSpec { pcrs: debug, ..valid_spec() },
         ];
-        specs.iter().map(over_the_chain).collect()
+        specs.iter().map(payload_with_chain).collect()
     })
 }
 
 /// The payload over the fixture's chain.
-pub fn over_the_chain(spec: &DocumentSpec) -> Vec<u8> {
+pub fn payload_with_chain(spec: &DocumentSpec) -> Vec<u8> {
     let [cabundle @ .., leaf] = certificates();
     spec.payload(leaf, &cabundle)
 }
 
 /// The envelope (RFC 9052 section 4.2) around a payload, with a signature that is none.
-pub fn unsigned(payload: &[u8]) -> Vec<u8> {
+pub fn unsigned_document(payload: &[u8]) -> Vec<u8> {
     let length = u16::try_from(payload.len()).unwrap_or(u16::MAX).to_be_bytes();
     let head: &[u8] = match payload.len() {
         0..=23 => &[0x40 | length[1]],

@@ -5,15 +5,15 @@ use std::sync::OnceLock;
 use enclave::audit::Audit;
 use enclave::config::Config;
 
-use crate::connection::{Enclave, judge};
-use crate::shorthand;
+use crate::connection::{Enclave, response_checks};
+use crate::placeholder;
 
 /// Any bytes, with shorthands. However they are cut into pieces, the answers are the same.
 pub fn run(data: &[u8]) {
-    let sent = shorthand::expand(data, &[shorthand::document()]);
-    let at_once = judge::answers(&sent, &exchange(&[&sent]));
+    let sent = placeholder::expand(data, &[placeholder::document()]);
+    let at_once = response_checks::check_responses(&sent, &exchange(&[&sent]));
     let pieces = pieces(&sent);
-    let in_pieces = judge::answers(&sent, &exchange(&pieces));
+    let in_pieces = response_checks::check_responses(&sent, &exchange(&pieces));
     assert_eq!(in_pieces, at_once, "{} pieces", pieces.len());
 }
 

@@ -12,11 +12,11 @@ const MAX_ERROR_LENGTH: usize = 4 * 4 * 1024 + 2048;
 pub fn run(data: &[u8]) {
     match GenerateRandom::parse(data) {
         Ok(request) => generate_random(&request, &json(data)),
-        Err(error) => refused(&error),
+        Err(error) => check_error(&error),
     }
     match DescribeCustomKeyStores::parse(data) {
         Ok(request) => describe_custom_key_stores(&request, &json(data)),
-        Err(error) => refused(&error),
+        Err(error) => check_error(&error),
     }
 }
 
@@ -55,7 +55,7 @@ fn string(ours: &Option<String>, theirs: &Value, max: usize) {
 }
 
 /// What the caller is told is JSON, and of bounded length, whatever it repeats.
-fn refused(error: &InvalidRequest) {
+fn check_error(error: &InvalidRequest) {
     let text = error.to_string();
     assert!(text.len() <= MAX_ERROR_LENGTH, "{} bytes", text.len());
     let body = KmsError::new(ErrorType::Validation, text.clone()).to_json();

@@ -19,12 +19,12 @@ pub mod endpoint;
 pub mod fixture;
 pub mod http_request;
 pub mod json_body;
+mod placeholder;
 pub mod policy;
 pub mod proxy_header;
 pub mod recipient_key;
 pub mod seeds;
-mod shortest;
-mod shorthand;
+mod shortest_form;
 pub mod signed_payload;
 pub mod signed_request;
 

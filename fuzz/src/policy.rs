@@ -19,12 +19,12 @@ const NAME: &str = "fuzzed.json";
 /// and have as many statements as `serde_json` reads.
 pub fn run(data: &[u8]) {
     match Policy::parse(NAME, data) {
-        Ok(policy) => accepted(data, &policy),
-        Err(error) => refused(data, &error),
+        Ok(policy) => check_accepted(data, &policy),
+        Err(error) => check_rejected(data, &error),
     }
 }
 
-fn refused(data: &[u8], error: &PolicyError) {
+fn check_rejected(data: &[u8], error: &PolicyError) {
     let text = String::from_utf8_lossy(data);
     let line = error.line.checked_sub(1).and_then(|index| text.split('\n').nth(index));
     let line = line.expect("the line exists");
@@ -51,7 +51,7 @@ fn assert_readable(text: &str, data: &[u8]) {
     assert!(!text.chars().any(char::is_control), "{text:?}");
 }
 
-fn accepted(data: &[u8], policy: &Policy) {
+fn check_accepted(data: &[u8], policy: &Policy) {
     let warnings = policy.warnings().chain(policy.warnings_without_tls());
     warnings.for_each(|text| assert_readable(&text, data));
     let again = Policy::parse(NAME, data).expect("it was accepted");
@@ -116,7 +116,7 @@ const NITRO_TPM: Registers = Registers(PcrFamily::NitroTpm, [0xab; PCR_LENGTH]);
 
 /// Every key absent, and each of its kinds of value.
 fn contexts() -> [Context<'static>; 5] {
-    let bare = Context {
+    let empty = Context {
         action: Operation::GenerateRandom,
         principal_arn: None,
         now: UnixMillis::from_secs(0),
@@ -130,11 +130,11 @@ fn contexts() -> [Context<'static>; 5] {
         secure_transport: Some(false),
         source_ip: Some(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7))),
         measurements: Some(&ENCLAVE),
-        ..bare
+        ..empty
     };
     let mapped = IpAddr::V6(Ipv4Addr::new(203, 0, 113, 7).to_ipv6_mapped());
     [
-        bare,
+        empty,
         full,
         Context {
             action: Operation::DescribeCustomKeyStores,

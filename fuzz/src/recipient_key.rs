@@ -27,8 +27,8 @@ pub fn run(data: &[u8]) {
 
 /// The way of a key through the service: only a verified document gives one out.
 fn seal_to(spki: &[u8], modulus_length: usize) {
-    let spec = DocumentSpec { public_key: Some(spki.to_vec()), ..fixture::good_spec() };
-    let document = sign_payload(&fixture::over_the_chain(&spec), fixture::leaf_key());
+    let spec = DocumentSpec { public_key: Some(spki.to_vec()), ..fixture::valid_spec() };
+    let document = sign_payload(&fixture::payload_with_chain(&spec), fixture::leaf_key());
     let document = UnverifiedDocument::parse(document.expect("the provider signs"));
     let verified = document
         .expect("only the key differs from a good document")

@@ -12,19 +12,19 @@ const CONTENT: [u8; 100] = [0x63; 100];
 
 /// A byte string of two bytes, of which the first is this, stands for what the fixture holds: an
 /// input that fits a screen, most of whose bytes matter.
-const SHORTHAND: [u8; 2] = [0x42, b'$'];
+const PLACEHOLDER: [u8; 2] = [0x42, b'$'];
 
 /// Any bytes, with shorthands.
 pub fn run(data: &[u8]) {
     let payload = expand(data);
     // The form does not depend on the signature, which costs a hundred times as much.
-    if UnverifiedDocument::parse(fixture::unsigned(&payload)).is_err() {
+    if UnverifiedDocument::parse(fixture::unsigned_document(&payload)).is_err() {
         return;
     }
     let signed = sign_payload(&payload, fixture::leaf_key()).expect("the provider signs");
     let document = UnverifiedDocument::parse(signed.clone()).expect("the form is as before");
     let claims = document.dangerous_unverified_claims();
-    document::read(&claims, &signed);
+    document::check_claims(&claims, &signed);
     decoders::compare(&claims, &payload);
     let Ok(verified) = document.verify_at_document_time(fixture::anchors(), DebugMode::Reject)
     else {
@@ -62,7 +62,7 @@ pub fn expand(data: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(data.len());
     let mut rest = data;
     while let Some((first, after)) = rest.split_first() {
-        let meaning = rest.strip_prefix(&SHORTHAND).and_then(<[u8]>::split_first);
+        let meaning = rest.strip_prefix(&PLACEHOLDER).and_then(<[u8]>::split_first);
         match meaning.and_then(|(name, after)| Some((value(*name)?, after))) {
             Some((value, after)) => {
                 byte_string(&mut out, &value);

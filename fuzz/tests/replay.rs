@@ -21,7 +21,7 @@ fn saved(target: &str) -> Vec<(String, Vec<u8>)> {
 fn replay(target: &str) {
     let (_, run) = fuzz::TARGETS.into_iter().find(|(name, _)| *name == target).unwrap();
     let saved = saved(target);
-    let seeds = fuzz::seeds::of(target);
+    let seeds = fuzz::seeds::for_target(target);
     assert!(!saved.is_empty() && !seeds.is_empty(), "{target} has no inputs");
     println!("{target}: {} saved inputs, {} seeds", saved.len(), seeds.len());
     let seeds = seeds.into_iter().enumerate().map(|(index, seed)| (format!("seed {index}"), seed));
@@ -59,11 +59,11 @@ replay! {
 }
 
 #[test]
-fn every_target_is_replayed_and_has_a_shell_for_libfuzzer() {
+fn every_target_is_replayed_and_has_a_libfuzzer_binary() {
     assert_eq!(fuzz::TARGETS.map(|(name, _)| name), REPLAYED);
-    let shells = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz_targets");
+    let binaries = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz_targets");
     for target in REPLAYED {
-        let shell = fs::read_to_string(shells.join(target).with_extension("rs")).unwrap();
-        assert!(shell.contains(&format!("fuzz::{target}::run(data)")), "{target}");
+        let binary = fs::read_to_string(binaries.join(target).with_extension("rs")).unwrap();
+        assert!(binary.contains(&format!("fuzz::{target}::run(data)")), "{target}");
     }
 }

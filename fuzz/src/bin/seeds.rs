@@ -10,7 +10,7 @@ fn main() {
     for (target, _) in fuzz::TARGETS {
         let folder = folder.join(target);
         fs::create_dir_all(&folder).expect("the folder can be made");
-        let seeds = fuzz::seeds::of(target);
+        let seeds = fuzz::seeds::for_target(target);
         for (index, seed) in seeds.iter().enumerate() {
             fs::write(folder.join(format!("seed-{index:03}")), seed)
                 .expect("a seed can be written");

@@ -47,7 +47,7 @@ impl<'a> Request<'a> {
 }
 
 /// An answer as it came.
-pub(crate) struct Answer<'a> {
+pub(crate) struct Response<'a> {
     pub(crate) status: u16,
     pub(crate) content_type: Option<&'a str>,
     pub(crate) request_id: Option<&'a str>,
@@ -98,14 +98,14 @@ pub(crate) fn requests(mut sent: &[u8]) -> (Vec<Request<'_>>, &[u8]) {
 
 /// HTTP/1.0 closes unless it says otherwise, HTTP/1.1 if it says so (RFC 9112 section 9.3).
 fn closes(is_http_1_1: bool, headers: Headers<'_, '_>) -> bool {
-    let says = |option: &[u8]| values(headers, "connection").contains(&option);
-    if is_http_1_1 { says(b"close") } else { !says(b"keep-alive") }
+    let has_option = |option: &[u8]| values(headers, "connection").contains(&option);
+    if is_http_1_1 { has_option(b"close") } else { !has_option(b"keep-alive") }
 }
 
 /// The answers in `received`, which must consist of nothing else; `is_head` says which of them must
 /// not have a body. Interim ones are left out.
-pub(crate) fn answers(mut received: &[u8], is_head: impl Fn(usize) -> bool) -> Vec<Answer<'_>> {
-    let mut answers = Vec::new();
+pub(crate) fn responses(mut received: &[u8], is_head: impl Fn(usize) -> bool) -> Vec<Response<'_>> {
+    let mut responses = Vec::new();
     while !received.is_empty() {
         let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
         let mut head = httparse::Response::new(&mut headers);
@@ -119,14 +119,14 @@ pub(crate) fn answers(mut received: &[u8], is_head: impl Fn(usize) -> bool) -> V
         assert!(values(head.headers, "transfer-encoding").is_empty());
         assert!(values(head.headers, "content-length").len() <= 1);
         let length = content_length(head.headers).expect("a length");
-        let length = if is_head(answers.len()) { 0 } else { length };
+        let length = if is_head(responses.len()) { 0 } else { length };
         assert!(length <= rest.len(), "an answer is cut short");
         let (body, after) = rest.split_at(length);
         let text = |name| {
             let value = values(head.headers, name).first().copied();
             value.map(|value| str::from_utf8(value).expect("ASCII"))
         };
-        answers.push(Answer {
+        responses.push(Response {
             status,
             content_type: text("content-type"),
             request_id: text("x-amzn-requestid"),
@@ -135,5 +135,5 @@ pub(crate) fn answers(mut received: &[u8], is_head: impl Fn(usize) -> bool) -> V
         });
         received = after;
     }
-    answers
+    responses
 }

@@ -1,8 +1,8 @@
 //! A simulated enclave, and one client's connection to it.
 
+mod client_stream;
 pub(crate) mod framing;
-pub(crate) mod judge;
-mod wire;
+pub(crate) mod response_checks;
 
 use std::future::pending;
 use std::sync::Arc;
@@ -18,14 +18,14 @@ use enclave::request::TransportSecurity;
 use simulator::{SimulatedNsm, SimulatedPki};
 use tokio::runtime::{Builder, Runtime};
 
-use self::wire::Wire;
+use self::client_stream::ClientStream;
 use crate::fixture;
 
 /// A simulated enclave that trusts the fixture's root, at the fixture's time. It has none of the
 /// simulator's own routes, which would mint other documents each time.
-struct Fixed;
+struct FixedPlatform;
 
-impl Platform for Fixed {
+impl Platform for FixedPlatform {
     type Trust = Simulated;
     type Nsm = SimulatedNsm;
     type Clock = fn() -> UnixMillis;
@@ -41,7 +41,7 @@ fn now() -> UnixMillis {
 
 pub(crate) struct Enclave {
     runtime: Runtime,
-    server: Server<Service<Fixed>>,
+    server: Server<Service<FixedPlatform>>,
 }
 
 impl Enclave {
@@ -55,7 +55,7 @@ impl Enclave {
         let anchors = TrustAnchors::simulator_root(root);
         let settings = config.settings(Profile::Development).expect("it can be meant");
         let nsm = SimulatedNsm::new(pki);
-        let service = Service::start(Fixed, nsm, anchors, settings, audit);
+        let service = Service::start(FixedPlatform, nsm, anchors, settings, audit);
         let service = runtime.block_on(service).expect("the module gives entropy");
         Self { runtime, server: Server::new(service) }
     }
@@ -63,12 +63,12 @@ impl Enclave {
     /// What comes back until the connection ends.
     pub(crate) fn exchange(&self, pieces: &[&[u8]]) -> Vec<u8> {
         let Self { runtime, server } = self;
-        let mut answer = Vec::new();
+        let mut response = Vec::new();
         runtime.block_on(server.serve_connection(
-            Wire::new(pieces, &mut answer),
+            ClientStream::new(pieces, &mut response),
             TransportSecurity::Plaintext,
             pending(),
         ));
-        answer
+        response
     }
 }

@@ -1,11 +1,11 @@
-//! Certificates: rows C of the corpus, each in its place.
+//! Certificates: rows C of the corpus, each in its position.
 
 use simulator::der;
 
 use crate::certificate::{SIGNED, to_be_signed};
 use crate::fixture;
 
-use super::changes;
+use super::mutations;
 
 /// What to replace with what in a TBSCertificate, so that it stays well-formed DER.
 const CHANGES: [(&[u8], &[u8]); 11] = [
@@ -24,21 +24,21 @@ const CHANGES: [(&[u8], &[u8]); 11] = [
 
 pub(super) fn inputs() -> Vec<Vec<u8>> {
     let mut inputs = vec![vec![], vec![0], vec![SIGNED]];
-    for (place, certificate) in (0..).zip(fixture::certificates()) {
-        let in_place = |bytes: &[u8]| [&[place], bytes].concat();
-        let signed = |bytes: &[u8]| [&[SIGNED | place], bytes].concat();
+    for (position, certificate) in (0..).zip(fixture::certificates()) {
+        let in_place = |bytes: &[u8]| [&[position], bytes].concat();
+        let signed = |bytes: &[u8]| [&[SIGNED | position], bytes].concat();
         inputs.push(in_place(certificate));
         inputs.push(in_place(&[certificate, &[0]].concat()));
         inputs.push(in_place(&with_twin(certificate)));
         inputs.push(in_place(&[certificate, &[0; 1024]].concat()));
         inputs.extend(fixture::certificates().map(in_place));
-        inputs.extend(changes::damaged(certificate, 8).iter().map(|bytes| in_place(bytes)));
+        inputs.extend(mutations::mutated(certificate, 8).iter().map(|bytes| in_place(bytes)));
         let to_be_signed = to_be_signed(certificate);
         inputs.push(signed(to_be_signed));
         for (from, to) in CHANGES {
-            inputs.push(signed(&changes::replaced(to_be_signed, from, to)));
+            inputs.push(signed(&mutations::replaced(to_be_signed, from, to)));
         }
-        inputs.extend(extensions(place, to_be_signed).iter().map(|bytes| signed(bytes)));
+        inputs.extend(extensions(position, to_be_signed).iter().map(|bytes| signed(bytes)));
     }
     inputs.extend(anchors());
     inputs
@@ -51,27 +51,27 @@ fn with_twin(certificate: &[u8]) -> Vec<u8> {
     // BIT STRING of a SEQUENCE of two INTEGERs, all with lengths of one byte.
     let signature = &certificate[4 + head.len() + algorithm.len() + 3..];
     let (r, s) = signature[2..].split_at(2 + usize::from(signature[3]));
-    let twin = der::integer(&changes::twin(&s[s.len().saturating_sub(48).max(2)..]));
+    let twin = der::integer(&mutations::negated_s(&s[s.len().saturating_sub(48).max(2)..]));
     let signature = der::bit_string(0, &der::sequence(&[r, &twin]));
     der::sequence(&[head, &algorithm, &signature])
 }
 
-fn extensions(place: u8, to_be_signed: &[u8]) -> Vec<Vec<u8>> {
-    if place == 4 {
+fn extensions(position: u8, to_be_signed: &[u8]) -> Vec<Vec<u8>> {
+    if position == 4 {
         let (usage, other) = ([0x03, 0x02, 0x06, 0xc0], [0x03, 0x02, 0x02, 0x04]);
-        return vec![changes::replaced(to_be_signed, &usage, &other)];
+        return vec![mutations::replaced(to_be_signed, &usage, &other)];
     }
     let ca = [0x01, 0x01, 0xff, 0x04];
-    let (usage, other): ([u8; 4], [u8; 4]) = match place {
+    let (usage, other): ([u8; 4], [u8; 4]) = match position {
         3 => ([0x03, 0x02, 0x02, 0x04], [0x03, 0x02, 0x07, 0x80]),
         _ => ([0x03, 0x02, 0x01, 0x86], [0x03, 0x02, 0x01, 0x82]),
     };
-    let mut changed = vec![changes::replaced(to_be_signed, &ca, &[0x01, 0x01, 0x00, 0x04])];
-    changed.push(changes::replaced(to_be_signed, &usage, &other));
-    if (1..4).contains(&place) {
-        let path_length = [0x02, 0x01, 3 - place];
-        changed.push(changes::replaced(to_be_signed, &path_length, &[0x02, 0x01, 0xff]));
-        changed.push(changes::replaced(to_be_signed, &path_length, &[0x02, 0x01, 0x7f]));
+    let mut changed = vec![mutations::replaced(to_be_signed, &ca, &[0x01, 0x01, 0x00, 0x04])];
+    changed.push(mutations::replaced(to_be_signed, &usage, &other));
+    if (1..4).contains(&position) {
+        let path_length = [0x02, 0x01, 3 - position];
+        changed.push(mutations::replaced(to_be_signed, &path_length, &[0x02, 0x01, 0xff]));
+        changed.push(mutations::replaced(to_be_signed, &path_length, &[0x02, 0x01, 0x7f]));
     }
     changed
 }

@@ -4,10 +4,10 @@ use simulator::sign_payload;
 
 use crate::fixture;
 
-use super::changes;
+use super::mutations;
 
 pub(super) fn inputs() -> Vec<Vec<u8>> {
-    let signed: Vec<Vec<u8>> = fixture::good_payloads()
+    let signed: Vec<Vec<u8>> = fixture::valid_payloads()
         .iter()
         .map(|payload| sign_payload(payload, fixture::leaf_key()).expect("the provider signs"))
         .collect();
@@ -29,7 +29,7 @@ pub(super) fn inputs() -> Vec<Vec<u8>> {
     ];
     inputs.extend(headers.map(|header| [header, &good[7..]].concat()));
     inputs.extend(payloads_and_signatures(good));
-    inputs.extend(changes::damaged(good, 24));
+    inputs.extend(mutations::mutated(good, 24));
     inputs.extend(
         [&b"fileb://document.bin"[..], b"hEShATgi", b"8444a10138", b""].map(<[u8]>::to_vec),
     );
@@ -44,8 +44,8 @@ fn payloads_and_signatures(good: &[u8]) -> Vec<Vec<u8>> {
     let (zero, ones) = ([0; 48], [0xff; 48]);
     vec![
         [good, &[0]].concat(),
-        [rest, r, &changes::twin(s)].concat(),
-        [rest, r, &changes::ORDER].concat(),
+        [rest, r, &mutations::negated_s(s)].concat(),
+        [rest, r, &mutations::ORDER].concat(),
         [rest, &zero, s].concat(),
         [rest, r, &zero].concat(),
         [rest, &ones, &ones].concat(),

@@ -2,31 +2,32 @@
 //! input. The fuzzer continues from there.
 
 mod certificate;
-mod changes;
-mod cms;
+mod cms_open;
 mod document;
-mod http;
-mod key;
-mod payload;
+mod endpoint;
+mod http_request;
+mod json_body;
+mod mutations;
 mod policy;
 mod proxy_header;
-mod signed;
-mod text;
+mod recipient_key;
+mod signed_payload;
+mod signed_request;
 
 /// Returns the inputs of the target `target`, or none if no target has that name.
-pub fn of(target: &str) -> Vec<Vec<u8>> {
+pub fn for_target(target: &str) -> Vec<Vec<u8>> {
     match target {
         "certificate" => certificate::inputs(),
-        "cms_open" => cms::inputs(),
+        "cms_open" => cms_open::inputs(),
         "document" => document::inputs(),
-        "endpoint" => text::endpoints(),
-        "http_request" => http::inputs(),
-        "json_body" => text::bodies(),
+        "endpoint" => endpoint::inputs(),
+        "http_request" => http_request::inputs(),
+        "json_body" => json_body::inputs(),
         "policy" => policy::inputs(),
         "proxy_header" => proxy_header::inputs(),
-        "recipient_key" => key::inputs(),
-        "signed_payload" => payload::inputs(),
-        "signed_request" => signed::inputs(),
+        "recipient_key" => recipient_key::inputs(),
+        "signed_payload" => signed_payload::inputs(),
+        "signed_request" => signed_request::inputs(),
         _ => Vec::new(),
     }
 }

@@ -2,7 +2,7 @@
 
 use transport::{ConnectionId, ProxyHeader};
 
-use super::changes::damaged;
+use super::mutations::mutated;
 
 pub(super) fn inputs() -> Vec<Vec<u8>> {
     let local = "127.0.0.1:8000".parse().ok();
@@ -20,8 +20,8 @@ pub(super) fn inputs() -> Vec<Vec<u8>> {
         other[place] = byte;
         inputs.push(other);
     }
-    inputs.extend(damaged(&v4, 40));
-    inputs.extend(damaged(&v6, 20));
+    inputs.extend(mutated(&v4, 40));
+    inputs.extend(mutated(&v6, 20));
     inputs.extend([v4, v6]);
     inputs
 }

@@ -1,9 +1,9 @@
 //! Who may call: any bytes as what one client sends on one connection to an enclave that asks for
 //! signatures.
 
-pub(crate) mod draft;
-pub(crate) mod known;
-mod trail;
+mod audit_trail;
+pub(crate) mod request_builder;
+pub(crate) mod valid_requests;
 
 use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -12,65 +12,65 @@ use enclave::config::Config;
 use kms_api::CONTENT_TYPE;
 use serde_json::Value;
 
-use self::draft::{MANY, PAST, RECIPIENT, SESSION};
-use self::known::Outcome;
-use self::trail::Trail;
-use crate::connection::framing::{self, Answer, Request};
-use crate::connection::{Enclave, judge};
-use crate::shorthand;
+use self::audit_trail::AuditTrail;
+use self::request_builder::{EXPIRED, RECIPIENT_ONLY, SESSION, UNRESTRICTED};
+use self::valid_requests::Outcome;
+use crate::connection::framing::{self, Request, Response};
+use crate::connection::{Enclave, response_checks};
+use crate::placeholder;
 
 /// Any bytes, with shorthands. Nobody gets anything, nor is on record with a name, by a request that
 /// is not one of those that were rightly signed.
 pub fn run(data: &[u8]) {
     let sent = expand(data);
     let Exchange { received, records } = exchange(&sent);
-    judge::answers(&sent, &received);
+    response_checks::check_responses(&sent, &received);
     let (requests, _) = framing::requests(&sent);
-    let secrets = secrets_that_must_not_be_told(&sent, &requests);
-    let assert_silent = |told: &[u8]| {
-        assert!(secrets.iter().all(|secret| count(told, secret) == 0), "a secret is told");
+    let secrets = undisclosed_secrets(&sent, &requests);
+    let assert_no_secret = |text: &[u8]| {
+        assert!(secrets.iter().all(|secret| count(text, secret) == 0), "a secret is told");
     };
-    assert_silent(&received);
+    assert_no_secret(&received);
     let is_head = |index: usize| requests.get(index).is_some_and(Request::is_head);
-    let answers = framing::answers(&received, is_head);
+    let responses = framing::responses(&received, is_head);
     let mut records = records.iter();
-    for (answer, request) in answers.iter().zip(&requests) {
-        if is_of_kms(answer, request) {
+    for (response, request) in responses.iter().zip(&requests) {
+        if is_kms_response(response, request) {
             let record = records.next().expect("each request is on record");
-            assert_silent(record.as_bytes());
-            judge(answer, request, &trail::parse(record));
+            assert_no_secret(record.as_bytes());
+            check_response(response, request, &audit_trail::parse(record));
         }
     }
     assert_eq!(records.next(), None, "a record of no request");
 }
 
 /// What is given, and whom it names, must be proved.
-fn judge(answer: &Answer<'_>, request: &Request<'_>, record: &Value) {
-    let known = known::find(request);
-    let is_granted = answer.status == 200;
-    let may_be_granted = known.is_some_and(|known| known.outcome == Outcome::Granted);
-    assert!(may_be_granted || !is_granted, "answered what nobody signed");
-    assert_eq!(record["requestID"].as_str(), answer.request_id);
-    assert_eq!(record["errorCode"].is_null(), is_granted, "{record}");
+fn check_response(response: &Response<'_>, request: &Request<'_>, record: &Value) {
+    let valid = valid_requests::find(request);
+    let is_success = response.status == 200;
+    let may_succeed = valid.is_some_and(|valid| valid.outcome == Outcome::Success);
+    assert!(may_succeed || !is_success, "answered what nobody signed");
+    assert_eq!(record["requestID"].as_str(), response.request_id);
+    assert_eq!(record["errorCode"].is_null(), is_success, "{record}");
     if let Some(named) = record["userIdentity"]["accessKeyId"].as_str() {
-        let known = known.expect("named who did not sign");
-        assert_eq!(named, known.credential().access_key_id);
+        let valid = valid.expect("named who did not sign");
+        assert_eq!(named, valid.credential().access_key_id);
     } else {
-        assert!(!is_granted && record["userIdentity"].get("arn").is_none(), "{record}");
+        assert!(!is_success && record["userIdentity"].get("arn").is_none(), "{record}");
     }
 }
 
 /// Whether it is about a request to KMS, and not what HTTP itself refuses.
-fn is_of_kms(answer: &Answer<'_>, request: &Request<'_>) -> bool {
-    answer.content_type == Some(CONTENT_TYPE)
+fn is_kms_response(response: &Response<'_>, request: &Request<'_>) -> bool {
+    response.content_type == Some(CONTENT_TYPE)
         && request.method == "POST"
         && request.path().is_empty()
 }
 
 /// All but what a client says openly itself; X-Amz-Security-Token is not repeated to anybody.
-fn secrets_that_must_not_be_told(sent: &[u8], requests: &[Request<'_>]) -> Vec<&'static str> {
-    let of_each = [&MANY, &SESSION, &RECIPIENT, &PAST].into_iter();
-    let secrets = of_each.flat_map(|known| [Some(known.secret), known.session_token]).flatten();
+fn undisclosed_secrets(sent: &[u8], requests: &[Request<'_>]) -> Vec<&'static str> {
+    let credentials = [&UNRESTRICTED, &SESSION, &RECIPIENT_ONLY, &EXPIRED].into_iter();
+    let secrets = credentials.flat_map(|key| [Some(key.secret), key.session_token]).flatten();
     let as_tokens = |secret| -> usize {
         let tokens = requests.iter().flat_map(|request| request.values("x-amz-security-token"));
         tokens.map(|token| count(token, secret)).sum()
@@ -89,26 +89,26 @@ struct Exchange {
 }
 
 fn exchange(sent: &[u8]) -> Exchange {
-    static ENCLAVE: OnceLock<Mutex<(Enclave, Trail)>> = OnceLock::new();
+    static ENCLAVE: OnceLock<Mutex<(Enclave, AuditTrail)>> = OnceLock::new();
     let enclave = ENCLAVE.get_or_init(|| {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/signed.toml");
         let config = Config::load(Some(&path)).expect("the fixture is a configuration");
-        let (audit, trail) = Trail::start();
-        Mutex::new((Enclave::start(config, audit), trail))
+        let (audit, audit_trail) = AuditTrail::start();
+        Mutex::new((Enclave::start(config, audit), audit_trail))
     });
     // Nothing of one exchange is left for the next, so a panic in between leaves all as it should be.
-    let (enclave, trail) = &*enclave.lock().unwrap_or_else(PoisonError::into_inner);
+    let (enclave, audit_trail) = &*enclave.lock().unwrap_or_else(PoisonError::into_inner);
     let received = enclave.exchange(&[sent]);
-    let records = trail.records_until_now(enclave);
+    let records = audit_trail.take_records(enclave);
     Exchange { received, records }
 }
 
 /// Writes each shorthand out.
 pub(crate) fn expand(data: &[u8]) -> Vec<u8> {
-    let known = known::all().iter();
-    let signatures = known.map(|known| (known.shorthand.as_str(), known.signature.as_str()));
-    let shorthands: Vec<_> = signatures.chain([shorthand::document()]).collect();
-    shorthand::expand(data, &shorthands)
+    let valid = valid_requests::all().iter();
+    let signatures = valid.map(|valid| (valid.placeholder.as_str(), valid.signature.as_str()));
+    let placeholders: Vec<_> = signatures.chain([placeholder::document()]).collect();
+    placeholder::expand(data, &placeholders)
 }
 
 #[cfg(test)]
@@ -117,20 +117,22 @@ mod tests {
 
     /// Or there would be nothing to forge.
     #[test]
-    fn what_is_rightly_signed_is_answered_for_its_signer() {
-        for known in known::all() {
-            let sent = expand(known.input().as_bytes());
+    fn valid_requests_are_answered_for_their_signer() {
+        for valid in valid_requests::all() {
+            let sent = expand(valid.input().as_bytes());
             let Exchange { received, records } = exchange(&sent);
-            let [answer] = &framing::answers(&received, |_| false)[..] else { panic!("an answer") };
-            let body: Value = serde_json::from_slice(answer.body).expect("JSON");
-            let outcome = match known.outcome {
-                Outcome::Granted => (200, None),
-                Outcome::Refused(error) => (400, Some(error)),
+            let [response] = &framing::responses(&received, |_| false)[..] else {
+                panic!("an answer")
             };
-            assert_eq!((answer.status, body["__type"].as_str()), outcome, "{:?}", known.draft);
-            let identity = &trail::parse(&records[0])["userIdentity"];
-            assert_eq!(identity["accessKeyId"], known.credential().access_key_id);
-            assert!(known.is(&framing::requests(&sent).0[0]));
+            let body: Value = serde_json::from_slice(response.body).expect("JSON");
+            let outcome = match valid.outcome {
+                Outcome::Success => (200, None),
+                Outcome::Error(error) => (400, Some(error)),
+            };
+            assert_eq!((response.status, body["__type"].as_str()), outcome, "{:?}", valid.builder);
+            let identity = &audit_trail::parse(&records[0])["userIdentity"];
+            assert_eq!(identity["accessKeyId"], valid.credential().access_key_id);
+            assert!(valid.matches(&framing::requests(&sent).0[0]));
         }
     }
 }

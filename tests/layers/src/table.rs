@@ -51,8 +51,8 @@ pub const TABLE: &[Entry] = &[
                 "endpoint",
                 "proxy_header",
             ],
-            &["connection", "decoders", "shorthand"],
-            &["fixture", "shortest"],
+            &["connection", "decoders", "placeholder"],
+            &["fixture", "shortest_form"],
         ],
     },
     Entry {

@@ -1,6 +1,6 @@
 //! Payloads, to be signed: rows B of the corpus, and the encodings of rows A that a payload can have.
 
-use super::changes;
+use super::mutations;
 
 const NULL: &[u8] = &[0xf6];
 
@@ -22,8 +22,8 @@ pub(super) fn inputs() -> Vec<Vec<u8>> {
     for (name, value) in hostile() {
         inputs.push(with(name, &value));
     }
-    inputs.push(changes::replaced(&map(&good), b"\x69module_id", b"\x78\x09module_id"));
-    inputs.push(changes::replaced(&map(&good), b"\x69module_id", b"\x7f\x69module_id\xff"));
+    inputs.push(mutations::replaced(&map(&good), b"\x69module_id", b"\x78\x09module_id"));
+    inputs.push(mutations::replaced(&map(&good), b"\x69module_id", b"\x7f\x69module_id\xff"));
     inputs
 }
 

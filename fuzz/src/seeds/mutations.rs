@@ -1,11 +1,11 @@
 //! Changes that make hostile inputs of good ones.
 
 /// Returns copies of `good` with one bit flipped, and copies that are cut, at about `steps` places each.
-pub(super) fn damaged(good: &[u8], steps: usize) -> Vec<Vec<u8>> {
+pub(super) fn mutated(good: &[u8], steps: usize) -> Vec<Vec<u8>> {
     let step = good.len().div_ceil(steps).max(1);
-    let flipped = (0..good.len()).step_by(step).map(|place| {
+    let flipped = (0..good.len()).step_by(step).map(|position| {
         let mut bytes = good.to_vec();
-        bytes[place] ^= 1 << (place % 8);
+        bytes[position] ^= 1 << (position % 8);
         bytes
     });
     flipped.chain((0..good.len()).step_by(step).map(|end| good[..end].to_vec())).collect()
@@ -13,9 +13,9 @@ pub(super) fn damaged(good: &[u8], steps: usize) -> Vec<Vec<u8>> {
 
 /// Returns `bytes` with the first `from` replaced by `to`.
 pub(super) fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
-    let place = bytes.windows(from.len()).position(|window| window == from);
-    let place = place.expect("what is replaced is there");
-    [&bytes[..place], to, &bytes[place + from.len()..]].concat()
+    let position = bytes.windows(from.len()).position(|window| window == from);
+    let position = position.expect("what is replaced is there");
+    [&bytes[..position], to, &bytes[position + from.len()..]].concat()
 }
 
 /// The order of P-384 (FIPS 186-4 section D.1.2.4).
@@ -25,8 +25,8 @@ pub(super) const ORDER: [u8; 48] = [
     0x58, 0x1a, 0x0d, 0xb2, 0x48, 0xb0, 0xa7, 0x7a, 0xec, 0xec, 0x19, 0x6a, 0xcc, 0xc5, 0x29, 0x73,
 ];
 
-/// Returns n - s: with it in place of s, an ECDSA signature verifies too.
-pub(super) fn twin(s: &[u8]) -> Vec<u8> {
+/// Returns n - s: with it in position of s, an ECDSA signature verifies too.
+pub(super) fn negated_s(s: &[u8]) -> Vec<u8> {
     let mut difference = ORDER;
     let mut borrow = false;
     for (digit, subtracted) in difference.iter_mut().rev().zip(s.iter().rev()) {

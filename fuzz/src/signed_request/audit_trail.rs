@@ -11,27 +11,29 @@ use crate::connection::Enclave;
 use crate::connection::framing;
 
 /// Its records come in the order of their requests, from a thread of their own.
-pub(super) struct Trail(Receiver<String>);
+pub(super) struct AuditTrail(Receiver<String>);
 
 /// What anybody may send, and what marks the end of the records before.
-const MARK: &[u8] = b"POST / HTTP/1.1\r\nHost: h\r\n\r\n";
+const MARKER_REQUEST: &[u8] = b"POST / HTTP/1.1\r\nHost: h\r\n\r\n";
 
 /// Far longer than the thread takes to write a line.
-const PATIENCE: Duration = Duration::from_secs(10);
+const RECORD_TIMEOUT: Duration = Duration::from_secs(10);
 
-impl Trail {
+impl AuditTrail {
     pub(super) fn start() -> (Audit, Self) {
         let (lines, trail) = channel();
-        (Audit::to_writer(Lines(lines)).expect("a thread"), Self(trail))
+        (Audit::to_writer(LineSender(lines)).expect("a thread"), Self(trail))
     }
 
     /// The records of all requests that `enclave` has answered since it was last asked.
-    pub(super) fn records_until_now(&self, enclave: &Enclave) -> Vec<String> {
-        let received = enclave.exchange(&[MARK]);
-        let [answer] = &framing::answers(&received, |_| false)[..] else { panic!("one answer") };
-        let mark = answer.request_id.expect("an id");
-        let next = || self.0.recv_timeout(PATIENCE).expect("the mark is on record");
-        std::iter::repeat_with(next).take_while(|line| !line.contains(mark)).collect()
+    pub(super) fn take_records(&self, enclave: &Enclave) -> Vec<String> {
+        let received = enclave.exchange(&[MARKER_REQUEST]);
+        let [response] = &framing::responses(&received, |_| false)[..] else {
+            panic!("one answer")
+        };
+        let marker = response.request_id.expect("an id");
+        let next = || self.0.recv_timeout(RECORD_TIMEOUT).expect("the mark is on record");
+        std::iter::repeat_with(next).take_while(|line| !line.contains(marker)).collect()
     }
 }
 
@@ -43,9 +45,9 @@ pub(super) fn parse(line: &str) -> Value {
 }
 
 /// Sends on what is written, a line each time.
-struct Lines(Sender<String>);
+struct LineSender(Sender<String>);
 
-impl Write for Lines {
+impl Write for LineSender {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         // Whole lines, as many as were waiting.
         for line in String::from_utf8_lossy(bytes).split_inclusive('\n') {

@@ -7,28 +7,28 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// The server's end.
-pub(super) struct Wire<'a> {
+pub(super) struct ClientStream<'a> {
     pieces: &'a [&'a [u8]],
     /// Bytes of the first piece that were read.
     read: usize,
     /// Whether the next piece has yet to arrive, so that none is read together with the last.
-    waits: bool,
-    answer: &'a mut Vec<u8>,
+    is_waiting: bool,
+    response: &'a mut Vec<u8>,
 }
 
-impl<'a> Wire<'a> {
-    pub(super) fn new(pieces: &'a [&'a [u8]], answer: &'a mut Vec<u8>) -> Self {
-        Self { pieces, read: 0, waits: false, answer }
+impl<'a> ClientStream<'a> {
+    pub(super) fn new(pieces: &'a [&'a [u8]], response: &'a mut Vec<u8>) -> Self {
+        Self { pieces, read: 0, is_waiting: false, response }
     }
 }
 
-impl AsyncRead for Wire<'_> {
+impl AsyncRead for ClientStream<'_> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if std::mem::take(&mut self.waits) {
+        if std::mem::take(&mut self.is_waiting) {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -38,20 +38,20 @@ impl AsyncRead for Wire<'_> {
             buffer.put_slice(&unread[..length]);
             self.read += length;
             if self.read == piece.len() {
-                (self.pieces, self.read, self.waits) = (after, 0, true);
+                (self.pieces, self.read, self.is_waiting) = (after, 0, true);
             }
         }
         Poll::Ready(Ok(()))
     }
 }
 
-impl AsyncWrite for Wire<'_> {
+impl AsyncWrite for ClientStream<'_> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.answer.extend(bytes);
+        self.response.extend(bytes);
         Poll::Ready(Ok(bytes.len()))
     }
 

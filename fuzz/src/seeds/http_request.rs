@@ -1,6 +1,6 @@
 //! What a client may send: rows E of the corpus.
 
-use crate::shorthand;
+use crate::placeholder;
 
 const TARGET: &str = "X-Amz-Target: TrentService.GenerateRandom\r\n";
 const TYPE: &str = "Content-Type: application/x-amz-json-1.1\r\n";
@@ -33,7 +33,7 @@ pub(super) fn inputs() -> Vec<Vec<u8>> {
 
 /// A good request with any body, whose length is right once shorthands are written out.
 fn post(body: &str) -> String {
-    let length = shorthand::expand(body.as_bytes(), &[shorthand::document()]).len();
+    let length = placeholder::expand(body.as_bytes(), &[placeholder::document()]).len();
     format!("POST / HTTP/1.1\r\nHost: h\r\n{TYPE}{TARGET}Content-Length: {length}\r\n\r\n{body}")
 }
 

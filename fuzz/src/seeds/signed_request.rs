@@ -1,27 +1,28 @@
 //! Requests that are rightly signed, those that are changed afterwards, and those that are rightly
 //! signed and must be refused all the same: rows of "Credentials" in `docs/configuration.md`.
 
-use crate::signed_request::draft::{
-    ATTESTED, Credential, Draft, HTTP_DATE, PAST, PLAIN, PLAIN_SHA_256, RECIPIENT, SESSION,
+use crate::signed_request::request_builder::{
+    ATTESTED, Credential, EXPIRED, HTTP_DATE, PLAIN, PLAIN_SHA_256, RECIPIENT_ONLY, RequestBuilder,
+    SESSION,
 };
-use crate::signed_request::known;
+use crate::signed_request::valid_requests::{self, ValidRequest};
 
 pub(super) fn inputs() -> Vec<Vec<u8>> {
-    let [plain, attested, session, ..] = known::all() else { panic!("there are some") };
-    let [plain, attested, session] = [plain, attested, session].map(known::Known::input);
-    let mut inputs: Vec<String> = known::all().iter().map(known::Known::input).collect();
+    let [plain, attested, session, ..] = valid_requests::all() else { panic!("there are some") };
+    let [plain, attested, session] = [plain, attested, session].map(ValidRequest::input);
+    let mut inputs: Vec<String> = valid_requests::all().iter().map(ValidRequest::input).collect();
     inputs.extend(CHANGES.map(|(from, to)| changed(&plain, from, to)));
     inputs.extend(TOKEN_CHANGES.map(|(from, to)| changed(&session, from, to)));
     // A Recipient that is taken away, added, or exchanged.
-    inputs.push(Draft::good().body(PLAIN).signed_with("$1"));
-    inputs.push(Draft::good().body(ATTESTED).signed_with("$0"));
+    inputs.push(RequestBuilder::valid().body(PLAIN).with_signature("$1"));
+    inputs.push(RequestBuilder::valid().body(ATTESTED).with_signature("$0"));
     const OTHER: &str = r#"{"NumberOfBytes":32,"Recipient":{"KeyEncryptionAlgorithm":"RSAES_OAEP_SHA_256","AttestationDocument":"hEShATgi"}}"#;
-    inputs.push(Draft::good().body(OTHER).signed_with("$1"));
+    inputs.push(RequestBuilder::valid().body(OTHER).with_signature("$1"));
     // A hash that the signature covers, and that is not the body's.
-    let hashed = Draft::good().with("X-Amz-Content-Sha256", PLAIN_SHA_256);
+    let hashed = RequestBuilder::valid().with("X-Amz-Content-Sha256", PLAIN_SHA_256);
     inputs.push(changed(&hashed.signed(), ":32", ":33"));
-    inputs.extend(refused().iter().map(Draft::signed));
-    inputs.extend(orders(&plain));
+    inputs.extend(rejected().iter().map(RequestBuilder::signed));
+    inputs.extend(authorization_headers(&plain));
     // One connection, several requests: what one proves is of no use to the next.
     let unsigned = changed(&plain, "Authorization", "X");
     inputs.push([&*plain, &unsigned, &plain].concat());
@@ -88,7 +89,7 @@ const TOKEN_CHANGES: [(&str, &str); 5] = [
 ];
 
 /// The Authorization header in other shapes.
-fn orders(plain: &str) -> Vec<String> {
+fn authorization_headers(plain: &str) -> Vec<String> {
     let header = plain.lines().find(|line| line.starts_with("Authorization: "));
     let header = header.expect("it is there");
     let (_, parameters) = header.split_once("SHA256 ").expect("an algorithm");
@@ -126,79 +127,83 @@ fn orders(plain: &str) -> Vec<String> {
 
 /// Returns requests whose signature is right for the named key, and that the service rejects for another
 /// reason.
-fn refused() -> Vec<Draft> {
+fn rejected() -> Vec<RequestBuilder> {
     [wrong_credentials(), wrong_headers(), wrong_dates_and_scopes(), wrong_request_lines()].concat()
 }
 
-fn wrong_credentials() -> Vec<Draft> {
-    const STRANGER: Credential =
+fn wrong_credentials() -> Vec<RequestBuilder> {
+    const UNKNOWN_KEY: Credential =
         Credential { access_key_id: "AKIDOFNOBODY", secret: "guessed", session_token: None };
-    const GUESSED: Credential =
+    const WRONG_SECRET: Credential =
         Credential { access_key_id: "AKIDOFMANY", secret: "guessed", session_token: None };
-    const TOKENLESS: Credential = Credential { session_token: None, ..SESSION };
-    const OTHER_TOKEN: Credential = Credential { session_token: Some("token"), ..SESSION };
-    const NEEDLESS_TOKEN: Credential = Credential { session_token: Some("token"), ..RECIPIENT };
-    let good = Draft::good;
+    const MISSING_TOKEN: Credential = Credential { session_token: None, ..SESSION };
+    const WRONG_TOKEN: Credential = Credential { session_token: Some("token"), ..SESSION };
+    const UNEXPECTED_TOKEN: Credential =
+        Credential { session_token: Some("token"), ..RECIPIENT_ONLY };
+    let valid = RequestBuilder::valid;
     vec![
-        good().by(&STRANGER),
-        good().by(&GUESSED),
-        good().by(&PAST),
-        good().by(&TOKENLESS),
-        good().by(&OTHER_TOKEN),
-        good().by(&NEEDLESS_TOKEN).body(ATTESTED),
+        valid().with_credential(&UNKNOWN_KEY),
+        valid().with_credential(&WRONG_SECRET),
+        valid().with_credential(&EXPIRED),
+        valid().with_credential(&MISSING_TOKEN),
+        valid().with_credential(&WRONG_TOKEN),
+        valid().with_credential(&UNEXPECTED_TOKEN).body(ATTESTED),
     ]
 }
 
-fn wrong_headers() -> Vec<Draft> {
-    let good = Draft::good;
+fn wrong_headers() -> Vec<RequestBuilder> {
+    let valid = RequestBuilder::valid;
     vec![
-        good().unsigned("Host"),
-        good().unsigned("X-Amz-Date"),
-        good().unsigned("X-Amz-Target"),
-        good().unsigned("Content-Type").set("Content-Type", "text/plain"),
-        good().unsigned("Content-Type").with("Content-Type", "application/x-amz-json-1.1"),
-        good().by(&SESSION).unsigned("X-Amz-Security-Token"),
-        good().with("X-Amz-Meta", "a").unsigned("X-Amz-Meta"),
-        good().without("X-Amz-Date").with("Date", HTTP_DATE).unsigned("Date"),
-        good().without("X-Amz-Date").with("Date", HTTP_DATE).with("Date", HTTP_DATE),
-        good().without("X-Amz-Date").with("Date", "Fri, 15 Jan 2027 08:00:01 GMT"),
-        good().with("Host", "kms"),
-        good().with("X-Amz-Date", "20270115T080000Z"),
-        good().with("X-Amz-Target", "TrentService.GenerateRandom"),
-        good().with("Content-Type", "application/x-amz-json-1.1"),
-        good().with("X-Amz-Content-Sha256", "a").with("X-Amz-Content-Sha256", "a"),
-        good().payload("UNSIGNED-PAYLOAD"),
-        good().with("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD").payload("UNSIGNED-PAYLOAD"),
-        good().with("X-Amz-Content-Sha256", PLAIN_SHA_256).body(ATTESTED).payload(PLAIN_SHA_256),
+        valid().unsigned("Host"),
+        valid().unsigned("X-Amz-Date"),
+        valid().unsigned("X-Amz-Target"),
+        valid().unsigned("Content-Type").set("Content-Type", "text/plain"),
+        valid().unsigned("Content-Type").with("Content-Type", "application/x-amz-json-1.1"),
+        valid().with_credential(&SESSION).unsigned("X-Amz-Security-Token"),
+        valid().with("X-Amz-Meta", "a").unsigned("X-Amz-Meta"),
+        valid().without("X-Amz-Date").with("Date", HTTP_DATE).unsigned("Date"),
+        valid().without("X-Amz-Date").with("Date", HTTP_DATE).with("Date", HTTP_DATE),
+        valid().without("X-Amz-Date").with("Date", "Fri, 15 Jan 2027 08:00:01 GMT"),
+        valid().with("Host", "kms"),
+        valid().with("X-Amz-Date", "20270115T080000Z"),
+        valid().with("X-Amz-Target", "TrentService.GenerateRandom"),
+        valid().with("Content-Type", "application/x-amz-json-1.1"),
+        valid().with("X-Amz-Content-Sha256", "a").with("X-Amz-Content-Sha256", "a"),
+        valid().payload_hash("UNSIGNED-PAYLOAD"),
+        valid().with("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD").payload_hash("UNSIGNED-PAYLOAD"),
+        valid()
+            .with("X-Amz-Content-Sha256", PLAIN_SHA_256)
+            .body(ATTESTED)
+            .payload_hash(PLAIN_SHA_256),
     ]
 }
 
-fn wrong_dates_and_scopes() -> Vec<Draft> {
-    let good = Draft::good;
+fn wrong_dates_and_scopes() -> Vec<RequestBuilder> {
+    let valid = RequestBuilder::valid;
     vec![
-        good().without("X-Amz-Date"),
-        good().set("X-Amz-Date", "20270115T075459Z"),
-        good().set("X-Amz-Date", "20270115T080501Z"),
-        good().set("X-Amz-Date", "20270114T080000Z").scope("20270114/eu-west-1/kms/aws4_request"),
-        good().set("X-Amz-Date", "2027-01-15T08:00:00Z"),
-        good().set("X-Amz-Date", "20270115T080000+0000"),
-        good().set("X-Amz-Date", ""),
-        good().scope("20270114/eu-west-1/kms/aws4_request"),
-        good().scope("20270115/us-east-1/kms/aws4_request"),
-        good().scope("20270115/eu-west-1/sts/aws4_request"),
-        good().scope("20270115/eu-west-1/kms/aws5_request"),
-        good().scope("20270115/eu-west-1/kms"),
-        good().scope("20270115/eu-west-1/kms/aws4_request/"),
+        valid().without("X-Amz-Date"),
+        valid().set("X-Amz-Date", "20270115T075459Z"),
+        valid().set("X-Amz-Date", "20270115T080501Z"),
+        valid().set("X-Amz-Date", "20270114T080000Z").scope("20270114/eu-west-1/kms/aws4_request"),
+        valid().set("X-Amz-Date", "2027-01-15T08:00:00Z"),
+        valid().set("X-Amz-Date", "20270115T080000+0000"),
+        valid().set("X-Amz-Date", ""),
+        valid().scope("20270114/eu-west-1/kms/aws4_request"),
+        valid().scope("20270115/us-east-1/kms/aws4_request"),
+        valid().scope("20270115/eu-west-1/sts/aws4_request"),
+        valid().scope("20270115/eu-west-1/kms/aws5_request"),
+        valid().scope("20270115/eu-west-1/kms"),
+        valid().scope("20270115/eu-west-1/kms/aws4_request/"),
     ]
 }
 
-fn wrong_request_lines() -> Vec<Draft> {
-    let good = Draft::good;
+fn wrong_request_lines() -> Vec<RequestBuilder> {
+    let valid = RequestBuilder::valid;
     vec![
-        good().query(""),
-        good().query("Action=GenerateRandom"),
-        good().method("PUT"),
-        good().path("//"),
-        good().path("/x"),
+        valid().query(""),
+        valid().query("Action=GenerateRandom"),
+        valid().method("PUT"),
+        valid().path("//"),
+        valid().path("/x"),
     ]
 }

@@ -2,7 +2,7 @@
 
 use simulator::der;
 
-use super::changes;
+use super::mutations;
 
 const F4: &[u8] = &[1, 0, 1];
 const NULL: &[u8] = &[5, 0];
@@ -47,7 +47,7 @@ pub(super) fn inputs() -> Vec<Vec<u8>> {
     inputs.push([&good[..], &[0]].concat());
     inputs.push([&[0x30, 0x80], &good[4..], &[0, 0]].concat());
     inputs.push([&[0x30, 0x83, 0], &good[2..]].concat());
-    inputs.extend(changes::damaged(&good, 16));
+    inputs.extend(mutations::mutated(&good, 16));
     inputs
 }
 

@@ -7,7 +7,7 @@ use simulator::{der, sign_payload};
 use crate::fixture;
 use crate::recipient_key::encryption;
 
-use super::changes;
+use super::mutations;
 
 /// Bytes before the RecipientInfos, and of their header.
 const OUTER: usize = 20;
@@ -38,19 +38,23 @@ pub(super) fn inputs() -> Vec<Vec<u8>> {
         inputs.push(der::sequence(&[&head[2..13], &der::tlv(0xa0, &enveloped)]));
     }
     inputs.push([&good[..], &[0]].concat());
-    inputs.push(changes::replaced(&good, &fixture::recipient().subject_key_identifier(), &[0; 32]));
+    inputs.push(mutations::replaced(
+        &good,
+        &fixture::recipient().subject_key_identifier(),
+        &[0; 32],
+    ));
     // id-sha1 in place of the first id-sha256, as long as it.
-    inputs.push(changes::replaced(
+    inputs.push(mutations::replaced(
         &good,
         &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01],
         &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x04],
     ));
-    inputs.extend(changes::damaged(&good, 40));
+    inputs.extend(mutations::mutated(&good, 40));
     inputs
 }
 
 fn sealed(length: usize) -> Vec<u8> {
-    let document = sign_payload(&fixture::good_payloads()[0], fixture::leaf_key());
+    let document = sign_payload(&fixture::valid_payloads()[0], fixture::leaf_key());
     let document = UnverifiedDocument::parse(document.expect("the provider signs"));
     let verified = document
         .expect("it is good")

@@ -9,13 +9,13 @@ use simulator::sign_payload;
 use crate::fixture;
 
 /// A shorthand, and what it stands for.
-pub(crate) type Shorthand<'a> = (&'a str, &'a str);
+pub(crate) type Placeholder<'a> = (&'a str, &'a str);
 
 /// A good document in base64, which would be nearly all of an input.
-pub(crate) fn document() -> Shorthand<'static> {
+pub(crate) fn document() -> Placeholder<'static> {
     static DOCUMENT: OnceLock<String> = OnceLock::new();
     let document = DOCUMENT.get_or_init(|| {
-        let payload = &fixture::good_payloads()[0];
+        let payload = &fixture::valid_payloads()[0];
         let document = sign_payload(payload, fixture::leaf_key()).expect("the provider signs");
         STANDARD.encode(document)
     });
@@ -23,13 +23,13 @@ pub(crate) fn document() -> Shorthand<'static> {
 }
 
 /// Writes each shorthand out.
-pub(crate) fn expand(data: &[u8], shorthands: &[Shorthand<'_>]) -> Vec<u8> {
+pub(crate) fn expand(data: &[u8], placeholders: &[Placeholder<'_>]) -> Vec<u8> {
     let mut out = Vec::with_capacity(data.len());
     let mut rest = data;
     while let Some((first, after)) = rest.split_first() {
-        let may_be_one = *first == b'$';
-        let found = shorthands.iter().filter(|_| may_be_one).find_map(|(shorthand, text)| {
-            rest.strip_prefix(shorthand.as_bytes()).map(|after| (text, after))
+        let is_dollar = *first == b'$';
+        let found = placeholders.iter().filter(|_| is_dollar).find_map(|(placeholder, text)| {
+            rest.strip_prefix(placeholder.as_bytes()).map(|after| (text, after))
         });
         rest = if let Some((text, after)) = found {
             out.extend(text.as_bytes());

@@ -11,7 +11,7 @@ const BREAK: &[u8] = &[0xff];
 
 /// Passes over one data item (RFC 8949 section 3); every length and number must be in its shortest
 /// form, and no string in chunks.
-pub(crate) fn item(bytes: &[u8]) -> &[u8] {
+pub(crate) fn skip_item(bytes: &[u8]) -> &[u8] {
     let (initial, rest) = bytes.split_first().expect("an item");
     let (major, info) = (initial >> 5, initial & 0x1f);
     let width = match info {
@@ -28,16 +28,16 @@ pub(crate) fn item(bytes: &[u8]) -> &[u8] {
     match major {
         BYTES | TEXT => &rest[length()..],
         ARRAY | MAP if info == 31 => until_break(rest),
-        ARRAY => (0..length()).fold(rest, |rest, _| item(rest)),
-        MAP => (0..2 * length()).fold(rest, |rest, _| item(rest)),
-        TAG => item(rest),
+        ARRAY => (0..length()).fold(rest, |rest, _| skip_item(rest)),
+        MAP => (0..2 * length()).fold(rest, |rest, _| skip_item(rest)),
+        TAG => skip_item(rest),
         _ => rest,
     }
 }
 
 fn until_break(mut rest: &[u8]) -> &[u8] {
     while !rest.starts_with(BREAK) {
-        rest = item(rest);
+        rest = skip_item(rest);
     }
     &rest[BREAK.len()..]
 }

@@ -6,42 +6,44 @@ use base64::engine::general_purpose::STANDARD;
 use kms_api::CONTENT_TYPE;
 use serde_json::Value;
 
-use super::framing::{self, Answer, Request};
+use super::framing::{self, Request, Response};
 use crate::fixture;
 
 /// What hyper itself answers with, without a body: not HTTP, a target or a header too long.
-const WITHOUT_BODY: [u16; 3] = [400, 414, 431];
+const STATUSES_WITHOUT_BODY: [u16; 3] = [400, 414, 431];
 
 /// What stands for such an answer.
-const REFUSED: &str = "refused by hyper";
+const HYPER_REJECTION: &str = "refused by hyper";
 
 /// What does not change from one time to the next: statuses and bodies, without random bytes.
-pub(crate) type Comparable = Vec<(u16, String)>;
+pub(crate) type ComparableResponses = Vec<(u16, String)>;
 
 /// The answers in `received` to what was `sent`.
-pub(crate) fn answers(sent: &[u8], received: &[u8]) -> Comparable {
+pub(crate) fn check_responses(sent: &[u8], received: &[u8]) -> ComparableResponses {
     let (requests, rest) = framing::requests(sent);
     let is_head = |index: usize| requests.get(index).is_some_and(|request| request.is_head());
-    let answers = framing::answers(received, is_head);
-    assert!(answers.len() <= requests.len() + 1, "more answers than requests");
-    let last = answers.len().saturating_sub(1);
-    let judged = answers.iter().enumerate().map(|(index, answer)| {
-        assert!(!answer.closes || index == last, "an answer after the last one");
-        let judged = judge(answer, requests.get(index));
+    let responses = framing::responses(received, is_head);
+    assert!(responses.len() <= requests.len() + 1, "more answers than requests");
+    let last = responses.len().saturating_sub(1);
+    let checked = responses.iter().enumerate().map(|(index, response)| {
+        assert!(!response.closes || index == last, "an answer after the last one");
+        let checked = check_response(response, requests.get(index));
         // Which of its rules hyper finds broken first depends on the pieces.
-        (if judged == REFUSED { 400 } else { answer.status }, judged)
+        (if checked == HYPER_REJECTION { 400 } else { response.status }, checked)
     });
-    let mut judged: Comparable = judged.collect();
-    if !is_told(rest) && answers.last().is_some_and(|last| last.content_type.is_none()) {
-        judged.pop();
+    let mut checked: ComparableResponses = checked.collect();
+    if !always_gets_response(rest)
+        && responses.last().is_some_and(|last| last.content_type.is_none())
+    {
+        checked.pop();
     }
-    judged
+    checked
 }
 
 /// Whether hyper always answers what is no request. A head that comes in pieces it only looks at once
 /// it is whole, so one that is cut short is refused or merely ends; and it says nothing to HTTP/2, if
 /// it has enough bytes to recognise it.
-fn is_told(rest: &[u8]) -> bool {
+fn always_gets_response(rest: &[u8]) -> bool {
     // Empty lines before a request are passed over (RFC 9112 section 2.2); they end no head.
     let first = rest.iter().position(|byte| !b"\r\n".contains(byte)).unwrap_or(rest.len());
     let rest = &rest[first..];
@@ -50,19 +52,19 @@ fn is_told(rest: &[u8]) -> bool {
     is_whole && !rest.starts_with(b"PRI * HTTP/2.0")
 }
 
-fn judge(answer: &Answer<'_>, request: Option<&Request<'_>>) -> String {
-    match (answer.content_type, request) {
+fn check_response(response: &Response<'_>, request: Option<&Request<'_>>) -> String {
+    match (response.content_type, request) {
         (None, _) => {
-            assert!(WITHOUT_BODY.contains(&answer.status), "{}", answer.status);
-            assert!(answer.closes && answer.body.is_empty());
-            REFUSED.to_owned()
+            assert!(STATUSES_WITHOUT_BODY.contains(&response.status), "{}", response.status);
+            assert!(response.closes && response.body.is_empty());
+            HYPER_REJECTION.to_owned()
         }
         (Some(_), None) => panic!("an answer to what is no request"),
         (Some(_), Some(request)) if request.is_head() => String::new(),
-        (Some(CONTENT_TYPE), Some(request)) => kms(answer, request),
+        (Some(CONTENT_TYPE), Some(request)) => check_kms_response(response, request),
         (Some(_), Some(request)) => {
-            assert_eq!(answer.status, 200);
-            let text = str::from_utf8(answer.body).expect("text");
+            assert_eq!(response.status, 200);
+            let text = str::from_utf8(response.body).expect("text");
             if request.path() == "metrics" {
                 // Numbers that change between two requests.
                 assert!(text.starts_with("# HELP") && text.ends_with("# EOF\n"), "{text}");
@@ -74,10 +76,10 @@ fn judge(answer: &Answer<'_>, request: Option<&Request<'_>>) -> String {
     }
 }
 
-fn kms(answer: &Answer<'_>, request: &Request<'_>) -> String {
-    let body: Value = serde_json::from_slice(answer.body).expect("JSON");
+fn check_kms_response(response: &Response<'_>, request: &Request<'_>) -> String {
+    let body: Value = serde_json::from_slice(response.body).expect("JSON");
     let members = body.as_object().expect("an object");
-    match answer.status {
+    match response.status {
         200 => {
             assert_eq!((members.len(), request.values("x-amz-target").len()), (1, 1));
             assert_eq!(request.path(), "");
@@ -85,7 +87,7 @@ fn kms(answer: &Answer<'_>, request: &Request<'_>) -> String {
                 return body.to_string();
             };
             let blob = STANDARD.decode(blob).expect("base64");
-            random(member, &blob, request);
+            check_random_bytes(member, &blob, request);
             format!("{member}: {} bytes", blob.len())
         }
         400 | 413 => {
@@ -97,7 +99,7 @@ fn kms(answer: &Answer<'_>, request: &Request<'_>) -> String {
 }
 
 /// Who sends a Recipient gets what only the recipient opens; who sends none gets what was asked for.
-fn random(member: &str, blob: &[u8], request: &Request<'_>) {
+fn check_random_bytes(member: &str, blob: &[u8], request: &Request<'_>) {
     let asked: Value = serde_json::from_slice(request.body).expect("the request is JSON");
     let number_of_bytes = asked["NumberOfBytes"].as_u64().expect("a number");
     let length = |bytes: &[u8]| u64::try_from(bytes.len()).expect("a small number");

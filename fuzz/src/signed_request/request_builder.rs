@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use attestation::crypto::{HmacSha256, SHA_256_LENGTH, Sha256};
 
-use crate::shorthand;
+use crate::placeholder;
 
 /// What signs: as in `fixtures/signed.toml`.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(crate) struct Credential {
 }
 
 /// May ask for anything.
-pub(crate) const MANY: Credential = Credential {
+pub(crate) const UNRESTRICTED: Credential = Credential {
     access_key_id: "AKIDOFMANY",
     secret: "secret/of+many/everybody+has+it",
     session_token: None,
@@ -31,14 +31,14 @@ pub(crate) const SESSION: Credential = Credential {
 };
 
 /// May ask for random bytes that are sealed.
-pub(crate) const RECIPIENT: Credential = Credential {
+pub(crate) const RECIPIENT_ONLY: Credential = Credential {
     access_key_id: "AKIDOFARECIPIENT",
     secret: "secret/of+a+recipient/everybody+has+it",
     session_token: None,
 };
 
 /// Is expired.
-pub(crate) const PAST: Credential = Credential {
+pub(crate) const EXPIRED: Credential = Credential {
     access_key_id: "AKIDOFTHEPAST",
     secret: "secret/of+the+past/everybody+has+it",
     session_token: None,
@@ -57,7 +57,7 @@ pub(crate) const ATTESTED: &str = r#"{"NumberOfBytes":32,"Recipient":{"KeyEncryp
 
 /// A request; its body may hold the shorthand of a document.
 #[derive(Clone, Debug)]
-pub(crate) struct Draft {
+pub(crate) struct RequestBuilder {
     method: &'static str,
     path: &'static str,
     query: Option<&'static str>,
@@ -69,12 +69,12 @@ pub(crate) struct Draft {
     scope: &'static str,
     body: &'static str,
     /// What is signed in place of the body's hash.
-    payload: Option<&'static str>,
+    payload_hash: Option<&'static str>,
 }
 
-impl Draft {
+impl RequestBuilder {
     /// GenerateRandom, as it should be.
-    pub(crate) fn good() -> Self {
+    pub(crate) fn valid() -> Self {
         Self {
             method: "POST",
             path: "/",
@@ -86,15 +86,15 @@ impl Draft {
                 ("X-Amz-Target", "TrentService.GenerateRandom"),
             ],
             unsigned: BTreeSet::new(),
-            credential: &MANY,
+            credential: &UNRESTRICTED,
             scope: "20270115/eu-west-1/kms/aws4_request",
             body: PLAIN,
-            payload: None,
+            payload_hash: None,
         }
     }
 
     /// The same by another, with its token.
-    pub(crate) fn by(mut self, credential: &'static Credential) -> Self {
+    pub(crate) fn with_credential(mut self, credential: &'static Credential) -> Self {
         self.headers.extend(credential.session_token.map(|token| ("X-Amz-Security-Token", token)));
         Self { credential, ..self }
     }
@@ -104,8 +104,8 @@ impl Draft {
     }
 
     /// The same, signed over this text in place of the body's hash.
-    pub(crate) fn payload(self, payload: &'static str) -> Self {
-        Self { payload: Some(payload), ..self }
+    pub(crate) fn payload_hash(self, payload_hash: &'static str) -> Self {
+        Self { payload_hash: Some(payload_hash), ..self }
     }
 
     pub(crate) fn scope(self, scope: &'static str) -> Self {
@@ -153,7 +153,7 @@ impl Draft {
 
     /// The body, written out.
     pub(crate) fn expanded_body(&self) -> Vec<u8> {
-        shorthand::expand(self.body.as_bytes(), &[shorthand::document()])
+        placeholder::expand(self.body.as_bytes(), &[placeholder::document()])
     }
 
     /// The signed headers in their order, each with its canonical value.
@@ -179,7 +179,7 @@ impl Draft {
             .into_iter()
             .flat_map(|(name, value)| [name.as_bytes(), b":", &value, b"\n"].concat());
         let hash = hex(&Sha256::digest(&self.expanded_body()));
-        let payload = self.payload.unwrap_or(&hash);
+        let payload = self.payload_hash.unwrap_or(&hash);
         let canonical = [
             format!("{}\n{}\n{}\n", self.method, self.path, self.query.unwrap_or("")).into_bytes(),
             headers.collect(),
@@ -206,7 +206,7 @@ impl Draft {
     }
 
     /// The whole request, with any signature.
-    pub(crate) fn signed_with(&self, signature: &str) -> String {
+    pub(crate) fn with_signature(&self, signature: &str) -> String {
         let Self { method, path, .. } = self;
         let query = self.query.map(|query| format!("?{query}")).unwrap_or_default();
         let header = |(name, value): &(&str, &str)| format!("{name}: {value}\r\n");
@@ -222,7 +222,7 @@ impl Draft {
 
     /// The whole request, rightly signed.
     pub(crate) fn signed(&self) -> String {
-        self.signed_with(&self.signature())
+        self.with_signature(&self.signature())
     }
 }
 
