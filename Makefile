@@ -49,7 +49,7 @@ TOOL = $(TARGET_DIR)/release/attested-recipient
 
 .PHONY: help build run demo test test-all test-providers test-rust-sdk test-model test-readme test-statistics \
 	bench bench-peers peers bench-entropy bench-instructions bench-key-store bench-tls outage flood handover \
-	restart-trust soak fuzz fuzz-replay fuzz-save mutants lint lint-layers lint-rust lint-scripts lint-text lint-toolchain lint-workflows \
+	ca-rotation soak fuzz fuzz-replay fuzz-save mutants lint lint-layers lint-rust lint-scripts lint-text lint-toolchain lint-workflows \
 	lint-mistakes coverage lint-rust-sdk fmt deny advisories check-tools check-deploy preflight build-production build-production-pkcs11 verify-production image-test eif eif-test \
 	kernel-update qemu-test names-test clients key-stores tools FORCE
 
@@ -137,8 +137,8 @@ flood: build ## Hold 4,200 silent connections while another client connects each
 handover: build clients ## Upgrade and restart relays under real SDKs (2 min; needs HAProxy; DURATION=120).
 	DURATION=$(DURATION) cargo bench --locked -p suite --bench handover
 
-restart-trust: build ## Restart enclaves with attested TLS under 20 new clients a second (2 min; DURATION=60).
-	DURATION=$(DURATION) cargo bench --locked -p suite --bench restart_trust
+ca-rotation: build ## Restart enclaves with attested TLS under 20 new clients a second (2 min; DURATION=60).
+	DURATION=$(DURATION) cargo bench --locked -p suite --bench ca_rotation
 
 soak: build clients ## Kill, pause and restart enclaves and relays at random under real SDKs (10 min; DURATION=600, SEED=).
 	DURATION=$(DURATION) SEED=$(SEED) cargo bench --locked -p suite --bench soak
@@ -270,7 +270,7 @@ kernel-update: tools ## Move the pinned kernel of the enclave to Debian's curren
 
 bench: build ## Measure the service beside the floor of its arithmetic and a server that only answers (5 min).
 	cargo bench --locked -p suite --bench service
-	cargo bench --locked -p suite --bench arithmetic
+	cargo bench --locked -p suite --bench crypto_overhead
 
 bench-peers: build peers ## Measure the relay beside HAProxy and nginx, and the service beside moto (10 min; needs both).
 	cargo bench --locked -p suite --bench relay

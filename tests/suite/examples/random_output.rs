@@ -9,7 +9,7 @@ use attested_recipient::Simulator;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use self::keep_alive::KeepAlive;
+use self::keep_alive::KeepAliveClient;
 
 #[path = "../benches/keep_alive/mod.rs"]
 mod keep_alive;
@@ -22,10 +22,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let simulator = Simulator::start()?;
     let stream = TcpStream::connect(simulator.address())?;
     stream.set_nodelay(true)?;
-    let mut client = KeepAlive::over(stream, NUMBER_OF_BYTES);
+    let mut client = KeepAliveClient::new(stream, NUMBER_OF_BYTES);
     let mut stdout = io::BufWriter::new(io::stdout().lock());
     for _ in 0..mebibytes * 1024 * 1024 / NUMBER_OF_BYTES {
-        let body: serde_json::Value = serde_json::from_str(&client.ask()?)?;
+        let body: serde_json::Value = serde_json::from_str(&client.request()?)?;
         let random = body.get("Plaintext").and_then(serde_json::Value::as_str);
         stdout.write_all(&STANDARD.decode(random.ok_or("no Plaintext")?)?)?;
     }

@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 
 use attested_recipient::Simulator;
 
-use self::keep_alive::KeepAlive;
-use self::load::{Failure, median, rate};
+use self::keep_alive::KeepAliveClient;
+use self::load::{BoxError, median, rate};
 
 #[path = "../keep_alive/mod.rs"]
 mod keep_alive;
@@ -36,7 +36,7 @@ const SETTINGS: [(&str, &str); 4] = [
     ("interval, 64 blocks ready", "prefetch = 64\nreseed = \"interval\"\n"),
 ];
 
-fn main() -> Result<(), Failure> {
+fn main() -> Result<(), BoxError> {
     let folder = tempfile::tempdir()?;
     let simulators = SETTINGS
         .into_iter()
@@ -70,7 +70,7 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-fn simulator(folder: &Path, number: usize, lines: &str) -> Result<Simulator, Failure> {
+fn simulator(folder: &Path, number: usize, lines: &str) -> Result<Simulator, BoxError> {
     let path = folder.join(format!("{number}.toml"));
     fs::write(&path, format!("[entropy]\n{lines}[simulator.nsm]\nlatency_ms = 1\n"))?;
     Ok(Simulator::builder().config_file(path).start()?)
@@ -83,11 +83,11 @@ fn connect(address: SocketAddr) -> io::Result<TcpStream> {
 }
 
 /// Requests a second of clients who ask as fast as they are answered.
-fn saturated(address: SocketAddr) -> Result<f64, Failure> {
+fn saturated(address: SocketAddr) -> Result<f64, BoxError> {
     rate(CLIENTS, ROUND, |round| {
-        let mut client = KeepAlive::over(connect(address)?, 32);
-        while round.goes_on() {
-            client.ask()?;
+        let mut client = KeepAliveClient::new(connect(address)?, 32);
+        while round.is_running() {
+            client.request()?;
             round.count_one();
         }
         Ok(())
@@ -95,14 +95,14 @@ fn saturated(address: SocketAddr) -> Result<f64, Failure> {
 }
 
 /// Requests at even intervals, `rate` a second: how many, and how many of them waited.
-fn paced(simulator: &Simulator, rate: f64) -> Result<(f64, f64), Failure> {
+fn paced(simulator: &Simulator, rate: f64) -> Result<(f64, f64), BoxError> {
     let before = blocks(simulator)?;
     let interval = Duration::from_secs_f64(1.0 / rate);
     let start = Instant::now();
     let number = AtomicU64::new(0);
     thread::scope(|scope| {
-        let client = || -> Result<(), Failure> {
-            let mut client = KeepAlive::over(connect(simulator.address())?, 32);
+        let client = || -> Result<(), BoxError> {
+            let mut client = KeepAliveClient::new(connect(simulator.address())?, 32);
             loop {
                 let number = u32::try_from(number.fetch_add(1, Ordering::Relaxed))?;
                 let due = interval * number;
@@ -110,7 +110,7 @@ fn paced(simulator: &Simulator, rate: f64) -> Result<(f64, f64), Failure> {
                     return Ok(());
                 }
                 thread::sleep(due.saturating_sub(start.elapsed()));
-                client.ask()?;
+                client.request()?;
             }
         };
         let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(client)).collect();
@@ -122,10 +122,10 @@ fn paced(simulator: &Simulator, rate: f64) -> Result<(f64, f64), Failure> {
 }
 
 /// Blocks that were ready, and blocks that were waited for, so far.
-fn blocks(simulator: &Simulator) -> Result<(f64, f64), Failure> {
+fn blocks(simulator: &Simulator) -> Result<(f64, f64), BoxError> {
     let url = format!("{}/metrics", simulator.endpoint_url());
     let metrics = ureq::get(url).call()?.body_mut().read_to_string()?;
-    let value = |source: &str| -> Result<f64, Failure> {
+    let value = |source: &str| -> Result<f64, BoxError> {
         let name = format!("attested_random_nsm_blocks_total{{source=\"{source}\"}} ");
         let value = metrics.lines().find_map(|line| line.strip_prefix(&name));
         Ok(value.ok_or("no such metric")?.parse()?)

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::load::Failure;
+use crate::load::BoxError;
 
 /// One figure: the median of its rounds, and how far they were apart.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -33,7 +33,7 @@ impl Figures {
         name: &str,
         unit: &str,
         rounds: impl IntoIterator<Item = f64>,
-    ) -> Result<f64, Failure> {
+    ) -> Result<f64, BoxError> {
         let mut rounds: Vec<f64> = rounds.into_iter().collect();
         rounds.sort_by(f64::total_cmp);
         let (Some(&low), Some(&high), Some(&value)) =
@@ -52,12 +52,12 @@ impl Figures {
         name: &str,
         those: &[f64],
         these: &[f64],
-    ) -> Result<f64, Failure> {
+    ) -> Result<f64, BoxError> {
         self.add(name, "ratio", those.iter().zip(these).map(|(that, this)| that / this))
     }
 
     /// Shows them, and keeps them.
-    pub(crate) fn publish(&self) -> Result<(), Failure> {
+    pub(crate) fn publish(&self) -> Result<(), BoxError> {
         println!("{:<48}{:>14}  {:<12}{:>14}{:>14}", "", "median", "unit", "low", "high");
         for Figure { name, value, unit, low, high } in &self.0 {
             println!("{name:<48}{value:>14.3}  {unit:<12}{low:>14.3}{high:>14.3}");
@@ -78,7 +78,7 @@ fn summary() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("bench").join("summary.json")
 }
 
-fn read(path: &Path) -> Result<BTreeMap<String, Figure>, Failure> {
+fn read(path: &Path) -> Result<BTreeMap<String, Figure>, BoxError> {
     match fs::read(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(BTreeMap::new()),
         Err(error) => Err(error.into()),

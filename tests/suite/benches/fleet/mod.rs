@@ -10,16 +10,16 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::load::Failure;
+use crate::load::BoxError;
 use crate::process::binary;
 
+mod relay_metrics;
+mod sdk_clients;
 mod server;
-mod watch;
-mod workers;
 
-pub(crate) use server::{Held, Server};
-pub(crate) use watch::Watch;
-pub(crate) use workers::{Outcome, RATE, Tally, Workers};
+pub(crate) use relay_metrics::RelayMetrics;
+pub(crate) use sdk_clients::{Outcome, RATE, RequestCounts, SdkClients};
+pub(crate) use server::{ResourceUsage, Server};
 
 /// The enclaves' configuration: a module that takes its time, as real ones do, so that some requests are
 /// under way whenever something happens.
@@ -33,12 +33,12 @@ pub(crate) struct Fleet {
 
 impl Fleet {
     /// Starts so many enclaves.
-    pub(crate) fn start(count: usize) -> Result<Self, Failure> {
-        Self::configured(count, "")
+    pub(crate) fn start(count: usize) -> Result<Self, BoxError> {
+        Self::start_with(count, "")
     }
 
     /// Starts so many enclaves, with further tables in their configuration.
-    pub(crate) fn configured(count: usize, tables: &str) -> Result<Self, Failure> {
+    pub(crate) fn start_with(count: usize, tables: &str) -> Result<Self, BoxError> {
         let mut this = Self { enclaves: Vec::new(), folder: tempfile::tempdir()? };
         fs::write(this.path("enclave.toml"), format!("{CONFIGURATION}{tables}"))?;
         for n in 0..count {
@@ -57,7 +57,7 @@ impl Fleet {
     }
 
     /// A relay before them all, with these flags: not started yet.
-    pub(crate) fn relay(&self, name: &str, flags: &[&str]) -> Result<Server, Failure> {
+    pub(crate) fn relay(&self, name: &str, flags: &[&str]) -> Result<Server, BoxError> {
         let mut command = Command::new(binary("parent-proxy")?);
         command.args(self.flags()).args(flags);
         Ok(self.server(name, command, 2))
@@ -65,12 +65,12 @@ impl Fleet {
 
     /// One that takes the clients of `listener`, as systemd would pass it on: as descriptor 3, with the
     /// process's own id beside it. Several can have the same, one after the other or at a time.
-    pub(crate) fn relay_on(
+    pub(crate) fn relay_with_socket(
         &self,
         listener: &TcpListener,
         name: &str,
         flags: &[&str],
-    ) -> Result<Server, Failure> {
+    ) -> Result<Server, BoxError> {
         const PASS: &str = "exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$@\"";
         let mut command = Command::new("sh");
         command.args(["-c", PASS, "sh"]).arg(binary("parent-proxy")?);
@@ -85,14 +85,14 @@ impl Fleet {
     }
 
     /// How a relay lists the enclave at `place`.
-    pub(crate) fn upstream(&self, place: usize) -> String {
-        let name = format!("enclave-{place}");
+    pub(crate) fn upstream(&self, index: usize) -> String {
+        let name = format!("enclave-{index}");
         format!("{},admin={}", self.socket(&name), self.socket(&format!("{name}.admin")))
     }
 
     fn flags(&self) -> Vec<String> {
         let places = 0..self.enclaves.len();
-        places.flat_map(|place| ["--upstream".to_owned(), self.upstream(place)]).collect()
+        places.flat_map(|index| ["--upstream".to_owned(), self.upstream(index)]).collect()
     }
 
     /// A file of its folder.
@@ -106,7 +106,7 @@ impl Fleet {
 }
 
 /// How long it is to go on: `DURATION`, in seconds.
-pub(crate) fn duration(default: u64) -> Result<Duration, Failure> {
+pub(crate) fn duration(default: u64) -> Result<Duration, BoxError> {
     match env::var("DURATION") {
         Ok(text) if !text.is_empty() => match text.parse() {
             Ok(seconds @ 10..=86_400) => Ok(Duration::from_secs(seconds)),

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::load::Failure;
+use crate::load::BoxError;
 
 /// More than any of them drains for.
-const PATIENCE: Duration = Duration::from_secs(40);
+const EXIT_TIMEOUT: Duration = Duration::from_secs(40);
 
 /// One of them, and how it is started; it ends with this.
 pub(crate) struct Server {
@@ -29,15 +29,15 @@ pub(crate) struct Server {
 
 /// What a process holds.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Held {
+pub(crate) struct ResourceUsage {
     pub(crate) descriptors: u64,
     pub(crate) threads: u64,
     pub(crate) resident_kib: u64,
 }
 
-impl Held {
+impl ResourceUsage {
     /// The least of both.
-    pub(crate) fn least(&self, other: &Self) -> Self {
+    pub(crate) fn min(&self, other: &Self) -> Self {
         Self {
             descriptors: self.descriptors.min(other.descriptors),
             threads: self.threads.min(other.threads),
@@ -53,29 +53,29 @@ impl Server {
     }
 
     /// Starts it, and waits until it listens; where it says that it does.
-    pub(crate) fn start(&mut self) -> Result<Vec<String>, Failure> {
-        self.begin()?.announced()
+    pub(crate) fn start(&mut self) -> Result<Vec<String>, BoxError> {
+        self.spawn()?.wait_until_listening()
     }
 
     /// Starts it, and does not wait.
-    pub(crate) fn begin(&mut self) -> Result<Starting, Failure> {
+    pub(crate) fn spawn(&mut self) -> Result<StartingServer, BoxError> {
         let log = OpenOptions::new().create(true).append(true).open(&self.log)?;
         let command = self.command.stdout(Stdio::piped()).stderr(log);
         let mut child = command.spawn()?;
         let stdout = child.stdout.take().ok_or("no stdout")?;
         self.child = Some(child);
         let stdout = BufReader::new(stdout);
-        Ok(Starting { name: self.name.clone(), endpoints: self.endpoints, stdout })
+        Ok(StartingServer { name: self.name.clone(), endpoints: self.endpoints, stdout })
     }
 
-    fn id(&self) -> Result<u32, Failure> {
+    fn id(&self) -> Result<u32, BoxError> {
         if let Some(successor) = self.successor {
             return Ok(successor.as_raw().try_into()?);
         }
         Ok(self.child.as_ref().ok_or_else(|| format!("{} does not run", self.name))?.id())
     }
 
-    pub(crate) fn signal(&self, signal: Signal) -> Result<(), Failure> {
+    pub(crate) fn signal(&self, signal: Signal) -> Result<(), BoxError> {
         Ok(kill(Pid::from_raw(self.id()?.try_into()?), signal)?)
     }
 
@@ -83,7 +83,7 @@ impl Server {
     ///
     /// # Errors
     /// If either does not happen soon.
-    pub(crate) fn upgrade(&mut self) -> Result<(), Failure> {
+    pub(crate) fn upgrade(&mut self) -> Result<(), BoxError> {
         let (logged, old) = (fs::read_to_string(&self.log)?.len(), self.id()?);
         self.signal(Signal::SIGUSR2)?;
         let start = Instant::now();
@@ -93,16 +93,16 @@ impl Server {
             if let Some(line) = lines.find(|line| line.contains("the successor serves")) {
                 let (_, id) = line.rsplit_once("successor=").ok_or("no id")?;
                 self.successor = Some(Pid::from_raw(id.trim().parse()?));
-            } else if start.elapsed() > PATIENCE {
+            } else if start.elapsed() > EXIT_TIMEOUT {
                 return Err(format!("{} was asked for an upgrade and makes none", self.name).into());
             }
             thread::sleep(Duration::from_millis(10));
         }
         if self.child.is_some() {
-            return self.ended();
+            return self.wait_for_exit();
         }
         while is_running(old) {
-            if start.elapsed() > PATIENCE {
+            if start.elapsed() > EXIT_TIMEOUT {
                 return Err(format!("{} has a successor and does not end", self.name).into());
             }
             thread::sleep(Duration::from_millis(10));
@@ -111,7 +111,7 @@ impl Server {
     }
 
     /// At once, without a word.
-    pub(crate) fn kill(&mut self) -> Result<(), Failure> {
+    pub(crate) fn kill(&mut self) -> Result<(), BoxError> {
         if let Some(successor) = self.successor.take() {
             // One that has ended already cannot be killed.
             let _ = kill(successor, Signal::SIGKILL);
@@ -124,23 +124,23 @@ impl Server {
     }
 
     /// Asks it to end, and waits until it has.
-    pub(crate) fn terminate(&mut self) -> Result<(), Failure> {
+    pub(crate) fn terminate(&mut self) -> Result<(), BoxError> {
         self.signal(Signal::SIGTERM)?;
-        self.ended()
+        self.wait_for_exit()
     }
 
     /// Waits until it has ended, as it was asked to.
     ///
     /// # Errors
     /// If it does not do so well, and soon.
-    pub(crate) fn ended(&mut self) -> Result<(), Failure> {
+    pub(crate) fn wait_for_exit(&mut self) -> Result<(), BoxError> {
         let mut child = self.child.take().ok_or("it does not run")?;
         let start = Instant::now();
         let status = loop {
             if let Some(status) = child.try_wait()? {
                 break status;
             }
-            if start.elapsed() > PATIENCE {
+            if start.elapsed() > EXIT_TIMEOUT {
                 self.child = Some(child);
                 return Err(format!("{} was asked to end and does not", self.name).into());
             }
@@ -153,23 +153,23 @@ impl Server {
     }
 
     /// Whether it has ended although nobody ended it.
-    pub(crate) fn is_lost(&mut self) -> Result<bool, Failure> {
+    pub(crate) fn has_exited(&mut self) -> Result<bool, BoxError> {
         Ok(match &mut self.child {
             Some(child) => child.try_wait()?.is_some(),
             None => false,
         })
     }
 
-    pub(crate) fn held(&self) -> Result<Held, Failure> {
+    pub(crate) fn resource_usage(&self) -> Result<ResourceUsage, BoxError> {
         let id = self.id()?;
         let status = fs::read_to_string(format!("/proc/{id}/status"))?;
-        let value = |name: &str| -> Result<u64, Failure> {
+        let value = |name: &str| -> Result<u64, BoxError> {
             let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
             let value = line.ok_or_else(|| format!("no {name}"))?.trim();
             Ok(value.trim_end_matches(" kB").parse()?)
         };
         let descriptors = fs::read_dir(format!("/proc/{id}/fd"))?.count();
-        Ok(Held {
+        Ok(ResourceUsage {
             descriptors: u64::try_from(descriptors)?,
             threads: value("Threads")?,
             resident_kib: value("VmRSS")?,
@@ -177,13 +177,13 @@ impl Server {
     }
 
     /// The lines of its log that have `text`.
-    pub(crate) fn log_lines(&self, text: &str) -> Result<Vec<String>, Failure> {
+    pub(crate) fn log_lines(&self, text: &str) -> Result<Vec<String>, BoxError> {
         let log = io::read_to_string(File::open(&self.log)?)?;
         Ok(log.lines().filter(|line| line.contains(text)).map(str::to_owned).collect())
     }
 
     /// The last lines of its log.
-    pub(crate) fn log_end(&self) -> Result<String, Failure> {
+    pub(crate) fn log_end(&self) -> Result<String, BoxError> {
         const LINES: usize = 20;
         let log = io::read_to_string(File::open(&self.log)?)?;
         let lines: Vec<_> = log.lines().collect();
@@ -207,15 +207,15 @@ fn is_running(id: u32) -> bool {
 }
 
 /// A server that has not said yet where it listens.
-pub(crate) struct Starting {
+pub(crate) struct StartingServer {
     name: String,
     endpoints: usize,
     stdout: BufReader<std::process::ChildStdout>,
 }
 
-impl Starting {
+impl StartingServer {
     /// Waits until it does.
-    pub(crate) fn announced(mut self) -> Result<Vec<String>, Failure> {
+    pub(crate) fn wait_until_listening(mut self) -> Result<Vec<String>, BoxError> {
         let mut endpoints = Vec::new();
         while endpoints.len() < self.endpoints {
             let mut line = String::new();

@@ -12,12 +12,12 @@ use std::process::{Command, ExitCode, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use self::fleet::{Fleet, RATE, Server, Workers, duration};
-use self::load::Failure;
-use self::newcomers::Newcomers;
+use self::fleet::{Fleet, RATE, SdkClients, Server, duration};
+use self::load::BoxError;
+use self::new_clients::NewClients;
 use self::process::Process;
 
-mod newcomers;
+mod new_clients;
 
 #[path = "../fleet/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "other targets use the rest")]
@@ -30,83 +30,90 @@ mod load;
 mod process;
 
 const ENCLAVES: usize = 3;
-const EVERY: Duration = Duration::from_secs(10);
+const RESTART_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a relay that ends lets its clients go on, who never rest, in seconds: where it is restarted it
 /// is not there for new ones meanwhile.
-const DRAIN: &str = "3";
-const GLANCE: Duration = Duration::from_millis(100);
+const DRAIN_TIMEOUT_SECS: &str = "3";
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The longest that a new client may wait for its first answer during an upgrade.
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
+const MAX_LATENCY: Duration = Duration::from_secs(2);
 
-fn main() -> Result<ExitCode, Failure> {
+fn main() -> Result<ExitCode, BoxError> {
     let haproxy = haproxy()?;
     let length = duration(120)? / 3;
     let fleet = Fleet::start(ENCLAVES)?;
-    println!("{RATE} requests/s; a relay replaced every {EVERY:?}, drained for {DRAIN} s");
-    let good =
-        [upgraded(&fleet, length)?, passed_on(&fleet, length)?, in_turn(&fleet, length, &haproxy)?];
-    Ok(if good == [true; 3] { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    println!(
+        "{RATE} requests/s; a relay replaced every {RESTART_INTERVAL:?}, drained for {DRAIN_TIMEOUT_SECS} s"
+    );
+    let passed = [
+        upgraded(&fleet, length)?,
+        restarted_on_socket(&fleet, length)?,
+        behind_haproxy(&fleet, length, &haproxy)?,
+    ];
+    Ok(if passed == [true; 3] { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The next relay is there before the last one drains.
-fn upgraded(fleet: &Fleet, length: Duration) -> Result<bool, Failure> {
+fn upgraded(fleet: &Fleet, length: Duration) -> Result<bool, BoxError> {
     let what = "one relay that is upgraded by SIGUSR2";
-    on_a_socket(fleet, "upgraded", |relays, address| {
-        replace(relays, address, length, what, Some(LONGEST_WAIT), Server::upgrade)
+    with_socket(fleet, "upgraded", |relays, address| {
+        replace(relays, address, length, what, Some(MAX_LATENCY), Server::upgrade)
     })
 }
 
 /// The socket stays, and waits for the next relay.
-fn passed_on(fleet: &Fleet, length: Duration) -> Result<bool, Failure> {
+fn restarted_on_socket(fleet: &Fleet, length: Duration) -> Result<bool, BoxError> {
     let what = "one relay that is restarted on a socket that is passed on";
-    on_a_socket(fleet, "passed-on", |relays, address| {
+    with_socket(fleet, "passed-on", |relays, address| {
         replace(relays, address, length, what, None, restart)
     })
 }
 
-fn on_a_socket(
+fn with_socket(
     fleet: &Fleet,
     name: &str,
-    replace: impl FnOnce(&mut [Server], &str) -> Result<bool, Failure>,
-) -> Result<bool, Failure> {
+    replace: impl FnOnce(&mut [Server], &str) -> Result<bool, BoxError>,
+) -> Result<bool, BoxError> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?.to_string();
-    let flags = ["--drain-timeout", DRAIN, "--admin-listen", "127.0.0.1:0"];
+    let flags = ["--drain-timeout", DRAIN_TIMEOUT_SECS, "--admin-listen", "127.0.0.1:0"];
     // Nothing but a relay may accept: what waits here waits for the next one.
-    replace(&mut [fleet.relay_on(&listener, name, &flags)?], &address)
+    replace(&mut [fleet.relay_with_socket(&listener, name, &flags)?], &address)
 }
 
 /// HAProxy sends new clients to the other one.
-fn in_turn(fleet: &Fleet, length: Duration, haproxy: &Path) -> Result<bool, Failure> {
+fn behind_haproxy(fleet: &Fleet, length: Duration, haproxy: &Path) -> Result<bool, BoxError> {
     let mut text = "defaults\n mode tcp\n retries 3\n option redispatch\n timeout connect 5s\n \
                     timeout client 1h\n timeout server 1h\nlisten relays\n balance leastconn\n \
                     option httpchk GET /readyz\n"
         .to_owned();
     let mut relays = Vec::new();
     for name in ["first", "second"] {
-        let [clients, admin] = [free()?, free()?];
+        let [clients, admin] = [free_address()?, free_address()?];
         let port = admin.rsplit(':').next().unwrap_or_default();
         text.push_str(&format!(
             " server {name} {clients} check port {port} inter 500 fall 1 rise 1\n"
         ));
-        let flags = ["--listen", &clients, "--admin-listen", &admin, "--drain-timeout", DRAIN];
+        let flags =
+            ["--listen", &clients, "--admin-listen", &admin, "--drain-timeout", DRAIN_TIMEOUT_SECS];
         relays.push(fleet.relay(name, &flags)?);
     }
-    let address = free()?;
+    let address = free_address()?;
     text.push_str(&format!(" bind {address}\n"));
     let file = fleet.path("haproxy.cfg");
     fs::write(&file, text)?;
     let mut command = Command::new(haproxy);
     command.args(["-db", "-f"]).arg(&file).stderr(Stdio::null());
     // Its checks take both for ready until they have looked.
-    let haproxy = Process::listening(&mut command, address.parse()?)?;
-    let good = replace(&mut relays, &address, length, "two relays behind HAProxy", None, restart)?;
+    let haproxy = Process::spawn_listening(&mut command, address.parse()?)?;
+    let passed =
+        replace(&mut relays, &address, length, "two relays behind HAProxy", None, restart)?;
     drop(haproxy);
-    Ok(good)
+    Ok(passed)
 }
 
-fn restart(relay: &mut Server) -> Result<(), Failure> {
+fn restart(relay: &mut Server) -> Result<(), BoxError> {
     relay.terminate()?;
     relay.start().map(drop)
 }
@@ -117,15 +124,15 @@ fn replace(
     length: Duration,
     what: &str,
     bound: Option<Duration>,
-    replace: impl Fn(&mut Server) -> Result<(), Failure>,
-) -> Result<bool, Failure> {
+    replace: impl Fn(&mut Server) -> Result<(), BoxError>,
+) -> Result<bool, BoxError> {
     for relay in &mut *relays {
         relay.start()?;
     }
-    let newcomers = Newcomers::start(address);
-    let mut workers = Workers::start(&format!("http://{address}"))?;
+    let new_clients = NewClients::start(address);
+    let mut clients = SdkClients::start(&format!("http://{address}"))?;
     let (start, mut next, mut times, mut longest) =
-        (Instant::now(), EVERY / 2, 0_usize, Duration::ZERO);
+        (Instant::now(), RESTART_INTERVAL / 2, 0_usize, Duration::ZERO);
     while start.elapsed() < length {
         // Of two, the other one each time.
         let turn = times % relays.len();
@@ -136,31 +143,31 @@ fn replace(
             replace(relay)?;
             longest = longest.max(begun.elapsed());
             times += 1;
-            next += EVERY;
+            next += RESTART_INTERVAL;
         }
-        workers.keep_going()?;
-        thread::sleep(GLANCE);
+        clients.check_running()?;
+        thread::sleep(POLL_INTERVAL);
     }
-    let (outcome, waits) = (workers.stop()?, newcomers.stop()?);
+    let (outcome, latencies) = (clients.stop()?, new_clients.stop()?);
     println!("{what}: {times} times, the longest {:.1} s", longest.as_secs_f64());
     outcome.print();
-    waits.print();
-    let good = outcome.is_good() && times > 0 && waits.are_good(bound);
-    if !good {
+    latencies.print();
+    let passed = outcome.passed() && times > 0 && latencies.are_within(bound);
+    if !passed {
         for relay in relays {
             println!("the log of {} ends with\n{}", relay.name, relay.log_end()?);
         }
     }
-    Ok(good)
+    Ok(passed)
 }
 
 /// Where nobody listens yet.
-fn free() -> Result<String, Failure> {
+fn free_address() -> Result<String, BoxError> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
 }
 
 /// Debian has it in a folder that not everybody looks into.
-fn haproxy() -> Result<std::path::PathBuf, Failure> {
+fn haproxy() -> Result<std::path::PathBuf, BoxError> {
     let path = Path::new("/usr/sbin/haproxy");
     let path = if path.exists() { path } else { Path::new("haproxy") };
     match Command::new(path).arg("-v").output() {

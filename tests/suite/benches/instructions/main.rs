@@ -16,13 +16,13 @@ use std::{env, io};
 
 use serde::{Deserialize, Serialize};
 
-use self::load::Failure;
-use self::work::Work;
+use self::load::BoxError;
+use self::workload::Workload;
 
 #[path = "../load/mod.rs"]
 #[allow(dead_code, reason = "other benchmarks use the rest")]
 mod load;
-mod work;
+mod workload;
 
 /// Tells a process of this program's what it is to do.
 const ROLE: &str = "COUNTED_WORK";
@@ -37,10 +37,10 @@ struct Expected {
     instructions: BTreeMap<String, u64>,
 }
 
-fn main() -> Result<(), Failure> {
+fn main() -> Result<(), BoxError> {
     if let Some(role) = env::var_os(ROLE) {
         let name = role.to_str().ok_or("no such work")?;
-        return Work::named(name)?.run();
+        return Workload::named(name)?.run();
     }
     if Command::new("valgrind").arg("--version").output().is_err() {
         return Err(
@@ -48,18 +48,18 @@ fn main() -> Result<(), Failure> {
         );
     }
     let mut counted = BTreeMap::new();
-    for work in Work::ALL {
-        counted.insert(work.name().to_owned(), count(work)?);
+    for workload in Workload::ALL {
+        counted.insert(workload.name().to_owned(), count(workload)?);
     }
     let mut expected: Expected = serde_json::from_slice(&fs::read(EXPECTED)?)?;
-    let off = compare(&counted, &expected);
+    let outside = compare(&counted, &expected);
     if env::var("RECORD").is_ok_and(|record| !record.is_empty()) {
         expected.instructions = counted;
         fs::write(EXPECTED, serde_json::to_string_pretty(&expected)? + "\n")?;
         println!("recorded in {EXPECTED}");
         return Ok(());
     }
-    match off {
+    match outside {
         0 => Ok(()),
         _ => {
             Err("instruction counts have left their tolerance: see the head of this benchmark"
@@ -72,7 +72,7 @@ fn main() -> Result<(), Failure> {
 fn compare(counted: &BTreeMap<String, u64>, expected: &Expected) -> usize {
     let tolerance = expected.tolerance_percent;
     println!("{:<20}{:>14}{:>14}{:>10}", "instructions", "expected", "counted", "off by");
-    let is_off = |(name, count): &(&String, &u64)| {
+    let is_outside = |(name, count): &(&String, &u64)| {
         let before = expected.instructions.get(*name).copied().unwrap_or_default();
         let [now, then] = [**count, before].map(as_float);
         let percent = 100.0 * (now / then - 1.0);
@@ -80,9 +80,9 @@ fn compare(counted: &BTreeMap<String, u64>, expected: &Expected) -> usize {
         println!("{name:<20}{before:>14}{count:>14}{percent:>9.2}%{verdict}");
         !verdict.is_empty()
     };
-    let off = counted.iter().filter(is_off).count();
+    let outside = counted.iter().filter(is_outside).count();
     println!("tolerance {tolerance}%, {}", env!("CARGO_PKG_NAME"));
-    off
+    outside
 }
 
 /// Exact for what is counted here.
@@ -91,22 +91,22 @@ fn as_float(count: u64) -> f64 {
 }
 
 /// The instructions that one repetition of `work` takes.
-fn count(work: Work) -> Result<u64, Failure> {
+fn count(workload: Workload) -> Result<u64, BoxError> {
     let folder = tempfile::tempdir()?;
     let output = folder.path().join("callgrind.out");
     let mut command = Command::new("valgrind");
     command.args(["--tool=callgrind", "--collect-atstart=no", "--toggle-collect=*measured*"]);
     command.arg(format!("--callgrind-out-file={}", output.display()));
-    let done = command.arg(env::current_exe()?).env(ROLE, work.name()).output()?;
+    let done = command.arg(env::current_exe()?).env(ROLE, workload.name()).output()?;
     if !done.status.success() {
-        let said = String::from_utf8_lossy(&done.stderr);
-        return Err(format!("{} failed under valgrind: {said}", work.name()).into());
+        let stderr = String::from_utf8_lossy(&done.stderr);
+        return Err(format!("{} failed under valgrind: {stderr}", workload.name()).into());
     }
-    Ok(total(&output)? / work.repetitions())
+    Ok(total(&output)? / workload.repetitions())
 }
 
 /// What the profile says of all together.
-fn total(profile: &Path) -> Result<u64, Failure> {
+fn total(profile: &Path) -> Result<u64, BoxError> {
     let profile = fs::read_to_string(profile)?;
     let line = profile.lines().find_map(|line| line.strip_prefix("totals: "));
     let total = line.and_then(|line| line.split_whitespace().next());

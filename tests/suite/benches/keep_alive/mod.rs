@@ -3,30 +3,30 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 
 /// One connection.
-pub(crate) struct KeepAlive<S> {
+pub(crate) struct KeepAliveClient<S> {
     stream: BufReader<S>,
-    request: Vec<u8>,
+    message: Vec<u8>,
 }
 
-impl<S: Read + Write> KeepAlive<S> {
+impl<S: Read + Write> KeepAliveClient<S> {
     /// Asks for so many random bytes, in the clear.
-    pub(crate) fn over(stream: S, number_of_bytes: usize) -> Self {
-        Self::asking(stream, &format!(r#"{{"NumberOfBytes":{number_of_bytes}}}"#))
+    pub(crate) fn new(stream: S, number_of_bytes: usize) -> Self {
+        Self::with_body(stream, &format!(r#"{{"NumberOfBytes":{number_of_bytes}}}"#))
     }
 
     /// Asks GenerateRandom for what `body` says.
-    pub(crate) fn asking(stream: S, body: &str) -> Self {
-        let request = format!(
+    pub(crate) fn with_body(stream: S, body: &str) -> Self {
+        let message = format!(
             "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-amz-json-1.1\r\n\
              X-Amz-Target: TrentService.GenerateRandom\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         );
-        Self { stream: BufReader::new(stream), request: request.into_bytes() }
+        Self { stream: BufReader::new(stream), message: message.into_bytes() }
     }
 
     /// The body of the answer, which must be a good one.
-    pub(crate) fn ask(&mut self) -> io::Result<String> {
-        self.stream.get_mut().write_all(&self.request)?;
+    pub(crate) fn request(&mut self) -> io::Result<String> {
+        self.stream.get_mut().write_all(&self.message)?;
         let mut status = String::new();
         self.stream.read_line(&mut status)?;
         let mut length = 0;

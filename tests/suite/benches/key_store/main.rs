@@ -17,8 +17,8 @@ use std::{env, fs, io, thread};
 
 use attested_recipient::Simulator;
 
-use self::keep_alive::KeepAlive;
-use self::load::{Failure, median, rate};
+use self::keep_alive::KeepAliveClient;
+use self::load::{BoxError, median, rate};
 use self::stage::Stage;
 use self::store::{Store, VAULT};
 
@@ -40,13 +40,13 @@ const ROUND: Duration = Duration::from_millis(1500);
 /// Longer than a round, and not so long that the store is taken for failed.
 const STUCK_MS: u64 = 2500;
 /// Far longer than anything here takes: reached only by what hangs.
-const NEVER: Duration = Duration::from_secs(60);
+const HANG_TIMEOUT: Duration = Duration::from_secs(60);
 const DEADLINE_MS: u64 = 500;
 const MAX_RATIO: f64 = 1.5;
 /// Names the folder of the stage, to the process that has its environment.
 const STAGE: &str = "KEY_STORE_BENCH";
 
-fn main() -> Result<(), Failure> {
+fn main() -> Result<(), BoxError> {
     if let Some(folder) = env::var_os(STAGE) {
         return measure(Path::new(&folder));
     }
@@ -60,21 +60,21 @@ fn main() -> Result<(), Failure> {
     }
 }
 
-fn measure(folder: &Path) -> Result<(), Failure> {
-    let order = |orders: &str| {
-        fs::write(folder.join("new"), orders)?;
+fn measure(folder: &Path) -> Result<(), BoxError> {
+    let set_module_behavior = |behavior: &str| {
+        fs::write(folder.join("new"), behavior)?;
         fs::rename(folder.join("new"), folder.join("spy.control"))
     };
     let simulator = Simulator::builder().config_file(folder.join("enclave.toml")).start()?;
     let address = simulator.address();
     let (mut idle, mut stuck, mut timeouts) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        order("")?;
+        set_module_behavior("")?;
         await_store(address)?;
         idle.push(percentile_99(address)?);
-        order(&format!("C_GenerateRandom sleep {STUCK_MS}\n"))?;
-        thread::scope(|scope| -> Result<(), Failure> {
-            let asking = scope.spawn(|| timeouts_a_second(address));
+        set_module_behavior(&format!("C_GenerateRandom sleep {STUCK_MS}\n"))?;
+        thread::scope(|scope| -> Result<(), BoxError> {
+            let asking = scope.spawn(|| timeouts_per_second(address));
             stuck.push(percentile_99(address)?);
             timeouts.push(asking.join().map_err(|_| "a client panicked")??);
             Ok(())
@@ -105,17 +105,17 @@ fn connect(address: SocketAddr) -> io::Result<TcpStream> {
 }
 
 /// A client of the store.
-fn of_the_store(address: SocketAddr) -> io::Result<KeepAlive<TcpStream>> {
+fn connect_to_store(address: SocketAddr) -> io::Result<KeepAliveClient<TcpStream>> {
     let body = format!(r#"{{"NumberOfBytes":32,"CustomKeyStoreId":"{}"}}"#, VAULT.id);
-    Ok(KeepAlive::asking(connect(address)?, &body))
+    Ok(KeepAliveClient::with_body(connect(address)?, &body))
 }
 
 /// Waits until the store answers: at the start it connects, and what was stuck returns.
-fn await_store(address: SocketAddr) -> Result<(), Failure> {
+fn await_store(address: SocketAddr) -> Result<(), BoxError> {
     let start = Instant::now();
-    let mut client = of_the_store(address)?;
-    while let Err(error) = client.ask() {
-        if start.elapsed() > NEVER {
+    let mut client = connect_to_store(address)?;
+    while let Err(error) = client.request() {
+        if start.elapsed() > HANG_TIMEOUT {
             return Err(error.into());
         }
         thread::sleep(Duration::from_millis(20));
@@ -125,18 +125,18 @@ fn await_store(address: SocketAddr) -> Result<(), Failure> {
 
 /// What 99 of 100 plain requests take no longer than, in milliseconds, if clients ask as fast as they
 /// are answered.
-fn percentile_99(address: SocketAddr) -> Result<f64, Failure> {
+fn percentile_99(address: SocketAddr) -> Result<f64, BoxError> {
     let all = Mutex::new(Vec::new());
     rate(CLIENTS, ROUND, |round| {
-        let mut client = KeepAlive::over(connect(address)?, 32);
-        let mut taken = Vec::new();
-        while round.goes_on() {
+        let mut client = KeepAliveClient::new(connect(address)?, 32);
+        let mut latencies = Vec::new();
+        while round.is_running() {
             let start = Instant::now();
-            client.ask()?;
-            taken.push(start.elapsed());
+            client.request()?;
+            latencies.push(start.elapsed());
             round.count_one();
         }
-        all.lock().unwrap_or_else(PoisonError::into_inner).append(&mut taken);
+        all.lock().unwrap_or_else(PoisonError::into_inner).append(&mut latencies);
         Ok(())
     })?;
     let mut all = all.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -146,11 +146,11 @@ fn percentile_99(address: SocketAddr) -> Result<f64, Failure> {
 }
 
 /// How often a second clients of the store that is stuck are told so: never anything else.
-fn timeouts_a_second(address: SocketAddr) -> Result<f64, Failure> {
+fn timeouts_per_second(address: SocketAddr) -> Result<f64, BoxError> {
     rate(CLIENTS, ROUND, |round| {
-        let mut client = of_the_store(address)?;
-        while round.goes_on() {
-            match client.ask() {
+        let mut client = connect_to_store(address)?;
+        while round.is_running() {
+            match client.request() {
                 Err(error) if error.to_string().contains("DependencyTimeoutException") => {
                     round.count_one();
                 }

@@ -5,18 +5,18 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub(crate) type Failure = Box<dyn Error + Send + Sync>;
+pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
 /// What a client counts on, and by what it knows that it is over.
 #[derive(Default)]
 pub(crate) struct Round {
-    over: AtomicBool,
+    stopped: AtomicBool,
     count: AtomicU64,
 }
 
 impl Round {
-    pub(crate) fn goes_on(&self) -> bool {
-        !self.over.load(Ordering::Relaxed)
+    pub(crate) fn is_running(&self) -> bool {
+        !self.stopped.load(Ordering::Relaxed)
     }
 
     pub(crate) fn count_one(&self) {
@@ -28,14 +28,14 @@ impl Round {
 pub(crate) fn rate(
     clients: u64,
     length: Duration,
-    client: impl Fn(&Round) -> Result<(), Failure> + Sync,
-) -> Result<f64, Failure> {
+    client: impl Fn(&Round) -> Result<(), BoxError> + Sync,
+) -> Result<f64, BoxError> {
     let round = Round::default();
     let start = Instant::now();
     thread::scope(|scope| {
         let clients: Vec<_> = (0..clients).map(|_| scope.spawn(|| client(&round))).collect();
         thread::sleep(length);
-        round.over.store(true, Ordering::Relaxed);
+        round.stopped.store(true, Ordering::Relaxed);
         clients.into_iter().try_for_each(|client| client.join().map_err(|_| "a client panicked")?)
     })?;
     let count = u32::try_from(round.count.into_inner())?;

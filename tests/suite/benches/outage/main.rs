@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use self::fleet::{Fleet, RATE, Watch, Workers, duration};
-use self::load::Failure;
+use self::fleet::{Fleet, RATE, RelayMetrics, SdkClients, duration};
+use self::load::BoxError;
 
 #[path = "../fleet/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "other targets use the rest")]
@@ -21,50 +21,52 @@ mod load;
 mod process;
 
 const ENCLAVES: usize = 3;
-const EVERY: Duration = Duration::from_secs(20);
+const KILL_INTERVAL: Duration = Duration::from_secs(20);
 /// How long a killed one is away.
-const AWAY: Duration = Duration::from_secs(6);
+const DOWNTIME: Duration = Duration::from_secs(6);
 /// How often the relay is asked what it knows.
-const GLANCE: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-fn main() -> Result<ExitCode, Failure> {
+fn main() -> Result<ExitCode, BoxError> {
     let length = duration(300)?;
     let mut fleet = Fleet::start(ENCLAVES)?;
     let mut relay = fleet
         .relay("parent-proxy", &["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])?;
     let endpoints = relay.start()?;
     let [address, admin] = endpoints.as_slice() else { return Err("two endpoints".into()) };
-    let mut watch = Watch::of(admin);
-    let mut workers = Workers::start(&format!("http://{address}"))?;
-    println!("{RATE} requests/s for {length:?}; one of {ENCLAVES} enclaves killed every {EVERY:?}");
+    let mut metrics = RelayMetrics::new(admin);
+    let mut clients = SdkClients::start(&format!("http://{address}"))?;
+    println!(
+        "{RATE} requests/s for {length:?}; one of {ENCLAVES} enclaves killed every {KILL_INTERVAL:?}"
+    );
 
     let start = Instant::now();
     let mut kills = [0_u32; ENCLAVES];
-    let mut away = None;
-    let mut next = EVERY / 2;
+    let mut down = None;
+    let mut next = KILL_INTERVAL / 2;
     let mut turn = (0..ENCLAVES).cycle();
-    while start.elapsed() < length || away.is_some() {
-        if start.elapsed() >= next && start.elapsed() + AWAY < length {
+    while start.elapsed() < length || down.is_some() {
+        if start.elapsed() >= next && start.elapsed() + DOWNTIME < length {
             let n = turn.next().unwrap_or_default();
             if let (Some(enclave), Some(kills)) = (fleet.enclaves.get_mut(n), kills.get_mut(n)) {
                 enclave.kill()?;
                 *kills += 1;
-                away = Some((n, Instant::now()));
+                down = Some((n, Instant::now()));
             }
-            next += EVERY;
+            next += KILL_INTERVAL;
         }
-        if let Some((n, since)) = away
-            && since.elapsed() >= AWAY
+        if let Some((n, since)) = down
+            && since.elapsed() >= DOWNTIME
             && let Some(enclave) = fleet.enclaves.get_mut(n)
         {
             enclave.start()?;
-            away = None;
+            down = None;
         }
-        watch.look()?;
-        workers.keep_going()?;
-        thread::sleep(GLANCE);
+        metrics.refresh()?;
+        clients.check_running()?;
+        thread::sleep(POLL_INTERVAL);
     }
-    let outcome = workers.stop()?;
+    let outcome = clients.stop()?;
 
     println!(
         "{:<12} {:>6} {:>10} {:>8} {:>13}",
@@ -72,15 +74,15 @@ fn main() -> Result<ExitCode, Failure> {
     );
     for (enclave, kills) in fleet.enclaves.iter().zip(kills) {
         let name = &enclave.name;
-        let ejections = watch.count("ejections", name)?;
-        let connections = watch.count("connections", name)?;
-        let returns = watch.returns(name);
-        println!("{name:<12} {kills:>6} {ejections:>10} {returns:>8} {connections:>13}");
+        let ejections = metrics.counter("ejections", name)?;
+        let connections = metrics.counter("connections", name)?;
+        let recoveries = metrics.recoveries(name);
+        println!("{name:<12} {kills:>6} {ejections:>10} {recoveries:>8} {connections:>13}");
     }
-    println!("connects tried on another enclave: {}", watch.count("connect_retries", "")?);
+    println!("connects tried on another enclave: {}", metrics.counter("connect_retries", "")?);
     outcome.print();
-    let lost = relay.is_lost()?;
-    if lost || !outcome.is_good() {
+    let exited = relay.has_exited()?;
+    if exited || !outcome.passed() {
         println!("the relay's log ends with\n{}", relay.log_end()?);
         return Ok(ExitCode::FAILURE);
     }

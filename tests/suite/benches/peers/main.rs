@@ -12,15 +12,15 @@ use std::time::Duration;
 
 use attested_recipient::Credentials;
 
-use self::crowd::Crowd;
+use self::concurrent_clients::ConcurrentClients;
 use self::figures::Figures;
-use self::load::Failure;
+use self::load::BoxError;
 use self::process::Process;
-use self::servers::{Enclave, Known, free_address, relay};
+use self::servers::{CacheLevel, Enclave, free_address, relay};
 
-#[path = "../crowd/mod.rs"]
+#[path = "../concurrent_clients/mod.rs"]
 #[allow(dead_code, reason = "other benchmarks use the rest")]
-mod crowd;
+mod concurrent_clients;
 #[path = "../figures/mod.rs"]
 mod figures;
 #[path = "../load/mod.rs"]
@@ -32,42 +32,42 @@ mod process;
 #[path = "../service/servers.rs"]
 #[allow(dead_code, reason = "other benchmarks use the rest")]
 mod servers;
-#[path = "../service/signed.rs"]
-mod signed;
+#[path = "../service/signed_request.rs"]
+mod signed_request;
 
 const KEY: &str = include_str!("../../keys/rsa-2048.pem");
 const ROUNDS: usize = 7;
 const ROUND: Duration = Duration::from_secs(1);
 const CLIENTS: usize = 32;
 
-fn main() -> Result<(), Failure> {
-    let enclave = Enclave::start(&Known::Nothing.to_toml(), &[])?;
+fn main() -> Result<(), BoxError> {
+    let enclave = Enclave::start(&CacheLevel::None.to_toml(), &[])?;
     let relay = relay(enclave.address())?;
     let moto = moto()?;
     // Neither verifies it, and moto goes by its form.
-    let plain = signed::request(Credentials::new("AKIDEXAMPLE", "secret", "us-east-1"))?;
+    let plain = signed_request::capture(Credentials::new("AKIDEXAMPLE", "secret", "us-east-1"))?;
     let attested = enclave.attested_request(KEY)?;
-    let crowds = [
-        ("moto_plain", Crowd::new(moto.address(), CLIENTS, &plain).reconnecting()),
-        ("beside_moto_plain", Crowd::new(relay.address(), CLIENTS, &plain)),
+    let client_groups = [
+        ("moto_plain", ConcurrentClients::new(moto.address(), CLIENTS, &plain).reconnecting()),
+        ("beside_moto_plain", ConcurrentClients::new(relay.address(), CLIENTS, &plain)),
         (
             "beside_moto_plain_reconnecting",
-            Crowd::new(relay.address(), CLIENTS, &plain).reconnecting(),
+            ConcurrentClients::new(relay.address(), CLIENTS, &plain).reconnecting(),
         ),
-        ("beside_moto_attested_cold", Crowd::new(relay.address(), CLIENTS, &attested)),
+        ("beside_moto_attested_cold", ConcurrentClients::new(relay.address(), CLIENTS, &attested)),
     ];
     let mut rates = [const { Vec::new() }; 4];
     for _ in 0..ROUNDS {
-        for ((name, crowd), rates) in crowds.iter().zip(&mut rates) {
-            let tally = crowd.ask_for(ROUND)?;
-            if tally.answered == 0 || tally.refused > 0 {
-                return Err(format!("{name}: {} were refused", tally.refused).into());
+        for ((name, clients), rates) in client_groups.iter().zip(&mut rates) {
+            let result = clients.run_for(ROUND)?;
+            if result.succeeded == 0 || result.rejected > 0 {
+                return Err(format!("{name}: {} were refused", result.rejected).into());
             }
-            rates.push(tally.rate());
+            rates.push(result.rate());
         }
     }
     let mut figures = Figures::default();
-    for ((name, _), rates) in crowds.iter().zip(&rates) {
+    for ((name, _), rates) in client_groups.iter().zip(&rates) {
         figures.add(name, "requests/s", rates.iter().copied())?;
     }
     let [moto, plain, reconnecting, attested] = &rates;
@@ -78,7 +78,7 @@ fn main() -> Result<(), Failure> {
 }
 
 /// moto's own server, as its documentation starts it.
-fn moto() -> Result<Process, Failure> {
+fn moto() -> Result<Process, BoxError> {
     let address = free_address()?;
     let program = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
         .with_file_name("peers")
@@ -88,5 +88,5 @@ fn moto() -> Result<Process, Failure> {
     }
     let mut command = Command::new(program);
     command.args(["-H", &address.ip().to_string(), "-p", &address.port().to_string()]);
-    Process::listening(command.stderr(Stdio::null()), address)
+    Process::spawn_listening(command.stderr(Stdio::null()), address)
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::load::Failure;
+use crate::load::BoxError;
 
 /// A server that runs until this is dropped.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts `command`, which says on stdout where it listens: the last word of its first line.
-    pub(crate) fn announced(command: &mut Command) -> Result<Self, Failure> {
+    pub(crate) fn spawn_announced(command: &mut Command) -> Result<Self, BoxError> {
         let mut child = command.stdout(Stdio::piped()).spawn()?;
         let stdout = child.stdout.take().ok_or("no stdout")?;
         let mut line = String::new();
@@ -37,7 +37,10 @@ impl Process {
     }
 
     /// Starts `command`, which is known to listen on `address` soon: it is waited for.
-    pub(crate) fn listening(command: &mut Command, address: SocketAddr) -> Result<Self, Failure> {
+    pub(crate) fn spawn_listening(
+        command: &mut Command,
+        address: SocketAddr,
+    ) -> Result<Self, BoxError> {
         let child = command.stdout(Stdio::null()).spawn()?;
         let mut this = Self { child, address };
         let deadline = std::time::Instant::now() + Duration::from_secs(30);
@@ -59,18 +62,18 @@ impl Process {
     }
 
     /// The processor time that it and its children have used.
-    pub(crate) fn cpu_time(&self) -> Result<Duration, Failure> {
+    pub(crate) fn cpu_time(&self) -> Result<Duration, BoxError> {
         let mut total = Duration::ZERO;
-        for id in self.family()? {
+        for id in self.process_ids()? {
             total += cpu_time(id)?;
         }
         Ok(total)
     }
 
     /// Bytes of its and its children's memory that are resident.
-    pub(crate) fn resident(&self) -> Result<u64, Failure> {
+    pub(crate) fn resident_bytes(&self) -> Result<u64, BoxError> {
         let mut total = 0;
-        for id in self.family()? {
+        for id in self.process_ids()? {
             let status = fs::read_to_string(format!("/proc/{id}/status"))?;
             let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
             let kib = line.and_then(|line| line.trim().strip_suffix(" kB")).ok_or("no VmRSS")?;
@@ -80,7 +83,7 @@ impl Process {
     }
 
     /// Its id, and those of the workers that it has started.
-    fn family(&self) -> Result<Vec<u32>, Failure> {
+    fn process_ids(&self) -> Result<Vec<u32>, BoxError> {
         let id = self.child.id();
         let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"))?;
         let children = children.split_whitespace().map(str::parse);
@@ -96,7 +99,7 @@ impl Drop for Process {
     }
 }
 
-fn cpu_time(id: u32) -> Result<Duration, Failure> {
+fn cpu_time(id: u32) -> Result<Duration, BoxError> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat"))?;
     // The name before it may hold anything.
     let (_, fields) = stat.rsplit_once(") ").ok_or("no process")?;
@@ -109,7 +112,7 @@ fn cpu_time(id: u32) -> Result<Duration, Failure> {
 }
 
 /// A binary that `make build` has made.
-pub(crate) fn binary(name: impl AsRef<OsStr>) -> Result<PathBuf, Failure> {
+pub(crate) fn binary(name: impl AsRef<OsStr>) -> Result<PathBuf, BoxError> {
     let path =
         PathBuf::from(env!("CARGO_TARGET_TMPDIR")).with_file_name("release").join(name.as_ref());
     match path.is_file() {

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
 
-use crate::load::Failure;
+use crate::load::BoxError;
 use crate::process::Process;
 
 /// Tells a process of this program's that it is to be the server.
@@ -24,17 +24,17 @@ pub(crate) const REQUEST: &[u8] =
 pub(crate) const BLOCK: usize = 64 * 1024;
 
 /// Starts one in a process of its own.
-pub(crate) fn start() -> Result<Process, Failure> {
-    Process::announced(Command::new(env::current_exe()?).env(ROLE, "1"))
+pub(crate) fn start() -> Result<Process, BoxError> {
+    Process::spawn_announced(Command::new(env::current_exe()?).env(ROLE, "1"))
 }
 
 /// Whether this process is to be the server: to be asked first of all by `main`, which then serves.
-pub(crate) fn is_to_be_served() -> bool {
+pub(crate) fn is_server_process() -> bool {
     env::var_os(ROLE).is_some()
 }
 
 /// Serves until the process is ended.
-pub(crate) fn serve() -> Result<(), Failure> {
+pub(crate) fn serve() -> Result<(), BoxError> {
     Builder::new_current_thread().enable_io().build()?.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         writeln!(stdout(), "echo server listening on tcp:{}", listener.local_addr()?)?;

@@ -14,15 +14,15 @@ use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use self::crowd::Crowd;
+use self::concurrent_clients::ConcurrentClients;
 use self::echo::{BLOCK, REQUEST};
 use self::figures::Figures;
-use self::load::{Failure, rate};
-use self::relays::{NAMES, Relay};
+use self::load::{BoxError, rate};
+use self::proxies::{NAMES, Proxy};
 
-#[path = "../crowd/mod.rs"]
+#[path = "../concurrent_clients/mod.rs"]
 #[allow(dead_code, reason = "other benchmarks use the rest")]
-mod crowd;
+mod concurrent_clients;
 mod echo;
 #[path = "../figures/mod.rs"]
 mod figures;
@@ -31,7 +31,7 @@ mod figures;
 mod load;
 #[path = "../process/mod.rs"]
 mod process;
-mod relays;
+mod proxies;
 
 const ROUNDS: usize = 11;
 const ROUND: Duration = Duration::from_millis(700);
@@ -44,15 +44,15 @@ const IDLE_ROUNDS: usize = 3;
 /// One figure of each of [`NAMES`], round by round.
 type Rounds = [Vec<f64>; NAMES.len()];
 
-fn main() -> Result<(), Failure> {
-    if echo::is_to_be_served() {
+fn main() -> Result<(), BoxError> {
+    if echo::is_server_process() {
         return echo::serve();
     }
-    relays::require_peers()?;
+    proxies::require_peers()?;
     raise_descriptors()?;
     let echo = echo::start()?;
     let mut figures = Figures::default();
-    let relays = relays::start(echo.address())?;
+    let relays = proxies::start(echo.address())?;
     if wanted("requests") {
         for clients in [1, 32, 256] {
             requests(&relays, clients, &mut figures)?;
@@ -78,7 +78,7 @@ fn wanted(part: &str) -> bool {
 }
 
 /// Each end of each idle connection is a descriptor, of which a relay has both.
-fn raise_descriptors() -> Result<(), Failure> {
+fn raise_descriptors() -> Result<(), BoxError> {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     let needed = u64::try_from(2 * IDLE + 500)?;
     if hard < needed {
@@ -89,16 +89,17 @@ fn raise_descriptors() -> Result<(), Failure> {
     Ok(setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?)
 }
 
-fn requests(relays: &[Relay; 3], clients: usize, figures: &mut Figures) -> Result<(), Failure> {
+fn requests(relays: &[Proxy; 3], clients: usize, figures: &mut Figures) -> Result<(), BoxError> {
     let [mut rates, mut costs] = [Rounds::default(), Rounds::default()];
     for round in 0..ROUNDS {
         let all = relays.iter().zip(rates.iter_mut().zip(&mut costs));
-        for (Relay { process, .. }, (rates, costs)) in turns(round, all) {
+        for (Proxy { process, .. }, (rates, costs)) in turns(round, all) {
             let before = process.cpu_time()?;
-            let tally = Crowd::new(process.address(), clients, REQUEST).ask_for(ROUND)?;
+            let result =
+                ConcurrentClients::new(process.address(), clients, REQUEST).run_for(ROUND)?;
             let used = process.cpu_time()? - before;
-            rates.push(tally.rate());
-            costs.push(used.as_secs_f64() * 1e6 / f64::from(tally.answered));
+            rates.push(result.rate());
+            costs.push(used.as_secs_f64() * 1e6 / f64::from(result.succeeded));
         }
     }
     add(figures, &format!("requests_c{clients}"), "requests/s", &rates)?;
@@ -111,19 +112,20 @@ fn requests(relays: &[Relay; 3], clients: usize, figures: &mut Figures) -> Resul
     add_ratio(figures, &name, &costs, f64::min)
 }
 
-fn connections(relays: &[Relay; 3], figures: &mut Figures) -> Result<(), Failure> {
+fn connections(relays: &[Proxy; 3], figures: &mut Figures) -> Result<(), BoxError> {
     let mut rates = Rounds::default();
     for round in 0..ROUNDS {
         for (relay, rates) in turns(round, relays.iter().zip(&mut rates)) {
-            let crowd = Crowd::new(relay.process.address(), 32, REQUEST).reconnecting();
-            rates.push(crowd.ask_for(ROUND)?.rate());
+            let clients =
+                ConcurrentClients::new(relay.process.address(), 32, REQUEST).reconnecting();
+            rates.push(clients.run_for(ROUND)?.rate());
         }
     }
     add(figures, "connections", "connections/s", &rates)?;
     add_ratio(figures, "relay_connections_vs_best_proxy", &rates, f64::max)
 }
 
-fn bulk(relays: &[Relay; 3], figures: &mut Figures) -> Result<(), Failure> {
+fn bulk(relays: &[Proxy; 3], figures: &mut Figures) -> Result<(), BoxError> {
     let mut rates = Rounds::default();
     for round in 0..ROUNDS {
         for (relay, rates) in turns(round, relays.iter().zip(&mut rates)) {
@@ -137,12 +139,12 @@ fn bulk(relays: &[Relay; 3], figures: &mut Figures) -> Result<(), Failure> {
 }
 
 /// Sends without a pause, and counts the blocks that come back.
-fn stream(address: SocketAddr, round: &load::Round) -> Result<(), Failure> {
+fn stream(address: SocketAddr, round: &load::Round) -> Result<(), BoxError> {
     let stream = TcpStream::connect(address)?;
     thread::scope(|scope| {
         let writer = scope.spawn(|| {
             let block = vec![7; BLOCK];
-            while round.goes_on() {
+            while round.is_running() {
                 (&stream).write_all(&block)?;
             }
             stream.shutdown(Shutdown::Write)
@@ -155,10 +157,10 @@ fn stream(address: SocketAddr, round: &load::Round) -> Result<(), Failure> {
     })
 }
 
-fn idle(upstream: SocketAddr, figures: &mut Figures) -> Result<(), Failure> {
+fn idle(upstream: SocketAddr, figures: &mut Figures) -> Result<(), BoxError> {
     let mut bytes = Rounds::default();
     for _ in 0..IDLE_ROUNDS {
-        for (relay, bytes) in relays::start(upstream)?.iter().zip(&mut bytes) {
+        for (relay, bytes) in proxies::start(upstream)?.iter().zip(&mut bytes) {
             bytes.push(bytes_per_connection(relay)?);
         }
     }
@@ -167,17 +169,17 @@ fn idle(upstream: SocketAddr, figures: &mut Figures) -> Result<(), Failure> {
 }
 
 /// What many connections keep resident, once each has been used.
-fn bytes_per_connection(relay: &Relay) -> Result<f64, Failure> {
+fn bytes_per_connection(relay: &Proxy) -> Result<f64, BoxError> {
     // What the first ones bring about is not theirs.
     drop(connected(relay, 32)?);
-    let before = relay.process.resident()?;
+    let before = relay.process.resident_bytes()?;
     let _connections = connected(relay, IDLE)?;
-    let after = relay.process.resident()?;
+    let after = relay.process.resident_bytes()?;
     let bytes = u32::try_from(after.saturating_sub(before))?;
     Ok(f64::from(bytes) / f64::from(u32::try_from(IDLE)?))
 }
 
-fn connected(relay: &Relay, count: usize) -> Result<Vec<TcpStream>, Failure> {
+fn connected(relay: &Proxy, count: usize) -> Result<Vec<TcpStream>, BoxError> {
     let connect = |_| {
         let mut stream = TcpStream::connect(relay.process.address())?;
         stream.write_all(REQUEST)?;
@@ -194,7 +196,7 @@ fn turns<T>(round: usize, all: impl Iterator<Item = T>) -> Vec<T> {
     all
 }
 
-fn add(figures: &mut Figures, what: &str, unit: &str, rounds: &Rounds) -> Result<(), Failure> {
+fn add(figures: &mut Figures, what: &str, unit: &str, rounds: &Rounds) -> Result<(), BoxError> {
     for (name, rounds) in NAMES.iter().zip(rounds) {
         figures.add(&format!("{name}_{what}"), unit, rounds.iter().copied())?;
     }
@@ -207,7 +209,7 @@ fn add_ratio(
     name: &str,
     rounds: &Rounds,
     choose: fn(f64, f64) -> f64,
-) -> Result<(), Failure> {
+) -> Result<(), BoxError> {
     let [ours, haproxy, nginx] = rounds;
     let [first, second] = [haproxy, nginx].map(|rounds| load::median(&mut rounds.clone()));
     let best = if choose(first, second) == first { haproxy } else { nginx };

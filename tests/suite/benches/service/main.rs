@@ -9,20 +9,19 @@
 use std::env;
 
 use self::figures::Figures;
-use self::load::Failure;
+use self::load::BoxError;
 
-mod access;
-#[path = "../bare/mod.rs"]
-mod bare;
-mod cells;
+mod authorization;
+#[path = "../concurrent_clients/mod.rs"]
+#[allow(dead_code, reason = "other benchmarks use the rest")]
+mod concurrent_clients;
 #[path = "../tls/connector.rs"]
 #[allow(dead_code, reason = "other benchmarks use the rest")]
 mod connector;
-#[path = "../crowd/mod.rs"]
-#[allow(dead_code, reason = "other benchmarks use the rest")]
-mod crowd;
 #[path = "../figures/mod.rs"]
 mod figures;
+#[path = "../hyper_baseline/mod.rs"]
+mod hyper_baseline;
 #[path = "../keep_alive/mod.rs"]
 #[allow(dead_code, reason = "other benchmarks use the rest")]
 mod keep_alive;
@@ -32,9 +31,10 @@ mod load;
 mod over_tls;
 #[path = "../process/mod.rs"]
 mod process;
+mod scenarios;
 #[allow(dead_code, reason = "other benchmarks use the rest")]
 mod servers;
-mod signed;
+mod signed_request;
 mod under_load;
 
 /// Keys of recipients, by name; the first where it is not the key that matters.
@@ -44,20 +44,20 @@ const KEYS: [(&str, &str); 3] = [
     ("rsa_4096", include_str!("../../keys/rsa-4096.pem")),
 ];
 
-type Group = fn(&mut Figures) -> Result<(), Failure>;
+type Group = fn(&mut Figures) -> Result<(), BoxError>;
 
 const GROUPS: [(&str, Group); 6] = [
-    ("plain", cells::plain),
-    ("attested", cells::attested),
+    ("plain", scenarios::plain),
+    ("attested", scenarios::attested),
     ("tls", over_tls::tls),
-    ("signed", access::signed),
+    ("signed", authorization::signed),
     ("latency", under_load::latency),
     ("memory", under_load::memory),
 ];
 
-fn main() -> Result<(), Failure> {
-    if bare::is_to_be_served() {
-        return bare::serve();
+fn main() -> Result<(), BoxError> {
+    if hyper_baseline::is_server_process() {
+        return hyper_baseline::serve();
     }
     // Cargo adds an option of its own.
     let wanted: Vec<String> = env::args().skip(1).filter(|name| !name.starts_with('-')).collect();

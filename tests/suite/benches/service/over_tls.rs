@@ -8,13 +8,13 @@ use std::time::Duration;
 use attested_recipient::Client;
 
 use crate::KEYS;
-use crate::cells::{PLAIN, Relayed};
 use crate::connector::{Connector, Session};
 use crate::figures::Figures;
-use crate::keep_alive::KeepAlive;
-use crate::load::{Failure, rate};
+use crate::keep_alive::KeepAliveClient;
+use crate::load::{BoxError, rate};
 use crate::process::binary;
-use crate::servers::{Known, attested_body};
+use crate::scenarios::{PLAIN, RelayedService};
+use crate::servers::{CacheLevel, attested_body};
 
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_millis(600);
@@ -22,7 +22,7 @@ const CLIENTS: [u64; 3] = [1, 32, 256];
 
 const TLS: &str = "[tls]\nmode = \"attested\"\nnames = [\"localhost\", \"127.0.0.1\"]\n";
 
-struct Cell {
+struct Scenario {
     name: String,
     clients: u64,
     connector: Connector,
@@ -31,20 +31,26 @@ struct Cell {
 }
 
 /// Requests a second over connections that are kept.
-pub(crate) fn tls(figures: &mut Figures) -> Result<(), Failure> {
-    let cold = Known::Nothing.to_toml();
-    let plain = Relayed::start(&cold, &[])?;
-    let tls = Relayed::start(&[TLS, &cold].concat(), &[])?;
+pub(crate) fn tls(figures: &mut Figures) -> Result<(), BoxError> {
+    let cold = CacheLevel::None.to_toml();
+    let plain = RelayedService::start(&cold, &[])?;
+    let tls = RelayedService::start(&[TLS, &cold].concat(), &[])?;
     let (plain_address, tls_address) = (plain.relay.address(), tls.relay.address());
     let plain_client = Client::new(&format!("http://{plain_address}"));
     let pem = authority(tls_address)?;
     let tls_client = Client::new(&format!("https://{tls_address}")).trusting(pem.as_bytes())?;
     let [(_, key), ..] = KEYS;
-    let mut cells = Vec::new();
+    let mut scenarios = Vec::new();
     for clients in CLIENTS {
         let mut add = |name: &str, connector, body: &str| {
             let name = format!("{name}_c{clients}");
-            cells.push(Cell { name, clients, connector, body: body.to_owned(), rates: Vec::new() });
+            scenarios.push(Scenario {
+                name,
+                clients,
+                connector,
+                body: body.to_owned(),
+                rates: Vec::new(),
+            });
         };
         let over_tls = || Connector::tls(tls_address, &pem, Session::New);
         add("tls_off_plain", Connector::plain(plain_address), PLAIN);
@@ -57,25 +63,28 @@ pub(crate) fn tls(figures: &mut Figures) -> Result<(), Failure> {
         add("tls_attested_cold", over_tls()?, &attested_body(&tls_client, key)?);
     }
     for _ in 0..ROUNDS {
-        for cell in &mut cells {
-            cell.rates.push(measure(cell)?);
+        for scenario in &mut scenarios {
+            scenario.rates.push(measure(scenario)?);
         }
     }
-    for cell in &cells {
-        figures.add(&cell.name, "requests/s", cell.rates.iter().copied())?;
+    for scenario in &scenarios {
+        figures.add(&scenario.name, "requests/s", scenario.rates.iter().copied())?;
     }
-    for pair in cells.chunks_exact(2) {
+    for pair in scenarios.chunks_exact(2) {
         let [off, on] = pair else { continue };
         figures.add_ratio(&format!("{}_vs_off", on.name), &on.rates, &off.rates)?;
     }
     Ok(())
 }
 
-fn measure(cell: &Cell) -> Result<f64, Failure> {
-    rate(cell.clients, ROUND, |round| {
-        let mut client = KeepAlive::asking(cell.connector.for_one_client().connect()?, &cell.body);
-        while round.goes_on() {
-            client.ask()?;
+fn measure(scenario: &Scenario) -> Result<f64, BoxError> {
+    rate(scenario.clients, ROUND, |round| {
+        let mut client = KeepAliveClient::with_body(
+            scenario.connector.for_one_client().connect()?,
+            &scenario.body,
+        );
+        while round.is_running() {
+            client.request()?;
             round.count_one();
         }
         Ok(())
@@ -83,7 +92,7 @@ fn measure(cell: &Cell) -> Result<f64, Failure> {
 }
 
 /// The authority that the service's TLS ends at, in PEM.
-fn authority(address: SocketAddr) -> Result<String, Failure> {
+fn authority(address: SocketAddr) -> Result<String, BoxError> {
     let folder = tempfile::tempdir()?;
     let pem = folder.path().join("ca.pem");
     let mut command = Command::new(binary("attested-recipient")?);

@@ -10,15 +10,15 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tempfile::TempDir;
 
-use crate::crowd::generate_random;
-use crate::load::Failure;
+use crate::concurrent_clients::generate_random;
+use crate::load::BoxError;
 use crate::process::{Process, binary};
 
 /// What a service knows of a document before it is shown it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Known {
+pub(crate) enum CacheLevel {
     /// Nothing, as it keeps nothing.
-    Nothing,
+    None,
     /// The certificates that are above the leaf.
     Chain,
     /// The leaf too, which signs.
@@ -27,11 +27,11 @@ pub(crate) enum Known {
     Document,
 }
 
-impl Known {
+impl CacheLevel {
     /// The table of the configuration by which a service knows so much, once it was asked.
     pub(crate) fn to_toml(self) -> String {
         let [chains, leaves, documents] = match self {
-            Self::Nothing => [0, 0, 0],
+            Self::None => [0, 0, 0],
             Self::Chain => [64, 0, 0],
             Self::Leaf => [64, 64, 0],
             Self::Document => [64, 64, 64],
@@ -53,7 +53,7 @@ pub(crate) struct Enclave {
 
 impl Enclave {
     /// With this configuration; beside it lie `files`, by name.
-    pub(crate) fn start(toml: &str, files: &[(&str, &str)]) -> Result<Self, Failure> {
+    pub(crate) fn start(toml: &str, files: &[(&str, &str)]) -> Result<Self, BoxError> {
         let folder = tempfile::tempdir()?;
         let path = |name: &str| folder.path().join(name);
         for (name, text) in [&[("enclave.toml", toml)], files].concat() {
@@ -63,7 +63,7 @@ impl Enclave {
         let mut command = Command::new(binary("enclave-simulator")?);
         command.arg("--listen").arg(address.to_string()).arg("--config").arg(path("enclave.toml"));
         command.stderr(Stdio::from(File::create(path("log"))?));
-        match Process::listening(&mut command, address) {
+        match Process::spawn_listening(&mut command, address) {
             Ok(process) => Ok(Self { process, _folder: folder }),
             Err(error) => Err(format!("{error}: {}", log(&path("log"))).into()),
         }
@@ -78,19 +78,19 @@ impl Enclave {
     }
 
     /// A request with a document that it signs now, for this key in PEM.
-    pub(crate) fn attested_request(&self, key: &str) -> Result<Vec<u8>, Failure> {
+    pub(crate) fn attested_request(&self, key: &str) -> Result<Vec<u8>, BoxError> {
         let client = Client::new(&format!("http://{}", self.address()));
         attested_request(&client, key)
     }
 }
 
 /// A request with a document that the simulator behind `client` signs now, for this key in PEM.
-pub(crate) fn attested_request(client: &Client, key: &str) -> Result<Vec<u8>, Failure> {
+pub(crate) fn attested_request(client: &Client, key: &str) -> Result<Vec<u8>, BoxError> {
     Ok(generate_random(&attested_body(client, key)?))
 }
 
 /// The body of such a request.
-pub(crate) fn attested_body(client: &Client, key: &str) -> Result<String, Failure> {
+pub(crate) fn attested_body(client: &Client, key: &str) -> Result<String, BoxError> {
     let document = client.document(&Document::for_key(&RecipientKey::from_pem(key)?))?;
     let document = STANDARD.encode(document);
     Ok(format!(
@@ -99,15 +99,15 @@ pub(crate) fn attested_body(client: &Client, key: &str) -> Result<String, Failur
 }
 
 /// A relay before whatever listens there.
-pub(crate) fn relay(upstream: SocketAddr) -> Result<Process, Failure> {
+pub(crate) fn relay(upstream: SocketAddr) -> Result<Process, BoxError> {
     let mut command = Command::new(binary("parent-proxy")?);
     let upstream = upstream.to_string();
     command.args(["--listen", "127.0.0.1:0", "--upstream", &upstream]).stderr(Stdio::null());
-    Process::announced(&mut command)
+    Process::spawn_announced(&mut command)
 }
 
 /// Where nothing listened a moment ago.
-pub(crate) fn free_address() -> Result<SocketAddr, Failure> {
+pub(crate) fn free_address() -> Result<SocketAddr, BoxError> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 

@@ -12,156 +12,161 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use self::chance::Chance;
-use self::fleet::{Fleet, Held, RATE, Workers, duration};
-use self::load::Failure;
-use self::mishaps::{Mishaps, Victim};
+use self::fault_plan::{FaultPlan, FaultTarget};
+use self::fleet::{Fleet, RATE, ResourceUsage, SdkClients, duration};
+use self::load::BoxError;
+use self::seeded_random::SeededRandom;
 
-mod chance;
+mod fault_plan;
 #[path = "../fleet/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "other targets use the rest")]
 mod fleet;
 #[path = "../load/mod.rs"]
 #[allow(dead_code, reason = "other targets use the rest")]
 mod load;
-mod mishaps;
 #[path = "../process/mod.rs"]
 #[allow(dead_code, reason = "other targets use the rest")]
 mod process;
+mod seeded_random;
 
 const ENCLAVES: usize = 3;
-const GLANCE: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// The least that caches and allocators are given to fill.
 const WARM_UP: Duration = Duration::from_secs(15);
 /// What the survivors are given to come to rest.
-const REST: Duration = Duration::from_secs(5);
-const PATIENCE: Duration = Duration::from_secs(60);
+const REST_DURATION: Duration = Duration::from_secs(5);
+const REST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What a survivor may hold more at the end: a check under way has a descriptor on each side, a runtime a
 /// thread for what blocks.
-const MORE_DESCRIPTORS: u64 = 4;
-const MORE_THREADS: u64 = 1;
+const MAX_MORE_DESCRIPTORS: u64 = 4;
+const MAX_MORE_THREADS: u64 = 1;
 /// An allocator keeps some of what was freed.
-const MORE_RESIDENT_PERCENT: u64 = 25;
-const MORE_RESIDENT_KIB: u64 = 8 * 1024;
+const MAX_MORE_RESIDENT_PERCENT: u64 = 25;
+const MAX_MORE_RESIDENT_KIB: u64 = 8 * 1024;
 
-fn main() -> Result<ExitCode, Failure> {
+fn main() -> Result<ExitCode, BoxError> {
     let length = duration(600)?;
-    let (chance, seed) = Chance::new()?;
+    let (random, seed) = SeededRandom::new()?;
     println!("SEED={seed}; {RATE} requests/s for {length:?}");
     let mut fleet = Fleet::start(ENCLAVES)?;
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let url = format!("http://{}", listener.local_addr()?);
     let flags = ["--drain-timeout", "3", "--admin-listen", "127.0.0.1:0"];
-    let mut victims = Vec::new();
+    let mut targets = Vec::new();
     for name in ["relay-0", "relay-1"] {
-        let mut relay = fleet.relay_on(&listener, name, &flags)?;
+        let mut relay = fleet.relay_with_socket(&listener, name, &flags)?;
         relay.start()?;
-        victims.push(Victim::new(relay, name == "relay-0"));
+        targets.push(FaultTarget::new(relay, name == "relay-0"));
     }
     for enclave in fleet.enclaves.drain(..) {
-        let survives = enclave.name == "enclave-0";
-        victims.push(Victim::new(enclave, survives));
+        let pause_only = enclave.name == "enclave-0";
+        targets.push(FaultTarget::new(enclave, pause_only));
     }
 
     let warm_up = WARM_UP.max(length / 10);
-    let warm_up_outcome = ask(&url, warm_up, &mut victims, None)?;
+    let warm_up_outcome = run_clients(&url, warm_up, &mut targets, None)?;
     warm_up_outcome.print();
-    let before = held_at_rest(&victims)?;
+    let before = resources_at_rest(&targets)?;
 
-    let mishaps = Mishaps::new(chance);
-    let outcome = ask(&url, length.saturating_sub(warm_up), &mut victims, Some(mishaps))?;
-    for victim in &victims {
-        println!("{:<10} {}", victim.server.name, victim.history());
+    let fault_plan = FaultPlan::new(random);
+    let outcome =
+        run_clients(&url, length.saturating_sub(warm_up), &mut targets, Some(fault_plan))?;
+    for target in &targets {
+        println!("{:<10} {}", target.server.name, target.history());
     }
     outcome.print();
-    let kept = holds_no_more(&victims, &before)?;
-    let served = warm_up_outcome.is_served() && outcome.is_served();
-    println!("no request may fail: {}", verdict(served));
-    Ok(if kept && served { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let bounded = check_resource_growth(&targets, &before)?;
+    let succeeded = warm_up_outcome.all_succeeded() && outcome.all_succeeded();
+    println!("no request may fail: {}", label(succeeded));
+    Ok(if bounded && succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Clients that ask for so long, while something happens to those who serve them, if it is to.
-fn ask(
+fn run_clients(
     url: &str,
     length: Duration,
-    victims: &mut [Victim],
-    mut mishaps: Option<Mishaps>,
-) -> Result<fleet::Outcome, Failure> {
-    let mut workers = Workers::start(url)?;
+    targets: &mut [FaultTarget],
+    mut fault_plan: Option<FaultPlan>,
+) -> Result<fleet::Outcome, BoxError> {
+    let mut clients = SdkClients::start(url)?;
     let start = Instant::now();
     while start.elapsed() < length {
-        if let Some(mishaps) = &mut mishaps {
-            mishaps.go_on(victims)?;
+        if let Some(fault_plan) = &mut fault_plan {
+            fault_plan.advance(targets)?;
         }
-        workers.keep_going()?;
-        thread::sleep(GLANCE);
+        clients.check_running()?;
+        thread::sleep(POLL_INTERVAL);
     }
     // Nobody waits for a client who waits for somebody that is paused.
-    mishaps::end(victims)?;
-    workers.stop()
+    fault_plan::recover_all(targets)?;
+    clients.stop()
 }
 
-fn survivors(victims: &[Victim]) -> impl Iterator<Item = &Victim> {
-    victims.iter().filter(|victim| victim.survives)
+fn pause_only_targets(targets: &[FaultTarget]) -> impl Iterator<Item = &FaultTarget> {
+    targets.iter().filter(|target| target.pause_only)
 }
 
 /// What the survivors hold when nobody asks for anything: the least that is seen for a while.
-fn held_at_rest(victims: &[Victim]) -> Result<Vec<Held>, Failure> {
+fn resources_at_rest(targets: &[FaultTarget]) -> Result<Vec<ResourceUsage>, BoxError> {
     let start = Instant::now();
-    let mut least: Vec<Held> = Vec::new();
-    while start.elapsed() < REST {
-        let now = survivors(victims).map(|victim| victim.server.held());
+    let mut least: Vec<ResourceUsage> = Vec::new();
+    while start.elapsed() < REST_DURATION {
+        let now = pause_only_targets(targets).map(|target| target.server.resource_usage());
         let now = now.collect::<Result<Vec<_>, _>>()?;
         least = match least.is_empty() {
             true => now,
-            false => least.iter().zip(&now).map(|(a, b)| a.least(b)).collect(),
+            false => least.iter().zip(&now).map(|(a, b)| a.min(b)).collect(),
         };
-        thread::sleep(GLANCE);
+        thread::sleep(POLL_INTERVAL);
     }
     Ok(least)
 }
 
 /// Whether the survivors come to rest within the bounds, which it prints.
-fn holds_no_more(victims: &[Victim], before: &[Held]) -> Result<bool, Failure> {
+fn check_resource_growth(
+    targets: &[FaultTarget],
+    before: &[ResourceUsage],
+) -> Result<bool, BoxError> {
     println!(
-        "bounds: {MORE_DESCRIPTORS} descriptors more, {MORE_THREADS} thread more, \
-         {MORE_RESIDENT_PERCENT} % and {MORE_RESIDENT_KIB} KiB more"
+        "bounds: {MAX_MORE_DESCRIPTORS} descriptors more, {MAX_MORE_THREADS} thread more, \
+         {MAX_MORE_RESIDENT_PERCENT} % and {MAX_MORE_RESIDENT_KIB} KiB more"
     );
     let start = Instant::now();
     loop {
-        let after = held_at_rest(victims)?;
+        let after = resources_at_rest(targets)?;
         let kept: Vec<bool> = before.iter().zip(&after).map(|(a, b)| is_within(a, b)).collect();
         let all = kept.iter().all(|kept| *kept);
-        if !all && start.elapsed() < PATIENCE {
+        if !all && start.elapsed() < REST_TIMEOUT {
             continue;
         }
-        for (victim, ((before, after), kept)) in
-            survivors(victims).zip(before.iter().zip(&after).zip(kept))
+        for (target, ((before, after), kept)) in
+            pause_only_targets(targets).zip(before.iter().zip(&after).zip(kept))
         {
             println!(
                 "{:<10} descriptors {} -> {}, threads {} -> {}, resident {} -> {} KiB: {}",
-                victim.server.name,
+                target.server.name,
                 before.descriptors,
                 after.descriptors,
                 before.threads,
                 after.threads,
                 before.resident_kib,
                 after.resident_kib,
-                verdict(kept)
+                label(kept)
             );
         }
         return Ok(all);
     }
 }
 
-fn is_within(before: &Held, after: &Held) -> bool {
-    let resident = before.resident_kib * (100 + MORE_RESIDENT_PERCENT) / 100 + MORE_RESIDENT_KIB;
-    after.descriptors <= before.descriptors + MORE_DESCRIPTORS
-        && after.threads <= before.threads + MORE_THREADS
+fn is_within(before: &ResourceUsage, after: &ResourceUsage) -> bool {
+    let resident =
+        before.resident_kib * (100 + MAX_MORE_RESIDENT_PERCENT) / 100 + MAX_MORE_RESIDENT_KIB;
+    after.descriptors <= before.descriptors + MAX_MORE_DESCRIPTORS
+        && after.threads <= before.threads + MAX_MORE_THREADS
         && after.resident_kib <= resident
 }
 
-fn verdict(good: bool) -> &'static str {
-    if good { "good" } else { "NOT GOOD" }
+fn label(passed: bool) -> &'static str {
+    if passed { "good" } else { "NOT GOOD" }
 }

@@ -10,7 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConnection, RootCertStore, StreamOwned};
 
-use super::load::Failure;
+use super::load::BoxError;
 
 /// Whether a connection takes up an earlier one's session.
 #[derive(Clone, Copy)]
@@ -35,7 +35,7 @@ impl Connector {
     }
 
     /// Trusts the authority in `pem`.
-    pub(crate) fn tls(address: SocketAddr, pem: &str, session: Session) -> Result<Self, Failure> {
+    pub(crate) fn tls(address: SocketAddr, pem: &str, session: Session) -> Result<Self, BoxError> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(pem.as_bytes())?)?;
         let config = ClientConfig::builder_with_provider(tls_provider())

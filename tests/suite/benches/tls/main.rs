@@ -13,8 +13,8 @@ use std::{fs, io};
 use attested_recipient::Simulator;
 
 use self::connector::{Connector, Session};
-use self::keep_alive::KeepAlive;
-use self::load::{Failure, median, rate};
+use self::keep_alive::KeepAliveClient;
+use self::load::{BoxError, median, rate};
 
 mod connector;
 #[path = "../keep_alive/mod.rs"]
@@ -34,7 +34,7 @@ struct Setting {
     keeps_alive: bool,
 }
 
-fn main() -> Result<(), Failure> {
+fn main() -> Result<(), BoxError> {
     let folder = tempfile::tempdir()?;
     let plain = simulator(folder.path(), "")?;
     let tls = simulator(folder.path(), "[tls]\nmode = \"attested\"\nnames = [\"localhost\"]\n")?;
@@ -69,7 +69,7 @@ fn main() -> Result<(), Failure> {
     }
 }
 
-fn simulator(folder: &Path, lines: &str) -> Result<Simulator, Failure> {
+fn simulator(folder: &Path, lines: &str) -> Result<Simulator, BoxError> {
     let path = folder.join("enclave.toml");
     // As fast as the source can be, or it would be measured.
     let entropy = "[entropy]\nreseed = \"interval\"\n";
@@ -78,14 +78,14 @@ fn simulator(folder: &Path, lines: &str) -> Result<Simulator, Failure> {
 }
 
 /// Connections, or requests, a second of clients who ask as fast as they are answered.
-fn saturated(setting: &Setting) -> Result<f64, Failure> {
+fn saturated(setting: &Setting) -> Result<f64, BoxError> {
     rate(CLIENTS, ROUND, |round| {
         // Each client has sessions of its own.
         let connector = setting.connector.for_one_client();
-        let connect = || io::Result::Ok(KeepAlive::over(connector.connect()?, 32));
+        let connect = || io::Result::Ok(KeepAliveClient::new(connector.connect()?, 32));
         let mut client = connect()?;
-        while round.goes_on() {
-            client.ask()?;
+        while round.is_running() {
+            client.request()?;
             round.count_one();
             if !setting.keeps_alive {
                 client = connect()?;
@@ -96,10 +96,10 @@ fn saturated(setting: &Setting) -> Result<f64, Failure> {
 }
 
 /// Full and resumed ones so far, as the service counts them.
-fn handshakes(simulator: &Simulator, pem: &str) -> Result<[f64; 2], Failure> {
+fn handshakes(simulator: &Simulator, pem: &str) -> Result<[f64; 2], BoxError> {
     let connector = Connector::tls(simulator.address(), pem, Session::New)?;
     let metrics = connector.get("/metrics")?;
-    let value = |outcome: &str| -> Result<f64, Failure> {
+    let value = |outcome: &str| -> Result<f64, BoxError> {
         let name = format!("attested_random_tls_handshakes_total{{outcome=\"{outcome}\"}} ");
         let value = metrics.lines().find_map(|line| line.strip_prefix(&name));
         Ok(value.ok_or("no such metric")?.parse()?)

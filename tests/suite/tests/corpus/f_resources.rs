@@ -9,8 +9,8 @@ use std::time::Duration;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::binaries::{Process, limited, until};
+use crate::connection_flood::ConnectionFlood;
 use crate::e_requests::{GENERATE_RANDOM, JSON};
-use crate::flooder::Flood;
 use crate::relayed::{Relayed, address};
 use crate::row::{Row, row};
 use crate::summary::Outcome::Accepted;
@@ -76,7 +76,7 @@ fn flood_from(address: [u8; 4], serves: impl Fn(&Relayed)) {
     const REQUESTS: usize = 20;
     let relayed = Relayed::with(&["--max-connections", "64"]);
     let to = self::address(&relayed.proxy);
-    let flood = Flood::start((address, 0).into(), to, SILENT).unwrap();
+    let flood = ConnectionFlood::start((address, 0).into(), to, SILENT).unwrap();
     for _ in 0..REQUESTS {
         serves(&relayed);
     }

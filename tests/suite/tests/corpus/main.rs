@@ -26,6 +26,8 @@ mod c_encodings;
 mod cbor;
 mod chunking;
 mod configuration;
+#[path = "../../benches/flood/connection_flood.rs"]
+mod connection_flood;
 mod cose;
 mod d_key;
 mod e_authorization;
@@ -51,8 +53,6 @@ mod f_panic;
 mod f_resources;
 mod f_source;
 mod faulty;
-#[path = "../../benches/flood/flooder.rs"]
-mod flooder;
 mod hsm;
 #[path = "../secrets/hunt.rs"]
 mod hunt;

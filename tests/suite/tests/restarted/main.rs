@@ -1,6 +1,6 @@
 //! An enclave with attested TLS that restarts behind a relay, and so has another certificate authority: what
 //! clients with the old bundle lose, and that none loses anything if it is restarted as the docs have it. The
-//! binaries as they are run; `make restart-trust` does the same for longer.
+//! binaries as they are run; `make ca-rotation` does the same for longer.
 
 #![expect(
     clippy::indexing_slicing,
@@ -12,8 +12,8 @@
 #[path = "../binaries/mod.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod binaries;
-#[path = "../../benches/newcomers/mod.rs"]
-mod newcomers;
+#[path = "../../benches/new_tls_clients/mod.rs"]
+mod new_tls_clients;
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use self::binaries::{Process, binary, until};
-use self::newcomers::{Bundle, Fared, come};
+use self::new_tls_clients::{CaBundle, RequestCounts, run_clients};
 
 const CONFIGURATION: &str = "[tls]\nmode = \"attested\"\nnames = [\"127.0.0.1\", \"127.0.0.2\"]\n";
 /// The direct listener of each enclave: any free port, at two addresses because no two may be listed alike.
@@ -38,7 +38,7 @@ struct Stage {
     enclaves: Vec<Process>,
     relay: Process,
     directs: [String; 2],
-    bundle: Bundle,
+    bundle: CaBundle,
 }
 
 impl Stage {
@@ -51,7 +51,7 @@ impl Stage {
         command.arg("--config").arg(folder.path().join("proxy.toml"));
         let relay = Process::start(command, 4);
         let directs = [2, 3].map(|nth| relay.endpoint(nth).to_owned());
-        let this = Self { folder, enclaves, relay, directs, bundle: Bundle::default() };
+        let this = Self { folder, enclaves, relay, directs, bundle: CaBundle::default() };
         for place in 0..2 {
             this.await_ready(place);
         }
@@ -98,7 +98,7 @@ impl Stage {
     }
 
     /// Verifies each enclave at its direct listener, and gives clients a bundle of all.
-    fn trust_all(&self, bundle: &Bundle) {
+    fn trust_all(&self, bundle: &CaBundle) {
         let out = self.folder.path().join("bundle.pem");
         let mut command = suite::command();
         let url = |direct: &String| format!("https://{}", direct.trim_start_matches("tcp:"));
@@ -137,15 +137,16 @@ fn write_upstreams(folder: &TempDir, standby: Option<usize>) {
 }
 
 /// Lets new clients come while `meanwhile` goes on.
-fn with_clients(address: &str, bundle: &Bundle, meanwhile: impl FnOnce()) -> Fared {
+fn with_clients(address: &str, bundle: &CaBundle, meanwhile: impl FnOnce()) -> RequestCounts {
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
-        let clients = scope.spawn(|| come(address, bundle, || !over.load(Ordering::Relaxed)));
+        let clients =
+            scope.spawn(|| run_clients(address, bundle, || !over.load(Ordering::Relaxed)));
         // A failure there must end the clients, or the scope would wait for them.
         let ended = catch_unwind(AssertUnwindSafe(meanwhile));
         over.store(true, Ordering::Relaxed);
-        let fared = clients.join().unwrap();
-        ended.map(|()| fared).unwrap_or_else(|failure| resume_unwind(failure))
+        let counts = clients.join().unwrap();
+        ended.map(|()| counts).unwrap_or_else(|failure| resume_unwind(failure))
     })
 }
 
@@ -154,13 +155,13 @@ fn clients_with_the_old_bundle_lose_half_at_most_and_the_relay_says_why() {
     let mut stage = Stage::start();
     stage.restart(1);
     let start = Instant::now();
-    let fared = with_clients(&stage.address(), &stage.bundle, || {
+    let counts = with_clients(&stage.address(), &stage.bundle, || {
         let rejected = || stage.metric("upstream_handshakes_rejected", 1, "");
         until("the relay sees it", || (rejected() == Some(1.0)).then_some(()));
         thread::sleep(Duration::from_secs(4).saturating_sub(start.elapsed()));
     });
-    assert!(fared.failed > 0 && fared.lost_percent() <= 55.0, "{fared:?}");
-    assert!(fared.errors.keys().all(|error| error.contains("UnknownIssuer")), "{fared:?}");
+    assert!(counts.failed > 0 && counts.failed_percent() <= 55.0, "{counts:?}");
+    assert!(counts.errors.keys().all(|error| error.contains("UnknownIssuer")), "{counts:?}");
     assert!(stage.metric("upstream_weight", 1, "").unwrap() < 1.0);
     assert_eq!(stage.metric("upstream_weight", 0, ""), Some(1.0));
     assert_eq!(stage.metric("upstream_healthy", 1, ""), Some(1.0));
@@ -174,7 +175,7 @@ fn clients_with_the_old_bundle_lose_half_at_most_and_the_relay_says_why() {
 fn no_client_loses_anything_with_standby_and_a_new_bundle() {
     let mut stage = Stage::start();
     let (address, bundle) = (stage.address(), std::mem::take(&mut stage.bundle));
-    let fared = with_clients(&address, &bundle, || {
+    let counts = with_clients(&address, &bundle, || {
         stage.list(Some(1));
         let open = || stage.metric("connections_open", 1, "");
         until("it has no clients", || (open() == Some(0.0)).then_some(()));
@@ -186,5 +187,5 @@ fn no_client_loses_anything_with_standby_and_a_new_bundle() {
         let connections = || stage.metric("connections_total", 1, "").unwrap();
         until("it has clients again", || (connections() > before + 10.0).then_some(()));
     });
-    assert!(fared.asked > 0 && fared.failed == 0, "{fared:?}");
+    assert!(counts.requests > 0 && counts.failed == 0, "{counts:?}");
 }

@@ -5,30 +5,30 @@ use std::time::Duration;
 
 use ureq::Agent;
 
-use crate::load::Failure;
+use crate::load::BoxError;
 
 /// Asks a relay, and remembers who was healthy.
-pub(crate) struct Watch {
+pub(crate) struct RelayMetrics {
     agent: Agent,
     url: String,
     /// By upstream: whether it was healthy, and how often it became so again.
-    seen: BTreeMap<String, (bool, u64)>,
+    states: BTreeMap<String, (bool, u64)>,
 }
 
-impl Watch {
+impl RelayMetrics {
     /// Of the relay that has its admin listener at `address`.
-    pub(crate) fn of(address: &str) -> Self {
+    pub(crate) fn new(address: &str) -> Self {
         let config = Agent::config_builder().timeout_global(Some(Duration::from_secs(5)));
         let agent = config.proxy(None).http_status_as_error(false).build().into();
-        Self { agent, url: format!("http://{address}/metrics"), seen: BTreeMap::new() }
+        Self { agent, url: format!("http://{address}/metrics"), states: BTreeMap::new() }
     }
 
     /// To be called often: who returns and leaves between two looks is not seen.
-    pub(crate) fn look(&mut self) -> Result<(), Failure> {
+    pub(crate) fn refresh(&mut self) -> Result<(), BoxError> {
         for (labels, value) in self.samples("attested_random_proxy_upstream_healthy")? {
             let healthy = value != 0.0;
-            let (before, returns) = self.seen.entry(labels).or_insert((healthy, 0));
-            *returns += u64::from(healthy && !*before);
+            let (before, recoveries) = self.states.entry(labels).or_insert((healthy, 0));
+            *recoveries += u64::from(healthy && !*before);
             *before = healthy;
         }
         Ok(())
@@ -36,49 +36,55 @@ impl Watch {
 
     /// How many upstreams are healthy now.
     pub(crate) fn healthy(&self) -> usize {
-        self.seen.values().filter(|(healthy, _)| *healthy).count()
+        self.states.values().filter(|(healthy, _)| *healthy).count()
     }
 
     /// How often the upstream whose endpoint ends so has returned.
-    pub(crate) fn returns(&self, upstream: &str) -> u64 {
-        let of = |labels: &&String| labels.contains(&format!("{upstream}\""));
-        self.seen.iter().filter(|(labels, _)| of(labels)).map(|(_, (_, returns))| returns).sum()
+    pub(crate) fn recoveries(&self, upstream: &str) -> u64 {
+        let matches = |labels: &&String| labels.contains(&format!("{upstream}\""));
+        self.states
+            .iter()
+            .filter(|(labels, _)| matches(labels))
+            .map(|(_, (_, recoveries))| recoveries)
+            .sum()
     }
 
     /// A counter of that upstream's.
-    pub(crate) fn count(&self, metric: &str, upstream: &str) -> Result<f64, Failure> {
+    pub(crate) fn counter(&self, metric: &str, upstream: &str) -> Result<f64, BoxError> {
         let samples = self.samples(&format!("attested_random_proxy_{metric}_total"))?;
-        let of = |labels: &str| upstream.is_empty() || labels.contains(&format!("{upstream}\""));
-        Ok(samples.iter().filter(|(labels, _)| of(labels)).map(|(_, value)| value).sum())
+        let matches =
+            |labels: &str| upstream.is_empty() || labels.contains(&format!("{upstream}\""));
+        Ok(samples.iter().filter(|(labels, _)| matches(labels)).map(|(_, value)| value).sum())
     }
 
     /// Returns a gauge of the upstream whose endpoint ends so; `None` if it is not shown.
-    pub(crate) fn gauge(&self, metric: &str, upstream: &str) -> Result<Option<f64>, Failure> {
+    pub(crate) fn gauge(&self, metric: &str, upstream: &str) -> Result<Option<f64>, BoxError> {
         let name = format!("attested_random_proxy_{metric}{{");
         let text = self.agent.get(&self.url).call()?.body_mut().read_to_string()?;
-        let is_it =
+        let matches =
             |line: &&str| line.starts_with(&name) && line.contains(&format!("{upstream}\""));
-        match text.lines().find(is_it).and_then(|line| line.rsplit_once(' ')) {
+        match text.lines().find(matches).and_then(|line| line.rsplit_once(' ')) {
             Some((_, value)) => Ok(Some(value.parse()?)),
             None => Ok(None),
         }
     }
 
     /// Returns the sample of the upstream whose endpoint ends so and that has this label too.
-    pub(crate) fn labelled(
+    pub(crate) fn sample(
         &self,
         metric: &str,
         upstream: &str,
         label: &str,
-    ) -> Result<f64, Failure> {
+    ) -> Result<f64, BoxError> {
         let samples = self.samples(&format!("attested_random_proxy_{metric}"))?;
-        let of = |labels: &str| labels.contains(&format!("{upstream}\"")) && labels.contains(label);
-        let found = samples.iter().find(|(labels, _)| of(labels));
+        let matches =
+            |labels: &str| labels.contains(&format!("{upstream}\"")) && labels.contains(label);
+        let found = samples.iter().find(|(labels, _)| matches(labels));
         Ok(found.ok_or_else(|| format!("no {metric} of {upstream} with {label}"))?.1)
     }
 
     /// The samples of a metric: labels as they are written, and value.
-    fn samples(&self, metric: &str) -> Result<Vec<(String, f64)>, Failure> {
+    fn samples(&self, metric: &str) -> Result<Vec<(String, f64)>, BoxError> {
         let text = self.agent.get(&self.url).call()?.body_mut().read_to_string()?;
         let mut samples = Vec::new();
         for line in text.lines() {

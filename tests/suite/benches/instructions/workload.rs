@@ -21,15 +21,15 @@ use simulator::{DocumentRequest, SimulatedNsm, SimulatedPki, default_pcrs};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::runtime::Builder;
 
-use crate::load::Failure;
+use crate::load::BoxError;
 
 /// One kind of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Work {
+pub(crate) enum Workload {
     /// Parsing and verifying a document of which nothing is known: five signatures.
     Verify,
     /// The same of a document that is known: no signature.
-    VerifyKnown,
+    VerifyCached,
     /// The recipient's key out of a verified document, sealing 32 bytes to it, and the answer's body.
     Seal,
     /// One request without a Recipient on a connection that is kept, from its first byte to the last of
@@ -37,35 +37,35 @@ pub(crate) enum Work {
     PlainRequest,
 }
 
-impl Work {
+impl Workload {
     pub(crate) const ALL: [Self; 4] =
-        [Self::Verify, Self::VerifyKnown, Self::Seal, Self::PlainRequest];
+        [Self::Verify, Self::VerifyCached, Self::Seal, Self::PlainRequest];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Verify => "verify",
-            Self::VerifyKnown => "verify_known",
+            Self::VerifyCached => "verify_cached",
             Self::Seal => "seal",
             Self::PlainRequest => "plain_request",
         }
     }
 
-    pub(crate) fn named(name: &str) -> Result<Self, Failure> {
+    pub(crate) fn named(name: &str) -> Result<Self, BoxError> {
         Ok(Self::ALL.into_iter().find(|work| work.name() == name).ok_or("no such work")?)
     }
 
     pub(crate) fn repetitions(self) -> u64 {
         match self {
-            Self::Verify | Self::VerifyKnown | Self::Seal => 20,
+            Self::Verify | Self::VerifyCached | Self::Seal => 20,
             Self::PlainRequest => 200,
         }
     }
 
-    pub(crate) fn run(self) -> Result<(), Failure> {
+    pub(crate) fn run(self) -> Result<(), BoxError> {
         match self {
             Self::Verify => verify(self.repetitions(), false),
-            Self::VerifyKnown => verify(self.repetitions(), true),
-            Self::Seal => seals(self.repetitions()),
+            Self::VerifyCached => verify(self.repetitions(), true),
+            Self::Seal => seal(self.repetitions()),
             Self::PlainRequest => plain_requests(self.repetitions()),
         }
     }
@@ -77,11 +77,11 @@ fn measured<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
 
-fn pki() -> Result<Arc<SimulatedPki>, Failure> {
+fn pki() -> Result<Arc<SimulatedPki>, BoxError> {
     Ok(Arc::new(SimulatedPki::new(Arc::new(|| SystemClock.now()))?))
 }
 
-fn document(pki: &SimulatedPki) -> Result<Vec<u8>, Failure> {
+fn document(pki: &SimulatedPki) -> Result<Vec<u8>, BoxError> {
     let key = RecipientPrivateKey::from_pem(include_str!("../../keys/rsa-2048.pem"))?;
     let family = PcrFamily::NitroEnclave;
     Ok(pki.document(DocumentRequest {
@@ -94,19 +94,19 @@ fn document(pki: &SimulatedPki) -> Result<Vec<u8>, Failure> {
     })?)
 }
 
-fn verify(repetitions: u64, is_known: bool) -> Result<(), Failure> {
+fn verify(repetitions: u64, is_cached: bool) -> Result<(), BoxError> {
     for _ in 0..repetitions {
         // A world each: other keys, other signatures.
         let pki = pki()?;
         let anchors = TrustAnchors::simulator_root(pki.root_certificate());
         let verifier = Verifier::new(anchors, CacheSizes::default());
         let (bytes, now) = (document(&pki)?, ClockReading::given(SystemClock.now()));
-        let verify = |bytes: Vec<u8>| -> Result<(), Failure> {
+        let verify = |bytes: Vec<u8>| -> Result<(), BoxError> {
             let document = UnverifiedDocument::parse(bytes)?;
             verifier.verify_live(document, now, MaxAge::default(), DebugMode::Reject)?;
             Ok(())
         };
-        if is_known {
+        if is_cached {
             verify(bytes.clone())?;
         }
         measured(|| verify(bytes))?;
@@ -114,7 +114,7 @@ fn verify(repetitions: u64, is_known: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-fn seals(repetitions: u64) -> Result<(), Failure> {
+fn seal(repetitions: u64) -> Result<(), BoxError> {
     let pki = pki()?;
     let anchors = TrustAnchors::simulator_root(pki.root_certificate());
     let verifier = Verifier::new(anchors, CacheSizes::NONE);
@@ -123,7 +123,7 @@ fn seals(repetitions: u64) -> Result<(), Failure> {
     let document = verifier.verify_live(document, now, MaxAge::default(), DebugMode::Reject)?;
     for _ in 0..repetitions {
         let encryption = ContentEncryption::draw(fill_random)?;
-        let body = measured(|| -> Result<Vec<u8>, Failure> {
+        let body = measured(|| -> Result<Vec<u8>, BoxError> {
             let key: RecipientKey = document.recipient_key()?;
             let length = sealed_length(&key, 32)?;
             Ok(GenerateRandomResponse::ciphertext_for_recipient(length, |envelope| {
@@ -135,7 +135,7 @@ fn seals(repetitions: u64) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn service() -> Result<Service<Simulated<SystemClock>>, Failure> {
+async fn service() -> Result<Service<Simulated<SystemClock>>, BoxError> {
     let pki = pki()?;
     let anchors = TrustAnchors::simulator_root(pki.root_certificate());
     let settings = Config::load(None)?.settings(Profile::Development)?;
@@ -145,7 +145,7 @@ async fn service() -> Result<Service<Simulated<SystemClock>>, Failure> {
     Ok(Service::start(platform, nsm, anchors, settings, audit).await?)
 }
 
-fn plain_requests(repetitions: u64) -> Result<(), Failure> {
+fn plain_requests(repetitions: u64) -> Result<(), BoxError> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let server: &'static Server<Service<Simulated<SystemClock>>> =
         Box::leak(Box::new(Server::new(runtime.block_on(service())?)));
@@ -155,27 +155,27 @@ fn plain_requests(repetitions: u64) -> Result<(), Failure> {
     });
     // The first requests set up what later ones use.
     for _ in 0..10 {
-        runtime.block_on(ask(&mut client))?;
+        runtime.block_on(request(&mut client))?;
     }
     for _ in 0..repetitions {
-        measured(|| runtime.block_on(ask(&mut client)))?;
+        measured(|| runtime.block_on(request(&mut client)))?;
     }
     Ok(())
 }
 
-async fn ask(client: &mut DuplexStream) -> Result<(), Failure> {
-    let request = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-amz-json-1.1\r\n\
+async fn request(client: &mut DuplexStream) -> Result<(), BoxError> {
+    let message = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-amz-json-1.1\r\n\
         X-Amz-Target: TrentService.GenerateRandom\r\nContent-Length: 20\r\n\r\n{\"NumberOfBytes\":32}";
-    client.write_all(request).await?;
-    let mut answer = [0; 4096];
+    client.write_all(message).await?;
+    let mut response = [0; 4096];
     let mut length = 0;
-    while !answer.get(..length).is_some_and(|answer| answer.ends_with(b"\"}")) {
-        match client.read(answer.get_mut(length..).unwrap_or_default()).await? {
+    while !response.get(..length).is_some_and(|response| response.ends_with(b"\"}")) {
+        match client.read(response.get_mut(length..).unwrap_or_default()).await? {
             0 => return Err("no answer".into()),
             read => length += read,
         }
     }
-    match answer.starts_with(b"HTTP/1.1 200 ") {
+    match response.starts_with(b"HTTP/1.1 200 ") {
         true => Ok(()),
         false => Err("not answered".into()),
     }

@@ -17,32 +17,32 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 pub(crate) const RATE: u32 = 20;
 
 /// How long a client waits, which none should have to.
-const PATIENCE: Duration = Duration::from_secs(30);
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
 const REQUEST: &[u8] =
     b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-amz-json-1.1\r\n\
     X-Amz-Target: TrentService.GenerateRandom\r\nContent-Length: 21\r\n\r\n{\"NumberOfBytes\": 32}";
 
 /// How the clients fared.
 #[derive(Debug, Default)]
-pub(crate) struct Fared {
-    pub(crate) asked: u32,
+pub(crate) struct RequestCounts {
+    pub(crate) requests: u32,
     pub(crate) failed: u32,
     /// How often each error came.
     pub(crate) errors: BTreeMap<String, u32>,
 }
 
-impl Fared {
+impl RequestCounts {
     /// Returns the clients that failed, in percent.
-    pub(crate) fn lost_percent(&self) -> f64 {
-        100.0 * f64::from(self.failed) / f64::from(self.asked.max(1))
+    pub(crate) fn failed_percent(&self) -> f64 {
+        100.0 * f64::from(self.failed) / f64::from(self.requests.max(1))
     }
 }
 
 /// The CA file that new clients are given, which can be replaced.
 #[derive(Debug, Default)]
-pub(crate) struct Bundle(Mutex<Vec<u8>>);
+pub(crate) struct CaBundle(Mutex<Vec<u8>>);
 
-impl Bundle {
+impl CaBundle {
     pub(crate) fn replace(&self, pem: Vec<u8>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = pem;
     }
@@ -52,42 +52,46 @@ impl Bundle {
     }
 }
 
-/// Has [`RATE`] new clients a second ask for random bytes at `address`, while `goes_on` says so. A client trusts
+/// Has [`RATE`] new clients a second ask for random bytes at `address`, while `is_running` says so. A client trusts
 /// the bundle of the moment when it comes, and does not try again.
-pub(crate) fn come(address: &str, bundle: &Bundle, goes_on: impl Fn() -> bool) -> Fared {
-    let fared = Mutex::new(Fared::default());
-    let (start, fared_of) = (Instant::now(), &fared);
+pub(crate) fn run_clients(
+    address: &str,
+    bundle: &CaBundle,
+    is_running: impl Fn() -> bool,
+) -> RequestCounts {
+    let counts = Mutex::new(RequestCounts::default());
+    let (start, shared_counts) = (Instant::now(), &counts);
     thread::scope(|scope| {
         for turn in 0.. {
-            if !goes_on() {
+            if !is_running() {
                 break;
             }
             scope.spawn(move || {
-                let asked = ask(address, &bundle.pem());
-                let mut fared = fared_of.lock().unwrap_or_else(PoisonError::into_inner);
-                fared.asked += 1;
-                if let Err(error) = asked {
-                    fared.failed += 1;
-                    *fared.errors.entry(error).or_default() += 1;
+                let result = request(address, &bundle.pem());
+                let mut counts = shared_counts.lock().unwrap_or_else(PoisonError::into_inner);
+                counts.requests += 1;
+                if let Err(error) = result {
+                    counts.failed += 1;
+                    *counts.errors.entry(error).or_default() += 1;
                 }
             });
             let next = Duration::from_secs(1) / RATE * (turn + 1);
             thread::sleep(next.saturating_sub(start.elapsed()));
         }
     });
-    fared.into_inner().unwrap_or_else(PoisonError::into_inner)
+    counts.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Asks once. It speaks TLS by rustls itself, which tells the server by an alert why it leaves, as OpenSSL does.
-fn ask(address: &str, pem: &[u8]) -> Result<(), String> {
-    answer(address, pem).map_err(|error| error.to_string()).and_then(|answer| {
-        let is_good = answer.starts_with("HTTP/1.1 200 ") && answer.contains("\"Plaintext\":");
-        let status = answer.lines().next().unwrap_or_default();
+fn request(address: &str, pem: &[u8]) -> Result<(), String> {
+    exchange(address, pem).map_err(|error| error.to_string()).and_then(|response| {
+        let is_good = response.starts_with("HTTP/1.1 200 ") && response.contains("\"Plaintext\":");
+        let status = response.lines().next().unwrap_or_default();
         if is_good { Ok(()) } else { Err(format!("it is answered {status:?}")) }
     })
 }
 
-fn answer(address: &str, pem: &[u8]) -> Result<String, Box<dyn Error>> {
+fn exchange(address: &str, pem: &[u8]) -> Result<String, Box<dyn Error>> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem) {
         roots.add(certificate?)?;
@@ -97,15 +101,15 @@ fn answer(address: &str, pem: &[u8]) -> Result<String, Box<dyn Error>> {
         .with_root_certificates(roots)
         .with_no_client_auth();
     let stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(READ_TIMEOUT))?;
     let name = ServerName::try_from("127.0.0.1")?;
     let mut stream = StreamOwned::new(ClientConnection::new(Arc::new(config), name)?, stream);
     stream.write_all(REQUEST)?;
-    let (mut answer, mut buffer) = (String::new(), [0; 4096]);
-    while !answer.ends_with('}') {
+    let (mut response, mut buffer) = (String::new(), [0; 4096]);
+    while !response.ends_with('}') {
         let length = stream.read(&mut buffer)?;
         let read = buffer.get(..length).filter(|read| !read.is_empty()).ok_or("it ends early")?;
-        answer.push_str(str::from_utf8(read)?);
+        response.push_str(str::from_utf8(read)?);
     }
-    Ok(answer)
+    Ok(response)
 }

@@ -7,65 +7,69 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::load::Failure;
+use crate::load::BoxError;
 
 /// How often one comes.
-const EVERY: Duration = Duration::from_millis(50);
+const INTERVAL: Duration = Duration::from_millis(50);
 /// Longer than any of them waits.
-const PATIENCE: Duration = Duration::from_secs(30);
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// What the enclave answers at once, to whoever asks.
 const REQUEST: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
 
 /// They come until this is stopped.
-pub(crate) struct Newcomers {
-    over: Arc<AtomicBool>,
-    thread: JoinHandle<Waits>,
+pub(crate) struct NewClients {
+    stopped: Arc<AtomicBool>,
+    thread: JoinHandle<Latencies>,
 }
 
 /// How long they waited for their first answer.
 #[derive(Debug, Default)]
-pub(crate) struct Waits {
+pub(crate) struct Latencies {
     clients: usize,
     longest: Duration,
     failures: Vec<io::Error>,
 }
 
-impl Newcomers {
+impl NewClients {
     pub(crate) fn start(address: &str) -> Self {
-        let (over, address) = (Arc::new(AtomicBool::new(false)), address.to_owned());
-        let is_over = Arc::clone(&over);
+        let (stopped, address) = (Arc::new(AtomicBool::new(false)), address.to_owned());
+        let is_stopped = Arc::clone(&stopped);
         let thread = thread::spawn(move || {
-            let mut waits = Waits::default();
-            while !is_over.load(Ordering::Relaxed) {
+            let mut latencies = Latencies::default();
+            while !is_stopped.load(Ordering::Relaxed) {
                 let begun = Instant::now();
-                match ask(&address) {
-                    Ok(()) => waits.longest = waits.longest.max(begun.elapsed()),
-                    Err(error) => waits.failures.push(error),
+                match request(&address) {
+                    Ok(()) => latencies.longest = latencies.longest.max(begun.elapsed()),
+                    Err(error) => latencies.failures.push(error),
                 }
-                waits.clients += 1;
-                thread::sleep(EVERY.saturating_sub(begun.elapsed()));
+                latencies.clients += 1;
+                thread::sleep(INTERVAL.saturating_sub(begun.elapsed()));
             }
-            waits
+            latencies
         });
-        Self { over, thread }
+        Self { stopped, thread }
     }
 
-    pub(crate) fn stop(self) -> Result<Waits, Failure> {
-        self.over.store(true, Ordering::Relaxed);
+    pub(crate) fn stop(self) -> Result<Latencies, BoxError> {
+        self.stopped.store(true, Ordering::Relaxed);
         Ok(self.thread.join().map_err(|_| "the new clients panicked")?)
     }
 }
 
-fn ask(address: &str) -> io::Result<()> {
+fn request(address: &str) -> io::Result<()> {
     let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(READ_TIMEOUT))?;
     stream.write_all(REQUEST)?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    if answer.starts_with("HTTP/1.1 ") { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    let mut response = String::new();
+    stream.read_to_string(&mut response)?;
+    if response.starts_with("HTTP/1.1 ") {
+        Ok(())
+    } else {
+        Err(io::ErrorKind::UnexpectedEof.into())
+    }
 }
 
-impl Waits {
+impl Latencies {
     pub(crate) fn print(&self) {
         let (clients, failed) = (self.clients, self.failures.len());
         let longest = self.longest.as_secs_f64();
@@ -77,7 +81,7 @@ impl Waits {
 
     /// Whether all were answered, within `bound` where there is one. Without one some may have to come again,
     /// as SDKs do.
-    pub(crate) fn are_good(&self, bound: Option<Duration>) -> bool {
+    pub(crate) fn are_within(&self, bound: Option<Duration>) -> bool {
         let within = |bound| self.longest <= bound && self.failures.is_empty();
         self.clients > 0 && bound.is_none_or(within)
     }

@@ -4,14 +4,14 @@ use std::env;
 
 use enclave::clock::{Clock, SystemClock};
 
-use crate::load::Failure;
+use crate::load::BoxError;
 
 /// Numbers that follow from a seed: xorshift64*, G. Marsaglia and S. Vigna.
-pub(crate) struct Chance(u64);
+pub(crate) struct SeededRandom(u64);
 
-impl Chance {
+impl SeededRandom {
     /// By `SEED`, or another each time. The seed is for printing.
-    pub(crate) fn new() -> Result<(Self, u64), Failure> {
+    pub(crate) fn new() -> Result<(Self, u64), BoxError> {
         let seed = match env::var("SEED") {
             Ok(text) if !text.is_empty() => text.parse()?,
             _ => SystemClock.now().as_millis(),
@@ -29,7 +29,7 @@ impl Chance {
     }
 
     /// One of these.
-    pub(crate) fn one_of<'a, T>(&mut self, all: &'a [T]) -> Result<&'a T, Failure> {
+    pub(crate) fn one_of<'a, T>(&mut self, all: &'a [T]) -> Result<&'a T, BoxError> {
         let at = usize::try_from(self.below(u64::try_from(all.len())?))?;
         Ok(all.get(at).ok_or("one of none")?)
     }

@@ -15,7 +15,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
-use crate::load::Failure;
+use crate::load::BoxError;
 use crate::process::Process;
 
 /// Tells a process of this program's that it is to be the server.
@@ -35,17 +35,17 @@ const HEADERS: [(&str, &str); 6] = [
 ];
 
 /// Starts one in a process of its own.
-pub(crate) fn start() -> Result<Process, Failure> {
-    Process::announced(Command::new(env::current_exe()?).env(ROLE, "1"))
+pub(crate) fn start() -> Result<Process, BoxError> {
+    Process::spawn_announced(Command::new(env::current_exe()?).env(ROLE, "1"))
 }
 
 /// Whether this process is to be the server: to be asked first of all by `main`, which then serves.
-pub(crate) fn is_to_be_served() -> bool {
+pub(crate) fn is_server_process() -> bool {
     env::var_os(ROLE).is_some()
 }
 
 /// Serves until the process is ended.
-pub(crate) fn serve() -> Result<(), Failure> {
+pub(crate) fn serve() -> Result<(), BoxError> {
     Runtime::new()?.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         writeln!(stdout(), "bare server listening on tcp:{}", listener.local_addr()?)?;

@@ -11,14 +11,14 @@ use tokio::net::TcpStream;
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 
-use crate::load::Failure;
+use crate::load::BoxError;
 
 const HEAD_END: &[u8] = b"\r\n\r\n";
 const CONTENT_LENGTH: &[u8] = b"content-length: ";
 
 /// Clients that ask one thing.
 #[derive(Clone, Debug)]
-pub(crate) struct Crowd {
+pub(crate) struct ConcurrentClients {
     address: SocketAddr,
     clients: usize,
     request: Arc<[u8]>,
@@ -28,18 +28,18 @@ pub(crate) struct Crowd {
 
 /// What came of it.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub(crate) struct LoadResult {
     /// Answers with status 200.
-    pub(crate) answered: u32,
+    pub(crate) succeeded: u32,
     /// Others.
-    pub(crate) refused: u32,
+    pub(crate) rejected: u32,
     /// What each request of the first kind took.
-    pub(crate) taken: Vec<Duration>,
+    pub(crate) latencies: Vec<Duration>,
     /// How long it all took.
     pub(crate) elapsed: Duration,
 }
 
-impl Crowd {
+impl ConcurrentClients {
     /// So many who ask `request` over connections that they keep.
     pub(crate) fn new(address: SocketAddr, clients: usize, request: &[u8]) -> Self {
         Self { address, clients, request: request.into(), reconnects: false }
@@ -51,7 +51,7 @@ impl Crowd {
     }
 
     /// All connect; then they ask for so long.
-    pub(crate) fn ask_for(&self, length: Duration) -> Result<Tally, Failure> {
+    pub(crate) fn run_for(&self, length: Duration) -> Result<LoadResult, BoxError> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let mut streams = Vec::new();
@@ -64,34 +64,34 @@ impl Crowd {
             for stream in streams {
                 clients.spawn(self.clone().client(stream, end));
             }
-            let mut all = Tally::default();
-            while let Some(tally) = clients.join_next().await {
-                let mut tally = tally??;
-                all.answered += tally.answered;
-                all.refused += tally.refused;
-                all.taken.append(&mut tally.taken);
+            let mut all = LoadResult::default();
+            while let Some(result) = clients.join_next().await {
+                let mut result = result??;
+                all.succeeded += result.succeeded;
+                all.rejected += result.rejected;
+                all.latencies.append(&mut result.latencies);
             }
             all.elapsed = start.elapsed();
-            all.taken.sort_unstable();
+            all.latencies.sort_unstable();
             Ok(all)
         })
     }
 
-    async fn client(self, mut stream: TcpStream, end: Instant) -> Result<Tally, Failure> {
-        let mut tally = Tally::default();
+    async fn client(self, mut stream: TcpStream, end: Instant) -> Result<LoadResult, BoxError> {
+        let mut result = LoadResult::default();
         let mut buffer = Vec::with_capacity(16 * 1024);
         loop {
             let start = Instant::now();
             if start >= end {
-                return Ok(tally);
+                return Ok(result);
             }
             stream.write_all(&self.request).await?;
-            match read_answer(&mut stream, &mut buffer).await? {
+            match read_response(&mut stream, &mut buffer).await? {
                 true => {
-                    tally.answered += 1;
-                    tally.taken.push(start.elapsed());
+                    result.succeeded += 1;
+                    result.latencies.push(start.elapsed());
                 }
-                false => tally.refused += 1,
+                false => result.rejected += 1,
             }
             if self.reconnects {
                 stream = connect(self.address).await?;
@@ -100,16 +100,16 @@ impl Crowd {
     }
 }
 
-impl Tally {
+impl LoadResult {
     /// Answers a second.
     pub(crate) fn rate(&self) -> f64 {
-        f64::from(self.answered) / self.elapsed.as_secs_f64()
+        f64::from(self.succeeded) / self.elapsed.as_secs_f64()
     }
 
     /// What so many of 100 requests took no longer than, in milliseconds.
-    pub(crate) fn percentile_ms(&self, percent: usize) -> Result<f64, Failure> {
-        let taken = self.taken.get(self.taken.len() * percent / 100);
-        Ok(taken.ok_or("nobody was answered")?.as_secs_f64() * 1e3)
+    pub(crate) fn percentile_ms(&self, percent: usize) -> Result<f64, BoxError> {
+        let latencies = self.latencies.get(self.latencies.len() * percent / 100);
+        Ok(latencies.ok_or("nobody was answered")?.as_secs_f64() * 1e3)
     }
 }
 
@@ -120,7 +120,7 @@ async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
 }
 
 /// Whether the answer's status is 200.
-async fn read_answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<bool, Failure> {
+async fn read_response(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<bool, BoxError> {
     buffer.clear();
     let body = loop {
         if stream.read_buf(buffer).await? == 0 {

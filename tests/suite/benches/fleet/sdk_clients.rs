@@ -13,31 +13,31 @@ use attested_recipient::{Client, Document, RecipientKey};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::load::Failure;
+use crate::load::BoxError;
 
 /// Requests a second of all together: half of them boto3's.
 pub(crate) const RATE: u32 = 200;
 /// The least of it that is asked for; less says that the machine is too slow.
-const ASKED: f64 = 0.9;
+const MIN_RATE_SHARE: f64 = 0.9;
 /// boto3's processes, each of which has an interpreter lock, and their threads.
-const PROCESSES: u32 = 2;
-const THREADS: u32 = 10;
+const BOTO3_PROCESSES: u32 = 2;
+const BOTO3_THREADS: u32 = 10;
 /// How long a document is used: far below what makes one too old.
-const FRESH: Duration = Duration::from_secs(30);
+const DOCUMENT_LIFETIME: Duration = Duration::from_secs(30);
 /// How long it may be used at most.
-const TOO_OLD: Duration = Duration::from_secs(240);
+const MAX_DOCUMENT_AGE: Duration = Duration::from_secs(240);
 /// How often it is looked whether it is to be another.
-const TICK: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// How long the requests under way may take at the end.
-const PATIENCE: Duration = Duration::from_secs(90);
+const STOP_TIMEOUT: Duration = Duration::from_secs(90);
 /// Errors that are told in full.
-const TOLD: usize = 10;
+const MAX_REPORTED_ERRORS: usize = 10;
 
 /// What became of all requests.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub(crate) struct RequestCounts {
     pub(crate) requests: u64,
-    pub(crate) answered: u64,
+    pub(crate) succeeded: u64,
     /// Answered, but not at the first attempt.
     pub(crate) retried: u64,
     pub(crate) failed: u64,
@@ -50,33 +50,33 @@ pub(crate) struct Tally {
 /// The same, once all is over.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    pub(crate) tally: Tally,
+    pub(crate) counts: RequestCounts,
     /// Answers a second.
     rate: f64,
 }
 
 /// Who asks, until they are told to stop.
-pub(crate) struct Workers {
+pub(crate) struct SdkClients {
     children: Vec<Child>,
-    feeds: Feeds,
-    feeder: Option<JoinHandle<Result<(), Failure>>>,
-    readers: Vec<JoinHandle<Result<(), Failure>>>,
-    tally: Arc<Mutex<Tally>>,
+    pipes: DocumentPipes,
+    refresher: Option<JoinHandle<Result<(), BoxError>>>,
+    readers: Vec<JoinHandle<Result<(), BoxError>>>,
+    counts: Arc<Mutex<RequestCounts>>,
     key: Arc<RecipientKey>,
     started: Instant,
 }
 
 /// Where each of them takes documents; nowhere, once they are to end.
-type Feeds = Arc<Mutex<Option<Vec<ChildStdin>>>>;
+type DocumentPipes = Arc<Mutex<Option<Vec<ChildStdin>>>>;
 
-impl Workers {
+impl SdkClients {
     /// Ask at `url`, which has a simulator behind it.
-    pub(crate) fn start(url: &str) -> Result<Self, Failure> {
+    pub(crate) fn start(url: &str) -> Result<Self, BoxError> {
         let mut commands = Vec::new();
-        for _ in 0..PROCESSES {
+        for _ in 0..BOTO3_PROCESSES {
             let mut command = Command::new(installed()?.join("venv/bin/python"));
             command.arg(source("boto3_worker.py"));
-            command.args([(RATE / 2 / PROCESSES).to_string(), THREADS.to_string()]);
+            command.args([(RATE / 2 / BOTO3_PROCESSES).to_string(), BOTO3_THREADS.to_string()]);
             commands.push(command);
         }
         let mut command = Command::new("node");
@@ -85,21 +85,21 @@ impl Workers {
         commands.push(command);
 
         let key = Arc::new(RecipientKey::generate()?);
-        let (tally, feeds) = (Arc::default(), Arc::new(Mutex::new(Some(Vec::new()))));
+        let (counts, pipes) = (Arc::default(), Arc::new(Mutex::new(Some(Vec::new()))));
         let (children, readers, started) = (Vec::new(), Vec::new(), Instant::now());
-        let mut this = Self { children, feeds, feeder: None, readers, tally, key, started };
+        let mut this = Self { children, pipes, refresher: None, readers, counts, key, started };
         for command in commands {
-            this.employ(command, url)?;
+            this.spawn_client(command, url)?;
         }
-        let (client, key, feeds) =
-            (Client::new(url), Arc::clone(&this.key), Arc::clone(&this.feeds));
-        feed(&feeds, &client, &key)?;
+        let (client, key, pipes) =
+            (Client::new(url), Arc::clone(&this.key), Arc::clone(&this.pipes));
+        send_document(&pipes, &client, &key)?;
         // On a thread of its own: whoever is asked may be paused, and who waits for it could not end that.
-        this.feeder = Some(thread::spawn(move || keep_fed(&feeds, &client, &key)));
+        this.refresher = Some(thread::spawn(move || keep_documents_fresh(&pipes, &client, &key)));
         Ok(this)
     }
 
-    fn employ(&mut self, mut command: Command, url: &str) -> Result<(), Failure> {
+    fn spawn_client(&mut self, mut command: Command, url: &str) -> Result<(), BoxError> {
         // Nothing but PATH is inherited: no credentials, proxies or settings of whoever runs this.
         let path = env::var_os("PATH").unwrap_or_default();
         command.env_clear().env("PATH", path).env("LANG", "C.UTF-8").envs([
@@ -118,14 +118,14 @@ impl Workers {
             ("AWS_MAX_ATTEMPTS", "3"),
         ]);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let feed = child.stdin.take().ok_or("no stdin")?;
-        lock(&self.feeds).get_or_insert_default().push(feed);
+        let pipe = child.stdin.take().ok_or("no stdin")?;
+        lock(&self.pipes).get_or_insert_default().push(pipe);
         let stdout = BufReader::new(child.stdout.take().ok_or("no stdout")?);
         self.children.push(child);
-        let (tally, key) = (Arc::clone(&self.tally), Arc::clone(&self.key));
+        let (counts, key) = (Arc::clone(&self.counts), Arc::clone(&self.key));
         self.readers.push(thread::spawn(move || {
             for line in stdout.lines() {
-                lock(&tally).count(&line?, &key)?;
+                lock(&counts).count(&line?, &key)?;
             }
             Ok(())
         }));
@@ -136,23 +136,23 @@ impl Workers {
     ///
     /// # Errors
     /// If one has ended, or has had no document for long.
-    pub(crate) fn keep_going(&mut self) -> Result<(), Failure> {
+    pub(crate) fn check_running(&mut self) -> Result<(), BoxError> {
         for child in &mut self.children {
             if let Some(status) = child.try_wait()? {
                 return Err(format!("a client has ended: {status}").into());
             }
         }
-        match self.feeder.take_if(|feeder| feeder.is_finished()) {
-            Some(feeder) => feeder.join().map_err(|_| "the feeder panicked")?,
+        match self.refresher.take_if(|refresher| refresher.is_finished()) {
+            Some(refresher) => refresher.join().map_err(|_| "the refresher panicked")?,
             None => Ok(()),
         }
     }
 
     /// Lets all finish what they ask; what became of it.
-    pub(crate) fn stop(mut self) -> Result<Outcome, Failure> {
-        let asked = self.started.elapsed();
-        drop(lock(&self.feeds).take());
-        let deadline = Instant::now() + PATIENCE;
+    pub(crate) fn stop(mut self) -> Result<Outcome, BoxError> {
+        let elapsed = self.started.elapsed();
+        drop(lock(&self.pipes).take());
+        let deadline = Instant::now() + STOP_TIMEOUT;
         for child in &mut self.children {
             while child.try_wait()?.is_none() {
                 if Instant::now() > deadline {
@@ -164,36 +164,44 @@ impl Workers {
         for reader in self.readers.drain(..) {
             reader.join().map_err(|_| "a reader panicked")??;
         }
-        let mut tally = lock(&self.tally);
-        let rate = f64::from(u32::try_from(tally.answered)?) / asked.as_secs_f64();
-        Ok(Outcome { tally: mem::take(&mut tally), rate })
+        let mut counts = lock(&self.counts);
+        let rate = f64::from(u32::try_from(counts.succeeded)?) / elapsed.as_secs_f64();
+        Ok(Outcome { counts: mem::take(&mut counts), rate })
     }
 }
 
 /// Gives all a document of now.
-fn feed(feeds: &Feeds, client: &Client, key: &RecipientKey) -> Result<(), Failure> {
+fn send_document(
+    pipes: &DocumentPipes,
+    client: &Client,
+    key: &RecipientKey,
+) -> Result<(), BoxError> {
     let line = STANDARD.encode(client.document(&Document::for_key(key))?);
-    for feed in lock(feeds).iter_mut().flatten() {
-        writeln!(feed, "{line}")?;
-        feed.flush()?;
+    for pipe in lock(pipes).iter_mut().flatten() {
+        writeln!(pipe, "{line}")?;
+        pipe.flush()?;
     }
     Ok(())
 }
 
 /// Does so again and again, until they are to end. That whoever is asked is down is no error for a while.
-fn keep_fed(feeds: &Feeds, client: &Client, key: &RecipientKey) -> Result<(), Failure> {
-    let mut fed = Instant::now();
+fn keep_documents_fresh(
+    pipes: &DocumentPipes,
+    client: &Client,
+    key: &RecipientKey,
+) -> Result<(), BoxError> {
+    let mut sent = Instant::now();
     loop {
-        thread::sleep(TICK);
-        if lock(feeds).is_none() {
+        thread::sleep(POLL_INTERVAL);
+        if lock(pipes).is_none() {
             return Ok(());
         }
-        if fed.elapsed() < FRESH {
+        if sent.elapsed() < DOCUMENT_LIFETIME {
             continue;
         }
-        match feed(feeds, client, key) {
-            Ok(()) => fed = Instant::now(),
-            Err(error) if fed.elapsed() > TOO_OLD => return Err(error),
+        match send_document(pipes, client, key) {
+            Ok(()) => sent = Instant::now(),
+            Err(error) if sent.elapsed() > MAX_DOCUMENT_AGE => return Err(error),
             Err(_) => {}
         }
     }
@@ -203,9 +211,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Drop for Workers {
+impl Drop for SdkClients {
     fn drop(&mut self) {
-        drop(lock(&self.feeds).take());
+        drop(lock(&self.pipes).take());
         for child in &mut self.children {
             // Who has ended by itself cannot be killed.
             drop(child.kill());
@@ -214,8 +222,8 @@ impl Drop for Workers {
     }
 }
 
-impl Tally {
-    fn count(&mut self, line: &str, key: &RecipientKey) -> Result<(), Failure> {
+impl RequestCounts {
+    fn count(&mut self, line: &str, key: &RecipientKey) -> Result<(), BoxError> {
         let mut words = line.split(' ');
         let (Some(what), Some(attempts)) = (words.next(), words.next()) else {
             return Err(format!("a client says {line:?}").into());
@@ -224,12 +232,12 @@ impl Tally {
         self.requests += 1;
         if what != "ok" {
             self.failed += 1;
-            if self.errors.len() < TOLD {
+            if self.errors.len() < MAX_REPORTED_ERRORS {
                 self.errors.push(format!("{what} at attempt {attempts}"));
             }
             return Ok(());
         }
-        self.answered += 1;
+        self.succeeded += 1;
         self.retried += u64::from(attempts > 1);
         if let Some(sealed) = words.next() {
             let random = key.open(&STANDARD.decode(sealed)?)?;
@@ -245,10 +253,10 @@ impl Tally {
 impl Outcome {
     /// Says what it came to, with the first errors.
     pub(crate) fn print(&self) {
-        let Self { tally, rate } = self;
-        let Tally { requests, answered, retried, failed, opened, errors } = tally;
+        let Self { counts, rate } = self;
+        let RequestCounts { requests, succeeded, retried, failed, opened, errors } = counts;
         println!(
-            "{requests} requests, {answered} answered ({rate:.0}/s), {retried} of them after the \
+            "{requests} requests, {succeeded} answered ({rate:.0}/s), {retried} of them after the \
              SDK's retry, {failed} failed; {opened} sealed answers opened"
         );
         for error in errors {
@@ -257,22 +265,22 @@ impl Outcome {
     }
 
     /// Returns whether every request was answered, sealed ones among them.
-    pub(crate) fn is_served(&self) -> bool {
-        self.tally.failed == 0 && self.tally.opened > 0
+    pub(crate) fn all_succeeded(&self) -> bool {
+        self.counts.failed == 0 && self.counts.opened > 0
     }
 
     /// Whether all were answered, and were as many as they were to be; says if they were too few.
-    pub(crate) fn is_good(&self) -> bool {
-        let slow = self.rate < ASKED * f64::from(RATE);
+    pub(crate) fn passed(&self) -> bool {
+        let slow = self.rate < MIN_RATE_SHARE * f64::from(RATE);
         if slow {
             println!("the clients did not ask as often as they were to: this machine is too slow");
         }
-        self.is_served() && !slow
+        self.all_succeeded() && !slow
     }
 }
 
 /// `target/clients`, which `make` has brought up to date.
-fn installed() -> Result<PathBuf, Failure> {
+fn installed() -> Result<PathBuf, BoxError> {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).with_file_name("clients");
     match path.join("stamp").is_file() {
         true => Ok(path),

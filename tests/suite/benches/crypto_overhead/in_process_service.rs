@@ -19,21 +19,21 @@ use simulator::{SimulatedNsm, SimulatedPki};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::LocalSet;
 
-use crate::load::Failure;
-use crate::minted::parse;
+use crate::documents::parse;
+use crate::load::BoxError;
 
 /// Requests at a time where workers answer them.
-const AT_A_TIME: usize = 16;
+const CONCURRENT_REQUESTS: usize = 16;
 
 /// A service, and the one thread on which it is asked.
-pub(crate) struct Served {
+pub(crate) struct InProcessService {
     runtime: Runtime,
     service: Rc<Service<Simulated<SystemClock>>>,
 }
 
-impl Served {
+impl InProcessService {
     /// Trusts `root`; `verification` are lines of that table.
-    pub(crate) fn start(root: &[u8], verification: &str) -> Result<Self, Failure> {
+    pub(crate) fn start(root: &[u8], verification: &str) -> Result<Self, BoxError> {
         let file = tempfile::NamedTempFile::new()?;
         let lines = ["[recipient]\nmax_age = 900\n[verification]\n", verification].concat();
         fs::write(&file, lines)?;
@@ -50,38 +50,38 @@ impl Served {
 
     /// Steps 4 to 7 for `documents` in turn, on this thread: how many a second. What comes before them
     /// is not in it.
-    pub(crate) fn rate(&self, documents: &mut Cycle<'_>, round: Duration) -> Result<f64, Failure> {
+    pub(crate) fn rate(&self, documents: &mut Cycle<'_>, round: Duration) -> Result<f64, BoxError> {
         let number_of_bytes = NumberOfBytes::new(32).ok_or("32 is within the limits")?;
         let (mut spent, mut count) = (Duration::ZERO, 0_u32);
         while count == 0 || spent < round {
             let document = parse(documents.next())?;
             let start = Instant::now();
-            let answer = self.service.generate_attested(number_of_bytes, document);
-            let answer = self.runtime.block_on(answer);
+            let response = self.service.generate_attested(number_of_bytes, document);
+            let response = self.runtime.block_on(response);
             spent += start.elapsed();
-            drop(answer.map_err(|error| format!("{error:?}"))?);
+            drop(response.map_err(|error| format!("{error:?}"))?);
             count += 1;
         }
         Ok(f64::from(count) / spent.as_secs_f64())
     }
 
     /// Answers the next `number` of `documents`, so that they are known.
-    pub(crate) fn know(&self, documents: &mut Cycle<'_>, number: usize) -> Result<(), Failure> {
+    pub(crate) fn warm_up(&self, documents: &mut Cycle<'_>, number: usize) -> Result<(), BoxError> {
         (0..number).try_for_each(|_| self.rate(documents, Duration::ZERO).map(drop))
     }
 
     /// Whole requests with `bodies` in turn, as many at a time as keep all workers busy: how many a
     /// second.
-    pub(crate) fn rate_of_workers(
+    pub(crate) fn parallel_rate(
         &self,
         bodies: &Rc<Vec<String>>,
         round: Duration,
-    ) -> Result<f64, Failure> {
+    ) -> Result<f64, BoxError> {
         let head = Rc::new(head()?);
         let next = Rc::new(RefCell::new(0_usize));
         let local = LocalSet::new();
         let start = Instant::now();
-        let clients: Vec<_> = (0..AT_A_TIME)
+        let clients: Vec<_> = (0..CONCURRENT_REQUESTS)
             .map(|_| {
                 let (service, head) = (Rc::clone(&self.service), Rc::clone(&head));
                 let (bodies, next) = (Rc::clone(bodies), Rc::clone(&next));
@@ -100,10 +100,10 @@ impl Served {
                             head: &head,
                             body,
                         };
-                        let answer = service.respond(request);
-                        let response = answer.await.into_hyper(id, SystemClock.now());
+                        let response = service.respond(request);
+                        let response = response.await.into_hyper(id, SystemClock.now());
                         if response.status() != 200 {
-                            return Err(Failure::from("a request was refused"));
+                            return Err(BoxError::from("a request was refused"));
                         }
                         count += 1;
                     }
@@ -116,13 +116,13 @@ impl Served {
             for client in clients {
                 count += client.await.map_err(|_| "a client panicked")??;
             }
-            Ok::<(), Failure>(())
+            Ok::<(), BoxError>(())
         }))?;
         Ok(f64::from(count) / start.elapsed().as_secs_f64())
     }
 }
 
-fn head() -> Result<Parts, Failure> {
+fn head() -> Result<Parts, BoxError> {
     let request = hyper::Request::post("/")
         .header("host", "localhost")
         .header("content-type", "application/x-amz-json-1.1")

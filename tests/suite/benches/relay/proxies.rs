@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::load::Failure;
+use crate::load::BoxError;
 use crate::process::{Process, binary};
 
 /// More than any measurement opens at a time.
@@ -21,7 +21,7 @@ const MAX_CONNECTIONS: usize = 8192;
 const STREAM_MODULE: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
 
 /// One relay, which ends with this.
-pub(crate) struct Relay {
+pub(crate) struct Proxy {
     pub(crate) process: Process,
     /// nginx does not take its workers with it when it is killed, so it is asked to end.
     stop: Option<Command>,
@@ -32,12 +32,12 @@ pub(crate) struct Relay {
 pub(crate) const NAMES: [&str; 3] = ["relay", "haproxy", "nginx"];
 
 /// Starts the three of [`NAMES`] in front of `upstream`.
-pub(crate) fn start(upstream: SocketAddr) -> Result<[Relay; 3], Failure> {
+pub(crate) fn start(upstream: SocketAddr) -> Result<[Proxy; 3], BoxError> {
     Ok([ours(upstream)?, haproxy(upstream)?, nginx(upstream)?])
 }
 
 /// Says what is missing of that with which ours is compared.
-pub(crate) fn require_peers() -> Result<(), Failure> {
+pub(crate) fn require_peers() -> Result<(), BoxError> {
     let version = |name: &str, argument| Command::new(program(name)).arg(argument).output();
     let is_absent = |output: &io::Result<_>| matches!(output, Err(error) if error.kind() == ErrorKind::NotFound);
     let mut missing = Vec::new();
@@ -60,18 +60,19 @@ pub(crate) fn require_peers() -> Result<(), Failure> {
         .into())
 }
 
-fn ours(upstream: SocketAddr) -> Result<Relay, Failure> {
+fn ours(upstream: SocketAddr) -> Result<Proxy, BoxError> {
     let mut command = Command::new(binary("parent-proxy")?);
     command.args(["--listen", "127.0.0.1:0", "--upstream", &upstream.to_string()]);
     command.args(["--max-connections", &MAX_CONNECTIONS.to_string()]);
     command.args(["--idle-timeout", "3600"]);
     command.stderr(Stdio::null());
-    let process = Process::announced(&mut command)?;
-    Ok(Relay { process, stop: None, folder: tempfile::tempdir()? })
+    let process = Process::spawn_announced(&mut command)?;
+    Ok(Proxy { process, stop: None, folder: tempfile::tempdir()? })
 }
 
-fn haproxy(upstream: SocketAddr) -> Result<Relay, Failure> {
-    let (folder, address, threads) = (tempfile::tempdir()?, free()?, available_parallelism()?);
+fn haproxy(upstream: SocketAddr) -> Result<Proxy, BoxError> {
+    let (folder, address, threads) =
+        (tempfile::tempdir()?, free_address()?, available_parallelism()?);
     let file = folder.path().join("haproxy.cfg");
     let text = format!(
         "global\n nbthread {threads}\n maxconn {MAX_CONNECTIONS}\n\
@@ -82,11 +83,12 @@ fn haproxy(upstream: SocketAddr) -> Result<Relay, Failure> {
     fs::write(&file, text)?;
     let mut command = Command::new(program("haproxy"));
     command.args(["-db", "-f"]).arg(&file).stderr(Stdio::null());
-    Ok(Relay { process: Process::listening(&mut command, address)?, stop: None, folder })
+    Ok(Proxy { process: Process::spawn_listening(&mut command, address)?, stop: None, folder })
 }
 
-fn nginx(upstream: SocketAddr) -> Result<Relay, Failure> {
-    let (folder, address, threads) = (tempfile::tempdir()?, free()?, available_parallelism()?);
+fn nginx(upstream: SocketAddr) -> Result<Proxy, BoxError> {
+    let (folder, address, threads) =
+        (tempfile::tempdir()?, free_address()?, available_parallelism()?);
     let module = if Path::new(STREAM_MODULE).exists() {
         format!("load_module {STREAM_MODULE};\n")
     } else {
@@ -108,13 +110,13 @@ fn nginx(upstream: SocketAddr) -> Result<Relay, Failure> {
         command.arg("-p").arg(folder.path()).args(["-e", "stderr", "-c"]).arg(&file);
         command
     };
-    let process = Process::listening(&mut command(), address)?;
+    let process = Process::spawn_listening(&mut command(), address)?;
     let mut stop = command();
     stop.args(["-s", "stop"]).stderr(Stdio::null());
-    Ok(Relay { process, stop: Some(stop), folder })
+    Ok(Proxy { process, stop: Some(stop), folder })
 }
 
-impl Drop for Relay {
+impl Drop for Proxy {
     fn drop(&mut self) {
         let Some(stop) = &mut self.stop else { return };
         drop(stop.status());
@@ -131,7 +133,7 @@ fn pid_file(folder: &TempDir) -> PathBuf {
 }
 
 /// Where nobody listens yet.
-fn free() -> io::Result<SocketAddr> {
+fn free_address() -> io::Result<SocketAddr> {
     TcpListener::bind("127.0.0.1:0")?.local_addr()
 }
 

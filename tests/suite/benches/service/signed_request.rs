@@ -6,14 +6,14 @@ use std::thread;
 
 use attested_recipient::{Client, ClientError, Credentials};
 
-use crate::load::Failure;
+use crate::load::BoxError;
 
 /// What a client sends that signs: it is sent to nobody, who keeps it. The same is good for five
 /// minutes.
-pub(crate) fn request(credentials: Credentials) -> Result<Vec<u8>, Failure> {
+pub(crate) fn capture(credentials: Credentials) -> Result<Vec<u8>, BoxError> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let client = Client::new(&format!("http://{}", listener.local_addr()?));
-    let kept = thread::spawn(move || -> Result<Vec<u8>, Failure> {
+    let captured = thread::spawn(move || -> Result<Vec<u8>, BoxError> {
         let (mut stream, _) = listener.accept()?;
         let mut request = Vec::new();
         while !request.ends_with(b"}") {
@@ -26,7 +26,9 @@ pub(crate) fn request(credentials: Credentials) -> Result<Vec<u8>, Failure> {
         Ok(request)
     });
     match client.signed_by(credentials).generate_random(32) {
-        Err(ClientError::Malformed { status: 503 }) => kept.join().map_err(|_| "it panicked")?,
+        Err(ClientError::Malformed { status: 503 }) => {
+            captured.join().map_err(|_| "it panicked")?
+        }
         other => Err(format!("it was answered: {other:?}").into()),
     }
 }

@@ -8,13 +8,13 @@ use enclave::iam::{Context, Decision, Policy, evaluate};
 use kms_api::Operation;
 
 use crate::figures::Figures;
-use crate::load::Failure;
+use crate::load::BoxError;
 
 const STATEMENTS: usize = 200;
 const EVALUATIONS: u32 = 2000;
 
 /// What 200 statements cost more than one does, in microseconds: all but the last are looked at in vain.
-pub(crate) fn cost(rounds: usize, figures: &mut Figures) -> Result<f64, Failure> {
+pub(crate) fn cost(rounds: usize, figures: &mut Figures) -> Result<f64, BoxError> {
     let [one, all] = [policies(1)?, policies(STATEMENTS)?];
     let mut costs = Vec::new();
     for _ in 0..rounds {
@@ -25,8 +25,8 @@ pub(crate) fn cost(rounds: usize, figures: &mut Figures) -> Result<f64, Failure>
 }
 
 /// As many as hold so many statements: a policy is no longer than IAM's may be.
-fn policies(statements: usize) -> Result<Vec<Policy>, Failure> {
-    const A_POLICY: usize = 20;
+fn policies(statements: usize) -> Result<Vec<Policy>, BoxError> {
+    const STATEMENTS_PER_POLICY: usize = 20;
     let other = r#"{"Effect":"Allow","Action":"kms:GenerateRandom","Resource":"*","Condition":
         {"StringEquals":{"aws:PrincipalArn":"arn:aws:iam::123456789012:role/another"},
          "DateLessThan":{"aws:CurrentTime":"2020-01-01T00:00:00Z"}}}"#;
@@ -34,15 +34,15 @@ fn policies(statements: usize) -> Result<Vec<Policy>, Failure> {
     let mut texts = vec![other; statements];
     texts.pop();
     texts.push(ours);
-    let policy = |texts: &[&str]| -> Result<Policy, Failure> {
+    let policy = |texts: &[&str]| -> Result<Policy, BoxError> {
         let json = format!(r#"{{"Version":"2012-10-17","Statement":[{}]}}"#, texts.join(","));
         Ok(Policy::parse("policy.json", json.as_bytes())?)
     };
-    texts.chunks(A_POLICY).map(policy).collect()
+    texts.chunks(STATEMENTS_PER_POLICY).map(policy).collect()
 }
 
 /// What one decision takes.
-fn microseconds(policies: &[Policy]) -> Result<f64, Failure> {
+fn microseconds(policies: &[Policy]) -> Result<f64, BoxError> {
     let context = Context {
         action: Operation::GenerateRandom,
         principal_arn: Some("arn:aws:iam::123456789012:role/wallet"),

@@ -5,20 +5,20 @@ use attestation::time::UnixMillis;
 use attested_recipient::RecipientKey;
 use simulator::DocumentBuilder;
 
-use crate::load::Failure;
+use crate::load::BoxError;
 
 /// CAs, the root among them, as AWS has them; so also the leaf's level.
 const CAS: usize = 4;
 
 /// Mints documents at one time.
-pub(crate) struct Mint {
+pub(crate) struct DocumentFactory {
     forgery: DocumentBuilder,
     certificates: Vec<Vec<u8>>,
     nonce: u32,
 }
 
-impl Mint {
-    pub(crate) fn new(now: UnixMillis, recipient: &RecipientKey) -> Result<Self, Failure> {
+impl DocumentFactory {
+    pub(crate) fn new(now: UnixMillis, recipient: &RecipientKey) -> Result<Self, BoxError> {
         let mut forgery = DocumentBuilder::new(CAS, now)?;
         // As long as those of AWS: a genuine document has some 4.5 kB.
         forgery.document.public_key = Some(recipient.public_key_der().to_vec());
@@ -31,7 +31,7 @@ impl Mint {
     }
 
     /// Issues the certificate of a level anew: with a serial number of its own.
-    fn issue(&mut self, level: usize) -> Result<(), Failure> {
+    fn issue(&mut self, level: usize) -> Result<(), BoxError> {
         let spec = self.forgery.specs.get(level).ok_or("no such level")?;
         let [own, issuer] = [self.forgery.key(level)?, self.forgery.key(level - 1)?];
         let certificate = spec.issue(own.public_key(), issuer)?;
@@ -40,7 +40,7 @@ impl Mint {
     }
 
     /// Another document of the same leaf.
-    pub(crate) fn document(&mut self) -> Result<Vec<u8>, Failure> {
+    pub(crate) fn document(&mut self) -> Result<Vec<u8>, BoxError> {
         self.nonce += 1;
         self.forgery.document.nonce = Some(self.nonce.to_be_bytes().to_vec());
         let chain: Vec<&[u8]> = self.certificates.iter().map(Vec::as_slice).collect();
@@ -48,20 +48,20 @@ impl Mint {
     }
 
     /// A document of another leaf of the same chain.
-    pub(crate) fn with_leaf(&mut self) -> Result<Vec<u8>, Failure> {
+    pub(crate) fn document_with_new_leaf(&mut self) -> Result<Vec<u8>, BoxError> {
         self.issue(CAS)?;
         self.document()
     }
 
     /// A document of another chain, below the same CAs but the last.
-    pub(crate) fn with_chain(&mut self) -> Result<Vec<u8>, Failure> {
+    pub(crate) fn document_with_new_chain(&mut self) -> Result<Vec<u8>, BoxError> {
         self.issue(CAS - 1)?;
-        self.with_leaf()
+        self.document_with_new_leaf()
     }
 
     /// Bytes of what is signed in a document like these: of each certificate but the root, and of the
     /// document.
-    pub(crate) fn signed_lengths(&mut self) -> Result<Vec<usize>, Failure> {
+    pub(crate) fn signed_lengths(&mut self) -> Result<Vec<usize>, BoxError> {
         let document = self.document()?;
         let certificates = self.certificates.iter().skip(1).map(Vec::len);
         Ok(certificates.chain([document.len()]).collect())
@@ -69,6 +69,6 @@ impl Mint {
 }
 
 /// Its form is read: what is measured begins with its verification.
-pub(crate) fn parse(document: &[u8]) -> Result<UnverifiedDocument, Failure> {
+pub(crate) fn parse(document: &[u8]) -> Result<UnverifiedDocument, BoxError> {
     Ok(UnverifiedDocument::parse(document.to_vec())?)
 }

@@ -15,13 +15,13 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 /// A flood that runs on a thread of its own until it is stopped.
-pub(crate) struct Flood {
+pub(crate) struct ConnectionFlood {
     opened: Arc<AtomicUsize>,
     stop: oneshot::Sender<()>,
     thread: thread::JoinHandle<()>,
 }
 
-impl Flood {
+impl ConnectionFlood {
     /// Holds `count` connections from `from` to `to`, and returns once as many were opened.
     pub(crate) fn start(from: SocketAddr, to: SocketAddr, count: usize) -> io::Result<Self> {
         let opened = Arc::new(AtomicUsize::new(0));

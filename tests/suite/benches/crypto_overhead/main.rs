@@ -1,0 +1,213 @@
+//! What an attested request takes beside its arithmetic: steps 4 to 7 (verify, admit, draw, seal) in this
+//! process, on one thread, over the bare primitives that they cannot do without; then what a second worker
+//! gains, and what much that is remembered, and long policies, cost.
+//!
+//! Rounds are interleaved, and figures are to be compared within one run: machines are noisy.
+
+#![expect(clippy::print_stdout, reason = "it is what a benchmark is for")]
+
+use std::hint::black_box;
+use std::rc::Rc;
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use attestation::crypto::BenchPrimitives;
+use attested_recipient::RecipientKey;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use enclave::clock::{Clock, SystemClock};
+
+use self::documents::DocumentFactory;
+use self::figures::Figures;
+use self::in_process_service::{Cycle, InProcessService};
+use self::load::BoxError;
+
+mod documents;
+#[path = "../figures/mod.rs"]
+mod figures;
+mod in_process_service;
+#[path = "../load/mod.rs"]
+#[allow(dead_code, reason = "other benchmarks use the rest")]
+mod load;
+mod policies;
+
+const ROUNDS: usize = 15;
+const ROUND: Duration = Duration::from_millis(150);
+/// Where threads have to find processors.
+const LONG_ROUND: Duration = Duration::from_millis(400);
+const MANY_CHAINS: usize = 10_000;
+/// Documents in turn where each must differ from the last: far more than a round takes.
+const DOCUMENTS: usize = 1500;
+
+/// All signatures of a genuine document.
+const SIGNATURES: usize = 5;
+
+const NO_CACHE: &str = "cached_chains = 0\ncached_leaves = 0\ncached_documents = 0\n";
+const CHAIN_CACHE: &str = "cached_leaves = 0\ncached_documents = 0\n";
+const LEAF_CACHE: &str = "cached_documents = 0\n";
+
+fn main() -> Result<(), BoxError> {
+    let recipient = RecipientKey::from_pem(include_str!("../../keys/rsa-2048.pem"))?;
+    let mut factory = DocumentFactory::new(SystemClock.now(), &recipient)?;
+    let bare = BenchPrimitives::new(&factory.signed_lengths()?, recipient.public_key_der(), 256)?;
+    let mut figures = Figures::default();
+    let mut failures = Vec::new();
+    let mut require = |name: &str, value: f64, holds: bool| {
+        if !holds {
+            failures.push(format!("{name} is {value:.3}"));
+        }
+    };
+    for (name, ratio, min_ratio) in compare_with_baseline(&mut factory, &bare, &mut figures)? {
+        require(name, ratio, ratio >= min_ratio);
+    }
+    let gain = two_threads(&mut factory, &bare, &mut figures)?;
+    require("two_workers_gain_vs_floor_gain", gain, gain >= 0.9);
+    let many = many_chains(&mut factory, &mut figures)?;
+    require("cached_chains_10000_vs_1", many, many >= 0.95);
+    let microseconds = policies::cost(ROUNDS, &mut figures)?;
+    require("policy_200_statements_us", microseconds, microseconds <= 10.0);
+    figures.publish()?;
+    match failures[..] {
+        [] => Ok(()),
+        _ => Err(format!("what is required is missed: {}", failures.join(", ")).into()),
+    }
+}
+
+/// A way to be known, and what is left to do.
+struct Case {
+    name: &'static str,
+    verification: &'static str,
+    documents: Vec<Vec<u8>>,
+    signatures: usize,
+    min_ratio: f64,
+}
+
+fn cases(factory: &mut DocumentFactory) -> Result<[Case; 4], BoxError> {
+    let one = vec![factory.document()?];
+    let leaves =
+        (0..DOCUMENTS).map(|_| factory.document_with_new_leaf()).collect::<Result<_, _>>()?;
+    let documents = (0..DOCUMENTS).map(|_| factory.document()).collect::<Result<_, _>>()?;
+    let case = |name, verification, documents, signatures, min_ratio| Case {
+        name,
+        verification,
+        documents,
+        signatures,
+        min_ratio,
+    };
+    Ok([
+        case("cold", NO_CACHE, one.clone(), SIGNATURES, 0.85),
+        case("chain_known", CHAIN_CACHE, leaves, 2, 0.85),
+        case("leaf_known", LEAF_CACHE, documents, 1, 0.80),
+        case("same_document", "", one, 0, 0.60),
+    ])
+}
+
+fn compare_with_baseline(
+    factory: &mut DocumentFactory,
+    bare: &BenchPrimitives,
+    figures: &mut Figures,
+) -> Result<Vec<(&'static str, f64, f64)>, BoxError> {
+    let mut ratios = Vec::new();
+    for Case { name, verification, documents, signatures, min_ratio } in cases(factory)? {
+        let service = InProcessService::start(factory.root(), verification)?;
+        let mut documents = Cycle::over(&documents);
+        // What is to be known becomes so.
+        service.rate(&mut documents, ROUND)?;
+        let (mut ours, mut baseline) = (Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            ours.push(service.rate(&mut documents, ROUND)?);
+            baseline.push(baseline_rate(bare, signatures, ROUND)?);
+        }
+        figures.add(&format!("attested_{name}_in_process"), "requests/s", ours.clone())?;
+        figures.add(&format!("floor_{name}"), "requests/s", baseline.clone())?;
+        let ratio = figures.add_ratio(&format!("attested_{name}_vs_floor"), &ours, &baseline)?;
+        ratios.push((name, ratio, min_ratio));
+    }
+    Ok(ratios)
+}
+
+/// How often a second the primitives of one request can be done.
+fn baseline_rate(
+    bare: &BenchPrimitives,
+    signatures: usize,
+    round: Duration,
+) -> Result<f64, BoxError> {
+    let start = Instant::now();
+    let mut count = 0_u32;
+    while start.elapsed() < round {
+        bare.verify(signatures)?;
+        black_box(STANDARD.encode(bare.seal(&[7; 32])?));
+        count += 1;
+    }
+    Ok(f64::from(count) / start.elapsed().as_secs_f64())
+}
+
+/// The same on so many threads at once.
+fn parallel_baseline_rate(threads: usize, bare: &BenchPrimitives) -> Result<f64, BoxError> {
+    let begin = Barrier::new(threads);
+    thread::scope(|scope| {
+        let rate = || -> Result<f64, BoxError> {
+            begin.wait();
+            baseline_rate(bare, SIGNATURES, LONG_ROUND)
+        };
+        let rates: Vec<_> = (0..threads).map(|_| scope.spawn(rate)).collect();
+        let rates = rates.into_iter().map(|rate| rate.join().map_err(|_| "a thread panicked")?);
+        rates.sum()
+    })
+}
+
+/// What a second worker gains, over what a second thread of bare arithmetic does.
+fn two_threads(
+    factory: &mut DocumentFactory,
+    bare: &BenchPrimitives,
+    figures: &mut Figures,
+) -> Result<f64, BoxError> {
+    let workers = |number: usize| {
+        InProcessService::start(factory.root(), &format!("threads = {number}\n{NO_CACHE}"))
+    };
+    let [one, two] = [workers(1)?, workers(2)?];
+    let bodies = Rc::new(vec![body(&factory.document()?)]);
+    let (mut gains, mut baseline_gains) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let alone = one.parallel_rate(&bodies, LONG_ROUND)?;
+        gains.push(two.parallel_rate(&bodies, LONG_ROUND)? / alone);
+        let alone = parallel_baseline_rate(1, bare)?;
+        baseline_gains.push(parallel_baseline_rate(2, bare)? / alone);
+    }
+    figures.add("two_workers_gain", "ratio", gains.clone())?;
+    figures.add("floor_gain", "ratio", baseline_gains.clone())?;
+    figures.add_ratio("two_workers_gain_vs_floor_gain", &gains, &baseline_gains)
+}
+
+fn body(document: &[u8]) -> String {
+    format!(
+        r#"{{"NumberOfBytes":32,"Recipient":{{"KeyEncryptionAlgorithm":"RSAES_OAEP_SHA_256","AttestationDocument":"{}"}}}}"#,
+        STANDARD.encode(document)
+    )
+}
+
+/// What it costs that ten thousand chains are known, each of whose leaves is as well.
+fn many_chains(factory: &mut DocumentFactory, figures: &mut Figures) -> Result<f64, BoxError> {
+    let caches = "cached_chains = 20000\ncached_leaves = 20000\ncached_documents = 0\n";
+    let documents = (0..MANY_CHAINS)
+        .map(|_| factory.document_with_new_chain())
+        .collect::<Result<Vec<_>, BoxError>>()?;
+    let [few, many] = [
+        InProcessService::start(factory.root(), caches)?,
+        InProcessService::start(factory.root(), caches)?,
+    ];
+    // As many documents in turn, which the processor's caches hold no better.
+    let same =
+        (0..MANY_CHAINS).map(|_| factory.document()).collect::<Result<Vec<_>, BoxError>>()?;
+    let (mut same, mut different) = (Cycle::over(&same), Cycle::over(&documents));
+    few.warm_up(&mut same, 1)?;
+    many.warm_up(&mut different, MANY_CHAINS)?;
+    let (mut one, mut all) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        one.push(few.rate(&mut same, ROUND)?);
+        all.push(many.rate(&mut different, ROUND)?);
+    }
+    figures.add("attested_10000_chains_known", "requests/s", all.clone())?;
+    figures.add_ratio("cached_chains_10000_vs_1", &all, &one)
+}
