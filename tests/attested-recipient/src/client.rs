@@ -2,7 +2,7 @@
 //! simulator's own endpoint.
 
 mod error;
-mod reply;
+mod response;
 
 use std::sync::Arc;
 use std::thread;
@@ -17,14 +17,14 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{CertificateError, RootCertStore};
 use serde_json::json;
 use ureq::Body;
-use ureq::http::Response;
+use ureq::http;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use zeroize::Zeroizing;
 
 pub use self::error::ClientError;
 use self::error::TIMEOUT;
-use self::reply::Reply;
-use crate::credentials::{Credentials, Signable};
+use self::response::Response;
+use crate::credentials::{Credentials, UnsignedRequest};
 use crate::document::Document;
 use crate::retries::Retries;
 
@@ -36,16 +36,16 @@ pub struct Client {
     endpoint_url: String,
     agent: ureq::Agent,
     /// Whether there is an authority by which to know a service with TLS.
-    is_trusting: bool,
+    has_authorities: bool,
     credentials: Option<Arc<Credentials>>,
 }
 
 impl Client {
     /// A client of the service at `endpoint_url`, such as `http://127.0.0.1:8000`; with TLS, it needs
-    /// an authority to [trust](Self::trusting).
+    /// an authority to [trust](Self::with_ca_certificates).
     pub fn new(endpoint_url: &str) -> Self {
         let endpoint_url = endpoint_url.trim_end_matches('/').to_owned();
-        Self { endpoint_url, agent: agent(Vec::new()), is_trusting: false, credentials: None }
+        Self { endpoint_url, agent: agent(Vec::new()), has_authorities: false, credentials: None }
     }
 
     /// The same client, which knows a service with TLS by these certificate authorities and no others:
@@ -53,23 +53,23 @@ impl Client {
     ///
     /// # Errors
     /// If `pem` holds none, or something that is none.
-    pub fn trusting(self, pem: &[u8]) -> Result<Self, ClientError> {
+    pub fn with_ca_certificates(self, pem: &[u8]) -> Result<Self, ClientError> {
         let mut authorities = Vec::new();
         let mut store = RootCertStore::empty();
         for der in CertificateDer::pem_slice_iter(pem) {
-            let der = der.map_err(|_| ClientError::Authority("broken PEM"))?;
+            let der = der.map_err(|_| ClientError::InvalidAuthority("broken PEM"))?;
             authorities.push(Certificate::from_der(&der).to_owned());
-            store.add(der).map_err(|_| ClientError::Authority("no certificate"))?;
+            store.add(der).map_err(|_| ClientError::InvalidAuthority("no certificate"))?;
         }
         if authorities.is_empty() {
-            return Err(ClientError::Authority("no CERTIFICATE section"));
+            return Err(ClientError::InvalidAuthority("no CERTIFICATE section"));
         }
-        Ok(Self { agent: agent(authorities), is_trusting: true, ..self })
+        Ok(Self { agent: agent(authorities), has_authorities: true, ..self })
     }
 
     /// The same client, which signs what it asks of KMS.
     #[must_use]
-    pub fn signed_by(self, credentials: Credentials) -> Self {
+    pub fn with_credentials(self, credentials: Credentials) -> Self {
         Self { credentials: Some(Arc::new(credentials)), ..self }
     }
 
@@ -89,12 +89,12 @@ impl Client {
                 "AttestationDocument": STANDARD.encode(attestation_document),
             },
         });
-        let reply = self.kms("TrentService.GenerateRandom", &request.to_string())?;
-        let answer = reply.json()?;
-        if answer.get("Plaintext").is_some() {
+        let response = self.send_to_kms("TrentService.GenerateRandom", &request.to_string())?;
+        let body = response.json()?;
+        if body.get("Plaintext").is_some() {
             return Err(ClientError::NotSealed);
         }
-        reply.blob(&answer, "CiphertextForRecipient")
+        response.blob(&body, "CiphertextForRecipient")
     }
 
     /// GenerateRandom without a Recipient: the `Plaintext`, which everybody on the way can read.
@@ -103,8 +103,8 @@ impl Client {
     /// If the service cannot be reached or refuses.
     pub fn generate_random(&self, number_of_bytes: u16) -> Result<Zeroizing<Vec<u8>>, ClientError> {
         let request = json!({ "NumberOfBytes": number_of_bytes });
-        let reply = self.kms("TrentService.GenerateRandom", &request.to_string())?;
-        reply.blob(&reply.json()?, "Plaintext").map(Zeroizing::new)
+        let response = self.send_to_kms("TrentService.GenerateRandom", &request.to_string())?;
+        response.blob(&response.json()?, "Plaintext").map(Zeroizing::new)
     }
 
     /// A document from a simulator's `POST /simulator/attest`.
@@ -113,16 +113,16 @@ impl Client {
     /// If there is no simulator, or it refuses.
     pub fn document(&self, document: &Document) -> Result<Vec<u8>, ClientError> {
         let content_type = [("content-type", "application/json")];
-        let reply = self.post("/simulator/attest", &content_type, &document.to_json())?;
-        match reply.refusal_unless_ok() {
-            None => Ok(reply.body),
+        let response = self.post("/simulator/attest", &content_type, &document.to_json())?;
+        match response.error() {
+            None => Ok(response.body),
             // KMS has no such operation, and an enclave signs no document for others.
-            Some(ClientError::Refused { error_type, .. })
+            Some(ClientError::Rejected { error_type, .. })
                 if error_type == "UnknownOperationException" =>
             {
-                Err(ClientError::NoSimulator { url: self.endpoint_url.clone() })
+                Err(ClientError::NotASimulator { url: self.endpoint_url.clone() })
             }
-            Some(refusal) => Err(refusal),
+            Some(error) => Err(error),
         }
     }
 
@@ -133,16 +133,16 @@ impl Client {
     /// If the service cannot be reached or refuses, or others come first for too long.
     pub fn attestation_document(&self, nonce: &[u8]) -> Result<Vec<u8>, ClientError> {
         let url = format!("{}/attestation?nonce={}", self.endpoint_url, const_hex::encode(nonce));
-        let reply = self.exchange(url, |url, left| {
+        let response = self.send_with_retries(url, |url, left| {
             self.agent.get(url).config().timeout_global(Some(left)).build().call()
         })?;
-        match reply.refusal_unless_ok() {
-            None => Ok(reply.body),
-            Some(refusal) => Err(refusal),
+        match response.error() {
+            None => Ok(response.body),
+            Some(error) => Err(error),
         }
     }
 
-    fn kms(&self, target: &str, body: &str) -> Result<Reply, ClientError> {
+    fn send_to_kms(&self, target: &str, body: &str) -> Result<Response, ClientError> {
         let content_type = "application/x-amz-json-1.1";
         let Some(credentials) = &self.credentials else {
             return self.post(
@@ -153,15 +153,20 @@ impl Client {
         };
         let (_, authority) = self.endpoint_url.split_once("://").unwrap_or_default();
         let host = authority.split('/').next().unwrap_or_default();
-        let request = Signable { host, content_type, target, body: body.as_bytes() };
+        let request = UnsignedRequest { host, content_type, target, body: body.as_bytes() };
         let headers = credentials.sign(&request, SystemClock.now());
         let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         self.post("/", &headers, body)
     }
 
-    fn post(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Result<Reply, ClientError> {
+    fn post(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Result<Response, ClientError> {
         let url = [&self.endpoint_url, path].concat();
-        self.exchange(url, |url, left| {
+        self.send_with_retries(url, |url, left| {
             let request = self.agent.post(url).config().timeout_global(Some(left)).build();
             let request = headers
                 .iter()
@@ -172,29 +177,29 @@ impl Client {
 
     /// Sends a request by `attempt`, which is given the URL and the time left. Sends it again where the
     /// service throttles it, as long as there is time.
-    fn exchange(
+    fn send_with_retries(
         &self,
         url: String,
-        attempt: impl Fn(&str, Duration) -> Result<Response<Body>, ureq::Error>,
-    ) -> Result<Reply, ClientError> {
-        if url.starts_with("https://") && !self.is_trusting {
+        attempt: impl Fn(&str, Duration) -> Result<http::Response<Body>, ureq::Error>,
+    ) -> Result<Response, ClientError> {
+        if url.starts_with("https://") && !self.has_authorities {
             return Err(ClientError::NoAuthority { url });
         }
         let deadline = Instant::now() + TIMEOUT;
         let mut retries = Retries::until(deadline);
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let reply = match attempt(&url, left).and_then(Reply::read) {
-                Ok(reply) => reply,
-                Err(error) if is_of_another_authority(&error) => {
-                    return Err(ClientError::OtherAuthority { url });
+            let response = match attempt(&url, left).and_then(Response::read) {
+                Ok(response) => response,
+                Err(error) if is_unknown_issuer(&error) => {
+                    return Err(ClientError::UnknownAuthority { url });
                 }
                 Err(error) => return Err(ClientError::Transport { url, error: Box::new(error) }),
             };
-            if reply.status != TOO_MANY_REQUESTS {
-                return Ok(reply);
+            if response.status != TOO_MANY_REQUESTS {
+                return Ok(response);
             }
-            let Some(pause) = retries.pause(reply.retry_after.as_deref()) else {
+            let Some(pause) = retries.pause(response.retry_after.as_deref()) else {
                 return Err(ClientError::Throttled { url, throttled: retries.throttled() });
             };
             thread::sleep(pause);
@@ -202,7 +207,7 @@ impl Client {
     }
 }
 
-fn is_of_another_authority(error: &ureq::Error) -> bool {
+fn is_unknown_issuer(error: &ureq::Error) -> bool {
     let ureq::Error::Io(error) = error else { return false };
     let error = error.get_ref().and_then(|error| error.downcast_ref());
     matches!(error, Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)))

@@ -17,7 +17,7 @@ pub struct Credentials {
 }
 
 /// What is signed of a request, beside its time.
-pub(crate) struct Signable<'a> {
+pub(crate) struct UnsignedRequest<'a> {
     pub(crate) host: &'a str,
     pub(crate) content_type: &'a str,
     pub(crate) target: &'a str,
@@ -68,7 +68,11 @@ impl Credentials {
     }
 
     /// The headers that make `POST /` a signed request.
-    pub(crate) fn sign(&self, request: &Signable<'_>, now: UnixMillis) -> Vec<(&str, String)> {
+    pub(crate) fn sign(
+        &self,
+        request: &UnsignedRequest<'_>,
+        now: UnixMillis,
+    ) -> Vec<(&str, String)> {
         let date_time = now.basic_iso8601().to_string();
         let mut headers = vec![
             ("content-type", request.content_type),
@@ -123,13 +127,13 @@ mod tests {
 
     /// A request that AWS CLI v1 sent, byte by byte.
     #[test]
-    fn signs_as_aws_clients_do() {
+    fn signature_matches_aws_cli_v1() {
         let credentials = Credentials::new(
             "AKIDEXAMPLE",
             "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
             "eu-west-1",
         );
-        let request = Signable {
+        let request = UnsignedRequest {
             host: "127.0.0.1:18111",
             content_type: "application/x-amz-json-1.1",
             target: "TrentService.GenerateRandom",
@@ -146,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn shows_no_secret() {
+    fn debug_output_hides_secrets() {
         let credentials =
             Credentials::new("AKID", "secret", "eu-west-1").with_session_token("token");
         let shown = format!("{credentials:?}");

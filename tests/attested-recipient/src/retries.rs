@@ -34,10 +34,10 @@ impl Retries {
     /// shorter than `retry_after`, in seconds as RFC 9110, section 10.2.3, has it; a date is not read.
     pub fn pause(&mut self, retry_after: Option<&str>) -> Option<Duration> {
         let left = self.deadline.saturating_duration_since(Instant::now());
-        self.pause_of(left, retry_after, random_fraction())
+        self.pause_with_jitter(left, retry_after, random_fraction())
     }
 
-    fn pause_of(
+    fn pause_with_jitter(
         &mut self,
         left: Duration,
         retry_after: Option<&str>,
@@ -46,8 +46,8 @@ impl Retries {
         let doublings = self.throttled.min(8);
         self.throttled = self.throttled.saturating_add(1);
         let own = (FIRST_PAUSE * 2_u32.pow(doublings)).min(MAX_PAUSE).min(left / 2);
-        let asked = retry_after.and_then(|seconds| seconds.trim().parse().ok());
-        let least = own.max(asked.map_or(Duration::ZERO, Duration::from_secs));
+        let requested = retry_after.and_then(|seconds| seconds.trim().parse().ok());
+        let least = own.max(requested.map_or(Duration::ZERO, Duration::from_secs));
         let spare = left.checked_sub(least).filter(|spare| !spare.is_zero())?;
         // Those that were throttled together do not come back together.
         Some(least + (least / 2).min(spare / 2).mul_f64(fraction))
@@ -66,12 +66,12 @@ mod tests {
 
     fn pauses(left: Duration, retry_after: Option<&str>, fraction: f64) -> Vec<Option<u128>> {
         let mut retries = Retries::until(Instant::now());
-        let pause = |_| retries.pause_of(left, retry_after, fraction);
+        let pause = |_| retries.pause_with_jitter(left, retry_after, fraction);
         (0..6).map(pause).map(|pause| pause.map(|pause| pause.as_millis())).collect()
     }
 
     #[test]
-    fn pauses_double_up_to_a_bound_with_jitter_of_a_half() {
+    fn pauses_double_up_to_maximum_with_jitter() {
         let left = Duration::from_secs(60);
         let least = [250, 500, 1000, 2000, 4000, 4000].map(Some);
         assert_eq!(pauses(left, None, 0.0), least);
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_is_as_long_as_the_service_asks_and_ends_before_the_deadline() {
+    fn pause_respects_retry_after_and_deadline() {
         let left = Duration::from_secs(10);
         assert_eq!(pauses(left, Some("3"), 0.0)[0], Some(3000));
         assert_eq!(pauses(left, Some("3"), 1.0)[0], Some(4500));
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_what_was_throttled() {
+    fn counts_throttled_attempts() {
         let mut retries = Retries::until(Instant::now() + Duration::from_secs(60));
         assert!((0..3).all(|_| retries.pause(None).is_some()));
         assert_eq!(retries.throttled(), 3);

@@ -31,7 +31,7 @@ use crate::document::Document;
 #[error("the simulator does not start: {0}")]
 pub struct SimulatorError(#[source] Box<dyn Error + Send + Sync>);
 
-fn failed(error: impl Into<Box<dyn Error + Send + Sync>>) -> SimulatorError {
+fn start_error(error: impl Into<Box<dyn Error + Send + Sync>>) -> SimulatorError {
     SimulatorError(error.into())
 }
 
@@ -72,16 +72,16 @@ impl Simulator {
         SimulatorBuilder::default()
     }
 
-    fn start_by(builder: SimulatorBuilder) -> Result<Self, SimulatorError> {
+    fn start_with(builder: SimulatorBuilder) -> Result<Self, SimulatorError> {
         let SimulatorBuilder { now, config, audit, proxy_protocol } = builder;
-        let pki = Arc::new(SimulatedPki::new(Arc::clone(&now)).map_err(failed)?);
+        let pki = Arc::new(SimulatedPki::new(Arc::clone(&now)).map_err(start_error)?);
         let mut anchors = TrustAnchors::simulator_root(pki.root_certificate());
-        let config = Config::load(config.as_deref()).map_err(failed)?;
-        config.add_anchors(&mut anchors).map_err(failed)?;
-        let conditions = config.simulated_nsm().map_err(failed)?;
-        let settings = config.settings(Profile::Development).map_err(failed)?;
+        let config = Config::load(config.as_deref()).map_err(start_error)?;
+        config.add_anchors(&mut anchors).map_err(start_error)?;
+        let conditions = config.simulated_nsm().map_err(start_error)?;
+        let settings = config.settings(Profile::Development).map_err(start_error)?;
         let settings = settings.through(PeerPolicy { parent_cid: None, proxy_protocol });
-        let audit = audit.map_or(Ok(Audit::disabled()), Audit::to_writer).map_err(failed)?;
+        let audit = audit.map_or(Ok(Audit::disabled()), Audit::to_writer).map_err(start_error)?;
         let nsm = SimulatedNsm::with_faults(conditions, Arc::clone(&pki));
         let platform = Simulated::new(Arc::clone(&pki), move || now(), nsm.readiness());
 
@@ -89,9 +89,9 @@ impl Simulator {
         let (started, start) = mpsc::channel();
         // The runtime lives and dies on this thread: a caller may be within a runtime of its own.
         let thread = thread::Builder::new().name("simulator".to_owned()).spawn(move || {
-            let listening = Runtime::new().map_err(failed).and_then(|runtime| {
+            let listening = Runtime::new().map_err(start_error).and_then(|runtime| {
                 let service = Service::start(platform, nsm, anchors, settings, audit);
-                let service = runtime.block_on(service).map_err(failed)?;
+                let service = runtime.block_on(service).map_err(start_error)?;
                 let acceptor = listen_on_loopback(&runtime)?;
                 Ok((runtime, acceptor, service))
             });
@@ -106,8 +106,8 @@ impl Simulator {
                 Err(error) => drop(started.send(Err(error))),
             }
         });
-        let thread = thread.map_err(failed)?;
-        let (endpoint, has_tls, authority_pem) = start.recv().map_err(failed)??;
+        let thread = thread.map_err(start_error)?;
+        let (endpoint, has_tls, authority_pem) = start.recv().map_err(start_error)??;
         let address = socket_address(endpoint)?;
         let scheme = if has_tls { "https" } else { "http" };
         Ok(Self {
@@ -144,7 +144,7 @@ impl Simulator {
     pub fn client_at(&self, url: &str) -> Result<Client, ClientError> {
         let client = Client::new(url);
         match &self.authority_pem {
-            Some(pem) => client.trusting(pem.as_bytes()),
+            Some(pem) => client.with_ca_certificates(pem.as_bytes()),
             None => Ok(client),
         }
     }
@@ -177,13 +177,13 @@ async fn serve<P: Platform>(
 /// Listens on a free port of 127.0.0.1.
 fn listen_on_loopback(runtime: &Runtime) -> Result<Acceptor, SimulatorError> {
     let loopback = Endpoint::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).to_string());
-    runtime.block_on(listen(&loopback)).map(Acceptor::new).map_err(failed)
+    runtime.block_on(listen(&loopback)).map(Acceptor::new).map_err(start_error)
 }
 
 fn socket_address(endpoint: Endpoint) -> Result<SocketAddr, SimulatorError> {
     match endpoint {
-        Endpoint::Tcp(address) => address.parse().map_err(failed),
-        other => Err(failed(format!("it listens on {other}"))),
+        Endpoint::Tcp(address) => address.parse().map_err(start_error),
+        other => Err(start_error(format!("it listens on {other}"))),
     }
 }
 
@@ -254,6 +254,6 @@ impl SimulatorBuilder {
     /// # Errors
     /// If the configuration is refused, or there is no port or no thread to be had.
     pub fn start(self) -> Result<Simulator, SimulatorError> {
-        Simulator::start_by(self)
+        Simulator::start_with(self)
     }
 }

@@ -9,11 +9,12 @@ use attestation::time::UnixMillis;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::draft::Draft;
-use super::failure::Failure;
-use super::files::read_at_most;
+use super::atomic_file::AtomicFile;
+use super::bounded_read::read_at_most;
+use super::error::CommandError;
 use crate::eif::{
-    Architecture, Build, Image, Measurements, Metadata, Module, Name, application, boot, given,
+    Architecture, ArchivePath, BuildMetadata, Image, KernelModule, Measurements, Metadata,
+    aligned_ramdisk, application_ramdisk, boot_ramdisk,
 };
 
 /// More than an enclave's image has room for, in bytes; and devices that never end are refused.
@@ -25,7 +26,7 @@ const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
 /// The last second of the year 9999: RFC 3339 cannot write the next.
 const LAST_SECOND: u64 = 253_402_300_799;
 
-/// Build an enclave image (EIF) from a kernel and the enclave's binary, with the measurements to
+/// BuildMetadata an enclave image (EIF) from a kernel and the enclave's binary, with the measurements to
 /// expect of it. The same inputs give the same bytes; SOURCE_DATE_EPOCH is among them.
 #[derive(Debug, Args)]
 pub(super) struct BuildEif {
@@ -37,7 +38,7 @@ pub(super) struct BuildEif {
     cmdline: String,
     /// A module of the kernel for /modules, not compressed; repeated in the order to load them.
     #[arg(long, value_name = "FILE")]
-    module: Vec<Module>,
+    module: Vec<KernelModule>,
     /// The first ramdisk as it is, instead of one with the modules.
     #[arg(long, value_name = "FILE", conflicts_with = "module")]
     ramdisk: Option<PathBuf>,
@@ -45,7 +46,7 @@ pub(super) struct BuildEif {
     #[arg(long, value_name = "FILE")]
     enclave: PathBuf,
     /// An argument of the enclave; may be repeated.
-    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, value_parser = argument)]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, value_parser = parse_argument)]
     argument: Vec<String>,
     /// A program that the enclave needs, such as lib64/ld-linux-x86-64.so.2=PATH or a library, which can
     /// be executed; may be repeated.
@@ -75,13 +76,13 @@ pub(super) struct BuildEif {
 }
 
 impl BuildEif {
-    pub(super) fn run(self) -> Result<(), Failure> {
+    pub(super) fn run(self) -> Result<(), CommandError> {
         // Also as ./NAME and NAME.
         if absolute(&self.out).ok() == absolute(&self.pcrs).ok() {
-            return Err(Failure::Usage("--out and --pcrs are the same file".to_owned()));
+            return Err(CommandError::Usage("--out and --pcrs are the same file".to_owned()));
         }
         let architecture = self.arch.or_else(Architecture::host).ok_or_else(|| {
-            Failure::Usage(
+            CommandError::Usage(
                 "Nitro does not run on this machine's architecture: say --arch".to_owned(),
             )
         })?;
@@ -95,37 +96,38 @@ impl BuildEif {
             application: &self.application()?,
             metadata: &metadata,
         };
-        let pcrs = self.measured(&image.measurements());
+        let pcrs = self.pcrs_json(&image.measurements());
         // A configuration is as secret within an image as without.
         let image = match self.file.is_empty() {
-            true => Draft::write(&self.out, |mut out| image.write(&mut out))?,
-            false => Draft::write_private(&self.out, |mut out| image.write(&mut out))?,
+            true => AtomicFile::write(&self.out, |mut out| image.write(&mut out))?,
+            false => AtomicFile::write_private(&self.out, |mut out| image.write(&mut out))?,
         };
-        let pcrs = Draft::write(&self.pcrs, |out| writeln!(out, "{pcrs:#}"))?;
-        image.publish()?;
-        pcrs.publish()
+        let pcrs = AtomicFile::write(&self.pcrs, |out| writeln!(out, "{pcrs:#}"))?;
+        image.commit()?;
+        pcrs.commit()
     }
 
-    fn bootstrap(&self) -> Result<Vec<u8>, Failure> {
+    fn bootstrap(&self) -> Result<Vec<u8>, CommandError> {
         if let Some(path) = &self.ramdisk {
-            return Ok(given(read_input(path)?)?);
+            return Ok(aligned_ramdisk(read_input(path)?)?);
         }
-        let read = |module: &Module| Ok((module.clone(), read_input(&module.path)?));
-        Ok(boot(self.module.iter().map(read).collect::<Result<_, Failure>>()?)?)
+        let read = |module: &KernelModule| Ok((module.clone(), read_input(&module.path)?));
+        Ok(boot_ramdisk(self.module.iter().map(read).collect::<Result<_, CommandError>>()?)?)
     }
 
-    fn application(&self) -> Result<Vec<u8>, Failure> {
+    fn application(&self) -> Result<Vec<u8>, CommandError> {
         let read = |file: &NamedFile| Ok((file.name.clone(), read_input(&file.path)?));
-        let read_all = |files: &[NamedFile]| files.iter().map(read).collect::<Result<_, Failure>>();
+        let read_all =
+            |files: &[NamedFile]| files.iter().map(read).collect::<Result<_, CommandError>>();
         let (programs, files) = (read_all(&self.program)?, read_all(&self.file)?);
-        Ok(application(read_input(&self.enclave)?, &self.argument, programs, files)?)
+        Ok(application_ramdisk(read_input(&self.enclave)?, &self.argument, programs, files)?)
     }
 
     fn metadata(&self, build_time: UnixMillis) -> Metadata {
         Metadata {
             image_name: IMAGE_NAME.to_owned(),
             image_version: VERSION.to_owned(),
-            build_metadata: Build {
+            build_metadata: BuildMetadata {
                 build_time: build_time.to_string(),
                 build_tool: IMAGE_NAME.to_owned(),
                 build_tool_version: VERSION.to_owned(),
@@ -137,7 +139,7 @@ impl BuildEif {
         }
     }
 
-    fn measured(&self, measurements: &Measurements) -> Value {
+    fn pcrs_json(&self, measurements: &Measurements) -> Value {
         let mut json = measurements.to_json();
         json.insert("commit".to_owned(), self.commit.clone().into());
         json.insert("toolchain".to_owned(), self.toolchain.clone().into());
@@ -148,7 +150,7 @@ impl BuildEif {
 /// `NAME=PATH`: a file's name in the enclave, and where it is now.
 #[derive(Clone, Debug)]
 struct NamedFile {
-    name: Name,
+    name: ArchivePath,
     path: PathBuf,
 }
 
@@ -164,14 +166,14 @@ impl FromStr for NamedFile {
 }
 
 /// A line of `/cmd`.
-fn argument(text: &str) -> Result<String, String> {
+fn parse_argument(text: &str) -> Result<String, String> {
     if text.contains('\n') {
         return Err("an argument has no newline: it is a line of /cmd".to_owned());
     }
     Ok(text.to_owned())
 }
 
-fn build_time(epoch: Option<&OsStr>) -> Result<UnixMillis, Failure> {
+fn build_time(epoch: Option<&OsStr>) -> Result<UnixMillis, CommandError> {
     let Some(epoch) = epoch else { return Ok(UnixMillis::new(0)) };
     epoch
         .to_str()
@@ -179,12 +181,12 @@ fn build_time(epoch: Option<&OsStr>) -> Result<UnixMillis, Failure> {
         .filter(|seconds| *seconds <= LAST_SECOND)
         .map(UnixMillis::from_secs)
         .ok_or_else(|| {
-            Failure::Usage(format!(
+            CommandError::Usage(format!(
                 "{SOURCE_DATE_EPOCH} is not a number of seconds since 1970, up to the year 9999"
             ))
         })
 }
 
-fn read_input(path: &Path) -> Result<Vec<u8>, Failure> {
+fn read_input(path: &Path) -> Result<Vec<u8>, CommandError> {
     read_at_most(MAX_INPUT_LENGTH, path)
 }

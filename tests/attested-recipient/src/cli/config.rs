@@ -14,8 +14,8 @@ use enclave::config::{
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::draft::Draft;
-use super::failure::Failure;
+use super::atomic_file::AtomicFile;
+use super::error::CommandError;
 
 /// Write an enclave's configuration as the archive that it takes from its parent, secrets included, or
 /// with --public as one that can be published. It is checked as the enclave will.
@@ -41,19 +41,19 @@ pub(super) struct ConfigPcr {
 }
 
 impl ConfigArchive {
-    pub(super) fn run(self) -> Result<(), Failure> {
+    pub(super) fn run(self) -> Result<(), CommandError> {
         let toml = self.folder.join(TOML_NAME);
         let bundle = ConfigBundle::load(&toml)?;
         if let Some(name) =
-            bundle.file_names().find(|name| is_same(&self.out, &self.folder.join(name)))
+            bundle.file_names().find(|name| is_same_file(&self.out, &self.folder.join(name)))
         {
             let reason =
                 format!("--out would replace the configuration's own {name}: choose another");
-            return Err(Failure::Usage(reason));
+            return Err(CommandError::Usage(reason));
         }
         // A mistake is better known before anything is written; and a key that is misspelt hides no
         // secret.
-        check(bundle)?;
+        validate(bundle)?;
         if !self.public {
             add_salt(&self.folder)?;
         }
@@ -66,17 +66,17 @@ impl ConfigArchive {
             let reason = "a secret, such as a PIN, stands in a remark, a value or another file as \
                           well, be it by chance, and would be published: remove it there, or choose \
                           another secret";
-            return Err(Failure::Content { path: toml, reason: reason.to_owned() });
+            return Err(CommandError::Content { path: toml, reason: reason.to_owned() });
         }
         match self.public {
-            true => Draft::write(&self.out, |out| out.write_all(&archive))?.publish(),
-            false => Draft::write_secret(&self.out, &archive)?.publish(),
+            true => AtomicFile::write(&self.out, |out| out.write_all(&archive))?.commit(),
+            false => AtomicFile::write_secret(&self.out, &archive)?.commit(),
         }
     }
 }
 
 /// Whether an enclave would accept it, but for the salt, which is made last.
-fn check(bundle: ConfigBundle) -> Result<(), Failure> {
+fn validate(bundle: ConfigBundle) -> Result<(), CommandError> {
     let config = Config::from_bundle(bundle)?;
     config.add_anchors(&mut TrustAnchors::aws_nitro())?;
     match config.settings(Profile::Production) {
@@ -86,8 +86,8 @@ fn check(bundle: ConfigBundle) -> Result<(), Failure> {
 }
 
 /// Whether both are names of one file, which may yet have to be made.
-fn is_same(one: &Path, other: &Path) -> bool {
-    let whole = |path: &Path| match path.canonicalize() {
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let canonical = |path: &Path| match path.canonicalize() {
         Ok(path) => Some(path),
         Err(_) => {
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -95,13 +95,13 @@ fn is_same(one: &Path, other: &Path) -> bool {
             Some(folder.join(path.file_name()?))
         }
     };
-    whole(one).is_some_and(|one| whole(other) == Some(one))
+    canonical(one).is_some_and(|one| canonical(other) == Some(one))
 }
 
 /// Makes the file `salt`, unless there is one.
-fn add_salt(folder: &Path) -> Result<(), Failure> {
+fn add_salt(folder: &Path) -> Result<(), CommandError> {
     let path = folder.join(SALT_NAME);
-    let failed = |error| Failure::File { path: path.clone(), error };
+    let failed = |error| CommandError::File { path: path.clone(), error };
     let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
     let mut file = match created {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(()),
@@ -114,7 +114,7 @@ fn add_salt(folder: &Path) -> Result<(), Failure> {
 }
 
 impl ConfigPcr {
-    pub(super) fn run(self) -> Result<(), Failure> {
+    pub(super) fn run(self) -> Result<(), CommandError> {
         let path = match self.folder.is_dir() {
             true => self.folder.join(TOML_NAME),
             false => self.folder,

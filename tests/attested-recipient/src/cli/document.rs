@@ -9,16 +9,16 @@ use attestation::{PcrValue, check_spki};
 use attested_recipient::{Document, Kind};
 use clap::{Args, ValueEnum};
 
-use super::failure::Failure;
-use super::files::read;
-use super::service::Service;
-use super::values::{Hex, Pcr};
+use super::bounded_read::read;
+use super::endpoint_args::EndpointArgs;
+use super::error::CommandError;
+use super::value_parsers::{Hex, Pcr};
 
 /// Have a simulator sign an attestation document.
 #[derive(Debug, Args)]
 pub(super) struct DocumentCommand {
     #[command(flatten)]
-    simulator: Service,
+    simulator: EndpointArgs,
     /// The public key to carry: a file with a DER SubjectPublicKeyInfo.
     #[arg(long, value_name = "SPKI_DER")]
     public_key: PathBuf,
@@ -52,7 +52,7 @@ enum KindArgument {
 }
 
 impl DocumentCommand {
-    pub(super) fn run(self) -> Result<(), Failure> {
+    pub(super) fn run(self) -> Result<(), CommandError> {
         let public_key = read(&self.public_key)?;
         if let Err(error) = check_spki(&public_key) {
             // Documents may carry any key; but nothing can be sealed to this one.
@@ -62,7 +62,7 @@ impl DocumentCommand {
             public_key: Some(public_key),
             user_data: self.user_data.map(|Hex(bytes)| bytes),
             nonce: self.nonce.map(|Hex(bytes)| bytes),
-            pcrs: distinct(&self.pcr)?,
+            pcrs: distinct_pcrs(&self.pcr)?,
             kind: match self.kind {
                 KindArgument::Enclave => Kind::Enclave,
                 KindArgument::Nitrotpm => Kind::NitroTpm,
@@ -72,15 +72,15 @@ impl DocumentCommand {
         };
         let document = self.simulator.client()?.document(&document)?;
         fs::write(&self.out, document)
-            .map_err(|error| Failure::File { path: self.out.clone(), error })
+            .map_err(|error| CommandError::File { path: self.out.clone(), error })
     }
 }
 
-fn distinct(pcrs: &[Pcr]) -> Result<BTreeMap<u8, PcrValue>, Failure> {
+fn distinct_pcrs(pcrs: &[Pcr]) -> Result<BTreeMap<u8, PcrValue>, CommandError> {
     let mut distinct = BTreeMap::new();
     for Pcr { index, value } in pcrs {
         if distinct.insert(*index, *value).is_some() {
-            return Err(Failure::Usage(format!("--pcr {index} is given twice")));
+            return Err(CommandError::Usage(format!("--pcr {index} is given twice")));
         }
     }
     Ok(distinct)

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::Value;
 
-use super::failure::Failure;
+use super::error::CommandError;
 use crate::eif::{EifError, measure};
 
 /// Print what an enclave image (EIF) measures, as JSON: PCR0, PCR1, PCR2, and PCR8 where it is
@@ -19,13 +19,13 @@ pub(super) struct Eif {
 }
 
 impl Eif {
-    pub(super) fn run(self) -> Result<(), Failure> {
+    pub(super) fn run(self) -> Result<(), CommandError> {
         let measurements = File::open(&self.file)
             .map_err(EifError::Io)
             .and_then(|file| measure(BufReader::new(file)))
             .map_err(|error| match error {
-                EifError::Io(error) => Failure::File { path: self.file.clone(), error },
-                error => Failure::Image { path: self.file.clone(), error },
+                EifError::Io(error) => CommandError::File { path: self.file.clone(), error },
+                error => CommandError::Image { path: self.file.clone(), error },
             })?;
         let json = Value::Object(measurements.to_json());
         Ok(writeln!(io::stdout(), "{json:#}")?)

@@ -12,8 +12,8 @@ use sha2::{Digest, Sha256};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
-use super::failure::Failure;
-use super::files::read;
+use super::bounded_read::read;
+use super::error::CommandError;
 
 /// Show every field of an attestation document. Nothing is verified: see `verify`.
 #[derive(Debug, Args)]
@@ -23,7 +23,7 @@ pub(super) struct Inspect {
 }
 
 impl Inspect {
-    pub(super) fn run(self) -> Result<(), Failure> {
+    pub(super) fn run(self) -> Result<(), CommandError> {
         let document = UnverifiedDocument::parse(read(&self.file)?)?;
         let claims = document.dangerous_unverified_claims();
         let mut stdout = io::stdout().lock();
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn writes_ages_for_people() {
+    fn formats_document_age_in_human_units() {
         let age = |seconds| {
             let timestamp = UnixMillis::from_secs(1_000_000);
             Age { timestamp, now: timestamp.plus_secs(seconds) }.to_string()
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn shows_no_control_character() {
+    fn escapes_control_characters() {
         assert_eq!(printable("a\u{1b}[2J\n"), "a\\u{1b}[2J\\n");
     }
 }

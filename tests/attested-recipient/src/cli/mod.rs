@@ -3,21 +3,21 @@
 //! The exit status is 0 for success, 1 for a rejection or a failure, and 2 for wrong use. `trust` has a
 //! status for each kind of rejection.
 
+mod atomic_file;
+mod bounded_read;
 mod build_eif;
 mod config;
 mod document;
-mod draft;
 mod eif;
-mod failure;
-mod files;
+mod endpoint_args;
+mod error;
 mod inspect;
 mod open;
 mod policy;
 mod random;
-mod refusal;
-mod service;
 mod trust;
-mod values;
+mod trust_error;
+mod value_parsers;
 mod verify;
 
 use std::io::{self, Write};
@@ -25,7 +25,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use self::failure::Failure;
+use self::error::CommandError;
 
 /// Asks an enclave for random bytes that only this process can read, and looks into attestation
 /// documents, sealed answers and policies.
@@ -70,7 +70,7 @@ impl Cli {
         match result {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => {
-                if !matches!(failure, Failure::Refused) {
+                if !matches!(failure, CommandError::Rejected) {
                     // A closed standard error leaves no place to report that.
                     drop(writeln!(io::stderr(), "attested-recipient: {failure}"));
                 }

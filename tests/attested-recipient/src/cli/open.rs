@@ -7,8 +7,8 @@ use attested_recipient::RecipientKey;
 use clap::Args;
 use zeroize::Zeroizing;
 
-use super::failure::Failure;
-use super::files::read;
+use super::bounded_read::read;
+use super::error::CommandError;
 
 /// The first bytes of an envelope (30 80 06) in base64.
 const ENVELOPE_IN_BASE64: &[u8] = b"MIA";
@@ -25,15 +25,15 @@ pub(super) struct Open {
 }
 
 impl Open {
-    pub(super) fn run(self) -> Result<(), Failure> {
+    pub(super) fn run(self) -> Result<(), CommandError> {
         let pem = Zeroizing::new(read(&self.key)?);
-        let content = |reason: String| Failure::Content { path: self.key.clone(), reason };
+        let content = |reason: String| CommandError::Content { path: self.key.clone(), reason };
         let pem = std::str::from_utf8(&pem).map_err(|_| content("is not PEM".to_owned()))?;
         let key = RecipientKey::from_pem(pem).map_err(|error| content(error.to_string()))?;
         let sealed = read(&self.file)?;
         if sealed.starts_with(ENVELOPE_IN_BASE64) {
             let reason = "is base64 text; decode it first (base64 -d)".to_owned();
-            return Err(Failure::Content { path: self.file.clone(), reason });
+            return Err(CommandError::Content { path: self.file.clone(), reason });
         }
         let opened = key.open(&sealed)?;
         let mut stdout = io::stdout().lock();

@@ -9,8 +9,8 @@ use clap::{Args, ValueEnum};
 use nsm_device::{Nsm, NsmDevice, Request, Response};
 use zeroize::Zeroizing;
 
-use super::failure::Failure;
-use super::service::Service;
+use super::endpoint_args::EndpointArgs;
+use super::error::CommandError;
 
 /// Ask for random bytes, sealed to a key that is made for this one request, and print them.
 ///
@@ -20,7 +20,7 @@ use super::service::Service;
 #[derive(Debug, Args)]
 pub(super) struct Random {
     #[command(flatten)]
-    service: Service,
+    service: EndpointArgs,
     /// How many bytes, 1 to 1024.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     bytes: u16,
@@ -37,14 +37,14 @@ enum Output {
 }
 
 impl Random {
-    pub(super) fn run(self) -> Result<(), Failure> {
+    pub(super) fn run(self) -> Result<(), CommandError> {
         let mut client = self.service.client()?;
         if let Some(credentials) = Credentials::from_env() {
-            client = client.signed_by(credentials);
+            client = client.with_credentials(credentials);
         }
         let key = RecipientKey::generate()?;
         let document = if NsmDevice::is_present() {
-            from_device(&key)?
+            attest_with_nsm(&key)?
         } else {
             client.document(&Document::for_key(&key))?
         };
@@ -60,7 +60,7 @@ impl Random {
     }
 }
 
-fn from_device(key: &RecipientKey) -> Result<Vec<u8>, Failure> {
+fn attest_with_nsm(key: &RecipientKey) -> Result<Vec<u8>, CommandError> {
     let request = Request::Attestation {
         user_data: None,
         nonce: None,
@@ -68,8 +68,8 @@ fn from_device(key: &RecipientKey) -> Result<Vec<u8>, Failure> {
     };
     match NsmDevice::open()?.process(request) {
         Ok(Response::Attestation { document }) => Ok(document),
-        Ok(Response::Error(_)) => Err(Failure::Nsm("it answered with an error".to_owned())),
-        Ok(_) => Err(Failure::Nsm("it answered another request".to_owned())),
-        Err(error) => Err(Failure::Nsm(error.to_string())),
+        Ok(Response::Error(_)) => Err(CommandError::Nsm("it answered with an error".to_owned())),
+        Ok(_) => Err(CommandError::Nsm("it answered another request".to_owned())),
+        Err(error) => Err(CommandError::Nsm(error.to_string())),
     }
 }

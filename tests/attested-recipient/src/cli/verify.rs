@@ -12,9 +12,9 @@ use clap::{Args, ValueEnum};
 use enclave::clock::{Clock, SystemClock};
 use serde_json::{Map, Value, json};
 
-use super::failure::{Failure, anchor_failure};
-use super::files::read;
-use super::values::{At, Pcr, max_age};
+use super::bounded_read::read;
+use super::error::{CommandError, anchor_error};
+use super::value_parsers::{Pcr, VerificationTime, max_age};
 
 /// Verify an attestation document under AWS's root: one line a rule, status 0 only if all hold.
 #[derive(Debug, Args)]
@@ -23,7 +23,7 @@ pub(super) struct Verify {
     file: PathBuf,
     /// When it is judged: now, document (its own time), or a time such as 2026-02-03T10:12:02Z.
     #[arg(long, value_name = "now|document|RFC3339", default_value = "now")]
-    at: At,
+    at: VerificationTime,
     /// A further trust anchor, such as a simulator's root; may be repeated.
     #[arg(long, value_name = "PEM")]
     root: Vec<PathBuf>,
@@ -51,33 +51,33 @@ enum Output {
 }
 
 impl Verify {
-    pub(super) fn run(self) -> Result<(), Failure> {
+    pub(super) fn run(self) -> Result<(), CommandError> {
         let mut anchors = TrustAnchors::aws_nitro();
         for path in &self.root {
-            anchors.add_pem(&read(path)?).map_err(|error| anchor_failure(path, &error))?;
+            anchors.add_pem(&read(path)?).map_err(|error| anchor_error(path, &error))?;
         }
-        let report = self.judge(read(&self.file)?, &anchors);
+        let report = self.report(read(&self.file)?, &anchors);
         let mut stdout = io::stdout().lock();
         match self.output {
             Output::Text => write!(stdout, "{report}")?,
             Output::Json => writeln!(stdout, "{}", report.to_json())?,
         }
         stdout.flush()?;
-        if report.is_verified() { Ok(()) } else { Err(Failure::Refused) }
+        if report.is_verified() { Ok(()) } else { Err(CommandError::Rejected) }
     }
 
-    fn judge(&self, bytes: Vec<u8>, anchors: &TrustAnchors<Production>) -> Report {
+    fn report(&self, bytes: Vec<u8>, anchors: &TrustAnchors<Production>) -> Report {
         let document = match UnverifiedDocument::parse(bytes) {
             Ok(document) => document,
             Err(error) => {
                 let rule = error.rule();
                 let holds = |other: Rule| other.passed_if_broken(rule);
-                return self.refused_by(rule, holds, &error);
+                return self.rejection_report(rule, holds, &error);
             }
         };
         match self.verify(document, anchors) {
-            Ok(document) => self.judge_verified(&document),
-            Err(error) => self.refused_by(error.rule(), |rule| error.passed(rule), &error),
+            Ok(document) => self.verified_report(&document),
+            Err(error) => self.rejection_report(error.rule(), |rule| error.passed(rule), &error),
         }
     }
 
@@ -88,15 +88,15 @@ impl Verify {
     ) -> Result<VerifiedDocument<Production>, UntrustedDocument> {
         let debug = if self.allow_debug { DebugMode::Allow } else { DebugMode::Reject };
         let now = match self.at {
-            At::Document => return document.verify_at_document_time(anchors, debug),
-            At::Now => ClockReading::this_machine(SystemClock.now()),
-            At::Moment(moment) => ClockReading::given(moment),
+            VerificationTime::Document => return document.verify_at_document_time(anchors, debug),
+            VerificationTime::Now => ClockReading::this_machine(SystemClock.now()),
+            VerificationTime::Given(moment) => ClockReading::given(moment),
         };
         document.verify_live(anchors, now, self.max_age, debug)
     }
 
     /// What is known once `broken` was found broken: that rules hold of which `holds` says so.
-    fn refused_by(
+    fn rejection_report(
         &self,
         broken: Rule,
         holds: impl Fn(Rule) -> bool,
@@ -105,9 +105,9 @@ impl Verify {
         let mut report = Report::default();
         for rule in Rule::ALL {
             let outcome = if rule == broken {
-                Outcome::Refused(error.to_string())
+                Outcome::Rejected(error.to_string())
             } else if holds(rule) {
-                self.held(rule)
+                self.passed_outcome(rule)
             } else {
                 Outcome::NotReached
             };
@@ -122,24 +122,24 @@ impl Verify {
         report
     }
 
-    fn judge_verified(&self, document: &VerifiedDocument<Production>) -> Report {
-        let mut report = Report { document: describe(&document.claims()), ..Report::default() };
+    fn verified_report(&self, document: &VerifiedDocument<Production>) -> Report {
+        let mut report = Report { document: claims_json(&document.claims()), ..Report::default() };
         for rule in Rule::ALL {
-            report.push(rule.name(), self.held(rule));
+            report.push(rule.name(), self.passed_outcome(rule));
         }
         for pcr in &self.pcr {
-            let held = document.claims().pcrs().value(pcr.index.into());
-            let outcome = match held {
-                Some(value) if *value == pcr.value => Outcome::Held,
-                Some(value) => Outcome::Refused(format!("it is {}", const_hex::encode(value))),
-                None => Outcome::Refused("the document does not hold it".to_owned()),
+            let actual = document.claims().pcrs().value(pcr.index.into());
+            let outcome = match actual {
+                Some(value) if *value == pcr.value => Outcome::Passed,
+                Some(value) => Outcome::Rejected(format!("it is {}", const_hex::encode(value))),
+                None => Outcome::Rejected("the document does not hold it".to_owned()),
             };
             report.push(&pcr_name(pcr), outcome);
         }
         if self.recipient {
             let outcome = match document.recipient_key() {
-                Ok(_) => Outcome::Held,
-                Err(error) => Outcome::Refused(error.to_string()),
+                Ok(_) => Outcome::Passed,
+                Err(error) => Outcome::Rejected(error.to_string()),
             };
             report.push(RECIPIENT, outcome);
         }
@@ -147,22 +147,22 @@ impl Verify {
     }
 
     /// What it means that `rule` did not refuse.
-    fn held(&self, rule: Rule) -> Outcome {
+    fn passed_outcome(&self, rule: Rule) -> Outcome {
         match rule {
-            Rule::DocumentAge if matches!(self.at, At::Document) => {
+            Rule::DocumentAge if matches!(self.at, VerificationTime::Document) => {
                 Outcome::Waived("judged at the document's own time")
             }
             Rule::DocumentAge if self.max_age == MaxAge::Chain => {
                 Outcome::Waived("as old as its certificates allow")
             }
             Rule::DebugMode if self.allow_debug => Outcome::Waived("debug mode is allowed"),
-            _ => Outcome::Held,
+            _ => Outcome::Passed,
         }
     }
 }
 
 /// The claims by which a program decides what to do with a verified document.
-fn describe(claims: &Claims<'_>) -> Value {
+fn claims_json(claims: &Claims<'_>) -> Value {
     let pcrs: Map<String, Value> = claims
         .pcrs()
         .iter()
@@ -186,10 +186,10 @@ fn pcr_name(pcr: &Pcr) -> String {
 }
 
 enum Outcome {
-    Held,
+    Passed,
     /// Asked for on the command line.
     Waived(&'static str),
-    Refused(String),
+    Rejected(String),
     NotReached,
 }
 
@@ -207,7 +207,9 @@ impl Report {
     }
 
     fn is_verified(&self) -> bool {
-        self.lines.iter().all(|(_, outcome)| matches!(outcome, Outcome::Held | Outcome::Waived(_)))
+        self.lines
+            .iter()
+            .all(|(_, outcome)| matches!(outcome, Outcome::Passed | Outcome::Waived(_)))
     }
 
     fn to_json(&self) -> Value {
@@ -215,9 +217,9 @@ impl Report {
             .zip(&self.lines)
             .map(|(number, (name, outcome)): (u32, _)| {
                 let (result, reason) = match outcome {
-                    Outcome::Held => ("ok", None),
+                    Outcome::Passed => ("ok", None),
                     Outcome::Waived(reason) => ("waived", Some(*reason)),
-                    Outcome::Refused(reason) => ("refused", Some(reason.as_str())),
+                    Outcome::Rejected(reason) => ("refused", Some(reason.as_str())),
                     Outcome::NotReached => ("not reached", None),
                 };
                 json!({ "number": number, "name": name, "result": result, "reason": reason })
@@ -232,9 +234,9 @@ impl Display for Report {
         for (number, (name, outcome)) in (1..).zip(&self.lines) {
             let number: u32 = number;
             match outcome {
-                Outcome::Held => writeln!(out, "ok      {number:>2} {name}")?,
+                Outcome::Passed => writeln!(out, "ok      {number:>2} {name}")?,
                 Outcome::Waived(reason) => writeln!(out, "waived  {number:>2} {name}: {reason}")?,
-                Outcome::Refused(reason) => writeln!(out, "REFUSED {number:>2} {name}: {reason}")?,
+                Outcome::Rejected(reason) => writeln!(out, "REFUSED {number:>2} {name}: {reason}")?,
                 Outcome::NotReached => writeln!(out, "-       {number:>2} {name}: not reached")?,
             }
         }

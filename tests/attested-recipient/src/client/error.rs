@@ -23,13 +23,13 @@ pub enum ClientError {
         "{url}: its certificate is of no authority that is trusted: the enclave has restarted, or \
          somebody else answers there; verify it anew with attested-recipient trust"
     )]
-    OtherAuthority {
+    UnknownAuthority {
         /// Where it should be.
         url: String,
     },
     /// The service refuses.
     #[error("{error_type}: {message}")]
-    Refused {
+    Rejected {
         /// The name of the KMS error.
         error_type: String,
         /// Its message.
@@ -37,7 +37,7 @@ pub enum ClientError {
     },
     /// TLS, and no certificate authority to know the service by.
     #[error(
-        "{url}: https needs the certificate authority of the enclave (`Client::trusting`), which \
+        "{url}: https needs the certificate authority of the enclave (`Client::with_ca_certificates`), which \
          `attested-recipient trust` verifies and writes"
     )]
     NoAuthority {
@@ -48,13 +48,13 @@ pub enum ClientError {
     #[error(
         "{0}: expected certificate authorities in PEM, as `attested-recipient trust` writes them"
     )]
-    Authority(&'static str),
+    InvalidAuthority(&'static str),
     /// The endpoint attests nothing.
     #[error(
         "{url} is no simulator: it signs no attestation documents; inside an enclave they come from \
          /dev/nsm"
     )]
-    NoSimulator {
+    NotASimulator {
         /// The endpoint.
         url: String,
     },

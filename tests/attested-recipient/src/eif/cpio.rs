@@ -5,7 +5,7 @@
 //! zero, and entries are numbered in the order of their names.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry as Slot;
+use std::collections::btree_map::Entry as MapEntry;
 use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
 
@@ -27,16 +27,16 @@ const PARENT_PERMISSIONS: u32 = 0o755;
 
 /// A path within an archive: relative, in its only form.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Name(String);
+pub(crate) struct ArchivePath(String);
 
-impl Name {
+impl ArchivePath {
     /// The directories above, outermost first.
     fn parents(&self) -> impl Iterator<Item = Self> {
         self.0.match_indices('/').filter_map(|(end, _)| self.0.get(..end)).map(|it| Self(it.into()))
     }
 }
 
-impl FromStr for Name {
+impl FromStr for ArchivePath {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -59,7 +59,7 @@ impl FromStr for Name {
     }
 }
 
-impl Display for Name {
+impl Display for ArchivePath {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         out.write_str(&self.0)
     }
@@ -69,17 +69,17 @@ impl Display for Name {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum ArchiveError {
     #[error("the ramdisk's {0} is there already")]
-    Twice(Name),
+    DuplicateName(ArchivePath),
     #[error("the ramdisk's {parent} is a file, so there can be no {name} below it")]
-    FileAsDirectory { name: Name, parent: Name },
+    FileAsDirectory { name: ArchivePath, parent: ArchivePath },
     #[error("the ramdisk's {0} is over 4 GiB")]
-    TooLong(Name),
+    TooLong(ArchivePath),
 }
 
 /// Directories and files, by name.
 #[derive(Default)]
 pub(crate) struct Archive {
-    entries: BTreeMap<Name, Entry>,
+    entries: BTreeMap<ArchivePath, Entry>,
 }
 
 enum Entry {
@@ -89,14 +89,18 @@ enum Entry {
 
 impl Archive {
     /// Adds a directory, and those above it.
-    pub(crate) fn directory(&mut self, name: Name, permissions: u32) -> Result<(), ArchiveError> {
+    pub(crate) fn directory(
+        &mut self,
+        name: ArchivePath,
+        permissions: u32,
+    ) -> Result<(), ArchiveError> {
         self.add(name, Entry::Directory { permissions })
     }
 
     /// Adds a file, and the directories above it.
     pub(crate) fn file(
         &mut self,
-        name: Name,
+        name: ArchivePath,
         permissions: u32,
         content: Vec<u8>,
     ) -> Result<(), ArchiveError> {
@@ -106,7 +110,7 @@ impl Archive {
         self.add(name, Entry::File { permissions, length, content })
     }
 
-    fn add(&mut self, name: Name, entry: Entry) -> Result<(), ArchiveError> {
+    fn add(&mut self, name: ArchivePath, entry: Entry) -> Result<(), ArchiveError> {
         for parent in name.parents() {
             let above = Entry::Directory { permissions: PARENT_PERMISSIONS };
             if let Entry::File { .. } = self.entries.entry(parent.clone()).or_insert(above) {
@@ -114,11 +118,11 @@ impl Archive {
             }
         }
         match self.entries.entry(name) {
-            Slot::Vacant(slot) => {
+            MapEntry::Vacant(slot) => {
                 slot.insert(entry);
                 Ok(())
             }
-            Slot::Occupied(slot) => Err(ArchiveError::Twice(slot.key().clone())),
+            MapEntry::Occupied(slot) => Err(ArchiveError::DuplicateName(slot.key().clone())),
         }
     }
 

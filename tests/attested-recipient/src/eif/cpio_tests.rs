@@ -42,12 +42,12 @@ pub(in crate::eif) fn list(archive: &[u8]) -> Vec<Listed> {
     entries
 }
 
-fn name(text: &str) -> Name {
+fn name(text: &str) -> ArchivePath {
     text.parse().unwrap()
 }
 
 #[test]
-fn lists_back_sorted_with_parents_and_normalised() {
+fn entries_are_sorted_normalized_and_have_parents() {
     let mut archive = Archive::default();
     archive.file(name("b/c/file"), 0o644, b"12345".to_vec()).unwrap();
     archive.file(name("b-"), 0o755, Vec::new()).unwrap();
@@ -71,7 +71,7 @@ fn lists_back_sorted_with_parents_and_normalised() {
 }
 
 #[test]
-fn does_not_depend_on_the_order_of_additions() {
+fn archive_does_not_depend_on_insertion_order() {
     let build = |order: [&str; 3]| {
         let mut archive = Archive::default();
         for file in order {
@@ -83,24 +83,24 @@ fn does_not_depend_on_the_order_of_additions() {
 }
 
 #[test]
-fn refuses_a_name_twice_and_a_file_as_a_directory() {
+fn rejects_duplicate_name_and_file_as_directory() {
     let mut archive = Archive::default();
     archive.file(name("a/b"), 0o644, Vec::new()).unwrap();
     let twice = archive.file(name("a/b"), 0o644, Vec::new());
-    assert_eq!(twice, Err(ArchiveError::Twice(name("a/b"))));
+    assert_eq!(twice, Err(ArchiveError::DuplicateName(name("a/b"))));
     let twice = archive.directory(name("a"), 0o755);
-    assert_eq!(twice, Err(ArchiveError::Twice(name("a"))));
+    assert_eq!(twice, Err(ArchiveError::DuplicateName(name("a"))));
     let below = archive.file(name("a/b/c"), 0o644, Vec::new());
     let expected = ArchiveError::FileAsDirectory { name: name("a/b/c"), parent: name("a/b") };
     assert_eq!(below, Err(expected));
 }
 
 #[test]
-fn names_are_relative_and_in_their_only_form() {
+fn rejects_absolute_and_unnormalized_paths() {
     let long = "x".repeat(MAX_COMPONENT_LENGTH);
     let longest = vec![long.as_str(); 16].join("/");
     for good in ["a", "a/b", "..a", "a b", "\u{e9}", "TRAILER!!!/a", &long, &longest] {
-        assert_eq!(good.parse::<Name>().unwrap().to_string(), good);
+        assert_eq!(good.parse::<ArchivePath>().unwrap().to_string(), good);
     }
     for (bad, expected) in [
         ("/a", "absolute"),
@@ -114,7 +114,7 @@ fn names_are_relative_and_in_their_only_form() {
         (&format!("{long}x"), "over 255 bytes"),
         (&format!("{longest}/"), "at most 4095 bytes"),
     ] {
-        let error = bad.parse::<Name>().unwrap_err();
+        let error = bad.parse::<ArchivePath>().unwrap_err();
         assert!(error.contains(expected), "{bad:?}: {error}");
     }
 }

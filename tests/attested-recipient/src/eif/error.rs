@@ -5,7 +5,7 @@ use std::io;
 
 use thiserror::Error;
 
-use super::format::{Kind, MAX_HELD_LENGTH};
+use super::format::{MAX_BUFFERED_LENGTH, SectionKind};
 use super::signature::SignatureError;
 
 /// Why a file is not an enclave image. Sections are counted from 0.
@@ -16,7 +16,7 @@ pub(crate) enum EifError {
     #[error("not an enclave image: it does not begin with \".eif\"")]
     Magic,
     #[error("the file ends within {0}")]
-    Truncated(Part),
+    Truncated(FilePart),
     #[error("EIF version {0} is not known: 3 and 4 are")]
     Version(u16),
     #[error("the header's flags {0:#06x} are not known: 0 is x86_64, 1 is aarch64")]
@@ -37,19 +37,21 @@ pub(crate) enum EifError {
     #[error("section {index} has {in_table} bytes in the header's table, {in_section} in its own")]
     Size { index: usize, in_table: u64, in_section: u64 },
     #[error("section {index} has the type {code}, which is not known: 1 to 5 are")]
-    Kind { index: usize, code: u16 },
+    UnknownKind { index: usize, code: u16 },
     #[error("section {index} has the flags {flags:#06x}: they must be zero")]
     SectionFlags { index: usize, flags: u16 },
     #[error("section {index} is a {found}: it must be the {expected}")]
-    Order { index: usize, found: Kind, expected: Kind },
+    Order { index: usize, found: SectionKind, expected: SectionKind },
     #[error("section {index} is another {kind}: there may be one")]
-    Twice { index: usize, kind: Kind },
+    DuplicateSection { index: usize, kind: SectionKind },
     #[error("section {index} is metadata, which EIF version 3 does not have")]
     MetadataTooEarly { index: usize },
     #[error("no section is a ramdisk: there must be one at least")]
     NoRamdisk,
-    #[error("section {index}, the {kind}, has {size} bytes: at most {MAX_HELD_LENGTH} are read")]
-    TooLong { index: usize, kind: Kind, size: u64 },
+    #[error(
+        "section {index}, the {kind}, has {size} bytes: at most {MAX_BUFFERED_LENGTH} are read"
+    )]
+    TooLong { index: usize, kind: SectionKind, size: u64 },
     #[error("the file goes on after the last section")]
     TrailingBytes,
     #[error("the CRC-32 does not match: the header has {in_header:08x}, the file {computed:08x}")]
@@ -62,13 +64,13 @@ pub(crate) enum EifError {
 
 /// Where a file ends too early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Part {
+pub(crate) enum FilePart {
     Header,
     SectionHeader(usize),
-    Section(usize, Kind),
+    Section(usize, SectionKind),
 }
 
-impl Display for Part {
+impl Display for FilePart {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Header => out.write_str("the header"),

@@ -17,7 +17,7 @@ pub(super) const HEADER_LENGTH: u64 = 548;
 pub(super) const SECTION_HEADER_LENGTH: u64 = 12;
 /// Far more than certificates, signatures and descriptions of images have, in bytes. The other
 /// sections are never held in memory.
-pub(super) const MAX_HELD_LENGTH: u64 = 1024 * 1024;
+pub(super) const MAX_BUFFERED_LENGTH: u64 = 1024 * 1024;
 
 /// Bit 0 of the header's flags; the others are not used.
 const AARCH64: u16 = 1;
@@ -65,7 +65,7 @@ impl FromStr for Architecture {
 
 /// What a section holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum SectionKind {
     Kernel,
     Cmdline,
     Ramdisk,
@@ -73,7 +73,7 @@ pub(crate) enum Kind {
     Metadata,
 }
 
-impl Kind {
+impl SectionKind {
     pub(super) const fn code(self) -> u16 {
         match self {
             Self::Kernel => 1,
@@ -96,7 +96,7 @@ impl Kind {
     }
 }
 
-impl Display for Kind {
+impl Display for SectionKind {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             Self::Kernel => "kernel",
@@ -110,12 +110,12 @@ impl Display for Kind {
 
 /// A row of the header's two tables.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct SectionEntry {
     pub(super) offset: u64,
     pub(super) size: u64,
 }
 
-impl Entry {
+impl SectionEntry {
     /// Where the next section begins; `None` past what 64 bits can say.
     pub(super) fn end(self) -> Option<u64> {
         self.offset.checked_add(SECTION_HEADER_LENGTH)?.checked_add(self.size)

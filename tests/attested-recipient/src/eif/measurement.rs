@@ -14,7 +14,7 @@ use enclave::config_pcrs::extended_once;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha384};
 
-use super::format::Kind;
+use super::format::SectionKind;
 
 /// What an enclave that boots an image has in its registers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,28 +59,28 @@ pub(super) struct Measurer {
 #[derive(Clone, Copy, Default)]
 enum Target {
     #[default]
-    Nowhere,
+    None,
     Bootstrap,
     Application,
 }
 
 impl Measurer {
     /// Begins a section.
-    pub(super) fn begin(&mut self, kind: Kind) {
+    pub(super) fn begin(&mut self, kind: SectionKind) {
         self.current = match kind {
-            Kind::Kernel | Kind::Cmdline => Target::Bootstrap,
-            Kind::Ramdisk => {
+            SectionKind::Kernel | SectionKind::Cmdline => Target::Bootstrap,
+            SectionKind::Ramdisk => {
                 self.ramdisks += 1;
                 if self.ramdisks == 1 { Target::Bootstrap } else { Target::Application }
             }
-            Kind::Signature | Kind::Metadata => Target::Nowhere,
+            SectionKind::Signature | SectionKind::Metadata => Target::None,
         };
     }
 
     /// Takes more of the current section.
     pub(super) fn update(&mut self, bytes: &[u8]) {
         match self.current {
-            Target::Nowhere => return,
+            Target::None => return,
             Target::Bootstrap => self.bootstrap.update(bytes),
             Target::Application => self.application.update(bytes),
         }
@@ -89,7 +89,7 @@ impl Measurer {
 
     /// Takes the signing certificate, as DER.
     pub(super) fn certificate(&mut self, der: &[u8]) {
-        self.certificate = Some(measured(Sha384::new_with_prefix(der)));
+        self.certificate = Some(pcr_value(Sha384::new_with_prefix(der)));
     }
 
     pub(super) const fn ramdisks(&self) -> usize {
@@ -98,16 +98,16 @@ impl Measurer {
 
     pub(super) fn finish(self) -> Measurements {
         Measurements {
-            pcr0: measured(self.image),
-            pcr1: measured(self.bootstrap),
-            pcr2: measured(self.application),
+            pcr0: pcr_value(self.image),
+            pcr1: pcr_value(self.bootstrap),
+            pcr2: pcr_value(self.application),
             pcr8: self.certificate,
         }
     }
 }
 
 /// A register that was zero, extended with what was hashed.
-fn measured(hash: Sha384) -> PcrValue {
+fn pcr_value(hash: Sha384) -> PcrValue {
     extended_once(hash.finalize().into())
 }
 
@@ -118,16 +118,16 @@ mod tests {
     /// By `python3 -c 'import hashlib; h = lambda b: hashlib.sha384(b).digest();
     /// print(h(bytes(48) + h(b"...")).hex())'`.
     #[test]
-    fn measures_as_another_implementation_does() {
+    fn matches_measurements_of_python_hashlib() {
         let mut measurer = Measurer::default();
         for (kind, bytes) in [
-            (Kind::Kernel, "kernel"),
-            (Kind::Cmdline, "cmdline"),
-            (Kind::Metadata, "metadata"),
-            (Kind::Ramdisk, "first"),
-            (Kind::Ramdisk, "second"),
-            (Kind::Ramdisk, "third"),
-            (Kind::Signature, "signature"),
+            (SectionKind::Kernel, "kernel"),
+            (SectionKind::Cmdline, "cmdline"),
+            (SectionKind::Metadata, "metadata"),
+            (SectionKind::Ramdisk, "first"),
+            (SectionKind::Ramdisk, "second"),
+            (SectionKind::Ramdisk, "third"),
+            (SectionKind::Signature, "signature"),
         ] {
             measurer.begin(kind);
             measurer.update(bytes.as_bytes());
@@ -153,9 +153,9 @@ mod tests {
     }
 
     #[test]
-    fn an_image_without_a_signature_has_no_pcr8_and_with_one_ramdisk_an_empty_application() {
+    fn unsigned_image_with_one_ramdisk_has_no_pcr8() {
         let mut measurer = Measurer::default();
-        measurer.begin(Kind::Ramdisk);
+        measurer.begin(SectionKind::Ramdisk);
         measurer.update(b"only");
         let json = Value::Object(measurer.finish().to_json());
         assert_eq!(json["PCR0"], json["PCR1"]);

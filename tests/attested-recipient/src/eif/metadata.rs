@@ -9,7 +9,7 @@ use serde_json::Value;
 pub(crate) struct Metadata {
     pub(crate) image_name: String,
     pub(crate) image_version: String,
-    pub(crate) build_metadata: Build,
+    pub(crate) build_metadata: BuildMetadata,
     /// What `docker inspect` said, where a Docker image was the source.
     pub(crate) docker_info: Value,
     /// Whatever the builder adds.
@@ -19,7 +19,7 @@ pub(crate) struct Metadata {
 /// How an image was built.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(crate) struct Build {
+pub(crate) struct BuildMetadata {
     /// RFC 3339.
     pub(crate) build_time: String,
     pub(crate) build_tool: String,

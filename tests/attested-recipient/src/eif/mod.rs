@@ -23,11 +23,13 @@ mod writer;
 #[cfg(test)]
 mod reader_tests;
 
-pub(crate) use cpio::Name;
+pub(crate) use cpio::ArchivePath;
 pub(crate) use error::EifError;
 pub(crate) use format::Architecture;
 pub(crate) use measurement::Measurements;
-pub(crate) use metadata::{Build, Metadata};
-pub(crate) use ramdisk::{Module, RamdiskError, application, boot, given};
+pub(crate) use metadata::{BuildMetadata, Metadata};
+pub(crate) use ramdisk::{
+    KernelModule, RamdiskError, aligned_ramdisk, application_ramdisk, boot_ramdisk,
+};
 pub(crate) use reader::measure;
 pub(crate) use writer::Image;

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use super::cpio::{Archive, ArchiveError, Name};
+use super::cpio::{Archive, ArchiveError, ArchivePath};
 
 /// Where the enclave mounts what the kernel offers, and may write; with permissions.
 const DIRECTORIES: [(&str, u32); 5] =
@@ -36,12 +36,12 @@ pub(crate) enum RamdiskError {
 
 /// A module of the kernel: a file whose name ends in `.ko`.
 #[derive(Clone, Debug)]
-pub(crate) struct Module {
+pub(crate) struct KernelModule {
     pub(crate) path: PathBuf,
     name: String,
 }
 
-impl FromStr for Module {
+impl FromStr for KernelModule {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -54,7 +54,7 @@ impl FromStr for Module {
 }
 
 /// The ramdisk that boots: empty directories, and the modules, numbered in the order to load them.
-pub(crate) fn boot(modules: Vec<(Module, Vec<u8>)>) -> Result<Vec<u8>, RamdiskError> {
+pub(crate) fn boot_ramdisk(modules: Vec<(KernelModule, Vec<u8>)>) -> Result<Vec<u8>, RamdiskError> {
     if modules.len() > MAX_MODULES {
         return Err(RamdiskError::Modules(modules.len()));
     }
@@ -70,7 +70,7 @@ pub(crate) fn boot(modules: Vec<(Module, Vec<u8>)>) -> Result<Vec<u8>, RamdiskEr
 }
 
 /// A ramdisk that was made elsewhere, as it is.
-pub(crate) fn given(ramdisk: Vec<u8>) -> Result<Vec<u8>, RamdiskError> {
+pub(crate) fn aligned_ramdisk(ramdisk: Vec<u8>) -> Result<Vec<u8>, RamdiskError> {
     if ramdisk.len().is_multiple_of(ALIGNMENT) {
         Ok(ramdisk)
     } else {
@@ -80,11 +80,11 @@ pub(crate) fn given(ramdisk: Vec<u8>) -> Result<Vec<u8>, RamdiskError> {
 
 /// The ramdisk that is run: `/init`, which is the enclave, `/cmd`, its arguments, the programs that it
 /// needs, which can be executed, and its files, which cannot.
-pub(crate) fn application(
+pub(crate) fn application_ramdisk(
     enclave: Vec<u8>,
     arguments: &[String],
-    programs: Vec<(Name, Vec<u8>)>,
-    files: Vec<(Name, Vec<u8>)>,
+    programs: Vec<(ArchivePath, Vec<u8>)>,
+    files: Vec<(ArchivePath, Vec<u8>)>,
 ) -> Result<Vec<u8>, RamdiskError> {
     let mut archive = Archive::default();
     archive.file(name(INIT)?, 0o755, enclave)?;
@@ -105,7 +105,7 @@ fn command(arguments: &[String]) -> String {
     lines.flat_map(|line| [line, "\n"]).collect()
 }
 
-fn name(text: &str) -> Result<Name, RamdiskError> {
+fn name(text: &str) -> Result<ArchivePath, RamdiskError> {
     text.parse().map_err(RamdiskError::Name)
 }
 
@@ -126,12 +126,12 @@ mod tests {
     }
 
     #[test]
-    fn the_first_has_directories_and_numbered_modules() {
+    fn boot_ramdisk_has_directories_and_numbered_modules() {
         let modules = ["/a/vsock.ko", "b/nsm.ko"].map(|path| {
-            let module: Module = path.parse().unwrap();
+            let module: KernelModule = path.parse().unwrap();
             (module, path.as_bytes().to_vec())
         });
-        let ramdisk = boot(modules.into()).unwrap();
+        let ramdisk = boot_ramdisk(modules.into()).unwrap();
         let expected = [
             row("dev", 0o040_755, b""),
             row("modules", 0o040_755, b""),
@@ -148,23 +148,23 @@ mod tests {
     }
 
     #[test]
-    fn modules_are_not_compressed_and_at_most_a_hundred() {
+    fn rejects_compressed_modules_and_more_than_100() {
         for path in ["nsm.ko.xz", "nsm", "", "nsm.ko/.."] {
-            let error = path.parse::<Module>().unwrap_err();
+            let error = path.parse::<KernelModule>().unwrap_err();
             assert!(error.contains("decompress"), "{path}: {error}");
         }
-        let module: Module = "nsm.ko".parse().unwrap();
+        let module: KernelModule = "nsm.ko".parse().unwrap();
         let modules = |count| vec![(module.clone(), Vec::new()); count];
-        assert!(boot(modules(100)).is_ok());
-        assert_eq!(boot(modules(101)), Err(RamdiskError::Modules(101)));
+        assert!(boot_ramdisk(modules(100)).is_ok());
+        assert_eq!(boot_ramdisk(modules(101)), Err(RamdiskError::Modules(101)));
     }
 
     #[test]
-    fn the_second_has_the_enclave_its_arguments_its_programs_and_its_files() {
+    fn application_ramdisk_has_init_cmd_programs_and_files() {
         let arguments = ["--listen".to_owned(), "vsock:1:2".to_owned(), String::new()];
         let programs = vec![("lib64/ld.so.2".parse().unwrap(), b"loader".to_vec())];
         let files = vec![("etc/enclave.toml".parse().unwrap(), b"toml".to_vec())];
-        let ramdisk = application(b"ELF".to_vec(), &arguments, programs, files).unwrap();
+        let ramdisk = application_ramdisk(b"ELF".to_vec(), &arguments, programs, files).unwrap();
         let expected = [
             row("cmd", 0o100_644, b"/init\n--listen\nvsock:1:2\n\n"),
             row("etc", 0o040_755, b""),
@@ -178,17 +178,20 @@ mod tests {
     }
 
     #[test]
-    fn no_file_and_no_program_replaces_the_enclave() {
+    fn rejects_file_or_program_named_init() {
         let init = || vec![("init".parse().unwrap(), Vec::new())];
-        let twice = ArchiveError::Twice("init".parse().unwrap());
+        let twice = ArchiveError::DuplicateName("init".parse().unwrap());
         for (programs, files) in [(init(), Vec::new()), (Vec::new(), init())] {
-            assert_eq!(application(Vec::new(), &[], programs, files), Err(twice.clone().into()));
+            assert_eq!(
+                application_ramdisk(Vec::new(), &[], programs, files),
+                Err(twice.clone().into())
+            );
         }
     }
 
     #[test]
-    fn a_given_ramdisk_is_as_it_was_and_of_a_length_that_the_kernel_goes_on_after() {
-        assert_eq!(given(vec![7; 8]), Ok(vec![7; 8]));
-        assert_eq!(given(vec![7; 9]), Err(RamdiskError::Alignment(9)));
+    fn accepts_only_aligned_prebuilt_ramdisk() {
+        assert_eq!(aligned_ramdisk(vec![7; 8]), Ok(vec![7; 8]));
+        assert_eq!(aligned_ramdisk(vec![7; 9]), Err(RamdiskError::Alignment(9)));
     }
 }

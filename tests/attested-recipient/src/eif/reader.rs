@@ -18,10 +18,10 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 
-use super::error::{EifError, Part};
+use super::error::{EifError, FilePart};
 use super::format::{
-    Architecture, Entry, HEADER_LENGTH, Kind, MAGIC, MAX_HELD_LENGTH, MAX_SECTIONS, MIN_SECTIONS,
-    OLDEST_VERSION, VERSION,
+    Architecture, HEADER_LENGTH, MAGIC, MAX_BUFFERED_LENGTH, MAX_SECTIONS, MIN_SECTIONS,
+    OLDEST_VERSION, SectionEntry, SectionKind, VERSION,
 };
 use super::measurement::{Measurements, Measurer};
 use super::metadata::Metadata;
@@ -30,7 +30,7 @@ use super::signature::signing_certificate;
 /// Reads an image to its end and measures it. Memory does not grow with the image. `source` is read
 /// in small pieces too: it should be buffered.
 pub(crate) fn measure(source: impl Read) -> Result<Measurements, EifError> {
-    let mut source = Source { inner: source, crc: crc32fast::Hasher::new() };
+    let mut source = CrcReader { inner: source, crc: crc32fast::Hasher::new() };
     let header = Header::read(&mut source)?;
     let mut sections = Sections { version: header.version, ..Sections::default() };
     for (index, entry) in header.sections.iter().enumerate() {
@@ -46,43 +46,46 @@ pub(crate) fn measure(source: impl Read) -> Result<Measurements, EifError> {
 
 struct Header {
     version: u16,
-    sections: Vec<Entry>,
+    sections: Vec<SectionEntry>,
     crc: u32,
 }
 
 impl Header {
-    fn read(source: &mut Source<impl Read>) -> Result<Self, EifError> {
-        let magic = source.array(Part::Header);
+    fn read(source: &mut CrcReader<impl Read>) -> Result<Self, EifError> {
+        let magic = source.array(FilePart::Header);
         if matches!(magic, Err(EifError::Truncated(_))) || magic? != MAGIC {
             return Err(EifError::Magic); // 1
         }
-        let version = source.u16(Part::Header)?;
+        let version = source.u16(FilePart::Header)?;
         if !(OLDEST_VERSION..=VERSION).contains(&version) {
             return Err(EifError::Version(version)); // 2
         }
-        let flags = source.u16(Part::Header)?;
+        let flags = source.u16(FilePart::Header)?;
         Architecture::from_flags(flags).ok_or(EifError::Flags(flags))?; // 3
         // Memory and CPUs are defaults, and may be anything.
-        let [_memory, _cpus] = [source.u64(Part::Header)?, source.u64(Part::Header)?];
-        if source.u16(Part::Header)? != 0 {
+        let [_memory, _cpus] = [source.u64(FilePart::Header)?, source.u64(FilePart::Header)?];
+        if source.u16(FilePart::Header)? != 0 {
             return Err(EifError::NotZero { field: "reserved" }); // 4
         }
-        let count = source.u16(Part::Header)?;
+        let count = source.u16(FilePart::Header)?;
         let sections = Self::tables(source, count)?;
-        if source.u32(Part::Header)? != 0 {
+        if source.u32(FilePart::Header)? != 0 {
             return Err(EifError::NotZero { field: "unused" }); // 4
         }
-        let crc = u32::from_be_bytes(source.array_outside_crc(Part::Header)?);
+        let crc = u32::from_be_bytes(source.array_outside_crc(FilePart::Header)?);
         Ok(Self { version, sections, crc })
     }
 
-    fn tables(source: &mut Source<impl Read>, count: u16) -> Result<Vec<Entry>, EifError> {
-        let mut table = [Entry::default(); MAX_SECTIONS];
+    fn tables(
+        source: &mut CrcReader<impl Read>,
+        count: u16,
+    ) -> Result<Vec<SectionEntry>, EifError> {
+        let mut table = [SectionEntry::default(); MAX_SECTIONS];
         for entry in &mut table {
-            entry.offset = source.u64(Part::Header)?;
+            entry.offset = source.u64(FilePart::Header)?;
         }
         for entry in &mut table {
-            entry.size = source.u64(Part::Header)?;
+            entry.size = source.u64(FilePart::Header)?;
         }
         let (sections, unused) = table
             .split_at_checked(usize::from(count))
@@ -95,7 +98,7 @@ impl Header {
             }
             expected = entry.end().ok_or(EifError::Unaddressable { index })?;
         }
-        if let Some(index) = unused.iter().position(|entry| *entry != Entry::default()) {
+        if let Some(index) = unused.iter().position(|entry| *entry != SectionEntry::default()) {
             return Err(EifError::UnusedEntry(sections.len() + index)); // 7
         }
         Ok(sections.to_vec())
@@ -114,13 +117,13 @@ struct Sections {
 impl Sections {
     fn read(
         &mut self,
-        source: &mut Source<impl Read>,
+        source: &mut CrcReader<impl Read>,
         index: usize,
-        entry: Entry,
+        entry: SectionEntry,
     ) -> Result<(), EifError> {
-        let part = Part::SectionHeader(index);
+        let part = FilePart::SectionHeader(index);
         let code = source.u16(part)?;
-        let kind = Kind::from_code(code).ok_or(EifError::Kind { index, code })?; // 8
+        let kind = SectionKind::from_code(code).ok_or(EifError::UnknownKind { index, code })?; // 8
         let flags = source.u16(part)?;
         if flags != 0 {
             return Err(EifError::SectionFlags { index, flags }); // 8
@@ -130,36 +133,36 @@ impl Sections {
             return Err(EifError::Size { index, in_table: entry.size, in_section: size }); // 8
         }
         self.check_order(index, kind)?; // 9
-        let part = Part::Section(index, kind);
+        let part = FilePart::Section(index, kind);
         self.measurer.begin(kind);
-        let held = match kind {
-            Kind::Kernel | Kind::Cmdline | Kind::Ramdisk => {
-                return source.pass(size, part, &mut self.measurer);
+        let buffer = match kind {
+            SectionKind::Kernel | SectionKind::Cmdline | SectionKind::Ramdisk => {
+                return source.copy(size, part, &mut self.measurer);
             }
-            Kind::Signature => &mut self.signature,
-            Kind::Metadata => &mut self.metadata,
+            SectionKind::Signature => &mut self.signature,
+            SectionKind::Metadata => &mut self.metadata,
         };
-        if size > MAX_HELD_LENGTH {
+        if size > MAX_BUFFERED_LENGTH {
             return Err(EifError::TooLong { index, kind, size });
         }
-        source.pass(size, part, held.insert(Vec::new()))
+        source.copy(size, part, buffer.insert(Vec::new()))
     }
 
-    fn check_order(&self, index: usize, found: Kind) -> Result<(), EifError> {
-        if let Some(&expected) = [Kind::Kernel, Kind::Cmdline].get(index) {
+    fn check_order(&self, index: usize, found: SectionKind) -> Result<(), EifError> {
+        if let Some(&expected) = [SectionKind::Kernel, SectionKind::Cmdline].get(index) {
             let order = EifError::Order { index, found, expected };
             return if found == expected { Ok(()) } else { Err(order) };
         }
-        let twice = match found {
-            Kind::Kernel | Kind::Cmdline => true,
-            Kind::Ramdisk => false,
-            Kind::Signature => self.signature.is_some(),
-            Kind::Metadata if self.version < VERSION => {
+        let is_duplicate = match found {
+            SectionKind::Kernel | SectionKind::Cmdline => true,
+            SectionKind::Ramdisk => false,
+            SectionKind::Signature => self.signature.is_some(),
+            SectionKind::Metadata if self.version < VERSION => {
                 return Err(EifError::MetadataTooEarly { index });
             }
-            Kind::Metadata => self.metadata.is_some(),
+            SectionKind::Metadata => self.metadata.is_some(),
         };
-        if twice { Err(EifError::Twice { index, kind: found }) } else { Ok(()) }
+        if is_duplicate { Err(EifError::DuplicateSection { index, kind: found }) } else { Ok(()) }
     }
 
     fn finish(mut self) -> Result<Measurements, EifError> {
@@ -188,31 +191,31 @@ impl Write for Measurer {
 }
 
 /// A file, and the CRC-32 of what was read of it.
-struct Source<R> {
+struct CrcReader<R> {
     inner: R,
     crc: crc32fast::Hasher,
 }
 
-impl<R: Read> Source<R> {
-    fn u16(&mut self, part: Part) -> Result<u16, EifError> {
+impl<R: Read> CrcReader<R> {
+    fn u16(&mut self, part: FilePart) -> Result<u16, EifError> {
         self.array(part).map(u16::from_be_bytes)
     }
 
-    fn u32(&mut self, part: Part) -> Result<u32, EifError> {
+    fn u32(&mut self, part: FilePart) -> Result<u32, EifError> {
         self.array(part).map(u32::from_be_bytes)
     }
 
-    fn u64(&mut self, part: Part) -> Result<u64, EifError> {
+    fn u64(&mut self, part: FilePart) -> Result<u64, EifError> {
         self.array(part).map(u64::from_be_bytes)
     }
 
-    fn array<const N: usize>(&mut self, part: Part) -> Result<[u8; N], EifError> {
+    fn array<const N: usize>(&mut self, part: FilePart) -> Result<[u8; N], EifError> {
         let bytes = self.array_outside_crc(part)?;
         self.crc.update(&bytes);
         Ok(bytes)
     }
 
-    fn array_outside_crc<const N: usize>(&mut self, part: Part) -> Result<[u8; N], EifError> {
+    fn array_outside_crc<const N: usize>(&mut self, part: FilePart) -> Result<[u8; N], EifError> {
         let mut bytes = [0; N];
         self.inner.read_exact(&mut bytes).map_err(|error| match error.kind() {
             ErrorKind::UnexpectedEof => EifError::Truncated(part),
@@ -222,10 +225,10 @@ impl<R: Read> Source<R> {
     }
 
     /// Passes the next `length` bytes to `out`.
-    fn pass(&mut self, length: u64, part: Part, out: &mut impl Write) -> Result<(), EifError> {
-        let mut counted = Counted { crc: &mut self.crc, out };
-        let passed = io::copy(&mut self.inner.by_ref().take(length), &mut counted)?;
-        if passed == length { Ok(()) } else { Err(EifError::Truncated(part)) }
+    fn copy(&mut self, length: u64, part: FilePart, out: &mut impl Write) -> Result<(), EifError> {
+        let mut writer = CrcWriter { crc: &mut self.crc, out };
+        let copied = io::copy(&mut self.inner.by_ref().take(length), &mut writer)?;
+        if copied == length { Ok(()) } else { Err(EifError::Truncated(part)) }
     }
 
     fn end(&mut self) -> Result<(), EifError> {
@@ -237,12 +240,12 @@ impl<R: Read> Source<R> {
 }
 
 /// Counts bytes into the CRC-32 on their way.
-struct Counted<'a, W> {
+struct CrcWriter<'a, W> {
     crc: &'a mut crc32fast::Hasher,
     out: &'a mut W,
 }
 
-impl<W: Write> Write for Counted<'_, W> {
+impl<W: Write> Write for CrcWriter<'_, W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.out.write_all(bytes)?;
         self.crc.update(bytes);

@@ -5,8 +5,8 @@ use std::io::{self, Read};
 use ciborium::cbor;
 use proptest::prelude::*;
 
-use super::error::{EifError, Part};
-use super::format::{Kind, MAX_HELD_LENGTH};
+use super::error::{EifError, FilePart};
+use super::format::{MAX_BUFFERED_LENGTH, SectionKind};
 use super::measurement::Measurements;
 use super::reader::measure;
 use super::signature::SignatureError;
@@ -108,7 +108,7 @@ fn refusal_with(version: u16, sections: &[(u16, &[u8])]) -> EifError {
 }
 
 #[test]
-fn reads_both_versions_and_architectures_and_measures_the_certificate() {
+fn reads_versions_3_and_4_and_both_architectures() {
     let signed = measure(whole().as_slice()).unwrap();
     assert_eq!(const_hex::encode(signed.pcr8.unwrap()), PCR8);
     let unsigned = |version| measure(file(version, &MINIMAL).as_slice()).unwrap();
@@ -121,7 +121,7 @@ fn reads_both_versions_and_architectures_and_measures_the_certificate() {
 }
 
 #[test]
-fn metadata_and_signature_may_stand_anywhere_after_the_command_line() {
+fn accepts_metadata_and_signature_anywhere_after_cmdline() {
     let [kernel, cmdline, first] = MINIMAL;
     let metadata = (5, METADATA.as_bytes());
     let signature = signature(PEM);
@@ -135,13 +135,15 @@ fn metadata_and_signature_may_stand_anywhere_after_the_command_line() {
 }
 
 #[test]
-fn every_truncation_is_refused() {
+fn rejects_every_truncation() {
     let whole = whole();
     assert!(measure(whole.as_slice()).is_ok());
     for length in 0..whole.len() {
         match refusal(&whole[..length]) {
             EifError::Magic => assert!(length < 4, "{length}"),
-            EifError::Truncated(Part::Header) => assert!((4..548).contains(&length), "{length}"),
+            EifError::Truncated(FilePart::Header) => {
+                assert!((4..548).contains(&length), "{length}")
+            }
             EifError::Truncated(_) => assert!(length >= 548, "{length}"),
             error => panic!("{length}: {error}"),
         }
@@ -149,20 +151,20 @@ fn every_truncation_is_refused() {
 }
 
 #[test]
-fn a_truncation_is_refused_with_the_place() {
+fn truncation_error_names_the_truncated_part() {
     let file = file(4, &MINIMAL);
     let part = |length: usize| match refusal(&file[..length]) {
         EifError::Truncated(part) => part,
         error => panic!("{error}"),
     };
-    assert_eq!(part(FIRST_SECTION), Part::SectionHeader(0));
-    assert_eq!(part(FIRST_SECTION + 12), Part::Section(0, Kind::Kernel));
-    assert_eq!(part(FIRST_SECTION + 18), Part::SectionHeader(1));
-    assert_eq!(part(file.len() - 1), Part::Section(2, Kind::Ramdisk));
+    assert_eq!(part(FIRST_SECTION), FilePart::SectionHeader(0));
+    assert_eq!(part(FIRST_SECTION + 12), FilePart::Section(0, SectionKind::Kernel));
+    assert_eq!(part(FIRST_SECTION + 18), FilePart::SectionHeader(1));
+    assert_eq!(part(file.len() - 1), FilePart::Section(2, SectionKind::Ramdisk));
 }
 
 #[test]
-fn every_flipped_bit_is_refused() {
+fn rejects_every_flipped_bit() {
     let whole = whole();
     for position in 0..whole.len() {
         for bit in 0..8 {
@@ -177,7 +179,7 @@ fn every_flipped_bit_is_refused() {
 }
 
 #[test]
-fn refuses_a_flipped_bit_of_a_measured_section_by_the_crc() {
+fn crc_detects_flipped_bit_in_measured_section() {
     for position in [FIRST_SECTION + 12, FIRST_SECTION + 30, FIRST_SECTION + 49] {
         let mut file = file(4, &MINIMAL);
         file[position] ^= 1;
@@ -190,14 +192,14 @@ fn refuses_a_flipped_bit_of_a_measured_section_by_the_crc() {
 }
 
 #[test]
-fn refuses_what_is_no_image() {
+fn rejects_file_without_magic() {
     for file in [&b""[..], b".ei", b".eiF", b"\x7fELF and so on"] {
         assert!(matches!(refusal(file), EifError::Magic));
     }
 }
 
 #[test]
-fn refuses_versions_flags_and_fields_that_it_does_not_know() {
+fn rejects_unknown_versions_flags_and_nonzero_fields() {
     for version in [0, 1, 2, 5, 0x0400] {
         assert!(
             matches!(refusal(&file(version, &MINIMAL)), EifError::Version(it) if it == version)
@@ -214,7 +216,7 @@ fn refuses_versions_flags_and_fields_that_it_does_not_know() {
 }
 
 #[test]
-fn refuses_a_number_of_sections_that_cannot_be() {
+fn rejects_section_count_outside_3_to_32() {
     for count in [0_u16, 2, 33, u16::MAX] {
         let error = refusal(&with(COUNT, &count.to_be_bytes()));
         assert!(matches!(error, EifError::SectionCount(it) if it == count), "{count}: {error}");
@@ -225,7 +227,7 @@ fn refuses_a_number_of_sections_that_cannot_be() {
 }
 
 #[test]
-fn refuses_sections_that_overlap_or_leave_a_gap() {
+fn rejects_overlapping_sections_and_gaps() {
     for (index, offset, expected) in [(0, 0, 548), (1, 548, 566), (1, 567, 566), (2, 584, 585)] {
         let error = refusal(&with(OFFSETS + 8 * index, &u64::to_be_bytes(offset)));
         let EifError::Offset { index: found, offset: at, expected: must } = error else {
@@ -239,7 +241,7 @@ fn refuses_sections_that_overlap_or_leave_a_gap() {
 }
 
 #[test]
-fn refuses_sizes_past_64_bits() {
+fn rejects_section_end_past_64_bits() {
     for (index, size) in [(0, u64::MAX), (2, u64::MAX - 500)] {
         let error = refusal(&with(SIZES + 8 * index, &size.to_be_bytes()));
         assert!(matches!(error, EifError::Unaddressable { index: it } if it == index), "{error}");
@@ -247,7 +249,7 @@ fn refuses_sizes_past_64_bits() {
 }
 
 #[test]
-fn refuses_a_table_that_goes_on_after_the_last_section() {
+fn rejects_nonzero_table_entry_after_last_section() {
     for position in [OFFSETS + 8 * 3, SIZES + 8 * 3] {
         let error = refusal(&with(position, &1_u64.to_be_bytes()));
         assert!(matches!(error, EifError::UnusedEntry(3)), "{error}");
@@ -257,10 +259,13 @@ fn refuses_a_table_that_goes_on_after_the_last_section() {
 }
 
 #[test]
-fn refuses_section_headers_that_are_not_as_the_table_says() {
+fn rejects_section_header_that_differs_from_table() {
     for code in [0_u16, 6, 0x0100] {
         let error = refusal(&with(FIRST_SECTION, &code.to_be_bytes()));
-        assert!(matches!(error, EifError::Kind { index: 0, code: it } if it == code), "{error}");
+        assert!(
+            matches!(error, EifError::UnknownKind { index: 0, code: it } if it == code),
+            "{error}"
+        );
     }
     let error = refusal(&with(FIRST_SECTION + 2, &[0, 1]));
     assert!(matches!(error, EifError::SectionFlags { index: 0, flags: 1 }), "{error}");
@@ -272,33 +277,36 @@ fn refuses_section_headers_that_are_not_as_the_table_says() {
 }
 
 #[test]
-fn refuses_sections_out_of_order() {
+fn rejects_sections_out_of_order() {
     let [kernel, cmdline, first] = MINIMAL;
     let error = refusal(&file(4, &[cmdline, kernel, first]));
-    let expected = (Kind::Cmdline, Kind::Kernel);
+    let expected = (SectionKind::Cmdline, SectionKind::Kernel);
     let EifError::Order { index: 0, found, expected: must } = error else { panic!("{error}") };
     assert_eq!((found, must), expected);
     let error = refusal(&file(4, &[kernel, first, cmdline]));
     let EifError::Order { index: 1, found, expected: must } = error else { panic!("{error}") };
-    assert_eq!((found, must), (Kind::Ramdisk, Kind::Cmdline));
+    assert_eq!((found, must), (SectionKind::Ramdisk, SectionKind::Cmdline));
 }
 
 #[test]
-fn refuses_all_but_ramdisks_twice() {
+fn rejects_duplicate_sections_except_ramdisks() {
     let signature = signature(PEM);
     for (kind, section) in [
-        (Kind::Kernel, MINIMAL[0]),
-        (Kind::Cmdline, MINIMAL[1]),
-        (Kind::Metadata, (5, METADATA.as_bytes())),
-        (Kind::Signature, (4, signature.as_slice())),
+        (SectionKind::Kernel, MINIMAL[0]),
+        (SectionKind::Cmdline, MINIMAL[1]),
+        (SectionKind::Metadata, (5, METADATA.as_bytes())),
+        (SectionKind::Signature, (4, signature.as_slice())),
     ] {
         let error = refusal_with(4, &[section, MINIMAL[2], section]);
-        assert!(matches!(error, EifError::Twice { kind: it, .. } if it == kind), "{error}");
+        assert!(
+            matches!(error, EifError::DuplicateSection { kind: it, .. } if it == kind),
+            "{error}"
+        );
     }
 }
 
 #[test]
-fn refuses_metadata_before_version_4_and_an_image_without_a_ramdisk() {
+fn rejects_metadata_in_version_3_and_missing_ramdisk() {
     let metadata = (5, METADATA.as_bytes());
     let error = refusal_with(3, &[MINIMAL[2], metadata]);
     assert!(matches!(error, EifError::MetadataTooEarly { index: 3 }), "{error}");
@@ -306,16 +314,16 @@ fn refuses_metadata_before_version_4_and_an_image_without_a_ramdisk() {
 }
 
 #[test]
-fn refuses_what_follows_the_last_section() {
+fn rejects_trailing_bytes() {
     let mut file = whole();
     file.push(0);
     assert!(matches!(refusal(&sealed(file)), EifError::TrailingBytes));
 }
 
 #[test]
-fn refuses_a_signature_or_metadata_that_would_fill_memory() {
-    let zeros = vec![b' '; usize::try_from(MAX_HELD_LENGTH).unwrap() + 1];
-    for (code, kind) in [(4, Kind::Signature), (5, Kind::Metadata)] {
+fn rejects_oversized_signature_and_metadata() {
+    let zeros = vec![b' '; usize::try_from(MAX_BUFFERED_LENGTH).unwrap() + 1];
+    for (code, kind) in [(4, SectionKind::Signature), (5, SectionKind::Metadata)] {
         let error = refusal_with(4, &[MINIMAL[2], (code, &zeros)]);
         assert!(matches!(error, EifError::TooLong { index: 3, kind: it, .. } if it == kind));
     }
@@ -324,7 +332,7 @@ fn refuses_a_signature_or_metadata_that_would_fill_memory() {
 }
 
 #[test]
-fn refuses_metadata_that_nitro_cli_does_not_read() {
+fn rejects_metadata_that_nitro_cli_cannot_parse() {
     for text in [
         String::new(),
         "{}".to_owned(),
@@ -346,7 +354,7 @@ fn refused_signature(section: &[u8]) -> SignatureError {
 }
 
 #[test]
-fn refuses_a_signature_section_that_is_not_an_array_of_signatures() {
+fn rejects_malformed_signature_section() {
     assert_eq!(refused_signature(&cbor(&cbor!([]).unwrap())), SignatureError::Empty);
     let trailing = [signature(PEM), vec![0xf6]].concat();
     assert_eq!(refused_signature(&trailing), SignatureError::TrailingBytes);
@@ -366,7 +374,7 @@ fn refuses_a_signature_section_that_is_not_an_array_of_signatures() {
 }
 
 #[test]
-fn refuses_a_certificate_that_is_none() {
+fn rejects_invalid_signing_certificate() {
     for pem in [
         String::new(),
         PEM.replace("CERTIFICATE", "PRIVATE KEY"),
@@ -382,7 +390,7 @@ fn refuses_a_certificate_that_is_none() {
 }
 
 #[test]
-fn measures_the_first_certificate_whatever_stands_around_it() {
+fn measures_first_certificate_in_pem() {
     let other = "-----BEGIN X-----\nAAAA\n-----END X-----\n";
     let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     let signature = signature(&format!("text\n{other}{PEM}{broken}"));
@@ -400,7 +408,7 @@ impl Read for Broken {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_not_called_truncated() {
+fn reports_read_error_instead_of_truncation() {
     let whole = whole();
     for length in [0, 10, FIRST_SECTION + 13, whole.len()] {
         let error = measure(whole[..length].chain(Broken)).unwrap_err();

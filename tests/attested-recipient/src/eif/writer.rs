@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 
 use super::format::{
-    Architecture, Entry, HEADER_LENGTH, Kind, MAGIC, MAX_SECTIONS, SECTION_HEADER_LENGTH, VERSION,
+    Architecture, HEADER_LENGTH, MAGIC, MAX_SECTIONS, SECTION_HEADER_LENGTH, SectionEntry,
+    SectionKind, VERSION,
 };
 use super::measurement::{Measurements, Measurer};
 use super::metadata::Metadata;
@@ -39,11 +40,11 @@ impl Image<'_> {
     pub(crate) fn write(&self, out: &mut impl Write) -> io::Result<()> {
         let metadata = serde_json::to_vec(self.metadata)?;
         let mut sections = Vec::new();
-        let mut entries = [Entry::default(); MAX_SECTIONS];
+        let mut entries = [SectionEntry::default(); MAX_SECTIONS];
         let mut offset = HEADER_LENGTH;
         for ((kind, bytes), entry) in self.sections(&metadata).into_iter().zip(&mut entries) {
             let size = u64::try_from(bytes.len()).map_err(io::Error::other)?;
-            *entry = Entry { offset, size };
+            *entry = SectionEntry { offset, size };
             offset = offset.saturating_add(SECTION_HEADER_LENGTH).saturating_add(size);
             sections.push((section_header(kind, size), bytes));
         }
@@ -63,18 +64,18 @@ impl Image<'_> {
         Ok(())
     }
 
-    fn sections<'a>(&'a self, metadata: &'a [u8]) -> [(Kind, &'a [u8]); 5] {
+    fn sections<'a>(&'a self, metadata: &'a [u8]) -> [(SectionKind, &'a [u8]); 5] {
         [
-            (Kind::Kernel, self.kernel),
-            (Kind::Cmdline, self.cmdline.as_bytes()),
-            (Kind::Metadata, metadata),
-            (Kind::Ramdisk, self.bootstrap),
-            (Kind::Ramdisk, self.application),
+            (SectionKind::Kernel, self.kernel),
+            (SectionKind::Cmdline, self.cmdline.as_bytes()),
+            (SectionKind::Metadata, metadata),
+            (SectionKind::Ramdisk, self.bootstrap),
+            (SectionKind::Ramdisk, self.application),
         ]
     }
 
     /// All but the CRC-32, its last field.
-    fn header(&self, count: usize, entries: &[Entry; MAX_SECTIONS]) -> io::Result<Vec<u8>> {
+    fn header(&self, count: usize, entries: &[SectionEntry; MAX_SECTIONS]) -> io::Result<Vec<u8>> {
         let mut header = Vec::new();
         header.extend(MAGIC);
         header.extend(VERSION.to_be_bytes());
@@ -90,7 +91,7 @@ impl Image<'_> {
     }
 }
 
-fn section_header(kind: Kind, size: u64) -> Vec<u8> {
+fn section_header(kind: SectionKind, size: u64) -> Vec<u8> {
     [&kind.code().to_be_bytes()[..], &[0; 2], &size.to_be_bytes()].concat()
 }
 
@@ -100,13 +101,13 @@ mod tests {
 
     use super::super::reader::measure;
     use super::*;
-    use crate::eif::Build;
+    use crate::eif::BuildMetadata;
 
     fn metadata() -> Metadata {
         Metadata {
             image_name: "name".to_owned(),
             image_version: "1".to_owned(),
-            build_metadata: Build {
+            build_metadata: BuildMetadata {
                 build_time: "1970-01-01T00:00:00Z".to_owned(),
                 build_tool: "tool".to_owned(),
                 build_tool_version: "2".to_owned(),
@@ -133,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reader_measures_what_the_writer_did() {
+    fn reader_and_writer_measure_the_same() {
         for architecture in [Architecture::X86_64, Architecture::Aarch64] {
             let (bytes, measurements) = written(architecture);
             assert_eq!(measure(bytes.as_slice()).unwrap(), measurements);
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn every_field_has_its_place() {
+    fn writes_every_field_at_its_offset() {
         let metadata = r#"{"ImageName":"name","ImageVersion":"1","BuildMetadata":{"BuildTime":"1970-01-01T00:00:00Z","BuildTool":"tool","BuildToolVersion":"2","OperatingSystem":"Linux","KernelVersion":"6"},"DockerInfo":{},"CustomMetadata":{"commit":"c"}}"#;
         let sections =
             [(1_u16, "kernel"), (2, "console=ttyS0"), (5, metadata), (3, "first"), (3, "second")];
@@ -167,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn x86_64_has_no_flag() {
+    fn x86_64_image_has_no_flag() {
         assert_eq!(written(Architecture::X86_64).0[6..8], [0, 0]);
     }
 }

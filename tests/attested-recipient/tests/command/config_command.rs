@@ -81,7 +81,7 @@ fn is_there(haystack: &[u8], needle: &str) -> bool {
 }
 
 #[test]
-fn an_archive_measures_what_its_folder_measures_and_so_does_what_is_published() {
+fn folder_archive_and_public_archive_have_same_pcr16() {
     let folder = Folder::new();
     let output = folder.archive("config.tar", &[]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -119,7 +119,7 @@ fn an_archive_measures_what_its_folder_measures_and_so_does_what_is_published() 
 }
 
 #[test]
-fn a_private_key_is_in_no_published_archive_and_in_pcr17() {
+fn private_key_is_in_pcr17_and_not_in_public_archive() {
     let folder = Folder::new();
     let mut toml = fs::read_to_string(folder.path("enclave.toml")).unwrap();
     toml += "[tls]\nmode = \"provided\"\ncertificate = \"tls.crt\"\nprivate_key = \"tls.key\"\n";
@@ -162,7 +162,7 @@ fn a_private_key_is_in_no_published_archive_and_in_pcr17() {
 }
 
 #[test]
-fn any_tar_reads_what_is_in_an_archive() {
+fn archive_is_ustar() {
     let folder = Folder::new();
     assert_eq!(folder.archive("config.tar", &[]).status.code(), Some(0));
     let bytes = fs::read(folder.path("config.tar")).unwrap();
@@ -175,7 +175,7 @@ fn any_tar_reads_what_is_in_an_archive() {
 }
 
 #[test]
-fn what_an_enclave_would_refuse_is_refused_and_leaves_no_archive() {
+fn rejects_invalid_configuration_without_writing_archive() {
     type Break = fn(&Folder);
     let cases: [(Break, &str); 9] = [
         (
@@ -216,7 +216,7 @@ fn what_an_enclave_would_refuse_is_refused_and_leaves_no_archive() {
 }
 
 #[test]
-fn what_would_publish_a_secret_is_refused() {
+fn rejects_public_archive_that_contains_a_secret() {
     let folder = Folder::new();
     let toml = fs::read_to_string(folder.path("enclave.toml")).unwrap();
     for (changed, expected) in [
@@ -237,7 +237,7 @@ fn what_would_publish_a_secret_is_refused() {
 }
 
 #[test]
-fn an_archive_does_not_take_the_place_of_what_it_is_made_of() {
+fn rejects_out_that_replaces_configuration_file() {
     let folder = Folder::new();
     // Nor of a salt that is yet to be made.
     for more in [&[][..], &["--public"]] {
@@ -257,7 +257,7 @@ fn an_archive_does_not_take_the_place_of_what_it_is_made_of() {
 }
 
 #[test]
-fn a_configuration_that_is_refused_gets_no_salt() {
+fn creates_no_salt_for_invalid_configuration() {
     let folder = Folder::new();
     folder.write_toml("");
     assert_eq!(folder.archive("config.tar", &[]).status.code(), Some(2));
@@ -266,7 +266,7 @@ fn a_configuration_that_is_refused_gets_no_salt() {
 
 /// How an enclave is reached and where it logs is measured as all else is.
 #[test]
-fn the_table_server_is_part_of_what_is_measured_and_published() {
+fn server_table_is_measured_and_published() {
     let folder = Folder::new();
     assert_eq!(folder.archive("config.tar", &[]).status.code(), Some(0));
     let (public, secrets, _) = folder.pcrs("config.tar");

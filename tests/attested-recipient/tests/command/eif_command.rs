@@ -14,9 +14,9 @@ fn stderr(output: &Output) -> String {
 }
 
 /// A folder with a kernel, modules, an enclave and its configuration.
-struct Workshop(TempDir);
+struct BuildFolder(TempDir);
 
-impl Workshop {
+impl BuildFolder {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         for (name, content) in [
@@ -111,12 +111,12 @@ fn holds(bytes: &[u8], text: &str) -> bool {
 const MODULES: [&str; 4] = ["--module", "vsock.ko", "--module", "nsm.ko"];
 
 #[test]
-fn an_image_holds_what_it_was_built_from_and_measures_as_it_says() {
-    let workshop = Workshop::new();
+fn image_contains_inputs_and_matches_printed_pcrs() {
+    let folder = BuildFolder::new();
     let command = ["--argument", "--listen", "--argument", "vsock:1:2"];
     let files = ["--file", "etc/e.toml=enclave.toml", "--program", "lib64/ld.so=initrd"];
     let more = [&MODULES[..], &command, &files].concat();
-    let (file, pcrs) = workshop.built(Some("1762795210"), &more);
+    let (file, pcrs) = folder.built(Some("1762795210"), &more);
 
     let sections = sections(&file);
     let codes: Vec<_> = sections.iter().map(|(code, _)| *code).collect();
@@ -142,7 +142,7 @@ fn an_image_holds_what_it_was_built_from_and_measures_as_it_says() {
         "toolchain": "rustc 1.95.0",
     });
     assert_eq!(pcrs, expected);
-    let shown = workshop.run(None, &["eif", "e.eif"]);
+    let shown = folder.run(None, &["eif", "e.eif"]);
     assert_eq!(shown.status.code(), Some(0), "{}", stderr(&shown));
     let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
     assert_eq!(shown.as_object().unwrap().len(), 3);
@@ -152,44 +152,44 @@ fn an_image_holds_what_it_was_built_from_and_measures_as_it_says() {
 }
 
 #[test]
-fn the_same_inputs_give_the_same_bytes_and_the_time_is_not_measured() {
-    let workshop = Workshop::new();
-    let (file, pcrs) = workshop.built(None, &MODULES);
+fn same_inputs_give_same_bytes_and_time_is_not_measured() {
+    let folder = BuildFolder::new();
+    let (file, pcrs) = folder.built(None, &MODULES);
     assert!(holds(&file, "1970-01-01T00:00:00Z"));
-    assert_eq!(workshop.built(None, &MODULES), (file.clone(), pcrs.clone()));
-    let (later, same) = workshop.built(Some("1"), &MODULES);
+    assert_eq!(folder.built(None, &MODULES), (file.clone(), pcrs.clone()));
+    let (later, same) = folder.built(Some("1"), &MODULES);
     assert_ne!(later, file);
     assert_eq!(same, pcrs);
-    let (_, reordered) = workshop.built(None, &[&MODULES[2..], &MODULES[..2]].concat());
+    let (_, reordered) = folder.built(None, &[&MODULES[2..], &MODULES[..2]].concat());
     assert_ne!(reordered["PCR1"], pcrs["PCR1"]);
     assert_eq!(reordered["PCR2"], pcrs["PCR2"]);
 }
 
 #[test]
-fn a_given_ramdisk_boots_as_it_is() {
-    let workshop = Workshop::new();
-    let (file, _) = workshop.built(None, &["--ramdisk", "initrd", "--arch", "aarch64"]);
+fn prebuilt_ramdisk_is_used_unchanged() {
+    let folder = BuildFolder::new();
+    let (file, _) = folder.built(None, &["--ramdisk", "initrd", "--arch", "aarch64"]);
     assert_eq!(sections(&file)[3], (3, &b"twelve bytes"[..]));
     assert_eq!(file[6..8], [0, 1]);
-    assert_eq!(workshop.run(None, &["eif", "e.eif"]).status.code(), Some(0));
-    let (file, _) = workshop.built(None, &["--ramdisk", "initrd", "--arch", "x86_64"]);
+    assert_eq!(folder.run(None, &["eif", "e.eif"]).status.code(), Some(0));
+    let (file, _) = folder.built(None, &["--ramdisk", "initrd", "--arch", "x86_64"]);
     assert_eq!(file[6..8], [0, 0]);
 }
 
 #[test]
-fn files_have_the_permissions_of_any_new_file() {
-    let workshop = Workshop::new();
-    workshop.built(None, &MODULES);
+fn output_files_have_default_permissions() {
+    let folder = BuildFolder::new();
+    folder.built(None, &MODULES);
     let mode =
-        |name: &str| fs::metadata(workshop.path().join(name)).unwrap().permissions().mode() & 0o777;
+        |name: &str| fs::metadata(folder.path().join(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode("e.eif"), mode("pcrs.json")), (mode("vmlinuz"), mode("vmlinuz")));
 }
 
 #[test]
-fn what_cannot_be_built_is_named_and_leaves_nothing() {
-    let workshop = Workshop::new();
+fn invalid_inputs_exit_with_2_and_leave_no_files() {
+    let folder = BuildFolder::new();
     let out = ["--out", "e.eif", "--pcrs", "pcrs.json"];
-    let before = workshop.names();
+    let before = folder.names();
     for (more, expected) in [
         (&["--module", "nsm.ko", "--ramdisk", "initrd"][..], "cannot be used with"),
         (&["--module", "nsm.ko.xz"], "decompress it first"),
@@ -203,12 +203,12 @@ fn what_cannot_be_built_is_named_and_leaves_nothing() {
         (&["--module", "nsm.ko", "--file", "cmd/x=enclave.toml"], "cmd is a file"),
         (&["--module", "nsm.ko", "--arch", "riscv64"], "x86_64 or aarch64"),
     ] {
-        let output = workshop.build(None, &[more, &out].concat());
+        let output = folder.build(None, &[more, &out].concat());
         assert_eq!(output.status.code(), Some(2), "{more:?}");
         assert!(stderr(&output).contains(expected), "{more:?}: {}", stderr(&output));
     }
     for epoch in ["", "now", "-1", "253402300800"] {
-        let output = workshop.build(Some(epoch), &[&MODULES[..], &out].concat());
+        let output = folder.build(Some(epoch), &[&MODULES[..], &out].concat());
         assert_eq!(output.status.code(), Some(2), "{epoch}");
         assert!(stderr(&output).contains("SOURCE_DATE_EPOCH"), "{epoch}: {}", stderr(&output));
     }
@@ -217,20 +217,19 @@ fn what_cannot_be_built_is_named_and_leaves_nothing() {
         ("gone/e.eif", "pcrs.json", "gone/e.eif: "),
         ("e.eif", "gone/pcrs.json", "gone/pcrs.json: "),
     ] {
-        let output =
-            workshop.build(None, &[&MODULES[..], &["--out", out, "--pcrs", pcrs]].concat());
+        let output = folder.build(None, &[&MODULES[..], &["--out", out, "--pcrs", pcrs]].concat());
         assert_eq!(output.status.code(), Some(2), "{out}");
         assert!(stderr(&output).contains(expected), "{}", stderr(&output));
     }
-    assert_eq!(workshop.names(), before);
+    assert_eq!(folder.names(), before);
 }
 
 #[test]
-fn eif_names_the_file_and_the_rule_that_it_breaks() {
-    let workshop = Workshop::new();
-    let (mut file, _) = workshop.built(None, &MODULES);
+fn eif_error_names_file_and_violated_rule() {
+    let folder = BuildFolder::new();
+    let (mut file, _) = folder.built(None, &MODULES);
     let refusal = |name: &str| {
-        let output = workshop.run(None, &["eif", name]);
+        let output = folder.run(None, &["eif", name]);
         assert!(output.stdout.is_empty());
         (output.status.code(), stderr(&output))
     };
@@ -239,11 +238,11 @@ fn eif_names_the_file_and_the_rule_that_it_breaks() {
     assert!(text.contains("vmlinuz: not an enclave image"), "{text}");
     let last = file.len() - 1;
     file[last] ^= 1;
-    fs::write(workshop.path().join("e.eif"), &file).unwrap();
+    fs::write(folder.path().join("e.eif"), &file).unwrap();
     let (code, text) = refusal("e.eif");
     assert_eq!(code, Some(1));
     assert!(text.contains("e.eif: the CRC-32 does not match"), "{text}");
-    fs::write(workshop.path().join("e.eif"), &file[..last]).unwrap();
+    fs::write(folder.path().join("e.eif"), &file[..last]).unwrap();
     assert!(refusal("e.eif").1.contains("the file ends within section 4, the ramdisk"));
     assert_eq!(refusal("gone").0, Some(2));
 }

@@ -8,13 +8,13 @@
 
 mod config_command;
 mod eif_command;
+mod policies_doc;
 mod policy_command;
-mod policy_page;
 
 use std::process::Command;
 
 #[test]
-fn version_names_the_commit() {
+fn version_contains_commit() {
     let command = env!("CARGO_BIN_EXE_attested-recipient");
     let output = Command::new(command).arg("--version").output().unwrap();
     assert_eq!(output.status.code(), Some(0));

@@ -69,7 +69,7 @@ const WALLET: &str = "{'Sid': 'OneImage', 'Effect': 'Allow', 'Action': 'kms:Gene
     {'StringEquals': {'kms:RecipientAttestation:PCR0': '<00>'}}}";
 
 #[test]
-fn says_which_statement_decided_and_why() {
+fn policy_check_prints_deciding_statement_and_reasons() {
     let folder = Folder::new();
     folder.write("wallet.json", policy(WALLET));
     let check = |more: &[&str]| {
@@ -106,7 +106,7 @@ fn says_which_statement_decided_and_why() {
 }
 
 #[test]
-fn evaluates_several_policies_together_for_either_action() {
+fn policy_check_evaluates_several_policies_for_each_action() {
     let folder = Folder::new();
     folder.write("wallet.json", policy(WALLET));
     folder.write(
@@ -125,7 +125,7 @@ fn evaluates_several_policies_together_for_either_action() {
 
 /// Each key of the context by a statement that only it fulfils.
 #[test]
-fn takes_each_key_of_the_context() {
+fn policy_check_accepts_each_context_key() {
     let folder = Folder::new();
     let measured = "a1".repeat(48);
     for (condition, context) in [
@@ -167,7 +167,7 @@ fn takes_each_key_of_the_context() {
 
 /// What only the service knows of a request is as the service has it.
 #[test]
-fn warns_on_standard_error_and_decides_nevertheless() {
+fn policy_check_prints_warnings_to_stderr_and_decides() {
     let folder = Folder::new();
     let statement = "'Effect': 'Allow', 'Action': '*', 'Resource': '*', 'Condition'";
     let conditions = "'Bool': {'aws:SecureTransport': false}, \
@@ -188,7 +188,7 @@ fn warns_on_standard_error_and_decides_nevertheless() {
 }
 
 #[test]
-fn reads_a_policy_of_at_most_a_mebibyte() {
+fn rejects_files_over_one_mebibyte() {
     let folder = Folder::new();
     let padded = |length: usize| {
         let json = r#"{"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}"#;
@@ -212,7 +212,7 @@ fn reads_a_policy_of_at_most_a_mebibyte() {
 }
 
 #[test]
-fn wrong_policies_and_contexts_end_with_status_2() {
+fn wrong_policies_and_contexts_exit_with_2() {
     let folder = folder_with_wrong_files();
     let (pcr0, image) = (pcr("PCR0"), pcr("ImageSha384"));
     let (pcr1, tpm) = (pcr("PCR1"), pcr("NitroTPMPCR4"));
@@ -250,7 +250,7 @@ fn wrong_policies_and_contexts_end_with_status_2() {
 }
 
 #[test]
-fn wrong_documents_and_actions_end_with_status_2() {
+fn wrong_documents_and_actions_exit_with_2() {
     let folder = folder_with_wrong_files();
     let pcr1 = pcr("PCR1");
     let document = ["--document", "enclave.bin", "--root", "root.pem"];

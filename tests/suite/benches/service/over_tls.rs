@@ -38,7 +38,8 @@ pub(crate) fn tls(figures: &mut Figures) -> Result<(), BoxError> {
     let (plain_address, tls_address) = (plain.relay.address(), tls.relay.address());
     let plain_client = Client::new(&format!("http://{plain_address}"));
     let pem = authority(tls_address)?;
-    let tls_client = Client::new(&format!("https://{tls_address}")).trusting(pem.as_bytes())?;
+    let tls_client =
+        Client::new(&format!("https://{tls_address}")).with_ca_certificates(pem.as_bytes())?;
     let [(_, key), ..] = KEYS;
     let mut scenarios = Vec::new();
     for clients in CLIENTS {

@@ -25,7 +25,7 @@ pub(crate) fn capture(credentials: Credentials) -> Result<Vec<u8>, BoxError> {
             .write_all(b"HTTP/1.1 503 Nobody\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?;
         Ok(request)
     });
-    match client.signed_by(credentials).generate_random(32) {
+    match client.with_credentials(credentials).generate_random(32) {
         Err(ClientError::Malformed { status: 503 }) => {
             captured.join().map_err(|_| "it panicked")?
         }

@@ -178,7 +178,7 @@ fn a_request_whose_document_does_not_hold_tells_nothing_of_the_document() {
 fn a_request_that_nobody_signed_names_nobody() {
     let service = Configured::start(&sigv4(), ALLOW);
     let forger = Credentials::new(ACCESS_KEY_ID, "another secret", "eu-west-1");
-    let forger = Client::new(service.endpoint_url()).signed_by(forger);
+    let forger = Client::new(service.endpoint_url()).with_credentials(forger);
     let (error_type, message) = refusal(forger.generate_random(32).map(|bytes| bytes.to_vec()));
     assert_eq!(error_type, "InvalidSignatureException");
     let mut expected = expected(json!({

@@ -46,7 +46,7 @@ impl Configured {
 
     /// One that asks for it there.
     pub(crate) fn client_at(&self, url: &str) -> Client {
-        self.simulator.client_at(url).unwrap().signed_by(credentials())
+        self.simulator.client_at(url).unwrap().with_credentials(credentials())
     }
 
     /// GenerateRandom of 32 bytes for a document, to be opened by `key` unless it says otherwise.
@@ -84,7 +84,7 @@ impl Configured {
 #[track_caller]
 pub(crate) fn refusal(result: Result<Vec<u8>, ClientError>) -> (String, String) {
     match result {
-        Err(ClientError::Refused { error_type, message }) => (error_type, message),
+        Err(ClientError::Rejected { error_type, message }) => (error_type, message),
         other => panic!("{other:?}"),
     }
 }

@@ -89,11 +89,15 @@ impl Served {
         runtime.spawn(enclave::http::serve(acceptor, None, service, pending(), Duration::ZERO));
         let client = match authority {
             None => Client::new(&format!("http://{address}")),
-            Some(pem) => {
-                Client::new(&format!("https://{address}")).trusting(pem.as_bytes()).unwrap()
-            }
+            Some(pem) => Client::new(&format!("https://{address}"))
+                .with_ca_certificates(pem.as_bytes())
+                .unwrap(),
         };
-        Ok(Self { client: client.signed_by(credentials()), _runtime: runtime, _folder: folder })
+        Ok(Self {
+            client: client.with_credentials(credentials()),
+            _runtime: runtime,
+            _folder: folder,
+        })
     }
 
     fn generate_plain(&self) -> Result<Vec<u8>, ClientError> {

@@ -36,9 +36,9 @@ fn two_principals(throttle: &str) -> (Configured, Client, Client) {
         .replace("role/wallet", "role/other");
     let config = format!("{}{other}[throttle]\n{throttle}\n", sigv4());
     let service = Configured::start(&config, ALLOW);
-    let one = Client::new(service.endpoint_url()).signed_by(credentials());
+    let one = Client::new(service.endpoint_url()).with_credentials(credentials());
     let other = Credentials::new("AKIDOTHER", SECRET, "eu-west-1");
-    let other = Client::new(service.endpoint_url()).signed_by(other);
+    let other = Client::new(service.endpoint_url()).with_credentials(other);
     (service, one, other)
 }
 
@@ -46,7 +46,7 @@ fn two_principals(throttle: &str) -> (Configured, Client, Client) {
 fn each_principal_has_its_own_rate_and_strangers_use_up_none_of_it() {
     let (service, one, other) = two_principals("requests_per_second_per_principal = 1");
     let forger = Credentials::new("AKIDEXAMPLE", "another secret", "eu-west-1");
-    let forger = Client::new(service.endpoint_url()).signed_by(forger);
+    let forger = Client::new(service.endpoint_url()).with_credentials(forger);
     for _ in 0..10 {
         let (error_type, _) = refusal(ask(&forger));
         assert_eq!(error_type, "InvalidSignatureException");

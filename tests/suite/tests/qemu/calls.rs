@@ -64,7 +64,7 @@ pub(crate) fn client(url: &str) -> Client {
     let credentials =
         Credentials::new(IDENTITY.access_key_id, IDENTITY.secret_access_key, IDENTITY.region);
     let credentials = credentials.with_session_token(IDENTITY.session_token.unwrap());
-    Client::new(url).signed_by(credentials)
+    Client::new(url).with_credentials(credentials)
 }
 
 /// 32 bytes for each of 64 clients at a time, each with a connection of its own: those whose number

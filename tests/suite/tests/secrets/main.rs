@@ -166,12 +166,12 @@ fn config(folder: &std::path::Path) -> Config {
 fn ask_for_everything(url: &str) -> Vec<String> {
     let key = RecipientKey::from_pem(include_str!("../../keys/rsa-2048.pem")).unwrap();
     let client = |id: &str, secret: &str, region: &str| {
-        Client::new(url).signed_by(Credentials::new(id, secret, region))
+        Client::new(url).with_credentials(Credentials::new(id, secret, region))
     };
     let good = client(ACCESS_KEY_ID, SECRET, "eu-west-1");
     let temporary = |id: &str, token: &str| {
         let credentials = Credentials::new(id, SECRET, "eu-west-1");
-        Client::new(url).signed_by(credentials.with_session_token(token))
+        Client::new(url).with_credentials(credentials.with_session_token(token))
     };
     let document = good.document(&Document::for_key(&key)).unwrap();
     let stale = good.document(&Document { age_seconds: 900, ..Document::for_key(&key) }).unwrap();

@@ -32,7 +32,7 @@ impl Service {
 
     fn client(&self, host: &str) -> Client {
         let pem = self.authority.certificate_pem();
-        Client::new(&self.url(host)).trusting(pem.as_bytes()).unwrap()
+        Client::new(&self.url(host)).with_ca_certificates(pem.as_bytes()).unwrap()
     }
 }
 
@@ -65,12 +65,13 @@ fn transport_error(client: &Client) -> String {
 fn a_client_refuses_another_authority_another_name_and_no_tls() {
     let service = Service::start("127.0.0.1:0", &["localhost"]);
     let other = authority(&["localhost"]).certificate_pem();
-    let client = Client::new(&service.url("localhost")).trusting(other.as_bytes()).unwrap();
+    let client =
+        Client::new(&service.url("localhost")).with_ca_certificates(other.as_bytes()).unwrap();
     let error = transport_error(&client);
     assert!(error.contains("restarted, or somebody else answers there"), "{error}");
     let error = transport_error(&service.client("127.0.0.1"));
     assert!(error.contains("not valid for name"), "{error}");
-    let plain = Client::new("http://127.0.0.1:1").trusting(other.as_bytes()).unwrap();
+    let plain = Client::new("http://127.0.0.1:1").with_ca_certificates(other.as_bytes()).unwrap();
     let error = transport_error(&plain);
     assert!(error.contains("https only"), "{error}");
 }
@@ -86,8 +87,11 @@ fn a_client_needs_an_authority_for_tls() {
         (garbage, "no certificate"),
         ("-----BEGIN CERTIFICATE-----\n", "broken PEM"),
     ] {
-        let error = Client::new("https://h").trusting(pem.as_bytes()).unwrap_err();
-        assert!(matches!(error, ClientError::Authority(what) if what == expected), "{error}");
+        let error = Client::new("https://h").with_ca_certificates(pem.as_bytes()).unwrap_err();
+        assert!(
+            matches!(error, ClientError::InvalidAuthority(what) if what == expected),
+            "{error}"
+        );
     }
 }
 

@@ -36,7 +36,7 @@ fn answer_under(permitted: &str) -> Result<usize, String> {
     let simulator = Simulator::start().unwrap();
     let certified = Arc::new(CertifiedKey::new(vec![certificate], key));
     let terminator = Terminator::start(certified, simulator.address());
-    let client = Client::new(&terminator.url()).trusting(&read("ca.pem")).unwrap();
+    let client = Client::new(&terminator.url()).with_ca_certificates(&read("ca.pem")).unwrap();
     client.generate_random(8).map(|random| random.len()).map_err(|error| error.to_string())
 }
 

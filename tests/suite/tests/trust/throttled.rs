@@ -64,7 +64,7 @@ fn says_that_an_enclave_that_ends_tls_and_hangs_was_reached() {
 fn a_client_of_the_library_asks_again() {
     let enclave = Enclave::throttling(2, "Retry-After: 1\r\n");
     let pem = enclave.authority.certificate_pem();
-    let client = Client::new(&enclave.url()).trusting(pem.as_bytes()).unwrap();
+    let client = Client::new(&enclave.url()).with_ca_certificates(pem.as_bytes()).unwrap();
     let start = Instant::now();
     let document = client.attestation_document(&[7; 16]).unwrap();
     assert!(document.windows(16).any(|window| window == [7; 16]));

@@ -10,19 +10,19 @@ use enclave::iam::{ConditionKey, Context, Measurements, action_name};
 use enclave::principal::Principal;
 use kms_api::Operation;
 
-use super::super::failure::Failure;
-use super::super::values::Hex;
+use super::super::error::CommandError;
+use super::super::value_parsers::Hex;
 
 /// `KEY=VALUE`.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(super) struct ContextEntry {
     key: ConditionKey,
-    value: Given,
+    value: ContextValue,
 }
 
 /// A value of the type that its key has.
 #[derive(Clone, Debug)]
-enum Given {
+enum ContextValue {
     Register(PcrFamily, u8, PcrValue),
     Address(IpAddr),
     Bool(bool),
@@ -30,7 +30,7 @@ enum Given {
     Text(String),
 }
 
-impl FromStr for Entry {
+impl FromStr for ContextEntry {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -40,29 +40,29 @@ impl FromStr for Entry {
         let key = ConditionKey::parse(name).ok_or_else(|| {
             format!("unknown condition key {name:?}; known are {}", ConditionKey::KNOWN)
         })?;
-        Ok(Self { key, value: given(key, value)? })
+        Ok(Self { key, value: parse_value(key, value)? })
     }
 }
 
-fn given(key: ConditionKey, value: &str) -> Result<Given, String> {
+fn parse_value(key: ConditionKey, value: &str) -> Result<ContextValue, String> {
     let (given, expected) = match key {
-        ConditionKey::SourceIp => (value.parse().ok().map(Given::Address), "an IP address"),
-        ConditionKey::SecureTransport => (value.parse().ok().map(Given::Bool), "true or false"),
+        ConditionKey::SourceIp => (value.parse().ok().map(ContextValue::Address), "an IP address"),
+        ConditionKey::SecureTransport => (value.parse().ok().map(ContextValue::Bool), "true or false"),
         ConditionKey::CurrentTime => {
             let time = UnixMillis::from_rfc3339(value);
-            (time.map(Given::Time), "a time such as 2026-02-03T10:12:02Z")
+            (time.map(ContextValue::Time), "a time such as 2026-02-03T10:12:02Z")
         }
         ConditionKey::PrincipalArn => {
             // As the service has it, also if it is a session that is given.
             let seen = Principal::new(value).map(|known| known.condition_arn().to_owned());
-            (Some(Given::Text(seen.unwrap_or_else(|_| value.to_owned()))), "an ARN")
+            (Some(ContextValue::Text(seen.unwrap_or_else(|_| value.to_owned()))), "an ARN")
         }
         ConditionKey::ImageSha384 | ConditionKey::Pcr(..) => {
             let measured = value.parse().ok().and_then(|Hex(bytes)| bytes.try_into().ok());
             let given = key
                 .register()
                 .zip(measured)
-                .map(|((family, index), measured)| Given::Register(family, index, measured));
+                .map(|((family, index), measured)| ContextValue::Register(family, index, measured));
             (given, "48 bytes in hexadecimal (96 digits)")
         }
     };
@@ -70,7 +70,7 @@ fn given(key: ConditionKey, value: &str) -> Result<Given, String> {
 }
 
 /// The name of an operation in policies.
-pub(super) fn action(text: &str) -> Result<Operation, String> {
+pub(super) fn parse_action(text: &str) -> Result<Operation, String> {
     let known = [Operation::GenerateRandom, Operation::DescribeCustomKeyStores];
     known
         .into_iter()
@@ -80,7 +80,7 @@ pub(super) fn action(text: &str) -> Result<Operation, String> {
 
 /// A request as it is described; what is not said of it is as the service has it, now.
 #[derive(Debug)]
-pub(super) struct Request {
+pub(super) struct PolicyRequest {
     principal_arn: Option<String>,
     source_ip: Option<IpAddr>,
     secure_transport: Option<bool>,
@@ -95,8 +95,8 @@ pub(super) struct Registers {
     values: [Option<PcrValue>; MAX_PCRS],
 }
 
-impl Request {
-    pub(super) fn of(entries: &[Entry]) -> Result<Self, Failure> {
+impl PolicyRequest {
+    pub(super) fn from_entries(entries: &[ContextEntry]) -> Result<Self, CommandError> {
         let mut request = Self {
             principal_arn: None,
             source_ip: None,
@@ -105,35 +105,40 @@ impl Request {
             now: SystemClock.now(),
             registers: None,
         };
-        for (position, Entry { key, value }) in entries.iter().enumerate() {
+        for (position, ContextEntry { key, value }) in entries.iter().enumerate() {
             if entries.iter().take(position).any(|earlier| earlier.key == *key) {
-                return Err(Failure::Usage(format!("--context {key} is given twice")));
+                return Err(CommandError::Usage(format!("--context {key} is given twice")));
             }
             match value {
-                Given::Register(family, index, value) => {
-                    request.measure(*family, *index, *value)?
+                ContextValue::Register(family, index, value) => {
+                    request.set_register(*family, *index, *value)?
                 }
-                Given::Address(ip) => request.source_ip = Some(*ip),
-                Given::Bool(is_secure) => request.secure_transport = Some(*is_secure),
-                Given::Time(now) => request.now = *now,
-                Given::Text(arn) => request.principal_arn = Some(arn.clone()),
+                ContextValue::Address(ip) => request.source_ip = Some(*ip),
+                ContextValue::Bool(is_secure) => request.secure_transport = Some(*is_secure),
+                ContextValue::Time(now) => request.now = *now,
+                ContextValue::Text(arn) => request.principal_arn = Some(arn.clone()),
             }
         }
         Ok(request)
     }
 
-    fn measure(&mut self, family: PcrFamily, index: u8, value: PcrValue) -> Result<(), Failure> {
+    fn set_register(
+        &mut self,
+        family: PcrFamily,
+        index: u8,
+        value: PcrValue,
+    ) -> Result<(), CommandError> {
         let none = || Registers { family, values: [None; MAX_PCRS] };
         let registers = self.registers.get_or_insert_with(none);
         if registers.family != family {
             let reason =
                 "one document measures an enclave or a NitroTPM: --context has PCRs of both";
-            return Err(Failure::Usage(reason.to_owned()));
+            return Err(CommandError::Usage(reason.to_owned()));
         }
         // ImageSha384 is PCR0 under another name.
         match registers.values.get_mut(usize::from(index)) {
             Some(register @ None) => *register = Some(value),
-            _ => return Err(Failure::Usage(format!("--context gives PCR{index} twice"))),
+            _ => return Err(CommandError::Usage(format!("--context gives PCR{index} twice"))),
         }
         Ok(())
     }

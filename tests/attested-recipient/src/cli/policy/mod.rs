@@ -13,9 +13,9 @@ use clap::{Args, Subcommand};
 use enclave::iam::{Decision, Explanation, Measurements, Policy, action_name, evaluate, explain};
 use kms_api::Operation;
 
-use self::context::{Entry, Request, action};
-use super::failure::{Failure, anchor_failure};
-use super::files::read;
+use self::context::{ContextEntry, PolicyRequest, parse_action};
+use super::bounded_read::read;
+use super::error::{CommandError, anchor_error};
 
 /// Look into policies.
 #[derive(Debug, Args)]
@@ -45,34 +45,36 @@ struct Check {
     /// What the request carries under a condition key, such as aws:CurrentTime=2026-02-03T10:12:02Z, or
     /// kms:RecipientAttestation:PCR0=HEX in place of a document; may be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
-    context: Vec<Entry>,
+    context: Vec<ContextEntry>,
     /// What the request asks for.
-    #[arg(long, default_value = "kms:GenerateRandom", value_parser = action)]
+    #[arg(long, default_value = "kms:GenerateRandom", value_parser = parse_action)]
     action: Operation,
 }
 
 impl PolicyCommand {
-    pub(super) fn run(self) -> Result<(), Failure> {
+    pub(super) fn run(self) -> Result<(), CommandError> {
         let PolicySubcommand::Check(check) = self.command;
         check.run()
     }
 }
 
 impl Check {
-    fn run(self) -> Result<(), Failure> {
+    fn run(self) -> Result<(), CommandError> {
         let policies =
-            self.policy.iter().map(|path| policy(path)).collect::<Result<Vec<_>, _>>()?;
-        let request = Request::of(&self.context)?;
+            self.policy.iter().map(|path| read_policy(path)).collect::<Result<Vec<_>, _>>()?;
+        let request = PolicyRequest::from_entries(&self.context)?;
         let document = match &self.document {
-            Some(path) => Some(verify(path, &self.root)?),
+            Some(path) => Some(verify_document(path, &self.root)?),
             None if self.root.is_empty() => None,
-            None => return Err(Failure::Usage("--root goes with a --document".to_owned())),
+            None => return Err(CommandError::Usage("--root goes with a --document".to_owned())),
         };
         let pcrs = document.as_ref().map(|document| document.claims().pcrs());
         let measurements = measurements(pcrs.as_ref(), &request)?;
         if measurements.is_some() && self.action != Operation::GenerateRandom {
             let action = action_name(self.action);
-            return Err(Failure::Usage(format!("{action} takes no Recipient, thus no document")));
+            return Err(CommandError::Usage(format!(
+                "{action} takes no Recipient, thus no document"
+            )));
         }
         let context = request.context(self.action, measurements);
         let report = Report {
@@ -95,23 +97,26 @@ impl Check {
             );
         }
         let is_allowed = matches!(report.decision, Decision::Allowed(_));
-        if is_allowed { Ok(()) } else { Err(Failure::Refused) }
+        if is_allowed { Ok(()) } else { Err(CommandError::Rejected) }
     }
 }
 
-fn policy(path: &Path) -> Result<Policy, Failure> {
+fn read_policy(path: &Path) -> Result<Policy, CommandError> {
     Ok(Policy::parse(&path.display().to_string(), &read(path)?)?)
 }
 
 /// Debug mode is allowed: that a policy denies it is one of the things to see.
-fn verify(path: &Path, roots: &[PathBuf]) -> Result<VerifiedDocument<Production>, Failure> {
+fn verify_document(
+    path: &Path,
+    roots: &[PathBuf],
+) -> Result<VerifiedDocument<Production>, CommandError> {
     let mut anchors = TrustAnchors::aws_nitro();
     for root in roots {
-        anchors.add_pem(&read(root)?).map_err(|error| anchor_failure(root, &error))?;
+        anchors.add_pem(&read(root)?).map_err(|error| anchor_error(root, &error))?;
     }
     let unusable = |error: &dyn Display| {
         let reason = format!("no policy is asked about a document that does not verify: {error}");
-        Failure::Content { path: path.to_owned(), reason }
+        CommandError::Content { path: path.to_owned(), reason }
     };
     let document = UnverifiedDocument::parse(read(path)?).map_err(|error| unusable(&error))?;
     document.verify_at_document_time(&anchors, DebugMode::Allow).map_err(|error| unusable(&error))
@@ -119,10 +124,10 @@ fn verify(path: &Path, roots: &[PathBuf]) -> Result<VerifiedDocument<Production>
 
 fn measurements<'a>(
     document: Option<&'a Pcrs<'_>>,
-    request: &'a Request,
-) -> Result<Option<&'a dyn Measurements>, Failure> {
+    request: &'a PolicyRequest,
+) -> Result<Option<&'a dyn Measurements>, CommandError> {
     match (document, request.registers()) {
-        (Some(_), Some(_)) => Err(Failure::Usage(
+        (Some(_), Some(_)) => Err(CommandError::Usage(
             "the --document says what was measured; leave kms:RecipientAttestation out of --context"
                 .to_owned(),
         )),

@@ -13,14 +13,14 @@ use tokio::net::TcpStream;
 use tokio::time::sleep;
 use tokio_rustls::TlsConnector;
 
-use super::super::refusal::Refusal;
+use super::super::trust_error::TrustError;
 use super::target::Target;
 
 /// Bytes of a head at the most, and of an answer that is no document.
 const MAX_HEAD_LENGTH: usize = 16 * 1024;
 
 /// Characters of a refusing answer that are shown.
-const MAX_SHOWN: usize = 200;
+const MAX_PRINTED_CHARS: usize = 200;
 
 /// One connection: what is asked on it, is asked of who holds the key of its first certificate.
 pub(super) struct Connection {
@@ -31,12 +31,12 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) async fn open(target: &Target, tls: Arc<ClientConfig>) -> Result<Self, Refusal> {
+    pub(super) async fn open(target: &Target, tls: Arc<ClientConfig>) -> Result<Self, TrustError> {
         let host = target.host();
         let stream = TcpStream::connect((&*host.to_str(), target.port())).await;
-        let stream = stream.map_err(Refusal::Unreachable)?;
+        let stream = stream.map_err(TrustError::Unreachable)?;
         let stream = TlsConnector::from(Arc::clone(&tls)).connect(host.clone(), stream);
-        let stream = stream.await.map_err(handshake_refusal)?;
+        let stream = stream.await.map_err(handshake_error)?;
         let (_, session) = stream.get_ref();
         let certificates = session.peer_certificates().unwrap_or_default().to_vec();
         let (sender, connection) = http1::Builder::new()
@@ -54,22 +54,22 @@ impl Connection {
     }
 
     /// The body of an answer with status 200, of `limit` bytes at the most.
-    pub(super) async fn get(&mut self, path: &str, limit: usize) -> Result<Vec<u8>, Refusal> {
-        accepted(self.ask(path).await?, limit).await
+    pub(super) async fn get(&mut self, path: &str, limit: usize) -> Result<Vec<u8>, TrustError> {
+        into_body(self.send(path).await?, limit).await
     }
 
     /// Gets as [`get`](Self::get) does, and again while the enclave throttles the request. Returns `None`
     /// if no time is left for that. Opens another connection in its place if the enclave closed it.
-    pub(super) async fn get_in_turn(
+    pub(super) async fn get_with_retries(
         &mut self,
         path: &str,
         limit: usize,
         retries: &mut Retries,
-    ) -> Result<Option<Vec<u8>>, Refusal> {
+    ) -> Result<Option<Vec<u8>>, TrustError> {
         loop {
-            let response = self.ask(path).await?;
+            let response = self.send(path).await?;
             if response.status() != StatusCode::TOO_MANY_REQUESTS {
-                return accepted(response, limit).await.map(Some);
+                return into_body(response, limit).await.map(Some);
             }
             let retry_after = response.headers().get(header::RETRY_AFTER);
             let pause = retries.pause(retry_after.and_then(|value| value.to_str().ok()));
@@ -83,46 +83,46 @@ impl Connection {
         }
     }
 
-    async fn ask(&mut self, path: &str) -> Result<Response<Incoming>, Refusal> {
+    async fn send(&mut self, path: &str) -> Result<Response<Incoming>, TrustError> {
         let request = Request::get(path)
             .header(header::HOST, self.target.authority())
             .header(header::ACCEPT, "application/octet-stream")
             .body(Empty::new())
-            .map_err(|error| Refusal::Http(error.to_string()))?;
+            .map_err(|error| TrustError::Http(error.to_string()))?;
         self.sender.ready().await?;
         Ok(self.sender.send_request(request).await?)
     }
 }
 
-async fn accepted(response: Response<Incoming>, limit: usize) -> Result<Vec<u8>, Refusal> {
+async fn into_body(response: Response<Incoming>, limit: usize) -> Result<Vec<u8>, TrustError> {
     let status = response.status();
     if status == StatusCode::OK {
         return body(response, limit).await;
     }
     let text = body(response, MAX_HEAD_LENGTH).await.unwrap_or_default();
-    Err(Refusal::Status { status: status.as_u16(), text: shown(&text) })
+    Err(TrustError::Status { status: status.as_u16(), text: printable(&text) })
 }
 
-async fn body(response: Response<Incoming>, limit: usize) -> Result<Vec<u8>, Refusal> {
+async fn body(response: Response<Incoming>, limit: usize) -> Result<Vec<u8>, TrustError> {
     match Limited::new(response.into_body(), limit).collect().await {
         Ok(body) => Ok(body.to_bytes().into()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Refusal::TooLong { limit }),
-        Err(error) => Err(Refusal::Http(error.to_string())),
+        Err(error) if error.is::<LengthLimitError>() => Err(TrustError::BodyTooLong { limit }),
+        Err(error) => Err(TrustError::Http(error.to_string())),
     }
 }
 
 /// A stranger's text, that a terminal does not obey.
-fn shown(text: &[u8]) -> String {
+fn printable(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
-    text.trim().chars().take(MAX_SHOWN).flat_map(char::escape_debug).collect()
+    text.trim().chars().take(MAX_PRINTED_CHARS).flat_map(char::escape_debug).collect()
 }
 
-fn handshake_refusal(error: io::Error) -> Refusal {
+fn handshake_error(error: io::Error) -> TrustError {
     match error.get_ref().and_then(|error| error.downcast_ref()) {
-        Some(Error::InvalidMessage(_)) => Refusal::NoTls,
+        Some(Error::InvalidMessage(_)) => TrustError::NotTls,
         Some(Error::InvalidCertificate(CertificateError::BadSignature)) => {
-            Refusal::NotTheKeysHolder
+            TrustError::HandshakeSignature
         }
-        _ => Refusal::Handshake(error),
+        _ => TrustError::Handshake(error),
     }
 }

@@ -1,11 +1,11 @@
 //! `attested-recipient trust`.
 
-mod attested;
 mod connection;
-mod expected;
-mod measurements;
+mod expected_measurements;
+mod measurements_file;
 mod target;
-mod verifier;
+mod unauthenticated_tls;
+mod verified_enclave;
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -18,15 +18,15 @@ use clap::Args;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{Instant, timeout_at};
 
-use self::attested::{Attested, Demands};
-use self::expected::Expected;
+use self::expected_measurements::ExpectedMeasurements;
 use self::target::Target;
-use self::verifier::unauthenticated_tls;
-use super::draft::Draft;
-use super::failure::{Failure, anchor_failure};
-use super::files::read;
-use super::refusal::{self, Refusal};
-use super::values::Pcr;
+use self::unauthenticated_tls::unauthenticated_tls;
+use self::verified_enclave::{Requirements, VerifiedEnclave};
+use super::atomic_file::AtomicFile;
+use super::bounded_read::read;
+use super::error::{CommandError, anchor_error};
+use super::trust_error::{TrustError, exit_status_help};
+use super::value_parsers::Pcr;
 
 /// Verify that TLS ends inside an enclave, and write its certificate authority for clients to trust.
 ///
@@ -38,7 +38,7 @@ use super::values::Pcr;
 /// Prints one line a URL: the URL, the enclave's module_id, the SHA-256 of the authority's
 /// SubjectPublicKeyInfo, and with --any-of the file whose measurements the enclave holds.
 #[derive(Debug, Args)]
-#[command(after_help = refusal::help())]
+#[command(after_help = exit_status_help())]
 pub(super) struct Trust {
     /// An enclave, https://HOST[:PORT]; several are written into one bundle.
     #[arg(value_name = "URL", required = true)]
@@ -73,17 +73,17 @@ pub(super) struct Trust {
 }
 
 impl Trust {
-    pub(super) fn run(self) -> Result<(), Failure> {
-        let demands = self.demands()?;
+    pub(super) fn run(self) -> Result<(), CommandError> {
+        let requirements = self.requirements()?;
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let attested = self.judge_all(&demands, &runtime);
+        let enclaves = self.verify_all(&requirements, &runtime);
         // A name that is still being looked up would be waited for.
         runtime.shutdown_background();
-        let attested = attested?;
-        let draft = Draft::write(&self.out, |out| out.write_all(bundle(&attested).as_bytes()))?;
+        let enclaves = enclaves?;
+        let file = AtomicFile::write(&self.out, |out| out.write_all(bundle(&enclaves).as_bytes()))?;
         // What cannot be said is not done: the file is the last thing that can fail.
         let mut stdout = io::stdout().lock();
-        for (target, Attested { module_id, binding, any_of, .. }) in &attested {
+        for (target, VerifiedEnclave { module_id, binding, any_of, .. }) in &enclaves {
             let digest = const_hex::encode(binding.digest());
             write!(stdout, "{} {module_id} {digest}", target.url())?;
             match any_of {
@@ -92,68 +92,70 @@ impl Trust {
             }
         }
         stdout.flush()?;
-        draft.publish()
+        file.commit()
     }
 
-    fn demands(&self) -> Result<Demands, Failure> {
-        let expected = Expected::read(&self.pcr, &self.pcrs_file, &self.any_of)?;
+    fn requirements(&self) -> Result<Requirements, CommandError> {
+        let expected = ExpectedMeasurements::read(&self.pcr, &self.pcrs_file, &self.any_of)?;
         if expected.is_empty() && !self.simulator {
             let reason = "without a measurement, any enclave of anybody would pass: write --pcrs-file \
                           with what `make eif` wrote, or --pcr 0=HEX";
-            return Err(Failure::Usage(reason.to_owned()));
+            return Err(CommandError::Usage(reason.to_owned()));
         }
         expected.warnings().into_iter().try_for_each(warn)?;
         let mut anchors = TrustAnchors::aws_nitro();
         for path in &self.root {
-            anchors.add_pem(&read(path)?).map_err(|error| anchor_failure(path, &error))?;
+            anchors.add_pem(&read(path)?).map_err(|error| anchor_error(path, &error))?;
         }
-        let (admits_simulator, limit) = (self.simulator, Duration::from_secs(self.timeout));
-        Ok(Demands { anchors, expected, admits_simulator, limit })
+        let (allow_simulator, timeout) = (self.simulator, Duration::from_secs(self.timeout));
+        Ok(Requirements { anchors, expected, allow_simulator, timeout })
     }
 
     /// All of them, or the first refusal.
-    fn judge_all(
+    fn verify_all(
         &self,
-        demands: &Demands,
+        requirements: &Requirements,
         runtime: &Runtime,
-    ) -> Result<Vec<(&Target, Attested)>, Failure> {
+    ) -> Result<Vec<(&Target, VerifiedEnclave)>, CommandError> {
         self.urls
             .iter()
             .map(|target| {
-                let attested = self.judge(target, demands, runtime);
-                let attested = attested.map_err(|refusal| {
+                let enclave = self.verify(target, requirements, runtime);
+                let enclave = enclave.map_err(|error| {
                     let url = target.url();
-                    Failure::Untrusted { url, refusal: Box::new(refusal) }
+                    CommandError::Untrusted { url, error: Box::new(error) }
                 })?;
-                warn_of(target, &attested)?;
-                Ok((target, attested))
+                print_warnings(target, &enclave)?;
+                Ok((target, enclave))
             })
             .collect()
     }
 
-    fn judge(
+    fn verify(
         &self,
         target: &Target,
-        demands: &Demands,
+        requirements: &Requirements,
         runtime: &Runtime,
-    ) -> Result<Attested, Refusal> {
-        let tls = unauthenticated_tls().map_err(|error| Refusal::Local(error.to_string()))?;
-        let deadline = Instant::now() + demands.limit;
-        let judged = async { timeout_at(deadline, demands.judge(target, tls, deadline)).await };
-        runtime.block_on(judged).unwrap_or(Err(Refusal::Deadline(demands.limit)))
+    ) -> Result<VerifiedEnclave, TrustError> {
+        let tls =
+            unauthenticated_tls().map_err(|error| TrustError::LocalResource(error.to_string()))?;
+        let deadline = Instant::now() + requirements.timeout;
+        let verified =
+            async { timeout_at(deadline, requirements.verify(target, tls, deadline)).await };
+        runtime.block_on(verified).unwrap_or(Err(TrustError::TimedOut(requirements.timeout)))
     }
 }
 
 /// What does not refuse, but should be known.
-fn warn_of(target: &Target, attested: &Attested) -> Result<(), Failure> {
+fn print_warnings(target: &Target, enclave: &VerifiedEnclave) -> Result<(), CommandError> {
     let url = target.url();
-    if attested.is_simulator {
+    if enclave.is_simulator {
         warn(format_args!(
             "{url}: THIS IS A SIMULATOR. IT SIGNS WHATEVER IT IS ASKED TO: NOTHING IS PROVED, and \
              whoever runs it reads everything. Never give its certificate to a client in production."
         ))?;
     }
-    if !attested.is_for_host {
+    if !enclave.is_valid_for_host {
         let host = target.host().to_str();
         warn(format_args!(
             "{url}: the enclave's certificate is not for {host}: clients will refuse it there; add \
@@ -164,20 +166,20 @@ fn warn_of(target: &Target, attested: &Attested) -> Result<(), Failure> {
 }
 
 /// A warning that nobody can read is none: nothing is written then.
-fn warn(text: impl Display) -> Result<(), Failure> {
+fn warn(text: impl Display) -> Result<(), CommandError> {
     Ok(writeln!(io::stderr(), "attested-recipient: warning: {text}")?)
 }
 
 /// Each authority's certificate once, behind the URLs that it is for.
-fn bundle(attested: &[(&Target, Attested)]) -> String {
+fn bundle(enclaves: &[(&Target, VerifiedEnclave)]) -> String {
     let mut bundle = String::new();
     let mut seen = Vec::new();
-    for (_, Attested { authority, .. }) in attested {
+    for (_, VerifiedEnclave { authority, .. }) in enclaves {
         if seen.contains(&authority) {
             continue;
         }
         seen.push(authority);
-        for (target, same) in attested.iter().filter(|(_, other)| other.authority == *authority) {
+        for (target, same) in enclaves.iter().filter(|(_, other)| other.authority == *authority) {
             bundle.push_str(&format!("# {} {}\n", target.url(), same.module_id));
         }
         bundle.push_str(&certificate_pem(authority));

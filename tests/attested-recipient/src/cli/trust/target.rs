@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_hosts_of_each_kind_with_a_port_or_without() {
+    fn parses_names_and_addresses_with_optional_port() {
         for (text, host, port) in [
             ("https://localhost", "localhost", 443),
             ("https://enclave.example:8443/", "enclave.example", 8443),
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_everything_else() {
+    fn rejects_other_urls() {
         for text in [
             "",
             "localhost",

@@ -102,7 +102,7 @@ pub(super) fn without_tls(boots: &Boots) {
 pub(super) fn crowd(boots: &Boots) {
     on_tls(boots, |guest| {
         let (url, pem) = (guest.url(), fs::read(guest.authority.path()).unwrap());
-        let trusting = || client(&url).trusting(&pem).unwrap();
+        let trusting = || client(&url).with_ca_certificates(&pem).unwrap();
         boots.keep(of_a_crowd(trusting, boots.tls_configuration(), 2));
     });
 }

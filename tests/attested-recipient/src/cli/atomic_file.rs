@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use super::failure::Failure;
+use super::error::CommandError;
 
 /// What any new file has, before the umask; temporary ones are the owner's alone otherwise.
 const PERMISSIONS: u32 = 0o666;
@@ -16,7 +16,7 @@ const PERMISSIONS: u32 = 0o666;
 const SECRET_PERMISSIONS: u32 = 0o600;
 
 /// A file that is written beside its place. It is removed if it is not published.
-pub(super) struct Draft {
+pub(super) struct AtomicFile {
     file: NamedTempFile,
     path: PathBuf,
 }
@@ -33,7 +33,7 @@ fn buffered(
 
 /// Whether it is a file, or can become one. A link could lead to what a stranger chose, and a device or a
 /// folder would be replaced by a file.
-fn check_place(path: &Path) -> io::Result<()> {
+fn check_destination(path: &Path) -> io::Result<()> {
     let refused = |reason| Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
     if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
         return refused("it is the name of a folder: name a file");
@@ -47,35 +47,35 @@ fn check_place(path: &Path) -> io::Result<()> {
     }
 }
 
-impl Draft {
+impl AtomicFile {
     /// Writes a draft of the file `path`, down to the disk.
     pub(super) fn write(
         path: &Path,
         content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-    ) -> Result<Self, Failure> {
-        Self::make(path, PERMISSIONS, buffered(content))
+    ) -> Result<Self, CommandError> {
+        Self::create(path, PERMISSIONS, buffered(content))
     }
 
     /// Writes a draft of a file for its owner alone.
     pub(super) fn write_private(
         path: &Path,
         content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-    ) -> Result<Self, Failure> {
-        Self::make(path, SECRET_PERMISSIONS, buffered(content))
+    ) -> Result<Self, CommandError> {
+        Self::create(path, SECRET_PERMISSIONS, buffered(content))
     }
 
     /// Writes a draft of a file for its owner alone, without a copy of these bytes in between.
-    pub(super) fn write_secret(path: &Path, bytes: &[u8]) -> Result<Self, Failure> {
-        Self::make(path, SECRET_PERMISSIONS, |mut file| file.write_all(bytes))
+    pub(super) fn write_secret(path: &Path, bytes: &[u8]) -> Result<Self, CommandError> {
+        Self::create(path, SECRET_PERMISSIONS, |mut file| file.write_all(bytes))
     }
 
-    fn make(
+    fn create(
         path: &Path,
         permissions: u32,
         content: impl FnOnce(&File) -> io::Result<()>,
-    ) -> Result<Self, Failure> {
-        let draft = || {
-            check_place(path)?;
+    ) -> Result<Self, CommandError> {
+        let create = || {
+            check_destination(path)?;
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
             let file = tempfile::Builder::new()
                 .permissions(Permissions::from_mode(permissions))
@@ -84,15 +84,15 @@ impl Draft {
             file.as_file().sync_all()?;
             Ok(Self { file, path: path.to_owned() })
         };
-        draft().map_err(|error| Failure::File { path: path.to_owned(), error })
+        create().map_err(|error| CommandError::File { path: path.to_owned(), error })
     }
 
     /// Gives it its name, whatever file had it before.
-    pub(super) fn publish(self) -> Result<(), Failure> {
+    pub(super) fn commit(self) -> Result<(), CommandError> {
         let Self { file, path } = self;
         match file.persist(&path) {
             Ok(_) => Ok(()),
-            Err(error) => Err(Failure::File { path, error: error.error }),
+            Err(error) => Err(CommandError::File { path, error: error.error }),
         }
     }
 }

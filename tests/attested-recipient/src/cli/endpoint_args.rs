@@ -3,35 +3,34 @@ use std::path::PathBuf;
 use attested_recipient::Client;
 use clap::Args;
 
-use super::failure::Failure;
-use super::files::read;
+use super::bounded_read::read;
+use super::error::CommandError;
 
 /// Where the service is, and by what it is known.
 #[derive(Debug, Args)]
-pub(super) struct Service {
+pub(super) struct EndpointArgs {
     /// The service, such as http://127.0.0.1:8000, or https://127.0.0.1:8443 with --ca.
-    #[arg(long, value_name = "URL", value_parser = super::values::endpoint)]
+    #[arg(long, value_name = "URL", value_parser = super::value_parsers::endpoint)]
     endpoint: String,
     /// The certificate authorities to trust, as `attested-recipient trust` writes them.
     #[arg(long, value_name = "PEM")]
     ca: Option<PathBuf>,
 }
 
-impl Service {
-    pub(super) fn client(&self) -> Result<Client, Failure> {
+impl EndpointArgs {
+    pub(super) fn client(&self) -> Result<Client, CommandError> {
         let Self { endpoint, ca } = self;
         let client = Client::new(endpoint);
         match (ca, endpoint.starts_with("https://")) {
             (None, false) => Ok(client),
-            (Some(path), true) => client.trusting(&read(path)?).map_err(|error| Failure::Content {
-                path: path.clone(),
-                reason: error.to_string(),
+            (Some(path), true) => client.with_ca_certificates(&read(path)?).map_err(|error| {
+                CommandError::Content { path: path.clone(), reason: error.to_string() }
             }),
-            (None, true) => Err(Failure::Usage(format!(
+            (None, true) => Err(CommandError::Usage(format!(
                 "https needs --ca, the certificate authority of the enclave: `attested-recipient trust \
                  {endpoint} --pcrs-file pcrs.json --out enclave-ca.pem` verifies and writes it"
             ))),
-            (Some(_), false) => Err(Failure::Usage(
+            (Some(_), false) => Err(CommandError::Usage(
                 "--ca is of no use without TLS: write https://HOST:PORT".to_owned(),
             )),
         }

@@ -47,7 +47,7 @@ fn folder() -> Folder {
 }
 
 #[test]
-fn each_policy_of_the_page_decides_what_the_page_says() {
+fn policies_in_docs_decide_as_documented() {
     let folder = folder();
     let mut named = BTreeSet::new();
     let not_allowed = "not allowed: no statement allows kms:GenerateRandom";
@@ -95,7 +95,7 @@ fn each_policy_of_the_page_decides_what_the_page_says() {
 }
 
 #[test]
-fn each_command_of_the_page_prints_what_the_page_shows() {
+fn commands_in_docs_print_the_shown_output() {
     let folder = folder();
     let commands = blocks("console");
     assert_eq!(commands.len(), 3);

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use crate::sigv4::table::Identity;
 
 /// Far longer than anything here takes: reached only by what hangs.
-const NEVER: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A client of one identity.
 pub(crate) struct Sdk {
@@ -28,7 +28,7 @@ pub(crate) struct Sdk {
 
 /// What it is asked to call.
 #[derive(Clone, Debug)]
-pub(crate) enum Ask {
+pub(crate) enum Call {
     /// GenerateRandom of 32 bytes.
     Plain,
     /// The same, sealed to the key in this document.
@@ -39,16 +39,16 @@ pub(crate) enum Ask {
 
 /// What its user gets.
 #[derive(Debug)]
-pub(crate) struct Reply {
+pub(crate) struct CallOutcome {
     /// An answer, or the error's name and its message.
-    pub(crate) result: Result<Answer, (String, String)>,
+    pub(crate) result: Result<Output, (String, String)>,
     /// Of all attempts.
     pub(crate) statuses: Vec<u16>,
 }
 
 /// The members of an answer.
 #[derive(Debug, Default)]
-pub(crate) struct Answer {
+pub(crate) struct Output {
     pub(crate) plaintext: Option<Vec<u8>>,
     pub(crate) ciphertext_for_recipient: Option<Vec<u8>>,
     /// How many.
@@ -94,16 +94,16 @@ impl Sdk {
     }
 
     /// Makes one call.
-    pub(crate) fn ask(&self, ask: &Ask) -> Reply {
-        let result = self.runtime.block_on(async { timeout(NEVER, self.call(ask)).await });
-        Reply { result: result.expect("must end"), statuses: self.statuses.take() }
+    pub(crate) fn call(&self, call: &Call) -> CallOutcome {
+        let result = self.runtime.block_on(async { timeout(TIMEOUT, self.send(call)).await });
+        CallOutcome { result: result.expect("must end"), statuses: self.statuses.take() }
     }
 
-    async fn call(&self, ask: &Ask) -> Result<Answer, (String, String)> {
-        let recipient = match ask {
-            Ask::List => return self.list().await,
-            Ask::Plain => None,
-            Ask::Sealed(document) => Some(
+    async fn send(&self, call: &Call) -> Result<Output, (String, String)> {
+        let recipient = match call {
+            Call::List => return self.describe_custom_key_stores().await,
+            Call::Plain => None,
+            Call::Sealed(document) => Some(
                 RecipientInfo::builder()
                     .key_encryption_algorithm(KeyEncryptionMechanism::RsaesOaepSha256)
                     .attestation_document(Blob::new(document.clone()))
@@ -111,27 +111,28 @@ impl Sdk {
             ),
         };
         let request = self.client.generate_random().number_of_bytes(32).set_recipient(recipient);
-        let output = request.send().await.map_err(named)?;
-        Ok(Answer {
+        let output = request.send().await.map_err(service_error)?;
+        Ok(Output {
             plaintext: output.plaintext.map(Blob::into_inner),
             ciphertext_for_recipient: output.ciphertext_for_recipient.map(Blob::into_inner),
-            ..Answer::default()
+            ..Output::default()
         })
     }
 
-    async fn list(&self) -> Result<Answer, (String, String)> {
-        let output = self.client.describe_custom_key_stores().send().await.map_err(named)?;
+    async fn describe_custom_key_stores(&self) -> Result<Output, (String, String)> {
+        let output =
+            self.client.describe_custom_key_stores().send().await.map_err(service_error)?;
         let stores = output.custom_key_stores.map(|stores| stores.len());
-        Ok(Answer { custom_key_stores: stores, ..Answer::default() })
+        Ok(Output { custom_key_stores: stores, ..Output::default() })
     }
 }
 
 /// What the service said; a call that did not get so far is not refused.
-fn named<E: ProvideErrorMetadata + std::error::Error + 'static>(
+fn service_error<E: ProvideErrorMetadata + std::error::Error + 'static>(
     error: SdkError<E>,
 ) -> (String, String) {
-    let SdkError::ServiceError(refused) = error else { panic!("{error:?}") };
-    let error = refused.into_err();
+    let SdkError::ServiceError(error) = error else { panic!("{error:?}") };
+    let error = error.into_err();
     (error.code().unwrap().to_owned(), error.message().unwrap().to_owned())
 }
 

@@ -23,7 +23,7 @@ impl FromStr for Pcr {
             .ok()
             .filter(|index| usize::from(*index) < MAX_PCRS)
             .ok_or_else(|| format!("PCR {index:?} is not a number from 0 to 31"))?;
-        let value = digits(value)
+        let value = decode_hex(value)
             .and_then(|bytes| bytes.try_into().ok())
             .ok_or("the value is not 48 bytes in hexadecimal (96 digits)")?;
         Ok(Self { index, value })
@@ -39,7 +39,7 @@ pub(crate) fn endpoint(text: &str) -> Result<String, String> {
 }
 
 /// Hexadecimal digits and nothing else: no prefix.
-fn digits(text: &str) -> Option<Vec<u8>> {
+fn decode_hex(text: &str) -> Option<Vec<u8>> {
     let all = text.bytes().all(|byte| byte.is_ascii_hexdigit());
     const_hex::decode(text).ok().filter(|_| all)
 }
@@ -52,26 +52,26 @@ impl FromStr for Hex {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        digits(text).map(Self).ok_or_else(|| "expected pairs of hexadecimal digits".to_owned())
+        decode_hex(text).map(Self).ok_or_else(|| "expected pairs of hexadecimal digits".to_owned())
     }
 }
 
 /// When a document is judged.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum At {
+pub(crate) enum VerificationTime {
     Now,
     Document,
-    Moment(UnixMillis),
+    Given(UnixMillis),
 }
 
-impl FromStr for At {
+impl FromStr for VerificationTime {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "now" => Ok(Self::Now),
             "document" => Ok(Self::Document),
-            moment => UnixMillis::from_rfc3339(moment).map(Self::Moment).ok_or_else(|| {
+            moment => UnixMillis::from_rfc3339(moment).map(Self::Given).ok_or_else(|| {
                 "expected now, document, or a time such as 2026-02-03T10:12:02Z".to_owned()
             }),
         }
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_registers_and_says_what_is_wrong_with_others() {
+    fn parses_pcr_option() {
         let pcr: Pcr = format!("31={}", "aB".repeat(48)).parse().unwrap();
         assert_eq!((pcr.index, pcr.value), (31, [0xab; 48]));
         for text in ["0", "32=00", "-1=00", "0=00", "0=zz"] {
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_digits_and_no_prefix() {
+    fn parses_hex_without_prefix() {
         assert_eq!("01fF".parse::<Hex>().unwrap().0, [1, 0xff]);
         assert!("".parse::<Hex>().unwrap().0.is_empty());
         for text in ["0x01", "1", "zz", " 01"] {
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_urls_with_tls_and_without() {
+    fn parses_http_and_https_urls() {
         for text in ["http://h:1", "https://h"] {
             assert_eq!(endpoint(text), Ok(text.to_owned()));
         }
@@ -122,10 +122,12 @@ mod tests {
     }
 
     #[test]
-    fn reads_moments_and_ages() {
-        assert!(matches!("now".parse(), Ok(At::Now)));
-        assert!(matches!("1970-01-01T00:00:01Z".parse(), Ok(At::Moment(at)) if at.as_secs() == 1));
-        assert!("yesterday".parse::<At>().is_err());
+    fn parses_verification_time_and_max_age() {
+        assert!(matches!("now".parse(), Ok(VerificationTime::Now)));
+        assert!(
+            matches!("1970-01-01T00:00:01Z".parse(), Ok(VerificationTime::Given(at)) if at.as_secs() == 1)
+        );
+        assert!("yesterday".parse::<VerificationTime>().is_err());
         assert_eq!(max_age("7"), Ok(MaxAge::Seconds(7)));
         assert_eq!(max_age("chain"), Ok(MaxAge::Chain));
         assert!(max_age("-1").is_err());

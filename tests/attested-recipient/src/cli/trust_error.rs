@@ -8,31 +8,31 @@ use attestation::{MalformedDocument, Rule, UntrustedDocument};
 use thiserror::Error;
 
 const FAILED: u8 = 1;
-const USED_WRONGLY: u8 = 2;
+const USAGE: u8 = 2;
 const UNVERIFIED: u8 = 10;
 const SIMULATOR: u8 = 11;
 const DEBUG_MODE: u8 = 12;
-const OLD: u8 = 13;
-const OTHER_MEASUREMENT: u8 = 14;
+const STALE: u8 = 13;
+const MEASUREMENT_MISMATCH: u8 = 14;
 const NO_AUTHORITY: u8 = 15;
-const ELSEWHERE: u8 = 16;
+const TLS_NOT_BOUND: u8 = 16;
 
 /// Each exit status, and what is said of it in the command's help.
 const EXIT_STATUSES: [(u8, &str); 10] = [
     (0, "every URL is an enclave as asked for; the bundle is written"),
     (FAILED, "unreachable, no TLS, no answer, or nowhere to say what was found"),
-    (USED_WRONGLY, "used wrongly, or a file cannot be read or written"),
+    (USAGE, "used wrongly, or a file cannot be read or written"),
     (UNVERIFIED, "no attestation document that verifies under AWS's root"),
     (SIMULATOR, "a simulator, and no --simulator"),
     (DEBUG_MODE, "an enclave in debug mode"),
-    (OLD, "a document for another nonce (replayed), or too old"),
-    (OTHER_MEASUREMENT, "another measurement than expected"),
+    (STALE, "a document for another nonce (replayed), or too old"),
+    (MEASUREMENT_MISMATCH, "another measurement than expected"),
     (NO_AUTHORITY, "the document attests no TLS authority"),
-    (ELSEWHERE, "TLS does not end at the attested authority: a man in the middle"),
+    (TLS_NOT_BOUND, "TLS does not end at the attested authority: a man in the middle"),
 ];
 
 /// What the command's help ends with.
-pub(super) fn help() -> String {
+pub(super) fn exit_status_help() -> String {
     let mut help = "Exit status:".to_owned();
     for (status, meaning) in EXIT_STATUSES {
         help.push_str(&format!("\n  {status:>2}  {meaning}"));
@@ -43,18 +43,18 @@ pub(super) fn help() -> String {
 
 /// Why an URL's authority is not to be trusted.
 #[derive(Debug, Error)]
-pub(super) enum Refusal {
+pub(super) enum TrustError {
     /// Nobody listens there, or nothing leads there.
     #[error("unreachable: {0}")]
     Unreachable(io::Error),
     /// The TLS library, or the source of randomness.
     #[error("this machine cannot do it: {0}")]
-    Local(String),
+    LocalResource(String),
     /// Bytes that are no TLS.
     #[error(
         "what answers there speaks no TLS: is this the enclave's own port, and is [tls] mode not off?"
     )]
-    NoTls,
+    NotTls,
     /// No TLS that both ends can speak, or an end in the middle of it.
     #[error("the TLS handshake fails: {0}")]
     Handshake(io::Error),
@@ -70,10 +70,10 @@ pub(super) enum Refusal {
     },
     /// More than any document has.
     #[error("the answer has more than {limit} bytes, which no attestation document has")]
-    TooLong { limit: usize },
+    BodyTooLong { limit: usize },
     /// Somebody takes his time.
     #[error("not done within {} s: nothing is known of it (--timeout)", .0.as_secs())]
-    Deadline(Duration),
+    TimedOut(Duration),
     /// The enclave has others to answer first, or hangs.
     #[error(
         "not done within {} s: it can be reached and gave no attestation document (HTTP 429, too many \
@@ -81,7 +81,7 @@ pub(super) enum Refusal {
          it more time (--timeout)",
         .limit.as_secs()
     )]
-    NoTurn {
+    Throttled {
         limit: Duration,
         /// Number of attempts that it throttled.
         throttled: u32,
@@ -91,7 +91,7 @@ pub(super) enum Refusal {
     Malformed(#[from] MalformedDocument),
     /// What a simulator has to verify its documents.
     #[error("the simulator's root is no certificate in PEM")]
-    NoRoot,
+    InvalidRoot,
     /// Not AWS's.
     #[error(
         "the attestation document does not verify: {0}; nothing says that this is an enclave: do not \
@@ -126,61 +126,61 @@ pub(super) enum Refusal {
     #[error(
         "another measurement than expected: {0}; it is another enclave, or a wrong expectation"
     )]
-    Measurements(String),
+    MeasurementMismatch(String),
     /// TLS may end anywhere.
     #[error(
         "the enclave attests no TLS authority ({0}): its TLS is off, or of [tls] mode \"provided\", and \
          may end outside; set mode = \"attested\", or trust who issued its certificate by other means"
     )]
-    NoAuthority(Unbound),
+    NoAuthority(BindingError),
     /// A man in the middle.
     #[error(
         "man in the middle: this TLS connection does not end in the enclave whose document it shows: \
          {0}; whoever ends it reads everything: let TCP through to the enclave, untouched"
     )]
-    Elsewhere(TlsChainError),
+    TlsNotBound(TlsChainError),
     /// A man in the middle with certificates that everybody can have.
     #[error(
         "man in the middle: who answers does not hold the key of the certificate that he shows (the \
          handshake's signature does not verify): let TCP through to the enclave, untouched"
     )]
-    NotTheKeysHolder,
+    HandshakeSignature,
 }
 
 /// Why a document binds no authority.
 #[derive(Clone, Copy, Debug, Error)]
-pub(super) enum Unbound {
+pub(super) enum BindingError {
     #[error("its document has no user_data")]
-    Absent,
+    Missing,
     #[error(transparent)]
     Invalid(#[from] InvalidBinding),
 }
 
-impl Refusal {
+impl TrustError {
     pub(super) const fn exit_status(&self) -> u8 {
         match self {
             Self::Unreachable(_)
-            | Self::Local(_)
-            | Self::NoTls
+            | Self::LocalResource(_)
+            | Self::NotTls
             | Self::Handshake(_)
             | Self::Http(_)
             | Self::Status { .. }
-            | Self::TooLong { .. }
-            | Self::Deadline(_)
-            | Self::NoTurn { .. }
-            | Self::NoRoot => FAILED,
+            | Self::BodyTooLong { .. }
+            | Self::TimedOut(_)
+            | Self::Throttled { .. }
+            | Self::InvalidRoot => FAILED,
             Self::Malformed(_) | Self::Unverified(_) => UNVERIFIED,
             Self::Simulator => SIMULATOR,
             Self::DebugMode => DEBUG_MODE,
-            Self::Replayed | Self::Stale(_) => OLD,
-            Self::Measurements(_) => OTHER_MEASUREMENT,
+            Self::Replayed | Self::Stale(_) => STALE,
+            Self::MeasurementMismatch(_) => MEASUREMENT_MISMATCH,
             Self::NoAuthority(_) => NO_AUTHORITY,
-            Self::Elsewhere(_) | Self::NotTheKeysHolder => ELSEWHERE,
+            Self::TlsNotBound(_) | Self::HandshakeSignature => TLS_NOT_BOUND,
         }
     }
 }
 
-impl From<UntrustedDocument> for Refusal {
+impl From<UntrustedDocument> for TrustError {
     fn from(error: UntrustedDocument) -> Self {
         match error {
             UntrustedDocument::DebugMode => Self::DebugMode,
@@ -192,7 +192,7 @@ impl From<UntrustedDocument> for Refusal {
     }
 }
 
-impl From<hyper::Error> for Refusal {
+impl From<hyper::Error> for TrustError {
     fn from(error: hyper::Error) -> Self {
         Self::Http(error.to_string())
     }

@@ -15,7 +15,7 @@ mod sigv4;
 use attested_recipient::{Document, RecipientKey, UnixMillis};
 use enclave::clock::{Clock, SystemClock};
 
-use crate::sdk::{Ask, Reply, Sdk};
+use crate::sdk::{Call, CallOutcome, Sdk};
 use crate::sigv4::table::{
     ALLOWED_TO_LIST, Identity, MISMATCH, Operation, REFUSED, Refused, TEMPORARY, WALLET, WALLET_ARN,
 };
@@ -34,26 +34,26 @@ fn simulator(
 }
 
 #[test]
-fn is_served_when_it_signs_with_the_right_secret_and_session_token() {
+fn accepts_valid_secret_and_session_token() {
     let (simulator, trail) = simulator(|| SystemClock.now());
     let key = RecipientKey::from_pem(KEY).unwrap();
     let document = simulator.document(&Document::for_key(&key)).unwrap();
     let mut expected = Vec::new();
     for identity in [WALLET, TEMPORARY] {
         let sdk = Sdk::new(&identity, simulator.endpoint_url());
-        let plain = sdk.ask(&Ask::Plain);
+        let plain = sdk.call(&Call::Plain);
         assert_eq!(plain.statuses, [200]);
-        let answer = plain.result.unwrap();
-        assert_eq!(answer.plaintext.unwrap().len(), 32);
-        assert_eq!(answer.ciphertext_for_recipient, None);
+        let output = plain.result.unwrap();
+        assert_eq!(output.plaintext.unwrap().len(), 32);
+        assert_eq!(output.ciphertext_for_recipient, None);
 
-        let sealed = sdk.ask(&Ask::Sealed(document.clone()));
+        let sealed = sdk.call(&Call::Sealed(document.clone()));
         assert_eq!(sealed.statuses, [200]);
-        let answer = sealed.result.unwrap();
-        assert_eq!(answer.plaintext, None);
-        assert_eq!(key.open(&answer.ciphertext_for_recipient.unwrap()).unwrap().len(), 32);
+        let output = sealed.result.unwrap();
+        assert_eq!(output.plaintext, None);
+        assert_eq!(key.open(&output.ciphertext_for_recipient.unwrap()).unwrap().len(), 32);
 
-        assert_serves_no_stores(sdk.ask(&Ask::List));
+        assert_lists_no_key_stores(sdk.call(&Call::List));
         expected.extend([(); 3].map(|()| Attempt::granted(WALLET_ARN, identity.access_key_id)));
     }
     drop(simulator);
@@ -61,35 +61,35 @@ fn is_served_when_it_signs_with_the_right_secret_and_session_token() {
 }
 
 #[test]
-fn may_list_whatever_denies_it_random_bytes() {
+fn lists_key_stores_without_access_to_random_bytes() {
     let (simulator, _) = simulator(|| SystemClock.now());
     for identity in ALLOWED_TO_LIST {
-        assert_serves_no_stores(Sdk::new(&identity, simulator.endpoint_url()).ask(&Ask::List));
+        assert_lists_no_key_stores(Sdk::new(&identity, simulator.endpoint_url()).call(&Call::List));
     }
 }
 
-fn assert_serves_no_stores(reply: Reply) {
-    assert_eq!(reply.statuses, [200]);
-    assert_eq!(reply.result.unwrap().custom_key_stores, Some(0));
+fn assert_lists_no_key_stores(outcome: CallOutcome) {
+    assert_eq!(outcome.statuses, [200]);
+    assert_eq!(outcome.result.unwrap().custom_key_stores, Some(0));
 }
 
 #[test]
-fn is_refused_in_the_words_of_kms_after_one_attempt() {
+fn kms_errors_are_not_retried() {
     let (simulator, trail) = simulator(|| SystemClock.now());
     let key = RecipientKey::from_pem(KEY).unwrap();
     let document = simulator.document(&Document::for_key(&key)).unwrap();
     let mut expected = Vec::new();
     for Refused { because, identity, operation, error, proven } in REFUSED {
         let sdk = Sdk::new(&identity, simulator.endpoint_url());
-        let asks = match operation {
+        let calls = match operation {
             // The Recipient is not looked at, so it changes nothing.
-            Operation::GenerateRandom => vec![Ask::Plain, Ask::Sealed(document.clone())],
-            Operation::DescribeCustomKeyStores => vec![Ask::List],
+            Operation::GenerateRandom => vec![Call::Plain, Call::Sealed(document.clone())],
+            Operation::DescribeCustomKeyStores => vec![Call::List],
         };
-        for ask in asks {
-            let reply = sdk.ask(&ask);
-            assert_eq!(reply.statuses, [400], "{because}: {reply:?}");
-            assert_eq!(reply.result.unwrap_err(), owned(error), "{because}");
+        for call in calls {
+            let outcome = sdk.call(&call);
+            assert_eq!(outcome.statuses, [400], "{because}: {outcome:?}");
+            assert_eq!(outcome.result.unwrap_err(), owned(error), "{because}");
             let proven = proven.map(|arn| owned((arn, identity.access_key_id)));
             expected.push(Attempt { proven, error: Some(owned(error)) });
         }
@@ -99,12 +99,12 @@ fn is_refused_in_the_words_of_kms_after_one_attempt() {
 }
 
 #[test]
-fn sets_its_clock_by_a_refusal_and_is_served_from_then_on() {
+fn corrects_clock_skew_after_one_rejection() {
     for clocks in [Clocks::Behind, Clocks::Ahead] {
         let skew = Skew::new(clocks);
         let (simulator, trail) = simulator(move || skew.now);
         let sdk = Sdk::new(&WALLET, simulator.endpoint_url());
-        let statuses = [Ask::Plain, Ask::Plain, Ask::List].map(|ask| sdk.ask(&ask).statuses);
+        let statuses = [Call::Plain, Call::Plain, Call::List].map(|call| sdk.call(&call).statuses);
         assert_eq!(statuses, [vec![400, 200], vec![200], vec![200]], "{clocks:?}");
         drop(simulator);
         let attempts = trail.attempts();
@@ -115,13 +115,13 @@ fn sets_its_clock_by_a_refusal_and_is_served_from_then_on() {
 }
 
 #[test]
-fn gains_nothing_by_the_right_time_with_another_secret() {
+fn rejects_wrong_secret_after_clock_correction() {
     let skew = Skew::new(Clocks::Behind);
     let (simulator, trail) = simulator(move || skew.now);
     let identity = Identity { secret_access_key: "not/the/secret", ..WALLET };
-    let reply = Sdk::new(&identity, simulator.endpoint_url()).ask(&Ask::Plain);
-    assert_eq!(reply.statuses, [400, 400]);
-    assert_eq!(reply.result.unwrap_err(), owned(MISMATCH));
+    let outcome = Sdk::new(&identity, simulator.endpoint_url()).call(&Call::Plain);
+    assert_eq!(outcome.statuses, [400, 400]);
+    assert_eq!(outcome.result.unwrap_err(), owned(MISMATCH));
     drop(simulator);
     let attempts = trail.attempts();
     skew.assert_refused(&attempts[0]);
@@ -129,14 +129,14 @@ fn gains_nothing_by_the_right_time_with_another_secret() {
 }
 
 #[test]
-fn tells_its_user_which_dates_did_not_fit_when_it_may_not_try_again() {
+fn reports_both_dates_when_retries_are_off() {
     for clocks in [Clocks::Behind, Clocks::Ahead] {
         let skew = Skew::new(clocks);
         let (simulator, trail) = simulator(move || skew.now);
         let sdk = Sdk::with_one_attempt(&WALLET, simulator.endpoint_url());
-        let reply = sdk.ask(&Ask::Plain);
-        assert_eq!(reply.statuses, [400], "{clocks:?}");
-        let refused = Attempt { proven: None, error: reply.result.err() };
+        let outcome = sdk.call(&Call::Plain);
+        assert_eq!(outcome.statuses, [400], "{clocks:?}");
+        let refused = Attempt { proven: None, error: outcome.result.err() };
         skew.assert_refused(&refused);
         drop(simulator);
         assert_eq!(trail.attempts(), [refused]);

@@ -4,19 +4,19 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::failure::Failure;
+use super::error::CommandError;
 
 /// Maximum length of a file, in bytes: what the service reads of a policy. Documents, sealed answers and keys
 /// are far shorter.
 const MAX_FILE_LENGTH: u64 = 1024 * 1024;
 
 /// Reads a file of at most 1 MiB. The path may lead to anything, such as a device that never ends.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, CommandError> {
     read_at_most(MAX_FILE_LENGTH, path)
 }
 
 /// Reads a file of at most `max_length` bytes.
-pub(super) fn read_at_most(max_length: u64, path: &Path) -> Result<Vec<u8>, Failure> {
+pub(super) fn read_at_most(max_length: u64, path: &Path) -> Result<Vec<u8>, CommandError> {
     let read = || {
         let mut bytes = Vec::new();
         File::open(path)?.take(max_length + 1).read_to_end(&mut bytes)?;
@@ -26,5 +26,5 @@ pub(super) fn read_at_most(max_length: u64, path: &Path) -> Result<Vec<u8>, Fail
             Err(io::Error::other(format!("it is longer than {max_length} bytes")))
         }
     };
-    read().map_err(|error| Failure::File { path: path.to_owned(), error })
+    read().map_err(|error| CommandError::File { path: path.to_owned(), error })
 }

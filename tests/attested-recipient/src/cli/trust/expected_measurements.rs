@@ -7,23 +7,23 @@ use std::path::{Path, PathBuf};
 
 use attestation::{PcrFamily, PcrValue, Pcrs};
 
-use super::super::failure::Failure;
-use super::super::files::read;
-use super::super::values::Pcr;
-use super::measurements::registers;
+use super::super::bounded_read::read;
+use super::super::error::CommandError;
+use super::super::value_parsers::Pcr;
+use super::measurements_file::parse_registers;
 
 /// What an enclave must have measured.
 #[derive(Debug, Default)]
-pub(super) struct Expected {
+pub(super) struct ExpectedMeasurements {
     /// In any case.
     common: Registers,
     /// Entirely, of one of these; of none if there is none.
-    any_of: Vec<Set>,
+    any_of: Vec<MeasurementSet>,
 }
 
 /// The measurements of one file of `--any-of`.
 #[derive(Debug)]
-struct Set {
+struct MeasurementSet {
     path: PathBuf,
     registers: Registers,
 }
@@ -31,21 +31,21 @@ struct Set {
 #[derive(Debug, Default)]
 struct Registers(BTreeMap<u8, PcrValue>);
 
-impl Expected {
+impl ExpectedMeasurements {
     /// Reads the options `--pcr`, `--pcrs-file` and `--any-of`.
     pub(super) fn read(
         pcrs: &[Pcr],
         files: &[PathBuf],
         any_of: &[PathBuf],
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, CommandError> {
         let mut common = Registers::default();
         for pcr in pcrs {
-            common.add(pcr).map_err(|reason| Failure::Usage(format!("--pcr: {reason}")))?;
+            common.add(pcr).map_err(|reason| CommandError::Usage(format!("--pcr: {reason}")))?;
         }
         for path in files {
             common.add_file(path)?;
         }
-        let any_of = any_of.iter().map(|path| Set::read(path, &common));
+        let any_of = any_of.iter().map(|path| MeasurementSet::read(path, &common));
         Ok(Self { any_of: any_of.collect::<Result<_, _>>()?, common })
     }
 
@@ -60,18 +60,18 @@ impl Expected {
             return vec![text.to_owned()];
         }
         let mut warnings = Vec::new();
-        let sets = self.any_of.iter().filter(|set| !set.registers.name_an_image());
+        let sets = self.any_of.iter().filter(|set| !set.registers.identify_image());
         let sets: Vec<_> = sets.map(|set| format!(" (--any-of {})", set.path.display())).collect();
-        if !self.common.name_an_image() && (self.any_of.is_empty() || !sets.is_empty()) {
+        if !self.common.identify_image() && (self.any_of.is_empty() || !sets.is_empty()) {
             warnings.push(format!(
                 "neither PCR0 (the image) nor PCR8 (its signer) is compared{}: an enclave of somebody \
                  else can have all the others",
                 sets.concat()
             ));
         }
-        let in_sets = self.any_of.iter().flat_map(|set| set.registers.0.keys());
-        let compared: BTreeSet<_> = in_sets.chain(self.common.0.keys()).collect();
-        for Set { path, registers } in &self.any_of {
+        let set_indices = self.any_of.iter().flat_map(|set| set.registers.0.keys());
+        let compared: BTreeSet<_> = set_indices.chain(self.common.0.keys()).collect();
+        for MeasurementSet { path, registers } in &self.any_of {
             let has =
                 |index: &u8| registers.0.contains_key(index) || self.common.0.contains_key(index);
             let missing = compared.iter().filter(|index| !has(index));
@@ -99,27 +99,27 @@ impl Expected {
         }
         let mut differences = self.common.differences(measured);
         let mut sets = Vec::new();
-        let mut held = None;
-        for Set { path, registers } in &self.any_of {
-            let of_set = registers.differences(measured);
-            match of_set.is_empty() {
-                true => held = held.or(Some(path.as_path())),
-                false => sets.push(format!("{}: {}", path.display(), of_set.join(", "))),
+        let mut matched = None;
+        for MeasurementSet { path, registers } in &self.any_of {
+            let set_differences = registers.differences(measured);
+            match set_differences.is_empty() {
+                true => matched = matched.or(Some(path.as_path())),
+                false => sets.push(format!("{}: {}", path.display(), set_differences.join(", "))),
             }
         }
-        if held.is_none() && !sets.is_empty() {
+        if matched.is_none() && !sets.is_empty() {
             differences.push(format!("it holds no set of --any-of entirely: {}", sets.join("; ")));
         }
         match differences.is_empty() {
-            true => Ok(held),
+            true => Ok(matched),
             false => Err(differences.join(", ")),
         }
     }
 }
 
-impl Set {
+impl MeasurementSet {
     /// Reads a set that does not contradict what is `common` to all.
-    fn read(path: &Path, common: &Registers) -> Result<Self, Failure> {
+    fn read(path: &Path, common: &Registers) -> Result<Self, CommandError> {
         let mut registers = Registers::default();
         registers.add_file(path)?;
         let contradicts = |(index, value): &(&u8, &PcrValue)| {
@@ -127,7 +127,7 @@ impl Set {
         };
         match registers.0.iter().find(contradicts) {
             None => Ok(Self { path: path.to_owned(), registers }),
-            Some((index, _)) => Err(Failure::Content {
+            Some((index, _)) => Err(CommandError::Content {
                 path: path.to_owned(),
                 reason: format!(
                     "PCR{index} is expected to be two things: --pcr or --pcrs-file, which count beside \
@@ -139,9 +139,9 @@ impl Set {
 }
 
 impl Registers {
-    fn add_file(&mut self, path: &Path) -> Result<(), Failure> {
-        let failed = |reason| Failure::Content { path: path.to_owned(), reason };
-        registers(&read(path)?)
+    fn add_file(&mut self, path: &Path) -> Result<(), CommandError> {
+        let failed = |reason| CommandError::Content { path: path.to_owned(), reason };
+        parse_registers(&read(path)?)
             .and_then(|pcrs| pcrs.iter().try_for_each(|pcr| self.add(pcr)))
             .map_err(failed)
     }
@@ -168,7 +168,7 @@ impl Registers {
 
     /// Returns whether they say which image runs (PCR0), or who signed it (PCR8). Whoever can start an enclave
     /// gives the other registers any value.
-    fn name_an_image(&self) -> bool {
+    fn identify_image(&self) -> bool {
         self.0.contains_key(&0) || self.0.contains_key(&8)
     }
 

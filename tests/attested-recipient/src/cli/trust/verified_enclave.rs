@@ -30,26 +30,26 @@ use tokio::time::{Instant, timeout_at};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
-use super::super::refusal::{Refusal, Unbound};
+use super::super::trust_error::{BindingError, TrustError};
 use super::connection::Connection;
-use super::expected::Expected;
+use super::expected_measurements::ExpectedMeasurements;
 use super::target::Target;
 
 /// Bytes of a nonce: nobody has a document with it.
 const NONCE_LENGTH: usize = 32;
 
 /// What is asked of an enclave.
-pub(super) struct Demands {
+pub(super) struct Requirements {
     pub(super) anchors: TrustAnchors<Production>,
-    pub(super) expected: Expected,
+    pub(super) expected: ExpectedMeasurements,
     /// Whether a simulator will do.
-    pub(super) admits_simulator: bool,
+    pub(super) allow_simulator: bool,
     /// How long one URL may take.
-    pub(super) limit: Duration,
+    pub(super) timeout: Duration,
 }
 
 /// An enclave whose authority can be trusted with the TLS of one URL.
-pub(super) struct Attested {
+pub(super) struct VerifiedEnclave {
     pub(super) module_id: String,
     pub(super) binding: CaBinding,
     /// The authority's certificate.
@@ -59,15 +59,15 @@ pub(super) struct Attested {
     /// Whether its documents prove nothing.
     pub(super) is_simulator: bool,
     /// Whether clients will take the certificate for the URL's host.
-    pub(super) is_for_host: bool,
+    pub(super) is_valid_for_host: bool,
 }
 
-enum Verified {
+enum AnyVerifiedDocument {
     Enclave(VerifiedDocument<Production>),
     Simulator(VerifiedDocument<Simulated>),
 }
 
-impl Verified {
+impl AnyVerifiedDocument {
     fn claims(&self) -> Claims<'_> {
         match self {
             Self::Enclave(document) => document.claims(),
@@ -76,74 +76,75 @@ impl Verified {
     }
 }
 
-impl Demands {
+impl Requirements {
     /// Judges what answers at `target`, on one connection. Waits for its turn until `deadline`, which is
     /// the end of the limit.
-    pub(super) async fn judge(
+    pub(super) async fn verify(
         &self,
         target: &Target,
         tls: Arc<ClientConfig>,
         deadline: Instant,
-    ) -> Result<Attested, Refusal> {
+    ) -> Result<VerifiedEnclave, TrustError> {
         let mut nonce = [0; NONCE_LENGTH];
-        fill_random(&mut nonce).map_err(|error| Refusal::Local(error.to_string()))?;
+        fill_random(&mut nonce).map_err(|error| TrustError::LocalResource(error.to_string()))?;
         let mut connection = Connection::open(target, tls).await?;
         let path = format!("/attestation?nonce={}", const_hex::encode(nonce));
         let mut retries = Retries::until(deadline.into_std());
-        let document = connection.get_in_turn(&path, MAX_DOCUMENT_LENGTH, &mut retries);
+        let document = connection.get_with_retries(&path, MAX_DOCUMENT_LENGTH, &mut retries);
         let document = timeout_at(deadline, document).await.unwrap_or(Ok(None))?;
-        let (limit, throttled) = (self.limit, retries.throttled());
-        let document = document.ok_or(Refusal::NoTurn { limit, throttled })?;
+        let (limit, throttled) = (self.timeout, retries.throttled());
+        let document = document.ok_or(TrustError::Throttled { limit, throttled })?;
         // 2 and 3
-        let document = self.verify(document, &mut connection).await?;
+        let document = self.verify_document(document, &mut connection).await?;
         let claims = document.claims();
         // 4
         if claims.nonce() != Some(&nonce) {
-            return Err(Refusal::Replayed);
+            return Err(TrustError::Replayed);
         }
         // 5
-        let any_of = self.expected.compare(claims.pcrs()).map_err(Refusal::Measurements)?;
+        let any_of =
+            self.expected.compare(claims.pcrs()).map_err(TrustError::MeasurementMismatch)?;
         // 6
-        let user_data = claims.user_data().ok_or(Refusal::NoAuthority(Unbound::Absent))?;
+        let user_data = claims.user_data().ok_or(TrustError::NoAuthority(BindingError::Missing))?;
         let binding = CaBinding::from_user_data(user_data)
-            .map_err(|error| Refusal::NoAuthority(error.into()))?;
+            .map_err(|error| TrustError::NoAuthority(error.into()))?;
         // 7
         let certificates = connection.certificates();
-        let authority =
-            verify_chain(certificates, &binding, SystemClock.now()).map_err(Refusal::Elsewhere)?;
-        let is_for_host = |server| is_valid_for(server, target.host());
-        Ok(Attested {
+        let authority = verify_chain(certificates, &binding, SystemClock.now())
+            .map_err(TrustError::TlsNotBound)?;
+        let is_valid_for_host = |server| is_valid_for(server, target.host());
+        Ok(VerifiedEnclave {
             module_id: claims.module_id().to_owned(),
             binding,
             authority,
             any_of: any_of.map(ToOwned::to_owned),
-            is_simulator: calls_itself_simulated(&claims),
-            is_for_host: certificates.first().is_some_and(is_for_host),
+            is_simulator: names_simulator_root(&claims),
+            is_valid_for_host: certificates.first().is_some_and(is_valid_for_host),
         })
     }
 
-    async fn verify(
+    async fn verify_document(
         &self,
         bytes: Vec<u8>,
         connection: &mut Connection,
-    ) -> Result<Verified, Refusal> {
+    ) -> Result<AnyVerifiedDocument, TrustError> {
         let document = UnverifiedDocument::parse(bytes.clone())?;
-        let is_simulators = calls_itself_simulated(&document.dangerous_unverified_claims());
+        let is_simulated = names_simulator_root(&document.dangerous_unverified_claims());
         // Also one whose root was given as a further anchor.
-        let refuses = is_simulators && !self.admits_simulator;
+        let refuses = is_simulated && !self.allow_simulator;
         match verify_live(document, &self.anchors) {
             Ok(_) | Err(UntrustedDocument::UnknownRoot) if refuses => {
-                return Err(Refusal::Simulator);
+                return Err(TrustError::Simulator);
             }
-            Ok(document) => return Ok(Verified::Enclave(document)),
-            Err(UntrustedDocument::UnknownRoot) if is_simulators => {}
+            Ok(document) => return Ok(AnyVerifiedDocument::Enclave(document)),
+            Err(UntrustedDocument::UnknownRoot) if is_simulated => {}
             Err(error) => return Err(error.into()),
         }
         let pem = connection.get("/simulator/root.pem", MAX_DOCUMENT_LENGTH).await?;
-        let root = CertificateDer::from_pem_slice(&pem).map_err(|_| Refusal::NoRoot)?;
+        let root = CertificateDer::from_pem_slice(&pem).map_err(|_| TrustError::InvalidRoot)?;
         let anchors = TrustAnchors::simulator_root(&root);
         let document = UnverifiedDocument::parse(bytes)?;
-        Ok(Verified::Simulator(verify_live(document, &anchors)?))
+        Ok(AnyVerifiedDocument::Simulator(verify_live(document, &anchors)?))
     }
 }
 
@@ -156,7 +157,7 @@ fn verify_live<T: attestation::Trust>(
 }
 
 /// Whether the root that the document names is, by its own name, a simulator's.
-fn calls_itself_simulated(claims: &Claims<'_>) -> bool {
+fn names_simulator_root(claims: &Claims<'_>) -> bool {
     let Some(root) = claims.cabundle().next() else { return false };
     X509Certificate::from_der(root).is_ok_and(|(_, root)| {
         let mut names = root.subject().iter_common_name();

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use super::super::values::Pcr;
+use super::super::value_parsers::Pcr;
 
 /// The object in which `nitro-cli` has its measurements.
 const MEASUREMENTS: &str = "Measurements";
@@ -15,7 +15,7 @@ const SECRETS: &str = "17";
 
 /// The registers in a file: of `make eif`, `attested-recipient eif` or `config-pcr` at the top, of
 /// `nitro-cli` within [`MEASUREMENTS`].
-pub(super) fn registers(json: &[u8]) -> Result<Vec<Pcr>, String> {
+pub(super) fn parse_registers(json: &[u8]) -> Result<Vec<Pcr>, String> {
     let Members(members) = serde_json::from_slice(json).map_err(|error| {
         format!("not a JSON object with members such as \"PCR0\": \"{{96 digits}}\": {error}")
     })?;
@@ -24,13 +24,13 @@ pub(super) fn registers(json: &[u8]) -> Result<Vec<Pcr>, String> {
         match member {
             Member::Object(Members(members)) if name == MEASUREMENTS => {
                 for (name, member) in members {
-                    registers.extend(register(&name, &member)?);
+                    registers.extend(parse_register(&name, &member)?);
                 }
             }
             _ if name.eq_ignore_ascii_case(MEASUREMENTS) => {
                 return Err(format!("{name} is not the object {MEASUREMENTS} of nitro-cli"));
             }
-            member => registers.extend(register(&name, &member)?),
+            member => registers.extend(parse_register(&name, &member)?),
         }
     }
     if registers.is_empty() {
@@ -41,11 +41,11 @@ pub(super) fn registers(json: &[u8]) -> Result<Vec<Pcr>, String> {
 
 /// One, unless the member is about something else. What looks like one and is none is an error: nothing
 /// that was meant to be compared is left out.
-fn register(name: &str, member: &Member) -> Result<Option<Pcr>, String> {
-    if !looks_like_one(name) {
+fn parse_register(name: &str, member: &Member) -> Result<Option<Pcr>, String> {
+    if !looks_like_register(name) {
         return match member {
             Member::Object(Members(members))
-                if members.iter().any(|(name, _)| looks_like_one(name)) =>
+                if members.iter().any(|(name, _)| looks_like_register(name)) =>
             {
                 Err(format!("{name} holds registers, which only {MEASUREMENTS} may"))
             }
@@ -69,7 +69,7 @@ fn register(name: &str, member: &Member) -> Result<Option<Pcr>, String> {
 }
 
 /// Whether whoever wrote it meant a register.
-fn looks_like_one(name: &str) -> bool {
+fn looks_like_register(name: &str) -> bool {
     let name = name.trim();
     let start = name.get(..3).unwrap_or_default();
     start.eq_ignore_ascii_case("PCR") || name.eq_ignore_ascii_case("ImageSha384")

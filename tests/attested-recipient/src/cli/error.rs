@@ -11,12 +11,12 @@ use enclave::iam::PolicyError;
 use nsm_device::NsmUnavailable;
 use thiserror::Error;
 
-use super::refusal::Refusal;
+use super::trust_error::TrustError;
 use crate::eif::{EifError, RamdiskError};
 
 /// The error of a subcommand.
 #[derive(Debug, Error)]
-pub(super) enum Failure {
+pub(super) enum CommandError {
     /// A file that was named on the command line cannot be used: wrong use.
     #[error("{}: {error}", path.display())]
     File { path: PathBuf, error: io::Error },
@@ -40,7 +40,7 @@ pub(super) enum Failure {
     Ramdisk(#[from] RamdiskError),
     /// A rejection that the subcommand has already printed.
     #[error("refused")]
-    Refused,
+    Rejected,
     #[error(transparent)]
     Client(#[from] ClientError),
     #[error(transparent)]
@@ -52,8 +52,8 @@ pub(super) enum Failure {
     #[error("{}: {error}", path.display())]
     Image { path: PathBuf, error: EifError },
     /// An URL is not an enclave that may be trusted.
-    #[error("{url}: {refusal}")]
-    Untrusted { url: String, refusal: Box<Refusal> },
+    #[error("{url}: {error}")]
+    Untrusted { url: String, error: Box<TrustError> },
     #[error(transparent)]
     NsmUnavailable(#[from] NsmUnavailable),
     #[error("the Nitro Secure Module does not attest this: {0}")]
@@ -62,7 +62,7 @@ pub(super) enum Failure {
     Output(#[from] io::Error),
 }
 
-impl Failure {
+impl CommandError {
     /// Returns the exit status of the process.
     pub(super) fn exit_code(&self) -> ExitCode {
         match self {
@@ -73,13 +73,13 @@ impl Failure {
             | Self::Config(_)
             | Self::Bundle(_)
             | Self::Ramdisk(_) => ExitCode::from(2),
-            Self::Untrusted { refusal, .. } => ExitCode::from(refusal.exit_status()),
+            Self::Untrusted { error, .. } => ExitCode::from(error.exit_status()),
             _ => ExitCode::FAILURE,
         }
     }
 }
 
 /// Returns the error for a file that adds no trust anchor.
-pub(super) fn anchor_failure(path: &Path, error: &AnchorError) -> Failure {
-    Failure::Content { path: path.to_owned(), reason: error.to_string() }
+pub(super) fn anchor_error(path: &Path, error: &AnchorError) -> CommandError {
+    CommandError::Content { path: path.to_owned(), reason: error.to_string() }
 }

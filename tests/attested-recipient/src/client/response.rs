@@ -4,49 +4,49 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use ureq::Body;
-use ureq::http::Response;
+use ureq::http;
 
 use super::error::ClientError;
 
 /// Maximum length of an answer, in bytes.
-const MAX_ANSWER_LENGTH: u64 = 64 * 1024;
+const MAX_RESPONSE_LENGTH: u64 = 64 * 1024;
 
 /// The answer to one HTTP request.
-pub(super) struct Reply {
+pub(super) struct Response {
     pub(super) status: u16,
     /// The field Retry-After.
     pub(super) retry_after: Option<String>,
     pub(super) body: Vec<u8>,
 }
 
-impl Reply {
+impl Response {
     /// Reads an answer of bounded length.
-    pub(super) fn read(mut response: Response<Body>) -> Result<Self, ureq::Error> {
+    pub(super) fn read(mut response: http::Response<Body>) -> Result<Self, ureq::Error> {
         let status = response.status().as_u16();
         let retry_after = response.headers().get("retry-after");
         let retry_after = retry_after.and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let body = response.body_mut().with_config().limit(MAX_ANSWER_LENGTH).read_to_vec()?;
+        let body = response.body_mut().with_config().limit(MAX_RESPONSE_LENGTH).read_to_vec()?;
         Ok(Self { status, retry_after, body })
     }
 
     /// Returns the body of a successful answer, parsed.
     pub(super) fn json(&self) -> Result<Value, ClientError> {
-        if let Some(refusal) = self.refusal_unless_ok() {
-            return Err(refusal);
+        if let Some(error) = self.error() {
+            return Err(error);
         }
         serde_json::from_slice(&self.body)
             .map_err(|_| ClientError::Malformed { status: self.status })
     }
 
     /// Returns the base64 member `member` of `answer`, decoded.
-    pub(super) fn blob(&self, answer: &Value, member: &str) -> Result<Vec<u8>, ClientError> {
-        let text = answer.get(member).and_then(Value::as_str);
+    pub(super) fn blob(&self, body: &Value, member: &str) -> Result<Vec<u8>, ClientError> {
+        let text = body.get(member).and_then(Value::as_str);
         text.and_then(|text| STANDARD.decode(text).ok())
             .ok_or(ClientError::Malformed { status: self.status })
     }
 
     /// Returns the error that the answer carries, unless its status is 200.
-    pub(super) fn refusal_unless_ok(&self) -> Option<ClientError> {
+    pub(super) fn error(&self) -> Option<ClientError> {
         if self.status == 200 {
             return None;
         }
@@ -55,7 +55,7 @@ impl Reply {
         Some(match text("__type") {
             Some(error_type) => {
                 let message = text("message").or_else(|| text("Message")).unwrap_or_default();
-                ClientError::Refused { error_type, message }
+                ClientError::Rejected { error_type, message }
             }
             None => ClientError::Malformed { status: self.status },
         })
