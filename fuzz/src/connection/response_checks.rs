@@ -100,10 +100,10 @@ fn check_kms_response(response: &Response<'_>, request: &Request<'_>) -> String 
 
 /// Who sends a Recipient gets what only the recipient opens; who sends none gets what was asked for.
 fn check_random_bytes(member: &str, blob: &[u8], request: &Request<'_>) {
-    let asked: Value = serde_json::from_slice(request.body).expect("the request is JSON");
-    let number_of_bytes = asked["NumberOfBytes"].as_u64().expect("a number");
+    let request_body: Value = serde_json::from_slice(request.body).expect("the request is JSON");
+    let number_of_bytes = request_body["NumberOfBytes"].as_u64().expect("a number");
     let length = |bytes: &[u8]| u64::try_from(bytes.len()).expect("a small number");
-    if asked["Recipient"].is_null() {
+    if request_body["Recipient"].is_null() {
         assert_eq!((member, length(blob)), ("Plaintext", number_of_bytes));
     } else {
         assert_eq!(member, "CiphertextForRecipient");

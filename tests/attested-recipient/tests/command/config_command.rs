@@ -87,17 +87,17 @@ fn folder_archive_and_public_archive_have_same_pcr16() {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert_eq!((folder.mode("config.tar"), folder.mode("salt")), (0o600, 0o600));
     assert_eq!(fs::read(folder.path("salt")).unwrap().len(), 32);
-    let (public, secrets, said) = folder.pcrs("");
-    assert_eq!(said, "");
+    let (public, secrets, message) = folder.pcrs("");
+    assert_eq!(message, "");
     assert!(secrets.is_some());
-    assert_eq!(folder.pcrs("config.tar"), (public.clone(), secrets.clone(), said));
+    assert_eq!(folder.pcrs("config.tar"), (public.clone(), secrets.clone(), message));
     assert_eq!(folder.pcrs("enclave.toml").0, public);
 
     let output = folder.archive("public.tar", &["--public"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    let (same, none, said) = folder.pcrs("public.tar");
+    let (same, none, message) = folder.pcrs("public.tar");
     assert_eq!((same, none), (public.clone(), None));
-    assert!(said.contains("has no file salt beside it"), "{said}");
+    assert!(message.contains("has no file salt beside it"), "{message}");
     let archive = fs::read(folder.path("public.tar")).unwrap();
     assert!(is_there(&archive, "AKIDEXAMPLE") && !is_there(&archive, SECRET));
     assert!(is_there(&fs::read(folder.path("config.tar")).unwrap(), SECRET));
@@ -157,8 +157,8 @@ fn private_key_is_in_pcr17_and_not_in_public_archive() {
     folder.write("tls.key", include_str!("../../../suite/keys/tls/rsa.pkcs8.pem"));
     let output = folder.archive("other.tar", &[]);
     assert_eq!(output.status.code(), Some(2));
-    let said = stderr(&output);
-    assert!(said.contains("private_key is not that of the first certificate"), "{said}");
+    let message = stderr(&output);
+    assert!(message.contains("private_key is not that of the first certificate"), "{message}");
 }
 
 #[test]
@@ -207,10 +207,10 @@ fn rejects_invalid_configuration_without_writing_archive() {
         let folder = Folder::new();
         break_it(&folder);
         let output = folder.archive("config.tar", &[]);
-        let said = stderr(&output);
-        assert_eq!(output.status.code(), Some(2), "{said}");
-        assert!(said.contains(expected), "{expected}: {said}");
-        assert!(!said.contains(SECRET), "{said}");
+        let message = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        assert!(message.contains(expected), "{expected}: {message}");
+        assert!(!message.contains(SECRET), "{message}");
         assert!(!folder.path("config.tar").exists());
     }
 }

@@ -59,12 +59,12 @@ fn main() -> Result<(), BoxError> {
     let [_, simulator, ..] = &simulators[..] else { return Err("no settings".into()) };
     for percent in [20, 40, 60, 80] {
         let rate = ready * f64::from(percent) / 100.0;
-        let (asked, waited) = paced(simulator, rate)?;
-        let share = 100.0 * waited / asked;
-        let verdict = if share < 1.0 { "under 1%" } else { "1% OR MORE" };
+        let (requests, waited) = paced(simulator, rate)?;
+        let share = 100.0 * waited / requests;
+        let label = if share < 1.0 { "under 1%" } else { "1% OR MORE" };
         println!(
-            "at {percent}% of the NSM's rate: {waited:.0} of {asked:.0} requests waited for it, \
-             {share:.2}%: {verdict}"
+            "at {percent}% of the NSM's rate: {waited:.0} of {requests:.0} requests waited for it, \
+             {share:.2}%: {label}"
         );
     }
     Ok(())

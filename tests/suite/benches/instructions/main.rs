@@ -76,9 +76,9 @@ fn compare(counted: &BTreeMap<String, u64>, expected: &Expected) -> usize {
         let before = expected.instructions.get(*name).copied().unwrap_or_default();
         let [now, then] = [**count, before].map(as_float);
         let percent = 100.0 * (now / then - 1.0);
-        let verdict = if percent.abs() <= tolerance { "" } else { "  OUTSIDE THE TOLERANCE" };
-        println!("{name:<20}{before:>14}{count:>14}{percent:>9.2}%{verdict}");
-        !verdict.is_empty()
+        let label = if percent.abs() <= tolerance { "" } else { "  OUTSIDE THE TOLERANCE" };
+        println!("{name:<20}{before:>14}{count:>14}{percent:>9.2}%{label}");
+        !label.is_empty()
     };
     let outside = counted.iter().filter(is_outside).count();
     println!("tolerance {tolerance}%, {}", env!("CARGO_PKG_NAME"));
