@@ -1,9 +1,9 @@
 //! A service that looks at signatures and policies, for whichever client: `config.toml`, who is
 //! who in it, and what comes of each attempt.
 
-mod skew;
-pub(crate) mod table;
-mod trail;
+mod audit_trail;
+mod clock_skew;
+pub(crate) mod identities;
 
-pub(crate) use skew::{Clocks, Skew};
-pub(crate) use trail::{Attempt, Trail, simulator};
+pub(crate) use audit_trail::{Attempt, Trail, simulator};
+pub(crate) use clock_skew::{Clocks, Skew};

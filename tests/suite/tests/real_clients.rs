@@ -11,12 +11,12 @@
 )]
 
 mod clients;
-#[path = "secrets/hunt.rs"]
-mod hunt;
-mod over_tls;
-mod signed;
+#[path = "secret_leaks/secret_search.rs"]
+mod secret_search;
 #[path = "../sigv4/mod.rs"]
 mod sigv4;
+mod sigv4_clients;
+mod tls_clients;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

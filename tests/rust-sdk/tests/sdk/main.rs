@@ -16,7 +16,7 @@ use attested_recipient::{Document, RecipientKey, UnixMillis};
 use enclave::clock::{Clock, SystemClock};
 
 use crate::sdk::{Call, CallOutcome, Sdk};
-use crate::sigv4::table::{
+use crate::sigv4::identities::{
     ALLOWED_TO_LIST, Identity, MISMATCH, Operation, REFUSED, Refused, TEMPORARY, WALLET, WALLET_ARN,
 };
 use crate::sigv4::{Attempt, Clocks, Skew, Trail};

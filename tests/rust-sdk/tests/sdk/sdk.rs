@@ -14,7 +14,7 @@ use aws_sdk_kms::types::{KeyEncryptionMechanism, RecipientInfo};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
-use crate::sigv4::table::Identity;
+use crate::sigv4::identities::Identity;
 
 /// Far longer than anything here takes: reached only by what hangs.
 const TIMEOUT: Duration = Duration::from_secs(60);

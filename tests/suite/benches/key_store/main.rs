@@ -19,19 +19,19 @@ use attested_recipient::Simulator;
 
 use self::keep_alive::KeepAliveClient;
 use self::load::{BoxError, median, rate};
-use self::stage::Stage;
-use self::store::{Store, VAULT};
+use self::softhsm::Stage;
+use self::store_config::{Store, VAULT};
 
 #[path = "../keep_alive/mod.rs"]
 mod keep_alive;
 #[path = "../load/mod.rs"]
 mod load;
-#[path = "../../tests/key_stores/stage.rs"]
+#[path = "../../tests/key_stores/softhsm.rs"]
 #[allow(dead_code, reason = "tests use the rest")]
-mod stage;
-#[path = "../../tests/key_stores/store.rs"]
+mod softhsm;
+#[path = "../../tests/key_stores/store_config.rs"]
 #[allow(dead_code, reason = "tests use the rest")]
-mod store;
+mod store_config;
 
 /// Clients at a time of each kind.
 const CLIENTS: u64 = 8;

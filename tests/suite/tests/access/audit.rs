@@ -7,8 +7,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use super::configured::{Configured, refusal};
-use super::wallet::{ACCESS_KEY_ID, ALLOW, ARN, sigv4};
+use super::credentials::{ACCESS_KEY_ID, ALLOW, ARN, sigv4};
+use super::service::{Configured, refusal};
 
 /// A register's value by its index.
 fn pcr(index: u8) -> [u8; 48] {

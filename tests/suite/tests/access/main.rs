@@ -3,13 +3,13 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a failure here is a test's failure")]
 
 mod audit;
-mod configured;
+mod audit_buffer;
+mod client_address;
+mod credentials;
 mod plaintext;
 mod policies;
 mod recipients;
-mod relay;
-mod sources;
+mod service;
+mod tcp_relay;
 mod throttle;
-mod trail;
 mod unauthenticated;
-mod wallet;

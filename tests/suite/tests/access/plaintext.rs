@@ -20,8 +20,8 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use transport::{Acceptor, Endpoint, listen};
 
-use super::configured::{credentials, denied};
-use super::wallet::{ALLOW, sigv4};
+use super::credentials::{ALLOW, sigv4};
+use super::service::{credentials, denied};
 
 const CERTIFICATE: &str = include_str!("../../keys/tls/p256.crt.pem");
 const PRIVATE_KEY: &str = include_str!("../../keys/tls/p256.pkcs8.pem");

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use attested_recipient::{Document, Kind};
 
-use super::configured::{Configured, denied, refusal};
-use super::wallet::{ARN, sigv4};
+use super::credentials::{ARN, sigv4};
+use super::service::{Configured, denied, refusal};
 
 const EXPLICIT: &str = "with an explicit deny in an identity-based policy";
 const IMPLICIT: &str = "because no identity-based policy allows the kms:GenerateRandom action";

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use attested_recipient::{Document, Kind};
 
-use super::configured::{Configured, denied, refusal};
-use super::wallet::{ALLOW, sigv4};
+use super::credentials::{ALLOW, sigv4};
+use super::service::{Configured, denied, refusal};
 
 const NOT_ADMITTED: &str =
     "because the attestation document's measurements are not among those that this service admits";

@@ -2,8 +2,8 @@
 
 use attested_recipient::{Client, ClientError, Credentials};
 
-use super::configured::{Configured, credentials, refusal};
-use super::wallet::{ALLOW, SECRET, sigv4};
+use super::credentials::{ALLOW, SECRET, sigv4};
+use super::service::{Configured, credentials, refusal};
 
 const THROTTLED: (&str, &str) = (
     "ThrottlingException",

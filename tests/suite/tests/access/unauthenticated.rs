@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::configured::Configured;
-use super::wallet::{ACCESS_KEY_ID, ALLOW, sigv4};
+use super::credentials::{ACCESS_KEY_ID, ALLOW, sigv4};
+use super::service::Configured;
 
 /// Connections of the flood.
 const CONNECTIONS: usize = 4;

@@ -1,13 +1,13 @@
 //! The real clients: processes in a clean environment, in front of the relay.
 
-mod envelope;
+mod enveloped_data;
 mod process;
-mod relayed;
+mod relayed_service;
 mod sdk;
-mod tamperer;
+mod tampering_proxy;
 
-pub(crate) use envelope::{TestKey, assert_form};
+pub(crate) use enveloped_data::{TestKey, assert_form};
 pub(crate) use process::{Site, cli, cli_as, model};
-pub(crate) use relayed::{Canned, Relayed};
+pub(crate) use relayed_service::{Canned, Relayed};
 pub(crate) use sdk::{Failure, Outcome, Sdk};
-pub(crate) use tamperer::{Message, Tamperer};
+pub(crate) use tampering_proxy::{Message, Tamperer};

@@ -13,7 +13,7 @@ use tokio::process::Command;
 use tokio::runtime::Builder;
 use tokio::time::timeout;
 
-use crate::sigv4::table::{Identity, WALLET};
+use crate::sigv4::identities::{Identity, WALLET};
 
 /// Far longer than anything here takes: reached only by what hangs.
 const NEVER: Duration = Duration::from_secs(60);

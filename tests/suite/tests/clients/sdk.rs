@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use tokio::process::Command;
 
 use super::process::{Site, clean, configure, installed, python, run_well, source};
-use crate::sigv4::table::{Identity, WALLET};
+use crate::sigv4::identities::{Identity, WALLET};
 
 /// An SDK, driven by a program in `tests/suite/clients`.
 #[derive(Clone, Copy, Debug)]

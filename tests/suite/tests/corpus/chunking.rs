@@ -5,11 +5,11 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::answer::Answer;
-use crate::e_requests::{
+use crate::harness::requests::{
     BODY, BODY_LENGTH, JSON, TARGET, attested, attested_body, framed, generate, plain, request,
 };
-use crate::stage::{PIPE_LENGTH, Stage};
+use crate::harness::response::Answer;
+use crate::harness::service::{PIPE_LENGTH, Stage};
 
 const CASES: u32 = 96;
 const CHUNKED: &str = "Transfer-Encoding: chunked";

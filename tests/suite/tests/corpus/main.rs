@@ -11,61 +11,17 @@
     reason = "a failure here is a test's failure"
 )]
 
-mod a_cose;
-mod a_encoding;
-mod answer;
-mod b_payload;
-mod b_policies;
-mod b_zeros;
 #[path = "../binaries/mod.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod binaries;
-mod c_certificates;
-mod c_chain;
-mod c_encodings;
-mod cbor;
 mod chunking;
-mod configuration;
 #[path = "../../benches/flood/connection_flood.rs"]
 mod connection_flood;
-mod cose;
-mod d_key;
-mod e_authorization;
-mod e_bodies;
-mod e_changes;
-mod e_http;
-mod e_json;
-mod e_literals;
-mod e_logs;
-mod e_members;
-mod e_requests;
-mod e_routing;
-mod e_scopes;
-mod e_signed;
-mod e_signed_headers;
-mod envelope;
-mod f_clock;
-mod f_connections;
-mod f_crowd;
-mod f_ends;
-mod f_key_stores;
-mod f_panic;
-mod f_resources;
-mod f_source;
-mod faulty;
-mod hsm;
-#[path = "../secrets/hunt.rs"]
-mod hunt;
-mod log;
-mod page;
-mod payload;
-mod records;
-mod refusal;
-mod relayed;
-mod row;
-mod signer;
-mod stage;
-mod summary;
+mod harness;
+mod rows;
+#[path = "../secret_leaks/secret_search.rs"]
+mod secret_search;
+mod verification_page;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -73,42 +29,11 @@ use std::sync::Arc;
 use attestation::crypto::OperationCounts;
 use libtest_mimic::{Arguments, Trial};
 
-use page::Index;
-use row::Row;
-use summary::Summary;
-
-/// The rows of a module, and the letter that their ids begin with.
-type Module = (char, fn() -> Vec<Row>);
-
-const MODULES: [Module; 27] = [
-    ('A', a_cose::rows),
-    ('A', a_encoding::rows),
-    ('B', b_payload::rows),
-    ('B', b_policies::rows),
-    ('B', b_zeros::rows),
-    ('C', c_chain::rows),
-    ('C', c_certificates::rows),
-    ('D', d_key::rows),
-    ('E', e_http::rows),
-    ('E', e_bodies::rows),
-    ('E', e_routing::rows),
-    ('E', e_json::rows),
-    ('E', e_members::rows),
-    ('E', e_authorization::rows),
-    ('E', e_signed_headers::rows),
-    ('E', e_scopes::rows),
-    ('E', e_changes::rows),
-    ('E', e_logs::rows),
-    ('E', e_literals::rows),
-    ('F', f_source::rows),
-    ('F', f_clock::rows),
-    ('F', f_crowd::rows),
-    ('F', f_panic::rows),
-    ('F', f_connections::rows),
-    ('F', f_resources::rows),
-    ('F', f_ends::rows),
-    ('F', f_key_stores::rows),
-];
+use harness::log_capture;
+use harness::row::Row;
+use harness::summary::Summary;
+use rows::{MODULES, Module};
+use verification_page::Index;
 
 /// Returns all rows.
 fn rows() -> Vec<Row> {
@@ -194,7 +119,7 @@ fn assert_cheap() {
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let is_list = arguments.list;
-    log::init();
+    log_capture::init();
     let summary = Arc::new(Summary::default());
     let rows = match &arguments.filter {
         Some(name) if arguments.exact => section_of(name),

@@ -9,8 +9,8 @@
 
 mod command;
 mod errors;
-mod log_channel;
-mod proxied;
+mod log_forwarding;
+mod proxy_protocol;
 mod service;
 mod simulated_time;
 mod simulator_endpoint;

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use libtest_mimic::Trial;
 
 use crate::service::{BROKEN, CONNECTED, CONNECTING, DISCONNECTED, GONE, Service, State};
-use crate::stage::Stage;
-use crate::store::{EXTERNAL, EXTERNAL_ID, Store, VAULT};
+use crate::softhsm::Stage;
+use crate::store_config::{EXTERNAL, EXTERNAL_ID, Store, VAULT};
 
 const NOT_FOUND: (&str, u16) = ("CustomKeyStoreNotFoundException", 400);
 const INVALID_STATE: (&str, u16) = ("CustomKeyStoreInvalidStateException", 400);

@@ -12,26 +12,26 @@
     reason = "a failure here is a test's failure"
 )]
 
-mod bytes;
 #[path = "../clients/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "other tests use the rest")]
 mod clients;
-mod counted;
-mod described;
+mod describe;
 mod errors;
-#[path = "../secrets/hunt.rs"]
-mod hunt;
-mod model;
+mod kms_model;
+mod metrics;
+mod random_bytes;
 mod recovery;
-mod served;
+#[path = "../secret_leaks/secret_search.rs"]
+mod secret_search;
 mod service;
 mod sessions;
 #[path = "../../sigv4/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "other tests use the rest")]
 mod sigv4;
-mod stage;
-mod start;
-mod store;
+mod simulator_process;
+mod softhsm;
+mod startup;
+mod store_config;
 
 use std::process::ExitCode;
 
@@ -41,16 +41,16 @@ use libtest_mimic::{Arguments, Trial};
 type Case = (&'static str, fn());
 
 fn main() -> ExitCode {
-    if let Some(ended) = served::serve_if_told() {
+    if let Some(ended) = simulator_process::serve_if_told() {
         return ended;
     }
     let cases = [
-        bytes::CASES,
-        counted::CASES,
+        random_bytes::CASES,
+        metrics::CASES,
         recovery::CASES,
         sessions::CASES,
-        start::CASES,
-        described::CASES,
+        startup::CASES,
+        describe::CASES,
     ];
     let trial = |(name, play): Case| {
         Trial::test(name, move || {

@@ -2,11 +2,11 @@
 
 use crate::Case;
 use crate::service::{CONNECTED, GONE, Service};
-use crate::stage::{
+use crate::softhsm::{
     CKR_DEVICE_ERROR, CKR_DEVICE_REMOVED, CKR_FUNCTION_FAILED, CKR_SESSION_CLOSED,
     CKR_SESSION_HANDLE_INVALID, CKR_TOKEN_NOT_PRESENT, Stage,
 };
-use crate::store::{SPARE, VAULT};
+use crate::store_config::{SPARE, VAULT};
 
 pub(crate) const CASES: &[Case] = &[
     ("a_session_that_is_invalid_is_opened_again_for_the_same_request", || {

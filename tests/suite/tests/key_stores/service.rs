@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 use ureq::Agent;
 
 use crate::clients::Relayed;
-use crate::hunt;
-use crate::served;
-use crate::stage::{PIN, SPARE_PIN, Stage};
-use crate::store::Store;
+use crate::secret_search;
+use crate::simulator_process;
+use crate::softhsm::{PIN, SPARE_PIN, Stage};
+use crate::store_config::Store;
 
 /// Far longer than anything here takes: reached only by what hangs.
 pub(crate) const NEVER: Duration = Duration::from_secs(60);
@@ -227,13 +227,17 @@ pub(crate) fn assert_no_pin(stage: &Stage) {
     let audit = fs::read_to_string(stage.path("audit")).unwrap();
     for (place, text) in [("log", &log), ("audit trail", &audit)] {
         for pin in [PIN, SPARE_PIN] {
-            assert_eq!(hunt::find(pin.as_bytes(), text.as_bytes()), None, "in the {place}: {text}");
+            assert_eq!(
+                secret_search::find(pin.as_bytes(), text.as_bytes()),
+                None,
+                "in the {place}: {text}"
+            );
         }
     }
 }
 
 fn spawn(stage: &Stage, environment: &[(&str, &str)]) -> Process {
-    let mut command = served::command(stage.path("").as_path());
+    let mut command = simulator_process::command(stage.path("").as_path());
     command.envs(stage.environment()).envs(environment.iter().copied());
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     command.stderr(File::create(stage.path("log")).unwrap());

@@ -5,10 +5,10 @@ use std::thread;
 
 use crate::Case;
 use crate::service::{CONNECTED, GONE, Service, until};
-use crate::stage::{
+use crate::softhsm::{
     CKR_GENERAL_ERROR, CKR_SESSION_HANDLE_INVALID, CKR_USER_ALREADY_LOGGED_IN, Stage,
 };
-use crate::store::VAULT;
+use crate::store_config::VAULT;
 
 pub(crate) const CASES: &[Case] = &[
     (

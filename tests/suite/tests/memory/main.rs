@@ -10,10 +10,10 @@
     reason = "a failure here is a test's failure"
 )]
 
-mod bodies;
-mod hostile;
-mod policies;
-mod world;
+mod hostile_bodies;
+mod hostile_documents;
+mod policy_evaluation;
+mod simulated_pki;
 
 use std::convert::Infallible;
 
@@ -26,7 +26,7 @@ use base64::engine::general_purpose::STANDARD;
 use kms_api::{GenerateRandom, GenerateRandomResponse};
 use transport::limits::SMALL_BODY_LENGTH;
 
-use crate::world::{Refusal, World};
+use crate::simulated_pki::{Refusal, World};
 
 /// Reading a document's form, whatever it is: the places of at most 5 certificates and 16 unknown
 /// fields, of 16 bytes each, while a vector grows. Nothing is copied.
@@ -67,7 +67,7 @@ fn judge(world: &World, document: &[u8]) -> (Result<(), Refusal>, AllocationInfo
 #[test]
 fn a24_a_length_that_is_merely_claimed_costs_nothing() {
     let world = World::new();
-    for (place, document) in hostile::claimed_lengths() {
+    for (place, document) in hostile_documents::claimed_lengths() {
         let (outcome, info) = judge(&world, &document);
         report(&place, document.len(), &info);
         assert!(matches!(outcome, Err(Refusal::Malformed(_))), "{place}: {outcome:?}");
@@ -79,7 +79,7 @@ fn a24_a_length_that_is_merely_claimed_costs_nothing() {
 #[test]
 fn a_document_of_the_wrong_form_costs_what_its_form_costs_at_most() {
     let world = World::new();
-    for (name, document) in hostile::malformed(&world) {
+    for (name, document) in hostile_documents::malformed(&world) {
         let (outcome, info) = judge(&world, &document);
         report(name, document.len(), &info);
         assert!(matches!(outcome, Err(Refusal::Malformed(_))), "{name}: {outcome:?}");
@@ -95,7 +95,7 @@ fn a_document_of_the_wrong_form_costs_what_its_form_costs_at_most() {
 #[test]
 fn a_document_that_must_be_judged_costs_a_small_multiple_of_its_length() {
     let world = World::new();
-    for (name, document, expected) in hostile::well_formed(&world) {
+    for (name, document, expected) in hostile_documents::well_formed(&world) {
         assert!(document.len() <= MAX_DOCUMENT_LENGTH, "{name}: {}", document.len());
         let (outcome, info) = judge(&world, &document);
         report(name, document.len(), &info);
@@ -129,11 +129,11 @@ fn answer(world: &World, body: &[u8]) -> Result<Vec<u8>, Refusal> {
 fn a_whole_request_stays_within_its_bound() {
     let world = World::new();
     let signature = Some(UntrustedDocument::DocumentSignature);
-    let mut documents = hostile::well_formed(&world);
+    let mut documents = hostile_documents::well_formed(&world);
     documents.push(("a usual document", world.usual(), None));
     assert!(documents.iter().any(|(_, _, expected)| *expected == signature));
     for (name, document, expected) in documents {
-        let body = bodies::request(&STANDARD.encode(&document));
+        let body = hostile_bodies::request(&STANDARD.encode(&document));
         assert!(body.len() <= SMALL_BODY_LENGTH);
         let mut outcome = None;
         let info = measure(|| outcome = Some(answer(&world, &body)));
@@ -145,7 +145,7 @@ fn a_whole_request_stays_within_its_bound() {
 
 #[test]
 fn reading_any_body_costs_less_than_four_times_its_length() {
-    for (name, body) in bodies::hostile() {
+    for (name, body) in hostile_bodies::hostile() {
         let mut parsed = None;
         let info = measure(|| parsed = Some(GenerateRandom::parse(&body)));
         report(name, body.len(), &info);

@@ -10,7 +10,7 @@ use serde_json::Value;
 use simulator::{DocumentRequest, SimulatedPki, default_pcrs};
 use tempfile::TempDir;
 
-use crate::sigv4::table::Identity;
+use crate::sigv4::identities::Identity;
 
 /// Its one credential. Each of its secrets is one that nothing else can be.
 pub(crate) const IDENTITY: Identity = Identity {

@@ -12,26 +12,26 @@
     reason = "a failure here is a test's failure"
 )]
 
-mod boots;
-mod calls;
 mod checks;
 #[path = "../clients/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "other tests use the rest")]
 mod clients;
 mod configuration;
-#[path = "../over_tls/half_closed.rs"]
+mod enclave_document;
+mod guests;
+#[path = "../tls_clients/half_close.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
-mod half_closed;
-mod hsm;
-mod machine;
-#[path = "../over_tls/openssl.rs"]
-mod openssl;
-mod own;
+mod half_close;
+mod hsm_image;
+mod kms_calls;
 mod relay;
+#[path = "../tls_clients/s_client.rs"]
+mod s_client;
 #[path = "../../sigv4/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "other tests use the rest")]
 mod sigv4;
 mod tls_guest;
+mod virtual_machine;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ use std::time::Instant;
 
 use libtest_mimic::{Arguments, Trial};
 
-use self::boots::Boots;
+use self::guests::Boots;
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();

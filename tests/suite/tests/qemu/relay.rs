@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use crate::machine::{BOOT_TIMEOUT, Process};
+use crate::virtual_machine::{BOOT_TIMEOUT, Process};
 
 /// A relay to one of an enclave's ports.
 pub(crate) struct Relay {

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use attestation::tls::CaBinding;
 use tempfile::NamedTempFile;
 
-use crate::calls::NONCE;
 use crate::clients::Site;
-use crate::machine::Machine;
-use crate::openssl::{SClient, public_key_of};
-use crate::own::OwnDocument;
+use crate::enclave_document::OwnDocument;
+use crate::kms_calls::NONCE;
+use crate::s_client::{SClient, public_key_of};
+use crate::virtual_machine::Machine;
 
 /// A running one.
 pub(crate) struct TlsGuest {

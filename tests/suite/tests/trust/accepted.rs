@@ -3,9 +3,9 @@ use std::fs;
 use attestation::tls::certificate_pem;
 use rustls::version::{TLS12, TLS13};
 
-use crate::command::{trust, trust_at};
 use crate::enclave::{Enclave, authority, pcr0};
-use crate::terminator::Terminator;
+use crate::tls_terminator::Terminator;
+use crate::trust_command::{trust, trust_at};
 
 const MODULE_ID: &str = "simulated-i-00000000000000000-enc0000000000000000";
 

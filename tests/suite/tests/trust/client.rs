@@ -7,7 +7,7 @@ use attested_recipient::{Client, ClientError, Document, RecipientKey, Simulator}
 use enclave::tls::Authority;
 
 use crate::enclave::{authority, now};
-use crate::terminator::Terminator;
+use crate::tls_terminator::Terminator;
 
 /// A simulator behind TLS, and the authority by which it is known.
 struct Service {

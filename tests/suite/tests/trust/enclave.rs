@@ -13,7 +13,7 @@ use rustls::pki_types::ServerName;
 use rustls::sign::CertifiedKey;
 use tempfile::TempDir;
 
-use crate::terminator::Terminator;
+use crate::tls_terminator::Terminator;
 
 /// What every enclave here measures as PCR0.
 pub(crate) const PCR0: [u8; 48] = [0xa5; 48];

@@ -10,21 +10,21 @@
 )]
 
 mod accepted;
-mod any_of;
 #[path = "../binaries/mod.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod binaries;
-mod bundle;
+mod ca_bundle;
 mod client;
-mod command;
-mod constraints;
+mod command_line;
 mod enclave;
+mod handshake_flood;
 mod man_in_the_middle;
-mod no_enclave;
-mod refused;
-mod starved;
-mod terminator;
-mod throttled;
-mod usage;
+mod name_constraints;
+mod not_an_enclave;
+mod pcrs_any_of;
+mod rejected;
+mod throttling;
+mod tls_terminator;
+mod trust_command;
 #[path = "../../../../shared/attestation/tests/vectors/mod.rs"]
 mod vectors;

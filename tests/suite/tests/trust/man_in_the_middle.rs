@@ -7,9 +7,9 @@ use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 
-use crate::command::trust_at;
 use crate::enclave::{Enclave, authority, now};
-use crate::terminator::Terminator;
+use crate::tls_terminator::Terminator;
+use crate::trust_command::trust_at;
 
 /// Refused in each version of TLS.
 fn refusal_of(enclave: &Enclave, certified: &Arc<CertifiedKey>, message: &str) {

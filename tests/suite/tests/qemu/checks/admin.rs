@@ -2,9 +2,9 @@
 
 use super::service::on_first;
 use super::tls::on_tls;
-use crate::boots::Boots;
-use crate::calls::NONCE;
-use crate::machine::Machine;
+use crate::guests::Boots;
+use crate::kms_calls::NONCE;
+use crate::virtual_machine::Machine;
 
 /// The values of what is called that, or begins so.
 fn values(metrics: &str, name: &str) -> Vec<u64> {

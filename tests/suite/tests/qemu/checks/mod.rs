@@ -1,14 +1,14 @@
 //! Each thing that an enclave must do when it really is one.
 
 mod admin;
-mod again;
+mod failed_boots;
 mod pkcs11;
+mod reboot;
 mod service;
 mod sockets;
-mod stops;
 mod tls;
 
-use crate::boots::Boots;
+use crate::guests::Boots;
 
 type Check = fn(&Boots);
 
@@ -33,10 +33,10 @@ pub(crate) const ALL: [(&str, Check); 33] = [
     ("the console shows no secret and nothing of a request", service::console),
     (
         "another configuration by one byte shows in PCR16, and in no other register",
-        again::another_byte,
+        reboot::another_byte,
     ),
-    ("without TLS, and unless told to, it answers nobody in plain", again::refused_in_plain),
-    ("after a reboot there are other bytes", again::reboot),
+    ("without TLS, and unless told to, it answers nobody in plain", reboot::refused_in_plain),
+    ("after a reboot there are other bytes", reboot::reboot),
     ("over TLS boto3 with the enclave's authority gets plain and sealed bytes", tls::boto3),
     ("boto3 without it refuses", tls::boto3_without_the_authority),
     ("OpenSSL verifies each name, in both versions, and resumes", tls::openssl),
@@ -53,7 +53,7 @@ pub(crate) const ALL: [(&str, Check); 33] = [
     (
         "with the configuration in the image nothing is asked of the parent, PCR2 measures it, and \
          TLS ends at another authority",
-        again::in_image,
+        reboot::in_image,
     ),
     ("no socket is of another kind than vsock", sockets::all_are_vsock),
     ("the flavour with PKCS#11 boots, is ready, and is measured", pkcs11::ready),
@@ -61,9 +61,12 @@ pub(crate) const ALL: [(&str, Check); 33] = [
         "boto3 gets bytes of an HSM in the image, and of one that is reached through the parent",
         pkcs11::key_stores,
     ),
-    ("without the driver of the NSM it stops and says so", stops::without_nsm),
-    ("with an NSM that gives zeros it stops and says so", stops::with_zeros),
-    ("with a configuration that is none it stops and says so", stops::with_a_wrong_configuration),
-    ("the default image with an HSM to connect stops and says so", stops::with_a_key_store),
-    ("with a parent that does not answer it stops and says so", stops::without_heartbeat),
+    ("without the driver of the NSM it stops and says so", failed_boots::without_nsm),
+    ("with an NSM that gives zeros it stops and says so", failed_boots::with_zeros),
+    (
+        "with a configuration that is none it stops and says so",
+        failed_boots::with_a_wrong_configuration,
+    ),
+    ("the default image with an HSM to connect stops and says so", failed_boots::with_a_key_store),
+    ("with a parent that does not answer it stops and says so", failed_boots::without_heartbeat),
 ];

@@ -3,12 +3,12 @@
 use serde_json::Value;
 
 use super::service::{own, pcrs_of_image};
-use crate::boots::Boots;
-use crate::calls::{boto3, generate_random, plain, sealed};
 use crate::clients::TestKey;
 use crate::configuration::Configuration;
-use crate::hsm::{FAR, FarHost, HsmImage, NEAR, configuration};
-use crate::machine::{Boot, Machine, setting};
+use crate::guests::Boots;
+use crate::hsm_image::{FAR, FarHost, HsmImage, NEAR, configuration};
+use crate::kms_calls::{boto3, generate_random, plain, sealed};
+use crate::virtual_machine::{Boot, Machine, setting};
 
 /// `make eif PKCS11=yes`'s, without any module.
 pub(super) fn ready(_boots: &Boots) {

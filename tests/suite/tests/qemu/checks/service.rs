@@ -10,12 +10,12 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use sha2::{Digest as _, Sha384};
 
-use crate::boots::{Boots, image};
-use crate::calls::{NONCE, boto3, client, generate_random, of_a_crowd, plain, sealed};
 use crate::clients::TestKey;
 use crate::configuration::{Configuration, document, pcr, world};
-use crate::machine::{Machine, PARENT_ID, PARENT_ROLE, setting};
-use crate::own::OwnDocument;
+use crate::enclave_document::OwnDocument;
+use crate::guests::{Boots, image};
+use crate::kms_calls::{NONCE, boto3, client, generate_random, of_a_crowd, plain, sealed};
+use crate::virtual_machine::{Machine, PARENT_ID, PARENT_ROLE, setting};
 
 pub(super) fn on_first(boots: &Boots, check: impl FnOnce(&Machine)) {
     check(boots.first().as_ref().expect("it was booted"));

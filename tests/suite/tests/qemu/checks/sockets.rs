@@ -1,6 +1,6 @@
 //! What an enclave opens, as its kernel shows it.
 
-use crate::boots::Boots;
+use crate::guests::Boots;
 
 pub(super) fn all_are_vsock(boots: &Boots) {
     let consoles = boots.consoles_of_traced();

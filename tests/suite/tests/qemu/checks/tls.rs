@@ -5,12 +5,12 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use super::service::{assert_shows_no_secret, canaries, console_after};
-use crate::boots::Boots;
-use crate::calls::{boto3 as call_boto3, client, generate_random, of_a_crowd, plain, sealed};
 use crate::configuration::TLS_NAMES;
-use crate::half_closed::{self, End};
-use crate::machine::{BOOT_TIMEOUT, setting};
+use crate::guests::Boots;
+use crate::half_close::{self, End};
+use crate::kms_calls::{boto3 as call_boto3, client, generate_random, of_a_crowd, plain, sealed};
 use crate::tls_guest::{TlsGuest, get};
+use crate::virtual_machine::{BOOT_TIMEOUT, setting};
 
 pub(super) fn on_tls(boots: &Boots, check: impl FnOnce(&TlsGuest)) {
     check(boots.tls().as_ref().expect("it was booted"));
@@ -118,7 +118,7 @@ pub(super) fn large_and_half_closed(boots: &Boots) {
         assert_eq!(outcome.error.as_ref().unwrap().name, "ValidationException");
         // vhost-device-vsock makes of the end of one direction that of both: TLS's alone can be sent.
         let (authority, ca) = (guest.machine.service().authority(), guest.authority.path());
-        let answer = half_closed::ask(authority, ca, &get("/metrics"), End::OfTls);
+        let answer = half_close::ask(authority, ca, &get("/metrics"), End::OfTls);
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
         assert!(answer.ends_with("# EOF\n"), "{answer}");
     });

@@ -1,0 +1,78 @@
+//! What a request leaves behind: a record in the audit trail, and lines in the log.
+
+use std::io::{self, Write};
+use std::mem;
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+
+use crate::harness::log_capture;
+
+/// What must be recorded and logged of one request.
+#[derive(Clone, Debug)]
+pub(crate) struct Trace {
+    /// As the record is to have it.
+    pub(crate) user_agent: Option<String>,
+    /// The error's name, and its message as far as it is recorded.
+    pub(crate) error: Option<(&'static str, Option<String>)>,
+    /// Why it is refused, in the one line of the log that says so.
+    pub(crate) logged: Option<String>,
+    /// Access key id in that line.
+    pub(crate) access_key_id: Option<String>,
+}
+
+/// Takes an audit trail.
+#[derive(Clone, Default)]
+pub(crate) struct Records(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Records {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Records {
+    pub(crate) fn take(&self) -> Vec<u8> {
+        mem::take(&mut *self.0.lock().unwrap())
+    }
+}
+
+impl Trace {
+    pub(crate) fn assert_is(&self, trail: &[u8], log: &[u8], context: &str) {
+        let record = only_record(trail, context);
+        let text = |name: &str| record.get(name).and_then(Value::as_str);
+        assert_eq!(text("userAgent"), self.user_agent.as_deref(), "{context}: {record}");
+        let (code, message) = match &self.error {
+            Some((code, message)) => (Some(*code), message.as_deref()),
+            None => (None, None),
+        };
+        assert_eq!((text("errorCode"), text("errorMessage")), (code, message), "{context}");
+
+        log_capture::assert_printable(log, context);
+        let log = std::str::from_utf8(log).unwrap();
+        assert_eq!(log.lines().count(), usize::from(self.logged.is_some()), "{context}: {log}");
+        if let Some(reason) = &self.logged {
+            let id = text("requestID").expect(context);
+            let key = self.access_key_id.as_deref();
+            let key = key.map(|key| format!(" access_key_id={key:?}")).unwrap_or_default();
+            let end = format!("  INFO refused request_id={id}{key} reason={reason:?}\n");
+            assert!(log.ends_with(&end), "{context}: {log} does not end with {end}");
+        }
+    }
+}
+
+/// One line of printable ASCII.
+fn only_record(trail: &[u8], context: &str) -> Value {
+    let (end, line) = trail.split_last().expect(context);
+    let is_printable = |byte: &u8| (b' '..=b'~').contains(byte);
+    assert!(
+        *end == b'\n' && line.iter().all(is_printable),
+        "{context}: {:?}",
+        trail.escape_ascii()
+    );
+    serde_json::from_slice(line).expect(context)
+}

@@ -1,0 +1,243 @@
+//! A service whose module, or whose system clock, does what a case says.
+
+use std::future::{Future, pending};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use attestation::time::UnixMillis;
+use attestation::{self, TrustAnchors};
+use enclave::audit::Audit;
+use enclave::clock::Clock;
+use enclave::http::Server;
+use enclave::platform::Platform;
+use enclave::request::TransportSecurity;
+use enclave::{Service, StartError};
+use nsm_device::{Nsm, NsmError, Request as NsmRequest, Response};
+use simulator::{SimulatedNsm, SimulatedPki};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+use tokio::runtime::Runtime;
+
+use crate::harness::audit_capture::Records;
+use crate::harness::configuration::Configuration;
+use crate::harness::requests::{attested, plain};
+use crate::harness::response::{Answer, Expected};
+use crate::harness::service::{NOW, PIPE_LENGTH, anchors};
+
+/// What a module does instead with the draw of that number, counted from when the service is ready.
+pub(crate) type Script = Box<dyn FnMut(u64) -> Option<Result<Response, NsmError>> + Send>;
+
+/// A module that works, but where it is told otherwise.
+pub(crate) struct ScriptedNsm {
+    nsm: SimulatedNsm,
+    script: Script,
+    in_service: Arc<AtomicBool>,
+    draws: u64,
+}
+
+impl Nsm for ScriptedNsm {
+    fn process(&mut self, request: NsmRequest) -> Result<Response, NsmError> {
+        if matches!(request, NsmRequest::GetRandom) && self.in_service.load(Ordering::SeqCst) {
+            let draw = self.draws;
+            self.draws += 1;
+            if let Some(answer) = (self.script)(draw) {
+                return answer;
+            }
+        }
+        self.nsm.process(request)
+    }
+}
+
+/// A system clock that anybody sets, beside monotonic time, which stands still.
+#[derive(Clone, Debug)]
+pub(crate) struct SetClock(Arc<AtomicU64>);
+
+impl SetClock {
+    pub(crate) fn set(&self, now: UnixMillis) {
+        self.0.store(now.as_millis(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for SetClock {
+    fn now(&self) -> UnixMillis {
+        UnixMillis::new(self.0.load(Ordering::SeqCst))
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_secs(5)
+    }
+}
+
+pub(crate) struct FaultyPlatform {
+    clock: SetClock,
+    in_service: Arc<AtomicBool>,
+}
+
+impl Platform for FaultyPlatform {
+    type Trust = attestation::Simulated;
+    type Nsm = ScriptedNsm;
+    type Clock = SetClock;
+
+    fn clock(&self) -> SetClock {
+        self.clock.clone()
+    }
+
+    fn on_ready(&self) {
+        self.in_service.store(true, Ordering::SeqCst);
+    }
+}
+
+/// The service, its clock, and the threads it runs on.
+pub(crate) struct Faulty {
+    pub(crate) server: Arc<Server<Service<FaultyPlatform>>>,
+    pub(crate) clock: SetClock,
+    runtime: Runtime,
+}
+
+impl Faulty {
+    /// Nothing is fetched ahead: each draw is a request's.
+    pub(crate) fn start(script: Script) -> Self {
+        Self::under("", false, script).unwrap()
+    }
+
+    /// One whose module works, and that records what it is asked.
+    pub(crate) fn recorded(records: Records) -> Self {
+        Self::with("", false, Box::new(|_| None), Audit::to_writer(records).unwrap()).unwrap()
+    }
+
+    /// With these lines in its configuration; the script may hold from the boot on.
+    pub(crate) fn under(
+        entropy: &str,
+        from_boot: bool,
+        script: Script,
+    ) -> Result<Self, StartError> {
+        Self::with(entropy, from_boot, script, Audit::disabled())
+    }
+
+    fn with(
+        entropy: &str,
+        from_boot: bool,
+        script: Script,
+        audit: Audit,
+    ) -> Result<Self, StartError> {
+        let settings = Configuration::new(String::new()).on_laptop().with_entropy(entropy);
+        let settings = settings.settings().unwrap();
+        let pki = Arc::new(SimulatedPki::new(Arc::new(|| NOW)).unwrap());
+        let in_service = Arc::new(AtomicBool::new(from_boot));
+        let nsm = SimulatedNsm::new(pki);
+        let nsm = ScriptedNsm { nsm, script, in_service: Arc::clone(&in_service), draws: 0 };
+        let clock = SetClock(Arc::new(AtomicU64::new(NOW.as_millis())));
+        let platform = FaultyPlatform { clock: clock.clone(), in_service };
+        let anchors: TrustAnchors<attestation::Simulated> = anchors();
+        let runtime = Runtime::new().unwrap();
+        let start = Service::start(platform, nsm, anchors, settings, audit);
+        let server = Arc::new(Server::new(runtime.block_on(start)?));
+        Ok(Self { server, clock, runtime })
+    }
+
+    pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.block_on(future)
+    }
+
+    /// The answer to a request on a connection of its own.
+    pub(crate) fn ask(&self, request: Vec<u8>) -> Answer {
+        self.block_on(ask(&self.server, request))
+    }
+
+    /// The answer to a request with a Recipient or without.
+    pub(crate) fn generate(&self, sealed: bool) -> Answer {
+        self.ask(if sealed { attested() } else { plain() })
+    }
+
+    /// Both kinds of request must be answered so.
+    pub(crate) fn assert_answers(&self, plain: &Expected, sealed: &Expected, context: &str) {
+        self.generate(false).assert_is(plain, context);
+        self.generate(true).assert_is(sealed, context);
+    }
+
+    /// What it says of whether it is ready.
+    pub(crate) fn readiness(&self) -> Readiness {
+        let answer = self.ask(get("/readyz"));
+        match answer.status() {
+            200 => {
+                assert_eq!(answer.body(), "ready\n");
+                Readiness::Ready
+            }
+            status => {
+                assert_eq!(status, 503);
+                let reason = answer.body().strip_prefix("not ready: ").unwrap();
+                Readiness::NotReady(reason.trim_end().to_owned())
+            }
+        }
+    }
+
+    /// The value of a metric.
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        let answer = self.ask(get("/metrics"));
+        let value = answer.body().lines().find_map(|line| {
+            line.strip_prefix("attested_random_")?.strip_prefix(name)?.strip_prefix(' ')
+        });
+        value.unwrap_or_else(|| panic!("{name} in {}", answer.body())).parse().unwrap()
+    }
+
+    /// All that anybody is shown.
+    pub(crate) fn shown(&self) -> String {
+        [get("/metrics"), get("/readyz")]
+            .map(|request| self.ask(request).body().to_owned())
+            .concat()
+    }
+}
+
+/// What `/readyz` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Readiness {
+    Ready,
+    NotReady(String),
+}
+
+impl Readiness {
+    pub(crate) fn not(reason: &str) -> Self {
+        Self::NotReady(reason.to_owned())
+    }
+}
+
+fn get(path: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes()
+}
+
+/// The one answer to `request`, on a connection of its own.
+pub(crate) async fn ask(server: &Server<Service<FaultyPlatform>>, request: Vec<u8>) -> Answer {
+    let (mut client, stream) = duplex(PIPE_LENGTH);
+    let talk = async {
+        client.write_all(&request).await.unwrap();
+        client.shutdown().await.unwrap();
+        let mut received = Vec::new();
+        client.read_to_end(&mut received).await.unwrap();
+        received
+    };
+    let (mut received, ()) = tokio::join!(
+        talk,
+        server.serve_connection(stream, TransportSecurity::Plaintext, pending())
+    );
+    let answer = Answer::take(&mut received, false).unwrap();
+    assert!(received.is_empty());
+    answer
+}
+
+/// A lever by which a test lets go of a call that it holds.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Held(Arc<(Mutex<bool>, std::sync::Condvar)>);
+
+impl Held {
+    pub(crate) fn wait(&self) {
+        let (released, changed) = &*self.0;
+        let released = released.lock().unwrap();
+        drop(changed.wait_while(released, |released| !*released).unwrap());
+    }
+
+    pub(crate) fn release(&self) {
+        let (released, changed) = &*self.0;
+        *released.lock().unwrap() = true;
+        changed.notify_all();
+    }
+}

@@ -1,0 +1,200 @@
+//! A simulated enclave behind the relay, both as they are run, and clients of the relay's.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use attested_recipient::{Client, Document};
+use tempfile::TempDir;
+
+use crate::binaries::{NEVER, Process, binary, until};
+use crate::harness::requests::{PLAIN, plain};
+use crate::harness::response::{Answer, Expected};
+use crate::harness::service::recipient;
+
+/// Both, and the socket between them.
+pub(crate) struct Relayed {
+    // Dropped first: a relay outlived by its upstream has something to report.
+    pub(crate) proxy: Process,
+    pub(crate) enclave: Process,
+    folder: TempDir,
+}
+
+impl Relayed {
+    pub(crate) fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// With more on the relay's command line.
+    pub(crate) fn with(flags: &[&str]) -> Self {
+        Self::changed(
+            |command| command,
+            |mut command| {
+                command.args(flags);
+                command
+            },
+        )
+    }
+
+    /// Each started otherwise than it would be.
+    pub(crate) fn changed(
+        enclave: impl FnOnce(Command) -> Command,
+        proxy: impl FnOnce(Command) -> Command,
+    ) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let enclave = Process::start(enclave(enclave_on(&socket(&folder))), 1);
+        let proxy = Process::start(proxy(proxy_on("127.0.0.1:0", &socket(&folder))), 1);
+        Self { proxy, enclave, folder }
+    }
+
+    /// Another enclave in the place of one that has ended.
+    pub(crate) fn restart_enclave(&mut self) {
+        self.enclave = Process::start(enclave_on(&socket(&self.folder)), 1);
+    }
+
+    /// Another relay in the place of one that has ended: clients know its address.
+    pub(crate) fn restart_proxy(&mut self) {
+        let address = self.proxy.endpoint(0).to_owned();
+        self.proxy = Process::start(proxy_on(&address, &socket(&self.folder)), 1);
+    }
+
+    pub(crate) fn connect(&self) -> Talk {
+        Talk::with(address(&self.proxy))
+    }
+
+    /// A request is answered, on a connection of its own.
+    pub(crate) fn assert_serves(&self, context: &str) {
+        self.connect().assert_answers(&plain(), &PLAIN, context);
+    }
+
+    /// Requests are answered again, at last.
+    pub(crate) fn until_serves(&self) {
+        until_serves(address(&self.proxy));
+    }
+
+    /// A request with a document of the enclave's.
+    pub(crate) fn attested(&self) -> Vec<u8> {
+        let client = Client::new(&format!("http://{}", address(&self.proxy)));
+        let document = client.document(&Document::for_key(recipient())).unwrap();
+        crate::harness::service::generate_random(&document)
+    }
+}
+
+fn socket(folder: &TempDir) -> PathBuf {
+    folder.path().join("enclave")
+}
+
+/// An enclave on a socket.
+pub(crate) fn enclave_on(socket: &std::path::Path) -> Command {
+    let mut command = Command::new(binary("enclave-simulator"));
+    command.arg("--listen").arg(format!("unix:{}", socket.display()));
+    command
+}
+
+/// A relay from there to an enclave on a socket.
+pub(crate) fn proxy_on(listen: &str, socket: &std::path::Path) -> Command {
+    proxy_before(listen, &format!("unix:{}", socket.display()))
+}
+
+/// A relay from there to wherever.
+pub(crate) fn proxy_before(listen: &str, upstream: &str) -> Command {
+    let mut command = Command::new(binary("parent-proxy"));
+    command.args(["--listen", listen, "--upstream", upstream]);
+    command
+}
+
+/// Where a relay listens.
+pub(crate) fn address(proxy: &Process) -> SocketAddr {
+    proxy.endpoint(0).trim_start_matches("tcp:").parse().unwrap()
+}
+
+/// A client that tries again is answered at last.
+pub(crate) fn until_serves(address: SocketAddr) {
+    until("a request is answered", || {
+        let mut talk = Talk::try_with(address).ok()?;
+        talk.stream.write_all(&plain()).ok()?;
+        let answer = talk.try_receive().ok()??;
+        (answer.status() == 200).then_some(())
+    });
+}
+
+/// One connection of a client's.
+pub(crate) struct Talk {
+    pub(crate) stream: TcpStream,
+    /// Behind the last answer.
+    received: Vec<u8>,
+}
+
+impl Talk {
+    pub(crate) fn with(address: SocketAddr) -> Self {
+        Self::try_with(address).unwrap()
+    }
+
+    pub(crate) fn try_with(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect_timeout(&address, NEVER)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(NEVER))?;
+        stream.set_write_timeout(Some(NEVER))?;
+        Ok(Self { stream, received: Vec::new() })
+    }
+
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).unwrap();
+    }
+
+    /// Sends no more.
+    pub(crate) fn half_close(&self) {
+        self.stream.shutdown(Shutdown::Write).unwrap();
+    }
+
+    /// The next answer.
+    pub(crate) fn receive(&mut self) -> Answer {
+        self.try_receive().unwrap().expect("an answer")
+    }
+
+    /// The next answer; `None` at the end.
+    fn try_receive(&mut self) -> io::Result<Option<Answer>> {
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            if let Some(answer) = Answer::take(&mut self.received, false) {
+                return Ok(Some(answer));
+            }
+            match self.stream.read(&mut buffer)? {
+                0 => return Ok(None),
+                length => self.received.extend_from_slice(&buffer[..length]),
+            }
+        }
+    }
+
+    /// The next answer; `None` once the other side has closed or reset.
+    pub(crate) fn next(&mut self) -> Option<Answer> {
+        self.try_receive().unwrap_or_else(|error| {
+            let reset = [io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe];
+            assert!(reset.contains(&error.kind()), "{error}");
+            None
+        })
+    }
+
+    pub(crate) fn assert_answers(&mut self, request: &[u8], answer: &Expected, context: &str) {
+        self.send(request);
+        self.receive().assert_is(answer, context);
+    }
+
+    /// Waits until the other side closes or resets, without a whole answer more; how long it took.
+    pub(crate) fn ended(&mut self) -> Duration {
+        let start = Instant::now();
+        assert_eq!(self.next(), None);
+        start.elapsed()
+    }
+
+    /// Resets the connection, whatever is under way.
+    pub(crate) fn reset(self) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        let _entered = runtime.enter();
+        self.stream.set_nonblocking(true).unwrap();
+        let stream = tokio::net::TcpStream::from_std(self.stream).unwrap();
+        stream.set_zero_linger().unwrap();
+    }
+}

@@ -1,0 +1,227 @@
+//! HTTP answers: what was received, and what was expected.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use crate::harness::service::RECIPIENTS;
+
+/// An answer as it was received.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    status: u16,
+    /// Names in lower case.
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+/// What must be received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Expected {
+    /// An error of the KMS API: its status, and its body exactly.
+    Error { status: u16, body: String },
+    /// What hyper itself answers before it hands on a request: no body, and the connection closes.
+    Http { status: u16 },
+    /// So many random bytes in the clear.
+    Plaintext { length: usize },
+    /// So many random bytes, sealed to one of [`RECIPIENTS`].
+    Sealed { length: usize },
+    /// Any other good answer: its body exactly.
+    Ok { body: String },
+    /// The interim answer that asks a client for its body.
+    Continue,
+    /// What HEAD gets: the status and length of an answer to GET, without its body.
+    Head { status: u16, length: usize },
+    /// An answer that says it is the connection's last.
+    Last(Box<Self>),
+}
+
+impl Expected {
+    /// `{"__type": ..., "message": ...}`, as every error is written but two.
+    pub(crate) fn error(status: u16, error_type: &str, message: &str) -> Self {
+        let message = Value::from(message);
+        let body = format!(r#"{{"__type":"{error_type}","message":{message}}}"#);
+        Self::Error { status, body }
+    }
+
+    /// 400 ValidationException.
+    pub(crate) fn validation(message: &str) -> Self {
+        Self::error(400, "ValidationException", message)
+    }
+
+    /// 400 SerializationException.
+    pub(crate) fn serialization(message: &str) -> Self {
+        Self::capitalised("SerializationException", message)
+    }
+
+    /// 400 AccessDeniedException.
+    pub(crate) fn access_denied(message: &str) -> Self {
+        Self::capitalised("AccessDeniedException", message)
+    }
+
+    /// `{"Message": ..., "__type": ...}`
+    fn capitalised(error_type: &str, message: &str) -> Self {
+        let message = Value::from(message);
+        let body = format!(r#"{{"Message":{message},"__type":"{error_type}"}}"#);
+        Self::Error { status: 400, body }
+    }
+
+    /// 400 UnknownOperationException.
+    pub(crate) fn unknown_operation() -> Self {
+        Self::Error { status: 400, body: r#"{"__type":"UnknownOperationException"}"#.to_owned() }
+    }
+
+    /// With `Connection: close`.
+    pub(crate) fn and_close(self) -> Self {
+        Self::Last(Box::new(self))
+    }
+
+    /// What an error says.
+    pub(crate) fn message(&self) -> String {
+        let Self::Error { body, .. } = self else { panic!("{self:?} says nothing") };
+        let body: Value = serde_json::from_str(body).unwrap();
+        let message = body.get("message").or_else(|| body.get("Message"));
+        message.and_then(Value::as_str).unwrap().to_owned()
+    }
+
+    /// Blocks of entropy that the answer is worth: none unless it gives random bytes.
+    pub(crate) fn draws(&self) -> usize {
+        match self {
+            Self::Plaintext { .. } | Self::Sealed { .. } => 1,
+            Self::Last(answer) => answer.draws(),
+            Self::Error { .. }
+            | Self::Http { .. }
+            | Self::Head { .. }
+            | Self::Ok { .. }
+            | Self::Continue => 0,
+        }
+    }
+
+    /// Whether a request is refused with it.
+    pub(crate) fn is_refusal(&self) -> bool {
+        match self {
+            Self::Error { .. } | Self::Http { .. } | Self::Head { .. } => true,
+            Self::Last(answer) => answer.is_refusal(),
+            Self::Plaintext { .. } | Self::Sealed { .. } | Self::Ok { .. } | Self::Continue => {
+                false
+            }
+        }
+    }
+
+    /// Whether the answer ends with its head, whatever its Content-Length says.
+    pub(crate) fn is_bodiless(&self) -> bool {
+        matches!(self, Self::Continue | Self::Head { .. })
+    }
+}
+
+impl Answer {
+    /// Takes one answer off `bytes`, by its Content-Length; `None` if it is not whole yet.
+    pub(crate) fn take(bytes: &mut Vec<u8>, bodiless: bool) -> Option<Self> {
+        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
+        let head = std::str::from_utf8(&bytes[..end]).unwrap();
+        let mut answer = Self::parse_head(head);
+        let length = answer.header("content-length").map_or(0, |text| text.parse().unwrap());
+        let end = end + 4;
+        let length = if bodiless { 0 } else { length };
+        answer.body = String::from_utf8(bytes.get(end..end + length)?.to_vec()).unwrap();
+        bytes.drain(..end + length);
+        Some(answer)
+    }
+
+    fn parse_head(head: &str) -> Self {
+        let mut lines = head.split("\r\n");
+        let status = lines.next().unwrap().strip_prefix("HTTP/1.").expect("an HTTP/1 answer");
+        let status = status.split(' ').nth(1).unwrap().parse().unwrap();
+        let headers = lines
+            .map(|line| {
+                let (name, value) = line.split_once(": ").unwrap();
+                (name.to_ascii_lowercase(), value.to_owned())
+            })
+            .collect();
+        Self { status, headers, body: String::new() }
+    }
+
+    pub(crate) fn status(&self) -> u16 {
+        self.status
+    }
+
+    pub(crate) fn body(&self) -> &str {
+        &self.body
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn assert_is(&self, expected: &Expected, context: &str) {
+        let context = format!("{context}: {self:#?}");
+        match expected {
+            Expected::Error { status, body } => {
+                assert_eq!((self.status, &self.body), (*status, body), "{context}");
+                self.assert_kms(&context);
+            }
+            Expected::Http { status } => {
+                assert_eq!((self.status, self.body.as_str()), (*status, ""), "{context}");
+                assert_eq!(self.header("connection"), Some("close"), "{context}");
+            }
+            Expected::Ok { body } => {
+                assert_eq!((self.status, &self.body), (200, body), "{context}");
+            }
+            Expected::Continue => {
+                assert_eq!((self.status, &self.headers), (100, &Vec::new()), "{context}");
+            }
+            Expected::Head { status, length } => {
+                assert_eq!(self.status, *status, "{context}");
+                let length = length.to_string();
+                assert_eq!(self.header("content-length"), Some(length.as_str()), "{context}");
+            }
+            Expected::Last(answer) => {
+                assert_eq!(self.header("connection"), Some("close"), "{context}");
+                self.assert_is(answer, &context);
+            }
+            Expected::Plaintext { length } => {
+                assert_eq!(self.member("Plaintext", &context).len(), *length, "{context}");
+            }
+            Expected::Sealed { length } => {
+                let sealed = self.member("CiphertextForRecipient", &context);
+                let mut opened = RECIPIENTS.iter().filter_map(|key| key.open(&sealed).ok());
+                let content = opened.next().expect(&context);
+                assert_eq!(content.len(), *length, "{context}");
+            }
+        }
+    }
+
+    /// The same for two answers that differ in random bytes and their request's id alone.
+    pub(crate) fn without_what_is_random(mut self) -> Self {
+        if let Some(random) = self.blob("Plaintext") {
+            self.body = format!("{} bytes", random.len());
+        } else if let Some(sealed) = self.blob("CiphertextForRecipient") {
+            let random = RECIPIENTS[0].open(&sealed).unwrap();
+            self.body = format!("{} bytes, sealed", random.len());
+        }
+        self.headers.retain(|(name, _)| name != "x-amzn-requestid");
+        self
+    }
+
+    /// A member of the body that is a blob.
+    pub(crate) fn blob(&self, name: &str) -> Option<Vec<u8>> {
+        let body: Value = serde_json::from_str(&self.body).ok()?;
+        STANDARD.decode(body.get(name)?.as_str()?).ok()
+    }
+
+    fn assert_kms(&self, context: &str) {
+        let content_type = self.header("content-type");
+        assert_eq!(content_type, Some("application/x-amz-json-1.1"), "{context}");
+        assert!(self.header("x-amzn-requestid").is_some(), "{context}");
+    }
+
+    /// The one member of a good answer's body.
+    fn member(&self, name: &str, context: &str) -> Vec<u8> {
+        assert_eq!(self.status, 200, "{context}");
+        self.assert_kms(context);
+        let body: Value = serde_json::from_str(&self.body).expect(context);
+        let members = body.as_object().expect(context);
+        assert_eq!(members.keys().collect::<Vec<_>>(), [name], "{context}");
+        STANDARD.decode(members[name].as_str().expect(context)).expect(context)
+    }
+}

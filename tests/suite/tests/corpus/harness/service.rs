@@ -1,0 +1,310 @@
+//! A whole service in this process, under the forge's root and at the forge's time.
+
+use std::future::pending;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use attestation::time::UnixMillis;
+use attestation::{self, ClockReading, TrustAnchors, VerificationTime};
+use attested_recipient::RecipientKey;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use enclave::Service;
+use enclave::audit::Audit;
+use enclave::config::Settings;
+use enclave::http::Server;
+use enclave::platform::Simulated;
+use enclave::request::TransportSecurity;
+use simulator::{CallCounter, DocumentBuilder, SimulatedNsm, SimulatedPki};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf, duplex, split};
+use tokio::runtime::{Builder, Runtime};
+use tokio::{task, time};
+
+use crate::harness::configuration::Configuration;
+use crate::harness::response::{Answer, Expected};
+
+/// The time of every forged document, and of the service that judges it.
+pub(crate) const NOW: UnixMillis = UnixMillis::from_secs(1_800_000_000);
+/// Certificates below the root and above the leaf: three, as AWS has them.
+pub(crate) const LEAF: usize = 4;
+
+/// Bytes that a pipe holds, unless a test says otherwise.
+pub(crate) const PIPE_LENGTH: usize = 64 * 1024;
+/// Less than any deadline of the service: whoever is kept waiting so long waits for one.
+const PATIENCE: Duration = Duration::from_secs(8);
+/// More than any deadline of the service, by a clock that jumps from one to the next.
+const LONG_PATIENCE: Duration = Duration::from_secs(600);
+
+/// Keys of 2048, 3072 and 4096 bits.
+pub(crate) static RECIPIENTS: LazyLock<[RecipientKey; 3]> = LazyLock::new(|| {
+    [
+        include_str!("../../../keys/rsa-2048.pem"),
+        include_str!("../../../keys/rsa-3072.pem"),
+        include_str!("../../../keys/rsa-4096.pem"),
+    ]
+    .map(|pem| RecipientKey::from_pem(pem).unwrap())
+});
+
+static GOOD: LazyLock<DocumentBuilder> = LazyLock::new(|| {
+    let mut forgery = DocumentBuilder::new(LEAF, NOW).unwrap();
+    forgery.document.public_key = Some(recipient().public_key_der().to_vec());
+    forgery
+});
+
+/// Whose good documents are, unless they say otherwise.
+pub(crate) fn recipient() -> &'static RecipientKey {
+    &RECIPIENTS[0]
+}
+
+/// A good document's chain and content, to be changed. All share keys and root.
+pub(crate) fn good() -> DocumentBuilder {
+    GOOD.clone()
+}
+
+/// What a client does next.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    /// Sends bytes, of which the service may leave some unread.
+    Send(Vec<u8>),
+    /// Sends bytes, of which the service must take all that a network would not hold.
+    SendAll(Vec<u8>),
+    /// Reads one answer.
+    Receive(Expected),
+}
+
+/// How a connection ends after the last bytes were sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// The client closes its sending half at once, and reads on.
+    Client,
+    /// The client leaves its sending half open, and yet the service closes at once.
+    Service,
+    /// The client leaves its sending half open, and the service closes when its time is up. Random
+    /// bytes come from another thread, whom this clock does not wait for: no case with them.
+    Deadline,
+}
+
+/// A simulated platform whose time stands still.
+type AtFixedTime = Simulated<fn() -> UnixMillis>;
+
+/// A service that trusts the root of [`good`].
+pub(crate) struct Stage {
+    runtime: Runtime,
+    server: Server<Service<AtFixedTime>>,
+    anchors: TrustAnchors<attestation::Simulated>,
+    draws: CallCounter,
+    drawn_to_start: u64,
+}
+
+fn now() -> UnixMillis {
+    NOW
+}
+
+/// The service's time, for a document that was signed at `signed_at`.
+pub(crate) fn verification_time(signed_at: UnixMillis) -> VerificationTime {
+    VerificationTime { reading: ClockReading::enclave(NOW), signed_at }
+}
+
+/// A chain under a root that has expired, one under a root that is not valid yet, and one under a root
+/// that is valid in 60 s, which is within the leeway. All roots are anchors.
+pub(crate) static OUTSIDE_ROOTS: LazyLock<[DocumentBuilder; 3]> = LazyLock::new(|| {
+    let under_root = |not_before: UnixMillis, not_after: UnixMillis| {
+        let mut forgery = good();
+        forgery.specs[0].not_before = not_before;
+        forgery.specs[0].not_after = not_after;
+        forgery.keep_root().unwrap();
+        forgery
+    };
+    [
+        under_root(NOW.minus_secs(2), NOW.minus_secs(1)),
+        under_root(NOW.plus_secs(61), NOW.plus_secs(62)),
+        under_root(NOW.plus_secs(60), NOW.plus_secs(62)),
+    ]
+});
+
+pub(crate) fn anchors() -> TrustAnchors<attestation::Simulated> {
+    let mut anchors = TrustAnchors::simulator_root(GOOD.root());
+    for forgery in OUTSIDE_ROOTS.iter() {
+        let pem = STANDARD.encode(forgery.root());
+        let pem = format!("-----BEGIN CERTIFICATE-----\n{pem}\n-----END CERTIFICATE-----\n");
+        anchors.add_pem(pem.as_bytes()).unwrap();
+    }
+    anchors
+}
+
+impl Stage {
+    /// Without configuration, as on a laptop: everybody is answered.
+    pub(crate) fn new() -> Self {
+        Self::under(&Configuration::none())
+    }
+
+    /// Configured so.
+    pub(crate) fn under(configuration: &Configuration) -> Self {
+        Self::start(configuration.settings().unwrap(), Audit::disabled())
+    }
+
+    pub(crate) fn start(settings: Settings, audit: Audit) -> Self {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let pki = Arc::new(SimulatedPki::new(Arc::new(now)).unwrap());
+        let nsm = SimulatedNsm::new(Arc::clone(&pki));
+        let draws = nsm.random_calls();
+        let clock: fn() -> UnixMillis = now;
+        let platform = Simulated::new(pki, clock, nsm.readiness());
+        let start = Service::start(platform, nsm, anchors(), settings, audit);
+        let service = runtime.block_on(start).unwrap();
+        let drawn_to_start = draws.count();
+        Self { runtime, server: Server::new(service), anchors: anchors(), draws, drawn_to_start }
+    }
+
+    pub(crate) fn anchors(&self) -> &TrustAnchors<attestation::Simulated> {
+        &self.anchors
+    }
+
+    /// Blocks of entropy drawn since the start.
+    pub(crate) fn draws(&self) -> u64 {
+        self.draws.count() - self.drawn_to_start
+    }
+
+    /// Takes `steps` on a connection of their own, and reads all that comes back until it is
+    /// closed.
+    pub(crate) fn converse(&self, steps: &[Step], ending: Ending) -> Vec<Answer> {
+        let (client, server) = duplex(PIPE_LENGTH);
+        let serve = self.server.serve_connection(server, TransportSecurity::Plaintext, pending());
+        let both = async {
+            let patience = if ending == Ending::Deadline {
+                time::pause();
+                LONG_PATIENCE
+            } else {
+                PATIENCE
+            };
+            let both = async { tokio::join!(Talker::new(client).take(steps, ending), serve) };
+            let both = time::timeout(patience, both).await;
+            if ending == Ending::Deadline {
+                time::resume();
+            }
+            both.expect("the service closes in time").0
+        };
+        self.runtime.block_on(both)
+    }
+
+    /// Sends `at_once`, and then of `bytes` one a second, by a clock that jumps; how long it takes until
+    /// the service closes, without an answer.
+    pub(crate) fn trickle(&self, at_once: &[u8], bytes: &[u8]) -> Duration {
+        let (client, server) = duplex(PIPE_LENGTH);
+        let serve = self.server.serve_connection(server, TransportSecurity::Plaintext, pending());
+        let drip = async {
+            let Talker { mut writing, mut reading, .. } = Talker::new(client);
+            writing.write_all(at_once).await.unwrap();
+            for byte in bytes {
+                // Whoever is closed to does not notice by this, but by the other's end.
+                drop(writing.write_all(&[*byte]).await);
+                time::sleep(Duration::from_secs(1)).await;
+            }
+            reading.read_u8().await.expect_err("no answer");
+        };
+        let both = async {
+            time::pause();
+            let start = time::Instant::now();
+            let took = tokio::select! {
+                () = serve => start.elapsed(),
+                () = drip => panic!("all was sent"),
+            };
+            time::resume();
+            took
+        };
+        self.runtime.block_on(both)
+    }
+
+    /// Sends `pieces` one by one, closes the sending half, and reads what comes back meanwhile. The
+    /// service may read after each piece; the pipe holds so many bytes each way.
+    pub(crate) fn send_in_pieces(&self, pieces: &[&[u8]], pipe_length: usize) -> Vec<Answer> {
+        let (client, server) = duplex(pipe_length);
+        let Talker { mut reading, mut writing, mut received } = Talker::new(client);
+        let send = async {
+            for piece in pieces {
+                // The service may answer and close before it has read everything.
+                if writing.write_all(piece).await.and(writing.flush().await).is_err() {
+                    break;
+                }
+                task::yield_now().await;
+            }
+            drop(writing.shutdown().await);
+        };
+        let serve = self.server.serve_connection(server, TransportSecurity::Plaintext, pending());
+        let all = async { tokio::join!(send, reading.read_to_end(&mut received), serve) };
+        let all = async { time::timeout(PATIENCE, all).await };
+        let ((), read, ()) = self.runtime.block_on(all).expect("the service closes in time");
+        read.unwrap();
+        let answers = std::iter::from_fn(|| Answer::take(&mut received, false)).collect();
+        assert!(received.is_empty(), "{:?}", String::from_utf8_lossy(&received));
+        answers
+    }
+}
+
+/// The other end of a connection.
+struct Talker {
+    reading: ReadHalf<DuplexStream>,
+    writing: WriteHalf<DuplexStream>,
+    received: Vec<u8>,
+}
+
+impl Talker {
+    fn new(stream: DuplexStream) -> Self {
+        let (reading, writing) = split(stream);
+        Self { reading, writing, received: Vec::new() }
+    }
+
+    async fn take(mut self, steps: &[Step], ending: Ending) -> Vec<Answer> {
+        let last_sent = steps.iter().rposition(|step| !matches!(step, Step::Receive(_)));
+        let mut answers = Vec::new();
+        for (index, step) in steps.iter().enumerate() {
+            match step {
+                // The service may answer and close before it has read everything.
+                Step::Send(bytes) => drop(self.writing.write_all(bytes).await),
+                Step::SendAll(bytes) => self.writing.write_all(bytes).await.unwrap(),
+                Step::Receive(expected) => {
+                    answers.extend(self.receive(expected.is_bodiless()).await);
+                }
+            }
+            if last_sent == Some(index) && ending == Ending::Client {
+                drop(self.writing.shutdown().await);
+            }
+        }
+        while let Some(answer) = self.receive(false).await {
+            answers.push(answer);
+        }
+        assert!(self.received.is_empty(), "{:?}", String::from_utf8_lossy(&self.received));
+        answers
+    }
+
+    /// The next answer; `None` at the end.
+    async fn receive(&mut self, bodiless: bool) -> Option<Answer> {
+        loop {
+            if let Some(answer) = Answer::take(&mut self.received, bodiless) {
+                return Some(answer);
+            }
+            if self.reading.read_buf(&mut self.received).await.unwrap() == 0 {
+                return None;
+            }
+        }
+    }
+}
+
+/// GenerateRandom of 32 bytes for `document`.
+pub(crate) fn generate_random(document: &[u8]) -> Vec<u8> {
+    let document = STANDARD.encode(document);
+    let body = format!(
+        r#"{{"NumberOfBytes":32,"Recipient":{{"KeyEncryptionAlgorithm":"RSAES_OAEP_SHA_256","AttestationDocument":"{document}"}}}}"#
+    );
+    post("TrentService.GenerateRandom", body.as_bytes())
+}
+
+/// A request as SDKs send it.
+pub(crate) fn post(target: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-amz-json-1.1\r\n\
+         X-Amz-Target: {target}\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body].concat()
+}

@@ -1,0 +1,136 @@
+//! Answers to signatures, as KMS words them, and the parts that signed requests are made of.
+
+use crate::harness::requests::{BODY, PLAIN};
+use crate::harness::response::Expected;
+use crate::harness::row::Row;
+use crate::harness::sigv4_signer::Draft;
+
+/// GenerateRandom without a Recipient, not yet signed.
+pub(crate) fn draft() -> Draft {
+    Draft::new(BODY)
+}
+
+/// A good request behind one that is refused.
+pub(crate) fn then_signed(bytes: impl AsRef<[u8]>) -> Vec<u8> {
+    [bytes.as_ref(), &draft().signed()].concat()
+}
+
+/// `bytes` are refused with `answer`, nothing is drawn for them, and a request behind them is served.
+pub(crate) fn refuse(
+    row: Row,
+    what: impl Into<String>,
+    bytes: impl AsRef<[u8]>,
+    answer: Expected,
+) -> Row {
+    row.exchange(what, then_signed(bytes), vec![answer, PLAIN])
+}
+
+/// `bytes` are accepted, and so is a request behind them.
+pub(crate) fn accept(row: Row, what: impl Into<String>, bytes: impl AsRef<[u8]>) -> Row {
+    row.exchange(what, then_signed(bytes), vec![PLAIN, PLAIN])
+}
+
+pub(crate) fn missing_token() -> Expected {
+    Expected::error(400, "MissingAuthenticationTokenException", "Missing Authentication Token")
+}
+
+pub(crate) fn incomplete(message: &str) -> Expected {
+    Expected::error(400, "IncompleteSignatureException", message)
+}
+
+pub(crate) fn invalid(message: &str) -> Expected {
+    Expected::error(400, "InvalidSignatureException", message)
+}
+
+/// Another access key, or another session token.
+pub(crate) fn unrecognized() -> Expected {
+    let message = "The security token included in the request is invalid.";
+    Expected::error(400, "UnrecognizedClientException", message)
+}
+
+/// What was received is not what was signed.
+pub(crate) fn mismatch() -> Expected {
+    invalid(
+        "The request signature we calculated does not match the signature you provided. Check your \
+         AWS Secret Access Key and signing method. Consult the service documentation for details.",
+    )
+}
+
+pub(crate) fn not_signed(name: &str) -> Expected {
+    incomplete(&format!("'{name}' must be a 'SignedHeader' in the AWS Authorization."))
+}
+
+pub(crate) fn sent_twice(name: &str) -> Expected {
+    incomplete(&format!("The header '{name}' must be sent only once."))
+}
+
+/// SignedHeaders that is not a list of names.
+pub(crate) fn no_list() -> Expected {
+    incomplete(
+        "SignedHeaders must be header names in lower case, each once, in ascending order, \
+         separated by semicolons.",
+    )
+}
+
+pub(crate) fn several_authorizations() -> Expected {
+    incomplete("Exactly one Authorization header is needed.")
+}
+
+pub(crate) fn algorithm() -> Expected {
+    incomplete("The algorithm in the Authorization header must be 'AWS4-HMAC-SHA256'.")
+}
+
+pub(crate) fn unknown_parameter() -> Expected {
+    incomplete(
+        "Authorization header must have the parameters 'Credential', 'SignedHeaders' and \
+         'Signature', separated by commas, and nothing else.",
+    )
+}
+
+/// As AWS concatenates them.
+pub(crate) fn missing_parameters(names: &[&str]) -> Expected {
+    let sentence = |name: &&str| format!("Authorization header requires '{name}' parameter. ");
+    incomplete(&names.iter().map(sentence).collect::<String>())
+}
+
+pub(crate) fn not_printable() -> Expected {
+    incomplete("The Authorization header must be at most 4096 characters of printable ASCII.")
+}
+
+pub(crate) fn credential_form() -> Expected {
+    incomplete(
+        "Credential must have exactly 5 slash-delimited elements, as in \
+         'ACCESSKEYID/YYYYMMDD/region/kms/aws4_request'.",
+    )
+}
+
+pub(crate) fn access_key_form() -> Expected {
+    incomplete("The access key ID in Credential must be 1 to 128 letters, digits or underscores.")
+}
+
+pub(crate) fn query() -> Expected {
+    incomplete(
+        "A request must have no query string: the signature belongs in the Authorization header, \
+         presigned queries are not accepted.",
+    )
+}
+
+pub(crate) fn no_date() -> Expected {
+    incomplete(
+        "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. ",
+    )
+}
+
+pub(crate) fn date_form() -> Expected {
+    incomplete(
+        "Date must be in ISO-8601 'basic format': X-Amz-Date must be a date and time like \
+         '20240820T230143Z'.",
+    )
+}
+
+pub(crate) fn http_date_form() -> Expected {
+    incomplete(
+        "Without X-Amz-Date, Date must be a date and time like 'Tue, 20 Aug 2024 23:01:43 GMT' or \
+         '20240820T230143Z'.",
+    )
+}

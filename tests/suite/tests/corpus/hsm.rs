@@ -1,8 +1,0 @@
-//! The SoftHSM of the key stores' tests, and the PKCS#11 module before it that breaks as it is told.
-
-#[path = "../key_stores/stage.rs"]
-#[allow(dead_code, reason = "the key stores' tests use the rest")]
-pub(crate) mod stage;
-#[path = "../key_stores/store.rs"]
-#[allow(dead_code, reason = "the key stores' tests use the rest")]
-pub(crate) mod store;

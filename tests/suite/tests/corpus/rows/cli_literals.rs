@@ -1,0 +1,85 @@
+//! E: what AWS CLI v1 makes of a document.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::harness::configuration::Configuration;
+use crate::harness::requests::{
+    PLAIN, SEALED, attested_body, attested_body_with, document, document_base64,
+};
+use crate::harness::response::Expected;
+use crate::harness::row::{Row, row};
+use crate::harness::signed_requests::{refuse, then_signed};
+use crate::harness::sigv4_signer::Draft;
+
+pub(crate) fn rows() -> Vec<Row> {
+    vec![literals()]
+}
+
+/// CLI v1 sends `AttestationDocument=fileb://FILE` literally and encodes inline base64 once more.
+fn literals() -> Row {
+    let file = "Recipient.AttestationDocument: the document is the text of a file reference, not the \
+                file's content; with AWS CLI v1 write AttestationDocument@=fileb://FILE";
+    let twice = |encoding: &str| {
+        format!(
+            "Recipient.AttestationDocument: the document is {encoding} text of an attestation \
+             document: it was encoded twice; send the raw bytes (with AWS CLI v1 write \
+             AttestationDocument@=fileb://FILE)"
+        )
+    };
+    let other = "Recipient.AttestationDocument: the document is not a COSE_Sign1: a CBOR array of \
+                 four, untagged or with tag 18 once";
+    let base64 = document_base64();
+    let tagged = [&[0xd2][..], document()].concat();
+    let mut row = row("E30", "CLI v1 literals as documents: the message says what happened")
+        .under(Configuration::signed());
+    for (what, text, message) in [
+        ("fileb://doc.bin", "fileb://doc.bin".to_owned(), file.to_owned()),
+        ("file://doc.bin", "file://doc.bin".to_owned(), file.to_owned()),
+        ("fileb:///tmp/doc.bin", "fileb:///tmp/doc.bin".to_owned(), file.to_owned()),
+        ("fileb://", "fileb://".to_owned(), file.to_owned()),
+        ("fileb://~/doc, a line feed behind", "fileb://~/doc\n".to_owned(), file.to_owned()),
+        ("base64 twice", base64.clone(), twice("base64")),
+        ("base64 twice, of a tagged document", STANDARD.encode(&tagged), twice("base64")),
+        ("base64 twice, cut", base64[..64].to_owned(), twice("base64")),
+        (
+            "base64 twice, lines",
+            format!("{}\n{}\n", &base64[..76], &base64[76..152]),
+            twice("base64"),
+        ),
+        ("hexadecimal", const_hex::encode(document()), twice("hexadecimal")),
+        ("hexadecimal, upper case", const_hex::encode_upper(document()), twice("hexadecimal")),
+        ("hexadecimal, of a tagged document", const_hex::encode(&tagged), twice("hexadecimal")),
+        // What is none of these is not guessed at.
+        ("base64 three times", STANDARD.encode(&base64), other.to_owned()),
+        ("a path", "/tmp/doc.bin".to_owned(), other.to_owned()),
+        ("FILEB://doc.bin", "FILEB://doc.bin".to_owned(), other.to_owned()),
+        ("a space before fileb://", " fileb://doc.bin".to_owned(), other.to_owned()),
+        ("https://host/doc.bin", "https://host/doc.bin".to_owned(), other.to_owned()),
+        ("@doc.bin", "@doc.bin".to_owned(), other.to_owned()),
+    ] {
+        let bytes = Draft::new(attested_body_with(&STANDARD.encode(text))).signed();
+        row = refuse(row, what, bytes, Expected::validation(&message));
+    }
+    // The literal not encoded at all is no base64.
+    let message = "Recipient.AttestationDocument is not base64 (standard alphabet, padded, without white space)";
+    for text in ["fileb://doc.bin", "file://doc.bin"] {
+        let bytes = Draft::new(attested_body_with(text)).signed();
+        row = refuse(
+            row,
+            format!("{text}, in the place of base64"),
+            bytes,
+            Expected::serialization(message),
+        );
+    }
+    row.exchange(
+        "base64 once",
+        then_signed(Draft::new(attested_body()).signed()),
+        vec![SEALED, PLAIN],
+    )
+    .exchange(
+        "base64 once, of a tagged document",
+        then_signed(Draft::new(attested_body_with(&STANDARD.encode(tagged))).signed()),
+        vec![SEALED, PLAIN],
+    )
+}

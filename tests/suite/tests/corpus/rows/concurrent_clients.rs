@@ -1,0 +1,186 @@
+//! F: many requests at a time, requests that nobody waits for, and secrets that must stay where they
+//! are.
+
+use std::collections::BTreeSet;
+use std::future::{Future, pending};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use enclave::request::TransportSecurity;
+use nsm_device::Response;
+use tokio::io::{AsyncWriteExt, duplex};
+
+use crate::harness::enveloped_data::Opened;
+use crate::harness::fault_injection::{Faulty, Held, Readiness, Script, ask};
+use crate::harness::log_capture;
+use crate::harness::requests::{PLAIN, SEALED, attested, plain};
+use crate::harness::row::{Row, row};
+use crate::harness::service::PIPE_LENGTH;
+use crate::harness::summary::Outcome::Accepted;
+use crate::secret_search;
+
+/// Requests at a time.
+const CROWD: usize = 1000;
+
+pub(crate) fn rows() -> Vec<Row> {
+    vec![crowd(), dropped(), marked()]
+}
+
+fn crowd() -> Row {
+    let row = row("F25", "1,000 concurrent requests: all outputs, keys, IVs, seeds distinct");
+    let settings =
+        [("ready blocks", "max_age_ms = 60000\n"), ("an interval", "reseed = \"interval\"\n")];
+    settings.into_iter().fold(row, |row, (what, lines)| {
+        row.scene(what, Accepted, move || {
+            // However slow the machine is, none is to be refused for it.
+            let patient = "deadline_ms = 60000\nwatchdog_ms = 120000\n";
+            let places = "[verification]\nthreads = 4\n";
+            let lines = [lines, patient, places].concat();
+            let faulty = Faulty::under(&lines, false, Box::new(|_| None)).unwrap();
+            assert_all_distinct(&answers(&faulty));
+        })
+    })
+}
+
+fn answers(faulty: &Faulty) -> Vec<Opened> {
+    faulty.block_on(async {
+        let requests: Vec<_> = (0..CROWD)
+            .map(|_| {
+                let server = Arc::clone(&faulty.server);
+                tokio::spawn(async move { ask(&server, attested()).await })
+            })
+            .collect();
+        let mut opened = Vec::with_capacity(CROWD);
+        for request in requests {
+            let answer = request.await.unwrap();
+            let sealed = answer.blob("CiphertextForRecipient");
+            opened.push(Opened::of(&sealed.unwrap_or_else(|| panic!("{}", answer.body()))));
+        }
+        opened
+    })
+}
+
+/// None equals any other, nor does what is of another kind but as long.
+fn assert_all_distinct(opened: &[Opened]) {
+    assert_eq!(opened.len(), CROWD);
+    let long = |opened: &Opened| {
+        let Opened { content, content_key, oaep_seed, .. } = opened;
+        let parts = [content, content_key, oaep_seed].map(Clone::clone);
+        assert!(parts.iter().all(|part| part.len() == 32));
+        parts
+    };
+    let distinct: BTreeSet<Vec<u8>> = opened.iter().flat_map(long).collect();
+    assert_eq!(distinct.len(), 3 * CROWD);
+    let ivs: BTreeSet<&[u8]> = opened.iter().map(|opened| &opened.iv[..]).collect();
+    assert_eq!(ivs.len(), CROWD);
+}
+
+fn dropped() -> Row {
+    row("F27", "a future dropped at every await point: nothing held, no secret left queued").scene(
+        "after each of its steps",
+        Accepted,
+        || {
+            for mode in ["per-request", "interval"] {
+                for request in [plain(), attested()] {
+                    let mut steps = 0;
+                    while !ends_after(steps, mode, &request) {
+                        steps += 1;
+                    }
+                    // It waits at least for the request, for the block and for the client.
+                    assert!(steps >= 2, "{steps}");
+                }
+            }
+        },
+    )
+}
+
+/// Drops a request after so many steps, while the module is held; whether there are no more. After
+/// that everything is as before.
+fn ends_after(steps: usize, mode: &str, request: &[u8]) -> bool {
+    let held = Held::default();
+    let letting_go = held.clone();
+    let script: Script = Box::new(move |draw| {
+        if draw == 0 {
+            letting_go.wait();
+        }
+        None
+    });
+    let lines = format!("deadline_ms = 60000\nreseed = \"{mode}\"\n");
+    let faulty = Faulty::under(&lines, false, script).unwrap();
+    let ended = faulty.block_on(async {
+        let (mut client, stream) = duplex(PIPE_LENGTH);
+        let mut connection =
+            pin!(faulty.server.serve_connection(stream, TransportSecurity::Plaintext, pending()));
+        let mut context = Context::from_waker(Waker::noop());
+        // In three pieces, so that it waits in the middle of head and body.
+        let (head, body) = request.split_at(request.len() - 10);
+        let pieces = [&head[..20], &head[20..], body];
+        let mut ended = false;
+        for step in 0..steps {
+            if let Some(piece) = pieces.get(step) {
+                client.write_all(piece).await.unwrap();
+            } else if step == pieces.len() {
+                client.shutdown().await.unwrap();
+            } else {
+                held.release();
+            }
+            if let Poll::Ready(()) = connection.as_mut().poll(&mut context) {
+                ended = true;
+                break;
+            }
+            if step > pieces.len() {
+                tokio::task::yield_now().await;
+            }
+        }
+        ended
+    });
+    held.release();
+    // Whoever comes next is served, by a block that was not the other's.
+    faulty.assert_answers(&PLAIN, &SEALED, "afterwards");
+    assert_eq!(faulty.readiness(), Readiness::Ready);
+    assert_eq!(faulty.metric("nsm_blocks_ready"), 0);
+    ended || steps > 1000
+}
+
+/// What the module gives, but for the last bytes of each block.
+fn mark() -> Vec<u8> {
+    (0..240_u8).map(|byte| byte.wrapping_mul(167) ^ 0x5a).collect()
+}
+
+fn marked() -> Row {
+    row("F29", "a marked NSM pattern never shows in any log, metric or error").scene(
+        "in blocks that serve, and in one that fails",
+        Accepted,
+        || {
+            drop(log_capture::take());
+            let script: Script = Box::new(|draw| {
+                let mut random = [mark(), vec![0; 16]].concat();
+                attestation::crypto::fill_random(&mut random[240..]).unwrap();
+                // Longer than it may be, and as an answer to another question.
+                match draw {
+                    0..4 => Some(Ok(Response::GetRandom { random })),
+                    4 => Some(Ok(Response::Attestation { document: random })),
+                    _ => Some(Ok(Response::GetRandom { random: [random, vec![7; 2]].concat() })),
+                }
+            });
+            let faulty = Faulty::start(script);
+            let mut said = Vec::new();
+            for sealed in [false, true, false, true, false, true] {
+                let answer = faulty.generate(sealed);
+                said.extend_from_slice(answer.body().as_bytes());
+                if let Some(sealed) = answer.blob("CiphertextForRecipient") {
+                    said.extend(Opened::of(&sealed).content);
+                }
+            }
+            assert_eq!(faulty.metric("nsm_faults_total{cause=\"length\"}"), 1);
+            said.extend_from_slice(faulty.shown().as_bytes());
+            said.extend(log_capture::take());
+            let of_modules = log_capture::of_modules();
+            let fault = b"258 random bytes instead of 256";
+            assert!(of_modules.windows(fault.len()).any(|window| window == fault));
+            said.extend(of_modules);
+            assert_eq!(secret_search::find(&mark(), &said), None);
+        },
+    )
+}

@@ -1,0 +1,280 @@
+//! E: bodies, what stands behind them, and who asks before sending one.
+
+use crate::harness::requests::{
+    BAD_REQUEST, BODY, BODY_LENGTH, HEAD_TOO_LARGE, JSON, PLAIN, SEALED, TARGET, attested,
+    attested_body, empty_body, framed, generate, plain, request, then_plain, too_large,
+    transfer_encoding,
+};
+use crate::harness::response::Expected;
+use crate::harness::row::{Row, row};
+use crate::harness::service::{Ending, Step, post};
+
+const MAX_BODY: usize = 512 * 1024;
+
+pub(crate) fn rows() -> Vec<Row> {
+    vec![large_bodies(), lying_lengths(), pipelining(), expectations()]
+}
+
+fn large_bodies() -> Row {
+    let padded = |body: &str, length: usize| format!("{body}{}", " ".repeat(length - body.len()));
+    let over = || generate(padded(BODY, MAX_BODY + 1));
+    let no_body = |length: &str| framed(&[&format!("Content-Length: {length}")], "");
+    let ten_gigabytes = || no_body("10000000000");
+    let health = format!("Content-Length: {}", MAX_BODY + 1);
+    let health = request("GET /healthz HTTP/1.1", &[&health], "x".repeat(MAX_BODY + 1));
+    let refused = || vec![too_large()];
+    row("E07", "body over 512 KiB: 413, closed")
+        .exchange("at the cap", generate(padded(BODY, MAX_BODY)), vec![PLAIN])
+        .exchange(
+            "at the cap, with a Recipient",
+            generate(padded(&attested_body(), MAX_BODY)),
+            vec![SEALED],
+        )
+        .exchange("a byte over the cap", then_plain(over()), refused())
+        .closed("a byte over the cap, and the client stays", over(), refused())
+        // All of it is read: over unread bytes a network would lose the answer.
+        .conversation(
+            "a byte over the cap, all of it taken",
+            vec![Step::SendAll(over()), Step::Receive(too_large())],
+            Ending::Service,
+        )
+        .exchange(
+            "a byte over the cap, with a Recipient",
+            generate(padded(&attested_body(), MAX_BODY + 1)),
+            refused(),
+        )
+        .exchange("past what is read to be dropped", generate(" ".repeat(5 << 20)), refused())
+        .exchange("of a health check", then_plain(health), refused())
+        .exchange("a byte over the cap announced, none sent", no_body("524289"), refused())
+        .exchange("10 GB announced, none sent", ten_gigabytes(), refused())
+        .conversation(
+            "10 GB announced, none sent, and the client stays",
+            vec![Step::Send(ten_gigabytes()), Step::Receive(too_large())],
+            Ending::Deadline,
+        )
+        .exchange("10 GB announced, a request sent", then_plain(ten_gigabytes()), refused())
+        .exchange("2^63", then_plain(no_body("9223372036854775808")), refused())
+        // hyper keeps two values for itself, and says 431 instead of 400: closed all the same.
+        .exchange("2^64 - 3", then_plain(no_body("18446744073709551613")), refused())
+        .exchange("2^64 - 2", then_plain(no_body("18446744073709551614")), vec![HEAD_TOO_LARGE])
+        .exchange("2^64 - 1", then_plain(no_body("18446744073709551615")), vec![HEAD_TOO_LARGE])
+        .exchange("2^64", then_plain(no_body("18446744073709551616")), vec![BAD_REQUEST])
+        .exchange("2^127", then_plain(no_body(&2_u128.pow(127).to_string())), vec![BAD_REQUEST])
+}
+
+fn lying_lengths() -> Row {
+    let lying = |length: usize, body: &[u8]| framed(&[&format!("Content-Length: {length}")], body);
+    let cut = || vec![Expected::serialization("EOF while parsing a value at line 1 column 17")];
+    let trailing = || vec![Expected::serialization("trailing characters at line 1 column 21")];
+    let both = [BODY.as_bytes(), &plain()].concat();
+    let both_attested = [BODY.as_bytes(), &attested()].concat();
+    let never = |bytes| vec![Step::Send(bytes)];
+    row("E08", "Content-Length that lies: nothing left over becomes a request that is not there")
+        .exchange("a byte too long, nothing behind", lying(21, BODY.as_bytes()), vec![])
+        .conversation(
+            "a byte too long, and the client stays",
+            never(lying(21, BODY.as_bytes())),
+            Ending::Deadline,
+        )
+        .conversation("a body that never comes", never(lying(20, b"")), Ending::Deadline)
+        .exchange("a byte too long, a request behind", lying(21, &both), {
+            let mut answers = trailing();
+            // Without its first letter the request is another one: OST.
+            answers.push(Expected::unknown_operation());
+            answers
+        })
+        .exchange("as long as both requests", lying(both.len(), &both), trailing())
+        .exchange("longer than both requests", lying(both.len() + 1, &both), vec![])
+        .exchange(
+            "as long as both requests, the second with a Recipient",
+            lying(both_attested.len(), &both_attested),
+            trailing(),
+        )
+        // What stands behind the announced end is a request, by its own first bytes.
+        .exchange("short of three bytes", lying(17, BODY.as_bytes()), {
+            let mut answers = cut();
+            answers.push(BAD_REQUEST);
+            answers
+        })
+        .exchange("short of three bytes, a request behind", lying(17, &both), {
+            let mut answers = cut();
+            answers.push(BAD_REQUEST);
+            answers
+        })
+        .exchange("0", then_plain(lying(0, BODY.as_bytes())), vec![empty_body(), BAD_REQUEST])
+        .exchange("absent", then_plain(framed(&["X-A: a"], BODY)), vec![empty_body(), BAD_REQUEST])
+        .exchange("right, a request behind", lying(20, &both), vec![PLAIN, PLAIN])
+        .exchange("right, with a Recipient behind", lying(20, &both_attested), vec![PLAIN, SEALED])
+        .exchange(
+            "0, a health check as the body",
+            lying(0, b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"),
+            vec![empty_body(), Expected::Ok { body: "ok\n".to_owned() }],
+        )
+        .exchange(
+            "right, a request as the body",
+            lying(plain().len(), &plain()),
+            vec![Expected::serialization("expected value at line 1 column 1")],
+        )
+        .exchange(
+            "a health check with a request as its body",
+            request(
+                "GET /healthz HTTP/1.1",
+                &[&format!("Content-Length: {}", plain().len())],
+                plain(),
+            ),
+            vec![Expected::Ok { body: "ok\n".to_owned() }],
+        )
+}
+
+fn pipelining() -> Row {
+    let after = |bytes: Vec<u8>| [bytes, plain(), attested()].concat();
+    let refused = |answer: Expected| vec![answer, PLAIN, SEALED];
+    let not_json = || Expected::serialization("expected value at line 1 column 1");
+    let missing = || Expected::validation("NumberOfBytes is required.");
+    let closing = [JSON, TARGET, BODY_LENGTH, "Connection: close"];
+    row("E09", "pipelining after an error: served on unless the error closed the connection")
+        .exchange("two good ones", [plain(), attested()].concat(), vec![PLAIN, SEALED])
+        .exchange("not JSON", after(generate("x")), refused(not_json()))
+        .exchange("out of range", after(generate("{}")), refused(missing()))
+        .exchange(
+            "no operation",
+            after(post("TrentService.Encrypt", b"{}")),
+            refused(Expected::unknown_operation()),
+        )
+        .exchange(
+            "a path without anything",
+            after(request("GET /x HTTP/1.1", &["Content-Length: 3"], "abc")),
+            refused(Expected::unknown_operation()),
+        )
+        .exchange(
+            "five",
+            [generate("x"), plain(), generate("{}"), attested(), generate("x")].concat(),
+            vec![not_json(), PLAIN, missing(), SEALED, not_json()],
+        )
+        .exchange("a bad head", after(framed(&["X-A : a"], "")), vec![BAD_REQUEST])
+        .exchange(
+            "a bad head behind a good request",
+            [plain(), framed(&["X-A : a"], ""), plain()].concat(),
+            vec![PLAIN, BAD_REQUEST],
+        )
+        .exchange(
+            "Transfer-Encoding",
+            after(framed(&["Transfer-Encoding: chunked"], "0\r\n\r\n")),
+            vec![transfer_encoding()],
+        )
+        .exchange(
+            "a body over the cap",
+            after(generate(" ".repeat(MAX_BODY + 1))),
+            vec![too_large()],
+        )
+        .exchange(
+            "the client closes",
+            after(request("POST / HTTP/1.1", &closing, BODY)),
+            vec![PLAIN.and_close()],
+        )
+        .closed(
+            "the client closes with an error, and stays",
+            after(request("GET / HTTP/1.1", &["Connection: close"], "")),
+            vec![Expected::unknown_operation().and_close()],
+        )
+        .conversation(
+            "one answer before the next request",
+            vec![
+                Step::Send(generate("x")),
+                Step::Receive(not_json()),
+                Step::Send(attested()),
+                Step::Receive(SEALED),
+                Step::Send(framed(&["X-A : a"], "")),
+                Step::Receive(BAD_REQUEST),
+                Step::Send(plain()),
+            ],
+            Ending::Service,
+        )
+}
+
+fn expectations() -> Row {
+    let body = attested_body();
+    let length = format!("Content-Length: {}", body.len());
+    let over = format!("Content-Length: {}", MAX_BODY + 1);
+    let expect = |expectation: &str, length: &str| {
+        Step::Send(framed(&[&format!("Expect: {expectation}"), length], ""))
+    };
+    let send = |bytes: &str| Step::Send(bytes.as_bytes().to_vec());
+    let receive = Step::Receive;
+    let asked = |expectation: &str| {
+        let head = expect(expectation, BODY_LENGTH);
+        vec![head, receive(Expected::Continue), send(BODY), receive(PLAIN)]
+    };
+    let not_asked =
+        |expectation: &str| vec![expect(expectation, BODY_LENGTH), send(BODY), receive(PLAIN)];
+    let no_body = framed(&["Expect: 100-continue"], "");
+    let http_10 =
+        request("POST / HTTP/1.0", &[JSON, TARGET, BODY_LENGTH, "Expect: 100-continue"], BODY);
+    let over_other = vec![
+        expect("200-ok", &over),
+        Step::SendAll(vec![b' '; MAX_BODY + 1]),
+        receive(too_large()),
+    ];
+    let head = request(
+        "POST / HTTP/1.0",
+        &[JSON, TARGET, &over, "Expect: 100-continue"],
+        vec![b' '; MAX_BODY + 1],
+    );
+    let over_http_10 = vec![Step::SendAll(head), receive(too_large())];
+    row("E12", "Expect: 100-continue: asked for the body unless it is refused anyway")
+        .conversation("with a body", asked("100-continue"), Ending::Client)
+        .conversation("in other case", asked("100-Continue"), Ending::Client)
+        .conversation(
+            "with a Recipient",
+            vec![
+                expect("100-continue", &length),
+                receive(Expected::Continue),
+                send(&body),
+                receive(SEALED),
+                Step::Send(plain()),
+                receive(PLAIN),
+            ],
+            Ending::Client,
+        )
+        .exchange(
+            "with a body sent unasked",
+            then_plain(framed(&["Expect: 100-continue", BODY_LENGTH], BODY)),
+            vec![Expected::Continue, PLAIN, PLAIN],
+        )
+        .exchange("without a body", then_plain(no_body), vec![empty_body(), PLAIN])
+        .conversation(
+            "with a body that never comes",
+            vec![expect("100-continue", BODY_LENGTH), receive(Expected::Continue)],
+            Ending::Deadline,
+        )
+        .conversation(
+            "with a body over the cap",
+            vec![expect("100-continue", &over), receive(too_large())],
+            Ending::Service,
+        )
+        .conversation(
+            "with a body over the cap, and a request in its place",
+            vec![expect("100-continue", &over), receive(too_large()), Step::Send(plain())],
+            Ending::Service,
+        )
+        .conversation(
+            "an operation that does not exist",
+            vec![
+                Step::Send(request("POST /x HTTP/1.1", &["Expect: 100-continue", BODY_LENGTH], "")),
+                receive(Expected::Continue),
+                send(BODY),
+                receive(Expected::unknown_operation()),
+                Step::Send(plain()),
+                receive(PLAIN),
+            ],
+            Ending::Client,
+        )
+        .exchange("HTTP/1.0", http_10, vec![PLAIN])
+        // RFC 9110, section 10.1.1, allows 417 to what is not known, and does not ask for it.
+        .conversation("another expectation", not_asked("200-ok"), Ending::Client)
+        .conversation("two expectations in one", not_asked("100-continue, x"), Ending::Client)
+        .conversation("an empty one", not_asked(""), Ending::Client)
+        // Who does not wait is read on from, as without it.
+        .conversation("another expectation, a body over the cap", over_other, Ending::Service)
+        .conversation("HTTP/1.0, a body over the cap", over_http_10, Ending::Service)
+}

@@ -1,0 +1,254 @@
+//! E: the framing of HTTP. What hyper itself refuses has no JSON body.
+
+use crate::harness::requests::{
+    BAD_REQUEST, BODY, BODY_LENGTH, HEAD_TOO_LARGE, JSON, PLAIN, SEALED, TARGET, attested_body,
+    empty_body, framed, plain, request, then_plain, transfer_encoding,
+};
+use crate::harness::row::{Row, row};
+use crate::harness::service::{Ending, Step};
+
+const MAX_HEAD: usize = 16 * 1024;
+const CHUNKED: &str = "Transfer-Encoding: chunked";
+const CHUNKS: &str = "14\r\n{\"NumberOfBytes\":32}\r\n0\r\n\r\n";
+
+pub(crate) fn rows() -> Vec<Row> {
+    vec![
+        transfer_encodings(),
+        content_lengths(),
+        odd_transfer_encodings(),
+        chunks(),
+        malformed_heads(),
+        large_heads(),
+    ]
+}
+
+fn transfer_encodings() -> Row {
+    let body = attested_body();
+    let attested_chunks = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    let refused = || vec![transfer_encoding()];
+    let health = request("GET /healthz HTTP/1.1", &[CHUNKED], "0\r\n\r\n");
+    let asked = framed(&[CHUNKED, "Expect: 100-continue"], "");
+    row("E01", "any Transfer-Encoding: 400, closed")
+        .exchange("well formed", then_plain(framed(&[CHUNKED], CHUNKS)), refused())
+        .exchange("with a Recipient", then_plain(framed(&[CHUNKED], attested_chunks)), refused())
+        .exchange("no body", then_plain(framed(&[CHUNKED], "0\r\n\r\n")), refused())
+        .exchange("with trailers", framed(&[CHUNKED], "0\r\nX: y\r\n\r\n"), refused())
+        .exchange("Content-Length first", framed(&[BODY_LENGTH, CHUNKED], BODY), refused())
+        .exchange("Content-Length last", framed(&[CHUNKED, BODY_LENGTH], CHUNKS), refused())
+        .exchange(
+            "Content-Length of another request's end",
+            framed(&["Content-Length: 5", CHUNKED], [b"0\r\n\r\n", &plain()[..]].concat()),
+            refused(),
+        )
+        .exchange("of a health check", then_plain(health), refused())
+        .closed("and the client stays", framed(&[CHUNKED], CHUNKS), refused())
+        .closed("and the body never comes", framed(&[CHUNKED], ""), refused())
+        .closed("and the client waits to be asked for it", asked, refused())
+}
+
+fn content_lengths() -> Row {
+    let one = |field: &str| framed(&[field], BODY);
+    let two = |first: &str, second: &str| framed(&[first, second], BODY);
+    let attested_body = attested_body();
+    let attested_length = format!("Content-Length: {}", attested_body.len());
+    let attested_twice = framed(&[&attested_length, &attested_length], attested_body);
+    let mut row = row("E02", "differing Content-Lengths: 400; identical ones count once")
+        .exchange("identical", two(BODY_LENGTH, BODY_LENGTH), vec![PLAIN])
+        .exchange("identical, with a Recipient", attested_twice, vec![SEALED])
+        .exchange("identical in value", two(BODY_LENGTH, "content-length:020"), vec![PLAIN])
+        .exchange("white space around", one("Content-Length: \t20 \t"), vec![PLAIN])
+        .closed("and the client stays", two(BODY_LENGTH, "Content-Length: 0"), vec![BAD_REQUEST]);
+    for other in ["0", "19", "21", "20, 20", "", "x", "18446744073709551616"] {
+        let other = format!("Content-Length: {other}");
+        row = row
+            .exchange(
+                format!("20, then {other}"),
+                then_plain(two(BODY_LENGTH, &other)),
+                vec![BAD_REQUEST],
+            )
+            .exchange(
+                format!("{other}, then 20"),
+                then_plain(two(&other, BODY_LENGTH)),
+                vec![BAD_REQUEST],
+            );
+    }
+    // A list of identical values may be taken as one or refused (RFC 9112, section 6.3): refused.
+    for value in
+        ["20, 20", "20,19", "+20", "-20", "0x14", "2 0", "20.0", "1e2", "20;", "\"20\"", ""]
+    {
+        let field = format!("Content-Length: {value}");
+        row = row.exchange(field.clone(), then_plain(one(&field)), vec![BAD_REQUEST]);
+    }
+    row
+}
+
+fn odd_transfer_encodings() -> Row {
+    let mut row = row("E03", "odd Transfer-Encodings: 400, closed")
+        .exchange(
+            "HTTP/1.0",
+            then_plain(request("POST / HTTP/1.0", &[JSON, TARGET, CHUNKED], CHUNKS)),
+            vec![BAD_REQUEST],
+        )
+        // Another field's name: without a length there is no body, and the chunks are no request.
+        .exchange(
+            "Transfer_Encoding",
+            then_plain(framed(&["Transfer_Encoding: chunked"], CHUNKS)),
+            vec![empty_body(), BAD_REQUEST],
+        )
+        .exchange(
+            "Transfer_Encoding beside a length",
+            framed(&["Transfer_Encoding: chunked", BODY_LENGTH], BODY),
+            vec![PLAIN],
+        );
+    // With chunked as the last coding hyper leaves the refusal to the service.
+    for fields in [
+        &["Transfer-Encoding: Chunked"][..],
+        &["transfer-encoding:chunked"],
+        &["Transfer-Encoding: \tchunked\t"],
+        &["Transfer-Encoding: chunked, chunked"],
+        &["Transfer-Encoding: gzip, chunked"],
+        &["Transfer-Encoding: identity, chunked"],
+        &["Transfer-Encoding: ,chunked"],
+        &["Transfer-Encoding: gzip", "Transfer-Encoding: chunked"],
+        &["Transfer-Encoding: chunked", "Transfer-Encoding: chunked"],
+    ] {
+        let what = fields.join(", then ");
+        row = row.exchange(what, then_plain(framed(fields, CHUNKS)), vec![transfer_encoding()]);
+    }
+    for fields in [
+        &["Transfer-Encoding:"][..],
+        &["Transfer-Encoding: identity"],
+        &["Transfer-Encoding: gzip"],
+        &["Transfer-Encoding: xchunked"],
+        &["Transfer-Encoding: chunkedx"],
+        &["Transfer-Encoding: \"chunked\""],
+        &["Transfer-Encoding: chunked;q=1"],
+        &["Transfer-Encoding: chunked, identity"],
+        &["Transfer-Encoding: chunked", "Transfer-Encoding: identity"],
+        &["Transfer-Encoding: identity", BODY_LENGTH],
+        &["Transfer-Encoding : chunked"],
+        &["Transfer-Encoding\t: chunked"],
+        &["Transfer-Encoding: chun\r\n ked"],
+        &["Transfer-Encoding: chunked\0"],
+    ] {
+        let what = fields.join(", then ");
+        row = row.exchange(what, then_plain(framed(fields, CHUNKS)), vec![BAD_REQUEST]);
+    }
+    row
+}
+
+fn chunks() -> Row {
+    let extension = format!("14;{}\r\n{BODY}\r\n0\r\n\r\n", "x".repeat(1024 * 1024));
+    let mut row = row("E04", "chunk extensions of 1 MiB, bad and overflowing sizes: none is read")
+        .exchange("extensions of 1 MiB", framed(&[CHUNKED], extension), vec![transfer_encoding()])
+        .exchange(
+            "10,000 chunks with an extension",
+            framed(&[CHUNKED], "1;a=b\r\n \r\n".repeat(10_000)),
+            vec![transfer_encoding()],
+        )
+        .exchange(
+            "trailers of 1 MiB",
+            framed(&[CHUNKED], format!("0\r\nX: {}\r\n\r\n", "x".repeat(1024 * 1024))),
+            vec![transfer_encoding()],
+        );
+    for size in
+        ["zz", "", "-1", "0x14", " 14", "14 ", "14\n", "fffffffffffffffe", "10000000000000000"]
+    {
+        let body = format!("{size}\r\n{BODY}\r\n0\r\n\r\n");
+        let bytes = then_plain(framed(&[CHUNKED], body));
+        row = row.exchange(format!("a size of {size:?}"), bytes, vec![transfer_encoding()]);
+    }
+    row
+}
+
+fn malformed_heads() -> Row {
+    // hyper takes a line feed alone as the end of a line, as RFC 9112, section 2.2, allows. Nothing
+    // before this service frames requests, so nothing can see them framed otherwise.
+    let line_feeds = format!("POST / HTTP/1.1\nHost: h\n{JSON}\n{TARGET}\n{BODY_LENGTH}\n\n{BODY}");
+    let mut row = row("E05", "folding, space before the colon, NUL in a value: 400")
+        .exchange("a line feed alone ends a line", line_feeds, vec![PLAIN])
+        .exchange(
+            "high bytes in a value that nobody reads",
+            framed(&[BODY_LENGTH, "User-Agent: \u{e9}"], BODY),
+            vec![PLAIN],
+        )
+        .exchange(
+            "empty lines before the request line",
+            [b"\r\n\r\n", &plain()[..]].concat(),
+            vec![PLAIN],
+        );
+    for field in [
+        "X-A: a\r\n b",
+        "X-A: a\r\n\tb",
+        "X-A:\r\n a",
+        "X-A : a",
+        "X-A\t: a",
+        " X-A: a",
+        "X A: a",
+        "X-A",
+        ": a",
+        "X-A\u{e9}: a",
+        "X(A): a",
+        "X-\0A: a",
+        "X-A: \0",
+        "X-A: a\rb",
+        "X-A: \u{1}",
+        "X-A: \u{7f}",
+    ] {
+        let bytes = then_plain(framed(&[field, BODY_LENGTH], BODY));
+        row = row.exchange(format!("{field:?}"), bytes, vec![BAD_REQUEST]);
+    }
+    for line in [
+        "POST  / HTTP/1.1",
+        "POST /",
+        "POST / HTTP/1.1 ",
+        "POST / http/1.1",
+        "POST / HTTP/1",
+        "POST / HTTP/1.2",
+        "POST / HTTP/2.0",
+        "POST /\0 HTTP/1.1",
+        "P(ST / HTTP/1.1",
+        " POST / HTTP/1.1",
+        "POST http:// HTTP/1.1",
+    ] {
+        let bytes = then_plain(request(line, &[JSON, TARGET, BODY_LENGTH], BODY));
+        row = row.exchange(format!("{line:?}"), bytes, vec![BAD_REQUEST]);
+    }
+    row.closed("and the client stays", framed(&["X-A : a", BODY_LENGTH], BODY), vec![BAD_REQUEST])
+}
+
+fn large_heads() -> Row {
+    // Beside Host, Content-Type, X-Amz-Target and Content-Length.
+    let fields = |count: usize| {
+        let fields: Vec<String> = (4..count).map(|number| format!("X-{number}: x")).collect();
+        framed(&[BODY_LENGTH, &fields.join("\r\n")], BODY)
+    };
+    let padded = |length: usize| {
+        let empty = framed(&[BODY_LENGTH, "X-A: "], "").len();
+        let padding = "x".repeat(length - empty);
+        framed(&[BODY_LENGTH, &format!("X-A: {padding}")], BODY)
+    };
+    let many = vec![format!("X-A: {}", "x".repeat(1000)); 64].join("\r\n");
+    let unended = [b"POST / HTTP/1.1\r\nX-A: ", &[b'x'; 64 * 1024][..]].concat();
+    let long_path = format!("POST /{} HTTP/1.1", "x".repeat(64 * 1024));
+    let refused = || vec![HEAD_TOO_LARGE];
+    row("E06", "101 headers, 64 KiB of headers: 431")
+        .exchange("100 headers", fields(100), vec![PLAIN])
+        .exchange("101 headers", then_plain(fields(101)), refused())
+        .exchange("16 KiB", padded(MAX_HEAD), vec![PLAIN])
+        .exchange("16 KiB and 1 byte", then_plain(padded(MAX_HEAD + 1)), refused())
+        .exchange("64 KiB in one header", then_plain(padded(4 * MAX_HEAD)), refused())
+        .exchange(
+            "64 KiB in 64 headers",
+            then_plain(framed(&[BODY_LENGTH, &many], BODY)),
+            refused(),
+        )
+        .closed("64 KiB without an end", unended, refused())
+        // The cap on heads is met before hyper's own on request targets: there is no 414.
+        .exchange("64 KiB of path", then_plain(request(&long_path, &[JSON, TARGET], "")), refused())
+        .conversation(
+            "a head that is never ended",
+            vec![Step::Send(b"POST / HTTP/1.1\r\nX-A: a".to_vec())],
+            Ending::Deadline,
+        )
+}

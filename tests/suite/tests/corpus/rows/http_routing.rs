@@ -1,0 +1,238 @@
+//! E: which operation a request is for, and in which HTTP.
+
+use crate::harness::requests::{
+    BAD_REQUEST, BODY, BODY_LENGTH, JSON, PLAIN, SEALED, TARGET, attested_body, framed, plain,
+    request, then_plain,
+};
+use crate::harness::response::Expected;
+use crate::harness::row::{Row, row};
+use crate::harness::service::post;
+
+pub(crate) fn rows() -> Vec<Row> {
+    vec![methods_and_forms(), http2(), targets(), content_types()]
+}
+
+fn methods_and_forms() -> Row {
+    let unknown = Expected::unknown_operation;
+    let fields = [JSON, TARGET, BODY_LENGTH];
+    let length = r#"{"__type":"UnknownOperationException"}"#.len();
+    let mut row = row("E10", "GET, OPTIONS, absolute form: one path and one method are the API's")
+        .exchange(
+            "HEAD",
+            then_plain(request("HEAD / HTTP/1.1", &fields, BODY)),
+            vec![Expected::Head { status: 400, length }, PLAIN],
+        )
+        .exchange("HTTP/1.0", then_plain(request("POST / HTTP/1.0", &fields, BODY)), vec![PLAIN])
+        .exchange(
+            "HTTP/1.0 kept alive",
+            then_plain(request(
+                "POST / HTTP/1.0",
+                &[JSON, TARGET, BODY_LENGTH, "Connection: keep-alive"],
+                BODY,
+            )),
+            vec![PLAIN, PLAIN],
+        )
+        .closed(
+            "HTTP/1.0, and the client stays",
+            format!("POST / HTTP/1.0\r\n{}\r\n\r\n{BODY}", fields.join("\r\n")),
+            vec![PLAIN],
+        );
+    for form in [
+        "POST http://localhost/ HTTP/1.1",
+        "POST http://localhost HTTP/1.1",
+        "POST https://LOCALHOST/ HTTP/1.1",
+        "POST http://user@localhost/ HTTP/1.1",
+        // KMS has no parameters in the query.
+        "POST /?Action=Encrypt HTTP/1.1",
+        "POST http://localhost/?Action=Encrypt HTTP/1.1",
+    ] {
+        row = row.exchange(form, then_plain(request(form, &fields, BODY)), vec![PLAIN, PLAIN]);
+    }
+    row = other_authorities(row, &fields);
+    let body = attested_body();
+    let attested_length = format!("Content-Length: {}", body.len());
+    row = row.exchange(
+        "absolute form, with a Recipient",
+        request("POST http://localhost/ HTTP/1.1", &[JSON, TARGET, &attested_length], body),
+        vec![SEALED],
+    );
+    for form in [
+        "GET / HTTP/1.1",
+        "OPTIONS / HTTP/1.1",
+        "OPTIONS * HTTP/1.1",
+        "PUT / HTTP/1.1",
+        "DELETE / HTTP/1.1",
+        "PATCH / HTTP/1.1",
+        "TRACE / HTTP/1.1",
+        "CONNECT localhost:443 HTTP/1.1",
+        "post / HTTP/1.1",
+        "POSTS / HTTP/1.1",
+        "GET http://localhost/ HTTP/1.1",
+        "POST * HTTP/1.1",
+        "POST localhost:80 HTTP/1.1",
+        "POST // HTTP/1.1",
+        "POST /. HTTP/1.1",
+        "POST /%2f HTTP/1.1",
+        "POST /x HTTP/1.1",
+        "POST /healthz HTTP/1.1",
+        "POST http://localhost/x HTTP/1.1",
+    ] {
+        let bytes = then_plain(request(form, &fields, BODY));
+        row = row.exchange(form, bytes, vec![unknown(), PLAIN]);
+    }
+    row
+}
+
+/// What is signed is Host, localhost: a target elsewhere is not what was signed.
+fn other_authorities(mut row: Row, fields: &[&str]) -> Row {
+    let message = "the Host header must be the authority of the request target";
+    for form in [
+        "POST https://kms.eu-west-1.amazonaws.com/ HTTP/1.1",
+        "POST http://localhost:80/ HTTP/1.1",
+        "POST http://user@localhost:80/ HTTP/1.1",
+        "POST http://localhost@other/ HTTP/1.1",
+        "GET http://other/healthz HTTP/1.1",
+    ] {
+        let answer = Expected::validation(message).and_close();
+        row = row.exchange(form, then_plain(request(form, fields, BODY)), vec![answer]);
+    }
+    row
+}
+
+fn http2() -> Row {
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let settings = b"\0\0\0\x04\0\0\0\0\0";
+    let upgrade =
+        ["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk"];
+    let hello = b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03";
+    row("E11", "an HTTP/2 preface: closed without an answer, or as hyper has it, with 400")
+        // hyper knows the whole preface, whose client would not read HTTP/1.1.
+        .exchange("the preface", preface, vec![])
+        .closed("the preface, and the client stays", [&preface[..], settings].concat(), vec![])
+        .exchange("the preface, a request behind", then_plain(preface), vec![])
+        .exchange("the preface, cut", &preface[..18], vec![BAD_REQUEST])
+        .exchange("the preface behind a request", [&plain()[..], preface].concat(), vec![PLAIN])
+        .exchange(
+            "another version",
+            then_plain(b"PRI * HTTP/3.0\r\n\r\nSM\r\n\r\n"),
+            vec![BAD_REQUEST],
+        )
+        .exchange(
+            "an upgrade: not taken up",
+            then_plain(framed(&[&upgrade[..], &[BODY_LENGTH]].concat(), BODY)),
+            vec![PLAIN, PLAIN],
+        )
+        .exchange("TLS", hello, vec![BAD_REQUEST])
+        .exchange("frames without the preface", settings, vec![BAD_REQUEST])
+}
+
+fn targets() -> Row {
+    let with = |fields: &[&str]| {
+        then_plain(request("POST / HTTP/1.1", &[&[JSON, BODY_LENGTH], fields].concat(), BODY))
+    };
+    let refused = || vec![Expected::unknown_operation(), PLAIN];
+    let describe = "X-Amz-Target: TrentService.DescribeCustomKeyStores";
+    let mut row = row("E13", "X-Amz-Target missing, twice")
+        .exchange("missing", with(&[]), refused())
+        .exchange("twice", with(&[TARGET, TARGET]), refused())
+        .exchange("two", with(&[TARGET, describe]), refused())
+        .exchange("two, the other way round", with(&[describe, TARGET]), refused())
+        .exchange("one of no meaning before", with(&["X-Amz-Target:", TARGET]), refused())
+        .exchange(
+            "in other letters",
+            with(&["x-AMZ-target: TrentService.GenerateRandom"]),
+            vec![PLAIN, PLAIN],
+        )
+        .exchange(
+            "white space around",
+            with(&["X-Amz-Target:\tTrentService.GenerateRandom \t"]),
+            vec![PLAIN, PLAIN],
+        )
+        .exchange(
+            "the other operation",
+            post("TrentService.DescribeCustomKeyStores", b"{}"),
+            vec![Expected::Ok { body: r#"{"CustomKeyStores":[]}"#.to_owned() }],
+        )
+        .exchange(
+            "in the query",
+            {
+                let line = "POST /?X-Amz-Target=TrentService.GenerateRandom HTTP/1.1";
+                then_plain(request(line, &[JSON, BODY_LENGTH], BODY))
+            },
+            refused(),
+        );
+    for target in [
+        "",
+        "GenerateRandom",
+        "TrentService",
+        "TrentService.",
+        ".GenerateRandom",
+        "TrentService.generaterandom",
+        "trentservice.GenerateRandom",
+        "TRENTSERVICE.GENERATERANDOM",
+        "TrentService..GenerateRandom",
+        "TrentService.GenerateRandomX",
+        "TrentService.Generate\tRandom",
+        "TrentService.GenerateRandom, TrentService.GenerateRandom",
+        "\"TrentService.GenerateRandom\"",
+        "TrentService.GenerateR\u{e4}ndom",
+        "\u{feff}TrentService.GenerateRandom",
+        "TrentServiceV2.GenerateRandom",
+        "DynamoDB_20120810.GenerateRandom",
+        "TrentService.GenerateDataKey",
+        "TrentService.%47enerateRandom",
+    ] {
+        let field = format!("X-Amz-Target: {target}");
+        row = row.exchange(format!("{target:?}"), with(&[&field]), refused());
+    }
+    row
+}
+
+fn content_types() -> Row {
+    let with = |fields: &[&str]| {
+        then_plain(request("POST / HTTP/1.1", &[&[TARGET, BODY_LENGTH], fields].concat(), BODY))
+    };
+    let message = "Content-Type must be application/x-amz-json-1.1";
+    let refused = || vec![Expected::validation(message), PLAIN];
+    let mut row = row("E14", "another content type: ValidationException")
+        .exchange("missing", with(&[]), refused())
+        .exchange("twice", with(&[JSON, JSON]), refused())
+        .exchange("two", with(&["Content-Type: text/plain", JSON]), refused())
+        .exchange(
+            "no operation either",
+            {
+                let fields = ["Content-Type: text/plain", BODY_LENGTH];
+                then_plain(request("POST / HTTP/1.1", &fields, BODY))
+            },
+            vec![Expected::unknown_operation(), PLAIN],
+        );
+    for content_type in [
+        "",
+        ";",
+        "text/plain",
+        "text/plain; application/x-amz-json-1.1",
+        "application/json",
+        "application/cbor",
+        "application/x-amz-json-1.0",
+        "application/x-amz-json-1.10",
+        "application/x-amz-json",
+        "x-amz-json-1.1",
+        "application/x-amz-json-1.1, text/plain",
+        "application/ x-amz-json-1.1",
+        "application/x-amz-j\u{f6}n-1.1",
+        "application/x-www-form-urlencoded",
+    ] {
+        let field = format!("Content-Type: {content_type}");
+        row = row.exchange(format!("{content_type:?}"), with(&[&field]), refused());
+    }
+    for content_type in [
+        "Application/X-Amz-JSON-1.1",
+        "application/x-amz-json-1.1;charset=utf-8",
+        "application/x-amz-json-1.1 ; charset=\"UTF-8\"",
+        "application/x-amz-json-1.1;",
+    ] {
+        let field = format!("Content-Type: {content_type}");
+        row = row.exchange(content_type, with(&[&field]), vec![PLAIN, PLAIN]);
+    }
+    row
+}

@@ -1,0 +1,274 @@
+//! E: what clients send, where people read it: in the audit trail and in the log.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::harness::audit_capture::Trace;
+use crate::harness::configuration::{ACCESS_KEY_ID, Configuration, SECRET, SESSION_KEY_ID};
+use crate::harness::requests::{
+    PLAIN, SEALED, attested_body, attested_body_with, recipient_body, too_large,
+};
+use crate::harness::response::Expected;
+use crate::harness::row::{Row, row};
+use crate::harness::service::good;
+use crate::harness::signed_requests::{
+    access_key_form, credential_form, draft, mismatch, missing_token, not_printable, unrecognized,
+};
+use crate::harness::sigv4_signer::{Draft, Signing};
+
+/// Bytes of a text that a record repeats.
+const MAX_TEXT: usize = 1024;
+/// The same of a header that an unauthenticated caller sent.
+const MAX_UNAUTHENTICATED_TEXT: usize = 128;
+
+pub(crate) fn rows() -> Vec<Row> {
+    let row = row("E29", "header text with escape sequences: escaped in every log")
+        .under(Configuration::signed());
+    vec![headers(bodies(agents(row)))]
+}
+
+/// Of a request that is granted.
+fn granted(user_agent: Option<&str>) -> Trace {
+    Trace {
+        user_agent: user_agent.map(str::to_owned),
+        error: None,
+        logged: None,
+        access_key_id: None,
+    }
+}
+
+/// Of one that is refused with a message that the log repeats.
+fn refused(error: &'static str, message: &str) -> Trace {
+    let logged = Some(message.to_owned());
+    let error = Some((error, Some(clip(message))));
+    Trace { user_agent: None, error, logged, access_key_id: None }
+}
+
+/// As much as fits, whole characters.
+fn clip(text: &str) -> String {
+    let end = (0..=MAX_TEXT.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    text[..end.unwrap()].to_owned()
+}
+
+fn agents(mut row: Row) -> Row {
+    let long = "a".repeat(10_000);
+    let wide = "\u{9b}".repeat(5_000);
+    // 1,023 bytes, and then a character of four.
+    let uneven = format!("{}{}", "a".repeat(MAX_TEXT - 1), "\u{1f512}".repeat(10));
+    for (what, agent) in [
+        ("U+009B, with which sequences begin", "\u{9b}31m red \u{9b}2J"),
+        ("U+009D, with which titles are set", "\u{9d}0;title\u{9c}"),
+        ("every control of C1", &('\u{80}'..='\u{9f}').collect::<String>()),
+        ("a tab within", "a\tb"),
+        ("percent signs", "%s%n%x %0d%0a %1b[2J %00"),
+        ("quotes and braces", r#"a"b'c`d","errorCode":"x"}{"#),
+        ("backslashes", r"\n\r\u001b[2J\x1b\\"),
+        ("a shell's own", "$(reboot) `reboot` ; | & > ${jndi:ldap://x}"),
+        ("a record of its own", r#"{"eventVersion":"1.08","eventName":"GenerateRandom"}"#),
+        ("a line of a log", "2027-01-15T08:00:00.000000Z  INFO refused request_id=x"),
+        ("markup", "<script>alert(1)</script> &amp;"),
+        ("line and paragraph separators", "a\u{2028}b\u{2029}c\u{85}d"),
+        ("text turned around", "\u{202e}cba\u{2066}\u{200f}"),
+        ("characters without width", "a\u{200b}\u{feff}\u{ad}b"),
+        ("accents that stand alone", "\u{301}\u{301}e"),
+        ("other planes", "\u{1f512}\u{10ffff}\u{e000}"),
+        ("very long", &long),
+        ("very long, of controls", &wide),
+        ("cut between characters", &uneven),
+    ] {
+        let bytes = draft().with("User-Agent", agent).signed();
+        row = row.recorded(what, bytes, PLAIN, granted(Some(&clip(agent))));
+    }
+    for (what, agent, recorded) in [
+        ("not UTF-8: the control of eight bits", &b"a\x9b2J"[..], "a\u{fffd}2J"),
+        (
+            "not UTF-8: every high byte",
+            b"\xff\xfe\xc0\x80\xed\xa0\x80",
+            "\u{fffd}".repeat(7).as_str(),
+        ),
+    ] {
+        let bytes = draft().with("User-Agent", agent).signed();
+        row = row.recorded(what, bytes, PLAIN, granted(Some(recorded)));
+    }
+    let mut named = good();
+    named.document.module_id = "i-0\u{202e}\u{2028}\"%s".to_owned();
+    let named = named.sign().unwrap();
+    let two = draft().with("User-Agent", "first").with("User-Agent", "second \u{9b}");
+    row.recorded("two of them", two.signed(), PLAIN, granted(Some("first")))
+        .recorded("an empty one", draft().with("User-Agent", "").signed(), PLAIN, granted(Some("")))
+        .recorded("none", draft().signed(), PLAIN, granted(None))
+        .recorded(
+            "with a Recipient",
+            Draft::new(attested_body()).with("User-Agent", "\u{9b}").signed(),
+            SEALED,
+            granted(Some("\u{9b}")),
+        )
+        .recorded(
+            "with a Recipient whose module's name turns text around",
+            Draft::new(attested_body_with(&STANDARD.encode(named))).signed(),
+            SEALED,
+            granted(None),
+        )
+        .recorded(
+            "of a body that is too large",
+            draft().with("User-Agent", "\u{9b}2J").body("x".repeat(512 * 1024 + 1)).signed(),
+            too_large(),
+            Trace {
+                user_agent: Some("\u{9b}2J".to_owned()),
+                error: Some((
+                    "RequestEntityTooLargeException",
+                    Some("The request body exceeds 524288 bytes.".to_owned()),
+                )),
+                // Only what KMS refuses is logged, else a client could fill the log for nothing.
+                logged: None,
+                access_key_id: None,
+            },
+        )
+        .recorded(
+            "of an unsigned request, cut",
+            draft().with("User-Agent", "\u{9b}2J".repeat(1000)).unsigned(),
+            missing_token(),
+            Trace {
+                user_agent: Some("\u{9b}2J".repeat(MAX_UNAUTHENTICATED_TEXT / 4)),
+                ..refused("MissingAuthenticationTokenException", "Missing Authentication Token")
+            },
+        )
+}
+
+/// JSON that says `text` with escapes alone.
+fn escaped(text: &str) -> String {
+    text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect()
+}
+
+/// Text that may do harm where it is shown, short enough for the API's limits.
+const HARMFUL: [(&str, &str); 14] = [
+    ("escape sequences", "\u{1b}[2J\u{1b}[31mred\u{1b}]0;title\u{7}"),
+    ("C1 controls", "\u{9b}2J\u{9d}0;title\u{9c}"),
+    ("line feeds", "a\nb\n"),
+    ("carriage returns", "a\rb\r\n"),
+    ("a record of its own", "\"}\n{\"eventName\":\"x\"}"),
+    ("a line of its own", "\"\n2027-01-15T08:00:00Z  INFO ok"),
+    ("backspaces and deletes", "abc\u{8}\u{8}\u{8}\u{7f}"),
+    ("NUL", "a\0b"),
+    ("form feed and vertical tab", "a\u{c}\u{b}b\tc"),
+    ("percent signs", "%s%n%0d%0a%1b[2J"),
+    ("quotes and backslashes", r#"a"b'c\d\n"#),
+    ("separators of lines", "a\u{2028}b\u{2029}c\u{85}"),
+    ("text turned around", "\u{202e}cba\u{2066}"),
+    ("other planes", "\u{1f512}\u{10ffff}"),
+];
+
+fn bodies(mut row: Row) -> Row {
+    for (what, text) in HARMFUL {
+        let json = escaped(text);
+        let body = format!(r#"{{"NumberOfBytes":32,"CustomKeyStoreId":"{json}"}}"#);
+        let message = format!("The custom key store {text} does not exist.");
+        row = row.recorded(
+            format!("CustomKeyStoreId: {what}"),
+            Draft::new(body).signed(),
+            Expected::error(400, "CustomKeyStoreNotFoundException", &message),
+            Trace {
+                logged: Some(format!("no custom key store {text:?}")),
+                ..refused("CustomKeyStoreNotFoundException", &message)
+            },
+        );
+        let recipient =
+            format!(r#"{{"KeyEncryptionAlgorithm":"{json}","AttestationDocument":"AA=="}}"#);
+        let message = format!(
+            "1 validation error detected: Value '{text}' at 'recipient.keyEncryptionAlgorithm' \
+             failed to satisfy constraint: Member must satisfy enum value set: [RSAES_OAEP_SHA_256]"
+        );
+        row = row.recorded(
+            format!("KeyEncryptionAlgorithm: {what}"),
+            Draft::new(recipient_body(&recipient)).signed(),
+            Expected::validation(&message),
+            refused("ValidationException", &message),
+        );
+        let body = format!(r#"{{"CustomKeyStoreName":"{json}"}}"#);
+        let message = format!("The custom key store {text} does not exist.");
+        row = row.recorded(
+            format!("CustomKeyStoreName: {what}"),
+            Draft::new(body).set("X-Amz-Target", "TrentService.DescribeCustomKeyStores").signed(),
+            Expected::error(400, "CustomKeyStoreNotFoundException", &message),
+            Trace {
+                logged: Some(format!("no custom key store {text:?}")),
+                ..refused("CustomKeyStoreNotFoundException", &message)
+            },
+        );
+    }
+    let long = "\u{1b}".repeat(60_000);
+    let recipient = format!(
+        r#"{{"KeyEncryptionAlgorithm":"{}","AttestationDocument":"AA=="}}"#,
+        escaped(&long)
+    );
+    let message = format!(
+        "1 validation error detected: Value '{}' at 'recipient.keyEncryptionAlgorithm' failed to \
+         satisfy constraint: Member must satisfy enum value set: [RSAES_OAEP_SHA_256]",
+        &long[..MAX_TEXT]
+    );
+    row.recorded(
+        "KeyEncryptionAlgorithm: 60,000 escapes",
+        Draft::new(recipient_body(&recipient)).signed(),
+        Expected::validation(&message),
+        refused("ValidationException", &message),
+    )
+}
+
+fn headers(mut row: Row) -> Row {
+    let long = "A".repeat(200);
+    for (what, access_key_id, error, answer) in [
+        ("quotes", "a\"b\\n%s", "IncompleteSignatureException", access_key_form()),
+        ("a tab", "a\tb", "IncompleteSignatureException", access_key_form()),
+        ("slashes", "a/b/c", "IncompleteSignatureException", credential_form()),
+        ("C1 controls", "a\u{9b}2J", "IncompleteSignatureException", not_printable()),
+        ("text turned around", "a\u{202e}b", "IncompleteSignatureException", not_printable()),
+        ("200 letters", &long, "IncompleteSignatureException", access_key_form()),
+        ("one not known", "A_B", "UnrecognizedClientException", unrecognized()),
+        ("a session's", SESSION_KEY_ID, "UnrecognizedClientException", unrecognized()),
+    ] {
+        let mut trace = refused(error, &answer.message());
+        trace.access_key_id = Some(access_key_id.chars().take(128).collect());
+        row = row.recorded(format!("an access key: {what}"), by(access_key_id), answer, trace);
+    }
+    let trace = refused("IncompleteSignatureException", &credential_form().message());
+    row = row.recorded(
+        "an access key: the secret, misplaced",
+        by(SECRET),
+        credential_form(),
+        Trace { access_key_id: Some("(a secret of the configuration)".to_owned()), ..trace },
+    );
+    let trace = refused("InvalidSignatureException", &mismatch().message());
+    row = row.recorded(
+        "a target of C1 controls",
+        draft().set("X-Amz-Target", "Trent\u{9b}2J").signed_over(&draft()),
+        mismatch(),
+        Trace { access_key_id: Some(ACCESS_KEY_ID.to_owned()), ..trace },
+    );
+    let answer = Expected::validation("Content-Type must be application/x-amz-json-1.1");
+    let trace = refused("ValidationException", &answer.message());
+    row = row.recorded(
+        "a content type of C1 controls",
+        draft().set("Content-Type", "text/\u{9b}2J").signed(),
+        answer,
+        Trace {
+            logged: Some("another content type than application/x-amz-json-1.1".to_owned()),
+            ..trace
+        },
+    );
+    let target = draft().set("X-Amz-Target", "TrentService.\u{9b}2J\"%s").signed();
+    row.recorded(
+        "a target of C1 controls, signed",
+        target,
+        Expected::unknown_operation(),
+        Trace {
+            user_agent: None,
+            error: Some(("UnknownOperationException", None)),
+            logged: Some("no operation of this service".to_owned()),
+            access_key_id: None,
+        },
+    )
+}
+
+fn by(access_key_id: &str) -> Vec<u8> {
+    draft().signed_as(&Signing::by(access_key_id))
+}

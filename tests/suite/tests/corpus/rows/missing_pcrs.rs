@@ -1,0 +1,303 @@
+//! B: registers that policies and the configuration ask for, and that documents lack.
+
+use attestation::{PCR_LENGTH, PcrFamily};
+use simulator::{DocumentSpec, default_pcrs};
+
+use crate::harness::configuration::{ACCESS_KEY_ID, Configuration, principal};
+use crate::harness::requests::{PLAIN, SEALED, attested_body_with};
+use crate::harness::response::Expected;
+use crate::harness::row::{Row, row};
+use crate::harness::service::{generate_random, good};
+use crate::harness::signed_requests::{draft, then_signed};
+use crate::harness::sigv4_signer::{Draft, Signing};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+pub(crate) fn rows() -> Vec<Row> {
+    vec![lacking()]
+}
+
+/// The good document with its registers changed.
+pub(crate) fn document(change: impl Fn(&mut DocumentSpec)) -> Vec<u8> {
+    let mut forgery = good();
+    change(&mut forgery.document);
+    forgery.sign().unwrap()
+}
+
+fn without(index: u8) -> Vec<u8> {
+    document(|document| document.pcrs.retain(|known, _| *known != index))
+}
+
+/// The same registers' values, but of an instance with a NitroTPM.
+fn nitro_tpm() -> Vec<u8> {
+    document(|document| document.family = PcrFamily::NitroTpm)
+}
+
+/// What the good document has measured, in lower-case hexadecimal digits.
+pub(crate) fn measured(index: u8) -> String {
+    const_hex::encode(default_pcrs(PcrFamily::NitroEnclave)[&index])
+}
+
+/// GenerateRandom for a document, signed by an access key.
+pub(crate) fn signed_by(access_key_id: &str, document: &[u8]) -> Vec<u8> {
+    let body = attested_body_with(&STANDARD.encode(document));
+    Draft::new(body).signed_as(&Signing::by(access_key_id))
+}
+
+pub(crate) fn denied(access_key_id: &str, why: &str) -> Expected {
+    denied_as(&principal(access_key_id), why)
+}
+
+pub(crate) fn denied_as(caller: &str, why: &str) -> Expected {
+    Expected::access_denied(&format!(
+        "User: {caller} is not authorized to perform: kms:GenerateRandom on resource: * {why}"
+    ))
+}
+
+pub(crate) const IMPLICITLY: &str =
+    "because no identity-based policy allows the kms:GenerateRandom action";
+pub(crate) const EXPLICITLY: &str = "with an explicit deny in an identity-based policy";
+pub(crate) const NOT_AMONG: &str =
+    "because the attestation document's measurements are not among those that this service admits";
+
+pub(crate) fn statement(effect: &str, operator: &str, register: &str, value: &str) -> String {
+    format!(
+        r#"{{"Effect":"{effect}","Action":"kms:GenerateRandom","Resource":"*","Condition":{{"{operator}":{{"kms:RecipientAttestation:{register}":{value}}}}}}}"#
+    )
+}
+
+/// Allows under a condition alone.
+pub(crate) fn allow(operator: &str, register: &str, value: &str) -> String {
+    format!(r#"{{"Statement":{}}}"#, statement("Allow", operator, register, value))
+}
+
+/// Allows, and denies under a condition.
+pub(crate) fn deny(operator: &str, register: &str, value: &str) -> String {
+    let allow = r#"{"Effect":"Allow","Action":"kms:GenerateRandom","Resource":"*"}"#;
+    format!(r#"{{"Statement":[{allow},{}]}}"#, statement("Deny", operator, register, value))
+}
+
+/// What a policy is to do with a document that lacks the register, and with one that holds it.
+struct PolicyCase {
+    what: String,
+    policy: String,
+    register: u8,
+    lacking: Result<(), &'static str>,
+    holding: Result<(), &'static str>,
+}
+
+fn policy_cases() -> Vec<PolicyCase> {
+    let quoted = |text: &str| format!("\"{text}\"");
+    let case = |what: &str, policy, register, lacking, holding| PolicyCase {
+        what: what.to_owned(),
+        policy,
+        register,
+        lacking,
+        holding,
+    };
+    let mut cases = Vec::new();
+    for register in [0, 1, 2, 3, 4, 8] {
+        let (name, value) = (format!("PCR{register}"), quoted(&measured(register)));
+        let mut with = |what: &str, policy, lacking, holding| {
+            cases.push(case(&format!("{name}, {what}"), policy, register, lacking, holding));
+        };
+        let several = format!(r#"["{}",{value}]"#, "ab".repeat(PCR_LENGTH));
+        with("equals", allow("StringEquals", &name, &value), Err(IMPLICITLY), Ok(()));
+        with(
+            "equals one of several",
+            allow("StringEquals", &name, &several),
+            Err(IMPLICITLY),
+            Ok(()),
+        );
+        with(
+            "denied unless it equals",
+            deny("StringNotEquals", &name, &value),
+            Err(EXPLICITLY),
+            Ok(()),
+        );
+    }
+    let (value, upper) = (quoted(&measured(8)), quoted(&measured(8).to_uppercase()));
+    let like = format!("\"{}*\"", &measured(8)[..16]);
+    let image = quoted(&measured(0));
+    for (what, policy, register, lacking, holding) in [
+        (
+            "equals without case",
+            allow("StringEqualsIgnoreCase", "PCR8", &upper),
+            8,
+            Err(IMPLICITLY),
+            Ok(()),
+        ),
+        ("like", allow("StringLike", "PCR8", &like), 8, Err(IMPLICITLY), Ok(())),
+        ("like anything", allow("StringLike", "PCR8", "\"*\""), 8, Err(IMPLICITLY), Ok(())),
+        ("there", allow("Null", "PCR8", "false"), 8, Err(IMPLICITLY), Ok(())),
+        ("denied if not there", deny("Null", "PCR8", "true"), 8, Err(EXPLICITLY), Ok(())),
+        ("denied unless like", deny("StringNotLike", "PCR8", &like), 8, Err(EXPLICITLY), Ok(())),
+        (
+            "equals, as ImageSha384",
+            allow("StringEquals", "ImageSha384", &image),
+            0,
+            Err(IMPLICITLY),
+            Ok(()),
+        ),
+        (
+            "denied unless it equals, as ImageSha384",
+            deny("StringNotEquals", "ImageSha384", &image),
+            0,
+            Err(EXPLICITLY),
+            Ok(()),
+        ),
+        // What these say of a register that is not there, they say in AWS too.
+        ("equals if it exists", allow("StringEqualsIfExists", "PCR8", &value), 8, Ok(()), Ok(())),
+        ("does not equal", allow("StringNotEquals", "PCR8", &value), 8, Ok(()), Err(IMPLICITLY)),
+        ("denied if it equals", deny("StringEquals", "PCR8", &value), 8, Ok(()), Err(EXPLICITLY)),
+        (
+            "denied unless it equals, if it exists",
+            deny("StringNotEqualsIfExists", "PCR8", &value),
+            8,
+            Err(EXPLICITLY),
+            Ok(()),
+        ),
+        ("not there", allow("Null", "PCR8", "true"), 8, Ok(()), Err(IMPLICITLY)),
+        // No platform has measured it: it is never there.
+        (
+            "beyond what there is",
+            allow("StringEquals", "PCR31", &value),
+            31,
+            Err(IMPLICITLY),
+            Err(IMPLICITLY),
+        ),
+        (
+            "denied beyond what there is",
+            deny("StringNotEquals", "PCR31", &value),
+            31,
+            Err(EXPLICITLY),
+            Err(EXPLICITLY),
+        ),
+        (
+            "of the other platform",
+            allow("StringEquals", "NitroTPMPCR8", &value),
+            8,
+            Err(IMPLICITLY),
+            Err(IMPLICITLY),
+        ),
+        (
+            "denied of the other platform",
+            deny("StringNotEquals", "NitroTPMPCR8", &value),
+            8,
+            Err(EXPLICITLY),
+            Err(EXPLICITLY),
+        ),
+        // There and unused, which is another value than none.
+        ("unused", allow("StringEquals", "PCR9", &value), 9, Err(IMPLICITLY), Err(IMPLICITLY)),
+    ] {
+        cases.push(case(what, policy, register, lacking, holding));
+    }
+    cases
+}
+
+fn lacking() -> Row {
+    let mut row = row("B15", "policy names a PCR that the document lacks: AccessDeniedException");
+    let cases = policy_cases();
+    let access_key_id = |index: usize| format!("AKIDPCR{index}");
+    let configuration = Configuration::signed();
+    let configuration =
+        cases.iter().enumerate().fold(configuration, |configuration, (index, case)| {
+            configuration.credential(&access_key_id(index), "", &case.policy)
+        });
+    row = row.under(configuration);
+    let whole = document(|_| {});
+    let other_value = document(|document| {
+        for value in document.pcrs.values_mut() {
+            value[0] ^= 1;
+        }
+    });
+    for (index, case) in cases.iter().enumerate() {
+        let PolicyCase { what, register, lacking, holding, .. } = case;
+        let key = access_key_id(index);
+        let mut requests = vec![
+            ("lacking", signed_by(&key, &without(*register)), *lacking),
+            ("holding", signed_by(&key, &whole), *holding),
+        ];
+        // Those that ask for a value of each register.
+        if what.starts_with("PCR") {
+            let why = if what.contains("denied") { EXPLICITLY } else { IMPLICITLY };
+            requests.extend([
+                ("another value", signed_by(&key, &other_value), Err(why)),
+                ("of a NitroTPM", signed_by(&key, &nitro_tpm()), Err(why)),
+                ("without a Recipient", draft().signed_as(&Signing::by(&key)), Err(why)),
+            ]);
+        }
+        for (which, bytes, verdict) in requests {
+            let answer = verdict.map_or_else(|why| denied(&key, why), |()| SEALED);
+            row = row.exchange(format!("{what}: {which}"), then_signed(bytes), vec![answer, PLAIN]);
+        }
+    }
+    configured(row)
+}
+
+/// What the service asks of all.
+fn configured(mut row: Row) -> Row {
+    let entries = format!(
+        "[recipient]\nmeasurements = [{{ PCR0 = \"{}\", PCR8 = \"{}\" }}, {{ PCR3 = \"{}\" }}, \
+         {{ NitroTPMPCR4 = \"{}\" }}]\n",
+        measured(0),
+        measured(8),
+        measured(3),
+        measured(4)
+    );
+    let lacking = |indices: &'static [u8]| {
+        document(|document| document.pcrs.retain(|index, _| !indices.contains(index)))
+    };
+    let cases = [
+        ("all of the first entry", lacking(&[3]), true),
+        ("all of the second entry", lacking(&[0, 8]), true),
+        ("all of both", lacking(&[]), true),
+        ("all of the third entry", nitro_tpm(), true),
+        ("half of the first entry", lacking(&[3, 8]), false),
+        ("the other half of the first entry", lacking(&[0, 3]), false),
+        ("nothing of any", lacking(&[0, 3, 8]), false),
+        (
+            "no register but one",
+            lacking(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]),
+            false,
+        ),
+        (
+            "another platform without the register",
+            document(|document| {
+                document.family = PcrFamily::NitroTpm;
+                document.pcrs.remove(&4);
+            }),
+            false,
+        ),
+        (
+            "zeros in the place of what is lacking",
+            document(|document| {
+                document.pcrs.remove(&3);
+                document.pcrs.insert(8, [0; PCR_LENGTH]);
+            }),
+            false,
+        ),
+    ];
+    let anybody = Configuration::new(format!("[auth]\nmode = \"none\"\n{entries}")).on_laptop();
+    let signed =
+        Configuration::new(format!("[auth]\nmode = \"sigv4\"\nregion = \"eu-west-1\"\n{entries}"))
+            .credential(
+                ACCESS_KEY_ID,
+                "",
+                r#"{"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}"#,
+            );
+    row = row.under(anybody);
+    for (what, document, admitted) in &cases {
+        let answer = if *admitted { SEALED } else { denied_as("anonymous", NOT_AMONG) };
+        let what = format!("[recipient] measurements, of anybody: {what}");
+        row = row.exchange(what, generate_random(document), vec![answer]);
+    }
+    row = row.under(signed);
+    for (what, document, admitted) in &cases {
+        let answer = if *admitted { SEALED } else { denied(ACCESS_KEY_ID, NOT_AMONG) };
+        let what = format!("[recipient] measurements: {what}");
+        row = row.exchange(what, signed_by(ACCESS_KEY_ID, document), vec![answer]);
+    }
+    row
+}

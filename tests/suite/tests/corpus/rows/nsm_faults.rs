@@ -1,0 +1,272 @@
+//! F: the module fails. Whoever asks has an error and never a byte, and `/readyz` says why.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nsm_device::{ErrorCode, NsmDevice, NsmError, Response};
+
+use crate::harness::fault_injection::{Faulty, Held, Readiness, Script};
+use crate::harness::requests::{PLAIN, SEALED};
+use crate::harness::response::Expected;
+use crate::harness::row::{Row, row};
+use crate::harness::summary::Outcome::{Accepted, Refused};
+
+/// `errno`s of Linux.
+const EIO: i32 = 5;
+const EINTR: i32 = 4;
+const EMSGSIZE: i32 = 90;
+
+/// A draw's answer.
+type Given = Result<Response, NsmError>;
+/// What gives it.
+type Give = fn() -> Given;
+
+pub(crate) fn rows() -> Vec<Row> {
+    vec![closed(), codes(), lengths(), repeated(), not_random(), no_answers(), blocked(), later()]
+}
+
+/// What anybody is told of a fault.
+pub(crate) fn internal() -> Expected {
+    Expected::error(
+        500,
+        "KMSInternalException",
+        "An internal error prevented the request from being fulfilled. Try again.",
+    )
+}
+
+/// What a caller is told whose time ran out.
+fn timeout() -> Expected {
+    Expected::error(
+        500,
+        "DependencyTimeoutException",
+        "The source of entropy did not answer in time. Try again.",
+    )
+}
+
+fn block(bytes: impl IntoIterator<Item = u8>) -> Given {
+    Ok(Response::GetRandom { random: bytes.into_iter().collect() })
+}
+
+/// Does so with the draws of these numbers, and works otherwise.
+fn at(draws: std::ops::Range<u64>, mut give: impl FnMut() -> Given + Send + 'static) -> Script {
+    Box::new(move |draw| draws.contains(&draw).then(&mut give))
+}
+
+/// A service that works until its module gives this: refused, with the reason; and when it does no
+/// more, as good as before, or never again.
+fn breaks(row: Row, what: &str, reason: &str, recovers: bool, give: Give) -> Row {
+    let reason = match recovers {
+        true => reason.to_owned(),
+        false => format!("the NSM is unhealthy until this service is restarted: {reason}"),
+    };
+    let (in_service, at_boot) = (reason.clone(), reason);
+    row.scene(format!("{what}, in service"), Refused, move || {
+        let broken = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&broken);
+        let script: Script = Box::new(move |_| told.load(Ordering::SeqCst).then(give));
+        let (faulty, reason) = (Faulty::start(script), &in_service);
+        faulty.assert_answers(&PLAIN, &SEALED, "before");
+        assert_eq!(faulty.readiness(), Readiness::Ready);
+        broken.store(true, Ordering::SeqCst);
+        for sealed in [false, true] {
+            // The client's next connection may be to an enclave that is ready.
+            faulty.generate(sealed).assert_is(&internal().and_close(), reason);
+            assert_eq!(faulty.readiness(), Readiness::not(reason));
+        }
+        broken.store(false, Ordering::SeqCst);
+        if recovers {
+            faulty.assert_answers(&PLAIN, &SEALED, "after");
+            assert_eq!(faulty.readiness(), Readiness::Ready);
+        } else {
+            faulty.assert_answers(&internal(), &internal(), "after");
+            assert_eq!(faulty.readiness(), Readiness::not(reason));
+        }
+    })
+    .scene(format!("{what}, at boot"), Refused, move || {
+        let error = Faulty::under("", true, at(0..u64::MAX, give)).err().unwrap();
+        let expected = format!("{at_boot}; without entropy there is nothing to serve");
+        assert_eq!(error.to_string(), expected);
+    })
+}
+
+fn closed() -> Row {
+    row("F16", "NSM will not open: no start").scene("no device", Refused, || {
+        let error = NsmDevice::open().unwrap_err().to_string();
+        assert!(error.contains("/dev/nsm cannot be opened") && error.contains("enclave-simulator"));
+    })
+}
+
+fn codes() -> Row {
+    let row =
+        row("F17", "each NSM error code: KMSInternalException, no other source of randomness");
+    let codes: [(&str, Give); 9] = [
+        ("Success", || Ok(Response::Error(ErrorCode::Success))),
+        ("InvalidArgument", || Ok(Response::Error(ErrorCode::InvalidArgument))),
+        ("InvalidIndex", || Ok(Response::Error(ErrorCode::InvalidIndex))),
+        ("InvalidResponse", || Ok(Response::Error(ErrorCode::InvalidResponse))),
+        ("ReadOnlyIndex", || Ok(Response::Error(ErrorCode::ReadOnlyIndex))),
+        ("InvalidOperation", || Ok(Response::Error(ErrorCode::InvalidOperation))),
+        ("BufferTooSmall", || Ok(Response::Error(ErrorCode::BufferTooSmall))),
+        ("InputTooLarge", || Ok(Response::Error(ErrorCode::InputTooLarge))),
+        ("InternalError", || Ok(Response::Error(ErrorCode::InternalError))),
+    ];
+    codes.into_iter().fold(row, |row, (code, give)| {
+        breaks(row, code, &format!("the NSM answered with error {code}"), true, give)
+    })
+}
+
+fn lengths() -> Row {
+    let row = row("F18", "NSM returns 0, 1, 255, 257 bytes: fails closed");
+    let lengths: [(usize, Give); 4] = [
+        (0, || block([])),
+        (1, || block([7])),
+        (255, || block((0..255).map(|n: u8| n.wrapping_mul(n)))),
+        (257, || block((0..=255).map(|n: u8| n.wrapping_mul(n)).chain([9]))),
+    ];
+    lengths.into_iter().fold(row, |row, (length, give)| {
+        let reason = format!("it returned {length} random bytes instead of 256");
+        breaks(row, &format!("{length} bytes"), &reason, false, give)
+    })
+}
+
+fn repeated() -> Row {
+    row("F19", "NSM repeats a block: latches unhealthy").scene("the last one", Refused, || {
+        // Any block will do: that of a real module.
+        let mut last = Vec::new();
+        let faulty = Faulty::start(Box::new(move |draw| {
+            if last.is_empty() {
+                last = vec![0; 256];
+                attestation::crypto::fill_random(&mut last).unwrap();
+            }
+            (1..3).contains(&draw).then(|| block(last.iter().copied()))
+        }));
+        faulty.generate(false).assert_is(&PLAIN, "another block");
+        faulty.generate(false).assert_is(&PLAIN, "the block");
+        faulty.assert_answers(&internal(), &internal(), "the block again, and good ones");
+        let reason = "the NSM is unhealthy until this service is restarted: it returned the same \
+                      bytes twice";
+        assert_eq!(faulty.readiness(), Readiness::not(reason));
+        assert_eq!(faulty.metric("nsm_faults_total{cause=\"repeated_block\"}"), 1);
+        assert_eq!(faulty.metric("entropy_failures_total{cause=\"repeated_block\"}"), 2);
+    })
+}
+
+fn not_random() -> Row {
+    let row = row("F20", "all zero, all ones, counter, stuck byte: health test trips");
+    let sources: [(&str, Give); 5] = [
+        ("all zero", || block([0; 256])),
+        ("all ones", || block([0xff; 256])),
+        ("counter", || block(0..=255)),
+        ("counter that goes down by seven", || block((0..=255_u8).map(|n| n.wrapping_mul(249)))),
+        ("stuck byte", || block([0x5a; 256])),
+    ];
+    let reason = "the repetition count test failed";
+    let row =
+        sources.into_iter().fold(row, |row, (what, give)| breaks(row, what, reason, false, give));
+    let alternating = || block((0..=255_u8).map(|n| if n % 2 == 0 { 3 } else { 200 }));
+    breaks(row, "two bytes in turn", "the adaptive proportion test failed", false, alternating)
+}
+
+fn no_answers() -> Row {
+    let row = row("F21", "wrong response variant, malformed CBOR, EIO, EMSGSIZE, EINTR");
+    let variants: [(&str, Give); 4] = [
+        ("a register", || Ok(Response::DescribePCR { lock: true, data: vec![7; 48] })),
+        ("a document", || Ok(Response::Attestation { document: vec![7; 256] })),
+        ("a lock", || Ok(Response::LockPCR)),
+        ("an extended register", || Ok(Response::ExtendPCR { data: vec![7; 256] })),
+    ];
+    let reason = "the NSM answered another request";
+    let row =
+        variants.into_iter().fold(row, |row, (what, give)| breaks(row, what, reason, true, give));
+    let errors: [(&str, &str, Give); 4] = [
+        ("malformed CBOR", "the answer is not CBOR of the NSM's", || Err(NsmError::Malformed)),
+        ("EIO", "Input/output error (os error 5)", || Err(NsmError::Ioctl { errno: EIO })),
+        ("EMSGSIZE", "Message too long (os error 90)", || Err(NsmError::Ioctl { errno: EMSGSIZE })),
+        ("EINTR, again and again", "Interrupted system call (os error 4)", || {
+            Err(NsmError::Ioctl { errno: EINTR })
+        }),
+    ];
+    errors.into_iter().fold(row, |row, (what, reason, give)| {
+        breaks(row, what, &format!("the NSM's device failed: {reason}"), true, give)
+    })
+}
+
+/// Holds the draws of these numbers until they are let go.
+fn holding(draws: std::ops::Range<u64>, held: &Held) -> Script {
+    let held = held.clone();
+    Box::new(move |draw| {
+        if draws.contains(&draw) {
+            held.wait();
+        }
+        None
+    })
+}
+
+fn blocked() -> Row {
+    row("F22", "NSM blocks: an answer at the deadline, one thread held, the watchdog latches")
+        .scene("until after the deadline", Refused, || {
+            let held = Held::default();
+            let entropy = "deadline_ms = 400\nwatchdog_ms = 60000\n";
+            let faulty = Faulty::under(entropy, false, holding(0..1, &held)).unwrap();
+            let calls = faulty.metric("nsm_calls_total{request=\"GetRandom\"}");
+            faulty.assert_answers(&timeout(), &timeout(), "held");
+            let reason = "the NSM gave no entropy within 400ms";
+            assert_eq!(faulty.readiness(), Readiness::not(reason));
+            // Both waited for the same call.
+            assert_eq!(faulty.metric("nsm_calls_total{request=\"GetRandom\"}"), calls + 1);
+            assert_eq!(faulty.metric("entropy_failures_total{cause=\"deadline\"}"), 2);
+            held.release();
+            // Nobody need ask: it sees for itself.
+            let ready = (0..100_000).any(|_| faulty.readiness() == Readiness::Ready);
+            assert!(ready);
+            assert_eq!(faulty.readiness(), Readiness::Ready);
+            faulty.assert_answers(&PLAIN, &SEALED, "let go");
+        })
+        .scene("for longer than the watchdog waits", Refused, || {
+            let held = Held::default();
+            let entropy = "deadline_ms = 60000\nwatchdog_ms = 2500\n";
+            let faulty = Faulty::under(entropy, false, holding(0..1, &held)).unwrap();
+            faulty.assert_answers(&internal(), &internal(), "held");
+            let reason = "the NSM is unhealthy until this service is restarted: a call took over \
+                          2.5s";
+            assert_eq!(faulty.readiness(), Readiness::not(reason));
+            held.release();
+            faulty.assert_answers(&internal(), &internal(), "let go");
+            assert_eq!(faulty.readiness(), Readiness::not(reason));
+            assert_eq!(faulty.metric("nsm_faults_total{cause=\"stuck\"}"), 1);
+        })
+        .scene("at boot", Refused, || {
+            let held = Held::default();
+            let script = holding(0..u64::MAX, &held);
+            let error = Faulty::under("watchdog_ms = 100\n", true, script).err().unwrap();
+            assert!(error.to_string().contains("a call took over 100ms"), "{error}");
+            held.release();
+        })
+}
+
+fn later() -> Row {
+    let row = row("F23", "failure after the first of several blocks: nothing returned");
+    // Four are tested, and two go into each instance of the DRBG.
+    let row = (0..6).fold(row, |row, good| {
+        row.scene(format!("at boot, after {good}"), Refused, move || {
+            let script = at(good..u64::MAX, || Err(NsmError::Malformed));
+            let error = Faulty::under("", true, script).err().unwrap();
+            assert!(error.to_string().contains("is not CBOR"), "{error}");
+        })
+    });
+    row.scene("with two requests at a time", Accepted, || {
+        let faulty = Faulty::start(at(1..u64::MAX, || Err(NsmError::Malformed)));
+        let statuses = [false, true].map(|sealed| faulty.generate(sealed).status());
+        assert_eq!(statuses, [200, 500]);
+    })
+    .scene("although an older state could go on", Refused, || {
+        let entropy = "reseed = \"interval\"\nreseed_requests = 2\n";
+        let script = at(1..u64::MAX, || Err(NsmError::Malformed));
+        let faulty = Faulty::under(entropy, false, script).unwrap();
+        let statuses: Vec<_> = (0..6).map(|_| faulty.generate(false).status()).collect();
+        // One block serves two requests, and what needs another fails.
+        assert_eq!(statuses, [200, 200, 500, 500, 500, 500]);
+        let reason = "the NSM's device failed: the answer is not CBOR of the NSM's";
+        assert_eq!(faulty.readiness(), Readiness::not(reason));
+    })
+}

@@ -1,0 +1,50 @@
+//! F: a handler panics. Its client is told, and nobody else notices.
+
+use transport::limits::{LARGE_BODIES_LENGTH, MAX_BODY_LENGTH};
+
+use crate::harness::audit_capture::Records;
+use crate::harness::fault_injection::{Faulty, Readiness};
+use crate::harness::log_capture;
+use crate::harness::requests::{GENERATE_RANDOM, PLAIN, SEALED};
+use crate::harness::row::{Row, row};
+use crate::harness::service::post;
+use crate::harness::summary::Outcome::Refused;
+use crate::rows::nsm_faults::internal;
+
+pub(crate) fn rows() -> Vec<Row> {
+    let row = row("F26", "panic injected in a handler: 500, state intact, permits back");
+    vec![row.scene("while it tells the log of a refusal", Refused, panics)]
+}
+
+/// More than there is room for at a time, and each holds its share when it panics.
+const PANICS: usize = LARGE_BODIES_LENGTH / MAX_BODY_LENGTH + 4;
+
+fn panics() {
+    let records = Records::default();
+    let faulty = Faulty::recorded(records.clone());
+    let filling = "x".repeat(MAX_BODY_LENGTH - 100);
+    let refused = post(GENERATE_RANDOM, format!(r#"{{"a":"{filling}"}}"#).as_bytes());
+    for number in 0..PANICS {
+        log_capture::panic_once();
+        faulty.ask(refused.clone()).assert_is(&internal().and_close(), &number.to_string());
+    }
+    // The same, without a panic.
+    let missing = faulty.ask(refused);
+    assert!(missing.body().contains("NumberOfBytes is required."), "{}", missing.body());
+    faulty.assert_answers(&PLAIN, &SEALED, "afterwards");
+    assert_eq!(faulty.readiness(), Readiness::Ready);
+    let counted = |outcome: &str| {
+        let labels = format!("{{operation=\"GenerateRandom\",outcome=\"{outcome}\"}}");
+        faulty.metric(&format!("requests_total{labels}"))
+    };
+    let counts = ["KMSInternalException", "ValidationException", "success"].map(counted);
+    assert_eq!(counts, [u64::try_from(PANICS).unwrap(), 1, 2]);
+    let said = String::from_utf8(log_capture::take()).unwrap();
+    assert_eq!(said.matches("the handler of a request panicked").count(), PANICS, "{said}");
+
+    drop(faulty);
+    let trail = String::from_utf8(records.take()).unwrap();
+    let failed = |line: &&str| line.contains(r#""errorCode":"KMSInternalException""#);
+    assert_eq!(trail.lines().filter(failed).count(), PANICS, "{trail}");
+    assert_eq!(trail.lines().count(), PANICS + 3, "{trail}");
+}

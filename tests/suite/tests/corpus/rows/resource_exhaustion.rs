@@ -1,0 +1,175 @@
+//! F: clients are many, and descriptors and memory are few.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use crate::binaries::{Process, limited, until};
+use crate::connection_flood::ConnectionFlood;
+use crate::harness::relayed_enclave::{Relayed, address};
+use crate::harness::requests::{GENERATE_RANDOM, JSON};
+use crate::harness::row::{Row, row};
+use crate::harness::summary::Outcome::Accepted;
+
+pub(crate) fn rows() -> Vec<Row> {
+    vec![flood(), few_descriptors(), little_memory()]
+}
+
+/// Descriptors that a process has besides those of its connections, with room to spare.
+const OWN_DESCRIPTORS: usize = 64;
+
+fn flood() -> Row {
+    const CONNECTS: usize = 10_000;
+    /// At a time: more than the relay takes, and less than the kernel keeps waiting besides.
+    const AT_A_TIME: usize = 600;
+    const CAP: usize = 256;
+    /// In KiB, for as many connections: 128 KiB each if all were stalled, and none of them is.
+    const GROWTH: u64 = 32 * 1024;
+    let row = row("F03", "10,000 connects: bounded, and an honest client is still served");
+    row.scene("that send nothing", Accepted, || {
+        raise_descriptors();
+        let relayed = Relayed::with(&["--max-connections", &CAP.to_string()]);
+        relayed.assert_serves("before");
+        let before = relayed.proxy.kib("VmRSS");
+        let (at, proxy) = (address(&relayed.proxy), &relayed.proxy);
+        let served = thread::scope(|scope| {
+            let flood = scope.spawn(move || {
+                let mut held = std::collections::VecDeque::new();
+                for _ in 0..CONNECTS {
+                    held.push_back(TcpStream::connect(at).unwrap());
+                    if held.len() > AT_A_TIME {
+                        held.pop_front();
+                    }
+                }
+            });
+            let mut served = 0;
+            while !flood.is_finished() || served == 0 {
+                relayed.until_serves();
+                served += 1;
+                let descriptors = proxy.descriptors();
+                assert!(descriptors <= 2 * CAP + OWN_DESCRIPTORS, "{descriptors}");
+            }
+            served
+        });
+        assert!(served > 1, "{served}");
+        let now = proxy.kib("VmHWM");
+        assert!(now < before + GROWTH, "{before} KiB before, and up to {now}");
+        relayed.assert_serves("afterwards");
+    })
+    .scene("that come again, from another address", Accepted, || {
+        flood_from([127, 0, 0, 2], |relayed| relayed.assert_serves("within the flood"));
+    })
+    .scene("that come again, from the client's address", Accepted, || {
+        // With 16 connections of an address, one makes room within a millisecond, and before the client has
+        // sent a byte if its thread has to wait. Then it tries again, as SDKs do.
+        flood_from([127, 0, 0, 1], Relayed::until_serves);
+    })
+}
+
+/// Silent connections that are opened again whenever they are closed, more than the relay takes.
+fn flood_from(address: [u8; 4], serves: impl Fn(&Relayed)) {
+    const SILENT: usize = 200;
+    const REQUESTS: usize = 20;
+    let relayed = Relayed::with(&["--max-connections", "64"]);
+    let to = self::address(&relayed.proxy);
+    let flood = ConnectionFlood::start((address, 0).into(), to, SILENT).unwrap();
+    for _ in 0..REQUESTS {
+        serves(&relayed);
+    }
+    let opened = flood.stop();
+    assert!(opened > SILENT, "none of {opened} connections was closed");
+    relayed.assert_serves("afterwards");
+}
+
+/// Descriptors of this process, which has the clients' ends.
+fn raise_descriptors() {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    let needed = 8192.min(hard);
+    if soft < needed {
+        setrlimit(Resource::RLIMIT_NOFILE, needed, hard).unwrap();
+    }
+}
+
+fn few_descriptors() -> Row {
+    const LIMIT: &str = "-n 64";
+    /// It says so once, rests, and goes on.
+    fn runs_out(relayed: &mut Relayed, which: fn(&mut Relayed) -> &mut Process) {
+        const WATCHED: Duration = Duration::from_secs(2);
+        let crowd: Vec<_> = (0..200).map(|_| relayed.connect()).collect();
+        which(relayed).logged("cannot accept");
+        let before = which(relayed).cpu_time();
+        thread::sleep(WATCHED);
+        let used = which(relayed).cpu_time() - before;
+        assert!(used < WATCHED / 4, "it spins: {used:?} of {WATCHED:?}");
+        drop(crowd);
+        relayed.until_serves();
+        let log = which(relayed).rest_of_log();
+        assert!(log.len() < 10, "{log:#?}");
+        assert!(which(relayed).is_running());
+    }
+    row("F09", "64 file descriptors: accept backs off, does not spin, recovers")
+        .scene("of the relay's", Accepted, || {
+            let mut relayed = Relayed::changed(|enclave| enclave, |proxy| limited(LIMIT, &proxy));
+            runs_out(&mut relayed, |relayed| &mut relayed.proxy);
+        })
+        .scene("of the enclave's", Accepted, || {
+            let mut relayed = Relayed::changed(|enclave| limited(LIMIT, &enclave), |proxy| proxy);
+            runs_out(&mut relayed, |relayed| &mut relayed.enclave);
+        })
+}
+
+fn little_memory() -> Row {
+    raise_descriptors();
+    row("F10", "memory cap: sheds, no abort loop")
+        .scene("of the relay's", Accepted, || {
+            const CROWD: usize = 1000;
+            let capped = |mut proxy: Command| {
+                proxy.args(["--max-connections", "128", "--threads", "1"]);
+                proxy.args(["--max-connections-per-client", "0"]);
+                limited("-v 49152", &proxy)
+            };
+            let mut relayed = Relayed::changed(|enclave| enclave, capped);
+            relayed.assert_serves("before");
+            // The enclave takes nothing, so that the relay has to keep all that it takes.
+            relayed.enclave.signal("STOP");
+            let crowd: Vec<_> = (0..CROWD).map(|_| stuffed(&relayed, &[0; 512 * 1024])).collect();
+            until("the relay is full", || (relayed.proxy.descriptors() >= 2 * 128).then_some(()));
+            assert!(relayed.proxy.is_running());
+            relayed.enclave.signal("CONT");
+            drop(crowd);
+            relayed.until_serves();
+            assert!(relayed.proxy.is_running());
+        })
+        .scene("of the enclave's", Accepted, || {
+            const CROWD: usize = 600;
+            let mut relayed =
+                Relayed::changed(|enclave| limited("-v 393216", &enclave), |proxy| proxy);
+            relayed.assert_serves("before");
+            let body = [b' '; 512 * 1024 - 1];
+            let head = format!(
+                "POST / HTTP/1.1\r\nHost: h\r\n{JSON}\r\nX-Amz-Target: {GENERATE_RANDOM}\r\n\
+                 Content-Length: {}\r\n\r\n",
+                body.len() + 1
+            );
+            // All but the last byte, so that each has to be kept.
+            let request = [head.as_bytes(), &body].concat();
+            let crowd: Vec<_> = (0..CROWD).map(|_| stuffed(&relayed, &request)).collect();
+            relayed.assert_serves("meanwhile");
+            drop(crowd);
+            relayed.until_serves();
+            assert!(relayed.enclave.is_running());
+        })
+}
+
+/// A client that sends what it can without waiting.
+fn stuffed(relayed: &Relayed, bytes: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(address(&relayed.proxy)).unwrap();
+    stream.set_nonblocking(true).unwrap();
+    // As much as there is room for; the rest is not sent.
+    drop(stream.write_all(bytes));
+    stream
+}

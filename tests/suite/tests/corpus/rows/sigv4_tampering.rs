@@ -1,0 +1,227 @@
+//! E: what was changed behind a signature's back.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::harness::configuration::{ACCESS_KEY_ID, Configuration, SESSION_KEY_ID, SESSION_TOKEN};
+use crate::harness::requests::{
+    BODY, PLAIN, SEALED, attested_body, attested_body_with, document, document_base64,
+    recipient_body,
+};
+use crate::harness::response::Expected;
+use crate::harness::row::{Row, row};
+use crate::harness::service::{RECIPIENTS, good};
+use crate::harness::signed_requests::{
+    accept, access_key_form, draft, incomplete, mismatch, refuse, then_signed, unrecognized,
+};
+use crate::harness::sigv4_signer::{Draft, Signing};
+
+pub(crate) fn rows() -> Vec<Row> {
+    vec![changed()]
+}
+
+fn changed() -> Row {
+    let row = row("E27", "body or Recipient changed after signing").under(Configuration::signed());
+    others_secrets(signatures(heads(recipients(bodies(row)))))
+}
+
+fn bodies(mut row: Row) -> Row {
+    for index in 0..BODY.len() {
+        for bit in 0..8 {
+            let mut body = BODY.as_bytes().to_vec();
+            body[index] ^= 1 << bit;
+            let bytes = Draft::new(body).signed_over(&draft());
+            row = refuse(row, format!("bit {bit} of byte {index}"), bytes, mismatch());
+        }
+    }
+    for (what, body) in [
+        ("NumberOfBytes more", r#"{"NumberOfBytes":1024}"#),
+        ("NumberOfBytes less", r#"{"NumberOfBytes":1}"#),
+        ("NumberOfBytes out of range", r#"{"NumberOfBytes":0}"#),
+        ("a space more, which means nothing", r#"{"NumberOfBytes": 32}"#),
+        ("a line feed behind", "{\"NumberOfBytes\":32}\n"),
+        ("a byte less", r#"{"NumberOfBytes":32"#),
+        ("twice", r#"{"NumberOfBytes":32}{"NumberOfBytes":32}"#),
+        ("a member more", r#"{"NumberOfBytes":32,"CustomKeyStoreId":null}"#),
+        ("not JSON", "NumberOfBytes=32"),
+        ("empty", ""),
+    ] {
+        row = refuse(row, what, Draft::new(body).signed_over(&draft()), mismatch());
+        row = refuse(
+            row,
+            format!("{what}, the other way round"),
+            draft().signed_over(&Draft::new(body)),
+            mismatch(),
+        );
+    }
+    row
+}
+
+fn recipients(row: Row) -> Row {
+    let attested = Draft::new(attested_body());
+    let mut foreign = good();
+    foreign.document.public_key = Some(RECIPIENTS[1].public_key_der().to_vec());
+    let foreign = STANDARD.encode(foreign.sign().unwrap());
+    let mut row =
+        row.exchange("a Recipient, unchanged", then_signed(attested.signed()), vec![SEALED, PLAIN]);
+    for (what, body) in [
+        ("Recipient dropped", BODY.to_owned()),
+        ("Recipient null", recipient_body("null")),
+        ("Recipient empty", recipient_body("{}")),
+        ("Recipient of another name", attested_body().replace("Recipient", "recipient")),
+        ("another Recipient's document", attested_body_with(&foreign)),
+        ("another algorithm", attested_body().replace("SHA_256", "SHA_1")),
+        (
+            "the same document, escaped otherwise",
+            attested_body_with(&document_base64().replacen('/', r"\/", 1)),
+        ),
+        ("NumberOfBytes changed beside it", attested_body().replacen("32", "33", 1)),
+    ] {
+        row = refuse(row, what, Draft::new(body).signed_over(&attested), mismatch());
+    }
+    // Signed without, sent with: nobody can have an answer sealed to themselves either.
+    row = refuse(row, "Recipient added", attested.signed_over(&draft()), mismatch());
+    let mut document = document().to_vec();
+    for index in (0..document.len()).step_by(97) {
+        document[index] ^= 0x80;
+        let body = attested_body_with(&STANDARD.encode(&document));
+        row = refuse(
+            row,
+            format!("a bit of byte {index} of the document"),
+            Draft::new(body).signed_over(&attested),
+            mismatch(),
+        );
+        document[index] ^= 0x80;
+    }
+    row
+}
+
+fn heads(mut row: Row) -> Row {
+    let over_draft = |changed: Draft| changed.signed_over(&draft());
+    for (what, changed) in [
+        (
+            "the other operation",
+            draft().set("X-Amz-Target", "TrentService.DescribeCustomKeyStores"),
+        ),
+        ("no operation", draft().set("X-Amz-Target", "TrentService.Decrypt")),
+        ("no target", draft().without("X-Amz-Target")),
+        ("another host", draft().set("Host", "kms.eu-west-1.amazonaws.com")),
+        ("another content type", draft().set("Content-Type", "application/x-amz-json-1.0")),
+        ("no content type", draft().without("Content-Type")),
+    ] {
+        row = refuse(row, what, over_draft(changed), mismatch());
+    }
+    let describe = Draft::new("{}").set("X-Amz-Target", "TrentService.DescribeCustomKeyStores");
+    let none = Expected::Ok { body: r#"{"CustomKeyStores":[]}"#.to_owned() };
+    row = row.exchange(
+        "the other operation, signed so",
+        then_signed(describe.signed()),
+        vec![none, PLAIN],
+    );
+    // Another method or path is no request to KMS: what it signs is not looked at.
+    for line in ["GET / HTTP/1.1", "PUT / HTTP/1.1", "POST // HTTP/1.1", "POST /x HTTP/1.1"] {
+        let bytes = over_draft(draft().line(line));
+        row = refuse(row, line, bytes, Expected::unknown_operation());
+    }
+    row = refuse(
+        row,
+        "a path that is signed, the root sent",
+        draft().signed_over(&draft().line("POST /x HTTP/1.1")),
+        mismatch(),
+    );
+    row = refuse(
+        row,
+        "a method that is signed, another sent",
+        draft().signed_over(&draft().line("GET / HTTP/1.1")),
+        mismatch(),
+    );
+    // What is not signed may change on the way, and does: proxies add their own.
+    for (what, changed) in [
+        ("User-Agent added", draft().with("User-Agent", "other")),
+        ("X-Forwarded-For added", draft().with("X-Forwarded-For", "203.0.113.7")),
+        ("Connection added", draft().with("Connection", "keep-alive")),
+        ("Content-Length, as it is", draft().with("Content-Length", "20")),
+        ("the absolute form", draft().line("POST http://localhost/ HTTP/1.1")),
+    ] {
+        row = accept(row, what, over_draft(changed));
+    }
+    // The request line says where to, and only Host is signed.
+    let bytes = over_draft(draft().line("POST http://other/ HTTP/1.1"));
+    let message = "the Host header must be the authority of the request target";
+    let answer = Expected::validation(message).and_close();
+    row.exchange("the absolute form of another host", bytes, vec![answer])
+}
+
+fn signatures(mut row: Row) -> Row {
+    let [credential, headers, signature] = Signing::default().parameters(&draft());
+    let with = |signature: &str| {
+        draft()
+            .authorized(format!("AWS4-HMAC-SHA256 {credential}, {headers}, Signature={signature}"))
+    };
+    let signature = signature.strip_prefix("Signature=").unwrap();
+    for index in 0..signature.len() {
+        let mut digits = signature.as_bytes().to_vec();
+        digits[index] = if digits[index] == b'0' { b'1' } else { b'0' };
+        let bytes = with(std::str::from_utf8(&digits).unwrap());
+        row = refuse(row, format!("digit {index} of the signature"), bytes, mismatch());
+    }
+    for digit in ["0", "f"] {
+        row = refuse(row, format!("{digit} throughout"), with(&digit.repeat(64)), mismatch());
+    }
+    let form = || incomplete("Signature must be 64 lower-case hexadecimal digits.");
+    for (what, value) in [
+        ("no signature", String::new()),
+        ("a digit less", signature[..63].to_owned()),
+        ("a digit more", format!("{signature}0")),
+        ("half of it", signature[..32].to_owned()),
+        ("in upper case", format!("{}A", signature[..63].to_uppercase())),
+        ("with 0x", format!("0x{}", &signature[..62])),
+        ("in base64", STANDARD.encode(signature)),
+        ("with a space within", format!("{} {}", &signature[..31], &signature[32..])),
+        ("another letter", format!("{}g", &signature[..63])),
+    ] {
+        row = refuse(row, what, with(&value), form());
+    }
+    row
+}
+
+fn others_secrets(mut row: Row) -> Row {
+    for secret in
+        ["", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEZ", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKE"]
+    {
+        let signing = Signing { secret, ..Signing::default() };
+        row =
+            refuse(row, format!("the secret {secret:?}"), draft().signed_as(&signing), mismatch());
+    }
+    const TOKEN: &str = "X-Amz-Security-Token";
+    let (ours, session) = (Signing::default(), Signing::by(SESSION_KEY_ID));
+    let signed = session.clone().and("x-amz-security-token");
+    let ours_signed = ours.clone().and("x-amz-security-token");
+    for (what, draft, signing) in [
+        ("a session without its token", draft(), &session),
+        ("another session's token", draft().with(TOKEN, "other"), &signed),
+        ("a session's token cut", draft().with(TOKEN, &SESSION_TOKEN[1..]), &signed),
+        (
+            "a session's token in other case",
+            draft().with(TOKEN, SESSION_TOKEN.to_uppercase()),
+            &signed,
+        ),
+        ("an empty token", draft().with(TOKEN, ""), &signed),
+        ("a token where there is none", draft().with(TOKEN, SESSION_TOKEN), &ours_signed),
+        ("an empty token where there is none", draft().with(TOKEN, ""), &ours_signed),
+    ] {
+        row = refuse(row, what, draft.signed_as(signing), unrecognized());
+    }
+    let stripped = draft().with(TOKEN, SESSION_TOKEN);
+    row = refuse(
+        row,
+        "a signed token stripped",
+        draft().authorized(signed.authorization(&stripped)),
+        unrecognized(),
+    );
+    let named = ours.authorization(&draft());
+    let other = named.replace(ACCESS_KEY_ID, "AKIDOTHER");
+    row = refuse(row, "an unknown access key", draft().authorized(other), unrecognized());
+    let none = named.replace(ACCESS_KEY_ID, "");
+    refuse(row, "no access key", draft().authorized(none), access_key_form())
+}

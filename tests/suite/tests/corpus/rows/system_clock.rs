@@ -1,0 +1,29 @@
+//! F: the system's clock is wrong. Time is the NSM's.
+
+use crate::harness::fault_injection::{Faulty, Readiness};
+use crate::harness::requests::{PLAIN, SEALED};
+use crate::harness::row::{Row, row};
+use crate::harness::service::NOW;
+use crate::harness::summary::Outcome::Accepted;
+
+pub(crate) fn rows() -> Vec<Row> {
+    let row = row("F24", "clock jumps an hour, stalls, drifts");
+    let wrong = [
+        ("an hour ahead", NOW.plus_secs(3600)),
+        ("an hour behind", NOW.minus_secs(3600)),
+        ("at the beginning of its time", NOW.minus_secs(NOW.as_secs())),
+        ("two seconds behind", NOW.minus_secs(2)),
+    ];
+    let row = wrong.into_iter().fold(row, |row, (what, system)| {
+        row.scene(what, Accepted, move || {
+            let faulty = Faulty::start(Box::new(|_| None));
+            faulty.clock.set(system);
+            // A document of now is one of now, and a good one.
+            faulty.assert_answers(&PLAIN, &SEALED, what);
+            assert_eq!(faulty.readiness(), Readiness::Ready);
+            let answer = faulty.generate(false);
+            assert_eq!(answer.header("date"), Some("Fri, 15 Jan 2027 08:00:00 GMT"));
+        })
+    });
+    vec![row]
+}

@@ -1,0 +1,310 @@
+//! B: registers of zeros, which policies and the configuration must not ask for.
+
+use attestation::{PCR_LENGTH, PcrFamily};
+
+use crate::harness::configuration::Configuration;
+use crate::harness::requests::{PLAIN, SEALED};
+use crate::harness::row::{Row, row};
+use crate::harness::service::generate_random;
+use crate::harness::signed_requests::then_signed;
+use crate::rows::missing_pcrs::{
+    EXPLICITLY, IMPLICITLY, NOT_AMONG, allow, denied, denied_as, deny, document, measured,
+    signed_by, statement,
+};
+
+pub(crate) fn rows() -> Vec<Row> {
+    vec![zeros()]
+}
+
+fn zeros() -> Row {
+    let row = row("B16", "configuration names an all-zero measurement: no start");
+    let row = policies_of_zeros(good_measurements(measurements_of_zeros(row)));
+    zeros_of_nitro_tpms(policies_that_start(row))
+}
+
+/// Where everybody is answered who measured this.
+fn measuring(entries: &str) -> Configuration {
+    Configuration::new(format!(
+        "[auth]\nmode = \"none\"\n[recipient]\nrequire = true\nmeasurements = [{entries}]\n"
+    ))
+}
+
+fn zero() -> String {
+    "0".repeat(2 * PCR_LENGTH)
+}
+
+/// Those that are never zeros where anything was measured.
+fn registers() -> impl Iterator<Item = String> {
+    let named = |prefix: &'static str, end| (0..end).map(move |index| format!("{prefix}{index}"));
+    named("PCR", 32).chain(named("NitroTPMPCR", 8)).chain(["ImageSha384".to_owned()])
+}
+
+/// Those that a TPM's firmware leaves to what it boots.
+fn registers_of_zeros() -> impl Iterator<Item = String> {
+    (8..32).map(|index| format!("NitroTPMPCR{index}"))
+}
+
+fn is_of_nitro_tpm(name: &str) -> bool {
+    name.to_ascii_lowercase().starts_with("nitrotpm")
+}
+
+fn measurements_of_zeros(mut row: Row) -> Row {
+    let (zero, value) = (zero(), measured(8));
+    let refused = |entry: usize, name: &str| {
+        let whose = if is_of_nitro_tpm(name) {
+            "which a NitroTPM has only if its firmware measured nothing: give the value that \
+             nitro-tpm-pcr-compute printed"
+        } else {
+            "which is what every enclave in debug mode measures: give the value that nitro-cli \
+             build-enclave printed"
+        };
+        format!("[recipient] measurements, entry {entry}: {name} is all zeros, {whose}")
+    };
+    for name in registers() {
+        let entry = format!("{{ {name} = \"{zero}\" }}");
+        row = row
+            .no_start(format!("{name}, production"), measuring(&entry), refused(1, &name))
+            .no_start(format!("{name}, laptop"), measuring(&entry).on_laptop(), refused(1, &name));
+    }
+    for (number, entries, name) in [
+        (1, format!("{{ PCR0 = \"{value}\", PCR8 = \"{zero}\" }}"), "PCR8"),
+        (1, format!("{{ PCR0 = \"{zero}\", PCR8 = \"{value}\" }}"), "PCR0"),
+        (2, format!("{{ PCR0 = \"{value}\" }}, {{ PCR3 = \"{zero}\" }}"), "PCR3"),
+        (1, format!("{{ PCR3 = \"{zero}\" }}, {{ PCR0 = \"{value}\" }}"), "PCR3"),
+        (1, format!("{{ PCR0 = \"{zero}\", PCR1 = \"{zero}\", PCR2 = \"{zero}\" }}"), "PCR0"),
+        (
+            2,
+            format!("{{ NitroTPMPCR4 = \"{value}\" }}, {{ NitroTPMPCR7 = \"{zero}\" }}"),
+            "NitroTPMPCR7",
+        ),
+        // However the register is written.
+        (1, format!("{{ pcr4 = \"{zero}\" }}"), "pcr4"),
+        (1, format!("{{ IMAGESHA384 = \"{zero}\" }}"), "IMAGESHA384"),
+        (1, format!("{{ nitrotpmpcr4 = \"{zero}\" }}"), "nitrotpmpcr4"),
+    ] {
+        let what = entries.replace(&zero, "0").replace(&value, "V");
+        row = row.no_start(what, measuring(&entries), refused(number, name));
+    }
+    // Zeros of another length are no measurement at all.
+    for zeros in [
+        "",
+        "0",
+        "00",
+        &zero[1..],
+        &zero[2..],
+        &format!("{zero}0"),
+        &format!("{zero}00"),
+        &format!("0x{}", &zero[2..]),
+    ] {
+        let entry = format!("{{ PCR8 = \"{zeros}\" }}");
+        let error =
+            "[recipient] measurements, entry 1: PCR8 is not a measurement: 96 hexadecimal digits";
+        row =
+            row.no_start(format!("{} digits: {:.2}", zeros.len(), zeros), measuring(&entry), error);
+    }
+    row
+}
+
+fn good_measurements(mut row: Row) -> Row {
+    let mixed = measured(8)
+        .chars()
+        .enumerate()
+        .map(|(index, digit)| if index % 2 == 0 { digit.to_ascii_uppercase() } else { digit })
+        .collect::<String>();
+    let last = format!("{}1", &zero()[1..]);
+    for (what, entries, answer) in [
+        ("lower case", format!("{{ PCR8 = \"{}\" }}", measured(8)), SEALED),
+        ("upper case", format!("{{ PCR8 = \"{}\" }}", measured(8).to_uppercase()), SEALED),
+        ("mixed case", format!("{{ PCR8 = \"{mixed}\" }}"), SEALED),
+        ("ImageSha384", format!("{{ ImageSha384 = \"{}\" }}", measured(0)), SEALED),
+        // Not zeros, however few digits differ: it starts, and nobody has measured that.
+        (
+            "one digit that is not zero",
+            format!("{{ PCR8 = \"{last}\" }}"),
+            denied_as("anonymous", NOT_AMONG),
+        ),
+        ("no entry", String::new(), SEALED),
+        (
+            "zeros of a NitroTPM",
+            format!("{{ NitroTPMPCR4 = \"{}\", NitroTPMPCR12 = \"{}\" }}", measured(4), zero()),
+            denied_as("anonymous", NOT_AMONG),
+        ),
+    ] {
+        row = row.under(measuring(&entries)).exchange(
+            format!("starts: {what}"),
+            generate_random(&document(|_| {})),
+            vec![answer],
+        );
+    }
+    row
+}
+
+/// Its error names the place of the first value of zeros.
+fn policy_of_zeros(row: Row, what: String, policy: &str, says: &str, key: &str) -> Row {
+    let column = 1 + policy.find(&format!("\"{}\"", zero())).unwrap();
+    let whose = if is_of_nitro_tpm(key) {
+        "which a NitroTPM has only if its firmware measured nothing"
+    } else {
+        "which anyone has in debug mode or without measuring"
+    };
+    let error = format!(
+        "[[credential]] number 3: AKIDZERO.json: line 1 column {column}: {says} would admit a kms:RecipientAttestation:{key} \
+         of all zeros, {whose}; remove the value, or refuse it with Deny and a positive operator"
+    );
+    row.no_start(what, Configuration::signed().credential("AKIDZERO", "", policy), error)
+}
+
+fn policies_of_zeros(mut row: Row) -> Row {
+    let zero = format!("\"{}\"", zero());
+    for name in registers() {
+        let policy = allow("StringEquals", &name, &zero);
+        row = policy_of_zeros(
+            row,
+            format!("policy: {name}"),
+            &policy,
+            "Allow with StringEquals",
+            &name,
+        );
+    }
+    for operator in [
+        "StringEquals",
+        "StringEqualsIgnoreCase",
+        "StringLike",
+        "StringEqualsIfExists",
+        "StringEqualsIgnoreCaseIfExists",
+        "StringLikeIfExists",
+    ] {
+        let policy = allow(operator, "PCR8", &zero);
+        let says = format!("Allow with {operator}");
+        row = policy_of_zeros(row, format!("policy: {says}"), &policy, &says, "PCR8");
+    }
+    for operator in [
+        "StringNotEquals",
+        "StringNotEqualsIgnoreCase",
+        "StringNotLike",
+        "StringNotEqualsIfExists",
+        "StringNotEqualsIgnoreCaseIfExists",
+        "StringNotLikeIfExists",
+    ] {
+        let policy = deny(operator, "PCR8", &zero);
+        let says = format!("Deny with {operator}");
+        row = policy_of_zeros(row, format!("policy: {says}"), &policy, &says, "PCR8");
+    }
+    let value = format!("\"{}\"", measured(8));
+    for (what, values) in [
+        ("first of two", format!("[{zero},{value}]")),
+        ("last of two", format!("[{value},{zero}]")),
+        ("twice", format!("[{zero},{zero}]")),
+    ] {
+        let policy = allow("StringEquals", "PCR8", &values);
+        row = policy_of_zeros(
+            row,
+            format!("policy: {what}"),
+            &policy,
+            "Allow with StringEquals",
+            "PCR8",
+        );
+    }
+    let policy = allow("StringEquals", "pcr8", &zero);
+    row =
+        policy_of_zeros(row, "policy: pcr8".to_owned(), &policy, "Allow with StringEquals", "PCR8");
+    // An Allow that is fine beside it does not make it so.
+    let both = format!(
+        r#"{{"Statement":[{},{}]}}"#,
+        statement("Allow", "StringEquals", "PCR3", &value),
+        statement("Allow", "StringEquals", "PCR8", &zero)
+    );
+    policy_of_zeros(
+        row,
+        "policy: second statement".to_owned(),
+        &both,
+        "Allow with StringEquals",
+        "PCR8",
+    )
+}
+
+fn policies_that_start(mut row: Row) -> Row {
+    let zero = format!("\"{}\"", zero());
+    let zeroed = document(|document| document.pcrs.extend([(8, [0; PCR_LENGTH])]));
+    let whole = document(|_| {});
+    for (what, policy, of_zeros, of_whole) in [
+        ("Deny with StringEquals", deny("StringEquals", "PCR8", &zero), Err(EXPLICITLY), Ok(())),
+        (
+            "Deny with StringEqualsIgnoreCase",
+            deny("StringEqualsIgnoreCase", "PCR8", &zero),
+            Err(EXPLICITLY),
+            Ok(()),
+        ),
+        ("Deny with StringLike", deny("StringLike", "PCR8", &zero), Err(EXPLICITLY), Ok(())),
+        (
+            "Deny with StringEqualsIfExists",
+            deny("StringEqualsIfExists", "PCR8", &zero),
+            Err(EXPLICITLY),
+            Ok(()),
+        ),
+        (
+            "Allow with StringNotEquals",
+            allow("StringNotEquals", "PCR8", &zero),
+            Err(IMPLICITLY),
+            Ok(()),
+        ),
+        (
+            "Allow with StringNotLike",
+            allow("StringNotLike", "PCR8", &zero),
+            Err(IMPLICITLY),
+            Ok(()),
+        ),
+    ] {
+        row = row.under(Configuration::signed().credential("AKIDZERO", "", &policy));
+        for (which, document, verdict) in
+            [("zeros", &zeroed, of_zeros), ("a value", &whole, of_whole)]
+        {
+            let answer = match verdict {
+                Ok(()) => SEALED,
+                Err(why) => denied("AKIDZERO", why),
+            };
+            row = row.exchange(
+                format!("starts: {what}, of {which}"),
+                then_signed(signed_by("AKIDZERO", document)),
+                vec![answer, PLAIN],
+            );
+        }
+    }
+    row
+}
+
+/// A register that firmware leaves to others may be asked to be zeros, and then it must.
+fn zeros_of_nitro_tpms(mut row: Row) -> Row {
+    let zero = format!("\"{}\"", zero());
+    let of_nitro_tpm = |value: u8| {
+        document(|document| {
+            document.family = PcrFamily::NitroTpm;
+            document.pcrs.extend((8..32).map(|index| (index, [value; PCR_LENGTH])));
+        })
+    };
+    let (zeros, others) = (of_nitro_tpm(0), of_nitro_tpm(1));
+    for name in registers_of_zeros() {
+        let policy = allow("StringEquals", &name, &zero);
+        row = row.under(Configuration::signed().credential("AKIDZERO", "", &policy));
+        for (which, document, answer) in [
+            ("zeros", &zeros, SEALED),
+            ("a value", &others, denied("AKIDZERO", IMPLICITLY)),
+            ("an enclave", &document(|_| {}), denied("AKIDZERO", IMPLICITLY)),
+        ] {
+            row = row.exchange(
+                format!("starts: {name}, of {which}"),
+                then_signed(signed_by("AKIDZERO", document)),
+                vec![answer, PLAIN],
+            );
+        }
+        let entry = measuring(&format!("{{ {name} = {zero} }}"));
+        row = row.under(entry.on_laptop());
+        for (which, document, answer) in
+            [("zeros", &zeros, SEALED), ("a value", &others, denied_as("anonymous", NOT_AMONG))]
+        {
+            let what = format!("starts: {name} configured, of {which}");
+            row = row.exchange(what, generate_random(document), vec![answer]);
+        }
+    }
+    row
+}

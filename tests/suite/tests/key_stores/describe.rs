@@ -1,0 +1,265 @@
+//! DescribeCustomKeyStores, by boto3 and its paginator.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::time::Duration;
+
+use enclave::clock::{Clock, SystemClock};
+use serde_json::{Value, json};
+
+use crate::Case;
+use crate::clients::{Failure, Outcome, Sdk, model};
+use crate::kms_model::assert_is_of;
+use crate::service::{CONNECTED, Service};
+use crate::softhsm::Stage;
+use crate::store_config::{EXTERNAL, EXTERNAL_ID, SPARE, Store, VAULT};
+
+pub(crate) const CASES: &[Case] = &[
+    ("a_paginator_sees_no_store", || paginates(0)),
+    ("a_paginator_sees_one_store", || paginates(1)),
+    ("a_paginator_sees_all_of_many_stores_in_the_order_of_the_file", || paginates(25)),
+    ("a_store_is_found_by_its_id_or_its_name_and_not_by_both", filters),
+    ("a_marker_that_was_not_given_out_is_invalid", refuses_markers),
+    ("an_entry_has_all_that_is_known_of_a_store_and_no_more", shows_what_is_known),
+    ("boto3_raises_each_error_of_a_store", boto3_raises_each_error_of_a_store),
+];
+
+/// So many stores, of which nothing is asked: every third is an external one.
+fn many(count: usize) -> Stage {
+    let stage = Stage::empty();
+    let module = stage.spy();
+    let store = |number: usize| match number % 3 {
+        2 => EXTERNAL.replace(EXTERNAL_ID, &id(number)).replace("elsewhere", &name(number)),
+        _ => {
+            let (id, name) = (id(number), name(number));
+            let token = format!("slot = {number}");
+            Store { id: &id, name: &name, token: &token, connect: false, ..VAULT }.toml(&module)
+        }
+    };
+    stage.configure(&(0..count).map(store).collect::<String>());
+    stage
+}
+
+/// In another order than that of the file.
+fn id(number: usize) -> String {
+    format!("cks-{:017x}", 0xabc_def0 + (number * 7) % 25)
+}
+
+fn name(number: usize) -> String {
+    format!("store {}", (number * 3) % 25)
+}
+
+fn describe(parameters: Value) -> Value {
+    json!({ "operation": "DescribeCustomKeyStores", "parameters": parameters })
+}
+
+fn call(service: &Service<'_>, calls: &[Value]) -> Vec<Outcome> {
+    Sdk::Boto3.call(service.url(), calls)
+}
+
+fn body(outcome: &Outcome, response: usize) -> Value {
+    let response = &outcome.responses[response];
+    assert_eq!(response.status, 200, "{outcome:?}");
+    serde_json::from_str(&response.body).unwrap()
+}
+
+fn ids(page: &Value) -> Vec<String> {
+    let stores = page["CustomKeyStores"].as_array().unwrap().iter();
+    stores.map(|store| store["CustomKeyStoreId"].as_str().unwrap().to_owned()).collect()
+}
+
+fn paginates(count: usize) {
+    let stage = many(count);
+    let service = Service::start(&stage);
+    let model = model();
+    let by_default = json!({});
+    let sizes = [1, 10, 25].map(|size| (size, json!({ "PageSize": size })));
+    let sizes: Vec<_> = sizes.into_iter().chain([(100, by_default)]).collect();
+    let calls: Vec<_> = sizes
+        .iter()
+        .map(|(_, pages)| {
+            let mut call = describe(json!({}));
+            call["pages"] = pages.clone();
+            call
+        })
+        .collect();
+    for (outcome, (size, _)) in call(&service, &calls).iter().zip(sizes) {
+        let pages = outcome.answer.as_ref().unwrap()["pages"].as_array().unwrap();
+        let seen: Vec<_> = pages.iter().flat_map(ids).collect();
+        assert_eq!(seen, (0..count).map(id).collect::<Vec<_>>(), "pages of {size}");
+        let number = count.div_ceil(size).max(1);
+        assert_eq!((pages.len(), outcome.responses.len()), (number, number), "pages of {size}");
+        let mut markers = BTreeSet::new();
+        for page in 0..number {
+            let body = body(outcome, page);
+            assert_is_of(&model, "DescribeCustomKeyStoresResponse", &body);
+            let is_last = page + 1 == number;
+            assert_eq!(body["Truncated"] == true, !is_last, "{body}");
+            assert_eq!(body.get("NextMarker").is_none(), is_last, "{body}");
+            markers.extend(body["NextMarker"].as_str().map(str::to_owned));
+        }
+        // None leads back.
+        assert_eq!(markers.len(), number - 1);
+        if count == 0 {
+            assert_eq!(outcome.responses[0].body, r#"{"CustomKeyStores":[]}"#);
+        }
+    }
+    service.end();
+}
+
+fn filters() {
+    let stage = many(25);
+    let service = Service::start(&stage);
+    let found = [
+        (json!({ "CustomKeyStoreId": id(17) }), 17),
+        (json!({ "CustomKeyStoreName": name(4) }), 4),
+        // Neither more than one, nor cut.
+        (json!({ "CustomKeyStoreName": name(24), "Limit": 1 }), 24),
+    ];
+    let outcomes = call(&service, &found.clone().map(|(parameters, _)| describe(parameters)));
+    for (outcome, (parameters, number)) in outcomes.iter().zip(found) {
+        let body = body(outcome, 0);
+        assert_eq!(ids(&body), [id(number)], "{parameters}");
+        assert!(body["Truncated"] != true && body.get("NextMarker").is_none(), "{body}");
+    }
+    let refused = [
+        (json!({ "CustomKeyStoreId": "cks-fffffffffffffffff" }), NOT_FOUND),
+        // Neither by half of it, nor in another case, nor as the other.
+        (json!({ "CustomKeyStoreId": "cks-" }), NOT_FOUND),
+        (json!({ "CustomKeyStoreName": "store" }), NOT_FOUND),
+        (json!({ "CustomKeyStoreName": "STORE 3" }), NOT_FOUND),
+        (json!({ "CustomKeyStoreName": id(17) }), NOT_FOUND),
+        (json!({ "CustomKeyStoreId": id(0), "CustomKeyStoreName": name(0) }), VALIDATION),
+    ];
+    let outcomes = call(&service, &refused.clone().map(|(parameters, _)| describe(parameters)));
+    for (outcome, (parameters, refusal)) in outcomes.iter().zip(refused) {
+        assert_fails(outcome, refusal, &parameters);
+    }
+    service.end();
+}
+
+/// An error's name, whether boto3 has a class for it, and its statuses, one for each attempt.
+type Refusal = (&'static str, bool, &'static [u16]);
+const NOT_FOUND: Refusal = ("CustomKeyStoreNotFoundException", true, &[400]);
+const VALIDATION: Refusal = ("ValidationException", false, &[400]);
+const INVALID_MARKER: Refusal = ("InvalidMarkerException", true, &[400]);
+
+fn assert_fails(outcome: &Outcome, (name, typed, statuses): Refusal, parameters: &Value) {
+    let Some(Failure { name: is, typed: is_typed, .. }) = &outcome.error else {
+        panic!("{parameters}: {outcome:?}")
+    };
+    assert_eq!((is.as_str(), *is_typed), (name, typed), "{parameters}");
+    assert_eq!(outcome.statuses(), statuses, "{parameters}");
+}
+
+fn refuses_markers() {
+    let stage = many(25);
+    let service = Service::start(&stage);
+    let first = call(&service, &[describe(json!({ "Limit": 10 }))]).remove(0);
+    let marker = body(&first, 0)["NextMarker"].as_str().unwrap().to_owned();
+    let (rest, last) = marker.split_at(marker.len() - 1);
+    let other = if last == "A" { "B" } else { "A" };
+    let markers = [
+        "AAAA".to_owned(),
+        rest.to_owned(),
+        [&marker, "A"].concat(),
+        [rest, other].concat(),
+        // What others take for a marker.
+        "10".to_owned(),
+        id(9),
+        id(10),
+    ];
+    // Whoever guesses is refused, but for who guesses the one marker that is.
+    let markers: Vec<_> = markers.into_iter().filter(|guess| *guess != marker).collect();
+    let calls: Vec<_> =
+        markers.iter().map(|guess| describe(json!({ "Limit": 10, "Marker": guess }))).collect();
+    for (outcome, guess) in call(&service, &calls).iter().zip(markers) {
+        assert_fails(outcome, INVALID_MARKER, &Value::from(guess));
+    }
+    let next = describe(json!({ "Limit": 10, "Marker": marker }));
+    let next = call(&service, &[next]).remove(0);
+    assert_eq!(ids(&body(&next, 0)), (10..20).map(id).collect::<Vec<_>>());
+    service.end();
+}
+
+fn shows_what_is_known() {
+    let stage = Stage::empty();
+    let keys = concat!(env!("CARGO_MANIFEST_DIR"), "/keys/tls/p256.crt.pem");
+    let certificate = fs::read_to_string(keys).unwrap();
+    fs::write(stage.path("customerCA.crt"), &certificate).unwrap();
+    let anchored = "trust_anchor_certificate = \"customerCA.crt\"\n";
+    let stores = [&VAULT.toml(&stage.spy()), anchored, EXTERNAL].concat();
+    stage.configure(&stores);
+    let now = || Duration::from_millis(SystemClock.now().as_millis()).as_secs_f64();
+    let before = now();
+    let service = Service::start(&stage);
+    service.until_is(&VAULT, CONNECTED);
+    let outcome = call(&service, &[describe(json!({}))]).remove(0);
+    let body = body(&outcome, 0);
+    assert_is_of(&model(), "DescribeCustomKeyStoresResponse", &body);
+    let mut entries = body["CustomKeyStores"].as_array().unwrap().clone();
+    // What boto3 makes of it is the same time.
+    let parsed = outcome.answer.unwrap()["CustomKeyStores"][0]["CreationDate"].as_f64().unwrap();
+    for entry in &mut entries {
+        let created = entry.as_object_mut().unwrap().remove("CreationDate").unwrap();
+        let created = created.as_f64().unwrap();
+        // Whole seconds do.
+        let around = before - 1.0..=now();
+        assert!(around.contains(&created), "{around:?} {created}");
+        assert!((created - parsed).abs() < 0.001, "{created} {parsed}");
+    }
+    let expected = json!([
+        {
+            "CustomKeyStoreId": VAULT.id,
+            "CustomKeyStoreName": "vault",
+            "CustomKeyStoreType": "AWS_CLOUDHSM",
+            "CloudHsmClusterId": VAULT.cluster_id(),
+            "TrustAnchorCertificate": certificate,
+            "ConnectionState": "CONNECTED",
+        },
+        {
+            "CustomKeyStoreId": EXTERNAL_ID,
+            "CustomKeyStoreName": "elsewhere",
+            "CustomKeyStoreType": "EXTERNAL_KEY_STORE",
+            "ConnectionState": "DISCONNECTED",
+            "XksProxyConfiguration": {
+                "Connectivity": "PUBLIC_ENDPOINT",
+                "UriEndpoint": "https://xks.example.com",
+                "UriPath": "/team/kms/xks/v1",
+            },
+        },
+    ]);
+    assert_eq!(Value::from(entries), expected);
+    service.end();
+}
+
+fn boto3_raises_each_error_of_a_store() {
+    const INVALID_STATE: Refusal = ("CustomKeyStoreInvalidStateException", true, &[400]);
+    const UNSUPPORTED: Refusal = ("UnsupportedOperationException", true, &[400]);
+    // A fault of ours, so it is tried again.
+    const TIMEOUT: Refusal = ("DependencyTimeoutException", true, &[500, 500]);
+    const OFF: Store<'_> =
+        Store { id: "cks-dddddddddddddddd0", name: "off", connect: false, ..SPARE };
+    let stage = Stage::empty();
+    let hasty = Store { deadline_ms: 300, ..VAULT };
+    let stores = [hasty, OFF].map(|store| store.toml(&stage.spy()));
+    stage.configure(&[&stores.concat(), EXTERNAL].concat());
+    let service = Service::start(&stage);
+    service.until_is(&VAULT, CONNECTED);
+    stage.order("C_GenerateRandom hold\n");
+    let refused = [
+        ("cks-fffffffffffffffff", NOT_FOUND),
+        (OFF.id, INVALID_STATE),
+        (EXTERNAL_ID, UNSUPPORTED),
+        (VAULT.id, TIMEOUT),
+    ];
+    let calls = refused.map(|(id, _)| {
+        let parameters = json!({ "NumberOfBytes": 32, "CustomKeyStoreId": id });
+        json!({ "operation": "GenerateRandom", "parameters": parameters })
+    });
+    for (outcome, (id, refusal)) in call(&service, &calls).iter().zip(refused) {
+        assert_fails(outcome, refusal, &Value::from(id));
+    }
+    service.assert_serves_others();
+    service.end();
+}

@@ -1,0 +1,128 @@
+//! Whose bytes they are: the module's in the answer, the enclave's own around it.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use crate::Case;
+use crate::clients::{Outcome, Sdk, TestKey, assert_form};
+use crate::service::{CONNECTED, Service};
+use crate::softhsm::Stage;
+use crate::store_config::VAULT;
+
+pub(crate) const CASES: &[Case] = &[
+    ("boto3_gets_the_bytes_of_the_module", boto3_gets_the_bytes_of_the_module),
+    (
+        "boto3_gets_the_bytes_of_the_module_sealed_under_a_key_that_is_not",
+        boto3_gets_the_bytes_of_the_module_sealed_under_a_key_that_is_not,
+    ),
+    ("what_a_token_is_tested_by_is_given_to_nobody", what_a_token_is_tested_by_is_given_to_nobody),
+    ("without_a_store_nothing_is_the_module_s", without_a_store_nothing_is_the_module_s),
+    (
+        "what_an_nsm_that_fails_takes_away_is_the_seal_and_not_the_module",
+        what_an_nsm_that_fails_takes_away_is_the_seal_and_not_the_module,
+    ),
+];
+
+const LENGTHS: [usize; 3] = [1, 32, 1024];
+
+fn connected(stage: &Stage) -> Service<'_> {
+    let service = Service::start(stage);
+    service.until_is(&VAULT, CONNECTED);
+    service
+}
+
+fn call(parameters: Value) -> Value {
+    json!({ "operation": "GenerateRandom", "parameters": parameters })
+}
+
+fn recipient(document: &[u8]) -> Value {
+    json!({
+        "KeyEncryptionAlgorithm": "RSAES_OAEP_SHA_256",
+        "AttestationDocument": STANDARD.encode(document),
+    })
+}
+
+/// What comes of each call, and with what the module answered meanwhile.
+fn outcomes(service: &Service<'_>, calls: &[Value]) -> (Vec<Outcome>, Vec<Vec<u8>>) {
+    let before = service.stage.calls("C_GenerateRandom").len();
+    let outcomes = Sdk::Boto3.call(service.url(), calls);
+    let given = service.stage.calls("C_GenerateRandom").into_iter().skip(before);
+    (outcomes, given.map(|call| call.bytes).collect())
+}
+
+fn boto3_gets_the_bytes_of_the_module() {
+    let stage = Stage::with(&[VAULT]);
+    let service = connected(&stage);
+    let calls = LENGTHS.map(|n| call(json!({ "NumberOfBytes": n, "CustomKeyStoreId": VAULT.id })));
+    let (outcomes, given) = outcomes(&service, &calls);
+    let random: Vec<_> = outcomes.iter().map(|outcome| outcome.only_blob("Plaintext")).collect();
+    // One call each, of just that length.
+    assert_eq!(random, given);
+    assert_eq!(random.iter().map(Vec::len).collect::<Vec<_>>(), LENGTHS);
+    service.end();
+}
+
+fn boto3_gets_the_bytes_of_the_module_sealed_under_a_key_that_is_not() {
+    let stage = Stage::with(&[VAULT]);
+    let service = connected(&stage);
+    let key = TestKey::of_bits(2048);
+    let recipient = recipient(&service.document(&key.document()));
+    let calls = LENGTHS.map(|n| {
+        let store = VAULT.id;
+        call(json!({ "NumberOfBytes": n, "CustomKeyStoreId": store, "Recipient": recipient }))
+    });
+    let (outcomes, given) = outcomes(&service, &calls);
+    let sealed = outcomes.iter().map(|outcome| outcome.only_blob("CiphertextForRecipient"));
+    // Of a key and an IV that were the module's there would be calls: of 32 and 16 bytes, or of 48.
+    let sealed: Vec<_> = sealed.collect();
+    assert_eq!(sealed.iter().map(|sealed| key.open(sealed)).collect::<Vec<_>>(), given);
+    for (sealed, length) in sealed.iter().zip(LENGTHS) {
+        assert_form(sealed, &key, length);
+    }
+    service.end();
+}
+
+fn what_a_token_is_tested_by_is_given_to_nobody() {
+    let stage = Stage::with(&[VAULT]);
+    let service = connected(&stage);
+    let tested = stage.calls("C_GenerateRandom");
+    // As much at once as anybody may ask for.
+    assert_eq!(tested.iter().map(|call| call.bytes.len()).collect::<Vec<_>>(), [1024, 1024]);
+    let asked = call(json!({ "NumberOfBytes": 1024, "CustomKeyStoreId": VAULT.id }));
+    let (outcomes, given) = outcomes(&service, &[asked]);
+    assert_eq!(vec![outcomes[0].only_blob("Plaintext")], given);
+    assert!(tested.iter().all(|call| call.bytes != given[0]));
+    service.end();
+}
+
+fn without_a_store_nothing_is_the_module_s() {
+    let stage = Stage::with(&[VAULT]);
+    let service = connected(&stage);
+    let (outcomes, given) = outcomes(&service, &[call(json!({ "NumberOfBytes": 32 }))]);
+    assert_eq!(outcomes[0].only_blob("Plaintext").len(), 32);
+    assert!(given.is_empty(), "{given:?}");
+    service.end();
+}
+
+fn what_an_nsm_that_fails_takes_away_is_the_seal_and_not_the_module() {
+    let stage = Stage::empty();
+    // Nothing is fetched ahead, so that it fails whoever asks.
+    let nsm = "[entropy]\nprefetch = 0\n[simulator.nsm]\nfault = \"error\"\nafter = 0\n";
+    stage.configure(&[nsm, &VAULT.toml(&stage.spy())].concat());
+    let service = connected(&stage);
+    let document = service.document(&TestKey::of_bits(2048).document());
+    let sealed = json!({
+        "NumberOfBytes": 32,
+        "CustomKeyStoreId": VAULT.id,
+        "Recipient": recipient(&document),
+    });
+    for (what, parameters) in [("of the NSM", json!({ "NumberOfBytes": 32 })), ("sealed", sealed)] {
+        let answer = service.call("GenerateRandom", &parameters);
+        let (name, status) = answer.refusal();
+        let names = ["KMSInternalException", "DependencyTimeoutException"];
+        assert!(names.contains(&name) && status == 500, "{what}: {answer:?}");
+    }
+    service.assert_serves(&VAULT, 32);
+    service.end();
+}

@@ -1,0 +1,198 @@
+//! A folder with a SoftHSM of its own, the spy before it, and a configuration.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tempfile::TempDir;
+
+use super::store_config::Store;
+
+/// The user's PIN of the token `vault`, and of `spare`.
+pub(crate) const PIN: &str = "canary-pin-5309-vault";
+pub(crate) const SPARE_PIN: &str = "canary-pin-8675-spare";
+
+/// `CK_RV`s, PKCS#11 2.40.
+pub(crate) const CKR_GENERAL_ERROR: u64 = 0x05;
+pub(crate) const CKR_FUNCTION_FAILED: u64 = 0x06;
+pub(crate) const CKR_DEVICE_ERROR: u64 = 0x30;
+pub(crate) const CKR_DEVICE_REMOVED: u64 = 0x32;
+pub(crate) const CKR_SESSION_CLOSED: u64 = 0xb0;
+pub(crate) const CKR_SESSION_HANDLE_INVALID: u64 = 0xb3;
+pub(crate) const CKR_TOKEN_NOT_PRESENT: u64 = 0xe0;
+pub(crate) const CKR_USER_ALREADY_LOGGED_IN: u64 = 0x100;
+pub(crate) const CKR_CRYPTOKI_ALREADY_INITIALIZED: u64 = 0x191;
+
+/// All that a service needs whose key stores are on SoftHSM. `vault` and `spare` are its tokens.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    folder: TempDir,
+    /// Orders for some calls alone, so far.
+    counted: AtomicU64,
+}
+
+/// A call that has returned.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) function: String,
+    /// Its `CK_RV`.
+    pub(crate) rv: u64,
+    /// What `C_GenerateRandom` gave.
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Stage {
+    /// One whose configuration has `stores`, on the spy.
+    pub(crate) fn with(stores: &[Store<'_>]) -> Self {
+        let stage = Self::empty();
+        let stores: Vec<_> = stores.iter().map(|store| store.toml(&stage.spy())).collect();
+        stage.configure(&stores.concat());
+        stage
+    }
+
+    /// One without a configuration.
+    pub(crate) fn empty() -> Self {
+        let stage = Self { folder: tempfile::tempdir().unwrap(), counted: AtomicU64::new(0) };
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("key-stores/spy.c");
+        let mut compile = Command::new("cc");
+        compile.args(["-shared", "-fPIC", "-o"]).arg(stage.spy()).arg(source);
+        assert!(compile.status().unwrap().success());
+        let tokens = stage.path("tokens");
+        fs::create_dir(&tokens).unwrap();
+        let config = format!("directories.tokendir = {}\n", tokens.display());
+        fs::write(stage.path("softhsm2.conf"), config).unwrap();
+        for (label, pin, file) in [("vault", PIN, "pin"), ("spare", SPARE_PIN, "spare.pin")] {
+            stage.make_token(label, pin);
+            fs::write(stage.path(file), pin).unwrap();
+        }
+        stage
+    }
+
+    /// One more token.
+    pub(crate) fn make_token(&self, label: &str, pin: &str) {
+        let mut token = self.softhsm();
+        token.args(["--init-token", "--free", "--label", label, "--so-pin", "so-pin"]);
+        let made = token.args(["--pin", pin]).output().unwrap();
+        assert!(made.status.success(), "{made:?}");
+    }
+
+    pub(crate) fn configure(&self, text: &str) {
+        fs::write(self.path("enclave.toml"), text).unwrap();
+    }
+
+    /// A file of its folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The module that the stores are configured with.
+    pub(crate) fn spy(&self) -> PathBuf {
+        self.path("spy.so")
+    }
+
+    fn softhsm(&self) -> Command {
+        let mut command = Command::new("softhsm2-util");
+        command.env("SOFTHSM2_CONF", self.path("softhsm2.conf"));
+        command
+    }
+
+    /// What the module reads of the environment.
+    pub(crate) fn environment(&self) -> [(&'static str, PathBuf); 4] {
+        [
+            ("SOFTHSM2_CONF", self.path("softhsm2.conf")),
+            ("SPY_MODULE", softhsm_module().into()),
+            ("SPY_CONTROL", self.path("spy.control")),
+            ("SPY_LOG", self.path("spy.log")),
+        ]
+    }
+
+    /// From now on the spy does what `orders` say, and nothing else; `spy.c` says how they are written.
+    pub(crate) fn order(&self, orders: &str) {
+        let (new, control) = (self.path("spy.control.new"), self.path("spy.control"));
+        fs::write(&new, orders).unwrap();
+        fs::rename(new, control).unwrap();
+    }
+
+    /// Its next call of `function` returns `rv`, and those after it are good again.
+    pub(crate) fn order_once(&self, function: &str, rv: u64) {
+        self.order_times(function, rv, 1);
+    }
+
+    /// So many do.
+    pub(crate) fn order_times(&self, function: &str, rv: u64, times: usize) {
+        let count = self.counted.fetch_add(1, Ordering::Relaxed) + 1;
+        self.order(&format!("{function} return {rv} {count} {times}\n"));
+    }
+
+    /// Calls of `function` that have returned so far.
+    pub(crate) fn calls(&self, function: &str) -> Vec<Call> {
+        self.calls_of(&[function])
+    }
+
+    /// Calls of any of `functions` that have returned so far, in their order.
+    pub(crate) fn calls_of(&self, functions: &[&str]) -> Vec<Call> {
+        // Without a call there is no file.
+        let log = fs::read_to_string(self.path("spy.log")).unwrap_or_default();
+        let calls = log.lines().map(|line| {
+            let [function, rv, bytes] = line.split(' ').collect::<Vec<_>>()[..] else {
+                panic!("{line}")
+            };
+            let bytes = const_hex::decode(bytes).unwrap();
+            Call { function: function.to_owned(), rv: rv.parse().unwrap(), bytes }
+        });
+        calls.filter(|call| functions.contains(&call.function.as_str())).collect()
+    }
+
+    /// What each call of `function` returned.
+    pub(crate) fn returned(&self, function: &str) -> Vec<u64> {
+        self.calls(function).iter().map(|call| call.rv).collect()
+    }
+
+    /// The slot in which SoftHSM has the token.
+    pub(crate) fn slot(&self, label: &str) -> String {
+        let shown = self.softhsm().arg("--show-slots").output().unwrap();
+        let shown = String::from_utf8(shown.stdout).unwrap();
+        let slots = shown.split("\nSlot ").find(|slot| {
+            let mut lines = slot.lines().map(str::trim);
+            lines.any(|line| line.strip_prefix("Label:").is_some_and(|is| is.trim() == label))
+        });
+        slots.unwrap().lines().next().unwrap().to_owned()
+    }
+
+    /// Takes the token out of SoftHSM's sight.
+    pub(crate) fn take_away(&self, label: &str) {
+        let token = self.token(label);
+        fs::rename(token, self.path(label)).unwrap();
+    }
+
+    /// Puts it back.
+    pub(crate) fn put_back(&self, label: &str) {
+        fs::rename(self.path(label), self.path("tokens").join(label)).unwrap();
+    }
+
+    /// The folder that SoftHSM keeps the token in: its serial number makes the folder's name.
+    fn token(&self, label: &str) -> PathBuf {
+        let holds = |folder: &PathBuf| {
+            let object = fs::read(folder.join("token.object")).unwrap();
+            object.windows(label.len()).any(|part| part == label.as_bytes())
+        };
+        let folders = fs::read_dir(self.path("tokens")).unwrap();
+        folders.map(|entry| entry.unwrap().path()).find(holds).unwrap()
+    }
+}
+
+/// SoftHSM's module, which must be installed.
+pub(crate) fn softhsm_module() -> &'static str {
+    static MODULE: OnceLock<String> = OnceLock::new();
+    MODULE.get_or_init(|| {
+        let setup = Path::new(env!("CARGO_MANIFEST_DIR")).join("key-stores/setup.sh");
+        let found = Command::new(setup).arg("--check").output().unwrap();
+        assert!(
+            found.status.success(),
+            "no SoftHSM: run make test (or tests/suite/key-stores/setup.sh)"
+        );
+        String::from_utf8(found.stdout).unwrap().trim().to_owned()
+    })
+}

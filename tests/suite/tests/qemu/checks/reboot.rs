@@ -1,0 +1,69 @@
+//! The same image once more: what another configuration changes, and what a reboot does.
+
+use std::collections::BTreeSet;
+
+use super::service::{own, pcrs_of_image};
+use crate::clients::Site;
+use crate::guests::Boots;
+use crate::kms_calls::{boto3, client, generate_random, of_a_crowd, plain};
+use crate::virtual_machine::setting;
+
+pub(super) fn another_byte(boots: &Boots) {
+    let before = boots.configuration().pcrs();
+    let machine = boots.second();
+    let own = own(machine.as_ref().unwrap());
+    let after = boots.configuration().pcrs();
+    assert_eq!([&own.pcrs[&16], &own.pcrs[&17]], [&after[0].to_vec(), &after[1].to_vec()]);
+    assert_ne!(own.pcrs[&16], before[0]);
+    assert_eq!(own.pcrs[&17], before[1]);
+    let image = pcrs_of_image(&setting("EIF").join("pcrs.json"));
+    assert_eq!([0, 1, 2].map(|index| own.pcrs[&index].clone()).to_vec(), image);
+}
+
+/// That byte was the one that had it told.
+pub(super) fn refused_in_plain(boots: &Boots) {
+    let machine = boots.second();
+    let url = machine.as_ref().unwrap().service().url();
+    let [outcome] = &boto3(&*url, &[generate_random(32, None)])[..] else { panic!() };
+    assert_eq!(outcome.statuses(), [400]);
+    let error = outcome.error.as_ref().unwrap();
+    assert_eq!(error.name, "AccessDeniedException");
+    assert!(
+        error.message.contains("it did not come over TLS that the enclave attests"),
+        "{error:?}"
+    );
+}
+
+pub(super) fn reboot(boots: &Boots) {
+    let before: BTreeSet<_> =
+        boots.answers().into_iter().filter(|answer| answer.len() >= 32).collect();
+    assert!(before.len() > 64, "the first enclave answered {} times", before.len());
+    let mut machine = boots.second();
+    let url = machine.as_ref().unwrap().service().url();
+    let after = of_a_crowd(|| client(&url), boots.configuration(), 1);
+    assert!(after.iter().all(|answer| !before.contains(answer)));
+    boots.keep_console(machine.take().unwrap().console());
+}
+
+pub(super) fn in_image(boots: &Boots) {
+    let earlier = boots.earlier_authority();
+    let (guest, built) = boots.traced();
+    let configuration = boots.tls_configuration();
+    assert_eq!(guest.machine.admin().get("/readyz").0, 200);
+    let own = guest.own();
+    let [public, secrets] = configuration.pcrs();
+    assert_eq!([&own.pcrs[&16], &own.pcrs[&17]], [&public.to_vec(), &secrets.to_vec()]);
+    let [_, boot, application] = pcrs_of_image(&built.pcrs())[..] else { panic!() };
+    assert_eq!([&own.pcrs[&1], &own.pcrs[&2]], [&boot.to_vec(), &application.to_vec()]);
+    assert_ne!(application, pcrs_of_image(&setting("EIF").join("pcrs.json"))[2]);
+    // Of the same configuration, and of nothing else that was there before.
+    assert_ne!(guest.authority.public_key(), earlier.public_key());
+    let (url, authorities) = (guest.url(), [&*guest.authority, earlier]);
+    let [own, earlier] =
+        authorities.map(|authority| Site { ca: Some(authority.path()), url: &url });
+    plain(own);
+    let [outcome] = &boto3(earlier, &[generate_random(32, None)])[..] else { panic!() };
+    assert_eq!(outcome.error.as_ref().unwrap().name, "SSLError");
+    assert!(outcome.responses.is_empty(), "{outcome:?}");
+    boots.keep_console(guest.machine.console());
+}

@@ -1,0 +1,161 @@
+//! The enclaves that the checks look at, each booted when the first of them asks for it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use tempfile::TempDir;
+
+use crate::configuration::Configuration;
+use crate::tls_guest::{Authority, TlsGuest};
+use crate::virtual_machine::{Boot, Machine, setting};
+
+/// The kernel shows each call that makes or uses a socket, by the kind of socket.
+const TRACE: &str = "loglevel=8 tp_printk trace_event=syscalls:sys_enter_socket,\
+                     syscalls:sys_enter_socketpair,syscalls:sys_enter_bind,\
+                     syscalls:sys_enter_listen,syscalls:sys_enter_connect";
+
+#[derive(Default)]
+pub(crate) struct Boots {
+    configuration: OnceLock<Configuration>,
+    first: OnceLock<Mutex<Option<Machine>>>,
+    second: OnceLock<Mutex<Option<Machine>>>,
+    tls_configuration: OnceLock<Configuration>,
+    tls: OnceLock<Mutex<Option<TlsGuest>>>,
+    /// By which that one was known, when it has gone.
+    authority: OnceLock<Arc<Authority>>,
+    /// Answers of the first, and of the one with TLS.
+    answers: Mutex<Vec<Vec<u8>>>,
+    /// What those showed that were traced.
+    consoles: Mutex<Vec<String>>,
+}
+
+impl Boots {
+    pub(crate) fn configuration(&self) -> &Configuration {
+        self.configuration.get_or_init(Configuration::without_tls)
+    }
+
+    /// The image of `make eif`, with the configuration from the parent.
+    pub(crate) fn first(&self) -> MutexGuard<'_, Option<Machine>> {
+        lock(self.first.get_or_init(|| {
+            let (image, archive) = (image(), self.configuration().archive());
+            let boot = Boot { config: Some(&archive), ..Boot::of(&image) };
+            Mutex::new(Some(boot.to_service()))
+        }))
+    }
+
+    /// The same once more, with a configuration of which one byte is another.
+    pub(crate) fn second(&self) -> MutexGuard<'_, Option<Machine>> {
+        lock(self.second.get_or_init(|| {
+            drop(self.first().take());
+            self.configuration().change_a_byte();
+            let archive = self.configuration().archive();
+            let (image, config) = (image(), Some(&*archive));
+            let boot = Boot { config, append: TRACE, ..Boot::of(&image) };
+            Mutex::new(Some(boot.to_service()))
+        }))
+    }
+
+    pub(crate) fn tls_configuration(&self) -> &Configuration {
+        self.tls_configuration.get_or_init(Configuration::with_tls)
+    }
+
+    /// The image of `make eif`, with a configuration with TLS from the parent.
+    pub(crate) fn tls(&self) -> MutexGuard<'_, Option<TlsGuest>> {
+        lock(self.tls.get_or_init(|| {
+            let (image, archive) = (image(), self.tls_configuration().archive());
+            let boot = Boot { config: Some(&archive), ..Boot::of(&image) };
+            let guest = TlsGuest::of(boot.to_service());
+            self.authority.get_or_init(|| Arc::clone(&guest.authority));
+            Mutex::new(Some(guest))
+        }))
+    }
+
+    pub(crate) fn earlier_authority(&self) -> &Authority {
+        self.authority.get().expect("an enclave with TLS was there before")
+    }
+
+    /// Keeps answers, for comparison.
+    pub(crate) fn keep(&self, answers: impl IntoIterator<Item = Vec<u8>>) {
+        lock(&self.answers).extend(answers);
+    }
+
+    pub(crate) fn answers(&self) -> Vec<Vec<u8>> {
+        lock(&self.answers).clone()
+    }
+
+    pub(crate) fn keep_console(&self, console: String) {
+        lock(&self.consoles).push(console);
+    }
+
+    pub(crate) fn consoles_of_traced(&self) -> Vec<String> {
+        lock(&self.consoles).clone()
+    }
+
+    /// An image with a configuration with TLS in it, whose kernel shows what sockets there are.
+    pub(crate) fn traced(&self) -> (TlsGuest, Built) {
+        let archive = self.tls_configuration().archive();
+        let built = Built::with(&modules(), &["--config", "/config.tar"], Some(&archive));
+        let append = format!("{TRACE},syscalls:sys_enter_ioctl");
+        let machine = Boot { append: &append, ..Boot::of(&built.image()) }.to_service();
+        (TlsGuest::of(machine), built)
+    }
+}
+
+/// After a check that failed the others go on.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// `make eif`'s.
+pub(crate) fn image() -> PathBuf {
+    setting("EIF").join("enclave.eif")
+}
+
+/// The modules of its kernel, in order.
+pub(crate) fn modules() -> Vec<PathBuf> {
+    let mut modules: Vec<_> = fs::read_dir(setting("KERNEL_DIR"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "ko"))
+        .collect();
+    modules.sort();
+    modules
+}
+
+/// An image made for one test.
+pub(crate) struct Built(TempDir);
+
+impl Built {
+    pub(crate) fn with(modules: &[PathBuf], arguments: &[&str], config: Option<&Path>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = suite::command();
+        command.args(["build-eif", "--cmdline", "reboot=k panic=30 console=ttyS0 quiet"]);
+        command.arg("--kernel").arg(setting("KERNEL_DIR").join("vmlinuz"));
+        for module in modules {
+            command.arg("--module").arg(module);
+        }
+        command.arg("--enclave").arg(setting("ENCLAVE"));
+        let listeners =
+            ["--listen", "vsock:4294967295:5000", "--admin-listen", "vsock:4294967295:5002"];
+        for argument in listeners.iter().chain(arguments) {
+            command.arg(format!("--argument={argument}"));
+        }
+        if let Some(config) = config {
+            command.arg("--file").arg(format!("config.tar={}", config.display()));
+        }
+        command.args(["--commit", "test", "--toolchain", "test", "--out"]);
+        command.arg(folder.path().join("e.eif"));
+        command.arg("--pcrs").arg(folder.path().join("p.json"));
+        assert!(command.status().unwrap().success());
+        Self(folder)
+    }
+
+    pub(crate) fn image(&self) -> PathBuf {
+        self.0.path().join("e.eif")
+    }
+
+    pub(crate) fn pcrs(&self) -> PathBuf {
+        self.0.path().join("p.json")
+    }
+}

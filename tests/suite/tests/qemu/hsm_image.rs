@@ -1,0 +1,179 @@
+//! HSMs for an enclave: SoftHSM2 in its image, and there once more, where it is as that of another host
+//! is: behind a module that asks this host for a word first.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use tempfile::TempDir;
+
+use crate::configuration::Configuration;
+use crate::guests::modules;
+use crate::virtual_machine::setting;
+
+/// The key stores: of the module in the image, and of the one that asks.
+pub(crate) const NEAR: &str = "cks-near";
+pub(crate) const FAR: &str = "cks-far";
+
+/// The parent's, to which the enclave's route leads.
+pub(crate) const PARENT_PORT: u32 = 8101;
+
+/// The token's user's.
+const PIN: &str = "canary-pin-5678";
+
+/// SoftHSM2, as Debian has it.
+const SOFTHSM: &str = "/usr/lib/softhsm/libsofthsm2.so";
+/// The same once more, for the other store: a module has one state, and this is another module.
+const SOFTHSM_COPY: &str = "/opt/far/libsofthsm2.so";
+const FAR_MODULE: &str = "/opt/far/far.so";
+
+/// Where SoftHSM2 looks for this without being told.
+const SOFTHSM_CONF: &str = "/etc/softhsm/softhsm2.conf";
+const TOKENS: &str = "/var/lib/softhsm/tokens";
+
+/// What the two stores and the route are in the configuration.
+pub(crate) fn configuration() -> Configuration {
+    let store = |id: &str, module: &str, cluster: &str| {
+        format!(
+            "[[key_store]]\nid = \"{id}\"\nname = \"{id}\"\ntype = \"AWS_CLOUDHSM\"\n\
+             module = \"{module}\"\ntoken_label = \"vault\"\npin_file = \"pin\"\n\
+             cluster_id = \"{cluster}\"\ndeadline_ms = 10000\n"
+        )
+    };
+    let route = |address: &str, port: u32| {
+        format!("[[egress]]\naddress = \"{address}\"\nparent_port = {port}\n")
+    };
+    // The second leads to nobody: that the kernel gives such an address is seen by its being open.
+    let routes = [route("10.77.0.5:2223", PARENT_PORT), route("[fd77::5]:2223", 8102)].concat();
+    let near = store(NEAR, SOFTHSM, "cluster-1a23b4cdefg");
+    let far = store(FAR, FAR_MODULE, "cluster-2b34c5defgh");
+    Configuration::with_key_stores(&[routes, near, far].concat(), PIN)
+}
+
+/// An image with the modules, made as its users make one; all ends with the value.
+pub(crate) struct HsmImage(TempDir);
+
+impl HsmImage {
+    pub(crate) fn build() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        far_module(folder.path());
+        let mut files = vec![
+            file(SOFTHSM, Path::new(SOFTHSM)),
+            file(SOFTHSM_COPY, Path::new(SOFTHSM)),
+            // Without a folder: it is looked for in that which this is called in.
+            file(FAR_MODULE, Path::new("far.so")),
+        ];
+        let tokens = folder.path().join("tokens");
+        files.push(file(SOFTHSM_CONF, &softhsm_conf(folder.path(), "image.conf", TOKENS)));
+        files.extend(token(folder.path(), &tokens));
+
+        let modules: Vec<_> = modules().iter().map(|module| text(module).to_owned()).collect();
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/eif/build.sh");
+        let mut build = Command::new(script);
+        build
+            .current_dir(folder.path())
+            .env("CARGO_TARGET_DIR", folder.path())
+            .env("ENCLAVE", setting("PKCS11_ENCLAVE"))
+            .env("TOOL", suite::binary("attested-recipient"))
+            .env("KERNEL", setting("KERNEL_DIR").join("vmlinuz"))
+            .env("MODULES", modules.join(" "))
+            .env("FILES", files.join(" "))
+            .env("PKCS11", "yes");
+        succeed(&mut build);
+        Self(folder)
+    }
+
+    pub(crate) fn image(&self) -> PathBuf {
+        self.0.path().join("eif/pkcs11/enclave.eif")
+    }
+}
+
+/// Initialises a token, and gives its files.
+fn token(folder: &Path, tokens: &Path) -> Vec<String> {
+    fs::create_dir(tokens).unwrap();
+    let mut softhsm = Command::new("softhsm2-util");
+    softhsm.env("SOFTHSM2_CONF", softhsm_conf(folder, "host.conf", text(tokens)));
+    softhsm.args(["--init-token", "--free", "--label", "vault", "--so-pin", "1234", "--pin", PIN]);
+    succeed(&mut softhsm);
+    let [token] = &list(tokens)[..] else { panic!("one token") };
+    let name = |file: &Path| format!("{TOKENS}/{}", text(file.strip_prefix(tokens).unwrap()));
+    list(token).iter().map(|path| file(&name(path), path)).collect()
+}
+
+fn softhsm_conf(folder: &Path, name: &str, tokens: &str) -> PathBuf {
+    let path = folder.join(name);
+    let conf = format!("directories.tokendir = {tokens}\nobjectstore.backend = file\n");
+    fs::write(&path, conf).unwrap();
+    path
+}
+
+/// As `far.so`.
+fn far_module(folder: &Path) {
+    let module = folder.join("far.so");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/qemu/networked_hsm.c");
+    let mut compiler = Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-Wall", "-Werror", "-o"]).arg(&module).arg(source);
+    compiler.arg(format!("-DFAR_MODULE=\"{SOFTHSM_COPY}\""));
+    succeed(&mut compiler);
+}
+
+fn succeed(command: &mut Command) {
+    let output = command.output().unwrap_or_else(|error| panic!("{error}: {command:?}"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {said}");
+}
+
+fn list(folder: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// A word of `FILES`.
+fn file(name: &str, path: &Path) -> String {
+    format!("{}={}", name.strip_prefix('/').unwrap(), text(path))
+}
+
+/// The host that is asked: it sends away who comes first, and welcomes all others.
+pub(crate) struct FarHost {
+    address: SocketAddr,
+    asked: Arc<AtomicUsize>,
+}
+
+impl FarHost {
+    pub(crate) fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut word = [0; 6];
+                if stream.read_exact(&mut word).is_ok() && word == *b"hello\n" {
+                    let earlier = count.fetch_add(1, Ordering::SeqCst);
+                    let answer = if earlier == 0 { b"not now\n" } else { b"welcome\n" };
+                    stream.write_all(answer).unwrap();
+                }
+            }
+        });
+        Self { address, asked }
+    }
+
+    /// Of the relay that leads here.
+    pub(crate) fn route(&self) -> [(u32, SocketAddr); 1] {
+        [(PARENT_PORT, self.address)]
+    }
+
+    /// By how many it was.
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+}

@@ -1,0 +1,310 @@
+//! Secrets appear nowhere: neither in the log at its most talkative, nor in the audit trail, nor in
+//! what a stranger is told. A process of its own: the log is everybody's, and one that is set up while
+//! others already log can miss lines for good.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a failure here is a test's failure"
+)]
+
+#[path = "../access/audit_buffer.rs"]
+mod audit_buffer;
+#[path = "../access/credentials.rs"]
+mod credentials;
+mod secret_search;
+mod tls_sessions;
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use attested_recipient::{Client, Credentials, Document, RecipientKey};
+use enclave::Service;
+use enclave::audit::Audit;
+use enclave::clock::{Clock, SystemClock};
+use enclave::config::{Config, Profile};
+use enclave::http::{self, serve};
+use enclave::platform::{Platform, RouteError, Simulated};
+
+use attestation::crypto::{HmacSha256, fill_random};
+use attestation::{self, TrustAnchors};
+use nsm_device::{ErrorCode, Nsm, NsmError, Request, Response};
+use simulator::{SimulatedNsm, SimulatedPki};
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+use tracing_subscriber::fmt::MakeWriter;
+use transport::{Acceptor, Endpoint, listen};
+use ureq::Agent;
+use ureq::http::request::Parts;
+
+use self::audit_buffer::Trail;
+use self::credentials::{ACCESS_KEY_ID, ALLOW, SECRET, sigv4};
+
+const TOKEN: &str = "IQoJb3JpZ2luX2VjEPT//////////wEaCXVzLWVhc3QtMSJGMEQCIAcanary";
+
+/// What the module gives, again and again, but for a few bytes.
+fn canary() -> Vec<u8> {
+    (0..240_u8).map(|byte| byte.wrapping_mul(167) ^ 0x5a).collect()
+}
+
+/// Blocks that differ in so many bytes: one that came before would be refused.
+const OWN_LENGTH: usize = 16;
+
+/// CallCounter after which it gives what no health test lets pass.
+const HEALTHY_DRAWS: usize = 60;
+
+/// Gives nothing but the canary, and fails in a different way every fourth time after the start.
+struct Canary {
+    nsm: SimulatedNsm,
+    in_service: Arc<AtomicBool>,
+    draws: usize,
+}
+
+impl Nsm for Canary {
+    fn process(&mut self, request: Request) -> Result<Response, NsmError> {
+        if !matches!(request, Request::GetRandom) {
+            return self.nsm.process(request);
+        }
+        let mut random = canary();
+        let mut own = [0; OWN_LENGTH];
+        fill_random(&mut own).unwrap();
+        random.extend(own);
+        self.draws += usize::from(self.in_service.load(Ordering::SeqCst));
+        match self.draws {
+            HEALTHY_DRAWS.. => Ok(Response::GetRandom { random: random[..255].to_vec() }),
+            draw if draw % 4 != 3 => Ok(Response::GetRandom { random }),
+            draw if draw % 3 == 0 => Ok(Response::Error(ErrorCode::InternalError)),
+            draw if draw % 3 == 1 => Err(NsmError::Malformed),
+            _ => Ok(Response::Attestation { document: random }),
+        }
+    }
+}
+
+/// A simulated platform whose module gives the canary.
+struct CanaryPlatform {
+    simulated: Simulated<SystemClock>,
+    in_service: Arc<AtomicBool>,
+}
+
+impl Platform for CanaryPlatform {
+    type Trust = attestation::Simulated;
+    type Nsm = Canary;
+    type Clock = SystemClock;
+
+    fn clock(&self) -> SystemClock {
+        SystemClock
+    }
+
+    fn on_ready(&self) {
+        self.in_service.store(true, Ordering::SeqCst);
+    }
+
+    fn handle(&self, head: &Parts, body: &[u8]) -> Option<Result<http::Response, RouteError>> {
+        self.simulated.handle(head, body)
+    }
+}
+
+impl<'a> MakeWriter<'a> for Trail {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+/// The keys that are derived from `secret`, on any day that this test can be running.
+fn derived_keys(secret: &str) -> Vec<Vec<u8>> {
+    let hmac = |key: &[u8], text: &str| {
+        let mut hmac = HmacSha256::new(key);
+        hmac.update(text.as_bytes());
+        hmac.finish().to_vec()
+    };
+    let mut keys = Vec::new();
+    for later in [0, 86_400] {
+        let now = SystemClock.now().plus_secs(later).basic_iso8601().to_string();
+        let (date, _) = now.split_once('T').unwrap();
+        let mut key = ["AWS4", secret].concat().into_bytes();
+        for part in [date, "eu-west-1", "kms", "aws4_request"] {
+            key = hmac(&key, part);
+            keys.push(key.clone());
+        }
+    }
+    keys
+}
+
+/// All that the service says while it is asked for everything.
+struct Said {
+    log: String,
+    audit: String,
+    debug: String,
+    shown: String,
+    refusals: Vec<String>,
+    /// Of TLS.
+    secrets: Vec<Vec<u8>>,
+}
+
+fn config(folder: &std::path::Path) -> Config {
+    let temporary = |id: &str, year: u32| {
+        format!(
+            "[[credential]]\naccess_key_id = \"{id}\"\nsecret_access_key = \"{SECRET}\"\n\
+             principal = \"arn:aws:iam::123456789012:user/alice\"\npolicies = [\"wallet.json\"]\n\
+             session_token = \"{TOKEN}\"\nexpires = {year}-01-01T00:00:00Z\n"
+        )
+    };
+    let temporary = [temporary("AKIDEXPIRED", 2020), temporary("AKIDTEMPORARY", 2999)].concat();
+    let path = folder.join("enclave.toml");
+    fs::write(folder.join("wallet.json"), ALLOW).unwrap();
+    // Nothing is fetched ahead, so that who draws meets what the module does.
+    let entropy = "[entropy]\nprefetch = 0\n".to_owned();
+    fs::write(&path, [entropy, sigv4(), temporary].concat()).unwrap();
+    Config::load(Some(&path)).unwrap()
+}
+
+fn ask_for_everything(url: &str) -> Vec<String> {
+    let key = RecipientKey::from_pem(include_str!("../../keys/rsa-2048.pem")).unwrap();
+    let client = |id: &str, secret: &str, region: &str| {
+        Client::new(url).with_credentials(Credentials::new(id, secret, region))
+    };
+    let good = client(ACCESS_KEY_ID, SECRET, "eu-west-1");
+    let temporary = |id: &str, token: &str| {
+        let credentials = Credentials::new(id, SECRET, "eu-west-1");
+        Client::new(url).with_credentials(credentials.with_session_token(token))
+    };
+    let document = good.document(&Document::for_key(&key)).unwrap();
+    let stale = good.document(&Document { age_seconds: 900, ..Document::for_key(&key) }).unwrap();
+    let clients = [
+        client(ACCESS_KEY_ID, "another secret", "eu-west-1"),
+        client("AKIDUNKNOWN", SECRET, "eu-west-1"),
+        client(ACCESS_KEY_ID, SECRET, "us-east-1"),
+        // Where others belong: the secret as the access key, and as the token.
+        client(SECRET, SECRET, "eu-west-1"),
+        temporary("AKIDTEMPORARY", SECRET),
+        temporary("AKIDEXPIRED", TOKEN),
+        Client::new(url),
+    ];
+    let mut refusals = Vec::new();
+    let mut opened = 0;
+    for _ in 0..12 {
+        match good.generate_random(256) {
+            Ok(random) => assert_eq!(secret_search::find(&canary(), &random), None),
+            Err(error) => refusals.push(format!("{error} {error:?}")),
+        }
+        match good.generate_random_for(200, &document) {
+            Ok(sealed) => {
+                assert_eq!(secret_search::find(&canary(), &key.open(&sealed).unwrap()), None);
+                opened += 1;
+            }
+            Err(error) => refusals.push(format!("{error} {error:?}")),
+        }
+    }
+    // The canary went through, and faults did.
+    assert!(opened > 0 && !refusals.is_empty(), "{opened}, {refusals:?}");
+    // The module fails now and then, never twice.
+    let temporary_holds =
+        (0..2).any(|_| temporary("AKIDTEMPORARY", TOKEN).generate_random(1).is_ok());
+    assert!(temporary_holds);
+    for client in clients {
+        let error = client.generate_random(32).unwrap_err();
+        refusals.push(format!("{error} {error:?}"));
+    }
+    let error = good.generate_random_for(32, &stale).unwrap_err();
+    refusals.push(format!("{error} {error:?}"));
+    // Until it is not trusted any more.
+    for _ in 0..HEALTHY_DRAWS {
+        refusals.extend(good.generate_random(1).err().map(|error| format!("{error} {error:?}")));
+    }
+    refusals
+}
+
+/// What anybody may ask.
+fn shown(url: &str) -> String {
+    let agent: Agent = Agent::config_builder().http_status_as_error(false).build().into();
+    let get = |path: &str| {
+        let mut response = agent.get(format!("{url}{path}")).call().unwrap();
+        response.body_mut().read_to_string().unwrap()
+    };
+    let readiness = get("/readyz");
+    assert!(readiness.contains("255 random bytes instead of 256"), "{readiness}");
+    let metrics = get("/metrics");
+    for line in ["attested_random_nsm_faults_total{cause=\"length\"} 1", "attested_random_ready 0"]
+    {
+        assert!(metrics.lines().any(|shown| shown == line), "{metrics}");
+    }
+    [readiness, metrics].concat()
+}
+
+fn run() -> Said {
+    let log = Trail::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+        .with_writer(log.clone())
+        .finish();
+    // For all threads: the module and the audit trail have their own.
+    tracing::subscriber::set_global_default(subscriber).unwrap();
+
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    let mut debug = format!("{config:?}");
+    let pki = Arc::new(SimulatedPki::new(Arc::new(|| SystemClock.now())).unwrap());
+    let anchors = TrustAnchors::simulator_root(pki.root_certificate());
+    let settings = config.settings(Profile::Development).unwrap();
+    debug += &format!("{settings:?}");
+    let audit = Trail::default();
+    let nsm = SimulatedNsm::new(Arc::clone(&pki));
+    let simulated = Simulated::new(pki, SystemClock, nsm.readiness());
+    let in_service = Arc::new(AtomicBool::new(false));
+    let platform = CanaryPlatform { simulated, in_service: Arc::clone(&in_service) };
+    let runtime = Runtime::new().unwrap();
+    let nsm = Canary { nsm, in_service, draws: 0 };
+    let service =
+        Service::start(platform, nsm, anchors, settings, Audit::to_writer(audit.clone()).unwrap());
+    let service = runtime.block_on(service).unwrap();
+    let loopback = Endpoint::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).to_string());
+    let acceptor = Acceptor::new(runtime.block_on(listen(&loopback)).unwrap());
+    let Endpoint::Tcp(address) = acceptor.local_endpoint().clone() else { panic!("not TCP") };
+    let (stop, stopped) = oneshot::channel::<()>();
+    let drain = std::time::Duration::from_secs(5);
+    let serving =
+        runtime.spawn(serve(acceptor, None, service, async { drop(stopped.await) }, drain));
+    let url = format!("http://{address}");
+    let (refusals, shown) = (ask_for_everything(&url), shown(&url));
+    drop(stop);
+    runtime.block_on(serving).unwrap();
+    let tls_sessions::Spoken { secrets, debug: of_tls } = tls_sessions::speak();
+    debug += &of_tls;
+    Said { log: log.text(), audit: audit.text(), debug, shown, refusals, secrets }
+}
+
+#[test]
+fn f29_neither_log_nor_audit_nor_metric_nor_refusal_shows_a_secret_in_any_encoding() {
+    let said = run();
+    // There was something to find.
+    assert!(said.log.contains("refused") && said.log.contains("failed"), "{}", said.log);
+    assert!(said.audit.lines().count() > 30, "{}", said.audit);
+    let mut secrets = vec![canary(), SECRET.as_bytes().to_vec(), TOKEN.as_bytes().to_vec()];
+    secrets.extend(derived_keys(SECRET));
+    secrets.extend(said.secrets);
+    assert!(said.log.contains("a client is not served"), "{}", said.log);
+    let refusals = said.refusals.join("\n");
+    let places = [
+        ("log", &said.log),
+        ("audit", &said.audit),
+        ("debug", &said.debug),
+        ("metrics and readiness", &said.shown),
+        ("refusals", &refusals),
+    ];
+    for (place, text) in places {
+        for secret in &secrets {
+            assert_eq!(
+                secret_search::find(secret, text.as_bytes()),
+                None,
+                "in the {place}: {text}"
+            );
+        }
+        // For five minutes, whoever has one can send the request again.
+        assert!(!text.contains("Signature="), "in the {place}: {text}");
+    }
+}

@@ -1,0 +1,167 @@
+//! The clients, asked alike.
+
+use std::process::Output;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+
+use crate::clients::{Outcome, Sdk, cli_as};
+use crate::sigv4::identities::{Identity, Operation};
+
+/// A client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Party {
+    Boto3,
+    /// boto3 that signs Date in place of X-Amz-Date.
+    Boto3Dated,
+    /// Version 3.
+    JavaScript,
+    JavaScriptV2,
+    Aws4fetch,
+    /// Version 1.
+    Cli,
+}
+
+/// What a client is asked to call.
+#[derive(Clone, Debug)]
+pub(super) enum Ask {
+    /// GenerateRandom of 32 bytes.
+    Plain,
+    /// The same, sealed to the key in this document.
+    Sealed(Vec<u8>),
+    /// DescribeCustomKeyStores.
+    List,
+}
+
+/// What its user gets.
+#[derive(Debug)]
+pub(super) struct Reply {
+    /// The members of the answer, or the error's name and its message.
+    pub(super) result: Result<Map<String, Value>, (String, String)>,
+    /// Of all attempts.
+    pub(super) statuses: Vec<u16>,
+}
+
+impl Party {
+    /// Returns whether the client signs the Content-Type that it sends.
+    pub(super) fn signs_content_type(self) -> bool {
+        match self {
+            Self::Boto3 | Self::Boto3Dated | Self::JavaScript | Self::Cli => true,
+            Self::JavaScriptV2 | Self::Aws4fetch => false,
+        }
+    }
+
+    /// Makes all calls: an SDK in one process, the CLI in one for each.
+    pub(super) fn ask(self, identity: &Identity, endpoint_url: &str, asks: &[Ask]) -> Vec<Reply> {
+        let sdk = match self {
+            Self::Boto3 => Sdk::Boto3,
+            Self::Boto3Dated => Sdk::Boto3Dated,
+            Self::JavaScript => Sdk::JavaScript,
+            Self::JavaScriptV2 => Sdk::JavaScriptV2,
+            Self::Aws4fetch => Sdk::Aws4fetch,
+            Self::Cli => {
+                let ask = |ask: &Ask| ask.of_cli(identity, endpoint_url);
+                return asks.iter().map(ask).collect();
+            }
+        };
+        let calls: Vec<_> = asks.iter().map(Ask::to_call).collect();
+        let outcomes = sdk.call_as(identity, endpoint_url, &calls);
+        let reply = |outcome: Outcome| Reply {
+            statuses: outcome.statuses(),
+            result: match (outcome.answer, outcome.error) {
+                (Some(answer), None) => Ok(answer),
+                (None, Some(error)) => Err((error.name, error.message)),
+                other => panic!("{other:?}"),
+            },
+        };
+        outcomes.into_iter().map(reply).collect()
+    }
+}
+
+impl From<Operation> for Ask {
+    fn from(operation: Operation) -> Self {
+        match operation {
+            Operation::GenerateRandom => Self::Plain,
+            Operation::DescribeCustomKeyStores => Self::List,
+        }
+    }
+}
+
+impl Ask {
+    fn to_call(&self) -> Value {
+        match self {
+            Self::Plain => {
+                json!({ "operation": "GenerateRandom", "parameters": { "NumberOfBytes": 32 } })
+            }
+            Self::Sealed(document) => json!({
+                "operation": "GenerateRandom",
+                "parameters": {
+                    "NumberOfBytes": 32,
+                    "Recipient": {
+                        "KeyEncryptionAlgorithm": "RSAES_OAEP_SHA_256",
+                        "AttestationDocument": STANDARD.encode(document),
+                    },
+                },
+            }),
+            Self::List => json!({ "operation": "DescribeCustomKeyStores", "parameters": {} }),
+        }
+    }
+
+    fn of_cli(&self, identity: &Identity, endpoint_url: &str) -> Reply {
+        // Else nothing tells how often it tried.
+        let call = |arguments: &[&str]| {
+            Reply::of_cli(&cli_as(identity, endpoint_url, &[arguments, &["--debug"]].concat()))
+        };
+        match self {
+            Self::Plain => call(&["generate-random", "--number-of-bytes", "32"]),
+            Self::Sealed(document) => {
+                let folder = tempfile::tempdir().unwrap();
+                let file = folder.path().join("document");
+                std::fs::write(&file, document).unwrap();
+                let recipient = format!(
+                    "KeyEncryptionAlgorithm=RSAES_OAEP_SHA_256,AttestationDocument@=fileb://{}",
+                    file.display()
+                );
+                call(&["generate-random", "--number-of-bytes", "32", "--recipient", &recipient])
+            }
+            Self::List => call(&["describe-custom-key-stores"]),
+        }
+    }
+}
+
+impl Reply {
+    fn of_cli(output: &Output) -> Self {
+        let stderr = str::from_utf8(&output.stderr).unwrap();
+        // What urllib3 logs of each response.
+        let responses = stderr.split(r#""POST / HTTP/1.1" "#).skip(1);
+        let statuses = responses.map(|rest| rest.split(' ').next().unwrap().parse().unwrap());
+        let result = match output.status.code() {
+            Some(0) => Ok(serde_json::from_slice(&output.stdout).unwrap()),
+            code => {
+                assert_eq!(
+                    (code, output.stdout.as_slice()),
+                    (Some(255), b"".as_slice()),
+                    "{stderr}"
+                );
+                let error = stderr.lines().rev().find_map(|line| {
+                    let (_, error) = line.split_once("An error occurred (")?;
+                    let (name, rest) = error.split_once(") when calling the ")?;
+                    // It would say here that it tried in vain more than once.
+                    let (_, message) = rest.split_once(" operation: ")?;
+                    Some((name.to_owned(), message.to_owned()))
+                });
+                Err(error.unwrap_or_else(|| panic!("{stderr}")))
+            }
+        };
+        Self { result, statuses: statuses.collect() }
+    }
+
+    /// The one member of the answer to the first attempt.
+    pub(super) fn only_blob(&self, member: &str) -> Vec<u8> {
+        assert_eq!(self.statuses, [200]);
+        let answer = self.result.as_ref().unwrap_or_else(|_| panic!("{self:?}"));
+        assert_eq!(answer.keys().collect::<Vec<_>>(), [member]);
+        STANDARD.decode(answer[member].as_str().unwrap()).unwrap()
+    }
+}

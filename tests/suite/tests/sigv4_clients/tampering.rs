@@ -1,0 +1,201 @@
+//! What was signed cannot be changed on the way, and a Recipient cannot be taken away.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use attested_recipient::{Client, ClientError};
+use serde_json::{Value, json};
+
+use super::client::{Ask, Party};
+use super::sigv4_service::Guarded;
+use crate::clients::{Message, Relayed, Tamperer, TestKey};
+use crate::sigv4::Attempt;
+use crate::sigv4::identities::{Identity, MISMATCH, TEMPORARY, WALLET, WALLET_ARN};
+
+/// A change to a request for bytes sealed to a recipient, and what it is.
+type Tampering = (&'static str, fn(&mut Message));
+
+/// A client that leaves Content-Type unsigned cannot be protected from its change; see
+/// [`javascript_v2_and_aws4fetch_get_no_bytes_for_a_changed_content_type`].
+const CONTENT_TYPE_CHANGES: &str = "the content type has a parameter more";
+
+const TAMPERINGS: [Tampering; 9] = [
+    ("the Recipient is dropped", drop_recipient),
+    ("another number of bytes is asked for", |request| {
+        change_json(request, |body| body["NumberOfBytes"] = json!(31));
+    }),
+    ("another operation is named", |request| {
+        assert_eq!(request.header("x-amz-target"), Some("TrentService.GenerateRandom"));
+        request.set_header("x-amz-target", "TrentService.DescribeCustomKeyStores");
+    }),
+    ("a member is added", |request| {
+        change_json(request, |body| body["Unknown"] = json!(true));
+    }),
+    ("a space is added at the end", |request| {
+        let mut body = request.body.clone();
+        body.push(b' ');
+        request.set_body(body);
+    }),
+    (CONTENT_TYPE_CHANGES, |request| {
+        request.set_header("content-type", "application/x-amz-json-1.1; charset=utf-8");
+    }),
+    ("the host is another", |request| request.set_header("host", "kms.eu-west-1.example")),
+    ("the date is another second", change_second),
+    ("the body is dropped", |request| request.set_body(Vec::new())),
+];
+
+#[test]
+fn boto3_is_refused_when_its_request_was_changed_on_the_way() {
+    is_refused_when_its_request_was_changed_on_the_way(Party::Boto3);
+}
+
+#[test]
+fn javascript_is_refused_when_its_request_was_changed_on_the_way() {
+    is_refused_when_its_request_was_changed_on_the_way(Party::JavaScript);
+}
+
+#[test]
+fn javascript_v2_is_refused_when_its_request_was_changed_on_the_way() {
+    is_refused_when_its_request_was_changed_on_the_way(Party::JavaScriptV2);
+}
+
+#[test]
+fn aws4fetch_is_refused_when_its_request_was_changed_on_the_way() {
+    is_refused_when_its_request_was_changed_on_the_way(Party::Aws4fetch);
+}
+
+fn is_refused_when_its_request_was_changed_on_the_way(party: Party) {
+    let is_covered =
+        |(name, _): &Tampering| *name != CONTENT_TYPE_CHANGES || party.signs_content_type();
+    let changes = TAMPERINGS.into_iter().filter(is_covered);
+    let changes = changes.map(|(tampering, change)| (tampering.to_owned(), change));
+    assert_refused(party, &WALLET, changes.collect());
+}
+
+#[test]
+fn boto3_is_refused_when_any_bit_of_its_body_was_flipped() {
+    is_refused_when_any_bit_of_its_body_was_flipped(Party::Boto3);
+}
+
+#[test]
+fn javascript_is_refused_when_any_bit_of_its_body_was_flipped() {
+    is_refused_when_any_bit_of_its_body_was_flipped(Party::JavaScript);
+}
+
+#[test]
+fn javascript_v2_is_refused_when_any_bit_of_its_body_was_flipped() {
+    is_refused_when_any_bit_of_its_body_was_flipped(Party::JavaScriptV2);
+}
+
+#[test]
+fn aws4fetch_is_refused_when_any_bit_of_its_body_was_flipped() {
+    is_refused_when_any_bit_of_its_body_was_flipped(Party::Aws4fetch);
+}
+
+fn is_refused_when_any_bit_of_its_body_was_flipped(party: Party) {
+    /// From the first to the last.
+    const BITS: usize = 64;
+    let flip = |n: usize| {
+        let flip = move |request: &mut Message| {
+            let bit = n * (8 * request.body.len() - 1) / (BITS - 1);
+            request.body[bit / 8] ^= 1 << (bit % 8);
+        };
+        (format!("bit {n} of {BITS}"), flip)
+    };
+    assert_refused(party, &TEMPORARY, (0..BITS).map(flip).collect());
+}
+
+/// Asks once for each change, all in one process, and is told each time that the signature is wrong.
+fn assert_refused<C>(party: Party, identity: &Identity, changes: Vec<(String, C)>)
+where
+    C: Fn(&mut Message) + Send + Sync + 'static,
+{
+    let service = Guarded::start();
+    let ask = Ask::Sealed(service.document(&TestKey::of_bits(2048)));
+    let (names, changes): (Vec<_>, Vec<_>) = changes.into_iter().unzip();
+    let next = AtomicUsize::new(0);
+    let tamperer = Tamperer::before(service.endpoint_url(), move |request| {
+        let unchanged = request.clone();
+        changes[next.fetch_add(1, Ordering::Relaxed)](request);
+        assert_ne!(*request, unchanged);
+    });
+    let asks = vec![ask; names.len()];
+    let replies = party.ask(identity, tamperer.endpoint_url(), &asks);
+    for (reply, name) in replies.into_iter().zip(&names) {
+        assert_eq!(reply.statuses, [400], "{name}: {reply:?}");
+        assert_eq!(reply.result.unwrap_err(), mismatch(), "{name}");
+    }
+    let refused = || Attempt { proven: None, error: Some(mismatch()) };
+    assert_eq!(service.attempts(), names.iter().map(|_| refused()).collect::<Vec<_>>());
+}
+
+/// A signature that does not cover Content-Type is right whatever its value. The service speaks one
+/// media type and refuses every other, so a change can only do what dropping the request would.
+#[test]
+fn javascript_v2_and_aws4fetch_get_no_bytes_for_a_changed_content_type() {
+    for party in [Party::JavaScriptV2, Party::Aws4fetch] {
+        let service = Guarded::start();
+        let ask = Ask::Sealed(service.document(&TestKey::of_bits(2048)));
+        let wire = Tamperer::before(service.endpoint_url(), |request| {
+            request.set_header("content-type", "application/x-www-form-urlencoded");
+        });
+        let reply = party.ask(&WALLET, wire.endpoint_url(), &[ask]).remove(0);
+        let message = "Content-Type must be application/x-amz-json-1.1";
+        let refused = ("ValidationException".to_owned(), message.to_owned());
+        assert_eq!((reply.statuses, reply.result), (vec![400], Err(refused.clone())), "{party:?}");
+        let proven = Some((WALLET_ARN.to_owned(), WALLET.access_key_id.to_owned()));
+        assert_eq!(service.attempts(), [Attempt { proven, error: Some(refused) }]);
+    }
+}
+
+#[test]
+fn sdks_are_served_through_somebody_who_changes_nothing() {
+    let key = TestKey::of_bits(2048);
+    for party in [Party::Boto3, Party::JavaScript, Party::JavaScriptV2, Party::Aws4fetch] {
+        let service = Guarded::start();
+        let ask = Ask::Sealed(service.document(&key));
+        let wire = Tamperer::before(service.endpoint_url(), |_| {});
+        for reply in party.ask(&WALLET, wire.endpoint_url(), &[ask.clone(), ask]) {
+            assert_eq!(key.open(&reply.only_blob("CiphertextForRecipient")).len(), 32);
+        }
+        let granted = || Attempt::granted(WALLET_ARN, WALLET.access_key_id);
+        assert_eq!(service.attempts(), [granted(), granted()]);
+    }
+}
+
+/// Where nobody verifies a signature, the client alone can tell: SDKs do not, the harness does.
+#[test]
+fn an_unverified_request_loses_its_recipient_and_only_the_harness_refuses_the_plaintext() {
+    let service = Relayed::simulator();
+    let document = service.document(&TestKey::of_bits(2048).document());
+    let tamperer = Tamperer::before(service.endpoint_url(), drop_recipient);
+    for party in [Party::Boto3, Party::JavaScript] {
+        let ask = Ask::Sealed(document.clone());
+        let reply = party.ask(&WALLET, tamperer.endpoint_url(), &[ask]).remove(0);
+        assert_eq!(reply.only_blob("Plaintext").len(), 32, "{party:?}");
+    }
+    let refused = Client::new(tamperer.endpoint_url()).generate_random_for(32, &document);
+    assert!(matches!(refused, Err(ClientError::NotSealed)), "{refused:?}");
+}
+
+fn drop_recipient(request: &mut Message) {
+    change_json(request, |body| drop(body.as_object_mut().unwrap().remove("Recipient").unwrap()));
+}
+
+fn change_json(request: &mut Message, change: impl FnOnce(&mut Value)) {
+    let mut body = serde_json::from_slice(&request.body).unwrap();
+    change(&mut body);
+    request.set_body(body.to_string().into_bytes());
+}
+
+/// Within its minute: the date of the scope remains right.
+fn change_second(request: &mut Message) {
+    let date = request.header("x-amz-date").unwrap();
+    let (minute, second) = date.strip_suffix('Z').unwrap().split_at("YYYYMMDDTHHMM".len());
+    let second = if second == "00" { "01" } else { "00" };
+    let date = format!("{minute}{second}Z");
+    request.set_header("x-amz-date", &date);
+}
+
+fn mismatch() -> (String, String) {
+    (MISMATCH.0.to_owned(), MISMATCH.1.to_owned())
+}

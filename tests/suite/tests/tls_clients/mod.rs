@@ -1,0 +1,167 @@
+//! Real clients over TLS that ends in the enclave, through the relay: with the file that
+//! `attested-recipient trust` writes they are served, without it they refuse.
+
+mod half_close;
+mod half_open_handshakes;
+mod handshake_metrics;
+mod openssl_conformance;
+mod provided_certificate;
+mod recording_relay;
+mod s_client;
+
+use std::fs;
+use std::path::PathBuf;
+
+use attested_recipient::Simulator;
+use serde_json::json;
+use tempfile::TempDir;
+
+use self::recording_relay::Recorder;
+use self::s_client::SClient;
+use crate::clients::{Failure, Relayed, Sdk, Site, TestKey, assert_form, cli};
+use crate::{generate_random, only_blob_printed, recipient};
+
+const CONFIG: &str = r#"
+[tls]
+mode = "attested"
+names = ["localhost", "127.0.0.1", "::1", "kms.eu-west-1.amazonaws.com"]
+
+[recipient]
+plaintext = "attested-tls"
+"#;
+
+/// A simulated enclave with TLS, behind the relay, and the file by which it is trusted.
+struct Trusted {
+    relayed: Relayed,
+    folder: TempDir,
+}
+
+impl Trusted {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("enclave.toml");
+        fs::write(&config, CONFIG).unwrap();
+        let simulator = Simulator::builder().config_file(config).start().unwrap();
+        let trusted = Self { relayed: Relayed::enclave(simulator), folder };
+        let trust = suite::command()
+            .args(["trust", "--simulator", "--out"])
+            .arg(trusted.ca())
+            .arg(trusted.url())
+            .output()
+            .unwrap();
+        assert!(trust.status.success(), "{trust:?}");
+        trusted
+    }
+
+    fn url(&self) -> &str {
+        self.relayed.endpoint_url()
+    }
+
+    /// `HOST:PORT`.
+    fn authority(&self) -> &str {
+        self.url().strip_prefix("https://").unwrap()
+    }
+
+    fn ca(&self) -> PathBuf {
+        self.folder.path().join("enclave-ca.pem")
+    }
+
+    fn connect(&self, arguments: &[&str], input: &str) -> SClient {
+        let ca = self.ca();
+        let trusting = ["-CAfile", ca.to_str().unwrap()];
+        SClient::run(self.authority(), &[&trusting, arguments].concat(), input)
+    }
+}
+
+#[test]
+fn sdks_that_have_the_file_are_served_and_others_refuse() {
+    let service = Trusted::start();
+    let key = TestKey::of_bits(2048);
+    let recipient = recipient(&service.relayed.document(&key.document()));
+    let calls = [
+        generate_random(json!({ "NumberOfBytes": 32 })),
+        generate_random(json!({ "NumberOfBytes": 32, "Recipient": recipient })),
+    ];
+    let ca = service.ca();
+    let trusting = Site { url: service.url(), ca: Some(&ca) };
+    for sdk in [Sdk::Boto3, Sdk::JavaScript] {
+        let [plain, sealed] = &sdk.call(trusting, &calls)[..] else { panic!("two outcomes") };
+        assert_eq!(plain.only_blob("Plaintext").len(), 32, "{sdk:?}");
+        let sealed = sealed.only_blob("CiphertextForRecipient");
+        assert_form(&sealed, &key, 32);
+        assert_eq!(key.open(&sealed).len(), 32, "{sdk:?}");
+        for refused in sdk.call(service.url(), &calls) {
+            let Some(Failure { message, .. }) = &refused.error else { panic!("{refused:?}") };
+            assert!(message.contains("self-signed certificate in certificate chain"), "{message}");
+            assert!(refused.responses.is_empty(), "{refused:?}");
+        }
+    }
+}
+
+#[test]
+fn cli_that_has_the_file_is_served_and_another_refuses() {
+    let service = Trusted::start();
+    let ca = service.ca();
+    let arguments = ["--number-of-bytes", "32"];
+    let served = cli(Site { url: service.url(), ca: Some(&ca) }, &arguments);
+    assert_eq!(only_blob_printed(&served.stdout, "Plaintext").len(), 32);
+    let refused = cli(service.url(), &arguments);
+    let stderr = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && refused.stdout.is_empty(), "{refused:?}");
+    assert!(stderr.contains("CERTIFICATE_VERIFY_FAILED"), "{stderr}");
+}
+
+#[test]
+fn a_relay_that_records_everything_has_neither_an_answer_nor_a_document() {
+    let service = Trusted::start();
+    let key = TestKey::of_bits(2048);
+    let document = service.relayed.document(&key.document());
+    let recorder = Recorder::before(service.authority());
+    let calls = [
+        generate_random(json!({ "NumberOfBytes": 1024 })),
+        generate_random(json!({ "NumberOfBytes": 1024, "Recipient": recipient(&document) })),
+    ];
+    let ca = service.ca();
+    let url = format!("https://{}", recorder.authority());
+    let [plain, sealed] = &Sdk::Boto3.call(Site { url: &url, ca: Some(&ca) }, &calls)[..] else {
+        panic!("two outcomes")
+    };
+    let random = plain.only_blob("Plaintext");
+    let sealed = sealed.only_blob("CiphertextForRecipient");
+    let recorded = recorder.recorded();
+    // All of it passed there: the document alone takes more than all else.
+    assert!(recorded.len() > document.len() + random.len() + sealed.len(), "{}", recorded.len());
+    for (what, secret) in [("answer", &random), ("envelope", &sealed)] {
+        assert_eq!(crate::secret_search::find(secret, &recorded), None, "the {what} was recorded");
+    }
+    for piece in pieces(&document) {
+        assert_eq!(crate::secret_search::find(piece, &recorded), None, "the document was recorded");
+    }
+    for text in ["TrentService", "GenerateRandom", "Plaintext", "AWS4-HMAC-SHA256"] {
+        assert_eq!(
+            crate::secret_search::find(text.as_bytes(), &recorded),
+            None,
+            "{text} was recorded"
+        );
+    }
+    // The same without TLS shows all of it, or nothing was looked for.
+    let plain_service = Relayed::simulator();
+    let recorder = Recorder::before(plain_service.endpoint_url().strip_prefix("http://").unwrap());
+    let url = format!("http://{}", recorder.authority());
+    let document = plain_service.document(&key.document());
+    let calls = [
+        generate_random(json!({ "NumberOfBytes": 1024 })),
+        generate_random(json!({ "NumberOfBytes": 1024, "Recipient": recipient(&document) })),
+    ];
+    let outcomes = Sdk::Boto3.call(url.as_str(), &calls);
+    let random = outcomes[0].only_blob("Plaintext");
+    let recorded = recorder.recorded();
+    for secret in [&random[..], b"TrentService"].into_iter().chain(pieces(&document)) {
+        assert!(crate::secret_search::find(secret, &recorded).is_some());
+    }
+}
+
+/// What tells a document from others: not the zeros of registers, which a handshake pads with too.
+fn pieces(document: &[u8]) -> impl Iterator<Item = &[u8]> {
+    document.split(|byte| *byte == 0).filter(|piece| piece.len() >= 16)
+}

@@ -1,0 +1,136 @@
+//! What OpenSSL says of handshakes and certificates, at its strictest.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use attestation::tls::CaBinding;
+
+use super::Trusted;
+use super::half_close::{self, End};
+use super::s_client::{SClient, public_key_of};
+
+#[test]
+fn openssl_verifies_strictly_speaks_both_versions_and_is_told_http_1_1() {
+    let service = Trusted::start();
+    let request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    for (version, name) in [("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3")] {
+        let strictly = ["-x509_strict", "-verify_return_error", "-verify_hostname", "localhost"];
+        let arguments = [&strictly, &[version, "-alpn", "h2,http/1.1"][..]].concat();
+        let client = service.connect(&arguments, request);
+        assert!(client.succeeded(), "{client:?}");
+        for line in ["ALPN protocol: http/1.1", "Verification: OK"] {
+            assert!(client.says(line), "{line}: {client:?}");
+        }
+        assert!(client.says_something_with(name), "{client:?}");
+        assert!(client.answer().starts_with(b"HTTP/1.1 200 OK"), "{client:?}");
+        assert!(client.says_something_with("\r\n\r\nok\n"), "{client:?}");
+    }
+    for name in ["127.0.0.1", "::1"] {
+        let arguments = ["-x509_strict", "-verify_return_error", "-verify_ip", name];
+        assert!(service.connect(&arguments, request).succeeded(), "{name}");
+    }
+    let aws = "kms.eu-west-1.amazonaws.com";
+    let as_aws = ["-verify_return_error", "-servername", aws, "-verify_hostname", aws];
+    assert!(service.connect(&as_aws, request).succeeded());
+    let elsewhere = ["-verify_return_error", "-verify_hostname", "kms.us-east-1.amazonaws.com"];
+    assert!(!service.connect(&elsewhere, request).succeeded());
+    let untrusting = SClient::run(service.authority(), &["-verify_return_error"], request);
+    assert!(!untrusting.succeeded() && untrusting.answer().is_empty(), "{untrusting:?}");
+}
+
+#[test]
+fn openssl_resumes_a_session_with_a_ticket_in_both_versions() {
+    let service = Trusted::start();
+    let request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    for version in ["-tls1_2", "-tls1_3"] {
+        let session = service.folder.path().join(format!("session{version}"));
+        let session = session.to_str().unwrap();
+        let first = service.connect(&[version, "-sess_out", session], request);
+        assert!(first.says_something_with("New, TLSv1"), "{first:?}");
+        let second = service.connect(&[version, "-sess_in", session], request);
+        assert!(second.says_something_with("Reused, TLSv1"), "{version}: {second:?}");
+        assert!(second.answer().starts_with(b"HTTP/1.1 200 OK"), "{second:?}");
+    }
+}
+
+#[test]
+fn nothing_renegotiates_and_no_older_version_is_spoken() {
+    let service = Trusted::start();
+    // With this line s_client renegotiates.
+    let renegotiating = service.connect(&["-tls1_2", "-legacy_renegotiation"], "R\n");
+    assert!(renegotiating.says_something_with("no renegotiation"), "{renegotiating:?}");
+    let old = ["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"];
+    let old = service.connect(&old, "");
+    assert!(!old.succeeded() && old.says_something_with("alert"), "{old:?}");
+}
+
+#[test]
+fn the_enclaves_own_document_binds_the_authority_in_the_file() {
+    let service = Trusted::start();
+    let spki = public_key_of(&service.ca());
+    let nonce = "ab".repeat(32);
+    let path = format!("/attestation?nonce={nonce}");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    let document = service.connect(&[], &request).answer().to_vec();
+    let user_data = CaBinding::from_spki(&spki).to_user_data();
+    let holds = |bytes: &[u8]| document.windows(bytes.len()).any(|window| window == bytes);
+    assert!(holds(&user_data) && holds(&[0xab; 32]));
+}
+
+#[test]
+fn openssl_verifies_each_certificate_by_itself() {
+    let service = Trusted::start();
+    let leaf = service.folder.path().join("leaf.pem");
+    let shown = service.connect(&["-showcerts"], "");
+    fs::write(&leaf, &shown.certificates()[0]).unwrap();
+    let verify = |arguments: &[&str], ca: &Path| {
+        let mut command = Command::new("openssl");
+        command.args(["verify", "-x509_strict", "-purpose", "sslserver"]).args(arguments);
+        command.arg("-CAfile").arg(ca).arg(&leaf).output().unwrap()
+    };
+    let ca = service.ca();
+    for name in ["localhost", "kms.eu-west-1.amazonaws.com"] {
+        let verified = verify(&["-verify_hostname", name], &ca);
+        assert!(verified.status.success(), "{verified:?}");
+    }
+    assert!(verify(&["-verify_ip", "::1"], &ca).status.success());
+    assert!(!verify(&["-verify_hostname", "other.example"], &ca).status.success());
+    assert!(!verify(&[], &leaf).status.success());
+}
+
+#[test]
+fn the_authority_may_do_nothing_but_issue_for_these_names() {
+    let service = Trusted::start();
+    let mut show = Command::new("openssl");
+    let shown = show.args(["x509", "-noout", "-text", "-in"]).arg(service.ca()).output().unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    let lines: Vec<_> = shown.lines().map(str::trim).collect();
+    let after = |title: &str, number: usize| {
+        let at = lines.iter().position(|line| *line == title).unwrap_or_else(|| panic!("{shown}"));
+        lines[at + 1..=at + number].to_vec()
+    };
+    assert_eq!(after("X509v3 Basic Constraints: critical", 1), ["CA:TRUE, pathlen:0"]);
+    assert_eq!(after("X509v3 Key Usage: critical", 1), ["Certificate Sign"]);
+    assert_eq!(
+        after("X509v3 Name Constraints: critical", 5),
+        [
+            "Permitted:",
+            "DNS:localhost",
+            "IP:127.0.0.1/255.255.255.255",
+            "IP:0:0:0:0:0:0:0:1/FFFF:FFFF:FFFF:FFFF:FFFF:FFFF:FFFF:FFFF",
+            "DNS:kms.eu-west-1.amazonaws.com",
+        ]
+    );
+}
+
+#[test]
+fn a_client_that_ends_what_it_sends_gets_its_whole_answer() {
+    let service = Trusted::start();
+    let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    for end in [End::OfTls, End::OfTcpToo] {
+        let answer = half_close::ask(service.authority(), &service.ca(), request, end);
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{end:?}: {answer}");
+        assert!(answer.ends_with("# EOF\n"), "{end:?}: {answer}");
+    }
+}

@@ -1,0 +1,91 @@
+//! A certificate and its key from the configuration.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use attested_recipient::Simulator;
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::s_client::SClient;
+use crate::clients::{Relayed, Sdk, Site};
+use crate::generate_random;
+
+const REQUEST: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+
+/// Each of `tests/suite/keys/tls`, with a form of its key.
+const KEYS: [(&str, &str); 5] =
+    [("p256", "pkcs8"), ("p256", "sec1"), ("rsa", "pkcs8"), ("rsa", "pkcs1"), ("ed25519", "pkcs8")];
+
+struct Provided {
+    relayed: Relayed,
+    certificate: PathBuf,
+    folder: TempDir,
+}
+
+impl Provided {
+    fn start(certificate: &str, form: &str, more: &str) -> Self {
+        let keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("keys/tls");
+        let certificate = keys.join(format!("{certificate}.crt.pem"));
+        let key = certificate.with_file_name(
+            certificate.file_name().unwrap().to_str().unwrap().replace("crt", form),
+        );
+        let folder = tempfile::tempdir().unwrap();
+        fs::copy(&certificate, folder.path().join("tls.crt")).unwrap();
+        fs::copy(key, folder.path().join("tls.key")).unwrap();
+        let config = folder.path().join("enclave.toml");
+        let tls = "mode = \"provided\"\ncertificate = \"tls.crt\"\nprivate_key = \"tls.key\"\n";
+        fs::write(&config, ["[tls]\n", tls, more].concat()).unwrap();
+        let simulator = Simulator::builder().config_file(config).start().unwrap();
+        Self { relayed: Relayed::enclave(simulator), certificate, folder }
+    }
+
+    fn connect(&self, arguments: &[&str], request: &str) -> SClient {
+        let authority = self.relayed.endpoint_url().strip_prefix("https://").unwrap();
+        let trusting = ["-CAfile", self.certificate.to_str().unwrap(), "-verify_return_error"];
+        SClient::run(authority, &[&trusting, arguments].concat(), request)
+    }
+}
+
+#[test]
+fn a_certificate_of_every_kind_is_served_in_both_versions() {
+    for (certificate, form) in KEYS {
+        let service = Provided::start(certificate, form, "");
+        for version in ["-tls1_2", "-tls1_3"] {
+            let client = service.connect(&[version, "-verify_hostname", "localhost"], REQUEST);
+            assert!(client.succeeded(), "{certificate} {form} {version}: {client:?}");
+            assert!(client.answer().starts_with(b"HTTP/1.1 200 OK"), "{client:?}");
+        }
+    }
+}
+
+#[test]
+fn an_sdk_that_trusts_its_issuer_gets_plain_bytes_unless_never() {
+    let calls = [generate_random(json!({ "NumberOfBytes": 32 }))];
+    let service = Provided::start("p256", "pkcs8", "");
+    let site = Site { url: service.relayed.endpoint_url(), ca: Some(&service.certificate) };
+    for sdk in [Sdk::Boto3, Sdk::JavaScript] {
+        assert_eq!(sdk.call(site, &calls)[0].only_blob("Plaintext").len(), 32, "{sdk:?}");
+    }
+    let service = Provided::start("p256", "pkcs8", "[recipient]\nplaintext = \"never\"\n");
+    let site = Site { url: service.relayed.endpoint_url(), ca: Some(&service.certificate) };
+    let refused = Sdk::Boto3.call(site, &calls).remove(0).error.unwrap();
+    assert_eq!(refused.name, "AccessDeniedException");
+    assert!(refused.message.ends_with("answers no request without a Recipient"), "{refused:?}");
+}
+
+/// Whoever has the configuration has the key: no document says that TLS ends here.
+#[test]
+fn nothing_attests_a_key_that_others_have() {
+    let service = Provided::start("p256", "pkcs8", "");
+    let out = service.folder.path().join("enclave-ca.pem");
+    let trust = suite::command()
+        .args(["trust", "--simulator", service.relayed.endpoint_url(), "--out"])
+        .arg(&out)
+        .output()
+        .unwrap();
+    assert_eq!(trust.status.code(), Some(15), "{trust:?}");
+    let stderr = String::from_utf8_lossy(&trust.stderr);
+    assert!(stderr.contains("attests no TLS authority"), "{stderr}");
+    assert!(!out.exists());
+}

@@ -1,0 +1,95 @@
+use std::fs;
+
+use crate::enclave::pcr0;
+use crate::trust_command::trust;
+
+/// Nobody is asked: nothing listens there.
+const URL: &str = "https://127.0.0.1:1";
+
+#[test]
+fn without_an_expectation_nobody_is_asked() {
+    trust(&[URL]).assert_refused(2, "any enclave of anybody would pass");
+}
+
+#[test]
+fn urls_are_of_https_and_without_a_path() {
+    for url in ["http://127.0.0.1:1", "127.0.0.1:1", "https://127.0.0.1:1/path", "https://u@h"] {
+        trust(&[url, "--pcr", &pcr0()]).assert_refused(2, "expected https://HOST[:PORT]");
+    }
+    trust(&["--pcr", &pcr0()]).assert_refused(2, "<URL>...");
+}
+
+#[test]
+fn an_expectation_is_one_thing_and_none_of_debug_mode() {
+    let hex = |byte: &str| byte.repeat(48);
+    let run = |pcr: &str| trust(&[URL, "--pcr", &pcr0(), "--pcr", pcr]);
+    run(&format!("0={}", hex("00"))).assert_refused(2, "PCR0 is zero: nothing was measured there");
+    run(&format!("2={}", hex("00"))).assert_refused(2, "PCR2 is zero: nothing was measured there");
+    run(&format!("0={}", hex("01"))).assert_refused(2, "PCR0 is expected to be two things");
+    // Of everybody's image that is not signed.
+    run(&format!("8={}", hex("00"))).assert_refused(2, "PCR8 is zero: nothing was measured there");
+    // The same thing twice is no contradiction.
+    run(&pcr0()).assert_refused(1, "unreachable");
+}
+
+#[test]
+fn files_of_measurements_are_read_strictly() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pcrs.json");
+    let path = path.to_str().unwrap();
+    let hex = |byte: &str| byte.repeat(48);
+    let one = hex("01");
+    for (content, message) in [
+        (String::new(), "not a JSON object"),
+        ("[]".to_owned(), "not a JSON object"),
+        (format!(r#"{{"PCR0": "{one}"}} x"#), "not a JSON object"),
+        ("{}".to_owned(), "holds no PCR"),
+        (r#"{"commit": "c", "Measurements": {}}"#.to_owned(), "holds no PCR"),
+        (r#"{"PCR17": null}"#.to_owned(), "holds no PCR"),
+        (format!(r#"{{"PCR8": "{one}", "PCR0": null}}"#), "PCR0 is null"),
+        (format!(r#"{{"PCR8": "{one}", "pcr0": "{one}"}}"#), "pcr0 is no register"),
+        (format!(r#"{{"PCR8": "{one}", "PCR+0": "{one}"}}"#), "PCR+0 is no register"),
+        (format!(r#"{{"PCR8": "{one}", "PCR": "{one}"}}"#), "PCR is no register"),
+        (format!(r#"{{"PCR8": "{one}", " PCR0": "{one}"}}"#), " PCR0 is no register"),
+        (
+            format!(r#"{{"PCR8": "{one}", "Measurement": {{"PCR0": "{one}"}}}}"#),
+            "Measurement holds registers, which only Measurements may",
+        ),
+        (format!(r#"{{"PCR8": "{one}", "ImageSha384": "{one}"}}"#), "ImageSha384 is no register"),
+        (
+            format!(r#"{{"PCR8": "{one}", "measurements": {{"PCR0": "{one}"}}}}"#),
+            "measurements is not the object",
+        ),
+        (
+            format!(r#"{{"PCR8": "{one}", "Measurements": [{{"PCR0": "{one}"}}]}}"#),
+            "Measurements is not the object",
+        ),
+        (r#"{"PCR0": "01"}"#.to_owned(), "PCR0: the value is not 48 bytes"),
+        (r#"{"PCR0": 1}"#.to_owned(), "PCR0 is no text"),
+        (format!(r#"{{"PCR32": "{one}"}}"#), "is not a number from 0 to 31"),
+        (format!(r#"{{"PCR0": "{}"}}"#, hex("00")), "PCR0 is zero"),
+        (format!(r#"{{"PCR0": "{one}", "PCR0": "{}"}}"#, hex("02")), "two things"),
+        (
+            format!(r#"{{"Measurements": {{"PCR0": "{one}", "PCR0": "{}"}}}}"#, hex("02")),
+            "two things",
+        ),
+        (format!(r#"{{"PCR0": "{one}"}}"#), "two things"),
+    ] {
+        fs::write(path, &content).unwrap();
+        let outcome = trust(&[URL, "--pcr", &pcr0(), "--pcrs-file", path]);
+        outcome.assert_refused(2, message);
+        assert!(outcome.stderr.contains(path), "{content}: {outcome:?}");
+    }
+    trust(&[URL, "--pcrs-file", "/does/not/exist"]).assert_refused(2, "/does/not/exist");
+    trust(&[URL, "--pcr", &pcr0(), "--root", path]).assert_refused(2, "holds no CERTIFICATE");
+}
+
+#[test]
+fn the_help_has_every_exit_status() {
+    let mut command = suite::command();
+    let output = command.args(["trust", "--help"]).output().unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    for status in [0, 1, 2, 10, 11, 12, 13, 14, 15, 16] {
+        assert!(help.contains(&format!("\n  {status:>2}  ")), "{status}: {help}");
+    }
+}

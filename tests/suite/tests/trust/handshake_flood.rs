@@ -1,0 +1,183 @@
+//! `trust` beside clients that ask an enclave for its document as fast as they can: the binaries as they
+//! are run, directly and behind the relay.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use enclave::tls::tls_provider;
+use http_body_util::{BodyExt, Empty};
+use hyper::Request;
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tempfile::TempDir;
+use tokio::net::TcpSocket;
+use tokio::runtime::Runtime;
+use tokio_rustls::TlsConnector;
+
+use crate::binaries::{Process, binary, until};
+use crate::trust_command::{Outcome, trust};
+
+/// Connections that ask as fast as they can.
+const ATTACKERS: u8 = 8;
+
+/// How long one run of `trust` may take beside them.
+const LIMIT: Duration = Duration::from_secs(3);
+
+const CONFIG: &str = "[tls]\nmode = \"attested\"\nnames = [\"127.0.0.1\"]\n";
+
+/// A simulated enclave with TLS of its own, and what leads there.
+struct Enclave {
+    _enclave: Process,
+    _relay: Option<Process>,
+    endpoint: SocketAddr,
+    _folder: TempDir,
+}
+
+impl Enclave {
+    fn direct() -> Self {
+        let (enclave, folder) = Self::start(&[]);
+        let endpoint = enclave.endpoint(0).parse().unwrap();
+        Self { _enclave: enclave, _relay: None, endpoint, _folder: folder }
+    }
+
+    /// Behind a relay that tells it the clients' addresses.
+    fn relayed() -> Self {
+        let (enclave, folder) = Self::start(&["--proxy-protocol"]);
+        let mut relay = Command::new(binary("parent-proxy"));
+        relay.args(["--listen", "127.0.0.1:0", "--proxy-protocol", "--health-interval", "0"]);
+        relay.args(["--upstream", enclave.endpoint(0)]);
+        let relay = Process::start(relay, 1);
+        let endpoint = relay.endpoint(0).parse().unwrap();
+        Self { _enclave: enclave, _relay: Some(relay), endpoint, _folder: folder }
+    }
+
+    fn start(more: &[&str]) -> (Process, TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("enclave.toml");
+        fs::write(&config, CONFIG).unwrap();
+        let mut enclave = Command::new(binary("enclave-simulator"));
+        enclave.args(["--listen", "127.0.0.1:0", "--config"]).arg(config).args(more);
+        (Process::start(enclave, 1), folder)
+    }
+
+    fn trust(&self) -> Outcome {
+        trust(&[&format!("https://{}", self.endpoint), "--simulator"])
+    }
+}
+
+/// Clients that ask for documents until this is dropped.
+struct Attack {
+    answered: Arc<AtomicUsize>,
+    _runtime: Runtime,
+}
+
+impl Attack {
+    /// One connection from each of `sources`, which know the enclave by `authority`.
+    fn start(enclave: &Enclave, authority: &str, sources: impl Iterator<Item = Ipv4Addr>) -> Self {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(authority.as_bytes()).unwrap()).unwrap();
+        let tls = ClientConfig::builder_with_provider(tls_provider())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let (tls, answered) = (Arc::new(tls), Arc::new(AtomicUsize::new(0)));
+        let runtime = Runtime::new().unwrap();
+        for source in sources {
+            let (tls, answered) = (Arc::clone(&tls), Arc::clone(&answered));
+            runtime.spawn(hammer(enclave.endpoint, source, tls, answered));
+        }
+        let attack = Self { answered, _runtime: runtime };
+        // All of the burst is theirs before anybody else asks.
+        until("the attack is under way", || (attack.answered() > 30).then_some(()));
+        attack
+    }
+
+    fn answered(&self) -> usize {
+        self.answered.load(Ordering::Relaxed)
+    }
+}
+
+async fn hammer(
+    target: SocketAddr,
+    source: Ipv4Addr,
+    tls: Arc<ClientConfig>,
+    answered: Arc<AtomicUsize>,
+) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((source, 0).into()).unwrap();
+    let stream = socket.connect(target).await.unwrap();
+    let name = ServerName::try_from("127.0.0.1").unwrap();
+    let stream = TlsConnector::from(tls).connect(name, stream).await.unwrap();
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    loop {
+        let uri = format!("/attestation?nonce={}", "ab".repeat(32));
+        let request = Request::get(uri).header("host", "127.0.0.1").body(Empty::<Bytes>::new());
+        // It ends with the enclave.
+        let Ok(response) = sender.send_request(request.unwrap()).await else { return };
+        answered.fetch_add(1, Ordering::Relaxed);
+        let Ok(_) = response.into_body().collect().await else { return };
+        if sender.ready().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Runs `trust` as often beside connections from `sources`; it succeeds each time.
+fn f4_trust_succeeds(times: usize, enclave: &Enclave, sources: impl Iterator<Item = Ipv4Addr>) {
+    let authority = enclave.trust().bundle.unwrap();
+    let attack = Attack::start(enclave, &authority, sources);
+    let mut took = Vec::new();
+    for _ in 0..times {
+        let before = attack.answered();
+        let start = Instant::now();
+        let outcome = enclave.trust();
+        took.push(start.elapsed());
+        assert_eq!(outcome.status, 0, "{took:?}: {outcome:?}");
+        // The attack goes on meanwhile.
+        until("the attack goes on", || (attack.answered() > before).then_some(()));
+    }
+    let longest = took.iter().max().unwrap();
+    assert!(*longest < LIMIT, "{took:?}");
+    // --nocapture shows the figures.
+    eprintln!("{times} of {times}, {longest:?} at the longest: {took:?}");
+}
+
+/// Each of its own.
+fn addresses() -> impl Iterator<Item = Ipv4Addr> {
+    (0..ATTACKERS).map(|number| Ipv4Addr::new(127, 0, 0, 2 + number))
+}
+
+/// That of `trust` itself.
+fn one_address() -> impl Iterator<Item = Ipv4Addr> {
+    (0..ATTACKERS).map(|_| Ipv4Addr::LOCALHOST)
+}
+
+#[test]
+fn f4_trust_succeeds_relayed_beside_8_from_its_address() {
+    f4_trust_succeeds(20, &Enclave::relayed(), one_address());
+}
+
+#[test]
+fn f4_trust_succeeds_relayed_beside_8_with_own_addresses() {
+    f4_trust_succeeds(20, &Enclave::relayed(), addresses());
+}
+
+#[test]
+fn f4_trust_succeeds_directly_beside_8_from_its_address() {
+    f4_trust_succeeds(5, &Enclave::direct(), one_address());
+}
+
+#[test]
+fn f4_trust_succeeds_directly_beside_8_with_own_addresses() {
+    f4_trust_succeeds(5, &Enclave::direct(), addresses());
+}

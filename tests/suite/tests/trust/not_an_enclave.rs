@@ -1,0 +1,80 @@
+//! What is no enclave at all, or does not answer.
+
+use std::io::Read;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use attested_recipient::Simulator;
+
+use crate::enclave::{authority, now, pcr0, serve};
+use crate::tls_terminator::Terminator;
+use crate::trust_command::{Outcome, trust};
+
+/// Longer than any answer takes, in seconds.
+const PATIENT: &str = "60";
+
+/// Does something with each connection.
+pub(crate) fn listener(converse: impl Fn(TcpStream) + Send + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || listener.incoming().for_each(|stream| converse(stream.unwrap())));
+    address
+}
+
+/// TLS in front of it, and `trust`.
+fn trust_behind_tls(plain: SocketAddr, timeout: &str) -> Outcome {
+    let certified = authority(&["127.0.0.1"]).issue(now()).unwrap().certified;
+    let terminator = Terminator::start(certified, plain);
+    trust(&[&terminator.url(), "--pcr", &pcr0(), "--timeout", timeout])
+}
+
+fn trust_directly(address: SocketAddr, timeout: &str) -> Outcome {
+    trust(&[&format!("https://{address}"), "--pcr", &pcr0(), "--timeout", timeout])
+}
+
+#[test]
+fn a_server_without_tls() {
+    let simulator = Simulator::start().unwrap();
+    trust_directly(simulator.address(), PATIENT).assert_refused(1, "speaks no TLS");
+}
+
+#[test]
+fn nobody() {
+    // A port that was free a moment ago, and that nobody listens on.
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let outcome = trust_directly(address, PATIENT);
+    outcome.assert_refused(1, &format!("https://{address}: unreachable: "));
+}
+
+#[test]
+fn who_closes_before_tls_or_within() {
+    trust_directly(listener(drop), PATIENT).assert_refused(1, "the TLS handshake fails: ");
+    trust_behind_tls(listener(drop), PATIENT).assert_refused(1, "no answer: ");
+}
+
+#[test]
+fn who_never_answers_is_waited_for_no_longer_than_was_asked_for() {
+    let silent = || {
+        listener(|mut stream| {
+            // Until the other side has enough of it.
+            while stream.read(&mut [0; 1024]).is_ok_and(|length| length > 0) {}
+        })
+    };
+    for trust in [trust_directly, trust_behind_tls] {
+        let start = Instant::now();
+        trust(silent(), "1").assert_refused(1, "not done within 1 s");
+        assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
+    }
+}
+
+#[test]
+fn another_service() {
+    let outcome = trust_behind_tls(serve(|_| None), PATIENT);
+    // Its text is shown, but no terminal obeys it.
+    outcome.assert_refused(1, r"answers with HTTP 404: there is nothing\n\u{1b}[2J");
+    let outcome = trust_behind_tls(serve(|_| Some(b"welcome".to_vec())), PATIENT);
+    outcome.assert_refused(10, "the answer is no attestation document: ");
+    let outcome = trust_behind_tls(serve(|_| Some(vec![0; 16 * 1024 + 1])), PATIENT);
+    outcome.assert_refused(1, "more than 16384 bytes");
+}

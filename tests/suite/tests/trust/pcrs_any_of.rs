@@ -1,0 +1,204 @@
+//! Sets of measurements of which an enclave must hold one entirely.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::enclave::{Enclave, PCR0, pcr0};
+use crate::trust_command::{Outcome, trust, trust_at};
+
+/// What the enclave here measures as PCR1 and PCR2.
+const PCR1: u8 = 0xb1;
+const PCR2: u8 = 0xb2;
+
+fn enclave() -> Enclave {
+    Enclave::saying(|document| {
+        document.pcrs.insert(1, [PCR1; 48]);
+        document.pcrs.insert(2, [PCR2; 48]);
+    })
+}
+
+fn hex(byte: u8) -> String {
+    const_hex::encode([byte; 48])
+}
+
+/// Files of measurements in a folder of their own.
+struct Files(TempDir);
+
+impl Files {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    /// A file of registers, each with one byte repeated.
+    fn with(&self, name: &str, registers: &[(u8, u8)]) -> String {
+        let registers = registers.iter().map(|(index, byte)| (format!("PCR{index}"), hex(*byte)));
+        let json = json!({ "Measurements": registers.collect::<BTreeMap<_, _>>() });
+        self.containing(name, &json.to_string())
+    }
+
+    fn containing(&self, name: &str, text: &str) -> String {
+        let path = self.0.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+}
+
+/// Judges `enclave` by these options alone.
+fn judge(enclave: &Enclave, options: &[&str]) -> Outcome {
+    let (url, root) = (enclave.url(), enclave.root());
+    trust(&[&[&url, "--simulator", "--root", &root], options].concat())
+}
+
+#[track_caller]
+fn assert_holds(outcome: &Outcome, file: &str) {
+    assert_eq!(outcome.status, 0, "{outcome:?}");
+    assert!(outcome.stdout.ends_with(&format!(" {file}\n")), "{outcome:?}");
+    assert!(outcome.bundle.is_some(), "{outcome:?}");
+}
+
+#[test]
+fn accepts_an_enclave_that_holds_one_set_and_prints_which() {
+    let (enclave, files) = (enclave(), Files::new());
+    let held = files.with("held.json", &[(0, PCR0[0]), (1, PCR1)]);
+    let other = files.with("other.json", &[(0, 1), (1, 2)]);
+    for sets in [[&held, &other], [&other, &held]] {
+        let outcome = judge(&enclave, &["--any-of", sets[0], "--any-of", sets[1]]);
+        assert_holds(&outcome, &held);
+        assert!(!outcome.stderr.contains("--any-of"), "{outcome:?}");
+    }
+    assert_holds(&judge(&enclave, &["--any-of", &held]), &held);
+    judge(&enclave, &["--any-of", &other]).assert_refused(14, "holds no set of --any-of entirely");
+    // Without sets a line has three fields, as before.
+    let outcome = trust_at(&enclave.url(), &enclave, &[]);
+    assert_eq!(outcome.stdout.trim_end().split(' ').count(), 3, "{outcome:?}");
+}
+
+#[test]
+fn refuses_registers_that_match_in_different_sets() {
+    let (enclave, files) = (enclave(), Files::new());
+    let a = files.with("a.json", &[(0, PCR0[0]), (1, 2)]);
+    let b = files.with("b.json", &[(0, 1), (1, PCR1)]);
+    let message = format!(
+        "another measurement than expected: it holds no set of --any-of entirely: \
+         {a}: PCR1 is {}, not {}; {b}: PCR0 is {}, not {};",
+        hex(PCR1),
+        hex(2),
+        hex(PCR0[0]),
+        hex(1)
+    );
+    judge(&enclave, &["--any-of", &a, "--any-of", &b]).assert_refused(14, &message);
+    // Nor with a third that matches nowhere, nor with one that has both wrong.
+    let c = files.with("c.json", &[(0, 3), (1, 4), (2, PCR2)]);
+    let options = ["--any-of", &a, "--any-of", &b, "--any-of", &c];
+    judge(&enclave, &options).assert_refused(14, &format!("{c}: PCR0 is {}", hex(PCR0[0])));
+}
+
+#[test]
+fn demands_every_pcr_and_pcrs_file_beside_a_held_set() {
+    let (enclave, files) = (enclave(), Files::new());
+    let held = files.with("held.json", &[(0, PCR0[0]), (1, PCR1)]);
+    let other = files.with("other.json", &[(0, 1), (1, 2)]);
+    let sets = ["--any-of", &held, "--any-of", &other];
+    let with = |more: &[&str]| judge(&enclave, &[&sets, more].concat());
+    let right = format!("2={}", hex(PCR2));
+    let wrong = format!("2={}", hex(3));
+    let (right_file, wrong_file) =
+        (files.with("right.json", &[(2, PCR2)]), files.with("wrong.json", &[(2, 3)]));
+    assert_holds(&with(&["--pcr", &right]), &held);
+    assert_holds(&with(&["--pcrs-file", &right_file]), &held);
+    let message = format!("PCR2 is {}, not {}", hex(PCR2), hex(3));
+    with(&["--pcr", &wrong]).assert_refused(14, &message);
+    with(&["--pcrs-file", &wrong_file]).assert_refused(14, &message);
+    // Where neither is as expected, both are said.
+    let outcome = judge(&enclave, &["--any-of", &other, "--pcr", &wrong]);
+    outcome
+        .assert_refused(14, &format!("{message}, it holds no set of --any-of entirely: {other}"));
+}
+
+#[test]
+fn refuses_a_set_that_contradicts_pcr_or_pcrs_file() {
+    let (enclave, files) = (enclave(), Files::new());
+    let held = files.with("held.json", &[(0, PCR0[0]), (1, PCR1)]);
+    let other = files.with("other.json", &[(0, 1)]);
+    for (sets, common) in [
+        // The common value is held, or it is not, or a set is that could be.
+        (vec![&other], pcr0()),
+        (vec![&held], format!("0={}", hex(1))),
+        (vec![&held, &other], pcr0()),
+    ] {
+        let sets = sets.iter().flat_map(|set| ["--any-of", set]).collect::<Vec<_>>();
+        let outcome = judge(&enclave, &[&sets[..], &["--pcr", &common]].concat());
+        outcome.assert_refused(2, "PCR0 is expected to be two things");
+    }
+    let outcome = judge(&enclave, &["--any-of", &held, "--pcrs-file", &other]);
+    outcome.assert_refused(2, &format!("{held}: PCR0 is expected to be two things"));
+}
+
+#[test]
+fn no_repetition_weakens_a_check() {
+    let (enclave, files) = (enclave(), Files::new());
+    let held = files.with("held.json", &[(0, PCR0[0]), (1, PCR1)]);
+    let other = files.with("other.json", &[(0, 1), (1, 2)]);
+    let part = files.with("part.json", &[(0, PCR0[0]), (1, PCR1), (2, 3)]);
+    assert_holds(&judge(&enclave, &["--any-of", &held, "--any-of", &held]), &held);
+    for wrong in [&other, &part] {
+        let outcome = judge(&enclave, &["--any-of", wrong, "--any-of", wrong]);
+        outcome.assert_refused(14, "holds no set of --any-of entirely");
+    }
+    // Files of --pcrs-file must all be right, in each order.
+    let (pcr1, pcr2) = (files.with("1.json", &[(1, PCR1)]), files.with("2.json", &[(2, 3)]));
+    for files in [[&held, &pcr2], [&pcr2, &held], [&pcr1, &pcr2]] {
+        let outcome = judge(&enclave, &["--pcrs-file", files[0], "--pcrs-file", files[1]]);
+        outcome.assert_refused(14, &format!("PCR2 is {}, not {}", hex(PCR2), hex(3)));
+    }
+    let outcome = judge(&enclave, &["--pcrs-file", &held, "--pcrs-file", &other]);
+    outcome.assert_refused(2, "two things");
+    // A register that is given twice in one set.
+    let twice = format!(r#"{{"PCR0": "{}", "PCR0": "{}"}}"#, hex(1), hex(PCR0[0]));
+    let twice = files.containing("twice.json", &twice);
+    judge(&enclave, &["--any-of", &held, "--any-of", &twice]).assert_refused(2, "two things");
+}
+
+#[test]
+fn refuses_sets_that_are_empty_or_hold_zeros() {
+    let (enclave, files) = (enclave(), Files::new());
+    let held = files.with("held.json", &[(0, PCR0[0])]);
+    for (content, message) in [
+        (String::new(), "not a JSON object"),
+        ("{}".to_owned(), "holds no PCR"),
+        (r#"{"Measurements": {}}"#.to_owned(), "holds no PCR"),
+        (r#"{"PCR17": null}"#.to_owned(), "holds no PCR"),
+        (format!(r#"{{"PCR0": "{0}", "PCR1": "{0}", "PCR2": "{0}"}}"#, hex(0)), "PCR0 is zero"),
+        (format!(r#"{{"PCR0": "{}", "PCR8": "{}"}}"#, hex(1), hex(0)), "PCR8 is zero"),
+    ] {
+        let empty = files.containing("empty.json", &content);
+        for options in [vec!["--any-of", &empty], vec!["--any-of", &held, "--any-of", &empty]] {
+            let outcome = judge(&enclave, &options);
+            outcome.assert_refused(2, message);
+            assert!(outcome.stderr.contains(&empty), "{outcome:?}");
+        }
+    }
+    judge(&enclave, &["--any-of", "/does/not/exist"]).assert_refused(2, "/does/not/exist");
+}
+
+#[test]
+fn warns_of_a_set_that_leaves_out_a_register() {
+    let (enclave, files) = (enclave(), Files::new());
+    let whole = files.with("whole.json", &[(0, PCR0[0]), (2, PCR2)]);
+    let bare = files.with("bare.json", &[(1, PCR1)]);
+    let image =
+        format!("neither PCR0 (the image) nor PCR8 (its signer) is compared (--any-of {bare})");
+    let missing = format!("--any-of {bare}: does not say what PCR0, PCR2 must be");
+    let outcome = judge(&enclave, &["--any-of", &whole, "--any-of", &bare]);
+    assert_holds(&outcome, &whole);
+    for warning in [&image, &missing] {
+        assert!(outcome.stderr.contains(warning), "{warning}: {outcome:?}");
+    }
+    // What is compared in any case is not left out.
+    let outcome = judge(&enclave, &["--any-of", &bare, "--pcr", &pcr0()]);
+    assert_holds(&outcome, &bare);
+    assert!(!outcome.stderr.contains("--any-of"), "{outcome:?}");
+}

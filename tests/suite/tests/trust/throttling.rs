@@ -1,0 +1,81 @@
+//! Enclaves that answer others first.
+
+use std::io::Read;
+use std::time::{Duration, Instant};
+
+use attested_recipient::{Client, ClientError};
+
+use crate::enclave::{Enclave, authority, now, pcr0};
+use crate::not_an_enclave::listener;
+use crate::tls_terminator::Terminator;
+use crate::trust_command::{Outcome, trust, trust_at};
+
+fn judge(enclave: &Enclave, timeout: &str) -> (Outcome, Duration) {
+    let start = Instant::now();
+    let outcome = trust_at(&enclave.url(), enclave, &["--timeout", timeout]);
+    (outcome, start.elapsed())
+}
+
+#[test]
+fn asks_again_as_late_as_the_enclave_says() {
+    // On the same connection, and on another where that was closed.
+    for fields in ["Retry-After: 1\r\n", "Retry-After: 1\r\nConnection: close\r\n"] {
+        let (outcome, took) = judge(&Enclave::throttling(2, fields), "30");
+        assert_eq!(outcome.status, 0, "{outcome:?}");
+        assert!(took >= Duration::from_secs(2), "{took:?}");
+    }
+}
+
+#[test]
+fn asks_again_without_a_word_of_when() {
+    for fields in ["", "Retry-After: Wed, 21 Oct 2015 07:28:00 GMT\r\n"] {
+        let (outcome, _) = judge(&Enclave::throttling(3, fields), "30");
+        assert_eq!(outcome.status, 0, "{outcome:?}");
+    }
+}
+
+#[test]
+fn gives_up_at_the_timeout_and_says_why() {
+    for fields in ["", "Retry-After: 1\r\n", "Retry-After: 3600\r\n"] {
+        let (outcome, took) = judge(&Enclave::throttling(usize::MAX, fields), "2");
+        outcome.assert_refused(1, "not done within 2 s: it can be reached and gave no attestation");
+        outcome.assert_refused(1, "too many clients ask it for one");
+        assert!(took < Duration::from_secs(8), "{took:?}");
+    }
+    // It does not wait for what comes too late.
+    let (outcome, _) = judge(&Enclave::throttling(usize::MAX, "Retry-After: 31\r\n"), "30");
+    outcome.assert_refused(1, "(HTTP 429, too many requests: 1 times)");
+}
+
+#[test]
+fn says_that_an_enclave_that_ends_tls_and_hangs_was_reached() {
+    let silent = listener(|mut stream| {
+        // Until the other side has enough of it.
+        while stream.read(&mut [0; 1024]).is_ok_and(|length| length > 0) {}
+    });
+    let certified = authority(&["127.0.0.1"]).issue(now()).unwrap().certified;
+    let terminator = Terminator::start(certified, silent);
+    let outcome = trust(&[&terminator.url(), "--pcr", &pcr0(), "--timeout", "4"]);
+    outcome.assert_refused(1, "not done within 4 s: it can be reached and gave no attestation");
+    outcome.assert_refused(1, "(HTTP 429, too many requests: 0 times)");
+}
+
+#[test]
+fn a_client_of_the_library_asks_again() {
+    let enclave = Enclave::throttling(2, "Retry-After: 1\r\n");
+    let pem = enclave.authority.certificate_pem();
+    let client = Client::new(&enclave.url()).with_ca_certificates(pem.as_bytes()).unwrap();
+    let start = Instant::now();
+    let document = client.attestation_document(&[7; 16]).unwrap();
+    assert!(document.windows(16).any(|window| window == [7; 16]));
+    assert!(start.elapsed() >= Duration::from_secs(2), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_client_of_the_library_gives_up_at_its_timeout_and_says_why() {
+    let enclave = Enclave::throttling(usize::MAX, "Retry-After: 3600\r\n");
+    let client = Client::new(&format!("http://{}", enclave.plain));
+    let error = client.attestation_document(&[7; 16]).unwrap_err();
+    assert!(matches!(error, ClientError::Throttled { throttled: 1, .. }), "{error}");
+    assert!(error.to_string().contains("throttled 1 times within 30 s (HTTP 429)"), "{error}");
+}
