@@ -9,7 +9,7 @@ use attested_recipient::{Simulator, UnixMillis};
 use serde_json::{Value, json};
 
 /// Far longer than a service takes to end.
-const NEVER: Duration = Duration::from_secs(60);
+const HANG_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// All that anybody attempts.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl Trail {
     pub(crate) fn attempts(self) -> Vec<Attempt> {
         let mut attempts = Vec::new();
         loop {
-            match self.0.recv_timeout(NEVER) {
+            match self.0.recv_timeout(HANG_TIMEOUT) {
                 Ok(line) => attempts.push(Attempt::of(&serde_json::from_slice(&line).unwrap())),
                 Err(RecvTimeoutError::Disconnected) => return attempts,
                 Err(RecvTimeoutError::Timeout) => panic!("the service has not ended"),

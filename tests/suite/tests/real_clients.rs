@@ -20,7 +20,9 @@ mod tls_clients;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use clients::{Canned, Failure, Relayed, Sdk, TestKey, assert_form, cli, model};
+use clients::{
+    CannedErrorServer, RelayedService, Sdk, SdkError, TestKey, assert_kms_layout, cli, model,
+};
 use kms_api::{ErrorType, KmsError, MAX_NUMBER_OF_BYTES};
 use serde_json::{Value, json};
 
@@ -48,27 +50,27 @@ fn recipient(document: &[u8]) -> Value {
 }
 
 #[test]
-fn boto3_gets_the_bytes_it_asks_for() {
-    gets_the_bytes_it_asks_for(Sdk::Boto3);
+fn boto3_receives_requested_bytes() {
+    receives_requested_bytes(Sdk::Boto3);
 }
 
 #[test]
-fn javascript_gets_the_bytes_it_asks_for() {
-    gets_the_bytes_it_asks_for(Sdk::JavaScript);
+fn javascript_receives_requested_bytes() {
+    receives_requested_bytes(Sdk::JavaScript);
 }
 
 #[test]
-fn javascript_v2_gets_the_bytes_it_asks_for() {
-    gets_the_bytes_it_asks_for(Sdk::JavaScriptV2);
+fn javascript_v2_receives_requested_bytes() {
+    receives_requested_bytes(Sdk::JavaScriptV2);
 }
 
 #[test]
-fn aws4fetch_gets_the_bytes_it_asks_for() {
-    gets_the_bytes_it_asks_for(Sdk::Aws4fetch);
+fn aws4fetch_receives_requested_bytes() {
+    receives_requested_bytes(Sdk::Aws4fetch);
 }
 
-fn gets_the_bytes_it_asks_for(sdk: Sdk) {
-    let service = Relayed::simulator();
+fn receives_requested_bytes(sdk: Sdk) {
+    let service = RelayedService::simulator();
     let calls = [32, 32, 1, 1024].map(|n| generate_random(json!({ "NumberOfBytes": n })));
     let outcomes = sdk.call(service.endpoint_url(), &calls);
     let drawn: Vec<_> = outcomes.iter().map(|outcome| outcome.only_blob("Plaintext")).collect();
@@ -77,28 +79,28 @@ fn gets_the_bytes_it_asks_for(sdk: Sdk) {
 }
 
 #[test]
-fn boto3_gets_an_envelope_that_openssl_opens_and_no_plaintext() {
-    gets_an_envelope_that_openssl_opens_and_no_plaintext(Sdk::Boto3);
+fn boto3_receives_envelope_that_openssl_decrypts() {
+    receives_envelope_that_openssl_decrypts(Sdk::Boto3);
 }
 
 #[test]
-fn javascript_gets_an_envelope_that_openssl_opens_and_no_plaintext() {
-    gets_an_envelope_that_openssl_opens_and_no_plaintext(Sdk::JavaScript);
+fn javascript_receives_envelope_that_openssl_decrypts() {
+    receives_envelope_that_openssl_decrypts(Sdk::JavaScript);
 }
 
 #[test]
-fn javascript_v2_gets_an_envelope_that_openssl_opens_and_no_plaintext() {
-    gets_an_envelope_that_openssl_opens_and_no_plaintext(Sdk::JavaScriptV2);
+fn javascript_v2_receives_envelope_that_openssl_decrypts() {
+    receives_envelope_that_openssl_decrypts(Sdk::JavaScriptV2);
 }
 
 #[test]
-fn aws4fetch_gets_an_envelope_that_openssl_opens_and_no_plaintext() {
-    gets_an_envelope_that_openssl_opens_and_no_plaintext(Sdk::Aws4fetch);
+fn aws4fetch_receives_envelope_that_openssl_decrypts() {
+    receives_envelope_that_openssl_decrypts(Sdk::Aws4fetch);
 }
 
-fn gets_an_envelope_that_openssl_opens_and_no_plaintext(sdk: Sdk) {
+fn receives_envelope_that_openssl_decrypts(sdk: Sdk) {
     const NUMBERS_OF_BYTES: [usize; 5] = [1, 15, 16, 32, 1024];
-    let service = Relayed::simulator();
+    let service = RelayedService::simulator();
     for (bits, lengths) in [
         (2048, [461, 461, 477, 493, 1487]),
         (3072, [589, 589, 605, 621, 1615]),
@@ -114,23 +116,23 @@ fn gets_an_envelope_that_openssl_opens_and_no_plaintext(sdk: Sdk) {
         {
             let sealed = outcome.only_blob("CiphertextForRecipient");
             assert_eq!(sealed.len(), length, "RSA-{bits}, {number_of_bytes} bytes");
-            assert_form(&sealed, &key, number_of_bytes);
+            assert_kms_layout(&sealed, &key, number_of_bytes);
             assert_eq!(key.open(&sealed).len(), number_of_bytes);
         }
     }
 }
 
 #[test]
-fn boto3_raises_the_errors_of_kms_after_one_attempt() {
-    throws_the_errors_of_kms_after_one_attempt(Sdk::Boto3);
+fn boto3_raises_kms_errors_after_one_attempt() {
+    throws_kms_errors_after_one_attempt(Sdk::Boto3);
 }
 
 #[test]
-fn javascript_throws_the_errors_of_kms_after_one_attempt() {
-    throws_the_errors_of_kms_after_one_attempt(Sdk::JavaScript);
+fn javascript_throws_kms_errors_after_one_attempt() {
+    throws_kms_errors_after_one_attempt(Sdk::JavaScript);
 }
 
-fn throws_the_errors_of_kms_after_one_attempt(sdk: Sdk) {
+fn throws_kms_errors_after_one_attempt(sdk: Sdk) {
     const VALIDATION: (&str, bool) = ("ValidationException", false);
     const NOT_FOUND: (&str, bool) = ("CustomKeyStoreNotFoundException", true);
     const INVALID_MARKER: (&str, bool) = ("InvalidMarkerException", true);
@@ -159,18 +161,18 @@ fn throws_the_errors_of_kms_after_one_attempt(sdk: Sdk) {
         ),
     ];
     let calls: Vec<_> = cases.iter().map(|(call, ..)| call.clone()).collect();
-    let service = Relayed::simulator();
+    let service = RelayedService::simulator();
     let outcomes = sdk.call(service.endpoint_url(), &calls);
     for (outcome, (call, (name, typed), message)) in outcomes.iter().zip(cases) {
-        let expected = Failure { name: name.to_owned(), message: message.to_owned(), typed };
+        let expected = SdkError { name: name.to_owned(), message: message.to_owned(), typed };
         assert_eq!(outcome.error.as_ref(), Some(&expected), "{call}");
         assert_eq!(outcome.statuses(), [400], "{call}");
     }
 }
 
 #[test]
-fn zero_bytes_are_refused_by_boto3_itself_and_for_javascript_by_the_service() {
-    let service = Relayed::simulator();
+fn zero_bytes_are_rejected_by_boto3_or_by_the_service() {
+    let service = RelayedService::simulator();
     let calls = [generate_random(json!({ "NumberOfBytes": 0 }))];
     let [boto3, javascript] =
         [Sdk::Boto3, Sdk::JavaScript].map(|sdk| sdk.call(service.endpoint_url(), &calls).remove(0));
@@ -185,21 +187,21 @@ fn zero_bytes_are_refused_by_boto3_itself_and_for_javascript_by_the_service() {
 }
 
 #[test]
-fn javascript_reads_the_other_spelling_of_message_too() {
-    let service = Relayed::simulator();
+fn javascript_reads_capitalised_message() {
+    let service = RelayedService::simulator();
     let calls = [generate_random(json!({ "NumberOfBytes": "32" }))];
     let outcome = Sdk::JavaScript.call(service.endpoint_url(), &calls).remove(0);
     assert!(outcome.responses[0].body.contains(r#""Message":"#), "{outcome:?}");
     let name = "SerializationException".to_owned();
     let message = "STRING_VALUE can not be converted to an Integer".to_owned();
-    assert_eq!(outcome.error, Some(Failure { name, message, typed: false }));
+    assert_eq!(outcome.error, Some(SdkError { name, message, typed: false }));
 }
 
 #[test]
-fn sdks_are_answered_when_they_send_too_much_not_cut_off() {
+fn sdks_receive_413_for_oversized_requests() {
     // In base64 it is within the 4 MiB that the service reads on.
     const FAR_OVER_THE_CAP: usize = 2_000_000;
-    let service = Relayed::simulator();
+    let service = RelayedService::simulator();
     let document = recipient(&vec![0; FAR_OVER_THE_CAP]);
     let calls = [generate_random(json!({ "NumberOfBytes": 32, "Recipient": document }))];
     for sdk in [Sdk::Boto3, Sdk::JavaScript] {
@@ -210,8 +212,8 @@ fn sdks_are_answered_when_they_send_too_much_not_cut_off() {
 }
 
 #[test]
-fn sdks_see_an_empty_list_of_custom_key_stores() {
-    let service = Relayed::simulator();
+fn sdks_receive_empty_key_store_list() {
+    let service = RelayedService::simulator();
     for sdk in [Sdk::Boto3, Sdk::JavaScript] {
         let calls = [describe_custom_key_stores(json!({}))];
         let outcome = sdk.call(service.endpoint_url(), &calls).remove(0);
@@ -221,13 +223,13 @@ fn sdks_see_an_empty_list_of_custom_key_stores() {
 }
 
 #[test]
-fn sdks_try_again_after_a_fault_of_ours_but_not_after_one_of_theirs() {
+fn sdks_retry_server_faults_but_not_client_faults() {
     for sdk in [Sdk::Boto3, Sdk::JavaScript] {
-        let server = Canned::start(vec![
+        let server = CannedErrorServer::start(vec![
             KmsError::new(ErrorType::KmsInternal, "ours"),
             KmsError::new(ErrorType::Validation, "theirs"),
         ]);
-        let relay = Relayed::before(server.address());
+        let relay = RelayedService::in_front_of(server.address());
         let calls = [generate_random(json!({ "NumberOfBytes": 32 }))];
         let outcome = sdk.call(relay.endpoint_url(), &calls).remove(0);
         assert_eq!(outcome.statuses(), [500, 400], "{sdk:?}");
@@ -236,13 +238,13 @@ fn sdks_try_again_after_a_fault_of_ours_but_not_after_one_of_theirs() {
 }
 
 #[test]
-fn sdks_wait_and_try_again_when_they_call_too_often() {
+fn sdks_retry_when_throttled() {
     for sdk in [Sdk::Boto3, Sdk::JavaScript] {
-        let server = Canned::start(vec![
+        let server = CannedErrorServer::start(vec![
             KmsError::new(ErrorType::Throttling, "slower"),
             KmsError::new(ErrorType::Validation, "theirs"),
         ]);
-        let relay = Relayed::before(server.address());
+        let relay = RelayedService::in_front_of(server.address());
         let calls = [generate_random(json!({ "NumberOfBytes": 32 }))];
         let outcome = sdk.call(relay.endpoint_url(), &calls).remove(0);
         // Of all that is answered with 400, only this is worth another attempt.
@@ -252,28 +254,29 @@ fn sdks_wait_and_try_again_when_they_call_too_often() {
 }
 
 #[test]
-fn sdks_have_a_class_for_a_fault_of_ours() {
+fn sdks_have_an_exception_class_for_server_faults() {
     for sdk in [Sdk::Boto3, Sdk::JavaScript] {
-        let server = Canned::start(vec![KmsError::new(ErrorType::KmsInternal, "ours"); 2]);
-        let relay = Relayed::before(server.address());
+        let server =
+            CannedErrorServer::start(vec![KmsError::new(ErrorType::KmsInternal, "ours"); 2]);
+        let relay = RelayedService::in_front_of(server.address());
         let calls = [generate_random(json!({ "NumberOfBytes": 32 }))];
         let outcome = sdk.call(relay.endpoint_url(), &calls).remove(0);
         let (name, message) = ("KMSInternalException".to_owned(), "ours".to_owned());
-        assert_eq!(outcome.error, Some(Failure { name, message, typed: true }), "{sdk:?}");
+        assert_eq!(outcome.error, Some(SdkError { name, message, typed: true }), "{sdk:?}");
         assert_eq!(outcome.statuses(), [500, 500], "{sdk:?}");
     }
 }
 
 #[test]
-fn cli_prints_the_bytes_it_asks_for() {
-    let service = Relayed::simulator();
+fn cli_prints_requested_bytes() {
+    let service = RelayedService::simulator();
     let output = cli(service.endpoint_url(), &["--number-of-bytes", "32"]);
     assert_eq!(only_blob_printed(&output.stdout, "Plaintext").len(), 32);
 }
 
 #[test]
-fn cli_prints_an_envelope_that_openssl_opens_for_a_document_from_a_file() {
-    let service = Relayed::simulator();
+fn cli_prints_envelope_for_document_from_file() {
+    let service = RelayedService::simulator();
     let key = TestKey::of_bits(2048);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("document");
@@ -282,13 +285,13 @@ fn cli_prints_an_envelope_that_openssl_opens_for_a_document_from_a_file() {
     let arguments = ["--number-of-bytes", "32", "--recipient", &recipient];
     let output = cli(service.endpoint_url(), &arguments);
     let sealed = only_blob_printed(&output.stdout, "CiphertextForRecipient");
-    assert_form(&sealed, &key, 32);
+    assert_kms_layout(&sealed, &key, 32);
     assert_eq!(key.open(&sealed).len(), 32);
 }
 
 #[test]
-fn cli_is_told_how_to_send_a_document_that_it_did_not_read_or_encoded_twice() {
-    let service = Relayed::simulator();
+fn cli_error_explains_how_to_send_a_document() {
+    let service = RelayedService::simulator();
     let document = STANDARD.encode(service.document(&TestKey::of_bits(2048).document()));
     for (assignment, value, message) in [
         (
@@ -312,8 +315,8 @@ fn cli_is_told_how_to_send_a_document_that_it_did_not_read_or_encoded_twice() {
 }
 
 #[test]
-fn cli_prints_the_message_of_a_refusal() {
-    let service = Relayed::simulator();
+fn cli_prints_the_error_message() {
+    let service = RelayedService::simulator();
     assert_cli_fails(&service, &["--number-of-bytes", "1025"], TOO_MANY_BYTES);
     assert_cli_fails(&service, &[], "NumberOfBytes is required.");
 }
@@ -329,7 +332,7 @@ fn only_blob_printed(stdout: &[u8], member: &str) -> Vec<u8> {
     STANDARD.decode(answer[member].as_str().unwrap()).unwrap()
 }
 
-fn assert_cli_fails(service: &Relayed, arguments: &[&str], message: &str) {
+fn assert_cli_fails(service: &RelayedService, arguments: &[&str], message: &str) {
     let output = cli(service.endpoint_url(), arguments);
     let expected = format!(
         "An error occurred (ValidationException) when calling the GenerateRandom operation: \
@@ -341,7 +344,7 @@ fn assert_cli_fails(service: &Relayed, arguments: &[&str], message: &str) {
 }
 
 #[test]
-fn error_names_and_statuses_are_those_of_the_model() {
+fn error_names_and_statuses_match_the_model() {
     let model = model();
     for (operation, error) in [
         ("GenerateRandom", ErrorType::CustomKeyStoreNotFound),
@@ -359,7 +362,7 @@ fn error_names_and_statuses_are_those_of_the_model() {
 }
 
 #[test]
-fn limits_are_those_of_the_model() {
+fn limits_match_the_model() {
     let model = model();
     let limit = |shape: &str, bound: &str| {
         let limit = model["shapes"][shape][bound].as_u64().expect(shape);
@@ -401,7 +404,7 @@ fn limits_are_those_of_the_model() {
         ),
     ];
     let calls = cases.clone().map(|(parameters, _)| generate_random(parameters));
-    let service = Relayed::simulator();
+    let service = RelayedService::simulator();
     let outcomes = Sdk::Boto3.call(service.endpoint_url(), &calls);
     for (outcome, (_, message)) in outcomes.into_iter().zip(cases) {
         assert_eq!(outcome.error.unwrap().message, message);

@@ -19,7 +19,7 @@ use attested_recipient::Simulator;
 
 use self::keep_alive::KeepAliveClient;
 use self::load::{BoxError, median, rate};
-use self::softhsm::Stage;
+use self::softhsm::SoftHsm;
 use self::store_config::{Store, VAULT};
 
 #[path = "../keep_alive/mod.rs"]
@@ -51,7 +51,7 @@ fn main() -> Result<(), BoxError> {
         return measure(Path::new(&folder));
     }
     // A module is told what to do by the environment of the process that it is in.
-    let stage = Stage::with(&[Store { deadline_ms: DEADLINE_MS, ..VAULT }]);
+    let stage = SoftHsm::with_stores(&[Store { deadline_ms: DEADLINE_MS, ..VAULT }]);
     let mut command = Command::new(env::current_exe()?);
     command.envs(stage.environment()).env(STAGE, stage.path(""));
     match command.status()?.success() {

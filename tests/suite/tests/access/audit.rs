@@ -104,14 +104,14 @@ fn enclave() -> Value {
 }
 
 #[test]
-fn a_granted_request_of_an_enclave() {
+fn records_granted_enclave_request() {
     let service = Configured::start(&sigv4(), ALLOW);
     service.generate_for(&document(Kind::Enclave)).unwrap();
     assert_eq!(only_record(service), expected(json!({ "additionalEventData": enclave() })));
 }
 
 #[test]
-fn the_documented_record_has_the_fields_of_a_real_one() {
+fn documented_record_has_all_fields_of_a_real_record() {
     fn names(value: &Value) -> Vec<&str> {
         value.as_object().unwrap().keys().map(String::as_str).collect()
     }
@@ -129,7 +129,7 @@ fn the_documented_record_has_the_fields_of_a_real_one() {
 }
 
 #[test]
-fn a_granted_request_of_a_nitro_tpm() {
+fn records_granted_nitro_tpm_request() {
     let service = Configured::start(&sigv4(), ALLOW);
     service.generate_for(&document(Kind::NitroTpm)).unwrap();
     let record = only_record(service);
@@ -143,14 +143,14 @@ fn a_granted_request_of_a_nitro_tpm() {
 }
 
 #[test]
-fn a_granted_request_without_a_recipient() {
+fn records_granted_request_without_recipient() {
     let service = Configured::start(&sigv4(), ALLOW);
     service.generate_plain().unwrap();
     assert_eq!(only_record(service), expected(json!({})));
 }
 
 #[test]
-fn a_request_that_policy_refuses_says_who_and_what_was_measured() {
+fn records_principal_and_measurements_of_denied_request() {
     let deny = ALLOW.replace("Allow", "Deny");
     let service = Configured::start(&sigv4(), &deny);
     let (error_type, message) = refusal(service.generate_for(&document(Kind::Enclave)));
@@ -164,7 +164,7 @@ fn a_request_that_policy_refuses_says_who_and_what_was_measured() {
 }
 
 #[test]
-fn a_request_whose_document_does_not_hold_tells_nothing_of_the_document() {
+fn omits_claims_of_unverified_document() {
     let service = Configured::start(&sigv4(), ALLOW);
     let stale = Document { age_seconds: 1000, ..document(Kind::Enclave) };
     let (error_type, message) = refusal(service.generate_for(&stale));
@@ -175,7 +175,7 @@ fn a_request_whose_document_does_not_hold_tells_nothing_of_the_document() {
 }
 
 #[test]
-fn a_request_that_nobody_signed_names_nobody() {
+fn records_forged_signature_as_anonymous() {
     let service = Configured::start(&sigv4(), ALLOW);
     let forger = Credentials::new(ACCESS_KEY_ID, "another secret", "eu-west-1");
     let forger = Client::new(service.endpoint_url()).with_credentials(forger);
@@ -193,7 +193,7 @@ fn a_request_that_nobody_signed_names_nobody() {
 }
 
 #[test]
-fn each_request_leaves_one_record_with_the_name_that_its_answer_has() {
+fn writes_one_record_per_kms_request_with_its_request_id() {
     let service = Configured::start("", ALLOW);
     let agent: ureq::Agent =
         ureq::Agent::config_builder().http_status_as_error(false).build().into();

@@ -25,7 +25,7 @@ fn behind_a_relay(config: &str, policy: &str, client: Option<&str>) -> (Configur
 const ATTESTED_TLS: &str = "[tls]\nmode = \"attested\"\nnames = [\"127.0.0.1\"]\n";
 
 #[test]
-fn a_policy_sees_the_clients_address_and_the_trail_records_it() {
+fn client_address_reaches_policy_and_audit_trail() {
     let within = r#"{"IpAddress":{"aws:SourceIp":["192.0.2.0/24","2001:db8::/32"]}}"#;
     let allow = policy(&[statement("Allow", "kms:GenerateRandom", within)]);
     for (client, source, allowed) in [
@@ -53,7 +53,7 @@ fn a_policy_sees_the_clients_address_and_the_trail_records_it() {
 }
 
 #[test]
-fn the_header_comes_before_tls() {
+fn proxy_header_precedes_tls() {
     let within =
         r#"{"IpAddress":{"aws:SourceIp":"192.0.2.7"},"Bool":{"aws:SecureTransport":"true"}}"#;
     let allow = policy(&[statement("Allow", "kms:GenerateRandom", within)]);
@@ -63,7 +63,7 @@ fn the_header_comes_before_tls() {
 }
 
 #[test]
-fn who_writes_no_header_is_told_nothing() {
+fn closes_connection_without_proxy_header() {
     let allow = policy(&[statement("Allow", "kms:GenerateRandom", "{}")]);
     let service = Configured::built(Simulator::builder().proxy_protocol(), &sigv4(), &allow);
     service.generate_plain().unwrap_err();

@@ -127,7 +127,7 @@ fn assert_answer(profile: Profile, mode: Mode, recipient: &str, denial: Option<&
 }
 
 #[test]
-fn never_denies_every_request_without_a_recipient() {
+fn never_denies_every_request_without_recipient() {
     for profile in [Production, Development] {
         for mode in Mode::ALL {
             assert_answer(profile, mode, "plaintext = \"never\"", Some(NO_RECIPIENT));
@@ -136,7 +136,7 @@ fn never_denies_every_request_without_a_recipient() {
 }
 
 #[test]
-fn attested_tls_answers_over_attested_tls_alone() {
+fn attested_tls_allows_plaintext_only_over_attested_tls() {
     let value = "plaintext = \"attested-tls\"";
     for profile in [Production, Development] {
         assert_answer(profile, Mode::Off, value, Some(OUTSIDE_ATTESTED_TLS));
@@ -147,7 +147,7 @@ fn attested_tls_answers_over_attested_tls_alone() {
 }
 
 #[test]
-fn always_answers_over_every_connection() {
+fn always_allows_plaintext_over_every_connection() {
     for profile in [Production, Development] {
         for mode in Mode::ALL {
             assert_answer(profile, mode, "plaintext = \"always\"", None);
@@ -156,21 +156,21 @@ fn always_answers_over_every_connection() {
 }
 
 #[test]
-fn production_answers_over_attested_tls_unless_told_otherwise() {
+fn production_default_requires_attested_tls_for_plaintext() {
     assert_answer(Production, Mode::Off, "", Some(OUTSIDE_ATTESTED_TLS));
     assert_answer(Production, Mode::Attested, "", None);
     assert_answer(Production, Mode::Provided, "", Some(NO_RECIPIENT));
 }
 
 #[test]
-fn the_simulator_answers_over_every_connection_unless_told_otherwise() {
+fn simulator_default_allows_plaintext_everywhere() {
     for mode in Mode::ALL {
         assert_answer(Development, mode, "", None);
     }
 }
 
 #[test]
-fn require_denies_whatever_plaintext_says() {
+fn require_overrides_plaintext_setting() {
     for value in ["never", "attested-tls", "always"] {
         let recipient = format!("require = true\nplaintext = \"{value}\"");
         assert_answer(Production, Mode::Attested, &recipient, Some(NO_RECIPIENT));

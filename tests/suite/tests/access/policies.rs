@@ -32,7 +32,7 @@ fn pcr8(operator: &str) -> String {
 }
 
 #[test]
-fn a_condition_on_a_measurement_admits_what_measured_it_and_nothing_else() {
+fn pcr_condition_allows_only_matching_documents() {
     let allow = policy(&[statement("Allow", "kms:GenerateRandom", &pcr8("StringEquals"))]);
     let service = Configured::start(&sigv4(), &allow);
     let sealed = service.generate_for(&with_pcr(8, 0xab)).unwrap();
@@ -43,7 +43,7 @@ fn a_condition_on_a_measurement_admits_what_measured_it_and_nothing_else() {
 }
 
 #[test]
-fn a_deny_under_a_negated_operator_also_denies_a_request_without_a_recipient() {
+fn negated_deny_applies_to_requests_without_recipient() {
     let both = policy(&[
         statement("Allow", "kms:*", "{}"),
         statement("Deny", "kms:*", &pcr8("StringNotEquals")),
@@ -55,7 +55,7 @@ fn a_deny_under_a_negated_operator_also_denies_a_request_without_a_recipient() {
 }
 
 #[test]
-fn another_action_allows_nothing_here_and_no_policy_at_all_neither() {
+fn denies_other_action_and_missing_policy() {
     let describe = policy(&[statement("Allow", "kms:DescribeCustomKeyStores", "{}")]);
     let service = Configured::start(&sigv4(), &describe);
     assert_eq!(denied(service.generate_plain()), IMPLICIT);
@@ -65,7 +65,7 @@ fn another_action_allows_nothing_here_and_no_policy_at_all_neither() {
 
 /// The message and the audit trail still say which session it was.
 #[test]
-fn conditions_see_the_role_of_an_assumed_role() {
+fn principal_arn_condition_matches_the_assumed_role() {
     let session = "arn:aws:sts::123456789012:assumed-role/wallet/session";
     let config = sigv4().replace(ARN, session);
     for (arn, allowed) in [(ARN, true), (session, false)] {
@@ -83,7 +83,7 @@ fn conditions_see_the_role_of_an_assumed_role() {
 }
 
 #[test]
-fn the_transport_is_secure_if_tls_ends_in_the_enclave_and_the_record_says_how() {
+fn attested_tls_is_secure_transport_and_recorded() {
     let config = format!("[tls]\nmode = \"attested\"\nnames = [\"127.0.0.1\"]\n{}", sigv4());
     for (condition, allowed) in [
         (r#"{"Bool":{"aws:SecureTransport":"true"}}"#, true),
@@ -106,7 +106,7 @@ fn the_transport_is_secure_if_tls_ends_in_the_enclave_and_the_record_says_how() 
 }
 
 #[test]
-fn the_principal_is_who_signed_and_the_transport_is_not_secure() {
+fn condition_keys_match_a_plain_http_request() {
     for (condition, allowed) in [
         (r#"{"StringLike":{"aws:PrincipalArn":"arn:aws:iam::123456789012:role/*"}}"#, true),
         (r#"{"StringLike":{"aws:PrincipalArn":"arn:aws:iam::123456789012:user/*"}}"#, false),

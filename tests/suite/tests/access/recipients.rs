@@ -15,7 +15,7 @@ fn configured(recipient: &str) -> Configured {
 }
 
 #[test]
-fn require_refuses_a_request_without_a_recipient() {
+fn require_denies_request_without_recipient() {
     let service = configured("require = true");
     assert_eq!(
         denied(service.generate_plain()),
@@ -25,7 +25,7 @@ fn require_refuses_a_request_without_a_recipient() {
 }
 
 #[test]
-fn a_document_must_measure_all_of_one_entry() {
+fn measurements_must_match_one_whole_entry() {
     let [ab, cd] = ["ab", "cd"].map(|byte| byte.repeat(48));
     let service = configured(&format!(
         "measurements = [{{ PCR0 = \"{ab}\", PCR8 = \"{cd}\" }}, {{ NitroTPMPCR4 = \"{ab}\" }}]"
@@ -57,7 +57,7 @@ fn a_document_must_measure_all_of_one_entry() {
 }
 
 #[test]
-fn max_age_is_how_old_a_document_may_be() {
+fn rejects_document_older_than_max_age() {
     let aged = |age_seconds| Document { age_seconds, ..Document::default() };
     // Within the chain's validity, the simulator can look back an hour.
     for (max_age, young, old) in
@@ -74,7 +74,7 @@ fn max_age_is_how_old_a_document_may_be() {
 }
 
 #[test]
-fn debug_mode_is_refused_unless_it_is_allowed() {
+fn rejects_debug_mode_unless_allowed() {
     let debug = Document { debug: true, ..Document::default() };
     let (error_type, message) = refusal(configured("").generate_for(&debug));
     assert_eq!(error_type, "ValidationException");

@@ -43,7 +43,7 @@ fn two_principals(throttle: &str) -> (Configured, Client, Client) {
 }
 
 #[test]
-fn each_principal_has_its_own_rate_and_strangers_use_up_none_of_it() {
+fn rate_is_per_principal_and_ignores_forged_requests() {
     let (service, one, other) = two_principals("requests_per_second_per_principal = 1");
     let forger = Credentials::new("AKIDEXAMPLE", "another secret", "eu-west-1");
     let forger = Client::new(service.endpoint_url()).with_credentials(forger);
@@ -57,7 +57,7 @@ fn each_principal_has_its_own_rate_and_strangers_use_up_none_of_it() {
 }
 
 #[test]
-fn all_principals_share_the_total() {
+fn total_rate_is_shared_by_all_principals() {
     let (_service, one, other) = two_principals("requests_per_second_total = 1");
     assert!(one.generate_random(1).is_ok());
     assert!(other.generate_random(1).is_ok());

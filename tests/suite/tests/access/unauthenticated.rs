@@ -20,7 +20,7 @@ const AUTHENTICATED: u32 = 200;
 const MAX_BYTES_PER_SECOND: u128 = 1_000_000;
 
 #[test]
-fn a_flood_of_10_s_displaces_no_record_and_writes_at_most_1_mb_a_second() {
+fn unsigned_flood_displaces_no_record_and_writes_1_mb_s_at_most() {
     flood(Duration::from_secs(10));
 }
 

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 pub(crate) use suite::binary;
 
 /// Far longer than anything here takes: reached only by what hangs.
-pub(crate) const NEVER: Duration = Duration::from_secs(60);
+pub(crate) const HANG_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often what is awaited is looked at.
-const GLANCE: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// A server as a process, killed if the test ends before it does.
 pub(crate) struct Process {
@@ -45,7 +45,7 @@ impl Process {
             let mut line = String::new();
             this.stdout.read_line(&mut line).unwrap();
             let Some((_, endpoint)) = line.trim_end().split_once(" listening on ") else {
-                panic!("{command:?} does not listen: {line:?} {:?}", this.rest_of_log());
+                panic!("{command:?} does not listen: {line:?} {:?}", this.remaining_log());
             };
             this.endpoints.push(endpoint.to_owned());
         }
@@ -79,13 +79,13 @@ impl Process {
     }
 
     /// Waits until it has ended by itself.
-    pub(crate) fn ended(&mut self) -> ExitStatus {
-        until("it ends", || self.child.try_wait().unwrap())
+    pub(crate) fn wait_for_exit(&mut self) -> ExitStatus {
+        wait_until("it ends", || self.child.try_wait().unwrap())
     }
 
     /// Waits for a line of its log that says so; it, and those before it.
-    pub(crate) fn logged(&self, expected: &str) -> Vec<String> {
-        let (mut lines, deadline) = (Vec::new(), Instant::now() + NEVER);
+    pub(crate) fn wait_for_log(&self, expected: &str) -> Vec<String> {
+        let (mut lines, deadline) = (Vec::new(), Instant::now() + HANG_TIMEOUT);
         loop {
             match self.log.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(line) => lines.push(line),
@@ -98,8 +98,8 @@ impl Process {
     }
 
     /// What its log has said since; all there is, if it has ended.
-    pub(crate) fn rest_of_log(&mut self) -> Vec<String> {
-        let patience = if self.is_running() { Duration::ZERO } else { NEVER };
+    pub(crate) fn remaining_log(&mut self) -> Vec<String> {
+        let patience = if self.is_running() { Duration::ZERO } else { HANG_TIMEOUT };
         let mut lines = Vec::new();
         loop {
             match self.log.recv_timeout(patience) {
@@ -110,7 +110,7 @@ impl Process {
     }
 
     /// What its stdout still had, once it has ended.
-    pub(crate) fn rest_of_stdout(&mut self) -> String {
+    pub(crate) fn remaining_stdout(&mut self) -> String {
         let mut rest = String::new();
         self.stdout.read_to_string(&mut rest).unwrap();
         rest
@@ -122,9 +122,9 @@ impl Process {
     }
 
     /// The same once nothing is open that was: the same number for a while.
-    pub(crate) fn settled_descriptors(&self) -> usize {
+    pub(crate) fn stable_descriptors(&self) -> usize {
         let (mut last, mut times) = (self.descriptors(), 0);
-        until("descriptors settle", || {
+        wait_until("descriptors settle", || {
             let now = self.descriptors();
             times = if now == last { times + 1 } else { 0 };
             last = now;
@@ -159,19 +159,19 @@ impl Drop for Process {
 }
 
 /// What `look` sees at last.
-pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(seen) = look() {
             return seen;
         }
-        assert!(start.elapsed() < NEVER, "never: {what}");
-        thread::sleep(GLANCE);
+        assert!(start.elapsed() < HANG_TIMEOUT, "never: {what}");
+        thread::sleep(POLL_INTERVAL);
     }
 }
 
 /// Starts `command` by a shell, after `limit`, which is one of its `ulimit`s.
-pub(crate) fn limited(limit: &str, command: &Command) -> Command {
+pub(crate) fn with_ulimit(limit: &str, command: &Command) -> Command {
     let mut limited = Command::new("sh");
     limited.args(["-c", &format!("ulimit {limit} && exec \"$@\""), "sh"]);
     limited.arg(command.get_program()).args(command.get_args());

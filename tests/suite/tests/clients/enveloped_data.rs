@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use attested_recipient::{Document, RecipientKey};
 use tokio::process::Command;
 
-use super::process::{clean, run_well};
+use super::process::{clean, run_successfully};
 
 /// A throw-away key of `tests/suite/keys`.
 #[derive(Debug)]
@@ -53,13 +53,13 @@ impl TestKey {
 fn openssl(arguments: impl FnOnce(&mut Command) -> &mut Command, input: &[u8]) -> Vec<u8> {
     let mut command = clean(Command::new("openssl"));
     arguments(&mut command);
-    run_well(command, input)
+    run_successfully(command, input)
 }
 
 /// Compares with what KMS writes for a key, byte by byte: BER, of indefinite length where KMS has
 /// it so. What only the key or chance can tell is taken from `sealed` itself: the encrypted key, the
 /// IV, and the ciphertext.
-pub(crate) fn assert_form(sealed: &[u8], key: &TestKey, number_of_bytes: usize) {
+pub(crate) fn assert_kms_layout(sealed: &[u8], key: &TestKey, number_of_bytes: usize) {
     let modulus = key.modulus_length;
     // PKCS#7: always at least one byte of padding.
     let ciphertext = (number_of_bytes / 16 + 1) * 16;

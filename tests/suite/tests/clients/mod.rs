@@ -6,8 +6,8 @@ mod relayed_service;
 mod sdk;
 mod tampering_proxy;
 
-pub(crate) use enveloped_data::{TestKey, assert_form};
-pub(crate) use process::{Site, cli, cli_as, model};
-pub(crate) use relayed_service::{Canned, Relayed};
-pub(crate) use sdk::{Failure, Outcome, Sdk};
-pub(crate) use tampering_proxy::{Message, Tamperer};
+pub(crate) use enveloped_data::{TestKey, assert_kms_layout};
+pub(crate) use process::{ServiceUrl, cli, cli_as, model};
+pub(crate) use relayed_service::{CannedErrorServer, RelayedService};
+pub(crate) use sdk::{Outcome, Sdk, SdkError};
+pub(crate) use tampering_proxy::{Message, TamperingProxy};

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use crate::sigv4::identities::{Identity, WALLET};
 
 /// Far longer than anything here takes: reached only by what hangs.
-const NEVER: Duration = Duration::from_secs(60);
+const HANG_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// `target/clients`, up to date.
 pub(super) fn installed() -> &'static Path {
@@ -50,21 +50,21 @@ pub(super) fn clean(mut command: Command) -> Command {
 
 /// Where a client finds the service, and whom it trusts there.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Site<'a> {
+pub(crate) struct ServiceUrl<'a> {
     /// Its URL.
     pub(crate) url: &'a str,
     /// A file of certificate authorities, PEM; without one, those of the client's own.
     pub(crate) ca: Option<&'a Path>,
 }
 
-impl<'a> From<&'a str> for Site<'a> {
+impl<'a> From<&'a str> for ServiceUrl<'a> {
     fn from(url: &'a str) -> Self {
         Self { url, ca: None }
     }
 }
 
 /// What every AWS client reads from the environment.
-pub(super) fn configure(command: &mut Command, site: Site<'_>, identity: &Identity) {
+pub(super) fn configure(command: &mut Command, site: ServiceUrl<'_>, identity: &Identity) {
     let Identity { region, access_key_id, secret_access_key, session_token } = *identity;
     command.envs([
         ("AWS_ENDPOINT_URL_KMS", site.url),
@@ -87,13 +87,13 @@ pub(super) fn configure(command: &mut Command, site: Site<'_>, identity: &Identi
 pub(super) fn run(mut command: Command, input: &[u8]) -> Output {
     command.stdin(file_of(input)).kill_on_drop(true);
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    let output = runtime.block_on(async { timeout(NEVER, command.output()).await });
+    let output = runtime.block_on(async { timeout(HANG_TIMEOUT, command.output()).await });
     let output = output.unwrap_or_else(|_| panic!("must end: {command:?}"));
     output.unwrap_or_else(|error| panic!("{error}: {command:?}"))
 }
 
 /// Like [`run`], for what must succeed: its stdout.
-pub(super) fn run_well(command: Command, input: &[u8]) -> Vec<u8> {
+pub(super) fn run_successfully(command: Command, input: &[u8]) -> Vec<u8> {
     let output = run(command, input);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     output.stdout
@@ -108,14 +108,14 @@ fn file_of(input: &[u8]) -> Stdio {
 }
 
 /// `aws kms generate-random` of version 1.
-pub(crate) fn cli<'a>(site: impl Into<Site<'a>>, arguments: &[&str]) -> Output {
+pub(crate) fn cli<'a>(site: impl Into<ServiceUrl<'a>>, arguments: &[&str]) -> Output {
     cli_as(&WALLET, site, &[&["generate-random"], arguments].concat())
 }
 
 /// Any `aws kms` of version 1, by anybody.
 pub(crate) fn cli_as<'a>(
     identity: &Identity,
-    site: impl Into<Site<'a>>,
+    site: impl Into<ServiceUrl<'a>>,
     arguments: &[&str],
 ) -> Output {
     let mut command = python("aws");
@@ -128,5 +128,5 @@ pub(crate) fn cli_as<'a>(
 pub(crate) fn model() -> Value {
     let mut command = python("python");
     command.arg(source("botocore_model.py"));
-    serde_json::from_slice(&run_well(command, b"")).unwrap()
+    serde_json::from_slice(&run_successfully(command, b"")).unwrap()
 }

@@ -14,14 +14,14 @@ use super::tampering_proxy::Message;
 
 /// A relay on a free loopback port. It ends when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Relayed {
+pub(crate) struct RelayedService {
     endpoint_url: String,
     // Dropped first: a relay outlived by its upstream has nothing to report.
     _relay: Runtime,
     simulator: Option<Simulator>,
 }
 
-impl Relayed {
+impl RelayedService {
     /// In front of a simulated enclave.
     pub(crate) fn simulator() -> Self {
         Self::enclave(Simulator::start().unwrap())
@@ -29,7 +29,7 @@ impl Relayed {
 
     /// In front of a simulated enclave that was told more. It ends when this is dropped.
     pub(crate) fn enclave(simulator: Simulator) -> Self {
-        let relayed = Self::before(simulator.address());
+        let relayed = Self::in_front_of(simulator.address());
         let endpoint_url = match simulator.endpoint_url().starts_with("https:") {
             // The relay does not see whether what passes is TLS.
             true => relayed.endpoint_url.replace("http://127.0.0.1", "https://localhost"),
@@ -39,7 +39,7 @@ impl Relayed {
     }
 
     /// In front of a server of the test's own.
-    pub(crate) fn before(upstream: SocketAddr) -> Self {
+    pub(crate) fn in_front_of(upstream: SocketAddr) -> Self {
         let upstream = upstream.to_string();
         // A server of a test's own has so many answers, and none for who asks whether it is ready.
         let unasked = "--health-interval=0";
@@ -68,11 +68,11 @@ impl Relayed {
 
 /// A server that gives the answers it was given, one for each connection, and never another.
 #[derive(Debug)]
-pub(crate) struct Canned {
+pub(crate) struct CannedErrorServer {
     address: SocketAddr,
 }
 
-impl Canned {
+impl CannedErrorServer {
     /// One that answers with `errors` as the service does, in order.
     pub(crate) fn start(errors: Vec<KmsError>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::process::Command;
 
-use super::process::{Site, clean, configure, installed, python, run_well, source};
+use super::process::{ServiceUrl, clean, configure, installed, python, run_successfully, source};
 use crate::sigv4::identities::{Identity, WALLET};
 
 /// An SDK, driven by a program in `tests/suite/clients`.
@@ -30,14 +30,14 @@ pub(crate) struct Outcome {
     /// The members of the answer; a blob is base64.
     pub(crate) answer: Option<Map<String, Value>>,
     /// What was thrown instead.
-    pub(crate) error: Option<Failure>,
+    pub(crate) error: Option<SdkError>,
     /// What came over the wire, one for each attempt.
     pub(crate) responses: Vec<Response>,
 }
 
 /// What the SDK throws.
 #[derive(Debug, Deserialize, PartialEq, Eq)]
-pub(crate) struct Failure {
+pub(crate) struct SdkError {
     /// Its code.
     pub(crate) name: String,
     /// Its message.
@@ -57,7 +57,7 @@ pub(crate) struct Response {
 
 impl Sdk {
     /// Makes all `calls`, `{"operation", "parameters"}` each, in one process and in order.
-    pub(crate) fn call<'a>(self, site: impl Into<Site<'a>>, calls: &[Value]) -> Vec<Outcome> {
+    pub(crate) fn call<'a>(self, site: impl Into<ServiceUrl<'a>>, calls: &[Value]) -> Vec<Outcome> {
         self.call_as(&WALLET, site, calls)
     }
 
@@ -65,7 +65,7 @@ impl Sdk {
     pub(crate) fn call_as<'a>(
         self,
         identity: &Identity,
-        site: impl Into<Site<'a>>,
+        site: impl Into<ServiceUrl<'a>>,
         calls: &[Value],
     ) -> Vec<Outcome> {
         let mut command = match self {
@@ -82,7 +82,7 @@ impl Sdk {
         configure(&mut command, site.into(), identity);
         let input = Value::from(calls.to_vec()).to_string();
         let outcomes: Vec<Outcome> =
-            serde_json::from_slice(&run_well(command, input.as_bytes())).unwrap();
+            serde_json::from_slice(&run_successfully(command, input.as_bytes())).unwrap();
         assert_eq!(outcomes.len(), calls.len());
         outcomes
     }

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 /// Far longer than a client keeps a connection idle in a test.
-const NEVER: Duration = Duration::from_secs(60);
+const HANG_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// An HTTP message with Content-Length.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,13 +22,13 @@ type Change = Arc<dyn Fn(&mut Message) + Send + Sync>;
 
 /// Forwards each request changed, and each answer as it is. It listens as long as the process lives.
 #[derive(Debug)]
-pub(crate) struct Tamperer {
+pub(crate) struct TamperingProxy {
     endpoint_url: String,
 }
 
-impl Tamperer {
+impl TamperingProxy {
     /// In front of `upstream`, such as `http://127.0.0.1:8000`.
-    pub(crate) fn before(
+    pub(crate) fn in_front_of(
         upstream: &str,
         change: impl Fn(&mut Message) + Send + Sync + 'static,
     ) -> Self {
@@ -55,7 +55,7 @@ impl Tamperer {
 fn forward(mut client: &TcpStream, upstream: SocketAddr, change: &Change) {
     let mut server = TcpStream::connect(upstream).unwrap();
     for stream in [client, &server] {
-        stream.set_read_timeout(Some(NEVER)).unwrap();
+        stream.set_read_timeout(Some(HANG_TIMEOUT)).unwrap();
     }
     let mut requests = BufReader::new(client);
     let mut answers = BufReader::new(server.try_clone().unwrap());

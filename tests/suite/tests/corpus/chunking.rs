@@ -8,8 +8,8 @@ use proptest::test_runner::{Config, TestRunner};
 use crate::harness::requests::{
     BODY, BODY_LENGTH, JSON, TARGET, attested, attested_body, framed, generate, plain, request,
 };
-use crate::harness::response::Answer;
-use crate::harness::service::{PIPE_LENGTH, Stage};
+use crate::harness::response::Response;
+use crate::harness::service::{PIPE_LENGTH, TestService};
 
 const CASES: u32 = 96;
 const CHUNKED: &str = "Transfer-Encoding: chunked";
@@ -120,14 +120,14 @@ fn pieces<'a>(stream: &'a [u8], cuts: &[Index]) -> Vec<&'a [u8]> {
 }
 
 /// What does not differ from one time to the next, and how much entropy was drawn.
-fn answers(stage: &Stage, pieces: &[&[u8]], pipe_length: usize) -> (Vec<Answer>, u64) {
+fn answers(stage: &TestService, pieces: &[&[u8]], pipe_length: usize) -> (Vec<Response>, u64) {
     let before = stage.draws();
     let answers = stage.send_in_pieces(pieces, pipe_length);
-    (answers.into_iter().map(Answer::without_what_is_random).collect(), stage.draws() - before)
+    (answers.into_iter().map(Response::normalized).collect(), stage.draws() - before)
 }
 
 pub(crate) fn assert_chunking_changes_nothing() {
-    let stage = Stage::new();
+    let stage = TestService::new();
     let strategy = (
         vec(Message::strategy(), 1..=5),
         proptest::option::of(any::<Index>()),

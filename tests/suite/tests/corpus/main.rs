@@ -33,7 +33,7 @@ use harness::log_capture;
 use harness::row::Row;
 use harness::summary::Summary;
 use rows::{MODULES, Module};
-use verification_page::Index;
+use verification_page::RowIndex;
 
 /// Returns all rows.
 fn rows() -> Vec<Row> {
@@ -83,7 +83,7 @@ fn trials_of_the_whole(rows: &[Row]) -> Vec<Trial> {
     };
     let mut ids: Vec<String> = rows.iter().map(|row| row.id.to_owned()).collect();
     ids.sort();
-    let index = Index::of(rows);
+    let index = RowIndex::of(rows);
     vec![
         trial(
             "chunking of the HTTP stream changes nothing",
@@ -101,7 +101,7 @@ fn trials_of_the_whole(rows: &[Row]) -> Vec<Trial> {
 fn assert_cheap() {
     let rows = rows();
     let cost_of = |id: &str| -> Vec<OperationCounts> {
-        rows.iter().filter(|row| row.id == id).flat_map(Row::costs).collect()
+        rows.iter().filter(|row| row.id == id).flat_map(Row::operations).collect()
     };
     let genuine = OperationCounts { signature_verifications: 5, rsa_keys: 1 };
     let good = cost_of("C01");

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use attestation::{RecipientKeyError, Rule};
 
-use crate::harness::document_error::Refusal;
+use crate::harness::document_error::DocumentError;
 use crate::harness::row::Row;
 
 type Ids = BTreeSet<&'static str>;
@@ -45,26 +45,30 @@ fn variant(error: RecipientKeyError) -> String {
 
 /// The rows of each thing that refuses.
 #[derive(Default)]
-pub(crate) struct Index {
+pub(crate) struct RowIndex {
     by_rule: BTreeMap<Rule, Ids>,
     /// By the name of the variant.
     by_key_error: BTreeMap<String, Ids>,
     accepted: Ids,
 }
 
-impl Index {
+impl RowIndex {
     pub(crate) fn of(rows: &[Row]) -> Self {
         let mut index = Self::default();
         for row in rows {
             if row.name().ends_with(": accepted") {
-                assert!(row.accepts(), "{} accepts nothing", row.id);
+                assert!(row.expects_acceptance(), "{} accepts nothing", row.id);
                 index.accepted.insert(row.id);
             }
-            for refusal in row.refusals() {
+            for refusal in row.expected_errors() {
                 let ids = match refusal {
-                    Refusal::Malformed(error) => index.by_rule.entry(error.rule()).or_default(),
-                    Refusal::Untrusted(error) => index.by_rule.entry(error.rule()).or_default(),
-                    Refusal::RecipientKey(error) => {
+                    DocumentError::Malformed(error) => {
+                        index.by_rule.entry(error.rule()).or_default()
+                    }
+                    DocumentError::Untrusted(error) => {
+                        index.by_rule.entry(error.rule()).or_default()
+                    }
+                    DocumentError::RecipientKey(error) => {
                         index.by_key_error.entry(variant(*error)).or_default()
                     }
                 };

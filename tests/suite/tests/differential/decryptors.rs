@@ -65,7 +65,7 @@ fn open_by_offsets(sealed: &[u8], pem: &str, modulus_length: usize) -> Vec<u8> {
 }
 
 #[test]
-fn three_openers_find_the_same_bytes_in_every_answer() {
+fn three_decryptors_agree_on_every_envelope() {
     let simulator = Simulator::start().unwrap();
     let client = Client::new(simulator.endpoint_url());
     for bits in [2048, 3072, 4096] {

@@ -173,7 +173,7 @@ fn payload() -> impl Strategy<Value = Vec<u8>> {
 }
 
 #[test]
-fn the_decoders_agree_on_every_generated_payload_that_ours_accepts() {
+fn decoders_agree_on_generated_payloads() {
     const CASES: u32 = 3000;
     let config = ProptestConfig { cases: CASES, failure_persistence: None, ..Default::default() };
     // Refused by ours; accepted, and read by none, one or both of the others.
@@ -217,7 +217,7 @@ const ONE_BYTE: usize = 24 + 24 + 4 + 4;
 const TWO_BYTES: usize = 2 * (256 - 24) + 256 + 128 + ONE_BYTE + 2 + 24 * ONE_BYTE;
 
 #[test]
-fn the_decoders_agree_on_every_unknown_value_of_one_and_two_bytes() {
+fn decoders_agree_on_unknown_values_of_one_and_two_bytes() {
     let one = (0..=u8::MAX).filter(|byte| is_accepted(&with_unknown(&[*byte]))).count();
     assert_eq!(one, ONE_BYTE);
     let two = (0..=u16::MAX).filter(|value| is_accepted(&with_unknown(&value.to_be_bytes())));
@@ -225,7 +225,7 @@ fn the_decoders_agree_on_every_unknown_value_of_one_and_two_bytes() {
 }
 
 #[test]
-fn a_text_that_is_no_text_is_no_unknown_value() {
+fn rejects_unknown_value_of_invalid_utf_8() {
     assert!(is_accepted(&with_unknown(&string(TEXT, b"text"))));
     assert!(!is_accepted(&with_unknown(&string(TEXT, &[0xff]))));
 }

@@ -40,7 +40,7 @@ fn payload(document: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn the_decoders_agree_on_every_document_that_aws_signed() {
+fn decoders_agree_on_every_aws_document() {
     let Some(vectors) = vectors::vectors("other decoders on real documents") else { return };
     let mut accepted = 0;
     for entry in fs::read_dir(vectors.join("attdocs")).unwrap() {
@@ -57,7 +57,7 @@ fn the_decoders_agree_on_every_document_that_aws_signed() {
 }
 
 #[test]
-fn the_decoders_agree_on_the_documents_of_a_simulated_world() {
+fn decoders_agree_on_simulated_documents() {
     let pki = SimulatedPki::new(Arc::new(|| UnixMillis::from_secs(1_800_000_000))).unwrap();
     for family in [PcrFamily::NitroEnclave, PcrFamily::NitroTpm] {
         for length in [None, Some(0), Some(1), Some(1024)] {

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use self::binaries::{Process, binary, until};
+use self::binaries::{Process, binary, wait_until};
 use self::new_tls_clients::{CaBundle, RequestCounts, run_clients};
 
 const CONFIGURATION: &str = "[tls]\nmode = \"attested\"\nnames = [\"127.0.0.1\", \"127.0.0.2\"]\n";
@@ -68,7 +68,7 @@ impl Stage {
     fn list(&self, standby: Option<usize>) {
         write_upstreams(&self.folder, standby);
         self.relay.signal("HUP");
-        self.relay.logged("the upstreams were read anew");
+        self.relay.wait_for_log("the upstreams were read anew");
     }
 
     fn restart(&mut self, place: usize) {
@@ -94,7 +94,7 @@ impl Stage {
     fn await_ready(&self, place: usize) {
         let ready = || self.metric("health_checks_total", place, "outcome=\"ready\"").unwrap();
         let before = ready();
-        until("the enclave is ready", || (ready() > before).then_some(()));
+        wait_until("the enclave is ready", || (ready() > before).then_some(()));
     }
 
     /// Verifies each enclave at its direct listener, and gives clients a bundle of all.
@@ -151,13 +151,13 @@ fn with_clients(address: &str, bundle: &CaBundle, meanwhile: impl FnOnce()) -> R
 }
 
 #[test]
-fn clients_with_the_old_bundle_lose_half_at_most_and_the_relay_says_why() {
+fn old_bundle_fails_at_most_half_of_the_clients() {
     let mut stage = Stage::start();
     stage.restart(1);
     let start = Instant::now();
     let counts = with_clients(&stage.address(), &stage.bundle, || {
         let rejected = || stage.metric("upstream_handshakes_rejected", 1, "");
-        until("the relay sees it", || (rejected() == Some(1.0)).then_some(()));
+        wait_until("the relay sees it", || (rejected() == Some(1.0)).then_some(()));
         thread::sleep(Duration::from_secs(4).saturating_sub(start.elapsed()));
     });
     assert!(counts.failed > 0 && counts.failed_percent() <= 55.0, "{counts:?}");
@@ -165,27 +165,27 @@ fn clients_with_the_old_bundle_lose_half_at_most_and_the_relay_says_why() {
     assert!(stage.metric("upstream_weight", 1, "").unwrap() < 1.0);
     assert_eq!(stage.metric("upstream_weight", 0, ""), Some(1.0));
     assert_eq!(stage.metric("upstream_healthy", 1, ""), Some(1.0));
-    let lines = stage.relay.logged("clients reject the TLS certificate");
+    let lines = stage.relay.wait_for_log("clients reject the TLS certificate");
     assert!(lines.last().unwrap().contains("enclave-1"), "{lines:?}");
-    let told = stage.relay.rest_of_log();
+    let told = stage.relay.remaining_log();
     assert!(!told.iter().any(|line| line.contains("clients reject")), "{told:?}");
 }
 
 #[test]
-fn no_client_loses_anything_with_standby_and_a_new_bundle() {
+fn standby_and_new_bundle_lose_no_client() {
     let mut stage = Stage::start();
     let (address, bundle) = (stage.address(), std::mem::take(&mut stage.bundle));
     let counts = with_clients(&address, &bundle, || {
         stage.list(Some(1));
         let open = || stage.metric("connections_open", 1, "");
-        until("it has no clients", || (open() == Some(0.0)).then_some(()));
+        wait_until("it has no clients", || (open() == Some(0.0)).then_some(()));
         stage.restart(1);
         stage.await_ready(1);
         stage.trust_all(&bundle);
         let before = stage.metric("connections_total", 1, "").unwrap();
         stage.list(None);
         let connections = || stage.metric("connections_total", 1, "").unwrap();
-        until("it has clients again", || (connections() > before + 10.0).then_some(()));
+        wait_until("it has clients again", || (connections() > before + 10.0).then_some(()));
     });
     assert!(counts.requests > 0 && counts.failed == 0, "{counts:?}");
 }

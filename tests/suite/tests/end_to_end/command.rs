@@ -51,7 +51,7 @@ fn refusal(report: &str) -> &str {
 }
 
 #[test]
-fn random_prints_as_many_bytes_as_asked_for_in_each_form() {
+fn random_prints_requested_bytes_in_each_format() {
     let service = Service::start();
     let random = |bytes: &str, form: &str| {
         let url = service.url();
@@ -70,7 +70,7 @@ fn random_prints_as_many_bytes_as_asked_for_in_each_form() {
 }
 
 #[test]
-fn random_refuses_a_number_that_kms_would() {
+fn random_rejects_number_of_bytes_out_of_range() {
     for bytes in ["0", "1025", "x"] {
         let output = run(&["random", "--endpoint", "http://127.0.0.1:1", "--bytes", bytes]);
         assert_eq!(code(&output), 2, "{bytes}");
@@ -78,7 +78,7 @@ fn random_refuses_a_number_that_kms_would() {
 }
 
 #[test]
-fn random_names_the_endpoint_that_does_not_answer() {
+fn random_error_names_the_unreachable_endpoint() {
     // A port that was free a moment ago, and that nobody listens on.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let endpoint = format!("http://{address}");
@@ -89,7 +89,7 @@ fn random_names_the_endpoint_that_does_not_answer() {
 
 /// A service that answers the order for a document with a document, and every GenerateRandom in the
 /// clear, as a proxy would that drops the Recipient.
-fn treacherous_service(document: Vec<u8>) -> String {
+fn plaintext_service(document: Vec<u8>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
@@ -113,14 +113,14 @@ fn treacherous_service(document: Vec<u8>) -> String {
 }
 
 #[test]
-fn random_refuses_an_answer_in_the_clear() {
-    let output = run(&["random", "--endpoint", &treacherous_service(vec![1]), "--bytes", "3"]);
+fn random_rejects_plaintext_response() {
+    let output = run(&["random", "--endpoint", &plaintext_service(vec![1]), "--bytes", "3"]);
     assert_eq!((code(&output), output.stdout.as_slice()), (1, &b""[..]));
     assert!(stderr(&output).contains("carries a Plaintext"), "{}", stderr(&output));
 }
 
 #[test]
-fn a_document_is_written_with_what_was_ordered_and_inspect_shows_it() {
+fn inspect_shows_what_document_requested() {
     let service = Service::start();
     let key = RecipientKey::from_pem(include_str!("../../keys/rsa-2048.pem")).unwrap();
     let (folder, spki) = file("key.der", key.public_key_der());
@@ -166,7 +166,7 @@ fn a_document_is_written_with_what_was_ordered_and_inspect_shows_it() {
 }
 
 #[test]
-fn inspect_warns_of_debug_mode_and_refuses_what_is_no_document() {
+fn inspect_warns_of_debug_mode_and_rejects_other_files() {
     let service = Service::start();
     let debug = Document { debug: true, ..Document::default() };
     let (_folder, path) = file("document.bin", &service.simulator.document(&debug).unwrap());
@@ -179,7 +179,7 @@ fn inspect_warns_of_debug_mode_and_refuses_what_is_no_document() {
 }
 
 #[test]
-fn open_writes_the_content_alone_with_either_form_of_key() {
+fn open_decrypts_with_pkcs8_and_pkcs1_keys() {
     let service = Service::start();
     let key = RecipientKey::from_pem(include_str!("../../keys/rsa-2048.pem")).unwrap();
     let document = service.simulator.document(&Document::for_key(&key)).unwrap();
@@ -203,7 +203,7 @@ fn open_writes_the_content_alone_with_either_form_of_key() {
 }
 
 #[test]
-fn open_opens_what_real_kms_sealed_and_refuses_sha_1() {
+fn open_decrypts_real_kms_envelope_and_rejects_sha1() {
     let Some(vectors) = vectors("open on real envelopes") else { return };
     let cms = vectors.join("cms");
     let path = |name: &str| cms.join(name).to_str().unwrap().to_owned();
@@ -228,7 +228,7 @@ const GOOD_IN_DEBUG_MODE: [&str; 2] =
     ["anjuna_2024_debug_rsa2048.bin", "dstack_2025_debug_indef.bin"];
 
 #[test]
-fn verify_accepts_what_aws_signed_at_its_own_time() {
+fn verify_accepts_aws_documents_at_their_own_time() {
     let Some(vectors) = vectors("verify --at document") else { return };
     for name in GOOD {
         let output = run(&["verify", "--at", "document", &document(&vectors, name)]);
@@ -247,7 +247,7 @@ fn verify_accepts_what_aws_signed_at_its_own_time() {
 }
 
 #[test]
-fn verify_refuses_every_old_document_now_as_expired() {
+fn verify_rejects_old_documents_as_expired() {
     let Some(vectors) = vectors("verify --at now") else { return };
     for name in GOOD.into_iter().chain(GOOD_IN_DEBUG_MODE) {
         let output = run(&["verify", &document(&vectors, name)]);
@@ -260,7 +260,7 @@ fn verify_refuses_every_old_document_now_as_expired() {
 }
 
 #[test]
-fn verify_names_the_rule_that_a_bad_document_breaks() {
+fn verify_names_the_broken_rule() {
     let Some(vectors) = vectors("verify on bad documents") else { return };
     for (name, expected) in [
         ("eternis_2024_badsig.bin", "REFUSED 16 document signature: "),
@@ -275,7 +275,7 @@ fn verify_names_the_rule_that_a_bad_document_breaks() {
 }
 
 #[test]
-fn verify_judges_the_key_only_where_it_is_a_recipients() {
+fn verify_checks_the_key_only_with_recipient_option() {
     let Some(vectors) = vectors("verify --recipient") else { return };
     for (name, exit) in [("anjuna_2021_prod_rsa2048.bin", 0), ("opc_2024_prod.bin", 1)] {
         let path = document(&vectors, name);
@@ -286,7 +286,7 @@ fn verify_judges_the_key_only_where_it_is_a_recipients() {
 }
 
 #[test]
-fn verify_compares_measurements_and_ages_and_trusts_the_roots_it_is_given() {
+fn verify_applies_pcr_max_age_and_root_options() {
     let service = Service::start();
     let age = Document { age_seconds: 100, ..Document::default() };
     let (folder, path) = file("document.bin", &service.simulator.document(&age).unwrap());
@@ -317,7 +317,7 @@ fn verify_compares_measurements_and_ages_and_trusts_the_roots_it_is_given() {
 
 /// A simulator's document, signed at 2026-11-30T06:49:01.432Z by a leaf of three seconds before.
 #[test]
-fn verify_allows_60_seconds_of_clock_skew_and_names_the_clock() {
+fn verify_allows_60_seconds_of_clock_skew() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/clock");
     let (path, root) = (format!("{folder}/document.bin"), format!("{folder}/root.pem"));
     let verify = |at: &str| {
@@ -346,7 +346,7 @@ fn verify_allows_60_seconds_of_clock_skew_and_names_the_clock() {
 }
 
 #[test]
-fn verify_tells_programs_in_json() {
+fn verify_prints_json_report() {
     let service = Service::start();
     let bytes = service.simulator.document(&Document::default()).unwrap();
     let (folder, path) = file("document.bin", &bytes);
@@ -368,7 +368,7 @@ fn verify_tells_programs_in_json() {
 }
 
 #[test]
-fn wrong_usage_ends_with_status_2() {
+fn usage_errors_exit_with_status_2() {
     let (_folder, garbage) = file("root.pem", b"not PEM");
     for arguments in [
         &["verify"][..],

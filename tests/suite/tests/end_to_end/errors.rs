@@ -34,7 +34,7 @@ fn recipient_with(algorithm: &str, document: &str) -> String {
 }
 
 #[test]
-fn a_request_that_breaks_a_rule_is_told_which() {
+fn request_errors_name_the_broken_rule() {
     let service = Service::start();
     let generate = "GenerateRandom";
     let describe = "DescribeCustomKeyStores";
@@ -154,7 +154,7 @@ fn a_request_that_breaks_a_rule_is_told_which() {
 }
 
 #[test]
-fn a_document_that_breaks_a_rule_is_told_which() {
+fn document_errors_name_the_broken_rule() {
     let service = Service::start();
     let key = RecipientKey::from_pem(KEY).unwrap();
     let fresh = || Document::for_key(&key);
@@ -203,7 +203,7 @@ fn a_document_that_breaks_a_rule_is_told_which() {
 }
 
 #[test]
-fn an_aged_document_is_told_its_age_or_its_certificates_end() {
+fn stale_document_error_states_age_or_expiry() {
     let service = Service::start();
     let key = RecipientKey::from_pem(KEY).unwrap();
     let refused = |age_seconds| {
@@ -224,7 +224,7 @@ fn an_aged_document_is_told_its_age_or_its_certificates_end() {
 }
 
 #[test]
-fn a_request_that_is_none_of_kms_is_refused_as_http_has_it() {
+fn rejects_requests_that_are_not_kms_calls() {
     let service = Service::start();
     let unknown = r#"{"__type":"UnknownOperationException"}"#;
     let body = "\r\nContent-Length: 2\r\n\r\n{}";
@@ -268,7 +268,7 @@ fn a_request_that_is_none_of_kms_is_refused_as_http_has_it() {
 }
 
 #[test]
-fn a_request_has_exactly_one_host_but_before_http_1_1_it_needs_none() {
+fn requires_exactly_one_host_header_from_http_1_1() {
     let service = Service::start();
     let refused = || (400, validation("a request must have exactly one Host header"));
     let message = "the Host header must be the authority of the request target";
@@ -288,7 +288,7 @@ fn a_request_has_exactly_one_host_but_before_http_1_1_it_needs_none() {
 }
 
 #[test]
-fn a_body_over_the_cap_is_refused_and_the_connection_closed() {
+fn rejects_body_over_512_kib_and_closes() {
     let service = Service::start();
     let at_cap = service.kms("GenerateRandom", &" ".repeat(512 * 1024));
     assert_eq!(at_cap.status, 400);
@@ -300,7 +300,7 @@ fn a_body_over_the_cap_is_refused_and_the_connection_closed() {
 }
 
 #[test]
-fn a_client_that_waits_to_send_a_body_over_the_cap_is_not_asked_for_it() {
+fn returns_413_instead_of_100_continue() {
     let request = "POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n\
                    Content-Length: 524289\r\n\r\n";
     let answer = Answer::parse(&Service::start().exchange(request.as_bytes()));
@@ -308,7 +308,7 @@ fn a_client_that_waits_to_send_a_body_over_the_cap_is_not_asked_for_it() {
 }
 
 #[test]
-fn every_answer_carries_the_headers_of_kms() {
+fn every_response_has_the_headers_of_kms() {
     let service = Service::start();
     let mut ids = Vec::new();
     for body in [r#"{"NumberOfBytes":1}"#, "{}"] {
@@ -335,7 +335,7 @@ fn health_and_readiness_need_no_target() {
 }
 
 #[test]
-fn the_answer_names_no_key_stores() {
+fn lists_no_key_stores_by_default() {
     let answer = Service::start().kms("DescribeCustomKeyStores", "{}");
     assert_eq!((answer.status, answer.body.as_str()), (200, r#"{"CustomKeyStores":[]}"#));
 }

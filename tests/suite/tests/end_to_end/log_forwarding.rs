@@ -143,7 +143,7 @@ fn said(lines: &[Value], message: &str) -> usize {
 }
 
 #[test]
-fn lines_of_two_enclaves_go_on_after_their_proxy_was_killed_and_what_was_dropped_is_counted() {
+fn relay_restart_loses_only_counted_log_lines() {
     let mut host = Host { folder: tempfile::tempdir().unwrap(), enclaves: Vec::new() };
     let proxy = host.start_proxy();
     host.start_enclave("a");

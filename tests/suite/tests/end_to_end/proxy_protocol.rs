@@ -23,7 +23,7 @@ impl Write for Trail {
 }
 
 #[test]
-fn the_trail_has_the_clients_address_and_ids_that_begin_as_their_connections_does() {
+fn audit_has_client_address_and_connection_id() {
     let trail = Trail::default();
     let simulator = Simulator::builder().proxy_protocol().audit(trail.clone()).start().unwrap();
     let service = Service::with(simulator, &["--proxy-protocol"]);

@@ -12,7 +12,7 @@ const START: UnixMillis = UnixMillis::from_secs(1_800_000_000);
 const MINUTES_IN_30_DAYS: u64 = 30 * 24 * 60;
 
 #[test]
-fn serves_attested_requests_for_thirty_days_on_end() {
+fn serves_attested_requests_for_thirty_days() {
     let elapsed = Arc::new(AtomicU64::new(0));
     let clock = Arc::clone(&elapsed);
     let now = move || START.plus_secs(clock.load(Ordering::Relaxed));
@@ -33,7 +33,7 @@ fn serves_attested_requests_for_thirty_days_on_end() {
 }
 
 #[test]
-fn the_date_header_is_the_services_own() {
+fn date_header_uses_the_service_clock() {
     let service = Service::in_front_of(Simulator::start_at(|| START).unwrap());
     let answer = service.kms("GenerateRandom", r#"{"NumberOfBytes":1}"#);
     assert_eq!(answer.header("date"), Some("Fri, 15 Jan 2027 08:00:00 GMT"));

@@ -8,7 +8,7 @@ use crate::service::{Answer, Service};
 
 /// Starting and ending a simulator blocks, but brings no runtime into the caller's.
 #[tokio::test]
-async fn the_harness_works_within_an_asynchronous_test() {
+async fn simulator_runs_inside_an_async_test() {
     let simulator = Simulator::start().unwrap();
     let key = RecipientKey::from_pem(include_str!("../../keys/rsa-2048.pem")).unwrap();
     let document = simulator.document(&Document::for_key(&key)).unwrap();
@@ -18,7 +18,7 @@ async fn the_harness_works_within_an_asynchronous_test() {
 }
 
 #[test]
-fn a_document_is_minted_as_json_where_that_is_asked_for() {
+fn returns_document_as_json_when_accepted() {
     let service = Service::start();
     let request = "POST /simulator/attest HTTP/1.1\r\nHost: h\r\nAccept: application/json\r\n\
                    Content-Length: 2\r\n\r\n{}";
@@ -30,7 +30,7 @@ fn a_document_is_minted_as_json_where_that_is_asked_for() {
 }
 
 #[test]
-fn an_order_for_a_document_that_cannot_be_kept_is_refused_with_the_reason() {
+fn rejects_invalid_document_request_with_reason() {
     let service = Service::start();
     let long = STANDARD.encode([0; 1025]);
     for (body, reason) in [

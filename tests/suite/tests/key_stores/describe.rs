@@ -8,26 +8,26 @@ use enclave::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
 
 use crate::Case;
-use crate::clients::{Failure, Outcome, Sdk, model};
+use crate::clients::{Outcome, Sdk, SdkError, model};
 use crate::kms_model::assert_is_of;
 use crate::service::{CONNECTED, Service};
-use crate::softhsm::Stage;
+use crate::softhsm::SoftHsm;
 use crate::store_config::{EXTERNAL, EXTERNAL_ID, SPARE, Store, VAULT};
 
 pub(crate) const CASES: &[Case] = &[
-    ("a_paginator_sees_no_store", || paginates(0)),
-    ("a_paginator_sees_one_store", || paginates(1)),
-    ("a_paginator_sees_all_of_many_stores_in_the_order_of_the_file", || paginates(25)),
-    ("a_store_is_found_by_its_id_or_its_name_and_not_by_both", filters),
-    ("a_marker_that_was_not_given_out_is_invalid", refuses_markers),
-    ("an_entry_has_all_that_is_known_of_a_store_and_no_more", shows_what_is_known),
-    ("boto3_raises_each_error_of_a_store", boto3_raises_each_error_of_a_store),
+    ("paginator_returns_no_store", || paginates(0)),
+    ("paginator_returns_one_store", || paginates(1)),
+    ("paginator_returns_all_stores_in_file_order", || paginates(25)),
+    ("finds_store_by_id_or_name_but_not_both", filters),
+    ("rejects_unknown_marker", refuses_markers),
+    ("entry_has_exactly_the_configured_members", shows_what_is_known),
+    ("boto3_raises_each_key_store_error", boto3_raises_each_key_store_error),
 ];
 
 /// So many stores, of which nothing is asked: every third is an external one.
-fn many(count: usize) -> Stage {
-    let stage = Stage::empty();
-    let module = stage.spy();
+fn many(count: usize) -> SoftHsm {
+    let hsm = SoftHsm::empty();
+    let module = hsm.spy_module();
     let store = |number: usize| match number % 3 {
         2 => EXTERNAL.replace(EXTERNAL_ID, &id(number)).replace("elsewhere", &name(number)),
         _ => {
@@ -36,8 +36,8 @@ fn many(count: usize) -> Stage {
             Store { id: &id, name: &name, token: &token, connect: false, ..VAULT }.toml(&module)
         }
     };
-    stage.configure(&(0..count).map(store).collect::<String>());
-    stage
+    hsm.configure(&(0..count).map(store).collect::<String>());
+    hsm
 }
 
 /// In another order than that of the file.
@@ -69,8 +69,8 @@ fn ids(page: &Value) -> Vec<String> {
 }
 
 fn paginates(count: usize) {
-    let stage = many(count);
-    let service = Service::start(&stage);
+    let hsm = many(count);
+    let service = Service::start(&hsm);
     let model = model();
     let by_default = json!({});
     let sizes = [1, 10, 25].map(|size| (size, json!({ "PageSize": size })));
@@ -108,8 +108,8 @@ fn paginates(count: usize) {
 }
 
 fn filters() {
-    let stage = many(25);
-    let service = Service::start(&stage);
+    let hsm = many(25);
+    let service = Service::start(&hsm);
     let found = [
         (json!({ "CustomKeyStoreId": id(17) }), 17),
         (json!({ "CustomKeyStoreName": name(4) }), 4),
@@ -145,7 +145,7 @@ const VALIDATION: Refusal = ("ValidationException", false, &[400]);
 const INVALID_MARKER: Refusal = ("InvalidMarkerException", true, &[400]);
 
 fn assert_fails(outcome: &Outcome, (name, typed, statuses): Refusal, parameters: &Value) {
-    let Some(Failure { name: is, typed: is_typed, .. }) = &outcome.error else {
+    let Some(SdkError { name: is, typed: is_typed, .. }) = &outcome.error else {
         panic!("{parameters}: {outcome:?}")
     };
     assert_eq!((is.as_str(), *is_typed), (name, typed), "{parameters}");
@@ -153,8 +153,8 @@ fn assert_fails(outcome: &Outcome, (name, typed, statuses): Refusal, parameters:
 }
 
 fn refuses_markers() {
-    let stage = many(25);
-    let service = Service::start(&stage);
+    let hsm = many(25);
+    let service = Service::start(&hsm);
     let first = call(&service, &[describe(json!({ "Limit": 10 }))]).remove(0);
     let marker = body(&first, 0)["NextMarker"].as_str().unwrap().to_owned();
     let (rest, last) = marker.split_at(marker.len() - 1);
@@ -183,16 +183,16 @@ fn refuses_markers() {
 }
 
 fn shows_what_is_known() {
-    let stage = Stage::empty();
+    let hsm = SoftHsm::empty();
     let keys = concat!(env!("CARGO_MANIFEST_DIR"), "/keys/tls/p256.crt.pem");
     let certificate = fs::read_to_string(keys).unwrap();
-    fs::write(stage.path("customerCA.crt"), &certificate).unwrap();
+    fs::write(hsm.path("customerCA.crt"), &certificate).unwrap();
     let anchored = "trust_anchor_certificate = \"customerCA.crt\"\n";
-    let stores = [&VAULT.toml(&stage.spy()), anchored, EXTERNAL].concat();
-    stage.configure(&stores);
+    let stores = [&VAULT.toml(&hsm.spy_module()), anchored, EXTERNAL].concat();
+    hsm.configure(&stores);
     let now = || Duration::from_millis(SystemClock.now().as_millis()).as_secs_f64();
     let before = now();
-    let service = Service::start(&stage);
+    let service = Service::start(&hsm);
     service.until_is(&VAULT, CONNECTED);
     let outcome = call(&service, &[describe(json!({}))]).remove(0);
     let body = body(&outcome, 0);
@@ -233,20 +233,20 @@ fn shows_what_is_known() {
     service.end();
 }
 
-fn boto3_raises_each_error_of_a_store() {
+fn boto3_raises_each_key_store_error() {
     const INVALID_STATE: Refusal = ("CustomKeyStoreInvalidStateException", true, &[400]);
     const UNSUPPORTED: Refusal = ("UnsupportedOperationException", true, &[400]);
     // A fault of ours, so it is tried again.
     const TIMEOUT: Refusal = ("DependencyTimeoutException", true, &[500, 500]);
     const OFF: Store<'_> =
         Store { id: "cks-dddddddddddddddd0", name: "off", connect: false, ..SPARE };
-    let stage = Stage::empty();
+    let hsm = SoftHsm::empty();
     let hasty = Store { deadline_ms: 300, ..VAULT };
-    let stores = [hasty, OFF].map(|store| store.toml(&stage.spy()));
-    stage.configure(&[&stores.concat(), EXTERNAL].concat());
-    let service = Service::start(&stage);
+    let stores = [hasty, OFF].map(|store| store.toml(&hsm.spy_module()));
+    hsm.configure(&[&stores.concat(), EXTERNAL].concat());
+    let service = Service::start(&hsm);
     service.until_is(&VAULT, CONNECTED);
-    stage.order("C_GenerateRandom hold\n");
+    hsm.inject("C_GenerateRandom hold\n");
     let refused = [
         ("cks-fffffffffffffffff", NOT_FOUND),
         (OFF.id, INVALID_STATE),

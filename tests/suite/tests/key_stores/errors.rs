@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use libtest_mimic::Trial;
 
 use crate::service::{BROKEN, CONNECTED, CONNECTING, DISCONNECTED, GONE, Service, State};
-use crate::softhsm::Stage;
+use crate::softhsm::SoftHsm;
 use crate::store_config::{EXTERNAL, EXTERNAL_ID, Store, VAULT};
 
 const NOT_FOUND: (&str, u16) = ("CustomKeyStoreNotFoundException", 400);
@@ -22,7 +22,7 @@ struct Row {
     name: &'static str,
     store: Store<'static>,
     /// What the spy does from the beginning.
-    orders: &'static str,
+    faults: &'static str,
     /// The store's state then.
     begins: State,
     /// What breaks it.
@@ -48,7 +48,7 @@ enum Then {
 const ROW: Row = Row {
     name: "",
     store: VAULT,
-    orders: "",
+    faults: "",
     begins: CONNECTED,
     breaks: |_| (),
     asked: VAULT.id,
@@ -60,12 +60,12 @@ const ROW: Row = Row {
 
 /// The spy is as it was.
 fn obey(service: &Service<'_>) {
-    service.stage.order("");
+    service.hsm.inject("");
 }
 
 const ROWS: [Row; 19] = [
     Row {
-        name: "an_id_that_is_not_configured_is_not_found",
+        name: "unknown_id_is_not_found",
         asked: "cks-fffffffffffffffff",
         refused: NOT_FOUND,
         becomes: CONNECTED,
@@ -73,7 +73,7 @@ const ROWS: [Row; 19] = [
         ..ROW
     },
     Row {
-        name: "an_external_store_is_not_supported",
+        name: "external_store_is_unsupported",
         asked: EXTERNAL_ID,
         refused: UNSUPPORTED,
         becomes: CONNECTED,
@@ -81,7 +81,7 @@ const ROWS: [Row; 19] = [
         ..ROW
     },
     Row {
-        name: "a_store_that_is_not_to_connect_is_in_another_state",
+        name: "disconnected_store_is_in_invalid_state",
         store: Store { connect: false, ..VAULT },
         begins: DISCONNECTED,
         refused: INVALID_STATE,
@@ -90,22 +90,22 @@ const ROWS: [Row; 19] = [
         ..ROW
     },
     Row {
-        name: "a_store_that_connects_is_in_another_state_until_it_has",
-        orders: "C_Initialize hold\n",
+        name: "connecting_store_is_in_invalid_state",
+        faults: "C_Initialize hold\n",
         begins: CONNECTING,
         refused: INVALID_STATE,
         becomes: CONNECTING,
         ..ROW
     },
     Row {
-        name: "a_store_that_did_not_connect_is_in_another_state_and_tries_again",
-        orders: "C_OpenSession return 0x05\n",
+        name: "failed_store_is_in_invalid_state_and_retries",
+        faults: "C_OpenSession return 0x05\n",
         begins: BROKEN,
         refused: INVALID_STATE,
         ..ROW
     },
     Row {
-        name: "a_store_with_a_wrong_pin_is_in_another_state_and_does_not_try_again",
+        name: "wrong_pin_is_not_retried",
         store: Store { pin: r#"pin_file = "spare.pin""#, ..VAULT },
         begins: ("FAILED", Some("INVALID_CREDENTIALS")),
         refused: INVALID_STATE,
@@ -115,8 +115,8 @@ const ROWS: [Row; 19] = [
         ..ROW
     },
     Row {
-        name: "a_login_that_is_refused_three_times_is_not_tried_again",
-        orders: "C_Login return 0x05\n",
+        name: "login_is_tried_at_most_three_times",
+        faults: "C_Login return 0x05\n",
         begins: BROKEN,
         breaks: |service| service.until_called("C_Login", 3),
         refused: INVALID_STATE,
@@ -124,15 +124,15 @@ const ROWS: [Row; 19] = [
         ..ROW
     },
     Row {
-        name: "a_token_that_allows_too_few_sessions_is_in_another_state_before_anybody_asks",
+        name: "too_few_sessions_fail_the_store_at_connection",
         // One of the keeper's, and three for four workers.
-        orders: "C_OpenSession limit 4\n",
+        faults: "C_OpenSession limit 4\n",
         begins: BROKEN,
         refused: INVALID_STATE,
         ..ROW
     },
     Row {
-        name: "a_module_that_sleeps_times_out_at_the_deadline",
+        name: "slow_module_times_out_at_the_deadline",
         store: HASTY,
         breaks: hold,
         refused: TIMEOUT,
@@ -140,7 +140,7 @@ const ROWS: [Row; 19] = [
         ..ROW
     },
     Row {
-        name: "a_module_that_sleeps_in_all_sessions_times_out_at_the_deadline",
+        name: "slow_module_in_all_sessions_times_out_at_the_deadline",
         store: HASTY,
         breaks: |service| {
             hold(service);
@@ -153,10 +153,10 @@ const ROWS: [Row; 19] = [
         ..ROW
     },
     Row {
-        name: "a_module_that_is_stuck_altogether_for_ten_seconds_is_in_another_state_until_it_returns",
+        name: "stuck_module_fails_the_store_until_it_returns",
         store: HASTY,
         breaks: |service| {
-            service.stage.order("C_GenerateRandom hold\nC_GetTokenInfo hold\n");
+            service.hsm.inject("C_GenerateRandom hold\nC_GetTokenInfo hold\n");
             assert_eq!(service.draw(VAULT.id, 32).refusal(), TIMEOUT);
             service.until_is(&VAULT, UNREACHABLE);
         },
@@ -166,7 +166,7 @@ const ROWS: [Row; 19] = [
         ..ROW
     },
     Row {
-        name: "a_module_all_of_whose_sessions_are_stuck_is_in_another_state_until_they_return",
+        name: "stuck_sessions_fail_the_store_until_they_return",
         store: HASTY,
         breaks: |service| {
             // What it still tells of its token helps nobody.
@@ -182,20 +182,20 @@ const ROWS: [Row; 19] = [
         ..ROW
     },
     Row {
-        name: "a_fault_is_internal_and_the_store_connects_again_when_it_is_over",
-        breaks: |service| service.stage.order("C_GenerateRandom return 0x06\n"),
+        name: "fault_is_internal_and_store_reconnects",
+        breaks: |service| service.hsm.inject("C_GenerateRandom return 0x06\n"),
         ..ROW
     },
     Row {
-        name: "a_device_that_is_removed_for_good_is_internal_until_it_is_there",
-        breaks: |service| service.stage.order("C_GenerateRandom return 0x32\n"),
+        name: "removed_device_is_internal_until_it_returns",
+        breaks: |service| service.hsm.inject("C_GenerateRandom return 0x32\n"),
         becomes: UNREACHABLE,
         ..ROW
     },
     Row {
-        name: "a_token_that_is_not_present_is_noticed_without_a_request",
+        name: "absent_token_is_detected_without_a_request",
         breaks: |service| {
-            service.stage.order("C_GetTokenInfo return 0xe0\n");
+            service.hsm.inject("C_GetTokenInfo return 0xe0\n");
             service.until_is(&VAULT, GONE);
         },
         refused: INVALID_STATE,
@@ -203,26 +203,26 @@ const ROWS: [Row; 19] = [
         ..ROW
     },
     Row {
-        name: "a_token_that_is_moved_away_is_noticed_and_its_return_as_well",
+        name: "moved_token_is_detected_and_recovers",
         breaks: |service| {
-            service.stage.take_away("vault");
+            service.hsm.remove_token("vault");
             service.until_is(&VAULT, GONE);
         },
         refused: INVALID_STATE,
         becomes: GONE,
-        then: Then::Recovers(|service| service.stage.put_back("vault")),
+        then: Then::Recovers(|service| service.hsm.restore_token("vault")),
         ..ROW
     },
     Row {
-        name: "bytes_that_are_all_the_same_are_internal_and_never_trusted_again",
-        breaks: |service| service.stage.order("C_GenerateRandom zeros\n"),
+        name: "constant_bytes_fail_the_store_permanently",
+        breaks: |service| service.hsm.inject("C_GenerateRandom zeros\n"),
         then: Then::Stays { logins: 1 },
         ..ROW
     },
     Row {
-        name: "bytes_that_came_before_are_internal_and_never_trusted_again",
+        name: "repeated_bytes_fail_the_store_permanently",
         breaks: |service| {
-            service.stage.order("C_GenerateRandom same\n");
+            service.hsm.inject("C_GenerateRandom same\n");
             // Nobody can know yet.
             assert_eq!(service.draw(VAULT.id, 32).plaintext().len(), 32);
         },
@@ -230,8 +230,8 @@ const ROWS: [Row; 19] = [
         ..ROW
     },
     Row {
-        name: "a_module_that_gives_zeros_from_the_beginning_is_never_trusted",
-        orders: "C_GenerateRandom zeros\n",
+        name: "zeros_at_connection_fail_the_store_permanently",
+        faults: "C_GenerateRandom zeros\n",
         begins: BROKEN,
         refused: INVALID_STATE,
         then: Then::Stays { logins: 1 },
@@ -243,7 +243,7 @@ const ROWS: [Row; 19] = [
 const UNREACHABLE: State = ("FAILED", Some("NETWORK_ERRORS"));
 
 fn hold(service: &Service<'_>) {
-    service.stage.order("C_GenerateRandom hold\n");
+    service.hsm.inject("C_GenerateRandom hold\n");
 }
 
 pub(crate) fn trials() -> impl Iterator<Item = Trial> {
@@ -258,10 +258,10 @@ pub(crate) fn trials() -> impl Iterator<Item = Trial> {
 
 impl Row {
     fn play(&self) {
-        let stage = Stage::empty();
-        stage.configure(&[&self.store.toml(&stage.spy()), EXTERNAL].concat());
-        stage.order(self.orders);
-        let service = Service::start(&stage);
+        let hsm = SoftHsm::empty();
+        hsm.configure(&[&self.store.toml(&hsm.spy_module()), EXTERNAL].concat());
+        hsm.inject(self.faults);
+        let service = Service::start(&hsm);
         service.assert_serves_others();
         service.until_is(&self.store, self.begins);
         (self.breaks)(&service);
@@ -276,9 +276,9 @@ impl Row {
         service.until_is(&self.store, self.becomes);
         match self.then {
             Then::Stays { logins } => {
-                service.stage.order("");
+                service.hsm.inject("");
                 service.assert_stays(&self.store, self.becomes);
-                assert_eq!(stage.calls("C_Login").len(), logins);
+                assert_eq!(hsm.calls("C_Login").len(), logins);
             }
             Then::Recovers(restore) => {
                 restore(&service);

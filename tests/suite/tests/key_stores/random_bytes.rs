@@ -5,29 +5,32 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::Case;
-use crate::clients::{Outcome, Sdk, TestKey, assert_form};
+use crate::clients::{Outcome, Sdk, TestKey, assert_kms_layout};
 use crate::service::{CONNECTED, Service};
-use crate::softhsm::Stage;
+use crate::softhsm::SoftHsm;
 use crate::store_config::VAULT;
 
 pub(crate) const CASES: &[Case] = &[
-    ("boto3_gets_the_bytes_of_the_module", boto3_gets_the_bytes_of_the_module),
+    ("boto3_receives_the_bytes_of_the_module", boto3_receives_the_bytes_of_the_module),
     (
-        "boto3_gets_the_bytes_of_the_module_sealed_under_a_key_that_is_not",
-        boto3_gets_the_bytes_of_the_module_sealed_under_a_key_that_is_not,
+        "boto3_receives_module_bytes_sealed_with_an_enclave_key",
+        boto3_receives_module_bytes_sealed_with_an_enclave_key,
     ),
-    ("what_a_token_is_tested_by_is_given_to_nobody", what_a_token_is_tested_by_is_given_to_nobody),
-    ("without_a_store_nothing_is_the_module_s", without_a_store_nothing_is_the_module_s),
+    ("self_test_bytes_are_never_returned", self_test_bytes_are_never_returned),
     (
-        "what_an_nsm_that_fails_takes_away_is_the_seal_and_not_the_module",
-        what_an_nsm_that_fails_takes_away_is_the_seal_and_not_the_module,
+        "requests_without_store_do_not_call_the_module",
+        requests_without_store_do_not_call_the_module,
+    ),
+    (
+        "failed_nsm_prevents_sealing_but_not_the_store",
+        failed_nsm_prevents_sealing_but_not_the_store,
     ),
 ];
 
 const LENGTHS: [usize; 3] = [1, 32, 1024];
 
-fn connected(stage: &Stage) -> Service<'_> {
-    let service = Service::start(stage);
+fn connected(hsm: &SoftHsm) -> Service<'_> {
+    let service = Service::start(hsm);
     service.until_is(&VAULT, CONNECTED);
     service
 }
@@ -45,15 +48,15 @@ fn recipient(document: &[u8]) -> Value {
 
 /// What comes of each call, and with what the module answered meanwhile.
 fn outcomes(service: &Service<'_>, calls: &[Value]) -> (Vec<Outcome>, Vec<Vec<u8>>) {
-    let before = service.stage.calls("C_GenerateRandom").len();
+    let before = service.hsm.calls("C_GenerateRandom").len();
     let outcomes = Sdk::Boto3.call(service.url(), calls);
-    let given = service.stage.calls("C_GenerateRandom").into_iter().skip(before);
+    let given = service.hsm.calls("C_GenerateRandom").into_iter().skip(before);
     (outcomes, given.map(|call| call.bytes).collect())
 }
 
-fn boto3_gets_the_bytes_of_the_module() {
-    let stage = Stage::with(&[VAULT]);
-    let service = connected(&stage);
+fn boto3_receives_the_bytes_of_the_module() {
+    let hsm = SoftHsm::with_stores(&[VAULT]);
+    let service = connected(&hsm);
     let calls = LENGTHS.map(|n| call(json!({ "NumberOfBytes": n, "CustomKeyStoreId": VAULT.id })));
     let (outcomes, given) = outcomes(&service, &calls);
     let random: Vec<_> = outcomes.iter().map(|outcome| outcome.only_blob("Plaintext")).collect();
@@ -63,9 +66,9 @@ fn boto3_gets_the_bytes_of_the_module() {
     service.end();
 }
 
-fn boto3_gets_the_bytes_of_the_module_sealed_under_a_key_that_is_not() {
-    let stage = Stage::with(&[VAULT]);
-    let service = connected(&stage);
+fn boto3_receives_module_bytes_sealed_with_an_enclave_key() {
+    let hsm = SoftHsm::with_stores(&[VAULT]);
+    let service = connected(&hsm);
     let key = TestKey::of_bits(2048);
     let recipient = recipient(&service.document(&key.document()));
     let calls = LENGTHS.map(|n| {
@@ -78,15 +81,15 @@ fn boto3_gets_the_bytes_of_the_module_sealed_under_a_key_that_is_not() {
     let sealed: Vec<_> = sealed.collect();
     assert_eq!(sealed.iter().map(|sealed| key.open(sealed)).collect::<Vec<_>>(), given);
     for (sealed, length) in sealed.iter().zip(LENGTHS) {
-        assert_form(sealed, &key, length);
+        assert_kms_layout(sealed, &key, length);
     }
     service.end();
 }
 
-fn what_a_token_is_tested_by_is_given_to_nobody() {
-    let stage = Stage::with(&[VAULT]);
-    let service = connected(&stage);
-    let tested = stage.calls("C_GenerateRandom");
+fn self_test_bytes_are_never_returned() {
+    let hsm = SoftHsm::with_stores(&[VAULT]);
+    let service = connected(&hsm);
+    let tested = hsm.calls("C_GenerateRandom");
     // As much at once as anybody may ask for.
     assert_eq!(tested.iter().map(|call| call.bytes.len()).collect::<Vec<_>>(), [1024, 1024]);
     let asked = call(json!({ "NumberOfBytes": 1024, "CustomKeyStoreId": VAULT.id }));
@@ -96,21 +99,21 @@ fn what_a_token_is_tested_by_is_given_to_nobody() {
     service.end();
 }
 
-fn without_a_store_nothing_is_the_module_s() {
-    let stage = Stage::with(&[VAULT]);
-    let service = connected(&stage);
+fn requests_without_store_do_not_call_the_module() {
+    let hsm = SoftHsm::with_stores(&[VAULT]);
+    let service = connected(&hsm);
     let (outcomes, given) = outcomes(&service, &[call(json!({ "NumberOfBytes": 32 }))]);
     assert_eq!(outcomes[0].only_blob("Plaintext").len(), 32);
     assert!(given.is_empty(), "{given:?}");
     service.end();
 }
 
-fn what_an_nsm_that_fails_takes_away_is_the_seal_and_not_the_module() {
-    let stage = Stage::empty();
+fn failed_nsm_prevents_sealing_but_not_the_store() {
+    let hsm = SoftHsm::empty();
     // Nothing is fetched ahead, so that it fails whoever asks.
     let nsm = "[entropy]\nprefetch = 0\n[simulator.nsm]\nfault = \"error\"\nafter = 0\n";
-    stage.configure(&[nsm, &VAULT.toml(&stage.spy())].concat());
-    let service = connected(&stage);
+    hsm.configure(&[nsm, &VAULT.toml(&hsm.spy_module())].concat());
+    let service = connected(&hsm);
     let document = service.document(&TestKey::of_bits(2048).document());
     let sealed = json!({
         "NumberOfBytes": 32,

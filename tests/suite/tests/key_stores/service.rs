@@ -1,4 +1,4 @@
-//! A service on a stage, behind a relay, and what is asked of it.
+//! A service on a hsm, behind a relay, and what is asked of it.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -12,22 +12,22 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use ureq::Agent;
 
-use crate::clients::Relayed;
+use crate::clients::RelayedService;
 use crate::secret_search;
 use crate::simulator_process;
-use crate::softhsm::{PIN, SPARE_PIN, Stage};
+use crate::softhsm::{PIN, SPARE_PIN, SoftHsm};
 use crate::store_config::Store;
 
 /// Far longer than anything here takes: reached only by what hangs.
-pub(crate) const NEVER: Duration = Duration::from_secs(60);
+pub(crate) const HANG_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often what is awaited is looked at.
-const GLANCE: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A running service; killed if the test ends before it does.
 pub(crate) struct Service<'a> {
-    pub(crate) stage: &'a Stage,
+    pub(crate) hsm: &'a SoftHsm,
     process: Process,
-    relayed: Relayed,
+    relayed: RelayedService,
     agent: Agent,
 }
 
@@ -72,13 +72,13 @@ pub(crate) const BROKEN: State = ("FAILED", Some("INTERNAL_ERROR"));
 
 impl<'a> Service<'a> {
     /// One that listens: whatever its stores do.
-    pub(crate) fn start(stage: &'a Stage) -> Self {
-        Self::start_in(stage, &[])
+    pub(crate) fn start(hsm: &'a SoftHsm) -> Self {
+        Self::start_in(hsm, &[])
     }
 
     /// One with more in its environment.
-    pub(crate) fn start_in(stage: &'a Stage, environment: &[(&str, &str)]) -> Self {
-        let mut process = spawn(stage, environment);
+    pub(crate) fn start_in(hsm: &'a SoftHsm, environment: &[(&str, &str)]) -> Self {
+        let mut process = spawn(hsm, environment);
         let mut stdout = BufReader::new(process.0.stdout.take().unwrap());
         let (said, heard) = mpsc::channel();
         thread::spawn(move || {
@@ -87,20 +87,20 @@ impl<'a> Service<'a> {
             // Whoever waited may have given up.
             drop(said.send(line));
         });
-        let line = heard.recv_timeout(NEVER).unwrap();
+        let line = heard.recv_timeout(HANG_TIMEOUT).unwrap();
         let address = line.trim().parse();
-        let address = address.unwrap_or_else(|_| panic!("it does not start: {}", log(stage)));
-        let relayed = Relayed::before(address);
+        let address = address.unwrap_or_else(|_| panic!("it does not start: {}", log(hsm)));
+        let relayed = RelayedService::in_front_of(address);
         let config = Agent::config_builder().http_status_as_error(false);
-        let agent = config.timeout_global(Some(NEVER)).proxy(None).build().into();
-        Self { stage, process, relayed, agent }
+        let agent = config.timeout_global(Some(HANG_TIMEOUT)).proxy(None).build().into();
+        Self { hsm, process, relayed, agent }
     }
 
     /// The status and the log of one that does not start.
-    pub(crate) fn refuses_to_start(stage: &Stage) -> (ExitStatus, String) {
-        let mut process = spawn(stage, &[]);
+    pub(crate) fn refuses_to_start(hsm: &SoftHsm) -> (ExitStatus, String) {
+        let mut process = spawn(hsm, &[]);
         let status = until("it ends", || process.0.try_wait().unwrap());
-        (status, log(stage))
+        (status, log(hsm))
     }
 
     /// The relay's.
@@ -150,13 +150,13 @@ impl<'a> Service<'a> {
 
     /// How many lines of its log have this.
     pub(crate) fn said(&self, what: &str) -> usize {
-        log(self.stage).lines().filter(|line| line.contains(what)).count()
+        log(self.hsm).lines().filter(|line| line.contains(what)).count()
     }
 
     /// Waits until so many calls of `function` have returned.
     pub(crate) fn until_called(&self, function: &str, times: usize) {
         until(&format!("{function} is called {times} times"), || {
-            (self.stage.calls(function).len() >= times).then_some(())
+            (self.hsm.calls(function).len() >= times).then_some(())
         });
     }
 
@@ -169,7 +169,7 @@ impl<'a> Service<'a> {
         };
         let start = Instant::now();
         if glance(is_there).is_none() {
-            let log = log(self.stage);
+            let log = log(self.hsm);
             panic!("{state:?} did not come in {:?}: {last}\n{log}", start.elapsed());
         }
     }
@@ -182,21 +182,21 @@ impl<'a> Service<'a> {
     /// For two seconds, in which whoever tries again after 250 ms, 500 ms and 1 s would have, nothing
     /// changes: neither what is shown, nor does anybody log in.
     pub(crate) fn assert_stays(&self, store: &Store<'_>, state: State) {
-        let logins = self.stage.calls("C_Login").len();
+        let logins = self.hsm.calls("C_Login").len();
         let end = Instant::now() + Duration::from_secs(2);
         while Instant::now() < end {
             self.assert_is(store, state);
-            assert_eq!(self.stage.calls("C_Login").len(), logins);
-            thread::sleep(GLANCE);
+            assert_eq!(self.hsm.calls("C_Login").len(), logins);
+            thread::sleep(POLL_INTERVAL);
         }
     }
 
     /// The store's bytes are the module's: those of one call, of just that length.
     pub(crate) fn assert_serves(&self, store: &Store<'_>, number_of_bytes: usize) {
-        let before = self.stage.calls("C_GenerateRandom").len();
+        let before = self.hsm.calls("C_GenerateRandom").len();
         let random = self.draw(store.id, number_of_bytes).plaintext();
         assert_eq!(random.len(), number_of_bytes);
-        let calls = self.stage.calls("C_GenerateRandom");
+        let calls = self.hsm.calls("C_GenerateRandom");
         // Others may return now that were stuck.
         let given = calls[before..].iter().filter(|call| call.bytes == random);
         assert_eq!(given.count(), 1, "{calls:?}");
@@ -214,17 +214,17 @@ impl<'a> Service<'a> {
     pub(crate) fn end(mut self) {
         drop(self.process.0.stdin.take());
         let status = until("it ends", || self.process.0.try_wait().unwrap());
-        assert!(status.success(), "{status}: {}", log(self.stage));
-        assert_no_pin(self.stage);
+        assert!(status.success(), "{status}: {}", log(self.hsm));
+        assert_no_pin(self.hsm);
     }
 }
 
 /// Neither log nor audit trail show a PIN.
-pub(crate) fn assert_no_pin(stage: &Stage) {
-    let log = log(stage);
+pub(crate) fn assert_no_pin(hsm: &SoftHsm) {
+    let log = log(hsm);
     // There was something to look through.
     assert!(log.contains("in service"), "{log}");
-    let audit = fs::read_to_string(stage.path("audit")).unwrap();
+    let audit = fs::read_to_string(hsm.path("audit")).unwrap();
     for (place, text) in [("log", &log), ("audit trail", &audit)] {
         for pin in [PIN, SPARE_PIN] {
             assert_eq!(
@@ -236,16 +236,16 @@ pub(crate) fn assert_no_pin(stage: &Stage) {
     }
 }
 
-fn spawn(stage: &Stage, environment: &[(&str, &str)]) -> Process {
-    let mut command = simulator_process::command(stage.path("").as_path());
-    command.envs(stage.environment()).envs(environment.iter().copied());
+fn spawn(hsm: &SoftHsm, environment: &[(&str, &str)]) -> Process {
+    let mut command = simulator_process::command(hsm.path("").as_path());
+    command.envs(hsm.environment()).envs(environment.iter().copied());
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    command.stderr(File::create(stage.path("log")).unwrap());
+    command.stderr(File::create(hsm.path("log")).unwrap());
     Process(command.spawn().unwrap())
 }
 
-fn log(stage: &Stage) -> String {
-    fs::read_to_string(stage.path("log")).unwrap()
+fn log(hsm: &SoftHsm) -> String {
+    fs::read_to_string(hsm.path("log")).unwrap()
 }
 
 /// Whether a store is shown in this state.
@@ -260,12 +260,12 @@ pub(crate) fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
 }
 
 fn glance<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
-    let end = Instant::now() + NEVER;
+    let end = Instant::now() + HANG_TIMEOUT;
     loop {
         let seen = look();
         if seen.is_some() || Instant::now() > end {
             return seen;
         }
-        thread::sleep(GLANCE);
+        thread::sleep(POLL_INTERVAL);
     }
 }

@@ -27,7 +27,7 @@ pub(crate) const CKR_CRYPTOKI_ALREADY_INITIALIZED: u64 = 0x191;
 
 /// All that a service needs whose key stores are on SoftHSM. `vault` and `spare` are its tokens.
 #[derive(Debug)]
-pub(crate) struct Stage {
+pub(crate) struct SoftHsm {
     folder: TempDir,
     /// Orders for some calls alone, so far.
     counted: AtomicU64,
@@ -43,31 +43,31 @@ pub(crate) struct Call {
     pub(crate) bytes: Vec<u8>,
 }
 
-impl Stage {
+impl SoftHsm {
     /// One whose configuration has `stores`, on the spy.
-    pub(crate) fn with(stores: &[Store<'_>]) -> Self {
-        let stage = Self::empty();
-        let stores: Vec<_> = stores.iter().map(|store| store.toml(&stage.spy())).collect();
-        stage.configure(&stores.concat());
-        stage
+    pub(crate) fn with_stores(stores: &[Store<'_>]) -> Self {
+        let hsm = Self::empty();
+        let stores: Vec<_> = stores.iter().map(|store| store.toml(&hsm.spy_module())).collect();
+        hsm.configure(&stores.concat());
+        hsm
     }
 
     /// One without a configuration.
     pub(crate) fn empty() -> Self {
-        let stage = Self { folder: tempfile::tempdir().unwrap(), counted: AtomicU64::new(0) };
+        let hsm = Self { folder: tempfile::tempdir().unwrap(), counted: AtomicU64::new(0) };
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("key-stores/spy.c");
         let mut compile = Command::new("cc");
-        compile.args(["-shared", "-fPIC", "-o"]).arg(stage.spy()).arg(source);
+        compile.args(["-shared", "-fPIC", "-o"]).arg(hsm.spy_module()).arg(source);
         assert!(compile.status().unwrap().success());
-        let tokens = stage.path("tokens");
+        let tokens = hsm.path("tokens");
         fs::create_dir(&tokens).unwrap();
         let config = format!("directories.tokendir = {}\n", tokens.display());
-        fs::write(stage.path("softhsm2.conf"), config).unwrap();
+        fs::write(hsm.path("softhsm2.conf"), config).unwrap();
         for (label, pin, file) in [("vault", PIN, "pin"), ("spare", SPARE_PIN, "spare.pin")] {
-            stage.make_token(label, pin);
-            fs::write(stage.path(file), pin).unwrap();
+            hsm.make_token(label, pin);
+            fs::write(hsm.path(file), pin).unwrap();
         }
-        stage
+        hsm
     }
 
     /// One more token.
@@ -88,7 +88,7 @@ impl Stage {
     }
 
     /// The module that the stores are configured with.
-    pub(crate) fn spy(&self) -> PathBuf {
+    pub(crate) fn spy_module(&self) -> PathBuf {
         self.path("spy.so")
     }
 
@@ -109,21 +109,21 @@ impl Stage {
     }
 
     /// From now on the spy does what `orders` say, and nothing else; `spy.c` says how they are written.
-    pub(crate) fn order(&self, orders: &str) {
+    pub(crate) fn inject(&self, faults: &str) {
         let (new, control) = (self.path("spy.control.new"), self.path("spy.control"));
-        fs::write(&new, orders).unwrap();
+        fs::write(&new, faults).unwrap();
         fs::rename(new, control).unwrap();
     }
 
     /// Its next call of `function` returns `rv`, and those after it are good again.
-    pub(crate) fn order_once(&self, function: &str, rv: u64) {
-        self.order_times(function, rv, 1);
+    pub(crate) fn inject_once(&self, function: &str, rv: u64) {
+        self.inject_times(function, rv, 1);
     }
 
     /// So many do.
-    pub(crate) fn order_times(&self, function: &str, rv: u64, times: usize) {
+    pub(crate) fn inject_times(&self, function: &str, rv: u64, times: usize) {
         let count = self.counted.fetch_add(1, Ordering::Relaxed) + 1;
-        self.order(&format!("{function} return {rv} {count} {times}\n"));
+        self.inject(&format!("{function} return {rv} {count} {times}\n"));
     }
 
     /// Calls of `function` that have returned so far.
@@ -146,7 +146,7 @@ impl Stage {
     }
 
     /// What each call of `function` returned.
-    pub(crate) fn returned(&self, function: &str) -> Vec<u64> {
+    pub(crate) fn return_codes(&self, function: &str) -> Vec<u64> {
         self.calls(function).iter().map(|call| call.rv).collect()
     }
 
@@ -162,13 +162,13 @@ impl Stage {
     }
 
     /// Takes the token out of SoftHSM's sight.
-    pub(crate) fn take_away(&self, label: &str) {
+    pub(crate) fn remove_token(&self, label: &str) {
         let token = self.token(label);
         fs::rename(token, self.path(label)).unwrap();
     }
 
     /// Puts it back.
-    pub(crate) fn put_back(&self, label: &str) {
+    pub(crate) fn restore_token(&self, label: &str) {
         fs::rename(self.path(label), self.path("tokens").join(label)).unwrap();
     }
 

@@ -11,56 +11,56 @@ use serde_json::{Value, json};
 use crate::Case;
 use crate::clients::Sdk;
 use crate::service::{BROKEN, CONNECTED, CONNECTING, GONE, Service, State, is, until};
-use crate::softhsm::{CKR_CRYPTOKI_ALREADY_INITIALIZED, PIN, Stage, softhsm_module};
+use crate::softhsm::{CKR_CRYPTOKI_ALREADY_INITIALIZED, PIN, SoftHsm, softhsm_module};
 use crate::store_config::{SPARE, Store, VAULT};
 
 pub(crate) const CASES: &[Case] = &[
-    ("an_attempt_goes_on_for_as_long_as_each_of_its_calls_returns", an_attempt_goes_on),
-    ("a_module_that_does_not_exist_refuses_the_start", a_module_that_does_not_exist),
-    ("a_start_that_is_refused_has_called_no_module", a_start_that_is_refused_has_called_no_module),
-    ("a_module_that_is_no_library_is_said_to_be_none", || {
-        is_no_module(|stage| stage.path("pin"));
+    (
+        "slow_connection_attempt_continues_while_calls_return",
+        slow_connection_attempt_continues_while_calls_return,
+    ),
+    ("missing_module_prevents_start", missing_module_prevents_start),
+    ("failed_start_calls_no_module", failed_start_calls_no_module),
+    ("reports_module_that_is_not_a_library", || {
+        assert_module_cannot_be_loaded(|hsm| hsm.path("pin"));
     }),
-    ("a_library_that_is_no_module_is_said_to_be_none", || {
+    ("reports_library_that_is_not_a_module", || {
         // A spy before nothing has a list of functions to offer as little as any other library.
-        is_no_module(|stage| {
-            let library = stage.path("library.so");
+        assert_module_cannot_be_loaded(|hsm| {
+            let library = hsm.path("library.so");
             let mut compile = Command::new("cc");
             compile.args(["-shared", "-x", "c", "/dev/null", "-o"]).arg(&library);
             assert!(compile.status().unwrap().success());
             library
         });
     }),
-    ("a_pin_can_come_from_the_environment", a_pin_can_come_from_the_environment),
-    ("a_token_can_be_named_by_its_slot", a_token_can_be_named_by_its_slot),
-    ("a_label_that_two_tokens_have_names_neither", a_label_that_two_tokens_have_names_neither),
-    (
-        "a_module_that_others_have_set_up_is_used_as_it_is",
-        a_module_that_others_have_set_up_is_used_as_it_is,
-    ),
-    ("a_token_is_one_store_s_however_it_is_named", a_token_is_one_store_s_however_it_is_named),
-    ("stores_that_are_stuck_end_together", stores_that_are_stuck_end_together),
-    ("who_may_not_does_not_learn_of_stores", who_may_not_does_not_learn_of_stores),
+    ("reads_pin_from_the_environment", reads_pin_from_the_environment),
+    ("finds_token_by_slot", finds_token_by_slot),
+    ("rejects_ambiguous_token_label", rejects_ambiguous_token_label),
+    ("uses_module_that_is_already_initialized", uses_module_that_is_already_initialized),
+    ("second_store_on_one_token_fails", second_store_on_one_token_fails),
+    ("stuck_stores_shut_down_concurrently", stuck_stores_shut_down_concurrently),
+    ("denied_callers_learn_nothing_of_stores", denied_callers_learn_nothing_of_stores),
 ];
 
 /// Of calls in a row that are slow, any two take longer than one may.
-fn an_attempt_goes_on() {
+fn slow_connection_attempt_continues_while_calls_return() {
     let slow = |functions: &[&str]| {
         functions.iter().map(|function| format!("{function} sleep 5500\n")).collect::<String>()
     };
     let is_slow_in = |phases: &[(&[&str], &str, usize)]| {
-        let stage = Stage::with(&[VAULT]);
+        let hsm = SoftHsm::with_stores(&[VAULT]);
         // From the first call on.
-        stage.order(&slow(phases[0].0));
-        let service = Service::start(&stage);
+        hsm.inject(&slow(phases[0].0));
+        let service = Service::start(&hsm);
         for (functions, last, times) in phases {
-            stage.order(&slow(functions));
+            hsm.inject(&slow(functions));
             until(&format!("{last} is called {times} times"), || {
                 service.assert_is(&VAULT, CONNECTING);
-                (stage.calls(last).len() >= *times).then_some(())
+                (hsm.calls(last).len() >= *times).then_some(())
             });
         }
-        stage.order("");
+        hsm.inject("");
         service.until_is(&VAULT, CONNECTED);
         service.end();
     };
@@ -74,98 +74,98 @@ fn an_attempt_goes_on() {
     });
 }
 
-fn a_module_that_does_not_exist() {
-    let stage = Stage::empty();
-    let module = stage.path("nowhere.so");
-    stage.configure(&VAULT.toml(&module));
-    let (status, log) = Service::refuses_to_start(&stage);
+fn missing_module_prevents_start() {
+    let hsm = SoftHsm::empty();
+    let module = hsm.path("nowhere.so");
+    hsm.configure(&VAULT.toml(&module));
+    let (status, log) = Service::refuses_to_start(&hsm);
     assert_eq!(status.code(), Some(1), "{log}");
     let said = log.lines().find(|line| line.contains(module.to_str().unwrap()));
     assert!(said.is_some_and(|line| line.contains("key_store")), "{log}");
 }
 
 /// Whoever ends as it starts would take a module from under the threads that are in it.
-fn a_start_that_is_refused_has_called_no_module() {
-    let stage = Stage::empty();
-    let nowhere = stage.path("nowhere.so");
-    stage.configure(&[VAULT.toml(&stage.spy()), SPARE.toml(&nowhere)].concat());
+fn failed_start_calls_no_module() {
+    let hsm = SoftHsm::empty();
+    let nowhere = hsm.path("nowhere.so");
+    hsm.configure(&[VAULT.toml(&hsm.spy_module()), SPARE.toml(&nowhere)].concat());
     for _ in 0..10 {
-        let (status, log) = Service::refuses_to_start(&stage);
+        let (status, log) = Service::refuses_to_start(&hsm);
         assert_eq!(status.code(), Some(1), "{log}");
         assert!(log.contains("[[key_store]] number 2: module: "), "{log}");
     }
-    assert!(stage.calls("C_Initialize").is_empty());
+    assert!(hsm.calls("C_Initialize").is_empty());
 }
 
-fn is_no_module(module: fn(&Stage) -> PathBuf) {
-    let stage = Stage::empty();
-    let module = module(&stage);
-    stage.configure(&VAULT.toml(&module));
-    let service = Service::start(&stage);
+fn assert_module_cannot_be_loaded(module: fn(&SoftHsm) -> PathBuf) {
+    let hsm = SoftHsm::empty();
+    let module = module(&hsm);
+    hsm.configure(&VAULT.toml(&module));
+    let service = Service::start(&hsm);
     service.until_is(&VAULT, BROKEN);
     assert_eq!(service.draw(VAULT.id, 32).refusal(), ("CustomKeyStoreInvalidStateException", 400));
     service.assert_serves_others();
-    let log = fs::read_to_string(stage.path("log")).unwrap();
+    let log = fs::read_to_string(hsm.path("log")).unwrap();
     let said = log.lines().find(|line| line.contains("the PKCS#11 module cannot be loaded"));
     assert!(said.is_some_and(|line| line.contains(VAULT.id)), "{log}");
     service.end();
 }
 
-fn a_pin_can_come_from_the_environment() {
-    let stage = Stage::with(&[Store { pin: r#"pin_env = "VAULT_PIN""#, ..VAULT }]);
-    fs::remove_file(stage.path("pin")).unwrap();
-    let service = Service::start_in(&stage, &[("VAULT_PIN", PIN)]);
+fn reads_pin_from_the_environment() {
+    let hsm = SoftHsm::with_stores(&[Store { pin: r#"pin_env = "VAULT_PIN""#, ..VAULT }]);
+    fs::remove_file(hsm.path("pin")).unwrap();
+    let service = Service::start_in(&hsm, &[("VAULT_PIN", PIN)]);
     service.until_is(&VAULT, CONNECTED);
     service.assert_serves(&VAULT, 32);
     service.end();
 }
 
-fn a_token_can_be_named_by_its_slot() {
-    let stage = Stage::empty();
-    let by_slot = VAULT.toml(&stage.spy());
-    let by_slot = by_slot.replace(VAULT.token, &format!("slot = {}", stage.slot("vault")));
-    stage.configure(&by_slot);
-    let service = Service::start(&stage);
+fn finds_token_by_slot() {
+    let hsm = SoftHsm::empty();
+    let by_slot = VAULT.toml(&hsm.spy_module());
+    let by_slot = by_slot.replace(VAULT.token, &format!("slot = {}", hsm.slot("vault")));
+    hsm.configure(&by_slot);
+    let service = Service::start(&hsm);
     service.until_is(&VAULT, CONNECTED);
     service.assert_serves(&VAULT, 32);
     service.end();
 }
 
-fn a_label_that_two_tokens_have_names_neither() {
-    let stage = Stage::with(&[VAULT]);
-    stage.make_token("vault", PIN);
-    let service = Service::start(&stage);
+fn rejects_ambiguous_token_label() {
+    let hsm = SoftHsm::with_stores(&[VAULT]);
+    hsm.make_token("vault", PIN);
+    let service = Service::start(&hsm);
     service.until_is(&VAULT, GONE);
     assert_eq!(service.said("several slots have a token with that token_label: write slot"), 1);
-    assert!(stage.calls("C_Login").is_empty());
+    assert!(hsm.calls("C_Login").is_empty());
     service.end();
 }
 
 /// The spy is one module, what it forwards to another: but that can be set up only once.
-fn a_module_that_others_have_set_up_is_used_as_it_is() {
-    let stage = Stage::empty();
-    stage.configure(&[SPARE.toml(softhsm_module().as_ref()), VAULT.toml(&stage.spy())].concat());
-    stage.order("C_Initialize hold\n");
-    let service = Service::start(&stage);
+fn uses_module_that_is_already_initialized() {
+    let hsm = SoftHsm::empty();
+    hsm.configure(&[SPARE.toml(softhsm_module().as_ref()), VAULT.toml(&hsm.spy_module())].concat());
+    hsm.inject("C_Initialize hold\n");
+    let service = Service::start(&hsm);
     service.until_is(&SPARE, CONNECTED);
     service.assert_is(&VAULT, CONNECTING);
-    stage.order("");
+    hsm.inject("");
     service.until_is(&VAULT, CONNECTED);
-    assert_eq!(stage.returned("C_Initialize"), [CKR_CRYPTOKI_ALREADY_INITIALIZED]);
+    assert_eq!(hsm.return_codes("C_Initialize"), [CKR_CRYPTOKI_ALREADY_INITIALIZED]);
     service.assert_serves(&VAULT, 32);
     assert_eq!(service.draw(SPARE.id, 32).plaintext().len(), 32);
     service.end();
 }
 
 /// Once its user is logged in, nobody else in the process needs the PIN.
-fn a_token_is_one_store_s_however_it_is_named() {
+fn second_store_on_one_token_fails() {
     const TAKEN: State = ("FAILED", Some("USER_LOGGED_IN"));
-    let stage = Stage::empty();
-    let slot = format!("slot = {}", stage.slot("vault"));
+    let hsm = SoftHsm::empty();
+    let slot = format!("slot = {}", hsm.slot("vault"));
     let by_slot = Store { token: &slot, pin: VAULT.pin, ..SPARE };
-    let elsewhere = stage.path("tokens/../spy.so");
-    stage.configure(&[VAULT.toml(&stage.spy()), by_slot.toml(&elsewhere)].concat());
-    let service = Service::start(&stage);
+    let elsewhere = hsm.path("tokens/../spy.so");
+    hsm.configure(&[VAULT.toml(&hsm.spy_module()), by_slot.toml(&elsewhere)].concat());
+    let service = Service::start(&hsm);
     let (one, other) = until("one is connected, and the other is not", || {
         let shown = [VAULT, by_slot].map(|store| service.describe(store.id));
         let is_connected = |shown: &Value| is(shown, CONNECTED);
@@ -176,32 +176,32 @@ fn a_token_is_one_store_s_however_it_is_named() {
             _ => None,
         }
     });
-    assert_eq!(stage.calls("C_Login").len(), 1);
+    assert_eq!(hsm.calls("C_Login").len(), 1);
     service.assert_serves(&one, 32);
     assert_eq!(service.draw(other.id, 32).refusal(), ("CustomKeyStoreInvalidStateException", 400));
-    let log = fs::read_to_string(stage.path("log")).unwrap();
+    let log = fs::read_to_string(hsm.path("log")).unwrap();
     assert!(log.contains(&format!("its token is that of key store {}", one.id)), "{log}");
     service.end();
 }
 
 /// So many that a second for each would be far too long.
-fn stores_that_are_stuck_end_together() {
-    let stage = Stage::empty();
-    stage.order("C_Initialize hold\n");
+fn stuck_stores_shut_down_concurrently() {
+    let hsm = SoftHsm::empty();
+    hsm.inject("C_Initialize hold\n");
     let store = |number: usize| {
         let (id, name) = (format!("cks-1234567890abc{number:04}"), number.to_string());
         let token = format!("token_label = \"{number}\"");
-        Store { id: &id, name: &name, token: &token, ..VAULT }.toml(&stage.spy())
+        Store { id: &id, name: &name, token: &token, ..VAULT }.toml(&hsm.spy_module())
     };
-    stage.configure(&(0..99).map(store).collect::<String>());
-    let service = Service::start(&stage);
+    hsm.configure(&(0..99).map(store).collect::<String>());
+    let service = Service::start(&hsm);
     let shown = service.call("DescribeCustomKeyStores", &json!({})).body["CustomKeyStores"].clone();
     assert!(shown.as_array().unwrap().iter().all(|store| is(store, CONNECTING)), "{shown}");
     service.end();
 }
 
 /// Signature, then form, then policy, then the store.
-fn who_may_not_does_not_learn_of_stores() {
+fn denied_callers_learn_nothing_of_stores() {
     const SIGV4: &str = r#"
 [auth]
 mode = "sigv4"
@@ -215,10 +215,10 @@ policies = ["policy.json"]
 "#;
     const DESCRIBE_ALONE: &str = r#"{"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Action": "kms:DescribeCustomKeyStores", "Resource": "*"}]}"#;
-    let stage = Stage::empty();
-    fs::write(stage.path("policy.json"), DESCRIBE_ALONE).unwrap();
-    stage.configure(&[SIGV4, &VAULT.toml(&stage.spy())].concat());
-    let service = Service::start(&stage);
+    let hsm = SoftHsm::empty();
+    fs::write(hsm.path("policy.json"), DESCRIBE_ALONE).unwrap();
+    hsm.configure(&[SIGV4, &VAULT.toml(&hsm.spy_module())].concat());
+    let service = Service::start(&hsm);
     let unsigned = json!({ "NumberOfBytes": 32, "CustomKeyStoreId": VAULT.id });
     let refusal = service.call("GenerateRandom", &unsigned);
     assert_eq!(refusal.refusal(), ("MissingAuthenticationTokenException", 400));
@@ -232,12 +232,12 @@ policies = ["policy.json"]
         let stores = shown[0].answer.as_ref().unwrap()["CustomKeyStores"].clone();
         (stores[0]["ConnectionState"] == "CONNECTED").then_some(())
     });
-    let calls = stage.calls("C_GenerateRandom").len();
+    let calls = hsm.calls("C_GenerateRandom").len();
     let asked = [draw(VAULT.id, 1025), draw(VAULT.id, 32), draw("cks-fffffffffffffffff", 32)];
     let outcomes = Sdk::Boto3.call(service.url(), &asked);
     let names: Vec<_> =
         outcomes.iter().map(|outcome| outcome.error.as_ref().unwrap().name.as_str()).collect();
     assert_eq!(names, ["ValidationException", "AccessDeniedException", "AccessDeniedException"]);
-    assert_eq!(stage.calls("C_GenerateRandom").len(), calls);
+    assert_eq!(hsm.calls("C_GenerateRandom").len(), calls);
     service.end();
 }

@@ -15,7 +15,7 @@ pub(crate) struct Store<'a> {
     pub(crate) connect: bool,
 }
 
-/// On the token that every [`Stage`](super::softhsm::Stage) has.
+/// On the token that every [`SoftHsm`](super::softhsm::SoftHsm) has.
 pub(crate) const VAULT: Store<'_> = Store {
     id: "cks-1234567890abcdef0",
     name: "vault",

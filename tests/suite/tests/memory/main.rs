@@ -65,7 +65,7 @@ fn judge(world: &World, document: &[u8]) -> (Result<(), Refusal>, AllocationInfo
 }
 
 #[test]
-fn a24_a_length_that_is_merely_claimed_costs_nothing() {
+fn a24_claimed_length_allocates_nothing() {
     let world = World::new();
     for (place, document) in hostile_documents::claimed_lengths() {
         let (outcome, info) = judge(&world, &document);
@@ -77,7 +77,7 @@ fn a24_a_length_that_is_merely_claimed_costs_nothing() {
 }
 
 #[test]
-fn a_document_of_the_wrong_form_costs_what_its_form_costs_at_most() {
+fn malformed_document_stays_within_form_bound() {
     let world = World::new();
     for (name, document) in hostile_documents::malformed(&world) {
         let (outcome, info) = judge(&world, &document);
@@ -93,7 +93,7 @@ fn a_document_of_the_wrong_form_costs_what_its_form_costs_at_most() {
 }
 
 #[test]
-fn a_document_that_must_be_judged_costs_a_small_multiple_of_its_length() {
+fn well_formed_document_stays_within_verification_bound() {
     let world = World::new();
     for (name, document, expected) in hostile_documents::well_formed(&world) {
         assert!(document.len() <= MAX_DOCUMENT_LENGTH, "{name}: {}", document.len());
@@ -126,7 +126,7 @@ fn answer(world: &World, body: &[u8]) -> Result<Vec<u8>, Refusal> {
 }
 
 #[test]
-fn a_whole_request_stays_within_its_bound() {
+fn whole_request_stays_within_its_bound() {
     let world = World::new();
     let signature = Some(UntrustedDocument::DocumentSignature);
     let mut documents = hostile_documents::well_formed(&world);
@@ -144,7 +144,7 @@ fn a_whole_request_stays_within_its_bound() {
 }
 
 #[test]
-fn reading_any_body_costs_less_than_four_times_its_length() {
+fn parsing_any_body_takes_at_most_four_times_its_length() {
     for (name, body) in hostile_bodies::hostile() {
         let mut parsed = None;
         let info = measure(|| parsed = Some(GenerateRandom::parse(&body)));
@@ -154,7 +154,7 @@ fn reading_any_body_costs_less_than_four_times_its_length() {
 }
 
 #[test]
-fn an_answer_is_one_allocation_of_its_length() {
+fn response_is_one_allocation_of_its_length() {
     let world = World::new();
     let document = world.verify(world.usual()).unwrap();
     let key = document.recipient_key().unwrap();

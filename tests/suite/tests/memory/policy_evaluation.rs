@@ -17,7 +17,7 @@ const POLICY: &str = r#"{"Statement": [
         "DateGreaterThan": {"aws:CurrentTime": "1970-01-02"}}}]}"#;
 
 #[test]
-fn deciding_about_a_document_allocates_nothing() {
+fn policy_evaluation_allocates_nothing() {
     let world = World::new();
     let document = world.verify(world.usual()).unwrap();
     let pcrs = document.claims().pcrs();

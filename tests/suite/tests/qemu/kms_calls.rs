@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::clients::{Outcome, Sdk, Site, TestKey};
+use crate::clients::{Outcome, Sdk, ServiceUrl, TestKey};
 use crate::configuration::{Configuration, IDENTITY};
 
 /// Numbers of bytes that are asked for.
@@ -30,12 +30,12 @@ pub(crate) fn generate_random(number_of_bytes: usize, document: Option<&[u8]>) -
 }
 
 /// What becomes of `calls` with boto3.
-pub(crate) fn boto3<'a>(site: impl Into<Site<'a>>, calls: &[Value]) -> Vec<Outcome> {
+pub(crate) fn boto3<'a>(site: impl Into<ServiceUrl<'a>>, calls: &[Value]) -> Vec<Outcome> {
     Sdk::Boto3.call_as(&IDENTITY, site, calls)
 }
 
 /// Bytes of each length, in plain.
-pub(crate) fn plain<'a>(site: impl Into<Site<'a>>) -> Vec<Vec<u8>> {
+pub(crate) fn plain<'a>(site: impl Into<ServiceUrl<'a>>) -> Vec<Vec<u8>> {
     let outcomes = boto3(site, &LENGTHS.map(|length| generate_random(length, None)));
     let answers: Vec<_> = outcomes.iter().map(|outcome| outcome.only_blob("Plaintext")).collect();
     assert_eq!(answers.iter().map(Vec::len).collect::<Vec<_>>(), LENGTHS);
@@ -44,7 +44,7 @@ pub(crate) fn plain<'a>(site: impl Into<Site<'a>>) -> Vec<Vec<u8>> {
 
 /// Bytes of each length, sealed to a key of so many bits, and opened.
 pub(crate) fn sealed<'a>(
-    site: impl Into<Site<'a>>,
+    site: impl Into<ServiceUrl<'a>>,
     configuration: &Configuration,
     bits: usize,
 ) -> Vec<Vec<u8>> {

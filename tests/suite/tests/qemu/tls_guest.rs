@@ -7,7 +7,7 @@ use std::sync::Arc;
 use attestation::tls::CaBinding;
 use tempfile::NamedTempFile;
 
-use crate::clients::Site;
+use crate::clients::ServiceUrl;
 use crate::enclave_document::OwnDocument;
 use crate::kms_calls::NONCE;
 use crate::s_client::{SClient, public_key_of};
@@ -40,8 +40,8 @@ impl TlsGuest {
     }
 
     /// Calls boto3 there, with the authority.
-    pub(crate) fn trusting<T>(&self, call: impl FnOnce(Site<'_>) -> T) -> T {
-        call(Site { url: &self.url(), ca: Some(self.authority.path()) })
+    pub(crate) fn trusting<T>(&self, call: impl FnOnce(ServiceUrl<'_>) -> T) -> T {
+        call(ServiceUrl { url: &self.url(), ca: Some(self.authority.path()) })
     }
 
     /// `openssl s_client`, with the authority: it refuses whatever it cannot verify by that.

@@ -22,7 +22,7 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use self::binaries::{NEVER, Process, binary, until};
+use self::binaries::{HANG_TIMEOUT, Process, binary, wait_until};
 
 /// Characters of a request's id that are its connection's.
 const CONNECTION: usize = 13;
@@ -58,7 +58,7 @@ impl Followed {
     /// The ids of as many requests on one connection.
     fn ask(&self, requests: usize) -> Vec<String> {
         let mut client = TcpStream::connect(self.proxy.endpoint(0)).unwrap();
-        client.set_read_timeout(Some(NEVER)).unwrap();
+        client.set_read_timeout(Some(HANG_TIMEOUT)).unwrap();
         client.write_all(REQUEST.repeat(requests).as_bytes()).unwrap();
         client.shutdown(std::net::Shutdown::Write).unwrap();
         let mut answers = String::new();
@@ -83,13 +83,13 @@ fn lines_of(file: &Path) -> Vec<Value> {
 }
 
 #[test]
-fn a_request_s_id_leads_from_the_relay_s_log_to_the_enclave_s_and_to_the_audit_record() {
+fn request_id_links_relay_log_enclave_log_and_audit_record() {
     let followed = Followed::start();
     let (one, two) = (followed.ask(1), followed.ask(2));
     let ids = [&one[0], &two[0], &two[1]];
     for id in ids {
         let with = |name: &str| {
-            until(&format!("a line whose {name} is {id}"), || {
+            wait_until(&format!("a line whose {name} is {id}"), || {
                 let mut lines = followed.lines();
                 lines.retain(|line| line[name] == **id);
                 (!lines.is_empty()).then_some(lines)
@@ -107,7 +107,7 @@ fn a_request_s_id_leads_from_the_relay_s_log_to_the_enclave_s_and_to_the_audit_r
     assert_eq!(connections[1], &two[1][..CONNECTION]);
     assert_ne!(two[0], two[1]);
     for connection in connections {
-        let lines = followed.proxy.logged(&format!(r#""connection":"{connection}""#));
+        let lines = followed.proxy.wait_for_log(&format!(r#""connection":"{connection}""#));
         let line: Value = serde_json::from_str(lines.last().unwrap()).unwrap();
         assert_eq!(line["connection"], connection);
     }

@@ -279,7 +279,7 @@ fn run() -> Said {
 }
 
 #[test]
-fn f29_neither_log_nor_audit_nor_metric_nor_refusal_shows_a_secret_in_any_encoding() {
+fn f29_no_output_contains_a_secret_in_any_encoding() {
     let said = run();
     // There was something to find.
     assert!(said.log.contains("refused") && said.log.contains("failed"), "{}", said.log);

@@ -9,36 +9,36 @@ use crate::sigv4::Attempt;
 use crate::sigv4::identities::{ALLOWED_TO_LIST, TEMPORARY, WALLET, WALLET_ARN};
 
 #[test]
-fn boto3_is_served_when_it_signs_with_the_right_secret_and_session_token() {
-    is_served_when_it_signs_with_the_right_secret_and_session_token(Party::Boto3);
+fn boto3_receives_bytes_with_valid_credentials() {
+    receives_bytes_with_valid_credentials(Party::Boto3);
 }
 
 #[test]
-fn boto3_that_signs_date_in_place_of_x_amz_date_is_served() {
-    is_served_when_it_signs_with_the_right_secret_and_session_token(Party::Boto3Dated);
+fn boto3_signing_date_header_receives_bytes() {
+    receives_bytes_with_valid_credentials(Party::Boto3Dated);
 }
 
 #[test]
-fn javascript_is_served_when_it_signs_with_the_right_secret_and_session_token() {
-    is_served_when_it_signs_with_the_right_secret_and_session_token(Party::JavaScript);
+fn javascript_receives_bytes_with_valid_credentials() {
+    receives_bytes_with_valid_credentials(Party::JavaScript);
 }
 
 #[test]
-fn cli_is_served_when_it_signs_with_the_right_secret_and_session_token() {
-    is_served_when_it_signs_with_the_right_secret_and_session_token(Party::Cli);
+fn cli_receives_bytes_with_valid_credentials() {
+    receives_bytes_with_valid_credentials(Party::Cli);
 }
 
 #[test]
-fn javascript_v2_is_served_when_it_signs_with_the_right_secret_and_session_token() {
-    is_served_when_it_signs_with_the_right_secret_and_session_token(Party::JavaScriptV2);
+fn javascript_v2_receives_bytes_with_valid_credentials() {
+    receives_bytes_with_valid_credentials(Party::JavaScriptV2);
 }
 
 #[test]
-fn aws4fetch_is_served_when_it_signs_with_the_right_secret_and_session_token() {
-    is_served_when_it_signs_with_the_right_secret_and_session_token(Party::Aws4fetch);
+fn aws4fetch_receives_bytes_with_valid_credentials() {
+    receives_bytes_with_valid_credentials(Party::Aws4fetch);
 }
 
-fn is_served_when_it_signs_with_the_right_secret_and_session_token(party: Party) {
+fn receives_bytes_with_valid_credentials(party: Party) {
     let service = Guarded::start();
     let key = TestKey::of_bits(2048);
     let asks = [Ask::Plain, Ask::Sealed(service.document(&key)), Ask::List];
@@ -56,31 +56,31 @@ fn is_served_when_it_signs_with_the_right_secret_and_session_token(party: Party)
 }
 
 #[test]
-fn boto3_may_list_whatever_denies_it_random_bytes() {
-    may_list_whatever_denies_it_random_bytes(Party::Boto3);
+fn boto3_may_list_stores_when_denied_random_bytes() {
+    may_list_stores_when_denied_random_bytes(Party::Boto3);
 }
 
 #[test]
-fn javascript_may_list_whatever_denies_it_random_bytes() {
-    may_list_whatever_denies_it_random_bytes(Party::JavaScript);
+fn javascript_may_list_stores_when_denied_random_bytes() {
+    may_list_stores_when_denied_random_bytes(Party::JavaScript);
 }
 
 #[test]
-fn cli_may_list_whatever_denies_it_random_bytes() {
-    may_list_whatever_denies_it_random_bytes(Party::Cli);
+fn cli_may_list_stores_when_denied_random_bytes() {
+    may_list_stores_when_denied_random_bytes(Party::Cli);
 }
 
 #[test]
-fn javascript_v2_may_list_whatever_denies_it_random_bytes() {
-    may_list_whatever_denies_it_random_bytes(Party::JavaScriptV2);
+fn javascript_v2_may_list_stores_when_denied_random_bytes() {
+    may_list_stores_when_denied_random_bytes(Party::JavaScriptV2);
 }
 
 #[test]
-fn aws4fetch_may_list_whatever_denies_it_random_bytes() {
-    may_list_whatever_denies_it_random_bytes(Party::Aws4fetch);
+fn aws4fetch_may_list_stores_when_denied_random_bytes() {
+    may_list_stores_when_denied_random_bytes(Party::Aws4fetch);
 }
 
-fn may_list_whatever_denies_it_random_bytes(party: Party) {
+fn may_list_stores_when_denied_random_bytes(party: Party) {
     let service = Guarded::start();
     for identity in ALLOWED_TO_LIST {
         let reply = party.ask(&identity, service.endpoint_url(), &[Ask::List]).remove(0);

@@ -8,26 +8,26 @@ use crate::sigv4::identities::{Identity, MISMATCH, WALLET, WALLET_ARN};
 use crate::sigv4::{Attempt, Clocks, Skew};
 
 #[test]
-fn boto3_gives_up_when_its_clock_is_behind_or_ahead() {
-    gives_up_when_its_clock_is_behind_or_ahead(Party::Boto3);
+fn boto3_fails_when_its_clock_is_skewed() {
+    fails_when_its_clock_is_skewed(Party::Boto3);
 }
 
 #[test]
-fn cli_gives_up_when_its_clock_is_behind_or_ahead() {
-    gives_up_when_its_clock_is_behind_or_ahead(Party::Cli);
+fn cli_fails_when_its_clock_is_skewed() {
+    fails_when_its_clock_is_skewed(Party::Cli);
 }
 
 #[test]
-fn javascript_v2_gives_up_when_its_clock_is_behind_or_ahead() {
-    gives_up_when_its_clock_is_behind_or_ahead(Party::JavaScriptV2);
+fn javascript_v2_fails_when_its_clock_is_skewed() {
+    fails_when_its_clock_is_skewed(Party::JavaScriptV2);
 }
 
 #[test]
-fn aws4fetch_gives_up_when_its_clock_is_behind_or_ahead() {
-    gives_up_when_its_clock_is_behind_or_ahead(Party::Aws4fetch);
+fn aws4fetch_fails_when_its_clock_is_skewed() {
+    fails_when_its_clock_is_skewed(Party::Aws4fetch);
 }
 
-fn gives_up_when_its_clock_is_behind_or_ahead(party: Party) {
+fn fails_when_its_clock_is_skewed(party: Party) {
     for clocks in [Clocks::Behind, Clocks::Ahead] {
         let (service, skew) = skewed(clocks);
         let reply = party.ask(&WALLET, service.endpoint_url(), &[Ask::Plain]).remove(0);
@@ -47,7 +47,7 @@ fn gives_up_when_its_clock_is_behind_or_ahead(party: Party) {
 }
 
 #[test]
-fn javascript_sets_its_clock_by_a_refusal_and_is_served_from_then_on() {
+fn javascript_corrects_its_clock_from_the_date_header() {
     for clocks in [Clocks::Behind, Clocks::Ahead] {
         let (service, skew) = skewed(clocks);
         let asks = [Ask::Plain, Ask::Plain, Ask::List];
@@ -62,7 +62,7 @@ fn javascript_sets_its_clock_by_a_refusal_and_is_served_from_then_on() {
 }
 
 #[test]
-fn javascript_gains_nothing_by_the_right_time_with_another_secret() {
+fn javascript_with_wrong_secret_fails_after_clock_correction() {
     let (service, skew) = skewed(Clocks::Behind);
     let identity = Identity { secret_access_key: "not/the/secret", ..WALLET };
     let reply = Party::JavaScript.ask(&identity, service.endpoint_url(), &[Ask::Plain]).remove(0);

@@ -7,31 +7,31 @@ use crate::sigv4::Attempt;
 use crate::sigv4::identities::{Operation, REFUSED, Refused};
 
 #[test]
-fn boto3_is_refused_in_the_words_of_kms_after_one_attempt() {
-    is_refused_in_the_words_of_kms_after_one_attempt(Party::Boto3);
+fn boto3_receives_the_kms_error_after_one_attempt() {
+    receives_the_kms_error_after_one_attempt(Party::Boto3);
 }
 
 #[test]
-fn javascript_is_refused_in_the_words_of_kms_after_one_attempt() {
-    is_refused_in_the_words_of_kms_after_one_attempt(Party::JavaScript);
+fn javascript_receives_the_kms_error_after_one_attempt() {
+    receives_the_kms_error_after_one_attempt(Party::JavaScript);
 }
 
 #[test]
-fn cli_is_refused_in_the_words_of_kms_after_one_attempt() {
-    is_refused_in_the_words_of_kms_after_one_attempt(Party::Cli);
+fn cli_receives_the_kms_error_after_one_attempt() {
+    receives_the_kms_error_after_one_attempt(Party::Cli);
 }
 
 #[test]
-fn javascript_v2_is_refused_in_the_words_of_kms() {
-    is_refused_in_the_words_of_kms_after_one_attempt(Party::JavaScriptV2);
+fn javascript_v2_receives_the_kms_error() {
+    receives_the_kms_error_after_one_attempt(Party::JavaScriptV2);
 }
 
 #[test]
-fn aws4fetch_is_refused_in_the_words_of_kms_after_one_attempt() {
-    is_refused_in_the_words_of_kms_after_one_attempt(Party::Aws4fetch);
+fn aws4fetch_receives_the_kms_error_after_one_attempt() {
+    receives_the_kms_error_after_one_attempt(Party::Aws4fetch);
 }
 
-fn is_refused_in_the_words_of_kms_after_one_attempt(party: Party) {
+fn receives_the_kms_error_after_one_attempt(party: Party) {
     let service = Guarded::start();
     let document = service.document(&TestKey::of_bits(2048));
     let mut expected = Vec::new();

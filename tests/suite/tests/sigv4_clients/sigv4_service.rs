@@ -5,13 +5,13 @@ use std::path::Path;
 use attested_recipient::UnixMillis;
 use enclave::clock::{Clock, SystemClock};
 
-use crate::clients::{Relayed, TestKey};
+use crate::clients::{RelayedService, TestKey};
 use crate::sigv4::{Attempt, Trail, simulator};
 
 /// A relay in front of a simulated enclave that lets in who signs.
 #[derive(Debug)]
 pub(super) struct Guarded {
-    relayed: Relayed,
+    relayed: RelayedService,
     trail: Trail,
 }
 
@@ -25,7 +25,7 @@ impl Guarded {
     pub(super) fn start_at(now: impl Fn() -> UnixMillis + Send + Sync + 'static) -> Self {
         let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("sigv4/config.toml");
         let (simulator, trail) = simulator(&config, now);
-        Self { relayed: Relayed::enclave(simulator), trail }
+        Self { relayed: RelayedService::enclave(simulator), trail }
     }
 
     /// The relay's.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::client::{Ask, Party};
 use super::sigv4_service::Guarded;
-use crate::clients::{Message, Relayed, Tamperer, TestKey};
+use crate::clients::{Message, RelayedService, TamperingProxy, TestKey};
 use crate::sigv4::Attempt;
 use crate::sigv4::identities::{Identity, MISMATCH, TEMPORARY, WALLET, WALLET_ARN};
 
@@ -15,7 +15,7 @@ use crate::sigv4::identities::{Identity, MISMATCH, TEMPORARY, WALLET, WALLET_ARN
 type Tampering = (&'static str, fn(&mut Message));
 
 /// A client that leaves Content-Type unsigned cannot be protected from its change; see
-/// [`javascript_v2_and_aws4fetch_get_no_bytes_for_a_changed_content_type`].
+/// [`rejects_changed_content_type_that_was_not_signed`].
 const CONTENT_TYPE_CHANGES: &str = "the content type has a parameter more";
 
 const TAMPERINGS: [Tampering; 9] = [
@@ -44,26 +44,26 @@ const TAMPERINGS: [Tampering; 9] = [
 ];
 
 #[test]
-fn boto3_is_refused_when_its_request_was_changed_on_the_way() {
-    is_refused_when_its_request_was_changed_on_the_way(Party::Boto3);
+fn boto3_is_rejected_when_its_request_is_changed() {
+    is_rejected_when_its_request_is_changed(Party::Boto3);
 }
 
 #[test]
-fn javascript_is_refused_when_its_request_was_changed_on_the_way() {
-    is_refused_when_its_request_was_changed_on_the_way(Party::JavaScript);
+fn javascript_is_rejected_when_its_request_is_changed() {
+    is_rejected_when_its_request_is_changed(Party::JavaScript);
 }
 
 #[test]
-fn javascript_v2_is_refused_when_its_request_was_changed_on_the_way() {
-    is_refused_when_its_request_was_changed_on_the_way(Party::JavaScriptV2);
+fn javascript_v2_is_rejected_when_its_request_is_changed() {
+    is_rejected_when_its_request_is_changed(Party::JavaScriptV2);
 }
 
 #[test]
-fn aws4fetch_is_refused_when_its_request_was_changed_on_the_way() {
-    is_refused_when_its_request_was_changed_on_the_way(Party::Aws4fetch);
+fn aws4fetch_is_rejected_when_its_request_is_changed() {
+    is_rejected_when_its_request_is_changed(Party::Aws4fetch);
 }
 
-fn is_refused_when_its_request_was_changed_on_the_way(party: Party) {
+fn is_rejected_when_its_request_is_changed(party: Party) {
     let is_covered =
         |(name, _): &Tampering| *name != CONTENT_TYPE_CHANGES || party.signs_content_type();
     let changes = TAMPERINGS.into_iter().filter(is_covered);
@@ -72,26 +72,26 @@ fn is_refused_when_its_request_was_changed_on_the_way(party: Party) {
 }
 
 #[test]
-fn boto3_is_refused_when_any_bit_of_its_body_was_flipped() {
-    is_refused_when_any_bit_of_its_body_was_flipped(Party::Boto3);
+fn boto3_is_rejected_when_a_bit_of_its_body_is_flipped() {
+    is_rejected_when_a_bit_of_its_body_is_flipped(Party::Boto3);
 }
 
 #[test]
-fn javascript_is_refused_when_any_bit_of_its_body_was_flipped() {
-    is_refused_when_any_bit_of_its_body_was_flipped(Party::JavaScript);
+fn javascript_is_rejected_when_a_bit_of_its_body_is_flipped() {
+    is_rejected_when_a_bit_of_its_body_is_flipped(Party::JavaScript);
 }
 
 #[test]
-fn javascript_v2_is_refused_when_any_bit_of_its_body_was_flipped() {
-    is_refused_when_any_bit_of_its_body_was_flipped(Party::JavaScriptV2);
+fn javascript_v2_is_rejected_when_a_bit_of_its_body_is_flipped() {
+    is_rejected_when_a_bit_of_its_body_is_flipped(Party::JavaScriptV2);
 }
 
 #[test]
-fn aws4fetch_is_refused_when_any_bit_of_its_body_was_flipped() {
-    is_refused_when_any_bit_of_its_body_was_flipped(Party::Aws4fetch);
+fn aws4fetch_is_rejected_when_a_bit_of_its_body_is_flipped() {
+    is_rejected_when_a_bit_of_its_body_is_flipped(Party::Aws4fetch);
 }
 
-fn is_refused_when_any_bit_of_its_body_was_flipped(party: Party) {
+fn is_rejected_when_a_bit_of_its_body_is_flipped(party: Party) {
     /// From the first to the last.
     const BITS: usize = 64;
     let flip = |n: usize| {
@@ -113,7 +113,7 @@ where
     let ask = Ask::Sealed(service.document(&TestKey::of_bits(2048)));
     let (names, changes): (Vec<_>, Vec<_>) = changes.into_iter().unzip();
     let next = AtomicUsize::new(0);
-    let tamperer = Tamperer::before(service.endpoint_url(), move |request| {
+    let tamperer = TamperingProxy::in_front_of(service.endpoint_url(), move |request| {
         let unchanged = request.clone();
         changes[next.fetch_add(1, Ordering::Relaxed)](request);
         assert_ne!(*request, unchanged);
@@ -131,11 +131,11 @@ where
 /// A signature that does not cover Content-Type is right whatever its value. The service speaks one
 /// media type and refuses every other, so a change can only do what dropping the request would.
 #[test]
-fn javascript_v2_and_aws4fetch_get_no_bytes_for_a_changed_content_type() {
+fn rejects_changed_content_type_that_was_not_signed() {
     for party in [Party::JavaScriptV2, Party::Aws4fetch] {
         let service = Guarded::start();
         let ask = Ask::Sealed(service.document(&TestKey::of_bits(2048)));
-        let wire = Tamperer::before(service.endpoint_url(), |request| {
+        let wire = TamperingProxy::in_front_of(service.endpoint_url(), |request| {
             request.set_header("content-type", "application/x-www-form-urlencoded");
         });
         let reply = party.ask(&WALLET, wire.endpoint_url(), &[ask]).remove(0);
@@ -148,12 +148,12 @@ fn javascript_v2_and_aws4fetch_get_no_bytes_for_a_changed_content_type() {
 }
 
 #[test]
-fn sdks_are_served_through_somebody_who_changes_nothing() {
+fn sdks_receive_bytes_through_transparent_proxy() {
     let key = TestKey::of_bits(2048);
     for party in [Party::Boto3, Party::JavaScript, Party::JavaScriptV2, Party::Aws4fetch] {
         let service = Guarded::start();
         let ask = Ask::Sealed(service.document(&key));
-        let wire = Tamperer::before(service.endpoint_url(), |_| {});
+        let wire = TamperingProxy::in_front_of(service.endpoint_url(), |_| {});
         for reply in party.ask(&WALLET, wire.endpoint_url(), &[ask.clone(), ask]) {
             assert_eq!(key.open(&reply.only_blob("CiphertextForRecipient")).len(), 32);
         }
@@ -164,10 +164,10 @@ fn sdks_are_served_through_somebody_who_changes_nothing() {
 
 /// Where nobody verifies a signature, the client alone can tell: SDKs do not, the harness does.
 #[test]
-fn an_unverified_request_loses_its_recipient_and_only_the_harness_refuses_the_plaintext() {
-    let service = Relayed::simulator();
+fn test_client_rejects_plaintext_after_recipient_is_removed() {
+    let service = RelayedService::simulator();
     let document = service.document(&TestKey::of_bits(2048).document());
-    let tamperer = Tamperer::before(service.endpoint_url(), drop_recipient);
+    let tamperer = TamperingProxy::in_front_of(service.endpoint_url(), drop_recipient);
     for party in [Party::Boto3, Party::JavaScript] {
         let ask = Ask::Sealed(document.clone());
         let reply = party.ask(&WALLET, tamperer.endpoint_url(), &[ask]).remove(0);

@@ -12,7 +12,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 /// Far longer than an answer takes.
-const NEVER: Duration = Duration::from_secs(60);
+const HANG_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How it says that no more will come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub(super) fn ask(authority: &str, ca: &Path, request: &str, end: End) -> String
     let name = "localhost".try_into().unwrap();
     let connection = ClientConnection::new(Arc::new(config), name).unwrap();
     let stream = TcpStream::connect(authority).unwrap();
-    stream.set_read_timeout(Some(NEVER)).unwrap();
+    stream.set_read_timeout(Some(HANG_TIMEOUT)).unwrap();
     let mut stream = StreamOwned::new(connection, stream);
     stream.write_all(request.as_bytes()).unwrap();
     stream.conn.send_close_notify();

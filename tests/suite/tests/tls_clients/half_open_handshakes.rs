@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::Trusted;
-use crate::clients::{Sdk, Site};
+use crate::clients::{Sdk, ServiceUrl};
 use crate::generate_random;
 
 /// More than twice the places that there are: an honest client is behind some who wait for one.
@@ -16,7 +16,7 @@ const HALF_OPEN: u64 = 1200;
 const DESCRIPTORS: u64 = 4 * HALF_OPEN + 200;
 
 #[test]
-fn over_a_thousand_half_open_handshakes_leave_an_honest_client_served() {
+fn serves_clients_beside_1200_half_open_handshakes() {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     assert!(hard >= DESCRIPTORS, "needs {DESCRIPTORS} file descriptors: raise ulimit -Hn");
     setrlimit(Resource::RLIMIT_NOFILE, soft.max(DESCRIPTORS), hard).unwrap();
@@ -32,7 +32,8 @@ fn over_a_thousand_half_open_handshakes_leave_an_honest_client_served() {
     let flood: Vec<_> = (0..HALF_OPEN).map(begin).collect();
     let ca = service.ca();
     let calls = [generate_random(serde_json::json!({ "NumberOfBytes": 32 }))];
-    let outcome = Sdk::Boto3.call(Site { url: service.url(), ca: Some(&ca) }, &calls).remove(0);
+    let outcome =
+        Sdk::Boto3.call(ServiceUrl { url: service.url(), ca: Some(&ca) }, &calls).remove(0);
     // At the first attempt.
     assert_eq!(outcome.only_blob("Plaintext").len(), 32);
     // It did not wait until everybody's time was up: they gave way.

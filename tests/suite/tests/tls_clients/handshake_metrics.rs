@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::{SClient, Trusted};
-use crate::clients::{Sdk, Site};
+use crate::clients::{Sdk, ServiceUrl};
 use crate::generate_random;
 
 /// The handshakes counted so far, by outcome.
@@ -33,7 +33,7 @@ fn counted_by(service: &Trusted, fail: impl FnOnce()) -> Vec<(String, u64)> {
 }
 
 #[test]
-fn counts_openssl_with_another_bundle_or_name_by_cause_in_both_versions() {
+fn counts_failed_openssl_handshakes_by_cause() {
     let (service, other) = (Trusted::start(), Trusted::start());
     let other = other.ca();
     for version in ["-tls1_2", "-tls1_3"] {
@@ -58,14 +58,15 @@ fn counts_openssl_with_another_bundle_or_name_by_cause_in_both_versions() {
 }
 
 #[test]
-fn counts_sdks_with_the_bundle_of_another_enclave_as_failed() {
+fn counts_failed_sdk_handshakes_by_cause() {
     let (service, other) = (Trusted::start(), Trusted::start());
     let other = other.ca();
     let calls = [generate_random(json!({ "NumberOfBytes": 32 }))];
     // Node.js verifies after the handshake, and closes.
     for (sdk, expected) in [(Sdk::Boto3, "unknown_ca"), (Sdk::JavaScript, "closed")] {
         let counted = counted_by(&service, || {
-            let outcome = sdk.call(Site { url: service.url(), ca: Some(&other) }, &calls).remove(0);
+            let outcome =
+                sdk.call(ServiceUrl { url: service.url(), ca: Some(&other) }, &calls).remove(0);
             assert!(outcome.error.is_some(), "{outcome:?}");
         });
         // An SDK tries again.

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 use self::recording_relay::Recorder;
 use self::s_client::SClient;
-use crate::clients::{Failure, Relayed, Sdk, Site, TestKey, assert_form, cli};
+use crate::clients::{RelayedService, Sdk, SdkError, ServiceUrl, TestKey, assert_kms_layout, cli};
 use crate::{generate_random, only_blob_printed, recipient};
 
 const CONFIG: &str = r#"
@@ -32,7 +32,7 @@ plaintext = "attested-tls"
 
 /// A simulated enclave with TLS, behind the relay, and the file by which it is trusted.
 struct Trusted {
-    relayed: Relayed,
+    relayed: RelayedService,
     folder: TempDir,
 }
 
@@ -42,7 +42,7 @@ impl Trusted {
         let config = folder.path().join("enclave.toml");
         fs::write(&config, CONFIG).unwrap();
         let simulator = Simulator::builder().config_file(config).start().unwrap();
-        let trusted = Self { relayed: Relayed::enclave(simulator), folder };
+        let trusted = Self { relayed: RelayedService::enclave(simulator), folder };
         let trust = suite::command()
             .args(["trust", "--simulator", "--out"])
             .arg(trusted.ca())
@@ -74,7 +74,7 @@ impl Trusted {
 }
 
 #[test]
-fn sdks_that_have_the_file_are_served_and_others_refuse() {
+fn sdks_connect_only_with_the_ca_bundle() {
     let service = Trusted::start();
     let key = TestKey::of_bits(2048);
     let recipient = recipient(&service.relayed.document(&key.document()));
@@ -83,15 +83,15 @@ fn sdks_that_have_the_file_are_served_and_others_refuse() {
         generate_random(json!({ "NumberOfBytes": 32, "Recipient": recipient })),
     ];
     let ca = service.ca();
-    let trusting = Site { url: service.url(), ca: Some(&ca) };
+    let trusting = ServiceUrl { url: service.url(), ca: Some(&ca) };
     for sdk in [Sdk::Boto3, Sdk::JavaScript] {
         let [plain, sealed] = &sdk.call(trusting, &calls)[..] else { panic!("two outcomes") };
         assert_eq!(plain.only_blob("Plaintext").len(), 32, "{sdk:?}");
         let sealed = sealed.only_blob("CiphertextForRecipient");
-        assert_form(&sealed, &key, 32);
+        assert_kms_layout(&sealed, &key, 32);
         assert_eq!(key.open(&sealed).len(), 32, "{sdk:?}");
         for refused in sdk.call(service.url(), &calls) {
-            let Some(Failure { message, .. }) = &refused.error else { panic!("{refused:?}") };
+            let Some(SdkError { message, .. }) = &refused.error else { panic!("{refused:?}") };
             assert!(message.contains("self-signed certificate in certificate chain"), "{message}");
             assert!(refused.responses.is_empty(), "{refused:?}");
         }
@@ -99,11 +99,11 @@ fn sdks_that_have_the_file_are_served_and_others_refuse() {
 }
 
 #[test]
-fn cli_that_has_the_file_is_served_and_another_refuses() {
+fn cli_connects_only_with_the_ca_bundle() {
     let service = Trusted::start();
     let ca = service.ca();
     let arguments = ["--number-of-bytes", "32"];
-    let served = cli(Site { url: service.url(), ca: Some(&ca) }, &arguments);
+    let served = cli(ServiceUrl { url: service.url(), ca: Some(&ca) }, &arguments);
     assert_eq!(only_blob_printed(&served.stdout, "Plaintext").len(), 32);
     let refused = cli(service.url(), &arguments);
     let stderr = String::from_utf8_lossy(&refused.stderr);
@@ -112,18 +112,19 @@ fn cli_that_has_the_file_is_served_and_another_refuses() {
 }
 
 #[test]
-fn a_relay_that_records_everything_has_neither_an_answer_nor_a_document() {
+fn recording_relay_sees_no_plaintext() {
     let service = Trusted::start();
     let key = TestKey::of_bits(2048);
     let document = service.relayed.document(&key.document());
-    let recorder = Recorder::before(service.authority());
+    let recorder = Recorder::in_front_of(service.authority());
     let calls = [
         generate_random(json!({ "NumberOfBytes": 1024 })),
         generate_random(json!({ "NumberOfBytes": 1024, "Recipient": recipient(&document) })),
     ];
     let ca = service.ca();
     let url = format!("https://{}", recorder.authority());
-    let [plain, sealed] = &Sdk::Boto3.call(Site { url: &url, ca: Some(&ca) }, &calls)[..] else {
+    let [plain, sealed] = &Sdk::Boto3.call(ServiceUrl { url: &url, ca: Some(&ca) }, &calls)[..]
+    else {
         panic!("two outcomes")
     };
     let random = plain.only_blob("Plaintext");
@@ -145,8 +146,9 @@ fn a_relay_that_records_everything_has_neither_an_answer_nor_a_document() {
         );
     }
     // The same without TLS shows all of it, or nothing was looked for.
-    let plain_service = Relayed::simulator();
-    let recorder = Recorder::before(plain_service.endpoint_url().strip_prefix("http://").unwrap());
+    let plain_service = RelayedService::simulator();
+    let recorder =
+        Recorder::in_front_of(plain_service.endpoint_url().strip_prefix("http://").unwrap());
     let url = format!("http://{}", recorder.authority());
     let document = plain_service.document(&key.document());
     let calls = [

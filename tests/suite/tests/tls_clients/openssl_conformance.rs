@@ -11,7 +11,7 @@ use super::half_close::{self, End};
 use super::s_client::{SClient, public_key_of};
 
 #[test]
-fn openssl_verifies_strictly_speaks_both_versions_and_is_told_http_1_1() {
+fn openssl_strict_verification_succeeds_in_both_versions() {
     let service = Trusted::start();
     let request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     for (version, name) in [("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3")] {
@@ -40,7 +40,7 @@ fn openssl_verifies_strictly_speaks_both_versions_and_is_told_http_1_1() {
 }
 
 #[test]
-fn openssl_resumes_a_session_with_a_ticket_in_both_versions() {
+fn openssl_resumes_sessions_in_both_versions() {
     let service = Trusted::start();
     let request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     for version in ["-tls1_2", "-tls1_3"] {
@@ -55,7 +55,7 @@ fn openssl_resumes_a_session_with_a_ticket_in_both_versions() {
 }
 
 #[test]
-fn nothing_renegotiates_and_no_older_version_is_spoken() {
+fn rejects_renegotiation_and_older_tls_versions() {
     let service = Trusted::start();
     // With this line s_client renegotiates.
     let renegotiating = service.connect(&["-tls1_2", "-legacy_renegotiation"], "R\n");
@@ -66,7 +66,7 @@ fn nothing_renegotiates_and_no_older_version_is_spoken() {
 }
 
 #[test]
-fn the_enclaves_own_document_binds_the_authority_in_the_file() {
+fn attestation_endpoint_document_binds_the_ca() {
     let service = Trusted::start();
     let spki = public_key_of(&service.ca());
     let nonce = "ab".repeat(32);
@@ -79,7 +79,7 @@ fn the_enclaves_own_document_binds_the_authority_in_the_file() {
 }
 
 #[test]
-fn openssl_verifies_each_certificate_by_itself() {
+fn openssl_verifies_the_leaf_certificate() {
     let service = Trusted::start();
     let leaf = service.folder.path().join("leaf.pem");
     let shown = service.connect(&["-showcerts"], "");
@@ -100,7 +100,7 @@ fn openssl_verifies_each_certificate_by_itself() {
 }
 
 #[test]
-fn the_authority_may_do_nothing_but_issue_for_these_names() {
+fn ca_certificate_is_constrained_to_its_names() {
     let service = Trusted::start();
     let mut show = Command::new("openssl");
     let shown = show.args(["x509", "-noout", "-text", "-in"]).arg(service.ca()).output().unwrap();
@@ -125,7 +125,7 @@ fn the_authority_may_do_nothing_but_issue_for_these_names() {
 }
 
 #[test]
-fn a_client_that_ends_what_it_sends_gets_its_whole_answer() {
+fn half_closed_client_receives_whole_response() {
     let service = Trusted::start();
     let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     for end in [End::OfTls, End::OfTcpToo] {

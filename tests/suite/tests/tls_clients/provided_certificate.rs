@@ -8,7 +8,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::s_client::SClient;
-use crate::clients::{Relayed, Sdk, Site};
+use crate::clients::{RelayedService, Sdk, ServiceUrl};
 use crate::generate_random;
 
 const REQUEST: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
@@ -18,7 +18,7 @@ const KEYS: [(&str, &str); 5] =
     [("p256", "pkcs8"), ("p256", "sec1"), ("rsa", "pkcs8"), ("rsa", "pkcs1"), ("ed25519", "pkcs8")];
 
 struct Provided {
-    relayed: Relayed,
+    relayed: RelayedService,
     certificate: PathBuf,
     folder: TempDir,
 }
@@ -37,7 +37,7 @@ impl Provided {
         let tls = "mode = \"provided\"\ncertificate = \"tls.crt\"\nprivate_key = \"tls.key\"\n";
         fs::write(&config, ["[tls]\n", tls, more].concat()).unwrap();
         let simulator = Simulator::builder().config_file(config).start().unwrap();
-        Self { relayed: Relayed::enclave(simulator), certificate, folder }
+        Self { relayed: RelayedService::enclave(simulator), certificate, folder }
     }
 
     fn connect(&self, arguments: &[&str], request: &str) -> SClient {
@@ -48,7 +48,7 @@ impl Provided {
 }
 
 #[test]
-fn a_certificate_of_every_kind_is_served_in_both_versions() {
+fn serves_every_key_type_in_tls_1_2_and_1_3() {
     for (certificate, form) in KEYS {
         let service = Provided::start(certificate, form, "");
         for version in ["-tls1_2", "-tls1_3"] {
@@ -60,15 +60,15 @@ fn a_certificate_of_every_kind_is_served_in_both_versions() {
 }
 
 #[test]
-fn an_sdk_that_trusts_its_issuer_gets_plain_bytes_unless_never() {
+fn provided_certificate_allows_plaintext_unless_never() {
     let calls = [generate_random(json!({ "NumberOfBytes": 32 }))];
     let service = Provided::start("p256", "pkcs8", "");
-    let site = Site { url: service.relayed.endpoint_url(), ca: Some(&service.certificate) };
+    let site = ServiceUrl { url: service.relayed.endpoint_url(), ca: Some(&service.certificate) };
     for sdk in [Sdk::Boto3, Sdk::JavaScript] {
         assert_eq!(sdk.call(site, &calls)[0].only_blob("Plaintext").len(), 32, "{sdk:?}");
     }
     let service = Provided::start("p256", "pkcs8", "[recipient]\nplaintext = \"never\"\n");
-    let site = Site { url: service.relayed.endpoint_url(), ca: Some(&service.certificate) };
+    let site = ServiceUrl { url: service.relayed.endpoint_url(), ca: Some(&service.certificate) };
     let refused = Sdk::Boto3.call(site, &calls).remove(0).error.unwrap();
     assert_eq!(refused.name, "AccessDeniedException");
     assert!(refused.message.ends_with("answers no request without a Recipient"), "{refused:?}");
@@ -76,7 +76,7 @@ fn an_sdk_that_trusts_its_issuer_gets_plain_bytes_unless_never() {
 
 /// Whoever has the configuration has the key: no document says that TLS ends here.
 #[test]
-fn nothing_attests_a_key_that_others_have() {
+fn trust_rejects_provided_certificate() {
     let service = Provided::start("p256", "pkcs8", "");
     let out = service.folder.path().join("enclave-ca.pem");
     let trust = suite::command()

@@ -16,7 +16,7 @@ pub(super) struct Recorder {
 
 impl Recorder {
     /// In front of `upstream`, as `HOST:PORT`.
-    pub(super) fn before(upstream: &str) -> Self {
+    pub(super) fn in_front_of(upstream: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let (tape, upstream) = (Tape::default(), upstream.to_owned());

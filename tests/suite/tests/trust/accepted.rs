@@ -16,7 +16,7 @@ fn lines(url: &str, enclave: &Enclave) -> (String, String) {
 }
 
 #[test]
-fn the_authority_of_a_right_enclave_is_written() {
+fn writes_the_ca_of_a_verified_enclave() {
     let enclave = Enclave::start();
     let url = enclave.url();
     let outcome = trust_at(&format!("{url}/"), &enclave, &[]);
@@ -29,7 +29,7 @@ fn the_authority_of_a_right_enclave_is_written() {
 }
 
 #[test]
-fn each_version_of_tls_and_each_kind_of_host_will_do() {
+fn accepts_each_tls_version_and_host_form() {
     let enclave = Enclave::start();
     for (listen, host) in
         [("127.0.0.1:0", "127.0.0.1"), ("127.0.0.1:0", "localhost"), ("[::1]:0", "[::1]")]
@@ -46,7 +46,7 @@ fn each_version_of_tls_and_each_kind_of_host_will_do() {
 }
 
 #[test]
-fn a_simulator_is_admitted_loudly_with_measurements_or_without() {
+fn accepts_simulator_with_a_warning() {
     let enclave = Enclave::start();
     for more in [&["--pcr", &pcr0()][..], &[]] {
         let outcome = trust(&[&[&enclave.url(), "--simulator"], more].concat());
@@ -59,7 +59,7 @@ fn a_simulator_is_admitted_loudly_with_measurements_or_without() {
 }
 
 #[test]
-fn measurements_come_from_files_of_each_kind_together() {
+fn reads_measurements_from_each_file_format() {
     let enclave = Enclave::saying(|document| {
         document.pcrs.insert(16, [0xb6; 48]);
     });
@@ -100,7 +100,7 @@ fn measurements_come_from_files_of_each_kind_together() {
 }
 
 #[test]
-fn a_host_that_the_certificate_is_not_for_is_warned_of() {
+fn warns_of_host_missing_from_the_certificate() {
     let enclave = Enclave::of(authority(&["kms.eu-west-1.amazonaws.com"]), |_| (), |_| ());
     let outcome = trust_at(&enclave.url(), &enclave, &[]);
     assert_eq!(outcome.status, 0, "{}", outcome.stderr);
@@ -110,7 +110,7 @@ fn a_host_that_the_certificate_is_not_for_is_warned_of() {
 }
 
 #[test]
-fn registers_that_anybody_can_set_are_warned_of() {
+fn warns_when_only_settable_pcrs_are_compared() {
     let enclave = Enclave::saying(|document| {
         document.pcrs.insert(16, [0xb6; 48]);
     });

@@ -21,7 +21,7 @@ fn trust_both(existing: Option<&str>, one: &Enclave, other: &Enclave, more: &[&s
 }
 
 #[test]
-fn several_urls_are_one_bundle_that_others_read() {
+fn writes_one_bundle_for_several_urls() {
     let (one, other) = (Enclave::start(), Enclave::start());
     let outcome = trust_both(Some("old"), &one, &other, &[]);
     assert_eq!((outcome.status, outcome.stdout.lines().count()), (0, 2), "{}", outcome.stderr);
@@ -46,7 +46,7 @@ fn several_urls_are_one_bundle_that_others_read() {
 }
 
 #[test]
-fn an_authority_stands_once_behind_all_its_urls() {
+fn lists_a_ca_once_for_all_its_urls() {
     let enclave = Enclave::start();
     let url = enclave.url();
     let by_name = format!("https://localhost:{}", enclave.terminator.address.port());
@@ -60,7 +60,7 @@ fn an_authority_stands_once_behind_all_its_urls() {
 }
 
 #[test]
-fn one_refusal_among_several_leaves_the_file_as_it_was() {
+fn one_rejected_url_leaves_the_bundle_unchanged() {
     let good = Enclave::start();
     let bad = Enclave::saying(|document| {
         document.pcrs.insert(0, [1; 48]);
@@ -92,7 +92,7 @@ fn command(enclave: &Enclave, out: &Path) -> Command {
 }
 
 #[test]
-fn what_is_no_file_is_not_replaced() {
+fn does_not_replace_links_sockets_or_folders() {
     let enclave = Enclave::start();
     let folder = tempfile::tempdir().unwrap();
     let [file, link, socket] = ["file", "link", "socket"].map(|name| folder.path().join(name));
@@ -118,7 +118,7 @@ fn what_is_no_file_is_not_replaced() {
 }
 
 #[test]
-fn nothing_is_written_where_nothing_can_be_said() {
+fn writes_no_bundle_when_output_fails() {
     let enclave = Enclave::start();
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("enclave-ca.pem");

@@ -37,7 +37,7 @@ impl Service {
 }
 
 #[test]
-fn a_client_reaches_a_service_that_it_knows_by_each_kind_of_host() {
+fn client_connects_by_each_host_form() {
     for (listen, names, hosts) in [
         ("127.0.0.1:0", &["localhost"][..], &["localhost"][..]),
         ("127.0.0.1:0", &["localhost", "127.0.0.1"], &["localhost", "127.0.0.1"]),
@@ -62,7 +62,7 @@ fn transport_error(client: &Client) -> String {
 }
 
 #[test]
-fn a_client_refuses_another_authority_another_name_and_no_tls() {
+fn client_rejects_other_ca_other_name_and_plain_http() {
     let service = Service::start("127.0.0.1:0", &["localhost"]);
     let other = authority(&["localhost"]).certificate_pem();
     let client =
@@ -77,7 +77,7 @@ fn a_client_refuses_another_authority_another_name_and_no_tls() {
 }
 
 #[test]
-fn a_client_needs_an_authority_for_tls() {
+fn client_requires_a_ca_for_https() {
     let error = Client::new("https://127.0.0.1:1").generate_random(1).unwrap_err();
     assert!(matches!(error, ClientError::NoAuthority { .. }), "{error}");
     assert!(error.to_string().contains("attested-recipient trust"), "{error}");
@@ -100,7 +100,7 @@ fn run(arguments: &[&str]) -> Output {
 }
 
 #[test]
-fn the_commands_take_the_bundle() {
+fn commands_accept_the_ca_bundle() {
     let service = Service::start("127.0.0.1:0", &["localhost"]);
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();

@@ -7,12 +7,12 @@ use crate::trust_command::trust;
 const URL: &str = "https://127.0.0.1:1";
 
 #[test]
-fn without_an_expectation_nobody_is_asked() {
+fn requires_an_expected_measurement() {
     trust(&[URL]).assert_refused(2, "any enclave of anybody would pass");
 }
 
 #[test]
-fn urls_are_of_https_and_without_a_path() {
+fn rejects_urls_other_than_https_host_and_port() {
     for url in ["http://127.0.0.1:1", "127.0.0.1:1", "https://127.0.0.1:1/path", "https://u@h"] {
         trust(&[url, "--pcr", &pcr0()]).assert_refused(2, "expected https://HOST[:PORT]");
     }
@@ -20,7 +20,7 @@ fn urls_are_of_https_and_without_a_path() {
 }
 
 #[test]
-fn an_expectation_is_one_thing_and_none_of_debug_mode() {
+fn rejects_zero_and_contradictory_pcrs() {
     let hex = |byte: &str| byte.repeat(48);
     let run = |pcr: &str| trust(&[URL, "--pcr", &pcr0(), "--pcr", pcr]);
     run(&format!("0={}", hex("00"))).assert_refused(2, "PCR0 is zero: nothing was measured there");
@@ -33,7 +33,7 @@ fn an_expectation_is_one_thing_and_none_of_debug_mode() {
 }
 
 #[test]
-fn files_of_measurements_are_read_strictly() {
+fn rejects_invalid_measurement_files() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("pcrs.json");
     let path = path.to_str().unwrap();
@@ -85,7 +85,7 @@ fn files_of_measurements_are_read_strictly() {
 }
 
 #[test]
-fn the_help_has_every_exit_status() {
+fn help_lists_every_exit_status() {
     let mut command = suite::command();
     let output = command.args(["trust", "--help"]).output().unwrap();
     let help = String::from_utf8(output.stdout).unwrap();

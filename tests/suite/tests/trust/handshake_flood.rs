@@ -22,7 +22,7 @@ use tokio::net::TcpSocket;
 use tokio::runtime::Runtime;
 use tokio_rustls::TlsConnector;
 
-use crate::binaries::{Process, binary, until};
+use crate::binaries::{Process, binary, wait_until};
 use crate::trust_command::{Outcome, trust};
 
 /// Connections that ask as fast as they can.
@@ -97,7 +97,7 @@ impl Attack {
         }
         let attack = Self { answered, _runtime: runtime };
         // All of the burst is theirs before anybody else asks.
-        until("the attack is under way", || (attack.answered() > 30).then_some(()));
+        wait_until("the attack is under way", || (attack.answered() > 30).then_some(()));
         attack
     }
 
@@ -133,7 +133,11 @@ async fn hammer(
 }
 
 /// Runs `trust` as often beside connections from `sources`; it succeeds each time.
-fn f4_trust_succeeds(times: usize, enclave: &Enclave, sources: impl Iterator<Item = Ipv4Addr>) {
+fn assert_trust_succeeds_during_flood(
+    times: usize,
+    enclave: &Enclave,
+    sources: impl Iterator<Item = Ipv4Addr>,
+) {
     let authority = enclave.trust().bundle.unwrap();
     let attack = Attack::start(enclave, &authority, sources);
     let mut took = Vec::new();
@@ -144,7 +148,7 @@ fn f4_trust_succeeds(times: usize, enclave: &Enclave, sources: impl Iterator<Ite
         took.push(start.elapsed());
         assert_eq!(outcome.status, 0, "{took:?}: {outcome:?}");
         // The attack goes on meanwhile.
-        until("the attack goes on", || (attack.answered() > before).then_some(()));
+        wait_until("the attack goes on", || (attack.answered() > before).then_some(()));
     }
     let longest = took.iter().max().unwrap();
     assert!(*longest < LIMIT, "{took:?}");
@@ -163,21 +167,21 @@ fn one_address() -> impl Iterator<Item = Ipv4Addr> {
 }
 
 #[test]
-fn f4_trust_succeeds_relayed_beside_8_from_its_address() {
-    f4_trust_succeeds(20, &Enclave::relayed(), one_address());
+fn relayed_trust_succeeds_during_flood_from_its_address() {
+    assert_trust_succeeds_during_flood(20, &Enclave::relayed(), one_address());
 }
 
 #[test]
-fn f4_trust_succeeds_relayed_beside_8_with_own_addresses() {
-    f4_trust_succeeds(20, &Enclave::relayed(), addresses());
+fn relayed_trust_succeeds_during_flood_from_other_addresses() {
+    assert_trust_succeeds_during_flood(20, &Enclave::relayed(), addresses());
 }
 
 #[test]
-fn f4_trust_succeeds_directly_beside_8_from_its_address() {
-    f4_trust_succeeds(5, &Enclave::direct(), one_address());
+fn direct_trust_succeeds_during_flood_from_its_address() {
+    assert_trust_succeeds_during_flood(5, &Enclave::direct(), one_address());
 }
 
 #[test]
-fn f4_trust_succeeds_directly_beside_8_with_own_addresses() {
-    f4_trust_succeeds(5, &Enclave::direct(), addresses());
+fn direct_trust_succeeds_during_flood_from_other_addresses() {
+    assert_trust_succeeds_during_flood(5, &Enclave::direct(), addresses());
 }

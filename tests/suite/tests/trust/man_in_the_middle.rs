@@ -32,13 +32,13 @@ fn with_key_of(own: &CertifiedKey, chain: Vec<CertificateDer<'static>>) -> Arc<C
 }
 
 #[test]
-fn with_certificates_of_his_own() {
+fn rejects_mitm_with_its_own_certificates() {
     let enclave = Enclave::start();
     refusal_of(&enclave, &own(), "none of the certificates that it presents has the key");
 }
 
 #[test]
-fn who_shows_the_enclaves_authority_beside_his_own() {
+fn rejects_mitm_that_adds_the_enclave_ca_to_its_chain() {
     let (enclave, own) = (Enclave::start(), own());
     let grafted = with_key_of(&own, [&own.cert[..], &enclave.certified.cert[1..]].concat());
     let message = "the authority with the attested key did not issue its certificate";
@@ -49,7 +49,7 @@ fn who_shows_the_enclaves_authority_beside_his_own() {
 }
 
 #[test]
-fn who_shows_the_enclaves_certificates_and_has_no_key_to_them() {
+fn rejects_mitm_without_the_private_key() {
     let enclave = Enclave::start();
     let key = generate_tls_key().unwrap();
     let certified = Arc::new(CertifiedKey::new(enclave.certified.cert.clone(), key));
@@ -57,7 +57,7 @@ fn who_shows_the_enclaves_certificates_and_has_no_key_to_them() {
 }
 
 #[test]
-fn who_relays_a_right_enclave_of_another_host() {
+fn rejects_mitm_that_relays_another_enclave() {
     let (enclave, other) = (Enclave::start(), Enclave::start());
     // The same measurements, and an enclave; but TLS ends in the other one.
     refusal_of(&enclave, &other.certified, "none of the certificates that it presents");

@@ -41,7 +41,7 @@ fn answer_under(permitted: &str) -> Result<usize, String> {
 }
 
 #[test]
-fn an_authority_is_trusted_with_the_names_in_its_certificate_alone() {
+fn client_enforces_name_constraints_of_the_ca() {
     assert_eq!(answer_under("IP:127.0.0.1/255.255.255.255"), Ok(8));
     let error = answer_under("IP:127.0.0.2/255.255.255.255").unwrap_err();
     assert!(error.contains("NameConstraintViolation"), "{error}");

@@ -34,13 +34,13 @@ fn trust_directly(address: SocketAddr, timeout: &str) -> Outcome {
 }
 
 #[test]
-fn a_server_without_tls() {
+fn rejects_server_without_tls() {
     let simulator = Simulator::start().unwrap();
     trust_directly(simulator.address(), PATIENT).assert_refused(1, "speaks no TLS");
 }
 
 #[test]
-fn nobody() {
+fn reports_unreachable_address() {
     // A port that was free a moment ago, and that nobody listens on.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let outcome = trust_directly(address, PATIENT);
@@ -48,13 +48,13 @@ fn nobody() {
 }
 
 #[test]
-fn who_closes_before_tls_or_within() {
+fn reports_connection_closed_before_or_during_tls() {
     trust_directly(listener(drop), PATIENT).assert_refused(1, "the TLS handshake fails: ");
     trust_behind_tls(listener(drop), PATIENT).assert_refused(1, "no answer: ");
 }
 
 #[test]
-fn who_never_answers_is_waited_for_no_longer_than_was_asked_for() {
+fn times_out_on_silent_server() {
     let silent = || {
         listener(|mut stream| {
             // Until the other side has enough of it.
@@ -69,7 +69,7 @@ fn who_never_answers_is_waited_for_no_longer_than_was_asked_for() {
 }
 
 #[test]
-fn another_service() {
+fn rejects_other_https_service() {
     let outcome = trust_behind_tls(serve(|_| None), PATIENT);
     // Its text is shown, but no terminal obeys it.
     outcome.assert_refused(1, r"answers with HTTP 404: there is nothing\n\u{1b}[2J");

@@ -60,7 +60,7 @@ fn assert_holds(outcome: &Outcome, file: &str) {
 }
 
 #[test]
-fn accepts_an_enclave_that_holds_one_set_and_prints_which() {
+fn accepts_enclave_that_matches_one_set() {
     let (enclave, files) = (enclave(), Files::new());
     let held = files.with("held.json", &[(0, PCR0[0]), (1, PCR1)]);
     let other = files.with("other.json", &[(0, 1), (1, 2)]);
@@ -77,7 +77,7 @@ fn accepts_an_enclave_that_holds_one_set_and_prints_which() {
 }
 
 #[test]
-fn refuses_registers_that_match_in_different_sets() {
+fn rejects_pcrs_that_match_in_different_sets() {
     let (enclave, files) = (enclave(), Files::new());
     let a = files.with("a.json", &[(0, PCR0[0]), (1, 2)]);
     let b = files.with("b.json", &[(0, 1), (1, PCR1)]);
@@ -97,7 +97,7 @@ fn refuses_registers_that_match_in_different_sets() {
 }
 
 #[test]
-fn demands_every_pcr_and_pcrs_file_beside_a_held_set() {
+fn requires_pcr_options_in_addition_to_a_matching_set() {
     let (enclave, files) = (enclave(), Files::new());
     let held = files.with("held.json", &[(0, PCR0[0]), (1, PCR1)]);
     let other = files.with("other.json", &[(0, 1), (1, 2)]);
@@ -119,7 +119,7 @@ fn demands_every_pcr_and_pcrs_file_beside_a_held_set() {
 }
 
 #[test]
-fn refuses_a_set_that_contradicts_pcr_or_pcrs_file() {
+fn rejects_set_that_contradicts_pcr_options() {
     let (enclave, files) = (enclave(), Files::new());
     let held = files.with("held.json", &[(0, PCR0[0]), (1, PCR1)]);
     let other = files.with("other.json", &[(0, 1)]);
@@ -138,7 +138,7 @@ fn refuses_a_set_that_contradicts_pcr_or_pcrs_file() {
 }
 
 #[test]
-fn no_repetition_weakens_a_check() {
+fn repeated_options_do_not_weaken_checks() {
     let (enclave, files) = (enclave(), Files::new());
     let held = files.with("held.json", &[(0, PCR0[0]), (1, PCR1)]);
     let other = files.with("other.json", &[(0, 1), (1, 2)]);
@@ -163,7 +163,7 @@ fn no_repetition_weakens_a_check() {
 }
 
 #[test]
-fn refuses_sets_that_are_empty_or_hold_zeros() {
+fn rejects_empty_and_all_zero_sets() {
     let (enclave, files) = (enclave(), Files::new());
     let held = files.with("held.json", &[(0, PCR0[0])]);
     for (content, message) in [
@@ -185,7 +185,7 @@ fn refuses_sets_that_are_empty_or_hold_zeros() {
 }
 
 #[test]
-fn warns_of_a_set_that_leaves_out_a_register() {
+fn warns_of_set_that_omits_a_pcr() {
     let (enclave, files) = (enclave(), Files::new());
     let whole = files.with("whole.json", &[(0, PCR0[0]), (2, PCR2)]);
     let bare = files.with("bare.json", &[(1, PCR1)]);

@@ -20,7 +20,7 @@ fn refusal_of(change: fn(&mut Document), status: i32, message: &str) {
 }
 
 #[test]
-fn another_measurement() {
+fn rejects_other_measurement() {
     refusal_of(
         |document| {
             document.pcrs.insert(0, [0xa6; 48]);
@@ -35,12 +35,12 @@ fn another_measurement() {
 }
 
 #[test]
-fn an_instance_with_a_nitro_tpm() {
+fn rejects_nitro_tpm_instance() {
     refusal_of(|document| document.kind = Kind::NitroTpm, 14, "a NitroTPM, and no enclave");
 }
 
 #[test]
-fn a_document_for_another_nonce() {
+fn rejects_document_for_other_nonce() {
     static FIRST: OnceLock<Vec<u8>> = OnceLock::new();
     refusal_of(
         |document| {
@@ -60,7 +60,7 @@ fn a_document_for_another_nonce() {
 }
 
 #[test]
-fn a_stale_document() {
+fn rejects_stale_document() {
     refusal_of(|document| document.age_seconds = 600, 13, "is not of now: the document is too old");
     refusal_of(|document| document.age_seconds = 600, 13, "; this machine's clock says 20");
     // Its certificates are no longer valid.
@@ -69,7 +69,7 @@ fn a_stale_document() {
 }
 
 #[test]
-fn debug_mode() {
+fn rejects_debug_mode() {
     let change: fn(&mut Document) = |document| {
         document.debug = true;
         document.pcrs.clear();
@@ -81,14 +81,14 @@ fn debug_mode() {
 }
 
 #[test]
-fn a_simulator_that_nobody_admitted() {
+fn rejects_simulator_without_simulator_option() {
     let enclave = Enclave::start();
     let outcome = trust(&[&enclave.url(), "--pcr", &pcr0()]);
     outcome.assert_refused(11, "this is a simulator, which signs what anybody asks for");
 }
 
 #[test]
-fn a_simulator_whose_root_is_a_further_anchor_and_that_nobody_admitted() {
+fn rejects_simulator_whose_root_is_given() {
     let (enclave, other) = (Enclave::start(), Enclave::start());
     for root in [enclave.root(), other.root()] {
         let outcome = trust(&[&enclave.url(), "--root", &root, "--pcr", &pcr0()]);
@@ -97,7 +97,7 @@ fn a_simulator_whose_root_is_a_further_anchor_and_that_nobody_admitted() {
 }
 
 #[test]
-fn a_document_that_was_tampered_with() {
+fn rejects_tampered_document() {
     // The last byte is the signature's.
     let enclave = Enclave::tampering(|document| *document.last_mut().unwrap() ^= 1);
     let message = "the attestation document does not verify: the document's signature does not";
@@ -107,7 +107,7 @@ fn a_document_that_was_tampered_with() {
 }
 
 #[test]
-fn a_document_under_somebody_elses_root() {
+fn rejects_document_under_unknown_root() {
     // Renamed everywhere, the chain is in order, and ends in a root that nobody knows.
     let enclave = Enclave::tampering(|document| {
         let name = b"NITRO SIMULATOR ROOT - DO NOT TRUST";
@@ -123,7 +123,7 @@ fn a_document_under_somebody_elses_root() {
 
 /// Under AWS's own root.
 #[test]
-fn a_genuine_document_of_another_day() {
+fn rejects_expired_genuine_document() {
     let Some(vectors) = vectors("trust at a genuine document") else { return };
     let document = fs::read(vectors.join("attdocs/anjuna_2021_prod_rsa2048.bin")).unwrap();
     let plain = serve(move |_| Some(document.clone()));
@@ -134,7 +134,7 @@ fn a_genuine_document_of_another_day() {
 }
 
 #[test]
-fn no_authority_or_what_is_none() {
+fn rejects_missing_or_malformed_ca_binding() {
     refusal_of(|document| document.user_data = None, 15, "(its document has no user_data)");
     refusal_of(
         |document| document.user_data = Some(b"attested-random tls-ca/2 sha256:00".to_vec()),
@@ -150,7 +150,7 @@ fn no_authority_or_what_is_none() {
 
 /// The service itself, behind TLS that ends outside.
 #[test]
-fn a_service_whose_tls_is_somebody_elses() {
+fn rejects_service_behind_external_tls() {
     let simulator = Simulator::start().unwrap();
     let certified = authority(&["127.0.0.1"]).issue(now()).unwrap().certified;
     let terminator = Terminator::start(certified, simulator.address());

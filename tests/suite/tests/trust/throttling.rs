@@ -17,7 +17,7 @@ fn judge(enclave: &Enclave, timeout: &str) -> (Outcome, Duration) {
 }
 
 #[test]
-fn asks_again_as_late_as_the_enclave_says() {
+fn retries_after_the_retry_after_delay() {
     // On the same connection, and on another where that was closed.
     for fields in ["Retry-After: 1\r\n", "Retry-After: 1\r\nConnection: close\r\n"] {
         let (outcome, took) = judge(&Enclave::throttling(2, fields), "30");
@@ -27,7 +27,7 @@ fn asks_again_as_late_as_the_enclave_says() {
 }
 
 #[test]
-fn asks_again_without_a_word_of_when() {
+fn retries_without_retry_after() {
     for fields in ["", "Retry-After: Wed, 21 Oct 2015 07:28:00 GMT\r\n"] {
         let (outcome, _) = judge(&Enclave::throttling(3, fields), "30");
         assert_eq!(outcome.status, 0, "{outcome:?}");
@@ -35,7 +35,7 @@ fn asks_again_without_a_word_of_when() {
 }
 
 #[test]
-fn gives_up_at_the_timeout_and_says_why() {
+fn fails_at_the_timeout_with_the_reason() {
     for fields in ["", "Retry-After: 1\r\n", "Retry-After: 3600\r\n"] {
         let (outcome, took) = judge(&Enclave::throttling(usize::MAX, fields), "2");
         outcome.assert_refused(1, "not done within 2 s: it can be reached and gave no attestation");
@@ -48,7 +48,7 @@ fn gives_up_at_the_timeout_and_says_why() {
 }
 
 #[test]
-fn says_that_an_enclave_that_ends_tls_and_hangs_was_reached() {
+fn timeout_error_reports_that_tls_succeeded() {
     let silent = listener(|mut stream| {
         // Until the other side has enough of it.
         while stream.read(&mut [0; 1024]).is_ok_and(|length| length > 0) {}
@@ -61,7 +61,7 @@ fn says_that_an_enclave_that_ends_tls_and_hangs_was_reached() {
 }
 
 #[test]
-fn a_client_of_the_library_asks_again() {
+fn library_client_retries_when_throttled() {
     let enclave = Enclave::throttling(2, "Retry-After: 1\r\n");
     let pem = enclave.authority.certificate_pem();
     let client = Client::new(&enclave.url()).with_ca_certificates(pem.as_bytes()).unwrap();
@@ -72,7 +72,7 @@ fn a_client_of_the_library_asks_again() {
 }
 
 #[test]
-fn a_client_of_the_library_gives_up_at_its_timeout_and_says_why() {
+fn library_client_fails_at_its_timeout() {
     let enclave = Enclave::throttling(usize::MAX, "Retry-After: 3600\r\n");
     let client = Client::new(&format!("http://{}", enclave.plain));
     let error = client.attestation_document(&[7; 16]).unwrap_err();

@@ -10,7 +10,7 @@ use crate::harness::log_capture;
 
 /// What must be recorded and logged of one request.
 #[derive(Clone, Debug)]
-pub(crate) struct Trace {
+pub(crate) struct ExpectedLogs {
     /// As the record is to have it.
     pub(crate) user_agent: Option<String>,
     /// The error's name, and its message as far as it is recorded.
@@ -23,9 +23,9 @@ pub(crate) struct Trace {
 
 /// Takes an audit trail.
 #[derive(Clone, Default)]
-pub(crate) struct Records(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct AuditBuffer(Arc<Mutex<Vec<u8>>>);
 
-impl Write for Records {
+impl Write for AuditBuffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap().write(bytes)
     }
@@ -35,13 +35,13 @@ impl Write for Records {
     }
 }
 
-impl Records {
+impl AuditBuffer {
     pub(crate) fn take(&self) -> Vec<u8> {
         mem::take(&mut *self.0.lock().unwrap())
     }
 }
 
-impl Trace {
+impl ExpectedLogs {
     pub(crate) fn assert_is(&self, trail: &[u8], log: &[u8], context: &str) {
         let record = only_record(trail, context);
         let text = |name: &str| record.get(name).and_then(Value::as_str);

@@ -55,7 +55,7 @@ impl Configuration {
 
     /// As on a laptop without a file: everybody is answered.
     pub(crate) fn none() -> Self {
-        Self::new("").on_laptop()
+        Self::new("").with_development_profile()
     }
 
     /// With these lines as the table `[entropy]`.
@@ -63,7 +63,7 @@ impl Configuration {
         Self { entropy: [NO_PREFETCH, lines].concat(), ..self }
     }
 
-    pub(crate) fn on_laptop(self) -> Self {
+    pub(crate) fn with_development_profile(self) -> Self {
         Self { profile: Profile::Development, ..self }
     }
 
@@ -98,7 +98,7 @@ impl Configuration {
 
     /// It must be refused with this text, behind the name of the file; policies are named without
     /// their folder.
-    pub(crate) fn assert_no_start(&self, expected: &str, context: &str) {
+    pub(crate) fn assert_invalid(&self, expected: &str, context: &str) {
         let (settings, folder) = self.read();
         let error = settings.err().unwrap_or_else(|| panic!("{context}: it starts")).to_string();
         let error = error.replace(&format!("{folder}/"), "");

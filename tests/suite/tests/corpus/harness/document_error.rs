@@ -6,31 +6,31 @@ use attestation::{MalformedDocument, RecipientKeyError, Rule, UntrustedDocument}
 
 /// Why a document is refused: the exact value within.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum DocumentError {
     Malformed(MalformedDocument),
     Untrusted(UntrustedDocument),
     RecipientKey(RecipientKeyError),
 }
 
-impl From<MalformedDocument> for Refusal {
+impl From<MalformedDocument> for DocumentError {
     fn from(error: MalformedDocument) -> Self {
         Self::Malformed(error)
     }
 }
 
-impl From<UntrustedDocument> for Refusal {
+impl From<UntrustedDocument> for DocumentError {
     fn from(error: UntrustedDocument) -> Self {
         Self::Untrusted(error)
     }
 }
 
-impl From<RecipientKeyError> for Refusal {
+impl From<RecipientKeyError> for DocumentError {
     fn from(error: RecipientKeyError) -> Self {
         Self::RecipientKey(error)
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for DocumentError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Malformed(error) => error.fmt(formatter),
@@ -40,7 +40,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-impl Refusal {
+impl DocumentError {
     /// The rule of the checklist that is broken; a key that nothing can be sealed to breaks none.
     pub(crate) fn rule(&self) -> Option<Rule> {
         match self {

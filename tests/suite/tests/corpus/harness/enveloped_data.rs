@@ -27,14 +27,14 @@ static KEY: LazyLock<PrivateKey> = LazyLock::new(|| {
 
 /// What is random in an envelope.
 #[derive(Debug)]
-pub(crate) struct Opened {
+pub(crate) struct OpenedEnvelope {
     pub(crate) content: Vec<u8>,
     pub(crate) content_key: Vec<u8>,
     pub(crate) iv: Vec<u8>,
     pub(crate) oaep_seed: Vec<u8>,
 }
 
-impl Opened {
+impl OpenedEnvelope {
     pub(crate) fn of(sealed: &[u8]) -> Self {
         let content = recipient().open(sealed).unwrap().to_vec();
         let (oaep_seed, content_key) = unpad(&decrypt(behind(sealed, &ENCRYPTED_KEY)));

@@ -13,19 +13,19 @@ use enclave::http::Server;
 use enclave::platform::Platform;
 use enclave::request::TransportSecurity;
 use enclave::{Service, StartError};
-use nsm_device::{Nsm, NsmError, Request as NsmRequest, Response};
+use nsm_device::{Nsm, NsmError, Request as NsmRequest, Response as NsmResponse};
 use simulator::{SimulatedNsm, SimulatedPki};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::runtime::Runtime;
 
-use crate::harness::audit_capture::Records;
+use crate::harness::audit_capture::AuditBuffer;
 use crate::harness::configuration::Configuration;
 use crate::harness::requests::{attested, plain};
-use crate::harness::response::{Answer, Expected};
+use crate::harness::response::{Expected, Response};
 use crate::harness::service::{NOW, PIPE_LENGTH, anchors};
 
 /// What a module does instead with the draw of that number, counted from when the service is ready.
-pub(crate) type Script = Box<dyn FnMut(u64) -> Option<Result<Response, NsmError>> + Send>;
+pub(crate) type Script = Box<dyn FnMut(u64) -> Option<Result<NsmResponse, NsmError>> + Send>;
 
 /// A module that works, but where it is told otherwise.
 pub(crate) struct ScriptedNsm {
@@ -36,7 +36,7 @@ pub(crate) struct ScriptedNsm {
 }
 
 impl Nsm for ScriptedNsm {
-    fn process(&mut self, request: NsmRequest) -> Result<Response, NsmError> {
+    fn process(&mut self, request: NsmRequest) -> Result<NsmResponse, NsmError> {
         if matches!(request, NsmRequest::GetRandom) && self.in_service.load(Ordering::SeqCst) {
             let draw = self.draws;
             self.draws += 1;
@@ -50,15 +50,15 @@ impl Nsm for ScriptedNsm {
 
 /// A system clock that anybody sets, beside monotonic time, which stands still.
 #[derive(Clone, Debug)]
-pub(crate) struct SetClock(Arc<AtomicU64>);
+pub(crate) struct ManualClock(Arc<AtomicU64>);
 
-impl SetClock {
+impl ManualClock {
     pub(crate) fn set(&self, now: UnixMillis) {
         self.0.store(now.as_millis(), Ordering::SeqCst);
     }
 }
 
-impl Clock for SetClock {
+impl Clock for ManualClock {
     fn now(&self) -> UnixMillis {
         UnixMillis::new(self.0.load(Ordering::SeqCst))
     }
@@ -69,16 +69,16 @@ impl Clock for SetClock {
 }
 
 pub(crate) struct FaultyPlatform {
-    clock: SetClock,
+    clock: ManualClock,
     in_service: Arc<AtomicBool>,
 }
 
 impl Platform for FaultyPlatform {
     type Trust = attestation::Simulated;
     type Nsm = ScriptedNsm;
-    type Clock = SetClock;
+    type Clock = ManualClock;
 
-    fn clock(&self) -> SetClock {
+    fn clock(&self) -> ManualClock {
         self.clock.clone()
     }
 
@@ -88,45 +88,46 @@ impl Platform for FaultyPlatform {
 }
 
 /// The service, its clock, and the threads it runs on.
-pub(crate) struct Faulty {
+pub(crate) struct FaultyService {
     pub(crate) server: Arc<Server<Service<FaultyPlatform>>>,
-    pub(crate) clock: SetClock,
+    pub(crate) clock: ManualClock,
     runtime: Runtime,
 }
 
-impl Faulty {
+impl FaultyService {
     /// Nothing is fetched ahead: each draw is a request's.
     pub(crate) fn start(script: Script) -> Self {
-        Self::under("", false, script).unwrap()
+        Self::with_entropy_settings("", false, script).unwrap()
     }
 
     /// One whose module works, and that records what it is asked.
-    pub(crate) fn recorded(records: Records) -> Self {
-        Self::with("", false, Box::new(|_| None), Audit::to_writer(records).unwrap()).unwrap()
+    pub(crate) fn with_audit(records: AuditBuffer) -> Self {
+        Self::build("", false, Box::new(|_| None), Audit::to_writer(records).unwrap()).unwrap()
     }
 
     /// With these lines in its configuration; the script may hold from the boot on.
-    pub(crate) fn under(
+    pub(crate) fn with_entropy_settings(
         entropy: &str,
         from_boot: bool,
         script: Script,
     ) -> Result<Self, StartError> {
-        Self::with(entropy, from_boot, script, Audit::disabled())
+        Self::build(entropy, from_boot, script, Audit::disabled())
     }
 
-    fn with(
+    fn build(
         entropy: &str,
         from_boot: bool,
         script: Script,
         audit: Audit,
     ) -> Result<Self, StartError> {
-        let settings = Configuration::new(String::new()).on_laptop().with_entropy(entropy);
+        let settings =
+            Configuration::new(String::new()).with_development_profile().with_entropy(entropy);
         let settings = settings.settings().unwrap();
         let pki = Arc::new(SimulatedPki::new(Arc::new(|| NOW)).unwrap());
         let in_service = Arc::new(AtomicBool::new(from_boot));
         let nsm = SimulatedNsm::new(pki);
         let nsm = ScriptedNsm { nsm, script, in_service: Arc::clone(&in_service), draws: 0 };
-        let clock = SetClock(Arc::new(AtomicU64::new(NOW.as_millis())));
+        let clock = ManualClock(Arc::new(AtomicU64::new(NOW.as_millis())));
         let platform = FaultyPlatform { clock: clock.clone(), in_service };
         let anchors: TrustAnchors<attestation::Simulated> = anchors();
         let runtime = Runtime::new().unwrap();
@@ -140,13 +141,13 @@ impl Faulty {
     }
 
     /// The answer to a request on a connection of its own.
-    pub(crate) fn ask(&self, request: Vec<u8>) -> Answer {
-        self.block_on(ask(&self.server, request))
+    pub(crate) fn send_request(&self, request: Vec<u8>) -> Response {
+        self.block_on(send_request(&self.server, request))
     }
 
     /// The answer to a request with a Recipient or without.
-    pub(crate) fn generate(&self, sealed: bool) -> Answer {
-        self.ask(if sealed { attested() } else { plain() })
+    pub(crate) fn generate(&self, sealed: bool) -> Response {
+        self.send_request(if sealed { attested() } else { plain() })
     }
 
     /// Both kinds of request must be answered so.
@@ -157,7 +158,7 @@ impl Faulty {
 
     /// What it says of whether it is ready.
     pub(crate) fn readiness(&self) -> Readiness {
-        let answer = self.ask(get("/readyz"));
+        let answer = self.send_request(get("/readyz"));
         match answer.status() {
             200 => {
                 assert_eq!(answer.body(), "ready\n");
@@ -173,17 +174,17 @@ impl Faulty {
 
     /// The value of a metric.
     pub(crate) fn metric(&self, name: &str) -> u64 {
-        let answer = self.ask(get("/metrics"));
+        let answer = self.send_request(get("/metrics"));
         let value = answer.body().lines().find_map(|line| {
             line.strip_prefix("attested_random_")?.strip_prefix(name)?.strip_prefix(' ')
         });
         value.unwrap_or_else(|| panic!("{name} in {}", answer.body())).parse().unwrap()
     }
 
-    /// All that anybody is shown.
-    pub(crate) fn shown(&self) -> String {
+    /// All that anybody is metrics_and_readiness.
+    pub(crate) fn metrics_and_readiness(&self) -> String {
         [get("/metrics"), get("/readyz")]
-            .map(|request| self.ask(request).body().to_owned())
+            .map(|request| self.send_request(request).body().to_owned())
             .concat()
     }
 }
@@ -206,7 +207,10 @@ fn get(path: &str) -> Vec<u8> {
 }
 
 /// The one answer to `request`, on a connection of its own.
-pub(crate) async fn ask(server: &Server<Service<FaultyPlatform>>, request: Vec<u8>) -> Answer {
+pub(crate) async fn send_request(
+    server: &Server<Service<FaultyPlatform>>,
+    request: Vec<u8>,
+) -> Response {
     let (mut client, stream) = duplex(PIPE_LENGTH);
     let talk = async {
         client.write_all(&request).await.unwrap();
@@ -219,16 +223,16 @@ pub(crate) async fn ask(server: &Server<Service<FaultyPlatform>>, request: Vec<u
         talk,
         server.serve_connection(stream, TransportSecurity::Plaintext, pending())
     );
-    let answer = Answer::take(&mut received, false).unwrap();
+    let answer = Response::split_off(&mut received, false).unwrap();
     assert!(received.is_empty());
     answer
 }
 
 /// A lever by which a test lets go of a call that it holds.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Held(Arc<(Mutex<bool>, std::sync::Condvar)>);
+pub(crate) struct Latch(Arc<(Mutex<bool>, std::sync::Condvar)>);
 
-impl Held {
+impl Latch {
     pub(crate) fn wait(&self) {
         let (released, changed) = &*self.0;
         let released = released.lock().unwrap();

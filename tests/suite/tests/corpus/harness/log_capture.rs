@@ -13,23 +13,23 @@ thread_local! {
 }
 
 /// What the threads of all modules logged, which are no case's own.
-static OF_MODULES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+static NSM_THREAD_LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
 /// What breaks lines, turns text around or hides in it, although it is no control character.
-const DECEIVING: [char; 8] = [
+const FORMAT_CHARACTERS: [char; 8] = [
     '\u{200b}', '\u{200f}', '\u{2028}', '\u{2029}', '\u{202e}', '\u{2066}', '\u{2069}', '\u{feff}',
 ];
 
-struct OfThisThread;
+struct ThreadLogWriter;
 
-impl Write for OfThisThread {
+impl Write for ThreadLogWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if PANICS.take() {
             // Unlike `panic!`, this does not call the panic hook, which would print a backtrace.
             std::panic::resume_unwind(Box::new("on purpose"));
         }
         match thread::current().name() {
-            Some("nsm" | "nsm-watchdog") => OF_MODULES.lock().unwrap().extend_from_slice(bytes),
+            Some("nsm" | "nsm-watchdog") => NSM_THREAD_LOG.lock().unwrap().extend_from_slice(bytes),
             _ => LINES.with_borrow_mut(|lines| lines.extend_from_slice(bytes)),
         }
         Ok(bytes.len())
@@ -42,7 +42,7 @@ impl Write for OfThisThread {
 
 /// Once for the process.
 pub(crate) fn init() {
-    enclave::init_logging_to(|| OfThisThread);
+    enclave::init_logging_to(|| ThreadLogWriter);
 }
 
 /// Whoever logs next on this thread panics.
@@ -56,8 +56,8 @@ pub(crate) fn take() -> Vec<u8> {
 }
 
 /// What the threads of modules logged so far.
-pub(crate) fn of_modules() -> Vec<u8> {
-    OF_MODULES.lock().unwrap().clone()
+pub(crate) fn nsm_thread_log() -> Vec<u8> {
+    NSM_THREAD_LOG.lock().unwrap().clone()
 }
 
 /// Lines that no terminal takes for more than text, whatever clients sent.
@@ -65,7 +65,7 @@ pub(crate) fn assert_printable(log: &[u8], context: &str) {
     let text = std::str::from_utf8(log).expect(context);
     for line in text.lines() {
         assert!(
-            !line.contains(char::is_control) && !line.contains(DECEIVING),
+            !line.contains(char::is_control) && !line.contains(FORMAT_CHARACTERS),
             "{context}: {line:?}"
         );
     }

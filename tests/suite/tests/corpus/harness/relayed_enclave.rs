@@ -9,27 +9,27 @@ use std::time::{Duration, Instant};
 use attested_recipient::{Client, Document};
 use tempfile::TempDir;
 
-use crate::binaries::{NEVER, Process, binary, until};
-use crate::harness::requests::{PLAIN, plain};
-use crate::harness::response::{Answer, Expected};
+use crate::binaries::{HANG_TIMEOUT, Process, binary, wait_until};
+use crate::harness::requests::{PLAINTEXT_RESPONSE, plain};
+use crate::harness::response::{Expected, Response};
 use crate::harness::service::recipient;
 
 /// Both, and the socket between them.
-pub(crate) struct Relayed {
+pub(crate) struct RelayedEnclave {
     // Dropped first: a relay outlived by its upstream has something to report.
     pub(crate) proxy: Process,
     pub(crate) enclave: Process,
     folder: TempDir,
 }
 
-impl Relayed {
+impl RelayedEnclave {
     pub(crate) fn start() -> Self {
-        Self::with(&[])
+        Self::with_relay_flags(&[])
     }
 
     /// With more on the relay's command line.
-    pub(crate) fn with(flags: &[&str]) -> Self {
-        Self::changed(
+    pub(crate) fn with_relay_flags(flags: &[&str]) -> Self {
+        Self::with_commands(
             |command| command,
             |mut command| {
                 command.args(flags);
@@ -39,39 +39,39 @@ impl Relayed {
     }
 
     /// Each started otherwise than it would be.
-    pub(crate) fn changed(
+    pub(crate) fn with_commands(
         enclave: impl FnOnce(Command) -> Command,
         proxy: impl FnOnce(Command) -> Command,
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let enclave = Process::start(enclave(enclave_on(&socket(&folder))), 1);
-        let proxy = Process::start(proxy(proxy_on("127.0.0.1:0", &socket(&folder))), 1);
+        let enclave = Process::start(enclave(enclave_command(&socket(&folder))), 1);
+        let proxy = Process::start(proxy(relay_command("127.0.0.1:0", &socket(&folder))), 1);
         Self { proxy, enclave, folder }
     }
 
     /// Another enclave in the place of one that has ended.
     pub(crate) fn restart_enclave(&mut self) {
-        self.enclave = Process::start(enclave_on(&socket(&self.folder)), 1);
+        self.enclave = Process::start(enclave_command(&socket(&self.folder)), 1);
     }
 
     /// Another relay in the place of one that has ended: clients know its address.
     pub(crate) fn restart_proxy(&mut self) {
         let address = self.proxy.endpoint(0).to_owned();
-        self.proxy = Process::start(proxy_on(&address, &socket(&self.folder)), 1);
+        self.proxy = Process::start(relay_command(&address, &socket(&self.folder)), 1);
     }
 
-    pub(crate) fn connect(&self) -> Talk {
-        Talk::with(address(&self.proxy))
+    pub(crate) fn connect(&self) -> ClientConnection {
+        ClientConnection::open(address(&self.proxy))
     }
 
     /// A request is answered, on a connection of its own.
     pub(crate) fn assert_serves(&self, context: &str) {
-        self.connect().assert_answers(&plain(), &PLAIN, context);
+        self.connect().assert_answers(&plain(), &PLAINTEXT_RESPONSE, context);
     }
 
     /// Requests are answered again, at last.
-    pub(crate) fn until_serves(&self) {
-        until_serves(address(&self.proxy));
+    pub(crate) fn wait_until_serves(&self) {
+        wait_until_serves(address(&self.proxy));
     }
 
     /// A request with a document of the enclave's.
@@ -87,19 +87,19 @@ fn socket(folder: &TempDir) -> PathBuf {
 }
 
 /// An enclave on a socket.
-pub(crate) fn enclave_on(socket: &std::path::Path) -> Command {
+pub(crate) fn enclave_command(socket: &std::path::Path) -> Command {
     let mut command = Command::new(binary("enclave-simulator"));
     command.arg("--listen").arg(format!("unix:{}", socket.display()));
     command
 }
 
 /// A relay from there to an enclave on a socket.
-pub(crate) fn proxy_on(listen: &str, socket: &std::path::Path) -> Command {
-    proxy_before(listen, &format!("unix:{}", socket.display()))
+pub(crate) fn relay_command(listen: &str, socket: &std::path::Path) -> Command {
+    relay_command_to(listen, &format!("unix:{}", socket.display()))
 }
 
 /// A relay from there to wherever.
-pub(crate) fn proxy_before(listen: &str, upstream: &str) -> Command {
+pub(crate) fn relay_command_to(listen: &str, upstream: &str) -> Command {
     let mut command = Command::new(binary("parent-proxy"));
     command.args(["--listen", listen, "--upstream", upstream]);
     command
@@ -111,9 +111,9 @@ pub(crate) fn address(proxy: &Process) -> SocketAddr {
 }
 
 /// A client that tries again is answered at last.
-pub(crate) fn until_serves(address: SocketAddr) {
-    until("a request is answered", || {
-        let mut talk = Talk::try_with(address).ok()?;
+pub(crate) fn wait_until_serves(address: SocketAddr) {
+    wait_until("a request is answered", || {
+        let mut talk = ClientConnection::try_open(address).ok()?;
         talk.stream.write_all(&plain()).ok()?;
         let answer = talk.try_receive().ok()??;
         (answer.status() == 200).then_some(())
@@ -121,22 +121,22 @@ pub(crate) fn until_serves(address: SocketAddr) {
 }
 
 /// One connection of a client's.
-pub(crate) struct Talk {
+pub(crate) struct ClientConnection {
     pub(crate) stream: TcpStream,
     /// Behind the last answer.
     received: Vec<u8>,
 }
 
-impl Talk {
-    pub(crate) fn with(address: SocketAddr) -> Self {
-        Self::try_with(address).unwrap()
+impl ClientConnection {
+    pub(crate) fn open(address: SocketAddr) -> Self {
+        Self::try_open(address).unwrap()
     }
 
-    pub(crate) fn try_with(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, NEVER)?;
+    pub(crate) fn try_open(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect_timeout(&address, HANG_TIMEOUT)?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(NEVER))?;
-        stream.set_write_timeout(Some(NEVER))?;
+        stream.set_read_timeout(Some(HANG_TIMEOUT))?;
+        stream.set_write_timeout(Some(HANG_TIMEOUT))?;
         Ok(Self { stream, received: Vec::new() })
     }
 
@@ -150,15 +150,15 @@ impl Talk {
     }
 
     /// The next answer.
-    pub(crate) fn receive(&mut self) -> Answer {
+    pub(crate) fn receive(&mut self) -> Response {
         self.try_receive().unwrap().expect("an answer")
     }
 
     /// The next answer; `None` at the end.
-    fn try_receive(&mut self) -> io::Result<Option<Answer>> {
+    fn try_receive(&mut self) -> io::Result<Option<Response>> {
         let mut buffer = vec![0; 64 * 1024];
         loop {
-            if let Some(answer) = Answer::take(&mut self.received, false) {
+            if let Some(answer) = Response::split_off(&mut self.received, false) {
                 return Ok(Some(answer));
             }
             match self.stream.read(&mut buffer)? {
@@ -169,7 +169,7 @@ impl Talk {
     }
 
     /// The next answer; `None` once the other side has closed or reset.
-    pub(crate) fn next(&mut self) -> Option<Answer> {
+    pub(crate) fn next(&mut self) -> Option<Response> {
         self.try_receive().unwrap_or_else(|error| {
             let reset = [io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe];
             assert!(reset.contains(&error.kind()), "{error}");
@@ -183,7 +183,7 @@ impl Talk {
     }
 
     /// Waits until the other side closes or resets, without a whole answer more; how long it took.
-    pub(crate) fn ended(&mut self) -> Duration {
+    pub(crate) fn wait_until_closed(&mut self) -> Duration {
         let start = Instant::now();
         assert_eq!(self.next(), None);
         start.elapsed()

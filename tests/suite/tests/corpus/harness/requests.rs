@@ -16,9 +16,9 @@ pub(crate) const TARGET: &str = "X-Amz-Target: TrentService.GenerateRandom";
 pub(crate) const BODY: &str = r#"{"NumberOfBytes":32}"#;
 pub(crate) const BODY_LENGTH: &str = "Content-Length: 20";
 /// The answer to [`plain`].
-pub(crate) const PLAIN: Expected = Expected::Plaintext { length: 32 };
+pub(crate) const PLAINTEXT_RESPONSE: Expected = Expected::Plaintext { length: 32 };
 /// The answer to [`attested`].
-pub(crate) const SEALED: Expected = Expected::Sealed { length: 32 };
+pub(crate) const SEALED_RESPONSE: Expected = Expected::Sealed { length: 32 };
 /// hyper's own refusal.
 pub(crate) const BAD_REQUEST: Expected = Expected::Http { status: 400 };
 /// hyper's own refusal of a head past its bounds.
@@ -79,7 +79,7 @@ pub(crate) fn framed(fields: &[&str], body: impl AsRef<[u8]>) -> Vec<u8> {
 }
 
 /// `bytes`, and a good request behind them that must not be answered if the connection closes.
-pub(crate) fn then_plain(bytes: impl AsRef<[u8]>) -> Vec<u8> {
+pub(crate) fn followed_by_plain_request(bytes: impl AsRef<[u8]>) -> Vec<u8> {
     [bytes.as_ref(), &plain()].concat()
 }
 
@@ -116,12 +116,12 @@ pub(crate) fn violation(message: &str) -> Vec<Expected> {
 }
 
 /// `body` is refused with `answers`, and a request behind it is served.
-pub(crate) fn refuse(
+pub(crate) fn rejects(
     row: Row,
     what: impl Into<String>,
     body: impl AsRef<[u8]>,
     mut answers: Vec<Expected>,
 ) -> Row {
-    answers.push(PLAIN);
-    row.exchange(what, then_plain(generate(body)), answers)
+    answers.push(PLAINTEXT_RESPONSE);
+    row.exchange(what, followed_by_plain_request(generate(body)), answers)
 }

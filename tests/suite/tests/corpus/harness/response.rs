@@ -8,7 +8,7 @@ use crate::harness::service::RECIPIENTS;
 
 /// An answer as it was received.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     status: u16,
     /// Names in lower case.
     headers: Vec<(String, String)>,
@@ -98,10 +98,10 @@ impl Expected {
     }
 
     /// Whether a request is refused with it.
-    pub(crate) fn is_refusal(&self) -> bool {
+    pub(crate) fn is_rejection(&self) -> bool {
         match self {
             Self::Error { .. } | Self::Http { .. } | Self::Head { .. } => true,
-            Self::Last(answer) => answer.is_refusal(),
+            Self::Last(answer) => answer.is_rejection(),
             Self::Plaintext { .. } | Self::Sealed { .. } | Self::Ok { .. } | Self::Continue => {
                 false
             }
@@ -114,9 +114,9 @@ impl Expected {
     }
 }
 
-impl Answer {
+impl Response {
     /// Takes one answer off `bytes`, by its Content-Length; `None` if it is not whole yet.
-    pub(crate) fn take(bytes: &mut Vec<u8>, bodiless: bool) -> Option<Self> {
+    pub(crate) fn split_off(bytes: &mut Vec<u8>, bodiless: bool) -> Option<Self> {
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
         let head = std::str::from_utf8(&bytes[..end]).unwrap();
         let mut answer = Self::parse_head(head);
@@ -158,7 +158,7 @@ impl Answer {
         match expected {
             Expected::Error { status, body } => {
                 assert_eq!((self.status, &self.body), (*status, body), "{context}");
-                self.assert_kms(&context);
+                self.assert_kms_headers(&context);
             }
             Expected::Http { status } => {
                 assert_eq!((self.status, self.body.as_str()), (*status, ""), "{context}");
@@ -192,7 +192,7 @@ impl Answer {
     }
 
     /// The same for two answers that differ in random bytes and their request's id alone.
-    pub(crate) fn without_what_is_random(mut self) -> Self {
+    pub(crate) fn normalized(mut self) -> Self {
         if let Some(random) = self.blob("Plaintext") {
             self.body = format!("{} bytes", random.len());
         } else if let Some(sealed) = self.blob("CiphertextForRecipient") {
@@ -209,7 +209,7 @@ impl Answer {
         STANDARD.decode(body.get(name)?.as_str()?).ok()
     }
 
-    fn assert_kms(&self, context: &str) {
+    fn assert_kms_headers(&self, context: &str) {
         let content_type = self.header("content-type");
         assert_eq!(content_type, Some("application/x-amz-json-1.1"), "{context}");
         assert!(self.header("x-amzn-requestid").is_some(), "{context}");
@@ -218,7 +218,7 @@ impl Answer {
     /// The one member of a good answer's body.
     fn member(&self, name: &str, context: &str) -> Vec<u8> {
         assert_eq!(self.status, 200, "{context}");
-        self.assert_kms(context);
+        self.assert_kms_headers(context);
         let body: Value = serde_json::from_str(&self.body).expect(context);
         let members = body.as_object().expect(context);
         assert_eq!(members.keys().collect::<Vec<_>>(), [name], "{context}");

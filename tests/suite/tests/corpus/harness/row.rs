@@ -6,37 +6,37 @@ use attestation::crypto::OperationCounts;
 use attestation::{ClockReading, DebugMode, MaxAge, Rule, UnverifiedDocument};
 use enclave::audit::Audit;
 
-use crate::harness::audit_capture::{Records, Trace};
+use crate::harness::audit_capture::{AuditBuffer, ExpectedLogs};
 use crate::harness::configuration::Configuration;
-use crate::harness::document_error::Refusal;
+use crate::harness::document_error::DocumentError;
 use crate::harness::log_capture;
 use crate::harness::response::Expected;
-use crate::harness::service::{Ending, NOW, Stage, Step, generate_random};
+use crate::harness::service::{ClosedBy, NOW, Step, TestService, generate_random};
 use crate::harness::summary::{Outcome, Summary};
 
 /// A genuine document takes five: four certificates below the root, and the document itself.
 const MAX_SIGNATURE_VERIFICATIONS: u64 = 6;
 
 /// What is sent, and what must come of it.
-pub(crate) enum Check {
+pub(crate) enum CaseKind {
     /// A document in an otherwise good request.
     /// `outside` is the answer where the API's model refuses before the document is looked at.
-    Document { document: Vec<u8>, expected: Option<Refusal>, outside: Option<Expected> },
+    Document { document: Vec<u8>, expected: Option<DocumentError>, outside: Option<Expected> },
     /// What a client does on a connection, and the answers until it is closed.
-    Exchange { steps: Vec<Step>, ending: Ending },
+    Exchange { steps: Vec<Step>, ending: ClosedBy },
     /// A function called directly, for what fits no document; it gives what it refuses with.
-    Inner { expected: Refusal, refused: fn() -> Option<Refusal> },
+    Function { expected: DocumentError, refused: fn() -> Option<DocumentError> },
     /// A configuration with which no service starts, and the error's text.
-    NoStart { configuration: Configuration, error: String },
+    InvalidConfiguration { configuration: Configuration, error: String },
     /// A service of the case's own, whose surroundings fail, and what it makes of it.
-    Scene { play: Box<dyn Fn() + Send + Sync>, outcome: Outcome },
+    Custom { check: Box<dyn Fn() + Send + Sync>, outcome: Outcome },
     /// A request, its answer, and what is to be recorded and logged of it.
-    Recorded { request: Vec<u8>, answer: Expected, trace: Trace },
+    Logged { request: Vec<u8>, answer: Expected, trace: ExpectedLogs },
 }
 
 pub(crate) struct Case {
     what: String,
-    check: Check,
+    check: CaseKind,
     /// Of the service that it is checked against; without one, everybody is answered.
     configuration: Option<Configuration>,
 }
@@ -55,74 +55,74 @@ pub(crate) fn row(id: &'static str, what: &'static str) -> Row {
 }
 
 impl Row {
-    fn with(mut self, what: impl Into<String>, check: Check) -> Self {
+    fn with(mut self, what: impl Into<String>, check: CaseKind) -> Self {
         let configuration = self.configuration.clone();
         self.cases.push(Case { what: what.into(), check, configuration });
         self
     }
 
     /// The cases that follow are checked against a service that is configured so.
-    pub(crate) fn under(self, configuration: Configuration) -> Self {
+    pub(crate) fn with_configuration(self, configuration: Configuration) -> Self {
         Self { configuration: Some(configuration), ..self }
     }
 
     /// With `configuration` no service must start, for exactly this reason.
-    pub(crate) fn no_start(
+    pub(crate) fn prevents_start(
         self,
         what: impl Into<String>,
         configuration: Configuration,
         error: impl Into<String>,
     ) -> Self {
-        self.with(what, Check::NoStart { configuration, error: error.into() })
+        self.with(what, CaseKind::InvalidConfiguration { configuration, error: error.into() })
     }
 
-    /// `play` asserts what must come of it: an answer, or a refusal.
-    pub(crate) fn scene(
+    /// `check` asserts what must come of it: an answer, or a refusal.
+    pub(crate) fn custom(
         self,
         what: impl Into<String>,
         outcome: Outcome,
-        play: impl Fn() + Send + Sync + 'static,
+        check: impl Fn() + Send + Sync + 'static,
     ) -> Self {
-        self.with(what, Check::Scene { play: Box::new(play), outcome })
+        self.with(what, CaseKind::Custom { check: Box::new(check), outcome })
     }
 
     /// `request` must be answered with `answer`, and leave `trace`.
-    pub(crate) fn recorded(
+    pub(crate) fn logs(
         self,
         what: impl Into<String>,
         request: Vec<u8>,
         answer: Expected,
-        trace: Trace,
+        trace: ExpectedLogs,
     ) -> Self {
-        self.with(what, Check::Recorded { request, answer, trace })
+        self.with(what, CaseKind::Logged { request, answer, trace })
     }
 
     /// `document` must be refused with exactly `expected`.
-    pub(crate) fn refused(
+    pub(crate) fn rejects(
         self,
         what: impl Into<String>,
         document: Vec<u8>,
-        expected: impl Into<Refusal>,
+        expected: impl Into<DocumentError>,
     ) -> Self {
         let expected = Some(expected.into());
-        self.with(what, Check::Document { document, expected, outside: None })
+        self.with(what, CaseKind::Document { document, expected, outside: None })
     }
 
-    /// As [`refused`](Self::refused), but the API's own limits are broken as well.
-    pub(crate) fn refused_by_model(
+    /// As [`rejects`](Self::rejects), but the API's own limits are broken as well.
+    pub(crate) fn rejects_by_api_limit(
         self,
         what: impl Into<String>,
         document: Vec<u8>,
-        expected: impl Into<Refusal>,
+        expected: impl Into<DocumentError>,
         outside: Expected,
     ) -> Self {
         let expected = Some(expected.into());
-        self.with(what, Check::Document { document, expected, outside: Some(outside) })
+        self.with(what, CaseKind::Document { document, expected, outside: Some(outside) })
     }
 
     /// `document` must be accepted, and the answer must open.
-    pub(crate) fn accepted(self, what: impl Into<String>, document: Vec<u8>) -> Self {
-        self.with(what, Check::Document { document, expected: None, outside: None })
+    pub(crate) fn accepts(self, what: impl Into<String>, document: Vec<u8>) -> Self {
+        self.with(what, CaseKind::Document { document, expected: None, outside: None })
     }
 
     /// `bytes` on one connection must be answered with `answers`, and nothing more.
@@ -132,71 +132,71 @@ impl Row {
         bytes: impl Into<Vec<u8>>,
         answers: Vec<Expected>,
     ) -> Self {
-        self.conversation(what, exchange(bytes.into(), answers), Ending::Client)
+        self.exchange_steps(what, exchange(bytes.into(), answers), ClosedBy::Client)
     }
 
     /// As [`exchange`](Self::exchange), but the client leaves its sending half open: the service
     /// closes.
-    pub(crate) fn closed(
+    pub(crate) fn exchange_until_closed(
         self,
         what: impl Into<String>,
         bytes: impl Into<Vec<u8>>,
         answers: Vec<Expected>,
     ) -> Self {
-        self.conversation(what, exchange(bytes.into(), answers), Ending::Service)
+        self.exchange_steps(what, exchange(bytes.into(), answers), ClosedBy::Service)
     }
 
     /// Each answer that `steps` receive must be as they say, and there must be no other.
-    pub(crate) fn conversation(
+    pub(crate) fn exchange_steps(
         self,
         what: impl Into<String>,
         steps: Vec<Step>,
-        ending: Ending,
+        ending: ClosedBy,
     ) -> Self {
-        self.with(what, Check::Exchange { steps, ending })
+        self.with(what, CaseKind::Exchange { steps, ending })
     }
 
-    /// A function within must refuse what fits no document.
-    pub(crate) fn inner(
+    /// A function within must rejects what fits no document.
+    pub(crate) fn function_rejects(
         self,
         what: impl Into<String>,
-        expected: impl Into<Refusal>,
-        refused: fn() -> Option<Refusal>,
+        expected: impl Into<DocumentError>,
+        refused: fn() -> Option<DocumentError>,
     ) -> Self {
-        self.with(what, Check::Inner { expected: expected.into(), refused })
+        self.with(what, CaseKind::Function { expected: expected.into(), refused })
     }
 
     /// Whether one of the row's documents must be accepted.
-    pub(crate) fn accepts(&self) -> bool {
+    pub(crate) fn expects_acceptance(&self) -> bool {
         let is_accepted =
-            |case: &Case| matches!(case.check, Check::Document { expected: None, .. });
+            |case: &Case| matches!(case.check, CaseKind::Document { expected: None, .. });
         self.cases.iter().any(is_accepted)
     }
 
     /// What the row's documents are refused with.
-    pub(crate) fn refusals(&self) -> impl Iterator<Item = &Refusal> {
+    pub(crate) fn expected_errors(&self) -> impl Iterator<Item = &DocumentError> {
         self.cases.iter().filter_map(|case| match &case.check {
-            Check::Document { expected, .. } => expected.as_ref(),
-            Check::Inner { expected, .. } => Some(expected),
-            Check::Exchange { .. }
-            | Check::NoStart { .. }
-            | Check::Scene { .. }
-            | Check::Recorded { .. } => None,
+            CaseKind::Document { expected, .. } => expected.as_ref(),
+            CaseKind::Function { expected, .. } => Some(expected),
+            CaseKind::Exchange { .. }
+            | CaseKind::InvalidConfiguration { .. }
+            | CaseKind::Custom { .. }
+            | CaseKind::Logged { .. } => None,
         })
     }
 
     /// What each of the row's documents and direct calls costs.
-    pub(crate) fn costs(&self) -> Vec<OperationCounts> {
-        let stage = Stage::new();
+    pub(crate) fn operations(&self) -> Vec<OperationCounts> {
+        let stage = TestService::new();
         let cost = |case: &Case| match &case.check {
-            Check::Document { document, .. } => {
-                OperationCounts::measure(|| verdict(&stage, document).is_ok()).1
+            CaseKind::Document { document, .. } => {
+                OperationCounts::measure(|| verify_document(&stage, document).is_ok()).1
             }
-            Check::Inner { refused, .. } => OperationCounts::measure(refused).1,
-            Check::Exchange { .. }
-            | Check::NoStart { .. }
-            | Check::Scene { .. }
-            | Check::Recorded { .. } => OperationCounts::default(),
+            CaseKind::Function { refused, .. } => OperationCounts::measure(refused).1,
+            CaseKind::Exchange { .. }
+            | CaseKind::InvalidConfiguration { .. }
+            | CaseKind::Custom { .. }
+            | CaseKind::Logged { .. } => OperationCounts::default(),
         };
         self.cases.iter().map(cost).collect()
     }
@@ -212,38 +212,39 @@ impl Row {
         let names: BTreeSet<&str> = self.cases.iter().map(|case| case.what.as_str()).collect();
         assert_eq!(names.len(), self.cases.len(), "{}: two cases of one name", self.id);
         let mut current: &Option<Configuration> = &None;
-        let mut stage = Stage::new();
+        let mut stage = TestService::new();
         for Case { what, check, configuration } in &self.cases {
             let context = format!("{}: {what}", self.id);
             if configuration != current {
                 current = configuration;
-                stage = stage_of(configuration.as_ref());
+                stage = service_for(configuration.as_ref());
             }
             let outcome = match check {
-                Check::Document { document, expected, outside } => {
-                    let operations = check_inside(&stage, document, expected.as_ref(), &context);
+                CaseKind::Document { document, expected, outside } => {
+                    let operations = check_library(&stage, document, expected.as_ref(), &context);
                     summary.count_verifications(operations.signature_verifications);
-                    let outside = outside.clone().unwrap_or_else(|| answer_to(expected.as_ref()));
+                    let outside =
+                        outside.clone().unwrap_or_else(|| expected_response(expected.as_ref()));
                     let steps = exchange(generate_random(document), vec![outside]);
-                    check_conversation(&stage, &steps, Ending::Client, &context)
+                    check_exchange(&stage, &steps, ClosedBy::Client, &context)
                 }
-                Check::Exchange { steps, ending } => {
-                    check_conversation(&stage, steps, *ending, &context)
+                CaseKind::Exchange { steps, ending } => {
+                    check_exchange(&stage, steps, *ending, &context)
                 }
-                Check::Scene { play, outcome } => {
-                    play();
+                CaseKind::Custom { check, outcome } => {
+                    check();
                     *outcome
                 }
-                Check::Inner { expected, refused } => {
+                CaseKind::Function { expected, refused } => {
                     assert_eq!(refused().as_ref(), Some(expected), "{context}");
-                    Outcome::Refused
+                    Outcome::Rejected
                 }
-                Check::NoStart { configuration, error } => {
-                    configuration.assert_no_start(error, &context);
-                    Outcome::Refused
+                CaseKind::InvalidConfiguration { configuration, error } => {
+                    configuration.assert_invalid(error, &context);
+                    Outcome::Rejected
                 }
-                Check::Recorded { request, answer, trace } => {
-                    check_recorded(configuration.as_ref(), request, answer, trace, &context)
+                CaseKind::Logged { request, answer, trace } => {
+                    check_logs(configuration.as_ref(), request, answer, trace, &context)
                 }
             };
             log_capture::assert_printable(&log_capture::take(), &context);
@@ -253,19 +254,19 @@ impl Row {
     }
 }
 
-fn stage_of(configuration: Option<&Configuration>) -> Stage {
-    configuration.map_or_else(Stage::new, Stage::under)
+fn service_for(configuration: Option<&Configuration>) -> TestService {
+    configuration.map_or_else(TestService::new, TestService::with_configuration)
 }
 
 /// The exact variant, and no more work than a genuine document takes.
-fn check_inside(
-    stage: &Stage,
+fn check_library(
+    stage: &TestService,
     document: &[u8],
-    expected: Option<&Refusal>,
+    expected: Option<&DocumentError>,
     context: &str,
 ) -> OperationCounts {
-    let (verdict, operations) = OperationCounts::measure(|| verdict(stage, document));
-    assert_eq!(verdict.err().as_ref(), expected, "{context}");
+    let (verify_document, operations) = OperationCounts::measure(|| verify_document(stage, document));
+    assert_eq!(verify_document.err().as_ref(), expected, "{context}");
     let verifications = operations.signature_verifications;
     assert!(verifications <= MAX_SIGNATURE_VERIFICATIONS, "{context}: {verifications} signatures");
     let Some(refusal) = expected else { return operations };
@@ -281,7 +282,7 @@ fn check_inside(
     operations
 }
 
-fn verdict(stage: &Stage, document: &[u8]) -> Result<(), Refusal> {
+fn verify_document(stage: &TestService, document: &[u8]) -> Result<(), DocumentError> {
     let document = UnverifiedDocument::parse(document.to_vec())?;
     let (now, max_age) = (ClockReading::enclave(NOW), MaxAge::default());
     let verified = document.verify_live(stage.anchors(), now, max_age, DebugMode::Reject)?;
@@ -290,7 +291,7 @@ fn verdict(stage: &Stage, document: &[u8]) -> Result<(), Refusal> {
 }
 
 /// What a caller is told of a document.
-fn answer_to(refusal: Option<&Refusal>) -> Expected {
+fn expected_response(refusal: Option<&DocumentError>) -> Expected {
     match refusal {
         None => Expected::Sealed { length: 32 },
         Some(refusal) => Expected::validation(&format!("Recipient.AttestationDocument: {refusal}")),
@@ -304,9 +305,9 @@ fn exchange(bytes: Vec<u8>, answers: Vec<Expected>) -> Vec<Step> {
 }
 
 /// The exact answers, and no entropy but for them.
-fn check_conversation(stage: &Stage, steps: &[Step], ending: Ending, context: &str) -> Outcome {
+fn check_exchange(stage: &TestService, steps: &[Step], ending: ClosedBy, context: &str) -> Outcome {
     let before = stage.draws();
-    let received = stage.converse(steps, ending);
+    let received = stage.exchange(steps, ending);
     let drawn = stage.draws() - before;
     let expected = steps.iter().filter_map(|step| match step {
         Step::Receive(expected) => Some(expected),
@@ -319,28 +320,28 @@ fn check_conversation(stage: &Stage, steps: &[Step], ending: Ending, context: &s
     let needed: usize = expected.clone().map(Expected::draws).sum();
     assert_eq!(usize::try_from(drawn), Ok(needed), "{context}: draws");
     // A good request behind a refused one shows where the refused one ended.
-    let refused = received.is_empty() || expected.clone().any(Expected::is_refusal);
-    if refused { Outcome::Refused } else { Outcome::Accepted }
+    let refused = received.is_empty() || expected.clone().any(Expected::is_rejection);
+    if refused { Outcome::Rejected } else { Outcome::Accepted }
 }
 
 /// The exact answer, record and log, of a service of the case's own: what ends writes its records.
-fn check_recorded(
+fn check_logs(
     configuration: Option<&Configuration>,
     request: &[u8],
     answer: &Expected,
-    trace: &Trace,
+    trace: &ExpectedLogs,
     context: &str,
 ) -> Outcome {
-    let records = Records::default();
+    let records = AuditBuffer::default();
     let audit = Audit::to_writer(records.clone()).unwrap();
     let settings = match configuration {
         Some(configuration) => configuration.settings(),
         None => Configuration::none().settings(),
     };
-    let stage = Stage::start(settings.unwrap(), audit);
+    let stage = TestService::start(settings.unwrap(), audit);
     drop(log_capture::take());
     let steps = exchange(request.to_vec(), vec![answer.clone()]);
-    let outcome = check_conversation(&stage, &steps, Ending::Client, context);
+    let outcome = check_exchange(&stage, &steps, ClosedBy::Client, context);
     drop(stage);
     trace.assert_is(&records.take(), &log_capture::take(), context);
     outcome

@@ -21,7 +21,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::{task, time};
 
 use crate::harness::configuration::Configuration;
-use crate::harness::response::{Answer, Expected};
+use crate::harness::response::{Expected, Response};
 
 /// The time of every forged document, and of the service that judges it.
 pub(crate) const NOW: UnixMillis = UnixMillis::from_secs(1_800_000_000);
@@ -31,9 +31,9 @@ pub(crate) const LEAF: usize = 4;
 /// Bytes that a pipe holds, unless a test says otherwise.
 pub(crate) const PIPE_LENGTH: usize = 64 * 1024;
 /// Less than any deadline of the service: whoever is kept waiting so long waits for one.
-const PATIENCE: Duration = Duration::from_secs(8);
+const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(8);
 /// More than any deadline of the service, by a clock that jumps from one to the next.
-const LONG_PATIENCE: Duration = Duration::from_secs(600);
+const DEADLINE_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Keys of 2048, 3072 and 4096 bits.
 pub(crate) static RECIPIENTS: LazyLock<[RecipientKey; 3]> = LazyLock::new(|| {
@@ -74,7 +74,7 @@ pub(crate) enum Step {
 
 /// How a connection ends after the last bytes were sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub(crate) enum ClosedBy {
     /// The client closes its sending half at once, and reads on.
     Client,
     /// The client leaves its sending half open, and yet the service closes at once.
@@ -88,7 +88,7 @@ pub(crate) enum Ending {
 type AtFixedTime = Simulated<fn() -> UnixMillis>;
 
 /// A service that trusts the root of [`good`].
-pub(crate) struct Stage {
+pub(crate) struct TestService {
     runtime: Runtime,
     server: Server<Service<AtFixedTime>>,
     anchors: TrustAnchors<attestation::Simulated>,
@@ -107,7 +107,7 @@ pub(crate) fn verification_time(signed_at: UnixMillis) -> VerificationTime {
 
 /// A chain under a root that has expired, one under a root that is not valid yet, and one under a root
 /// that is valid in 60 s, which is within the leeway. All roots are anchors.
-pub(crate) static OUTSIDE_ROOTS: LazyLock<[DocumentBuilder; 3]> = LazyLock::new(|| {
+pub(crate) static ROOTS_OUTSIDE_VALIDITY: LazyLock<[DocumentBuilder; 3]> = LazyLock::new(|| {
     let under_root = |not_before: UnixMillis, not_after: UnixMillis| {
         let mut forgery = good();
         forgery.specs[0].not_before = not_before;
@@ -124,7 +124,7 @@ pub(crate) static OUTSIDE_ROOTS: LazyLock<[DocumentBuilder; 3]> = LazyLock::new(
 
 pub(crate) fn anchors() -> TrustAnchors<attestation::Simulated> {
     let mut anchors = TrustAnchors::simulator_root(GOOD.root());
-    for forgery in OUTSIDE_ROOTS.iter() {
+    for forgery in ROOTS_OUTSIDE_VALIDITY.iter() {
         let pem = STANDARD.encode(forgery.root());
         let pem = format!("-----BEGIN CERTIFICATE-----\n{pem}\n-----END CERTIFICATE-----\n");
         anchors.add_pem(pem.as_bytes()).unwrap();
@@ -132,14 +132,14 @@ pub(crate) fn anchors() -> TrustAnchors<attestation::Simulated> {
     anchors
 }
 
-impl Stage {
+impl TestService {
     /// Without configuration, as on a laptop: everybody is answered.
     pub(crate) fn new() -> Self {
-        Self::under(&Configuration::none())
+        Self::with_configuration(&Configuration::none())
     }
 
     /// Configured so.
-    pub(crate) fn under(configuration: &Configuration) -> Self {
+    pub(crate) fn with_configuration(configuration: &Configuration) -> Self {
         Self::start(configuration.settings().unwrap(), Audit::disabled())
     }
 
@@ -167,19 +167,19 @@ impl Stage {
 
     /// Takes `steps` on a connection of their own, and reads all that comes back until it is
     /// closed.
-    pub(crate) fn converse(&self, steps: &[Step], ending: Ending) -> Vec<Answer> {
+    pub(crate) fn exchange(&self, steps: &[Step], ending: ClosedBy) -> Vec<Response> {
         let (client, server) = duplex(PIPE_LENGTH);
         let serve = self.server.serve_connection(server, TransportSecurity::Plaintext, pending());
         let both = async {
-            let patience = if ending == Ending::Deadline {
+            let patience = if ending == ClosedBy::Deadline {
                 time::pause();
-                LONG_PATIENCE
+                DEADLINE_TIMEOUT
             } else {
-                PATIENCE
+                EXCHANGE_TIMEOUT
             };
-            let both = async { tokio::join!(Talker::new(client).take(steps, ending), serve) };
+            let both = async { tokio::join!(TestClient::new(client).take(steps, ending), serve) };
             let both = time::timeout(patience, both).await;
-            if ending == Ending::Deadline {
+            if ending == ClosedBy::Deadline {
                 time::resume();
             }
             both.expect("the service closes in time").0
@@ -189,11 +189,11 @@ impl Stage {
 
     /// Sends `at_once`, and then of `bytes` one a second, by a clock that jumps; how long it takes until
     /// the service closes, without an answer.
-    pub(crate) fn trickle(&self, at_once: &[u8], bytes: &[u8]) -> Duration {
+    pub(crate) fn time_until_closed(&self, at_once: &[u8], bytes: &[u8]) -> Duration {
         let (client, server) = duplex(PIPE_LENGTH);
         let serve = self.server.serve_connection(server, TransportSecurity::Plaintext, pending());
         let drip = async {
-            let Talker { mut writing, mut reading, .. } = Talker::new(client);
+            let TestClient { mut writing, mut reading, .. } = TestClient::new(client);
             writing.write_all(at_once).await.unwrap();
             for byte in bytes {
                 // Whoever is closed to does not notice by this, but by the other's end.
@@ -217,9 +217,9 @@ impl Stage {
 
     /// Sends `pieces` one by one, closes the sending half, and reads what comes back meanwhile. The
     /// service may read after each piece; the pipe holds so many bytes each way.
-    pub(crate) fn send_in_pieces(&self, pieces: &[&[u8]], pipe_length: usize) -> Vec<Answer> {
+    pub(crate) fn send_in_pieces(&self, pieces: &[&[u8]], pipe_length: usize) -> Vec<Response> {
         let (client, server) = duplex(pipe_length);
-        let Talker { mut reading, mut writing, mut received } = Talker::new(client);
+        let TestClient { mut reading, mut writing, mut received } = TestClient::new(client);
         let send = async {
             for piece in pieces {
                 // The service may answer and close before it has read everything.
@@ -232,29 +232,29 @@ impl Stage {
         };
         let serve = self.server.serve_connection(server, TransportSecurity::Plaintext, pending());
         let all = async { tokio::join!(send, reading.read_to_end(&mut received), serve) };
-        let all = async { time::timeout(PATIENCE, all).await };
+        let all = async { time::timeout(EXCHANGE_TIMEOUT, all).await };
         let ((), read, ()) = self.runtime.block_on(all).expect("the service closes in time");
         read.unwrap();
-        let answers = std::iter::from_fn(|| Answer::take(&mut received, false)).collect();
+        let answers = std::iter::from_fn(|| Response::split_off(&mut received, false)).collect();
         assert!(received.is_empty(), "{:?}", String::from_utf8_lossy(&received));
         answers
     }
 }
 
 /// The other end of a connection.
-struct Talker {
+struct TestClient {
     reading: ReadHalf<DuplexStream>,
     writing: WriteHalf<DuplexStream>,
     received: Vec<u8>,
 }
 
-impl Talker {
+impl TestClient {
     fn new(stream: DuplexStream) -> Self {
         let (reading, writing) = split(stream);
         Self { reading, writing, received: Vec::new() }
     }
 
-    async fn take(mut self, steps: &[Step], ending: Ending) -> Vec<Answer> {
+    async fn take(mut self, steps: &[Step], ending: ClosedBy) -> Vec<Response> {
         let last_sent = steps.iter().rposition(|step| !matches!(step, Step::Receive(_)));
         let mut answers = Vec::new();
         for (index, step) in steps.iter().enumerate() {
@@ -266,7 +266,7 @@ impl Talker {
                     answers.extend(self.receive(expected.is_bodiless()).await);
                 }
             }
-            if last_sent == Some(index) && ending == Ending::Client {
+            if last_sent == Some(index) && ending == ClosedBy::Client {
                 drop(self.writing.shutdown().await);
             }
         }
@@ -278,9 +278,9 @@ impl Talker {
     }
 
     /// The next answer; `None` at the end.
-    async fn receive(&mut self, bodiless: bool) -> Option<Answer> {
+    async fn receive(&mut self, bodiless: bool) -> Option<Response> {
         loop {
-            if let Some(answer) = Answer::take(&mut self.received, bodiless) {
+            if let Some(answer) = Response::split_off(&mut self.received, bodiless) {
                 return Some(answer);
             }
             if self.reading.read_buf(&mut self.received).await.unwrap() == 0 {

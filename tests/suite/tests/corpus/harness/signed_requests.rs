@@ -1,33 +1,37 @@
 //! Answers to signatures, as KMS words them, and the parts that signed requests are made of.
 
-use crate::harness::requests::{BODY, PLAIN};
+use crate::harness::requests::{BODY, PLAINTEXT_RESPONSE};
 use crate::harness::response::Expected;
 use crate::harness::row::Row;
-use crate::harness::sigv4_signer::Draft;
+use crate::harness::sigv4_signer::UnsignedRequest;
 
 /// GenerateRandom without a Recipient, not yet signed.
-pub(crate) fn draft() -> Draft {
-    Draft::new(BODY)
+pub(crate) fn draft() -> UnsignedRequest {
+    UnsignedRequest::new(BODY)
 }
 
 /// A good request behind one that is refused.
-pub(crate) fn then_signed(bytes: impl AsRef<[u8]>) -> Vec<u8> {
+pub(crate) fn followed_by_signed_request(bytes: impl AsRef<[u8]>) -> Vec<u8> {
     [bytes.as_ref(), &draft().signed()].concat()
 }
 
 /// `bytes` are refused with `answer`, nothing is drawn for them, and a request behind them is served.
-pub(crate) fn refuse(
+pub(crate) fn rejects(
     row: Row,
     what: impl Into<String>,
     bytes: impl AsRef<[u8]>,
     answer: Expected,
 ) -> Row {
-    row.exchange(what, then_signed(bytes), vec![answer, PLAIN])
+    row.exchange(what, followed_by_signed_request(bytes), vec![answer, PLAINTEXT_RESPONSE])
 }
 
 /// `bytes` are accepted, and so is a request behind them.
-pub(crate) fn accept(row: Row, what: impl Into<String>, bytes: impl AsRef<[u8]>) -> Row {
-    row.exchange(what, then_signed(bytes), vec![PLAIN, PLAIN])
+pub(crate) fn accepts(row: Row, what: impl Into<String>, bytes: impl AsRef<[u8]>) -> Row {
+    row.exchange(
+        what,
+        followed_by_signed_request(bytes),
+        vec![PLAINTEXT_RESPONSE, PLAINTEXT_RESPONSE],
+    )
 }
 
 pub(crate) fn missing_token() -> Expected {
@@ -51,7 +55,7 @@ pub(crate) fn unrecognized() -> Expected {
 /// What was received is not what was signed.
 pub(crate) fn mismatch() -> Expected {
     invalid(
-        "The request signature we calculated does not match the signature you provided. Check your \
+        "The request signature we calculated does not match the signature you provided. CaseKind your \
          AWS Secret Access Key and signing method. Consult the service documentation for details.",
     )
 }

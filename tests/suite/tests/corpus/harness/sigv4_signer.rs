@@ -17,7 +17,7 @@ pub(crate) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
 /// A request before it is signed.
 #[derive(Clone)]
-pub(crate) struct Draft {
+pub(crate) struct UnsignedRequest {
     line: String,
     /// What stands before the colon, and all that stands behind it.
     fields: Vec<(String, Vec<u8>)>,
@@ -26,7 +26,7 @@ pub(crate) struct Draft {
 
 /// How it is signed.
 #[derive(Clone)]
-pub(crate) struct Signing {
+pub(crate) struct SigningOptions {
     pub(crate) access_key_id: String,
     pub(crate) secret: &'static str,
     /// Behind the access key id, and what the key is derived for.
@@ -38,9 +38,9 @@ pub(crate) struct Signing {
 }
 
 /// How a field's name is written.
-pub(crate) type Spell = fn(&str) -> String;
+pub(crate) type HeaderCase = fn(&str) -> String;
 
-impl Draft {
+impl UnsignedRequest {
     /// GenerateRandom with this body.
     pub(crate) fn new(body: impl AsRef<[u8]>) -> Self {
         Self { line: "POST / HTTP/1.1".to_owned(), fields: Vec::new(), body: Vec::new() }
@@ -87,7 +87,7 @@ impl Draft {
     }
 
     /// The fields' names in another spelling.
-    pub(crate) fn named(mut self, spell: Spell) -> Self {
+    pub(crate) fn named(mut self, spell: HeaderCase) -> Self {
         for (name, _) in &mut self.fields {
             *name = spell(name);
         }
@@ -113,16 +113,16 @@ impl Draft {
 
     /// As it is sent, signed rightly.
     pub(crate) fn signed(&self) -> Vec<u8> {
-        self.signed_as(&Signing::default())
+        self.signed_as(&SigningOptions::default())
     }
 
-    pub(crate) fn signed_as(&self, signing: &Signing) -> Vec<u8> {
+    pub(crate) fn signed_as(&self, signing: &SigningOptions) -> Vec<u8> {
         self.authorized(signing.authorization(self))
     }
 
     /// As it is sent, with the signature of another request.
     pub(crate) fn signed_over(&self, other: &Self) -> Vec<u8> {
-        self.authorized(Signing::default().authorization(other))
+        self.authorized(SigningOptions::default().authorization(other))
     }
 
     fn values(&self, name: &str) -> Vec<&[u8]> {
@@ -148,7 +148,7 @@ impl Draft {
     }
 }
 
-impl Default for Signing {
+impl Default for SigningOptions {
     fn default() -> Self {
         Self {
             access_key_id: ACCESS_KEY_ID.to_owned(),
@@ -165,7 +165,7 @@ pub(crate) fn scope(date: &str) -> String {
     format!("{date}/{REGION}/kms/aws4_request")
 }
 
-impl Signing {
+impl SigningOptions {
     pub(crate) fn by(access_key_id: impl Into<String>) -> Self {
         Self { access_key_id: access_key_id.into(), ..Self::default() }
     }
@@ -190,13 +190,13 @@ impl Signing {
         self
     }
 
-    pub(crate) fn authorization(&self, draft: &Draft) -> String {
+    pub(crate) fn authorization(&self, draft: &UnsignedRequest) -> String {
         let [credential, headers, signature] = self.parameters(draft);
         format!("{ALGORITHM} {credential}, {headers}, {signature}")
     }
 
     /// Credential, SignedHeaders, Signature.
-    pub(crate) fn parameters(&self, draft: &Draft) -> [String; 3] {
+    pub(crate) fn parameters(&self, draft: &UnsignedRequest) -> [String; 3] {
         [
             format!("Credential={}/{}", self.access_key_id, self.scope),
             format!("SignedHeaders={}", self.signed_headers),
@@ -205,7 +205,7 @@ impl Signing {
     }
 
     /// 64 hexadecimal digits.
-    pub(crate) fn signature(&self, draft: &Draft) -> String {
+    pub(crate) fn signature(&self, draft: &UnsignedRequest) -> String {
         let hash = sha256(&self.canonical(draft));
         let to_sign = format!("{ALGORITHM}\n{}\n{}\n{hash}", draft.date(), self.scope);
         let mut key = format!("AWS4{}", self.secret).into_bytes();
@@ -215,7 +215,7 @@ impl Signing {
         const_hex::encode(hmac(&key, &to_sign))
     }
 
-    fn canonical(&self, draft: &Draft) -> Vec<u8> {
+    fn canonical(&self, draft: &UnsignedRequest) -> Vec<u8> {
         let method = draft.line.split(' ').next().unwrap();
         let (path, query) = draft.target();
         let mut canonical = format!("{method}\n{path}\n{query}\n").into_bytes();

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Outcome {
     Accepted,
-    Refused,
+    Rejected,
 }
 
 #[derive(Default)]
@@ -22,7 +22,7 @@ impl Summary {
     pub(crate) fn count(&self, outcome: Outcome) {
         let counter = match outcome {
             Outcome::Accepted => &self.accepted,
-            Outcome::Refused => &self.refused,
+            Outcome::Rejected => &self.refused,
         };
         counter.fetch_add(1, Ordering::Relaxed);
     }

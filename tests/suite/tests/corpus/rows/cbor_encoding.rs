@@ -32,13 +32,13 @@ fn nesting() -> Row {
     ] {
         for count in [17, 128, 257] {
             let (document, expected) = too_deep(opening, count);
-            row = row.refused(format!("{count} {what}"), document, expected);
+            row = row.rejects(format!("{count} {what}"), document, expected);
         }
     }
     let allowed = Payload::good().with(cbor::text("x"), [vec![0x81; 16], NULL.to_vec()].concat());
     let (document, _) = too_deep(&[0x81], 100_000);
     let length = document.len();
-    row.accepted("16 arrays", allowed.sign()).refused(
+    row.accepts("16 arrays", allowed.sign()).rejects(
         "100000 arrays",
         document,
         M::TooLong { length },
@@ -53,14 +53,14 @@ fn claimed_lengths() -> Row {
         let payload = Payload::good();
         let envelope = Envelope { payload: head(cbor::BYTES), ..Envelope::signed(&[]) };
         let head_length = head(cbor::BYTES).len();
-        row = row.refused(
+        row = row.rejects(
             format!("the payload, {claimed}"),
             envelope.encode(),
             M::Payload(truncated(7 + head_length)),
         );
         let signed = Envelope::signed(&payload.encode());
         let offset = Envelope::OFFSET_OF_PAYLOAD + signed.payload.len() + head_length;
-        row = row.refused(
+        row = row.rejects(
             format!("the signature, {claimed}"),
             Envelope { signature: head(cbor::BYTES), ..signed }.encode(),
             M::Signature(truncated(offset)),
@@ -70,7 +70,7 @@ fn claimed_lengths() -> Row {
         {
             let changed = payload.clone().set(field, head(major));
             let error = truncated(changed.offset_of_value(field) + head_length);
-            row = row.refused(
+            row = row.rejects(
                 format!("{field}, {claimed}"),
                 changed.sign(),
                 M::Field { field, error },
@@ -83,11 +83,11 @@ fn claimed_lengths() -> Row {
             fault: CborFault::Type { expected: "unsigned integer", found: "text string" },
         };
         row =
-            row.refused(format!("pcrs, {claimed}"), pcrs.sign(), M::Field { field: "pcrs", error });
+            row.rejects(format!("pcrs, {claimed}"), pcrs.sign(), M::Field { field: "pcrs", error });
         let last =
             Payload::good().without("cabundle").with(cbor::text("cabundle"), head(cbor::ARRAY));
         let error = truncated(last.offset_of_value("cabundle") + head_length);
-        row = row.refused(
+        row = row.rejects(
             format!("cabundle, {claimed}"),
             last.sign(),
             M::Field { field: "cabundle", error },
@@ -95,7 +95,7 @@ fn claimed_lengths() -> Row {
         let map = [head(cbor::MAP), payload.encode()[1..].to_vec()].concat();
         let document = payload.sign_as(&map);
         let end = document.len() - 98;
-        row = row.refused(
+        row = row.rejects(
             format!("the payload's map, {claimed}"),
             document,
             M::FieldName(truncated(end)),
@@ -116,10 +116,10 @@ fn too_long() -> Row {
     );
     let long = |length| M::TooLong { length };
     row("A25", "a document over 16 KiB")
-        .accepted("16384", of_length(MAX_DOCUMENT_LENGTH))
-        .refused("16385", of_length(MAX_DOCUMENT_LENGTH + 1), long(16_385))
-        .refused("262144", vec![0x84; 262_144], long(262_144))
-        .refused_by_model("262145", vec![0x84; 262_145], long(262_145), model)
+        .accepts("16384", of_length(MAX_DOCUMENT_LENGTH))
+        .rejects("16385", of_length(MAX_DOCUMENT_LENGTH + 1), long(16_385))
+        .rejects("262144", vec![0x84; 262_144], long(262_144))
+        .rejects_by_api_limit("262145", vec![0x84; 262_145], long(262_145), model)
 }
 
 fn not_shortest() -> Row {
@@ -136,37 +136,37 @@ fn not_shortest() -> Row {
     let field = |row: Row, (field, value): (&'static str, Vec<u8>), inside: usize| {
         let changed = payload.clone().set(field, value);
         let error = at(changed.offset_of_value(field) + inside);
-        row.refused(format!("{field}, {inside}"), changed.sign(), M::Field { field, error })
+        row.rejects(format!("{field}, {inside}"), changed.sign(), M::Field { field, error })
     };
     let row = row("A26", "non-minimal lengths")
-        .refused("the array", [&[0x98, 4], &parts[..]].concat(), M::NotCoseSign1)
-        .refused("tag 18", [&[0xd8, 18], &signed.encode()[..]].concat(), M::NotCoseSign1)
-        .refused(
+        .rejects("the array", [&[0x98, 4], &parts[..]].concat(), M::NotCoseSign1)
+        .rejects("tag 18", [&[0xd8, 18], &signed.encode()[..]].concat(), M::NotCoseSign1)
+        .rejects(
             "the protected header",
             cose::sign(&[&[0x58, 4], &ES384[..]].concat(), &ES384, &[0xa0], &encoded),
             M::ProtectedHeader,
         )
-        .refused(
+        .rejects(
             "alg",
             cose::sign(&[0x45, 0xa1, 1, 0x39, 0, 34], &[0xa1, 1, 0x39, 0, 34], &[0xa0], &encoded),
             M::ProtectedHeader,
         )
-        .refused(
+        .rejects(
             "the unprotected header",
             Envelope { unprotected: vec![0xb8, 0], ..signed.clone() }.encode(),
             M::UnprotectedHeader,
         )
-        .refused(
+        .rejects(
             "the payload",
             Envelope { payload: wide_payload.concat(), ..signed.clone() }.encode(),
             M::Payload(at(7)),
         )
-        .refused(
+        .rejects(
             "the signature",
             Envelope { signature: wide_signature, ..signed.clone() }.encode(),
             M::Signature(at(signature_offset)),
         )
-        .refused(
+        .rejects(
             "the map",
             payload.sign_as(&[&[0xb8, 9], &encoded[1..]].concat()),
             M::Encoding(at(10)),
@@ -182,7 +182,7 @@ fn not_shortest() -> Row {
     let row = field(row, ("cabundle", [0x82, 0x58, 1, 7, 0x41, 7].to_vec()), 1);
     let key = payload.clone().rename("nonce", [&[0x78, 5], &b"nonce"[..]].concat());
     let offset = key.offset_of_last_key();
-    row.refused("a key", key.sign(), M::FieldName(at(offset)))
+    row.rejects("a key", key.sign(), M::FieldName(at(offset)))
 }
 
 fn re_encoded() -> Row {
@@ -193,8 +193,8 @@ fn re_encoded() -> Row {
     let reordered =
         payload.clone().without("nonce").with(cbor::text("nonce"), cbor::bytes(b"nonce"));
     let mut rows = row("A27", "payload re-encoded, old signature")
-        .accepted("unchanged", again(&reordered.encode()))
-        .refused(
+        .accepts("unchanged", again(&reordered.encode()))
+        .rejects(
             "indefinite map",
             again(&payload.encode_indefinite()),
             UntrustedDocument::DocumentSignature,
@@ -204,9 +204,9 @@ fn re_encoded() -> Row {
         .without("module_id")
         .with(cbor::text("module_id"), payload.value("module_id").to_vec());
     rows =
-        rows.refused("another order", again(&moved.encode()), UntrustedDocument::DocumentSignature);
+        rows.rejects("another order", again(&moved.encode()), UntrustedDocument::DocumentSignature);
     let more = payload.with(cbor::text("x"), NULL.to_vec());
-    rows.refused("one more field", again(&more.encode()), UntrustedDocument::DocumentSignature)
+    rows.rejects("one more field", again(&more.encode()), UntrustedDocument::DocumentSignature)
 }
 
 fn flipped_bits() -> Row {
@@ -221,15 +221,15 @@ fn flipped_bits() -> Row {
     let end = |field: &str| payload.offset_of_value(field) + payload.value(field).len() - 1;
     let mut row = row("A28", "one flipped bit, over every field");
     for field in ["module_id", "timestamp", "pcrs", "public_key", "user_data", "nonce"] {
-        row = row.refused(field, flipped(end(field)), DocumentSignature);
+        row = row.rejects(field, flipped(end(field)), DocumentSignature);
     }
     let first = payload.offset_of_value("cabundle") + 1;
     let root_length = cbor::bytes(crate::harness::service::good().root()).len();
     let length = document.len();
-    row.refused("digest", flipped(end("digest")), M::Digest)
-        .refused("certificate", flipped(end("certificate")), ChainSignature)
-        .refused("the last CA", flipped(end("cabundle")), ChainSignature)
-        .refused("the root", flipped(first + root_length - 1), UnknownRoot)
-        .refused("r", flipped(length - 96), DocumentSignature)
-        .refused("s", flipped(length - 1), DocumentSignature)
+    row.rejects("digest", flipped(end("digest")), M::Digest)
+        .rejects("certificate", flipped(end("certificate")), ChainSignature)
+        .rejects("the last CA", flipped(end("cabundle")), ChainSignature)
+        .rejects("the root", flipped(first + root_length - 1), UnknownRoot)
+        .rejects("r", flipped(length - 96), DocumentSignature)
+        .rejects("s", flipped(length - 1), DocumentSignature)
 }

@@ -10,7 +10,7 @@ use simulator::{CertificateSpec, DocumentBuilder, Extension, sign_payload};
 use crate::harness::cbor;
 use crate::harness::payload::Payload;
 use crate::harness::row::{Row, row};
-use crate::harness::service::{LEAF, NOW, OUTSIDE_ROOTS, good, recipient, verification_time};
+use crate::harness::service::{LEAF, NOW, ROOTS_OUTSIDE_VALIDITY, good, recipient, verification_time};
 use crate::rows::certificate_encoding::malformed;
 use crate::rows::certificates::malformed_times;
 
@@ -66,42 +66,42 @@ fn order() -> Vec<Row> {
     };
     vec![
         row("C01", "good: accepted")
-            .accepted("as AWS has it", good.sign().unwrap())
-            .accepted("without path lengths", free.sign().unwrap()),
+            .accepts("as AWS has it", good.sign().unwrap())
+            .accepts("without path lengths", free.sign().unwrap()),
         row("C02", "reversed cabundle")
-            .refused(
+            .rejects(
                 "by path length",
                 ordered(&good, &[3, 2, 1, 0, LEAF]),
                 too_long(Cabundle(1), 1, 2),
             )
-            .refused("by order", ordered(&free, &[3, 2, 1, 0, LEAF]), out_of_order(Cabundle(0)))
-            .refused("two of them", ordered(&free, &[0, 2, 1, 3, LEAF]), out_of_order(Cabundle(1))),
+            .rejects("by order", ordered(&free, &[3, 2, 1, 0, LEAF]), out_of_order(Cabundle(0)))
+            .rejects("two of them", ordered(&free, &[0, 2, 1, 3, LEAF]), out_of_order(Cabundle(1))),
         row("C03", "duplicates")
-            .refused("the root", ordered(&good, &[0, 0, 1, 2, 3, LEAF]), repeated(Cabundle(1)))
-            .refused(
+            .rejects("the root", ordered(&good, &[0, 0, 1, 2, 3, LEAF]), repeated(Cabundle(1)))
+            .rejects(
                 "a CA, by path length",
                 ordered(&good, &[0, 1, 2, 3, 3, LEAF]),
                 too_long(Cabundle(3), 0, 1),
             )
-            .refused(
+            .rejects(
                 "a CA, by order",
                 ordered(&free, &[0, 1, 2, 2, 3, LEAF]),
                 out_of_order(Cabundle(3)),
             )
-            .refused(
+            .rejects(
                 "the leaf, as a CA",
                 ordered(&good, &[0, 1, 2, 3, LEAF, LEAF]),
                 U::NotCa { certificate: Cabundle(4) },
             ),
         row("C04", "an intermediate missing")
-            .refused("the first", ordered(&good, &[0, 2, 3, LEAF]), out_of_order(Cabundle(1)))
-            .refused("the second", ordered(&good, &[0, 1, 3, LEAF]), out_of_order(Cabundle(2)))
-            .refused("the last", ordered(&good, &[0, 1, 2, LEAF]), out_of_order(Leaf))
-            .refused("the root", ordered(&good, &[1, 2, 3, LEAF]), out_of_order(Cabundle(0))),
+            .rejects("the first", ordered(&good, &[0, 2, 3, LEAF]), out_of_order(Cabundle(1)))
+            .rejects("the second", ordered(&good, &[0, 1, 3, LEAF]), out_of_order(Cabundle(2)))
+            .rejects("the last", ordered(&good, &[0, 1, 2, LEAF]), out_of_order(Leaf))
+            .rejects("the root", ordered(&good, &[1, 2, 3, LEAF]), out_of_order(Cabundle(0))),
         row("C05", "an unused extra certificate")
-            .refused("above", with_extra(1), out_of_order(Cabundle(2)))
-            .refused("between", with_extra(2), out_of_order(Cabundle(2)))
-            .refused("below", with_extra(4), out_of_order(Cabundle(4))),
+            .rejects("above", with_extra(1), out_of_order(Cabundle(2)))
+            .rejects("between", with_extra(2), out_of_order(Cabundle(2)))
+            .rejects("below", with_extra(4), out_of_order(Cabundle(4))),
     ]
 }
 
@@ -116,30 +116,30 @@ fn anchors() -> Vec<Row> {
     let root = good().root().to_vec();
     let payload = Payload::good().set("certificate", cbor::bytes(&root)).encode();
     let by_root = sign_payload(&payload, good().key(0).unwrap()).unwrap();
-    let [expired, early, within_leeway] = &*OUTSIDE_ROOTS;
+    let [expired, early, within_leeway] = &*ROOTS_OUTSIDE_VALIDITY;
     let certificate = Cabundle(0);
     let not_after = NOW.minus_secs(1);
     let not_before = NOW.plus_secs(61);
     let beyond_2050 = changed(|specs| specs[1].not_after = UnixMillis::from_secs(2_556_144_000));
     let c28 = row("C28", "an expired anchor, another root certificate, malformed times")
-        .refused(
+        .rejects(
             "expired",
             expired.sign().unwrap(),
             U::CertificateExpired { certificate, not_after, at: verification_time(NOW) },
         )
-        .refused(
+        .rejects(
             "not yet valid",
             early.sign().unwrap(),
             U::CertificateNotYetValid { certificate, not_before, at: verification_time(NOW) },
         )
-        .accepted("valid in 60 s", within_leeway.sign().unwrap())
-        .refused("other bytes, same key", again.sign().unwrap(), U::UnknownRoot);
+        .accepts("valid in 60 s", within_leeway.sign().unwrap())
+        .rejects("other bytes, same key", again.sign().unwrap(), U::UnknownRoot);
     vec![
         row("C06", "other root, same subject")
-            .refused("the whole chain", other.sign().unwrap(), U::UnknownRoot)
-            .refused("below our root", sign_over(&other, &mixed), U::ChainSignature),
-        row("C27", "leaf equals root").refused("", by_root, U::LeafIsCa),
-        malformed_times(c28).accepted("GeneralizedTime from 2050 on", beyond_2050),
+            .rejects("the whole chain", other.sign().unwrap(), U::UnknownRoot)
+            .rejects("below our root", sign_over(&other, &mixed), U::ChainSignature),
+        row("C27", "leaf equals root").rejects("", by_root, U::LeafIsCa),
+        malformed_times(c28).accepts("GeneralizedTime from 2050 on", beyond_2050),
     ]
 }
 
@@ -180,30 +180,30 @@ fn counts() -> Vec<Row> {
     let not_next = U::ChainOrder { certificate: Leaf };
     vec![
         row("C21", "a cabundle of six, of one, of none")
-            .refused("6", with_cas(6), count(6))
-            .refused("1", with_cas(1), count(1))
-            .refused("0", Payload::good().set("cabundle", cbor::array(&[])).sign(), count(0))
-            .accepted("2", with_cas(2))
-            .accepted("3", with_cas(3))
-            .accepted("5", with_cas(5)),
+            .rejects("6", with_cas(6), count(6))
+            .rejects("1", with_cas(1), count(1))
+            .rejects("0", Payload::good().set("cabundle", cbor::array(&[])).sign(), count(0))
+            .accepts("2", with_cas(2))
+            .accepts("3", with_cas(3))
+            .accepts("5", with_cas(5)),
         row("C22", "one hundred same-subject certificates: refused before any signature")
-            .refused("real ones", hundred, M::TooLong { length })
-            .refused("as many real ones as fit", same_subject(25), count(25))
-            .refused("of one byte", tiny, count(100))
-            .refused("in an endless list", endless, count(6)),
+            .rejects("real ones", hundred, M::TooLong { length })
+            .rejects("as many real ones as fit", same_subject(25), count(25))
+            .rejects("of one byte", tiny, count(100))
+            .rejects("in an endless list", endless, count(6)),
         row("C23", "loop, self-issued 30 deep")
-            .refused("30", deep, count(30))
-            .refused("5", same_subject(5), repeated(Cabundle(1)))
-            .refused("a loop", looped.sign().unwrap(), repeated(Cabundle(3)))
-            .refused(
+            .rejects("30", deep, count(30))
+            .rejects("5", same_subject(5), repeated(Cabundle(1)))
+            .rejects("a loop", looped.sign().unwrap(), repeated(Cabundle(3)))
+            .rejects(
                 "two that issue each other",
                 crossed.sign().unwrap(),
                 U::ChainOrder { certificate: Cabundle(1) },
             ),
         row("C26", "leaf straight from the root")
-            .refused("the root alone", below_root(1), count(1))
-            .refused("beside one CA", below_root(2), not_next.clone())
-            .refused("beside three CAs", below_root(4), not_next),
+            .rejects("the root alone", below_root(1), count(1))
+            .rejects("beside one CA", below_root(2), not_next.clone())
+            .rejects("beside three CAs", below_root(4), not_next),
     ]
 }
 
@@ -219,14 +219,14 @@ fn signatures() -> Vec<Row> {
     for level in 0..=LEAF {
         let certificate = position(level);
         let encoding = U::CertificateEncoding { certificate };
-        row = row.refused(
+        row = row.rejects(
             format!("a byte after {certificate}"),
             with(level, |der| der.push(0)),
             encoding,
         );
         let expected = if level == 0 { U::UnknownRoot } else { U::ChainSignature };
         let flipped = with(level, |der| *der.last_mut().unwrap() ^= 1);
-        row = row.refused(format!("a bit of {certificate}"), flipped, expected);
+        row = row.rejects(format!("a bit of {certificate}"), flipped, expected);
     }
     for level in 1..=LEAF {
         let certificate = position(level);
@@ -235,7 +235,7 @@ fn signatures() -> Vec<Row> {
         let (key, stranger) = (forgery.key(level).unwrap(), forgery.key(level).unwrap());
         chain[level] = forgery.specs[level].issue(key.public_key(), stranger).unwrap();
         let document = sign_over(&forgery, &chain);
-        row = row.refused(format!("{certificate} signed by itself"), document, U::ChainSignature);
+        row = row.rejects(format!("{certificate} signed by itself"), document, U::ChainSignature);
     }
     vec![malformed(row)]
 }

@@ -17,11 +17,11 @@ pub(crate) fn malformed(mut row: Row) -> Row {
         let expected = || U::CertificateEncoding { certificate };
         for (what, overrides) in &parts {
             let document = changed(|specs| specs[level].overrides = overrides.clone());
-            row = row.refused(format!("{what}, {certificate}"), document, expected());
+            row = row.rejects(format!("{what}, {certificate}"), document, expected());
         }
         for (what, index, value) in extension_values() {
             let document = changed(|specs| specs[level].extensions[index].value = value);
-            row = row.refused(format!("{what}, {certificate}"), document, expected());
+            row = row.rejects(format!("{what}, {certificate}"), document, expected());
         }
         for (index, extension) in ["basicConstraints", "keyUsage"].into_iter().enumerate() {
             let twice = changed(|specs| {
@@ -30,8 +30,8 @@ pub(crate) fn malformed(mut row: Row) -> Row {
             });
             let longer = changed(|specs| specs[level].extensions[index].value.extend([5, 0]));
             row = row
-                .refused(format!("{extension} twice, {certificate}"), twice, expected())
-                .refused(format!("NULL behind {extension}, {certificate}"), longer, expected());
+                .rejects(format!("{extension} twice, {certificate}"), twice, expected())
+                .rejects(format!("NULL behind {extension}, {certificate}"), longer, expected());
         }
         for (what, name) in names() {
             let document = changed(|specs| {
@@ -40,7 +40,7 @@ pub(crate) fn malformed(mut row: Row) -> Row {
                     below.issuer = name;
                 }
             });
-            row = row.refused(format!("{what}, {certificate}"), document, expected());
+            row = row.rejects(format!("{what}, {certificate}"), document, expected());
         }
     }
     row

@@ -37,10 +37,10 @@ fn validity() -> Vec<Row> {
     };
     let within_leeway = |row: Row, level: usize| {
         let what = format!("{}, within the leeway", position(level));
-        row.accepted(what, beginning(level, NOW.plus_secs(60)))
+        row.accepts(what, beginning(level, NOW.plus_secs(60)))
     };
     let refused =
-        |row: Row, what: &str, (document, expected)| row.refused(what, document, expected);
+        |row: Row, what: &str, (document, expected)| row.rejects(what, document, expected);
     let last_second = changed(|specs| {
         for spec in &mut specs[1..] {
             (spec.not_before, spec.not_after) = (NOW, NOW);
@@ -57,7 +57,7 @@ fn validity() -> Vec<Row> {
     };
     vec![
         refused(row("C07", "expired leaf"), "by a second", expired(LEAF))
-            .accepted("in its last second", last_second),
+            .accepts("in its last second", last_second),
         {
             let row = (1..=LEAF).fold(row("C08", "not yet valid"), |row, level| {
                 within_leeway(refused(row, &position(level).to_string(), early(level)), level)
@@ -101,7 +101,7 @@ pub(crate) fn malformed_times(row: Row) -> Row {
             }
             let certificate = position(level);
             let document = forgery.sign().unwrap();
-            row.refused(
+            row.rejects(
                 format!("{what}, {certificate}"),
                 document,
                 U::CertificateEncoding { certificate },
@@ -120,7 +120,7 @@ fn roles() -> Vec<Row> {
         (0..LEAF).fold(row, |row, level| {
             let certificate = position(level);
             let document = changed(|specs| change(&mut specs[level]));
-            row.refused(format!("{what}, {certificate}"), document, expected(certificate))
+            row.rejects(format!("{what}, {certificate}"), document, expected(certificate))
         })
     };
     let not_ca = |certificate| U::NotCa { certificate };
@@ -134,7 +134,7 @@ fn roles() -> Vec<Row> {
         let extension = Extension::ca(u8::try_from(allowed).ok());
         let document = changed(|specs| specs[level].extensions[0] = extension);
         let expected = U::PathLength { certificate: Cabundle(level), allowed, below };
-        path_length = path_length.refused(format!("cabundle[{level}]"), document, expected);
+        path_length = path_length.rejects(format!("cabundle[{level}]"), document, expected);
     }
     let (ca_leaf, is_ca) = leaf("CA", |spec| spec.extensions[0] = Extension::ca(None));
     let (cert_sign, only) = leaf("keyCertSign", |spec| {
@@ -174,11 +174,11 @@ fn roles() -> Vec<Row> {
             may_not_sign,
         ),
         path_length,
-        row("C15", "leaf that is a CA").refused(ca_leaf, is_ca, U::LeafIsCa),
+        row("C15", "leaf that is a CA").rejects(ca_leaf, is_ca, U::LeafIsCa),
         row("C16", "leaf with keyCertSign only")
-            .refused(cert_sign, only, U::LeafMissingDigitalSignature)
-            .refused(no_usage, without, U::LeafMissingDigitalSignature)
-            .accepted(no_constraints, plain),
+            .rejects(cert_sign, only, U::LeafMissingDigitalSignature)
+            .rejects(no_usage, without, U::LeafMissingDigitalSignature)
+            .accepts(no_constraints, plain),
     ]
 }
 
@@ -215,7 +215,7 @@ fn forms() -> Vec<Row> {
             ("outside", None, Some(&sha_256)),
             ("SHA-384 with NULL parameters", Some(&null), Some(&null)),
         ] {
-            c19 = c19.refused(
+            c19 = c19.rejects(
                 format!("{what}, {certificate}"),
                 algorithm(inner, outer),
                 expected.clone(),
@@ -226,17 +226,17 @@ fn forms() -> Vec<Row> {
             changed(|specs| specs[level].extensions.push(extension))
         };
         c24 = c24
-            .refused(certificate.to_string(), unknown(true), U::CriticalExtension { certificate })
-            .accepted(format!("not critical, {certificate}"), unknown(false));
+            .rejects(certificate.to_string(), unknown(true), U::CriticalExtension { certificate })
+            .accepts(format!("not critical, {certificate}"), unknown(false));
         if level < LEAF {
             let rsa = recipient().public_key_der();
-            c17 = c17.refused(
+            c17 = c17.rejects(
                 certificate.to_string(),
                 with_key(level, &p256),
                 key_error(certificate),
             );
             c20 =
-                c20.refused(certificate.to_string(), with_key(level, rsa), key_error(certificate));
+                c20.rejects(certificate.to_string(), with_key(level, rsa), key_error(certificate));
         }
     }
     // One thing wrong at a time; C17 and C18 alone have several.
@@ -263,12 +263,12 @@ fn forms() -> Vec<Row> {
     ];
     let compressed = ec(oid::SECP384R1, &[&[2][..], &[7; 48]].concat());
     let c18 = row("C18", "P-256 leaf key")
-        .refused("P-256", with_key(LEAF, &p256), key_error(Leaf))
-        .refused("RSA", with_key(LEAF, recipient().public_key_der()), key_error(Leaf))
-        .refused("compressed P-384", with_key(LEAF, &compressed), key_error(Leaf));
+        .rejects("P-256", with_key(LEAF, &p256), key_error(Leaf))
+        .rejects("RSA", with_key(LEAF, recipient().public_key_der()), key_error(Leaf))
+        .rejects("compressed P-384", with_key(LEAF, &compressed), key_error(Leaf));
     let c18 = single
         .iter()
-        .fold(c18, |row, (what, key)| row.refused(*what, with_key(LEAF, key), key_error(Leaf)));
+        .fold(c18, |row, (what, key)| row.rejects(*what, with_key(LEAF, key), key_error(Leaf)));
     vec![c17, c18, c19, c20, c24]
 }
 

@@ -5,12 +5,13 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::harness::configuration::Configuration;
 use crate::harness::requests::{
-    PLAIN, SEALED, attested_body, attested_body_with, document, document_base64,
+    PLAINTEXT_RESPONSE, SEALED_RESPONSE, attested_body, attested_body_with, document,
+    document_base64,
 };
 use crate::harness::response::Expected;
 use crate::harness::row::{Row, row};
-use crate::harness::signed_requests::{refuse, then_signed};
-use crate::harness::sigv4_signer::Draft;
+use crate::harness::signed_requests::{followed_by_signed_request, rejects};
+use crate::harness::sigv4_signer::UnsignedRequest;
 
 pub(crate) fn rows() -> Vec<Row> {
     vec![literals()]
@@ -32,7 +33,7 @@ fn literals() -> Row {
     let base64 = document_base64();
     let tagged = [&[0xd2][..], document()].concat();
     let mut row = row("E30", "CLI v1 literals as documents: the message says what happened")
-        .under(Configuration::signed());
+        .with_configuration(Configuration::signed());
     for (what, text, message) in [
         ("fileb://doc.bin", "fileb://doc.bin".to_owned(), file.to_owned()),
         ("file://doc.bin", "file://doc.bin".to_owned(), file.to_owned()),
@@ -58,14 +59,14 @@ fn literals() -> Row {
         ("https://host/doc.bin", "https://host/doc.bin".to_owned(), other.to_owned()),
         ("@doc.bin", "@doc.bin".to_owned(), other.to_owned()),
     ] {
-        let bytes = Draft::new(attested_body_with(&STANDARD.encode(text))).signed();
-        row = refuse(row, what, bytes, Expected::validation(&message));
+        let bytes = UnsignedRequest::new(attested_body_with(&STANDARD.encode(text))).signed();
+        row = rejects(row, what, bytes, Expected::validation(&message));
     }
     // The literal not encoded at all is no base64.
     let message = "Recipient.AttestationDocument is not base64 (standard alphabet, padded, without white space)";
     for text in ["fileb://doc.bin", "file://doc.bin"] {
-        let bytes = Draft::new(attested_body_with(text)).signed();
-        row = refuse(
+        let bytes = UnsignedRequest::new(attested_body_with(text)).signed();
+        row = rejects(
             row,
             format!("{text}, in the place of base64"),
             bytes,
@@ -74,12 +75,14 @@ fn literals() -> Row {
     }
     row.exchange(
         "base64 once",
-        then_signed(Draft::new(attested_body()).signed()),
-        vec![SEALED, PLAIN],
+        followed_by_signed_request(UnsignedRequest::new(attested_body()).signed()),
+        vec![SEALED_RESPONSE, PLAINTEXT_RESPONSE],
     )
     .exchange(
         "base64 once, of a tagged document",
-        then_signed(Draft::new(attested_body_with(&STANDARD.encode(tagged))).signed()),
-        vec![SEALED, PLAIN],
+        followed_by_signed_request(
+            UnsignedRequest::new(attested_body_with(&STANDARD.encode(tagged))).signed(),
+        ),
+        vec![SEALED_RESPONSE, PLAINTEXT_RESPONSE],
     )
 }

@@ -11,17 +11,17 @@ use enclave::request::TransportSecurity;
 use nsm_device::Response;
 use tokio::io::{AsyncWriteExt, duplex};
 
-use crate::harness::enveloped_data::Opened;
-use crate::harness::fault_injection::{Faulty, Held, Readiness, Script, ask};
+use crate::harness::enveloped_data::OpenedEnvelope;
+use crate::harness::fault_injection::{FaultyService, Latch, Readiness, Script, send_request};
 use crate::harness::log_capture;
-use crate::harness::requests::{PLAIN, SEALED, attested, plain};
+use crate::harness::requests::{PLAINTEXT_RESPONSE, SEALED_RESPONSE, attested, plain};
 use crate::harness::row::{Row, row};
 use crate::harness::service::PIPE_LENGTH;
 use crate::harness::summary::Outcome::Accepted;
 use crate::secret_search;
 
 /// Requests at a time.
-const CROWD: usize = 1000;
+const CONCURRENT_REQUESTS: usize = 1000;
 
 pub(crate) fn rows() -> Vec<Row> {
     vec![crowd(), dropped(), marked()]
@@ -32,52 +32,53 @@ fn crowd() -> Row {
     let settings =
         [("ready blocks", "max_age_ms = 60000\n"), ("an interval", "reseed = \"interval\"\n")];
     settings.into_iter().fold(row, |row, (what, lines)| {
-        row.scene(what, Accepted, move || {
+        row.custom(what, Accepted, move || {
             // However slow the machine is, none is to be refused for it.
             let patient = "deadline_ms = 60000\nwatchdog_ms = 120000\n";
             let places = "[verification]\nthreads = 4\n";
             let lines = [lines, patient, places].concat();
-            let faulty = Faulty::under(&lines, false, Box::new(|_| None)).unwrap();
+            let faulty =
+                FaultyService::with_entropy_settings(&lines, false, Box::new(|_| None)).unwrap();
             assert_all_distinct(&answers(&faulty));
         })
     })
 }
 
-fn answers(faulty: &Faulty) -> Vec<Opened> {
+fn answers(faulty: &FaultyService) -> Vec<OpenedEnvelope> {
     faulty.block_on(async {
-        let requests: Vec<_> = (0..CROWD)
+        let requests: Vec<_> = (0..CONCURRENT_REQUESTS)
             .map(|_| {
                 let server = Arc::clone(&faulty.server);
-                tokio::spawn(async move { ask(&server, attested()).await })
+                tokio::spawn(async move { send_request(&server, attested()).await })
             })
             .collect();
-        let mut opened = Vec::with_capacity(CROWD);
+        let mut opened = Vec::with_capacity(CONCURRENT_REQUESTS);
         for request in requests {
             let answer = request.await.unwrap();
             let sealed = answer.blob("CiphertextForRecipient");
-            opened.push(Opened::of(&sealed.unwrap_or_else(|| panic!("{}", answer.body()))));
+            opened.push(OpenedEnvelope::of(&sealed.unwrap_or_else(|| panic!("{}", answer.body()))));
         }
         opened
     })
 }
 
 /// None equals any other, nor does what is of another kind but as long.
-fn assert_all_distinct(opened: &[Opened]) {
-    assert_eq!(opened.len(), CROWD);
-    let long = |opened: &Opened| {
-        let Opened { content, content_key, oaep_seed, .. } = opened;
+fn assert_all_distinct(opened: &[OpenedEnvelope]) {
+    assert_eq!(opened.len(), CONCURRENT_REQUESTS);
+    let long = |opened: &OpenedEnvelope| {
+        let OpenedEnvelope { content, content_key, oaep_seed, .. } = opened;
         let parts = [content, content_key, oaep_seed].map(Clone::clone);
         assert!(parts.iter().all(|part| part.len() == 32));
         parts
     };
     let distinct: BTreeSet<Vec<u8>> = opened.iter().flat_map(long).collect();
-    assert_eq!(distinct.len(), 3 * CROWD);
+    assert_eq!(distinct.len(), 3 * CONCURRENT_REQUESTS);
     let ivs: BTreeSet<&[u8]> = opened.iter().map(|opened| &opened.iv[..]).collect();
-    assert_eq!(ivs.len(), CROWD);
+    assert_eq!(ivs.len(), CONCURRENT_REQUESTS);
 }
 
 fn dropped() -> Row {
-    row("F27", "a future dropped at every await point: nothing held, no secret left queued").scene(
+    row("F27", "a future dropped at every await point: nothing held, no secret left queued").custom(
         "after each of its steps",
         Accepted,
         || {
@@ -98,7 +99,7 @@ fn dropped() -> Row {
 /// Drops a request after so many steps, while the module is held; whether there are no more. After
 /// that everything is as before.
 fn ends_after(steps: usize, mode: &str, request: &[u8]) -> bool {
-    let held = Held::default();
+    let held = Latch::default();
     let letting_go = held.clone();
     let script: Script = Box::new(move |draw| {
         if draw == 0 {
@@ -107,7 +108,7 @@ fn ends_after(steps: usize, mode: &str, request: &[u8]) -> bool {
         None
     });
     let lines = format!("deadline_ms = 60000\nreseed = \"{mode}\"\n");
-    let faulty = Faulty::under(&lines, false, script).unwrap();
+    let faulty = FaultyService::with_entropy_settings(&lines, false, script).unwrap();
     let ended = faulty.block_on(async {
         let (mut client, stream) = duplex(PIPE_LENGTH);
         let mut connection =
@@ -137,7 +138,7 @@ fn ends_after(steps: usize, mode: &str, request: &[u8]) -> bool {
     });
     held.release();
     // Whoever comes next is served, by a block that was not the other's.
-    faulty.assert_answers(&PLAIN, &SEALED, "afterwards");
+    faulty.assert_answers(&PLAINTEXT_RESPONSE, &SEALED_RESPONSE, "afterwards");
     assert_eq!(faulty.readiness(), Readiness::Ready);
     assert_eq!(faulty.metric("nsm_blocks_ready"), 0);
     ended || steps > 1000
@@ -149,7 +150,7 @@ fn mark() -> Vec<u8> {
 }
 
 fn marked() -> Row {
-    row("F29", "a marked NSM pattern never shows in any log, metric or error").scene(
+    row("F29", "a marked NSM pattern never shows in any log, metric or error").custom(
         "in blocks that serve, and in one that fails",
         Accepted,
         || {
@@ -164,22 +165,22 @@ fn marked() -> Row {
                     _ => Some(Ok(Response::GetRandom { random: [random, vec![7; 2]].concat() })),
                 }
             });
-            let faulty = Faulty::start(script);
+            let faulty = FaultyService::start(script);
             let mut said = Vec::new();
             for sealed in [false, true, false, true, false, true] {
                 let answer = faulty.generate(sealed);
                 said.extend_from_slice(answer.body().as_bytes());
                 if let Some(sealed) = answer.blob("CiphertextForRecipient") {
-                    said.extend(Opened::of(&sealed).content);
+                    said.extend(OpenedEnvelope::of(&sealed).content);
                 }
             }
             assert_eq!(faulty.metric("nsm_faults_total{cause=\"length\"}"), 1);
-            said.extend_from_slice(faulty.shown().as_bytes());
+            said.extend_from_slice(faulty.metrics_and_readiness().as_bytes());
             said.extend(log_capture::take());
-            let of_modules = log_capture::of_modules();
+            let nsm_thread_log = log_capture::nsm_thread_log();
             let fault = b"258 random bytes instead of 256";
-            assert!(of_modules.windows(fault.len()).any(|window| window == fault));
-            said.extend(of_modules);
+            assert!(nsm_thread_log.windows(fault.len()).any(|window| window == fault));
+            said.extend(nsm_thread_log);
             assert_eq!(secret_search::find(&mark(), &said), None);
         },
     )

@@ -30,13 +30,13 @@ fn shape() -> Vec<Row> {
     let after_map = Payload::good();
     let after_map = |bytes: &[u8]| after_map.sign_as(&[&after_map.encode()[..], bytes].concat());
     let mut rows = vec![
-        row("A01", "empty").refused_by_model("", Vec::new(), M::Empty, empty.clone()),
+        row("A01", "empty").rejects_by_api_limit("", Vec::new(), M::Empty, empty.clone()),
         row("A03", "a byte after the COSE array")
-            .refused("one", trailing(&[0]), M::TrailingBytes { count: 1 })
-            .refused("a document", trailing(&document), M::TrailingBytes { count: document.len() }),
+            .rejects("one", trailing(&[0]), M::TrailingBytes { count: 1 })
+            .rejects("a document", trailing(&document), M::TrailingBytes { count: document.len() }),
         row("A04", "a byte after the payload map")
-            .refused("one", after_map(&[0]), M::TrailingPayloadBytes { count: 1 })
-            .refused("a break", after_map(&BREAK), M::TrailingPayloadBytes { count: 1 }),
+            .rejects("one", after_map(&[0]), M::TrailingPayloadBytes { count: 1 })
+            .rejects("a break", after_map(&BREAK), M::TrailingPayloadBytes { count: 1 }),
     ];
     rows.push(cut_at_every_offset(&document, empty));
     let others: [(&str, &[u8]); 7] = [
@@ -51,23 +51,23 @@ fn shape() -> Vec<Row> {
     let not_array = row("A05", "outer value not an array");
     rows.push(
         others.into_iter().fold(not_array, |row, (what, bytes)| {
-            row.refused(what, bytes.to_vec(), M::NotCoseSign1)
+            row.rejects(what, bytes.to_vec(), M::NotCoseSign1)
         }),
     );
     let five = [&[0x85], body, &NULL].concat();
     rows.extend([
         row("A06", "array of 3 or 5")
-            .refused("3", [&[0x83], &body[..body.len() - 98]].concat(), M::NotCoseSign1)
-            .refused("5", five, M::NotCoseSign1),
-        row("A07", "tag 18 once: accepted").accepted("", prefixed(&[0xd2])),
-        row("A08", "tag 18 twice").refused("", prefixed(&[0xd2, 0xd2]), M::NotCoseSign1),
+            .rejects("3", [&[0x83], &body[..body.len() - 98]].concat(), M::NotCoseSign1)
+            .rejects("5", five, M::NotCoseSign1),
+        row("A07", "tag 18 once: accepted").accepts("", prefixed(&[0xd2])),
+        row("A08", "tag 18 twice").rejects("", prefixed(&[0xd2, 0xd2]), M::NotCoseSign1),
         row("A09", "other tags")
-            .refused("17", prefixed(&[0xd1]), M::NotCoseSign1)
-            .refused("61", prefixed(&[0xd8, 61]), M::NotCoseSign1)
-            .refused("55799", prefixed(&[0xd9, 0xd9, 0xf7]), M::NotCoseSign1)
-            .refused("55799, then 18", prefixed(&[0xd9, 0xd9, 0xf7, 0xd2]), M::NotCoseSign1)
-            .refused("18, then 61", prefixed(&[0xd2, 0xd8, 61]), M::NotCoseSign1),
-        row("A10", "indefinite outer array").refused(
+            .rejects("17", prefixed(&[0xd1]), M::NotCoseSign1)
+            .rejects("61", prefixed(&[0xd8, 61]), M::NotCoseSign1)
+            .rejects("55799", prefixed(&[0xd9, 0xd9, 0xf7]), M::NotCoseSign1)
+            .rejects("55799, then 18", prefixed(&[0xd9, 0xd9, 0xf7, 0xd2]), M::NotCoseSign1)
+            .rejects("18, then 61", prefixed(&[0xd2, 0xd8, 61]), M::NotCoseSign1),
+        row("A10", "indefinite outer array").rejects(
             "",
             [&[0x9f], body, &BREAK].concat(),
             M::NotCoseSign1,
@@ -91,9 +91,10 @@ fn cut_at_every_offset(document: &[u8], empty: Expected) -> Row {
         _ if length == signature + 1 => M::Signature(truncated(signature + 1)),
         _ => M::Signature(truncated(signature + 2)),
     };
-    let row = row("A02", "cut at every offset").refused_by_model("0", Vec::new(), M::Empty, empty);
+    let row =
+        row("A02", "cut at every offset").rejects_by_api_limit("0", Vec::new(), M::Empty, empty);
     (1..document.len()).fold(row, |row, length| {
-        row.refused(length.to_string(), document[..length].to_vec(), refusal(length))
+        row.rejects(length.to_string(), document[..length].to_vec(), refusal(length))
     })
 }
 
@@ -103,7 +104,7 @@ fn headers() -> Vec<Row> {
     let protected = |header: &[u8]| cose::sign(&cbor::bytes(header), header, &[0xa0], &payload);
     let unprotected = |header: &[u8]| cose::sign(&cbor::bytes(&ES384), &ES384, header, &payload);
     let refused = |row: Row, (what, header): (&'static str, &[u8])| {
-        row.refused(what, protected(header), M::ProtectedHeader)
+        row.rejects(what, protected(header), M::ProtectedHeader)
     };
     let chunked_payload = |chunks: &[&[u8]]| {
         let chunks: Vec<u8> = chunks.iter().flat_map(|chunk| cbor::bytes(chunk)).collect();
@@ -129,39 +130,39 @@ fn headers() -> Vec<Row> {
     ];
     vec![
         row("A11", "indefinite payload byte string")
-            .refused("one chunk", chunked_payload(&[&payload]), payload_error(7, indefinite))
-            .refused("two chunks", chunked_payload(&[start, end]), payload_error(7, indefinite)),
+            .rejects("one chunk", chunked_payload(&[&payload]), payload_error(7, indefinite))
+            .rejects("two chunks", chunked_payload(&[start, end]), payload_error(7, indefinite)),
         row("A12", "indefinite protected header")
-            .refused(
+            .rejects(
                 "string",
                 cose::sign(&chunked_header, &ES384, &[0xa0], &payload),
                 M::ProtectedHeader,
             )
-            .refused("map", protected(&[0xbf, 1, 0x38, 34, 0xff]), M::ProtectedHeader),
+            .rejects("map", protected(&[0xbf, 1, 0x38, 34, 0xff]), M::ProtectedHeader),
         row("A13", "empty protected header, alg only in the unprotected one")
-            .refused("no byte", cose::sign(&[0x40], &[], &ES384, &payload), M::ProtectedHeader)
-            .refused(
+            .rejects("no byte", cose::sign(&[0x40], &[], &ES384, &payload), M::ProtectedHeader)
+            .rejects(
                 "empty map",
                 cose::sign(&[0x41, 0xa0], &[0xa0], &ES384, &payload),
                 M::ProtectedHeader,
             ),
         others.into_iter().fold(row("A14", "another alg"), refused),
         row("A15", "duplicate alg")
-            .refused("equal", protected(&[0xa2, 1, 0x38, 34, 1, 0x38, 34]), M::ProtectedHeader)
-            .refused("other", protected(&[0xa2, 1, 0x38, 34, 1, 0x26]), M::ProtectedHeader),
+            .rejects("equal", protected(&[0xa2, 1, 0x38, 34, 1, 0x38, 34]), M::ProtectedHeader)
+            .rejects("other", protected(&[0xa2, 1, 0x38, 34, 1, 0x26]), M::ProtectedHeader),
         row("A16", "crit")
-            .refused("alg", protected(&[0xa2, 1, 0x38, 34, 2, 0x81, 1]), M::ProtectedHeader)
-            .refused(
+            .rejects("alg", protected(&[0xa2, 1, 0x38, 34, 2, 0x81, 1]), M::ProtectedHeader)
+            .rejects(
                 "unknown",
                 protected(&[0xa3, 1, 0x38, 34, 2, 0x81, 0x18, 99, 0x18, 99, 0]),
                 M::ProtectedHeader,
             ),
         labels.into_iter().fold(row("A17", "further protected labels"), refused),
         row("A18", "non-empty unprotected header")
-            .refused("kid", unprotected(&[0xa1, 4, 0x41, 0]), M::UnprotectedHeader)
-            .refused("alg again", unprotected(&ES384), M::UnprotectedHeader)
-            .refused("null", unprotected(&NULL), M::UnprotectedHeader)
-            .refused("indefinite", unprotected(&[0xbf, 0xff]), M::UnprotectedHeader),
+            .rejects("kid", unprotected(&[0xa1, 4, 0x41, 0]), M::UnprotectedHeader)
+            .rejects("alg again", unprotected(&ES384), M::UnprotectedHeader)
+            .rejects("null", unprotected(&NULL), M::UnprotectedHeader)
+            .rejects("indefinite", unprotected(&[0xbf, 0xff]), M::UnprotectedHeader),
     ]
 }
 
@@ -182,30 +183,30 @@ fn payload_and_signature() -> Vec<Row> {
     let no_bytes = M::Signature(CborError { offset, fault: type_error });
     let mut rows = vec![
         row("A19", "detached or nil payload")
-            .refused("nil", with_payload(&NULL), expected("null"))
-            .refused("undefined", with_payload(&[0xf7]), expected("simple value"))
-            .refused("text", with_payload(&cbor::text("a")), expected("text string"))
-            .refused("the map itself", with_payload(&payload), expected("map"))
-            .refused("no byte", with_payload(&[0x40]), empty),
+            .rejects("nil", with_payload(&NULL), expected("null"))
+            .rejects("undefined", with_payload(&[0xf7]), expected("simple value"))
+            .rejects("text", with_payload(&cbor::text("a")), expected("text string"))
+            .rejects("the map itself", with_payload(&payload), expected("map"))
+            .rejects("no byte", with_payload(&[0x40]), empty),
         row("A20", "signature of another length")
-            .refused("0", with_signature(vec![0x40]), of_length(0))
-            .refused("95", with_signature(cbor::bytes(&signature[..95])), of_length(95))
-            .refused(
+            .rejects("0", with_signature(vec![0x40]), of_length(0))
+            .rejects("95", with_signature(cbor::bytes(&signature[..95])), of_length(95))
+            .rejects(
                 "97",
                 with_signature(cbor::bytes(&[&signature[..], &[0]].concat())),
                 of_length(97),
             )
-            .refused("DER", with_signature(cbor::bytes(&der)), of_length(der.len()))
-            .refused("r and s apart", with_signature(array_of_two(&signature)), no_bytes),
+            .rejects("DER", with_signature(cbor::bytes(&der)), of_length(der.len()))
+            .rejects("r and s apart", with_signature(array_of_two(&signature)), no_bytes),
     ];
     let (r, s) = signature.split_at(48);
     let above_n = cose::plus_one(N);
     let values = [("0", [0; 48]), ("n", N), ("n + 1", above_n), ("all ones", [0xff; 48])];
     let a21 = values.into_iter().fold(row("A21", "r or s out of range"), |row, (what, value)| {
         let with = |r: &[u8], s: &[u8]| with_signature(cbor::bytes(&[r, s].concat()));
-        row.refused(format!("r = {what}"), with(&value, s), UntrustedDocument::DocumentSignature)
-            .refused(format!("s = {what}"), with(r, &value), UntrustedDocument::DocumentSignature)
-            .refused(
+        row.rejects(format!("r = {what}"), with(&value, s), UntrustedDocument::DocumentSignature)
+            .rejects(format!("s = {what}"), with(r, &value), UntrustedDocument::DocumentSignature)
+            .rejects(
                 format!("both {what}"),
                 with(&value, &value),
                 UntrustedDocument::DocumentSignature,
@@ -215,8 +216,8 @@ fn payload_and_signature() -> Vec<Row> {
     rows.extend([
         a21,
         row("A22", "the high-S twin of a valid signature: accepted")
-            .accepted("as signed", signed.encode())
-            .accepted("its twin", with_signature(cbor::bytes(&[r, &twin].concat()))),
+            .accepts("as signed", signed.encode())
+            .accepts("its twin", with_signature(cbor::bytes(&[r, &twin].concat()))),
     ]);
     rows
 }

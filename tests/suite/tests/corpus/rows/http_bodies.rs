@@ -1,13 +1,13 @@
 //! E: bodies, what stands behind them, and who asks before sending one.
 
 use crate::harness::requests::{
-    BAD_REQUEST, BODY, BODY_LENGTH, HEAD_TOO_LARGE, JSON, PLAIN, SEALED, TARGET, attested,
-    attested_body, empty_body, framed, generate, plain, request, then_plain, too_large,
-    transfer_encoding,
+    BAD_REQUEST, BODY, BODY_LENGTH, HEAD_TOO_LARGE, JSON, PLAINTEXT_RESPONSE, SEALED_RESPONSE,
+    TARGET, attested, attested_body, empty_body, followed_by_plain_request, framed, generate,
+    plain, request, too_large, transfer_encoding,
 };
 use crate::harness::response::Expected;
 use crate::harness::row::{Row, row};
-use crate::harness::service::{Ending, Step, post};
+use crate::harness::service::{ClosedBy, Step, post};
 
 const MAX_BODY: usize = 512 * 1024;
 
@@ -24,19 +24,19 @@ fn large_bodies() -> Row {
     let health = request("GET /healthz HTTP/1.1", &[&health], "x".repeat(MAX_BODY + 1));
     let refused = || vec![too_large()];
     row("E07", "body over 512 KiB: 413, closed")
-        .exchange("at the cap", generate(padded(BODY, MAX_BODY)), vec![PLAIN])
+        .exchange("at the cap", generate(padded(BODY, MAX_BODY)), vec![PLAINTEXT_RESPONSE])
         .exchange(
             "at the cap, with a Recipient",
             generate(padded(&attested_body(), MAX_BODY)),
-            vec![SEALED],
+            vec![SEALED_RESPONSE],
         )
-        .exchange("a byte over the cap", then_plain(over()), refused())
-        .closed("a byte over the cap, and the client stays", over(), refused())
+        .exchange("a byte over the cap", followed_by_plain_request(over()), refused())
+        .exchange_until_closed("a byte over the cap, and the client stays", over(), refused())
         // All of it is read: over unread bytes a network would lose the answer.
-        .conversation(
+        .exchange_steps(
             "a byte over the cap, all of it taken",
             vec![Step::SendAll(over()), Step::Receive(too_large())],
-            Ending::Service,
+            ClosedBy::Service,
         )
         .exchange(
             "a byte over the cap, with a Recipient",
@@ -44,22 +44,42 @@ fn large_bodies() -> Row {
             refused(),
         )
         .exchange("past what is read to be dropped", generate(" ".repeat(5 << 20)), refused())
-        .exchange("of a health check", then_plain(health), refused())
+        .exchange("of a health check", followed_by_plain_request(health), refused())
         .exchange("a byte over the cap announced, none sent", no_body("524289"), refused())
         .exchange("10 GB announced, none sent", ten_gigabytes(), refused())
-        .conversation(
+        .exchange_steps(
             "10 GB announced, none sent, and the client stays",
             vec![Step::Send(ten_gigabytes()), Step::Receive(too_large())],
-            Ending::Deadline,
+            ClosedBy::Deadline,
         )
-        .exchange("10 GB announced, a request sent", then_plain(ten_gigabytes()), refused())
-        .exchange("2^63", then_plain(no_body("9223372036854775808")), refused())
+        .exchange(
+            "10 GB announced, a request sent",
+            followed_by_plain_request(ten_gigabytes()),
+            refused(),
+        )
+        .exchange("2^63", followed_by_plain_request(no_body("9223372036854775808")), refused())
         // hyper keeps two values for itself, and says 431 instead of 400: closed all the same.
-        .exchange("2^64 - 3", then_plain(no_body("18446744073709551613")), refused())
-        .exchange("2^64 - 2", then_plain(no_body("18446744073709551614")), vec![HEAD_TOO_LARGE])
-        .exchange("2^64 - 1", then_plain(no_body("18446744073709551615")), vec![HEAD_TOO_LARGE])
-        .exchange("2^64", then_plain(no_body("18446744073709551616")), vec![BAD_REQUEST])
-        .exchange("2^127", then_plain(no_body(&2_u128.pow(127).to_string())), vec![BAD_REQUEST])
+        .exchange("2^64 - 3", followed_by_plain_request(no_body("18446744073709551613")), refused())
+        .exchange(
+            "2^64 - 2",
+            followed_by_plain_request(no_body("18446744073709551614")),
+            vec![HEAD_TOO_LARGE],
+        )
+        .exchange(
+            "2^64 - 1",
+            followed_by_plain_request(no_body("18446744073709551615")),
+            vec![HEAD_TOO_LARGE],
+        )
+        .exchange(
+            "2^64",
+            followed_by_plain_request(no_body("18446744073709551616")),
+            vec![BAD_REQUEST],
+        )
+        .exchange(
+            "2^127",
+            followed_by_plain_request(no_body(&2_u128.pow(127).to_string())),
+            vec![BAD_REQUEST],
+        )
 }
 
 fn lying_lengths() -> Row {
@@ -71,12 +91,12 @@ fn lying_lengths() -> Row {
     let never = |bytes| vec![Step::Send(bytes)];
     row("E08", "Content-Length that lies: nothing left over becomes a request that is not there")
         .exchange("a byte too long, nothing behind", lying(21, BODY.as_bytes()), vec![])
-        .conversation(
+        .exchange_steps(
             "a byte too long, and the client stays",
             never(lying(21, BODY.as_bytes())),
-            Ending::Deadline,
+            ClosedBy::Deadline,
         )
-        .conversation("a body that never comes", never(lying(20, b"")), Ending::Deadline)
+        .exchange_steps("a body that never comes", never(lying(20, b"")), ClosedBy::Deadline)
         .exchange("a byte too long, a request behind", lying(21, &both), {
             let mut answers = trailing();
             // Without its first letter the request is another one: OST.
@@ -101,10 +121,26 @@ fn lying_lengths() -> Row {
             answers.push(BAD_REQUEST);
             answers
         })
-        .exchange("0", then_plain(lying(0, BODY.as_bytes())), vec![empty_body(), BAD_REQUEST])
-        .exchange("absent", then_plain(framed(&["X-A: a"], BODY)), vec![empty_body(), BAD_REQUEST])
-        .exchange("right, a request behind", lying(20, &both), vec![PLAIN, PLAIN])
-        .exchange("right, with a Recipient behind", lying(20, &both_attested), vec![PLAIN, SEALED])
+        .exchange(
+            "0",
+            followed_by_plain_request(lying(0, BODY.as_bytes())),
+            vec![empty_body(), BAD_REQUEST],
+        )
+        .exchange(
+            "absent",
+            followed_by_plain_request(framed(&["X-A: a"], BODY)),
+            vec![empty_body(), BAD_REQUEST],
+        )
+        .exchange(
+            "right, a request behind",
+            lying(20, &both),
+            vec![PLAINTEXT_RESPONSE, PLAINTEXT_RESPONSE],
+        )
+        .exchange(
+            "right, with a Recipient behind",
+            lying(20, &both_attested),
+            vec![PLAINTEXT_RESPONSE, SEALED_RESPONSE],
+        )
         .exchange(
             "0, a health check as the body",
             lying(0, b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"),
@@ -128,12 +164,16 @@ fn lying_lengths() -> Row {
 
 fn pipelining() -> Row {
     let after = |bytes: Vec<u8>| [bytes, plain(), attested()].concat();
-    let refused = |answer: Expected| vec![answer, PLAIN, SEALED];
+    let refused = |answer: Expected| vec![answer, PLAINTEXT_RESPONSE, SEALED_RESPONSE];
     let not_json = || Expected::serialization("expected value at line 1 column 1");
     let missing = || Expected::validation("NumberOfBytes is required.");
     let closing = [JSON, TARGET, BODY_LENGTH, "Connection: close"];
     row("E09", "pipelining after an error: served on unless the error closed the connection")
-        .exchange("two good ones", [plain(), attested()].concat(), vec![PLAIN, SEALED])
+        .exchange(
+            "two good ones",
+            [plain(), attested()].concat(),
+            vec![PLAINTEXT_RESPONSE, SEALED_RESPONSE],
+        )
         .exchange("not JSON", after(generate("x")), refused(not_json()))
         .exchange("out of range", after(generate("{}")), refused(missing()))
         .exchange(
@@ -149,13 +189,13 @@ fn pipelining() -> Row {
         .exchange(
             "five",
             [generate("x"), plain(), generate("{}"), attested(), generate("x")].concat(),
-            vec![not_json(), PLAIN, missing(), SEALED, not_json()],
+            vec![not_json(), PLAINTEXT_RESPONSE, missing(), SEALED_RESPONSE, not_json()],
         )
         .exchange("a bad head", after(framed(&["X-A : a"], "")), vec![BAD_REQUEST])
         .exchange(
             "a bad head behind a good request",
             [plain(), framed(&["X-A : a"], ""), plain()].concat(),
-            vec![PLAIN, BAD_REQUEST],
+            vec![PLAINTEXT_RESPONSE, BAD_REQUEST],
         )
         .exchange(
             "Transfer-Encoding",
@@ -170,25 +210,25 @@ fn pipelining() -> Row {
         .exchange(
             "the client closes",
             after(request("POST / HTTP/1.1", &closing, BODY)),
-            vec![PLAIN.and_close()],
+            vec![PLAINTEXT_RESPONSE.and_close()],
         )
-        .closed(
+        .exchange_until_closed(
             "the client closes with an error, and stays",
             after(request("GET / HTTP/1.1", &["Connection: close"], "")),
             vec![Expected::unknown_operation().and_close()],
         )
-        .conversation(
+        .exchange_steps(
             "one answer before the next request",
             vec![
                 Step::Send(generate("x")),
                 Step::Receive(not_json()),
                 Step::Send(attested()),
-                Step::Receive(SEALED),
+                Step::Receive(SEALED_RESPONSE),
                 Step::Send(framed(&["X-A : a"], "")),
                 Step::Receive(BAD_REQUEST),
                 Step::Send(plain()),
             ],
-            Ending::Service,
+            ClosedBy::Service,
         )
 }
 
@@ -203,10 +243,11 @@ fn expectations() -> Row {
     let receive = Step::Receive;
     let asked = |expectation: &str| {
         let head = expect(expectation, BODY_LENGTH);
-        vec![head, receive(Expected::Continue), send(BODY), receive(PLAIN)]
+        vec![head, receive(Expected::Continue), send(BODY), receive(PLAINTEXT_RESPONSE)]
     };
-    let not_asked =
-        |expectation: &str| vec![expect(expectation, BODY_LENGTH), send(BODY), receive(PLAIN)];
+    let not_asked = |expectation: &str| {
+        vec![expect(expectation, BODY_LENGTH), send(BODY), receive(PLAINTEXT_RESPONSE)]
+    };
     let no_body = framed(&["Expect: 100-continue"], "");
     let http_10 =
         request("POST / HTTP/1.0", &[JSON, TARGET, BODY_LENGTH, "Expect: 100-continue"], BODY);
@@ -222,42 +263,46 @@ fn expectations() -> Row {
     );
     let over_http_10 = vec![Step::SendAll(head), receive(too_large())];
     row("E12", "Expect: 100-continue: asked for the body unless it is refused anyway")
-        .conversation("with a body", asked("100-continue"), Ending::Client)
-        .conversation("in other case", asked("100-Continue"), Ending::Client)
-        .conversation(
+        .exchange_steps("with a body", asked("100-continue"), ClosedBy::Client)
+        .exchange_steps("in other case", asked("100-Continue"), ClosedBy::Client)
+        .exchange_steps(
             "with a Recipient",
             vec![
                 expect("100-continue", &length),
                 receive(Expected::Continue),
                 send(&body),
-                receive(SEALED),
+                receive(SEALED_RESPONSE),
                 Step::Send(plain()),
-                receive(PLAIN),
+                receive(PLAINTEXT_RESPONSE),
             ],
-            Ending::Client,
+            ClosedBy::Client,
         )
         .exchange(
             "with a body sent unasked",
-            then_plain(framed(&["Expect: 100-continue", BODY_LENGTH], BODY)),
-            vec![Expected::Continue, PLAIN, PLAIN],
+            followed_by_plain_request(framed(&["Expect: 100-continue", BODY_LENGTH], BODY)),
+            vec![Expected::Continue, PLAINTEXT_RESPONSE, PLAINTEXT_RESPONSE],
         )
-        .exchange("without a body", then_plain(no_body), vec![empty_body(), PLAIN])
-        .conversation(
+        .exchange(
+            "without a body",
+            followed_by_plain_request(no_body),
+            vec![empty_body(), PLAINTEXT_RESPONSE],
+        )
+        .exchange_steps(
             "with a body that never comes",
             vec![expect("100-continue", BODY_LENGTH), receive(Expected::Continue)],
-            Ending::Deadline,
+            ClosedBy::Deadline,
         )
-        .conversation(
+        .exchange_steps(
             "with a body over the cap",
             vec![expect("100-continue", &over), receive(too_large())],
-            Ending::Service,
+            ClosedBy::Service,
         )
-        .conversation(
+        .exchange_steps(
             "with a body over the cap, and a request in its place",
             vec![expect("100-continue", &over), receive(too_large()), Step::Send(plain())],
-            Ending::Service,
+            ClosedBy::Service,
         )
-        .conversation(
+        .exchange_steps(
             "an operation that does not exist",
             vec![
                 Step::Send(request("POST /x HTTP/1.1", &["Expect: 100-continue", BODY_LENGTH], "")),
@@ -265,16 +310,16 @@ fn expectations() -> Row {
                 send(BODY),
                 receive(Expected::unknown_operation()),
                 Step::Send(plain()),
-                receive(PLAIN),
+                receive(PLAINTEXT_RESPONSE),
             ],
-            Ending::Client,
+            ClosedBy::Client,
         )
-        .exchange("HTTP/1.0", http_10, vec![PLAIN])
-        // RFC 9110, section 10.1.1, allows 417 to what is not known, and does not ask for it.
-        .conversation("another expectation", not_asked("200-ok"), Ending::Client)
-        .conversation("two expectations in one", not_asked("100-continue, x"), Ending::Client)
-        .conversation("an empty one", not_asked(""), Ending::Client)
+        .exchange("HTTP/1.0", http_10, vec![PLAINTEXT_RESPONSE])
+        // RFC 9110, section 10.1.1, allows 417 to what is not known, and does not send_request for it.
+        .exchange_steps("another expectation", not_asked("200-ok"), ClosedBy::Client)
+        .exchange_steps("two expectations in one", not_asked("100-continue, x"), ClosedBy::Client)
+        .exchange_steps("an empty one", not_asked(""), ClosedBy::Client)
         // Who does not wait is read on from, as without it.
-        .conversation("another expectation, a body over the cap", over_other, Ending::Service)
-        .conversation("HTTP/1.0, a body over the cap", over_http_10, Ending::Service)
+        .exchange_steps("another expectation, a body over the cap", over_other, ClosedBy::Service)
+        .exchange_steps("HTTP/1.0, a body over the cap", over_http_10, ClosedBy::Service)
 }

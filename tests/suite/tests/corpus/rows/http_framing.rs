@@ -1,11 +1,12 @@
 //! E: the framing of HTTP. What hyper itself refuses has no JSON body.
 
 use crate::harness::requests::{
-    BAD_REQUEST, BODY, BODY_LENGTH, HEAD_TOO_LARGE, JSON, PLAIN, SEALED, TARGET, attested_body,
-    empty_body, framed, plain, request, then_plain, transfer_encoding,
+    BAD_REQUEST, BODY, BODY_LENGTH, HEAD_TOO_LARGE, JSON, PLAINTEXT_RESPONSE, SEALED_RESPONSE,
+    TARGET, attested_body, empty_body, followed_by_plain_request, framed, plain, request,
+    transfer_encoding,
 };
 use crate::harness::row::{Row, row};
-use crate::harness::service::{Ending, Step};
+use crate::harness::service::{ClosedBy, Step};
 
 const MAX_HEAD: usize = 16 * 1024;
 const CHUNKED: &str = "Transfer-Encoding: chunked";
@@ -29,9 +30,13 @@ fn transfer_encodings() -> Row {
     let health = request("GET /healthz HTTP/1.1", &[CHUNKED], "0\r\n\r\n");
     let asked = framed(&[CHUNKED, "Expect: 100-continue"], "");
     row("E01", "any Transfer-Encoding: 400, closed")
-        .exchange("well formed", then_plain(framed(&[CHUNKED], CHUNKS)), refused())
-        .exchange("with a Recipient", then_plain(framed(&[CHUNKED], attested_chunks)), refused())
-        .exchange("no body", then_plain(framed(&[CHUNKED], "0\r\n\r\n")), refused())
+        .exchange("well formed", followed_by_plain_request(framed(&[CHUNKED], CHUNKS)), refused())
+        .exchange(
+            "with a Recipient",
+            followed_by_plain_request(framed(&[CHUNKED], attested_chunks)),
+            refused(),
+        )
+        .exchange("no body", followed_by_plain_request(framed(&[CHUNKED], "0\r\n\r\n")), refused())
         .exchange("with trailers", framed(&[CHUNKED], "0\r\nX: y\r\n\r\n"), refused())
         .exchange("Content-Length first", framed(&[BODY_LENGTH, CHUNKED], BODY), refused())
         .exchange("Content-Length last", framed(&[CHUNKED, BODY_LENGTH], CHUNKS), refused())
@@ -40,10 +45,10 @@ fn transfer_encodings() -> Row {
             framed(&["Content-Length: 5", CHUNKED], [b"0\r\n\r\n", &plain()[..]].concat()),
             refused(),
         )
-        .exchange("of a health check", then_plain(health), refused())
-        .closed("and the client stays", framed(&[CHUNKED], CHUNKS), refused())
-        .closed("and the body never comes", framed(&[CHUNKED], ""), refused())
-        .closed("and the client waits to be asked for it", asked, refused())
+        .exchange("of a health check", followed_by_plain_request(health), refused())
+        .exchange_until_closed("and the client stays", framed(&[CHUNKED], CHUNKS), refused())
+        .exchange_until_closed("and the body never comes", framed(&[CHUNKED], ""), refused())
+        .exchange_until_closed("and the client waits to be asked for it", asked, refused())
 }
 
 fn content_lengths() -> Row {
@@ -53,22 +58,30 @@ fn content_lengths() -> Row {
     let attested_length = format!("Content-Length: {}", attested_body.len());
     let attested_twice = framed(&[&attested_length, &attested_length], attested_body);
     let mut row = row("E02", "differing Content-Lengths: 400; identical ones count once")
-        .exchange("identical", two(BODY_LENGTH, BODY_LENGTH), vec![PLAIN])
-        .exchange("identical, with a Recipient", attested_twice, vec![SEALED])
-        .exchange("identical in value", two(BODY_LENGTH, "content-length:020"), vec![PLAIN])
-        .exchange("white space around", one("Content-Length: \t20 \t"), vec![PLAIN])
-        .closed("and the client stays", two(BODY_LENGTH, "Content-Length: 0"), vec![BAD_REQUEST]);
+        .exchange("identical", two(BODY_LENGTH, BODY_LENGTH), vec![PLAINTEXT_RESPONSE])
+        .exchange("identical, with a Recipient", attested_twice, vec![SEALED_RESPONSE])
+        .exchange(
+            "identical in value",
+            two(BODY_LENGTH, "content-length:020"),
+            vec![PLAINTEXT_RESPONSE],
+        )
+        .exchange("white space around", one("Content-Length: \t20 \t"), vec![PLAINTEXT_RESPONSE])
+        .exchange_until_closed(
+            "and the client stays",
+            two(BODY_LENGTH, "Content-Length: 0"),
+            vec![BAD_REQUEST],
+        );
     for other in ["0", "19", "21", "20, 20", "", "x", "18446744073709551616"] {
         let other = format!("Content-Length: {other}");
         row = row
             .exchange(
                 format!("20, then {other}"),
-                then_plain(two(BODY_LENGTH, &other)),
+                followed_by_plain_request(two(BODY_LENGTH, &other)),
                 vec![BAD_REQUEST],
             )
             .exchange(
                 format!("{other}, then 20"),
-                then_plain(two(&other, BODY_LENGTH)),
+                followed_by_plain_request(two(&other, BODY_LENGTH)),
                 vec![BAD_REQUEST],
             );
     }
@@ -77,7 +90,8 @@ fn content_lengths() -> Row {
         ["20, 20", "20,19", "+20", "-20", "0x14", "2 0", "20.0", "1e2", "20;", "\"20\"", ""]
     {
         let field = format!("Content-Length: {value}");
-        row = row.exchange(field.clone(), then_plain(one(&field)), vec![BAD_REQUEST]);
+        row =
+            row.exchange(field.clone(), followed_by_plain_request(one(&field)), vec![BAD_REQUEST]);
     }
     row
 }
@@ -86,19 +100,19 @@ fn odd_transfer_encodings() -> Row {
     let mut row = row("E03", "odd Transfer-Encodings: 400, closed")
         .exchange(
             "HTTP/1.0",
-            then_plain(request("POST / HTTP/1.0", &[JSON, TARGET, CHUNKED], CHUNKS)),
+            followed_by_plain_request(request("POST / HTTP/1.0", &[JSON, TARGET, CHUNKED], CHUNKS)),
             vec![BAD_REQUEST],
         )
         // Another field's name: without a length there is no body, and the chunks are no request.
         .exchange(
             "Transfer_Encoding",
-            then_plain(framed(&["Transfer_Encoding: chunked"], CHUNKS)),
+            followed_by_plain_request(framed(&["Transfer_Encoding: chunked"], CHUNKS)),
             vec![empty_body(), BAD_REQUEST],
         )
         .exchange(
             "Transfer_Encoding beside a length",
             framed(&["Transfer_Encoding: chunked", BODY_LENGTH], BODY),
-            vec![PLAIN],
+            vec![PLAINTEXT_RESPONSE],
         );
     // With chunked as the last coding hyper leaves the refusal to the service.
     for fields in [
@@ -113,7 +127,11 @@ fn odd_transfer_encodings() -> Row {
         &["Transfer-Encoding: chunked", "Transfer-Encoding: chunked"],
     ] {
         let what = fields.join(", then ");
-        row = row.exchange(what, then_plain(framed(fields, CHUNKS)), vec![transfer_encoding()]);
+        row = row.exchange(
+            what,
+            followed_by_plain_request(framed(fields, CHUNKS)),
+            vec![transfer_encoding()],
+        );
     }
     for fields in [
         &["Transfer-Encoding:"][..],
@@ -132,7 +150,11 @@ fn odd_transfer_encodings() -> Row {
         &["Transfer-Encoding: chunked\0"],
     ] {
         let what = fields.join(", then ");
-        row = row.exchange(what, then_plain(framed(fields, CHUNKS)), vec![BAD_REQUEST]);
+        row = row.exchange(
+            what,
+            followed_by_plain_request(framed(fields, CHUNKS)),
+            vec![BAD_REQUEST],
+        );
     }
     row
 }
@@ -155,7 +177,7 @@ fn chunks() -> Row {
         ["zz", "", "-1", "0x14", " 14", "14 ", "14\n", "fffffffffffffffe", "10000000000000000"]
     {
         let body = format!("{size}\r\n{BODY}\r\n0\r\n\r\n");
-        let bytes = then_plain(framed(&[CHUNKED], body));
+        let bytes = followed_by_plain_request(framed(&[CHUNKED], body));
         row = row.exchange(format!("a size of {size:?}"), bytes, vec![transfer_encoding()]);
     }
     row
@@ -166,16 +188,16 @@ fn malformed_heads() -> Row {
     // before this service frames requests, so nothing can see them framed otherwise.
     let line_feeds = format!("POST / HTTP/1.1\nHost: h\n{JSON}\n{TARGET}\n{BODY_LENGTH}\n\n{BODY}");
     let mut row = row("E05", "folding, space before the colon, NUL in a value: 400")
-        .exchange("a line feed alone ends a line", line_feeds, vec![PLAIN])
+        .exchange("a line feed alone ends a line", line_feeds, vec![PLAINTEXT_RESPONSE])
         .exchange(
             "high bytes in a value that nobody reads",
             framed(&[BODY_LENGTH, "User-Agent: \u{e9}"], BODY),
-            vec![PLAIN],
+            vec![PLAINTEXT_RESPONSE],
         )
         .exchange(
             "empty lines before the request line",
             [b"\r\n\r\n", &plain()[..]].concat(),
-            vec![PLAIN],
+            vec![PLAINTEXT_RESPONSE],
         );
     for field in [
         "X-A: a\r\n b",
@@ -195,7 +217,7 @@ fn malformed_heads() -> Row {
         "X-A: \u{1}",
         "X-A: \u{7f}",
     ] {
-        let bytes = then_plain(framed(&[field, BODY_LENGTH], BODY));
+        let bytes = followed_by_plain_request(framed(&[field, BODY_LENGTH], BODY));
         row = row.exchange(format!("{field:?}"), bytes, vec![BAD_REQUEST]);
     }
     for line in [
@@ -211,10 +233,14 @@ fn malformed_heads() -> Row {
         " POST / HTTP/1.1",
         "POST http:// HTTP/1.1",
     ] {
-        let bytes = then_plain(request(line, &[JSON, TARGET, BODY_LENGTH], BODY));
+        let bytes = followed_by_plain_request(request(line, &[JSON, TARGET, BODY_LENGTH], BODY));
         row = row.exchange(format!("{line:?}"), bytes, vec![BAD_REQUEST]);
     }
-    row.closed("and the client stays", framed(&["X-A : a", BODY_LENGTH], BODY), vec![BAD_REQUEST])
+    row.exchange_until_closed(
+        "and the client stays",
+        framed(&["X-A : a", BODY_LENGTH], BODY),
+        vec![BAD_REQUEST],
+    )
 }
 
 fn large_heads() -> Row {
@@ -233,22 +259,30 @@ fn large_heads() -> Row {
     let long_path = format!("POST /{} HTTP/1.1", "x".repeat(64 * 1024));
     let refused = || vec![HEAD_TOO_LARGE];
     row("E06", "101 headers, 64 KiB of headers: 431")
-        .exchange("100 headers", fields(100), vec![PLAIN])
-        .exchange("101 headers", then_plain(fields(101)), refused())
-        .exchange("16 KiB", padded(MAX_HEAD), vec![PLAIN])
-        .exchange("16 KiB and 1 byte", then_plain(padded(MAX_HEAD + 1)), refused())
-        .exchange("64 KiB in one header", then_plain(padded(4 * MAX_HEAD)), refused())
+        .exchange("100 headers", fields(100), vec![PLAINTEXT_RESPONSE])
+        .exchange("101 headers", followed_by_plain_request(fields(101)), refused())
+        .exchange("16 KiB", padded(MAX_HEAD), vec![PLAINTEXT_RESPONSE])
+        .exchange("16 KiB and 1 byte", followed_by_plain_request(padded(MAX_HEAD + 1)), refused())
         .exchange(
-            "64 KiB in 64 headers",
-            then_plain(framed(&[BODY_LENGTH, &many], BODY)),
+            "64 KiB in one header",
+            followed_by_plain_request(padded(4 * MAX_HEAD)),
             refused(),
         )
-        .closed("64 KiB without an end", unended, refused())
+        .exchange(
+            "64 KiB in 64 headers",
+            followed_by_plain_request(framed(&[BODY_LENGTH, &many], BODY)),
+            refused(),
+        )
+        .exchange_until_closed("64 KiB without an end", unended, refused())
         // The cap on heads is met before hyper's own on request targets: there is no 414.
-        .exchange("64 KiB of path", then_plain(request(&long_path, &[JSON, TARGET], "")), refused())
-        .conversation(
+        .exchange(
+            "64 KiB of path",
+            followed_by_plain_request(request(&long_path, &[JSON, TARGET], "")),
+            refused(),
+        )
+        .exchange_steps(
             "a head that is never ended",
             vec![Step::Send(b"POST / HTTP/1.1\r\nX-A: a".to_vec())],
-            Ending::Deadline,
+            ClosedBy::Deadline,
         )
 }

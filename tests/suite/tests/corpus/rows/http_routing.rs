@@ -1,8 +1,8 @@
 //! E: which operation a request is for, and in which HTTP.
 
 use crate::harness::requests::{
-    BAD_REQUEST, BODY, BODY_LENGTH, JSON, PLAIN, SEALED, TARGET, attested_body, framed, plain,
-    request, then_plain,
+    BAD_REQUEST, BODY, BODY_LENGTH, JSON, PLAINTEXT_RESPONSE, SEALED_RESPONSE, TARGET,
+    attested_body, followed_by_plain_request, framed, plain, request,
 };
 use crate::harness::response::Expected;
 use crate::harness::row::{Row, row};
@@ -19,23 +19,27 @@ fn methods_and_forms() -> Row {
     let mut row = row("E10", "GET, OPTIONS, absolute form: one path and one method are the API's")
         .exchange(
             "HEAD",
-            then_plain(request("HEAD / HTTP/1.1", &fields, BODY)),
-            vec![Expected::Head { status: 400, length }, PLAIN],
+            followed_by_plain_request(request("HEAD / HTTP/1.1", &fields, BODY)),
+            vec![Expected::Head { status: 400, length }, PLAINTEXT_RESPONSE],
         )
-        .exchange("HTTP/1.0", then_plain(request("POST / HTTP/1.0", &fields, BODY)), vec![PLAIN])
+        .exchange(
+            "HTTP/1.0",
+            followed_by_plain_request(request("POST / HTTP/1.0", &fields, BODY)),
+            vec![PLAINTEXT_RESPONSE],
+        )
         .exchange(
             "HTTP/1.0 kept alive",
-            then_plain(request(
+            followed_by_plain_request(request(
                 "POST / HTTP/1.0",
                 &[JSON, TARGET, BODY_LENGTH, "Connection: keep-alive"],
                 BODY,
             )),
-            vec![PLAIN, PLAIN],
+            vec![PLAINTEXT_RESPONSE, PLAINTEXT_RESPONSE],
         )
-        .closed(
+        .exchange_until_closed(
             "HTTP/1.0, and the client stays",
             format!("POST / HTTP/1.0\r\n{}\r\n\r\n{BODY}", fields.join("\r\n")),
-            vec![PLAIN],
+            vec![PLAINTEXT_RESPONSE],
         );
     for form in [
         "POST http://localhost/ HTTP/1.1",
@@ -46,7 +50,11 @@ fn methods_and_forms() -> Row {
         "POST /?Action=Encrypt HTTP/1.1",
         "POST http://localhost/?Action=Encrypt HTTP/1.1",
     ] {
-        row = row.exchange(form, then_plain(request(form, &fields, BODY)), vec![PLAIN, PLAIN]);
+        row = row.exchange(
+            form,
+            followed_by_plain_request(request(form, &fields, BODY)),
+            vec![PLAINTEXT_RESPONSE, PLAINTEXT_RESPONSE],
+        );
     }
     row = other_authorities(row, &fields);
     let body = attested_body();
@@ -54,7 +62,7 @@ fn methods_and_forms() -> Row {
     row = row.exchange(
         "absolute form, with a Recipient",
         request("POST http://localhost/ HTTP/1.1", &[JSON, TARGET, &attested_length], body),
-        vec![SEALED],
+        vec![SEALED_RESPONSE],
     );
     for form in [
         "GET / HTTP/1.1",
@@ -77,8 +85,8 @@ fn methods_and_forms() -> Row {
         "POST /healthz HTTP/1.1",
         "POST http://localhost/x HTTP/1.1",
     ] {
-        let bytes = then_plain(request(form, &fields, BODY));
-        row = row.exchange(form, bytes, vec![unknown(), PLAIN]);
+        let bytes = followed_by_plain_request(request(form, &fields, BODY));
+        row = row.exchange(form, bytes, vec![unknown(), PLAINTEXT_RESPONSE]);
     }
     row
 }
@@ -94,7 +102,11 @@ fn other_authorities(mut row: Row, fields: &[&str]) -> Row {
         "GET http://other/healthz HTTP/1.1",
     ] {
         let answer = Expected::validation(message).and_close();
-        row = row.exchange(form, then_plain(request(form, fields, BODY)), vec![answer]);
+        row = row.exchange(
+            form,
+            followed_by_plain_request(request(form, fields, BODY)),
+            vec![answer],
+        );
     }
     row
 }
@@ -108,19 +120,27 @@ fn http2() -> Row {
     row("E11", "an HTTP/2 preface: closed without an answer, or as hyper has it, with 400")
         // hyper knows the whole preface, whose client would not read HTTP/1.1.
         .exchange("the preface", preface, vec![])
-        .closed("the preface, and the client stays", [&preface[..], settings].concat(), vec![])
-        .exchange("the preface, a request behind", then_plain(preface), vec![])
+        .exchange_until_closed(
+            "the preface, and the client stays",
+            [&preface[..], settings].concat(),
+            vec![],
+        )
+        .exchange("the preface, a request behind", followed_by_plain_request(preface), vec![])
         .exchange("the preface, cut", &preface[..18], vec![BAD_REQUEST])
-        .exchange("the preface behind a request", [&plain()[..], preface].concat(), vec![PLAIN])
+        .exchange(
+            "the preface behind a request",
+            [&plain()[..], preface].concat(),
+            vec![PLAINTEXT_RESPONSE],
+        )
         .exchange(
             "another version",
-            then_plain(b"PRI * HTTP/3.0\r\n\r\nSM\r\n\r\n"),
+            followed_by_plain_request(b"PRI * HTTP/3.0\r\n\r\nSM\r\n\r\n"),
             vec![BAD_REQUEST],
         )
         .exchange(
             "an upgrade: not taken up",
-            then_plain(framed(&[&upgrade[..], &[BODY_LENGTH]].concat(), BODY)),
-            vec![PLAIN, PLAIN],
+            followed_by_plain_request(framed(&[&upgrade[..], &[BODY_LENGTH]].concat(), BODY)),
+            vec![PLAINTEXT_RESPONSE, PLAINTEXT_RESPONSE],
         )
         .exchange("TLS", hello, vec![BAD_REQUEST])
         .exchange("frames without the preface", settings, vec![BAD_REQUEST])
@@ -128,9 +148,13 @@ fn http2() -> Row {
 
 fn targets() -> Row {
     let with = |fields: &[&str]| {
-        then_plain(request("POST / HTTP/1.1", &[&[JSON, BODY_LENGTH], fields].concat(), BODY))
+        followed_by_plain_request(request(
+            "POST / HTTP/1.1",
+            &[&[JSON, BODY_LENGTH], fields].concat(),
+            BODY,
+        ))
     };
-    let refused = || vec![Expected::unknown_operation(), PLAIN];
+    let refused = || vec![Expected::unknown_operation(), PLAINTEXT_RESPONSE];
     let describe = "X-Amz-Target: TrentService.DescribeCustomKeyStores";
     let mut row = row("E13", "X-Amz-Target missing, twice")
         .exchange("missing", with(&[]), refused())
@@ -141,12 +165,12 @@ fn targets() -> Row {
         .exchange(
             "in other letters",
             with(&["x-AMZ-target: TrentService.GenerateRandom"]),
-            vec![PLAIN, PLAIN],
+            vec![PLAINTEXT_RESPONSE, PLAINTEXT_RESPONSE],
         )
         .exchange(
             "white space around",
             with(&["X-Amz-Target:\tTrentService.GenerateRandom \t"]),
-            vec![PLAIN, PLAIN],
+            vec![PLAINTEXT_RESPONSE, PLAINTEXT_RESPONSE],
         )
         .exchange(
             "the other operation",
@@ -157,7 +181,7 @@ fn targets() -> Row {
             "in the query",
             {
                 let line = "POST /?X-Amz-Target=TrentService.GenerateRandom HTTP/1.1";
-                then_plain(request(line, &[JSON, BODY_LENGTH], BODY))
+                followed_by_plain_request(request(line, &[JSON, BODY_LENGTH], BODY))
             },
             refused(),
         );
@@ -190,10 +214,14 @@ fn targets() -> Row {
 
 fn content_types() -> Row {
     let with = |fields: &[&str]| {
-        then_plain(request("POST / HTTP/1.1", &[&[TARGET, BODY_LENGTH], fields].concat(), BODY))
+        followed_by_plain_request(request(
+            "POST / HTTP/1.1",
+            &[&[TARGET, BODY_LENGTH], fields].concat(),
+            BODY,
+        ))
     };
     let message = "Content-Type must be application/x-amz-json-1.1";
-    let refused = || vec![Expected::validation(message), PLAIN];
+    let refused = || vec![Expected::validation(message), PLAINTEXT_RESPONSE];
     let mut row = row("E14", "another content type: ValidationException")
         .exchange("missing", with(&[]), refused())
         .exchange("twice", with(&[JSON, JSON]), refused())
@@ -202,9 +230,9 @@ fn content_types() -> Row {
             "no operation either",
             {
                 let fields = ["Content-Type: text/plain", BODY_LENGTH];
-                then_plain(request("POST / HTTP/1.1", &fields, BODY))
+                followed_by_plain_request(request("POST / HTTP/1.1", &fields, BODY))
             },
-            vec![Expected::unknown_operation(), PLAIN],
+            vec![Expected::unknown_operation(), PLAINTEXT_RESPONSE],
         );
     for content_type in [
         "",
@@ -232,7 +260,11 @@ fn content_types() -> Row {
         "application/x-amz-json-1.1;",
     ] {
         let field = format!("Content-Type: {content_type}");
-        row = row.exchange(content_type, with(&[&field]), vec![PLAIN, PLAIN]);
+        row = row.exchange(
+            content_type,
+            with(&[&field]),
+            vec![PLAINTEXT_RESPONSE, PLAINTEXT_RESPONSE],
+        );
     }
     row
 }

@@ -1,8 +1,8 @@
 //! E: JSON, and the one number in it.
 
 use crate::harness::requests::{
-    PLAIN, SEALED, attested_body, generate, recipient_body, refuse, serialization, then_plain,
-    validation, violation,
+    PLAINTEXT_RESPONSE, SEALED_RESPONSE, attested_body, followed_by_plain_request, generate,
+    recipient_body, rejects, serialization, validation, violation,
 };
 use crate::harness::response::Expected;
 use crate::harness::row::{Row, row};
@@ -41,7 +41,7 @@ fn duplicates() -> Row {
         let (before, after) = body.split_once('^').unwrap();
         let message = format!("a member occurs twice at line 1 column {}", before.len());
         let body = format!("{before}{after}");
-        row = refuse(row, body.replace(recipient, "{...}"), body, serialization(&message));
+        row = rejects(row, body.replace(recipient, "{...}"), body, serialization(&message));
     }
     let describe = r#"{"Limit":1,"Limit":1}"#;
     let twice = "a member occurs twice at line 1 column 18";
@@ -53,12 +53,12 @@ fn duplicates() -> Row {
     .exchange(
         "the same name in two objects",
         generate(r#"{"NumberOfBytes":32,"X":{"NumberOfBytes":1},"Y":{"X":1}}"#),
-        vec![PLAIN],
+        vec![PLAINTEXT_RESPONSE],
     )
     .exchange(
         "names that differ in case",
         generate(r#"{"NumberOfBytes":32,"numberOfBytes":1,"numberofbytes":1}"#),
-        vec![PLAIN],
+        vec![PLAINTEXT_RESPONSE],
     )
 }
 
@@ -71,32 +71,32 @@ fn depths() -> Row {
     };
     let mut row = row("E16", "depth 129, and more members than any request has")
         // The JSON reader's own limit is one below: 127 levels with the request itself.
-        .exchange("127, lists", generate(lists(126)), vec![PLAIN])
-        .exchange("127, structures", generate(maps(126)), vec![PLAIN])
-        .exchange("127, with a Recipient", generate(deep_recipient(126)), vec![SEALED]);
+        .exchange("127, lists", generate(lists(126)), vec![PLAINTEXT_RESPONSE])
+        .exchange("127, structures", generate(maps(126)), vec![PLAINTEXT_RESPONSE])
+        .exchange("127, with a Recipient", generate(deep_recipient(126)), vec![SEALED_RESPONSE]);
     for depth in [128, 129, 1_000, 100_000] {
         let column = r#"{"NumberOfBytes":32,"X":"#.len() + 127;
-        row = refuse(row, format!("{depth}, lists"), lists(depth - 1), too_deep(column));
+        row = rejects(row, format!("{depth}, lists"), lists(depth - 1), too_deep(column));
     }
     for depth in [128, 129, 1_000] {
         let column = r#"{"NumberOfBytes":32,"X":"#.len() + 126 * r#"{"X":"#.len() + 1;
-        row = refuse(row, format!("{depth}, structures"), maps(depth - 1), too_deep(column));
+        row = rejects(row, format!("{depth}, structures"), maps(depth - 1), too_deep(column));
     }
     let unended = format!(r#"{{"NumberOfBytes":32,"X":{}"#, "[".repeat(200_000));
     let column = r#"{"NumberOfBytes":32,"X":"#.len() + 127;
-    row = refuse(row, "200,000 without an end", unended, too_deep(column));
+    row = rejects(row, "200,000 without an end", unended, too_deep(column));
     let recipient = deep_recipient(128);
     let column = recipient.find('[').unwrap() + 127;
-    row = refuse(row, "with a Recipient", recipient, too_deep(column));
-    row.exchange("64 members", generate(wide(64)), vec![PLAIN]).exchange(
+    row = rejects(row, "with a Recipient", recipient, too_deep(column));
+    row.exchange("64 members", generate(wide(64)), vec![PLAINTEXT_RESPONSE]).exchange(
         "65 members",
-        then_plain(generate(wide(65))),
+        followed_by_plain_request(generate(wide(65))),
         vec![
             Expected::serialization(&format!(
                 "an object has more than 64 members at line 1 column {}",
                 wide(65).len() - 3
             )),
-            PLAIN,
+            PLAINTEXT_RESPONSE,
         ],
     )
 }
@@ -136,12 +136,12 @@ fn numbers() -> Row {
         ("false", "FALSE_VALUE"),
     ] {
         let expected = serialization(&format!("{found} can not be converted to an Integer"));
-        row = refuse(row, value, number(value), expected.clone());
-        row = refuse(row, format!("{value}, with a Recipient"), attested(value), expected);
+        row = rejects(row, value, number(value), expected.clone());
+        row = rejects(row, format!("{value}, with a Recipient"), attested(value), expected);
     }
     for (value, found) in [("[]", "list"), ("[32]", "list"), ("{}", "structure or map")] {
         let expected = serialization(&format!("Start of {found} found where not expected"));
-        row = refuse(row, value, number(value), expected);
+        row = rejects(row, value, number(value), expected);
     }
     for (value, column) in
         [("032", 19), ("+32", 18), (".5", 18), ("0x20", 19), ("32_0", 20), ("", 18)]
@@ -152,10 +152,10 @@ fn numbers() -> Row {
             _ => "expected value",
         };
         let message = format!("{message} at line 1 column {column}");
-        row = refuse(row, format!("bare {value:?}"), number(value), serialization(&message));
+        row = rejects(row, format!("bare {value:?}"), number(value), serialization(&message));
     }
     let message = "number out of range at line 1 column 24";
-    row = refuse(row, "1e999", number("1e99999"), serialization(message));
+    row = rejects(row, "1e999", number("1e99999"), serialization(message));
     for (value, bound) in [
         ("-1", "greater than or equal to 1"),
         ("0", "greater than or equal to 1"),
@@ -169,13 +169,13 @@ fn numbers() -> Row {
             "'{value}' at 'numberOfBytes' failed to satisfy constraint: Member must have value \
              {bound}"
         ));
-        row = refuse(row, value, number(value), expected.clone());
-        row = refuse(row, format!("{value}, with a Recipient"), attested(value), expected);
+        row = rejects(row, value, number(value), expected.clone());
+        row = rejects(row, format!("{value}, with a Recipient"), attested(value), expected);
     }
     let required = || validation("NumberOfBytes is required.");
-    row = refuse(row, "null", number("null"), required());
-    row = refuse(row, "null, with a Recipient", attested("null"), required());
-    row = refuse(row, "missing", "{}", required());
+    row = rejects(row, "null", number("null"), required());
+    row = rejects(row, "null, with a Recipient", attested("null"), required());
+    row = rejects(row, "missing", "{}", required());
     for length in [1, 207, 208, 209, 256, 257, 1024] {
         let value = length.to_string();
         row = row
@@ -262,7 +262,7 @@ fn encodings() -> Row {
         ("form feed", b"\x0c{\"NumberOfBytes\":32}".into(), "expected value at line 1 column 1"),
     ];
     for (what, body, message) in cases {
-        row = refuse(row, what, body, serialization(message));
+        row = rejects(row, what, body, serialization(message));
     }
     for (body, message) in [
         (
@@ -318,7 +318,7 @@ fn encodings() -> Row {
         (r#"{/**/"NumberOfBytes":32}"#, "key must be a string at line 1 column 2"),
         ("NumberOfBytes=32", "expected value at line 1 column 1"),
     ] {
-        row = refuse(row, format!("{body:?}"), body, serialization(message));
+        row = rejects(row, format!("{body:?}"), body, serialization(message));
     }
     for (body, message) in [
         ("null", "NULL_VALUE can not be converted to a structure"),
@@ -328,17 +328,21 @@ fn encodings() -> Row {
         ("[]", "Start of list found where not expected"),
         (r#"[{"NumberOfBytes":32}]"#, "Start of list found where not expected"),
     ] {
-        row = refuse(row, body, body, serialization(message));
+        row = rejects(row, body, body, serialization(message));
     }
     row.exchange(
         "white space around",
         generate("\r\n\t {\"NumberOfBytes\" :\n32 } \n"),
-        vec![PLAIN],
+        vec![PLAINTEXT_RESPONSE],
     )
-    .exchange("escapes in a name", generate(r#"{"\u004eumberOfBytes":32}"#), vec![PLAIN])
+    .exchange(
+        "escapes in a name",
+        generate(r#"{"\u004eumberOfBytes":32}"#),
+        vec![PLAINTEXT_RESPONSE],
+    )
     .exchange(
         "a pair of surrogates",
         generate(r#"{"NumberOfBytes":32,"X":"\ud83d\ude00"}"#),
-        vec![PLAIN],
+        vec![PLAINTEXT_RESPONSE],
     )
 }

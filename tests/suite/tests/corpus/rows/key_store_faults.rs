@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::binaries::until;
-use crate::harness::hsm::softhsm::{CKR_DEVICE_REMOVED, Stage};
+use crate::binaries::wait_until;
+use crate::harness::hsm::softhsm::{CKR_DEVICE_REMOVED, SoftHsm};
 use crate::harness::hsm::store_config::{Store, VAULT};
-use crate::harness::relayed_enclave::Relayed;
+use crate::harness::relayed_enclave::RelayedEnclave;
 use crate::harness::requests::generate;
 use crate::harness::row::{Row, row};
-use crate::harness::summary::Outcome::Refused;
+use crate::harness::summary::Outcome::Rejected;
 
 const INVALID_STATE: &str = "CustomKeyStoreInvalidStateException";
 const TIMEOUT: &str = "DependencyTimeoutException";
@@ -22,73 +22,73 @@ const HASTY: Store<'_> = Store { deadline_ms: 1000, ..VAULT };
 pub(crate) fn rows() -> Vec<Row> {
     let row = row("F28", "HSM absent, slow, gone in mid-call, back again");
     let row = row
-        .scene("absent from the beginning, and there later", Refused, || {
-            let stage = staged(VAULT);
-            stage.take_away("vault");
-            let served = Served::by(&stage);
-            served.until_refused(INVALID_STATE);
-            stage.put_back("vault");
-            served.until_back();
+        .custom("absent from the beginning, and there later", Rejected, || {
+            let hsm = softhsm_with(VAULT);
+            hsm.remove_token("vault");
+            let enclave = KeyStoreEnclave::start(&hsm);
+            enclave.wait_until_rejected(INVALID_STATE);
+            hsm.restore_token("vault");
+            enclave.wait_until_recovered();
         })
-        .scene("slow, and fast again", Refused, || {
-            let stage = staged(HASTY);
-            let served = Served::by(&stage);
-            served.until_back();
-            stage.order("C_GenerateRandom sleep 3000\n");
+        .custom("slow, and fast again", Rejected, || {
+            let hsm = softhsm_with(HASTY);
+            let enclave = KeyStoreEnclave::start(&hsm);
+            enclave.wait_until_recovered();
+            hsm.inject("C_GenerateRandom sleep 3000\n");
             let start = Instant::now();
-            assert_eq!(served.draw(), Some(TIMEOUT.to_owned()));
+            assert_eq!(enclave.draw(), Some(TIMEOUT.to_owned()));
             let (took, deadline) = (start.elapsed(), Duration::from_millis(HASTY.deadline_ms));
             // Nobody waits for it longer than that.
             assert!(took >= deadline && took < 3 * deadline, "{took:?}");
-            served.relayed.assert_serves("while it is slow");
-            stage.order("");
-            served.until_back();
+            enclave.relayed.assert_serves("while it is slow");
+            hsm.inject("");
+            enclave.wait_until_recovered();
         });
-    let row = row.scene("removed by the call, and put in again", Refused, || {
-        let stage = staged(VAULT);
-        let served = Served::by(&stage);
-        served.until_back();
-        stage.order(&format!("C_GenerateRandom return {CKR_DEVICE_REMOVED}\n"));
-        assert_eq!(served.draw(), Some(INTERNAL.to_owned()));
-        served.relayed.assert_serves("while it is gone");
-        served.until_refused(INVALID_STATE);
-        stage.order("");
-        served.until_back();
+    let row = row.custom("removed by the call, and put in again", Rejected, || {
+        let hsm = softhsm_with(VAULT);
+        let enclave = KeyStoreEnclave::start(&hsm);
+        enclave.wait_until_recovered();
+        hsm.inject(&format!("C_GenerateRandom return {CKR_DEVICE_REMOVED}\n"));
+        assert_eq!(enclave.draw(), Some(INTERNAL.to_owned()));
+        enclave.relayed.assert_serves("while it is gone");
+        enclave.wait_until_rejected(INVALID_STATE);
+        hsm.inject("");
+        enclave.wait_until_recovered();
     });
-    let row = row.scene("gone while a call is in it, and back", Refused, || {
-        let stage = staged(HASTY);
-        let served = Served::by(&stage);
-        served.until_back();
-        stage.order("C_GenerateRandom hold\n");
+    let row = row.custom("gone while a call is in it, and back", Rejected, || {
+        let hsm = softhsm_with(HASTY);
+        let enclave = KeyStoreEnclave::start(&hsm);
+        enclave.wait_until_recovered();
+        hsm.inject("C_GenerateRandom hold\n");
         // Its caller has been told, and the call is still in the module.
-        assert_eq!(served.draw(), Some(TIMEOUT.to_owned()));
-        stage.take_away("vault");
-        stage.order("");
-        served.until_refused(INVALID_STATE);
-        served.relayed.assert_serves("while it is gone");
-        stage.put_back("vault");
-        served.until_back();
+        assert_eq!(enclave.draw(), Some(TIMEOUT.to_owned()));
+        hsm.remove_token("vault");
+        hsm.inject("");
+        enclave.wait_until_rejected(INVALID_STATE);
+        enclave.relayed.assert_serves("while it is gone");
+        hsm.restore_token("vault");
+        enclave.wait_until_recovered();
     });
     vec![row]
 }
 
 /// SoftHSM with a store on it.
-fn staged(store: Store<'_>) -> Stage {
-    Stage::with(&[store])
+fn softhsm_with(store: Store<'_>) -> SoftHsm {
+    SoftHsm::with_stores(&[store])
 }
 
-/// An enclave on a stage, behind the relay.
-struct Served {
-    relayed: Relayed,
+/// An enclave on a hsm, behind the relay.
+struct KeyStoreEnclave {
+    relayed: RelayedEnclave,
 }
 
-impl Served {
-    fn by(stage: &Stage) -> Self {
-        let configured = |mut enclave: std::process::Command| {
-            enclave.arg("--config").arg(stage.path("enclave.toml")).envs(stage.environment());
-            enclave
+impl KeyStoreEnclave {
+    fn start(hsm: &SoftHsm) -> Self {
+        let configured = |mut command: std::process::Command| {
+            command.arg("--config").arg(hsm.path("enclave.toml")).envs(hsm.environment());
+            command
         };
-        let relayed = Relayed::changed(configured, |proxy| proxy);
+        let relayed = RelayedEnclave::with_commands(configured, |proxy| proxy);
         relayed.assert_serves("whatever its stores do");
         Self { relayed }
     }
@@ -108,14 +108,14 @@ impl Served {
     }
 
     /// Its requests are refused so at last.
-    fn until_refused(&self, error: &str) {
-        until(error, || (self.draw()? == error).then_some(()));
+    fn wait_until_rejected(&self, error: &str) {
+        wait_until(error, || (self.draw()? == error).then_some(()));
         self.relayed.assert_serves("while it is refused");
     }
 
     /// Its requests are answered at last, without a restart.
-    fn until_back(&self) {
-        until("the store answers", || self.draw().is_none().then_some(()));
+    fn wait_until_recovered(&self) {
+        wait_until("the store answers", || self.draw().is_none().then_some(()));
         self.relayed.assert_serves("with it");
     }
 }

@@ -3,10 +3,11 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::harness::audit_capture::Trace;
+use crate::harness::audit_capture::ExpectedLogs;
 use crate::harness::configuration::{ACCESS_KEY_ID, Configuration, SECRET, SESSION_KEY_ID};
 use crate::harness::requests::{
-    PLAIN, SEALED, attested_body, attested_body_with, recipient_body, too_large,
+    PLAINTEXT_RESPONSE, SEALED_RESPONSE, attested_body, attested_body_with, recipient_body,
+    too_large,
 };
 use crate::harness::response::Expected;
 use crate::harness::row::{Row, row};
@@ -14,7 +15,7 @@ use crate::harness::service::good;
 use crate::harness::signed_requests::{
     access_key_form, credential_form, draft, mismatch, missing_token, not_printable, unrecognized,
 };
-use crate::harness::sigv4_signer::{Draft, Signing};
+use crate::harness::sigv4_signer::{SigningOptions, UnsignedRequest};
 
 /// Bytes of a text that a record repeats.
 const MAX_TEXT: usize = 1024;
@@ -23,13 +24,13 @@ const MAX_UNAUTHENTICATED_TEXT: usize = 128;
 
 pub(crate) fn rows() -> Vec<Row> {
     let row = row("E29", "header text with escape sequences: escaped in every log")
-        .under(Configuration::signed());
+        .with_configuration(Configuration::signed());
     vec![headers(bodies(agents(row)))]
 }
 
 /// Of a request that is granted.
-fn granted(user_agent: Option<&str>) -> Trace {
-    Trace {
+fn granted(user_agent: Option<&str>) -> ExpectedLogs {
+    ExpectedLogs {
         user_agent: user_agent.map(str::to_owned),
         error: None,
         logged: None,
@@ -38,10 +39,10 @@ fn granted(user_agent: Option<&str>) -> Trace {
 }
 
 /// Of one that is refused with a message that the log repeats.
-fn refused(error: &'static str, message: &str) -> Trace {
+fn rejected(error: &'static str, message: &str) -> ExpectedLogs {
     let logged = Some(message.to_owned());
     let error = Some((error, Some(clip(message))));
-    Trace { user_agent: None, error, logged, access_key_id: None }
+    ExpectedLogs { user_agent: None, error, logged, access_key_id: None }
 }
 
 /// As much as fits, whole characters.
@@ -77,7 +78,7 @@ fn agents(mut row: Row) -> Row {
         ("cut between characters", &uneven),
     ] {
         let bytes = draft().with("User-Agent", agent).signed();
-        row = row.recorded(what, bytes, PLAIN, granted(Some(&clip(agent))));
+        row = row.logs(what, bytes, PLAINTEXT_RESPONSE, granted(Some(&clip(agent))));
     }
     for (what, agent, recorded) in [
         ("not UTF-8: the control of eight bits", &b"a\x9b2J"[..], "a\u{fffd}2J"),
@@ -88,32 +89,37 @@ fn agents(mut row: Row) -> Row {
         ),
     ] {
         let bytes = draft().with("User-Agent", agent).signed();
-        row = row.recorded(what, bytes, PLAIN, granted(Some(recorded)));
+        row = row.logs(what, bytes, PLAINTEXT_RESPONSE, granted(Some(recorded)));
     }
     let mut named = good();
     named.document.module_id = "i-0\u{202e}\u{2028}\"%s".to_owned();
     let named = named.sign().unwrap();
     let two = draft().with("User-Agent", "first").with("User-Agent", "second \u{9b}");
-    row.recorded("two of them", two.signed(), PLAIN, granted(Some("first")))
-        .recorded("an empty one", draft().with("User-Agent", "").signed(), PLAIN, granted(Some("")))
-        .recorded("none", draft().signed(), PLAIN, granted(None))
-        .recorded(
+    row.logs("two of them", two.signed(), PLAINTEXT_RESPONSE, granted(Some("first")))
+        .logs(
+            "an empty one",
+            draft().with("User-Agent", "").signed(),
+            PLAINTEXT_RESPONSE,
+            granted(Some("")),
+        )
+        .logs("none", draft().signed(), PLAINTEXT_RESPONSE, granted(None))
+        .logs(
             "with a Recipient",
-            Draft::new(attested_body()).with("User-Agent", "\u{9b}").signed(),
-            SEALED,
+            UnsignedRequest::new(attested_body()).with("User-Agent", "\u{9b}").signed(),
+            SEALED_RESPONSE,
             granted(Some("\u{9b}")),
         )
-        .recorded(
+        .logs(
             "with a Recipient whose module's name turns text around",
-            Draft::new(attested_body_with(&STANDARD.encode(named))).signed(),
-            SEALED,
+            UnsignedRequest::new(attested_body_with(&STANDARD.encode(named))).signed(),
+            SEALED_RESPONSE,
             granted(None),
         )
-        .recorded(
+        .logs(
             "of a body that is too large",
             draft().with("User-Agent", "\u{9b}2J").body("x".repeat(512 * 1024 + 1)).signed(),
             too_large(),
-            Trace {
+            ExpectedLogs {
                 user_agent: Some("\u{9b}2J".to_owned()),
                 error: Some((
                     "RequestEntityTooLargeException",
@@ -124,13 +130,13 @@ fn agents(mut row: Row) -> Row {
                 access_key_id: None,
             },
         )
-        .recorded(
+        .logs(
             "of an unsigned request, cut",
             draft().with("User-Agent", "\u{9b}2J".repeat(1000)).unsigned(),
             missing_token(),
-            Trace {
+            ExpectedLogs {
                 user_agent: Some("\u{9b}2J".repeat(MAX_UNAUTHENTICATED_TEXT / 4)),
-                ..refused("MissingAuthenticationTokenException", "Missing Authentication Token")
+                ..rejected("MissingAuthenticationTokenException", "Missing Authentication Token")
             },
         )
 }
@@ -140,7 +146,7 @@ fn escaped(text: &str) -> String {
     text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect()
 }
 
-/// Text that may do harm where it is shown, short enough for the API's limits.
+/// Text that may do harm where it is metrics_and_readiness, short enough for the API's limits.
 const HARMFUL: [(&str, &str); 14] = [
     ("escape sequences", "\u{1b}[2J\u{1b}[31mred\u{1b}]0;title\u{7}"),
     ("C1 controls", "\u{9b}2J\u{9d}0;title\u{9c}"),
@@ -163,13 +169,13 @@ fn bodies(mut row: Row) -> Row {
         let json = escaped(text);
         let body = format!(r#"{{"NumberOfBytes":32,"CustomKeyStoreId":"{json}"}}"#);
         let message = format!("The custom key store {text} does not exist.");
-        row = row.recorded(
+        row = row.logs(
             format!("CustomKeyStoreId: {what}"),
-            Draft::new(body).signed(),
+            UnsignedRequest::new(body).signed(),
             Expected::error(400, "CustomKeyStoreNotFoundException", &message),
-            Trace {
+            ExpectedLogs {
                 logged: Some(format!("no custom key store {text:?}")),
-                ..refused("CustomKeyStoreNotFoundException", &message)
+                ..rejected("CustomKeyStoreNotFoundException", &message)
             },
         );
         let recipient =
@@ -178,21 +184,23 @@ fn bodies(mut row: Row) -> Row {
             "1 validation error detected: Value '{text}' at 'recipient.keyEncryptionAlgorithm' \
              failed to satisfy constraint: Member must satisfy enum value set: [RSAES_OAEP_SHA_256]"
         );
-        row = row.recorded(
+        row = row.logs(
             format!("KeyEncryptionAlgorithm: {what}"),
-            Draft::new(recipient_body(&recipient)).signed(),
+            UnsignedRequest::new(recipient_body(&recipient)).signed(),
             Expected::validation(&message),
-            refused("ValidationException", &message),
+            rejected("ValidationException", &message),
         );
         let body = format!(r#"{{"CustomKeyStoreName":"{json}"}}"#);
         let message = format!("The custom key store {text} does not exist.");
-        row = row.recorded(
+        row = row.logs(
             format!("CustomKeyStoreName: {what}"),
-            Draft::new(body).set("X-Amz-Target", "TrentService.DescribeCustomKeyStores").signed(),
+            UnsignedRequest::new(body)
+                .set("X-Amz-Target", "TrentService.DescribeCustomKeyStores")
+                .signed(),
             Expected::error(400, "CustomKeyStoreNotFoundException", &message),
-            Trace {
+            ExpectedLogs {
                 logged: Some(format!("no custom key store {text:?}")),
-                ..refused("CustomKeyStoreNotFoundException", &message)
+                ..rejected("CustomKeyStoreNotFoundException", &message)
             },
         );
     }
@@ -206,11 +214,11 @@ fn bodies(mut row: Row) -> Row {
          satisfy constraint: Member must satisfy enum value set: [RSAES_OAEP_SHA_256]",
         &long[..MAX_TEXT]
     );
-    row.recorded(
+    row.logs(
         "KeyEncryptionAlgorithm: 60,000 escapes",
-        Draft::new(recipient_body(&recipient)).signed(),
+        UnsignedRequest::new(recipient_body(&recipient)).signed(),
         Expected::validation(&message),
-        refused("ValidationException", &message),
+        rejected("ValidationException", &message),
     )
 }
 
@@ -226,41 +234,41 @@ fn headers(mut row: Row) -> Row {
         ("one not known", "A_B", "UnrecognizedClientException", unrecognized()),
         ("a session's", SESSION_KEY_ID, "UnrecognizedClientException", unrecognized()),
     ] {
-        let mut trace = refused(error, &answer.message());
+        let mut trace = rejected(error, &answer.message());
         trace.access_key_id = Some(access_key_id.chars().take(128).collect());
-        row = row.recorded(format!("an access key: {what}"), by(access_key_id), answer, trace);
+        row = row.logs(format!("an access key: {what}"), by(access_key_id), answer, trace);
     }
-    let trace = refused("IncompleteSignatureException", &credential_form().message());
-    row = row.recorded(
+    let trace = rejected("IncompleteSignatureException", &credential_form().message());
+    row = row.logs(
         "an access key: the secret, misplaced",
         by(SECRET),
         credential_form(),
-        Trace { access_key_id: Some("(a secret of the configuration)".to_owned()), ..trace },
+        ExpectedLogs { access_key_id: Some("(a secret of the configuration)".to_owned()), ..trace },
     );
-    let trace = refused("InvalidSignatureException", &mismatch().message());
-    row = row.recorded(
+    let trace = rejected("InvalidSignatureException", &mismatch().message());
+    row = row.logs(
         "a target of C1 controls",
         draft().set("X-Amz-Target", "Trent\u{9b}2J").signed_over(&draft()),
         mismatch(),
-        Trace { access_key_id: Some(ACCESS_KEY_ID.to_owned()), ..trace },
+        ExpectedLogs { access_key_id: Some(ACCESS_KEY_ID.to_owned()), ..trace },
     );
     let answer = Expected::validation("Content-Type must be application/x-amz-json-1.1");
-    let trace = refused("ValidationException", &answer.message());
-    row = row.recorded(
+    let trace = rejected("ValidationException", &answer.message());
+    row = row.logs(
         "a content type of C1 controls",
         draft().set("Content-Type", "text/\u{9b}2J").signed(),
         answer,
-        Trace {
+        ExpectedLogs {
             logged: Some("another content type than application/x-amz-json-1.1".to_owned()),
             ..trace
         },
     );
     let target = draft().set("X-Amz-Target", "TrentService.\u{9b}2J\"%s").signed();
-    row.recorded(
+    row.logs(
         "a target of C1 controls, signed",
         target,
         Expected::unknown_operation(),
-        Trace {
+        ExpectedLogs {
             user_agent: None,
             error: Some(("UnknownOperationException", None)),
             logged: Some("no operation of this service".to_owned()),
@@ -270,5 +278,5 @@ fn headers(mut row: Row) -> Row {
 }
 
 fn by(access_key_id: &str) -> Vec<u8> {
-    draft().signed_as(&Signing::by(access_key_id))
+    draft().signed_as(&SigningOptions::by(access_key_id))
 }

@@ -1,15 +1,15 @@
-//! B: registers that policies and the configuration ask for, and that documents lack.
+//! B: registers that policies and the configuration send_request for, and that documents lack.
 
 use attestation::{PCR_LENGTH, PcrFamily};
 use simulator::{DocumentSpec, default_pcrs};
 
 use crate::harness::configuration::{ACCESS_KEY_ID, Configuration, principal};
-use crate::harness::requests::{PLAIN, SEALED, attested_body_with};
+use crate::harness::requests::{PLAINTEXT_RESPONSE, SEALED_RESPONSE, attested_body_with};
 use crate::harness::response::Expected;
 use crate::harness::row::{Row, row};
 use crate::harness::service::{generate_random, good};
-use crate::harness::signed_requests::{draft, then_signed};
-use crate::harness::sigv4_signer::{Draft, Signing};
+use crate::harness::signed_requests::{draft, followed_by_signed_request};
+use crate::harness::sigv4_signer::{SigningOptions, UnsignedRequest};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -42,7 +42,7 @@ pub(crate) fn measured(index: u8) -> String {
 /// GenerateRandom for a document, signed by an access key.
 pub(crate) fn signed_by(access_key_id: &str, document: &[u8]) -> Vec<u8> {
     let body = attested_body_with(&STANDARD.encode(document));
-    Draft::new(body).signed_as(&Signing::by(access_key_id))
+    UnsignedRequest::new(body).signed_as(&SigningOptions::by(access_key_id))
 }
 
 pub(crate) fn denied(access_key_id: &str, why: &str) -> Expected {
@@ -55,10 +55,10 @@ pub(crate) fn denied_as(caller: &str, why: &str) -> Expected {
     ))
 }
 
-pub(crate) const IMPLICITLY: &str =
+pub(crate) const IMPLICIT_DENY: &str =
     "because no identity-based policy allows the kms:GenerateRandom action";
-pub(crate) const EXPLICITLY: &str = "with an explicit deny in an identity-based policy";
-pub(crate) const NOT_AMONG: &str =
+pub(crate) const EXPLICIT_DENY: &str = "with an explicit deny in an identity-based policy";
+pub(crate) const NOT_ADMITTED: &str =
     "because the attestation document's measurements are not among those that this service admits";
 
 pub(crate) fn statement(effect: &str, operator: &str, register: &str, value: &str) -> String {
@@ -103,17 +103,17 @@ fn policy_cases() -> Vec<PolicyCase> {
             cases.push(case(&format!("{name}, {what}"), policy, register, lacking, holding));
         };
         let several = format!(r#"["{}",{value}]"#, "ab".repeat(PCR_LENGTH));
-        with("equals", allow("StringEquals", &name, &value), Err(IMPLICITLY), Ok(()));
+        with("equals", allow("StringEquals", &name, &value), Err(IMPLICIT_DENY), Ok(()));
         with(
             "equals one of several",
             allow("StringEquals", &name, &several),
-            Err(IMPLICITLY),
+            Err(IMPLICIT_DENY),
             Ok(()),
         );
         with(
             "denied unless it equals",
             deny("StringNotEquals", &name, &value),
-            Err(EXPLICITLY),
+            Err(EXPLICIT_DENY),
             Ok(()),
         );
     }
@@ -125,71 +125,83 @@ fn policy_cases() -> Vec<PolicyCase> {
             "equals without case",
             allow("StringEqualsIgnoreCase", "PCR8", &upper),
             8,
-            Err(IMPLICITLY),
+            Err(IMPLICIT_DENY),
             Ok(()),
         ),
-        ("like", allow("StringLike", "PCR8", &like), 8, Err(IMPLICITLY), Ok(())),
-        ("like anything", allow("StringLike", "PCR8", "\"*\""), 8, Err(IMPLICITLY), Ok(())),
-        ("there", allow("Null", "PCR8", "false"), 8, Err(IMPLICITLY), Ok(())),
-        ("denied if not there", deny("Null", "PCR8", "true"), 8, Err(EXPLICITLY), Ok(())),
-        ("denied unless like", deny("StringNotLike", "PCR8", &like), 8, Err(EXPLICITLY), Ok(())),
+        ("like", allow("StringLike", "PCR8", &like), 8, Err(IMPLICIT_DENY), Ok(())),
+        ("like anything", allow("StringLike", "PCR8", "\"*\""), 8, Err(IMPLICIT_DENY), Ok(())),
+        ("there", allow("Null", "PCR8", "false"), 8, Err(IMPLICIT_DENY), Ok(())),
+        ("denied if not there", deny("Null", "PCR8", "true"), 8, Err(EXPLICIT_DENY), Ok(())),
+        ("denied unless like", deny("StringNotLike", "PCR8", &like), 8, Err(EXPLICIT_DENY), Ok(())),
         (
             "equals, as ImageSha384",
             allow("StringEquals", "ImageSha384", &image),
             0,
-            Err(IMPLICITLY),
+            Err(IMPLICIT_DENY),
             Ok(()),
         ),
         (
             "denied unless it equals, as ImageSha384",
             deny("StringNotEquals", "ImageSha384", &image),
             0,
-            Err(EXPLICITLY),
+            Err(EXPLICIT_DENY),
             Ok(()),
         ),
         // What these say of a register that is not there, they say in AWS too.
         ("equals if it exists", allow("StringEqualsIfExists", "PCR8", &value), 8, Ok(()), Ok(())),
-        ("does not equal", allow("StringNotEquals", "PCR8", &value), 8, Ok(()), Err(IMPLICITLY)),
-        ("denied if it equals", deny("StringEquals", "PCR8", &value), 8, Ok(()), Err(EXPLICITLY)),
+        ("does not equal", allow("StringNotEquals", "PCR8", &value), 8, Ok(()), Err(IMPLICIT_DENY)),
+        (
+            "denied if it equals",
+            deny("StringEquals", "PCR8", &value),
+            8,
+            Ok(()),
+            Err(EXPLICIT_DENY),
+        ),
         (
             "denied unless it equals, if it exists",
             deny("StringNotEqualsIfExists", "PCR8", &value),
             8,
-            Err(EXPLICITLY),
+            Err(EXPLICIT_DENY),
             Ok(()),
         ),
-        ("not there", allow("Null", "PCR8", "true"), 8, Ok(()), Err(IMPLICITLY)),
+        ("not there", allow("Null", "PCR8", "true"), 8, Ok(()), Err(IMPLICIT_DENY)),
         // No platform has measured it: it is never there.
         (
             "beyond what there is",
             allow("StringEquals", "PCR31", &value),
             31,
-            Err(IMPLICITLY),
-            Err(IMPLICITLY),
+            Err(IMPLICIT_DENY),
+            Err(IMPLICIT_DENY),
         ),
         (
             "denied beyond what there is",
             deny("StringNotEquals", "PCR31", &value),
             31,
-            Err(EXPLICITLY),
-            Err(EXPLICITLY),
+            Err(EXPLICIT_DENY),
+            Err(EXPLICIT_DENY),
         ),
         (
             "of the other platform",
             allow("StringEquals", "NitroTPMPCR8", &value),
             8,
-            Err(IMPLICITLY),
-            Err(IMPLICITLY),
+            Err(IMPLICIT_DENY),
+            Err(IMPLICIT_DENY),
         ),
         (
             "denied of the other platform",
             deny("StringNotEquals", "NitroTPMPCR8", &value),
             8,
-            Err(EXPLICITLY),
-            Err(EXPLICITLY),
+            Err(EXPLICIT_DENY),
+            Err(EXPLICIT_DENY),
         ),
         // There and unused, which is another value than none.
-        ("unused", allow("StringEquals", "PCR9", &value), 9, Err(IMPLICITLY), Err(IMPLICITLY)),
+        (
+            "unused",
+            allow("StringEquals", "PCR9", &value),
+            9,
+            Err(IMPLICIT_DENY),
+            Err(IMPLICIT_DENY),
+        ),
     ] {
         cases.push(case(what, policy, register, lacking, holding));
     }
@@ -205,7 +217,7 @@ fn lacking() -> Row {
         cases.iter().enumerate().fold(configuration, |configuration, (index, case)| {
             configuration.credential(&access_key_id(index), "", &case.policy)
         });
-    row = row.under(configuration);
+    row = row.with_configuration(configuration);
     let whole = document(|_| {});
     let other_value = document(|document| {
         for value in document.pcrs.values_mut() {
@@ -219,18 +231,22 @@ fn lacking() -> Row {
             ("lacking", signed_by(&key, &without(*register)), *lacking),
             ("holding", signed_by(&key, &whole), *holding),
         ];
-        // Those that ask for a value of each register.
+        // Those that send_request for a value of each register.
         if what.starts_with("PCR") {
-            let why = if what.contains("denied") { EXPLICITLY } else { IMPLICITLY };
+            let why = if what.contains("denied") { EXPLICIT_DENY } else { IMPLICIT_DENY };
             requests.extend([
                 ("another value", signed_by(&key, &other_value), Err(why)),
                 ("of a NitroTPM", signed_by(&key, &nitro_tpm()), Err(why)),
-                ("without a Recipient", draft().signed_as(&Signing::by(&key)), Err(why)),
+                ("without a Recipient", draft().signed_as(&SigningOptions::by(&key)), Err(why)),
             ]);
         }
-        for (which, bytes, verdict) in requests {
-            let answer = verdict.map_or_else(|why| denied(&key, why), |()| SEALED);
-            row = row.exchange(format!("{what}: {which}"), then_signed(bytes), vec![answer, PLAIN]);
+        for (which, bytes, verify_document) in requests {
+            let answer = verify_document.map_or_else(|why| denied(&key, why), |()| SEALED_RESPONSE);
+            row = row.exchange(
+                format!("{what}: {which}"),
+                followed_by_signed_request(bytes),
+                vec![answer, PLAINTEXT_RESPONSE],
+            );
         }
     }
     configured(row)
@@ -279,7 +295,8 @@ fn configured(mut row: Row) -> Row {
             false,
         ),
     ];
-    let anybody = Configuration::new(format!("[auth]\nmode = \"none\"\n{entries}")).on_laptop();
+    let anybody = Configuration::new(format!("[auth]\nmode = \"none\"\n{entries}"))
+        .with_development_profile();
     let signed =
         Configuration::new(format!("[auth]\nmode = \"sigv4\"\nregion = \"eu-west-1\"\n{entries}"))
             .credential(
@@ -287,15 +304,15 @@ fn configured(mut row: Row) -> Row {
                 "",
                 r#"{"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}"#,
             );
-    row = row.under(anybody);
+    row = row.with_configuration(anybody);
     for (what, document, admitted) in &cases {
-        let answer = if *admitted { SEALED } else { denied_as("anonymous", NOT_AMONG) };
+        let answer = if *admitted { SEALED_RESPONSE } else { denied_as("anonymous", NOT_ADMITTED) };
         let what = format!("[recipient] measurements, of anybody: {what}");
         row = row.exchange(what, generate_random(document), vec![answer]);
     }
-    row = row.under(signed);
+    row = row.with_configuration(signed);
     for (what, document, admitted) in &cases {
-        let answer = if *admitted { SEALED } else { denied(ACCESS_KEY_ID, NOT_AMONG) };
+        let answer = if *admitted { SEALED_RESPONSE } else { denied(ACCESS_KEY_ID, NOT_ADMITTED) };
         let what = format!("[recipient] measurements: {what}");
         row = row.exchange(what, signed_by(ACCESS_KEY_ID, document), vec![answer]);
     }

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use nsm_device::{ErrorCode, NsmDevice, NsmError, Response};
 
-use crate::harness::fault_injection::{Faulty, Held, Readiness, Script};
-use crate::harness::requests::{PLAIN, SEALED};
+use crate::harness::fault_injection::{FaultyService, Latch, Readiness, Script};
+use crate::harness::requests::{PLAINTEXT_RESPONSE, SEALED_RESPONSE};
 use crate::harness::response::Expected;
 use crate::harness::row::{Row, row};
-use crate::harness::summary::Outcome::{Accepted, Refused};
+use crate::harness::summary::Outcome::{Accepted, Rejected};
 
 /// `errno`s of Linux.
 const EIO: i32 = 5;
@@ -60,12 +60,12 @@ fn breaks(row: Row, what: &str, reason: &str, recovers: bool, give: Give) -> Row
         false => format!("the NSM is unhealthy until this service is restarted: {reason}"),
     };
     let (in_service, at_boot) = (reason.clone(), reason);
-    row.scene(format!("{what}, in service"), Refused, move || {
+    row.custom(format!("{what}, in service"), Rejected, move || {
         let broken = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&broken);
         let script: Script = Box::new(move |_| told.load(Ordering::SeqCst).then(give));
-        let (faulty, reason) = (Faulty::start(script), &in_service);
-        faulty.assert_answers(&PLAIN, &SEALED, "before");
+        let (faulty, reason) = (FaultyService::start(script), &in_service);
+        faulty.assert_answers(&PLAINTEXT_RESPONSE, &SEALED_RESPONSE, "before");
         assert_eq!(faulty.readiness(), Readiness::Ready);
         broken.store(true, Ordering::SeqCst);
         for sealed in [false, true] {
@@ -75,22 +75,23 @@ fn breaks(row: Row, what: &str, reason: &str, recovers: bool, give: Give) -> Row
         }
         broken.store(false, Ordering::SeqCst);
         if recovers {
-            faulty.assert_answers(&PLAIN, &SEALED, "after");
+            faulty.assert_answers(&PLAINTEXT_RESPONSE, &SEALED_RESPONSE, "after");
             assert_eq!(faulty.readiness(), Readiness::Ready);
         } else {
             faulty.assert_answers(&internal(), &internal(), "after");
             assert_eq!(faulty.readiness(), Readiness::not(reason));
         }
     })
-    .scene(format!("{what}, at boot"), Refused, move || {
-        let error = Faulty::under("", true, at(0..u64::MAX, give)).err().unwrap();
+    .custom(format!("{what}, at boot"), Rejected, move || {
+        let error =
+            FaultyService::with_entropy_settings("", true, at(0..u64::MAX, give)).err().unwrap();
         let expected = format!("{at_boot}; without entropy there is nothing to serve");
         assert_eq!(error.to_string(), expected);
     })
 }
 
 fn closed() -> Row {
-    row("F16", "NSM will not open: no start").scene("no device", Refused, || {
+    row("F16", "NSM will not open: no start").custom("no device", Rejected, || {
         let error = NsmDevice::open().unwrap_err().to_string();
         assert!(error.contains("/dev/nsm cannot be opened") && error.contains("enclave-simulator"));
     })
@@ -130,18 +131,18 @@ fn lengths() -> Row {
 }
 
 fn repeated() -> Row {
-    row("F19", "NSM repeats a block: latches unhealthy").scene("the last one", Refused, || {
+    row("F19", "NSM repeats a block: latches unhealthy").custom("the last one", Rejected, || {
         // Any block will do: that of a real module.
         let mut last = Vec::new();
-        let faulty = Faulty::start(Box::new(move |draw| {
+        let faulty = FaultyService::start(Box::new(move |draw| {
             if last.is_empty() {
                 last = vec![0; 256];
                 attestation::crypto::fill_random(&mut last).unwrap();
             }
             (1..3).contains(&draw).then(|| block(last.iter().copied()))
         }));
-        faulty.generate(false).assert_is(&PLAIN, "another block");
-        faulty.generate(false).assert_is(&PLAIN, "the block");
+        faulty.generate(false).assert_is(&PLAINTEXT_RESPONSE, "another block");
+        faulty.generate(false).assert_is(&PLAINTEXT_RESPONSE, "the block");
         faulty.assert_answers(&internal(), &internal(), "the block again, and good ones");
         let reason = "the NSM is unhealthy until this service is restarted: it returned the same \
                       bytes twice";
@@ -192,7 +193,7 @@ fn no_answers() -> Row {
 }
 
 /// Holds the draws of these numbers until they are let go.
-fn holding(draws: std::ops::Range<u64>, held: &Held) -> Script {
+fn holding(draws: std::ops::Range<u64>, held: &Latch) -> Script {
     let held = held.clone();
     Box::new(move |draw| {
         if draws.contains(&draw) {
@@ -204,10 +205,11 @@ fn holding(draws: std::ops::Range<u64>, held: &Held) -> Script {
 
 fn blocked() -> Row {
     row("F22", "NSM blocks: an answer at the deadline, one thread held, the watchdog latches")
-        .scene("until after the deadline", Refused, || {
-            let held = Held::default();
+        .custom("until after the deadline", Rejected, || {
+            let held = Latch::default();
             let entropy = "deadline_ms = 400\nwatchdog_ms = 60000\n";
-            let faulty = Faulty::under(entropy, false, holding(0..1, &held)).unwrap();
+            let faulty =
+                FaultyService::with_entropy_settings(entropy, false, holding(0..1, &held)).unwrap();
             let calls = faulty.metric("nsm_calls_total{request=\"GetRandom\"}");
             faulty.assert_answers(&timeout(), &timeout(), "held");
             let reason = "the NSM gave no entropy within 400ms";
@@ -216,16 +218,17 @@ fn blocked() -> Row {
             assert_eq!(faulty.metric("nsm_calls_total{request=\"GetRandom\"}"), calls + 1);
             assert_eq!(faulty.metric("entropy_failures_total{cause=\"deadline\"}"), 2);
             held.release();
-            // Nobody need ask: it sees for itself.
+            // Nobody need send_request: it sees for itself.
             let ready = (0..100_000).any(|_| faulty.readiness() == Readiness::Ready);
             assert!(ready);
             assert_eq!(faulty.readiness(), Readiness::Ready);
-            faulty.assert_answers(&PLAIN, &SEALED, "let go");
+            faulty.assert_answers(&PLAINTEXT_RESPONSE, &SEALED_RESPONSE, "let go");
         })
-        .scene("for longer than the watchdog waits", Refused, || {
-            let held = Held::default();
+        .custom("for longer than the watchdog waits", Rejected, || {
+            let held = Latch::default();
             let entropy = "deadline_ms = 60000\nwatchdog_ms = 2500\n";
-            let faulty = Faulty::under(entropy, false, holding(0..1, &held)).unwrap();
+            let faulty =
+                FaultyService::with_entropy_settings(entropy, false, holding(0..1, &held)).unwrap();
             faulty.assert_answers(&internal(), &internal(), "held");
             let reason = "the NSM is unhealthy until this service is restarted: a call took over \
                           2.5s";
@@ -235,10 +238,12 @@ fn blocked() -> Row {
             assert_eq!(faulty.readiness(), Readiness::not(reason));
             assert_eq!(faulty.metric("nsm_faults_total{cause=\"stuck\"}"), 1);
         })
-        .scene("at boot", Refused, || {
-            let held = Held::default();
+        .custom("at boot", Rejected, || {
+            let held = Latch::default();
             let script = holding(0..u64::MAX, &held);
-            let error = Faulty::under("watchdog_ms = 100\n", true, script).err().unwrap();
+            let error = FaultyService::with_entropy_settings("watchdog_ms = 100\n", true, script)
+                .err()
+                .unwrap();
             assert!(error.to_string().contains("a call took over 100ms"), "{error}");
             held.release();
         })
@@ -248,21 +253,21 @@ fn later() -> Row {
     let row = row("F23", "failure after the first of several blocks: nothing returned");
     // Four are tested, and two go into each instance of the DRBG.
     let row = (0..6).fold(row, |row, good| {
-        row.scene(format!("at boot, after {good}"), Refused, move || {
+        row.custom(format!("at boot, after {good}"), Rejected, move || {
             let script = at(good..u64::MAX, || Err(NsmError::Malformed));
-            let error = Faulty::under("", true, script).err().unwrap();
+            let error = FaultyService::with_entropy_settings("", true, script).err().unwrap();
             assert!(error.to_string().contains("is not CBOR"), "{error}");
         })
     });
-    row.scene("with two requests at a time", Accepted, || {
-        let faulty = Faulty::start(at(1..u64::MAX, || Err(NsmError::Malformed)));
+    row.custom("with two requests at a time", Accepted, || {
+        let faulty = FaultyService::start(at(1..u64::MAX, || Err(NsmError::Malformed)));
         let statuses = [false, true].map(|sealed| faulty.generate(sealed).status());
         assert_eq!(statuses, [200, 500]);
     })
-    .scene("although an older state could go on", Refused, || {
+    .custom("although an older state could go on", Rejected, || {
         let entropy = "reseed = \"interval\"\nreseed_requests = 2\n";
         let script = at(1..u64::MAX, || Err(NsmError::Malformed));
-        let faulty = Faulty::under(entropy, false, script).unwrap();
+        let faulty = FaultyService::with_entropy_settings(entropy, false, script).unwrap();
         let statuses: Vec<_> = (0..6).map(|_| faulty.generate(false).status()).collect();
         // One block serves two requests, and what needs another fails.
         assert_eq!(statuses, [200, 200, 500, 500, 500, 500]);

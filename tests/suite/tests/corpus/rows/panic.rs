@@ -2,36 +2,38 @@
 
 use transport::limits::{LARGE_BODIES_LENGTH, MAX_BODY_LENGTH};
 
-use crate::harness::audit_capture::Records;
-use crate::harness::fault_injection::{Faulty, Readiness};
+use crate::harness::audit_capture::AuditBuffer;
+use crate::harness::fault_injection::{FaultyService, Readiness};
 use crate::harness::log_capture;
-use crate::harness::requests::{GENERATE_RANDOM, PLAIN, SEALED};
+use crate::harness::requests::{GENERATE_RANDOM, PLAINTEXT_RESPONSE, SEALED_RESPONSE};
 use crate::harness::row::{Row, row};
 use crate::harness::service::post;
-use crate::harness::summary::Outcome::Refused;
+use crate::harness::summary::Outcome::Rejected;
 use crate::rows::nsm_faults::internal;
 
 pub(crate) fn rows() -> Vec<Row> {
     let row = row("F26", "panic injected in a handler: 500, state intact, permits back");
-    vec![row.scene("while it tells the log of a refusal", Refused, panics)]
+    vec![row.custom("while it tells the log of a refusal", Rejected, panics)]
 }
 
 /// More than there is room for at a time, and each holds its share when it panics.
 const PANICS: usize = LARGE_BODIES_LENGTH / MAX_BODY_LENGTH + 4;
 
 fn panics() {
-    let records = Records::default();
-    let faulty = Faulty::recorded(records.clone());
+    let records = AuditBuffer::default();
+    let faulty = FaultyService::with_audit(records.clone());
     let filling = "x".repeat(MAX_BODY_LENGTH - 100);
     let refused = post(GENERATE_RANDOM, format!(r#"{{"a":"{filling}"}}"#).as_bytes());
     for number in 0..PANICS {
         log_capture::panic_once();
-        faulty.ask(refused.clone()).assert_is(&internal().and_close(), &number.to_string());
+        faulty
+            .send_request(refused.clone())
+            .assert_is(&internal().and_close(), &number.to_string());
     }
     // The same, without a panic.
-    let missing = faulty.ask(refused);
+    let missing = faulty.send_request(refused);
     assert!(missing.body().contains("NumberOfBytes is required."), "{}", missing.body());
-    faulty.assert_answers(&PLAIN, &SEALED, "afterwards");
+    faulty.assert_answers(&PLAINTEXT_RESPONSE, &SEALED_RESPONSE, "afterwards");
     assert_eq!(faulty.readiness(), Readiness::Ready);
     let counted = |outcome: &str| {
         let labels = format!("{{operation=\"GenerateRandom\",outcome=\"{outcome}\"}}");

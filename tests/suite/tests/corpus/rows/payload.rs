@@ -39,8 +39,8 @@ fn keys() -> Vec<Row> {
         let expected = M::DuplicateField { field };
         let same = Payload::good().value(field).to_vec();
         duplicates = duplicates
-            .refused(format!("{field}, equal"), again(field, same), expected.clone())
-            .refused(format!("{field}, null"), again(field, NULL.to_vec()), expected);
+            .rejects(format!("{field}, equal"), again(field, same), expected.clone())
+            .rejects(format!("{field}, null"), again(field, NULL.to_vec()), expected);
     }
     let unknown = Payload::good().with(cbor::text("x"), NULL.to_vec());
     let twice = unknown.clone().with(cbor::text("x"), cbor::unsigned(1));
@@ -54,7 +54,7 @@ fn keys() -> Vec<Row> {
         ("endless list", [&[0x9f][..], &cbor::unsigned(1), &BREAK].concat()),
         ("float", vec![0xfb, 0x40, 9, 0x21, 0xfb, 0x54, 0x44, 0x2d, 0x18]),
     ] {
-        passed_over = passed_over.accepted(what, again("x", value));
+        passed_over = passed_over.accepts(what, again("x", value));
     }
     let many = |count: u64| {
         (0..count).fold(Payload::good(), |payload, index| {
@@ -66,14 +66,14 @@ fn keys() -> Vec<Row> {
     };
     let twice_tpm = tpm(pcrs(24)).with(cbor::text("nitrotpm_pcrs"), pcrs(24));
     let field = "nitrotpm_pcrs";
-    let duplicates = duplicates.refused(field, twice_tpm.sign(), M::DuplicateField { field });
+    let duplicates = duplicates.rejects(field, twice_tpm.sign(), M::DuplicateField { field });
     let tpm_registers = tpm(registers.clone()).sign();
     vec![
-        duplicates.refused("unknown", twice.sign(), M::DuplicateField { field: "(unknown)" }),
+        duplicates.rejects("unknown", twice.sign(), M::DuplicateField { field: "(unknown)" }),
         row("B02", "duplicate PCR index")
-            .refused("pcrs", set("pcrs", registers).0, M::DuplicatePcr { index: 3 })
-            .refused("nitrotpm_pcrs", tpm_registers, M::DuplicatePcr { index: 3 }),
-        passed_over.accepted("sixteen of them", many(16).sign()).refused(
+            .rejects("pcrs", set("pcrs", registers).0, M::DuplicatePcr { index: 3 })
+            .rejects("nitrotpm_pcrs", tpm_registers, M::DuplicatePcr { index: 3 }),
+        passed_over.accepts("sixteen of them", many(16).sign()).rejects(
             "seventeen of them",
             many(17).sign(),
             M::TooManyUnknownFields,
@@ -96,14 +96,14 @@ fn shapes() -> Vec<Row> {
     // A list of nine, shorter than 256 bytes or not, has its payload at the same offset as a map.
     let mut rows = vec![
         row("B04", "integer field keys")
-            .refused("integer", integer.sign(), M::FieldName(found_integer))
-            .refused("byte string", bytes.sign(), M::FieldName(found_bytes)),
-        row("B05", "payload as an array").refused(
+            .rejects("integer", integer.sign(), M::FieldName(found_integer))
+            .rejects("byte string", bytes.sign(), M::FieldName(found_bytes)),
+        row("B05", "payload as an array").rejects(
             "",
             array,
             M::Encoding(wrong_type("map", "array", at)),
         ),
-        row("B06", "payload inside tag 99").refused(
+        row("B06", "payload inside tag 99").rejects(
             "",
             good.sign_as(&tagged),
             M::Encoding(wrong_type("map", "tag", at)),
@@ -113,13 +113,13 @@ fn shapes() -> Vec<Row> {
     for field in ["module_id", "digest", "timestamp", "pcrs", "certificate", "cabundle"] {
         let expected = M::MissingField { field };
         missing = missing
-            .refused(field, good.clone().without(field).sign(), expected.clone())
-            .refused(format!("{field}, null"), set(field, NULL.to_vec()).0, expected);
+            .rejects(field, good.clone().without(field).sign(), expected.clone())
+            .rejects(format!("{field}, null"), set(field, NULL.to_vec()).0, expected);
     }
-    rows.push(missing.refused("all", good.sign_as(&[0xa0]), M::MissingField { field: "pcrs" }));
+    rows.push(missing.rejects("all", good.sign_as(&[0xa0]), M::MissingField { field: "pcrs" }));
     let digests = ["SHA256", "sha384", "SHA512", "SHA384 ", ""];
     rows.push(digests.into_iter().fold(row("B08", "another digest"), |row, digest| {
-        row.refused(digest, set("digest", cbor::text(digest)).0, M::Digest)
+        row.rejects(digest, set("digest", cbor::text(digest)).0, M::Digest)
     }));
     rows
 }
@@ -138,18 +138,18 @@ fn times() -> Vec<Row> {
         |millis| UntrustedDocument::TooOld { max_age_secs: 300, at: verification_time(millis) };
     vec![
         row("B09", "a timestamp that is none")
-            .refused("0", at(0).0, M::ZeroTimestamp)
-            .refused("2^64 - 1", at(timestamp.as_millis()).0, future(u64::MAX))
-            .refused("negative", negative, M::Field { field: "timestamp", error })
-            .refused("in seconds", at(seconds).0, too_old(seconds))
-            .refused("1", at(1).0, too_old(1)),
+            .rejects("0", at(0).0, M::ZeroTimestamp)
+            .rejects("2^64 - 1", at(timestamp.as_millis()).0, future(u64::MAX))
+            .rejects("negative", negative, M::Field { field: "timestamp", error })
+            .rejects("in seconds", at(seconds).0, too_old(seconds))
+            .rejects("1", at(1).0, too_old(1)),
         row("B10", "a timestamp at the limits, one millisecond either side")
-            .accepted("max_age", at(now - 300_000).0)
-            .refused("max_age and 1 ms", at(now - 300_001).0, too_old(now - 300_001))
-            .accepted("1 ms less than max_age", at(now - 299_999).0)
-            .accepted("skew", at(now + 60_000).0)
-            .refused("skew and 1 ms", at(now + 60_001).0, future(now + 60_001))
-            .accepted("1 ms less than skew", at(now + 59_999).0),
+            .accepts("max_age", at(now - 300_000).0)
+            .rejects("max_age and 1 ms", at(now - 300_001).0, too_old(now - 300_001))
+            .accepts("1 ms less than max_age", at(now - 299_999).0)
+            .accepts("skew", at(now + 60_000).0)
+            .rejects("skew and 1 ms", at(now + 60_001).0, future(now + 60_001))
+            .accepts("1 ms less than skew", at(now + 59_999).0),
     ]
 }
 
@@ -159,7 +159,7 @@ fn registers() -> Vec<Row> {
     let sizes = [0, 32, 47, 49, 64];
     let b11 = sizes.into_iter().fold(row("B11", "PCR of another size"), |row, length| {
         let document = one(&[0], cbor::filled(length)).0;
-        row.refused(length.to_string(), document, M::PcrLength { index: 0, length })
+        row.rejects(length.to_string(), document, M::PcrLength { index: 0, length })
     });
     let value = || cbor::filled(PCR_LENGTH);
     let greatest = u64::MAX;
@@ -177,28 +177,28 @@ fn registers() -> Vec<Row> {
     vec![
         b11,
         row("B12", "PCR index out of range")
-            .refused("32", one(&cbor::unsigned(32), value()).0, M::PcrIndex { index: 32 })
-            .refused("-1", negative, M::Field { field: "pcrs", error })
-            .refused("text", text, M::Field { field: "pcrs", error: text_error })
-            .refused(
+            .rejects("32", one(&cbor::unsigned(32), value()).0, M::PcrIndex { index: 32 })
+            .rejects("-1", negative, M::Field { field: "pcrs", error })
+            .rejects("text", text, M::Field { field: "pcrs", error: text_error })
+            .rejects(
                 "2^64 - 1",
                 one(&cbor::unsigned(greatest), value()).0,
                 M::PcrIndex { index: greatest },
             ),
         row("B13", "no PCRs, 33 PCRs")
-            .refused("0", set("pcrs", cbor::map(&[])).0, length("pcrs", 0, 1, 32))
-            .accepted("1", set("pcrs", pcrs(1)).0)
-            .accepted("32", set("pcrs", pcrs(32)).0)
-            .refused("33", set("pcrs", pcrs(33)).0, M::PcrIndex { index: 32 }),
+            .rejects("0", set("pcrs", cbor::map(&[])).0, length("pcrs", 0, 1, 32))
+            .accepts("1", set("pcrs", pcrs(1)).0)
+            .accepts("32", set("pcrs", pcrs(32)).0)
+            .rejects("33", set("pcrs", pcrs(33)).0, M::PcrIndex { index: 32 }),
         row("B14", "PCR0, 1 and 2 all zero: debug mode")
-            .refused("", zero(&[0, 1, 2]), UntrustedDocument::DebugMode)
-            .accepted("PCR2 is not", zero(&[0, 1]))
-            .accepted("PCR1 is not", zero(&[0, 2]))
-            .accepted("PCR0 is not", zero(&[1, 2])),
+            .rejects("", zero(&[0, 1, 2]), UntrustedDocument::DebugMode)
+            .accepts("PCR2 is not", zero(&[0, 1]))
+            .accepts("PCR1 is not", zero(&[0, 2]))
+            .accepts("PCR0 is not", zero(&[1, 2])),
         row("B23", "both families of PCRs, or neither")
-            .refused("both", tpm(Payload::good()).sign(), M::TwoPcrFamilies)
-            .refused("neither", Payload::good().without("pcrs").sign(), neither)
-            .accepted("nitrotpm_pcrs alone", tpm(Payload::good().without("pcrs")).sign()),
+            .rejects("both", tpm(Payload::good()).sign(), M::TwoPcrFamilies)
+            .rejects("neither", Payload::good().without("pcrs").sign(), neither)
+            .accepts("nitrotpm_pcrs alone", tpm(Payload::good().without("pcrs")).sign()),
     ]
 }
 
@@ -208,9 +208,9 @@ fn recipient_and_data() -> Vec<Row> {
     let mut data = row("B19", "user_data and nonce at their limits");
     for field in ["user_data", "nonce"] {
         data = data
-            .accepted(format!("{field}, 0"), set(field, cbor::filled(0)).0)
-            .accepted(format!("{field}, 1024"), set(field, cbor::filled(1024)).0)
-            .refused(
+            .accepts(format!("{field}, 0"), set(field, cbor::filled(0)).0)
+            .accepts(format!("{field}, 1024"), set(field, cbor::filled(1024)).0)
+            .rejects(
                 format!("{field}, 1025"),
                 set(field, cbor::filled(1025)).0,
                 length(field, 1025, 0, 1024),
@@ -220,21 +220,21 @@ fn recipient_and_data() -> Vec<Row> {
         Payload::good().set("user_data", cbor::filled(1024)).set("nonce", cbor::filled(1024));
     vec![
         row("B17", "public_key absent, null, empty")
-            .refused("absent", Payload::good().without("public_key").sign(), absent)
-            .refused("null", set("public_key", NULL.to_vec()).0, absent)
-            .refused(
+            .rejects("absent", Payload::good().without("public_key").sign(), absent)
+            .rejects("null", set("public_key", NULL.to_vec()).0, absent)
+            .rejects(
                 "empty",
                 set("public_key", cbor::filled(0)).0,
                 length("public_key", 0, 1, 1024),
             ),
         row("B18", "public_key of 1025 bytes")
-            .refused(
+            .rejects(
                 "1025",
                 set("public_key", cbor::filled(1025)).0,
                 length("public_key", 1025, 1, 1024),
             )
-            .refused("1024", set("public_key", cbor::filled(1024)).0, RecipientKeyError::NotSpki),
-        data.accepted("both 1024", both.sign()),
+            .rejects("1024", set("public_key", cbor::filled(1024)).0, RecipientKeyError::NotSpki),
+        data.accepts("both 1024", both.sign()),
     ]
 }
 
@@ -246,21 +246,21 @@ fn sizes() -> Vec<Row> {
     let huge = module_id(&"i".repeat(64 * 1024));
     let too_long = M::TooLong { length: huge.len() };
     let mut b20 = row("B20", "module_id empty, of control characters, too long, invalid UTF-8")
-        .refused("empty", module_id(""), length("module_id", 0, 1, 1024))
-        .accepted("1024", module_id(&"i".repeat(1024)))
-        .refused("1025", module_id(&"i".repeat(1025)), length("module_id", 1025, 1, 1024))
-        .refused("64 KiB", huge, too_long)
-        .refused("invalid UTF-8", invalid, M::Field { field: "module_id", error });
+        .rejects("empty", module_id(""), length("module_id", 0, 1, 1024))
+        .accepts("1024", module_id(&"i".repeat(1024)))
+        .rejects("1025", module_id(&"i".repeat(1025)), length("module_id", 1025, 1, 1024))
+        .rejects("64 KiB", huge, too_long)
+        .rejects("invalid UTF-8", invalid, M::Field { field: "module_id", error });
     for control in ["\0", "i-0\0", "\n", "i\u{1b}[2J", "\u{7f}", "\u{9b}"] {
-        b20 = b20.refused(format!("{control:?}"), module_id(control), M::ModuleIdControl);
+        b20 = b20.rejects(format!("{control:?}"), module_id(control), M::ModuleIdControl);
     }
     let certificate = |count: usize| set("certificate", cbor::filled(count)).0;
     let ca = |count: usize| set("cabundle", cbor::array(&[cbor::filled(1), cbor::filled(count)])).0;
     let mut b21 = row("B21", "certificate empty, 1025 bytes");
     for count in [0, 1025] {
         b21 = b21
-            .refused(count.to_string(), certificate(count), length("certificate", count, 1, 1024))
-            .refused(
+            .rejects(count.to_string(), certificate(count), length("certificate", count, 1, 1024))
+            .rejects(
                 format!("in the cabundle, {count}"),
                 ca(count),
                 length("cabundle", count, 1, 1024),
@@ -282,7 +282,7 @@ fn types() -> Vec<Row> {
     ] {
         let (document, offset) = set("timestamp", value.clone());
         let error = wrong_type("unsigned integer", found, offset);
-        b22 = b22.refused(
+        b22 = b22.rejects(
             format!("timestamp: {what}"),
             document,
             M::Field { field: "timestamp", error },
@@ -290,7 +290,7 @@ fn types() -> Vec<Row> {
         let (document, offset) = set("pcrs", one_pcr(&value, cbor::filled(PCR_LENGTH)));
         let error = wrong_type("unsigned integer", found, offset + 1);
         b22 =
-            b22.refused(format!("PCR index: {what}"), document, M::Field { field: "pcrs", error });
+            b22.rejects(format!("PCR index: {what}"), document, M::Field { field: "pcrs", error });
     }
     let good = Payload::good();
     let endless = |opening: u8, definite: &[u8], head: usize| {
@@ -303,12 +303,12 @@ fn types() -> Vec<Row> {
     vec![
         b22,
         row("B24", "indefinite maps and null optionals: accepted")
-            .accepted("payload", good.sign_as(&good.encode_indefinite()))
-            .accepted("pcrs", good.clone().set("pcrs", registers.clone()).sign())
-            .accepted("cabundle", good.clone().set("cabundle", cabundle).sign())
-            .accepted("null optionals", nulls.sign())
-            .accepted("absent optionals", absent.sign())
-            .accepted(
+            .accepts("payload", good.sign_as(&good.encode_indefinite()))
+            .accepts("pcrs", good.clone().set("pcrs", registers.clone()).sign())
+            .accepts("cabundle", good.clone().set("cabundle", cabundle).sign())
+            .accepts("null optionals", nulls.sign())
+            .accepts("absent optionals", absent.sign())
+            .accepts(
                 "payload and pcrs",
                 good.sign_as(&good.clone().set("pcrs", registers).encode_indefinite()),
             ),

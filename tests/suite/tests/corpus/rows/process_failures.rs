@@ -4,13 +4,14 @@ use std::time::{Duration, Instant};
 
 use enclave::http::PeerPolicy;
 
-use crate::binaries::{Process, until};
+use crate::binaries::{Process, wait_until};
 use crate::harness::relayed_enclave::{
-    Relayed, Talk, address, enclave_on, proxy_before, proxy_on, until_serves,
+    ClientConnection, RelayedEnclave, address, enclave_command, relay_command, relay_command_to,
+    wait_until_serves,
 };
-use crate::harness::requests::{PLAIN, plain};
+use crate::harness::requests::{PLAINTEXT_RESPONSE, plain};
 use crate::harness::row::{Row, row};
-use crate::harness::summary::Outcome::{Accepted, Refused};
+use crate::harness::summary::Outcome::{Accepted, Rejected};
 
 /// Far below the minutes that TCP itself would take, and above what a slow machine does.
 const SOON: Duration = Duration::from_secs(20);
@@ -23,75 +24,77 @@ pub(crate) fn rows() -> Vec<Row> {
 
 fn absent() -> Row {
     let row = row("F11", "enclave not up, wrong CID: fails fast, recovers by itself");
-    let row = row.scene("not up yet", Refused, || {
+    let row = row.custom("not up yet", Rejected, || {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("enclave");
-        let mut proxy = Process::start(proxy_on("127.0.0.1:0", &socket), 1);
+        let mut proxy = Process::start(relay_command("127.0.0.1:0", &socket), 1);
         for _ in 0..3 {
-            assert!(Talk::with(address(&proxy)).ended() < SOON);
+            assert!(ClientConnection::open(address(&proxy)).wait_until_closed() < SOON);
         }
-        let _enclave = Process::start(enclave_on(&socket), 1);
-        until_serves(address(&proxy));
+        let _enclave = Process::start(enclave_command(&socket), 1);
+        wait_until_serves(address(&proxy));
         assert!(proxy.is_running());
     });
     // Nobody has this CID: it is of no guest, and of neither end of this machine's own.
-    row.scene("another CID than any enclave's", Refused, || {
-        let mut proxy = Process::start(proxy_before("127.0.0.1:0", "vsock:4242424242:5000"), 1);
-        assert!(Talk::with(address(&proxy)).ended() < SOON);
+    row.custom("another CID than any enclave's", Rejected, || {
+        let mut proxy = Process::start(relay_command_to("127.0.0.1:0", "vsock:4242424242:5000"), 1);
+        assert!(ClientConnection::open(address(&proxy)).wait_until_closed() < SOON);
         assert!(proxy.is_running());
         // It says which, for whoever has to find out.
-        proxy.logged("vsock:4242424242:5000");
+        proxy.wait_for_log("vsock:4242424242:5000");
     })
 }
 
 fn enclave_killed() -> Row {
     /// The client is told at once, by the end, and the next one is served by the next enclave.
-    fn kill_during(talk: impl FnOnce(&mut Talk)) {
-        let mut relayed = Relayed::start();
+    fn kill_during(talk: impl FnOnce(&mut ClientConnection)) {
+        let mut relayed = RelayedEnclave::start();
         let mut client = relayed.connect();
         talk(&mut client);
         relayed.enclave.kill();
         let start = Instant::now();
         while let Some(answer) = client.next() {
             // What was on its way is whole, or is not taken for an answer.
-            answer.assert_is(&PLAIN, "before the end");
+            answer.assert_is(&PLAINTEXT_RESPONSE, "before the end");
         }
         assert!(start.elapsed() < SOON);
-        assert!(relayed.connect().ended() < SOON);
+        assert!(relayed.connect().wait_until_closed() < SOON);
         relayed.restart_enclave();
-        relayed.until_serves();
+        relayed.wait_until_serves();
         assert!(relayed.proxy.is_running());
     }
     row("F12", "enclave killed in mid-request")
-        .scene("in mid-request", Refused, || kill_during(|client| client.send(&plain()[..BEFORE])))
-        .scene("in mid-response", Refused, || {
+        .custom("in mid-request", Rejected, || {
+            kill_during(|client| client.send(&plain()[..BEFORE]))
+        })
+        .custom("in mid-response", Rejected, || {
             kill_during(|client| {
                 client.send(&plain().repeat(100));
-                client.receive().assert_is(&PLAIN, "the first");
+                client.receive().assert_is(&PLAINTEXT_RESPONSE, "the first");
             });
         })
-        .scene("between two requests", Refused, || {
-            kill_during(|client| client.assert_answers(&plain(), &PLAIN, "the first"));
+        .custom("between two requests", Rejected, || {
+            kill_during(|client| client.assert_answers(&plain(), &PLAINTEXT_RESPONSE, "the first"));
         })
 }
 
 fn proxy_killed() -> Row {
-    row("F13", "proxy killed").scene("in mid-request", Refused, || {
+    row("F13", "proxy killed").custom("in mid-request", Rejected, || {
         let mut relayed = unchecked();
         relayed.assert_serves("before");
-        let before = relayed.enclave.settled_descriptors();
+        let before = relayed.enclave.stable_descriptors();
         let mut clients: Vec<_> = (0..20).map(|_| relayed.connect()).collect();
         for client in &mut clients {
             client.send(&plain()[..BEFORE]);
         }
-        until("they are with the enclave", || {
+        wait_until("they are with the enclave", || {
             (relayed.enclave.descriptors() >= before + clients.len()).then_some(())
         });
         relayed.proxy.kill();
         for client in &mut clients {
-            assert!(client.ended() < SOON);
+            assert!(client.wait_until_closed() < SOON);
         }
-        until("the enclave has closed them", || {
+        wait_until("the enclave has closed them", || {
             (relayed.enclave.descriptors() <= before).then_some(())
         });
         // On the same address, to the same enclave.
@@ -102,42 +105,42 @@ fn proxy_killed() -> Row {
 }
 
 /// Which of the two is asked to end.
-type Which = fn(&mut Relayed) -> &mut Process;
+type Which = fn(&mut RelayedEnclave) -> &mut Process;
 
 fn terminated() -> Row {
     let row = row("F14", "SIGTERM: drains, exits 0; a second one is immediate");
     let both: [(&str, Which); 2] =
         [("relay", |relayed| &mut relayed.proxy), ("enclave", |relayed| &mut relayed.enclave)];
     both.into_iter().fold(row, |row, (name, which)| {
-        row.scene(format!("the {name} drains"), Accepted, move || {
+        row.custom(format!("the {name} drains"), Accepted, move || {
             let mut relayed = unchecked();
             let mut asking = begun(&relayed);
             let mut resting = relayed.connect();
-            resting.assert_answers(&plain(), &PLAIN, "before");
+            resting.assert_answers(&plain(), &PLAINTEXT_RESPONSE, "before");
             which(&mut relayed).signal("TERM");
             // Who is at rest is let go, which shows that it drains.
-            resting.ended();
+            resting.wait_until_closed();
             asking.send(&plain()[BEFORE..]);
-            asking.receive().assert_is(&PLAIN, "in the middle of it");
+            asking.receive().assert_is(&PLAINTEXT_RESPONSE, "in the middle of it");
             drop(asking);
-            let status = which(&mut relayed).ended();
+            let status = which(&mut relayed).wait_for_exit();
             assert_eq!(status.code(), Some(0), "{status}");
         })
-        .scene(format!("the {name} ends at the second one"), Refused, move || {
+        .custom(format!("the {name} ends at the second one"), Rejected, move || {
             let mut relayed = unchecked();
             let mut asking = begun(&relayed);
             let mut resting = relayed.connect();
-            resting.assert_answers(&plain(), &PLAIN, "before");
+            resting.assert_answers(&plain(), &PLAINTEXT_RESPONSE, "before");
             which(&mut relayed).signal("TERM");
-            resting.ended();
+            resting.wait_until_closed();
             assert!(which(&mut relayed).is_running());
             let start = Instant::now();
             which(&mut relayed).signal("TERM");
-            let status = which(&mut relayed).ended();
+            let status = which(&mut relayed).wait_for_exit();
             assert_eq!(status.code(), Some(143), "{status}");
             // The enclave would wait ten seconds for the request, the relay longer.
             assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
-            asking.ended();
+            asking.wait_until_closed();
         })
     })
 }
@@ -147,7 +150,7 @@ fn terminated() -> Row {
 fn stranger() -> Row {
     const PARENT: u32 = 3;
     let row = row("F15", "vsock peer other than the configured parent CID: refused");
-    row.scene("whoever it is", Refused, || {
+    row.custom("whoever it is", Rejected, || {
         for proxy_protocol in [false, true] {
             let peer_policy = PeerPolicy { parent_cid: Some(PARENT), proxy_protocol };
             // The hypervisor, this machine itself, its host, the parent's neighbours, enclaves, any.
@@ -159,15 +162,15 @@ fn stranger() -> Row {
 }
 
 /// Whose enclave has no connections but its clients', which are counted.
-fn unchecked() -> Relayed {
-    Relayed::with(&["--health-interval", "0"])
+fn unchecked() -> RelayedEnclave {
+    RelayedEnclave::with_relay_flags(&["--health-interval", "0"])
 }
 
 /// A client in the middle of its request, of which the enclave knows.
-fn begun(relayed: &Relayed) -> Talk {
+fn begun(relayed: &RelayedEnclave) -> ClientConnection {
     let before = relayed.enclave.descriptors();
     let mut talk = relayed.connect();
     talk.send(&plain()[..BEFORE]);
-    until("the enclave has it", || (relayed.enclave.descriptors() > before).then_some(()));
+    wait_until("the enclave has it", || (relayed.enclave.descriptors() > before).then_some(()));
     talk
 }

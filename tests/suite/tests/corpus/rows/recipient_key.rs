@@ -5,7 +5,7 @@ use attestation::RecipientKeyError::{ModulusSize, NotRsaPublicKey, NotSpki, Pem,
 use attestation::{MalformedDocument, check_spki};
 use simulator::der::{self, oid};
 
-use crate::harness::document_error::Refusal;
+use crate::harness::document_error::DocumentError;
 use crate::harness::row::{Row, row};
 use crate::harness::service::{RECIPIENTS, good};
 
@@ -60,12 +60,12 @@ fn rsa(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
 }
 
 fn refused(row: Row, what: &str, key: &[u8], expected: RecipientKeyError) -> Row {
-    row.refused(what, with_key(key), expected)
+    row.rejects(what, with_key(key), expected)
 }
 
 /// What the inner function says of a key of `bits` bits.
-fn inner<const BITS: usize>() -> Option<Refusal> {
-    check_spki(&rsa(&modulus(BITS), &F4)).err().map(Refusal::from)
+fn inner<const BITS: usize>() -> Option<DocumentError> {
+    check_spki(&rsa(&modulus(BITS), &F4)).err().map(DocumentError::from)
 }
 
 /// D01 to D06.
@@ -86,7 +86,7 @@ fn sizes() -> Vec<Row> {
     ]));
     let good = RECIPIENTS.iter().zip(["2048", "3072", "4096"]);
     let d04 = good.fold(row("D04", "2048, 3072, 4096 bits: accepted"), |row, (key, what)| {
-        row.accepted(what, with_key(key.public_key_der()))
+        row.accepts(what, with_key(key.public_key_der()))
     });
     let (d05, no_field) = too_long(8192);
     let (d06, no_field_either) = too_long(16_384);
@@ -100,12 +100,12 @@ fn sizes() -> Vec<Row> {
             NotRsaPublicKey,
         ),
         of_bits(of_bits(d04, 2056), 4088),
-        row("D05", "8192 bits").refused("", d05, no_field).inner(
+        row("D05", "8192 bits").rejects("", d05, no_field).function_rejects(
             "inner",
             ModulusSize { bits: 8192 },
             inner::<8192>,
         ),
-        row("D06", "16384 bits").refused("", d06, no_field_either).inner(
+        row("D06", "16384 bits").rejects("", d06, no_field_either).function_rejects(
             "inner",
             ModulusSize { bits: 16_384 },
             inner::<16_384>,

@@ -4,8 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE};
 
 use crate::harness::requests::{
-    PLAIN, SEALED, attested_body, attested_body_with, document, document_base64, generate,
-    recipient_body, refuse, serialization, validation, violation,
+    PLAINTEXT_RESPONSE, SEALED_RESPONSE, attested_body, attested_body_with, document,
+    document_base64, generate, recipient_body, rejects, serialization, validation, violation,
 };
 use crate::harness::response::Expected;
 use crate::harness::row::{Row, row};
@@ -19,13 +19,13 @@ fn base64() -> Row {
     let good_base64 = document_base64();
     let mut row =
         row("E19", "base64 url-safe, with white space, unpadded, with non-zero trailing bits")
-            .exchange("standard", generate(attested_body_with(&good_base64)), vec![SEALED])
+            .exchange("standard", generate(attested_body_with(&good_base64)), vec![SEALED_RESPONSE])
             .exchange(
                 "slashes and padding escaped as JSON may",
                 generate(attested_body_with(
                     &good_base64.replace('/', r"\/").replace('=', r"\u003d"),
                 )),
-                vec![SEALED],
+                vec![SEALED_RESPONSE],
             );
     let message = "Recipient.AttestationDocument is not base64 (standard alphabet, padded, without white space)";
     let (first, rest) = good_base64.split_at(76);
@@ -47,7 +47,7 @@ fn base64() -> Row {
         ("a character outside ASCII", format!("{first}\u{e9}{rest}")),
         ("padding alone", "====".to_owned()),
     ] {
-        row = refuse(row, what, attested_body_with(&text), serialization(message));
+        row = rejects(row, what, attested_body_with(&text), serialization(message));
     }
     for padding in [1, 2] {
         let text = padded(padding);
@@ -59,12 +59,12 @@ fn base64() -> Row {
             ("with non-zero trailing bits", with_trailing_bit(&unpadded, padding)),
         ] {
             let what = format!("{what}, where {padding} belong");
-            row = refuse(row, what, attested_body_with(&text), serialization(message));
+            row = rejects(row, what, attested_body_with(&text), serialization(message));
         }
         row = row.exchange(
             format!("padded with {padding}"),
             generate(attested_body_with(&text)),
-            vec![SEALED],
+            vec![SEALED_RESPONSE],
         );
     }
     for (what, value, message) in [
@@ -75,7 +75,7 @@ fn base64() -> Row {
     ] {
         let body = attested_body_with("")
             .replace(r#""AttestationDocument":"""#, &format!(r#""AttestationDocument":{value}"#));
-        row = refuse(row, what, body, serialization(message));
+        row = rejects(row, what, body, serialization(message));
     }
     row
 }
@@ -127,7 +127,7 @@ fn algorithms() -> Row {
             "'{algorithm}' at 'recipient.keyEncryptionAlgorithm' failed to satisfy constraint: \
              Member must satisfy enum value set: [RSAES_OAEP_SHA_256]"
         ));
-        row = refuse(row, format!("{algorithm:?}"), with(&format!("\"{algorithm}\"")), expected);
+        row = rejects(row, format!("{algorithm:?}"), with(&format!("\"{algorithm}\"")), expected);
     }
     let long = "A".repeat(100_000);
     let expected = violation(&format!(
@@ -135,20 +135,21 @@ fn algorithms() -> Row {
          satisfy enum value set: [RSAES_OAEP_SHA_256]",
         "A".repeat(1024)
     ));
-    row = refuse(row, "100,000 letters", with(&format!("\"{long}\"")), expected);
+    row = rejects(row, "100,000 letters", with(&format!("\"{long}\"")), expected);
     for (value, message) in [
         ("0", "NUMBER_VALUE can not be converted to a String"),
         ("true", "TRUE_VALUE can not be converted to a String"),
         (r#"["RSAES_OAEP_SHA_256"]"#, "Start of list found where not expected"),
         ("{}", "Start of structure or map found where not expected"),
     ] {
-        row = refuse(row, value, with(value), serialization(message));
+        row = rejects(row, value, with(value), serialization(message));
     }
-    row.exchange("the one", generate(with(r#""RSAES_OAEP_SHA_256""#)), vec![SEALED]).exchange(
-        "the one, escaped",
-        generate(with(r#""RSAES_OAEP_SHA_25\u0036""#)),
-        vec![SEALED],
-    )
+    row.exchange("the one", generate(with(r#""RSAES_OAEP_SHA_256""#)), vec![SEALED_RESPONSE])
+        .exchange(
+            "the one, escaped",
+            generate(with(r#""RSAES_OAEP_SHA_25\u0036""#)),
+            vec![SEALED_RESPONSE],
+        )
 }
 
 fn half_recipients() -> Row {
@@ -194,7 +195,7 @@ fn half_recipients() -> Row {
             no_algorithm(),
         ),
     ] {
-        row = refuse(row, what, recipient_body(&format!("{{{members}}}")), expected);
+        row = rejects(row, what, recipient_body(&format!("{{{members}}}")), expected);
     }
     for (value, message) in [
         ("[]", "Start of list found where not expected"),
@@ -203,10 +204,10 @@ fn half_recipients() -> Row {
         ("false", "FALSE_VALUE can not be converted to a structure"),
         ("0", "NUMBER_VALUE can not be converted to a structure"),
     ] {
-        row = refuse(row, value, recipient_body(value), serialization(message));
+        row = rejects(row, value, recipient_body(value), serialization(message));
     }
     let list = format!("[{{{algorithm},{document}}}]");
-    row = refuse(
+    row = rejects(
         row,
         "a list of one",
         recipient_body(&list),
@@ -214,11 +215,15 @@ fn half_recipients() -> Row {
     );
     let whole = format!("{{{document},{algorithm},\"X\":1}}");
     let first = format!(r#"{{"Recipient":{{{algorithm},{document}}},"NumberOfBytes":32}}"#);
-    row.exchange("whole, in another order", generate(recipient_body(&whole)), vec![SEALED])
-        .exchange("whole, before NumberOfBytes", generate(first), vec![SEALED])
+    row.exchange("whole, in another order", generate(recipient_body(&whole)), vec![SEALED_RESPONSE])
+        .exchange("whole, before NumberOfBytes", generate(first), vec![SEALED_RESPONSE])
         // As the API has it: null is absent, and a member of another name is not known.
-        .exchange("null", generate(recipient_body("null")), vec![PLAIN])
-        .exchange("recipient", generate(r#"{"NumberOfBytes":32,"recipient":{}}"#), vec![PLAIN])
+        .exchange("null", generate(recipient_body("null")), vec![PLAINTEXT_RESPONSE])
+        .exchange(
+            "recipient",
+            generate(r#"{"NumberOfBytes":32,"recipient":{}}"#),
+            vec![PLAINTEXT_RESPONSE],
+        )
 }
 
 fn custom_key_stores() -> Row {
@@ -253,8 +258,8 @@ fn custom_key_stores() -> Row {
         (&many_wide, length(&many_wide, "less than or equal to 64")),
     ] {
         let json = format!("\"{id}\"");
-        row = refuse(row, format!("{id:?}"), with(&json), expected.clone());
-        row = refuse(row, format!("{id:?}, with a Recipient"), attested(&json), expected);
+        row = rejects(row, format!("{id:?}"), with(&json), expected.clone());
+        row = rejects(row, format!("{id:?}, with a Recipient"), attested(&json), expected);
     }
     for (json, message) in [
         ("1", "NUMBER_VALUE can not be converted to a String"),
@@ -263,8 +268,8 @@ fn custom_key_stores() -> Row {
         ("[]", "Start of list found where not expected"),
         ("{}", "Start of structure or map found where not expected"),
     ] {
-        row = refuse(row, json, with(json), serialization(message));
-        row = refuse(
+        row = rejects(row, json, with(json), serialization(message));
+        row = rejects(
             row,
             format!("{json}, with a Recipient"),
             attested(json),
@@ -275,21 +280,21 @@ fn custom_key_stores() -> Row {
     let mut document = document().to_vec();
     *document.last_mut().unwrap() ^= 1;
     let body = attested(r#""cks-1""#).replace(&document_base64(), &STANDARD.encode(document));
-    row = refuse(
+    row = rejects(
         row,
         "with a Recipient that is refused",
         body,
         validation("Recipient.AttestationDocument: the document's signature does not verify"),
     );
     let escapes = r#""a\r\nb\u0000\"""#;
-    row = refuse(row, "control characters", with(escapes), not_found("a\r\nb\0\""));
+    row = rejects(row, "control characters", with(escapes), not_found("a\r\nb\0\""));
     let body = attested(r#""cks-1""#).replacen("32", "0", 1);
     let message = "'0' at 'numberOfBytes' failed to satisfy constraint: Member must have value \
                    greater than or equal to 1";
-    row = refuse(row, "with a number out of range", body, violation(message));
-    row.exchange("null", generate(with("null")), vec![PLAIN]).exchange(
+    row = rejects(row, "with a number out of range", body, violation(message));
+    row.exchange("null", generate(with("null")), vec![PLAINTEXT_RESPONSE]).exchange(
         "null, with a Recipient",
         generate(attested("null")),
-        vec![SEALED],
+        vec![SEALED_RESPONSE],
     )
 }

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use crate::binaries::{Process, limited, until};
+use crate::binaries::{Process, wait_until, with_ulimit};
 use crate::connection_flood::ConnectionFlood;
-use crate::harness::relayed_enclave::{Relayed, address};
+use crate::harness::relayed_enclave::{RelayedEnclave, address};
 use crate::harness::requests::{GENERATE_RANDOM, JSON};
 use crate::harness::row::{Row, row};
 use crate::harness::summary::Outcome::Accepted;
@@ -30,9 +30,9 @@ fn flood() -> Row {
     /// In KiB, for as many connections: 128 KiB each if all were stalled, and none of them is.
     const GROWTH: u64 = 32 * 1024;
     let row = row("F03", "10,000 connects: bounded, and an honest client is still served");
-    row.scene("that send nothing", Accepted, || {
+    row.custom("that send nothing", Accepted, || {
         raise_descriptors();
-        let relayed = Relayed::with(&["--max-connections", &CAP.to_string()]);
+        let relayed = RelayedEnclave::with_relay_flags(&["--max-connections", &CAP.to_string()]);
         relayed.assert_serves("before");
         let before = relayed.proxy.kib("VmRSS");
         let (at, proxy) = (address(&relayed.proxy), &relayed.proxy);
@@ -48,7 +48,7 @@ fn flood() -> Row {
             });
             let mut served = 0;
             while !flood.is_finished() || served == 0 {
-                relayed.until_serves();
+                relayed.wait_until_serves();
                 served += 1;
                 let descriptors = proxy.descriptors();
                 assert!(descriptors <= 2 * CAP + OWN_DESCRIPTORS, "{descriptors}");
@@ -60,21 +60,21 @@ fn flood() -> Row {
         assert!(now < before + GROWTH, "{before} KiB before, and up to {now}");
         relayed.assert_serves("afterwards");
     })
-    .scene("that come again, from another address", Accepted, || {
+    .custom("that come again, from another address", Accepted, || {
         flood_from([127, 0, 0, 2], |relayed| relayed.assert_serves("within the flood"));
     })
-    .scene("that come again, from the client's address", Accepted, || {
+    .custom("that come again, from the client's address", Accepted, || {
         // With 16 connections of an address, one makes room within a millisecond, and before the client has
         // sent a byte if its thread has to wait. Then it tries again, as SDKs do.
-        flood_from([127, 0, 0, 1], Relayed::until_serves);
+        flood_from([127, 0, 0, 1], RelayedEnclave::wait_until_serves);
     })
 }
 
 /// Silent connections that are opened again whenever they are closed, more than the relay takes.
-fn flood_from(address: [u8; 4], serves: impl Fn(&Relayed)) {
+fn flood_from(address: [u8; 4], serves: impl Fn(&RelayedEnclave)) {
     const SILENT: usize = 200;
     const REQUESTS: usize = 20;
-    let relayed = Relayed::with(&["--max-connections", "64"]);
+    let relayed = RelayedEnclave::with_relay_flags(&["--max-connections", "64"]);
     let to = self::address(&relayed.proxy);
     let flood = ConnectionFlood::start((address, 0).into(), to, SILENT).unwrap();
     for _ in 0..REQUESTS {
@@ -97,27 +97,33 @@ fn raise_descriptors() {
 fn few_descriptors() -> Row {
     const LIMIT: &str = "-n 64";
     /// It says so once, rests, and goes on.
-    fn runs_out(relayed: &mut Relayed, which: fn(&mut Relayed) -> &mut Process) {
+    fn runs_out(relayed: &mut RelayedEnclave, which: fn(&mut RelayedEnclave) -> &mut Process) {
         const WATCHED: Duration = Duration::from_secs(2);
         let crowd: Vec<_> = (0..200).map(|_| relayed.connect()).collect();
-        which(relayed).logged("cannot accept");
+        which(relayed).wait_for_log("cannot accepts");
         let before = which(relayed).cpu_time();
         thread::sleep(WATCHED);
         let used = which(relayed).cpu_time() - before;
         assert!(used < WATCHED / 4, "it spins: {used:?} of {WATCHED:?}");
         drop(crowd);
-        relayed.until_serves();
-        let log = which(relayed).rest_of_log();
+        relayed.wait_until_serves();
+        let log = which(relayed).remaining_log();
         assert!(log.len() < 10, "{log:#?}");
         assert!(which(relayed).is_running());
     }
-    row("F09", "64 file descriptors: accept backs off, does not spin, recovers")
-        .scene("of the relay's", Accepted, || {
-            let mut relayed = Relayed::changed(|enclave| enclave, |proxy| limited(LIMIT, &proxy));
+    row("F09", "64 file descriptors: accepts backs off, does not spin, recovers")
+        .custom("of the relay's", Accepted, || {
+            let mut relayed = RelayedEnclave::with_commands(
+                |enclave| enclave,
+                |proxy| with_ulimit(LIMIT, &proxy),
+            );
             runs_out(&mut relayed, |relayed| &mut relayed.proxy);
         })
-        .scene("of the enclave's", Accepted, || {
-            let mut relayed = Relayed::changed(|enclave| limited(LIMIT, &enclave), |proxy| proxy);
+        .custom("of the enclave's", Accepted, || {
+            let mut relayed = RelayedEnclave::with_commands(
+                |enclave| with_ulimit(LIMIT, &enclave),
+                |proxy| proxy,
+            );
             runs_out(&mut relayed, |relayed| &mut relayed.enclave);
         })
 }
@@ -125,29 +131,34 @@ fn few_descriptors() -> Row {
 fn little_memory() -> Row {
     raise_descriptors();
     row("F10", "memory cap: sheds, no abort loop")
-        .scene("of the relay's", Accepted, || {
-            const CROWD: usize = 1000;
+        .custom("of the relay's", Accepted, || {
+            const CONCURRENT_REQUESTS: usize = 1000;
             let capped = |mut proxy: Command| {
                 proxy.args(["--max-connections", "128", "--threads", "1"]);
                 proxy.args(["--max-connections-per-client", "0"]);
-                limited("-v 49152", &proxy)
+                with_ulimit("-v 49152", &proxy)
             };
-            let mut relayed = Relayed::changed(|enclave| enclave, capped);
+            let mut relayed = RelayedEnclave::with_commands(|enclave| enclave, capped);
             relayed.assert_serves("before");
             // The enclave takes nothing, so that the relay has to keep all that it takes.
             relayed.enclave.signal("STOP");
-            let crowd: Vec<_> = (0..CROWD).map(|_| stuffed(&relayed, &[0; 512 * 1024])).collect();
-            until("the relay is full", || (relayed.proxy.descriptors() >= 2 * 128).then_some(()));
+            let crowd: Vec<_> =
+                (0..CONCURRENT_REQUESTS).map(|_| stuffed(&relayed, &[0; 512 * 1024])).collect();
+            wait_until("the relay is full", || {
+                (relayed.proxy.descriptors() >= 2 * 128).then_some(())
+            });
             assert!(relayed.proxy.is_running());
             relayed.enclave.signal("CONT");
             drop(crowd);
-            relayed.until_serves();
+            relayed.wait_until_serves();
             assert!(relayed.proxy.is_running());
         })
-        .scene("of the enclave's", Accepted, || {
-            const CROWD: usize = 600;
-            let mut relayed =
-                Relayed::changed(|enclave| limited("-v 393216", &enclave), |proxy| proxy);
+        .custom("of the enclave's", Accepted, || {
+            const CONCURRENT_REQUESTS: usize = 600;
+            let mut relayed = RelayedEnclave::with_commands(
+                |enclave| with_ulimit("-v 393216", &enclave),
+                |proxy| proxy,
+            );
             relayed.assert_serves("before");
             let body = [b' '; 512 * 1024 - 1];
             let head = format!(
@@ -157,16 +168,17 @@ fn little_memory() -> Row {
             );
             // All but the last byte, so that each has to be kept.
             let request = [head.as_bytes(), &body].concat();
-            let crowd: Vec<_> = (0..CROWD).map(|_| stuffed(&relayed, &request)).collect();
+            let crowd: Vec<_> =
+                (0..CONCURRENT_REQUESTS).map(|_| stuffed(&relayed, &request)).collect();
             relayed.assert_serves("meanwhile");
             drop(crowd);
-            relayed.until_serves();
+            relayed.wait_until_serves();
             assert!(relayed.enclave.is_running());
         })
 }
 
 /// A client that sends what it can without waiting.
-fn stuffed(relayed: &Relayed, bytes: &[u8]) -> TcpStream {
+fn stuffed(relayed: &RelayedEnclave, bytes: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(address(&relayed.proxy)).unwrap();
     stream.set_nonblocking(true).unwrap();
     // As much as there is room for; the rest is not sent.

@@ -2,17 +2,17 @@
 
 use crate::harness::configuration::{ACCESS_KEY_ID, Configuration};
 use crate::harness::requests::{
-    BAD_REQUEST, BODY, HEAD_TOO_LARGE, SEALED, attested_body, document_base64,
+    BAD_REQUEST, BODY, HEAD_TOO_LARGE, SEALED_RESPONSE, attested_body, document_base64,
 };
 use crate::harness::response::Expected;
 use crate::harness::row::{Row, row};
 use crate::harness::signed_requests::{
-    accept, access_key_form, algorithm, credential_form, draft, mismatch, missing_parameters,
-    missing_token, not_printable, not_signed, query, refuse, several_authorizations, then_signed,
-    unknown_parameter, unrecognized,
+    accepts, access_key_form, algorithm, credential_form, draft, followed_by_signed_request,
+    mismatch, missing_parameters, missing_token, not_printable, not_signed, query, rejects,
+    several_authorizations, unknown_parameter, unrecognized,
 };
 use crate::harness::sigv4_signer::{
-    ALGORITHM, DATE, Draft, SIGNED_HEADERS, Signing, scope, sha256,
+    ALGORITHM, DATE, SIGNED_HEADERS, SigningOptions, UnsignedRequest, scope, sha256,
 };
 
 /// The longest Authorization header that is read.
@@ -23,12 +23,12 @@ pub(crate) fn rows() -> Vec<Row> {
 }
 
 fn absent_and_twice() -> Row {
-    let row = row("E23", "Authorization absent, twice").under(Configuration::signed());
-    let row = accept(row, "once", draft().signed());
+    let row = row("E23", "Authorization absent, twice").with_configuration(Configuration::signed());
+    let row = accepts(row, "once", draft().signed());
     let row = absent(row.exchange(
         "once, with a Recipient",
-        Draft::new(attested_body()).signed(),
-        vec![SEALED],
+        UnsignedRequest::new(attested_body()).signed(),
+        vec![SEALED_RESPONSE],
     ));
     others(several(row))
 }
@@ -36,10 +36,13 @@ fn absent_and_twice() -> Row {
 fn absent(mut row: Row) -> Row {
     for (what, draft) in [
         ("absent", draft()),
-        ("absent, with a Recipient", Draft::new(attested_body())),
-        ("absent, and a body that is not JSON", Draft::new("{")),
-        ("absent, and half a Recipient", Draft::new(r#"{"NumberOfBytes":32,"Recipient":{}}"#)),
-        ("absent, and no body", Draft::new("")),
+        ("absent, with a Recipient", UnsignedRequest::new(attested_body())),
+        ("absent, and a body that is not JSON", UnsignedRequest::new("{")),
+        (
+            "absent, and half a Recipient",
+            UnsignedRequest::new(r#"{"NumberOfBytes":32,"Recipient":{}}"#),
+        ),
+        ("absent, and no body", UnsignedRequest::new("")),
         ("absent, for the other operation", describe()),
         ("absent, for no operation", draft().set("X-Amz-Target", "TrentService.Encrypt")),
         ("absent, and no X-Amz-Target", draft().without("X-Amz-Target")),
@@ -48,12 +51,12 @@ fn absent(mut row: Row) -> Row {
         ("absent, and X-Amz-Date twice", draft().with("X-Amz-Date", DATE)),
         ("a session token alone", draft().with("X-Amz-Security-Token", "token")),
     ] {
-        row = refuse(row, what, draft.unsigned(), missing_token());
+        row = rejects(row, what, draft.unsigned(), missing_token());
     }
-    let signature = Signing::default().authorization(&draft());
+    let signature = SigningOptions::default().authorization(&draft());
     for name in ["Proxy-Authorization", "X-Authorization", "Authorisation", "Authorization_"] {
         let bytes = draft().with(name, &signature).unsigned();
-        row = refuse(row, format!("in {name}"), bytes, missing_token());
+        row = rejects(row, format!("in {name}"), bytes, missing_token());
     }
     let health = draft().line("GET /healthz HTTP/1.1").unsigned();
     let other = draft().line("GET / HTTP/1.1").unsigned();
@@ -64,13 +67,14 @@ fn absent(mut row: Row) -> Row {
     )
 }
 
-fn describe() -> Draft {
-    Draft::new("{}").set("X-Amz-Target", "TrentService.DescribeCustomKeyStores")
+fn describe() -> UnsignedRequest {
+    UnsignedRequest::new("{}").set("X-Amz-Target", "TrentService.DescribeCustomKeyStores")
 }
 
 fn several(mut row: Row) -> Row {
-    let good = Signing::default().authorization(&draft());
-    let other = Signing { secret: "another", ..Signing::default() }.authorization(&draft());
+    let good = SigningOptions::default().authorization(&draft());
+    let other =
+        SigningOptions { secret: "another", ..SigningOptions::default() }.authorization(&draft());
     for (what, values) in [
         ("twice, identical", &[good.as_str(), &good][..]),
         ("twice, a wrong one first", &[&other, &good]),
@@ -83,16 +87,16 @@ fn several(mut row: Row) -> Row {
         ("three times", &[&good, &good, &good]),
     ] {
         let draft = values.iter().fold(draft(), |draft, value| draft.with("Authorization", value));
-        row = refuse(row, what, draft.unsigned(), several_authorizations());
+        row = rejects(row, what, draft.unsigned(), several_authorizations());
     }
     let spelt = draft().with("AUTHORIZATION", &good).with("authorization", &good);
-    row = refuse(row, "twice, in other case", spelt.unsigned(), several_authorizations());
+    row = rejects(row, "twice, in other case", spelt.unsigned(), several_authorizations());
     let joined = format!("{good}, {good}");
-    refuse(row, "twice in one", draft().authorized(joined), unknown_parameter())
+    rejects(row, "twice in one", draft().authorized(joined), unknown_parameter())
 }
 
 fn others(mut row: Row) -> Row {
-    let good = Signing::default().authorization(&draft());
+    let good = SigningOptions::default().authorization(&draft());
     for value in [
         "",
         " \t ",
@@ -108,9 +112,9 @@ fn others(mut row: Row) -> Row {
         &good.replacen(' ', ",", 1),
         &good.replacen("AWS4-HMAC-SHA256 ", "", 1),
     ] {
-        row = refuse(row, format!("{value:?}"), draft().authorized(value), algorithm());
+        row = rejects(row, format!("{value:?}"), draft().authorized(value), algorithm());
     }
-    let [credential, headers, signature] = Signing::default().parameters(&draft());
+    let [credential, headers, signature] = SigningOptions::default().parameters(&draft());
     for (parameters, missing) in [
         (vec![], &["Credential", "Signature", "SignedHeaders"][..]),
         (vec![&credential], &["Signature", "SignedHeaders"]),
@@ -123,27 +127,27 @@ fn others(mut row: Row) -> Row {
         let parameters: Vec<&str> = parameters.into_iter().map(String::as_str).collect();
         let value = format!("{ALGORITHM} {}", parameters.join(", "));
         let what = format!("without {}", missing.join(", "));
-        row = refuse(row, what, draft().authorized(value), missing_parameters(missing));
+        row = rejects(row, what, draft().authorized(value), missing_parameters(missing));
     }
     row
 }
 
 fn credentials_and_payloads() -> Row {
     let what = "CR, LF, NUL in the access key, 10 kB credential, UNSIGNED-PAYLOAD, presigned query";
-    let row = row("E28", what).under(Configuration::signed());
+    let row = row("E28", what).with_configuration(Configuration::signed());
     presigned(payload_hashes(lengths(access_keys(row))))
 }
 
 /// GenerateRandom whose Authorization names this access key.
 fn by(access_key_id: impl AsRef<[u8]>) -> Vec<u8> {
     // Some are not UTF-8.
-    let authorization = Signing::by("\u{1}").authorization(&draft());
+    let authorization = SigningOptions::by("\u{1}").authorization(&draft());
     let (before, behind) = authorization.split_once('\u{1}').unwrap();
     draft().authorized([before.as_bytes(), access_key_id.as_ref(), behind.as_bytes()].concat())
 }
 
 fn access_keys(mut row: Row) -> Row {
-    // hyper's own refusals: the request ends there, and so does the connection.
+    // hyper's own expected_errors: the request ends there, and so does the connection.
     for text in [
         "AKID\rEXAMPLE",
         "AKID\nEXAMPLE",
@@ -155,11 +159,15 @@ fn access_keys(mut row: Row) -> Row {
         "AKID\u{7f}",
         "AKID\u{1}",
     ] {
-        row = row.exchange(format!("{text:?}"), then_signed(by(text)), vec![BAD_REQUEST]);
+        row = row.exchange(
+            format!("{text:?}"),
+            followed_by_signed_request(by(text)),
+            vec![BAD_REQUEST],
+        );
     }
     let injected = by("AKID\r\nX-Injected: a");
     let expected = missing_parameters(&["Signature", "SignedHeaders"]);
-    row = refuse(row, "a header of its own behind it", injected, expected);
+    row = rejects(row, "a header of its own behind it", injected, expected);
     for text in [
         "AKID\tEXAMPLE",
         "AKID EXAMPLE",
@@ -180,10 +188,10 @@ fn access_keys(mut row: Row) -> Row {
         "*",
         "",
     ] {
-        row = refuse(row, format!("{text:?}"), by(text), access_key_form());
+        row = rejects(row, format!("{text:?}"), by(text), access_key_form());
     }
-    row = refuse(row, "a slash", by("AKID/EXAMPLE"), credential_form());
-    row = refuse(row, "a comma", by("AKID,EXAMPLE"), unknown_parameter());
+    row = rejects(row, "a slash", by("AKID/EXAMPLE"), credential_form());
+    row = rejects(row, "a comma", by("AKID,EXAMPLE"), unknown_parameter());
     for text in [
         "AKID\u{e9}XAMPLE",
         "AKID\u{9b}2J",
@@ -191,17 +199,17 @@ fn access_keys(mut row: Row) -> Row {
         "\u{ff21}KIDEXAMPLE",
         "AKIDEXAMPL\u{395}",
     ] {
-        row = refuse(row, format!("{text:?}"), by(text), not_printable());
+        row = rejects(row, format!("{text:?}"), by(text), not_printable());
     }
-    row = refuse(row, "not UTF-8", by(b"AKID\xff\xfe"), not_printable());
+    row = rejects(row, "not UTF-8", by(b"AKID\xff\xfe"), not_printable());
     for text in ["AKIDEXAMPLF", "akidexample", "AKIDEXAMPL", "AKIDEXAMPLE_", "A", "_", "0"] {
-        row = refuse(row, format!("{text:?}, unknown"), by(text), unrecognized());
+        row = rejects(row, format!("{text:?}, unknown"), by(text), unrecognized());
     }
     row
 }
 
 fn lengths(mut row: Row) -> Row {
-    let rest = Signing::by("").authorization(&draft()).len();
+    let rest = SigningOptions::by("").authorization(&draft()).len();
     let keyed = |length: usize| by("A".repeat(length));
     for (what, bytes, expected) in [
         ("128 letters", keyed(128), unrecognized()),
@@ -211,14 +219,15 @@ fn lengths(mut row: Row) -> Row {
         ("10 kB", keyed(10_000), not_printable()),
         ("10 kB of slashes", by("/".repeat(10_000)), not_printable()),
     ] {
-        row = refuse(row, what, bytes, expected);
+        row = rejects(row, what, bytes, expected);
     }
     for (what, bytes) in [("16 KiB", keyed(16 * 1024)), ("64 KiB", keyed(64 * 1024))] {
-        row = row.exchange(what, then_signed(bytes), vec![HEAD_TOO_LARGE]);
+        row = row.exchange(what, followed_by_signed_request(bytes), vec![HEAD_TOO_LARGE]);
     }
-    let spaced = format!("{}{}", Signing::default().authorization(&draft()), " ".repeat(10_000));
+    let spaced =
+        format!("{}{}", SigningOptions::default().authorization(&draft()), " ".repeat(10_000));
     // White space around a value is no part of it.
-    accept(row, "10 kB of spaces behind the value", draft().authorized(spaced))
+    accepts(row, "10 kB of spaces behind the value", draft().authorized(spaced))
 }
 
 const CONTENT_SHA256: &str = "X-Amz-Content-Sha256";
@@ -234,10 +243,10 @@ fn payload_hashes(mut row: Row) -> Row {
         &sha256(b""),
         &sha256(BODY.as_bytes()).to_uppercase(),
     ] {
-        let signing = Signing::over_payload(hash);
+        let signing = SigningOptions::over_payload(hash);
         let named = draft().with(CONTENT_SHA256, hash);
-        row = refuse(row, format!("{hash:?} signed"), draft().signed_as(&signing), mismatch());
-        row = refuse(
+        row = rejects(row, format!("{hash:?} signed"), draft().signed_as(&signing), mismatch());
+        row = rejects(
             row,
             format!("{hash:?} signed and sent, and the header not signed"),
             named.signed_as(&signing),
@@ -245,33 +254,38 @@ fn payload_hashes(mut row: Row) -> Row {
         );
         let signing = signing.and("x-amz-content-sha256");
         let what = format!("{hash:?} signed, sent, and the header signed");
-        row = refuse(row, what, named.signed_as(&signing), mismatch());
+        row = rejects(row, what, named.signed_as(&signing), mismatch());
         // What is hashed is what was received, so the header says nothing.
         let what = format!("{hash:?} sent, and the body signed");
-        row = accept(row, what, named.signed_as(&Signing::default().and("x-amz-content-sha256")));
+        row = accepts(
+            row,
+            what,
+            named.signed_as(&SigningOptions::default().and("x-amz-content-sha256")),
+        );
     }
-    let recipient = Draft::new(attested_body()).with(CONTENT_SHA256, "UNSIGNED-PAYLOAD");
-    let signing = Signing::over_payload("UNSIGNED-PAYLOAD").and("x-amz-content-sha256");
+    let recipient = UnsignedRequest::new(attested_body()).with(CONTENT_SHA256, "UNSIGNED-PAYLOAD");
+    let signing = SigningOptions::over_payload("UNSIGNED-PAYLOAD").and("x-amz-content-sha256");
     let bytes = recipient.signed_as(&signing);
-    row = refuse(row, "UNSIGNED-PAYLOAD, with a Recipient", bytes, mismatch());
+    row = rejects(row, "UNSIGNED-PAYLOAD, with a Recipient", bytes, mismatch());
     let chunk = format!("14;chunk-signature={}\r\n{BODY}\r\n0\r\n\r\n", "0".repeat(64));
     let streaming = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD";
-    let chunked = Draft::new(chunk)
+    let chunked = UnsignedRequest::new(chunk)
         .with("Content-Encoding", "aws-chunked")
         .with("X-Amz-Decoded-Content-Length", "20")
         .with(CONTENT_SHA256, streaming);
-    let of_aws =
-        |signing: Signing| signing.and("x-amz-content-sha256").and("x-amz-decoded-content-length");
-    row = refuse(
+    let of_aws = |signing: SigningOptions| {
+        signing.and("x-amz-content-sha256").and("x-amz-decoded-content-length")
+    };
+    row = rejects(
         row,
         "a body in signed chunks",
-        chunked.signed_as(&of_aws(Signing::over_payload(streaming))),
+        chunked.signed_as(&of_aws(SigningOptions::over_payload(streaming))),
         mismatch(),
     );
-    refuse(
+    rejects(
         row,
         "a body in chunks, signed as it is",
-        chunked.signed_as(&of_aws(Signing::default())),
+        chunked.signed_as(&of_aws(SigningOptions::default())),
         Expected::serialization("trailing characters at line 1 column 3"),
     )
 }
@@ -284,7 +298,7 @@ fn presigned(mut row: Row) -> Row {
         SIGNED_HEADERS.replace(';', "%3B")
     );
     let line = |query: &str| format!("POST /?{query} HTTP/1.1");
-    let signature = Signing::default().signature(&draft().line(&line(&unsigned)));
+    let signature = SigningOptions::default().signature(&draft().line(&line(&unsigned)));
     let whole = format!("{unsigned}&X-Amz-Signature={signature}");
     for query_text in [
         whole.as_str(),
@@ -300,16 +314,16 @@ fn presigned(mut row: Row) -> Row {
         let draft = draft().line(&line(query_text));
         let what = query_text.get(..40).unwrap_or(query_text);
         let what = format!("?{what} ({})", query_text.len());
-        row = refuse(row, format!("{what}, without Authorization"), draft.unsigned(), query());
-        row = refuse(row, format!("{what}, with Authorization"), draft.signed(), query());
+        row = rejects(row, format!("{what}, without Authorization"), draft.unsigned(), query());
+        row = rejects(row, format!("{what}, with Authorization"), draft.signed(), query());
     }
     let absolute = draft().line(&format!("POST http://localhost/?{whole} HTTP/1.1"));
-    row = refuse(row, "in the absolute form", absolute.unsigned(), query());
-    let bodied = Draft::new(attested_body()).line(&line(&whole));
-    row = refuse(row, "with a Recipient", bodied.unsigned(), query());
+    row = rejects(row, "in the absolute form", absolute.unsigned(), query());
+    let bodied = UnsignedRequest::new(attested_body()).line(&line(&whole));
+    row = rejects(row, "with a Recipient", bodied.unsigned(), query());
     let document = format!("Recipient={}", &document_base64()[..16]);
-    row = refuse(row, "a Recipient in it", draft().line(&line(&document)).signed(), query());
+    row = rejects(row, "a Recipient in it", draft().line(&line(&document)).signed(), query());
     // What a browser keeps to itself never arrives; a server that sees it refuses it.
     let fragment = draft().line("POST /#X-Amz-Signature HTTP/1.1");
-    accept(row, "a fragment", fragment.signed_over(&draft()))
+    accepts(row, "a fragment", fragment.signed_over(&draft()))
 }

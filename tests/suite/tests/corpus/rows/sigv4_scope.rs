@@ -5,9 +5,9 @@ use crate::harness::response::Expected;
 use crate::harness::row::{Row, row};
 use crate::harness::service::NOW;
 use crate::harness::signed_requests::{
-    accept, credential_form, date_form, draft, invalid, mismatch, not_printable, refuse,
+    accepts, credential_form, date_form, draft, invalid, mismatch, not_printable, rejects,
 };
-use crate::harness::sigv4_signer::{DATE, Signing, scope};
+use crate::harness::sigv4_signer::{DATE, SigningOptions, scope};
 
 pub(crate) fn rows() -> Vec<Row> {
     assert_eq!(NOW.basic_iso8601().to_string(), DATE);
@@ -16,14 +16,14 @@ pub(crate) fn rows() -> Vec<Row> {
 
 fn scopes_and_dates() -> Row {
     let row = row("E26", "wrong region, service, date; 5 minutes plus or minus one second")
-        .under(Configuration::signed());
+        .with_configuration(Configuration::signed());
     malformed_dates(windows(scope_dates(scopes(row))))
 }
 
 /// Signed for another scope, with the key of that scope.
 fn scoped(row: Row, scope: &str, answer: Expected) -> Row {
-    let bytes = draft().signed_as(&Signing::for_scope(scope));
-    refuse(row, format!("{scope:?}"), bytes, answer)
+    let bytes = draft().signed_as(&SigningOptions::for_scope(scope));
+    rejects(row, format!("{scope:?}"), bytes, answer)
 }
 
 fn scopes(mut row: Row) -> Row {
@@ -77,18 +77,18 @@ fn scopes(mut row: Row) -> Row {
         "20270115/eu-west-1/sts/aws4_request",
         "20270114/eu-west-1/kms/aws4_request",
     ] {
-        let authorization = Signing::for_scope(other).authorization(&draft());
+        let authorization = SigningOptions::for_scope(other).authorization(&draft());
         let bytes = draft().authorized(authorization.replace(other, &scope("20270115")));
-        row = refuse(row, format!("as ours, signed for {other}"), bytes, mismatch());
+        row = rejects(row, format!("as ours, signed for {other}"), bytes, mismatch());
     }
     row
 }
 
 fn scope_dates(mut row: Row) -> Row {
-    let date = |shown: &str| {
+    let date = |metrics_and_readiness: &str| {
         invalid(&format!(
             "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from \
-             HTTP: '{shown}' != '20270115', from '20270115T080000Z'."
+             HTTP: '{metrics_and_readiness}' != '20270115', from '20270115T080000Z'."
         ))
     };
     for day in ["20270114", "20270116", "20260115", "20270215", "00000000", "99999999", "19700101"]
@@ -111,14 +111,14 @@ fn scope_dates(mut row: Row) -> Row {
         row = scoped(row, &scope(day), date("?"));
     }
     row = scoped(row, "20270114/us-east-1/sts/aws4", date("20270114"));
-    let bytes = draft().signed_as(&Signing::for_scope(scope("2027011\u{665}")));
-    refuse(row, "a digit of another script", bytes, not_printable())
+    let bytes = draft().signed_as(&SigningOptions::for_scope(scope("2027011\u{665}")));
+    rejects(row, "a digit of another script", bytes, not_printable())
 }
 
 /// GenerateRandom signed at another time, with a scope of that day.
 fn dated(date: &str) -> Vec<u8> {
     let day = date.split('T').next().unwrap();
-    draft().set("X-Amz-Date", date).signed_as(&Signing::for_scope(scope(day)))
+    draft().set("X-Amz-Date", date).signed_as(&SigningOptions::for_scope(scope(day)))
 }
 
 fn windows(mut row: Row) -> Row {
@@ -131,7 +131,7 @@ fn windows(mut row: Row) -> Row {
         "20270115T080459Z",
         "20270115T080500Z",
     ] {
-        row = accept(row, date, dated(date));
+        row = accepts(row, date, dated(date));
     }
     for date in [
         "20270115T075459Z",
@@ -144,7 +144,7 @@ fn windows(mut row: Row) -> Row {
             "Signature expired: {date} is now earlier than 20270115T075500Z (20270115T080000Z - 5 \
              min.)"
         );
-        row = refuse(row, date, dated(date), invalid(&message));
+        row = rejects(row, date, dated(date), invalid(&message));
     }
     for date in [
         "20270115T080501Z",
@@ -157,11 +157,11 @@ fn windows(mut row: Row) -> Row {
             "Signature not yet current: {date} is still later than 20270115T080500Z \
              (20270115T080000Z + 5 min.)"
         );
-        row = refuse(row, date, dated(date), invalid(&message));
+        row = rejects(row, date, dated(date), invalid(&message));
     }
     // Another moment than the one that is signed, within the window.
     let other = draft().set("X-Amz-Date", "20270115T080001Z");
-    refuse(row, "a second more than was signed", other.signed_over(&draft()), mismatch())
+    rejects(row, "a second more than was signed", other.signed_over(&draft()), mismatch())
 }
 
 fn malformed_dates(mut row: Row) -> Row {
@@ -194,7 +194,7 @@ fn malformed_dates(mut row: Row) -> Row {
         "X",
     ] {
         let bytes = draft().set("X-Amz-Date", date).signed();
-        row = refuse(row, format!("X-Amz-Date: {date:?}"), bytes, date_form());
+        row = rejects(row, format!("X-Amz-Date: {date:?}"), bytes, date_form());
     }
     row
 }

@@ -4,10 +4,11 @@ use crate::harness::configuration::{Configuration, SESSION_KEY_ID, SESSION_TOKEN
 use crate::harness::response::Expected;
 use crate::harness::row::{Row, row};
 use crate::harness::signed_requests::{
-    accept, date_form, draft, http_date_form, mismatch, missing_parameters, no_date, no_list,
-    not_printable, not_signed, refuse, sent_twice, then_signed, unknown_parameter,
+    accepts, date_form, draft, followed_by_signed_request, http_date_form, mismatch,
+    missing_parameters, no_date, no_list, not_printable, not_signed, rejects, sent_twice,
+    unknown_parameter,
 };
-use crate::harness::sigv4_signer::{DATE, Draft, HTTP_DATE, Signing, Spell};
+use crate::harness::sigv4_signer::{DATE, HTTP_DATE, HeaderCase, SigningOptions, UnsignedRequest};
 
 pub(crate) fn rows() -> Vec<Row> {
     vec![left_out(), sent_otherwise()]
@@ -15,13 +16,13 @@ pub(crate) fn rows() -> Vec<Row> {
 
 /// Signed over this list, whatever it holds.
 fn over(row: Row, list: &str, answer: Expected) -> Row {
-    let bytes = draft().signed_as(&Signing::over_headers(list));
-    refuse(row, format!("{list:?}"), bytes, answer)
+    let bytes = draft().signed_as(&SigningOptions::over_headers(list));
+    rejects(row, format!("{list:?}"), bytes, answer)
 }
 
 fn left_out() -> Row {
     let mut row = row("E24", "SignedHeaders without host, a date, an x-amz-* header that is sent")
-        .under(Configuration::signed());
+        .with_configuration(Configuration::signed());
     for (list, name) in [
         ("content-type;x-amz-date;x-amz-target", "host"),
         ("content-type;host;x-amz-target", "x-amz-date"),
@@ -48,92 +49,92 @@ fn left_out() -> Row {
     for list in ["", ";", ";;", "host;", ";host", "content-type;;host", " ", "host x-amz-date"] {
         row = over(row, list, no_list());
     }
-    let [credential, _, signature] = Signing::default().parameters(&draft());
+    let [credential, _, signature] = SigningOptions::default().parameters(&draft());
     let none = format!("AWS4-HMAC-SHA256 {credential}, {signature}");
-    row = refuse(row, "no list", draft().authorized(none), missing_parameters(&["SignedHeaders"]));
+    row = rejects(row, "no list", draft().authorized(none), missing_parameters(&["SignedHeaders"]));
     not_sent(of_aws(dated(unsigned_type(row))))
 }
 
 /// Content-Type is signed or not, as the client likes; the service takes one media type either way.
 fn unsigned_type(mut row: Row) -> Row {
-    let list = Signing::over_headers("host;x-amz-date;x-amz-target");
-    row = accept(row, "Content-Type sent and not signed", draft().signed_as(&list));
+    let list = SigningOptions::over_headers("host;x-amz-date;x-amz-target");
+    row = accepts(row, "Content-Type sent and not signed", draft().signed_as(&list));
     let refused = || Expected::validation("Content-Type must be application/x-amz-json-1.1");
     for content_type in ["text/plain", "application/x-www-form-urlencoded", "application/cbor", ""]
     {
         let typed = draft().set("Content-Type", content_type).signed_as(&list);
-        row = refuse(row, format!("Content-Type {content_type:?}, not signed"), typed, refused());
+        row = rejects(row, format!("Content-Type {content_type:?}, not signed"), typed, refused());
     }
     let untyped = draft().without("Content-Type");
-    row = refuse(row, "Content-Type neither sent nor signed", untyped.signed_as(&list), refused());
+    row = rejects(row, "Content-Type neither sent nor signed", untyped.signed_as(&list), refused());
     let twice = draft().with("Content-Type", "text/plain").signed_as(&list);
-    row = refuse(row, "Content-Type twice, not signed", twice, sent_twice("content-type"));
-    refuse(row, "Content-Type signed and not sent", untyped.signed(), mismatch())
+    row = rejects(row, "Content-Type twice, not signed", twice, sent_twice("content-type"));
+    rejects(row, "Content-Type signed and not sent", untyped.signed(), mismatch())
 }
 
 /// Date in the place of X-Amz-Date.
 fn dated(mut row: Row) -> Row {
     let undated = draft().without("X-Amz-Date");
-    row = refuse(row, "X-Amz-Date signed and not sent", undated.signed(), no_date());
-    let list = Signing::over_headers("content-type;host;x-amz-target");
-    row = refuse(row, "no date", undated.signed_as(&list), no_date());
-    let signing = Signing::over_headers("content-type;date;host;x-amz-target");
+    row = rejects(row, "X-Amz-Date signed and not sent", undated.signed(), no_date());
+    let list = SigningOptions::over_headers("content-type;host;x-amz-target");
+    row = rejects(row, "no date", undated.signed_as(&list), no_date());
+    let signing = SigningOptions::over_headers("content-type;date;host;x-amz-target");
     for date in [HTTP_DATE, DATE, "Fri, 15 Jan 2027 08:00:00 -0000"] {
         let sent = undated.clone().with("Date", date);
-        row = accept(row, format!("Date: {date}"), sent.signed_as(&signing));
+        row = accepts(row, format!("Date: {date}"), sent.signed_as(&signing));
         let what = format!("Date: {date}, not signed");
-        row = refuse(row, what, sent.signed_as(&list), not_signed("date"));
+        row = rejects(row, what, sent.signed_as(&list), not_signed("date"));
         let twice = sent.with("Date", date).signed_as(&signing);
-        row = refuse(row, format!("Date: {date}, twice"), twice, sent_twice("date"));
+        row = rejects(row, format!("Date: {date}, twice"), twice, sent_twice("date"));
     }
     for date in ["", "Friday, 15-Jan-27 08:00:00 GMT", "Fri, 15 Jan 2027 08:00:00 +0100"] {
         let sent = undated.clone().with("Date", date).signed_as(&signing);
-        row = refuse(row, format!("Date: {date:?}"), sent, http_date_form());
+        row = rejects(row, format!("Date: {date:?}"), sent, http_date_form());
     }
     let other = undated.with("Date", "Fri, 15 Jan 2027 08:00:01 GMT");
-    row = refuse(row, "Date of another second", other.signed_as(&signing), mismatch());
+    row = rejects(row, "Date of another second", other.signed_as(&signing), mismatch());
     let both = draft().with("Date", "Thu, 01 Jan 1970 00:00:00 GMT");
-    accept(row, "Date beside X-Amz-Date, which counts", both.signed())
+    accepts(row, "Date beside X-Amz-Date, which counts", both.signed())
 }
 
 /// Headers of AWS's, which must be signed if they are sent.
 fn of_aws(mut row: Row) -> Row {
     for name in ["x-amz-meta", "x-amz-content-sha256", "x-amz-user-agent", "x-amz-"] {
         let sent = draft().with(name, "a");
-        row = refuse(row, format!("{name} sent, not signed"), sent.signed(), not_signed(name));
-        let signed = sent.signed_as(&Signing::default().and(name));
-        row = accept(row, format!("{name} sent and signed"), signed);
+        row = rejects(row, format!("{name} sent, not signed"), sent.signed(), not_signed(name));
+        let signed = sent.signed_as(&SigningOptions::default().and(name));
+        row = accepts(row, format!("{name} sent and signed"), signed);
     }
     for name in ["x-amzn-trace-id", "x-amz", "amz-sdk-request", "xx-amz-meta"] {
         let sent = draft().with(name, "a");
-        row = accept(row, format!("{name} sent, not signed"), sent.signed());
+        row = accepts(row, format!("{name} sent, not signed"), sent.signed());
     }
     let long = format!("x-amz-{}", "a".repeat(1000));
     let sent = draft().with(&long, "a").signed();
-    refuse(row, "a long name, not signed", sent, not_signed(&long[..128]))
+    rejects(row, "a long name, not signed", sent, not_signed(&long[..128]))
 }
 
 /// Signed and not sent, or neither.
 fn not_sent(mut row: Row) -> Row {
-    let usual = Signing::default;
+    let usual = SigningOptions::default;
     for name in ["x-amz-meta", "user-agent", "x-amz-security-token", "date", "a", "zzz"] {
         let bytes = draft().signed_as(&usual().and(name));
-        row = refuse(row, format!("{name} signed and not sent"), bytes, mismatch());
+        row = rejects(row, format!("{name} signed and not sent"), bytes, mismatch());
         let dropped = draft().with(name, "a");
         let value = usual().and(name).authorization(&dropped);
         let what = format!("{name} signed and dropped");
-        row = refuse(row, what, draft().authorized(value), mismatch());
+        row = rejects(row, what, draft().authorized(value), mismatch());
     }
-    row = refuse(
+    row = rejects(
         row,
         "authorization signed",
         draft().signed_as(&usual().and("authorization")),
         mismatch(),
     );
     let untargeted = draft().without("X-Amz-Target");
-    row = refuse(row, "X-Amz-Target signed and not sent", untargeted.signed(), mismatch());
-    let list = Signing::over_headers("content-type;host;x-amz-date");
-    row = refuse(
+    row = rejects(row, "X-Amz-Target signed and not sent", untargeted.signed(), mismatch());
+    let list = SigningOptions::over_headers("content-type;host;x-amz-date");
+    row = rejects(
         row,
         "X-Amz-Target neither: the signature is right, the request is not",
         untargeted.signed_as(&list),
@@ -142,36 +143,36 @@ fn not_sent(mut row: Row) -> Row {
 
     // HTTP/1.0 alone lets a request be without Host; the connection ends with its answer.
     let hostless = draft().without("Host").line("POST / HTTP/1.0");
-    let list = Signing::over_headers("content-type;x-amz-date;x-amz-target");
+    let list = SigningOptions::over_headers("content-type;x-amz-date;x-amz-target");
     row = row
-        .closed(
+        .exchange_until_closed(
             "HTTP/1.0: Host signed and not sent",
-            then_signed(hostless.signed()),
+            followed_by_signed_request(hostless.signed()),
             vec![mismatch()],
         )
-        .closed(
+        .exchange_until_closed(
             "HTTP/1.0: Host neither",
-            then_signed(hostless.signed_as(&list)),
+            followed_by_signed_request(hostless.signed_as(&list)),
             vec![not_signed("host")],
         );
 
     // What need not be signed may be.
     let more = draft().with("User-Agent", "tests").with("Content-Length", "20");
-    row = accept(
+    row = accepts(
         row,
         "more headers than must be",
         more.signed_as(&usual().and("content-length").and("user-agent")),
     );
-    row = accept(row, "fewer headers than there are", more.signed());
+    row = accepts(row, "fewer headers than there are", more.signed());
     let session = draft().with("X-Amz-Security-Token", SESSION_TOKEN);
-    let by_session = Signing::by(SESSION_KEY_ID);
-    row = refuse(
+    let by_session = SigningOptions::by(SESSION_KEY_ID);
+    row = rejects(
         row,
         "a session token, not signed",
         session.signed_as(&by_session),
         not_signed("x-amz-security-token"),
     );
-    accept(
+    accepts(
         row,
         "a session token, signed",
         session.signed_as(&by_session.and("x-amz-security-token")),
@@ -180,23 +181,25 @@ fn not_sent(mut row: Row) -> Row {
 
 fn sent_otherwise() -> Row {
     let row = row("E25", "a signed header sent twice, other order, white space or case")
-        .under(Configuration::signed());
+        .with_configuration(Configuration::signed());
     wire(values(lists(twice(row))))
 }
 
 const META: &str = "X-Amz-Meta";
 
 fn twice(mut row: Row) -> Row {
-    let signing = Signing::default().and("x-amz-meta");
-    let signed_over = |sent: &Draft, signed: &Draft| sent.authorized(signing.authorization(signed));
+    let signing = SigningOptions::default().and("x-amz-meta");
+    let signed_over = |sent: &UnsignedRequest, signed: &UnsignedRequest| {
+        sent.authorized(signing.authorization(signed))
+    };
     let two = draft().with(META, "a").with(META, "b");
     let one = |value: &str| draft().with(META, value);
-    row = accept(row, "another header twice", two.signed_as(&signing));
-    row = refuse(row, "another header twice, not signed", two.signed(), not_signed("x-amz-meta"));
-    row = accept(row, "twice, signed as one with a comma", signed_over(&two, &one("a,b")));
-    row = accept(row, "one with a comma, signed as two", signed_over(&one("a,b"), &two));
-    row = accept(row, "one with a comma and a space", one("a, b").signed_as(&signing));
-    row = accept(
+    row = accepts(row, "another header twice", two.signed_as(&signing));
+    row = rejects(row, "another header twice, not signed", two.signed(), not_signed("x-amz-meta"));
+    row = accepts(row, "twice, signed as one with a comma", signed_over(&two, &one("a,b")));
+    row = accepts(row, "one with a comma, signed as two", signed_over(&one("a,b"), &two));
+    row = accepts(row, "one with a comma and a space", one("a, b").signed_as(&signing));
+    row = accepts(
         row,
         "twice, in other case",
         draft().with("X-AMZ-META", "a").with("x-amz-meta", "b").signed_as(&signing),
@@ -213,7 +216,7 @@ fn twice(mut row: Row) -> Row {
         ("identical, one signed", &draft().with(META, "a").with(META, "a"), &one("a")),
         ("an empty one more than was signed", &one("a").with(META, ""), &one("a")),
     ] {
-        row = refuse(row, what, signed_over(sent, signed), mismatch());
+        row = rejects(row, what, signed_over(sent, signed), mismatch());
     }
     for (name, lower, value) in [
         ("X-Amz-Date", "x-amz-date", DATE),
@@ -223,20 +226,24 @@ fn twice(mut row: Row) -> Row {
         ("X-Amz-Content-Sha256", "x-amz-content-sha256", "UNSIGNED-PAYLOAD"),
     ] {
         let once = draft().set(name, value);
-        let signing = match Signing::default() {
+        let signing = match SigningOptions::default() {
             signing if signing.signed_headers.split(';').any(|known| known == lower) => signing,
             signing => signing.and(lower),
         };
         for (how, second) in [("identical", value), ("differing", "x"), ("an empty one", "")] {
             let twice = once.clone().with(name, second);
-            row =
-                refuse(row, format!("{name}, {how}"), twice.signed_as(&signing), sent_twice(lower));
+            row = rejects(
+                row,
+                format!("{name}, {how}"),
+                twice.signed_as(&signing),
+                sent_twice(lower),
+            );
             let value = signing.authorization(&once);
             let what = format!("{name}, {how}, signed as once");
-            row = refuse(row, what, twice.authorized(value), sent_twice(lower));
+            row = rejects(row, what, twice.authorized(value), sent_twice(lower));
         }
         let spelt = once.clone().with(&name.to_uppercase(), value);
-        row = refuse(
+        row = rejects(
             row,
             format!("{name}, in other case"),
             spelt.signed_as(&signing),
@@ -277,13 +284,13 @@ fn lists(mut row: Row) -> Row {
     }
     row = over(row, "content-type,host,x-amz-date,x-amz-target", unknown_parameter());
     // The signature is right, and the list's order in the header was changed.
-    let authorization = Signing::default().authorization(&draft());
+    let authorization = SigningOptions::default().authorization(&draft());
     let swapped = authorization.replace("content-type;host", "host;content-type");
-    refuse(row, "another order than was signed", draft().authorized(swapped), no_list())
+    rejects(row, "another order than was signed", draft().authorized(swapped), no_list())
 }
 
 fn values(mut row: Row) -> Row {
-    let signing = Signing::default().and("x-amz-meta");
+    let signing = SigningOptions::default().and("x-amz-meta");
     for value in [
         "a b",
         "a   b",
@@ -297,14 +304,14 @@ fn values(mut row: Row) -> Row {
         "\u{e9}  \u{9b}",
     ] {
         let bytes = draft().with_raw(META, value).signed_as(&signing);
-        row = accept(row, format!("{META}:{value:?}"), bytes);
+        row = accepts(row, format!("{META}:{value:?}"), bytes);
     }
     for (sent, signed) in
         [("a  b", "ab"), ("ab", "a b"), ("a\u{a0}b", "a b"), ("A", "a"), ("a", "")]
     {
         let value = signing.authorization(&draft().with(META, signed));
         let bytes = draft().with(META, sent).authorized(value);
-        row = refuse(row, format!("{META}: {sent:?}, signed {signed:?}"), bytes, mismatch());
+        row = rejects(row, format!("{META}: {sent:?}, signed {signed:?}"), bytes, mismatch());
     }
     for white in ["", "  ", "\t", " \t \t ", "                                "] {
         let mut spaced = draft();
@@ -316,10 +323,10 @@ fn values(mut row: Row) -> Row {
         ] {
             spaced = spaced.without(name).with_raw(name, format!("{white}{value}{white}"));
         }
-        row = accept(row, format!("{white:?} around every value"), spaced.signed());
+        row = accepts(row, format!("{white:?} around every value"), spaced.signed());
     }
     for value in ["20270115 T080000Z", "20270115T080000 Z"] {
-        row = refuse(
+        row = rejects(
             row,
             format!("{value:?}"),
             draft().set("X-Amz-Date", value).signed(),
@@ -335,7 +342,7 @@ fn wire(mut row: Row) -> Row {
             for third in (0..4).filter(|index| ![first, second].contains(index)) {
                 let order = [first, second, third, 6 - first - second - third];
                 let bytes = draft().ordered(&order).signed();
-                row = accept(row, format!("fields in the order {order:?}"), bytes);
+                row = accepts(row, format!("fields in the order {order:?}"), bytes);
             }
         }
     }
@@ -351,10 +358,10 @@ fn wire(mut row: Row) -> Row {
             })
             .collect()
     };
-    let spellings: [(&str, Spell); 3] =
+    let spellings: [(&str, HeaderCase); 3] =
         [("lower", str::to_lowercase), ("upper", str::to_uppercase), ("mixed", alternating)];
     for (what, spell) in spellings {
-        row = accept(row, format!("names in {what} case"), draft().named(spell).signed());
+        row = accepts(row, format!("names in {what} case"), draft().named(spell).signed());
     }
     for (name, sent) in [
         ("Host", "LOCALHOST"),
@@ -365,7 +372,7 @@ fn wire(mut row: Row) -> Row {
         ("X-Amz-Target", "trentservice.GenerateRandom"),
     ] {
         let bytes = draft().set(name, sent).signed_over(&draft());
-        row = refuse(row, format!("{name}: {sent}, signed otherwise"), bytes, mismatch());
+        row = rejects(row, format!("{name}: {sent}, signed otherwise"), bytes, mismatch());
     }
     row
 }

@@ -5,23 +5,25 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::harness::configuration::{ACCESS_KEY_ID, Configuration, SESSION_KEY_ID, SESSION_TOKEN};
 use crate::harness::requests::{
-    BODY, PLAIN, SEALED, attested_body, attested_body_with, document, document_base64,
-    recipient_body,
+    BODY, PLAINTEXT_RESPONSE, SEALED_RESPONSE, attested_body, attested_body_with, document,
+    document_base64, recipient_body,
 };
 use crate::harness::response::Expected;
 use crate::harness::row::{Row, row};
 use crate::harness::service::{RECIPIENTS, good};
 use crate::harness::signed_requests::{
-    accept, access_key_form, draft, incomplete, mismatch, refuse, then_signed, unrecognized,
+    accepts, access_key_form, draft, followed_by_signed_request, incomplete, mismatch, rejects,
+    unrecognized,
 };
-use crate::harness::sigv4_signer::{Draft, Signing};
+use crate::harness::sigv4_signer::{SigningOptions, UnsignedRequest};
 
 pub(crate) fn rows() -> Vec<Row> {
     vec![changed()]
 }
 
 fn changed() -> Row {
-    let row = row("E27", "body or Recipient changed after signing").under(Configuration::signed());
+    let row = row("E27", "body or Recipient changed after signing")
+        .with_configuration(Configuration::signed());
     others_secrets(signatures(heads(recipients(bodies(row)))))
 }
 
@@ -30,8 +32,8 @@ fn bodies(mut row: Row) -> Row {
         for bit in 0..8 {
             let mut body = BODY.as_bytes().to_vec();
             body[index] ^= 1 << bit;
-            let bytes = Draft::new(body).signed_over(&draft());
-            row = refuse(row, format!("bit {bit} of byte {index}"), bytes, mismatch());
+            let bytes = UnsignedRequest::new(body).signed_over(&draft());
+            row = rejects(row, format!("bit {bit} of byte {index}"), bytes, mismatch());
         }
     }
     for (what, body) in [
@@ -46,11 +48,11 @@ fn bodies(mut row: Row) -> Row {
         ("not JSON", "NumberOfBytes=32"),
         ("empty", ""),
     ] {
-        row = refuse(row, what, Draft::new(body).signed_over(&draft()), mismatch());
-        row = refuse(
+        row = rejects(row, what, UnsignedRequest::new(body).signed_over(&draft()), mismatch());
+        row = rejects(
             row,
             format!("{what}, the other way round"),
-            draft().signed_over(&Draft::new(body)),
+            draft().signed_over(&UnsignedRequest::new(body)),
             mismatch(),
         );
     }
@@ -58,12 +60,15 @@ fn bodies(mut row: Row) -> Row {
 }
 
 fn recipients(row: Row) -> Row {
-    let attested = Draft::new(attested_body());
+    let attested = UnsignedRequest::new(attested_body());
     let mut foreign = good();
     foreign.document.public_key = Some(RECIPIENTS[1].public_key_der().to_vec());
     let foreign = STANDARD.encode(foreign.sign().unwrap());
-    let mut row =
-        row.exchange("a Recipient, unchanged", then_signed(attested.signed()), vec![SEALED, PLAIN]);
+    let mut row = row.exchange(
+        "a Recipient, unchanged",
+        followed_by_signed_request(attested.signed()),
+        vec![SEALED_RESPONSE, PLAINTEXT_RESPONSE],
+    );
     for (what, body) in [
         ("Recipient dropped", BODY.to_owned()),
         ("Recipient null", recipient_body("null")),
@@ -77,18 +82,18 @@ fn recipients(row: Row) -> Row {
         ),
         ("NumberOfBytes changed beside it", attested_body().replacen("32", "33", 1)),
     ] {
-        row = refuse(row, what, Draft::new(body).signed_over(&attested), mismatch());
+        row = rejects(row, what, UnsignedRequest::new(body).signed_over(&attested), mismatch());
     }
     // Signed without, sent with: nobody can have an answer sealed to themselves either.
-    row = refuse(row, "Recipient added", attested.signed_over(&draft()), mismatch());
+    row = rejects(row, "Recipient added", attested.signed_over(&draft()), mismatch());
     let mut document = document().to_vec();
     for index in (0..document.len()).step_by(97) {
         document[index] ^= 0x80;
         let body = attested_body_with(&STANDARD.encode(&document));
-        row = refuse(
+        row = rejects(
             row,
             format!("a bit of byte {index} of the document"),
-            Draft::new(body).signed_over(&attested),
+            UnsignedRequest::new(body).signed_over(&attested),
             mismatch(),
         );
         document[index] ^= 0x80;
@@ -97,7 +102,7 @@ fn recipients(row: Row) -> Row {
 }
 
 fn heads(mut row: Row) -> Row {
-    let over_draft = |changed: Draft| changed.signed_over(&draft());
+    let over_draft = |changed: UnsignedRequest| changed.signed_over(&draft());
     for (what, changed) in [
         (
             "the other operation",
@@ -109,27 +114,28 @@ fn heads(mut row: Row) -> Row {
         ("another content type", draft().set("Content-Type", "application/x-amz-json-1.0")),
         ("no content type", draft().without("Content-Type")),
     ] {
-        row = refuse(row, what, over_draft(changed), mismatch());
+        row = rejects(row, what, over_draft(changed), mismatch());
     }
-    let describe = Draft::new("{}").set("X-Amz-Target", "TrentService.DescribeCustomKeyStores");
+    let describe =
+        UnsignedRequest::new("{}").set("X-Amz-Target", "TrentService.DescribeCustomKeyStores");
     let none = Expected::Ok { body: r#"{"CustomKeyStores":[]}"#.to_owned() };
     row = row.exchange(
         "the other operation, signed so",
-        then_signed(describe.signed()),
-        vec![none, PLAIN],
+        followed_by_signed_request(describe.signed()),
+        vec![none, PLAINTEXT_RESPONSE],
     );
     // Another method or path is no request to KMS: what it signs is not looked at.
     for line in ["GET / HTTP/1.1", "PUT / HTTP/1.1", "POST // HTTP/1.1", "POST /x HTTP/1.1"] {
         let bytes = over_draft(draft().line(line));
-        row = refuse(row, line, bytes, Expected::unknown_operation());
+        row = rejects(row, line, bytes, Expected::unknown_operation());
     }
-    row = refuse(
+    row = rejects(
         row,
         "a path that is signed, the root sent",
         draft().signed_over(&draft().line("POST /x HTTP/1.1")),
         mismatch(),
     );
-    row = refuse(
+    row = rejects(
         row,
         "a method that is signed, another sent",
         draft().signed_over(&draft().line("GET / HTTP/1.1")),
@@ -143,7 +149,7 @@ fn heads(mut row: Row) -> Row {
         ("Content-Length, as it is", draft().with("Content-Length", "20")),
         ("the absolute form", draft().line("POST http://localhost/ HTTP/1.1")),
     ] {
-        row = accept(row, what, over_draft(changed));
+        row = accepts(row, what, over_draft(changed));
     }
     // The request line says where to, and only Host is signed.
     let bytes = over_draft(draft().line("POST http://other/ HTTP/1.1"));
@@ -153,7 +159,7 @@ fn heads(mut row: Row) -> Row {
 }
 
 fn signatures(mut row: Row) -> Row {
-    let [credential, headers, signature] = Signing::default().parameters(&draft());
+    let [credential, headers, signature] = SigningOptions::default().parameters(&draft());
     let with = |signature: &str| {
         draft()
             .authorized(format!("AWS4-HMAC-SHA256 {credential}, {headers}, Signature={signature}"))
@@ -163,10 +169,10 @@ fn signatures(mut row: Row) -> Row {
         let mut digits = signature.as_bytes().to_vec();
         digits[index] = if digits[index] == b'0' { b'1' } else { b'0' };
         let bytes = with(std::str::from_utf8(&digits).unwrap());
-        row = refuse(row, format!("digit {index} of the signature"), bytes, mismatch());
+        row = rejects(row, format!("digit {index} of the signature"), bytes, mismatch());
     }
     for digit in ["0", "f"] {
-        row = refuse(row, format!("{digit} throughout"), with(&digit.repeat(64)), mismatch());
+        row = rejects(row, format!("{digit} throughout"), with(&digit.repeat(64)), mismatch());
     }
     let form = || incomplete("Signature must be 64 lower-case hexadecimal digits.");
     for (what, value) in [
@@ -180,7 +186,7 @@ fn signatures(mut row: Row) -> Row {
         ("with a space within", format!("{} {}", &signature[..31], &signature[32..])),
         ("another letter", format!("{}g", &signature[..63])),
     ] {
-        row = refuse(row, what, with(&value), form());
+        row = rejects(row, what, with(&value), form());
     }
     row
 }
@@ -189,12 +195,12 @@ fn others_secrets(mut row: Row) -> Row {
     for secret in
         ["", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEZ", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKE"]
     {
-        let signing = Signing { secret, ..Signing::default() };
+        let signing = SigningOptions { secret, ..SigningOptions::default() };
         row =
-            refuse(row, format!("the secret {secret:?}"), draft().signed_as(&signing), mismatch());
+            rejects(row, format!("the secret {secret:?}"), draft().signed_as(&signing), mismatch());
     }
     const TOKEN: &str = "X-Amz-Security-Token";
-    let (ours, session) = (Signing::default(), Signing::by(SESSION_KEY_ID));
+    let (ours, session) = (SigningOptions::default(), SigningOptions::by(SESSION_KEY_ID));
     let signed = session.clone().and("x-amz-security-token");
     let ours_signed = ours.clone().and("x-amz-security-token");
     for (what, draft, signing) in [
@@ -210,10 +216,10 @@ fn others_secrets(mut row: Row) -> Row {
         ("a token where there is none", draft().with(TOKEN, SESSION_TOKEN), &ours_signed),
         ("an empty token where there is none", draft().with(TOKEN, ""), &ours_signed),
     ] {
-        row = refuse(row, what, draft.signed_as(signing), unrecognized());
+        row = rejects(row, what, draft.signed_as(signing), unrecognized());
     }
     let stripped = draft().with(TOKEN, SESSION_TOKEN);
-    row = refuse(
+    row = rejects(
         row,
         "a signed token stripped",
         draft().authorized(signed.authorization(&stripped)),
@@ -221,7 +227,7 @@ fn others_secrets(mut row: Row) -> Row {
     );
     let named = ours.authorization(&draft());
     let other = named.replace(ACCESS_KEY_ID, "AKIDOTHER");
-    row = refuse(row, "an unknown access key", draft().authorized(other), unrecognized());
+    row = rejects(row, "an unknown access key", draft().authorized(other), unrecognized());
     let none = named.replace(ACCESS_KEY_ID, "");
-    refuse(row, "no access key", draft().authorized(none), access_key_form())
+    rejects(row, "no access key", draft().authorized(none), access_key_form())
 }

@@ -1,7 +1,7 @@
 //! F: the system's clock is wrong. Time is the NSM's.
 
-use crate::harness::fault_injection::{Faulty, Readiness};
-use crate::harness::requests::{PLAIN, SEALED};
+use crate::harness::fault_injection::{FaultyService, Readiness};
+use crate::harness::requests::{PLAINTEXT_RESPONSE, SEALED_RESPONSE};
 use crate::harness::row::{Row, row};
 use crate::harness::service::NOW;
 use crate::harness::summary::Outcome::Accepted;
@@ -15,11 +15,11 @@ pub(crate) fn rows() -> Vec<Row> {
         ("two seconds behind", NOW.minus_secs(2)),
     ];
     let row = wrong.into_iter().fold(row, |row, (what, system)| {
-        row.scene(what, Accepted, move || {
-            let faulty = Faulty::start(Box::new(|_| None));
+        row.custom(what, Accepted, move || {
+            let faulty = FaultyService::start(Box::new(|_| None));
             faulty.clock.set(system);
             // A document of now is one of now, and a good one.
-            faulty.assert_answers(&PLAIN, &SEALED, what);
+            faulty.assert_answers(&PLAINTEXT_RESPONSE, &SEALED_RESPONSE, what);
             assert_eq!(faulty.readiness(), Readiness::Ready);
             let answer = faulty.generate(false);
             assert_eq!(answer.header("date"), Some("Fri, 15 Jan 2027 08:00:00 GMT"));

@@ -1,14 +1,14 @@
-//! B: registers of zeros, which policies and the configuration must not ask for.
+//! B: registers of zeros, which policies and the configuration must not send_request for.
 
 use attestation::{PCR_LENGTH, PcrFamily};
 
 use crate::harness::configuration::Configuration;
-use crate::harness::requests::{PLAIN, SEALED};
+use crate::harness::requests::{PLAINTEXT_RESPONSE, SEALED_RESPONSE};
 use crate::harness::row::{Row, row};
 use crate::harness::service::generate_random;
-use crate::harness::signed_requests::then_signed;
+use crate::harness::signed_requests::followed_by_signed_request;
 use crate::rows::missing_pcrs::{
-    EXPLICITLY, IMPLICITLY, NOT_AMONG, allow, denied, denied_as, deny, document, measured,
+    EXPLICIT_DENY, IMPLICIT_DENY, NOT_ADMITTED, allow, denied, denied_as, deny, document, measured,
     signed_by, statement,
 };
 
@@ -63,8 +63,12 @@ fn measurements_of_zeros(mut row: Row) -> Row {
     for name in registers() {
         let entry = format!("{{ {name} = \"{zero}\" }}");
         row = row
-            .no_start(format!("{name}, production"), measuring(&entry), refused(1, &name))
-            .no_start(format!("{name}, laptop"), measuring(&entry).on_laptop(), refused(1, &name));
+            .prevents_start(format!("{name}, production"), measuring(&entry), refused(1, &name))
+            .prevents_start(
+                format!("{name}, laptop"),
+                measuring(&entry).with_development_profile(),
+                refused(1, &name),
+            );
     }
     for (number, entries, name) in [
         (1, format!("{{ PCR0 = \"{value}\", PCR8 = \"{zero}\" }}"), "PCR8"),
@@ -83,7 +87,7 @@ fn measurements_of_zeros(mut row: Row) -> Row {
         (1, format!("{{ nitrotpmpcr4 = \"{zero}\" }}"), "nitrotpmpcr4"),
     ] {
         let what = entries.replace(&zero, "0").replace(&value, "V");
-        row = row.no_start(what, measuring(&entries), refused(number, name));
+        row = row.prevents_start(what, measuring(&entries), refused(number, name));
     }
     // Zeros of another length are no measurement at all.
     for zeros in [
@@ -99,8 +103,11 @@ fn measurements_of_zeros(mut row: Row) -> Row {
         let entry = format!("{{ PCR8 = \"{zeros}\" }}");
         let error =
             "[recipient] measurements, entry 1: PCR8 is not a measurement: 96 hexadecimal digits";
-        row =
-            row.no_start(format!("{} digits: {:.2}", zeros.len(), zeros), measuring(&entry), error);
+        row = row.prevents_start(
+            format!("{} digits: {:.2}", zeros.len(), zeros),
+            measuring(&entry),
+            error,
+        );
     }
     row
 }
@@ -113,24 +120,24 @@ fn good_measurements(mut row: Row) -> Row {
         .collect::<String>();
     let last = format!("{}1", &zero()[1..]);
     for (what, entries, answer) in [
-        ("lower case", format!("{{ PCR8 = \"{}\" }}", measured(8)), SEALED),
-        ("upper case", format!("{{ PCR8 = \"{}\" }}", measured(8).to_uppercase()), SEALED),
-        ("mixed case", format!("{{ PCR8 = \"{mixed}\" }}"), SEALED),
-        ("ImageSha384", format!("{{ ImageSha384 = \"{}\" }}", measured(0)), SEALED),
+        ("lower case", format!("{{ PCR8 = \"{}\" }}", measured(8)), SEALED_RESPONSE),
+        ("upper case", format!("{{ PCR8 = \"{}\" }}", measured(8).to_uppercase()), SEALED_RESPONSE),
+        ("mixed case", format!("{{ PCR8 = \"{mixed}\" }}"), SEALED_RESPONSE),
+        ("ImageSha384", format!("{{ ImageSha384 = \"{}\" }}", measured(0)), SEALED_RESPONSE),
         // Not zeros, however few digits differ: it starts, and nobody has measured that.
         (
             "one digit that is not zero",
             format!("{{ PCR8 = \"{last}\" }}"),
-            denied_as("anonymous", NOT_AMONG),
+            denied_as("anonymous", NOT_ADMITTED),
         ),
-        ("no entry", String::new(), SEALED),
+        ("no entry", String::new(), SEALED_RESPONSE),
         (
             "zeros of a NitroTPM",
             format!("{{ NitroTPMPCR4 = \"{}\", NitroTPMPCR12 = \"{}\" }}", measured(4), zero()),
-            denied_as("anonymous", NOT_AMONG),
+            denied_as("anonymous", NOT_ADMITTED),
         ),
     ] {
-        row = row.under(measuring(&entries)).exchange(
+        row = row.with_configuration(measuring(&entries)).exchange(
             format!("starts: {what}"),
             generate_random(&document(|_| {})),
             vec![answer],
@@ -149,9 +156,9 @@ fn policy_of_zeros(row: Row, what: String, policy: &str, says: &str, key: &str) 
     };
     let error = format!(
         "[[credential]] number 3: AKIDZERO.json: line 1 column {column}: {says} would admit a kms:RecipientAttestation:{key} \
-         of all zeros, {whose}; remove the value, or refuse it with Deny and a positive operator"
+         of all zeros, {whose}; remove the value, or rejects it with Deny and a positive operator"
     );
-    row.no_start(what, Configuration::signed().credential("AKIDZERO", "", policy), error)
+    row.prevents_start(what, Configuration::signed().credential("AKIDZERO", "", policy), error)
 }
 
 fn policies_of_zeros(mut row: Row) -> Row {
@@ -228,45 +235,45 @@ fn policies_that_start(mut row: Row) -> Row {
     let zeroed = document(|document| document.pcrs.extend([(8, [0; PCR_LENGTH])]));
     let whole = document(|_| {});
     for (what, policy, of_zeros, of_whole) in [
-        ("Deny with StringEquals", deny("StringEquals", "PCR8", &zero), Err(EXPLICITLY), Ok(())),
+        ("Deny with StringEquals", deny("StringEquals", "PCR8", &zero), Err(EXPLICIT_DENY), Ok(())),
         (
             "Deny with StringEqualsIgnoreCase",
             deny("StringEqualsIgnoreCase", "PCR8", &zero),
-            Err(EXPLICITLY),
+            Err(EXPLICIT_DENY),
             Ok(()),
         ),
-        ("Deny with StringLike", deny("StringLike", "PCR8", &zero), Err(EXPLICITLY), Ok(())),
+        ("Deny with StringLike", deny("StringLike", "PCR8", &zero), Err(EXPLICIT_DENY), Ok(())),
         (
             "Deny with StringEqualsIfExists",
             deny("StringEqualsIfExists", "PCR8", &zero),
-            Err(EXPLICITLY),
+            Err(EXPLICIT_DENY),
             Ok(()),
         ),
         (
             "Allow with StringNotEquals",
             allow("StringNotEquals", "PCR8", &zero),
-            Err(IMPLICITLY),
+            Err(IMPLICIT_DENY),
             Ok(()),
         ),
         (
             "Allow with StringNotLike",
             allow("StringNotLike", "PCR8", &zero),
-            Err(IMPLICITLY),
+            Err(IMPLICIT_DENY),
             Ok(()),
         ),
     ] {
-        row = row.under(Configuration::signed().credential("AKIDZERO", "", &policy));
-        for (which, document, verdict) in
+        row = row.with_configuration(Configuration::signed().credential("AKIDZERO", "", &policy));
+        for (which, document, verify_document) in
             [("zeros", &zeroed, of_zeros), ("a value", &whole, of_whole)]
         {
-            let answer = match verdict {
-                Ok(()) => SEALED,
+            let answer = match verify_document {
+                Ok(()) => SEALED_RESPONSE,
                 Err(why) => denied("AKIDZERO", why),
             };
             row = row.exchange(
                 format!("starts: {what}, of {which}"),
-                then_signed(signed_by("AKIDZERO", document)),
-                vec![answer, PLAIN],
+                followed_by_signed_request(signed_by("AKIDZERO", document)),
+                vec![answer, PLAINTEXT_RESPONSE],
             );
         }
     }
@@ -285,23 +292,24 @@ fn zeros_of_nitro_tpms(mut row: Row) -> Row {
     let (zeros, others) = (of_nitro_tpm(0), of_nitro_tpm(1));
     for name in registers_of_zeros() {
         let policy = allow("StringEquals", &name, &zero);
-        row = row.under(Configuration::signed().credential("AKIDZERO", "", &policy));
+        row = row.with_configuration(Configuration::signed().credential("AKIDZERO", "", &policy));
         for (which, document, answer) in [
-            ("zeros", &zeros, SEALED),
-            ("a value", &others, denied("AKIDZERO", IMPLICITLY)),
-            ("an enclave", &document(|_| {}), denied("AKIDZERO", IMPLICITLY)),
+            ("zeros", &zeros, SEALED_RESPONSE),
+            ("a value", &others, denied("AKIDZERO", IMPLICIT_DENY)),
+            ("an enclave", &document(|_| {}), denied("AKIDZERO", IMPLICIT_DENY)),
         ] {
             row = row.exchange(
                 format!("starts: {name}, of {which}"),
-                then_signed(signed_by("AKIDZERO", document)),
-                vec![answer, PLAIN],
+                followed_by_signed_request(signed_by("AKIDZERO", document)),
+                vec![answer, PLAINTEXT_RESPONSE],
             );
         }
         let entry = measuring(&format!("{{ {name} = {zero} }}"));
-        row = row.under(entry.on_laptop());
-        for (which, document, answer) in
-            [("zeros", &zeros, SEALED), ("a value", &others, denied_as("anonymous", NOT_AMONG))]
-        {
+        row = row.with_configuration(entry.with_development_profile());
+        for (which, document, answer) in [
+            ("zeros", &zeros, SEALED_RESPONSE),
+            ("a value", &others, denied_as("anonymous", NOT_ADMITTED)),
+        ] {
             let what = format!("starts: {name} configured, of {which}");
             row = row.exchange(what, generate_random(document), vec![answer]);
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::service::{own, pcrs_of_image};
-use crate::clients::Site;
+use crate::clients::ServiceUrl;
 use crate::guests::Boots;
 use crate::kms_calls::{boto3, client, generate_random, of_a_crowd, plain};
 use crate::virtual_machine::setting;
@@ -60,7 +60,7 @@ pub(super) fn in_image(boots: &Boots) {
     assert_ne!(guest.authority.public_key(), earlier.public_key());
     let (url, authorities) = (guest.url(), [&*guest.authority, earlier]);
     let [own, earlier] =
-        authorities.map(|authority| Site { ca: Some(authority.path()), url: &url });
+        authorities.map(|authority| ServiceUrl { ca: Some(authority.path()), url: &url });
     plain(own);
     let [outcome] = &boto3(earlier, &[generate_random(32, None)])[..] else { panic!() };
     assert_eq!(outcome.error.as_ref().unwrap().name, "SSLError");
