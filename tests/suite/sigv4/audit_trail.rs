@@ -13,13 +13,13 @@ const HANG_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// All that anybody attempts.
 #[derive(Debug)]
-pub(crate) struct Trail(Receiver<Vec<u8>>);
+pub(crate) struct AuditTrail(Receiver<Vec<u8>>);
 
 /// One attempt, as it was recorded.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Attempt {
     /// Who was proved, if anybody was, and by which access key.
-    pub(crate) proven: Option<(String, String)>,
+    pub(crate) authenticated: Option<(String, String)>,
     /// The error's name and its message, if it was refused.
     pub(crate) error: Option<(String, String)>,
 }
@@ -28,13 +28,13 @@ pub(crate) struct Attempt {
 pub(crate) fn simulator(
     config: &Path,
     now: impl Fn() -> UnixMillis + Send + Sync + 'static,
-) -> (Simulator, Trail) {
+) -> (Simulator, AuditTrail) {
     let (lines, trail) = channel();
-    let simulator = Simulator::builder().config_file(config).now(now).audit(Lines(lines));
-    (simulator.start().unwrap(), Trail(trail))
+    let simulator = Simulator::builder().config_file(config).now(now).audit(RecordSender(lines));
+    (simulator.start().unwrap(), AuditTrail(trail))
 }
 
-impl Trail {
+impl AuditTrail {
     /// In order. The service must have ended: then it has written all, and let go of its writer.
     pub(crate) fn attempts(self) -> Vec<Attempt> {
         let mut attempts = Vec::new();
@@ -51,7 +51,7 @@ impl Trail {
 impl Attempt {
     /// One that was granted.
     pub(crate) fn granted(arn: &str, access_key_id: &str) -> Self {
-        Self { proven: Some((arn.to_owned(), access_key_id.to_owned())), error: None }
+        Self { authenticated: Some((arn.to_owned(), access_key_id.to_owned())), error: None }
     }
 
     fn of(record: &Value) -> Self {
@@ -59,16 +59,17 @@ impl Attempt {
         assert_eq!(record["awsRegion"], "eu-west-1");
         let user = &record["userIdentity"];
         let anonymous = json!({ "type": "AWSAccount", "accountId": "ANONYMOUS_PRINCIPAL" });
-        let proven = (*user != anonymous).then(|| (text(&user["arn"]), text(&user["accessKeyId"])));
+        let authenticated =
+            (*user != anonymous).then(|| (text(&user["arn"]), text(&user["accessKeyId"])));
         let error = record.get("errorCode").map(|code| (text(code), text(&record["errorMessage"])));
-        Self { proven, error }
+        Self { authenticated, error }
     }
 }
 
 /// Hands over each record: a write holds as many lines as were waiting, whole ones.
-struct Lines(Sender<Vec<u8>>);
+struct RecordSender(Sender<Vec<u8>>);
 
-impl Write for Lines {
+impl Write for RecordSender {
     fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
         for line in lines.split_inclusive(|byte| *byte == b'\n') {
             self.0.send(line.to_vec()).map_err(io::Error::other)?;

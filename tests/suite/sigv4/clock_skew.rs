@@ -11,35 +11,35 @@ const SKEW_SECS: u64 = 600;
 
 /// On which side of the service's clock the clients' is.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Clocks {
+pub(crate) enum ClientClock {
     Behind,
     Ahead,
 }
 
 /// What the clocks show.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Skew {
-    clocks: Clocks,
+pub(crate) struct ClockSkew {
+    client_clock: ClientClock,
     /// At the service, all the time.
     pub(crate) now: UnixMillis,
     /// When the test began, for everybody else.
     begun: UnixMillis,
 }
 
-impl Skew {
+impl ClockSkew {
     /// From now on.
-    pub(crate) fn new(clocks: Clocks) -> Self {
+    pub(crate) fn new(client_clock: ClientClock) -> Self {
         let begun = SystemClock.now();
-        let now = match clocks {
-            Clocks::Behind => begun.plus_secs(SKEW_SECS),
-            Clocks::Ahead => begun.minus_secs(SKEW_SECS),
+        let now = match client_clock {
+            ClientClock::Behind => begun.plus_secs(SKEW_SECS),
+            ClientClock::Ahead => begun.minus_secs(SKEW_SECS),
         };
-        Self { clocks, now, begun }
+        Self { client_clock, now, begun }
     }
 
     /// Asserts that an attempt proved nobody, and was refused for its date, with all dates.
     pub(crate) fn assert_refused(&self, attempt: &Attempt) {
-        let Attempt { proven: None, error: Some((name, message)) } = attempt else {
+        let Attempt { authenticated: None, error: Some((name, message)) } = attempt else {
             panic!("{attempt:?}");
         };
         assert_eq!(name, "InvalidSignatureException");
@@ -54,11 +54,11 @@ impl Skew {
         let now = self.now.basic_iso8601();
         let earliest = self.now.minus_secs(WINDOW_SECS).basic_iso8601();
         let latest = self.now.plus_secs(WINDOW_SECS).basic_iso8601();
-        let (before, after) = match self.clocks {
-            Clocks::Behind => {
+        let (before, after) = match self.client_clock {
+            ClientClock::Behind => {
                 ("Signature expired: ", format!(" is now earlier than {earliest} ({now} - 5 min.)"))
             }
-            Clocks::Ahead => (
+            ClientClock::Ahead => (
                 "Signature not yet current: ",
                 format!(" is still later than {latest} ({now} + 5 min.)"),
             ),

@@ -64,9 +64,9 @@ pub(crate) enum Operation {
 
 /// A request that is refused.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Refused {
+pub(crate) struct RejectedCase {
     /// Why.
-    pub(crate) because: &'static str,
+    pub(crate) reason: &'static str,
     /// Who asks.
     pub(crate) identity: Identity,
     /// For what.
@@ -74,63 +74,67 @@ pub(crate) struct Refused {
     /// The error's name and its message.
     pub(crate) error: (&'static str, &'static str),
     /// The principal that is nevertheless proved, and so recorded.
-    pub(crate) proven: Option<&'static str>,
+    pub(crate) authenticated: Option<&'static str>,
 }
 
 /// Every way to sign, or to be, that is not let in.
-pub(crate) const REFUSED: [Refused; 12] = [
-    unproven(
+pub(crate) const REJECTED_CASES: [RejectedCase; 12] = [
+    unauthenticated(
         "another secret",
         Identity { secret_access_key: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEZ", ..WALLET },
         MISMATCH,
     ),
-    unproven(
+    unauthenticated(
         "the secret of another access key",
         Identity { secret_access_key: AUDITOR.secret_access_key, ..WALLET },
         MISMATCH,
     ),
-    unproven(
+    unauthenticated(
         "an access key that is not known",
         Identity { access_key_id: "AKIDNOBODY", ..WALLET },
         UNRECOGNIZED,
     ),
-    unproven(
+    unauthenticated(
         "another region",
         Identity { region: "us-east-1", ..WALLET },
         ("InvalidSignatureException", "Credential should be scoped to a valid region. "),
     ),
-    unproven(
+    unauthenticated(
         "another session token",
         Identity { session_token: EXPIRED.session_token, ..TEMPORARY },
         UNRECOGNIZED,
     ),
-    unproven("no session token", Identity { session_token: None, ..TEMPORARY }, UNRECOGNIZED),
-    unproven(
+    unauthenticated(
+        "no session token",
+        Identity { session_token: None, ..TEMPORARY },
+        UNRECOGNIZED,
+    ),
+    unauthenticated(
         "a session token where there is none",
         Identity { session_token: TEMPORARY.session_token, ..WALLET },
         UNRECOGNIZED,
     ),
-    unproven(
+    unauthenticated(
         "a credential whose time is over",
         EXPIRED,
         ("ExpiredTokenException", "The security token included in the request is expired"),
     ),
-    unproven(
+    unauthenticated(
         "another secret, of a credential whose time is over",
         Identity { secret_access_key: WALLET.secret_access_key, ..EXPIRED },
         MISMATCH,
     ),
-    Refused {
+    RejectedCase {
         operation: Operation::DescribeCustomKeyStores,
-        ..unproven(
+        ..unauthenticated(
             "another secret, for the other operation",
             Identity { secret_access_key: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEZ", ..WALLET },
             MISMATCH,
         )
     },
-    Refused {
-        proven: Some("arn:aws:iam::123456789012:user/auditor"),
-        ..unproven(
+    RejectedCase {
+        authenticated: Some("arn:aws:iam::123456789012:user/auditor"),
+        ..unauthenticated(
             "no policy that allows it",
             AUDITOR,
             (
@@ -141,9 +145,9 @@ pub(crate) const REFUSED: [Refused; 12] = [
             ),
         )
     },
-    Refused {
-        proven: Some("arn:aws:sts::123456789012:assumed-role/wallet/suspended"),
-        ..unproven(
+    RejectedCase {
+        authenticated: Some("arn:aws:sts::123456789012:assumed-role/wallet/suspended"),
+        ..unauthenticated(
             "a policy that denies it, beside one that allows it",
             SUSPENDED,
             (
@@ -157,12 +161,18 @@ pub(crate) const REFUSED: [Refused; 12] = [
 ];
 
 /// GenerateRandom, by somebody who is not known afterwards either.
-const fn unproven(
-    because: &'static str,
+const fn unauthenticated(
+    reason: &'static str,
     identity: Identity,
     error: (&'static str, &'static str),
-) -> Refused {
-    Refused { because, identity, operation: Operation::GenerateRandom, error, proven: None }
+) -> RejectedCase {
+    RejectedCase {
+        reason,
+        identity,
+        operation: Operation::GenerateRandom,
+        error,
+        authenticated: None,
+    }
 }
 
 /// What policies that deny GenerateRandom leave.

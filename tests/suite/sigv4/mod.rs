@@ -5,5 +5,5 @@ mod audit_trail;
 mod clock_skew;
 pub(crate) mod identities;
 
-pub(crate) use audit_trail::{Attempt, Trail, simulator};
-pub(crate) use clock_skew::{Clocks, Skew};
+pub(crate) use audit_trail::{Attempt, AuditTrail, simulator};
+pub(crate) use clock_skew::{ClientClock, ClockSkew};

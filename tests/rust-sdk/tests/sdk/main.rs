@@ -17,16 +17,16 @@ use enclave::clock::{Clock, SystemClock};
 
 use crate::sdk::{Call, CallOutcome, Sdk};
 use crate::sigv4::identities::{
-    ALLOWED_TO_LIST, Identity, MISMATCH, Operation, REFUSED, Refused, TEMPORARY, WALLET, WALLET_ARN,
+    ALLOWED_TO_LIST, Identity, MISMATCH, Operation, REJECTED_CASES, RejectedCase, TEMPORARY, WALLET, WALLET_ARN,
 };
-use crate::sigv4::{Attempt, Clocks, Skew, Trail};
+use crate::sigv4::{Attempt, ClientClock, ClockSkew, AuditTrail};
 
 /// A key that everybody has.
 const KEY: &str = include_str!("../../../suite/keys/rsa-2048.pem");
 
 fn simulator(
     now: impl Fn() -> UnixMillis + Send + Sync + 'static,
-) -> (attested_recipient::Simulator, Trail) {
+) -> (attested_recipient::Simulator, AuditTrail) {
     sigv4::simulator(
         concat!(env!("CARGO_MANIFEST_DIR"), "/../suite/sigv4/config.toml").as_ref(),
         now,
@@ -79,7 +79,7 @@ fn kms_errors_are_not_retried() {
     let key = RecipientKey::from_pem(KEY).unwrap();
     let document = simulator.document(&Document::for_key(&key)).unwrap();
     let mut expected = Vec::new();
-    for Refused { because, identity, operation, error, proven } in REFUSED {
+    for RejectedCase { reason, identity, operation, error, authenticated } in REJECTED_CASES {
         let sdk = Sdk::new(&identity, simulator.endpoint_url());
         let calls = match operation {
             // The Recipient is not looked at, so it changes nothing.
@@ -88,10 +88,10 @@ fn kms_errors_are_not_retried() {
         };
         for call in calls {
             let outcome = sdk.call(&call);
-            assert_eq!(outcome.statuses, [400], "{because}: {outcome:?}");
-            assert_eq!(outcome.result.unwrap_err(), owned(error), "{because}");
-            let proven = proven.map(|arn| owned((arn, identity.access_key_id)));
-            expected.push(Attempt { proven, error: Some(owned(error)) });
+            assert_eq!(outcome.statuses, [400], "{reason}: {outcome:?}");
+            assert_eq!(outcome.result.unwrap_err(), owned(error), "{reason}");
+            let authenticated = authenticated.map(|arn| owned((arn, identity.access_key_id)));
+            expected.push(Attempt { authenticated, error: Some(owned(error)) });
         }
     }
     drop(simulator);
@@ -100,12 +100,12 @@ fn kms_errors_are_not_retried() {
 
 #[test]
 fn corrects_clock_skew_after_one_rejection() {
-    for clocks in [Clocks::Behind, Clocks::Ahead] {
-        let skew = Skew::new(clocks);
+    for client_clock in [ClientClock::Behind, ClientClock::Ahead] {
+        let skew = ClockSkew::new(client_clock);
         let (simulator, trail) = simulator(move || skew.now);
         let sdk = Sdk::new(&WALLET, simulator.endpoint_url());
         let statuses = [Call::Plain, Call::Plain, Call::List].map(|call| sdk.call(&call).statuses);
-        assert_eq!(statuses, [vec![400, 200], vec![200], vec![200]], "{clocks:?}");
+        assert_eq!(statuses, [vec![400, 200], vec![200], vec![200]], "{client_clock:?}");
         drop(simulator);
         let attempts = trail.attempts();
         skew.assert_refused(&attempts[0]);
@@ -116,7 +116,7 @@ fn corrects_clock_skew_after_one_rejection() {
 
 #[test]
 fn rejects_wrong_secret_after_clock_correction() {
-    let skew = Skew::new(Clocks::Behind);
+    let skew = ClockSkew::new(ClientClock::Behind);
     let (simulator, trail) = simulator(move || skew.now);
     let identity = Identity { secret_access_key: "not/the/secret", ..WALLET };
     let outcome = Sdk::new(&identity, simulator.endpoint_url()).call(&Call::Plain);
@@ -125,18 +125,18 @@ fn rejects_wrong_secret_after_clock_correction() {
     drop(simulator);
     let attempts = trail.attempts();
     skew.assert_refused(&attempts[0]);
-    assert_eq!(attempts[1..], [Attempt { proven: None, error: Some(owned(MISMATCH)) }]);
+    assert_eq!(attempts[1..], [Attempt { authenticated: None, error: Some(owned(MISMATCH)) }]);
 }
 
 #[test]
 fn reports_both_dates_when_retries_are_off() {
-    for clocks in [Clocks::Behind, Clocks::Ahead] {
-        let skew = Skew::new(clocks);
+    for client_clock in [ClientClock::Behind, ClientClock::Ahead] {
+        let skew = ClockSkew::new(client_clock);
         let (simulator, trail) = simulator(move || skew.now);
         let sdk = Sdk::with_one_attempt(&WALLET, simulator.endpoint_url());
         let outcome = sdk.call(&Call::Plain);
-        assert_eq!(outcome.statuses, [400], "{clocks:?}");
-        let refused = Attempt { proven: None, error: outcome.result.err() };
+        assert_eq!(outcome.statuses, [400], "{client_clock:?}");
+        let refused = Attempt { authenticated: None, error: outcome.result.err() };
         skew.assert_refused(&refused);
         drop(simulator);
         assert_eq!(trail.attempts(), [refused]);

@@ -104,7 +104,7 @@ fn paginates(count: usize) {
             assert_eq!(outcome.responses[0].body, r#"{"CustomKeyStores":[]}"#);
         }
     }
-    service.end();
+    service.shut_down();
 }
 
 fn filters() {
@@ -135,7 +135,7 @@ fn filters() {
     for (outcome, (parameters, refusal)) in outcomes.iter().zip(refused) {
         assert_fails(outcome, refusal, &parameters);
     }
-    service.end();
+    service.shut_down();
 }
 
 /// An error's name, whether boto3 has a class for it, and its statuses, one for each attempt.
@@ -179,7 +179,7 @@ fn refuses_markers() {
     let next = describe(json!({ "Limit": 10, "Marker": marker }));
     let next = call(&service, &[next]).remove(0);
     assert_eq!(ids(&body(&next, 0)), (10..20).map(id).collect::<Vec<_>>());
-    service.end();
+    service.shut_down();
 }
 
 fn shows_what_is_known() {
@@ -193,7 +193,7 @@ fn shows_what_is_known() {
     let now = || Duration::from_millis(SystemClock.now().as_millis()).as_secs_f64();
     let before = now();
     let service = Service::start(&hsm);
-    service.until_is(&VAULT, CONNECTED);
+    service.wait_until_state(&VAULT, CONNECTED);
     let outcome = call(&service, &[describe(json!({}))]).remove(0);
     let body = body(&outcome, 0);
     assert_is_of(&model(), "DescribeCustomKeyStoresResponse", &body);
@@ -230,7 +230,7 @@ fn shows_what_is_known() {
         },
     ]);
     assert_eq!(Value::from(entries), expected);
-    service.end();
+    service.shut_down();
 }
 
 fn boto3_raises_each_key_store_error() {
@@ -245,7 +245,7 @@ fn boto3_raises_each_key_store_error() {
     let stores = [hasty, OFF].map(|store| store.toml(&hsm.spy_module()));
     hsm.configure(&[&stores.concat(), EXTERNAL].concat());
     let service = Service::start(&hsm);
-    service.until_is(&VAULT, CONNECTED);
+    service.wait_until_state(&VAULT, CONNECTED);
     hsm.inject("C_GenerateRandom hold\n");
     let refused = [
         ("cks-fffffffffffffffff", NOT_FOUND),
@@ -261,5 +261,5 @@ fn boto3_raises_each_key_store_error() {
         assert_fails(outcome, refusal, &Value::from(id));
     }
     service.assert_serves_others();
-    service.end();
+    service.shut_down();
 }

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
 
-use crate::service::{BROKEN, CONNECTED, CONNECTING, DISCONNECTED, GONE, Service, State};
+use crate::service::{
+    CONNECTED, CONNECTING, DISCONNECTED, INTERNAL_FAILURE, Service, State, TOKEN_MISSING,
+};
 use crate::softhsm::SoftHsm;
 use crate::store_config::{EXTERNAL, EXTERNAL_ID, Store, VAULT};
 
@@ -15,281 +17,281 @@ const TIMEOUT: (&str, u16) = ("DependencyTimeoutException", 500);
 const INTERNAL: (&str, u16) = ("KMSInternalException", 500);
 
 // Long enough for a good answer, once there is one again.
-const HASTY: Store<'_> = Store { deadline_ms: 1000, ..VAULT };
+const SHORT_DEADLINE: Store<'_> = Store { deadline_ms: 1000, ..VAULT };
 
 /// One way to be refused.
-struct Row {
+struct ErrorCase {
     name: &'static str,
     store: Store<'static>,
     /// What the spy does from the beginning.
     faults: &'static str,
     /// The store's state then.
-    begins: State,
+    initial_state: State,
     /// What breaks it.
-    breaks: fn(&Service<'_>),
+    inject_fault: fn(&Service<'_>),
     /// Whom the request asks.
-    asked: &'static str,
-    refused: (&'static str, u16),
+    requested_id: &'static str,
+    expected_error: (&'static str, u16),
     /// The store's state after that.
-    becomes: State,
-    then: Then,
+    state_after: State,
+    recovery: Recovery,
     /// How often it is said that its calls do not return, and how often that they do again.
-    said_stuck: usize,
+    stuck_log_count: usize,
 }
 
 /// How a store ends.
-enum Then {
-    /// It stays as it is, until a restart; so often it has logged in.
+enum Recovery {
+    /// It stays as it is_in_state, until a restart; so often it has logged in.
     Stays { logins: usize },
     /// Once this is done it recovers without a restart.
     Recovers(fn(&Service<'_>)),
 }
 
-const ROW: Row = Row {
+const DEFAULT_CASE: ErrorCase = ErrorCase {
     name: "",
     store: VAULT,
     faults: "",
-    begins: CONNECTED,
-    breaks: |_| (),
-    asked: VAULT.id,
-    refused: INTERNAL,
-    becomes: BROKEN,
-    then: Then::Recovers(obey),
-    said_stuck: 0,
+    initial_state: CONNECTED,
+    inject_fault: |_| (),
+    requested_id: VAULT.id,
+    expected_error: INTERNAL,
+    state_after: INTERNAL_FAILURE,
+    recovery: Recovery::Recovers(clear_faults),
+    stuck_log_count: 0,
 };
 
 /// The spy is as it was.
-fn obey(service: &Service<'_>) {
+fn clear_faults(service: &Service<'_>) {
     service.hsm.inject("");
 }
 
-const ROWS: [Row; 19] = [
-    Row {
+const CASES_BY_ERROR: [ErrorCase; 19] = [
+    ErrorCase {
         name: "unknown_id_is_not_found",
-        asked: "cks-fffffffffffffffff",
-        refused: NOT_FOUND,
-        becomes: CONNECTED,
-        then: Then::Stays { logins: 1 },
-        ..ROW
+        requested_id: "cks-fffffffffffffffff",
+        expected_error: NOT_FOUND,
+        state_after: CONNECTED,
+        recovery: Recovery::Stays { logins: 1 },
+        ..DEFAULT_CASE
     },
-    Row {
+    ErrorCase {
         name: "external_store_is_unsupported",
-        asked: EXTERNAL_ID,
-        refused: UNSUPPORTED,
-        becomes: CONNECTED,
-        then: Then::Stays { logins: 1 },
-        ..ROW
+        requested_id: EXTERNAL_ID,
+        expected_error: UNSUPPORTED,
+        state_after: CONNECTED,
+        recovery: Recovery::Stays { logins: 1 },
+        ..DEFAULT_CASE
     },
-    Row {
+    ErrorCase {
         name: "disconnected_store_is_in_invalid_state",
         store: Store { connect: false, ..VAULT },
-        begins: DISCONNECTED,
-        refused: INVALID_STATE,
-        becomes: DISCONNECTED,
-        then: Then::Stays { logins: 0 },
-        ..ROW
+        initial_state: DISCONNECTED,
+        expected_error: INVALID_STATE,
+        state_after: DISCONNECTED,
+        recovery: Recovery::Stays { logins: 0 },
+        ..DEFAULT_CASE
     },
-    Row {
+    ErrorCase {
         name: "connecting_store_is_in_invalid_state",
         faults: "C_Initialize hold\n",
-        begins: CONNECTING,
-        refused: INVALID_STATE,
-        becomes: CONNECTING,
-        ..ROW
+        initial_state: CONNECTING,
+        expected_error: INVALID_STATE,
+        state_after: CONNECTING,
+        ..DEFAULT_CASE
     },
-    Row {
+    ErrorCase {
         name: "failed_store_is_in_invalid_state_and_retries",
         faults: "C_OpenSession return 0x05\n",
-        begins: BROKEN,
-        refused: INVALID_STATE,
-        ..ROW
+        initial_state: INTERNAL_FAILURE,
+        expected_error: INVALID_STATE,
+        ..DEFAULT_CASE
     },
-    Row {
+    ErrorCase {
         name: "wrong_pin_is_not_retried",
         store: Store { pin: r#"pin_file = "spare.pin""#, ..VAULT },
-        begins: ("FAILED", Some("INVALID_CREDENTIALS")),
-        refused: INVALID_STATE,
-        becomes: ("FAILED", Some("INVALID_CREDENTIALS")),
+        initial_state: ("FAILED", Some("INVALID_CREDENTIALS")),
+        expected_error: INVALID_STATE,
+        state_after: ("FAILED", Some("INVALID_CREDENTIALS")),
         // Each wrong one counts towards locking the user out.
-        then: Then::Stays { logins: 1 },
-        ..ROW
+        recovery: Recovery::Stays { logins: 1 },
+        ..DEFAULT_CASE
     },
-    Row {
+    ErrorCase {
         name: "login_is_tried_at_most_three_times",
         faults: "C_Login return 0x05\n",
-        begins: BROKEN,
-        breaks: |service| service.until_called("C_Login", 3),
-        refused: INVALID_STATE,
-        then: Then::Stays { logins: 3 },
-        ..ROW
+        initial_state: INTERNAL_FAILURE,
+        inject_fault: |service| service.wait_until_called("C_Login", 3),
+        expected_error: INVALID_STATE,
+        recovery: Recovery::Stays { logins: 3 },
+        ..DEFAULT_CASE
     },
-    Row {
+    ErrorCase {
         name: "too_few_sessions_fail_the_store_at_connection",
         // One of the keeper's, and three for four workers.
         faults: "C_OpenSession limit 4\n",
-        begins: BROKEN,
-        refused: INVALID_STATE,
-        ..ROW
+        initial_state: INTERNAL_FAILURE,
+        expected_error: INVALID_STATE,
+        ..DEFAULT_CASE
     },
-    Row {
+    ErrorCase {
         name: "slow_module_times_out_at_the_deadline",
-        store: HASTY,
-        breaks: hold,
-        refused: TIMEOUT,
-        becomes: CONNECTED,
-        ..ROW
+        store: SHORT_DEADLINE,
+        inject_fault: hold_draws,
+        expected_error: TIMEOUT,
+        state_after: CONNECTED,
+        ..DEFAULT_CASE
     },
-    Row {
+    ErrorCase {
         name: "slow_module_in_all_sessions_times_out_at_the_deadline",
-        store: HASTY,
-        breaks: |service| {
-            hold(service);
+        store: SHORT_DEADLINE,
+        inject_fault: |service| {
+            hold_draws(service);
             for _ in 0..4 {
-                assert_eq!(service.draw(VAULT.id, 32).refusal(), TIMEOUT);
+                assert_eq!(service.draw(VAULT.id, 32).error(), TIMEOUT);
             }
         },
-        refused: TIMEOUT,
-        becomes: CONNECTED,
-        ..ROW
+        expected_error: TIMEOUT,
+        state_after: CONNECTED,
+        ..DEFAULT_CASE
     },
-    Row {
+    ErrorCase {
         name: "stuck_module_fails_the_store_until_it_returns",
-        store: HASTY,
-        breaks: |service| {
+        store: SHORT_DEADLINE,
+        inject_fault: |service| {
             service.hsm.inject("C_GenerateRandom hold\nC_GetTokenInfo hold\n");
-            assert_eq!(service.draw(VAULT.id, 32).refusal(), TIMEOUT);
-            service.until_is(&VAULT, UNREACHABLE);
+            assert_eq!(service.draw(VAULT.id, 32).error(), TIMEOUT);
+            service.wait_until_state(&VAULT, UNREACHABLE);
         },
-        refused: INVALID_STATE,
-        becomes: UNREACHABLE,
-        said_stuck: 1,
-        ..ROW
+        expected_error: INVALID_STATE,
+        state_after: UNREACHABLE,
+        stuck_log_count: 1,
+        ..DEFAULT_CASE
     },
-    Row {
+    ErrorCase {
         name: "stuck_sessions_fail_the_store_until_they_return",
-        store: HASTY,
-        breaks: |service| {
+        store: SHORT_DEADLINE,
+        inject_fault: |service| {
             // What it still tells of its token helps nobody.
-            hold(service);
+            hold_draws(service);
             for _ in 0..4 {
-                assert_eq!(service.draw(VAULT.id, 32).refusal(), TIMEOUT);
+                assert_eq!(service.draw(VAULT.id, 32).error(), TIMEOUT);
             }
-            service.until_is(&VAULT, UNREACHABLE);
+            service.wait_until_state(&VAULT, UNREACHABLE);
         },
-        refused: INVALID_STATE,
-        becomes: UNREACHABLE,
-        said_stuck: 1,
-        ..ROW
+        expected_error: INVALID_STATE,
+        state_after: UNREACHABLE,
+        stuck_log_count: 1,
+        ..DEFAULT_CASE
     },
-    Row {
+    ErrorCase {
         name: "fault_is_internal_and_store_reconnects",
-        breaks: |service| service.hsm.inject("C_GenerateRandom return 0x06\n"),
-        ..ROW
+        inject_fault: |service| service.hsm.inject("C_GenerateRandom return 0x06\n"),
+        ..DEFAULT_CASE
     },
-    Row {
+    ErrorCase {
         name: "removed_device_is_internal_until_it_returns",
-        breaks: |service| service.hsm.inject("C_GenerateRandom return 0x32\n"),
-        becomes: UNREACHABLE,
-        ..ROW
+        inject_fault: |service| service.hsm.inject("C_GenerateRandom return 0x32\n"),
+        state_after: UNREACHABLE,
+        ..DEFAULT_CASE
     },
-    Row {
+    ErrorCase {
         name: "absent_token_is_detected_without_a_request",
-        breaks: |service| {
+        inject_fault: |service| {
             service.hsm.inject("C_GetTokenInfo return 0xe0\n");
-            service.until_is(&VAULT, GONE);
+            service.wait_until_state(&VAULT, TOKEN_MISSING);
         },
-        refused: INVALID_STATE,
-        becomes: GONE,
-        ..ROW
+        expected_error: INVALID_STATE,
+        state_after: TOKEN_MISSING,
+        ..DEFAULT_CASE
     },
-    Row {
+    ErrorCase {
         name: "moved_token_is_detected_and_recovers",
-        breaks: |service| {
+        inject_fault: |service| {
             service.hsm.remove_token("vault");
-            service.until_is(&VAULT, GONE);
+            service.wait_until_state(&VAULT, TOKEN_MISSING);
         },
-        refused: INVALID_STATE,
-        becomes: GONE,
-        then: Then::Recovers(|service| service.hsm.restore_token("vault")),
-        ..ROW
+        expected_error: INVALID_STATE,
+        state_after: TOKEN_MISSING,
+        recovery: Recovery::Recovers(|service| service.hsm.restore_token("vault")),
+        ..DEFAULT_CASE
     },
-    Row {
+    ErrorCase {
         name: "constant_bytes_fail_the_store_permanently",
-        breaks: |service| service.hsm.inject("C_GenerateRandom zeros\n"),
-        then: Then::Stays { logins: 1 },
-        ..ROW
+        inject_fault: |service| service.hsm.inject("C_GenerateRandom zeros\n"),
+        recovery: Recovery::Stays { logins: 1 },
+        ..DEFAULT_CASE
     },
-    Row {
+    ErrorCase {
         name: "repeated_bytes_fail_the_store_permanently",
-        breaks: |service| {
+        inject_fault: |service| {
             service.hsm.inject("C_GenerateRandom same\n");
             // Nobody can know yet.
             assert_eq!(service.draw(VAULT.id, 32).plaintext().len(), 32);
         },
-        then: Then::Stays { logins: 1 },
-        ..ROW
+        recovery: Recovery::Stays { logins: 1 },
+        ..DEFAULT_CASE
     },
-    Row {
+    ErrorCase {
         name: "zeros_at_connection_fail_the_store_permanently",
         faults: "C_GenerateRandom zeros\n",
-        begins: BROKEN,
-        refused: INVALID_STATE,
-        then: Then::Stays { logins: 1 },
-        ..ROW
+        initial_state: INTERNAL_FAILURE,
+        expected_error: INVALID_STATE,
+        recovery: Recovery::Stays { logins: 1 },
+        ..DEFAULT_CASE
     },
 ];
 
 /// What cannot be reached.
 const UNREACHABLE: State = ("FAILED", Some("NETWORK_ERRORS"));
 
-fn hold(service: &Service<'_>) {
+fn hold_draws(service: &Service<'_>) {
     service.hsm.inject("C_GenerateRandom hold\n");
 }
 
 pub(crate) fn trials() -> impl Iterator<Item = Trial> {
-    let trial = |row: Row| {
+    let trial = |row: ErrorCase| {
         Trial::test(row.name, move || {
-            row.play();
+            row.run();
             Ok(())
         })
     };
-    ROWS.into_iter().map(trial)
+    CASES_BY_ERROR.into_iter().map(trial)
 }
 
-impl Row {
-    fn play(&self) {
+impl ErrorCase {
+    fn run(&self) {
         let hsm = SoftHsm::empty();
         hsm.configure(&[&self.store.toml(&hsm.spy_module()), EXTERNAL].concat());
         hsm.inject(self.faults);
         let service = Service::start(&hsm);
         service.assert_serves_others();
-        service.until_is(&self.store, self.begins);
-        (self.breaks)(&service);
+        service.wait_until_state(&self.store, self.initial_state);
+        (self.inject_fault)(&service);
 
         let start = Instant::now();
-        assert_eq!(service.draw(self.asked, 32).refusal(), self.refused);
-        if self.refused == TIMEOUT {
+        assert_eq!(service.draw(self.requested_id, 32).error(), self.expected_error);
+        if self.expected_error == TIMEOUT {
             let deadline = Duration::from_millis(self.store.deadline_ms);
             assert!(start.elapsed() >= deadline, "{:?}", start.elapsed());
         }
         service.assert_serves_others();
-        service.until_is(&self.store, self.becomes);
-        match self.then {
-            Then::Stays { logins } => {
+        service.wait_until_state(&self.store, self.state_after);
+        match self.recovery {
+            Recovery::Stays { logins } => {
                 service.hsm.inject("");
-                service.assert_stays(&self.store, self.becomes);
+                service.assert_state_stays(&self.store, self.state_after);
                 assert_eq!(hsm.calls("C_Login").len(), logins);
             }
-            Then::Recovers(restore) => {
+            Recovery::Recovers(restore) => {
                 restore(&service);
-                service.until_is(&self.store, CONNECTED);
+                service.wait_until_state(&self.store, CONNECTED);
                 service.assert_serves(&self.store, 32);
             }
         }
         service.assert_serves_others();
         for what in ["and do not return", "answers again"] {
-            assert_eq!(service.said(what), self.said_stuck, "{what}");
+            assert_eq!(service.count_log_lines(what), self.stuck_log_count, "{what}");
         }
-        service.end();
+        service.shut_down();
     }
 }

@@ -41,7 +41,7 @@ use libtest_mimic::{Arguments, Trial};
 type Case = (&'static str, fn());
 
 fn main() -> ExitCode {
-    if let Some(ended) = simulator_process::serve_if_told() {
+    if let Some(ended) = simulator_process::serve_if_requested() {
         return ended;
     }
     let cases = [

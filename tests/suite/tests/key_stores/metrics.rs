@@ -1,7 +1,7 @@
 //! What is counted of the stores, and what the log says of them, once.
 
 use crate::Case;
-use crate::service::{BROKEN, CONNECTED, GONE, Service, until};
+use crate::service::{CONNECTED, INTERNAL_FAILURE, Service, TOKEN_MISSING, wait_until};
 use crate::softhsm::SoftHsm;
 use crate::store_config::{EXTERNAL, SPARE, Store, VAULT};
 
@@ -14,12 +14,12 @@ pub(crate) const CASES: &[Case] = &[
     ),
 ];
 
-const NOWHERE: Store<'_> = Store { token: r#"token_label = "nowhere""#, ..SPARE };
+const ABSENT_TOKEN: Store<'_> = Store { token: r#"token_label = "nowhere""#, ..SPARE };
 
 fn counts_each_draw_by_outcome() {
     let hsm = SoftHsm::with_stores(&[Store { deadline_ms: 1000, ..VAULT }]);
     let service = Service::start(&hsm);
-    service.until_is(&VAULT, CONNECTED);
+    service.wait_until_state(&VAULT, CONNECTED);
     let assert_counted = |counted: [u64; 4]| {
         let outcomes = ["success", "timed_out", "queue_full", "failed"];
         let sample = |outcome| format!("key_store_draws_total{{outcome=\"{outcome}\"}}");
@@ -30,22 +30,22 @@ fn counts_each_draw_by_outcome() {
     service.assert_serves(&VAULT, 1);
     assert_counted([2, 0, 0, 0]);
     hsm.inject("C_GenerateRandom hold\n");
-    assert_eq!(service.draw(VAULT.id, 32).refusal(), ("DependencyTimeoutException", 500));
+    assert_eq!(service.draw(VAULT.id, 32).error(), ("DependencyTimeoutException", 500));
     assert_counted([2, 1, 0, 0]);
     // The call that was late is not to be the one that fails.
     let returned = hsm.calls("C_GenerateRandom").len();
     hsm.inject("");
-    until("it returns", || (hsm.calls("C_GenerateRandom").len() > returned).then_some(()));
+    wait_until("it returns", || (hsm.calls("C_GenerateRandom").len() > returned).then_some(()));
     hsm.inject("C_GenerateRandom return 0x06\n");
-    assert_eq!(service.draw(VAULT.id, 32).refusal(), ("KMSInternalException", 500));
+    assert_eq!(service.draw(VAULT.id, 32).error(), ("KMSInternalException", 500));
     assert_counted([2, 1, 0, 1]);
-    service.end();
+    service.shut_down();
 }
 
 fn counts_stores_by_state() {
     let hsm = SoftHsm::empty();
     let off = Store { id: "cks-dddddddddddddddd0", name: "off", connect: false, ..SPARE };
-    let stores = [VAULT, NOWHERE, off].map(|store| store.toml(&hsm.spy_module()));
+    let stores = [VAULT, ABSENT_TOKEN, off].map(|store| store.toml(&hsm.spy_module()));
     hsm.configure(&[&stores.concat(), EXTERNAL].concat());
     hsm.inject("C_Initialize hold\n");
     let service = Service::start(&hsm);
@@ -55,26 +55,26 @@ fn counts_stores_by_state() {
     };
     assert_eq!(counted(), [2, 0, 0, 2]);
     hsm.inject("");
-    service.until_is(&VAULT, CONNECTED);
-    service.until_is(&NOWHERE, GONE);
+    service.wait_until_state(&VAULT, CONNECTED);
+    service.wait_until_state(&ABSENT_TOKEN, TOKEN_MISSING);
     assert_eq!(counted(), [0, 1, 1, 2]);
-    service.end();
+    service.shut_down();
 }
 
 fn repeated_fault_is_counted_each_time_and_logged_once() {
-    let hsm = SoftHsm::with_stores(&[NOWHERE]);
+    let hsm = SoftHsm::with_stores(&[ABSENT_TOKEN]);
     let service = Service::start(&hsm);
     let failures = || service.metric("key_store_failures_total");
-    let said = || service.said(&format!("key store {} failed", NOWHERE.id));
+    let said = || service.count_log_lines(&format!("key store {} failed", ABSENT_TOKEN.id));
     // Each attempt sets the module up anew.
-    service.until_called("C_Initialize", 4);
-    until("each is counted", || {
+    service.wait_until_called("C_Initialize", 4);
+    wait_until("each is counted", || {
         (failures() == u64::try_from(hsm.calls("C_Initialize").len()).unwrap()).then_some(())
     });
     assert_eq!(said(), 1);
     // Another is said.
     hsm.inject("C_Initialize return 0x05\n");
-    service.until_is(&NOWHERE, BROKEN);
+    service.wait_until_state(&ABSENT_TOKEN, INTERNAL_FAILURE);
     assert_eq!(said(), 2);
-    service.end();
+    service.shut_down();
 }

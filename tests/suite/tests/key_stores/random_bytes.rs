@@ -31,7 +31,7 @@ const LENGTHS: [usize; 3] = [1, 32, 1024];
 
 fn connected(hsm: &SoftHsm) -> Service<'_> {
     let service = Service::start(hsm);
-    service.until_is(&VAULT, CONNECTED);
+    service.wait_until_state(&VAULT, CONNECTED);
     service
 }
 
@@ -63,7 +63,7 @@ fn boto3_receives_the_bytes_of_the_module() {
     // One call each, of just that length.
     assert_eq!(random, given);
     assert_eq!(random.iter().map(Vec::len).collect::<Vec<_>>(), LENGTHS);
-    service.end();
+    service.shut_down();
 }
 
 fn boto3_receives_module_bytes_sealed_with_an_enclave_key() {
@@ -83,7 +83,7 @@ fn boto3_receives_module_bytes_sealed_with_an_enclave_key() {
     for (sealed, length) in sealed.iter().zip(LENGTHS) {
         assert_kms_layout(sealed, &key, length);
     }
-    service.end();
+    service.shut_down();
 }
 
 fn self_test_bytes_are_never_returned() {
@@ -96,7 +96,7 @@ fn self_test_bytes_are_never_returned() {
     let (outcomes, given) = outcomes(&service, &[asked]);
     assert_eq!(vec![outcomes[0].only_blob("Plaintext")], given);
     assert!(tested.iter().all(|call| call.bytes != given[0]));
-    service.end();
+    service.shut_down();
 }
 
 fn requests_without_store_do_not_call_the_module() {
@@ -105,7 +105,7 @@ fn requests_without_store_do_not_call_the_module() {
     let (outcomes, given) = outcomes(&service, &[call(json!({ "NumberOfBytes": 32 }))]);
     assert_eq!(outcomes[0].only_blob("Plaintext").len(), 32);
     assert!(given.is_empty(), "{given:?}");
-    service.end();
+    service.shut_down();
 }
 
 fn failed_nsm_prevents_sealing_but_not_the_store() {
@@ -122,10 +122,10 @@ fn failed_nsm_prevents_sealing_but_not_the_store() {
     });
     for (what, parameters) in [("of the NSM", json!({ "NumberOfBytes": 32 })), ("sealed", sealed)] {
         let answer = service.call("GenerateRandom", &parameters);
-        let (name, status) = answer.refusal();
+        let (name, status) = answer.error();
         let names = ["KMSInternalException", "DependencyTimeoutException"];
         assert!(names.contains(&name) && status == 500, "{what}: {answer:?}");
     }
     service.assert_serves(&VAULT, 32);
-    service.end();
+    service.shut_down();
 }

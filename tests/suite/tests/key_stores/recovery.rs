@@ -1,7 +1,7 @@
 //! What a request does not notice: sessions that are lost, and that are opened again for it.
 
 use crate::Case;
-use crate::service::{CONNECTED, GONE, Service};
+use crate::service::{CONNECTED, Service, TOKEN_MISSING};
 use crate::softhsm::{
     CKR_DEVICE_ERROR, CKR_DEVICE_REMOVED, CKR_FUNCTION_FAILED, CKR_SESSION_CLOSED,
     CKR_SESSION_HANDLE_INVALID, CKR_TOKEN_NOT_PRESENT, SoftHsm,
@@ -36,7 +36,7 @@ pub(crate) const CASES: &[Case] = &[
 fn assert_retried_within_the_request(rv: u64) {
     let hsm = SoftHsm::with_stores(&[VAULT]);
     let service = Service::start(&hsm);
-    service.until_is(&VAULT, CONNECTED);
+    service.wait_until_state(&VAULT, CONNECTED);
     for _ in 0..3 {
         hsm.inject_once("C_GenerateRandom", rv);
         let before = hsm.calls("C_GenerateRandom").len();
@@ -53,21 +53,21 @@ fn assert_retried_within_the_request(rv: u64) {
         let functions: Vec<_> = calls.iter().map(|call| call.function.as_str()).collect();
         let last = ["C_GenerateRandom", "C_CloseSession", "C_OpenSession", "C_GenerateRandom"];
         assert!(functions.ends_with(&last), "{calls:?}");
-        service.assert_is(&VAULT, CONNECTED);
+        service.assert_state(&VAULT, CONNECTED);
     }
     service.assert_serves_others();
-    service.end();
+    service.shut_down();
 }
 
 fn assert_fails_once(rv: u64) {
     let hsm = SoftHsm::with_stores(&[VAULT]);
     let service = Service::start(&hsm);
-    service.until_is(&VAULT, CONNECTED);
+    service.wait_until_state(&VAULT, CONNECTED);
     hsm.inject_once("C_GenerateRandom", rv);
-    assert_eq!(service.draw(VAULT.id, 32).refusal(), ("KMSInternalException", 500));
-    service.until_is(&VAULT, CONNECTED);
+    assert_eq!(service.draw(VAULT.id, 32).error(), ("KMSInternalException", 500));
+    service.wait_until_state(&VAULT, CONNECTED);
     service.assert_serves(&VAULT, 32);
-    service.end();
+    service.shut_down();
 }
 
 /// SoftHSM looks for tokens at C_Initialize alone, and that would end the sessions of the other store: what
@@ -76,15 +76,15 @@ fn two_stores_on_one_module_use_their_own_tokens() {
     let hsm = SoftHsm::with_stores(&[VAULT, SPARE]);
     let service = Service::start(&hsm);
     for store in [VAULT, SPARE] {
-        service.until_is(&store, CONNECTED);
+        service.wait_until_state(&store, CONNECTED);
         service.assert_serves(&store, 32);
     }
     hsm.remove_token("spare");
-    service.until_is(&SPARE, GONE);
+    service.wait_until_state(&SPARE, TOKEN_MISSING);
     // Nobody set anything up anew for it.
     assert!(hsm.calls("C_Finalize").is_empty());
-    service.assert_is(&VAULT, CONNECTED);
+    service.assert_state(&VAULT, CONNECTED);
     service.assert_serves(&VAULT, 32);
     service.assert_serves_others();
-    service.end();
+    service.shut_down();
 }

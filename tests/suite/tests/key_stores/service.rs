@@ -1,4 +1,4 @@
-//! A service on a hsm, behind a relay, and what is asked of it.
+//! A service on a SoftHSM, behind a relay, and what is asked of it.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -43,14 +43,14 @@ impl Drop for Process {
 
 /// What came over the wire.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) body: Value,
 }
 
-impl Answer {
+impl Response {
     /// The error's name and status.
-    pub(crate) fn refusal(&self) -> (&str, u16) {
+    pub(crate) fn error(&self) -> (&str, u16) {
         (self.body["__type"].as_str().unwrap_or("no error"), self.status)
     }
 
@@ -67,8 +67,8 @@ pub(crate) const CONNECTED: State = ("CONNECTED", None);
 pub(crate) const CONNECTING: State = ("CONNECTING", None);
 pub(crate) const DISCONNECTED: State = ("DISCONNECTED", None);
 /// A token that is gone, once its slot was looked for.
-pub(crate) const GONE: State = ("FAILED", Some("CLUSTER_NOT_FOUND"));
-pub(crate) const BROKEN: State = ("FAILED", Some("INTERNAL_ERROR"));
+pub(crate) const TOKEN_MISSING: State = ("FAILED", Some("CLUSTER_NOT_FOUND"));
+pub(crate) const INTERNAL_FAILURE: State = ("FAILED", Some("INTERNAL_ERROR"));
 
 impl<'a> Service<'a> {
     /// One that listens: whatever its stores do.
@@ -97,9 +97,9 @@ impl<'a> Service<'a> {
     }
 
     /// The status and the log of one that does not start.
-    pub(crate) fn refuses_to_start(hsm: &SoftHsm) -> (ExitStatus, String) {
+    pub(crate) fn fails_to_start(hsm: &SoftHsm) -> (ExitStatus, String) {
         let mut process = spawn(hsm, &[]);
-        let status = until("it ends", || process.0.try_wait().unwrap());
+        let status = wait_until("it ends", || process.0.try_wait().unwrap());
         (status, log(hsm))
     }
 
@@ -108,7 +108,7 @@ impl<'a> Service<'a> {
         self.relayed.endpoint_url()
     }
 
-    pub(crate) fn call(&self, operation: &str, parameters: &Value) -> Answer {
+    pub(crate) fn call(&self, operation: &str, parameters: &Value) -> Response {
         let request = self.agent.post(self.url());
         let request = request.header("content-type", "application/x-amz-json-1.1");
         let request = request.header("x-amz-target", format!("TrentService.{operation}"));
@@ -116,11 +116,11 @@ impl<'a> Service<'a> {
         let status = response.status().as_u16();
         let body = response.body_mut().read_to_string().unwrap();
         let body = serde_json::from_str(&body).unwrap_or_else(|_| panic!("{status} {body}"));
-        Answer { status, body }
+        Response { status, body }
     }
 
     /// GenerateRandom, from the store.
-    pub(crate) fn draw(&self, id: &str, number_of_bytes: usize) -> Answer {
+    pub(crate) fn draw(&self, id: &str, number_of_bytes: usize) -> Response {
         let parameters = json!({ "NumberOfBytes": number_of_bytes, "CustomKeyStoreId": id });
         self.call("GenerateRandom", &parameters)
     }
@@ -149,43 +149,43 @@ impl<'a> Service<'a> {
     }
 
     /// How many lines of its log have this.
-    pub(crate) fn said(&self, what: &str) -> usize {
+    pub(crate) fn count_log_lines(&self, what: &str) -> usize {
         log(self.hsm).lines().filter(|line| line.contains(what)).count()
     }
 
     /// Waits until so many calls of `function` have returned.
-    pub(crate) fn until_called(&self, function: &str, times: usize) {
-        until(&format!("{function} is called {times} times"), || {
+    pub(crate) fn wait_until_called(&self, function: &str, times: usize) {
+        wait_until(&format!("{function} is called {times} times"), || {
             (self.hsm.calls(function).len() >= times).then_some(())
         });
     }
 
     /// Waits until the store is shown in this state.
-    pub(crate) fn until_is(&self, store: &Store<'_>, state: State) {
+    pub(crate) fn wait_until_state(&self, store: &Store<'_>, state: State) {
         let mut last = Value::Null;
         let is_there = || {
             last = self.describe(store.id);
-            is(&last, state).then_some(())
+            is_in_state(&last, state).then_some(())
         };
         let start = Instant::now();
-        if glance(is_there).is_none() {
+        if poll(is_there).is_none() {
             let log = log(self.hsm);
             panic!("{state:?} did not come in {:?}: {last}\n{log}", start.elapsed());
         }
     }
 
-    pub(crate) fn assert_is(&self, store: &Store<'_>, state: State) {
+    pub(crate) fn assert_state(&self, store: &Store<'_>, state: State) {
         let shown = self.describe(store.id);
-        assert!(is(&shown, state), "{state:?}: {shown}");
+        assert!(is_in_state(&shown, state), "{state:?}: {shown}");
     }
 
     /// For two seconds, in which whoever tries again after 250 ms, 500 ms and 1 s would have, nothing
     /// changes: neither what is shown, nor does anybody log in.
-    pub(crate) fn assert_stays(&self, store: &Store<'_>, state: State) {
+    pub(crate) fn assert_state_stays(&self, store: &Store<'_>, state: State) {
         let logins = self.hsm.calls("C_Login").len();
         let end = Instant::now() + Duration::from_secs(2);
         while Instant::now() < end {
-            self.assert_is(store, state);
+            self.assert_state(store, state);
             assert_eq!(self.hsm.calls("C_Login").len(), logins);
             thread::sleep(POLL_INTERVAL);
         }
@@ -211,9 +211,9 @@ impl<'a> Service<'a> {
     }
 
     /// Ends it, by itself, however stuck its modules are. Nowhere has it said a PIN.
-    pub(crate) fn end(mut self) {
+    pub(crate) fn shut_down(mut self) {
         drop(self.process.0.stdin.take());
-        let status = until("it ends", || self.process.0.try_wait().unwrap());
+        let status = wait_until("it ends", || self.process.0.try_wait().unwrap());
         assert!(status.success(), "{status}: {}", log(self.hsm));
         assert_no_pin(self.hsm);
     }
@@ -249,17 +249,17 @@ fn log(hsm: &SoftHsm) -> String {
 }
 
 /// Whether a store is shown in this state.
-pub(crate) fn is(shown: &Value, (state, code): State) -> bool {
+pub(crate) fn is_in_state(shown: &Value, (state, code): State) -> bool {
     shown["ConnectionState"] == state
         && shown.get("ConnectionErrorCode").and_then(Value::as_str) == code
 }
 
 /// Looks again and again until there is something to see.
-pub(crate) fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
-    glance(look).unwrap_or_else(|| panic!("it does not come to it that {what}"))
+pub(crate) fn wait_until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    poll(look).unwrap_or_else(|| panic!("it does not come to it that {what}"))
 }
 
-fn glance<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
+fn poll<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let end = Instant::now() + HANG_TIMEOUT;
     loop {
         let seen = look();

@@ -4,7 +4,7 @@
 use std::thread;
 
 use crate::Case;
-use crate::service::{CONNECTED, GONE, Service, until};
+use crate::service::{CONNECTED, Service, TOKEN_MISSING, wait_until};
 use crate::softhsm::{
     CKR_GENERAL_ERROR, CKR_SESSION_HANDLE_INVALID, CKR_USER_ALREADY_LOGGED_IN, SoftHsm,
 };
@@ -27,7 +27,7 @@ pub(crate) const CASES: &[Case] = &[
 
 fn connected(hsm: &SoftHsm) -> Service<'_> {
     let service = Service::start(hsm);
-    service.until_is(&VAULT, CONNECTED);
+    service.wait_until_state(&VAULT, CONNECTED);
     service
 }
 
@@ -38,8 +38,8 @@ fn replaces_login_session_without_failing_requests() {
     service.assert_serves(&VAULT, 32);
     let of_sessions = ["C_GetSessionInfo", "C_CloseSession", "C_OpenSession", "C_Login"];
     hsm.inject_once("C_GetSessionInfo", CKR_SESSION_HANDLE_INVALID);
-    let calls = until("it is replaced, and looked after", || {
-        service.assert_is(&VAULT, CONNECTED);
+    let calls = wait_until("it is replaced, and looked after", || {
+        service.assert_state(&VAULT, CONNECTED);
         let calls = hsm.calls_of(&of_sessions);
         let gone = calls.iter().position(|call| call.rv == CKR_SESSION_HANDLE_INVALID)?;
         let calls = calls[gone..].iter().map(|call| (call.function.clone(), call.rv));
@@ -56,10 +56,10 @@ fn replaces_login_session_without_failing_requests() {
     ];
     let expected = expected.map(|(function, rv)| (function.to_owned(), rv));
     assert_eq!(calls[..5], expected);
-    service.assert_is(&VAULT, CONNECTED);
+    service.assert_state(&VAULT, CONNECTED);
     assert_eq!(service.metric("key_store_failures_total"), 0);
     service.assert_serves(&VAULT, 32);
-    service.end();
+    service.shut_down();
 }
 
 fn successful_login_resets_the_failure_count() {
@@ -69,13 +69,13 @@ fn successful_login_resets_the_failure_count() {
     let service = connected(&hsm);
     assert_eq!(hsm.return_codes("C_Login"), refused_twice);
     hsm.remove_token("vault");
-    service.until_is(&VAULT, GONE);
+    service.wait_until_state(&VAULT, TOKEN_MISSING);
     hsm.inject_times("C_Login", CKR_GENERAL_ERROR, 2);
     hsm.restore_token("vault");
-    service.until_is(&VAULT, CONNECTED);
+    service.wait_until_state(&VAULT, CONNECTED);
     assert_eq!(hsm.return_codes("C_Login"), [refused_twice, refused_twice].concat());
     service.assert_serves(&VAULT, 32);
-    service.end();
+    service.shut_down();
 }
 
 fn assert_fails_request_in_flight(others: &str) {
@@ -86,16 +86,16 @@ fn assert_fails_request_in_flight(others: &str) {
     thread::scope(|scope| {
         let held = scope.spawn(|| service.draw(VAULT.id, 48));
         // It is no longer in the line, which ends with the connection.
-        service.until_called("C_OpenSession", opened + 1);
-        assert_eq!(service.draw(VAULT.id, 32).refusal(), ("KMSInternalException", 500));
+        service.wait_until_called("C_OpenSession", opened + 1);
+        assert_eq!(service.draw(VAULT.id, 32).error(), ("KMSInternalException", 500));
         hsm.inject("");
-        assert_eq!(held.join().unwrap().refusal(), ("KMSInternalException", 500));
+        assert_eq!(held.join().unwrap().error(), ("KMSInternalException", 500));
     });
     let calls = hsm.calls("C_GenerateRandom");
     let good = calls.iter().filter(|call| call.rv == 0 && call.bytes.len() == 48);
     assert_eq!(good.count(), 1, "{calls:?}");
     service.assert_serves_others();
-    service.end();
+    service.shut_down();
 }
 
 fn closes_every_session_on_shutdown() {
@@ -105,14 +105,14 @@ fn closes_every_session_on_shutdown() {
     hsm.inject("C_GenerateRandom hold\n");
     thread::scope(|scope| {
         let held = [(); 4].map(|()| scope.spawn(|| service.draw(VAULT.id, 32)));
-        service.until_called("C_OpenSession", opened + 4);
+        service.wait_until_called("C_OpenSession", opened + 4);
         // Whoever does not wait for it ends before.
         hsm.inject("C_CloseSession sleep 100\n");
         for held in held {
             assert_eq!(held.join().unwrap().plaintext().len(), 32);
         }
     });
-    service.end();
+    service.shut_down();
     let closed = hsm.return_codes("C_CloseSession");
     assert_eq!(closed, vec![0; opened + 4]);
     assert_eq!(hsm.return_codes("C_OpenSession"), closed);

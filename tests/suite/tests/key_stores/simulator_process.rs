@@ -21,7 +21,7 @@ pub(crate) fn command(folder: &Path) -> Command {
 }
 
 /// Serves, if that is what this process is for.
-pub(crate) fn serve_if_told() -> Option<ExitCode> {
+pub(crate) fn serve_if_requested() -> Option<ExitCode> {
     let folder = PathBuf::from(env::var_os(SERVE)?);
     let log = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE);
     log.with_writer(io::stderr).init();

@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 
 use crate::Case;
 use crate::clients::Sdk;
-use crate::service::{BROKEN, CONNECTED, CONNECTING, GONE, Service, State, is, until};
+use crate::service::{
+    CONNECTED, CONNECTING, INTERNAL_FAILURE, Service, State, TOKEN_MISSING, is_in_state, wait_until,
+};
 use crate::softhsm::{CKR_CRYPTOKI_ALREADY_INITIALIZED, PIN, SoftHsm, softhsm_module};
 use crate::store_config::{SPARE, Store, VAULT};
 
@@ -55,14 +57,14 @@ fn slow_connection_attempt_continues_while_calls_return() {
         let service = Service::start(&hsm);
         for (functions, last, times) in phases {
             hsm.inject(&slow(functions));
-            until(&format!("{last} is called {times} times"), || {
-                service.assert_is(&VAULT, CONNECTING);
+            wait_until(&format!("{last} is called {times} times"), || {
+                service.assert_state(&VAULT, CONNECTING);
                 (hsm.calls(last).len() >= *times).then_some(())
             });
         }
         hsm.inject("");
-        service.until_is(&VAULT, CONNECTED);
-        service.end();
+        service.wait_until_state(&VAULT, CONNECTED);
+        service.shut_down();
     };
     let [token, login, bytes, session] =
         ["C_GetTokenInfo", "C_Login", "C_GenerateRandom", "C_OpenSession"];
@@ -78,7 +80,7 @@ fn missing_module_prevents_start() {
     let hsm = SoftHsm::empty();
     let module = hsm.path("nowhere.so");
     hsm.configure(&VAULT.toml(&module));
-    let (status, log) = Service::refuses_to_start(&hsm);
+    let (status, log) = Service::fails_to_start(&hsm);
     assert_eq!(status.code(), Some(1), "{log}");
     let said = log.lines().find(|line| line.contains(module.to_str().unwrap()));
     assert!(said.is_some_and(|line| line.contains("key_store")), "{log}");
@@ -90,7 +92,7 @@ fn failed_start_calls_no_module() {
     let nowhere = hsm.path("nowhere.so");
     hsm.configure(&[VAULT.toml(&hsm.spy_module()), SPARE.toml(&nowhere)].concat());
     for _ in 0..10 {
-        let (status, log) = Service::refuses_to_start(&hsm);
+        let (status, log) = Service::fails_to_start(&hsm);
         assert_eq!(status.code(), Some(1), "{log}");
         assert!(log.contains("[[key_store]] number 2: module: "), "{log}");
     }
@@ -102,22 +104,22 @@ fn assert_module_cannot_be_loaded(module: fn(&SoftHsm) -> PathBuf) {
     let module = module(&hsm);
     hsm.configure(&VAULT.toml(&module));
     let service = Service::start(&hsm);
-    service.until_is(&VAULT, BROKEN);
-    assert_eq!(service.draw(VAULT.id, 32).refusal(), ("CustomKeyStoreInvalidStateException", 400));
+    service.wait_until_state(&VAULT, INTERNAL_FAILURE);
+    assert_eq!(service.draw(VAULT.id, 32).error(), ("CustomKeyStoreInvalidStateException", 400));
     service.assert_serves_others();
     let log = fs::read_to_string(hsm.path("log")).unwrap();
     let said = log.lines().find(|line| line.contains("the PKCS#11 module cannot be loaded"));
     assert!(said.is_some_and(|line| line.contains(VAULT.id)), "{log}");
-    service.end();
+    service.shut_down();
 }
 
 fn reads_pin_from_the_environment() {
     let hsm = SoftHsm::with_stores(&[Store { pin: r#"pin_env = "VAULT_PIN""#, ..VAULT }]);
     fs::remove_file(hsm.path("pin")).unwrap();
     let service = Service::start_in(&hsm, &[("VAULT_PIN", PIN)]);
-    service.until_is(&VAULT, CONNECTED);
+    service.wait_until_state(&VAULT, CONNECTED);
     service.assert_serves(&VAULT, 32);
-    service.end();
+    service.shut_down();
 }
 
 fn finds_token_by_slot() {
@@ -126,19 +128,22 @@ fn finds_token_by_slot() {
     let by_slot = by_slot.replace(VAULT.token, &format!("slot = {}", hsm.slot("vault")));
     hsm.configure(&by_slot);
     let service = Service::start(&hsm);
-    service.until_is(&VAULT, CONNECTED);
+    service.wait_until_state(&VAULT, CONNECTED);
     service.assert_serves(&VAULT, 32);
-    service.end();
+    service.shut_down();
 }
 
 fn rejects_ambiguous_token_label() {
     let hsm = SoftHsm::with_stores(&[VAULT]);
     hsm.make_token("vault", PIN);
     let service = Service::start(&hsm);
-    service.until_is(&VAULT, GONE);
-    assert_eq!(service.said("several slots have a token with that token_label: write slot"), 1);
+    service.wait_until_state(&VAULT, TOKEN_MISSING);
+    assert_eq!(
+        service.count_log_lines("several slots have a token with that token_label: write slot"),
+        1
+    );
     assert!(hsm.calls("C_Login").is_empty());
-    service.end();
+    service.shut_down();
 }
 
 /// The spy is one module, what it forwards to another: but that can be set up only once.
@@ -147,14 +152,14 @@ fn uses_module_that_is_already_initialized() {
     hsm.configure(&[SPARE.toml(softhsm_module().as_ref()), VAULT.toml(&hsm.spy_module())].concat());
     hsm.inject("C_Initialize hold\n");
     let service = Service::start(&hsm);
-    service.until_is(&SPARE, CONNECTED);
-    service.assert_is(&VAULT, CONNECTING);
+    service.wait_until_state(&SPARE, CONNECTED);
+    service.assert_state(&VAULT, CONNECTING);
     hsm.inject("");
-    service.until_is(&VAULT, CONNECTED);
+    service.wait_until_state(&VAULT, CONNECTED);
     assert_eq!(hsm.return_codes("C_Initialize"), [CKR_CRYPTOKI_ALREADY_INITIALIZED]);
     service.assert_serves(&VAULT, 32);
     assert_eq!(service.draw(SPARE.id, 32).plaintext().len(), 32);
-    service.end();
+    service.shut_down();
 }
 
 /// Once its user is logged in, nobody else in the process needs the PIN.
@@ -166,10 +171,10 @@ fn second_store_on_one_token_fails() {
     let elsewhere = hsm.path("tokens/../spy.so");
     hsm.configure(&[VAULT.toml(&hsm.spy_module()), by_slot.toml(&elsewhere)].concat());
     let service = Service::start(&hsm);
-    let (one, other) = until("one is connected, and the other is not", || {
+    let (one, other) = wait_until("one is connected, and the other is not", || {
         let shown = [VAULT, by_slot].map(|store| service.describe(store.id));
-        let is_connected = |shown: &Value| is(shown, CONNECTED);
-        let has_failed = |shown: &Value| is(shown, TAKEN);
+        let is_connected = |shown: &Value| is_in_state(shown, CONNECTED);
+        let has_failed = |shown: &Value| is_in_state(shown, TAKEN);
         match &shown {
             [first, second] if is_connected(first) && has_failed(second) => Some((VAULT, by_slot)),
             [first, second] if is_connected(second) && has_failed(first) => Some((by_slot, VAULT)),
@@ -178,10 +183,10 @@ fn second_store_on_one_token_fails() {
     });
     assert_eq!(hsm.calls("C_Login").len(), 1);
     service.assert_serves(&one, 32);
-    assert_eq!(service.draw(other.id, 32).refusal(), ("CustomKeyStoreInvalidStateException", 400));
+    assert_eq!(service.draw(other.id, 32).error(), ("CustomKeyStoreInvalidStateException", 400));
     let log = fs::read_to_string(hsm.path("log")).unwrap();
     assert!(log.contains(&format!("its token is that of key store {}", one.id)), "{log}");
-    service.end();
+    service.shut_down();
 }
 
 /// So many that a second for each would be far too long.
@@ -196,8 +201,11 @@ fn stuck_stores_shut_down_concurrently() {
     hsm.configure(&(0..99).map(store).collect::<String>());
     let service = Service::start(&hsm);
     let shown = service.call("DescribeCustomKeyStores", &json!({})).body["CustomKeyStores"].clone();
-    assert!(shown.as_array().unwrap().iter().all(|store| is(store, CONNECTING)), "{shown}");
-    service.end();
+    assert!(
+        shown.as_array().unwrap().iter().all(|store| is_in_state(store, CONNECTING)),
+        "{shown}"
+    );
+    service.shut_down();
 }
 
 /// Signature, then form, then policy, then the store.
@@ -221,13 +229,13 @@ policies = ["policy.json"]
     let service = Service::start(&hsm);
     let unsigned = json!({ "NumberOfBytes": 32, "CustomKeyStoreId": VAULT.id });
     let refusal = service.call("GenerateRandom", &unsigned);
-    assert_eq!(refusal.refusal(), ("MissingAuthenticationTokenException", 400));
+    assert_eq!(refusal.error(), ("MissingAuthenticationTokenException", 400));
     let draw = |id: &str, n: u64| {
         let parameters = json!({ "NumberOfBytes": n, "CustomKeyStoreId": id });
         json!({ "operation": "GenerateRandom", "parameters": parameters })
     };
     let describe = json!({ "operation": "DescribeCustomKeyStores", "parameters": {} });
-    until("it is connected", || {
+    wait_until("it is connected", || {
         let shown = Sdk::Boto3.call(service.url(), slice::from_ref(&describe));
         let stores = shown[0].answer.as_ref().unwrap()["CustomKeyStores"].clone();
         (stores[0]["ConnectionState"] == "CONNECTED").then_some(())
@@ -239,5 +247,5 @@ policies = ["policy.json"]
         outcomes.iter().map(|outcome| outcome.error.as_ref().unwrap().name.as_str()).collect();
     assert_eq!(names, ["ValidationException", "AccessDeniedException", "AccessDeniedException"]);
     assert_eq!(hsm.calls("C_GenerateRandom").len(), calls);
-    service.end();
+    service.shut_down();
 }

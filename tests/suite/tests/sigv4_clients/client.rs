@@ -11,7 +11,7 @@ use crate::sigv4::identities::{Identity, Operation};
 
 /// A client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Party {
+pub(super) enum SigningClient {
     Boto3,
     /// boto3 that signs Date in place of X-Amz-Date.
     Boto3Dated,
@@ -25,7 +25,7 @@ pub(super) enum Party {
 
 /// What a client is asked to call.
 #[derive(Clone, Debug)]
-pub(super) enum Ask {
+pub(super) enum Call {
     /// GenerateRandom of 32 bytes.
     Plain,
     /// The same, sealed to the key in this document.
@@ -36,14 +36,14 @@ pub(super) enum Ask {
 
 /// What its user gets.
 #[derive(Debug)]
-pub(super) struct Reply {
+pub(super) struct CallOutcome {
     /// The members of the answer, or the error's name and its message.
     pub(super) result: Result<Map<String, Value>, (String, String)>,
     /// Of all attempts.
     pub(super) statuses: Vec<u16>,
 }
 
-impl Party {
+impl SigningClient {
     /// Returns whether the client signs the Content-Type that it sends.
     pub(super) fn signs_content_type(self) -> bool {
         match self {
@@ -53,7 +53,12 @@ impl Party {
     }
 
     /// Makes all calls: an SDK in one process, the CLI in one for each.
-    pub(super) fn ask(self, identity: &Identity, endpoint_url: &str, asks: &[Ask]) -> Vec<Reply> {
+    pub(super) fn call(
+        self,
+        identity: &Identity,
+        endpoint_url: &str,
+        calls: &[Call],
+    ) -> Vec<CallOutcome> {
         let sdk = match self {
             Self::Boto3 => Sdk::Boto3,
             Self::Boto3Dated => Sdk::Boto3Dated,
@@ -61,13 +66,13 @@ impl Party {
             Self::JavaScriptV2 => Sdk::JavaScriptV2,
             Self::Aws4fetch => Sdk::Aws4fetch,
             Self::Cli => {
-                let ask = |ask: &Ask| ask.of_cli(identity, endpoint_url);
-                return asks.iter().map(ask).collect();
+                let call = |call: &Call| call.of_cli(identity, endpoint_url);
+                return calls.iter().map(call).collect();
             }
         };
-        let calls: Vec<_> = asks.iter().map(Ask::to_call).collect();
+        let calls: Vec<_> = calls.iter().map(Call::to_call).collect();
         let outcomes = sdk.call_as(identity, endpoint_url, &calls);
-        let reply = |outcome: Outcome| Reply {
+        let reply = |outcome: Outcome| CallOutcome {
             statuses: outcome.statuses(),
             result: match (outcome.answer, outcome.error) {
                 (Some(answer), None) => Ok(answer),
@@ -79,7 +84,7 @@ impl Party {
     }
 }
 
-impl From<Operation> for Ask {
+impl From<Operation> for Call {
     fn from(operation: Operation) -> Self {
         match operation {
             Operation::GenerateRandom => Self::Plain,
@@ -88,7 +93,7 @@ impl From<Operation> for Ask {
     }
 }
 
-impl Ask {
+impl Call {
     fn to_call(&self) -> Value {
         match self {
             Self::Plain => {
@@ -108,10 +113,14 @@ impl Ask {
         }
     }
 
-    fn of_cli(&self, identity: &Identity, endpoint_url: &str) -> Reply {
+    fn of_cli(&self, identity: &Identity, endpoint_url: &str) -> CallOutcome {
         // Else nothing tells how often it tried.
         let call = |arguments: &[&str]| {
-            Reply::of_cli(&cli_as(identity, endpoint_url, &[arguments, &["--debug"]].concat()))
+            CallOutcome::of_cli(&cli_as(
+                identity,
+                endpoint_url,
+                &[arguments, &["--debug"]].concat(),
+            ))
         };
         match self {
             Self::Plain => call(&["generate-random", "--number-of-bytes", "32"]),
@@ -130,7 +139,7 @@ impl Ask {
     }
 }
 
-impl Reply {
+impl CallOutcome {
     fn of_cli(output: &Output) -> Self {
         let stderr = str::from_utf8(&output.stderr).unwrap();
         // What urllib3 logs of each response.

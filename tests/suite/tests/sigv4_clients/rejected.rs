@@ -1,53 +1,55 @@
 //! Who does not sign with a known secret, or is not allowed to, is refused in KMS's words, once.
 
-use super::client::{Ask, Party};
-use super::sigv4_service::Guarded;
+use super::client::{Call, SigningClient};
+use super::sigv4_service::SigV4Service;
 use crate::clients::TestKey;
 use crate::sigv4::Attempt;
-use crate::sigv4::identities::{Operation, REFUSED, Refused};
+use crate::sigv4::identities::{Operation, REJECTED_CASES, RejectedCase};
 
 #[test]
 fn boto3_receives_the_kms_error_after_one_attempt() {
-    receives_the_kms_error_after_one_attempt(Party::Boto3);
+    receives_the_kms_error_after_one_attempt(SigningClient::Boto3);
 }
 
 #[test]
 fn javascript_receives_the_kms_error_after_one_attempt() {
-    receives_the_kms_error_after_one_attempt(Party::JavaScript);
+    receives_the_kms_error_after_one_attempt(SigningClient::JavaScript);
 }
 
 #[test]
 fn cli_receives_the_kms_error_after_one_attempt() {
-    receives_the_kms_error_after_one_attempt(Party::Cli);
+    receives_the_kms_error_after_one_attempt(SigningClient::Cli);
 }
 
 #[test]
 fn javascript_v2_receives_the_kms_error() {
-    receives_the_kms_error_after_one_attempt(Party::JavaScriptV2);
+    receives_the_kms_error_after_one_attempt(SigningClient::JavaScriptV2);
 }
 
 #[test]
 fn aws4fetch_receives_the_kms_error_after_one_attempt() {
-    receives_the_kms_error_after_one_attempt(Party::Aws4fetch);
+    receives_the_kms_error_after_one_attempt(SigningClient::Aws4fetch);
 }
 
-fn receives_the_kms_error_after_one_attempt(party: Party) {
-    let service = Guarded::start();
+fn receives_the_kms_error_after_one_attempt(client: SigningClient) {
+    let service = SigV4Service::start();
     let document = service.document(&TestKey::of_bits(2048));
     let mut expected = Vec::new();
-    for refused in REFUSED {
-        let Refused { because, identity, operation, .. } = refused;
+    for refused in REJECTED_CASES {
+        let RejectedCase { reason, identity, operation, .. } = refused;
         // The Recipient is not looked at, so it changes nothing.
-        let mut asks = vec![operation.into()];
-        if operation == Operation::GenerateRandom && party != Party::Cli {
-            asks.push(Ask::Sealed(document.clone()));
+        let mut calls = vec![operation.into()];
+        if operation == Operation::GenerateRandom && client != SigningClient::Cli {
+            calls.push(Call::Sealed(document.clone()));
         }
-        for reply in party.ask(&identity, service.endpoint_url(), &asks) {
-            let attempts = attempts(party, refused.error.0);
-            assert_eq!(reply.statuses, vec![400; attempts], "{because}: {reply:?}");
-            assert_eq!(reply.result.unwrap_err(), owned(refused.error), "{because}");
+        for reply in client.call(&identity, service.endpoint_url(), &calls) {
+            let attempts = attempts(client, refused.error.0);
+            assert_eq!(reply.statuses, vec![400; attempts], "{reason}: {reply:?}");
+            assert_eq!(reply.result.unwrap_err(), owned(refused.error), "{reason}");
             let attempt = || Attempt {
-                proven: refused.proven.map(|arn| owned((arn, identity.access_key_id))),
+                authenticated: refused
+                    .authenticated
+                    .map(|arn| owned((arn, identity.access_key_id))),
                 error: Some(owned(refused.error)),
             };
             expected.extend((0..attempts).map(|_| attempt()));
@@ -58,9 +60,9 @@ fn receives_the_kms_error_after_one_attempt(party: Party) {
 
 /// Version 2 of the SDK for JavaScript fetches its credentials anew when they have expired, and tries
 /// again; nothing else makes any client do so.
-fn attempts(party: Party, error: &str) -> usize {
-    match (party, error) {
-        (Party::JavaScriptV2, "ExpiredTokenException") => 2,
+fn attempts(client: SigningClient, error: &str) -> usize {
+    match (client, error) {
+        (SigningClient::JavaScriptV2, "ExpiredTokenException") => 2,
         _ => 1,
     }
 }

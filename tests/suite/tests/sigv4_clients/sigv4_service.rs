@@ -6,16 +6,16 @@ use attested_recipient::UnixMillis;
 use enclave::clock::{Clock, SystemClock};
 
 use crate::clients::{RelayedService, TestKey};
-use crate::sigv4::{Attempt, Trail, simulator};
+use crate::sigv4::{Attempt, AuditTrail, simulator};
 
 /// A relay in front of a simulated enclave that lets in who signs.
 #[derive(Debug)]
-pub(super) struct Guarded {
+pub(super) struct SigV4Service {
     relayed: RelayedService,
-    trail: Trail,
+    trail: AuditTrail,
 }
 
-impl Guarded {
+impl SigV4Service {
     /// One whose clock is right.
     pub(super) fn start() -> Self {
         Self::start_at(|| SystemClock.now())

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use attested_recipient::{Client, ClientError};
 use serde_json::{Value, json};
 
-use super::client::{Ask, Party};
-use super::sigv4_service::Guarded;
+use super::client::{Call, SigningClient};
+use super::sigv4_service::SigV4Service;
 use crate::clients::{Message, RelayedService, TamperingProxy, TestKey};
 use crate::sigv4::Attempt;
 use crate::sigv4::identities::{Identity, MISMATCH, TEMPORARY, WALLET, WALLET_ARN};
@@ -45,53 +45,53 @@ const TAMPERINGS: [Tampering; 9] = [
 
 #[test]
 fn boto3_is_rejected_when_its_request_is_changed() {
-    is_rejected_when_its_request_is_changed(Party::Boto3);
+    is_rejected_when_its_request_is_changed(SigningClient::Boto3);
 }
 
 #[test]
 fn javascript_is_rejected_when_its_request_is_changed() {
-    is_rejected_when_its_request_is_changed(Party::JavaScript);
+    is_rejected_when_its_request_is_changed(SigningClient::JavaScript);
 }
 
 #[test]
 fn javascript_v2_is_rejected_when_its_request_is_changed() {
-    is_rejected_when_its_request_is_changed(Party::JavaScriptV2);
+    is_rejected_when_its_request_is_changed(SigningClient::JavaScriptV2);
 }
 
 #[test]
 fn aws4fetch_is_rejected_when_its_request_is_changed() {
-    is_rejected_when_its_request_is_changed(Party::Aws4fetch);
+    is_rejected_when_its_request_is_changed(SigningClient::Aws4fetch);
 }
 
-fn is_rejected_when_its_request_is_changed(party: Party) {
+fn is_rejected_when_its_request_is_changed(client: SigningClient) {
     let is_covered =
-        |(name, _): &Tampering| *name != CONTENT_TYPE_CHANGES || party.signs_content_type();
+        |(name, _): &Tampering| *name != CONTENT_TYPE_CHANGES || client.signs_content_type();
     let changes = TAMPERINGS.into_iter().filter(is_covered);
     let changes = changes.map(|(tampering, change)| (tampering.to_owned(), change));
-    assert_refused(party, &WALLET, changes.collect());
+    assert_refused(client, &WALLET, changes.collect());
 }
 
 #[test]
 fn boto3_is_rejected_when_a_bit_of_its_body_is_flipped() {
-    is_rejected_when_a_bit_of_its_body_is_flipped(Party::Boto3);
+    is_rejected_when_a_bit_of_its_body_is_flipped(SigningClient::Boto3);
 }
 
 #[test]
 fn javascript_is_rejected_when_a_bit_of_its_body_is_flipped() {
-    is_rejected_when_a_bit_of_its_body_is_flipped(Party::JavaScript);
+    is_rejected_when_a_bit_of_its_body_is_flipped(SigningClient::JavaScript);
 }
 
 #[test]
 fn javascript_v2_is_rejected_when_a_bit_of_its_body_is_flipped() {
-    is_rejected_when_a_bit_of_its_body_is_flipped(Party::JavaScriptV2);
+    is_rejected_when_a_bit_of_its_body_is_flipped(SigningClient::JavaScriptV2);
 }
 
 #[test]
 fn aws4fetch_is_rejected_when_a_bit_of_its_body_is_flipped() {
-    is_rejected_when_a_bit_of_its_body_is_flipped(Party::Aws4fetch);
+    is_rejected_when_a_bit_of_its_body_is_flipped(SigningClient::Aws4fetch);
 }
 
-fn is_rejected_when_a_bit_of_its_body_is_flipped(party: Party) {
+fn is_rejected_when_a_bit_of_its_body_is_flipped(client: SigningClient) {
     /// From the first to the last.
     const BITS: usize = 64;
     let flip = |n: usize| {
@@ -101,16 +101,16 @@ fn is_rejected_when_a_bit_of_its_body_is_flipped(party: Party) {
         };
         (format!("bit {n} of {BITS}"), flip)
     };
-    assert_refused(party, &TEMPORARY, (0..BITS).map(flip).collect());
+    assert_refused(client, &TEMPORARY, (0..BITS).map(flip).collect());
 }
 
 /// Asks once for each change, all in one process, and is told each time that the signature is wrong.
-fn assert_refused<C>(party: Party, identity: &Identity, changes: Vec<(String, C)>)
+fn assert_refused<C>(client: SigningClient, identity: &Identity, changes: Vec<(String, C)>)
 where
     C: Fn(&mut Message) + Send + Sync + 'static,
 {
-    let service = Guarded::start();
-    let ask = Ask::Sealed(service.document(&TestKey::of_bits(2048)));
+    let service = SigV4Service::start();
+    let call = Call::Sealed(service.document(&TestKey::of_bits(2048)));
     let (names, changes): (Vec<_>, Vec<_>) = changes.into_iter().unzip();
     let next = AtomicUsize::new(0);
     let tamperer = TamperingProxy::in_front_of(service.endpoint_url(), move |request| {
@@ -118,13 +118,13 @@ where
         changes[next.fetch_add(1, Ordering::Relaxed)](request);
         assert_ne!(*request, unchanged);
     });
-    let asks = vec![ask; names.len()];
-    let replies = party.ask(identity, tamperer.endpoint_url(), &asks);
+    let calls = vec![call; names.len()];
+    let replies = client.call(identity, tamperer.endpoint_url(), &calls);
     for (reply, name) in replies.into_iter().zip(&names) {
         assert_eq!(reply.statuses, [400], "{name}: {reply:?}");
         assert_eq!(reply.result.unwrap_err(), mismatch(), "{name}");
     }
-    let refused = || Attempt { proven: None, error: Some(mismatch()) };
+    let refused = || Attempt { authenticated: None, error: Some(mismatch()) };
     assert_eq!(service.attempts(), names.iter().map(|_| refused()).collect::<Vec<_>>());
 }
 
@@ -132,29 +132,34 @@ where
 /// media type and refuses every other, so a change can only do what dropping the request would.
 #[test]
 fn rejects_changed_content_type_that_was_not_signed() {
-    for party in [Party::JavaScriptV2, Party::Aws4fetch] {
-        let service = Guarded::start();
-        let ask = Ask::Sealed(service.document(&TestKey::of_bits(2048)));
+    for client in [SigningClient::JavaScriptV2, SigningClient::Aws4fetch] {
+        let service = SigV4Service::start();
+        let call = Call::Sealed(service.document(&TestKey::of_bits(2048)));
         let wire = TamperingProxy::in_front_of(service.endpoint_url(), |request| {
             request.set_header("content-type", "application/x-www-form-urlencoded");
         });
-        let reply = party.ask(&WALLET, wire.endpoint_url(), &[ask]).remove(0);
+        let reply = client.call(&WALLET, wire.endpoint_url(), &[call]).remove(0);
         let message = "Content-Type must be application/x-amz-json-1.1";
         let refused = ("ValidationException".to_owned(), message.to_owned());
-        assert_eq!((reply.statuses, reply.result), (vec![400], Err(refused.clone())), "{party:?}");
-        let proven = Some((WALLET_ARN.to_owned(), WALLET.access_key_id.to_owned()));
-        assert_eq!(service.attempts(), [Attempt { proven, error: Some(refused) }]);
+        assert_eq!((reply.statuses, reply.result), (vec![400], Err(refused.clone())), "{client:?}");
+        let authenticated = Some((WALLET_ARN.to_owned(), WALLET.access_key_id.to_owned()));
+        assert_eq!(service.attempts(), [Attempt { authenticated, error: Some(refused) }]);
     }
 }
 
 #[test]
 fn sdks_receive_bytes_through_transparent_proxy() {
     let key = TestKey::of_bits(2048);
-    for party in [Party::Boto3, Party::JavaScript, Party::JavaScriptV2, Party::Aws4fetch] {
-        let service = Guarded::start();
-        let ask = Ask::Sealed(service.document(&key));
+    for client in [
+        SigningClient::Boto3,
+        SigningClient::JavaScript,
+        SigningClient::JavaScriptV2,
+        SigningClient::Aws4fetch,
+    ] {
+        let service = SigV4Service::start();
+        let call = Call::Sealed(service.document(&key));
         let wire = TamperingProxy::in_front_of(service.endpoint_url(), |_| {});
-        for reply in party.ask(&WALLET, wire.endpoint_url(), &[ask.clone(), ask]) {
+        for reply in client.call(&WALLET, wire.endpoint_url(), &[call.clone(), call]) {
             assert_eq!(key.open(&reply.only_blob("CiphertextForRecipient")).len(), 32);
         }
         let granted = || Attempt::granted(WALLET_ARN, WALLET.access_key_id);
@@ -168,10 +173,10 @@ fn test_client_rejects_plaintext_after_recipient_is_removed() {
     let service = RelayedService::simulator();
     let document = service.document(&TestKey::of_bits(2048).document());
     let tamperer = TamperingProxy::in_front_of(service.endpoint_url(), drop_recipient);
-    for party in [Party::Boto3, Party::JavaScript] {
-        let ask = Ask::Sealed(document.clone());
-        let reply = party.ask(&WALLET, tamperer.endpoint_url(), &[ask]).remove(0);
-        assert_eq!(reply.only_blob("Plaintext").len(), 32, "{party:?}");
+    for client in [SigningClient::Boto3, SigningClient::JavaScript] {
+        let call = Call::Sealed(document.clone());
+        let reply = client.call(&WALLET, tamperer.endpoint_url(), &[call]).remove(0);
+        assert_eq!(reply.only_blob("Plaintext").len(), 32, "{client:?}");
     }
     let refused = Client::new(tamperer.endpoint_url()).generate_random_for(32, &document);
     assert!(matches!(refused, Err(ClientError::NotSealed)), "{refused:?}");

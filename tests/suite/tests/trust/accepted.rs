@@ -4,8 +4,8 @@ use attestation::tls::certificate_pem;
 use rustls::version::{TLS12, TLS13};
 
 use crate::enclave::{Enclave, authority, pcr0};
-use crate::tls_terminator::Terminator;
-use crate::trust_command::{trust, trust_at};
+use crate::tls_terminator::TlsTerminator;
+use crate::trust_command::{trust, trust_with_root};
 
 const MODULE_ID: &str = "simulated-i-00000000000000000-enc0000000000000000";
 
@@ -19,7 +19,7 @@ fn lines(url: &str, enclave: &Enclave) -> (String, String) {
 fn writes_the_ca_of_a_verified_enclave() {
     let enclave = Enclave::start();
     let url = enclave.url();
-    let outcome = trust_at(&format!("{url}/"), &enclave, &[]);
+    let outcome = trust_with_root(&format!("{url}/"), &enclave, &[]);
     let (line, bundle) = lines(&url, &enclave);
     assert_eq!((outcome.status, outcome.stdout), (0, line), "{}", outcome.stderr);
     assert_eq!(outcome.bundle, Some(bundle));
@@ -36,9 +36,10 @@ fn accepts_each_tls_version_and_host_form() {
     {
         for version in [&TLS12, &TLS13] {
             let certified = enclave.certified.clone();
-            let terminator = Terminator::at(listen, &[version], certified, enclave.plain);
+            let terminator =
+                TlsTerminator::at(listen, &[version], certified, enclave.plain_address);
             let url = format!("https://{host}:{}", terminator.address.port());
-            let outcome = trust_at(&url, &enclave, &[]);
+            let outcome = trust_with_root(&url, &enclave, &[]);
             assert_eq!(outcome.status, 0, "{url}: {}", outcome.stderr);
             assert!(!outcome.stderr.contains("is not for"), "{url}: {}", outcome.stderr);
         }
@@ -60,7 +61,7 @@ fn accepts_simulator_with_a_warning() {
 
 #[test]
 fn reads_measurements_from_each_file_format() {
-    let enclave = Enclave::saying(|document| {
+    let enclave = Enclave::with_document(|document| {
         document.pcrs.insert(16, [0xb6; 48]);
     });
     let folder = tempfile::tempdir().unwrap();
@@ -95,14 +96,14 @@ fn reads_measurements_from_each_file_format() {
         assert_eq!(outcome.status, 0, "{image}: {}", outcome.stderr);
         assert!(!outcome.stderr.contains("PCR0"), "{}", outcome.stderr);
         let expected = format!("PCR16 is {}, not {}", hex(0xb6), hex(0xb7));
-        run(0xb7).assert_refused(14, &expected);
+        run(0xb7).assert_fails(14, &expected);
     }
 }
 
 #[test]
 fn warns_of_host_missing_from_the_certificate() {
-    let enclave = Enclave::of(authority(&["kms.eu-west-1.amazonaws.com"]), |_| (), |_| ());
-    let outcome = trust_at(&enclave.url(), &enclave, &[]);
+    let enclave = Enclave::with(authority(&["kms.eu-west-1.amazonaws.com"]), |_| (), |_| ());
+    let outcome = trust_with_root(&enclave.url(), &enclave, &[]);
     assert_eq!(outcome.status, 0, "{}", outcome.stderr);
     let expected =
         "not for 127.0.0.1: clients will refuse it there; add \"127.0.0.1\" to names in [tls]";
@@ -111,7 +112,7 @@ fn warns_of_host_missing_from_the_certificate() {
 
 #[test]
 fn warns_when_only_settable_pcrs_are_compared() {
-    let enclave = Enclave::saying(|document| {
+    let enclave = Enclave::with_document(|document| {
         document.pcrs.insert(16, [0xb6; 48]);
     });
     let pcr16 = format!("16={}", "b6".repeat(48));

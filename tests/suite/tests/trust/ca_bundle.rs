@@ -10,20 +10,20 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use crate::enclave::{Enclave, pcr0};
-use crate::trust_command::{Outcome, trust, trust_over};
+use crate::trust_command::{Outcome, trust, trust_with_existing_file};
 
-fn trust_both(existing: Option<&str>, one: &Enclave, other: &Enclave, more: &[&str]) -> Outcome {
+fn trust_two(existing: Option<&str>, one: &Enclave, other: &Enclave, more: &[&str]) -> Outcome {
     let (url, other_url, pcr0) = (one.url(), other.url(), pcr0());
     let (root, other_root) = (one.root(), other.root());
     let arguments =
         [&url, &other_url, "--simulator", "--root", &root, "--root", &other_root, "--pcr", &pcr0];
-    trust_over(existing, &[&arguments, more].concat())
+    trust_with_existing_file(existing, &[&arguments, more].concat())
 }
 
 #[test]
 fn writes_one_bundle_for_several_urls() {
     let (one, other) = (Enclave::start(), Enclave::start());
-    let outcome = trust_both(Some("old"), &one, &other, &[]);
+    let outcome = trust_two(Some("old"), &one, &other, &[]);
     assert_eq!((outcome.status, outcome.stdout.lines().count()), (0, 2), "{}", outcome.stderr);
     let bundle = outcome.bundle.unwrap();
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(bundle.as_bytes())
@@ -62,13 +62,13 @@ fn lists_a_ca_once_for_all_its_urls() {
 #[test]
 fn one_rejected_url_leaves_the_bundle_unchanged() {
     let good = Enclave::start();
-    let bad = Enclave::saying(|document| {
+    let bad = Enclave::with_document(|document| {
         document.pcrs.insert(0, [1; 48]);
     });
     for (one, other) in [(&good, &bad), (&bad, &good)] {
-        let outcome = trust_both(None, one, other, &[]);
-        outcome.assert_refused(14, &format!("attested-recipient: {}: another", bad.url()));
-        let outcome = trust_both(Some("old"), one, other, &[]);
+        let outcome = trust_two(None, one, other, &[]);
+        outcome.assert_fails(14, &format!("attested-recipient: {}: another", bad.url()));
+        let outcome = trust_two(Some("old"), one, other, &[]);
         assert_eq!((outcome.status, &*outcome.stdout), (14, ""), "{outcome:?}");
         assert_eq!(outcome.bundle.as_deref(), Some("old"));
     }

@@ -7,12 +7,12 @@ use attested_recipient::{Client, ClientError, Document, RecipientKey, Simulator}
 use enclave::tls::Authority;
 
 use crate::enclave::{authority, now};
-use crate::tls_terminator::Terminator;
+use crate::tls_terminator::TlsTerminator;
 
 /// A simulator behind TLS, and the authority by which it is known.
 struct Service {
     _simulator: Simulator,
-    terminator: Terminator,
+    terminator: TlsTerminator,
     authority: Authority,
 }
 
@@ -22,7 +22,7 @@ impl Service {
         let authority = authority(names);
         let certified = authority.issue(now()).unwrap().certified;
         let versions = rustls::ALL_VERSIONS;
-        let terminator = Terminator::at(listen, versions, certified, simulator.address());
+        let terminator = TlsTerminator::at(listen, versions, certified, simulator.address());
         Self { _simulator: simulator, terminator, authority }
     }
 

@@ -8,28 +8,28 @@ const URL: &str = "https://127.0.0.1:1";
 
 #[test]
 fn requires_an_expected_measurement() {
-    trust(&[URL]).assert_refused(2, "any enclave of anybody would pass");
+    trust(&[URL]).assert_fails(2, "any enclave of anybody would pass");
 }
 
 #[test]
 fn rejects_urls_other_than_https_host_and_port() {
     for url in ["http://127.0.0.1:1", "127.0.0.1:1", "https://127.0.0.1:1/path", "https://u@h"] {
-        trust(&[url, "--pcr", &pcr0()]).assert_refused(2, "expected https://HOST[:PORT]");
+        trust(&[url, "--pcr", &pcr0()]).assert_fails(2, "expected https://HOST[:PORT]");
     }
-    trust(&["--pcr", &pcr0()]).assert_refused(2, "<URL>...");
+    trust(&["--pcr", &pcr0()]).assert_fails(2, "<URL>...");
 }
 
 #[test]
 fn rejects_zero_and_contradictory_pcrs() {
     let hex = |byte: &str| byte.repeat(48);
     let run = |pcr: &str| trust(&[URL, "--pcr", &pcr0(), "--pcr", pcr]);
-    run(&format!("0={}", hex("00"))).assert_refused(2, "PCR0 is zero: nothing was measured there");
-    run(&format!("2={}", hex("00"))).assert_refused(2, "PCR2 is zero: nothing was measured there");
-    run(&format!("0={}", hex("01"))).assert_refused(2, "PCR0 is expected to be two things");
+    run(&format!("0={}", hex("00"))).assert_fails(2, "PCR0 is zero: nothing was measured there");
+    run(&format!("2={}", hex("00"))).assert_fails(2, "PCR2 is zero: nothing was measured there");
+    run(&format!("0={}", hex("01"))).assert_fails(2, "PCR0 is expected to be two things");
     // Of everybody's image that is not signed.
-    run(&format!("8={}", hex("00"))).assert_refused(2, "PCR8 is zero: nothing was measured there");
+    run(&format!("8={}", hex("00"))).assert_fails(2, "PCR8 is zero: nothing was measured there");
     // The same thing twice is no contradiction.
-    run(&pcr0()).assert_refused(1, "unreachable");
+    run(&pcr0()).assert_fails(1, "unreachable");
 }
 
 #[test]
@@ -77,11 +77,11 @@ fn rejects_invalid_measurement_files() {
     ] {
         fs::write(path, &content).unwrap();
         let outcome = trust(&[URL, "--pcr", &pcr0(), "--pcrs-file", path]);
-        outcome.assert_refused(2, message);
+        outcome.assert_fails(2, message);
         assert!(outcome.stderr.contains(path), "{content}: {outcome:?}");
     }
-    trust(&[URL, "--pcrs-file", "/does/not/exist"]).assert_refused(2, "/does/not/exist");
-    trust(&[URL, "--pcr", &pcr0(), "--root", path]).assert_refused(2, "holds no CERTIFICATE");
+    trust(&[URL, "--pcrs-file", "/does/not/exist"]).assert_fails(2, "/does/not/exist");
+    trust(&[URL, "--pcr", &pcr0(), "--root", path]).assert_fails(2, "holds no CERTIFICATE");
 }
 
 #[test]

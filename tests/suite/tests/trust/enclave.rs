@@ -13,7 +13,7 @@ use rustls::pki_types::ServerName;
 use rustls::sign::CertifiedKey;
 use tempfile::TempDir;
 
-use crate::tls_terminator::Terminator;
+use crate::tls_terminator::TlsTerminator;
 
 /// What every enclave here measures as PCR0.
 pub(crate) const PCR0: [u8; 48] = [0xa5; 48];
@@ -37,63 +37,63 @@ pub(crate) struct Enclave {
     pub(crate) authority: Authority,
     pub(crate) certified: Arc<CertifiedKey>,
     /// Where it answers without TLS.
-    pub(crate) plain: SocketAddr,
+    pub(crate) plain_address: SocketAddr,
     /// Where its TLS ends.
-    pub(crate) terminator: Terminator,
+    pub(crate) terminator: TlsTerminator,
     folder: TempDir,
 }
 
 impl Enclave {
     /// A right one.
     pub(crate) fn start() -> Self {
-        Self::saying(|_| ())
+        Self::with_document(|_| ())
     }
 
     /// One whose document says something else.
-    pub(crate) fn saying(change: fn(&mut Document)) -> Self {
-        Self::of(authority(&["localhost", "127.0.0.1", "::1"]), change, |_| ())
+    pub(crate) fn with_document(change: fn(&mut Document)) -> Self {
+        Self::with(authority(&["localhost", "127.0.0.1", "::1"]), change, |_| ())
     }
 
     /// One whose document is changed after it was signed.
-    pub(crate) fn tampering(tamper: fn(&mut Vec<u8>)) -> Self {
-        Self::of(authority(&["127.0.0.1"]), |_| (), tamper)
+    pub(crate) fn with_tampered_document(tamper: fn(&mut Vec<u8>)) -> Self {
+        Self::with(authority(&["127.0.0.1"]), |_| (), tamper)
     }
 
     /// One that answers as many requests for its document with 429 and these fields, before it gives it.
-    pub(crate) fn throttling(times: usize, fields: &'static str) -> Self {
+    pub(crate) fn with_throttling(times: usize, fields: &'static str) -> Self {
         let left = AtomicUsize::new(times);
         let decrement = |left: usize| left.checked_sub(1);
-        Self::answering(
+        Self::build(
             authority(&["127.0.0.1"]),
             |_| (),
             |_| (),
             move |_| {
                 let is_throttled = left.fetch_update(SeqCst, SeqCst, decrement).is_ok();
-                is_throttled.then_some(Throttled(fields))
+                is_throttled.then_some(TooManyRequests(fields))
             },
         )
     }
 
-    pub(crate) fn of(
+    pub(crate) fn with(
         authority: Authority,
         change: fn(&mut Document),
         tamper: fn(&mut Vec<u8>),
     ) -> Self {
-        Self::answering(authority, change, tamper, |_| None)
+        Self::build(authority, change, tamper, |_| None)
     }
 
-    fn answering(
+    fn build(
         authority: Authority,
         change: fn(&mut Document),
         tamper: fn(&mut Vec<u8>),
-        throttle: impl Fn(&str) -> Option<Throttled> + Send + Sync + 'static,
+        throttle: impl Fn(&str) -> Option<TooManyRequests> + Send + Sync + 'static,
     ) -> Self {
         let simulator = Simulator::start().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let root = simulator.root_certificate_pem();
         fs::write(folder.path().join("root.pem"), &root).unwrap();
         let user_data = authority.binding().to_user_data();
-        let plain = serve_or_throttle(throttle, move |target| {
+        let plain_address = serve_or_throttle(throttle, move |target| {
             if target == "/simulator/root.pem" {
                 return Some(root.clone().into_bytes());
             }
@@ -110,8 +110,8 @@ impl Enclave {
             Some(document)
         });
         let certified = authority.issue(now()).unwrap().certified;
-        let terminator = Terminator::start(Arc::clone(&certified), plain);
-        Self { authority, certified, plain, terminator, folder }
+        let terminator = TlsTerminator::start(Arc::clone(&certified), plain_address);
+        Self { authority, certified, plain_address, terminator, folder }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -125,7 +125,7 @@ impl Enclave {
 }
 
 /// An answer with 429 and these fields, each with its line's end.
-pub(crate) struct Throttled(&'static str);
+pub(crate) struct TooManyRequests(&'static str);
 
 /// Answers GET on a free port, with 404 where there is nothing. The thread ends with the process.
 pub(crate) fn serve(
@@ -135,7 +135,7 @@ pub(crate) fn serve(
 }
 
 fn serve_or_throttle(
-    throttle: impl Fn(&str) -> Option<Throttled> + Send + Sync + 'static,
+    throttle: impl Fn(&str) -> Option<TooManyRequests> + Send + Sync + 'static,
     answer: impl Fn(&str) -> Option<Vec<u8>> + Send + Sync + 'static,
 ) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -153,7 +153,7 @@ fn serve_or_throttle(
 /// One connection, request after request.
 fn converse(
     stream: TcpStream,
-    throttle: &dyn Fn(&str) -> Option<Throttled>,
+    throttle: &dyn Fn(&str) -> Option<TooManyRequests>,
     answer: &dyn Fn(&str) -> Option<Vec<u8>>,
 ) {
     let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
@@ -162,7 +162,7 @@ fn converse(
         // The fields.
         while lines.next().unwrap().unwrap() != "" {}
         let target = request.split(' ').nth(1).unwrap();
-        if let Some(Throttled(fields)) = throttle(target) {
+        if let Some(TooManyRequests(fields)) = throttle(target) {
             let answer = format!(
                 "HTTP/1.1 429 Too Many Requests\r\n{fields}Content-Length: 6\r\n\r\nlater\n"
             );

@@ -26,10 +26,10 @@ use crate::binaries::{Process, binary, wait_until};
 use crate::trust_command::{Outcome, trust};
 
 /// Connections that ask as fast as they can.
-const ATTACKERS: u8 = 8;
+const FLOOD_CONNECTIONS: u8 = 8;
 
 /// How long one run of `trust` may take beside them.
-const LIMIT: Duration = Duration::from_secs(3);
+const MAX_TRUST_DURATION: Duration = Duration::from_secs(3);
 
 const CONFIG: &str = "[tls]\nmode = \"attested\"\nnames = [\"127.0.0.1\"]\n";
 
@@ -74,12 +74,12 @@ impl Enclave {
 }
 
 /// Clients that ask for documents until this is dropped.
-struct Attack {
+struct Flood {
     answered: Arc<AtomicUsize>,
     _runtime: Runtime,
 }
 
-impl Attack {
+impl Flood {
     /// One connection from each of `sources`, which know the enclave by `authority`.
     fn start(enclave: &Enclave, authority: &str, sources: impl Iterator<Item = Ipv4Addr>) -> Self {
         let mut roots = RootCertStore::empty();
@@ -93,7 +93,7 @@ impl Attack {
         let runtime = Runtime::new().unwrap();
         for source in sources {
             let (tls, answered) = (Arc::clone(&tls), Arc::clone(&answered));
-            runtime.spawn(hammer(enclave.endpoint, source, tls, answered));
+            runtime.spawn(request_documents(enclave.endpoint, source, tls, answered));
         }
         let attack = Self { answered, _runtime: runtime };
         // All of the burst is theirs before anybody else asks.
@@ -106,7 +106,7 @@ impl Attack {
     }
 }
 
-async fn hammer(
+async fn request_documents(
     target: SocketAddr,
     source: Ipv4Addr,
     tls: Arc<ClientConfig>,
@@ -139,7 +139,7 @@ fn assert_trust_succeeds_during_flood(
     sources: impl Iterator<Item = Ipv4Addr>,
 ) {
     let authority = enclave.trust().bundle.unwrap();
-    let attack = Attack::start(enclave, &authority, sources);
+    let attack = Flood::start(enclave, &authority, sources);
     let mut took = Vec::new();
     for _ in 0..times {
         let before = attack.answered();
@@ -151,19 +151,19 @@ fn assert_trust_succeeds_during_flood(
         wait_until("the attack goes on", || (attack.answered() > before).then_some(()));
     }
     let longest = took.iter().max().unwrap();
-    assert!(*longest < LIMIT, "{took:?}");
+    assert!(*longest < MAX_TRUST_DURATION, "{took:?}");
     // --nocapture shows the figures.
     eprintln!("{times} of {times}, {longest:?} at the longest: {took:?}");
 }
 
 /// Each of its own.
 fn addresses() -> impl Iterator<Item = Ipv4Addr> {
-    (0..ATTACKERS).map(|number| Ipv4Addr::new(127, 0, 0, 2 + number))
+    (0..FLOOD_CONNECTIONS).map(|number| Ipv4Addr::new(127, 0, 0, 2 + number))
 }
 
 /// That of `trust` itself.
 fn one_address() -> impl Iterator<Item = Ipv4Addr> {
-    (0..ATTACKERS).map(|_| Ipv4Addr::LOCALHOST)
+    (0..FLOOD_CONNECTIONS).map(|_| Ipv4Addr::LOCALHOST)
 }
 
 #[test]

@@ -12,7 +12,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
-use crate::tls_terminator::Terminator;
+use crate::tls_terminator::TlsTerminator;
 
 fn openssl(folder: &Path, arguments: &str) {
     let mut command = Command::new("openssl");
@@ -21,7 +21,7 @@ fn openssl(folder: &Path, arguments: &str) {
 }
 
 /// What a client says that trusts an authority for `permitted` alone, of a server at 127.0.0.1.
-fn answer_under(permitted: &str) -> Result<usize, String> {
+fn generate_under_constraint(permitted: &str) -> Result<usize, String> {
     let folder = tempfile::tempdir().unwrap();
     let new = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj";
     let constraints = format!("-addext nameConstraints=critical,permitted;{permitted}");
@@ -35,14 +35,14 @@ fn answer_under(permitted: &str) -> Result<usize, String> {
     let key = load_tls_key(&PrivateKeyDer::from_pem_slice(&read("h.key")).unwrap()).unwrap();
     let simulator = Simulator::start().unwrap();
     let certified = Arc::new(CertifiedKey::new(vec![certificate], key));
-    let terminator = Terminator::start(certified, simulator.address());
+    let terminator = TlsTerminator::start(certified, simulator.address());
     let client = Client::new(&terminator.url()).with_ca_certificates(&read("ca.pem")).unwrap();
     client.generate_random(8).map(|random| random.len()).map_err(|error| error.to_string())
 }
 
 #[test]
 fn client_enforces_name_constraints_of_the_ca() {
-    assert_eq!(answer_under("IP:127.0.0.1/255.255.255.255"), Ok(8));
-    let error = answer_under("IP:127.0.0.2/255.255.255.255").unwrap_err();
+    assert_eq!(generate_under_constraint("IP:127.0.0.1/255.255.255.255"), Ok(8));
+    let error = generate_under_constraint("IP:127.0.0.2/255.255.255.255").unwrap_err();
     assert!(error.contains("NameConstraintViolation"), "{error}");
 }

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use attested_recipient::Simulator;
 
 use crate::enclave::{authority, now, pcr0, serve};
-use crate::tls_terminator::Terminator;
+use crate::tls_terminator::TlsTerminator;
 use crate::trust_command::{Outcome, trust};
 
 /// Longer than any answer takes, in seconds.
-const PATIENT: &str = "60";
+const LONG_TIMEOUT: &str = "60";
 
 /// Does something with each connection.
 pub(crate) fn listener(converse: impl Fn(TcpStream) + Send + 'static) -> SocketAddr {
@@ -25,7 +25,7 @@ pub(crate) fn listener(converse: impl Fn(TcpStream) + Send + 'static) -> SocketA
 /// TLS in front of it, and `trust`.
 fn trust_behind_tls(plain: SocketAddr, timeout: &str) -> Outcome {
     let certified = authority(&["127.0.0.1"]).issue(now()).unwrap().certified;
-    let terminator = Terminator::start(certified, plain);
+    let terminator = TlsTerminator::start(certified, plain);
     trust(&[&terminator.url(), "--pcr", &pcr0(), "--timeout", timeout])
 }
 
@@ -36,21 +36,21 @@ fn trust_directly(address: SocketAddr, timeout: &str) -> Outcome {
 #[test]
 fn rejects_server_without_tls() {
     let simulator = Simulator::start().unwrap();
-    trust_directly(simulator.address(), PATIENT).assert_refused(1, "speaks no TLS");
+    trust_directly(simulator.address(), LONG_TIMEOUT).assert_fails(1, "speaks no TLS");
 }
 
 #[test]
 fn reports_unreachable_address() {
     // A port that was free a moment ago, and that nobody listens on.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let outcome = trust_directly(address, PATIENT);
-    outcome.assert_refused(1, &format!("https://{address}: unreachable: "));
+    let outcome = trust_directly(address, LONG_TIMEOUT);
+    outcome.assert_fails(1, &format!("https://{address}: unreachable: "));
 }
 
 #[test]
 fn reports_connection_closed_before_or_during_tls() {
-    trust_directly(listener(drop), PATIENT).assert_refused(1, "the TLS handshake fails: ");
-    trust_behind_tls(listener(drop), PATIENT).assert_refused(1, "no answer: ");
+    trust_directly(listener(drop), LONG_TIMEOUT).assert_fails(1, "the TLS handshake fails: ");
+    trust_behind_tls(listener(drop), LONG_TIMEOUT).assert_fails(1, "no answer: ");
 }
 
 #[test]
@@ -63,18 +63,18 @@ fn times_out_on_silent_server() {
     };
     for trust in [trust_directly, trust_behind_tls] {
         let start = Instant::now();
-        trust(silent(), "1").assert_refused(1, "not done within 1 s");
+        trust(silent(), "1").assert_fails(1, "not done within 1 s");
         assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
     }
 }
 
 #[test]
 fn rejects_other_https_service() {
-    let outcome = trust_behind_tls(serve(|_| None), PATIENT);
+    let outcome = trust_behind_tls(serve(|_| None), LONG_TIMEOUT);
     // Its text is shown, but no terminal obeys it.
-    outcome.assert_refused(1, r"answers with HTTP 404: there is nothing\n\u{1b}[2J");
-    let outcome = trust_behind_tls(serve(|_| Some(b"welcome".to_vec())), PATIENT);
-    outcome.assert_refused(10, "the answer is no attestation document: ");
-    let outcome = trust_behind_tls(serve(|_| Some(vec![0; 16 * 1024 + 1])), PATIENT);
-    outcome.assert_refused(1, "more than 16384 bytes");
+    outcome.assert_fails(1, r"answers with HTTP 404: there is nothing\n\u{1b}[2J");
+    let outcome = trust_behind_tls(serve(|_| Some(b"welcome".to_vec())), LONG_TIMEOUT);
+    outcome.assert_fails(10, "the answer is no attestation document: ");
+    let outcome = trust_behind_tls(serve(|_| Some(vec![0; 16 * 1024 + 1])), LONG_TIMEOUT);
+    outcome.assert_fails(1, "more than 16384 bytes");
 }

@@ -7,14 +7,14 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::enclave::{Enclave, PCR0, pcr0};
-use crate::trust_command::{Outcome, trust, trust_at};
+use crate::trust_command::{Outcome, trust, trust_with_root};
 
 /// What the enclave here measures as PCR1 and PCR2.
 const PCR1: u8 = 0xb1;
 const PCR2: u8 = 0xb2;
 
 fn enclave() -> Enclave {
-    Enclave::saying(|document| {
+    Enclave::with_document(|document| {
         document.pcrs.insert(1, [PCR1; 48]);
         document.pcrs.insert(2, [PCR2; 48]);
     })
@@ -47,13 +47,13 @@ impl Files {
 }
 
 /// Judges `enclave` by these options alone.
-fn judge(enclave: &Enclave, options: &[&str]) -> Outcome {
+fn run_trust(enclave: &Enclave, options: &[&str]) -> Outcome {
     let (url, root) = (enclave.url(), enclave.root());
     trust(&[&[&url, "--simulator", "--root", &root], options].concat())
 }
 
 #[track_caller]
-fn assert_holds(outcome: &Outcome, file: &str) {
+fn assert_matches_set(outcome: &Outcome, file: &str) {
     assert_eq!(outcome.status, 0, "{outcome:?}");
     assert!(outcome.stdout.ends_with(&format!(" {file}\n")), "{outcome:?}");
     assert!(outcome.bundle.is_some(), "{outcome:?}");
@@ -65,14 +65,15 @@ fn accepts_enclave_that_matches_one_set() {
     let held = files.with("held.json", &[(0, PCR0[0]), (1, PCR1)]);
     let other = files.with("other.json", &[(0, 1), (1, 2)]);
     for sets in [[&held, &other], [&other, &held]] {
-        let outcome = judge(&enclave, &["--any-of", sets[0], "--any-of", sets[1]]);
-        assert_holds(&outcome, &held);
+        let outcome = run_trust(&enclave, &["--any-of", sets[0], "--any-of", sets[1]]);
+        assert_matches_set(&outcome, &held);
         assert!(!outcome.stderr.contains("--any-of"), "{outcome:?}");
     }
-    assert_holds(&judge(&enclave, &["--any-of", &held]), &held);
-    judge(&enclave, &["--any-of", &other]).assert_refused(14, "holds no set of --any-of entirely");
+    assert_matches_set(&run_trust(&enclave, &["--any-of", &held]), &held);
+    run_trust(&enclave, &["--any-of", &other])
+        .assert_fails(14, "holds no set of --any-of entirely");
     // Without sets a line has three fields, as before.
-    let outcome = trust_at(&enclave.url(), &enclave, &[]);
+    let outcome = trust_with_root(&enclave.url(), &enclave, &[]);
     assert_eq!(outcome.stdout.trim_end().split(' ').count(), 3, "{outcome:?}");
 }
 
@@ -89,11 +90,11 @@ fn rejects_pcrs_that_match_in_different_sets() {
         hex(PCR0[0]),
         hex(1)
     );
-    judge(&enclave, &["--any-of", &a, "--any-of", &b]).assert_refused(14, &message);
+    run_trust(&enclave, &["--any-of", &a, "--any-of", &b]).assert_fails(14, &message);
     // Nor with a third that matches nowhere, nor with one that has both wrong.
     let c = files.with("c.json", &[(0, 3), (1, 4), (2, PCR2)]);
     let options = ["--any-of", &a, "--any-of", &b, "--any-of", &c];
-    judge(&enclave, &options).assert_refused(14, &format!("{c}: PCR0 is {}", hex(PCR0[0])));
+    run_trust(&enclave, &options).assert_fails(14, &format!("{c}: PCR0 is {}", hex(PCR0[0])));
 }
 
 #[test]
@@ -102,20 +103,19 @@ fn requires_pcr_options_in_addition_to_a_matching_set() {
     let held = files.with("held.json", &[(0, PCR0[0]), (1, PCR1)]);
     let other = files.with("other.json", &[(0, 1), (1, 2)]);
     let sets = ["--any-of", &held, "--any-of", &other];
-    let with = |more: &[&str]| judge(&enclave, &[&sets, more].concat());
+    let with = |more: &[&str]| run_trust(&enclave, &[&sets, more].concat());
     let right = format!("2={}", hex(PCR2));
     let wrong = format!("2={}", hex(3));
     let (right_file, wrong_file) =
         (files.with("right.json", &[(2, PCR2)]), files.with("wrong.json", &[(2, 3)]));
-    assert_holds(&with(&["--pcr", &right]), &held);
-    assert_holds(&with(&["--pcrs-file", &right_file]), &held);
+    assert_matches_set(&with(&["--pcr", &right]), &held);
+    assert_matches_set(&with(&["--pcrs-file", &right_file]), &held);
     let message = format!("PCR2 is {}, not {}", hex(PCR2), hex(3));
-    with(&["--pcr", &wrong]).assert_refused(14, &message);
-    with(&["--pcrs-file", &wrong_file]).assert_refused(14, &message);
+    with(&["--pcr", &wrong]).assert_fails(14, &message);
+    with(&["--pcrs-file", &wrong_file]).assert_fails(14, &message);
     // Where neither is as expected, both are said.
-    let outcome = judge(&enclave, &["--any-of", &other, "--pcr", &wrong]);
-    outcome
-        .assert_refused(14, &format!("{message}, it holds no set of --any-of entirely: {other}"));
+    let outcome = run_trust(&enclave, &["--any-of", &other, "--pcr", &wrong]);
+    outcome.assert_fails(14, &format!("{message}, it holds no set of --any-of entirely: {other}"));
 }
 
 #[test]
@@ -130,11 +130,11 @@ fn rejects_set_that_contradicts_pcr_options() {
         (vec![&held, &other], pcr0()),
     ] {
         let sets = sets.iter().flat_map(|set| ["--any-of", set]).collect::<Vec<_>>();
-        let outcome = judge(&enclave, &[&sets[..], &["--pcr", &common]].concat());
-        outcome.assert_refused(2, "PCR0 is expected to be two things");
+        let outcome = run_trust(&enclave, &[&sets[..], &["--pcr", &common]].concat());
+        outcome.assert_fails(2, "PCR0 is expected to be two things");
     }
-    let outcome = judge(&enclave, &["--any-of", &held, "--pcrs-file", &other]);
-    outcome.assert_refused(2, &format!("{held}: PCR0 is expected to be two things"));
+    let outcome = run_trust(&enclave, &["--any-of", &held, "--pcrs-file", &other]);
+    outcome.assert_fails(2, &format!("{held}: PCR0 is expected to be two things"));
 }
 
 #[test]
@@ -143,23 +143,23 @@ fn repeated_options_do_not_weaken_checks() {
     let held = files.with("held.json", &[(0, PCR0[0]), (1, PCR1)]);
     let other = files.with("other.json", &[(0, 1), (1, 2)]);
     let part = files.with("part.json", &[(0, PCR0[0]), (1, PCR1), (2, 3)]);
-    assert_holds(&judge(&enclave, &["--any-of", &held, "--any-of", &held]), &held);
+    assert_matches_set(&run_trust(&enclave, &["--any-of", &held, "--any-of", &held]), &held);
     for wrong in [&other, &part] {
-        let outcome = judge(&enclave, &["--any-of", wrong, "--any-of", wrong]);
-        outcome.assert_refused(14, "holds no set of --any-of entirely");
+        let outcome = run_trust(&enclave, &["--any-of", wrong, "--any-of", wrong]);
+        outcome.assert_fails(14, "holds no set of --any-of entirely");
     }
     // Files of --pcrs-file must all be right, in each order.
     let (pcr1, pcr2) = (files.with("1.json", &[(1, PCR1)]), files.with("2.json", &[(2, 3)]));
     for files in [[&held, &pcr2], [&pcr2, &held], [&pcr1, &pcr2]] {
-        let outcome = judge(&enclave, &["--pcrs-file", files[0], "--pcrs-file", files[1]]);
-        outcome.assert_refused(14, &format!("PCR2 is {}, not {}", hex(PCR2), hex(3)));
+        let outcome = run_trust(&enclave, &["--pcrs-file", files[0], "--pcrs-file", files[1]]);
+        outcome.assert_fails(14, &format!("PCR2 is {}, not {}", hex(PCR2), hex(3)));
     }
-    let outcome = judge(&enclave, &["--pcrs-file", &held, "--pcrs-file", &other]);
-    outcome.assert_refused(2, "two things");
+    let outcome = run_trust(&enclave, &["--pcrs-file", &held, "--pcrs-file", &other]);
+    outcome.assert_fails(2, "two things");
     // A register that is given twice in one set.
     let twice = format!(r#"{{"PCR0": "{}", "PCR0": "{}"}}"#, hex(1), hex(PCR0[0]));
     let twice = files.containing("twice.json", &twice);
-    judge(&enclave, &["--any-of", &held, "--any-of", &twice]).assert_refused(2, "two things");
+    run_trust(&enclave, &["--any-of", &held, "--any-of", &twice]).assert_fails(2, "two things");
 }
 
 #[test]
@@ -176,12 +176,12 @@ fn rejects_empty_and_all_zero_sets() {
     ] {
         let empty = files.containing("empty.json", &content);
         for options in [vec!["--any-of", &empty], vec!["--any-of", &held, "--any-of", &empty]] {
-            let outcome = judge(&enclave, &options);
-            outcome.assert_refused(2, message);
+            let outcome = run_trust(&enclave, &options);
+            outcome.assert_fails(2, message);
             assert!(outcome.stderr.contains(&empty), "{outcome:?}");
         }
     }
-    judge(&enclave, &["--any-of", "/does/not/exist"]).assert_refused(2, "/does/not/exist");
+    run_trust(&enclave, &["--any-of", "/does/not/exist"]).assert_fails(2, "/does/not/exist");
 }
 
 #[test]
@@ -192,13 +192,13 @@ fn warns_of_set_that_omits_a_pcr() {
     let image =
         format!("neither PCR0 (the image) nor PCR8 (its signer) is compared (--any-of {bare})");
     let missing = format!("--any-of {bare}: does not say what PCR0, PCR2 must be");
-    let outcome = judge(&enclave, &["--any-of", &whole, "--any-of", &bare]);
-    assert_holds(&outcome, &whole);
+    let outcome = run_trust(&enclave, &["--any-of", &whole, "--any-of", &bare]);
+    assert_matches_set(&outcome, &whole);
     for warning in [&image, &missing] {
         assert!(outcome.stderr.contains(warning), "{warning}: {outcome:?}");
     }
     // What is compared in any case is not left out.
-    let outcome = judge(&enclave, &["--any-of", &bare, "--pcr", &pcr0()]);
-    assert_holds(&outcome, &bare);
+    let outcome = run_trust(&enclave, &["--any-of", &bare, "--pcr", &pcr0()]);
+    assert_matches_set(&outcome, &bare);
     assert!(!outcome.stderr.contains("--any-of"), "{outcome:?}");
 }

@@ -7,12 +7,12 @@ use attested_recipient::{Client, ClientError};
 
 use crate::enclave::{Enclave, authority, now, pcr0};
 use crate::not_an_enclave::listener;
-use crate::tls_terminator::Terminator;
-use crate::trust_command::{Outcome, trust, trust_at};
+use crate::tls_terminator::TlsTerminator;
+use crate::trust_command::{Outcome, trust, trust_with_root};
 
-fn judge(enclave: &Enclave, timeout: &str) -> (Outcome, Duration) {
+fn run_trust(enclave: &Enclave, timeout: &str) -> (Outcome, Duration) {
     let start = Instant::now();
-    let outcome = trust_at(&enclave.url(), enclave, &["--timeout", timeout]);
+    let outcome = trust_with_root(&enclave.url(), enclave, &["--timeout", timeout]);
     (outcome, start.elapsed())
 }
 
@@ -20,7 +20,7 @@ fn judge(enclave: &Enclave, timeout: &str) -> (Outcome, Duration) {
 fn retries_after_the_retry_after_delay() {
     // On the same connection, and on another where that was closed.
     for fields in ["Retry-After: 1\r\n", "Retry-After: 1\r\nConnection: close\r\n"] {
-        let (outcome, took) = judge(&Enclave::throttling(2, fields), "30");
+        let (outcome, took) = run_trust(&Enclave::with_throttling(2, fields), "30");
         assert_eq!(outcome.status, 0, "{outcome:?}");
         assert!(took >= Duration::from_secs(2), "{took:?}");
     }
@@ -29,7 +29,7 @@ fn retries_after_the_retry_after_delay() {
 #[test]
 fn retries_without_retry_after() {
     for fields in ["", "Retry-After: Wed, 21 Oct 2015 07:28:00 GMT\r\n"] {
-        let (outcome, _) = judge(&Enclave::throttling(3, fields), "30");
+        let (outcome, _) = run_trust(&Enclave::with_throttling(3, fields), "30");
         assert_eq!(outcome.status, 0, "{outcome:?}");
     }
 }
@@ -37,14 +37,15 @@ fn retries_without_retry_after() {
 #[test]
 fn fails_at_the_timeout_with_the_reason() {
     for fields in ["", "Retry-After: 1\r\n", "Retry-After: 3600\r\n"] {
-        let (outcome, took) = judge(&Enclave::throttling(usize::MAX, fields), "2");
-        outcome.assert_refused(1, "not done within 2 s: it can be reached and gave no attestation");
-        outcome.assert_refused(1, "too many clients ask it for one");
+        let (outcome, took) = run_trust(&Enclave::with_throttling(usize::MAX, fields), "2");
+        outcome.assert_fails(1, "not done within 2 s: it can be reached and gave no attestation");
+        outcome.assert_fails(1, "too many clients ask it for one");
         assert!(took < Duration::from_secs(8), "{took:?}");
     }
     // It does not wait for what comes too late.
-    let (outcome, _) = judge(&Enclave::throttling(usize::MAX, "Retry-After: 31\r\n"), "30");
-    outcome.assert_refused(1, "(HTTP 429, too many requests: 1 times)");
+    let (outcome, _) =
+        run_trust(&Enclave::with_throttling(usize::MAX, "Retry-After: 31\r\n"), "30");
+    outcome.assert_fails(1, "(HTTP 429, too many requests: 1 times)");
 }
 
 #[test]
@@ -54,15 +55,15 @@ fn timeout_error_reports_that_tls_succeeded() {
         while stream.read(&mut [0; 1024]).is_ok_and(|length| length > 0) {}
     });
     let certified = authority(&["127.0.0.1"]).issue(now()).unwrap().certified;
-    let terminator = Terminator::start(certified, silent);
+    let terminator = TlsTerminator::start(certified, silent);
     let outcome = trust(&[&terminator.url(), "--pcr", &pcr0(), "--timeout", "4"]);
-    outcome.assert_refused(1, "not done within 4 s: it can be reached and gave no attestation");
-    outcome.assert_refused(1, "(HTTP 429, too many requests: 0 times)");
+    outcome.assert_fails(1, "not done within 4 s: it can be reached and gave no attestation");
+    outcome.assert_fails(1, "(HTTP 429, too many requests: 0 times)");
 }
 
 #[test]
 fn library_client_retries_when_throttled() {
-    let enclave = Enclave::throttling(2, "Retry-After: 1\r\n");
+    let enclave = Enclave::with_throttling(2, "Retry-After: 1\r\n");
     let pem = enclave.authority.certificate_pem();
     let client = Client::new(&enclave.url()).with_ca_certificates(pem.as_bytes()).unwrap();
     let start = Instant::now();
@@ -73,8 +74,8 @@ fn library_client_retries_when_throttled() {
 
 #[test]
 fn library_client_fails_at_its_timeout() {
-    let enclave = Enclave::throttling(usize::MAX, "Retry-After: 3600\r\n");
-    let client = Client::new(&format!("http://{}", enclave.plain));
+    let enclave = Enclave::with_throttling(usize::MAX, "Retry-After: 3600\r\n");
+    let client = Client::new(&format!("http://{}", enclave.plain_address));
     let error = client.attestation_document(&[7; 16]).unwrap_err();
     assert!(matches!(error, ClientError::Throttled { throttled: 1, .. }), "{error}");
     assert!(error.to_string().contains("throttled 1 times within 30 s (HTTP 429)"), "{error}");

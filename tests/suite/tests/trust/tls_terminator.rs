@@ -11,12 +11,12 @@ use tokio::runtime::Runtime;
 use tokio_rustls::TlsAcceptor;
 
 /// Ends TLS and relays what is in it, unchanged. It ends with its runtime.
-pub(crate) struct Terminator {
+pub(crate) struct TlsTerminator {
     pub(crate) address: SocketAddr,
     _runtime: Runtime,
 }
 
-impl Terminator {
+impl TlsTerminator {
     /// On a free port of 127.0.0.1.
     pub(crate) fn start(certified: Arc<CertifiedKey>, upstream: SocketAddr) -> Self {
         Self::at("127.0.0.1:0", rustls::ALL_VERSIONS, certified, upstream)

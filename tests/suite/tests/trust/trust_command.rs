@@ -15,11 +15,11 @@ pub(crate) struct Outcome {
 /// `attested-recipient trust` with these arguments, and a file to write in a folder of its own, that
 /// must then hold nothing else.
 pub(crate) fn trust(arguments: &[&str]) -> Outcome {
-    trust_over(None, arguments)
+    trust_with_existing_file(None, arguments)
 }
 
 /// The same, where the file exists.
-pub(crate) fn trust_over(existing: Option<&str>, arguments: &[&str]) -> Outcome {
+pub(crate) fn trust_with_existing_file(existing: Option<&str>, arguments: &[&str]) -> Outcome {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("enclave-ca.pem");
     if let Some(existing) = existing {
@@ -40,7 +40,7 @@ pub(crate) fn trust_over(existing: Option<&str>, arguments: &[&str]) -> Outcome 
 }
 
 /// Judges `url` with the root of `enclave`, a simulator's, as a trust anchor and its PCR0 expected.
-pub(crate) fn trust_at(url: &str, enclave: &Enclave, more: &[&str]) -> Outcome {
+pub(crate) fn trust_with_root(url: &str, enclave: &Enclave, more: &[&str]) -> Outcome {
     let (root, pcr0) = (enclave.root(), pcr0());
     trust(&[&[url, "--simulator", "--root", &root, "--pcr", &pcr0], more].concat())
 }
@@ -48,7 +48,7 @@ pub(crate) fn trust_at(url: &str, enclave: &Enclave, more: &[&str]) -> Outcome {
 impl Outcome {
     /// Refused with this status and message, and nothing written.
     #[track_caller]
-    pub(crate) fn assert_refused(&self, status: i32, message: &str) {
+    pub(crate) fn assert_fails(&self, status: i32, message: &str) {
         assert_eq!(self.status, status, "{self:?}");
         assert!(self.stderr.contains(message), "{message}: {self:?}");
         assert_eq!((&*self.stdout, &self.bundle), ("", &None), "{self:?}");

@@ -181,7 +181,7 @@ impl FaultyService {
         value.unwrap_or_else(|| panic!("{name} in {}", answer.body())).parse().unwrap()
     }
 
-    /// All that anybody is metrics_and_readiness.
+    /// All that anybody is shown.
     pub(crate) fn metrics_and_readiness(&self) -> String {
         [get("/metrics"), get("/readyz")]
             .map(|request| self.send_request(request).body().to_owned())

@@ -156,7 +156,7 @@ impl Row {
         self.with(what, CaseKind::Exchange { steps, ending })
     }
 
-    /// A function within must rejects what fits no document.
+    /// A function within must refuse what fits no document.
     pub(crate) fn function_rejects(
         self,
         what: impl Into<String>,

@@ -55,7 +55,7 @@ pub(crate) fn unrecognized() -> Expected {
 /// What was received is not what was signed.
 pub(crate) fn mismatch() -> Expected {
     invalid(
-        "The request signature we calculated does not match the signature you provided. CaseKind your \
+        "The request signature we calculated does not match the signature you provided. Check your \
          AWS Secret Access Key and signing method. Consult the service documentation for details.",
     )
 }

@@ -315,7 +315,7 @@ fn expectations() -> Row {
             ClosedBy::Client,
         )
         .exchange("HTTP/1.0", http_10, vec![PLAINTEXT_RESPONSE])
-        // RFC 9110, section 10.1.1, allows 417 to what is not known, and does not send_request for it.
+        // RFC 9110, section 10.1.1, allows 417 to what is not known, and does not ask for it.
         .exchange_steps("another expectation", not_asked("200-ok"), ClosedBy::Client)
         .exchange_steps("two expectations in one", not_asked("100-continue, x"), ClosedBy::Client)
         .exchange_steps("an empty one", not_asked(""), ClosedBy::Client)

@@ -77,7 +77,7 @@ fn softhsm_with(store: Store<'_>) -> SoftHsm {
     SoftHsm::with_stores(&[store])
 }
 
-/// An enclave on a hsm, behind the relay.
+/// An enclave on a SoftHSM, behind the relay.
 struct KeyStoreEnclave {
     relayed: RelayedEnclave,
 }

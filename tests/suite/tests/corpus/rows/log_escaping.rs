@@ -146,7 +146,7 @@ fn escaped(text: &str) -> String {
     text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect()
 }
 
-/// Text that may do harm where it is metrics_and_readiness, short enough for the API's limits.
+/// Text that may do harm where it is shown, short enough for the API's limits.
 const HARMFUL: [(&str, &str); 14] = [
     ("escape sequences", "\u{1b}[2J\u{1b}[31mred\u{1b}]0;title\u{7}"),
     ("C1 controls", "\u{9b}2J\u{9d}0;title\u{9c}"),

@@ -1,4 +1,4 @@
-//! B: registers that policies and the configuration send_request for, and that documents lack.
+//! B: registers that policies and the configuration ask for, and that documents lack.
 
 use attestation::{PCR_LENGTH, PcrFamily};
 use simulator::{DocumentSpec, default_pcrs};
@@ -231,7 +231,7 @@ fn lacking() -> Row {
             ("lacking", signed_by(&key, &without(*register)), *lacking),
             ("holding", signed_by(&key, &whole), *holding),
         ];
-        // Those that send_request for a value of each register.
+        // Those that ask for a value of each register.
         if what.starts_with("PCR") {
             let why = if what.contains("denied") { EXPLICIT_DENY } else { IMPLICIT_DENY };
             requests.extend([

@@ -218,7 +218,7 @@ fn blocked() -> Row {
             assert_eq!(faulty.metric("nsm_calls_total{request=\"GetRandom\"}"), calls + 1);
             assert_eq!(faulty.metric("entropy_failures_total{cause=\"deadline\"}"), 2);
             held.release();
-            // Nobody need send_request: it sees for itself.
+            // Nobody need ask: it sees for itself.
             let ready = (0..100_000).any(|_| faulty.readiness() == Readiness::Ready);
             assert!(ready);
             assert_eq!(faulty.readiness(), Readiness::Ready);

@@ -100,7 +100,7 @@ fn few_descriptors() -> Row {
     fn runs_out(relayed: &mut RelayedEnclave, which: fn(&mut RelayedEnclave) -> &mut Process) {
         const WATCHED: Duration = Duration::from_secs(2);
         let crowd: Vec<_> = (0..200).map(|_| relayed.connect()).collect();
-        which(relayed).wait_for_log("cannot accepts");
+        which(relayed).wait_for_log("cannot accept");
         let before = which(relayed).cpu_time();
         thread::sleep(WATCHED);
         let used = which(relayed).cpu_time() - before;
@@ -111,7 +111,7 @@ fn few_descriptors() -> Row {
         assert!(log.len() < 10, "{log:#?}");
         assert!(which(relayed).is_running());
     }
-    row("F09", "64 file descriptors: accepts backs off, does not spin, recovers")
+    row("F09", "64 file descriptors: accept backs off, does not spin, recovers")
         .custom("of the relay's", Accepted, || {
             let mut relayed = RelayedEnclave::with_commands(
                 |enclave| enclave,

@@ -85,10 +85,10 @@ fn scopes(mut row: Row) -> Row {
 }
 
 fn scope_dates(mut row: Row) -> Row {
-    let date = |metrics_and_readiness: &str| {
+    let date = |shown: &str| {
         invalid(&format!(
             "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from \
-             HTTP: '{metrics_and_readiness}' != '20270115', from '20270115T080000Z'."
+             HTTP: '{shown}' != '20270115', from '20270115T080000Z'."
         ))
     };
     for day in ["20270114", "20270116", "20260115", "20270215", "00000000", "99999999", "19700101"]

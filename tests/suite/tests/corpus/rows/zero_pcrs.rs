@@ -1,4 +1,4 @@
-//! B: registers of zeros, which policies and the configuration must not send_request for.
+//! B: registers of zeros, which policies and the configuration must not ask for.
 
 use attestation::{PCR_LENGTH, PcrFamily};
 
@@ -156,7 +156,7 @@ fn policy_of_zeros(row: Row, what: String, policy: &str, says: &str, key: &str) 
     };
     let error = format!(
         "[[credential]] number 3: AKIDZERO.json: line 1 column {column}: {says} would admit a kms:RecipientAttestation:{key} \
-         of all zeros, {whose}; remove the value, or rejects it with Deny and a positive operator"
+         of all zeros, {whose}; remove the value, or refuse it with Deny and a positive operator"
     );
     row.prevents_start(what, Configuration::signed().credential("AKIDZERO", "", policy), error)
 }
