@@ -17,9 +17,10 @@ use enclave::clock::{Clock, SystemClock};
 
 use crate::sdk::{Call, CallOutcome, Sdk};
 use crate::sigv4::identities::{
-    ALLOWED_TO_LIST, Identity, MISMATCH, Operation, REJECTED_CASES, RejectedCase, TEMPORARY, WALLET, WALLET_ARN,
+    ALLOWED_TO_LIST, Identity, MISMATCH, Operation, REJECTED_CASES, RejectedCase, TEMPORARY,
+    WALLET, WALLET_ARN,
 };
-use crate::sigv4::{Attempt, ClientClock, ClockSkew, AuditTrail};
+use crate::sigv4::{Attempt, AuditTrail, ClientClock, ClockSkew};
 
 /// A key that everybody has.
 const KEY: &str = include_str!("../../../suite/keys/rsa-2048.pem");

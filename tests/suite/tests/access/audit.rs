@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::credentials::{ACCESS_KEY_ID, ALLOW, ARN, sigv4};
-use super::service::{Configured, refusal};
+use super::service::{ConfiguredService, refusal};
 
 /// A register's value by its index.
 fn pcr(index: u8) -> [u8; 48] {
@@ -28,7 +28,7 @@ fn base64_pcr(index: u8) -> Value {
 }
 
 /// Takes what is different every time out of a record, and checks its form.
-fn take_variable(record: &mut Value) {
+fn remove_variable_fields(record: &mut Value) {
     let record = record.as_object_mut().unwrap();
     let mut take = |name: &str| match record.remove(name) {
         Some(Value::String(text)) => text,
@@ -74,9 +74,9 @@ fn expected(more: Value) -> Value {
     record
 }
 
-fn only_record(service: Configured) -> Value {
+fn only_record(service: ConfiguredService) -> Value {
     let [mut record] = <[Value; 1]>::try_from(service.records()).unwrap();
-    take_variable(&mut record);
+    remove_variable_fields(&mut record);
     record
 }
 
@@ -105,7 +105,7 @@ fn enclave() -> Value {
 
 #[test]
 fn records_granted_enclave_request() {
-    let service = Configured::start(&sigv4(), ALLOW);
+    let service = ConfiguredService::start(&sigv4(), ALLOW);
     service.generate_for(&document(Kind::Enclave)).unwrap();
     assert_eq!(only_record(service), expected(json!({ "additionalEventData": enclave() })));
 }
@@ -118,7 +118,7 @@ fn documented_record_has_all_fields_of_a_real_record() {
     let page = include_str!("../../../../docs/configuration.md");
     let (_, block) = page.split_once("```json\n").unwrap();
     let documented: Value = serde_json::from_str(block.split_once("```").unwrap().0).unwrap();
-    let service = Configured::start(&sigv4(), ALLOW);
+    let service = ConfiguredService::start(&sigv4(), ALLOW);
     service.generate_for(&document(Kind::Enclave)).unwrap();
     let [real] = <[Value; 1]>::try_from(service.records()).unwrap();
     assert_eq!(names(&documented), names(&real));
@@ -130,7 +130,7 @@ fn documented_record_has_all_fields_of_a_real_record() {
 
 #[test]
 fn records_granted_nitro_tpm_request() {
-    let service = Configured::start(&sigv4(), ALLOW);
+    let service = ConfiguredService::start(&sigv4(), ALLOW);
     service.generate_for(&document(Kind::NitroTpm)).unwrap();
     let record = only_record(service);
     let module_id =
@@ -144,7 +144,7 @@ fn records_granted_nitro_tpm_request() {
 
 #[test]
 fn records_granted_request_without_recipient() {
-    let service = Configured::start(&sigv4(), ALLOW);
+    let service = ConfiguredService::start(&sigv4(), ALLOW);
     service.generate_plain().unwrap();
     assert_eq!(only_record(service), expected(json!({})));
 }
@@ -152,7 +152,7 @@ fn records_granted_request_without_recipient() {
 #[test]
 fn records_principal_and_measurements_of_denied_request() {
     let deny = ALLOW.replace("Allow", "Deny");
-    let service = Configured::start(&sigv4(), &deny);
+    let service = ConfiguredService::start(&sigv4(), &deny);
     let (error_type, message) = refusal(service.generate_for(&document(Kind::Enclave)));
     let refused = json!({
         "errorCode": error_type,
@@ -165,7 +165,7 @@ fn records_principal_and_measurements_of_denied_request() {
 
 #[test]
 fn omits_claims_of_unverified_document() {
-    let service = Configured::start(&sigv4(), ALLOW);
+    let service = ConfiguredService::start(&sigv4(), ALLOW);
     let stale = Document { age_seconds: 1000, ..document(Kind::Enclave) };
     let (error_type, message) = refusal(service.generate_for(&stale));
     let record = only_record(service);
@@ -176,7 +176,7 @@ fn omits_claims_of_unverified_document() {
 
 #[test]
 fn records_forged_signature_as_anonymous() {
-    let service = Configured::start(&sigv4(), ALLOW);
+    let service = ConfiguredService::start(&sigv4(), ALLOW);
     let forger = Credentials::new(ACCESS_KEY_ID, "another secret", "eu-west-1");
     let forger = Client::new(service.endpoint_url()).with_credentials(forger);
     let (error_type, message) = refusal(forger.generate_random(32).map(|bytes| bytes.to_vec()));
@@ -194,11 +194,11 @@ fn records_forged_signature_as_anonymous() {
 
 #[test]
 fn writes_one_record_per_kms_request_with_its_request_id() {
-    let service = Configured::start("", ALLOW);
+    let service = ConfiguredService::start("", ALLOW);
     let agent: ureq::Agent =
         ureq::Agent::config_builder().http_status_as_error(false).build().into();
     let url = service.endpoint_url().to_owned();
-    let ask = |method: &str, path: &str, target: &str, body: Vec<u8>| {
+    let send = |method: &str, path: &str, target: &str, body: Vec<u8>| {
         let request = ureq::http::Request::builder()
             .method(method)
             .uri(format!("{url}{path}"))
@@ -211,17 +211,17 @@ fn writes_one_record_per_kms_request_with_its_request_id() {
     };
     let generate = "TrentService.GenerateRandom";
     let ids = [
-        ask("POST", "/", generate, br#"{"NumberOfBytes":1}"#.to_vec()),
-        ask("POST", "/", generate, b"{".to_vec()),
-        ask("POST", "/", "TrentService.Decrypt", b"{}".to_vec()),
-        ask("POST", "/", "TrentService.DescribeCustomKeyStores", b"{}".to_vec()),
+        send("POST", "/", generate, br#"{"NumberOfBytes":1}"#.to_vec()),
+        send("POST", "/", generate, b"{".to_vec()),
+        send("POST", "/", "TrentService.Decrypt", b"{}".to_vec()),
+        send("POST", "/", "TrentService.DescribeCustomKeyStores", b"{}".to_vec()),
         // Refused before its body is read.
-        ask("POST", "/", generate, vec![b' '; 512 * 1024 + 1]),
+        send("POST", "/", generate, vec![b' '; 512 * 1024 + 1]),
     ];
     // None of these asks KMS.
-    ask("GET", "/healthz", generate, Vec::new());
-    ask("GET", "/readyz", generate, Vec::new());
-    ask("POST", "/elsewhere", generate, Vec::new());
+    send("GET", "/healthz", generate, Vec::new());
+    send("GET", "/readyz", generate, Vec::new());
+    send("POST", "/elsewhere", generate, Vec::new());
     let records = service.records();
     let recorded: BTreeMap<_, _> = records
         .iter()

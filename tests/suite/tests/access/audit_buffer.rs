@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 
 /// Collects what is written.
 #[derive(Clone, Default)]
-pub(crate) struct Trail(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct AuditBuffer(Arc<Mutex<Vec<u8>>>);
 
-impl Trail {
+impl AuditBuffer {
     /// Bytes so far.
     #[allow(dead_code, reason = "not every test that reads a trail measures it")]
     pub(crate) fn length(&self) -> usize {
@@ -19,7 +19,7 @@ impl Trail {
     }
 }
 
-impl Write for Trail {
+impl Write for AuditBuffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap().write(bytes)
     }

@@ -6,13 +6,17 @@ use transport::{ConnectionId, ProxyHeader};
 
 use super::credentials::sigv4;
 use super::policies::{policy, statement};
-use super::service::{Configured, denied};
+use super::service::{ConfiguredService, denied};
 use super::tcp_relay::relay;
 
 /// A service that is asked through a relay alone, and where that is asked: by a client at `client`.
-fn behind_a_relay(config: &str, policy: &str, client: Option<&str>) -> (Configured, String) {
+fn start_behind_relay(
+    config: &str,
+    policy: &str,
+    client: Option<&str>,
+) -> (ConfiguredService, String) {
     let builder = Simulator::builder().proxy_protocol();
-    let service = Configured::built(builder, config, policy);
+    let service = ConfiguredService::with_builder(builder, config, policy);
     let (scheme, upstream) = service.endpoint_url().split_once("://").unwrap();
     let upstream = upstream.parse().unwrap();
     let client_addr = client.map(|client| client.parse().unwrap());
@@ -35,7 +39,7 @@ fn client_address_reaches_policy_and_audit_trail() {
         (Some("198.51.100.7:50000"), "198.51.100.7".into(), false),
         (None, Value::Null, false),
     ] {
-        let (service, url) = behind_a_relay(&sigv4(), &allow, client);
+        let (service, url) = start_behind_relay(&sigv4(), &allow, client);
         let asked = service.client_at(&url).generate_random(32);
         match allowed {
             true => assert_eq!(asked.unwrap().len(), 32),
@@ -58,14 +62,15 @@ fn proxy_header_precedes_tls() {
         r#"{"IpAddress":{"aws:SourceIp":"192.0.2.7"},"Bool":{"aws:SecureTransport":"true"}}"#;
     let allow = policy(&[statement("Allow", "kms:GenerateRandom", within)]);
     let config = [ATTESTED_TLS, &sigv4()].concat();
-    let (service, url) = behind_a_relay(&config, &allow, Some("192.0.2.7:50000"));
+    let (service, url) = start_behind_relay(&config, &allow, Some("192.0.2.7:50000"));
     assert_eq!(service.client_at(&url).generate_random(32).unwrap().len(), 32);
 }
 
 #[test]
 fn closes_connection_without_proxy_header() {
     let allow = policy(&[statement("Allow", "kms:GenerateRandom", "{}")]);
-    let service = Configured::built(Simulator::builder().proxy_protocol(), &sigv4(), &allow);
+    let service =
+        ConfiguredService::with_builder(Simulator::builder().proxy_protocol(), &sigv4(), &allow);
     service.generate_plain().unwrap_err();
     assert_eq!(service.records(), [Value::Null; 0]);
 }

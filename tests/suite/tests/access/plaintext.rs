@@ -31,13 +31,13 @@ const OUTSIDE_ATTESTED_TLS: &str = "because a request without a Recipient is ans
 const NO_RECIPIENT: &str = "because this service answers no request without a Recipient";
 
 #[derive(Clone, Copy, Debug)]
-enum Mode {
+enum TlsMode {
     Off,
     Attested,
     Provided,
 }
 
-impl Mode {
+impl TlsMode {
     const ALL: [Self; 3] = [Self::Off, Self::Attested, Self::Provided];
 
     fn table(self) -> &'static str {
@@ -52,14 +52,14 @@ impl Mode {
 }
 
 /// A service on a port of its own, which ends when this is dropped.
-struct Served {
+struct TlsModeService {
     client: Client,
     _runtime: Runtime,
     _folder: TempDir,
 }
 
-impl Served {
-    fn start(profile: Profile, mode: Mode, recipient: &str) -> Result<Self, ConfigError> {
+impl TlsModeService {
+    fn start(profile: Profile, mode: TlsMode, recipient: &str) -> Result<Self, ConfigError> {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
         write("wallet.json", ALLOW);
@@ -82,9 +82,9 @@ impl Served {
         let acceptor = Acceptor::new(runtime.block_on(listen(&port)).unwrap());
         let Endpoint::Tcp(address) = acceptor.local_endpoint().clone() else { panic!("not TCP") };
         let authority = match mode {
-            Mode::Off => None,
-            Mode::Attested => Some(service.certificate_authority_pem().unwrap().to_owned()),
-            Mode::Provided => Some(CERTIFICATE.to_owned()),
+            TlsMode::Off => None,
+            TlsMode::Attested => Some(service.certificate_authority_pem().unwrap().to_owned()),
+            TlsMode::Provided => Some(CERTIFICATE.to_owned()),
         };
         runtime.spawn(enclave::http::serve(acceptor, None, service, pending(), Duration::ZERO));
         let client = match authority {
@@ -105,7 +105,7 @@ impl Served {
     }
 
     /// Requests with a Recipient are answered whatever the value is.
-    fn assert_answers_sealed(&self) {
+    fn assert_returns_ciphertext(&self) {
         let key = RecipientKey::from_pem(include_str!("../../keys/rsa-2048.pem")).unwrap();
         let document = self.client.document(&Document::for_key(&key)).unwrap();
         let sealed = self.client.generate_random_for(32, &document).unwrap();
@@ -114,23 +114,28 @@ impl Served {
 }
 
 /// `None`: the request is answered. Else the end of the message by which it is denied.
-fn assert_answer(profile: Profile, mode: Mode, recipient: &str, denial: Option<&str>) {
+fn assert_plaintext_request(
+    profile: Profile,
+    mode: TlsMode,
+    recipient: &str,
+    denial: Option<&str>,
+) {
     let context = format!("{profile:?} {mode:?} {recipient}");
-    let service = Served::start(profile, mode, recipient)
+    let service = TlsModeService::start(profile, mode, recipient)
         .unwrap_or_else(|error| panic!("{context}: {error}"));
     match (service.generate_plain(), denial) {
         (Ok(random), None) => assert_eq!(random.len(), 32, "{context}"),
         (answer @ Err(_), Some(denial)) => assert_eq!(denied(answer), denial, "{context}"),
         (answer, _) => panic!("{context}: {answer:?}"),
     }
-    service.assert_answers_sealed();
+    service.assert_returns_ciphertext();
 }
 
 #[test]
 fn never_denies_every_request_without_recipient() {
     for profile in [Production, Development] {
-        for mode in Mode::ALL {
-            assert_answer(profile, mode, "plaintext = \"never\"", Some(NO_RECIPIENT));
+        for mode in TlsMode::ALL {
+            assert_plaintext_request(profile, mode, "plaintext = \"never\"", Some(NO_RECIPIENT));
         }
     }
 }
@@ -139,9 +144,10 @@ fn never_denies_every_request_without_recipient() {
 fn attested_tls_allows_plaintext_only_over_attested_tls() {
     let value = "plaintext = \"attested-tls\"";
     for profile in [Production, Development] {
-        assert_answer(profile, Mode::Off, value, Some(OUTSIDE_ATTESTED_TLS));
-        assert_answer(profile, Mode::Attested, value, None);
-        let refused = Served::start(profile, Mode::Provided, value).err().unwrap().to_string();
+        assert_plaintext_request(profile, TlsMode::Off, value, Some(OUTSIDE_ATTESTED_TLS));
+        assert_plaintext_request(profile, TlsMode::Attested, value, None);
+        let refused =
+            TlsModeService::start(profile, TlsMode::Provided, value).err().unwrap().to_string();
         assert!(refused.contains("whose key no document attests"), "{refused}");
     }
 }
@@ -149,23 +155,23 @@ fn attested_tls_allows_plaintext_only_over_attested_tls() {
 #[test]
 fn always_allows_plaintext_over_every_connection() {
     for profile in [Production, Development] {
-        for mode in Mode::ALL {
-            assert_answer(profile, mode, "plaintext = \"always\"", None);
+        for mode in TlsMode::ALL {
+            assert_plaintext_request(profile, mode, "plaintext = \"always\"", None);
         }
     }
 }
 
 #[test]
 fn production_default_requires_attested_tls_for_plaintext() {
-    assert_answer(Production, Mode::Off, "", Some(OUTSIDE_ATTESTED_TLS));
-    assert_answer(Production, Mode::Attested, "", None);
-    assert_answer(Production, Mode::Provided, "", Some(NO_RECIPIENT));
+    assert_plaintext_request(Production, TlsMode::Off, "", Some(OUTSIDE_ATTESTED_TLS));
+    assert_plaintext_request(Production, TlsMode::Attested, "", None);
+    assert_plaintext_request(Production, TlsMode::Provided, "", Some(NO_RECIPIENT));
 }
 
 #[test]
 fn simulator_default_allows_plaintext_everywhere() {
-    for mode in Mode::ALL {
-        assert_answer(Development, mode, "", None);
+    for mode in TlsMode::ALL {
+        assert_plaintext_request(Development, mode, "", None);
     }
 }
 
@@ -173,6 +179,6 @@ fn simulator_default_allows_plaintext_everywhere() {
 fn require_overrides_plaintext_setting() {
     for value in ["never", "attested-tls", "always"] {
         let recipient = format!("require = true\nplaintext = \"{value}\"");
-        assert_answer(Production, Mode::Attested, &recipient, Some(NO_RECIPIENT));
+        assert_plaintext_request(Production, TlsMode::Attested, &recipient, Some(NO_RECIPIENT));
     }
 }

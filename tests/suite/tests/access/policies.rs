@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use attested_recipient::{Document, Kind};
 
 use super::credentials::{ARN, sigv4};
-use super::service::{Configured, denied, refusal};
+use super::service::{ConfiguredService, denied, refusal};
 
 const EXPLICIT: &str = "with an explicit deny in an identity-based policy";
 const IMPLICIT: &str = "because no identity-based policy allows the kms:GenerateRandom action";
@@ -34,7 +34,7 @@ fn pcr8(operator: &str) -> String {
 #[test]
 fn pcr_condition_allows_only_matching_documents() {
     let allow = policy(&[statement("Allow", "kms:GenerateRandom", &pcr8("StringEquals"))]);
-    let service = Configured::start(&sigv4(), &allow);
+    let service = ConfiguredService::start(&sigv4(), &allow);
     let sealed = service.generate_for(&with_pcr(8, 0xab)).unwrap();
     assert_eq!(service.key.open(&sealed).unwrap().len(), 32);
     assert_eq!(denied(service.generate_for(&with_pcr(8, 0xac))), IMPLICIT);
@@ -48,7 +48,7 @@ fn negated_deny_applies_to_requests_without_recipient() {
         statement("Allow", "kms:*", "{}"),
         statement("Deny", "kms:*", &pcr8("StringNotEquals")),
     ]);
-    let service = Configured::start(&sigv4(), &both);
+    let service = ConfiguredService::start(&sigv4(), &both);
     assert!(service.generate_for(&with_pcr(8, 0xab)).is_ok());
     assert_eq!(denied(service.generate_for(&with_pcr(8, 0xac))), EXPLICIT);
     assert_eq!(denied(service.generate_plain()), EXPLICIT);
@@ -57,10 +57,10 @@ fn negated_deny_applies_to_requests_without_recipient() {
 #[test]
 fn denies_other_action_and_missing_policy() {
     let describe = policy(&[statement("Allow", "kms:DescribeCustomKeyStores", "{}")]);
-    let service = Configured::start(&sigv4(), &describe);
+    let service = ConfiguredService::start(&sigv4(), &describe);
     assert_eq!(denied(service.generate_plain()), IMPLICIT);
     let without = sigv4().replace("[\"wallet.json\"]", "[]");
-    assert_eq!(denied(Configured::start(&without, "").generate_plain()), IMPLICIT);
+    assert_eq!(denied(ConfiguredService::start(&without, "").generate_plain()), IMPLICIT);
 }
 
 /// The message and the audit trail still say which session it was.
@@ -71,7 +71,7 @@ fn principal_arn_condition_matches_the_assumed_role() {
     for (arn, allowed) in [(ARN, true), (session, false)] {
         let condition = format!(r#"{{"StringEquals":{{"aws:PrincipalArn":"{arn}"}}}}"#);
         let allow = policy(&[statement("Allow", "kms:GenerateRandom", &condition)]);
-        let service = Configured::start(&config, &allow);
+        let service = ConfiguredService::start(&config, &allow);
         let result = service.generate_plain();
         assert_eq!(result.is_ok(), allowed, "{arn}");
         if !allowed {
@@ -90,7 +90,7 @@ fn attested_tls_is_secure_transport_and_recorded() {
         (r#"{"Bool":{"aws:SecureTransport":"false"}}"#, false),
     ] {
         let allow = policy(&[statement("Allow", "kms:GenerateRandom", condition)]);
-        let service = Configured::start(&config, &allow);
+        let service = ConfiguredService::start(&config, &allow);
         assert_eq!(service.generate_plain().is_ok(), allowed, "{condition}");
         assert_eq!(service.generate_for(&Document::default()).is_ok(), allowed, "{condition}");
         let host = service.endpoint_url().strip_prefix("https://").unwrap().to_owned();
@@ -118,7 +118,7 @@ fn condition_keys_match_a_plain_http_request() {
         (r#"{"DateGreaterThan":{"aws:CurrentTime":"2999-01-01T00:00:00Z"}}"#, false),
     ] {
         let allow = policy(&[statement("Allow", "kms:GenerateRandom", condition)]);
-        let service = Configured::start(&sigv4(), &allow);
+        let service = ConfiguredService::start(&sigv4(), &allow);
         assert_eq!(service.generate_plain().is_ok(), allowed, "{condition}");
     }
 }

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use attested_recipient::{Document, Kind};
 
 use super::credentials::{ALLOW, sigv4};
-use super::service::{Configured, denied, refusal};
+use super::service::{ConfiguredService, denied, refusal};
 
 const NOT_ADMITTED: &str =
     "because the attestation document's measurements are not among those that this service admits";
 
-fn configured(recipient: &str) -> Configured {
-    Configured::start(&format!("{}[recipient]\n{recipient}\n", sigv4()), ALLOW)
+fn configured(recipient: &str) -> ConfiguredService {
+    ConfiguredService::start(&format!("{}[recipient]\n{recipient}\n", sigv4()), ALLOW)
 }
 
 #[test]

@@ -7,33 +7,33 @@ use attested_recipient::{
 };
 use serde_json::Value;
 
-use super::audit_buffer::Trail;
+use super::audit_buffer::AuditBuffer;
 use super::credentials::{ACCESS_KEY_ID, ARN, SECRET};
 
 /// A simulator whose callers must sign, and what it has recorded.
-pub(crate) struct Configured {
+pub(crate) struct ConfiguredService {
     simulator: Simulator,
     pub(crate) key: RecipientKey,
-    trail: Trail,
+    trail: AuditBuffer,
 }
 
 pub(crate) fn credentials() -> Credentials {
     Credentials::new(ACCESS_KEY_ID, SECRET, "eu-west-1")
 }
 
-impl Configured {
+impl ConfiguredService {
     /// With this configuration, and `policy` beside it as `wallet.json`.
     pub(crate) fn start(config: &str, policy: &str) -> Self {
-        Self::built(Simulator::builder(), config, policy)
+        Self::with_builder(Simulator::builder(), config, policy)
     }
 
     /// As `builder` has it as well.
-    pub(crate) fn built(builder: SimulatorBuilder, config: &str, policy: &str) -> Self {
+    pub(crate) fn with_builder(builder: SimulatorBuilder, config: &str, policy: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("enclave.toml");
         fs::write(folder.path().join("wallet.json"), policy).unwrap();
         fs::write(&path, config).unwrap();
-        let trail = Trail::default();
+        let trail = AuditBuffer::default();
         let builder = builder.config_file(path).audit(trail.clone());
         let key = RecipientKey::from_pem(include_str!("../../keys/rsa-2048.pem")).unwrap();
         Self { simulator: builder.start().unwrap(), key, trail }
@@ -69,7 +69,7 @@ impl Configured {
     }
 
     /// Bytes of the records so far.
-    pub(crate) fn recorded_length(&self) -> usize {
+    pub(crate) fn audit_length(&self) -> usize {
         self.trail.length()
     }
 

@@ -3,21 +3,21 @@
 use attested_recipient::{Client, ClientError, Credentials};
 
 use super::credentials::{ALLOW, SECRET, sigv4};
-use super::service::{Configured, credentials, refusal};
+use super::service::{ConfiguredService, credentials, refusal};
 
 const THROTTLED: (&str, &str) = (
     "ThrottlingException",
     "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.",
 );
 
-fn ask(client: &Client) -> Result<Vec<u8>, ClientError> {
+fn generate_one_byte(client: &Client) -> Result<Vec<u8>, ClientError> {
     client.generate_random(1).map(|bytes| bytes.to_vec())
 }
 
 /// So many are answered, then one is not: the rate is so low that no token is added meanwhile.
-fn answered_until_throttled(client: &Client) -> usize {
+fn requests_until_throttled(client: &Client) -> usize {
     for answered in 0..100 {
-        let result = ask(client);
+        let result = generate_one_byte(client);
         if result.is_err() {
             let (error_type, message) = refusal(result);
             assert_eq!((error_type.as_str(), message.as_str()), THROTTLED);
@@ -27,7 +27,7 @@ fn answered_until_throttled(client: &Client) -> usize {
     panic!("never throttled");
 }
 
-fn two_principals(throttle: &str) -> (Configured, Client, Client) {
+fn two_principals(throttle: &str) -> (ConfiguredService, Client, Client) {
     let other = sigv4()
         .split_once("[[credential]]")
         .map(|(_, credential)| ["[[credential]]", credential].concat())
@@ -35,7 +35,7 @@ fn two_principals(throttle: &str) -> (Configured, Client, Client) {
         .replace("AKIDEXAMPLE", "AKIDOTHER")
         .replace("role/wallet", "role/other");
     let config = format!("{}{other}[throttle]\n{throttle}\n", sigv4());
-    let service = Configured::start(&config, ALLOW);
+    let service = ConfiguredService::start(&config, ALLOW);
     let one = Client::new(service.endpoint_url()).with_credentials(credentials());
     let other = Credentials::new("AKIDOTHER", SECRET, "eu-west-1");
     let other = Client::new(service.endpoint_url()).with_credentials(other);
@@ -48,12 +48,12 @@ fn rate_is_per_principal_and_ignores_forged_requests() {
     let forger = Credentials::new("AKIDEXAMPLE", "another secret", "eu-west-1");
     let forger = Client::new(service.endpoint_url()).with_credentials(forger);
     for _ in 0..10 {
-        let (error_type, _) = refusal(ask(&forger));
+        let (error_type, _) = refusal(generate_one_byte(&forger));
         assert_eq!(error_type, "InvalidSignatureException");
     }
     // A second may pass meanwhile, and bring one more.
-    assert!((2..=3).contains(&answered_until_throttled(&one)));
-    assert!((2..=3).contains(&answered_until_throttled(&other)));
+    assert!((2..=3).contains(&requests_until_throttled(&one)));
+    assert!((2..=3).contains(&requests_until_throttled(&other)));
 }
 
 #[test]
@@ -61,5 +61,5 @@ fn total_rate_is_shared_by_all_principals() {
     let (_service, one, other) = two_principals("requests_per_second_total = 1");
     assert!(one.generate_random(1).is_ok());
     assert!(other.generate_random(1).is_ok());
-    assert!(answered_until_throttled(&one) <= 1);
+    assert!(requests_until_throttled(&one) <= 1);
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::credentials::{ACCESS_KEY_ID, ALLOW, sigv4};
-use super::service::Configured;
+use super::service::ConfiguredService;
 
 /// Connections of the flood.
 const CONNECTIONS: usize = 4;
@@ -26,7 +26,7 @@ fn unsigned_flood_displaces_no_record_and_writes_1_mb_s_at_most() {
 
 #[expect(clippy::print_stdout, reason = "the figures are to be seen")]
 fn flood(duration: Duration) {
-    let service = Configured::start(&sigv4(), ALLOW);
+    let service = ConfiguredService::start(&sigv4(), ALLOW);
     let is_over = AtomicBool::new(false);
     let start = Instant::now();
     let unsigned: usize = thread::scope(|scope| {
@@ -43,7 +43,7 @@ fn flood(duration: Duration) {
         flood.into_iter().map(|connection| connection.join().unwrap()).sum()
     });
     let took = start.elapsed();
-    let rate = recorded_when_still(&service) * 1000 / took.as_millis();
+    let rate = stable_audit_length(&service) * 1000 / took.as_millis();
     // The next record tells the rest of what was left out.
     drop(service.generate_plain().unwrap());
     let records = service.records();
@@ -71,11 +71,11 @@ fn flood(duration: Duration) {
 }
 
 /// Returns the bytes of the trail once it no longer grows: records gather for some milliseconds.
-fn recorded_when_still(service: &Configured) -> u128 {
-    let mut before = service.recorded_length();
+fn stable_audit_length(service: &ConfiguredService) -> u128 {
+    let mut before = service.audit_length();
     loop {
         thread::sleep(Duration::from_millis(100));
-        match service.recorded_length() {
+        match service.audit_length() {
             length if length == before => return u128::try_from(length).unwrap(),
             length => before = length,
         }
@@ -99,13 +99,13 @@ fn send_unsigned(address: &str, is_over: &AtomicBool) -> usize {
     while !is_over.load(Ordering::Relaxed) {
         stream.write_all(request.as_bytes()).unwrap();
         sent += 1;
-        skip_answer(&mut answers);
+        skip_response(&mut answers);
     }
     sent
 }
 
 /// Reads one answer, which refuses.
-fn skip_answer(answers: &mut BufReader<TcpStream>) {
+fn skip_response(answers: &mut BufReader<TcpStream>) {
     let (mut length, mut line) = (0, String::new());
     answers.read_line(&mut line).unwrap();
     assert!(line.starts_with("HTTP/1.1 400 "), "{line}");

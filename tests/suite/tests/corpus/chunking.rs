@@ -120,14 +120,14 @@ fn pieces<'a>(stream: &'a [u8], cuts: &[Index]) -> Vec<&'a [u8]> {
 }
 
 /// What does not differ from one time to the next, and how much entropy was drawn.
-fn answers(stage: &TestService, pieces: &[&[u8]], pipe_length: usize) -> (Vec<Response>, u64) {
-    let before = stage.draws();
-    let answers = stage.send_in_pieces(pieces, pipe_length);
-    (answers.into_iter().map(Response::normalized).collect(), stage.draws() - before)
+fn answers(service: &TestService, pieces: &[&[u8]], pipe_length: usize) -> (Vec<Response>, u64) {
+    let before = service.draws();
+    let answers = service.send_in_pieces(pieces, pipe_length);
+    (answers.into_iter().map(Response::normalized).collect(), service.draws() - before)
 }
 
 pub(crate) fn assert_chunking_changes_nothing() {
-    let stage = TestService::new();
+    let service = TestService::new();
     let strategy = (
         vec(Message::strategy(), 1..=5),
         proptest::option::of(any::<Index>()),
@@ -137,8 +137,8 @@ pub(crate) fn assert_chunking_changes_nothing() {
     let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
     let property = |(messages, cut, cuts, pipe_length): (Vec<_>, _, Vec<_>, _)| {
         let stream = stream(&messages, cut);
-        let whole = answers(&stage, &[&stream], PIPE_LENGTH);
-        let in_pieces = answers(&stage, &pieces(&stream, &cuts), pipe_length);
+        let whole = answers(&service, &[&stream], PIPE_LENGTH);
+        let in_pieces = answers(&service, &pieces(&stream, &cuts), pipe_length);
         prop_assert_eq!(whole, in_pieces);
         Ok(())
     };

@@ -14,12 +14,12 @@ use ciborium::Value;
 /// # Panics
 /// On any difference.
 pub(crate) fn assert_agreement(payload: &[u8], claims: Claims<'_>) -> usize {
-    let ours = Reading::of_claims(claims);
-    let mut readers = 0;
+    let ours = DecodedPayload::from_claims(claims);
+    let mut agreeing_decoders = 0;
     match ciborium::from_reader::<Value, _>(payload) {
         Ok(value) => {
-            assert_eq!(Reading::of_value(&value), ours, "ciborium reads otherwise");
-            readers += 1;
+            assert_eq!(DecodedPayload::from_ciborium(&value), ours, "ciborium reads otherwise");
+            agreeing_decoders += 1;
         }
         Err(error) => assert!(
             has_number_below_128_bits(payload),
@@ -31,18 +31,22 @@ pub(crate) fn assert_agreement(payload: &[u8], claims: Claims<'_>) -> usize {
         match AttestationDoc::from_binary(payload) {
             Ok(document) => {
                 assert_eq!(document.digest, Digest::SHA384);
-                assert_eq!(Reading::of_nsm(document), ours, "the NSM crate reads otherwise");
-                readers += 1;
+                assert_eq!(
+                    DecodedPayload::from_nsm_crate(document),
+                    ours,
+                    "the NSM crate reads otherwise"
+                );
+                agreeing_decoders += 1;
             }
             Err(error) => panic!("the NSM crate refuses what ours accepts: {error:?}"),
         }
     }
-    readers
+    agreeing_decoders
 }
 
 /// Every field, as a decoder reads it.
 #[derive(Debug, PartialEq, Eq)]
-struct Reading {
+struct DecodedPayload {
     module_id: String,
     timestamp: u64,
     family: &'static str,
@@ -54,8 +58,8 @@ struct Reading {
     nonce: Option<Vec<u8>>,
 }
 
-impl Reading {
-    fn of_claims(claims: Claims<'_>) -> Self {
+impl DecodedPayload {
+    fn from_claims(claims: Claims<'_>) -> Self {
         let pcrs = claims.pcrs();
         Self {
             module_id: claims.module_id().to_owned(),
@@ -70,7 +74,7 @@ impl Reading {
         }
     }
 
-    fn of_nsm(document: AttestationDoc) -> Self {
+    fn from_nsm_crate(document: AttestationDoc) -> Self {
         Self {
             module_id: document.module_id,
             timestamp: document.timestamp,
@@ -84,7 +88,7 @@ impl Reading {
         }
     }
 
-    fn of_value(payload: &Value) -> Self {
+    fn from_ciborium(payload: &Value) -> Self {
         let map = payload.as_map().unwrap();
         assert_eq!(field(map, "digest").and_then(Value::as_text), Some("SHA384"));
         let families = [PcrFamily::NitroEnclave, PcrFamily::NitroTpm].map(PcrFamily::field);

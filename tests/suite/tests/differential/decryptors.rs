@@ -13,20 +13,20 @@ use rsa::pkcs8::DecodePrivateKey;
 use rsa::sha2::Sha256;
 
 /// Around the sizes of an AES block and of the longest answer.
-const NUMBERS_OF_BYTES: [u16; 9] = [1, 15, 16, 17, 31, 32, 1008, 1023, 1024];
+const LENGTHS: [u16; 9] = [1, 15, 16, 17, 31, 32, 1008, 1023, 1024];
 
 /// Where KMS puts the encrypted key, in its own layout with a key of 2048 bits or more.
-const ENCRYPTED_KEY_AT: usize = 131;
+const ENCRYPTED_KEY_OFFSET: usize = 131;
 /// From the end of the encrypted key to the IV: what the content is, and how it is encrypted.
-const BEFORE_IV: usize = 28;
+const HEADER_LENGTH_BEFORE_IV: usize = 28;
 /// What ends the five elements of indefinite length.
-const ENDS: usize = 10;
+const END_OF_CONTENTS_LENGTH: usize = 10;
 
 fn pem_of_bits(bits: usize) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("keys").join(format!("rsa-{bits}.pem"))
 }
 
-fn open_with_openssl(sealed: &[u8], key: &Path) -> Vec<u8> {
+fn decrypt_with_openssl(sealed: &[u8], key: &Path) -> Vec<u8> {
     let mut openssl = Command::new("openssl")
         .args(["cms", "-decrypt", "-inform", "DER", "-inkey"])
         .arg(key)
@@ -45,14 +45,14 @@ fn open_with_openssl(sealed: &[u8], key: &Path) -> Vec<u8> {
 }
 
 /// Without a parser: the layout has no choices but the lengths.
-fn open_by_offsets(sealed: &[u8], pem: &str, modulus_length: usize) -> Vec<u8> {
+fn decrypt_by_offsets(sealed: &[u8], pem: &str, modulus_length: usize) -> Vec<u8> {
     let key = rsa::PrivateKey::from_pkcs8_pem(pem).unwrap();
-    let (encrypted_key, rest) = sealed[ENCRYPTED_KEY_AT..].split_at(modulus_length);
+    let (encrypted_key, rest) = sealed[ENCRYPTED_KEY_OFFSET..].split_at(modulus_length);
     let content_key = key.oaep_decrypt::<Sha256>(encrypted_key).unwrap();
-    let (iv, rest) = rest[BEFORE_IV..].split_at(16);
+    let (iv, rest) = rest[HEADER_LENGTH_BEFORE_IV..].split_at(16);
     // [0], indefinite; then one OCTET STRING
-    let (octets, ends) = rest.split_at(rest.len() - ENDS);
-    assert_eq!((&octets[..3], ends), (&[0xa0, 0x80, 0x04][..], &[0; ENDS][..]));
+    let (octets, ends) = rest.split_at(rest.len() - END_OF_CONTENTS_LENGTH);
+    assert_eq!((&octets[..3], ends), (&[0xa0, 0x80, 0x04][..], &[0; END_OF_CONTENTS_LENGTH][..]));
     let ciphertext = match octets[3] {
         0x82 => &octets[6..],
         _ => &octets[4..],
@@ -73,13 +73,13 @@ fn three_decryptors_agree_on_every_envelope() {
         let pem = std::fs::read_to_string(&path).unwrap();
         let key = RecipientKey::from_pem(&pem).unwrap();
         let document = simulator.document(&Document::for_key(&key)).unwrap();
-        for number_of_bytes in NUMBERS_OF_BYTES {
+        for number_of_bytes in LENGTHS {
             let sealed = client.generate_random_for(number_of_bytes, &document).unwrap();
             let opened = key.open(&sealed).unwrap();
             assert_eq!(opened.len(), usize::from(number_of_bytes));
-            let from_offsets = open_by_offsets(&sealed, &pem, bits / 8);
+            let from_offsets = decrypt_by_offsets(&sealed, &pem, bits / 8);
             assert_eq!(from_offsets, *opened, "RSA-{bits}, {number_of_bytes}: by offsets");
-            let from_openssl = open_with_openssl(&sealed, &path);
+            let from_openssl = decrypt_with_openssl(&sealed, &path);
             assert_eq!(from_openssl, *opened, "RSA-{bits}, {number_of_bytes}: OpenSSL");
         }
     }

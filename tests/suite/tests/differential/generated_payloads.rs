@@ -20,13 +20,13 @@ fn document(payload: &[u8]) -> Vec<u8> {
 }
 
 /// How many others read what ours accepts, and agree; `None` if ours refuses.
-fn readers(payload: &[u8]) -> Option<usize> {
+fn agreeing_decoders(payload: &[u8]) -> Option<usize> {
     let parsed = UnverifiedDocument::parse(document(payload)).ok()?;
     Some(assert_agreement(payload, parsed.dangerous_unverified_claims()))
 }
 
 fn is_accepted(payload: &[u8]) -> bool {
-    readers(payload).is_some()
+    agreeing_decoders(payload).is_some()
 }
 
 /// Name and value.
@@ -130,7 +130,7 @@ fn fields() -> impl Strategy<Value = Vec<Field>> {
 
 /// What may be wrong with the map as a whole.
 #[derive(Clone, Debug)]
-enum Mistake {
+enum Mutation {
     None,
     Missing(Index),
     Repeated(Index),
@@ -140,32 +140,32 @@ enum Mistake {
     InTag,
 }
 
-fn mistake() -> impl Strategy<Value = Mistake> {
+fn mutation() -> impl Strategy<Value = Mutation> {
     let mistakes = prop_oneof![
-        any::<Index>().prop_map(Mistake::Missing),
-        any::<Index>().prop_map(Mistake::Repeated),
-        item().prop_map(Mistake::Trailing),
-        any::<Index>().prop_map(Mistake::Cut),
-        Just(Mistake::Miscounted),
-        Just(Mistake::InTag),
+        any::<Index>().prop_map(Mutation::Missing),
+        any::<Index>().prop_map(Mutation::Repeated),
+        item().prop_map(Mutation::Trailing),
+        any::<Index>().prop_map(Mutation::Cut),
+        Just(Mutation::Miscounted),
+        Just(Mutation::InTag),
     ];
-    prop_oneof![5 => Just(Mistake::None), 1 => mistakes]
+    prop_oneof![5 => Just(Mutation::None), 1 => mistakes]
 }
 
 fn payload() -> impl Strategy<Value = Vec<u8>> {
-    (fields(), any::<bool>(), mistake()).prop_map(|(mut fields, is_indefinite, mistake)| {
-        match &mistake {
-            Mistake::Missing(index) => drop(fields.remove(index.index(fields.len()))),
-            Mistake::Repeated(index) => fields.push(fields[index.index(fields.len())].clone()),
+    (fields(), any::<bool>(), mutation()).prop_map(|(mut fields, is_indefinite, mutation)| {
+        match &mutation {
+            Mutation::Missing(index) => drop(fields.remove(index.index(fields.len()))),
+            Mutation::Repeated(index) => fields.push(fields[index.index(fields.len())].clone()),
             _ => {}
         }
         let entries: Vec<Item> = fields.into_iter().map(|(k, v)| [k, v].concat()).collect();
         let mut payload = container(MAP, &entries, is_indefinite);
-        match mistake {
-            Mistake::Trailing(item) => payload.extend(item),
-            Mistake::Cut(length) => payload.truncate(length.index(payload.len())),
-            Mistake::Miscounted => payload[0] ^= 1,
-            Mistake::InTag => payload.splice(0..0, [0xd8, 99]).for_each(drop),
+        match mutation {
+            Mutation::Trailing(item) => payload.extend(item),
+            Mutation::Cut(length) => payload.truncate(length.index(payload.len())),
+            Mutation::Miscounted => payload[0] ^= 1,
+            Mutation::InTag => payload.splice(0..0, [0xd8, 99]).for_each(drop),
             _ => {}
         }
         payload
@@ -182,7 +182,10 @@ fn decoders_agree_on_generated_payloads() {
     let count = |cell: &Cell<u32>| cell.set(cell.get() + 1);
     TestRunner::new(config)
         .run(&payload(), |payload| {
-            count(readers(&payload).map_or(&refused, |readers| &read_by[readers]));
+            count(
+                agreeing_decoders(&payload)
+                    .map_or(&refused, |agreeing_decoders| &read_by[agreeing_decoders]),
+            );
             Ok(())
         })
         .unwrap_or_else(|failure| panic!("{failure}"));

@@ -23,7 +23,7 @@ use attestation::{PcrFamily, UnverifiedDocument};
 use simulator::{DocumentRequest, SimulatedPki, default_pcrs};
 
 /// The payload of a document that ours accepts, compared with the others' reading of it.
-fn compare(document: Vec<u8>) {
+fn assert_decoders_agree(document: Vec<u8>) {
     let payload = payload(&document);
     let parsed = UnverifiedDocument::parse(document).unwrap();
     decoders::assert_agreement(&payload, parsed.dangerous_unverified_claims());
@@ -49,7 +49,7 @@ fn decoders_agree_on_every_aws_document() {
         // Its envelope is refused, see the test of bad documents.
         let is_refused = path.file_name() == Some(Path::new("nitrite_selfsigned.bin").as_os_str());
         if is_document && !is_refused {
-            compare(fs::read(path).unwrap());
+            assert_decoders_agree(fs::read(path).unwrap());
             accepted += 1;
         }
     }
@@ -69,7 +69,7 @@ fn decoders_agree_on_simulated_documents() {
                 nonce: length.map(|length| vec![3; length]),
                 age_seconds: 0,
             };
-            compare(pki.document(request).unwrap());
+            assert_decoders_agree(pki.document(request).unwrap());
         }
     }
 }

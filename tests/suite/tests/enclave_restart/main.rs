@@ -30,10 +30,10 @@ use self::new_tls_clients::{CaBundle, RequestCounts, run_clients};
 
 const CONFIGURATION: &str = "[tls]\nmode = \"attested\"\nnames = [\"127.0.0.1\", \"127.0.0.2\"]\n";
 /// The direct listener of each enclave: any free port, at two addresses because no two may be listed alike.
-const DIRECTS: [&str; 2] = ["127.0.0.1:0", "127.0.0.2:0"];
+const DIRECT_LISTENERS: [&str; 2] = ["127.0.0.1:0", "127.0.0.2:0"];
 
 /// Two enclaves behind a relay that has a direct listener for each, and clients' bundle.
-struct Stage {
+struct RelayAndEnclaves {
     folder: TempDir,
     enclaves: Vec<Process>,
     relay: Process,
@@ -41,7 +41,7 @@ struct Stage {
     bundle: CaBundle,
 }
 
-impl Stage {
+impl RelayAndEnclaves {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("enclave.toml"), CONFIGURATION).unwrap();
@@ -65,7 +65,7 @@ impl Stage {
     }
 
     /// Lists one enclave as standby, or none, and waits until the relay has read it.
-    fn list(&self, standby: Option<usize>) {
+    fn set_standby(&self, standby: Option<usize>) {
         write_upstreams(&self.folder, standby);
         self.relay.signal("HUP");
         self.relay.wait_for_log("the upstreams were read anew");
@@ -128,7 +128,7 @@ fn write_upstreams(folder: &TempDir, standby: Option<usize>) {
     let listed = [0, 1].map(|place| {
         let (enclave, admin) = (at(&format!("enclave-{place}")), at(&format!("admin-{place}")));
         let option = if standby == Some(place) { ",standby" } else { "" };
-        format!("{enclave},admin={admin},direct={}{option}", DIRECTS[place])
+        format!("{enclave},admin={admin},direct={}{option}", DIRECT_LISTENERS[place])
     });
     let text = format!(
         "listen = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\nhealth_interval = 1\nupstream = {listed:?}\n"
@@ -152,39 +152,39 @@ fn with_clients(address: &str, bundle: &CaBundle, meanwhile: impl FnOnce()) -> R
 
 #[test]
 fn old_bundle_fails_at_most_half_of_the_clients() {
-    let mut stage = Stage::start();
-    stage.restart(1);
+    let mut deployment = RelayAndEnclaves::start();
+    deployment.restart(1);
     let start = Instant::now();
-    let counts = with_clients(&stage.address(), &stage.bundle, || {
-        let rejected = || stage.metric("upstream_handshakes_rejected", 1, "");
+    let counts = with_clients(&deployment.address(), &deployment.bundle, || {
+        let rejected = || deployment.metric("upstream_handshakes_rejected", 1, "");
         wait_until("the relay sees it", || (rejected() == Some(1.0)).then_some(()));
         thread::sleep(Duration::from_secs(4).saturating_sub(start.elapsed()));
     });
     assert!(counts.failed > 0 && counts.failed_percent() <= 55.0, "{counts:?}");
     assert!(counts.errors.keys().all(|error| error.contains("UnknownIssuer")), "{counts:?}");
-    assert!(stage.metric("upstream_weight", 1, "").unwrap() < 1.0);
-    assert_eq!(stage.metric("upstream_weight", 0, ""), Some(1.0));
-    assert_eq!(stage.metric("upstream_healthy", 1, ""), Some(1.0));
-    let lines = stage.relay.wait_for_log("clients reject the TLS certificate");
+    assert!(deployment.metric("upstream_weight", 1, "").unwrap() < 1.0);
+    assert_eq!(deployment.metric("upstream_weight", 0, ""), Some(1.0));
+    assert_eq!(deployment.metric("upstream_healthy", 1, ""), Some(1.0));
+    let lines = deployment.relay.wait_for_log("clients reject the TLS certificate");
     assert!(lines.last().unwrap().contains("enclave-1"), "{lines:?}");
-    let told = stage.relay.remaining_log();
+    let told = deployment.relay.remaining_log();
     assert!(!told.iter().any(|line| line.contains("clients reject")), "{told:?}");
 }
 
 #[test]
 fn standby_and_new_bundle_lose_no_client() {
-    let mut stage = Stage::start();
-    let (address, bundle) = (stage.address(), std::mem::take(&mut stage.bundle));
+    let mut deployment = RelayAndEnclaves::start();
+    let (address, bundle) = (deployment.address(), std::mem::take(&mut deployment.bundle));
     let counts = with_clients(&address, &bundle, || {
-        stage.list(Some(1));
-        let open = || stage.metric("connections_open", 1, "");
+        deployment.set_standby(Some(1));
+        let open = || deployment.metric("connections_open", 1, "");
         wait_until("it has no clients", || (open() == Some(0.0)).then_some(()));
-        stage.restart(1);
-        stage.await_ready(1);
-        stage.trust_all(&bundle);
-        let before = stage.metric("connections_total", 1, "").unwrap();
-        stage.list(None);
-        let connections = || stage.metric("connections_total", 1, "").unwrap();
+        deployment.restart(1);
+        deployment.await_ready(1);
+        deployment.trust_all(&bundle);
+        let before = deployment.metric("connections_total", 1, "").unwrap();
+        deployment.set_standby(None);
+        let connections = || deployment.metric("connections_total", 1, "").unwrap();
         wait_until("it has clients again", || (connections() > before + 10.0).then_some(()));
     });
     assert!(counts.requests > 0 && counts.failed == 0, "{counts:?}");

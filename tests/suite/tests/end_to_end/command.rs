@@ -215,7 +215,7 @@ fn open_decrypts_real_kms_envelope_and_rejects_sha1() {
     assert!(stderr(&output).contains("RSAES_OAEP_SHA_256"));
 }
 
-const GOOD: [&str; 7] = [
+const VALID: [&str; 7] = [
     "anjuna_2021_prod_rsa2048.bin",
     "anjuna_2021_prod_nopk.bin",
     "vaportpm_2026_nitrotpm.bin",
@@ -224,18 +224,18 @@ const GOOD: [&str; 7] = [
     "evervault_2023_prod_nonce256.bin",
     "opc_2024_prod.bin",
 ];
-const GOOD_IN_DEBUG_MODE: [&str; 2] =
+const VALID_IN_DEBUG_MODE: [&str; 2] =
     ["anjuna_2024_debug_rsa2048.bin", "dstack_2025_debug_indef.bin"];
 
 #[test]
 fn verify_accepts_aws_documents_at_their_own_time() {
     let Some(vectors) = vectors("verify --at document") else { return };
-    for name in GOOD {
+    for name in VALID {
         let output = run(&["verify", "--at", "document", &document(&vectors, name)]);
         assert_eq!(code(&output), 0, "{name}: {}", stdout(&output));
         assert!(stdout(&output).ends_with("\nverified\n"));
     }
-    for name in GOOD_IN_DEBUG_MODE {
+    for name in VALID_IN_DEBUG_MODE {
         let path = document(&vectors, name);
         let output = run(&["verify", "--at", "document", &path]);
         assert_eq!(code(&output), 1, "{name}");
@@ -249,7 +249,7 @@ fn verify_accepts_aws_documents_at_their_own_time() {
 #[test]
 fn verify_rejects_old_documents_as_expired() {
     let Some(vectors) = vectors("verify --at now") else { return };
-    for name in GOOD.into_iter().chain(GOOD_IN_DEBUG_MODE) {
+    for name in VALID.into_iter().chain(VALID_IN_DEBUG_MODE) {
         let output = run(&["verify", &document(&vectors, name)]);
         assert_eq!(code(&output), 1, "{name}");
         let report = stdout(&output);

@@ -1,6 +1,6 @@
 //! Every error of the wire contract that exists by now, with its exact text.
 
-use crate::service::{Answer, Service};
+use crate::service::{Response, Service};
 use attested_recipient::{Document, RecipientKey};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -262,7 +262,7 @@ fn rejects_requests_that_are_not_kms_calls() {
         ),
     ];
     for (request, status, expected) in cases {
-        let answer = Answer::parse(&service.exchange(request.as_bytes()));
+        let answer = Response::parse(&service.exchange(request.as_bytes()));
         assert_eq!((answer.status, answer.body), (status, expected), "{request}");
     }
 }
@@ -282,7 +282,7 @@ fn requires_exactly_one_host_header_from_http_1_1() {
         ("GET http://H/healthz HTTP/1.1\r\nHost: h\r\n\r\n", (200, "ok\n".to_owned())),
         ("GET http://i/healthz HTTP/1.1\r\nHost: h\r\n\r\n", elsewhere()),
     ] {
-        let answer = Answer::parse(&service.exchange(request.as_bytes()));
+        let answer = Response::parse(&service.exchange(request.as_bytes()));
         assert_eq!((answer.status, answer.body), expected, "{request}");
     }
 }
@@ -303,7 +303,7 @@ fn rejects_body_over_512_kib_and_closes() {
 fn returns_413_instead_of_100_continue() {
     let request = "POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n\
                    Content-Length: 524289\r\n\r\n";
-    let answer = Answer::parse(&Service::start().exchange(request.as_bytes()));
+    let answer = Response::parse(&Service::start().exchange(request.as_bytes()));
     assert_eq!(answer.status, 413);
 }
 
@@ -329,7 +329,7 @@ fn health_and_readiness_need_no_target() {
     let service = Service::start();
     for (path, body) in [("/healthz", "ok\n"), ("/readyz", "ready\n")] {
         let request = format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n");
-        let answer = Answer::parse(&service.exchange(request.as_bytes()));
+        let answer = Response::parse(&service.exchange(request.as_bytes()));
         assert_eq!((answer.status, answer.body.as_str()), (200, body));
     }
 }

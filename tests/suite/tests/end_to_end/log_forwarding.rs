@@ -12,15 +12,15 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// Nothing takes as long as this.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Requests of each enclave while nobody takes its lines: far more than it keeps.
-const UNSEEN: usize = 3000;
+const REQUESTS_DURING_OUTAGE: usize = 3000;
 
 /// A program that runs; killed if the test ends before it does.
-struct Running(Child);
+struct ChildProcess(Child);
 
-impl Running {
+impl ChildProcess {
     /// Starts one of the binaries, and waits until it says that it listens.
     fn start(name: &str, arguments: &[&str]) -> Self {
         let mut command = Command::new(binary(name));
@@ -42,7 +42,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for ChildProcess {
     fn drop(&mut self) {
         drop(self.0.kill());
         drop(self.0.wait());
@@ -57,12 +57,12 @@ fn binary(name: &str) -> PathBuf {
 }
 
 /// Two enclaves behind a proxy, whose sockets and file are in a folder.
-struct Host {
+struct ParentInstance {
     folder: tempfile::TempDir,
-    enclaves: Vec<Running>,
+    enclaves: Vec<ChildProcess>,
 }
 
-impl Host {
+impl ParentInstance {
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -74,15 +74,15 @@ impl Host {
     fn start_enclave(&mut self, name: &str) {
         let (listen, lines) = (self.endpoint(name), self.endpoint("lines"));
         let arguments = ["--listen", &listen, "--log-endpoint", &lines];
-        self.enclaves.push(Running::start("enclave-simulator", &arguments));
+        self.enclaves.push(ChildProcess::start("enclave-simulator", &arguments));
     }
 
-    fn start_proxy(&self) -> Running {
+    fn start_proxy(&self) -> ChildProcess {
         let [a, b, lines] = ["a", "b", "lines"].map(|name| self.endpoint(name));
         let file = self.path("log").display().to_string();
         let mut arguments = vec!["--listen", "127.0.0.1:0", "--upstream", &a, "--upstream", &b];
         arguments.extend(["--log-listen", &lines, "--log-file", &file]);
-        Running::start("parent-proxy", &arguments)
+        ChildProcess::start("parent-proxy", &arguments)
     }
 
     /// All lines so far, each of which is an object.
@@ -93,8 +93,8 @@ impl Host {
     }
 
     /// Waits until the lines are so.
-    fn until(&self, is_so: impl Fn(&[Value]) -> bool) -> Vec<Value> {
-        let deadline = Instant::now() + PATIENCE;
+    fn wait_for_lines(&self, is_so: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             let lines = self.lines();
             if is_so(&lines) {
@@ -106,7 +106,7 @@ impl Host {
     }
 
     /// Asks an enclave for so many bytes, so often.
-    fn ask(&self, name: &str, bytes: u16, times: usize) {
+    fn send_requests(&self, name: &str, bytes: u16, times: usize) {
         let body = format!("{{\"NumberOfBytes\":{bytes}}}");
         let request = format!(
             "POST / HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-amz-json-1.1\r\n\
@@ -115,7 +115,7 @@ impl Host {
         );
         for batch in (0..times).collect::<Vec<_>>().chunks(100) {
             let mut stream = UnixStream::connect(self.path(name)).unwrap();
-            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            stream.set_read_timeout(Some(TIMEOUT)).unwrap();
             stream.write_all(request.repeat(batch.len()).as_bytes()).unwrap();
             stream.shutdown(Shutdown::Write).unwrap();
             let mut answers = String::new();
@@ -135,7 +135,7 @@ fn records(lines: &[Value], bytes: u16) -> usize {
     lines.iter().filter(asked).count()
 }
 
-fn said(lines: &[Value], message: &str) -> usize {
+fn count_messages(lines: &[Value], message: &str) -> usize {
     lines
         .iter()
         .filter(|line| line["message"].as_str().is_some_and(|m| m.starts_with(message)))
@@ -144,18 +144,18 @@ fn said(lines: &[Value], message: &str) -> usize {
 
 #[test]
 fn relay_restart_loses_only_counted_log_lines() {
-    let mut host = Host { folder: tempfile::tempdir().unwrap(), enclaves: Vec::new() };
+    let mut host = ParentInstance { folder: tempfile::tempdir().unwrap(), enclaves: Vec::new() };
     let proxy = host.start_proxy();
     host.start_enclave("a");
     host.start_enclave("b");
     let names = [("a", 11), ("b", 12)];
     for (name, bytes) in names {
-        host.ask(name, bytes, 200);
+        host.send_requests(name, bytes, 200);
     }
     // The logs, and the records, of both.
-    host.until(|lines| {
-        said(lines, "simulated: ") == 2
-            && said(lines, "[entropy]") == 2
+    host.wait_for_lines(|lines| {
+        count_messages(lines, "simulated: ") == 2
+            && count_messages(lines, "[entropy]") == 2
             && names.iter().all(|(_, bytes)| records(lines, *bytes) == 200)
     });
 
@@ -163,22 +163,24 @@ fn relay_restart_loses_only_counted_log_lines() {
     thread::scope(|scope| {
         for (name, bytes) in names {
             let host = &host;
-            scope.spawn(move || host.ask(name, bytes, UNSEEN));
+            scope.spawn(move || host.send_requests(name, bytes, REQUESTS_DURING_OUTAGE));
         }
     });
     let _proxy = host.start_proxy();
     // What each of them kept, and then that it could not keep all.
-    host.until(|lines| {
+    host.wait_for_lines(|lines| {
         names.iter().all(|(_, bytes)| records(lines, *bytes) > 200 + 512)
-            && said(lines, "audit records are lost") >= 2
+            && count_messages(lines, "audit records are lost") >= 2
     });
-    host.enclaves.drain(..).for_each(Running::stop);
-    let lines = host.until(|lines| said(lines, "audit records were lost") == 2);
+    host.enclaves.drain(..).for_each(ChildProcess::stop);
+    let lines = host.wait_for_lines(|lines| count_messages(lines, "audit records were lost") == 2);
     let dropped = lines
         .iter()
-        .filter(|line| said(std::slice::from_ref(line), "audit records were lost") == 1);
+        .filter(|line| count_messages(std::slice::from_ref(line), "audit records were lost") == 1);
     let dropped: u64 = dropped.map(|line| line["dropped"].as_u64().unwrap()).sum();
     assert!(dropped > 0);
-    let all = 2 * (200 + UNSEEN) - usize::try_from(dropped).unwrap();
-    host.until(|lines| names.iter().map(|(_, bytes)| records(lines, *bytes)).sum::<usize>() == all);
+    let all = 2 * (200 + REQUESTS_DURING_OUTAGE) - usize::try_from(dropped).unwrap();
+    host.wait_for_lines(|lines| {
+        names.iter().map(|(_, bytes)| records(lines, *bytes)).sum::<usize>() == all
+    });
 }

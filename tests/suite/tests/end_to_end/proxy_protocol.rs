@@ -10,9 +10,9 @@ use super::service::Service;
 
 /// Takes an audit trail.
 #[derive(Clone, Default)]
-struct Trail(Arc<Mutex<Vec<u8>>>);
+struct AuditBuffer(Arc<Mutex<Vec<u8>>>);
 
-impl Write for Trail {
+impl Write for AuditBuffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap().write(bytes)
     }
@@ -24,9 +24,9 @@ impl Write for Trail {
 
 #[test]
 fn audit_has_client_address_and_connection_id() {
-    let trail = Trail::default();
+    let trail = AuditBuffer::default();
     let simulator = Simulator::builder().proxy_protocol().audit(trail.clone()).start().unwrap();
-    let service = Service::with(simulator, &["--proxy-protocol"]);
+    let service = Service::with_arguments(simulator, &["--proxy-protocol"]);
     let request = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: \
         application/x-amz-json-1.1\r\nX-Amz-Target: TrentService.GenerateRandom\r\n\
         Content-Length: 19\r\n\r\n{\"NumberOfBytes\":1}";

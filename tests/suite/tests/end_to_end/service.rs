@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 use transport::Endpoint;
 
 /// No answer takes as long as this.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A relay in front of a simulator. The relay ends with its runtime.
 pub(crate) struct Service {
@@ -25,11 +25,11 @@ impl Service {
     }
 
     pub(crate) fn in_front_of(simulator: Simulator) -> Self {
-        Self::with(simulator, &[])
+        Self::with_arguments(simulator, &[])
     }
 
     /// With these arguments more.
-    pub(crate) fn with(simulator: Simulator, more: &[&str]) -> Self {
+    pub(crate) fn with_arguments(simulator: Simulator, more: &[&str]) -> Self {
         let upstream = simulator.address().to_string();
         let arguments = ["parent-proxy", "--listen", "127.0.0.1:0", "--upstream", &upstream];
         let config = Config::from_arguments([&arguments, more].concat()).unwrap();
@@ -49,7 +49,7 @@ impl Service {
     /// Sends `bytes`, closes the sending half, and reads all that comes back.
     pub(crate) fn exchange(&self, bytes: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         // The service may answer and close before it has read everything.
         drop(stream.write_all(bytes).and_then(|()| stream.shutdown(Shutdown::Write)));
         let mut answer = Vec::new();
@@ -58,25 +58,25 @@ impl Service {
     }
 
     /// A KMS request with a Content-Length, as SDKs send it.
-    pub(crate) fn kms(&self, operation: &str, body: &str) -> Answer {
+    pub(crate) fn kms(&self, operation: &str, body: &str) -> Response {
         let request = format!(
             "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-amz-json-1.1\r\n\
              X-Amz-Target: TrentService.{operation}\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         );
-        Answer::parse(&self.exchange(request.as_bytes()))
+        Response::parse(&self.exchange(request.as_bytes()))
     }
 }
 
 /// A parsed answer.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: String,
 }
 
-impl Answer {
+impl Response {
     pub(crate) fn parse(text: &str) -> Self {
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{text:?}"));
         let mut lines = head.lines();

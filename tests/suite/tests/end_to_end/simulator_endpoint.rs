@@ -4,7 +4,7 @@ use attested_recipient::{Client, Document, RecipientKey, Simulator};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::service::{Answer, Service};
+use crate::service::{Response, Service};
 
 /// Starting and ending a simulator blocks, but brings no runtime into the caller's.
 #[tokio::test]
@@ -22,7 +22,7 @@ fn returns_document_as_json_when_accepted() {
     let service = Service::start();
     let request = "POST /simulator/attest HTTP/1.1\r\nHost: h\r\nAccept: application/json\r\n\
                    Content-Length: 2\r\n\r\n{}";
-    let answer = Answer::parse(&service.exchange(request.as_bytes()));
+    let answer = Response::parse(&service.exchange(request.as_bytes()));
     assert_eq!(answer.header("content-type"), Some("application/json"));
     let body: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
     let document = STANDARD.decode(body["attestation_document"].as_str().unwrap()).unwrap();
@@ -47,7 +47,7 @@ fn rejects_invalid_document_request_with_reason() {
             "POST /simulator/attest HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         );
-        let answer = Answer::parse(&service.exchange(request.as_bytes()));
+        let answer = Response::parse(&service.exchange(request.as_bytes()));
         assert_eq!(answer.status, 400, "{body}");
         assert!(answer.body.contains(reason), "{body}: {}", answer.body);
     }

@@ -41,7 +41,7 @@ struct ErrorCase {
 
 /// How a store ends.
 enum Recovery {
-    /// It stays as it is_in_state, until a restart; so often it has logged in.
+    /// It stays as it is, until a restart; so often it has logged in.
     Stays { logins: usize },
     /// Once this is done it recovers without a restart.
     Recovers(fn(&Service<'_>)),

@@ -3,7 +3,7 @@
 use attestation::{MAX_DOCUMENT_LENGTH, UntrustedDocument};
 use simulator::{CertificateSpec, Extension, Key, KeyUsage, Overrides};
 
-use crate::simulated_pki::{NOW, World};
+use crate::simulated_pki::{NOW, TestPki};
 
 const BYTES: u8 = 2;
 const TEXT: u8 = 3;
@@ -72,8 +72,8 @@ pub(crate) fn claimed_lengths() -> Vec<(String, Vec<u8>)> {
 }
 
 /// Whose form is refused.
-pub(crate) fn malformed(world: &World) -> Vec<(&'static str, Vec<u8>)> {
-    let start = world.open_payload(world.chain.certificate(), &world.chain.cabundle());
+pub(crate) fn malformed(pki: &TestPki) -> Vec<(&'static str, Vec<u8>)> {
+    let start = pki.open_payload(pki.chain.certificate(), &pki.chain.cabundle());
     let room = MAX_DOCUMENT_LENGTH - unsigned(&start).len() - 1;
     let with = |filling: &[u8]| {
         assert!(filling.len() <= room);
@@ -83,7 +83,7 @@ pub(crate) fn malformed(world: &World) -> Vec<(&'static str, Vec<u8>)> {
     let names = (b'a'..=b'z').flat_map(|a| (b'a'..=b'z').map(move |b| [0x62, a, b, 0]));
     let names: Vec<u8> = names.flatten().take(room / 4 * 4).collect();
     let certificates = vec![&[7; 100][..]; 100];
-    let cabundle = world.open_payload(world.chain.certificate(), &certificates);
+    let cabundle = pki.open_payload(pki.chain.certificate(), &certificates);
     vec![
         ("hundreds of unknown fields", with(&names)),
         ("nesting throughout", with(&[&b"\x61x"[..], &vec![0x81; room - 2]].concat())),
@@ -96,10 +96,10 @@ pub(crate) fn malformed(world: &World) -> Vec<(&'static str, Vec<u8>)> {
 
 /// Whose form is good: name, document, and why it is refused all the same, if it is.
 pub(crate) fn well_formed(
-    world: &World,
+    pki: &TestPki,
 ) -> Vec<(&'static str, Vec<u8>, Option<UntrustedDocument>)> {
     let signature = || Some(UntrustedDocument::DocumentSignature);
-    let start = world.open_payload(world.chain.certificate(), &world.chain.cabundle());
+    let start = pki.open_payload(pki.chain.certificate(), &pki.chain.cabundle());
     let filled = |values: &[Vec<u8>]| {
         let fields =
             (b'a'..).zip(values).flat_map(|(name, value)| [&[0x61, name], &value[..]].concat());
@@ -113,12 +113,16 @@ pub(crate) fn well_formed(
     };
     let wide = vec![nested(room / 16 - 6); 16];
     vec![
-        ("the longest of genuine form", world.longest(), None),
+        ("the longest of genuine form", pki.longest_document(), None),
         ("one long unknown field", filled(&[string(&vec![7; room - 8])]), signature()),
         ("sixteen unknown fields of many items", filled(&wide), signature()),
-        ("names of many parts", stuffed(world, Stuffing::Names), unknown_root()),
-        ("many extensions", stuffed(world, Stuffing::Extensions), unknown_root()),
-        ("many alternative names", stuffed(world, Stuffing::AlternativeNames), unknown_root()),
+        ("names of many parts", oversized_chain(pki, CertificateFilling::Names), unknown_root()),
+        ("many extensions", oversized_chain(pki, CertificateFilling::Extensions), unknown_root()),
+        (
+            "many alternative names",
+            oversized_chain(pki, CertificateFilling::AlternativeNames),
+            unknown_root(),
+        ),
     ]
 }
 
@@ -128,7 +132,7 @@ fn unknown_root() -> Option<UntrustedDocument> {
 
 /// What a certificate is filled with: whatever a reader may keep in a vector.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Stuffing {
+enum CertificateFilling {
     Names,
     Extensions,
     AlternativeNames,
@@ -136,16 +140,16 @@ enum Stuffing {
 
 /// A document with as many and as long certificates as there may be, all of the stranger's making:
 /// they cost what reading them costs before their root is seen to be nobody's.
-fn stuffed(world: &World, stuffing: Stuffing) -> Vec<u8> {
+fn oversized_chain(pki: &TestPki, stuffing: CertificateFilling) -> Vec<u8> {
     let keys: Vec<Key> = (0..6).map(|_| Key::generate().unwrap().0).collect();
     let certificate = |level: usize| {
         let usage = if level == 5 { KeyUsage::Documents } else { KeyUsage::Ca };
         let constraints = if level == 5 { Extension::not_ca() } else { Extension::ca(None) };
         let mut extensions = vec![constraints, Extension::key_usage(usage)];
         match stuffing {
-            Stuffing::Names => {}
-            Stuffing::Extensions => extensions.extend((0..70).map(tiny_extension)),
-            Stuffing::AlternativeNames => extensions.push(alternative_names()),
+            CertificateFilling::Names => {}
+            CertificateFilling::Extensions => extensions.extend((0..70).map(tiny_extension)),
+            CertificateFilling::AlternativeNames => extensions.push(alternative_names()),
         }
         let spec = CertificateSpec {
             issuer: name(level.saturating_sub(1), stuffing),
@@ -161,7 +165,7 @@ fn stuffed(world: &World, stuffing: Stuffing) -> Vec<u8> {
     let lengths: Vec<usize> = certificates.iter().map(Vec::len).collect();
     assert!(lengths.iter().all(|length| (900..=1024).contains(length)), "{lengths:?}");
     let cabundle: Vec<&[u8]> = certificates[..5].iter().map(Vec::as_slice).collect();
-    let payload = world.open_payload(&certificates[5], &cabundle);
+    let payload = pki.open_payload(&certificates[5], &cabundle);
     unsigned(&[&payload[..], &[BREAK]].concat())
 }
 
@@ -176,10 +180,10 @@ fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
 }
 
 /// A Name of one part, or of as many as fit a certificate twice.
-fn name(level: usize, stuffing: Stuffing) -> Vec<u8> {
+fn name(level: usize, stuffing: CertificateFilling) -> Vec<u8> {
     let part =
         |value: &[u8]| tlv(0x31, &tlv(0x30, &[&tlv(6, &[0x2a])[..], &tlv(0x13, value)].concat()));
-    let count = if stuffing == Stuffing::Names { 35 } else { 0 };
+    let count = if stuffing == CertificateFilling::Names { 35 } else { 0 };
     let level = part(&[b'a' + u8::try_from(level).unwrap()]);
     tlv(0x30, &[level, part(&[]).repeat(count)].concat())
 }

@@ -26,7 +26,7 @@ use base64::engine::general_purpose::STANDARD;
 use kms_api::{GenerateRandom, GenerateRandomResponse};
 use transport::limits::SMALL_BODY_LENGTH;
 
-use crate::simulated_pki::{Refusal, World};
+use crate::simulated_pki::{DocumentError, TestPki};
 
 /// Reading a document's form, whatever it is: the places of at most 5 certificates and 16 unknown
 /// fields, of 16 bytes each, while a vector grows. Nothing is copied.
@@ -35,7 +35,7 @@ const FORM_BOUND: usize = 1024;
 /// Judging a document of the right form: certificates are decoded one at a time, and little is kept of
 /// each, whatever a stranger put into it. Of the document there is no copy, but for the provider ring,
 /// which takes what is signed in one piece.
-fn judgement_bound(document_length: usize) -> usize {
+fn verification_bound(document_length: usize) -> usize {
     let copies = usize::from(PROVIDER == "ring");
     copies * document_length + 8 * 1024
 }
@@ -44,7 +44,7 @@ fn judgement_bound(document_length: usize) -> usize {
 /// document as decoded, and room for the answer. What is dear is done without awaiting, so of these
 /// there are as many at a time as worker threads.
 fn request_bound() -> usize {
-    judgement_bound(MAX_DOCUMENT_LENGTH) + MAX_DOCUMENT_LENGTH + 8 * 1024
+    verification_bound(MAX_DOCUMENT_LENGTH) + MAX_DOCUMENT_LENGTH + 8 * 1024
 }
 
 fn peak(info: &AllocationInfo) -> usize {
@@ -57,20 +57,20 @@ fn report(what: &str, length: usize, info: &AllocationInfo) {
 }
 
 /// The document's fate, and what it cost beyond the document itself.
-fn judge(world: &World, document: &[u8]) -> (Result<(), Refusal>, AllocationInfo) {
+fn verify(pki: &TestPki, document: &[u8]) -> (Result<(), DocumentError>, AllocationInfo) {
     let owned = document.to_vec();
     let mut outcome = None;
-    let info = measure(|| outcome = Some(world.verify(owned).map(drop)));
+    let info = measure(|| outcome = Some(pki.verify(owned).map(drop)));
     (outcome.unwrap(), info)
 }
 
 #[test]
 fn a24_claimed_length_allocates_nothing() {
-    let world = World::new();
+    let pki = TestPki::new();
     for (place, document) in hostile_documents::claimed_lengths() {
-        let (outcome, info) = judge(&world, &document);
+        let (outcome, info) = verify(&pki, &document);
         report(&place, document.len(), &info);
-        assert!(matches!(outcome, Err(Refusal::Malformed(_))), "{place}: {outcome:?}");
+        assert!(matches!(outcome, Err(DocumentError::Malformed(_))), "{place}: {outcome:?}");
         assert!(peak(&info) <= FORM_BOUND, "{place}: {info:?}");
         assert!(info.bytes_total <= 2 * info.bytes_max, "{place}: {info:?}");
     }
@@ -78,33 +78,33 @@ fn a24_claimed_length_allocates_nothing() {
 
 #[test]
 fn malformed_document_stays_within_form_bound() {
-    let world = World::new();
-    for (name, document) in hostile_documents::malformed(&world) {
-        let (outcome, info) = judge(&world, &document);
+    let pki = TestPki::new();
+    for (name, document) in hostile_documents::malformed(&pki) {
+        let (outcome, info) = verify(&pki, &document);
         report(name, document.len(), &info);
-        assert!(matches!(outcome, Err(Refusal::Malformed(_))), "{name}: {outcome:?}");
+        assert!(matches!(outcome, Err(DocumentError::Malformed(_))), "{name}: {outcome:?}");
         assert!(peak(&info) <= FORM_BOUND, "{name}: {info:?}");
     }
-    let (outcome, info) = judge(&world, &vec![0; 262_144]);
+    let (outcome, info) = verify(&pki, &vec![0; 262_144]);
     report("the API's longest document", 262_144, &info);
     let too_long = MalformedDocument::TooLong { length: 262_144 };
-    assert_eq!(outcome, Err(Refusal::Malformed(too_long)));
+    assert_eq!(outcome, Err(DocumentError::Malformed(too_long)));
     assert_eq!(info.bytes_total, 0);
 }
 
 #[test]
 fn well_formed_document_stays_within_verification_bound() {
-    let world = World::new();
-    for (name, document, expected) in hostile_documents::well_formed(&world) {
+    let pki = TestPki::new();
+    for (name, document, expected) in hostile_documents::well_formed(&pki) {
         assert!(document.len() <= MAX_DOCUMENT_LENGTH, "{name}: {}", document.len());
-        let (outcome, info) = judge(&world, &document);
+        let (outcome, info) = verify(&pki, &document);
         report(name, document.len(), &info);
-        assert_eq!(outcome.err(), expected.clone().map(Refusal::Untrusted), "{name}");
-        assert!(peak(&info) <= judgement_bound(document.len()), "{name}: {info:?}");
+        assert_eq!(outcome.err(), expected.clone().map(DocumentError::Untrusted), "{name}");
+        assert!(peak(&info) <= verification_bound(document.len()), "{name}: {info:?}");
     }
 }
 
-fn sealed_answer(key: &RecipientKey, content: &[u8], encryption: ContentEncryption) -> Vec<u8> {
+fn sealed_response(key: &RecipientKey, content: &[u8], encryption: ContentEncryption) -> Vec<u8> {
     let length = sealed_length(key, content.len()).unwrap();
     GenerateRandomResponse::ciphertext_for_recipient(length, |envelope| {
         seal_into(key, content, encryption, envelope)
@@ -113,32 +113,32 @@ fn sealed_answer(key: &RecipientKey, content: &[u8], encryption: ContentEncrypti
 }
 
 /// Parses, verifies, seals and writes the answer, as the service does.
-fn answer(world: &World, body: &[u8]) -> Result<Vec<u8>, Refusal> {
+fn respond(pki: &TestPki, body: &[u8]) -> Result<Vec<u8>, DocumentError> {
     let request = GenerateRandom::parse(body).unwrap();
-    let document = world.verify(request.attestation_document.unwrap())?;
+    let document = pki.verify(request.attestation_document.unwrap())?;
     let content = vec![7; request.number_of_bytes.get()];
     let encryption = ContentEncryption::draw(|part| {
         part.fill(7);
         Ok::<_, Infallible>(())
     });
     let key = document.recipient_key().unwrap();
-    Ok(sealed_answer(&key, &content, encryption.unwrap()))
+    Ok(sealed_response(&key, &content, encryption.unwrap()))
 }
 
 #[test]
 fn whole_request_stays_within_its_bound() {
-    let world = World::new();
+    let pki = TestPki::new();
     let signature = Some(UntrustedDocument::DocumentSignature);
-    let mut documents = hostile_documents::well_formed(&world);
-    documents.push(("a usual document", world.usual(), None));
+    let mut documents = hostile_documents::well_formed(&pki);
+    documents.push(("a usual document", pki.typical_document(), None));
     assert!(documents.iter().any(|(_, _, expected)| *expected == signature));
     for (name, document, expected) in documents {
         let body = hostile_bodies::request(&STANDARD.encode(&document));
         assert!(body.len() <= SMALL_BODY_LENGTH);
         let mut outcome = None;
-        let info = measure(|| outcome = Some(answer(&world, &body)));
+        let info = measure(|| outcome = Some(respond(&pki, &body)));
         report(&format!("request with {name}"), body.len(), &info);
-        assert_eq!(outcome.unwrap().err(), expected.map(Refusal::Untrusted), "{name}");
+        assert_eq!(outcome.unwrap().err(), expected.map(DocumentError::Untrusted), "{name}");
         assert!(peak(&info) <= request_bound(), "{name}: {info:?}");
     }
 }
@@ -155,14 +155,14 @@ fn parsing_any_body_takes_at_most_four_times_its_length() {
 
 #[test]
 fn response_is_one_allocation_of_its_length() {
-    let world = World::new();
-    let document = world.verify(world.usual()).unwrap();
+    let pki = TestPki::new();
+    let document = pki.verify(pki.typical_document()).unwrap();
     let key = document.recipient_key().unwrap();
     for number_of_bytes in [1, 32, 1024] {
         let content = vec![7; number_of_bytes];
         let encryption = ContentEncryption::draw(|_| Ok::<_, Infallible>(())).unwrap();
         let mut body = Vec::new();
-        let info = measure(|| body = sealed_answer(&key, &content, encryption));
+        let info = measure(|| body = sealed_response(&key, &content, encryption));
         report("a sealed answer", number_of_bytes, &info);
         assert_eq!(body.capacity(), body.len());
         let beside = info.bytes_total - u64::try_from(body.len()).unwrap();

@@ -5,7 +5,7 @@ use attestation::time::UnixMillis;
 use enclave::iam::{Context, Decision, Policy, evaluate};
 use kms_api::Operation;
 
-use crate::simulated_pki::World;
+use crate::simulated_pki::TestPki;
 
 const POLICY: &str = r#"{"Statement": [
     {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": {
@@ -18,8 +18,8 @@ const POLICY: &str = r#"{"Statement": [
 
 #[test]
 fn policy_evaluation_allocates_nothing() {
-    let world = World::new();
-    let document = world.verify(world.usual()).unwrap();
+    let pki = TestPki::new();
+    let document = pki.verify(pki.typical_document()).unwrap();
     let pcrs = document.claims().pcrs();
     let policies = [Policy::parse("policy.json", POLICY.as_bytes()).unwrap()];
     let context = Context {

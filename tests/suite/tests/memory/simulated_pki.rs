@@ -12,45 +12,48 @@ pub(crate) const NOW: UnixMillis = UnixMillis::from_secs(1_800_000_000);
 
 /// Why a document is refused.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum DocumentError {
     Malformed(MalformedDocument),
     Untrusted(UntrustedDocument),
 }
 
-pub(crate) struct World {
+pub(crate) struct TestPki {
     pub(crate) chain: Chain,
     anchors: TrustAnchors<Simulated>,
 }
 
-impl World {
+impl TestPki {
     pub(crate) fn new() -> Self {
         let root = Root::generate().unwrap();
         let chain = Chain::issue(&root, NOW).unwrap();
-        let world = Self { chain, anchors: TrustAnchors::simulator_root(root.certificate()) };
+        let pki = Self { chain, anchors: TrustAnchors::simulator_root(root.certificate()) };
         // What is set up once in a process is no cost of a document.
-        world.verify(world.usual()).unwrap();
-        world
+        pki.verify(pki.typical_document()).unwrap();
+        pki
     }
 
-    pub(crate) fn verify(&self, document: Vec<u8>) -> Result<VerifiedDocument<Simulated>, Refusal> {
+    pub(crate) fn verify(
+        &self,
+        document: Vec<u8>,
+    ) -> Result<VerifiedDocument<Simulated>, DocumentError> {
         UnverifiedDocument::parse(document)
-            .map_err(Refusal::Malformed)?
+            .map_err(DocumentError::Malformed)?
             .verify_live(
                 &self.anchors,
                 ClockReading::given(NOW),
                 MaxAge::default(),
                 DebugMode::Reject,
             )
-            .map_err(Refusal::Untrusted)
+            .map_err(DocumentError::Untrusted)
     }
 
     /// What an enclave with an RSA-2048 key sends.
-    pub(crate) fn usual(&self) -> Vec<u8> {
+    pub(crate) fn typical_document(&self) -> Vec<u8> {
         Self::spec(include_str!("../../keys/rsa-2048.pem"), None).sign(&self.chain).unwrap()
     }
 
     /// With the longest key, and as much user data and nonce as there may be.
-    pub(crate) fn longest(&self) -> Vec<u8> {
+    pub(crate) fn longest_document(&self) -> Vec<u8> {
         let extra = Some(vec![7; 1024]);
         Self::spec(include_str!("../../keys/rsa-4096.pem"), extra).sign(&self.chain).unwrap()
     }

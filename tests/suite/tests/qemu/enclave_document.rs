@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ciborium::Value;
 
-pub(crate) struct OwnDocument {
+pub(crate) struct EnclaveDocument {
     pub(crate) bytes: Vec<u8>,
     pub(crate) pcrs: BTreeMap<u8, Vec<u8>>,
     pub(crate) nonce: Option<Vec<u8>>,
@@ -13,7 +13,7 @@ pub(crate) struct OwnDocument {
     pub(crate) signature: Vec<u8>,
 }
 
-impl OwnDocument {
+impl EnclaveDocument {
     pub(crate) fn read(bytes: Vec<u8>) -> Self {
         let envelope: Value = ciborium::from_reader(&bytes[..]).unwrap();
         let envelope = match envelope {

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::configuration::Configuration;
 use crate::tls_guest::{Authority, TlsGuest};
-use crate::virtual_machine::{Boot, Machine, setting};
+use crate::virtual_machine::{Boot, VirtualMachine, setting};
 
 /// The kernel shows each call that makes or uses a socket, by the kind of socket.
 const TRACE: &str = "loglevel=8 tp_printk trace_event=syscalls:sys_enter_socket,\
@@ -16,10 +16,10 @@ const TRACE: &str = "loglevel=8 tp_printk trace_event=syscalls:sys_enter_socket,
                      syscalls:sys_enter_listen,syscalls:sys_enter_connect";
 
 #[derive(Default)]
-pub(crate) struct Boots {
+pub(crate) struct Guests {
     configuration: OnceLock<Configuration>,
-    first: OnceLock<Mutex<Option<Machine>>>,
-    second: OnceLock<Mutex<Option<Machine>>>,
+    first: OnceLock<Mutex<Option<VirtualMachine>>>,
+    second: OnceLock<Mutex<Option<VirtualMachine>>>,
     tls_configuration: OnceLock<Configuration>,
     tls: OnceLock<Mutex<Option<TlsGuest>>>,
     /// By which that one was known, when it has gone.
@@ -30,29 +30,29 @@ pub(crate) struct Boots {
     consoles: Mutex<Vec<String>>,
 }
 
-impl Boots {
+impl Guests {
     pub(crate) fn configuration(&self) -> &Configuration {
         self.configuration.get_or_init(Configuration::without_tls)
     }
 
     /// The image of `make eif`, with the configuration from the parent.
-    pub(crate) fn first(&self) -> MutexGuard<'_, Option<Machine>> {
+    pub(crate) fn first(&self) -> MutexGuard<'_, Option<VirtualMachine>> {
         lock(self.first.get_or_init(|| {
             let (image, archive) = (image(), self.configuration().archive());
             let boot = Boot { config: Some(&archive), ..Boot::of(&image) };
-            Mutex::new(Some(boot.to_service()))
+            Mutex::new(Some(boot.boot_to_service()))
         }))
     }
 
     /// The same once more, with a configuration of which one byte is another.
-    pub(crate) fn second(&self) -> MutexGuard<'_, Option<Machine>> {
+    pub(crate) fn second(&self) -> MutexGuard<'_, Option<VirtualMachine>> {
         lock(self.second.get_or_init(|| {
             drop(self.first().take());
             self.configuration().change_a_byte();
             let archive = self.configuration().archive();
             let (image, config) = (image(), Some(&*archive));
             let boot = Boot { config, append: TRACE, ..Boot::of(&image) };
-            Mutex::new(Some(boot.to_service()))
+            Mutex::new(Some(boot.boot_to_service()))
         }))
     }
 
@@ -65,7 +65,7 @@ impl Boots {
         lock(self.tls.get_or_init(|| {
             let (image, archive) = (image(), self.tls_configuration().archive());
             let boot = Boot { config: Some(&archive), ..Boot::of(&image) };
-            let guest = TlsGuest::of(boot.to_service());
+            let guest = TlsGuest::of(boot.boot_to_service());
             self.authority.get_or_init(|| Arc::clone(&guest.authority));
             Mutex::new(Some(guest))
         }))
@@ -93,11 +93,11 @@ impl Boots {
     }
 
     /// An image with a configuration with TLS in it, whose kernel shows what sockets there are.
-    pub(crate) fn traced(&self) -> (TlsGuest, Built) {
+    pub(crate) fn traced(&self) -> (TlsGuest, BuiltImage) {
         let archive = self.tls_configuration().archive();
-        let built = Built::with(&modules(), &["--config", "/config.tar"], Some(&archive));
+        let built = BuiltImage::with(&modules(), &["--config", "/config.tar"], Some(&archive));
         let append = format!("{TRACE},syscalls:sys_enter_ioctl");
-        let machine = Boot { append: &append, ..Boot::of(&built.image()) }.to_service();
+        let machine = Boot { append: &append, ..Boot::of(&built.image()) }.boot_to_service();
         (TlsGuest::of(machine), built)
     }
 }
@@ -124,9 +124,9 @@ pub(crate) fn modules() -> Vec<PathBuf> {
 }
 
 /// An image made for one test.
-pub(crate) struct Built(TempDir);
+pub(crate) struct BuiltImage(TempDir);
 
-impl Built {
+impl BuiltImage {
     pub(crate) fn with(modules: &[PathBuf], arguments: &[&str], config: Option<&Path>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut command = suite::command();

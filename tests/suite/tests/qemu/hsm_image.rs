@@ -17,8 +17,8 @@ use crate::guests::modules;
 use crate::virtual_machine::setting;
 
 /// The key stores: of the module in the image, and of the one that asks.
-pub(crate) const NEAR: &str = "cks-near";
-pub(crate) const FAR: &str = "cks-far";
+pub(crate) const LOCAL_STORE: &str = "cks-near";
+pub(crate) const NETWORKED_STORE: &str = "cks-far";
 
 /// The parent's, to which the enclave's route leads.
 pub(crate) const PARENT_PORT: u32 = 8101;
@@ -30,7 +30,7 @@ const PIN: &str = "canary-pin-5678";
 const SOFTHSM: &str = "/usr/lib/softhsm/libsofthsm2.so";
 /// The same once more, for the other store: a module has one state, and this is another module.
 const SOFTHSM_COPY: &str = "/opt/far/libsofthsm2.so";
-const FAR_MODULE: &str = "/opt/far/far.so";
+const NETWORKED_MODULE: &str = "/opt/far/far.so";
 
 /// Where SoftHSM2 looks for this without being told.
 const SOFTHSM_CONF: &str = "/etc/softhsm/softhsm2.conf";
@@ -50,8 +50,8 @@ pub(crate) fn configuration() -> Configuration {
     };
     // The second leads to nobody: that the kernel gives such an address is seen by its being open.
     let routes = [route("10.77.0.5:2223", PARENT_PORT), route("[fd77::5]:2223", 8102)].concat();
-    let near = store(NEAR, SOFTHSM, "cluster-1a23b4cdefg");
-    let far = store(FAR, FAR_MODULE, "cluster-2b34c5defgh");
+    let near = store(LOCAL_STORE, SOFTHSM, "cluster-1a23b4cdefg");
+    let far = store(NETWORKED_STORE, NETWORKED_MODULE, "cluster-2b34c5defgh");
     Configuration::with_key_stores(&[routes, near, far].concat(), PIN)
 }
 
@@ -66,7 +66,7 @@ impl HsmImage {
             file(SOFTHSM, Path::new(SOFTHSM)),
             file(SOFTHSM_COPY, Path::new(SOFTHSM)),
             // Without a folder: it is looked for in that which this is called in.
-            file(FAR_MODULE, Path::new("far.so")),
+            file(NETWORKED_MODULE, Path::new("far.so")),
         ];
         let tokens = folder.path().join("tokens");
         files.push(file(SOFTHSM_CONF, &softhsm_conf(folder.path(), "image.conf", TOKENS)));
@@ -118,7 +118,7 @@ fn far_module(folder: &Path) {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/qemu/networked_hsm.c");
     let mut compiler = Command::new("cc");
     compiler.args(["-shared", "-fPIC", "-Wall", "-Werror", "-o"]).arg(&module).arg(source);
-    compiler.arg(format!("-DFAR_MODULE=\"{SOFTHSM_COPY}\""));
+    compiler.arg(format!("-DNETWORKED_MODULE=\"{SOFTHSM_COPY}\""));
     succeed(&mut compiler);
 }
 
@@ -142,12 +142,12 @@ fn file(name: &str, path: &Path) -> String {
 }
 
 /// The host that is asked: it sends away who comes first, and welcomes all others.
-pub(crate) struct FarHost {
+pub(crate) struct NetworkedHsm {
     address: SocketAddr,
     asked: Arc<AtomicUsize>,
 }
 
-impl FarHost {
+impl NetworkedHsm {
     pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -173,7 +173,7 @@ impl FarHost {
     }
 
     /// By how many it was.
-    pub(crate) fn asked(&self) -> usize {
+    pub(crate) fn connection_count(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
     }
 }

@@ -69,7 +69,7 @@ pub(crate) fn client(url: &str) -> Client {
 
 /// 32 bytes for each of 64 clients at a time, each with a connection of its own: those whose number
 /// is a multiple of `sealed_each` get them sealed.
-pub(crate) fn of_a_crowd(
+pub(crate) fn generate_concurrently(
     client: impl Fn() -> Client + Sync,
     configuration: &Configuration,
     sealed_each: usize,

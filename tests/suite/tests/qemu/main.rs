@@ -39,18 +39,18 @@ use std::time::Instant;
 
 use libtest_mimic::{Arguments, Trial};
 
-use self::guests::Boots;
+use self::guests::Guests;
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // One boot after the other, and each check against one that is up.
     arguments.test_threads = Some(1);
     let start = Instant::now();
-    let boots = Arc::new(Boots::default());
+    let guests = Arc::new(Guests::default());
     let trials = checks::ALL.into_iter().map(|(name, check)| {
-        let boots = Arc::clone(&boots);
+        let guests = Arc::clone(&guests);
         Trial::test(name, move || {
-            check(&boots);
+            check(&guests);
             Ok(())
         })
     });

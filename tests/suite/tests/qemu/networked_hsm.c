@@ -1,5 +1,5 @@
 /* A PKCS#11 module as that of a networked HSM is: its C_Initialize asks the HSM for a word over TCP, and
-   fails without it. All else is the module FAR_MODULE's. */
+   fails without it. All else is the module NETWORKED_MODULE's. */
 #include <arpa/inet.h>
 #include <dlfcn.h>
 #include <string.h>
@@ -45,7 +45,7 @@ static unsigned long initialize(void *arguments)
 
 unsigned long C_GetFunctionList(struct functions **list)
 {
-    void *library = dlopen(FAR_MODULE, RTLD_NOW | RTLD_LOCAL);
+    void *library = dlopen(NETWORKED_MODULE, RTLD_NOW | RTLD_LOCAL);
     unsigned long (*get)(struct functions **);
     struct functions *found;
 

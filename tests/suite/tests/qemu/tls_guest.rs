@@ -8,14 +8,14 @@ use attestation::tls::CaBinding;
 use tempfile::NamedTempFile;
 
 use crate::clients::ServiceUrl;
-use crate::enclave_document::OwnDocument;
+use crate::enclave_document::EnclaveDocument;
 use crate::kms_calls::NONCE;
 use crate::s_client::{SClient, public_key_of};
-use crate::virtual_machine::Machine;
+use crate::virtual_machine::VirtualMachine;
 
 /// A running one.
 pub(crate) struct TlsGuest {
-    pub(crate) machine: Machine,
+    pub(crate) machine: VirtualMachine,
     /// As the enclave itself shows it: QEMU's documents are not signed, and trusting them is not
     /// what is checked here.
     pub(crate) authority: Arc<Authority>,
@@ -25,7 +25,7 @@ pub(crate) struct TlsGuest {
 pub(crate) struct Authority(NamedTempFile);
 
 impl TlsGuest {
-    pub(crate) fn of(machine: Machine) -> Self {
+    pub(crate) fn of(machine: VirtualMachine) -> Self {
         let shown = SClient::run(machine.service().authority(), &["-showcerts"], "");
         let certificates = shown.certificates();
         let [_, authority] = &certificates[..] else { panic!("two certificates: {shown:?}") };
@@ -53,12 +53,12 @@ impl TlsGuest {
     }
 
     /// Its own document, which came over its TLS.
-    pub(crate) fn own(&self) -> OwnDocument {
+    pub(crate) fn enclave_document(&self) -> EnclaveDocument {
         let answer = self.connect(&["-quiet"], &get(&format!("/attestation?nonce={NONCE}")));
         let answer = answer.answer();
         assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{}", answer.escape_ascii());
         let end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
-        let own = OwnDocument::read(answer[end + 4..].to_vec());
+        let own = EnclaveDocument::read(answer[end + 4..].to_vec());
         let binding = CaBinding::from_spki(&self.authority.public_key()).to_user_data();
         assert_eq!(own.user_data, Some(binding));
         assert_eq!((own.nonce.as_deref(), &own.public_key), (Some(&nonce()[..]), &None));

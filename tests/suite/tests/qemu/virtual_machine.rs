@@ -52,7 +52,7 @@ impl<'a> Boot<'a> {
 }
 
 /// A running enclave, with relays in front of it.
-pub(crate) struct Machine {
+pub(crate) struct VirtualMachine {
     /// For all sockets; short, for their names have 107 bytes at most.
     folder: TempDir,
     console: Arc<Console>,
@@ -77,7 +77,7 @@ impl Drop for Process {
 
 impl Boot<'_> {
     /// Starts it, and waits until the service listens.
-    pub(crate) fn to_service(&self) -> Machine {
+    pub(crate) fn boot_to_service(&self) -> VirtualMachine {
         let machine = self.start();
         machine.console.wait_for(LISTENING);
         assert_eq!(machine.heartbeat.try_recv(), Ok(0xb7), "one heartbeat before the service");
@@ -85,12 +85,12 @@ impl Boot<'_> {
     }
 
     /// Starts it, and gives what the console showed by the time that the machine has stopped.
-    pub(crate) fn to_end(&self) -> String {
+    pub(crate) fn boot_to_end(&self) -> String {
         let machine = self.start();
         machine.console.wait_for_end()
     }
 
-    fn start(&self) -> Machine {
+    fn start(&self) -> VirtualMachine {
         let folder = tempfile::Builder::new().prefix("eif").tempdir_in("/tmp").unwrap();
         let vsock = folder.path().join("v");
         let heartbeat = answer_heartbeats(&vsock);
@@ -111,7 +111,7 @@ impl Boot<'_> {
         );
         wait_until("vhost-device-vsock listens", || host.exists());
         let (qemu, console) = self.qemu(&host);
-        Machine { folder, console, heartbeat, relays, _out: out, qemu, _vsock: guest }
+        VirtualMachine { folder, console, heartbeat, relays, _out: out, qemu, _vsock: guest }
     }
 
     fn relays(&self, vsock: &Path) -> [Relay; 2] {
@@ -178,7 +178,7 @@ fn relay(listen: &str, upstream: &str, vsock: &Path) -> Command {
     command
 }
 
-impl Machine {
+impl VirtualMachine {
     /// The way to the service.
     pub(crate) fn service(&self) -> &Relay {
         &self.relays.as_ref().unwrap()[0]
@@ -195,12 +195,12 @@ impl Machine {
     }
 
     /// What it has shown, once that is in it.
-    pub(crate) fn console_with(&self, expected: &str) -> String {
+    pub(crate) fn wait_for_console(&self, expected: &str) -> String {
         self.console.wait_for(expected)
     }
 }
 
-impl Drop for Machine {
+impl Drop for VirtualMachine {
     fn drop(&mut self) {
         // First of all, so that nobody talks to what has gone.
         self.relays.take();

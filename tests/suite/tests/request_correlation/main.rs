@@ -25,19 +25,19 @@ use tempfile::TempDir;
 use self::binaries::{HANG_TIMEOUT, Process, binary, wait_until};
 
 /// Characters of a request's id that are its connection's.
-const CONNECTION: usize = 13;
+const CONNECTION_ID_LENGTH: usize = 13;
 const REQUEST: &str = "POST / HTTP/1.1\r\nHost: localhost\r\n\
     Content-Type: application/x-amz-json-1.1\r\nX-Amz-Target: TrentService.GenerateRandom\r\n\
     Content-Length: 19\r\n\r\n{\"NumberOfBytes\":1}";
 
 /// A relay before an enclave, whose lines it takes.
-struct Followed {
+struct RelayAndEnclave {
     proxy: Process,
     _enclave: Process,
     folder: TempDir,
 }
 
-impl Followed {
+impl RelayAndEnclave {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| format!("unix:{}", folder.path().join(name).display());
@@ -56,7 +56,7 @@ impl Followed {
     }
 
     /// The ids of as many requests on one connection.
-    fn ask(&self, requests: usize) -> Vec<String> {
+    fn send_requests(&self, requests: usize) -> Vec<String> {
         let mut client = TcpStream::connect(self.proxy.endpoint(0)).unwrap();
         client.set_read_timeout(Some(HANG_TIMEOUT)).unwrap();
         client.write_all(REQUEST.repeat(requests).as_bytes()).unwrap();
@@ -84,13 +84,13 @@ fn lines_of(file: &Path) -> Vec<Value> {
 
 #[test]
 fn request_id_links_relay_log_enclave_log_and_audit_record() {
-    let followed = Followed::start();
-    let (one, two) = (followed.ask(1), followed.ask(2));
+    let deployment = RelayAndEnclave::start();
+    let (one, two) = (deployment.send_requests(1), deployment.send_requests(2));
     let ids = [&one[0], &two[0], &two[1]];
     for id in ids {
         let with = |name: &str| {
             wait_until(&format!("a line whose {name} is {id}"), || {
-                let mut lines = followed.lines();
+                let mut lines = deployment.lines();
                 lines.retain(|line| line[name] == **id);
                 (!lines.is_empty()).then_some(lines)
             })
@@ -102,12 +102,12 @@ fn request_id_links_relay_log_enclave_log_and_audit_record() {
     }
 
     // The relay has seen two connections, and says which of them the requests came on.
-    let connections = [&one[0][..CONNECTION], &two[0][..CONNECTION]];
+    let connections = [&one[0][..CONNECTION_ID_LENGTH], &two[0][..CONNECTION_ID_LENGTH]];
     assert_ne!(connections[0], connections[1]);
-    assert_eq!(connections[1], &two[1][..CONNECTION]);
+    assert_eq!(connections[1], &two[1][..CONNECTION_ID_LENGTH]);
     assert_ne!(two[0], two[1]);
     for connection in connections {
-        let lines = followed.proxy.wait_for_log(&format!(r#""connection":"{connection}""#));
+        let lines = deployment.proxy.wait_for_log(&format!(r#""connection":"{connection}""#));
         let line: Value = serde_json::from_str(lines.last().unwrap()).unwrap();
         assert_eq!(line["connection"], connection);
     }

@@ -40,7 +40,7 @@ use transport::{Acceptor, Endpoint, listen};
 use ureq::Agent;
 use ureq::http::request::Parts;
 
-use self::audit_buffer::Trail;
+use self::audit_buffer::AuditBuffer;
 use self::credentials::{ACCESS_KEY_ID, ALLOW, SECRET, sigv4};
 
 const TOKEN: &str = "IQoJb3JpZ2luX2VjEPT//////////wEaCXVzLWVhc3QtMSJGMEQCIAcanary";
@@ -51,25 +51,25 @@ fn canary() -> Vec<u8> {
 }
 
 /// Blocks that differ in so many bytes: one that came before would be refused.
-const OWN_LENGTH: usize = 16;
+const UNIQUE_LENGTH: usize = 16;
 
 /// CallCounter after which it gives what no health test lets pass.
 const HEALTHY_DRAWS: usize = 60;
 
 /// Gives nothing but the canary, and fails in a different way every fourth time after the start.
-struct Canary {
+struct CanaryNsm {
     nsm: SimulatedNsm,
     in_service: Arc<AtomicBool>,
     draws: usize,
 }
 
-impl Nsm for Canary {
+impl Nsm for CanaryNsm {
     fn process(&mut self, request: Request) -> Result<Response, NsmError> {
         if !matches!(request, Request::GetRandom) {
             return self.nsm.process(request);
         }
         let mut random = canary();
-        let mut own = [0; OWN_LENGTH];
+        let mut own = [0; UNIQUE_LENGTH];
         fill_random(&mut own).unwrap();
         random.extend(own);
         self.draws += usize::from(self.in_service.load(Ordering::SeqCst));
@@ -91,7 +91,7 @@ struct CanaryPlatform {
 
 impl Platform for CanaryPlatform {
     type Trust = attestation::Simulated;
-    type Nsm = Canary;
+    type Nsm = CanaryNsm;
     type Clock = SystemClock;
 
     fn clock(&self) -> SystemClock {
@@ -107,7 +107,7 @@ impl Platform for CanaryPlatform {
     }
 }
 
-impl<'a> MakeWriter<'a> for Trail {
+impl<'a> MakeWriter<'a> for AuditBuffer {
     type Writer = Self;
 
     fn make_writer(&'a self) -> Self {
@@ -136,7 +136,7 @@ fn derived_keys(secret: &str) -> Vec<Vec<u8>> {
 }
 
 /// All that the service says while it is asked for everything.
-struct Said {
+struct ServiceOutput {
     log: String,
     audit: String,
     debug: String,
@@ -163,7 +163,7 @@ fn config(folder: &std::path::Path) -> Config {
     Config::load(Some(&path)).unwrap()
 }
 
-fn ask_for_everything(url: &str) -> Vec<String> {
+fn send_every_request(url: &str) -> Vec<String> {
     let key = RecipientKey::from_pem(include_str!("../../keys/rsa-2048.pem")).unwrap();
     let client = |id: &str, secret: &str, region: &str| {
         Client::new(url).with_credentials(Credentials::new(id, secret, region))
@@ -220,7 +220,7 @@ fn ask_for_everything(url: &str) -> Vec<String> {
 }
 
 /// What anybody may ask.
-fn shown(url: &str) -> String {
+fn public_endpoints(url: &str) -> String {
     let agent: Agent = Agent::config_builder().http_status_as_error(false).build().into();
     let get = |path: &str| {
         let mut response = agent.get(format!("{url}{path}")).call().unwrap();
@@ -236,8 +236,8 @@ fn shown(url: &str) -> String {
     [readiness, metrics].concat()
 }
 
-fn run() -> Said {
-    let log = Trail::default();
+fn run_service() -> ServiceOutput {
+    let log = AuditBuffer::default();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
         .with_writer(log.clone())
@@ -252,13 +252,13 @@ fn run() -> Said {
     let anchors = TrustAnchors::simulator_root(pki.root_certificate());
     let settings = config.settings(Profile::Development).unwrap();
     debug += &format!("{settings:?}");
-    let audit = Trail::default();
+    let audit = AuditBuffer::default();
     let nsm = SimulatedNsm::new(Arc::clone(&pki));
     let simulated = Simulated::new(pki, SystemClock, nsm.readiness());
     let in_service = Arc::new(AtomicBool::new(false));
     let platform = CanaryPlatform { simulated, in_service: Arc::clone(&in_service) };
     let runtime = Runtime::new().unwrap();
-    let nsm = Canary { nsm, in_service, draws: 0 };
+    let nsm = CanaryNsm { nsm, in_service, draws: 0 };
     let service =
         Service::start(platform, nsm, anchors, settings, Audit::to_writer(audit.clone()).unwrap());
     let service = runtime.block_on(service).unwrap();
@@ -270,30 +270,30 @@ fn run() -> Said {
     let serving =
         runtime.spawn(serve(acceptor, None, service, async { drop(stopped.await) }, drain));
     let url = format!("http://{address}");
-    let (refusals, shown) = (ask_for_everything(&url), shown(&url));
+    let (refusals, shown) = (send_every_request(&url), public_endpoints(&url));
     drop(stop);
     runtime.block_on(serving).unwrap();
-    let tls_sessions::Spoken { secrets, debug: of_tls } = tls_sessions::speak();
+    let tls_sessions::SessionSecrets { secrets, debug: of_tls } = tls_sessions::run_handshakes();
     debug += &of_tls;
-    Said { log: log.text(), audit: audit.text(), debug, shown, refusals, secrets }
+    ServiceOutput { log: log.text(), audit: audit.text(), debug, shown, refusals, secrets }
 }
 
 #[test]
 fn f29_no_output_contains_a_secret_in_any_encoding() {
-    let said = run();
+    let output = run_service();
     // There was something to find.
-    assert!(said.log.contains("refused") && said.log.contains("failed"), "{}", said.log);
-    assert!(said.audit.lines().count() > 30, "{}", said.audit);
+    assert!(output.log.contains("refused") && output.log.contains("failed"), "{}", output.log);
+    assert!(output.audit.lines().count() > 30, "{}", output.audit);
     let mut secrets = vec![canary(), SECRET.as_bytes().to_vec(), TOKEN.as_bytes().to_vec()];
     secrets.extend(derived_keys(SECRET));
-    secrets.extend(said.secrets);
-    assert!(said.log.contains("a client is not served"), "{}", said.log);
-    let refusals = said.refusals.join("\n");
+    secrets.extend(output.secrets);
+    assert!(output.log.contains("a client is not served"), "{}", output.log);
+    let refusals = output.refusals.join("\n");
     let places = [
-        ("log", &said.log),
-        ("audit", &said.audit),
-        ("debug", &said.debug),
-        ("metrics and readiness", &said.shown),
+        ("log", &output.log),
+        ("audit", &output.audit),
+        ("debug", &output.debug),
+        ("metrics and readiness", &output.shown),
         ("refusals", &refusals),
     ];
     for (place, text) in places {

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 const WINDOW: usize = 12;
 
 /// How each piece could be written.
-fn writings(piece: &[u8]) -> Vec<Vec<u8>> {
+fn encodings(piece: &[u8]) -> Vec<Vec<u8>> {
     let each = |format: &dyn Fn(u8) -> String| piece.iter().map(|byte| format(*byte)).collect();
     let list = |separator: &str| {
         let numbers: Vec<_> = piece.iter().map(u8::to_string).collect();
@@ -46,8 +46,8 @@ fn writings(piece: &[u8]) -> Vec<Vec<u8>> {
 pub(crate) fn find(secret: &[u8], text: &[u8]) -> Option<String> {
     let window = WINDOW.min(secret.len());
     let pieces = secret.windows(window).step_by(4);
-    let mut writings = pieces.flat_map(writings);
-    let found = writings.find(|writing| contains(text, writing))?;
+    let mut encodings = pieces.flat_map(encodings);
+    let found = encodings.find(|encoding| contains(text, encoding))?;
     let mut shown = String::new();
     write!(shown, "{}", found.escape_ascii()).unwrap();
     Some(shown)

@@ -15,23 +15,23 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, ClientConnection, KeyLog, RootCertStore, StreamOwned};
 
 /// What was to stay secret, and what `Debug` showed of the configuration.
-pub(super) struct Spoken {
+pub(super) struct SessionSecrets {
     pub(super) secrets: Vec<Vec<u8>>,
     pub(super) debug: String,
 }
 
 /// The secrets of all connections, as a client has them.
 #[derive(Debug, Default)]
-struct Secrets(Mutex<Vec<Vec<u8>>>);
+struct SecretLog(Mutex<Vec<Vec<u8>>>);
 
-impl KeyLog for Secrets {
+impl KeyLog for SecretLog {
     fn log(&self, _label: &str, _client_random: &[u8], secret: &[u8]) {
         self.0.lock().unwrap().push(secret.to_vec());
     }
 }
 
 /// Speaks TLS of each version with a simulator whose key everybody knows.
-pub(super) fn speak() -> Spoken {
+pub(super) fn run_handshakes() -> SessionSecrets {
     let keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("keys/tls");
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("enclave.toml");
@@ -44,7 +44,7 @@ pub(super) fn speak() -> Spoken {
     debug += &format!("{:?}", config.settings(Profile::Development).unwrap());
     let simulator = Simulator::builder().config_file(&path).start().unwrap();
 
-    let known = Arc::new(Secrets::default());
+    let known = Arc::new(SecretLog::default());
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(keys.join("p256.crt.pem")).unwrap()).unwrap();
     for version in [&TLS12, &TLS13] {
@@ -80,5 +80,5 @@ pub(super) fn speak() -> Spoken {
     // RFC 5915: an OCTET STRING of 32 bytes.
     let start = key.secret_der().windows(2).position(|window| window == [4, 32]).unwrap() + 2;
     secrets.push(key.secret_der()[start..start + 32].to_vec());
-    Spoken { secrets, debug }
+    SessionSecrets { secrets, debug }
 }

@@ -16,15 +16,20 @@ const HANG_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How it says that no more will come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum HalfClose {
     /// With TLS's close_notify.
-    OfTls,
+    TlsOnly,
     /// And that of the connection below.
-    OfTcpToo,
+    TlsAndTcp,
 }
 
 /// What localhost answers to a request behind which everything ends. The answer must end as TLS does.
-pub(super) fn ask(authority: &str, ca: &Path, request: &str, end: End) -> String {
+pub(super) fn request_and_half_close(
+    authority: &str,
+    ca: &Path,
+    request: &str,
+    end: HalfClose,
+) -> String {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(ca).unwrap()).unwrap();
     let config = ClientConfig::builder_with_provider(tls_provider())
@@ -40,7 +45,7 @@ pub(super) fn ask(authority: &str, ca: &Path, request: &str, end: End) -> String
     stream.write_all(request.as_bytes()).unwrap();
     stream.conn.send_close_notify();
     stream.flush().unwrap();
-    if end == End::OfTcpToo {
+    if end == HalfClose::TlsAndTcp {
         stream.sock.shutdown(Shutdown::Write).unwrap();
     }
     let mut answer = String::new();

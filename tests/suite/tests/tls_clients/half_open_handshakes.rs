@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use super::Trusted;
+use super::TlsService;
 use crate::clients::{Sdk, ServiceUrl};
 use crate::generate_random;
 
@@ -20,7 +20,7 @@ fn serves_clients_beside_1200_half_open_handshakes() {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     assert!(hard >= DESCRIPTORS, "needs {DESCRIPTORS} file descriptors: raise ulimit -Hn");
     setrlimit(Resource::RLIMIT_NOFILE, soft.max(DESCRIPTORS), hard).unwrap();
-    let service = Trusted::start();
+    let service = TlsService::start();
     let begin = |number: u64| {
         let mut client = TcpStream::connect(service.authority()).unwrap();
         // A record that announces a ClientHello; of it there is the beginning, or nothing.
@@ -40,7 +40,7 @@ fn serves_clients_beside_1200_half_open_handshakes() {
     let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     let metrics = service.connect(&[], request);
     let evicted = "attested_random_tls_handshakes_total{outcome=\"evicted\"} ";
-    assert!(metrics.says_something_with(evicted), "{metrics:?}");
-    assert!(!metrics.says(&format!("{evicted}0")), "{metrics:?}");
+    assert!(metrics.output_contains(evicted), "{metrics:?}");
+    assert!(!metrics.has_line(&format!("{evicted}0")), "{metrics:?}");
     drop(flood);
 }

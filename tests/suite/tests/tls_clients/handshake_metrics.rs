@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::{SClient, Trusted};
+use super::{SClient, TlsService};
 use crate::clients::{Sdk, ServiceUrl};
 use crate::generate_random;
 
 /// The handshakes counted so far, by outcome.
-fn counted(service: &Trusted) -> BTreeMap<String, u64> {
+fn handshake_counts(service: &TlsService) -> BTreeMap<String, u64> {
     let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     let answer = service.connect(&[], request);
     let text = String::from_utf8(answer.answer().to_vec()).unwrap();
@@ -19,10 +19,10 @@ fn counted(service: &Trusted) -> BTreeMap<String, u64> {
 }
 
 /// Returns the outcomes that `fail` has counted.
-fn counted_by(service: &Trusted, fail: impl FnOnce()) -> Vec<(String, u64)> {
-    let before = counted(service);
+fn counts_added_by(service: &TlsService, fail: impl FnOnce()) -> Vec<(String, u64)> {
+    let before = handshake_counts(service);
     fail();
-    let mut after = counted(service);
+    let mut after = handshake_counts(service);
     // The connection that asked last.
     *after.get_mut("full").unwrap() -= 1;
     let more = after.into_iter().map(|(outcome, count)| {
@@ -34,22 +34,22 @@ fn counted_by(service: &Trusted, fail: impl FnOnce()) -> Vec<(String, u64)> {
 
 #[test]
 fn counts_failed_openssl_handshakes_by_cause() {
-    let (service, other) = (Trusted::start(), Trusted::start());
+    let (service, other) = (TlsService::start(), TlsService::start());
     let other = other.ca();
     for version in ["-tls1_2", "-tls1_3"] {
         let unknown = ["-CAfile", other.to_str().unwrap(), "-verify_return_error", version];
-        let counted = counted_by(&service, || {
+        let counted = counts_added_by(&service, || {
             let refused = SClient::run(service.authority(), &unknown, "");
             assert!(!refused.succeeded(), "{refused:?}");
         });
         assert_eq!(counted, [("unknown_ca".to_owned(), 1)], "{version}");
         let misnamed = ["-verify_hostname", "other.example", "-verify_return_error", version];
-        let counted = counted_by(&service, || {
+        let counted = counts_added_by(&service, || {
             let refused = service.connect(&misnamed, "");
             assert!(!refused.succeeded(), "{refused:?}");
         });
         assert_eq!(counted, [("bad_certificate".to_owned(), 1)], "{version}");
-        let counted = counted_by(&service, || {
+        let counted = counts_added_by(&service, || {
             let served = service.connect(&["-verify_return_error", version], "");
             assert!(served.succeeded(), "{served:?}");
         });
@@ -59,12 +59,12 @@ fn counts_failed_openssl_handshakes_by_cause() {
 
 #[test]
 fn counts_failed_sdk_handshakes_by_cause() {
-    let (service, other) = (Trusted::start(), Trusted::start());
+    let (service, other) = (TlsService::start(), TlsService::start());
     let other = other.ca();
     let calls = [generate_random(json!({ "NumberOfBytes": 32 }))];
     // Node.js verifies after the handshake, and closes.
     for (sdk, expected) in [(Sdk::Boto3, "unknown_ca"), (Sdk::JavaScript, "closed")] {
-        let counted = counted_by(&service, || {
+        let counted = counts_added_by(&service, || {
             let outcome =
                 sdk.call(ServiceUrl { url: service.url(), ca: Some(&other) }, &calls).remove(0);
             assert!(outcome.error.is_some(), "{outcome:?}");

@@ -16,7 +16,7 @@ use attested_recipient::Simulator;
 use serde_json::json;
 use tempfile::TempDir;
 
-use self::recording_relay::Recorder;
+use self::recording_relay::RecordingRelay;
 use self::s_client::SClient;
 use crate::clients::{RelayedService, Sdk, SdkError, ServiceUrl, TestKey, assert_kms_layout, cli};
 use crate::{generate_random, only_blob_printed, recipient};
@@ -31,12 +31,12 @@ plaintext = "attested-tls"
 "#;
 
 /// A simulated enclave with TLS, behind the relay, and the file by which it is trusted.
-struct Trusted {
+struct TlsService {
     relayed: RelayedService,
     folder: TempDir,
 }
 
-impl Trusted {
+impl TlsService {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("enclave.toml");
@@ -75,7 +75,7 @@ impl Trusted {
 
 #[test]
 fn sdks_connect_only_with_the_ca_bundle() {
-    let service = Trusted::start();
+    let service = TlsService::start();
     let key = TestKey::of_bits(2048);
     let recipient = recipient(&service.relayed.document(&key.document()));
     let calls = [
@@ -100,7 +100,7 @@ fn sdks_connect_only_with_the_ca_bundle() {
 
 #[test]
 fn cli_connects_only_with_the_ca_bundle() {
-    let service = Trusted::start();
+    let service = TlsService::start();
     let ca = service.ca();
     let arguments = ["--number-of-bytes", "32"];
     let served = cli(ServiceUrl { url: service.url(), ca: Some(&ca) }, &arguments);
@@ -113,23 +113,23 @@ fn cli_connects_only_with_the_ca_bundle() {
 
 #[test]
 fn recording_relay_sees_no_plaintext() {
-    let service = Trusted::start();
+    let service = TlsService::start();
     let key = TestKey::of_bits(2048);
     let document = service.relayed.document(&key.document());
-    let recorder = Recorder::in_front_of(service.authority());
+    let recording_relay = RecordingRelay::in_front_of(service.authority());
     let calls = [
         generate_random(json!({ "NumberOfBytes": 1024 })),
         generate_random(json!({ "NumberOfBytes": 1024, "Recipient": recipient(&document) })),
     ];
     let ca = service.ca();
-    let url = format!("https://{}", recorder.authority());
+    let url = format!("https://{}", recording_relay.authority());
     let [plain, sealed] = &Sdk::Boto3.call(ServiceUrl { url: &url, ca: Some(&ca) }, &calls)[..]
     else {
         panic!("two outcomes")
     };
     let random = plain.only_blob("Plaintext");
     let sealed = sealed.only_blob("CiphertextForRecipient");
-    let recorded = recorder.recorded();
+    let recorded = recording_relay.recorded();
     // All of it passed there: the document alone takes more than all else.
     assert!(recorded.len() > document.len() + random.len() + sealed.len(), "{}", recorded.len());
     for (what, secret) in [("answer", &random), ("envelope", &sealed)] {
@@ -147,9 +147,9 @@ fn recording_relay_sees_no_plaintext() {
     }
     // The same without TLS shows all of it, or nothing was looked for.
     let plain_service = RelayedService::simulator();
-    let recorder =
-        Recorder::in_front_of(plain_service.endpoint_url().strip_prefix("http://").unwrap());
-    let url = format!("http://{}", recorder.authority());
+    let recording_relay =
+        RecordingRelay::in_front_of(plain_service.endpoint_url().strip_prefix("http://").unwrap());
+    let url = format!("http://{}", recording_relay.authority());
     let document = plain_service.document(&key.document());
     let calls = [
         generate_random(json!({ "NumberOfBytes": 1024 })),
@@ -157,7 +157,7 @@ fn recording_relay_sees_no_plaintext() {
     ];
     let outcomes = Sdk::Boto3.call(url.as_str(), &calls);
     let random = outcomes[0].only_blob("Plaintext");
-    let recorded = recorder.recorded();
+    let recorded = recording_relay.recorded();
     for secret in [&random[..], b"TrentService"].into_iter().chain(pieces(&document)) {
         assert!(crate::secret_search::find(secret, &recorded).is_some());
     }

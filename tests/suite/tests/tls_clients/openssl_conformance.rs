@@ -6,13 +6,13 @@ use std::process::Command;
 
 use attestation::tls::CaBinding;
 
-use super::Trusted;
-use super::half_close::{self, End};
+use super::TlsService;
+use super::half_close::{self, HalfClose};
 use super::s_client::{SClient, public_key_of};
 
 #[test]
 fn openssl_strict_verification_succeeds_in_both_versions() {
-    let service = Trusted::start();
+    let service = TlsService::start();
     let request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     for (version, name) in [("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3")] {
         let strictly = ["-x509_strict", "-verify_return_error", "-verify_hostname", "localhost"];
@@ -20,11 +20,11 @@ fn openssl_strict_verification_succeeds_in_both_versions() {
         let client = service.connect(&arguments, request);
         assert!(client.succeeded(), "{client:?}");
         for line in ["ALPN protocol: http/1.1", "Verification: OK"] {
-            assert!(client.says(line), "{line}: {client:?}");
+            assert!(client.has_line(line), "{line}: {client:?}");
         }
-        assert!(client.says_something_with(name), "{client:?}");
+        assert!(client.output_contains(name), "{client:?}");
         assert!(client.answer().starts_with(b"HTTP/1.1 200 OK"), "{client:?}");
-        assert!(client.says_something_with("\r\n\r\nok\n"), "{client:?}");
+        assert!(client.output_contains("\r\n\r\nok\n"), "{client:?}");
     }
     for name in ["127.0.0.1", "::1"] {
         let arguments = ["-x509_strict", "-verify_return_error", "-verify_ip", name];
@@ -41,33 +41,33 @@ fn openssl_strict_verification_succeeds_in_both_versions() {
 
 #[test]
 fn openssl_resumes_sessions_in_both_versions() {
-    let service = Trusted::start();
+    let service = TlsService::start();
     let request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     for version in ["-tls1_2", "-tls1_3"] {
         let session = service.folder.path().join(format!("session{version}"));
         let session = session.to_str().unwrap();
         let first = service.connect(&[version, "-sess_out", session], request);
-        assert!(first.says_something_with("New, TLSv1"), "{first:?}");
+        assert!(first.output_contains("New, TLSv1"), "{first:?}");
         let second = service.connect(&[version, "-sess_in", session], request);
-        assert!(second.says_something_with("Reused, TLSv1"), "{version}: {second:?}");
+        assert!(second.output_contains("Reused, TLSv1"), "{version}: {second:?}");
         assert!(second.answer().starts_with(b"HTTP/1.1 200 OK"), "{second:?}");
     }
 }
 
 #[test]
 fn rejects_renegotiation_and_older_tls_versions() {
-    let service = Trusted::start();
+    let service = TlsService::start();
     // With this line s_client renegotiates.
     let renegotiating = service.connect(&["-tls1_2", "-legacy_renegotiation"], "R\n");
-    assert!(renegotiating.says_something_with("no renegotiation"), "{renegotiating:?}");
+    assert!(renegotiating.output_contains("no renegotiation"), "{renegotiating:?}");
     let old = ["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"];
     let old = service.connect(&old, "");
-    assert!(!old.succeeded() && old.says_something_with("alert"), "{old:?}");
+    assert!(!old.succeeded() && old.output_contains("alert"), "{old:?}");
 }
 
 #[test]
 fn attestation_endpoint_document_binds_the_ca() {
-    let service = Trusted::start();
+    let service = TlsService::start();
     let spki = public_key_of(&service.ca());
     let nonce = "ab".repeat(32);
     let path = format!("/attestation?nonce={nonce}");
@@ -80,7 +80,7 @@ fn attestation_endpoint_document_binds_the_ca() {
 
 #[test]
 fn openssl_verifies_the_leaf_certificate() {
-    let service = Trusted::start();
+    let service = TlsService::start();
     let leaf = service.folder.path().join("leaf.pem");
     let shown = service.connect(&["-showcerts"], "");
     fs::write(&leaf, &shown.certificates()[0]).unwrap();
@@ -101,7 +101,7 @@ fn openssl_verifies_the_leaf_certificate() {
 
 #[test]
 fn ca_certificate_is_constrained_to_its_names() {
-    let service = Trusted::start();
+    let service = TlsService::start();
     let mut show = Command::new("openssl");
     let shown = show.args(["x509", "-noout", "-text", "-in"]).arg(service.ca()).output().unwrap();
     let shown = String::from_utf8(shown.stdout).unwrap();
@@ -126,10 +126,11 @@ fn ca_certificate_is_constrained_to_its_names() {
 
 #[test]
 fn half_closed_client_receives_whole_response() {
-    let service = Trusted::start();
+    let service = TlsService::start();
     let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    for end in [End::OfTls, End::OfTcpToo] {
-        let answer = half_close::ask(service.authority(), &service.ca(), request, end);
+    for end in [HalfClose::TlsOnly, HalfClose::TlsAndTcp] {
+        let answer =
+            half_close::request_and_half_close(service.authority(), &service.ca(), request, end);
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{end:?}: {answer}");
         assert!(answer.ends_with("# EOF\n"), "{end:?}: {answer}");
     }

@@ -17,13 +17,13 @@ const REQUEST: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: c
 const KEYS: [(&str, &str); 5] =
     [("p256", "pkcs8"), ("p256", "sec1"), ("rsa", "pkcs8"), ("rsa", "pkcs1"), ("ed25519", "pkcs8")];
 
-struct Provided {
+struct ProvidedTlsService {
     relayed: RelayedService,
     certificate: PathBuf,
     folder: TempDir,
 }
 
-impl Provided {
+impl ProvidedTlsService {
     fn start(certificate: &str, form: &str, more: &str) -> Self {
         let keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("keys/tls");
         let certificate = keys.join(format!("{certificate}.crt.pem"));
@@ -50,7 +50,7 @@ impl Provided {
 #[test]
 fn serves_every_key_type_in_tls_1_2_and_1_3() {
     for (certificate, form) in KEYS {
-        let service = Provided::start(certificate, form, "");
+        let service = ProvidedTlsService::start(certificate, form, "");
         for version in ["-tls1_2", "-tls1_3"] {
             let client = service.connect(&[version, "-verify_hostname", "localhost"], REQUEST);
             assert!(client.succeeded(), "{certificate} {form} {version}: {client:?}");
@@ -62,12 +62,13 @@ fn serves_every_key_type_in_tls_1_2_and_1_3() {
 #[test]
 fn provided_certificate_allows_plaintext_unless_never() {
     let calls = [generate_random(json!({ "NumberOfBytes": 32 }))];
-    let service = Provided::start("p256", "pkcs8", "");
+    let service = ProvidedTlsService::start("p256", "pkcs8", "");
     let site = ServiceUrl { url: service.relayed.endpoint_url(), ca: Some(&service.certificate) };
     for sdk in [Sdk::Boto3, Sdk::JavaScript] {
         assert_eq!(sdk.call(site, &calls)[0].only_blob("Plaintext").len(), 32, "{sdk:?}");
     }
-    let service = Provided::start("p256", "pkcs8", "[recipient]\nplaintext = \"never\"\n");
+    let service =
+        ProvidedTlsService::start("p256", "pkcs8", "[recipient]\nplaintext = \"never\"\n");
     let site = ServiceUrl { url: service.relayed.endpoint_url(), ca: Some(&service.certificate) };
     let refused = Sdk::Boto3.call(site, &calls).remove(0).error.unwrap();
     assert_eq!(refused.name, "AccessDeniedException");
@@ -77,7 +78,7 @@ fn provided_certificate_allows_plaintext_unless_never() {
 /// Whoever has the configuration has the key: no document says that TLS ends here.
 #[test]
 fn trust_rejects_provided_certificate() {
-    let service = Provided::start("p256", "pkcs8", "");
+    let service = ProvidedTlsService::start("p256", "pkcs8", "");
     let out = service.folder.path().join("enclave-ca.pem");
     let trust = suite::command()
         .args(["trust", "--simulator", service.relayed.endpoint_url(), "--out"])

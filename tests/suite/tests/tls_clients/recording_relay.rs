@@ -6,33 +6,34 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 /// What passed, of all connections and both ways.
-type Tape = Arc<Mutex<Vec<u8>>>;
+type RecordedBytes = Arc<Mutex<Vec<u8>>>;
 
 /// It listens as long as the process lives.
-pub(super) struct Recorder {
+pub(super) struct RecordingRelay {
     port: u16,
-    tape: Tape,
+    recorded_bytes: RecordedBytes,
 }
 
-impl Recorder {
+impl RecordingRelay {
     /// In front of `upstream`, as `HOST:PORT`.
     pub(super) fn in_front_of(upstream: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (tape, upstream) = (Tape::default(), upstream.to_owned());
-        let recording = Arc::clone(&tape);
+        let (recorded_bytes, upstream) = (RecordedBytes::default(), upstream.to_owned());
+        let recording = Arc::clone(&recorded_bytes);
         thread::spawn(move || {
             for client in listener.incoming() {
                 let client = client.unwrap();
                 let server = TcpStream::connect(&upstream).unwrap();
                 let ways = [(&client, &server), (&server, &client)];
                 for (from, to) in ways.map(|(from, to)| (from.try_clone(), to.try_clone())) {
-                    let (from, to, tape) = (from.unwrap(), to.unwrap(), Arc::clone(&recording));
-                    thread::spawn(move || pass(&from, &to, &tape));
+                    let (from, to, recorded_bytes) =
+                        (from.unwrap(), to.unwrap(), Arc::clone(&recording));
+                    thread::spawn(move || pass(&from, &to, &recorded_bytes));
                 }
             }
         });
-        Self { port, tape }
+        Self { port, recorded_bytes }
     }
 
     /// `HOST:PORT`.
@@ -42,15 +43,15 @@ impl Recorder {
 
     /// All that has passed so far.
     pub(super) fn recorded(&self) -> Vec<u8> {
-        self.tape.lock().unwrap().clone()
+        self.recorded_bytes.lock().unwrap().clone()
     }
 }
 
-fn pass(mut from: &TcpStream, mut to: &TcpStream, tape: &Tape) {
+fn pass(mut from: &TcpStream, mut to: &TcpStream, recorded_bytes: &RecordedBytes) {
     let mut buffer = vec![0; 64 * 1024];
     // A side that breaks off is as good an end as one that closes.
     while let Ok(length @ 1..) = from.read(&mut buffer) {
-        tape.lock().unwrap().extend_from_slice(&buffer[..length]);
+        recorded_bytes.lock().unwrap().extend_from_slice(&buffer[..length]);
         if to.write_all(&buffer[..length]).is_err() {
             break;
         }

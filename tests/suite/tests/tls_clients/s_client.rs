@@ -35,13 +35,13 @@ impl SClient {
     }
 
     /// Whether it says exactly this line.
-    pub(super) fn says(&self, line: &str) -> bool {
-        self.said().lines().any(|said| said == line)
+    pub(super) fn has_line(&self, line: &str) -> bool {
+        self.output().lines().any(|said| said == line)
     }
 
     /// Whether this stands in what it says.
-    pub(super) fn says_something_with(&self, text: &str) -> bool {
-        self.said().contains(text)
+    pub(super) fn output_contains(&self, text: &str) -> bool {
+        self.output().contains(text)
     }
 
     /// The HTTP answer that it received, or nothing.
@@ -55,12 +55,12 @@ impl SClient {
     pub(super) fn certificates(&self) -> Vec<String> {
         const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
         const END: &str = "-----END CERTIFICATE-----\n";
-        let said = self.said();
+        let said = self.output();
         let certificates = said.split(BEGIN).skip(1);
         certificates.map(|text| [BEGIN, text.split_once(END).unwrap().0, END].concat()).collect()
     }
 
-    fn said(&self) -> String {
+    fn output(&self) -> String {
         let said = [&self.stdout[..], &self.stderr].concat();
         String::from_utf8_lossy(&said).into_owned()
     }
@@ -68,7 +68,7 @@ impl SClient {
 
 impl fmt::Debug for SClient {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "succeeded: {}; said:\n{}", self.succeeded, self.said())
+        write!(formatter, "succeeded: {}; said:\n{}", self.succeeded, self.output())
     }
 }
 

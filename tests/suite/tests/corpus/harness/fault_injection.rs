@@ -212,17 +212,15 @@ pub(crate) async fn send_request(
     request: Vec<u8>,
 ) -> Response {
     let (mut client, stream) = duplex(PIPE_LENGTH);
-    let talk = async {
+    let connection = async {
         client.write_all(&request).await.unwrap();
         client.shutdown().await.unwrap();
         let mut received = Vec::new();
         client.read_to_end(&mut received).await.unwrap();
         received
     };
-    let (mut received, ()) = tokio::join!(
-        talk,
-        server.serve_connection(stream, TransportSecurity::Plaintext, pending())
-    );
+    let (mut received, ()) =
+        tokio::join!(connection, server.serve_connection(stream, TransportSecurity::Plaintext, pending()));
     let answer = Response::split_off(&mut received, false).unwrap();
     assert!(received.is_empty());
     answer

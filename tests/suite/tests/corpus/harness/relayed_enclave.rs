@@ -113,9 +113,9 @@ pub(crate) fn address(proxy: &Process) -> SocketAddr {
 /// A client that tries again is answered at last.
 pub(crate) fn wait_until_serves(address: SocketAddr) {
     wait_until("a request is answered", || {
-        let mut talk = ClientConnection::try_open(address).ok()?;
-        talk.stream.write_all(&plain()).ok()?;
-        let answer = talk.try_receive().ok()??;
+        let mut connection = ClientConnection::try_open(address).ok()?;
+        connection.stream.write_all(&plain()).ok()?;
+        let answer = connection.try_receive().ok()??;
         (answer.status() == 200).then_some(())
     });
 }

@@ -23,7 +23,7 @@ pub(crate) enum CaseKind {
     /// `outside` is the answer where the API's model refuses before the document is looked at.
     Document { document: Vec<u8>, expected: Option<DocumentError>, outside: Option<Expected> },
     /// What a client does on a connection, and the answers until it is closed.
-    Exchange { steps: Vec<Step>, ending: ClosedBy },
+    Exchange { steps: Vec<Step>, closed_by: ClosedBy },
     /// A function called directly, for what fits no document; it gives what it refuses with.
     Function { expected: DocumentError, refused: fn() -> Option<DocumentError> },
     /// A configuration with which no service starts, and the error's text.
@@ -31,11 +31,11 @@ pub(crate) enum CaseKind {
     /// A service of the case's own, whose surroundings fail, and what it makes of it.
     Custom { check: Box<dyn Fn() + Send + Sync>, outcome: Outcome },
     /// A request, its answer, and what is to be recorded and logged of it.
-    Logged { request: Vec<u8>, answer: Expected, trace: ExpectedLogs },
+    Logged { request: Vec<u8>, answer: Expected, expected_logs: ExpectedLogs },
 }
 
 pub(crate) struct Case {
-    what: String,
+    name: String,
     check: CaseKind,
     /// Of the service that it is checked against; without one, everybody is answered.
     configuration: Option<Configuration>,
@@ -44,20 +44,20 @@ pub(crate) struct Case {
 /// One row, named by its id.
 pub(crate) struct Row {
     pub(crate) id: &'static str,
-    what: &'static str,
+    name: &'static str,
     /// Of the cases that follow.
     configuration: Option<Configuration>,
     cases: Vec<Case>,
 }
 
-pub(crate) fn row(id: &'static str, what: &'static str) -> Row {
-    Row { id, what, configuration: None, cases: Vec::new() }
+pub(crate) fn row(id: &'static str, name: &'static str) -> Row {
+    Row { id, name, configuration: None, cases: Vec::new() }
 }
 
 impl Row {
-    fn with(mut self, what: impl Into<String>, check: CaseKind) -> Self {
+    fn with(mut self, name: impl Into<String>, check: CaseKind) -> Self {
         let configuration = self.configuration.clone();
-        self.cases.push(Case { what: what.into(), check, configuration });
+        self.cases.push(Case { name: name.into(), check, configuration });
         self
     }
 
@@ -69,101 +69,101 @@ impl Row {
     /// With `configuration` no service must start, for exactly this reason.
     pub(crate) fn prevents_start(
         self,
-        what: impl Into<String>,
+        name: impl Into<String>,
         configuration: Configuration,
         error: impl Into<String>,
     ) -> Self {
-        self.with(what, CaseKind::InvalidConfiguration { configuration, error: error.into() })
+        self.with(name, CaseKind::InvalidConfiguration { configuration, error: error.into() })
     }
 
     /// `check` asserts what must come of it: an answer, or a refusal.
     pub(crate) fn custom(
         self,
-        what: impl Into<String>,
+        name: impl Into<String>,
         outcome: Outcome,
         check: impl Fn() + Send + Sync + 'static,
     ) -> Self {
-        self.with(what, CaseKind::Custom { check: Box::new(check), outcome })
+        self.with(name, CaseKind::Custom { check: Box::new(check), outcome })
     }
 
     /// `request` must be answered with `answer`, and leave `trace`.
     pub(crate) fn logs(
         self,
-        what: impl Into<String>,
+        name: impl Into<String>,
         request: Vec<u8>,
         answer: Expected,
-        trace: ExpectedLogs,
+        expected_logs: ExpectedLogs,
     ) -> Self {
-        self.with(what, CaseKind::Logged { request, answer, trace })
+        self.with(name, CaseKind::Logged { request, answer, expected_logs })
     }
 
     /// `document` must be refused with exactly `expected`.
     pub(crate) fn rejects(
         self,
-        what: impl Into<String>,
+        name: impl Into<String>,
         document: Vec<u8>,
         expected: impl Into<DocumentError>,
     ) -> Self {
         let expected = Some(expected.into());
-        self.with(what, CaseKind::Document { document, expected, outside: None })
+        self.with(name, CaseKind::Document { document, expected, outside: None })
     }
 
     /// As [`rejects`](Self::rejects), but the API's own limits are broken as well.
     pub(crate) fn rejects_by_api_limit(
         self,
-        what: impl Into<String>,
+        name: impl Into<String>,
         document: Vec<u8>,
         expected: impl Into<DocumentError>,
         outside: Expected,
     ) -> Self {
         let expected = Some(expected.into());
-        self.with(what, CaseKind::Document { document, expected, outside: Some(outside) })
+        self.with(name, CaseKind::Document { document, expected, outside: Some(outside) })
     }
 
     /// `document` must be accepted, and the answer must open.
-    pub(crate) fn accepts(self, what: impl Into<String>, document: Vec<u8>) -> Self {
-        self.with(what, CaseKind::Document { document, expected: None, outside: None })
+    pub(crate) fn accepts(self, name: impl Into<String>, document: Vec<u8>) -> Self {
+        self.with(name, CaseKind::Document { document, expected: None, outside: None })
     }
 
     /// `bytes` on one connection must be answered with `answers`, and nothing more.
     pub(crate) fn exchange(
         self,
-        what: impl Into<String>,
+        name: impl Into<String>,
         bytes: impl Into<Vec<u8>>,
         answers: Vec<Expected>,
     ) -> Self {
-        self.exchange_steps(what, exchange(bytes.into(), answers), ClosedBy::Client)
+        self.exchange_steps(name, exchange(bytes.into(), answers), ClosedBy::Client)
     }
 
     /// As [`exchange`](Self::exchange), but the client leaves its sending half open: the service
     /// closes.
     pub(crate) fn exchange_until_closed(
         self,
-        what: impl Into<String>,
+        name: impl Into<String>,
         bytes: impl Into<Vec<u8>>,
         answers: Vec<Expected>,
     ) -> Self {
-        self.exchange_steps(what, exchange(bytes.into(), answers), ClosedBy::Service)
+        self.exchange_steps(name, exchange(bytes.into(), answers), ClosedBy::Service)
     }
 
     /// Each answer that `steps` receive must be as they say, and there must be no other.
     pub(crate) fn exchange_steps(
         self,
-        what: impl Into<String>,
+        name: impl Into<String>,
         steps: Vec<Step>,
-        ending: ClosedBy,
+        closed_by: ClosedBy,
     ) -> Self {
-        self.with(what, CaseKind::Exchange { steps, ending })
+        self.with(name, CaseKind::Exchange { steps, closed_by })
     }
 
     /// A function within must refuse what fits no document.
     pub(crate) fn function_rejects(
         self,
-        what: impl Into<String>,
+        name: impl Into<String>,
         expected: impl Into<DocumentError>,
         refused: fn() -> Option<DocumentError>,
     ) -> Self {
-        self.with(what, CaseKind::Function { expected: expected.into(), refused })
+        self.with(name, CaseKind::Function { expected: expected.into(), refused })
     }
 
     /// Whether one of the row's documents must be accepted.
@@ -187,10 +187,10 @@ impl Row {
 
     /// What each of the row's documents and direct calls costs.
     pub(crate) fn operations(&self) -> Vec<OperationCounts> {
-        let stage = TestService::new();
+        let service = TestService::new();
         let cost = |case: &Case| match &case.check {
             CaseKind::Document { document, .. } => {
-                OperationCounts::measure(|| verify_document(&stage, document).is_ok()).1
+                OperationCounts::measure(|| verify_document(&service, document).is_ok()).1
             }
             CaseKind::Function { refused, .. } => OperationCounts::measure(refused).1,
             CaseKind::Exchange { .. }
@@ -203,33 +203,33 @@ impl Row {
 
     /// The test's name.
     pub(crate) fn name(&self) -> String {
-        format!("{} {}", self.id, self.what)
+        format!("{} {}", self.id, self.name)
     }
 
     /// Checks each case, those of one configuration in a row against one service.
     pub(crate) fn run(&self, summary: &Summary) {
         assert!(!self.cases.is_empty(), "{} has no case", self.id);
-        let names: BTreeSet<&str> = self.cases.iter().map(|case| case.what.as_str()).collect();
+        let names: BTreeSet<&str> = self.cases.iter().map(|case| case.name.as_str()).collect();
         assert_eq!(names.len(), self.cases.len(), "{}: two cases of one name", self.id);
         let mut current: &Option<Configuration> = &None;
-        let mut stage = TestService::new();
-        for Case { what, check, configuration } in &self.cases {
-            let context = format!("{}: {what}", self.id);
+        let mut service = TestService::new();
+        for Case { name, check, configuration } in &self.cases {
+            let context = format!("{}: {name}", self.id);
             if configuration != current {
                 current = configuration;
-                stage = service_for(configuration.as_ref());
+                service = service_for(configuration.as_ref());
             }
             let outcome = match check {
                 CaseKind::Document { document, expected, outside } => {
-                    let operations = check_library(&stage, document, expected.as_ref(), &context);
+                    let operations = check_library(&service, document, expected.as_ref(), &context);
                     summary.count_verifications(operations.signature_verifications);
                     let outside =
                         outside.clone().unwrap_or_else(|| expected_response(expected.as_ref()));
                     let steps = exchange(generate_random(document), vec![outside]);
-                    check_exchange(&stage, &steps, ClosedBy::Client, &context)
+                    check_exchange(&service, &steps, ClosedBy::Client, &context)
                 }
-                CaseKind::Exchange { steps, ending } => {
-                    check_exchange(&stage, steps, *ending, &context)
+                CaseKind::Exchange { steps, closed_by } => {
+                    check_exchange(&service, steps, *closed_by, &context)
                 }
                 CaseKind::Custom { check, outcome } => {
                     check();
@@ -243,8 +243,8 @@ impl Row {
                     configuration.assert_invalid(error, &context);
                     Outcome::Rejected
                 }
-                CaseKind::Logged { request, answer, trace } => {
-                    check_logs(configuration.as_ref(), request, answer, trace, &context)
+                CaseKind::Logged { request, answer, expected_logs } => {
+                    check_logs(configuration.as_ref(), request, answer, expected_logs, &context)
                 }
             };
             log_capture::assert_printable(&log_capture::take(), &context);
@@ -260,12 +260,12 @@ fn service_for(configuration: Option<&Configuration>) -> TestService {
 
 /// The exact variant, and no more work than a genuine document takes.
 fn check_library(
-    stage: &TestService,
+    service: &TestService,
     document: &[u8],
     expected: Option<&DocumentError>,
     context: &str,
 ) -> OperationCounts {
-    let (verify_document, operations) = OperationCounts::measure(|| verify_document(stage, document));
+    let (verify_document, operations) = OperationCounts::measure(|| verify_document(service, document));
     assert_eq!(verify_document.err().as_ref(), expected, "{context}");
     let verifications = operations.signature_verifications;
     assert!(verifications <= MAX_SIGNATURE_VERIFICATIONS, "{context}: {verifications} signatures");
@@ -282,10 +282,10 @@ fn check_library(
     operations
 }
 
-fn verify_document(stage: &TestService, document: &[u8]) -> Result<(), DocumentError> {
+fn verify_document(service: &TestService, document: &[u8]) -> Result<(), DocumentError> {
     let document = UnverifiedDocument::parse(document.to_vec())?;
     let (now, max_age) = (ClockReading::enclave(NOW), MaxAge::default());
-    let verified = document.verify_live(stage.anchors(), now, max_age, DebugMode::Reject)?;
+    let verified = document.verify_live(service.anchors(), now, max_age, DebugMode::Reject)?;
     verified.recipient_key()?;
     Ok(())
 }
@@ -305,10 +305,15 @@ fn exchange(bytes: Vec<u8>, answers: Vec<Expected>) -> Vec<Step> {
 }
 
 /// The exact answers, and no entropy but for them.
-fn check_exchange(stage: &TestService, steps: &[Step], ending: ClosedBy, context: &str) -> Outcome {
-    let before = stage.draws();
-    let received = stage.exchange(steps, ending);
-    let drawn = stage.draws() - before;
+fn check_exchange(
+    service: &TestService,
+    steps: &[Step],
+    closed_by: ClosedBy,
+    context: &str,
+) -> Outcome {
+    let before = service.draws();
+    let received = service.exchange(steps, closed_by);
+    let drawn = service.draws() - before;
     let expected = steps.iter().filter_map(|step| match step {
         Step::Receive(expected) => Some(expected),
         Step::Send(_) | Step::SendAll(_) => None,
@@ -329,7 +334,7 @@ fn check_logs(
     configuration: Option<&Configuration>,
     request: &[u8],
     answer: &Expected,
-    trace: &ExpectedLogs,
+    expected_logs: &ExpectedLogs,
     context: &str,
 ) -> Outcome {
     let records = AuditBuffer::default();
@@ -338,11 +343,11 @@ fn check_logs(
         Some(configuration) => configuration.settings(),
         None => Configuration::none().settings(),
     };
-    let stage = TestService::start(settings.unwrap(), audit);
+    let service = TestService::start(settings.unwrap(), audit);
     drop(log_capture::take());
     let steps = exchange(request.to_vec(), vec![answer.clone()]);
-    let outcome = check_exchange(&stage, &steps, ClosedBy::Client, context);
-    drop(stage);
-    trace.assert_is(&records.take(), &log_capture::take(), context);
+    let outcome = check_exchange(&service, &steps, ClosedBy::Client, context);
+    drop(service);
+    expected_logs.assert_is(&records.take(), &log_capture::take(), context);
     outcome
 }

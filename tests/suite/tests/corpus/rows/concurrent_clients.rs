@@ -24,10 +24,10 @@ use crate::secret_search;
 const CONCURRENT_REQUESTS: usize = 1000;
 
 pub(crate) fn rows() -> Vec<Row> {
-    vec![crowd(), dropped(), marked()]
+    vec![thousand_concurrent_requests(), cancelled_futures(), marked_nsm_output()]
 }
 
-fn crowd() -> Row {
+fn thousand_concurrent_requests() -> Row {
     let row = row("F25", "1,000 concurrent requests: all outputs, keys, IVs, seeds distinct");
     let settings =
         [("ready blocks", "max_age_ms = 60000\n"), ("an interval", "reseed = \"interval\"\n")];
@@ -37,18 +37,18 @@ fn crowd() -> Row {
             let patient = "deadline_ms = 60000\nwatchdog_ms = 120000\n";
             let places = "[verification]\nthreads = 4\n";
             let lines = [lines, patient, places].concat();
-            let faulty =
+            let service =
                 FaultyService::with_entropy_settings(&lines, false, Box::new(|_| None)).unwrap();
-            assert_all_distinct(&answers(&faulty));
+            assert_all_distinct(&answers(&service));
         })
     })
 }
 
-fn answers(faulty: &FaultyService) -> Vec<OpenedEnvelope> {
-    faulty.block_on(async {
+fn answers(service: &FaultyService) -> Vec<OpenedEnvelope> {
+    service.block_on(async {
         let requests: Vec<_> = (0..CONCURRENT_REQUESTS)
             .map(|_| {
-                let server = Arc::clone(&faulty.server);
+                let server = Arc::clone(&service.server);
                 tokio::spawn(async move { send_request(&server, attested()).await })
             })
             .collect();
@@ -77,7 +77,7 @@ fn assert_all_distinct(opened: &[OpenedEnvelope]) {
     assert_eq!(ivs.len(), CONCURRENT_REQUESTS);
 }
 
-fn dropped() -> Row {
+fn cancelled_futures() -> Row {
     row("F27", "a future dropped at every await point: nothing held, no secret left queued").custom(
         "after each of its steps",
         Accepted,
@@ -85,7 +85,7 @@ fn dropped() -> Row {
             for mode in ["per-request", "interval"] {
                 for request in [plain(), attested()] {
                     let mut steps = 0;
-                    while !ends_after(steps, mode, &request) {
+                    while !completes_after(steps, mode, &request) {
                         steps += 1;
                     }
                     // It waits at least for the request, for the block and for the client.
@@ -98,7 +98,7 @@ fn dropped() -> Row {
 
 /// Drops a request after so many steps, while the module is held; whether there are no more. After
 /// that everything is as before.
-fn ends_after(steps: usize, mode: &str, request: &[u8]) -> bool {
+fn completes_after(steps: usize, mode: &str, request: &[u8]) -> bool {
     let held = Latch::default();
     let letting_go = held.clone();
     let script: Script = Box::new(move |draw| {
@@ -108,11 +108,11 @@ fn ends_after(steps: usize, mode: &str, request: &[u8]) -> bool {
         None
     });
     let lines = format!("deadline_ms = 60000\nreseed = \"{mode}\"\n");
-    let faulty = FaultyService::with_entropy_settings(&lines, false, script).unwrap();
-    let ended = faulty.block_on(async {
+    let service = FaultyService::with_entropy_settings(&lines, false, script).unwrap();
+    let ended = service.block_on(async {
         let (mut client, stream) = duplex(PIPE_LENGTH);
         let mut connection =
-            pin!(faulty.server.serve_connection(stream, TransportSecurity::Plaintext, pending()));
+            pin!(service.server.serve_connection(stream, TransportSecurity::Plaintext, pending()));
         let mut context = Context::from_waker(Waker::noop());
         // In three pieces, so that it waits in the middle of head and body.
         let (head, body) = request.split_at(request.len() - 10);
@@ -138,9 +138,9 @@ fn ends_after(steps: usize, mode: &str, request: &[u8]) -> bool {
     });
     held.release();
     // Whoever comes next is served, by a block that was not the other's.
-    faulty.assert_answers(&PLAINTEXT_RESPONSE, &SEALED_RESPONSE, "afterwards");
-    assert_eq!(faulty.readiness(), Readiness::Ready);
-    assert_eq!(faulty.metric("nsm_blocks_ready"), 0);
+    service.assert_answers(&PLAINTEXT_RESPONSE, &SEALED_RESPONSE, "afterwards");
+    assert_eq!(service.readiness(), Readiness::Ready);
+    assert_eq!(service.metric("nsm_blocks_ready"), 0);
     ended || steps > 1000
 }
 
@@ -149,7 +149,7 @@ fn mark() -> Vec<u8> {
     (0..240_u8).map(|byte| byte.wrapping_mul(167) ^ 0x5a).collect()
 }
 
-fn marked() -> Row {
+fn marked_nsm_output() -> Row {
     row("F29", "a marked NSM pattern never shows in any log, metric or error").custom(
         "in blocks that serve, and in one that fails",
         Accepted,
@@ -165,17 +165,17 @@ fn marked() -> Row {
                     _ => Some(Ok(Response::GetRandom { random: [random, vec![7; 2]].concat() })),
                 }
             });
-            let faulty = FaultyService::start(script);
+            let service = FaultyService::start(script);
             let mut said = Vec::new();
             for sealed in [false, true, false, true, false, true] {
-                let answer = faulty.generate(sealed);
+                let answer = service.generate(sealed);
                 said.extend_from_slice(answer.body().as_bytes());
                 if let Some(sealed) = answer.blob("CiphertextForRecipient") {
                     said.extend(OpenedEnvelope::of(&sealed).content);
                 }
             }
-            assert_eq!(faulty.metric("nsm_faults_total{cause=\"length\"}"), 1);
-            said.extend_from_slice(faulty.metrics_and_readiness().as_bytes());
+            assert_eq!(service.metric("nsm_faults_total{cause=\"length\"}"), 1);
+            said.extend_from_slice(service.metrics_and_readiness().as_bytes());
             said.extend(log_capture::take());
             let nsm_thread_log = log_capture::nsm_thread_log();
             let fault = b"258 random bytes instead of 256";

@@ -25,43 +25,43 @@ const STALLED_KIB: u64 = 16 * 1024;
 
 pub(crate) fn rows() -> Vec<Row> {
     vec![
-        silent(),
-        trickling(),
-        half_closing(),
-        half_closed(),
-        resetting(),
-        not_reading(),
-        in_small_pieces(),
+        silent_connections(),
+        trickling_requests(),
+        half_closing_client(),
+        half_closed_by_enclave(),
+        reset_connections(),
+        slow_reader(),
+        small_segments(),
     ]
 }
 
-fn silent() -> Row {
+fn silent_connections() -> Row {
     row("F01", "connect and send nothing: closed at the deadline")
         .custom("the relay's", Rejected, || {
-            let relayed = RelayedEnclave::with_relay_flags(&["--idle-timeout", "1"]);
-            let took = relayed.connect().wait_until_closed();
+            let deployment = RelayedEnclave::with_relay_flags(&["--idle-timeout", "1"]);
+            let took = deployment.connect().wait_until_closed();
             assert!(took > SECOND / 2 && took < SOON, "{took:?}");
-            relayed.assert_serves("afterwards");
+            deployment.assert_serves("afterwards");
         })
         .exchange_steps("the enclave's", vec![], ClosedBy::Deadline)
 }
 
-fn trickling() -> Row {
+fn trickling_requests() -> Row {
     row("F02", "one byte a second: total deadline")
         .custom("the relay's, however often it is fed", Rejected, || {
-            let relayed =
+            let deployment =
                 RelayedEnclave::with_relay_flags(&["--total-timeout", "2", "--idle-timeout", "1"]);
-            let mut talk = relayed.connect();
+            let mut connection = deployment.connect();
             let start = Instant::now();
             let request = plain();
             let fed = request.iter().cycle().take_while(|byte| {
                 thread::sleep(SECOND / 10);
-                talk.stream.write_all(&[**byte]).is_ok()
+                connection.stream.write_all(&[**byte]).is_ok()
             });
             let count = fed.count();
             let took = start.elapsed();
             assert!(took > SECOND && took < SOON && count > 1, "{took:?}, {count}");
-            relayed.assert_serves("afterwards");
+            deployment.assert_serves("afterwards");
         })
         .custom("the enclave's, within the head", Rejected, || {
             assert_eq!(TestService::new().time_until_closed(b"", &plain()).as_secs(), 30);
@@ -73,34 +73,34 @@ fn trickling() -> Row {
         })
 }
 
-fn half_closing() -> Row {
+fn half_closing_client() -> Row {
     let row = row("F04", "client half-closes after its request: gets its answer");
     row.custom("plain, and sealed", Accepted, || {
-        let relayed = RelayedEnclave::start();
+        let deployment = RelayedEnclave::start();
         for (request, answer) in
-            [(plain(), PLAINTEXT_RESPONSE), (relayed.attested(), SEALED_RESPONSE)]
+            [(plain(), PLAINTEXT_RESPONSE), (deployment.attested(), SEALED_RESPONSE)]
         {
-            let mut talk = relayed.connect();
-            talk.send(&request);
-            talk.half_close();
-            talk.receive().assert_is(&answer, "half-closed");
-            talk.wait_until_closed();
+            let mut connection = deployment.connect();
+            connection.send(&request);
+            connection.half_close();
+            connection.receive().assert_is(&answer, "half-closed");
+            connection.wait_until_closed();
         }
     })
 }
 
-fn half_closed() -> Row {
+fn half_closed_by_enclave() -> Row {
     row("F05", "enclave half-closes")
         .custom("after the last answer", Accepted, || {
-            let relayed = RelayedEnclave::start();
-            let mut talk = relayed.connect();
+            let deployment = RelayedEnclave::start();
+            let mut connection = deployment.connect();
             let last = String::from_utf8(plain()).unwrap();
-            talk.send(last.replacen("\r\n", "\r\nConnection: close\r\n", 1).as_bytes());
-            talk.receive().assert_is(&PLAINTEXT_RESPONSE.and_close(), "the last");
+            connection.send(last.replacen("\r\n", "\r\nConnection: close\r\n", 1).as_bytes());
+            connection.receive().assert_is(&PLAINTEXT_RESPONSE.and_close(), "the last");
             // Nothing is lost, and the client's half is the client's to close.
-            talk.wait_until_closed();
-            drop(talk);
-            relayed.assert_serves("afterwards");
+            connection.wait_until_closed();
+            drop(connection);
+            deployment.assert_serves("afterwards");
         })
         .custom("while the client still sends", Accepted, || {
             let folder = tempfile::tempdir().unwrap();
@@ -110,55 +110,55 @@ fn half_closed() -> Row {
             // The first connection is the client's.
             command.args(["--health-interval", "0"]);
             let proxy = Process::start(command, 1);
-            let mut talk = ClientConnection::open(address(&proxy));
+            let mut connection = ClientConnection::open(address(&proxy));
             let (mut enclave, _) = listener.accept().unwrap();
             enclave.write_all(b"answer").unwrap();
             enclave.shutdown(Shutdown::Write).unwrap();
             let mut answer = String::new();
-            talk.stream.read_to_string(&mut answer).unwrap();
+            connection.stream.read_to_string(&mut answer).unwrap();
             assert_eq!(answer, "answer");
-            talk.send(b"more");
-            talk.half_close();
+            connection.send(b"more");
+            connection.half_close();
             let mut more = String::new();
             enclave.read_to_string(&mut more).unwrap();
             assert_eq!(more, "more");
         })
 }
 
-fn resetting() -> Row {
+fn reset_connections() -> Row {
     const TIMES: usize = 50;
     /// Both processes have no more descriptors than before.
     fn leaves_nothing(reset: fn(&RelayedEnclave)) {
-        let relayed = RelayedEnclave::start();
+        let deployment = RelayedEnclave::start();
         // Threads and runtimes have some of their own, once they have started.
-        (0..TIMES).for_each(|_| reset(&relayed));
-        relayed.assert_serves("so far");
-        let before = [&relayed.proxy, &relayed.enclave].map(Process::stable_descriptors);
-        (0..TIMES).for_each(|_| reset(&relayed));
-        for (process, before) in [&relayed.proxy, &relayed.enclave].into_iter().zip(before) {
+        (0..TIMES).for_each(|_| reset(&deployment));
+        deployment.assert_serves("so far");
+        let before = [&deployment.proxy, &deployment.enclave].map(Process::stable_descriptors);
+        (0..TIMES).for_each(|_| reset(&deployment));
+        for (process, before) in [&deployment.proxy, &deployment.enclave].into_iter().zip(before) {
             wait_until("descriptors come back", || (process.descriptors() <= before).then_some(()));
         }
-        relayed.assert_serves("afterwards");
+        deployment.assert_serves("afterwards");
     }
     row("F06", "RST in mid-request, mid-response: no descriptor leaks")
         .custom("in mid-request", Rejected, || {
-            leaves_nothing(|relayed| {
-                let mut talk = relayed.connect();
-                talk.send(&plain()[..40]);
-                talk.reset();
+            leaves_nothing(|deployment| {
+                let mut connection = deployment.connect();
+                connection.send(&plain()[..40]);
+                connection.reset();
             });
         })
         .custom("in mid-response", Rejected, || {
-            leaves_nothing(|relayed| {
-                let mut talk = relayed.connect();
-                talk.send(&generate(r#"{"NumberOfBytes":1024}"#).repeat(20));
-                talk.stream.read_exact(&mut [0]).unwrap();
-                talk.reset();
+            leaves_nothing(|deployment| {
+                let mut connection = deployment.connect();
+                connection.send(&generate(r#"{"NumberOfBytes":1024}"#).repeat(20));
+                connection.stream.read_exact(&mut [0]).unwrap();
+                connection.reset();
             });
         })
 }
 
-fn not_reading() -> Row {
+fn slow_reader() -> Row {
     row("F07", "client does not read: bounded memory").custom(
         "and asks on and on",
         Accepted,
@@ -173,17 +173,17 @@ fn not_reading() -> Row {
                 enclave.arg("--config").arg(&config);
                 enclave
             };
-            let relayed = RelayedEnclave::with_commands(patient, |proxy| proxy);
-            relayed.assert_serves("before");
-            let processes = [&relayed.proxy, &relayed.enclave];
+            let deployment = RelayedEnclave::with_commands(patient, |proxy| proxy);
+            deployment.assert_serves("before");
+            let processes = [&deployment.proxy, &deployment.enclave];
             let before = processes.map(|process| process.kib("VmRSS"));
-            let mut talk = relayed.connect();
+            let mut connection = deployment.connect();
             let request = generate(r#"{"NumberOfBytes":1024}"#);
             let requests = request.repeat(100);
-            talk.stream.set_write_timeout(Some(2 * SECOND)).unwrap();
+            connection.stream.set_write_timeout(Some(2 * SECOND)).unwrap();
             let mut sent = 0;
             let stalled = loop {
-                match talk.stream.write(&requests[sent % requests.len()..]) {
+                match connection.stream.write(&requests[sent % requests.len()..]) {
                     Ok(written) => sent += written,
                     Err(error) => break error,
                 }
@@ -194,11 +194,11 @@ fn not_reading() -> Row {
                 let now = process.kib("VmRSS");
                 assert!(now < before + STALLED_KIB, "{before} KiB, and then {now}");
             }
-            relayed.assert_serves("meanwhile");
+            deployment.assert_serves("meanwhile");
             // Once it reads, every question is answered, in full.
-            talk.half_close();
+            connection.half_close();
             for n in 0..sent / request.len() {
-                let answer: Response = talk.receive();
+                let answer: Response = connection.receive();
                 let random = answer.blob("Plaintext");
                 assert_eq!(random.map(|random| random.len()), Some(1024), "{n}: {answer:?}");
             }
@@ -206,16 +206,16 @@ fn not_reading() -> Row {
     )
 }
 
-fn in_small_pieces() -> Row {
+fn small_segments() -> Row {
     row("F08", "one-byte segments: byte-exact").custom("plain, and sealed", Accepted, || {
-        let relayed = RelayedEnclave::start();
+        let deployment = RelayedEnclave::start();
         for (request, answer) in
-            [(plain(), PLAINTEXT_RESPONSE), (relayed.attested(), SEALED_RESPONSE)]
+            [(plain(), PLAINTEXT_RESPONSE), (deployment.attested(), SEALED_RESPONSE)]
         {
-            let mut talk = relayed.connect();
+            let mut connection = deployment.connect();
             // A document whose bytes were not the same would not be verified.
-            request.iter().for_each(|byte| talk.send(&[*byte]));
-            talk.receive().assert_is(&answer, "in bytes");
+            request.iter().for_each(|byte| connection.send(&[*byte]));
+            connection.receive().assert_is(&answer, "in bytes");
         }
     })
 }

@@ -40,7 +40,7 @@ pub(crate) fn rows() -> Vec<Row> {
             let (took, deadline) = (start.elapsed(), Duration::from_millis(HASTY.deadline_ms));
             // Nobody waits for it longer than that.
             assert!(took >= deadline && took < 3 * deadline, "{took:?}");
-            enclave.relayed.assert_serves("while it is slow");
+            enclave.deployment.assert_serves("while it is slow");
             hsm.inject("");
             enclave.wait_until_recovered();
         });
@@ -50,7 +50,7 @@ pub(crate) fn rows() -> Vec<Row> {
         enclave.wait_until_recovered();
         hsm.inject(&format!("C_GenerateRandom return {CKR_DEVICE_REMOVED}\n"));
         assert_eq!(enclave.draw(), Some(INTERNAL.to_owned()));
-        enclave.relayed.assert_serves("while it is gone");
+        enclave.deployment.assert_serves("while it is gone");
         enclave.wait_until_rejected(INVALID_STATE);
         hsm.inject("");
         enclave.wait_until_recovered();
@@ -65,7 +65,7 @@ pub(crate) fn rows() -> Vec<Row> {
         hsm.remove_token("vault");
         hsm.inject("");
         enclave.wait_until_rejected(INVALID_STATE);
-        enclave.relayed.assert_serves("while it is gone");
+        enclave.deployment.assert_serves("while it is gone");
         hsm.restore_token("vault");
         enclave.wait_until_recovered();
     });
@@ -79,26 +79,26 @@ fn softhsm_with(store: Store<'_>) -> SoftHsm {
 
 /// An enclave on a SoftHSM, behind the relay.
 struct KeyStoreEnclave {
-    relayed: RelayedEnclave,
+    deployment: RelayedEnclave,
 }
 
 impl KeyStoreEnclave {
     fn start(hsm: &SoftHsm) -> Self {
-        let configured = |mut command: std::process::Command| {
+        let recipient_measurements = |mut command: std::process::Command| {
             command.arg("--config").arg(hsm.path("enclave.toml")).envs(hsm.environment());
             command
         };
-        let relayed = RelayedEnclave::with_commands(configured, |proxy| proxy);
-        relayed.assert_serves("whatever its stores do");
-        Self { relayed }
+        let deployment = RelayedEnclave::with_commands(recipient_measurements, |proxy| proxy);
+        deployment.assert_serves("whatever its stores do");
+        Self { deployment }
     }
 
     /// Asks for bytes of the store's: the error's name, or none.
     fn draw(&self) -> Option<String> {
         let body = format!(r#"{{"NumberOfBytes":32,"CustomKeyStoreId":"{}"}}"#, VAULT.id);
-        let mut talk = self.relayed.connect();
-        talk.send(&generate(body));
-        let answer = talk.receive();
+        let mut connection = self.deployment.connect();
+        connection.send(&generate(body));
+        let answer = connection.receive();
         if answer.status() == 200 {
             assert_eq!(answer.blob("Plaintext").map(|random| random.len()), Some(32));
             return None;
@@ -110,12 +110,12 @@ impl KeyStoreEnclave {
     /// Its requests are refused so at last.
     fn wait_until_rejected(&self, error: &str) {
         wait_until(error, || (self.draw()? == error).then_some(()));
-        self.relayed.assert_serves("while it is refused");
+        self.deployment.assert_serves("while it is refused");
     }
 
     /// Its requests are answered at last, without a restart.
     fn wait_until_recovered(&self) {
         wait_until("the store answers", || self.draw().is_none().then_some(()));
-        self.relayed.assert_serves("with it");
+        self.deployment.assert_serves("with it");
     }
 }

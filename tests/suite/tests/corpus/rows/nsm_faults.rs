@@ -17,12 +17,21 @@ const EINTR: i32 = 4;
 const EMSGSIZE: i32 = 90;
 
 /// A draw's answer.
-type Given = Result<Response, NsmError>;
+type NsmResult = Result<Response, NsmError>;
 /// What gives it.
-type Give = fn() -> Given;
+type NsmBehaviour = fn() -> NsmResult;
 
 pub(crate) fn rows() -> Vec<Row> {
-    vec![closed(), codes(), lengths(), repeated(), not_random(), no_answers(), blocked(), later()]
+    vec![
+        unopenable_nsm(),
+        nsm_error_codes(),
+        lengths(),
+        repeated_block(),
+        non_random_blocks(),
+        malformed_responses(),
+        blocked_nsm(),
+        later_block_fails(),
+    ]
 }
 
 /// What anybody is told of a fault.
@@ -43,18 +52,21 @@ fn timeout() -> Expected {
     )
 }
 
-fn block(bytes: impl IntoIterator<Item = u8>) -> Given {
+fn block(bytes: impl IntoIterator<Item = u8>) -> NsmResult {
     Ok(Response::GetRandom { random: bytes.into_iter().collect() })
 }
 
 /// Does so with the draws of these numbers, and works otherwise.
-fn at(draws: std::ops::Range<u64>, mut give: impl FnMut() -> Given + Send + 'static) -> Script {
-    Box::new(move |draw| draws.contains(&draw).then(&mut give))
+fn at(
+    draws: std::ops::Range<u64>,
+    mut behaviour: impl FnMut() -> NsmResult + Send + 'static,
+) -> Script {
+    Box::new(move |draw| draws.contains(&draw).then(&mut behaviour))
 }
 
 /// A service that works until its module gives this: refused, with the reason; and when it does no
 /// more, as good as before, or never again.
-fn breaks(row: Row, what: &str, reason: &str, recovers: bool, give: Give) -> Row {
+fn nsm_fault(row: Row, what: &str, reason: &str, recovers: bool, behaviour: NsmBehaviour) -> Row {
     let reason = match recovers {
         true => reason.to_owned(),
         false => format!("the NSM is unhealthy until this service is restarted: {reason}"),
@@ -63,44 +75,45 @@ fn breaks(row: Row, what: &str, reason: &str, recovers: bool, give: Give) -> Row
     row.custom(format!("{what}, in service"), Rejected, move || {
         let broken = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&broken);
-        let script: Script = Box::new(move |_| told.load(Ordering::SeqCst).then(give));
-        let (faulty, reason) = (FaultyService::start(script), &in_service);
-        faulty.assert_answers(&PLAINTEXT_RESPONSE, &SEALED_RESPONSE, "before");
-        assert_eq!(faulty.readiness(), Readiness::Ready);
+        let script: Script = Box::new(move |_| told.load(Ordering::SeqCst).then(behaviour));
+        let (service, reason) = (FaultyService::start(script), &in_service);
+        service.assert_answers(&PLAINTEXT_RESPONSE, &SEALED_RESPONSE, "before");
+        assert_eq!(service.readiness(), Readiness::Ready);
         broken.store(true, Ordering::SeqCst);
         for sealed in [false, true] {
             // The client's next connection may be to an enclave that is ready.
-            faulty.generate(sealed).assert_is(&internal().and_close(), reason);
-            assert_eq!(faulty.readiness(), Readiness::not(reason));
+            service.generate(sealed).assert_is(&internal().and_close(), reason);
+            assert_eq!(service.readiness(), Readiness::not(reason));
         }
         broken.store(false, Ordering::SeqCst);
         if recovers {
-            faulty.assert_answers(&PLAINTEXT_RESPONSE, &SEALED_RESPONSE, "after");
-            assert_eq!(faulty.readiness(), Readiness::Ready);
+            service.assert_answers(&PLAINTEXT_RESPONSE, &SEALED_RESPONSE, "after");
+            assert_eq!(service.readiness(), Readiness::Ready);
         } else {
-            faulty.assert_answers(&internal(), &internal(), "after");
-            assert_eq!(faulty.readiness(), Readiness::not(reason));
+            service.assert_answers(&internal(), &internal(), "after");
+            assert_eq!(service.readiness(), Readiness::not(reason));
         }
     })
     .custom(format!("{what}, at boot"), Rejected, move || {
-        let error =
-            FaultyService::with_entropy_settings("", true, at(0..u64::MAX, give)).err().unwrap();
+        let error = FaultyService::with_entropy_settings("", true, at(0..u64::MAX, behaviour))
+            .err()
+            .unwrap();
         let expected = format!("{at_boot}; without entropy there is nothing to serve");
         assert_eq!(error.to_string(), expected);
     })
 }
 
-fn closed() -> Row {
+fn unopenable_nsm() -> Row {
     row("F16", "NSM will not open: no start").custom("no device", Rejected, || {
         let error = NsmDevice::open().unwrap_err().to_string();
         assert!(error.contains("/dev/nsm cannot be opened") && error.contains("enclave-simulator"));
     })
 }
 
-fn codes() -> Row {
+fn nsm_error_codes() -> Row {
     let row =
         row("F17", "each NSM error code: KMSInternalException, no other source of randomness");
-    let codes: [(&str, Give); 9] = [
+    let nsm_error_codes: [(&str, NsmBehaviour); 9] = [
         ("Success", || Ok(Response::Error(ErrorCode::Success))),
         ("InvalidArgument", || Ok(Response::Error(ErrorCode::InvalidArgument))),
         ("InvalidIndex", || Ok(Response::Error(ErrorCode::InvalidIndex))),
@@ -111,50 +124,50 @@ fn codes() -> Row {
         ("InputTooLarge", || Ok(Response::Error(ErrorCode::InputTooLarge))),
         ("InternalError", || Ok(Response::Error(ErrorCode::InternalError))),
     ];
-    codes.into_iter().fold(row, |row, (code, give)| {
-        breaks(row, code, &format!("the NSM answered with error {code}"), true, give)
+    nsm_error_codes.into_iter().fold(row, |row, (code, behaviour)| {
+        nsm_fault(row, code, &format!("the NSM answered with error {code}"), true, behaviour)
     })
 }
 
 fn lengths() -> Row {
     let row = row("F18", "NSM returns 0, 1, 255, 257 bytes: fails closed");
-    let lengths: [(usize, Give); 4] = [
+    let lengths: [(usize, NsmBehaviour); 4] = [
         (0, || block([])),
         (1, || block([7])),
         (255, || block((0..255).map(|n: u8| n.wrapping_mul(n)))),
         (257, || block((0..=255).map(|n: u8| n.wrapping_mul(n)).chain([9]))),
     ];
-    lengths.into_iter().fold(row, |row, (length, give)| {
+    lengths.into_iter().fold(row, |row, (length, behaviour)| {
         let reason = format!("it returned {length} random bytes instead of 256");
-        breaks(row, &format!("{length} bytes"), &reason, false, give)
+        nsm_fault(row, &format!("{length} bytes"), &reason, false, behaviour)
     })
 }
 
-fn repeated() -> Row {
+fn repeated_block() -> Row {
     row("F19", "NSM repeats a block: latches unhealthy").custom("the last one", Rejected, || {
         // Any block will do: that of a real module.
         let mut last = Vec::new();
-        let faulty = FaultyService::start(Box::new(move |draw| {
+        let service = FaultyService::start(Box::new(move |draw| {
             if last.is_empty() {
                 last = vec![0; 256];
                 attestation::crypto::fill_random(&mut last).unwrap();
             }
             (1..3).contains(&draw).then(|| block(last.iter().copied()))
         }));
-        faulty.generate(false).assert_is(&PLAINTEXT_RESPONSE, "another block");
-        faulty.generate(false).assert_is(&PLAINTEXT_RESPONSE, "the block");
-        faulty.assert_answers(&internal(), &internal(), "the block again, and good ones");
+        service.generate(false).assert_is(&PLAINTEXT_RESPONSE, "another block");
+        service.generate(false).assert_is(&PLAINTEXT_RESPONSE, "the block");
+        service.assert_answers(&internal(), &internal(), "the block again, and good ones");
         let reason = "the NSM is unhealthy until this service is restarted: it returned the same \
                       bytes twice";
-        assert_eq!(faulty.readiness(), Readiness::not(reason));
-        assert_eq!(faulty.metric("nsm_faults_total{cause=\"repeated_block\"}"), 1);
-        assert_eq!(faulty.metric("entropy_failures_total{cause=\"repeated_block\"}"), 2);
+        assert_eq!(service.readiness(), Readiness::not(reason));
+        assert_eq!(service.metric("nsm_faults_total{cause=\"repeated_block\"}"), 1);
+        assert_eq!(service.metric("entropy_failures_total{cause=\"repeated_block\"}"), 2);
     })
 }
 
-fn not_random() -> Row {
+fn non_random_blocks() -> Row {
     let row = row("F20", "all zero, all ones, counter, stuck byte: health test trips");
-    let sources: [(&str, Give); 5] = [
+    let sources: [(&str, NsmBehaviour); 5] = [
         ("all zero", || block([0; 256])),
         ("all ones", || block([0xff; 256])),
         ("counter", || block(0..=255)),
@@ -162,24 +175,26 @@ fn not_random() -> Row {
         ("stuck byte", || block([0x5a; 256])),
     ];
     let reason = "the repetition count test failed";
-    let row =
-        sources.into_iter().fold(row, |row, (what, give)| breaks(row, what, reason, false, give));
+    let row = sources
+        .into_iter()
+        .fold(row, |row, (what, behaviour)| nsm_fault(row, what, reason, false, behaviour));
     let alternating = || block((0..=255_u8).map(|n| if n % 2 == 0 { 3 } else { 200 }));
-    breaks(row, "two bytes in turn", "the adaptive proportion test failed", false, alternating)
+    nsm_fault(row, "two bytes in turn", "the adaptive proportion test failed", false, alternating)
 }
 
-fn no_answers() -> Row {
+fn malformed_responses() -> Row {
     let row = row("F21", "wrong response variant, malformed CBOR, EIO, EMSGSIZE, EINTR");
-    let variants: [(&str, Give); 4] = [
+    let variants: [(&str, NsmBehaviour); 4] = [
         ("a register", || Ok(Response::DescribePCR { lock: true, data: vec![7; 48] })),
         ("a document", || Ok(Response::Attestation { document: vec![7; 256] })),
         ("a lock", || Ok(Response::LockPCR)),
         ("an extended register", || Ok(Response::ExtendPCR { data: vec![7; 256] })),
     ];
     let reason = "the NSM answered another request";
-    let row =
-        variants.into_iter().fold(row, |row, (what, give)| breaks(row, what, reason, true, give));
-    let errors: [(&str, &str, Give); 4] = [
+    let row = variants
+        .into_iter()
+        .fold(row, |row, (what, behaviour)| nsm_fault(row, what, reason, true, behaviour));
+    let errors: [(&str, &str, NsmBehaviour); 4] = [
         ("malformed CBOR", "the answer is not CBOR of the NSM's", || Err(NsmError::Malformed)),
         ("EIO", "Input/output error (os error 5)", || Err(NsmError::Ioctl { errno: EIO })),
         ("EMSGSIZE", "Message too long (os error 90)", || Err(NsmError::Ioctl { errno: EMSGSIZE })),
@@ -187,8 +202,8 @@ fn no_answers() -> Row {
             Err(NsmError::Ioctl { errno: EINTR })
         }),
     ];
-    errors.into_iter().fold(row, |row, (what, reason, give)| {
-        breaks(row, what, &format!("the NSM's device failed: {reason}"), true, give)
+    errors.into_iter().fold(row, |row, (what, reason, behaviour)| {
+        nsm_fault(row, what, &format!("the NSM's device failed: {reason}"), true, behaviour)
     })
 }
 
@@ -203,40 +218,40 @@ fn holding(draws: std::ops::Range<u64>, held: &Latch) -> Script {
     })
 }
 
-fn blocked() -> Row {
+fn blocked_nsm() -> Row {
     row("F22", "NSM blocks: an answer at the deadline, one thread held, the watchdog latches")
         .custom("until after the deadline", Rejected, || {
             let held = Latch::default();
             let entropy = "deadline_ms = 400\nwatchdog_ms = 60000\n";
-            let faulty =
+            let service =
                 FaultyService::with_entropy_settings(entropy, false, holding(0..1, &held)).unwrap();
-            let calls = faulty.metric("nsm_calls_total{request=\"GetRandom\"}");
-            faulty.assert_answers(&timeout(), &timeout(), "held");
+            let calls = service.metric("nsm_calls_total{request=\"GetRandom\"}");
+            service.assert_answers(&timeout(), &timeout(), "held");
             let reason = "the NSM gave no entropy within 400ms";
-            assert_eq!(faulty.readiness(), Readiness::not(reason));
+            assert_eq!(service.readiness(), Readiness::not(reason));
             // Both waited for the same call.
-            assert_eq!(faulty.metric("nsm_calls_total{request=\"GetRandom\"}"), calls + 1);
-            assert_eq!(faulty.metric("entropy_failures_total{cause=\"deadline\"}"), 2);
+            assert_eq!(service.metric("nsm_calls_total{request=\"GetRandom\"}"), calls + 1);
+            assert_eq!(service.metric("entropy_failures_total{cause=\"deadline\"}"), 2);
             held.release();
             // Nobody need ask: it sees for itself.
-            let ready = (0..100_000).any(|_| faulty.readiness() == Readiness::Ready);
+            let ready = (0..100_000).any(|_| service.readiness() == Readiness::Ready);
             assert!(ready);
-            assert_eq!(faulty.readiness(), Readiness::Ready);
-            faulty.assert_answers(&PLAINTEXT_RESPONSE, &SEALED_RESPONSE, "let go");
+            assert_eq!(service.readiness(), Readiness::Ready);
+            service.assert_answers(&PLAINTEXT_RESPONSE, &SEALED_RESPONSE, "let go");
         })
         .custom("for longer than the watchdog waits", Rejected, || {
             let held = Latch::default();
             let entropy = "deadline_ms = 60000\nwatchdog_ms = 2500\n";
-            let faulty =
+            let service =
                 FaultyService::with_entropy_settings(entropy, false, holding(0..1, &held)).unwrap();
-            faulty.assert_answers(&internal(), &internal(), "held");
+            service.assert_answers(&internal(), &internal(), "held");
             let reason = "the NSM is unhealthy until this service is restarted: a call took over \
                           2.5s";
-            assert_eq!(faulty.readiness(), Readiness::not(reason));
+            assert_eq!(service.readiness(), Readiness::not(reason));
             held.release();
-            faulty.assert_answers(&internal(), &internal(), "let go");
-            assert_eq!(faulty.readiness(), Readiness::not(reason));
-            assert_eq!(faulty.metric("nsm_faults_total{cause=\"stuck\"}"), 1);
+            service.assert_answers(&internal(), &internal(), "let go");
+            assert_eq!(service.readiness(), Readiness::not(reason));
+            assert_eq!(service.metric("nsm_faults_total{cause=\"stuck\"}"), 1);
         })
         .custom("at boot", Rejected, || {
             let held = Latch::default();
@@ -249,7 +264,7 @@ fn blocked() -> Row {
         })
 }
 
-fn later() -> Row {
+fn later_block_fails() -> Row {
     let row = row("F23", "failure after the first of several blocks: nothing returned");
     // Four are tested, and two go into each instance of the DRBG.
     let row = (0..6).fold(row, |row, good| {
@@ -260,18 +275,18 @@ fn later() -> Row {
         })
     });
     row.custom("with two requests at a time", Accepted, || {
-        let faulty = FaultyService::start(at(1..u64::MAX, || Err(NsmError::Malformed)));
-        let statuses = [false, true].map(|sealed| faulty.generate(sealed).status());
+        let service = FaultyService::start(at(1..u64::MAX, || Err(NsmError::Malformed)));
+        let statuses = [false, true].map(|sealed| service.generate(sealed).status());
         assert_eq!(statuses, [200, 500]);
     })
     .custom("although an older state could go on", Rejected, || {
         let entropy = "reseed = \"interval\"\nreseed_requests = 2\n";
         let script = at(1..u64::MAX, || Err(NsmError::Malformed));
-        let faulty = FaultyService::with_entropy_settings(entropy, false, script).unwrap();
-        let statuses: Vec<_> = (0..6).map(|_| faulty.generate(false).status()).collect();
+        let service = FaultyService::with_entropy_settings(entropy, false, script).unwrap();
+        let statuses: Vec<_> = (0..6).map(|_| service.generate(false).status()).collect();
         // One block serves two requests, and what needs another fails.
         assert_eq!(statuses, [200, 200, 500, 500, 500, 500]);
         let reason = "the NSM's device failed: the answer is not CBOR of the NSM's";
-        assert_eq!(faulty.readiness(), Readiness::not(reason));
+        assert_eq!(service.readiness(), Readiness::not(reason));
     })
 }

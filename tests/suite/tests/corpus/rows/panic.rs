@@ -21,30 +21,30 @@ const PANICS: usize = LARGE_BODIES_LENGTH / MAX_BODY_LENGTH + 4;
 
 fn panics() {
     let records = AuditBuffer::default();
-    let faulty = FaultyService::with_audit(records.clone());
+    let service = FaultyService::with_audit(records.clone());
     let filling = "x".repeat(MAX_BODY_LENGTH - 100);
     let refused = post(GENERATE_RANDOM, format!(r#"{{"a":"{filling}"}}"#).as_bytes());
     for number in 0..PANICS {
         log_capture::panic_once();
-        faulty
+        service
             .send_request(refused.clone())
             .assert_is(&internal().and_close(), &number.to_string());
     }
     // The same, without a panic.
-    let missing = faulty.send_request(refused);
+    let missing = service.send_request(refused);
     assert!(missing.body().contains("NumberOfBytes is required."), "{}", missing.body());
-    faulty.assert_answers(&PLAINTEXT_RESPONSE, &SEALED_RESPONSE, "afterwards");
-    assert_eq!(faulty.readiness(), Readiness::Ready);
+    service.assert_answers(&PLAINTEXT_RESPONSE, &SEALED_RESPONSE, "afterwards");
+    assert_eq!(service.readiness(), Readiness::Ready);
     let counted = |outcome: &str| {
         let labels = format!("{{operation=\"GenerateRandom\",outcome=\"{outcome}\"}}");
-        faulty.metric(&format!("requests_total{labels}"))
+        service.metric(&format!("requests_total{labels}"))
     };
     let counts = ["KMSInternalException", "ValidationException", "success"].map(counted);
     assert_eq!(counts, [u64::try_from(PANICS).unwrap(), 1, 2]);
     let said = String::from_utf8(log_capture::take()).unwrap();
     assert_eq!(said.matches("the handler of a request panicked").count(), PANICS, "{said}");
 
-    drop(faulty);
+    drop(service);
     let trail = String::from_utf8(records.take()).unwrap();
     let failed = |line: &&str| line.contains(r#""errorCode":"KMSInternalException""#);
     assert_eq!(trail.lines().filter(failed).count(), PANICS, "{trail}");

@@ -19,7 +19,7 @@ const SOON: Duration = Duration::from_secs(20);
 const BEFORE: usize = 100;
 
 pub(crate) fn rows() -> Vec<Row> {
-    vec![absent(), enclave_killed(), proxy_killed(), terminated(), stranger()]
+    vec![absent(), enclave_killed(), proxy_killed(), terminated(), rejected_peer()]
 }
 
 fn absent() -> Row {
@@ -47,21 +47,21 @@ fn absent() -> Row {
 
 fn enclave_killed() -> Row {
     /// The client is told at once, by the end, and the next one is served by the next enclave.
-    fn kill_during(talk: impl FnOnce(&mut ClientConnection)) {
-        let mut relayed = RelayedEnclave::start();
-        let mut client = relayed.connect();
-        talk(&mut client);
-        relayed.enclave.kill();
+    fn kill_during(connection: impl FnOnce(&mut ClientConnection)) {
+        let mut deployment = RelayedEnclave::start();
+        let mut client = deployment.connect();
+        connection(&mut client);
+        deployment.enclave.kill();
         let start = Instant::now();
         while let Some(answer) = client.next() {
             // What was on its way is whole, or is not taken for an answer.
             answer.assert_is(&PLAINTEXT_RESPONSE, "before the end");
         }
         assert!(start.elapsed() < SOON);
-        assert!(relayed.connect().wait_until_closed() < SOON);
-        relayed.restart_enclave();
-        relayed.wait_until_serves();
-        assert!(relayed.proxy.is_running());
+        assert!(deployment.connect().wait_until_closed() < SOON);
+        deployment.restart_enclave();
+        deployment.wait_until_serves();
+        assert!(deployment.proxy.is_running());
     }
     row("F12", "enclave killed in mid-request")
         .custom("in mid-request", Rejected, || {
@@ -80,27 +80,27 @@ fn enclave_killed() -> Row {
 
 fn proxy_killed() -> Row {
     row("F13", "proxy killed").custom("in mid-request", Rejected, || {
-        let mut relayed = unchecked();
-        relayed.assert_serves("before");
-        let before = relayed.enclave.stable_descriptors();
-        let mut clients: Vec<_> = (0..20).map(|_| relayed.connect()).collect();
+        let mut deployment = unchecked();
+        deployment.assert_serves("before");
+        let before = deployment.enclave.stable_descriptors();
+        let mut clients: Vec<_> = (0..20).map(|_| deployment.connect()).collect();
         for client in &mut clients {
             client.send(&plain()[..BEFORE]);
         }
         wait_until("they are with the enclave", || {
-            (relayed.enclave.descriptors() >= before + clients.len()).then_some(())
+            (deployment.enclave.descriptors() >= before + clients.len()).then_some(())
         });
-        relayed.proxy.kill();
+        deployment.proxy.kill();
         for client in &mut clients {
             assert!(client.wait_until_closed() < SOON);
         }
         wait_until("the enclave has closed them", || {
-            (relayed.enclave.descriptors() <= before).then_some(())
+            (deployment.enclave.descriptors() <= before).then_some(())
         });
         // On the same address, to the same enclave.
-        relayed.restart_proxy();
-        relayed.assert_serves("afterwards");
-        assert!(relayed.enclave.is_running());
+        deployment.restart_proxy();
+        deployment.assert_serves("afterwards");
+        assert!(deployment.enclave.is_running());
     })
 }
 
@@ -109,34 +109,36 @@ type Which = fn(&mut RelayedEnclave) -> &mut Process;
 
 fn terminated() -> Row {
     let row = row("F14", "SIGTERM: drains, exits 0; a second one is immediate");
-    let both: [(&str, Which); 2] =
-        [("relay", |relayed| &mut relayed.proxy), ("enclave", |relayed| &mut relayed.enclave)];
+    let both: [(&str, Which); 2] = [
+        ("relay", |deployment| &mut deployment.proxy),
+        ("enclave", |deployment| &mut deployment.enclave),
+    ];
     both.into_iter().fold(row, |row, (name, which)| {
         row.custom(format!("the {name} drains"), Accepted, move || {
-            let mut relayed = unchecked();
-            let mut asking = begun(&relayed);
-            let mut resting = relayed.connect();
+            let mut deployment = unchecked();
+            let mut asking = start_request(&deployment);
+            let mut resting = deployment.connect();
             resting.assert_answers(&plain(), &PLAINTEXT_RESPONSE, "before");
-            which(&mut relayed).signal("TERM");
+            which(&mut deployment).signal("TERM");
             // Who is at rest is let go, which shows that it drains.
             resting.wait_until_closed();
             asking.send(&plain()[BEFORE..]);
             asking.receive().assert_is(&PLAINTEXT_RESPONSE, "in the middle of it");
             drop(asking);
-            let status = which(&mut relayed).wait_for_exit();
+            let status = which(&mut deployment).wait_for_exit();
             assert_eq!(status.code(), Some(0), "{status}");
         })
         .custom(format!("the {name} ends at the second one"), Rejected, move || {
-            let mut relayed = unchecked();
-            let mut asking = begun(&relayed);
-            let mut resting = relayed.connect();
+            let mut deployment = unchecked();
+            let mut asking = start_request(&deployment);
+            let mut resting = deployment.connect();
             resting.assert_answers(&plain(), &PLAINTEXT_RESPONSE, "before");
-            which(&mut relayed).signal("TERM");
+            which(&mut deployment).signal("TERM");
             resting.wait_until_closed();
-            assert!(which(&mut relayed).is_running());
+            assert!(which(&mut deployment).is_running());
             let start = Instant::now();
-            which(&mut relayed).signal("TERM");
-            let status = which(&mut relayed).wait_for_exit();
+            which(&mut deployment).signal("TERM");
+            let status = which(&mut deployment).wait_for_exit();
             assert_eq!(status.code(), Some(143), "{status}");
             // The enclave would wait ten seconds for the request, the relay longer.
             assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
@@ -147,7 +149,7 @@ fn terminated() -> Row {
 
 /// No test has a vsock whose other end is somebody else: what is asked is what is asked of each
 /// connection, before its first byte is read.
-fn stranger() -> Row {
+fn rejected_peer() -> Row {
     const PARENT: u32 = 3;
     let row = row("F15", "vsock peer other than the configured parent CID: refused");
     row.custom("whoever it is", Rejected, || {
@@ -167,10 +169,10 @@ fn unchecked() -> RelayedEnclave {
 }
 
 /// A client in the middle of its request, of which the enclave knows.
-fn begun(relayed: &RelayedEnclave) -> ClientConnection {
-    let before = relayed.enclave.descriptors();
-    let mut talk = relayed.connect();
-    talk.send(&plain()[..BEFORE]);
-    wait_until("the enclave has it", || (relayed.enclave.descriptors() > before).then_some(()));
-    talk
+fn start_request(deployment: &RelayedEnclave) -> ClientConnection {
+    let before = deployment.enclave.descriptors();
+    let mut connection = deployment.connect();
+    connection.send(&plain()[..BEFORE]);
+    wait_until("the enclave has it", || (deployment.enclave.descriptors() > before).then_some(()));
+    connection
 }

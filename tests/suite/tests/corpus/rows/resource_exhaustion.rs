@@ -16,7 +16,7 @@ use crate::harness::row::{Row, row};
 use crate::harness::summary::Outcome::Accepted;
 
 pub(crate) fn rows() -> Vec<Row> {
-    vec![flood(), few_descriptors(), little_memory()]
+    vec![flood(), descriptor_limit(), memory_limit()]
 }
 
 /// Descriptors that a process has besides those of its connections, with room to spare.
@@ -32,10 +32,10 @@ fn flood() -> Row {
     let row = row("F03", "10,000 connects: bounded, and an honest client is still served");
     row.custom("that send nothing", Accepted, || {
         raise_descriptors();
-        let relayed = RelayedEnclave::with_relay_flags(&["--max-connections", &CAP.to_string()]);
-        relayed.assert_serves("before");
-        let before = relayed.proxy.kib("VmRSS");
-        let (at, proxy) = (address(&relayed.proxy), &relayed.proxy);
+        let deployment = RelayedEnclave::with_relay_flags(&["--max-connections", &CAP.to_string()]);
+        deployment.assert_serves("before");
+        let before = deployment.proxy.kib("VmRSS");
+        let (at, proxy) = (address(&deployment.proxy), &deployment.proxy);
         let served = thread::scope(|scope| {
             let flood = scope.spawn(move || {
                 let mut held = std::collections::VecDeque::new();
@@ -48,7 +48,7 @@ fn flood() -> Row {
             });
             let mut served = 0;
             while !flood.is_finished() || served == 0 {
-                relayed.wait_until_serves();
+                deployment.wait_until_serves();
                 served += 1;
                 let descriptors = proxy.descriptors();
                 assert!(descriptors <= 2 * CAP + OWN_DESCRIPTORS, "{descriptors}");
@@ -58,10 +58,10 @@ fn flood() -> Row {
         assert!(served > 1, "{served}");
         let now = proxy.kib("VmHWM");
         assert!(now < before + GROWTH, "{before} KiB before, and up to {now}");
-        relayed.assert_serves("afterwards");
+        deployment.assert_serves("afterwards");
     })
     .custom("that come again, from another address", Accepted, || {
-        flood_from([127, 0, 0, 2], |relayed| relayed.assert_serves("within the flood"));
+        flood_from([127, 0, 0, 2], |deployment| deployment.assert_serves("within the flood"));
     })
     .custom("that come again, from the client's address", Accepted, || {
         // With 16 connections of an address, one makes room within a millisecond, and before the client has
@@ -74,15 +74,15 @@ fn flood() -> Row {
 fn flood_from(address: [u8; 4], serves: impl Fn(&RelayedEnclave)) {
     const SILENT: usize = 200;
     const REQUESTS: usize = 20;
-    let relayed = RelayedEnclave::with_relay_flags(&["--max-connections", "64"]);
-    let to = self::address(&relayed.proxy);
+    let deployment = RelayedEnclave::with_relay_flags(&["--max-connections", "64"]);
+    let to = self::address(&deployment.proxy);
     let flood = ConnectionFlood::start((address, 0).into(), to, SILENT).unwrap();
     for _ in 0..REQUESTS {
-        serves(&relayed);
+        serves(&deployment);
     }
     let opened = flood.stop();
     assert!(opened > SILENT, "none of {opened} connections was closed");
-    relayed.assert_serves("afterwards");
+    deployment.assert_serves("afterwards");
 }
 
 /// Descriptors of this process, which has the clients' ends.
@@ -94,41 +94,41 @@ fn raise_descriptors() {
     }
 }
 
-fn few_descriptors() -> Row {
+fn descriptor_limit() -> Row {
     const LIMIT: &str = "-n 64";
     /// It says so once, rests, and goes on.
-    fn runs_out(relayed: &mut RelayedEnclave, which: fn(&mut RelayedEnclave) -> &mut Process) {
+    fn runs_out(deployment: &mut RelayedEnclave, which: fn(&mut RelayedEnclave) -> &mut Process) {
         const WATCHED: Duration = Duration::from_secs(2);
-        let crowd: Vec<_> = (0..200).map(|_| relayed.connect()).collect();
-        which(relayed).wait_for_log("cannot accept");
-        let before = which(relayed).cpu_time();
+        let thousand_concurrent_requests: Vec<_> = (0..200).map(|_| deployment.connect()).collect();
+        which(deployment).wait_for_log("cannot accept");
+        let before = which(deployment).cpu_time();
         thread::sleep(WATCHED);
-        let used = which(relayed).cpu_time() - before;
+        let used = which(deployment).cpu_time() - before;
         assert!(used < WATCHED / 4, "it spins: {used:?} of {WATCHED:?}");
-        drop(crowd);
-        relayed.wait_until_serves();
-        let log = which(relayed).remaining_log();
+        drop(thousand_concurrent_requests);
+        deployment.wait_until_serves();
+        let log = which(deployment).remaining_log();
         assert!(log.len() < 10, "{log:#?}");
-        assert!(which(relayed).is_running());
+        assert!(which(deployment).is_running());
     }
     row("F09", "64 file descriptors: accept backs off, does not spin, recovers")
         .custom("of the relay's", Accepted, || {
-            let mut relayed = RelayedEnclave::with_commands(
+            let mut deployment = RelayedEnclave::with_commands(
                 |enclave| enclave,
                 |proxy| with_ulimit(LIMIT, &proxy),
             );
-            runs_out(&mut relayed, |relayed| &mut relayed.proxy);
+            runs_out(&mut deployment, |deployment| &mut deployment.proxy);
         })
         .custom("of the enclave's", Accepted, || {
-            let mut relayed = RelayedEnclave::with_commands(
+            let mut deployment = RelayedEnclave::with_commands(
                 |enclave| with_ulimit(LIMIT, &enclave),
                 |proxy| proxy,
             );
-            runs_out(&mut relayed, |relayed| &mut relayed.enclave);
+            runs_out(&mut deployment, |deployment| &mut deployment.enclave);
         })
 }
 
-fn little_memory() -> Row {
+fn memory_limit() -> Row {
     raise_descriptors();
     row("F10", "memory cap: sheds, no abort loop")
         .custom("of the relay's", Accepted, || {
@@ -138,28 +138,28 @@ fn little_memory() -> Row {
                 proxy.args(["--max-connections-per-client", "0"]);
                 with_ulimit("-v 49152", &proxy)
             };
-            let mut relayed = RelayedEnclave::with_commands(|enclave| enclave, capped);
-            relayed.assert_serves("before");
+            let mut deployment = RelayedEnclave::with_commands(|enclave| enclave, capped);
+            deployment.assert_serves("before");
             // The enclave takes nothing, so that the relay has to keep all that it takes.
-            relayed.enclave.signal("STOP");
-            let crowd: Vec<_> =
-                (0..CONCURRENT_REQUESTS).map(|_| stuffed(&relayed, &[0; 512 * 1024])).collect();
+            deployment.enclave.signal("STOP");
+            let thousand_concurrent_requests: Vec<_> =
+                (0..CONCURRENT_REQUESTS).map(|_| stuffed(&deployment, &[0; 512 * 1024])).collect();
             wait_until("the relay is full", || {
-                (relayed.proxy.descriptors() >= 2 * 128).then_some(())
+                (deployment.proxy.descriptors() >= 2 * 128).then_some(())
             });
-            assert!(relayed.proxy.is_running());
-            relayed.enclave.signal("CONT");
-            drop(crowd);
-            relayed.wait_until_serves();
-            assert!(relayed.proxy.is_running());
+            assert!(deployment.proxy.is_running());
+            deployment.enclave.signal("CONT");
+            drop(thousand_concurrent_requests);
+            deployment.wait_until_serves();
+            assert!(deployment.proxy.is_running());
         })
         .custom("of the enclave's", Accepted, || {
             const CONCURRENT_REQUESTS: usize = 600;
-            let mut relayed = RelayedEnclave::with_commands(
+            let mut deployment = RelayedEnclave::with_commands(
                 |enclave| with_ulimit("-v 393216", &enclave),
                 |proxy| proxy,
             );
-            relayed.assert_serves("before");
+            deployment.assert_serves("before");
             let body = [b' '; 512 * 1024 - 1];
             let head = format!(
                 "POST / HTTP/1.1\r\nHost: h\r\n{JSON}\r\nX-Amz-Target: {GENERATE_RANDOM}\r\n\
@@ -168,18 +168,18 @@ fn little_memory() -> Row {
             );
             // All but the last byte, so that each has to be kept.
             let request = [head.as_bytes(), &body].concat();
-            let crowd: Vec<_> =
-                (0..CONCURRENT_REQUESTS).map(|_| stuffed(&relayed, &request)).collect();
-            relayed.assert_serves("meanwhile");
-            drop(crowd);
-            relayed.wait_until_serves();
-            assert!(relayed.enclave.is_running());
+            let thousand_concurrent_requests: Vec<_> =
+                (0..CONCURRENT_REQUESTS).map(|_| stuffed(&deployment, &request)).collect();
+            deployment.assert_serves("meanwhile");
+            drop(thousand_concurrent_requests);
+            deployment.wait_until_serves();
+            assert!(deployment.enclave.is_running());
         })
 }
 
 /// A client that sends what it can without waiting.
-fn stuffed(relayed: &RelayedEnclave, bytes: &[u8]) -> TcpStream {
-    let mut stream = TcpStream::connect(address(&relayed.proxy)).unwrap();
+fn stuffed(deployment: &RelayedEnclave, bytes: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(address(&deployment.proxy)).unwrap();
     stream.set_nonblocking(true).unwrap();
     // As much as there is room for; the rest is not sent.
     drop(stream.write_all(bytes));

@@ -147,7 +147,7 @@ fn by(access_key_id: impl AsRef<[u8]>) -> Vec<u8> {
 }
 
 fn access_keys(mut row: Row) -> Row {
-    // hyper's own expected_errors: the request ends there, and so does the connection.
+    // hyper's own refusals: the request ends there, and so does the connection.
     for text in [
         "AKID\rEXAMPLE",
         "AKID\nEXAMPLE",

@@ -16,12 +16,12 @@ pub(crate) fn rows() -> Vec<Row> {
     ];
     let row = wrong.into_iter().fold(row, |row, (what, system)| {
         row.custom(what, Accepted, move || {
-            let faulty = FaultyService::start(Box::new(|_| None));
-            faulty.clock.set(system);
+            let service = FaultyService::start(Box::new(|_| None));
+            service.clock.set(system);
             // A document of now is one of now, and a good one.
-            faulty.assert_answers(&PLAINTEXT_RESPONSE, &SEALED_RESPONSE, what);
-            assert_eq!(faulty.readiness(), Readiness::Ready);
-            let answer = faulty.generate(false);
+            service.assert_answers(&PLAINTEXT_RESPONSE, &SEALED_RESPONSE, what);
+            assert_eq!(service.readiness(), Readiness::Ready);
+            let answer = service.generate(false);
             assert_eq!(answer.header("date"), Some("Fri, 15 Jan 2027 08:00:00 GMT"));
         })
     });

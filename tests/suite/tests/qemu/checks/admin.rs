@@ -2,9 +2,9 @@
 
 use super::service::on_first;
 use super::tls::on_tls;
-use crate::guests::Boots;
+use crate::guests::Guests;
 use crate::kms_calls::NONCE;
-use crate::virtual_machine::Machine;
+use crate::virtual_machine::VirtualMachine;
 
 /// The values of what is called that, or begins so.
 fn values(metrics: &str, name: &str) -> Vec<u64> {
@@ -19,8 +19,8 @@ fn text((status, body): (u16, Vec<u8>)) -> String {
     text
 }
 
-pub(super) fn metrics(boots: &Boots) {
-    on_first(boots, |machine| {
+pub(super) fn metrics(guests: &Guests) {
+    on_first(guests, |machine| {
         let text = text(machine.service().get("/metrics"));
         for call in ["GetRandom", "Attestation", "DescribePCR", "ExtendPCR", "LockPCR"] {
             let count = values(&text, &format!("nsm_calls_total{{request=\"{call}\"}}"));
@@ -32,15 +32,15 @@ pub(super) fn metrics(boots: &Boots) {
     });
 }
 
-pub(super) fn nothing_else(boots: &Boots) {
-    on_first(boots, |machine| {
+pub(super) fn nothing_else(guests: &Guests) {
+    on_first(guests, |machine| {
         let text = admin(machine);
         assert_eq!(values(&text, "tls_handshakes_total{"), [0; 9], "{text}");
     });
 }
 
-pub(super) fn beside_tls(boots: &Boots) {
-    on_tls(boots, |guest| {
+pub(super) fn beside_tls(guests: &Guests) {
+    on_tls(guests, |guest| {
         let text = admin(&guest.machine);
         for outcome in ["full", "resumed", "bad_certificate"] {
             let count = values(&text, &format!("tls_handshakes_total{{outcome=\"{outcome}\"}}"));
@@ -50,7 +50,7 @@ pub(super) fn beside_tls(boots: &Boots) {
 }
 
 /// Asks for all that it has, and for what it must not have; its metrics.
-fn admin(machine: &Machine) -> String {
+fn admin(machine: &VirtualMachine) -> String {
     let admin = machine.admin();
     assert_eq!(admin.get("/healthz"), (200, b"ok\n".to_vec()));
     assert_eq!(admin.get("/readyz"), (200, b"ready\n".to_vec()));

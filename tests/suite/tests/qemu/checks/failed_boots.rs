@@ -4,44 +4,44 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::guests::{Boots, Built, image, modules};
+use crate::guests::{BuiltImage, Guests, image, modules};
 use crate::hsm_image;
 use crate::virtual_machine::Boot;
 
 /// What is on the console at the end of an enclave that does not come up.
 fn assert_stops(boot: &Boot<'_>, expected: &str) {
-    let console = boot.to_end();
+    let console = boot.boot_to_end();
     assert!(console.contains("ERROR enclave stops: "), "{console}");
     assert!(console.contains(expected), "{console}");
     assert!(!console.contains("listening on vsock"), "{console}");
 }
 
-pub(super) fn without_nsm(boots: &Boots) {
+pub(super) fn without_nsm(guests: &Guests) {
     let mut modules = modules();
     modules.retain(|module| !module.to_string_lossy().contains("nsm"));
     assert_eq!(modules.len(), 4);
-    let built = Built::with(&modules, &["--config-from-parent", "5001"], None);
-    let archive = boots.configuration().archive();
+    let built = BuiltImage::with(&modules, &["--config-from-parent", "5001"], None);
+    let archive = guests.configuration().archive();
     let image = built.image();
     let boot = Boot { config: Some(&archive), ..Boot::of(&image) };
     assert_stops(&boot, "the Nitro Secure Module /dev/nsm cannot be opened");
 }
 
-pub(super) fn with_zeros(boots: &Boots) {
+pub(super) fn with_zeros(guests: &Guests) {
     let folder = tempfile::tempdir().unwrap();
     let library = folder.path().join("zeros.so");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/qemu/zero_nsm.c");
     let mut compiler = Command::new("cc");
     compiler.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(source);
     assert!(compiler.status().unwrap().success());
-    let archive = boots.configuration().archive();
+    let archive = guests.configuration().archive();
     let image = image();
     let boot = Boot { config: Some(&archive), preload: Some(&library), ..Boot::of(&image) };
     assert_stops(&boot, "the NSM is unhealthy until this service is restarted");
 }
 
-pub(super) fn with_a_wrong_configuration(boots: &Boots) {
-    let archive = boots.configuration().archive();
+pub(super) fn with_a_wrong_configuration(guests: &Guests) {
+    let archive = guests.configuration().archive();
     let mut bytes = fs::read(&archive).unwrap();
     // The mode of the first file: no content, and yet not the same archive.
     bytes[105] ^= 1;
@@ -53,8 +53,8 @@ pub(super) fn with_a_wrong_configuration(boots: &Boots) {
     assert_stops(&boot, "(parent): it is no tar archive");
 }
 
-pub(super) fn without_heartbeat(boots: &Boots) {
-    let archive = boots.configuration().archive();
+pub(super) fn without_heartbeat(guests: &Guests) {
+    let archive = guests.configuration().archive();
     // A parent that is another's: nobody is there.
     let image = image();
     let boot = Boot { config: Some(&archive), append: "parent_cid=7", ..Boot::of(&image) };
@@ -62,7 +62,7 @@ pub(super) fn without_heartbeat(boots: &Boots) {
 }
 
 /// The default image is static.
-pub(super) fn with_a_key_store(_boots: &Boots) {
+pub(super) fn with_a_key_store(_boots: &Guests) {
     let (image, configuration) = (image(), hsm_image::configuration());
     let archive = configuration.archive();
     let boot = Boot { config: Some(&archive), ..Boot::of(&image) };

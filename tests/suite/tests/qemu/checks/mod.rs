@@ -8,9 +8,9 @@ mod service;
 mod sockets;
 mod tls;
 
-use crate::guests::Boots;
+use crate::guests::Guests;
 
-type Check = fn(&Boots);
+type Check = fn(&Guests);
 
 /// In the order in which their enclaves are booted.
 pub(crate) const ALL: [(&str, Check); 33] = [

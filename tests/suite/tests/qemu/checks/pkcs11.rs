@@ -2,24 +2,24 @@
 
 use serde_json::Value;
 
-use super::service::{own, pcrs_of_image};
+use super::service::{enclave_document, pcrs_of_image};
 use crate::clients::TestKey;
 use crate::configuration::Configuration;
-use crate::guests::Boots;
-use crate::hsm_image::{FAR, FarHost, HsmImage, NEAR, configuration};
+use crate::guests::Guests;
+use crate::hsm_image::{HsmImage, LOCAL_STORE, NETWORKED_STORE, NetworkedHsm, configuration};
 use crate::kms_calls::{boto3, generate_random, plain, sealed};
-use crate::virtual_machine::{Boot, Machine, setting};
+use crate::virtual_machine::{Boot, VirtualMachine, setting};
 
 /// `make eif PKCS11=yes`'s, without any module.
-pub(super) fn ready(_boots: &Boots) {
+pub(super) fn ready(_boots: &Guests) {
     let (folder, configuration) = (setting("EIF").join("pkcs11"), Configuration::without_tls());
     let (image, archive) = (folder.join("enclave.eif"), configuration.archive());
     let boot = Boot { config: Some(&archive), ..Boot::of(&image) };
-    let machine = boot.to_service();
+    let machine = boot.boot_to_service();
     assert_eq!(machine.service().get("/readyz"), (200, b"ready\n".to_vec()));
     plain(&*machine.service().url());
     sealed(&*machine.service().url(), &configuration, 2048);
-    let own = own(&machine);
+    let own = enclave_document(&machine);
     for (index, value) in (0..).zip(pcrs_of_image(&folder.join("pcrs.json"))) {
         assert_eq!(own.pcrs[&index], value, "PCR{index}");
     }
@@ -27,27 +27,27 @@ pub(super) fn ready(_boots: &Boots) {
     assert!(!machine.console().contains("[[egress]]"), "{}", machine.console());
 }
 
-pub(super) fn key_stores(_boots: &Boots) {
-    let (image, host, configuration) = (HsmImage::build(), FarHost::start(), configuration());
+pub(super) fn key_stores(_boots: &Guests) {
+    let (image, host, configuration) = (HsmImage::build(), NetworkedHsm::start(), configuration());
     let (archive, image, route) = (configuration.archive(), image.image(), host.route());
     let boot = Boot { config: Some(&archive), out: &route, ..Boot::of(&image) };
-    let machine = boot.to_service();
-    machine.console_with(&format!("key store {NEAR} is connected"));
-    draws(&machine, &configuration, NEAR);
+    let machine = boot.boot_to_service();
+    machine.wait_for_console(&format!("key store {LOCAL_STORE} is connected"));
+    draws(&machine, &configuration, LOCAL_STORE);
     // Its host did not want it at first.
-    let console = machine.console_with(&format!("key store {FAR} is connected"));
-    assert!(console.contains(&format!("key store {FAR} failed")), "{console}");
+    let console = machine.wait_for_console(&format!("key store {NETWORKED_STORE} is connected"));
+    assert!(console.contains(&format!("key store {NETWORKED_STORE} failed")), "{console}");
     for address in ["10.77.0.5:2223", "[fd77::5]:2223"] {
         let open = format!("[[egress]] is open address={address} parent=vsock:2:");
         assert!(console.contains(&open), "{console}");
     }
     assert!(!console.contains("canary"), "{console}");
-    assert_eq!(host.asked(), 2);
-    draws(&machine, &configuration, FAR);
+    assert_eq!(host.connection_count(), 2);
+    draws(&machine, &configuration, NETWORKED_STORE);
 }
 
 /// Draws from a store, in plain and sealed.
-fn draws(machine: &Machine, configuration: &Configuration, store: &str) {
+fn draws(machine: &VirtualMachine, configuration: &Configuration, store: &str) {
     let key = TestKey::of_bits(2048);
     let document = configuration.document(key.document().public_key.unwrap());
     let from_store = |document| {

@@ -2,17 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use super::service::{own, pcrs_of_image};
+use super::service::{enclave_document, pcrs_of_image};
 use crate::clients::ServiceUrl;
-use crate::guests::Boots;
-use crate::kms_calls::{boto3, client, generate_random, of_a_crowd, plain};
+use crate::guests::Guests;
+use crate::kms_calls::{boto3, client, generate_concurrently, generate_random, plain};
 use crate::virtual_machine::setting;
 
-pub(super) fn another_byte(boots: &Boots) {
-    let before = boots.configuration().pcrs();
-    let machine = boots.second();
-    let own = own(machine.as_ref().unwrap());
-    let after = boots.configuration().pcrs();
+pub(super) fn another_byte(guests: &Guests) {
+    let before = guests.configuration().pcrs();
+    let machine = guests.second();
+    let own = enclave_document(machine.as_ref().unwrap());
+    let after = guests.configuration().pcrs();
     assert_eq!([&own.pcrs[&16], &own.pcrs[&17]], [&after[0].to_vec(), &after[1].to_vec()]);
     assert_ne!(own.pcrs[&16], before[0]);
     assert_eq!(own.pcrs[&17], before[1]);
@@ -21,8 +21,8 @@ pub(super) fn another_byte(boots: &Boots) {
 }
 
 /// That byte was the one that had it told.
-pub(super) fn refused_in_plain(boots: &Boots) {
-    let machine = boots.second();
+pub(super) fn refused_in_plain(guests: &Guests) {
+    let machine = guests.second();
     let url = machine.as_ref().unwrap().service().url();
     let [outcome] = &boto3(&*url, &[generate_random(32, None)])[..] else { panic!() };
     assert_eq!(outcome.statuses(), [400]);
@@ -34,23 +34,23 @@ pub(super) fn refused_in_plain(boots: &Boots) {
     );
 }
 
-pub(super) fn reboot(boots: &Boots) {
+pub(super) fn reboot(guests: &Guests) {
     let before: BTreeSet<_> =
-        boots.answers().into_iter().filter(|answer| answer.len() >= 32).collect();
+        guests.answers().into_iter().filter(|answer| answer.len() >= 32).collect();
     assert!(before.len() > 64, "the first enclave answered {} times", before.len());
-    let mut machine = boots.second();
+    let mut machine = guests.second();
     let url = machine.as_ref().unwrap().service().url();
-    let after = of_a_crowd(|| client(&url), boots.configuration(), 1);
+    let after = generate_concurrently(|| client(&url), guests.configuration(), 1);
     assert!(after.iter().all(|answer| !before.contains(answer)));
-    boots.keep_console(machine.take().unwrap().console());
+    guests.keep_console(machine.take().unwrap().console());
 }
 
-pub(super) fn in_image(boots: &Boots) {
-    let earlier = boots.earlier_authority();
-    let (guest, built) = boots.traced();
-    let configuration = boots.tls_configuration();
+pub(super) fn in_image(guests: &Guests) {
+    let earlier = guests.earlier_authority();
+    let (guest, built) = guests.traced();
+    let configuration = guests.tls_configuration();
     assert_eq!(guest.machine.admin().get("/readyz").0, 200);
-    let own = guest.own();
+    let own = guest.enclave_document();
     let [public, secrets] = configuration.pcrs();
     assert_eq!([&own.pcrs[&16], &own.pcrs[&17]], [&public.to_vec(), &secrets.to_vec()]);
     let [_, boot, application] = pcrs_of_image(&built.pcrs())[..] else { panic!() };
@@ -65,5 +65,5 @@ pub(super) fn in_image(boots: &Boots) {
     let [outcome] = &boto3(earlier, &[generate_random(32, None)])[..] else { panic!() };
     assert_eq!(outcome.error.as_ref().unwrap().name, "SSLError");
     assert!(outcome.responses.is_empty(), "{outcome:?}");
-    boots.keep_console(guest.machine.console());
+    guests.keep_console(guest.machine.console());
 }

@@ -12,17 +12,19 @@ use sha2::{Digest as _, Sha384};
 
 use crate::clients::TestKey;
 use crate::configuration::{Configuration, document, pcr, world};
-use crate::enclave_document::OwnDocument;
-use crate::guests::{Boots, image};
-use crate::kms_calls::{NONCE, boto3, client, generate_random, of_a_crowd, plain, sealed};
-use crate::virtual_machine::{Machine, PARENT_ID, PARENT_ROLE, setting};
+use crate::enclave_document::EnclaveDocument;
+use crate::guests::{Guests, image};
+use crate::kms_calls::{
+    NONCE, boto3, client, generate_concurrently, generate_random, plain, sealed,
+};
+use crate::virtual_machine::{PARENT_ID, PARENT_ROLE, VirtualMachine, setting};
 
-pub(super) fn on_first(boots: &Boots, check: impl FnOnce(&Machine)) {
-    check(boots.first().as_ref().expect("it was booted"));
+pub(super) fn on_first(guests: &Guests, check: impl FnOnce(&VirtualMachine)) {
+    check(guests.first().as_ref().expect("it was booted"));
 }
 
-pub(super) fn ready(boots: &Boots) {
-    on_first(boots, |machine| {
+pub(super) fn ready(guests: &Guests) {
+    on_first(guests, |machine| {
         assert_eq!(machine.service().get("/readyz"), (200, b"ready\n".to_vec()));
         let console = machine.console();
         assert!(console.contains("started as the enclave's first process modules=5 parent_cid=2"));
@@ -30,20 +32,20 @@ pub(super) fn ready(boots: &Boots) {
     });
 }
 
-pub(super) fn boto3_plain(boots: &Boots) {
-    on_first(boots, |machine| boots.keep(plain(&*machine.service().url())));
+pub(super) fn boto3_plain(guests: &Guests) {
+    on_first(guests, |machine| guests.keep(plain(&*machine.service().url())));
 }
 
-pub(super) fn boto3_sealed(boots: &Boots) {
-    on_first(boots, |machine| {
+pub(super) fn boto3_sealed(guests: &Guests) {
+    on_first(guests, |machine| {
         for bits in [2048, 3072, 4096] {
-            boots.keep(sealed(&*machine.service().url(), boots.configuration(), bits));
+            guests.keep(sealed(&*machine.service().url(), guests.configuration(), bits));
         }
     });
 }
 
 /// The message with which a document is refused.
-fn refusal(machine: &Machine, document: &[u8]) -> String {
+fn refusal(machine: &VirtualMachine, document: &[u8]) -> String {
     let url = machine.service().url();
     let [outcome] = &boto3(&*url, &[generate_random(32, Some(document))])[..] else { panic!() };
     assert_eq!(outcome.statuses(), [400]);
@@ -52,8 +54,8 @@ fn refusal(machine: &Machine, document: &[u8]) -> String {
     error.message.clone()
 }
 
-pub(super) fn a_simulators_document(boots: &Boots) {
-    on_first(boots, |machine| {
+pub(super) fn a_simulators_document(guests: &Guests) {
+    on_first(guests, |machine| {
         let public_key = TestKey::of_bits(2048).document().public_key.unwrap();
         let message = refusal(machine, &document(&world(), public_key));
         assert!(message.contains("trust anchor") || message.contains("root"), "{message}");
@@ -61,18 +63,18 @@ pub(super) fn a_simulators_document(boots: &Boots) {
 }
 
 /// Its own document, which came without TLS.
-pub(super) fn own(machine: &Machine) -> OwnDocument {
+pub(super) fn enclave_document(machine: &VirtualMachine) -> EnclaveDocument {
     let (status, bytes) = machine.service().get(&format!("/attestation?nonce={NONCE}"));
     assert_eq!(status, 200, "{}", String::from_utf8_lossy(&bytes));
-    let own = OwnDocument::read(bytes);
+    let own = EnclaveDocument::read(bytes);
     assert_eq!(own.nonce, Some(const_hex::decode(NONCE).unwrap()));
     assert_eq!((&own.user_data, &own.public_key), (&None, &None));
     own
 }
 
-pub(super) fn its_own_document(boots: &Boots) {
-    on_first(boots, |machine| {
-        let own = own(machine);
+pub(super) fn its_own_document(guests: &Guests) {
+    on_first(guests, |machine| {
+        let own = enclave_document(machine);
         assert_eq!(own.signature, [0; 64]);
         let message = refusal(machine, &own.bytes);
         assert!(message.contains("ES384"), "{message}");
@@ -97,9 +99,9 @@ pub(super) fn pcrs_of_image(path: &Path) -> Vec<[u8; 48]> {
     ["PCR0", "PCR1", "PCR2"].map(|name| pcr(&pcrs[name])).to_vec()
 }
 
-pub(super) fn measurements(boots: &Boots) {
-    on_first(boots, |machine| {
-        let own = own(machine);
+pub(super) fn measurements(guests: &Guests) {
+    on_first(guests, |machine| {
+        let own = enclave_document(machine);
         let expected = pcrs_of_image(&setting("EIF").join("pcrs.json"));
         for (index, value) in (0..).zip(expected) {
             assert_eq!(own.pcrs[&index], value, "PCR{index}");
@@ -114,25 +116,25 @@ pub(super) fn measurements(boots: &Boots) {
     });
 }
 
-pub(super) fn configuration(boots: &Boots) {
-    on_first(boots, |machine| {
-        let own = own(machine);
-        let [public, secrets] = boots.configuration().pcrs();
+pub(super) fn configuration(guests: &Guests) {
+    on_first(guests, |machine| {
+        let own = enclave_document(machine);
+        let [public, secrets] = guests.configuration().pcrs();
         assert_eq!(own.pcrs[&16], public);
         assert_eq!(own.pcrs[&17], secrets);
     });
 }
 
-pub(super) fn crowd(boots: &Boots) {
-    on_first(boots, |machine| {
+pub(super) fn crowd(guests: &Guests) {
+    on_first(guests, |machine| {
         let url = machine.service().url();
-        boots.keep(of_a_crowd(|| client(&url), boots.configuration(), 2));
+        guests.keep(generate_concurrently(|| client(&url), guests.configuration(), 2));
     });
 }
 
 /// Last of the first enclave: all that was asked of it, and what nobody should send.
-pub(super) fn console(boots: &Boots) {
-    on_first(boots, |machine| {
+pub(super) fn console(guests: &Guests) {
+    on_first(guests, |machine| {
         let answers = canaries().map(|canary| {
             let request =
                 TcpStream::connect(machine.service().authority()).and_then(|mut stream| {
@@ -144,18 +146,18 @@ pub(super) fn console(boots: &Boots) {
             request.unwrap()
         });
         let console = console_after(machine, &answers);
-        assert_shows_no_secret(&console, boots, boots.configuration());
+        assert_shows_no_secret(&console, guests, guests.configuration());
     });
-    drop(boots.first().take());
+    drop(guests.first().take());
 }
 
 /// What the console has shown once it has shown that the last of those was refused.
-pub(super) fn console_after(machine: &Machine, answers: &[Vec<u8>]) -> String {
+pub(super) fn console_after(machine: &VirtualMachine, answers: &[Vec<u8>]) -> String {
     let answers: Vec<_> = answers.iter().map(|answer| String::from_utf8_lossy(answer)).collect();
     assert!(answers.iter().all(|answer| answer.starts_with("HTTP/1.1 400")), "{answers:?}");
     let mut lines = answers.last().unwrap().lines();
     let id = lines.find_map(|line| line.strip_prefix("x-amzn-requestid: ")).unwrap();
-    machine.console_with(&format!("refused request_id={id}"))
+    machine.wait_for_console(&format!("refused request_id={id}"))
 }
 
 /// Requests that are wrong, with a canary wherever there can be one.
@@ -179,13 +181,17 @@ pub(super) fn canaries() -> [String; 4] {
 }
 
 /// Neither of the configuration, nor of a request, nor of an answer.
-pub(super) fn assert_shows_no_secret(console: &str, boots: &Boots, configuration: &Configuration) {
+pub(super) fn assert_shows_no_secret(
+    console: &str,
+    guests: &Guests,
+    configuration: &Configuration,
+) {
     let toml = fs::read_to_string(configuration.folder().join("enclave.toml")).unwrap();
     let salt = fs::read(configuration.folder().join("salt")).unwrap();
     let mut secrets: Vec<String> =
         ["canary", "AKIDQEMUTEST", NONCE, "user-data"].map(str::to_owned).to_vec();
     secrets.push(toml.lines().next().unwrap().to_owned());
-    for bytes in boots.answers().iter().chain([&salt]).filter(|bytes| bytes.len() >= 32) {
+    for bytes in guests.answers().iter().chain([&salt]).filter(|bytes| bytes.len() >= 32) {
         secrets.push(STANDARD.encode(bytes)[..40].to_owned());
         secrets.push(const_hex::encode(&bytes[..16]));
     }

@@ -1,9 +1,9 @@
 //! What an enclave opens, as its kernel shows it.
 
-use crate::guests::Boots;
+use crate::guests::Guests;
 
-pub(super) fn all_are_vsock(boots: &Boots) {
-    let consoles = boots.consoles_of_traced();
+pub(super) fn all_are_vsock(guests: &Guests) {
+    let consoles = guests.consoles_of_traced();
     let [from_parent, in_image] = &consoles[..] else { panic!("two were traced: {consoles:?}") };
     for console in [from_parent, in_image] {
         let families = |call: &str| -> Vec<&str> {

@@ -6,26 +6,28 @@ use std::net::TcpStream;
 
 use super::service::{assert_shows_no_secret, canaries, console_after};
 use crate::configuration::TLS_NAMES;
-use crate::guests::Boots;
-use crate::half_close::{self, End};
-use crate::kms_calls::{boto3 as call_boto3, client, generate_random, of_a_crowd, plain, sealed};
+use crate::guests::Guests;
+use crate::half_close::{self, HalfClose};
+use crate::kms_calls::{
+    boto3 as call_boto3, client, generate_concurrently, generate_random, plain, sealed,
+};
 use crate::tls_guest::{TlsGuest, get};
 use crate::virtual_machine::{BOOT_TIMEOUT, setting};
 
-pub(super) fn on_tls(boots: &Boots, check: impl FnOnce(&TlsGuest)) {
-    check(boots.tls().as_ref().expect("it was booted"));
+pub(super) fn on_tls(guests: &Guests, check: impl FnOnce(&TlsGuest)) {
+    check(guests.tls().as_ref().expect("it was booted"));
 }
 
 /// `[recipient] plaintext` is left out, as in production: what TLS hides is answered.
-pub(super) fn boto3(boots: &Boots) {
-    on_tls(boots, |guest| {
-        boots.keep(guest.trusting(|site| plain(site)));
-        boots.keep(guest.trusting(|site| sealed(site, boots.tls_configuration(), 2048)));
+pub(super) fn boto3(guests: &Guests) {
+    on_tls(guests, |guest| {
+        guests.keep(guest.trusting(|site| plain(site)));
+        guests.keep(guest.trusting(|site| sealed(site, guests.tls_configuration(), 2048)));
     });
 }
 
-pub(super) fn boto3_without_the_authority(boots: &Boots) {
-    on_tls(boots, |guest| {
+pub(super) fn boto3_without_the_authority(guests: &Guests) {
+    on_tls(guests, |guest| {
         let [outcome] = &call_boto3(&*guest.url(), &[generate_random(32, None)])[..] else {
             panic!()
         };
@@ -36,13 +38,13 @@ pub(super) fn boto3_without_the_authority(boots: &Boots) {
     });
 }
 
-pub(super) fn openssl(boots: &Boots) {
-    on_tls(boots, |guest| {
+pub(super) fn openssl(guests: &Guests) {
+    on_tls(guests, |guest| {
         let [name, address, of_aws] = TLS_NAMES;
         let healthy = |arguments: &[&str]| {
             let client = guest.connect(arguments, &get("/healthz"));
-            assert!(client.succeeded() && client.says("Verification: OK"), "{client:?}");
-            assert!(client.says_something_with("\r\n\r\nok\n"), "{client:?}");
+            assert!(client.succeeded() && client.has_line("Verification: OK"), "{client:?}");
+            assert!(client.output_contains("\r\n\r\nok\n"), "{client:?}");
             client
         };
         healthy(&["-verify_ip", address]);
@@ -54,25 +56,25 @@ pub(super) fn openssl(boots: &Boots) {
             let arguments =
                 [version, "-verify_hostname", name, "-alpn", "h2,http/1.1", "-sess_out", session];
             let first = healthy(&arguments);
-            assert!(first.says_something_with(&format!("New, {says}")), "{first:?}");
-            assert!(first.says("ALPN protocol: http/1.1"), "{first:?}");
+            assert!(first.output_contains(&format!("New, {says}")), "{first:?}");
+            assert!(first.has_line("ALPN protocol: http/1.1"), "{first:?}");
             let again = healthy(&[version, "-sess_in", session]);
-            assert!(again.says_something_with(&format!("Reused, {says}")), "{again:?}");
+            assert!(again.output_contains(&format!("Reused, {says}")), "{again:?}");
         }
         let other = guest.connect(&["-verify_hostname", "other.example"], &get("/healthz"));
         assert!(!other.succeeded() && other.answer().is_empty(), "{other:?}");
     });
 }
 
-pub(super) fn binding(boots: &Boots) {
-    on_tls(boots, |guest| {
-        let own = guest.own();
-        assert_eq!(own.pcrs[&16], boots.tls_configuration().pcrs()[0]);
+pub(super) fn binding(guests: &Guests) {
+    on_tls(guests, |guest| {
+        let own = guest.enclave_document();
+        assert_eq!(own.pcrs[&16], guests.tls_configuration().pcrs()[0]);
     });
 }
 
-pub(super) fn trust(boots: &Boots) {
-    on_tls(boots, |guest| {
+pub(super) fn trust(guests: &Guests) {
+    on_tls(guests, |guest| {
         let folder = tempfile::tempdir().unwrap();
         let mut command = suite::command();
         command.arg("trust").arg(guest.url()).arg("--pcrs-file");
@@ -86,8 +88,8 @@ pub(super) fn trust(boots: &Boots) {
     });
 }
 
-pub(super) fn without_tls(boots: &Boots) {
-    on_tls(boots, |guest| {
+pub(super) fn without_tls(guests: &Guests) {
+    on_tls(guests, |guest| {
         let mut stream = TcpStream::connect(guest.machine.service().authority()).unwrap();
         stream.set_read_timeout(Some(BOOT_TIMEOUT)).unwrap();
         stream.write_all(get("/healthz").as_bytes()).unwrap();
@@ -99,41 +101,42 @@ pub(super) fn without_tls(boots: &Boots) {
     });
 }
 
-pub(super) fn crowd(boots: &Boots) {
-    on_tls(boots, |guest| {
+pub(super) fn crowd(guests: &Guests) {
+    on_tls(guests, |guest| {
         let (url, pem) = (guest.url(), fs::read(guest.authority.path()).unwrap());
         let trusting = || client(&url).with_ca_certificates(&pem).unwrap();
-        boots.keep(of_a_crowd(trusting, boots.tls_configuration(), 2));
+        guests.keep(generate_concurrently(trusting, guests.tls_configuration(), 2));
     });
 }
 
 /// Bytes of a document at the most, in KMS's model.
 const MAX_DOCUMENT_LENGTH: usize = 262_144;
 
-pub(super) fn large_and_half_closed(boots: &Boots) {
-    on_tls(boots, |guest| {
+pub(super) fn large_and_half_closed(guests: &Guests) {
+    on_tls(guests, |guest| {
         let call = generate_random(32, Some(&[0xa5; MAX_DOCUMENT_LENGTH]));
         let [outcome] = &guest.trusting(|site| call_boto3(site, &[call]))[..] else { panic!() };
         assert_eq!(outcome.statuses(), [400]);
         assert_eq!(outcome.error.as_ref().unwrap().name, "ValidationException");
         // vhost-device-vsock makes of the end of one direction that of both: TLS's alone can be sent.
         let (authority, ca) = (guest.machine.service().authority(), guest.authority.path());
-        let answer = half_close::ask(authority, ca, &get("/metrics"), End::OfTls);
+        let answer =
+            half_close::request_and_half_close(authority, ca, &get("/metrics"), HalfClose::TlsOnly);
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
         assert!(answer.ends_with("# EOF\n"), "{answer}");
     });
 }
 
 /// Last of this enclave: all that was asked of it, what nobody should send, and handshakes that fail.
-pub(super) fn console(boots: &Boots) {
-    on_tls(boots, |guest| {
+pub(super) fn console(guests: &Guests) {
+    on_tls(guests, |guest| {
         let unknown = "canary.example";
         let arguments = ["-servername", unknown, "-verify_hostname", unknown, "-alpn", "canary"];
         assert!(!guest.connect(&arguments, &get("/healthz")).succeeded());
         let answers =
             canaries().map(|canary| guest.connect(&["-quiet"], &canary).answer().to_vec());
         let console = console_after(&guest.machine, &answers);
-        assert_shows_no_secret(&console, boots, boots.tls_configuration());
+        assert_shows_no_secret(&console, guests, guests.tls_configuration());
         // Nor what its certificates' keys would be written as: nobody else knows their bytes.
         let shown = console.split_whitespace().filter(|word| !word.starts_with("sha256="));
         let shown = shown
@@ -144,5 +147,5 @@ pub(super) fn console(boots: &Boots) {
             assert!(!console.contains(word), "the console shows {word}:\n{console}");
         }
     });
-    drop(boots.tls().take());
+    drop(guests.tls().take());
 }
