@@ -40,7 +40,9 @@ impl AuditTrail {
         let mut attempts = Vec::new();
         loop {
             match self.0.recv_timeout(HANG_TIMEOUT) {
-                Ok(line) => attempts.push(Attempt::of(&serde_json::from_slice(&line).unwrap())),
+                Ok(line) => {
+                    attempts.push(Attempt::from_record(&serde_json::from_slice(&line).unwrap()))
+                }
                 Err(RecvTimeoutError::Disconnected) => return attempts,
                 Err(RecvTimeoutError::Timeout) => panic!("the service has not ended"),
             }
@@ -54,7 +56,7 @@ impl Attempt {
         Self { authenticated: Some((arn.to_owned(), access_key_id.to_owned())), error: None }
     }
 
-    fn of(record: &Value) -> Self {
+    fn from_record(record: &Value) -> Self {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         assert_eq!(record["awsRegion"], "eu-west-1");
         let user = &record["userIdentity"];

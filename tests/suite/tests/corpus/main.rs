@@ -74,7 +74,7 @@ fn expected_ids() -> Vec<String> {
 }
 
 /// What is true of all rows together.
-fn trials_of_the_whole(rows: &[Row]) -> Vec<Trial> {
+fn trials_over_all_rows(rows: &[Row]) -> Vec<Trial> {
     let trial = |name: &str, check: Box<dyn FnOnce() + Send>| {
         Trial::test(name, move || {
             check();
@@ -83,7 +83,7 @@ fn trials_of_the_whole(rows: &[Row]) -> Vec<Trial> {
     };
     let mut ids: Vec<String> = rows.iter().map(|row| row.id.to_owned()).collect();
     ids.sort();
-    let index = RowIndex::of(rows);
+    let index = RowIndex::new(rows);
     vec![
         trial(
             "chunking of the HTTP stream changes nothing",
@@ -126,7 +126,7 @@ fn main() -> ExitCode {
         _ => rows(),
     };
     let total = rows.len();
-    let of_the_whole = trials_of_the_whole(&rows);
+    let over_all_rows = trials_over_all_rows(&rows);
     let trials = rows.into_iter().map(|row| {
         let summary = Arc::clone(&summary);
         Trial::test(row.name(), move || {
@@ -134,7 +134,7 @@ fn main() -> ExitCode {
             Ok(())
         })
     });
-    let conclusion = libtest_mimic::run(&arguments, trials.chain(of_the_whole).collect());
+    let conclusion = libtest_mimic::run(&arguments, trials.chain(over_all_rows).collect());
     if !is_list {
         summary.print(total);
     }

@@ -53,7 +53,7 @@ pub(crate) struct RowIndex {
 }
 
 impl RowIndex {
-    pub(crate) fn of(rows: &[Row]) -> Self {
+    pub(crate) fn new(rows: &[Row]) -> Self {
         let mut index = Self::default();
         for row in rows {
             if row.name().ends_with(": accepted") {

@@ -32,22 +32,22 @@ pub(crate) struct Configuration {
 impl Configuration {
     /// Without TLS, and with answers in plain all the same.
     pub(crate) fn without_tls() -> Self {
-        Self::of(&without_tls("\n"))
+        Self::build(&without_tls("\n"))
     }
 
     /// With TLS that ends in the enclave, and what it takes to be answered left as it is by default.
     pub(crate) fn with_tls() -> Self {
-        Self::of(&format!("[tls]\nmode = \"attested\"\nnames = {TLS_NAMES:?}\n"))
+        Self::build(&format!("[tls]\nmode = \"attested\"\nnames = {TLS_NAMES:?}\n"))
     }
 
     /// With these tables, and this PIN in the file `pin`; else without TLS.
     pub(crate) fn with_key_stores(tables: &str, pin: &str) -> Self {
-        let configuration = Self::of(&[tables, &without_tls("\n")].concat());
+        let configuration = Self::build(&[tables, &without_tls("\n")].concat());
         fs::write(configuration.folder().join("pin"), pin).unwrap();
         configuration
     }
 
-    fn of(what_differs: &str) -> Self {
+    fn build(what_differs: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let pki = pki();
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();

@@ -39,7 +39,7 @@ impl Guests {
     pub(crate) fn first(&self) -> MutexGuard<'_, Option<VirtualMachine>> {
         lock(self.first.get_or_init(|| {
             let (image, archive) = (image(), self.configuration().archive());
-            let boot = Boot { config: Some(&archive), ..Boot::of(&image) };
+            let boot = Boot { config: Some(&archive), ..Boot::new(&image) };
             Mutex::new(Some(boot.boot_to_service()))
         }))
     }
@@ -51,7 +51,7 @@ impl Guests {
             self.configuration().change_a_byte();
             let archive = self.configuration().archive();
             let (image, config) = (image(), Some(&*archive));
-            let boot = Boot { config, append: TRACE, ..Boot::of(&image) };
+            let boot = Boot { config, append: TRACE, ..Boot::new(&image) };
             Mutex::new(Some(boot.boot_to_service()))
         }))
     }
@@ -64,8 +64,8 @@ impl Guests {
     pub(crate) fn tls(&self) -> MutexGuard<'_, Option<TlsGuest>> {
         lock(self.tls.get_or_init(|| {
             let (image, archive) = (image(), self.tls_configuration().archive());
-            let boot = Boot { config: Some(&archive), ..Boot::of(&image) };
-            let guest = TlsGuest::of(boot.boot_to_service());
+            let boot = Boot { config: Some(&archive), ..Boot::new(&image) };
+            let guest = TlsGuest::new(boot.boot_to_service());
             self.authority.get_or_init(|| Arc::clone(&guest.authority));
             Mutex::new(Some(guest))
         }))
@@ -97,8 +97,8 @@ impl Guests {
         let archive = self.tls_configuration().archive();
         let built = BuiltImage::with(&modules(), &["--config", "/config.tar"], Some(&archive));
         let append = format!("{TRACE},syscalls:sys_enter_ioctl");
-        let machine = Boot { append: &append, ..Boot::of(&built.image()) }.boot_to_service();
-        (TlsGuest::of(machine), built)
+        let machine = Boot { append: &append, ..Boot::new(&built.image()) }.boot_to_service();
+        (TlsGuest::new(machine), built)
     }
 }
 

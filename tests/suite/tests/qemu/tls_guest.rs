@@ -25,7 +25,7 @@ pub(crate) struct TlsGuest {
 pub(crate) struct Authority(NamedTempFile);
 
 impl TlsGuest {
-    pub(crate) fn of(machine: VirtualMachine) -> Self {
+    pub(crate) fn new(machine: VirtualMachine) -> Self {
         let shown = SClient::run(machine.service().authority(), &["-showcerts"], "");
         let certificates = shown.certificates();
         let [_, authority] = &certificates[..] else { panic!("two certificates: {shown:?}") };

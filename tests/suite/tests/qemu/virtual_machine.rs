@@ -46,7 +46,7 @@ pub(crate) struct Boot<'a> {
 
 impl<'a> Boot<'a> {
     /// Of an image that needs nothing else.
-    pub(crate) fn of(image: &'a Path) -> Self {
+    pub(crate) fn new(image: &'a Path) -> Self {
         Self { image, config: None, append: "", preload: None, out: &[] }
     }
 }
@@ -160,7 +160,7 @@ impl Boot<'_> {
             command.env("LD_PRELOAD", library);
         }
         let mut process = Process(command.spawn().unwrap());
-        let console = Console::of(process.0.stdout.take().unwrap());
+        let console = Console::capture(process.0.stdout.take().unwrap());
         (process, console)
     }
 }
@@ -219,7 +219,7 @@ struct Console {
 }
 
 impl Console {
-    fn of(mut output: impl Read + Send + 'static) -> Arc<Self> {
+    fn capture(mut output: impl Read + Send + 'static) -> Arc<Self> {
         let console =
             Arc::new(Self { shown: Mutex::new((String::new(), false)), more: Condvar::new() });
         let shown = Arc::clone(&console);

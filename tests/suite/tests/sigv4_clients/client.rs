@@ -66,7 +66,7 @@ impl SigningClient {
             Self::JavaScriptV2 => Sdk::JavaScriptV2,
             Self::Aws4fetch => Sdk::Aws4fetch,
             Self::Cli => {
-                let call = |call: &Call| call.of_cli(identity, endpoint_url);
+                let call = |call: &Call| call.run_cli(identity, endpoint_url);
                 return calls.iter().map(call).collect();
             }
         };
@@ -113,10 +113,10 @@ impl Call {
         }
     }
 
-    fn of_cli(&self, identity: &Identity, endpoint_url: &str) -> CallOutcome {
+    fn run_cli(&self, identity: &Identity, endpoint_url: &str) -> CallOutcome {
         // Else nothing tells how often it tried.
         let call = |arguments: &[&str]| {
-            CallOutcome::of_cli(&cli_as(
+            CallOutcome::from_cli(&cli_as(
                 identity,
                 endpoint_url,
                 &[arguments, &["--debug"]].concat(),
@@ -140,7 +140,7 @@ impl Call {
 }
 
 impl CallOutcome {
-    fn of_cli(output: &Output) -> Self {
+    fn from_cli(output: &Output) -> Self {
         let stderr = str::from_utf8(&output.stderr).unwrap();
         // What urllib3 logs of each response.
         let responses = stderr.split(r#""POST / HTTP/1.1" "#).skip(1);

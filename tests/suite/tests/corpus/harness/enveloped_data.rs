@@ -35,7 +35,7 @@ pub(crate) struct OpenedEnvelope {
 }
 
 impl OpenedEnvelope {
-    pub(crate) fn of(sealed: &[u8]) -> Self {
+    pub(crate) fn open(sealed: &[u8]) -> Self {
         let content = recipient().open(sealed).unwrap().to_vec();
         let (oaep_seed, content_key) = unpad(&decrypt(behind(sealed, &ENCRYPTED_KEY)));
         Self { content, content_key, iv: behind(sealed, &IV)[..16].to_vec(), oaep_seed }

@@ -56,7 +56,8 @@ fn answers(service: &FaultyService) -> Vec<OpenedEnvelope> {
         for request in requests {
             let answer = request.await.unwrap();
             let sealed = answer.blob("CiphertextForRecipient");
-            opened.push(OpenedEnvelope::of(&sealed.unwrap_or_else(|| panic!("{}", answer.body()))));
+            opened
+                .push(OpenedEnvelope::open(&sealed.unwrap_or_else(|| panic!("{}", answer.body()))));
         }
         opened
     })
@@ -171,7 +172,7 @@ fn marked_nsm_output() -> Row {
                 let answer = service.generate(sealed);
                 said.extend_from_slice(answer.body().as_bytes());
                 if let Some(sealed) = answer.blob("CiphertextForRecipient") {
-                    said.extend(OpenedEnvelope::of(&sealed).content);
+                    said.extend(OpenedEnvelope::open(&sealed).content);
                 }
             }
             assert_eq!(service.metric("nsm_faults_total{cause=\"length\"}"), 1);

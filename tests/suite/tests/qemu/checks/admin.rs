@@ -32,14 +32,14 @@ pub(super) fn metrics(guests: &Guests) {
     });
 }
 
-pub(super) fn nothing_else(guests: &Guests) {
+pub(super) fn serves_nothing_else(guests: &Guests) {
     on_first(guests, |machine| {
         let text = admin(machine);
         assert_eq!(values(&text, "tls_handshakes_total{"), [0; 9], "{text}");
     });
 }
 
-pub(super) fn beside_tls(guests: &Guests) {
+pub(super) fn serves_plain_beside_tls(guests: &Guests) {
     on_tls(guests, |guest| {
         let text = admin(&guest.machine);
         for outcome in ["full", "resumed", "bad_certificate"] {

@@ -23,11 +23,11 @@ pub(super) fn without_nsm(guests: &Guests) {
     let built = BuiltImage::with(&modules, &["--config-from-parent", "5001"], None);
     let archive = guests.configuration().archive();
     let image = built.image();
-    let boot = Boot { config: Some(&archive), ..Boot::of(&image) };
+    let boot = Boot { config: Some(&archive), ..Boot::new(&image) };
     assert_stops(&boot, "the Nitro Secure Module /dev/nsm cannot be opened");
 }
 
-pub(super) fn with_zeros(guests: &Guests) {
+pub(super) fn with_zero_entropy(guests: &Guests) {
     let folder = tempfile::tempdir().unwrap();
     let library = folder.path().join("zeros.so");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/qemu/zero_nsm.c");
@@ -36,11 +36,11 @@ pub(super) fn with_zeros(guests: &Guests) {
     assert!(compiler.status().unwrap().success());
     let archive = guests.configuration().archive();
     let image = image();
-    let boot = Boot { config: Some(&archive), preload: Some(&library), ..Boot::of(&image) };
+    let boot = Boot { config: Some(&archive), preload: Some(&library), ..Boot::new(&image) };
     assert_stops(&boot, "the NSM is unhealthy until this service is restarted");
 }
 
-pub(super) fn with_a_wrong_configuration(guests: &Guests) {
+pub(super) fn with_invalid_configuration(guests: &Guests) {
     let archive = guests.configuration().archive();
     let mut bytes = fs::read(&archive).unwrap();
     // The mode of the first file: no content, and yet not the same archive.
@@ -49,7 +49,7 @@ pub(super) fn with_a_wrong_configuration(guests: &Guests) {
     let changed = folder.path().join("config.tar");
     fs::write(&changed, bytes).unwrap();
     let image = image();
-    let boot = Boot { config: Some(&changed), ..Boot::of(&image) };
+    let boot = Boot { config: Some(&changed), ..Boot::new(&image) };
     assert_stops(&boot, "(parent): it is no tar archive");
 }
 
@@ -57,7 +57,7 @@ pub(super) fn without_heartbeat(guests: &Guests) {
     let archive = guests.configuration().archive();
     // A parent that is another's: nobody is there.
     let image = image();
-    let boot = Boot { config: Some(&archive), append: "parent_cid=7", ..Boot::of(&image) };
+    let boot = Boot { config: Some(&archive), append: "parent_cid=7", ..Boot::new(&image) };
     assert_stops(&boot, "no heartbeat with the parent, CID 7 port 9000: ");
 }
 
@@ -65,6 +65,6 @@ pub(super) fn without_heartbeat(guests: &Guests) {
 pub(super) fn with_a_key_store(_boots: &Guests) {
     let (image, configuration) = (image(), hsm_image::configuration());
     let archive = configuration.archive();
-    let boot = Boot { config: Some(&archive), ..Boot::of(&image) };
+    let boot = Boot { config: Some(&archive), ..Boot::new(&image) };
     assert_stops(&boot, "[[key_store]] number 1: this program was built without PKCS#11");
 }

@@ -14,7 +14,7 @@ use crate::virtual_machine::{Boot, VirtualMachine, setting};
 pub(super) fn ready(_boots: &Guests) {
     let (folder, configuration) = (setting("EIF").join("pkcs11"), Configuration::without_tls());
     let (image, archive) = (folder.join("enclave.eif"), configuration.archive());
-    let boot = Boot { config: Some(&archive), ..Boot::of(&image) };
+    let boot = Boot { config: Some(&archive), ..Boot::new(&image) };
     let machine = boot.boot_to_service();
     assert_eq!(machine.service().get("/readyz"), (200, b"ready\n".to_vec()));
     plain(&*machine.service().url());
@@ -30,7 +30,7 @@ pub(super) fn ready(_boots: &Guests) {
 pub(super) fn key_stores(_boots: &Guests) {
     let (image, host, configuration) = (HsmImage::build(), NetworkedHsm::start(), configuration());
     let (archive, image, route) = (configuration.archive(), image.image(), host.route());
-    let boot = Boot { config: Some(&archive), out: &route, ..Boot::of(&image) };
+    let boot = Boot { config: Some(&archive), out: &route, ..Boot::new(&image) };
     let machine = boot.boot_to_service();
     machine.wait_for_console(&format!("key store {LOCAL_STORE} is connected"));
     draws(&machine, &configuration, LOCAL_STORE);

@@ -8,7 +8,7 @@ use crate::guests::Guests;
 use crate::kms_calls::{boto3, client, generate_concurrently, generate_random, plain};
 use crate::virtual_machine::setting;
 
-pub(super) fn another_byte(guests: &Guests) {
+pub(super) fn one_byte_changes_pcr16(guests: &Guests) {
     let before = guests.configuration().pcrs();
     let machine = guests.second();
     let own = enclave_document(machine.as_ref().unwrap());
@@ -21,7 +21,7 @@ pub(super) fn another_byte(guests: &Guests) {
 }
 
 /// That byte was the one that had it told.
-pub(super) fn refused_in_plain(guests: &Guests) {
+pub(super) fn denies_plaintext_without_tls(guests: &Guests) {
     let machine = guests.second();
     let url = machine.as_ref().unwrap().service().url();
     let [outcome] = &boto3(&*url, &[generate_random(32, None)])[..] else { panic!() };
@@ -45,7 +45,7 @@ pub(super) fn reboot(guests: &Guests) {
     guests.keep_console(machine.take().unwrap().console());
 }
 
-pub(super) fn in_image(guests: &Guests) {
+pub(super) fn configuration_in_image(guests: &Guests) {
     let earlier = guests.earlier_authority();
     let (guest, built) = guests.traced();
     let configuration = guests.tls_configuration();

@@ -54,7 +54,7 @@ fn refusal(machine: &VirtualMachine, document: &[u8]) -> String {
     error.message.clone()
 }
 
-pub(super) fn a_simulators_document(guests: &Guests) {
+pub(super) fn rejects_simulator_document(guests: &Guests) {
     on_first(guests, |machine| {
         let public_key = TestKey::of_bits(2048).document().public_key.unwrap();
         let message = refusal(machine, &document(&world(), public_key));
@@ -72,7 +72,7 @@ pub(super) fn enclave_document(machine: &VirtualMachine) -> EnclaveDocument {
     own
 }
 
-pub(super) fn its_own_document(guests: &Guests) {
+pub(super) fn rejects_unsigned_document(guests: &Guests) {
     on_first(guests, |machine| {
         let own = enclave_document(machine);
         assert_eq!(own.signature, [0; 64]);
@@ -125,7 +125,7 @@ pub(super) fn configuration(guests: &Guests) {
     });
 }
 
-pub(super) fn crowd(guests: &Guests) {
+pub(super) fn concurrent_clients(guests: &Guests) {
     on_first(guests, |machine| {
         let url = machine.service().url();
         guests.keep(generate_concurrently(|| client(&url), guests.configuration(), 2));

@@ -101,7 +101,7 @@ pub(super) fn without_tls(guests: &Guests) {
     });
 }
 
-pub(super) fn crowd(guests: &Guests) {
+pub(super) fn concurrent_clients(guests: &Guests) {
     on_tls(guests, |guest| {
         let (url, pem) = (guest.url(), fs::read(guest.authority.path()).unwrap());
         let trusting = || client(&url).with_ca_certificates(&pem).unwrap();
