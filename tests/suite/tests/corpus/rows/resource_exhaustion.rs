@@ -99,13 +99,13 @@ fn descriptor_limit() -> Row {
     /// It says so once, rests, and goes on.
     fn runs_out(deployment: &mut RelayedEnclave, which: fn(&mut RelayedEnclave) -> &mut Process) {
         const WATCHED: Duration = Duration::from_secs(2);
-        let thousand_concurrent_requests: Vec<_> = (0..200).map(|_| deployment.connect()).collect();
+        let clients: Vec<_> = (0..200).map(|_| deployment.connect()).collect();
         which(deployment).wait_for_log("cannot accept");
         let before = which(deployment).cpu_time();
         thread::sleep(WATCHED);
         let used = which(deployment).cpu_time() - before;
         assert!(used < WATCHED / 4, "it spins: {used:?} of {WATCHED:?}");
-        drop(thousand_concurrent_requests);
+        drop(clients);
         deployment.wait_until_serves();
         let log = which(deployment).remaining_log();
         assert!(log.len() < 10, "{log:#?}");
@@ -142,14 +142,14 @@ fn memory_limit() -> Row {
             deployment.assert_serves("before");
             // The enclave takes nothing, so that the relay has to keep all that it takes.
             deployment.enclave.signal("STOP");
-            let thousand_concurrent_requests: Vec<_> =
+            let clients: Vec<_> =
                 (0..CONCURRENT_REQUESTS).map(|_| stuffed(&deployment, &[0; 512 * 1024])).collect();
             wait_until("the relay is full", || {
                 (deployment.proxy.descriptors() >= 2 * 128).then_some(())
             });
             assert!(deployment.proxy.is_running());
             deployment.enclave.signal("CONT");
-            drop(thousand_concurrent_requests);
+            drop(clients);
             deployment.wait_until_serves();
             assert!(deployment.proxy.is_running());
         })
@@ -168,10 +168,10 @@ fn memory_limit() -> Row {
             );
             // All but the last byte, so that each has to be kept.
             let request = [head.as_bytes(), &body].concat();
-            let thousand_concurrent_requests: Vec<_> =
+            let clients: Vec<_> =
                 (0..CONCURRENT_REQUESTS).map(|_| stuffed(&deployment, &request)).collect();
             deployment.assert_serves("meanwhile");
-            drop(thousand_concurrent_requests);
+            drop(clients);
             deployment.wait_until_serves();
             assert!(deployment.enclave.is_running());
         })
