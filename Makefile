@@ -289,4 +289,4 @@ bench-tls: tools ## Measure what TLS costs, in connections and requests a second
 	cargo bench --locked -p suite --bench tls
 
 peers: tools ## Install moto, which `make bench-peers` measures, under target/peers.
-	@tests/suite/peers/setup.sh
+	@tests/peers/setup.sh

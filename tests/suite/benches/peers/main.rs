@@ -1,5 +1,5 @@
 //! The service beside moto's server, which also answers GenerateRandom, on the same calls. Run
-//! `tests/suite/peers/setup.sh` before, which installs it.
+//! `tests/peers/setup.sh` before, which installs it.
 //!
 //! moto's server closes each connection after one answer; so the service is also measured with a
 //! connection for each request.
@@ -84,7 +84,7 @@ fn moto() -> Result<Process, BoxError> {
         .with_file_name("peers")
         .join("venv/bin/moto_server");
     if !program.is_file() {
-        return Err("moto is missing: run tests/suite/peers/setup.sh".into());
+        return Err("moto is missing: run tests/peers/setup.sh".into());
     }
     let mut command = Command::new(program);
     command.args(["-H", &address.ip().to_string(), "-p", &address.port().to_string()]);
