@@ -28,7 +28,9 @@ pub fn init_logging(arguments: &Arguments) {
     let handle = match NonBlockingWriter::spawn("log", io::stderr()) {
         Ok(lines) => {
             let stderr = STDERR.get_or_init(|| lines);
-            logging::init_reloadable(format, level, || LogWriter(LOG_ENDPOINT.get().unwrap_or(stderr)))
+            logging::init_reloadable(format, level, || {
+                LogWriter(LOG_ENDPOINT.get().unwrap_or(stderr))
+            })
         }
         // Without a thread, the service itself will say what is wrong.
         Err(_) => logging::init_reloadable(format, level, io::stderr),

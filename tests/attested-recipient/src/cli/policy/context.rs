@@ -47,7 +47,9 @@ impl FromStr for ContextEntry {
 fn parse_value(key: ConditionKey, value: &str) -> Result<ContextValue, String> {
     let (given, expected) = match key {
         ConditionKey::SourceIp => (value.parse().ok().map(ContextValue::Address), "an IP address"),
-        ConditionKey::SecureTransport => (value.parse().ok().map(ContextValue::Bool), "true or false"),
+        ConditionKey::SecureTransport => {
+            (value.parse().ok().map(ContextValue::Bool), "true or false")
+        }
         ConditionKey::CurrentTime => {
             let time = UnixMillis::from_rfc3339(value);
             (time.map(ContextValue::Time), "a time such as 2026-02-03T10:12:02Z")

@@ -219,8 +219,10 @@ pub(crate) async fn send_request(
         client.read_to_end(&mut received).await.unwrap();
         received
     };
-    let (mut received, ()) =
-        tokio::join!(connection, server.serve_connection(stream, TransportSecurity::Plaintext, pending()));
+    let (mut received, ()) = tokio::join!(
+        connection,
+        server.serve_connection(stream, TransportSecurity::Plaintext, pending())
+    );
     let answer = Response::split_off(&mut received, false).unwrap();
     assert!(received.is_empty());
     answer

@@ -265,7 +265,8 @@ fn check_library(
     expected: Option<&DocumentError>,
     context: &str,
 ) -> OperationCounts {
-    let (verify_document, operations) = OperationCounts::measure(|| verify_document(service, document));
+    let (verify_document, operations) =
+        OperationCounts::measure(|| verify_document(service, document));
     assert_eq!(verify_document.err().as_ref(), expected, "{context}");
     let verifications = operations.signature_verifications;
     assert!(verifications <= MAX_SIGNATURE_VERIFICATIONS, "{context}: {verifications} signatures");

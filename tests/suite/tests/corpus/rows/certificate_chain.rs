@@ -10,7 +10,9 @@ use simulator::{CertificateSpec, DocumentBuilder, Extension, sign_payload};
 use crate::harness::cbor;
 use crate::harness::payload::Payload;
 use crate::harness::row::{Row, row};
-use crate::harness::service::{LEAF, NOW, ROOTS_OUTSIDE_VALIDITY, good, recipient, verification_time};
+use crate::harness::service::{
+    LEAF, NOW, ROOTS_OUTSIDE_VALIDITY, good, recipient, verification_time,
+};
 use crate::rows::certificate_encoding::malformed;
 use crate::rows::certificates::malformed_times;
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha384};
 
 use crate::clients::TestKey;
-use crate::configuration::{Configuration, document, pcr, world};
+use crate::configuration::{Configuration, document, pcr, pki};
 use crate::enclave_document::EnclaveDocument;
 use crate::guests::{Guests, image};
 use crate::kms_calls::{
@@ -57,7 +57,7 @@ fn refusal(machine: &VirtualMachine, document: &[u8]) -> String {
 pub(super) fn rejects_simulator_document(guests: &Guests) {
     on_first(guests, |machine| {
         let public_key = TestKey::of_bits(2048).document().public_key.unwrap();
-        let message = refusal(machine, &document(&world(), public_key));
+        let message = refusal(machine, &document(&pki(), public_key));
         assert!(message.contains("trust anchor") || message.contains("root"), "{message}");
     });
 }
