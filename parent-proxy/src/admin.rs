@@ -29,7 +29,7 @@ const MAX_HEADERS: usize = 32;
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 const TEXT: &str = "text/plain; charset=utf-8";
-const NOT_FOUND_BODY: &str = "nothing else is here than GET /healthz, /readyz and /metrics\n";
+const NOT_FOUND_BODY: &str = "not found: only GET /healthz, /readyz and /metrics are served\n";
 
 /// Serves connections until `stop` is ready, then lets open connections end.
 pub(crate) async fn run(acceptor: Acceptor, status: Arc<Status>, stop: impl Future<Output = ()>) {

@@ -71,11 +71,14 @@ impl ServedFile {
         let Some(_admission) = self.peers.admit(&stream) else { return };
         let path = self.path.clone();
         match timeout(WRITE_TIMEOUT, self.send(stream)).await {
-            Ok(Ok(length)) => tracing::info!(length, "the enclave has its configuration"),
+            Ok(Ok(length)) => tracing::info!(length, "configuration sent to an enclave"),
             Ok(Err(error)) => {
-                tracing::warn!(%error, path = %path.display(), "an enclave got no configuration");
+                tracing::warn!(%error, path = %path.display(), "cannot send the configuration to an enclave");
             }
-            Err(_) => tracing::warn!("an enclave did not take its configuration in time"),
+            Err(_) => tracing::warn!(
+                limit_seconds = WRITE_TIMEOUT.as_secs(),
+                "an enclave did not read its configuration in time"
+            ),
         }
     }
 
@@ -90,11 +93,11 @@ impl ServedFile {
     fn read(&self) -> io::Result<Zeroizing<Vec<u8>>> {
         // A pipe would wait for somebody to write.
         if !fs::metadata(&self.path)?.is_file() {
-            return Err(io::Error::other("it is no regular file"));
+            return Err(io::Error::other("not a regular file"));
         }
         let file = File::open(&self.path)?;
         let length = file.metadata()?.len();
-        let too_long = || io::Error::other(format!("it is longer than {MAX_LENGTH} bytes"));
+        let too_long = || io::Error::other(format!("larger than {} MiB", MAX_LENGTH >> 20));
         let room = usize::try_from(length.min(MAX_LENGTH)).map_err(|_| too_long())?;
         // So that it need not grow, which would leave copies.
         let mut bytes = Zeroizing::new(Vec::with_capacity(room + 1));

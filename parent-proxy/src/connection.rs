@@ -29,7 +29,7 @@ pub(crate) async fn serve(client: Stream, context: &RelayContext, activity: Opti
     let mut log = CloseLog { connection, accepted, reason: None };
     let connected = while_recording_request(&client, activity, context.pool.connect(&header)).await;
     let Some((stream, lease)) = connected else {
-        tracing::debug!(%connection, "no upstream; the client is closed");
+        tracing::debug!(%connection, "client closed: no upstream accepts a connection");
         return;
     };
     drop(header);

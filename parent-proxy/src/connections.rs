@@ -87,7 +87,7 @@ impl Connections {
     pub(crate) fn start_detached(&mut self, client: DetachedStream, guard: ConnectionGuard) {
         match client.attach() {
             Ok(client) => self.start(client, guard),
-            Err(error) => tracing::warn!(%error, "a client could not change the thread"),
+            Err(error) => tracing::warn!(%error, "client closed: cannot move it to another thread"),
         }
     }
 

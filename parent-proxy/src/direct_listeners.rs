@@ -101,7 +101,7 @@ impl DirectListeners {
             }
             if let Err(error) = self.open(endpoint, Listeners::default(), enclave).await {
                 let upstream = &enclave.endpoint;
-                tracing::error!(%upstream, "the direct listener cannot be opened: {error}");
+                tracing::error!(%upstream, "cannot open the direct listener: {error}");
             }
         }
     }
@@ -148,7 +148,7 @@ impl DirectListeners {
         };
         if !direct.context.pool.set_upstreams(&[as_only_upstream(enclave)]).added.is_empty() {
             let upstream = &enclave.endpoint;
-            tracing::info!(on = %direct.local, %upstream, "the direct listener leads elsewhere");
+            tracing::info!(listen = %direct.local, %upstream, "direct listener redirected");
         }
         true
     }
@@ -165,7 +165,7 @@ impl DirectListeners {
         let listener_persists = relay.listener_persists();
         let (stop, stopped) = oneshot::channel::<()>();
         let (local, context) = (relay.local_endpoint().clone(), Arc::clone(relay.context()));
-        tracing::info!(on = %local, upstream = %enclave.endpoint, "the direct listener is open");
+        tracing::info!(listen = %local, upstream = %enclave.endpoint, "direct listener opened");
         self.lock_open().push(DirectListener {
             listen: endpoint.clone(),
             local,
@@ -200,7 +200,7 @@ async fn close(direct_listeners: Vec<DirectListener>) {
         drop((listeners, _stop));
         // The relay closes its pool once it has closed its listener. An error cannot be: the pool is here.
         while !context.pool.is_closed() && changes.changed().await.is_ok() {}
-        tracing::info!(on = %local, "the direct listener is closed");
+        tracing::info!(listen = %local, "direct listener closed");
     }
 }
 

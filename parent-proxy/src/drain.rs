@@ -47,7 +47,7 @@ pub(crate) fn log_panic(ended: Result<(), JoinError>) {
     match ended {
         // Cancelled, it was evicted.
         Err(error) if error.is_panic() => {
-            tracing::error!(%error, "a connection's task panicked");
+            tracing::error!(%error, "connection task panicked");
         }
         Ok(()) | Err(_) => {}
     }

@@ -123,7 +123,7 @@ impl<'a> HalfPipe<'a> {
             return Poll::Pending;
         }
         if self.activity.is_some_and(|activity| !activity.await_response()) {
-            return Poll::Ready(Err(io::Error::other("the connection made room for another one")));
+            return Poll::Ready(Err(io::Error::other("evicted to make room for a new connection")));
         }
         self.moved = true;
         self.uncounted += received.filled().len();

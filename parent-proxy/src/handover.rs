@@ -62,7 +62,7 @@ pub(crate) fn send(socket: &UnixStream, listeners: &[NamedListener]) -> io::Resu
         && control.push(SendAncillaryMessage::ScmRights(&descriptors));
     if !fits {
         let count = listeners.len();
-        let error = format!("there are {count} listeners, of which {MAX_DESCRIPTORS} can be sent");
+        let error = format!("cannot hand over {count} listeners: the limit is {MAX_DESCRIPTORS}");
         return Err(io::Error::other(error));
     }
     let sent =
@@ -86,11 +86,8 @@ pub(crate) fn receive(socket: &UnixStream) -> io::Result<Vec<NamedListener>> {
             descriptors.extend(passed);
         }
     }
-    let unknown_protocol = || {
-        io::Error::other(
-            "the process before this one hands over in another way: restart it instead",
-        )
-    };
+    let unknown_protocol =
+        || io::Error::other("the predecessor uses another handover protocol: restart it instead");
     let text =
         str::from_utf8(text.get(..length).unwrap_or_default()).map_err(|_| unknown_protocol())?;
     let mut names = text.split('\0');
@@ -137,7 +134,7 @@ mod tests {
         let (one, _other) = UnixStream::pair().unwrap();
         let listeners: Vec<_> = (0..=MAX_DESCRIPTORS).map(|_| named("a")).collect();
         let error = send(&one, &listeners).unwrap_err();
-        assert!(error.to_string().contains("254 listeners, of which 253"), "{error}");
+        assert!(error.to_string().contains("254 listeners: the limit is 253"), "{error}");
     }
 
     #[test]

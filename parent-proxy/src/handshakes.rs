@@ -108,7 +108,7 @@ fn set_and_log_rejected(upstream: &Upstream, is_rejected: bool, siblings_share: 
             siblings_share,
             weight,
             "clients reject the TLS certificate of the upstream far more often than those of its siblings: \
-             has the enclave restarted with another certificate authority? give clients a bundle that has it"
+             did the enclave restart with another certificate authority? add it to the clients' CA bundle"
         ),
         false => tracing::info!(
             %upstream,

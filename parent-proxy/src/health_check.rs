@@ -161,8 +161,8 @@ impl Checker {
         if !mem::replace(&mut self.has_warned, true) {
             tracing::warn!(
                 upstream = %self.upstream.endpoint(),
-                "whether it is ready cannot be known: it does not speak HTTP in plain there; give its \
-                 ,admin=ENDPOINT"
+                "readiness is unknown: the upstream does not serve plain HTTP to clients (does it serve TLS?); \
+                 add ,admin=ENDPOINT to the upstream"
             );
         }
     }
@@ -174,7 +174,7 @@ const RECHECK_DELAY: Duration = Duration::from_millis(100);
 fn eject(upstream: &Upstream, reason: &str, policy: ClosePolicy) -> bool {
     let has_changed = upstream.eject(policy);
     if has_changed {
-        tracing::warn!(upstream = %upstream.endpoint(), reason, "upstream gets no more clients");
+        tracing::warn!(upstream = %upstream.endpoint(), reason, "upstream ejected");
     }
     has_changed
 }
@@ -207,7 +207,7 @@ async fn check(probe: HealthProbe<'_>, has_new_failures: bool) -> CheckResult {
         Ok((StatusCode::SERVICE_UNAVAILABLE, body)) => {
             CheckResult::NotReady(String::from_utf8_lossy(&body).trim_end().to_owned())
         }
-        Ok((status, _)) => CheckResult::Failed(format!("its answer to /readyz is {status}")),
+        Ok((status, _)) => CheckResult::Failed(format!("/readyz returned {status}")),
         Err(ProbeError::NotHttp(_)) if !has_admin_endpoint => CheckResult::ReadinessUnknown,
         Err(error) => failed_check(error),
     }

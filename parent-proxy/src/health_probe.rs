@@ -31,13 +31,13 @@ pub(crate) enum ProbeError {
     #[error(transparent)]
     LocalResource(ConnectError),
     /// Somebody is, who does not speak HTTP in plain.
-    #[error("it does not speak HTTP in plain there: {0}")]
+    #[error("the endpoint did not respond with plain HTTP: {0}")]
     NotHttp(hyper::Error),
     /// What was said cannot be made use of.
     #[error("{0}")]
     Protocol(#[from] Box<dyn Error + Send + Sync>),
     /// It took too long.
-    #[error("no answer within {0:?}")]
+    #[error("no response within {} s", .0.as_secs_f64())]
     Timeout(Duration),
 }
 

@@ -189,7 +189,7 @@ impl ConnectionLimiter {
                 tracing::warn!(
                     client,
                     limit,
-                    "a client address is at its limit; its longest-silent connections are closed"
+                    "client address at its connection limit: closing its longest-idle connections"
                 );
             }
         }
@@ -209,8 +209,7 @@ impl ConnectionLimiter {
             let client = client.map(tracing::field::display);
             tracing::warn!(
                 client,
-                "the relay is full; the longest-silent connections of the address with the most \
-                 connections are closed"
+                "relay full: closing the longest-idle connections of the address with the most connections"
             );
         }
         true
@@ -223,8 +222,8 @@ impl ConnectionLimiter {
             tracing::warn!(
                 client,
                 limit,
-                "a client address is at its limit and awaits responses on all connections; more are \
-                 refused"
+                "client address at its connection limit, and all of its connections await responses: \
+                 rejecting new ones"
             );
         }
     }

@@ -86,7 +86,10 @@ impl Listeners {
             self.adopted.drain(..).filter_map(|endpoint| SocketFile::for_endpoint(&endpoint)),
         );
         for unused in self.inherited.drain(..) {
-            tracing::info!(listener = unused.name, "closed: it is not configured any more");
+            tracing::info!(
+                listener = unused.name,
+                "inherited listener closed: it is no longer configured"
+            );
             let endpoint: Option<Endpoint> = unused.name.parse().ok();
             drop(endpoint.as_ref().and_then(SocketFile::for_endpoint));
         }

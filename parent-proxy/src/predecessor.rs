@@ -42,7 +42,7 @@ impl Predecessor {
         if id.to_str() != Some(&parent_id().to_string()) {
             let id = id.display();
             return Err(io::Error::other(format!(
-                "{PREDECESSOR_VARIABLE} is {id}, which has ended or did not start this process: unset it"
+                "{PREDECESSOR_VARIABLE} is {id}, which is not the parent of this process: unset it"
             )));
         }
         let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);

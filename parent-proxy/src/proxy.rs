@@ -33,7 +33,7 @@ pub enum StartError {
     #[error(transparent)]
     Listen(#[from] ListenError),
     /// A file.
-    #[error("{key} {}: {error}", .path.display())]
+    #[error("cannot use {key} {}: {error}", .path.display())]
     File {
         /// What it is configured as.
         key: &'static str,
@@ -43,13 +43,13 @@ pub enum StartError {
         error: io::Error,
     },
     /// A signal.
-    #[error("SIGHUP and SIGUSR2 cannot be waited for: {0}")]
+    #[error("cannot wait for SIGHUP and SIGUSR2: {0}")]
     Signal(io::Error),
     /// A thread.
-    #[error("the enclaves' lines have no thread: {0}")]
+    #[error("cannot start the log receiver thread: {0}")]
     Thread(io::Error),
     /// A process that this one should have succeeded.
-    #[error("the listeners of the process before are not taken over: {0}")]
+    #[error("cannot take over the listeners of the predecessor: {0}")]
     Predecessor(io::Error),
 }
 
@@ -90,7 +90,7 @@ impl Proxy {
             let listener = listeners.listen(&route.listen).await?;
             let relay = Relay::for_route(listener, config, route, Arc::clone(pool));
             egress.push((route.to_string(), relay));
-            tracing::info!(%route, "a way out is open");
+            tracing::info!(%route, "egress route opened");
         }
         let log_receiver = match &config.log_receiver {
             None => None,
@@ -127,7 +127,7 @@ impl Proxy {
         if let Some(predecessor) = self.predecessor.take() {
             let context = self.relay.context();
             predecessor.wait_for_handover(context).await.map_err(StartError::Predecessor)?;
-            tracing::info!("took over all listeners of the process before");
+            tracing::info!("took over all listeners of the predecessor");
         }
         self.listeners.take_ownership();
         self.services.direct_listeners.take_ownership();
@@ -222,7 +222,7 @@ async fn bind_config_server(
         StartError::File { key, path, error }
     };
     config_server.check().map_err(file)?;
-    tracing::info!(on = %config_server.local_endpoint(), "enclaves can take their configuration");
+    tracing::info!(listen = %config_server.local_endpoint(), "serving the configuration to enclaves");
     Ok(config_server)
 }
 

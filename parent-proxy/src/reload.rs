@@ -19,7 +19,9 @@ pub(crate) async fn run(
 ) {
     while sighup.recv().await.is_some() {
         let Some(path) = &upstreams_file else {
-            tracing::warn!("SIGHUP: no file lists the upstreams, and nothing else is read anew");
+            tracing::warn!(
+                "SIGHUP ignored: no configuration file lists the upstreams, and nothing else is reloaded"
+            );
             continue;
         };
         systemd::reloading();
@@ -29,12 +31,12 @@ pub(crate) async fn run(
                 direct_listeners.replace(&listed).await;
                 tracing::info!(
                     upstreams = listed.len(),
-                    "SIGHUP: the upstreams were read anew; other changes take effect by SIGUSR2"
+                    "SIGHUP: upstreams reloaded; other changes take effect with SIGUSR2"
                 );
             }
             Err(error) => {
                 let file = path.display();
-                tracing::error!(%file, "SIGHUP: the upstreams stay as they are: {error}");
+                tracing::error!(%file, "SIGHUP: upstreams not reloaded: {error}");
             }
         }
         systemd::ready(&pool);

@@ -64,7 +64,7 @@ fn metrics_text(response: Result<(StatusCode, Bytes), ProbeError>) -> Option<Str
 fn record_failure(upstream: &Upstream) {
     // Where it is down, that is known.
     if upstream.health() != Health::Ejected {
-        tracing::debug!(upstream = %upstream.endpoint(), "its metrics cannot be had");
+        tracing::debug!(upstream = %upstream.endpoint(), "cannot read the metrics of the upstream");
     }
     upstream.counts.scrape_failures.fetch_add(1, Ordering::Relaxed);
 }

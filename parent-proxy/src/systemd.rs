@@ -18,7 +18,7 @@ use crate::pool::Pool;
 pub(crate) fn listener() -> Result<Listener, ListenError> {
     let passed = ListenFd::from_env().take_tcp_listener(0).map_err(ListenError::Inherited)?;
     let listener = passed.ok_or_else(|| {
-        ListenError::Inherited(std::io::Error::other("LISTEN_FDS and LISTEN_PID name no socket"))
+        ListenError::Inherited(std::io::Error::other("LISTEN_FDS and LISTEN_PID pass no socket"))
     })?;
     Listener::from_inherited_tcp(listener).map_err(ListenError::Inherited)
 }
@@ -32,7 +32,7 @@ pub(crate) fn ready(pool: &Pool) {
 pub(crate) fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => notify(&[NotifyState::Reloading, now]),
-        Err(error) => tracing::debug!(%error, "the service manager is not told of a reload"),
+        Err(error) => tracing::debug!(%error, "cannot notify the service manager of a reload"),
     }
 }
 
@@ -83,6 +83,6 @@ fn status(pool: &Pool) -> String {
 
 fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::debug!(%error, "the service manager is not told");
+        tracing::debug!(%error, "cannot notify the service manager");
     }
 }

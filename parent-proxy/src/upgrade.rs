@@ -42,22 +42,20 @@ pub(crate) struct Upgrader {
 #[derive(Debug, Error)]
 enum UpgradeError {
     #[error(
-        "this is process 1, whose end would end its successor as well: replace the container instead"
+        "this is process 1, and its end would also end the successor: replace the container instead"
     )]
     FirstProcess,
-    #[error("{} cannot be started: {error}", .program.display())]
+    #[error("cannot start {}: {error}", .program.display())]
     Start { program: PathBuf, error: io::Error },
-    #[error("the listeners cannot be handed over: {0}")]
+    #[error("cannot hand over the listeners: {0}")]
     Handover(io::Error),
     #[error("the successor ended before it was ready: {0}")]
     Ended(process::ExitStatus),
     #[error("the successor closed its standard input before it was ready: {0}")]
     Closed(io::Error),
-    #[error("the successor was not ready within {0:?}")]
+    #[error("the successor was not ready within {} s", .0.as_secs_f64())]
     Timeout(Duration),
-    #[error(
-        "no enclave is ready by the successor's configuration, and this process has one that is"
-    )]
+    #[error("the successor found no ready enclave, but this process has one")]
     NotReady,
 }
 
@@ -91,7 +89,9 @@ impl Upgrader {
             match attempt.await {
                 Ok(()) => return,
                 Err(error) => {
-                    tracing::error!("SIGUSR2: no upgrade, this process serves on: {error}");
+                    tracing::error!(
+                        "SIGUSR2: upgrade failed, this process continues to serve: {error}"
+                    );
                     on_failure();
                 }
             }
@@ -102,7 +102,7 @@ impl Upgrader {
     /// Says, whenever it is asked for another upgrade, that this process is not the one to ask.
     pub(crate) async fn reject_requests(&mut self) {
         while self.requests.recv().await.is_some() {
-            tracing::warn!("SIGUSR2: refused, this process drains and has a successor already");
+            tracing::warn!("SIGUSR2 rejected: this process drains, its successor serves");
         }
     }
 
@@ -118,7 +118,7 @@ impl Upgrader {
         let ready = timeout(self.start_timeout, successor.ready());
         let reject = async {
             while self.requests.recv().await.is_some() {
-                tracing::warn!("SIGUSR2: refused, an upgrade is under way");
+                tracing::warn!("SIGUSR2 rejected: an upgrade is in progress");
             }
         };
         let has_ready_enclave = tokio::select! {
@@ -218,9 +218,9 @@ impl Drop for Successor {
 /// start again: systemd's watchdog notices, for it sees the end of a process only once it is its parent.
 async fn log_exit(mut child: Child) {
     match child.wait().await {
-        Ok(status) if status.success() => tracing::info!("the successor has ended"),
-        Ok(status) => tracing::error!(%status, "the successor has ended"),
-        Err(error) => tracing::error!(%error, "the successor cannot be waited for"),
+        Ok(status) if status.success() => tracing::info!("successor exited"),
+        Ok(status) => tracing::error!(%status, "successor failed"),
+        Err(error) => tracing::error!(%error, "cannot wait for the successor"),
     }
 }
 

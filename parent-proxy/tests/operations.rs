@@ -103,7 +103,7 @@ async fn sighup_reloads_upstreams_and_keeps_open_connections() {
 
     write_file(&folder, &[&a, &b], "");
     process.signal("HUP");
-    process.wait_for_log_line("the upstreams were read anew").await;
+    process.wait_for_log_line("upstreams reloaded").await;
     assert_eq!(bounded(name_of(&mut connect(&endpoint).await.unwrap())).await, Some(b'b'));
     assert_eq!(bounded(name_of(&mut client)).await, Some(b'a'));
 
@@ -113,7 +113,7 @@ async fn sighup_reloads_upstreams_and_keeps_open_connections() {
     {
         fs::write(&path, text).unwrap();
         process.signal("HUP");
-        let line = process.wait_for_log_line("the upstreams stay as they are").await;
+        let line = process.wait_for_log_line("upstreams not reloaded").await;
         assert!(line.contains(expected), "{line}");
     }
     assert_eq!(bounded(name_of(&mut client)).await, Some(b'a'));
@@ -139,7 +139,7 @@ async fn sighup_without_a_configuration_file_changes_nothing() {
     let mut process = Process::start(command);
     let endpoint = process.read_announced_endpoint().await;
     process.signal("HUP");
-    process.wait_for_log_line("no file lists the upstreams").await;
+    process.wait_for_log_line("no configuration file lists the upstreams").await;
     assert_eq!(bounded(name_of(&mut connect(&endpoint).await.unwrap())).await, Some(b'a'));
 }
 

@@ -110,12 +110,12 @@ async fn failed_upgrade_keeps_serving_and_logs_the_reason() {
             script("exit 7");
         }),
         ("closed its standard input", &|| script("exec sleep 1000 <&-")),
-        ("cannot be started: No such file", &|| fs::remove_file(&program).unwrap()),
+        ("parent-proxy: No such file", &|| fs::remove_file(&program).unwrap()),
     ];
     for (expected, change) in changes {
         change();
         signal(first, "USR2");
-        let line = relay.wait_for_log_line("no upgrade, this process serves on").await;
+        let line = relay.wait_for_log_line("upgrade failed, this process continues to serve").await;
         assert!(line.contains(expected), "{expected}: {line}");
         relay.wait_for_notification("RELOADING=1").await;
         assert_eq!(
@@ -275,7 +275,7 @@ async fn sighup_reloads_upstreams_in_the_successor() {
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, text.replace(&a.endpoint.to_string(), &b.endpoint.to_string())).unwrap();
     signal(relay.main(), "HUP");
-    relay.wait_for_log_line("the upstreams were read anew").await;
+    relay.wait_for_log_line("upstreams reloaded").await;
     assert_eq!(relay.name().await, Some(b'b'));
 }
 
@@ -303,11 +303,11 @@ async fn rejects_a_second_upgrade_while_upgrading_or_draining() {
     // The successor asks, and is not ready before it knows.
     bounded(silent.accept()).await.unwrap();
     signal(first, "USR2");
-    relay.wait_for_log_line("refused, an upgrade is under way").await;
+    relay.wait_for_log_line("rejected: an upgrade is in progress").await;
     let line = relay.wait_for_log_line("the successor serves").await;
     relay.successors.push(line.trim_end().rsplit_once('=').unwrap().1.parse().unwrap());
     signal(first, "USR2");
-    relay.wait_for_log_line("refused, this process drains").await;
+    relay.wait_for_log_line("rejected: this process drains").await;
     // It drains already: one signal changes nothing, a second one ends it.
     signal(first, "TERM");
     relay.wait_for_log_line("a second signal ends at once").await;

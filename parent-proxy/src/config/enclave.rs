@@ -33,15 +33,17 @@ pub enum InvalidEnclave {
     Endpoint(#[from] InvalidEndpoint),
     /// An option that is none.
     #[error(
-        "`{0}` is no option of an upstream: write ENDPOINT and behind it, each with a comma before it, \
-         admin=ENDPOINT, direct=ENDPOINT or standby, such as vsock:16:5000,admin=vsock:16:5002"
+        "unknown upstream option `{0}`: write ENDPOINT[,admin=ENDPOINT][,direct=ENDPOINT][,standby], such as \
+         vsock:16:5000,admin=vsock:16:5002"
     )]
     UnknownOption(String),
     /// An option that is there again.
-    #[error("`{0}` is given twice: give each option of an upstream once")]
+    #[error("upstream option `{0}` is given twice: write it once")]
     DuplicateOption(&'static str),
     /// A direct listener on vsock.
-    #[error("direct={0}: a direct listener is for clients: write HOST:PORT or unix:PATH")]
+    #[error(
+        "direct={0}: a direct listener must be TCP or a Unix socket: write HOST:PORT or unix:PATH"
+    )]
     DirectEndpoint(Endpoint),
 }
 

@@ -11,7 +11,7 @@ pub enum ConfigError {
     #[error("{0}")]
     Arguments(#[from] clap::Error),
     /// No file.
-    #[error("{}: {error}", .path.display())]
+    #[error("cannot read {}: {error}", .path.display())]
     Read {
         /// Which.
         path: PathBuf,
@@ -32,8 +32,8 @@ pub enum ConfigError {
     },
     /// Nothing says it.
     #[error(
-        "{key} is missing: give --{}, or PARENT_PROXY_{} in the environment, or {key} in the file of \
-         --config", .key.replace('_', "-"), .key.to_uppercase()
+        "{key} is missing: set --{}, PARENT_PROXY_{} in the environment, or {key} in the file that \
+         --config names", .key.replace('_', "-"), .key.to_uppercase()
     )]
     Missing {
         /// As the file has it.
@@ -43,19 +43,19 @@ pub enum ConfigError {
     #[error("upstream {0} is listed twice: list each enclave once")]
     DuplicateUpstream(Endpoint),
     /// A direct listener of two enclaves.
-    #[error("direct={0} is given to two upstreams: each direct listener leads to one enclave")]
+    #[error("direct={0} is set for two upstreams: set a different listener for each")]
     DuplicateDirectListener(Endpoint),
     /// A port that is not for enclaves alone.
     #[error(
-        "{key}: whoever reaches a TCP port could read or write what is for enclaves alone: listen on \
-         vsock, vsock-mux or unix"
+        "{key}: only enclaves may connect here, and other hosts can reach a TCP port: listen on vsock, \
+         vsock-mux or unix"
     )]
     TcpListener {
         /// As the file has it.
         key: &'static str,
     },
     /// It cannot be shown.
-    #[error("the configuration cannot be shown: {0}")]
+    #[error("cannot print the configuration: {0}")]
     Serialize(#[from] toml::ser::Error),
 }
 

@@ -55,7 +55,7 @@ pub enum InvalidRoute {
     #[error(transparent)]
     Endpoint(#[from] InvalidEndpoint),
     /// The destination is not `HOST:PORT`.
-    #[error("{0} is no HOST:PORT, and a way out leads to nothing else")]
+    #[error("{0} is not HOST:PORT: an egress route leads to a TCP port")]
     Host(Endpoint),
 }
 

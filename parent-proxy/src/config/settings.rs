@@ -15,156 +15,162 @@ use super::text::{Seconds, Text};
 
 /// Relays client connections to enclaves, byte by byte.
 ///
-/// ENDPOINT is vsock:CID:PORT, vsock-mux:PATH:PORT, unix:PATH, tcp:HOST:PORT or HOST:PORT. vsock-mux is a
-/// guest's vsock on the Unix socket PATH, as Firecracker and vhost-device-vsock serve it.
+/// ENDPOINT is vsock:CID:PORT, vsock-mux:PATH:PORT, unix:PATH, tcp:HOST:PORT or HOST:PORT. vsock-mux is the vsock
+/// of a guest that a virtual machine monitor serves on the Unix socket PATH, as Firecracker and
+/// vhost-device-vsock do.
 ///
-/// Each option can also come from the environment, or from the file of --config, as the key of its name
-/// with underscores: an option overrides the environment, which overrides the file.
+/// Each option can also be set by its environment variable, or in the file that --config names, as the key of the
+/// same name with underscores. The command line overrides the environment, which overrides the file.
 #[derive(Clone, Debug, Default, Parser, Deserialize, Serialize)]
 #[command(name = "parent-proxy", version)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Settings {
-    /// The file: TOML.
+    /// Configuration file, in TOML.
     #[arg(long, value_name = "FILE", env = "PARENT_PROXY_CONFIG", hide_env_values = true)]
     #[serde(skip)]
     pub(super) config: Option<PathBuf>,
 
-    /// Print what is in effect, as such a file, and end.
+    /// Print the configuration in effect as a TOML file, and exit.
     #[arg(long)]
     #[serde(skip)]
     pub(super) print_config: bool,
 
-    /// Where clients connect; `systemd` for the socket that systemd passes.
+    /// Endpoint for clients; `systemd` is the socket that systemd passes.
     #[arg(long, value_name = "ENDPOINT", env = "PARENT_PROXY_LISTEN")]
     pub(super) listen: Option<Text<ClientListener>>,
 
-    /// Where an enclave listens, such as vsock:16:5000; once for each.
+    /// Endpoint of an enclave, such as vsock:16:5000; repeat the option for each enclave.
     ///
-    /// Options follow it in any order, each with a comma before it. `admin=ENDPOINT` is where that enclave says
-    /// whether it is ready. `standby` is for an enclave that gets its configuration and health checks, but no
-    /// clients. `direct=ENDPOINT` (HOST:PORT or unix:PATH) is where the relay listens for connections to that
-    /// enclave alone, in standby or not. In the environment upstreams are separated by one blank each, in the
-    /// file they are a list.
+    /// Options follow the endpoint in any order, each after a comma. `admin=ENDPOINT` is the admin endpoint of
+    /// the enclave, for health checks and metrics. `standby` is for an enclave that gets health checks and its
+    /// configuration, but no clients. `direct=ENDPOINT` (HOST:PORT or unix:PATH) is a listener of the relay
+    /// whose connections go to this enclave only, even while it is standby or ejected.
+    ///
+    /// In the environment variable, separate upstreams by one space. In the file, write a list.
     #[arg(long, value_name = "ENDPOINT[,OPTION]...", env = "PARENT_PROXY_UPSTREAM")]
     #[arg(value_delimiter = ' ')]
     #[serde(default)]
     pub(super) upstream: Vec<Text<Enclave>>,
 
-    /// Where to serve /healthz, /readyz and /metrics in plain.
+    /// Endpoint that serves /healthz, /readyz and /metrics over plain HTTP.
     #[arg(long, value_name = "ENDPOINT", env = "PARENT_PROXY_ADMIN_LISTEN")]
     pub(super) admin_listen: Option<Text<Endpoint>>,
 
-    /// How often each enclave is asked whether it is ready, in seconds; 0 is never. [default: 2]
+    /// Time between two health checks of an enclave, in seconds; 0 disables them. [default: 2]
     #[arg(long, value_name = "SECONDS", env = "PARENT_PROXY_HEALTH_INTERVAL")]
     #[arg(allow_negative_numbers = true)]
     pub(super) health_interval: Option<Seconds<0>>,
 
-    /// How long it may take to say so, in seconds. [default: 1]
+    /// Time limit of a health check, in seconds. [default: 1]
     #[arg(long, value_name = "SECONDS", env = "PARENT_PROXY_HEALTH_TIMEOUT")]
     #[arg(allow_negative_numbers = true)]
     pub(super) health_timeout: Option<Seconds<1>>,
 
-    /// How often in a row it may fail to say so before it gets no more clients. [default: 2]
+    /// Failed health checks in a row that eject an enclave, so that it gets no more clients. [default: 2]
     ///
-    /// One that says it is not ready, and one where nobody listens, gets none at once.
+    /// An enclave that reports that it is not ready, or that refuses the connection, is ejected by the first
+    /// such check.
     #[arg(long, value_name = "N", env = "PARENT_PROXY_UNHEALTHY_AFTER")]
     pub(super) unhealthy_after: Option<NonZeroUsize>,
 
-    /// Tell enclaves each client's address, in a PROXY header of version 2, which they must expect.
+    /// Send the address of each client to the enclave, in a PROXY protocol v2 header.
+    ///
+    /// The enclave must expect the header: set `proxy_protocol` in its configuration too.
     #[arg(long, value_name = "BOOL", env = "PARENT_PROXY_PROXY_PROTOCOL")]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(super) proxy_protocol: Option<bool>,
 
-    /// Hand this file to enclaves, which take their configuration from it when they boot.
+    /// Configuration archive that enclaves read when they boot.
     ///
-    /// It is an archive as `attested-recipient config-archive` makes it, and holds secrets.
+    /// `attested-recipient config-archive` creates it. It contains secrets.
     #[arg(long, value_name = "FILE", env = "PARENT_PROXY_CONFIG_ARCHIVE")]
     pub(super) config_archive: Option<PathBuf>,
 
-    /// Where enclaves take it, such as vsock:4294967295:5001.
+    /// Endpoint on which enclaves read the configuration archive, such as vsock:4294967295:5001.
     #[arg(long, value_name = "ENDPOINT", env = "PARENT_PROXY_CONFIG_LISTEN")]
     pub(super) config_listen: Option<Text<Endpoint>>,
 
-    /// A way out: whatever an enclave sends to ENDPOINT goes to that host, and nowhere else; once for
-    /// each.
+    /// Egress route: connections of enclaves to ENDPOINT go to HOST:PORT only; repeat the option for each
+    /// route.
     ///
-    /// In the environment they are separated by one blank each, in the file it is a list.
+    /// In the environment variable, separate routes by one space. In the file, write a list.
     #[arg(long, value_name = "ENDPOINT=HOST:PORT", env = "PARENT_PROXY_EGRESS")]
     #[arg(value_delimiter = ' ')]
     #[serde(default)]
     pub(super) egress: Vec<Text<Route>>,
 
-    /// Where enclaves send their logs and audit records, such as vsock:4294967295:5003.
+    /// Endpoint that receives the log lines and audit records of enclaves, such as vsock:4294967295:5003.
     #[arg(long, value_name = "ENDPOINT", env = "PARENT_PROXY_LOG_LISTEN")]
     pub(super) log_listen: Option<Text<Endpoint>>,
 
-    /// The file that these are added to. [default: standard output]
+    /// File to which the received lines are appended. [default: standard output]
     #[arg(long, value_name = "FILE", env = "PARENT_PROXY_LOG_FILE")]
     pub(super) log_file: Option<PathBuf>,
 
-    /// What the log on standard error is: text or json. [default: text]
+    /// Format of the relay's own log on standard error: text or json. [default: text]
     #[arg(long, value_name = "FORMAT", env = "PARENT_PROXY_LOG_FORMAT")]
     pub(super) log_format: Option<Text<Format>>,
 
-    /// The least of what is logged: error, warn, info, debug or trace. [default: info]
+    /// Minimum level of the relay's own log: error, warn, info, debug or trace. [default: info]
     #[arg(long, value_name = "LEVEL", env = "PARENT_PROXY_LOG_LEVEL")]
     pub(super) log_level: Option<Text<Level>>,
 
-    /// Connections relayed at a time. [default: 4096]
+    /// Maximum number of open client connections. [default: 4096]
     ///
-    /// When all are taken, the longest-silent connection of the address with the most connections makes room
-    /// for a new one. A connection on which a response is awaited is never closed for that; where one is
-    /// awaited on all, new clients wait in the kernel's queue.
+    /// At the limit, a new connection evicts the longest-idle connection of the address with the most
+    /// connections. A connection that awaits a response is never evicted. If all connections await one, new
+    /// clients wait in the kernel's queue.
     #[arg(long, value_name = "N", env = "PARENT_PROXY_MAX_CONNECTIONS")]
     pub(super) max_connections: Option<NonZeroUsize>,
 
-    /// Connections of one client, by IPv4 address or IPv6 /64; 0 is no limit. [default: a quarter of
+    /// Maximum number of connections of one client address; 0 is no limit. [default: a quarter of
     /// --max-connections]
     ///
-    /// An address at its limit makes room by its own longest-silent connection. Behind a load balancer that
-    /// hides its clients' addresses all clients are one: set 0, or as many as --max-connections.
+    /// An address is an IPv4 address or an IPv6 /64. At the limit, a new connection evicts the longest-idle
+    /// connection of the same address. Behind a load balancer that hides client addresses, all clients share
+    /// one address: set 0, or the value of --max-connections.
     #[arg(long, value_name = "N", env = "PARENT_PROXY_MAX_CONNECTIONS_PER_CLIENT")]
     pub(super) max_connections_per_client: Option<usize>,
 
-    /// Threads that relay. [default: one for each processor, up to 4]
+    /// Number of relay threads. [default: one per processor, up to 4]
     ///
-    /// Four are more than an enclave can keep busy.
+    /// Four threads relay more than an enclave can process.
     #[arg(long, value_name = "N", env = "PARENT_PROXY_THREADS")]
     pub(super) threads: Option<NonZeroUsize>,
 
-    /// How long a connection attempt to an enclave may take, in seconds. [default: 3]
+    /// Time limit of a connection attempt to an enclave, in seconds. [default: 3]
     ///
-    /// The default leaves room for the kernel's own vsock timeout of 2 s, whose error says more.
+    /// The default exceeds the kernel's vsock timeout of 2 s, whose error is more specific.
     #[arg(long, value_name = "SECONDS", env = "PARENT_PROXY_CONNECT_TIMEOUT")]
     #[arg(allow_negative_numbers = true)]
     pub(super) connect_timeout: Option<Seconds<1>>,
 
-    /// How long neither side may send a byte, in seconds. [default: 60]
+    /// Time without a byte in either direction after which a connection is closed, in seconds. [default: 60]
     ///
-    /// The default outlasts the enclave's own deadlines, which can answer the client; this one can
-    /// only close.
+    /// The default exceeds the timeouts of the enclave. The enclave can send an error response when they
+    /// expire; the relay can only close the connection.
     #[arg(long, value_name = "SECONDS", env = "PARENT_PROXY_IDLE_TIMEOUT")]
     #[arg(allow_negative_numbers = true)]
     pub(super) idle_timeout: Option<Seconds<1>>,
 
-    /// How long a response may take once health checks have found its enclave unresponsive, in seconds.
-    /// [default: 5]
+    /// Time limit of a response once its enclave is unresponsive to health checks, in seconds. [default: 5]
     ///
-    /// Then the client's connection is closed, so that its SDK tries again on another enclave.
+    /// The relay then closes the client connection, so that the SDK of the client retries on another enclave.
     #[arg(long, value_name = "SECONDS", env = "PARENT_PROXY_UNRESPONSIVE_TIMEOUT")]
     #[arg(allow_negative_numbers = true)]
     pub(super) unresponsive_timeout: Option<Seconds<1>>,
 
-    /// How long a connection may live, in seconds, busy or not. [default: 3600]
+    /// Maximum lifetime of a connection, in seconds. [default: 3600]
     ///
-    /// The default ends what trickles, while a keep-alive client reconnects only once an hour.
+    /// It ends connections that transfer single bytes forever. With the default, a keep-alive client reconnects
+    /// once an hour.
     #[arg(long, value_name = "SECONDS", env = "PARENT_PROXY_TOTAL_TIMEOUT")]
     #[arg(allow_negative_numbers = true)]
     pub(super) total_timeout: Option<Seconds<1>>,
 
-    /// How long open connections may go on after SIGTERM or SIGINT, in seconds. [default: 25]
+    /// Time limit of open connections after SIGTERM or SIGINT, in seconds. [default: 25]
     ///
-    /// The default ends before the 30 s after which container runtimes commonly kill.
+    /// The default is below the 30 s after which container runtimes commonly kill a process.
     #[arg(long, value_name = "SECONDS", env = "PARENT_PROXY_DRAIN_TIMEOUT")]
     #[arg(allow_negative_numbers = true)]
     pub(super) drain_timeout: Option<Seconds<1>>,

@@ -193,8 +193,8 @@ fn missing_setting_error_names_every_source() {
         Config::from_arguments(arguments).unwrap_err().to_string()
     };
     let error = missing(&[]);
-    let expected = "listen is missing: give --listen, or PARENT_PROXY_LISTEN in the environment, or \
-                    listen in the file of --config";
+    let expected = "listen is missing: set --listen, PARENT_PROXY_LISTEN in the environment, or listen \
+                    in the file that --config names";
     assert_eq!(error, expected);
     assert!(missing(&REQUIRED[..2]).starts_with("upstream is missing: "));
     for (argument, expected) in [
@@ -224,21 +224,21 @@ fn rejects_invalid_upstreams_and_routes() {
     for (argument, expected) in [
         ("--upstream=http://a:1", "vsock:CID:PORT"),
         ("--upstream=a:1,admin=", "an endpoint is missing"),
-        ("--upstream=a:1,amin=a:2", "`amin=a:2` is no option of an upstream: write ENDPOINT"),
-        ("--upstream=a:1,", "`` is no option of an upstream"),
-        ("--upstream=a:1,standby=true", "`standby=true` is no option of an upstream"),
-        ("--upstream=unix:/a,standbye", "`standbye` is no option of an upstream"),
+        ("--upstream=a:1,amin=a:2", "unknown upstream option `amin=a:2`: write ENDPOINT"),
+        ("--upstream=a:1,", "unknown upstream option ``"),
+        ("--upstream=a:1,standby=true", "unknown upstream option `standby=true`"),
+        ("--upstream=unix:/a,standbye", "unknown upstream option `standbye`"),
         ("--upstream=a:1,standby,admin=a:2,standby", "`standby` is given twice"),
         ("--upstream=a:1,admin=a:2,admin=a:2", "`admin` is given twice"),
         ("--upstream=a:1,direct=a:2,direct=a:3", "`direct` is given twice"),
         ("--upstream=a:1,direct=a", "`a` has no port"),
         (
             "--upstream=a:1,direct=vsock:3:1",
-            "direct=vsock:3:1: a direct listener is for clients: write HOST:PORT",
+            "direct=vsock:3:1: a direct listener must be TCP or a Unix socket",
         ),
-        ("--upstream=a:1,direct=vsock-mux:/a:1", "a direct listener is for clients"),
+        ("--upstream=a:1,direct=vsock-mux:/a:1", "a direct listener must be TCP"),
         ("--egress=unix:/a", "write ENDPOINT=HOST:PORT"),
-        ("--egress=unix:/a=unix:/b", "unix:/b is no HOST:PORT"),
+        ("--egress=unix:/a=unix:/b", "unix:/b is not HOST:PORT"),
         ("--egress=unix:/a=b", "`b` has no port"),
         ("--max-connections=0", "max-connections"),
         ("--unhealthy-after=0", "unhealthy-after"),
@@ -251,7 +251,7 @@ fn rejects_invalid_upstreams_and_routes() {
     assert_eq!(error, "upstream vsock:16:5000 is listed twice: list each enclave once");
     let both = ["--upstream=unix:/a,direct=a:1", "--upstream=unix:/b,direct=a:1"];
     let error = parse(&both).unwrap_err().to_string();
-    assert!(error.starts_with("direct=tcp:a:1 is given to two upstreams"), "{error}");
+    assert!(error.starts_with("direct=tcp:a:1 is set for two upstreams"), "{error}");
 }
 
 #[test]

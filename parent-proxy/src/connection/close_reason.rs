@@ -9,17 +9,17 @@ use transport::ConnectionId;
 /// The reason of the end of a connection.
 #[derive(Debug, Error)]
 pub(super) enum CloseReason {
-    #[error("both sides finished")]
+    #[error("both sides closed the connection")]
     BothClosed,
-    #[error("the enclave finished first")]
+    #[error("the enclave closed the connection first")]
     UpstreamClosed,
-    #[error("no byte for the idle timeout, or between two requests while draining")]
+    #[error("no byte within the idle timeout, or within 1 s while draining")]
     Idle,
-    #[error("no response from an enclave that does not answer health checks")]
+    #[error("no response from an enclave that fails its health checks")]
     Unresponsive,
-    #[error("total timeout")]
+    #[error("total timeout reached")]
     TotalTimeout,
-    #[error("one side broke: {0}")]
+    #[error("connection failed: {0}")]
     Io(io::Error),
 }
 
@@ -32,10 +32,13 @@ pub(super) struct CloseLog {
 
 impl Drop for CloseLog {
     fn drop(&mut self) {
-        let (connection, lived) = (self.connection, self.accepted.elapsed());
+        let (connection, duration_seconds) =
+            (self.connection, self.accepted.elapsed().as_secs_f64());
         match &self.reason {
-            Some(end) => tracing::debug!(%connection, %end, ?lived, "connection closed"),
-            None => tracing::debug!(%connection, ?lived, "connection closed before its end"),
+            Some(reason) => {
+                tracing::debug!(%connection, %reason, duration_seconds, "connection closed");
+            }
+            None => tracing::debug!(%connection, duration_seconds, "connection aborted"),
         }
     }
 }

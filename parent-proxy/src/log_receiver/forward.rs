@@ -40,11 +40,11 @@ impl Forwarder {
     pub(super) fn new(peers: PeerPolicy, writer: LineWriter, counts: Counts) -> Self {
         let connections = PerCidLimit::new(
             MAX_CONNECTIONS_PER_CID,
-            "an enclave has too many connections for its lines; more are closed",
+            "too many log connections from one enclave: closing new ones",
         );
         let waiting = PerCidLimit::new(
             MAX_WAITING_PER_CID,
-            "the sink of enclaves' lines is stuck; lines of further connections of an enclave are dropped",
+            "log sink stuck: dropping the lines of further connections of an enclave",
         );
         Self { peers, connections, waiting, writer, counts }
     }

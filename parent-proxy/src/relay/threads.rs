@@ -55,7 +55,7 @@ impl Threads {
                     workers.retain(Worker::is_running);
                 }
             }
-            Err(error) => tracing::warn!(%error, "a client could not change the thread"),
+            Err(error) => tracing::warn!(%error, "client closed: cannot move it to another thread"),
         }
     }
 
@@ -75,7 +75,7 @@ impl Threads {
             aborted += worker.await.unwrap_or_default();
         }
         if aborted > 0 {
-            tracing::warn!(aborted, "connections were still open at the drain timeout");
+            tracing::warn!(aborted, "connections aborted at the drain timeout");
         }
         aborted
     }
