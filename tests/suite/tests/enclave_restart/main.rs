@@ -68,7 +68,7 @@ impl RelayAndEnclaves {
     fn set_standby(&self, standby: Option<usize>) {
         write_upstreams(&self.folder, standby);
         self.relay.signal("HUP");
-        self.relay.wait_for_log("the upstreams were read anew");
+        self.relay.wait_for_log("upstreams reloaded");
     }
 
     fn restart(&mut self, place: usize) {
