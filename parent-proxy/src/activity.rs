@@ -1,4 +1,4 @@
-//! How long a connection has been silent, readable from any thread.
+//! The idle time of one connection, readable from any thread.
 
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
@@ -7,41 +7,43 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-/// A response is awaited.
+/// Flag: a response is awaited.
 const AWAITING: u64 = 1 << 63;
 
-/// The client has sent a byte.
+/// Flag: the client has sent a byte.
 const CLIENT_SENT: u64 = 1 << 62;
 
-/// The connection makes room for another one, and relays nothing more.
+/// Flag: the connection was evicted for a new one, and relays nothing more.
 const EVICTED: u64 = 1 << 61;
 
 const FLAGS: u64 = AWAITING | CLIENT_SENT | EVICTED;
 
-/// The traffic of one connection, written by the thread that relays it, which also evicts others.
+/// The activity of one connection. The thread that relays it writes it, and the thread that accepts
+/// connections reads it to evict idle ones.
 ///
-/// All of it is one atomic word, so that a request and an eviction cannot cross: either the eviction comes
-/// first, and the request is not relayed, or the eviction sees that a response is awaited.
+/// The state is one atomic word, so a request and an eviction exclude each other. Either the eviction comes
+/// first and the request is not relayed, or the eviction fails because a response is awaited.
 #[derive(Debug)]
 pub(crate) struct Activity {
     epoch: Instant,
     /// Microseconds from `epoch` to the last byte, with the flags above.
     state: AtomicU64,
-    /// The rank that the limiter has this connection filed under; read and written under its lock only.
+    /// The rank under which the limiter indexes this connection. Read and written under the limiter's lock
+    /// only.
     indexed_rank: AtomicU64,
     task: OnceLock<AbortHandle>,
 }
 
-/// The order in which connections make room: the lowest goes first.
+/// The eviction order of connections: the lowest rank is evicted first.
 ///
-/// A connection on which the client has never sent a byte comes before all others. Behind a shared address
-/// a flood of silent connections would otherwise push out clients between two messages of a handshake.
+/// Connections on which the client has not sent a byte come first. Behind a shared address, a flood of silent
+/// connections would otherwise evict clients between two messages of a handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Rank(u64);
 
 impl Activity {
-    /// Starts the silence of a connection that was accepted at `now`; `epoch` is common to all that are
-    /// compared.
+    /// Creates the activity of a connection that was accepted at `now`. Activities that are compared with
+    /// each other share one `epoch`.
     pub(crate) fn new(epoch: Instant, now: Instant) -> Self {
         Self {
             epoch,
@@ -51,18 +53,18 @@ impl Activity {
         }
     }
 
-    /// Records that the client has sent something, before it is relayed. Returns `false` where the
-    /// connection is evicted and must not relay it.
+    /// Records that the client sent bytes, before they are relayed. Returns `false` if the connection is
+    /// evicted and must not relay them.
     pub(crate) fn await_response(&self) -> bool {
         self.state.fetch_or(AWAITING | CLIENT_SENT, SeqCst) & EVICTED == 0
     }
 
-    /// Records that a byte, or the end of a direction, passed at `now`.
+    /// Records that a byte, or the EOF of one direction, was relayed at `now`.
     pub(crate) fn record(&self, now: Instant, awaits_response: bool) {
         let awaiting = if awaits_response { AWAITING | CLIENT_SENT } else { 0 };
         let time = micros(self.epoch, now);
         let next = |state: u64| Some(time | awaiting | (state & (CLIENT_SENT | EVICTED)));
-        // It never fails, as `next` always returns a value.
+        // Never fails: `next` always returns `Some`.
         let _ = self.state.fetch_update(SeqCst, SeqCst, next);
     }
 
@@ -77,27 +79,27 @@ impl Activity {
         self.rank().unwrap_or(Rank(micros(self.epoch, now) | CLIENT_SENT))
     }
 
-    /// Returns the rank that was last given to [`set_indexed_rank`](Self::set_indexed_rank).
+    /// Returns the rank that was last passed to [`set_indexed_rank`](Self::set_indexed_rank).
     pub(crate) fn indexed_rank(&self) -> Rank {
         Rank(self.indexed_rank.load(Relaxed))
     }
 
-    /// Notes the rank that this connection is filed under.
+    /// Records the rank under which the limiter indexes this connection.
     pub(crate) fn set_indexed_rank(&self, rank: Rank) {
         self.indexed_rank.store(rank.0, Relaxed);
     }
 
-    /// Names the task to abort when the connection is evicted.
+    /// Sets the task to abort when the connection is evicted.
     pub(crate) fn set_task(&self, task: AbortHandle) {
         let task = self.task.get_or_init(|| task);
-        // The eviction may have come before the task.
+        // The eviction may have happened before this call.
         if self.state.load(SeqCst) & EVICTED != 0 {
             task.abort();
         }
     }
 
-    /// Evicts the connection if its rank is still `rank`. Returns whether it was; then
-    /// [`abort`](Self::abort) must follow.
+    /// Evicts the connection if its rank is still `rank`, and returns whether it did. If so, the caller must
+    /// call [`abort`](Self::abort).
     pub(crate) fn evict(&self, rank: Rank) -> bool {
         self.state.compare_exchange(rank.0, rank.0 | EVICTED, SeqCst, SeqCst).is_ok()
     }

@@ -1,7 +1,7 @@
-//! The admin endpoint: health, readiness and metrics of the relay in plain HTTP/1.1, and nothing else.
+//! The admin endpoint of the relay: `/healthz`, `/readyz` and `/metrics` over plain HTTP/1.1.
 //!
-//! Heads of requests are read with `httparse`, the parser that hyper itself uses. A server that answers one request
-//! a connection and reads no body needs no more, so the relay links hyper's client alone.
+//! The server handles one request per connection and reads no body. `httparse`, the parser of hyper, is
+//! enough for that, so the relay links hyper's client but not its server.
 
 use std::io;
 use std::sync::Arc;
@@ -18,29 +18,29 @@ use transport::{Acceptor, Stream};
 
 use crate::status::{self, Status};
 
-/// Bytes of the head of a request.
+/// Maximum length of a request head, in bytes.
 const MAX_HEAD_LENGTH: usize = 8 * 1024;
 
-/// Headers of a request.
+/// Maximum number of headers of a request.
 const MAX_HEADERS: usize = 32;
 
-/// Time for the client to close its side after the response. To close with unread bytes would reset the connection,
-/// and a reset can destroy the response before the client has read it (RFC 9112, section 9.6).
+/// Time limit for the client to close its side after the response. Closing a socket with unread bytes resets
+/// the connection, which can destroy the response before the client reads it (RFC 9112, section 9.6).
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const NOT_FOUND_BODY: &str = "not found: only GET /healthz, /readyz and /metrics are served\n";
 
-/// Serves connections until `stop` is ready, then lets open connections end.
+/// Serves connections until `stop` is ready, then waits until the open ones have ended.
 pub(crate) async fn run(acceptor: Acceptor, status: Arc<Status>, stop: impl Future<Output = ()>) {
     let serve = |stream| serve(stream, Arc::clone(&status));
     acceptor.serve_until(stop, MAX_ADMIN_CONNECTIONS, serve).await;
 }
 
-/// Answers one request, so that no client holds a connection for long.
+/// Handles one request, within a time limit.
 async fn serve(stream: Stream, status: Arc<Status>) {
     let exchange = exchange(stream, async |request| respond(&request, &status).await);
-    // The client sees how its connection ended, and nothing here depends on it.
+    // A time-out or an I/O error affects only this client.
     let _ = timeout(ADMIN_HEADER_READ_TIMEOUT + WRITE_TIMEOUT, exchange).await;
 }
 
@@ -77,7 +77,7 @@ async fn exchange(
     Ok(())
 }
 
-/// Reads the head of a request. Returns the status code of the response instead if the head is refused.
+/// Reads the head of a request. Returns an error status code if the head is rejected.
 ///
 /// # Errors
 /// If the connection ends within the head.
@@ -97,7 +97,7 @@ async fn read_request(
     }
 }
 
-/// The parts of a request's head on which the response depends.
+/// The parts of a request head that determine the response.
 #[derive(Debug)]
 struct Request {
     method: String,
@@ -105,10 +105,10 @@ struct Request {
 }
 
 impl Request {
-    /// Parses the head of a request, and ignores what follows it. Returns `None` if the head is incomplete.
+    /// Parses a request head and ignores the bytes after it. Returns `None` if the head is incomplete.
     ///
     /// # Errors
-    /// The status code of the response if the head is malformed or has too many headers.
+    /// Returns the status code of the response if the head is malformed or has too many headers.
     fn parse(received: &[u8]) -> Result<Option<Self>, StatusCode> {
         let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
         let mut head = httparse::Request::new(&mut headers);
@@ -128,14 +128,14 @@ impl Request {
     }
 }
 
-/// A response, after which the connection is closed.
+/// A response. The server closes the connection after it.
 #[derive(Debug)]
 struct Response {
     code: StatusCode,
-    /// The media type, if there is a body.
+    /// Media type of the body, if there is one.
     kind: Option<&'static str>,
     body: Bytes,
-    /// Whether the body is left out, because the request is a HEAD (RFC 9110, section 9.3.2).
+    /// Whether the body is omitted because the request method is HEAD (RFC 9110, section 9.3.2).
     is_to_head: bool,
 }
 
@@ -145,9 +145,9 @@ impl Response {
         Self { code, kind: None, body: Bytes::new(), is_to_head: false }
     }
 
-    /// Returns the bytes of the response.
+    /// Encodes the response as HTTP/1.1.
     fn encode(&self) -> Vec<u8> {
-        // The version is the server's own, also in response to HTTP/1.0 (RFC 9110, section 6.2).
+        // A server sends its own version, also to an HTTP/1.0 client (RFC 9110, section 6.2).
         let mut head = format!("HTTP/1.1 {}\r\n", self.code);
         if let Some(kind) = self.kind {
             head += &format!("content-type: {kind}\r\n");
@@ -169,14 +169,14 @@ mod tests {
     const TOO_LONG: &str = "HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\n\
                             connection: close\r\n\r\n";
 
-    /// Answers with the method and the path of the request.
+    /// Returns a response with the method and the path of the request.
     async fn echo(request: Request) -> Response {
         let body = format!("{} {}", request.method, request.target.path()).into();
         let is_to_head = request.method == "HEAD";
         Response { code: StatusCode::OK, kind: Some(TEXT), body, is_to_head }
     }
 
-    /// Returns a connection to a server that answers with [`echo`].
+    /// Returns a connection to a server that responds with [`echo`].
     fn connection() -> DuplexStream {
         let (client, server) = duplex(2 * MAX_HEAD_LENGTH);
         tokio::spawn(exchange(server, echo));

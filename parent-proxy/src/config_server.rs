@@ -1,5 +1,6 @@
-//! The enclave's configuration, handed to it when it boots: a file's bytes, which nothing here looks
-//! into, from the beginning of a connection to its end.
+//! Serves the configuration archive to enclaves when they boot.
+//!
+//! Each connection receives the bytes of the file, then EOF. The relay does not parse them.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -15,50 +16,51 @@ use zeroize::Zeroizing;
 
 use crate::peer_policy::PeerPolicy;
 
-/// Bytes of a file that an enclave takes, and one to tell.
+/// Maximum length of the file, in bytes.
 const MAX_LENGTH: u64 = 8 * 1024 * 1024;
 
-/// Enclaves served at a time; there are four on a parent instance at most.
+/// Maximum number of open connections. A parent instance has at most four enclaves.
 const MAX_CONNECTIONS: usize = 16;
 
-/// How long one may take.
+/// Time limit of one connection.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A file, and where enclaves take it.
+/// A server of the configuration archive.
 #[derive(Debug)]
 pub(crate) struct ConfigServer {
     acceptor: Acceptor,
     file: Arc<ServedFile>,
 }
 
+/// The served file and the policy of its readers.
 #[derive(Debug)]
 struct ServedFile {
     path: PathBuf,
-    /// Who may have it.
+    /// Admits the enclaves of the pool only.
     peers: PeerPolicy,
 }
 
 impl ConfigServer {
-    /// Hands out the file `path` on `listener`, to whomever `peers` admits.
+    /// Creates a server of the file `path` on `listener`, for the peers that `peers` admits.
     pub(crate) fn new(listener: Listener, path: PathBuf, peers: PeerPolicy) -> Self {
         Self { acceptor: Acceptor::new(listener), file: Arc::new(ServedFile { path, peers }) }
     }
 
-    /// Where it listens, with the port the kernel chose where that was left to it.
+    /// Returns the endpoint of the listener, with the port that the kernel chose for port 0.
     pub(crate) fn local_endpoint(&self) -> &Endpoint {
         self.acceptor.local_endpoint()
     }
 
-    /// Whether the file can be read: it is read anew for every enclave, but who starts this would
-    /// rather know at once.
+    /// Checks that the file can be read. It is read again for every connection; this check reports a wrong
+    /// path at start-up.
     ///
     /// # Errors
-    /// If not.
+    /// If the file cannot be read, is not a regular file, or is too large.
     pub(crate) fn check(&self) -> io::Result<()> {
         self.file.read().map(drop)
     }
 
-    /// Hands it to whoever may have it until `stop` is ready, then lets open connections end.
+    /// Serves connections until `stop` is ready, then waits until the open ones have ended.
     pub(crate) async fn run(self, stop: impl Future<Output = ()>) {
         let Self { acceptor, file } = self;
         let serve = |stream| Arc::clone(&file).serve(stream);
@@ -89,9 +91,9 @@ impl ServedFile {
         Ok(bytes.len())
     }
 
-    /// The file, which may hold secrets: it is wiped after use.
+    /// Reads the file. It may contain secrets, so its bytes are zeroized on drop.
     fn read(&self) -> io::Result<Zeroizing<Vec<u8>>> {
-        // A pipe would wait for somebody to write.
+        // Opening a FIFO would block until a writer opens it.
         if !fs::metadata(&self.path)?.is_file() {
             return Err(io::Error::other("not a regular file"));
         }
@@ -99,7 +101,7 @@ impl ServedFile {
         let length = file.metadata()?.len();
         let too_long = || io::Error::other(format!("larger than {} MiB", MAX_LENGTH >> 20));
         let room = usize::try_from(length.min(MAX_LENGTH)).map_err(|_| too_long())?;
-        // So that it need not grow, which would leave copies.
+        // Growing the vector would leave copies of the bytes in freed memory.
         let mut bytes = Zeroizing::new(Vec::with_capacity(room + 1));
         file.take(MAX_LENGTH + 1).read_to_end(&mut bytes)?;
         match u64::try_from(bytes.len()) {

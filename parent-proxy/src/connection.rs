@@ -17,7 +17,7 @@ use crate::activity::Activity;
 use crate::context::RelayContext;
 use crate::pump::Pump;
 
-/// Relays one client, from accept to close.
+/// Relays one client connection, from accept to close.
 pub(crate) async fn serve(client: Stream, context: &RelayContext, activity: Option<&Activity>) {
     let accepted = Instant::now();
     let connection = context.connection_ids.next();
@@ -43,8 +43,8 @@ pub(crate) async fn serve(client: Stream, context: &RelayContext, activity: Opti
     let pump = Pump::new(client, stream, &upstream.traffic, activity);
     let reason = forward(pump, context.timeouts, accepted, lease.close_policy()).await;
     if matches!(reason, CloseReason::UpstreamClosed | CloseReason::Io(_)) {
-        // An enclave keeps its connections, unless something is wrong with it, or with what was asked.
-        // One that fails at once has the fewest, and would get all clients until it is asked.
+        // A healthy enclave keeps its connections open. One that closes them at once has the fewest
+        // connections, and would get all clients until the next health check.
         upstream.request_check();
     }
     if matches!(reason, CloseReason::Unresponsive) {
@@ -53,8 +53,8 @@ pub(crate) async fn serve(client: Stream, context: &RelayContext, activity: Opti
     log.reason = Some(reason);
 }
 
-/// Waits for `connected`, and records meanwhile that the client has sent something: a connection on which a
-/// response is awaited must not make room for another one, however long the enclave takes to answer.
+/// Waits for `connected`, and records a request that the client sends meanwhile. A connection that awaits a
+/// response must not be evicted, however long the connection attempt takes.
 async fn while_recording_request<T>(
     client: &Stream,
     activity: Option<&Activity>,
@@ -67,7 +67,7 @@ async fn while_recording_request<T>(
         connected = &mut connected => return connected,
         Ok(_) = client.peek() => {}
     }
-    // Where it is `false` the connection is evicted, and its task is about to be aborted.
+    // If this returns `false`, the connection is evicted and its task is about to be aborted.
     activity.await_response();
     connected.await
 }

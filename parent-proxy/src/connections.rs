@@ -22,11 +22,11 @@ pub(crate) struct Connections {
     tasks: JoinSet<()>,
 }
 
-/// How many connections a thread has, or is about to get.
+/// The number of connections of one thread, including those that are on their way to it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Load(Arc<AtomicUsize>);
 
-/// What a connection takes up, given back when this is dropped.
+/// A guard that holds a connection's slot and admission, and releases them on drop.
 #[derive(Debug)]
 pub(crate) struct ConnectionGuard {
     load: Load,
@@ -35,11 +35,12 @@ pub(crate) struct ConnectionGuard {
 }
 
 impl Load {
+    /// Returns the number of connections.
     pub(crate) fn count(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Counts one more.
+    /// Counts one more connection. Returns its guard.
     pub(crate) fn guard(
         &self,
         slot: OwnedSemaphorePermit,
@@ -61,7 +62,7 @@ impl Connections {
         Self { context, draining, load: Load::default(), tasks: JoinSet::new() }
     }
 
-    /// None yet, for another thread of the same relay.
+    /// Creates an empty set of connections for another thread of the same relay.
     pub(crate) fn for_another_thread(&self) -> Self {
         Self::new(Arc::clone(&self.context), self.draining.clone())
     }
@@ -70,13 +71,14 @@ impl Connections {
         &self.load
     }
 
+    /// Starts to relay `client` on this thread.
     pub(crate) fn start(&mut self, client: Stream, guard: ConnectionGuard) {
         let context = Arc::clone(&self.context);
         let activity = guard.admission.activity().map(Arc::clone);
         let recorded = activity.clone();
         let task = self.tasks.spawn(async move {
             serve(client, &context, recorded.as_deref()).await;
-            // Not before the descriptors are closed.
+            // Dropped only once the descriptors are closed.
             drop(guard);
         });
         if let Some(activity) = activity {
@@ -84,6 +86,7 @@ impl Connections {
         }
     }
 
+    /// Starts to relay a client that another thread accepted.
     pub(crate) fn start_detached(&mut self, client: DetachedStream, guard: ConnectionGuard) {
         match client.attach() {
             Ok(client) => self.start(client, guard),
@@ -91,7 +94,7 @@ impl Connections {
         }
     }
 
-    /// When a connection has ended; never while there is none.
+    /// Waits for the next connection to end. Never returns while there is none.
     pub(crate) async fn join_next(&mut self) {
         match self.tasks.join_next().await {
             Some(ended) => log_panic(ended),
@@ -99,7 +102,7 @@ impl Connections {
         }
     }
 
-    /// Whether the relay draining; if not, and nobody brings clients any more, it was dropped.
+    /// Returns whether the relay drains. If it does not and no more clients arrive, the relay was dropped.
     pub(crate) fn is_draining(&self) -> bool {
         *self.draining.borrow()
     }

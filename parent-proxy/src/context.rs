@@ -10,12 +10,12 @@ use crate::peer_policy::PeerPolicy;
 use crate::pool::Pool;
 use crate::timeouts::Timeouts;
 
-/// The context of all connections of one relay, on whichever thread they are.
+/// The context of all connections of one relay, on all of its threads.
 #[derive(Debug)]
 pub(crate) struct RelayContext {
     pub(crate) pool: Arc<Pool>,
     pub(crate) peer_policy: PeerPolicy,
-    /// Whether the relay sends the address of each client to the enclave, by the PROXY protocol.
+    /// Whether the relay sends the client address to the enclave in a PROXY protocol header.
     pub(crate) proxy_protocol: bool,
     pub(crate) connection_ids: ConnectionIds,
     pub(crate) timeouts: Timeouts,
@@ -27,10 +27,11 @@ pub(crate) struct RelayContext {
 pub(crate) struct ConnectionIds(AtomicU64);
 
 impl ConnectionIds {
-    /// Starts at a random identifier, so that those of two relays, or of one before and after a restart,
+    /// Starts at a random identifier, so that the identifiers of two relays, or before and after a restart,
     /// differ.
     pub(crate) fn new() -> Self {
-        // An identifier is no secret, and that two relays begin alike does no harm.
+        // Identifiers are not secret, and a rare collision is harmless, so a failure of the random source is
+        // ignored.
         Self(AtomicU64::new(getrandom::u64().unwrap_or_default()))
     }
 

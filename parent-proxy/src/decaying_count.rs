@@ -5,23 +5,22 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Length of a tick, the unit of time of a [`DecayingCount`], in milliseconds. 32 bits of ticks last for
-/// 13 years.
+/// Length of a tick, the time unit of a [`DecayingCount`], in milliseconds. 32 bits of ticks last 13 years.
 const TICK_MILLIS: u128 = 100;
 
-/// An exponentially decaying sum. It is decayed when it is read or added to, so that it needs no timer.
+/// An exponentially decaying sum. It decays when it is read or changed, so it needs no timer.
 ///
-/// The time of the last change, in ticks since `origin`, and the sum at that time are in one atomic word.
+/// One atomic word holds the time of the last change, in ticks since `origin`, and the sum at that time.
 #[derive(Debug)]
 pub(crate) struct DecayingCount {
     origin: Instant,
-    /// In ticks.
+    /// Half-life in ticks.
     half_life: f32,
     time_and_sum: AtomicU64,
 }
 
 impl DecayingCount {
-    /// Returns an empty sum that halves every `half_life`.
+    /// Creates an empty sum that halves every `half_life`.
     pub(crate) fn new(half_life: Duration) -> Self {
         let ticks = u16::try_from(half_life.as_millis() / TICK_MILLIS).unwrap_or(u16::MAX);
         Self {
@@ -31,29 +30,29 @@ impl DecayingCount {
         }
     }
 
-    /// Adds `amount` at the time `now`.
+    /// Adds `amount` at time `now`.
     pub(crate) fn add(&self, amount: f32, now: Instant) {
         let tick = self.tick(now);
         let add = |word| {
             let (time, sum) = unpack(word);
             Some(pack(tick.max(time), self.decayed(sum, time, tick) + amount))
         };
-        // It never fails, as `add` always returns a value.
+        // Never fails: `add` always returns `Some`.
         let _ = self.time_and_sum.fetch_update(Relaxed, Relaxed, add);
     }
 
-    /// Forgets everything that was added.
+    /// Resets the sum to 0.
     pub(crate) fn clear(&self) {
         self.time_and_sum.store(0, Relaxed);
     }
 
-    /// Returns the sum at the time `now`.
+    /// Returns the sum at time `now`.
     pub(crate) fn at(&self, now: Instant) -> f64 {
         let (time, sum) = unpack(self.time_and_sum.load(Relaxed));
         f64::from(self.decayed(sum, time, self.tick(now)))
     }
 
-    /// Returns the amount that is left at `now` of `amount` added at `since`.
+    /// Returns the part of `amount`, added at `since`, that is left at `now`.
     pub(crate) fn decayed_since(&self, amount: f32, since: Instant, now: Instant) -> f32 {
         self.decayed(amount, self.tick(since), self.tick(now))
     }
@@ -100,7 +99,7 @@ mod tests {
         count.add(2.0, Instant::now());
         advance(Duration::from_secs(20)).await;
         assert!(is_near(count.at(Instant::now()), 1.0));
-        // Decayed in many small steps it is the same.
+        // Many small steps decay as much as one large step.
         for _ in 0..100 {
             advance(Duration::from_millis(100)).await;
             count.add(0.0, Instant::now());

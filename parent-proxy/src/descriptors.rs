@@ -1,11 +1,13 @@
+//! The limit of open file descriptors.
+
 use std::fs;
 use std::num::NonZeroUsize;
 
-/// Descriptors besides those of connections: standard streams, the listener, the runtime's own.
+/// Number of descriptors besides those of connections: standard streams, listeners and the runtime's own.
 const OWN_DESCRIPTORS: usize = 32;
 
-/// Warns where the process may open fewer file descriptors than its connections need: the client's
-/// and the upstream's for each. The relay works nevertheless, with fewer connections.
+/// Warns if the process may open fewer file descriptors than `max_connections` needs: two for each
+/// connection. The relay still works, with fewer connections.
 pub fn warn_of_few_descriptors(max_connections: NonZeroUsize) {
     let needed = max_connections.get().saturating_mul(2).saturating_add(OWN_DESCRIPTORS);
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
@@ -18,7 +20,8 @@ pub fn warn_of_few_descriptors(max_connections: NonZeroUsize) {
     }
 }
 
-/// The soft limit on open files in the text of proc_pid_limits(5); `None` where it is unlimited.
+/// Parses the soft limit of open files from the text of proc_pid_limits(5). Returns `None` if it is
+/// unlimited.
 fn soft_limit(limits: &str) -> Option<usize> {
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
     line.split_whitespace().next()?.parse().ok()

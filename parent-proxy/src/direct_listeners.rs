@@ -1,8 +1,8 @@
-//! DirectListener listeners: each leads to one named enclave, whether that is active, standby or ejected. By one of
-//! them `attested-recipient trust` reaches an enclave before clients do.
+//! Direct listeners. Each leads to one enclave, whether that is active, standby or ejected, so that
+//! `attested-recipient trust` can reach an enclave before clients do.
 //!
-//! Connections are relayed as those of clients are, but are counted on their own: they take no slot of a
-//! client's, and balancing does not see them.
+//! Their connections are relayed like those of clients, but counted separately: they use no slots of clients,
+//! and the upstream selection ignores them.
 
 mod metrics;
 
@@ -24,35 +24,35 @@ use crate::listeners::Listeners;
 use crate::relay::Relay;
 use crate::upstream::Upstream;
 
-/// The direct listeners, which can change.
+/// The set of direct listeners. SIGHUP can change it.
 #[derive(Debug)]
 pub(crate) struct DirectListeners {
     config: Config,
     open: Mutex<Vec<DirectListener>>,
-    /// The relays of those that are open, and of those that were closed and drain.
+    /// The relays of open listeners, and of closed ones that still drain.
     relays: Mutex<JoinSet<DrainReport>>,
 }
 
-/// One direct listener. It is closed, and its connections drain, once this is dropped.
+/// One direct listener. Dropping it closes the listener and drains its connections.
 #[derive(Debug)]
 struct DirectListener {
-    /// As it is configured.
+    /// The configured endpoint.
     listen: Endpoint,
     local: Endpoint,
     context: Arc<RelayContext>,
-    /// The one listener, for a successor.
+    /// Contains the one listener, to hand it over to a successor.
     listeners: Listeners,
-    /// Whether a successor has the listener as well.
+    /// Whether a successor also has the listener.
     listener_persists: Arc<AtomicBool>,
     _stop: oneshot::Sender<()>,
 }
 
 impl DirectListeners {
-    /// Opens the direct listeners of the configuration, with those that `inherited` has, and relays what
-    /// comes.
+    /// Opens the configured direct listeners, and starts to relay their connections. Uses listeners in
+    /// `inherited` where their endpoints match.
     ///
     /// # Errors
-    /// When an endpoint cannot be listened on.
+    /// If an endpoint cannot be listened on.
     pub(crate) async fn bind(
         config: &Config,
         inherited: &mut Listeners,
@@ -65,7 +65,7 @@ impl DirectListeners {
         Ok(this)
     }
 
-    /// Returns the endpoint of each upstream that has a direct listener, and the address of that.
+    /// Returns, for each upstream with a direct listener, its endpoint and the endpoint of the listener.
     pub(crate) fn local_endpoints(&self) -> Vec<(Endpoint, Endpoint)> {
         let upstreams = |direct: &DirectListener| direct.context.pool.upstreams();
         let pair = |direct: &DirectListener, one: &Upstream| {
@@ -77,7 +77,7 @@ impl DirectListeners {
         self.lock_open().iter().flat_map(of_one).collect()
     }
 
-    /// Returns the upstreams at which direct listeners count their connections.
+    /// Returns the upstreams that count the connections of direct listeners.
     pub(crate) fn upstreams(&self) -> Vec<Arc<Upstream>> {
         self.lock_open()
             .iter()
@@ -85,15 +85,15 @@ impl DirectListeners {
             .collect()
     }
 
-    /// Closes, opens and redirects listeners, so that they are as `upstreams` says. One that cannot be opened
-    /// is told by the log, and holds up nothing else.
+    /// Closes, opens and redirects listeners to match `upstreams`. A listener that cannot be opened is
+    /// logged; the others are not affected.
     pub(crate) async fn replace(&self, upstreams: &[Enclave]) {
         let is_listed = |direct: &DirectListener| {
             with_direct_listener(upstreams).any(|(endpoint, _)| *endpoint == direct.listen)
         };
         let (kept, unlisted) = mem::take(&mut *self.lock_open()).into_iter().partition(is_listed);
         *self.lock_open() = kept;
-        // First, for another may be opened at the same port.
+        // Close first: a new listener may use the same port.
         close(unlisted).await;
         for (endpoint, enclave) in with_direct_listener(upstreams) {
             if self.redirect(endpoint, enclave) {
@@ -106,15 +106,15 @@ impl DirectListeners {
         }
     }
 
-    /// Owns from now on what was inherited: the process before has given way.
+    /// Takes ownership of the inherited listeners, once the predecessor has handed them over.
     pub(crate) fn take_ownership(&self) {
         self.lock_open().iter_mut().for_each(|direct| direct.listeners.take_ownership());
     }
 
-    /// Adds descriptors for a successor, of all that are open now.
+    /// Adds duplicate descriptors of all open listeners, for a successor.
     ///
     /// # Errors
-    /// If this process can have no more descriptors.
+    /// If this process cannot open more descriptors.
     pub(crate) fn add_duplicates(
         &self,
         mut others: Vec<NamedListener>,
@@ -125,7 +125,7 @@ impl DirectListeners {
         Ok(others)
     }
 
-    /// Leaves all listeners to a successor.
+    /// Hands all listeners over to a successor.
     pub(crate) fn hand_over(&self) {
         for direct in self.lock_open().iter_mut() {
             direct.listeners.hand_over();
@@ -133,14 +133,15 @@ impl DirectListeners {
         }
     }
 
-    /// Closes all of them, and waits until their connections have ended or are aborted at the drain timeout.
+    /// Closes all listeners, and waits until their connections have ended or are aborted at the drain
+    /// timeout.
     pub(crate) async fn drain(&self) -> DrainReport {
         mem::take(&mut *self.lock_open());
         let relays = mem::take(&mut *self.lock_relays());
         DrainReport { aborted: relays.join_all().await.iter().map(|drained| drained.aborted).sum() }
     }
 
-    /// Makes the listener at `endpoint` lead to `enclave`; returns `false` if there is none.
+    /// Redirects the listener at `endpoint` to `enclave`. Returns `false` if there is no such listener.
     fn redirect(&self, endpoint: &Endpoint, enclave: &Enclave) -> bool {
         let open = self.lock_open();
         let Some(direct) = open.iter().find(|direct| direct.listen == *endpoint) else {
@@ -153,7 +154,7 @@ impl DirectListeners {
         true
     }
 
-    /// Opens one listener, with the one in `listeners` if that has it.
+    /// Opens one listener, or uses the one in `listeners` with the same endpoint.
     async fn open(
         &self,
         endpoint: &Endpoint,
@@ -175,10 +176,10 @@ impl DirectListeners {
             _stop: stop,
         });
         let mut relays = self.lock_relays();
-        // Those that have ended need not be kept.
+        // Forget relays that have ended.
         while relays.try_join_next().is_some() {}
         relays.spawn(relay.run(async {
-            // The error is that the sender is gone, which is the signal.
+            // An error means that the sender was dropped, which is the signal to stop.
             let _ = stopped.await;
         }));
         Ok(())
@@ -193,22 +194,23 @@ impl DirectListeners {
     }
 }
 
-/// Closes listeners, and waits until none listens; their connections drain meanwhile.
+/// Closes listeners, and waits until their sockets are closed. Their connections drain meanwhile.
 async fn close(direct_listeners: Vec<DirectListener>) {
     for DirectListener { local, context, listeners, _stop, .. } in direct_listeners {
         let mut changes = context.pool.changes();
         drop((listeners, _stop));
-        // The relay closes its pool once it has closed its listener. An error cannot be: the pool is here.
+        // The relay closes its pool after its listener. `changed` cannot fail while `context` holds the pool.
         while !context.pool.is_closed() && changes.changed().await.is_ok() {}
         tracing::info!(listen = %local, "direct listener closed");
     }
 }
 
+/// Returns the upstreams that have a direct listener, each with the listener's endpoint.
 fn with_direct_listener(upstreams: &[Enclave]) -> impl Iterator<Item = (&Endpoint, &Enclave)> {
     upstreams.iter().filter_map(|enclave| Some((enclave.direct.as_ref()?, enclave)))
 }
 
-/// Returns the enclave as the only upstream of its direct listener: it is active there, and not asked.
+/// Returns the enclave as the only upstream of its direct listener: active, and without health checks.
 fn as_only_upstream(enclave: &Enclave) -> Enclave {
     Enclave::at(enclave.endpoint.clone())
 }

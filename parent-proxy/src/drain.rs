@@ -1,5 +1,5 @@
-//! The end of a drain, after SIGTERM or once a successor serves: when a connection is closed, and when the rest are
-//! aborted.
+//! The end of a drain, after SIGTERM or once a successor serves: the time at which an idle connection is
+//! closed, and the time at which the remaining connections are aborted.
 
 use std::time::Duration;
 
@@ -7,20 +7,20 @@ use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
-/// While draining, a connection between two requests may be quiet for this long. Long enough for a
-/// client that has just been answered to send its next request; a keep-alive client at rest must
-/// not hold up the end.
+/// Time without a byte after which a draining connection that awaits no response is closed. It lets a client
+/// that has just received a response send its next request, and keeps idle keep-alive clients from delaying
+/// the shutdown.
 pub(crate) const MAX_IDLE_WHILE_DRAINING: Duration = Duration::from_secs(1);
 
-/// How the last connections ended.
+/// The result of a drain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DrainReport {
-    /// Connections that were still open at the drain timeout.
+    /// Number of connections that were aborted at the drain timeout.
     pub aborted: usize,
 }
 
-/// Waits until all connections of one thread have ended, for `limit` at most, or while the relay exists. Then aborts
-/// the others, and returns how many.
+/// Waits until all connections of one thread have ended, until `limit` has passed, or until the relay is
+/// dropped. Then aborts the remaining ones, and returns their number.
 pub(crate) async fn drain(
     mut connections: JoinSet<()>,
     limit: Duration,
@@ -34,7 +34,7 @@ pub(crate) async fn drain(
     };
     tokio::select! {
         _ = timeout(limit, finish) => {}
-        // An error is all that can still come.
+        // The value never changes again, so this returns only once the sender is dropped.
         _ = draining.changed() => {}
     }
     let aborted = connections.len();
@@ -42,10 +42,10 @@ pub(crate) async fn drain(
     aborted
 }
 
-/// Logs a panic of a connection's task.
+/// Logs the panic of a connection's task.
 pub(crate) fn log_panic(ended: Result<(), JoinError>) {
     match ended {
-        // Cancelled, it was evicted.
+        // A cancelled task is an evicted connection.
         Err(error) if error.is_panic() => {
             tracing::error!(%error, "connection task panicked");
         }

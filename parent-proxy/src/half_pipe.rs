@@ -1,3 +1,5 @@
+//! One direction of a relayed connection.
+
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::mem;
@@ -8,49 +10,50 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::activity::Activity;
 
-/// The most bytes one direction holds for a reader that is slower than the writer.
+/// Maximum number of bytes buffered for a writer that is slower than the reader.
 pub(crate) const MAX_PENDING: usize = 64 * 1024;
 
-/// How often one poll reads or writes before it lets other connections have the thread.
+/// Number of reads and writes of one poll, before other connections get the thread.
 const ROUNDS: usize = 16;
 
-/// One direction of a connection: bytes from a reader to a writer, then the reader's EOF.
+/// One direction of a connection: relays the bytes of a reader to a writer, then the reader's EOF.
 #[derive(Debug, Default)]
 pub(crate) struct HalfPipe<'a> {
-    /// What was read and could not be written at once. Without capacity whenever it is empty, so
-    /// that an idle connection costs no buffer.
+    /// Bytes that were read but not written yet. The buffer has no capacity while it is empty, so an idle
+    /// connection costs no memory.
     pending: VecDeque<u8>,
     stage: Stage,
     unflushed: bool,
     moved: bool,
-    /// Bytes read that nobody has counted yet.
+    /// Number of bytes read since the last [`take_count`](Self::take_count).
     uncounted: usize,
-    /// Told of what is read before it is written.
+    /// Records requests before they are written.
     activity: Option<&'a Activity>,
-    /// Whether the streams are dropped once this direction is done, which says it to the writer: a
-    /// shutdown(2) less for each connection.
+    /// Whether the other half is done, so that both streams are dropped after this one. The drop sends the
+    /// EOF, which saves a shutdown(2).
     is_last: bool,
 }
 
+/// The stage of a half pipe.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Stage {
     #[default]
     Open,
-    /// The reader is at EOF; what is pending goes first, then the writer is told.
+    /// The reader is at EOF. Pending bytes are written first, then the EOF.
     Closing,
     Done,
 }
 
 impl<'a> HalfPipe<'a> {
-    /// Creates the direction of requests, each of which `activity` is told of before it is relayed.
+    /// Creates the half pipe from client to upstream. `activity` records each request before it is relayed.
     pub(crate) fn requests(activity: Option<&'a Activity>) -> Self {
         Self { activity, ..Self::default() }
     }
 
-    /// Moves what can be moved; ready once the reader's EOF has reached the writer, or the writer
-    /// is gone. `scratch` carries bytes within one call only.
+    /// Relays the bytes that are available. Ready once the reader's EOF was relayed, or the writer is closed.
+    /// `scratch` is a read buffer that is used within one call only.
     ///
-    /// A writer that is gone ends this direction alone: the other may still hold its last answer.
+    /// A closed writer ends this half only: the other half may still carry its last response.
     pub(crate) fn poll<R, W>(
         &mut self,
         cx: &mut Context<'_>,
@@ -73,27 +76,27 @@ impl<'a> HalfPipe<'a> {
         Poll::Pending
     }
 
-    /// Whether a byte or an EOF has passed since the last call.
+    /// Returns whether a byte or an EOF was relayed since the last call.
     pub(crate) fn take_moved(&mut self) -> bool {
         mem::take(&mut self.moved)
     }
 
-    /// Returns whether bytes wait for a writer that is slower than the reader.
+    /// Returns whether bytes are buffered for a slow writer.
     pub(crate) fn has_pending(&self) -> bool {
         !self.pending.is_empty()
     }
 
-    /// Bytes that have come since the last call.
+    /// Returns the number of bytes read since the last call.
     pub(crate) fn take_count(&mut self) -> usize {
         mem::take(&mut self.uncounted)
     }
 
-    /// Tells that the other direction is done already.
+    /// Records that the other half is done.
     pub(crate) fn set_last(&mut self) {
         self.is_last = true;
     }
 
-    /// One round: ready if anything moved, pending if both sides have to be waited for.
+    /// Reads and writes once. Ready if bytes were relayed, pending if neither side is ready.
     fn poll_copy<R, W>(
         &mut self,
         cx: &mut Context<'_>,
@@ -109,8 +112,8 @@ impl<'a> HalfPipe<'a> {
         if self.stage == Stage::Done {
             return Poll::Ready(Ok(()));
         }
-        // A full buffer stops the reading: the reader's peer then meets its own full socket.
-        // `poll_drain` was pending, so the writer wakes us.
+        // A full buffer stops the reading, which exerts back-pressure on the sender. `poll_drain` returned
+        // pending, so the writer wakes this task.
         let room = MAX_PENDING.saturating_sub(self.pending.len());
         if room == 0 {
             return Poll::Pending;
@@ -135,7 +138,7 @@ impl<'a> HalfPipe<'a> {
         Poll::Ready(Ok(()))
     }
 
-    /// Writes `bytes` behind what is pending, and keeps what the writer does not take.
+    /// Writes `bytes` after the pending ones, and buffers those that the writer does not accept.
     fn forward<W>(&mut self, cx: &mut Context<'_>, writer: &mut W, bytes: &[u8]) -> io::Result<()>
     where
         W: AsyncWrite + Unpin,
@@ -148,7 +151,7 @@ impl<'a> HalfPipe<'a> {
         }
         if self.stage != Stage::Done && !rest.is_empty() {
             if self.pending.capacity() == 0 {
-                // Once and exactly: growing by doubling could end at twice the bound.
+                // Reserved once and exactly: doubling could end at twice the maximum.
                 self.pending.reserve_exact(MAX_PENDING);
             }
             self.pending.extend(rest);
@@ -156,7 +159,7 @@ impl<'a> HalfPipe<'a> {
         Ok(())
     }
 
-    /// Writes what is pending; ready once there is none.
+    /// Writes the pending bytes. Ready once there are none.
     fn poll_drain<W>(&mut self, cx: &mut Context<'_>, writer: &mut W) -> Poll<io::Result<()>>
     where
         W: AsyncWrite + Unpin,
@@ -207,7 +210,7 @@ impl<'a> HalfPipe<'a> {
         Poll::Ready(Ok(()))
     }
 
-    /// One write. A writer that is gone has taken everything, and this direction is done.
+    /// Writes once. If the writer is closed, the bytes are discarded and this half is done.
     fn poll_write<W>(
         &mut self,
         cx: &mut Context<'_>,
@@ -233,6 +236,7 @@ impl<'a> HalfPipe<'a> {
     }
 }
 
+/// Returns whether the error means that the peer closed the connection.
 fn is_closed_by_peer(error: &io::Error) -> bool {
     [
         ErrorKind::BrokenPipe,
@@ -245,7 +249,7 @@ fn is_closed_by_peer(error: &io::Error) -> bool {
 
 #[cfg(test)]
 impl<'a> HalfPipe<'a> {
-    /// What the buffer occupies, in bytes, full or not.
+    /// Returns the capacity of the buffer, in bytes.
     pub(crate) fn capacity(&self) -> usize {
         self.pending.capacity()
     }

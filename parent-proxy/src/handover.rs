@@ -1,12 +1,12 @@
-//! What a relay and its successor say to each other during an upgrade.
+//! The protocol between a relay and its successor during an upgrade.
 //!
-//! They share a pair of Unix sockets. The successor has its end as standard input: a descriptor with a
-//! number of its own could only be adopted by unsafe code.
+//! Both share a pair of Unix sockets. The successor's end is its standard input, because only unsafe code
+//! could adopt a descriptor by number.
 //!
-//! 1. The predecessor sends the names and the descriptors of its listeners, and starts the successor.
-//! 2. The successor sends [`READY`] once it could serve, or [`NOT_READY`] where it has found no enclave ready. A
-//!    predecessor that has one gives up then.
-//! 3. The predecessor sends [`TAKE_OVER`]: from then on the successor alone accepts.
+//! 1. The predecessor sends the names and descriptors of its listeners, and starts the successor.
+//! 2. The successor sends [`READY`] once it can serve, or [`NOT_READY`] if it has found no ready enclave. The
+//!    predecessor gives up after [`NOT_READY`] if it has a ready enclave itself.
+//! 3. The predecessor sends [`TAKE_OVER`]. From then on only the successor accepts connections.
 //!
 //! Either side gives up by closing its end.
 
@@ -21,38 +21,38 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 
-/// The successor could serve.
+/// The successor can serve.
 pub(crate) const READY: u8 = b'R';
 
-/// The successor could serve if an enclave were ready.
+/// The successor has found no ready enclave.
 pub(crate) const NOT_READY: u8 = b'U';
 
-/// The successor is to serve.
+/// The successor takes over.
 pub(crate) const TAKE_OVER: u8 = b'G';
 
-/// Names this protocol and its version, before the listeners' names.
+/// Name and version of this protocol, sent before the names of the listeners.
 const PROTOCOL: &str = "parent-proxy listeners 1";
 
-/// Descriptors in one message: unix(7), SCM_MAX_FD.
+/// Maximum number of descriptors in one message: SCM_MAX_FD in unix(7).
 const MAX_DESCRIPTORS: usize = 253;
 
-/// Bytes of the longest message: as many names as descriptors, of an endpoint's greatest length.
+/// Maximum length of a message, in bytes: it holds the maximum number of names of maximum length.
 const MAX_LENGTH: usize = 128 * 1024;
 
-/// A listening socket with the name under which the next process looks for it.
+/// A listening socket and the name by which a successor finds it.
 #[derive(Debug)]
 pub(crate) struct NamedListener {
     pub(crate) name: String,
     pub(crate) descriptor: OwnedFd,
 }
 
-/// Sends the listeners, in one message.
+/// Sends the listeners in one message.
 ///
 /// # Errors
-/// Those of sendmsg(2), and more than 253 listeners.
+/// Those of sendmsg(2), or if there are more than 253 listeners.
 pub(crate) fn send(socket: &UnixStream, listeners: &[NamedListener]) -> io::Result<()> {
     let names = listeners.iter().map(|listener| listener.name.as_str());
-    // No name has a NUL: an endpoint's path must not.
+    // Names contain no NUL: they are endpoints, whose paths cannot contain one.
     let text = iter::once(PROTOCOL).chain(names).collect::<Vec<_>>().join("\0");
     let descriptors: Vec<_> =
         listeners.iter().map(|listener| listener.descriptor.as_fd()).collect();
@@ -70,10 +70,10 @@ pub(crate) fn send(socket: &UnixStream, listeners: &[NamedListener]) -> io::Resu
     if sent == text.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
 }
 
-/// Receives what [`send`] has sent.
+/// Receives the listeners that [`send`] sent.
 ///
 /// # Errors
-/// Those of recvmsg(2), and a message of another kind.
+/// Those of recvmsg(2), or if the message has another protocol or version.
 pub(crate) fn receive(socket: &UnixStream) -> io::Result<Vec<NamedListener>> {
     let mut text = vec![0; MAX_LENGTH];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];

@@ -1,4 +1,4 @@
-//! TLS handshakes of one upstream in the recent window.
+//! The recent TLS handshakes of one upstream.
 
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,49 +8,49 @@ use tokio::time::Instant;
 
 use crate::decaying_count::DecayingCount;
 
-/// Time in which a handshake loses half of its weight: the "recent window" of every share here.
+/// Half-life of the weight of a handshake, which defines the "recent window" of this module.
 const HALF_LIFE: Duration = Duration::from_secs(30);
 
-/// Handshakes without which nothing is known of an upstream.
+/// Number of recent handshakes below which there is no share of rejected ones.
 pub(crate) const MIN_HANDSHAKES_FOR_SHARE: f64 = 1.0;
 
-/// The weight in balancing of an upstream whose handshakes clients do not reject, in thousandths.
+/// Weight of an upstream whose handshakes clients do not reject, in thousandths.
 pub(crate) const FULL_WEIGHT: u16 = 1000;
 
-/// The handshakes of one upstream in the recent window, and the conclusion from them.
+/// The handshakes of one upstream in the recent window, and the last comparison with its siblings.
 #[derive(Debug)]
 pub(crate) struct HandshakeWindow {
     all: DecayingCount,
     rejections: DecayingCount,
-    /// The counters of the last reading.
+    /// The counters at the last reading.
     last: Mutex<Option<HandshakeCounters>>,
     is_rejected: AtomicBool,
-    /// Weight in balancing, in thousandths.
+    /// Weight in the upstream selection, in thousandths.
     weight: AtomicU16,
 }
 
-/// HandshakeCounters of an enclave since it started.
+/// The counters of an enclave since its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HandshakeCounters {
     pub(crate) handshakes: u64,
     pub(crate) rejections: u64,
 }
 
-/// The amounts in the recent window, and the last conclusion.
+/// The handshakes in the recent window, and the result of the last comparison.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WindowStats {
-    /// Handshakes in the recent window.
+    /// Number of handshakes in the recent window, with decay.
     pub(crate) handshakes: f64,
-    /// Those of them that the client rejected.
+    /// Number of those that the client rejected.
     pub(crate) rejections: f64,
-    /// Whether the last comparison found the share far above that of the siblings.
+    /// Whether the last comparison found that the rejected share exceeds that of the siblings.
     pub(crate) is_rejected: bool,
-    /// Whether the weight is below 1 since the last comparison.
+    /// Whether the last comparison lowered the weight below 1.
     pub(crate) is_lowered: bool,
 }
 
 impl WindowStats {
-    /// Returns the share of rejected handshakes; `None` if there were none to speak of.
+    /// Returns the share of rejected handshakes; `None` if there were too few.
     pub(crate) fn share(&self) -> Option<f64> {
         (self.handshakes >= MIN_HANDSHAKES_FOR_SHARE)
             .then(|| (self.rejections / self.handshakes).min(1.0))
@@ -69,34 +69,34 @@ impl HandshakeWindow {
         }
     }
 
-    /// Returns the weight in balancing, from 0.1 to 1.
+    /// Returns the weight in the upstream selection, from 0.1 to 1.
     pub(crate) fn weight(&self) -> f64 {
         f64::from(self.weight.load(Ordering::Relaxed)) / 1000.0
     }
 
-    /// Returns whether the share of rejected handshakes is far above that of the siblings.
+    /// Returns whether the share of rejected handshakes far exceeds that of the siblings.
     pub(crate) fn is_rejected(&self) -> bool {
         self.is_rejected.load(Ordering::Relaxed)
     }
 
-    /// Sets the weight in balancing, in thousandths.
+    /// Sets the weight in the upstream selection, in thousandths.
     pub(crate) fn set_weight(&self, thousandths: u16) {
         self.weight.store(thousandths, Ordering::Relaxed);
     }
 
-    /// Sets whether the share of rejected handshakes is far above that of the siblings. Returns whether that
-    /// is a change.
+    /// Sets whether the share of rejected handshakes far exceeds that of the siblings. Returns whether that
+    /// changed.
     pub(crate) fn set_rejected(&self, is_rejected: bool) -> bool {
         self.is_rejected.swap(is_rejected, Ordering::Relaxed) != is_rejected
     }
 
-    /// Returns the share of rejected handshakes in the recent window, 0 where there were no handshakes; `None`
-    /// while the counters have never been read.
+    /// Returns the share of rejected handshakes in the recent window, or 0 if there were too few handshakes.
+    /// Returns `None` while the counters have not been read.
     pub(crate) fn rejected_share(&self) -> Option<f64> {
         self.last().map(|_| self.stats().share().unwrap_or_default())
     }
 
-    /// Returns the amounts in the recent window.
+    /// Returns the handshakes in the recent window and the result of the last comparison.
     pub(crate) fn stats(&self) -> WindowStats {
         let now = Instant::now();
         WindowStats {
@@ -111,8 +111,8 @@ impl HandshakeWindow {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds the handshakes since the last reading. HandshakeCounters that went back are those of a restarted enclave:
-    /// earlier handshakes say nothing about it.
+    /// Adds the handshakes since the last reading. Counters that decreased are those of a restarted enclave,
+    /// so the earlier handshakes are discarded.
     pub(crate) fn record(&self, counters: HandshakeCounters) {
         let last = self.last().replace(counters);
         let Some(last) = last else { return };
@@ -134,7 +134,7 @@ impl HandshakeWindow {
     }
 }
 
-/// Returns the count, as far as it fits: no enclave has so many handshakes within an interval.
+/// Converts a count, capped at 65,535: no enclave has more handshakes in one interval.
 fn to_f32(count: u64) -> f32 {
     f32::from(u16::try_from(count).unwrap_or(u16::MAX))
 }
@@ -153,7 +153,7 @@ mod tests {
     async fn share_counts_recent_handshakes_only() {
         let handshakes = HandshakeWindow::new();
         assert_eq!(handshakes.rejected_share(), None);
-        // What happened before the relay looked is not recent.
+        // Handshakes before the first reading are not recent.
         handshakes.record(counters(1000, 1000));
         assert_eq!(handshakes.rejected_share(), Some(0.0));
         handshakes.record(counters(1010, 1010));

@@ -1,13 +1,13 @@
 //! TLS handshakes that clients reject, by upstream.
 //!
-//! A client that does not trust an enclave's certificate authority, because the enclave was restarted and made
-//! another one, ends the handshake with the alert `unknown_ca` or `bad_certificate`. The relay cannot see it:
-//! the alert is encrypted. The enclave counts it, and the relay reads those counters from the enclave's admin
-//! endpoint, once per health check interval; without `admin=` nothing is known.
+//! An enclave that restarts can create another certificate authority. A client that does not trust it ends
+//! the handshake with the alert `unknown_ca` or `bad_certificate`. The alert is encrypted, so the relay
+//! cannot see it. The enclave counts it, and the relay reads the counter from the enclave's admin endpoint,
+//! once per health check interval. Without `admin=` nothing is known.
 //!
-//! A share of rejected handshakes that is far above that of the siblings is logged once when that begins and
-//! once when it ends, is shown as a metric, and lowers the weight of the upstream in balancing. It never ejects
-//! the upstream, for any stranger can send an alert.
+//! If the rejected share of an upstream far exceeds that of its siblings, the relay logs the begin and the
+//! end, exports it as a metric, and lowers the weight of the upstream in the selection. It never ejects the
+//! upstream, because any client can send an alert.
 
 mod comparison;
 
@@ -22,13 +22,14 @@ use crate::pool::Pool;
 use crate::scrape;
 use crate::upstream::Upstream;
 
-/// The enclave's counter of handshakes. One label, `outcome`, says how each ended.
+/// The enclave's counter of handshakes. The label `outcome` contains the result.
 const COUNTER: &str = "attested_random_tls_handshakes_total{";
 
-/// Outcomes by which a client says that it does not trust the certificate.
+/// The outcomes of handshakes in which the client rejected the certificate.
 const REJECTIONS: [&str; 2] = ["outcome=\"unknown_ca\"", "outcome=\"bad_certificate\""];
 
-/// Reads the counters of all upstreams of the pool again and again, until the future is dropped.
+/// Reads and compares the counters of all upstreams at each health check interval, until the future is
+/// dropped.
 pub(crate) async fn run(pool: Arc<Pool>) {
     let Some(interval) = pool.health_checks.interval else {
         return std::future::pending().await;
@@ -46,7 +47,7 @@ async fn read_all(pool: &Pool) {
     for upstream in pool.upstreams().iter().filter(|one| one.enclave().admin.is_some()) {
         let upstream = Arc::clone(upstream);
         readers.spawn(async move {
-            // That an enclave does not answer is what health checks tell.
+            // Health checks report an enclave that does not respond.
             if let Some(text) = scrape::scrape(&upstream, false, timeout).await
                 && let Some(counters) = parse(&text)
             {
@@ -57,7 +58,7 @@ async fn read_all(pool: &Pool) {
     readers.join_all().await;
 }
 
-/// Finds the counters in an enclave's metrics; `None` if they are not there.
+/// Parses the counters in an enclave's metrics. Returns `None` if they are missing.
 fn parse(metrics: &str) -> Option<HandshakeCounters> {
     let mut found = None;
     for line in metrics.lines() {
@@ -77,7 +78,7 @@ fn parse(metrics: &str) -> Option<HandshakeCounters> {
     found
 }
 
-/// Compares the active upstreams with each other. Standby ones get no clients, and so have nothing to compare.
+/// Compares the active upstreams. Standby ones get no clients, so their shares mean nothing.
 fn compare_all(pool: &Pool) {
     let upstreams = pool.upstreams();
     let (standby, active): (Vec<_>, Vec<_>) = upstreams.iter().partition(|one| one.is_standby());
@@ -92,7 +93,7 @@ fn compare_all(pool: &Pool) {
     }
 }
 
-/// Logs the begin and the end of the condition, one line each.
+/// Sets whether clients reject the upstream's certificate, and logs each change.
 fn set_and_log_rejected(upstream: &Upstream, is_rejected: bool, siblings_share: Option<f64>) {
     let handshakes = &upstream.handshakes;
     if !handshakes.set_rejected(is_rejected) {
@@ -121,7 +122,7 @@ fn set_and_log_rejected(upstream: &Upstream, is_rejected: bool, siblings_share: 
     }
 }
 
-/// Returns a share to three decimals, for the log.
+/// Rounds a share to three decimals, for the log.
 fn rounded(share: f64) -> f64 {
     (share * 1000.0).round() / 1000.0
 }

@@ -1,4 +1,5 @@
-//! Whether enclaves are ready: each is asked, again and again.
+//! Active health checks: the relay periodically requests `/readyz` of each enclave, and ejects or restores
+//! its upstream.
 
 use std::mem;
 use std::sync::Arc;
@@ -14,28 +15,28 @@ use crate::health_probe::{HealthProbe, ProbeError};
 use crate::pool::Pool;
 use crate::upstream::{ClosePolicy, Upstream};
 
-/// Bytes of an answer that says why an enclave is not ready.
+/// Maximum length of a `/readyz` response body, in bytes.
 const MAX_READYZ_LENGTH: usize = 4096;
 
-/// What came of one question.
+/// The result of one health check.
 #[derive(Debug)]
 enum CheckResult {
     Ready,
-    /// Somebody is there; more cannot be known.
+    /// The enclave accepts connections, but its readiness cannot be read.
     ReadinessUnknown,
-    /// It says so.
+    /// The enclave reports that it is not ready, with this reason.
     NotReady(String),
-    /// Nobody is there.
+    /// The connection attempt failed. One such check ejects the upstream.
     Unreachable(String),
-    /// It answered something else; one bad answer is none yet.
+    /// The response was not usable. Only several such checks in a row eject the upstream.
     Failed(String),
-    /// It did not answer; once is none yet.
+    /// There was no response. Only several such checks in a row eject the upstream.
     Unresponsive(String),
-    /// Nothing that is the enclave's: it was not asked.
+    /// This process lacked a resource, so the enclave was not checked.
     NotChecked,
 }
 
-/// Watches whatever is in the pool, until the future is dropped.
+/// Checks all upstreams of the pool, until the future is dropped.
 pub(crate) async fn run(pool: Arc<Pool>, proxy_protocol: bool) {
     let Some(interval) = pool.health_checks.interval else {
         return std::future::pending().await;
@@ -61,12 +62,13 @@ pub(crate) async fn run(pool: Arc<Pool>, proxy_protocol: bool) {
     }
 }
 
+/// Waits until the upstreams of the pool change.
 async fn wait_for_change(changes: &mut watch::Receiver<()>) {
-    // Who tells is there as long as the pool is.
+    // The sender exists as long as the pool.
     let _ = changes.changed().await;
 }
 
-/// A task that ends with this.
+/// The task that checks one upstream. It is aborted on drop.
 struct CheckTask {
     upstream: Arc<Upstream>,
     task: AbortHandle,
@@ -78,15 +80,17 @@ impl Drop for CheckTask {
     }
 }
 
-/// The checks of one upstream.
+/// The health checks of one upstream.
 struct Checker {
     upstream: Arc<Upstream>,
     pool: Arc<Pool>,
-    /// Failed checks in a row.
+    /// Number of failed checks in a row.
     failures: usize,
+    /// Whether the warning about an unknown readiness was logged.
     has_warned: bool,
 }
 
+/// Checks one upstream at every interval, and earlier on request.
 async fn check_repeatedly(
     upstream: Arc<Upstream>,
     pool: Arc<Pool>,
@@ -94,7 +98,7 @@ async fn check_repeatedly(
     proxy_protocol: bool,
 ) {
     let mut checker = Checker { upstream, pool, failures: 0, has_warned: false };
-    // Failed connection attempts of clients before the last successful check.
+    // Number of failed connection attempts of clients before the last successful check.
     let mut failures_before_success = 0;
     loop {
         let (upstream, pool) = (&checker.upstream, &checker.pool);
@@ -112,8 +116,8 @@ async fn check_repeatedly(
         }
         tokio::select! {
             () = sleep(interval) => {}
-            // A client had no luck with it: it may be gone, and the next must not find out as well. But
-            // a crowd of them must not ask as often as they come.
+            // A client failed to connect, so check early, before further clients fail. The delay limits the
+            // rate when many clients fail at once.
             () = async {
                 checker.upstream.check_request.notified().await;
                 sleep(RECHECK_DELAY.min(interval)).await;
@@ -123,7 +127,7 @@ async fn check_repeatedly(
 }
 
 impl Checker {
-    /// Restores or ejects the upstream, as `result` says. Returns whether that is a change.
+    /// Restores or ejects the upstream. Returns whether its state changed.
     fn apply(&mut self, result: CheckResult) -> bool {
         match result {
             CheckResult::Ready => self.mark_ready(),
@@ -150,7 +154,8 @@ impl Checker {
         has_changed
     }
 
-    /// Ejects the upstream after several failed checks in a row.
+    /// Counts a failed check, and ejects the upstream after several in a row. Returns whether its state
+    /// changed.
     fn fail(&mut self, reason: &str, policy: ClosePolicy) -> bool {
         self.failures += 1;
         self.failures >= self.pool.health_checks.unhealthy_after.get()
@@ -168,7 +173,7 @@ impl Checker {
     }
 }
 
-/// How long after a client had no luck it is looked into.
+/// Delay of the check after a client's failed connection attempt.
 const RECHECK_DELAY: Duration = Duration::from_millis(100);
 
 fn eject(upstream: &Upstream, reason: &str, policy: ClosePolicy) -> bool {
@@ -179,6 +184,7 @@ fn eject(upstream: &Upstream, reason: &str, policy: ClosePolicy) -> bool {
     has_changed
 }
 
+/// Counts the result in the metrics of the upstream.
 fn count(upstream: &Upstream, result: &CheckResult) {
     let counts = &upstream.counts;
     let counter = match result {
@@ -192,8 +198,11 @@ fn count(upstream: &Upstream, result: &CheckResult) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Where it says so at a door of its own, that is not enough while the clients' is in doubt. It is not
-/// knocked at for less: to an enclave whose clients speak TLS that is a handshake that failed.
+/// Checks the enclave once.
+///
+/// If clients have failed to connect since the last success, readiness on the admin endpoint is not enough:
+/// the listener for clients must accept a connection too. It is not checked otherwise, because an enclave
+/// that serves TLS counts the connection as a failed handshake.
 async fn check(probe: HealthProbe<'_>, has_new_failures: bool) -> CheckResult {
     let has_admin_endpoint = probe.enclave.admin.is_some();
     match probe.get("/readyz", MAX_READYZ_LENGTH).await {
@@ -213,6 +222,7 @@ async fn check(probe: HealthProbe<'_>, has_new_failures: bool) -> CheckResult {
     }
 }
 
+/// Maps a probe error to a result.
 fn failed_check(error: ProbeError) -> CheckResult {
     match error {
         ProbeError::LocalResource(_) => CheckResult::NotChecked,

@@ -1,5 +1,5 @@
-//! What the relay itself asks enclaves for: how they are, over a connection of its own. Nothing of it is
-//! on the way of a client's bytes.
+//! Requests of the relay itself to enclaves, over connections of their own: health checks, and the metrics
+//! that it merges into its own. Bytes of clients never pass here.
 
 use std::error::Error;
 use std::io::ErrorKind;
@@ -18,25 +18,25 @@ use transport::{ConnectError, Endpoint, ProxyHeader, Stream, connect};
 
 use crate::config::Enclave;
 
-/// Why there is no answer.
+/// The reason for which a probe returned no response.
 #[derive(Debug, Error)]
 pub(crate) enum ProbeError {
-    /// Nobody is there.
+    /// The connection attempt failed.
     #[error(transparent)]
     Unreachable(ConnectError),
-    /// Somebody is, whose queue is full.
+    /// The queue of the listener is full.
     #[error(transparent)]
     BacklogFull(ConnectError),
-    /// Nobody was asked: this process lacks what that takes, of which the enclave knows nothing.
+    /// This process lacks a resource, such as a descriptor. The error says nothing about the enclave.
     #[error(transparent)]
     LocalResource(ConnectError),
-    /// Somebody is, who does not speak HTTP in plain.
+    /// The response is not plain HTTP.
     #[error("the endpoint did not respond with plain HTTP: {0}")]
     NotHttp(hyper::Error),
-    /// What was said cannot be made use of.
+    /// The connection or the response failed in another way.
     #[error("{0}")]
     Protocol(#[from] Box<dyn Error + Send + Sync>),
-    /// It took too long.
+    /// The probe exceeded its time limit.
     #[error("no response within {} s", .0.as_secs_f64())]
     Timeout(Duration),
 }
@@ -45,15 +45,15 @@ pub(crate) enum ProbeError {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HealthProbe<'a> {
     pub(crate) enclave: &'a Enclave,
-    /// Whether connections to the listener for clients begin with a PROXY protocol header.
+    /// Whether connections to the listener for clients start with a PROXY protocol header.
     pub(crate) proxy_protocol: bool,
     /// Time limit of the whole probe.
     pub(crate) timeout: Duration,
 }
 
 impl HealthProbe<'_> {
-    /// Sends a GET request for `path` to the admin endpoint of the enclave, or without one to its listener for
-    /// clients. Rejects a body of more than `max_length` bytes.
+    /// Sends a GET request for `path` to the admin endpoint of the enclave, or to its listener for clients if
+    /// it has none. A response body of more than `max_length` bytes is an error.
     pub(crate) async fn get(
         &self,
         path: &'static str,
@@ -92,7 +92,7 @@ impl HealthProbe<'_> {
             let body = Limited::new(response.into_body(), max_length).collect().await?;
             Ok((status, body.to_bytes()))
         };
-        // The connection ends with the response; why it ended otherwise, the response says.
+        // The connection ends with the response. Its error would repeat that of the response.
         let (response, _) = tokio::join!(response, connection);
         response
     }
@@ -107,6 +107,7 @@ async fn open(endpoint: &Endpoint, proxy_protocol: bool) -> Result<Stream, Probe
     Ok(stream)
 }
 
+/// Classifies an error of a connection attempt by its errno.
 fn connect_error(error: ConnectError) -> ProbeError {
     const ENOMEM: i32 = 12;
     const ENFILE: i32 = 23;
@@ -126,8 +127,10 @@ fn protocol_error(error: impl Into<Box<dyn Error + Send + Sync>>) -> ProbeError 
     ProbeError::Protocol(error.into())
 }
 
+/// Classifies an error of the HTTP exchange.
 fn response_error(error: hyper::Error) -> ProbeError {
-    // Who says nothing at all may be anything: one that takes nobody's connection closes it as well.
+    // A peer that closes the connection without a byte may serve anything, so this is not
+    // [`ProbeError::NotHttp`].
     match error.is_parse() {
         true => ProbeError::NotHttp(error),
         false => protocol_error(error),

@@ -1,44 +1,53 @@
-//! Relays client TCP to the enclave. It is untrusted: it sees bytes, and can drop or delay them.
+//! The relay on the parent instance: relays client connections to enclaves.
 //!
-//! Bytes pass unread: no TLS and no verifier is linked here, and of HTTP only what asks enclaves how they
-//! are (`ask`) and answers who watches the relay (`admin`). What the relay does decide is where to, how
-//! long and how many: every connection goes to the enclave that has fewest (`pool`, `upstream`, `balance`), and
-//! has deadlines ([`Config`]); memory is bounded in each direction, and an idle connection holds no buffer at
-//! all.
+//! The relay is untrusted. It sees bytes, and can drop or delay them. It links no TLS and no verifier, and
+//! does not parse client bytes. It uses HTTP only for its own requests to enclaves (`health_probe`) and for
+//! its admin endpoint (`admin`). It decides which enclave gets a connection, for how long, and how many
+//! connections are open. Memory is bounded in each direction, and an idle connection holds no buffer.
 //!
-//! `relay` accepts connections, places them on threads and drains them. `peer_policy` says which peers may
-//! connect, within the limits of `limiter`. `worker` is a thread beside the first, and `connections` are those of
-//! one thread. `context` and `timeouts` are what all connections of a relay share. `connection` is one of them,
-//! with its deadlines. `pump` moves its bytes, and `direction` those of one direction. `checks` finds out which
-//! enclaves are ready, and `handshakes` which of them have a TLS certificate that clients reject
-//! (`handshake_window` counts the handshakes of one enclave).
+//! # Modules
 //!
-//! The process also hands enclaves their configuration at boot (`handout`), receives their log lines
-//! (`log_receiver`), lets them reach single hosts (a relay each), and has listeners that lead to one enclave
-//! (`direct`). Each subsystem counts in a collector of its own, which `metrics` encodes. `status` shows them with
-//! the metrics of the enclaves (`scrape`). `beside` runs these, and `proxy` is all of it.
+//! Accepting: `relay` accepts connections, assigns them to threads and drains them. `peer_policy` decides
+//! which peers may connect, within the limits of `limiter`. `worker` is a thread besides the first, and
+//! `connections` holds the connections of one thread. `context` and `timeouts` are shared by all connections
+//! of a relay. `drain` ends the connections at shutdown.
 //!
-//! `listeners` knows every listening socket, so that `upgrade` can hand all of them to a successor, and
-//! `predecessor` take them there, by what `handover` defines.
+//! Relaying: `connection` relays one connection within its deadlines. `pump` relays its bytes, and
+//! `half_pipe` those of one direction.
+//!
+//! Upstreams: `pool` holds the enclaves (`upstream`), and `upstream_selection` selects one for each
+//! connection. `health_check` ejects enclaves that are not ready. `handshakes` finds enclaves whose TLS
+//! certificate clients reject, from the counts in `handshake_window`.
+//!
+//! Other services: `config_server` serves the configuration to enclaves at boot. `log_receiver` receives
+//! their log lines. `direct_listeners` lead to one enclave each. Each egress route is a relay of its own.
+//! `metrics` encodes the counters of each subsystem, and `status` merges them with those of the enclaves
+//! (`scrape`). `services` runs these, and `proxy` runs everything.
+//!
+//! Upgrades: `listeners` holds every listening socket. `upgrade` hands them over to a successor, in which
+//! `predecessor` receives them, by the protocol in `handover`.
 //!
 //! # Threads
-//! Each has a runtime of its own, and one of them accepts and gives a client to whichever has fewest:
-//! nothing that is relayed wakes another thread. Measured with `make bench-peers` on two processors that
-//! others used as well, against the better of HAProxy and nginx with as many threads, medians:
 //!
-//! | | requests/s at 1, 32, 256 connections | processor time a request at 32 | connections/s |
+//! Each thread has its own runtime. The first thread accepts, and assigns each client to the thread with the
+//! fewest connections, so relayed bytes never wake another thread. `make bench-peers` compares the relay with
+//! the better of HAProxy and nginx with as many threads. On two shared processors, the medians of the ratios
+//! are:
+//!
+//! | | requests/s at 1, 32, 256 connections | processor time per request at 32 | connections/s |
 //! |---|---|---|---|
-//! | one runtime whose threads share all tasks, as it was | 0.97, 0.90, 0.68 | 1.16 | 0.93 |
-//! | every thread accepts from the one listener | 0.97, 0.99, 0.93 | 1.12 | 0.98 |
-//! | as it is | 0.96, 1.07, 1.05 | 0.98 | 0.90 to 1.04, by the run |
+//! | one runtime whose threads share all tasks (earlier design) | 0.97, 0.90, 0.68 | 1.16 | 0.93 |
+//! | every thread accepts from the one listener (earlier design) | 0.97, 0.99, 0.93 | 1.12 | 0.98 |
+//! | this design | 0.96, 1.07, 1.05 | 0.98 | 0.90 to 1.04, depending on the run |
 //!
-//! Where every thread accepts, one of them got all of 32 clients that came at once. Both newer rows ask
-//! timer and drain only when they may have something to say, set TCP_NODELAY on the listener alone, and
-//! leave the last shutdown(2) to the close. An idle connection is 2.3 KB resident; HAProxy's 3.4.
+//! With the second design, one thread got all of 32 clients that connected at once. The second and third
+//! design poll timers and the close policy only when they may have fired, set TCP_NODELAY on the listener
+//! only, and leave the last shutdown(2) to the close. An idle connection uses 2.3 KB of resident memory, in
+//! HAProxy 3.4 KB.
 //!
-//! More than half of the time is in send(2), a seventh in code of the relay and its runtime; system calls
-//! for a request are one recv(2) and one send(2) each way, as the peers' are. splice(2) is not used: it
-//! would take two pipes, so four descriptors more for each connection, and vsock has no zero-copy for it.
+//! More than half of the time is spent in send(2), a seventh in code of the relay and its runtime. A request
+//! costs one recv(2) and one send(2) in each direction, as in HAProxy and nginx. splice(2) is not used: it
+//! needs two pipes, so four more descriptors per connection, and it has no zero-copy for vsock.
 
 mod activity;
 mod admin;

@@ -1,4 +1,4 @@
-//! Limits of connections, and which connection makes room for a new one.
+//! The limits of open connections, and the eviction of idle ones for new ones.
 
 use std::cmp::Reverse;
 use std::collections::hash_map::Entry;
@@ -13,7 +13,7 @@ use transport::{LogThrottle, client_network};
 
 use crate::activity::{Activity, Rank};
 
-/// The open connections by client address.
+/// A limiter of open connections, by client address.
 #[derive(Debug)]
 pub(crate) struct ConnectionLimiter {
     per_client: Option<NonZeroUsize>,
@@ -24,18 +24,18 @@ pub(crate) struct ConnectionLimiter {
     full: LogThrottle,
 }
 
-/// Connections that were evicted or refused so far.
+/// The number of connections that were evicted or rejected.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
-    /// Evicted because their own address was at its limit.
+    /// Evicted because their address was at its limit.
     pub(crate) evicted_per_client: AtomicU64,
     /// Evicted because the relay was full.
     pub(crate) evicted_full: AtomicU64,
-    /// Refused because all connections of their address awaited a response.
+    /// Rejected because all connections of their address awaited a response.
     pub(crate) rejected_per_client: AtomicU64,
 }
 
-/// A client's address as connections are counted by; `None` for a Unix or vsock peer.
+/// A client address for the limit: an IPv4 address or an IPv6 /64. `None` for a Unix or vsock peer.
 type ClientAddress = Option<IpAddr>;
 
 #[derive(Debug, Default)]
@@ -44,15 +44,16 @@ struct Clients {
     next_number: u64,
 }
 
-/// The connections of one address.
+/// The connections of one address, ordered by rank.
 ///
-/// The ranks are as they were when last looked at. They only ever rise, so the first entry whose rank is
-/// still current is the lowest of all, and relaying a byte needs no lock.
+/// The index holds the ranks at the last update. Ranks only rise, so the first entry whose rank is still
+/// current has the lowest rank. Relaying a byte therefore needs no lock.
 type OpenConnections = BTreeMap<(Rank, u64), Arc<Activity>>;
 
 impl Clients {
+    /// Returns whether `client` has reached `limit`.
     fn is_at_limit(&self, client: ClientAddress, limit: Option<NonZeroUsize>) -> bool {
-        // A peer without an address is another program of this instance.
+        // A peer without an address is a local program.
         client.is_some()
             && limit.is_some_and(|limit| {
                 self.open.get(&client).is_some_and(|open| open.len() >= limit.get())
@@ -76,7 +77,8 @@ impl Clients {
         }
     }
 
-    /// Takes out the longest-silent connection of the largest address that has one, except `new_number`.
+    /// Evicts the longest-idle connection of the address with the most connections, except the connection
+    /// `new_number`. Tries smaller addresses if all connections of the largest await a response.
     fn evict_from_largest(
         &mut self,
         new_number: u64,
@@ -97,7 +99,7 @@ impl Clients {
         sizes.into_iter().find_map(|(_, client)| evict(self, client))
     }
 
-    /// Takes out the longest-silent connection of an address, except `new_number`.
+    /// Evicts the longest-idle connection of one address, except the connection `new_number`.
     fn evict_longest_idle(
         &mut self,
         client: ClientAddress,
@@ -115,7 +117,7 @@ impl Clients {
                     evicted = Some(activity);
                     break;
                 }
-                // Something has passed since: it may still be the lowest, and is looked at again.
+                // Bytes were relayed since: index the new rank, and look at the lowest one again.
                 Some(rank) if Some(number) != new_number => index(open, number, activity, rank),
                 _ => passed_over.push((number, activity)),
             }
@@ -131,12 +133,13 @@ impl Clients {
     }
 }
 
+/// Inserts a connection into the index under `rank`.
 fn index(open: &mut OpenConnections, number: u64, activity: Arc<Activity>, rank: Rank) {
     activity.set_indexed_rank(rank);
     open.insert((rank, number), activity);
 }
 
-/// A connection's place in the limits, given back on drop.
+/// A permit for one connection, returned on drop.
 #[derive(Debug)]
 pub(crate) struct Permit {
     limiter: Arc<ConnectionLimiter>,
@@ -147,7 +150,7 @@ pub(crate) struct Permit {
 }
 
 impl ConnectionLimiter {
-    /// Allows `per_client` connections of one address, or any number without it.
+    /// Creates a limiter of `per_client` connections per address; `None` is no limit.
     pub(crate) fn new(per_client: Option<NonZeroUsize>) -> Self {
         Self {
             per_client,
@@ -159,8 +162,8 @@ impl ConnectionLimiter {
         }
     }
 
-    /// Admits a connection. An address at its limit makes room by its own longest-silent connection;
-    /// returns `None` where a response is awaited on all of them.
+    /// Admits a connection. At the limit of its address, this evicts the address's longest-idle connection.
+    /// Returns `None` if all of them await a response.
     pub(crate) fn admit(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Permit> {
         let client = address.map(client_network);
         let now = Instant::now();
@@ -196,8 +199,8 @@ impl ConnectionLimiter {
         Some(Permit { limiter: Arc::clone(self), client, number, activity, has_evicted })
     }
 
-    /// Evicts the longest-silent connection of the address with the most connections, for the
-    /// connection of `new`. Returns `false` where a response is awaited on all others.
+    /// Evicts the longest-idle connection of the address with the most connections, to make room for `new`.
+    /// Returns `false` if all other connections await a response.
     pub(crate) fn evict_for(&self, new: &Permit) -> bool {
         let now = Instant::now();
         let Some((client, evicted)) = self.clients().evict_from_largest(new.number, now) else {
@@ -215,6 +218,7 @@ impl ConnectionLimiter {
         true
     }
 
+    /// Counts and logs a rejected connection.
     fn record_rejection(&self, client: ClientAddress) {
         self.counts.rejected_per_client.fetch_add(1, Ordering::Relaxed);
         if self.at_limit.should_log() {
@@ -239,7 +243,7 @@ impl Permit {
         self.has_evicted
     }
 
-    /// Returns what the connection's traffic is recorded in.
+    /// Returns the record of the connection's activity.
     pub(crate) fn activity(&self) -> &Arc<Activity> {
         &self.activity
     }

@@ -11,7 +11,7 @@ fn limiter(per_client: usize) -> Arc<ConnectionLimiter> {
     Arc::new(ConnectionLimiter::new(NonZeroUsize::new(per_client)))
 }
 
-/// Connects from an address a second after the last one did.
+/// Connects from an address, one second after the last connection.
 async fn connect(limiter: &Arc<ConnectionLimiter>, address: &str) -> Permit {
     advance(SECOND).await;
     limiter.admit(Some(address.parse().unwrap())).unwrap()
@@ -32,7 +32,7 @@ impl Permit {
     }
 }
 
-/// Returns the numbers of the connections that were evicted.
+/// Returns the indices of the evicted connections.
 fn evicted(permits: &[&Permit]) -> Vec<usize> {
     let evicted = permits.iter().enumerate().filter(|(_, permit)| permit.is_evicted());
     evicted.map(|(number, _)| number).collect()
@@ -43,13 +43,13 @@ async fn address_at_its_limit_evicts_its_longest_idle() {
     let limiter = limiter(2);
     let other = connect(&limiter, "192.0.2.8").await;
     let first = connect(&limiter, "192.0.2.7").await;
-    // The same address, as a socket that takes both families has it.
+    // The same address in the form of a dual-stack socket.
     let second = connect(&limiter, "::ffff:192.0.2.7").await;
     assert_eq!(evicted(&[&other, &first, &second]), NO_EVICTIONS);
     let third = connect(&limiter, "192.0.2.7").await;
     assert_eq!(evicted(&[&other, &first, &second, &third]), [1]);
     assert_eq!(limiter.counts.evicted_per_client.load(Ordering::Relaxed), 1);
-    // A place that was given back is taken first.
+    // A free place needs no eviction.
     drop(second);
     let fourth = connect(&limiter, "192.0.2.7").await;
     assert_eq!(evicted(&[&other, &third, &fourth]), NO_EVICTIONS);
@@ -68,7 +68,7 @@ async fn never_evicts_a_connection_that_awaits_a_response() {
     assert_eq!(limiter.counts.rejected_per_client.load(Ordering::Relaxed), 1);
     assert_eq!(evicted(&[&first, &third]), NO_EVICTIONS);
 
-    // Answered, the first is silent for longer than the third.
+    // The first connection's response came earlier, so it is idle for longer.
     advance(SECOND).await;
     first.record(false);
     advance(SECOND).await;
@@ -121,12 +121,12 @@ async fn full_relay_evicts_from_the_address_with_the_most_connections() {
     assert_eq!(evicted(&[&oldest, &many[0], &many[1], &many[2], &new]), [1]);
     assert_eq!(limiter.counts.evicted_full.load(Ordering::Relaxed), 1);
 
-    // Where a response is awaited on all of theirs, the next largest makes room.
+    // If all connections of the largest address await a response, the next largest evicts one.
     many[1].record(true);
     many[2].record(true);
     assert!(limiter.evict_for(&new));
     assert_eq!(evicted(&[&oldest, &many[1], &many[2], &new]), [0]);
-    // The new is no room for itself.
+    // A new connection never evicts itself.
     assert!(!limiter.evict_for(&new));
     assert_eq!(evicted(&[&many[1], &many[2], &new]), NO_EVICTIONS);
 }

@@ -1,4 +1,4 @@
-//! Every listener of this process: bound here, passed by systemd, or handed over by the process before it.
+//! All listening sockets of this process: opened here, passed by systemd, or inherited from a predecessor.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -9,30 +9,30 @@ use crate::config::ClientListener;
 use crate::handover::NamedListener;
 use crate::systemd;
 
-/// The name of the listener that systemd passes.
+/// Name of the listener that systemd passes.
 const SYSTEMD: &str = "systemd";
 
-/// The listeners of this process. Each has its configured endpoint as its name, by which the next process
-/// finds it: what is configured as before is handed over, what changed is bound anew.
+/// The listeners of this process. The configured endpoint is the name by which a successor finds a listener.
+/// A successor inherits listeners with unchanged endpoints, and opens the others.
 #[derive(Debug, Default)]
 pub(crate) struct Listeners {
-    /// Those of the process before, as long as nothing here uses them.
+    /// Inherited listeners that are not in use yet.
     inherited: Vec<NamedListener>,
-    /// A second descriptor of each that is in use. The sockets listen until both are closed.
+    /// Duplicate descriptors of the listeners in use. A socket listens until both descriptors are closed.
     open: Vec<NamedListener>,
-    /// Endpoints of inherited listeners. Their files are the other process's until it gives way.
+    /// Endpoints of inherited listeners in use. The predecessor owns their socket files until the handover.
     adopted: Vec<Endpoint>,
-    /// Socket files to remove at the end.
+    /// Socket files to remove when this process ends.
     files: Vec<SocketFile>,
 }
 
 impl Listeners {
-    /// Creates the list of a process that was handed `inherited`.
+    /// Creates the listeners of a process that inherited `inherited`.
     pub(crate) fn with_inherited(inherited: Vec<NamedListener>) -> Self {
         Self { inherited, ..Self::default() }
     }
 
-    /// Listens on `endpoint`: with the inherited listener of that name if there is one.
+    /// Listens on `endpoint`, with the inherited listener of that name if there is one.
     ///
     /// # Errors
     /// If the endpoint cannot be listened on.
@@ -54,10 +54,10 @@ impl Listeners {
         Ok(listener)
     }
 
-    /// Listens where clients connect.
+    /// Listens for clients.
     ///
     /// # Errors
-    /// If the endpoint cannot be listened on, or no socket was passed.
+    /// If the endpoint cannot be listened on, or systemd passed no socket.
     pub(crate) async fn listen_for_clients(
         &mut self,
         listen: &ClientListener,
@@ -75,12 +75,13 @@ impl Listeners {
         Ok(listener)
     }
 
-    /// Takes out what was inherited under the name of `endpoint`, for a list of its own.
+    /// Removes the inherited listener for `endpoint`, and returns it in a set of its own.
     pub(crate) fn split_off(&mut self, endpoint: &Endpoint) -> Self {
         Self::with_inherited(self.take(&endpoint.to_string()).into_iter().collect())
     }
 
-    /// Owns from now on what was inherited: the process before has given way. Closes what is not used.
+    /// Takes ownership of the inherited listeners, once the predecessor has handed them over. Closes the
+    /// unused ones.
     pub(crate) fn take_ownership(&mut self) {
         self.files.extend(
             self.adopted.drain(..).filter_map(|endpoint| SocketFile::for_endpoint(&endpoint)),
@@ -95,10 +96,10 @@ impl Listeners {
         }
     }
 
-    /// Returns descriptors for the next process, of all that are in use.
+    /// Returns duplicate descriptors of all listeners in use, for a successor.
     ///
     /// # Errors
-    /// If this process can have no more descriptors.
+    /// If this process cannot open more descriptors.
     pub(crate) fn duplicates(&self) -> io::Result<Vec<NamedListener>> {
         let duplicate = |listener: &NamedListener| {
             let descriptor = listener.descriptor.try_clone()?;
@@ -107,23 +108,25 @@ impl Listeners {
         self.open.iter().map(duplicate).collect()
     }
 
-    /// Closes the second descriptors: a listener that is dropped then listens no more.
+    /// Closes the duplicate descriptors, so that dropping a listener closes its socket.
     pub(crate) fn close(&mut self) {
         self.open.clear();
     }
 
-    /// Leaves all to the next process, and socket files where they are.
+    /// Hands all listeners over to the successor, and keeps their socket files.
     pub(crate) fn hand_over(&mut self) {
         self.close();
         self.files.drain(..).for_each(SocketFile::keep);
     }
 
-    /// Takes an inherited listener. Of several with one name, as with port 0, the first is the first bound.
+    /// Removes an inherited listener by name. Several can have the same name with port 0; they are returned
+    /// in the order in which they were opened.
     fn take(&mut self, name: &str) -> Option<NamedListener> {
         let index = self.inherited.iter().position(|listener| listener.name == name)?;
         Some(self.inherited.remove(index))
     }
 
+    /// Keeps a duplicate descriptor of a listener in use.
     fn keep_duplicate(&mut self, name: String, listener: &Listener) -> io::Result<()> {
         let descriptor = listener.as_fd().try_clone_to_owned()?;
         self.open.push(NamedListener { name, descriptor });
@@ -149,7 +152,7 @@ mod tests {
         let mut first = Listeners::default();
         let _kept = (first.listen(&at("a")).await.unwrap(), first.listen(&at("b")).await.unwrap());
 
-        // One that fails before it is told to go on changes nothing but what it bound itself.
+        // A successor that fails before the handover removes only the files that it created itself.
         let mut failing = inherit(&first);
         let failed =
             (failing.listen(&at("a")).await.unwrap(), failing.listen(&at("c")).await.unwrap());

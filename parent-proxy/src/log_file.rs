@@ -1,15 +1,15 @@
-//! The file that enclaves' lines are added to.
+//! The file to which log lines of enclaves are appended.
 
 use std::fs::{File, OpenOptions, metadata};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// Who may read what is recorded of requests: its owner, and a group that collects it.
+/// File mode: readable for the owner, and for a group that collects the logs.
 const MODE: u32 = 0o640;
 
-/// A file that is added to. If it is moved away, as who rotates logs does, the next line is the first of
-/// a new one.
+/// A file that is appended to. If it is moved away, as in log rotation, the next line goes to a new file at
+/// the same path.
 #[derive(Debug)]
 pub(crate) struct LogFile {
     path: PathBuf,
@@ -21,17 +21,19 @@ impl LogFile {
         Ok(Self { path: path.to_owned(), file: open(path)? })
     }
 
+    /// Returns whether the path still leads to the open file.
     fn is_current(&self) -> io::Result<bool> {
         let open = self.file.metadata()?;
-        // None, or another.
+        // The path has no file, or another one.
         Ok(metadata(&self.path)
             .is_ok_and(|there| (there.dev(), there.ino()) == (open.dev(), open.ino())))
     }
 }
 
+/// Opens or creates the file for appending.
 fn open(path: &Path) -> io::Result<File> {
-    // fifo(7): to open one "for read and write will succeed", where for write alone it waits for who reads,
-    // and so would the start, and the signal that is to end it.
+    // fifo(7): opening a FIFO for reading and writing succeeds at once. Opening it for writing only would
+    // block until a reader opens it, which would delay the start and SIGTERM.
     let is_fifo = metadata(path).is_ok_and(|there| there.file_type().is_fifo());
     OpenOptions::new().read(is_fifo).append(true).create(true).mode(MODE).open(path)
 }

@@ -1,12 +1,12 @@
-//! The receiver of the log lines and audit records that enclaves send, which it writes to one sink.
+//! The receiver of the log lines and audit records of enclaves, which writes them to one sink.
 //!
-//! Nothing is dropped to keep up. While the sink is slow the queue of lines is full, and no connection is read:
-//! the enclaves wait, and drop and count the lines for which they have no room themselves. Room goes to
-//! connections in the order in which they ask, one line at a time, so a flood of one enclave delays the lines of
-//! another, and loses none of them.
+//! The relay drops no lines to keep up. While the sink is slow, the queue is full and the connections are not
+//! read. The enclaves then wait, and drop and count the lines that exceed their own queues. Connections get
+//! room in the queue in the order of their requests, one line at a time. So a flood from one enclave delays
+//! the lines of another, but loses none of them.
 //!
-//! Lines are not parsed, except that the CID of the enclave is added before the last brace. Only whole lines are
-//! passed on, each in one piece, so the lines of several enclaves never mix.
+//! Lines are not parsed, except that the CID of the enclave is inserted before the last brace. Only complete
+//! lines are forwarded, each in one piece, so the lines of several enclaves never mix.
 
 mod counts;
 mod forward;
@@ -30,11 +30,11 @@ pub(crate) use self::line_writer::WriterDone;
 pub(crate) use self::metrics::LogReceiverMetrics;
 use crate::peer_policy::PeerPolicy;
 
-/// Connections at a time. A parent instance has at most four enclaves, each with two connections and up to six
-/// that it has given up while the sink was stuck.
+/// Maximum number of open connections. A parent instance has at most four enclaves. Each has two connections,
+/// and up to six that it abandoned while the sink was stuck.
 const MAX_CONNECTIONS: usize = 32;
 
-/// A listener for the lines of enclaves, and the writer to their sink.
+/// A listener for log lines of enclaves, and the writer to their sink.
 #[derive(Debug)]
 pub(crate) struct LogReceiver {
     acceptor: Acceptor,
@@ -43,8 +43,8 @@ pub(crate) struct LogReceiver {
 }
 
 impl LogReceiver {
-    /// Creates a receiver on `listener` for the enclaves that `peers` admits. A thread of its own writes their
-    /// lines to `sink`. Returns also a handle to wait for the last line.
+    /// Creates a receiver on `listener` for the enclaves that `peers` admits, and starts a thread that writes
+    /// their lines to `sink`. Also returns a handle to wait for the last line.
     ///
     /// # Errors
     /// If the thread cannot be started.
@@ -64,7 +64,7 @@ impl LogReceiver {
         LogReceiverMetrics(self.counts.clone())
     }
 
-    /// Receives lines until the future is dropped. Once `stop` is ready, only open connections are read.
+    /// Receives lines until the future is dropped. Once `stop` is ready, no new connections are accepted.
     pub(crate) async fn run(self, stop: impl Future<Output = ()>) {
         let Self { acceptor, forwarder, .. } = self;
         let serve = |stream| Arc::clone(&forwarder).serve(stream);

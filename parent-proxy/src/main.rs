@@ -1,4 +1,4 @@
-//! The relay on the parent instance: command line, log, signals; the rest is in the library.
+//! The binary of the relay: command line, log and signals. The library does the rest.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -12,10 +12,10 @@ use transport::logging;
 use transport::nonblocking_writer::{LogWriter, NonBlockingWriter};
 use transport::shutdown_signal;
 
-/// The commit that the binary is built from, as the Makefile passes it.
+/// The commit that the binary is built from, set by the Makefile.
 const COMMIT: Option<&str> = option_env!("ATTESTED_RANDOM_COMMIT");
 
-// Of the relay's threads the first is this one.
+// The main thread is the first relay thread.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let config = match Command::from_process(COMMIT) {
@@ -27,7 +27,7 @@ async fn main() -> ExitCode {
             };
         }
         Err(error) => {
-            // There is no log yet, and what cannot be written here is told by the status.
+            // The log is not set up yet. If stderr fails, the exit status remains.
             let _ = writeln!(io::stderr(), "parent-proxy: {error}");
             return ExitCode::from(2);
         }
@@ -38,7 +38,7 @@ async fn main() -> ExitCode {
             let lines = LOG.get_or_init(|| lines);
             logging::init(format, level, move || LogWriter(lines));
         }
-        // Without a thread, starting will fail as well, and say so.
+        // Without a thread, the start will fail too, and be logged.
         Err(_) => logging::init(format, level, io::stderr),
     }
     let code = match run(&config).await {
@@ -49,18 +49,18 @@ async fn main() -> ExitCode {
         }
     };
     if let Some(lines) = LOG.get() {
-        // Elsewhere, for this thread is the one that a second signal would have to reach.
+        // On another thread, because this one must handle a second signal.
         let _ = spawn_blocking(|| lines.flush(FLUSH_TIMEOUT)).await;
     }
     code
 }
 
-/// The way to stderr: nobody waits for who reads it. Where it is gone or full, lines are lost;
-/// reporting that there would panic, or wait.
+/// The writer of the log to stderr. It never blocks: if stderr is closed or full, lines are dropped.
+/// Reporting that on stderr would panic or block.
 static LOG: OnceLock<NonBlockingWriter<Vec<u8>>> = OnceLock::new();
 
 async fn run(config: &Config) -> Result<(), Box<dyn Error>> {
-    // Before anybody can know that this process exists, so that no signal finds it unprepared.
+    // Before this process announces itself, so that it handles every signal.
     let shutdown = shutdown_signal()?;
     parent_proxy::warn_of_few_descriptors(config.max_connections);
     let mut proxy = Proxy::bind(config, || LOG.get().map_or(0, NonBlockingWriter::dropped)).await?;
@@ -70,7 +70,7 @@ async fn run(config: &Config) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Tells whoever started the process that it is ready.
+/// Prints the lines that announce the endpoints to the process that started this one.
 fn announce(lines: &[String]) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     lines.iter().try_for_each(|line| writeln!(stdout, "{line}"))?;

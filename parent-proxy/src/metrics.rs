@@ -1,6 +1,6 @@
-//! Encoding of metrics in the text format of OpenMetrics 1.0.
+//! Encodes metrics in the text format of OpenMetrics 1.0.
 //!
-//! Each subsystem has a collector of its own, which encodes its counters by this. No subsystem is known here.
+//! Each subsystem has its own collector, which encodes its counters with this module.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,30 +10,30 @@ use prometheus_client::encoding::{
 };
 use prometheus_client::metrics::MetricType;
 
-/// The prefix of the name of each metric.
+/// Prefix of the name of every metric.
 pub(crate) const PREFIX: &str = "attested_random_proxy";
 
-/// The labels of a metric that has none.
+/// The labels of a metric without labels.
 pub(crate) const NO_LABELS: [(&str, &str); 0] = [];
 
-/// The value of one label or the values of several, by name.
+/// The names and values of `N` labels.
 pub(crate) type Labels<'a, const N: usize> = [(&'a str, &'a str); N];
 
-/// Returns the present value of a counter.
+/// Returns the value of a counter.
 pub(crate) fn value(count: &AtomicU64) -> u64 {
     count.load(Ordering::Relaxed)
 }
 
-/// Returns a number of connections as the value of a gauge.
+/// Returns a number of connections as a gauge value.
 pub(crate) fn level(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// An encoder of families: metrics of one name that differ in labels alone.
+/// An encoder of metric families: metrics with the same name and different label values.
 pub(crate) struct FamilyEncoder<'a>(DescriptorEncoder<'a>);
 
 impl<'a> FamilyEncoder<'a> {
-    /// Creates an encoder that appends to the text of `encoder`.
+    /// Creates an encoder that appends to `encoder`.
     pub(crate) fn new(encoder: DescriptorEncoder<'a>) -> Self {
         Self(encoder)
     }
@@ -79,7 +79,7 @@ where
     for<'a> Labels<'a, N>: EncodeLabelSet,
 {
     match N {
-        // Without labels there is no list of them either.
+        // Without labels there are no braces either.
         0 => encode(family),
         _ => encode(&mut family.encode_family(labels)?),
     }

@@ -1,4 +1,4 @@
-//! The policy of which peers may connect to a listener.
+//! The policy that decides which peers may connect to a listener.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -10,21 +10,22 @@ use crate::activity::Activity;
 use crate::limiter::{ConnectionLimiter, Permit};
 use crate::pool::Pool;
 
-/// A condition that a connecting peer has to meet.
+/// A policy that admits or rejects a connecting peer.
 #[derive(Debug)]
 pub(crate) enum PeerPolicy {
-    /// Clients, within the limits of connections.
+    /// Clients, within the connection limits.
     Clients(Arc<ConnectionLimiter>),
-    /// On vsock, only these enclaves: other enclaves of this instance are not part of this service.
+    /// Enclaves. On vsock, only those of the pool: other enclaves of this instance are not part of the
+    /// service.
     Enclaves(Arc<Pool>, LogThrottle),
 }
 
-/// The admission of a connection; a client's is given back on drop.
+/// The admission of a connection. That of a client holds its permit until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Admission(Option<Permit>);
 
 impl PeerPolicy {
-    /// Creates a policy that admits clients, `per_client` of one address at a time.
+    /// Creates a policy that admits clients, at most `per_client` connections per address.
     pub(crate) fn clients(per_client: Option<NonZeroUsize>) -> Self {
         Self::Clients(Arc::new(ConnectionLimiter::new(per_client)))
     }
@@ -34,7 +35,7 @@ impl PeerPolicy {
         Self::Enclaves(pool, LogThrottle::default())
     }
 
-    /// Admits the peer, or logs the reason of the rejection.
+    /// Admits the peer, or logs and returns `None`.
     pub(crate) fn admit(&self, peer: &Stream) -> Option<Admission> {
         match self {
             Self::Clients(limiter) => {
@@ -57,7 +58,7 @@ impl PeerPolicy {
         }
     }
 
-    /// Has another connection make room for `new`. Returns `false` where none can.
+    /// Evicts another connection to make room for `new`. Returns `false` if none can be evicted.
     pub(crate) fn evict_for(&self, new: &Admission) -> bool {
         match (self, &new.0) {
             (Self::Clients(limiter), Some(permit)) => limiter.evict_for(permit),
@@ -65,7 +66,7 @@ impl PeerPolicy {
         }
     }
 
-    /// Returns the limits that clients are under.
+    /// Returns the limiter of client connections.
     pub(crate) fn limiter(&self) -> Option<&ConnectionLimiter> {
         match self {
             Self::Clients(limiter) => Some(limiter),
@@ -80,10 +81,10 @@ impl Admission {
         self.0.as_ref().is_some_and(Permit::has_evicted)
     }
 
-    /// Records that a response is awaited where the client has sent something already.
+    /// Records that a response is awaited, if the client has already sent bytes.
     pub(crate) fn peek_request(&self, client: &Stream) {
         let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
-        // An error is a client that has sent nothing, or has gone.
+        // An error means that the client has sent nothing, or has disconnected.
         if let Some(activity) = self.activity()
             && recv(client, &mut [0_u8; 1], flags).is_ok_and(|(_, length)| length > 0)
         {
@@ -91,7 +92,7 @@ impl Admission {
         }
     }
 
-    /// Returns what a client's traffic is recorded in.
+    /// Returns the activity record of a client connection.
     pub(crate) fn activity(&self) -> Option<&Arc<Activity>> {
         self.0.as_ref().map(Permit::activity)
     }

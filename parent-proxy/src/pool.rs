@@ -1,4 +1,4 @@
-//! The enclaves of one relay, and which of them gets a client.
+//! The upstream enclaves of one relay.
 
 mod metrics;
 
@@ -15,22 +15,22 @@ use crate::config::{Enclave, HealthChecks};
 use crate::upstream::{Health, Lease, Upstream};
 use crate::upstream_selection::{Totals, select};
 
-/// The upstreams, which can change.
+/// A set of upstreams. SIGHUP can change it.
 #[derive(Debug)]
 pub(crate) struct Pool {
     upstreams: RwLock<Arc<[Arc<Upstream>]>>,
-    /// Those that were removed while they had connections.
+    /// Upstreams that were removed while they had connections.
     removed: Mutex<Vec<Arc<Upstream>>>,
     connect_timeout: Duration,
     pub(crate) health_checks: HealthChecks,
-    /// Counts clients, so that ties are broken by turns.
+    /// Counts clients, to select among equal upstreams in turn.
     next_turn: AtomicUsize,
     closed: AtomicBool,
-    /// That the upstreams, or what is known of them, changed.
+    /// Signals changes of the set and of the upstreams' state.
     changes: watch::Sender<()>,
-    /// Attempts made because another one failed.
+    /// Number of connection attempts that followed a failed one.
     pub(crate) retries: AtomicU64,
-    /// Clients for whom there was no upstream.
+    /// Number of clients that were closed because no upstream accepted a connection.
     pub(crate) unserved: AtomicU64,
 }
 
@@ -54,29 +54,30 @@ impl Pool {
         }
     }
 
-    /// Those there are now.
+    /// Returns the current upstreams.
     pub(crate) fn upstreams(&self) -> Arc<[Arc<Upstream>]> {
         Arc::clone(&self.upstreams.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Tells of every change from now on.
+    /// Returns a receiver of all changes from now on.
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.changes.subscribe()
     }
 
+    /// Signals a change to all receivers.
     pub(crate) fn notify_changed(&self) {
         self.changes.send_replace(());
     }
 
-    /// Connects to the upstream that balancing prefers, and sends `header`. Where that fails the next one is
-    /// tried, as nothing of the client's has been sent yet; `None` if all fail. Standby ones are not tried.
+    /// Connects to the selected upstream and sends `header`. If that fails, tries the next one: no client
+    /// bytes have been sent yet. Returns `None` if all fail. Standby upstreams are not tried.
     pub(crate) async fn connect(&self, header: &[u8]) -> Option<(Stream, Lease)> {
         let upstreams = self.upstreams();
         let mut untried: Vec<&Arc<Upstream>> =
             upstreams.iter().filter(|one| !one.is_standby()).collect();
         let (active, totals) =
             (untried.len(), Totals::sum(untried.iter().map(|one| one.candidate())));
-        // The first of those at a tie is tried first.
+        // The first of several equal upstreams is selected, so start at a different one for each client.
         let turn = self.next_turn.fetch_add(1, Ordering::Relaxed).checked_rem(untried.len());
         untried.rotate_left(turn.unwrap_or_default());
         while let Some(next) = select(untried.iter().map(|one| one.candidate()), &totals) {
@@ -93,8 +94,9 @@ impl Pool {
         None
     }
 
-    /// Takes `listed` for those there are. What is listed already goes on as it is, standby or active as it is
-    /// listed now; connections to what is not any more end once they are quiet.
+    /// Replaces the upstreams by `listed`, and logs the changes. Upstreams that stay keep their state and
+    /// connections, but become standby or active as listed. Connections to removed ones end once they are
+    /// idle.
     pub(crate) fn replace(&self, listed: &[Enclave]) {
         let PoolChange { removed, added } = self.set_upstreams(listed);
         for upstream in removed {
@@ -114,7 +116,7 @@ impl Pool {
         self.notify_changed();
     }
 
-    /// Takes `listed` for those there are, without a word in the log.
+    /// Replaces the upstreams by `listed` without logging. Returns the changes.
     pub(crate) fn set_upstreams(&self, listed: &[Enclave]) -> PoolChange {
         let before = self.upstreams();
         let existing =
@@ -143,14 +145,14 @@ impl Pool {
         PoolChange { removed, added }
     }
 
+    /// Locks the removed upstreams, after forgetting those without connections.
     fn removed(&self) -> MutexGuard<'_, Vec<Arc<Upstream>>> {
         let mut removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
         removed.retain(|upstream| upstream.open_connections() > 0);
         removed
     }
 
-    /// Open connections by upstream. One that was removed is among them until it has none, so that who
-    /// waits for that to end it can see it.
+    /// Returns the number of open connections by upstream, including removed upstreams that still have some.
     pub(crate) fn open_connections(&self) -> BTreeMap<String, usize> {
         let mut open = BTreeMap::new();
         for upstream in self.upstreams().iter().chain(&*self.removed()) {
@@ -160,7 +162,7 @@ impl Pool {
         open
     }
 
-    /// All connections are to end.
+    /// Ends all connections once they are idle, including those to upstreams that are added later.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
         self.upstreams().iter().for_each(|upstream| upstream.retire());
@@ -171,7 +173,7 @@ impl Pool {
         self.closed.load(Ordering::Relaxed)
     }
 
-    /// Why a client would not be served, as far as is known.
+    /// Returns the reason for which a client would not be served, if one is known.
     pub(crate) fn not_ready_reason(&self) -> Option<&'static str> {
         if self.is_closed() {
             return Some("draining");
@@ -182,12 +184,13 @@ impl Pool {
         (self.ready_count() == 0).then_some("no enclave is ready")
     }
 
-    /// Upstreams that get clients.
+    /// Returns the number of active upstreams, which get clients.
     pub(crate) fn active_count(&self) -> usize {
         self.upstreams().iter().filter(|one| !one.is_standby()).count()
     }
 
-    /// Active upstreams that say they are ready; where they are not asked, all active ones.
+    /// Returns the number of active upstreams that are ready. Without health checks, all active ones count as
+    /// ready.
     pub(crate) fn ready_count(&self) -> usize {
         let is_ready = |one: &&Arc<Upstream>| match self.health_checks.interval {
             None => true,
@@ -196,14 +199,14 @@ impl Pool {
         self.upstreams().iter().filter(|one| !one.is_standby()).filter(is_ready).count()
     }
 
-    /// Whether an enclave of this CID is one of them.
+    /// Returns whether an upstream has this CID.
     pub(crate) fn has_cid(&self, cid: u32) -> bool {
         let has_this_cid = |upstream: &Arc<Upstream>| matches!(upstream.endpoint(), Endpoint::Vsock { cid: own, .. } if *own == cid);
         self.upstreams().iter().any(has_this_cid)
     }
 }
 
-/// The upstreams that [`Pool::set_upstreams`] changed.
+/// The changes that [`Pool::set_upstreams`] made.
 #[derive(Debug)]
 pub(crate) struct PoolChange {
     pub(crate) removed: Vec<Arc<Upstream>>,
@@ -230,7 +233,7 @@ mod tests {
         assert_eq!(pool.open_connections(), [open("a", 2), open("b", 0)].into());
         drop(first);
         assert_eq!(pool.open_connections(), [open("a", 1), open("b", 0)].into());
-        // Its name is there once, however often it comes and goes.
+        // One entry per name, even if removed and current upstreams share it.
         pool.replace(&listed("unix:/a"));
         let third = pool.upstreams()[0].lease();
         assert_eq!(pool.open_connections(), [open("a", 2)].into());

@@ -1,4 +1,4 @@
-//! The process that this one is to succeed, as [`crate::upgrade`] has started it.
+//! The predecessor: the process that started this one for an upgrade ([`crate::upgrade`]).
 
 use std::env;
 use std::io::{self, Read, Write};
@@ -16,27 +16,27 @@ use crate::health_check;
 use crate::pool::Pool;
 use crate::upstream::Health;
 
-/// The variable in a successor's environment that has the id of its predecessor.
+/// Environment variable of a successor that holds the process ID of its predecessor.
 pub(crate) const PREDECESSOR_VARIABLE: &str = "PARENT_PROXY_PREDECESSOR";
 
-/// How long a successor waits for its enclaves' first answers, so that it is as ready as its predecessor.
-/// Four health checks of the default settings; without all of them it serves nevertheless.
+/// Time limit for the first health checks of all enclaves, so that a successor starts as ready as its
+/// predecessor. It covers four checks with the default settings. After it, the successor serves anyway.
 const FIRST_CHECKS_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long the predecessor may take for its part of the handover.
+/// Time limit for the predecessor's part of the handover.
 const HANDOVER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A predecessor that serves until this process could.
+/// A predecessor that serves until this process takes over.
 #[derive(Debug)]
 pub(crate) struct Predecessor {
     socket: UnixStream,
 }
 
 impl Predecessor {
-    /// Returns the predecessor and its listeners; `None` if this process succeeds no other.
+    /// Returns the predecessor and its listeners, or `None` if this process was started normally.
     ///
     /// # Errors
-    /// If the environment names one that did not start this process, or that hands over nothing.
+    /// If the environment names a process that is not the parent, or the listeners cannot be received.
     pub(crate) fn from_process() -> io::Result<Option<(Self, Vec<NamedListener>)>> {
         let Some(id) = env::var_os(PREDECESSOR_VARIABLE) else { return Ok(None) };
         if id.to_str() != Some(&parent_id().to_string()) {
@@ -51,11 +51,11 @@ impl Predecessor {
         Ok(Some((Self { socket }, listeners)))
     }
 
-    /// Waits until it is known which enclaves are ready, then until the predecessor accepts nothing any
-    /// more.
+    /// Waits for the first health checks, reports the result to the predecessor, and waits until it has
+    /// stopped accepting.
     ///
     /// # Errors
-    /// If the predecessor does not give way.
+    /// If the predecessor does not hand over.
     pub(crate) async fn wait_for_handover(self, context: &RelayContext) -> io::Result<()> {
         tokio::select! {
             () = health_check::run(context.pool.clone(), context.proxy_protocol) => {}
@@ -77,13 +77,13 @@ impl Predecessor {
     }
 }
 
-/// Waits until each enclave is known to be ready, or not to be.
+/// Waits until the health of every enclave is known.
 async fn first_checks_done(pool: &Pool) {
     let mut changes = pool.changes();
     while pool.health_checks.interval.is_some()
         && pool.upstreams().iter().any(|upstream| upstream.health() == Health::Unknown)
     {
-        // Who tells is there as long as the pool is.
+        // The sender exists as long as the pool.
         let _ = changes.changed().await;
     }
 }

@@ -1,4 +1,4 @@
-//! The whole of it: the relay, and what is services it.
+//! The whole process: the relay for clients and all other services.
 
 use std::future::{Future, pending};
 use std::io::{self, Write};
@@ -26,34 +26,34 @@ use crate::services::{Phase, Services, wait_for_phase};
 use crate::systemd;
 use crate::upgrade::Upgrader;
 
-/// Why nothing is relayed.
+/// An error that prevents the start.
 #[derive(Debug, Error)]
 pub enum StartError {
-    /// An endpoint.
+    /// An endpoint cannot be listened on.
     #[error(transparent)]
     Listen(#[from] ListenError),
-    /// A file.
+    /// A configured file cannot be used.
     #[error("cannot use {key} {}: {error}", .path.display())]
     File {
-        /// What it is configured as.
+        /// Name of the setting that contains the path.
         key: &'static str,
-        /// Which.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// Error of the operating system.
         error: io::Error,
     },
-    /// A signal.
+    /// The handlers of SIGHUP and SIGUSR2 cannot be installed.
     #[error("cannot wait for SIGHUP and SIGUSR2: {0}")]
     Signal(io::Error),
-    /// A thread.
+    /// The thread of the log receiver cannot be started.
     #[error("cannot start the log receiver thread: {0}")]
     Thread(io::Error),
-    /// A process that this one should have succeeded.
+    /// The predecessor did not hand over its listeners.
     #[error("cannot take over the listeners of the predecessor: {0}")]
     Predecessor(io::Error),
 }
 
-/// A relay with all that it was configured with, listening.
+/// A relay with all configured services, which listens but does not serve yet.
 #[derive(Debug)]
 pub struct Proxy {
     listeners: Listeners,
@@ -64,13 +64,13 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Listens wherever the configuration says, with what a predecessor hands over where there is one. No
-    /// enclave need be up yet. `log_dropped` tells how many lines of the process's own log were lost.
+    /// Opens all configured listeners, or inherits them from a predecessor. No enclave needs to run yet.
+    /// `log_dropped` returns the number of lines that the process's own log has lost.
     ///
     /// # Errors
-    /// If an endpoint cannot be listened on, or a file not be used.
+    /// If an endpoint cannot be listened on, or a file cannot be used.
     pub async fn bind(config: &Config, log_dropped: fn() -> u64) -> Result<Self, StartError> {
-        // Before anybody can know of this process, as the signals would end it.
+        // Before this process is visible to others, because an unhandled signal would end it.
         let sighup = signal(SignalKind::hangup()).map_err(StartError::Signal)?;
         let upgrader = Upgrader::new().map_err(StartError::Signal)?;
         let (predecessor, inherited) =
@@ -119,10 +119,10 @@ impl Proxy {
         Ok(Self { listeners, upgrader, predecessor, relay, services })
     }
 
-    /// Waits, where there is a predecessor, until it gives way.
+    /// Waits until the predecessor hands over, if there is one.
     ///
     /// # Errors
-    /// If it does not. Then it serves on, and this process must not.
+    /// If the predecessor does not hand over. It continues to serve, so this process must not.
     pub async fn take_over(&mut self) -> Result<(), StartError> {
         if let Some(predecessor) = self.predecessor.take() {
             let context = self.relay.context();
@@ -134,12 +134,12 @@ impl Proxy {
         Ok(())
     }
 
-    /// Where clients connect, with the port the kernel chose where that was left to it.
+    /// Returns the endpoint for clients, with the port that the kernel chose for port 0.
     pub fn local_endpoint(&self) -> &Endpoint {
         self.relay.local_endpoint()
     }
 
-    /// The lines that tell whoever started the process that it is ready.
+    /// Returns the lines that announce the endpoints on stdout.
     pub fn announcements(&self) -> Vec<String> {
         let mut lines = vec![listening_message("parent-proxy", self.relay.local_endpoint())];
         lines.extend(
@@ -155,9 +155,8 @@ impl Proxy {
         lines
     }
 
-    /// Relays until `shutdown` is ready or a successor serves, then lets the connections finish, for the
-    /// drain timeout at most. Whoever watches, and what enclaves need meanwhile, is served to the end, or
-    /// by the successor.
+    /// Relays until `shutdown` is ready or a successor serves. Then drains the connections, for the drain
+    /// timeout at most. The other services run until the end, or are taken over by the successor.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> DrainReport {
         let Self { mut listeners, mut upgrader, relay, services, .. } = self;
         let pool = Arc::clone(&relay.context().pool);
@@ -196,7 +195,8 @@ impl Proxy {
                     direct_listeners.hand_over();
                     listener_persists.store(true, Ordering::Relaxed);
                     phase.send_replace(Phase::Replaced);
-                    // It drains already: the first signal to end changes nothing, a second one ends it.
+                    // The process drains already. The first shutdown signal changes nothing, a second one
+                    // ends the process.
                     tokio::join!(shutdown, upgrader.reject_requests());
                 }
             }

@@ -1,3 +1,5 @@
+//! Both directions of one relayed connection.
+
 use std::cell::RefCell;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,19 +13,19 @@ use crate::half_pipe::{HalfPipe, MAX_PENDING};
 use crate::upstream::Traffic;
 
 thread_local! {
-    /// Every connection of a thread reads into this one buffer. A read that is pending keeps no
-    /// reference to it, and what a read did bring is written or copied within the same poll.
+    /// The read buffer of all connections of a thread. No reference to it survives a poll: the bytes are
+    /// written or copied within the same poll.
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; MAX_PENDING].into_boxed_slice());
 }
 
-/// Both directions of one connection, as one future: no task, lock or split half for each.
+/// A future that relays both directions of one connection, without a task, a lock or split streams.
 ///
-/// A reset is noticed by reading or writing. A side that is at EOF already, or whose bytes are at
-/// the bound, is not read: there a reset shows at the next write, or at the idle timeout.
+/// Reads and writes notice a reset. A side that is at EOF, or whose buffer is full, is not read. A reset of
+/// that side is noticed by the next write, or ends the connection at the idle timeout.
 #[derive(Debug)]
 pub(crate) struct Pump<'a, C, U> {
     traffic: &'a Traffic,
-    /// Shown to the thread that may have to end the connection.
+    /// The record that other threads read to evict idle connections.
     activity: Option<&'a Activity>,
     client: C,
     upstream: U,
@@ -31,8 +33,8 @@ pub(crate) struct Pump<'a, C, U> {
     to_client: HalfPipe<'a>,
     last_activity: Instant,
     awaits_response: bool,
-    /// When the upstream's end, and all before it, had been written to the client. `None` where the
-    /// client was the first to end.
+    /// Time at which the upstream's EOF, and all bytes before it, had been written to the client. `None` if
+    /// the client ended first.
     upstream_ended: Option<Instant>,
     client_ended_first: bool,
 }
@@ -62,29 +64,28 @@ where
         }
     }
 
-    /// Relays what there is; ready once both directions have ended.
+    /// Relays the available bytes. Ready once both directions have ended.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         SCRATCH.with_borrow_mut(|scratch| self.poll_with(cx, scratch))
     }
 
-    /// When a byte, or the end of a direction, last passed.
+    /// Returns the time at which a byte or an EOF was last relayed.
     pub(crate) fn last_activity(&self) -> Instant {
         self.last_activity
     }
 
-    /// Whether the client was the last to send, so that an answer may be on its way.
+    /// Returns whether the client was the last to send, so that a response may be in progress.
     pub(crate) fn awaits_response(&self) -> bool {
         self.awaits_response
     }
 
-    /// Returns when the upstream had ended and the client had been told, if the upstream was the first
-    /// to end.
+    /// Returns the time at which the upstream's EOF was relayed to the client, if the upstream ended first.
     pub(crate) fn upstream_ended(&self) -> Option<Instant> {
         self.upstream_ended
     }
 
     fn poll_with(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<io::Result<()>> {
-        // The answers first: then what the client sent is the later, as `awaits_response` has it.
+        // Responses first, so that a request in the same poll counts as the later of both.
         let answered = self.to_client.poll(cx, &mut self.upstream, &mut self.client, scratch)?;
         if answered.is_ready() {
             self.to_upstream.set_last();
@@ -102,6 +103,7 @@ where
         if answered.is_ready() && asked.is_ready() { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
+    /// Counts the bytes of the last poll, and records the activity.
     fn record_activity(&mut self) {
         let answers = self.to_client.take_moved();
         let requests = self.to_upstream.take_moved();
@@ -116,7 +118,7 @@ where
         if answers || requests {
             self.last_activity = Instant::now();
             if let Some(activity) = self.activity {
-                // A response of which a part is still here is awaited as well.
+                // A response is also awaited while part of it is buffered here.
                 let awaits = self.awaits_response || self.to_client.has_pending();
                 activity.record(self.last_activity, awaits);
             }
@@ -167,7 +169,7 @@ mod tests {
             ended = pump.run() => panic!("ended early: {ended:?}"),
             done = timeout(SOON, exchange) => done.unwrap(),
         }
-        // Whatever was left to be written has been read: another poll only waits.
+        // All bytes were read, so another poll only waits.
         assert!(timeout(SOON, pump.run()).await.is_err());
         assert_eq!(pump.to_client.capacity() + pump.to_upstream.capacity(), 0);
     }

@@ -1,4 +1,4 @@
-//! A relay: it accepts connections, places them on threads and lets them finish at the end.
+//! A relay: accepts connections, assigns them to threads, and drains them at the end.
 
 mod metrics;
 mod pending_client;
@@ -26,28 +26,28 @@ use crate::pool::Pool;
 use crate::timeouts::Timeouts;
 use crate::{health_check, systemd};
 
-/// Connections of one way out at a time, which an enclave has as many of.
+/// Maximum number of connections of one egress route, the same limit as in the enclave.
 const MAX_ROUTE_CONNECTIONS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
 
-/// Connections of one direct listener at a time: operators use it, and not clients.
+/// Maximum number of connections of one direct listener, which operators use and clients do not.
 const MAX_DIRECT_CONNECTIONS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
 
-/// The relay, listening.
+/// A relay that listens.
 #[derive(Debug)]
 pub struct Relay {
     acceptor: Acceptor,
     context: Arc<RelayContext>,
     slots: Arc<Semaphore>,
     threads: NonZeroUsize,
-    /// Whether another process has the listener as well, and keeps it.
+    /// Whether the listener stays open after this process: systemd or a successor has it too.
     listener_persists: Arc<AtomicBool>,
 }
 
 impl Relay {
-    /// Listens where the configuration says. No enclave need be up yet.
+    /// Opens the listener for clients. No enclave needs to run yet.
     ///
     /// # Errors
-    /// When the endpoint cannot be listened on.
+    /// If the endpoint cannot be listened on.
     pub async fn bind(config: &Config) -> Result<Self, ListenError> {
         let listener = match &config.listen {
             ClientListener::Endpoint(endpoint) => listen(endpoint).await?,
@@ -56,7 +56,7 @@ impl Relay {
         Ok(Self::for_clients(listener, config))
     }
 
-    /// Accepts clients from `listener`.
+    /// Creates a relay of the clients that connect to `listener`.
     pub(crate) fn for_clients(listener: Listener, config: &Config) -> Self {
         let context = RelayContext {
             pool: Arc::new(Pool::new(
@@ -75,7 +75,7 @@ impl Relay {
         relay
     }
 
-    /// Accepts the enclaves of `pool` alone from `listener`, at one end of `route`.
+    /// Creates a relay of an egress route, from the enclaves of `pool` to the host of `route`.
     pub(crate) fn for_route(
         listener: Listener,
         config: &Config,
@@ -95,7 +95,7 @@ impl Relay {
         Self::new(listener, context, MAX_ROUTE_CONNECTIONS, NonZeroUsize::MIN)
     }
 
-    /// Relays what comes on `listener` to `enclave` alone, as it would be relayed from clients.
+    /// Creates a relay of a direct listener: like that of clients, but to `enclave` only.
     pub(crate) fn for_direct_listener(
         config: &Config,
         listener: Listener,
@@ -129,25 +129,26 @@ impl Relay {
         }
     }
 
-    /// What its connections have in common.
+    /// Returns the context that all connections share.
     pub(crate) fn context(&self) -> &Arc<RelayContext> {
         &self.context
     }
 
-    /// Whether another process has the listener as well when this one stops.
+    /// Returns the flag that says whether the listener stays open after this process.
     pub(crate) fn listener_persists(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.listener_persists)
     }
 
-    /// Where clients connect, with the port the kernel chose where that was left to it.
+    /// Returns the endpoint of the listener, with the port that the kernel chose for port 0.
     pub fn local_endpoint(&self) -> &Endpoint {
         self.acceptor.local_endpoint()
     }
 
-    /// Relays until `shutdown` is ready, then stops listening and lets the connections finish,
-    /// for the drain timeout at most.
+    /// Relays until `shutdown` is ready. Then closes the listener and drains the connections, for the drain
+    /// timeout at most.
     ///
-    /// The first thread is the caller's, whose runtime may be of any kind; the others end with this.
+    /// The caller's thread is the first relay thread, with a runtime of any kind. The other threads end with
+    /// this future.
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> DrainReport {
         let (drain, drains) = watch::channel(false);
         let mut threads = Threads::start(self.threads, Arc::clone(&self.context), drains);
@@ -161,8 +162,8 @@ impl Relay {
                 () = &mut shutdown => break,
                 () = &mut checks => {}
                 () = threads.local.join_next() => {}
-                // One client at a time waits for room in this process; further ones wait in the kernel's
-                // queue, where they cost it neither memory nor descriptors.
+                // One client at a time waits for a slot in this process. Further ones wait in the kernel's
+                // queue, where they use neither memory nor descriptors of this process.
                 slot = wait_for_slot(&self.slots, &self.context.peer_policy, &mut pending) => {
                     if let (Some(slot), Some(pending)) = (slot, pending.take()) {
                         threads.assign(pending, slot);
@@ -182,12 +183,12 @@ impl Relay {
 }
 
 impl Relay {
-    /// Serves the clients in the kernel's queue: they are connected, as far as they know, and would be
-    /// reset. In a queue that outlives this process they wait for the next one.
+    /// Serves the clients in the kernel's queue, whose connections would be reset otherwise. If the listener
+    /// persists, they wait there for the next process.
     async fn serve_backlog(&mut self, pending: Option<PendingClient>, threads: &mut Threads) {
         if let Some(pending) = pending {
-            // It is accepted, so no other process can serve it. One connection beyond the limit is no harm
-            // to a relay that accepts no more.
+            // The connection is accepted, so no other process can serve it. One connection above the limit is
+            // harmless, because the relay accepts no more.
             self.slots.add_permits(1);
             if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
                 threads.assign(pending, slot);
@@ -196,9 +197,9 @@ impl Relay {
         if self.listener_persists.load(Ordering::Relaxed) {
             return;
         }
-        // No more than were in it at once, though others go on coming.
+        // At most as many as the queue holds, even if more clients connect meanwhile.
         for _ in 0..LISTEN_BACKLOG {
-            // Then the runtime knows whether there is one, and lets it be taken.
+            // Lets the runtime notice that the listener is readable.
             yield_now().await;
             if self.slots.available_permits() == 0 {
                 return;
@@ -215,12 +216,12 @@ impl Relay {
         }
     }
 
-    /// Serves a client that the peer policy admits. Returns it where it has to wait for a slot.
+    /// Serves a client that the peer policy admits. Returns it if it must wait for a slot.
     fn admit(&self, client: Stream, threads: &mut Threads) -> Option<PendingClient> {
         let admission = self.context.peer_policy.admit(&client)?;
         let has_evicted = admission.has_evicted();
         if has_evicted || self.slots.available_permits() == 0 {
-            // It may be the next to make room before its task has read a byte.
+            // This connection may be the next candidate for eviction before its task has read a byte.
             admission.peek_request(&client);
         }
         let pending = PendingClient { client, admission, has_evicted };

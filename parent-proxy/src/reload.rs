@@ -1,4 +1,4 @@
-//! SIGHUP: reads the upstreams of the configuration file again.
+//! Reloads the upstreams from the configuration file on SIGHUP.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::direct_listeners::DirectListeners;
 use crate::pool::Pool;
 use crate::systemd;
 
-/// Takes the list of enclaves anew at every SIGHUP. A file at fault changes nothing.
+/// Reloads the upstreams at every SIGHUP. An invalid file changes nothing.
 pub(crate) async fn run(
     mut sighup: Signal,
     upstreams_file: Option<PathBuf>,

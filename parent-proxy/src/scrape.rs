@@ -1,4 +1,4 @@
-//! The enclaves' own metrics, scrapes for when the relay's are, and texts together.
+//! Reads the metrics of the enclaves whenever those of the relay are requested, and merges them.
 
 mod sample;
 
@@ -18,10 +18,11 @@ use crate::metrics::PREFIX;
 use crate::pool::Pool;
 use crate::upstream::{Health, Upstream};
 
-/// Bytes of one enclave's metrics; those of today have some twenty thousand.
+/// Maximum length of one enclave's metrics, in bytes. They have about 20,000 at present.
 const MAX_LENGTH: usize = 1024 * 1024;
 
-/// What each of them shows, by its name. One that cannot be scrapes is left out, and counted.
+/// Returns the metrics of all enclaves, by name of the upstream. Enclaves whose metrics cannot be read are
+/// omitted and counted.
 pub(crate) async fn scrape_all(pool: &Pool, proxy_protocol: bool) -> Vec<(String, String)> {
     let timeout = pool.health_checks.timeout;
     let mut scrapes = JoinSet::new();
@@ -40,7 +41,7 @@ pub(crate) async fn scrape_all(pool: &Pool, proxy_protocol: bool) -> Vec<(String
     texts
 }
 
-/// Returns what one enclave shows, if it can be scrapes.
+/// Returns the metrics of one enclave, or `None` if they cannot be read.
 pub(crate) async fn scrape(
     upstream: &Upstream,
     proxy_protocol: bool,
@@ -62,15 +63,15 @@ fn metrics_text(response: Result<(StatusCode, Bytes), ProbeError>) -> Option<Str
 }
 
 fn record_failure(upstream: &Upstream) {
-    // Where it is down, that is known.
+    // The failure of an ejected enclave is expected.
     if upstream.health() != Health::Ejected {
         tracing::debug!(upstream = %upstream.endpoint(), "cannot read the metrics of the upstream");
     }
     upstream.counts.scrape_failures.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Texts of metrics as one: OpenMetrics has each family in one place. What is none of it is left out:
-/// the texts are others' word.
+/// Merged metrics of several enclaves. OpenMetrics requires all samples of a family to be in one place.
+/// Invalid lines are dropped, because the texts are untrusted.
 #[derive(Debug, Default)]
 pub(crate) struct MergedMetrics {
     families: BTreeMap<String, MetricFamily>,
@@ -78,20 +79,20 @@ pub(crate) struct MergedMetrics {
 
 #[derive(Debug, Default)]
 struct MetricFamily {
-    /// What it is, as the first text has it.
+    /// HELP, TYPE and UNIT lines, from the first text that has them.
     metadata: Vec<String>,
     samples: String,
 }
 
 impl MergedMetrics {
-    /// Adds that of an enclave, whose name becomes a label of each sample.
+    /// Adds the metrics of an enclave, with its name as the label `upstream` of each sample.
     pub(crate) fn add(&mut self, upstream: &str, text: &str) {
         let upstream = escape_label_value(upstream);
         let mut family = None;
         for line in text.lines().filter(|line| !line.contains(char::is_control)) {
             match line.strip_prefix("# ") {
                 Some(metadata) => {
-                    // None has the relay's own names.
+                    // An enclave may not use the relay's own names.
                     let name = described_family(metadata).filter(|name| !name.starts_with(PREFIX));
                     if let Some(name) = name {
                         self.add_metadata(name, line);
@@ -112,7 +113,7 @@ impl MergedMetrics {
 
     fn add_metadata(&mut self, name: &str, line: &str) {
         let family = self.families.entry(name.to_owned()).or_default();
-        // Of the next text it says the same again.
+        // Further texts repeat the same metadata.
         let kind = |line: &str| line.split(' ').nth(1).map(str::to_owned);
         if family.samples.is_empty()
             && !family.metadata.iter().any(|other| kind(other) == kind(line))
@@ -132,6 +133,7 @@ impl fmt::Display for MergedMetrics {
     }
 }
 
+/// Escapes a label value as OpenMetrics requires.
 fn escape_label_value(value: &str) -> String {
     value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }

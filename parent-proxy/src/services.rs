@@ -1,4 +1,4 @@
-//! What serves beside the relay of clients: who watches it, and what enclaves need.
+//! The services besides the relay of clients: for operators and for enclaves.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -22,53 +22,53 @@ use crate::relay::{ClientMetrics, EgressMetrics, Relay};
 use crate::status::{ProcessMetrics, Status};
 use crate::{admin, handshakes, reload, systemd};
 
-/// How far a process is.
+/// The phase of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
     Serving,
-    /// It drains, and serves what is beside clients to the end.
+    /// The process drains; its services run until the end.
     Draining,
-    /// It drains, and a successor has all listeners.
+    /// The process drains; a successor has all listeners.
     Replaced,
 }
 
-/// Waits until `phase` is that or a later one.
+/// Waits until `phase` is `least` or a later one.
 pub(crate) fn wait_for_phase(
     phase: &watch::Sender<Phase>,
     least: Phase,
 ) -> impl Future<Output = ()> + use<> {
     let mut phase = phase.subscribe();
     async move {
-        // An error is a process that is about to end.
+        // An error means that the process is about to end.
         let _ = phase.wait_for(|phase| *phase >= least).await;
     }
 }
 
-/// All of it, not started yet.
+/// All services, not started yet.
 #[derive(Debug)]
 pub(crate) struct Services {
     pub(crate) admin: Option<Acceptor>,
     pub(crate) config_server: Option<ConfigServer>,
     pub(crate) egress: Vec<(String, Relay)>,
-    /// The receiver of enclaves' lines, and the handle to wait for the last one.
+    /// The log receiver, and a handle to wait for its last line.
     pub(crate) log_receiver: Option<(LogReceiver, WriterDone)>,
     pub(crate) direct_listeners: Arc<DirectListeners>,
-    /// Where the enclaves can be read anew.
+    /// The file from which SIGHUP reloads the upstreams.
     pub(crate) upstreams_file: Option<PathBuf>,
     pub(crate) sighup: Signal,
     pub(crate) log_dropped: fn() -> u64,
 }
 
-/// The same, running. It ends with this.
+/// All services, running. They end when this is dropped.
 pub(crate) struct RunningServices {
-    /// What ends by itself once a successor has the listeners.
+    /// Tasks that end by themselves once a successor has the listeners.
     finishing: JoinSet<()>,
     background: JoinSet<()>,
     writer_done: Option<WriterDone>,
 }
 
 impl Services {
-    /// Starts all of it, beside `relay`. What listens stops to once there is a successor.
+    /// Starts all services. They stop accepting connections once a successor has the listeners.
     pub(crate) fn start(self, relay: &Relay, phase: &watch::Sender<Phase>) -> RunningServices {
         let pool = Arc::clone(&relay.context().pool);
         let registry = self.registry(relay);
@@ -82,7 +82,7 @@ impl Services {
             finishing.spawn(config_server.run(replaced()));
         }
         for (_, relay) in self.egress {
-            // It stops for a successor alone.
+            // An egress route stops only for a successor, which then has its listener.
             relay.listener_persists().store(true, Ordering::Relaxed);
             let stop = replaced();
             finishing.spawn(async {
@@ -101,7 +101,7 @@ impl Services {
         RunningServices { finishing, background, writer_done }
     }
 
-    /// Returns the registry of the metrics of all subsystems.
+    /// Returns a registry of the metrics of all subsystems.
     fn registry(&self, relay: &Relay) -> Registry {
         let mut registry = Registry::with_prefix(PREFIX);
         let mut register = |collector| registry.register_collector(collector);
@@ -120,13 +120,13 @@ impl Services {
 }
 
 impl RunningServices {
-    /// Waits until single requests and the connections of egress routes have ended, for `limit` at most.
-    /// Enclaves' connections for their lines never do.
+    /// Waits until requests and connections of egress routes have ended, for `limit` at most. Log connections
+    /// of enclaves never end by themselves.
     pub(crate) async fn finish(&mut self, limit: Duration) {
         let _ = timeout(limit, async { while self.finishing.join_next().await.is_some() {} }).await;
     }
 
-    /// Ends all of it, and waits for the last lines to be written.
+    /// Stops all services, and waits until the last log lines are written.
     pub(crate) async fn stop(mut self) {
         self.finishing.shutdown().await;
         self.background.shutdown().await;
@@ -136,7 +136,7 @@ impl RunningServices {
     }
 }
 
-/// Does something until `stop` is ready, and not once more.
+/// Runs `task` until `stop` is ready.
 async fn run_until(stop: impl Future<Output = ()>, task: impl Future<Output = ()>) {
     tokio::select! {
         biased;

@@ -1,12 +1,14 @@
-//! What is dear to find out, and called for by several at once.
+//! Coalesces concurrent calls of an expensive computation.
 
 use std::fmt;
 
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-/// The last answer, and when it was begun to be runs for: whoever called before that takes it as well.
-/// So it is runs for once at a time, and twice for any number who ask at once.
+/// A computation whose concurrent callers share one run.
+///
+/// It holds the last result and the time at which its run started. Callers that came before that time share
+/// the result, so one run happens at a time, and two serve any number of concurrent callers.
 pub(crate) struct SingleFlight<T>(Mutex<Option<(Instant, T)>>);
 
 impl<T: Clone> SingleFlight<T> {
@@ -14,7 +16,7 @@ impl<T: Clone> SingleFlight<T> {
         Self(Mutex::new(None))
     }
 
-    /// What is so now, by `look` or by whoever runs since this was called.
+    /// Returns the result of a run that started after this call: `compute`, or that of another caller.
     pub(crate) async fn run(&self, compute: impl AsyncFnOnce() -> T) -> T {
         let called = Instant::now();
         let mut last = self.0.lock().await;
@@ -23,7 +25,7 @@ impl<T: Clone> SingleFlight<T> {
         {
             return result.clone();
         }
-        // Gone before another is made, which may be as large.
+        // Dropped before the next result exists, which may be as large.
         *last = None;
         let begun = Instant::now();
         let result = compute().await;

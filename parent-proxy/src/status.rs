@@ -1,5 +1,5 @@
-//! The status of this process, as its admin endpoint shows it: readiness, and the metrics of the relay followed
-//! by those of its enclaves.
+//! The status of this process for its admin endpoint: readiness, and the metrics of the relay and its
+//! enclaves.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,36 +14,36 @@ use crate::pool::Pool;
 use crate::scrape::{self, MergedMetrics};
 use crate::single_flight::SingleFlight;
 
-/// The media type of the metrics.
+/// Media type of the metrics.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The last line of a text of metrics.
+/// Last line of an OpenMetrics text.
 const END: &str = "# EOF\n";
 
 /// The status of this process.
 #[derive(Debug)]
 pub(crate) struct Status {
     pool: Arc<Pool>,
-    /// Whether admin endpoints of enclaves expect a PROXY protocol header.
+    /// Whether connections to listeners for clients start with a PROXY protocol header.
     proxy_protocol: bool,
     registry: Registry,
-    /// The last text of metrics. Concurrent requests share it: each text costs up to a mebibyte of every
+    /// The metrics text. Concurrent requests share it, because each text reads up to 1 MiB from every
     /// enclave.
     metrics_flight: SingleFlight<Bytes>,
 }
 
 impl Status {
-    /// Creates the status of a relay to `pool`, whose own metrics are in `registry`.
+    /// Creates the status of a relay to `pool`. `registry` contains the relay's own metrics.
     pub(crate) fn new(pool: Arc<Pool>, proxy_protocol: bool, registry: Registry) -> Self {
         Self { pool, proxy_protocol, registry, metrics_flight: SingleFlight::new() }
     }
 
-    /// Returns the reason why a client would not be served, if there is one.
+    /// Returns the reason for which a client would not be served, if there is one.
     pub(crate) fn not_ready_reason(&self) -> Option<&'static str> {
         self.pool.not_ready_reason()
     }
 
-    /// Returns the metrics of this process and of its enclaves.
+    /// Returns the metrics of this process and its enclaves as OpenMetrics text.
     pub(crate) async fn metrics(&self) -> Bytes {
         self.metrics_flight.run(async || self.text().await.into()).await
     }
@@ -64,7 +64,7 @@ impl Status {
 /// The metrics of the process itself.
 #[derive(Debug)]
 pub(crate) struct ProcessMetrics {
-    /// Returns how many lines of the relay's own log were lost.
+    /// Returns the number of lines that the relay's own log has lost.
     pub(crate) log_dropped: fn() -> u64,
 }
 

@@ -1,6 +1,6 @@
-//! What the service manager and this process tell each other: sd_notify(3), sd_listen_fds(3).
+//! Communication with the service manager: sd_notify(3) and sd_listen_fds(3).
 //!
-//! Without one, all of it does nothing.
+//! Without a service manager, these functions do nothing.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use transport::{ListenError, Listener};
 
 use crate::pool::Pool;
 
-/// The socket that was passed.
+/// Returns the listening socket that the service manager passed.
 ///
 /// # Errors
-/// If there is none, or it is not one for TCP.
+/// If there is none, or it is not a TCP socket.
 pub(crate) fn listener() -> Result<Listener, ListenError> {
     let passed = ListenFd::from_env().take_tcp_listener(0).map_err(ListenError::Inherited)?;
     let listener = passed.ok_or_else(|| {
@@ -23,12 +23,12 @@ pub(crate) fn listener() -> Result<Listener, ListenError> {
     Listener::from_inherited_tcp(listener).map_err(ListenError::Inherited)
 }
 
-/// It serves.
+/// Notifies the service manager that this process serves.
 pub(crate) fn ready(pool: &Pool) {
     notify(&[NotifyState::Ready, NotifyState::Status(&status(pool))]);
 }
 
-/// It takes its configuration anew; [`ready`] ends that.
+/// Notifies the service manager of a reload, until [`ready`] ends it.
 pub(crate) fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => notify(&[NotifyState::Reloading, now]),
@@ -36,21 +36,21 @@ pub(crate) fn reloading() {
     }
 }
 
-/// Its main process is that one from now on, and the only one to be heard.
+/// Sets the main process. The service manager then ignores notifications from other processes.
 pub(crate) fn set_main_pid(process: u32) {
     notify(&[NotifyState::MainPid(process)]);
 }
 
-/// It ends.
+/// Notifies the service manager that this process stops.
 pub(crate) fn stopping() {
     notify(&[NotifyState::Stopping]);
 }
 
-/// Tells how things are whenever that changes, and that this thread, which accepts, is alive as often as
-/// it is asked to; until the future is dropped.
+/// Reports the status whenever it changes, and keeps the watchdog alive, until the future is dropped. The
+/// thread that accepts runs this, so the watchdog notices if it hangs.
 pub(crate) async fn report_status(pool: Arc<Pool>) {
     let mut changes = pool.changes();
-    // No time at all is what sd_watchdog_enabled(3) refuses.
+    // sd_watchdog_enabled(3) rejects an interval of zero.
     let limit = sd_notify::watchdog_enabled().filter(|limit| !limit.is_zero());
     let mut watchdog = limit.map(|limit| {
         let mut watchdog = interval(limit / 2);

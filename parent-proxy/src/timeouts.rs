@@ -1,23 +1,23 @@
-//! Limits of the duration of a connection.
+//! The timeouts of a connection.
 
 use std::time::Duration;
 
 use crate::config::Config;
 
-/// How long a client may leave its side open once the upstream has closed and the last byte has been
-/// written to it. A silent client would otherwise hold its slot until the idle timeout.
+/// Time for which a client may keep its side open after the upstream has closed and the last byte was written
+/// to the client. A silent client would otherwise hold its slot until the idle timeout.
 pub(crate) const LINGER: Duration = Duration::from_secs(2);
 
-/// The limits of one connection. The earliest deadline ends it.
+/// The timeouts of one connection. The earliest deadline ends it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timeouts {
-    /// No byte in either direction.
+    /// Time without a byte in either direction.
     pub(crate) idle: Duration,
-    /// From accept to close.
+    /// Time from accept to close.
     pub(crate) total: Duration,
-    /// From the upstream's end to closing the client's side.
+    /// Time from the upstream's EOF to the close of the client's side.
     pub(crate) linger: Duration,
-    /// For a response, once health checks have found the upstream unresponsive.
+    /// Time limit of a response once health checks have found the upstream unresponsive.
     pub(crate) unresponsive: Duration,
 }
 
@@ -33,7 +33,8 @@ impl From<&Config> for Timeouts {
 }
 
 impl Timeouts {
-    /// Returns the limits of an egress route: the library of an HSM keeps its connections, busy or not.
+    /// Returns the timeouts of an egress route. The client library of an HSM keeps its connections open, busy
+    /// or not.
     pub(crate) fn for_route() -> Self {
         const DAY: Duration = Duration::from_secs(24 * 60 * 60);
         Self { idle: DAY, total: DAY * 365, linger: DAY, unresponsive: DAY }

@@ -1,8 +1,8 @@
-//! An upgrade without a gap: SIGUSR2 starts a successor, which takes over all listeners.
+//! An upgrade without interruption: SIGUSR2 starts a successor, which takes over all listeners.
 //!
-//! The successor is whatever binary is at the path by which this process was started, with the same
-//! arguments and environment; it reads its configuration anew. Until it says that it could serve, nothing
-//! changes here, and where it never does nothing ever changed.
+//! The successor runs the binary at the path of this process, with the same arguments and environment, and
+//! reads its configuration again. Nothing changes in this process until the successor reports that it can
+//! serve.
 
 use std::env;
 use std::ffi::OsString;
@@ -23,13 +23,13 @@ use crate::handover::{self, NOT_READY, NamedListener, READY, TAKE_OVER};
 use crate::predecessor::PREDECESSOR_VARIABLE;
 use crate::systemd;
 
-/// How long a successor may take until it could serve. It waits for enclaves to answer, but not so long.
+/// Time limit until a successor can serve. It must be longer than the successor's own wait for health checks.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What belongs to this process alone: sd_listen_fds(3), sd_watchdog_enabled(3).
+/// Environment variables for this process only: sd_listen_fds(3), sd_watchdog_enabled(3).
 const PROCESS_VARIABLES: [&str; 4] = ["LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID", "WATCHDOG_PID"];
 
-/// What waits for SIGUSR2, and how a successor is started then.
+/// A handler of SIGUSR2 that starts a successor.
 #[derive(Debug)]
 pub(crate) struct Upgrader {
     requests: Signal,
@@ -38,7 +38,7 @@ pub(crate) struct Upgrader {
     start_timeout: Duration,
 }
 
-/// Why there is no successor.
+/// The reason for which an upgrade failed.
 #[derive(Debug, Error)]
 enum UpgradeError {
     #[error(
@@ -60,10 +60,10 @@ enum UpgradeError {
 }
 
 impl Upgrader {
-    /// Takes over SIGUSR2.
+    /// Installs the handler of SIGUSR2.
     ///
     /// # Errors
-    /// If the signal cannot be waited for.
+    /// If the handler cannot be installed.
     pub(crate) fn new() -> io::Result<Self> {
         let mut arguments = env::args_os();
         let program = program_path(arguments.next().unwrap_or_default().into())?;
@@ -71,8 +71,8 @@ impl Upgrader {
         Ok(Self { requests, program, arguments: arguments.collect(), start_timeout: START_TIMEOUT })
     }
 
-    /// Returns once a successor serves, to which `listeners` were handed. Where this process `is_ready`, the
-    /// successor must have found an enclave ready as well. Calls `on_failure` after each attempt that failed.
+    /// Waits until a successor serves with `listeners`. If this process `is_ready`, the successor must have
+    /// found a ready enclave too. Calls `on_failure` after each failed attempt.
     pub(crate) async fn wait_for_successor(
         &mut self,
         listeners: impl Fn() -> io::Result<Vec<NamedListener>>,
@@ -99,7 +99,7 @@ impl Upgrader {
         std::future::pending().await
     }
 
-    /// Says, whenever it is asked for another upgrade, that this process is not the one to ask.
+    /// Rejects and logs further SIGUSR2 signals while this process drains.
     pub(crate) async fn reject_requests(&mut self) {
         while self.requests.recv().await.is_some() {
             tracing::warn!("SIGUSR2 rejected: this process drains, its successor serves");
@@ -132,15 +132,15 @@ impl Upgrader {
     }
 }
 
-/// Returns the path of the binary, which an upgrade may replace. A symbolic link stays one, for it may lead
-/// elsewhere by then; a bare name is looked for in PATH again.
+/// Returns the path of the binary, which an upgrade may have replaced. A symbolic link is not resolved,
+/// because its target may change. A bare name is searched in PATH again.
 fn program_path(name: PathBuf) -> io::Result<PathBuf> {
     if name.components().count() > 1 || name.is_absolute() { absolute(name) } else { Ok(name) }
 }
 
-/// A process that is to take over; it is killed when this is dropped before it has.
+/// A successor process. It is killed if this is dropped before the handover.
 struct Successor {
-    /// `None` once it has taken over.
+    /// `None` after the handover.
     child: Option<Child>,
     socket: tokio::net::UnixStream,
 }
@@ -170,14 +170,14 @@ impl Successor {
         Ok(Self { child: Some(child), socket })
     }
 
-    /// Waits until it could serve. Returns whether it has found an enclave ready.
+    /// Waits until the successor can serve. Returns whether it found a ready enclave.
     async fn ready(&mut self) -> Result<bool, UpgradeError> {
         match self.socket.read_u8().await {
             Ok(READY) => Ok(true),
             Ok(NOT_READY) => Ok(false),
             Ok(_) => Err(UpgradeError::Closed(io::ErrorKind::InvalidData.into())),
             Err(error) => match self.child.as_mut() {
-                // It closes its end by ending.
+                // The successor closes its end when it exits.
                 Some(child) => Err(match timeout(Duration::from_secs(1), child.wait()).await {
                     Ok(Ok(status)) => UpgradeError::Ended(status),
                     Ok(Err(error)) => UpgradeError::Closed(error),
@@ -188,10 +188,11 @@ impl Successor {
         }
     }
 
-    /// Makes it the main process, and lets it serve.
+    /// Makes the successor the main process, and lets it serve.
     async fn hand_over(mut self) -> Result<(), UpgradeError> {
         let id = self.child.as_ref().and_then(Child::id).unwrap_or_default();
-        // Before it says anything itself: the service manager listens to the main process alone.
+        // Before the successor sends notifications: the service manager accepts them from the main process
+        // only.
         systemd::set_main_pid(id);
         if let Err(error) = self.socket.write_all(&[TAKE_OVER]).await {
             systemd::set_main_pid(process::id());
@@ -208,14 +209,15 @@ impl Successor {
 impl Drop for Successor {
     fn drop(&mut self) {
         if let Some(child) = &mut self.child {
-            // One that has ended already cannot be killed.
+            // A successor that has already exited cannot be killed.
             let _ = child.start_kill();
         }
     }
 }
 
-/// Tells of a successor that ends before this process does. One that fails is for the service manager to
-/// start again: systemd's watchdog notices, for it sees the end of a process only once it is its parent.
+/// Logs the exit of a successor that ends before this process. The service manager must restart one that
+/// fails. systemd notices by its watchdog, because it is not the parent of the successor until this process
+/// ends.
 async fn log_exit(mut child: Child) {
     match child.wait().await {
         Ok(status) if status.success() => tracing::info!("successor exited"),

@@ -1,4 +1,4 @@
-//! One enclave, as the relay sees it.
+//! An upstream: an enclave as the relay sees it.
 
 mod counts;
 mod state;
@@ -20,21 +20,21 @@ use crate::config::Enclave;
 use crate::handshake_window::HandshakeWindow;
 use crate::upstream_selection::{Candidate, RecentConnections};
 
-/// The way to one enclave. It is tried anew for every client, so it recovers by itself.
+/// One upstream. Each client causes a new connection attempt, so the upstream recovers without intervention.
 #[derive(Debug)]
 pub(crate) struct Upstream {
     enclave: Enclave,
     health: AtomicU8,
     open: AtomicUsize,
     recent: RecentConnections,
-    /// Whether it gets no clients, because the configuration says so.
+    /// Whether the configuration excludes it from clients.
     standby: AtomicBool,
     pub(crate) handshakes: HandshakeWindow,
-    /// Whether its connections are to end.
+    /// The policy that ends its connections.
     close_policy: watch::Sender<ClosePolicy>,
-    /// Whether they are to end for good.
+    /// Whether its connections end permanently: it was removed, or the relay drains.
     retired: AtomicBool,
-    /// There is a reason to ask how it is.
+    /// Requests an early health check.
     pub(crate) check_request: Notify,
     unreachable: LogThrottle,
     pub(crate) counts: Counts,
@@ -59,12 +59,12 @@ impl Upstream {
         }
     }
 
-    /// The enclave as it was first listed: whether it is standby, [`Self::is_standby`] knows.
+    /// Returns the enclave as it was first configured. [`Self::is_standby`] returns its present state.
     pub(crate) fn enclave(&self) -> &Enclave {
         &self.enclave
     }
 
-    /// Whether `enclave` is the same one. Its other settings can change while it is listed.
+    /// Returns whether `enclave` is this upstream. Its other settings can change in a reload.
     pub(crate) fn matches(&self, enclave: &Enclave) -> bool {
         (&self.enclave.endpoint, &self.enclave.admin) == (&enclave.endpoint, &enclave.admin)
     }
@@ -73,7 +73,7 @@ impl Upstream {
         &self.enclave.endpoint
     }
 
-    /// Connections to it, and attempts at some.
+    /// Returns the number of open connections and connection attempts.
     pub(crate) fn open_connections(&self) -> usize {
         self.open.load(Ordering::Relaxed)
     }
@@ -86,11 +86,11 @@ impl Upstream {
         self.standby.load(Ordering::Relaxed)
     }
 
-    /// Makes it standby or active. Returns whether that is a change. Connections to an upstream that becomes
-    /// standby end once they are quiet, unless it becomes active before.
+    /// Makes the upstream standby or active. Returns whether that is a change. Connections to a standby
+    /// upstream end once they are idle, unless it becomes active before.
     pub(crate) fn set_standby(&self, standby: bool) -> bool {
         let before = self.standby.swap(standby, Ordering::Relaxed);
-        // Under the lock of what leaving and ejecting set, so that none undoes another.
+        // Computed under the lock of the policy, so that concurrent changes do not overwrite each other.
         self.update_close_policy(|policy| {
             let is_ejected = self.health() == Health::Ejected;
             match standby || is_ejected || self.retired.load(Ordering::Relaxed) {
@@ -101,24 +101,24 @@ impl Upstream {
         before != standby
     }
 
-    /// Describes it to balancing.
+    /// Returns the values for the upstream selection.
     pub(crate) fn candidate(&self) -> Candidate {
         let is_ejected = self.health() == Health::Ejected;
         Candidate::new(is_ejected, self.handshakes.weight(), self.open_connections(), &self.recent)
     }
 
-    /// It is ready from now on. Says whether that is news.
+    /// Marks the upstream ready. Returns whether that is a change.
     pub(crate) fn mark_ready(&self) -> bool {
         let before = self.health.swap(Health::Ready.to_u8(), Ordering::Relaxed);
-        // Under the lock of what leaving sets last, so that neither undoes the other.
+        // Computed under the lock of the policy, so that `retire` is not overwritten.
         self.update_close_policy(|_| {
             ClosePolicy::when_idle_if(self.retired.load(Ordering::Relaxed) || self.is_standby())
         });
         Health::from_u8(before) != Health::Ready
     }
 
-    /// It gets no more clients, and those it has may find another when they are quiet, or where
-    /// `policy` says that it is unresponsive. Says whether that is news.
+    /// Ejects the upstream: it gets no more clients while another upstream can. Its connections end by
+    /// `policy`. Returns whether that is a change.
     pub(crate) fn eject(&self, policy: ClosePolicy) -> bool {
         let before = self.health.swap(Health::Ejected.to_u8(), Ordering::Relaxed);
         self.update_close_policy(|_| policy);
@@ -129,13 +129,13 @@ impl Upstream {
         has_changed
     }
 
-    /// Its connections are to end, whatever becomes of it.
+    /// Ends all connections once they are idle, permanently.
     pub(crate) fn retire(&self) {
         self.retired.store(true, Ordering::Relaxed);
         self.update_close_policy(|policy| policy.max(ClosePolicy::WhenIdle));
     }
 
-    /// Wakes its connections only where that is news to them.
+    /// Changes the close policy. Wakes the connections only if it differs.
     fn update_close_policy(&self, next: impl FnOnce(ClosePolicy) -> ClosePolicy) {
         self.close_policy.send_if_modified(|policy| {
             let before = mem::replace(policy, next(*policy));
@@ -143,19 +143,18 @@ impl Upstream {
         });
     }
 
-    /// There is a reason to ask at once how it is.
+    /// Requests a health check soon.
     pub(crate) fn request_check(&self) {
         self.check_request.notify_one();
     }
 
-    /// A place among those connected to it.
+    /// Counts a connection that starts now, until the lease is dropped.
     pub(crate) fn lease(self: &Arc<Self>) -> Lease {
         self.open.fetch_add(1, Ordering::Relaxed);
         Lease { upstream: Arc::clone(self), started: self.recent.start() }
     }
 
-    /// A connection to it, at whose beginning `header` has been sent; `None` where there is none, which
-    /// the log then tells.
+    /// Connects and sends `header`. Logs a failure and returns `None`.
     pub(crate) async fn connect(&self, header: &[u8], limit: Duration) -> Option<Stream> {
         let opened = async {
             let mut stream = connect(self.endpoint()).await?;
@@ -188,7 +187,7 @@ impl Upstream {
     }
 }
 
-/// A place among an upstream's connections, given back when this is dropped.
+/// A lease that counts as one connection of an upstream, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Lease {
     upstream: Arc<Upstream>,
@@ -200,7 +199,7 @@ impl Lease {
         &self.upstream
     }
 
-    /// Tells when the connection is to end.
+    /// Returns a receiver of the close policy.
     pub(crate) fn close_policy(&self) -> watch::Receiver<ClosePolicy> {
         self.upstream.close_policy.subscribe()
     }

@@ -1,12 +1,11 @@
-//! Balancing: which upstream gets the next connection.
+//! Selects the upstream that gets the next connection.
 //!
-//! The upstream with the fewest open connections comes first. That alone would prefer an enclave whose
-//! clients leave at once, for example because they do not know its certificate authority: its connections
-//! never count. So recent connections that are ended count as well, with a weight that halves every
-//! [`HALF_LIFE`] from the moment they began. An upstream that has more of them than its share of all
-//! recent connections comes behind those that have not. Hence an enclave whose clients leave at once gets
-//! its share and no more, however many connections the others hold, while a new enclave, whose clients
-//! stay, is filled as before.
+//! The upstream with the fewest open connections gets it. That alone would prefer an enclave whose clients
+//! disconnect at once, for example because they do not trust its certificate authority: its connections are
+//! never open. So recent connections that have ended count too, with a weight that halves every [`HALF_LIFE`]
+//! from their start. An upstream with more of them than its share of all recent connections ranks behind
+//! those without. An enclave whose clients disconnect at once therefore gets at most its share. A new enclave
+//! whose clients stay is filled first.
 
 use std::cmp::Ordering;
 use std::time::Duration;
@@ -15,20 +14,20 @@ use tokio::time::Instant;
 
 use crate::decaying_count::DecayingCount;
 
-/// Time in which a recent connection loses half of its weight. SDKs try again within seconds, and must find
-/// that the first attempt still counts; an enclave that has recovered must not wait for minutes. Finagle's
-/// and linkerd's balancers let a latency decay over 10 s too.
+/// Half-life of the weight of a recent connection. SDKs retry within seconds, and the first attempt must
+/// still count then. An enclave that has recovered must not wait for minutes. The balancers of Finagle and
+/// linkerd also let a latency decay over 10 s.
 const HALF_LIFE: Duration = Duration::from_secs(10);
 
-/// Recent connections by which an upstream may exceed its share: in a relay that is almost idle the little
-/// weight that old connections have left must decide nothing.
+/// Number of recent connections by which an upstream may exceed its share. Without it, the small remaining
+/// weight of old connections would decide in an almost idle relay.
 const SLACK: f64 = 0.5;
 
-/// The recent connections of one upstream.
+/// The recent connections of one upstream, by start and end.
 #[derive(Debug)]
 pub(crate) struct RecentConnections {
     started: DecayingCount,
-    /// Those of `started` that have ended, with the weight that they have left.
+    /// Those of `started` that have ended, with their remaining weight.
     ended: DecayingCount,
 }
 
@@ -37,26 +36,26 @@ impl RecentConnections {
         Self { started: DecayingCount::new(HALF_LIFE), ended: DecayingCount::new(HALF_LIFE) }
     }
 
-    /// Counts a connection that begins now, and returns the time for [`Self::end`].
+    /// Counts a connection that starts now. Returns the time for [`Self::end`].
     pub(crate) fn start(&self) -> Instant {
         let now = Instant::now();
         self.started.add(1.0, now);
         now
     }
 
-    /// Counts the end of a connection that began at `started`. One that has lasted counts for little: it is
-    /// no sign that clients leave at once.
+    /// Counts the end of a connection that started at `started`. A long connection counts for little: its
+    /// client did not disconnect at once.
     pub(crate) fn end(&self, started: Instant) {
         let now = Instant::now();
         self.ended.add(self.ended.decayed_since(1.0, started, now), now);
     }
 }
 
-/// One upstream, as balancing sees it.
+/// The values of one upstream for the selection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Candidate {
     pub(crate) is_ejected: bool,
-    /// Share of connections relative to other upstreams, from 0.1 to 1.
+    /// Weight relative to other upstreams, from 0.1 to 1.
     weight: f64,
     open: f64,
     started: f64,
@@ -81,7 +80,7 @@ impl Candidate {
     }
 }
 
-/// The sums over all upstreams that a share is of.
+/// The sums over all upstreams, from which shares are computed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Totals {
     weight: f64,
@@ -89,7 +88,7 @@ pub(crate) struct Totals {
 }
 
 impl Totals {
-    /// Adds up those that are not ejected: only they share the clients.
+    /// Sums the upstreams that are not ejected: only they share the clients.
     pub(crate) fn sum(candidates: impl Iterator<Item = Candidate>) -> Self {
         let add = |sum: Self, candidate: Candidate| Self {
             weight: sum.weight + candidate.weight,
@@ -98,7 +97,7 @@ impl Totals {
         candidates.filter(|candidate| !candidate.is_ejected).fold(Self::default(), add)
     }
 
-    /// Orders two candidates: the lesser gets the connection.
+    /// Orders two candidates. The lesser one gets the connection.
     pub(crate) fn compare(&self, one: &Candidate, other: &Candidate) -> Ordering {
         one.is_ejected
             .cmp(&other.is_ejected)
@@ -107,13 +106,14 @@ impl Totals {
             .then((one.started / one.weight).total_cmp(&(other.started / other.weight)))
     }
 
-    /// Whether more of the recent connections have come to it and ended than it has a share of.
+    /// Returns whether more recent connections of the candidate have ended than its share of all recent
+    /// connections.
     fn exceeds_its_share(&self, one: &Candidate) -> bool {
         one.ended > self.started * one.weight / self.weight + SLACK
     }
 }
 
-/// Returns the index of the candidate that gets the connection: the first of those that compare least.
+/// Returns the index of the candidate that gets the connection: the first of the least candidates.
 pub(crate) fn select(
     candidates: impl Iterator<Item = Candidate>,
     totals: &Totals,

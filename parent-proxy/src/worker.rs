@@ -1,3 +1,5 @@
+//! A relay thread besides the first.
+
 use std::io;
 use std::thread;
 
@@ -7,11 +9,11 @@ use transport::DetachedStream;
 
 use crate::connections::{ConnectionGuard, Connections, Load};
 
-/// A client on its way to another thread.
+/// A client that is moved to another thread, and its guard.
 type Assignment = (DetachedStream, ConnectionGuard);
 
-/// A thread that relays what it is assigned, with a runtime of its own: no other thread ever wakes its
-/// tasks. It ends with this.
+/// A thread that relays the clients that are assigned to it. It has its own runtime, so no other thread wakes
+/// its tasks. It ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Worker {
     clients: mpsc::UnboundedSender<Assignment>,
@@ -20,11 +22,11 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Starts one for the relay that has `others`.
+    /// Starts a worker thread for the relay of `others`.
     pub(crate) fn start(others: &Connections) -> io::Result<Self> {
         let connections = others.for_another_thread();
         let load = connections.load().clone();
-        // Its bound is that of connections, each of which has a place.
+        // Bounded by the number of connections, each of which holds a guard.
         let (clients, assigned) = mpsc::unbounded_channel();
         let (abort_count, aborted) = oneshot::channel();
         thread::Builder::new().name("relay".to_owned()).spawn(
@@ -40,7 +42,7 @@ impl Worker {
         &self.load
     }
 
-    /// Hands it a client, which comes back if the thread is gone.
+    /// Sends a client to the thread. Returns the client if the thread has ended.
     pub(crate) fn send(
         &self,
         client: DetachedStream,
@@ -53,8 +55,7 @@ impl Worker {
         !self.clients.is_closed()
     }
 
-    /// Gives it no more clients. Where the relay drains, it says how many of those that it has had to
-    /// be aborted.
+    /// Stops sending clients. If the relay drains, the receiver yields the number of aborted connections.
     pub(crate) fn stop(self) -> oneshot::Receiver<usize> {
         self.aborted
     }
@@ -75,7 +76,7 @@ async fn relay(
         }
     }
     if connections.is_draining() {
-        // Whoever does not listen was itself dropped.
+        // An error means that the relay was dropped.
         let _ = aborted.send(connections.drain().await);
     }
 }

@@ -1,4 +1,4 @@
-//! The file that an enclave takes when it boots.
+//! Serving of the configuration archive.
 
 #![allow(
     clippy::unwrap_used,
@@ -36,7 +36,7 @@ async fn serves_the_current_file_to_each_connection() {
     assert_eq!(read_config(&endpoint).await, vec![7; 100_000]);
     fs::write(&path, b"another").unwrap();
     assert_eq!(read_config(&endpoint).await, b"another");
-    // Nothing is half a file: it is refused before the first byte.
+    // A file that is too large is rejected before the first byte is sent.
     fs::write(&path, vec![7; 8 * 1024 * 1024 + 1]).unwrap();
     assert_eq!(read_config(&endpoint).await, b"");
     fs::remove_file(&path).unwrap();

@@ -1,4 +1,5 @@
-//! File descriptors of this process. Alone in its file: no other test may open any meanwhile.
+//! File descriptors of this process. This file has only one test, because a concurrent one could open
+//! descriptors too.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -16,8 +17,8 @@ fn open_descriptors() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
-/// A client that has been relayed to `upstream`, and then leaves: politely, or by a reset in
-/// mid-request or mid-response.
+/// Relays a client to `upstream`, then closes its connection: normally, by a reset during a request, or
+/// during a response.
 async fn connect_and_close(address: &str, upstream: &Listener, n: usize) {
     let mut client = TcpStream::connect(address).await.unwrap();
     let mut server = upstream.accept().await.unwrap();
@@ -43,7 +44,7 @@ async fn closed_connections_leave_no_descriptors() {
     bounded(async {
         let (running, upstream) = relay_to_listener().await;
         let Endpoint::Tcp(address) = &running.endpoint else { panic!("not TCP") };
-        // The relay's threads have some of their own, once they have started.
+        // The relay's threads open descriptors of their own when they start.
         for n in 0..200 {
             connect_and_close(address, &upstream, n).await;
         }
@@ -53,7 +54,7 @@ async fn closed_connections_leave_no_descriptors() {
             connect_and_close(address, &upstream, n).await;
         }
 
-        // Ends by the bound on the whole test if one is never given back.
+        // A leak makes the test fail at its time limit.
         while open_descriptors() > before {
             yield_now().await;
         }

@@ -1,5 +1,6 @@
-//! The name of a way out's host, which is resolved anew for each connection. It takes an /etc/hosts of its
-//! own, and with it user namespaces, which not every machine grants: so `make names-test`, not `make test`.
+//! The host name of an egress route, which is resolved for each connection. The test needs its own /etc/hosts
+//! and therefore user namespaces, which some machines deny. So it runs by `make names-test` and not by `make
+//! test`.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -15,7 +16,7 @@ use std::time::Duration;
 const TIMEOUT: Duration = Duration::from_secs(30);
 const NAME: &str = "host.example";
 
-/// Ended with the test.
+/// A relay process, killed on drop.
 struct Running(Child);
 
 impl Drop for Running {
@@ -25,9 +26,9 @@ impl Drop for Running {
     }
 }
 
-/// A relay with a way out to `NAME`, which is looked up in `hosts`; there once this returns.
+/// Starts a relay with an egress route to `NAME`, which `hosts` resolves. Returns once it listens.
 fn start(hosts: &Path, route_socket: &Path, port: u16) -> Running {
-    // exec: what is killed is the relay.
+    // exec, so that the kill ends the relay and not the shell.
     let within = "mount --bind \"$1\" /etc/hosts && shift && exec \"$@\"";
     let mut command = Command::new("unshare");
     command.args(["--map-root-user", "--mount", "sh", "-c", within, "sh"]).arg(hosts);
@@ -42,14 +43,14 @@ fn start(hosts: &Path, route_socket: &Path, port: u16) -> Running {
     relay
 }
 
-/// Answers whoever connects with its letter.
+/// Sends `letter` on each connection.
 fn serve(listener: TcpListener, letter: u8) {
     thread::spawn(move || {
         listener.incoming().for_each(|stream| stream.unwrap().write_all(&[letter]).unwrap());
     });
 }
 
-/// The letter of whom the way out leads to.
+/// Returns the letter of the host that the egress route leads to.
 fn read_letter(route_socket: &Path) -> Vec<u8> {
     let mut stream = UnixStream::connect(route_socket).unwrap();
     stream.set_read_timeout(Some(TIMEOUT)).unwrap();
@@ -67,14 +68,14 @@ fn egress_host_is_resolved_for_each_connection() {
     let second = TcpListener::bind(("127.0.0.2", port)).unwrap();
     serve(first, b'1');
     serve(second, b'2');
-    // Written in place: it is this file that is mounted.
+    // The file must be written in place, because this file is mounted.
     let write_hosts = |lines: &str| fs::write(&hosts, lines).unwrap();
     write_hosts(&format!("127.0.0.1 {NAME}\n"));
     let _relay = start(&hosts, &route_socket, port);
     assert_eq!(read_letter(&route_socket), b"1");
     write_hosts(&format!("127.0.0.2 {NAME}\n"));
     assert_eq!(read_letter(&route_socket), b"2");
-    // The next address of the name, where the first has nobody.
+    // If nothing listens on the first address, the next one is used.
     write_hosts(&format!("127.0.0.3 {NAME}\n127.0.0.1 {NAME}\n"));
     assert_eq!(read_letter(&route_socket), b"1");
     write_hosts("");

@@ -1,4 +1,4 @@
-//! Limits of connections: which connection makes room, and when a slot is free again.
+//! Connection limits: the connection that is evicted, and the time at which a slot is free again.
 
 #![allow(
     clippy::unwrap_used,
@@ -22,10 +22,10 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use transport::{Endpoint, listen};
 
-/// Long enough that what was going to happen has happened; used only where nothing must.
+/// Time after which an expected event would have happened. Used only to assert that it does not.
 const A_WHILE: Duration = Duration::from_millis(300);
 
-/// Connects from an address of this machine, of which 127.0.0.0/8 has many.
+/// Connects from an address of this machine. All of 127.0.0.0/8 can be used.
 async fn connect_from(address: &str, proxy: &Running) -> TcpStream {
     let Endpoint::Tcp(listen) = &proxy.endpoint else { panic!() };
     let socket = TcpSocket::new_v4().unwrap();
@@ -33,7 +33,8 @@ async fn connect_from(address: &str, proxy: &Running) -> TcpStream {
     socket.connect(listen.parse().unwrap()).await.unwrap()
 }
 
-/// Asks an enclave of the fixture for its name, which needs a connection that is open on both sides.
+/// Sends a request to the fixture's enclave. Returns whether a response arrives, so the connection is open on
+/// both sides.
 async fn gets_response(client: &mut TcpStream) -> bool {
     client.write_all(b"?").await.is_ok() && client.read_u8().await.is_ok()
 }
@@ -65,7 +66,7 @@ async fn address_at_its_limit_loses_its_longest_idle_connection() {
         assert!(bounded(gets_response(&mut client)).await);
         clients.push(client);
     }
-    // The first was answered last, so the second is silent for longer.
+    // The first got a response last, so the second is idle for longer.
     assert!(bounded(gets_response(&mut clients[0])).await);
     let mut third = connect_from("127.0.0.1", &proxy).await;
     assert!(bounded(gets_response(&mut third)).await);
@@ -100,7 +101,7 @@ async fn rejects_address_that_awaits_responses_on_all_connections() {
         server.write_all(b"!").await.unwrap();
         assert_eq!(bounded(client.read_u8()).await.unwrap(), b'!');
     }
-    // Another address has a limit of its own.
+    // Another address has its own limit.
     let _other = connect_from("127.0.0.2", &proxy).await;
     bounded(upstream.accept()).await.unwrap();
 }
@@ -108,7 +109,7 @@ async fn rejects_address_that_awaits_responses_on_all_connections() {
 #[tokio::test]
 async fn request_that_waits_for_the_upstream_is_not_evicted() {
     let folder = tempfile::tempdir().unwrap();
-    // Its queue is full, so that connecting to it takes until the connect timeout.
+    // The listener's queue is full, so that a connection attempt lasts until the connect timeout.
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let full = socket.listen(1).unwrap();
@@ -123,11 +124,11 @@ async fn request_that_waits_for_the_upstream_is_not_evicted() {
     };
     let proxy = Running::start(&folder, config).await;
     let mut asking = connect_from("127.0.0.1", &proxy).await;
-    // The relay has begun to connect, and the client has not sent a byte yet.
+    // The relay is connecting, and the client has sent no byte yet.
     let open = format!("connections_open{{upstream=\"tcp:{address}\"}}");
     until(async || proxy.metric(&open).await == Some(1)).await;
     asking.write_all(b"?").await.unwrap();
-    // By then its byte has been seen.
+    // By then the relay has seen the byte.
     assert!(timeout(A_WHILE, asking.read_u8()).await.is_err(), "it is closed");
     let mut silent =
         [connect_from("127.0.0.1", &proxy).await, connect_from("127.0.0.1", &proxy).await];
@@ -167,7 +168,7 @@ async fn slot_is_free_2_s_after_the_enclave_closes() {
     let proxy = Running::start(&folder, config).await;
     let mut silent = proxy.client().await;
     drop(bounded(upstream.accept()).await.unwrap());
-    // Its side is still open, and every time-out of the configuration is far away.
+    // The client's side is still open, and no configured timeout is near.
     assert!(bounded(ends_without_a_byte(&mut silent)).await);
     until(async || proxy.metric(&open).await == Some(0)).await;
 }
@@ -176,7 +177,7 @@ async fn slot_is_free_2_s_after_the_enclave_closes() {
 async fn closes_awaited_requests_of_an_unresponsive_enclave_only() {
     let folder = tempfile::tempdir().unwrap();
     let ready = Enclave::start(&folder, b'a').await;
-    // The kernel completes its connections, and no program reads them, as with one that hangs.
+    // The kernel completes connections, but no program reads them, as with a hung process.
     let hung = listen(&Endpoint::Unix(folder.path().join("hung"))).await.unwrap();
     let config = config_of(&[hung.local_endpoint(), &ready.endpoint]);
     let checks = HealthChecks {
@@ -185,11 +186,11 @@ async fn closes_awaited_requests_of_an_unresponsive_enclave_only() {
         ..config.health_checks
     };
     let unresponsive_timeout = Duration::from_millis(100);
-    // Far beyond the test's own bound: nothing else may end the request.
+    // Longer than the time limit of the test: no other timeout may end the request.
     let idle_timeout = Duration::from_secs(3600);
     let config = Config { health_checks: checks, unresponsive_timeout, idle_timeout, ..config };
     let proxy = Running::start(&folder, config).await;
-    // The first client's turn is the first upstream's.
+    // The first client goes to the first upstream.
     let mut waiting = proxy.client().await;
     waiting.write_all(b"?").await.unwrap();
     let connections = format!("connections_total{{upstream=\"{}\"}}", hung.local_endpoint());

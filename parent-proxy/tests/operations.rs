@@ -1,5 +1,5 @@
-//! The real binary under a service manager: readiness, reloads, sockets that outlive it, its
-//! configuration, and the enclaves' lines.
+//! The binary in operation: readiness, reloads, socket activation, configuration sources, and log lines of
+//! enclaves.
 
 #![allow(
     clippy::unwrap_used,
@@ -42,14 +42,14 @@ impl Process {
         Self { child, stdout, stderr }
     }
 
-    /// One that reads this file.
+    /// Starts a process with this configuration file.
     fn with_config_file(path: &Path) -> Self {
         let mut command = Command::new(BINARY);
         command.arg("--config").arg(path);
         Self::start(command)
     }
 
-    /// The endpoint in its next line on stdout.
+    /// Returns the endpoint in the next line on stdout.
     async fn read_announced_endpoint(&mut self) -> Endpoint {
         let mut line = String::new();
         bounded(self.stdout.read_line(&mut line)).await.unwrap();
@@ -63,7 +63,7 @@ impl Process {
         assert!(kill.unwrap().success());
     }
 
-    /// The next line of the log that says so.
+    /// Waits for the next log line that contains `expected`, and returns it.
     async fn wait_for_log_line(&mut self, expected: &str) -> String {
         bounded(async {
             let mut line = String::new();
@@ -81,7 +81,7 @@ impl Process {
     }
 }
 
-/// A proxy's file in this folder.
+/// Writes a configuration file in `folder`.
 fn write_file(folder: &TempDir, upstreams: &[&Enclave], rest: &str) -> PathBuf {
     let path = folder.path().join("proxy.toml");
     let listed: Vec<String> =
@@ -107,7 +107,7 @@ async fn sighup_reloads_upstreams_and_keeps_open_connections() {
     assert_eq!(bounded(name_of(&mut connect(&endpoint).await.unwrap())).await, Some(b'b'));
     assert_eq!(bounded(name_of(&mut client)).await, Some(b'a'));
 
-    // What cannot be meant changes nothing.
+    // An invalid file changes nothing.
     for (text, expected) in
         [("", "upstream is missing"), ("upstream = 1", "proxy.toml:1:12: invalid type")]
     {
@@ -121,7 +121,7 @@ async fn sighup_reloads_upstreams_and_keeps_open_connections() {
     write_file(&folder, &[&b], "");
     process.signal("HUP");
     process.wait_for_log_line("upstream removed").await;
-    // Its connections end once they are quiet.
+    // Connections to the removed upstream end once they are idle.
     assert_eq!(bounded(client.read(&mut [0])).await.unwrap(), 0);
     for _ in 0..3 {
         assert_eq!(bounded(name_of(&mut connect(&endpoint).await.unwrap())).await, Some(b'b'));
@@ -152,7 +152,7 @@ async fn second_signal_exits_although_the_log_sink_is_stuck() {
     let settings = format!("log_listen = \"{log_socket}\"\nadmin_listen = \"{admin}\"\n");
     let mut process = Process::with_config_file(&write_file(&folder, &[&a], &settings));
     process.read_announced_endpoint().await;
-    // More than the pipe holds, which nobody reads.
+    // More than the stdout pipe holds, which the test does not read.
     let lines = format!("{}\n", "-".repeat(1023)).repeat(500);
     connect(&log_socket).await.unwrap().write_all(lines.as_bytes()).await.unwrap();
     bounded(async {
@@ -165,7 +165,7 @@ async fn second_signal_exits_although_the_log_sink_is_stuck() {
     assert_eq!(bounded(process.child.wait()).await.unwrap().code(), Some(143));
 }
 
-/// Waits until the service manager is told so; what else it is told before is left out.
+/// Waits for a notification with all lines of `expected`, and ignores others.
 async fn wait_for_notification(manager: &UnixDatagram, expected: &str) {
     bounded(async {
         let mut message = [0; 4096];
@@ -193,7 +193,7 @@ async fn reports_readiness_and_status_to_the_service_manager() {
     let process = Process::start(command);
     wait_for_notification(&manager, "READY=1\nSTATUS=0 of 2 enclaves ready").await;
     wait_for_notification(&manager, "STATUS=1 of 2 enclaves ready").await;
-    // Again and again.
+    // Repeatedly.
     wait_for_notification(&manager, "WATCHDOG=1").await;
     wait_for_notification(&manager, "WATCHDOG=1").await;
     b.set_ready(true);
@@ -224,7 +224,7 @@ async fn ignores_a_watchdog_interval_of_zero() {
     process.exits_with_success().await;
 }
 
-/// As systemd starts it: with that socket as descriptor 3.
+/// Starts a process as systemd does, with the socket as descriptor 3.
 fn with_systemd_socket(socket: &TcpListener, upstream: &Endpoint) -> Process {
     let passed: OwnedFd = socket.try_clone().unwrap().into();
     let mut command = Command::new("sh");
@@ -245,7 +245,7 @@ async fn socket_of_the_service_manager_outlives_a_restart() {
     assert_eq!(bounded(name_of(&mut connect(&address).await.unwrap())).await, Some(b'a'));
     first.signal("TERM");
     first.exits_with_success().await;
-    // Nobody is there, and nobody is refused: the next one serves who waits.
+    // No process accepts, but the connection is not refused: the next process serves the waiting client.
     let mut waiting = connect(&address).await.unwrap();
     waiting.write_u8(b'?').await.unwrap();
     let mut second = with_systemd_socket(&socket, &a.endpoint);
@@ -295,7 +295,7 @@ async fn option_overrides_environment_which_overrides_file() {
     ] {
         assert!(shown.lines().any(|other| other == line), "{line}: {shown}");
     }
-    // Each layer is checked, also where another overrides it.
+    // Each source is validated, even if another one overrides it.
     fs::write(&path, "listen = \"a:1\"\nidle_timout = 1\n").unwrap();
     let output = print_config(&environment, &[]).await;
     assert_eq!(output.status.code(), Some(2));

@@ -1,4 +1,4 @@
-//! Several enclaves behind one relay: who gets a client, and who gets none.
+//! Several enclaves behind one relay: selection, ejection and retries.
 
 #![allow(
     clippy::unwrap_used,
@@ -40,7 +40,7 @@ async fn selects_the_enclave_with_the_fewest_connections() {
     }
     names.sort_unstable();
     assert_eq!(names, b"aaabbbccc");
-    // The place of one that ends is the next to be taken.
+    // The enclave that lost a connection gets the next client.
     let name = bounded(name_of(&mut open[4])).await.unwrap();
     drop(open.remove(4));
     let label = format!("{{upstream=\"unix:{}/{}\"}}", folder.path().display(), char::from(name));
@@ -87,7 +87,7 @@ async fn retries_on_another_enclave_when_one_is_unreachable() {
     let folder = tempfile::tempdir().unwrap();
     let a = Enclave::start(&folder, b'a').await;
     let gone = Endpoint::Unix(folder.path().join("gone"));
-    // Never asked: each client has to find out.
+    // Without health checks, each client finds out by itself.
     let proxy = Running::start(&folder, config_of(&[&gone, &a.endpoint])).await;
     for _ in 0..4 {
         assert_eq!(bounded(proxy.name()).await, Some(b'a'));
@@ -125,10 +125,10 @@ async fn enclave_that_closes_a_connection_is_checked_at_once() {
     drop(clients);
     let healthy = |one: &Enclave| format!("upstream_healthy{{upstream=\"{}\"}}", one.endpoint);
     until(async || proxy.metric(&healthy(&b)).await == Some(0)).await;
-    // The other, which did the same, is well.
+    // The other enclave closed its connection too, and is ready.
     until(async || proxy.metric(&checks(&a)).await == Some(2)).await;
     assert_eq!(proxy.metric(&healthy(&a)).await, Some(1));
-    // A client that ends its own is no reason.
+    // A client that closes its own connection causes no check.
     assert_eq!(bounded(proxy.name()).await, Some(b'a'));
     sleep(Duration::from_millis(300)).await;
     assert_eq!(proxy.metric(&checks(&a)).await, Some(2));
@@ -139,7 +139,7 @@ async fn does_not_resend_relayed_bytes_to_another_enclave() {
     let folder = tempfile::tempdir().unwrap();
     let a = Enclave::start(&folder, b'a').await;
     let breaking = listen(&Endpoint::Unix(folder.path().join("breaking"))).await.unwrap();
-    // The first client's turn is the first one's.
+    // The first client goes to the first upstream.
     let config = config_of(&[breaking.local_endpoint(), &a.endpoint]);
     let proxy = Running::start(&folder, config).await;
     let mut client = proxy.client().await;
@@ -148,7 +148,7 @@ async fn does_not_resend_relayed_bytes_to_another_enclave() {
     assert_eq!(bounded(upstream.read_u8()).await.unwrap(), b'?');
     drop(upstream);
     assert!(bounded(ends_without_a_byte(&mut client)).await);
-    // The other was there, and would have answered.
+    // The other enclave was reachable, and would have responded.
     let connections = format!("connections_total{{upstream=\"{}\"}}", a.endpoint);
     assert_eq!(proxy.metric(&connections).await, Some(0));
     assert_eq!(bounded(proxy.name()).await, Some(b'a'));
@@ -168,7 +168,7 @@ async fn tries_every_enclave_when_none_is_ready() {
     until(async || proxy.readiness().await == (200, "ready\n".to_owned())).await;
     assert_eq!(get(&proxy.admin, "/healthz").await, (200, "ok\n".to_owned()));
     assert_eq!(get(&proxy.admin, "/other").await.0, 404);
-    // One that goes, and comes back.
+    // An enclave that stops and starts again.
     a.stop().await;
     until(async || proxy.readiness().await == unready).await;
     let _a = Enclave::start(&folder, b'a').await;
@@ -185,7 +185,7 @@ async fn tls_only_enclave_counts_as_ready_without_an_admin_endpoint() {
             tokio::spawn(async move {
                 let mut head = [0; 8];
                 let _ = stream.read_exact(&mut head).await;
-                // A fatal alert, decode_error.
+                // The fatal alert decode_error.
                 let _ = stream.write_all(&[0x15, 3, 3, 0, 2, 2, 50]).await;
             });
         }
@@ -212,7 +212,8 @@ async fn enclave_that_closes_every_connection_is_not_ready() {
     let a = Enclave::start(&folder, b'a').await;
     let closing = listen(&Endpoint::Unix(folder.path().join("closing"))).await.unwrap();
     let endpoint = closing.local_endpoint().clone();
-    // As an enclave does that waits for a PROXY header: it has read what came, so that nothing is reset.
+    // Like an enclave that waits for a PROXY header: it reads all bytes before it closes, so the connection
+    // is not reset.
     tokio::spawn(async move {
         while let Ok(mut stream) = closing.accept().await {
             tokio::spawn(async move { stream.read(&mut [0; 4096]).await });
@@ -237,7 +238,7 @@ async fn admin_check_opens_no_connection_to_the_client_listener() {
     let (endpoint, admin) = (clients.local_endpoint().clone(), Some(a.endpoint.clone()));
     config.upstreams = vec![ListedEnclave { admin, ..ListedEnclave::at(endpoint.clone()) }];
     let proxy = Running::start(&folder, config).await;
-    // It ends a client's connection, for which it is asked at once, and often.
+    // The enclave closes a client's connection, so it is checked at once and then often.
     let mut client = proxy.client().await;
     drop(bounded(clients.accept()).await.unwrap());
     assert!(bounded(ends_without_a_byte(&mut client)).await);
@@ -247,7 +248,7 @@ async fn admin_check_opens_no_connection_to_the_client_listener() {
     let ready = format!("health_checks_total{{upstream=\"{endpoint}\",outcome=\"ready\"}}");
     let asked = proxy.metric(&ready).await.unwrap();
     until(async || proxy.metric(&ready).await.unwrap() >= asked + 3).await;
-    // Whoever is next in its queue is a client.
+    // The next connection in the listener's queue is a client's.
     let mut client = proxy.client().await;
     client.write_all(b"?").await.unwrap();
     let mut next = bounded(clients.accept()).await.unwrap();
@@ -270,7 +271,7 @@ async fn ejects_an_enclave_whose_client_listener_is_closed() {
         proxy.metric(&healthy).await == Some(0)
     })
     .await;
-    // Nobody tries it any more, and that it is ready with_admin does not bring it back.
+    // No client is sent there any more, and readiness on the admin endpoint does not restore the upstream.
     let failures = format!("connect_failures_total{{upstream=\"{gone}\"}}");
     let failed = format!("health_checks_total{{upstream=\"{gone}\",outcome=\"failed\"}}");
     let (before, asked) = (proxy.metric(&failures).await, proxy.metric(&failed).await.unwrap());

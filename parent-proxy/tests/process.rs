@@ -1,4 +1,4 @@
-//! The real binary: its first line, its signals, its exit status, its log.
+//! The binary: its announcement, signals, exit status and log.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -22,10 +22,10 @@ struct Process {
 }
 
 impl Process {
-    /// Starts the command, which gets its endpoints here, and waits for its first line.
+    /// Starts the command with its endpoints, and waits for its first line.
     async fn start(mut command: Command, upstream: &Endpoint) -> Self {
         command.args(["--listen", "127.0.0.1:0", "--upstream", &upstream.to_string()]);
-        // An upstream of the test's own sees its clients alone.
+        // Without health checks, the test's upstream gets only connections of clients.
         command.args(["--health-interval", "0"]);
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
@@ -39,7 +39,7 @@ impl Process {
         Self { child, endpoint, stdout, stderr }
     }
 
-    /// One connection with a request in flight: the client's end and the upstream's.
+    /// Opens a connection with a request in flight. Returns the client's end and the upstream's.
     async fn send_request(&self, upstream: &Listener) -> (Stream, Stream) {
         let mut client = connect(&self.endpoint).await.unwrap();
         let mut server = upstream.accept().await.unwrap();
@@ -54,7 +54,7 @@ impl Process {
         assert!(sent.unwrap().success());
     }
 
-    /// Waits until the log says so.
+    /// Waits for a log line that contains `expected`.
     async fn wait_for_log_line(&mut self, expected: &str) {
         let mut line = String::new();
         while !line.contains(expected) {
@@ -63,7 +63,7 @@ impl Process {
         }
     }
 
-    /// The exit status, and what stdout and the log still had.
+    /// Returns the exit status, and the rest of stdout and of the log.
     async fn finish(mut self) -> (ExitStatus, String, String) {
         let (mut stdout, mut stderr) = (String::new(), String::new());
         self.stdout.read_to_string(&mut stdout).await.unwrap();
@@ -118,7 +118,8 @@ async fn second_signal_exits_at_once_with_the_signal_status() {
 async fn idle_keep_alive_client_does_not_delay_sigterm() {
     bounded(async {
         let upstream = listen(&loopback()).await.unwrap();
-        // Without the rule this takes the drain timeout, and the bound on the test is shorter.
+        // Without the rule for idle connections, this would last until the drain timeout, which exceeds the
+        // time limit of the test.
         let mut command = Command::new(BINARY);
         command.args(["--drain-timeout", "600", "--idle-timeout", "600"]);
         let process = Process::start(command, upstream.local_endpoint()).await;
@@ -133,7 +134,7 @@ async fn idle_keep_alive_client_does_not_delay_sigterm() {
     .await;
 }
 
-/// How many descriptors each runtime of the process watches, by its epoll(7) descriptors.
+/// Returns the number of descriptors that each runtime of the process watches, from its epoll(7) descriptors.
 fn watched_descriptors(id: u32) -> Vec<usize> {
     fs::read_dir(format!("/proc/{id}/fdinfo"))
         .unwrap()
@@ -156,7 +157,7 @@ async fn clients_are_spread_evenly_over_threads() {
         for _ in 0..3 * EACH {
             pairs.push(process.send_request(&upstream).await);
         }
-        // Both ends of each, and some of the runtime's own, in one of them the listener too.
+        // Both ends of each connection, some descriptors of the runtime, and in one of them the listener.
         let watched = watched_descriptors(id);
         let few = 2 * EACH..2 * EACH + 5;
         assert!(
@@ -185,7 +186,7 @@ async fn recovers_from_descriptor_exhaustion_without_a_log_flood() {
         process.wait_for_log_line("cannot accept").await;
         drop(clients);
 
-        // Some of the crowd may be refused while descriptors come back; an honest client retries.
+        // Clients may be closed until enough descriptors are free again, so the client retries.
         let mut echoed = [0];
         while echoed != [b'x'] {
             let mut client = connect(&process.endpoint).await.unwrap();
@@ -253,7 +254,7 @@ async fn closed_stderr_does_not_stop_the_relay() {
         let Process { mut child, endpoint, stdout: _stdout, stderr } = process;
         drop(stderr);
 
-        // The first of them is logged, and so is the end.
+        // The first failure is logged, and so is the shutdown.
         for _ in 0..2 {
             assert!(ends_without_a_byte(&mut connect(&endpoint).await.unwrap()).await);
         }

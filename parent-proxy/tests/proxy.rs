@@ -1,4 +1,4 @@
-//! What is beside the relay: what is told of it, what enclaves are told, caps, ways out.
+//! The services besides the relay: readiness, metrics, PROXY headers and egress routes.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! The relay over real sockets, in this process.
+//! The relay in this process, over real sockets.
 
 #![allow(
     clippy::unwrap_used,
@@ -21,7 +21,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 use transport::{Endpoint, Listener, Stream, connect, listen};
 
-/// Long enough that what was going to happen has happened; used only where nothing must.
+/// Time after which an expected event would have happened. Used only to assert that it does not.
 const A_WHILE: Duration = Duration::from_millis(300);
 
 fn tcp_address(endpoint: &Endpoint) -> &str {
@@ -100,7 +100,7 @@ async fn relays_one_byte_writes_unchanged_in_both_directions() {
 
 #[tokio::test]
 async fn client_that_does_not_read_stalls_the_upstream() {
-    // Both sockets' buffers in the kernel, which may grow to some MiB each, and the relay's 64 KiB.
+    // The kernel's buffers of both sockets, which can grow to some MiB each, and the relay's 64 KiB.
     const BOUND: usize = 32 * 1024 * 1024;
     bounded(async {
         let (_running, mut client, mut server) = relayed().await;
@@ -111,7 +111,7 @@ async fn client_that_does_not_read_stalls_the_upstream() {
             assert!(written < BOUND, "the upstream could write {written} bytes nobody reads");
         }
 
-        // What was held back is all there once the client reads.
+        // All buffered bytes arrive once the client reads.
         drop(server);
         assert_eq!(read_all(&mut client).await.len(), written);
     })
@@ -341,8 +341,8 @@ async fn shutdown_aborts_open_connections_at_the_drain_timeout() {
     .await;
 }
 
-/// So many clients with a request in flight, and with each its upstream's end: of two threads each has
-/// half of them.
+/// Opens `count` connections with a request in flight. Returns the ends of each client and its upstream. Two
+/// threads have half of them each.
 async fn open_requests(
     running: &Running,
     upstream: &Listener,

@@ -1,4 +1,4 @@
-//! Upstreams that are standby, direct listeners, and upstreams whose certificate clients reject.
+//! Standby upstreams, direct listeners, and upstreams whose certificate clients reject.
 
 #![allow(
     clippy::unwrap_used,
@@ -24,10 +24,10 @@ use transport::{Endpoint, ProxyHeader, connect, listen};
 
 /// Health checks once a second.
 const OFTEN: &str = "health_interval = 1\n";
-/// None, so that an upstream of the test's own sees its clients alone.
+/// No health checks, so that the test's upstream gets only connections of clients.
 const NEVER: &str = "health_interval = 0\n";
 
-/// Two enclaves with admin listeners of their own, and how they are listed.
+/// Starts two enclaves with admin endpoints. Returns them and their upstream settings.
 async fn two_enclaves(folder: &TempDir) -> ([Enclave; 2], [String; 2]) {
     let enclaves = [Enclave::start(folder, b'a').await, Enclave::start(folder, b'b').await];
     let listed = enclaves.each_ref().map(|one| format!("{0},admin={0}", one.endpoint));
@@ -58,7 +58,7 @@ async fn standby_upstream_is_checked_and_gets_no_clients() {
     assert_eq!(proxy.metric(&of("connections_total")).await, Some(0.0));
     let checks = format!("health_checks_total{{upstream=\"{}\",outcome=\"ready\"}}", b.endpoint);
     until(async || proxy.metric(&checks).await >= Some(1.0)).await;
-    // Not even where no other is there.
+    // Not even if no other upstream is available.
     a.stop().await;
     let unready = (503, "not ready: no enclave is ready\n".to_owned());
     until(async || proxy.readiness().await == unready).await;
@@ -93,7 +93,7 @@ async fn sighup_makes_an_upstream_standby_and_keeps_its_counts() {
     proxy.list(&[format!("{of_a},standby"), of_b.clone()]).await;
     assert_eq!(proxy.metric(&of("connections_total")).await, Some(1.0));
     assert_eq!(proxy.metric(&of("upstream_standby")).await, Some(1.0));
-    // Its connections end once they are quiet.
+    // Its connections end once they are idle.
     assert!(bounded(ends_without_a_byte(&mut client)).await);
     until(async || proxy.metric(&of("connections_open")).await == Some(0.0)).await;
     assert_eq!(proxy.name().await, Some(b'b'));
@@ -112,14 +112,14 @@ async fn connection_stays_when_its_upstream_is_active_again() {
     let mut proxy = RunningBinary::start(&folder, std::slice::from_ref(&of_a), NEVER).await;
     let mut client = proxy.client().await;
     let mut server = bounded(upstream.accept()).await.unwrap();
-    // A request under way, which does not end with its upstream in standby.
+    // A request in flight, which is not ended when its upstream becomes standby.
     client.write_all(b"?").await.unwrap();
     assert_eq!(bounded(server.read_u8()).await.unwrap(), b'?');
     proxy.list(&[format!("{of_a},standby")]).await;
     proxy.list(&[of_a]).await;
     server.write_all(b"!").await.unwrap();
     assert_eq!(bounded(client.read_u8()).await.unwrap(), b'!');
-    // In standby it would end after a second of rest.
+    // With a standby upstream it would end after a second without a byte.
     assert!(timeout(Duration::from_secs(3), client.read_u8()).await.is_err());
 }
 
@@ -142,7 +142,7 @@ async fn direct_listener_reaches_standby_and_ejected_enclaves() {
     let healthy = format!("upstream_healthy{{upstream=\"{}\"}}", b.endpoint);
     until(async || proxy.metric(&healthy).await == Some(0.0)).await;
     assert_eq!(name_at(&to_b).await, Some(b'b'));
-    // It is counted apart from clients.
+    // Its connections are counted separately from those of clients.
     let of = |metric: &str| format!("{metric}{{upstream=\"{}\"}}", b.endpoint);
     assert_eq!(proxy.metric(&of("direct_connections_total")).await, Some(4.0));
     assert_eq!(proxy.metric(&of("connections_total")).await, Some(0.0));
@@ -159,7 +159,7 @@ async fn sighup_opens_closes_and_redirects_direct_listeners() {
     let mut client = connect(&one).await.unwrap();
     assert_eq!(bounded(name_of(&mut client)).await, Some(b'a'));
 
-    // What stays keeps its connections.
+    // A listener that stays keeps its connections.
     proxy.list(&[format!("{of_a}{direct_one},standby"), format!("{of_b}{direct_two}")]).await;
     assert_eq!(bounded(name_of(&mut client)).await, Some(b'a'));
     assert_eq!(name_at(&two).await, Some(b'b'));
@@ -168,7 +168,7 @@ async fn sighup_opens_closes_and_redirects_direct_listeners() {
     assert_eq!((name_at(&one).await, name_at(&two).await), (Some(b'b'), Some(b'a')));
     assert!(bounded(ends_without_a_byte(&mut client)).await);
 
-    // One at fault holds up nothing else.
+    // A listener that cannot be opened does not affect the others.
     let missing = format!("{of_a},direct=unix:{}/none/a", folder.path().display());
     proxy.list(&[missing, of_b.clone()]).await;
     assert!(connect(&one).await.is_err() && connect(&two).await.is_err());
@@ -193,7 +193,7 @@ async fn direct_listener_sends_a_proxy_header_and_drains_at_shutdown() {
     assert!(header.connection_id.is_some());
     assert_eq!(bounded(server.read_u8()).await.unwrap(), b'?');
     proxy.signal("TERM");
-    // Both the relay and the direct listener.
+    // The relay of clients and that of the direct listener.
     for _ in 0..2 {
         proxy.wait_for_log_line("draining").await;
     }
@@ -223,7 +223,7 @@ async fn direct_listener_has_its_own_connection_limit() {
     }
     let of = |metric: &str| format!("{metric}{{upstream=\"{}\"}}", b.endpoint);
     until(async || proxy.metric(&of("direct_connections_open")).await == Some(64.0)).await;
-    // They take no slot of a client's.
+    // Connections of direct listeners use no slots of clients.
     assert_eq!(proxy.name().await, Some(b'a'));
     assert_eq!(proxy.metric(&of("direct_connections_open")).await, Some(64.0));
     assert_eq!(proxy.metric(&of("connections_open")).await, Some(0.0));
@@ -238,7 +238,7 @@ async fn upstream_that_clients_reject_is_logged_and_gets_fewer() {
     let mut proxy = RunningBinary::start(&folder, &listed, OFTEN).await;
     let of = |metric: &str| format!("{metric}{{upstream=\"{}\"}}", b.endpoint);
     let ratio = "upstream_handshake_rejections_ratio";
-    // The counters are read before they rise.
+    // The relay reads the counters before they increase.
     for enclave in [&a, &b] {
         let ratio = format!("{ratio}{{upstream=\"{}\"}}", enclave.endpoint);
         until(async || proxy.metric(&ratio).await == Some(0.0)).await;
@@ -252,7 +252,7 @@ async fn upstream_that_clients_reject_is_logged_and_gets_fewer() {
     assert_eq!(proxy.metric(&of(ratio)).await, Some(1.0));
     assert_eq!(proxy.metric(&of("upstream_weight")).await, Some(0.1));
     assert_eq!(proxy.metric(&of("upstream_handshakes_rejected")).await, Some(1.0));
-    // It is not ejected.
+    // The upstream is not ejected.
     assert_eq!(proxy.metric(&of("upstream_healthy")).await, Some(1.0));
     let mut names = Vec::new();
     for _ in 0..30 {
@@ -261,7 +261,7 @@ async fn upstream_that_clients_reject_is_logged_and_gets_fewer() {
     let of_b = names.iter().filter(|name| **name == b'b').count();
     assert!((1..=5).contains(&of_b), "{of_b} of 30");
 
-    // Clients that have the new authority.
+    // Clients that trust the new certificate authority.
     b.set_handshakes(5000, 50);
     a.set_handshakes(5200, 0);
     let line = proxy.wait_for_log_line("TLS certificate of the upstream").await;

@@ -1,4 +1,4 @@
-//! The real binary that is succeeded by another one while it serves.
+//! Upgrades of the binary while it serves.
 
 #![allow(
     clippy::unwrap_used,
@@ -70,7 +70,7 @@ async fn reports_the_main_pid_before_the_successor_reports_ready() {
     relay.wait_for_notification("RELOADING=1").await;
     let before = relay.wait_for_notification(&format!("MAINPID={id}")).await;
     assert!(!before.iter().any(|text| text.contains("READY=1")), "{before:?}");
-    // It is as ready as the one before, from the beginning.
+    // The successor is as ready as its predecessor from the start.
     relay.wait_for_notification("READY=1\nSTATUS=1 of 1 enclaves ready").await;
     relay.wait_for_notification("WATCHDOG=1").await;
     relay.wait_for_notification("WATCHDOG=1").await;
@@ -131,7 +131,7 @@ async fn failed_upgrade_keeps_serving_and_logs_the_reason() {
         assert_eq!(get(&relay.endpoint("admin"), "/readyz").await.0, 200);
     }
 
-    // The path is what counts, and not the file that was started from it.
+    // The successor is the file at the path, not the file that was started.
     fs::write(&program, "").unwrap();
     script(&format!("touch {}/new; exec {BINARY} \"$@\"", folder.display()));
     relay.upgrade().await;
@@ -140,7 +140,7 @@ async fn failed_upgrade_keeps_serving_and_logs_the_reason() {
     assert_eq!(relay.name().await, Some(b'a'));
 }
 
-/// Whether a config archive, a log line, an egress route and the admin listener can be had at once.
+/// Checks that the admin endpoint, the configuration archive, the log receiver and the egress route respond.
 async fn check_all_listeners(folder: &Path, line: &str) {
     let at = |name| endpoint(folder, name);
     let (status, _) = get(&at("admin"), "/healthz").await;
@@ -154,7 +154,7 @@ async fn check_all_listeners(folder: &Path, line: &str) {
     assert_eq!(host.read_u8().await.unwrap(), 7);
 }
 
-/// A host that sends back what it gets, and the route to it.
+/// Starts an echo server. Returns the endpoint and the setting of an egress route to it.
 async fn echo_route(folder: &Path) -> (Endpoint, String) {
     let host = listen(&loopback()).await.unwrap();
     let Endpoint::Tcp(address) = host.local_endpoint().clone() else { panic!("not TCP") };
@@ -192,7 +192,7 @@ async fn every_listener_responds_during_three_upgrades() {
     };
     let ((rounds, longest), ()) = bounded(async { tokio::join!(loops, upgrades) }).await;
     assert!(longest < Duration::from_secs(2), "a new client waited {longest:?}");
-    // The lines of a connection that is closed are read to the end.
+    // The lines of a closed connection are read to the end.
     bounded(async {
         while fs::read_to_string(folder.join("lines")).unwrap().lines().count() < rounds {
             sleep(Duration::from_millis(10)).await;
@@ -279,7 +279,8 @@ async fn sighup_reloads_upstreams_in_the_successor() {
     assert_eq!(relay.name().await, Some(b'b'));
 }
 
-/// A relay before an enclave that takes connections and never answers, so that a successor waits for it.
+/// Starts a relay, and configures an enclave that accepts connections but never responds, so that a successor
+/// waits for it.
 async fn with_silent_enclave() -> (TempDir, Enclave, tokio::net::UnixListener, UpgradedBinary) {
     let (folder, a, _b) = two_enclaves().await;
     let relay = UpgradedBinary::start(None, &[&a], "").await;
@@ -300,7 +301,7 @@ async fn rejects_a_second_upgrade_while_upgrading_or_draining() {
     held.write_all(b"~").await.unwrap();
     relay.wait_for_connections(1).await;
     signal(first, "USR2");
-    // The successor asks, and is not ready before it knows.
+    // The successor is not ready until its health check ends.
     bounded(silent.accept()).await.unwrap();
     signal(first, "USR2");
     relay.wait_for_log_line("rejected: an upgrade is in progress").await;
@@ -308,7 +309,7 @@ async fn rejects_a_second_upgrade_while_upgrading_or_draining() {
     relay.successors.push(line.trim_end().rsplit_once('=').unwrap().1.parse().unwrap());
     signal(first, "USR2");
     relay.wait_for_log_line("rejected: this process drains").await;
-    // It drains already: one signal changes nothing, a second one ends it.
+    // The process drains already. One signal changes nothing, a second one ends it.
     signal(first, "TERM");
     relay.wait_for_log_line("a second signal ends at once").await;
     assert!(relay.child.try_wait().unwrap().is_none());
@@ -324,7 +325,7 @@ async fn sigterm_during_an_upgrade_ends_both_processes() {
     let asked = bounded(silent.accept()).await.unwrap();
     signal(relay.first(), "TERM");
     assert!(bounded(relay.child.wait()).await.unwrap().success());
-    // Nobody holds the log's pipe any more, nor the listener.
+    // No process holds the log's pipe or the listener any more.
     bounded(relay.stderr.read_to_end(&mut Vec::new())).await.unwrap();
     bounded(async { while connect(&relay.address).await.is_ok() {} }).await;
     drop(asked);

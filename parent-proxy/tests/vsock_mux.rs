@@ -1,4 +1,4 @@
-//! The relay before a multiplexed vsock, which a small multiplexer on a Unix socket serves.
+//! A relay whose upstream is a vsock multiplexer on a Unix socket, which the test plays.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -15,7 +15,7 @@ use transport::{Endpoint, Stream};
 
 const CONNECT_REQUEST: &[u8] = b"CONNECT 5000\n";
 
-/// A multiplexer, whose answers are the test's, and the relay that asks it for port 5000.
+/// A multiplexer that the test controls, and a relay that connects through it to port 5000.
 struct Multiplexed {
     multiplexer: UnixListener,
     running: Running,
@@ -37,7 +37,8 @@ impl Multiplexed {
         Self { multiplexer, running, _directory: directory }
     }
 
-    /// A client, and the multiplexer's end of its connection after the relay's question.
+    /// Connects a client. Returns it, and the multiplexer's end of its connection after the relay's CONNECT
+    /// request.
     async fn accept_connect_request(&self) -> (Stream, UnixStream) {
         let client = self.running.connect().await;
         let (mut stream, _) = self.multiplexer.accept().await.unwrap();
@@ -48,7 +49,7 @@ impl Multiplexed {
     }
 }
 
-/// Whether the relay has closed its end; what it had sent is of no interest.
+/// Returns whether the relay has closed its end.
 async fn is_closed(stream: &mut UnixStream) -> bool {
     stream.read_to_end(&mut Vec::new()).await.is_ok_and(|length| length == 0)
 }
@@ -58,7 +59,7 @@ async fn relays_bytes_that_follow_the_connect_reply() {
     bounded(async {
         let multiplexed = Multiplexed::start().await;
         let (mut client, mut guest) = multiplexed.accept_connect_request().await;
-        // In one segment, and the guest's first bytes look like another answer.
+        // In one segment. The first bytes of the guest look like another reply.
         guest.write_all(b"OK 1073741824\nOK 1\nearly").await.unwrap();
         let mut early = [0; 10];
         client.read_exact(&mut early).await.unwrap();
@@ -108,7 +109,7 @@ async fn relays_large_transfers_unchanged_in_both_directions() {
 async fn guest_without_a_listener_is_used_once_it_listens() {
     bounded(async {
         let multiplexed = Multiplexed::start().await;
-        // The multiplexer closes at once, or within its answer, or says something else.
+        // The multiplexer closes at once or within its reply, or sends another reply.
         for answer in ["", "OK 10737", "ERR no such port\n", "OK one\n"] {
             let (mut client, mut multiplexer) = multiplexed.accept_connect_request().await;
             multiplexer.write_all(answer.as_bytes()).await.unwrap();
@@ -129,7 +130,7 @@ async fn rejects_a_connect_reply_without_a_line_end() {
         let multiplexed = Multiplexed::start().await;
         let (mut client, mut multiplexer) = multiplexed.accept_connect_request().await;
         multiplexer.write_all(b"OK ").await.unwrap();
-        // Ends only because the relay closes: the bound on the test is that on the connect timeout.
+        // Ends only because the relay closes: the connect timeout exceeds the time limit of the test.
         while multiplexer.write_all(b"1").await.is_ok() {}
         assert!(ends_without_a_byte(&mut client).await);
     })

@@ -1,4 +1,4 @@
-//! The command line of this process.
+//! The command that the process was started with.
 
 use transport::parse_command_line;
 
@@ -6,26 +6,26 @@ use super::error::ConfigError;
 use super::settings::Settings;
 use super::values::Config;
 
-/// What a command line asks for.
+/// The action that the command line requests.
 #[derive(Clone, Debug)]
 pub enum Command {
-    /// To relay.
+    /// Run the relay.
     Relay(Box<Config>),
-    /// To be shown what is in effect: a TOML.
+    /// Print the configuration in effect, as TOML.
     PrintConfig(String),
 }
 
 impl Command {
-    /// That of this process: its command line, its environment, its file. `commit` is the commit that
-    /// `--version` names.
+    /// Reads the command line, the environment and the configuration file. `--version` prints `commit`.
     ///
     /// # Errors
-    /// If one of them says what is not known, or all of them too little.
+    /// If a setting is unknown, invalid or missing.
     pub fn from_process(commit: Option<&str>) -> Result<Self, ConfigError> {
-        // It ends the process where it is at fault, or asks for help.
+        // Ends the process if the command line is invalid, and for --help and --version.
         Self::from_settings(parse_command_line::<Settings>(commit))
     }
 
+    /// Resolves the settings of the command line and the environment to a command.
     pub(super) fn from_settings(settings: Settings) -> Result<Self, ConfigError> {
         let print = settings.print_config;
         let config = Config::from_settings(settings)?;

@@ -1,4 +1,4 @@
-//! The configuration in effect as settings, which `--print-config` shows.
+//! The configuration in effect as settings, for `--print-config`.
 
 use std::num::NonZeroUsize;
 
@@ -9,7 +9,7 @@ use super::text::{Seconds, Text};
 use super::values::{Config, HealthChecks};
 
 impl Config {
-    /// Returns the settings that have these values, without a default.
+    /// Returns settings that contain every value of this configuration explicitly.
     pub(super) fn to_settings(&self) -> Settings {
         let HealthChecks { interval, timeout, unhealthy_after } = self.health_checks;
         let text = |endpoint: &Endpoint| Text(endpoint.clone());

@@ -1,4 +1,4 @@
-//! An upstream as it is written: an endpoint and its options.
+//! The syntax of an upstream: an endpoint and its options.
 
 use std::fmt::{self, Display};
 use std::mem;
@@ -7,17 +7,18 @@ use std::str::FromStr;
 use thiserror::Error as ThisError;
 use transport::{Endpoint, InvalidEndpoint};
 
-/// An enclave: `ENDPOINT[,admin=ENDPOINT][,direct=ENDPOINT][,standby]`, its options in any order.
+/// An upstream enclave: `ENDPOINT[,admin=ENDPOINT][,direct=ENDPOINT][,standby]`, with the options in any
+/// order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Enclave {
-    /// Where it takes clients.
+    /// The enclave's listener for clients.
     pub endpoint: Endpoint,
-    /// Where it says whether it is ready, and shows its metrics. Without one it is asked among its
-    /// clients, which shows nothing where these have to speak TLS.
+    /// The enclave's admin endpoint, for health checks and metrics. Without it, both requests go to the
+    /// listener for clients, which reveals nothing if that serves TLS.
     pub admin: Option<Endpoint>,
-    /// An address of the relay whose connections go to this enclave alone, on TCP or a Unix socket.
+    /// A listener of the relay, on TCP or a Unix socket, whose connections go to this enclave only.
     pub direct: Option<Endpoint>,
-    /// Whether it gets no clients, but all else that an enclave gets.
+    /// Whether the enclave is standby: it gets health checks and its configuration, but no clients.
     pub standby: bool,
 }
 
@@ -25,22 +26,22 @@ const ADMIN: &str = "admin";
 const DIRECT: &str = "direct";
 const STANDBY: &str = "standby";
 
-/// A text that is no [`Enclave`].
+/// An error of a text that is not an [`Enclave`].
 #[derive(Debug, ThisError)]
 pub enum InvalidEnclave {
-    /// One of its endpoints is none.
+    /// An endpoint is invalid.
     #[error(transparent)]
     Endpoint(#[from] InvalidEndpoint),
-    /// An option that is none.
+    /// An option is unknown.
     #[error(
         "unknown upstream option `{0}`: write ENDPOINT[,admin=ENDPOINT][,direct=ENDPOINT][,standby], such as \
          vsock:16:5000,admin=vsock:16:5002"
     )]
     UnknownOption(String),
-    /// An option that is there again.
+    /// An option is repeated.
     #[error("upstream option `{0}` is given twice: write it once")]
     DuplicateOption(&'static str),
-    /// A direct listener on vsock.
+    /// The direct listener is neither TCP nor a Unix socket.
     #[error(
         "direct={0}: a direct listener must be TCP or a Unix socket: write HOST:PORT or unix:PATH"
     )]
@@ -48,7 +49,7 @@ pub enum InvalidEnclave {
 }
 
 impl Enclave {
-    /// Returns the enclave at `endpoint`, without any option.
+    /// Returns the enclave at `endpoint`, without options.
     #[must_use]
     pub fn at(endpoint: Endpoint) -> Self {
         Self { endpoint, admin: None, direct: None, standby: false }
@@ -83,7 +84,7 @@ impl FromStr for Enclave {
     }
 }
 
-/// Parses an endpoint on which clients can connect.
+/// Parses the endpoint of a listener for clients: TCP or a Unix socket.
 fn parse_client_endpoint(text: &str) -> Result<Endpoint, InvalidEnclave> {
     match text.parse()? {
         endpoint @ (Endpoint::Tcp(_) | Endpoint::Unix(_)) => Ok(endpoint),

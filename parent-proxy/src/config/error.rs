@@ -1,60 +1,62 @@
+//! Errors of the configuration.
+
 use std::io;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 use transport::Endpoint;
 
-/// Why a configuration is refused.
+/// An error that makes a configuration invalid.
 #[derive(Debug, Error)]
 pub enum ConfigError {
-    /// The command line or the environment.
+    /// The command line or the environment is invalid.
     #[error("{0}")]
     Arguments(#[from] clap::Error),
-    /// No file.
+    /// The configuration file cannot be read.
     #[error("cannot read {}: {error}", .path.display())]
     Read {
-        /// Which.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// Error of the operating system.
         error: io::Error,
     },
-    /// A file that says what is not known. Lines and columns count from 1.
+    /// The configuration file is not valid TOML, or contains an unknown key or an invalid value.
     #[error("{}:{line}:{column}: {message}", .path.display())]
     Parse {
-        /// Which.
+        /// Path of the file.
         path: PathBuf,
-        /// Where.
+        /// Line, from 1.
         line: usize,
-        /// Where in it.
+        /// Column in characters, from 1.
         column: usize,
-        /// What.
+        /// Message of the TOML parser.
         message: String,
     },
-    /// Nothing says it.
+    /// A required setting is missing.
     #[error(
         "{key} is missing: set --{}, PARENT_PROXY_{} in the environment, or {key} in the file that \
          --config names", .key.replace('_', "-"), .key.to_uppercase()
     )]
     Missing {
-        /// As the file has it.
+        /// Name of the setting in the configuration file.
         key: &'static str,
     },
-    /// An enclave that is listed again.
+    /// Two upstreams have the same endpoint.
     #[error("upstream {0} is listed twice: list each enclave once")]
     DuplicateUpstream(Endpoint),
-    /// A direct listener of two enclaves.
+    /// Two upstreams have the same direct listener.
     #[error("direct={0} is set for two upstreams: set a different listener for each")]
     DuplicateDirectListener(Endpoint),
-    /// A port that is not for enclaves alone.
+    /// A listener for enclaves only is on TCP.
     #[error(
         "{key}: only enclaves may connect here, and other hosts can reach a TCP port: listen on vsock, \
          vsock-mux or unix"
     )]
     TcpListener {
-        /// As the file has it.
+        /// Name of the setting in the configuration file.
         key: &'static str,
     },
-    /// It cannot be shown.
+    /// The configuration cannot be encoded as TOML.
     #[error("cannot print the configuration: {0}")]
     Serialize(#[from] toml::ser::Error),
 }

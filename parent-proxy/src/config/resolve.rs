@@ -1,4 +1,4 @@
-//! From settings to values: defaults, and what one setting asks of another.
+//! Resolves settings to a configuration: applies defaults, and checks settings that depend on each other.
 
 use std::ffi::OsString;
 use std::fs;
@@ -19,7 +19,7 @@ use super::text::{Seconds, Text};
 use super::values::{Config, ConfigArchive, HealthChecks, LogReceiverConfig};
 
 impl Config {
-    /// Parses a command line, which begins with the program's name.
+    /// Parses a command line whose first argument is the name of the program.
     ///
     /// # Errors
     /// If an option is unknown or invalid, or a required one is missing.
@@ -29,15 +29,15 @@ impl Config {
         Self::from_settings(Settings::try_parse_from(arguments)?)
     }
 
-    /// The enclaves that the file lists now.
+    /// Reads the upstreams from a configuration file.
     ///
     /// # Errors
-    /// If it cannot be read, says what is not known, or lists none.
+    /// If the file cannot be read, is invalid, or lists no upstream.
     pub fn read_upstreams(path: &Path) -> Result<Vec<Enclave>, ConfigError> {
         check_upstreams(read_file(path)?.upstream)
     }
 
-    /// Returns the values of `explicit` and of the file that it names.
+    /// Resolves the settings of the command line and the environment, and of the file that they name.
     pub(super) fn from_settings(explicit: Settings) -> Result<Self, ConfigError> {
         let path = explicit.config.clone();
         let has_explicit_upstreams = !explicit.upstream.is_empty();
@@ -115,7 +115,7 @@ fn log_receiver(settings: &Settings) -> Result<Option<LogReceiverConfig>, Config
     }
 }
 
-/// How often an enclave is asked by default: as often as HAProxy asks.
+/// Default time between two health checks of an enclave, as in HAProxy.
 const DEFAULT_HEALTH_INTERVAL: Duration = Duration::from_secs(2);
 
 const DEFAULT_UNHEALTHY_AFTER: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
@@ -124,7 +124,8 @@ fn default_max_connections() -> NonZeroUsize {
     NonZeroUsize::new(limits::MAX_CONNECTIONS).unwrap_or(NonZeroUsize::MIN)
 }
 
-/// Returns the default limit of one client address, so that no address alone fills the relay.
+/// Returns the default connection limit of one client address: a quarter, so that one address cannot fill the
+/// relay.
 fn default_per_client(max_connections: NonZeroUsize) -> usize {
     max_connections.get().div_ceil(4)
 }
@@ -156,7 +157,7 @@ fn check_upstreams(listed: Vec<Text<Enclave>>) -> Result<Vec<Enclave>, ConfigErr
     if upstreams.is_empty() { Err(ConfigError::missing("upstream")) } else { Ok(upstreams) }
 }
 
-/// Where enclaves alone connect, which no TCP port is.
+/// Rejects TCP endpoints, which hosts other than the enclaves can reach.
 fn require_non_tcp(key: &'static str, listen: Endpoint) -> Result<Endpoint, ConfigError> {
     match listen {
         Endpoint::Tcp(_) => Err(ConfigError::TcpListener { key }),

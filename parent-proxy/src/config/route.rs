@@ -1,4 +1,4 @@
-//! The listener of clients and egress routes as they are written.
+//! The syntax of the listener for clients and of egress routes.
 
 use std::fmt::{self, Display};
 use std::str::FromStr;
@@ -36,22 +36,22 @@ impl Display for ClientListener {
     }
 }
 
-/// An egress route of enclaves to one host: `ENDPOINT=HOST:PORT`.
+/// An egress route from enclaves to one host: `ENDPOINT=HOST:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
     /// The listener for enclaves.
     pub listen: Endpoint,
-    /// The destination, `HOST:PORT`. A name is resolved for each connection.
+    /// The destination, `HOST:PORT`. A host name is resolved for each connection.
     pub host: Endpoint,
 }
 
-/// Why a text is not a [`Route`].
+/// An error of a text that is not a [`Route`].
 #[derive(Debug, ThisError)]
 pub enum InvalidRoute {
-    /// There is no `=` between two sides.
+    /// There is no `=` between listener and destination.
     #[error("write ENDPOINT=HOST:PORT, such as vsock:4294967295:8101=hsm.internal:2223")]
     Syntax,
-    /// A side is not an endpoint.
+    /// The listener or the destination is not an endpoint.
     #[error(transparent)]
     Endpoint(#[from] InvalidEndpoint),
     /// The destination is not `HOST:PORT`.

@@ -1,5 +1,4 @@
-//! What can be configured, as each of the three layers has it: the command line over the environment
-//! over the file.
+//! All settings. The command line overrides the environment, which overrides the file.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -177,7 +176,7 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    /// These, and where they are silent `lower`.
+    /// Returns these settings, with the values of `lower` for those that are not set.
     pub(super) fn or(self, lower: Self) -> Self {
         fn list<T>(upper: Vec<T>, lower: Vec<T>) -> Vec<T> {
             if upper.is_empty() { lower } else { upper }

@@ -20,7 +20,7 @@ fn parse(arguments: &[&str]) -> Result<Config, ConfigError> {
     Config::from_arguments([&["parent-proxy"][..], &REQUIRED, arguments].concat())
 }
 
-/// A file that says so, and the argument that names it.
+/// Writes `text` to a file. Returns its folder and the argument that names it.
 fn file(text: &str) -> (TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("proxy.toml");
@@ -95,7 +95,7 @@ fn option_overrides_file_which_overrides_default() {
     assert_eq!((both.connect_timeout.as_secs(), both.health_checks.interval), (3, None));
     assert!(both.proxy_protocol && both.log_format == Format::Json);
     assert_eq!(both.max_connections_per_client.map(NonZeroUsize::get), Some(9));
-    // The file lists the enclaves, and so can be read anew.
+    // The upstreams come from the file, so they can be reloaded.
     assert!(both.upstreams_file.is_some());
     let above = [&["parent-proxy", &config, "--proxy-protocol=false"], &REQUIRED[..]].concat();
     let above = Config::from_arguments(above).unwrap();
@@ -116,7 +116,7 @@ fn options_variables_and_keys_have_the_same_names() {
         assert_eq!(variable, format!("PARENT_PROXY_{}", name.to_uppercase()));
         keys.extend((name != "config").then(|| name.to_owned()));
     }
-    // What is not known is answered with what is.
+    // The error for an unknown key lists all keys.
     let (_folder, config) = file("unknown = 1\n");
     let error = Config::from_arguments(["parent-proxy", &config]).unwrap_err().to_string();
     for key in keys {

@@ -1,4 +1,4 @@
-//! Values as they are written: the same text on the command line, in the environment and in the file.
+//! Values with the same textual form on the command line, in the environment and in the file.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -7,10 +7,10 @@ use std::time::Duration;
 use serde::de::{Deserialize, Deserializer, Error};
 use serde::ser::{Serialize, Serializer};
 
-/// The longest time that can be asked for: a year, in seconds.
+/// Maximum of every duration: a year, in seconds.
 const MAX_SECONDS: u64 = 365 * 24 * 60 * 60;
 
-/// What is read from text, and shown as text.
+/// A value that is parsed from text and printed as text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Text<T>(pub(super) T);
 
@@ -35,7 +35,7 @@ impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Text<T> {
     }
 }
 
-/// A time in whole seconds, at least `MIN`.
+/// A duration in whole seconds, from `MIN` to [`MAX_SECONDS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Seconds<const MIN: u64>(u64);
 

@@ -15,13 +15,13 @@ use super::route::{ClientListener, Route};
 pub struct Config {
     /// The listener for clients.
     pub listen: ClientListener,
-    /// The enclaves, at least one.
+    /// The upstream enclaves, at least one.
     pub upstreams: Vec<Enclave>,
-    /// The listener for health checks and metrics of the relay itself.
+    /// The admin endpoint of the relay.
     pub admin_listen: Option<Endpoint>,
     /// The health checks of enclaves.
     pub health_checks: HealthChecks,
-    /// Whether connections to enclaves begin with a PROXY header, which names the client.
+    /// Whether connections to enclaves start with a PROXY protocol header that contains the client address.
     pub proxy_protocol: bool,
     /// The configuration archive that enclaves read when they boot.
     pub config_archive: Option<ConfigArchive>,
@@ -33,9 +33,9 @@ pub struct Config {
     pub log_format: Format,
     /// Minimum level of the relay's own log.
     pub log_level: Level,
-    /// Maximum number of simultaneous connections.
+    /// Maximum number of open connections.
     pub max_connections: NonZeroUsize,
-    /// Maximum number of simultaneous connections of one client address; `None` is no limit.
+    /// Maximum number of open connections of one client address; `None` is no limit.
     pub max_connections_per_client: Option<NonZeroUsize>,
     /// Number of relay threads.
     pub threads: NonZeroUsize,
@@ -45,39 +45,40 @@ pub struct Config {
     pub idle_timeout: Duration,
     /// Time limit of a response once health checks have found its enclave unresponsive.
     pub unresponsive_timeout: Duration,
-    /// Time limit of a connection.
+    /// Maximum lifetime of a connection.
     pub total_timeout: Duration,
-    /// Time limit of connections at shutdown.
+    /// Time limit of open connections during shutdown.
     pub drain_timeout: Duration,
-    /// Where the enclaves can be read anew: the file, if it and nothing above it says which they are.
+    /// The configuration file, if the upstreams come from it and not from the command line or the
+    /// environment. SIGHUP reloads them from there.
     pub upstreams_file: Option<PathBuf>,
 }
 
 /// The health checks of enclaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HealthChecks {
-    /// Time between two checks of an enclave; `None` is no checks.
+    /// Time between two checks of an enclave; `None` disables them.
     pub interval: Option<Duration>,
     /// Time limit of a check.
     pub timeout: Duration,
-    /// Number of checks that fail in a row before an enclave counts as unhealthy.
+    /// Number of failed checks in a row after which an enclave is ejected.
     pub unhealthy_after: NonZeroUsize,
 }
 
-/// A file, and where enclaves take it.
+/// The configuration archive and its listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigArchive {
-    /// An archive as `attested-recipient config-archive` makes it.
+    /// Path of an archive that `attested-recipient config-archive` created.
     pub path: PathBuf,
-    /// On vsock or a Unix socket.
+    /// Listener for enclaves, on vsock or a Unix socket.
     pub listen: Endpoint,
 }
 
-/// Where enclaves send their lines, and where these go.
+/// The log receiver's listener and output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogReceiverConfig {
-    /// On vsock or a Unix socket.
+    /// Listener for enclaves, on vsock or a Unix socket.
     pub listen: Endpoint,
-    /// Standard output without one.
+    /// File to which lines are appended; `None` is standard output.
     pub file: Option<PathBuf>,
 }

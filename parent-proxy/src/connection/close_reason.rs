@@ -1,4 +1,4 @@
-//! The end of a connection, and its log line.
+//! The reason for the end of a connection, and its log line.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use thiserror::Error;
 use tokio::time::Instant;
 use transport::ConnectionId;
 
-/// The reason of the end of a connection.
+/// The reason for the end of a connection.
 #[derive(Debug, Error)]
 pub(super) enum CloseReason {
     #[error("both sides closed the connection")]
@@ -23,7 +23,7 @@ pub(super) enum CloseReason {
     Io(io::Error),
 }
 
-/// A guard that logs the end of a connection, also where its task is aborted.
+/// A guard that logs the end of a connection, including the abort of its task.
 pub(super) struct CloseLog {
     pub(super) connection: ConnectionId,
     pub(super) accepted: Instant,

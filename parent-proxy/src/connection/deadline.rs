@@ -11,17 +11,18 @@ use crate::pump::Pump;
 use crate::timeouts::Timeouts;
 use crate::upstream::ClosePolicy;
 
-/// The state of the upstream, as far as it concerns a connection.
+/// The state of the upstream that affects the deadlines of a connection.
 #[derive(Default)]
 pub(super) struct UpstreamState {
-    /// Whether the connection is to end once it is quiet. One that has not ended yet is kept where the
-    /// upstream is restored, or active again.
+    /// Whether the connection ends once it is idle. It stays open if the upstream becomes ready or active
+    /// again before.
     pub(super) is_draining: bool,
+    /// Time at which health checks found the upstream unresponsive, if they have.
     unresponsive_since: Option<Instant>,
 }
 
 impl UpstreamState {
-    /// Records what health checks and the configuration say of the upstream.
+    /// Records a new close policy of the upstream.
     pub(super) fn update(&mut self, policy: ClosePolicy) {
         self.is_draining = policy != ClosePolicy::KeepOpen;
         self.unresponsive_since = match policy {
@@ -31,7 +32,7 @@ impl UpstreamState {
     }
 }
 
-/// Returns the time at which the connection ends if no byte comes before that, and the reason.
+/// Returns the deadline of the connection if no byte is relayed before it, and the reason for the close.
 pub(super) fn deadline<C, U>(
     pump: &Pump<'_, C, U>,
     timeouts: Timeouts,
@@ -44,7 +45,7 @@ where
     let idle_after = |limit| (add_saturating(pump.last_activity(), limit), CloseReason::Idle);
     let until_idle =
         match (pump.awaits_response(), upstream.is_draining, upstream.unresponsive_since) {
-            // Nothing here parses requests. That the client spoke last is what tells a request in flight.
+            // The relay does not parse requests. A request is in flight if the client was the last to send.
             (true, _, Some(since)) => {
                 let since = since.max(pump.last_activity());
                 let unresponsive =
@@ -63,13 +64,14 @@ where
     }
 }
 
+/// Returns the earlier of two deadlines.
 fn earlier(one: (Instant, CloseReason), other: (Instant, CloseReason)) -> (Instant, CloseReason) {
     if one.0 <= other.0 { one } else { other }
 }
 
-/// Returns the end of `limit` from `start` on.
+/// Returns `start + limit`, with `limit` capped at 30 years.
 pub(super) fn add_saturating(start: Instant, limit: Duration) -> Instant {
-    // A limit past what the clock can express is none.
+    // A longer limit could overflow `Instant`.
     const DECADES: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
     start + limit.min(DECADES)
 }

@@ -1,4 +1,4 @@
-//! The loop of one connection: bytes, deadlines and the state of its upstream.
+//! The event loop of one connection: bytes, deadlines and the close policy of its upstream.
 
 use std::future::{pending, poll_fn};
 use std::io;
@@ -41,9 +41,9 @@ where
             return end;
         }
         let deadline = deadline.min(expires);
-        // Bytes do not touch the timer: when it fires, it is set again to where the activity since
-        // has moved the deadline. That is later, except after an answer while draining, and after the
-        // upstream's end, which is an event of its own.
+        // Relayed bytes do not reset the timer. When it fires, the loop computes the deadline again from the
+        // last activity. The deadline only moves later, except after a response while draining and after the
+        // upstream's EOF, which is an event of its own.
         let recheck_at = if upstream.is_draining {
             deadline.min(now + MAX_IDLE_WHILE_DRAINING)
         } else {
@@ -68,26 +68,26 @@ where
     }
 }
 
-/// An event that a connection wakes for.
+/// An event that ends one wait of the event loop.
 enum Event {
     Ended(io::Result<()>),
     ClosePolicyChanged,
     Recheck,
 }
 
-/// The wait for events other than bytes, which are rare.
+/// The timer and the close policy, which change rarely compared with bytes.
 struct ControlEvents {
     recheck_at: Instant,
     close_policy: watch::Receiver<ClosePolicy>,
-    /// Whether the upstream's end has been noticed.
+    /// Whether the upstream's EOF has been handled.
     upstream_eof_seen: bool,
     /// The waker that the timer and a change of `close_policy` will wake.
     registered: Option<Waker>,
 }
 
 impl ControlEvents {
-    /// Returns whether no such event can have happened by `now`, and a later one will wake this task. To poll
-    /// the timer and the channel instead takes locks, and most polls are for bytes alone.
+    /// Returns whether neither the timer nor the close policy can have fired by `now`, and both will wake
+    /// this task later. Polling them would take locks, and most polls are for bytes only.
     fn none_is_due(&self, now: Instant, waker: &Waker) -> bool {
         now < self.recheck_at
             && self.registered.as_ref().is_some_and(|registered| registered.will_wake(waker))
@@ -95,6 +95,7 @@ impl ControlEvents {
     }
 }
 
+/// Relays bytes until the next event.
 async fn next_event<C, U>(
     pump: &mut Pump<'_, C, U>,
     close_policy: &mut watch::Receiver<ClosePolicy>,
@@ -104,7 +105,7 @@ where
     C: AsyncRead + AsyncWrite + Unpin,
     U: AsyncRead + AsyncWrite + Unpin,
 {
-    // Unconstrained, or bytes that use up the task's budget would hide the timer for ever.
+    // Unconstrained: bytes that exhaust the task's budget would otherwise hide the timer forever.
     let mut timer = pin!(unconstrained(sleep_until(events.recheck_at)));
     let mut changes = pin!(unconstrained(changes(close_policy)));
     poll_fn(|cx| {
@@ -131,7 +132,8 @@ where
     .await
 }
 
-/// Waits for a change. An error is a relay that is gone, and its connections are about to be aborted.
+/// Waits for a change of the close policy. Never returns once the sender is dropped: the relay is gone, and
+/// its connections are about to be aborted.
 async fn changes(close_policy: &mut watch::Receiver<ClosePolicy>) {
     if close_policy.changed().await.is_err() {
         pending().await

@@ -16,7 +16,7 @@ const UNRESPONSIVE: Duration = Duration::from_secs(5);
 const TIMEOUTS: Timeouts =
     Timeouts { idle: IDLE, total: TOTAL, linger: LINGER, unresponsive: UNRESPONSIVE };
 
-/// A connection between two streams in memory, under a clock that jumps where all wait.
+/// A forwarded connection between two in-memory streams, under a paused clock.
 struct ForwardedConnection {
     client: DuplexStream,
     upstream: DuplexStream,
@@ -49,7 +49,7 @@ impl ForwardedConnection {
         assert_eq!(self.client.read_u8().await.unwrap(), b'!');
     }
 
-    /// Why and how long after its start it ended.
+    /// Returns the reason for the end, and the time from start to end.
     async fn wait_for_end(self) -> (CloseReason, Duration) {
         let end = self.task.await.unwrap();
         (end, self.start.elapsed())
@@ -101,7 +101,7 @@ async fn trickling_connection_ends_at_the_total_timeout() {
     assert!(elapsed >= TOTAL && elapsed <= TOTAL + Duration::from_secs(1), "{elapsed:?}");
 }
 
-/// Always ready, and so uses up the budget that the runtime gives to one poll of a task.
+/// A writer that is always ready, so that it exhausts the budget of a task poll.
 struct OneByteWriter(Sink);
 
 impl AsyncWrite for OneByteWriter {
@@ -163,7 +163,7 @@ async fn draining_is_noticed_when_bytes_arrive_at_the_same_time() {
     let mut forwarded = ForwardedConnection::start();
     forwarded.send_request().await;
     sleep(IDLE / 2).await;
-    // The task runs once for both.
+    // Both events are handled in one poll of the task.
     forwarded.upstream.write_u8(b'!').await.unwrap();
     forwarded.close_policy.send_replace(ClosePolicy::WhenIdle);
     let (end, elapsed) = forwarded.wait_for_end().await;
@@ -211,7 +211,7 @@ async fn client_bytes_do_not_delay_the_close_after_upstream_eof() {
 #[tokio::test(start_paused = true)]
 async fn upstream_eof_timeout_starts_once_all_bytes_are_written() {
     let mut forwarded = ForwardedConnection::start();
-    // The client's buffer has 1,024 bytes, and takes no more until it is read.
+    // The client's buffer of 1,024 bytes is full until the client reads it.
     forwarded.upstream.write_all(&[7; 1024]).await.unwrap();
     sleep(Duration::from_millis(1)).await;
     forwarded.upstream.write_all(&[7; 1000]).await.unwrap();

@@ -11,7 +11,7 @@ async fn at_once<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(Duration::from_secs(1), future).await.expect("must be there")
 }
 
-/// One poll, with a scratch buffer of its own.
+/// Polls once, with its own scratch buffer.
 fn poll_once<R, W>(half_pipe: &mut HalfPipe, reader: &mut R, writer: &mut W) -> Poll<()>
 where
     R: AsyncRead + Unpin,

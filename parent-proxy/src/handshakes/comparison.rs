@@ -1,38 +1,37 @@
-//! Which upstreams have a share of rejected handshakes that is far above that of their siblings, and what
-//! weight they get.
+//! The comparison of the upstreams' shares of rejected handshakes, and the weights that follow from it.
 //!
-//! It is compared with the median of the siblings that had handshakes, and of an even number with the lower one
-//! of the middle two: so that of three upstreams two can be found, and of four two, while clients that reject
-//! all of them make none stand out. The condition begins at [`BEGIN_SHARE`] and [`BEGIN_RATIO`] and ends at half
-//! of both, so that a share between them changes nothing.
+//! The share of an upstream is compared with the median of its siblings that had handshakes; for an even
+//! number, with the lower of the middle two. So two of three or two of four upstreams can stand out, and none
+//! does if clients reject all of them. The condition begins at [`BEGIN_SHARE`] and [`BEGIN_RATIO`] and ends
+//! below half of both, so a share in between changes nothing.
 
 use crate::handshake_window::{MIN_HANDSHAKES_FOR_SHARE, WindowStats};
 
-/// Rejections that an upstream must have had in the recent window before the condition can begin.
+/// Minimum number of recent rejections of an upstream before the condition can begin.
 const MIN_REJECTIONS: f64 = 10.0;
-/// Handshakes that a sibling must have had in the recent window to be compared with before it begins.
+/// Minimum number of recent handshakes of a sibling that is compared, before the condition begins.
 const MIN_HANDSHAKES: f64 = 10.0;
-/// The least share at which the condition begins.
+/// Minimum share at which the condition begins.
 const BEGIN_SHARE: f64 = 0.2;
-/// The least ratio of the share to that of the siblings at which it begins.
+/// Minimum ratio of the share to that of the siblings at which the condition begins.
 const BEGIN_RATIO: f64 = 5.0;
-/// The part of both below which it ends.
+/// Factor of both minimums below which the condition ends.
 const END_FACTOR: f64 = 0.5;
-/// The least weight: an upstream that is lowered goes on getting clients, for a stranger may have sent the
-/// alerts, and without clients it would never be seen to be trusted again.
+/// Minimum weight. An upstream with a lowered weight keeps getting clients: without them, the relay could not
+/// see that clients trust it again. Also, any client can send the alerts.
 const MIN_WEIGHT: f64 = 0.1;
 
-/// What is found about an upstream.
+/// The result of the comparison for one upstream.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Comparison {
     pub(super) is_rejected: bool,
-    /// What its share was compared with.
+    /// The share that it was compared with.
     pub(super) siblings_share: Option<f64>,
-    /// From 100 to 1000.
+    /// Weight in the upstream selection, in thousandths, from 100 to 1000.
     pub(super) weight_thousandths: u16,
 }
 
-/// Returns whether the share of an upstream stands out now.
+/// Returns whether the share of an upstream stands out.
 fn stands_out(stats: &WindowStats, siblings_share: Option<f64>) -> bool {
     let (Some(share), Some(siblings)) = (stats.share(), siblings_share) else { return false };
     let is_above = |part: f64| share >= part * BEGIN_SHARE.max(BEGIN_RATIO * siblings);
@@ -42,7 +41,7 @@ fn stands_out(stats: &WindowStats, siblings_share: Option<f64>) -> bool {
     }
 }
 
-/// Judges each upstream among the others. The comparisons are in the same order.
+/// Compares each upstream with the others. Returns the results in the same order.
 pub(super) fn compare(all: &[WindowStats]) -> Vec<Comparison> {
     let mut comparisons: Vec<Comparison> = all
         .iter()
@@ -55,7 +54,7 @@ pub(super) fn compare(all: &[WindowStats]) -> Vec<Comparison> {
         .collect();
     let mut rejected: Vec<_> =
         all.iter().zip(&mut comparisons).filter(|(_, comparison)| comparison.is_rejected).collect();
-    // Those that are lowered stay so, or two that are alike would take turns.
+    // Upstreams with a lowered weight come first, so that two similar ones do not alternate.
     rejected.sort_by(|(one, _), (other, _)| {
         let share = |one: &WindowStats| one.share().unwrap_or_default();
         other.is_lowered.cmp(&one.is_lowered).then(share(other).total_cmp(&share(one)))
@@ -66,7 +65,7 @@ pub(super) fn compare(all: &[WindowStats]) -> Vec<Comparison> {
     comparisons
 }
 
-/// Returns the lower median of the shares of the others.
+/// Returns the lower median of the shares of the other upstreams.
 fn siblings_share(all: &[WindowStats], index: usize, is_rejected: bool) -> Option<f64> {
     let least = if is_rejected { MIN_HANDSHAKES_FOR_SHARE } else { MIN_HANDSHAKES };
     let others = all.iter().enumerate().filter(|(other, _)| *other != index);
@@ -78,10 +77,11 @@ fn siblings_share(all: &[WindowStats], index: usize, is_rejected: bool) -> Optio
     shares.get(shares.len().checked_sub(1)? / 2).copied()
 }
 
-/// Returns the share of clients that accept, in thousandths, but a tenth at least.
+/// Returns the share of clients that accept the certificate, in thousandths, at least 100.
 fn weight(rejected_share: f64) -> u16 {
     let weight = (1.0 - rejected_share).clamp(MIN_WEIGHT, 1.0);
-    // The largest whole number that is not above it: floats are not converted to whole numbers here.
+    // The largest integer that is not above the weight. Searched for, because a cast from float to integer is
+    // lossy.
     (100..=1000).rev().find(|whole| f64::from(*whole) <= weight * 1000.0).unwrap_or(100)
 }
 
@@ -110,7 +110,7 @@ mod tests {
         assert_eq!(rejected(&[GOOD, BAD]), [false, true]);
         assert_eq!(rejected(&[GOOD, BAD, BAD]), [false, true, true]);
         assert_eq!(rejected(&[GOOD, GOOD, BAD, BAD]), [false, false, true, true]);
-        // Five times the share of the others, and a fifth of all.
+        // Five times the share of the others, and 20 %.
         assert_eq!(rejected(&[GOOD, stats(100.0, 20.0)]), [false, true]);
         assert_eq!(rejected(&[GOOD, stats(100.0, 19.0)]), [false, false]);
         let some = stats(100.0, 10.0);
@@ -125,7 +125,7 @@ mod tests {
         assert_eq!(rejected(&[stats(0.0, 0.0), BAD]), [false, false]);
         assert_eq!(rejected(&[stats(9.0, 0.0), BAD]), [false, false]);
         assert_eq!(rejected(&[GOOD, stats(9.0, 9.0)]), [false, false]);
-        // Clients that reject all of them tell nothing about one.
+        // If clients reject all upstreams, none stands out.
         assert_eq!(rejected(&[BAD, BAD]), [false, false]);
         assert_eq!(rejected(&[GOOD, BAD, BAD, BAD]), [false; 4]);
     }
@@ -137,7 +137,7 @@ mod tests {
         assert_eq!(rejected(&[GOOD, before(9.0)]), [false, false]);
         assert_eq!(rejected(&[stats(100.0, 10.0), before(25.0)]), [false, true]);
         assert_eq!(rejected(&[stats(100.0, 10.0), before(24.0)]), [false, false]);
-        // No clients, and no siblings, end it too.
+        // An upstream without clients or without siblings ends the condition too.
         let idle = WindowStats { is_rejected: true, ..stats(0.9, 0.9) };
         assert_eq!(rejected(&[GOOD, idle]), [false, false]);
         assert_eq!(rejected(&[before(100.0)]), [false]);
@@ -148,7 +148,7 @@ mod tests {
         assert_eq!(weights(&[GOOD, BAD]), [1000, 100]);
         assert_eq!(weights(&[GOOD, stats(100.0, 30.0)]), [1000, 700]);
         assert_eq!(weights(&[GOOD, GOOD, BAD, BAD]), [1000, 1000, 100, 100]);
-        // Of three it is one, the one that is rejected most, and then stays so.
+        // Of three upstreams only the one that is rejected most is lowered, and it stays so.
         let most = stats(100.0, 90.0);
         assert_eq!(weights(&[GOOD, most, BAD]), [1000, 1000, 100]);
         let lowered = WindowStats { is_rejected: true, is_lowered: true, ..most };

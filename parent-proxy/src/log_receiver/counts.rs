@@ -1,4 +1,4 @@
-//! Counters of the lines that enclaves send.
+//! The counters of log lines that enclaves send.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -17,13 +17,13 @@ struct Counters {
 }
 
 impl Counts {
-    /// Returns the number of whole lines that were read.
+    /// Returns the number of complete lines that were read.
     pub(crate) fn lines(&self) -> u64 {
         self.0.lines.load(Ordering::Relaxed)
     }
 
-    /// Returns the number of lines that the sink failed to take, or that came over a connection beyond the limit
-    /// of those that may wait for it.
+    /// Returns the number of lines that were dropped because writing them failed, or because too many
+    /// connections of their enclave waited for the sink.
     pub(crate) fn queue_full(&self) -> u64 {
         self.0.queue_full.load(Ordering::Relaxed)
     }
@@ -33,7 +33,7 @@ impl Counts {
         self.0.too_long.load(Ordering::Relaxed)
     }
 
-    /// Returns the number of lines whose connection ended before they did.
+    /// Returns the number of lines that ended with their connection, before their line feed.
     pub(crate) fn truncated(&self) -> u64 {
         self.0.truncated.load(Ordering::Relaxed)
     }
@@ -43,7 +43,7 @@ impl Counts {
         self.0.open.load(Ordering::Relaxed)
     }
 
-    /// Returns the number of dropped lines for each reason.
+    /// Returns the number of dropped lines by reason.
     pub(crate) fn dropped(&self) -> [(&'static str, u64); 3] {
         [
             ("queue_full", self.queue_full()),
@@ -57,7 +57,7 @@ impl Counts {
         self.0.lines.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts lines that the sink did not take.
+    /// Counts lines that the sink did not accept.
     pub(super) fn add_queue_full(&self, lines: usize) {
         self.0.queue_full.fetch_add(u64::try_from(lines).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
@@ -67,7 +67,7 @@ impl Counts {
         self.0.too_long.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts a line that its connection did not finish.
+    /// Counts a line that ended with its connection.
     pub(super) fn add_truncated(&self) {
         self.0.truncated.fetch_add(1, Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! Forwarding of lines from the connections of enclaves to the queue of the writer.
+//! Forwards lines from the connections of enclaves to the queue of the writer.
 
 use std::iter::Peekable;
 use std::sync::Arc;
@@ -14,15 +14,16 @@ use super::per_cid_limit::PerCidLimit;
 use super::splitter::{LineEvent, LineSplitter};
 use crate::peer_policy::PeerPolicy;
 
-/// Bytes read from a connection at a time.
+/// Number of bytes read at a time.
 pub(super) const READ_LENGTH: usize = 16 * 1024;
 
-/// Connections of one enclave. It has two, and while the sink is stuck it gives each up after five seconds and makes
-/// another.
+/// Maximum number of connections of one enclave. It has two. While the sink is stuck, it abandons each after
+/// five seconds and opens another.
 const MAX_CONNECTIONS_PER_CID: usize = 8;
 
-/// Connections of one enclave whose lines wait for the sink. The lines of further ones are dropped and counted. To
-/// close them instead would lose lines uncounted: the enclave's kernel has taken them already.
+/// Maximum number of connections of one enclave whose lines wait for the sink. The lines of further
+/// connections are dropped and counted. Closing those connections instead would lose lines uncounted, because
+/// the enclave's kernel has already accepted them.
 const MAX_WAITING_PER_CID: usize = 4;
 
 /// The shared state of all connections.
@@ -59,20 +60,20 @@ impl Forwarder {
         }
     }
 
-    /// Forwards the lines of one connection to its end. While they wait for room in the queue, the connection is
-    /// not read.
+    /// Forwards the lines of one connection until it ends. The connection is not read while lines wait for
+    /// room in the queue.
     pub(super) async fn forward(&self, mut stream: impl AsyncRead + Unpin, cid: Option<u32>) {
         let _open = self.counts.open();
         let mut splitter = LineSplitter::default();
         let mut buffer = vec![0; READ_LENGTH];
-        // However the connection ends, all lines before the last one are whole.
+        // An error ends the connection like EOF: all lines before it are complete.
         while let Ok(length @ 1..) = stream.read(&mut buffer).await {
             let events = splitter.push(buffer.get(..length).unwrap_or_default());
             let lines = events.filter_map(|event| self.count(event));
             let lines = lines.map(|line| add_cid(line, cid)).peekable();
             Unqueued { forwarder: self, lines }.queue_all(cid).await;
-            // Clients are relayed on this thread: a flood of lines, of which each read brings thousands,
-            // must not have all that the runtime grants.
+            // Clients are relayed on the same thread. A flood of lines, thousands per read, must not use the
+            // whole budget of the task.
             yield_now().await;
         }
         if splitter.is_within_line() {
@@ -80,7 +81,7 @@ impl Forwarder {
         }
     }
 
-    /// Counts a line. Returns it if it is passed on.
+    /// Counts a line. Returns it if it is forwarded.
     fn count(&self, event: LineEvent) -> Option<Vec<u8>> {
         match event {
             LineEvent::Line(line) => {
@@ -95,22 +96,22 @@ impl Forwarder {
     }
 }
 
-/// The lines of one read that are not queued yet. On drop, when the task is aborted at the end of the process, they
-/// are queued without waiting for room: no line is lost between a read and the queue.
+/// The lines of one read that are not queued yet. If the task is aborted at the end of the process, the drop
+/// queues them without waiting for room, so no line is lost between the read and the queue.
 struct Unqueued<'a, I: Iterator<Item = Vec<u8>>> {
     forwarder: &'a Forwarder,
     lines: Peekable<I>,
 }
 
 impl<I: Iterator<Item = Vec<u8>>> Unqueued<'_, I> {
-    /// Queues all lines in order, each once there is room for it. Drops and counts those for which there is no room
-    /// while other connections of the enclave `cid` take all permits to wait.
+    /// Queues all lines in order, each once there is room for it. If there is no room and too many
+    /// connections of the enclave `cid` already wait, the lines are dropped and counted.
     async fn queue_all(mut self, cid: Option<u32>) {
         let Forwarder { writer, waiting, counts, .. } = self.forwarder;
         // Held until the last line of this read is queued.
         let mut permit = None;
         while let Some(line) = self.lines.peek() {
-            // Finding room without waiting does not spend the budget of the task.
+            // `try_room_for` does not consume the budget of the task.
             consume_budget().await;
             let mut room = writer.try_room_for(line);
             if room.is_none() {
@@ -133,9 +134,8 @@ impl<I: Iterator<Item = Vec<u8>>> Drop for Unqueued<'_, I> {
     }
 }
 
-/// Returns `line` with the CID of its enclave as the last member, if it is an object that has members: lines of
-/// several enclaves look alike. Of two members of one name parsers take the last, so a `cid` that the enclave itself
-/// wrote does not count.
+/// Inserts the CID of the enclave as the last member, if `line` is a non-empty JSON object. Parsers use the
+/// last of two members with the same name, so a `cid` that the enclave wrote has no effect.
 fn add_cid(line: Vec<u8>, cid: Option<u32>) -> Vec<u8> {
     match (cid, line.trim_ascii().strip_suffix(b"}")) {
         (Some(cid), Some(members @ [b'{', ..])) if members.trim_ascii_end() != b"{" => {

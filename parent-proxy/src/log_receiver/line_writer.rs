@@ -13,32 +13,32 @@ use transport::limits::FLUSH_TIMEOUT;
 use super::counts::Counts;
 use super::whole_lines::WholeLines;
 
-/// Bytes of all queued lines, [`LINE_OVERHEAD`] of each line included.
+/// Maximum length of the queue in bytes, including [`LINE_OVERHEAD`] of each line.
 const MAX_QUEUED_LENGTH: usize = 4 * 1024 * 1024;
 
-/// Bytes that a queued line takes beside its own, at least.
+/// Minimum memory of a queued line besides its bytes.
 const LINE_OVERHEAD: usize = 128;
 
-/// Bytes that are written at once, if so many wait: a pipe takes so many in one piece (`PIPE_BUF` of pipe(7)), so
-/// the lines of two writers never mix in it. A longer line is written alone.
+/// Maximum length of a batch in bytes: `PIPE_BUF` of pipe(7), up to which a write to a pipe is atomic. So the
+/// lines of two writers never mix in it. A longer line is written alone.
 const BATCH_LENGTH: usize = 4096;
 
-/// Time in which the thread lets lines gather, because waking it costs more than a line does.
+/// Time for which the thread waits for more lines, because waking it costs more than one line.
 const BATCH_DELAY: Duration = Duration::from_millis(2);
 
-/// Queued lines that are written without waiting for more.
+/// Number of queued lines that are written without waiting for more.
 const FULL_BATCH: usize = 256;
 
-/// A bounded queue of lines, which a thread writes to the sink. The thread ends once this is dropped and the queue
-/// is empty.
+/// A bounded queue of lines, and the thread that writes them to the sink. The thread ends once this is
+/// dropped and the queue is empty.
 #[derive(Debug)]
 pub(super) struct LineWriter {
-    /// The free bytes of the queue.
+    /// Free bytes of the queue.
     free: Arc<Semaphore>,
     queue: UnboundedSender<QueuedLine>,
 }
 
-/// A line and the room that it takes, if it waited for that.
+/// A queued line, and its room in the queue if it waited for it.
 #[derive(Debug)]
 struct QueuedLine {
     line: Vec<u8>,
@@ -46,7 +46,7 @@ struct QueuedLine {
 }
 
 impl LineWriter {
-    /// Starts a thread that writes to `sink`. Returns also a handle to wait for its end.
+    /// Starts a thread that writes to `sink`. Also returns a handle to wait for its end.
     ///
     /// # Errors
     /// If the thread cannot be started.
@@ -64,25 +64,25 @@ impl LineWriter {
         Ok((Self { free, queue }, WriterDone(ended)))
     }
 
-    /// Waits for room for `line`. The semaphore is fair: room goes to the callers in the order of their calls.
+    /// Waits for room for `line`. The semaphore is fair: callers get room in the order of their calls.
     pub(super) async fn room_for(&self, line: &Vec<u8>) -> Option<OwnedSemaphorePermit> {
-        // `None` never comes, because the semaphore is never closed.
+        // Never `None`: the semaphore is never closed.
         Arc::clone(&self.free).acquire_many_owned(length_of(line)).await.ok()
     }
 
-    /// Returns room for `line` if there is some and no caller waits for it.
+    /// Returns room for `line` if there is enough and no other caller waits for it.
     pub(super) fn try_room_for(&self, line: &Vec<u8>) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.free).try_acquire_many_owned(length_of(line)).ok()
     }
 
-    /// Appends `line` to the queue. Without `room` it exceeds the bound of the queue.
+    /// Appends `line` to the queue. Without `room`, it exceeds the maximum length of the queue.
     pub(super) fn queue(&self, line: Vec<u8>, room: Option<OwnedSemaphorePermit>) {
-        // An error is a thread that panicked, which its message on stderr tells.
+        // An error means that the thread panicked, which is reported on stderr.
         let _ = self.queue.send(QueuedLine { line, _room: room });
     }
 }
 
-/// Returns the bytes that `line` takes in the queue.
+/// Returns the room that `line` needs, in bytes.
 fn length_of(line: &Vec<u8>) -> u32 {
     u32::try_from(line.capacity() + LINE_OVERHEAD).unwrap_or(u32::MAX)
 }
@@ -92,16 +92,15 @@ fn length_of(line: &Vec<u8>) -> u32 {
 pub(crate) struct WriterDone(oneshot::Receiver<()>);
 
 impl WriterDone {
-    /// Waits until all queued lines are written, for [`FLUSH_TIMEOUT`] at most. The receiver has to be dropped
+    /// Waits until all queued lines are written, for [`FLUSH_TIMEOUT`] at most. The receiver must be dropped
     /// before.
     pub(crate) async fn wait(self) {
-        // Both errors mean that there is nothing more to wait for.
+        // After either error there is nothing left to wait for.
         let _ = timeout(FLUSH_TIMEOUT, self.0).await;
     }
 }
 
-/// Writes queued lines in batches until the queue is closed and empty. Lines that the sink fails to take are
-/// counted.
+/// Writes queued lines in batches until the queue is closed and empty. Counts the lines of failed writes.
 fn write_all(mut queue: UnboundedReceiver<QueuedLine>, mut sink: impl Write, counts: &Counts) {
     let mut next = None;
     while let Some(first) = next.take().or_else(|| receive(&mut queue)) {
@@ -120,7 +119,7 @@ fn write_all(mut queue: UnboundedReceiver<QueuedLine>, mut sink: impl Write, cou
     }
 }
 
-/// Returns the next line once others have had time to gather behind it.
+/// Waits for the next line, and then until others have gathered behind it.
 fn receive(queue: &mut UnboundedReceiver<QueuedLine>) -> Option<QueuedLine> {
     let first = queue.blocking_recv()?;
     if queue.len() < FULL_BATCH {

@@ -1,4 +1,4 @@
-//! The metrics of the lines that enclaves send.
+//! The metrics of the log receiver.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use prometheus_client::encoding::DescriptorEncoder;
 use super::counts::Counts;
 use crate::metrics::{FamilyEncoder, NO_LABELS, level};
 
-/// The metrics of the lines that enclaves send.
+/// The metrics of the log receiver.
 #[derive(Debug)]
 pub(crate) struct LogReceiverMetrics(pub(super) Counts);
 

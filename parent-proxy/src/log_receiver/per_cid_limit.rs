@@ -1,4 +1,4 @@
-//! A limit per enclave, so that one enclave cannot take what all of them share.
+//! A limit per enclave, so that one enclave cannot use the capacity of all.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,27 +8,27 @@ use transport::LogThrottle;
 /// The number of permits in use, by CID.
 type InUse = Mutex<HashMap<u32, usize>>;
 
-/// A limit of permits for each CID.
+/// A limit on the permits of each CID.
 #[derive(Debug)]
 pub(super) struct PerCidLimit {
     limit: usize,
     in_use: Arc<InUse>,
-    /// The message that is logged when an enclave begins to exceed the limit.
+    /// Message that is logged when an enclave reaches the limit.
     warning: &'static str,
     exceeded: LogThrottle,
 }
 
-/// A permit, which is given back on drop.
+/// A permit, returned on drop.
 #[derive(Debug)]
 pub(super) struct CidPermit(Option<(Arc<InUse>, u32)>);
 
 impl PerCidLimit {
-    /// Creates a limit. `warning` is logged when an enclave begins to exceed it.
+    /// Creates a limit of `limit` permits per CID. `warning` is logged when an enclave reaches it.
     pub(super) fn new(limit: usize, warning: &'static str) -> Self {
         Self { limit, in_use: Arc::default(), warning, exceeded: LogThrottle::default() }
     }
 
-    /// Returns a permit unless the enclave has reached the limit. A peer without a CID has no limit.
+    /// Returns a permit, or `None` if the enclave has reached the limit. A peer without a CID has no limit.
     pub(super) fn try_acquire(&self, cid: Option<u32>) -> Option<CidPermit> {
         let Some(cid) = cid else { return Some(CidPermit(None)) };
         let mut in_use = lock(&self.in_use);

@@ -1,20 +1,20 @@
-//! Splitting of a byte stream into lines.
+//! Splits a byte stream into lines.
 
 use std::mem;
 
-/// Maximum length of a line in bytes, without its line feed. An audit record has some 2,000.
+/// Maximum length of a line in bytes, without its line feed. An audit record has about 2,000.
 pub(super) const MAX_LINE_LENGTH: usize = 64 * 1024;
 
-/// A line that has ended, or has become too long.
+/// A complete line, or the start of one that is too long.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum LineEvent {
-    /// A line with its line feed.
+    /// A complete line, with its line feed.
     Line(Vec<u8>),
-    /// The beginning of a line that is too long. The rest of it is skipped.
+    /// The start of a line that is too long. The rest of it is skipped.
     TooLong,
 }
 
-/// A splitter of bytes into lines, with the part of the last line that has not ended.
+/// A splitter of bytes into lines. It buffers the incomplete last line.
 #[derive(Debug, Default)]
 pub(super) struct LineSplitter {
     line: Vec<u8>,
@@ -22,12 +22,12 @@ pub(super) struct LineSplitter {
 }
 
 impl LineSplitter {
-    /// Adds `bytes`. Returns the lines that they complete, lazily.
+    /// Adds `bytes`. Returns an iterator of the lines that they complete.
     pub(super) fn push(&mut self, bytes: &[u8]) -> impl Iterator<Item = LineEvent> {
         bytes.split_inclusive(|byte| *byte == b'\n').filter_map(|piece| self.push_piece(piece))
     }
 
-    /// Adds bytes of which none but the last is a line feed.
+    /// Adds bytes that contain at most one line feed, at the end.
     fn push_piece(&mut self, piece: &[u8]) -> Option<LineEvent> {
         let (part, is_whole) = match piece.strip_suffix(b"\n") {
             Some(part) => (part, true),
@@ -38,7 +38,7 @@ impl LineSplitter {
             return None;
         }
         if self.line.len() + part.len() > MAX_LINE_LENGTH {
-            // Frees the memory.
+            // Frees the buffer.
             self.line = Vec::new();
             self.is_skipped = !is_whole;
             return Some(LineEvent::TooLong);
@@ -47,7 +47,7 @@ impl LineSplitter {
         is_whole.then(|| LineEvent::Line(mem::take(&mut self.line)))
     }
 
-    /// Returns whether a line has begun that has not ended, and is not too long.
+    /// Returns whether there is an incomplete line that is not too long.
     pub(super) fn is_within_line(&self) -> bool {
         !self.line.is_empty()
     }
@@ -57,7 +57,7 @@ impl LineSplitter {
 mod tests {
     use super::*;
 
-    /// Returns the events of `bytes`, added in pieces of `length`.
+    /// Splits `bytes`, added in pieces of `length`. Returns the events, and whether a line is incomplete.
     fn split(bytes: &[u8], length: usize) -> (Vec<LineEvent>, bool) {
         let (mut splitter, mut all) = (LineSplitter::default(), Vec::new());
         bytes.chunks(length).for_each(|piece| all.extend(splitter.push(piece)));
@@ -88,7 +88,7 @@ mod tests {
         for length in [1, 7, MAX_LINE_LENGTH, MAX_LINE_LENGTH + 1, bytes.len()] {
             let (events, is_within) = split(&bytes, length);
             assert!(events == expected, "{length}");
-            // It is counted already.
+            // The line that is too long was already reported.
             assert!(!is_within);
         }
     }

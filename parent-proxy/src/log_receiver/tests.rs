@@ -39,7 +39,7 @@ impl Sink {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 
-    /// Waits for so many lines. Returns all that was written.
+    /// Waits for `lines` lines. Returns all bytes that were written.
     async fn wait_for_lines(&self, lines: usize) -> String {
         until(|| self.text().matches('\n').count() >= lines).await;
         self.text()
@@ -51,7 +51,7 @@ struct StuckSink(Receiver<()>, Sink);
 
 impl Write for StuckSink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // The error is that the sender is dropped.
+        // An error means that the sender was dropped.
         self.0.recv().ok();
         self.1.write(bytes)
     }
@@ -61,6 +61,7 @@ impl Write for StuckSink {
     }
 }
 
+/// Returns a stuck sink, the sender whose drop releases it, and the sink that it writes to.
 fn stuck_sink() -> (StuckSink, Sender<()>, Sink) {
     let (release, stuck) = mpsc::channel();
     let sink = Sink::default();
@@ -76,7 +77,7 @@ async fn until(condition: impl Fn() -> bool) {
     timeout(TIMEOUT, wait).await.unwrap();
 }
 
-/// Waits until the number of lines that were read stays the same, because no connection is read.
+/// Waits until no connection is read any more. Returns the number of lines that were read.
 async fn lines_once_reading_stops(counts: &Counts) -> u64 {
     loop {
         let before = counts.lines();
@@ -87,7 +88,7 @@ async fn lines_once_reading_stops(counts: &Counts) -> u64 {
     }
 }
 
-/// A receiver that runs, and a folder with its socket.
+/// A running receiver, and the folder of its socket.
 struct Running {
     folder: TempDir,
     counts: Counts,
@@ -114,13 +115,13 @@ impl Running {
         self.enclave().await.write_all(bytes).await.unwrap();
     }
 
-    /// Sends `bytes` from a task of its own, which ends once the kernel has taken them all.
+    /// Sends `bytes` from a task, which ends once the kernel has accepted all of them.
     async fn send_in_background(&self, bytes: Vec<u8>) -> JoinHandle<()> {
         let mut enclave = self.enclave().await;
         tokio::spawn(async move { enclave.write_all(&bytes).await.unwrap() })
     }
 
-    /// Waits until the counters are so.
+    /// Waits until the counters meet `condition`.
     async fn until(&self, condition: impl Fn(&Counts) -> bool) {
         until(|| condition(&self.counts)).await;
     }
@@ -137,7 +138,7 @@ async fn lines_of_two_enclaves_arrive_whole_and_in_order() {
     let sink = Sink::default();
     let running = Running::start(sink.clone()).await;
     let mut enclaves = [running.enclave().await, running.enclave().await];
-    // In pieces that end within a line of each.
+    // Each piece ends within a line.
     for number in 0..COUNT {
         for (enclave, name) in enclaves.iter_mut().zip(["a", "b"]) {
             enclave.write_all(format!("{name}\n{name}{number}").as_bytes()).await.unwrap();
@@ -185,7 +186,7 @@ async fn stuck_sink_stops_reading_and_loses_nothing() {
     let lines: String = (0..COUNT).map(|number| format!("{number:0>1023}\n")).collect();
     let sending = running.send_in_background(lines.clone().into_bytes()).await;
     let read = lines_once_reading_stops(&running.counts).await;
-    // The queue holds 4 MiB. One more line waits for room, and a batch of four is with the sink.
+    // The queue holds 4 MiB. One more line waits for room, and the sink holds a batch of four.
     assert!((3500..=4101).contains(&read), "{read}");
     assert!(!sending.is_finished());
     drop(release);
@@ -200,7 +201,7 @@ async fn queued_long_lines_have_a_bound_in_bytes() {
     let line = [&[b'-'; MAX_LINE_LENGTH][..], b"\n"].concat();
     let sending = running.send_in_background(line.repeat(200)).await;
     let read = lines_once_reading_stops(&running.counts).await;
-    // 4 MiB hold 63 lines, or fewer that were read in pieces and take up to twice their length.
+    // 4 MiB hold 63 lines. Lines that were read in pieces can take up to twice their length.
     assert!((32..=66).contains(&read), "{read}");
     drop(release);
     sending.await.unwrap();
@@ -221,8 +222,7 @@ async fn flood_of_one_enclave_drops_no_line_of_another() {
     until(|| sink.text().contains("once\n")).await;
     let text = sink.text();
     let before = text.lines().position(|line| line == "once").unwrap();
-    // The queue, and the lines for which the task of the flood finds room in one turn of the runtime, whose budget
-    // is 128.
+    // The queue, and the lines that the flood's task queues in one poll, whose budget is 128.
     assert!(u64::try_from(before).unwrap() <= flooded + 128, "{before} of {flooded}");
     assert_eq!(running.counts.queue_full(), 0);
 }
@@ -241,7 +241,7 @@ async fn room_goes_to_callers_in_the_order_of_their_calls() {
         order.lock().unwrap().push(name);
         writer.queue(line(length), room);
     };
-    // In this order also where all have room at once.
+    // `biased` keeps this order even if all callers have room at once.
     tokio::join!(
         biased;
         wait("flood", 1000),
@@ -261,7 +261,7 @@ async fn writes_lines_that_were_read_before_an_abort() {
     lines_once_reading_stops(&running.counts).await;
     running.task.abort();
     assert!(running.task.await.unwrap_err().is_cancelled());
-    // Aborting the connection ends it at the other side as well.
+    // Aborting the task closes the connection, so the sender fails too.
     assert!(timeout(TIMEOUT, sending).await.unwrap().is_err());
     let read = usize::try_from(running.counts.lines()).unwrap();
     drop(release);
@@ -269,7 +269,7 @@ async fn writes_lines_that_were_read_before_an_abort() {
     assert_eq!(running.counts.queue_full(), 0);
 }
 
-/// Forwards what is written to the other end as lines of the enclave `cid`.
+/// Returns a stream whose bytes are forwarded as lines of the enclave `cid`.
 fn forwarded(forwarder: &Arc<Forwarder>, cid: u32) -> DuplexStream {
     let (enclave, end) = duplex(READ_LENGTH);
     let forwarder = Arc::clone(forwarder);
@@ -277,7 +277,7 @@ fn forwarded(forwarder: &Arc<Forwarder>, cid: u32) -> DuplexStream {
     enclave
 }
 
-/// Floods `forwarder` over four connections of the enclave 16 until all of them wait. Each sends
+/// Floods the receiver over four connections of enclave 16 until all of them wait. Each sends
 /// [`LINES_PER_CONNECTION`] lines and stays open.
 async fn flood_from_four(receiver: &LogReceiver) -> Vec<JoinHandle<DuplexStream>> {
     let send = |mut enclave: DuplexStream| async move {
@@ -290,7 +290,7 @@ async fn flood_from_four(receiver: &LogReceiver) -> Vec<JoinHandle<DuplexStream>
     flood
 }
 
-/// Lines of 1 KiB, which are more than the queue holds.
+/// Number of 1 KiB lines per connection, more than the queue holds.
 const LINES_PER_CONNECTION: usize = 5000;
 
 #[tokio::test]
@@ -337,7 +337,7 @@ async fn fifth_connection_is_served_once_the_sink_has_recovered() {
 
 #[tokio::test]
 async fn sink_failure_within_a_line_does_not_mix_lines() {
-    /// Takes a part of what it is given and breaks, once.
+    /// A sink that accepts part of a write, then fails once.
     struct FailingSink(Sink, u32);
     impl Write for FailingSink {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -394,7 +394,7 @@ async fn flood_of_lines_yields_the_thread_after_each_read() {
     assert!((1..=TURNS).contains(&reads.load(Ordering::Relaxed)));
 }
 
-/// A stream that always has more of its one line, within bounds.
+/// A stream that always has more bytes of one line, for 1,000 reads.
 #[derive(Default)]
 struct Flood(Arc<AtomicUsize>);
 
@@ -416,7 +416,7 @@ async fn adds_the_cid_of_the_enclave_to_a_line() {
     let sink = Sink::default();
     let folder = tempfile::tempdir().unwrap();
     let receiver = receiver(&folder, sink.clone()).await;
-    // A `cid` that the enclave itself writes comes before.
+    // A `cid` that the enclave wrote comes before the inserted one.
     let sent = &b"{\"a\":{\"b\":1}}\n{}\n { \"cid\":17 } \r\ntext\n\n"[..];
     receiver.forwarder.forward(sent, Some(16)).await;
     receiver.forwarder.forward(&b"{\"a\":1}\n"[..], None).await;

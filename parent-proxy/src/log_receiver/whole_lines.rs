@@ -1,8 +1,9 @@
-//! A sink in which no line is a part of another.
+//! A sink that never mixes parts of two lines.
 
 use std::io::{self, Write};
 
-/// A sink that may fail in the middle of a line, as a full disk does. The next line begins on a line of its own.
+/// A sink whose writes can fail within a line, as on a full disk. After such a failure, the next line starts
+/// on a new line.
 #[derive(Debug)]
 pub(super) struct WholeLines<W> {
     sink: W,
@@ -18,7 +19,7 @@ impl<W: Write> WholeLines<W> {
 
     /// Records whether a call failed.
     fn record_failure<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
-        // The caller tries an interrupted call again, with the same bytes.
+        // The caller retries an interrupted call with the same bytes.
         let is_failure = |error: &io::Error| error.kind() != io::ErrorKind::Interrupted;
         self.has_failed |= result.as_ref().is_err_and(is_failure);
         result
@@ -38,7 +39,7 @@ impl<W: Write> Write for WholeLines<W> {
         if let Some(last) = bytes.get(..length).and_then(<[u8]>::last) {
             self.is_within_line = *last != b'\n';
         }
-        // The sink takes no more: `write_all` gives up.
+        // `write_all` fails if the sink accepts no bytes.
         self.has_failed |= length == 0 && !bytes.is_empty();
         Ok(length)
     }

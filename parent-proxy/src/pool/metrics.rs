@@ -34,13 +34,13 @@ impl Collector for PoolMetrics {
     }
 }
 
-/// Upstreams, each with the value of its label.
+/// Upstreams with the value of their `upstream` label.
 struct LabeledUpstreams(Vec<(String, Arc<Upstream>)>);
 
-/// A counter of each upstream: its name, its help text and its place.
+/// A counter of an upstream: name, help text and accessor.
 type UpstreamCounter = (&'static str, &'static str, fn(&Upstream) -> &AtomicU64);
 
-/// The counters of each upstream that have no other label.
+/// Counters whose only label is `upstream`.
 const COUNTERS: [UpstreamCounter; 5] = [
     ("connections", "Connections to an enclave", |one| &one.counts.connections),
     ("connect_failures", "Failed attempts to connect to an enclave", |one| {
@@ -77,7 +77,7 @@ impl LabeledUpstreams {
         encoder.gauge("upstream_healthy", "0 if an enclave is ejected, otherwise 1", healthy)
     }
 
-    /// Encodes the values that decide how many clients each upstream gets.
+    /// Encodes the values that determine the number of clients of each upstream.
     fn encode_balancing(&self, encoder: &mut FamilyEncoder<'_>) -> fmt::Result {
         let standby = self.each().map(|(label, one)| (label, i64::from(one.is_standby())));
         let help = "1 if an enclave is configured as standby and receives no clients, otherwise 0";

@@ -1,4 +1,4 @@
-//! The metrics of the relay of clients, and of those of egress routes.
+//! The metrics of the relay for clients, and of egress routes.
 
 use std::fmt;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ impl Collector for ClientMetrics {
     }
 }
 
-/// The metrics of egress routes: each with its name and the context of its relay.
+/// The metrics of egress routes, as pairs of a route's name and the context of its relay.
 #[derive(Debug)]
 pub(crate) struct EgressMetrics(pub(crate) Vec<(String, Arc<RelayContext>)>);
 
@@ -72,7 +72,7 @@ impl Collector for EgressMetrics {
             open,
         )?;
         let bytes = each().flat_map(|([route], one)| {
-            // The side of a client is the enclave here, and that of an enclave the host.
+            // Here the enclave is on the client side, and the host on the upstream side.
             [("to_host", &one.traffic.to_enclave), ("to_enclave", &one.traffic.to_client)]
                 .map(|(direction, count)| ([route, ("direction", direction)], value(count)))
         });

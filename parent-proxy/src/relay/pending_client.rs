@@ -10,21 +10,21 @@ use transport::Stream;
 
 use crate::peer_policy::{Admission, PeerPolicy};
 
-/// How often a full relay looks for a connection that can make room, where none could.
+/// Interval at which a full relay looks for a connection to evict.
 const EVICTION_RETRY: Duration = Duration::from_millis(50);
 
-/// A client that was admitted and has no slot yet.
+/// An admitted client that has no slot yet.
 pub(super) struct PendingClient {
     pub(super) client: Stream,
     pub(super) admission: Admission,
-    /// Whether a connection was evicted for it, whose slot it gets.
+    /// Whether a connection was evicted for this client, which gets its slot.
     pub(super) has_evicted: bool,
 }
 
-/// Returns a slot for `pending_client` once there is one; a full relay evicts a connection for it. `None` never
-/// comes, because the semaphore is never closed.
+/// Returns a slot for `pending_client` once one is free. A full relay evicts a connection for it. Never
+/// returns `None`, because the semaphore is never closed.
 ///
-/// Cancel-safe: a slot is taken or it is not, and the pending_client remembers the eviction.
+/// Cancel-safe: a slot is either acquired or not, and `pending_client` records the eviction.
 pub(super) async fn wait_for_slot(
     slots: &Arc<Semaphore>,
     peers: &PeerPolicy,
@@ -38,8 +38,8 @@ pub(super) async fn wait_for_slot(
         if pending_client.has_evicted {
             return slot.await.ok();
         }
-        // A response is awaited on every connection. That one has come is recorded and not announced, so
-        // that relaying stays cheap: look again.
+        // All connections await a response. Relayed responses are recorded but not signalled, to keep
+        // relaying cheap. So try again after an interval.
         if let Ok(slot) = timeout(EVICTION_RETRY, slot).await {
             return slot.ok();
         }

@@ -1,4 +1,4 @@
-//! The threads of one relay, and which of them gets a client.
+//! The threads of one relay, and the assignment of clients to them.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -10,14 +10,14 @@ use crate::connections::Connections;
 use crate::context::RelayContext;
 use crate::worker::Worker;
 
-/// The connections of the caller's thread, and the other threads. Those end with this.
+/// The connections of the caller's thread, and the worker threads. The workers end when this is dropped.
 pub(super) struct Threads {
     pub(super) local: Connections,
     workers: Vec<Worker>,
 }
 
 impl Threads {
-    /// Starts `threads` threads, of which the caller's is one.
+    /// Starts the threads. `threads` includes the caller's.
     pub(super) fn start(
         threads: NonZeroUsize,
         context: Arc<RelayContext>,
@@ -35,8 +35,8 @@ impl Threads {
         Self { local, workers }
     }
 
-    /// Gives a client to the thread with the fewest connections. At a tie that is the caller's, to which it need
-    /// not be moved.
+    /// Assigns a client to the thread with the fewest connections. The caller's thread wins a tie, because
+    /// the client need not be moved to it.
     pub(super) fn assign(&mut self, client: PendingClient, slot: OwnedSemaphorePermit) {
         let Self { local, workers } = self;
         let PendingClient { client, admission, .. } = client;
@@ -50,7 +50,7 @@ impl Threads {
             Ok(client) => {
                 let guard = worker.load().guard(slot, admission);
                 if let Err((client, guard)) = worker.send(client, guard) {
-                    // Its thread has ended, which the log has told.
+                    // The worker has ended, which was logged.
                     local.start_detached(client, guard);
                     workers.retain(Worker::is_running);
                 }
@@ -59,7 +59,7 @@ impl Threads {
         }
     }
 
-    /// Lets all connections end, for the drain timeout at most. Returns how many were aborted.
+    /// Drains all connections, for the drain timeout at most. Returns the number of aborted ones.
     pub(super) async fn drain(self) -> usize {
         let Self { local, workers } = self;
         let mut connections = local.load().count();
@@ -71,7 +71,7 @@ impl Threads {
         tracing::info!(connections, "draining");
         let mut aborted = local.drain().await;
         for worker in aborted_by_workers {
-            // A thread that sends nothing has ended, with its connections.
+            // A worker that sends nothing has ended, with its connections.
             aborted += worker.await.unwrap_or_default();
         }
         if aborted > 0 {

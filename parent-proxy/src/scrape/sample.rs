@@ -1,18 +1,19 @@
-//! Which lines of another's metrics are shown. A single one that breaks a rule of OpenMetrics would have
-//! whoever scrapes throw away all of them, the relay's own among them.
+//! Validates and labels lines of another process's metrics. A single invalid line would make the scraper
+//! reject the whole text, including the relay's own metrics.
 
-/// What a family may be.
+/// Metric types of OpenMetrics.
 const TYPES: [&str; 8] =
     ["counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset", "unknown"];
 
-/// What a sample's name may have behind that of its family.
+/// Suffixes of a sample's name after the name of its family.
 const SUFFIXES: [&str; 9] =
     ["", "_total", "_created", "_bucket", "_count", "_sum", "_gcount", "_gsum", "_info"];
 
-/// The label that tells whose sample it is.
+/// Label with the name of the upstream.
 const UPSTREAM_LABEL: &str = "upstream";
 
-/// Which family `HELP name ...`, `TYPE name ...` or `UNIT name ...` is about.
+/// Returns the family name of the metadata `HELP name ...`, `TYPE name ...` or `UNIT name ...`, if it is
+/// valid.
 pub(super) fn described_family(metadata: &str) -> Option<&str> {
     let (kind, rest) = metadata.split_once(' ')?;
     let (name, text) = rest.split_once(' ')?;
@@ -25,8 +26,8 @@ pub(super) fn described_family(metadata: &str) -> Option<&str> {
     (is_valid && is_name(name)).then_some(name)
 }
 
-/// `name value` or `name{labels} value` of `family`, with the label that it is `upstream`'s, and a line
-/// feed. `upstream` is escaped already.
+/// Returns the sample `name value` or `name{labels} value` of `family` with the label `upstream` and a line
+/// feed, if it is valid. `upstream` is already escaped.
 pub(super) fn with_upstream_label(sample: &str, family: &str, upstream: &str) -> Option<String> {
     let (name, rest) = sample.split_at_checked(sample.find(['{', ' '])?)?;
     if !SUFFIXES.contains(&name.strip_prefix(family)?) {
@@ -36,7 +37,7 @@ pub(super) fn with_upstream_label(sample: &str, family: &str, upstream: &str) ->
         Some(rest) => labels(rest)?,
         None => ("", rest),
     };
-    // A time or an exemplar behind it is of no use here.
+    // A timestamp or an exemplar makes the line invalid here: it is not needed.
     if !is_value(value.strip_prefix(' ')?) {
         return None;
     }
@@ -44,7 +45,8 @@ pub(super) fn with_upstream_label(sample: &str, family: &str, upstream: &str) ->
     Some(format!("{name}{{{UPSTREAM_LABEL}=\"{upstream}\"{comma}{labels}}}{value}\n"))
 }
 
-/// The labels up to `}`, and what is behind it. None is there twice, and none says whose the sample is.
+/// Splits `text` at the `}` after the labels. Returns `None` if a label is invalid, is repeated, or is named
+/// `upstream`.
 fn labels(text: &str) -> Option<(&str, &str)> {
     let mut names = vec![UPSTREAM_LABEL];
     let mut rest = text;
@@ -54,7 +56,7 @@ fn labels(text: &str) -> Option<(&str, &str)> {
         rest = is_label.then_some(value).and_then(after_value)?;
         names.push(name);
         match rest.strip_prefix(',') {
-            // Another one follows it.
+            // Another label follows.
             Some(next) if !next.starts_with('}') => rest = next,
             None if rest.starts_with('}') => {}
             Some(_) | None => return None,
@@ -64,7 +66,7 @@ fn labels(text: &str) -> Option<(&str, &str)> {
     Some((labels, rest.get(1..)?))
 }
 
-/// What is behind a value and its quotation mark.
+/// Returns the text after a label value and its closing quotation mark.
 fn after_value(text: &str) -> Option<&str> {
     let mut characters = text.chars();
     loop {
@@ -77,7 +79,7 @@ fn after_value(text: &str) -> Option<&str> {
 }
 
 fn is_value(text: &str) -> bool {
-    // A number too large to be one is infinite, and refused by whoever reads it.
+    // A number that is too large parses as infinite, but scrapers reject it.
     let is_infinite_by_name = text.contains(['n', 'N']);
     text.parse::<f64>().is_ok_and(|value| value.is_finite() || is_infinite_by_name)
 }
@@ -114,7 +116,7 @@ mod tests {
     #[test]
     fn rejects_samples_that_violate_openmetrics() {
         for text in [
-            // Whose it is, is not its own to say; and nothing is to be said twice.
+            // An enclave may not set `upstream`, nor repeat a label.
             "a{upstream=\"y\"} 1",
             "a{b=\"1\",b=\"2\"} 1",
             "a{b} 1",
@@ -135,7 +137,7 @@ mod tests {
             "a 0x1",
             "a 1 2",
             "a 1 # {} 1",
-            // Others' names.
+            // Names of other families.
             "b 1",
             "ab 1",
             "a_proxy_ready 1",

@@ -5,7 +5,7 @@ use tokio::time::sleep;
 
 use super::*;
 
-/// What `script` of a shell comes to as a successor.
+/// Attempts an upgrade with a shell script as the successor.
 async fn attempt(script: &str) -> Result<(), UpgradeError> {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let listeners = [NamedListener { name: "a".to_owned(), descriptor: listener.into() }];
@@ -26,7 +26,7 @@ async fn kills_a_successor_that_is_not_ready_in_time() {
     let error = attempt(&script).await.unwrap_err();
     assert!(matches!(error, UpgradeError::Timeout(_)), "{error}");
     let id = fs::read_to_string(&file).unwrap();
-    // It is gone once the runtime has reaped it.
+    // The process disappears once the runtime has reaped it.
     let process = format!("/proc/{}", id.trim());
     let gone = async {
         while Path::new(&process).exists() {

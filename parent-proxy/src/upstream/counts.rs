@@ -12,7 +12,7 @@ pub(crate) struct Counts {
     pub(crate) failed: AtomicU64,
     pub(crate) ejections: AtomicU64,
     pub(crate) scrape_failures: AtomicU64,
-    /// Connections that were closed because no response came from an unresponsive enclave.
+    /// Number of connections that were closed because an unresponsive enclave sent no response.
     pub(crate) unresponsive: AtomicU64,
 }
 

@@ -1,19 +1,19 @@
 //! The state of an upstream.
 
-/// The health of an enclave, as far as it is known.
+/// The health of an upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Health {
-    /// Not known yet: it is tried.
+    /// Not checked yet. It gets clients.
     Unknown,
     Ready,
-    /// It gets no client while another can.
+    /// It gets no clients while another upstream can.
     Ejected,
 }
 
 impl Health {
     const ALL: [Self; 3] = [Self::Unknown, Self::Ready, Self::Ejected];
 
-    /// Returns the number that stands for this in an atomic.
+    /// Returns the number that represents this state in an atomic.
     pub(super) fn to_u8(self) -> u8 {
         match self {
             Self::Unknown => 0,
@@ -22,20 +22,21 @@ impl Health {
         }
     }
 
-    /// Returns the state that `number` stands for.
+    /// Returns the state that `number` represents.
     pub(super) fn from_u8(number: u8) -> Self {
         Self::ALL.get(usize::from(number)).copied().unwrap_or(Self::Unknown)
     }
 }
 
-/// Whether connections to an upstream are to end.
+/// The policy that ends connections to an upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum ClosePolicy {
-    /// They go on.
+    /// Connections stay open.
     KeepOpen,
-    /// Each ends once it is quiet.
+    /// Each connection ends once it is idle.
     WhenIdle,
-    /// Likewise, and responses are not awaited for long: the upstream does not answer health checks.
+    /// Like [`WhenIdle`](Self::WhenIdle), and awaited responses have a short time limit, because the upstream
+    /// does not respond to health checks.
     Unresponsive,
 }
 

@@ -2,7 +2,7 @@ use tokio::time::advance;
 
 use super::*;
 
-/// An upstream of the simulation, with the connections that it keeps.
+/// A simulated upstream with its open connections.
 struct SimulatedUpstream {
     recent: RecentConnections,
     kept: Vec<Instant>,
@@ -22,7 +22,7 @@ impl SimulatedUpstream {
     }
 }
 
-/// Lets 20 clients a second come for a minute. Returns how many each upstream got, in percent.
+/// Simulates a minute with 20 clients per second. Returns the percentage of clients of each upstream.
 async fn simulate_minute(upstreams: &mut [SimulatedUpstream]) -> Vec<u32> {
     for _ in 0..1200 {
         let all: Vec<_> = upstreams.iter().map(SimulatedUpstream::candidate).collect();
@@ -42,7 +42,7 @@ async fn simulate_minute(upstreams: &mut [SimulatedUpstream]) -> Vec<u32> {
 
 #[tokio::test(start_paused = true)]
 async fn upstream_whose_clients_leave_gets_at_most_its_share() {
-    // However many connections the others hold.
+    // At any number of connections of the other upstream.
     for open in [0, 10, 1000] {
         let mut upstreams =
             [SimulatedUpstream::new(true, 1.0, open), SimulatedUpstream::new(false, 1.0, 0)];
