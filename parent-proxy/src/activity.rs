@@ -162,6 +162,6 @@ mod tests {
         assert!(!first.evict(rank), "a response is awaited");
         assert!(second.evict(rank));
         second.record(epoch, false);
-        assert!(!second.await_response(), "it is evicted");
+        assert!(!second.await_response(), "the connection is evicted");
     }
 }

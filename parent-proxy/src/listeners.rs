@@ -164,7 +164,7 @@ mod tests {
         first.hand_over();
         drop(first);
         second.take_ownership();
-        assert_eq!(["a", "b"].map(is_there), [true, false], "`b` is used no more");
+        assert_eq!(["a", "b"].map(is_there), [true, false], "`b` is no longer in use");
         let endpoint = at("a");
         let (client, server) = tokio::join!(connect(&endpoint), adopted.accept());
         drop((client.unwrap(), server.unwrap()));

@@ -202,7 +202,7 @@ mod tests {
         assert!(timeout(SOON, pump.run()).await.is_err());
         upstream.write_all(&[7; 100]).await.unwrap();
         assert!(timeout(SOON, pump.run()).await.is_err());
-        assert_eq!(activity.rank(), None, "a part has been written");
+        assert_eq!(activity.rank(), None, "only a part was written");
         let mut response = [0; 100];
         let read = client.read_exact(&mut response);
         tokio::select! {

@@ -39,7 +39,10 @@ fn start(hosts: &Path, route_socket: &Path, port: u16) -> Running {
     let mut stdout = BufReader::new(relay.0.stdout.take().unwrap());
     let mut line = String::new();
     stdout.read_line(&mut line).unwrap();
-    assert!(line.starts_with("parent-proxy listening on "), "no user namespaces here? {line}");
+    assert!(
+        line.starts_with("parent-proxy listening on "),
+        "does this machine allow user namespaces? {line}"
+    );
     relay
 }
 

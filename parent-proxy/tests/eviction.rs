@@ -129,11 +129,11 @@ async fn request_that_waits_for_the_upstream_is_not_evicted() {
     until(async || proxy.metric(&open).await == Some(1)).await;
     asking.write_all(b"?").await.unwrap();
     // By then the relay has seen the byte.
-    assert!(timeout(A_WHILE, asking.read_u8()).await.is_err(), "it is closed");
+    assert!(timeout(A_WHILE, asking.read_u8()).await.is_err(), "the connection is closed");
     let mut silent =
         [connect_from("127.0.0.1", &proxy).await, connect_from("127.0.0.1", &proxy).await];
     assert!(bounded(is_closed(&mut silent[0])).await);
-    assert!(timeout(A_WHILE, asking.read_u8()).await.is_err(), "it made room");
+    assert!(timeout(A_WHILE, asking.read_u8()).await.is_err(), "the connection was evicted");
 }
 
 #[tokio::test]

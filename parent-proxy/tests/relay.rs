@@ -108,7 +108,10 @@ async fn client_that_does_not_read_stalls_the_upstream() {
         let mut written = 0;
         while let Ok(write) = timeout(A_WHILE, server.write(&block)).await {
             written += write.unwrap();
-            assert!(written < BOUND, "the upstream could write {written} bytes nobody reads");
+            assert!(
+                written < BOUND,
+                "the upstream wrote {written} bytes that the client did not read"
+            );
         }
 
         // All buffered bytes arrive once the client reads.
@@ -171,7 +174,7 @@ async fn connections_past_the_limit_wait_for_a_slot() {
 
         let mut third = running.connect().await;
         third.write_u8(b'x').await.unwrap();
-        assert!(timeout(A_WHILE, upstream.accept()).await.is_err(), "served past the cap");
+        assert!(timeout(A_WHILE, upstream.accept()).await.is_err(), "served above the limit");
 
         drop(served.remove(0));
         let mut server = upstream.accept().await.unwrap();
@@ -191,7 +194,7 @@ async fn shutdown_serves_the_client_that_waits_for_a_slot() {
         let served = open_requests(&running, &upstream, 2).await;
         let mut third = running.connect().await;
         third.write_u8(b'x').await.unwrap();
-        assert!(timeout(A_WHILE, upstream.accept()).await.is_err(), "served past the cap");
+        assert!(timeout(A_WHILE, upstream.accept()).await.is_err(), "served above the limit");
 
         let stopped = running.stop();
         let mut server = upstream.accept().await.unwrap();
@@ -216,7 +219,7 @@ async fn full_relay_evicts_once_a_response_was_relayed() {
 
         let mut third = running.connect().await;
         third.write_u8(b'x').await.unwrap();
-        assert!(timeout(A_WHILE, upstream.accept()).await.is_err(), "served past the cap");
+        assert!(timeout(A_WHILE, upstream.accept()).await.is_err(), "served above the limit");
 
         let (client, server) = &mut served[1];
         server.write_u8(b'!').await.unwrap();

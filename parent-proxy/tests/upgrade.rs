@@ -49,7 +49,7 @@ async fn successor_serves_new_clients_while_old_ones_drain() {
         let begun = Instant::now();
         assert_eq!(relay.name().await, Some(b'a'));
         assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
-        assert!(relay.child.try_wait().unwrap().is_none(), "it does not drain");
+        assert!(relay.child.try_wait().unwrap().is_none(), "the old process does not drain");
         a.release();
         assert_eq!(bounded(held.read_u8()).await.unwrap(), b'a');
         assert!(bounded(relay.child.wait()).await.unwrap().success());
@@ -191,7 +191,7 @@ async fn every_listener_responds_during_three_upgrades() {
         over.store(true, Ordering::Relaxed);
     };
     let ((rounds, longest), ()) = bounded(async { tokio::join!(loops, upgrades) }).await;
-    assert!(longest < Duration::from_secs(2), "a new client waited {longest:?}");
+    assert!(longest < Duration::from_secs(2), "a new client waited for {longest:?}");
     // The lines of a closed connection are read to the end.
     bounded(async {
         while fs::read_to_string(folder.join("lines")).unwrap().lines().count() < rounds {

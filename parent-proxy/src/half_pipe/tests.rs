@@ -8,7 +8,7 @@ use super::*;
 
 /// Returns the output of a future that is ready. Panics once the paused clock advances.
 async fn at_once<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(1), future).await.expect("must be there")
+    tokio::time::timeout(Duration::from_secs(1), future).await.expect("the future must be ready")
 }
 
 /// Polls once, with its own scratch buffer.
