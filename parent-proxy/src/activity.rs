@@ -112,6 +112,7 @@ impl Activity {
     }
 }
 
+/// Returns the microseconds from `epoch` to `now`, without the bits of the flags.
 fn micros(epoch: Instant, now: Instant) -> u64 {
     let micros = now.saturating_duration_since(epoch).as_micros();
     // The flags' bits are free for 73,000 years.

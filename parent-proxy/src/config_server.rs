@@ -69,6 +69,7 @@ impl ConfigServer {
 }
 
 impl ServedFile {
+    /// Serves one connection, if its peer is admitted.
     async fn serve(self: Arc<Self>, stream: Stream) {
         let Some(_admission) = self.peers.admit(&stream) else { return };
         let path = self.path.clone();
@@ -84,6 +85,7 @@ impl ServedFile {
         }
     }
 
+    /// Sends the file and EOF. Returns its length in bytes.
     async fn send(self: Arc<Self>, mut stream: Stream) -> io::Result<usize> {
         let bytes = spawn_blocking(move || self.read()).await.map_err(io::Error::other)??;
         stream.write_all(&bytes).await?;

@@ -57,18 +57,21 @@ impl DecayingCount {
         self.decayed(amount, self.tick(since), self.tick(now))
     }
 
+    /// Returns the part of `sum` that is left after the ticks between `from` and `to`.
     fn decayed(&self, sum: f32, from: u32, to: u32) -> f32 {
         // After 65,535 ticks nothing is left, at any half-life of seconds.
         let ticks = u16::try_from(to.saturating_sub(from)).unwrap_or(u16::MAX);
         sum * (-f32::from(ticks) / self.half_life).exp2()
     }
 
+    /// Returns `now` in ticks since `origin`.
     fn tick(&self, now: Instant) -> u32 {
         let elapsed = now.saturating_duration_since(self.origin);
         u32::try_from(elapsed.as_millis() / TICK_MILLIS).unwrap_or(u32::MAX)
     }
 }
 
+/// Packs a time in ticks and a sum into one word.
 fn pack(time: u32, sum: f32) -> u64 {
     (u64::from(time) << 32) | u64::from(sum.to_bits())
 }

@@ -180,6 +180,7 @@ impl<'a> HalfPipe<'a> {
         Poll::Ready(Ok(()))
     }
 
+    /// Writes the pending bytes, then the EOF.
     fn poll_close<W>(&mut self, cx: &mut Context<'_>, writer: &mut W) -> Poll<io::Result<()>>
     where
         W: AsyncWrite + Unpin,
@@ -199,6 +200,7 @@ impl<'a> HalfPipe<'a> {
         Poll::Ready(Ok(()))
     }
 
+    /// Flushes the writer if bytes were written since the last flush.
     fn poll_flush<W>(&mut self, cx: &mut Context<'_>, writer: &mut W) -> Poll<io::Result<()>>
     where
         W: AsyncWrite + Unpin,

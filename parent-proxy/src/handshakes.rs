@@ -5,9 +5,9 @@
 //! cannot see it. The enclave counts it, and the relay reads the counter from the enclave's admin endpoint,
 //! once per health check interval. Without `admin=` nothing is known.
 //!
-//! If the rejected share of an upstream far exceeds that of its siblings, the relay logs the begin and the
-//! end, exports it as a metric, and lowers the weight of the upstream in the selection. It never ejects the
-//! upstream, because any client can send an alert.
+//! If the rejected share of an upstream far exceeds that of its siblings, the relay lowers the weight of the
+//! upstream in the selection. It logs the begin and the end, and exports the share, the condition and the weight as metrics. It never
+//! ejects the upstream, because any client can send an alert.
 
 mod comparison;
 
@@ -41,6 +41,7 @@ pub(crate) async fn run(pool: Arc<Pool>) {
     }
 }
 
+/// Reads the counters of all upstreams with an admin endpoint.
 async fn read_all(pool: &Pool) {
     let timeout = pool.health_checks.timeout;
     let mut readers = JoinSet::new();

@@ -64,7 +64,7 @@ pub(crate) async fn run(pool: Arc<Pool>, proxy_protocol: bool) {
 
 /// Waits until the upstreams of the pool change.
 async fn wait_for_change(changes: &mut watch::Receiver<()>) {
-    // The sender exists as long as the pool.
+    // Never fails: the pool, which holds the sender, lives longer.
     let _ = changes.changed().await;
 }
 
@@ -145,6 +145,7 @@ impl Checker {
         }
     }
 
+    /// Marks the upstream ready. Returns whether its state changed.
     fn mark_ready(&mut self) -> bool {
         self.failures = 0;
         let has_changed = self.upstream.mark_ready();
@@ -162,6 +163,7 @@ impl Checker {
             && eject(&self.upstream, reason, policy)
     }
 
+    /// Logs, once per upstream, that its readiness cannot be read.
     fn warn_of_unknown_readiness(&mut self) {
         if !mem::replace(&mut self.has_warned, true) {
             tracing::warn!(
@@ -176,6 +178,7 @@ impl Checker {
 /// Delay of the check after a client's failed connection attempt.
 const RECHECK_DELAY: Duration = Duration::from_millis(100);
 
+/// Ejects the upstream. Returns whether its state changed.
 fn eject(upstream: &Upstream, reason: &str, policy: ClosePolicy) -> bool {
     let has_changed = upstream.eject(policy);
     if has_changed {

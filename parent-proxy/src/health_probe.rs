@@ -70,6 +70,7 @@ impl HealthProbe<'_> {
         opened.unwrap_or(Err(ProbeError::Timeout(self.timeout))).map(drop)
     }
 
+    /// Sends the request and reads the response, without a time limit.
     async fn fetch(
         &self,
         path: &'static str,

@@ -38,6 +38,7 @@ pub(crate) struct Counts {
 /// A client address for the limit: an IPv4 address or an IPv6 /64. `None` for a Unix or vsock peer.
 type ClientAddress = Option<IpAddr>;
 
+/// The connections of all addresses.
 #[derive(Debug, Default)]
 struct Clients {
     open: HashMap<ClientAddress, OpenConnections>,
@@ -60,6 +61,7 @@ impl Clients {
             })
     }
 
+    /// Adds a connection. Returns its number.
     fn insert(&mut self, client: ClientAddress, activity: &Arc<Activity>, now: Instant) -> u64 {
         let number = self.next_number;
         self.next_number += 1;
@@ -68,6 +70,7 @@ impl Clients {
         number
     }
 
+    /// Removes a connection, and its address if it was the last one.
     fn remove(&mut self, client: ClientAddress, number: u64, activity: &Activity) {
         if let Entry::Occupied(mut open) = self.open.entry(client) {
             open.get_mut().remove(&(activity.indexed_rank(), number));

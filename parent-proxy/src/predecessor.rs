@@ -83,7 +83,7 @@ async fn first_checks_done(pool: &Pool) {
     while pool.health_checks.interval.is_some()
         && pool.upstreams().iter().any(|upstream| upstream.health() == Health::Unknown)
     {
-        // The sender exists as long as the pool.
+        // Never fails: the pool holds the sender.
         let _ = changes.changed().await;
     }
 }

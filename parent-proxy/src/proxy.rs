@@ -211,6 +211,7 @@ impl Proxy {
     }
 }
 
+/// Opens the listener of the configuration server, and checks that the archive can be read.
 async fn bind_config_server(
     ConfigArchive { path, listen }: &ConfigArchive,
     listeners: &mut Listeners,
@@ -226,6 +227,7 @@ async fn bind_config_server(
     Ok(config_server)
 }
 
+/// Opens the file for received log lines, or returns standard output.
 fn open_log_sink(log: &LogReceiverConfig) -> Result<Box<dyn Write + Send>, StartError> {
     Ok(match &log.file {
         None => Box::new(io::stdout()),

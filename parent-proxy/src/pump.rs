@@ -84,6 +84,7 @@ where
         self.upstream_ended
     }
 
+    /// Polls both halves with `scratch` as the read buffer.
     fn poll_with(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<io::Result<()>> {
         // Responses first, so that a request in the same poll counts as the later of both.
         let answered = self.to_client.poll(cx, &mut self.upstream, &mut self.client, scratch)?;

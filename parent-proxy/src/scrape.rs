@@ -55,6 +55,7 @@ pub(crate) async fn scrape(
     metrics_text(probe.get("/metrics", MAX_LENGTH).await)
 }
 
+/// Returns the body of a successful response, if it is UTF-8.
 fn metrics_text(response: Result<(StatusCode, Bytes), ProbeError>) -> Option<String> {
     match response {
         Ok((StatusCode::OK, body)) => String::from_utf8(body.into()).ok(),
@@ -62,6 +63,7 @@ fn metrics_text(response: Result<(StatusCode, Bytes), ProbeError>) -> Option<Str
     }
 }
 
+/// Counts a failed scrape.
 fn record_failure(upstream: &Upstream) {
     // The failure of an ejected enclave is expected.
     if upstream.health() != Health::Ejected {
@@ -77,6 +79,7 @@ pub(crate) struct MergedMetrics {
     families: BTreeMap<String, MetricFamily>,
 }
 
+/// One metric family: its metadata lines and its samples.
 #[derive(Debug, Default)]
 struct MetricFamily {
     /// HELP, TYPE and UNIT lines, from the first text that has them.
@@ -111,6 +114,7 @@ impl MergedMetrics {
         }
     }
 
+    /// Adds a metadata line to its family, if it is the first of its kind and comes before the samples.
     fn add_metadata(&mut self, name: &str, line: &str) {
         let family = self.families.entry(name.to_owned()).or_default();
         // Further texts repeat the same metadata.

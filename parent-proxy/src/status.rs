@@ -48,6 +48,7 @@ impl Status {
         self.metrics_flight.run(async || self.text().await.into()).await
     }
 
+    /// Encodes the relay's metrics, and merges those of the enclaves.
     async fn text(&self) -> String {
         let mut merged = MergedMetrics::default();
         for (upstream, text) in scrape::scrape_all(&self.pool, self.proxy_protocol).await {

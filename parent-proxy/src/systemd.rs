@@ -65,6 +65,7 @@ pub(crate) async fn report_status(pool: Arc<Pool>) {
     }
 }
 
+/// Waits for the next watchdog tick. Never returns without a watchdog.
 async fn tick(watchdog: &mut Option<tokio::time::Interval>) {
     match watchdog {
         Some(watchdog) => drop(watchdog.tick().await),
@@ -72,6 +73,7 @@ async fn tick(watchdog: &mut Option<tokio::time::Interval>) {
     }
 }
 
+/// Returns the status text: the number of ready and standby enclaves.
 fn status(pool: &Pool) -> String {
     let (ready, active) = (pool.ready_count(), pool.active_count());
     match (pool.is_closed(), pool.upstreams().len().saturating_sub(active)) {
@@ -81,6 +83,7 @@ fn status(pool: &Pool) -> String {
     }
 }
 
+/// Sends states to the service manager. A failure is only logged.
 fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::debug!(%error, "cannot notify the service manager");

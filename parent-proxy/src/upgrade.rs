@@ -106,6 +106,7 @@ impl Upgrader {
         }
     }
 
+    /// Starts a successor and hands over to it.
     async fn attempt(
         &mut self,
         listeners: &[NamedListener],
@@ -146,6 +147,7 @@ struct Successor {
 }
 
 impl Successor {
+    /// Sends the listeners and starts the successor.
     fn start(
         program: &Path,
         arguments: &[OsString],

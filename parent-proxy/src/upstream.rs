@@ -177,6 +177,7 @@ impl Upstream {
         }
     }
 
+    /// Counts and logs a failed connection attempt, and requests a health check.
     fn record_connect_failure(&self, error: &(dyn Error + 'static)) {
         self.counts.connect_failures.fetch_add(1, Ordering::Relaxed);
         self.request_check();

@@ -51,6 +51,7 @@ impl Worker {
         self.clients.send((client, guard)).map_err(|error| error.0)
     }
 
+    /// Returns whether the thread still accepts clients.
     pub(crate) fn is_running(&self) -> bool {
         !self.clients.is_closed()
     }
@@ -61,6 +62,7 @@ impl Worker {
     }
 }
 
+/// Relays assigned clients until the worker is dropped or stopped. Then drains, if the relay drains.
 async fn relay(
     mut connections: Connections,
     mut assigned: mpsc::UnboundedReceiver<Assignment>,

@@ -66,6 +66,7 @@ impl ConfigError {
         Self::Missing { key }
     }
 
+    /// Converts an error of the TOML parser, with its position in `text`.
     pub(super) fn parse(path: &Path, text: &str, error: &toml::de::Error) -> Self {
         let start = error.span().map_or(0, |span| span.start);
         let before = text.get(..start).unwrap_or(text);

@@ -130,6 +130,7 @@ fn default_per_client(max_connections: NonZeroUsize) -> usize {
     max_connections.get().div_ceil(4)
 }
 
+/// Returns the default number of relay threads: one per processor, up to four.
 fn default_threads() -> NonZeroUsize {
     const MAX: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
     available_parallelism().map_or(NonZeroUsize::MIN, |processors| processors.min(MAX))
@@ -141,6 +142,7 @@ fn read_file(path: &Path) -> Result<Settings, ConfigError> {
     toml::from_str(&text).map_err(|error| ConfigError::parse(path, &text, &error))
 }
 
+/// Rejects an empty list, and upstreams or direct listeners that are listed twice.
 fn check_upstreams(listed: Vec<Text<Enclave>>) -> Result<Vec<Enclave>, ConfigError> {
     let mut upstreams: Vec<Enclave> = Vec::with_capacity(listed.len());
     for Text(enclave) in listed {

@@ -78,12 +78,14 @@ fn after_value(text: &str) -> Option<&str> {
     }
 }
 
+/// Returns whether `text` is a valid sample value.
 fn is_value(text: &str) -> bool {
     // A number that is too large parses as infinite, but scrapers reject it.
     let is_infinite_by_name = text.contains(['n', 'N']);
     text.parse::<f64>().is_ok_and(|value| value.is_finite() || is_infinite_by_name)
 }
 
+/// Returns whether `text` is a valid metric name.
 fn is_name(text: &str) -> bool {
     let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b':';
     text.bytes().all(is_name_byte) && text.starts_with(|first: char| !first.is_ascii_digit())
