@@ -6,8 +6,8 @@
 //! once per health check interval. Without `admin=` nothing is known.
 //!
 //! If the rejected share of an upstream far exceeds that of its siblings, the relay lowers the weight of the
-//! upstream in the selection. It logs the begin and the end, and exports the share, the condition and the weight as metrics. It never
-//! ejects the upstream, because any client can send an alert.
+//! upstream in the selection. It logs the begin and the end, and exports the share, the condition and the
+//! weight as metrics. It never ejects the upstream, because any client can send an alert.
 
 mod comparison;
 
