@@ -219,7 +219,8 @@ async fn direct_listener_has_its_own_connection_limit() {
         clients.push(connect(&to_b).await.unwrap());
     }
     for client in &mut clients[..MAX] {
-        client.write_all(b"?").await.unwrap();
+        // A full relay may have evicted this client for a later one already.
+        let _ = client.write_all(b"?").await;
     }
     let of = |metric: &str| format!("{metric}{{upstream=\"{}\"}}", b.endpoint);
     until(async || proxy.metric(&of("direct_connections_open")).await == Some(64.0)).await;
