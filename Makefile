@@ -47,9 +47,9 @@ PKCS11_DIR := $(TARGET_DIR)/production-pkcs11
 PKCS11_BIN = $(PKCS11_DIR)/$(PRODUCTION_TARGET)/release
 TOOL = $(TARGET_DIR)/release/attested-recipient
 
-.PHONY: help build run demo test test-all test-providers test-rust-sdk test-model test-readme test-statistics \
+.PHONY: help build run demo test test-all test-providers test-rust-sdk test-model test-readme test-peers test-statistics \
 	bench bench-peers peers bench-entropy bench-instructions bench-key-store bench-tls outage flood handover \
-	ca-rotation soak fuzz fuzz-replay fuzz-save mutants lint lint-layers lint-rust lint-scripts lint-text lint-toolchain lint-workflows \
+	ca-rotation soak fuzz fuzz-replay fuzz-save mutants lint lint-layers lint-rust lint-scripts lint-prose lint-text lint-toolchain lint-workflows \
 	lint-mistakes coverage lint-rust-sdk fmt deny advisories check-tools check-deploy preflight build-production build-production-pkcs11 verify-production image-test eif eif-test \
 	kernel-update qemu-test names-test clients key-stores tools FORCE
 
@@ -97,8 +97,11 @@ test-model: tools ## Run the NSM's queue under every interleaving that the model
 test-rust-sdk: tools ## Run the tests with the AWS SDK for Rust (2 min, most of it to build the SDK).
 	@CARGO_TARGET_DIR=$(abspath $(TARGET_DIR))/rust-sdk .ci/test --manifest-path tests/rust-sdk/Cargo.toml
 
-test-readme: tools ## Run every command of the README, with the production build (1 min; 7 min the first time).
+test-readme: tools ## Run the commands of the README as written, one shell per terminal (seconds; 6 min the first time).
 	@.ci/readme
+
+test-peers: peers ## Compare the README's table of emulators with moto, MiniStack and LocalStack (seconds; needs Python 3.13 for LocalStack).
+	@tests/peers/check.py
 
 check-deploy: tools ## Validate manifests, units, alerts and dashboard offline, and plant a mistake in each (2 min).
 	cargo build --locked --workspace $(WITH_PROVIDER) --bin enclave-simulator --bin parent-proxy
@@ -199,7 +202,7 @@ eif: build-production$(if $(PKCS11),-pkcs11) $(TOOL) ## Build the enclave's imag
 
 ##@ Maintain
 
-LINTS := deny lint-toolchain lint-scripts lint-text lint-workflows lint-layers lint-rust
+LINTS := deny lint-toolchain lint-scripts lint-prose lint-text lint-workflows lint-layers lint-rust
 
 lint: ## Run all static checks below, one after the other (2 min; 5 min the first time).
 	@for check in $(LINTS); do printf '\n== make %s\n' $$check; $(MAKE) --no-print-directory $$check || exit 1; done
@@ -215,6 +218,9 @@ lint-toolchain: ## Check that all places agree on the pinned compiler (seconds).
 
 lint-scripts: ## Check every shell script with shellcheck (seconds).
 	@.ci/lint-scripts
+
+lint-prose: ## Check how plainly comments, docs, messages and test names are written (seconds).
+	@.ci/prose --check
 
 lint-text: ## Check spelling with typos and links between Markdown files with lychee (seconds).
 	@.ci/lint-text
@@ -288,5 +294,5 @@ bench-key-store: key-stores ## Measure whether a stuck HSM slows callers that do
 bench-tls: tools ## Measure what TLS costs, in connections and requests a second (1 min).
 	cargo bench --locked -p suite --bench tls
 
-peers: tools ## Install moto, which `make bench-peers` measures, under target/peers.
+peers: tools ## Install moto, MiniStack and LocalStack for `make test-peers` and `make bench-peers` (1 min).
 	@tests/peers/setup.sh
