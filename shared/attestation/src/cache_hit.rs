@@ -1,13 +1,14 @@
-//! The part of a document that a cache had.
+//! The cache hit of one verification.
 
 /// The part of a document whose signatures were found in a cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CacheHit {
-    /// Miss was cached: every certificate below the root and the document took a signature each.
+    /// Miss was cached: one signature was verified for each certificate below the root, and one for the
+    /// document.
     Miss,
-    /// The chain of CAs was cached: the leaf and the document took a signature each.
+    /// The chain of CAs was cached: the signatures of the leaf and of the document were verified.
     Chain,
-    /// The leaf with its chain was cached: the document took one signature.
+    /// The leaf with its chain was cached: only the document's signature was verified.
     Leaf,
     /// The document was cached: no signature was verified.
     Document,
@@ -17,7 +18,7 @@ impl CacheHit {
     /// All values, from the most expensive to the cheapest.
     pub const ALL: [Self; 4] = [Self::Miss, Self::Chain, Self::Leaf, Self::Document];
 
-    /// Returns the value's name for metrics, such as `leaf`.
+    /// Returns the metric label, such as `leaf`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Miss => "miss",

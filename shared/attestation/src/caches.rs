@@ -1,11 +1,11 @@
-//! The caches of one verifier, and what they saved for one document.
+//! The caches of one verifier.
 
 use super::signature_cache::SignatureCache;
 use super::validity::ChainValidity;
 
 /// Capacities of a verifier's caches, in entries; 0 disables a cache.
 ///
-/// An entry takes about 200 bytes, an entry for a document twice that. The least recently used entries are
+/// An entry uses about 200 bytes, an entry for a document about 400. The least recently used entries are
 /// evicted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheSizes {
@@ -13,7 +13,7 @@ pub struct CacheSizes {
     pub chains: usize,
     /// Capacity for leaves with their chains. Each enclave has one per three hours.
     pub leaves: usize,
-    /// Capacity for documents, which may be sent again within their maximum age.
+    /// Capacity for documents. A client may send a document several times within its maximum age.
     pub documents: usize,
 }
 
@@ -23,7 +23,7 @@ impl CacheSizes {
 }
 
 impl Default for CacheSizes {
-    /// Returns sizes that suffice for thousands of enclaves, in a few MB.
+    /// Returns sizes for thousands of enclaves, which use a few MB.
     fn default() -> Self {
         Self { chains: 4096, leaves: 8192, documents: 16_384 }
     }

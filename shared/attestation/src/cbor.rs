@@ -1,6 +1,7 @@
-//! A reader for the CBOR of attestation documents (RFC 8949), stricter than the general decoders:
-//! lengths in their shortest form only, no chunked strings, bounded nesting, nothing allocated for
-//! a length that is merely claimed, and positions that stay those of the whole document.
+//! A reader for the CBOR of attestation documents (RFC 8949).
+//!
+//! It is stricter than general decoders: it accepts lengths only in their shortest form, no chunked strings,
+//! and bounded nesting. It allocates nothing for a declared length. It returns positions in the whole document.
 
 mod error;
 
@@ -8,20 +9,21 @@ use std::ops::Range;
 
 pub use self::error::{CborError, CborFault};
 
-/// Nesting allowed below a field that is skipped. Genuine documents nest two deep.
+/// Maximum nesting below a skipped field. Genuine documents have two levels.
 const MAX_DEPTH: usize = 16;
 
-/// The number of items that a map or an array still holds.
+/// The number of unread items of a map or an array.
 #[derive(Debug)]
 pub(super) enum Items {
     Left(u64),
     UntilBreak,
 }
 
+/// The head of a data item (RFC 8949 section 3).
 #[derive(Clone, Copy)]
 struct Head {
     major: u8,
-    /// `None`: indefinite length, or the break code.
+    /// The argument. `None` for an indefinite length and for the break code.
     argument: Option<u64>,
 }
 
@@ -52,7 +54,7 @@ const fn type_name(initial_byte: u8) -> &'static str {
     }
 }
 
-/// A reader of one data item after another in a range of the document.
+/// A reader of consecutive data items in a range of the document.
 pub(super) struct Reader<'a> {
     input: &'a [u8],
     position: usize,
@@ -122,8 +124,8 @@ impl<'a> Reader<'a> {
         Ok(Head { major: initial >> 5, argument })
     }
 
-    /// Reads an argument of `2^exponent` bytes, which must need that many. Floats are exempt, because their
-    /// bytes are not a number that could be shorter.
+    /// Reads an argument of `2^exponent` bytes and rejects one that fits fewer bytes. Floats are exempt: their
+    /// bytes are not an integer with a shorter form.
     fn wide_argument(&mut self, start: usize, exponent: u8) -> Result<u64, CborError> {
         let range = self.advance(1 << exponent)?;
         let value = self.slice(range).iter().fold(0, |sum, byte| (sum << 8) | u64::from(*byte));
@@ -165,13 +167,13 @@ impl<'a> Reader<'a> {
             .ok_or(CborError { offset, fault: CborFault::NotShortest })
     }
 
-    /// Reads a definite-length byte string. Returns the position of its content in the document.
+    /// Reads a definite-length byte string. Returns the range of its content in the document.
     pub(super) fn bytes(&mut self) -> Result<Range<usize>, CborError> {
         let length = self.definite(BYTES, "byte string")?;
         self.advance(length)
     }
 
-    /// Reads a definite-length text string, which must be UTF-8. Returns the position of its content.
+    /// Reads a definite-length text string, which must be UTF-8. Returns the range of its content.
     pub(super) fn text(&mut self) -> Result<Range<usize>, CborError> {
         let length = self.definite(TEXT, "text string")?;
         let offset = self.position;
@@ -182,17 +184,17 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Begins a map, definite or not.
+    /// Begins a map of definite or indefinite length.
     pub(super) fn map(&mut self) -> Result<Items, CborError> {
         Ok(self.expect(MAP, "map")?.map_or(Items::UntilBreak, Items::Left))
     }
 
-    /// Begins an array, definite or not.
+    /// Begins an array of definite or indefinite length.
     pub(super) fn array(&mut self) -> Result<Items, CborError> {
         Ok(self.expect(ARRAY, "array")?.map_or(Items::UntilBreak, Items::Left))
     }
 
-    /// Returns true if another entry follows. Consumes the break that ends an indefinite length.
+    /// Returns whether another entry follows. Consumes the break that ends an indefinite length.
     pub(super) fn more(&mut self, items: &mut Items) -> bool {
         match items {
             Items::Left(0) => false,
@@ -219,8 +221,8 @@ impl<'a> Reader<'a> {
             }
             Some(byte) if byte >> 5 == TEXT => return self.text().map(drop),
             Some(byte) if byte >> 5 == BYTES => return self.bytes().map(drop),
-            // RFC 8949 section 3.3: unassigned, or in two bytes and then not even well-formed below
-            // 32. Other decoders refuse both.
+            // RFC 8949 section 3.3: unassigned simple values, and two-byte ones, which are malformed below 32.
+            // Other decoders reject both.
             Some(0xe0..=0xf3 | 0xf8) => return self.fail(CborFault::SimpleValue),
             _ => {}
         }

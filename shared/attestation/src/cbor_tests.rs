@@ -1,4 +1,4 @@
-//! What the reader passes over, and every encoding that it refuses.
+//! Tests of skipped items and of rejected encodings.
 
 use super::*;
 

@@ -1,5 +1,7 @@
-//! Rules 9 and 10 for one certificate, after the shape of AWS's certificates: every rule that a general
-//! path library does not enforce, or enforces only for the web.
+//! Rules 9 and 10 for one certificate.
+//!
+//! The rules follow the form of AWS's certificates. A general path library does not enforce them, or enforces
+//! them only for the web.
 
 use rustls_pki_types::CertificateDer;
 use webpki::EndEntityCert;
@@ -24,11 +26,12 @@ const P384_KEY: [u8; 24] = [
         0x04,
 ];
 
-/// An uncompressed P-384 point: 0x04, x, y (SEC 1 section 2.3.3).
+/// Length of an uncompressed P-384 point, in bytes: 0x04, x, y (SEC 1 section 2.3.3).
 const P384_POINT_LENGTH: usize = 97;
 
-/// One certificate of a chain, of the right form. It holds only the decoded parts that the rules use,
-/// because the sender decides how many other parts exist.
+/// A certificate of a chain that satisfies rule 9.
+///
+/// It stores only the decoded parts that the rules use, because the sender decides how many other parts exist.
 #[derive(Debug)]
 pub(super) struct Certificate<'a> {
     pub(super) position: ChainPosition,
@@ -51,14 +54,14 @@ impl<'a> Certificate<'a> {
         if x509.extensions.unknown_critical {
             return Err(UntrustedDocument::CriticalExtension { certificate });
         }
-        // A certificate that the path library cannot read should fail here rather than as a path.
+        // If the path library cannot read the certificate, the error should name it rather than the path.
         if EndEntityCert::try_from(&CertificateDer::from(der)).is_err() {
             return Err(UntrustedDocument::CertificateEncoding { certificate });
         }
         Ok(Self { position, der, x509, public_key })
     }
 
-    /// Returns the certificate as the path library takes it.
+    /// Returns the certificate in the path library's type.
     pub(super) fn der(&self) -> CertificateDer<'a> {
         CertificateDer::from(self.der)
     }
@@ -68,7 +71,7 @@ impl<'a> Certificate<'a> {
         self.der
     }
 
-    /// Returns true if the certificate limits the names in certificates below it.
+    /// Returns whether the certificate constrains the names in certificates below it.
     pub(super) fn constrains_names(&self) -> bool {
         self.x509.extensions.name_constraints
     }
@@ -78,12 +81,12 @@ impl<'a> Certificate<'a> {
         self.public_key
     }
 
-    /// Returns the subject, DER. The order of its parts differs within one genuine chain.
+    /// Returns the subject in DER. The order of its attributes differs between certificates of a genuine chain.
     pub(super) fn subject(&self) -> &'a [u8] {
         self.x509.subject
     }
 
-    /// Returns the issuer, DER.
+    /// Returns the issuer in DER.
     pub(super) fn issuer(&self) -> &'a [u8] {
         self.x509.issuer
     }
@@ -94,7 +97,7 @@ impl<'a> Certificate<'a> {
         Validity { not_before, not_after }
     }
 
-    /// Checks rule 10 for a CA above `below` other CAs.
+    /// Checks rule 10 for a CA with `below` CAs between it and the leaf.
     pub(super) fn check_ca(&self, below: u32) -> Result<(), UntrustedDocument> {
         let certificate = self.position;
         let constraints = match self.x509.extensions.basic_constraints {

@@ -1,4 +1,4 @@
-//! The chain from a trust anchor to the leaf: rules 9 to 12 and 15.
+//! Rules 9 to 12 and 15: the chain from a trust anchor to the leaf.
 
 use rustls_pki_types::{CertificateDer, UnixTime};
 use webpki::{EndEntityCert, KeyUsage};
@@ -16,13 +16,13 @@ use crate::time::UnixMillis;
 /// A chain of certificates that satisfies rules 9 to 11. No signature is verified yet.
 #[derive(Debug)]
 pub(super) struct Chain<'a> {
-    /// The root, then each CA that the one before it issued.
+    /// The CAs. The first is the root, and each issues the next.
     cas: Vec<Certificate<'a>>,
     leaf: Certificate<'a>,
 }
 
 impl<'a> Chain<'a> {
-    /// Checks rules 9 to 11 over `cabundle` (2 to 5 certificates, the root first) and the leaf.
+    /// Parses `cabundle` (2 to 5 certificates, the root first) and the leaf, and checks rules 9 to 11.
     pub(super) fn parse(
         cabundle: impl Iterator<Item = &'a [u8]>,
         leaf: &'a [u8],
@@ -51,14 +51,13 @@ impl<'a> Chain<'a> {
     /// Checks rule 10.
     fn check_roles(&self) -> Result<(), UntrustedDocument> {
         for (below, ca) in (0..).zip(self.cas.iter().rev()) {
-            // The root may allow any path length, and that of AWS does. Each CA below it counts the CAs
-            // between itself and the leaf.
+            // AWS's root has no path length. The other CAs limit the number of CAs between them and the leaf.
             ca.check_ca(below)?;
         }
         self.leaf.check_leaf()
     }
 
-    /// Checks rule 11. Distinct subjects leave a path library exactly one path to try.
+    /// Checks rule 11. With distinct subjects, the path library has exactly one path to try.
     fn check_order(&self) -> Result<(), UntrustedDocument> {
         let mut issuer = None;
         for (index, certificate) in self.iter().enumerate() {
@@ -91,7 +90,7 @@ impl<'a> Chain<'a> {
         self.iter().map(Certificate::validity).collect()
     }
 
-    /// Checks rule 15: verifies one signature for each certificate below the root that is not cached.
+    /// Checks rule 15. Verifies the signature of each certificate below the root that is not cached.
     pub(super) fn verify_signatures(
         &self,
         chains: &SignatureCache<()>,
@@ -115,7 +114,7 @@ impl<'a> Chain<'a> {
         at: UnixMillis,
     ) -> Result<CacheHit, UntrustedDocument> {
         if self.cas.iter().any(Certificate::constrains_names) {
-            // The validity of the chain of CAs then depends on the leaf, so it cannot be cached.
+            // Name constraints make the result for the CAs depend on the leaf, so it cannot be cached.
             return self.verify_all(at);
         }
         let key = || cache_key(self.cas.iter().map(Certificate::as_bytes));
@@ -128,8 +127,7 @@ impl<'a> Chain<'a> {
         match (own_result, shared_result) {
             (Some(result), _) => result,
             (None, Ok(())) => self.verify_path(self.cas.last(), &[], at).map(|()| CacheHit::Chain),
-            // Another thread rejected the chain together with another leaf, which says nothing about
-            // this leaf.
+            // Another thread rejected these CAs with another leaf. The result may differ for this leaf.
             (None, Err(_)) => self.verify_all(at).inspect(|_| chains.insert(key, ())),
         }
     }
@@ -141,7 +139,7 @@ impl<'a> Chain<'a> {
         Ok(CacheHit::Miss)
     }
 
-    /// Verifies the signatures of `intermediates`, the first of which `anchor` has signed, and of the leaf.
+    /// Verifies the signatures of `intermediates` and of the leaf. `anchor` issued the first of them.
     fn verify_path(
         &self,
         anchor: Option<&Certificate<'a>>,
@@ -161,7 +159,7 @@ impl<'a> Chain<'a> {
                     &[anchor],
                     &intermediates,
                     UnixTime::since_unix_epoch(std::time::Duration::from_secs(at.as_secs())),
-                    // Asks for the purpose only of certificates that state purposes; AWS's do not.
+                    // Required only of certificates with extKeyUsage, which AWS's certificates do not have.
                     KeyUsage::client_auth(),
                     None,
                     None,

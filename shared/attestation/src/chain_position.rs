@@ -7,7 +7,7 @@ use std::fmt;
 pub enum ChainPosition {
     /// `cabundle[index]`; 0 is the root.
     Cabundle(usize),
-    /// The field `certificate`, whose key signed the document.
+    /// The field `certificate`: the leaf, whose key signs the document.
     Leaf,
 }
 

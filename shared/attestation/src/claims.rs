@@ -1,5 +1,4 @@
-//! The claims of a document. Callers get them only from a verified document, or through
-//! `dangerous_unverified_claims`.
+//! The claims of a document. Only a verified document and `dangerous_unverified_claims` export them.
 
 use std::ops::Range;
 
@@ -21,7 +20,7 @@ impl<'a> Claims<'a> {
     /// Returns the name of the Nitro Secure Module that signed, such as
     /// `i-0a6d65e7122308898-enc017846bcd2f820da`.
     pub fn module_id(&self) -> &'a str {
-        // The payload's reader has checked that it is UTF-8.
+        // The CBOR reader has checked that the bytes are UTF-8.
         std::str::from_utf8(self.slice(&self.document.payload.module_id)).unwrap_or_default()
     }
 
@@ -35,18 +34,18 @@ impl<'a> Claims<'a> {
         Pcrs::new(&self.document.bytes, &self.document.payload.pcrs)
     }
 
-    /// Returns the leaf certificate, DER.
+    /// Returns the leaf certificate in DER.
     pub fn certificate(&self) -> &'a [u8] {
         self.slice(&self.document.payload.certificate)
     }
 
-    /// Returns the certificates from the root to the leaf's issuer, DER.
+    /// Returns the certificates from the root to the leaf's issuer, in DER.
     pub fn cabundle(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let document = self.document;
         document.payload.cabundle.iter().map(|range| document.slice(range))
     }
 
-    /// Returns the field `public_key`, 1 to 1,024 bytes. It may hold anything.
+    /// Returns the field `public_key`: 1 to 1,024 bytes with any content.
     pub fn public_key(&self) -> Option<&'a [u8]> {
         self.optional(&self.document.payload.public_key)
     }

@@ -1,13 +1,14 @@
-//! The COSE_Sign1 envelope (RFC 9052 section 4.2), compared byte for byte with the only shape AWS
-//! emits. So what is signed is known without decoding anything; AWS's own COSE library would
-//! also accept a doubled tag, chunked strings and `crit`.
+//! Rules 1 to 4: the COSE_Sign1 (RFC 9052 section 4.2) that contains the payload and the signature.
+//!
+//! The headers are compared byte for byte with the only form that AWS emits. So the signed bytes are known
+//! without decoding. AWS's own COSE library also accepts a doubled tag, chunked strings and `crit`.
 
 use std::ops::Range;
 
 use super::cbor::Reader;
 use super::malformed_document::MalformedDocument;
 
-/// Maximum length of a document, in bytes. The response buffer of the NSM driver holds 12,288 bytes, and the
+/// Maximum length of a document, in bytes. The response buffer of the NSM driver has 12,288 bytes, and the
 /// longest known genuine document has 7,539.
 pub const MAX_DOCUMENT_LENGTH: usize = 16 * 1024;
 
@@ -16,11 +17,11 @@ pub(crate) const SIGNATURE_LENGTH: usize = 96;
 
 const TAG_COSE_SIGN1: u8 = 0xd2;
 const ARRAY_OF_FOUR: u8 = 0x84;
-/// The protected header as a byte string: {1: -35}, that is alg ES384, and nothing else.
+/// The protected header as a byte string: {1: -35}, which is alg ES384.
 const PROTECTED_HEADER: [u8; 5] = [0x44, 0xa1, 0x01, 0x38, 0x22];
 const EMPTY_MAP: u8 = 0xa0;
 
-/// The positions of the two variable parts of the envelope in the document.
+/// The positions of payload and signature in a COSE_Sign1, whose other parts are fixed.
 #[derive(Debug)]
 pub(super) struct CoseSign1 {
     pub(super) payload: Range<usize>,
@@ -28,7 +29,7 @@ pub(super) struct CoseSign1 {
 }
 
 impl CoseSign1 {
-    /// Parses the envelope and checks rules 1 to 4.
+    /// Parses the COSE_Sign1 and checks rules 1 to 4.
     pub(super) fn parse(document: &[u8]) -> Result<Self, MalformedDocument> {
         // 1: the size
         if document.is_empty() {
@@ -37,7 +38,7 @@ impl CoseSign1 {
         if document.len() > MAX_DOCUMENT_LENGTH {
             return Err(MalformedDocument::TooLong { length: document.len() });
         }
-        // 2: the one array, with its tag or without
+        // 2: one array, with or without its tag
         if let Some(mistake) = mistaken_encoding(document) {
             return Err(mistake);
         }
@@ -53,7 +54,7 @@ impl CoseSign1 {
         if !reader.take_if(EMPTY_MAP) {
             return Err(MalformedDocument::UnprotectedHeader);
         }
-        // 4: payload and signature, and nothing more
+        // 4: payload and signature, and no bytes after them
         let payload = reader.bytes().map_err(MalformedDocument::Payload)?;
         let signature = reader.bytes().map_err(MalformedDocument::Signature)?;
         if signature.len() != SIGNATURE_LENGTH {
@@ -66,8 +67,9 @@ impl CoseSign1 {
     }
 }
 
-/// Returns the most likely mistake of the client's tools if the bytes are not CBOR. The AWS CLI v1 sends
-/// `fileb://...` literally, and encodes inline base64 a second time.
+/// Returns the error for bytes that are a known mistake of client tools instead of CBOR.
+///
+/// The AWS CLI v1 sends `fileb://...` literally, and encodes inline base64 a second time.
 fn mistaken_encoding(document: &[u8]) -> Option<MalformedDocument> {
     const FILE_PREFIXES: [&[u8]; 2] = [b"fileb://", b"file://"];
     // 84 44 A1 01 and D2 84 44 in base64; 84 44 A1 in hexadecimal.

@@ -1,16 +1,15 @@
-//! Rule 17: the treatment of enclaves in debug mode.
+//! Rule 17: documents of enclaves in debug mode.
 
 use super::pcr::Pcrs;
 use super::untrusted_document::UntrustedDocument;
 
-/// The treatment of an enclave in debug mode.
+/// The treatment of documents of enclaves in debug mode.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DebugMode {
-    /// Reject its documents.
+    /// Reject them.
     #[default]
     Reject,
-    /// Accept its documents, although the parent instance can read the enclave's console. For
-    /// development.
+    /// Accept them, for development. The parent instance can read the console of such an enclave.
     Allow,
 }
 
@@ -26,8 +25,11 @@ pub(super) fn check_debug_mode(
 }
 
 impl Pcrs<'_> {
-    /// Returns true if PCR0, PCR1 and PCR2 are present and zero. The enclave was then started with
-    /// `--debug-mode`: its parent reads its console, and its measurements prove nothing.
+    /// Returns whether PCR0, PCR1 and PCR2 are present and zero.
+    ///
+    /// If so, the enclave was started with `--debug-mode`: the parent instance can read its console, and its
+    /// measurements prove nothing
+    /// (<https://docs.aws.amazon.com/enclaves/latest/user/cmd-nitro-run-enclave.html>).
     pub fn is_debug_mode(&self) -> bool {
         (0..3).all(|index| self.value(index).is_some_and(|value| value.iter().all(|b| *b == 0)))
     }

@@ -1,4 +1,4 @@
-//! The states of a document, from bytes to trust. One function crosses each border.
+//! The states of a document. [`UnverifiedDocument::parse`] and one `verify` function make the only transitions.
 
 use std::marker::PhantomData;
 
@@ -19,7 +19,7 @@ use super::validity::ChainValidity;
 use super::verification_time::{ClockReading, ClockSource, VerificationTime};
 use crate::time::UnixMillis;
 
-/// A document of the right form. None of its claims can be read, because none is known to be true.
+/// A document that satisfies rules 1 to 8. Its claims are not accessible, because they are not verified.
 #[derive(Debug)]
 pub struct UnverifiedDocument {
     document: ParsedDocument,
@@ -41,7 +41,7 @@ impl UnverifiedDocument {
         ParsedDocument::parse(bytes).map(|document| Self { document })
     }
 
-    /// Checks rules 9 to 17 at the time `now`, for a document in use: it must be fresh.
+    /// Checks rules 9 to 17 at the time `now`, for a document that was just received.
     ///
     /// # Errors
     /// The first rule that the document breaks.
@@ -58,7 +58,7 @@ impl UnverifiedDocument {
 
     /// Checks rules 9 to 17 except 14 at the document's own timestamp, for a stored document.
     ///
-    /// The result says that the document was valid then, and nothing about the present.
+    /// The result shows that the document was valid at that time. It does not show that it is valid now.
     ///
     /// # Errors
     /// The first rule that the document breaks.
@@ -72,14 +72,15 @@ impl UnverifiedDocument {
         verified.map(|(document, _)| document)
     }
 
-    /// Returns the claims without verification: to show to a person, never to decide upon.
+    /// Returns the claims without verification. They may be displayed, but must not be used for a decision.
     pub fn dangerous_unverified_claims(&self) -> Claims<'_> {
         self.claims()
     }
 
-    /// Checks rules 9 to 17 at the time `at`; rule 14 only if a maximum age is given with `live`.
+    /// Checks rules 9 to 17 at the time `at`. Checks rule 14 only if `live` contains a maximum age.
     ///
-    /// Signatures that `caches` hold are not verified again. The second value tells what was cached.
+    /// Signatures in `caches` are not verified again. The second value is the part of the document that was
+    /// cached.
     pub(super) fn verify<T: Trust>(
         self,
         anchors: &TrustAnchors<T>,
@@ -91,7 +92,7 @@ impl UnverifiedDocument {
         let cache = &caches.documents;
         let key = cache.is_enabled().then(|| cache_key([self.document.as_bytes()]));
         let (validity, unverified_chain) = match key.and_then(|key| cache.get(&key)) {
-            // 9 to 12, 15 and 16 hold for these bytes.
+            // Rules 9 to 12, 15 and 16 were checked for these bytes before.
             Some(validity) => (validity, None),
             None => {
                 // 9 to 12
@@ -120,7 +121,7 @@ impl UnverifiedDocument {
         Ok((VerifiedDocument { document: self.document, trust: PhantomData }, hit))
     }
 
-    /// Checks rules 9 to 12: each certificate by itself, and beside the others.
+    /// Parses the chain and checks rules 9 to 12.
     fn parse_chain<T: Trust>(
         &self,
         anchors: &TrustAnchors<T>,
@@ -154,21 +155,21 @@ impl UnverifiedDocument {
 }
 
 impl<T: Trust> VerifiedDocument<T> {
-    /// Returns the claims. Their signer is the Nitro hypervisor of the trust anchors of `T`.
+    /// Returns the claims, which the Nitro hypervisor signed under the trust anchors of `T`.
     pub fn claims(&self) -> Claims<'_> {
         Claims::new(&self.document)
     }
 
-    /// Returns the key to seal to.
+    /// Returns the recipient's key, to which data can be sealed.
     ///
     /// # Errors
-    /// If the document carries none, or one that is not allowed.
+    /// If the document has no `public_key`, or one that is not allowed.
     pub fn recipient_key(&self) -> Result<RecipientKey, RecipientKeyError> {
         RecipientKey::parse(self.claims().public_key().ok_or(RecipientKeyError::Absent)?)
     }
 }
 
-/// Checks rule 13, and rule 14 if a maximum age is given with `live`.
+/// Checks rule 13, and rule 14 if `live` contains a maximum age.
 fn check_times(
     validity: &ChainValidity,
     at: VerificationTime,

@@ -9,7 +9,7 @@ use crate::time::UnixMillis;
 pub enum MaxAge {
     /// At most this many seconds.
     Seconds(u64),
-    /// As long as its certificates are valid: about three hours.
+    /// The validity of the document's certificates is the only limit: about three hours.
     Chain,
 }
 
@@ -19,7 +19,7 @@ impl Default for MaxAge {
     }
 }
 
-/// Checks the part of rule 14 that depends on the clock alone.
+/// Checks the first part of rule 14: the timestamp is at most [`MAX_CLOCK_SKEW_SECS`] ahead.
 pub(super) fn check_timestamp_not_in_future(at: VerificationTime) -> Result<(), UntrustedDocument> {
     if at.signed_at.millis_since(at.reading.time) > MAX_CLOCK_SKEW_SECS * 1000 {
         return Err(UntrustedDocument::TimestampInFuture { at });
@@ -27,8 +27,8 @@ pub(super) fn check_timestamp_not_in_future(at: VerificationTime) -> Result<(), 
     Ok(())
 }
 
-/// Checks the rest of rule 14. A document cannot be older than the leaf that signed it, which is valid from
-/// `not_before`.
+/// Checks the second part of rule 14: the maximum age, and that the document is no older than its leaf,
+/// which is valid from `not_before`.
 pub(super) fn check_age(
     at: VerificationTime,
     max_age: MaxAge,

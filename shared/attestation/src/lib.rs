@@ -1,4 +1,4 @@
-//! Verification of AWS Nitro attestation documents, and encryption to the keys that they carry.
+//! Verification of AWS Nitro attestation documents, and encryption to the keys in them.
 //!
 //! A document comes from a Nitro Enclave, or from an EC2 instance with a NitroTPM. A verified document
 //! proves the sender's measurements (PCRs), and that its `public_key`, `user_data` and `nonce` were
@@ -45,16 +45,16 @@
 //! | [`UnverifiedDocument`] | the form: rules 1 to 8 | [`verify_live`](UnverifiedDocument::verify_live), [`verify_at_document_time`](UnverifiedDocument::verify_at_document_time) |
 //! | [`VerifiedDocument<T>`](VerifiedDocument) | the evidence: rules 9 to 17, under the trust anchors of `T` | reading its [`Claims`], sealing to its [`RecipientKey`] ([`cms`]) |
 //!
-//! `T` is [`Production`] or, with the feature `simulator`, `Simulated`, so documents of the two worlds cannot be
-//! mixed up. `Production` trusts AWS's root and every root that the program adds. The type does not tell
-//! `verify_live` from `verify_at_document_time`, which does not judge the age (rule 14). A [`Verifier`] does the same as `verify_live`, and
-//! caches the signatures that verified.
+//! `T` is [`Production`] or, with the feature `simulator`, `Simulated`. So a simulated document cannot be
+//! used in place of a production one. `Production` trusts AWS's root and every root that the program adds.
+//! The type does not distinguish `verify_live` from `verify_at_document_time`, which does not check the age
+//! (rule 14). A [`Verifier`] does the same as `verify_live`, and caches the signatures that verified.
 //!
 //! # The checklist
 //!
-//! [`Rule`] lists the 17 rules in the order in which they are checked. The cheap checks come first: sizes,
-//! counts and times come before any signature. [`MalformedDocument::rule`] and [`UntrustedDocument::rule`]
-//! return the rule that a rejected document breaks.
+//! [`Rule`] lists the 17 rules in the order of their checks. The cheap checks come first: sizes, counts and
+//! times come before any signature. [`MalformedDocument::rule`] and [`UntrustedDocument::rule`] return the
+//! rule that a rejected document breaks.
 //!
 //! # Limitations
 //!
@@ -62,12 +62,13 @@
 //!   comes from the crypto provider, and for sealing from the caller.
 //! - A verified document is authentic, not authorized. The caller compares the family of PCRs, PCRs, nonce and
 //!   `user_data` with its expectations.
-//! - [`nsm_timestamp`], [`ClockReading::enclave`] and [`tls`] serve programs inside an enclave and their
-//!   clients. A verifier of documents needs none of them.
-//! - Certificate revocation lists are not consulted: AWS's certificates name some, and a fetch is I/O.
-//! - [`TrustAnchors::aws_nitro`] holds the root of AWS's commercial partition. The roots of China and GovCloud
-//!   are added with [`TrustAnchors::add_pem`].
-//! - Only what AWS signs is accepted: ES384 over P-384 chains of 3 to 6 certificates.
+//! - [`nsm_timestamp()`], [`ClockReading::enclave`] and [`tls`] are for programs inside an enclave and for
+//!   their clients. A verifier of documents needs none of them.
+//! - Certificate revocation lists are not checked. AWS's certificates contain their URLs, but fetching them
+//!   is I/O.
+//! - [`TrustAnchors::aws_nitro`] contains the root of AWS's commercial partition. The roots of China and
+//!   GovCloud are added with [`TrustAnchors::add_pem`].
+//! - Only the algorithms and chains of AWS are accepted: ES384, and P-384 chains of 3 to 6 certificates.
 //!
 //! # Features
 //!

@@ -1,11 +1,11 @@
-//! The error of parsing: the bytes are not an attestation document.
+//! The error for bytes that are not an attestation document.
 
 use thiserror::Error;
 
 use super::cbor::CborError;
 use super::rule::Rule;
 
-/// A rule of form, 1 to 8, that the bytes break: they are not an attestation document.
+/// A broken rule of form (1 to 8). The bytes are not an attestation document.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum MalformedDocument {
     /// The document is empty.
@@ -17,19 +17,19 @@ pub enum MalformedDocument {
         /// The actual length, in bytes.
         length: usize,
     },
-    /// The document is the text of a file reference instead of the file's content.
+    /// The document is the text of a file reference, such as `fileb://FILE`, instead of the file's content.
     #[error(
         "the document is the text of a file reference, not the file's content; with AWS CLI v1 \
          write AttestationDocument@=fileb://FILE"
     )]
     FileReference,
-    /// The document is in a text encoding, encoded once more.
+    /// The document was encoded as text before it was encoded for JSON.
     #[error(
         "the document is {encoding} text of an attestation document: it was encoded twice; send \
          the raw bytes (with AWS CLI v1 write AttestationDocument@=fileb://FILE)"
     )]
     EncodedTwice {
-        /// The inner encoding.
+        /// The text encoding.
         encoding: &'static str,
     },
     /// The document is not an array of four, untagged or with tag 18 once.
@@ -47,7 +47,7 @@ pub enum MalformedDocument {
     /// The COSE signature is not a definite-length byte string.
     #[error("the COSE signature must be one byte string: {0}")]
     Signature(CborError),
-    /// The signature does not have the length of r and s.
+    /// The signature does not have 96 bytes.
     #[error("the COSE signature has {length} bytes; ES384 has 96")]
     SignatureLength {
         /// The actual length, in bytes.
@@ -59,7 +59,7 @@ pub enum MalformedDocument {
         /// The number of bytes that follow.
         count: usize,
     },
-    /// The payload is not the CBOR map it should be.
+    /// The payload is not a CBOR map.
     #[error("the payload is not a well-formed map: {0}")]
     Encoding(CborError),
     /// A key of the payload is not text.
@@ -71,7 +71,7 @@ pub enum MalformedDocument {
         /// The number of bytes that follow.
         count: usize,
     },
-    /// A field has a value of another type.
+    /// A field has a value of a wrong type.
     #[error("the field {field} is not well-formed: {error}")]
     Field {
         /// The field's name.
@@ -79,13 +79,13 @@ pub enum MalformedDocument {
         /// The error of the CBOR reader.
         error: CborError,
     },
-    /// A key occurs twice.
+    /// A field occurs twice.
     #[error("the field {field} occurs twice")]
     DuplicateField {
         /// The field's name.
         field: &'static str,
     },
-    /// The payload has more unknown fields than a new version of the format would bring.
+    /// The payload has more than 16 unknown fields.
     #[error("the payload has more than 16 unknown fields")]
     TooManyUnknownFields,
     /// A mandatory field is absent or null.
@@ -109,7 +109,7 @@ pub enum MalformedDocument {
     /// The field `module_id` has control characters, which could corrupt a terminal or a log.
     #[error("the field module_id must not contain control characters")]
     ModuleIdControl,
-    /// The field `digest` names another algorithm than SHA-384.
+    /// The field `digest` is not SHA384.
     #[error("the field digest must be \"SHA384\"")]
     Digest,
     /// The timestamp is zero.

@@ -1,5 +1,7 @@
-//! The time in a document of our own: one that the NSM gave over its device, which is trusted. It is
-//! read and not verified, and no document that others could be judged by comes of it.
+//! The timestamp of a document that the enclave's own NSM returned over its device.
+//!
+//! The device is trusted, so the document is read but not verified. The result is a time only, never a
+//! `VerifiedDocument`.
 
 use std::ops::Range;
 
@@ -10,10 +12,10 @@ use crate::time::UnixMillis;
 
 const TAG_COSE_SIGN1: u8 = 0xd2;
 const ARRAY_OF_FOUR: u8 = 0x84;
-/// The field of a document's payload that says when it was signed, in milliseconds.
+/// The payload field with the time of the signature, in milliseconds since the Unix epoch.
 const TIMESTAMP: &str = "timestamp";
 
-/// A reason why the enclave's own document has no readable time.
+/// A reason why the timestamp of a document cannot be read.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum NsmTimestampError {
     /// The document is not an array of four parts.
@@ -33,19 +35,19 @@ impl From<CborError> for NsmTimestampError {
     }
 }
 
-/// Returns the time at which the NSM signed `document`, which came directly from its device.
+/// Returns the timestamp of `document`, which the NSM returned over its device.
 ///
-/// The signature is not verified, and may be absent: the module of QEMU makes none.
+/// The signature is not verified and may be absent: QEMU's NSM does not sign.
 ///
 /// # Errors
-/// If the document has no timestamp or two, or is not the CBOR of a document.
+/// If the document is not a COSE_Sign1, is not well-formed CBOR, or does not have exactly one timestamp.
 pub fn nsm_timestamp(document: &[u8]) -> Result<UnixMillis, NsmTimestampError> {
     let mut reader = Reader::new(document, 0..document.len());
     reader.take_if(TAG_COSE_SIGN1);
     if !reader.take_if(ARRAY_OF_FOUR) {
         return Err(NsmTimestampError::NotCoseSign1);
     }
-    // Both headers, and the signature behind the payload.
+    // Both headers, then the payload, then the signature.
     reader.skip()?;
     reader.skip()?;
     let payload = reader.bytes()?;
@@ -79,7 +81,7 @@ fn timestamp(document: &[u8], payload: Range<usize>) -> Result<UnixMillis, NsmTi
 mod tests {
     use super::*;
 
-    /// {"timestamp": 1000, "a": [1]}, tagged or not, its map of either kind, unsigned.
+    /// Returns an unsigned document with the payload {"timestamp": 1000, "a": [1]}.
     fn document(tag: &[u8], map: &[u8], end: &[u8]) -> Vec<u8> {
         let fields = [b"\x69timestamp\x19\x03\xe8".as_slice(), b"\x61a\x81\x01"].concat();
         let payload = [map, &fields, end].concat();

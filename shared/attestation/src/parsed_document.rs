@@ -1,4 +1,4 @@
-//! The parts of a document whose form was checked.
+//! A document whose form was checked: rules 1 to 8.
 
 use std::ops::Range;
 

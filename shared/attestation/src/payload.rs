@@ -1,9 +1,8 @@
-//! The payload of an attestation document: a CBOR map with text keys.
+//! Rules 5 to 8: the payload of an attestation document, a CBOR map with text keys.
 //!
-//! Fields, types and sizes:
-//! <https://docs.aws.amazon.com/enclaves/latest/user/verify-root.html>; where genuine documents
-//! differ from that text (indefinite maps since 2025, `user_data` and `nonce` of 1,024 bytes,
-//! `nitrotpm_pcrs`), the documents win.
+//! Fields, types and sizes: <https://docs.aws.amazon.com/enclaves/latest/user/verify-root.html>. Genuine
+//! documents differ from that text, and this reader follows the documents: indefinite maps since 2025,
+//! `user_data` and `nonce` of 1,024 bytes, `nitrotpm_pcrs`.
 
 mod field;
 mod field_values;
@@ -23,14 +22,14 @@ use crate::time::UnixMillis;
 /// Maximum number of unknown fields, which are skipped.
 const MAX_UNKNOWN_FIELDS: usize = 16;
 
-/// The claims of a document, as ranges of its bytes. Nothing proves them yet.
+/// The unverified claims of a document, as ranges of its bytes.
 #[derive(Debug)]
 pub(super) struct Payload {
     pub(super) module_id: Range<usize>,
     pub(super) timestamp: UnixMillis,
     pub(super) pcrs: PcrRanges,
     pub(super) certificate: Range<usize>,
-    /// From the root to the issuer of `certificate`.
+    /// The certificates from the root to the issuer of `certificate`.
     pub(super) cabundle: Vec<Range<usize>>,
     pub(super) public_key: Option<Range<usize>>,
     pub(super) user_data: Option<Range<usize>>,
@@ -54,7 +53,7 @@ struct Fields<'a> {
 }
 
 impl Payload {
-    /// Checks rules 5 to 8, in one pass over the map.
+    /// Parses the map and checks rules 5 to 8 in one pass.
     pub(super) fn parse(document: &[u8], range: Range<usize>) -> Result<Self, MalformedDocument> {
         let mut reader = Reader::new(document, range);
         let mut fields = Fields::new(document);

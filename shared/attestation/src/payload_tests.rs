@@ -1,9 +1,9 @@
-//! Each rule of the payload's form, broken alone.
+//! Tests that break one rule of the payload each.
 
 use super::*;
 use crate::cbor::CborFault;
 
-/// A data item's head, in the shortest form.
+/// Returns the head of a data item in its shortest form.
 fn head(major: u8, argument: usize) -> Vec<u8> {
     let major = major << 5;
     match argument {
@@ -37,7 +37,7 @@ fn pcr_map(count: usize) -> Vec<u8> {
 
 const NULL: [u8; 1] = [0xf6];
 
-/// The fields of a good payload, to be changed before it is written.
+/// The fields of a valid payload, which tests change before encoding.
 #[derive(Clone)]
 struct Fields(Vec<(Vec<u8>, Vec<u8>)>);
 
@@ -267,7 +267,7 @@ fn rejects_cabundle_of_fewer_than_2_or_more_than_5() {
     for count in [2, 5] {
         assert!(Fields::good().set("cabundle", array(&vec![bytes(1); count])).parse().is_ok());
     }
-    // Of an endless one no more is read than is allowed, and one.
+    // At most six certificates of an indefinite array are read.
     let endless = [vec![0x9f], bytes(1).repeat(100), vec![0xff]].concat();
     assert_eq!(set("cabundle", endless), MalformedDocument::CabundleCount { count: 6 });
 }

@@ -1,4 +1,4 @@
-//! Platform configuration registers: the measurements that a document attests.
+//! Platform configuration registers (PCRs): the measurements in a document.
 
 use std::ops::Range;
 
@@ -11,8 +11,8 @@ pub const MAX_PCRS: usize = 32;
 /// The value of one register.
 pub type PcrValue = [u8; PCR_LENGTH];
 
-/// The platform that measured. The two platforms give the same index different meanings, so their registers
-/// are never compared.
+/// The platform that made the measurements. An index has different meanings on the two platforms, so
+/// registers of different families are never compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PcrFamily {
     /// The field `pcrs`: a Nitro Enclave.
@@ -50,18 +50,18 @@ impl<'a> Pcrs<'a> {
         Self { document, ranges }
     }
 
-    /// Returns the platform that measured.
+    /// Returns the platform that made the measurements.
     pub fn family(&self) -> PcrFamily {
         self.ranges.family
     }
 
-    /// Returns the value of register `index`, if the document holds it.
+    /// Returns the value of register `index`, or `None` if the document does not contain it.
     pub fn value(&self, index: usize) -> Option<&'a PcrValue> {
         let range = self.ranges.values.get(index)?.clone()?;
         self.document.get(range)?.try_into().ok()
     }
 
-    /// Iterates over the registers in the document, by rising index.
+    /// Iterates over the registers in the document in ascending order of their indexes.
     pub fn iter(&self) -> impl Iterator<Item = (usize, &'a PcrValue)> + '_ {
         (0..MAX_PCRS).filter_map(|index| Some((index, self.value(index)?)))
     }

@@ -1,7 +1,8 @@
-//! The recipient's key: the checks on a document's `public_key` before anything is sealed to it.
+//! The recipient's key: the checks of a document's `public_key` before data is sealed to it.
 //!
-//! AWS documents RSA-2048; 3072 and 4096 are admitted as well, and the exponent is 65537 exactly:
-//! every other size or exponent only buys a caller more of our time.
+//! AWS documents RSA-2048. RSA-3072 and RSA-4096 are accepted as well. Other sizes and exponents are rejected,
+//! because they make encryption expensive: an 8192-bit key with a large exponent costs 600 times as much as a
+//! 2048-bit key.
 
 use std::fmt;
 
@@ -14,16 +15,16 @@ use thiserror::Error;
 
 use crate::crypto::OaepPublicKey;
 
-/// RFC 8017 appendix C.
+/// rsaEncryption (RFC 8017 appendix C).
 const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const MODULUS_BITS: [usize; 3] = [2048, 3072, 4096];
 const PUBLIC_EXPONENT: &[u8] = &[0x01, 0x00, 0x01];
 const PEM_PREFIX: &[u8] = b"-----BEGIN ";
 
-/// A reason why nothing can be sealed to a document's `public_key`.
+/// A reason why a document's `public_key` is rejected.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum RecipientKeyError {
-    /// The document carries no key.
+    /// The document has no `public_key`.
     #[error("the document has no public_key; request one that carries an RSA key as DER SPKI")]
     Absent,
     /// The key is PEM text.
@@ -32,10 +33,10 @@ pub enum RecipientKeyError {
     /// The key is a bare PKCS#1 RSAPublicKey.
     #[error("public_key is a PKCS#1 RSAPublicKey; it must be a DER SubjectPublicKeyInfo")]
     Pkcs1,
-    /// The key is not one SubjectPublicKeyInfo in canonical DER.
+    /// The key is not exactly one SubjectPublicKeyInfo in canonical DER.
     #[error("public_key is not one canonical DER SubjectPublicKeyInfo")]
     NotSpki,
-    /// The key is of another kind than RSA.
+    /// The key is not an RSA key with the algorithm rsaEncryption.
     #[error("public_key is not of algorithm rsaEncryption with NULL parameters")]
     Algorithm,
     /// The RSAPublicKey inside is not canonical DER, or its numbers are not positive.
@@ -58,7 +59,7 @@ pub enum RecipientKeyError {
     Unusable,
 }
 
-/// An RSA key of a verified document that passed every check.
+/// The RSA key of a verified document, which passed every check of this module.
 pub struct RecipientKey {
     key: OaepPublicKey,
     modulus_length: usize,
@@ -66,19 +67,19 @@ pub struct RecipientKey {
 }
 
 impl RecipientKey {
-    /// Checks a SubjectPublicKeyInfo. Only a verified document calls this.
+    /// Checks and loads a SubjectPublicKeyInfo. Only a verified document calls this function.
     pub(crate) fn parse(spki: &[u8]) -> Result<Self, RecipientKeyError> {
         let modulus_length = check_spki(spki)?;
         let key = OaepPublicKey::from_spki(spki).map_err(|_| RecipientKeyError::Unusable)?;
         Ok(Self { key, modulus_length, subject_key_identifier: Sha256::digest(spki).into() })
     }
 
-    /// Returns the length of the modulus, and of anything encrypted to this key, in bytes.
+    /// Returns the length of the modulus in bytes, which is also the length of a ciphertext under this key.
     pub fn modulus_length(&self) -> usize {
         self.modulus_length
     }
 
-    /// Returns the SHA-256 digest of the SubjectPublicKeyInfo as the document carries it.
+    /// Returns the SHA-256 digest of the SubjectPublicKeyInfo as it stands in the document.
     pub fn subject_key_identifier(&self) -> &[u8; 32] {
         &self.subject_key_identifier
     }
@@ -94,7 +95,8 @@ impl fmt::Debug for RecipientKey {
     }
 }
 
-/// Checks the form of a recipient's key. Returns the length of the modulus, in bytes.
+/// Checks the form of a recipient's key, a DER SubjectPublicKeyInfo. Returns the length of the modulus in
+/// bytes.
 ///
 /// # Errors
 /// The first rule that `spki` breaks.
@@ -125,7 +127,7 @@ pub fn check_spki(spki: &[u8]) -> Result<usize, RecipientKeyError> {
     Ok(modulus.len())
 }
 
-/// Returns modulus and exponent of a PKCS#1 RSAPublicKey, without leading zeros.
+/// Returns the modulus and the exponent of a PKCS#1 RSAPublicKey, without leading zeros.
 fn rsa_numbers(der: &[u8]) -> rsa::pkcs8::der::Result<(&[u8], &[u8])> {
     let mut reader = SliceReader::new(der)?;
     let numbers = reader.sequence(|reader| {

@@ -13,7 +13,7 @@ fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
     out
 }
 
-/// An odd number of `bits` bits as the content of an INTEGER.
+/// Returns an odd number of `bits` bits as the content of an INTEGER.
 fn modulus(bits: usize) -> Vec<u8> {
     let mut number = vec![0xa5; bits.div_ceil(8)];
     number[0] = 1 << ((bits - 1) % 8);

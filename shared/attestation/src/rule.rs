@@ -1,10 +1,10 @@
-//! The checklist: every rule a document must satisfy, in the order in which they are checked.
+//! The checklist: the rules that a document must satisfy, in the order of the checks.
 
 use std::fmt;
 
 /// A rule of verification. The order of the variants is the order of the checks.
 ///
-/// Cheap checks come before expensive ones: all counts, sizes and times come before any signature. Checks of
+/// Cheap checks come before expensive ones: counts, sizes and times come before signatures. Checks of
 /// signed claims come last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rule {
@@ -14,33 +14,33 @@ pub enum Rule {
     CoseSign1,
     /// 3. Protected header {1: -35}, unprotected header {}.
     CoseHeaders,
-    /// 4. The payload is one byte string, the signature another of 96 bytes, nothing follows.
+    /// 4. The payload is one byte string, the signature is one of 96 bytes, and no bytes follow.
     CoseParts,
-    /// 5. The payload is one map with distinct text keys, nothing after it.
+    /// 5. The payload is one map with distinct text keys, and no bytes follow.
     Payload,
-    /// 6. Each field is there, of its type, within its size.
+    /// 6. Each mandatory field is present, and each field has its type and an allowed size.
     Fields,
-    /// 7. One family of PCRs, 1 to 32 registers of 48 bytes, distinct indexes below 32.
+    /// 7. There is one family of PCRs: 1 to 32 registers of 48 bytes, with distinct indexes below 32.
     Pcrs,
-    /// 8. Two to five certificates in the cabundle.
+    /// 8. The cabundle has two to five certificates.
     Cabundle,
     /// 9. Each certificate is X.509 v3 in DER, with a P-384 key, signed with ecdsa-with-SHA384,
     ///    and has no unknown critical extension.
     Certificates,
-    /// 10. Each certificate is allowed its role: CAs sign certificates within their path length, the leaf
+    /// 10. Each certificate may have its role: CAs sign certificates within their path length, and the leaf
     ///     signs documents.
     Roles,
-    /// 11. The cabundle runs from the root to the leaf's issuer, no name twice.
+    /// 11. The cabundle runs from the root to the leaf's issuer, and all subjects are distinct.
     Order,
-    /// 12. `cabundle[0]` is a trust anchor, byte for byte.
+    /// 12. `cabundle[0]` equals a trust anchor byte for byte.
     Anchor,
-    /// 13. Each certificate, the root's too, is valid at the time of verification; notBefore may be 60 s
-    ///     ahead.
+    /// 13. Each certificate, including the root, is valid at the time of verification. notBefore may be up
+    ///     to 60 s ahead.
     Validity,
-    /// 14. A live document is neither older than allowed nor from the future. The latter is checked
-    ///     before rule 13.
+    /// 14. A live document is not older than the maximum age, and its timestamp is at most 60 s ahead. The
+    ///     latter is checked before rule 13.
     DocumentAge,
-    /// 15. Each certificate is signed by the one before it.
+    /// 15. Each certificate is signed by the certificate before it.
     ChainSignatures,
     /// 16. The document is signed by the leaf.
     DocumentSignature,
@@ -70,9 +70,10 @@ impl Rule {
         Self::DebugMode,
     ];
 
-    /// Returns true if a document that breaks `broken` satisfies `self`, that is, if all checks of `self` come
-    /// first. The rules of the payload are checked in one pass, field by field, so none of them implies
-    /// another.
+    /// Returns whether a document that breaks `broken` satisfies `self`: all checks of `self` come first.
+    ///
+    /// Rules 5 to 8 are checked in one pass, field by field. So a broken one does not imply that an earlier
+    /// one of them is satisfied.
     pub fn passed_if_broken(self, broken: Self) -> bool {
         let in_payload = |rule| (Self::Payload..=Self::Cabundle).contains(&rule);
         self < broken && !(in_payload(self) && in_payload(broken))

@@ -1,14 +1,14 @@
-//! Rule 16: the document's own signature, over the Sig_structure of RFC 9052 section 4.4.
+//! Rule 16: the document's signature over the Sig_structure of RFC 9052 section 4.4.
 //!
-//! The Sig_structure has three parts: a prefix that is the same for every document that satisfies rules 2 and
-//! 3, the length of the payload, and the payload as received. They are hashed in place. So nothing is decoded,
-//! encoded again or copied.
+//! The Sig_structure has three parts: a prefix, the length of the payload, and the payload as received. The
+//! prefix is the same for every document that satisfies rules 2 and 3. The parts are hashed in place, so
+//! nothing is decoded, encoded again or copied.
 
 use super::untrusted_document::UntrustedDocument;
 use crate::crypto;
 
-/// An array of four: the context "Signature1", the protected header {1: -35} as it stands in every
-/// document, and no external data; the payload follows.
+/// The prefix: an array of four with the context "Signature1", the protected header {1: -35} and empty external
+/// data. The payload follows.
 const SIG_STRUCTURE: &[u8; 18] = b"\x84\x6aSignature1\x44\xa1\x01\x38\x22\x40";
 
 /// Verifies `signature` (r and s, 48 bytes each) over a document's `payload` with the leaf's
@@ -30,7 +30,7 @@ struct ByteStringHead {
 }
 
 impl ByteStringHead {
-    /// Creates the head for `length` bytes, which rule 1 limits to much less than two bytes express.
+    /// Creates the head for `length` bytes. Rule 1 limits `length` to 16,384, so two bytes suffice.
     fn new(length: usize) -> Self {
         let [.., high, low] = length.to_be_bytes();
         match length {
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
     use simulator::{Key, sign_payload};
 
-    /// Keeps the Sig_structure that AWS's library would have it verify.
+    /// A key that records the Sig_structure which AWS's library passes to it.
     struct SigStructureRecorder(RefCell<Vec<u8>>);
 
     impl SigningPublicKey for SigStructureRecorder {

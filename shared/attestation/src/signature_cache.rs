@@ -18,7 +18,8 @@ pub(super) type CacheKey = [u8; 32];
 
 /// Computes the cache key of several byte strings.
 ///
-/// Each string is prefixed with its length, so the same bytes split differently have different keys.
+/// Each string is prefixed with its length, so the same bytes have different keys if they are split
+/// differently.
 pub(super) fn cache_key<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> CacheKey {
     let mut digest = Sha256::new();
     for part in parts {
@@ -33,7 +34,7 @@ type SharedResult<V> = Arc<OnceLock<Result<V, UntrustedDocument>>>;
 
 /// A cache of successful verifications, with in-flight deduplication.
 ///
-/// `V` is what the verification derived from the bytes, such as the chain's validity periods.
+/// `V` is a value that the verification derives from the bytes, such as the chain's validity periods.
 #[derive(Debug)]
 pub(super) struct SignatureCache<V>(Option<Cache<CacheKey, SharedResult<V>>>);
 
@@ -86,7 +87,7 @@ impl<V: Clone> SignatureCache<V> {
 
 #[cfg(feature = "simulator")]
 impl<V: Clone> SignatureCache<V> {
-    /// Stores `error` as the result of a verification that another thread is about to finish.
+    /// Stores `error` as a result that another thread has not removed yet. For tests.
     pub(super) fn insert_error(&self, key: CacheKey, error: UntrustedDocument) {
         if let Some(cache) = &self.0 {
             cache.insert(key, Arc::new(OnceLock::from(Err(error))));

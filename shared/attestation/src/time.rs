@@ -1,4 +1,4 @@
-//! Points in time, as numbers. Nothing here reads a clock.
+//! Points in time as numbers. This module does not read a clock.
 
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -51,8 +51,8 @@ impl UnixMillis {
     /// Parses an HTTP date such as `Tue, 20 Aug 2024 23:01:43 GMT` (RFC 9110, section 5.6.7, IMF-fixdate).
     ///
     /// `+0000` and `-0000` are accepted in place of `GMT`: RFC 5322 allows them, and Python's
-    /// `email.utils.formatdate` writes them. The day's name need not agree with the date. Returns `None` for
-    /// other text, and for times before 1970.
+    /// `email.utils.formatdate` writes them. The name of the day is not compared with the date. Returns
+    /// `None` for other text, and for times before 1970.
     pub fn from_http_date(text: &str) -> Option<Self> {
         let (day_name, date) = text.split_once(", ")?;
         let &[d1, d2, b' ', m1, m2, m3, b' ', y1, y2, y3, y4, b' ', ref time @ ..] =
@@ -106,12 +106,12 @@ impl UnixMillis {
         self.0.saturating_sub(earlier.0)
     }
 
-    /// Returns the time so many seconds later.
+    /// Returns the time `seconds` later.
     pub const fn plus_secs(self, seconds: u64) -> Self {
         Self(self.0.saturating_add(seconds.saturating_mul(1000)))
     }
 
-    /// Returns the time so many seconds earlier, but not before the epoch.
+    /// Returns the time `seconds` earlier, but not before the epoch.
     pub const fn minus_secs(self, seconds: u64) -> Self {
         Self(self.0.saturating_sub(seconds.saturating_mul(1000)))
     }
@@ -145,8 +145,9 @@ impl fmt::Display for UnixMillis {
     }
 }
 
-/// A point in time that prints as `20240820T230143Z`, the form that AWS signs; past the year 9999,
-/// which that cannot write, as the bare number.
+/// A time that prints in the basic form of ISO 8601, such as `20240820T230143Z`, which AWS uses in signatures.
+///
+/// After the year 9999 it prints as the number of milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BasicIso8601(UnixMillis);
 
@@ -162,7 +163,7 @@ impl fmt::Display for BasicIso8601 {
     }
 }
 
-/// A number of seconds that prints for people, in its two greatest units: `10 min 33 s`.
+/// A number of seconds that prints in its two largest units: `10 min 33 s`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HumanDuration(pub u64);
 

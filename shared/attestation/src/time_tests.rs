@@ -87,7 +87,7 @@ fn parses_http_dates() {
         ("Thu, 01 Jan 1970 00:00:00 GMT", "19700101T000000Z"),
         ("Thu, 29 Feb 2024 23:59:59 GMT", "20240229T235959Z"),
         ("Fri, 31 Dec 9999 23:59:59 GMT", "99991231T235959Z"),
-        // That day was a Friday; AWS's test suite for signatures has it so.
+        // The day was a Friday. AWS's test suite for signatures contains this date.
         ("Mon, 09 Sep 2011 23:36:00 GMT", "20110909T233600Z"),
     ] {
         let moment = UnixMillis::from_http_date(text);

@@ -1,5 +1,7 @@
-//! Trust anchors. A document verified under AWS's root is a value of another type than one
-//! verified under a simulator's, so the two cannot be mixed up.
+//! Trust anchors: the roots that end a document's chain.
+//!
+//! Documents verified under AWS's root and under a simulator's root have different types. So one cannot be
+//! used in place of the other.
 
 use std::marker::PhantomData;
 
@@ -20,17 +22,17 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// A marker of the trust anchors that a document was verified under. The trait is sealed.
+/// A marker for the trust anchors under which a document was verified. The trait is sealed.
 pub trait Trust: sealed::Sealed + Send + Sync + 'static {}
 
-/// The marker of documents under AWS's root, or under a root that the program added.
+/// The marker for AWS's root and for roots that the program adds.
 #[derive(Clone, Copy, Debug)]
 pub enum Production {}
 
 impl sealed::Sealed for Production {}
 impl Trust for Production {}
 
-/// The marker of documents that a simulator signs, on ordinary hardware, for any caller.
+/// The marker for a simulator's root. A simulator signs any document for any caller.
 #[cfg(feature = "simulator")]
 #[derive(Clone, Copy, Debug)]
 pub enum Simulated {}
@@ -40,33 +42,34 @@ impl sealed::Sealed for Simulated {}
 #[cfg(feature = "simulator")]
 impl Trust for Simulated {}
 
-/// The roots in which the chain of a document may end.
+/// The roots that are accepted as the first certificate of a document's chain.
 #[derive(Debug)]
 pub struct TrustAnchors<T: Trust> {
     roots: Vec<CertificateDer<'static>>,
     trust: PhantomData<T>,
 }
 
-/// A reason why a file adds no trust anchor.
+/// A reason why the trust anchors of a file are rejected.
 #[derive(Debug, Error)]
 pub enum AnchorError {
-    /// The file is not PEM, or broken PEM.
+    /// The file is not valid PEM.
     #[error("not PEM: {0}")]
     Pem(rustls_pki_types::pem::Error),
-    /// The file is PEM without a certificate.
+    /// The file has no CERTIFICATE section.
     #[error("holds no CERTIFICATE section")]
     NoCertificate,
-    /// A certificate cannot be the root of a document's chain.
+    /// A certificate is not suitable as the root of a document's chain.
     #[error("{0} (cabundle[0] here is the file's certificate)")]
     UnsuitableRoot(UntrustedDocument),
-    /// A certificate is issued by another one.
+    /// A certificate's issuer is not its subject.
     #[error("is not self-issued: only a root can be a trust anchor")]
     NotSelfIssued,
 }
 
 impl TrustAnchors<Production> {
-    /// Returns AWS's root of the commercial partition. The roots of China and GovCloud are added with
-    /// [`add_pem`](Self::add_pem).
+    /// Creates trust anchors with AWS's root of the commercial partition.
+    ///
+    /// The roots of China and GovCloud are added with [`add_pem`](Self::add_pem).
     #[expect(clippy::expect_used, reason = "the input is part of this crate")]
     pub fn aws_nitro() -> Self {
         let root = CertificateDer::from_pem_slice(AWS_NITRO_ROOT_G1)
@@ -77,17 +80,17 @@ impl TrustAnchors<Production> {
 
 #[cfg(feature = "simulator")]
 impl TrustAnchors<Simulated> {
-    /// Returns the root of one simulator, given as DER.
+    /// Creates trust anchors with one simulator's root, in DER.
     pub fn simulator_root(root: &[u8]) -> Self {
         Self { roots: vec![CertificateDer::from(root.to_vec())], trust: PhantomData }
     }
 }
 
 impl<T: Trust> TrustAnchors<T> {
-    /// Adds each certificate of a PEM file. Returns their SHA-256 fingerprints.
+    /// Adds each certificate of a PEM file. Returns the SHA-256 digests of their DER.
     ///
     /// # Errors
-    /// If one is not a self-issued P-384 CA. In this case none is added.
+    /// If a certificate is not a self-issued P-384 CA. Then none is added.
     pub fn add_pem(&mut self, pem: &[u8]) -> Result<Vec<[u8; 32]>, AnchorError> {
         let roots = CertificateDer::pem_slice_iter(pem)
             .collect::<Result<Vec<CertificateDer<'static>>, _>>()
@@ -101,7 +104,7 @@ impl<T: Trust> TrustAnchors<T> {
         Ok(fingerprints)
     }
 
-    /// Returns true if `certificate` is an anchor, byte for byte.
+    /// Returns whether `certificate` equals an anchor byte for byte.
     pub(super) fn contains(&self, certificate: &CertificateDer<'_>) -> bool {
         self.roots.iter().any(|root| root == certificate)
     }

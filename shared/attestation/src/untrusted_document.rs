@@ -1,4 +1,4 @@
-//! The error of verification: the document is well-formed, but its evidence does not hold.
+//! The error for a well-formed document whose verification fails.
 
 use thiserror::Error;
 
@@ -7,7 +7,7 @@ use super::rule::Rule;
 use super::verification_time::{MAX_CLOCK_SKEW_SECS, VerificationTime};
 use crate::time::{HumanDuration, UnixMillis};
 
-/// A rule of evidence, 9 to 17, that a well-formed document breaks.
+/// A broken rule of evidence (9 to 17). The document is well-formed.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum UntrustedDocument {
     /// A certificate is not X.509 v3 in DER.
@@ -16,13 +16,13 @@ pub enum UntrustedDocument {
         /// The position of the certificate.
         certificate: ChainPosition,
     },
-    /// A certificate is signed with another algorithm than ecdsa-with-SHA384.
+    /// A certificate is not signed with ecdsa-with-SHA384.
     #[error("{certificate} is not signed with ecdsa-with-SHA384")]
     CertificateAlgorithm {
         /// The position of the certificate.
         certificate: ChainPosition,
     },
-    /// The key of a certificate is on another curve, or of another kind.
+    /// A certificate does not have a P-384 key.
     #[error("{certificate} has no P-384 key")]
     CertificateKey {
         /// The position of the certificate.
@@ -41,7 +41,7 @@ pub enum UntrustedDocument {
         /// The position of the certificate.
         certificate: ChainPosition,
     },
-    /// More CA certificates follow than pathLenConstraint allows.
+    /// More CA certificates follow a CA than its pathLenConstraint allows.
     #[error("{certificate} allows {allowed} CA certificates below it; {below} follow")]
     PathLength {
         /// The position of the certificate.
@@ -57,7 +57,7 @@ pub enum UntrustedDocument {
     /// The leaf's keyUsage is absent or lacks digitalSignature.
     #[error("the leaf certificate may not sign documents (keyUsage with digitalSignature)")]
     LeafMissingDigitalSignature,
-    /// A certificate has a critical extension that this crate does not know.
+    /// A certificate has a critical extension other than basicConstraints and keyUsage.
     #[error("{certificate} has an unknown critical extension")]
     CriticalExtension {
         /// The position of the certificate.
@@ -100,7 +100,7 @@ pub enum UntrustedDocument {
         /// The time of verification.
         at: VerificationTime,
     },
-    /// The validity periods of the chain have no second in common.
+    /// The validity periods of the chain's certificates have no second in common.
     #[error(
         "the chain is never valid: {late} is not valid before {not_before}, and {early} expires at \
          {not_after}"
@@ -134,7 +134,7 @@ pub enum UntrustedDocument {
         /// The start of the validity of the leaf.
         not_before: UnixMillis,
     },
-    /// The timestamp of the document is in the future.
+    /// The timestamp of the document is too far in the future.
     #[error("the document's timestamp is more than {MAX_CLOCK_SKEW_SECS} s in the future: {at}")]
     TimestampInFuture {
         /// The time of verification.
@@ -143,7 +143,7 @@ pub enum UntrustedDocument {
     /// The signature of a certificate does not verify with the key of its issuer.
     #[error("a signature in the certificate chain does not verify")]
     ChainSignature,
-    /// The path library rejects the chain for another reason.
+    /// The path library rejects the chain for a reason other than a signature.
     #[error("the certificate chain is not a valid path to the trust anchor")]
     InvalidChainPath,
     /// The signature of the document does not verify with the key of the leaf.
@@ -158,8 +158,10 @@ pub enum UntrustedDocument {
 }
 
 impl UntrustedDocument {
-    /// Returns true if the rejected document satisfies `rule`, that is, if all checks of `rule` passed
-    /// before the one that failed. One check of rule 14 comes before rule 13.
+    /// Returns whether the rejected document satisfies `rule`: all checks of `rule` passed before the
+    /// failed check.
+    ///
+    /// One check of rule 14 comes before rule 13.
     pub fn passed(&self, rule: Rule) -> bool {
         let is_unchecked = matches!(self, Self::TimestampInFuture { .. }) && rule == Rule::Validity;
         rule.passed_if_broken(self.rule()) && !is_unchecked

@@ -1,4 +1,4 @@
-//! Validity periods of certificates: rule 13.
+//! Rule 13: the validity periods of certificates.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use super::untrusted_document::UntrustedDocument;
 use super::verification_time::{MAX_CLOCK_SKEW_SECS, VerificationTime};
 use crate::time::UnixMillis;
 
-/// The validity period of one certificate, both ends included.
+/// The validity period of one certificate, including both ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Validity {
     pub(super) not_before: UnixMillis,
@@ -15,7 +15,7 @@ pub(super) struct Validity {
 }
 
 impl Validity {
-    /// Checks rule 13 for the certificate at `certificate`.
+    /// Checks rule 13 for the certificate at position `certificate`.
     ///
     /// AWS issues a leaf 3 s before the first document that it signs, and the verifier's clock may be behind
     /// AWS's. So notBefore has the same tolerance as the document's timestamp. notAfter has none.
@@ -41,10 +41,11 @@ impl Validity {
 pub(super) struct ChainValidity(Arc<[Validity]>);
 
 impl ChainValidity {
-    /// Checks rule 13. The path library does not check the validity of an anchor.
+    /// Checks rule 13 for every certificate. The path library does not check the validity of the anchor.
     pub(super) fn check(&self, at: VerificationTime) -> Result<(), UntrustedDocument> {
         self.iter().try_for_each(|(position, validity)| validity.check(position, at))?;
-        // The tolerance is for a clock that is behind, not for a chain that no clock could accept.
+        // The tolerance is for a verifier's clock that is behind. It must not accept a chain that is never
+        // valid.
         let latest = self.iter().max_by_key(|(_, validity)| validity.not_before);
         let earliest = self.iter().min_by_key(|(_, validity)| validity.not_after);
         match (latest, earliest) {
@@ -58,9 +59,9 @@ impl ChainValidity {
         }
     }
 
-    /// Returns the first time not before `at` at which the validity of every certificate has begun.
+    /// Returns `at`, or the latest notBefore of the chain if that is later.
     ///
-    /// If rule 13 holds at `at`, every certificate is valid at that time.
+    /// If rule 13 holds at `at`, every certificate is valid at the returned time, without tolerance.
     pub(super) fn clamped_to_not_before(&self, at: UnixMillis) -> UnixMillis {
         self.0.iter().fold(at, |latest, validity| latest.max(validity.not_before))
     }

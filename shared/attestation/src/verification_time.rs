@@ -1,32 +1,34 @@
-//! The time of verification, and the clock that it comes from. Error messages name both.
+//! The time of verification and its clock source. Error messages contain both.
 
 use std::fmt;
 
 use crate::time::{HumanDuration, UnixMillis};
 
-/// Tolerance for a clock that is behind: how far the document's timestamp, and the start of its
-/// certificates' validity, may be ahead of the time of verification, in seconds.
+/// Tolerance for a verifier's clock that is behind, in seconds.
+///
+/// The document's timestamp and the start of its certificates' validity may be this far ahead of the time of
+/// verification.
 pub const MAX_CLOCK_SKEW_SECS: u64 = 60;
 
-/// The clock that a time of verification comes from.
+/// The source of a time of verification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClockSource {
-    /// The enclave's trusted time, which its Nitro Secure Module signs.
+    /// The trusted time of the verifying enclave, which its Nitro Secure Module signs.
     Enclave,
     /// The clock of the machine that runs this program.
     ThisMachine,
-    /// A time that the caller or the user gave.
+    /// A time that the caller of the function, or the user, specifies.
     Given,
     /// The timestamp of the document itself.
     Document,
 }
 
-/// A time, with the clock that it was read from.
+/// A time of verification with its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockReading {
-    /// The clock.
+    /// The source of the time.
     pub source: ClockSource,
-    /// The time that the clock shows.
+    /// The time.
     pub time: UnixMillis,
 }
 
@@ -41,13 +43,13 @@ impl ClockReading {
         Self { source: ClockSource::ThisMachine, time }
     }
 
-    /// Returns `time` as a given time.
+    /// Returns `time` as a time that the caller specifies.
     pub const fn given(time: UnixMillis) -> Self {
         Self { source: ClockSource::Given, time }
     }
 }
 
-/// The two times that the rules about time compare.
+/// The time of verification together with the document's timestamp. Rules 13 and 14 compare them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VerificationTime {
     /// The time of verification.

@@ -1,4 +1,4 @@
-//! A verifier with caches, for the documents that one service receives.
+//! A verifier with caches, for services that receive many documents.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +12,7 @@ use super::trust_anchors::{Trust, TrustAnchors};
 use super::untrusted_document::UntrustedDocument;
 use super::verification_time::ClockReading;
 
-/// A verifier of documents under one set of trust anchors. It caches the signatures that verified.
+/// A verifier of documents under one set of trust anchors, with caches of verified signatures.
 pub struct Verifier<T: Trust> {
     anchors: TrustAnchors<T>,
     caches: Caches,
@@ -46,7 +46,7 @@ impl<T: Trust> Verifier<T> {
         Ok(document)
     }
 
-    /// Returns the number of documents that were valid with this cache hit.
+    /// Returns the number of documents that verified with this cache hit.
     pub fn verified_count(&self, hit: CacheHit) -> u64 {
         self.verified_counts.get(index(hit)).map_or(0, |count| count.load(Ordering::Relaxed))
     }
@@ -69,9 +69,11 @@ impl<T: Trust> fmt::Debug for Verifier<T> {
 
 #[cfg(feature = "simulator")]
 impl Verifier<super::trust_anchors::Simulated> {
-    /// Puts the verifier in the state in which another thread has just rejected the chain `certificates`
-    /// (DER, from the root to the leaf's issuer) and has not removed its result yet. Tests use it, because
-    /// the state lasts too short to be met otherwise.
+    /// Inserts `error` as the cached result for the chain `certificates` (DER, from the root to the leaf's
+    /// issuer).
+    ///
+    /// This is the state after another thread rejects the chain and before it removes its result. The state is
+    /// too short-lived for tests to reach it otherwise.
     #[doc(hidden)]
     pub fn insert_rejected_chain(&self, certificates: &[Vec<u8>], error: UntrustedDocument) {
         let key = super::signature_cache::cache_key(certificates.iter().map(Vec::as_slice));

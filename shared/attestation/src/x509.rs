@@ -1,6 +1,7 @@
-//! X.509 v3 certificates in DER (RFC 5280 section 4.1), read strictly: one encoding of everything that
-//! is looked at, nothing between the parts and nothing behind them. General parsers are more lenient,
-//! each in its own way.
+//! A strict reader for X.509 v3 certificates in DER (RFC 5280 section 4.1).
+//!
+//! It accepts exactly one encoding of each decoded part, and no bytes between or after the parts. General
+//! parsers are more lenient.
 
 use rsa::pkcs8::der::asn1::{
     AnyRef, BitStringRef, GeneralizedTime, OctetStringRef, UintRef, UtcTime,
@@ -11,30 +12,32 @@ use crate::time::UnixMillis;
 
 /// `[0] { INTEGER 2 }`: version 3.
 const VERSION_3: [u8; 5] = [0xa0, 3, 2, 1, 2];
-/// RFC 5280 section 4.1.2.2, a sign's byte not counted.
+/// Maximum length of a serial number in bytes, without a leading zero byte (RFC 5280 section 4.1.2.2).
 const MAX_SERIAL_LENGTH: usize = 20;
-/// `extensions [3]`, the one optional part there may be: AWS's certificates have no unique ids.
+/// The tag of `extensions [3]`. The other optional parts, unique identifiers, are rejected: AWS's
+/// certificates have none.
 const EXTENSIONS: u8 = 0xa3;
 const FIRST_YEAR_OF_GENERALIZED_TIME: u16 = 2050;
 
-/// 2.5.29.19 and 2.5.29.15.
+/// The object identifier 2.5.29.19.
 const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 19];
+/// The object identifier 2.5.29.15.
 const KEY_USAGE: &[u8] = &[0x55, 0x1d, 15];
-/// 2.5.29.30.
+/// The object identifier 2.5.29.30.
 const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 30];
 
 /// The parts of a certificate that the rules use.
 #[derive(Debug)]
 pub(super) struct X509<'a> {
-    /// The AlgorithmIdentifier that is signed.
+    /// The signed AlgorithmIdentifier, DER.
     pub(super) inner_algorithm: &'a [u8],
-    /// The AlgorithmIdentifier beside the signature.
+    /// The AlgorithmIdentifier next to the signature, DER. It is not signed.
     pub(super) outer_algorithm: &'a [u8],
     pub(super) issuer: &'a [u8],
     pub(super) subject: &'a [u8],
     pub(super) not_before: UnixMillis,
     pub(super) not_after: UnixMillis,
-    /// The SubjectPublicKeyInfo.
+    /// The SubjectPublicKeyInfo, DER.
     pub(super) public_key: &'a [u8],
     pub(super) extensions: Extensions,
 }
@@ -44,12 +47,12 @@ pub(super) struct X509<'a> {
 pub(super) struct Extensions {
     pub(super) basic_constraints: Option<BasicConstraints>,
     pub(super) key_usage: Option<KeyUsage>,
-    /// True if there are name constraints (RFC 5280 section 4.2.1.10).
+    /// Whether the certificate has name constraints (RFC 5280 section 4.2.1.10).
     pub(super) name_constraints: bool,
     pub(super) unknown_critical: bool,
 }
 
-/// RFC 5280 section 4.2.1.9.
+/// The extension basicConstraints (RFC 5280 section 4.2.1.9).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BasicConstraints {
     pub(super) critical: bool,
@@ -57,14 +60,14 @@ pub(super) struct BasicConstraints {
     pub(super) path_length: Option<u32>,
 }
 
-/// RFC 5280 section 4.2.1.3, the two bits that matter here.
+/// The two bits of the extension keyUsage (RFC 5280 section 4.2.1.3) that the rules use.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct KeyUsage {
     pub(super) digital_signature: bool,
     pub(super) key_cert_sign: bool,
 }
 
-/// Returns the error for a well-formed element with another value than required.
+/// Returns the error for a well-formed element with a value that is not allowed.
 fn invalid_value() -> der::Error {
     ErrorKind::Failed.into()
 }
@@ -87,7 +90,7 @@ impl<'a> X509<'a> {
         Ok(x509)
     }
 
-    /// Reads everything but the outer algorithm, which is not signed.
+    /// Reads the TBSCertificate. The outer algorithm is not part of it and stays empty.
     fn tbs_certificate(reader: &mut SliceReader<'a>) -> der::Result<Self> {
         require(reader.tlv_bytes()? == VERSION_3)?;
         let serial = UintRef::decode(reader)?;
@@ -113,7 +116,7 @@ impl<'a> X509<'a> {
     }
 }
 
-/// Reads a Name of at least one attribute. Returns its encoding.
+/// Reads a Name with at least one attribute. Returns its encoding.
 fn name<'a>(reader: &mut SliceReader<'a>) -> der::Result<&'a [u8]> {
     let name = reader.tlv_bytes()?;
     let relative_names = AnyRef::from_der(name)?;
@@ -133,8 +136,9 @@ fn name<'a>(reader: &mut SliceReader<'a>) -> der::Result<&'a [u8]> {
     Ok(name)
 }
 
-/// Reads an OBJECT IDENTIFIER of any length. Returns its encoding. Each arc is complete, without leading zeros
-/// (X.690 section 8.19.2).
+/// Reads an OBJECT IDENTIFIER of any length. Returns its content.
+///
+/// Each arc must be complete and without leading zeros (X.690 section 8.19.2).
 fn object_identifier<'a>(reader: &mut SliceReader<'a>) -> der::Result<&'a [u8]> {
     let identifier = AnyRef::decode(reader)?;
     let bytes = identifier.value();
@@ -145,8 +149,8 @@ fn object_identifier<'a>(reader: &mut SliceReader<'a>) -> der::Result<&'a [u8]> 
     Ok(bytes)
 }
 
-/// Reads a time (section 4.1.2.5): whole seconds in UTC, as UTCTime up to 2049 and as GeneralizedTime later.
-/// Times before 1970 are rejected.
+/// Reads a time (RFC 5280 section 4.1.2.5): whole seconds in UTC, as UTCTime up to 2049 and as GeneralizedTime
+/// later. Times before 1970 are rejected.
 fn time(reader: &mut SliceReader<'_>) -> der::Result<UnixMillis> {
     let since_epoch = if Tag::peek(reader)? == Tag::UtcTime {
         UtcTime::decode(reader)?.to_unix_duration()
@@ -158,7 +162,8 @@ fn time(reader: &mut SliceReader<'_>) -> der::Result<UnixMillis> {
     Ok(UnixMillis::from_secs(since_epoch.as_secs()))
 }
 
-/// Reads the extensions (section 4.2), none of which may occur twice. Unused ones are not decoded.
+/// Reads the extensions (RFC 5280 section 4.2). An extension may occur only once. The values of unused
+/// extensions are not decoded.
 fn extensions(reader: &mut SliceReader<'_>) -> der::Result<Extensions> {
     let explicit = reader.tlv_bytes()?;
     require(explicit.first() == Some(&EXTENSIONS))?;
@@ -196,7 +201,7 @@ impl Extensions {
     }
 }
 
-/// Reads a BOOLEAN DEFAULT FALSE, which DER omits if it is FALSE (X.690 section 11.5).
+/// Reads a BOOLEAN DEFAULT FALSE. DER omits the default value (X.690 section 11.5), so FALSE is rejected.
 fn default_false(reader: &mut SliceReader<'_>) -> der::Result<bool> {
     match Option::<bool>::decode(reader)? {
         Some(false) => Err(invalid_value()),
@@ -207,16 +212,16 @@ fn default_false(reader: &mut SliceReader<'_>) -> der::Result<bool> {
 fn basic_constraints(critical: bool, value: &[u8]) -> der::Result<BasicConstraints> {
     let mut reader = SliceReader::new(value)?;
     let (ca, path_length) = reader.sequence(|constraints| {
-        // The path library reads no longer one, and no chain here is as long.
+        // One byte suffices: the path library rejects longer values, and chains have at most 6 certificates.
         der::Result::Ok((default_false(constraints)?, Option::<u8>::decode(constraints)?))
     })?;
     reader.finish()?;
-    // Only a CA may have a path length.
+    // RFC 5280 section 4.2.1.9: only a CA has a path length.
     require(ca || path_length.is_none())?;
     Ok(BasicConstraints { critical, ca, path_length: path_length.map(u32::from) })
 }
 
-/// Reads a list of named bits, of which the last encoded one is set (X.690 section 11.2.2).
+/// Reads a list of named bits. The last encoded bit must be set (X.690 section 11.2.2).
 fn key_usage(value: &[u8]) -> der::Result<KeyUsage> {
     let bits = BitStringRef::from_der(value)?;
     let unused = u32::from(bits.unused_bits());

@@ -1,4 +1,4 @@
-//! Documents that AWS signed, under AWS's root.
+//! Tests with documents that AWS signed.
 
 #![expect(clippy::unwrap_used, reason = "a failure here is a test's failure")]
 
@@ -13,7 +13,8 @@ use attestation::{
 
 mod vectors;
 
-/// File, in debug mode, PCRs, what its key is worth to a recipient.
+/// File name, whether it is in debug mode, number of PCRs, and the length of its recipient key or the key's
+/// error.
 type Good = (&'static str, bool, usize, Result<usize, RecipientKeyError>);
 
 const GOOD: [Good; 9] = [
@@ -50,7 +51,7 @@ fn aws_documents_verify_at_document_time() {
         assert_eq!(rejected, debug.then_some(UntrustedDocument::DebugMode), "{name}");
         let document = at_document_time(&bytes, DebugMode::Allow).unwrap();
         let claims = document.claims();
-        // What a module says of its own documents is what others verify.
+        // The unverified timestamp equals the verified one.
         assert_eq!(nsm_timestamp(&bytes), Ok(claims.timestamp()), "{name}");
         assert_eq!(claims.pcrs().iter().count(), pcrs, "{name}");
         let is_tpm = claims.pcrs().family() == PcrFamily::NitroTpm;
@@ -81,7 +82,7 @@ fn rejects_bad_documents_by_their_rule() {
     let bad_signature = read(&vectors, "eternis_2024_badsig.bin");
     let rejected = at_document_time(&bad_signature, DebugMode::Allow).unwrap_err();
     assert_eq!(rejected, UntrustedDocument::DocumentSignature);
-    // Its unprotected header is null rather than a map; its cabundle would be next.
+    // The unprotected header is null instead of a map. The cabundle would be the next error.
     let self_signed = read(&vectors, "nitrite_selfsigned.bin");
     let rejected = UnverifiedDocument::parse(self_signed).unwrap_err();
     assert_eq!(rejected, MalformedDocument::UnprotectedHeader);
@@ -91,7 +92,7 @@ fn rejects_bad_documents_by_their_rule() {
 fn rejects_aws_document_with_a_changed_bit() {
     let Some(vectors) = vectors::vectors("changed documents") else { return };
     let good = read(&vectors, "fastcrypto_2025_prod_indef_pcr17.bin");
-    // Every 13th bit: all of the 36,424 would take minutes without optimisation.
+    // Every 13th bit: all 36,424 bits would take minutes without optimization.
     for bit in (0..good.len() * 8).step_by(13) {
         let mut changed = good.clone();
         changed[bit / 8] ^= 1 << (bit % 8);

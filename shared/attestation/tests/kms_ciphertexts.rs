@@ -1,4 +1,4 @@
-//! Envelopes that AWS KMS wrote.
+//! Tests with ciphertexts that AWS KMS wrote.
 
 #![expect(clippy::unwrap_used, reason = "a failure here is a test's failure")]
 
@@ -26,7 +26,7 @@ fn rejects_oaep_sha1_and_other_recipients() {
     let key = RecipientPrivateKey::from_pem(&pem).unwrap();
     for (name, expected) in [
         ("brodyxchen_sha1oaep.ber", OpenError::KeyEncryption),
-        // Both are read to their end, the second with its content in a primitive [0].
+        // Both parse completely. The second has its content in a primitive [0].
         ("awssdkc_input_ber.bin", OpenError::OtherRecipient),
         ("awssdkc_input_ber_w_ctx.bin", OpenError::OtherRecipient),
     ] {

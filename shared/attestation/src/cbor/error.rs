@@ -15,19 +15,19 @@ pub struct CborError {
 /// A fault in CBOR.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum CborFault {
-    /// The input ends too early, or a length reaches beyond its end.
+    /// The input ends too early, or a length exceeds it.
     #[error("the CBOR is cut short")]
     Truncated,
-    /// A length or number is in more bytes than it needs, or in a reserved encoding.
+    /// A length or number uses more bytes than it needs, or a reserved encoding.
     #[error("a CBOR length or number is not in its shortest form")]
     NotShortest,
-    /// A string is chunked, that is, of indefinite length.
+    /// A string has an indefinite length, that is, consists of chunks.
     #[error("a CBOR string has indefinite length")]
     IndefiniteString,
-    /// A value has another type than the field.
+    /// A value has a type that the field does not allow.
     #[error("expected CBOR type {expected}, found {found}")]
     Type {
-        /// The type of the field.
+        /// The type that the field requires.
         expected: &'static str,
         /// The type of the value.
         found: &'static str,
@@ -35,7 +35,7 @@ pub enum CborFault {
     /// A text string is not UTF-8.
     #[error("a CBOR text string is not UTF-8")]
     Utf8,
-    /// A simple value has no meaning, or is not well-formed.
+    /// A simple value is unassigned or not well-formed.
     #[error("a CBOR simple value is none of false, true, null and undefined")]
     SimpleValue,
     /// The nesting is deeper than in any genuine document.

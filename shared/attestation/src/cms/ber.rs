@@ -2,14 +2,14 @@
 
 use super::open_error::OpenError;
 
-/// A reader of one element after another.
+/// A reader of consecutive elements.
 pub(super) struct Reader<'a> {
     input: &'a [u8],
-    /// True if the enclosing element ends with end-of-contents rather than with its bytes.
+    /// Whether the enclosing element has an indefinite length, that is, ends with end-of-contents.
     indefinite: bool,
 }
 
-/// The content of an element. The end of an indefinite one is known only after its content was read.
+/// The content of an element. The end of indefinite content is known only after it was read.
 pub(super) enum Content<'a> {
     Definite(&'a [u8]),
     Indefinite,
@@ -47,7 +47,7 @@ impl<'a> Reader<'a> {
         let length = match self.byte()? {
             0x80 => return Ok(Content::Indefinite),
             short @ 0..=0x7f => usize::from(short),
-            // More than two bytes of length is more than the API can carry.
+            // A length of more than two bytes exceeds the API's maximum of 6,144 bytes.
             0x81 => usize::from(self.byte()?),
             0x82 => usize::from(self.byte()?) << 8 | usize::from(self.byte()?),
             _ => return Err(OpenError::Length { element }),
@@ -67,7 +67,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads a constructed element with `read`, which must consume all of it.
+    /// Reads a constructed element with `read`, which must consume all of its content.
     pub(super) fn constructed<T>(
         &mut self,
         tag: u8,
@@ -93,7 +93,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Checks that nothing is left.
+    /// Checks that all input was read.
     pub(super) fn finish(&self, element: &'static str) -> Result<(), OpenError> {
         if self.input.is_empty() { Ok(()) } else { Err(OpenError::TrailingBytes { element }) }
     }

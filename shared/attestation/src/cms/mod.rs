@@ -1,4 +1,4 @@
-//! CiphertextForRecipient: CMS EnvelopedData (RFC 5652) as AWS KMS writes it, and its opener.
+//! CiphertextForRecipient: seals and opens CMS EnvelopedData (RFC 5652) as AWS KMS writes it.
 
 mod ber;
 mod open;
@@ -13,7 +13,7 @@ pub use seal::{
     ContentEncryption, MAX_CIPHERTEXT_LENGTH, SealError, seal, seal_into, sealed_length,
 };
 
-/// The object identifiers, as the content of a DER OBJECT IDENTIFIER.
+/// Object identifiers, as the content of a DER OBJECT IDENTIFIER.
 mod oid {
     /// id-data, RFC 5652 section 4.
     pub(super) const DATA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x01];
@@ -24,8 +24,8 @@ mod oid {
     pub(super) const AES_256_CBC: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x01, 0x2a];
 }
 
-/// id-RSAES-OAEP with SHA-256 and MGF1 with SHA-256, both with NULL parameters, and no pSource: the
-/// AlgorithmIdentifier (RFC 4055 section 4.1) as KMS writes it.
+/// The AlgorithmIdentifier (RFC 4055 section 4.1) as KMS writes it: id-RSAES-OAEP with SHA-256 and MGF1 with
+/// SHA-256, both with NULL parameters, and no pSource.
 #[rustfmt::skip]
 const RSAES_OAEP_SHA_256: [u8; 62] = [
     0x30, 0x3c,

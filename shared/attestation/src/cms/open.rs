@@ -1,8 +1,8 @@
-//! The recipient's half: opens a `CiphertextForRecipient`.
+//! The recipient's part: opens a `CiphertextForRecipient`.
 //!
-//! The opener accepts the form that [`seal`](super::seal()) writes, the primitive `[0]` that KMS has also
-//! emitted, several OCTET STRINGs, and plain DER. It rejects any key encryption other than RSAES-OAEP with
-//! SHA-256, because KMS never sends another.
+//! [`open`] accepts the form that [`seal`](super::seal()) writes, the primitive `[0]` that KMS has also
+//! emitted, several OCTET STRINGs, and plain DER. It rejects key encryption other than RSAES-OAEP with SHA-256,
+//! because KMS uses no other.
 
 use zeroize::Zeroizing;
 
@@ -12,7 +12,7 @@ use super::private_key::RecipientPrivateKey;
 use super::{RSAES_OAEP_SHA_256, oid};
 use crate::crypto::{self, AES_256_KEY_LENGTH, AES_BLOCK_LENGTH};
 
-/// The parts of an envelope that matter for opening it.
+/// The parts of an EnvelopedData that are needed to open it.
 struct EnvelopedData<'a> {
     subject_key_identifier: &'a [u8],
     encrypted_key: &'a [u8],
@@ -23,7 +23,7 @@ struct EnvelopedData<'a> {
 /// Opens `ciphertext_for_recipient` with `key`.
 ///
 /// # Errors
-/// If the envelope is not of a form that KMS sends, is sealed to another key, or was changed.
+/// If the ciphertext does not have a form that KMS sends, is sealed to another key, or was changed.
 pub fn open(
     ciphertext_for_recipient: &[u8],
     key: &RecipientPrivateKey,
@@ -71,7 +71,7 @@ fn parse_key_trans_recipient_info<'a>(
 ) -> Result<(&'a [u8], &'a [u8]), OpenError> {
     expect(reader, 0x02, &[2], "KeyTransRecipientInfo version 2")?;
     let subject_key_identifier = reader.primitive(0x80, "subjectKeyIdentifier")?;
-    // DER has one encoding of these parameters; only that one is opened.
+    // DER has exactly one encoding of these parameters, and only that encoding is accepted.
     let algorithm = RSAES_OAEP_SHA_256.get(2..).unwrap_or_default();
     if reader.primitive(0x30, "keyEncryptionAlgorithm")? != algorithm {
         return Err(OpenError::KeyEncryption);

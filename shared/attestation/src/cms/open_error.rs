@@ -1,39 +1,39 @@
-//! The error of the opener and of its reader.
+//! The error of opening a `CiphertextForRecipient`.
 
 use thiserror::Error;
 
-/// A reason why an envelope does not open.
+/// A reason why a `CiphertextForRecipient` cannot be opened.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum OpenError {
-    /// The envelope ends too early.
+    /// The ciphertext ends too early.
     #[error("the envelope is cut short")]
     Truncated,
-    /// The envelope holds another element than the expected one.
+    /// The ciphertext does not contain the expected element.
     #[error("the envelope is no CMS EnvelopedData of the form KMS sends: {element} expected")]
     Unexpected {
         /// The expected element.
         element: &'static str,
     },
-    /// An element has a length that it cannot have.
+    /// An element has a length that is not allowed.
     #[error("the envelope's {element} has a length that is not allowed")]
     Length {
         /// The element.
         element: &'static str,
     },
-    /// Bytes follow an element that must be the last.
+    /// Bytes follow the last element.
     #[error("bytes are left over after the envelope's {element}")]
     TrailingBytes {
         /// The element.
         element: &'static str,
     },
-    /// The key encryption is not RSAES-OAEP with SHA-256. OAEP itself defaults to SHA-1.
+    /// The key encryption is not RSAES-OAEP with SHA-256. The default of RSAES-OAEP is SHA-1.
     #[error("the content key is not encrypted with RSAES-OAEP and SHA-256 (RSAES_OAEP_SHA_256)")]
     KeyEncryption,
-    /// The envelope is sealed to another key.
+    /// The ciphertext is sealed to another key.
     #[error("the envelope is sealed to another key (its subjectKeyIdentifier differs)")]
     OtherRecipient,
-    /// The key, the content or its padding is wrong. The error does not tell which, because a padding
-    /// oracle would.
+    /// The key, the content or its padding is wrong. The error does not distinguish them, because that
+    /// would be a padding oracle.
     #[error("the envelope does not open with this key")]
     Decryption,
 }

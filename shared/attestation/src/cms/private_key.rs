@@ -1,4 +1,4 @@
-//! The recipient's private key, which only the recipient has.
+//! The recipient's private key.
 
 use std::fmt;
 
@@ -12,14 +12,13 @@ use zeroize::Zeroizing;
 use crate::crypto::SystemRandom;
 use crate::{RecipientKeyError, check_spki};
 
-/// An RSA private key with the public half that a document carries. It is wiped on drop, and cannot be
-/// cloned.
+/// An RSA private key with its public key, which a document contains. It is wiped on drop and cannot be cloned.
 pub struct RecipientPrivateKey {
     key: rsa::PrivateKey,
     spki: Vec<u8>,
 }
 
-/// A reason why a private key cannot be read or generated.
+/// A reason why a private key cannot be parsed or generated.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum PrivateKeyError {
     /// The text is neither PKCS#8 nor PKCS#1 PEM of an RSA key.
@@ -27,7 +26,7 @@ pub enum PrivateKeyError {
         "not an unencrypted RSA private key in PEM (BEGIN PRIVATE KEY or BEGIN RSA PRIVATE KEY)"
     )]
     NotRsaPem,
-    /// The size or exponent is not one that a recipient may have.
+    /// The key has a size or exponent that is not allowed for recipients.
     #[error("not a recipient's key: {0}")]
     UnsuitableKey(RecipientKeyError),
     /// Generation failed.
@@ -39,7 +38,7 @@ impl RecipientPrivateKey {
     /// Generates an RSA key of `bits` (2048, 3072 or 4096) with the provider's source of randomness.
     ///
     /// # Errors
-    /// For another size, or if the source of randomness fails.
+    /// If `bits` is another size, or the source of randomness fails.
     pub fn generate(bits: usize) -> Result<Self, PrivateKeyError> {
         if ![2048, 3072, 4096].contains(&bits) {
             return Err(PrivateKeyError::UnsuitableKey(RecipientKeyError::ModulusSize { bits }));
@@ -49,10 +48,10 @@ impl RecipientPrivateKey {
         Self::from_rsa(key)
     }
 
-    /// Parses PEM text: PKCS#8 or PKCS#1, not encrypted.
+    /// Parses an unencrypted PKCS#8 or PKCS#1 key in PEM.
     ///
     /// # Errors
-    /// If it is neither, or the key is not one that a recipient may have.
+    /// If `pem` is neither, or the key has a size or exponent that is not allowed for recipients.
     pub fn from_pem(pem: &str) -> Result<Self, PrivateKeyError> {
         let key = rsa::PrivateKey::from_pkcs8_pem(pem)
             .or_else(|_| rsa::PrivateKey::from_pkcs1_pem(pem))
@@ -68,18 +67,18 @@ impl RecipientPrivateKey {
         Ok(Self { key, spki })
     }
 
-    /// Returns the public half, a DER SubjectPublicKeyInfo, for a document's `public_key`.
+    /// Returns the public key as a DER SubjectPublicKeyInfo, for a document's `public_key`.
     pub fn public_key_der(&self) -> &[u8] {
         &self.spki
     }
 
-    /// Returns the SHA-256 digest of [`public_key_der`](Self::public_key_der), by which an envelope names its
-    /// recipient.
+    /// Returns the SHA-256 digest of [`public_key_der`](Self::public_key_der), which identifies the
+    /// recipient in a ciphertext.
     pub fn subject_key_identifier(&self) -> [u8; 32] {
         sha2::Sha256::digest(&self.spki).into()
     }
 
-    /// Decrypts RSAES-OAEP (SHA-256, MGF1 with SHA-256), blinded.
+    /// Decrypts RSAES-OAEP (SHA-256, MGF1 with SHA-256) with blinding.
     pub(super) fn decrypt(&self, encrypted: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         self.key.oaep_decrypt::<Sha256>(encrypted).ok().map(Zeroizing::new)
     }

@@ -1,7 +1,7 @@
-//! The sender's half: seals random bytes to a recipient's key.
+//! The sender's part: seals random bytes to a recipient's key.
 //!
-//! The layout is the one seen in real KMS answers: BER with indefinite lengths in the four outer
-//! layers, on which AWS's own C parser (aws-nitro-enclaves-sdk-c) insists.
+//! The layout equals that of real KMS responses: BER with indefinite lengths in the four outer layers.
+//! AWS's own C parser (aws-nitro-enclaves-sdk-c) rejects other lengths.
 
 use std::{fmt, mem};
 
@@ -14,20 +14,21 @@ use crate::crypto::{
     self, ACCEPTS_OAEP_SEED, AES_256_KEY_LENGTH, AES_BLOCK_LENGTH, CryptoError, OAEP_SEED_LENGTH,
 };
 
-/// Maximum length of a `CiphertextForRecipient`, in bytes, by the model of the API.
+/// Maximum length of a `CiphertextForRecipient` in the API's model, in bytes.
 pub const MAX_CIPHERTEXT_LENGTH: usize = 6144;
 
 const INTEGER_2: [u8; 3] = [0x02, 0x01, 0x02];
 const END_OF_CONTENTS: [u8; 2] = [0x00, 0x00];
 const SKI_LENGTH: usize = 32;
-/// Length of an envelope without the encrypted key and the OCTET STRING of the content, in bytes.
+/// Length of a ciphertext without the encrypted key and the OCTET STRING of the content, in bytes.
 const FIXED_LENGTH: usize = 187;
-/// Length of a tag and a length of at least 256, in bytes. Every element around the encrypted key has one.
+/// Length of a header (tag and length) for at least 256 bytes of content, in bytes. Every element around the
+/// encrypted key has such a header.
 const LONG_HEADER_LENGTH: usize = 4;
 
-/// The random parts of one envelope: the content-encryption key, the IV, and the seed of OAEP.
+/// The random parts of one ciphertext: the content-encryption key, the IV, and the OAEP seed.
 ///
-/// They are drawn for each envelope and wiped when it is sealed. They are on the heap, so that a move leaves no
+/// They are drawn for each ciphertext and wiped after sealing. They are on the heap, so that a move leaves no
 /// copy.
 pub struct ContentEncryption(Box<Parts>);
 
@@ -39,11 +40,11 @@ struct Parts {
 }
 
 impl ContentEncryption {
-    /// Draws each part with one call of `fill`. The seed is drawn only if the crypto provider takes one
+    /// Draws each part with one call of `fill`. The seed is drawn only if the crypto provider accepts one
     /// ([`ACCEPTS_OAEP_SEED`]).
     ///
     /// # Errors
-    /// Those of `fill`.
+    /// The errors of `fill`.
     pub fn draw<E>(mut fill: impl FnMut(&mut [u8]) -> Result<(), E>) -> Result<Self, E> {
         let mut parts = Box::new(Parts {
             key: [0; AES_256_KEY_LENGTH],
@@ -65,16 +66,16 @@ impl fmt::Debug for ContentEncryption {
     }
 }
 
-/// A reason why nothing was sealed. It is never the fault of the recipient.
+/// A reason why content cannot be sealed. It never depends on the recipient's input.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum SealError {
     /// The provider failed.
     #[error(transparent)]
     Crypto(#[from] CryptoError),
-    /// The content is longer than the API can carry.
+    /// The content is too long for the API.
     #[error("the content does not fit a CiphertextForRecipient")]
     TooLong,
-    /// The buffer does not have the length of the envelope.
+    /// The buffer does not have the length of the ciphertext.
     #[error("the room for the CiphertextForRecipient is not of its length")]
     BufferLength,
 }
@@ -82,7 +83,7 @@ pub enum SealError {
 /// Seals `content` to `recipient`. Returns the `CiphertextForRecipient`.
 ///
 /// # Errors
-/// If the provider fails, or the content does not fit.
+/// If the provider fails, or the content is too long.
 pub fn seal(
     recipient: &RecipientKey,
     content: &[u8],
@@ -93,7 +94,7 @@ pub fn seal(
     Ok(envelope)
 }
 
-/// Returns the length of an envelope of `content_length` bytes to `recipient`.
+/// Returns the length of a ciphertext of `content_length` bytes for `recipient`, in bytes.
 ///
 /// # Errors
 /// If the content is too long.
@@ -106,10 +107,10 @@ pub fn sealed_length(recipient: &RecipientKey, content_length: usize) -> Result<
     Ok(FIXED_LENGTH + modulus_length + header_length(padded_length) + padded_length)
 }
 
-/// Seals `content` to `recipient` into `envelope`, whose length is [`sealed_length`].
+/// Seals `content` to `recipient` into `envelope`, whose length must be [`sealed_length`].
 ///
 /// # Errors
-/// If the provider fails, or the content does not fit. In this case `envelope` is wiped.
+/// If the provider fails, the content is too long, or `envelope` has another length. Then `envelope` is wiped.
 pub fn seal_into(
     recipient: &RecipientKey,
     content: &[u8],
@@ -140,7 +141,7 @@ fn write_envelope(
     }
 }
 
-/// Writes the SET of one KeyTransRecipientInfo, of definite length.
+/// Writes the SET of one KeyTransRecipientInfo, with definite length.
 fn put_recipient_infos(
     out: &mut Writer<'_>,
     recipient: &RecipientKey,
@@ -159,7 +160,7 @@ fn put_recipient_infos(
     Ok(recipient.oaep().encrypt(&encryption.key, &encryption.oaep_seed, encrypted_key)?)
 }
 
-/// Writes the EncryptedContentInfo, of indefinite length, with one OCTET STRING as content.
+/// Writes the EncryptedContentInfo, with indefinite length and one OCTET STRING as content.
 fn put_encrypted_content(
     out: &mut Writer<'_>,
     content: &[u8],
@@ -184,11 +185,11 @@ fn padded_length(content_length: usize) -> usize {
     (content_length / AES_BLOCK_LENGTH + 1) * AES_BLOCK_LENGTH
 }
 
-/// The part of the buffer that is not written yet.
+/// The unwritten rest of the buffer.
 struct Writer<'a>(&'a mut [u8]);
 
 impl<'a> Writer<'a> {
-    /// Takes the next bytes, for the caller to write.
+    /// Returns the next `length` bytes, which the caller writes.
     fn take(&mut self, length: usize) -> Result<&'a mut [u8], SealError> {
         let (taken, rest) =
             mem::take(&mut self.0).split_at_mut_checked(length).ok_or(SealError::BufferLength)?;
@@ -217,7 +218,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Returns the length of a tag and such a length, in bytes.
+/// Returns the length of the header (tag and length) for `length` bytes of content, in bytes.
 fn header_length(length: usize) -> usize {
     match length {
         0..=0x7f => 2,

@@ -1,4 +1,4 @@
-//! The envelope's form, byte by byte, and every form that is opened or refused.
+//! Tests of the ciphertext's layout, and of the forms that are opened or rejected.
 
 use std::convert::Infallible;
 
@@ -57,7 +57,7 @@ fn sealed_lengths_equal_those_of_kms() {
     }
 }
 
-/// Contract, section 2: everything but what is encrypted.
+/// Checks all bytes except the encrypted ones against the layout of real KMS responses.
 #[test]
 #[rustfmt::skip]
 fn sealed_bytes_have_the_layout_of_kms() {
@@ -97,21 +97,21 @@ fn sealed_bytes_have_the_layout_of_kms() {
 #[test]
 fn rejects_content_longer_than_the_api_allows() {
     let recipient = pair(0).1;
-    // The modulus, and 256 bytes for all that is neither key nor content.
+    // The modulus, and 256 bytes for the other parts.
     let most = MAX_CIPHERTEXT_LENGTH - 256 - 256;
     assert!(sealed(&recipient, &vec![0; most]).len() <= MAX_CIPHERTEXT_LENGTH);
     let rejected = seal(&recipient, &vec![0; most + 1], encryption()).unwrap_err();
     assert_eq!(rejected, SealError::TooLong);
 }
 
-/// One element, in DER.
+/// Returns one element in DER.
 fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
     let [.., high, low] = content.len().to_be_bytes();
     [&[tag, 0x82, high, low], content].concat()
 }
 
-/// The parts of an envelope sealed to RSA-2048, of less than 128 bytes: encryptedKey and
-/// ciphertext.
+/// Returns encryptedKey and the encrypted content of a ciphertext for RSA-2048 with less than 128 bytes of
+/// content.
 fn parts(envelope: &[u8]) -> (&[u8], &[u8]) {
     const KEY_AT: usize = 131;
     const CIPHERTEXT_AT: usize = KEY_AT + 256 + 48;
@@ -176,7 +176,7 @@ fn rejects_end_of_contents_in_definite_length() {
     }
 }
 
-/// Replaces the one occurrence of `from`.
+/// Replaces the only occurrence of `from`.
 fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     let places: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(from)).collect();
     let [at] = places[..] else { panic!("{from:x?} occurs at {places:?}") };

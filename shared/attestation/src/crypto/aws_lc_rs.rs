@@ -49,8 +49,9 @@ impl OaepPublicKey {
         Ok(Self(OaepPublicEncryptingKey::new(PublicEncryptingKey::from_der(spki)?)?))
     }
 
-    /// Encrypts into `output`, which is as long as the modulus. The seed is drawn from AWS-LC's
-    /// own DRBG, which takes none from outside.
+    /// Encrypts into `output`, which must have the length of the modulus.
+    ///
+    /// AWS-LC draws the OAEP seed from its own DRBG and accepts none from the caller.
     pub(super) fn encrypt(
         &self,
         plaintext: &[u8],
@@ -67,7 +68,7 @@ fn aes_256(key: &[u8; AES_256_KEY_LENGTH]) -> Result<UnboundCipherKey, CryptoErr
     Ok(UnboundCipherKey::new(&AES_256, key)?)
 }
 
-/// A message with room for its padding behind it, as the provider's in-place interface wants it.
+/// A message at the start of a buffer that has space for its padding, for the provider's in-place interface.
 struct PaddedMessage<'a> {
     buffer: &'a mut [u8],
     length: usize,
@@ -80,7 +81,7 @@ impl AsMut<[u8]> for PaddedMessage<'_> {
 }
 
 impl<'b> Extend<&'b u8> for PaddedMessage<'_> {
-    /// Counts, but does not write, the bytes beyond the buffer.
+    /// Appends bytes. Bytes beyond the end of the buffer are counted but not written.
     fn extend<I: IntoIterator<Item = &'b u8>>(&mut self, bytes: I) {
         for byte in bytes {
             if let Some(place) = self.buffer.get_mut(self.length) {
@@ -91,7 +92,10 @@ impl<'b> Extend<&'b u8> for PaddedMessage<'_> {
     }
 }
 
-/// Pads (PKCS#7) and encrypts the first `length` bytes of `buffer`, all of which that takes, in place.
+/// Pads (PKCS#7) and encrypts the first `length` bytes of `buffer` in place.
+///
+/// # Errors
+/// If the result does not have the length of `buffer`, or the provider fails.
 pub(crate) fn aes_256_cbc_encrypt(
     key: &[u8; AES_256_KEY_LENGTH],
     iv: &[u8; AES_BLOCK_LENGTH],
@@ -106,7 +110,7 @@ pub(crate) fn aes_256_cbc_encrypt(
     if padded.length == room { Ok(()) } else { Err(CryptoError) }
 }
 
-/// Decrypts `buffer` in place and removes the padding.
+/// Decrypts `buffer` in place. Returns the content without its padding.
 pub(crate) fn aes_256_cbc_decrypt<'a>(
     key: &[u8; AES_256_KEY_LENGTH],
     iv: &[u8; AES_BLOCK_LENGTH],

@@ -1,4 +1,4 @@
-//! The bare primitives of an attested request. A benchmark compares the service with them.
+//! The cryptographic primitives of an attested request, for benchmarks that compare them with the service.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use super::{
     aes_256_cbc_encrypt, verify_es384,
 };
 
-/// Signed messages, and a key to encrypt to.
+/// Signed messages to verify, and an RSA key to encrypt to.
 pub struct BenchPrimitives {
     signed: Vec<SignedMessage>,
     spki: Vec<u8>,
@@ -21,8 +21,9 @@ struct SignedMessage {
 }
 
 impl BenchPrimitives {
-    /// Creates a message of each of these lengths, each signed by a key of its own, for the RSA key `spki`,
-    /// whose modulus has `modulus_length` bytes.
+    /// Creates one signed message for each length, each with its own key.
+    ///
+    /// `spki` is the RSA key, whose modulus has `modulus_length` bytes.
     ///
     /// # Errors
     /// If the provider fails.
@@ -41,7 +42,7 @@ impl BenchPrimitives {
         Ok(Self { signed, spki: spki.to_vec(), modulus_length })
     }
 
-    /// Verifies the last `signatures` of the messages.
+    /// Verifies the last `signatures` messages.
     ///
     /// # Errors
     /// If the provider fails.

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-/// The failure of a cryptographic operation. By design it does not tell the reason.
+/// The failure of a cryptographic operation. By design it contains no reason.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("the cryptographic operation failed")]
 pub struct CryptoError;

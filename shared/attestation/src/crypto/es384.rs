@@ -1,13 +1,13 @@
-//! ES384: ECDSA over P-384 with SHA-384. A build with the feature `simulator` counts verifications.
+//! ES384: ECDSA over P-384 with SHA-384. Builds with the feature `simulator` count the verifications.
 
 #[cfg(feature = "simulator")]
 use super::operation_counts;
 use super::{CryptoError, provider};
 
-/// ecdsa-with-SHA384 over P-384 keys, as certificates use it.
+/// ecdsa-with-SHA384 with P-384 keys, for certificates.
 #[cfg(not(feature = "simulator"))]
 pub(crate) use provider::ECDSA_P384_SHA384;
-/// ecdsa-with-SHA384 over P-384 keys, as certificates use it.
+/// ecdsa-with-SHA384 with P-384 keys, for certificates.
 #[cfg(feature = "simulator")]
 pub(crate) const ECDSA_P384_SHA384: &dyn rustls_pki_types::SignatureVerificationAlgorithm =
     &operation_counts::CountedEcdsaP384Sha384;

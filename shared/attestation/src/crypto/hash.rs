@@ -1,7 +1,7 @@
 //! SHA-256, SHA-384 and HMAC-SHA-256 for data that may be secret.
 //!
-//! States and codes are wiped, but not the stack of the computation. One implementation is used with either
-//! provider, because *ring* does not wipe the key of an HMAC.
+//! States and codes are wiped, but not the stack of the computation. The same implementation is used with both
+//! providers, because *ring* does not wipe the key of an HMAC.
 
 use hmac::digest::CtOutput;
 use hmac::{Hmac, KeyInit, Mac};
@@ -71,7 +71,7 @@ impl Sha384 {
 pub struct HmacSha256(Hmac<sha2::Sha256>);
 
 impl HmacSha256 {
-    /// Creates the state of an empty message under a key of any length.
+    /// Creates the state of an empty message with a key of any length.
     pub fn new(key: &[u8]) -> Self {
         #[expect(clippy::expect_used, reason = "RFC 2104 has keys of any length")]
         Self(Hmac::new_from_slice(key).expect("an HMAC's key has any length"))
@@ -89,13 +89,13 @@ impl HmacSha256 {
         code
     }
 
-    /// Returns true if `code` is the authentication code of the message. The comparison takes constant time.
+    /// Returns whether `code` is the authentication code of the message, in constant time.
     pub fn verify(self, code: &[u8; SHA_256_LENGTH]) -> bool {
         self.0.verify(code.into()).is_ok()
     }
 }
 
-/// Returns true if two secrets are equal. The time depends on their lengths alone.
+/// Returns whether two secrets are equal. The duration depends only on their lengths.
 pub fn constant_time_eq(one: &[u8], other: &[u8]) -> bool {
     let digest = |secret| CtOutput::<sha2::Sha256>::new(sha2::Sha256::digest(secret));
     digest(one) == digest(other)

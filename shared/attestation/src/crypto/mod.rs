@@ -1,8 +1,8 @@
-//! Cryptographic operations, and the one place that names a provider.
+//! Cryptographic operations. Only this module uses a crypto provider directly.
 //!
 //! The provider is `aws-lc-rs` by default. The alternative is `ring`, with `rsa`, `aes` and `cbc` for
-//! what it lacks. With both features, aws-lc-rs is the provider. Data under a secret is hashed by `sha2`
-//! and `hmac` with either provider, because those wipe their state.
+//! operations that it does not have. With both features, aws-lc-rs is the provider. Secret data is hashed
+//! by `sha2` and `hmac` with both providers, because these crates wipe their state.
 
 #[cfg(feature = "aws-lc-rs")]
 mod aws_lc_rs;
@@ -54,5 +54,5 @@ pub(crate) use system_random::SystemRandom;
 /// The name of the provider.
 pub const PROVIDER: &str = provider::NAME;
 
-/// True if OAEP takes its seed from the caller. AWS-LC takes none: it draws it from its own DRBG.
+/// Whether OAEP uses a seed from the caller. AWS-LC draws the seed from its own DRBG instead.
 pub const ACCEPTS_OAEP_SEED: bool = provider::ACCEPTS_OAEP_SEED;

@@ -1,12 +1,12 @@
-//! Encryption with RSAES-OAEP. A build with the feature `simulator` counts the keys.
+//! Encryption with RSAES-OAEP. Builds with the feature `simulator` count the loaded keys.
 
 use super::{CryptoError, OAEP_SEED_LENGTH, provider};
 
-/// An RSA key to encrypt to with OAEP (SHA-256, MGF1 with SHA-256, no label).
+/// An RSA public key for OAEP encryption (SHA-256, MGF1 with SHA-256, no label).
 pub(crate) struct OaepPublicKey(provider::OaepPublicKey);
 
 impl OaepPublicKey {
-    /// Reads a SubjectPublicKeyInfo, DER.
+    /// Loads a SubjectPublicKeyInfo in DER.
     ///
     /// # Errors
     /// If the provider rejects the key.
@@ -16,12 +16,12 @@ impl OaepPublicKey {
         provider::OaepPublicKey::from_spki(spki).map(Self)
     }
 
-    /// Encrypts into `output`, which is as long as the modulus.
+    /// Encrypts into `output`, which must have the length of the modulus.
     ///
-    /// A provider that takes no seed ([`ACCEPTS_OAEP_SEED`](super::ACCEPTS_OAEP_SEED)) ignores `seed`.
+    /// A provider that accepts no seed ([`ACCEPTS_OAEP_SEED`](super::ACCEPTS_OAEP_SEED)) ignores `seed`.
     ///
     /// # Errors
-    /// If the plaintext is too long, or the provider's own source of randomness fails.
+    /// If the plaintext is too long, or the provider's source of randomness fails.
     pub(crate) fn encrypt(
         &self,
         plaintext: &[u8],

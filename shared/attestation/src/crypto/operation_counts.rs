@@ -1,5 +1,6 @@
-//! Counters of expensive operations, so that tests can check the cost of an input. Only a build with the
-//! feature `simulator` counts.
+//! Counters of expensive operations, for tests that check the cost of an input.
+//!
+//! Only builds with the feature `simulator` count.
 
 use std::cell::Cell;
 
@@ -7,7 +8,7 @@ use rustls_pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificat
 
 use super::provider;
 
-/// The expensive operations of some work on the current thread.
+/// The number of expensive operations of a closure on the current thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OperationCounts {
     /// Number of verifications of P-384 signatures, of certificates and of documents, valid or not.
@@ -23,7 +24,7 @@ thread_local! {
 }
 
 impl OperationCounts {
-    /// Runs `work` and counts its operations on this thread.
+    /// Runs `work`. Returns its result and the operations of this thread during the run.
     pub fn measure<T>(work: impl FnOnce() -> T) -> (T, Self) {
         let before = OPERATIONS.get();
         let done = work();
@@ -48,7 +49,7 @@ pub(super) fn count_rsa_key() {
     OPERATIONS.set(operations);
 }
 
-/// The provider's ecdsa-with-SHA384 over P-384 keys, counted.
+/// The provider's ecdsa-with-SHA384 with P-384 keys, which counts its verifications.
 #[derive(Debug)]
 pub(super) struct CountedEcdsaP384Sha384;
 

@@ -1,4 +1,4 @@
-//! The provider `ring`, with `rsa`, `aes` and `cbc` for what it lacks.
+//! The provider `ring`, with `rsa`, `aes` and `cbc` for operations that it does not have.
 
 use aes::Aes256;
 use cbc::cipher::block_padding::Pkcs7;
@@ -22,7 +22,7 @@ pub(crate) const ECDSA_P384_SHA384: &dyn SignatureVerificationAlgorithm =
 pub(crate) const ECDSA_P256_SHA256: &dyn SignatureVerificationAlgorithm =
     webpki::ring::ECDSA_P256_SHA256;
 
-/// Verifies an ES384 signature. *ring* takes no digest, so the parts of the message are copied together.
+/// Verifies an ES384 signature. *ring* does not accept a digest, so the parts of the message are concatenated.
 pub(super) fn verify_es384(
     public_key: &[u8],
     message: &[&[u8]],
@@ -39,7 +39,7 @@ impl OaepPublicKey {
         rsa::PublicKey::from_public_key_der(spki).map(Self).map_err(|_| CryptoError)
     }
 
-    /// Encrypts into `output`, which is as long as the modulus.
+    /// Encrypts into `output`, which must have the length of the modulus.
     pub(super) fn encrypt(
         &self,
         plaintext: &[u8],
@@ -57,7 +57,7 @@ impl OaepPublicKey {
     }
 }
 
-/// A source of randomness that returns the seed once, and nothing more.
+/// A source of randomness that returns the seed once and then fails.
 struct SingleUseSeed<'a>(Option<&'a [u8; OAEP_SEED_LENGTH]>);
 
 impl TryRng for SingleUseSeed<'_> {
@@ -83,7 +83,10 @@ impl TryRng for SingleUseSeed<'_> {
 
 impl TryCryptoRng for SingleUseSeed<'_> {}
 
-/// Pads (PKCS#7) and encrypts the first `length` bytes of `buffer`, all of which that takes, in place.
+/// Pads (PKCS#7) and encrypts the first `length` bytes of `buffer` in place.
+///
+/// # Errors
+/// If the result does not have the length of `buffer`.
 pub(crate) fn aes_256_cbc_encrypt(
     key: &[u8; AES_256_KEY_LENGTH],
     iv: &[u8; AES_BLOCK_LENGTH],
@@ -97,7 +100,7 @@ pub(crate) fn aes_256_cbc_encrypt(
     if encrypted.len() == room { Ok(()) } else { Err(CryptoError) }
 }
 
-/// Decrypts `buffer` in place and removes the padding.
+/// Decrypts `buffer` in place. Returns the content without its padding.
 pub(crate) fn aes_256_cbc_decrypt<'a>(
     key: &[u8; AES_256_KEY_LENGTH],
     iv: &[u8; AES_BLOCK_LENGTH],

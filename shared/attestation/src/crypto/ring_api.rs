@@ -1,4 +1,4 @@
-//! The operations that both providers offer through the interface of *ring*.
+//! Operations that both providers implement with the API of *ring*.
 
 #[cfg(feature = "simulator")]
 use std::fmt;
@@ -14,7 +14,7 @@ impl From<Unspecified> for CryptoError {
     }
 }
 
-/// Fills `buffer` with random bytes from the provider, of the quality of the operating system's.
+/// Fills `buffer` with cryptographically secure random bytes of the provider.
 ///
 /// # Errors
 /// If the source of randomness fails.
@@ -22,7 +22,7 @@ pub fn fill_random(buffer: &mut [u8]) -> Result<(), CryptoError> {
     Ok(SystemRandom::new().fill(buffer)?)
 }
 
-/// Generates a P-256 key in PKCS#8, DER.
+/// Generates a P-256 key. Returns it as PKCS#8 in DER.
 ///
 /// # Errors
 /// If the source of randomness fails.
@@ -32,7 +32,7 @@ pub fn generate_p256_key() -> Result<zeroize::Zeroizing<Vec<u8>>, CryptoError> {
     Ok(zeroize::Zeroizing::new(key.as_ref().to_vec()))
 }
 
-/// A P-384 key that signs with ES384. Debug shows nothing of it.
+/// A P-384 key that signs with ES384. Its Debug output does not contain the key.
 #[cfg(feature = "simulator")]
 pub struct SigningKey {
     pair: signature::EcdsaKeyPair,
@@ -41,7 +41,7 @@ pub struct SigningKey {
 
 #[cfg(feature = "simulator")]
 impl SigningKey {
-    /// Generates a key; returns it in PKCS#8, DER.
+    /// Generates a key. Returns it as PKCS#8 in DER.
     ///
     /// # Errors
     /// If the source of randomness fails.
@@ -51,7 +51,7 @@ impl SigningKey {
         Ok(zeroize::Zeroizing::new(key.as_ref().to_vec()))
     }
 
-    /// Reads a key from PKCS#8, DER.
+    /// Parses a key from PKCS#8 in DER.
     ///
     /// # Errors
     /// If it is not a P-384 key.
@@ -66,12 +66,12 @@ impl SigningKey {
         self.pair.public_key().as_ref()
     }
 
-    /// Returns whether `signature` (r and s, 48 bytes each) is this key's over `message`.
+    /// Returns whether `signature` (r and s, 48 bytes each) is a signature of this key over `message`.
     pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         super::verify_es384(self.public_key(), &[message], signature).is_ok()
     }
 
-    /// Signs `message`; returns r and s, 48 bytes each.
+    /// Signs `message`. Returns r and s, 48 bytes each.
     ///
     /// # Errors
     /// If the provider fails.

@@ -1,4 +1,4 @@
-//! The provider's source of randomness, as the crate `rsa` takes one.
+//! The provider's source of randomness, with the traits that the crate `rsa` requires.
 
 use rsa::rand_core::{TryCryptoRng, TryRng};
 

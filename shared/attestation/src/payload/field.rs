@@ -1,9 +1,9 @@
-//! A field of the payload while the map is read.
+//! One field of the payload during parsing.
 
 use crate::cbor::Reader;
 use crate::malformed_document::MalformedDocument;
 
-/// The state of a field: unread, null, or a value.
+/// A field: not read yet, null, or a value.
 pub(super) enum Field<T> {
     Unread,
     Null,
@@ -11,7 +11,7 @@ pub(super) enum Field<T> {
 }
 
 impl<T> Field<T> {
-    /// Reads the field with `read`, unless it is null. A second value is an error.
+    /// Reads the field's value with `read`, or null. A second occurrence of the field is an error.
     pub(super) fn read(
         &mut self,
         field: &'static str,

@@ -1,4 +1,4 @@
-//! The values of the fields, with their sizes: rules 6 to 8.
+//! Rules 6 to 8: the types and sizes of the fields' values.
 
 use std::ops::{Range, RangeInclusive};
 
@@ -12,7 +12,7 @@ const CABUNDLE_COUNT: RangeInclusive<usize> = 2..=5;
 pub(super) const CERTIFICATE_LENGTH: RangeInclusive<usize> = 1..=1024;
 pub(super) const PUBLIC_KEY_LENGTH: RangeInclusive<usize> = 1..=1024;
 pub(super) const USER_DATA_LENGTH: RangeInclusive<usize> = 0..=1024;
-/// No genuine identifier is longer than 80 bytes.
+/// Genuine identifiers have at most 80 bytes.
 const MODULE_ID_LENGTH: RangeInclusive<usize> = 1..=1024;
 
 fn field_error(field: &'static str) -> impl Fn(CborError) -> MalformedDocument {
@@ -43,7 +43,7 @@ pub(super) fn read_sized_bytes(
     Ok(range)
 }
 
-/// Reads `module_id`, which must be printable.
+/// Reads `module_id`, which must not contain control characters.
 pub(super) fn read_module_id(
     document: &[u8],
     reader: &mut Reader<'_>,
@@ -121,8 +121,9 @@ pub(super) fn read_cabundle(
     }
 }
 
-/// Returns the error for a cabundle that is too long, with the number of certificates that is known
-/// without reading on.
+/// Returns the error for a cabundle with too many certificates.
+///
+/// The count includes unread certificates if the array has a definite length.
 fn cabundle_count_error(entries: &Items, read: usize) -> MalformedDocument {
     let unread = match entries {
         Items::Left(left) => usize::try_from(*left).unwrap_or(usize::MAX),

@@ -4,29 +4,29 @@ use thiserror::Error;
 
 use crate::crypto::{SHA_256_LENGTH, Sha256};
 
-/// The text before the hexadecimal digest. Another form of the digest gets another number.
+/// The text before the hexadecimal digest. The number after the slash is the version of the format.
 const LABEL: &str = "attested-random tls-ca/1 sha256:";
 
-/// The certificate authority of one enclave, by the SHA-256 of its SubjectPublicKeyInfo in DER.
+/// The SHA-256 digest of the SubjectPublicKeyInfo (DER) of an enclave's certificate authority.
 ///
-/// It is the field `user_data` of the enclave's own attestation document, as text:
+/// The enclave's own attestation document contains it in the field `user_data`, as the text
 /// `attested-random tls-ca/1 sha256:` and 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct CaBinding([u8; SHA_256_LENGTH]);
 
-/// A reason why `user_data` binds no certificate authority.
+/// A reason why `user_data` is not a binding of a certificate authority.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum InvalidBinding {
     /// The text has another label, or another version.
     #[error("user_data does not begin with \"{LABEL}\"")]
     Label,
-    /// The text after the label is not a digest.
+    /// The text after the label is not 64 lower-case hexadecimal digits.
     #[error("what user_data has after \"{LABEL}\" is not 64 lower-case hexadecimal digits")]
     Digest,
 }
 
 impl CaBinding {
-    /// Creates the binding of the authority with this SubjectPublicKeyInfo, DER.
+    /// Creates the binding of the authority with the SubjectPublicKeyInfo `spki`, in DER.
     pub fn from_spki(spki: &[u8]) -> Self {
         Self(Sha256::digest(spki))
     }
@@ -44,7 +44,7 @@ impl CaBinding {
     /// Parses an attestation document's `user_data`.
     ///
     /// # Errors
-    /// If `user_data` is not exactly of the form of [`to_user_data`](Self::to_user_data).
+    /// If `user_data` does not have exactly the form that [`to_user_data`](Self::to_user_data) returns.
     pub fn from_user_data(user_data: &[u8]) -> Result<Self, InvalidBinding> {
         let digits = user_data.strip_prefix(LABEL.as_bytes()).ok_or(InvalidBinding::Label)?;
         let (pairs, rest) = digits.as_chunks();
@@ -84,7 +84,7 @@ impl fmt::Debug for CaBinding {
 mod tests {
     use super::*;
 
-    /// Of the three bytes `abc`, whose digest FIPS 180-4 has as an example.
+    /// The binding of the bytes `abc`, whose digest is an example of FIPS 180-4.
     const ABC: &str = "attested-random tls-ca/1 sha256:\
         ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 

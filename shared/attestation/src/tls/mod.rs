@@ -1,5 +1,7 @@
-//! Attested TLS: the binding of an attestation document to the certificate authority that was generated inside
-//! the enclave ([`CaBinding`]), and the check that a TLS connection ends at that authority ([`verify_chain`]).
+//! Attested TLS: the binding of a certificate authority to an attestation document.
+//!
+//! The authority is generated inside the enclave, and the enclave's document contains the digest of its key
+//! ([`CaBinding`]). [`verify_chain`] checks that a TLS server's certificates chain to that authority.
 
 mod ca_binding;
 mod not_after;

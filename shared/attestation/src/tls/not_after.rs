@@ -1,4 +1,4 @@
-//! The end of the validity of a certificate.
+//! The end of a certificate's validity.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use rustls_pki_types::CertificateDer;
 
 use crate::time::UnixMillis;
 
-/// Returns the end of the validity of `certificate`, if it is one. Other fields and the signature are not
-/// checked.
+/// Returns notAfter of `certificate`, or `None` if it is not a certificate. Other fields and the signature
+/// are not checked.
 pub fn not_after(certificate: &CertificateDer<'_>) -> Option<UnixMillis> {
     let since_1970 = read_not_after(certificate).ok()?;
     Some(UnixMillis::from_secs(since_1970.as_secs()))
 }
 
-/// RFC 5280 section 4.1.
+/// Reads notAfter (RFC 5280 section 4.1), as the duration since 1970.
 fn read_not_after(certificate: &[u8]) -> der::Result<Duration> {
     let mut certificate = sequence(&mut SliceReader::new(certificate)?)?;
     let mut tbs = sequence(&mut certificate)?;
@@ -34,7 +34,7 @@ fn read_not_after(certificate: &[u8]) -> der::Result<Duration> {
     }
 }
 
-/// What is in the sequence that comes next.
+/// Returns a reader for the content of the next SEQUENCE.
 fn sequence<'a>(reader: &mut SliceReader<'a>) -> der::Result<SliceReader<'a>> {
     let any: AnyRef<'a> = reader.decode()?;
     any.tag().assert_eq(Tag::Sequence)?;

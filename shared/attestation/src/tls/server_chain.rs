@@ -10,28 +10,28 @@ use super::CaBinding;
 use crate::crypto::ECDSA_P256_SHA256;
 use crate::time::UnixMillis;
 
-/// A reason why a TLS connection does not end at the authority that a document binds.
+/// A reason why a TLS server's certificates do not chain to the authority that a document binds.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum TlsChainError {
-    /// None of the presented certificates is that of the authority.
+    /// None of the presented certificates has the bound key.
     #[error("none of the certificates that it presents has the key that the document attests")]
     NoAuthority,
-    /// The authority's certificate is not signed by its own key.
+    /// The authority's certificate is not signed with its own key.
     #[error("the certificate with the attested key is not signed by that key")]
     NotSelfSigned,
-    /// The authority did not issue the server's certificate.
+    /// The server's certificate does not chain to the authority.
     #[error("the authority with the attested key did not issue its certificate for now: {0}")]
     Path(webpki::Error),
 }
 
-/// Verifies the certificates that a server has `presented`, its own first, at the time `now`.
+/// Verifies the certificates in `presented`, of which the server's own is the first, at the time `now`.
 ///
 /// The authority of `binding` must have issued the server's certificate for TLS servers. The authority's
-/// certificate must be among the presented ones and signed by its own key. Returns the authority's
-/// certificate. TLS itself verifies that the server holds the key of its certificate.
+/// certificate must be among the presented ones and signed with its own key. Returns the authority's
+/// certificate. The TLS handshake itself verifies that the server has the key of its certificate.
 ///
 /// # Errors
-/// If the connection ends elsewhere.
+/// If the server's certificate does not chain to the authority of `binding`.
 pub fn verify_chain(
     presented: &[CertificateDer<'_>],
     binding: &CaBinding,
@@ -45,7 +45,7 @@ pub fn verify_chain(
         .filter_map(|der| Some((der, EndEntityCert::try_from(der).ok()?)))
         .find(|(_, certificate)| is_bound(certificate))
         .ok_or(TlsChainError::NoAuthority)?;
-    // The document binds its key alone: the rest of it is true if that key signed it.
+    // The document binds only the key. The self-signature authenticates the rest of the certificate.
     let (signed, signature) = signed_parts(authority).map_err(|_| TlsChainError::NotSelfSigned)?;
     parsed
         .verify_signature(ECDSA_P256_SHA256, signed, signature)
@@ -68,13 +68,13 @@ pub fn verify_chain(
     Ok(authority.clone().into_owned())
 }
 
-/// Returns true if a server's certificate is valid for `name`, as clients check it (RFC 9525).
+/// Returns whether a server's certificate is valid for `name` (RFC 9525).
 pub fn is_valid_for(certificate: &CertificateDer<'_>, name: &ServerName<'_>) -> bool {
     EndEntityCert::try_from(certificate)
         .is_ok_and(|certificate| certificate.verify_is_valid_for_subject_name(name).is_ok())
 }
 
-/// What is signed, and the signature (RFC 5280 section 4.1).
+/// Returns the signed part of a certificate and the signature (RFC 5280 section 4.1).
 fn signed_parts(certificate: &[u8]) -> der::Result<(&[u8], &[u8])> {
     let mut reader = SliceReader::new(certificate)?;
     let parts = reader.sequence(|certificate| {

@@ -1,4 +1,4 @@
-//! Rules 9 and 10: what one certificate must be, and may do.
+//! Tests of rules 9 and 10: the form and the role of one certificate.
 
 use super::*;
 
@@ -149,7 +149,7 @@ fn rejects_unknown_critical_extension() {
     assert_eq!(rejection(uncritical), None);
 }
 
-/// Each well-formed, but for one thing; the corpus has more of them.
+/// Each certificate has one defect. The corpus of the test suite has more of them.
 #[test]
 fn rejects_non_der_names_serials_and_extensions() {
     let certificate = ChainPosition::Leaf;

@@ -1,4 +1,4 @@
-//! Each rule from 9 to 17, broken alone: the forge changes one thing and signs correctly again.
+//! Tests of rules 9 to 17: each test changes one part of a valid document and signs it again.
 
 #![expect(
     clippy::indexing_slicing,
@@ -25,7 +25,7 @@ use simulator::{
 
 const NOW: UnixMillis = UnixMillis::from_secs(1_800_000_000);
 const LEAF: usize = 4;
-/// Seconds for which the forge's certificates are valid before and after `NOW`.
+/// Validity of the certificates before and after `NOW`, in seconds.
 const LIFETIME: u64 = 1000;
 
 struct SignedDocument {
@@ -37,7 +37,7 @@ fn builder() -> DocumentBuilder {
     DocumentBuilder::new(LEAF, NOW).unwrap()
 }
 
-/// Signs over `certificates`, the leaf last, and trusts the first of them.
+/// Signs a document with the chain `certificates` (the leaf is the last). The first becomes the trust anchor.
 fn sign_over(builder: &DocumentBuilder, certificates: &[Vec<u8>]) -> SignedDocument {
     let chain: Vec<&[u8]> = certificates.iter().map(Vec::as_slice).collect();
     SignedDocument {
@@ -60,7 +60,7 @@ fn position(level: usize) -> ChainPosition {
     if level == LEAF { ChainPosition::Leaf } else { ChainPosition::Cabundle(level) }
 }
 
-/// The verdict on the chain `order` (levels, the leaf last).
+/// Returns the error for a chain of the levels `order` (the leaf is the last).
 fn rejection_of_order(builder: &DocumentBuilder, order: &[usize]) -> Option<UntrustedDocument> {
     let certificates = builder.certificates().unwrap();
     let chain: Vec<Vec<u8>> = order.iter().map(|level| certificates[*level].clone()).collect();
@@ -106,7 +106,7 @@ fn rejects_chain_out_of_order_or_with_gaps_or_repeats() {
     assert_eq!(order(&[0, 1, 2, LEAF]), out_of_order(Leaf));
     let repeated = Some(RepeatedSubject { certificate: Cabundle(1) });
     assert_eq!(order(&[0, 0, 1, 2, 3, LEAF]), repeated);
-    // An unused or a duplicated CA is one too many for the path lengths before it is out of place.
+    // An additional CA breaks a path length, which is checked before the order.
     assert!(matches!(
         order(&[0, 1, 2, 3, 3, LEAF]),
         Some(UntrustedDocument::PathLength { certificate: Cabundle(3), allowed: 0, below: 1 })

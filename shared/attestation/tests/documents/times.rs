@@ -1,8 +1,8 @@
-//! Rules 13 and 14: validity periods and the age of the document.
+//! Tests of rules 13 and 14: validity periods and the age of the document.
 
 use super::*;
 
-/// The time of judgement of a document that was signed at `signed_at`.
+/// Returns the verification time of a document that was signed at `signed_at`.
 fn at(time: UnixMillis, signed_at: UnixMillis) -> VerificationTime {
     VerificationTime { reading: ClockReading::given(time), signed_at }
 }

@@ -1,4 +1,4 @@
-//! No document that differs from a good one is accepted in its place.
+//! Property tests: documents that differ from a valid document are rejected.
 
 use attestation::cms::RecipientPrivateKey;
 use proptest::prelude::*;
@@ -6,7 +6,7 @@ use proptest::sample::Index;
 
 use crate::Fixture;
 
-/// A good document, and who can judge it.
+/// Returns a valid document and the fixture that verifies it.
 fn good() -> (Fixture, Vec<u8>) {
     let pem = include_str!("../../../../tests/suite/keys/rsa-2048.pem");
     let key = RecipientPrivateKey::from_pem(pem).unwrap();
@@ -16,7 +16,7 @@ fn good() -> (Fixture, Vec<u8>) {
     (fixture, document)
 }
 
-/// Deterministic and without a pattern that a structure could share: SplitMix64's finaliser.
+/// Returns a deterministic pseudorandom byte: SplitMix64's finalizer.
 fn scrambled(number: usize) -> u8 {
     let mut value = u64::try_from(number).unwrap().wrapping_add(0x9e37_79b9_7f4a_7c15);
     value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -28,7 +28,7 @@ fn scrambled(number: usize) -> u8 {
 fn rejects_document_with_a_changed_byte() {
     let (fixture, good) = good();
     for offset in 0..good.len() {
-        // Never zero: the byte is another one.
+        // Never zero, so the byte changes.
         let difference = scrambled(offset).max(1);
         let mut changed = good.clone();
         changed[offset] ^= difference;
@@ -36,7 +36,7 @@ fn rejects_document_with_a_changed_byte() {
     }
 }
 
-/// How a document is changed. Each index is taken of what the document then has.
+/// A change of a document. Each index is relative to the document's current length.
 #[derive(Clone, Debug)]
 enum Change {
     Replace(Index, u8),
@@ -96,7 +96,7 @@ fn rejects_document_after_any_change() {
     proptest!(config, |(change in Change::strategy())| {
         let mut changed = good.clone();
         change.apply(&mut changed);
-        // Tag 18 in front, once, makes the same document.
+        // One tag 18 in front is allowed, so that document is valid.
         prop_assume!(changed != good && changed != [&[0xd2], &good[..]].concat());
         prop_assert!(fixture.verify(changed).is_none());
     });

@@ -1,5 +1,4 @@
-//! What holds for every input of a kind: sealed content opens to itself, and no changed document is
-//! accepted.
+//! Property tests: sealed content opens to itself, and changed documents are rejected.
 
 #![expect(
     clippy::indexing_slicing,
@@ -21,7 +20,7 @@ use simulator::{DocumentRequest, SimulatedPki, default_pcrs};
 
 const NOW: UnixMillis = UnixMillis::from_secs(1_800_000_000);
 
-/// A simulated world at a time that stands still, and its root.
+/// A simulated PKI with a fixed clock, and its trust anchors.
 struct Fixture {
     pki: SimulatedPki,
     anchors: TrustAnchors<Simulated>,
@@ -46,7 +45,7 @@ impl Fixture {
         self.pki.document(request).unwrap()
     }
 
-    /// `None`: refused, for its form or for its evidence.
+    /// Returns the verified document, or `None` if parsing or verification rejects it.
     fn verify(&self, document: Vec<u8>) -> Option<VerifiedDocument<Simulated>> {
         UnverifiedDocument::parse(document)
             .ok()?

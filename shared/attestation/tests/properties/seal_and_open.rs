@@ -1,4 +1,4 @@
-//! Opening undoes sealing, for every length of content and every size of key.
+//! Property tests: opening reverses sealing, for every content length and key size.
 
 use std::convert::Infallible;
 
@@ -9,13 +9,13 @@ use proptest::prelude::*;
 
 use crate::Fixture;
 
-/// The most content the API can ask for.
+/// Maximum NumberOfBytes of the API.
 const MAX_CONTENT_LENGTH: usize = 1024;
 
-/// The most random bytes that one envelope takes: a key, an IV and a seed.
+/// Maximum number of random bytes for one ciphertext: a key, an IV and a seed.
 const RANDOM_LENGTH: usize = 32 + 16 + 32;
 
-/// A recipient's two halves. The public one comes from a verified document: there is no other way.
+/// A recipient's private and public key. The public key is only available from a verified document.
 struct Recipient {
     private: RecipientPrivateKey,
     public: RecipientKey,
@@ -29,7 +29,7 @@ impl Recipient {
         Self { public: document.recipient_key().unwrap(), private }
     }
 
-    /// Seals and opens; returns the envelope, so that others can be compared with it.
+    /// Seals `content`, checks that it opens, and returns the ciphertext.
     fn round_trip(&self, content: &[u8], random: &[u8; RANDOM_LENGTH]) -> Vec<u8> {
         let mut random = random.iter().copied();
         let encryption = ContentEncryption::draw(|part| {
@@ -51,7 +51,7 @@ fn round_trips_content_of_every_length() {
         random[..8].copy_from_slice(&u64::try_from(length).unwrap().to_be_bytes());
         let content: Vec<u8> = (0..length).map(|at| (at * 7 + length).to_be_bytes()[7]).collect();
         let sealed = recipient.round_trip(&content, &random);
-        // From eight bytes on, chance does not put the content there.
+        // Content of eight or more bytes does not occur in the ciphertext by chance.
         let is_visible = sealed.windows(length).any(|window| window == content);
         assert!(length < 8 || !is_visible, "{length} bytes are sealed in the clear");
     }

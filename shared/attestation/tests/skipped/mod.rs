@@ -3,8 +3,8 @@
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 
-/// Appends a line to the file that `SKIPPED_TESTS` names, from which `make test` prints its totals.
-/// Without that variable the line goes to stderr.
+/// Appends a line to the file in the variable `SKIPPED_TESTS`, which `make test` summarizes. Without the
+/// variable, the line goes to stderr.
 pub(crate) fn report_skipped(test: &str, reason: &str) {
     let line = format!("SKIPPED {test}: {reason}\n");
     match std::env::var_os("SKIPPED_TESTS") {

@@ -1,5 +1,5 @@
-//! Where the vectors are: documents signed by AWS and envelopes written by AWS KMS. They are not
-//! part of this repository.
+//! The location of the test vectors: documents signed by AWS and ciphertexts written by AWS KMS. They are
+//! not part of this repository.
 
 #[path = "../skipped/mod.rs"]
 mod skipped;
@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 
 use skipped::report_skipped;
 
-/// Returns the folder of `VECTORS`, or `shared/vectors` beside the repository.
+/// Returns the folder in the variable `VECTORS`, or `shared/vectors` beside the repository.
 ///
-/// Without that folder the test is skipped, and [`report_skipped`] says so. With `REQUIRE_VECTORS=1` the
-/// test fails instead.
+/// Without that folder it returns `None` and reports `test` as skipped. With `REQUIRE_VECTORS=1` it panics
+/// instead.
 pub(crate) fn vectors(test: &str) -> Option<PathBuf> {
     let folder = std::env::var_os("VECTORS").map_or_else(beside_repository, PathBuf::from);
     if folder.is_dir() {
@@ -23,7 +23,7 @@ pub(crate) fn vectors(test: &str) -> Option<PathBuf> {
     None
 }
 
-/// Returns `shared/vectors` beside the repository, whose packages are in folders of different depths.
+/// Returns `shared/vectors` beside the repository. The packages that include this file have different depths.
 fn beside_repository() -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let repository = package.ancestors().find(|folder| folder.join("Cargo.lock").is_file());

@@ -1,4 +1,4 @@
-//! The caches: what they store, what a hit saves, and that a hit replaces no other check.
+//! Tests of the caches: stored entries, saved signature verifications, and the checks that a hit does not skip.
 
 #![expect(
     clippy::indexing_slicing,
@@ -20,11 +20,11 @@ use attestation::{
 use simulator::{CertificateSpec, DocumentBuilder, Extension, default_pcrs};
 
 const NOW: UnixMillis = UnixMillis::from_secs(1_800_000_000);
-/// The leaf's place below four CAs.
+/// The index of the leaf below four CAs.
 const LEAF: usize = 4;
 const MANY: CacheSizes = CacheSizes { chains: 100, leaves: 100, documents: 100 };
 
-/// A chain whose certificates stay the same bytes, under which leaves and documents are issued.
+/// A chain with fixed bytes, which issues leaves and documents.
 struct Issuer {
     builder: DocumentBuilder,
     certificates: Vec<Vec<u8>>,
@@ -40,7 +40,7 @@ impl Issuer {
         Self { builder, certificates }
     }
 
-    /// Another leaf below the same CAs.
+    /// Returns an issuer with another leaf below the same CAs.
     fn with_leaf(&self, change: impl FnOnce(&mut CertificateSpec)) -> Self {
         let mut spec = self.builder.specs[LEAF].clone();
         change(&mut spec);
@@ -73,7 +73,7 @@ impl Issuer {
 
 type VerifyResult = Result<(), UntrustedDocument>;
 
-/// The time of judgement of a document of `NOW`.
+/// Returns the verification time of a document that was signed at `NOW`.
 fn at(time: UnixMillis) -> VerificationTime {
     VerificationTime { reading: ClockReading::enclave(time), signed_at: NOW }
 }
@@ -88,7 +88,7 @@ fn verify(verifier: &Verifier<Simulated>, document: &[u8]) -> VerifyResult {
     verify_at(verifier, document, NOW)
 }
 
-/// The signatures that judging a good document takes.
+/// Returns the number of signatures that the verification of a valid document verifies.
 fn cost(verifier: &Verifier<Simulated>, document: &[u8]) -> u64 {
     let (result, operations) = OperationCounts::measure(|| verify(verifier, document));
     assert_eq!(result, Ok(()));
@@ -147,7 +147,7 @@ fn does_not_cache_rejected_documents() {
     bad_leaf.certificates[LEAF][last] ^= 1;
     let bad_leaf = bad_leaf.document(2);
     for (document, error, costs) in [
-        // The leaf's signature is the first of the chain's that is looked at.
+        // The path library verifies the leaf's signature first.
         (&bad_leaf, UntrustedDocument::ChainSignature, [4, 4]),
         (&bad_signature, UntrustedDocument::DocumentSignature, [5, 1]),
         (&bad_leaf, UntrustedDocument::ChainSignature, [1, 1]),
@@ -169,10 +169,10 @@ fn one_changed_bit_misses_the_cache() {
     let verifier = issuer.verifier(MANY);
     let document = issuer.document(1);
     verify(&verifier, &document).unwrap();
-    // The tag is not signed: the same claims, the same signature, other bytes.
+    // The tag is not signed: the claims and the signature are equal, but the bytes differ.
     let tagged = [&[0xd2], &document[..]].concat();
     assert_eq!(cost(&verifier, &tagged), 1);
-    // The outer bits of each certificate's signature, which its issuer's signature is.
+    // The last bit of each certificate's signature.
     for level in 1..=LEAF {
         let mut changed =
             Issuer { builder: issuer.builder.clone(), certificates: issuer.certificates.clone() };
@@ -212,7 +212,7 @@ fn rejects_cached_certificates_under_another_root() {
 #[test]
 fn verifies_chain_with_name_constraints_for_each_leaf() {
     let mut builder = DocumentBuilder::new(LEAF, NOW).unwrap();
-    // permittedSubtrees of one dNSName, which says nothing of a leaf without any.
+    // permittedSubtrees of one dNSName, which does not apply to a leaf without dNSNames.
     let value = b"\x30\x0d\xa0\x0b\x30\x09\x82\x07example".to_vec();
     let constraints = Extension { oid: vec![0x55, 0x1d, 30], critical: false, value };
     builder.specs[1].extensions.push(constraints);
@@ -221,7 +221,7 @@ fn verifies_chain_with_name_constraints_for_each_leaf() {
     assert_eq!(cost(&verifier, &issuer.document(1)), 5);
     assert_eq!(cost(&verifier, &issuer.document(2)), 1);
     assert_eq!(cost(&verifier, &issuer.another_leaf().document(3)), 5);
-    // subjectAltName of another dNSName: what the first CA must not have below it.
+    // subjectAltName with another dNSName, which violates the constraint.
     let value = b"\x30\x07\x82\x05other".to_vec();
     let name = Extension { oid: vec![0x55, 0x1d, 17], critical: false, value };
     let named = issuer.with_leaf(|spec| spec.extensions.push(name));
@@ -237,7 +237,7 @@ fn accepts_leaf_after_another_was_rejected_with_the_same_chain() {
     assert_eq!(cost(&verifier, &issuer.another_leaf().document(2)), 2);
 }
 
-/// The signatures verified by all together, if each judges one of these at once.
+/// Returns the total number of verified signatures if each document is verified on its own thread at once.
 fn concurrent_cost(verifier: &Arc<Verifier<Simulated>>, documents: Vec<Vec<u8>>) -> u64 {
     let barrier = Arc::new(Barrier::new(documents.len()));
     let threads: Vec<_> = documents

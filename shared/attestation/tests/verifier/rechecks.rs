@@ -1,4 +1,4 @@
-//! Rules that are checked again for cached documents.
+//! Tests of the rules that are checked again for cached documents.
 
 use super::*;
 
@@ -24,7 +24,7 @@ fn checks_every_other_rule_for_cached_documents() {
     let now = NOW.minus_secs(61);
     let future = UntrustedDocument::TimestampInFuture { at: at(now) };
     assert_eq!(verify_at(&verifier, &document, now), Err(future));
-    // And once more as it was.
+    // The document is still cached.
     assert_eq!(cost(&verifier, &document), 0);
 }
 
@@ -52,7 +52,7 @@ fn checks_validity_of_each_certificate_of_cached_documents() {
 
 #[test]
 fn verification_within_tolerance_widens_no_validity() {
-    // The leaf's validity cannot be ahead of a document's timestamp, which refuses first.
+    // The leaf is left out: its validity cannot begin after the document's timestamp.
     for level in 0..LEAF {
         let certificate = ChainPosition::Cabundle(level);
         let (not_before, not_after) = (NOW.plus_secs(60), NOW.plus_secs(70));
