@@ -50,11 +50,11 @@ pub(crate) enum ApiError {
     #[error("a marker that was not given out")]
     InvalidMarker,
     #[error(transparent)]
-    CryptoPoolError(#[from] CryptoPoolError),
+    CryptoPool(#[from] CryptoPoolError),
     #[error(transparent)]
     Clock(#[from] ClockFault),
     #[error(transparent)]
-    EntropySource(#[from] EntropyFault),
+    Entropy(#[from] EntropyFault),
     #[error(transparent)]
     BuildResponse(#[from] ResponseError),
     #[error("the answer cannot be written: {0}")]
@@ -86,7 +86,7 @@ impl ApiError {
                 "You have exceeded the rate at which you may call KMS. Reduce the frequency of \
                  your calls.",
             ),
-            Self::CryptoPoolError(CryptoPoolError::Full) => KmsError::new(
+            Self::CryptoPool(CryptoPoolError::Full) => KmsError::new(
                 ErrorType::Throttling,
                 "The rate of requests with a Recipient exceeds what this service can verify. Reduce \
                  the frequency of your calls.",
@@ -112,13 +112,13 @@ impl ApiError {
                 ErrorType::InvalidMarker,
                 "The marker was not returned by an earlier call of this operation.",
             ),
-            Self::EntropySource(fault) if fault.is_timeout() => KmsError::new(
+            Self::Entropy(fault) if fault.is_timeout() => KmsError::new(
                 ErrorType::DependencyTimeout,
                 "The source of entropy did not answer in time. Try again.",
             ),
-            Self::CryptoPoolError(CryptoPoolError::Unfinished)
+            Self::CryptoPool(CryptoPoolError::Unfinished)
             | Self::Clock(_)
-            | Self::EntropySource(_)
+            | Self::Entropy(_)
             | Self::BuildResponse(_)
             | Self::Serialization(_)
             | Self::Panicked => KmsError::internal(),
@@ -134,9 +134,9 @@ impl ApiError {
     /// Returns whether the fault is the service's and not the caller's.
     pub(super) fn is_internal(&self) -> bool {
         match self {
-            Self::CryptoPoolError(CryptoPoolError::Unfinished)
+            Self::CryptoPool(CryptoPoolError::Unfinished)
             | Self::Clock(_)
-            | Self::EntropySource(_)
+            | Self::Entropy(_)
             | Self::Route(RouteError::Failed)
             | Self::BuildResponse(_)
             | Self::Serialization(_)

@@ -41,7 +41,7 @@ pub enum StartError {
     Nsm(#[from] NsmFault),
     /// There is no entropy.
     #[error("{0}; without entropy there is nothing to serve")]
-    EntropySource(#[from] EntropyFault),
+    Entropy(#[from] EntropyFault),
     /// There are no keys for TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),
