@@ -265,7 +265,7 @@ async fn nsm_fault_returns_500_and_ends_readiness() {
     );
     let (status, body) = fixture.send(Method::GET, "/readyz", "").await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(body, "not ready: the NSM answered with error InternalError\n");
+    assert_eq!(body, "not ready: the NSM returned error InternalError\n");
     assert_eq!(fixture.send(Method::GET, "/healthz", "").await.0, StatusCode::OK);
     let (status, metrics) = fixture.send(Method::GET, "/metrics", "").await;
     assert_eq!(status, StatusCode::OK);

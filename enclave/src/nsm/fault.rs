@@ -11,52 +11,54 @@ use crate::health::HealthFault;
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum NsmFault {
     /// The device failed.
-    #[error("the NSM's device failed: {0}")]
+    #[error("the NSM device failed: {0}")]
     Device(#[from] NsmError),
     /// The module answered with an error code.
-    #[error("the NSM answered with error {code}")]
+    #[error("the NSM returned error {code}")]
     ErrorResponse {
         /// Its name.
         code: &'static str,
     },
     /// An answer to another question.
-    #[error("the NSM answered another request")]
+    #[error("the NSM returned the response to another request")]
     UnexpectedResponse,
     /// A register that does not hold what it was extended with and nothing else.
     #[error(
-        "the NSM's PCR{index} measures something else beside the configuration: it must be zero when \
-         this service starts, once an enclave"
+        "PCR{index} of the NSM was extended before this service measured its configuration: start the service \
+         only once per enclave, and extend this PCR nowhere else"
     )]
     Register {
         /// Which.
         index: u16,
     },
     /// A document that tells no time.
-    #[error("the NSM's attestation document tells no time")]
+    #[error("the NSM's attestation document contains no timestamp")]
     NoTimestamp,
     /// A document that came so slowly that its time means little.
-    #[error("the NSM took too long over an attestation document")]
+    #[error("the NSM took too long for an attestation document")]
     SlowTimestamp,
     /// What it gave is not random.
     #[error("the NSM is unhealthy until this service is restarted: {0}")]
     Unhealthy(#[from] HealthFault),
     /// A call that did not return.
-    #[error("the NSM is unhealthy until this service is restarted: a call took over {limit:?}")]
+    #[error(
+        "the NSM is unhealthy until this service is restarted: a call took longer than {limit:?}"
+    )]
     Stuck {
         /// How long a call may take.
         limit: Duration,
     },
     /// A caller waited as long as it may.
-    #[error("the NSM gave no entropy within {deadline:?}")]
+    #[error("the NSM returned no entropy within {deadline:?}")]
     Deadline {
         /// How long that is.
         deadline: Duration,
     },
     /// More callers wait than there is room for.
-    #[error("too many wait for the NSM")]
+    #[error("too many requests wait for the NSM")]
     Full,
     /// The thread is gone.
-    #[error("the thread of the NSM has ended")]
+    #[error("the NSM thread has ended: restart this service")]
     ThreadEnded,
 }
 

@@ -45,7 +45,7 @@ async fn eventually(condition: impl Fn() -> bool) {
             tokio::task::yield_now().await;
         }
     };
-    timeout(BOUND, wait).await.expect("it never came about");
+    timeout(BOUND, wait).await.expect("the condition does not hold");
 }
 
 /// A module that answers so from the call of number `from` on, if it is asked for random bytes.
@@ -205,7 +205,7 @@ async fn nsm_is_not_called_after_a_failed_health_test() {
     let mut calls = 0;
     let nsm = nsm_failing_from(START_UP_CALLS, move || {
         calls += 1;
-        assert_eq!(calls, 1, "it was asked again");
+        assert_eq!(calls, 1, "the NSM was called again");
         Ok(Response::GetRandom { random: vec![0; 256] })
     });
     let nsm = start(nsm, settings()).await.unwrap();
@@ -240,7 +240,7 @@ async fn prefetched_blocks_are_dropped_after_a_failed_test() {
 #[tokio::test]
 async fn rejects_the_same_block_twice() {
     let block = default_response(&Request::GetRandom);
-    let Response::GetRandom { random } = block else { panic!("another answer") };
+    let Response::GetRandom { random } = block else { panic!("unexpected response") };
     let nsm = nsm_failing_from(START_UP_CALLS, move || {
         Ok(Response::GetRandom { random: random.clone() })
     });
@@ -340,7 +340,7 @@ async fn prefetches_the_configured_number_of_blocks() {
 
 #[tokio::test]
 async fn panic_of_the_thread_ends_all_waits() {
-    let nsm = nsm_failing_from(START_UP_CALLS, || panic!("a bug"));
+    let nsm = nsm_failing_from(START_UP_CALLS, || panic!("a panic of this test"));
     let nsm = start(nsm, settings()).await.unwrap();
     for _ in 0..2 {
         assert_eq!(take(&nsm).await.err(), Some(NsmFault::ThreadEnded));
@@ -351,7 +351,7 @@ async fn panic_of_the_thread_ends_all_waits() {
 
 #[tokio::test]
 async fn start_fails_if_the_thread_panics() {
-    let nsm = nsm_failing_from(0, || panic!("a bug"));
+    let nsm = nsm_failing_from(0, || panic!("a panic of this test"));
     assert_eq!(start(nsm, settings()).await.err(), Some(NsmFault::ThreadEnded));
 }
 

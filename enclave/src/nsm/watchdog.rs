@@ -211,7 +211,7 @@ mod tests {
         assert_eq!(monitor.call(|| 7), Some(7));
         assert_eq!(signal.recv_timeout(2 * limit), Err(mpsc::RecvTimeoutError::Timeout));
         // Unlike `panic!`, this prints no backtrace, which can take longer than the limit.
-        let panics = || monitor.call(|| resume_unwind(Box::new("a bug")));
+        let panics = || monitor.call(|| resume_unwind(Box::new("a panic of this test")));
         assert!(thread::scope(|scope| scope.spawn(panics).join()).is_err());
         assert_eq!(signal.recv_timeout(2 * limit), Err(mpsc::RecvTimeoutError::Timeout));
         monitor.stop();

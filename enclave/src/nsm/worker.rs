@@ -72,7 +72,7 @@ fn record_sync(sync: SyncReport, metrics: &NsmMetrics) {
     metrics.count_sync(&sync);
     if sync.exceeds_limit() {
         let offset_ms = sync.offset_ms;
-        tracing::warn!(offset_ms, "the system's clock is wrong by the NSM's time, which is used");
+        tracing::warn!(offset_ms, "the system clock differs from the NSM's time, which is used");
     }
 }
 
@@ -128,7 +128,7 @@ impl<N: Nsm, C: Clock> NsmWorker<N, C> {
         match self.device.block() {
             Ok(block) => {
                 if self.fault.take().is_some() {
-                    tracing::info!("the NSM gives entropy again");
+                    tracing::info!("the NSM returns entropy again");
                 }
                 self.queue.put(created_at, block);
             }
@@ -146,7 +146,7 @@ impl<N: Nsm, C: Clock> NsmWorker<N, C> {
             // Who watches the calls has told of one that was stuck.
             if !matches!(fault, NsmFault::Stuck { .. }) {
                 self.metrics.count_fault(fault);
-                tracing::error!("no document for a caller: {fault}");
+                tracing::error!("no attestation document for a caller: {fault}");
             }
         });
         // Who left meanwhile is not told.
@@ -166,7 +166,7 @@ impl<N: Nsm, C: Clock> NsmWorker<N, C> {
                 fault => {
                     self.sync_retry_at = Instant::now() + SYNC_RETRY_INTERVAL;
                     self.clock.record_sync_failure();
-                    tracing::error!("the clock is not anchored anew: {fault}");
+                    tracing::error!("cannot synchronize the clock with the NSM: {fault}");
                     self.metrics.count_fault(&fault);
                     match fault.is_timeout() {
                         true => self.queue.record_timeout(fault),

@@ -234,7 +234,7 @@ const FAULTS: [(&str, &str); 10] = [
     ("ones", "the repetition count test failed"),
     ("counter", "the repetition count test failed"),
     ("stuck", "the repetition count test failed"),
-    ("error", "the NSM answered with error InternalError"),
+    ("error", "the NSM returned error InternalError"),
     ("malformed", "the answer is not CBOR of the NSM's"),
 ];
 

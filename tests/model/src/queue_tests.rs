@@ -62,7 +62,7 @@ fn produce(queue: &TestQueue, wiped: &std::sync::Arc<AtomicUsize>) -> JoinHandle
                 }
                 Work::Task(task) => drop(task.send(())),
                 Work::Stop => return made,
-                Work::Tick => panic!("it is never time"),
+                Work::Tick => panic!("the tick is an hour away"),
             }
         }
     })
@@ -72,9 +72,9 @@ fn produce(queue: &TestQueue, wiped: &std::sync::Arc<AtomicUsize>) -> JoinHandle
 fn take(queue: &TestQueue) -> Result<Block, Fault> {
     match queue.take(Instant::now()) {
         Ok(Delivery::Ready(block)) => Ok(block),
-        Ok(Delivery::Pending(place)) => block_on(place).expect("an answer"),
+        Ok(Delivery::Pending(place)) => block_on(place).expect("a response"),
         Err(QueueError::Latched(fault)) => Err(fault),
-        Err(QueueError::Full) => panic!("there is room"),
+        Err(QueueError::Full) => panic!("the queue has room"),
     }
 }
 
@@ -197,7 +197,7 @@ fn recorded_fault_makes_the_worker_fetch_a_block() {
 fn waiting_caller(queue: &Queue<Block, Fault, Task>) -> oneshot::Receiver<Result<Block, Fault>> {
     match queue.take(Instant::now()) {
         Ok(Delivery::Pending(receiver)) => receiver,
-        other => panic!("there is no block yet: {other:?}"),
+        other => panic!("the queue has no block: {other:?}"),
     }
 }
 
@@ -258,7 +258,7 @@ fn cancelled_callers_free_their_queue_slots() {
         let limits = Limits { ready: 0, max_age: LONG, waiting: 1, tasks: 0 };
         let queue = Queue::<Block, Fault, Task>::new(limits);
         let Ok(Delivery::Pending(mut first)) = queue.take(Instant::now()) else {
-            panic!("no place")
+            panic!("no receiver")
         };
         assert!(matches!(queue.take(Instant::now()), Err(QueueError::Full)));
         assert_eq!(first.try_recv().unwrap_err(), TryRecvError::Empty);

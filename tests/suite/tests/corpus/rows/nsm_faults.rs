@@ -125,7 +125,7 @@ fn nsm_error_codes() -> Row {
         ("InternalError", || Ok(Response::Error(ErrorCode::InternalError))),
     ];
     nsm_error_codes.into_iter().fold(row, |row, (code, behaviour)| {
-        nsm_fault(row, code, &format!("the NSM answered with error {code}"), true, behaviour)
+        nsm_fault(row, code, &format!("the NSM returned error {code}"), true, behaviour)
     })
 }
 
@@ -190,7 +190,7 @@ fn malformed_responses() -> Row {
         ("a lock", || Ok(Response::LockPCR)),
         ("an extended register", || Ok(Response::ExtendPCR { data: vec![7; 256] })),
     ];
-    let reason = "the NSM answered another request";
+    let reason = "the NSM returned the response to another request";
     let row = variants
         .into_iter()
         .fold(row, |row, (what, behaviour)| nsm_fault(row, what, reason, true, behaviour));
@@ -203,7 +203,7 @@ fn malformed_responses() -> Row {
         }),
     ];
     errors.into_iter().fold(row, |row, (what, reason, behaviour)| {
-        nsm_fault(row, what, &format!("the NSM's device failed: {reason}"), true, behaviour)
+        nsm_fault(row, what, &format!("the NSM device failed: {reason}"), true, behaviour)
     })
 }
 
@@ -227,7 +227,7 @@ fn blocked_nsm() -> Row {
                 FaultyService::with_entropy_settings(entropy, false, holding(0..1, &held)).unwrap();
             let calls = service.metric("nsm_calls_total{request=\"GetRandom\"}");
             service.assert_answers(&timeout(), &timeout(), "held");
-            let reason = "the NSM gave no entropy within 400ms";
+            let reason = "the NSM returned no entropy within 400ms";
             assert_eq!(service.readiness(), Readiness::not(reason));
             // Both waited for the same call.
             assert_eq!(service.metric("nsm_calls_total{request=\"GetRandom\"}"), calls + 1);
@@ -245,7 +245,7 @@ fn blocked_nsm() -> Row {
             let service =
                 FaultyService::with_entropy_settings(entropy, false, holding(0..1, &held)).unwrap();
             service.assert_answers(&internal(), &internal(), "held");
-            let reason = "the NSM is unhealthy until this service is restarted: a call took over \
+            let reason = "the NSM is unhealthy until this service is restarted: a call took longer than \
                           2.5s";
             assert_eq!(service.readiness(), Readiness::not(reason));
             held.release();
@@ -259,7 +259,7 @@ fn blocked_nsm() -> Row {
             let error = FaultyService::with_entropy_settings("watchdog_ms = 100\n", true, script)
                 .err()
                 .unwrap();
-            assert!(error.to_string().contains("a call took over 100ms"), "{error}");
+            assert!(error.to_string().contains("a call took longer than 100ms"), "{error}");
             held.release();
         })
 }
@@ -286,7 +286,7 @@ fn later_block_fails() -> Row {
         let statuses: Vec<_> = (0..6).map(|_| service.generate(false).status()).collect();
         // One block serves two requests, and what needs another fails.
         assert_eq!(statuses, [200, 200, 500, 500, 500, 500]);
-        let reason = "the NSM's device failed: the answer is not CBOR of the NSM's";
+        let reason = "the NSM device failed: the answer is not CBOR of the NSM's";
         assert_eq!(service.readiness(), Readiness::not(reason));
     })
 }
