@@ -28,10 +28,10 @@ pub(crate) struct CryptoPool {
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub(crate) enum CryptoPoolError {
     /// As many are there as may be.
-    #[error("all places for requests with a Recipient are taken")]
+    #[error("too many requests with a Recipient are in progress")]
     Full,
     /// Its work panicked, or the service ends.
-    #[error("the work on a request was not finished")]
+    #[error("the work for a request did not finish")]
     Unfinished,
 }
 
@@ -43,7 +43,7 @@ impl CryptoPool {
     pub(crate) fn start(threads: NonZeroUsize) -> io::Result<Self> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(threads.get())
-            .thread_name("worker")
+            .thread_name("crypto-pool")
             .enable_time()
             .build()?;
         let permits = threads.get().saturating_mul(REQUESTS_PER_CRYPTO_THREAD);
@@ -159,7 +159,7 @@ mod tests {
         let pool = one();
         for _ in 0..2 * REQUESTS_PER_CRYPTO_THREAD {
             assert_eq!(
-                pool.run(async { panic!("on purpose") }).await,
+                pool.run(async { panic!("a panic of this test") }).await,
                 Err::<(), _>(CryptoPoolError::Unfinished)
             );
         }

@@ -48,25 +48,27 @@ type SeedMaterial = Zeroizing<[u8; SEED_LENGTH]>;
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum DrbgError {
     /// Too little entropy for the security strength.
-    #[error("a DRBG needs an entropy input of {MIN_ENTROPY_INPUT_LENGTH} bytes, not {length}")]
+    #[error(
+        "a DRBG needs at least {MIN_ENTROPY_INPUT_LENGTH} bytes of entropy input, not {length}"
+    )]
     EntropyInput {
         /// How many bytes there are.
         length: usize,
     },
     /// Too short a nonce.
-    #[error("a DRBG needs a nonce of {MIN_NONCE_LENGTH} bytes, not {length}")]
+    #[error("a DRBG needs a nonce of at least {MIN_NONCE_LENGTH} bytes, not {length}")]
     Nonce {
         /// How many bytes there are.
         length: usize,
     },
     /// Too much for one request.
-    #[error("a DRBG generates {MAX_REQUEST_LENGTH} bytes a request, not {length}")]
+    #[error("a DRBG generates at most {MAX_REQUEST_LENGTH} bytes per request, not {length}")]
     RequestTooLong {
         /// How many bytes were asked for.
         length: usize,
     },
     /// Too many requests since the last reseed.
-    #[error("a DRBG must be reseeded before it goes on")]
+    #[error("the DRBG must be reseeded before its next request")]
     ReseedRequired,
 }
 

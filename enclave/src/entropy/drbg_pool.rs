@@ -203,7 +203,7 @@ mod tests {
         std::thread::scope(|scope| {
             let panics = || {
                 let _instance = pool.lock_any().unwrap();
-                panic!("half-way");
+                panic!("a panic of this test");
             };
             assert!(scope.spawn(panics).join().is_err());
         });

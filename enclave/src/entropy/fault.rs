@@ -15,10 +15,10 @@ pub enum EntropyFault {
     #[error(transparent)]
     Drbg(#[from] DrbgError),
     /// A DRBG whose last operation did not finish.
-    #[error("a DRBG was left in the middle of its work")]
+    #[error("all DRBG instances are unusable after panics: restart this service")]
     Interrupted,
     /// No randomness of the operating system, which is mixed in.
-    #[error("the operating system gives no randomness")]
+    #[error("the operating system returns no random bytes")]
     System,
 }
 

@@ -10,7 +10,7 @@ use super::ctr_drbg::{CtrDrbg, DrbgError};
 pub enum KnownAnswerError {
     /// Another answer.
     #[error(
-        "CTR_DRBG fails its known-answer test {test}: this processor or this build computes wrongly"
+        "CTR_DRBG fails the known-answer test {test:?}: this processor or build computes wrong results"
     )]
     Differs {
         /// Which.

@@ -17,12 +17,20 @@ impl EntropySettings {
     pub(crate) fn announce(&self) {
         let Self { nsm, reseed_policy } = self;
         let NsmSettings { deadline, watchdog, prefetch, max_age } = nsm;
+        let (reseed, reseed_requests, reseed_interval_ms) = match reseed_policy {
+            ReseedPolicy::PerRequest => ("per-request", None, None),
+            ReseedPolicy::Interval { requests, period } => {
+                ("interval", Some(*requests), Some(period.as_millis()))
+            }
+        };
         tracing::info!(
-            prediction_resistance = ?reseed_policy,
+            reseed,
+            reseed_requests,
+            reseed_interval_ms,
             prefetch,
-            ?max_age,
-            ?deadline,
-            ?watchdog,
+            max_age_ms = max_age.as_millis(),
+            deadline_ms = deadline.as_millis(),
+            watchdog_ms = watchdog.as_millis(),
             "[entropy]"
         );
     }

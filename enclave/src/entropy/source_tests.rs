@@ -200,7 +200,7 @@ async fn reports_fault_when_all_instances_are_poisoned() {
     std::thread::scope(|scope| {
         let panics = || {
             let _instance = entropy.pool.lock_any().unwrap();
-            panic!("half-way");
+            panic!("a panic of this test");
         };
         assert!(scope.spawn(panics).join().is_err());
     });
