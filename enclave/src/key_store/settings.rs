@@ -105,8 +105,8 @@ pub struct KeyStoreError {
 pub enum KeyStoreErrorReason {
     /// This build loads no modules.
     #[error(
-        "this program was built without PKCS#11, as the default image is: run the flavour that has it \
-         (docs/key-stores.md), or write connect = false"
+        "this program was built without PKCS#11: use the build with PKCS#11 (docs/key-stores.md), or set \
+         connect = false"
     )]
     NoPkcs11,
     /// The module file cannot be read.
@@ -118,11 +118,9 @@ pub enum KeyStoreErrorReason {
         error: io::Error,
     },
     /// The environment variable of the PIN is not set or empty.
-    #[error(
-        "pin_env names an environment variable that is not set, or is empty: set it to the PIN"
-    )]
+    #[error("pin_env: the environment variable is not set or empty: set it to the PIN")]
     PinEnvironment,
     /// The system starts no thread.
-    #[error("no thread for it: {0}")]
+    #[error("cannot start a thread: {0}")]
     Thread(io::Error),
 }

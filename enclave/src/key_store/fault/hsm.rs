@@ -17,7 +17,7 @@ pub(crate) enum HsmFault {
     #[error("the PKCS#11 module cannot be loaded: {0}")]
     Module(String),
     /// The module returned a value that the standard does not allow.
-    #[error("the PKCS#11 module gave what no module gives: {0}")]
+    #[error("the PKCS#11 module returned an invalid value: {0}")]
     Unexpected(String),
     /// A call of the module failed.
     #[error("{function} returned {code}{}", function.hint())]
@@ -29,7 +29,7 @@ pub(crate) enum HsmFault {
     },
     /// No slot has the configured token.
     #[error(
-        "no slot has the token that token_label, or slot by its id, names; what the module shows: {}",
+        "no slot has the token that token_label or slot configures; tokens of the module: {}",
         Tokens(found)
     )]
     TokenNotFound {
@@ -37,19 +37,23 @@ pub(crate) enum HsmFault {
         found: Vec<FoundToken>,
     },
     /// Several tokens have the configured label.
-    #[error("several slots have a token with that token_label: write slot, the id of one, instead")]
+    #[error(
+        "several slots have a token with this token_label: set slot to the id of one of them instead"
+    )]
     AmbiguousLabel,
     /// Another token is in the slot now.
-    #[error("its slot has another token")]
+    #[error("its slot contains another token now")]
     TokenReplaced,
     /// The token belongs to another store.
-    #[error("its token is that of key store {store}: give each key store its own")]
+    #[error("key store {store} uses the same token: configure another token for each key store")]
     TokenClaimed {
         /// Identifier of the other store.
         store: String,
     },
     /// The token rejected several logins in a row.
-    #[error("{last}, and so it did before: a further login could lock the user out")]
+    #[error(
+        "{last}; the token rejected several logins in a row, and a further one could lock the user out"
+    )]
     LoginsRejected {
         /// Fault of the last login.
         last: Box<HsmFault>,
@@ -58,13 +62,13 @@ pub(crate) enum HsmFault {
     #[error("the HSM is unhealthy until this service is restarted: {0}")]
     Unhealthy(#[from] HealthFault),
     /// Calls of the module do not return.
-    #[error("calls have taken over {limit:?} and do not return")]
+    #[error("calls have not returned for over {limit:?}")]
     Stuck {
         /// Longest time that a call may take.
         limit: Duration,
     },
     /// A thread of the store panicked.
-    #[error("a thread of the key store has ended")]
+    #[error("a thread of the key store panicked")]
     ThreadPanicked,
     /// The connection ended before the request was answered.
     #[error("the connection ended while the request waited")]
@@ -162,8 +166,10 @@ impl fmt::Display for Tokens<'_> {
             let separator = if index == 0 { "" } else { ", " };
             match label {
                 Ok(Some(label)) => write!(formatter, "{separator}{label:?} in slot {slot}")?,
-                Ok(None) => write!(formatter, "{separator}one not initialised in slot {slot}")?,
-                Err(fault) => write!(formatter, "{separator}one in slot {slot}, but {fault}")?,
+                Ok(None) => write!(formatter, "{separator}an uninitialized token in slot {slot}")?,
+                Err(fault) => {
+                    write!(formatter, "{separator}an unreadable token in slot {slot} ({fault})")?
+                }
             }
         }
         Ok(())
@@ -192,8 +198,8 @@ mod tests {
                     found(8, None),
                     FoundToken { slot: 9, label: Err(call(RvError::DeviceError)) },
                 ],
-                ": \"a\\n\" in slot 7, one not initialised in slot 8, one in slot 9, but \
-                 C_GenerateRandom returned CKR_DEVICE_ERROR",
+                ": \"a\\n\" in slot 7, an uninitialized token in slot 8, an unreadable token in slot 9 \
+                 (C_GenerateRandom returned CKR_DEVICE_ERROR)",
             ),
         ] {
             let text = HsmFault::TokenNotFound { found }.to_string();

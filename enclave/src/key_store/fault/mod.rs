@@ -19,19 +19,19 @@ pub(super) use self::hsm::{FoundToken, HsmFault};
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub(crate) enum KeyStoreFault {
     /// An external key store holds keys and returns no random bytes.
-    #[error("an external key store gives no random bytes")]
+    #[error("an external key store returns no random bytes")]
     Unsupported,
     /// The key store is not connected.
     #[error("its ConnectionState is {}", .0.name())]
     NotConnected(ConnectionState),
     /// The request waited until its deadline.
-    #[error("the HSM gave no random bytes within {deadline:?}")]
+    #[error("the HSM returned no random bytes within {deadline:?}")]
     Deadline {
         /// Longest time that a request waits.
         deadline: Duration,
     },
     /// The queue of waiting requests is full.
-    #[error("too many wait for the HSM")]
+    #[error("too many requests wait for the HSM")]
     Full,
     /// The HSM failed.
     #[cfg(feature = "pkcs11")]

@@ -19,7 +19,7 @@ impl FunctionName {
     /// Returns advice for the operator where this function fails, or an empty string.
     pub(super) fn hint(&self) -> &'static str {
         match self.0.as_str() {
-            "C_Initialize" => ": the module cannot set itself up; look at its own configuration",
+            "C_Initialize" => ": the module cannot initialize; check its own configuration",
             _ => "",
         }
     }

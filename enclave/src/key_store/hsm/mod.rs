@@ -98,7 +98,7 @@ impl Hsm {
             Status::Connecting => (ConnectionState::Connecting, None),
             Status::Connected => {
                 if was_stuck {
-                    tracing::info!("key store {} answers again", self.store.id);
+                    tracing::info!("key store {} responds again", self.store.id);
                 }
                 (ConnectionState::Connected, None)
             }

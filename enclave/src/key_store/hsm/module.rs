@@ -54,7 +54,7 @@ impl Module {
         let path = fs::canonicalize(path)?;
         let metadata = fs::metadata(&path)?;
         if !metadata.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file"));
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
         }
         let file = (metadata.dev(), metadata.ino());
         let mut modules = MODULES.lock().unwrap_or_else(PoisonError::into_inner);

@@ -51,7 +51,7 @@ fn rejects_requests_unless_connected() {
 fn worker_answers_request_over_the_current_connection() {
     let (store, connection) = connected();
     let mut response = store.enqueue(3).unwrap();
-    let Work::Answer(over, request) = next_work(&store, None) else { panic!("other work") };
+    let Work::Answer(over, request) = next_work(&store, None) else { panic!("unexpected work") };
     assert_eq!((over, over.location, request.length), (connection, LOCATION, 3));
     request.respond(Ok(RandomBytes::new(Zeroizing::new(vec![1, 2, 3]))));
     assert_eq!(response.try_recv().unwrap().unwrap().expose(), [1, 2, 3]);
@@ -80,7 +80,7 @@ fn worker_skips_requests_that_no_longer_wait() {
     let (store, _) = connected();
     drop(store.enqueue(1).unwrap());
     let _response = store.enqueue(2).unwrap();
-    let Work::Answer(_, request) = next_work(&store, None) else { panic!("other work") };
+    let Work::Answer(_, request) = next_work(&store, None) else { panic!("unexpected work") };
     assert_eq!(request.length, 2);
 }
 

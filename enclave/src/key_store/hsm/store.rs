@@ -95,7 +95,7 @@ impl Store {
         let (id, code) = (&self.id, fault.connection_error_code().name());
         match fault.is_final() {
             true => tracing::error!(
-                "key store {id} failed ({code}): {fault}; it is not tried again before a restart"
+                "key store {id} failed ({code}): {fault}; it stays failed until this service is restarted"
             ),
             false => tracing::error!("key store {id} failed ({code}): {fault}"),
         }

@@ -21,7 +21,7 @@ fn answer(hsm: &Hsm, length: Option<usize>) -> thread::JoinHandle<()> {
     let store = Arc::clone(&hsm.store);
     thread::spawn(move || {
         let Work::Answer(connection, request) = store.state.next_work(None) else {
-            panic!("other work");
+            panic!("unexpected work");
         };
         match length {
             Some(length) => request.respond(Ok(RandomBytes::new(Zeroizing::new(vec![7; length])))),

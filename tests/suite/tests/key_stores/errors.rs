@@ -289,7 +289,7 @@ impl ErrorCase {
             }
         }
         service.assert_serves_others();
-        for what in ["and do not return", "answers again"] {
+        for what in ["calls have not returned", "responds again"] {
             assert_eq!(service.count_log_lines(what), self.stuck_log_count, "{what}");
         }
         service.shut_down();
