@@ -81,7 +81,7 @@ fn parse_acknowledgement(response: &[u8]) -> io::Result<()> {
         (Some(libc::NLMSG_ERROR), Some(error @ i32::MIN..0)) => {
             Err(Errno::from_raw(error.saturating_neg()).into())
         }
-        _ => Err(io::Error::other("the kernel's answer is no acknowledgement")),
+        _ => Err(io::Error::other("the kernel's response is not an acknowledgement")),
     }
 }
 
@@ -120,7 +120,7 @@ mod tests {
         assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied);
         for none in [response(3, 0), response(2, 1), response(2, 0)[..19].to_vec(), Vec::new()] {
             let error = parse_acknowledgement(&none).unwrap_err().to_string();
-            assert!(error.contains("no acknowledgement"), "{error}");
+            assert!(error.contains("not an acknowledgement"), "{error}");
         }
     }
 }

@@ -28,12 +28,12 @@ pub struct Route {
 #[derive(Debug, Error)]
 pub enum EgressError {
     /// The interface `lo`, which cannot be brought up.
-    #[error("[[egress]] needs the interface lo, which cannot be brought up: {0}")]
+    #[error("cannot bring up the interface lo, which [[egress]] needs: {0}")]
     Loopback(io::Error),
     /// An address that the kernel does not assign.
     #[error(
-        "[[egress]] number {number}: lo cannot be given its address: {error}; the enclave must be \
-         root, and its kernel have that kind of address"
+        "[[egress]] number {number}: cannot add its address to lo: {error}; the process must run as \
+         root, and the kernel must support this kind of address"
     )]
     Address {
         /// The number of the entry, from 1.
@@ -68,7 +68,7 @@ pub async fn open(routes: &[Route], parent_cid: u32) -> Result<(), EgressError> 
         let listener = listen(&Endpoint::Tcp(address.to_string())).await;
         let listener = listener.map_err(|error| EgressError::Listen { number, error })?;
         let parent = Endpoint::Vsock { cid: parent_cid, port: *port };
-        tracing::info!(%address, %parent, "[[egress]] is open");
+        tracing::info!(%address, %parent, "egress route opened");
         tokio::spawn(relay::run(Acceptor::new(listener), parent));
     }
     Ok(())

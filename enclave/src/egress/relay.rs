@@ -40,7 +40,7 @@ async fn serve(client: Stream, parent: Arc<(Endpoint, LogThrottle)>) {
     };
     if unreachable.should_log() {
         let cause = error.source().map(ToString::to_string);
-        tracing::warn!(%error, cause, "[[egress]] leads nowhere: is the parent's relay up?");
+        tracing::warn!(%error, cause, "cannot connect an egress route to the parent: is the relay running there?");
     }
 }
 
@@ -118,7 +118,10 @@ mod tests {
         let (mut client, upstream, task) = connected_pair();
         let start = Instant::now();
         client.shutdown().await.unwrap();
-        let ended = timeout(HALF_CLOSE_TIMEOUT * 2, task).await.expect("it is still open").unwrap();
+        let ended = timeout(HALF_CLOSE_TIMEOUT * 2, task)
+            .await
+            .expect("the connection is still open")
+            .unwrap();
         assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::TimedOut);
         assert!((HALF_CLOSE_TIMEOUT..HALF_CLOSE_TIMEOUT * 2).contains(&start.elapsed()));
         drop(upstream);
@@ -174,7 +177,7 @@ mod tests {
         let mut waiting = connect(&address).await.unwrap();
         waiting.write_u8(7).await.unwrap();
         let soon = Duration::from_millis(200);
-        assert!(timeout(soon, parent.accept()).await.is_err(), "one too many is carried");
+        assert!(timeout(soon, parent.accept()).await.is_err(), "too many connections are relayed");
         open.pop();
         let mut carried = timeout(Duration::from_secs(60), parent.accept()).await.unwrap().unwrap();
         assert_eq!(carried.read_u8().await.unwrap(), 7);

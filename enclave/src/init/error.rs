@@ -23,12 +23,12 @@ pub enum InitError {
     #[error("{COMMAND}: {0}")]
     Command(String),
     /// A parent CID that is not a number.
-    #[error("parent_cid={0} on the kernel's command line is no CID: write a number, such as 3")]
+    #[error("parent_cid={0} on the kernel's command line is not a CID: use a number, such as 3")]
     ParentCid(String),
     /// No answer to the heartbeat from the parent instance.
     #[error(
-        "no heartbeat with the parent, CID {cid} port {port}: {reason}; nitro-cli run-enclave \
-         listens there, and so must whatever else starts this image"
+        "the heartbeat with the parent instance (CID {cid}, port {port}) failed: {reason}; nitro-cli \
+         run-enclave listens there, and any other launcher of this image must as well"
     )]
     Heartbeat {
         /// The CID of the parent.

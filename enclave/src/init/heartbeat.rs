@@ -26,7 +26,7 @@ pub(super) async fn send(cid: u32) -> Result<(), InitError> {
     let reason = match result.await {
         Ok(Ok(())) => return Ok(()),
         Ok(Err(error)) => error.to_string(),
-        Err(_) => format!("no answer within {TIMEOUT:?}"),
+        Err(_) => format!("no response within {TIMEOUT:?}"),
     };
     Err(InitError::Heartbeat { cid, port, reason })
 }
@@ -36,7 +36,9 @@ async fn exchange(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Res
     stream.flush().await?;
     match stream.read_u8().await? {
         HEARTBEAT => Ok(()),
-        other => Err(io::Error::other(format!("the answer is {other:#04x}, not {HEARTBEAT:#04x}"))),
+        other => Err(io::Error::other(format!(
+            "the response is {other:#04x} instead of {HEARTBEAT:#04x}"
+        ))),
     }
 }
 
@@ -62,7 +64,7 @@ mod tests {
     async fn accepts_only_the_heartbeat_byte_as_response() {
         answered(&[0xb7]).await.unwrap();
         let error = answered(&[0xb6]).await.unwrap_err().to_string();
-        assert_eq!(error, "the answer is 0xb6, not 0xb7");
+        assert_eq!(error, "the response is 0xb6 instead of 0xb7");
         assert_eq!(answered(&[]).await.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     }
 }

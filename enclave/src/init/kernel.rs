@@ -37,7 +37,7 @@ pub(super) fn mount_all() -> Result<(), InitError> {
                 Err(error) => Err(error.into()),
             }
         });
-        mounted.map_err(kernel_error(|| format!("mounting {kind} on {target}")))?;
+        mounted.map_err(kernel_error(|| format!("cannot mount {kind} on {target}")))?;
     }
     Ok(())
 }
@@ -45,8 +45,8 @@ pub(super) fn mount_all() -> Result<(), InitError> {
 /// Loads the modules in `folder`, if there is one, in the order of their names; then none can be any
 /// more. Gives how many there were.
 pub(super) fn load_modules(folder: &Path) -> Result<usize, InitError> {
-    let names =
-        module_names(folder).map_err(kernel_error(|| format!("reading {}", folder.display())))?;
+    let names = module_names(folder)
+        .map_err(kernel_error(|| format!("cannot read {}", folder.display())))?;
     for name in &names {
         let path = folder.join(name);
         let loaded = File::open(&path).and_then(|file| {
@@ -56,13 +56,13 @@ pub(super) fn load_modules(folder: &Path) -> Result<usize, InitError> {
                 Err(error) => Err(error.into()),
             }
         });
-        loaded.map_err(kernel_error(|| format!("loading {}", path.display())))?;
+        loaded.map_err(kernel_error(|| format!("cannot load {}", path.display())))?;
     }
     match fs::write(MODULES_DISABLED, "1") {
         Ok(()) => Ok(names.len()),
         // A kernel without modules.
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(names.len()),
-        Err(error) => Err(kernel_error(|| format!("writing {MODULES_DISABLED}"))(error)),
+        Err(error) => Err(kernel_error(|| format!("cannot write {MODULES_DISABLED}"))(error)),
     }
 }
 
@@ -88,7 +88,7 @@ pub(super) fn select_nsm_hwrng(hw_random: &Path) -> Result<(), InitError> {
     }
     let path = hw_random.join("rng_current");
     fs::write(&path, NSM_HWRNG)
-        .map_err(kernel_error(|| format!("writing {NSM_HWRNG} to {}", path.display())))
+        .map_err(kernel_error(|| format!("cannot write {NSM_HWRNG} to {}", path.display())))
 }
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ impl ProcessContext {
             return Audit::to_endpoint_or_stdout(log_endpoint);
         }
         tracing::info!(
-            "audit records are not written: they do not go to an enclave's console: give --log-endpoint"
+            "audit records are not written, because the enclave's console must not show them: set --log-endpoint"
         );
         Ok(Audit::disabled())
     }
@@ -102,7 +102,7 @@ where
     // Another init has mounted it, or there is no other parent to be told of.
     let line = fs::read_to_string(KERNEL_COMMAND_LINE).unwrap_or_default();
     let context = ProcessContext { parent_cid: parent_cid(&line)?, is_init: false };
-    let runtime = runtime.as_ref().map_err(|error| format!("no threads are to be had: {error}"))?;
+    let runtime = runtime.as_ref().map_err(|error| format!("cannot start threads: {error}"))?;
     runtime.block_on(service(arguments, context))
 }
 
@@ -116,11 +116,11 @@ where
     let modules = kernel::load_modules(Path::new("/modules"))?;
     kernel::select_nsm_hwrng(Path::new("/sys/class/misc/hw_random"))?;
     let line = fs::read_to_string(KERNEL_COMMAND_LINE)
-        .map_err(kernel_error(|| format!("reading {KERNEL_COMMAND_LINE}")))?;
+        .map_err(kernel_error(|| format!("cannot read {KERNEL_COMMAND_LINE}")))?;
     let context = ProcessContext { parent_cid: parent_cid(&line)?, is_init: true };
-    loopback::bring_up().map_err(kernel_error(|| "bringing lo up".to_owned()))?;
+    loopback::bring_up().map_err(kernel_error(|| "cannot bring up lo".to_owned()))?;
     let arguments = fs::read_to_string(COMMAND)
-        .map_err(kernel_error(|| format!("reading {COMMAND}")))
+        .map_err(kernel_error(|| format!("cannot read {COMMAND}")))
         .and_then(|text| parse_arguments(&text))?;
     tracing::info!(
         modules,
@@ -180,7 +180,7 @@ mod tests {
         assert_eq!(parent_cid("xparent_cid=2").unwrap(), 3);
         for line in ["parent_cid=", "parent_cid=-1", "parent_cid=4294967296", "parent_cid=host"] {
             let error = parent_cid(line).unwrap_err().to_string();
-            assert!(error.starts_with(line) && error.contains("is no CID"), "{error}");
+            assert!(error.starts_with(line) && error.contains("is not a CID"), "{error}");
         }
     }
 

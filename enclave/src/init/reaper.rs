@@ -47,7 +47,7 @@ mod tests {
                 sleep(Duration::from_millis(1)).await;
             }
         };
-        timeout(Duration::from_secs(60), gone).await.expect("it is still there");
+        timeout(Duration::from_secs(60), gone).await.expect("the process is not reaped");
     }
 
     #[tokio::test]

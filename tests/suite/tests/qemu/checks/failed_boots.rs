@@ -58,7 +58,7 @@ pub(super) fn without_heartbeat(guests: &Guests) {
     // A parent that is another's: nobody is there.
     let image = image();
     let boot = Boot { config: Some(&archive), append: "parent_cid=7", ..Boot::new(&image) };
-    assert_stops(&boot, "no heartbeat with the parent, CID 7 port 9000: ");
+    assert_stops(&boot, "the heartbeat with the parent instance (CID 7, port 9000) failed: ");
 }
 
 /// The default image is static.

@@ -38,7 +38,7 @@ pub(super) fn key_stores(_boots: &Guests) {
     let console = machine.wait_for_console(&format!("key store {NETWORKED_STORE} is connected"));
     assert!(console.contains(&format!("key store {NETWORKED_STORE} failed")), "{console}");
     for address in ["10.77.0.5:2223", "[fd77::5]:2223"] {
-        let open = format!("[[egress]] is open address={address} parent=vsock:2:");
+        let open = format!("egress route opened address={address} parent=vsock:2:");
         assert!(console.contains(&open), "{console}");
     }
     assert!(!console.contains("canary"), "{console}");
