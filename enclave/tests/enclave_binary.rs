@@ -144,7 +144,10 @@ fn start_error_is_on_stderr_with_log_endpoint() {
     let reason = "enclave stops: the Nitro Secure Module /dev/nsm cannot be opened";
     let lines: Vec<_> = stderr.lines().collect();
     let [waits, last] = lines[..] else { panic!("{stderr}") };
-    assert!(waits.starts_with("no line gets to unix:") && last.starts_with(reason), "{stderr}");
+    assert!(
+        waits.starts_with("cannot send log lines to unix:") && last.starts_with(reason),
+        "{stderr}"
+    );
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -28,7 +28,7 @@ pub trait Clock: Clone + Send + Sync + 'static {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the clock that everybody else asks")]
+    #[expect(clippy::disallowed_methods, reason = "all other code reads this clock")]
     fn now(&self) -> UnixMillis {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         UnixMillis::new(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))

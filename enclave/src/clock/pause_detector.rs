@@ -66,14 +66,18 @@ impl PauseDetector {
                 loop {
                     let gap = PAUSES.record_beat(now_ms());
                     if gap > MIN_LONG_PAUSE {
-                        tracing::warn!(?gap, "this process was paused");
+                        tracing::warn!(gap_ms = gap.as_millis(), "this process was paused");
                     }
                     thread::sleep(BEAT_INTERVAL);
                 }
             };
             // Without the thread there is never a beat, and never a pause.
-            if let Err(error) = thread::Builder::new().name("pulse".to_owned()).spawn(beats) {
-                tracing::error!("pauses of this process will not be noticed: {error}");
+            if let Err(error) =
+                thread::Builder::new().name("pause-detector".to_owned()).spawn(beats)
+            {
+                tracing::error!(
+                    "cannot start the thread that detects pauses of this process: {error}"
+                );
             }
         });
         &PAUSES

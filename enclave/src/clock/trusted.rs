@@ -80,13 +80,13 @@ pub(crate) enum SyncError<E> {
     #[error(transparent)]
     Attest(#[from] E),
     /// It took too long.
-    #[error("the NSM took {duration:?} over an attestation document")]
+    #[error("the NSM took {duration:?} for an attestation document")]
     Slow {
         /// How long.
         duration: Duration,
     },
     /// This process was paused meanwhile, which says nothing about the module.
-    #[error("this process was paused in a call of the NSM")]
+    #[error("this process was paused during a call of the NSM")]
     Paused,
 }
 
@@ -209,7 +209,7 @@ impl<C: Clock> TrustedClock<C> {
     #[cfg(test)]
     pub(crate) fn expire(&self) {
         let age = MAX_SYNC_AGE + Duration::from_secs(1);
-        let at = Instant::now().checked_sub(age).expect("this machine is up for longer");
+        let at = Instant::now().checked_sub(age).expect("the machine has been up for longer");
         self.set(LastSync { at, ..self.last_sync() });
     }
 

@@ -267,7 +267,7 @@ fn fake_clock_may_go_back() {
     let (clock, _) = TrustedClock::start(now, PauseDetector::global(), || {
         Ok::<_, Infallible>(UnixMillis::from_secs(2000))
     })
-    .expect("it is anchored");
+    .expect("the clock is synchronized");
     *time.lock().unwrap() = UnixMillis::from_secs(1000);
     assert_eq!(clock.now(), UnixMillis::from_secs(1000));
 }

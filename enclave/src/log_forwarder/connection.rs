@@ -31,7 +31,8 @@ impl LogConnection {
             }
             Endpoint::Unix(path) => Self::connect_to(&UnixAddr::new(path)?, timeout),
             Endpoint::Tcp(address) => {
-                let mut failure = io::Error::new(ErrorKind::NotFound, "the name has no address");
+                let mut failure =
+                    io::Error::new(ErrorKind::NotFound, "the host name has no address");
                 for address in address.to_socket_addrs()? {
                     match TcpStream::connect_timeout(&address, timeout) {
                         Ok(stream) => return Self::with_timeout(stream.into(), timeout),

@@ -46,11 +46,11 @@ pub(crate) struct LogForwarder<T> {
 /// If not, what to write instead.
 pub(crate) fn check_endpoint(endpoint: &Endpoint) -> Result<(), &'static str> {
     match endpoint {
-        Endpoint::VsockMux { .. } => {
-            Err("vsock-mux leads into a guest: write vsock:3:PORT, unix:PATH or HOST:PORT")
-        }
+        Endpoint::VsockMux { .. } => Err(
+            "vsock-mux connects to a guest, which receives no log lines: use vsock:3:PORT, unix:PATH or HOST:PORT",
+        ),
         Endpoint::Vsock { port: HEARTBEAT_PORT, .. } => {
-            Err("vsock port 9000 is where nitro-cli waits for heartbeats: choose another")
+            Err("nitro-cli receives heartbeats on vsock port 9000: use another port")
         }
         Endpoint::Vsock { .. } | Endpoint::Unix(_) | Endpoint::Tcp(_) => Ok(()),
     }
@@ -87,7 +87,7 @@ impl<T: FnMut(String)> LogForwarder<T> {
 
     fn wait_before_retry(&mut self, error: &io::Error) {
         if !self.has_reported {
-            (self.report)(format!("no line gets to {} now: {error}", self.endpoint));
+            (self.report)(format!("cannot send log lines to {}: {error}", self.endpoint));
             self.has_reported = true;
         }
         thread::sleep(self.retry_delay);

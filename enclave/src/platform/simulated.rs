@@ -124,7 +124,7 @@ impl AttestRequest {
         }
         for (index, Measurement(value)) in self.pcrs {
             if usize::from(index) >= MAX_PCRS {
-                return Err(format!("pcrs: {index} is out of range; 0 to 31 is allowed"));
+                return Err(format!("pcrs: index {index} is out of range (0 to 31)"));
             }
             pcrs.insert(index, value);
         }
@@ -142,10 +142,10 @@ impl AttestRequest {
 fn field(name: &str, value: Option<Base64>) -> Result<Option<Vec<u8>>, String> {
     match value {
         Some(Base64(bytes)) if bytes.is_empty() && name == "public_key" => {
-            Err("public_key is empty; leave it out instead".to_owned())
+            Err("public_key is empty: omit it instead".to_owned())
         }
         Some(Base64(bytes)) if bytes.len() > MAX_FIELD_LENGTH => {
-            Err(format!("{name} has {} bytes; at most {MAX_FIELD_LENGTH} fit", bytes.len()))
+            Err(format!("{name} has {} bytes, more than {MAX_FIELD_LENGTH}", bytes.len()))
         }
         value => Ok(value.map(|Base64(bytes)| bytes)),
     }

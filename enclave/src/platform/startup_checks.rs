@@ -22,7 +22,7 @@ const NSM_HWRNG: &str = "nsm-hwrng";
 #[derive(Debug, Error)]
 pub enum PlatformError {
     /// The kernel does not say what must be known.
-    #[error("{}: {error}; a Nitro Enclave's kernel has it", path.display())]
+    #[error("cannot read {}: {error}; the kernel of a Nitro Enclave has this file", path.display())]
     Read {
         /// Where.
         path: PathBuf,
@@ -31,9 +31,9 @@ pub enum PlatformError {
     },
     /// Time is counted by something else.
     #[error(
-        "the clocksource is {found:?}, and clocksources under [platform] are {accepted:?}: boot with \
-         one of them as clocksource= on the kernel's command line, or, if the rate of this one can be \
-         trusted, write clocksources = [{found:?}]"
+        "the clocksource {found:?} is none of the clocksources {accepted:?} under [platform]: boot with \
+         clocksource= set to one of them on the kernel's command line; or, if the rate of this one can be \
+         trusted, set clocksources = [{found:?}]"
     )]
     Clocksource {
         /// By what.
@@ -43,24 +43,24 @@ pub enum PlatformError {
     },
     /// The kernel's generator is fed by something else.
     #[error(
-        "rng_current is {found:?}, and must be {NSM_HWRNG:?}: run a kernel with the nsm driver, and \
-         where rng_available lists it beside another, have what starts this service write \
-         {NSM_HWRNG} to /sys/{RNG_CURRENT} first"
+        "rng_current is {found:?} instead of {NSM_HWRNG:?}: use a kernel with the nsm driver; if \
+         rng_available lists several sources, write {NSM_HWRNG} to /sys/{RNG_CURRENT} before this service \
+         starts"
     )]
     Rng {
         /// By what.
         found: String,
     },
     /// PCR0 of another length than 48 bytes.
-    #[error("the NSM gave a PCR0 of {length} bytes")]
+    #[error("the NSM returned a PCR0 of {length} bytes instead of {PCR_LENGTH}")]
     PcrLength {
         /// How many.
         length: usize,
     },
     /// This enclave runs in debug mode.
     #[error(
-        "PCR0 is zero: this enclave runs in debug mode, where the parent instance reads its \
-         console and nobody can tell it from another; run it without --debug-mode, or write \
+        "PCR0 is zero: this enclave runs in debug mode, where the parent instance can read \
+         its console and its documents identify no image; run it without --debug-mode, or set \
          allow_debug = true under [recipient] for development"
     )]
     DebugMode,

@@ -149,7 +149,7 @@ fn reconnects_to_the_log_endpoint_and_counts_lost_records() {
     simulator.process.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
     assert_eq!(stdout, "");
     let [line] = stderr.lines().collect::<Vec<_>>()[..] else { panic!("{stderr}") };
-    assert!(line.starts_with(&format!("no line gets to {endpoint} now: ")), "{line}");
+    assert!(line.starts_with(&format!("cannot send log lines to {endpoint}: ")), "{line}");
 }
 
 #[test]

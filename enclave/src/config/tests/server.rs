@@ -81,7 +81,7 @@ fn rejects_invalid_server_values_without_repeating_them() {
 fn rejects_log_endpoint_that_cannot_receive_lines() {
     let flags = ["--listen=127.0.0.1:1", "--log-endpoint=vsock-mux:/run/a:1"];
     let error = server("", &flags).unwrap_err();
-    assert!(error.starts_with("log_endpoint: vsock-mux leads into a guest"), "{error}");
+    assert!(error.starts_with("log_endpoint: vsock-mux connects to a guest"), "{error}");
     let error = server("[server]\nlog_endpoint = \"vsock:3:9000\"\n", &flags[..1]).unwrap_err();
     assert!(error.starts_with("log_endpoint: vsock port 9000"), "{error}");
 }
