@@ -50,7 +50,7 @@ pub(crate) fn check_endpoint(endpoint: &Endpoint) -> Result<(), &'static str> {
             "vsock-mux connects to a guest, which receives no log lines: use vsock:3:PORT, unix:PATH or HOST:PORT",
         ),
         Endpoint::Vsock { port: HEARTBEAT_PORT, .. } => {
-            Err("nitro-cli receives heartbeats on vsock port 9000: use another port")
+            Err("vsock port 9000 receives heartbeats for nitro-cli: use another port")
         }
         Endpoint::Vsock { .. } | Endpoint::Unix(_) | Endpoint::Tcp(_) => Ok(()),
     }
