@@ -1,19 +1,21 @@
-//! What the NSM gives at a time.
+//! One block of random bytes from the NSM.
 
 use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// 256 fresh, tested bytes, for one use: moved, never copied, wiped on drop, not shown by Debug.
+/// A block of 256 tested random bytes, used once.
+///
+/// It is moved and never copied, zeroized on drop, and hidden from Debug.
 pub(crate) struct Block(Zeroizing<Vec<u8>>);
 
 impl Block {
-    /// Of bytes that were tested.
+    /// Wraps bytes that passed the health tests.
     pub(crate) fn new(bytes: Zeroizing<Vec<u8>>) -> Self {
         Self(bytes)
     }
 
-    /// The bytes, to be used where they stand.
+    /// Returns the bytes, to be used in place.
     pub(crate) fn expose(&self) -> &[u8] {
         &self.0
     }

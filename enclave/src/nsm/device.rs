@@ -1,6 +1,6 @@
-//! The calls that are made to the NSM: each under watch, counted, and tested where it gives entropy.
+//! The calls to the NSM. Each call is monitored and counted, and random bytes are tested.
 //!
-//! A [`Response`] is never formatted: its Debug prints the bytes.
+//! A [`Response`] is never formatted, because its Debug output contains the bytes.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,7 +17,7 @@ use super::watchdog::CallMonitor;
 use crate::config_pcrs::extended_once;
 use crate::health::HealthTests;
 
-/// The module, and who watches it.
+/// An NSM with its call monitor, health tests and metrics.
 pub(super) struct Device<N> {
     nsm: N,
     monitor: Arc<CallMonitor>,
@@ -30,7 +30,7 @@ impl<N: Nsm> Device<N> {
         Self { nsm, monitor, health: HealthTests::new(), metrics }
     }
 
-    /// A fresh block that passed all tests.
+    /// Returns a fresh block that passed all health tests.
     pub(super) fn block(&mut self) -> Result<Block, NsmFault> {
         let random = self.call(
             |calls| &calls.get_random,
@@ -44,14 +44,15 @@ impl<N: Nsm> Device<N> {
         Ok(Block::new(random))
     }
 
-    /// The time at which the module signed a document of its own. It came over the device, which is
-    /// trusted: it is read and not verified.
+    /// Returns the time at which the NSM signed a document.
+    ///
+    /// The document comes from the local device, which is trusted, so its signature is not verified.
     pub(super) fn time(&mut self) -> Result<UnixMillis, NsmFault> {
         let document = self.document(None, None)?;
         nsm_timestamp(&document).map_err(|_| NsmFault::NoTimestamp)
     }
 
-    /// A document of this enclave's own, with `nonce` and `user_data` in it.
+    /// Returns an attestation document of this enclave with `nonce` and `user_data`.
     pub(super) fn document(
         &mut self,
         nonce: Option<Vec<u8>>,
@@ -69,7 +70,9 @@ impl<N: Nsm> Device<N> {
         )
     }
 
-    /// Extends the register, which is zero, by `digest`, and locks it for the life of the enclave.
+    /// Extends a register by `digest` and locks it for the life of the enclave.
+    ///
+    /// Fails if the register was not zero before.
     pub(super) fn measure(&mut self, index: u16, digest: PcrValue) -> Result<(), NsmFault> {
         let request = Request::ExtendPCR { index, data: digest.to_vec() };
         let value = self.call(
@@ -86,7 +89,7 @@ impl<N: Nsm> Device<N> {
         self.lock(index)
     }
 
-    /// Locks the register for the life of the enclave.
+    /// Locks a register for the life of the enclave.
     pub(super) fn lock(&mut self, index: u16) -> Result<(), NsmFault> {
         self.call(
             |calls| &calls.lock_pcr,
@@ -98,7 +101,7 @@ impl<N: Nsm> Device<N> {
         )
     }
 
-    /// This enclave's own measurement of its image.
+    /// Returns PCR0, the measurement of this enclave's image.
     pub(super) fn pcr0(&mut self) -> Result<Vec<u8>, NsmFault> {
         self.call(
             |calls| &calls.describe_pcr,
@@ -110,7 +113,7 @@ impl<N: Nsm> Device<N> {
         )
     }
 
-    /// One call. What it answers is taken apart at once: nothing unwiped is kept.
+    /// Makes one call and extracts the result, so that no random bytes are left unzeroized.
     fn call<T>(
         &mut self,
         counters: fn(&NsmCalls) -> &NsmCall,
@@ -130,7 +133,7 @@ impl<N: Nsm> Device<N> {
     }
 }
 
-/// An answer that was not asked for may hold random bytes all the same.
+/// Zeroizes the random bytes of a response to another request.
 fn zeroize_unexpected<T>(response: Response) -> Option<T> {
     if let Response::GetRandom { mut random } = response {
         random.zeroize();

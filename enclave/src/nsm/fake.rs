@@ -1,4 +1,4 @@
-//! A module for tests.
+//! A fake NSM for tests.
 
 use attestation::crypto::fill_random;
 use attestation::time::UnixMillis;
@@ -7,14 +7,13 @@ use nsm_device::{ErrorCode, Nsm, NsmError, Request, Response};
 use crate::clock::{Clock, SystemClock};
 use crate::config_pcrs::extended_once;
 
-/// A module that does what it should, unless `otherwise` says what it does with the call of that
-/// number.
+/// An NSM that works, except for the calls that `override_call` overrides by number and request.
 pub(crate) struct FakeNsm<F> {
     calls: usize,
     override_call: F,
 }
 
-/// What a call gives.
+/// The result of a call.
 pub(crate) type CallResult = Result<Response, NsmError>;
 
 impl<F: FnMut(usize, &Request) -> Option<CallResult> + Send + 'static> FakeNsm<F> {
@@ -23,7 +22,7 @@ impl<F: FnMut(usize, &Request) -> Option<CallResult> + Send + 'static> FakeNsm<F
     }
 }
 
-/// One that always does.
+/// Returns an NSM that always works.
 pub(crate) fn working() -> FakeNsm<fn(usize, &Request) -> Option<CallResult>> {
     FakeNsm::new(|_, _| None)
 }
@@ -36,7 +35,7 @@ impl<F: FnMut(usize, &Request) -> Option<CallResult> + Send + 'static> Nsm for F
     }
 }
 
-/// What it should.
+/// Returns the response of a working NSM.
 pub(super) fn default_response(request: &Request) -> Response {
     match request {
         Request::GetRandom => {
@@ -59,7 +58,7 @@ fn document() -> Vec<u8> {
     document_at(SystemClock.now())
 }
 
-/// A document that holds the time and nothing else.
+/// Returns a document that contains only the time.
 pub(super) fn document_at(now: UnixMillis) -> Vec<u8> {
     let now = now.as_millis().to_be_bytes();
     [b"\x84\x40\xa0\x54\xa1\x69timestamp\x1b", &now[..], b"\x40"].concat()

@@ -1,4 +1,4 @@
-//! Why there is no fresh entropy. There is no second source: the request fails.
+//! The faults of the NSM. There is no second entropy source, so requests fail while one lasts.
 
 use std::time::Duration;
 
@@ -7,69 +7,69 @@ use thiserror::Error;
 
 use crate::health::HealthFault;
 
-/// Why the NSM gives no entropy.
+/// The reason why the NSM returns no block or document.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum NsmFault {
     /// The device failed.
     #[error("the NSM device failed: {0}")]
     Device(#[from] NsmError),
-    /// The module answered with an error code.
+    /// The NSM returned an error code.
     #[error("the NSM returned error {code}")]
     ErrorResponse {
-        /// Its name.
+        /// Name of the error code.
         code: &'static str,
     },
-    /// An answer to another question.
+    /// The NSM returned the response to another request.
     #[error("the NSM returned the response to another request")]
     UnexpectedResponse,
-    /// A register that does not hold what it was extended with and nothing else.
+    /// A register was already extended before this service extended it.
     #[error(
         "PCR{index} of the NSM was extended before this service measured its configuration: start the service \
          only once per enclave, and extend this PCR nowhere else"
     )]
     Register {
-        /// Which.
+        /// Number of the register.
         index: u16,
     },
-    /// A document that tells no time.
+    /// The attestation document contains no timestamp.
     #[error("the NSM's attestation document contains no timestamp")]
     NoTimestamp,
-    /// A document that came so slowly that its time means little.
+    /// The document took longer than a second, so its timestamp is too imprecise.
     #[error("the NSM took too long for an attestation document")]
     SlowTimestamp,
-    /// What it gave is not random.
+    /// The NSM's output failed a health test.
     #[error("the NSM is unhealthy until this service is restarted: {0}")]
     Unhealthy(#[from] HealthFault),
-    /// A call that did not return.
+    /// A call did not return in time.
     #[error(
         "the NSM is unhealthy until this service is restarted: a call took longer than {limit:?}"
     )]
     Stuck {
-        /// How long a call may take.
+        /// Longest time that a call may take.
         limit: Duration,
     },
-    /// A caller waited as long as it may.
+    /// A caller waited until its deadline.
     #[error("the NSM returned no entropy within {deadline:?}")]
     Deadline {
-        /// How long that is.
+        /// Longest time that a caller waits.
         deadline: Duration,
     },
-    /// More callers wait than there is room for.
+    /// The queue of waiting callers is full.
     #[error("too many requests wait for the NSM")]
     Full,
-    /// The thread is gone.
+    /// The NSM thread has ended.
     #[error("the NSM thread has ended: restart this service")]
     ThreadEnded,
 }
 
 impl NsmFault {
-    /// Of an error code in an answer.
+    /// Converts an error code of the NSM.
     pub(super) fn error_response(code: &ErrorCode) -> Self {
         Self::ErrorResponse { code: code_name(code) }
     }
 
-    /// Whether nothing but a restart ends it: what gave bytes that are not random, or hung, is not
-    /// asked again.
+    /// Returns whether only a restart ends the fault. An NSM that hung, or whose output failed a health
+    /// test, is not called again.
     pub(super) fn is_final(&self) -> bool {
         match self {
             Self::Unhealthy(_) | Self::Stuck { .. } | Self::ThreadEnded => true,
@@ -84,12 +84,13 @@ impl NsmFault {
         }
     }
 
-    /// Whether it is the time that ran out, and nothing else that is known.
+    /// Returns whether a time limit or a full queue caused the fault, and nothing else is known to fail.
     pub fn is_timeout(&self) -> bool {
         matches!(self, Self::Deadline { .. } | Self::Full | Self::SlowTimestamp)
     }
 
-    /// Its name in metrics, one of [`CAUSES`](Self::CAUSES) and those after it.
+    /// Returns the value of the label `cause` in metrics: one of [`CAUSES`](Self::CAUSES),
+    /// [`CLOCK_CAUSES`](Self::CLOCK_CAUSES) or [`CALLER_CAUSES`](Self::CALLER_CAUSES).
     pub(crate) fn cause(&self) -> &'static str {
         match self {
             Self::Device(NsmError::Malformed) => "malformed",
@@ -109,8 +110,7 @@ impl NsmFault {
         }
     }
 
-    /// Causes of faults of the NSM by which callers fail as well, so that each is shown before it
-    /// first happens.
+    /// Causes of faults of the NSM that also fail requests. Metrics show each cause from the start.
     pub(crate) const CAUSES: [&str; 11] = [
         "malformed",
         "device",
@@ -125,10 +125,10 @@ impl NsmFault {
         "thread_ended",
     ];
 
-    /// That of the clock alone: nobody waits for the time.
+    /// Causes that concern only the clock. No request waits for such a call.
     pub(crate) const CLOCK_CAUSES: [&str; 1] = ["slow_time"];
 
-    /// Those of callers alone: nothing need be wrong with the NSM.
+    /// Causes that concern only the caller. The NSM itself may work.
     pub(crate) const CALLER_CAUSES: [&str; 2] = ["deadline", "full"];
 }
 

@@ -1,4 +1,4 @@
-//! Metrics of the NSM: its calls, blocks and faults, and the clock that it anchors.
+//! Metrics of the NSM: calls, blocks, faults, and the clock that it synchronizes.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::fault::NsmFault;
 use crate::clock::SyncReport;
 use crate::metrics::{Histogram, Label, MetricsRegistry, labelled};
 
-/// Metrics of the NSM.
+/// The metrics of the NSM.
 #[derive(Debug)]
 pub(crate) struct NsmMetrics {
     pub(crate) calls: NsmCalls,
@@ -23,7 +23,7 @@ pub(crate) struct NsmMetrics {
     clock_offset: Gauge<f64, AtomicU64>,
 }
 
-/// Calls, by request.
+/// Metrics of calls, by request type.
 #[derive(Debug)]
 pub(crate) struct NsmCalls {
     pub(crate) get_random: NsmCall,
@@ -33,14 +33,14 @@ pub(crate) struct NsmCalls {
     pub(super) lock_pcr: NsmCall,
 }
 
-/// Calls of one request.
+/// The metrics of calls with one request type.
 #[derive(Debug)]
 pub(crate) struct NsmCall {
     calls: Counter,
     duration: Histogram,
 }
 
-/// Blocks handed to requests.
+/// Counters of blocks that requests used.
 #[derive(Debug)]
 pub(super) struct BlocksTaken {
     /// Blocks that were kept ready.
@@ -50,7 +50,7 @@ pub(super) struct BlocksTaken {
 }
 
 impl NsmMetrics {
-    /// Registers all of them.
+    /// Registers the metrics.
     pub(crate) fn register(registry: &mut MetricsRegistry) -> Self {
         let calls = NsmCalls::register(registry);
         let help = "NSM blocks used by requests, by source";
@@ -78,7 +78,7 @@ impl NsmMetrics {
         labelled(&self.faults, [("cause", fault.cause())]).inc();
     }
 
-    /// Counts that the clock was anchored.
+    /// Counts a clock synchronization.
     pub(super) fn count_sync(&self, sync: &SyncReport) {
         self.clock_offset.set(sync.offset_seconds());
         if sync.exceeds_limit() {
@@ -86,7 +86,7 @@ impl NsmMetrics {
         }
     }
 
-    /// Sets the number of blocks that are ready, and of those that grew too old so far.
+    /// Sets the number of prefetched blocks, and the number of expired blocks so far.
     pub(super) fn set_block_counts(&self, ready: usize, expired: u64) {
         self.stock.set(i64::try_from(ready).unwrap_or(i64::MAX));
         self.expired.inner().store(expired, Ordering::Relaxed);
@@ -95,17 +95,17 @@ impl NsmMetrics {
 
 #[cfg(test)]
 impl NsmMetrics {
-    /// Returns metrics that nothing shows.
+    /// Returns metrics that no registry shows.
     pub(crate) fn unregistered() -> std::sync::Arc<Self> {
         std::sync::Arc::new(Self::register(&mut MetricsRegistry::new()))
     }
 
-    /// Returns the number of anchorings at which the system's clock was wrong.
+    /// Returns the number of synchronizations that found the system clock wrong.
     pub(super) fn clock_disagreements(&self) -> u64 {
         self.clock_disagreements.get()
     }
 
-    /// Returns the number of faults like this.
+    /// Returns the number of faults with the same cause.
     pub(super) fn faults(&self, fault: &NsmFault) -> u64 {
         labelled(&self.faults, [("cause", fault.cause())]).get()
     }
@@ -133,12 +133,12 @@ impl NsmCalls {
 }
 
 impl NsmCall {
-    /// Counts a call that is made.
+    /// Counts the begin of a call.
     pub(super) fn begin(&self) {
         self.calls.inc();
     }
 
-    /// Counts a call that has returned.
+    /// Counts the end of a call.
     pub(super) fn end(&self, duration: Duration) {
         self.duration.observe(duration);
     }
@@ -146,7 +146,7 @@ impl NsmCall {
 
 #[cfg(test)]
 impl NsmCall {
-    /// Returns the number of calls that were made.
+    /// Returns the number of calls so far.
     pub(crate) fn get(&self) -> u64 {
         self.calls.get()
     }

@@ -1,10 +1,11 @@
-//! The thread that owns the Nitro Secure Module: the only place that talks to it.
+//! The thread that owns the Nitro Secure Module (NSM) and makes all calls to it.
 //!
-//! The kernel's driver serialises all calls on one mutex and may block for two minutes, so no call
-//! is ever made on a thread that serves requests. Blocks are fetched ahead of need, so that a
-//! request seldom waits for one; if it does, it waits until its deadline and not for the device. A
-//! watchdog ends the service's trust in a device that hangs, and health tests in one that gives
-//! what is not random: both until the restart.
+//! The kernel driver serializes all calls with one mutex and may block for two minutes. So a thread that
+//! serves requests never calls the NSM. The NSM thread prefetches blocks, and a request that finds none
+//! waits until its deadline at most.
+//!
+//! Two checks latch a fault until the restart. The watchdog detects calls that hang, and health tests
+//! detect output that is not random.
 
 mod block;
 mod device;
@@ -42,10 +43,10 @@ use self::worker::NsmWorker;
 use crate::clock::{Clock, Deadline, PauseDetector, TrustedClock};
 use crate::config_pcrs::ConfigDigests;
 
-/// What is found at start: the clock, and PCR0.
+/// The result of the start: the synchronized clock and PCR0.
 type StartResult<C> = Result<(Arc<TrustedClock<C>>, Vec<u8>), NsmFault>;
 
-/// The one report of how the start went, by whoever knows first.
+/// A sender for the result of the start. Only the first report is sent.
 struct StartReport<C>(Arc<Mutex<Option<oneshot::Sender<StartResult<C>>>>>);
 
 impl<C> StartReport<C> {
@@ -57,7 +58,7 @@ impl<C> StartReport<C> {
     fn send(&self, start_result: StartResult<C>) {
         let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(sender) = sender {
-            // Whoever started it has gone if it does not want to know.
+            // The receiver is gone if the start was cancelled.
             drop(sender.send(start_result));
         }
     }
@@ -69,7 +70,7 @@ impl<C> Clone for StartReport<C> {
     }
 }
 
-/// Also a thread that panics has told how the start went.
+/// A guard that reports a fault if the thread ends without a report, as after a panic.
 struct ReportEndOnDrop<C>(StartReport<C>);
 
 impl<C> Drop for ReportEndOnDrop<C> {
@@ -78,27 +79,32 @@ impl<C> Drop for ReportEndOnDrop<C> {
     }
 }
 
-/// The way to the thread, which ends with it.
+/// A handle to the NSM thread. Dropping the handle ends the thread.
 pub(crate) struct NsmHandle {
     queue: Arc<NsmQueue>,
     monitor: Arc<CallMonitor>,
-    /// How long a caller waits.
+    /// Longest time that a caller waits.
     timeout: Duration,
     pauses: &'static PauseDetector,
     metrics: Arc<NsmMetrics>,
 }
 
-/// What a module that works was found to give at start.
+/// The result of a successful start.
 pub(crate) struct StartedNsm<C: Clock> {
     pub(crate) nsm: NsmHandle,
-    /// Kept by the thread.
+    /// Clock that the NSM thread keeps synchronized.
     pub(crate) clock: Arc<TrustedClock<C>>,
     pub(crate) pcr0: Vec<u8>,
 }
 
 impl NsmHandle {
-    /// Hands the module to a thread of its own, which tests it, anchors the clock, measures the
-    /// configuration and then keeps blocks ready. Returns once it has, or has found a fault.
+    /// Starts the NSM thread. It tests the NSM, synchronizes the clock, measures the configuration and
+    /// prefetches blocks.
+    ///
+    /// Returns after the start-up tests and the measurement.
+    ///
+    /// # Errors
+    /// The outer error means that no thread could be started. The inner one is a fault of the NSM.
     pub(crate) async fn start<N: Nsm, C: Clock>(
         nsm: N,
         clock: C,
@@ -109,7 +115,7 @@ impl NsmHandle {
         let queue = Arc::new(NsmQueue::new(Limits {
             ready: settings.prefetch,
             max_age: settings.max_age,
-            // A connection waits for one block at a time.
+            // A connection waits for at most one block.
             waiting: MAX_CONNECTIONS,
             tasks: MAX_TASKS,
         }));
@@ -144,12 +150,12 @@ impl NsmHandle {
         Ok(started.map(|(clock, pcr0)| StartedNsm { nsm: handle, clock, pcr0 }))
     }
 
-    /// Until when a caller that comes now waits.
+    /// Returns the deadline of a caller that starts to wait now.
     pub(crate) fn deadline(&self) -> Deadline {
         Deadline::after(self.timeout, self.pauses)
     }
 
-    /// A fresh block, by the deadline.
+    /// Returns a fresh block, by the deadline.
     pub(crate) async fn block(&self, deadline: Deadline) -> Result<Block, NsmFault> {
         match self.queue.take(Instant::now()) {
             Ok(Delivery::Ready(block)) => {
@@ -169,7 +175,7 @@ impl NsmHandle {
         }
     }
 
-    /// A document of the enclave's own, with `nonce` and `user_data` in it, by the deadline.
+    /// Returns an attestation document of this enclave with `nonce` and `user_data`, by the deadline.
     pub(crate) async fn document(
         &self,
         nonce: Vec<u8>,
@@ -180,9 +186,9 @@ impl NsmHandle {
         match self.queue.submit(Task { nonce, user_data, reply }) {
             Ok(()) => match deadline.bound(response).await {
                 Ok(Ok(document)) => document,
-                // It was dropped: nothing is done for anybody any more.
+                // The worker dropped the task, because the queue was latched or closed.
                 Ok(Err(_)) => Err(self.fault().unwrap_or(NsmFault::ThreadEnded)),
-                // Blocks may come all the same.
+                // Not recorded in the queue: blocks may still arrive in time.
                 Err(_) => Err(NsmFault::Deadline { deadline: self.timeout }),
             },
             Err(QueueError::Latched(fault)) => Err(fault),
@@ -190,13 +196,13 @@ impl NsmHandle {
         }
     }
 
-    /// Before the caller is told, so that whoever asks next whether this is ready knows as well.
+    /// Records a timeout before the caller returns, so that the next readiness check sees it.
     fn record_timeout(&self, fault: NsmFault) -> NsmFault {
         self.queue.record_timeout(fault);
         fault
     }
 
-    /// What is the matter now, if anything is.
+    /// Returns the current fault.
     pub(crate) fn fault(&self) -> Option<NsmFault> {
         match self.queue.status() {
             DeviceStatus::Working => None,
@@ -204,12 +210,12 @@ impl NsmHandle {
         }
     }
 
-    /// Whether nothing but a restart ends what is the matter.
+    /// Returns whether only a restart ends the current fault.
     pub(crate) fn is_latched(&self) -> bool {
         matches!(self.queue.status(), DeviceStatus::Latched(_))
     }
 
-    /// Brings the metrics up to date that are only read when they are shown.
+    /// Updates the metrics that are computed when they are shown.
     pub(crate) fn refresh_metrics(&self) {
         let (ready, expired) = self.queue.block_counts();
         self.metrics.set_block_counts(ready, expired);
@@ -221,7 +227,7 @@ impl NsmHandle {
         &self.metrics
     }
 
-    /// Returns the number of blocks that are ready, and of those that grew too old so far.
+    /// Returns the number of prefetched blocks, and the number of expired blocks so far.
     #[cfg(test)]
     pub(crate) fn block_counts(&self) -> (usize, u64) {
         self.queue.block_counts()

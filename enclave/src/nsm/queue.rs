@@ -1,10 +1,10 @@
-//! Between the one thread that has blocks and the many callers that want them: a few blocks kept
-//! ready, callers in the order they came, and the latch that ends it all. What else the thread is
-//! asked for, which is little, are tasks; they go first.
+//! The queue between the NSM thread (the worker) and its callers.
 //!
-//! Neither side ever waits for the other while it holds the lock. A block is handed to one caller or
-//! to none; one whose caller has gone by then is handed to the next. What is dropped is wiped, by
-//! the block itself.
+//! It holds prefetched blocks, callers that wait for a block, and tasks. Callers are served in order. Tasks
+//! are rare, so they precede blocks. A latched fault ends all use of the queue.
+//!
+//! Neither side waits for the other while it holds the lock. Each block goes to at most one caller. If that
+//! caller no longer waits, the block goes to the next. A dropped block zeroizes itself.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -15,79 +15,79 @@ use tokio::sync::oneshot;
 
 use super::sync::{Condvar, Mutex, MutexGuard};
 
-/// Blocks of the type `B`, or faults of the type `F` in their stead; tasks of the type `T`.
+/// A queue of blocks of type `B` and tasks of type `T`, with faults of type `F`.
 pub(super) struct Queue<B, F, T> {
     limits: Limits,
     state: Mutex<State<B, F, T>>,
-    /// There may be something to do for the thread.
+    /// Wakes the worker when there may be work.
     work_changed: Condvar,
 }
 
-/// How much a queue holds.
+/// The capacities of a queue.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    /// Blocks kept ready.
+    /// Number of blocks to prefetch.
     pub(super) ready: usize,
-    /// How old a block may be when it is handed out.
+    /// Maximum age of a block when a caller receives it.
     pub(super) max_age: Duration,
-    /// Callers that wait.
+    /// Maximum number of waiting callers.
     pub(super) waiting: usize,
-    /// Tasks that wait.
+    /// Maximum number of waiting tasks.
     pub(super) tasks: usize,
 }
 
 struct State<B, F, T> {
-    /// The oldest first, each with the moment it was made. Empty while anybody waits.
+    /// Prefetched blocks with their creation time, oldest first. Empty while a caller waits.
     ready: VecDeque<(Instant, B)>,
     waiting: VecDeque<oneshot::Sender<Result<B, F>>>,
     tasks: VecDeque<T>,
     status: DeviceStatus<F>,
-    /// Blocks that grew too old.
+    /// Number of blocks that expired so far.
     expired: u64,
-    /// The thread waits for work, and nobody has woken it since.
+    /// True while the worker sleeps and no thread has woken it.
     worker_asleep: bool,
     closed: bool,
 }
 
-/// How things are.
+/// The state of the device, as the last block or fault shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DeviceStatus<F> {
-    /// The last block came when it should.
+    /// The device works.
     Working,
-    /// It did not; the next one that comes ends this.
+    /// The last block failed or was late. The next block ends the fault.
     Faulty(F),
-    /// Nothing ends this.
+    /// Only a restart ends the fault.
     Latched(F),
 }
 
-/// What a caller gets.
+/// A block for a caller, now or later.
 #[derive(Debug)]
 pub(super) enum Delivery<B, F> {
-    /// A block that was kept ready.
+    /// A prefetched block.
     Ready(B),
-    /// The place at which one will arrive, or a fault.
+    /// A receiver for the next block or a fault.
     Pending(oneshot::Receiver<Result<B, F>>),
 }
 
-/// Why a caller gets nothing, and no place to wait at.
+/// The reason why the queue rejects a caller or a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum QueueError<F> {
-    /// It is latched.
+    /// The queue is latched.
     Latched(F),
-    /// Too many wait already.
+    /// Too many callers or tasks wait.
     Full,
 }
 
-/// What the thread is to do.
+/// The next step of the worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Work<T> {
-    /// Make a block.
+    /// Fetch a block from the device.
     FetchBlock,
-    /// Do this.
+    /// Run this task.
     Task(T),
-    /// See what else there is: it is time.
+    /// Check for other work, because the tick has passed.
     Tick,
-    /// End: nobody can ask any more, or nobody will be answered.
+    /// End the thread, because the queue is closed or latched.
     Stop,
 }
 
@@ -105,7 +105,7 @@ impl<B, F: Copy, T> Queue<B, F, T> {
         Self { limits, state: Mutex::new(state), work_changed: Condvar::new() }
     }
 
-    /// A block, or a place in the line. Dropping that place gives it up.
+    /// Returns a prefetched block, or a receiver for the next one. Dropping the receiver cancels the wait.
     pub(super) fn take(&self, now: Instant) -> Result<Delivery<B, F>, QueueError<F>> {
         let mut state = self.lock();
         if let DeviceStatus::Latched(fault) = state.status {
@@ -118,15 +118,14 @@ impl<B, F: Copy, T> Queue<B, F, T> {
                 Delivery::Pending(state.add_caller(self.limits.waiting).ok_or(QueueError::Full)?)
             }
         };
-        // A wake-up costs more than a block: it is for half of them at a time.
+        // Waking the worker costs more than fetching a block, so one wake-up refills half of the blocks.
         if matches!(delivery, Delivery::Pending(_)) || state.ready.len() <= self.limits.ready / 2 {
             self.wake_worker(state);
         }
         Ok(delivery)
     }
 
-    /// Has something else done. A task that cannot be done any more is dropped, and tells its
-    /// owner so by that.
+    /// Queues a task. If the task can no longer run, it is dropped, which its owner notices.
     pub(super) fn submit(&self, task: T) -> Result<(), QueueError<F>> {
         let mut state = self.lock();
         if let DeviceStatus::Latched(fault) = state.status {
@@ -140,9 +139,11 @@ impl<B, F: Copy, T> Queue<B, F, T> {
         Ok(())
     }
 
-    /// Waits until there is something to do, or until `tick`. Without `refill` only callers count;
-    /// with it also that there could be more blocks ready, and that a fault may be over: nobody asks
-    /// a service that says it is not ready.
+    /// Waits for work, or until `tick`.
+    ///
+    /// Waiting callers and tasks are always work. With `refill`, free room for blocks and a fault are work
+    /// as well: a service that is not ready receives no requests, so only the worker can find that a fault
+    /// has ended.
     pub(super) fn next_work(&self, tick: Instant, refill: bool) -> Work<T> {
         let mut state = self.lock();
         loop {
@@ -162,7 +163,7 @@ impl<B, F: Copy, T> Queue<B, F, T> {
             if state.has_waiting_caller() || (refill && (room || faulty)) {
                 return Work::FetchBlock;
             }
-            // When the oldest block expires, another can take its place.
+            // A block that expires makes room for another.
             let expiry =
                 state.ready.front().map(|(created_at, _)| *created_at + self.limits.max_age);
             let wake = expiry.map_or(tick, |expiry| expiry.min(tick));
@@ -174,7 +175,8 @@ impl<B, F: Copy, T> Queue<B, F, T> {
         }
     }
 
-    /// Hands over a block that was made at `created_at`: to who waits, or to be kept ready.
+    /// Adds a block: to the first caller that still waits, else to the prefetched blocks. Ends a fault that
+    /// is not latched.
     pub(super) fn put(&self, created_at: Instant, block: B) {
         let mut state = self.lock();
         match state.status {
@@ -194,24 +196,25 @@ impl<B, F: Copy, T> Queue<B, F, T> {
         }
     }
 
-    /// There is a fault instead of a block: all who wait are told, those who come may try again.
+    /// Records a fault in place of a block, and fails all waiting callers. Later callers may wait again.
     pub(super) fn fail(&self, fault: F) {
         let mut state = self.lock();
         state.record_fault(fault);
         state.fail_waiting(fault);
     }
 
-    /// There is a fault, and no block was asked for: who waits goes on, and a block will show whether
-    /// it is over.
+    /// Records a fault of another call than one for a block. Callers go on waiting, and the worker fetches
+    /// a block to check whether the fault has ended.
     pub(super) fn record_fault(&self, fault: F) {
         let mut state = self.lock();
         state.record_fault(fault);
         self.wake_worker(state);
     }
 
-    /// Somebody waited for too long, which tells less than any other fault. Whether others do is up
-    /// to them; whether it is over is for the thread to see, which may have handed over the block at
-    /// the same moment.
+    /// Records that a caller waited too long, unless another fault is known. Other callers go on waiting.
+    ///
+    /// Wakes the worker, because it may have added the block at the same moment. The next block then ends
+    /// the fault.
     pub(super) fn record_timeout(&self, fault: F) {
         let mut state = self.lock();
         if matches!(state.status, DeviceStatus::Working) {
@@ -220,7 +223,8 @@ impl<B, F: Copy, T> Queue<B, F, T> {
         self.wake_worker(state);
     }
 
-    /// From now on nobody is given anything; the first cause is kept. What was ready is dropped.
+    /// Latches the queue: drops all blocks and tasks, and fails all callers from now on. The first latched
+    /// fault stays.
     pub(super) fn latch(&self, fault: F) {
         let mut state = self.lock();
         if !matches!(state.status, DeviceStatus::Latched(_)) {
@@ -232,7 +236,7 @@ impl<B, F: Copy, T> Queue<B, F, T> {
         self.wake_worker(state);
     }
 
-    /// Nobody will ask any more.
+    /// Closes the queue. No caller comes after this.
     pub(super) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
@@ -241,18 +245,18 @@ impl<B, F: Copy, T> Queue<B, F, T> {
         self.wake_worker(state);
     }
 
-    /// How things are.
+    /// Returns the state of the device.
     pub(super) fn status(&self) -> DeviceStatus<F> {
         self.lock().status
     }
 
-    /// Blocks that are ready, and how many grew too old so far.
+    /// Returns the number of prefetched blocks, and the number of expired blocks so far.
     pub(super) fn block_counts(&self) -> (usize, u64) {
         let state = self.lock();
         (state.ready.len(), state.expired)
     }
 
-    /// Has the thread look, if it does not anyhow.
+    /// Wakes the worker if it sleeps.
     fn wake_worker(&self, mut state: MutexGuard<'_, State<B, F, T>>) {
         let worker_asleep = mem::take(&mut state.worker_asleep);
         drop(state);
@@ -262,7 +266,7 @@ impl<B, F: Copy, T> Queue<B, F, T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State<B, F, T>> {
-        // The state is whole after every step.
+        // Every step leaves the state consistent, so a poisoned lock is safe to use.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -279,7 +283,7 @@ impl<B, F: Copy, T> State<B, F, T> {
         }
     }
 
-    /// A place at the end of the line, if there is one. Those who have left take up none.
+    /// Adds a waiting caller, unless `limit` callers wait. Cancelled callers do not count.
     fn add_caller(&mut self, limit: usize) -> Option<oneshot::Receiver<Result<B, F>>> {
         if self.waiting.len() >= limit {
             self.waiting.retain(|caller| !caller.is_closed());
@@ -307,7 +311,7 @@ impl<B, F: Copy, T> State<B, F, T> {
 
     fn fail_waiting(&mut self, fault: F) {
         for caller in self.waiting.drain(..) {
-            // Who has left need not be told.
+            // Sending fails if the caller no longer waits.
             drop(caller.send(Err(fault)));
         }
     }

@@ -1,15 +1,15 @@
-//! How the NSM's thread keeps blocks, and how long it is waited for: part of the table `[entropy]`.
+//! The settings of the NSM thread, which are part of the table `[entropy]`.
 
 use std::time::Duration;
 
-/// Settings of the NSM's thread.
+/// The settings of the NSM thread.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NsmSettings {
-    /// How long a caller waits for a block or a document.
+    /// Longest time that a caller waits for a block or a document.
     pub(crate) deadline: Duration,
-    /// How long a call of the NSM may take before the NSM counts as stuck.
+    /// Longest time that a call may take before the NSM counts as stuck.
     pub(crate) watchdog: Duration,
-    /// Number of blocks kept ready.
+    /// Number of blocks to prefetch.
     pub(crate) prefetch: usize,
     /// Maximum age of a block when it is used.
     pub(crate) max_age: Duration,

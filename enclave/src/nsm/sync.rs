@@ -1,3 +1,3 @@
-//! What the queue is synchronised by. Its model check names another library's here.
+//! The synchronization primitives of the queue. The model check (`tests/model`) replaces this module.
 
 pub(super) use std::sync::{Condvar, Mutex, MutexGuard};

@@ -1,4 +1,4 @@
-//! Work for the NSM's thread beside blocks: documents of the enclave's own.
+//! The tasks of the NSM thread besides blocks: attestation documents of this enclave.
 
 use tokio::sync::oneshot;
 
@@ -6,13 +6,14 @@ use super::block::Block;
 use super::fault::NsmFault;
 use super::queue::Queue;
 
-/// The queue between the NSM's thread and its callers.
+/// The queue between the NSM thread and its callers.
 pub(super) type NsmQueue = Queue<Block, NsmFault, Task>;
 
-/// Maximum number of callers that wait for a document of the enclave's own.
+/// Maximum number of callers that wait for an attestation document.
 pub(super) const MAX_TASKS: usize = 64;
 
-/// A request for an attestation document with `nonce` and `user_data`. The thread sends it to `reply`.
+/// A request for an attestation document with `nonce` and `user_data`. The thread sends the document to
+/// `reply`.
 #[derive(Debug)]
 pub(super) struct Task {
     pub(super) nonce: Vec<u8>,

@@ -1,4 +1,4 @@
-//! The thread, with a module that works but where a test says otherwise.
+//! Tests of the NSM thread with a fake NSM, which works unless a test overrides a call.
 
 mod documents;
 mod measured;
@@ -17,11 +17,11 @@ use super::*;
 use crate::clock::SystemClock;
 use crate::health::HealthFault;
 
-/// Calls of a module before the service is ready: a document, a register, the start-up test, and the two
-/// registers of the configuration.
+/// Calls during the start: a document, PCR0, the four start-up blocks, and the locks of the two registers
+/// of the configuration.
 const START_UP_CALLS: usize = 2 + 4 + 2;
 
-/// Longer than anything here takes.
+/// Longer than any wait in these tests.
 const BOUND: Duration = Duration::from_secs(60);
 
 fn settings() -> NsmSettings {
@@ -38,7 +38,7 @@ async fn take(nsm: &NsmHandle) -> Result<Block, NsmFault> {
     nsm.block(nsm.deadline()).await
 }
 
-/// Waits for what must come about.
+/// Waits until `condition` holds.
 async fn eventually(condition: impl Fn() -> bool) {
     let wait = async {
         while !condition() {
@@ -48,7 +48,7 @@ async fn eventually(condition: impl Fn() -> bool) {
     timeout(BOUND, wait).await.expect("the condition does not hold");
 }
 
-/// A module that answers so from the call of number `from` on, if it is asked for random bytes.
+/// Returns an NSM that responds with `answer` to requests for random bytes, from call number `from` on.
 fn nsm_failing_from(
     from: usize,
     mut answer: impl FnMut() -> CallResult + Send + 'static,
@@ -58,7 +58,7 @@ fn nsm_failing_from(
     })
 }
 
-/// What a module may do instead of giving random bytes, and what comes of it.
+/// Returns faulty responses to a request for random bytes, each with the fault that it causes.
 fn faults() -> Vec<(fn() -> CallResult, NsmFault)> {
     fn block(bytes: impl IntoIterator<Item = u8>) -> CallResult {
         Ok(Response::GetRandom { random: bytes.into_iter().collect() })
@@ -195,7 +195,7 @@ async fn device_fault_ends_with_the_next_block() {
         if with_caller {
             take(&nsm).await.unwrap();
         }
-        // Also where nobody asks, for it says that it is not ready.
+        // Without callers, the worker itself checks whether the fault has ended.
         eventually(|| nsm.fault().is_none()).await;
     }
 }
@@ -260,11 +260,11 @@ async fn caller_times_out_while_a_call_hangs() {
     let deadline = Duration::from_millis(300);
     let nsm = start(nsm, NsmSettings { deadline, ..settings() }).await.unwrap();
     let fault = NsmFault::Deadline { deadline };
-    // All wait for the same call: one thread is held.
+    // Both callers wait for the same call.
     let (one, other) = tokio::join!(take(&nsm), take(&nsm));
     assert_eq!((one.err(), other.err()), (Some(fault), Some(fault)));
     assert_eq!(nsm.fault(), Some(fault));
-    // It returns: its block is nobody's, or the next one's, and all is well.
+    // The call returns. Its block ends the fault.
     drop(release);
     eventually(|| nsm.fault().is_none()).await;
     take(&nsm).await.unwrap();
@@ -316,7 +316,7 @@ async fn expired_blocks_are_replaced() {
     let max_age = Duration::from_millis(5);
     let settings = NsmSettings { prefetch: 3, max_age, ..settings() };
     let nsm = start(working(), settings).await.unwrap();
-    // Nobody asks, and still they are replaced.
+    // Expired blocks are replaced although no caller takes one.
     eventually(|| nsm.block_counts().1 >= 9).await;
     take(&nsm).await.unwrap();
 }
@@ -333,7 +333,7 @@ async fn prefetches_the_configured_number_of_blocks() {
     assert!(metrics.blocks.prefetched.get() >= 3);
     eventually(|| nsm.block_counts().0 >= 3).await;
     assert!(metrics.calls.get_random.get() >= calls + 3);
-    // Each of them took some time, which is known once it has returned.
+    // The duration of a call is counted after it has returned.
     eventually(|| metrics.calls.get_random.returned() >= calls + 3).await;
     assert!(metrics.calls.describe_pcr.returned() > 0);
 }
@@ -358,7 +358,7 @@ async fn start_fails_if_the_thread_panics() {
 #[tokio::test]
 async fn thread_ends_with_its_handle() {
     let (alive, ended) = mpsc::channel::<Infallible>();
-    // Whatever the thread owns is dropped with it.
+    // The sender is dropped with the NSM, and so with the thread.
     let nsm = FakeNsm::new(move |_, _| {
         let _ = &alive;
         None
@@ -386,7 +386,7 @@ async fn nsm_time_overrides_system_time_and_counts_differences() {
     }
 }
 
-/// Who attends to a module, and what it keeps.
+/// A worker with the parts that it shares.
 struct WorkerFixture<N: Nsm> {
     worker: NsmWorker<N, SystemClock>,
     clock: Arc<TrustedClock<SystemClock>>,
@@ -489,7 +489,7 @@ async fn pause_renews_the_deadline_of_a_waiting_caller() {
     drop(release);
 }
 
-/// Whether it is still pending when it has been polled.
+/// Polls `future` once and returns whether it is pending.
 async fn is_pending<F: Future>(mut future: std::pin::Pin<&mut F>) -> bool {
     std::future::poll_fn(|context| {
         std::task::Poll::Ready(future.as_mut().poll(context).is_pending())
@@ -519,7 +519,7 @@ fn failed_sync_is_reported_counted_and_retried() {
     assert_eq!(clock.sync_due(), due);
     clock.expire();
     assert!(worker.sync_at() <= Instant::now() + Duration::from_secs(1));
-    // It tells more than that somebody waited too long.
+    // The fault of the synchronization replaces a timeout, and a timeout does not replace it.
     queue.put(Instant::now(), Block::new(vec![0; 256].into()));
     queue.record_timeout(NsmFault::Full);
     worker.synchronize();
@@ -551,7 +551,7 @@ async fn stuck_document_call_latches_the_fault() {
     let WorkerFixture { clock, metrics, .. } = worker_fixture(working());
     let queue = Arc::new(queue_with_limit(0));
     let (latched, fault) = (Arc::clone(&queue), NsmFault::Stuck { limit: Duration::ZERO });
-    // Nobody notices in time: every call is too long by itself.
+    // The monitor has no thread, so the caller itself finds that each call was too long.
     let monitor = CallMonitor::without_thread(Duration::ZERO, PauseDetector::global(), move || {
         latched.latch(fault)
     });

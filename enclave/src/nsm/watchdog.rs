@@ -1,7 +1,10 @@
-//! Notices a call that does not return. The kernel's driver may hold one for two minutes, and the
-//! thread that made it can say nothing meanwhile.
+//! Detects calls that do not return.
 //!
-//! A pause of this process is no time that a call took: what is under way has its limit once more after it.
+//! The kernel driver may block a call for two minutes. The thread that made the call cannot report that, so
+//! another thread watches it.
+//!
+//! A pause of this process does not count towards a call's duration. After a pause, a call that is under
+//! way has its full limit again.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,13 +12,13 @@ use std::{fmt, io, thread};
 
 use crate::clock::PauseDetector;
 
-/// The call that is under way, if one is.
+/// A monitor of the calls of one thread.
 pub(super) struct CallMonitor {
     limit: Duration,
     pauses: &'static PauseDetector,
     state: Mutex<State>,
     finished: Condvar,
-    /// What is done about a call that took too long; done once.
+    /// Reaction to a call that took too long. It runs once.
     on_timeout: Mutex<Option<OnTimeout>>,
 }
 
@@ -29,8 +32,8 @@ enum State {
 }
 
 impl CallMonitor {
-    /// Watches calls, each of which may take `limit`, on a thread of its own. If one takes longer
-    /// `on_timeout` is called, once, and the watch is over.
+    /// Starts a thread that monitors calls, each of which may take `limit`. If a call takes longer, runs
+    /// `on_timeout` once and stops.
     pub(super) fn spawn(
         limit: Duration,
         pauses: &'static PauseDetector,
@@ -46,7 +49,7 @@ impl CallMonitor {
         Ok(monitor)
     }
 
-    /// One whose calls nobody but who makes them finds to be too long.
+    /// Returns a monitor without a thread: only the caller itself detects that a call took too long.
     pub(super) fn without_thread(
         limit: Duration,
         pauses: &'static PauseDetector,
@@ -61,8 +64,7 @@ impl CallMonitor {
         }
     }
 
-    /// Makes a call under watch. `None` if it took too long; what is done about it has been done by
-    /// then, by whoever noticed first.
+    /// Makes a monitored call. Returns `None` if it took too long, after `on_timeout` has run.
     pub(super) fn call<T>(&self, call: impl FnOnce() -> T) -> Option<T> {
         let start = Instant::now();
         self.set_state(State::Calling(start));
@@ -76,7 +78,7 @@ impl CallMonitor {
         None
     }
 
-    /// Whoever comes second waits for the first.
+    /// Runs `on_timeout`, unless it has run. A second thread waits until it has finished.
     fn run_on_timeout(&self) {
         let mut on_timeout = self.on_timeout.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(on_timeout) = on_timeout.take() {
@@ -88,12 +90,12 @@ impl CallMonitor {
         self.on_timeout.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
-    /// How long a call may take.
+    /// Returns the longest time that a call may take.
     pub(super) fn limit(&self) -> Duration {
         self.limit
     }
 
-    /// No call will be made any more.
+    /// Stops the monitor. No call is made after this.
     pub(super) fn stop(&self) {
         *self.lock() = State::Stopped;
         self.finished.notify_one();
@@ -106,8 +108,11 @@ impl CallMonitor {
         }
     }
 
-    /// Waits for a call to be stuck, or for the end. Nobody wakes it when a call begins: if none
-    /// is under way it looks again after `limit`, when a call that began since is not yet stuck.
+    /// Waits for a call that takes too long, or until the monitor is stopped. Returns whether a call took
+    /// too long.
+    ///
+    /// The begin of a call does not wake this thread. Between calls it wakes after each `limit`, which is
+    /// early enough for a call that began meanwhile.
     fn wait_for_timeout(&self) -> bool {
         let mut state = self.lock();
         loop {
@@ -132,7 +137,7 @@ impl CallMonitor {
     }
 }
 
-/// Also a call that panics has finished.
+/// A guard that records the end of a call, even if the call panics.
 struct FinishOnDrop<'a>(&'a CallMonitor);
 
 impl Drop for FinishOnDrop<'_> {
@@ -155,7 +160,7 @@ mod tests {
 
     use super::*;
 
-    /// Far longer than any call here takes, and far shorter than the test may.
+    /// Longer than any call in these tests, and shorter than the limit of a test.
     const BOUND: Duration = Duration::from_secs(60);
 
     #[test]
@@ -165,7 +170,7 @@ mod tests {
         let monitor =
             CallMonitor::spawn(limit, PauseDetector::global(), move || stuck.send(()).unwrap())
                 .unwrap();
-        // It returns because it was told of.
+        // The call returns because `on_timeout` ran.
         let result = monitor.call(|| signal.recv_timeout(BOUND).unwrap());
         assert_eq!(result, None);
         monitor.stop();
@@ -193,7 +198,7 @@ mod tests {
         let monitor =
             CallMonitor::spawn(Duration::from_millis(1), PauseDetector::global(), move || {
                 begun.send(()).unwrap();
-                // Long enough for the call to return meanwhile.
+                // Long enough for the call to return.
                 (0..1000).for_each(|_| thread::yield_now());
                 doing.store(true, Ordering::SeqCst);
             });
@@ -229,7 +234,7 @@ mod tests {
             signal.recv_timeout(limit * 3 / 4)
         };
         assert_eq!(monitor.call(returns), Some(Err(mpsc::RecvTimeoutError::Timeout)));
-        // It does not return after the pause either.
+        // This call does not return after the pause either.
         let hangs = || {
             pauses.simulate_pause();
             signal.recv_timeout(BOUND)
@@ -249,7 +254,7 @@ mod tests {
         }
         monitor.stop();
         drop(monitor);
-        // The thread ends and with it the sender, unused.
+        // The thread ends and drops the sender without use.
         assert_eq!(signal.recv_timeout(BOUND), Err(mpsc::RecvTimeoutError::Disconnected));
     }
 

@@ -1,4 +1,4 @@
-//! What the thread does, from the boot to the end.
+//! The worker: the start-up of the NSM, and the loop of its thread.
 
 use std::sync::Arc;
 use std::thread;
@@ -15,23 +15,23 @@ use crate::clock::{Clock, PauseDetector, SyncError, SyncReport, TrustedClock};
 use crate::config_pcrs::{CONFIGURATION_PCR, ConfigDigests, SECRETS_PCR};
 use crate::health::START_UP_BLOCKS;
 
-/// After how long the thread sees whether a device that failed works again, unless somebody asks for
-/// a block before.
+/// Interval at which the worker tries a faulty device again while no caller waits for a block.
 const REFILL_RETRY_INTERVAL: Duration = Duration::from_millis(250);
 
-/// How long after it could not be anchored the clock is to be tried again.
+/// Delay after a failed synchronization of the clock.
 const SYNC_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often the thread looks whether the clock is to be anchored early, as it is after a pause. A pause lasts
-/// longer, so that the thread looks as soon as it is over.
+/// Interval at which the worker checks whether the clock must be synchronized early because of a pause. It
+/// is shorter than a pause, so the check happens as soon as the pause ends.
 const SYNC_CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
-/// How often in a row an anchoring is tried again because this process was paused in the middle.
+/// Number of times in a row that a synchronization interrupted by a pause of this process is repeated.
 const MAX_PAUSED_SYNCS: u8 = 3;
 
-/// What must work before anybody is served: the module's time, its measurement, its entropy. The
-/// blocks that are tested here are not used. Last comes what cannot be undone: the configuration is
-/// measured.
+/// Tests everything that a request needs: the NSM's time, PCR0 and random bytes. The blocks that it tests
+/// are not used.
+///
+/// Measures the configuration last, because a register cannot be reset.
 pub(super) fn start_up<N: Nsm, C: Clock>(
     device: &mut Device<N>,
     clock: C,
@@ -51,7 +51,7 @@ pub(super) fn start_up<N: Nsm, C: Clock>(
             device.measure(CONFIGURATION_PCR, public)?;
             device.measure(SECRETS_PCR, secrets)?;
         }
-        // Zero then says that there is no configuration, for good.
+        // A register that is locked at zero shows that there is no configuration.
         None => {
             device.lock(CONFIGURATION_PCR)?;
             device.lock(SECRETS_PCR)?;
@@ -67,7 +67,7 @@ fn sync_fault(error: SyncError<NsmFault>) -> NsmFault {
     }
 }
 
-/// Whatever the system's clock says, the NSM wins.
+/// Counts a synchronization, and warns if the system clock is wrong.
 fn record_sync(sync: SyncReport, metrics: &NsmMetrics) {
     metrics.count_sync(&sync);
     if sync.exceeds_limit() {
@@ -76,17 +76,17 @@ fn record_sync(sync: SyncReport, metrics: &NsmMetrics) {
     }
 }
 
-/// Who keeps blocks ready and the clock anchored.
+/// A worker that prefetches blocks, runs tasks and synchronizes the clock.
 pub(super) struct NsmWorker<N, C: Clock> {
     device: Device<N>,
     queue: Arc<NsmQueue>,
     clock: Arc<TrustedClock<C>>,
     metrics: Arc<NsmMetrics>,
-    /// What the device suffered from when last a block was asked of it.
+    /// Fault of the last call for a block.
     fault: Option<NsmFault>,
-    /// Before that, blocks are fetched for those who wait alone.
+    /// Time before which blocks are fetched for waiting callers only.
     refill_at: Instant,
-    /// Before that, the clock is not anchored even if it is due.
+    /// Time before which the clock is not synchronized, even if it is due.
     sync_retry_at: Instant,
 }
 
@@ -117,13 +117,13 @@ impl<N: Nsm, C: Clock> NsmWorker<N, C> {
         }
     }
 
-    /// When the clock is to be anchored.
+    /// Returns the time of the next synchronization.
     pub(super) fn sync_at(&self) -> Instant {
         self.clock.sync_due().max(self.sync_retry_at)
     }
 
     fn fetch(&mut self) {
-        // It is no younger than the call.
+        // Taken before the call, so that the recorded age is not too low.
         let created_at = Instant::now();
         match self.device.block() {
             Ok(block) => {
@@ -136,20 +136,20 @@ impl<N: Nsm, C: Clock> NsmWorker<N, C> {
         }
     }
 
-    /// Whether blocks come is for blocks to tell: a document that does not is told to who asked.
+    /// Runs a task. A failed document does not change the state of the device, which only blocks show.
     fn attest(&mut self, task: Task) {
         if task.reply.is_closed() {
             return;
         }
         let Task { nonce, user_data, reply } = task;
         let document = self.device.document(Some(nonce), user_data).inspect_err(|fault| {
-            // Who watches the calls has told of one that was stuck.
+            // The call monitor has reported a stuck call.
             if !matches!(fault, NsmFault::Stuck { .. }) {
                 self.metrics.count_fault(fault);
                 tracing::error!("no attestation document for a caller: {fault}");
             }
         });
-        // Who left meanwhile is not told.
+        // Sending fails if the caller no longer waits.
         drop(reply.send(document));
     }
 
@@ -160,9 +160,9 @@ impl<N: Nsm, C: Clock> NsmWorker<N, C> {
         match { syncs }.find(is_conclusive).unwrap_or(Err(SyncError::Paused)) {
             Ok(sync) => record_sync(sync, &self.metrics),
             Err(error) => match sync_fault(error) {
-                // Done with already: see `record_fault`.
+                // The call monitor has latched the queue.
                 NsmFault::Stuck { .. } => {}
-                // The clock itself says when it was not anchored for too long.
+                // The clock itself reports when its last synchronization is too old.
                 fault => {
                     self.sync_retry_at = Instant::now() + SYNC_RETRY_INTERVAL;
                     self.clock.record_sync_failure();
@@ -178,7 +178,7 @@ impl<N: Nsm, C: Clock> NsmWorker<N, C> {
     }
 
     fn record_fault(&mut self, fault: NsmFault) {
-        // Who watches the calls has told of it, and latched.
+        // The call monitor has reported a stuck call and latched the queue.
         if matches!(fault, NsmFault::Stuck { .. }) {
             return;
         }
@@ -195,7 +195,7 @@ impl<N: Nsm, C: Clock> NsmWorker<N, C> {
     }
 }
 
-/// However it ends, nobody waits for a thread that is not there.
+/// Latches the queue however the thread ends, so that no caller waits for it.
 impl<N, C: Clock> Drop for NsmWorker<N, C> {
     fn drop(&mut self) {
         if thread::panicking() {

@@ -1,6 +1,8 @@
-//! The queue between the NSM's thread and its callers, under every order in which their steps can
-//! interleave: its own source, over synchronisation that the model checker steers. What waits for
-//! ever is a deadlock to it, a wake-up that was lost among them: time never passes here.
+//! A model check of the queue between the NSM thread and its callers.
+//!
+//! The checker runs the queue's own source with synchronization primitives that it controls, and tries all
+//! orders of steps. Time never passes, so a wait that never ends, such as after a lost wake-up, is a
+//! deadlock.
 #![cfg(test)]
 
 #[path = "../../../enclave/src/nsm/queue.rs"]

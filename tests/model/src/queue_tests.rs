@@ -13,7 +13,7 @@ use super::queue::{Delivery, DeviceStatus, Limits, Queue, QueueError, Work};
 /// Longer than any test.
 const LONG: Duration = Duration::from_secs(3600);
 
-/// A block that says when it is wiped.
+/// A block that counts when it is dropped.
 #[derive(Debug)]
 struct Block {
     number: usize,
@@ -32,8 +32,8 @@ enum Fault {
     Unhealthy,
 }
 
-/// Every order in which a thread is interrupted three times at most, which is where mistakes of this
-/// kind are found; all orders take minutes.
+/// Runs all orders of steps with at most three preemptions, which find most errors of this kind. All orders
+/// would take minutes.
 fn model(run: impl Fn() + Sync + Send + 'static) {
     let mut builder = Builder::new();
     builder.preemption_bound = Some(3);
@@ -42,14 +42,14 @@ fn model(run: impl Fn() + Sync + Send + 'static) {
 
 type TestQueue = Arc<Queue<Block, Fault, Task>>;
 
-/// Something to do, and whom to tell.
+/// A task that reports its completion.
 type Task = oneshot::Sender<()>;
 
 fn queue(ready: usize) -> TestQueue {
     Arc::new(Queue::new(Limits { ready, max_age: LONG, waiting: 8, tasks: 1 }))
 }
 
-/// Makes what is asked for, until it is to end; gives how many blocks it made.
+/// Starts a worker that runs until it is stopped. It returns the number of blocks that it made.
 fn produce(queue: &TestQueue, wiped: &std::sync::Arc<AtomicUsize>) -> JoinHandle<usize> {
     let (queue, wiped) = (Arc::clone(queue), std::sync::Arc::clone(wiped));
     thread::spawn(move || {
@@ -68,7 +68,7 @@ fn produce(queue: &TestQueue, wiped: &std::sync::Arc<AtomicUsize>) -> JoinHandle
     })
 }
 
-/// Takes one, waiting if it must.
+/// Returns a block, and waits for it if necessary.
 fn take(queue: &TestQueue) -> Result<Block, Fault> {
     match queue.take(Instant::now()) {
         Ok(Delivery::Ready(block)) => Ok(block),
@@ -105,7 +105,7 @@ fn cancelled_caller_does_not_consume_another_callers_block() {
         let queue = queue(0);
         let producer = produce(&queue, &wiped);
         let other = Arc::clone(&queue);
-        // It stands in the line and leaves it, before or after it was served.
+        // The caller waits and leaves, before or after it has received a block.
         let cancelled = thread::spawn(move || drop(other.take(Instant::now())));
         take(&queue).unwrap();
         cancelled.join().unwrap();
@@ -122,7 +122,7 @@ fn later_callers_retry_after_a_fault() {
         let wiped = std::sync::Arc::new(AtomicUsize::new(0));
         let queue = queue(0);
         let (device, wipes) = (Arc::clone(&queue), std::sync::Arc::clone(&wiped));
-        // It fails once, and works from then on.
+        // Fails once, and works from then on.
         let producer = thread::spawn(move || {
             let tick = Instant::now() + LONG;
             assert!(matches!(device.next_work(tick, false), Work::FetchBlock));
@@ -151,7 +151,7 @@ fn latched_queue_returns_the_first_fault() {
         let producer = produce(&queue, &wiped);
         let watchdog = Arc::clone(&queue);
         let watchdog = thread::spawn(move || watchdog.latch(Fault::Unhealthy));
-        // Before it is latched a block may come; never is anybody left waiting.
+        // A block may arrive before the latch. No caller waits forever.
         let before = take(&queue).map(drop);
         assert!(matches!(before, Ok(()) | Err(Fault::Unhealthy)));
         watchdog.join().unwrap();
@@ -160,7 +160,7 @@ fn latched_queue_returns_the_first_fault() {
         queue.record_timeout(Fault::Broken);
         queue.record_fault(Fault::Broken);
         assert_eq!(queue.status(), DeviceStatus::Latched(Fault::Unhealthy));
-        // The producer ends, although nobody closed anything, and what it had made is gone.
+        // The worker ends although the queue is not closed, and its blocks are dropped.
         let made = producer.join().unwrap();
         assert_eq!(wiped.load(Ordering::SeqCst), made);
         queue.put(Instant::now(), Block { number: 9, wiped: wiped.clone() });
@@ -193,7 +193,7 @@ fn recorded_fault_makes_the_worker_fetch_a_block() {
     });
 }
 
-/// A place in the line of a queue that has no block.
+/// Returns the receiver of a caller that waits, because the queue has no block.
 fn waiting_caller(queue: &Queue<Block, Fault, Task>) -> oneshot::Receiver<Result<Block, Fault>> {
     match queue.take(Instant::now()) {
         Ok(Delivery::Pending(receiver)) => receiver,
@@ -233,7 +233,7 @@ fn timeout_makes_the_worker_fetch_a_block() {
     model(|| {
         let queue = queue(0);
         let device = Arc::clone(&queue);
-        // Nobody waits, and nothing is to be kept ready.
+        // No caller waits, and no block is prefetched.
         let thread = thread::spawn(move || device.next_work(Instant::now() + LONG, true));
         queue.record_timeout(Fault::Broken);
         assert!(matches!(thread.join().unwrap(), Work::FetchBlock));
@@ -277,7 +277,7 @@ fn task_is_run_rejected_or_dropped() {
         let (task, done) = oneshot::channel();
         queue.submit(task).unwrap();
         let watchdog = thread::spawn(move || watchdog.latch(Fault::Unhealthy));
-        // Its end is told either way.
+        // The task is completed or dropped.
         drop(block_on(done));
         watchdog.join().unwrap();
         producer.join().unwrap();
@@ -329,7 +329,8 @@ fn worker_wakes_when_half_of_the_blocks_are_gone() {
         let device = Arc::clone(&queue);
         let thread = thread::spawn(move || device.next_work(Instant::now() + LONG, true));
         drop((take(&queue).unwrap(), take(&queue).unwrap()));
-        // It would sleep for ever, with one that is ready and nobody who waits.
+        // Without the wake-up the worker would sleep forever, because one block is ready and no caller
+        // waits.
         assert!(matches!(thread.join().unwrap(), Work::FetchBlock));
     });
 }

@@ -1,3 +1,3 @@
-//! What the queue is synchronised by, steered by the model checker.
+//! The synchronization primitives of the queue, controlled by the model checker.
 
 pub(super) use loom::sync::{Condvar, Mutex, MutexGuard};

@@ -1,8 +1,8 @@
-//! Documents of the enclave's own, for who asks.
+//! Tests of the attestation documents that callers request.
 
 use super::*;
 
-/// A module whose documents are nonces, or a fault.
+/// Returns an NSM that responds to requests with a nonce by the result of `document`.
 fn nsm_with_documents(
     document: impl Fn(Vec<u8>) -> CallResult + Send + 'static,
 ) -> FakeNsm<impl FnMut(usize, &Request) -> Option<CallResult> + Send + 'static> {
@@ -41,7 +41,7 @@ async fn latched_fault_ends_document_requests() {
     let nsm = start(nsm, settings()).await.unwrap();
     assert_eq!(take(&nsm).await.err(), Some(stuck));
     assert_eq!(nsm.document(vec![1; 16], None, nsm.deadline()).await, Err(stuck));
-    // One that waits when it happens.
+    // A caller that waits while the fault is latched.
     let (nsm, begun, hold) = blocking_nsm(|| Ok(Response::GetRandom { random: vec![0; 256] }));
     let nsm = start(nsm, settings()).await.unwrap();
     let (block, document, ()) = tokio::join!(
@@ -59,8 +59,8 @@ async fn latched_fault_ends_document_requests() {
     assert_eq!((block.err(), document), (Some(stuck), Err(stuck)));
 }
 
-/// A module whose first call after the start is held until the sender is dropped, and whether it has
-/// been made.
+/// Returns an NSM whose first call after the start blocks until the sender is dropped, and a flag that
+/// shows the begin of that call.
 fn blocking_nsm(response: fn() -> CallResult) -> (impl Nsm, Arc<AtomicBool>, mpsc::Sender<()>) {
     let (hold, held) = mpsc::channel::<()>();
     let begun = Arc::new(AtomicBool::new(false));
@@ -68,7 +68,7 @@ fn blocking_nsm(response: fn() -> CallResult) -> (impl Nsm, Arc<AtomicBool>, mps
     let nsm = FakeNsm::new(move |call, _| {
         (call == START_UP_CALLS).then(|| {
             began.store(true, Ordering::SeqCst);
-            // It ends by the sender's end.
+            // Returns an error when the sender is dropped.
             let _ = held.recv();
             response()
         })
@@ -94,11 +94,11 @@ async fn document_requests_time_out_and_are_limited() {
     }
     assert_eq!(request().await, Err(NsmFault::Full));
     drop(hold);
-    // Whoever has left is not asked for, and those who wait are.
+    // No document is made for the cancelled caller, and one for each other caller.
     for receiver in receivers {
         receiver.await.unwrap().unwrap();
     }
-    // One was made at start.
+    // One document was made at the start.
     let made = nsm.metrics.calls.attestation.get();
     assert_eq!(usize::try_from(made).unwrap(), 1 + MAX_TASKS - 1);
     drop(receiver);

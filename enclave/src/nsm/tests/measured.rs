@@ -1,4 +1,4 @@
-//! The two registers of the configuration.
+//! Tests of the two registers that measure the configuration.
 
 use super::*;
 use crate::config_pcrs::ConfigDigests;
@@ -7,8 +7,8 @@ fn measured() -> ConfigDigests {
     ConfigDigests { public: [1; 48], secrets: [2; 48] }
 }
 
-/// What a module is asked at start after the start-up test, and what comes of it if it answers one of
-/// these otherwise.
+/// Starts an NSM whose responses `override_call` may replace. Returns the fault of the start and the
+/// requests that extend or lock registers.
 async fn measure(
     measured: Option<ConfigDigests>,
     mut override_call: impl FnMut(&Request) -> Option<CallResult> + Send + 'static,
