@@ -1,8 +1,9 @@
-//! Threads for what is dear: signatures and seals, a millisecond and more for one request. On the threads
-//! that serve connections it would hold up all others, whose requests take a hundredth of that.
+//! A pool of threads for expensive cryptography: signatures and seals, which take a millisecond or more per
+//! request. On the connection threads, they would delay other requests, which take a hundredth of that.
 //!
-//! They are a runtime of their own, so that what waits, such as for the NSM, holds none of them. Who finds
-//! all places taken is told so at once: a queue without end would only let everybody wait.
+//! The pool is a runtime of its own, so a request that waits, for example for the NSM, blocks no thread.
+//! The number of requests in the pool is limited. Further requests are rejected at once, because a longer
+//! queue would only make all wait.
 
 use std::future::Future;
 use std::io;
@@ -16,30 +17,30 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use transport::limits::REQUESTS_PER_CRYPTO_THREAD;
 
-/// The threads, and how many requests may be with them.
+/// A pool of threads, with a limit on the number of requests in it.
 #[derive(Debug)]
 pub(crate) struct CryptoPool {
-    /// Taken when this is dropped.
+    /// `None` only while the pool is dropped.
     runtime: Option<Runtime>,
     permits: Arc<Semaphore>,
 }
 
-/// Why a request was not worked on.
+/// The reason why the pool did not finish a request.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub(crate) enum CryptoPoolError {
-    /// As many are there as may be.
+    /// The pool has reached its limit of requests.
     #[error("too many requests with a Recipient are in progress")]
     Full,
-    /// Its work panicked, or the service ends.
+    /// The work panicked, or the service ends.
     #[error("the work for a request did not finish")]
     Unfinished,
 }
 
 impl CryptoPool {
-    /// So many threads.
+    /// Starts a pool of so many threads.
     ///
     /// # Errors
-    /// If there are none to be had.
+    /// Fails if a thread cannot be started.
     pub(crate) fn start(threads: NonZeroUsize) -> io::Result<Self> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(threads.get())
@@ -50,10 +51,10 @@ impl CryptoPool {
         Ok(Self { runtime: Some(runtime), permits: Arc::new(Semaphore::new(permits)) })
     }
 
-    /// Does `work` on one of the threads, in its turn. Whoever stops waiting for it ends it.
+    /// Runs `work` on a thread of the pool. Dropping the returned future cancels the work.
     ///
     /// # Errors
-    /// If there is no place, or the work is not finished.
+    /// Fails if the pool is full, or if the work does not finish.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
@@ -62,7 +63,7 @@ impl CryptoPool {
             Arc::clone(&self.permits).try_acquire_owned().map_err(|_| CryptoPoolError::Full)?;
         let runtime = self.runtime.as_ref().ok_or(CryptoPoolError::Unfinished)?;
         let work = runtime.spawn(async move {
-            // Free again when the work is done, however it ends.
+            // Returned when the work ends in any way.
             let _permit = permit;
             work.await
         });
@@ -72,18 +73,18 @@ impl CryptoPool {
 
 #[cfg(test)]
 impl CryptoPool {
-    /// Returns the number of requests that may still come.
+    /// Returns the number of further requests that the pool accepts.
     pub(crate) fn free_permits(&self) -> usize {
         self.permits.available_permits()
     }
 
-    /// Returns whether no more requests can come.
+    /// Returns whether the pool rejects further requests.
     pub(crate) fn is_full(&self) -> bool {
         self.free_permits() == 0
     }
 }
 
-/// As many as there are processors.
+/// Returns the default number of threads: one per processor.
 pub(crate) fn default_threads() -> NonZeroUsize {
     thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
@@ -91,13 +92,13 @@ pub(crate) fn default_threads() -> NonZeroUsize {
 impl Drop for CryptoPool {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            // Often on a thread that must not block.
+            // A pool is often dropped on a thread that must not block.
             runtime.shutdown_background();
         }
     }
 }
 
-/// Work that ends when nobody waits for it any more.
+/// A task that is aborted when its handle is dropped.
 struct AbortOnDrop<T>(JoinHandle<T>);
 
 impl<T> AbortOnDrop<T> {
@@ -137,7 +138,7 @@ mod tests {
             yield_now().await;
         }
         assert_eq!(pool.run(async {}).await, Err(CryptoPoolError::Full));
-        // A client that goes away.
+        // A client that disconnects.
         waiting.pop().unwrap().abort();
         while pool.is_full() {
             yield_now().await;

@@ -1,17 +1,18 @@
-//! Health tests of what the NSM or an HSM gives, in the style of SP 800-90B section 4.
+//! Health tests of the output of the NSM and of HSMs, in the style of SP 800-90B section 4.
 //!
-//! They are to notice that the source has failed altogether, in a way that shows: that it repeats
-//! itself, counts, or is stuck. They cannot tell good randomness from bad that is well mixed. The
-//! samples are bytes, of which each is taken to have [`MIN_ENTROPY`] bits of min-entropy at least;
-//! a source that is as good as that fails a test once in 2^40 samples at most.
+//! The tests detect a source that has failed completely: one that repeats its output, counts, or is stuck.
+//! They cannot detect a bad source whose output is well mixed. Samples are bytes, with an assumed
+//! min-entropy of at least `MIN_ENTROPY` bits each. A source that meets the assumption fails a test at most
+//! once in 2^40 samples.
 //!
-//! 1. Of the NSM exactly 256 bytes.
-//! 2. RepetitionTest count (SP 800-90B section 4.4.1), over the bytes, and over the differences of
-//!    each to the one before: a counter's differences repeat. As good bytes are independent, so
-//!    are their differences.
+//! 1. Length: a block of the NSM has exactly 256 bytes.
+//! 2. Repetition count (SP 800-90B section 4.4.1), over the bytes and over the differences between
+//!    neighboring bytes. The differences of a counter are equal. Good bytes are independent, and so are
+//!    their differences.
 //! 3. Adaptive proportion (section 4.4.2).
-//! 4. No output of 16 bytes or more that was among the last 1,024 of these: good ones are so once in
-//!    2^86. Shorter ones that are always the same fail the third test, by every fifteenth byte.
+//! 4. Repeated output: an output of at least 16 bytes must not equal one of the last 1,024. Good outputs do
+//!    so once in 2^86. A source that repeats shorter outputs fails test 3, because at least every fifteenth
+//!    byte is equal.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -19,62 +20,61 @@ use attestation::crypto::{SHA_256_LENGTH, Sha256};
 use nsm_device::RANDOM_BLOCK_LENGTH;
 use thiserror::Error;
 
-/// Bits of min-entropy that a byte has at least.
+/// Assumed min-entropy of a byte, in bits.
 #[cfg(test)]
 const MIN_ENTROPY: u32 = 6;
 
-/// The chance of a false alarm is 2 to the minus so many.
+/// The probability of a false alarm is 2 to the minus this number.
 #[cfg(test)]
 const ALPHA_EXPONENT: u32 = 40;
 
-/// As many equal samples in a row are a failure: 1 + ceil(40 / 6).
+/// Number of equal samples in a row that fails: 1 + ceil(40 / 6).
 const REPETITION_CUTOFF: u32 = 8;
 
-/// Samples in a window of the adaptive proportion test; SP 800-90B has 512 where a sample is not
-/// one bit.
+/// Number of samples in a window of the adaptive proportion test. SP 800-90B requires 512 for samples that
+/// are not single bits.
 const PROPORTION_WINDOW: u16 = 512;
 
-/// As many samples equal to a window's first are a failure: 1 + CRITBINOM(512, 2^-6, 1 - 2^-40).
+/// Number of samples equal to the first of a window that fails: 1 + CRITBINOM(512, 2^-6, 1 - 2^-40).
 const PROPORTION_CUTOFF: u16 = 35;
 
-/// Outputs that are remembered, by their digest.
+/// Number of outputs whose digests are kept.
 const REMEMBERED_OUTPUTS: usize = 1024;
 
-/// Bytes of an output that is remembered.
+/// Minimum length of an output whose digest is kept, in bytes.
 const MIN_REMEMBERED_LENGTH: usize = 16;
 
-/// Blocks that are tested, and not used, before any is: 1,024 samples (SP 800-90B section 4.3).
+/// Number of blocks that are tested and discarded at start-up: 1,024 samples (SP 800-90B section 4.3).
 pub(crate) const START_UP_BLOCKS: usize = 4;
 
-/// A test that failed. The source is not used again.
+/// A failed health test. The source is not used again.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum HealthFault {
-    /// A block of another size than 256 bytes.
+    /// A block does not have 256 bytes.
     #[error("it returned {length} random bytes instead of 256")]
     Length {
-        /// How many bytes came.
+        /// Length of the block, in bytes.
         length: usize,
     },
-    /// Equal samples, or equal differences, in a row.
+    /// Too many equal samples, or equal differences, in a row.
     #[error("the repetition count test failed")]
     RepetitionCount,
-    /// One sample too often.
+    /// One sample occurs too often in a window.
     #[error("the adaptive proportion test failed")]
     AdaptiveProportion,
-    /// An output that came before.
+    /// An output equals a recent output.
     #[error("it returned the same bytes twice")]
     RepeatedOutput,
 }
 
-/// The tests of one source, and what they remember from output to output: bytes among it, so that
-/// nothing shows it.
+/// The health tests of one source. They remember output between calls, so they do not implement Debug.
 pub(crate) struct HealthTests {
     bytes: RepetitionTest,
     differences: RepetitionTest,
     last: Option<u8>,
     proportion: ProportionTest,
     recent: VecDeque<Digest>,
-    /// The same, to be found at once: it is searched for each output that anybody waits for.
+    /// The same digests for fast look-up, because requests wait for the tests.
     recent_set: HashSet<Digest>,
 }
 
@@ -92,9 +92,9 @@ impl HealthTests {
         }
     }
 
-    /// Tests the next block that the NSM gave.
+    /// Tests the next block of the NSM.
     pub(crate) fn check_block(&mut self, block: &[u8]) -> Result<(), HealthFault> {
-        // 1: its length
+        // Test 1: length.
         if block.len() != RANDOM_BLOCK_LENGTH {
             return Err(HealthFault::Length { length: block.len() });
         }
@@ -103,22 +103,23 @@ impl HealthTests {
 
     /// Tests the next output of the source, of any length.
     pub(crate) fn check(&mut self, output: &[u8]) -> Result<(), HealthFault> {
-        // 2: repetition
+        // Test 2: repetition count.
         if self.repeats(output) {
             return Err(HealthFault::RepetitionCount);
         }
-        // 3: proportion
+        // Test 3: adaptive proportion.
         if self.proportion.fails(output) {
             return Err(HealthFault::AdaptiveProportion);
         }
-        // 4: an output that is known
+        // Test 4: repeated output.
         if output.len() < MIN_REMEMBERED_LENGTH {
             return Ok(());
         }
         self.remember(Sha256::digest(output))
     }
 
-    /// Over all of it whatever it finds, and without a branch for each sample.
+    /// Adds all samples of `output` and returns whether too many in a row are equal. It has no branch per
+    /// sample.
     fn repeats(&mut self, output: &[u8]) -> bool {
         let Self { bytes, differences, last, .. } = self;
         let mut samples = output.iter().copied();
@@ -150,7 +151,7 @@ impl HealthTests {
     }
 }
 
-/// How often the last sample came in a row, and how often any did.
+/// The number of equal samples in a row: of the last sample, and at most.
 #[derive(Default)]
 struct RepetitionTest {
     sample: u8,
@@ -166,7 +167,7 @@ impl RepetitionTest {
     }
 }
 
-/// How often a window's first sample came in it.
+/// The number of samples equal to the first in the current window.
 #[derive(Default)]
 struct ProportionTest {
     first: u8,

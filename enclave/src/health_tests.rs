@@ -28,7 +28,7 @@ fn rejects_block_of_another_length() {
 fn rejects_eight_equal_bytes_in_a_row_but_not_seven() {
     for (run, expected) in [(7, Ok(())), (8, Err(HealthFault::RepetitionCount))] {
         let mut block = block();
-        // Whatever is beside the run is none of it.
+        // The bytes next to the run differ from it.
         block[99] = 1;
         block[100..100 + run].fill(7);
         block[100 + run] = 1;
@@ -61,7 +61,7 @@ fn rejects_counters_of_any_step() {
 
 #[test]
 fn rejects_35_equal_bytes_in_a_window_but_not_34() {
-    // The window's first byte, spread over both of its blocks.
+    // The first byte of the window repeats in both blocks of the window.
     for (count, expected) in [(34, Ok(())), (35, Err(HealthFault::AdaptiveProportion))] {
         let mut samples: Vec<u8> = [block(), block()].concat();
         samples.iter_mut().filter(|byte| **byte == 7).for_each(|byte| *byte = 8);
@@ -74,7 +74,7 @@ fn rejects_35_equal_bytes_in_a_window_but_not_34() {
 
 #[test]
 fn proportion_count_restarts_with_each_window() {
-    // In each window of two blocks 20 of the same byte, in two windows 40.
+    // 20 equal bytes in each window of two blocks, so 40 in two windows.
     let mut tests = HealthTests::new();
     for number in 0..4 {
         let mut block = block();
@@ -107,7 +107,7 @@ fn rejects_repeated_output_of_any_length() {
         let mut output = vec![0; length];
         fill_random(&mut output).unwrap();
         let mut tests = HealthTests::new();
-        // Two windows.
+        // Two windows of output.
         let outputs = 2 + 1024 / length;
         let failed = (0..outputs).map(|_| tests.check(&output)).find(Result::is_err);
         assert!(failed.is_some(), "{length}");
@@ -135,15 +135,15 @@ fn repetition_count_cutoff_matches_the_standard() {
     assert_eq!(REPETITION_CUTOFF, 1 + ALPHA_EXPONENT.div_ceil(MIN_ENTROPY));
 }
 
-/// SP 800-90B section 4.4.2: C = 1 + CRITBINOM(W, 2^-H, 1 - alpha), the least number of samples
-/// that are exceeded with a probability of alpha at most.
+/// SP 800-90B section 4.4.2: C = 1 + CRITBINOM(W, 2^-H, 1 - alpha). CRITBINOM is the smallest number of
+/// samples that is exceeded with a probability of at most alpha.
 #[test]
 fn adaptive_proportion_cutoff_matches_the_standard() {
     let (window, p) = (f64::from(PROPORTION_WINDOW), 0.5_f64.powi(6));
     assert_eq!(MIN_ENTROPY, 6);
     let alpha = 0.5_f64.powi(40);
-    // From the far end, so that what is added up is not lost beside 1; as a logarithm, since the
-    // first is far too small for a number.
+    // Adds up from the largest number of samples, so that no summand is lost next to 1. It uses logarithms,
+    // because the first summand is too small for a floating-point number.
     let mut log_probability = window * p.log2();
     let (mut exceeded, mut critical) = (0.0, window);
     while exceeded + log_probability.exp2() <= alpha {

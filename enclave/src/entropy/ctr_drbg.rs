@@ -1,10 +1,9 @@
-//! CTR_DRBG with AES-256 and a derivation function: NIST SP 800-90A Rev. 1, section 10.2.1. The names
-//! are the standard's.
+//! CTR_DRBG with AES-256 and a derivation function (NIST SP 800-90A Rev. 1, section 10.2.1). Names follow
+//! the standard.
 //!
-//! No crate that is kept well gives this construction by itself: AWS-LC's and BoringSSL's CTR_DRBG
-//! have no derivation function and are not offered to callers, RustCrypto has none, and those of
-//! OpenSSL and Mbed TLS would bring a second library of C. So it is written here, over a block cipher
-//! that is not, and held to NIST's vectors.
+//! No maintained crate provides this construction. The CTR_DRBG of AWS-LC and BoringSSL has no derivation
+//! function and no public interface. RustCrypto has none. OpenSSL and Mbed TLS would add a second C
+//! library. The block cipher is that of the crypto provider, and NIST's vectors test the result.
 
 use std::fmt;
 
@@ -12,22 +11,22 @@ use attestation::crypto::{AES_256_KEY_LENGTH, AES_BLOCK_LENGTH, Aes256, AesBlock
 use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
 
-/// Bytes of the seed: a key and a block (table 3).
+/// Length of the seed: a key and a block, in bytes (table 3).
 const SEED_LENGTH: usize = AES_256_KEY_LENGTH + AES_BLOCK_LENGTH;
 
-/// Bytes of entropy input at least: the security strength of 256 bits (table 3).
+/// Minimum length of the entropy input, in bytes: the security strength of 256 bits (table 3).
 const MIN_ENTROPY_INPUT_LENGTH: usize = 32;
 
-/// Bytes of a nonce at least: half the security strength (section 8.6.7).
+/// Minimum length of a nonce, in bytes: half the security strength (section 8.6.7).
 const MIN_NONCE_LENGTH: usize = 16;
 
-/// Bytes of one request at most: 2^19 bits (table 3).
+/// Maximum length of one request, in bytes: 2^19 bits (table 3).
 const MAX_REQUEST_LENGTH: usize = 1 << 16;
 
-/// Requests between two reseeds at most (table 3).
+/// Maximum number of requests between two reseeds (table 3).
 const RESEED_INTERVAL: u64 = 1 << 48;
 
-/// The derivation function's key: 0x00, 0x01 and so on to 0x1f (section 10.3.2, step 8).
+/// Key of the derivation function: 0x00, 0x01, … 0x1f (section 10.3.2, step 8).
 const DERIVATION_KEY: [u8; AES_256_KEY_LENGTH] = {
     let mut key = [0; AES_256_KEY_LENGTH];
     let (mut index, mut byte) = (0, 0);
@@ -44,37 +43,37 @@ const DERIVATION_KEY: [u8; AES_256_KEY_LENGTH] = {
 
 type SeedMaterial = Zeroizing<[u8; SEED_LENGTH]>;
 
-/// Why a DRBG does not do what was asked.
+/// The reason why a DRBG rejects an operation.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum DrbgError {
-    /// Too little entropy for the security strength.
+    /// The entropy input is shorter than the security strength.
     #[error(
         "a DRBG needs at least {MIN_ENTROPY_INPUT_LENGTH} bytes of entropy input, not {length}"
     )]
     EntropyInput {
-        /// How many bytes there are.
+        /// Length of the entropy input, in bytes.
         length: usize,
     },
-    /// Too short a nonce.
+    /// The nonce is too short.
     #[error("a DRBG needs a nonce of at least {MIN_NONCE_LENGTH} bytes, not {length}")]
     Nonce {
-        /// How many bytes there are.
+        /// Length of the nonce, in bytes.
         length: usize,
     },
-    /// Too much for one request.
+    /// The request exceeds the maximum length.
     #[error("a DRBG generates at most {MAX_REQUEST_LENGTH} bytes per request, not {length}")]
     RequestTooLong {
-        /// How many bytes were asked for.
+        /// Requested length, in bytes.
         length: usize,
     },
-    /// Too many requests since the last reseed.
+    /// The DRBG must be reseeded before the next request.
     #[error("the DRBG must be reseeded before its next request")]
     ReseedRequired,
 }
 
-/// One instance. Its working state is wiped on drop, and shown by nothing.
+/// A DRBG instance. Its working state is zeroized on drop and hidden from Debug.
 pub(crate) struct CtrDrbg {
-    /// The cipher under Key.
+    /// AES-256 under Key.
     cipher: Aes256,
     v: Zeroizing<AesBlock>,
     reseed_counter: u64,
@@ -82,7 +81,7 @@ pub(crate) struct CtrDrbg {
 }
 
 impl CtrDrbg {
-    /// CTR_DRBG_Instantiate_algorithm (section 10.2.1.3.2).
+    /// Instantiates a DRBG: CTR_DRBG_Instantiate_algorithm (section 10.2.1.3.2).
     pub(crate) fn instantiate(
         entropy_input: &[u8],
         nonce: &[u8],
@@ -106,8 +105,8 @@ impl CtrDrbg {
         Ok(this)
     }
 
-    /// CTR_DRBG_Reseed_algorithm (section 10.2.1.4.2). The additional input is that of all parts, one
-    /// behind the other.
+    /// Reseeds the DRBG: CTR_DRBG_Reseed_algorithm (section 10.2.1.4.2). The parts of the additional input
+    /// are concatenated.
     pub(crate) fn reseed(
         &mut self,
         entropy_input: &[u8],
@@ -122,8 +121,8 @@ impl CtrDrbg {
         Ok(())
     }
 
-    /// CTR_DRBG_Generate_algorithm (section 10.2.1.5.2): fills `out`. Without an additional input it
-    /// is empty. On an error `out` is zero.
+    /// Fills `out`: CTR_DRBG_Generate_algorithm (section 10.2.1.5.2). The additional input may be empty. On
+    /// an error, `out` is all zeros.
     pub(crate) fn generate(
         &mut self,
         out: &mut [u8],
@@ -151,24 +150,24 @@ impl CtrDrbg {
             self.next_blocks(&mut *block);
             rest.iter_mut().zip(block.as_flattened()).for_each(|(byte, next)| *byte = *next);
         }
-        // Step 6: who learns this state does not learn what was generated.
+        // Step 6: the new state does not reveal the bytes generated above.
         self.update(&additional);
         // Step 7.
         self.reseed_counter += 1;
         Ok(())
     }
 
-    /// Requests since it was seeded last.
+    /// Returns the number of requests since the last reseed.
     pub(crate) fn requests_since_reseed(&self) -> u64 {
         self.reseed_counter - 1
     }
 
-    /// For each block: V = (V + 1) mod 2^128; Block_Encrypt(Key, V).
+    /// Encrypts counter blocks. For each block: V = (V + 1) mod 2^128; Block_Encrypt(Key, V).
     fn next_blocks(&mut self, blocks: &mut [AesBlock]) {
         self.cipher.encrypt_counter_blocks(&mut self.v, blocks);
     }
 
-    /// CTR_DRBG_Update (section 10.2.1.2).
+    /// Updates Key and V: CTR_DRBG_Update (section 10.2.1.2).
     fn update(&mut self, provided_data: &SeedMaterial) {
         let mut temp = Zeroizing::new([0; SEED_LENGTH]);
         self.next_blocks(temp.as_chunks_mut().0);
@@ -176,7 +175,7 @@ impl CtrDrbg {
         self.set(&temp);
     }
 
-    /// Key = leftmost, V = rightmost bytes.
+    /// Sets Key to the leftmost bytes of `seed` and V to the rightmost.
     fn set(&mut self, seed: &SeedMaterial) {
         if let Some((key, v)) = seed.split_first_chunk() {
             self.cipher = Aes256::new(key);
@@ -184,7 +183,7 @@ impl CtrDrbg {
         }
     }
 
-    /// Block_Cipher_df (section 10.3.2) of all parts, one behind the other: a seed.
+    /// Derives a seed from the concatenated parts of `input`: Block_Cipher_df (section 10.3.2).
     fn derive(&self, input: &[&[u8]], seed: &mut SeedMaterial) {
         // Steps 1 to 4: S = L || N || input || 0x80 || zeros.
         let length: usize = input.iter().map(|part| part.len()).sum();
@@ -195,7 +194,7 @@ impl CtrDrbg {
         input.iter().for_each(|part| chains.absorb(part));
         chains.absorb(&[0x80]);
         let temp = chains.finish();
-        // Steps 10 to 15: K = leftmost, X = next; X = Block_Encrypt(K, X), as often as needed.
+        // Steps 10 to 15: K = leftmost, X = next. Repeats X = Block_Encrypt(K, X) until the seed is full.
         if let Some((key, x)) = temp.split_first_chunk()
             && let Some(x) = x.first_chunk()
         {
@@ -204,26 +203,26 @@ impl CtrDrbg {
     }
 }
 
-/// N of the derivation function: how many bytes it is to return.
+/// N of the derivation function: the length of its output, in bytes.
 const SEED_LENGTH_FIELD: [u8; 4] = [0, 0, 0, 48];
 const _: () = assert!(SEED_LENGTH == 48);
 
-/// BCC (section 10.3.3) of IV || S, for the IVs 0, 1 and 2 at once: the derivation function's steps 5
-/// to 9.
+/// The three BCC chains (section 10.3.3) of IV || S for the IVs 0, 1 and 2: steps 5 to 9 of the derivation
+/// function.
 struct Chains<'a> {
     cipher: &'a Aes256,
     values: Zeroizing<[AesBlock; 3]>,
-    /// What of S is still to be chained, zeros behind it, and how many bytes that is.
+    /// Bytes of S that are not yet chained, padded with zeros. `filled` is their number.
     input: Zeroizing<[AesBlock; INPUT_BLOCKS]>,
     filled: usize,
 }
 
-/// Blocks of S that are chained at once: all of a reseed's, which is the common case.
+/// Number of blocks of S that are chained at once. The input of a reseed fits, which is the common case.
 const INPUT_BLOCKS: usize = 24;
 
 impl<'a> Chains<'a> {
     fn new(cipher: &'a Aes256) -> Self {
-        // The chaining value is zero, so that its sum with an IV is that IV.
+        // The chaining value is zero, so its XOR with an IV is that IV.
         let mut values = Zeroizing::new([[0; AES_BLOCK_LENGTH]; 3]);
         for (value, number) in values.iter_mut().zip(0_u32..) {
             let [first, second, third, fourth, ..] = value;
@@ -255,7 +254,7 @@ impl<'a> Chains<'a> {
         self.filled = 0;
     }
 
-    /// The last block is padded with zeros.
+    /// Chains the last block, padded with zeros, and returns the chaining values.
     fn finish(&mut self) -> &[u8] {
         if self.filled > 0 {
             self.chain();

@@ -1,4 +1,4 @@
-//! NIST's vectors, and a test for each step that they might not notice.
+//! Tests with NIST's vectors, and a test of each step that the vectors might not cover.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,7 +21,7 @@ fn generated(drbg: &mut CtrDrbg, length: usize) -> Vec<u8> {
     out
 }
 
-/// One vector: what stands behind each name, in order.
+/// The values of one vector by name, in order.
 type Vector = BTreeMap<String, Vec<Vec<u8>>>;
 
 fn parse(text: &str) -> Vec<(bool, Vector)> {
@@ -75,7 +75,7 @@ fn matches_nist_vectors() {
     }
 }
 
-/// Block_Cipher_df and BCC as sections 10.3.2 and 10.3.3 write them, one step after the other.
+/// Returns the output of Block_Cipher_df and BCC, computed step by step as in sections 10.3.2 and 10.3.3.
 fn derived_as_written(input: &[u8]) -> Vec<u8> {
     let length = u32::try_from(input.len()).unwrap().to_be_bytes();
     let mut s = [&length, &48_u32.to_be_bytes(), input, &[0x80]].concat();
@@ -107,7 +107,7 @@ fn derivation_matches_the_standard_for_every_length() {
     let input: Vec<u8> = (0..=255).cycle().take(600).collect();
     for length in 0..input.len() {
         let mut seed = Zeroizing::new([0; SEED_LENGTH]);
-        // In two parts, wherever they meet.
+        // Split into two parts at varying positions.
         let (first, second) = input[..length].split_at(length / 3);
         drbg().derive(&[first, second], &mut seed);
         assert_eq!(seed[..], derived_as_written(&input[..length]), "{length}");
@@ -176,7 +176,7 @@ fn additional_input_parts_are_concatenated() {
 #[test]
 fn key_and_v_change_with_every_request() {
     let mut drbg = drbg();
-    // The same block under the same key would come out the same.
+    // Encrypts a constant block. The same key would give the same result.
     let encrypted = |drbg: &CtrDrbg| {
         let mut block = [0; AES_BLOCK_LENGTH];
         drbg.cipher.encrypt(&mut block);
@@ -185,7 +185,7 @@ fn key_and_v_change_with_every_request() {
     let (key, v) = (encrypted(&drbg), *drbg.v);
     generated(&mut drbg, 16);
     assert_ne!(encrypted(&drbg), key);
-    // Not merely counted on: a generate of one block and its update count to four.
+    // V is replaced and not only incremented: one block and its update increment V by four.
     let distance = u128::from_be_bytes(*drbg.v).wrapping_sub(u128::from_be_bytes(v));
     assert!(distance > 1 << 16);
 }

@@ -1,16 +1,16 @@
-//! Random bytes that were drawn for one answer.
+//! Random bytes for one response.
 
 use std::fmt;
 
 use attestation::cms::ContentEncryption;
 use zeroize::Zeroizing;
 
-/// The random bytes that one answer takes.
+/// The amount of random bytes that one response needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DrawRequest {
     /// Number of random bytes.
     pub(crate) number_of_bytes: usize,
-    /// Whether the answer is sealed, which takes further random bytes.
+    /// Whether the response is sealed, which needs further random bytes.
     pub(crate) sealed: bool,
 }
 
@@ -22,23 +22,23 @@ impl fmt::Display for DrawRequest {
     }
 }
 
-/// Random bytes for one answer, each part drawn by a generate of its own.
+/// The random bytes for one response. Each part comes from its own generate request.
 #[derive(Debug)]
 pub struct Draw {
     pub(crate) random: RandomBytes,
-    /// The content key, IV and OAEP seed of a sealed answer.
+    /// Content key, IV and OAEP seed of a sealed response.
     pub(crate) encryption: Option<ContentEncryption>,
 }
 
 impl Draw {
-    /// Returns the number of random bytes, and whether they are for a sealed answer.
+    /// Returns the request that this draw satisfies.
     pub(crate) fn request(&self) -> DrawRequest {
         let (number_of_bytes, sealed) = (self.random.expose().len(), self.encryption.is_some());
         DrawRequest { number_of_bytes, sealed }
     }
 }
 
-/// Secret bytes: wiped on drop, moved and never copied, not shown by Debug.
+/// Secret random bytes. They are zeroized on drop, never copied, and hidden from Debug.
 pub struct RandomBytes(Zeroizing<Vec<u8>>);
 
 impl RandomBytes {

@@ -1,4 +1,4 @@
-//! The DRBG's instances: one a thread, each behind a lock that nobody else wants meanwhile.
+//! A pool of DRBG instances, one per thread, so that threads seldom wait for each other's locks.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
@@ -10,33 +10,32 @@ use super::ctr_drbg::{CtrDrbg, DrbgError};
 use super::fault::EntropyFault;
 use crate::nsm::Block;
 
-/// Tells this generator from any other that is seeded alike.
+/// Personalization string, which separates this generator from others with the same seed.
 const PERSONALIZATION: &[u8] = b"attested-random CTR_DRBG AES-256 instance v1";
 
-/// Tells a reseed from anything else that is done with the same bytes.
+/// Additional input of a reseed, which separates reseeds from other uses of the same bytes.
 const RESEED_LABEL: &[u8] = b"attested-random CTR_DRBG AES-256 reseed v1";
 
-/// Bytes of the operating system's that go into each reseed: should the NSM's be known to
-/// somebody, these are not.
+/// Number of bytes of the operating system in each reseed. They keep the output secret if the output of the
+/// NSM is known.
 const SYSTEM_RANDOM_LENGTH: usize = 32;
 
-/// One instance.
+/// A DRBG instance with the time of its last reseed.
 #[derive(Debug)]
 pub(super) struct DrbgInstance {
     drbg: CtrDrbg,
-    /// `None` until the first time, so that nothing is generated from what it was instantiated
-    /// with alone.
+    /// `None` before the first reseed, so that an instance generates nothing before it.
     reseeded_at: Option<Instant>,
 }
 
 impl DrbgInstance {
-    /// Both blocks are used whole: 2,048 bits for a security strength of 256.
+    /// Instantiates a DRBG from two whole blocks: 2,048 bits each for a security strength of 256 bits.
     pub(super) fn instantiate(entropy_input: &Block, nonce: &Block) -> Result<Self, DrbgError> {
         let drbg = CtrDrbg::instantiate(entropy_input.expose(), nonce.expose(), PERSONALIZATION)?;
         Ok(Self { drbg, reseeded_at: None })
     }
 
-    /// Uses up a fresh block.
+    /// Reseeds the instance from a fresh block and random bytes of the operating system.
     pub(super) fn reseed(&mut self, block: Block, now: Instant) -> Result<(), EntropyFault> {
         let mut system = Zeroizing::new([0; SYSTEM_RANDOM_LENGTH]);
         fill_from_system(&mut *system)?;
@@ -54,28 +53,28 @@ impl DrbgInstance {
         Ok(())
     }
 
-    /// The last reseed.
+    /// Returns the time of the last reseed.
     pub(super) fn reseeded_at(&self) -> Option<Instant> {
         self.reseeded_at
     }
 
-    /// Generates since it was reseeded.
+    /// Returns the number of generate requests since the last reseed.
     pub(super) fn requests_since_reseed(&self) -> u64 {
         self.drbg.requests_since_reseed()
     }
 
-    /// Fills `out`.
+    /// Fills `out` with random bytes.
     pub(super) fn generate(&mut self, out: &mut [u8]) -> Result<(), DrbgError> {
         self.drbg.generate(out, &[])
     }
 }
 
-/// All instances.
+/// A pool of DRBG instances.
 #[derive(Debug)]
 pub(super) struct DrbgPool(Vec<Mutex<DrbgInstance>>);
 
 thread_local! {
-    /// Which instance this thread tries first, so that each thread has its own.
+    /// Index of the instance that this thread tries first.
     static OWN_INDEX: usize = {
         static THREADS: AtomicUsize = AtomicUsize::new(0);
         THREADS.fetch_add(1, Ordering::Relaxed)
@@ -83,13 +82,14 @@ thread_local! {
 }
 
 impl DrbgPool {
-    /// At least one, each where it was made: what is moved to another allocation leaves a copy.
+    /// Creates a pool of at least one instance. The instances are not moved to another allocation
+    /// afterwards, because a move would leave a copy of their state.
     pub(super) fn new(instances: Vec<Mutex<DrbgInstance>>) -> Self {
         Self(instances)
     }
 
-    /// One that is `predicate`, if possible one that nobody uses at the moment: nobody uses one for
-    /// longer than it takes to generate. One that was left half-way is passed over.
+    /// Locks an instance that satisfies `predicate`, preferably without waiting. Locks are held only while
+    /// bytes are generated. Poisoned instances are skipped.
     pub(super) fn lock_where(
         &self,
         predicate: impl Fn(&DrbgInstance) -> bool,
@@ -99,12 +99,12 @@ impl DrbgPool {
         unlocked.chain(any).find(|instance| predicate(instance))
     }
 
-    /// Whichever; in use are all only where there are more threads than instances.
+    /// Locks any instance. All are locked only if there are more threads than instances.
     pub(super) fn lock_any(&self) -> Result<MutexGuard<'_, DrbgInstance>, EntropyFault> {
         self.lock_where(|_| true).ok_or(EntropyFault::Interrupted)
     }
 
-    /// Whether there is one that was not left half-way.
+    /// Checks that at least one instance is not poisoned.
     pub(super) fn check(&self) -> Result<(), EntropyFault> {
         match self.0.iter().all(Mutex::is_poisoned) {
             true => Err(EntropyFault::Interrupted),
@@ -112,7 +112,7 @@ impl DrbgPool {
         }
     }
 
-    /// All of them, this thread's first.
+    /// Returns all instances, this thread's first.
     fn own_first(&self) -> impl Iterator<Item = &Mutex<DrbgInstance>> {
         let count = self.0.len();
         let own = OWN_INDEX.with(|index| index.checked_rem(count).unwrap_or_default());
@@ -120,12 +120,12 @@ impl DrbgPool {
     }
 }
 
-/// Randomness of the operating system's.
+/// Fills `bytes` with random bytes of the operating system.
 fn fill_from_system(bytes: &mut [u8]) -> Result<(), EntropyFault> {
     getrandom::fill(bytes).map_err(|_| EntropyFault::System)
 }
 
-/// Whether the operating system gives any.
+/// Checks that the operating system returns random bytes.
 pub(super) fn check_system() -> Result<(), EntropyFault> {
     fill_from_system(&mut [0])
 }
@@ -182,7 +182,7 @@ mod tests {
         drop((one, other));
         let pool = DrbgPool::new([instance(), instance()].map(Mutex::new).into());
         poison_one(&pool);
-        // The other one still serves, also while somebody must wait for it.
+        // The other instance still works, even for a thread that must wait for it.
         assert_eq!(pool.check(), Ok(()));
         generated(&mut pool.lock_any().unwrap());
         let held = pool.lock_any().unwrap();
@@ -198,7 +198,7 @@ mod tests {
         assert_eq!(DrbgPool::new(Vec::new()).lock_any().err(), Some(EntropyFault::Interrupted));
     }
 
-    /// As no code does: it panics with one in its hands.
+    /// Poisons one instance by a panic while it is locked.
     fn poison_one(pool: &DrbgPool) {
         std::thread::scope(|scope| {
             let panics = || {

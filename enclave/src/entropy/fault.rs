@@ -1,34 +1,36 @@
-//! Why there are no random bytes.
+//! The faults of the entropy source.
 
 use thiserror::Error;
 
 use super::ctr_drbg::DrbgError;
 use crate::nsm::NsmFault;
 
-/// Why there are no random bytes. There is no second source, and no older state: the request fails.
+/// The reason why a draw returns no random bytes.
+///
+/// There is no second source, and no fallback to older DRBG state: the request fails.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum EntropyFault {
-    /// The NSM gives no entropy.
+    /// The NSM returns no block.
     #[error(transparent)]
     Nsm(#[from] NsmFault),
-    /// The DRBG refused.
+    /// The DRBG rejected the operation.
     #[error(transparent)]
     Drbg(#[from] DrbgError),
-    /// A DRBG whose last operation did not finish.
+    /// All DRBG instances were left inconsistent by panics.
     #[error("all DRBG instances are unusable after panics: restart this service")]
     Interrupted,
-    /// No randomness of the operating system, which is mixed in.
+    /// The operating system returns no random bytes to mix in.
     #[error("the operating system returns no random bytes")]
     System,
 }
 
 impl EntropyFault {
-    /// Whether it is the time that ran out, and nothing else that is known.
+    /// Returns whether a time limit or a full queue caused the fault, and nothing else is known to fail.
     pub(crate) fn is_timeout(&self) -> bool {
         matches!(self, Self::Nsm(fault) if fault.is_timeout())
     }
 
-    /// Its name in metrics, one of [`causes`](Self::causes).
+    /// Returns the value of the label `cause` in metrics: one of [`causes`](Self::causes).
     pub(crate) fn cause(&self) -> &'static str {
         match self {
             Self::Nsm(fault) => fault.cause(),
@@ -38,7 +40,7 @@ impl EntropyFault {
         }
     }
 
-    /// All names, so that each is shown before it first happens.
+    /// Returns all causes, so that metrics show each from the start.
     pub(crate) fn causes() -> impl Iterator<Item = &'static str> {
         let of_the_nsm = NsmFault::CAUSES.into_iter().chain(NsmFault::CALLER_CAUSES);
         of_the_nsm.chain(["drbg", "interrupted", "system"])

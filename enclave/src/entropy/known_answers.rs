@@ -1,48 +1,48 @@
-//! Known-answer tests of the DRBG, run before it is used (SP 800-90A Rev. 1, section 11.3): what is
-//! computed on this machine is what NIST computed.
+//! Known-answer tests of the DRBG, which run before its first use (SP 800-90A Rev. 1, section 11.3). They
+//! detect a processor or build that computes other results than NIST.
 
 use thiserror::Error;
 
 use super::ctr_drbg::{CtrDrbg, DrbgError};
 
-/// The DRBG does not compute what it should.
+/// The failure of a known-answer test.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum KnownAnswerError {
-    /// Another answer.
+    /// The DRBG returned other bits than the vector.
     #[error(
         "CTR_DRBG fails the known-answer test {test:?}: this processor or build computes wrong results"
     )]
     Differs {
-        /// Which.
+        /// Name of the test.
         test: &'static str,
     },
-    /// None.
+    /// The DRBG rejected an operation.
     #[error(transparent)]
     Drbg(#[from] DrbgError),
 }
 
-/// One of NIST's vectors (CAVP, DRBGVS): AES-256 with derivation function. Of two requests the second
-/// one's bits are returned.
+/// A vector of NIST (CAVP, DRBGVS) for AES-256 with derivation function. It has two requests, and returns
+/// the bits of the second.
 struct Vector {
     name: &'static str,
     entropy_input: [u8; 32],
     nonce: [u8; 16],
     personalization_string: &'static [u8],
     additional_input: [[u8; 32]; 2],
-    /// With prediction resistance, each request follows a reseed from this, and the additional input
-    /// goes to that.
+    /// Entropy inputs with prediction resistance. A reseed precedes each request and receives its
+    /// additional input.
     entropy_input_pr: Option<[[u8; 32]; 2]>,
     returned_bits: [u8; 64],
 }
 
-/// That they were run, and none failed: without it there is no DRBG to draw from.
+/// The proof that all known-answer tests passed. An entropy source cannot be created without it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SelfTestPassed(());
 
-/// Runs them.
+/// Runs the known-answer tests.
 ///
 /// # Errors
-/// The first that fails.
+/// Returns the first failure.
 pub(crate) fn run() -> Result<SelfTestPassed, KnownAnswerError> {
     VECTORS.iter().try_for_each(check)?;
     Ok(SelfTestPassed(()))

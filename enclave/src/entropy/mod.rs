@@ -1,4 +1,4 @@
-//! Random bytes: the product. `docs/entropy.md` shows how they come about.
+//! The source of the random bytes that callers receive. `docs/entropy.md` describes its steps.
 
 mod ctr_drbg;
 mod draw;

@@ -1,25 +1,25 @@
-//! The decision when a DRBG instance must be reseeded.
+//! The decision whether a DRBG instance must be reseeded.
 
 use std::time::{Duration, Instant};
 
 use super::drbg_pool::DrbgInstance;
 
-/// When DRBGs are reseeded.
+/// The rule that decides when a DRBG instance must be reseeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReseedPolicy {
-    /// Before every answer.
+    /// Reseeds before every request.
     PerRequest,
-    /// After so many generates, or so much time, whichever comes first.
+    /// Reseeds after a number of generate requests or a period, whichever comes first.
     Interval {
-        /// Generates.
+        /// Number of generate requests.
         requests: u64,
-        /// Time.
+        /// Time since the last reseed.
         period: Duration,
     },
 }
 
 impl ReseedPolicy {
-    /// Whether an instance must be reseeded before it generates anything.
+    /// Returns whether `instance` must be reseeded before it generates bytes.
     pub(super) fn is_due(self, instance: &DrbgInstance, now: Instant) -> bool {
         match self {
             Self::PerRequest => true,

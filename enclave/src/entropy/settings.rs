@@ -1,19 +1,19 @@
-//! How entropy is kept and used: the table `[entropy]`.
+//! The settings of the table `[entropy]`.
 
 use super::reseed::ReseedPolicy;
 use crate::nsm::NsmSettings;
 
-/// Settings of the entropy source.
+/// The settings of the entropy source.
 #[derive(Clone, Copy, Debug)]
 pub struct EntropySettings {
-    /// Settings of the NSM's thread.
+    /// Settings of the NSM thread.
     pub(crate) nsm: NsmSettings,
-    /// When DRBGs are reseeded.
+    /// When DRBG instances are reseeded.
     pub(crate) reseed_policy: ReseedPolicy,
 }
 
 impl EntropySettings {
-    /// Logs the settings in effect.
+    /// Logs the settings.
     pub(crate) fn announce(&self) {
         let Self { nsm, reseed_policy } = self;
         let NsmSettings { deadline, watchdog, prefetch, max_age } = nsm;

@@ -1,5 +1,5 @@
-//! Draws random bytes: a fresh block of the NSM, a DRBG reseeded from it, and separate generates for
-//! each thing that one answer needs.
+//! The entropy source. A draw reseeds a DRBG instance from a fresh block of the NSM, and generates each
+//! part of a response separately.
 
 use std::pin::pin;
 use std::sync::Mutex;
@@ -19,19 +19,19 @@ use super::reseed::ReseedPolicy;
 use crate::clock::Deadline;
 use crate::nsm::NsmHandle;
 
-/// Where random bytes come from.
+/// A source of random bytes: the NSM and a pool of DRBG instances.
 #[derive(Debug)]
 pub(crate) struct EntropySource {
     nsm: NsmHandle,
     pool: DrbgPool,
     reseed_policy: ReseedPolicy,
-    /// Told whenever an instance was reseeded that others may use as well.
+    /// Notified after each reseed of an instance that others may use as well.
     reseeded: Notify,
     metrics: EntropyMetrics,
 }
 
 impl EntropySource {
-    /// Instantiates `count` DRBGs, each from blocks of its own.
+    /// Instantiates `count` DRBGs, each from two blocks of its own.
     pub(crate) async fn instantiate(
         _: SelfTestPassed,
         nsm: NsmHandle,
@@ -49,17 +49,17 @@ impl EntropySource {
         Ok(Self { nsm, pool, reseed_policy, reseeded, metrics })
     }
 
-    /// What one answer needs, all or nothing.
+    /// Draws all random bytes for one response.
     pub(crate) async fn draw(&self, request: DrawRequest) -> Result<Draw, EntropyFault> {
         self.draw_with(|instance| generate(instance, request)).await
     }
 
-    /// What another source's bytes are sealed with.
+    /// Draws the content key, IV and OAEP seed to seal bytes of another source.
     pub(crate) async fn draw_encryption(&self) -> Result<ContentEncryption, EntropyFault> {
         self.draw_with(generate_encryption).await
     }
 
-    /// From an instance that is seeded as is configured.
+    /// Generates from an instance that is seeded as the reseed policy requires.
     async fn draw_with<T>(&self, generate: impl Generate<T>) -> Result<T, EntropyFault> {
         let deadline = self.nsm.deadline();
         let drawn = match self.reseed_policy {
@@ -69,15 +69,16 @@ impl EntropySource {
         drawn.inspect_err(|fault| self.metrics.count_failure(fault))
     }
 
-    /// From an instance that need not be reseeded yet. If there is none, whoever has a block first
-    /// reseeds one for all who wait: each waits for a block and for somebody who has one, so that
-    /// nobody holds up the others.
+    /// Generates from an instance that is not due for a reseed.
+    ///
+    /// If there is none, each caller waits for a block of its own and for a reseed by another caller. The
+    /// first caller that receives a block reseeds an instance for all.
     async fn draw_shared<T>(
         &self,
         generate: impl Generate<T>,
         deadline: Deadline,
     ) -> Result<T, EntropyFault> {
-        // It keeps its place in line whoever reseeds meanwhile.
+        // The caller keeps its place in the queue when another caller reseeds.
         let mut own_draw = pin!(self.draw_reseeded(generate, deadline));
         loop {
             let reseeded = self.reseeded.notified();
@@ -88,7 +89,7 @@ impl EntropySource {
                 biased;
                 drawn = &mut own_draw => {
                     return match drawn {
-                        // Both may have come about before this caller was looked at.
+                        // The timeout and another caller's reseed may coincide.
                         Err(fault) if fault.is_timeout() => {
                             self.try_draw_seeded(generate)?.ok_or(fault)
                         }
@@ -101,7 +102,7 @@ impl EntropySource {
     }
 
     fn try_draw_seeded<T>(&self, generate: impl Generate<T>) -> Result<Option<T>, EntropyFault> {
-        // Old state does not stand in for a source that fails; one that is slow does not fail.
+        // Existing state must not hide a fault of the NSM. A slow NSM is no fault.
         if let Some(fault) = self.nsm.fault().filter(|fault| !fault.is_timeout()) {
             return Err(fault.into());
         }
@@ -111,15 +112,15 @@ impl EntropySource {
         instance.map(|mut instance| generate(&mut instance)).transpose()
     }
 
-    /// From an instance that is reseeded first.
+    /// Reseeds an instance and generates from it.
     async fn draw_reseeded<T>(
         &self,
         generate: impl Generate<T>,
         deadline: Deadline,
     ) -> Result<T, EntropyFault> {
         let block = self.nsm.block(deadline).await?;
-        // From here on nothing is awaited: as many instances as threads are enough, and nobody can
-        // leave one half-way.
+        // No await from here on. So one instance per thread is enough, and a cancelled request cannot leave
+        // an instance inconsistent.
         let now = Instant::now();
         let due = |instance: &DrbgInstance| self.reseed_policy.is_due(instance, now);
         let mut instance = self.pool.lock_where(due).map_or_else(|| self.pool.lock_any(), Ok)?;
@@ -134,25 +135,25 @@ impl EntropySource {
         drawn
     }
 
-    /// What a request would suffer from, as far as is known.
+    /// Returns the fault that a draw would fail with now.
     pub(crate) fn fault(&self) -> Option<EntropyFault> {
         let nsm = self.nsm.fault().map(EntropyFault::from);
         nsm.or_else(|| self.pool.check().and_then(|()| check_system()).err())
     }
 
-    /// The way to the NSM.
+    /// Returns the handle to the NSM.
     pub(crate) fn nsm(&self) -> &NsmHandle {
         &self.nsm
     }
 }
 
-/// What is drawn from an instance, by generates of its own.
+/// A function that generates bytes from an instance.
 trait Generate<T>: Fn(&mut DrbgInstance) -> Result<T, EntropyFault> + Copy {}
 
 impl<T, F: Fn(&mut DrbgInstance) -> Result<T, EntropyFault> + Copy> Generate<T> for F {}
 
-/// Separate generates for the answer, the content key, the IV and the seed: none can be computed
-/// from another.
+/// Generates the random bytes, the content key, the IV and the OAEP seed by separate requests, so that none
+/// reveals another.
 fn generate(instance: &mut DrbgInstance, request: DrawRequest) -> Result<Draw, EntropyFault> {
     let DrawRequest { number_of_bytes, sealed } = request;
     let mut random = Zeroizing::new(vec![0; number_of_bytes]);

@@ -14,10 +14,10 @@ use crate::entropy::known_answers;
 use crate::nsm::fake::{FakeNsm, working};
 use crate::nsm::{NsmFault, NsmMetrics, NsmSettings};
 
-/// Longer than anything here takes.
+/// Longer than any wait in these tests.
 const BOUND: Duration = Duration::from_secs(60);
 
-/// One instance, and nothing fetched ahead.
+/// Returns a source with one instance and no prefetched blocks.
 async fn entropy(reseed_policy: ReseedPolicy) -> EntropySource {
     entropy_of(working(), 1, reseed_policy, BOUND).await
 }
@@ -37,13 +37,13 @@ async fn entropy_of(
         .unwrap()
 }
 
-/// So many generates; in so short a test the time does not run out.
+/// Returns an interval of so many generate requests. Its period is longer than a test.
 fn interval(requests: u64) -> ReseedPolicy {
     ReseedPolicy::Interval { requests, period: Duration::from_secs(3600) }
 }
 
-/// A module that, once it is observed to, makes each call only when it is let to; and all, once its lever
-/// is dropped.
+/// Returns an NSM whose calls block while the flag is set. Each message to the sender releases one call,
+/// and dropping the sender releases all.
 fn blocking_nsm() -> (impl Nsm, Arc<AtomicBool>, mpsc::Sender<()>) {
     let (release, released) = mpsc::channel::<()>();
     let hold = Arc::new(AtomicBool::new(false));
@@ -64,7 +64,7 @@ async fn draw(entropy: &EntropySource, sealed: bool) -> Vec<u8> {
     drawn.random.expose().to_vec()
 }
 
-/// Generates that an answer takes.
+/// Returns the number of generate requests for one response.
 fn generates(sealed: bool) -> u64 {
     match sealed {
         false => 1,
@@ -79,7 +79,7 @@ async fn per_request_reseeds_once_and_generates_each_part() {
     for (count, sealed) in [false, true, true, false].into_iter().enumerate() {
         let calls = entropy.nsm.metrics().calls.get_random.get();
         assert!(outputs.insert(draw(&entropy, sealed).await));
-        // Since the reseed, and not since the last one.
+        // The count restarts with each reseed.
         let instance = entropy.pool.lock_any().unwrap();
         assert_eq!(instance.requests_since_reseed(), generates(sealed));
         assert_eq!(entropy.nsm.metrics().calls.get_random.get(), calls + 1);
@@ -121,14 +121,14 @@ async fn one_block_reseeds_for_all_waiting_callers() {
             tokio::spawn(async move { draw(&entropy, false).await })
         })
         .collect();
-    // On this one thread each of them comes to where it waits.
+    // The test has one thread, so each task now runs until it waits.
     tokio::task::yield_now().await;
     release.send(()).unwrap();
     let mut outputs = BTreeSet::new();
     for caller in callers {
         assert!(outputs.insert(caller.await.unwrap()));
     }
-    // The module gave one block and no more.
+    // One block was enough.
     assert_eq!(entropy.metrics.reseeds.get(), 1);
 }
 
@@ -144,7 +144,7 @@ async fn waits_for_locked_instance_instead_of_reseeding_another() {
             };
             let _instance = entropy.pool.lock_where(seeded).unwrap();
             held.send(()).unwrap();
-            // Long enough for the other to come.
+            // Long enough for the other thread to wait.
             (0..1000).for_each(|_| std::thread::yield_now());
         });
         observed.recv_timeout(BOUND).unwrap();
@@ -167,7 +167,7 @@ async fn slow_nsm_delays_only_draws_that_need_a_reseed() {
     assert_eq!(entropy.fault(), Some(timed_out.into()));
     draw(&entropy, false).await;
     draw(&entropy, false).await;
-    // What must be reseeded now waits, and not for longer.
+    // The next draws need a reseed, and wait until their deadline.
     let request = DrawRequest { number_of_bytes: 32, sealed: false };
     let draws = tokio::join!(entropy.draw(request), entropy.draw(request));
     assert_eq!((draws.0.err(), draws.1.err()), (Some(timed_out.into()), Some(timed_out.into())));
