@@ -7,19 +7,19 @@ use prometheus_client::metrics::gauge::Gauge;
 
 use crate::metrics::{Label, MetricsRegistry, labelled};
 
-/// Metrics of custom key stores.
+/// The metrics of custom key stores.
 #[derive(Debug)]
 pub(crate) struct KeyStoreMetrics {
-    /// Draws from HSMs.
+    /// Counters of draws from HSMs.
     #[cfg_attr(not(feature = "pkcs11"), expect(dead_code, reason = "there are no HSMs"))]
     pub(crate) draws: KeyStoreDraws,
-    /// Connections to HSMs that failed, or could not be made.
+    /// Number of connections to HSMs that failed or could not be made.
     #[cfg_attr(not(feature = "pkcs11"), expect(dead_code, reason = "there are no HSMs"))]
     pub(crate) failures: Counter,
     states: Family<Label, Gauge>,
 }
 
-/// Draws from HSMs, by how they ended.
+/// Counters of draws from HSMs, by outcome.
 #[derive(Clone, Debug)]
 #[cfg_attr(not(feature = "pkcs11"), expect(dead_code, reason = "there are no HSMs"))]
 pub(crate) struct KeyStoreDraws {
@@ -30,7 +30,7 @@ pub(crate) struct KeyStoreDraws {
 }
 
 impl KeyStoreMetrics {
-    /// Registers all of them.
+    /// Registers the metrics.
     pub(crate) fn register(registry: &mut MetricsRegistry) -> Self {
         let help = "Draws of random bytes from HSMs, by outcome";
         let draws: Family<Label, Counter> = registry.family("key_store_draws", help);
@@ -56,7 +56,7 @@ impl KeyStoreMetrics {
         }
     }
 
-    /// Returns metrics that nothing shows.
+    /// Returns metrics that no registry shows.
     #[cfg(all(test, feature = "pkcs11"))]
     pub(super) fn unregistered() -> std::sync::Arc<Self> {
         std::sync::Arc::new(Self::register(&mut MetricsRegistry::new()))

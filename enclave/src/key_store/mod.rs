@@ -1,8 +1,8 @@
-//! Custom key stores: hardware security modules (HSMs) that callers can name as the source of their
-//! random bytes. `docs/key-stores.md` describes their configuration and their faults.
+//! Custom key stores: hardware security modules (HSMs) that callers can name as the source of their random
+//! bytes. `docs/key-stores.md` describes their configuration and their faults.
 //!
-//! The service calls an HSM through a PKCS#11 module, which is foreign code and blocks for as long as it
-//! likes. So each store has its own threads for these calls, and a request waits for them until its
+//! The service calls an HSM through a PKCS#11 module, which is third-party code and may block without
+//! limit. So each store has its own threads for these calls, and a request waits for them until its
 //! deadline at most. Nothing else in the service waits for a store, not even its start-up.
 
 #[cfg_attr(not(feature = "pkcs11"), expect(dead_code, reason = "only HSMs have faults"))]
@@ -37,11 +37,11 @@ pub(crate) use self::settings::{
 pub use self::settings::{KeyStoreError, KeyStoreErrorReason};
 use crate::entropy::RandomBytes;
 
-/// Longest time that the end of the service waits for calls that are under way. The end of the process
+/// Longest time that the service waits at its end for calls that have not returned. The end of the process
 /// unloads the modules, so no thread should be in a call.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// All key stores, in the order of the configuration.
+/// The key stores, in the order of the configuration.
 #[derive(Debug)]
 pub(crate) struct KeyStores {
     stores: Vec<KeyStore>,
@@ -62,7 +62,7 @@ enum Kind {
     Hsm {
         cluster_id: String,
         trust_anchor_certificate: Option<String>,
-        /// `None` if the configuration says not to connect it.
+        /// `None` if the configuration sets `connect = false`.
         hsm: Option<Hsm>,
     },
     External(XksProxy),
@@ -100,7 +100,7 @@ impl KeyStores {
         self.stores.iter().find(|store| store.id == id)
     }
 
-    /// Brings the metrics up to date that are only read when they are shown.
+    /// Updates the metrics that are computed when they are shown.
     pub(crate) fn refresh_metrics(&self, metrics: &KeyStoreMetrics) {
         metrics.set_states(self.count());
     }

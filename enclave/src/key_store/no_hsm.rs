@@ -1,4 +1,4 @@
-//! The stand-in for HSMs in a build without PKCS#11. It rejects each store that is to be connected.
+//! A replacement for HSMs in a build without PKCS#11. It rejects each store that is to be connected.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,11 +10,11 @@ use super::settings::{HsmSettings, KeyStoreErrorReason};
 use crate::entropy::RandomBytes;
 use crate::key_store::metrics::KeyStoreMetrics;
 
-/// A registry without tokens.
+/// An empty token registry.
 #[derive(Debug, Default)]
 pub(super) struct TokenRegistry {}
 
-/// An HSM, of which this build has none.
+/// An HSM, which cannot exist in this build.
 #[derive(Debug)]
 pub(super) enum Hsm {}
 

@@ -1,4 +1,4 @@
-//! The settings of a key store: `[[key_store]]`.
+//! The settings of a table `[[key_store]]`.
 
 use std::env;
 use std::fmt;
@@ -26,7 +26,7 @@ pub(crate) enum KeyStoreKind {
     External(XksProxy),
 }
 
-/// The proxy of an external key store. The service shows it and never connects to it.
+/// The proxy of an external key store. The API shows it, and the service never connects to it.
 #[derive(Debug)]
 pub(crate) struct XksProxy {
     /// `https://` and the host.
@@ -47,7 +47,7 @@ pub(crate) struct HsmSettings {
     pub(crate) trust_anchor_certificate: Option<String>,
     /// Longest time that a request waits.
     pub(crate) deadline: Duration,
-    /// True if the service connects the store.
+    /// Whether the service connects the store.
     pub(crate) connect: bool,
 }
 
@@ -120,7 +120,7 @@ pub enum KeyStoreErrorReason {
     /// The environment variable of the PIN is not set or empty.
     #[error("pin_env: the environment variable is not set or empty: set it to the PIN")]
     PinEnvironment,
-    /// The system starts no thread.
+    /// The system cannot start a thread.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
 }

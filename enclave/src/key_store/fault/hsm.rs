@@ -96,8 +96,8 @@ impl HsmFault {
 
     /// Returns true if only a restart ends this fault.
     ///
-    /// An HSM whose output failed a health test is not asked again. A wrong PIN is not tried again,
-    /// because the token would lock its user out.
+    /// An HSM whose output failed a health test is not used again. A wrong PIN is not sent again, because
+    /// the token would lock its user out.
     pub(in crate::key_store) fn is_final(&self) -> bool {
         let is_wrong_pin = matches!(
             self.connection_error_code(),
@@ -150,7 +150,7 @@ impl From<Pkcs11Error> for HsmFault {
 pub(crate) struct FoundToken {
     /// Identifier of its slot.
     pub(in crate::key_store) slot: u64,
-    /// Its label, `None` for a token that is not initialized, or the fault of the call that asked.
+    /// Its label, `None` for a token that is not initialized, or the fault of the call for it.
     pub(in crate::key_store) label: Result<Option<String>, HsmFault>,
 }
 

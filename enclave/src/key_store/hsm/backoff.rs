@@ -45,9 +45,9 @@ impl Backoff {
         Ok(())
     }
 
-    /// Returns the delay before the next attempt, after a connection that lasted so long.
+    /// Returns the delay before the next attempt, after a connection that lasted for `connected_for`.
     ///
-    /// The delay doubles unless the connection outlasts it, so a connection that fails at once is tried
+    /// The delay doubles unless the connection outlasts it, so a connection that fails at once is attempted
     /// less and less often.
     pub(super) fn next_delay(&mut self, connected_for: Duration) -> Duration {
         if self.rejected_logins > 0 {

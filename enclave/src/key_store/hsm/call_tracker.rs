@@ -1,4 +1,4 @@
-//! The calls of the module that are under way, and the check for calls that never return.
+//! A record of the current calls of the module, and the check for calls that never return.
 //!
 //! A thread that hangs in a call cannot report it. So each thread calls the module through a
 //! [`ModuleCaller`], which records when a call begins and returns, and any other thread can check the
@@ -104,7 +104,7 @@ impl ModuleCaller {
 /// The records of a call tracker.
 #[derive(Debug, Default)]
 struct Calls {
-    /// Begin of the call that is under way in each slot.
+    /// Begin of the current call in each slot.
     began: [Option<Instant>; WORKERS + 1],
     /// Time when any call returned last.
     returned: Option<Instant>,

@@ -94,9 +94,9 @@ impl ConnectionManager {
         Ok(session)
     }
 
-    /// Tests outputs that are not used (NIST SP 800-90B section 4.3, which asks for 1,024 samples).
+    /// Tests outputs that are not used (NIST SP 800-90B section 4.3, which requires 1,024 samples).
     ///
-    /// Each has the maximum length of a request. A token that does not return so much at once fails
+    /// Each has the maximum length of a request. A token that cannot return that many bytes at once fails
     /// here, and not by a request that ends the connection.
     fn test_output(&self, session: &Session) -> Result<(), HsmFault> {
         for _ in 0..START_UP_OUTPUTS {

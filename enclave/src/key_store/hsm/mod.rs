@@ -43,7 +43,7 @@ pub(super) struct Hsm {
     store: Arc<Store>,
     /// Longest time that a request waits.
     deadline: Duration,
-    /// True if the log says that a call does not return.
+    /// Whether the log reports a call that does not return.
     stuck_logged: AtomicBool,
     /// `None` once its thread is started.
     connection_manager: Option<ConnectionManager>,

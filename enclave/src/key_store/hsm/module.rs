@@ -1,7 +1,7 @@
-//! PKCS#11 modules: foreign code in this process, which blocks for as long as it likes.
+//! PKCS#11 modules: third-party code in this process, which may block without limit.
 //!
-//! A module has one state for the whole process. It is initialized once for all stores that use it. It
-//! is initialized again only while no store has a session and no call is under way, because the standard
+//! A module has one state for the whole process. It is initialized once for all stores that use it. It is
+//! initialized again only while no store has a session and no thread is in a call, because the standard
 //! does not define the effect of C_Finalize on other calls (PKCS#11 3.1, section 5.4.2).
 
 use std::fmt;
@@ -29,7 +29,7 @@ static MODULES: Mutex<Vec<Arc<Module>>> = Mutex::new(Vec::new());
 /// A module, which several stores may share.
 pub(super) struct Module {
     path: PathBuf,
-    /// Device and inode, by which the loader tells shared objects apart.
+    /// Device and inode, by which the dynamic loader identifies shared objects.
     file: (u64, u64),
     /// Read during each call, so that no thread initializes the module meanwhile.
     context: RwLock<Context>,
@@ -84,7 +84,7 @@ impl Module {
         if caller.call(|| Ok(self.read().is_initialized))? {
             return match reinitialize.then(|| self.context.try_write()) {
                 Some(Ok(context)) => self.reinitialize(caller, context),
-                // A call is under way: the module works, or the call never returns.
+                // Another thread is in a call: the module works, or the call never returns.
                 Some(Err(_)) | None => Ok(()),
             };
         }

@@ -31,7 +31,7 @@ pub(super) struct Connection {
 /// The state of a store's connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// The first attempt to connect is under way.
+    /// The store is in its first attempt to connect.
     Connecting,
     /// The store answers requests over this connection.
     Connected(Connection),
@@ -57,7 +57,7 @@ pub(super) enum Event {
 /// The state of a store as requests and the API see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Status {
-    /// The first attempt to connect is under way.
+    /// The store is in its first attempt to connect.
     Connecting,
     /// The store answers requests.
     Connected,
