@@ -1,4 +1,4 @@
-//! Addresses of `lo`, asked for over netlink: rtnetlink(7).
+//! The addresses of `lo`, set over netlink: rtnetlink(7).
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -7,22 +7,22 @@ use std::net::IpAddr;
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
 
-/// `lo` is the first interface of every network namespace: LOOPBACK_IFINDEX of Linux's
+/// Index of `lo`, which is the first interface of every network namespace: LOOPBACK_IFINDEX of Linux's
 /// include/net/net_namespace.h.
 const LOOPBACK: u32 = 1;
 
-/// `struct nlmsghdr`, in bytes.
+/// Length of `struct nlmsghdr`, in bytes.
 const HEADER_LENGTH: usize = 16;
 
-/// Far more than an acknowledgement has, which repeats the request.
+/// Maximum length of a response, in bytes. It is longer than an acknowledgement, which repeats the request.
 const MAX_RESPONSE_LENGTH: usize = 1024;
 
-/// Gives `lo` that one address. One that it has already is no error.
+/// Adds an address to `lo`, unless it has that address already.
 pub(super) fn add_to_loopback(address: IpAddr) -> io::Result<()> {
     let protocol = SockProtocol::NetlinkRoute;
     let flags = SockFlag::SOCK_CLOEXEC;
     let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, protocol)?;
-    // Of a message to no address the kernel is the receiver, and its answer is there when it is sent.
+    // The kernel receives messages without a destination address, and responds before the send returns.
     let mut kernel = File::from(socket);
     let request = new_address_request(address);
     let sent = kernel.write(&request)?;
@@ -38,9 +38,9 @@ pub(super) fn add_to_loopback(address: IpAddr) -> io::Result<()> {
     }
 }
 
-/// RTM_NEWADDR, which is to be acknowledged.
+/// Returns an RTM_NEWADDR request with an acknowledgement.
 fn new_address_request(address: IpAddr) -> Vec<u8> {
-    // Without IFA_F_NODAD, that no other host has an IPv6 address would first be made sure of.
+    // IFA_F_NODAD skips duplicate address detection, which would delay the use of an IPv6 address.
     let (family, flags, octets) = match address {
         IpAddr::V4(v4) => (libc::AF_INET, 0, v4.octets().to_vec()),
         IpAddr::V6(v6) => (libc::AF_INET6, libc::IFA_F_NODAD, v6.octets().to_vec()),
@@ -49,11 +49,11 @@ fn new_address_request(address: IpAddr) -> Vec<u8> {
     let flags = u8::try_from(flags).unwrap_or_default();
     let bits = u8::try_from(octets.len() * 8).unwrap_or_default();
     let mut body = Vec::new();
-    // struct ifaddrmsg: family, prefix length, flags, scope, interface. That of an address that only
-    // this host can use is RT_SCOPE_HOST.
+    // struct ifaddrmsg: family, prefix length, flags, scope, interface. RT_SCOPE_HOST limits the address to
+    // this host.
     body.extend([family, bits, flags, libc::RT_SCOPE_HOST]);
     body.extend(LOOPBACK.to_ne_bytes());
-    // struct rtattr: the length with itself, the kind, the value. All are multiples of four.
+    // struct rtattr: length including itself, type, value. All lengths are multiples of four.
     for kind in [libc::IFA_LOCAL, libc::IFA_ADDRESS] {
         body.extend(u16::try_from(4 + octets.len()).unwrap_or_default().to_ne_bytes());
         body.extend(kind.to_ne_bytes());
@@ -71,7 +71,7 @@ fn new_address_request(address: IpAddr) -> Vec<u8> {
     message
 }
 
-/// `struct nlmsgerr` in a message NLMSG_ERROR: zero, or the number of an error below it.
+/// Parses a `struct nlmsgerr` in an NLMSG_ERROR message: zero, or a negated error number.
 fn parse_acknowledgement(response: &[u8]) -> io::Result<()> {
     let kind = response.get(4..6).and_then(|bytes| bytes.try_into().ok()).map(u16::from_ne_bytes);
     let status = response.get(HEADER_LENGTH..HEADER_LENGTH + 4);
@@ -89,7 +89,7 @@ fn parse_acknowledgement(response: &[u8]) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    /// Header, interface, and the address twice.
+    /// The request contains the header, the interface, and the address twice.
     #[test]
     fn request_has_the_length_of_the_address_family() {
         let v4 = "28000000 1400 0506 00000000 00000000 02 20 00 fe 01000000 \

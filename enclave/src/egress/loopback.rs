@@ -1,5 +1,5 @@
-//! The interface `lo`. A vsock socket brings it up: any socket will do, and this program then needs no
-//! other kind.
+//! The interface `lo`. The ioctl works on any socket, and a vsock socket is the only kind that this program
+//! needs otherwise.
 #![expect(unsafe_code, reason = "the standard library has no ioctl")]
 
 use std::io;
@@ -17,15 +17,15 @@ struct Request {
 
 const _: () = assert!(size_of::<Request>() == size_of::<libc::ifreq>());
 
-/// Brings the interface up if it is not.
+/// Brings `lo` up.
 pub(crate) fn bring_up() -> io::Result<()> {
     let socket = socket(AddressFamily::Vsock, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
     let mut name = [0; libc::IFNAMSIZ];
     name[..2].copy_from_slice(b"lo");
     let flags = libc::c_short::try_from(libc::IFF_UP).unwrap_or_default();
     let request = Request { name, flags, rest: [0; 22] };
-    // SAFETY: the descriptor is open for as long as `socket` lives, and the kernel only reads the
-    // request, which has the size and layout of the `ifreq` that it takes for this number.
+    // SAFETY: the descriptor is open for as long as `socket` lives. The kernel only reads the request,
+    // whose size and layout are those of `ifreq`, which this ioctl expects.
     let status = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) };
     if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

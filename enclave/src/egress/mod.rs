@@ -1,9 +1,9 @@
-//! Egress routes of an enclave, which has no network: for third-party code that needs TCP, such as the
-//! library of a networked hardware security module.
+//! The egress routes of an enclave, which has no network. They serve third-party code that needs TCP, such
+//! as the library of a networked hardware security module.
 //!
-//! Each route assigns the address of one host to `lo`. Connections to it end here, and their bytes go to a
-//! vsock port of the parent, where a relay forwards them to that host. The parent sees every byte, and can
-//! drop, change and forge each. The client must use TLS of its own, which authenticates the host.
+//! Each route assigns the address of one host to `lo`. Its connections are accepted here, and their bytes
+//! go to a vsock port of the parent, where a relay forwards them to that host. The parent can read, drop,
+//! change and forge every byte. The client must use TLS of its own, which authenticates the host.
 
 mod address;
 pub(crate) mod loopback;
@@ -18,49 +18,49 @@ use transport::{Acceptor, Endpoint, ListenError, listen};
 /// An egress route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// The address of the host.
+    /// Address of the host.
     pub(crate) address: SocketAddr,
-    /// The vsock port on the parent.
+    /// Vsock port on the parent.
     pub(crate) parent_port: u32,
 }
 
-/// The error for a route that cannot be opened.
+/// The reason why a route cannot be opened.
 #[derive(Debug, Error)]
 pub enum EgressError {
-    /// The interface `lo`, which cannot be brought up.
+    /// The interface `lo` cannot be brought up.
     #[error("cannot bring up the interface lo, which [[egress]] needs: {0}")]
     Loopback(io::Error),
-    /// An address that the kernel does not assign.
+    /// The kernel does not assign the address.
     #[error(
         "[[egress]] number {number}: cannot add its address to lo: {error}; the process must run as \
          root, and the kernel must support this kind of address"
     )]
     Address {
-        /// The number of the entry, from 1.
+        /// Number of the entry, from 1.
         number: usize,
-        /// The cause.
+        /// Error of the kernel.
         error: io::Error,
     },
-    /// An address that cannot be listened on.
+    /// The address cannot be listened on.
     #[error("[[egress]] number {number}: {error}")]
     Listen {
-        /// The number of the entry, from 1.
+        /// Number of the entry, from 1.
         number: usize,
-        /// The cause.
+        /// Error of the listener.
         error: ListenError,
     },
 }
 
-/// Opens `routes` to the parent with this CID, for as long as the runtime lives. Without any, nothing is
-/// touched.
+/// Opens `routes` to the parent with this CID, for as long as the runtime lives. Without routes, changes
+/// nothing.
 ///
 /// # Errors
-/// If one of them cannot be opened.
+/// Fails if a route cannot be opened.
 pub async fn open(routes: &[Route], parent_cid: u32) -> Result<(), EgressError> {
     if routes.is_empty() {
         return Ok(());
     }
-    // The first process has brought it up. Another init may not have.
+    // The first process has done this. Another init may not have.
     loopback::bring_up().map_err(EgressError::Loopback)?;
     for (Route { address, parent_port: port }, number) in routes.iter().zip(1..) {
         address::add_to_loopback(address.ip())

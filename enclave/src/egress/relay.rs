@@ -1,4 +1,4 @@
-//! The connections of one route, byte by byte.
+//! The relay of the connections of one route.
 
 use std::error::Error;
 use std::io;
@@ -10,28 +10,30 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, copy, split};
 use tokio::time::timeout;
 use transport::{Acceptor, Endpoint, LogThrottle, Stream, connect};
 
-/// Connections at a time; further ones wait. The library of a module has some, and keeps them.
+/// Maximum number of connections of a route. Further ones wait. A PKCS#11 library opens a few and keeps
+/// them.
 const MAX_CONNECTIONS: usize = 64;
 
-/// How long the parent may take to accept one. The kernel itself gives up after 2 s, and says why.
+/// Longest time that the parent may take to accept a connection. The kernel itself gives up after 2 s and
+/// returns the reason.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long one side may go on when the other has finished, so that nobody keeps what is half closed.
+/// Longest time that one side may go on after the other has finished, so that half-closed connections end.
 const HALF_CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Relays to `parent` whatever connects.
+/// Relays accepted connections to `parent`.
 pub(super) async fn run(acceptor: Acceptor, parent: Endpoint) {
     let parent = Arc::new((parent, LogThrottle::default()));
     acceptor.serve(MAX_CONNECTIONS, |client| serve(client, Arc::clone(&parent))).await;
 }
 
-/// One connection. Without the parent's end it is closed, and whoever opened it may try again.
+/// Relays one connection. If the parent is unreachable, closes it, and the client may connect again.
 async fn serve(client: Stream, parent: Arc<(Endpoint, LogThrottle)>) {
     let (parent, unreachable) = &*parent;
     let error: Box<dyn Error + Send + Sync> = match timeout(CONNECT_TIMEOUT, connect(parent)).await
     {
         Ok(Ok(upstream)) => {
-            // Whichever end broke knows it, and so does the other now.
+            // The side that failed has seen the error, and the other sees the end of the connection.
             let _ = copy_both_ways(client, upstream).await;
             return;
         }
@@ -44,7 +46,7 @@ async fn serve(client: Stream, parent: Arc<(Endpoint, LogThrottle)>) {
     }
 }
 
-/// Carries bytes both ways until both sides have finished, or one has broken.
+/// Copies bytes in both directions until both sides have finished, or one has failed.
 async fn copy_both_ways<C, U>(client: C, upstream: U) -> io::Result<()>
 where
     C: AsyncRead + AsyncWrite + Unpin,
@@ -66,7 +68,7 @@ where
     }
 }
 
-/// One direction: all bytes, then their end.
+/// Copies all bytes in one direction, then closes it.
 async fn copy_one_way(
     reader: &mut (impl AsyncRead + Unpin),
     writer: &mut (impl AsyncWrite + Unpin),
@@ -84,7 +86,7 @@ mod tests {
 
     use super::*;
 
-    /// A connection between two streams in memory.
+    /// Returns both ends of a relayed connection between two in-memory streams.
     fn connected_pair() -> (DuplexStream, DuplexStream, JoinHandle<io::Result<()>>) {
         let (client, client_end) = duplex(64);
         let (upstream, upstream_end) = duplex(64);
@@ -136,7 +138,7 @@ mod tests {
         assert!(!task.is_finished());
     }
 
-    /// A route on TCP, and where its parent would listen.
+    /// Starts a route on TCP. Returns its address and the endpoint of its parent.
     async fn route() -> (Endpoint, Endpoint, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
         let parent = Endpoint::Unix(folder.path().join("parent"));
@@ -151,7 +153,7 @@ mod tests {
         let (address, parent, _folder) = route().await;
         let mut client = connect(&address).await.unwrap();
         let mut received = Vec::new();
-        // A reset is an end as well.
+        // A reset ends the connection as well.
         let _ = client.read_to_end(&mut received).await;
         assert!(received.is_empty());
 

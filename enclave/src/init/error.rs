@@ -1,46 +1,47 @@
-//! The errors of the first process.
+//! The errors of the first process of an enclave.
 
 use std::io;
 
 use thiserror::Error;
 
-/// The file with the command line of the first process, one argument per line, as nitro-cli's own init
-/// reads it. It is part of the image and so measured. The arguments that the kernel passes need not be.
+/// File with the command line of the first process, one argument per line, as nitro-cli's own init reads
+/// it. It is part of the image and so measured. Arguments on the kernel's command line need not be
+/// measured.
 pub(super) const COMMAND: &str = "/cmd";
 
-/// The error of an enclave that does not come up.
+/// The reason why an enclave does not start.
 #[derive(Debug, Error)]
 pub enum InitError {
-    /// An operation that the kernel refused.
+    /// The kernel rejected an operation.
     #[error("{what}: {error}")]
     Kernel {
-        /// The operation that failed.
+        /// Operation that failed.
         what: String,
-        /// The cause.
+        /// Error of the kernel.
         error: io::Error,
     },
-    /// A command line that is missing or is not this program's.
+    /// The command line is missing or invalid.
     #[error("{COMMAND}: {0}")]
     Command(String),
-    /// A parent CID that is not a number.
+    /// The parent CID is not a number.
     #[error("parent_cid={0} on the kernel's command line is not a CID: use a number, such as 3")]
     ParentCid(String),
-    /// No answer to the heartbeat from the parent instance.
+    /// The parent instance did not respond to the heartbeat.
     #[error(
         "the heartbeat with the parent instance (CID {cid}, port {port}) failed: {reason}; nitro-cli \
          run-enclave listens there, and any other launcher of this image must as well"
     )]
     Heartbeat {
-        /// The CID of the parent.
+        /// CID of the parent instance.
         cid: u32,
-        /// The vsock port on the parent.
+        /// Vsock port on the parent instance.
         port: u32,
-        /// The cause.
+        /// Cause of the failure.
         reason: String,
     },
 }
 
-/// Returns a function that makes the error of `what`, which the kernel refused.
+/// Returns a function that converts an error of the kernel in the operation `what`.
 pub(super) fn kernel_error<E: Into<io::Error>>(
     what: impl FnOnce() -> String,
 ) -> impl FnOnce(E) -> InitError {

@@ -1,5 +1,5 @@
-//! The one byte by which whoever started an enclave learns that it has come up, and the same byte in
-//! answer, as `aws-nitro-enclaves-sdk-bootstrap`'s init and nitro-cli exchange it:
+//! The heartbeat: one byte that tells the parent instance that the enclave has started. The parent sends
+//! the same byte back, as with `aws-nitro-enclaves-sdk-bootstrap`'s init and nitro-cli:
 //! <https://github.com/aws/aws-nitro-enclaves-sdk-bootstrap/blob/main/init/init.c>.
 
 use std::io;
@@ -13,7 +13,7 @@ use super::error::InitError;
 
 const HEARTBEAT: u8 = 0xb7;
 
-/// How long the parent may take. It has nothing else to do.
+/// Longest time that the exchange may take. The parent waits for this connection only.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) async fn send(cid: u32) -> Result<(), InitError> {
@@ -48,7 +48,7 @@ mod tests {
 
     use super::*;
 
-    /// What comes of an answer.
+    /// Exchanges heartbeats with a parent that sends `answer`.
     async fn answered(answer: &[u8]) -> io::Result<()> {
         let (mut enclave, mut parent) = duplex(8);
         let parent = async {

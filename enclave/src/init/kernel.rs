@@ -1,4 +1,4 @@
-//! File systems, modules, and the source of the kernel's own generator.
+//! File systems, kernel modules, and the source of the kernel's random number generator.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -11,15 +11,14 @@ use nix::mount::{MsFlags, mount};
 
 use super::error::{InitError, kernel_error};
 
-/// The NSM, as its driver registers it with the kernel's generator.
+/// Name under which the NSM driver registers with the kernel's generator.
 const NSM_HWRNG: &str = "nsm-hwrng";
 
-/// One that stays at 1: no module is loaded any more.
+/// Switch that stays at 1: the kernel then loads no more modules.
 /// <https://docs.kernel.org/admin-guide/sysctl/kernel.html#modules-disabled>
 const MODULES_DISABLED: &str = "/proc/sys/kernel/modules_disabled";
 
-/// Mounts what this program and its runtime read: devices, processes, the kernel's settings; and room
-/// for files.
+/// Mounts the file systems that this program and its runtime use.
 pub(super) fn mount_all() -> Result<(), InitError> {
     let harmless = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
     let without_devices = harmless | MsFlags::MS_NODEV;
@@ -32,7 +31,7 @@ pub(super) fn mount_all() -> Result<(), InitError> {
     ] {
         let mounted = fs::create_dir_all(target).and_then(|()| {
             match mount(Some(kind), target, Some(kind), flags, Some(options)) {
-                // The kernel has done it.
+                // Already mounted by the kernel.
                 Ok(()) | Err(Errno::EBUSY) => Ok(()),
                 Err(error) => Err(error.into()),
             }
@@ -42,8 +41,8 @@ pub(super) fn mount_all() -> Result<(), InitError> {
     Ok(())
 }
 
-/// Loads the modules in `folder`, if there is one, in the order of their names; then none can be any
-/// more. Gives how many there were.
+/// Loads the modules in `folder`, if it exists, in the order of their names. Then disables the loading of
+/// modules. Returns the number of modules loaded.
 pub(super) fn load_modules(folder: &Path) -> Result<usize, InitError> {
     let names = module_names(folder)
         .map_err(kernel_error(|| format!("cannot read {}", folder.display())))?;
@@ -51,7 +50,7 @@ pub(super) fn load_modules(folder: &Path) -> Result<usize, InitError> {
         let path = folder.join(name);
         let loaded = File::open(&path).and_then(|file| {
             match finit_module(file, c"", ModuleInitFlags::empty()) {
-                // It is part of the kernel.
+                // The module is built into the kernel.
                 Ok(()) | Err(Errno::EEXIST) => Ok(()),
                 Err(error) => Err(error.into()),
             }
@@ -60,13 +59,13 @@ pub(super) fn load_modules(folder: &Path) -> Result<usize, InitError> {
     }
     match fs::write(MODULES_DISABLED, "1") {
         Ok(()) => Ok(names.len()),
-        // A kernel without modules.
+        // The kernel was built without modules.
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(names.len()),
         Err(error) => Err(kernel_error(|| format!("cannot write {MODULES_DISABLED}"))(error)),
     }
 }
 
-/// In the order of their bytes.
+/// Returns the file names in `folder`, sorted by their bytes.
 fn module_names(folder: &Path) -> io::Result<Vec<OsString>> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -78,8 +77,8 @@ fn module_names(folder: &Path) -> io::Result<Vec<OsString>> {
     Ok(names)
 }
 
-/// Has the kernel's generator fed by the NSM, where it could be and is not. Whether it is, is checked
-/// later, for every start.
+/// Selects the NSM as the source of the kernel's generator, if it is available. A later check at every
+/// start verifies the result.
 pub(super) fn select_nsm_hwrng(hw_random: &Path) -> Result<(), InitError> {
     let read = |name| fs::read_to_string(hw_random.join(name)).unwrap_or_default();
     let is_available = read("rng_available").split_ascii_whitespace().any(|rng| rng == NSM_HWRNG);

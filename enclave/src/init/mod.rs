@@ -1,7 +1,7 @@
-//! What the first process of an enclave does before it serves: the kernel starts it with nothing
-//! mounted, loaded or reachable, and ends when it ends.
+//! The start of the first process of an enclave. The kernel starts it with no file system, module or
+//! network interface, and the enclave ends with it.
 //!
-//! The same binary started by another init, such as nitro-cli's own, does none of it.
+//! A process that another init started, such as nitro-cli's own, skips these steps.
 
 mod error;
 mod heartbeat;
@@ -27,28 +27,29 @@ use crate::config::{Arguments, EnclaveArguments};
 use crate::egress::loopback;
 use crate::logging_setup::{init_logging, report_exit};
 
-/// The context identifier of the parent instance, as an enclave sees it.
+/// CID of the parent instance, as an enclave sees it.
 /// <https://docs.aws.amazon.com/enclaves/latest/user/nitro-enclave-concepts.html>
 const PARENT_CID: u32 = 3;
 
-/// What the kernel was booted with.
+/// File with the command line of the kernel.
 const KERNEL_COMMAND_LINE: &str = "/proc/cmdline";
 
-/// Where a service was started.
+/// The context in which a process was started.
 #[derive(Clone, Copy, Debug)]
 pub struct ProcessContext {
-    /// The context identifier of the parent instance.
+    /// CID of the parent instance.
     pub parent_cid: u32,
     is_init: bool,
 }
 
 impl ProcessContext {
-    /// Returns the audit trail. Records go to `log_endpoint`, as the log does, or else to standard output. The
-    /// first process writes none to standard output: that is the enclave's console, which must show
-    /// nothing of a request, and each byte on it costs an exit to the hypervisor.
+    /// Returns the audit trail. Records go to the log endpoint, if there is one, else to standard output.
+    ///
+    /// The first process writes no records to standard output. That is the enclave's console, which must
+    /// show nothing of a request, and each byte on it costs an exit to the hypervisor.
     ///
     /// # Errors
-    /// If there is no thread for it.
+    /// Fails if no thread can be started for it.
     pub fn audit(&self, log_endpoint: Option<&Endpoint>) -> io::Result<Audit> {
         if log_endpoint.is_some() || !self.is_init {
             return Audit::to_endpoint_or_stdout(log_endpoint);
@@ -60,9 +61,10 @@ impl ProcessContext {
     }
 }
 
-/// Runs `service`, called `program`: as the first process with what that has to do, or as an ordinary
-/// one. As the first process it does not return: the machine restarts, by which an enclave ends.
-/// `commit` is the commit that `--version` names.
+/// Runs `service` with the name `program`. `commit` is the commit that `--version` shows.
+///
+/// The first process prepares the machine before, and restarts it afterwards, which ends the enclave. It
+/// does not return.
 pub fn run<F>(
     program: &str,
     commit: Option<&str>,
@@ -74,19 +76,20 @@ where
     if !is_init() {
         let arguments: EnclaveArguments = parse_command_line(commit);
         init_logging(&arguments.common);
-        // It is there to the end, so that a second signal is heard while the last lines are written.
+        // Dropped after the last lines are written, so that a second signal is handled until then.
         let runtime = Runtime::new();
         return report_exit(program, run_as_process(&runtime, arguments, service));
     }
-    // What its command line says is known only once file systems are there.
+    // The command line can only be read after file systems are mounted.
     init_logging(&Arguments::default());
     let code = report_exit(program, run_as_init(service));
-    // It does not return, unless it fails; then the kernel says that its first process has ended.
+    // Returns only if it fails. The kernel then reports that its first process has ended.
     let _ = reboot(RebootMode::RB_AUTOBOOT);
     code
 }
 
-/// A container's first process is none of a machine: that has no command line in its image.
+/// Returns whether this is the first process of an enclave. The first process of a container has no command
+/// line in its image.
 fn is_init() -> bool {
     process::id() == 1 && Path::new(COMMAND).exists()
 }
@@ -99,7 +102,7 @@ fn run_as_process<F>(
 where
     F: Future<Output = Result<(), Box<dyn Error>>>,
 {
-    // Another init has mounted it, or there is no other parent to be told of.
+    // If the file is missing, the default CID applies.
     let line = fs::read_to_string(KERNEL_COMMAND_LINE).unwrap_or_default();
     let context = ProcessContext { parent_cid: parent_cid(&line)?, is_init: false };
     let runtime = runtime.as_ref().map_err(|error| format!("cannot start threads: {error}"))?;
@@ -134,7 +137,7 @@ where
     })
 }
 
-/// A line each, the program's name first.
+/// Parses arguments, one per line, of which the first is the name of the program.
 fn parse_arguments(text: &str) -> Result<EnclaveArguments, InitError> {
     init_command()
         .try_get_matches_from(text.lines())
@@ -142,12 +145,12 @@ fn parse_arguments(text: &str) -> Result<EnclaveArguments, InitError> {
         .map_err(|error| InitError::Command(error.to_string().trim_end().to_owned()))
 }
 
-/// The command line of the first process, whose environment is what the kernel passes.
+/// Returns the command line of the first process, without environment variables: the kernel sets those.
 fn init_command() -> Command {
     EnclaveArguments::command().mut_args(|argument| argument.env(Resettable::Reset))
 }
 
-/// What the kernel's command line says of the parent.
+/// Returns the parent's CID from the kernel's command line, or the default.
 fn parent_cid(line: &str) -> Result<u32, InitError> {
     let words = line.split_ascii_whitespace().rev();
     let mut parsed = words.filter_map(|word| word.strip_prefix("parent_cid="));
@@ -157,7 +160,7 @@ fn parent_cid(line: &str) -> Result<u32, InitError> {
     }
 }
 
-/// Where a test finds what the kernel's files would be.
+/// Returns a folder with `files`, in place of the kernel's files.
 #[cfg(test)]
 fn folder_with(files: &[(&str, &str)]) -> (tempfile::TempDir, std::path::PathBuf) {
     let folder = tempfile::tempdir().unwrap();

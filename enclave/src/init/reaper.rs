@@ -1,4 +1,4 @@
-//! Children that nobody waits for: whose parent has ended belongs to the first process.
+//! The reaper of orphaned processes, whose parent becomes the first process.
 
 use std::io;
 
@@ -6,12 +6,12 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Reaps them as long as the runtime lives.
+/// Reaps child processes as long as the runtime lives.
 pub(super) fn start() -> io::Result<()> {
     let mut ended = signal(SignalKind::child())?;
     tokio::spawn(async move {
         loop {
-            // One signal may stand for several.
+            // One signal may stand for several children.
             while let Ok(status) = waitpid(Pid::from_raw(-1), Some(WaitPidFlag::WNOHANG)) {
                 if status == WaitStatus::StillAlive {
                     break;
@@ -35,12 +35,12 @@ mod tests {
 
     use super::*;
 
-    /// A child that nobody waits for. No other test of this program has any.
+    /// Starts a child that no code waits for. No other test of this program starts any.
     fn child() -> u32 {
         Command::new("true").spawn().unwrap().id()
     }
 
-    /// A child that has ended is there until it is reaped.
+    /// Waits until the process is reaped. Before that, it remains in /proc even after its end.
     async fn is_reaped(id: u32) {
         let gone = async {
             while Path::new(&format!("/proc/{id}")).exists() {
