@@ -1,5 +1,5 @@
-//! Deadlines that a pause of this process moves: what waited is given its time once more, since nothing could
-//! happen meanwhile. `tokio::time` takes the pause for time that was given.
+//! Deadlines that account for pauses of this process. Nothing can happen during a pause, so a wait that
+//! spans one has its full limit again. `tokio::time` would count the pause.
 
 use std::future::{Future, pending};
 use std::pin::{Pin, pin};
@@ -11,15 +11,15 @@ use tokio::time::{Instant, Sleep, timeout_at};
 
 use super::pause_detector::{PauseDetector, PauseId};
 
-/// How often one wait is given its time once more: it ends, however often this process is paused.
+/// Maximum number of renewals of one wait, so that it ends even if the process is paused again and again.
 const MAX_RENEWALS: u8 = 3;
 
-/// How long something may take while this process runs.
+/// A time limit that starts again after a pause of this process.
 #[derive(Clone, Copy, Debug)]
 struct RenewableLimit {
     duration: Duration,
     pauses: &'static PauseDetector,
-    /// The last pause that is accounted for.
+    /// Last pause that was accounted for.
     seen: PauseId,
     renewals: u8,
 }
@@ -29,7 +29,8 @@ impl RenewableLimit {
         Self { duration, pauses, seen: pauses.last_noticed(), renewals: 0 }
     }
 
-    /// Returns whether all of the limit is given once more, now that it has passed.
+    /// Returns whether the limit starts again, because the process was paused during the wait. Called when
+    /// the limit has passed.
     fn renew(&mut self) -> bool {
         let last = self.pauses.last();
         let renews = last != self.seen && self.renewals < MAX_RENEWALS;
@@ -41,7 +42,7 @@ impl RenewableLimit {
     }
 }
 
-/// A moment by which something must have happened.
+/// A point in time by which an operation must have finished.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline {
     at: Instant,
@@ -49,7 +50,7 @@ pub(crate) struct Deadline {
 }
 
 impl Deadline {
-    /// Returns one that is over after `limit`, and that these pauses move.
+    /// Returns a deadline after `limit`. Pauses that `pauses` detects extend it.
     pub(crate) fn after(limit: Duration, pauses: &'static PauseDetector) -> Self {
         Self { at: Instant::now() + limit, limit: RenewableLimit::new(pauses, limit) }
     }
@@ -57,7 +58,7 @@ impl Deadline {
     /// Waits for `future` until this deadline.
     ///
     /// # Errors
-    /// If the deadline comes first.
+    /// Fails if the deadline passes first.
     pub(crate) async fn bound<F: Future>(mut self, future: F) -> Result<F::Output, Elapsed> {
         let mut future = pin!(future);
         loop {
@@ -69,10 +70,10 @@ impl Deadline {
     }
 }
 
-/// Waits for `future`, for `limit` at most.
+/// Waits for `future`, at most for `limit`.
 ///
 /// # Errors
-/// If it takes longer.
+/// Fails if the limit passes first.
 pub(crate) async fn timeout<F: Future>(limit: Duration, future: F) -> Result<F::Output, Elapsed> {
     Deadline::after(limit, PauseDetector::global()).bound(future).await
 }
@@ -82,7 +83,7 @@ pub(crate) async fn sleep(limit: Duration) {
     let _elapsed = timeout(limit, pending::<()>()).await;
 }
 
-/// A future that is ready after its limit, and can be set back.
+/// A future that is ready after its limit, and can be reset.
 #[derive(Debug)]
 pub(crate) struct Delay {
     sleep: Pin<Box<Sleep>>,
@@ -95,7 +96,7 @@ impl Delay {
         Self { sleep: Box::pin(tokio::time::sleep(limit)), limit: renewable }
     }
 
-    /// Begins anew.
+    /// Restarts the delay with a new deadline.
     pub(crate) fn reset(&mut self, deadline: Instant) {
         self.sleep.as_mut().reset(deadline);
         self.limit = RenewableLimit::new(self.limit.pauses, self.limit.duration);
@@ -123,7 +124,7 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(5);
 
-    /// Seconds until `wait` is over, while the process is paused at these.
+    /// Returns the seconds until `wait` ends, with pauses of the process after these numbers of seconds.
     async fn seconds_until(wait: impl Future<Output = ()>, pauses: &[u64]) -> u64 {
         let start = Instant::now();
         let paused = async {
@@ -141,7 +142,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn wait_restarts_after_each_of_three_pauses() {
-        // None, one, two within one limit, one in each renewal, and more than are allowed for.
+        // No pause, one, two within one limit, one per renewal, and more than the maximum.
         for (pauses, seconds) in [
             (&[][..], 5),
             (&[1], 10),

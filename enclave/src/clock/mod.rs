@@ -1,4 +1,4 @@
-//! What time it is: the one place that asks.
+//! The clocks of the service, and waits that account for pauses of the process.
 
 mod deadline;
 mod pause_detector;
@@ -14,16 +14,16 @@ pub(crate) use self::pause_detector::PauseDetector;
 pub use self::trusted::ClockFault;
 pub(crate) use self::trusted::{SyncError, SyncReport, TrustedClock};
 
-/// A machine's clock.
+/// A clock of the machine.
 pub trait Clock: Clone + Send + Sync + 'static {
-    /// Now, as the machine has it.
+    /// Returns the current time of the machine.
     fn now(&self) -> UnixMillis;
 
-    /// Time since some moment, which no one sets.
+    /// Returns the time since a fixed start. Nothing sets this clock.
     fn monotonic(&self) -> Duration;
 }
 
-/// The system's clock.
+/// The system clock.
 #[derive(Clone, Copy, Debug)]
 pub struct SystemClock;
 
@@ -40,7 +40,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// Whoever makes up the time makes up all of it: no other passes.
+/// A test clock, whose monotonic time is its current time.
 impl<F: Fn() -> UnixMillis + Clone + Send + Sync + 'static> Clock for F {
     fn now(&self) -> UnixMillis {
         self()

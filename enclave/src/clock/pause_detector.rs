@@ -1,45 +1,46 @@
-//! Notices that this process did not run for a while: a signal stopped it, or its machine was paused.
+//! Detects that this process did not run for a while, because a signal stopped it or its machine was
+//! paused.
 //!
-//! All timers that ended meanwhile fire at once, although nothing had a chance to happen. So their owners ask
-//! here before they take time that passed for time that was given.
+//! After a pause, all timers that ended meanwhile fire at once, although nothing could happen. So their
+//! owners query the pause detector before they report a timeout.
 //!
-//! A thread beats 20 times a second, and a gap between two beats is a pause. After a pause all threads run
-//! again in no order: whoever asks before the next beat finds the gap since the last one. A pause that
-//! CLOCK_MONOTONIC does not count is not noticed, and ends no timer early either.
+//! A thread records a beat 20 times a second. A gap between two beats is a pause. After a pause, threads
+//! run again in any order: a thread that runs before the next beat sees the gap since the last one. A pause
+//! that CLOCK_MONOTONIC does not count is not detected, and ends no timer early.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::{Clock, SystemClock};
 
-/// From one beat to the next.
+/// Interval between two beats.
 #[cfg(not(test))]
 const BEAT_INTERVAL: Duration = Duration::from_millis(50);
 
-/// A longer gap is a pause: five beats, which a busy machine does not leave out. It is below the default of
-/// every deadline.
+/// A longer gap is a pause. A busy machine does not skip five beats in a row. The value is below the
+/// default of every deadline.
 const MIN_PAUSE: Duration = Duration::from_millis(250);
 
-/// A longer gap puts the time itself in doubt, as an attestation document does that takes longer.
+/// A longer gap makes the time uncertain, as an attestation document that takes longer does.
 pub(super) const MIN_LONG_PAUSE: Duration = Duration::from_secs(1);
 
-/// No beat yet, and no pause.
+/// The value before the first beat or pause.
 const NO_BEAT: u64 = u64::MAX;
 
-/// The pauses of this process. Times are milliseconds of [`Clock::monotonic`].
+/// A detector of pauses of this process. Times are milliseconds of [`Clock::monotonic`].
 #[derive(Debug)]
 pub(crate) struct PauseDetector {
-    /// The last beat.
+    /// Time of the last beat.
     last_beat: AtomicU64,
-    /// The last pause that the thread has noticed, as the beat before it.
+    /// Last pause that the thread recorded, as the time of the beat before it.
     last_pause: AtomicU64,
-    /// The end of that one.
+    /// End of that pause.
     resumed: AtomicU64,
-    /// The last long one, as the beat before it.
+    /// Last long pause, as the time of the beat before it.
     last_long_pause: AtomicU64,
 }
 
-/// Which pause was the last. Two are equal if there was none between them.
+/// The identifier of a pause. Two identifiers are equal if no pause lies between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PauseId(u64);
 
@@ -53,7 +54,7 @@ impl PauseDetector {
         }
     }
 
-    /// Returns those of this process, for which it starts the thread when first asked.
+    /// Returns the detector of this process. The first call starts its thread.
     #[cfg(not(test))]
     pub(crate) fn global() -> &'static Self {
         use std::sync::Once;
@@ -71,7 +72,7 @@ impl PauseDetector {
                     thread::sleep(BEAT_INTERVAL);
                 }
             };
-            // Without the thread there is never a beat, and never a pause.
+            // Without the thread there are no beats, so no pause is detected.
             if let Err(error) =
                 thread::Builder::new().name("pause-detector".to_owned()).spawn(beats)
             {
@@ -83,7 +84,7 @@ impl PauseDetector {
         &PAUSES
     }
 
-    /// Records a beat, and returns the time since the one before.
+    /// Records a beat, and returns the time since the previous one.
     fn record_beat(&self, now_ms: u64) -> Duration {
         let before = self.last_beat.load(Ordering::Relaxed);
         let gap = elapsed_since(before, now_ms);
@@ -94,18 +95,18 @@ impl PauseDetector {
         if gap > MIN_LONG_PAUSE {
             self.last_long_pause.store(before, Ordering::Release);
         }
-        // Last: until then the gap itself tells of the pause, under the same identity.
+        // Stored last. Before that, the gap itself shows the pause with the same identifier.
         self.last_beat.store(now_ms, Ordering::Release);
         gap
     }
 
-    /// Returns the last pause that the thread has noticed. The very last may be missing for a moment, which
-    /// does no harm at the beginning of a wait.
+    /// Returns the last pause that the thread recorded. The most recent pause may be missing for a moment,
+    /// which is harmless at the begin of a wait.
     pub(crate) fn last_noticed(&self) -> PauseId {
         PauseId(self.last_pause.load(Ordering::Acquire))
     }
 
-    /// Returns the last pause, which may have ended just now.
+    /// Returns the last pause, even if it has just ended.
     pub(crate) fn last(&self) -> PauseId {
         self.last_at(now_ms())
     }
@@ -118,7 +119,7 @@ impl PauseDetector {
         }
     }
 
-    /// Returns the last pause that puts the time in doubt, which may have ended just now.
+    /// Returns the last long pause, even if it has just ended.
     pub(crate) fn last_long(&self) -> PauseId {
         self.last_long_at(now_ms())
     }
@@ -131,7 +132,7 @@ impl PauseDetector {
         }
     }
 
-    /// Returns since when what began at `start` has been under way without a pause.
+    /// Returns the start from which an operation that began at `start` has run without a pause.
     pub(crate) fn effective_start(&self, start: Instant) -> Instant {
         let (now, now_ms) = (Instant::now(), now_ms());
         let resumed = self.resumed_at(now_ms);
@@ -139,7 +140,7 @@ impl PauseDetector {
         ago.and_then(|ago| now.checked_sub(ago)).map_or(start, |resumed| resumed.max(start))
     }
 
-    /// The end of the last pause.
+    /// Returns the end of the last pause.
     fn resumed_at(&self, now_ms: u64) -> Option<u64> {
         if elapsed_since(self.last_beat.load(Ordering::Acquire), now_ms) > MIN_PAUSE {
             return Some(now_ms);
@@ -158,7 +159,7 @@ fn now_ms() -> u64 {
 
 #[cfg(test)]
 impl PauseDetector {
-    /// Returns those of the calling thread, which a test makes up.
+    /// Returns the detector of the calling thread, on which tests simulate pauses.
     pub(crate) fn global() -> &'static Self {
         thread_local! {
             static PAUSES: &'static PauseDetector = Box::leak(Box::new(PauseDetector::new()));
@@ -166,7 +167,7 @@ impl PauseDetector {
         PAUSES.with(|pauses| *pauses)
     }
 
-    /// Makes up a long pause that has just ended.
+    /// Simulates a long pause that has just ended.
     pub(crate) fn simulate_pause(&self) {
         self.resumed.store(now_ms(), Ordering::Release);
         self.last_pause.fetch_add(1, Ordering::Release);
@@ -178,7 +179,7 @@ impl PauseDetector {
 mod tests {
     use super::*;
 
-    /// One that beats as it should until `until_ms`.
+    /// Returns a detector with regular beats until `until_ms`.
     fn beating_until(until_ms: u64) -> PauseDetector {
         let pauses = PauseDetector::new();
         (0..=until_ms / 50).for_each(|number| _ = pauses.record_beat(50 * number));
@@ -223,7 +224,7 @@ mod tests {
         let Some(start) = now.checked_sub(Duration::from_secs(60)) else { return };
         assert_eq!(pauses.effective_start(start), start);
         pauses.simulate_pause();
-        // Milliseconds are exact enough.
+        // The detector counts in milliseconds.
         assert!(pauses.effective_start(start) + Duration::from_millis(1) >= now);
         assert_eq!(pauses.effective_start(now + MIN_PAUSE), now + MIN_PAUSE);
     }

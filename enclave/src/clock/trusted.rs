@@ -1,12 +1,11 @@
-//! Time as the NSM has it: what it last signed, and what has passed since.
+//! A clock that is synchronized with the NSM.
 //!
-//! Nothing disciplines an enclave's system clock, and the parent must not. The hypervisor's time is
-//! in every attestation document, so one of our own is asked for again and again; between two, the
-//! processor's counter tells how much time passed. What the system's clock says is compared, and
-//! never believed.
+//! Nothing synchronizes the system clock of an enclave, and the parent instance must not. Each attestation
+//! document contains the hypervisor's time. So the service requests a document at intervals, and the
+//! processor's counter measures the time between two. The system clock is compared, but never used.
 //!
-//! After a long pause of this process the time is not judged by until the NSM has confirmed it: what counts
-//! between two documents may have stood still. Requests wait for that, within bounds.
+//! After a long pause of this process the time is not trusted before the next synchronization, because the
+//! counter may have stood still. Requests wait for the synchronization, with a limit.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -21,79 +20,77 @@ use super::deadline::Deadline;
 use super::pause_detector::{PauseDetector, PauseId};
 use super::{Clock, pause_detector};
 
-/// How long after an anchoring the next is due: there is time to try again before
-/// [`MAX_SYNC_AGE`].
+/// Interval between synchronizations. It leaves time for retries before [`MAX_SYNC_AGE`].
 const SYNC_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How old an anchor may be for the time to be judged by.
+/// Maximum age of a synchronization for the time to be trusted.
 const MAX_SYNC_AGE: Duration = Duration::from_secs(60);
 
-/// How long the module may take over a document. It was signed somewhere within that time, so that
-/// a document that comes late says little.
+/// Longest time that the NSM may take for a document. The document was signed at some time during the call,
+/// so a longer call makes its timestamp too imprecise.
 const MAX_CALL_DURATION: Duration = pause_detector::MIN_LONG_PAUSE;
 
-/// How long a request waits for the time to be confirmed: two calls of the module.
+/// Longest time that a request waits for a synchronization: two calls of the NSM.
 const CONFIRMATION_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// By how much the system's clock may differ before somebody is told, in milliseconds.
+/// Maximum offset of the system clock before it is reported, in milliseconds.
 const MAX_OFFSET_MS: i64 = 2000;
 
-/// Monotonic time, anchored to what the NSM signs.
+/// A clock that combines the NSM's time with the monotonic clock.
 #[derive(Debug)]
 pub(crate) struct TrustedClock<C> {
     clock: C,
-    /// The NSM's time minus monotonic time, in milliseconds: one number, so that it is read whole
-    /// without a lock.
+    /// NSM time minus monotonic time, in milliseconds. A single number can be read without a lock.
     offset_from_monotonic_ms: AtomicI64,
     last_sync: Mutex<LastSync>,
     pauses: &'static PauseDetector,
-    /// Told whenever an anchoring has ended, however.
+    /// Notified after each synchronization, successful or not.
     sync_finished: Notify,
 }
 
-/// What is known of the last anchoring.
+/// The last synchronization.
 #[derive(Clone, Copy, Debug)]
 struct LastSync {
-    /// When the NSM was asked.
+    /// Begin of the last successful synchronization.
     at: Instant,
-    /// The last long pause before that.
+    /// Last long pause before that time.
     pause: PauseId,
-    /// The last long pause before the NSM failed to confirm the time, if it has since.
+    /// Last long pause before a later synchronization failed, if one did.
     failed: Option<PauseId>,
 }
 
-/// The time cannot be judged by.
+/// The reason why the time is not trusted.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum ClockFault {
-    /// The last anchoring is too long ago.
+    /// The last synchronization is too old.
     #[error("the NSM has not confirmed the time for over {MAX_SYNC_AGE:?}")]
     Old,
-    /// This process was paused since.
+    /// This process was paused since the last synchronization.
     #[error("the NSM has not confirmed the time since this process was paused")]
     Paused,
 }
 
-/// Why the clock was not anchored; what it said it goes on to say.
+/// The reason why a synchronization failed. The clock then continues from the last one.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub(crate) enum SyncError<E> {
-    /// There was no document.
+    /// The NSM returned no document.
     #[error(transparent)]
     Attest(#[from] E),
-    /// It took too long.
+    /// The NSM took too long.
     #[error("the NSM took {duration:?} for an attestation document")]
     Slow {
-        /// How long.
+        /// Duration of the call.
         duration: Duration,
     },
-    /// This process was paused meanwhile, which says nothing about the module.
+    /// This process was paused during the call, so its duration says nothing about the NSM.
     #[error("this process was paused during a call of the NSM")]
     Paused,
 }
 
-/// What an anchoring found, in milliseconds.
+/// The result of a synchronization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SyncReport {
-    /// The system's clock minus the NSM's time.
+    /// System time minus NSM time, in milliseconds.
     pub(crate) offset_ms: i64,
 }
 
@@ -104,14 +101,14 @@ impl SyncReport {
         if self.offset_ms < 0 { -seconds } else { seconds }
     }
 
-    /// Whether the system's clock differs by more than it may.
+    /// Returns whether the offset of the system clock exceeds the limit.
     pub(crate) fn exceeds_limit(&self) -> bool {
         self.offset_ms.unsigned_abs() > MAX_OFFSET_MS.unsigned_abs()
     }
 }
 
 impl<C: Clock> TrustedClock<C> {
-    /// Anchors for the first time. `read_nsm_time` has the NSM sign a document, and gives its time.
+    /// Creates a clock and synchronizes it. `read_nsm_time` returns the timestamp of a new document.
     pub(crate) fn start<E>(
         clock: C,
         pauses: &'static PauseDetector,
@@ -129,7 +126,7 @@ impl<C: Clock> TrustedClock<C> {
         Ok((this, sync))
     }
 
-    /// Anchors anew.
+    /// Synchronizes the clock. `read_nsm_time` returns the timestamp of a new document.
     pub(crate) fn synchronize<E>(
         &self,
         read_nsm_time: impl FnOnce() -> Result<UnixMillis, E>,
@@ -142,7 +139,7 @@ impl<C: Clock> TrustedClock<C> {
             true => slow,
             false => SyncError::Paused,
         })?;
-        // In the middle of the call: half of what it took is the most that this can be off by.
+        // The middle of the call, so the error is at most half of its duration.
         let offset_from_monotonic_ms =
             signed_millis(time).saturating_sub(duration_millis((before + after) / 2));
         self.offset_from_monotonic_ms.store(offset_from_monotonic_ms, Ordering::Relaxed);
@@ -152,19 +149,19 @@ impl<C: Clock> TrustedClock<C> {
         })
     }
 
-    /// Now.
+    /// Returns the current time.
     pub(crate) fn now(&self) -> UnixMillis {
         let offset_from_monotonic_ms = self.offset_from_monotonic_ms.load(Ordering::Relaxed);
         let now = duration_millis(self.clock.monotonic()).saturating_add(offset_from_monotonic_ms);
         UnixMillis::new(u64::try_from(now).unwrap_or_default())
     }
 
-    /// Records that the clock was not anchored: requests no longer wait for that.
+    /// Records that a synchronization failed, so that requests no longer wait for it.
     pub(crate) fn record_sync_failure(&self) {
         self.set(LastSync { failed: Some(self.pauses.last_long()), ..self.last_sync() });
     }
 
-    /// Whether it can be judged by.
+    /// Checks that the time is trusted.
     pub(crate) fn check(&self) -> Result<(), ClockFault> {
         self.check_at(Instant::now())
     }
@@ -180,14 +177,14 @@ impl<C: Clock> TrustedClock<C> {
         }
     }
 
-    /// Waits until it can be judged by, if it cannot and the NSM may still confirm it.
+    /// Waits until the time is trusted, if a synchronization may still succeed.
     ///
     /// # Errors
-    /// If the NSM has failed to, or takes too long.
+    /// Fails if the synchronization fails or takes too long.
     pub(crate) async fn wait_until_trusted(&self) -> Result<(), ClockFault> {
         let confirmed = async {
             loop {
-                // Before the check, so that no anchoring is missed.
+                // Registered before the check, so that no notification is missed.
                 let mut sync_finished = pin!(self.sync_finished.notified());
                 sync_finished.as_mut().enable();
                 match self.check() {
@@ -200,12 +197,12 @@ impl<C: Clock> TrustedClock<C> {
         deadline.bound(confirmed).await.unwrap_or_else(|_| self.check())
     }
 
-    /// Whether the NSM was asked in vain, and this process not paused since.
+    /// Returns whether a synchronization failed and this process was not paused since.
     fn has_failed(&self) -> bool {
         self.last_sync().failed == Some(self.pauses.last_long())
     }
 
-    /// Makes its anchor too old.
+    /// Makes the last synchronization too old.
     #[cfg(test)]
     pub(crate) fn expire(&self) {
         let age = MAX_SYNC_AGE + Duration::from_secs(1);
@@ -213,12 +210,12 @@ impl<C: Clock> TrustedClock<C> {
         self.set(LastSync { at, ..self.last_sync() });
     }
 
-    /// When it is to be anchored anew.
+    /// Returns the time when the next synchronization is due.
     pub(crate) fn sync_due(&self) -> Instant {
         let last_sync = self.last_sync();
         match last_sync.pause == self.pauses.last_long() {
             true => last_sync.at + SYNC_INTERVAL,
-            // Since then.
+            // Due since then.
             false => last_sync.at,
         }
     }

@@ -5,7 +5,7 @@ use super::*;
 
 const HOUR_MS: u64 = 3_600_000;
 
-/// A machine whose clocks are set by hand, in milliseconds.
+/// A machine whose clocks tests set, in milliseconds.
 #[derive(Clone, Debug)]
 struct Machine(Arc<Mutex<Clocks>>);
 
@@ -13,7 +13,7 @@ struct Machine(Arc<Mutex<Clocks>>);
 struct Clocks {
     system: u64,
     monotonic: u64,
-    /// The hypervisor's, which is right.
+    /// Time of the hypervisor, which is correct.
     nsm: u64,
 }
 
@@ -183,7 +183,7 @@ async fn is_trusted_after_a_pause_once_synchronized() {
     let machine = Machine::new();
     let clock = machine.start();
     PauseDetector::global().simulate_pause();
-    // The machine was paused for an hour, of which neither of its own clocks knows.
+    // The machine was paused for an hour, which its own clocks do not count.
     machine.set(|clocks| clocks.nsm += HOUR_MS);
     assert_eq!(clock.check(), Err(ClockFault::Paused));
     assert!(clock.sync_due() <= Instant::now());
@@ -209,13 +209,13 @@ async fn waits_for_sync_until_failure_or_timeout() {
         let start = tokio::time::Instant::now();
         assert_eq!(clock.wait_until_trusted().await, Err(fault));
         assert_eq!(start.elapsed().as_secs(), CONFIRMATION_TIMEOUT.as_secs());
-        // It fails meanwhile, and then there is nothing to wait for.
+        // After a failure, nothing is left to wait for.
         let start = tokio::time::Instant::now();
         let fails = async { clock.record_sync_failure() };
         assert_eq!(tokio::join!(clock.wait_until_trusted(), fails).0, Err(fault));
         assert_eq!(clock.wait_until_trusted().await, Err(fault));
         assert_eq!(start.elapsed(), Duration::ZERO);
-        // A pause since then is another matter.
+        // A later pause starts a new wait.
         PauseDetector::global().simulate_pause();
         let syncs = async { assert!(!machine.synchronize(&clock).exceeds_limit()) };
         assert_eq!(tokio::join!(clock.wait_until_trusted(), syncs).0, Ok(()));
@@ -249,7 +249,7 @@ fn rejects_slow_document() {
     let clock = machine.start();
     let (due, now) = (clock.sync_due(), clock.now());
     let after_limit = || {
-        // As slow as that module.
+        // As slow as such an NSM.
         std::thread::sleep(MAX_CALL_DURATION + Duration::from_millis(1));
         Ok::<_, Infallible>(UnixMillis::new(HOUR_MS))
     };

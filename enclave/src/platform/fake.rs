@@ -1,4 +1,4 @@
-//! A platform whose module works, for tests of what stands on one.
+//! A platform with a working NSM, for tests.
 
 use attestation::{Production, TrustAnchors};
 use nsm_device::{NsmError, Request};
@@ -10,7 +10,7 @@ use crate::config::{Config, Profile};
 use crate::nsm::fake::{CallResult, FakeNsm, working};
 use crate::service::Service;
 
-/// AWS's anchors, and nobody who could sign under them.
+/// A platform with the trust anchors of AWS, under which no test can sign.
 pub(crate) struct FakePlatform;
 
 impl Platform for FakePlatform {
@@ -23,12 +23,12 @@ impl Platform for FakePlatform {
     }
 }
 
-/// A service that answers everybody.
+/// Returns a service that accepts all callers.
 pub(crate) async fn service() -> Service<FakePlatform> {
     service_on(working()).await
 }
 
-/// One whose module signs a document when it starts, and none later.
+/// Returns a service whose NSM signs a document at the start and none later.
 pub(crate) async fn service_with_failing_clock_sync() -> Service<FakePlatform> {
     service_on(FakeNsm::new(|call, request| match request {
         Request::Attestation { .. } if call > 0 => Some(Err(NsmError::Malformed)),

@@ -1,5 +1,6 @@
-//! What an enclave stands on. Anchors, NSM and clock come as one, so that a simulated NSM under the
-//! production anchors cannot be written down.
+//! The platform of a service: trust anchors, NSM and clock.
+//!
+//! They are one trait, so that no code can combine a simulated NSM with the production trust anchors.
 
 #[cfg(test)]
 pub(crate) mod fake;
@@ -23,41 +24,41 @@ use thiserror::Error;
 use crate::clock::Clock;
 use crate::http::Response;
 
-/// Why a request that is none of KMS's has no answer.
+/// The reason why a platform's own route returns no result.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum RouteError {
-    /// The request breaks a rule.
+    /// The request is invalid.
     #[error("{0}")]
     Invalid(String),
-    /// The platform failed, as its log says.
+    /// The platform failed. The log has the reason.
     #[error("the platform failed")]
     Failed,
 }
 
-/// An enclave's surroundings.
+/// A platform that a service runs on.
 pub trait Platform: Send + Sync + Sized + 'static {
-    /// Whose signatures count.
+    /// Trust anchors of attestation documents.
     type Trust: Trust;
-    /// Where entropy comes from.
+    /// Source of entropy.
     type Nsm: Nsm;
-    /// Where time comes from.
+    /// Source of time.
     type Clock: Clock;
 
-    /// The clock.
+    /// Returns the clock.
     fn clock(&self) -> Self::Clock;
 
-    /// Looks at the machine before the module is asked for anything.
+    /// Checks the machine before the first call of the NSM.
     ///
     /// # Errors
-    /// If it is no place to serve from.
+    /// Fails if the machine must not run the service.
     fn check_machine(&self, _settings: &PlatformSettings) -> Result<(), PlatformError> {
         Ok(())
     }
 
-    /// Learns that the service is ready.
+    /// Called when the service is ready.
     fn on_ready(&self) {}
 
-    /// Answers a request that is none of KMS's; nothing does in production.
+    /// Handles a request that no other route matches. The production platform has no routes.
     fn handle(&self, _head: &Parts, _body: &[u8]) -> Option<Result<Response, RouteError>> {
         None
     }

@@ -1,4 +1,4 @@
-//! The real thing.
+//! The production platform.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use super::startup_checks::check_kernel;
 use super::{Platform, PlatformError, PlatformSettings};
 use crate::clock::SystemClock;
 
-/// A Nitro Enclave.
+/// A Nitro Enclave, with the NSM of its hypervisor.
 #[derive(Clone, Copy, Debug)]
 pub struct Nitro;
 

@@ -1,14 +1,15 @@
-//! What the machine may be like: the table `[platform]`.
+//! The settings of the table `[platform]`.
 
-/// What is accepted of the machine, in production.
+/// The requirements for the machine in production.
 #[derive(Clone, Debug)]
 pub struct PlatformSettings {
-    /// Names of clocksources, as in sysfs.
+    /// Names of the accepted clocksources, as in sysfs.
     pub(crate) clocksources: Vec<String>,
 }
 
 impl Default for PlatformSettings {
-    /// The hypervisor's clock; on Arm processors, which have none, the architecture's own counter.
+    /// Returns the hypervisor's clock. Arm processors have none, so they use the counter of the
+    /// architecture.
     fn default() -> Self {
         let clocksource = match cfg!(target_arch = "aarch64") {
             true => "arch_sys_counter",

@@ -1,4 +1,4 @@
-//! Ordinary hardware that plays an enclave, and gives anybody what only a hypervisor should.
+//! A simulated enclave on ordinary hardware. Its routes return documents that only a hypervisor could sign.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use super::{Platform, RouteError};
 use crate::clock::Clock;
 use crate::http::{Response, document_response};
 
-/// Bytes that fit each field of a document.
+/// Maximum length of each field of a document, in bytes.
 const MAX_FIELD_LENGTH: usize = 1024;
 
-/// A simulated enclave, and the world it is in.
+/// A simulated enclave with its simulated surroundings.
 #[derive(Debug)]
 pub struct Simulated<C> {
     pki: Arc<SimulatedPki>,
@@ -29,7 +29,7 @@ pub struct Simulated<C> {
 }
 
 impl<C: Clock> Simulated<C> {
-    /// An enclave in `world`, whose module learns from `readiness` when it is in service.
+    /// Creates an enclave in `world`. `readiness` announces to its NSM that the service is ready.
     pub fn new(pki: Arc<SimulatedPki>, clock: C, readiness: Readiness) -> Self {
         Self { pki, clock, readiness }
     }
@@ -61,7 +61,7 @@ impl<C: Clock> Platform for Simulated<C> {
 }
 
 impl<C: Clock> Simulated<C> {
-    /// Mints a document for a developer's own client.
+    /// Returns a document for a developer's client.
     fn attest(&self, head: &Parts, body: &[u8]) -> Result<Response, RouteError> {
         let document = serde_json::from_slice::<AttestRequest>(body)
             .map_err(|error| error.to_string())
@@ -93,7 +93,7 @@ struct AttestRequest {
     user_data: Option<Base64>,
     #[serde(default)]
     nonce: Option<Base64>,
-    /// By index, 48 bytes each in hexadecimal.
+    /// PCR values by index: 48 bytes each, in hexadecimal.
     #[serde(default)]
     pcrs: BTreeMap<u8, Measurement>,
     #[serde(default)]

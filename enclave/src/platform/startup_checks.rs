@@ -1,4 +1,4 @@
-//! What an enclave must stand on before it serves.
+//! The checks of an enclave before its service starts.
 
 use std::fs;
 use std::io;
@@ -9,55 +9,56 @@ use thiserror::Error;
 
 use super::PlatformSettings;
 
-/// What the processor's time is counted by. <https://docs.kernel.org/timers/timekeeping.html>
+/// Path in sysfs of the current clocksource. <https://docs.kernel.org/timers/timekeeping.html>
 const CLOCKSOURCE: &str = "devices/system/clocksource/clocksource0/current_clocksource";
 
-/// What feeds the kernel's generator. <https://docs.kernel.org/admin-guide/hw_random.html>
+/// Path in sysfs of the source of the kernel's generator.
+/// <https://docs.kernel.org/admin-guide/hw_random.html>
 const RNG_CURRENT: &str = "class/misc/hw_random/rng_current";
 
-/// The NSM, as the kernel's `nsm` driver registers it.
+/// Name under which the kernel's `nsm` driver registers the NSM.
 const NSM_HWRNG: &str = "nsm-hwrng";
 
-/// Why this is no place to serve from.
+/// The reason why the machine must not run the service.
 #[derive(Debug, Error)]
 pub enum PlatformError {
-    /// The kernel does not say what must be known.
+    /// A file of the kernel cannot be read.
     #[error("cannot read {}: {error}; the kernel of a Nitro Enclave has this file", path.display())]
     Read {
-        /// Where.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// Error of the file system.
         error: io::Error,
     },
-    /// Time is counted by something else.
+    /// The clocksource is not accepted.
     #[error(
         "the clocksource {found:?} is none of the clocksources {accepted:?} under [platform]: boot with \
          clocksource= set to one of them on the kernel's command line; or, if the rate of this one can be \
          trusted, set clocksources = [{found:?}]"
     )]
     Clocksource {
-        /// By what.
+        /// Current clocksource.
         found: String,
-        /// What it may be.
+        /// Accepted clocksources.
         accepted: Vec<String>,
     },
-    /// The kernel's generator is fed by something else.
+    /// The NSM does not feed the kernel's generator.
     #[error(
         "rng_current is {found:?} instead of {NSM_HWRNG:?}: use a kernel with the nsm driver; if \
          rng_available lists several sources, write {NSM_HWRNG} to /sys/{RNG_CURRENT} before this service \
          starts"
     )]
     Rng {
-        /// By what.
+        /// Current source of the generator.
         found: String,
     },
-    /// PCR0 of another length than 48 bytes.
+    /// PCR0 does not have 48 bytes.
     #[error("the NSM returned a PCR0 of {length} bytes instead of {PCR_LENGTH}")]
     PcrLength {
-        /// How many.
+        /// Length of PCR0, in bytes.
         length: usize,
     },
-    /// This enclave runs in debug mode.
+    /// The enclave runs in debug mode.
     #[error(
         "PCR0 is zero: this enclave runs in debug mode, where the parent instance can read \
          its console and its documents identify no image; run it without --debug-mode, or set \
@@ -66,7 +67,7 @@ pub enum PlatformError {
     DebugMode,
 }
 
-/// Checks what the kernel says of itself under `sysfs`.
+/// Checks the clocksource and the source of the kernel's generator under `sysfs`.
 pub(super) fn check_kernel(sysfs: &Path, settings: &PlatformSettings) -> Result<(), PlatformError> {
     let found = read(sysfs.join(CLOCKSOURCE))?;
     if !settings.clocksources.contains(&found) {
@@ -79,7 +80,7 @@ pub(super) fn check_kernel(sysfs: &Path, settings: &PlatformSettings) -> Result<
     }
 }
 
-/// Checks this enclave's own measurement.
+/// Checks PCR0, which is zero in debug mode.
 pub(crate) fn check_pcr0(pcr0: &[u8], debug: DebugMode) -> Result<(), PlatformError> {
     match (pcr0.len(), debug) {
         (PCR_LENGTH, DebugMode::Allow) => Ok(()),
@@ -100,7 +101,7 @@ fn read(path: PathBuf) -> Result<String, PlatformError> {
 mod tests {
     use super::*;
 
-    /// A kernel that says this.
+    /// Checks a kernel with these values.
     fn checked(clocksource: &str, rng: &str, accepted: &[&str]) -> Result<(), PlatformError> {
         let sysfs = tempfile::tempdir().unwrap();
         for (path, text) in [(CLOCKSOURCE, clocksource), (RNG_CURRENT, rng)] {
