@@ -1,4 +1,4 @@
-//! A connection on which one side sends and waits for nothing but room.
+//! A connection that only sends. Writes wait for nothing but buffer space.
 
 use std::io::{self, ErrorKind};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -15,15 +15,15 @@ use nix::sys::time::{TimeVal, TimeValLike};
 use transport::Endpoint;
 use transport::limits::MAX_VSOCK_WRITE;
 
-/// The open connection.
+/// An open connection to a log receiver.
 #[derive(Debug)]
 pub(super) struct LogConnection(OwnedFd);
 
 impl LogConnection {
-    /// Connects; neither that nor any write waits for longer than `patience`.
+    /// Opens a connection. Neither the connect nor a later write waits for longer than `timeout`.
     ///
     /// # Errors
-    /// As of connect(2).
+    /// Returns the error of connect(2).
     pub(super) fn open(endpoint: &Endpoint, timeout: Duration) -> io::Result<Self> {
         match endpoint {
             Endpoint::Vsock { cid, port } => {
@@ -45,7 +45,7 @@ impl LogConnection {
         }
     }
 
-    /// socket(7): SO_SNDTIMEO is the limit of connect(2) as well.
+    /// Connects with SO_SNDTIMEO, which also limits connect(2): socket(7).
     fn connect_to(address: &impl SockaddrLike, timeout: Duration) -> io::Result<Self> {
         let family = address.family().unwrap_or(AddressFamily::Unspec);
         let socket = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
@@ -63,7 +63,8 @@ impl LogConnection {
         Ok(Self(socket))
     }
 
-    /// Whether the other end is there, as far as is known here. It has nothing to say.
+    /// Returns whether the connection is open, as far as this side can see. The receiver sends nothing, so
+    /// a read returns only the end of the connection.
     pub(super) fn is_open(&self) -> bool {
         let received = recv(self.0.as_raw_fd(), &mut [0; 64], MsgFlags::MSG_DONTWAIT);
         matches!(received, Ok(1..) | Err(Errno::EAGAIN | Errno::EINTR))
@@ -72,7 +73,7 @@ impl LogConnection {
     /// Sends all of `bytes`.
     ///
     /// # Errors
-    /// As of send(2), with how many bytes were sent.
+    /// Returns the error of send(2), and the number of bytes sent before.
     pub(super) fn send(&self, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
         let mut sent = 0;
         while let Some(rest @ [_, ..]) = bytes.get(sent..) {

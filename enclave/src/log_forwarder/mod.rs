@@ -1,10 +1,12 @@
-//! Lines to whoever keeps them outside: an enclave has no disk, and its console is for starting.
+//! The forwarding of log lines to a receiver outside of the enclave, which has no disk.
 //!
-//! It is the writer of a [`NonBlockingWriter`](transport::nonblocking_writer::NonBlockingWriter), on whose thread alone anything waits. Lines
-//! stay there until they are written, so that whoever takes them can go and come back; what meanwhile
-//! finds no room in the queue is dropped and counted by it. A line that a connection took a part of is
-//! sent again as a whole on the next. What the kernel has taken and the other end not, as that ended,
-//! is lost and counted by nobody: there is no answer that would tell.
+//! The forwarder is the writer of a [`NonBlockingWriter`](transport::nonblocking_writer::NonBlockingWriter),
+//! and only that thread waits for the receiver. Lines wait in its queue while the receiver is away. Lines
+//! that find the queue full are dropped and counted there.
+//!
+//! A line that was sent only in part is sent again from its start over the next connection. Lines that the
+//! kernel has accepted and the receiver has not read are lost with the connection. They are not counted,
+//! because the receiver sends no acknowledgement.
 
 mod connection;
 #[cfg(test)]
@@ -18,32 +20,32 @@ use transport::{Endpoint, HEARTBEAT_PORT};
 
 use self::connection::LogConnection;
 
-/// How long what is written, or a connection, may make no progress.
+/// Longest time that a connect or a write may make no progress.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The first pause after a failure; each is twice as long as the one before.
+/// Delay after the first failure. It doubles with each failure that follows.
 const FIRST_RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// The longest.
+/// Longest delay.
 const MAX_RETRY_DELAY: Duration = Duration::from_secs(5);
 
-/// A writer of whole lines to an endpoint, which waits until they are taken.
+/// A writer of complete lines to an endpoint. A write waits until the lines are sent.
 #[derive(Debug)]
 pub(crate) struct LogForwarder<T> {
     endpoint: Endpoint,
     connection: Option<LogConnection>,
     timeout: Duration,
-    /// How long to wait after the next failure.
+    /// Delay after the next failure.
     retry_delay: Duration,
-    /// Told when lines begin to wait, and why.
+    /// Callback that receives the reason when lines begin to wait.
     report: T,
     has_reported: bool,
 }
 
-/// Whether lines can be sent to it.
+/// Checks that lines can be sent to `endpoint`.
 ///
 /// # Errors
-/// If not, what to write instead.
+/// Returns advice on another endpoint.
 pub(crate) fn check_endpoint(endpoint: &Endpoint) -> Result<(), &'static str> {
     match endpoint {
         Endpoint::VsockMux { .. } => Err(
@@ -57,8 +59,8 @@ pub(crate) fn check_endpoint(endpoint: &Endpoint) -> Result<(), &'static str> {
 }
 
 impl<T: FnMut(String)> LogForwarder<T> {
-    /// To `endpoint`, which need not be there yet; `report` is told what goes wrong, once until lines are
-    /// taken again.
+    /// Creates a forwarder to `endpoint`, which need not listen yet. `report` receives the first error of
+    /// each outage.
     pub(crate) fn new(endpoint: Endpoint, report: T) -> Self {
         Self {
             endpoint,
@@ -70,10 +72,13 @@ impl<T: FnMut(String)> LogForwarder<T> {
         }
     }
 
-    /// Sends `lines` over a connection that is there or made; of a failure also how many bytes were
-    /// sent.
+    /// Sends `lines` over the open connection, or over a new one.
+    ///
+    /// # Errors
+    /// Returns the number of bytes that were sent, and the error.
     fn send(&mut self, lines: &[u8]) -> Result<(), (usize, io::Error)> {
-        // An end that has gone takes what is written to it for a while, to no use.
+        // Writes to a connection that the receiver has closed may succeed for a while, and the lines are
+        // lost.
         let connection = match self.connection.take().filter(LogConnection::is_open) {
             Some(connection) => connection,
             None => {
@@ -96,7 +101,7 @@ impl<T: FnMut(String)> LogForwarder<T> {
 }
 
 impl<T: FnMut(String)> Write for LogForwarder<T> {
-    /// All of `lines`, which are whole, however long it takes.
+    /// Writes all of `lines`, which are complete, however long that takes.
     fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
         let mut unsent = lines;
         while let Err((sent, error)) = self.send(unsent) {
@@ -113,7 +118,8 @@ impl<T: FnMut(String)> Write for LogForwarder<T> {
     }
 }
 
-/// The lines of which so many bytes were sent, without those that were sent as a whole.
+/// Returns the part of `lines` from the first line that was not sent completely. `sent` is the number of
+/// bytes sent.
 fn from_first_unsent(lines: &[u8], sent: usize) -> &[u8] {
     let line_end = lines.get(..sent).unwrap_or(lines).iter().rposition(|byte| *byte == b'\n');
     line_end.and_then(|end| lines.get(end + 1..)).unwrap_or(lines)

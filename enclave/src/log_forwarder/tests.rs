@@ -12,7 +12,7 @@ use super::*;
 
 const LONG_ENOUGH: Duration = Duration::from_secs(30);
 
-/// Where lines go, and those that get there.
+/// A log receiver's endpoint and the lines that are forwarded to it.
 struct Fixture {
     _folder: TempDir,
     path: PathBuf,
@@ -50,7 +50,7 @@ fn accept(listener: &UnixListener) -> BufReader<UnixStream> {
     BufReader::new(stream)
 }
 
-/// Whoever comes, within bounds.
+/// Accepts a connection. Fails instead of waiting forever.
 fn retry_until_accepted<T>(accept: impl Fn() -> io::Result<T>) -> T {
     let deadline = Instant::now() + LONG_ENOUGH;
     loop {
@@ -67,7 +67,7 @@ fn line(number: usize) -> Vec<u8> {
     format!("{number}\n").into_bytes()
 }
 
-/// The next line's number.
+/// Reads a line and returns its number.
 fn next(reader: &mut impl BufRead) -> usize {
     let mut line = String::new();
     reader.read_line(&mut line).unwrap();
@@ -98,7 +98,7 @@ fn lines_wait_until_a_receiver_connects_again() {
         assert_eq!(next(&mut reader), number);
     }
     assert_eq!((fixture.lines.flush(LONG_ENOUGH), fixture.lines.dropped()), (0, 0));
-    // Once each.
+    // One report per outage.
     assert!(fixture.reports.try_recv().is_err());
 }
 
@@ -122,7 +122,7 @@ fn drops_and_counts_lines_over_the_queue_length() {
 fn reconnects_after_a_stall_and_resends_the_cut_line() {
     let fixture = Fixture::new(Duration::from_millis(50));
     let listener = fixture.listen();
-    // More than the socket holds, in lines that are longer than one write.
+    // More than the socket buffer holds, in lines that are longer than one write.
     let lines: Vec<_> = (b'a'..=b'y').map(|byte| [&[byte; 49_999][..], b"\n"].concat()).collect();
     lines.iter().for_each(|line| fixture.lines.send_or_drop(line.clone()));
     let mut stuck = accept(&listener);
@@ -166,7 +166,7 @@ fn detects_closed_tcp_connection_before_the_next_line() {
     }
 }
 
-/// Whether a machine has vsock differs; on its own, CID 1, nobody listens either way.
+/// Not all machines have vsock. With vsock, nothing listens on CID 1, which is the machine itself.
 #[test]
 fn returns_error_if_nothing_listens_on_vsock() {
     let error =

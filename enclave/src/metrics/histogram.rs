@@ -1,6 +1,6 @@
-//! How long things take, by how many took how long.
+//! A histogram of durations.
 //!
-//! That of `prometheus-client` takes a lock for each observation; this one adds to two atomics.
+//! The histogram of `prometheus-client` takes a lock for each observation. This one adds to two atomics.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use std::time::Duration;
 use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::{MetricType, TypedMetric};
 
-/// Nanoseconds.
+/// A microsecond, in nanoseconds.
 const MICROSECOND: u64 = 1_000;
 const MILLISECOND: u64 = 1_000_000;
 
-/// The longest that each bucket holds, in nanoseconds: from what a plain answer takes to what no
-/// caller waits for. Whatever takes longer is in one more.
+/// Inclusive upper bounds of the buckets, in nanoseconds. They range from the duration of a plain response
+/// to more than any caller waits. One more bucket holds longer durations.
 const BOUNDS: [u64; 17] = [
     25 * MICROSECOND,
     50 * MICROSECOND,
@@ -38,20 +38,20 @@ const BOUNDS: [u64; 17] = [
 
 const BUCKETS: usize = BOUNDS.len() + 1;
 
-/// Durations in seconds. Clones are the same one.
+/// A histogram of durations, shown in seconds. Clones share their counts.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Histogram(Arc<Buckets>);
 
 #[derive(Debug, Default)]
 struct Buckets {
-    /// By bucket, each without those before it.
+    /// Number of observations per bucket, not cumulative.
     counts: [AtomicU64; BUCKETS],
-    /// Of all together.
+    /// Sum of all durations, in nanoseconds.
     nanos: AtomicU64,
 }
 
 impl Histogram {
-    /// Something took so long.
+    /// Counts a duration.
     pub(crate) fn observe(&self, duration: Duration) {
         let Self(buckets) = self;
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
@@ -62,7 +62,7 @@ impl Histogram {
         buckets.nanos.fetch_add(nanos, Ordering::Relaxed);
     }
 
-    /// How many were observed.
+    /// Returns the number of observations.
     #[cfg(test)]
     pub(crate) fn count(&self) -> u64 {
         self.0.counts.iter().map(|count| count.load(Ordering::Relaxed)).sum()
@@ -76,7 +76,7 @@ impl EncodeMetric for Histogram {
         let bounds = bounds.into_iter().chain([f64::INFINITY]);
         let counts = buckets.counts.iter().map(|count| count.load(Ordering::Relaxed));
         let encoded: Vec<(f64, u64)> = bounds.zip(counts).collect();
-        // Of the same counts: the last bucket and the number of all must be the same.
+        // Computed from the same counts, because the last bucket must equal the total.
         let count = encoded.iter().map(|(_, count)| count).sum();
         let sum = Duration::from_nanos(buckets.nanos.load(Ordering::Relaxed)).as_secs_f64();
         encoder.encode_histogram::<NoLabelSet>(sum, count, &encoded, None)

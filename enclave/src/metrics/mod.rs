@@ -1,7 +1,7 @@
-//! Metrics in the text format of OpenMetrics 1.0: the registry, and the kinds of metrics.
+//! Metrics in the text format of OpenMetrics 1.0: the registry and the histogram.
 //!
-//! Each subsystem registers metrics of its own. No label's value comes from a caller, and no value is a
-//! random byte or tells of one.
+//! Each subsystem registers its own metrics. No label value comes from a caller, and no metric contains or
+//! reveals random bytes.
 
 mod histogram;
 mod registry;

@@ -1,4 +1,4 @@
-//! The registry of all metrics.
+//! The registry of the metrics.
 
 use std::fmt;
 use std::sync::atomic::AtomicU64;
@@ -13,17 +13,17 @@ use prometheus_client::registry::{Metric, Registry};
 /// The media type of [`MetricsRegistry::encode`].
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The prefix of each name.
+/// Prefix of each metric name.
 const PREFIX: &str = "attested_random";
 
-/// One label and its value.
+/// A label with its value.
 pub(crate) type Label = [(&'static str, &'static str); 1];
 
-/// All metrics of one service.
+/// The metrics of one service.
 pub(crate) struct MetricsRegistry(Registry);
 
 impl MetricsRegistry {
-    /// Returns a registry that holds the version of this build and nothing else.
+    /// Returns a registry that contains only the version of this build.
     pub(crate) fn new() -> Self {
         let mut this = Self(Registry::with_prefix(PREFIX));
         let build: Family<Label, Gauge> =
@@ -47,7 +47,7 @@ impl MetricsRegistry {
         self.metric(name, help)
     }
 
-    /// Registers metrics that differ in their labels.
+    /// Registers a family of metrics that differ in their labels.
     pub(crate) fn family<S, M>(&mut self, name: &str, help: &str) -> Family<S, M>
     where
         S: Clone + std::hash::Hash + Eq + EncodeLabelSet + fmt::Debug + Send + Sync + 'static,
@@ -59,7 +59,7 @@ impl MetricsRegistry {
     /// Returns all metrics as text.
     ///
     /// # Errors
-    /// Writing to a string gives none.
+    /// Never fails, because writing to a string does not.
     pub(crate) fn encode(&self) -> Result<String, fmt::Error> {
         let mut encoded = String::new();
         text::encode(&mut encoded, &self.0)?;
@@ -79,7 +79,7 @@ impl fmt::Debug for MetricsRegistry {
     }
 }
 
-/// Returns the metric of `family` with `labels`, which from then on is shown.
+/// Returns the metric of `family` with `labels`. From then on the registry shows it.
 pub(crate) fn labelled<S, M>(family: &Family<S, M>, labels: S) -> M
 where
     S: Clone + std::hash::Hash + Eq,
